@@ -1,0 +1,3 @@
+module github.com/ptrd/ptrd
+
+go 1.26

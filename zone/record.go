@@ -1,0 +1,95 @@
+package zone
+
+import (
+	"fmt"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Record is one resource record of class IN on its way into or out of a zone.
+type Record struct {
+	Owner dname.Name
+	Type  rr.Type
+	TTL   uint32 // seconds, at most 2^31-1 (RFC 2181 §8)
+	Data  []byte // RDATA in wire form, names in it uncompressed
+	Tag   Tag
+}
+
+// Tag is a source's own mark of where a record came from (a file and its line,
+// a rule of the config). Package zone never looks inside; it hands the tag back
+// in a [Finding]. Records that come out of a zone have none (zero).
+type Tag uint64
+
+// Serial is the SERIAL of an SOA, ordered by RFC 1982.
+type Serial uint32
+
+// Before reports whether s is less than t in serial number arithmetic (RFC 1982
+// §3.2). It is false both ways for serials 2^31 apart.
+func (s Serial) Before(t Serial) bool { return int32(s-t) < 0 && s-t != 1<<31 }
+
+// Next returns the serial of a generated zone whose content changed: at least
+// one more than s, and the Unix time where that is later, so that a lost state
+// does not make it go back.
+func (s Serial) Next(unix int64) Serial {
+	if t := Serial(uint32(unix)); s.Before(t) {
+		return t
+	}
+	return s + 1
+}
+
+// Severity grades a Finding.
+type Severity uint8
+
+// The severities: an Error keeps the zone from being served, a Warning does not.
+const (
+	Warning Severity = iota
+	Error
+)
+
+func (s Severity) String() string {
+	if s == Error {
+		return "error"
+	}
+	return "warning"
+}
+
+// Finding is one thing wrong with zone data, worded for the person who mends it.
+type Finding struct {
+	Severity Severity
+	Code     string     // stable identifier, kebab-case, e.g. "cname-and-other-data"
+	Tag      Tag        // of the record it is about; 0: of the zone as a whole
+	Owner    dname.Name // nil: the zone as a whole
+	Type     rr.Type    // 0: none in particular
+	Text     string     // the rule with the value seen, then the remedy
+}
+
+// String returns owner, type and text: all but the position, which the keeper
+// of the tag puts in front.
+func (f Finding) String() string {
+	switch {
+	case f.Owner == nil:
+		return f.Text
+	case f.Type == 0:
+		return fmt.Sprintf("%v: %s", f.Owner, f.Text)
+	}
+	return fmt.Sprintf("%v at %v: %s", f.Type, f.Owner, f.Text)
+}
+
+// Changeset is what turns the zone of one serial into that of another: the
+// records removed and those added, each RRset's TTL with its records, the SOA
+// among them. It is what IXFR sends (RFC 1995 §4).
+type Changeset struct {
+	Apex     dname.Name
+	From, To Serial
+	Removed  []Record
+	Added    []Record
+}
+
+// IsEmpty reports whether nothing changes.
+func (c *Changeset) IsEmpty() bool { return len(c.Removed) == 0 && len(c.Added) == 0 }
+
+// Reverse returns the changeset that undoes c. It shares c's records.
+func (c *Changeset) Reverse() *Changeset {
+	return &Changeset{Apex: c.Apex, From: c.To, To: c.From, Removed: c.Added, Added: c.Removed}
+}
