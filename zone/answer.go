@@ -31,7 +31,9 @@ func (s *RRset) Len() int { return s.count }
 func (s *RRset) Sigs() int { return s.sigs }
 
 // Data returns an iterator over the RDATA.
-func (s *RRset) Data() RDataIter { return RDataIter{list: s.list, tail: s.tail, n: s.count, split: s.split} }
+func (s *RRset) Data() RDataIter {
+	return RDataIter{list: s.list, tail: s.tail, n: s.count, split: s.split}
+}
 
 // SigData returns an iterator over the RDATA of the covering RRSIGs.
 func (s *RRset) SigData() RDataIter { return RDataIter{list: s.sig, n: s.sigs} }

@@ -1,0 +1,152 @@
+// Package config reads ptrd's YAML file into plain data. It knows YAML,
+// addresses, names and durations; it does not know what zones contain.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/source"
+)
+
+// Config is a whole configuration, defaults filled in.
+type Config struct {
+	File     string // as given
+	Dir      string // directory that relative paths start at
+	Listen   Listen
+	StateDir string // absolute or relative to the working directory: already joined with Dir
+	User     string // to drop to when started as root; empty: none
+	Identity Identity
+	Access   Access
+	Limits   Limits
+	Cookies  Cookies
+	Log      Log
+	Metrics  Metrics
+	Defaults Defaults
+	Zones    []Zone
+}
+
+// Listen are the sockets.
+type Listen struct {
+	DNS   []netip.AddrPort // UDP and TCP each
+	Admin netip.AddrPort   // zero: none
+	Pprof bool             // on the admin listener
+}
+
+// Identity is what the server tells about itself.
+type Identity struct {
+	NSID    []byte // RFC 5001; nil: none
+	Version string // answer to version.bind CH TXT; empty: refused
+	Server  string // answer to id.server and hostname.bind; empty: refused
+}
+
+// Access says who may query.
+type Access struct {
+	Allow []netip.Prefix // nil: everybody
+	Deny  []netip.Prefix // goes before Allow
+}
+
+// Limits bound what clients can use.
+type Limits struct {
+	UDPSize       int           // octets, largest UDP response
+	TCPClients    int           // connections in all
+	TCPClientsPer int           // connections of one client address (IPv6: its /64)
+	TCPIdle       time.Duration // without a query
+	TCPWrite      time.Duration // to take an answer, and to deliver a whole query
+	TCPPipeline   int           // queries in work on one connection
+	GenerateSteps int           // $GENERATE steps of one master file
+}
+
+// Cookies are DNS cookies (RFC 7873, RFC 9018).
+type Cookies struct {
+	Enabled bool
+	Secrets [][]byte // 16 octets each, the first makes cookies, the others are accepted as well; nil: a random one, kept in the state directory
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level   string // debug, info, warn, error
+	Format  string // text, json
+	Queries int    // log one query of so many; 0: none
+}
+
+// Metrics says what is counted beside the totals.
+type Metrics struct {
+	PerZone bool
+}
+
+// NameServer is a name server of a zone or of a delegation.
+type NameServer struct {
+	Name      dname.Name
+	Addresses []netip.Addr
+	Pos       source.Position
+}
+
+// SOA are the timers of a generated SOA.
+type SOA struct {
+	Refresh, Retry, Expire, Minimum time.Duration
+	MName                           dname.Name // nil: the first name server
+}
+
+// Defaults are what zones have that do not say otherwise.
+type Defaults struct {
+	NameServers []NameServer
+	Contact     dname.Name // RNAME; nil: hostmaster at the first name server's parent
+	TTL         time.Duration
+	NSTTL       time.Duration
+	SOA         SOA
+}
+
+// Zone is one item of `zones`, the defaults filled in.
+type Zone struct {
+	Path     string          // key path, `zones[3]`
+	Pos      source.Position // of the item
+	Prefix   netip.Prefix    // invalid: given by name alone
+	Name     dname.Name      // as given, or of the prefix where that is one zone; nil: the prefix makes several
+	Apexes   []dname.Name    // the zones this item makes, at least one
+	Files    []File          // master files, paths joined with Dir
+	Hosts    []File          // hosts(5) files
+	PTR      []PTR
+	Records  []Record // any type at any owner
+	Delegate []Delegation
+	Defaults // name servers, contact, TTLs, SOA of this zone
+	Explicit Explicit
+	Access   *Access // nil: the global one alone
+}
+
+// Explicit says which of a zone's Defaults its own item gave.
+type Explicit struct{ NameServers, Contact, SOA, TTL bool }
+
+// File is a path and where it was named.
+type File struct {
+	Path string
+	Pos  source.Position
+}
+
+// PTR are the names of one address.
+type PTR struct {
+	Addr    netip.Addr
+	Targets []dname.Name
+	TTL     time.Duration // negative: the zone's
+	Pos     source.Position
+}
+
+// Record is a record in presentation form.
+type Record struct {
+	Owner dname.Name
+	Type  string
+	Data  string        // RDATA as a master file has it; relative names start at the zone's apex
+	TTL   time.Duration // negative: the zone's
+	Pos   source.Position
+}
+
+// Delegation is a part of a zone that others serve.
+type Delegation struct {
+	Prefix      netip.Prefix // invalid: given by name
+	Name        dname.Name   // apex of the child
+	NameServers []NameServer
+	DS          []string      // RDATA in presentation form
+	TTL         time.Duration // negative: the zone's NSTTL
+	Pos         source.Position
+}

@@ -1,0 +1,52 @@
+package server
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/ptrd/ptrd/zone"
+)
+
+// View is what one batch of queries is answered from: the zones and the policy
+// that belongs to them. It is immutable.
+type View struct {
+	Zones  *zone.Set
+	Policy *Policy
+}
+
+// Views holds the current View. A reader loads it once a batch; a new one is
+// swapped in whole.
+type Views struct{ p atomic.Pointer[View] }
+
+// Load returns the current view.
+func (v *Views) Load() *View { return v.p.Load() }
+
+// Swap puts a new view in force for every batch that begins afterwards.
+func (v *Views) Swap(w *View) { v.p.Store(w) }
+
+// Transport is how a request came.
+type Transport uint8
+
+// The transports.
+const (
+	UDP Transport = iota
+	TCP
+)
+
+// Request is what Respond needs to know of a message beside its octets.
+type Request struct {
+	Client    netip.AddrPort
+	Local     netip.AddrPort // the address asked, also on wildcard listeners
+	Transport Transport
+	Now       int64 // Unix seconds, read once a batch
+}
+
+// Verdict says what becomes of a request.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Answered Verdict = iota // the buffer holds a response
+	Drop                    // no response
+	Defer                   // the request, unchanged, goes to the slow lane
+)
