@@ -38,7 +38,8 @@ type Request struct {
 	Client    netip.AddrPort
 	Local     netip.AddrPort // the address asked, also on wildcard listeners
 	Transport Transport
-	Now       int64 // Unix seconds, read once a batch
+	Keepalive uint16 // idle timeout to advertise on TCP, in units of 100 ms; 0 asks the client to close (RFC 7828 §3.1)
+	Now       int64  // Unix seconds, read once a batch
 }
 
 // Verdict says what becomes of a request.
