@@ -1,0 +1,144 @@
+package watch
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// maxLinks bounds the symbolic links on the way to one file, as Linux does.
+const maxLinks = 40
+
+// trace is what stood on the way to each path at one moment.
+type trace struct {
+	states map[string]state // by path
+	dirs   map[string]bool  // directories whose names matter, without links in them
+	names  map[string]bool  // the names that matter, directory included
+	memo   map[string]place // directories already walked
+}
+
+// state is what tells one content of a file from another. It is comparable.
+type state struct {
+	exists  bool
+	id      fileID
+	mode    fs.FileMode
+	size    int64
+	written int64     // modification time, Unix nanoseconds
+	changed time.Time // latest change of the inode or of a link on the way, where the system tells
+	real    string    // the path without links
+}
+
+// place is a directory after all links.
+type place struct {
+	real    string
+	exists  bool
+	changed time.Time // latest change of a link on the way
+}
+
+func newTrace(paths []string) *trace {
+	t := &trace{
+		states: make(map[string]state, len(paths)),
+		dirs:   map[string]bool{},
+		names:  map[string]bool{},
+		memo:   map[string]place{},
+	}
+	for _, p := range paths {
+		t.states[p] = t.file(p)
+	}
+	return t
+}
+
+// file walks to path and returns its state.
+func (t *trace) file(path string) state {
+	var latest time.Time
+	for range maxLinks {
+		dir := t.dir(filepath.Dir(path), maxLinks)
+		latest = later(latest, dir.changed)
+		if !dir.exists {
+			break
+		}
+		path = filepath.Join(dir.real, filepath.Base(path))
+		t.note(path)
+		info, err := os.Lstat(path)
+		if err != nil {
+			break
+		}
+		id, changed := identify(info)
+		latest = later(latest, changed)
+		if info.Mode()&fs.ModeSymlink == 0 {
+			return state{
+				exists: true, id: id, mode: info.Mode(), size: info.Size(),
+				written: info.ModTime().UnixNano(), changed: latest, real: path,
+			}
+		}
+		if path, err = follow(path); err != nil {
+			break
+		}
+	}
+	return state{changed: latest}
+}
+
+// dir walks to a directory.
+func (t *trace) dir(path string, links int) place {
+	if p, ok := t.memo[path]; ok {
+		return p
+	}
+	parent := filepath.Dir(path)
+	if parent == path {
+		return place{real: path, exists: true}
+	}
+	p := t.walk(path, parent, links)
+	t.memo[path] = p
+	return p
+}
+
+func (t *trace) walk(path, parent string, links int) place {
+	up := t.dir(parent, links)
+	if !up.exists {
+		return place{changed: up.changed}
+	}
+	real := filepath.Join(up.real, filepath.Base(path))
+	info, err := os.Lstat(real)
+	switch {
+	case err != nil: // the first missing component: wait for it
+		t.note(real)
+		return place{changed: up.changed}
+	case info.Mode()&fs.ModeSymlink == 0:
+		return place{real: real, exists: true, changed: up.changed}
+	}
+	t.note(real)
+	_, changed := identify(info)
+	target, err := follow(real)
+	if err != nil || links == 0 {
+		return place{changed: later(up.changed, changed)}
+	}
+	p := t.dir(target, links-1)
+	p.changed = later(p.changed, later(up.changed, changed))
+	return p
+}
+
+// note marks a name, in a directory without links, as one that matters.
+func (t *trace) note(path string) {
+	t.names[path] = true
+	t.dirs[filepath.Dir(path)] = true
+}
+
+// follow returns where the symbolic link at path leads.
+func follow(path string) (string, error) {
+	target, err := os.Readlink(path)
+	if err != nil {
+		return "", err
+	}
+	if !filepath.IsAbs(target) {
+		target = filepath.Join(filepath.Dir(path), target)
+	}
+	return filepath.Clean(target), nil
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,423 @@
+package watch
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// patience is how long a test waits for what must come.
+const patience = 10 * time.Second
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func link(t *testing.T, target, path string) {
+	t.Helper()
+	if err := os.Symlink(target, path); err != nil {
+		t.Skipf("no symbolic links here: %v", err)
+	}
+}
+
+func rename(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.Rename(from, to); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ready is a notifier that tells when it watches a directory.
+type ready struct {
+	Notifier
+	mu  sync.Mutex
+	on  map[string]bool
+	wet chan struct{}
+}
+
+func newReady(t *testing.T) *ready {
+	n, err := newSystemNotifier()
+	if err != nil {
+		t.Skipf("no file events here: %v", err)
+	}
+	return &ready{Notifier: n, on: map[string]bool{}, wet: make(chan struct{}, 1024)}
+}
+
+func (r *ready) Add(dir string) error {
+	err := r.Notifier.Add(dir)
+	r.mu.Lock()
+	r.on[dir] = err == nil
+	r.mu.Unlock()
+	r.wet <- struct{}{}
+	return err
+}
+
+// await waits until dir is watched.
+func (r *ready) await(t *testing.T, dir string) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		r.mu.Lock()
+		ok := r.on[dir]
+		r.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-r.wet:
+		case <-deadline:
+			t.Fatalf("%s is not watched", dir)
+		}
+	}
+}
+
+func start(t *testing.T, o Options) *Watcher {
+	t.Helper()
+	w := New(o)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.Run(t.Context())
+	}()
+	t.Cleanup(func() { <-done })
+	return w
+}
+
+func mustSignal(t *testing.T, w *Watcher) {
+	t.Helper()
+	select {
+	case <-w.Changed():
+	case <-time.After(patience):
+		t.Fatal("no signal")
+	}
+}
+
+// tempDir is a directory without links in its path.
+func tempDir(t *testing.T) string {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestEvents goes through the ways a file changes on a real file system. The slow
+// poll is off, so that only events can bring the signal.
+func TestEvents(t *testing.T) {
+	tests := []struct {
+		name   string
+		before func(t *testing.T, dir string)
+		change func(t *testing.T, dir string)
+		watch  string // path that must be watched before the change
+	}{
+		{"write", func(t *testing.T, dir string) {
+			write(t, dir+"/a.zone", "1")
+		}, func(t *testing.T, dir string) {
+			write(t, dir+"/a.zone", "2")
+		}, "."},
+		{"atomic rename", func(t *testing.T, dir string) {
+			write(t, dir+"/a.zone", "1")
+		}, func(t *testing.T, dir string) {
+			write(t, dir+"/.a.zone.swp", "2")
+			rename(t, dir+"/.a.zone.swp", dir+"/a.zone")
+		}, "."},
+		{"new file", func(t *testing.T, dir string) {
+		}, func(t *testing.T, dir string) {
+			write(t, dir+"/a.zone", "1")
+		}, "."},
+		{"removed file", func(t *testing.T, dir string) {
+			write(t, dir+"/a.zone", "1")
+		}, func(t *testing.T, dir string) {
+			if err := os.Remove(dir + "/a.zone"); err != nil {
+				t.Fatal(err)
+			}
+		}, "."},
+		{"kubernetes swap", func(t *testing.T, dir string) {
+			write(t, dir+"/..2024_1/a.zone", "1")
+			link(t, "..2024_1", dir+"/..data")
+			link(t, "..data/a.zone", dir+"/a.zone")
+		}, func(t *testing.T, dir string) {
+			write(t, dir+"/..2024_2/a.zone", "1")
+			link(t, "..2024_2", dir+"/..data_tmp")
+			rename(t, dir+"/..data_tmp", dir+"/..data")
+			if err := os.RemoveAll(dir + "/..2024_1"); err != nil {
+				t.Fatal(err)
+			}
+		}, "..2024_1"},
+		{"target behind a link", func(t *testing.T, dir string) {
+			write(t, dir+"/real/deep/a.zone", "1")
+			link(t, "real/deep/a.zone", dir+"/a.zone")
+		}, func(t *testing.T, dir string) {
+			write(t, dir+"/real/deep/a.zone", "2")
+		}, "real/deep"},
+		{"directory link moved", func(t *testing.T, dir string) {
+			write(t, dir+"/one/a.zone", "1")
+			write(t, dir+"/two/a.zone", "1")
+			link(t, filepath.Join(dir, "one"), dir+"/now")
+			link(t, "now/a.zone", dir+"/a.zone")
+		}, func(t *testing.T, dir string) {
+			link(t, filepath.Join(dir, "two"), dir+"/next")
+			rename(t, dir+"/next", dir+"/now")
+		}, "one"},
+		{"directory replaced", func(t *testing.T, dir string) {
+			write(t, dir+"/zones/a.zone", "1")
+			link(t, "zones/a.zone", dir+"/a.zone")
+		}, func(t *testing.T, dir string) {
+			write(t, dir+"/new/a.zone", "2")
+			rename(t, dir+"/zones", dir+"/old")
+			rename(t, dir+"/new", dir+"/zones")
+		}, "zones"},
+		{"missing directory comes", func(t *testing.T, dir string) {
+			link(t, "far/away/a.zone", dir+"/a.zone")
+		}, func(t *testing.T, dir string) {
+			write(t, dir+"/far/away/a.zone", "1")
+		}, "."},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := tempDir(t)
+			tt.before(t, dir)
+			n := newReady(t)
+			w := start(t, Options{Poll: time.Hour, NewNotifier: func() (Notifier, error) { return n, nil }})
+			w.Set([]string{dir + "/a.zone"}, time.Time{})
+			n.await(t, filepath.Join(dir, tt.watch))
+			tt.change(t, dir)
+			mustSignal(t, w)
+		})
+	}
+}
+
+// TestFollowsAfterSwap changes the file again behind a swapped link: the watch
+// must have moved along.
+func TestFollowsAfterSwap(t *testing.T) {
+	dir := tempDir(t)
+	write(t, dir+"/1/a.zone", "1")
+	link(t, "1", dir+"/data")
+	n := newReady(t)
+	w := start(t, Options{Poll: time.Hour, NewNotifier: func() (Notifier, error) { return n, nil }})
+	w.Set([]string{dir + "/data/a.zone"}, time.Time{})
+	n.await(t, dir+"/1")
+	write(t, dir+"/2/a.zone", "1")
+	link(t, "2", dir+"/data.tmp")
+	rename(t, dir+"/data.tmp", dir+"/data")
+	mustSignal(t, w)
+	n.await(t, dir+"/2")
+	write(t, dir+"/2/a.zone", "2")
+	mustSignal(t, w)
+}
+
+// TestChangedWhileReading sets a path whose file changed after the caller began
+// to read: the event is long gone.
+func TestChangedWhileReading(t *testing.T) {
+	dir := tempDir(t)
+	begin := time.Now()
+	write(t, dir+"/a.zone", "1")
+	w := start(t, Options{})
+	w.Set([]string{dir + "/a.zone"}, begin)
+	mustSignal(t, w)
+}
+
+// fake is a notifier whose events a test makes.
+type fake struct {
+	mu     sync.Mutex
+	dirs   map[string]bool
+	err    error // of Add
+	events chan fsnotify.Event
+	errs   chan error
+}
+
+func newFake() *fake {
+	return &fake{dirs: map[string]bool{}, events: make(chan fsnotify.Event), errs: make(chan error)}
+}
+
+func (f *fake) Add(dir string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.dirs[dir] = true
+	}
+	return f.err
+}
+
+func (f *fake) Remove(dir string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.dirs, dir)
+	return nil
+}
+
+func (f *fake) Events() <-chan fsnotify.Event { return f.events }
+func (f *fake) Errors() <-chan error          { return f.errs }
+func (f *fake) Close() error                  { return nil }
+
+// bubble runs a watcher of one file under the fake clock of synctest.
+func bubble(t *testing.T, o Options, f *fake, test func(t *testing.T, w *Watcher, file string)) {
+	dir := tempDir(t)
+	file := filepath.Join(dir, "a.zone")
+	write(t, file, "1")
+	synctest.Test(t, func(t *testing.T) {
+		o.NewNotifier = func() (Notifier, error) {
+			if f == nil {
+				return nil, syscall.EMFILE
+			}
+			f.events, f.errs = make(chan fsnotify.Event), make(chan error)
+			return f, nil
+		}
+		w := start(t, o)
+		w.Set([]string{file}, time.Time{})
+		synctest.Wait()
+		test(t, w, file)
+	})
+}
+
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+func signalled(w *Watcher) bool {
+	select {
+	case <-w.Changed():
+		return true
+	default:
+		return false
+	}
+}
+
+func TestBurstIsOneSignal(t *testing.T) {
+	f := newFake()
+	bubble(t, Options{Poll: time.Hour}, f, func(t *testing.T, w *Watcher, file string) {
+		for range 8 {
+			f.events <- fsnotify.Event{Name: file, Op: fsnotify.Write}
+			pass(DefaultQuiet - time.Millisecond)
+			if signalled(w) {
+				t.Fatal("signal in the middle of a burst")
+			}
+		}
+		pass(2 * time.Millisecond)
+		if !signalled(w) {
+			t.Fatal("no signal after the burst")
+		}
+		pass(time.Minute)
+		if signalled(w) {
+			t.Fatal("a second signal for one burst")
+		}
+	})
+}
+
+func TestEndlessBurstSignals(t *testing.T) {
+	f := newFake()
+	bubble(t, Options{Poll: time.Hour}, f, func(t *testing.T, w *Watcher, file string) {
+		begin := time.Now()
+		for !signalled(w) {
+			if d := time.Since(begin); d > DefaultLatest+20*time.Millisecond {
+				t.Fatalf("no signal after %v", d)
+			}
+			f.events <- fsnotify.Event{Name: file, Op: fsnotify.Write}
+			pass(10 * time.Millisecond)
+		}
+		if d := time.Since(begin); d < DefaultLatest {
+			t.Fatalf("signal after %v, in the middle of the burst", d)
+		}
+	})
+}
+
+func TestOtherNamesDoNotCount(t *testing.T) {
+	f := newFake()
+	bubble(t, Options{Poll: time.Hour}, f, func(t *testing.T, w *Watcher, file string) {
+		for i := range 100 {
+			f.events <- fsnotify.Event{Name: fmt.Sprintf("%s.%d", file, i), Op: fsnotify.Create}
+		}
+		// A change of attributes that changes nothing does not count either.
+		f.events <- fsnotify.Event{Name: file, Op: fsnotify.Chmod}
+		pass(time.Minute)
+		if signalled(w) {
+			t.Fatal("signal without a change")
+		}
+	})
+}
+
+func TestOverflowSignals(t *testing.T) {
+	f := newFake()
+	bubble(t, Options{Poll: time.Hour}, f, func(t *testing.T, w *Watcher, file string) {
+		f.errs <- fsnotify.ErrEventOverflow
+		pass(time.Second)
+		if !signalled(w) {
+			t.Fatal("events were lost and nothing was signalled")
+		}
+	})
+}
+
+func TestSlowPoll(t *testing.T) {
+	f := newFake()
+	bubble(t, Options{}, f, func(t *testing.T, w *Watcher, file string) {
+		write(t, file, "longer") // no event comes
+		pass(DefaultPoll + time.Second)
+		if !signalled(w) {
+			t.Fatal("the poll did not see the change")
+		}
+	})
+}
+
+func TestExhausted(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		f    *fake
+	}{
+		{"no instance", nil},
+		{"no watch", &fake{dirs: map[string]bool{}, err: fmt.Errorf("add: %w", syscall.ENOSPC)}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var log bytes.Buffer
+			o := Options{Log: slog.New(slog.NewTextHandler(&log, nil))}
+			bubble(t, o, tt.f, func(t *testing.T, w *Watcher, file string) {
+				for i := range 3 {
+					write(t, file, strings.Repeat("x", i+2))
+					pass(2 * DefaultFastPoll)
+					if !signalled(w) {
+						t.Fatal("the poll did not see the change")
+					}
+				}
+				if n := strings.Count(log.String(), "\n"); n != 1 {
+					t.Errorf("%d lines in the log, want 1:\n%s", n, log.String())
+				}
+			})
+		})
+	}
+}
+
+func TestSetReplaces(t *testing.T) {
+	f := newFake()
+	bubble(t, Options{Poll: time.Hour}, f, func(t *testing.T, w *Watcher, file string) {
+		other := filepath.Join(filepath.Dir(file), "sub", "b.zone")
+		write(t, other, "1")
+		w.Set([]string{other}, time.Time{})
+		synctest.Wait()
+		f.mu.Lock()
+		if f.dirs[filepath.Dir(file)] || !f.dirs[filepath.Dir(other)] || len(f.dirs) != 1 {
+			t.Errorf("watched directories %v, want only %s", f.dirs, filepath.Dir(other))
+		}
+		f.mu.Unlock()
+		f.events <- fsnotify.Event{Name: file, Op: fsnotify.Write}
+		pass(time.Minute)
+		if signalled(w) {
+			t.Error("signal for a path that is no longer in the set")
+		}
+	})
+}
