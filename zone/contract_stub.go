@@ -123,6 +123,11 @@ type Change struct {
 	Base      *Zone      // what the change was made from; nil: there was none
 	Changeset *Changeset // from Base to Zone; nil where the history begins or ends
 	Verbatim  bool       // the serial is the source's, not ours
+
+	// Declared is the serial that the zone's own source states, where it states
+	// one; the Zone may have a later one. It means nothing unless HasDeclared.
+	Declared    Serial
+	HasDeclared bool
 }
 
 // Batch is an atomic step of one or several zones.
