@@ -1,0 +1,77 @@
+// Package peertest finds the foreign programs that tests compare ptrd with or put
+// in front of it. A test that lacks one is skipped with the reason; where
+// PTRD_REQUIRE_PEERS=1 is set, as in CI, it fails instead, so that a comparison
+// cannot vanish without a word.
+package peertest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// requireEnv makes missing peers fail a test.
+const requireEnv = "PTRD_REQUIRE_PEERS"
+
+// sbin are directories of daemons, which are not in everybody's PATH.
+var sbin = [...]string{"/usr/sbin", "/usr/local/sbin", "/sbin"}
+
+// packages names the Debian package of a program where the two differ.
+func packageOf(program string) string {
+	switch program {
+	case "nsd", "unbound", "dnsviz", "zonemaster-cli":
+		return program
+	case "named":
+		return "bind9"
+	case "named-checkzone", "named-compilezone", "dnssec-signzone", "dnssec-keygen":
+		return "bind9-utils"
+	case "dig", "delv", "nslookup":
+		return "bind9-dnsutils"
+	case "knotd", "keymgr":
+		return "knot"
+	case "kdig":
+		return "knot-dnsutils"
+	case "ip":
+		return "iproute2"
+	case "unshare":
+		return "util-linux"
+	case "getent":
+		return "libc-bin"
+	}
+	return program
+}
+
+// Require returns the path of a program, looked up in PATH and where daemons
+// live. Without it the test is skipped, or fails (see the package).
+func Require(t testing.TB, program string) string {
+	t.Helper()
+	if p, err := exec.LookPath(program); err == nil {
+		return p
+	}
+	for _, dir := range sbin {
+		if p, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
+			return p
+		}
+	}
+	Missing(t, program+" is not installed (Debian package "+packageOf(program)+")")
+	return ""
+}
+
+// RequireRoot skips a test that needs root, or fails it, saying what for.
+func RequireRoot(t testing.TB, why string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		Missing(t, "needs root: "+why)
+	}
+}
+
+// Missing ends a test whose precondition is not met: it skips it, or fails it
+// where peers are required.
+func Missing(t testing.TB, reason string) {
+	t.Helper()
+	if os.Getenv(requireEnv) == "1" {
+		t.Fatalf("%s=1: %s", requireEnv, reason)
+	}
+	t.Skip(reason)
+}
