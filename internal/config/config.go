@@ -62,6 +62,7 @@ type Limits struct {
 type Cookies struct {
 	Enabled bool
 	Secrets [][]byte // 16 octets each, the first makes cookies, the others are accepted as well; nil: a random one, kept in the state directory
+	Files   []File   // that Load read further secrets from, one a line; to be watched
 }
 
 // Log says what is logged and how.
@@ -104,13 +105,14 @@ type Zone struct {
 	Pos      source.Position // of the item
 	Prefix   netip.Prefix    // invalid: given by name alone
 	Name     dname.Name      // as given, or of the prefix where that is one zone; nil: the prefix makes several
-	Apexes   []dname.Name    // the zones this item makes, at least one
+	Apexes   []dname.Name    // the zones this item makes, at least one, in ascending order of their prefixes
+	Origin   dname.Name      // what relative names in files and records start at: Name, or the enclosing octet's or nibble's
 	Files    []File          // master files, paths joined with Dir
 	Hosts    []File          // hosts(5) files
 	PTR      []PTR
 	Records  []Record // any type at any owner
 	Delegate []Delegation
-	Defaults // name servers, contact, TTLs, SOA of this zone
+	Defaults // name servers, contact, TTLs, SOA of this zone; Contact is nil only without name servers
 	Explicit Explicit
 	Access   *Access // nil: the global one alone
 }
@@ -136,15 +138,16 @@ type PTR struct {
 type Record struct {
 	Owner dname.Name
 	Type  string
-	Data  string        // RDATA as a master file has it; relative names start at the zone's apex
+	Data  string        // RDATA as a master file has it; relative names start at the zone's Origin
 	TTL   time.Duration // negative: the zone's
 	Pos   source.Position
 }
 
-// Delegation is a part of a zone that others serve.
+// Delegation is a part of a zone that others serve. An item whose prefix is not
+// on an octet or nibble boundary makes several.
 type Delegation struct {
-	Prefix      netip.Prefix // invalid: given by name
-	Name        dname.Name   // apex of the child
+	Prefix      netip.Prefix // invalid: the name given is not of a prefix; /25 to /31: CNAMEs lead to Name (RFC 2317)
+	Name        dname.Name   // apex of the child, below one of the zone's apexes
 	NameServers []NameServer
 	DS          []string      // RDATA in presentation form
 	TTL         time.Duration // negative: the zone's NSTTL

@@ -1,0 +1,54 @@
+package config
+
+import "net/netip"
+
+// across notes what is wrong between the items of `zones`.
+func (d *document) across(zones []Zone) {
+	apexes := map[string]*Zone{} // by dname.Name.Key
+	var prefixes prefixIndex[*Zone]
+	for i := range zones {
+		z := &zones[i]
+		var other *Zone
+		for _, apex := range z.Apexes {
+			if first, twice := apexes[apex.Key()]; twice && first != other {
+				other = first
+				d.note(z.Pos, z.Path, "the zone %v is made by %s already (%v); merge the two items, or remove one", apex, other.Path, other.Pos)
+			}
+			apexes[apex.Key()] = z
+		}
+		if z.Prefix.IsValid() && z.Apexes != nil {
+			prefixes.add(z.Prefix, z)
+		}
+	}
+	for i := range zones {
+		d.misplaced(&zones[i], &prefixes)
+		d.misnamed(&zones[i], &prefixes)
+	}
+}
+
+// misplaced notes the addresses of an item that a narrower one answers for.
+func (d *document) misplaced(z *Zone, prefixes *prefixIndex[*Zone]) {
+	for _, p := range z.PTR {
+		owner := prefixes.covering(netip.PrefixFrom(p.Addr, p.Addr.BitLen()))
+		if len(owner) > 0 && owner[0].Prefix != z.Prefix {
+			d.note(p.Pos, z.Path+".ptr", "%v belongs to the zone of %v, which is %s (%v); move it there", p.Addr, owner[0].Prefix, owner[0].Path, owner[0].Pos)
+		}
+	}
+}
+
+// misnamed notes the delegations to a prefix that an item here has under another
+// name only.
+func (d *document) misnamed(z *Zone, prefixes *prefixIndex[*Zone]) {
+	for _, cut := range z.Delegate {
+		var child *Zone
+		named := false
+		for _, c := range prefixes.at[cut.Prefix] {
+			child = c
+			named = named || c.Name.Equal(cut.Name)
+		}
+		if child != nil && !named {
+			d.note(cut.Pos, z.Path+".delegate", "%v is delegated to the name %v, but the zone of that prefix, %s (%v), is named %v; give both the same `style`, `label` or `name`",
+				cut.Prefix, cut.Name, child.Path, child.Pos, child.Name)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// defaults reads what zones have that do not say otherwise.
+func (v value) defaults(d *Defaults) {
+	var given Explicit
+	v.mapping(d.fields(&given)...)
+}
+
+// fields are the keys that `defaults` and each item of `zones` share; given says
+// afterwards which were there.
+func (d *Defaults) fields(given *Explicit) []field {
+	return []field{
+		{"nameservers", func(v value) { d.NameServers, given.NameServers = v.nameServers(), true }},
+		{"contact", func(v value) { d.Contact, given.Contact = v.contact(), true }},
+		{"ttl", func(v value) { d.TTL, given.TTL = v.seconds(0), true }},
+		{"ns_ttl", func(v value) { d.NSTTL = v.seconds(0) }},
+		{"soa", func(v value) { v.soa(&d.SOA); given.SOA = true }},
+	}
+}
+
+// soa reads the timers given and leaves the others as they are.
+func (v value) soa(s *SOA) {
+	before := len(v.doc.errs)
+	v.mapping(
+		field{"mname", func(v value) { s.MName = v.hostName() }},
+		field{"refresh", func(v value) { s.Refresh = v.seconds(time.Second) }},
+		field{"retry", func(v value) { s.Retry = v.seconds(time.Second) }},
+		field{"expire", func(v value) { s.Expire = v.seconds(time.Second) }},
+		field{"minimum", func(v value) { s.Minimum = v.seconds(0) }},
+	)
+	if len(v.doc.errs) == before && s.Expire <= s.Refresh+s.Retry {
+		v.fail("expire %s is not longer than refresh %s and retry %s together, so that secondaries would drop the zone after one failed refresh; raise expire",
+			formatDuration(s.Expire), formatDuration(s.Refresh), formatDuration(s.Retry))
+	}
+}
+
+// nameServers reads a list of name servers, each a name or a mapping.
+func (v value) nameServers() []NameServer {
+	var list []NameServer
+	v.oneOrMore(func(v value) {
+		ns := NameServer{Pos: v.pos()}
+		if v.isMapping() {
+			v.mapping(
+				field{"name", func(v value) { ns.Name = v.hostName() }},
+				field{"addresses", func(v value) { ns.Addresses = v.addresses() }},
+			)
+			if ns.Name == nil && !v.hasKey("name") {
+				v.fail("the name server has no `name`; give it one")
+			}
+		} else {
+			ns.Name = v.hostName()
+		}
+		if ns.Name == nil {
+			return
+		}
+		for _, other := range list {
+			if other.Name.Equal(ns.Name) {
+				v.fail("%v is in the list already (%v); remove one of the two", ns.Name, other.Pos)
+				return
+			}
+		}
+		list = append(list, ns)
+	})
+	return list
+}
+
+func (v value) addresses() []netip.Addr {
+	var list []netip.Addr
+	v.oneOrMore(func(v value) {
+		a := v.addr()
+		if !a.IsValid() {
+			return
+		}
+		if a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+			v.fail("%v is no address of a host; write the one that queries are sent to", a)
+			return
+		}
+		if slices.Contains(list, a) {
+			v.fail("%v is in the list already; remove one of the two", a)
+			return
+		}
+		list = append(list, a)
+	})
+	return list
+}
+
+// contactOf returns the RNAME of a zone that gives none: hostmaster in the
+// domain of its first name server; nil if that name would be too long.
+func contactOf(ns NameServer) dname.Name {
+	n, err := ns.Name.Parent().Prepend([]byte("hostmaster"))
+	if err != nil {
+		return nil
+	}
+	return n
+}

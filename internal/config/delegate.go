@@ -1,0 +1,245 @@
+package config
+
+import (
+	"encoding/hex"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// delegations reads the parts of a zone that others serve.
+func (v value) delegations(z *item) {
+	var owners []value
+	v.list(func(v value) {
+		for _, d := range v.delegation(z) {
+			z.Delegate = append(z.Delegate, d)
+			owners = append(owners, v)
+		}
+	})
+	z.refuseOverlap(owners)
+}
+
+func (v value) delegation(z *item) []Delegation {
+	d := Delegation{TTL: zoneTTL, Pos: v.pos()}
+	if !v.isMapping() {
+		v.fail("%s, must be a mapping with `prefix` and `nameservers`", v.seen())
+		return nil
+	}
+	var as naming
+	var prefix, ds *value
+	v.mapping(append(as.fields(),
+		field{"prefix", func(v value) { prefix = &v }},
+		field{"nameservers", func(v value) { d.NameServers = v.nameServers() }},
+		field{"ds", func(v value) { ds = &v; d.DS = v.ds() }},
+		field{"ttl", func(v value) { d.TTL = v.seconds(0) }},
+	)...)
+	if !v.hasKey("nameservers") {
+		v.fail("the delegation has no `nameservers`; name the servers of the part")
+	}
+	switch {
+	case prefix != nil:
+		if d.Prefix = prefix.prefix(true); !d.Prefix.IsValid() {
+			return nil
+		}
+		list := prefix.delegatePrefix(z, d, &as)
+		if len(list) > 1 && ds != nil {
+			ds.fail("%v is delegated as %d zones, each with DS records of its own; delegate them one by one", d.Prefix, len(list))
+		}
+		return list
+	case as.name == nil:
+		v.fail("the delegation has neither `prefix` nor `name`; say which part of %s is meant", z.title())
+		return nil
+	}
+	for _, w := range []*value{as.style, as.label} {
+		if w != nil {
+			w.fail("the delegation has a `name`, which says all; remove the key, or give `prefix` instead of `name`")
+		}
+	}
+	if d.Name = as.name.zoneName(); d.Name == nil {
+		return nil
+	}
+	if apex := z.Apex(d.Name); apex == nil || apex.Equal(d.Name) {
+		as.name.fail("%v is not below the apex of zone %s; names are written in full here: mend it", d.Name, z.title())
+		return nil
+	}
+	if p, ok := z.prefixOf(d.Name); ok {
+		d.Prefix = p
+	}
+	return []Delegation{d}
+}
+
+// delegatePrefix returns the delegations that make up d.Prefix.
+func (v value) delegatePrefix(z *item, d Delegation, as *naming) []Delegation {
+	switch {
+	case !z.Prefix.IsValid():
+		v.fail("zone %s has no prefix, so that it has no part %v; delegate by `name`, or %s", z.title(), d.Prefix, z.prefixRemedy())
+		return nil
+	case d.Prefix == z.Prefix:
+		v.fail("%v is the whole zone, a part of it is needed; remove the delegation, or mend the prefix", d.Prefix)
+		return nil
+	case !contains(z.Prefix, d.Prefix):
+		v.fail("%v is not a part of %v; move it to the zone of a prefix that holds it, or mend the prefix", d.Prefix, z.Prefix)
+		return nil
+	case dname.IsClassless(d.Prefix):
+		base := z.Name
+		if !dname.IsClassless(z.Prefix) {
+			base, _ = dname.FromPrefix(dname.Boundary(d.Prefix))
+		}
+		if d.Name = as.classless(d.Prefix, base); d.Name == nil {
+			return nil
+		}
+		return []Delegation{d}
+	}
+	as.refuseLabels(d.Prefix)
+	var list []Delegation
+	for _, p := range dname.Split(d.Prefix) {
+		part := d
+		part.Prefix = p
+		part.Name, _ = dname.FromPrefix(p)
+		if p.IsSingleIP() {
+			n, _, ok := z.Owner(p.Addr())
+			if !ok {
+				v.fail("the name of %v would be longer than 255 octets; give the zone a shorter name", p)
+				return nil
+			}
+			part.Name = n
+		}
+		if part.Name.Equal(z.Apex(part.Name)) {
+			v.fail("%v is made of whole zones of this item; leave it out of the item's prefix %v instead", d.Prefix, z.Prefix)
+			return nil
+		}
+		list = append(list, part)
+	}
+	if as.name != nil {
+		n := as.name.zoneName()
+		switch {
+		case n == nil:
+		case len(list) > 1:
+			as.name.fail("%v is delegated as %d zones, which one name cannot stand for; remove `name`", d.Prefix, len(list))
+		case !n.Equal(list[0].Name):
+			as.name.fail("%v is not the name of %v here, which is %v; remove `name`, or `prefix` if the name is right", n, d.Prefix, list[0].Name)
+		}
+	}
+	return list
+}
+
+// refuseOverlap notes the delegations of which one lies in another: by addresses
+// or by names. It leaves z.delegated complete.
+func (z *item) refuseOverlap(owners []value) {
+	order := make([]int, len(z.Delegate))
+	for i := range order {
+		order[i] = i
+	}
+	// the wider first; in order of the file among equals
+	slices.SortStableFunc(order, func(a, b int) int {
+		if c := z.Delegate[a].Prefix.Bits() - z.Delegate[b].Prefix.Bits(); c != 0 {
+			return c
+		}
+		return z.Delegate[a].Name.Labels() - z.Delegate[b].Name.Labels()
+	})
+	names := map[string]*Delegation{} // by dname.Name.Key
+	noted := map[string]bool{}        // by path: parts of one delegation fail together
+	for _, i := range order {
+		d := &z.Delegate[i]
+		var other *Delegation
+		if d.Prefix.IsValid() {
+			for _, c := range z.delegated.covering(d.Prefix) {
+				other = c
+				break
+			}
+			z.delegated.add(d.Prefix, d)
+		}
+		for n := d.Name; other == nil && len(n) > 1; n = n.Parent() {
+			other = names[n.Key()]
+		}
+		if other != nil && !noted[owners[i].path] {
+			noted[owners[i].path] = true
+			owners[i].fail("%s lies in %s, which is delegated already (%v); remove one of the two", d.title(), other.title(), other.Pos)
+		}
+		names[d.Name.Key()] = d
+	}
+}
+
+// title names the delegation in messages.
+func (d *Delegation) title() string {
+	if d.Prefix.IsValid() {
+		return d.Prefix.String()
+	}
+	return d.Name.String()
+}
+
+// ds reads DS records in presentation form (RFC 4034 §5.3).
+func (v value) ds() []string {
+	var list []string
+	v.oneOrMore(func(v value) {
+		s, ok := v.scalar()
+		if !ok {
+			return
+		}
+		if fault := dsFault(s); fault != "" {
+			v.fail("%s; write key tag, algorithm, digest type and digest, such as %q", fault, "60485 13 2 D4B7…")
+			return
+		}
+		if slices.Contains(list, s) {
+			v.fail("the DS record is in the list already; remove one of the two")
+			return
+		}
+		list = append(list, s)
+	})
+	return list
+}
+
+// digestOctets are the lengths by digest type (IANA registry "DS RR Type Digest
+// Algorithms").
+var digestOctets = map[int]int{1: 20, 2: 32, 3: 32, 4: 48}
+
+func dsFault(s string) string {
+	f := strings.Fields(s)
+	if len(f) < 4 {
+		return strconv.Quote(s) + " is not a DS record: it has " + strconv.Itoa(len(f)) + " fields"
+	}
+	for i, most := range []int{65535, 255, 255} {
+		if n, err := strconv.Atoi(f[i]); err != nil || n < 0 || n > most {
+			return [...]string{"key tag ", "algorithm ", "digest type "}[i] + strconv.Quote(f[i]) + " is not a number from 0 to " + strconv.Itoa(most)
+		}
+	}
+	digest, err := hex.DecodeString(strings.Join(f[3:], ""))
+	if err != nil {
+		return "the digest is not an even number of hexadecimal digits"
+	}
+	kind, _ := strconv.Atoi(f[2])
+	if want, known := digestOctets[kind]; known && len(digest) != want {
+		return "the digest has " + strconv.Itoa(2*len(digest)) + " hexadecimal digits, digest type " + f[2] + " has " + strconv.Itoa(2*want)
+	}
+	return ""
+}
+
+// prefixIndex finds the prefixes that cover another, in one look-up for each
+// length that occurs. The zero value is empty.
+type prefixIndex[T any] struct {
+	at      map[netip.Prefix][]T
+	lengths [129]bool
+}
+
+func (x *prefixIndex[T]) add(p netip.Prefix, v T) {
+	if x.at == nil {
+		x.at = map[netip.Prefix][]T{}
+	}
+	x.at[p] = append(x.at[p], v)
+	x.lengths[p.Bits()] = true
+}
+
+// covering returns what was added at the longest prefix that is p or holds it.
+func (x *prefixIndex[T]) covering(p netip.Prefix) []T {
+	for bits := p.Bits(); bits >= 0; bits-- {
+		if x.lengths[bits] {
+			if found := x.at[netip.PrefixFrom(p.Addr(), bits).Masked()]; found != nil {
+				return found
+			}
+		}
+	}
+	return nil
+}

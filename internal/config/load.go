@@ -1,0 +1,177 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ptrd/ptrd/zone/source"
+	"gopkg.in/yaml.v3"
+)
+
+// maxFile bounds the file in octets. The tree that YAML is read into takes some
+// twenty times the size of its text; 16 MiB are about 400,000 PTR records. More
+// of them belong in master files, which are read record by record.
+const maxFile = 16 << 20
+
+// Load reads the configuration at path, and the secrets in files that it names.
+// The error is [Errors] for what is wrong inside the file.
+func Load(path string) (*Config, error) {
+	data, err := readFile(path, maxFile)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := Parse(path, data)
+	if err != nil {
+		return nil, err
+	}
+	if err := cfg.Cookies.readFiles(); err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+// readFile returns the content of a file of at most limit octets; a longer one
+// gives one octet more, so that the reader sees it.
+func readFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err == nil {
+		defer f.Close()
+		var data []byte
+		if data, err = io.ReadAll(io.LimitReader(f, limit+1)); err == nil {
+			return data, nil
+		}
+	}
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return nil, fmt.Errorf("%s: the file cannot be read: %w", path, err)
+}
+
+// Parse reads a configuration from memory and opens no file; name is that of the
+// file it came from, for positions and for the directory that relative paths
+// start at. The error is [Errors].
+func Parse(name string, data []byte) (*Config, error) {
+	d := &document{file: name, dir: filepath.Dir(name)}
+	cfg := d.parse(data)
+	if len(d.errs) > 0 {
+		d.errs.sort()
+		return nil, d.errs
+	}
+	return cfg, nil
+}
+
+func (d *document) parse(data []byte) *Config {
+	root := d.tree(data)
+	if root == nil {
+		return nil
+	}
+	before := len(d.errs)
+	if d.checkPlain(root); len(d.errs) > before {
+		return nil
+	}
+	return value{d, root, ""}.config()
+}
+
+// tree returns the root of the file's only document, or nil after noting why
+// there is none.
+func (d *document) tree(data []byte) *yaml.Node {
+	fail := func(line, col int, format string, args ...any) *yaml.Node {
+		d.note(source.Position{File: d.file, Line: line, Col: col}, "", format, args...)
+		return nil
+	}
+	if len(data) > maxFile {
+		return fail(0, 0, "the file is larger than %d octets; move records to master files and name them with `file`", maxFile)
+	}
+	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
+	d.lines = strings.Split(string(data), "\n")
+	if !utf8.Valid(data) {
+		for i, line := range d.lines {
+			if !utf8.ValidString(line) {
+				return fail(i+1, validPrefix(line)+1, "octets that are not UTF-8; save the file as UTF-8 text")
+			}
+		}
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, next yaml.Node
+	switch err := dec.Decode(&doc); {
+	case errors.Is(err, io.EOF) || err == nil && isEmpty(&doc):
+		return fail(0, 0, "the file is empty; it needs at least `zones`")
+	case err != nil:
+		return d.syntax(err)
+	}
+	switch err := dec.Decode(&next); {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		return d.syntax(err)
+	default:
+		p := d.position(&next)
+		return fail(p.Line, p.Col, "a second YAML document begins here, one is allowed; remove the line `---` that separates them")
+	}
+	return doc.Content[0]
+}
+
+func validPrefix(s string) int {
+	for i, r := range s {
+		if r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD") {
+			return i
+		}
+	}
+	return len(s)
+}
+
+func isEmpty(doc *yaml.Node) bool {
+	return len(doc.Content) == 0 || value{node: doc.Content[0]}.isNull()
+}
+
+var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(?s:(.*))$`)
+
+// syntax notes an error of the YAML parser, which knows the line at best.
+func (d *document) syntax(err error) *yaml.Node {
+	m := yamlLine.FindStringSubmatch(err.Error())
+	line, _ := strconv.Atoi(m[1])
+	text := m[2]
+	// The parser counts from 0 or 1, by kind of error; the tab is where it is.
+	for _, l := range []int{line, line + 1} {
+		if l < 1 || l > len(d.lines) {
+			continue
+		}
+		s := d.lines[l-1]
+		if i := strings.IndexByte(s, '\t'); i >= 0 && strings.TrimLeft(s[:i], " -") == "" {
+			d.note(source.Position{File: d.file, Line: l, Col: i + 1}, "", "the indentation has a tab, YAML allows spaces only; replace it by spaces")
+			return nil
+		}
+	}
+	d.note(source.Position{File: d.file, Line: line}, "",
+		"not YAML: %s; look at the indentation, brackets and quotes of this line and the one before (a text that begins with one of [ { * & ! %% @ ` or contains `: ` goes in quotes)", text)
+	return nil
+}
+
+// checkPlain notes the parts of YAML that only make files harder to read and
+// that can make a small one large: `defaults` is there for what repeats.
+func (d *document) checkPlain(n *yaml.Node) {
+	v := value{doc: d, node: n}
+	switch {
+	case n.Kind == yaml.AliasNode:
+		v.fail("the alias *%s is not supported; write the value out, or put it under `defaults`", n.Value)
+		return
+	case n.Anchor != "":
+		v.fail("the anchor &%s is not supported; write the value out where it is needed, or put it under `defaults`", n.Anchor)
+	case n.ShortTag() == "!!merge":
+		v.fail("the merge key << is not supported; write the keys out, or put them under `defaults`")
+	case n.Style&yaml.TaggedStyle != 0:
+		v.fail("the tag %s is not supported; remove it", n.Tag)
+	}
+	for _, c := range n.Content {
+		d.checkPlain(c)
+	}
+}

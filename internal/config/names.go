@@ -1,0 +1,254 @@
+package config
+
+import (
+	"errors"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// name reads an absolute name; its final dot may be missing.
+func (v value) name() dname.Name {
+	s, ok := v.scalar()
+	if !ok {
+		return nil
+	}
+	if !v.looksLikeName(s) {
+		return nil
+	}
+	n, err := dname.Parse(s)
+	if err != nil {
+		v.syntax(s, err)
+		return nil
+	}
+	return n
+}
+
+// looksLikeName notes what people write where a name is wanted and dname.Parse
+// would take.
+func (v value) looksLikeName(s string) bool {
+	if _, err := netip.ParsePrefix(s); err == nil {
+		v.fail("%q is a prefix, a name is needed here", s)
+		return false
+	}
+	if _, err := netip.ParseAddr(s); err == nil {
+		v.fail("%q is an address, a name is needed here", s)
+		return false
+	}
+	return v.isOneWord(s)
+}
+
+func (v value) isOneWord(s string) bool {
+	if s == "" {
+		v.fail("the name is empty; give one, or remove the key")
+		return false
+	}
+	if i := strings.IndexAny(s, " \t\n,"); i >= 0 {
+		v.fail("%q is not one name; several names are a list, such as [a.example.com, b.example.com]", s)
+		return false
+	}
+	for _, c := range s {
+		switch {
+		case c >= 0x80:
+			v.fail("%q has the character %q, which is not ASCII; write internationalized labels in their A-label form (xn--…)", s, c)
+			return false
+		case c < ' ' || c == 0x7f:
+			v.fail(`%q has the control character %q; if that is meant, write it as \DDD, three decimal digits`, s, c)
+			return false
+		}
+	}
+	return true
+}
+
+func (v value) syntax(s string, err error) {
+	var se *dname.SyntaxError
+	if errors.As(err, &se) && se.Offset > 0 {
+		v.fail("%q is not a name: %s at character %d; mend it", s, se.Reason, se.Offset+1)
+		return
+	}
+	v.fail("%q is not a name: %v; mend it", s, err)
+}
+
+// hostName reads the absolute name of a host: what a PTR or NS record points to.
+// A single label is nearly always one whose domain was forgotten, so that it
+// needs its final dot.
+func (v value) hostName() dname.Name {
+	n := v.name()
+	if n == nil {
+		return nil
+	}
+	switch {
+	case n.IsRoot():
+		v.fail(`"." is the root, the name of a host is needed here`)
+		return nil
+	case n.Labels() == 1 && !strings.HasSuffix(v.node.Value, "."):
+		v.fail("%q has no domain, names are written in full here; write it like %q, or %q if that is meant", v.node.Value, v.node.Value+".example.com", v.node.Value+".")
+		return nil
+	}
+	return n
+}
+
+// contact reads a mail address, or the RNAME of an SOA, in which the first dot
+// stands for the @ (RFC 1035 §8).
+func (v value) contact() dname.Name {
+	s, ok := v.text()
+	if !ok {
+		return nil
+	}
+	local, domain, isMail := cutLast(s, '@')
+	if !isMail {
+		n := v.name()
+		if n != nil && n.Labels() < 2 {
+			v.fail("%q is not a mail address; write it like %q", s, "hostmaster@example.com")
+			return nil
+		}
+		return n
+	}
+	if local == "" || domain == "" || strings.ContainsAny(s, " \t<>,") {
+		v.fail("%q is not a mail address; write one address like %q", s, "hostmaster@example.com")
+		return nil
+	}
+	if !v.looksLikeName(domain) || !v.isOneWord(local) {
+		return nil
+	}
+	if strings.ContainsAny(local, `\@"`) {
+		v.fail("%q has a \\, \" or @ in front of the @, which few programs can turn back into a mail address; use another address", s)
+		return nil
+	}
+	n, err := dname.Parse(domain)
+	if err != nil {
+		v.syntax(s, err)
+		return nil
+	}
+	if n, err = n.Prepend([]byte(local)); err != nil { // as one label, its dots included
+		v.syntax(s, err)
+		return nil
+	}
+	return n
+}
+
+func cutLast(s string, sep byte) (before, after string, found bool) {
+	if i := strings.LastIndexByte(s, sep); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return s, "", false
+}
+
+// zoneName reads the name of a zone, any at all.
+func (v value) zoneName() dname.Name {
+	if s := v.node.Value; v.node.ShortTag() != "!!null" {
+		if p, err := netip.ParsePrefix(s); err == nil {
+			v.fail("%q is a prefix; write `prefix: %v` instead of `name`", s, p)
+			return nil
+		}
+		if a, err := netip.ParseAddr(s); err == nil {
+			v.fail("%q is an address; write `prefix: %v/%d` instead of `name`", s, a, a.BitLen())
+			return nil
+		}
+	}
+	return v.name()
+}
+
+// naming is how the name of a classless prefix was asked for: in a style, by a
+// label of one's own, or in full.
+type naming struct {
+	style, label, name *value
+}
+
+func (w *naming) fields() []field {
+	return []field{
+		{"style", func(v value) { w.style = &v }},
+		{"label", func(v value) { w.label = &v }},
+		{"name", func(v value) { w.name = &v }},
+	}
+}
+
+// onlyOne notes a name that was asked for in two ways.
+func (w *naming) onlyOne() bool {
+	var first *value
+	for _, v := range []*value{w.name, w.label, w.style} {
+		switch {
+		case v == nil:
+		case first == nil:
+			first = v
+		default:
+			v.fail("%s has been given too; `name`, `label` and `style` each say the whole name: keep one", first.path)
+			return false
+		}
+	}
+	return true
+}
+
+// refuseLabels notes a style or label where the prefix has a name of its own.
+func (w *naming) refuseLabels(p netip.Prefix) {
+	for _, v := range []*value{w.style, w.label} {
+		if v != nil {
+			v.fail("%v has a reverse name of its own, only IPv4 prefixes of length 25 to 31 are named freely (RFC 2317); remove the key", p)
+		}
+	}
+}
+
+// classless returns the name of a classless prefix below base: its /24's name,
+// or the apex of the classless zone that it is a part of.
+func (w *naming) classless(p netip.Prefix, base dname.Name) dname.Name {
+	if !w.onlyOne() {
+		return nil
+	}
+	label := dname.ClasslessLabel(p, dname.Range)
+	at := w.label
+	switch {
+	case w.name != nil:
+		n := w.name.zoneName()
+		if n == nil {
+			return nil
+		}
+		if len(n) == len(base) || !n.IsAtOrBelow(base) {
+			w.name.fail("%v is not below %v, where the name of %v must be; mend the name, or remove it for %s.%v", n, base, p, label, base)
+			return nil
+		}
+		if n.Parent().Equal(base) && w.name.isOctet(n.Label(), p) {
+			return nil
+		}
+		return n
+	case w.style != nil:
+		s := w.style.oneOf("range", "slash", "rfc4183")
+		style, ok := dname.ParseStyle(s)
+		if !ok {
+			return nil
+		}
+		label = dname.ClasslessLabel(p, style)
+		at = w.style
+	case w.label != nil:
+		s, ok := w.label.scalar()
+		if !ok || !w.label.isOneWord(s) {
+			return nil
+		}
+		if strings.ContainsAny(s, `.\`) {
+			w.label.fail("%q is not a single label; use `name` for a name of several", s)
+			return nil
+		}
+		if w.label.isOctet([]byte(s), p) {
+			return nil
+		}
+		label = s
+	}
+	n, err := base.Prepend([]byte(label))
+	if err != nil {
+		at.syntax(label, err)
+	}
+	return n
+}
+
+// isOctet notes a label that is the name of an address in the same /24.
+func (v value) isOctet(label []byte, p netip.Prefix) bool {
+	o, ok := dname.OctetLabel(label)
+	if !ok {
+		return false
+	}
+	a := p.Addr().As4()
+	a[3] = o
+	v.fail("label %q is the name of the address %v itself; choose another, such as %q", strconv.Itoa(int(o)), netip.AddrFrom4(a), dname.ClasslessLabel(p, dname.Range))
+	return true
+}

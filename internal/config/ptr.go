@@ -1,0 +1,79 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// zoneTTL marks a record that has no TTL of its own.
+const zoneTTL = time.Duration(-1)
+
+// ptr reads the names of addresses.
+func (v value) ptr(z *item) {
+	if !z.Prefix.IsValid() {
+		v.fail("zone %s has no prefix, `ptr` gives names to addresses; %s", z.title(), z.prefixRemedy())
+		return
+	}
+	first := map[netip.Addr]value{}
+	v.entries(func(key, child value) {
+		p := PTR{Addr: key.addr(), TTL: zoneTTL, Pos: key.pos()}
+		p.Targets, p.TTL = child.targets()
+		if !p.Addr.IsValid() {
+			return
+		}
+		if was, twice := first[p.Addr]; twice {
+			key.fail("%v was given at %v already (as %s); put its names into one list", p.Addr, was.pos(), was.node.Value)
+			return
+		}
+		first[p.Addr] = key
+		if _, _, ok := z.Owner(p.Addr); !ok {
+			key.fail("%v is outside %v; move it to the zone of a prefix that holds it", p.Addr, z.Prefix)
+			return
+		}
+		if !z.isDelegatedAway(key, p.Addr) {
+			z.PTR = append(z.PTR, p)
+		}
+	})
+}
+
+// targets reads the names of one address: a name, a list of names, or a mapping
+// with `names` and `ttl`.
+func (v value) targets() (names []dname.Name, ttl time.Duration) {
+	ttl = zoneTTL
+	read := func(v value) {
+		n := v.hostName()
+		if n == nil {
+			return
+		}
+		for _, other := range names {
+			if other.Equal(n) {
+				v.fail("%v is in the list already; remove one of the two", n)
+				return
+			}
+		}
+		names = append(names, n)
+	}
+	if !v.isMapping() {
+		v.oneOrMore(read)
+		return names, ttl
+	}
+	v.mapping(
+		field{"names", func(v value) { v.oneOrMore(read) }},
+		field{"ttl", func(v value) { ttl = v.seconds(0) }},
+	)
+	if !v.hasKey("names") {
+		v.fail("the address has no `names`; give it one or several")
+	}
+	return names, ttl
+}
+
+// isDelegatedAway notes an address in a part of the zone that others serve.
+func (z *item) isDelegatedAway(v value, a netip.Addr) bool {
+	for _, d := range z.delegated.covering(netip.PrefixFrom(a, a.BitLen())) {
+		v.fail("%v is in %v, which is delegated to the zone %v (%v); move it there, or take it out of the delegation", a, d.Prefix, d.Name, d.Pos)
+		return true
+	}
+	return false
+}

@@ -1,0 +1,333 @@
+package config
+
+import (
+	"encoding/hex"
+	"fmt"
+	"math"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Largest TTL and timer of the DNS (RFC 2181 §8; the timers of an SOA are signed
+// in practice too).
+const maxSeconds = math.MaxInt32 * time.Second
+
+// units of a duration, the largest first.
+var units = []struct {
+	name string
+	span time.Duration
+}{
+	{"w", 7 * 24 * time.Hour},
+	{"d", 24 * time.Hour},
+	{"h", time.Hour},
+	{"m", time.Minute},
+	{"s", time.Second},
+	{"ms", time.Millisecond},
+}
+
+// formatDuration writes a span as the file would have it: `1h30m`.
+func formatDuration(d time.Duration) string {
+	if d == 0 {
+		return "0s"
+	}
+	s := ""
+	for _, u := range units {
+		if n := d / u.span; n > 0 {
+			s += strconv.FormatInt(int64(n), 10) + u.name
+			d -= n * u.span
+		}
+	}
+	return s
+}
+
+// duration reads a span with units: `1h`, `1d12h`, `250ms`; 0 needs none.
+func (v value) duration(least, most time.Duration) time.Duration {
+	const allowed = "a span is numbers with units, the largest first: w, d, h, m, s, ms, such as 90s or 1d12h"
+	s, ok := v.scalar()
+	if !ok {
+		return 0
+	}
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n > 0 {
+		if n <= int64(maxSeconds/time.Second) {
+			v.fail("%s has no unit; write %ds for seconds, which is %s", s, n, formatDuration(time.Duration(n)*time.Second))
+		} else {
+			v.fail("%s has no unit; %s", s, allowed)
+		}
+		return 0
+	}
+	d, ok := parseDuration(s)
+	switch {
+	case !ok:
+		v.fail("%q is not a span of time; %s", s, allowed)
+		return 0
+	case d < least:
+		v.fail("%s is too short; at least %s", s, formatDuration(least))
+		return 0
+	case d > most:
+		v.fail("%s is too long; at most %s", s, formatDuration(most))
+		return 0
+	}
+	return d
+}
+
+func parseDuration(s string) (total time.Duration, ok bool) {
+	if s == "0" {
+		return 0, true
+	}
+	next := 0 // first unit that may follow
+	for s != "" {
+		digits := len(s) - len(strings.TrimLeft(s, "0123456789"))
+		n, err := strconv.ParseInt(s[:digits], 10, 64)
+		if err != nil {
+			return 0, false
+		}
+		s = s[digits:]
+		letters := strings.IndexAny(s, "0123456789")
+		if letters < 0 {
+			letters = len(s)
+		}
+		for next < len(units) && units[next].name != s[:letters] {
+			next++
+		}
+		if next == len(units) || n > int64(math.MaxInt64-total)/int64(units[next].span) {
+			return 0, false
+		}
+		total += time.Duration(n) * units[next].span
+		next++
+		s = s[letters:]
+	}
+	return total, next > 0
+}
+
+// seconds reads a span of whole seconds that fits a TTL or a timer of an SOA.
+func (v value) seconds(least time.Duration) time.Duration {
+	d := v.duration(least, maxSeconds)
+	if d%time.Second != 0 {
+		v.fail("%s is not whole seconds, which is the finest that the DNS has; round it", v.node.Value)
+		return 0
+	}
+	return d
+}
+
+// number reads a whole number within limits; unit follows it in messages.
+func (v value) number(least, most int, unit string) int {
+	s, ok := v.scalar()
+	if !ok {
+		return 0
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || v.node.ShortTag() != "!!int" {
+		v.fail("%s, must be a whole number of %s without quotes or unit, %d to %d", v.seen(), unit, least, most)
+		return 0
+	}
+	if n < least || n > most {
+		v.fail("%d %s, allowed are %d to %d", n, unit, least, most)
+		return 0
+	}
+	return n
+}
+
+// truth reads true or false.
+func (v value) truth() bool {
+	s, ok := v.scalar()
+	if !ok {
+		return false
+	}
+	if s != "true" && s != "false" || v.node.ShortTag() != "!!bool" {
+		v.fail("%s, must be true or false without quotes", v.seen())
+	}
+	return s == "true"
+}
+
+// oneOf reads one of a few words.
+func (v value) oneOf(words ...string) string {
+	s, ok := v.scalar()
+	if !ok {
+		return ""
+	}
+	for _, w := range words {
+		if s == w {
+			return s
+		}
+	}
+	v.fail("%q is not one of %s", s, strings.Join(words, ", "))
+	return ""
+}
+
+// file reads the path of a file; a relative one starts at the directory of the
+// configuration.
+func (v value) file() File { return File{v.filePath(), v.pos()} }
+
+func (v value) filePath() string {
+	s, ok := v.scalar()
+	switch {
+	case !ok:
+		return ""
+	case s == "":
+		v.fail("the path is empty; give one, or remove the key")
+		return ""
+	case strings.IndexByte(s, 0) >= 0:
+		v.fail("%q has a zero octet, which no path can have; remove it", s)
+		return ""
+	case filepath.IsAbs(s):
+		return filepath.Clean(s)
+	}
+	return filepath.Join(v.doc.dir, s)
+}
+
+// addrPort reads a socket address.
+func (v value) addrPort(port uint16) netip.AddrPort {
+	s, ok := v.scalar()
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap, err := netip.ParseAddrPort(s)
+	if err == nil {
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	host := strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
+	if a, err := netip.ParseAddr(host); err == nil {
+		v.fail("%q has no port; write %q", s, netip.AddrPortFrom(a, port).String())
+		return netip.AddrPort{}
+	}
+	if i := strings.LastIndexByte(s, ':'); i >= 0 {
+		if _, err := strconv.ParseUint(s[i+1:], 10, 16); err == nil {
+			if s[:i] == "" || s[:i] == "*" {
+				v.fail("%q names no address; write %q and %q for all of them", s, "0.0.0.0"+s[i:], "[::]"+s[i:])
+				return netip.AddrPort{}
+			}
+			if a, err := netip.ParseAddr(s[:i]); err == nil && a.Is6() {
+				v.fail("%q is an IPv6 address without brackets; write %q", s, "["+s[:i]+"]"+s[i:])
+				return netip.AddrPort{}
+			}
+		}
+	}
+	v.fail("%q is not an address with a port, such as %q; names of hosts and interfaces are not looked up", s, netip.AddrPortFrom(netip.IPv6Loopback(), port).String())
+	return netip.AddrPort{}
+}
+
+// addr reads an IP address that a name server or a PTR record can have.
+func (v value) addr() netip.Addr {
+	s, ok := v.scalar()
+	if !ok {
+		return netip.Addr{}
+	}
+	a, err := netip.ParseAddr(s)
+	switch {
+	case err != nil:
+		if p, perr := netip.ParsePrefix(s); perr == nil {
+			v.fail("%q is a prefix, a single address is needed; write %q if that is meant", s, p.Addr().String())
+		} else {
+			v.fail("%q is not an IP address%s", s, addrFault(s))
+		}
+	case a.Zone() != "":
+		v.fail("%q has an interface; write %q", s, a.WithZone("").String())
+	case a.Is4In6():
+		v.fail("%q is an IPv4 address in IPv6 form; write %q", s, a.Unmap().String())
+	default:
+		return a
+	}
+	return netip.Addr{}
+}
+
+// addrFault says what keeps a text from being the address it looks like.
+func addrFault(s string) string {
+	octets := strings.Split(s, ".")
+	if len(octets) < 2 || strings.Trim(s, "0123456789.") != "" {
+		return "; write it like 192.0.2.1 or 2001:db8::1"
+	}
+	if len(octets) != 4 {
+		return fmt.Sprintf(": it has %d octets, IPv4 has 4", len(octets))
+	}
+	for _, o := range octets {
+		if n, err := strconv.Atoi(o); err != nil || n > 255 {
+			return fmt.Sprintf(": octet %q is not a number from 0 to 255", o)
+		} else if strconv.Itoa(n) != o {
+			return fmt.Sprintf(": octet %q has leading zeros; write %d", o, n)
+		}
+	}
+	return ""
+}
+
+// prefix reads a prefix in CIDR form without host bits. With single, an address
+// alone stands for the prefix that holds nothing else.
+func (v value) prefix(single bool) netip.Prefix {
+	s, ok := v.scalar()
+	if !ok {
+		return netip.Prefix{}
+	}
+	return v.asPrefix(s, single)
+}
+
+// asPrefix is prefix for a text that is the value or a part of it.
+func (v value) asPrefix(s string, single bool) netip.Prefix {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		a, aerr := netip.ParseAddr(s)
+		switch {
+		case aerr == nil && single && a.Zone() == "" && !a.Is4In6():
+			return netip.PrefixFrom(a, a.BitLen())
+		case aerr == nil:
+			v.fail("%q has no length; write \"%v/%d\" for this one address, or a shorter length", s, a, a.BitLen())
+		default:
+			v.fail("%q is not a prefix%s", s, prefixFault(s))
+		}
+		return netip.Prefix{}
+	}
+	if p.Addr().Is4In6() {
+		v.fail("%q is an IPv4 address in IPv6 form; write the IPv4 prefix", s)
+		return netip.Prefix{}
+	}
+	if p != p.Masked() {
+		v.fail("%q has bits set behind its length; write %q for the whole prefix, or \"%v/%d\" for the one address", s, p.Masked().String(), p.Addr(), p.Addr().BitLen())
+		return netip.Prefix{}
+	}
+	return p
+}
+
+func prefixFault(s string) string {
+	const form = "; write it like 192.0.2.0/24 or 2001:db8::/32"
+	host, length, ok := strings.Cut(s, "/")
+	if !ok {
+		if strings.HasSuffix(strings.ToLower(strings.TrimSuffix(s, ".")), ".arpa") {
+			return "; a reverse name goes under `name`"
+		}
+		return form
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		if fault := addrFault(host); strings.HasPrefix(fault, ":") {
+			return fault + form
+		}
+		return form
+	}
+	if m, err := netip.ParseAddr(length); err == nil && m.Is4() && a.Is4() {
+		return ": the length is a netmask, must be a number of bits" + form
+	}
+	return fmt.Sprintf(": the length %q is not a number from 0 to %d", length, a.BitLen())
+}
+
+// octets reads a text that stands for opaque octets: as it is, or in hexadecimal
+// after `0x`.
+func (v value) octets(most int) []byte {
+	s, ok := v.scalar()
+	if !ok || s == "" {
+		return nil
+	}
+	b := []byte(s)
+	if digits, isHex := strings.CutPrefix(s, "0x"); isHex {
+		var err error
+		if b, err = hex.DecodeString(digits); err != nil || len(b) == 0 {
+			v.fail("%q begins with 0x but is not an even number of hexadecimal digits; mend them, or choose a text that begins otherwise", s)
+			return nil
+		}
+	}
+	if len(b) > most {
+		v.fail("%d octets, at most %d are allowed; shorten it", len(b), most)
+		return nil
+	}
+	return b
+}

@@ -1,0 +1,273 @@
+package config
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ptrd/ptrd/zone/source"
+)
+
+// defaultConfig returns what an empty file would mean; config.example.yaml shows
+// the same values to people, with their reasons.
+func defaultConfig() *Config {
+	return &Config{
+		Listen: Listen{DNS: []netip.AddrPort{
+			netip.AddrPortFrom(netip.IPv4Unspecified(), 53),
+			netip.AddrPortFrom(netip.IPv6Unspecified(), 53),
+		}},
+		StateDir: "/var/lib/ptrd",
+		Limits: Limits{
+			UDPSize:       1232,             // RFC 9715 appendix A: 1280 of IPv6 less the headers
+			TCPClients:    1024,             // each costs a descriptor and some tens of KiB
+			TCPClientsPer: 32,               // a resolver needs a few; its users behind one NAT some more
+			TCPIdle:       10 * time.Second, // RFC 7766 §6.2.3: in the order of seconds
+			TCPWrite:      5 * time.Second,  // a slow link carries 64 KiB in that time
+			TCPPipeline:   64,               // a resolver's burst; more wait in the socket
+			GenerateSteps: 1 << 16,          // every address of a /16
+		},
+		Cookies: Cookies{Enabled: true},
+		Log:     Log{Level: "info", Format: "text"},
+		Defaults: Defaults{
+			TTL:   time.Hour,
+			NSTTL: 24 * time.Hour,
+			// RIPE-203, but for a negative TTL by RFC 2308 §5: a PTR just added is
+			// asked for at once, by the mail server that just refused a mail.
+			SOA: SOA{Refresh: 24 * time.Hour, Retry: 2 * time.Hour, Expire: 1000 * time.Hour, Minimum: time.Hour},
+		},
+	}
+}
+
+// config reads the whole file.
+func (v value) config() *Config {
+	c := defaultConfig()
+	c.File, c.Dir = v.doc.file, v.doc.dir
+	hasZones := false
+	v.mapping(
+		field{"listen", func(v value) { v.listen(&c.Listen) }},
+		field{"state_dir", func(v value) { c.StateDir = v.filePath() }},
+		field{"user", func(v value) { c.User = v.userName() }},
+		field{"identity", func(v value) { v.identity(&c.Identity) }},
+		field{"access", func(v value) { v.access(&c.Access) }},
+		field{"limits", func(v value) { v.limits(&c.Limits) }},
+		field{"cookies", func(v value) { v.cookies(&c.Cookies) }},
+		field{"log", func(v value) { v.log(&c.Log) }},
+		field{"metrics", func(v value) {
+			v.mapping(field{"per_zone", func(v value) { c.Metrics.PerZone = v.truth() }})
+		}},
+		field{"defaults", func(v value) { v.defaults(&c.Defaults) }},
+		field{"zones", func(v value) {
+			hasZones = !v.isNull()
+			v.list(func(v value) { c.Zones = append(c.Zones, v.zone(c.Defaults)) })
+		}},
+	)
+	if !hasZones {
+		v.fail("`zones` is missing, so that nothing would be served; list a zone, or write `zones: []` if that is meant")
+	}
+	v.doc.across(c.Zones)
+	return c
+}
+
+func (v value) listen(l *Listen) {
+	first := map[netip.AddrPort]value{}
+	once := func(v value, ap netip.AddrPort) {
+		if was, twice := first[ap]; twice && ap.IsValid() {
+			v.fail("%v is taken by %s already; remove one of the two, or change its port", ap, was.path)
+		}
+		first[ap] = v
+	}
+	v.mapping(
+		field{"dns", func(v value) {
+			l.DNS = []netip.AddrPort{}
+			read := func(v value) {
+				ap := v.addrPort(53)
+				once(v, ap)
+				l.DNS = append(l.DNS, ap)
+			}
+			if v.isSequence() {
+				v.list(read)
+			} else {
+				read(v)
+			}
+		}},
+		field{"admin", func(v value) {
+			if s, ok := v.scalar(); ok && s != "" {
+				l.Admin = v.addrPort(9153)
+				once(v, l.Admin)
+			}
+		}},
+		field{"pprof", func(v value) {
+			if l.Pprof = v.truth(); l.Pprof && !l.Admin.IsValid() {
+				v.fail("profiles are shown on the admin listener, and there is none; give `listen.admin` an address")
+			}
+		}},
+	)
+}
+
+func (v value) userName() string {
+	s, ok := v.text()
+	if ok && strings.ContainsAny(s, " \t\n:/") {
+		v.fail("%q is not the name of a user; write the name alone, its groups come with it", s)
+		return ""
+	}
+	return s
+}
+
+// Octets of an NSID and of a CHAOS text. The former goes into every answer that
+// asks for it, the latter is a character-string (RFC 1035 §3.3).
+const maxNSID, maxChaos = 128, 255
+
+func (v value) identity(id *Identity) {
+	chaos := func(v value) string {
+		s, _ := v.scalar()
+		if len(s) > maxChaos {
+			v.fail("%d octets, at most %d are allowed; shorten it", len(s), maxChaos)
+			return ""
+		}
+		return s
+	}
+	v.mapping(
+		field{"nsid", func(v value) { id.NSID = v.octets(maxNSID) }},
+		field{"version", func(v value) { id.Version = chaos(v) }},
+		field{"server", func(v value) { id.Server = chaos(v) }},
+	)
+}
+
+func (v value) access(a *Access) {
+	read := func(v value) []netip.Prefix {
+		var list []netip.Prefix
+		v.oneOrMore(func(v value) {
+			p := v.prefix(true)
+			if slices.Contains(list, p) && p.IsValid() {
+				v.fail("%v is in the list already; remove one of the two", p)
+			}
+			list = append(list, p)
+		})
+		return list
+	}
+	everybody := []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
+	v.mapping(
+		field{"allow", func(v value) {
+			a.Allow = read(v)
+			if slices.Contains(a.Allow, everybody[0]) && slices.Contains(a.Allow, everybody[1]) {
+				a.Allow = nil
+			}
+		}},
+		field{"deny", func(v value) {
+			if v.isSequence() && len(v.node.Content) == 0 {
+				return
+			}
+			a.Deny = read(v)
+		}},
+	)
+}
+
+func (v value) limits(l *Limits) {
+	v.mapping(
+		// RFC 6891 §6.2.3: below 512 counts as 512; §6.2.5: 4096 as the most to start with
+		field{"udp_size", func(v value) { l.UDPSize = v.number(512, 4096, "octets") }},
+		field{"tcp_clients", func(v value) { l.TCPClients = v.number(1, 1<<20, "connections") }},
+		field{"tcp_clients_per_address", func(v value) { l.TCPClientsPer = v.number(1, 1<<20, "connections") }},
+		field{"tcp_idle", func(v value) { l.TCPIdle = v.duration(100*time.Millisecond, time.Hour) }},
+		field{"tcp_message", func(v value) { l.TCPWrite = v.duration(100*time.Millisecond, time.Hour) }},
+		field{"tcp_pipeline", func(v value) { l.TCPPipeline = v.number(1, 1<<16, "queries") }},
+		field{"generate_steps", func(v value) { l.GenerateSteps = v.number(0, 1<<24, "steps") }},
+	)
+}
+
+func (v value) log(l *Log) {
+	v.mapping(
+		field{"level", func(v value) { l.Level = v.oneOf("debug", "info", "warn", "error") }},
+		field{"format", func(v value) { l.Format = v.oneOf("text", "json") }},
+		field{"queries", func(v value) { l.Queries = v.number(0, 1<<30, "queries") }},
+	)
+}
+
+// secretOctets is the length of the key of SipHash-2-4 (RFC 9018 §4.4).
+const secretOctets = 16
+
+// maxSecrets bounds the cookie secrets: each further one costs a hash for every
+// query with a cookie of nobody's. Two take part in a rollover (RFC 9018 §5).
+const maxSecrets = 8
+
+func (v value) cookies(c *Cookies) {
+	v.mapping(
+		field{"enabled", func(v value) { c.Enabled = v.truth() }},
+		field{"secrets", func(v value) {
+			v.list(func(v value) {
+				s, ok := v.scalar()
+				if !ok {
+					return
+				}
+				b, err := parseSecret(s)
+				if err != nil {
+					v.fail("%v", err)
+				}
+				c.Secrets = append(c.Secrets, b)
+			})
+			if len(c.Secrets) > maxSecrets {
+				v.fail("%d secrets, at most %d are allowed; remove the oldest", len(c.Secrets), maxSecrets)
+			}
+		}},
+		field{"secret_files", func(v value) {
+			if v.isSequence() {
+				v.list(func(v value) { c.Files = append(c.Files, v.file()) })
+			} else {
+				c.Files = []File{v.file()}
+			}
+		}},
+	)
+}
+
+// parseSecret reads a cookie secret. The error does not repeat it: logs are read
+// by more people than secrets are.
+func parseSecret(s string) ([]byte, error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != secretOctets {
+		return nil, fmt.Errorf("the secret is a text of %d characters, must be %d hexadecimal digits; make one with `openssl rand -hex %d`", len(s), 2*secretOctets, secretOctets)
+	}
+	return b, nil
+}
+
+// readFiles adds the secrets in the files, one a line, to those in the
+// configuration; empty lines and lines that begin with # do not count.
+func (c *Cookies) readFiles() error {
+	var errs Errors
+	for _, f := range c.Files {
+		const limit = 1 << 16
+		data, err := readFile(f.Path, limit)
+		if err != nil {
+			errs = append(errs, Problem{f.Pos, "cookies.secret_files", err.Error()})
+			continue
+		}
+		count := 0
+		lines := bufio.NewScanner(bytes.NewReader(data))
+		for n := 1; lines.Scan(); n++ {
+			s := strings.TrimSpace(lines.Text())
+			if s == "" || s[0] == '#' {
+				continue
+			}
+			b, err := parseSecret(s)
+			if err != nil {
+				errs = append(errs, Problem{Pos: source.Position{File: f.Path, Line: n}, Text: err.Error()})
+			}
+			count++
+			c.Secrets = append(c.Secrets, b)
+		}
+		if count == 0 {
+			errs = append(errs, Problem{f.Pos, "cookies.secret_files", fmt.Sprintf("%s holds no secret; make one with `openssl rand -hex %d`", f.Path, secretOctets)})
+		}
+	}
+	if n := len(c.Secrets); n > maxSecrets && len(errs) == 0 {
+		errs = append(errs, Problem{c.Files[0].Pos, "cookies.secret_files", fmt.Sprintf("%d secrets in all, at most %d are allowed; remove the oldest", n, maxSecrets)})
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	return nil
+}

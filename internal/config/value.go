@@ -1,0 +1,255 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ptrd/ptrd/zone/source"
+	"gopkg.in/yaml.v3"
+)
+
+// document is a file being read and what was found wrong with it so far.
+type document struct {
+	file  string
+	dir   string   // that relative paths start at
+	lines []string // to count columns in octets, as other tools do
+	errs  Errors
+}
+
+// value is one node of the document and the key path that leads to it. Its
+// methods read the node as one kind of thing; what does not fit is noted in the
+// document, and the zero value comes back.
+type value struct {
+	doc  *document
+	node *yaml.Node
+	path string
+}
+
+// pos returns where the value stands.
+func (v value) pos() source.Position { return v.doc.position(v.node) }
+
+func (d *document) position(n *yaml.Node) source.Position {
+	col := n.Column
+	if n.Line-1 < len(d.lines) && n.Line > 0 {
+		octets, line := 0, d.lines[n.Line-1]
+		for runes := 1; runes < n.Column && octets < len(line); runes++ {
+			_, size := utf8.DecodeRuneInString(line[octets:])
+			octets += size
+		}
+		col = octets + 1
+	}
+	return source.Position{File: d.file, Line: n.Line, Col: col}
+}
+
+// fail notes a problem with the value.
+func (v value) fail(format string, args ...any) { v.doc.note(v.pos(), v.path, format, args...) }
+
+func (d *document) note(pos source.Position, path, format string, args ...any) {
+	d.errs = append(d.errs, Problem{pos, path, fmt.Sprintf(format, args...)})
+}
+
+// field is a key that a mapping may have, and who reads its value.
+type field struct {
+	key  string
+	read func(value)
+}
+
+// mapping reads a mapping with fixed keys, in the order of fields whatever the
+// order in the file, so that a later one may build on an earlier. A section
+// without content counts as left out.
+func (v value) mapping(fields ...field) {
+	found := map[string]value{}
+	v.pairs(func(key string, k, child value) {
+		if v.path == "" {
+			child.path = key
+		} else {
+			child.path = v.path + "." + key
+		}
+		k.path = child.path
+		for _, f := range fields {
+			if f.key == key {
+				found[key] = child
+				return
+			}
+		}
+		k.path = v.path
+		k.unknownKey(key, fields)
+	})
+	for _, f := range fields {
+		if child, ok := found[f.key]; ok {
+			f.read(child)
+		}
+	}
+}
+
+// entries reads a mapping whose keys are data. Each key comes as a value of its
+// own, with the path of its entry.
+func (v value) entries(read func(key, child value)) {
+	v.pairs(func(key string, k, child value) {
+		k.path = fmt.Sprintf("%s[%q]", v.path, key)
+		child.path = k.path
+		read(k, child)
+	})
+}
+
+// pairs calls read for each key of a mapping and its value, both with the path
+// of the mapping; keys written twice are refused here.
+func (v value) pairs(read func(key string, k, child value)) {
+	if v.isNull() {
+		return
+	}
+	if v.node.Kind != yaml.MappingNode {
+		v.fail("%s, must be a mapping (`key: value` lines, indented below the key)", v.seen())
+		return
+	}
+	first := make(map[string]value, len(v.node.Content)/2)
+	for i := 0; i+1 < len(v.node.Content); i += 2 {
+		k := value{v.doc, v.node.Content[i], v.path}
+		if k.node.Kind != yaml.ScalarNode || k.isNull() {
+			k.fail("the key is %s, must be a word or an address; a text with special characters goes in quotes", k.seen())
+			continue
+		}
+		if was, twice := first[k.node.Value]; twice {
+			k.fail("key %q was given at %v already; keep one of the two", k.node.Value, was.pos())
+			continue
+		}
+		first[k.node.Value] = k
+		read(k.node.Value, k, value{v.doc, v.node.Content[i+1], v.path})
+	}
+}
+
+// hints are what to say of keys that people know from elsewhere.
+var hints = map[string]string{
+	"serial": "serials are made by ptrd when content changes, never typed; remove it",
+}
+
+func (v value) unknownKey(key string, fields []field) {
+	if hint, ok := hints[key]; ok {
+		v.fail("unknown key %q: %s", key, hint)
+		return
+	}
+	best, bestDistance := "", 3 // farther than two typing errors is another word
+	all := make([]string, len(fields))
+	for i, f := range fields {
+		all[i] = f.key
+		if d := distance(strings.ToLower(key), f.key); d < bestDistance {
+			best, bestDistance = f.key, d
+		}
+	}
+	if best != "" {
+		v.fail("unknown key %q; did you mean %q?", key, best)
+		return
+	}
+	v.fail("unknown key %q; the keys allowed here are %s", key, strings.Join(all, ", "))
+}
+
+// distance is the number of octets to insert, remove or replace to turn a into
+// b (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replace := diagonal
+			if a[i] != b[j] {
+				replace++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replace, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// list reads a list, calling read for each item. A list without content counts
+// as empty.
+func (v value) list(read func(value)) {
+	if v.isNull() {
+		return
+	}
+	if v.node.Kind != yaml.SequenceNode {
+		v.fail("%s, must be a list (`[a, b]`, or one `- item` a line)", v.seen())
+		return
+	}
+	for i, n := range v.node.Content {
+		read(value{v.doc, n, fmt.Sprintf("%s[%d]", v.path, i)})
+	}
+}
+
+// oneOrMore reads a text, or a list of at least one.
+func (v value) oneOrMore(read func(value)) {
+	if v.node.Kind == yaml.SequenceNode {
+		if len(v.node.Content) == 0 {
+			v.fail("the list is empty, must have at least one item; remove the key if there is none")
+		}
+		v.list(read)
+		return
+	}
+	read(v)
+}
+
+// scalar reads the text of a plain or quoted value, whatever YAML takes it for.
+func (v value) scalar() (string, bool) {
+	switch {
+	case v.isNull():
+		v.fail("the value is missing; give one, or remove the key")
+	case v.node.Kind != yaml.ScalarNode:
+		v.fail("%s, must be a single value", v.seen())
+	default:
+		return v.node.Value, true
+	}
+	return "", false
+}
+
+// text reads a value that is a text, not a number or a truth value.
+func (v value) text() (string, bool) {
+	s, ok := v.scalar()
+	if ok && v.node.ShortTag() != "!!str" {
+		v.fail("%s, must be a text; put it in quotes: %q", v.seen(), s)
+		return "", false
+	}
+	return s, ok
+}
+
+func (v value) isNull() bool {
+	return v.node.Kind == yaml.ScalarNode && v.node.ShortTag() == "!!null"
+}
+
+// seen describes the node for a message about its kind.
+func (v value) seen() string {
+	switch v.node.Kind {
+	case yaml.MappingNode:
+		return "a mapping was given"
+	case yaml.SequenceNode:
+		return "a list was given"
+	}
+	switch v.node.ShortTag() {
+	case "!!null":
+		return "nothing was given"
+	case "!!int", "!!float":
+		return fmt.Sprintf("the number %s was given", v.node.Value)
+	case "!!bool":
+		return fmt.Sprintf("the truth value %s was given", v.node.Value)
+	case "!!timestamp":
+		return fmt.Sprintf("the date %s was given", v.node.Value)
+	}
+	return fmt.Sprintf("the text %q was given", v.node.Value)
+}
+
+func (v value) isSequence() bool { return v.node.Kind == yaml.SequenceNode }
+func (v value) isMapping() bool  { return v.node.Kind == yaml.MappingNode }
+
+// hasKey reports whether a mapping has the key, whatever its value.
+func (v value) hasKey(key string) bool {
+	for i := 0; i+1 < len(v.node.Content); i += 2 {
+		if v.node.Content[i].Value == key {
+			return true
+		}
+	}
+	return false
+}

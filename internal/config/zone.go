@@ -1,0 +1,218 @@
+package config
+
+import (
+	"net/netip"
+
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// item is an item of `zones` while it is read.
+type item struct {
+	Zone
+	delegated prefixIndex[*Delegation]
+}
+
+// zone reads one item of `zones`.
+func (v value) zone(defaults Defaults) Zone {
+	z := &item{Zone: Zone{Path: v.path, Pos: v.pos(), Defaults: defaults}}
+	v.item(z)
+	return z.Zone
+}
+
+func (v value) item(z *item) {
+	if !v.isMapping() {
+		v.fail("%s, must be a mapping with `prefix` or `name`, such as `- prefix: 192.0.2.0/24`", v.seen())
+		return
+	}
+	var as naming
+	var prefix *value
+	var ptr, records, delegate value // read last: they depend on the zone's name
+	v.mapping(append(append([]field{
+		{"prefix", func(v value) { prefix = &v }},
+	}, as.fields()...), append(z.Defaults.fields(&z.Explicit),
+		field{"access", func(v value) {
+			if !v.isNull() {
+				z.Access = &Access{}
+				v.access(z.Access)
+			}
+		}},
+		field{"file", func(v value) { z.Files = v.files() }},
+		field{"hosts", func(v value) { z.Hosts = v.files() }},
+		field{"ptr", func(v value) { ptr = v }},
+		field{"records", func(v value) { records = v }},
+		field{"delegate", func(v value) { delegate = v }},
+	)...)...)
+
+	switch {
+	case prefix != nil:
+		if z.Prefix = prefix.prefix(false); z.Prefix.IsValid() {
+			z.nameByPrefix(&as)
+		}
+	case as.name != nil:
+		z.nameAlone(&as)
+	default:
+		v.fail("the zone has neither `prefix` nor `name`; give it one")
+	}
+	if z.Apexes == nil {
+		return // nothing below can be checked
+	}
+	if len(z.NameServers) == 0 && len(z.Files) == 0 {
+		v.fail("zone %s has no name server; give `nameservers` here or under `defaults`, or a `file` with the SOA and NS records", z.title())
+	}
+	if z.Contact == nil && len(z.NameServers) > 0 {
+		if z.Contact = contactOf(z.NameServers[0]); z.Contact == nil {
+			v.fail("zone %s has no contact, and hostmaster in the domain of %v would be longer than 255 octets; give `contact`", z.title(), z.NameServers[0].Name)
+		}
+	}
+	if len(z.Hosts) > 0 && !z.Prefix.IsValid() {
+		v.fail("zone %s has no prefix, hosts files give names to addresses; %s", z.title(), z.prefixRemedy())
+	}
+	if delegate.node != nil {
+		delegate.delegations(z)
+	}
+	if ptr.node != nil {
+		ptr.ptr(z)
+	}
+	if records.node != nil {
+		records.records(z)
+	}
+}
+
+// nameByPrefix finds the apexes of a zone that has a prefix.
+func (z *Zone) nameByPrefix(as *naming) {
+	if dname.IsClassless(z.Prefix) {
+		base, _ := dname.FromPrefix(dname.Boundary(z.Prefix))
+		if z.Name = as.classless(z.Prefix, base); z.Name != nil {
+			z.Apexes = []dname.Name{z.Name}
+			z.Origin = z.Name
+		}
+		return
+	}
+	as.refuseLabels(z.Prefix)
+	parts := dname.Split(z.Prefix)
+	for _, p := range parts {
+		n, _ := dname.FromPrefix(p)
+		z.Apexes = append(z.Apexes, n)
+	}
+	z.Origin, _ = dname.FromPrefix(dname.Boundary(z.Prefix))
+	if len(parts) == 1 {
+		z.Name = z.Apexes[0]
+	}
+	if as.name == nil {
+		return
+	}
+	given := as.name.zoneName()
+	switch {
+	case given == nil:
+	case z.Name == nil:
+		as.name.fail("%v makes %d zones, %v to %v, which one name cannot stand for; remove `name`", z.Prefix, len(parts), z.Apexes[0], z.Apexes[len(parts)-1])
+	case !given.Equal(z.Name):
+		as.name.fail("%v is not the name of %v, which is %v; remove `name`, or `prefix` if the name is right", given, z.Prefix, z.Name)
+	}
+}
+
+// nameAlone takes the apex as given, and the prefix from it where it has one.
+func (z *Zone) nameAlone(as *naming) {
+	for _, w := range []*value{as.style, as.label} {
+		if w != nil {
+			w.fail("the zone has a `name`, which says all; remove the key, or give `prefix` instead of `name`")
+		}
+	}
+	if z.Name = as.name.zoneName(); z.Name == nil {
+		return
+	}
+	z.Apexes = []dname.Name{z.Name}
+	z.Origin = z.Name
+	if p, ok := dname.ToPrefix(z.Name); ok {
+		z.Prefix = p
+	} else if p, ok := dname.ToClassless(z.Name); ok {
+		z.Prefix = p
+	}
+}
+
+// title names the item in messages.
+func (z *Zone) title() string {
+	if z.Name != nil {
+		return z.Name.String()
+	}
+	return z.Prefix.String()
+}
+
+// prefixRemedy says how to tell the addresses of a zone that is given by a name
+// which does not.
+func (z *Zone) prefixRemedy() string {
+	if family, _, _ := dname.Tree(z.Name); family == dname.InAddr {
+		return "give `prefix` beside `name`, such as 192.0.2.64/26, to say which addresses are meant"
+	}
+	return "put it into the zone of a prefix"
+}
+
+// Owner returns the owner name of an address in the zone, and the apex it is
+// below; ok is false if the address is outside the zone's prefix.
+func (z *Zone) Owner(a netip.Addr) (owner, apex dname.Name, ok bool) {
+	if !z.Prefix.Contains(a) {
+		return nil, nil, false
+	}
+	owner = dname.FromAddr(a)
+	if dname.IsClassless(z.Prefix) {
+		n, err := z.Name.Prepend(owner.Label())
+		return n, z.Name, err == nil
+	}
+	return owner, z.Apex(owner), true
+}
+
+// Apex returns the apex of the zone that a name is in: the one of the item's
+// Apexes at or above it, nil if there is none.
+func (z *Zone) Apex(name dname.Name) dname.Name {
+	for _, apex := range z.Apexes {
+		if name.IsAtOrBelow(apex) {
+			return apex
+		}
+	}
+	return nil
+}
+
+// prefixOf returns the prefix that a name in the zone stands for, in a classless
+// zone too.
+func (z *Zone) prefixOf(n dname.Name) (netip.Prefix, bool) {
+	if !dname.IsClassless(z.Prefix) {
+		if p, ok := dname.ToPrefix(n); ok {
+			return p, true
+		}
+		return dname.ToClassless(n)
+	}
+	if n.IsRoot() || !n.Parent().Equal(z.Name) {
+		return netip.Prefix{}, false
+	}
+	base, _ := dname.FromPrefix(dname.Boundary(z.Prefix))
+	n, err := base.Prepend(n.Label())
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	p, ok := dname.ToPrefix(n)
+	if !ok {
+		p, ok = dname.ToClassless(n)
+	}
+	return p, ok && contains(z.Prefix, p) && p != z.Prefix
+}
+
+// contains reports whether q is p or a part of it.
+func contains(p, q netip.Prefix) bool {
+	return p.Bits() <= q.Bits() && p.Contains(q.Addr())
+}
+
+// files reads the path of a file, or a list of them.
+func (v value) files() []File {
+	var list []File
+	v.oneOrMore(func(v value) {
+		f := v.file()
+		for _, other := range list {
+			if other.Path == f.Path && f.Path != "" {
+				v.fail("%s is in the list already (%v); remove one of the two", f.Path, other.Pos)
+				return
+			}
+		}
+		list = append(list, f)
+	})
+	return list
+}
