@@ -11,7 +11,7 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// Add puts records into the zone. The last TTL given to an RRset is its TTL; an
+// Add puts records into the zone. The first TTL given to an RRset is its TTL; an
 // RRSIG goes to the RRset that it covers, which must be there already or come
 // with the same call.
 func (o *Oracle) Add(records ...zone.Record) {
@@ -27,10 +27,9 @@ func (o *Oracle) Add(records ...zone.Record) {
 		}
 		set := sets[r.Type]
 		if set == nil {
-			set = &Set{}
+			set = &Set{TTL: r.TTL}
 			sets[r.Type] = set
 		}
-		set.TTL = r.TTL
 		set.Data = insert(set.Data, string(r.Data))
 	}
 	for _, r := range records {

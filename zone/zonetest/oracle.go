@@ -18,6 +18,7 @@ type Oracle struct {
 	sets   map[string]map[rr.Type]*Set // by Key of the owner name; never RRSIG
 	exists map[string]bool             // Keys of all names that exist; nil: to be computed
 	sorted []dname.Name                // owner names in canonical order; nil: to be computed
+	keys   []string                    // SortKeys of sorted
 	hashes *hashChain                  // of NSEC3; nil: to be computed
 }
 

@@ -318,7 +318,9 @@ Ptr PTR a.example.
 func TestOraclePredecessor(t *testing.T) {
 	// RFC 4034 §6.1's example, which is in order
 	names := []string{"example.", "a.example.", "yljkjljk.a.example.", "Z.a.example.", "zABC.a.EXAMPLE.",
-		"z.example.", `\001.z.example.`, "*.z.example.", `\200.z.example.`}
+		"z.example.", `\001.z.example.`, "*.z.example.",
+		"q.z.example.", "b.q.z.example.", `q\000.z.example.`, `q\000a.z.example.`, `q\001.z.example.`, "qa.z.example.",
+		`\200.z.example.`}
 	o := New(dname.MustParse("example."))
 	for _, n := range names {
 		o.put(dname.MustParse(n), rr.TypeNSEC, 1, "x")

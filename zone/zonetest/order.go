@@ -1,7 +1,7 @@
 package zonetest
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/ptrd/ptrd/zone/dname"
@@ -35,10 +35,14 @@ func SortKey(n dname.Name) string {
 // Owners returns the owner names of the zone in canonical order, in lower case.
 func (o *Oracle) Owners() []dname.Name {
 	if o.sorted == nil {
+		byKey := map[string]dname.Name{}
 		for owner := range o.sets {
-			o.sorted = append(o.sorted, dname.Name(owner))
+			byKey[SortKey(dname.Name(owner))] = dname.Name(owner)
 		}
-		slices.SortFunc(o.sorted, func(a, b dname.Name) int { return cmp.Compare(SortKey(a), SortKey(b)) })
+		o.keys = slices.Sorted(maps.Keys(byKey))
+		for _, key := range o.keys {
+			o.sorted = append(o.sorted, byKey[key])
+		}
 	}
 	return o.sorted
 }
@@ -48,11 +52,12 @@ func (o *Oracle) Owners() []dname.Name {
 // NSEC goes round; nil if no name owns one.
 func (o *Oracle) Predecessor(n dname.Name, t rr.Type) dname.Name {
 	var before, last dname.Name
-	for _, owner := range o.Owners() {
+	key := SortKey(n)
+	for i, owner := range o.Owners() {
 		if o.Get(owner, t) == nil {
 			continue
 		}
-		if SortKey(owner) <= SortKey(n) {
+		if o.keys[i] <= key {
 			before = owner
 		}
 		last = owner
