@@ -1,0 +1,81 @@
+package wire
+
+import "encoding/binary"
+
+// DO is the bit of [EDNS.Flags] that asks for DNSSEC records (RFC 3225 §3).
+const DO = 1 << 15
+
+// The EDNS options that ptrd's code speaks of.
+const (
+	OptionNSID        = 3  // RFC 5001
+	OptionCookie      = 10 // RFC 7873
+	OptionKeepalive   = 11 // RFC 7828
+	OptionEDE         = 15 // RFC 8914
+	OptionZoneVersion = 19 // RFC 9660
+)
+
+// Extended DNS errors (RFC 8914 §4 and the IANA registry).
+const (
+	EDENotReady         = 14
+	EDEProhibited       = 18
+	EDENotAuthoritative = 20
+	EDENotSupported     = 21
+	EDEInvalidQueryType = 30 // RFC 9824 §4
+)
+
+// EDNS is what an OPT record says (RFC 6891 §6.1.3).
+type EDNS struct {
+	UDPSize uint16 // octets of the requestor's largest UDP payload, as sent
+	RCode   uint8  // the upper eight bits of the RCODE
+	Version uint8
+	Flags   uint16
+	Options []byte // a view of the message
+}
+
+// EDNSOf returns what the OPT record r says.
+func EDNSOf(r Record) EDNS {
+	return EDNS{
+		UDPSize: uint16(r.Class),
+		RCode:   uint8(r.TTL >> 24),
+		Version: uint8(r.TTL >> 16),
+		Flags:   uint16(r.TTL),
+		Options: r.Data,
+	}
+}
+
+// OptionIter walks the options of an OPT record:
+//
+//	it := wire.IterOptions(options)
+//	for it.Next() {
+//		// it.Code, it.Data
+//	}
+//	if it.Malformed() {
+//		// octets are left that make no option
+//	}
+type OptionIter struct {
+	Code uint16
+	Data []byte // a view of the message
+	rest []byte
+}
+
+// IterOptions returns an iterator over the options.
+func IterOptions(options []byte) OptionIter { return OptionIter{rest: options} }
+
+// Next steps to the next option and reports whether there is one.
+func (it *OptionIter) Next() bool {
+	if len(it.rest) < 4 {
+		return false
+	}
+	n := int(binary.BigEndian.Uint16(it.rest[2:]))
+	if n > len(it.rest)-4 {
+		return false
+	}
+	it.Code = binary.BigEndian.Uint16(it.rest)
+	it.Data = it.rest[4 : 4+n]
+	it.rest = it.rest[4+n:]
+	return true
+}
+
+// Malformed reports, after Next returned false, whether the options end in the
+// middle of one.
+func (it *OptionIter) Malformed() bool { return len(it.rest) != 0 }

@@ -1,0 +1,91 @@
+package wire
+
+import (
+	"encoding/binary"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Malformed is the offset that readers return where a message breaks a rule of
+// its format.
+const Malformed = -1
+
+// Question is the question of a message (RFC 1035 §4.1.2).
+type Question struct {
+	Name  dname.Name // a view of the message, in the case that the client chose
+	Type  rr.Type
+	Class rr.Class
+}
+
+// ReadQuestion reads the question at offset off and returns the offset behind
+// it. A compressed name is malformed: nothing but the header is in front of it.
+func ReadQuestion(msg []byte, off int) (q Question, next int) {
+	if off > len(msg) {
+		return q, Malformed
+	}
+	name := dname.FromWire(msg[off:])
+	if name == nil {
+		return q, Malformed
+	}
+	next = off + len(name) + 4
+	if next > len(msg) {
+		return q, Malformed
+	}
+	return Question{
+		Name:  name,
+		Type:  rr.Type(binary.BigEndian.Uint16(msg[next-4:])),
+		Class: rr.Class(binary.BigEndian.Uint16(msg[next-2:])),
+	}, next
+}
+
+// SkipName returns the offset behind the name at off. It takes a compression
+// pointer that leads backwards as the end of the name (RFC 1035 §4.1.4) and does
+// not follow it; label types other than 00 and 11 are malformed (RFC 6891 §5).
+func SkipName(msg []byte, off int) int {
+	for start := off; off < len(msg) && off-start < dname.MaxWire; {
+		switch l := int(msg[off]); {
+		case l == 0:
+			return off + 1
+		case l >= 0xc0:
+			if off+1 >= len(msg) || (l&0x3f)<<8|int(msg[off+1]) >= start {
+				return Malformed
+			}
+			return off + 2
+		case l > dname.MaxLabel:
+			return Malformed
+		default:
+			off += 1 + l
+		}
+	}
+	return Malformed
+}
+
+// Record is a resource record as it lies in a message (RFC 1035 §4.1.3), its
+// owner name not decompressed.
+type Record struct {
+	Owner int // offset of the owner name
+	Type  rr.Type
+	Class rr.Class
+	TTL   uint32
+	Data  []byte // RDATA, a view of the message; names in it may be compressed
+}
+
+// ReadRecord reads the record at offset off and returns the offset behind it.
+func ReadRecord(msg []byte, off int) (r Record, next int) {
+	p := SkipName(msg, off)
+	if p < 0 || len(msg)-p < 10 {
+		return r, Malformed
+	}
+	next = p + 10 + int(binary.BigEndian.Uint16(msg[p+8:]))
+	if next > len(msg) {
+		return r, Malformed
+	}
+	return Record{
+		Owner: off,
+		Type:  rr.Type(binary.BigEndian.Uint16(msg[p:])),
+		Class: rr.Class(binary.BigEndian.Uint16(msg[p+2:])),
+		TTL:   binary.BigEndian.Uint32(msg[p+4:]),
+		Data:  msg[p+10 : next],
+	}, next
+}

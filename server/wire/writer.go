@@ -1,0 +1,333 @@
+package wire
+
+import (
+	"encoding/binary"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Section is a section of a message that holds records.
+type Section uint8
+
+// The sections.
+const (
+	Answer Section = iota
+	Authority
+	Additional
+)
+
+// Writer writes a message over the caller's buffer. It is about 4 KB large, so
+// that one is kept and reset for every message. Not for use by two at a time.
+type Writer struct {
+	buf      []byte // the caller's, cut to the limit
+	n        int    // octets written
+	reserved int    // octets at the end that Record leaves free
+	counts   [3]uint16
+	question dname.Name // at HeaderLen; empty: none
+	opt      int        // offset of the RDLENGTH of the OPT record; 0: none yet
+	names    names
+	labels   [dname.MaxLabels + 1]uint8 // of the name being written
+	joined   [joinedLen]byte            // RDATA that came in two pieces
+}
+
+// joinedLen is the longest RDATA with compressible names (SOA: two names and
+// five words).
+const joinedLen = 2*dname.MaxWire + 20
+
+// Reset begins a message of at most limit octets in buf, which is at least a
+// header long. The first n octets of buf are kept: the header, which [Writer.Finish]
+// fills in, and the question with the name question, or only the header if
+// question is empty.
+func (w *Writer) Reset(buf []byte, limit, n int, question dname.Name) {
+	w.buf = buf[:min(limit, len(buf))]
+	w.n = n
+	w.reserved = 0
+	w.counts = [3]uint16{}
+	w.question = question
+	w.opt = 0
+	w.names.truncate(0)
+	w.names.pending = 0
+}
+
+// Len returns the number of octets written.
+func (w *Writer) Len() int { return w.n }
+
+// Room returns the number of octets that records may still take.
+func (w *Writer) Room() int { return len(w.buf) - w.reserved - w.n }
+
+// Reserve keeps n octets free at the end of the message, in place of those
+// reserved before.
+func (w *Writer) Reserve(n int) { w.reserved = n }
+
+// Mark is a place in a message to go back to.
+type Mark struct {
+	n, names int
+	counts   [3]uint16
+	pending  uint16
+}
+
+// Mark returns the present place.
+func (w *Writer) Mark() Mark {
+	return Mark{n: w.n, names: w.names.n, counts: w.counts, pending: w.names.pending}
+}
+
+// Rollback removes what was written after the mark was taken. Owners that were
+// written meanwhile are to be forgotten.
+func (w *Writer) Rollback(m Mark) {
+	w.n = m.n
+	w.counts = m.counts
+	w.names.truncate(m.names)
+	w.names.pending = m.pending
+}
+
+// Owner is the owner name of the records of an RRset. The name is written once;
+// later records point to it.
+type Owner struct {
+	Name dname.Name
+	at   int // offset of the name in the message; 0: not written yet
+}
+
+// Record appends a record to a section. RDATA is head followed by tail, names in
+// it not compressed; the names of the types of RFC 1035 are written compressed,
+// in the case given. If the record does not fit, nothing is written and Record
+// returns false.
+func (w *Writer) Record(s Section, o *Owner, t rr.Type, c rr.Class, ttl uint32, head, tail []byte) bool {
+	m := w.Mark()
+	if !w.owner(o) || w.Room() < 10 {
+		w.Rollback(m)
+		return false
+	}
+	p := w.n
+	fixed := w.buf[p : p+10]
+	binary.BigEndian.PutUint16(fixed, uint16(t))
+	binary.BigEndian.PutUint16(fixed[2:], uint16(c))
+	binary.BigEndian.PutUint32(fixed[4:], ttl)
+	w.n = p + 10
+	if !w.rdata(rr.NamesIn(t), head, tail) {
+		w.Rollback(m)
+		return false
+	}
+	if o.at == 0 && len(o.Name) > 1 {
+		o.at = w.target(m.n)
+	}
+	binary.BigEndian.PutUint16(fixed[8:], uint16(w.n-p-10))
+	w.counts[s]++
+	return true
+}
+
+func (w *Writer) owner(o *Owner) bool {
+	if o.at != 0 && o.at < maxPointer {
+		return w.pointer(o.at)
+	}
+	// Most owner names are views of the question's name, or of its end.
+	q := w.question
+	if d := len(q) - len(o.Name); d >= 0 && len(o.Name) > 1 && &q[d] == &o.Name[0] {
+		o.at = HeaderLen + d
+		return w.pointer(o.at)
+	}
+	return w.name(o.Name, true)
+}
+
+// target returns the offset of the name at p, or the one that it points to where
+// it is nothing but a pointer.
+func (w *Writer) target(p int) int {
+	if w.buf[p] >= 0xc0 {
+		return int(w.buf[p]&0x3f)<<8 | int(w.buf[p+1])
+	}
+	return p
+}
+
+func (w *Writer) rdata(in rr.Names, head, tail []byte) bool {
+	if !in.Compress || len(head)+len(tail) > joinedLen {
+		return w.octets(head) && w.octets(tail)
+	}
+	if len(tail) != 0 {
+		n := copy(w.joined[:], head)
+		n += copy(w.joined[n:], tail)
+		head = w.joined[:n]
+	}
+	if in.Skip > len(head) || !w.octets(head[:in.Skip]) {
+		return false
+	}
+	head = head[in.Skip:]
+	for range in.Count {
+		n := dname.FromWire(head)
+		if n == nil {
+			break // not what the type promises: as it is
+		}
+		if !w.name(n, false) {
+			return false
+		}
+		head = head[len(n):]
+	}
+	return w.octets(head)
+}
+
+func (w *Writer) octets(b []byte) bool {
+	if len(b) > w.Room() {
+		return false
+	}
+	w.n += copy(w.buf[w.n:], b)
+	return true
+}
+
+func (w *Writer) pointer(at int) bool {
+	if w.Room() < 2 {
+		return false
+	}
+	binary.BigEndian.PutUint16(w.buf[w.n:], uint16(0xc000|at))
+	w.n += 2
+	return true
+}
+
+// name appends n, its end replaced by a pointer to the longest name in the
+// message that it ends with. Owner names are compared without regard to case:
+// they show the case of the question where they share its labels (RFC 4343
+// §4.1). Names in RDATA point only to octets that equal their own, so that a
+// PTR's target reaches the client in the case it was written in.
+func (w *Writer) name(n dname.Name, fold bool) bool {
+	front, at := len(n)-1, 0
+	if len(w.question) > 1 {
+		var j int
+		if front, j = sharedWithQuestion(n, w.question, fold); j >= 0 {
+			at = HeaderLen + j
+		}
+	}
+	if w.names.n == 0 && w.names.pending == 0 {
+		start := w.n
+		if !w.literal(n, front, at) {
+			return false
+		}
+		switch {
+		case at == 0 && front > 0 && start < maxPointer:
+			w.names.pending, w.names.pendingLen = uint16(start), uint16(len(n))
+		case at != 0:
+			w.remember(w.split(n[:front]), start, at)
+		}
+		return true
+	}
+	if p := int(w.names.pending); p != 0 {
+		w.names.pending = 0
+		w.remember(w.split(w.buf[p:p+int(w.names.pendingLen)-1]), p, 0)
+	}
+	// Labels of n in front of what the question has, from the last one on.
+	k := w.split(n[:front])
+	for k > 0 {
+		label := n[w.labels[k-1]+1 : front]
+		found := w.names.find(w.buf, at, label, fold)
+		if found == 0 {
+			break
+		}
+		k--
+		front, at = int(w.labels[k]), found
+	}
+	start := w.n
+	if !w.literal(n, front, at) {
+		return false
+	}
+	w.remember(k, start, at)
+	return true
+}
+
+// literal appends the first front octets of n and then a pointer to at, or the
+// root if at is 0.
+func (w *Writer) literal(n dname.Name, front, at int) bool {
+	if at == 0 {
+		return w.octets(n)
+	}
+	return w.octets(n[:front]) && w.pointer(at)
+}
+
+// split fills w.labels with the offsets of the labels in front, octets of a name
+// without its end, and returns their number.
+func (w *Writer) split(front []byte) int {
+	k := 0
+	for i := 0; i < len(front); i += 1 + int(front[i]) {
+		w.labels[k] = uint8(i)
+		k++
+	}
+	return k
+}
+
+// remember enters the first k labels of w.labels, which belong to a name written
+// at offset start; the name at offset parent (0: the root) follows them.
+func (w *Writer) remember(k, start, parent int) {
+	for k > 0 {
+		k--
+		at := start + int(w.labels[k])
+		w.names.add(w.buf, parent, at)
+		parent = at
+	}
+}
+
+// OPT appends the OPT record, without options, in the octets that were reserved
+// (RFC 6891 §6.1.2). It returns false if there is no room even there.
+func (w *Writer) OPT(udpSize uint16, c RCode, flags uint16) bool {
+	w.reserved = 0
+	if w.Room() < OPTLen {
+		return false
+	}
+	b := w.buf[w.n : w.n+OPTLen]
+	b[0] = 0
+	binary.BigEndian.PutUint16(b[1:], uint16(rr.TypeOPT))
+	binary.BigEndian.PutUint16(b[3:], udpSize)
+	b[5] = byte(c >> 4)
+	b[6] = 0 // the version that we speak
+	binary.BigEndian.PutUint16(b[7:], flags)
+	binary.BigEndian.PutUint16(b[9:], 0)
+	w.opt = w.n + 9
+	w.n += OPTLen
+	w.counts[Additional]++
+	return true
+}
+
+// Option appends an option to the OPT record written last, its data in two
+// pieces; it returns false and writes nothing if the option does not fit.
+func (w *Writer) Option(code uint16, head, tail []byte) bool {
+	b := w.option(code, len(head)+len(tail))
+	if b == nil {
+		return false
+	}
+	copy(b[copy(b, head):], tail)
+	return true
+}
+
+// EDE appends an extended DNS error, with text if there is room for it and
+// without if there is not (RFC 8914 §3 lets the text go first).
+func (w *Writer) EDE(info uint16, text string) bool {
+	b := w.option(OptionEDE, 2+len(text))
+	if b == nil {
+		if b = w.option(OptionEDE, 2); b == nil {
+			return false
+		}
+	}
+	binary.BigEndian.PutUint16(b, info)
+	copy(b[2:], text)
+	return true
+}
+
+// option appends an option with n octets of data and returns the room for them;
+// nil if they do not fit.
+func (w *Writer) option(code uint16, n int) []byte {
+	if w.opt == 0 || w.Room() < 4+n {
+		return nil
+	}
+	b := w.buf[w.n : w.n+4+n]
+	binary.BigEndian.PutUint16(b, code)
+	binary.BigEndian.PutUint16(b[2:], uint16(n))
+	w.n += 4 + n
+	binary.BigEndian.PutUint16(w.buf[w.opt:], uint16(w.n-w.opt-2))
+	return b[4:]
+}
+
+// Finish writes the header with the counts of what was written and returns the
+// length of the message.
+func (w *Writer) Finish(id uint16, f Flags) int {
+	h := Header{ID: id, Flags: f, Answers: w.counts[Answer], Authorities: w.counts[Authority], Additionals: w.counts[Additional]}
+	if len(w.question) != 0 {
+		h.Questions = 1
+	}
+	h.Put(w.buf)
+	return w.n
+}
