@@ -1,0 +1,144 @@
+// Package systemd speaks the few words of systemd's protocols that a service
+// needs: readiness and watchdog messages (sd_notify(3)), and sockets that the
+// service manager bound (sd_listen_fds(3)). Where no service manager started the
+// process, every call does nothing.
+package systemd
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Environment is where the service manager leaves its words: os.Getenv, or a
+// test's own.
+type Environment func(key string) string
+
+// The states that a service tells of.
+const (
+	Ready    = "READY=1"
+	Stopping = "STOPPING=1"
+	Alive    = "WATCHDOG=1"
+)
+
+// Reloading returns the state of a service that begins to reload, at a time of
+// the monotonic clock.
+func Reloading(monotonic time.Duration) string {
+	return "RELOADING=1\nMONOTONIC_USEC=" + strconv.FormatInt(monotonic.Microseconds(), 10)
+}
+
+// Status returns the state that puts a line of text into `systemctl status`.
+func Status(text string) string { return "STATUS=" + strings.ReplaceAll(text, "\n", " ") }
+
+// Notifier tells the service manager what the service does.
+type Notifier struct {
+	conn     *net.UnixConn // nil: nobody listens
+	watchdog time.Duration
+}
+
+// NewNotifier returns a Notifier to the service manager that env names.
+func NewNotifier(env Environment) (*Notifier, error) {
+	n := &Notifier{}
+	address := env("NOTIFY_SOCKET")
+	if address == "" {
+		return n, nil
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: address, Net: "unixgram"})
+	if err != nil {
+		return nil, fmt.Errorf("NOTIFY_SOCKET %q: %w", address, err)
+	}
+	n.conn = conn
+	if pid := env("WATCHDOG_PID"); pid == "" || pid == strconv.Itoa(os.Getpid()) {
+		if usec, err := strconv.ParseInt(env("WATCHDOG_USEC"), 10, 64); err == nil && usec > 0 {
+			n.watchdog = time.Duration(usec) * time.Microsecond
+		}
+	}
+	return n, nil
+}
+
+// Interval returns how often Alive is to be sent: half the time after which the
+// service manager takes the service for dead. Zero: never.
+func (n *Notifier) Interval() time.Duration { return n.watchdog / 2 }
+
+// Send tells the service manager one or several states.
+func (n *Notifier) Send(states ...string) error {
+	if n.conn == nil {
+		return nil
+	}
+	if _, err := n.conn.Write([]byte(strings.Join(states, "\n"))); err != nil {
+		return fmt.Errorf("notifying the service manager: %w", err)
+	}
+	return nil
+}
+
+// Close ends the connection to the service manager.
+func (n *Notifier) Close() error {
+	if n.conn == nil {
+		return nil
+	}
+	return n.conn.Close()
+}
+
+// firstFD is the descriptor that passed sockets begin at (sd_listen_fds(3)).
+const firstFD = 3
+
+// Sockets are what the service manager bound for us.
+type Sockets struct {
+	Packet []net.PacketConn
+	Stream []net.Listener
+}
+
+// Close closes all of them.
+func (s *Sockets) Close() {
+	for _, c := range s.Packet {
+		c.Close()
+	}
+	for _, l := range s.Stream {
+		l.Close()
+	}
+}
+
+// Activated takes over the sockets that the service manager passed to this
+// process. The descriptors are ours afterwards, so it works once.
+func Activated(env Environment) (*Sockets, error) {
+	s := &Sockets{}
+	if env("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+		return s, nil // passed to a parent of ours, or none at all
+	}
+	n, err := strconv.Atoi(env("LISTEN_FDS"))
+	if err != nil || n < 0 {
+		return nil, fmt.Errorf("LISTEN_FDS %q is not a number of sockets", env("LISTEN_FDS"))
+	}
+	for fd := firstFD; fd < firstFD+n; fd++ {
+		if err := s.take(uintptr(fd)); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("socket %d of %d that the service manager passed: %w", fd-firstFD+1, n, err)
+		}
+	}
+	return s, nil
+}
+
+func (s *Sockets) take(fd uintptr) error {
+	f := os.NewFile(fd, "activated socket")
+	if f == nil {
+		return fmt.Errorf("descriptor %d is not open", fd)
+	}
+	defer f.Close() // the net package keeps a copy
+	if l, err := net.FileListener(f); err == nil {
+		if _, ok := l.(*net.TCPListener); ok {
+			s.Stream = append(s.Stream, l)
+			return nil
+		}
+		l.Close()
+	} else if c, err := net.FilePacketConn(f); err == nil {
+		if _, ok := c.(*net.UDPConn); ok {
+			s.Packet = append(s.Packet, c)
+			return nil
+		}
+		c.Close()
+	}
+	return fmt.Errorf("it is neither UDP nor listening TCP; use ListenDatagram= and ListenStream= with IP addresses")
+}
