@@ -84,13 +84,25 @@ func ParseType(s string) (Type, bool) {
 	if len(s) > 10 {
 		return 0, false
 	}
-	u := strings.ToUpper(s)
+	u := upper(s)
 	if n, ok := strings.CutPrefix(u, "TYPE"); ok {
 		if v, err := strconv.ParseUint(n, 10, 16); err == nil {
 			return Type(v), true
 		}
 	}
 	return byMnemonic(u)
+}
+
+// upper returns s with ASCII letters in upper case. strings.ToUpper would make an
+// S of a long s.
+func upper(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'a' && c <= 'z' {
+			b[i] = c - 'a' + 'A'
+		}
+	}
+	return string(b)
 }
 
 // String returns the mnemonic, or CLASSn (RFC 3597 §5).
@@ -115,7 +127,7 @@ func ParseClass(s string) (Class, bool) {
 	if len(s) < 2 || len(s) > 10 {
 		return 0, false
 	}
-	switch u := strings.ToUpper(s); u {
+	switch u := upper(s); u {
 	case "IN":
 		return ClassIN, true
 	case "CH":
