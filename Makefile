@@ -1,0 +1,74 @@
+# `make run` and `make test` are all the set-up there is: Go and make.
+
+GO      ?= go
+VERSION ?=
+DIG      = dig -p 5300 @127.0.0.1 -x 203.0.113.25
+
+# seconds that each fuzz target runs in `make fuzz`
+FUZZTIME ?= 10s
+# what `make bench` and `make benchcmp` run, and how often
+BENCH    ?= .
+COUNT    ?= 10
+STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: run build test check vet fmt race fuzz bench benchcmp cross clean
+
+# Without C code: the binary runs everywhere, and keeps its right to bind low
+# ports when it gives up root.
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.release=$(VERSION)" -o ptrd ./cmd/ptrd
+
+run: build
+	@echo 'try:  $(DIG)'
+	@echo '      $(DIG) +tcp'
+	./ptrd serve --config config.example.yaml
+
+test:
+	$(GO) test ./...
+
+fmt:
+	gofmt -l -w .
+
+vet:
+	$(GO) vet ./...
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'gofmt would change these; run `make fmt`'; exit 1; }
+
+race:
+	$(GO) test -race -shuffle=on -count=2 ./...
+
+# One target at a time, each with a worker a core; new crashes are left in testdata/fuzz.
+fuzz:
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+check: vet
+	$(STATICCHECK) ./...
+	$(MAKE) race
+	$(MAKE) fuzz
+
+bench:
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+# Benchmarks of REF and of the tree as it is, on this machine, compared.
+benchcmp:
+	@test -n '$(REF)' || { echo 'make benchcmp REF=main [BENCH=regexp] [COUNT=10]'; exit 2; }
+	@set -e; dir=$$(mktemp -d); \
+	trap 'git worktree remove --force '$$dir'/tree 2>/dev/null; rm -rf '$$dir EXIT; \
+	git worktree add --quiet --detach $$dir/tree '$(REF)'; \
+	(cd $$dir/tree && $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...) > $$dir/old.txt; \
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... > $$dir/new.txt; \
+	$(GO) run golang.org/x/perf/cmd/benchstat@latest '$(REF)'=$$dir/old.txt now=$$dir/new.txt
+
+cross:
+	@set -e; for os in darwin freebsd windows; do \
+		echo "build for $$os"; \
+		CGO_ENABLED=0 GOOS=$$os $(GO) build -o /dev/null ./cmd/ptrd; \
+		CGO_ENABLED=0 GOOS=$$os $(GO) vet ./...; \
+	done
+
+clean:
+	rm -rf ptrd dist

@@ -1,0 +1,113 @@
+package rooms
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// words are those that have another one in our house, by RFC 9499.
+var words = []struct {
+	pattern *regexp.Regexp
+	say     string
+}{
+	{regexp.MustCompile(`(?i)\b(hit|hits)\b`), "success, or name the answer"},
+	{regexp.MustCompile(`(?i)\b(miss|misses)\b`), "NXDOMAIN or NODATA"},
+	{regexp.MustCompile(`(?i)\bobscured\b`), "occluded"},
+	{regexp.MustCompile(`(?i)\bnonauth\w*`), "occluded, or out of zone"},
+	{regexp.MustCompile(`(?i)\bsub-?zones?\b`), "zone cut, delegation or child zone"},
+	{regexp.MustCompile(`(?i)\bslaves?\b`), "secondary"},
+	{regexp.MustCompile(`(?i)\bmasters?\b`), "primary"},
+	{regexp.MustCompile(`\b(TODO|FIXME|XXX)\b`), "nothing: do it"},
+}
+
+// exempt are uses that are right: master files are what RFC 1035 §5 calls them,
+// and RFC 8765 and others have names of their own.
+var exempt = regexp.MustCompile(`(?i)\bmaster[- ]+file(s|'s)?\b|\bmaster$|\btype (master|slave)\b`)
+
+// TestWords greps the code and the prose.
+func TestWords(t *testing.T) {
+	top := repository(t)
+	out, err := exec.Command("git", "-C", top, "ls-files", "--cached", "--others", "--exclude-standard").Output()
+	if err != nil {
+		t.Skipf("not a git work tree: %v", err)
+	}
+	n := 0
+	for s := bufio.NewScanner(bytes.NewReader(out)); s.Scan(); {
+		name := s.Text()
+		switch filepath.Ext(name) {
+		case ".go", ".md", ".yaml":
+		default:
+			continue
+		}
+		if name == "internal/rooms/words_test.go" || strings.Contains(name, "testdata/") {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(top, name))
+		if os.IsNotExist(err) {
+			continue // removed and not committed yet
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		n++
+		for _, f := range wrongWords(name, string(data)) {
+			t.Error(f)
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d files were read", n)
+	}
+}
+
+func wrongWords(name, text string) []string {
+	var out []string
+	for i, line := range strings.Split(text, "\n") {
+		rest := exempt.ReplaceAllString(line, "")
+		for _, w := range words {
+			if found := w.pattern.FindString(rest); found != "" {
+				out = append(out, fmt.Sprintf("%s:%d: %q: say %s (style.md)", name, i+1, found, w.say))
+			}
+		}
+	}
+	return out
+}
+
+func TestWrongWords(t *testing.T) {
+	for line, want := range map[string]int{
+		"a cache hit":                    1,
+		"the slave has it":               1,
+		"a missing dot, dismissed":       0,
+		"master files of RFC 1035":       0,
+		"what a master file has":         0,
+		"`type master` in BIND's config": 0,
+		"the Master and its Slaves":      2,
+		"// " + "TODO: later":            1,
+	} {
+		if got := wrongWords("x", line); len(got) != want {
+			t.Errorf("%q: %q, want %d", line, got, want)
+		}
+	}
+}
+
+// repository returns the top of the work tree.
+func repository(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("no go.mod above the test")
+		}
+	}
+}
