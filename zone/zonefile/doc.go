@@ -1,0 +1,24 @@
+// Package zonefile reads and writes master files (RFC 1035 §5) with all that
+// BIND accepts in them, and tells the owner of a file what is wrong with it, as
+// someone who has seen many reverse zones would.
+//
+// The way of a record:
+//
+//	lexer.go      a window over the file; one logical line at a time (parentheses
+//	              joined, comments gone) as tokens with line and column
+//	parser.go     directives, and [owner] [TTL] [class] type
+//	include.go    $INCLUDE, confined to a directory
+//	generate.go   $GENERATE, one step one record
+//	rdata.go      RDATA of the types that reverse zones are made of, straight from
+//	              the tokens; rdata_any.go has the others, through miekg/dns, and
+//	              the generic form of RFC 3597
+//	lint*.go      warnings: what loads, but was surely not meant
+//	print.go      the way back: canonical text of records and RDATA
+//
+// A fault never ends the reading of a file: the parser goes on with the next
+// logical line, so that one run tells everything.
+//
+// Relations between records (CNAME beside other data, NS without addresses,
+// several PTRs, out-of-zone and occluded data) are not seen here but by
+// [zone.Builder.Build].
+package zonefile

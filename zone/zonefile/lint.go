@@ -1,0 +1,230 @@
+package zonefile
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// linter collects warnings. What can be judged by the record alone is reported
+// at once; what the rest of the files may explain waits in a list for finish:
+//
+//	a shallow PTR        is a network's name (RFC 1035 §3.5) if there are
+//	                     addresses below it
+//	A, AAAA              are glue if an NS record leads to them
+//	NS without a dot     is meant so if its name has an address here
+//
+// The lists are bounded, for a file with thousands of these is beyond warnings.
+type linter struct {
+	reverse bool // a zone that the file feeds is a reverse zone
+
+	// The last record's owner as it is written, where it is.
+	owner     token
+	ownerForm nameForm
+	lastBad   []byte // owner reported last; records below each other share it
+
+	ttlDone  bool
+	lastTag  zone.Tag // of the last warning, to tell each step of a $GENERATE once
+	lastCode string
+
+	shallow   []waiting
+	addresses []waiting
+	servers   []waiting // NS targets without final dot
+	glue      map[string]bool
+	hasAddr   map[string]bool
+
+	// networks are the /24s and /64s that have PTRs at full addresses, as long as
+	// there are not too many.
+	networks    map[string]struct{}
+	lastNetwork []byte
+}
+
+// waiting is a warning that is given at the end if nothing speaks against it.
+type waiting struct {
+	f   zone.Finding
+	key string
+}
+
+const (
+	maxWaiting  = 1000
+	maxNetworks = 1 << 16
+)
+
+func (l *linter) init(p *parser) {
+	for _, a := range p.o.Apexes {
+		if f, _, _ := dname.Tree(a); f != dname.Forward {
+			l.reverse = true
+		}
+	}
+	l.glue, l.hasAddr = map[string]bool{}, map[string]bool{}
+	l.networks = map[string]struct{}{}
+}
+
+func (l *linter) finding(s subject, t *token, offset int, code, format string, args ...any) zone.Finding {
+	e := t.at(offset, code, format, args...)
+	return zone.Finding{
+		Severity: zone.Warning, Code: code, Tag: s.f.id.Tag(e.line, e.col),
+		Owner: s.owner.Clone(), Type: s.typ, Text: e.text,
+	}
+}
+
+// warn reports a warning at an offset in t, but no second one of the same kind
+// for the same place.
+func (l *linter) warn(p *parser, s subject, t *token, offset int, code, format string, args ...any) {
+	tag := s.f.id.Tag(t.line, t.col)
+	if tag == l.lastTag && code == l.lastCode {
+		return
+	}
+	l.lastTag, l.lastCode = tag, code
+	p.find(l.finding(s, t, offset, code, format, args...))
+}
+
+func (l *linter) wait(list *[]waiting, f zone.Finding, key dname.Name) {
+	if len(*list) < maxWaiting {
+		*list = append(*list, waiting{f, key.Key()})
+	}
+}
+
+// missingTTL warns, once, that a record's TTL is a guess.
+func (l *linter) missingTTL(p *parser, f *frame, h head, text string) {
+	if !l.ttlDone {
+		l.ttlDone = true
+		l.warn(p, subject{f: f}, h.typeTok, 0, "missing-ttl", "%s", text)
+	}
+}
+
+// record looks at a record that was read without a fault.
+func (l *linter) record(p *parser, f *frame, h head, ownerGiven bool) {
+	s := subject{f, f.owner, h.typ}
+	switch {
+	case ownerGiven:
+		if l.ownerForm.odd {
+			l.marks(p, s, &l.owner, "owner")
+		}
+		if isMnemonic(l.owner.text) && !l.owner.quoted {
+			l.warn(p, s, &l.owner, 0, "mnemonic-owner", "%s in column 1 is taken for the owner name; put a blank before it to mean the last owner", l.owner.text)
+		}
+	case f.afterOrigin && !f.ownerIsBad:
+		f.afterOrigin = false
+		l.warn(p, s, h.typeTok, 0, "owner-before-origin", "the line inherits its owner from before the $ORIGIN of line %d; write the owner name out", f.originLine)
+	}
+	if h.typ == rr.TypeSOA {
+		l.soa(p, s, h)
+	}
+	if !l.reverse {
+		return
+	}
+	if ownerGiven || h.typ == rr.TypePTR {
+		l.ownerName(p, s, h, ownerGiven)
+	}
+	l.targets(p, s, h)
+	if h.typ == rr.TypeA || h.typ == rr.TypeAAAA {
+		l.address(p, s, h)
+	}
+}
+
+// soa looks at where an SOA stands.
+func (l *linter) soa(p *parser, s subject, h head) {
+	for _, a := range p.o.Apexes {
+		if s.owner.Equal(a) {
+			return
+		}
+	}
+	remedy := fmt.Sprintf("write $ORIGIN %v in front of it, or load the file as the zone %v", p.o.Apexes[0], s.owner)
+	if s.f.originLine > 0 {
+		remedy = fmt.Sprintf("write $ORIGIN %v in line %d, or load the file as the zone %v", p.o.Apexes[0], s.f.originLine, s.owner)
+	}
+	p.fail(s, h.typeTok.at(0, "soa-not-at-apex", "the SOA makes this a file of the zone %v, but it is loaded as %s; %s", s.owner, list(p.o.Apexes), remedy))
+}
+
+func list(names []dname.Name) string {
+	const most = 4
+	var b strings.Builder
+	for i, n := range names {
+		switch {
+		case i == most:
+			fmt.Fprintf(&b, " and %d more", len(names)-most)
+			return b.String()
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(n.String())
+	}
+	return b.String()
+}
+
+// origin looks at the name of an $ORIGIN, or that of an $INCLUDE.
+func (l *linter) origin(p *parser, f *frame, t *token, origin dname.Name, form nameForm) {
+	s := subject{f: f}
+	switch {
+	case form.odd && l.marks(p, s, t, "$ORIGIN"):
+	case form.relative && endsInTree(t.text):
+		l.warn(p, s, t, 0, "relative-origin", "$ORIGIN %s has no final dot and so becomes %v; add the dot", t.text, origin)
+	case form.relative:
+		l.warn(p, s, t, 0, "relative-origin", "$ORIGIN %s is relative and becomes %v, which moves if a line above it changes; write it out with its final dot", t.text, origin)
+	case l.reverse && l.wrongTree(p, s, t, origin, "$ORIGIN"):
+	default:
+		for _, a := range p.o.Apexes {
+			if a.IsAtOrBelow(origin) || origin.IsAtOrBelow(a) {
+				return
+			}
+		}
+		l.warn(p, s, t, 0, "origin-outside-zone", "$ORIGIN %v lies outside %s, and so do all names relative to it; mend it, or load the file as another zone", origin, list(p.o.Apexes))
+	}
+}
+
+// marks warns of marks of a template that nobody filled in. It reports whether
+// there were any.
+func (l *linter) marks(p *parser, s subject, t *token, what string) bool {
+	if mark := templateMark(t.text); mark != "" {
+		l.warn(p, s, t, bytes.Index(t.text, []byte(mark)), "template-mark", "%s %s has %s in it, which a template should have replaced; generate the file anew", what, quote(t.text), quote([]byte(mark)))
+		return true
+	}
+	return false
+}
+
+// templateMark returns what in text looks like a mark of a template: {{x}},
+// ${x}, $x, <%x%>, %s, %(x)s, __X__, @X@; empty if nothing does.
+func templateMark(text []byte) string {
+	s := string(text)
+	for _, m := range [...]string{"{{", "}}", "{%", "%}", "${", "$(", "<%", "%>", "[%", "%]", "%(", "@@", "%s", "%d"} {
+		if strings.Contains(s, m) {
+			return m
+		}
+	}
+	for i := 0; i+1 < len(s); i++ {
+		if s[i] == '$' && (i == 0 || s[i-1] != '\\') {
+			return "$"
+		}
+	}
+	if i := strings.Index(s, "__"); i >= 0 {
+		rest := s[i+2:]
+		if j := strings.Index(rest, "__"); j > 0 && strings.ToUpper(rest[:j]) == rest[:j] && strings.ContainsAny(rest[:j], "ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+			return s[i : i+2+j+2]
+		}
+	}
+	return ""
+}
+
+// finish gives those warnings that wait and that nothing explained.
+func (l *linter) finish(p *parser) {
+	for _, w := range l.shallow {
+		if len(l.networks) < maxNetworks && !l.hasNetworkBelow(w.f.Owner) {
+			p.find(w.f)
+		}
+	}
+	for _, w := range l.addresses {
+		if !l.glue[w.key] {
+			p.find(w.f)
+		}
+	}
+	for _, w := range l.servers {
+		if !l.hasAddr[w.key] {
+			p.find(w.f)
+		}
+	}
+}

@@ -1,0 +1,358 @@
+package zonefile
+
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// place is where an origin lies in the reverse trees; see [dname.Tree].
+type place struct {
+	family        dname.Family
+	address, rest int
+}
+
+func placeOf(n dname.Name) place {
+	f, address, rest := dname.Tree(n)
+	return place{f, address, rest}
+}
+
+// completes reports whether text is just the octets or nibbles that an address
+// at this place lacks: the quick way out for nearly all owners.
+func (p place) completes(text []byte) bool {
+	if p.rest > 0 {
+		return false
+	}
+	switch p.family {
+	case dname.IP6:
+		if len(text) != 2*(32-p.address)-1 {
+			return false
+		}
+		for i, c := range text {
+			if i&1 == 1 {
+				if c != '.' {
+					return false
+				}
+			} else if _, ok := dname.NibbleLabel(text[i : i+1]); !ok {
+				return false
+			}
+		}
+		return true
+	case dname.InAddr:
+		labels := p.address
+		for start, i := 0, 0; i <= len(text); i++ {
+			if i < len(text) && text[i] != '.' {
+				continue
+			}
+			if _, ok := dname.OctetLabel(text[start:i]); !ok {
+				return false
+			}
+			labels++
+			start = i + 1
+		}
+		return labels == 4
+	}
+	return false
+}
+
+// ownerName looks at an owner name in or near the reverse trees.
+func (l *linter) ownerName(p *parser, s subject, h head, given bool) {
+	t := &l.owner
+	if !given { // it was looked at already, though not for a PTR
+		t = h.typeTok
+		if bytes.Equal(l.lastBad, s.owner) {
+			return
+		}
+	}
+	relative := given && l.ownerForm.relative
+	isPTR := s.typ == rr.TypePTR
+	if relative && s.f.place.completes(t.text) {
+		if isPTR {
+			l.addNetwork(s.owner, s.f.place.family)
+		}
+		return
+	}
+	family, address, rest := dname.Tree(s.owner)
+	switch {
+	case family == dname.Forward:
+		if given && !relative {
+			l.wrongTree(p, s, t, s.owner, "owner")
+		}
+		return
+	case rest == 0 && s.owner.Labels() == fullLabels(family):
+		if isPTR {
+			l.addNetwork(s.owner, family)
+		}
+		return
+	case isApex(p, s.owner):
+		return
+	}
+	if code, text := judgeOwner(s, t, family, address, rest, relative); code != "" {
+		l.lastBad = append(l.lastBad[:0], s.owner...)
+		l.warn(p, s, t, 0, code, "%s", text)
+		return
+	}
+	if isPTR && rest == 0 {
+		l.shallowPTR(s, t, family, address)
+	}
+}
+
+func isApex(p *parser, n dname.Name) bool {
+	for _, a := range p.o.Apexes {
+		if a.Equal(n) {
+			return true
+		}
+	}
+	return false
+}
+
+// fullLabels is how many labels the reverse name of an address has.
+func fullLabels(f dname.Family) int {
+	if f == dname.IP6 {
+		return 34
+	}
+	return 6
+}
+
+// shallowPTR keeps the warning for a PTR at fewer octets or nibbles than an
+// address has, until it is known whether there are addresses below.
+func (l *linter) shallowPTR(s subject, t *token, family dname.Family, address int) {
+	prefix, _ := dname.ToPrefix(s.owner)
+	unit, full := "octets", 4
+	if family == dname.IP6 {
+		unit, full = "nibbles", 32
+	}
+	l.wait(&l.shallow, l.finding(s, t, 0, "wrong-depth",
+		"the owner has %d of the %d %s of an address and so names the network %v; write all of them", address, full, unit, prefix), s.owner)
+}
+
+// judgeOwner returns a warning for an owner below a reverse tree that is not an
+// address; code is empty if it may well be meant as it is. What RFC 2317 zones,
+// wildcards, networks' names and service names need is left alone.
+func judgeOwner(s subject, t *token, family dname.Family, address, rest int, relative bool) (code, text string) {
+	owner := s.owner
+	var labels [][]byte // those in front of the octets or nibbles
+	for n := owner; len(labels) < rest; n = n.Parent() {
+		labels = append(labels, n.Label())
+		if n.Label()[0] == '_' {
+			return "", ""
+		}
+	}
+	if len(labels) > 0 && owner.IsWildcard() {
+		labels = labels[1:]
+	}
+	if relative && endsInTree(t.text) {
+		return "owner-without-dot", "owner " + string(t.text) + " has no final dot and so becomes " + owner.String() + "; add the dot"
+	}
+	if a, ok := writtenAddress(t.text); ok && rest > 0 {
+		return addressOwner(s, t, a)
+	}
+	if len(labels) == 0 {
+		return "", ""
+	}
+	first, last := labels[0], labels[len(labels)-1] // last: next to the octets or nibbles
+	isPTR := s.typ == rr.TypePTR
+	if family == dname.IP6 {
+		switch {
+		case address == 32:
+			if isPTR {
+				return "wrong-depth", "the owner has labels in front of the 32 nibbles of an address; remove them"
+			}
+		case len(last) == 1, isHex(last):
+			if isPTR || s.typ == rr.TypeNS || s.typ == rr.TypeCNAME {
+				return "not-a-nibble", "label " + quote(last) + " is not a nibble (one of 0-9 and a-f), so no address leads here; write one hexadecimal digit a label"
+			}
+		case isPTR && !isNibble(first):
+			return "not-a-nibble", "label " + quote(first) + " is not a nibble (one of 0-9 and a-f), so no address leads here; write the address, in reversed nibbles"
+		}
+		return "", ""
+	}
+	switch {
+	case address == 4:
+		if isPTR && rest+address >= 28 && len(first) == 1 && isNibble(first) {
+			return "wrong-depth", "the owner has the nibbles of an IPv6 address, but lies in in-addr.arpa.; move the record to a zone in ip6.arpa"
+		}
+		if isPTR {
+			return "wrong-depth", "the owner has labels in front of the four octets of an address; remove them"
+		}
+	case isNumber(last):
+		return "not-an-octet", "label " + quote(last) + " is not an octet (0 to 255, without leading zeros), so no address leads here; mend it"
+	case !isPTR:
+		// a free label: a zone cut or an alias for RFC 2317
+	case isOctet(first):
+		if len(labels) == 2 && address == 3 {
+			return outsideClassless(s, first)
+		}
+	case isNumber(first):
+		return "not-an-octet", "label " + quote(first) + " is not an octet (0 to 255, without leading zeros), so no address leads here; mend it"
+	case len(labels) == 1:
+		if _, ok := dname.ToClassless(owner); !ok {
+			return "not-an-octet", "label " + quote(first) + " is not an octet (0 to 255), so no address leads here; write the address, in reversed octets"
+		}
+	}
+	return "", ""
+}
+
+// outsideClassless warns of an address in a classless zone that is not of its
+// range (RFC 2317): nobody is led there.
+func outsideClassless(s subject, octet []byte) (code, text string) {
+	zone := s.owner.Parent()
+	p, ok := dname.ToClassless(zone)
+	if !ok {
+		return "", ""
+	}
+	v, _ := dname.OctetLabel(octet)
+	a := p.Addr().As4()
+	a[3] = v
+	if p.Contains(netip.AddrFrom4(a)) {
+		return "", ""
+	}
+	return "outside-classless-range", "address " + netip.AddrFrom4(a).String() + " is not in " + p.String() + ", for which " + zone.String() + " stands; mend the octet or move the record"
+}
+
+// addressOwner words the warning for an owner written as an address.
+func addressOwner(s subject, t *token, a netip.Addr) (code, text string) {
+	right := dname.FromAddr(a)
+	if a.Is4() {
+		// All four octets under an origin that has some of them already: in
+		// normal order, or reversed with in-addr.arpa. left out?
+		if p, ok := dname.ToPrefix(s.f.origin); ok && p.Addr().Is4() && !p.Contains(a) {
+			b := a.As4()
+			b[0], b[1], b[2], b[3] = b[3], b[2], b[1], b[0]
+			if r := netip.AddrFrom4(b); p.Contains(r) {
+				return "address-owner", "owner " + string(t.text) + " repeats octets of the origin and so becomes " + s.owner.String() + "; write " + shortOwner(s, dname.FromAddr(r))
+			}
+		}
+	}
+	return "address-owner", "owner " + string(t.text) + " is an address in normal order; write " + shortOwner(s, right) + ", its reverse name"
+}
+
+// shortOwner returns how the name is best written at this place.
+func shortOwner(s subject, n dname.Name) string {
+	if k := n.Labels() - s.f.origin.Labels(); k > 0 && s.f.origin.Labels() > 2 && n.IsAtOrBelow(s.f.origin) {
+		text := n.String()
+		return text[:len(text)-len(s.f.origin.String())-1]
+	}
+	return n.String()
+}
+
+// writtenAddress reads text as an address in normal order, with or without a
+// final dot.
+func writtenAddress(text []byte) (netip.Addr, bool) {
+	if len(text) == 0 || !isDigit(text[0]) && bytes.IndexByte(text, ':') < 0 {
+		return netip.Addr{}, false
+	}
+	a, err := netip.ParseAddr(strings.TrimSuffix(string(text), "."))
+	return a.Unmap(), err == nil && a.Zone() == ""
+}
+
+// endsInTree reports whether text, without a final dot, ends like a reverse name
+// that was written in full.
+func endsInTree(text []byte) bool {
+	s := strings.ToLower(string(text))
+	return strings.HasSuffix(s, ".arpa") || strings.HasSuffix(s, "in-addr") || strings.HasSuffix(s, ".ip6") || strings.HasSuffix(s, ".arp")
+}
+
+// wrongTree warns of an absolute name outside the reverse trees that looks as if
+// it were meant to be inside one. It reports whether it did.
+func (l *linter) wrongTree(p *parser, s subject, t *token, n dname.Name, what string) bool {
+	if f, _, _ := dname.Tree(n); f != dname.Forward || n.Labels() < 2 {
+		return false
+	}
+	if a, ok := writtenAddress(t.text); ok && what == "owner" {
+		code, text := addressOwner(s, t, a)
+		l.warn(p, s, t, 0, code, "%s", text)
+		return true
+	}
+	end := n.Suffix(2)
+	second, top := strings.ToLower(string(end.Label())), strings.ToLower(string(end.Parent().Label()))
+	switch {
+	case second == "ip6" && top == "int":
+		l.warn(p, s, t, 0, "ip6-int", "%s %s is in ip6.int, which was abolished (RFC 4159); write ip6.arpa", what, t.text)
+	case looksLike(second+"."+top, "in-addr.arpa"), looksLike(top, "in-addr"):
+		l.warn(p, s, t, 0, "misspelt-tree", "%s %s does not end in in-addr.arpa.; mend it", what, t.text)
+	case looksLike(second+"."+top, "ip6.arpa"), top == "ip6":
+		l.warn(p, s, t, 0, "misspelt-tree", "%s %s does not end in ip6.arpa.; mend it", what, t.text)
+	default:
+		return false
+	}
+	return true
+}
+
+// looksLike reports whether s is want but for one or two slips: octets missing,
+// added, or other ones (the edit distance is 1 or 2).
+func looksLike(s, want string) bool {
+	const slips = 2
+	if s == want || len(s) > len(want)+slips || len(s)+slips < len(want) {
+		return s == want
+	}
+	row := make([]int, len(want)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(s) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(want) {
+			d := diagonal
+			if s[i] != want[j] {
+				d++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(d, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(want)] <= slips
+}
+
+func isNumber(label []byte) bool {
+	for _, c := range label {
+		if !isDigit(c) {
+			return false
+		}
+	}
+	return len(label) > 0
+}
+
+func isHex(label []byte) bool {
+	for i := range label {
+		if _, ok := dname.NibbleLabel(label[i : i+1]); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func isOctet(label []byte) bool  { _, ok := dname.OctetLabel(label); return ok }
+func isNibble(label []byte) bool { _, ok := dname.NibbleLabel(label); return ok }
+
+// addNetwork notes that a PTR at a full address lies in its /24 or /64.
+func (l *linter) addNetwork(owner dname.Name, family dname.Family) {
+	drop := 1
+	if family == dname.IP6 {
+		drop = 16
+	}
+	n := owner
+	for range drop {
+		n = n.Parent()
+	}
+	if bytes.Equal(n, l.lastNetwork) || len(l.networks) >= maxNetworks {
+		return
+	}
+	l.lastNetwork = append(l.lastNetwork[:0], n...)
+	l.networks[n.Key()] = struct{}{}
+}
+
+// hasNetworkBelow reports whether a PTR at a full address below owner was seen.
+// Below a /64 none counts: nets are not named there.
+func (l *linter) hasNetworkBelow(owner dname.Name) bool {
+	for key := range l.networks {
+		if dname.Name(key).IsAtOrBelow(owner) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,412 @@
+package zonefile
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/source"
+)
+
+// parser is the state of one Load: what files share.
+type parser struct {
+	o    Options
+	emit func(zone.Record)
+	res  *Result
+	errs []zone.Finding // the first MaxFindings of each severity
+	warn []zone.Finding
+
+	// TTLs are of the whole Load: BIND lets a $TTL in an included file hold
+	// behind the $INCLUDE.
+	defaultTTL    uint32 // of $TTL
+	hasDefaultTTL bool
+	lastTTL       uint32 // that a record gave itself
+	hasLastTTL    bool
+
+	includes  int // files included so far
+	generated int // records made by $GENERATE so far
+	rdata     rdata
+	lint      linter
+}
+
+// frame is a file being read; an included one has its parent.
+type frame struct {
+	parent   *frame
+	name     string // shown in positions
+	resolved string // path without symbolic links, to see cycles; empty for text from a reader
+	id       source.File
+	lex      *lexer
+
+	origin      dname.Name
+	originLine  int // of the $ORIGIN that set it; 0: none did
+	place       place
+	owner       []byte // the last owner name; empty: none yet
+	ownerIsBad  bool   // its text was no name: records that inherit it are read, not emitted
+	afterOrigin bool   // no owner has been given since the last $ORIGIN
+}
+
+func newParser(o Options, emit func(zone.Record)) *parser {
+	if o.Origin == nil || o.Table == nil {
+		panic("zonefile: Options without Origin or Table")
+	}
+	if o.GenerateLimit == 0 {
+		o.GenerateLimit = DefaultGenerateLimit
+	}
+	if o.Apexes == nil {
+		o.Apexes = []dname.Name{o.Origin}
+	}
+	p := &parser{o: o, emit: emit, res: &Result{}, defaultTTL: o.DefaultTTL, hasDefaultTTL: o.HasDefaultTTL}
+	p.lint.init(p)
+	return p
+}
+
+// file reads the file that the caller named.
+func (p *parser) file(name string, r io.Reader, origin dname.Name) {
+	f := &frame{name: name, id: p.o.Table.Add(name), lex: newLexer(p.tap(name, r)), owner: make([]byte, 0, dname.MaxWire)}
+	if resolved, err := filepath.EvalSymlinks(name); err == nil {
+		f.resolved, _ = filepath.Abs(resolved)
+	}
+	f.setOrigin(origin, 0)
+	p.run(f)
+}
+
+// tap returns the reader to use in place of r.
+func (p *parser) tap(name string, r io.Reader) io.Reader {
+	if p.o.Tap == nil {
+		return r
+	}
+	return p.o.Tap(name, r)
+}
+
+func (p *parser) run(f *frame) {
+	for f.lex.next() {
+		p.line(f)
+	}
+	if f.lex.err != nil {
+		p.unreadable(f.id, f.lex.err)
+	}
+}
+
+// finish completes the Result.
+func (p *parser) finish() *Result {
+	p.lint.finish(p)
+	p.res.Findings = append(p.errs, p.warn...)
+	slices.SortStableFunc(p.res.Findings, func(a, b zone.Finding) int {
+		switch {
+		case a.Tag < b.Tag:
+			return -1
+		case a.Tag > b.Tag:
+			return 1
+		}
+		return 0
+	})
+	return p.res
+}
+
+// find takes a finding into the Result.
+func (p *parser) find(f zone.Finding) {
+	list, count := &p.warn, &p.res.Warnings
+	if f.Severity == zone.Error {
+		list, count = &p.errs, &p.res.Errors
+	}
+	if *count++; *count <= MaxFindings {
+		f.Owner = f.Owner.Clone()
+		*list = append(*list, f)
+	}
+}
+
+// subject is what a finding is about.
+type subject struct {
+	f     *frame
+	owner dname.Name // nil: none in particular
+	typ   rr.Type
+}
+
+func (p *parser) fail(s subject, e *fault) {
+	p.find(zone.Finding{
+		Severity: zone.Error, Code: e.code, Tag: s.f.id.Tag(e.line, e.col),
+		Owner: s.owner, Type: s.typ, Text: e.text,
+	})
+}
+
+// at returns a fault at the octet offset in t.
+func (t *token) at(offset int, code, format string, args ...any) *fault {
+	if t.quoted {
+		offset++
+	}
+	return &fault{t.line, t.col + offset, code, fmt.Sprintf(format, args...)}
+}
+
+// behind returns a fault just after t.
+func (t *token) behind(code, format string, args ...any) *fault {
+	n := len(t.text)
+	if t.quoted {
+		n++
+	}
+	return t.at(n, code, format, args...)
+}
+
+func (t *token) is(s string) bool { return !t.quoted && strings.EqualFold(string(t.text), s) }
+
+// line reads one logical line.
+func (p *parser) line(f *frame) {
+	lex := f.lex
+	if lex.fault != nil {
+		p.fail(subject{f: f}, lex.fault)
+		return
+	}
+	toks := lex.toks
+	if first := &toks[0]; len(first.text) > 0 && first.text[0] == '$' && !first.quoted {
+		if !lex.blank {
+			p.directive(f, toks)
+			return
+		}
+		if isDirective(first) {
+			p.fail(subject{f: f}, first.at(0, "indented-directive", "%s must start in column 1; remove the white space before it", first.text))
+			return
+		}
+	}
+	given := !lex.blank
+	if given {
+		if !p.setOwner(f, &toks[0]) {
+			return
+		}
+		toks = toks[1:]
+		if len(toks) == 0 {
+			t := &lex.toks[0]
+			p.fail(subject{f, f.owner, 0}, t.behind("missing-type", "the line ends behind the owner name; a record needs a type and its data%s", ownerHint(t)))
+			return
+		}
+	} else if len(f.owner) == 0 {
+		p.fail(subject{f: f}, toks[0].at(0, "no-owner", "the line starts with white space, which stands for the last owner name, but there is none yet; write the owner name in column 1 (@ for %v)", f.origin))
+		return
+	}
+	p.record(f, lex.toks, toks, given)
+}
+
+// setOwner reads the owner name in the first column.
+func (p *parser) setOwner(f *frame, t *token) bool {
+	owner, form, bad := appendName(f.owner[:0], t.text, f.origin)
+	if bad != nil {
+		f.owner = append(f.owner[:0], f.origin...)
+		f.ownerIsBad = true
+		p.fail(subject{f: f}, t.at(bad.offset, "bad-name", "owner %s: %s", quote(t.text), bad.text))
+		return false
+	}
+	f.owner, f.ownerIsBad = owner, false
+	f.afterOrigin = false
+	p.lint.owner, p.lint.ownerForm = *t, form
+	return true
+}
+
+// head is what stands between owner and RDATA.
+type head struct {
+	typ     rr.Type
+	typeTok *token
+	ttlTok  *token // nil: no TTL is given
+	ttl     uint32
+}
+
+// readHead reads [TTL] [class] type in the orders that RFC 1035 §5.1 allows and
+// returns the rest. Class and TTL of what is no record at all are not looked at.
+func readHead(toks []token, owner *token) (h head, rest []token, bad *fault) {
+	var class *token
+	for i := range toks {
+		t := &toks[i]
+		if !t.quoted {
+			if class == nil && isClass(t.text) {
+				class = t
+				continue
+			}
+			if h.ttlTok == nil {
+				switch v, k := parsePeriod(t.text); k {
+				case isPeriod:
+					h.ttlTok, h.ttl = t, v
+					continue
+				case tooLong:
+					return h, nil, t.at(0, "ttl-too-long", "TTL %s is out of range; at most %d (seconds) is allowed", t.text, maxTTL)
+				}
+			}
+			if typ, ok := parseType(t.text); ok {
+				h.typ, h.typeTok = typ, t
+				if class != nil && !isIN(class.text) {
+					return h, nil, class.at(0, "wrong-class", "class %s, but the zone is of class IN; write IN or nothing", class.text)
+				}
+				return h, toks[i+1:], nil
+			}
+		}
+		return h, nil, unknownType(t, owner)
+	}
+	last := &toks[len(toks)-1]
+	return h, nil, last.behind("missing-type", "the record has no type; write one (PTR, NS, …) and its data%s", ownerHint(owner))
+}
+
+func isIN(text []byte) bool {
+	return len(text) == 2 && text[0]|0x20 == 'i' && text[1]|0x20 == 'n' || len(text) == 6 && strings.EqualFold(string(text), "CLASS1")
+}
+
+func isClass(text []byte) bool {
+	switch {
+	case isIN(text):
+		return true
+	case len(text) == 2:
+		return strings.EqualFold(string(text), "CH") || strings.EqualFold(string(text), "HS")
+	case len(text) < len("CLASS1") || !strings.EqualFold(string(text[:5]), "CLASS"):
+		return false
+	}
+	_, ok := rr.ParseClass(string(text))
+	return ok
+}
+
+func parseType(text []byte) (rr.Type, bool) {
+	switch string(text) { // the common ones, without a conversion
+	case "PTR":
+		return rr.TypePTR, true
+	case "NS":
+		return rr.TypeNS, true
+	case "CNAME":
+		return rr.TypeCNAME, true
+	}
+	return rr.ParseType(string(text))
+}
+
+// unknownType words the fault of a token that is no type, by what it may be
+// instead.
+func unknownType(t, owner *token) *fault {
+	hint := "; check the spelling, or write TYPEn for a type that has no mnemonic"
+	switch text := string(t.text); {
+	case t.quoted:
+		hint = "; a type is not quoted"
+	case ownerHint(owner) != "":
+		hint = ownerHint(owner)
+	case isDigit(text[0]):
+		hint = "; as a TTL it would be seconds or units as in 1h30m"
+	case strings.HasPrefix(text, "#"), strings.HasPrefix(text, "//"):
+		hint = "; a comment starts with ;"
+	case strings.Contains(text, "."):
+		hint = "; the type is missing before it"
+	}
+	return t.at(0, "unknown-type", "%s is not a type%s", quote(t.text), hint)
+}
+
+// ownerHint tells of an owner name that is likely not meant as one: a mnemonic
+// in column 1, where the white space for "the last owner" was forgotten.
+func ownerHint(owner *token) string {
+	if owner == nil || owner.quoted || !isMnemonic(owner.text) {
+		return ""
+	}
+	return fmt.Sprintf("; %s in column 1 was taken for the owner name: put a blank before it to mean the last owner", owner.text)
+}
+
+// isMnemonic reports whether text is a class or one of the types that are seldom
+// names.
+func isMnemonic(text []byte) bool {
+	switch strings.ToUpper(string(text)) {
+	case "IN", "SOA", "NS", "PTR", "CNAME", "MX", "TXT", "AAAA", "DS":
+		return true
+	}
+	return false
+}
+
+// record reads a record whose owner is f.owner from toks, which are what is left
+// of line, and emits it.
+func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
+	var ownerTok *token
+	if ownerGiven {
+		ownerTok = &line[0]
+	}
+	h, rest, bad := readHead(toks, ownerTok)
+	s := subject{f, f.owner, h.typ}
+	if bad == nil {
+		bad = checkType(h)
+	}
+	if bad != nil {
+		p.fail(s, bad)
+		return
+	}
+	if h.ttlTok != nil {
+		h.ttl = p.limitTTL(s, h.ttlTok, h.ttl)
+		p.lastTTL, p.hasLastTTL = h.ttl, true
+	}
+	r := &p.rdata
+	if bad = r.read(h.typ, h.typeTok, rest, f.origin); bad != nil {
+		p.fail(s, bad)
+		if h.typ == rr.TypeSOA { // its MINIMUM is lost: do not complain of every record without TTL
+			p.hasDefaultTTL = true
+		}
+		return
+	}
+	ttl, ok := p.ttl(f, s, h)
+	if !ok || f.ownerIsBad {
+		return
+	}
+	if h.typ == rr.TypeSOA {
+		p.res.HasSOA = true
+	}
+	p.lint.record(p, f, h, ownerGiven)
+	p.res.Records++
+	p.emit(zone.Record{Owner: f.owner, Type: h.typ, TTL: ttl, Data: r.out, Tag: f.id.Tag(line[0].line, line[0].col)})
+}
+
+func checkType(h head) *fault {
+	switch {
+	case h.typ.IsMeta():
+		return h.typeTok.at(0, "meta-type", "%v is not a type of stored data (RFC 6895 §3.1); remove the record", h.typ)
+	case h.typ == 3 || h.typ == 4:
+		return h.typeTok.at(0, "obsolete-type", "%v is obsolete since RFC 973; write MX instead", h.typ)
+	}
+	return nil
+}
+
+// limitTTL returns the TTL to use for the one given: RFC 2181 §8 has what is
+// above 2^31-1 count as zero, and so has BIND.
+func (p *parser) limitTTL(s subject, t *token, ttl uint32) uint32 {
+	if ttl <= maxTTL {
+		return ttl
+	}
+	p.lint.warn(p, s, t, 0, "ttl-too-long", "TTL %s is more than %d seconds and counts as 0 (RFC 2181 §8); write a smaller one", t.text, maxTTL)
+	return 0
+}
+
+// ttl decides the TTL of the record just read. Without one of its own that is
+// $TTL's (RFC 2308 §4), or as in BIND what the SOA has as MINIMUM, or the TTL of
+// the last record that had one (RFC 1035 §5.1).
+func (p *parser) ttl(f *frame, s subject, h head) (ttl uint32, ok bool) {
+	switch {
+	case h.ttlTok != nil:
+		return h.ttl, true
+	case p.hasDefaultTTL:
+		return p.defaultTTL, true
+	case p.o.HasFallbackTTL && !p.res.HasSOA && h.typ != rr.TypeSOA:
+		return p.o.FallbackTTL, true
+	case p.hasLastTTL:
+		p.lint.missingTTL(p, f, h, fmt.Sprintf("no $TTL: records without a TTL take that of the last record that has one (%d, RFC 1035 §5.1); write a $TTL line at the top of the file", p.lastTTL))
+		return p.lastTTL, true
+	case h.typ == rr.TypeSOA:
+		minimum := binary.BigEndian.Uint32(p.rdata.out[len(p.rdata.out)-4:])
+		if minimum > maxTTL {
+			minimum = 0
+		}
+		p.defaultTTL, p.hasDefaultTTL = minimum, true
+		p.lint.missingTTL(p, f, h, fmt.Sprintf("no $TTL: the SOA's MINIMUM, %d, serves for all records without a TTL; write $TTL %d at the top of the file", minimum, minimum))
+		return minimum, true
+	}
+	p.fail(s, h.typeTok.at(0, "no-ttl", "the record has no TTL, and no $TTL and no SOA came before it; write a $TTL line at the top of the file"))
+	return 0, false
+}
+
+// quote shows text from a file in a message: in quotes, control octets escaped,
+// and not too much of it.
+func quote(text []byte) string {
+	const most = 80
+	if len(text) > most {
+		return fmt.Sprintf("%q…", text[:most])
+	}
+	return fmt.Sprintf("%q", text)
+}

@@ -1,0 +1,75 @@
+package zonefile
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/source"
+)
+
+// TestRealZones reads the files of a directory with an INDEX.tsv that says the
+// origin of each and what BIND thinks of it, and compares with NAME.expected.
+func TestRealZones(t *testing.T) {
+	dir := os.Getenv("PTRD_ZONES_REAL")
+	if dir == "" {
+		t.Skip("PTRD_ZONES_REAL is not set to a directory of real zones")
+	}
+	index, err := os.ReadFile(filepath.Join(dir, "INDEX.tsv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, row := range strings.Split(strings.TrimSpace(string(index)), "\n") {
+		cols := strings.Split(row, "\t")
+		if i == 0 || len(cols) < 5 {
+			continue
+		}
+		t.Run(cols[0], func(t *testing.T) {
+			apex := dname.MustParse(cols[1])
+			var table source.Table
+			var got []string
+			path := filepath.Join(dir, cols[0])
+			res := Load(path, Options{Origin: apex, Table: &table}, func(r zone.Record) {
+				r.Owner = r.Owner.AppendLower(nil)
+				got = append(got, string(AppendRecord(nil, r)))
+			})
+			for _, f := range res.Findings {
+				t.Logf("%v [%s] %s", f.Severity, f.Code, strings.TrimPrefix(table.Format(f), dir))
+			}
+			if cols[4] != "ok" {
+				return // what is wrong may only show when the zone is built
+			}
+			if !res.OK() {
+				t.Error("BIND loads the file, we do not")
+			}
+			slices.Sort(got)
+			want := expected(t, strings.TrimSuffix(path, ".zone")+".expected")
+			if !slices.Equal(got, want) {
+				t.Errorf("records:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+		})
+	}
+}
+
+func expected(t *testing.T, path string) (lines []string) {
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if fields := strings.Fields(s.Text()); len(fields) > 0 {
+			if len(fields) > 7 && fields[3] == "DNSKEY" { // BIND breaks up base64
+				fields = append(fields[:7], strings.Join(fields[7:], ""))
+			}
+			lines = append(lines, strings.Join(fields, " "))
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}

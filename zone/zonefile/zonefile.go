@@ -1,0 +1,147 @@
+package zonefile
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/source"
+)
+
+// Options say how a master file is read.
+type Options struct {
+	// Origin is what relative names start at until the first $ORIGIN: the apex
+	// of the zone. It must be set.
+	Origin dname.Name
+
+	// Root is the directory that $INCLUDE is confined to: what is included lies
+	// in it once all symbolic links are followed. Empty: the directory of the
+	// file. Read allows no $INCLUDE without it.
+	Root string
+
+	// DefaultTTL, in seconds, counts like a $TTL in front of the first line, if
+	// HasDefaultTTL is set. Set it only where somebody gave it for this very
+	// zone or the file has no SOA: without it the SOA's MINIMUM serves, as in
+	// BIND.
+	DefaultTTL    uint32
+	HasDefaultTTL bool
+
+	// FallbackTTL, in seconds, is what records get that have no TTL, no $TTL
+	// and no SOA before them, if HasFallbackTTL is set; otherwise they take the last
+	// TTL given or are refused.
+	FallbackTTL    uint32
+	HasFallbackTTL bool
+
+	// GenerateLimit is how many records $GENERATE may make in all; zero means
+	// DefaultGenerateLimit.
+	GenerateLimit int
+
+	// Table numbers the files for the tags of records and findings. It must be
+	// set.
+	Table *source.Table
+
+	// Apexes are the zones that the file feeds. Nil: Origin alone. They serve
+	// the warnings only; records at other names are handed on like all others.
+	Apexes []dname.Name
+
+	// Tap, if set, is handed each file as it is opened for reading, included
+	// ones too, and returns what to read instead: the same octets. So a caller sees
+	// what was really read.
+	Tap func(path string, r io.Reader) io.Reader
+}
+
+// DefaultGenerateLimit admits a /16 written as one $GENERATE and is small enough
+// that a slip of the pen (0-4000000000) costs milliseconds.
+const DefaultGenerateLimit = 1 << 16
+
+// MaxFindings is how many findings of each severity a Result holds; the others
+// are counted.
+const MaxFindings = 100
+
+// Result is what became of a file, apart from its records.
+type Result struct {
+	// Files are the paths that were read or looked for, the file itself first:
+	// a change of any of them asks for another Load.
+	Files []string
+	// HasSOA tells whether an SOA record was among the records.
+	HasSOA bool
+	// Records is the number of records emitted.
+	Records int
+	// Findings are sorted by position; a file's own before those of the files it
+	// includes.
+	Findings []zone.Finding
+	// Errors and Warnings count the findings, those beyond MaxFindings as well.
+	Errors, Warnings int
+}
+
+// OK reports whether the file can be used: there is no error, though perhaps
+// warnings.
+func (r *Result) OK() bool { return r.Errors == 0 }
+
+// Omitted returns how many findings are counted but not listed.
+func (r *Result) Omitted() int { return r.Errors + r.Warnings - len(r.Findings) }
+
+// Load reads the master file at path and hands each record to emit, in the
+// order of the file. A record and all its slices are valid only until emit
+// returns ([zone.Builder.Add] copies). A faulty line is a finding and gives no
+// record; the others are emitted all the same, so a caller that collects them
+// drops them unless the Result is OK. The file is read through a window and not
+// kept in memory.
+func Load(path string, o Options, emit func(zone.Record)) *Result {
+	if o.Root == "" {
+		o.Root = filepath.Dir(path)
+	}
+	p := newParser(o, emit)
+	p.res.Files = append(p.res.Files, path)
+	f, err := os.Open(path)
+	if err != nil {
+		p.unreadable(o.Table.Add(path), err)
+		return p.finish()
+	}
+	defer f.Close()
+	p.file(path, f, o.Origin)
+	return p.finish()
+}
+
+// Read is Load for text from r; name stands for the file in positions.
+func Read(name string, r io.Reader, o Options, emit func(zone.Record)) *Result {
+	p := newParser(o, emit)
+	p.res.Files = append(p.res.Files, name)
+	p.file(name, r, o.Origin)
+	return p.finish()
+}
+
+// ReadBytes is Read for text at hand.
+func ReadBytes(name string, text []byte, o Options, emit func(zone.Record)) *Result {
+	return Read(name, bytes.NewReader(text), o, emit)
+}
+
+// unreadable reports a file that cannot be opened or read.
+func (p *parser) unreadable(id source.File, err error) {
+	remedy := "see that it is a regular file"
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		remedy = "mend the path or create the file"
+	case errors.Is(err, fs.ErrPermission):
+		remedy = "make it readable for the user that ptrd runs as"
+	}
+	p.find(zone.Finding{
+		Severity: zone.Error, Code: "unreadable-file", Tag: id.Tag(0, 0),
+		Text: "cannot read the file: " + plainError(err) + "; " + remedy,
+	})
+}
+
+// plainError returns the text of an error of the operating system without the
+// path that it repeats.
+func plainError(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return err.Error()
+}
