@@ -116,12 +116,14 @@ type Item struct {
 type Answer struct {
 	Kind  Kind
 	Next  dname.Name // not nil: an alias leads here and the chain goes on
-	Items []Item     // in the order of a message's sections
+	Items []Item     // within a section in the order to send; the sections may be mixed
 
-	items   [64]Item
-	names   [24 * dname.MaxWire]byte // owner names and RDATA made for this answer
-	nameLen int
-	scratch lookupScratch
+	// Room for a chain of 16 aliases, each from a wildcard with its proof.
+	items    [128]Item
+	overflow Item
+	names    [96 * dname.MaxWire]byte // owner names and RDATA made for this answer
+	nameLen  int
+	scratch  lookupScratch
 }
 
 // Reset makes a ready for the next query.

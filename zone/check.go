@@ -1,0 +1,267 @@
+package zone
+
+import (
+	"fmt"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// checker looks at the names of a zone in the order of the trie, so that a
+// name comes before all that lie below it.
+type checker struct {
+	b *Builder
+	z *Zone
+
+	apexNS   bool
+	soa      bool
+	cut      entry // the last zone cut, nil if none
+	dname    entry // the last owner of a DNAME
+	occluded int
+	targets  []target
+}
+
+// target is a name in the zone that an NS or MX or the like points to.
+type target struct {
+	name  dname.Name
+	owner dname.Name
+	typ   rr.Type
+	tag   Tag
+}
+
+const maxOccluded = 10
+
+// owner checks the records list[lo:hi] of one name.
+func (c *checker) owner(lo, hi int, list []uint64, sets content) {
+	b := c.b
+	first := b.entry(list[lo])
+	apex := first.nibbles() == 0
+	if hi-lo == 1 && !apex && c.cut == nil && c.dname == nil && first.typ() == rr.TypePTR {
+		return // nearly every name of a reverse zone
+	}
+	name := func() dname.Name { return b.entryName(first) }
+	tagOf := func(t rr.Type) Tag {
+		for _, at := range list[lo:hi] {
+			if e := b.entry(at); e.typ() == t {
+				return e.tag()
+			}
+		}
+		return first.tag()
+	}
+	below := false
+	if c.cut != nil && !c.cut.holds(first) {
+		c.cut = nil
+	}
+	if c.dname != nil && !c.dname.holds(first) {
+		c.dname = nil
+	}
+	if c.cut != nil {
+		below = true
+		for _, s := range sets {
+			if s.typ != rr.TypeA && s.typ != rr.TypeAAAA && len(s.data) > 0 {
+				c.hidden(tagOf(s.typ), name(), s.typ, "zone cut", b.entryName(c.cut))
+			}
+		}
+	} else if c.dname != nil {
+		below = true
+		for _, s := range sets {
+			c.hidden(tagOf(s.typ), name(), s.typ, "DNAME", b.entryName(c.dname))
+		}
+	}
+	// TTLs differ (RFC 2181 §5.2)
+	for _, at := range list[lo:hi] {
+		e := b.entry(at)
+		if e.typ() == rr.TypeRRSIG {
+			continue
+		}
+		if s := sets.find(e.typ()); s != nil && s.ttl != e.ttl() {
+			b.report(Warning, "ttl-differs", e.tag(), name(), e.typ(), "TTL %d differs from %d of the first record of this RRset and is ignored (RFC 2181 §5.2); give both the same", e.ttl(), s.ttl)
+		}
+	}
+	for i := range sets {
+		s := &sets[i]
+		if len(s.data) == 0 {
+			b.report(Warning, "signature-without-rrset", tagOf(rr.TypeRRSIG), name(), rr.TypeRRSIG, "signature covers %v, which is not there, and is ignored; sign the zone again", s.typ)
+			continue
+		}
+		size := 17 + 255
+		for _, d := range s.data {
+			size += rrFixed + len(d)
+		}
+		if size > maxMessage {
+			b.report(Error, "rrset-too-large", tagOf(s.typ), name(), s.typ, "%d records of %d octets do not fit in a message of %d; remove some", len(s.data), size, maxMessage)
+		}
+		c.set(s, list[lo:hi], sets, name, tagOf, apex, below)
+	}
+	if !below && !apex && sets.find(rr.TypeNS) != nil {
+		c.cut = first
+	} else if !below && sets.find(rr.TypeDNAME) != nil {
+		c.dname = first
+	}
+}
+
+// hidden reports occluded data (RFC 5936 §3.5).
+func (c *checker) hidden(tag Tag, owner dname.Name, t rr.Type, what string, at dname.Name) {
+	if t == rr.TypeNSEC || t == rr.TypeRRSIG {
+		return
+	}
+	if c.occluded++; c.occluded > maxOccluded {
+		return
+	}
+	c.b.report(Warning, "occluded", tag, owner, t, "the record lies below the %s at %v and is never answered; move it to that zone or remove it", what, at)
+}
+
+// set checks one RRset of a name.
+func (c *checker) set(s *contentSet, list []uint64, sets content, name func() dname.Name, tagOf func(rr.Type) Tag, apex, below bool) {
+	b := c.b
+	switch s.typ {
+	case rr.TypeSOA:
+		if !apex {
+			b.report(Error, "soa-below-apex", tagOf(s.typ), name(), s.typ, "an SOA stands at the apex %v only; remove it, or give %v a file of its own", b.apex, name())
+			return
+		}
+		if len(s.data) > 1 {
+			b.report(Error, "several-soas", b.second(list, s.typ), name(), s.typ, "a zone has one SOA, this is another (RFC 1035 §5.2); remove it")
+		}
+		c.soa = true
+	case rr.TypeCNAME:
+		if len(s.data) > 1 {
+			b.report(Error, "several-cnames", b.second(list, s.typ), name(), s.typ, "a name has one CNAME, this is another (RFC 2181 §10.1); remove one")
+		}
+		for _, o := range sets {
+			if o.typ != rr.TypeCNAME && o.typ != rr.TypeNSEC && o.typ != rr.TypeKEY && len(o.data) > 0 {
+				b.report(Error, "cname-and-other-data", tagOf(rr.TypeCNAME), name(), s.typ, "CNAME beside %v: an alias has no other data (RFC 2181 §10.1); remove the CNAME or the %v", o.typ, o.typ)
+				break
+			}
+		}
+	case rr.TypeDNAME:
+		if len(s.data) > 1 {
+			b.report(Error, "several-dnames", b.second(list, s.typ), name(), s.typ, "a name has one DNAME, this is another (RFC 6672 §2.4); remove one")
+		}
+		if !apex && sets.find(rr.TypeNS) != nil {
+			b.report(Error, "dname-and-ns", tagOf(s.typ), name(), s.typ, "DNAME beside NS at a zone cut (RFC 6672 §2.3); remove one of them")
+		}
+	case rr.TypeDS:
+		if ns := sets.find(rr.TypeNS); !apex && (ns == nil || len(ns.data) == 0) {
+			b.report(Warning, "ds-without-ns", tagOf(s.typ), name(), s.typ, "DS at a name without NS delegates nothing (RFC 4035 §2.4); add the NS or remove the DS")
+		}
+	case rr.TypePTR:
+		if len(s.data) > 1 && !below {
+			if _, ok := dname.ToAddr(name()); ok {
+				b.report(Warning, "several-ptrs", b.second(list, s.typ), name(), s.typ, "%d PTRs at one address; many programs look at one only, and mail servers may want each to lead back to the address; keep the one that does", len(s.data))
+			}
+		}
+	case rr.TypeNS:
+		if apex {
+			c.apexNS = true
+		}
+		if !below {
+			for _, at := range list {
+				if e := b.entry(at); e.typ() == rr.TypeNS && dname.Name(e.data()).IsAtOrBelow(b.apex) {
+					c.targets = append(c.targets, target{dname.Name(e.data()).Clone(), name(), rr.TypeNS, e.tag()})
+				}
+			}
+		}
+	case rr.TypeNSEC3PARAM:
+		if it := int(s.data[0][2])<<8 | int(s.data[0][3]); apex && it > 0 {
+			b.report(Warning, "nsec3-iterations", tagOf(s.typ), name(), s.typ, "%d iterations, RFC 9276 §3.1 wants 0: validators may treat the zone as unsigned; sign it again with 0", it)
+		}
+	}
+}
+
+// second returns the tag of the second record of type t.
+func (b *Builder) second(list []uint64, t rr.Type) (tag Tag) {
+	n := 0
+	for _, at := range list {
+		if e := b.entry(at); e.typ() == t {
+			tag = e.tag()
+			if n++; n == 2 {
+				break
+			}
+		}
+	}
+	return tag
+}
+
+// checkZone checks what can be told only once the trie stands.
+func (c *checker) checkZone() {
+	b := c.b
+	if !c.soa {
+		hint := ""
+		if b.outside > 0 {
+			hint = fmt.Sprintf("; %d records are out of zone, so the $ORIGIN or the name of the zone may be wrong", b.outside)
+		}
+		b.report(Error, "no-soa", 0, nil, 0, "zone %v has no SOA at its apex%s; add one", b.apex, hint)
+	}
+	if !c.apexNS {
+		b.report(Error, "no-ns", 0, nil, 0, "zone %v has no NS at its apex (RFC 1034 §4.2.1); add the name servers of the zone, as its parent has them", b.apex)
+	}
+	if c.occluded > maxOccluded {
+		b.report(Warning, "occluded", 0, nil, 0, "%d more records lie below a zone cut or a DNAME and are never answered", c.occluded-maxOccluded)
+	}
+	c.z.storage, c.z.ttls = c.z.w.storage, c.z.w.ttls
+	for _, t := range c.targets {
+		var k key
+		c.z.fill(&k, t.name)
+		f := c.z.find(&k, false)
+		has := func(t rr.Type) bool {
+			if f.value == nil {
+				return false
+			}
+			s := c.z.set(f.value, t)
+			return s.Exists()
+		}
+		switch {
+		case has(rr.TypeA) || has(rr.TypeAAAA):
+		case has(rr.TypeCNAME):
+			b.report(Warning, "ns-is-alias", t.tag, t.owner, t.typ, "name server %v is a CNAME (RFC 2181 §10.3); give its addresses", t.name)
+		case t.name.IsAtOrBelow(t.owner) || !c.z.isCovered(&k):
+			b.report(Warning, "ns-without-address", t.tag, t.owner, t.typ, "name server %v lies in this zone and has no address here; add its A or AAAA, or mend its name", t.name)
+		}
+	}
+}
+
+// isCovered reports whether the name may exist though this zone has no node for
+// it: below a zone cut or a DNAME, or by a wildcard.
+func (z *Zone) isCovered(k *key) bool {
+	f := z.find(k, true)
+	return f.status == foundCut || f.status == foundDNAME || z.wildcards > 0 && f.status == foundNothing
+}
+
+// entryName returns the owner name of an entry, in lower case.
+func (b *Builder) entryName(e entry) dname.Name {
+	var k key
+	k.reset(&b.layout)
+	copy(k.b[:], e.key())
+	b.split(&k, e.nibbles(), e.ordinary())
+	return b.name(&k)
+}
+
+// split finds the labels of a key whose nibbles are in place.
+func (z *layout) split(k *key, nibbles, ordinary int) {
+	k.n, k.labels = 0, 0
+	k.ordinary = ordinary
+	if ordinary == entryPlain {
+		k.ordinary = noOrdinary
+	}
+	for k.n < nibbles {
+		switch {
+		case k.n < k.ordinary && z.family == dname.InAddr:
+			k.n += 2
+		case k.n < k.ordinary:
+			k.n++
+		default:
+			for {
+				c := k.nibble(k.n)<<4 | k.nibble(k.n+1)
+				k.n += 2
+				if c == 0 {
+					break
+				}
+				if c == 1 {
+					k.n += 2
+				}
+			}
+		}
+		k.close()
+	}
+}

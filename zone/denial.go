@@ -1,0 +1,276 @@
+package zone
+
+import (
+	"crypto/sha1"
+	"math/bits"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// proof is what a signed answer must prove beside its data.
+type proof uint8
+
+const (
+	noName   proof = iota // NXDOMAIN: neither the name nor a wildcard for it (RFC 4035 §3.1.3.2)
+	noType                // NODATA at the name itself (§3.1.3.1)
+	noExact               // the answer came from a wildcard (§3.1.3.3)
+	noSynth               // NODATA at the wildcard that matched (§3.1.3.4)
+	insecure              // a zone cut without DS (§3.1.4)
+)
+
+// prove appends the NSEC or NSEC3 RRsets that prove p for qname to a. The
+// closest encloser of qname, or the owner of the cut, has enc labels below the
+// apex; qname has k.labels.
+func (z *Zone) prove(p proof, qname dname.Name, enc int, k *key, a *Answer) {
+	switch z.denial {
+	case withNSEC:
+		z.proveNSEC(p, qname, enc, k, a)
+	case withNSEC3:
+		z.proveNSEC3(p, qname, enc, k, a)
+	}
+}
+
+// below returns the suffix of qname with so many labels below the apex.
+func (z *Zone) below(qname dname.Name, labels int) dname.Name {
+	return qname.Suffix(z.apexLabels + labels)
+}
+
+func (z *Zone) proveNSEC(p proof, qname dname.Name, enc int, k *key, a *Answer) {
+	switch p {
+	case noType:
+		z.nsecAtOrBefore(qname, a)
+	case insecure:
+		z.nsecAtOrBefore(z.below(qname, enc), a)
+	case noName, noSynth:
+		z.nsecAtOrBefore(qname, a)
+		if wild := a.wildcard(z.below(qname, enc)); wild != nil {
+			z.nsecAtOrBefore(wild, a)
+		}
+	case noExact:
+		z.nsecAtOrBefore(qname, a)
+	}
+}
+
+// nsecAtOrBefore appends the NSEC at name or, where there is none, that of its
+// canonical predecessor, once.
+func (z *Zone) nsecAtOrBefore(name dname.Name, a *Answer) {
+	owner, v := z.lastAtOrBefore(name, a)
+	if v == nil {
+		return
+	}
+	// The TTL is served as the signer made it (RFC 9077 §3).
+	a.addOnce(SectionAuthority, owner, z.set(v, rr.TypeNSEC), true)
+}
+
+// lastAtOrBefore returns the greatest owner of an NSEC that is name or comes
+// before it in canonical order; nil if there is none.
+func (z *Zone) lastAtOrBefore(name dname.Name, a *Answer) (owner dname.Name, value []byte) {
+	k := &a.scratch.before
+	z.fill(k, name)
+	f := z.find(k, false)
+	if f.status == foundName {
+		if s := z.set(f.value, rr.TypeNSEC); s.Exists() {
+			return name, f.value
+		}
+	}
+	// The labels of name that exist are a way down; from its end up, look to the
+	// left of each step.
+	exists := k.encloser(f.depth)
+	if exists == k.labels {
+		exists--
+	}
+	var label, next [dname.MaxLabel]byte
+	for i := exists; i >= 0; i-- {
+		s, ok := z.spotAt(name, i)
+		if !ok {
+			continue
+		}
+		bound := z.below(name, i+1).Label()
+		at := z.below(name, i)
+		for c, ok := z.lastChild(s, bound, label[:0]); ok; c, ok = z.lastChild(s, bound, label[:0]) {
+			buf := &a.scratch.buf
+			buf.reset(at)
+			buf.push(c.label)
+			if v := z.lastSecure(c.spot, buf); v != nil {
+				return a.keep(buf.name()), v
+			}
+			bound = append(next[:0], c.label...)
+		}
+		if v := z.value(s.place); v != nil {
+			if set := z.set(v, rr.TypeNSEC); set.Exists() {
+				return at, v
+			}
+		}
+	}
+	return nil, nil
+}
+
+// lastSecure returns the value of the last name at or below s that has an NSEC
+// and leaves its name in buf; nil if there is none.
+func (z *Zone) lastSecure(s spot, buf *nameBuffer) []byte {
+	var room, next [dname.MaxLabel]byte
+	var bound []byte
+	for {
+		c, ok := z.lastChild(s, bound, room[:0])
+		if !ok {
+			break
+		}
+		old := buf.push(c.label)
+		if v := z.lastSecure(c.spot, buf); v != nil {
+			return v
+		}
+		buf.pop(old)
+		bound = append(next[:0], c.label...)
+	}
+	if v := z.value(s.place); v != nil {
+		if set := z.set(v, rr.TypeNSEC); set.Exists() {
+			return v
+		}
+	}
+	return nil
+}
+
+// spotAt returns the spot of the suffix of name with so many labels below the
+// apex; ok is false if it does not exist.
+func (z *Zone) spotAt(name dname.Name, labels int) (s spot, ok bool) {
+	var k key
+	z.fill(&k, z.below(name, labels))
+	s = z.apexSpot()
+	for k.n > s.depth+s.used {
+		at := s.depth + s.used
+		if at == k.ordinary && !s.ordinary {
+			if s.place, ok = z.ordinary(s.place); !ok {
+				return s, false
+			}
+			s.ordinary = true
+			continue
+		}
+		v := k.nibble(at)
+		if z.next(s.place)>>v&1 == 0 {
+			return s, false
+		}
+		s.place = z.step(s.place, v)
+	}
+	s.address -= labels
+	return s, true
+}
+
+func (z *Zone) proveNSEC3(p proof, qname dname.Name, enc int, k *key, a *Answer) {
+	switch p {
+	case noType, insecure:
+		at := qname
+		if p == insecure {
+			at = z.below(qname, enc)
+		}
+		if z.matchNSEC3(at, a) {
+			return
+		}
+		// RFC 5155 §7.2.4, §7.2.7: under opt-out the name has no NSEC3; then the
+		// closest provable encloser and the next closer name.
+		z.encloserNSEC3(at, at.Labels()-z.apexLabels-1, a)
+	case noName:
+		enc = z.encloserNSEC3(qname, enc, a)
+		if wild := a.wildcard(z.below(qname, enc)); wild != nil {
+			z.coverNSEC3(wild, a)
+		}
+	case noSynth:
+		enc = z.encloserNSEC3(qname, enc, a)
+		if wild := a.wildcard(z.below(qname, enc)); wild != nil && !z.matchNSEC3(wild, a) {
+			z.coverNSEC3(wild, a)
+		}
+	case noExact: // RFC 5155 §7.2.6
+		z.coverNSEC3(z.below(qname, enc+1), a)
+	}
+}
+
+// encloserNSEC3 appends the closest encloser proof of RFC 5155 §7.2.1 for qname:
+// the NSEC3 that matches its closest encloser with an NSEC3, and the one that
+// covers the next closer name. It returns the labels of that encloser.
+func (z *Zone) encloserNSEC3(qname dname.Name, enc int, a *Answer) int {
+	for ; enc >= 0; enc-- {
+		if z.matchNSEC3(z.below(qname, enc), a) {
+			z.coverNSEC3(z.below(qname, enc+1), a)
+			return enc
+		}
+	}
+	return 0
+}
+
+// hash computes the NSEC3 hash of a name (RFC 5155 §5) into k.
+func (z *Zone) hash(name dname.Name, a *Answer) *key {
+	b := name.AppendLower(a.scratch.hash[:0])
+	b = append(b, z.salt...)
+	h := sha1.Sum(b)
+	for range z.hashes {
+		b = append(a.scratch.hash[:0], h[:]...)
+		b = append(b, z.salt...)
+		h = sha1.Sum(b)
+	}
+	k := &a.scratch.before
+	k.n, k.labels, k.ordinary = 0, 0, 0
+	for _, c := range h {
+		k.pushOctet(c)
+	}
+	return k
+}
+
+// matchNSEC3 appends the NSEC3 of name's own hash and reports whether there is
+// one.
+func (z *Zone) matchNSEC3(name dname.Name, a *Answer) bool {
+	k := z.hash(name, a)
+	f := z.findIn(z.nsec3, k, true, false)
+	if f.status == foundName {
+		z.addNSEC3(k.b[:20], f.value, a)
+	}
+	return f.status == foundName
+}
+
+// coverNSEC3 appends the NSEC3 whose span holds the hash of name: the one before
+// it in the order of hashes, around the end where there is none.
+func (z *Zone) coverNSEC3(name dname.Name, a *Answer) {
+	k := z.hash(name, a)
+	p := place{at: z.nsec3}
+	var path [40]byte
+	best := -1
+	var bestPlace place
+	var bestSmaller uint32
+	for i := range path {
+		v := k.nibble(i)
+		next := z.next(p)
+		if smaller := next & (1<<v - 1); smaller != 0 {
+			best, bestPlace, bestSmaller = i, p, smaller
+		}
+		path[i] = v
+		if next>>v&1 == 0 {
+			break
+		}
+		p = z.step(p, v)
+	}
+	n := 0
+	p = place{at: z.nsec3}
+	if best >= 0 {
+		v := byte(bits.Len32(bestSmaller) - 1)
+		path[best] = v
+		n = best + 1
+		p = z.step(bestPlace, v)
+	}
+	for ; n < len(path); n++ {
+		path[n] = byte(bits.Len32(z.next(p)) - 1)
+		p = z.step(p, path[n])
+	}
+	var hash [20]byte
+	for i := range hash {
+		hash[i] = path[2*i]<<4 | path[2*i+1]
+	}
+	z.addNSEC3(hash[:], z.value(p), a)
+}
+
+func (z *Zone) addNSEC3(hash, v []byte, a *Answer) {
+	buf := &a.scratch.buf
+	buf.reset(z.apex)
+	var label [32]byte
+	hashLabel(label[:], hash)
+	buf.push(label[:])
+	a.addOnce(SectionAuthority, a.keep(buf.name()), z.set(v, rr.TypeNSEC3), true)
+}

@@ -1,0 +1,144 @@
+package zone
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// Check walks the whole structure and returns the first broken invariant: refs
+// inside their chunks, runs and nodes in their shortest form, address labels
+// whole, flags and totals as the data have them. It is for tests and costs as
+// much as reading the zone.
+func (z *Zone) Check() error {
+	if !z.IsAvailable() {
+		return nil
+	}
+	var total Stats
+	var sum Zone
+	sum.layout = z.layout
+	wild := 0
+	c := structure{z: z, visit: func(k *key, v []byte, flags uint32, hashed bool) error {
+		sets := z.content(v)
+		if len(sets) == 0 {
+			return fmt.Errorf("a name has a value without RRsets")
+		}
+		total.Names++
+		for i, s := range sets {
+			if len(s.data) == 0 {
+				return fmt.Errorf("an RRset of type %v has no records", s.typ)
+			}
+			if i > 0 && sets[i-1].typ >= s.typ {
+				return fmt.Errorf("RRsets are not in the order of their types")
+			}
+			total.RRsets++
+			total.Records += len(s.data) + len(s.sigs)
+		}
+		if !hashed {
+			if want := flagsOf(sets, k.n); want != flags {
+				return fmt.Errorf("flags %#x, the RRsets ask for %#x", flags, want)
+			}
+			if hasWildcard(k.b[:], k.n, k.ordinary) {
+				wild++
+			}
+		}
+		sum.digestContent(sets, k.b[:], k.n, k.ordinary, hashed)
+		return nil
+	}}
+	c.k.reset(&z.layout)
+	if err := c.node(z.root, 0, z.family == dname.Forward, false); err != nil {
+		return err
+	}
+	if z.nsec3 != 0 {
+		c.k.reset(&layout{})
+		if err := c.node(z.nsec3, 0, true, true); err != nil {
+			return err
+		}
+	}
+	switch {
+	case total != z.stats:
+		return fmt.Errorf("totals %+v, counted %+v", z.stats, total)
+	case wild != z.wildcards:
+		return fmt.Errorf("%d wildcards, counted %d", z.wildcards, wild)
+	case sum.digest != z.digest:
+		return fmt.Errorf("digest %x, computed %x", z.digest, sum.digest)
+	}
+	return nil
+}
+
+// structure checks nodes on the way down.
+type structure struct {
+	z     *Zone
+	k     key
+	visit func(k *key, v []byte, flags uint32, hashed bool) error
+}
+
+func (c *structure) node(r ref, depth int, inOrdinary, hashed bool) error {
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("node %#x at depth %d: %s", uint32(r), depth, fmt.Sprintf(format, args...))
+	}
+	if chunk := int(r >> chunkShift); r == 0 || chunk >= len(c.z.chunks) || int(r&(chunkUnits-1))<<2 >= len(c.z.chunks[chunk]) {
+		return fail("ref outside the chunks")
+	}
+	h := binary.LittleEndian.Uint32(c.z.at(r))
+	n := c.z.decode(r, depth)
+	save := c.k.n
+	defer func() { c.k.n = save }()
+	for _, v := range n.run {
+		c.k.push(v)
+	}
+	end := depth + len(n.run)
+	children := bits.OnesCount32(h & 0xffff)
+	if n.value == nil && children+int(h>>16&1) == 0 {
+		return fail("neither value nor children")
+	}
+	if n.value == nil && children == 1 && n.ordinary == 0 && len(n.run) < maxRun {
+		below := binary.LittleEndian.Uint32(c.z.at(n.children[bits.TrailingZeros32(h)])) >> 24
+		if len(n.run)+1+int(below) <= maxRun {
+			return fail("a run is in two pieces")
+		}
+	}
+	address := c.z.family != dname.Forward && !inOrdinary
+	nibbles := 1
+	if c.z.family == dname.InAddr {
+		nibbles = 2
+	}
+	boundary := !address || end%nibbles == 0
+	if (n.value != nil || n.ordinary != 0) && !boundary {
+		return fail("a name ends inside an octet")
+	}
+	if address && end > nibbles*c.z.address {
+		return fail("more address labels than an address has")
+	}
+	if n.value != nil {
+		if err := c.visit(&c.k, n.value, n.flags, hashed); err != nil {
+			return fail("%v", err)
+		}
+	} else if n.flags != 0 {
+		return fail("flags %#x without a value", n.flags)
+	}
+	for v, child := range n.children {
+		if child == 0 {
+			continue
+		}
+		c.k.push(byte(v))
+		if err := c.node(child, end+1, inOrdinary, hashed); err != nil {
+			return err
+		}
+		c.k.n = end
+	}
+	if n.ordinary != 0 {
+		if inOrdinary {
+			return fail("an ordinary branch below another")
+		}
+		old := c.k.ordinary
+		c.k.ordinary = end
+		if err := c.node(n.ordinary, end, true, hashed); err != nil {
+			return err
+		}
+		c.k.ordinary = old
+	}
+	return nil
+}

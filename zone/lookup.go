@@ -1,0 +1,323 @@
+package zone
+
+import (
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// lookupScratch is the room that a lookup works in.
+type lookupScratch struct {
+	key, wild, before, other key
+	buf                      nameBuffer
+	hash                     [dname.MaxWire + 256 + 20]byte
+}
+
+// Lookup takes the steps of RFC 1034 §4.3.2 from 3 on in this zone for qname,
+// which is at or below its apex, and appends what it finds to a. With do the
+// items of a signed zone carry signatures and denials their proofs. If a.Next is
+// set afterwards, the chain of aliases goes on there, in whichever zone that is.
+// The zone must be available.
+func (z *Zone) Lookup(qname dname.Name, qtype rr.Type, do bool, a *Answer) {
+	do = do && z.denial != unsigned
+	a.Next = nil
+	k := &a.scratch.key
+	z.fill(k, qname)
+	f := z.find(k, true)
+
+	// Step 3b: a zone cut. DS belongs to the upper side of the cut (RFC 4035
+	// §3.1.4.1).
+	if f.status == foundCut {
+		enc := k.encloser(f.depth)
+		if enc < k.labels || qtype != rr.TypeDS {
+			z.refer(qname, enc, f.value, do, a)
+			return
+		}
+		f.status = foundName
+	}
+
+	switch f.status {
+	case foundName: // step 3a
+		z.answer(qname, qtype, f.value, do, a)
+		if a.Kind == NoData {
+			z.negative(do, a)
+			if do {
+				z.prove(noType, qname, k.labels, k, a)
+			}
+		}
+		return
+	case foundEmpty: // RFC 4592 §2.2.2, RFC 8020
+		a.Kind = NoData
+		z.negative(do, a)
+		if do {
+			z.prove(noType, qname, k.labels, k, a)
+		}
+		return
+	case foundDNAME: // step 3c, RFC 6672 §3.2
+		z.substitute(qname, k.encloser(f.depth), f.value, do, a)
+		return
+	}
+
+	// Step 3c: the name does not exist. RFC 4592 §3.3.1: the source of synthesis
+	// is the wildcard at the closest encloser.
+	enc := k.encloser(f.depth)
+	if z.wildcards > 0 {
+		w := &a.scratch.wild
+		w.copyFrom(k)
+		w.cut(enc)
+		w.add(&z.layout, []byte{'*'})
+		switch f := z.find(w, false); f.status {
+		case foundName:
+			z.answer(qname, qtype, f.value, do, a)
+			if a.Kind == NoData {
+				z.negative(do, a)
+				if do {
+					z.prove(noSynth, qname, enc, k, a)
+				}
+			} else if do {
+				z.prove(noExact, qname, enc, k, a)
+			}
+			return
+		case foundEmpty:
+			a.Kind = NoData
+			z.negative(do, a)
+			if do {
+				z.prove(noSynth, qname, enc, k, a)
+			}
+			return
+		}
+	}
+	a.Kind = NXDomain
+	z.negative(do, a)
+	if do {
+		z.prove(noName, qname, enc, k, a)
+	}
+}
+
+// answer appends what the RRsets in value say to qtype, under the owner qname.
+// It leaves NoData where they say nothing.
+func (z *Zone) answer(qname dname.Name, qtype rr.Type, value []byte, do bool, a *Answer) {
+	a.Kind = Success
+	switch qtype {
+	case rr.TypeANY: // RFC 8482 §4.1: one RRset is enough
+		if s := z.any(value); s.Exists() {
+			a.add(SectionAnswer, qname, s, do)
+			return
+		}
+		a.Kind = NoData
+		return
+	case rr.TypeRRSIG:
+		// The signatures over every RRset of the name, by type.
+		a.Kind = NoData
+		if value[0] != formSets {
+			return
+		}
+		var s RRset
+		for it := iterate(value); it.next(&s); {
+			if s.sigs > 0 {
+				a.Kind = Success
+				a.add(SectionAnswer, qname, s, true).SigsOnly = true
+			}
+		}
+		return
+	}
+	if s := z.set(value, qtype); s.Exists() {
+		a.add(SectionAnswer, qname, s, do)
+		z.addresses(&s, nil, do, a)
+		return
+	}
+	// Step 3a: CNAME at the name, and the type is not CNAME.
+	if s := z.set(value, rr.TypeCNAME); s.Exists() && qtype != rr.TypeCNAME {
+		a.add(SectionAnswer, qname, s, do)
+		a.Next = a.join(&s)
+		return
+	}
+	a.Kind = NoData
+}
+
+// any returns the RRset that answers QTYPE ANY: the first that is no denial.
+func (z *Zone) any(value []byte) RRset {
+	if value[0] != formSets {
+		return z.short(value)
+	}
+	var s RRset
+	for it := iterate(value); it.next(&s); {
+		if s.Type != rr.TypeNSEC {
+			return s
+		}
+	}
+	return s
+}
+
+// negative appends the SOA of a negative answer (RFC 2308 §3).
+func (z *Zone) negative(do bool, a *Answer) {
+	it := a.add(SectionAuthority, z.apex, z.soa, do)
+	// RFC 2308 §5; the signature says the same TTL (RFC 4035 §2.2).
+	it.TTL = z.negTTL
+	it.SigTTL = min(it.SigTTL, z.negTTL)
+}
+
+// refer appends a referral to the zone cut enc labels below the apex.
+func (z *Zone) refer(qname dname.Name, enc int, value []byte, do bool, a *Answer) {
+	a.Kind = Referral
+	cut := z.below(qname, enc)
+	ns := z.set(value, rr.TypeNS)
+	a.add(SectionAuthority, cut, ns, false) // RFC 4035 §2.2: the NS at a cut is not signed
+	if do {
+		if ds := z.set(value, rr.TypeDS); ds.Exists() {
+			a.add(SectionAuthority, cut, ds, true)
+		} else {
+			z.prove(insecure, qname, enc, &a.scratch.key, a)
+		}
+	}
+	z.addresses(&ns, cut, false, a)
+}
+
+// substitute follows the DNAME enc labels below the apex (RFC 6672 §2.2, §3.1).
+func (z *Zone) substitute(qname dname.Name, enc int, value []byte, do bool, a *Answer) {
+	a.Kind = Success
+	set := z.set(value, rr.TypeDNAME)
+	owner := z.below(qname, enc)
+	a.add(SectionAnswer, owner, set, do)
+	it := set.Data()
+	it.Next()
+	target := dname.Name(it.Head)
+	front := len(qname) - len(owner)
+	if front+len(target) > dname.MaxWire {
+		a.Kind = TooLong
+		return
+	}
+	room := a.room(2 + front + len(target))
+	if room == nil {
+		return
+	}
+	n := 2 + copy(room[2:], qname[:front])
+	copy(room[n:], target)
+	room[0], room[1] = 0, byte(len(room)-2)
+	// RFC 6672 §3.1: the CNAME has the DNAME's TTL and no signature.
+	a.add(SectionAnswer, qname, RRset{Type: rr.TypeCNAME, TTL: set.TTL, count: 1, list: room}, false)
+	a.Next = dname.Name(room[2:])
+}
+
+// addresses appends the A and AAAA RRsets that the targets of s have in this
+// zone (RFC 1034 §4.3.2 step 6). cut, if not nil, is the owner of the zone cut
+// that s refers to: then what lies at or below it is glue and required (RFC 9471
+// §3.1), and addresses below other cuts of this zone (sibling glue, §2.3) come
+// along.
+func (z *Zone) addresses(s *RRset, cut dname.Name, do bool, a *Answer) {
+	if s.Type != rr.TypeNS && s.Type != rr.TypeMX && s.Type != rr.TypeSRV {
+		return
+	}
+	for _, required := range [...]bool{true, false} {
+		if required && cut == nil {
+			continue
+		}
+		for it := s.Data(); it.Next(); {
+			name := a.target(s.Type, &it)
+			if name == nil || !name.IsAtOrBelow(z.apex) {
+				continue
+			}
+			if (cut != nil && name.IsAtOrBelow(cut)) != required {
+				continue
+			}
+			k := &a.scratch.other
+			z.fill(k, name)
+			f := z.find(k, cut == nil)
+			if f.status != foundName {
+				continue
+			}
+			for _, t := range [...]rr.Type{rr.TypeA, rr.TypeAAAA} {
+				if set := z.set(f.value, t); set.Exists() {
+					it := a.addOnce(SectionAdditional, name, set, do)
+					it.Required = it.Required || required
+				}
+			}
+		}
+	}
+}
+
+// add appends an RRset with its own TTLs and returns the item, for the caller to
+// finish. An Answer has room for any chain that is followed; what exceeded it
+// would be lost, as it would not fit in a message of a useful size either.
+func (a *Answer) add(section Section, owner dname.Name, s RRset, sigs bool) *Item {
+	if !sigs {
+		s.sigs, s.sig = 0, nil
+	}
+	if len(a.Items) == len(a.items) {
+		return &a.overflow
+	}
+	a.Items = append(a.Items, Item{Owner: owner, Set: s, TTL: s.TTL, SigTTL: s.SigTTL, Section: section})
+	return &a.Items[len(a.Items)-1]
+}
+
+// addOnce appends an RRset unless the section has it.
+func (a *Answer) addOnce(section Section, owner dname.Name, s RRset, sigs bool) *Item {
+	for i := range a.Items {
+		it := &a.Items[i]
+		if it.Section == section && it.Set.Type == s.Type && it.Owner.Equal(owner) {
+			return it
+		}
+	}
+	return a.add(section, owner, s, sigs)
+}
+
+// room returns n octets that stay until the next Reset; nil if there are none
+// left.
+func (a *Answer) room(n int) []byte {
+	if a.nameLen+n > len(a.names) {
+		return nil
+	}
+	b := a.names[a.nameLen : a.nameLen+n : a.nameLen+n]
+	a.nameLen += n
+	return b
+}
+
+// keep copies a name to stay until the next Reset.
+func (a *Answer) keep(n dname.Name) dname.Name {
+	b := a.room(len(n))
+	if b == nil {
+		return n[len(n)-1:]
+	}
+	copy(b, n)
+	return b
+}
+
+// join returns the only RDATA of s, a name, in one piece.
+func (a *Answer) join(s *RRset) dname.Name {
+	it := s.Data()
+	it.Next()
+	return a.whole(&it)
+}
+
+func (a *Answer) whole(it *RDataIter) dname.Name {
+	if len(it.Tail) == 0 {
+		return it.Head
+	}
+	b := a.room(len(it.Head) + len(it.Tail))
+	if b == nil {
+		return nil
+	}
+	copy(b[copy(b, it.Head):], it.Tail)
+	return b
+}
+
+// target returns the name that the current RDATA of type t points to.
+func (a *Answer) target(t rr.Type, it *RDataIter) dname.Name {
+	if len(it.Tail) > 0 {
+		return a.whole(it)
+	}
+	return rr.Target(t, it.Head)
+}
+
+// wildcard returns `*` in front of name; nil if that is too long to exist.
+func (a *Answer) wildcard(name dname.Name) dname.Name {
+	if len(name)+2 > dname.MaxWire {
+		return nil
+	}
+	b := a.room(len(name) + 2)
+	if b == nil {
+		return nil
+	}
+	b[0], b[1] = 1, '*'
+	copy(b[2:], name)
+	return b
+}

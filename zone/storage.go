@@ -1,0 +1,278 @@
+package zone
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"sync"
+)
+
+// ref addresses a node, a value or a suffix in a zone's chunks: chunk number and
+// offset in units of 4 octets. Chunk 0 begins with one unused unit, so that the
+// zero ref is none.
+type ref uint32
+
+const (
+	// A chunk holds at most 1 MiB, so that 16 GiB can be addressed, ten million
+	// names take about 500 chunks, and the end of the last one wastes little. A
+	// single value larger than that gets a longer chunk of its own.
+	chunkShift = 18 // units of 4 octets in a chunk, as a power of two
+	chunkUnits = 1 << chunkShift
+	chunkSize  = chunkUnits * 4
+	maxChunks  = 1 << (32 - chunkShift)
+
+	// The first chunk that a change of a zone appends, so that a small zone stays
+	// small; each further one is an eighth of the zone.
+	minChunk = 4 << 10
+)
+
+// storage is what a zone's refs point into. Chunks never move and nothing in
+// them that a snapshot can reach is ever written again; only the newest zone of
+// a storage appends, behind the end that older ones know of.
+type storage struct {
+	chunks [][]byte
+	end    int   // used octets of the last chunk
+	dead   int64 // octets that no node of the newest zone refers to any more
+	tail   *tail
+}
+
+// tail is shared by all zones that grew out of one: it says how far the last
+// chunk is used by whichever of them is newest.
+type tail struct {
+	mu     sync.Mutex
+	chunks int
+	end    int
+}
+
+// at returns the octets from r to the end of its chunk.
+func (s *storage) at(r ref) []byte {
+	return s.chunks[r>>chunkShift][uint(r&(chunkUnits-1))<<2:]
+}
+
+// size returns the octets of all chunks.
+func (s *storage) size() int64 {
+	var n int64
+	for _, c := range s.chunks {
+		n += int64(cap(c))
+	}
+	return n
+}
+
+// writer appends to a storage. It is used by one goroutine.
+type writer struct {
+	storage
+	grow int  // size of the next chunk; 0: full chunks, trimmed at the end (a fresh build)
+	full bool // no ref is left
+}
+
+// newWriter returns a writer of an empty storage.
+func newWriter() *writer {
+	w := &writer{}
+	w.chunks = [][]byte{make([]byte, chunkSize)}
+	w.end = 4
+	return w
+}
+
+// extend returns a writer that goes on behind what s uses, and leaves s as it is.
+func (s *storage) extend() *writer {
+	w := &writer{storage: *s}
+	w.chunks = append(make([][]byte, 0, len(s.chunks)+1), s.chunks...)
+	w.grow = min(max(int(s.size()/8)&^3, minChunk), chunkSize)
+	s.tail.mu.Lock()
+	defer s.tail.mu.Unlock()
+	if s.tail.chunks != len(s.chunks) || s.tail.end != s.end {
+		// Another zone grew out of s already; the room behind s is not ours.
+		w.end = len(w.chunks[len(w.chunks)-1])
+	} else {
+		s.tail.chunks = -1 // nobody else appends there now
+	}
+	return w
+}
+
+// alloc returns the ref and the octets of a new piece of n octets, zeroed.
+func (w *writer) alloc(n int) (ref, []byte) {
+	n = (n + 3) &^ 3
+	last := len(w.chunks) - 1
+	if w.end+n > len(w.chunks[last]) {
+		if len(w.chunks) == maxChunks {
+			w.full = true
+			w.end = 4
+			return w.alloc(n)
+		}
+		size := chunkSize
+		if w.grow != 0 {
+			size = w.grow
+		}
+		w.chunks = append(w.chunks, make([]byte, max(size, n)))
+		last++
+		w.end = 0
+	}
+	r := ref(last<<chunkShift | w.end>>2)
+	b := w.chunks[last][w.end : w.end+n]
+	w.end += n
+	return r, b
+}
+
+// done returns the storage; the writer is spent. A fresh build is trimmed.
+func (w *writer) done() storage {
+	if w.grow == 0 {
+		last := len(w.chunks) - 1
+		w.chunks[last] = append(make([]byte, 0, w.end), w.chunks[last][:w.end]...)
+	}
+	w.storage.tail = &tail{chunks: len(w.chunks), end: w.end}
+	return w.storage
+}
+
+// A node is, at a ref:
+//
+//	header   4 octets, little endian
+//	         bits  0–15  one for each nibble that has a child
+//	         bit  16     has a branch of ordinary labels
+//	         bit  17     has a value
+//	         bit  18     is a zone cut: NS below the apex
+//	         bit  19     has a DNAME
+//	         bits 24–31  length of the run, in nibbles
+//	run      the nibbles between parent and node, two an octet. They lie as in
+//	         the key: a run that begins at an odd depth leaves the upper half of
+//	         its first octet zero, so that whole octets are compared
+//	leaf     (neither children nor branch): the value follows at once
+//	other    padding to 4 octets, then refs of 4 octets: value, branch, children
+//	         in the order of their nibbles, as far as they are there
+//
+// For instance 25.113.0.203.in-addr.arpa alone in the zone 113.0.203.in-addr.arpa
+// besides its apex is a child of the root for nibble 1, a leaf whose run is the
+// one nibble 9 at depth 1: header 00 00 02 01, run 09, value 01 …
+const (
+	bitOrdinary = 1 << 16
+	bitValue    = 1 << 17
+	bitCut      = 1 << 18
+	bitDNAME    = 1 << 19
+	maskInner   = 0x1ffff // any child or branch
+	maxRun      = 255
+)
+
+// node is the decoded form, for changes.
+type node struct {
+	run      []byte // a nibble an octet
+	flags    uint32 // bitCut, bitDNAME
+	value    []byte // nil: none
+	ordinary ref
+	children [16]ref
+}
+
+// runOctets returns how many octets a run takes that begins at depth.
+func runOctets(depth, run int) int {
+	if run == 0 {
+		return 0
+	}
+	return (depth&1 + run + 1) >> 1
+}
+
+// decode reads the node at r, whose run begins at the given depth. The value is
+// a view of the storage.
+func (s *storage) decode(r ref, depth int) node {
+	b := s.at(r)
+	h := binary.LittleEndian.Uint32(b)
+	run := int(h >> 24)
+	n := node{flags: h & (bitCut | bitDNAME), run: make([]byte, run)}
+	for i := range n.run {
+		n.run[i] = nibbleAt(b[4:], depth&1+i)
+	}
+	off := 4 + runOctets(depth, run)
+	if h&maskInner == 0 {
+		n.value = valueAt(b[off:])
+		return n
+	}
+	off = (off + 3) &^ 3
+	next := func() ref {
+		off += 4
+		return ref(binary.LittleEndian.Uint32(b[off-4:]))
+	}
+	if h&bitValue != 0 {
+		n.value = valueAt(s.at(next()))
+	}
+	if h&bitOrdinary != 0 {
+		n.ordinary = next()
+	}
+	for i := range n.children {
+		if h>>i&1 != 0 {
+			n.children[i] = next()
+		}
+	}
+	return n
+}
+
+// nodeSize returns the octets that the node at r takes, its value not counted
+// where that lies elsewhere.
+func (s *storage) nodeSize(r ref, depth int) int {
+	b := s.at(r)
+	h := binary.LittleEndian.Uint32(b)
+	off := 4 + runOctets(depth, int(h>>24))
+	if h&maskInner == 0 {
+		return (off + len(valueAt(b[off:])) + 3) &^ 3
+	}
+	return (off+3)&^3 + 4*bits.OnesCount32(h&(maskInner|bitValue))
+}
+
+// encode writes n, whose run begins at depth, and returns its ref. The run must
+// be at most maxRun nibbles, and a node without children and branch must have a
+// value.
+func (w *writer) encode(n *node, depth int) ref {
+	if len(n.run) > maxRun {
+		panic("zone: run longer than 255 nibbles")
+	}
+	h := n.flags | uint32(len(n.run))<<24
+	if n.value != nil {
+		h |= bitValue
+	}
+	refs := 0
+	if n.ordinary != 0 {
+		h |= bitOrdinary
+		refs++
+	}
+	for i, c := range n.children {
+		if c != 0 {
+			h |= 1 << i
+			refs++
+		}
+	}
+	off := 4 + runOctets(depth, len(n.run))
+	var vr ref
+	size := off + len(n.value)
+	if refs > 0 {
+		if n.value != nil {
+			var b []byte
+			vr, b = w.alloc(len(n.value))
+			copy(b, n.value)
+			refs++
+		}
+		size = (off+3)&^3 + 4*refs
+	} else if n.value == nil {
+		panic("zone: node without value and children")
+	}
+	r, b := w.alloc(size)
+	binary.LittleEndian.PutUint32(b, h)
+	for i, v := range n.run {
+		p := depth&1 + i
+		b[4+p>>1] |= v << (4 * (1 - p&1))
+	}
+	if refs == 0 {
+		copy(b[off:], n.value)
+		return r
+	}
+	off = (off + 3) &^ 3
+	put := func(x ref) {
+		if x != 0 {
+			binary.LittleEndian.PutUint32(b[off:], uint32(x))
+			off += 4
+		}
+	}
+	put(vr)
+	put(n.ordinary)
+	for _, c := range n.children {
+		put(c)
+	}
+	return r
+}
+
+// nibbleAt returns nibble i of octets that hold two each, the upper one first.
+func nibbleAt(b []byte, i int) byte { return b[i>>1] >> (4 * (1 - i&1)) & 15 }

@@ -1,0 +1,220 @@
+package zone
+
+import (
+	"encoding/base32"
+	"encoding/binary"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Zone is an immutable zone. Every method may be called by any number of
+// goroutines at the same time.
+type Zone struct {
+	layout
+	storage
+	root  ref // of the names
+	nsec3 ref // of the NSEC3 RRs, by hash: their owners are no names of the zone (RFC 5155 §7.2.8)
+	ttls  []uint32
+
+	reason string // why there are no data; empty: there are
+
+	apexValue []byte
+	soa       RRset
+	negTTL    uint32 // seconds: min(TTL of the SOA, MINIMUM), RFC 2308 §5
+	serial    Serial
+	denial    denial
+	salt      []byte // of NSEC3
+	hashes    int    // iterations of NSEC3
+	wildcards int    // names with a `*` label
+
+	stats  Stats
+	digest Digest
+
+	w *zoneWriter // while being made; else nil
+}
+
+// denial is how a signed zone proves what is not there.
+type denial uint8
+
+const (
+	unsigned denial = iota
+	withNSEC
+	withNSEC3
+)
+
+// Unavailable returns a zone without data, for an apex that is ours but whose
+// data could not be read yet: queries for it get SERVFAIL.
+func Unavailable(apex dname.Name, reason string) *Zone {
+	if reason == "" {
+		panic("zone: no reason why the zone is unavailable")
+	}
+	return &Zone{layout: newLayout(apex.Clone()), reason: reason}
+}
+
+// IsAvailable reports whether the zone has data.
+func (z *Zone) IsAvailable() bool { return z.reason == "" }
+
+// Reason says why an unavailable zone has no data.
+func (z *Zone) Reason() string { return z.reason }
+
+// Apex returns the owner name of the zone's SOA, in the case it was given in.
+func (z *Zone) Apex() dname.Name { return z.apex }
+
+// ApexLabels returns the number of labels of the apex, the root not counted.
+func (z *Zone) ApexLabels() int { return z.apexLabels }
+
+// Serial returns the SERIAL of the zone's SOA.
+func (z *Zone) Serial() Serial { return z.serial }
+
+// IsSigned reports whether the zone proves its answers: it holds an apex DNSKEY
+// and a chain of NSEC or NSEC3.
+func (z *Zone) IsSigned() bool { return z.denial != unsigned }
+
+// Stats are totals over a zone.
+type Stats struct {
+	Names, RRsets, Records int
+	Bytes                  int64 // of memory that the zone's chunks take
+}
+
+// Stats returns the zone's totals. Signatures count as records and not as
+// RRsets.
+func (z *Zone) Stats() Stats {
+	s := z.stats
+	s.Bytes = z.size()
+	return s
+}
+
+// Digest is an order-independent hash of a zone's records, the SOA's serial
+// left out: equal for equal content. It is the sum of the records' hashes in
+// both halves, so that a change costs what it changes; it is no protection
+// against who would forge it.
+type Digest [16]byte
+
+// Digest returns the digest of the zone's content.
+func (z *Zone) Digest() Digest { return z.digest }
+
+var base32hex = base32.HexEncoding.WithPadding(base32.NoPadding)
+
+// soaNumbers returns the part of an SOA's RDATA that holds SERIAL, REFRESH,
+// RETRY, EXPIRE and MINIMUM, 4 octets each (RFC 1035 §3.3.13).
+func soaNumbers(rdata []byte) []byte { return rdata[len(rdata)-20:] }
+
+// account adds (sign 1) or takes away (-1) the RRsets of one name in the totals.
+func (z *Zone) account(c content, sign int) {
+	z.stats.Names += sign
+	for _, s := range c {
+		z.stats.RRsets += sign
+		z.stats.Records += sign * (len(s.data) + len(s.sigs))
+	}
+}
+
+// digestContent adds the records of one name to the digest.
+func (z *Zone) digestContent(c content, key []byte, nibbles, ordinary int, nsec3 bool) {
+	z.digestEach(c, key, nibbles, ordinary, nsec3, func(half int, h uint64) {
+		d := z.digest[8*half:]
+		binary.LittleEndian.PutUint64(d, binary.LittleEndian.Uint64(d)+h)
+	})
+}
+
+// undigestContent takes the records of one name out of the digest.
+func (z *Zone) undigestContent(c content, key []byte, nibbles, ordinary int, nsec3 bool) {
+	z.digestEach(c, key, nibbles, ordinary, nsec3, func(half int, h uint64) {
+		d := z.digest[8*half:]
+		binary.LittleEndian.PutUint64(d, binary.LittleEndian.Uint64(d)-h)
+	})
+}
+
+func (z *Zone) digestEach(c content, key []byte, nibbles, ordinary int, nsec3 bool, sum func(half int, h uint64)) {
+	var room [512]byte
+	le := binary.LittleEndian
+	b := append(room[:0], 0, 0, 0)
+	if nsec3 {
+		b[2] = 1
+	}
+	b = le.AppendUint16(b, uint16(nibbles))
+	b = le.AppendUint16(b, uint16(min(ordinary, entryPlain)))
+	b = append(b, key[:(nibbles+1)>>1]...)
+	head := len(b)
+	one := func(t rr.Type, ttl uint32, data []byte) {
+		b = le.AppendUint16(b[:head], uint16(t))
+		b = le.AppendUint32(b, ttl)
+		b = append(b, data...)
+		if t == rr.TypeSOA {
+			clear(soaNumbers(b)[:4])
+		}
+		b[0] = 0
+		sum(0, xxhash.Sum64(b))
+		b[0] = 1
+		sum(1, xxhash.Sum64(b))
+	}
+	for _, s := range c {
+		for _, d := range s.data {
+			one(s.typ, s.ttl, d)
+		}
+		for _, d := range s.sigs {
+			one(rr.TypeRRSIG, s.sigTTL, d)
+		}
+	}
+}
+
+// derive computes the facts of the whole zone that queries rely on, from the
+// data at the apex.
+func (z *Zone) derive() {
+	var k key
+	k.reset(&z.layout)
+	f := z.find(&k, false)
+	z.apexValue = f.value
+	z.soa = z.set(f.value, rr.TypeSOA)
+	soa := z.soa.First(nil)
+	n := soaNumbers(soa)
+	z.serial = Serial(binary.BigEndian.Uint32(n))
+	z.negTTL = min(z.soa.TTL, binary.BigEndian.Uint32(n[16:]))
+	z.denial = unsigned
+	if s := z.set(f.value, rr.TypeDNSKEY); !s.Exists() || z.soa.sigs == 0 {
+		return
+	}
+	if s := z.set(f.value, rr.TypeNSEC); s.Exists() {
+		z.denial = withNSEC
+	}
+	params := z.set(f.value, rr.TypeNSEC3PARAM)
+	for d := params.Data(); d.Next(); {
+		// RFC 5155 §4.1.2: flags must be zero for the chain to be used.
+		if d.Head[0] == 1 && d.Head[1] == 0 && z.nsec3 != 0 {
+			z.denial = withNSEC3
+			z.hashes = int(binary.BigEndian.Uint16(d.Head[2:]))
+			z.salt = d.Head[5 : 5+int(d.Head[4])]
+			return
+		}
+	}
+}
+
+// Get returns the RRset stored at exactly owner, occluded data and glue
+// included, without wildcards; ok is false if there is none.
+func (z *Zone) Get(owner dname.Name, t rr.Type) (set RRset, ok bool) {
+	if !z.IsAvailable() || !owner.IsAtOrBelow(z.apex) {
+		return RRset{}, false
+	}
+	var k key
+	if t == rr.TypeNSEC3 {
+		hash, ok := z.nsec3Hash(owner)
+		if !ok || z.nsec3 == 0 {
+			return RRset{}, false
+		}
+		k.reset(&layout{})
+		for _, c := range hash {
+			k.pushOctet(c)
+		}
+		if f := z.findIn(z.nsec3, &k, true, false); f.status == foundName {
+			set = z.set(f.value, t)
+		}
+		return set, set.Exists()
+	}
+	z.fill(&k, owner)
+	if f := z.find(&k, false); f.status == foundName {
+		set = z.set(f.value, t)
+	}
+	return set, set.Exists()
+}
