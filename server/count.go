@@ -1,17 +1,218 @@
 package server
 
-import "sync/atomic"
+import (
+	"sync/atomic"
 
-// Counter is one number that a worker counts.
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Counter is one number that a worker counts. Counters come in groups; a request
+// counts
+//
+//	requests   once
+//	qtype      once: the QTYPE of its question; none without a question that could be read
+//	outcome    once: what became of it
+//	rcode      once if it is answered: the RCODE of the response
+//	cookie     once if it has a COOKIE option and cookies are on
+//	features   once for each feature
+//
+// and therefore at rest, over all workers,
+//
+//	Σ requests = Σ qtype = Σ outcome
+//	Σ outcome = Σ rcode + Σ outcomes "drop_…" and "deferred"
+//
+// What RespondDeferred makes of the requests that come to it is counted once in
+// the group slow, by other Responders than those that deferred them.
 type Counter uint8
 
 // The counters.
 const (
-	CountDropShort Counter = iota
-	NumCounters            // how many there are
+	CountUDP Counter = iota
+	CountTCP
+
+	CountTypeA
+	CountTypeNS
+	CountTypeCNAME
+	CountTypeSOA
+	CountTypePTR
+	CountTypeMX
+	CountTypeTXT
+	CountTypeAAAA
+	CountTypeSRV
+	CountTypeNAPTR
+	CountTypeDNAME
+	CountTypeDS
+	CountTypeRRSIG
+	CountTypeNSEC
+	CountTypeDNSKEY
+	CountTypeNSEC3PARAM
+	CountTypeCDS
+	CountTypeSVCB
+	CountTypeHTTPS
+	CountTypeIXFR
+	CountTypeAXFR
+	CountTypeANY
+	CountTypeOther
+	CountTypeNone
+
+	CountAnswered      // with the RRset asked for, or an alias
+	CountNoData        // the name is there, the type is not
+	CountNXDomain      // the name is not there
+	CountReferral      // to the servers of a zone below
+	CountYXDomain      // a DNAME made too long a name
+	CountIdentity      // version.bind and its like
+	CountCookieQuery   // a request for a cookie alone (RFC 7873 §5.4)
+	CountNotOurs       // REFUSED: no zone of ours
+	CountProhibited    // REFUSED: by an access list
+	CountFormErr       // not a well-formed request
+	CountBadVers       // an EDNS version that is not ours
+	CountBadCookie     // a good cookie is required first
+	CountNotImp        // an opcode or QTYPE that is not ours
+	CountUnavailable   // SERVFAIL: the zone has no data yet
+	CountDropShort     // shorter than a header
+	CountDropResponse  // a response, which is never answered
+	CountDeferredQuery // to the slow lane: transfers and signed requests
+	CountDeferredOther // to the slow lane: NOTIFY and UPDATE
+
+	CountRCodeNoError
+	CountRCodeFormErr
+	CountRCodeServFail
+	CountRCodeNXDomain
+	CountRCodeNotImp
+	CountRCodeRefused
+	CountRCodeYXDomain
+	CountRCodeBadVers
+	CountRCodeBadCookie
+	CountRCodeOther
+
+	CountCookieMalformed
+	CountCookieClientOnly
+	CountCookieInvalid
+	CountCookieValid
+
+	CountTruncated // responses with TC
+	CountEDNS      // requests with an OPT record
+	CountDO        // requests that ask for DNSSEC records
+
+	CountSlowFormErr
+	CountSlowBadVers
+	CountSlowRefused
+	CountSlowNotAuth // no zone of ours
+	CountSlowBadKey  // TSIG with a key that is not ours
+
+	NumCounters // how many there are
 )
 
-// counts are a worker's own; nobody else reads them.
+// Name returns the group that c belongs to and c's own name in it, both fit for
+// labels of metrics.
+func (c Counter) Name() (group, name string) {
+	switch {
+	case c < CountTypeA:
+		group = "requests"
+	case c < CountAnswered:
+		group = "qtype"
+	case c < CountRCodeNoError:
+		group = "outcome"
+	case c < CountCookieMalformed:
+		group = "rcode"
+	case c < CountTruncated:
+		group = "cookie"
+	case c < CountSlowFormErr:
+		group = "features"
+	default:
+		group = "slow"
+	}
+	return group, [NumCounters]string{
+		"udp", "tcp",
+		"A", "NS", "CNAME", "SOA", "PTR", "MX", "TXT", "AAAA", "SRV", "NAPTR", "DNAME", "DS", "RRSIG", "NSEC", "DNSKEY",
+		"NSEC3PARAM", "CDS", "SVCB", "HTTPS", "IXFR", "AXFR", "ANY", "other", "none",
+		"answered", "nodata", "nxdomain", "referral", "yxdomain", "identity", "cookie_query", "not_ours", "prohibited",
+		"formerr", "badvers", "badcookie", "notimp", "unavailable", "drop_short", "drop_response", "deferred_query", "deferred_other",
+		"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "BADVERS", "BADCOOKIE", "other",
+		"malformed", "client_only", "invalid", "valid",
+		"truncated", "edns", "do",
+		"formerr", "badvers", "refused", "notauth", "badkey",
+	}[c]
+}
+
+// countOfType returns the counter of a QTYPE.
+func countOfType(t rr.Type) Counter {
+	switch t {
+	case rr.TypePTR: // first, because most questions ask for it
+		return CountTypePTR
+	case rr.TypeA:
+		return CountTypeA
+	case rr.TypeNS:
+		return CountTypeNS
+	case rr.TypeCNAME:
+		return CountTypeCNAME
+	case rr.TypeSOA:
+		return CountTypeSOA
+	case rr.TypeMX:
+		return CountTypeMX
+	case rr.TypeTXT:
+		return CountTypeTXT
+	case rr.TypeAAAA:
+		return CountTypeAAAA
+	case rr.TypeSRV:
+		return CountTypeSRV
+	case rr.TypeNAPTR:
+		return CountTypeNAPTR
+	case rr.TypeDNAME:
+		return CountTypeDNAME
+	case rr.TypeDS:
+		return CountTypeDS
+	case rr.TypeRRSIG:
+		return CountTypeRRSIG
+	case rr.TypeNSEC:
+		return CountTypeNSEC
+	case rr.TypeDNSKEY:
+		return CountTypeDNSKEY
+	case rr.TypeNSEC3PARAM:
+		return CountTypeNSEC3PARAM
+	case rr.TypeCDS:
+		return CountTypeCDS
+	case rr.TypeSVCB:
+		return CountTypeSVCB
+	case rr.TypeHTTPS:
+		return CountTypeHTTPS
+	case rr.TypeIXFR:
+		return CountTypeIXFR
+	case rr.TypeAXFR:
+		return CountTypeAXFR
+	case rr.TypeANY:
+		return CountTypeANY
+	}
+	return CountTypeOther
+}
+
+// countOfRCode returns the counter of a response's RCODE.
+func countOfRCode(c wire.RCode) Counter {
+	switch c {
+	case wire.RCodeNoError:
+		return CountRCodeNoError
+	case wire.RCodeFormErr:
+		return CountRCodeFormErr
+	case wire.RCodeServFail:
+		return CountRCodeServFail
+	case wire.RCodeNXDomain:
+		return CountRCodeNXDomain
+	case wire.RCodeNotImp:
+		return CountRCodeNotImp
+	case wire.RCodeRefused:
+		return CountRCodeRefused
+	case wire.RCodeYXDomain:
+		return CountRCodeYXDomain
+	case wire.RCodeBadVers:
+		return CountRCodeBadVers
+	case wire.RCodeBadCookie:
+		return CountRCodeBadCookie
+	}
+	return CountRCodeOther
+}
+
+// counts are a worker's own: plain numbers, which nobody else reads.
 type counts [NumCounters]uint64
 
 func (r *Responder) count(c Counter) { r.counts[c]++ }
@@ -24,7 +225,8 @@ type Stats struct{ c [NumCounters]atomic.Uint64 }
 func (s *Stats) Load(c Counter) uint64 { return s.c[c].Load() }
 
 // Publish makes the counts visible in Stats. The worker calls it once a batch,
-// before it waits for the next one.
+// before it waits for the next one: an atomic store is a locked instruction, and
+// some six of them a query would cost as much as the lookup.
 func (r *Responder) Publish() {
 	for i := range r.counts {
 		if n := r.counts[i]; n != r.stats.c[i].Load() {

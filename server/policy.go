@@ -1,29 +1,59 @@
 package server
 
-import "net/netip"
+import (
+	"sync/atomic"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
 
 // Policy is who may ask what, how the server presents itself, and the limits
 // that belong to answers. It is immutable once in a View.
 type Policy struct {
-	Access     ACL
-	ZoneAccess map[string]*ACL // by dname.Name.Key of the apex; nil where no zone has one
-	NSID       []byte          // RFC 5001; nil: none
-	Version    string          // version.bind CH TXT; empty: refused
-	Server     string          // id.server and hostname.bind CH TXT; empty: refused
-	UDPSize    int             // octets, largest UDP response
-	Cookies    *Cookies        // nil: off
+	Access         ACL
+	ZoneAccess     map[string]*ACL           // by dname.Name.Key of the apex; nil where no zone has one
+	ZoneQueries    map[string]*atomic.Uint64 // likewise; queries answered from the zone are counted; nil: none are
+	NSID           []byte                    // RFC 5001; nil: none
+	Version        string                    // version.bind CH TXT; empty: refused
+	Server         string                    // id.server and hostname.bind CH TXT; empty: refused
+	UDPSize        int                       // octets, largest UDP response; 0: DefaultUDPSize
+	Cookies        *Cookies                  // nil: off
+	RequireCookies bool                      // UDP clients that send a cookie get BADCOOKIE until it is a good one (RFC 7873 §5.2.3)
 }
 
-// ACL is an access list by prefix; the zero value lets everybody in.
-type ACL struct{}
+// DefaultUDPSize is the largest UDP response where nothing else is configured: it
+// fits into the least MTU of IPv6 with its headers, so that no answer is
+// fragmented on any path (RFC 9715 §3.1). Larger answers would be lost where
+// fragments are; smaller ones only send more clients to TCP.
+const DefaultUDPSize = 1232
 
-// NewACL returns the list that refuses the addresses in deny and then lets those
-// in allow in, or everybody where allow is empty.
-func NewACL(allow, deny []netip.Prefix) ACL { panic("stub") }
+// udpSize returns the limit of UDP responses, at least what every client takes.
+func (p *Policy) udpSize() int {
+	switch {
+	case p.UDPSize == 0:
+		return DefaultUDPSize
+	case p.UDPSize < 512:
+		return 512
+	}
+	return p.UDPSize
+}
 
-// Cookies makes and checks DNS server cookies (RFC 7873, RFC 9018).
-type Cookies struct{}
+// maySee reports whether the client of q may ask for what is in zone z, beyond
+// [Policy.Access]. key is scratch room.
+func (p *Policy) maySee(z *zone.Zone, q *Request, key *[dname.MaxWire]byte) bool {
+	if p.ZoneAccess == nil {
+		return true
+	}
+	l := p.ZoneAccess[string(z.Apex().AppendLower(key[:0]))]
+	return l == nil || l.Allows(q.Client.Addr())
+}
 
-// NewCookies returns Cookies that makes them with the first secret and takes
-// those of all; each secret is 16 octets.
-func NewCookies(secrets [][]byte) (*Cookies, error) { panic("stub") }
+// countQuery counts a query answered from zone z, where that is wanted.
+func (p *Policy) countQuery(z *zone.Zone, key *[dname.MaxWire]byte) {
+	if p.ZoneQueries == nil {
+		return
+	}
+	if c := p.ZoneQueries[string(z.Apex().AppendLower(key[:0]))]; c != nil {
+		c.Add(1)
+	}
+}

@@ -1,12 +1,21 @@
 package server
 
 import (
+	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// Responder answers requests for one worker; not for use by two at a time.
+// Responder answers requests for one worker; not for use by two at a time. It
+// keeps all the room that an answer needs from one request to the next, some 50
+// kilobytes.
 type Responder struct {
+	m      message
+	w      wire.Writer
 	answer zone.Answer
+	zone   *zone.Zone // that the response is made from, for ZONEVERSION; nil: none
+	key    [dname.MaxWire]byte
 	counts counts
 	stats  *Stats
 }
@@ -16,8 +25,7 @@ type ResponderOptions struct {
 	Stats *Stats // where Publish puts the counts; nil: a new one
 }
 
-// NewResponder returns a Responder. It is some ten kilobytes large, because
-// everything that an answer needs is kept from one request to the next.
+// NewResponder returns a Responder.
 func NewResponder(o ResponderOptions) *Responder {
 	if o.Stats == nil {
 		o.Stats = new(Stats)
@@ -34,12 +42,128 @@ func (r *Responder) Stats() *Stats { return r.stats }
 // the length is 0 unless the verdict is Answered, and on Defer buf[:n] is
 // unchanged. It takes no lock, allocates nothing and does no I/O.
 func (r *Responder) Respond(v *View, q *Request, buf []byte, n int) (int, Verdict) {
-	r.count(CountDropShort)
+	r.m = message{qtype: CountTypeNone, end: wire.HeaderLen}
+	r.zone = nil
+	length, verdict := r.respond(v, q, buf, n)
+	r.count(CountUDP + Counter(q.Transport))
+	r.count(r.m.qtype)
+	r.count(r.m.outcome)
+	if verdict == Answered {
+		r.count(countOfRCode(r.m.rcode))
+	}
+	if r.m.truncated {
+		r.count(CountTruncated)
+	}
+	return length, verdict
+}
+
+func (r *Responder) respond(v *View, q *Request, buf []byte, n int) (int, Verdict) {
+	m, msg := &r.m, buf[:n]
+	var ok bool
+
+	// The header. Whatever is no request is dropped, so that two servers never
+	// keep on answering each other.
+	if m.header, ok = wire.ReadHeader(msg); !ok {
+		return r.drop(CountDropShort)
+	}
+	if m.header.Flags&wire.QR != 0 {
+		return r.drop(CountDropResponse)
+	}
+	m.setLimit(v.Policy, q, len(buf))
+	switch m.header.Flags.Opcode() {
+	case wire.OpcodeQuery:
+	case wire.OpcodeNotify, wire.OpcodeUpdate:
+		return r.deferTo(CountDeferredOther)
+	default:
+		// RFC 8906 §3.1.4: nothing is known of the message but its header, and of
+		// that not even what RD means.
+		m.header.Flags &^= wire.RD
+		return r.bare(v, buf, wire.RCodeNotImp, CountNotImp, 0)
+	}
+
+	// The question (RFC 9619 §4: at most one) and the records behind it. A query
+	// has none in its answer and authority sections but the SOA of an IXFR (RFC
+	// 1995 §3).
+	if m.header.Questions > 1 || m.header.Questions == 1 && !m.readQuestion(msg) {
+		return r.bare(v, buf, wire.RCodeFormErr, CountFormErr, 0)
+	}
+	if m.hasQuestion {
+		m.qtype = countOfType(m.question.Type)
+	}
+	if m.header.Answers != 0 || m.header.Authorities != 0 && m.question.Type != rr.TypeIXFR || !m.readRecords(msg) {
+		return r.bare(v, buf, wire.RCodeFormErr, CountFormErr, 0)
+	}
+
+	// EDNS (RFC 6891 §6.1.3: another version's options may look otherwise).
+	if m.hasOPT {
+		r.count(CountEDNS)
+		m.setLimit(v.Policy, q, len(buf))
+		if m.opt.Version != 0 {
+			return r.fail(v, q, buf, wire.RCodeBadVers, CountBadVers, 0, "")
+		}
+		well := m.readOptions(v.Policy, q)
+		if m.cookieState != cookieNone {
+			r.count(CountCookieMalformed + Counter(m.cookieState-cookieMalformed))
+		}
+		if !well {
+			return r.bare(v, buf, wire.RCodeFormErr, CountFormErr, 0)
+		}
+		if m.isDO() {
+			r.count(CountDO)
+		}
+	}
+	if m.tsig != 0 {
+		return r.deferTo(CountDeferredQuery)
+	}
+
+	// Cookies (RFC 7873 §5.2 and, for a query without a question, §5.4).
+	if !m.hasQuestion {
+		switch m.cookieState {
+		case cookieClientOnly, cookieValid:
+			return r.fail(v, q, buf, wire.RCodeNoError, CountCookieQuery, 0, "")
+		case cookieInvalid:
+			return r.fail(v, q, buf, wire.RCodeBadCookie, CountBadCookie, 0, "")
+		}
+		return r.bare(v, buf, wire.RCodeFormErr, CountFormErr, 0)
+	}
+	if v.Policy.RequireCookies && q.Transport == UDP && (m.cookieState == cookieClientOnly || m.cookieState == cookieInvalid) {
+		return r.fail(v, q, buf, wire.RCodeBadCookie, CountBadCookie, 0, "")
+	}
+
+	if !v.Policy.Access.Allows(q.Client.Addr()) {
+		return r.fail(v, q, buf, wire.RCodeRefused, CountProhibited, wire.EDEProhibited, "")
+	}
+
+	// QTYPEs that no zone can hold (RFC 6895 §3.1).
+	switch m.question.Type {
+	case rr.TypeNone, rr.TypeOPT, rr.TypeTSIG, rr.TypeNXNAME: // RFC 9824 §4 for NXNAME
+		return r.bare(v, buf, wire.RCodeFormErr, CountFormErr, wire.EDEInvalidQueryType)
+	case rr.TypeTKEY, rr.TypeMAILA, rr.TypeMAILB:
+		return r.fail(v, q, buf, wire.RCodeNotImp, CountNotImp, wire.EDENotSupported, "")
+	case rr.TypeAXFR:
+		if q.Transport == UDP { // RFC 5936 §4.2: not defined
+			return r.bare(v, buf, wire.RCodeFormErr, CountFormErr, 0)
+		}
+		return r.deferTo(CountDeferredQuery)
+	case rr.TypeIXFR:
+		return r.deferTo(CountDeferredQuery)
+	}
+
+	switch m.question.Class {
+	case rr.ClassIN, rr.ClassANY:
+		return r.resolve(v, q, buf)
+	case rr.ClassCH:
+		return r.identify(v, q, buf)
+	}
+	return r.fail(v, q, buf, wire.RCodeRefused, CountNotOurs, wire.EDENotAuthoritative, "class IN only")
+}
+
+func (r *Responder) drop(why Counter) (int, Verdict) {
+	r.m.outcome = why
 	return 0, Drop
 }
 
-// RespondDeferred answers, in the slow lane, what Respond deferred. The slow
-// lane has Responders of its own, one for each of its workers.
-func (r *Responder) RespondDeferred(v *View, q *Request, buf []byte, n int) (int, Verdict) {
-	return 0, Drop
+func (r *Responder) deferTo(why Counter) (int, Verdict) {
+	r.m.outcome = why
+	return 0, Defer
 }

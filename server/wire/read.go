@@ -89,3 +89,33 @@ func ReadRecord(msg []byte, off int) (r Record, next int) {
 		Data:  msg[p+10 : next],
 	}, next
 }
+
+// AppendName appends the name at offset off, its compression pointers followed,
+// to dst; it returns nil if the name is malformed or longer than 255 octets.
+// Every pointer leads to an earlier octet than the one before, so that following
+// them comes to an end.
+func AppendName(dst, msg []byte, off int) dname.Name {
+	start := len(dst)
+	for limit := off; off < len(msg); {
+		switch l := int(msg[off]); {
+		case l >= 0xc0:
+			if off+1 >= len(msg) {
+				return nil
+			}
+			off = (l&0x3f)<<8 | int(msg[off+1])
+			if off >= limit {
+				return nil
+			}
+			limit = off
+		case l > dname.MaxLabel || off+1+l > len(msg) || len(dst)-start+1+l > dname.MaxWire:
+			return nil
+		default:
+			dst = append(dst, msg[off:off+1+l]...)
+			if l == 0 {
+				return dst[start:]
+			}
+			off += 1 + l
+		}
+	}
+	return nil
+}
