@@ -1,0 +1,197 @@
+package zone_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// benchZone is a zone of a stated shape with names that exist and names that do
+// not.
+type benchZone struct {
+	zone           *zone.Zone
+	present, wrong []dname.Name
+}
+
+const benchNames = 100_000
+
+// newBenchZone makes benchNames PTRs from a fixed seed. v4: /24 networks of
+// 10/8 in random order with 200 hosts each. v6: /64 networks below
+// 2001:db8::/32, hosts random. Six targets in ten share one of five suffixes, the
+// others one of 50,000.
+func newBenchZone(tb testing.TB, v6, wildcard bool) benchZone {
+	rng := rand.New(rand.NewPCG(1, 2))
+	apex := dname.MustParse("10.in-addr.arpa")
+	if v6 {
+		apex = dname.MustParse("8.b.d.0.1.0.0.2.ip6.arpa")
+	}
+	b := zone.NewBuilder(apex)
+	addFixed(b, apex)
+	if wildcard {
+		star, _ := apex.Prepend([]byte("*"))
+		b.Add(zone.Record{Owner: star, Type: rr.TypePTR, TTL: 3600, Data: dname.MustParse("nobody.example.net")})
+	}
+	z := benchZone{}
+	for i := range benchNames {
+		a := netip.AddrFrom4([4]byte{10, byte(i / 200 * 131 >> 8), byte(i / 200 * 131), byte(i % 200)})
+		if v6 {
+			a = netip.AddrFrom16([16]byte{0x20, 1, 0x0d, 0xb8, byte(i >> 13), byte(i >> 5), 8: byte(rng.Uint32()), 9: byte(rng.Uint32()), 10: byte(rng.Uint32()),
+				11: byte(rng.Uint32()), 12: byte(rng.Uint32()), 13: byte(rng.Uint32()), 14: byte(rng.Uint32()), 15: byte(rng.Uint32())})
+		}
+		target := fmt.Sprintf("host-%d-%d.pool%d.example.net", i>>8, i&255, rng.IntN(5))
+		if rng.IntN(10) > 5 {
+			target = fmt.Sprintf("mail.cust%d.example.com", rng.IntN(50_000))
+		}
+		owner := dname.FromAddr(a)
+		b.Add(zone.Record{Owner: owner, Type: rr.TypePTR, TTL: 3600, Data: dname.MustParse(target)})
+		if rng.IntN(10) == 0 {
+			z.present = append(z.present, owner)
+			other := a.As16()
+			other[15] = 200 + other[15]%56
+			if v6 {
+				other[15] ^= 0x5a
+			}
+			z.wrong = append(z.wrong, dname.FromAddr(netip.AddrFrom16(other)))
+		}
+	}
+	rng.Shuffle(len(z.present), func(i, j int) {
+		z.present[i], z.present[j] = z.present[j], z.present[i]
+		z.wrong[i], z.wrong[j] = z.wrong[j], z.wrong[i]
+	})
+	var findings []zone.Finding
+	if z.zone, findings = b.Build(); z.zone == nil {
+		tb.Fatal(findings)
+	}
+	return z
+}
+
+func addFixed(b *zone.Builder, apex dname.Name) {
+	soa := append(append([]byte{}, dname.MustParse("ns1.example.net")...), dname.MustParse("hostmaster.example.net")...)
+	soa = append(soa, 0, 0, 0, 1, 0, 0, 28, 32, 0, 0, 14, 16, 0, 18, 117, 0, 0, 0, 3, 132)
+	b.Add(zone.Record{Owner: apex, Type: rr.TypeSOA, TTL: 3600, Data: soa})
+	b.Add(zone.Record{Owner: apex, Type: rr.TypeNS, TTL: 3600, Data: dname.MustParse("ns1.example.net")})
+}
+
+func families(b *testing.B, f func(b *testing.B, v6 bool)) {
+	b.Run("v4", func(b *testing.B) { f(b, false) })
+	b.Run("v6", func(b *testing.B) { f(b, true) })
+}
+
+func benchLookup(b *testing.B, z *zone.Zone, names []dname.Name, want zone.Kind) {
+	a := new(zone.Answer)
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		a.Reset()
+		z.Lookup(names[i], rr.TypePTR, false, a)
+		if a.Kind != want {
+			b.Fatalf("%v: kind %d, want %d", names[i], a.Kind, want)
+		}
+		if i++; i == len(names) {
+			i = 0
+		}
+	}
+}
+
+func BenchmarkLookupName(b *testing.B) {
+	families(b, func(b *testing.B, v6 bool) {
+		z := newBenchZone(b, v6, false)
+		benchLookup(b, z.zone, z.present, zone.Success)
+	})
+}
+
+func BenchmarkLookupNXDomain(b *testing.B) {
+	families(b, func(b *testing.B, v6 bool) {
+		z := newBenchZone(b, v6, false)
+		benchLookup(b, z.zone, z.wrong, zone.NXDomain)
+	})
+}
+
+func BenchmarkLookupWildcard(b *testing.B) {
+	apexOnly := zone.NewBuilder(dname.MustParse("10.in-addr.arpa"))
+	addFixed(apexOnly, apexOnly.Apex())
+	apexOnly.Add(zone.Record{Owner: dname.MustParse("*.10.in-addr.arpa"), Type: rr.TypePTR, TTL: 60, Data: dname.MustParse("nobody.example")})
+	z, _ := apexOnly.Build()
+	benchLookup(b, z, []dname.Name{dname.MustParse("3.2.1.10.in-addr.arpa")}, zone.Success)
+}
+
+func BenchmarkLookupReferral(b *testing.B) {
+	bld := zone.NewBuilder(dname.MustParse("10.in-addr.arpa"))
+	addFixed(bld, bld.Apex())
+	bld.Add(zone.Record{Owner: dname.MustParse("1.10.in-addr.arpa"), Type: rr.TypeNS, TTL: 60, Data: dname.MustParse("ns.1.10.in-addr.arpa")})
+	bld.Add(zone.Record{Owner: dname.MustParse("ns.1.10.in-addr.arpa"), Type: rr.TypeA, TTL: 60, Data: []byte{192, 0, 2, 1}})
+	z, _ := bld.Build()
+	benchLookup(b, z, []dname.Name{dname.MustParse("3.2.1.10.in-addr.arpa")}, zone.Referral)
+}
+
+func BenchmarkSetFind(b *testing.B) {
+	set := zone.NewSet()
+	var zones []*zone.Zone
+	var names []dname.Name
+	for i := range 10_000 {
+		a := netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 7})
+		n := dname.FromAddr(a)
+		zones = append(zones, zone.Unavailable(n.Parent(), "not needed"))
+		names = append(names, n)
+	}
+	set = set.With(zones, nil)
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		if set.Find(names[i]) == nil {
+			b.Fatal("zone not found")
+		}
+		i = (i + 7919) % len(names)
+	}
+}
+
+// BenchmarkBuild also reports the octets of storage a name, which the package
+// doc computes.
+func BenchmarkBuild(b *testing.B) {
+	families(b, func(b *testing.B, v6 bool) {
+		src := newBenchZone(b, v6, false)
+		var records []zone.Record
+		for r := range src.zone.All() {
+			r.Owner, r.Data = r.Owner.Clone(), append([]byte{}, r.Data...)
+			records = append(records, r)
+		}
+		var z *zone.Zone
+		for b.Loop() {
+			bld := zone.NewBuilder(src.zone.Apex())
+			for _, r := range records {
+				bld.Add(r)
+			}
+			z, _ = bld.Build()
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchNames, "ns/name")
+		b.ReportMetric(float64(z.Stats().Bytes)/benchNames, "B/name")
+	})
+}
+
+// BenchmarkApply changes one record of a zone of benchNames.
+func BenchmarkApply(b *testing.B) {
+	families(b, func(b *testing.B, v6 bool) {
+		src := newBenchZone(b, v6, false)
+		z := src.zone
+		b.ReportAllocs()
+		i := 0
+		for b.Loop() {
+			owner := src.present[i%len(src.present)]
+			set, _ := z.Get(owner, rr.TypePTR)
+			c := &zone.Changeset{
+				Removed: []zone.Record{{Owner: owner, Type: rr.TypePTR, TTL: 3600, Data: set.First(nil)}},
+				Added:   []zone.Record{{Owner: owner, Type: rr.TypePTR, TTL: 3600, Data: dname.MustParse(fmt.Sprintf("new-%d.example.org", i))}},
+			}
+			var err error
+			if z, err = z.Apply(c); err != nil {
+				b.Fatal(err)
+			}
+			i++
+		}
+	})
+}
