@@ -169,7 +169,7 @@ func (z *Zone) refer(qname dname.Name, enc int, value []byte, do bool, a *Answer
 			z.prove(insecure, qname, enc, &a.scratch.key, a)
 		}
 	}
-	z.addresses(&ns, cut, false, a)
+	z.addresses(&ns, cut, do, a) // RFC 4035 §3.1.1: an address that is not glue keeps its signatures
 }
 
 // substitute follows the DNAME enc labels below the apex (RFC 6672 §2.2, §3.1).
@@ -221,8 +221,11 @@ func (z *Zone) addresses(s *RRset, cut dname.Name, do bool, a *Answer) {
 			}
 			k := &a.scratch.other
 			z.fill(k, name)
-			f := z.find(k, cut == nil)
-			if f.status != foundName {
+			f := z.find(k, true)
+			if f.status == foundCut && cut != nil {
+				f = z.find(k, false)
+			}
+			if f.status != foundName { // nor is what a DNAME occludes of use
 				continue
 			}
 			for _, t := range [...]rr.Type{rr.TypeA, rr.TypeAAAA} {
