@@ -47,7 +47,7 @@ func (p *parser) generate(f *frame, directive *token, args []token) *fault {
 	var text []byte
 	lex := &lexer{}
 	line := args[2 : len(args)-len(rest)] // TTL, class and type as they are
-	before := p.res.Errors
+	before := p.fs.Errors
 	last, lastIsBad := append([]byte(nil), f.owner...), f.ownerIsBad
 	defer func() { f.owner, f.ownerIsBad = append(f.owner[:0], last...), lastIsBad }()
 	for v := int64(start); v <= int64(stop); v += int64(step) {
@@ -72,9 +72,9 @@ func (p *parser) generate(f *frame, directive *token, args []token) *fault {
 		if p.setOwner(f, &toks[0]) {
 			p.record(f, toks, toks[1:], true)
 		}
-		if p.res.Errors > before { // the other steps would say the same
-			if before < len(p.errs) {
-				p.errs[before].Text += fmt.Sprintf(" ($GENERATE at step %d)", v)
+		if p.fs.Errors > before { // the other steps would say the same
+			if e := p.fs.LastError(); e != nil {
+				e.Text += fmt.Sprintf(" ($GENERATE at step %d)", v)
 			}
 			return nil
 		}

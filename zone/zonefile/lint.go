@@ -80,7 +80,7 @@ func (l *linter) warn(p *parser, s subject, t *token, offset int, code, format s
 		return
 	}
 	l.lastTag, l.lastCode = tag, code
-	p.find(l.finding(s, t, offset, code, format, args...))
+	p.fs.Add(l.finding(s, t, offset, code, format, args...))
 }
 
 func (l *linter) wait(list *[]waiting, f zone.Finding, key dname.Name) {
@@ -214,17 +214,17 @@ func templateMark(text []byte) string {
 func (l *linter) finish(p *parser) {
 	for _, w := range l.shallow {
 		if len(l.networks) < maxNetworks && !l.hasNetworkBelow(w.f.Owner) {
-			p.find(w.f)
+			p.fs.Add(w.f)
 		}
 	}
 	for _, w := range l.addresses {
 		if !l.glue[w.key] {
-			p.find(w.f)
+			p.fs.Add(w.f)
 		}
 	}
 	for _, w := range l.servers {
 		if !l.hasAddr[w.key] {
-			p.find(w.f)
+			p.fs.Add(w.f)
 		}
 	}
 }

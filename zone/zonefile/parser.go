@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/ptrd/ptrd/zone"
@@ -19,8 +18,7 @@ type parser struct {
 	o    Options
 	emit func(zone.Record)
 	res  *Result
-	errs []zone.Finding // the first MaxFindings of each severity
-	warn []zone.Finding
+	fs   source.Findings
 
 	// TTLs are of the whole Load: BIND lets a $TTL in an included file hold
 	// behind the $INCLUDE.
@@ -96,29 +94,8 @@ func (p *parser) run(f *frame) {
 // finish completes the Result.
 func (p *parser) finish() *Result {
 	p.lint.finish(p)
-	p.res.Findings = append(p.errs, p.warn...)
-	slices.SortStableFunc(p.res.Findings, func(a, b zone.Finding) int {
-		switch {
-		case a.Tag < b.Tag:
-			return -1
-		case a.Tag > b.Tag:
-			return 1
-		}
-		return 0
-	})
+	p.res.Findings, p.res.Errors, p.res.Warnings = p.fs.Sorted(), p.fs.Errors, p.fs.Warnings
 	return p.res
-}
-
-// find takes a finding into the Result.
-func (p *parser) find(f zone.Finding) {
-	list, count := &p.warn, &p.res.Warnings
-	if f.Severity == zone.Error {
-		list, count = &p.errs, &p.res.Errors
-	}
-	if *count++; *count <= MaxFindings {
-		f.Owner = f.Owner.Clone()
-		*list = append(*list, f)
-	}
 }
 
 // subject is what a finding is about.
@@ -129,7 +106,7 @@ type subject struct {
 }
 
 func (p *parser) fail(s subject, e *fault) {
-	p.find(zone.Finding{
+	p.fs.Add(zone.Finding{
 		Severity: zone.Error, Code: e.code, Tag: s.f.id.Tag(e.line, e.col),
 		Owner: s.owner, Type: s.typ, Text: e.text,
 	})
@@ -337,7 +314,7 @@ func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
 	r := &p.rdata
 	if bad = r.read(h.typ, h.typeTok, rest, f.origin); bad != nil {
 		p.fail(s, bad)
-		if h.typ == rr.TypeSOA { // its MINIMUM is lost: do not complain of every record without TTL
+		if h.typ == rr.TypeSOA { // its MINIMUM is lost: no complaint about every record without TTL
 			p.hasDefaultTTL = true
 		}
 		return

@@ -31,9 +31,9 @@ type Options struct {
 	DefaultTTL    uint32
 	HasDefaultTTL bool
 
-	// FallbackTTL, in seconds, is what records get that have no TTL, no $TTL
-	// and no SOA before them, if HasFallbackTTL is set; otherwise they take the last
-	// TTL given or are refused.
+	// FallbackTTL, in seconds, is what records get that have no TTL, no $TTL and
+	// no SOA before them, if HasFallbackTTL is set. Otherwise they take the last
+	// TTL given (RFC 1035 §5.1) or, without one, are an error.
 	FallbackTTL    uint32
 	HasFallbackTTL bool
 
@@ -59,10 +59,6 @@ type Options struct {
 // that a slip of the pen (0-4000000000) costs milliseconds.
 const DefaultGenerateLimit = 1 << 16
 
-// MaxFindings is how many findings of each severity a Result holds; the others
-// are counted.
-const MaxFindings = 100
-
 // Result is what became of a file, apart from its records.
 type Result struct {
 	// Files are the paths that were read or looked for, the file itself first:
@@ -72,10 +68,10 @@ type Result struct {
 	HasSOA bool
 	// Records is the number of records emitted.
 	Records int
-	// Findings are sorted by position; a file's own before those of the files it
-	// includes.
+	// Findings are at most source.MaxFindings of each severity, sorted by position;
+	// a file's own before those of the files it includes.
 	Findings []zone.Finding
-	// Errors and Warnings count the findings, those beyond MaxFindings as well.
+	// Errors and Warnings count the findings, those beyond source.MaxFindings as well.
 	Errors, Warnings int
 }
 
@@ -130,7 +126,7 @@ func (p *parser) unreadable(id source.File, err error) {
 	case errors.Is(err, fs.ErrPermission):
 		remedy = "make it readable for the user that ptrd runs as"
 	}
-	p.find(zone.Finding{
+	p.fs.Add(zone.Finding{
 		Severity: zone.Error, Code: "unreadable-file", Tag: id.Tag(0, 0),
 		Text: "cannot read the file: " + plainError(err) + "; " + remedy,
 	})
