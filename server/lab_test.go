@@ -1,0 +1,182 @@
+package server
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// labNow is the time of every request of the lab.
+const labNow = 1_700_000_000
+
+// lab is a Responder with something to serve and somebody who asks.
+type lab struct {
+	t testing.TB
+	*Responder
+	view    *View
+	request Request
+	room    int // octets of the buffer that responses are written to
+}
+
+// newLab returns a lab that serves the zones given as master files, each with an
+// $ORIGIN, under the zero policy.
+func newLab(t testing.TB, zones ...string) *lab {
+	t.Helper()
+	set := zone.NewSet()
+	for _, text := range zones {
+		set = set.With([]*zone.Zone{labZone(t, text)}, nil)
+	}
+	return &lab{
+		t:         t,
+		Responder: NewResponder(ResponderOptions{}),
+		view:      &View{Zones: set, Policy: &Policy{}},
+		request:   Request{Client: netip.MustParseAddrPort("198.51.100.7:53535"), Local: netip.MustParseAddrPort("203.0.113.1:53"), Now: labNow},
+		room:      65535,
+	}
+}
+
+// labZone builds a zone with a parser and packer that are not ours.
+func labZone(t testing.TB, text string) *zone.Zone {
+	t.Helper()
+	var b *zone.Builder
+	p := dns.NewZoneParser(strings.NewReader(text), "", "")
+	for r, ok := p.Next(); ok; r, ok = p.Next() {
+		owner := dname.MustParse(r.Header().Name)
+		if b == nil {
+			b = zone.NewBuilder(owner) // the SOA is the first record
+		}
+		buf := make([]byte, 65535)
+		n, err := dns.PackRR(r, buf, 0, nil, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Add(zone.Record{Owner: owner, Type: rr.Type(r.Header().Rrtype), TTL: r.Header().Ttl, Data: buf[len(owner)+10 : n]})
+	}
+	if p.Err() != nil {
+		t.Fatal(p.Err())
+	}
+	z, findings := b.Build()
+	for _, f := range findings {
+		if f.Severity == zone.Error {
+			t.Fatal(f)
+		}
+	}
+	return z
+}
+
+// query returns a request for the name and type, changed by each of the edits.
+func query(name string, qtype uint16, edits ...func(*dns.Msg)) *dns.Msg {
+	m := new(dns.Msg)
+	m.Id = 0x1234
+	m.Question = []dns.Question{{Name: name, Qtype: qtype, Qclass: dns.ClassINET}}
+	for _, e := range edits {
+		e(m)
+	}
+	return m
+}
+
+// edns adds an OPT record with the options.
+func edns(options ...dns.EDNS0) func(*dns.Msg) {
+	return func(m *dns.Msg) {
+		m.SetEdns0(4096, false)
+		m.IsEdns0().Option = options
+	}
+}
+
+// dnssec adds an OPT record with DO.
+func dnssec(m *dns.Msg) { m.SetEdns0(4096, true) }
+
+// ask has the packed request answered and returns the response as another
+// decoder reads it; nil without one.
+func (l *lab) ask(m *dns.Msg) (*dns.Msg, Verdict) {
+	l.t.Helper()
+	b, err := m.Pack()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return l.send(b)
+}
+
+func (l *lab) send(request []byte) (*dns.Msg, Verdict) {
+	l.t.Helper()
+	b, v := l.raw(request)
+	if v != Answered {
+		return nil, v
+	}
+	m := new(dns.Msg)
+	if err := m.Unpack(b); err != nil {
+		l.t.Fatalf("%v\n% x", err, b)
+	}
+	return m, v
+}
+
+func (l *lab) raw(request []byte) ([]byte, Verdict) {
+	l.t.Helper()
+	buf := make([]byte, max(l.room, len(request)))
+	n, v := l.Respond(l.view, &l.request, buf, copy(buf, request))
+	return buf[:n], v
+}
+
+// must is ask for requests that are answered.
+func (l *lab) must(m *dns.Msg) *dns.Msg {
+	l.t.Helper()
+	got, v := l.ask(m)
+	if v != Answered {
+		l.t.Fatalf("verdict %v for %v", v, m)
+	}
+	return got
+}
+
+// records returns records as text, one a line.
+func records(list []dns.RR) string {
+	var b strings.Builder
+	for _, r := range list {
+		if r.Header().Rrtype != dns.TypeOPT {
+			b.WriteString(strings.ReplaceAll(r.String(), "\t", " ") + "\n")
+		}
+	}
+	return b.String()
+}
+
+// summary returns what a response says: RCODE, flags and records by section.
+func summary(m *dns.Msg) string {
+	s := dns.RcodeToString[m.Rcode]
+	if m.Rcode == dns.RcodeBadVers {
+		s = "BADVERS"
+	}
+	for _, f := range []struct {
+		set  bool
+		name string
+	}{{m.Authoritative, "aa"}, {m.Truncated, "tc"}, {m.RecursionDesired, "rd"}, {m.RecursionAvailable, "ra"}, {m.Zero, "z"}, {m.AuthenticatedData, "ad"}, {m.CheckingDisabled, "cd"}} {
+		if f.set {
+			s += " " + f.name
+		}
+	}
+	s += "\n"
+	for _, sec := range []struct {
+		name string
+		rrs  []dns.RR
+	}{{"answer", m.Answer}, {"authority", m.Ns}, {"additional", m.Extra}} {
+		if r := records(sec.rrs); r != "" {
+			s += sec.name + ":\n" + r
+		}
+	}
+	return s
+}
+
+// ede returns the code of the extended error in a response; -1 without one.
+func ede(m *dns.Msg) int {
+	if o := m.IsEdns0(); o != nil {
+		for _, e := range o.Option {
+			if e, ok := e.(*dns.EDNS0_EDE); ok {
+				return int(e.InfoCode)
+			}
+		}
+	}
+	return -1
+}
