@@ -1,0 +1,231 @@
+package assemble
+
+import (
+	"cmp"
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/journal"
+	"github.com/ptrd/ptrd/zone/source"
+)
+
+// Journal tells what was served before a restart.
+type Journal interface {
+	Last(apex dname.Name) (journal.Entry, bool, error)
+}
+
+// Options are what an Assembler needs.
+type Options struct {
+	Journal Journal          // nil: nothing is known of earlier runs
+	Table   *source.Table    // nil: one of its own
+	Now     func() time.Time // nil: time.Now
+}
+
+// Assembler makes zones out of a configuration and its sources. It remembers what it
+// read, so that the next time only what changed is read. Its methods may be
+// called at the same time; they wait for each other.
+type Assembler struct {
+	o Options
+
+	mu    sync.Mutex
+	items map[string]*outcome   // by key of the item's first apex
+	owned map[string]dname.Name // apexes that we made and that may be in the set
+}
+
+// New returns an Assembler that has read nothing yet.
+func New(o Options) *Assembler {
+	if o.Table == nil {
+		o.Table = new(source.Table)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Assembler{o: o, items: map[string]*outcome{}, owned: map[string]dname.Name{}}
+}
+
+// Plan is what a configuration asks for, set against the zones there are.
+type Plan struct {
+	// Batch holds the changes, to be published as they are, in canonical order
+	// of their apexes. It has none where nothing changed. It suits the set that the plan
+	// was made from; after zone.ErrStale a new plan is needed.
+	Batch *zone.Batch
+	// Findings are all errors and warnings of all zones, those that were not read
+	// again included, by file and position; of one file and severity at most a hundred
+	// are listed and the others counted.
+	Findings []Finding
+	// Broken are the zones whose sources cannot be used, in canonical order.
+	Broken []Broken
+	// Watch are the files whose change asks for a new plan: sources, included
+	// files, and those that are looked for but are not there. The configuration file itself is not
+	// among them. Sorted.
+	Watch []string
+	// Reused is the number of items of the configuration that were not read again.
+	Reused int
+}
+
+// Broken is a zone that is not served as its sources have it.
+type Broken struct {
+	Apex     dname.Name
+	Reason   string // the first error
+	LastGood bool   // earlier data are still served; else queries get SERVFAIL
+}
+
+// HasErrors reports whether there is an Error among the findings.
+func (p *Plan) HasErrors() bool { return hasErrors(p.Findings) }
+
+// outcome is what became of one item.
+type outcome struct {
+	apexes   []dname.Name
+	in       inputs
+	files    []*fileState
+	findings []Finding
+	results  []result // one for each apex
+	soaFile  string   // the file that has the SOA; empty: it is generated
+}
+
+// result is what became of one zone.
+type result struct {
+	zone   *zone.Zone // to be served
+	reason string     // why the sources cannot be used; empty: they are
+}
+
+// round is one call of Assemble.
+type round struct {
+	a     *Assembler
+	cfg   *config.Config
+	set   *zone.Set
+	index *index
+	done  map[string]*zone.Zone // zones of the waves before this one
+	unix  int64
+}
+
+// Assemble compares the configuration and its sources with the zones in set and
+// returns the plan that makes them agree. A fault in a source is a finding and
+// leaves its zone as it is, the others go on; an error is returned only when ctx
+// ends or the journal cannot be read.
+//
+// Zones are made from the deepest apexes up, since a zone may delegate to one
+// below; those of one depth at the same time, as many as there are processors.
+func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.Set) (*Plan, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, unix: a.o.Now().Unix()}
+	plan := &Plan{Batch: &zone.Batch{Source: "reload"}}
+	items := map[string]*outcome{}
+	watch := map[string]bool{}
+	for _, wave := range waves(cfg) {
+		ends, err := r.wave(ctx, wave)
+		if err != nil {
+			return nil, err
+		}
+		for i, e := range ends {
+			items[wave[i].Apexes[0].Key()] = e.outcome
+			plan.Batch.Changes = append(plan.Batch.Changes, e.changes...)
+			plan.Findings = append(plan.Findings, e.findings...)
+			if e.reused {
+				plan.Reused++
+			}
+			for _, f := range e.files {
+				watch[f.path] = true
+			}
+			for j, res := range e.results {
+				apex := e.apexes[j]
+				r.done[apex.Key()] = res.zone
+				if res.reason != "" {
+					plan.Broken = append(plan.Broken, Broken{apex, res.reason, res.zone.IsAvailable()})
+				}
+			}
+		}
+	}
+	plan.Batch.Changes = append(plan.Batch.Changes, r.gone()...)
+	slices.SortFunc(plan.Batch.Changes, func(x, y zone.Change) int { return dname.Compare(x.Apex, y.Apex) })
+	slices.SortFunc(plan.Broken, func(x, y Broken) int { return dname.Compare(x.Apex, y.Apex) })
+	plan.Findings = curtail(append(plan.Findings, r.reach(items)...))
+	for path := range watch {
+		plan.Watch = append(plan.Watch, path)
+	}
+	slices.Sort(plan.Watch)
+	a.items = items
+	return plan, nil
+}
+
+// waves returns the items by the depth of their apexes, the deepest first.
+func waves(cfg *config.Config) [][]*config.Zone {
+	var items []*config.Zone
+	for i := range cfg.Zones {
+		items = append(items, &cfg.Zones[i])
+	}
+	depth := func(z *config.Zone) int { return z.Apexes[0].Labels() }
+	slices.SortStableFunc(items, func(x, y *config.Zone) int { return cmp.Compare(depth(y), depth(x)) })
+	var out [][]*config.Zone
+	for i, item := range items {
+		if i == 0 || depth(items[i-1]) != depth(item) {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], item)
+	}
+	return out
+}
+
+// end is what one item gives to the plan.
+type end struct {
+	*outcome
+	changes []zone.Change
+	reused  bool
+}
+
+// wave makes items at the same time and returns after all of them.
+func (r *round) wave(ctx context.Context, items []*config.Zone) ([]end, error) {
+	ends, errs := make([]end, len(items)), make([]error, len(items))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(items)) {
+		wg.Go(func() {
+			for i := range next {
+				ends[i], errs[i] = r.item(items[i])
+			}
+		})
+	}
+	for i := range items {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return ends, nil
+}
+
+// gone returns the removal of the zones that we made and that are no longer
+// configured. A zone that is in the set by another's doing stays.
+func (r *round) gone() (out []zone.Change) {
+	owned := map[string]dname.Name{}
+	for key, apex := range r.a.owned {
+		old := r.set.Get(apex)
+		if _, stays := r.index.zones[key]; stays || old == nil {
+			continue
+		}
+		owned[key] = apex // until it is really gone
+		out = append(out, zone.Change{Apex: apex, Base: old})
+	}
+	for key, z := range r.index.zones {
+		owned[key] = z.apex
+	}
+	r.a.owned = owned
+	return out
+}

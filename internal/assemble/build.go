@@ -1,0 +1,248 @@
+package assemble
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/source"
+)
+
+// notLoaded is what clients are told of a zone without data. What exactly is
+// wrong is for the operator alone.
+const notLoaded = "zone data could not be loaded"
+
+// item makes the zones of one item, or finds that they are as they were.
+func (r *round) item(item *config.Zone) (end, error) {
+	lists, fs := r.made(item)
+	in := sumInputs(item, lists, r.cfg.Limits.GenerateSteps)
+	old := r.a.items[item.Apexes[0].Key()]
+	if old != nil && old.isUsable(item, in, r.set) {
+		old.in = in
+		return end{outcome: old, reused: true}, nil
+	}
+	m := newMerge(item, lists, r.a.o.Table, r.cfg.Limits.GenerateSteps)
+	m.fs = fs
+	var builders []*zone.Builder
+	for _, s := range m.parts {
+		b := zone.NewBuilder(s.apex)
+		builders = append(builders, b)
+		s.take = func(rec zone.Record, _ Layer, _ Rule) { b.Add(rec) }
+	}
+	m.pour()
+	e := end{outcome: &outcome{apexes: item.Apexes, in: in, files: m.read.done(m.seen), soaFile: m.soaFile}}
+	zones := make([]*zone.Zone, len(builders))
+	for i, b := range builders {
+		zones[i] = m.build(b)
+	}
+	for i, z := range zones {
+		change, res, err := r.settle(m, m.parts[i], z)
+		if err != nil {
+			return end{}, err
+		}
+		if change != nil {
+			e.changes = append(e.changes, *change)
+		}
+		e.results = append(e.results, res)
+	}
+	m.bothPlaces(lists)
+	sortFindings(m.fs.list)
+	for i := range e.results {
+		if e.results[i].reason != "" {
+			e.results[i].reason = firstError(m.fs.list, e.apexes[i])
+		}
+	}
+	e.findings = curtail(m.fs.list)
+	return e, nil
+}
+
+// made returns the generated records of each of the item's zones.
+func (r *round) made(item *config.Zone) (lists [][]made, fs findings) {
+	for _, apex := range item.Apexes {
+		k := &maker{item: item, apex: apex, table: r.a.o.Table, fs: &fs, cuts: map[string]bool{}, alias: map[string]bool{}}
+		k.nameServers(RuleApex, apex, configured(item.NameServers), seconds(-1, item.NSTTL))
+		k.delegations()
+		k.children(r.index, func(apex dname.Name) *zone.Zone { return r.done[apex.Key()] })
+		lists = append(lists, k.list)
+	}
+	return lists, fs
+}
+
+// isUsable reports whether the outcome is still that of the item: what the configuration
+// says is the same, so are the files, and the zones made then are those in set.
+func (o *outcome) isUsable(item *config.Zone, in inputs, set *zone.Set) bool {
+	if o.in.data != in.data || len(o.apexes) != len(item.Apexes) {
+		return false
+	}
+	if o.in.places != in.places && slices.ContainsFunc(o.findings, func(f Finding) bool { return f.Pos.File == item.Pos.File }) {
+		return false
+	}
+	for i, res := range o.results {
+		if set.Get(o.apexes[i]) != res.zone {
+			return false
+		}
+	}
+	for _, f := range o.files {
+		if !f.isUnchanged() {
+			return false
+		}
+	}
+	return true
+}
+
+// build builds one zone and takes its findings over; nil if it has errors.
+func (m *merge) build(b *zone.Builder) *zone.Zone {
+	z, list := b.Build()
+	others := m.fs.errors > m.fs.ofZones
+	for _, f := range list {
+		if others && (f.Code == "no-soa" || f.Code == "no-ns") {
+			continue // the line that has it is among what is wrong already
+		}
+		g := m.at(f)
+		g.Apex = b.Apex()
+		if g.Pos == (source.Position{}) {
+			g.Pos = m.place()
+		}
+		m.fs.add(g)
+	}
+	return z
+}
+
+// place is where a finding about a zone as a whole belongs: its SOA, its first
+// file, or its item.
+func (m *merge) place() source.Position {
+	if p, ok := m.table.Position(m.soaTag); ok {
+		return p
+	}
+	if len(m.item.Files) > 0 {
+		return source.Position{File: m.item.Files[0].Path}
+	}
+	return m.item.Pos
+}
+
+// settle decides what is to be served at one apex: z, with which serial, or what
+// was served before.
+func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, error) {
+	base := r.set.Get(s.apex)
+	if z == nil || m.fs.errors > m.fs.ofZones {
+		return r.keep(s, base)
+	}
+	prev, err := r.last(base, s.apex)
+	if err != nil {
+		return nil, result{}, err
+	}
+	fail := func(code, text string) {
+		m.fs.add(Finding{Finding: zone.Finding{Severity: zone.Error, Code: code, Text: text}, Pos: m.place(), Apex: s.apex})
+	}
+	change := &zone.Change{Zone: z, Apex: s.apex, Base: base}
+	serial := z.Serial()
+	switch {
+	case m.soaFile == "":
+		serial = generatedSerial(prev, z.Digest(), r.unix)
+	case z.IsSigned():
+		change.Verbatim = true
+		change.Declared, change.HasDeclared = serial, true
+		if s.added > 0 {
+			fail("signed-and-added", fmt.Sprintf("zone %v is signed, but %s adds %s from the configuration, which would have no signatures; put them in the file before it is signed",
+				s.apex, m.item.Path, plural(s.added, "record", "records")))
+			return r.keep(s, base)
+		}
+		if fault := signedSerial(prev, z.Digest(), serial); fault != "" {
+			fail("signed-serial", fault)
+			return r.keep(s, base)
+		}
+	default:
+		var note string
+		change.Declared, change.HasDeclared = serial, true
+		if serial, note = declaredSerial(prev, z.Digest(), serial); note != "" {
+			m.fs.add(Finding{Finding: zone.Finding{Severity: zone.Warning, Code: "serial-not-taken", Text: note}, Pos: m.place(), Apex: s.apex})
+		}
+	}
+	if base != nil && base.IsAvailable() {
+		if base.Serial() == serial && base.Digest() == z.Digest() {
+			return nil, result{zone: base}, nil
+		}
+	}
+	if serial != z.Serial() {
+		change.Zone = z.WithSerial(serial)
+	}
+	if base != nil && base.IsAvailable() {
+		change.Changeset = zone.Diff(base, change.Zone)
+	}
+	return change, result{zone: change.Zone}, nil
+}
+
+// keep serves on what was served at the apex of s before, or that there are no
+// data.
+func (r *round) keep(s *share, base *zone.Zone) (*zone.Change, result, error) {
+	if base != nil {
+		return nil, result{zone: base, reason: notLoaded}, nil
+	}
+	z := zone.Unavailable(s.apex, notLoaded)
+	return &zone.Change{Zone: z, Apex: s.apex}, result{zone: z, reason: notLoaded}, nil
+}
+
+// last returns what was served of a zone before.
+func (r *round) last(base *zone.Zone, apex dname.Name) (last, error) {
+	var l last
+	if r.a.o.Journal != nil {
+		e, ok, err := r.a.o.Journal.Last(apex)
+		if err != nil {
+			return last{}, fmt.Errorf("look up the last serial of zone %v: %w", apex, err)
+		}
+		if ok {
+			l = last{true, e.Serial, e.Digest, e.Declared, e.HasDeclared}
+		}
+	}
+	if base != nil && base.IsAvailable() {
+		l.known, l.serial, l.digest = true, base.Serial(), base.Digest()
+	}
+	return l, nil
+}
+
+// firstError returns the first error that concerns the zone at apex.
+func firstError(list []Finding, apex dname.Name) string {
+	for _, f := range list {
+		if f.Severity == zone.Error && (f.Apex == nil || f.Apex.Equal(apex)) {
+			return f.String()
+		}
+	}
+	panic(fmt.Sprintf("assemble: zone %v is broken without an error", apex))
+}
+
+// bothPlaces adds to the errors about records that contradict each other where
+// the others of them are. It reads the sources once more, which only
+// happens when there is such an error.
+func (m *merge) bothPlaces(lists [][]made) {
+	owners := map[string][]int{} // findings by owner
+	for i, f := range m.fs.list {
+		switch f.Code {
+		case "several-cnames", "cname-and-other-data", "several-soas", "several-dnames", "dname-and-ns":
+			owners[f.Owner.Key()] = append(owners[f.Owner.Key()], i)
+		}
+	}
+	if len(owners) == 0 {
+		return
+	}
+	others := make(map[int][]string)
+	again := newMerge(m.item, lists, m.table, m.limit)
+	for _, s := range again.parts {
+		s.take = func(r zone.Record, _ Layer, _ Rule) {
+			for _, i := range owners[r.Owner.Key()] {
+				f := &m.fs.list[i]
+				p, _ := m.table.Position(r.Tag)
+				at := fmt.Sprintf("%v at %v", r.Type, p)
+				if r.Tag != f.Tag && len(others[i]) < 3 && !slices.Contains(others[i], at) {
+					others[i] = append(others[i], at)
+				}
+			}
+		}
+	}
+	again.pour()
+	for i, list := range others {
+		m.fs.list[i].Text += " (there is " + strings.Join(list, ", ") + ")"
+	}
+}

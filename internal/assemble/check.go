@@ -1,0 +1,53 @@
+package assemble
+
+import (
+	"context"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/zonefile"
+)
+
+// Check reads all sources of a configuration and returns what is wrong with
+// them, by file and position. It knows no serials of before. The error is that of ctx.
+func Check(ctx context.Context, cfg *config.Config) ([]Finding, error) {
+	plan, err := New(Options{}).Assemble(ctx, cfg, zone.NewSet())
+	if err != nil {
+		return nil, err
+	}
+	return plan.Findings, nil
+}
+
+// CheckFile reads one master file as the zone at origin, by itself, and returns
+// the zone and what is wrong; with an Error among the findings the zone is nil.
+// generateSteps bounds $GENERATE, 0 is the default of zonefile.
+func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, []Finding) {
+	var fs findings
+	var table source.Table
+	if fault := fileFault(path); fault != "" {
+		fs.report(zone.Error, "unreadable-file", source.Position{File: path}, "%s", fault)
+		return nil, fs.list
+	}
+	b := zone.NewBuilder(origin)
+	res := zonefile.Load(path, zonefile.Options{Origin: origin, GenerateLimit: generateSteps, Table: &table}, b.Add)
+	z, list := b.Build()
+	for _, f := range append(res.Findings, list...) {
+		if !res.HasSOA && !res.OK() && f.Code == "no-soa" {
+			continue // the SOA is there, and has an error of its own perhaps
+		}
+		pos, ok := table.Position(f.Tag)
+		if !ok {
+			pos.File = path
+		}
+		fs.add(Finding{Finding: f, Pos: pos})
+	}
+	if fs.errors > 0 {
+		z = nil
+	}
+	if n := res.Omitted(); n > 0 {
+		fs.report(zone.Warning, "more", source.Position{File: path}, "%s", plural(n, "more finding", "more findings"))
+	}
+	return z, curtail(fs.list)
+}

@@ -1,0 +1,68 @@
+package assemble
+
+import (
+	"context"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/source"
+)
+
+// Origin tells where a record comes from.
+type Origin struct {
+	Record zone.Record
+	Layer  Layer
+	Rule   Rule            // of a generated record; else RuleNone
+	Pos    source.Position // the line of the file, or the place in the configuration
+	Apex   dname.Name      // of the zone that it is in
+}
+
+// Explain reads the sources of the zone that owner lies in once more and returns
+// the origins of the records at exactly that owner name, in the order in
+// which they are merged: none if no zone here has it. A generated serial is
+// shown as 0: it does not come from a source. set, which may be nil, has the zones as they are
+// served: a delegation to one of them has its NS from there. The sources may have changed since they were loaded, and an error in them
+// does not matter here; it is told by Assemble. The error is that of ctx.
+func Explain(ctx context.Context, cfg *config.Config, set *zone.Set, owner dname.Name) (out []Origin, err error) {
+	r := &round{a: New(Options{}), cfg: cfg, index: newIndex(cfg), done: map[string]*zone.Zone{}}
+	if set != nil {
+		for z := range set.All() {
+			r.done[z.Apex().Key()] = z
+		}
+	}
+	at, ok := r.index.find(owner)
+	if !ok {
+		return nil, nil
+	}
+	for {
+		out = append(out, r.origins(at, owner)...)
+		// At an apex there are the records of the cut above it as well.
+		if !at.apex.Equal(owner) {
+			return out, context.Cause(ctx)
+		}
+		if at, ok = r.index.above(at.apex); !ok || ctx.Err() != nil {
+			return out, context.Cause(ctx)
+		}
+	}
+}
+
+// origins returns the origins of the records at owner in one zone.
+func (r *round) origins(at ref, owner dname.Name) (out []Origin) {
+	lists, _ := r.made(at.item)
+	table := r.a.o.Table
+	m := newMerge(at.item, lists, table, r.cfg.Limits.GenerateSteps)
+	for _, s := range m.parts {
+		here := s.apex.Equal(at.apex)
+		s.take = func(rec zone.Record, layer Layer, rule Rule) {
+			if !here || !rec.Owner.Equal(owner) {
+				return
+			}
+			pos, _ := table.Position(rec.Tag)
+			rec.Owner, rec.Data = rec.Owner.Clone(), append([]byte(nil), rec.Data...)
+			out = append(out, Origin{Record: rec, Layer: layer, Rule: rule, Pos: pos, Apex: s.apex})
+		}
+	}
+	m.pour()
+	return out
+}

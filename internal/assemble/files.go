@@ -1,0 +1,160 @@
+package assemble
+
+import (
+	"crypto/sha256"
+	"errors"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+)
+
+// maxFile is the largest source file that is read. A line makes some 50
+// octets, so that this is eighty million records, more than a zone's trie holds; what
+// is larger is a mistake, and reading it would keep a core busy for minutes.
+const maxFile = 4 << 30 // octets
+
+// racy is how old a change must be for the file's times to prove that nothing
+// followed it. Some file systems stamp with a granularity of two seconds.
+const racy = 2 * time.Second
+
+// fileState is what is remembered of a source file, in place of its content.
+type fileState struct {
+	path  string
+	fault string            // why it cannot be read; the rest is zero then
+	id    identity          // from before it was read
+	sum   [sha256.Size]byte // of the octets that were read
+}
+
+// isUnchanged reports whether the file still has the content that was read. The
+// sum decides; reading for it is spared where the identity proves the same. It
+// moves fs on to a later identity of the same content.
+func (fs *fileState) isUnchanged() bool {
+	if fault := fileFault(fs.path); fault != "" || fs.fault != "" {
+		return fault == fs.fault
+	}
+	now, err := identify(fs.path)
+	if err != nil {
+		return false
+	}
+	if fs.id.proves(now) {
+		return true
+	}
+	f, err := os.Open(fs.path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil || [sha256.Size]byte(h.Sum(nil)) != fs.sum {
+		return false
+	}
+	fs.id = now
+	return true
+}
+
+// reader sums what is read of the files of one item.
+type reader struct {
+	files []*fileState
+	sums  []hash.Hash
+}
+
+// note begins to remember a file that is about to be opened.
+func (r *reader) note(path string) *fileState {
+	fs := &fileState{path: path, fault: fileFault(path)}
+	if fs.fault == "" {
+		fs.id, _ = identify(path)
+	}
+	r.files = append(r.files, fs)
+	r.sums = append(r.sums, sha256.New())
+	return fs
+}
+
+// tap returns a reader of the same octets that sums them for the file noted last
+// under path, or notes it now.
+func (r *reader) tap(path string, from io.Reader) io.Reader {
+	i := len(r.files) - 1
+	for i >= 0 && r.files[i].path != path {
+		i--
+	}
+	if i < 0 {
+		r.note(path)
+		i = len(r.files) - 1
+	}
+	r.sums[i].Reset()
+	return io.TeeReader(from, r.sums[i])
+}
+
+// done returns the states of all files; looked are the paths that were looked for as well.
+func (r *reader) done(looked []string) []*fileState {
+	for i, fs := range r.files {
+		r.sums[i].Sum(fs.sum[:0])
+	}
+	for _, path := range looked {
+		if !slices.ContainsFunc(r.files, func(fs *fileState) bool { return fs.path == path }) {
+			r.files = append(r.files, &fileState{path: path, fault: fileFault(path)})
+		}
+	}
+	return r.files
+}
+
+// identity is what the file system tells of a file without reading it.
+type identity struct {
+	info    os.FileInfo
+	changed time.Time
+	at      time.Time // when it was asked
+}
+
+func identify(path string) (identity, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return identity{}, err
+	}
+	return identity{info, changeTime(info), time.Now()}, nil
+}
+
+// proves reports whether a file of identity later, asked for after id, surely
+// has the same content.
+func (id identity) proves(later identity) bool {
+	return id.info != nil && os.SameFile(id.info, later.info) && id.info.Size() == later.info.Size() &&
+		id.info.ModTime().Equal(later.info.ModTime()) && id.changed.Equal(later.changed) &&
+		!id.changed.IsZero() && id.at.Sub(id.changed) > racy
+}
+
+// fileFault says in the words of a finding why path cannot be read; empty: it can.
+func fileFault(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return pathFault(err)
+	}
+	switch {
+	case info.IsDir():
+		return "is a directory; name the file in it"
+	case !info.Mode().IsRegular():
+		return "is not a regular file; name one that is"
+	case info.Size() > maxFile:
+		return "is larger than 4 GiB; split the zone at an octet or nibble boundary"
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return pathFault(err)
+	}
+	f.Close()
+	return ""
+}
+
+func pathFault(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "does not exist; mend the path or create the file"
+	case errors.Is(err, fs.ErrPermission):
+		return "cannot be read: permission denied; make it readable for the user that ptrd runs as"
+	}
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return "cannot be read: " + err.Error() + "; mend the path"
+}
