@@ -30,7 +30,12 @@ func (d *Defaults) fields(given *Explicit) []field {
 func (v value) soa(s *SOA) {
 	before := len(v.doc.errs)
 	v.mapping(
-		field{"mname", func(v value) { s.MName = v.hostName() }},
+		field{"mname", func(v value) {
+			s.MName = nil
+			if name, ok := v.scalar(); ok && name != "" {
+				s.MName = v.hostName()
+			}
+		}},
 		field{"refresh", func(v value) { s.Refresh = v.seconds(time.Second) }},
 		field{"retry", func(v value) { s.Retry = v.seconds(time.Second) }},
 		field{"expire", func(v value) { s.Expire = v.seconds(time.Second) }},

@@ -88,7 +88,7 @@ func (v value) delegatePrefix(z *item, d Delegation, as *naming) []Delegation {
 		if !dname.IsClassless(z.Prefix) {
 			base, _ = dname.FromPrefix(dname.Boundary(d.Prefix))
 		}
-		if d.Name = as.classless(d.Prefix, base); d.Name == nil {
+		if d.Name = as.classless(v, d.Prefix, base); d.Name == nil {
 			return nil
 		}
 		return []Delegation{d}
@@ -100,12 +100,7 @@ func (v value) delegatePrefix(z *item, d Delegation, as *naming) []Delegation {
 		part.Prefix = p
 		part.Name, _ = dname.FromPrefix(p)
 		if p.IsSingleIP() {
-			n, _, ok := z.Owner(p.Addr())
-			if !ok {
-				v.fail("the name of %v would be longer than 255 octets; give the zone a shorter name", p)
-				return nil
-			}
-			part.Name = n
+			part.Name, _, _ = z.Owner(p.Addr())
 		}
 		if part.Name.Equal(z.Apex(part.Name)) {
 			v.fail("%v is made of whole zones of this item; leave it out of the item's prefix %v instead", d.Prefix, z.Prefix)
@@ -144,31 +139,33 @@ func (z *item) refuseOverlap(owners []value) {
 	noted := map[string]bool{}        // by path: parts of one delegation fail together
 	for _, i := range order {
 		d := &z.Delegate[i]
-		var other *Delegation
+		var wider, above *Delegation
 		if d.Prefix.IsValid() {
-			for _, c := range z.delegated.covering(d.Prefix) {
-				other = c
-				break
+			if found := z.delegated.covering(d.Prefix); found != nil {
+				wider = found[0]
 			}
 			z.delegated.add(d.Prefix, d)
 		}
-		for n := d.Name; other == nil && len(n) > 1; n = n.Parent() {
-			other = names[n.Key()]
-		}
-		if other != nil && !noted[owners[i].path] {
-			noted[owners[i].path] = true
-			owners[i].fail("%s lies in %s, which is delegated already (%v); remove one of the two", d.title(), other.title(), other.Pos)
+		for n := d.Name; above == nil && !n.IsRoot(); n = n.Parent() {
+			above = names[n.Key()]
 		}
 		names[d.Name.Key()] = d
+		v := owners[i]
+		if wider == nil && above == nil || noted[v.path] {
+			continue
+		}
+		noted[v.path] = true
+		switch {
+		case wider != nil && wider.Prefix == d.Prefix:
+			v.fail("%v is delegated already (%v); remove one of the two", d.Prefix, wider.Pos)
+		case wider != nil:
+			v.fail("%v is a part of %v, which is delegated as a whole (%v); remove one of the two", d.Prefix, wider.Prefix, wider.Pos)
+		case above.Name.Equal(d.Name):
+			v.fail("the name %v is delegated already (%v); remove one of the two, or give them different names", d.Name, above.Pos)
+		default:
+			v.fail("%v is below %v, which is delegated as a whole (%v); remove one of the two", d.Name, above.Name, above.Pos)
+		}
 	}
-}
-
-// title names the delegation in messages.
-func (d *Delegation) title() string {
-	if d.Prefix.IsValid() {
-		return d.Prefix.String()
-	}
-	return d.Name.String()
 }
 
 // ds reads DS records in presentation form (RFC 4034 §5.3).

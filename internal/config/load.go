@@ -93,7 +93,10 @@ func (d *document) tree(data []byte) *yaml.Node {
 		return fail(0, 0, "the file is larger than %d octets; move records to master files and name them with `file`", maxFile)
 	}
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
-	d.lines = strings.Split(string(data), "\n")
+	d.lines = strings.SplitAfter(string(data), "\n")
+	if last := len(d.lines) - 1; d.lines[last] == "" {
+		d.lines = d.lines[:last]
+	}
 	if !utf8.Valid(data) {
 		for i, line := range d.lines {
 			if !utf8.ValidString(line) {
@@ -101,18 +104,19 @@ func (d *document) tree(data []byte) *yaml.Node {
 			}
 		}
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
+	text := &lineReader{lines: d.lines}
+	dec := yaml.NewDecoder(text)
 	var doc, next yaml.Node
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF) || err == nil && isEmpty(&doc):
 		return fail(0, 0, "the file is empty; it needs at least `zones`")
 	case err != nil:
-		return d.syntax(err)
+		return d.syntax(err, text.line)
 	}
 	switch err := dec.Decode(&next); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
-		return d.syntax(err)
+		return d.syntax(err, text.line)
 	default:
 		p := d.position(&next)
 		return fail(p.Line, p.Col, "a second YAML document begins here, one is allowed; remove the line `---` that separates them")
@@ -133,23 +137,57 @@ func isEmpty(doc *yaml.Node) bool {
 	return len(doc.Content) == 0 || value{node: doc.Content[0]}.isNull()
 }
 
-var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(?s:(.*))$`)
+// lineReader hands out one line a Read, so that the number of lines read tells
+// where the YAML parser stood when it gave up.
+type lineReader struct {
+	lines []string
+	line  int // lines begun
+	rest  string
+}
 
-// syntax notes an error of the YAML parser, which knows the line at best.
-func (d *document) syntax(err error) *yaml.Node {
-	m := yamlLine.FindStringSubmatch(err.Error())
+func (r *lineReader) Read(p []byte) (int, error) {
+	if r.rest == "" {
+		if r.line == len(r.lines) {
+			return 0, io.EOF
+		}
+		r.rest = r.lines[r.line]
+		r.line++
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+var (
+	yamlError   = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(?s:(.*))$`)
+	yamlAnchor  = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+	yamlInBlock = regexp.MustCompile(`^did not find expected ('-' indicator|key)$`)
+	yamlGrammar = regexp.MustCompile(`^did not find expected (node content|',' or '[]}]')$`)
+)
+
+// syntax notes an error of the YAML parser, which had read so many lines by then.
+// It numbers lines from 1 where it finds no word and from 0 where a word is at
+// the wrong place, and in a block it gives the line where that begins.
+func (d *document) syntax(err error, read int) *yaml.Node {
+	m := yamlError.FindStringSubmatch(err.Error())
 	line, _ := strconv.Atoi(m[1])
 	text := m[2]
-	// The parser counts from 0 or 1, by kind of error; the tab is where it is.
-	for _, l := range []int{line, line + 1} {
-		if l < 1 || l > len(d.lines) {
-			continue
+	switch {
+	case yamlInBlock.MatchString(text) || line == 0 && !yamlGrammar.MatchString(text):
+		line = read
+	case yamlGrammar.MatchString(text):
+		line++
+	}
+	if m := yamlAnchor.FindStringSubmatch(text); m != nil {
+		for line > 1 && !strings.Contains(d.lines[line-1], "*"+m[1]) {
+			line--
 		}
-		s := d.lines[l-1]
-		if i := strings.IndexByte(s, '\t'); i >= 0 && strings.TrimLeft(s[:i], " -") == "" {
-			d.note(source.Position{File: d.file, Line: l, Col: i + 1}, "", "the indentation has a tab, YAML allows spaces only; replace it by spaces")
-			return nil
-		}
+	}
+	line = max(1, min(line, len(d.lines)))
+	s := d.lines[line-1]
+	if i := strings.IndexByte(s, '\t'); i >= 0 && strings.TrimLeft(s[:i], " -") == "" {
+		d.note(source.Position{File: d.file, Line: line, Col: i + 1}, "", "the indentation has a tab, YAML allows spaces only; replace it by spaces")
+		return nil
 	}
 	d.note(source.Position{File: d.file, Line: line}, "",
 		"not YAML: %s; look at the indentation, brackets and quotes of this line and the one before (a text that begins with one of [ { * & ! %% @ ` or contains `: ` goes in quotes)", text)

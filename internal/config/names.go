@@ -191,54 +191,67 @@ func (w *naming) refuseLabels(p netip.Prefix) {
 }
 
 // classless returns the name of a classless prefix below base: its /24's name,
-// or the apex of the classless zone that it is a part of.
-func (w *naming) classless(p netip.Prefix, base dname.Name) dname.Name {
-	if !w.onlyOne() {
+// or the apex of the classless zone that it is a part of. The name leaves room
+// for the labels of addresses below it. What is wrong with it is noted at prefix
+// if nothing but that was said.
+func (w *naming) classless(prefix value, p netip.Prefix, base dname.Name) dname.Name {
+	n, from := w.anyClassless(prefix, p, base)
+	if n != nil && len(n)+len("\x03255") > dname.MaxWire {
+		from.fail("%v leaves no room for the names of its addresses, at most 255 octets each; choose a shorter one", n)
 		return nil
 	}
+	return n
+}
+
+// anyClassless returns a name of any length, and the value that it is from.
+func (w *naming) anyClassless(prefix value, p netip.Prefix, base dname.Name) (dname.Name, *value) {
+	if !w.onlyOne() {
+		return nil, nil
+	}
 	label := dname.ClasslessLabel(p, dname.Range)
-	at := w.label
+	at := &prefix
 	switch {
 	case w.name != nil:
 		n := w.name.zoneName()
 		if n == nil {
-			return nil
+			return nil, nil
 		}
 		if len(n) == len(base) || !n.IsAtOrBelow(base) {
 			w.name.fail("%v is not below %v, where the name of %v must be; mend the name, or remove it for %s.%v", n, base, p, label, base)
-			return nil
+			return nil, nil
 		}
 		if n.Parent().Equal(base) && w.name.isOctet(n.Label(), p) {
-			return nil
+			return nil, nil
 		}
-		return n
+		return n, w.name
 	case w.style != nil:
 		s := w.style.oneOf("range", "slash", "rfc4183")
 		style, ok := dname.ParseStyle(s)
 		if !ok {
-			return nil
+			return nil, nil
 		}
 		label = dname.ClasslessLabel(p, style)
 		at = w.style
 	case w.label != nil:
 		s, ok := w.label.scalar()
 		if !ok || !w.label.isOneWord(s) {
-			return nil
+			return nil, nil
 		}
 		if strings.ContainsAny(s, `.\`) {
 			w.label.fail("%q is not a single label; use `name` for a name of several", s)
-			return nil
+			return nil, nil
 		}
 		if w.label.isOctet([]byte(s), p) {
-			return nil
+			return nil, nil
 		}
-		label = s
+		label, at = s, w.label
 	}
 	n, err := base.Prepend([]byte(label))
 	if err != nil {
 		at.syntax(label, err)
+		return nil, nil
 	}
-	return n
+	return n, at
 }
 
 // isOctet notes a label that is the name of an address in the same /24.

@@ -112,6 +112,10 @@ func (v value) owner(z *item) dname.Name {
 			v.syntax(s, err)
 			return nil
 		}
+		if low := strings.ToLower(s); strings.HasSuffix(low, "in-addr.arpa") || strings.HasSuffix(low, "ip6.arpa") {
+			v.fail("%q has no final dot and would become %v; add the dot, or write an address", s, n)
+			return nil
+		}
 		if z.Apex(n) == nil {
 			v.fail("%v is outside the zone %s; %s", n, z.title(), z.ownerRemedy())
 			return nil
@@ -121,6 +125,10 @@ func (v value) owner(z *item) dname.Name {
 	n := v.numberOwner(number, z)
 	if n == nil || labels == "" {
 		return n
+	}
+	if strings.HasSuffix(labels, ".") {
+		v.fail("%q has an empty label in front of the number; remove a dot", s)
+		return nil
 	}
 	full, err := dname.ParseIn(labels, n)
 	if err != nil {
@@ -186,14 +194,10 @@ func (v value) numberOwner(s string, z *item) dname.Name {
 		v.fail("%q is outside %v; move it to the zone of a prefix that holds it", s, z.Prefix)
 		return nil
 	case p.IsSingleIP():
-		n, _, ok := z.Owner(p.Addr())
-		if !ok {
-			v.fail("the name of %v would be longer than 255 octets; give the zone a shorter name", p.Addr())
-			return nil
-		}
 		if z.isDelegatedAway(v, p.Addr()) {
 			return nil
 		}
+		n, _, _ := z.Owner(p.Addr())
 		return n
 	case p == z.Prefix && z.Name != nil:
 		return z.Name

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // Largest TTL and timer of the DNS (RFC 2181 §8; the timers of an SOA are signed
@@ -188,11 +190,6 @@ func (v value) addrPort(port uint16) netip.AddrPort {
 	if err == nil {
 		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	}
-	host := strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
-	if a, err := netip.ParseAddr(host); err == nil {
-		v.fail("%q has no port; write %q", s, netip.AddrPortFrom(a, port).String())
-		return netip.AddrPort{}
-	}
 	if i := strings.LastIndexByte(s, ':'); i >= 0 {
 		if _, err := strconv.ParseUint(s[i+1:], 10, 16); err == nil {
 			if s[:i] == "" || s[:i] == "*" {
@@ -200,10 +197,14 @@ func (v value) addrPort(port uint16) netip.AddrPort {
 				return netip.AddrPort{}
 			}
 			if a, err := netip.ParseAddr(s[:i]); err == nil && a.Is6() {
-				v.fail("%q is an IPv6 address without brackets; write %q", s, "["+s[:i]+"]"+s[i:])
+				v.fail("%q has no brackets, so that its port cannot be told from the address; write %q", s, "["+s[:i]+"]"+s[i:])
 				return netip.AddrPort{}
 			}
 		}
+	}
+	if a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")); err == nil {
+		v.fail("%q has no port; write %q", s, netip.AddrPortFrom(a, port).String())
+		return netip.AddrPort{}
 	}
 	v.fail("%q is not an address with a port, such as %q; names of hosts and interfaces are not looked up", s, netip.AddrPortFrom(netip.IPv6Loopback(), port).String())
 	return netip.AddrPort{}
@@ -235,6 +236,11 @@ func (v value) addr() netip.Addr {
 
 // addrFault says what keeps a text from being the address it looks like.
 func addrFault(s string) string {
+	if n, err := dname.Parse(s); err == nil {
+		if a, ok := dname.ToAddr(n); ok {
+			return fmt.Sprintf(" but a reverse name; write the address, %v", a)
+		}
+	}
 	octets := strings.Split(s, ".")
 	if len(octets) < 2 || strings.Trim(s, "0123456789.") != "" {
 		return "; write it like 192.0.2.1 or 2001:db8::1"
@@ -270,6 +276,8 @@ func (v value) asPrefix(s string, single bool) netip.Prefix {
 		switch {
 		case aerr == nil && single && a.Zone() == "" && !a.Is4In6():
 			return netip.PrefixFrom(a, a.BitLen())
+		case aerr == nil && a.Zone() != "":
+			v.fail("%q has an interface; write the prefix alone", s)
 		case aerr == nil:
 			v.fail("%q has no length; write \"%v/%d\" for this one address, or a shorter length", s, a, a.BitLen())
 		default:

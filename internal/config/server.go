@@ -66,7 +66,7 @@ func (v value) config() *Config {
 			v.list(func(v value) { c.Zones = append(c.Zones, v.zone(c.Defaults)) })
 		}},
 	)
-	if !hasZones {
+	if !hasZones && v.isMapping() {
 		v.fail("`zones` is missing, so that nothing would be served; list a zone, or write `zones: []` if that is meant")
 	}
 	v.doc.across(c.Zones)
@@ -267,6 +267,7 @@ func (c *Cookies) readFiles() error {
 		errs = append(errs, Problem{c.Files[0].Pos, "cookies.secret_files", fmt.Sprintf("%d secrets in all, at most %d are allowed; remove the oldest", n, maxSecrets)})
 	}
 	if len(errs) > 0 {
+		errs.sort()
 		return errs
 	}
 	return nil

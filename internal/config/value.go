@@ -13,7 +13,7 @@ import (
 type document struct {
 	file  string
 	dir   string   // that relative paths start at
-	lines []string // to count columns in octets, as other tools do
+	lines []string // each with its end, to count columns in octets as other tools do
 	errs  Errors
 }
 
@@ -107,7 +107,7 @@ func (v value) pairs(read func(key string, k, child value)) {
 	for i := 0; i+1 < len(v.node.Content); i += 2 {
 		k := value{v.doc, v.node.Content[i], v.path}
 		if k.node.Kind != yaml.ScalarNode || k.isNull() {
-			k.fail("the key is %s, must be a word or an address; a text with special characters goes in quotes", k.seen())
+			k.fail("%s as a key, must be a word or an address; put a text with special characters in quotes", k.seen())
 			continue
 		}
 		if was, twice := first[k.node.Value]; twice {

@@ -46,7 +46,7 @@ func (v value) item(z *item) {
 	switch {
 	case prefix != nil:
 		if z.Prefix = prefix.prefix(false); z.Prefix.IsValid() {
-			z.nameByPrefix(&as)
+			z.nameByPrefix(*prefix, &as)
 		}
 	case as.name != nil:
 		z.nameAlone(&as)
@@ -79,10 +79,10 @@ func (v value) item(z *item) {
 }
 
 // nameByPrefix finds the apexes of a zone that has a prefix.
-func (z *Zone) nameByPrefix(as *naming) {
+func (z *Zone) nameByPrefix(prefix value, as *naming) {
 	if dname.IsClassless(z.Prefix) {
 		base, _ := dname.FromPrefix(dname.Boundary(z.Prefix))
-		if z.Name = as.classless(z.Prefix, base); z.Name != nil {
+		if z.Name = as.classless(prefix, z.Prefix, base); z.Name != nil {
 			z.Apexes = []dname.Name{z.Name}
 			z.Origin = z.Name
 		}
@@ -156,7 +156,7 @@ func (z *Zone) Owner(a netip.Addr) (owner, apex dname.Name, ok bool) {
 	owner = dname.FromAddr(a)
 	if dname.IsClassless(z.Prefix) {
 		n, err := z.Name.Prepend(owner.Label())
-		return n, z.Name, err == nil
+		return n, z.Name, err == nil // always: such a name leaves room
 	}
 	return owner, z.Apex(owner), true
 }

@@ -1,0 +1,137 @@
+package config
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const (
+	secretA = "e5e973e5a6b2a43f48e7dc849e37bfcf"
+	secretB = "445536bcd2513298075a5d379663c962"
+)
+
+// write puts files into a new directory and returns it.
+func write(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// TestLoad: relative paths start at the directory of the file, and secrets from
+// files follow those in the configuration.
+func TestLoad(t *testing.T) {
+	dir := write(t, map[string]string{
+		"ptrd.yaml": `
+state_dir: state
+cookies: {secrets: [` + secretA + `], secret_files: cookie}
+zones:
+  - {prefix: 192.0.2.0/24, file: [zones/a.zone, /etc/b.zone], hosts: ../hosts}
+`,
+		"cookie": "# a comment\n\n  " + strings.ToUpper(secretB) + "  \n",
+	})
+	cfg, err := Load(filepath.Join(dir, "ptrd.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _ := hex.DecodeString(secretA)
+	b, _ := hex.DecodeString(secretB)
+	if s := cfg.Cookies.Secrets; len(s) != 2 || !bytes.Equal(s[0], a) || !bytes.Equal(s[1], b) {
+		t.Errorf("secrets are %x", s)
+	}
+	for _, c := range []struct{ got, want string }{
+		{cfg.File, filepath.Join(dir, "ptrd.yaml")},
+		{cfg.Dir, dir},
+		{cfg.StateDir, filepath.Join(dir, "state")},
+		{cfg.Zones[0].Files[0].Path, filepath.Join(dir, "zones/a.zone")},
+		{cfg.Zones[0].Files[1].Path, "/etc/b.zone"},
+		{cfg.Zones[0].Hosts[0].Path, filepath.Join(filepath.Dir(dir), "hosts")},
+		{cfg.Cookies.Files[0].Path, filepath.Join(dir, "cookie")},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %s, want %s", c.got, c.want)
+		}
+	}
+}
+
+// TestLoadErrors shows what only files can have wrong.
+func TestLoadErrors(t *testing.T) {
+	for name, c := range map[string]struct {
+		config string
+		files  map[string]string
+		want   string
+	}{
+		"too large": {
+			config: "zones: []\n" + strings.Repeat("#", maxFile),
+			want:   "DIR/ptrd.yaml: the file is larger than 16777216 octets; move records to master files and name them with `file`",
+		},
+		"empty": {want: "DIR/ptrd.yaml: the file is empty; it needs at least `zones`"},
+		"secret files": {
+			config: "zones: []\ncookies: {secret_files: [gone, none, bad]}",
+			files:  map[string]string{"none": "\n# " + secretA + "\n", "bad": secretA + "\n" + secretB + "0"},
+			want: "DIR/bad:2: the secret is a text of 33 characters, must be 32 hexadecimal digits; make one with `openssl rand -hex 16`\n" +
+				"DIR/ptrd.yaml:2:26: cookies.secret_files: DIR/gone: the file cannot be read: no such file or directory\n" +
+				"DIR/ptrd.yaml:2:32: cookies.secret_files: DIR/none holds no secret; make one with `openssl rand -hex 16`",
+		},
+		"many secrets": {
+			config: "zones: []\ncookies: {secret_files: many}",
+			files:  map[string]string{"many": strings.Repeat(secretA+"\n", 9)},
+			want:   "DIR/ptrd.yaml:2:25: cookies.secret_files: 9 secrets in all, at most 8 are allowed; remove the oldest",
+		},
+	} {
+		dir := write(t, c.files)
+		path := filepath.Join(dir, "ptrd.yaml")
+		if err := os.WriteFile(path, []byte(c.config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := Load(path)
+		var errs Errors
+		if cfg != nil || !errors.As(err, &errs) {
+			t.Errorf("%s: %v, %T", name, cfg, err)
+			continue
+		}
+		if got := strings.ReplaceAll(err.Error(), dir, "DIR"); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
+		}
+	}
+}
+
+// TestLoadUnreadable: a configuration that is not there can be told from one that
+// is wrong.
+func TestLoadUnreadable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ptrd.yaml")
+	_, err := Load(path)
+	if want := path + ": the file cannot be read: no such file or directory"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v is not fs.ErrNotExist", err)
+	}
+	var errs Errors
+	if errors.As(err, &errs) {
+		t.Error("a missing file is no problem in the file")
+	}
+}
+
+// TestManyErrors: past a hundred they are counted.
+func TestManyErrors(t *testing.T) {
+	_, err := Parse("ptrd.yaml", []byte("zones: []\nuser: a\n"+strings.Repeat("user: b\n", 130)))
+	var errs Errors
+	if !errors.As(err, &errs) || len(errs) != 130 {
+		t.Fatalf("%d errors, want 130", len(errs))
+	}
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) != 101 || lines[100] != "ptrd.yaml: 30 more errors" {
+		t.Errorf("%d lines, the last: %s", len(lines), lines[len(lines)-1])
+	}
+}
