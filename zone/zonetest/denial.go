@@ -88,20 +88,16 @@ func (q *question) nsec(n dname.Name) {
 
 // provable adds the closest encloser proof of RFC 5155 §7.2.1 for n: the NSEC3
 // that matches its longest ancestor with one, and the one that covers the name a
-// label longer.
-func (q *question) provable(n dname.Name) {
+// label longer. It returns that ancestor, which opt-out can make shorter than the
+// closest encloser.
+func (q *question) provable(n dname.Name) (encloser dname.Name) {
 	h := q.o.chain()
-	next := n
-	for encloser := n.Parent(); ; encloser = encloser.Parent() {
+	for encloser = n.Parent(); ; n, encloser = encloser, encloser.Parent() {
 		if m := h.matching(encloser); m != nil {
 			q.proof(m, rr.TypeNSEC3)
-			q.proof(h.covering(next), rr.TypeNSEC3)
-			return
+			q.proof(h.covering(n), rr.TypeNSEC3)
+			return encloser
 		}
-		if encloser.Equal(q.o.Apex) {
-			return
-		}
-		next = encloser
 	}
 }
 
@@ -109,12 +105,21 @@ func (q *question) provable(n dname.Name) {
 // closest encloser.
 func (q *question) nextCloser() dname.Name { return q.qname.Suffix(q.encloser.Labels() + 1) }
 
-func (q *question) wildcard() dname.Name {
-	w, err := q.encloser.Prepend([]byte("*"))
-	if err != nil {
-		return q.encloser
+// wildcard calls prove with the wildcard at n, unless it is too long to exist.
+func wildcard(n dname.Name, prove func(dname.Name)) {
+	if w, err := n.Prepend([]byte("*")); err == nil {
+		prove(w)
 	}
-	return w
+}
+
+// hashed adds the NSEC3 that matches or else covers n.
+func (q *question) hashed(n dname.Name) {
+	h := q.o.chain()
+	if m := h.matching(n); m != nil {
+		q.proof(m, rr.TypeNSEC3)
+		return
+	}
+	q.proof(h.covering(n), rr.TypeNSEC3)
 }
 
 // proveNXDomain: RFC 4035 §3.1.3.2, RFC 5155 §7.2.2.
@@ -122,11 +127,10 @@ func (q *question) proveNXDomain() {
 	switch h := q.o.chain(); {
 	case !q.do:
 	case h != nil:
-		q.provable(q.qname.Suffix(q.encloser.Labels() + 1))
-		q.proof(h.covering(q.wildcard()), rr.TypeNSEC3)
+		wildcard(q.provable(q.nextCloser()), func(w dname.Name) { q.proof(h.covering(w), rr.TypeNSEC3) })
 	case q.o.hasNSEC():
 		q.nsec(q.qname)
-		q.nsec(q.wildcard())
+		wildcard(q.encloser, q.nsec)
 	}
 }
 
@@ -136,9 +140,7 @@ func (q *question) proveNoData(source dname.Name) {
 	case !q.do:
 	case h != nil && q.encloser != nil:
 		q.provable(q.nextCloser())
-		if m := h.matching(source); m != nil {
-			q.proof(m, rr.TypeNSEC3)
-		}
+		q.hashed(source)
 	case h != nil:
 		q.matchOrProvable(source)
 	case q.o.hasNSEC():

@@ -2,6 +2,7 @@ package zonetest
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 
 	"github.com/ptrd/ptrd/zone"
@@ -67,6 +68,7 @@ func (o *Oracle) Lookup(qname dname.Name, qtype rr.Type, do bool) *Result {
 // LookupAny is Lookup that answers QTYPE ANY with the RRset of type pick, where
 // the name owns one and no CNAME (RFC 8482 §4.1 leaves the choice to the server).
 func (o *Oracle) LookupAny(qname dname.Name, qtype rr.Type, do bool, pick rr.Type) *Result {
+	do = do && (o.hasNSEC() || o.chain() != nil) // RFC 4035 §3.1 speaks of signed zones
 	q := &question{o: o, qname: qname, qtype: qtype, pick: pick, do: do, r: &Result{}}
 	for k := o.Apex.Labels(); ; k++ { // step 3: match down, label by label
 		n := qname.Suffix(k)
@@ -106,6 +108,10 @@ type question struct {
 // stands for it.
 func (q *question) match(source dname.Name) {
 	sets := q.o.at(source)
+	if sets[rr.TypeNSEC3] != nil { // it is not data of the name (RFC 5155 §7.2.8)
+		sets = maps.Clone(sets)
+		delete(sets, rr.TypeNSEC3)
+	}
 	wanted := sets[q.qtype]
 	switch cname := sets[rr.TypeCNAME]; {
 	case q.qtype == rr.TypeANY && len(sets) > 0:
@@ -120,7 +126,7 @@ func (q *question) match(source dname.Name) {
 	case q.qtype == rr.TypeRRSIG && q.signatures(sets):
 	case wanted != nil:
 		q.answer(q.qtype, wanted)
-	case cname != nil:
+	case cname != nil && q.qtype != rr.TypeRRSIG: // RRSIGs stand beside a CNAME: RFC 4034 §3
 		q.answer(rr.TypeCNAME, cname)
 		q.r.Next = dname.Name(cname.Data[0])
 	default:
@@ -146,7 +152,7 @@ func (q *question) signatures(sets map[rr.Type]*Set) bool {
 		if len(set.Sigs) > 0 {
 			found = true
 			q.r.Items = append(q.r.Items, Item{Owner: q.qname.Key(), Type: t,
-				SigTTL: set.SigTTL, Sigs: set.Sigs, SigsOnly: true, Required: true})
+				SigTTL: set.SigTTL, Sigs: set.Sigs, SigsOnly: true})
 		}
 	}
 	return found
@@ -192,9 +198,10 @@ func (q *question) referral(cut dname.Name) {
 }
 
 // addresses adds the A and AAAA of the targets that lie in this zone (RFC 1034
-// §4.3.2 step 6): what is stored at or below another zone cut only for NS, as
-// glue, and required only for targets in the domain of the referral's cut. What a
-// DNAME has occluded is never used (RFC 6672 §2.4).
+// §4.3.2 step 6). What is stored at or below a zone cut only comes with a
+// referral, as glue, and is required where the target is in the domain of the
+// referral's own cut (RFC 9471 §3.1). What a DNAME has occluded is never used (RFC
+// 6672 §2.4).
 func (q *question) addresses(t rr.Type, set *Set, cut dname.Name) {
 	if t != rr.TypeNS && t != rr.TypeMX && t != rr.TypeSRV {
 		return
@@ -207,7 +214,7 @@ func (q *question) addresses(t rr.Type, set *Set, cut dname.Name) {
 		}
 		done[target.Key()] = true
 		belowCut, belowDNAME := q.o.occluded(target)
-		if belowDNAME || belowCut && t != rr.TypeNS {
+		if belowDNAME || belowCut && cut == nil {
 			continue
 		}
 		for _, at := range []rr.Type{rr.TypeA, rr.TypeAAAA} {
@@ -246,8 +253,7 @@ func (q *question) negative() {
 }
 
 func (q *question) add(section zone.Section, owner dname.Name, t rr.Type, set *Set) {
-	item := Item{Section: section, Owner: owner.Key(), Type: t, TTL: set.TTL, Data: set.Data,
-		Required: section != zone.SectionAdditional}
+	item := Item{Section: section, Owner: owner.Key(), Type: t, TTL: set.TTL, Data: set.Data}
 	if q.do && len(set.Sigs) > 0 {
 		item.SigTTL, item.Sigs = set.SigTTL, set.Sigs
 	}

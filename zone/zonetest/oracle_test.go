@@ -20,7 +20,7 @@ func outline(r *Result) string {
 		if len(it.Sigs) > 0 {
 			s += "+"
 		}
-		if it.Section == zone.SectionAdditional && it.Required {
+		if it.Required {
 			s += "!"
 		}
 		sections[it.Section] = append(sections[it.Section], s)

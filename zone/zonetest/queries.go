@@ -11,7 +11,7 @@ import (
 
 // Types are the QTYPEs worth asking everywhere.
 func Types() []rr.Type {
-	return []rr.Type{rr.TypePTR, rr.TypeA, rr.TypeNS, rr.TypeCNAME, rr.TypeSOA, rr.TypeMX, rr.TypeTXT, rr.TypeSRV, rr.TypeDNAME,
+	return []rr.Type{rr.TypePTR, rr.TypeA, rr.TypeAAAA, rr.TypeHINFO, rr.TypeNSEC3PARAM, rr.TypeNS, rr.TypeCNAME, rr.TypeSOA, rr.TypeMX, rr.TypeTXT, rr.TypeSRV, rr.TypeDNAME,
 		rr.TypeDS, rr.TypeRRSIG, rr.TypeNSEC, rr.TypeNSEC3, rr.TypeDNSKEY, rr.TypeANY, 65280, 65281}
 }
 

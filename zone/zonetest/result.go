@@ -27,7 +27,7 @@ type Item struct {
 	Data     []string // RDATA, sorted by octets
 	SigTTL   uint32
 	Sigs     []string // RDATA of RRSIGs, sorted by octets
-	Required bool
+	Required bool     // of additional data only
 	SigsOnly bool
 }
 
@@ -38,7 +38,7 @@ func FromAnswer(a *zone.Answer, do bool) *Result {
 	for i := range a.Items {
 		it := &a.Items[i]
 		item := Item{Section: it.Section, Owner: it.Owner.Key(), Type: it.Set.Type,
-			Required: it.Required, SigsOnly: it.SigsOnly}
+			Required: it.Required && it.Section == zone.SectionAdditional, SigsOnly: it.SigsOnly}
 		if !it.SigsOnly {
 			item.TTL, item.Data = it.TTL, collect(it.Set.Data())
 		}
@@ -181,7 +181,7 @@ func (it Item) String() string {
 	if len(it.Sigs) > 0 {
 		s += fmt.Sprintf(" (+%d RRSIG %d)", len(it.Sigs), it.SigTTL)
 	}
-	if it.Section == zone.SectionAdditional && it.Required {
+	if it.Required {
 		s += " required"
 	}
 	return s
