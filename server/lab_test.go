@@ -3,6 +3,7 @@ package server
 import (
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -179,4 +180,12 @@ func ede(m *dns.Msg) int {
 		}
 	}
 	return -1
+}
+
+// countZone has the queries for a zone counted.
+func (l *lab) countZone(apex string) {
+	if l.view.Policy.ZoneQueries == nil {
+		l.view.Policy.ZoneQueries = map[string]*atomic.Uint64{}
+	}
+	l.view.Policy.ZoneQueries[dname.MustParse(apex).Key()] = new(atomic.Uint64)
 }
