@@ -152,6 +152,56 @@ func KindText(k zone.Kind) string {
 	return fmt.Sprintf("kind %d", k)
 }
 
+// Outline returns what a Result holds in one line: the kind, then "owner type" of
+// each item with the sections apart by bars, then where the chain goes on. Names
+// at or below apex are relative to it. A "+" says that signatures come with an
+// item, a "!" that it is required, "RRSIG of" that the signatures come alone.
+// Authority and additional section are sorted, and so are lone signatures.
+func Outline(r *Result, apex dname.Name) string {
+	sections := [3][]string{}
+	alone := false
+	for _, it := range r.Items {
+		s := relative(dname.Name(it.Owner), apex) + " " + it.Type.String()
+		switch {
+		case it.SigsOnly:
+			s = relative(dname.Name(it.Owner), apex) + " RRSIG of " + it.Type.String()
+			alone = true
+		case len(it.Sigs) > 0:
+			s += "+"
+		}
+		if it.Required {
+			s += "!"
+		}
+		sections[it.Section] = append(sections[it.Section], s)
+	}
+	out := KindText(r.Kind)
+	for i, s := range sections {
+		if i > 0 || alone {
+			slices.Sort(s)
+		}
+		if len(s) > 0 || i < 2 {
+			out += " | " + strings.Join(s, ", ")
+		}
+	}
+	out = strings.TrimRight(out, "| ")
+	if r.Next != nil {
+		out += " > " + relative(r.Next, apex)
+	}
+	return out
+}
+
+// relative returns the name as a master file with that origin would have it.
+func relative(n, apex dname.Name) string {
+	switch {
+	case n.Equal(apex):
+		return "@"
+	case !n.IsAtOrBelow(apex) || apex.IsRoot():
+		return n.String()
+	}
+	front := append(n[:len(n)-len(apex):len(n)-len(apex)], 0)
+	return strings.TrimSuffix(front.String(), ".")
+}
+
 // String returns the Result in lines: the kind, the items, where the chain goes
 // on.
 func (r *Result) String() string {

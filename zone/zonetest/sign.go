@@ -170,10 +170,14 @@ func (s *signer) addNSEC3(how Denial, ttl uint32) {
 	}
 }
 
-// signAll adds a signature to every RRset that is ours (RFC 4035 §2.2).
+// signAll adds a signature to every RRset that is ours (RFC 4035 §2.2), but for
+// those at `*` in the root zone, which miekg/dns cannot sign.
 func (s *signer) signAll() error {
 	for _, owner := range s.o.Owners() {
 		ours, isCut := s.o.isAuthoritative(owner)
+		if owner.IsWildcard() && owner.Parent().IsRoot() {
+			continue
+		}
 		for t, set := range s.o.at(owner) {
 			if t != rr.TypeNSEC3 && (!ours || isCut && t != rr.TypeDS && t != rr.TypeNSEC) {
 				continue
