@@ -1,0 +1,259 @@
+package server
+
+import (
+	"encoding/binary"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// fakeAnswerer answers by the first label of QNAME, so that the transports are
+// tested without zones:
+//
+//	drop   no answer        panic  a fault
+//	slow   the slow lane    big    an answer of 60,000 octets, where there is room
+//	mid    1,000 octets
+//
+// Any other name gets the request back as its response.
+type fakeAnswerer struct {
+	stats    *Stats
+	requests atomic.Uint64
+}
+
+func (f *fakeAnswerer) Respond(_ *View, _ *Request, buf []byte, n int) (int, Verdict) {
+	f.requests.Add(1)
+	if n < headerSize || buf[2]&0x80 != 0 {
+		return 0, Drop
+	}
+	size := n
+	switch fakeLabel(buf[:n]) {
+	case "drop":
+		return 0, Drop
+	case "slow":
+		return 0, Defer
+	case "panic":
+		panic("asked to")
+	case "big":
+		size = min(len(buf), 60000)
+	case "mid":
+		size = 1000
+	}
+	buf[2] |= 0x80
+	return size, Answered
+}
+
+func (f *fakeAnswerer) RespondDeferred(_ *View, _ *Request, buf []byte, n int) (int, Verdict) {
+	buf[2] |= 0x80
+	buf[3] = 4 // NOTIMP, to be told from a fast answer
+	return n, Answered
+}
+
+func (f *fakeAnswerer) Publish() {}
+
+func fakeLabel(request []byte) string {
+	if len(request) > headerSize && headerSize+1+int(request[headerSize]) <= len(request) {
+		return string(request[headerSize+1:][:request[headerSize]])
+	}
+	return ""
+}
+
+// fakeQuery returns a query for the name.
+func fakeQuery(id uint16, name string) []byte {
+	q := make([]byte, headerSize, 64)
+	binary.BigEndian.PutUint16(q, id)
+	q[5] = 1
+	q = append(q, dname.MustParse(name)...)
+	return append(q, 0, 12, 0, 1)
+}
+
+// memSocket is a packetSocket in memory: what a test puts into in comes out of
+// recv, in batches; responses are kept.
+type memSocket struct {
+	msgs    []datagram
+	in      chan memDatagram
+	broken  chan error    // an error that recv returns
+	stopped chan struct{} // closed: interrupted
+	fail    func(d *datagram) error
+
+	mu  sync.Mutex
+	out []memDatagram
+}
+
+type memDatagram struct {
+	client, local netip.AddrPort
+	unfit         DropReason
+	data          []byte
+}
+
+func newMemSocket() *memSocket {
+	return &memSocket{
+		msgs: newBuffers(batchSize), in: make(chan memDatagram, 4*batchSize),
+		broken: make(chan error), stopped: make(chan struct{}),
+	}
+}
+
+func (m *memSocket) recv(wait bool) ([]datagram, error) {
+	n := 0
+	if wait {
+		select { // what is there goes before the end
+		case d := <-m.in:
+			n = m.take(n, d)
+		default:
+			select {
+			case d := <-m.in:
+				n = m.take(n, d)
+			case err := <-m.broken:
+				return nil, err
+			case <-m.stopped:
+				return nil, os.ErrDeadlineExceeded
+			}
+		}
+	}
+	for n < batchSize {
+		select {
+		case d := <-m.in:
+			n = m.take(n, d)
+			continue
+		default:
+		}
+		break
+	}
+	return m.msgs[:n], nil
+}
+
+func (m *memSocket) take(i int, in memDatagram) int {
+	d := &m.msgs[i]
+	d.client, d.local, d.unfit, d.n, d.out = in.client, in.local, in.unfit, copy(d.buf, in.data), 0
+	return i + 1
+}
+
+func (m *memSocket) send(msgs []datagram, failed func(error)) {
+	for i := range msgs {
+		d := &msgs[i]
+		if d.out == 0 {
+			continue
+		}
+		if m.fail != nil {
+			if err := m.fail(d); err != nil {
+				failed(err)
+				continue
+			}
+		}
+		m.keep(memDatagram{client: d.client, local: d.local, data: append([]byte(nil), d.buf[:d.out]...)})
+	}
+}
+
+func (m *memSocket) keep(d memDatagram) {
+	m.mu.Lock()
+	m.out = append(m.out, d)
+	m.mu.Unlock()
+}
+
+func (m *memSocket) replier(i int) func([]byte) error {
+	client, local := m.msgs[i].client, m.msgs[i].local
+	return func(message []byte) error {
+		m.keep(memDatagram{client: client, local: local, data: append([]byte(nil), message...)})
+		return nil
+	}
+}
+
+func (m *memSocket) sent() []memDatagram {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]memDatagram(nil), m.out...)
+}
+
+var testLimits = Limits{
+	TCPClients: 100, TCPClientsPer: 50, TCPIdle: time.Minute, TCPWrite: time.Minute, TCPPipeline: 16,
+}
+
+// newTestServer returns a server with fake answers.
+func newTestServer(t testing.TB, edit func(*Options)) *Server {
+	t.Helper()
+	o := Options{Views: new(Views), Limits: testLimits, Workers: 2}
+	o.newAnswerer = func(stats *Stats) answerer { return &fakeAnswerer{stats: stats} }
+	o.Views.Swap(&View{Policy: new(Policy)})
+	if edit != nil {
+		edit(&o)
+	}
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// await fails the test unless the condition comes true.
+func await(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !condition(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// checkLaws fails the test unless the totals, at rest, add up as the package doc
+// says.
+func checkLaws(t testing.TB, s *Server) Totals {
+	t.Helper()
+	total := s.Totals()
+	for name, c := range map[string]*TransportTotals{"udp": &total.UDP, "tcp": &total.TCP} {
+		if sum := c.Answered + c.Deferred + sumOf(c.Dropped[:]); c.Received != sum {
+			t.Errorf("%s: received %d, answered + deferred + dropped %d: %+v", name, c.Received, sum, c)
+		}
+		if unsent := sumOf(c.Unsent[:]); unsent > c.Answered {
+			t.Errorf("%s: unsent %d of %d answered", name, unsent, c.Answered)
+		}
+		if n := c.Latency.Count(); n != c.Received {
+			t.Errorf("%s: received %d, latencies %d", name, c.Received, n)
+		}
+	}
+	if sum := uint64(total.Open) + sumOf(total.Closed[:]); total.Accepted != sum {
+		t.Errorf("accepted %d, open + closed %d: %+v", total.Accepted, sum, total)
+	}
+	slow := uint64(total.Slow.Waiting+total.Slow.Working) + total.Slow.Done
+	if deferred := total.UDP.Deferred + total.TCP.Deferred; deferred != slow {
+		t.Errorf("deferred %d, in the slow lane %d: %+v", deferred, slow, total.Slow)
+	}
+	return total
+}
+
+func sumOf(counts []uint64) (sum uint64) {
+	for _, n := range counts {
+		sum += n
+	}
+	return sum
+}
+
+// testLog is a log that a test reads.
+type testLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *testLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *testLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *testLog) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+var errUnreachable error = &net.OpError{Op: "write", Err: os.NewSyscallError("sendmsg", errnoUnreachable)}

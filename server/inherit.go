@@ -1,0 +1,99 @@
+package server
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+)
+
+// inheritedSockets are sockets that were bound before the process started
+// (socket activation). They stay open until Serve ends, so that an address that
+// a reload removes can come back: whoever passed them keeps the port bound.
+type inheritedSockets []inheritedSocket
+
+type inheritedSocket struct {
+	file      *os.File
+	addr      netip.AddrPort
+	transport Transport
+	dual      bool // an IPv6 wildcard that takes IPv4 as well
+}
+
+// newInherited finds out what the files are. It owns them unless it returns an
+// error.
+func newInherited(files []*os.File) (inheritedSockets, error) {
+	var sockets inheritedSockets
+	for i, f := range files {
+		s, err := inspect(f)
+		if err != nil {
+			return nil, fmt.Errorf("inherited socket %d (%s): %w; pass bound UDP sockets and listening TCP sockets only", i, f.Name(), err)
+		}
+		sockets = append(sockets, s)
+	}
+	return sockets, nil
+}
+
+func inspect(f *os.File) (inheritedSocket, error) {
+	if ln, err := net.FileListener(f); err == nil {
+		defer ln.Close()
+		t, ok := ln.(*net.TCPListener)
+		if !ok {
+			return inheritedSocket{}, fmt.Errorf("a listener on %s", ln.Addr().Network())
+		}
+		addr := addrPort(t.Addr())
+		return inheritedSocket{f, addr, TCP, addr.Addr().Is6() && isDualStack(t)}, nil
+	}
+	conn, err := net.FilePacketConn(f)
+	if err != nil {
+		return inheritedSocket{}, err
+	}
+	defer conn.Close()
+	u, ok := conn.(*net.UDPConn)
+	if !ok {
+		return inheritedSocket{}, fmt.Errorf("a socket of %s", conn.LocalAddr().Network())
+	}
+	addr := u.LocalAddr().(*net.UDPAddr).AddrPort()
+	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	return inheritedSocket{f, addr, UDP, addr.Addr().Is6() && isDualStack(u)}, nil
+}
+
+// covers reports whether the socket gets what is sent to addr.
+func (s *inheritedSocket) covers(addr netip.AddrPort) bool {
+	return s.addr == addr ||
+		s.dual && s.addr.Addr().IsUnspecified() && s.addr.Port() == addr.Port() && addr.Addr() == netip.IPv4Unspecified()
+}
+
+// udp returns a new descriptor of the inherited UDP socket for addr; nil if
+// there is none.
+func (s inheritedSockets) udp(addr netip.AddrPort) (*net.UDPConn, error) {
+	for i := range s {
+		if s[i].transport == UDP && s[i].covers(addr) {
+			conn, err := net.FilePacketConn(s[i].file)
+			if err != nil {
+				return nil, err
+			}
+			return conn.(*net.UDPConn), nil
+		}
+	}
+	return nil, nil
+}
+
+// tcp is udp for listening TCP sockets.
+func (s inheritedSockets) tcp(addr netip.AddrPort) (*net.TCPListener, error) {
+	for i := range s {
+		if s[i].transport == TCP && s[i].covers(addr) {
+			ln, err := net.FileListener(s[i].file)
+			if err != nil {
+				return nil, err
+			}
+			return ln.(*net.TCPListener), nil
+		}
+	}
+	return nil, nil
+}
+
+func (s inheritedSockets) close() {
+	for i := range s {
+		s[i].file.Close()
+	}
+}

@@ -1,0 +1,141 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// answerer is what a lane needs of a [Responder].
+type answerer interface {
+	Respond(v *View, q *Request, buf []byte, n int) (int, Verdict)
+	RespondDeferred(v *View, q *Request, buf []byte, n int) (int, Verdict)
+	Publish()
+}
+
+// lane is what a goroutine needs to answer requests: one goroutine at a time
+// holds it. A lane given back is used again, so its counters never go back and
+// a reload that adds and removes addresses leaves nothing behind.
+type lane struct {
+	answerer
+	stats         *Stats
+	request       Request
+	sample        sampler
+	transports    [2]transportCounters // by Transport
+	kernelDropped atomic.Uint64
+}
+
+// lanes hands out lanes.
+type lanes struct {
+	new  func(*Stats) answerer
+	log  *queryLog
+	mu   sync.Mutex
+	all  []*lane
+	free []*lane
+}
+
+func (p *lanes) get() *lane {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.free); n > 0 {
+		l := p.free[n-1]
+		p.free = p.free[:n-1]
+		return l
+	}
+	l := &lane{stats: new(Stats)}
+	l.answerer = p.new(l.stats)
+	l.sample.log = p.log
+	p.all = append(p.all, l)
+	return l
+}
+
+func (p *lanes) put(l *lane) {
+	p.mu.Lock()
+	p.free = append(p.free, l)
+	p.mu.Unlock()
+}
+
+func (p *lanes) addTo(t *Totals) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.all {
+		for c := range NumCounters {
+			t.Respond[c] += l.stats.Load(c)
+		}
+		l.transports[UDP].addTo(&t.UDP)
+		l.transports[TCP].addTo(&t.TCP)
+		t.KernelDropped += l.kernelDropped.Load()
+	}
+}
+
+// tally are the counts of one batch, added to the lane's at its end.
+type tally struct {
+	answered, deferred int
+	dropped            [NumDropReasons]int
+}
+
+func (t *tally) addTo(c *transportCounters, received int) {
+	c.received.Add(uint64(received))
+	if t.answered > 0 {
+		c.answered.Add(uint64(t.answered))
+	}
+	if t.deferred > 0 {
+		c.deferred.Add(uint64(t.deferred))
+	}
+	for i, n := range t.dropped {
+		if n > 0 {
+			c.dropped[i].Add(uint64(n))
+		}
+	}
+}
+
+// logFault logs what a recovered panic tells.
+func (l *rareLog) logFault(fault any, q *Request) {
+	l.error("answering a request panicked; this is a fault of ptrd, please report it",
+		slog.String("fault", fmt.Sprint(fault)), slog.String("client", q.Client.String()), slog.String("stack", string(debug.Stack())))
+}
+
+// rareLog logs each message at most once a second and counts what it keeps back.
+type rareLog struct {
+	log  *slog.Logger
+	now  func() time.Time
+	mu   sync.Mutex
+	last map[string]*rareEntry
+}
+
+type rareEntry struct {
+	at   time.Time
+	kept int
+}
+
+func newRareLog(log *slog.Logger, now func() time.Time) *rareLog {
+	return &rareLog{log: log, now: now, last: make(map[string]*rareEntry)}
+}
+
+func (l *rareLog) warn(message string, attrs ...slog.Attr) { l.note(slog.LevelWarn, message, attrs) }
+
+func (l *rareLog) error(message string, attrs ...slog.Attr) { l.note(slog.LevelError, message, attrs) }
+
+func (l *rareLog) note(level slog.Level, message string, attrs []slog.Attr) {
+	now := l.now()
+	l.mu.Lock()
+	e := l.last[message]
+	if e == nil {
+		e = &rareEntry{}
+		l.last[message] = e
+	} else if now.Sub(e.at) < time.Second {
+		e.kept++
+		l.mu.Unlock()
+		return
+	}
+	if e.kept > 0 {
+		attrs = append(attrs, slog.Int("kept_back", e.kept))
+	}
+	e.at, e.kept = now, 0
+	l.mu.Unlock()
+	l.log.LogAttrs(context.Background(), level, message, attrs...)
+}

@@ -1,0 +1,58 @@
+package server
+
+import (
+	"fmt"
+	"time"
+)
+
+// Limits bound what clients can use of the transports. They can be exchanged
+// while the server runs.
+type Limits struct {
+	TCPClients    int           // connections in all
+	TCPClientsPer int           // connections of one client: an IPv4 address or an IPv6 /64
+	TCPIdle       time.Duration // that a connection may stay without a query
+	TCPWrite      time.Duration // for a client to take an answer, and to deliver the whole of a query that it began
+	TCPPipeline   int           // queries of one connection in the slow lane
+	LogQueries    int           // log one query of so many; 0: none
+}
+
+func (l *Limits) check() error {
+	switch {
+	case l.TCPClients < 1:
+		return fmt.Errorf("limit of TCP connections: %d is less than 1; without TCP a server is not one (RFC 7766 §5)", l.TCPClients)
+	case l.TCPClientsPer < 1:
+		return fmt.Errorf("limit of TCP connections of a client: %d is less than 1", l.TCPClientsPer)
+	case l.TCPIdle <= 0:
+		return fmt.Errorf("idle limit of TCP connections: %v is not positive", l.TCPIdle)
+	case l.TCPWrite <= 0:
+		return fmt.Errorf("time for a TCP client to take an answer: %v is not positive", l.TCPWrite)
+	case l.TCPPipeline < 1:
+		return fmt.Errorf("limit of queries in work of a TCP connection: %d is less than 1", l.TCPPipeline)
+	case l.LogQueries < 0:
+		return fmt.Errorf("query log: one of %d queries; give a positive number, or 0 for none", l.LogQueries)
+	}
+	return nil
+}
+
+// isShedding reports whether open connections are so many that clients are asked
+// to close theirs: above three quarters of the limit, so that the last quarter
+// takes in new clients while the old ones go.
+func (l *Limits) isShedding(open int) bool { return open > l.TCPClients-l.TCPClients/4 }
+
+// idle returns how long a connection may stay without a query while so many are
+// open. Shedding cuts it to a quarter.
+func (l *Limits) idle(open int) time.Duration {
+	if l.isShedding(open) {
+		return max(l.TCPIdle/4, time.Millisecond)
+	}
+	return l.TCPIdle
+}
+
+// keepalive returns the timeout to advertise, in units of 100 ms; 0 asks the
+// client to close (RFC 7828 §3.4).
+func (l *Limits) keepalive(open int) uint16 {
+	if l.isShedding(open) {
+		return 0
+	}
+	return uint16(min(max(l.TCPIdle/(100*time.Millisecond), 1), 0xffff))
+}

@@ -1,0 +1,350 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// portTries is how often a pair of UDP and TCP ports is looked for when the
+// system chooses the port (port 0): the one that TCP got may be taken on UDP.
+const portTries = 16
+
+// listener is one address, on UDP and TCP.
+type listener struct {
+	addr netip.AddrPort // bound to; differs from the one asked for where that has port 0
+	udp  *udpListener
+	tcp  *tcpListener
+}
+
+func (l *listener) start() {
+	l.udp.start()
+	l.tcp.start()
+}
+
+// stop ends the workers and closes the sockets. The connections go on ending.
+func (l *listener) stop() {
+	l.tcp.stop()
+	l.udp.stop()
+}
+
+// discard closes sockets that were never served.
+func (l *listener) discard() {
+	if l.tcp != nil {
+		l.tcp.ln.Close()
+	}
+	if l.udp != nil {
+		l.udp.close()
+	}
+}
+
+// udpListener are the sockets of one address and their workers.
+type udpListener struct {
+	server  *Server
+	addr    netip.AddrPort
+	conns   []*net.UDPConn // one a worker, or one for all
+	workers sync.WaitGroup
+	pending sync.WaitGroup // deferred requests, which are answered through conns
+}
+
+func (l *udpListener) start() {
+	for i := range l.server.workers {
+		conn := l.conns[i%len(l.conns)]
+		l.workers.Go(func() {
+			if err := l.work(conn); err != nil {
+				l.server.fail(l.addr, "udp", err)
+			}
+		})
+	}
+}
+
+func (l *udpListener) work(conn *net.UDPConn) error {
+	own := l.server.lanes.get()
+	defer l.server.lanes.put(own)
+	socket, err := newPacketSocket(conn, l.addr, own, l.server.portable)
+	if err != nil {
+		return err
+	}
+	return newUDPWorker(l.server, socket, own, &l.pending).run()
+}
+
+// stop wakes the workers, which answer what the sockets still hold, waits for
+// them and for the slow lane to answer what they deferred, and closes the
+// sockets.
+func (l *udpListener) stop() {
+	for _, c := range l.conns {
+		// An error says that the socket is closed already, which ends its worker as well.
+		_ = c.SetReadDeadline(time.Unix(1, 0))
+	}
+	l.workers.Wait()
+	l.pending.Wait()
+	l.close()
+}
+
+func (l *udpListener) close() {
+	for _, c := range l.conns {
+		c.Close()
+	}
+}
+
+// SetListeners makes the server listen on addrs, UDP and TCP each, and on no
+// other address. Port 0 lets the system choose one port for both. Addresses that
+// stay are not touched; queries that are there already on one that goes are
+// answered. An address that cannot be bound is an error, and everything stays
+// as it was. It waits until the workers of removed addresses have ended.
+func (s *Server) SetListeners(addrs []netip.AddrPort) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stopped {
+		return errors.New("the server has stopped")
+	}
+	wanted := make([]netip.AddrPort, 0, len(addrs))
+	for _, a := range addrs {
+		if !a.IsValid() {
+			return fmt.Errorf("listen %q: not an address and port", a)
+		}
+		if a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port()); !slices.Contains(wanted, a) {
+			wanted = append(wanted, a)
+		}
+	}
+	added := make(map[netip.AddrPort]*listener)
+	var errs []error
+	for _, a := range wanted {
+		if s.listeners[a] != nil {
+			continue
+		}
+		l, err := s.bind(a, added)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		added[a] = l
+	}
+	if len(errs) > 0 {
+		for _, l := range added {
+			l.discard()
+		}
+		return errors.Join(errs...)
+	}
+	// The new ones first: where an address moves between a wildcard and a
+	// single one, one of both is always there.
+	for a, l := range added {
+		s.listeners[a] = l
+		if s.state == serving {
+			l.start()
+		}
+	}
+	for a, l := range s.listeners {
+		if slices.Contains(wanted, a) {
+			continue
+		}
+		delete(s.listeners, a)
+		if s.state == serving {
+			l.stop()
+		} else {
+			l.discard()
+		}
+	}
+	return nil
+}
+
+// Addrs returns the addresses that the server listens on, in order.
+func (s *Server) Addrs() []netip.AddrPort {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	addrs := make([]netip.AddrPort, 0, len(s.listeners))
+	for _, l := range s.listeners {
+		addrs = append(addrs, l.addr)
+	}
+	slices.SortFunc(addrs, netip.AddrPort.Compare)
+	return addrs
+}
+
+// bind makes the sockets of an address, or takes the inherited ones.
+func (s *Server) bind(addr netip.AddrPort, added map[netip.AddrPort]*listener) (*listener, error) {
+	reuse, err := s.shareWith(addr, added)
+	if err != nil {
+		return nil, err
+	}
+	tries := 1
+	if addr.Port() == 0 {
+		tries = portTries
+	}
+	for ; ; tries-- {
+		l, err := s.bindOnce(addr, reuse)
+		if err == nil {
+			return l, nil
+		}
+		if tries == 1 {
+			return nil, err
+		}
+	}
+}
+
+func (s *Server) bindOnce(addr netip.AddrPort, reuse bool) (*listener, error) {
+	l := &listener{addr: addr}
+	// TCP first: it fails where another process has the port, which SO_REUSEPORT
+	// would hide on UDP.
+	ln, err := s.inherited.tcp(addr)
+	if ln == nil && err == nil {
+		ln, err = listenTCP(context.Background(), addr, reuse)
+	}
+	if err != nil {
+		return nil, bindError("tcp", addr, err)
+	}
+	l.addr = netip.AddrPortFrom(addr.Addr(), addrPort(ln.Addr()).Port())
+	l.tcp = &tcpListener{server: s, ln: ln, local: l.addr, stopped: make(chan struct{})}
+	conns, err := s.bindUDP(l.addr)
+	if err != nil {
+		l.discard()
+		return nil, bindError("udp", l.addr, err)
+	}
+	l.udp = &udpListener{server: s, addr: l.addr, conns: conns}
+	return l, nil
+}
+
+// bindUDP returns the UDP sockets of an address: one a worker, or one that all
+// share where it is inherited or the system cannot spread clients over several.
+func (s *Server) bindUDP(addr netip.AddrPort) ([]*net.UDPConn, error) {
+	conn, err := s.inherited.udp(addr)
+	if err != nil {
+		return nil, err
+	}
+	if conn != nil {
+		return []*net.UDPConn{conn}, s.prepareInherited(conn, addr)
+	}
+	n := 1
+	if socketPerWorker && !s.portable {
+		n = s.workers
+	}
+	var conns []*net.UDPConn
+	for range n {
+		var granted int
+		config := net.ListenConfig{Control: controlUDP(addr.Addr(), &granted)}
+		conn, err := config.ListenPacket(context.Background(), network("udp", addr), addr.String())
+		if err != nil {
+			for _, c := range conns {
+				c.Close()
+			}
+			return nil, err
+		}
+		conns = append(conns, conn.(*net.UDPConn))
+		s.noteReceiveBuffer(granted)
+	}
+	return conns, nil
+}
+
+// prepareInherited sets the options of a socket that somebody else bound.
+func (s *Server) prepareInherited(conn *net.UDPConn, addr netip.AddrPort) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var granted int
+	var optionErr error
+	err = raw.Control(func(fd uintptr) { granted, optionErr = setUDPOptions(fd, addr.Addr(), false) })
+	if err == nil {
+		err = optionErr
+	}
+	if err != nil {
+		conn.Close()
+		return err
+	}
+	s.noteReceiveBuffer(granted)
+	return nil
+}
+
+func (s *Server) noteReceiveBuffer(granted int) {
+	if granted < udpReceiveBuffer {
+		s.rare.warn("the receive buffer of UDP sockets is small; bursts of queries may be lost",
+			slog.Int("granted", granted), slog.Int("wanted", udpReceiveBuffer), slog.String("remedy", receiveBufferRemedy))
+	}
+}
+
+// shareWith reports whether addr overlaps an address of ours, a wildcard and a
+// single one with the same port, and lets their TCP sockets be bound at the same
+// time.
+func (s *Server) shareWith(addr netip.AddrPort, added map[netip.AddrPort]*listener) (bool, error) {
+	share := false
+	for _, set := range []map[netip.AddrPort]*listener{s.listeners, added} {
+		for _, l := range set {
+			if !overlap(l.addr, addr) {
+				continue
+			}
+			share = true
+			raw, err := l.tcp.ln.SyscallConn()
+			if err != nil {
+				return false, err
+			}
+			var optionErr error
+			if err := raw.Control(func(fd uintptr) { optionErr = shareTCPPort(fd) }); err != nil {
+				return false, err
+			}
+			if optionErr != nil {
+				return false, bindError("tcp", addr, optionErr)
+			}
+		}
+	}
+	return share, nil
+}
+
+func overlap(a, b netip.AddrPort) bool {
+	return a.Port() == b.Port() && a.Addr().Is4() == b.Addr().Is4() &&
+		(a.Addr().IsUnspecified() || b.Addr().IsUnspecified() || a.Addr() == b.Addr())
+}
+
+// network returns the network's name for the net package. The digit keeps IPv6
+// sockets from taking IPv4 as well (IPV6_V6ONLY), which has sockets of its own.
+func network(transport string, addr netip.AddrPort) string {
+	if addr.Addr().Is4() {
+		return transport + "4"
+	}
+	return transport + "6"
+}
+
+func controlUDP(local netip.Addr, granted *int) func(string, string, syscall.RawConn) error {
+	return func(_, _ string, raw syscall.RawConn) error {
+		var optionErr error
+		err := raw.Control(func(fd uintptr) { *granted, optionErr = setUDPOptions(fd, local, true) })
+		if err == nil {
+			err = optionErr
+		}
+		return err
+	}
+}
+
+func controlTCP(reuse bool) func(string, string, syscall.RawConn) error {
+	if !reuse {
+		return nil
+	}
+	return func(_, _ string, raw syscall.RawConn) error {
+		var optionErr error
+		err := raw.Control(func(fd uintptr) { optionErr = shareTCPPort(fd) })
+		if err == nil {
+			err = optionErr
+		}
+		return err
+	}
+}
+
+// bindError tells the address, what the system said and what to do.
+func bindError(transport string, addr netip.AddrPort, err error) error {
+	cause := err
+	var op *net.OpError
+	if errors.As(err, &op) {
+		cause = op.Err
+		var call *os.SyscallError
+		if errors.As(cause, &call) {
+			cause = call.Err
+		}
+	}
+	return fmt.Errorf("listen %v %s: %w; %s", addr, transport, cause, bindRemedy(err, addr))
+}

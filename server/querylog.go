@@ -1,0 +1,157 @@
+package server
+
+import (
+	"context"
+	"encoding/binary"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+const (
+	headerSize = 12 // octets of a message's header (RFC 1035 §4.1.1)
+
+	// queryLogQueue is how many samples wait for the log. A sample is some 350
+	// octets, and one that finds no room is lost: the log must not slow answers.
+	queryLogQueue = 128
+)
+
+// sample is what is logged of one query.
+type sample struct {
+	at           time.Time
+	request      Request
+	question     [headerSize + dname.MaxWire + 4]byte // head of the request
+	questionLen  int
+	size         int // octets of the request
+	verdict      Verdict
+	rcode        uint8 // of the header
+	flags        byte  // third octet of the response's header
+	responseSize int
+}
+
+// queryLog writes samples of the queries to a logger. One goroutine writes,
+// owned by the queryLog; any number of samplers feed it.
+type queryLog struct {
+	every   atomic.Int64 // one query of so many; 0: none
+	samples chan sample
+	lost    atomic.Uint64
+	log     *slog.Logger
+	done    chan struct{}
+}
+
+func newQueryLog(log *slog.Logger) *queryLog {
+	return &queryLog{log: log, samples: make(chan sample, queryLogQueue), done: make(chan struct{})}
+}
+
+// run writes until stop is called.
+func (l *queryLog) run() {
+	defer close(l.done)
+	for s := range l.samples {
+		l.write(&s)
+	}
+}
+
+// stop ends run and waits for it. No sampler may be at work any more.
+func (l *queryLog) stop() {
+	close(l.samples)
+	<-l.done
+}
+
+func (l *queryLog) write(s *sample) {
+	var attrs [12]slog.Attr
+	a := append(attrs[:0],
+		slog.Time("received", s.at),
+		slog.String("client", s.request.Client.String()),
+		slog.String("local", s.request.Local.String()),
+		slog.String("transport", s.request.Transport.String()),
+	)
+	q := s.question[:s.questionLen]
+	if len(q) >= headerSize {
+		a = append(a, slog.Int("opcode", int(q[2]>>3&15)))
+		if name := dname.FromWire(q[headerSize:]); name != nil && binary.BigEndian.Uint16(q[4:]) > 0 {
+			if rest := q[headerSize+len(name):]; len(rest) >= 4 {
+				a = append(a,
+					slog.String("qname", name.String()),
+					slog.String("qtype", rr.Type(binary.BigEndian.Uint16(rest)).String()),
+					slog.String("qclass", rr.Class(binary.BigEndian.Uint16(rest[2:])).String()))
+			}
+		}
+	}
+	a = append(a, slog.Int("size", s.size), slog.String("verdict", s.verdict.String()))
+	if s.verdict == Answered {
+		a = append(a, slog.Int("rcode", int(s.rcode)), slog.Bool("truncated", s.flags&2 != 0), slog.Int("response_size", s.responseSize))
+	}
+	l.log.LogAttrs(context.Background(), slog.LevelInfo, "query", a...)
+}
+
+// String returns the transport's name in logs and metrics.
+func (t Transport) String() string {
+	if int(t) < len([...]Transport{UDP, TCP}) {
+		return [...]string{"udp", "tcp"}[t]
+	}
+	return "transport " + strconv.Itoa(int(t))
+}
+
+// String returns the verdict's name in logs.
+func (v Verdict) String() string {
+	if v <= Defer {
+		return [...]string{"answered", "dropped", "deferred"}[v]
+	}
+	return "verdict " + strconv.Itoa(int(v))
+}
+
+// sampler picks one query of so many for the log. It belongs to one lane; off,
+// it costs a comparison a query.
+type sampler struct {
+	log   *queryLog
+	every int64
+	left  int64 // queries until the next sample
+	taken bool  // the current query is one
+	s     sample
+}
+
+// begin takes over the current rate, once a batch.
+func (p *sampler) begin() {
+	if every := p.log.every.Load(); every != p.every {
+		p.every, p.left = every, every
+	}
+}
+
+// before notes the request in buf[:n] if it is its turn; Respond will write over it.
+func (p *sampler) before(q *Request, buf []byte, n int, at time.Time) {
+	if p.every == 0 {
+		return
+	}
+	p.take(q, buf, n, at)
+}
+
+func (p *sampler) take(q *Request, buf []byte, n int, at time.Time) {
+	p.left--
+	if p.taken = p.left <= 0; !p.taken {
+		return
+	}
+	p.left = p.every
+	p.s = sample{at: at, request: *q, size: n}
+	p.s.questionLen = copy(p.s.question[:], buf[:n])
+}
+
+// after hands the sample to the log with what became of it.
+func (p *sampler) after(buf []byte, n int, v Verdict) {
+	if !p.taken {
+		return
+	}
+	p.taken = false
+	p.s.verdict, p.s.responseSize = v, n
+	if v == Answered && n >= 4 {
+		p.s.flags, p.s.rcode = buf[2], buf[3]&15
+	}
+	select {
+	case p.log.samples <- p.s:
+	default:
+		p.log.lost.Add(1)
+	}
+}

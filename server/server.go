@@ -1,0 +1,194 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options are what a Server is made of.
+type Options struct {
+	Views     *Views           // what is answered; holds a View before Serve
+	Limits    Limits           // see SetLimits
+	Listen    []netip.AddrPort // see SetListeners
+	Inherited []*os.File       // sockets bound already; used for the addresses of Listen that they are bound to
+	Slow      SlowHandler      // answers what Respond defers; nil: Responder.RespondDeferred
+	Logger    *slog.Logger     // nil: nothing is logged
+	Workers   int              // UDP workers an address; 0: one a processor
+	Portable  bool             // use the portable way with UDP sockets even where the system has a faster one
+	Now       func() time.Time // nil: time.Now
+
+	newAnswerer func(*Stats) answerer // nil: NewResponder
+}
+
+// Server serves UDP and TCP on a set of addresses.
+type Server struct {
+	views     *Views
+	limits    atomic.Pointer[Limits]
+	lanes     *lanes
+	conns     *tcpConns
+	slow      *slowLane
+	queryLog  *queryLog
+	log       *slog.Logger
+	rare      *rareLog
+	now       func() time.Time
+	workers   int
+	portable  bool
+	inherited inheritedSockets
+	failed    chan error // has room for the first
+
+	mu        sync.Mutex
+	state     state
+	listeners map[netip.AddrPort]*listener // by the address asked for
+}
+
+type state uint8
+
+const (
+	fresh state = iota
+	serving
+	stopped
+)
+
+// slowWorkers is how many requests the slow lane has in work. They wait for a
+// disk or a client more than they compute.
+const slowWorkers = 8
+
+// New returns a Server whose sockets are bound and wait for Serve; clients that
+// come in between wait with them. It owns o.Inherited from then on.
+func New(o Options) (*Server, error) {
+	if o.Views == nil {
+		panic("server.New without Views")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.newAnswerer == nil {
+		o.newAnswerer = func(stats *Stats) answerer { return NewResponder(ResponderOptions{Stats: stats}) }
+	}
+	s := &Server{
+		views: o.Views, log: o.Logger, now: o.Now, workers: o.Workers, portable: o.Portable,
+		rare:      newRareLog(o.Logger, o.Now),
+		queryLog:  newQueryLog(o.Logger),
+		failed:    make(chan error, 1),
+		listeners: make(map[netip.AddrPort]*listener),
+	}
+	if err := s.SetLimits(o.Limits); err != nil {
+		return nil, err
+	}
+	s.lanes = &lanes{new: o.newAnswerer, log: s.queryLog}
+	s.slow = &slowLane{
+		queue: make(chan *SlowRequest, slowQueue), handler: o.Slow,
+		lanes: s.lanes, log: s.rare, now: o.Now,
+	}
+	s.conns = newTCPConns(s, runtime.GOMAXPROCS(0))
+	var err error
+	if s.inherited, err = newInherited(o.Inherited); err != nil {
+		return nil, err
+	}
+	if err := s.SetListeners(o.Listen); err != nil {
+		return nil, err
+	}
+	s.warnUnused()
+	return s, nil
+}
+
+// warnUnused tells of inherited sockets that nobody will read from.
+func (s *Server) warnUnused() {
+	for i := range s.inherited {
+		used := false
+		for asked := range s.listeners {
+			used = used || s.inherited[i].covers(asked)
+		}
+		if !used {
+			s.log.Warn("an inherited socket is not among the listen addresses and stays unanswered",
+				slog.String("address", s.inherited[i].addr.String()), slog.String("transport", s.inherited[i].transport.String()))
+		}
+	}
+}
+
+// SetLimits puts new limits in force. Connections that are over a lower limit
+// stay until they end.
+func (s *Server) SetLimits(l Limits) error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	s.limits.Store(&l)
+	s.queryLog.every.Store(int64(l.LogQueries))
+	return nil
+}
+
+// Serve answers until ctx ends or a worker cannot go on, whose error it then
+// returns. It returns after every goroutine that it started has ended: the
+// requests that had come by then are answered. It can be called once.
+func (s *Server) Serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-s.failed:
+	}
+	cancel() // tells the handlers of the slow lane
+	s.stop()
+	return err
+}
+
+func (s *Server) start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != fresh {
+		return errors.New("a server serves once")
+	}
+	if s.views.Load() == nil {
+		return errors.New("there is no view to serve")
+	}
+	s.state = serving
+	go s.queryLog.run()
+	s.slow.start(ctx, slowWorkers)
+	for _, l := range s.listeners {
+		l.start()
+	}
+	return nil
+}
+
+// stop ends everything in the order in which work is handed on.
+func (s *Server) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = stopped
+	var stopping sync.WaitGroup
+	for _, l := range s.listeners {
+		stopping.Go(l.stop)
+	}
+	stopping.Wait()
+	clear(s.listeners)
+	s.conns.wg.Wait()
+	s.slow.stop()
+	s.queryLog.stop()
+	s.inherited.close()
+}
+
+// fail ends Serve with the error of a worker. The first one counts.
+func (s *Server) fail(addr netip.AddrPort, transport string, err error) {
+	select {
+	case s.failed <- fmt.Errorf("listen %v %s: %w", addr, transport, err):
+	default:
+	}
+}

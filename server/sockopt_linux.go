@@ -1,0 +1,177 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// socketPerWorker: each worker has a socket of its own in one SO_REUSEPORT
+// group, among which the kernel spreads the clients by a hash of their address.
+const socketPerWorker = true
+
+const (
+	// udpReceiveBuffer bridges the time in which a worker does not run. The kernel
+	// takes this twice and charges a small datagram some 1,280 octets of it, so
+	// there is room for about 6,500 queries: 30 ms at 200,000 a second on one
+	// socket, longer than the collector or the scheduler of a busy host takes. A
+	// larger one would only hold queries whose clients have asked again already.
+	udpReceiveBuffer = 4 << 20
+
+	// udpSendBuffer takes several batches of full-sized responses while the device
+	// works; what does not fit is dropped, see mmsgSocket.transmit.
+	udpSendBuffer = 1 << 20
+)
+
+// option is one socket option and the behaviour that needs it.
+type option struct {
+	level, name, value int
+	optional           bool // an old kernel may lack it
+}
+
+// setUDPOptions prepares the socket fd, bound to local or about to be, and
+// returns the size of its receive buffer. reuse puts it in the group of the
+// sockets with its address.
+func setUDPOptions(fd uintptr, local netip.Addr, reuse bool) (receiveBuffer int, err error) {
+	wildcard := local.IsUnspecified()
+	options := []option{
+		// The net package allows sending to broadcast addresses; a response never goes there.
+		{unix.SOL_SOCKET, unix.SO_BROADCAST, 0, false},
+		{unix.SOL_SOCKET, unix.SO_SNDBUF, udpSendBuffer, false},
+		// The kernel tells how many datagrams found the receive buffer full.
+		{unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1, true},
+	}
+	if reuse {
+		options = append(options, option{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1, false})
+	}
+	// RFC 9715 §3.1: no DF bit, and no path MTU from ICMP messages that anybody
+	// can forge; Respond keeps the responses small enough.
+	if local.Is4() {
+		options = append(options, option{unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_OMIT, true})
+		if wildcard { // which address was asked
+			options = append(options, option{unix.IPPROTO_IP, unix.IP_PKTINFO, 1, false})
+		}
+	} else {
+		options = append(options, option{unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_OMIT, true},
+			// An inherited socket may carry IPv4 as well.
+			option{unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_OMIT, true})
+		if wildcard {
+			options = append(options, option{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1, false})
+		}
+	}
+	for _, o := range options {
+		if err := unix.SetsockoptInt(int(fd), o.level, o.name, o.value); err != nil && !o.optional {
+			return 0, fmt.Errorf("socket option %d of level %d: %w", o.name, o.level, err)
+		}
+	}
+	return setReceiveBuffer(int(fd))
+}
+
+// setReceiveBuffer asks for udpReceiveBuffer, past the host's limit where the
+// process may, and returns what it got.
+func setReceiveBuffer(fd int) (int, error) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, udpReceiveBuffer) != nil {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, udpReceiveBuffer); err != nil {
+			return 0, fmt.Errorf("size of the receive buffer: %w", err)
+		}
+	}
+	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	return n / 2, err // the kernel tells the double
+}
+
+// receiveBufferRemedy says what to do about a receive buffer that is too small.
+const receiveBufferRemedy = "raise the sysctl net.core.rmem_max"
+
+// shareTCPPort lets fd be bound beside another socket of ours on the same port.
+func shareTCPPort(fd uintptr) error {
+	return unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+}
+
+// isDualStack reports whether the IPv6 socket takes IPv4 as well.
+func isDualStack(c syscall.Conn) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var dual bool
+	if err := raw.Control(func(fd uintptr) {
+		only, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
+		dual = err == nil && only == 0
+	}); err != nil {
+		return false
+	}
+	return dual
+}
+
+// parsePacketInfo reads the control messages of a datagram.
+func parsePacketInfo(control []byte) (packetInfo, bool) {
+	messages, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return packetInfo{}, false
+	}
+	for _, m := range messages {
+		switch {
+		case m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_PKTINFO && len(m.Data) >= unix.SizeofInet4Pktinfo:
+			p := (*unix.Inet4Pktinfo)(unsafe.Pointer(&m.Data[0]))
+			return packetInfo{
+				addr:    netip.AddrFrom4(p.Addr),
+				index:   uint32(p.Ifindex),
+				unicast: p.Spec_dst == p.Addr || p.Spec_dst == [4]byte{},
+			}, true
+		case m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_PKTINFO && len(m.Data) >= unix.SizeofInet6Pktinfo:
+			p := (*unix.Inet6Pktinfo)(unsafe.Pointer(&m.Data[0]))
+			return packetInfo{addr: netip.AddrFrom16(p.Addr), index: p.Ifindex, unicast: true}, true
+		}
+	}
+	return packetInfo{}, false
+}
+
+// appendPacketInfo appends the control message that makes a response come from
+// info.addr.
+func appendPacketInfo(b []byte, info packetInfo) []byte {
+	if info.addr.Is4() {
+		return append(b, unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(info.index), Spec_dst: info.addr.As4()})...)
+	}
+	return append(b, unix.PktInfo6(&unix.Inet6Pktinfo{Ifindex: info.index, Addr: info.addr.As16()})...)
+}
+
+// bindRemedy says what an operator can do about an address that cannot be bound.
+func bindRemedy(err error, addr netip.AddrPort) string {
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		return fmt.Sprintf("another server has it (ss -lnptu 'sport = :%d' names it); stop that one or choose another address", addr.Port())
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		return "a port below 1024 needs CAP_NET_BIND_SERVICE or socket activation"
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return "no interface has this address; add it there or listen elsewhere"
+	case errors.Is(err, unix.EAFNOSUPPORT):
+		return "this host has no such address family; leave the address out"
+	}
+	return "listen on another address"
+}
+
+// errnoFailure sorts an error of the kernel into its counter.
+func errnoFailure(errno syscall.Errno) SendFailure {
+	switch errno {
+	case unix.ECONNREFUSED, unix.ECONNRESET, unix.EPIPE, unix.ENOTCONN:
+		return SendRefused
+	case unix.EPERM, unix.EACCES:
+		return SendForbidden
+	case unix.ENOBUFS, unix.ENOMEM, unix.EAGAIN:
+		return SendNoBuffer
+	case unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ENETDOWN, unix.EHOSTDOWN, unix.EINVAL, unix.EADDRNOTAVAIL:
+		return SendUnreachable
+	case unix.EMSGSIZE:
+		return SendTooLong
+	}
+	return SendOther
+}
+
+// isScarcity reports whether an accept failed for want of descriptors or memory.
+func isScarcity(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM)
+}

@@ -1,0 +1,143 @@
+package server
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// socketPerWorker: the workers share one socket.
+const socketPerWorker = false
+
+// udpReceiveBuffer holds some thousand queries.
+const udpReceiveBuffer = 1 << 20
+
+// Options and control messages of ws2ipdef.h that x/sys does not name.
+const (
+	ipPacketInfo = 19 // IP_PKTINFO and IPV6_PKTINFO
+	ipv6Only     = 27 // IPV6_V6ONLY
+)
+
+// setUDPOptions prepares the socket fd, bound to local or about to be, and
+// returns the size of its receive buffer.
+func setUDPOptions(fd uintptr, local netip.Addr, _ bool) (receiveBuffer int, err error) {
+	h := windows.Handle(fd)
+	if local.IsUnspecified() { // which address was asked
+		level := windows.IPPROTO_IP
+		if local.Is6() {
+			level = windows.IPPROTO_IPV6
+		}
+		if err := windows.SetsockoptInt(h, level, ipPacketInfo, 1); err != nil {
+			return 0, fmt.Errorf("socket option for the address asked: %w", err)
+		}
+	}
+	if err := windows.SetsockoptInt(h, windows.SOL_SOCKET, windows.SO_RCVBUF, udpReceiveBuffer); err != nil {
+		return 0, fmt.Errorf("size of the receive buffer: %w", err)
+	}
+	return udpReceiveBuffer, nil
+}
+
+const receiveBufferRemedy = "lower the load"
+
+// shareTCPPort is not to be had here: SO_REUSEADDR would let any process take
+// the port over.
+func shareTCPPort(uintptr) error { return nil }
+
+// isDualStack reports whether the IPv6 socket takes IPv4 as well.
+func isDualStack(c syscall.Conn) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var dual bool
+	if err := raw.Control(func(fd uintptr) {
+		only, err := windows.GetsockoptInt(windows.Handle(fd), windows.IPPROTO_IPV6, ipv6Only)
+		dual = err == nil && only == 0
+	}); err != nil {
+		return false
+	}
+	return dual
+}
+
+// A control message is a WSACMSGHDR, a size_t and two ints, and data that start
+// and end at a multiple of the size of a pointer.
+const (
+	wordSize      = int(unsafe.Sizeof(uintptr(0)))
+	controlHeader = (wordSize + 8 + wordSize - 1) / wordSize * wordSize
+)
+
+// parsePacketInfo reads the control messages of a datagram.
+func parsePacketInfo(control []byte) (packetInfo, bool) {
+	for len(control) >= controlHeader {
+		size := int(control[0]) | int(control[1])<<8
+		if size < controlHeader || size > len(control) {
+			break
+		}
+		level := binary.LittleEndian.Uint32(control[wordSize:])
+		name := binary.LittleEndian.Uint32(control[wordSize+4:])
+		data := control[controlHeader:size]
+		switch {
+		case level == windows.IPPROTO_IP && name == ipPacketInfo && len(data) >= 8:
+			return packetInfo{addr: netip.AddrFrom4([4]byte(data)), index: binary.LittleEndian.Uint32(data[4:]), unicast: true}, true
+		case level == windows.IPPROTO_IPV6 && name == ipPacketInfo && len(data) >= 20:
+			return packetInfo{addr: netip.AddrFrom16([16]byte(data)), index: binary.LittleEndian.Uint32(data[16:]), unicast: true}, true
+		}
+		control = control[min((size+wordSize-1)/wordSize*wordSize, len(control)):]
+	}
+	return packetInfo{}, false
+}
+
+// appendPacketInfo appends the control message that makes a response come from
+// info.addr.
+func appendPacketInfo(b []byte, info packetInfo) []byte {
+	level, addr := uint32(windows.IPPROTO_IPV6), info.addr.AsSlice()
+	if info.addr.Is4() {
+		level = windows.IPPROTO_IP
+	}
+	size := controlHeader + len(addr) + 4
+	message := make([]byte, (size+wordSize-1)/wordSize*wordSize)
+	message[0] = byte(size)
+	binary.LittleEndian.PutUint32(message[wordSize:], level)
+	binary.LittleEndian.PutUint32(message[wordSize+4:], ipPacketInfo)
+	copy(message[controlHeader:], addr)
+	binary.LittleEndian.PutUint32(message[controlHeader+len(addr):], info.index)
+	return append(b, message...)
+}
+
+// bindRemedy says what an operator can do about an address that cannot be bound.
+func bindRemedy(err error, addr netip.AddrPort) string {
+	switch {
+	case errors.Is(err, windows.WSAEADDRINUSE):
+		return fmt.Sprintf("another server has port %d; stop that one or choose another address", addr.Port())
+	case errors.Is(err, windows.WSAEADDRNOTAVAIL):
+		return "no interface has this address; add it there or listen elsewhere"
+	}
+	return "listen on another address"
+}
+
+// errnoFailure sorts an error of the kernel into its counter.
+func errnoFailure(errno syscall.Errno) SendFailure {
+	switch errno {
+	case windows.WSAECONNREFUSED, windows.WSAECONNRESET, windows.WSAECONNABORTED, windows.WSAENOTCONN:
+		return SendRefused
+	case windows.WSAEACCES:
+		return SendForbidden
+	case windows.WSAENOBUFS, windows.WSAEWOULDBLOCK:
+		return SendNoBuffer
+	case windows.WSAENETUNREACH, windows.WSAEHOSTUNREACH, windows.WSAENETDOWN, windows.WSAEINVAL, windows.WSAEADDRNOTAVAIL:
+		return SendUnreachable
+	case windows.WSAEMSGSIZE:
+		return SendTooLong
+	}
+	return SendOther
+}
+
+// isScarcity reports whether an accept failed for want of descriptors or memory.
+func isScarcity(err error) bool {
+	return errors.Is(err, windows.WSAEMFILE) || errors.Is(err, windows.WSAENOBUFS)
+}

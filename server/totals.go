@@ -1,0 +1,133 @@
+package server
+
+import (
+	"sync/atomic"
+)
+
+// DropReason says why a request got no answer.
+type DropReason uint8
+
+// The reasons.
+const (
+	DropByRespond  DropReason = iota // Respond's verdict; its own counters say more
+	DropPortZero                     // UDP from port 0: nothing to answer to
+	DropTooLong                      // a datagram longer than any request may be
+	DropNotUnicast                   // asked at a broadcast or multicast address: an answer would be one of many
+	DropSlowFull                     // deferred, and the slow lane is full
+	DropFault                        // answering it panicked
+	NumDropReasons
+)
+
+func (r DropReason) String() string {
+	return [NumDropReasons]string{"respond", "port_zero", "too_long", "not_unicast", "slow_lane_full", "fault"}[r]
+}
+
+// SendFailure says why an answer was not sent.
+type SendFailure uint8
+
+// The failures.
+const (
+	SendRefused     SendFailure = iota // an ICMP error or a reset: the client is gone
+	SendForbidden                      // a packet filter of this host
+	SendNoBuffer                       // the kernel has no room at the moment
+	SendUnreachable                    // no route
+	SendTooLong                        // larger than the interface takes
+	SendTimeout                        // TCP: the client does not read
+	SendOther
+	NumSendFailures
+)
+
+func (f SendFailure) String() string {
+	return [NumSendFailures]string{"refused", "forbidden", "no_buffer", "unreachable", "too_long", "timeout", "other"}[f]
+}
+
+// CloseReason says why a TCP connection ended.
+type CloseReason uint8
+
+// The reasons.
+const (
+	CloseByClient    CloseReason = iota // the client closed or reset it
+	CloseIdle                           // no query in time
+	CloseSlowQuery                      // a query begun and not delivered in time
+	CloseSlowReader                     // an answer not taken in time
+	CloseProtocol                       // what came was no request
+	CloseShed                           // idle, and its place was needed
+	CloseTotalLimit                     // refused: too many connections, and none idle
+	CloseClientLimit                    // refused: too many of this client
+	CloseStop                           // the address was removed or the server stops
+	CloseFault                          // answering a message of it panicked
+	NumCloseReasons
+)
+
+func (r CloseReason) String() string {
+	return [NumCloseReasons]string{"client", "idle", "slow_query", "slow_reader", "protocol", "shed", "total_limit", "client_limit", "stop", "fault"}[r]
+}
+
+// TransportTotals count the requests of one transport. The package doc says
+// which add up to which.
+type TransportTotals struct {
+	Received uint64
+	Answered uint64 // an answer was made
+	Deferred uint64 // handed to the slow lane
+	Dropped  [NumDropReasons]uint64
+	Unsent   [NumSendFailures]uint64
+	// Latency is the time from the arrival of a batch in the process until its
+	// answers are handed to the kernel; on TCP, until they are ready to be.
+	Latency Latency
+}
+
+// Totals are the counters of a Server, summed over its workers.
+type Totals struct {
+	Respond       [NumCounters]uint64
+	UDP           TransportTotals
+	KernelDropped uint64 // datagrams that overflowed a socket's receive buffer
+	TCP           TransportTotals
+	Accepted      uint64 // TCP connections
+	Open          int
+	Closed        [NumCloseReasons]uint64
+	AcceptErrors  uint64
+	Slow          SlowTotals
+	LogLost       uint64 // sampled queries that the log was too slow for
+}
+
+// SlowTotals count what the slow lane does.
+type SlowTotals struct {
+	Waiting int // in the queue
+	Working int // in the hands of a worker
+	Done    uint64
+	Replies uint64 // messages sent; a transfer is many
+	Unsent  uint64 // messages that could not be sent
+	Full    uint64 // requests turned away because the queue was full
+	Latency Latency
+}
+
+// transportCounters are a lane's part of TransportTotals.
+type transportCounters struct {
+	received, answered, deferred atomic.Uint64
+	dropped                      [NumDropReasons]atomic.Uint64
+	unsent                       [NumSendFailures]atomic.Uint64
+	latency                      histogram
+}
+
+func (c *transportCounters) addTo(t *TransportTotals) {
+	t.Received += c.received.Load()
+	t.Answered += c.answered.Load()
+	t.Deferred += c.deferred.Load()
+	for i := range c.dropped {
+		t.Dropped[i] += c.dropped[i].Load()
+	}
+	for i := range c.unsent {
+		t.Unsent[i] += c.unsent[i].Load()
+	}
+	c.latency.addTo(&t.Latency)
+}
+
+// Totals returns the sums. It costs some microseconds and disturbs no worker.
+func (s *Server) Totals() Totals {
+	var t Totals
+	s.lanes.addTo(&t)
+	s.conns.addTo(&t)
+	s.slow.addTo(&t)
+	t.LogLost = s.queryLog.lost.Load()
+	return t
+}

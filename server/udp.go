@@ -1,0 +1,233 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// batchSize is how many datagrams go through one system call. A call costs
+	// about as much as a third of a datagram's way through the kernel, so at 32
+	// it is 1 % of the work; more would only let the first answer of a batch wait
+	// longer.
+	batchSize = 32
+
+	// udpBuffer is the room for a request and then its response, in octets.
+	// Responses are at most Policy.UDPSize (1232 by default) or this long;
+	// requests are one question and options. Larger buffers would only be memory
+	// that no cache holds.
+	udpBuffer = 4096
+
+	// bufferStride keeps the heads of the buffers, which every request touches,
+	// out of each other's way: 4096 octets apart they would all fall into the
+	// same set of a first-level cache of 64 sets of 64 octets.
+	bufferStride = udpBuffer + 64
+
+	// maxRecvErrors is how many errors in a row a socket may return before it
+	// counts as broken. Errors that pass (no memory, a queued ICMP error) come
+	// one at a time.
+	maxRecvErrors = 1000
+
+	// maxDrainBatches bounds what a worker still answers after its address was
+	// removed: more than a full receive buffer holds, so only a flood is cut off.
+	maxDrainBatches = 1024
+)
+
+// datagram is a request in a batch, and the response to it.
+type datagram struct {
+	buf    []byte // udpBuffer octets; the request, then the response over it
+	n      int    // octets of the request
+	out    int    // octets of the response; 0: none
+	client netip.AddrPort
+	local  netip.AddrPort // the address asked
+	unfit  DropReason     // other than DropByRespond, the zero value: drop it, for this reason
+}
+
+// packetSocket moves batches of datagrams. Each worker has one of its own, which
+// owns the datagrams; several may share a kernel socket.
+type packetSocket interface {
+	// recv returns the next datagrams, valid until the next recv. With wait it
+	// waits for at least one, or returns os.ErrDeadlineExceeded once the socket
+	// is interrupted; without, it returns none if there are none.
+	recv(wait bool) ([]datagram, error)
+	// send sends the responses (out > 0) in msgs, which recv returned. failed is
+	// called for each that could not be sent.
+	send(msgs []datagram, failed func(error))
+	// replier returns a function that sends responses to the i-th datagram of
+	// the last recv, for use by any goroutine at any later time.
+	replier(i int) func([]byte) error
+}
+
+// newBuffers returns the datagrams of a batch. Each buffer has room for at least
+// one octet more than its length, by which a datagram that is too long shows.
+func newBuffers(n int) []datagram {
+	msgs := make([]datagram, n)
+	room := make([]byte, n*bufferStride)
+	for i := range msgs {
+		msgs[i].buf = room[i*bufferStride:][:udpBuffer]
+	}
+	return msgs
+}
+
+// udpWorker answers the datagrams of one socket.
+type udpWorker struct {
+	socket  packetSocket
+	lane    *lane
+	views   *Views
+	slow    *slowLane
+	pending *sync.WaitGroup // deferred requests that will be answered through socket
+	log     *rareLog
+	now     func() time.Time
+	failed  func(error) // sendFailed, made once
+	next    int         // datagram of the batch being answered
+	tally   tally
+}
+
+func newUDPWorker(s *Server, socket packetSocket, own *lane, pending *sync.WaitGroup) *udpWorker {
+	w := &udpWorker{socket: socket, lane: own, views: s.views, slow: s.slow, pending: pending, log: s.rare, now: s.now}
+	w.failed = w.sendFailed
+	return w
+}
+
+// run answers until the socket is interrupted, then what the socket still
+// holds, and returns nil; or the error that makes the socket useless.
+func (w *udpWorker) run() error {
+	for failures := 0; ; {
+		msgs, err := w.socket.recv(true)
+		switch {
+		case err == nil:
+			failures = 0
+			w.answer(msgs)
+			continue
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			w.drain()
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("receive: %w", err)
+		}
+		w.log.warn("receiving datagrams", slog.Any("error", err))
+		if failures++; failures == maxRecvErrors {
+			return fmt.Errorf("receive: %d errors in a row, the last: %w", failures, err)
+		}
+	}
+}
+
+func (w *udpWorker) drain() {
+	for range maxDrainBatches {
+		msgs, err := w.socket.recv(false)
+		if err != nil || len(msgs) == 0 {
+			return
+		}
+		w.answer(msgs)
+	}
+}
+
+// answer answers one batch. It allocates nothing, deferred requests apart.
+func (w *udpWorker) answer(msgs []datagram) {
+	start := w.now()
+	view := w.views.Load()
+	l := w.lane
+	l.request = Request{Transport: UDP, Now: start.Unix()}
+	l.sample.begin()
+	w.tally = tally{}
+	for w.next = 0; w.next < len(msgs); {
+		w.answerFrom(msgs, view, start)
+	}
+	w.socket.send(msgs, w.failed)
+	l.Publish()
+	c := &l.transports[UDP]
+	w.tally.addTo(c, len(msgs))
+	c.latency.observe(w.now().Sub(start), len(msgs))
+}
+
+// answerFrom answers the datagrams from next on. A panic costs the one datagram.
+func (w *udpWorker) answerFrom(msgs []datagram, view *View, start time.Time) {
+	defer w.contain(msgs)
+	l := w.lane
+	q := &l.request
+	for ; w.next < len(msgs); w.next++ {
+		d := &msgs[w.next]
+		d.out = 0
+		if d.unfit != DropByRespond {
+			w.tally.dropped[d.unfit]++
+			continue
+		}
+		if d.client.Port() == 0 {
+			w.tally.dropped[DropPortZero]++
+			continue
+		}
+		q.Client, q.Local = d.client, d.local
+		l.sample.before(q, d.buf, d.n, start)
+		n, verdict := l.Respond(view, q, d.buf[:udpBuffer:udpBuffer], d.n)
+		l.sample.after(d.buf, n, verdict)
+		switch verdict {
+		case Answered:
+			d.out = n
+			w.tally.answered++
+		case Defer:
+			w.deferRequest(view, d)
+		default:
+			w.tally.dropped[DropByRespond]++
+		}
+	}
+}
+
+func (w *udpWorker) contain(msgs []datagram) {
+	if fault := recover(); fault != nil {
+		w.log.logFault(fault, &w.lane.request)
+		msgs[w.next].out = 0
+		w.tally.dropped[DropFault]++
+		w.next++
+	}
+}
+
+// deferRequest hands the datagram to the slow lane. A full one costs the
+// request: the client tries again, and an answer to a spoofed address helps
+// nobody.
+func (w *udpWorker) deferRequest(view *View, d *datagram) {
+	if !w.slow.hasRoom(UDP) {
+		w.slow.full.Add(1)
+		w.tally.dropped[DropSlowFull]++
+		return
+	}
+	w.pending.Add(1)
+	r := &SlowRequest{
+		Request: w.lane.request,
+		View:    view,
+		Message: append([]byte(nil), d.buf[:d.n]...),
+		reply:   w.socket.replier(w.next),
+		done:    w.pending.Done,
+	}
+	if !w.slow.offer(r) {
+		w.pending.Done()
+		w.tally.dropped[DropSlowFull]++
+		return
+	}
+	w.tally.deferred++
+}
+
+func (w *udpWorker) sendFailed(err error) {
+	w.lane.transports[UDP].unsent[sendFailure(err)].Add(1)
+	w.log.warn("sending datagrams", slog.Any("error", err))
+}
+
+// sendFailure sorts an error of a send into its counter.
+func sendFailure(err error) SendFailure {
+	var errno syscall.Errno
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return SendTimeout
+	case errors.As(err, &errno):
+		return errnoFailure(errno)
+	case errors.Is(err, net.ErrClosed):
+		return SendRefused
+	}
+	return SendOther
+}

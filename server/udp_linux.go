@@ -1,0 +1,331 @@
+package server
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// mmsgSocket moves batches by recvmmsg and sendmmsg.
+//
+// The descriptor is non-blocking and waits in the runtime's poller, not in the
+// system call. While there is traffic a call finds datagrams and nobody waits at
+// all; when there is none, a worker is a parked goroutine that a deadline wakes,
+// so stopping needs no signal, no extra descriptor and no thread of its own. The
+// calls themselves are raw: they do not block, so the scheduler need not be told
+// of them, which would cost more than a small datagram and would let it take
+// the worker's processor away in the midst of a long batch.
+//
+// Workers that share a kernel socket (an inherited one) take turns: the poller's
+// lock lets one of them wait and receive while the others answer.
+type mmsgSocket struct {
+	conn     *net.UDPConn
+	raw      syscall.RawConn
+	lane     *lane          // counts the kernel's drops
+	local    netip.AddrPort // the address asked, where it is always the same
+	wildcard bool
+	is6      bool
+
+	msgs     []datagram
+	received int // datagrams of the last recv
+	errno    syscall.Errno
+	readFn   func(fd uintptr) bool
+	tryFn    func(fd uintptr)
+	sendFn   func(fd uintptr)
+	pending  []datagram // of the current send
+	failed   func(error)
+	overflow uint32 // the kernel's count of drops so far
+
+	in      [batchSize]mmsghdr
+	inVec   [batchSize]unix.Iovec
+	names   [batchSize]unix.RawSockaddrInet6 // large enough for IPv4
+	control [batchSize]recvControl
+	out     [batchSize]mmsghdr
+	outVec  [batchSize]unix.Iovec
+	source  [batchSize]sendControl
+}
+
+// mmsghdr is struct mmsghdr of recvmmsg(2); Go pads it as C does.
+type mmsghdr struct {
+	hdr unix.Msghdr
+	n   uint32 // octets received or sent
+}
+
+// recvControl has room for an IPV6_PKTINFO (40 octets) and an SO_RXQ_OVFL (24).
+type recvControl [8]uint64
+
+// sendControl has room for an IPV6_PKTINFO.
+type sendControl [5]uint64
+
+// newMmsgSocket returns the packetSocket of one worker over conn. local is what
+// conn is bound to.
+func newMmsgSocket(conn *net.UDPConn, local netip.AddrPort, l *lane) (*mmsgSocket, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	m := &mmsgSocket{
+		conn: conn, raw: raw, lane: l,
+		local: local, wildcard: local.Addr().IsUnspecified(), is6: local.Addr().Is6(),
+		msgs: newBuffers(batchSize),
+	}
+	m.readFn = m.readable
+	m.tryFn = m.receive
+	m.sendFn = m.transmit
+	for i := range m.in {
+		m.inVec[i].Base = &m.msgs[i].buf[0]
+		m.inVec[i].SetLen(udpBuffer)
+		h := &m.in[i].hdr
+		h.Name = (*byte)(unsafe.Pointer(&m.names[i]))
+		h.Iov = &m.inVec[i]
+		h.SetIovlen(1)
+		h.Control = (*byte)(unsafe.Pointer(&m.control[i]))
+		m.resetHeader(i)
+		m.prepareSource(i)
+	}
+	return m, nil
+}
+
+// resetHeader restores the lengths that the kernel overwrites.
+func (m *mmsgSocket) resetHeader(i int) {
+	h := &m.in[i].hdr
+	h.Namelen = unix.SizeofSockaddrInet6
+	h.SetControllen(len(m.control[i]) * 8)
+	h.Flags = 0
+}
+
+// prepareSource fills in what stays the same in the control message of a
+// response.
+func (m *mmsgSocket) prepareSource(i int) {
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&m.source[i]))
+	if m.is6 {
+		h.Level, h.Type = unix.IPPROTO_IPV6, unix.IPV6_PKTINFO
+		h.SetLen(unix.CmsgLen(unix.SizeofInet6Pktinfo))
+	} else {
+		h.Level, h.Type = unix.IPPROTO_IP, unix.IP_PKTINFO
+		h.SetLen(unix.CmsgLen(unix.SizeofInet4Pktinfo))
+	}
+}
+
+func (m *mmsgSocket) recv(wait bool) ([]datagram, error) {
+	for i := range m.received {
+		m.resetHeader(i)
+	}
+	m.received, m.errno = 0, 0
+	var err error
+	if wait {
+		err = m.raw.Read(m.readFn)
+	} else {
+		err = m.raw.Control(m.tryFn)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case m.errno != 0 && m.errno != unix.EAGAIN:
+		return nil, m.errno
+	}
+	for i := range m.received {
+		m.read(i)
+	}
+	return m.msgs[:m.received], nil
+}
+
+// readable receives and reports whether there is no need to wait.
+func (m *mmsgSocket) readable(fd uintptr) bool {
+	m.receive(fd)
+	return m.errno != unix.EAGAIN
+}
+
+func (m *mmsgSocket) receive(fd uintptr) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&m.in[0])), batchSize, 0, 0, 0)
+		if errno == unix.EINTR {
+			continue
+		}
+		if m.errno = errno; errno == 0 {
+			m.received = int(n)
+		}
+		return
+	}
+}
+
+// read takes one received datagram out of its header.
+func (m *mmsgSocket) read(i int) {
+	h, d := &m.in[i], &m.msgs[i]
+	d.n, d.out, d.unfit = int(h.n), 0, DropByRespond
+	d.client = sockaddr(&m.names[i])
+	d.local = m.local
+	if h.hdr.Flags&unix.MSG_TRUNC != 0 {
+		d.unfit = DropTooLong
+	}
+	if h.hdr.Controllen > 0 {
+		m.readControl(i, int(h.hdr.Controllen))
+	}
+}
+
+// sockaddr returns the address in sa, without an IPv6 zone.
+func sockaddr(sa *unix.RawSockaddrInet6) netip.AddrPort {
+	if sa.Family == unix.AF_INET {
+		sa4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(sa4.Addr), ntohs(sa4.Port))
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), ntohs(sa.Port))
+}
+
+// ntohs returns the number that the kernel wrote in network order.
+func ntohs(n uint16) uint16 {
+	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&n))[:])
+}
+
+// readControl takes the address asked and the count of drops out of the control
+// messages, and prepares the one of the response: the same address as its
+// source, but not the interface, so that routing decides, as it would for any
+// other answer; only a link-local address needs its interface.
+func (m *mmsgSocket) readControl(i, n int) {
+	c := unsafe.Slice((*byte)(unsafe.Pointer(&m.control[i])), n)
+	d := &m.msgs[i]
+	for len(c) >= unix.SizeofCmsghdr {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&c[0]))
+		size := int(h.Len)
+		if size < unix.CmsgLen(0) || size > len(c) {
+			return
+		}
+		data := unsafe.Add(unsafe.Pointer(h), unix.CmsgLen(0))
+		switch {
+		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && size >= unix.CmsgLen(unix.SizeofInet4Pktinfo):
+			info := (*unix.Inet4Pktinfo)(data)
+			d.local = netip.AddrPortFrom(netip.AddrFrom4(info.Addr), m.local.Port())
+			// Spec_dst is the address that routing made of the one asked:
+			// another one where that was broadcast or multicast (ip(7)).
+			if info.Spec_dst != info.Addr && info.Spec_dst != [4]byte{} || !isUnicast(d.local.Addr()) {
+				d.unfit = DropNotUnicast
+			}
+			m.sourceInfo4(i).Spec_dst = info.Addr
+		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && size >= unix.CmsgLen(unix.SizeofInet6Pktinfo):
+			info := (*unix.Inet6Pktinfo)(data)
+			addr := netip.AddrFrom16(info.Addr)
+			d.local = netip.AddrPortFrom(addr.Unmap(), m.local.Port())
+			if !isUnicast(d.local.Addr()) {
+				d.unfit = DropNotUnicast
+			}
+			out := m.sourceInfo6(i)
+			out.Addr, out.Ifindex = info.Addr, 0
+			if addr.IsLinkLocalUnicast() && addr.Is6() && !addr.Is4In6() {
+				out.Ifindex = info.Ifindex
+			}
+		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_RXQ_OVFL && size >= unix.CmsgLen(4):
+			drops := *(*uint32)(data)
+			m.lane.kernelDropped.Add(uint64(drops - m.overflow))
+			m.overflow = drops
+		}
+		step := unix.CmsgSpace(size - unix.CmsgLen(0))
+		if step >= len(c) {
+			return
+		}
+		c = c[step:]
+	}
+}
+
+func (m *mmsgSocket) sourceInfo4(i int) *unix.Inet4Pktinfo {
+	return (*unix.Inet4Pktinfo)(unsafe.Add(unsafe.Pointer(&m.source[i]), unix.CmsgLen(0)))
+}
+
+func (m *mmsgSocket) sourceInfo6(i int) *unix.Inet6Pktinfo {
+	return (*unix.Inet6Pktinfo)(unsafe.Add(unsafe.Pointer(&m.source[i]), unix.CmsgLen(0)))
+}
+
+func (m *mmsgSocket) send(msgs []datagram, failed func(error)) {
+	m.pending, m.failed = msgs, failed
+	if err := m.raw.Control(m.sendFn); err != nil {
+		for i := range msgs {
+			if msgs[i].out > 0 {
+				failed(err)
+			}
+		}
+	}
+}
+
+// transmit sends the pending responses. It does not wait for room in the send
+// buffer: what the device cannot take now would be late, and the next batch
+// waits. The kernel stops at the message that it cannot send and tells why at
+// the next call; that one is left out.
+func (m *mmsgSocket) transmit(fd uintptr) {
+	n := 0
+	for i := range m.pending {
+		if d := &m.pending[i]; d.out > 0 {
+			m.fill(n, i, d)
+			n++
+		}
+	}
+	for first := 0; first < n; {
+		sent, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&m.out[first])), uintptr(n-first), 0, 0, 0)
+		switch errno {
+		case 0:
+			first += int(sent)
+		case unix.EINTR:
+		default:
+			m.failed(errno)
+			first++
+		}
+	}
+}
+
+// fill makes the k-th outgoing header of the response to datagram i.
+func (m *mmsgSocket) fill(k, i int, d *datagram) {
+	m.outVec[k].Base = &d.buf[0]
+	m.outVec[k].SetLen(d.out)
+	h := &m.out[k].hdr
+	h.Name, h.Namelen = (*byte)(unsafe.Pointer(&m.names[i])), m.in[i].hdr.Namelen
+	h.Iov = &m.outVec[k]
+	h.SetIovlen(1)
+	if m.wildcard {
+		h.Control = (*byte)(unsafe.Pointer(&m.source[i]))
+		h.SetControllen(m.sourceLen())
+	}
+}
+
+func (m *mmsgSocket) sourceLen() int {
+	if m.is6 {
+		return unix.CmsgSpace(unix.SizeofInet6Pktinfo)
+	}
+	return unix.CmsgSpace(unix.SizeofInet4Pktinfo)
+}
+
+func (m *mmsgSocket) replier(i int) func([]byte) error {
+	client := m.msgs[i].client
+	if sa := &m.names[i]; sa.Family == unix.AF_INET6 {
+		addr := netip.AddrFrom16(sa.Addr)
+		if sa.Scope_id != 0 {
+			addr = addr.WithZone(zoneName(int(sa.Scope_id)))
+		}
+		client = netip.AddrPortFrom(addr, client.Port())
+	}
+	var source []byte
+	if m.wildcard {
+		source = append(source, unsafe.Slice((*byte)(unsafe.Pointer(&m.source[i])), m.sourceLen())...)
+	}
+	conn := m.conn
+	return func(msg []byte) error {
+		_, _, err := conn.WriteMsgUDPAddrPort(msg, source, client)
+		return err
+	}
+}
+
+func zoneName(index int) string {
+	if i, err := net.InterfaceByIndex(index); err == nil {
+		return i.Name
+	}
+	return ""
+}
+
+// newPacketSocket returns the packetSocket of one worker over conn.
+func newPacketSocket(conn *net.UDPConn, local netip.AddrPort, l *lane, portable bool) (packetSocket, error) {
+	if portable {
+		return newConnSocket(conn, local), nil
+	}
+	return newMmsgSocket(conn, local, l)
+}

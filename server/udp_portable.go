@@ -1,0 +1,106 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+	"time"
+)
+
+// drainTime is how long a worker without a non-blocking read looks for datagrams
+// that a removed address still holds. They are there already, so it only has to
+// be longer than a read takes.
+const drainTime = 20 * time.Millisecond
+
+// connSocket moves one datagram a call, by the net package: for systems without
+// recvmmsg. It behaves as mmsgSocket does, slower, except that it learns nothing
+// of datagrams that the kernel dropped. Workers share the kernel socket.
+type connSocket struct {
+	conn     *net.UDPConn
+	local    netip.AddrPort
+	wildcard bool
+	msgs     []datagram     // one
+	client   netip.AddrPort // of the datagram, with its IPv6 zone
+	control  [128]byte
+	source   []byte // control message that makes a response come from the address asked
+}
+
+func newConnSocket(conn *net.UDPConn, local netip.AddrPort) *connSocket {
+	return &connSocket{conn: conn, local: local, wildcard: local.Addr().IsUnspecified(), msgs: newBuffers(1)}
+}
+
+func (c *connSocket) recv(wait bool) ([]datagram, error) {
+	if !wait {
+		if err := c.conn.SetReadDeadline(time.Now().Add(drainTime)); err != nil {
+			return nil, err
+		}
+	}
+	d := &c.msgs[0]
+	n, controlLen, _, client, err := c.conn.ReadMsgUDPAddrPort(d.buf[:udpBuffer+1], c.control[:])
+	if err != nil {
+		return nil, err
+	}
+	c.client = client
+	d.n, d.out, d.unfit = n, 0, DropByRespond
+	d.client = netip.AddrPortFrom(client.Addr().Unmap().WithZone(""), client.Port())
+	d.local = c.local
+	if n > udpBuffer {
+		d.unfit = DropTooLong
+	}
+	if c.wildcard {
+		c.readSource(d, c.control[:controlLen])
+	}
+	return c.msgs, nil
+}
+
+// readSource takes the address asked from the control messages.
+func (c *connSocket) readSource(d *datagram, control []byte) {
+	info, ok := parsePacketInfo(control)
+	if !ok {
+		return
+	}
+	d.local = netip.AddrPortFrom(info.addr.Unmap(), c.local.Port())
+	if !info.unicast || !isUnicast(d.local.Addr()) {
+		d.unfit = DropNotUnicast
+		return
+	}
+	if !info.addr.Is6() || info.addr.Is4In6() || !info.addr.IsLinkLocalUnicast() {
+		info.index = 0 // routing decides, see mmsgSocket.readControl
+	}
+	c.source = appendPacketInfo(c.source[:0], info)
+}
+
+func isUnicast(a netip.Addr) bool {
+	return !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+func (c *connSocket) send(msgs []datagram, failed func(error)) {
+	for i := range msgs {
+		if d := &msgs[i]; d.out > 0 {
+			if _, _, err := c.conn.WriteMsgUDPAddrPort(d.buf[:d.out], c.responseSource(), c.client); err != nil {
+				failed(err)
+			}
+		}
+	}
+}
+
+func (c *connSocket) responseSource() []byte {
+	if c.wildcard {
+		return c.source
+	}
+	return nil
+}
+
+func (c *connSocket) replier(int) func([]byte) error {
+	conn, client, source := c.conn, c.client, append([]byte(nil), c.responseSource()...)
+	return func(msg []byte) error {
+		_, _, err := conn.WriteMsgUDPAddrPort(msg, source, client)
+		return err
+	}
+}
+
+// packetInfo is what the kernel tells of the way that a datagram came.
+type packetInfo struct {
+	addr    netip.Addr // the address asked
+	index   uint32     // of the interface, where known
+	unicast bool       // false where the kernel knows that addr was a broadcast address
+}

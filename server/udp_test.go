@@ -1,0 +1,348 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const errnoUnreachable = syscall.ENETUNREACH
+
+var (
+	memClient = netip.MustParseAddrPort("198.51.100.7:4242")
+	memLocal  = netip.MustParseAddrPort("203.0.113.1:53")
+)
+
+// memRun is a UDP worker over a memory socket.
+type memRun struct {
+	t       testing.TB
+	server  *Server
+	socket  *memSocket
+	worker  *udpWorker
+	pending sync.WaitGroup
+	result  chan error
+}
+
+func newMemRun(t testing.TB, edit func(*Options)) *memRun {
+	r := &memRun{t: t, server: newTestServer(t, edit), socket: newMemSocket(), result: make(chan error, 1)}
+	r.worker = newUDPWorker(r.server, r.socket, r.server.lanes.get(), &r.pending)
+	return r
+}
+
+func (r *memRun) start() {
+	go r.server.queryLog.run()
+	r.server.slow.start(context.Background(), 1)
+	go func() { r.result <- r.worker.run() }()
+}
+
+// finish interrupts the socket and returns once everything has ended.
+func (r *memRun) finish() error {
+	close(r.socket.stopped)
+	return r.wait()
+}
+
+func (r *memRun) wait() error {
+	err := <-r.result
+	r.pending.Wait()
+	r.server.slow.stop()
+	r.server.queryLog.stop()
+	return err
+}
+
+func (r *memRun) put(name string) {
+	r.socket.in <- memDatagram{client: memClient, local: memLocal, data: fakeQuery(1, name)}
+}
+
+func TestUDPWorkerCountsEachDatagramOnce(t *testing.T) {
+	r := newMemRun(t, nil)
+	refused := 0
+	r.socket.fail = func(*datagram) error {
+		if refused++; refused <= 2 {
+			return errUnreachable
+		}
+		return nil
+	}
+	for range 10 {
+		r.put("fine.example")
+	}
+	r.put("drop.example")
+	r.put("panic.example")
+	r.put("slow.example")
+	r.put("after.example")
+	r.socket.in <- memDatagram{client: netip.AddrPortFrom(memClient.Addr(), 0), local: memLocal, data: fakeQuery(1, "a.example")}
+	r.socket.in <- memDatagram{client: memClient, local: memLocal, unfit: DropNotUnicast, data: fakeQuery(1, "a.example")}
+	r.socket.in <- memDatagram{client: memClient, local: memLocal, unfit: DropTooLong, data: fakeQuery(1, "a.example")}
+	r.start()
+	if err := r.finish(); err != nil {
+		t.Fatal(err)
+	}
+	total := checkLaws(t, r.server)
+	want := TransportTotals{Received: 17, Answered: 11, Deferred: 1}
+	want.Dropped = [NumDropReasons]uint64{DropByRespond: 1, DropFault: 1, DropPortZero: 1, DropNotUnicast: 1, DropTooLong: 1}
+	want.Unsent[SendUnreachable] = 2
+	want.Latency = total.UDP.Latency
+	if total.UDP != want {
+		t.Errorf("counted %+v, want %+v", total.UDP, want)
+	}
+	if total.Slow.Done != 1 || total.Slow.Replies != 1 {
+		t.Errorf("slow lane: %+v", total.Slow)
+	}
+	sent := r.socket.sent()
+	if len(sent) != 10 { // 11 answers but 2, and 1 from the slow lane
+		t.Errorf("%d datagrams sent, want 10", len(sent))
+	}
+	for _, d := range sent {
+		if d.client != memClient || d.local != memLocal || d.data[2]&0x80 == 0 {
+			t.Errorf("sent %+v", d)
+		}
+	}
+}
+
+func TestUDPWorkerAnswersWhatIsThereWhenStopped(t *testing.T) {
+	r := newMemRun(t, nil)
+	close(r.socket.stopped)
+	for range 3 * batchSize {
+		r.put("a.example")
+	}
+	r.start()
+	if err := r.wait(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(r.socket.sent()); n != 3*batchSize {
+		t.Errorf("%d of %d answered", n, 3*batchSize)
+	}
+}
+
+func TestUDPWorkerSurvivesErrorsThatPass(t *testing.T) {
+	var log testLog
+	r := newMemRun(t, func(o *Options) { o.Logger = log.logger() })
+	r.start()
+	for range 5 {
+		r.socket.broken <- syscall.ECONNREFUSED
+	}
+	r.put("a.example")
+	await(t, "an answer", func() bool { return len(r.socket.sent()) == 1 })
+	if err := r.finish(); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(log.String(), "receiving datagrams"); n != 1 {
+		t.Errorf("five errors in a second logged %d times, want once:\n%s", n, log.String())
+	}
+}
+
+func TestUDPWorkerEndsOnABrokenSocket(t *testing.T) {
+	for _, c := range []struct {
+		err   error
+		times int
+	}{{net.ErrClosed, 1}, {syscall.EBADF, maxRecvErrors}} {
+		r := newMemRun(t, nil)
+		r.start()
+		for range c.times {
+			r.socket.broken <- c.err
+		}
+		if err := r.wait(); !errors.Is(err, c.err) {
+			t.Errorf("ended with %v, want %v", err, c.err)
+		}
+	}
+}
+
+func TestUDPWorkerDropsWhatTheSlowLaneHasNoRoomFor(t *testing.T) {
+	block := make(chan struct{})
+	r := newMemRun(t, func(o *Options) {
+		o.Slow = handlerFunc(func(context.Context, *SlowRequest) { <-block })
+	})
+	r.start()
+	for range slowQueueUDP + 20 {
+		r.put("slow.example")
+	}
+	r.put("fast.example")
+	await(t, "a fast answer past the full slow lane", func() bool { return len(r.socket.sent()) == 1 })
+	if !r.server.slow.hasRoom(TCP) {
+		t.Error("datagrams took the room of TCP in the slow lane")
+	}
+	close(block)
+	if err := r.finish(); err != nil {
+		t.Fatal(err)
+	}
+	total := checkLaws(t, r.server)
+	if n := total.UDP.Dropped[DropSlowFull]; n < 19 || n > 20 || n != total.Slow.Full {
+		t.Errorf("dropped %d, the lane turned away %d; want 19 or 20", n, total.Slow.Full)
+	}
+}
+
+type handlerFunc func(context.Context, *SlowRequest)
+
+func (f handlerFunc) HandleSlow(ctx context.Context, r *SlowRequest) { f(ctx, r) }
+
+func TestSlowHandlerPanicCostsOneRequest(t *testing.T) {
+	first := true
+	r := newMemRun(t, func(o *Options) {
+		o.Slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
+			if first {
+				first = false
+				panic("asked to")
+			}
+			q.Reply(q.Message)
+		})
+	})
+	r.put("slow.example")
+	r.put("slow.example")
+	r.start()
+	if err := r.finish(); err != nil {
+		t.Fatal(err)
+	}
+	if total := checkLaws(t, r.server); total.Slow.Done != 2 || total.Slow.Replies != 1 {
+		t.Errorf("slow lane: %+v", total.Slow)
+	}
+}
+
+// udpBatch is the work of TestNoAllocs and of the benchmark: one batch of
+// queries through a worker.
+func udpBatch(t testing.TB, edit func(*Options)) func() {
+	r := newMemRun(t, edit)
+	query := fakeQuery(1, "25.113.0.203.in-addr.arpa")
+	msgs := r.socket.msgs
+	socket := &countingSocket{memSocket: r.socket}
+	r.worker.socket = socket
+	return func() {
+		for i := range msgs {
+			d := &msgs[i]
+			d.client, d.local, d.unfit, d.n, d.out = memClient, memLocal, DropByRespond, copy(d.buf, query), 0
+		}
+		r.worker.answer(msgs)
+		if socket.sent != len(msgs) {
+			t.Fatalf("%d of %d answered", socket.sent, len(msgs))
+		}
+	}
+}
+
+// countingSocket only counts what is sent.
+type countingSocket struct {
+	*memSocket
+	sent int
+}
+
+func (c *countingSocket) send(msgs []datagram, _ func(error)) {
+	c.sent = 0
+	for i := range msgs {
+		if msgs[i].out > 0 {
+			c.sent++
+		}
+	}
+}
+
+func TestUDPBatchAllocatesNothing(t *testing.T) {
+	skipAllocs(t)
+	for name, edit := range map[string]func(*Options){
+		"plain":             nil,
+		"log of one in two": func(o *Options) { o.Limits.LogQueries = 2 },
+	} {
+		batch := udpBatch(t, edit)
+		if n := testing.AllocsPerRun(100, batch); n != 0 {
+			t.Errorf("%s: %v allocations a batch", name, n)
+		}
+	}
+}
+
+func skipAllocs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+}
+
+func BenchmarkUDPBatch(b *testing.B) {
+	batch := udpBatch(b, nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		batch()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batchSize, "ns/query")
+}
+
+func TestQueryLogTakesOneOfSoMany(t *testing.T) {
+	var log testLog
+	r := newMemRun(t, func(o *Options) {
+		o.Limits.LogQueries = 4
+		o.Logger = log.logger()
+	})
+	for i := range 8 {
+		r.put(fmt.Sprintf("n%d.example", i))
+	}
+	r.start()
+	if err := r.finish(); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("8 queries logged %d times, want 2:\n%s", len(lines), log.String())
+	}
+	for i, name := range []string{"n3", "n7"} {
+		for _, want := range []string{
+			"msg=query", "client=198.51.100.7:4242", "local=203.0.113.1:53", "transport=udp", "opcode=0",
+			"qname=" + name + ".example.", "qtype=PTR", "qclass=IN", "verdict=answered", "rcode=0", "response_size=28",
+		} {
+			if !strings.Contains(lines[i], want) {
+				t.Errorf("%q is not in %s", want, lines[i])
+			}
+		}
+	}
+}
+
+func TestQueryLogReadsAnyMessage(t *testing.T) {
+	for _, request := range [][]byte{nil, {1}, make([]byte, headerSize), fakeQuery(1, "a.example")[:20], bytes.Repeat([]byte{0xff}, 400)} {
+		var log testLog
+		l := newQueryLog(log.logger())
+		p := sampler{log: l, every: 1}
+		p.before(&Request{}, request, len(request), time.Unix(1, 0))
+		p.after(request, len(request), Drop)
+		s := <-l.samples
+		l.write(&s)
+		if !strings.Contains(log.String(), "verdict=dropped") {
+			t.Errorf("%x: %s", request, log.String())
+		}
+	}
+}
+
+func TestLatencyBuckets(t *testing.T) {
+	for _, c := range []struct {
+		d      time.Duration
+		bucket int
+	}{
+		{-1, 0}, {0, 0}, {1023, 0}, {1024, 1}, {2047, 1}, {2048, 2},
+		{time.Second, 20}, {LatencyBound(22) - 1, 22}, {LatencyBound(22), 23}, {time.Hour, 23},
+	} {
+		var h histogram
+		h.observe(c.d, 3)
+		var l Latency
+		h.addTo(&l)
+		if l.Buckets[c.bucket] != 3 || l.Count() != 3 || l.Sum != 3*max(c.d, 0) {
+			t.Errorf("%v: %+v, want bucket %d", c.d, l, c.bucket)
+		}
+		if c.d < LatencyBound(c.bucket) != (c.bucket < LatencyBuckets-1 || c.d < LatencyBound(LatencyBuckets-1)) {
+			t.Errorf("%v is not below the bound %v of its bucket", c.d, LatencyBound(c.bucket))
+		}
+	}
+}
+
+func TestSendFailuresAreSorted(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want SendFailure
+	}{
+		{syscall.ECONNREFUSED, SendRefused}, {syscall.EPERM, SendForbidden}, {syscall.ENOBUFS, SendNoBuffer},
+		{syscall.EAGAIN, SendNoBuffer}, {errUnreachable, SendUnreachable}, {syscall.EMSGSIZE, SendTooLong},
+		{fmt.Errorf("write: %w", net.ErrClosed), SendRefused}, {errors.New("odd"), SendOther},
+	} {
+		if got := sendFailure(c.err); got != c.want {
+			t.Errorf("%v: %v, want %v", c.err, got, c.want)
+		}
+	}
+}
