@@ -4,7 +4,6 @@ import "testing"
 
 const ownNS = "@ 86400 NS ns1.example.com.\n@ 86400 NS ns2.example.net.\n"
 
-
 func TestNestedClassless(t *testing.T) {
 	l := newLab(t, `
 -- ptrd.yaml --

@@ -110,21 +110,16 @@ func itemName(item *config.Zone) string {
 func present(item *config.Zone, owner dname.Name, typ, data string, pos source.Position, fs *findings, t *source.Table) (rec zone.Record, ok bool) {
 	var table source.Table
 	tag := tagOf(t, pos)
-	n := 0
 	res := zonefile.ReadBytes("record", fmt.Appendf(nil, "%v 0 IN %s %s\n", owner, typ, data), zonefile.Options{
 		Origin: item.Origin,
 		Table:  &table,
 		Apexes: item.Apexes,
 	}, func(r zone.Record) {
-		n++
 		rec = zone.Record{Owner: r.Owner.Clone(), Type: r.Type, Data: append([]byte(nil), r.Data...), Tag: tag}
 	})
 	for _, f := range res.Findings {
 		f.Tag = tag
 		fs.add(Finding{Finding: f, Pos: pos})
 	}
-	if res.OK() && n != 1 {
-		fs.report(zone.Error, "record-count", pos, "%s: %q gives %d records, one is wanted; give each its own entry", item.Path, typ+" "+data, n)
-	}
-	return rec, res.OK() && n == 1
+	return rec, res.OK()
 }

@@ -86,14 +86,7 @@ func (m *merge) pour() {
 	for i := range m.item.Files {
 		m.file(&m.item.Files[i])
 	}
-	inline(m.item, m.table, &m.fs, func(r zone.Record) {
-		if r.Type == rr.TypeSOA {
-			m.fs.add(m.at(zone.Finding{Severity: zone.Error, Code: "soa-in-config", Tag: r.Tag, Owner: r.Owner, Type: r.Type,
-				Text: "an SOA is made from `soa`, `contact` and `nameservers`, with a serial that counts by itself; set those instead"}))
-			return
-		}
-		m.static(r, LayerConfig)
-	})
+	inline(m.item, m.table, &m.fs, func(r zone.Record) { m.static(r, LayerConfig) })
 	for i := range m.item.Hosts {
 		m.hosts(&m.item.Hosts[i])
 	}
