@@ -44,6 +44,9 @@ func (p *parser) directive(f *frame, toks []token) {
 		bad = t.at(0, "unknown-directive", "%s is not a directive; there are $ORIGIN, $TTL, $INCLUDE and $GENERATE%s", quote(t.text), dollarHint(t.text))
 	}
 	if bad != nil {
+		if !t.is("$GENERATE") {
+			bad = bad.hinted(args)
+		}
 		p.fail(s, bad)
 	}
 }

@@ -88,11 +88,11 @@ func parseRange(t *token) (start, stop, step uint32, bad *fault) {
 	}
 	bounds, stepText, hasStep := strings.Cut(string(t.text), "/")
 	from, to, ok := strings.Cut(bounds, "-")
-	a, ok1 := parseUint([]byte(from), math.MaxInt32)
-	b, ok2 := parseUint([]byte(to), math.MaxInt32)
+	a, ok1 := parseUint([]byte(from), math.MaxUint32)
+	b, ok2 := parseUint([]byte(to), math.MaxUint32)
 	s, ok3 := uint64(1), true
 	if hasStep {
-		s, ok3 = parseUint([]byte(stepText), math.MaxInt32)
+		s, ok3 = parseUint([]byte(stepText), math.MaxUint32)
 	}
 	if !ok || !ok1 || !ok2 || !ok3 || a > b || s == 0 || t.quoted {
 		return fail()

@@ -100,12 +100,14 @@ func (l *linter) missingTTL(p *parser, f *frame, h head, text string) {
 // record looks at a record that was read without a fault.
 func (l *linter) record(p *parser, f *frame, h head, ownerGiven bool) {
 	s := subject{f, f.owner, h.typ}
+	isMnemonicHere := false
 	switch {
 	case ownerGiven:
 		if l.ownerForm.odd {
 			l.marks(p, s, &l.owner, "owner")
 		}
 		if isMnemonic(l.owner.text) && !l.owner.quoted {
+			isMnemonicHere = true // enough said about it
 			l.warn(p, s, &l.owner, 0, "mnemonic-owner", "%s in column 1 is taken for the owner name; put a blank before it to mean the last owner", l.owner.text)
 		}
 	case f.afterOrigin && !f.ownerIsBad:
@@ -118,7 +120,7 @@ func (l *linter) record(p *parser, f *frame, h head, ownerGiven bool) {
 	if !l.reverse {
 		return
 	}
-	if ownerGiven || h.typ == rr.TypePTR {
+	if (ownerGiven || h.typ == rr.TypePTR) && !isMnemonicHere {
 		l.ownerName(p, s, h, ownerGiven)
 	}
 	l.targets(p, s, h)

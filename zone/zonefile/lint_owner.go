@@ -141,7 +141,8 @@ func judgeOwner(s subject, t *token, family dname.Family, address, rest int, rel
 			return "", ""
 		}
 	}
-	if len(labels) > 0 && owner.IsWildcard() {
+	isWildcard := owner.IsWildcard()
+	if isWildcard {
 		labels = labels[1:]
 	}
 	if relative && endsInTree(t.text) {
@@ -165,7 +166,7 @@ func judgeOwner(s subject, t *token, family dname.Family, address, rest int, rel
 			if isPTR || s.typ == rr.TypeNS || s.typ == rr.TypeCNAME {
 				return "not-a-nibble", "label " + quote(last) + " is not a nibble (one of 0-9 and a-f), so no address leads here; write one hexadecimal digit a label"
 			}
-		case isPTR && !isNibble(first):
+		case isPTR && !isWildcard && !isNibble(first):
 			return "not-a-nibble", "label " + quote(first) + " is not a nibble (one of 0-9 and a-f), so no address leads here; write the address, in reversed nibbles"
 		}
 		return "", ""
@@ -188,7 +189,7 @@ func judgeOwner(s subject, t *token, family dname.Family, address, rest int, rel
 		}
 	case isNumber(first):
 		return "not-an-octet", "label " + quote(first) + " is not an octet (0 to 255, without leading zeros), so no address leads here; mend it"
-	case len(labels) == 1:
+	case !isWildcard:
 		if _, ok := dname.ToClassless(owner); !ok {
 			return "not-an-octet", "label " + quote(first) + " is not an octet (0 to 255), so no address leads here; write the address, in reversed octets"
 		}
@@ -240,12 +241,16 @@ func shortOwner(s subject, n dname.Name) string {
 }
 
 // writtenAddress reads text as an address in normal order, with or without a
-// final dot.
+// final dot or the length of a single address's prefix.
 func writtenAddress(text []byte) (netip.Addr, bool) {
 	if len(text) == 0 || !isDigit(text[0]) && bytes.IndexByte(text, ':') < 0 {
 		return netip.Addr{}, false
 	}
-	a, err := netip.ParseAddr(strings.TrimSuffix(string(text), "."))
+	s := strings.TrimSuffix(string(text), ".")
+	if p, err := netip.ParsePrefix(s); err == nil && p.IsSingleIP() {
+		return p.Addr().Unmap(), true
+	}
+	a, err := netip.ParseAddr(s)
 	return a.Unmap(), err == nil && a.Zone() == ""
 }
 
@@ -259,13 +264,16 @@ func endsInTree(text []byte) bool {
 // wrongTree warns of an absolute name outside the reverse trees that looks as if
 // it were meant to be inside one. It reports whether it did.
 func (l *linter) wrongTree(p *parser, s subject, t *token, n dname.Name, what string) bool {
-	if f, _, _ := dname.Tree(n); f != dname.Forward || n.Labels() < 2 {
+	if f, _, _ := dname.Tree(n); f != dname.Forward {
 		return false
 	}
 	if a, ok := writtenAddress(t.text); ok && what == "owner" {
 		code, text := addressOwner(s, t, a)
 		l.warn(p, s, t, 0, code, "%s", text)
 		return true
+	}
+	if n.Labels() < 2 {
+		return false
 	}
 	end := n.Suffix(2)
 	second, top := strings.ToLower(string(end.Label())), strings.ToLower(string(end.Parent().Label()))

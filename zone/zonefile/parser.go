@@ -284,6 +284,9 @@ func ownerHint(owner *token) string {
 // isMnemonic reports whether text is a class or one of the types that are seldom
 // names.
 func isMnemonic(text []byte) bool {
+	if len(text) == 0 || text[0] < 64 { // not a letter, as in nearly all owners
+		return false
+	}
 	switch strings.ToUpper(string(text)) {
 	case "IN", "SOA", "NS", "PTR", "CNAME", "MX", "TXT", "AAAA", "DS":
 		return true
@@ -304,7 +307,7 @@ func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
 		bad = checkType(h)
 	}
 	if bad != nil {
-		p.fail(s, bad)
+		p.fail(s, bad.hinted(line))
 		return
 	}
 	if h.ttlTok != nil {
@@ -313,7 +316,7 @@ func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
 	}
 	r := &p.rdata
 	if bad = r.read(h.typ, h.typeTok, rest, f.origin); bad != nil {
-		p.fail(s, bad)
+		p.fail(s, bad.hinted(line))
 		if h.typ == rr.TypeSOA { // its MINIMUM is lost: no complaint about every record without TTL
 			p.hasDefaultTTL = true
 		}
@@ -329,6 +332,17 @@ func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
 	p.lint.record(p, f, h, ownerGiven)
 	p.res.Records++
 	p.emit(zone.Record{Owner: f.owner, Type: h.typ, TTL: ttl, Data: r.out, Tag: f.id.Tag(line[0].line, line[0].col)})
+}
+
+// hinted adds to the fault what in the line may be its reason.
+func (e *fault) hinted(line []token) *fault {
+	for _, t := range line {
+		if mark := templateMark(t.text); mark != "" && !t.quoted {
+			e.text += "; the line has " + quote([]byte(mark)) + " in it, which a template should have replaced"
+			break
+		}
+	}
+	return e
 }
 
 func checkType(h head) *fault {
@@ -378,12 +392,22 @@ func (p *parser) ttl(f *frame, s subject, h head) (ttl uint32, ok bool) {
 	return 0, false
 }
 
-// quote shows text from a file in a message: in quotes, control octets escaped,
-// and not too much of it.
+// quote shows text from a file in a message as it stands there: in quotes,
+// control octets escaped, and not too much of it.
 func quote(text []byte) string {
 	const most = 80
-	if len(text) > most {
-		return fmt.Sprintf("%q…", text[:most])
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, c := range text[:min(most, len(text))] {
+		if c < ' ' || c == 0x7f {
+			fmt.Fprintf(&b, `\%03d`, c)
+		} else {
+			b.WriteByte(c)
+		}
 	}
-	return fmt.Sprintf("%q", text)
+	b.WriteByte('"')
+	if len(text) > most {
+		b.WriteString("…")
+	}
+	return strings.ToValidUTF8(b.String(), "\ufffd")
 }

@@ -114,6 +114,11 @@ func libraryError(err error) (reason string, column int) {
 		fmt.Sscanf(reason[i:], " at line: %d:%d", &line, &column)
 		reason = reason[:i]
 	}
+	for _, nothing := range [...]string{`: ""`, `: " "`, `: "\n"`} {
+		if cut, ok := strings.CutSuffix(reason, nothing); ok {
+			return cut + ": nothing is there", column
+		}
+	}
 	return strings.ReplaceAll(reason, "\n", " "), column
 }
 
