@@ -99,7 +99,9 @@ type Defaults struct {
 	SOA         SOA
 }
 
-// Zone is one item of `zones`, the defaults filled in.
+// Zone is one item of `zones`, the defaults filled in. No two items make the same
+// apex; two may share a classless prefix under different names, of which the first
+// is the one for a parent to point to.
 type Zone struct {
 	Path     string          // key path, `zones[3]`
 	Pos      source.Position // of the item
@@ -117,7 +119,8 @@ type Zone struct {
 	Access   *Access // nil: the global one alone
 }
 
-// Explicit says which of a zone's Defaults its own item gave.
+// Explicit says which of a zone's Defaults its own item gave; SOA: any of its
+// timers or the MNAME, TTL: `ttl`, not `ns_ttl`.
 type Explicit struct{ NameServers, Contact, SOA, TTL bool }
 
 // File is a path and where it was named.

@@ -34,9 +34,9 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Add([]byte("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nzones: *c\n")) // grows by aliases
-	f.Add([]byte("zones: &z [*z]\n"))                                         // holds itself
-	f.Add([]byte(strings.Repeat("[", 2000)))                                  // deep
-	f.Add([]byte("\xff\xfez\x00o\x00"))                                       // UTF-16
+	f.Add([]byte("zones: &z [*z]\n"))                                          // holds itself
+	f.Add([]byte(strings.Repeat("[", 2000)))                                   // deep
+	f.Add([]byte("\xff\xfez\x00o\x00"))                                        // UTF-16
 	f.Fuzz(func(t *testing.T, data []byte) {
 		cfg, err := Parse("dir/ptrd.yaml", data)
 		if err != nil {

@@ -18,8 +18,9 @@ import (
 )
 
 // maxFile bounds the file in octets. The tree that YAML is read into takes some
-// twenty times the size of its text; 16 MiB are about 400,000 PTR records. More
-// of them belong in master files, which are read record by record.
+// thirty times the size of its text; 16 MiB are about 400,000 PTR records. More
+// of them belong in master files, which are read record by record. A larger bound
+// would let a wrong path (an image, a log) take all memory on a reload.
 const maxFile = 16 << 20
 
 // Load reads the configuration at path, and the secrets in files that it names.

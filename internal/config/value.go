@@ -129,7 +129,8 @@ func (v value) unknownKey(key string, fields []field) {
 		v.fail("unknown key %q: %s", key, hint)
 		return
 	}
-	best, bestDistance := "", 3 // farther than two typing errors is another word
+	// more than one typing error in three characters is another word
+	best, bestDistance := "", max(1, len(key)/3)+1
 	all := make([]string, len(fields))
 	for i, f := range fields {
 		all[i] = f.key
