@@ -5,8 +5,10 @@
 package systemd
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -85,19 +87,17 @@ func (n *Notifier) Close() error {
 // firstFD is the descriptor that passed sockets begin at (sd_listen_fds(3)).
 const firstFD = 3
 
-// Sockets are what the service manager bound for us.
+// Sockets are what the service manager bound for us: UDP sockets and listening
+// TCP sockets.
 type Sockets struct {
-	Packet []net.PacketConn
-	Stream []net.Listener
+	Files []*os.File
+	Addrs []netip.AddrPort // the address of each
 }
 
 // Close closes all of them.
 func (s *Sockets) Close() {
-	for _, c := range s.Packet {
-		c.Close()
-	}
-	for _, l := range s.Stream {
-		l.Close()
+	for _, f := range s.Files {
+		f.Close()
 	}
 }
 
@@ -113,32 +113,37 @@ func Activated(env Environment) (*Sockets, error) {
 		return nil, fmt.Errorf("LISTEN_FDS %q is not a number of sockets", env("LISTEN_FDS"))
 	}
 	for fd := firstFD; fd < firstFD+n; fd++ {
-		if err := s.take(uintptr(fd)); err != nil {
+		f := os.NewFile(uintptr(fd), fmt.Sprintf("activated socket %d", fd-firstFD+1))
+		addr, err := addressOf(f)
+		if err != nil {
 			s.Close()
 			return nil, fmt.Errorf("socket %d of %d that the service manager passed: %w", fd-firstFD+1, n, err)
 		}
+		s.Files = append(s.Files, f)
+		s.Addrs = append(s.Addrs, addr)
 	}
 	return s, nil
 }
 
-func (s *Sockets) take(fd uintptr) error {
-	f := os.NewFile(fd, "activated socket")
-	if f == nil {
-		return fmt.Errorf("descriptor %d is not open", fd)
-	}
-	defer f.Close() // the net package keeps a copy
+// addressOf returns the address that a UDP socket or a listening TCP socket is
+// bound to.
+func addressOf(f *os.File) (netip.AddrPort, error) {
+	var addr net.Addr
 	if l, err := net.FileListener(f); err == nil {
-		if _, ok := l.(*net.TCPListener); ok {
-			s.Stream = append(s.Stream, l)
-			return nil
-		}
+		addr = l.Addr()
 		l.Close()
 	} else if c, err := net.FilePacketConn(f); err == nil {
-		if _, ok := c.(*net.UDPConn); ok {
-			s.Packet = append(s.Packet, c)
-			return nil
-		}
+		addr = c.LocalAddr()
 		c.Close()
 	}
-	return fmt.Errorf("it is neither UDP nor listening TCP; use ListenDatagram= and ListenStream= with IP addresses")
+	var a netip.AddrPort
+	switch t := addr.(type) {
+	case *net.TCPAddr:
+		a = t.AddrPort()
+	case *net.UDPAddr:
+		a = t.AddrPort()
+	default:
+		return a, errors.New("it is neither UDP nor listening TCP; use ListenDatagram= and ListenStream= with IP addresses")
+	}
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), nil
 }

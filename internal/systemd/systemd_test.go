@@ -72,7 +72,7 @@ func TestNoManager(t *testing.T) {
 		t.Error("a watchdog without a manager")
 	}
 	s, err := Activated(env)
-	if err != nil || len(s.Packet)+len(s.Stream) != 0 {
+	if err != nil || len(s.Files) != 0 {
 		t.Errorf("sockets %v, error %v from nobody", s, err)
 	}
 	if _, err := NewNotifier(environment(map[string]string{"NOTIFY_SOCKET": filepath.Join(t.TempDir(), "none")})); err == nil {
@@ -95,11 +95,8 @@ func TestActivated(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		for _, c := range s.Packet {
-			t.Logf("passed udp %v", c.LocalAddr())
-		}
-		for _, l := range s.Stream {
-			t.Logf("passed tcp %v", l.Addr())
+		for i, a := range s.Addrs {
+			t.Logf("passed %s at %v", s.Files[i].Name(), a)
 		}
 		return
 	}
@@ -134,7 +131,7 @@ func TestActivated(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"passed udp " + udp.LocalAddr().String(), "passed tcp " + tcp.Addr().String()} {
+	for _, want := range []string{"passed activated socket 1 at " + udp.LocalAddr().String(), "passed activated socket 2 at " + tcp.Addr().String()} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/ptrd/ptrd/internal/assemble"
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/daemon"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/spf13/cobra"
+)
+
+// checked is what `check` found.
+type checked struct {
+	OK       bool             `json:"ok"` // no errors
+	Errors   int              `json:"errors"`
+	Warnings int              `json:"warnings"`
+	Zones    int              `json:"zones"`
+	Findings []daemon.Finding `json:"findings"`
+}
+
+func newCheck(g *globals) *cobra.Command {
+	var asJSON bool
+	var origin string
+	cmd := &cobra.Command{
+		Use:   "check [--config FILE] | check --origin ORIGIN FILE",
+		Short: "Check the configuration and its zones, or one master file",
+		Long: `check reads the configuration and everything it names, as serve would, and tells
+all that is wrong. With --origin it reads one master file by itself, as the zone
+of that name.
+
+It exits with 0 if there are only warnings or nothing at all, with 1 if there are
+errors, and with 2 if the command line is wrong.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if origin == "" {
+				if len(args) > 0 {
+					return usagef("check of the master file %s needs the name of its zone: check --origin ORIGIN %[1]s", args[0])
+				}
+				return nil
+			}
+			return exactly(1, "a master file")(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var r checked
+			if origin != "" {
+				apex, err := dname.Parse(origin)
+				if err != nil {
+					return usagef("--origin %q is not a name: %v", origin, err)
+				}
+				_, list := assemble.CheckFile(apex, args[0], 0)
+				r.Zones, r.Findings = 1, daemon.FromAssemble(list)
+			} else if err := r.config(cmd, g); err != nil {
+				return err
+			}
+			r.Errors, r.Warnings = daemon.Count(r.Findings)
+			r.OK = r.Errors == 0
+			if asJSON {
+				if err := printJSON(cmd.OutOrStdout(), r); err != nil {
+					return err
+				}
+			} else if err := r.print(cmd); err != nil {
+				return err
+			}
+			if !r.OK {
+				return &silentError{}
+			}
+			return nil
+		},
+	}
+	addJSON(cmd, &asJSON)
+	cmd.Flags().StringVar(&origin, "origin", "", "the `ORIGIN` that names in the master file are relative to: its zone")
+	_ = cmd.RegisterFlagCompletionFunc("origin", g.completeZone) // the flag is there: it was made above
+	return cmd
+}
+
+// config checks the configuration and its zones.
+func (r *checked) config(cmd *cobra.Command, g *globals) error {
+	path, err := g.path()
+	if err != nil {
+		return err
+	}
+	cfg, err := config.Load(path)
+	if err != nil {
+		r.Findings = daemon.FromConfig(err)
+		return nil
+	}
+	list, err := assemble.Check(cmd.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	for i := range cfg.Zones {
+		r.Zones += len(cfg.Zones[i].Apexes)
+	}
+	r.Findings = daemon.FromAssemble(list)
+	return nil
+}
+
+func (r *checked) print(cmd *cobra.Command) error {
+	if err := printFindings(cmd, r.Findings); err != nil {
+		return err
+	}
+	var err error
+	switch {
+	case r.Errors+r.Warnings == 0:
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "ok, %s\n", count(r.Zones, "zone"))
+	default:
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s, %s\n", count(r.Errors, "error"), count(r.Warnings, "warning"))
+	}
+	return err
+}
+
+// count returns the number with its noun.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/control"
+	"github.com/spf13/cobra"
+	"gopkg.in/yaml.v3"
+)
+
+// stateDir returns the state directory that the configuration names. A server may run
+// on while its configuration has errors, and these are not in the way.
+func (g *globals) stateDir() (string, error) {
+	path, err := g.path()
+	if err != nil {
+		return "", err
+	}
+	cfg, err := config.Load(path)
+	if err == nil {
+		return cfg.StateDir, nil
+	}
+	data, readErr := os.ReadFile(path)
+	if readErr != nil {
+		return "", err
+	}
+	var only struct {
+		StateDir string `yaml:"state_dir"`
+	}
+	if yaml.Unmarshal(data, &only) != nil {
+		return "", err
+	}
+	text := "{zones: []}"
+	if only.StateDir != "" {
+		text = fmt.Sprintf("{state_dir: %q, zones: []}", only.StateDir)
+	}
+	if cfg, parseErr := config.Parse(path, []byte(text)); parseErr == nil {
+		return cfg.StateDir, nil
+	}
+	return "", err
+}
+
+// send sends a request to the running server and copies the answer.
+func (g *globals) send(cmd *cobra.Command, verb string, args url.Values, w io.Writer) error {
+	dir, err := g.stateDir()
+	if err != nil {
+		return err
+	}
+	return control.Call(cmd.Context(), control.Path(dir), verb, args, w)
+}
+
+// call sends a request to the running server and reads the answer into to.
+func (g *globals) call(cmd *cobra.Command, verb string, args url.Values, to any) error {
+	var buf bytes.Buffer
+	if err := g.send(cmd, verb, args, &buf); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(buf.Bytes(), to); err != nil {
+		return fmt.Errorf("the server's answer cannot be read, is it of another version than this command? %w", err)
+	}
+	return nil
+}
+
+// printer is what can be shown to a person.
+type printer interface{ Print(io.Writer) error }
+
+// show prints what a subcommand found.
+func show(cmd *cobra.Command, asJSON bool, p printer) error {
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), p)
+	}
+	return p.Print(cmd.OutOrStdout())
+}

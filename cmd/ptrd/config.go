@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/spf13/cobra"
+)
+
+// defaultConfigs are where the configuration is looked for without --config.
+func defaultConfigs() []string { return []string{"config.yaml", "/etc/ptrd/config.yaml"} }
+
+// path returns the path of the configuration file.
+func (g *globals) path() (string, error) {
+	if g.config != "" {
+		return g.config, nil
+	}
+	for _, p := range defaultConfigs() {
+		if _, err := os.Stat(p); !errors.Is(err, fs.ErrNotExist) {
+			return p, nil
+		}
+	}
+	return "", usagef("there is neither ./config.yaml nor /etc/ptrd/config.yaml; name the configuration by --config FILE")
+}
+
+// load reads the configuration.
+func (g *globals) load() (*config.Config, error) {
+	path, err := g.path()
+	if err != nil {
+		return nil, err
+	}
+	return config.Load(path)
+}
+
+// completeZone offers the apexes of the configuration.
+func (g *globals) completeZone(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	cfg, err := g.load()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []cobra.Completion
+	for i := range cfg.Zones {
+		for _, apex := range cfg.Zones[i].Apexes {
+			names = append(names, apex.String())
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/ptrd/ptrd/internal/assemble"
+	"github.com/ptrd/ptrd/internal/control"
+	"github.com/ptrd/ptrd/internal/daemon"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/zonefile"
+	"github.com/spf13/cobra"
+)
+
+func newDump(g *globals) *cobra.Command {
+	var sources bool
+	cmd := &cobra.Command{
+		Use:   "dump ZONE",
+		Short: "Print a zone as a canonical master file",
+		Long: `dump prints a zone as the running server has it, as a master file: one record a
+line, all names absolute, in canonical order. Where no server runs with this
+configuration, and with --sources, the zone is made from the sources; a generated
+serial is then what it would be if the server had never served the zone before.`,
+		Args:              exactly(1, "a zone"),
+		ValidArgsFunction: g.completeZone,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			apex, err := dname.Parse(args[0])
+			if err != nil {
+				return usagef("%q is not a name: %v", args[0], err)
+			}
+			if !sources {
+				err := g.send(cmd, daemon.VerbDump, url.Values{"zone": {apex.String()}}, cmd.OutOrStdout())
+				var down *control.NotRunningError
+				if !errors.As(err, &down) {
+					return err
+				}
+			}
+			z, err := zoneFromSources(cmd, g, apex)
+			if err != nil {
+				return err
+			}
+			w := bufio.NewWriter(cmd.OutOrStdout())
+			if err := zonefile.Write(w, z); err != nil {
+				return err
+			}
+			return w.Flush()
+		},
+	}
+	cmd.Flags().BoolVar(&sources, "sources", false, "make the zone from its sources, even if a server runs")
+	return cmd
+}
+
+// zoneFromSources makes one zone of the configuration.
+func zoneFromSources(cmd *cobra.Command, g *globals, apex dname.Name) (*zone.Zone, error) {
+	set, findings, err := setFromSources(cmd, g)
+	if err != nil {
+		return nil, err
+	}
+	z := set.Get(apex)
+	switch {
+	case z == nil:
+		return nil, fmt.Errorf("zone %v is not in the configuration", apex)
+	case !z.IsAvailable():
+		for _, f := range findings {
+			if f.Severity == zone.Error.String() {
+				fmt.Fprintln(cmd.ErrOrStderr(), f)
+			}
+		}
+		return nil, fmt.Errorf("zone %v has errors; `ptrd check` tells all of them", apex)
+	}
+	return z, nil
+}
+
+// setFromSources makes all zones of the configuration, as a server would at its
+// first start.
+func setFromSources(cmd *cobra.Command, g *globals) (*zone.Set, []daemon.Finding, error) {
+	cfg, err := g.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	store := zone.NewStore(nil, nil)
+	plan, err := assemble.New(assemble.Options{}).Assemble(cmd.Context(), cfg, store.Set())
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := store.Publish(plan.Batch); err != nil {
+		return nil, nil, err
+	}
+	return store.Set(), daemon.FromAssemble(plan.Findings), nil
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/ptrd/ptrd/internal/assemble"
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/control"
+	"github.com/ptrd/ptrd/internal/daemon"
+	"github.com/ptrd/ptrd/internal/explain"
+	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/zonefile"
+	"github.com/spf13/cobra"
+)
+
+func newExplain(g *globals) *cobra.Command {
+	var asJSON, sources bool
+	var client, qtype string
+	cmd := &cobra.Command{
+		Use:   "explain ADDRESS|NAME",
+		Short: "Show what is answered for an address or a name, why, and where it comes from",
+		Long: `explain asks the running server what it answers for the reverse name of an
+address, or for any name, and shows the way to that answer: zones, cuts, aliases,
+wildcards. Then it reads the sources again and shows the file and line, or the
+rule of the configuration, that each record comes from.
+
+Where no server runs with this configuration, and with --sources, the zones are
+made from the sources.`,
+		Example: `  ptrd explain 203.0.113.25
+  ptrd explain 2001:db8::25 --client 192.0.2.1
+  ptrd explain --type NS 113.0.203.in-addr.arpa`,
+		Args:              exactly(1, "an address or a name"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			q, err := question(args[0], qtype, client)
+			if err != nil {
+				return err
+			}
+			cfg, cfgErr := g.load()
+			e, set, err := g.answer(cmd, q, cfg, sources)
+			if err != nil {
+				return err
+			}
+			if cfgErr != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "the sources cannot be shown, because the configuration has errors:\n%v\n", cfgErr)
+			} else if err := trace(cmd, cfg, set, e); err != nil {
+				return err
+			}
+			return show(cmd, asJSON, e)
+		},
+	}
+	addJSON(cmd, &asJSON)
+	cmd.Flags().BoolVar(&sources, "sources", false, "make the zones from their sources, even if a server runs")
+	cmd.Flags().StringVar(&client, "client", "", "answer as for a client with this `ADDRESS`, with the access lists (default: without them)")
+	cmd.Flags().StringVar(&qtype, "type", "PTR", "the `TYPE` that is asked for")
+	return cmd
+}
+
+func question(what, qtype, client string) (q explain.Question, err error) {
+	if a, err := netip.ParseAddr(what); err == nil {
+		q.Name = dname.FromAddr(a.WithZone(""))
+	} else if q.Name, err = dname.Parse(what); err != nil {
+		return q, usagef("%q is neither an address nor a name: %v", what, err)
+	}
+	var ok bool
+	if q.Type, ok = rr.ParseType(qtype); !ok {
+		return q, usagef("--type %q is not a type", qtype)
+	}
+	if client != "" {
+		if q.Client, err = netip.ParseAddr(client); err != nil {
+			return q, usagef("--client %q is not an address", client)
+		}
+	}
+	return q, nil
+}
+
+// answer asks the running server, or else makes the zones from the sources; set is
+// nil where the server answered.
+func (g *globals) answer(cmd *cobra.Command, q explain.Question, cfg *config.Config, sources bool) (*explain.Explanation, *zone.Set, error) {
+	if !sources {
+		args := url.Values{"name": {q.Name.String()}, "type": {q.Type.String()}}
+		if q.Client.IsValid() {
+			args.Set("client", q.Client.String())
+		}
+		var e explain.Explanation
+		err := g.call(cmd, daemon.VerbExplain, args, &e)
+		var down *control.NotRunningError
+		if !errors.As(err, &down) {
+			return &e, nil, err
+		}
+	}
+	set, _, err := setFromSources(cmd, g)
+	if err != nil {
+		return nil, nil, err
+	}
+	policy, err := daemon.NewPolicy(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err := explain.Explain(&server.View{Zones: set, Policy: policy}, q)
+	return e, set, err
+}
+
+// trace reads the sources of the records in the answer.
+func trace(cmd *cobra.Command, cfg *config.Config, set *zone.Set, e *explain.Explanation) error {
+	stored := map[string]string{} // where the data of a name are, if not at the name: wildcards
+	for _, s := range e.Steps {
+		if s.Owner != "" && strings.HasPrefix(s.Owner, "*.") {
+			stored[s.Name] = s.Owner
+		}
+	}
+	origins := map[string][]assemble.Origin{}
+	for _, section := range [][]explain.Record{e.Answer, e.Authority, e.Additional} {
+		for i := range section {
+			r := &section[i]
+			owner := r.Owner
+			if w := stored[owner]; w != "" {
+				owner = w
+			}
+			list, ok := origins[owner]
+			if !ok {
+				name, err := dname.Parse(owner)
+				if err != nil {
+					return fmt.Errorf("owner %q: %w", owner, err)
+				}
+				if list, err = assemble.Explain(cmd.Context(), cfg, set, name); err != nil {
+					return err
+				}
+				origins[owner] = list
+			}
+			r.Sources = sourcesOf(r, list)
+		}
+	}
+	return nil
+}
+
+// sourcesOf returns where the record comes from, out of all records at its owner.
+func sourcesOf(r *explain.Record, list []assemble.Origin) (out []explain.Source) {
+	for _, o := range list {
+		if o.Record.Type.String() != r.Type || r.Type != "SOA" && zonefile.RData(o.Record.Type, o.Record.Data) != r.Data {
+			continue
+		}
+		what := o.Layer.String()
+		if o.Rule != assemble.RuleNone {
+			what = "made by the rule " + o.Rule.String()
+		}
+		out = append(out, explain.Source{File: o.Pos.File, Line: o.Pos.Line, Col: o.Pos.Col, What: what})
+	}
+	return out
+}

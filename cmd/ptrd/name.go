@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/spf13/cobra"
+)
+
+func newName(g *globals) *cobra.Command {
+	var asJSON bool
+	var servers []string
+	cmd := &cobra.Command{
+		Use:   "name ADDRESS|PREFIX|REVERSE-NAME",
+		Short: "Turn addresses and prefixes into reverse names and zones, and back",
+		Long: `name turns an address into its reverse name, a prefix into the zones that make
+it up, and a reverse name into its address or prefix. For a prefix it also prints
+the records that the owner of the addresses puts into the zone above.
+
+The name servers in those records are the ones given by --ns; else, with
+--config, those of the configuration.`,
+		Example: `  ptrd name 203.0.113.25
+  ptrd name 203.0.113.64/26 --ns ns1.example.com --ns ns2.example.net
+  ptrd name 64-127.113.0.203.in-addr.arpa`,
+		Args:              exactly(1, "an address, a prefix or a reverse name"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ns, err := nameServers(g, servers)
+			if err != nil {
+				return err
+			}
+			r, err := describe(args[0], ns)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), r)
+			}
+			return r.print(cmd.OutOrStdout())
+		},
+	}
+	addJSON(cmd, &asJSON)
+	cmd.Flags().StringArrayVar(&servers, "ns", nil, "a name server's `NAME`, for the records to hand over; may be repeated")
+	return cmd
+}
+
+// nameServers returns the name servers that a hand-over names.
+func nameServers(g *globals, given []string) ([]string, error) {
+	var out []string
+	for _, s := range given {
+		n, err := dname.Parse(s)
+		if err != nil {
+			return nil, usagef("--ns %q is not a name: %v", s, err)
+		}
+		out = append(out, n.String())
+	}
+	if len(out) > 0 || g.config == "" {
+		return out, nil
+	}
+	cfg, err := config.Load(g.config)
+	if err != nil {
+		return nil, err
+	}
+	for _, ns := range cfg.Defaults.NameServers {
+		out = append(out, ns.Name.String())
+	}
+	return out, nil
+}
+
+// naming is what there is to say about an address, a prefix or a name.
+type naming struct {
+	Input   string       `json:"input"`
+	Kind    string       `json:"kind"` // address, prefix
+	Address *netip.Addr  `json:"address,omitempty"`
+	Prefix  netip.Prefix `json:"prefix"`
+	Name    string       `json:"name,omitempty"`  // the one reverse name; none for a prefix of several zones
+	Zones   []string     `json:"zones,omitempty"` // that make up the prefix, or could hold the address, the longest first
+	Styles  []styled     `json:"styles,omitempty"`
+	Parent  string       `json:"parent,omitempty"` // the zone that delegates
+	Records []string     `json:"records,omitempty"`
+	Notes   []string     `json:"notes,omitempty"`
+}
+
+// styled is the name of a classless prefix in one style.
+type styled struct {
+	Style string `json:"style"`
+	Name  string `json:"name"`
+}
+
+// describe works out everything about the input.
+func describe(input string, ns []string) (*naming, error) {
+	if p, err := netip.ParsePrefix(input); err == nil {
+		r := &naming{Input: input}
+		if m := p.Masked(); m != p {
+			r.Notes = append(r.Notes, fmt.Sprintf("%v lies in %v, which is what is shown", p.Addr(), m))
+			p = m
+		}
+		if p.Addr().Is4In6() {
+			return nil, fmt.Errorf("prefix %s: IPv4 addresses mapped into IPv6 have no reverse zones of their own; write the IPv4 prefix", input)
+		}
+		return r.prefix(p, ns), nil
+	}
+	if a, err := netip.ParseAddr(input); err == nil {
+		if a.Zone() != "" {
+			return nil, fmt.Errorf("address %s: names know no interface; leave %%%s out", input, a.Zone())
+		}
+		return (&naming{Input: input}).address(a.Unmap()), nil
+	}
+	n, err := dname.Parse(input)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no address, no prefix and no name: %w", input, err)
+	}
+	if a, ok := dname.ToAddr(n); ok {
+		return (&naming{Input: input}).address(a), nil
+	}
+	if p, ok := dname.ToPrefix(n); ok {
+		return (&naming{Input: input}).prefix(p, ns), nil
+	}
+	if p, ok := dname.ToClassless(n); ok {
+		return (&naming{Input: input}).prefix(p, ns), nil
+	}
+	return nil, notReverse(input, n)
+}
+
+// notReverse says why a name stands for no prefix.
+func notReverse(input string, n dname.Name) error {
+	f, address, rest := dname.Tree(n)
+	switch {
+	case f == dname.Forward && looksNumeric(input):
+		return fmt.Errorf("%q is no address and no prefix: an IPv4 address has four octets; write a prefix with its length, as 203.0.113.0/24", input)
+	case f == dname.Forward:
+		return fmt.Errorf("%v is not under in-addr.arpa. or ip6.arpa.; give an address, a prefix or a reverse name", n)
+	}
+	for range rest - 1 {
+		n = n.Parent()
+	}
+	label := string(n.Label())
+	tree, full, what := "in-addr.arpa.", 4, "an octet (0 to 255, without leading zeros) nor a part of a /24 (as 64-127, 64/26, 64-26)"
+	if f == dname.IP6 {
+		tree, full, what = "ip6.arpa.", 32, "a nibble (0 to 9, a to f)"
+	}
+	if address == full {
+		return fmt.Errorf("%s: label %q lies below a full address: names under %s have at most %d labels that are part of one", input, label, tree, full)
+	}
+	neither := "not"
+	if f == dname.InAddr {
+		neither = "neither"
+	}
+	return fmt.Errorf("%s: label %q is %s %s, so the name stands for no prefix; a free label can be any name's, and only the zone above knows what it is for", input, label, neither, what)
+}
+
+func looksNumeric(s string) bool { return strings.Trim(s, "0123456789./:") == "" }
+
+func (r *naming) address(a netip.Addr) *naming {
+	r.Kind, r.Address = "address", &a
+	r.Prefix = netip.PrefixFrom(a, a.BitLen())
+	r.Name = dname.FromAddr(a).String()
+	lengths := []int{32, 24, 16}
+	if a.Is6() {
+		lengths = []int{64, 56, 48, 32}
+	}
+	for _, bits := range lengths {
+		n, _ := dname.FromPrefix(netip.PrefixFrom(a, bits).Masked()) // all on a boundary
+		r.Zones = append(r.Zones, n.String())
+	}
+	return r
+}
+
+// placeholders stand where nobody said which name servers there are.
+var placeholders = [...]string{"ns1.example.", "ns2.example."}
+
+func (r *naming) prefix(p netip.Prefix, ns []string) *naming {
+	r.Kind, r.Prefix = "prefix", p
+	if len(ns) == 0 {
+		ns = placeholders[:]
+		r.Notes = append(r.Notes, "ns1.example. and ns2.example. stand for your name servers; name them by --ns")
+	}
+	if dname.IsClassless(p) {
+		return r.classless(p, ns)
+	}
+	for _, part := range dname.Split(p) {
+		n, _ := dname.FromPrefix(part) // Split gives boundaries only
+		r.Zones = append(r.Zones, n.String())
+		for _, s := range ns {
+			r.Records = append(r.Records, fmt.Sprintf("%v NS %s", n, s))
+		}
+	}
+	if len(r.Zones) == 1 {
+		r.Name = r.Zones[0]
+	}
+	if above := dname.Boundary(p); above.Bits() > 0 || above != p {
+		if above == p {
+			above = dname.Boundary(netip.PrefixFrom(p.Addr(), p.Bits()-1))
+		}
+		n, _ := dname.FromPrefix(above)
+		r.Parent = n.String()
+	} else {
+		r.Records = nil // the tree itself is nobody's to hand over
+	}
+	return r
+}
+
+func (r *naming) classless(p netip.Prefix, ns []string) *naming {
+	for _, s := range []dname.Style{dname.Range, dname.Slash, dname.RFC4183} {
+		r.Styles = append(r.Styles, styled{s.String(), dname.FromClassless(p, s).String()})
+	}
+	apex := dname.FromClassless(p, dname.Range)
+	r.Name = apex.String()
+	r.Zones = []string{r.Name}
+	parent := apex.Parent()
+	r.Parent = parent.String()
+	for _, s := range ns {
+		r.Records = append(r.Records, fmt.Sprintf("%v NS %s", apex, s))
+	}
+	for a := p.Addr(); a.IsValid() && p.Contains(a); a = a.Next() {
+		n := dname.FromAddr(a)
+		target, _ := apex.Prepend(n.Label()) // an octet in front of a name of a /24's part always fits
+		r.Records = append(r.Records, fmt.Sprintf("%v CNAME %v", n, target))
+	}
+	return r
+}
+
+func (r *naming) print(out io.Writer) error {
+	w := bufio.NewWriter(out)
+	if r.Kind == "address" {
+		fmt.Fprintf(w, "address  %v\nname     %s\n", r.Address, r.Name)
+		fmt.Fprintf(w, "in zone  %s\n", strings.Join(r.Zones, "\n      or "))
+		return w.Flush()
+	}
+	fmt.Fprintf(w, "prefix   %v\n", r.Prefix)
+	switch {
+	case len(r.Styles) > 0:
+		for i, s := range r.Styles {
+			head := "      or"
+			if i == 0 {
+				head = "zone    "
+			}
+			fmt.Fprintf(w, "%s %s  (style %s)\n", head, s.Name, s.Style)
+		}
+	case len(r.Zones) == 1:
+		fmt.Fprintf(w, "zone     %s\n", r.Zones[0])
+	default:
+		fmt.Fprintf(w, "zones    %s\n", strings.Join(r.Zones, "\n         "))
+	}
+	if len(r.Records) > 0 {
+		fmt.Fprintf(w, "\nFor the zone above, %s, at the owner of the addresses:\n\n", r.Parent)
+		for _, rec := range r.Records {
+			fmt.Fprintf(w, "    %s\n", rec)
+		}
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(w, "\nnote: %s\n", n)
+	}
+	return w.Flush()
+}

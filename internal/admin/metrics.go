@@ -1,0 +1,278 @@
+package admin
+
+import (
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/ptrd/ptrd/server"
+)
+
+// maxZoneSeries is up to how many zones each zone has its own serial, records and
+// bytes among the metrics without being asked for: a thousand zones are four
+// thousand series, which every Prometheus takes; hundreds of thousands would be
+// the operator's own decision.
+const maxZoneSeries = 1000
+
+// Source is what metrics are made from when somebody asks for them.
+type Source struct {
+	Version string
+	Totals  func() server.Totals
+	View    func() *server.View // nil before the first one
+	Reload  func() Reload
+}
+
+// Reload tells of the last reload, the start included.
+type Reload struct {
+	OK               bool
+	At               time.Time // zero: none yet
+	LastOK           time.Time // zero: never
+	Took             time.Duration
+	Errors, Warnings int
+	LastGood         int // zones served from data of before, because their sources have errors
+}
+
+// Metrics returns the handler of /metrics.
+func Metrics(s Source) http.Handler {
+	r := prometheus.NewRegistry()
+	r.MustRegister(
+		newCollector(s),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	// Two scrapers may ask at a time; more would only be an attack.
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: writeTimeout})
+}
+
+// collector makes the metrics out of counters that the server keeps anyway.
+// Nothing is counted twice, and queries never touch Prometheus' own objects.
+type collector struct {
+	s     Source
+	descs map[string]*prometheus.Desc
+}
+
+// metric is what there is to say of one metric.
+type metric struct {
+	name, help string
+	labels     []string
+}
+
+// list is every metric of ours; docs/metrics.md says which add up to which.
+func list() []metric {
+	l := func(labels ...string) []string { return labels }
+	return []metric{
+		{"ptrd_build_info", "Constant 1, with the version as labels.", l("version", "goversion")},
+
+		{"ptrd_received_total", "Requests taken from the sockets.", l("transport")},
+		{"ptrd_answered_total", "Requests that an answer was made for.", l("transport")},
+		{"ptrd_deferred_total", "Requests handed to the slow lane.", l("transport")},
+		{"ptrd_dropped_total", "Requests without an answer, by reason.", l("transport", "reason")},
+		{"ptrd_unsent_total", "Answers that could not be sent, by reason.", l("transport", "reason")},
+		{"ptrd_kernel_dropped_total", "UDP requests that the kernel dropped because a receive buffer was full.", nil},
+		{"ptrd_latency_seconds", "Time from the arrival of a batch of requests to its answers.", l("transport")},
+
+		{"ptrd_queries_total", "Requests that were looked at.", l("transport")},
+		{"ptrd_query_types_total", "Requests by QTYPE, out of a fixed list, other and none.", l("type")},
+		{"ptrd_outcomes_total", "Requests by what became of them.", l("outcome")},
+		{"ptrd_responses_total", "Responses by RCODE.", l("rcode")},
+		{"ptrd_cookies_total", "Requests with a COOKIE option, by its state.", l("state")},
+		{"ptrd_features_total", "Requests with EDNS, with DO, and truncated responses.", l("feature")},
+		{"ptrd_slow_results_total", "Deferred requests by what the server made of them.", l("result")},
+
+		{"ptrd_tcp_connections", "Open TCP connections.", nil},
+		{"ptrd_tcp_accepted_total", "Accepted TCP connections.", nil},
+		{"ptrd_tcp_closed_total", "Ended TCP connections, by reason.", l("reason")},
+		{"ptrd_tcp_accept_errors_total", "Errors while accepting TCP connections.", nil},
+
+		{"ptrd_slow_waiting", "Deferred requests in the queue.", nil},
+		{"ptrd_slow_working", "Deferred requests being worked on.", nil},
+		{"ptrd_slow_done_total", "Deferred requests that are done.", nil},
+		{"ptrd_slow_replies_total", "Messages sent for deferred requests.", nil},
+		{"ptrd_slow_unsent_total", "Messages for deferred requests that could not be sent.", nil},
+		{"ptrd_slow_full_total", "Requests turned away because the slow lane was full.", nil},
+		{"ptrd_query_log_lost_total", "Sampled queries that the log was too slow for.", nil},
+
+		{"ptrd_reload_success", "1 if the last reload put everything in force as its sources have it.", nil},
+		{"ptrd_reload_timestamp_seconds", "When the last reload began.", nil},
+		{"ptrd_reload_last_success_timestamp_seconds", "When the last successful reload began; 0 if none was.", nil},
+		{"ptrd_reload_duration_seconds", "How long the last reload took.", nil},
+		{"ptrd_findings", "Findings of the last reload, by severity.", l("severity")},
+
+		{"ptrd_zones", "Zones by state: served, last_good (its sources have errors), unavailable.", l("state")},
+		{"ptrd_records", "Records in all zones.", nil},
+		{"ptrd_zone_data_bytes", "Memory that the data of all zones take.", nil},
+		{"ptrd_zone_serial", "SERIAL of the zone's SOA.", l("zone")},
+		{"ptrd_zone_records", "Records of the zone.", l("zone")},
+		{"ptrd_zone_bytes", "Memory that the zone's data take.", l("zone")},
+		{"ptrd_zone_queries_total", "Queries answered from the zone.", l("zone")},
+	}
+}
+
+func newCollector(s Source) *collector {
+	c := &collector{s: s, descs: map[string]*prometheus.Desc{}}
+	for _, m := range list() {
+		c.descs[m.name] = prometheus.NewDesc(m.name, m.help, m.labels, nil)
+	}
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		ch <- d
+	}
+}
+
+// sink makes metrics and sends them on.
+type sink struct {
+	*collector
+	ch chan<- prometheus.Metric
+}
+
+func (s sink) send(t prometheus.ValueType, name string, v float64, labels ...string) {
+	d, ok := s.descs[name]
+	if !ok {
+		panic("admin: metric " + name + " is not in the list")
+	}
+	s.ch <- prometheus.MustNewConstMetric(d, t, v, labels...)
+}
+
+func (s sink) count(name string, v uint64, labels ...string) {
+	s.send(prometheus.CounterValue, name, float64(v), labels...)
+}
+
+func (s sink) gauge(name string, v float64, labels ...string) {
+	s.send(prometheus.GaugeValue, name, v, labels...)
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	s := sink{c, ch}
+	s.gauge("ptrd_build_info", 1, c.s.Version, runtime.Version())
+	s.totals(c.s.Totals())
+	s.reload(c.s.Reload())
+	s.zones(c.s.View(), c.s.Reload().LastGood)
+}
+
+// groups are the metrics of the groups of server.Counter.
+func groups() map[string]string {
+	return map[string]string{
+		"requests": "ptrd_queries_total",
+		"qtype":    "ptrd_query_types_total",
+		"outcome":  "ptrd_outcomes_total",
+		"rcode":    "ptrd_responses_total",
+		"cookie":   "ptrd_cookies_total",
+		"features": "ptrd_features_total",
+		"slow":     "ptrd_slow_results_total",
+	}
+}
+
+func (s sink) totals(t server.Totals) {
+	metrics := groups()
+	for i := range server.NumCounters {
+		group, name := i.Name()
+		s.count(metrics[group], t.Respond[i], name)
+	}
+	s.transport("udp", &t.UDP)
+	s.transport("tcp", &t.TCP)
+	s.count("ptrd_kernel_dropped_total", t.KernelDropped)
+	s.gauge("ptrd_tcp_connections", float64(t.Open))
+	s.count("ptrd_tcp_accepted_total", t.Accepted)
+	for i := range server.NumCloseReasons {
+		s.count("ptrd_tcp_closed_total", t.Closed[i], i.String())
+	}
+	s.count("ptrd_tcp_accept_errors_total", t.AcceptErrors)
+	s.gauge("ptrd_slow_waiting", float64(t.Slow.Waiting))
+	s.gauge("ptrd_slow_working", float64(t.Slow.Working))
+	s.count("ptrd_slow_done_total", t.Slow.Done)
+	s.count("ptrd_slow_replies_total", t.Slow.Replies)
+	s.count("ptrd_slow_unsent_total", t.Slow.Unsent)
+	s.count("ptrd_slow_full_total", t.Slow.Full)
+	s.latency("slow", &t.Slow.Latency)
+	s.count("ptrd_query_log_lost_total", t.LogLost)
+}
+
+func (s sink) transport(name string, t *server.TransportTotals) {
+	s.count("ptrd_received_total", t.Received, name)
+	s.count("ptrd_answered_total", t.Answered, name)
+	s.count("ptrd_deferred_total", t.Deferred, name)
+	for i := range server.NumDropReasons {
+		s.count("ptrd_dropped_total", t.Dropped[i], name, i.String())
+	}
+	for i := range server.NumSendFailures {
+		s.count("ptrd_unsent_total", t.Unsent[i], name, i.String())
+	}
+	s.latency(name, &t.Latency)
+}
+
+func (s sink) latency(transport string, l *server.Latency) {
+	buckets := make(map[float64]uint64, server.LatencyBuckets)
+	var n uint64
+	for i, b := range l.Buckets {
+		n += b
+		if i < server.LatencyBuckets-1 { // the last one has no upper bound
+			buckets[server.LatencyBound(i).Seconds()] = n
+		}
+	}
+	s.ch <- prometheus.MustNewConstHistogram(s.descs["ptrd_latency_seconds"], n, l.Sum.Seconds(), buckets, transport)
+}
+
+func (s sink) reload(r Reload) {
+	if r.At.IsZero() {
+		return
+	}
+	ok := 0.0
+	if r.OK {
+		ok = 1
+	}
+	s.gauge("ptrd_reload_success", ok)
+	s.gauge("ptrd_reload_timestamp_seconds", unix(r.At))
+	s.gauge("ptrd_reload_last_success_timestamp_seconds", unix(r.LastOK))
+	s.gauge("ptrd_reload_duration_seconds", r.Took.Seconds())
+	s.gauge("ptrd_findings", float64(r.Errors), "error")
+	s.gauge("ptrd_findings", float64(r.Warnings), "warning")
+}
+
+func unix(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}
+
+func (s sink) zones(v *server.View, lastGood int) {
+	if v == nil {
+		return
+	}
+	each := v.Policy.ZoneQueries != nil || v.Zones.Len() <= maxZoneSeries
+	var unavailable, records int
+	var bytes int64
+	for z := range v.Zones.All() {
+		if !z.IsAvailable() {
+			unavailable++
+			continue
+		}
+		n := z.Stats()
+		records += n.Records
+		bytes += n.Bytes
+		if !each {
+			continue
+		}
+		name := z.Apex().String()
+		s.gauge("ptrd_zone_serial", float64(z.Serial()), name)
+		s.gauge("ptrd_zone_records", float64(n.Records), name)
+		s.gauge("ptrd_zone_bytes", float64(n.Bytes), name)
+		if c := v.Policy.ZoneQueries[z.Apex().Key()]; c != nil {
+			s.count("ptrd_zone_queries_total", c.Load(), name)
+		}
+	}
+	s.gauge("ptrd_zones", float64(v.Zones.Len()-unavailable-lastGood), "served")
+	s.gauge("ptrd_zones", float64(lastGood), "last_good")
+	s.gauge("ptrd_zones", float64(unavailable), "unavailable")
+	s.gauge("ptrd_records", float64(records))
+	s.gauge("ptrd_zone_data_bytes", float64(bytes))
+}

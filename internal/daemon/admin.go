@@ -1,0 +1,53 @@
+package daemon
+
+import (
+	"time"
+
+	"github.com/ptrd/ptrd/internal/admin"
+	"github.com/ptrd/ptrd/server"
+)
+
+func (d *Daemon) newAdmin() *admin.Server {
+	return admin.New(admin.Options{
+		Metrics: admin.Metrics(admin.Source{
+			Version: d.o.Version,
+			Totals:  func() server.Totals { return d.server.Totals() },
+			View:    d.views.Load,
+			Reload:  d.lastReload,
+		}),
+		Ready:  d.isReady,
+		Status: func() any { return d.Status() },
+		Pprof: func() bool {
+			st := d.state.Load()
+			return st != nil && st.cfg.Listen.Pprof
+		},
+		Log: d.log,
+	})
+}
+
+// isReady reports whether every zone was loaded or reported as broken.
+func (d *Daemon) isReady() (ready bool, why string) {
+	if d.state.Load() == nil {
+		return false, "zones are still being loaded"
+	}
+	return true, ""
+}
+
+func (d *Daemon) lastReload() admin.Reload {
+	st := d.state.Load()
+	if st == nil {
+		return admin.Reload{}
+	}
+	o := st.outcome
+	r := admin.Reload{
+		OK: o.OK(), At: o.At, LastOK: st.good,
+		Took: time.Duration(o.Seconds * float64(time.Second)),
+	}
+	r.Errors, r.Warnings = Count(o.Findings)
+	for _, z := range o.Broken {
+		if z.LastGood {
+			r.LastGood++
+		}
+	}
+	return r
+}

@@ -1,0 +1,257 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/admin"
+	"github.com/ptrd/ptrd/internal/assemble"
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/control"
+	"github.com/ptrd/ptrd/internal/privilege"
+	"github.com/ptrd/ptrd/internal/systemd"
+	"github.com/ptrd/ptrd/internal/watch"
+	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/journal"
+)
+
+// journalName is the journal's name in the state directory.
+const journalName = "journal.db"
+
+// Options are what the process around gives to a Daemon.
+type Options struct {
+	Config  string              // path of the configuration file
+	Version string              // of the program
+	Log     io.Writer           // where the log goes
+	Hangup  <-chan os.Signal    // each asks for a reload; nil: none
+	Env     systemd.Environment // nil: os.Getenv
+}
+
+// Daemon is the running server.
+type Daemon struct {
+	o       Options
+	started time.Time
+	log     *slog.Logger
+	level   *slog.LevelVar
+
+	views   server.Views
+	server  *server.Server
+	admin   *admin.Server
+	front   adminFront
+	control *control.Server
+	journal *journal.Journal
+	store   *zone.Store
+	watcher *watch.Watcher
+	manager *systemd.Notifier
+	sockets *systemd.Sockets // passed by the service manager
+
+	// The rest belongs to the goroutine of Run, which is the only writer.
+	assembler *assemble.Assembler
+	policies  policies
+	secret    []byte // for cookies
+	findings  findingLog
+	watched   []string // paths of the last plan
+
+	reloads chan chan *Outcome // from the control socket
+	ended   chan struct{}      // closed when nobody takes reloads any more
+	state   atomic.Pointer[state]
+}
+
+// state is what status and metrics show. It is immutable.
+type state struct {
+	cfg     *config.Config
+	outcome *Outcome // of the last reload
+	good    time.Time
+}
+
+// Run serves until ctx ends, and returns after every goroutine that it started
+// has ended. ready, if not nil, is called once when queries are answered.
+func Run(ctx context.Context, o Options, ready func(*Daemon)) error {
+	if o.Env == nil {
+		o.Env = os.Getenv
+	}
+	d := &Daemon{o: o, started: time.Now(), reloads: make(chan chan *Outcome), ended: make(chan struct{})}
+	cfg, err := config.Load(o.Config)
+	if err != nil {
+		return err
+	}
+	d.log, d.level = newLogger(o.Log, &cfg.Log)
+	d.findings.log = d.log
+	if d.manager, err = systemd.NewNotifier(o.Env); err != nil {
+		return err
+	}
+	defer d.manager.Close()
+	if err := d.bind(cfg); err != nil {
+		return err
+	}
+	return d.run(ctx, cfg, ready)
+}
+
+// bind takes or makes the sockets, and gives up root.
+func (d *Daemon) bind(cfg *config.Config) error {
+	var err error
+	if d.sockets, err = systemd.Activated(d.o.Env); err != nil {
+		return err
+	}
+	listen := d.addresses(cfg)
+	if len(listen) == 0 {
+		return fmt.Errorf("%s: listen.dns: there is no address to listen on, and no socket was handed over; give one", cfg.File)
+	}
+	if d.server, err = server.New(server.Options{
+		Views:     &d.views,
+		Limits:    limits(cfg),
+		Listen:    listen,
+		Inherited: d.sockets.Files,
+		Logger:    d.log,
+	}); err != nil {
+		return err
+	}
+	if err := d.front.bind(cfg.Listen.Admin); err != nil {
+		return err
+	}
+	return d.becomeUser(cfg)
+}
+
+// becomeUser gives up root where the config names a user, and makes the state
+// directory that this user needs.
+func (d *Daemon) becomeUser(cfg *config.Config) error {
+	var owner *privilege.Account
+	if cfg.User != "" && privilege.IsRoot() {
+		a, err := privilege.Lookup(cfg.User)
+		if err != nil {
+			return fmt.Errorf("%s: user: %w", cfg.File, err)
+		}
+		owner = &a
+	}
+	if err := privilege.MakeDir(cfg.StateDir, owner); err != nil {
+		return fmt.Errorf("%s: state_dir: %w", cfg.File, err)
+	}
+	if owner == nil {
+		return nil
+	}
+	kept, err := privilege.Drop(*owner)
+	if err != nil {
+		return fmt.Errorf("%s: user: %w", cfg.File, err)
+	}
+	if !kept {
+		d.log.Warn("the right to bind ports below 1024 is gone with root, so a reload cannot add such a listener; build ptrd with CGO_ENABLED=0 on Linux")
+	}
+	d.log.Info("runs as", "user", owner.Name, "uid", owner.UID)
+	return nil
+}
+
+// run opens the state, loads the zones and serves.
+func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon)) (err error) {
+	if d.control, err = control.Listen(control.Options{
+		Path: control.Path(cfg.StateDir), Verbs: d.verbs(), Log: d.log,
+	}); err != nil {
+		return err
+	}
+	defer func() { d.control.Close() }() // nothing new where Serve closed it
+	if d.journal, err = journal.Open(filepath.Join(cfg.StateDir, journalName), journal.Options{}); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.journal.Close()) }()
+	if d.secret, err = cookieSecret(cfg.StateDir); err != nil {
+		return err
+	}
+	d.store = zone.NewStore(d.journal, nil)
+	d.assembler = assemble.New(assemble.Options{Journal: d.journal})
+	d.watcher = watch.New(watch.Options{Log: d.log})
+	d.admin = d.newAdmin()
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer cancel(nil) // before Wait, on every way out
+
+	// Health can be asked while many zones load.
+	d.front.serve(ctx, d.admin, &parts, func(err error) { cancel(err) })
+	begin := time.Now()
+	outcome := d.apply(ctx, cfg, begin)
+	if !outcome.InForce {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return errors.New(outcome.Error)
+	}
+	part := func(run func(context.Context) error) {
+		parts.Go(func() {
+			if err := run(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	part(d.server.Serve)
+	part(d.control.Serve)
+	part(func(ctx context.Context) error { d.watcher.Run(ctx); return nil })
+	part(d.watchdog)
+	d.log.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs(), "loaded_in", time.Since(begin).Round(time.Millisecond))
+	d.tell(systemd.Ready, systemd.Status(d.statusLine()))
+	if ready != nil {
+		ready(d)
+	}
+	d.write(ctx)
+	d.tell(systemd.Stopping)
+	d.log.Info("stopping")
+	parts.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	d.log.Info("stopped")
+	return nil
+}
+
+// write is the only writer: it reloads for whoever asks, until ctx ends.
+func (d *Daemon) write(ctx context.Context) {
+	defer close(d.ended)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.watcher.Changed():
+			d.reload(ctx, "file")
+		case <-d.o.Hangup:
+			d.reload(ctx, "signal")
+		case reply := <-d.reloads:
+			reply <- d.reload(ctx, "control")
+		}
+	}
+}
+
+// watchdog tells the service manager that we live, as long as the counters of the
+// server can be read.
+func (d *Daemon) watchdog(ctx context.Context) error {
+	interval := d.manager.Interval()
+	if interval == 0 {
+		return nil
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			_ = d.server.Totals() // stands still where a lock of the server does
+			d.tell(systemd.Alive)
+		}
+	}
+}
+
+// tell sends states to the service manager, which may be gone.
+func (d *Daemon) tell(states ...string) {
+	if err := d.manager.Send(states...); err != nil {
+		d.log.Warn("the service manager does not listen", "err", err)
+	}
+}

@@ -1,0 +1,33 @@
+// Package daemon is the server as a process: it puts the configuration, the
+// sources, the journal, the zones, the sockets and the admin address together,
+// and keeps them so while they change.
+//
+// # Starting
+//
+//	read the config → bind sockets → give up root → control socket → journal
+//	→ load all zones → serve → tell the service manager
+//
+// A config that is wrong, or an address that cannot be bound, ends it there. A
+// zone that cannot be loaded does not: it answers SERVFAIL until it is mended.
+//
+// # Changing
+//
+// One goroutine, the one that called Run, is the only writer. It reloads when a
+// watched file changed, at SIGHUP, and for `ptrd reload`, one after the other:
+//
+//	read the config → make a plan → bind what is new → journal and swap
+//	→ let go of what is no longer wanted
+//
+// Zones and policy come into force in one swap. Whatever goes wrong before it
+// leaves everything as it was, and nothing after it can go wrong.
+//
+// # Goroutines
+//
+//	goroutine        owner   ends when
+//	Run              caller  ctx ends, or a part cannot go on; after all others
+//	server.Serve     Run     ctx ends
+//	control socket   Run     ctx ends
+//	admin address    Run     ctx ends, or the address moves
+//	file watcher     Run     ctx ends
+//	watchdog         Run     ctx ends
+package daemon

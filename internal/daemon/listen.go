@@ -1,0 +1,103 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/ptrd/ptrd/internal/admin"
+	"github.com/ptrd/ptrd/internal/config"
+)
+
+// addresses returns what to listen on: the configured addresses, and those of the
+// sockets that the service manager passed.
+func (d *Daemon) addresses(cfg *config.Config) []netip.AddrPort {
+	return append(append([]netip.AddrPort(nil), cfg.Listen.DNS...), d.sockets.Addrs...)
+}
+
+// adminFront is the admin address, which may move.
+type adminFront struct {
+	asked netip.AddrPort
+	ln    net.Listener // nil: none
+	stop  func()       // ends its Serve and waits for it
+
+	mu   sync.Mutex
+	addr netip.AddrPort // bound, for status
+
+	start func(net.Listener) (stop func()) // starts to serve a listener
+}
+
+// bindAdmin listens on addr; nil for no address.
+func bindAdmin(addr netip.AddrPort) (net.Listener, error) {
+	if !addr.IsValid() {
+		return nil, nil
+	}
+	ln, err := net.Listen("tcp", addr.String())
+	if err != nil {
+		return nil, fmt.Errorf("listen.admin %v: %w", addr, err)
+	}
+	return ln, nil
+}
+
+// bind listens on the first address.
+func (f *adminFront) bind(addr netip.AddrPort) error {
+	ln, err := bindAdmin(addr)
+	if err != nil {
+		return err
+	}
+	f.set(addr, ln)
+	return nil
+}
+
+func (f *adminFront) set(asked netip.AddrPort, ln net.Listener) {
+	f.asked, f.ln = asked, ln
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.addr = netip.AddrPort{}
+	if ln != nil {
+		f.addr = ln.Addr().(*net.TCPAddr).AddrPort()
+	}
+}
+
+// serve starts to answer on the address, now and wherever it moves.
+func (f *adminFront) serve(ctx context.Context, s *admin.Server, parts *sync.WaitGroup, fail func(error)) {
+	f.start = func(ln net.Listener) func() {
+		ctx, cancel := context.WithCancel(ctx)
+		done := make(chan struct{})
+		parts.Go(func() {
+			defer close(done)
+			if err := s.Serve(ctx, ln); err != nil {
+				fail(err)
+			}
+		})
+		return func() {
+			cancel()
+			<-done
+		}
+	}
+	if f.ln != nil {
+		f.stop = f.start(f.ln)
+	}
+}
+
+// move takes over a listener that is bound already, or none.
+func (f *adminFront) move(asked netip.AddrPort, ln net.Listener) {
+	old := f.stop
+	f.stop = nil
+	if ln != nil {
+		f.stop = f.start(ln)
+	}
+	f.set(asked, ln)
+	if old != nil {
+		old()
+	}
+}
+
+// address returns the address bound, for anybody.
+func (f *adminFront) address() netip.AddrPort {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.addr
+}

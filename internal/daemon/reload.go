@@ -1,0 +1,217 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/assemble"
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/systemd"
+	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/zone"
+)
+
+// attempts bounds how often a plan is made anew because another writer changed a
+// zone meanwhile. There is no other one that is as quick as to win twice.
+const attempts = 10
+
+// reload reads everything that changed and puts it in force.
+func (d *Daemon) reload(ctx context.Context, cause string) *Outcome {
+	begin := time.Now()
+	d.tell(systemd.Reloading(monotonic(d.started)))
+	cfg, err := config.Load(d.o.Config)
+	var o *Outcome
+	if err != nil {
+		o = d.refuse(&Outcome{Findings: FromConfig(err)}, begin)
+		d.watch(nil, begin)
+	} else {
+		o = d.apply(ctx, cfg, begin)
+	}
+	if ctx.Err() == nil {
+		errs, warnings := Count(o.Findings)
+		attrs := []any{"cause", cause, "changed", len(o.Changed), "broken", len(o.Broken), "errors", errs, "warnings", warnings, "took", time.Since(begin).Round(time.Microsecond)}
+		switch {
+		case o.Error != "":
+			d.log.Error("not reloaded, everything stays as it was", append(attrs, "err", o.Error)...)
+		case !o.InForce:
+			d.log.Error("not reloaded, everything stays as it was", attrs...)
+		default:
+			d.log.Info("reloaded", attrs...)
+		}
+		for _, c := range o.Changed {
+			d.log.Debug("zone changed", "zone", c.Zone, "what", c.What, "from", uint32(c.From), "serial", uint32(c.To))
+		}
+	}
+	d.tell(systemd.Ready, systemd.Status(d.statusLine()))
+	return o
+}
+
+// refuse ends a reload that changed nothing.
+func (d *Daemon) refuse(o *Outcome, begin time.Time) *Outcome {
+	o.At, o.Seconds = begin, time.Since(begin).Seconds()
+	o.Zones = d.store.Set().Len()
+	if o.Changed == nil {
+		o.Changed = []ChangedZone{}
+	}
+	if old := d.state.Load(); old != nil { // else the start fails
+		o.Broken = old.outcome.Broken // they are still as they were
+		d.state.Store(&state{cfg: old.cfg, good: old.good, outcome: o})
+	}
+	if o.Broken == nil {
+		o.Broken = []BrokenZone{}
+	}
+	d.findings.tell(o.Findings)
+	return o
+}
+
+// apply puts a config and the zones that it asks for in force, or changes
+// nothing. begin is a moment before the config was read.
+func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time) *Outcome {
+	o := &Outcome{Changed: []ChangedZone{}, Broken: []BrokenZone{}, Findings: []Finding{}}
+	fail := func(err error) *Outcome {
+		o.Error = err.Error()
+		o.Changed, o.Broken = nil, nil
+		return d.refuse(o, begin)
+	}
+	old := d.state.Load()
+	if old != nil {
+		o.Restart = unchangeable(old.cfg, cfg)
+	}
+	policy, err := d.policies.make(cfg, d.secret)
+	if err != nil {
+		return fail(err)
+	}
+	undo, commit, err := d.open(cfg)
+	if err != nil {
+		return fail(err)
+	}
+	plan, err := d.publish(ctx, cfg, policy, o)
+	if err != nil {
+		undo()
+		return fail(err)
+	}
+	commit()
+	o.InForce = true
+	o.At, o.Seconds = begin, time.Since(begin).Seconds()
+	o.Zones = d.store.Set().Len()
+	next := &state{cfg: cfg, outcome: o}
+	if o.OK() {
+		next.good = begin
+	} else if old != nil {
+		next.good = old.good
+	}
+	d.state.Store(next)
+	setLevel(d.level, &cfg.Log)
+	d.findings.tell(o.Findings)
+	d.watch(plan, begin)
+	return o
+}
+
+// publish makes a plan and puts it in force together with the policy.
+func (d *Daemon) publish(ctx context.Context, cfg *config.Config, policy *server.Policy, o *Outcome) (*assemble.Plan, error) {
+	for range attempts {
+		plan, err := d.assembler.Assemble(ctx, cfg, d.store.Set())
+		if err != nil {
+			return nil, err
+		}
+		o.note(plan)
+		plan.Batch.Swap = func(set *zone.Set) {
+			d.views.Swap(&server.View{Zones: set, Policy: policy})
+		}
+		err = d.store.Publish(plan.Batch)
+		if errors.Is(err, zone.ErrStale) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("keeping the change in the journal, without which nothing is served: %w", err)
+		}
+		return plan, nil
+	}
+	return nil, fmt.Errorf("zones changed %d times while they were made; try again", attempts)
+}
+
+// open binds the addresses that cfg adds. Exactly one of undo and commit is to be
+// called: undo lets go of them, commit of those that cfg no longer has.
+func (d *Daemon) open(cfg *config.Config) (undo, commit func(), err error) {
+	old := d.state.Load()
+	if old == nil { // at the start, all are bound
+		return func() {}, func() {}, nil
+	}
+	before, after := d.addresses(old.cfg), d.addresses(cfg)
+	if len(after) == 0 {
+		return nil, nil, fmt.Errorf("%s: listen.dns: there is no address to listen on; give one", cfg.File)
+	}
+	if err := d.server.SetListeners(append(before[:len(before):len(before)], after...)); err != nil {
+		return nil, nil, fmt.Errorf("%s: listen.dns: %w", cfg.File, err)
+	}
+	set := func(what string, addrs func() error) {
+		if err := addrs(); err != nil { // only a server that stops says so
+			d.log.Warn(what, "err", err)
+		}
+	}
+	back := func() {
+		set("letting go of new addresses", func() error { return d.server.SetListeners(before) })
+	}
+	var ln net.Listener
+	if moved := cfg.Listen.Admin != d.front.asked; moved {
+		if ln, err = bindAdmin(cfg.Listen.Admin); err != nil {
+			back()
+			return nil, nil, fmt.Errorf("%s: %w", cfg.File, err)
+		}
+	}
+	undo = func() {
+		back()
+		if ln != nil {
+			ln.Close()
+		}
+	}
+	commit = func() {
+		set("letting go of old addresses", func() error { return d.server.SetListeners(after) })
+		set("limits", func() error { return d.server.SetLimits(limits(cfg)) })
+		if cfg.Listen.Admin != d.front.asked {
+			d.front.move(cfg.Listen.Admin, ln)
+		}
+	}
+	return undo, commit, nil
+}
+
+// unchangeable returns the keys that differ and are only read at the start.
+func unchangeable(old, cfg *config.Config) (keys []string) {
+	for _, k := range []struct {
+		name    string
+		changed bool
+	}{
+		{"state_dir", old.StateDir != cfg.StateDir},
+		{"user", old.User != cfg.User},
+		{"log.format", old.Log.Format != cfg.Log.Format},
+	} {
+		if k.changed {
+			keys = append(keys, k.name)
+		}
+	}
+	return keys
+}
+
+// watch puts the config, the secrets it names and the sources of its zones under
+// watch. Without a plan, those of the last one stay.
+func (d *Daemon) watch(plan *assemble.Plan, begin time.Time) {
+	if plan != nil {
+		d.watched = append([]string{d.o.Config}, plan.Watch...)
+		for _, f := range d.state.Load().cfg.Cookies.Files {
+			d.watched = append(d.watched, f.Path)
+		}
+	}
+	d.watcher.Set(d.watched, begin)
+}
+
+// monotonic returns the time of the monotonic clock that the service manager
+// reads too.
+func monotonic(started time.Time) time.Duration {
+	if d, ok := bootClock(); ok {
+		return d
+	}
+	return time.Since(started)
+}

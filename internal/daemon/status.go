@@ -1,0 +1,178 @@
+package daemon
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/ptrd/ptrd/zone"
+)
+
+// Status is what the server tells about itself.
+type Status struct {
+	Version  string       `json:"version"`
+	PID      int          `json:"pid"`
+	Started  time.Time    `json:"started"`
+	Ready    bool         `json:"ready"`
+	Config   string       `json:"config"`
+	StateDir string       `json:"state_dir"`
+	Listen   []string     `json:"listen"` // addresses bound, UDP and TCP each
+	Admin    string       `json:"admin,omitempty"`
+	Reload   ReloadStatus `json:"reload"`
+	Queries  Queries      `json:"queries"`
+	Zones    []ZoneStatus `json:"zones"`
+}
+
+// ReloadStatus tells of the last reload, the start included.
+type ReloadStatus struct {
+	At       time.Time  `json:"at"`
+	OK       bool       `json:"ok"`
+	LastOK   *time.Time `json:"last_ok,omitempty"`
+	Summary  string     `json:"summary"`
+	Error    string     `json:"error,omitempty"`
+	Restart  []string   `json:"restart,omitempty"`
+	Findings []Finding  `json:"findings"`
+}
+
+// Queries are counted since the start.
+type Queries struct {
+	UDP     uint64 `json:"udp"`
+	TCP     uint64 `json:"tcp"`
+	Dropped uint64 `json:"dropped"`
+}
+
+// The states of a zone.
+const (
+	stateServed      = "served"
+	stateLastGood    = "last good"   // its sources have errors, data of before are served
+	stateUnavailable = "unavailable" // answers SERVFAIL
+)
+
+// ZoneStatus tells of one zone.
+type ZoneStatus struct {
+	Zone    string      `json:"zone"`
+	State   string      `json:"state"`
+	Reason  string      `json:"reason,omitempty"`
+	Serial  zone.Serial `json:"serial"`
+	Names   int         `json:"names"`
+	Records int         `json:"records"`
+	Bytes   int64       `json:"bytes"`
+	Signed  bool        `json:"signed"`
+	Queries *uint64     `json:"queries,omitempty"` // where metrics.per_zone counts them
+}
+
+// Status returns the status. May be called by anybody.
+func (d *Daemon) Status() *Status {
+	s := &Status{
+		Version: d.o.Version, PID: os.Getpid(), Started: d.started, Config: d.o.Config,
+		Listen: []string{}, Zones: []ZoneStatus{},
+	}
+	for _, a := range d.server.Addrs() {
+		s.Listen = append(s.Listen, a.String())
+	}
+	if a := d.front.address(); a != (netip.AddrPort{}) {
+		s.Admin = a.String()
+	}
+	st := d.state.Load()
+	if st == nil {
+		return s
+	}
+	s.Ready = true
+	s.StateDir = st.cfg.StateDir
+	s.Reload = ReloadStatus{
+		At: st.outcome.At, OK: st.outcome.OK(), Summary: st.outcome.Summary(), Error: st.outcome.Error,
+		Restart: st.outcome.Restart, Findings: st.outcome.Findings,
+	}
+	if !st.good.IsZero() {
+		s.Reload.LastOK = &st.good
+	}
+	t := d.server.Totals()
+	s.Queries = Queries{UDP: t.UDP.Received, TCP: t.TCP.Received}
+	for i := range t.UDP.Dropped {
+		s.Queries.Dropped += t.UDP.Dropped[i] + t.TCP.Dropped[i]
+	}
+	broken := map[string]BrokenZone{}
+	for _, z := range st.outcome.Broken {
+		broken[z.Zone] = z
+	}
+	view := d.views.Load()
+	for z := range view.Zones.All() {
+		zs := zoneStatus(z)
+		if b, ok := broken[zs.Zone]; ok {
+			zs.Reason = b.Reason
+			if z.IsAvailable() {
+				zs.State = stateLastGood
+			}
+		}
+		if c := view.Policy.ZoneQueries[z.Apex().Key()]; c != nil {
+			n := c.Load()
+			zs.Queries = &n
+		}
+		s.Zones = append(s.Zones, zs)
+	}
+	return s
+}
+
+func zoneStatus(z *zone.Zone) ZoneStatus {
+	s := ZoneStatus{Zone: z.Apex().String(), State: stateUnavailable}
+	if z.IsAvailable() {
+		n := z.Stats()
+		s.State, s.Serial, s.Signed = stateServed, z.Serial(), z.IsSigned()
+		s.Names, s.Records, s.Bytes = n.Names, n.Records, n.Bytes
+	}
+	return s
+}
+
+// statusLine is what the service manager shows.
+func (d *Daemon) statusLine() string {
+	st := d.state.Load()
+	if st == nil {
+		return "loading"
+	}
+	line := fmt.Sprintf("serving %s", plural(st.outcome.Zones, "zone"))
+	if n := len(st.outcome.Broken); n > 0 {
+		line += fmt.Sprintf(", %d of them with errors", n)
+	}
+	if !st.outcome.InForce {
+		line += "; the last reload was refused"
+	}
+	return line
+}
+
+// Print writes the status for a person.
+func (s *Status) Print(out io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "ptrd %s, process %d, since %s\n", s.Version, s.PID, s.Started.Format(time.DateTime))
+	fmt.Fprintf(&b, "config    %s\nstate     %s\nlisten    %s\n", s.Config, s.StateDir, strings.Join(s.Listen, " "))
+	if s.Admin != "" {
+		fmt.Fprintf(&b, "admin     %s\n", s.Admin)
+	}
+	fmt.Fprintf(&b, "queries   %d UDP, %d TCP, %d dropped\n", s.Queries.UDP, s.Queries.TCP, s.Queries.Dropped)
+	fmt.Fprintf(&b, "reload    %s, %s\n", s.Reload.At.Format(time.DateTime), s.Reload.Summary)
+	for _, f := range s.Reload.Findings {
+		fmt.Fprintf(&b, "          %v\n", f)
+	}
+	if s.Reload.Error != "" {
+		fmt.Fprintf(&b, "          %s\n", s.Reload.Error)
+	}
+	for _, k := range s.Reload.Restart {
+		fmt.Fprintf(&b, "          %s: changed, which takes a restart\n", k)
+	}
+	b.WriteByte('\n')
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "zone\tserial\trecords\tbytes\tstate")
+	for _, z := range s.Zones {
+		state := z.State
+		if z.Signed {
+			state += ", signed"
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\n", z.Zone, z.Serial, z.Records, z.Bytes, state)
+	}
+	w.Flush() // to a strings.Builder, which takes everything
+	_, err := io.WriteString(out, b.String())
+	return err
+}

@@ -1,0 +1,107 @@
+package daemon
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"net/url"
+
+	"github.com/ptrd/ptrd/internal/control"
+	"github.com/ptrd/ptrd/internal/explain"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/zonefile"
+)
+
+// The verbs of the control socket, and what their answers are.
+const (
+	VerbReload  = "reload"  // waits for a reload; JSON of an Outcome
+	VerbStatus  = "status"  // JSON of a Status
+	VerbExplain = "explain" // name, type, client: JSON of an explain.Explanation
+	VerbDump    = "dump"    // zone: a master file
+)
+
+// errStopping answers who asks for a change when the server ends.
+var errStopping = errors.New("the server is stopping")
+
+func (d *Daemon) verbs() map[string]control.Verb {
+	return map[string]control.Verb{
+		VerbReload: func(ctx context.Context, _ url.Values, w io.Writer) error {
+			o, err := d.Reload(ctx)
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(w).Encode(o)
+		},
+		VerbStatus: func(_ context.Context, _ url.Values, w io.Writer) error {
+			return json.NewEncoder(w).Encode(d.Status())
+		},
+		VerbExplain: func(_ context.Context, args url.Values, w io.Writer) error {
+			q, err := parseQuestion(args)
+			if err != nil {
+				return err
+			}
+			e, err := explain.Explain(d.views.Load(), q)
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(w).Encode(e)
+		},
+		VerbDump: func(_ context.Context, args url.Values, w io.Writer) error {
+			return d.dump(args.Get("zone"), w)
+		},
+	}
+}
+
+// Reload asks for a reload that begins now or later, and waits for its outcome.
+func (d *Daemon) Reload(ctx context.Context) (*Outcome, error) {
+	reply := make(chan *Outcome, 1) // the writer never waits for us
+	select {
+	case d.reloads <- reply:
+	case <-ctx.Done():
+		return nil, errStopping
+	case <-d.ended:
+		return nil, errStopping
+	}
+	return <-reply, nil
+}
+
+func parseQuestion(args url.Values) (q explain.Question, err error) {
+	if q.Name, err = dname.Parse(args.Get("name")); err != nil {
+		return q, fmt.Errorf("name %q: %w", args.Get("name"), err)
+	}
+	var ok bool
+	if q.Type, ok = rr.ParseType(args.Get("type")); !ok {
+		return q, fmt.Errorf("type %q is not known", args.Get("type"))
+	}
+	if c := args.Get("client"); c != "" {
+		if q.Client, err = netip.ParseAddr(c); err != nil {
+			return q, fmt.Errorf("client %q is not an address", c)
+		}
+	}
+	return q, nil
+}
+
+// dump writes a zone as it is served.
+func (d *Daemon) dump(apex string, w io.Writer) error {
+	name, err := dname.Parse(apex)
+	if err != nil {
+		return fmt.Errorf("zone %q: %w", apex, err)
+	}
+	z := d.views.Load().Zones.Get(name)
+	switch {
+	case z == nil:
+		return fmt.Errorf("zone %v is not served here; `ptrd status` lists those that are", name)
+	case !z.IsAvailable():
+		return fmt.Errorf("zone %v has no data until its sources are mended; `ptrd status` tells what is wrong", name)
+	}
+	b := bufio.NewWriter(w)
+	if err := zonefile.Write(b, z); err != nil {
+		return err
+	}
+	return b.Flush()
+}

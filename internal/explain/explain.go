@@ -1,0 +1,278 @@
+// Package explain says what a server with a given view answers to a question,
+// and the way to that answer: zone by zone, cut by cut, alias by alias. The
+// answer is the server's own, through server.Respond; the way is told from the
+// same zones.
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Question is what is asked, and by whom.
+type Question struct {
+	Name   dname.Name
+	Type   rr.Type
+	Client netip.Addr // invalid: somebody whom no access list keeps out
+}
+
+// Explanation is the answer and the way to it.
+type Explanation struct {
+	Name          string   `json:"name"`
+	Type          string   `json:"type"`
+	Client        string   `json:"client,omitempty"`
+	Steps         []Step   `json:"steps"`
+	RCode         string   `json:"rcode"`
+	Authoritative bool     `json:"authoritative"`
+	Answer        []Record `json:"answer"`
+	Authority     []Record `json:"authority"`
+	Additional    []Record `json:"additional"`
+}
+
+// Step is one zone's part in the answer.
+type Step struct {
+	Name   string       `json:"name"`           // looked up
+	Zone   string       `json:"zone,omitempty"` // the zone that has it; none: nobody here
+	Serial *zone.Serial `json:"serial,omitempty"`
+	What   string       `json:"what"`            // in a sentence
+	Owner  string       `json:"owner,omitempty"` // where the data are stored, if not at the name: cut, wildcard, DNAME
+}
+
+// Record is one record of the answer, as a master file has it.
+type Record struct {
+	Owner   string   `json:"owner"`
+	TTL     uint32   `json:"ttl"`
+	Type    string   `json:"type"`
+	Data    string   `json:"data"`
+	Sources []Source `json:"sources,omitempty"` // filled in by whoever reads the sources
+}
+
+// Source is where a record comes from.
+type Source struct {
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+	Col  int    `json:"col,omitempty"`
+	What string `json:"what"` // the kind of source, or the rule that makes the record
+}
+
+// maxSteps bounds the aliases that are followed, as in an answer.
+const maxSteps = 16
+
+// Explain answers q from v.
+func Explain(v *server.View, q Question) (*Explanation, error) {
+	e := &Explanation{Name: q.Name.String(), Type: q.Type.String(), Answer: []Record{}, Authority: []Record{}, Additional: []Record{}}
+	if q.Client.IsValid() {
+		e.Client = q.Client.String()
+	} else {
+		open := *v.Policy
+		open.Access, open.ZoneAccess = server.ACL{}, nil
+		v = &server.View{Zones: v.Zones, Policy: &open}
+	}
+	quiet := *v.Policy
+	quiet.ZoneQueries = nil // this is no query of a client
+	v = &server.View{Zones: v.Zones, Policy: &quiet}
+	if err := e.ask(v, q); err != nil {
+		return nil, err
+	}
+	e.walk(v, q)
+	return e, nil
+}
+
+// ask puts the question to Respond, with the room that TCP gives.
+func (e *Explanation) ask(v *server.View, q Question) error {
+	m := new(dns.Msg)
+	m.Question = []dns.Question{{Name: q.Name.String(), Qtype: uint16(q.Type), Qclass: dns.ClassINET}}
+	query, err := m.Pack()
+	if err != nil {
+		return fmt.Errorf("the question %v %v: %w", q.Name, q.Type, err)
+	}
+	buf := make([]byte, dns.MaxMsgSize)
+	n := copy(buf, query)
+	client := q.Client
+	if !client.IsValid() {
+		client = netip.IPv6Loopback()
+	}
+	req := &server.Request{Client: netip.AddrPortFrom(client, 53), Local: netip.AddrPortFrom(client, 53), Transport: server.TCP, Now: time.Now().Unix()}
+	n, verdict := server.NewResponder(server.ResponderOptions{}).Respond(v, req, buf, n)
+	if verdict != server.Answered {
+		return errors.New("such a question has no answer of its own: it is dropped, or leads to a transfer")
+	}
+	var resp dns.Msg
+	if err := resp.Unpack(buf[:n]); err != nil {
+		return fmt.Errorf("the answer cannot be read: %w", err)
+	}
+	e.RCode = dns.RcodeToString[resp.Rcode]
+	e.Authoritative = resp.Authoritative
+	for _, s := range []struct {
+		from []dns.RR
+		to   *[]Record
+	}{{resp.Answer, &e.Answer}, {resp.Ns, &e.Authority}, {resp.Extra, &e.Additional}} {
+		for _, r := range s.from {
+			h := r.Header()
+			if h.Rrtype == dns.TypeOPT {
+				continue
+			}
+			*s.to = append(*s.to, Record{
+				Owner: h.Name, TTL: h.Ttl, Type: rr.Type(h.Rrtype).String(),
+				Data: strings.TrimPrefix(r.String(), h.String()),
+			})
+		}
+	}
+	return nil
+}
+
+// walk takes the steps of RFC 1034 §4.3.2 and tells of each.
+func (e *Explanation) walk(v *server.View, q Question) {
+	client := q.Client
+	if q.Client.IsValid() && !v.Policy.Access.Allows(client) {
+		e.Steps = append(e.Steps, Step{Name: e.Name, What: fmt.Sprintf("the access list keeps %v out: REFUSED", client)})
+		return
+	}
+	name := q.Name
+	var a zone.Answer
+	for n := 0; name != nil && n <= maxSteps; n++ {
+		s := Step{Name: name.String()}
+		z := find(v.Zones, name, q.Type)
+		if z == nil {
+			s.What = "no zone here is at or above it: REFUSED"
+			if n > 0 {
+				s.What = "no zone here is at or above it, so the client asks on by itself"
+			}
+			e.Steps = append(e.Steps, s)
+			return
+		}
+		s.Zone = z.Apex().String()
+		if l := v.Policy.ZoneAccess[z.Apex().Key()]; l != nil && q.Client.IsValid() && !l.Allows(client) {
+			s.What = fmt.Sprintf("the zone's access list keeps %v out", client)
+			if n == 0 {
+				s.What += ": REFUSED"
+			}
+			e.Steps = append(e.Steps, s)
+			return
+		}
+		if !z.IsAvailable() {
+			s.What = "the zone has no data until its sources are mended"
+			if n == 0 {
+				s.What += ": SERVFAIL"
+			}
+			e.Steps = append(e.Steps, s)
+			return
+		}
+		serial := z.Serial()
+		s.Serial = &serial
+		a.Reset()
+		z.Lookup(name, q.Type, false, &a)
+		var next dname.Name
+		if a.Next != nil {
+			next = a.Next.Clone()
+		}
+		s.What, s.Owner = tell(z, name, q.Type, &a)
+		e.Steps = append(e.Steps, s)
+		for _, before := range e.Steps {
+			if next != nil && strings.EqualFold(before.Name, next.String()) {
+				e.Steps = append(e.Steps, Step{Name: next.String(), What: "the chain of aliases comes back to where it was and ends"})
+				return
+			}
+		}
+		name = next
+	}
+}
+
+// find returns the zone that answers: DS at an apex belongs to the zone above
+// (RFC 4035 §3.1.4.1).
+func find(s *zone.Set, name dname.Name, t rr.Type) *zone.Zone {
+	z := s.Find(name)
+	if t == rr.TypeDS && z != nil && z.Apex().Equal(name) {
+		if above := s.FindAbove(name); above != nil && above.IsAvailable() {
+			return above
+		}
+	}
+	return z
+}
+
+// tell says what a lookup found, and where the data are if not at the name.
+func tell(z *zone.Zone, name dname.Name, t rr.Type, a *zone.Answer) (what, owner string) {
+	synthesized := ""
+	if w := source(z, name, a); w != nil {
+		owner = w.String()
+		synthesized = fmt.Sprintf("the name does not exist, and the wildcard %v stands in (RFC 4592): ", w)
+	}
+	switch a.Kind {
+	case zone.NXDomain:
+		return "the name does not exist: NXDOMAIN", ""
+	case zone.TooLong:
+		return "a DNAME would make the name longer than 255 octets: YXDOMAIN (RFC 6672 §2.2)", ""
+	case zone.NoData:
+		var all zone.Answer
+		z.Lookup(name, rr.TypeANY, false, &all)
+		if all.Kind == zone.NoData {
+			return synthesized + "only names below it exist, it has no records itself: NODATA", owner
+		}
+		return synthesized + fmt.Sprintf("the name exists and has no %v: NODATA", t), owner
+	case zone.Referral:
+		for i := range a.Items {
+			if it := &a.Items[i]; it.Section == zone.SectionAuthority && it.Set.Type == rr.TypeNS {
+				return fmt.Sprintf("the zone delegates %v: referral to its name servers", it.Owner), it.Owner.String()
+			}
+		}
+		return "the zone delegates it: referral", ""
+	}
+	if len(a.Items) == 0 {
+		return "answered", owner
+	}
+	first := &a.Items[0]
+	switch {
+	case first.Set.Type == rr.TypeDNAME && !first.Owner.Equal(name) && a.Next != nil:
+		return fmt.Sprintf("the DNAME at %v turns it into %v (RFC 6672)", first.Owner, a.Next), first.Owner.String()
+	case a.Next != nil:
+		return synthesized + fmt.Sprintf("an alias (CNAME) to %v", a.Next), owner
+	}
+	n := 0
+	for i := range a.Items {
+		if a.Items[i].Section == zone.SectionAnswer {
+			n += a.Items[i].Set.Len()
+		}
+	}
+	if n == 1 {
+		return synthesized + fmt.Sprintf("has one %v record", first.Set.Type), owner
+	}
+	return synthesized + fmt.Sprintf("has %d records of type %v", n, first.Set.Type), owner
+}
+
+// source returns the source of synthesis where a wildcard stands in for name
+// (RFC 4592 §3.3.1); nil if the data are the name's own.
+func source(z *zone.Zone, name dname.Name, a *zone.Answer) dname.Name {
+	if a.Kind == zone.NoData {
+		var all zone.Answer
+		z.Lookup(name, rr.TypeANY, false, &all)
+		a = &all
+	}
+	if a.Kind != zone.Success || len(a.Items) == 0 || !a.Items[0].Owner.Equal(name) {
+		return nil
+	}
+	t := a.Items[0].Set.Type
+	if _, own := z.Get(name, t); own {
+		return nil
+	}
+	// The closest encloser's wildcard is the lowest on the way up: where there is
+	// one, the name above it exists.
+	for n := name; len(n) > len(z.Apex()); {
+		n = n.Parent()
+		if w, err := n.Prepend([]byte("*")); err == nil {
+			if _, ok := z.Get(w, t); ok {
+				return w
+			}
+		}
+	}
+	return nil
+}
