@@ -134,7 +134,8 @@ func (l *lexer) start() bool {
 }
 
 // more reads on, with the unread text moved to the window's start and the window
-// doubled where it is full. It returns false if nothing came.
+// doubled where it is full. It fills the window, so that a line is scanned again
+// only each time that the window doubles. It returns false if nothing came.
 func (l *lexer) more() bool {
 	if l.eof {
 		return false
@@ -147,22 +148,15 @@ func (l *lexer) more() bool {
 	if l.end == len(l.buf) {
 		l.buf = append(l.buf, make([]byte, len(l.buf))...)
 	}
-	for range 100 { // as bufio does: a reader that returns nothing is broken
-		n, err := l.src.Read(l.buf[l.end:])
-		l.end += n
-		if err != nil {
-			l.eof = true
-			if err != io.EOF {
-				l.err = err
-			}
-			return n > 0
-		}
-		if n > 0 {
-			return true
+	n, err := io.ReadFull(l.src, l.buf[l.end:])
+	l.end += n
+	if err != nil {
+		l.eof = true
+		if err != io.EOF && err != io.ErrUnexpectedEOF {
+			l.err = err
 		}
 	}
-	l.eof, l.err = true, io.ErrNoProgress
-	return false
+	return n > 0
 }
 
 // scan cuts the logical line at pos into tokens and steps over it. It returns
