@@ -53,7 +53,7 @@ func (z *Zone) Lookup(qname dname.Name, qtype rr.Type, do bool, a *Answer) {
 		}
 		return
 	case foundDNAME: // step 3c, RFC 6672 §3.2
-		z.substitute(qname, k.encloser(f.depth), f.value, do, a)
+		z.substitute(qname, qtype, k.encloser(f.depth), f.value, do, a)
 		return
 	}
 
@@ -173,11 +173,11 @@ func (z *Zone) refer(qname dname.Name, enc int, value []byte, do bool, a *Answer
 }
 
 // substitute follows the DNAME enc labels below the apex (RFC 6672 §2.2, §3.1).
-func (z *Zone) substitute(qname dname.Name, enc int, value []byte, do bool, a *Answer) {
+func (z *Zone) substitute(qname dname.Name, qtype rr.Type, enc int, value []byte, do bool, a *Answer) {
 	a.Kind = Success
 	set := z.set(value, rr.TypeDNAME)
 	owner := z.below(qname, enc)
-	a.add(SectionAnswer, owner, set, do)
+	a.addOnce(SectionAnswer, owner, set, do) // a chain may come by a second time
 	it := set.Data()
 	it.Next()
 	target := dname.Name(it.Head)
@@ -195,7 +195,9 @@ func (z *Zone) substitute(qname dname.Name, enc int, value []byte, do bool, a *A
 	room[0], room[1] = 0, byte(len(room)-2)
 	// RFC 6672 §3.1: the CNAME has the DNAME's TTL and no signature.
 	a.add(SectionAnswer, qname, RRset{Type: rr.TypeCNAME, TTL: set.TTL, count: 1, list: room}, false)
-	a.Next = dname.Name(room[2:])
+	if qtype != rr.TypeCNAME { // else that CNAME is the answer (RFC 1034 §3.6.2)
+		a.Next = dname.Name(room[2:])
+	}
 }
 
 // addresses appends the A and AAAA RRsets that the targets of s have in this

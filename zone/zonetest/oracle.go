@@ -180,7 +180,9 @@ func (q *question) substitute(owner dname.Name, set *Set) {
 		return
 	}
 	q.add(zone.SectionAnswer, q.qname, rr.TypeCNAME, &Set{TTL: set.TTL, Data: []string{string(target)}})
-	q.r.Next = target
+	if q.qtype != rr.TypeCNAME { // RFC 1034 §3.6.2: that CNAME is the answer
+		q.r.Next = target
+	}
 }
 
 // referral points across the cut (RFC 1034 §4.3.2 step 3b, RFC 9471 §2, RFC 4035

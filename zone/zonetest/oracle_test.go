@@ -286,6 +286,7 @@ Ptr PTR a.example.
 		{"0/25", "DS", "nodata |  | @ SOA"},
 		{"9.0/25", "DS", "referral |  | 0/25 NS | ns.0/25 A!, ns.0/25 AAAA!"},
 		{"b.5", "A", "success | 5 DNAME, b.5 CNAME > b.elsewhere.example."},
+		{"b.5", "CNAME", "success | 5 DNAME, b.5 CNAME"},
 		{"5", "A", "nodata |  | @ SOA"},
 		{"5", "DNAME", "success | 5 DNAME"},
 		{"6", "MX", "success | 6 MX"},
