@@ -233,6 +233,9 @@ func (m *merge) bothPlaces(lists [][]made) {
 		s.take = func(r zone.Record, _ Layer, _ Rule) {
 			for _, i := range owners[r.Owner.Key()] {
 				f := &m.fs.list[i]
+				if strings.HasPrefix(f.Code, "several-") && r.Type != f.Type {
+					continue
+				}
 				p, _ := m.table.Position(r.Tag)
 				at := fmt.Sprintf("%v at %v", r.Type, p)
 				if r.Tag != f.Tag && len(others[i]) < 3 && !slices.Contains(others[i], at) {

@@ -241,3 +241,24 @@ zones:
 		67 3600 CNAME 67.64-67.113.0.203.in-addr.arpa.
 	`)
 }
+
+func TestDelegateAgainstFile(t *testing.T) {
+	l := newLab(t, `
+-- ptrd.yaml --
+zones:
+  - prefix: 10.0.0.0/8
+    file: a.zone
+    delegate:
+      - {prefix: 10.1.0.0/16, nameservers: [ns.customer.example]}
+      - {prefix: 10.2.0.0/16, nameservers: [ns.customer.example]}
+-- a.zone --
+$TTL 600
+1 NS NS.customer.example.
+2 NS ns.old.example.
+`)
+	l.expect(l.reload().Findings, `warning: ptrd.yaml:9:45: NS at 2.10.in-addr.arpa.: ns.customer.example. is not served: a.zone:3:1 has NS at this name, which goes before what is generated (delegate); make both the same, or remove one`)
+	l.holds("10.in-addr.arpa", ownNS+`
+		1 600 NS NS.customer.example.
+		2 600 NS ns.old.example.
+	`)
+}

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// maxFile is the largest source file that is read. A line makes some 50
-// octets, so that this is eighty million records, more than a zone's trie holds; what
-// is larger is a mistake, and reading it would keep a core busy for minutes.
+// maxFile is the largest source file that is read. With some 50 octets a line
+// this is eighty million records; what is larger is no zone but a disk image or a
+// log, and reading it would keep a core busy for minutes.
 const maxFile = 4 << 30 // octets
 
 // racy is how old a change must be for the file's times to prove that nothing
@@ -32,15 +32,12 @@ type fileState struct {
 // sum decides; reading for it is spared where the identity proves the same. It
 // moves fs on to a later identity of the same content.
 func (fs *fileState) isUnchanged() bool {
+	now, err := identify(fs.path)
+	if err == nil && fs.id.proves(now) {
+		return true
+	}
 	if fault := fileFault(fs.path); fault != "" || fs.fault != "" {
 		return fault == fs.fault
-	}
-	now, err := identify(fs.path)
-	if err != nil {
-		return false
-	}
-	if fs.id.proves(now) {
-		return true
 	}
 	f, err := os.Open(fs.path)
 	if err != nil {
@@ -63,6 +60,11 @@ type reader struct {
 
 // note begins to remember a file that is about to be opened.
 func (r *reader) note(path string) *fileState {
+	for _, fs := range r.files {
+		if fs.path == path {
+			return fs
+		}
+	}
 	fs := &fileState{path: path, fault: fileFault(path)}
 	if fs.fault == "" {
 		fs.id, _ = identify(path)
@@ -72,17 +74,9 @@ func (r *reader) note(path string) *fileState {
 	return fs
 }
 
-// tap returns a reader of the same octets that sums them for the file noted last
-// under path, or notes it now.
+// tap returns a reader of the same octets that sums them.
 func (r *reader) tap(path string, from io.Reader) io.Reader {
-	i := len(r.files) - 1
-	for i >= 0 && r.files[i].path != path {
-		i--
-	}
-	if i < 0 {
-		r.note(path)
-		i = len(r.files) - 1
-	}
+	i := slices.Index(r.files, r.note(path))
 	r.sums[i].Reset()
 	return io.TeeReader(from, r.sums[i])
 }
@@ -93,9 +87,7 @@ func (r *reader) done(looked []string) []*fileState {
 		r.sums[i].Sum(fs.sum[:0])
 	}
 	for _, path := range looked {
-		if !slices.ContainsFunc(r.files, func(fs *fileState) bool { return fs.path == path }) {
-			r.files = append(r.files, &fileState{path: path, fault: fileFault(path)})
-		}
+		r.note(path)
 	}
 	return r.files
 }

@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
 // merge brings the layers of one item together, record by record, so that no
@@ -49,7 +51,20 @@ type share struct {
 type presence struct {
 	types []rr.Type
 	tags  []zone.Tag // of the first record of each
-	alias dname.Name // target of the CNAME
+	data  [][][]byte // RDATA of each
+}
+
+// of returns the index of type t, -1 if there is none.
+func (p *presence) of(t rr.Type) int { return slices.Index(p.types, t) }
+
+// has reports whether a record with the RDATA is among those of types[i].
+func (p *presence) has(i int, data []byte) bool {
+	return slices.ContainsFunc(p.data[i], func(d []byte) bool {
+		if t := p.types[i]; t == rr.TypeNS || t == rr.TypeCNAME {
+			return dname.Name(d).Equal(data)
+		}
+		return bytes.Equal(d, data)
+	})
 }
 
 // Layer is the kind of source that a record comes from.
@@ -146,14 +161,14 @@ func (m *merge) static(r zone.Record, from Layer) {
 }
 
 func (p *presence) note(r *zone.Record) {
-	if slices.Contains(p.types, r.Type) {
-		return
+	i := p.of(r.Type)
+	if i < 0 {
+		i = len(p.types)
+		p.types = append(p.types, r.Type)
+		p.tags = append(p.tags, r.Tag)
+		p.data = append(p.data, nil)
 	}
-	p.types = append(p.types, r.Type)
-	p.tags = append(p.tags, r.Tag)
-	if r.Type == rr.TypeCNAME {
-		p.alias = dname.FromWire(r.Data).Clone()
-	}
+	p.data[i] = append(p.data[i], bytes.Clone(r.Data))
 }
 
 // misplaced reports a record that lies in none of the item's zones. A file may hold some, as in
@@ -226,8 +241,8 @@ func (m *merge) generated(s *share) {
 		switch {
 		case r.Type == rr.TypeCNAME && len(p.types) > 0:
 			m.collision(r, p)
-		case slices.Contains(p.types, r.Type):
-			// the higher layer's RRset
+		case p.of(r.Type) >= 0:
+			m.overruled(r, p)
 		default:
 			s.added++
 			s.take(r.Record, LayerGenerated, r.rule)
@@ -249,13 +264,28 @@ func (m *merge) ownSOA(s *share) {
 	s.take(soa(m.item, s.apex, ns, m.table), LayerGenerated, RuleApex)
 }
 
+// overruled tells of a generated record in whose place a higher layer has others
+// of the same type. That is how precedence is meant to work with `defaults`; what
+// was written for this very zone contradicts.
+func (m *merge) overruled(r *made, p *presence) {
+	i := p.of(r.Type)
+	if p.has(i, r.Data) || r.rule == RuleApex && !m.item.Explicit.NameServers {
+		return
+	}
+	where, _ := m.table.Position(p.tags[i])
+	f := m.at(zone.Finding{Severity: zone.Warning, Code: "overruled", Tag: r.Tag, Owner: r.Owner, Type: r.Type,
+		Text: fmt.Sprintf("%s is not served: %v has %v at this name, which goes before what is generated (%v); make both the same, or remove one",
+			zonefile.RData(r.Type, r.Data), where, r.Type, r.rule)})
+	m.fs.add(f)
+}
+
 // collision decides about a generated CNAME at a name that has static data. The
 // same CNAME is what we wanted. Against a `delegate` entry other data are a contradiction;
 // against a zone below they are a choice, since what is static comes first, but
 // one that hides what that zone has.
 func (m *merge) collision(r *made, p *presence) {
 	target := dname.FromWire(r.Data)
-	if p.alias != nil && p.alias.Equal(target) {
+	if i := p.of(rr.TypeCNAME); i >= 0 && p.has(i, r.Data) {
 		return
 	}
 	i := slices.IndexFunc(p.types, func(t rr.Type) bool { return t != rr.TypeRRSIG && t != rr.TypeNSEC })
