@@ -95,6 +95,6 @@ func (g *Random) Shuffled(o *Oracle) []zone.Record {
 			records[i].Owner = g.flipCase(records[i].Owner)
 		}
 	}
-	g.rng.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
+	g.Shuffle(records)
 	return records
 }

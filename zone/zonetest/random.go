@@ -55,6 +55,11 @@ func (g *Random) Chance(n int) bool { return g.rng.IntN(n) == 0 }
 // IntN returns a number below n.
 func (g *Random) IntN(n int) int { return g.rng.IntN(n) }
 
+// Shuffle puts records into an order of chance.
+func (g *Random) Shuffle(records []zone.Record) {
+	g.rng.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
+}
+
 func pick[T any](g *Random, of []T) T { return of[g.rng.IntN(len(of))] }
 
 // Zone returns a zone with an SOA and NS and about size other RRsets.
