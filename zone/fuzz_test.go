@@ -76,38 +76,97 @@ func FuzzLookup(f *testing.F) {
 	})
 }
 
-// FuzzApplyReverse makes a zone and edits from a seed, which the fuzzer chooses,
-// and adds records of a name that it writes itself.
+// FuzzApplyReverse runs a program of changes over a nasty zone: an octet below 128
+// removes the record that the next octet counts to, one above adds a record whose
+// labels, type and RDATA the next octets choose. What is applied in the end is taken
+// back step by step.
 func FuzzApplyReverse(f *testing.F) {
-	f.Add(uint64(1), "10", uint16(12), []byte("\x01a\x00"))                  // a PTR in short form
-	f.Add(uint64(4), "01.10", uint16(16), []byte("\x01x"))                   // an ordinary label below an address
-	f.Add(uint64(13), "\\000.\\001", uint16(65280), []byte{})                // empty RDATA
-	f.Add(uint64(14), "F.f.F", uint16(2), []byte("\x02ns\x00"))              // a cut
-	f.Add(uint64(23), "*.x", uint16(39), []byte("\x00"))                     // a DNAME
-	f.Add(uint64(9), "@", uint16(6), []byte("\x00\x0012345678901234567890")) // a second SOA
-	f.Fuzz(func(t *testing.T, seed uint64, name string, qtype uint16, data []byte) {
-		g, o, again := randomZone(seed)
-		z := build(t, o, g.Shuffled(o))
-		edited := again(g.Edit(o))
-		c := zonetest.Diff(o, edited)
-		if owner, err := dname.ParseIn(name, o.Apex); err == nil && edited.Get(owner, rr.Type(qtype)) == nil {
-			c.Added = append(c.Added, zone.Record{Owner: owner, Type: rr.Type(qtype), TTL: 60, Data: data})
+	f.Add(uint8(0), []byte("\x80\x02\x01a\x01b\x00"))                     // adds a PTR
+	f.Add(uint8(1), []byte("\x80\x01\x0210\x00\x80\x01\x03100\x00"))      // splits the run of an octet
+	f.Add(uint8(2), []byte("\x00\x05\x00\x06\x00\x07"))                   // removes, and joins runs
+	f.Add(uint8(3), []byte("\x80\x03\x01\x00\x01\x01\x01*\x02"))          // odd octets, a cut
+	f.Add(uint8(4), []byte("\x80\x01\x01f\x03\x00\x30\x80\x01\x01F\x03")) // a DNAME, in both cases
+	f.Add(uint8(7), []byte("\x00\x00"))                                   // removes the SOA, which is refused
+	f.Fuzz(func(t *testing.T, which uint8, program []byte) {
+		all := nasty()
+		start := all[int(which)%len(all)]
+		z, o := start.z, start.o
+		var done []*zone.Changeset
+		for len(program) > 0 && len(done) < 12 {
+			var c *zone.Changeset
+			c, program = step(o, program)
+			next, err := z.Apply(c)
+			if err != nil {
+				continue
+			}
+			edited := o.Clone()
+			if err := edited.Apply(c); err != nil {
+				t.Fatalf("a changeset that does not fit was applied: %v", err)
+			}
+			check(t, next)
+			sameContent(t, next, edited)
+			z, o = next, edited
+			done = append(done, c)
 		}
-		next, err := z.Apply(c)
-		check(t, z)
-		sameContent(t, z, o)
-		if err != nil {
-			return
+		for i := len(done) - 1; i >= 0; i-- {
+			next, err := z.Apply(done[i].Reverse())
+			if err != nil {
+				t.Fatalf("reverse of step %d: %v", i, err)
+			}
+			z = next
+			check(t, z)
 		}
-		check(t, next)
-		back, err := next.Apply(c.Reverse())
-		if err != nil {
-			t.Fatalf("reverse: %v", err)
-		}
-		check(t, back)
-		sameContent(t, back, o)
-		if back.Digest() != z.Digest() {
+		sameContent(t, z, start.o)
+		if z.Digest() != start.z.Digest() {
 			t.Fatal("the digest does not come back")
 		}
 	})
+}
+
+// step reads one change off the program and returns the rest of it.
+func step(o *zonetest.Oracle, program []byte) (*zone.Changeset, []byte) {
+	c := &zone.Changeset{Apex: o.Apex, From: o.Serial(), To: o.Serial()}
+	take := func(n int) []byte {
+		n = min(n, len(program))
+		b := program[:n]
+		program = program[n:]
+		return b
+	}
+	number := func() int {
+		if b := take(1); len(b) > 0 {
+			return int(b[0])
+		}
+		return 0
+	}
+	if number() < 128 {
+		records := o.Records()
+		r := records[number()%len(records)]
+		c.Removed = []zone.Record{r}
+		if set := o.Get(r.Owner, r.Type); set != nil && len(set.Data) == 1 { // the signatures go with what they cover
+			for _, sig := range set.Sigs {
+				c.Removed = append(c.Removed, zone.Record{Owner: r.Owner, Type: rr.TypeRRSIG, TTL: set.SigTTL, Data: []byte(sig)})
+			}
+		}
+		return c, program
+	}
+	owner := o.Apex
+	for range number() % 8 {
+		if m, err := owner.Prepend(take(1 + number()%20)); err == nil {
+			owner = m
+		}
+	}
+	kinds := []struct {
+		t    rr.Type
+		data string
+	}{
+		{rr.TypePTR, "\x01a\x07example\x00"}, {rr.TypeTXT, "\x01x"}, {rr.TypeNS, "\x02ns\x00"}, {rr.TypeDNAME, "\x00"},
+		{rr.TypeCNAME, "\x01b\x07example\x00"}, {65280, ""}, {rr.TypePTR, "\x00"}, {rr.TypeA, "\xc0\x00\x02\x01"},
+	}
+	k := kinds[number()%len(kinds)]
+	ttl := uint32(60)
+	if set := o.Get(owner, k.t); set != nil {
+		ttl = set.TTL
+	}
+	c.Added = []zone.Record{{Owner: owner, Type: k.t, TTL: ttl, Data: []byte(k.data)}}
+	return c, program
 }
