@@ -16,6 +16,7 @@ e.e PTR below.example.
 2 CNAME x.example.
 *.w PTR w.example.
 c NS ns.example.
+u TYPE65280 \# 1 00
 `
 	answers(t, "2.0.192.in-addr.arpa.", text[len(soaNS):], []literal{
 		{"1", "ANY", "success | 1 PTR"},
@@ -34,6 +35,7 @@ c NS ns.example.
 		{"2", "RRSIG", "success | 2 RRSIG of CNAME, 2 RRSIG of NSEC"},
 		{"2", "NSEC", "success | 2 NSEC+"},
 		{"x.w", "ANY", "success | x.w PTR+ | *.w NSEC+"},
+		{"u", "ANY", "success | u TYPE65280+"}, // no denial where there is data
 		{"c", "RRSIG", "referral |  | c NS, c NSEC+"},
 	})
 	answersOf(t, signed, false, []literal{
