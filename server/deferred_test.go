@@ -1,0 +1,97 @@
+package server
+
+import (
+	"testing"
+
+	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/wire"
+)
+
+func TestDeferredRequestsAreAnswered(t *testing.T) {
+	const apex, below, away = "2.0.192.in-addr.arpa.", "10.2.0.192.in-addr.arpa.", "example.com."
+	opcode := func(o int) func(*dns.Msg) { return func(m *dns.Msg) { m.Opcode = o } }
+	version1 := func(m *dns.Msg) { m.SetEdns0(1232, false).IsEdns0().SetVersion(1) }
+	l := newLab(t, labZones...)
+	for _, c := range []struct {
+		what  string
+		q     *dns.Msg
+		rcode int
+		ede   int
+		count Counter
+	}{
+		{"AXFR of a zone", query(apex, dns.TypeAXFR, edns()), dns.RcodeRefused, wire.EDEProhibited, CountSlowRefused},
+		{"AXFR below an apex", query(below, dns.TypeAXFR, edns()), dns.RcodeNotAuth, wire.EDENotAuthoritative, CountSlowNotAuth},
+		{"AXFR of another class", query(apex, dns.TypeAXFR, func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }), dns.RcodeNotAuth, -1, CountSlowNotAuth},
+		{"NOTIFY for a zone", query(apex, dns.TypeSOA, opcode(dns.OpcodeNotify)), dns.RcodeRefused, -1, CountSlowRefused},
+		{"NOTIFY for another", query(away, dns.TypeSOA, opcode(dns.OpcodeNotify)), dns.RcodeNotAuth, -1, CountSlowNotAuth},
+		{"UPDATE of a zone", query(apex, dns.TypeSOA, opcode(dns.OpcodeUpdate)), dns.RcodeRefused, -1, CountSlowRefused},
+		{"UPDATE of another", query(away, dns.TypeSOA, opcode(dns.OpcodeUpdate)), dns.RcodeNotAuth, -1, CountSlowNotAuth},
+		{"UPDATE whose zone is not a SOA", query(apex, dns.TypeNS, opcode(dns.OpcodeUpdate)), dns.RcodeFormatError, -1, CountSlowFormErr},
+		{"UPDATE without a zone", query(apex, dns.TypeSOA, opcode(dns.OpcodeUpdate), func(m *dns.Msg) { m.Question = nil }), dns.RcodeFormatError, -1, CountSlowFormErr},
+		{"NOTIFY with EDNS 1", query(apex, dns.TypeSOA, opcode(dns.OpcodeNotify), version1), dns.RcodeBadVers, -1, CountSlowBadVers},
+	} {
+		b, err := c.q.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := l.counts[c.count]
+		buf := make([]byte, 4096)
+		n, v := l.RespondDeferred(l.view, &l.request, buf, copy(buf, b))
+		got := new(dns.Msg)
+		if err := got.Unpack(buf[:n]); v != Answered || err != nil {
+			t.Errorf("%s: verdict %d, %v", c.what, v, err)
+			continue
+		}
+		if got.Rcode != c.rcode || got.Opcode != c.q.Opcode || got.Id != c.q.Id || got.Authoritative || ede(got) != c.ede {
+			t.Errorf("%s: got %v", c.what, got)
+		}
+		if l.counts[c.count] != before+1 {
+			t.Errorf("%s: counted elsewhere", c.what)
+		}
+	}
+	for _, b := range [][]byte{{}, {0, 1, 0xa8, 0, 0, 0, 0, 0, 0, 0, 0, 0}} {
+		if n, v := l.RespondDeferred(l.view, &l.request, b, len(b)); n != 0 || v != Drop {
+			t.Errorf("% x: verdict %d", b, v)
+		}
+	}
+}
+
+// RFC 8945 §5.2.1 and §5.3.2.
+func TestUnknownKey(t *testing.T) {
+	l := newLab(t, labZones...)
+	q := query("10.2.0.192.in-addr.arpa.", dns.TypePTR, edns())
+	q.SetTsig("Key.example.", dns.HmacSHA256, 300, labNow-5)
+	b, _, err := dns.TsigGenerate(q, "c2VjcmV0", "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 4096)
+	n, v := l.RespondDeferred(l.view, &l.request, buf, copy(buf, b))
+	got := new(dns.Msg)
+	if err := got.Unpack(buf[:n]); v != Answered || err != nil {
+		t.Fatalf("verdict %d, %v", v, err)
+	}
+	s := got.IsTsig()
+	if got.Rcode != dns.RcodeNotAuth || s == nil || got.IsEdns0() == nil || len(got.Question) != 1 {
+		t.Fatalf("got %v", got)
+	}
+	if s.Error != dns.RcodeBadKey || s.MACSize != 0 || s.OrigId != q.Id || s.Hdr.Name != "Key.example." || s.Algorithm != dns.HmacSHA256 || s.TimeSigned != labNow || s.Hdr.Class != dns.ClassANY || s.OtherLen != 0 {
+		t.Errorf("got %v", s)
+	}
+	if got.Extra[len(got.Extra)-1] != dns.RR(s) {
+		t.Error("TSIG is not the last record")
+	}
+	// Every way to cut the TSIG record's data short is malformed.
+	rec := n
+	for rec = len(b) - 1; string(b[rec:rec+4]) != "\x00\xfa\x00\xff"; rec-- {
+	}
+	whole := int(b[rec+8])<<8 | int(b[rec+9])
+	for size := range whole {
+		short := append([]byte(nil), b[:rec+10+size]...)
+		short[rec+8], short[rec+9] = byte(size>>8), byte(size)
+		n, _ := l.RespondDeferred(l.view, &l.request, buf, copy(buf, short))
+		if h, _ := wire.ReadHeader(buf[:n]); h.Flags.RCode() != wire.RCodeFormErr {
+			t.Fatalf("TSIG data of %d octets: %v", size, h.Flags.RCode())
+		}
+	}
+}

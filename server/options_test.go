@@ -1,0 +1,159 @@
+package server
+
+import (
+	"encoding/hex"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// options returns the options of a response as text: code, and data in hex.
+func options(m *dns.Msg) string {
+	o := m.IsEdns0()
+	if o == nil {
+		return "no OPT"
+	}
+	b := make([]byte, 65535)
+	n, err := dns.PackRR(o, b, 0, nil, false)
+	if err != nil {
+		return err.Error()
+	}
+	var out []string
+	for d := b[11:n]; len(d) >= 4; {
+		l := 4 + (int(d[2])<<8 | int(d[3]))
+		out = append(out, hex.EncodeToString(d[:2])+":"+hex.EncodeToString(d[4:l]))
+		d = d[l:]
+	}
+	return strings.Join(out, " ")
+}
+
+func local(code uint16, data string) dns.EDNS0 {
+	b, err := hex.DecodeString(data)
+	if err != nil {
+		panic(err)
+	}
+	return &dns.EDNS0_LOCAL{Code: code, Data: b}
+}
+
+func TestOptions(t *testing.T) {
+	const ptr, away, child = "10.2.0.192.in-addr.arpa.", "example.com.", "30.2.0.192.in-addr.arpa."
+	// The server cookie for the client of the lab, made at its time.
+	const fresh = "0102030405060708" + "010000006553f100"
+	for _, c := range []struct {
+		what      string
+		transport Transport
+		policy    Policy
+		name      string
+		options   []dns.EDNS0
+		want      string
+	}{
+		{"none asked, none given", UDP, Policy{NSID: []byte("id")}, ptr, nil, ""},
+		{"an unknown option is ignored", UDP, Policy{}, ptr, []dns.EDNS0{local(100, ""), local(65001, "0102")}, ""},
+		{"NSID", UDP, Policy{NSID: []byte("id")}, ptr, []dns.EDNS0{local(3, "")}, "0003:6964"},
+		{"NSID with data in the request", UDP, Policy{NSID: []byte("id")}, ptr, []dns.EDNS0{local(3, "ffff")}, "0003:6964"},
+		{"NSID in a refusal", UDP, Policy{NSID: []byte("id")}, away, []dns.EDNS0{local(3, "")}, "0003:6964 000f:0014"},
+		{"no NSID", UDP, Policy{}, ptr, []dns.EDNS0{local(3, "")}, ""},
+		{"keepalive on TCP", TCP, Policy{}, ptr, []dns.EDNS0{local(11, "")}, "000b:012c"},
+		{"keepalive over UDP is ignored", UDP, Policy{}, ptr, []dns.EDNS0{local(11, "")}, ""},
+		{"the version of the zone", UDP, Policy{}, ptr, []dns.EDNS0{local(19, "")}, "0013:050000000007"},
+		{"the version is that of the first zone of a chain", UDP, Policy{}, child, []dns.EDNS0{local(19, "")}, "0013:050000000007"},
+		{"no version in a refusal", UDP, Policy{}, away, []dns.EDNS0{local(19, "")}, "000f:0014"},
+		{"client subnet is ignored", UDP, Policy{}, ptr, []dns.EDNS0{local(8, "00011800c00002")}, ""},
+		{"padding is ignored", UDP, Policy{}, ptr, []dns.EDNS0{local(12, "00000000")}, ""},
+		{"a cookie where cookies are off", UDP, Policy{}, ptr, []dns.EDNS0{local(10, "0102030405060708")}, ""},
+		{"all at once", TCP, Policy{NSID: []byte("id")}, ptr, []dns.EDNS0{local(19, ""), local(11, ""), local(3, "")}, "0003:6964 000b:012c 0013:050000000007"},
+	} {
+		l := newLab(t, labZones...)
+		l.view.Policy = &c.policy
+		l.request.Transport, l.request.Keepalive = c.transport, 300
+		got := l.must(query(c.name, dns.TypePTR, edns(c.options...)))
+		if s := options(got); s != c.want {
+			t.Errorf("%s: got %s, want %s", c.what, s, c.want)
+		}
+		if o := got.IsEdns0(); o != nil && (o.Version() != 0 || o.UDPSize() != DefaultUDPSize || o.Do()) {
+			t.Errorf("%s: %v", c.what, o)
+		}
+	}
+
+	k, err := NewCookies([][]byte{[]byte("0123456789abcdef")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookieOf := func(l *lab) string {
+		s := options(l.must(query(ptr, dns.TypePTR, edns(local(10, "0102030405060708")))))
+		if !strings.HasPrefix(s, "000a:"+fresh) || len(s) != 5+48 {
+			t.Fatalf("the server cookie is %s", s)
+		}
+		return s[5:]
+	}
+	noQuestion := func(m *dns.Msg) { m.Question = nil }
+	l := newLab(t, labZones...)
+	l.view.Policy = &Policy{Cookies: k}
+	good := cookieOf(l)
+	const bad = fresh + "0000000000000000"
+	for _, c := range []struct {
+		what      string
+		required  bool
+		transport Transport
+		q         *dns.Msg
+		rcode     int
+		back      bool // a good cookie
+		records   int
+	}{
+		{"none", false, UDP, query(ptr, dns.TypePTR, edns()), dns.RcodeSuccess, false, 1},
+		{"the client's alone", false, UDP, query(ptr, dns.TypePTR, edns(local(10, fresh[:16]))), dns.RcodeSuccess, true, 1},
+		{"a good one", false, UDP, query(ptr, dns.TypePTR, edns(local(10, good))), dns.RcodeSuccess, true, 1},
+		{"a bad one", false, UDP, query(ptr, dns.TypePTR, edns(local(10, bad))), dns.RcodeSuccess, true, 1},
+		{"two: the first counts", false, UDP, query(ptr, dns.TypePTR, edns(local(10, good), local(10, "01"))), dns.RcodeSuccess, true, 1},
+		{"in a refusal", false, UDP, query(away, dns.TypePTR, edns(local(10, good))), dns.RcodeRefused, true, 0},
+		{"alone, the client's", false, UDP, query(ptr, dns.TypePTR, noQuestion, edns(local(10, fresh[:16]))), dns.RcodeSuccess, true, 0},
+		{"alone, a good one", false, UDP, query(ptr, dns.TypePTR, noQuestion, edns(local(10, good))), dns.RcodeSuccess, true, 0},
+		{"alone, a bad one", false, UDP, query(ptr, dns.TypePTR, noQuestion, edns(local(10, bad))), dns.RcodeBadCookie, true, 0},
+		{"required, none", true, UDP, query(ptr, dns.TypePTR, edns()), dns.RcodeSuccess, false, 1},
+		{"required, the client's alone", true, UDP, query(ptr, dns.TypePTR, edns(local(10, fresh[:16]))), dns.RcodeBadCookie, true, 0},
+		{"required, a bad one", true, UDP, query(ptr, dns.TypePTR, edns(local(10, bad))), dns.RcodeBadCookie, true, 0},
+		{"required, a good one", true, UDP, query(ptr, dns.TypePTR, edns(local(10, good))), dns.RcodeSuccess, true, 1},
+		{"required, TCP needs none", true, TCP, query(ptr, dns.TypePTR, edns(local(10, bad))), dns.RcodeSuccess, true, 1},
+	} {
+		l.view.Policy = &Policy{Cookies: k, RequireCookies: c.required}
+		l.request.Transport = c.transport
+		got := l.must(c.q)
+		if got.Rcode != c.rcode || len(got.Answer) != c.records || strings.Contains(options(got), "000a:"+good) != c.back {
+			t.Errorf("%s: %s, %d records, options %s", c.what, dns.RcodeToString[got.Rcode], len(got.Answer), options(got))
+		}
+		if len(got.Question) != len(c.q.Question) {
+			t.Errorf("%s: question %v", c.what, got.Question)
+		}
+	}
+}
+
+// An answer never pushes out the OPT record; what the record has no room for
+// goes first: the text of an extended error, then NSID.
+func TestOptionsKeepTheirRoom(t *testing.T) {
+	l := newLab(t, labZones...)
+	l.view.Policy.NSID = []byte(strings.Repeat("n", 200))
+	name := "30.2.0.192.in-addr.arpa."
+	whole, err := query(name, dns.TypePTR, edns(local(3, ""), local(19, ""))).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, _ := l.raw(whole)
+	seen := map[string]bool{}
+	for l.room = len(full); l.room >= len(whole); l.room-- {
+		b, _ := l.raw(whole)
+		if len(b) > l.room {
+			t.Fatalf("%d octets in a buffer of %d", len(b), l.room)
+		}
+		m, _ := l.send(whole)
+		if m.IsEdns0() == nil {
+			t.Fatalf("room %d: no OPT record", l.room)
+		}
+		seen[strings.ReplaceAll(options(m), strings.Repeat("6e", 200), "…")+map[bool]string{true: " tc"}[m.Truncated]] = true
+	}
+	for _, want := range []string{"0003:… 0013:050000000007", "0003:… 0013:050000000007 tc", "0013:050000000007"} {
+		if !seen[want] {
+			t.Errorf("never seen: %s; seen: %v", want, seen)
+		}
+	}
+}
