@@ -152,7 +152,7 @@ zones:
 	p := l.reload()
 	l.expect(p.Findings, "warning: zones/0.10.zone: zone 7.0.10.in-addr.arpa. is configured here (ptrd.yaml:11:5), but zone 0.10.in-addr.arpa. does not delegate it: resolvers that ask that zone first learn that its names do not exist; "+
 		"add `7.0.10.in-addr.arpa. NS ns.7.0.10.in-addr.arpa.`, `ns.7.0.10.in-addr.arpa. A 10.0.7.53`, `ns.7.0.10.in-addr.arpa. AAAA fd00::53`\n"+
-		"warning: zones/2.0.192.zone: 128 addresses unreachable: zone 2.0.192.in-addr.arpa. does not lead from them to zone 0/25.2.0.192.in-addr.arpa., which is configured here (ptrd.yaml:7:5) for 192.0.2.0/25; "+
+		"warning: zones/2.0.192.zone: 128 addresses unreachable: zone 2.0.192.in-addr.arpa. does not lead to zone 0/25.2.0.192.in-addr.arpa., which is configured here (ptrd.yaml:7:5) for 192.0.2.0/25; "+
 		"add `0/25.2.0.192.in-addr.arpa. NS ns1.example.com.`, `0/25.2.0.192.in-addr.arpa. NS ns2.example.net.`, `$GENERATE 0-127 $.2.0.192.in-addr.arpa. CNAME $.0/25.2.0.192.in-addr.arpa.`\n")
 
 	// The remedy is one.
@@ -183,7 +183,7 @@ x.11 CNAME 11.0/25
 14 CNAME 14.elsewhere.example.
 $GENERATE 16-127 $ CNAME $.0/25
 `)
-	l.expect(l.reload().Findings, "warning: zones/2.0.192.zone: 4 addresses unreachable: zone 2.0.192.in-addr.arpa. does not lead from them to zone 0/25.2.0.192.in-addr.arpa., which is configured here (ptrd.yaml:7:5) for 192.0.2.0/25; "+
+	l.expect(l.reload().Findings, "warning: zones/2.0.192.zone: 4 addresses unreachable: zone 2.0.192.in-addr.arpa. does not lead to zone 0/25.2.0.192.in-addr.arpa., which is configured here (ptrd.yaml:7:5) for 192.0.2.0/25; "+
 		"add `10.2.0.192.in-addr.arpa. CNAME 10.0/25.2.0.192.in-addr.arpa.`, `$GENERATE 13-15 $.2.0.192.in-addr.arpa. CNAME $.0/25.2.0.192.in-addr.arpa.`")
 
 	// Aliases alone are not enough: the zone itself is to be delegated.
@@ -261,4 +261,80 @@ $TTL 600
 		1 600 NS NS.customer.example.
 		2 600 NS ns.old.example.
 	`)
+}
+
+// An address delegated on its own gets no CNAME into the zone around it.
+func TestDelegatedAddressInClasslessZone(t *testing.T) {
+	l := newLab(t, `
+-- ptrd.yaml --
+zones:
+  - prefix: 203.0.113.0/24
+    delegate:
+      - {prefix: 203.0.113.65/32, nameservers: [ns.customer.example]}
+  - prefix: 203.0.113.64/31
+`)
+	l.expect(l.reload().Findings, "")
+	l.holds("113.0.203.in-addr.arpa", ownNS+`
+		64 3600 CNAME 64.64-65.113.0.203.in-addr.arpa.
+		64-65 86400 NS ns1.example.com.
+		64-65 86400 NS ns2.example.net.
+		65 86400 NS ns.customer.example.
+	`)
+}
+
+// A classless zone that is named below a larger one is reached through that.
+func TestClasslessNamedBelowClassless(t *testing.T) {
+	l := newLab(t, `
+-- ptrd.yaml --
+zones:
+  - prefix: 203.0.113.0/24
+  - prefix: 203.0.113.64/30
+  - prefix: 203.0.113.66/31
+    name: 66-67.64-67.113.0.203.in-addr.arpa
+`)
+	l.expect(l.reload().Findings, "")
+	l.holds("113.0.203.in-addr.arpa", ownNS+`
+		64 3600 CNAME 64.64-67.113.0.203.in-addr.arpa.
+		64-67 86400 NS ns1.example.com.
+		64-67 86400 NS ns2.example.net.
+		65 3600 CNAME 65.64-67.113.0.203.in-addr.arpa.
+		66 3600 CNAME 66.64-67.113.0.203.in-addr.arpa.
+		67 3600 CNAME 67.64-67.113.0.203.in-addr.arpa.
+	`)
+	l.holds("64-67.113.0.203.in-addr.arpa", ownNS+`
+		66 3600 CNAME 66.66-67.64-67.113.0.203.in-addr.arpa.
+		66-67 86400 NS ns1.example.com.
+		66-67 86400 NS ns2.example.net.
+		67 3600 CNAME 67.66-67.64-67.113.0.203.in-addr.arpa.
+	`)
+}
+
+// An address that is a zone of its own is no business of the classless zone
+// around it.
+func TestZoneOfOneAddressIsNotUnreachable(t *testing.T) {
+	l := newLab(t, `
+-- ptrd.yaml --
+zones:
+  - name: 2.0.192.in-addr.arpa
+    file: a.zone
+  - prefix: 192.0.2.4/31
+  - prefix: 192.0.2.5/32
+-- a.zone --
+`+withSOA(7, "5 NS ns1.example.com.\n"))
+	l.expect(l.reload().Findings, "warning: a.zone: 1 address unreachable: zone 2.0.192.in-addr.arpa. does not lead to zone 4-5.2.0.192.in-addr.arpa., which is configured here (ptrd.yaml:7:5) for 192.0.2.4/31; "+
+		"add `4-5.2.0.192.in-addr.arpa. NS ns1.example.com.`, `4-5.2.0.192.in-addr.arpa. NS ns2.example.net.`, `4.2.0.192.in-addr.arpa. CNAME 4.4-5.2.0.192.in-addr.arpa.`")
+}
+
+// Name servers of `defaults` are for zones that say nothing; those of a file need
+// no remark.
+func TestFileOverrulesDefaults(t *testing.T) {
+	l := newLab(t, `
+-- ptrd.yaml --
+zones:
+  - {prefix: 10.0.0.0/8, file: a.zone}
+-- a.zone --
+@ 60 NS ns.own.example.
+`)
+	l.expect(l.reload().Findings, "")
+	l.holds("10.in-addr.arpa", "@ 60 NS ns.own.example.")
 }

@@ -16,8 +16,9 @@ import (
 // log, and reading it would keep a core busy for minutes.
 const maxFile = 4 << 30 // octets
 
-// racy is how old a change must be for the file's times to prove that nothing
-// followed it. Some file systems stamp with a granularity of two seconds.
+// racy is how old a change must be for the inode's time to prove that nothing
+// followed it. Most file systems stamp by the kernel's tick of some milliseconds,
+// a few by two seconds; younger changes are told by reading the file.
 const racy = 2 * time.Second
 
 // fileState is what is remembered of a source file, in place of its content.
@@ -110,8 +111,7 @@ func identify(path string) (identity, error) {
 // proves reports whether a file of identity later, asked for after id, surely
 // has the same content.
 func (id identity) proves(later identity) bool {
-	return id.info != nil && os.SameFile(id.info, later.info) && id.info.Size() == later.info.Size() &&
-		id.info.ModTime().Equal(later.info.ModTime()) && id.changed.Equal(later.changed) &&
+	return id.info != nil && os.SameFile(id.info, later.info) && id.changed.Equal(later.changed) &&
 		!id.changed.IsZero() && id.at.Sub(id.changed) > racy
 }
 

@@ -80,7 +80,7 @@ func (r *round) lackingAliases(fs *findings, answer *zone.Answer, home ref, z *z
 	switch {
 	case len(lacking) > 0:
 		fs.report(zone.Warning, "addresses-unreachable", source.Position{File: file},
-			"%s unreachable: zone %v does not lead from them to zone %v, which is configured here (%v) for %v; %s",
+			"%s unreachable: zone %v does not lead to zone %v, which is configured here (%v) for %v; %s",
 			plural(len(lacking), "address", "addresses"), home.apex, c.apex, c.item.Pos, c.prefix, r.addLines(append(lines, aliasLines(home, lacking, c.apex)...)))
 	case !delegated:
 		fs.report(zone.Warning, "child-not-delegated", source.Position{File: file},

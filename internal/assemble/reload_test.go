@@ -413,3 +413,46 @@ func TestJournalThatCannotBeRead(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The inode's time proves that a file is as it was only if it was old when the
+// file was read: else a second change may bear the same stamp.
+func TestIdentityProves(t *testing.T) {
+	l := newLab(t, twoZones)
+	info, err := os.Stat(l.dir + "/b.zone")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := os.Stat(l.dir + "/ptrd.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	then := time.Unix(1000, 0)
+	old := identity{info, then, then.Add(time.Hour)}
+	for _, c := range []struct {
+		name      string
+		id, later identity
+		want      bool
+	}{
+		{"the same", old, identity{info, then, then.Add(2 * time.Hour)}, true},
+		{"changed since", old, identity{info, then.Add(1), then.Add(2 * time.Hour)}, false},
+		{"another file", old, identity{other, then, then.Add(2 * time.Hour)}, false},
+		{"read right after a change", identity{info, then, then.Add(time.Second)}, identity{info, then, then.Add(2 * time.Hour)}, false},
+		{"no times here", identity{info, time.Time{}, then}, identity{info, time.Time{}, then}, false},
+		{"was not there", identity{}, old, false},
+	} {
+		if got := c.id.proves(c.later); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
+func TestTTLOfFileThatHasNone(t *testing.T) {
+	l := newLab(t, twoZones)
+	l.write("-- a.zone --\n@ 60 SOA ns.example.net. hostmaster.example.com. 7 3600 600 86400 300\n@ NS ns.example.net.\n-- b.zone --\n1 PTR a.example.com.\n")
+	p := l.reload()
+	l.holds("113.0.203.in-addr.arpa", ownNS+"1 3600 PTR a.example.com.") // of the configuration
+	l.holds("2.0.192.in-addr.arpa", "@ 60 NS ns.example.net.")           // of the file, as in BIND
+	if p.HasErrors() {
+		t.Error(l.text(p.Findings))
+	}
+}

@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -202,6 +203,40 @@ func TestDamageIsTold(t *testing.T) {
 			}
 			mustOpen(t, path).Close() // the remedy works
 		})
+	}
+}
+
+// A page that nothing refers to may be missing without any access failing.
+func TestShortFileIsTold(t *testing.T) {
+	path := newPath(t)
+	j := mustOpen(t, path)
+	var size int64
+	if err := j.db.Update(func(tx *bolt.Tx) error {
+		b, err := tx.CreateBucket([]byte("large"))
+		if err != nil {
+			return err
+		}
+		return b.Put([]byte("k"), make([]byte, 200_000))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // free its pages, and write the rest into some of them
+		if err := j.db.Update(func(tx *bolt.Tx) error {
+			tx.DeleteBucket([]byte("large"))
+			size = tx.Size()
+			return tx.Bucket([]byte(bucketMeta)).Put([]byte("x"), nil)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j.Close()
+	cut := size - int64(os.Getpagesize())
+	if err := os.Truncate(path, cut); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(path, Options{})
+	if want := fmt.Sprintf("%s: journal is damaged (%d octets of %d are there)", path, cut, size); !errors.Is(err, ErrCorrupt) || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 
