@@ -13,6 +13,8 @@ import (
 	"io"
 	"os"
 
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/spf13/cobra"
 )
 
@@ -42,6 +44,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "ptrd: %v\n", err)
 		return exitUsage
 	case errors.As(err, &quiet):
+		return exitFault
+	}
+	var problems config.Errors
+	if errors.As(err, &problems) {
+		for _, f := range daemon.FromConfig(problems) {
+			fmt.Fprintln(stderr, f)
+		}
 		return exitFault
 	}
 	fmt.Fprintln(stderr, err)

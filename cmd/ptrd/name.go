@@ -83,6 +83,7 @@ type naming struct {
 	Styles  []styled     `json:"styles,omitempty"`
 	Parent  string       `json:"parent,omitempty"` // the zone that delegates
 	Records []string     `json:"records,omitempty"`
+	Short   string       `json:"short,omitempty"` // the CNAMEs in one line
 	Notes   []string     `json:"notes,omitempty"`
 }
 
@@ -222,6 +223,8 @@ func (r *naming) classless(p netip.Prefix, ns []string) *naming {
 		target, _ := apex.Prepend(n.Label()) // an octet in front of a name of a /24's part always fits
 		r.Records = append(r.Records, fmt.Sprintf("%v CNAME %v", n, target))
 	}
+	first := int(p.Addr().As4()[3])
+	r.Short = fmt.Sprintf("$GENERATE %d-%d $.%v CNAME $.%v", first, first+1<<(32-p.Bits())-1, parent, apex)
 	return r
 }
 
@@ -252,6 +255,9 @@ func (r *naming) print(out io.Writer) error {
 		for _, rec := range r.Records {
 			fmt.Fprintf(w, "    %s\n", rec)
 		}
+	}
+	if r.Short != "" {
+		fmt.Fprintf(w, "\nThe CNAMEs in one line, for a master file:\n\n    %s\n", r.Short)
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "\nnote: %s\n", n)

@@ -76,7 +76,7 @@ func (v value) config() *Config {
 func (v value) listen(l *Listen) {
 	first := map[netip.AddrPort]value{}
 	once := func(v value, ap netip.AddrPort) {
-		if was, twice := first[ap]; twice && ap.IsValid() {
+		if was, twice := first[ap]; twice && ap.Port() != 0 { // port 0 is a new one each time
 			v.fail("%v is taken by %s already; remove one of the two, or change its port", ap, was.path)
 		}
 		first[ap] = v
