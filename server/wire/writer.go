@@ -211,16 +211,20 @@ func (w *Writer) name(n dname.Name, fold bool) bool {
 		w.names.pending = 0
 		w.remember(w.split(w.buf[p:p+int(w.names.pendingLen)-1]), p, 0)
 	}
-	// Labels of n in front of what the question has, from the last one on.
-	k := w.split(n[:front])
-	for k > 0 {
-		label := n[w.labels[k-1]+1 : front]
-		found := w.names.find(w.buf, at, label, fold)
-		if found == 0 {
-			break
+	shared := front
+	k, front, at := w.known(n, front, at, fold)
+	if fold && k > 0 && len(w.question) > 1 {
+		// A name in RDATA may have these labels in the case of the zone, where the
+		// question has another (0x20), and be the longer match.
+		if exact, j := sharedWithQuestion(n, w.question, false); exact > shared {
+			from := 0
+			if j >= 0 {
+				from = HeaderLen + j
+			}
+			if k2, front2, at2 := w.known(n, exact, from, true); front2 < front {
+				k, front, at = k2, front2, at2
+			}
 		}
-		k--
-		front, at = int(w.labels[k]), found
 	}
 	start := w.n
 	if !w.literal(n, front, at) {
@@ -228,6 +232,23 @@ func (w *Writer) name(n dname.Name, fold bool) bool {
 	}
 	w.remember(k, start, at)
 	return true
+}
+
+// known looks for the labels of n[:front], which stand in front of the name at
+// offset at, from the last one on. It returns how many are not in the message,
+// where they end in n, and the offset of what follows them. w.labels has their
+// offsets.
+func (w *Writer) known(n dname.Name, front, at int, fold bool) (k, end, parent int) {
+	k = w.split(n[:front])
+	for k > 0 {
+		found := w.names.find(w.buf, at, n[w.labels[k-1]+1:front], fold)
+		if found == 0 {
+			break
+		}
+		k--
+		front, at = int(w.labels[k]), found
+	}
+	return k, front, at
 }
 
 // literal appends the first front octets of n and then a pointer to at, or the

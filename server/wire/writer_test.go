@@ -111,6 +111,27 @@ func TestNamesAreCompressed(t *testing.T) {
 	}
 }
 
+// A resolver that mixes the case of the QNAME (0x20) gets glue no less compressed:
+// the name is in the NS record before it, in the case of the zone.
+func TestGlueIsCompressedInAnyCase(t *testing.T) {
+	for _, qname := range []string{"1.64.2.0.192.in-addr.arpa.", "1.64.2.0.192.IN-ADDR.ARPA.", "1.64.2.0.192.in-Addr.arpa."} {
+		w, _ := begin(t, 512, qname, rr.TypePTR)
+		cut, ns := dname.MustParse("64.2.0.192.in-addr.arpa."), dname.MustParse("ns.64.2.0.192.in-addr.arpa.")
+		for range 2 {
+			if !w.Record(Authority, &Owner{Name: cut}, rr.TypeNS, rr.ClassIN, 3600, ns, nil) {
+				t.Fatal("record does not fit")
+			}
+		}
+		before := w.Len()
+		if !w.Record(Additional, &Owner{Name: ns}, rr.TypeA, rr.ClassIN, 3600, []byte{192, 0, 2, 1}, nil) {
+			t.Fatal("record does not fit")
+		}
+		if got, want := w.Len()-before, 2+10+4; got != want {
+			t.Errorf("%s: glue takes %d octets, want %d", qname, got, want)
+		}
+	}
+}
+
 // A label of the QNAME may hold octets that look like the labels of another
 // name; a pointer into the middle of a label would still be wrong.
 func TestPointersBeginAtLabels(t *testing.T) {
