@@ -1,0 +1,22 @@
+// Package interop holds the tests that compare ptrd with the servers it should
+// agree with (NSD, Knot DNS, BIND) and that put the resolvers and tools in front of it
+// that its users have. It has no code of its own.
+//
+// A zone set is a file of testdata: prose, lines that say which zones it has, and the
+// master files.
+//
+//	zone APEX FILE                                served from FILE
+//	sign APEX FILE nsec|nsec3|optout [ecdsa|rsa] [ITERATIONS SALT]
+//	                                              FILE is unsigned/FILE, signed
+//	ask NAME                                      a QNAME beside those made from the owners
+//
+// Signed files are committed with signatures that last until 2044, so that no test
+// depends on the clock; `go test ./internal/interop -run TestSign -sign` makes them anew.
+//
+// TestAnswers starts the three servers on loopback with each set, asks all of them
+// and ptrd for every name × type × DO × size, and compares. Where the three agree, ptrd
+// must agree as well. Where they do not, the difference must be of a kind that the
+// table in differences_test.go lists with the RFC that decides it, and ptrd must do
+// what is written there. docs/differences.md is that table
+// (`go test ./internal/interop -run TestDifferencesDoc -update` writes it).
+package interop
