@@ -114,3 +114,19 @@ func readGolden(t *testing.T, dir string, o Options) string {
 	}
 	return b.String()
 }
+
+// goldenZone returns the master file of testdata/NAME.txtar.
+func goldenZone(t *testing.T, name string) string {
+	t.Helper()
+	ar, err := txtar.ParseFile(filepath.Join("testdata", name+".txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range ar.Files {
+		if f.Name == "zone" {
+			return string(f.Data)
+		}
+	}
+	t.Fatal("no file zone")
+	return ""
+}

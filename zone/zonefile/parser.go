@@ -304,7 +304,7 @@ func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
 	h, rest, bad := readHead(toks, ownerTok)
 	s := subject{f, f.owner, h.typ}
 	if bad == nil {
-		bad = checkType(h)
+		bad = checkType(h, f.owner)
 	}
 	if bad != nil {
 		p.fail(s, bad.hinted(line))
@@ -345,12 +345,15 @@ func (e *fault) hinted(line []token) *fault {
 	return e
 }
 
-func checkType(h head) *fault {
+// checkType returns why no zone can have a record of the type, or not at owner.
+func checkType(h head, owner dname.Name) *fault {
 	switch {
 	case h.typ.IsMeta():
 		return h.typeTok.at(0, "meta-type", "%v is not a type of stored data (RFC 6895 §3.1); remove the record", h.typ)
 	case h.typ == 3 || h.typ == 4:
 		return h.typeTok.at(0, "obsolete-type", "%v is obsolete since RFC 973; write MX instead", h.typ)
+	case h.typ == rr.TypeNS && owner.IsWildcard():
+		return h.typeTok.at(0, "wildcard-cut", "a wildcard cannot be a zone cut (RFC 4592 §4.2); write an NS for each name")
 	}
 	return nil
 }

@@ -181,8 +181,11 @@ func (r *rdata) generic(t rr.Type) *fault {
 	var digits []byte
 	for len(r.toks) > 0 {
 		tok, _ := r.next("")
+		if tok.quoted {
+			return tok.at(-1, "bad-hex", "hexadecimal digits stand without quotes")
+		}
 		for i, c := range tok.text {
-			if _, ok := dname.NibbleLabel([]byte{c}); !ok || tok.quoted {
+			if _, ok := dname.NibbleLabel([]byte{c}); !ok {
 				return tok.at(i, "bad-hex", "%q is not a hexadecimal digit", c)
 			}
 		}
@@ -231,7 +234,7 @@ func checkRData(t rr.Type, data []byte) (reason string) {
 	if packed, err := packRData(record); err != nil {
 		return strings.TrimPrefix(err.Error(), "dns: ")
 	} else if len(packed) > len(data) {
-		return "a name in it is compressed"
+		return "they are too few, or a name in them is compressed"
 	}
 	return ""
 }
