@@ -1,0 +1,418 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// patience is how long a test waits for what must come.
+const patience = 30 * time.Second
+
+// syncBuffer is a log that a test reads while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// lab is a running daemon.
+type lab struct {
+	*Daemon
+	dir  string
+	dns  string
+	log  *syncBuffer
+	stop func() error // ends it and returns what Run did
+}
+
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ptrd") // a test's own may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// replace puts text in the place of a file in one step.
+func replace(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path+".new", []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func start(t *testing.T, dir, config string) *lab {
+	t.Helper()
+	path := filepath.Join(dir, "config.yaml")
+	replace(t, path, config)
+	l := &lab{dir: dir, log: &syncBuffer{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	up, down := make(chan *Daemon, 1), make(chan error, 1)
+	go func() {
+		down <- Run(ctx, Options{Config: path, Version: "test", Log: l.log, Env: func(string) string { return "" }}, func(d *Daemon) { up <- d })
+	}()
+	select {
+	case l.Daemon = <-up:
+	case err := <-down:
+		cancel()
+		t.Fatalf("Run: %v\n%s", err, l.log)
+	case <-time.After(patience):
+		cancel()
+		t.Fatalf("not up\n%s", l.log)
+	}
+	l.dns = l.Status().Listen[0]
+	l.stop = sync.OnceValue(func() error {
+		cancel()
+		select {
+		case err := <-down:
+			return err
+		case <-time.After(patience):
+			return fmt.Errorf("Run does not end\n%s", l.log)
+		}
+	})
+	t.Cleanup(func() {
+		if err := l.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+func (l *lab) reload(t *testing.T) *Outcome {
+	t.Helper()
+	o, err := l.Reload(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// generation is a config in which everything says the same number: an alias in
+// one zone, its target's data in another, and the policy.
+func generation(n int) string {
+	return fmt.Sprintf(`
+listen: {dns: ["127.0.0.1:0"], admin: "127.0.0.1:0"}
+state_dir: ./state
+identity: {nsid: "g%[1]d"}
+defaults: {nameservers: [ns1.example.com]}
+zones:
+  - name: a.example
+    records: {x: {CNAME: n%[1]d.b.example.}}
+  - name: b.example
+    records: {n%[1]d: {TXT: '"g%[1]d"'}}
+`, n)
+}
+
+// ask returns the generation that an answer is of, or an error if it is of none.
+func ask(c *dns.Client, conn *dns.Conn) (string, error) {
+	m := new(dns.Msg)
+	m.SetQuestion("x.a.example.", dns.TypeTXT)
+	m.SetEdns0(1232, false)
+	m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_NSID{Code: dns.EDNS0NSID}}
+	r, _, err := c.ExchangeWithConn(m, conn)
+	if err != nil {
+		return "", err
+	}
+	if r.Rcode != dns.RcodeSuccess || len(r.Answer) != 2 {
+		return "", fmt.Errorf("half an answer:\n%v", r)
+	}
+	alias, ok1 := r.Answer[0].(*dns.CNAME)
+	text, ok2 := r.Answer[1].(*dns.TXT)
+	opt := r.IsEdns0()
+	if !ok1 || !ok2 || opt == nil || len(opt.Option) == 0 {
+		return "", fmt.Errorf("not the answer:\n%v", r)
+	}
+	nsid, ok := opt.Option[0].(*dns.EDNS0_NSID)
+	if !ok {
+		return "", fmt.Errorf("no NSID:\n%v", r)
+	}
+	g := text.Txt[0]
+	if alias.Target != "n"+g[1:]+".b.example." || nsid.Nsid != fmt.Sprintf("%x", g) {
+		return "", fmt.Errorf("a mixed answer: alias %s, data %s, policy %s", alias.Target, g, nsid.Nsid)
+	}
+	return g, nil
+}
+
+// TestReloadStorm changes zones and policy under queries, a third of the changes
+// broken: each query is answered, from one generation alone. No generation
+// comes back.
+func TestReloadStorm(t *testing.T) {
+	const changes = 30
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	l := start(t, shortDir(t), generation(0))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var clients sync.WaitGroup
+	var answers atomic.Int64
+	for range 2 {
+		clients.Go(func() {
+			c := &dns.Client{Timeout: 5 * time.Second}
+			conn, err := c.Dial(l.dns)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			last := 0
+			for ctx.Err() == nil {
+				g, err := ask(c, conn)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				var n int
+				if _, err := fmt.Sscanf(g, "g%d", &n); err != nil || n < last {
+					t.Errorf("generation %s after %d", g, last)
+					return
+				}
+				last = n
+				answers.Add(1)
+			}
+		})
+	}
+	path := filepath.Join(l.dir, "config.yaml")
+	good := 0
+	for i := 1; i <= changes; i++ {
+		broken := ""
+		switch random.IntN(9) {
+		case 0:
+			broken = strings.Replace(generation(i), "zones:", "zonse:", 1)
+		case 1:
+			broken = generation(i) + "  - name: c.example\n    file: missing.zone\n    ptr: 7\n"
+		case 2:
+			broken = generation(i)[:100]
+		}
+		if broken != "" {
+			replace(t, path, broken)
+			if o := l.reload(t); o.InForce {
+				t.Errorf("a broken config came into force: %+v", o)
+			}
+			continue
+		}
+		good = i
+		replace(t, path, generation(i))
+		if i%2 == 0 { // otherwise the watcher has to see it
+			if o := l.reload(t); !o.OK() {
+				t.Errorf("a good config was refused: %+v", o)
+			}
+			continue
+		}
+		await(t, func() bool {
+			v := l.views.Load()
+			return string(v.Policy.NSID) == fmt.Sprintf("g%d", i)
+		})
+	}
+	cancel()
+	clients.Wait()
+	if answers.Load() < changes {
+		t.Errorf("only %d answers", answers.Load())
+	}
+	if got := string(l.views.Load().Policy.NSID); got != fmt.Sprintf("g%d", good) {
+		t.Errorf("in the end %s is served, want g%d", got, good)
+	}
+	totals := l.server.Totals()
+	if d := totals.UDP.Received - totals.UDP.Answered; d != 0 {
+		t.Errorf("%d queries without an answer: %+v", d, totals.UDP)
+	}
+}
+
+// await waits for a condition.
+func await(t *testing.T, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("waited in vain")
+		}
+	}
+}
+
+// TestFailuresChangeNothing goes through what a reload can fail at; the view
+// stays the very same.
+func TestFailuresChangeNothing(t *testing.T) {
+	l := start(t, shortDir(t), generation(0))
+	path := filepath.Join(l.dir, "config.yaml")
+	view, addrs, admin := l.views.Load(), l.server.Addrs(), l.front.address()
+	for name, text := range map[string]string{
+		"no YAML":            "{",
+		"unknown key":        generation(1) + "more: 1\n",
+		"address not ours":   strings.Replace(generation(1), `"127.0.0.1:0"]`, `"127.0.0.1:0", "192.0.2.77:5300"]`, 1),
+		"admin not ours":     strings.Replace(generation(1), `admin: "127.0.0.1:0"`, `admin: "192.0.2.77:9153"`, 1),
+		"no address at all":  strings.Replace(generation(1), `dns: ["127.0.0.1:0"]`, `dns: []`, 1),
+		"bad cookie secrets": generation(1) + "cookies: {secrets: [aa]}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			replace(t, path, text)
+			o := l.reload(t)
+			if o.InForce || o.OK() {
+				t.Fatalf("it came into force: %+v", o)
+			}
+			if errs, _ := Count(o.Findings); errs == 0 && o.Error == "" {
+				t.Errorf("nothing says what is wrong: %+v", o)
+			}
+			if l.views.Load() != view {
+				t.Error("the view was exchanged")
+			}
+			if got := l.server.Addrs(); fmt.Sprint(got) != fmt.Sprint(addrs) {
+				t.Errorf("listens on %v, was %v", got, addrs)
+			}
+			if got := l.front.address(); got != admin {
+				t.Errorf("admin address %v, was %v", got, admin)
+			}
+			if s := l.Status(); s.Reload.OK || len(s.Zones) != 2 {
+				t.Errorf("status %+v", s)
+			}
+		})
+	}
+	t.Run("journal closed", func(t *testing.T) {
+		if err := l.journal.Close(); err != nil {
+			t.Fatal(err)
+		}
+		replace(t, path, generation(2))
+		o := l.reload(t)
+		if o.InForce || l.views.Load() != view {
+			t.Errorf("served without being in the journal: %+v", o)
+		}
+	})
+}
+
+// TestNothingChanged: a reload of the same is no change, and the zones are the
+// very same.
+func TestNothingChanged(t *testing.T) {
+	l := start(t, shortDir(t), generation(0))
+	set := l.store.Set()
+	if o := l.reload(t); !o.OK() || len(o.Changed) != 0 {
+		t.Errorf("%+v", o)
+	}
+	if l.store.Set() != set {
+		t.Error("the set was exchanged")
+	}
+}
+
+// TestSerialsNeverGoBack restarts with the same state directory and changed
+// content, and with a lost one.
+func TestSerialsNeverGoBack(t *testing.T) {
+	dir := shortDir(t)
+	serial := func(l *lab) (s uint32) {
+		for _, z := range l.Status().Zones {
+			if z.Zone == "b.example." {
+				return uint32(z.Serial)
+			}
+		}
+		t.Fatal("no zone b.example.")
+		return 0
+	}
+	l := start(t, dir, generation(0))
+	first := serial(l)
+	for i := 1; i < 5; i++ { // quicker than one a second: it runs ahead of the clock
+		replace(t, filepath.Join(dir, "config.yaml"), generation(i))
+		l.reload(t)
+	}
+	ahead := serial(l)
+	if ahead < first+4 {
+		t.Errorf("serial %d after four changes of %d", ahead, first)
+	}
+	if err := l.stop(); err != nil {
+		t.Fatal(err)
+	}
+	l = start(t, dir, generation(4))
+	if s := serial(l); s != ahead {
+		t.Errorf("serial %d after a restart with the same content, was %d", s, ahead)
+	}
+	if err := l.stop(); err != nil {
+		t.Fatal(err)
+	}
+	l = start(t, dir, generation(5))
+	if s := serial(l); s <= ahead {
+		t.Errorf("serial %d after a restart with other content, was %d", s, ahead)
+	}
+}
+
+// TestCookieSecret: the secret is kept over restarts, and a damaged one is told.
+func TestCookieSecret(t *testing.T) {
+	dir := t.TempDir()
+	a, err := cookieSecret(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := cookieSecret(dir)
+	if err != nil || !bytes.Equal(a, b) || len(a) != 16 {
+		t.Errorf("%x, then %x, %v", a, b, err)
+	}
+	info, err := os.Stat(filepath.Join(dir, secretName))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, secretName), []byte("xx"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cookieSecret(dir); err == nil || !strings.Contains(err.Error(), "remove the file") {
+		t.Errorf("error %v does not tell the remedy", err)
+	}
+}
+
+// TestFindingsAreLoggedOnce: not at each reload again.
+func TestFindingsAreLoggedOnce(t *testing.T) {
+	text := generation(0) + "  - prefix: 192.0.2.0/24\n    ptr: {192.0.2.1: [one.example, two.example]}\n"
+	l := start(t, shortDir(t), text)
+	for range 3 {
+		l.reload(t)
+	}
+	if n := strings.Count(l.log.String(), "2 PTRs at one address"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, l.log)
+	}
+	replace(t, filepath.Join(l.dir, "config.yaml"), generation(0))
+	l.reload(t)
+	if !strings.Contains(l.log.String(), `msg="findings mended" count=1`) {
+		t.Errorf("not told as mended:\n%s", l.log)
+	}
+}
+
+// TestAdmin reads everything that the admin address shows of a real server.
+func TestAdmin(t *testing.T) {
+	l := start(t, shortDir(t), generation(0))
+	for _, path := range []string{"/metrics", "/healthz", "/readyz", "/status"} {
+		resp, err := http.Get("http://" + l.front.address().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", path, resp.Status)
+		}
+	}
+}
