@@ -1,7 +1,9 @@
 package zone
 
 import (
+	"bytes"
 	"crypto/sha1"
+	"encoding/binary"
 	"math/bits"
 
 	"github.com/ptrd/ptrd/zone/dname"
@@ -200,20 +202,24 @@ func (z *Zone) encloserNSEC3(qname dname.Name, enc int, a *Answer) int {
 
 // hash computes the NSEC3 hash of a name (RFC 5155 §5) into k.
 func (z *Zone) hash(name dname.Name, a *Answer) *key {
-	b := name.AppendLower(a.scratch.hash[:0])
+	z.hashInto(&a.scratch.before, name, a.scratch.hash[:0])
+	return &a.scratch.before
+}
+
+// hashInto is hash with room for the name and the salt.
+func (z *Zone) hashInto(k *key, name dname.Name, room []byte) {
+	b := name.AppendLower(room)
 	b = append(b, z.salt...)
 	h := sha1.Sum(b)
 	for range z.hashes {
-		b = append(a.scratch.hash[:0], h[:]...)
+		b = append(room, h[:]...)
 		b = append(b, z.salt...)
 		h = sha1.Sum(b)
 	}
-	k := &a.scratch.before
 	k.n, k.labels, k.ordinary = 0, 0, 0
 	for _, c := range h {
 		k.pushOctet(c)
 	}
-	return k
 }
 
 // matchNSEC3 appends the NSEC3 of name's own hash and reports whether there is
@@ -221,16 +227,31 @@ func (z *Zone) hash(name dname.Name, a *Answer) *key {
 func (z *Zone) matchNSEC3(name dname.Name, a *Answer) bool {
 	k := z.hash(name, a)
 	f := z.findIn(z.nsec3, k, true, false)
-	if f.status == foundName {
-		z.addNSEC3(k.b[:20], f.value, a)
+	if f.status != foundName || !z.isOfChain(f.value) {
+		return false
 	}
-	return f.status == foundName
+	z.addNSEC3(k.b[:20], f.value, a)
+	return true
 }
 
 // coverNSEC3 appends the NSEC3 whose span holds the hash of name: the one before
-// it in the order of hashes, around the end where there is none.
+// it in the order of hashes, around the end where there is none. Those of another
+// chain, which is there while the parameters change, are passed over; the apex's
+// own, which derive has seen, ends the search at the latest.
 func (z *Zone) coverNSEC3(name dname.Name, a *Answer) {
 	k := z.hash(name, a)
+	for {
+		p := z.beforeHash(k)
+		if v := z.value(p); z.isOfChain(v) {
+			z.addNSEC3(k.b[:20], v, a)
+			return
+		}
+	}
+}
+
+// beforeHash steps k to the greatest hash before it that owns an NSEC3, around
+// the end where there is none, and returns its place.
+func (z *Zone) beforeHash(k *key) place {
 	p := place{at: z.nsec3}
 	var path [40]byte
 	best := -1
@@ -260,11 +281,23 @@ func (z *Zone) coverNSEC3(name dname.Name, a *Answer) {
 		path[n] = byte(bits.Len32(z.next(p)) - 1)
 		p = z.step(p, path[n])
 	}
-	var hash [20]byte
-	for i := range hash {
-		hash[i] = path[2*i]<<4 | path[2*i+1]
+	for i := range 20 {
+		k.b[i] = path[2*i]<<4 | path[2*i+1]
 	}
-	z.addNSEC3(hash[:], z.value(p), a)
+	return p
+}
+
+// isOfChain reports whether the NSEC3 in the value v has the parameters of the
+// chain that is used (RFC 5155 §7.2).
+func (z *Zone) isOfChain(v []byte) bool {
+	s := z.set(v, rr.TypeNSEC3)
+	for it := s.Data(); it.Next(); {
+		d := it.Head
+		if d[0] == 1 && int(binary.BigEndian.Uint16(d[2:])) == z.hashes && bytes.Equal(d[5:5+int(d[4])], z.salt) {
+			return true
+		}
+	}
+	return false
 }
 
 func (z *Zone) addNSEC3(hash, v []byte, a *Answer) {

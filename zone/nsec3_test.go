@@ -123,3 +123,36 @@ func previousHash(o *zonetest.Oracle, hash string) string {
 	}
 	return best
 }
+
+// While the parameters change, a zone holds NSEC3 of two chains; denials are made
+// from one whose NSEC3PARAM is there (RFC 5155 §7.2, §7.3). NSEC3PARAM without a
+// chain proves nothing.
+func TestNSEC3TwoChains(t *testing.T) {
+	plain := zonetest.MustParse("2.0.192.in-addr.arpa.", signedText)
+	o := zonetest.MustSign(plain, 1, zonetest.Denial{NSEC3: true, Salt: "\x01"})
+	var other []zone.Record
+	for _, r := range zonetest.MustSign(plain, 1, zonetest.Denial{NSEC3: true, Salt: "\x02"}).Records() {
+		if r.Type == rr.TypeNSEC3 || r.Type == rr.TypeRRSIG && r.Data[1] == byte(rr.TypeNSEC3) {
+			other = append(other, r)
+		}
+	}
+	o.Add(other...)
+	g := zonetest.NewRandom(1)
+	askAll(t, g, build(t, o, o.Records()), o, 1)
+
+	o = zonetest.MustSign(plain, 1, zonetest.Denial{NSEC3: true, Salt: "\x01"})
+	for _, owner := range slices.Clone(o.Owners()) {
+		if o.Get(owner, rr.TypeNSEC3) != nil {
+			o.Remove(owner, rr.TypeNSEC3)
+		}
+	}
+	o.Add(other...)
+	var a zone.Answer
+	a.Reset()
+	build(t, o, o.Records()).Lookup(dname.MustParse("99.2.0.192.in-addr.arpa."), rr.TypePTR, true, &a)
+	for _, it := range a.Items {
+		if it.Set.Type == rr.TypeNSEC3 {
+			t.Error("NSEC3 of a chain without NSEC3PARAM in a denial")
+		}
+	}
+}

@@ -183,10 +183,13 @@ func (z *Zone) derive() {
 	for d := params.Data(); d.Next(); {
 		// RFC 5155 §4.1.2: flags must be zero for the chain to be used.
 		if d.Head[0] == 1 && d.Head[1] == 0 && z.nsec3 != 0 {
-			z.denial = withNSEC3
 			z.hashes = int(binary.BigEndian.Uint16(d.Head[2:]))
 			z.salt = d.Head[5 : 5+int(d.Head[4])]
-			return
+			z.hashInto(&k, z.apex, nil)
+			if f := z.findIn(z.nsec3, &k, true, false); f.status == foundName && z.isOfChain(f.value) {
+				z.denial = withNSEC3
+				return
+			}
 		}
 	}
 }

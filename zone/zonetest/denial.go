@@ -32,7 +32,8 @@ func (o *Oracle) chain() *hashChain {
 	param := o.Get(o.Apex, rr.TypeNSEC3PARAM).Data[0] // RFC 5155 §4.2
 	h := &hashChain{iterations: int(param[2])<<8 | int(param[3]), salt: param[5:], owners: map[string]dname.Name{}}
 	for owner, sets := range o.sets {
-		if sets[rr.TypeNSEC3] != nil {
+		set := sets[rr.TypeNSEC3]
+		if set != nil && strings.HasPrefix(set.Data[0][2:], param[2:]) { // of this chain, not of another
 			h.owners[string(dname.Name(owner).Label())] = dname.Name(owner)
 		}
 	}
