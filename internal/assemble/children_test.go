@@ -338,3 +338,20 @@ zones:
 	l.expect(l.reload().Findings, "")
 	l.holds("10.in-addr.arpa", "@ 60 NS ns.own.example.")
 }
+
+// A zone above the reverse trees leads to what lies below it as well.
+func TestParentAboveInAddrArpa(t *testing.T) {
+	l := newLab(t, `
+-- ptrd.yaml --
+zones:
+  - name: arpa
+  - prefix: 192.0.2.4/31
+`)
+	l.expect(l.reload().Findings, "")
+	l.holds("arpa", ownNS+`
+		4.2.0.192.in-addr 3600 CNAME 4.4-5.2.0.192.in-addr.arpa.
+		4-5.2.0.192.in-addr 86400 NS ns1.example.com.
+		4-5.2.0.192.in-addr 86400 NS ns2.example.net.
+		5.2.0.192.in-addr 3600 CNAME 5.4-5.2.0.192.in-addr.arpa.
+	`)
+}

@@ -16,7 +16,7 @@ import (
 // Rule is what a generated record comes from.
 type Rule uint8
 
-// The rules. Those from ruleOwnSOA on are for zones whose files have no SOA.
+// The rules. Those from RuleApex on are for zones whose files have no SOA.
 const (
 	RuleNone       Rule = iota
 	RuleDelegate        // a `delegate` entry

@@ -23,15 +23,9 @@ func seconds(ttl, otherwise time.Duration) uint32 {
 }
 
 // classlessPart returns the part of a /24 that the item's only zone stands for
-// (RFC 2317), by its prefix or else by its name; ok is false for all other items.
+// (RFC 2317); ok is false for all other items.
 func classlessPart(item *config.Zone) (p netip.Prefix, ok bool) {
-	if dname.IsClassless(item.Prefix) {
-		return item.Prefix.Masked(), true
-	}
-	if item.Prefix.IsValid() || item.Name == nil {
-		return netip.Prefix{}, false
-	}
-	return dname.ToClassless(item.Name)
+	return item.Prefix.Masked(), dname.IsClassless(item.Prefix)
 }
 
 // classlessOwner returns the owner name that stands for an address of a /24 in the classless
@@ -42,15 +36,12 @@ func classlessOwner(a netip.Addr, apex dname.Name) (dname.Name, error) {
 }
 
 // ownerOf returns the owner name of an address in the item's zones; ok is false
-// for an address outside of them.
+// for an address outside of them. Unlike [config.Zone.Owner] it serves zones
+// above the reverse trees as well, which have no prefix.
 func ownerOf(item *config.Zone, a netip.Addr) (owner dname.Name, ok bool) {
-	a = a.Unmap()
-	if p, classless := classlessPart(item); classless {
-		if !p.Contains(a) {
-			return nil, false
-		}
-		owner, err := classlessOwner(a, item.Name)
-		return owner, err == nil
+	if _, classless := classlessPart(item); classless {
+		owner, _, ok = item.Owner(a)
+		return owner, ok
 	}
 	owner = dname.FromAddr(a)
 	return owner, route(item, owner) >= 0
@@ -78,10 +69,9 @@ func tagOf(t *source.Table, p source.Position) zone.Tag {
 func inline(item *config.Zone, t *source.Table, fs *findings, emit func(zone.Record)) {
 	for i := range item.PTR {
 		p := &item.PTR[i]
-		owner, ok := ownerOf(item, p.Addr)
+		owner, _, ok := item.Owner(p.Addr)
 		if !ok {
-			fs.report(zone.Error, "address-outside", p.Pos, "%s.ptr: address %v is not in %s; move it to the zone it belongs to", item.Path, p.Addr, itemName(item))
-			continue
+			panic(fmt.Sprintf("assemble: %s.ptr has %v, which is not in %s", item.Path, p.Addr, itemName(item)))
 		}
 		for _, target := range p.Targets {
 			emit(zone.Record{Owner: owner, Type: rr.TypePTR, TTL: seconds(p.TTL, item.TTL), Data: target, Tag: tagOf(t, p.Pos)})
