@@ -27,16 +27,16 @@ type probe struct {
 	rd    bool
 }
 
-func flag(f func(*dns.Msg) *bool) func(*dns.Msg) { return func(m *dns.Msg) { *f(m) = true } }
+func setBit(f func(*dns.Msg) *bool) func(*dns.Msg) { return func(m *dns.Msg) { *f(m) = true } }
 
 var (
-	cdBit = flag(func(m *dns.Msg) *bool { return &m.CheckingDisabled })
-	adBit = flag(func(m *dns.Msg) *bool { return &m.AuthenticatedData })
-	raBit = flag(func(m *dns.Msg) *bool { return &m.RecursionAvailable })
-	rdBit = flag(func(m *dns.Msg) *bool { return &m.RecursionDesired })
-	tcBit = flag(func(m *dns.Msg) *bool { return &m.Truncated })
-	aaBit = flag(func(m *dns.Msg) *bool { return &m.Authoritative })
-	zBit  = flag(func(m *dns.Msg) *bool { return &m.Zero })
+	cdBit = setBit(func(m *dns.Msg) *bool { return &m.CheckingDisabled })
+	adBit = setBit(func(m *dns.Msg) *bool { return &m.AuthenticatedData })
+	raBit = setBit(func(m *dns.Msg) *bool { return &m.RecursionAvailable })
+	rdBit = setBit(func(m *dns.Msg) *bool { return &m.RecursionDesired })
+	tcBit = setBit(func(m *dns.Msg) *bool { return &m.Truncated })
+	aaBit = setBit(func(m *dns.Msg) *bool { return &m.Authoritative })
+	zBit  = setBit(func(m *dns.Msg) *bool { return &m.Zero })
 )
 
 // opcode15 makes the request a bare header with an opcode that nobody knows.
