@@ -39,5 +39,10 @@
 //
 // A TCP request that the full slow lane turns away is Answered (with SERVFAIL),
 // and counted in Slow.Full beside that; a UDP request is Dropped there.
-// KernelDropped datagrams were never received and are part of no sum.
+// KernelDropped datagrams were never received and are part of no sum. Requests
+// that a transport drops for what they are never come to Respond, whose own sums
+// [Counter] tells:
+//
+//	Respond[CountUDP] = UDP.Received − UDP.Dropped[port_zero, too_long, not_unicast, fault]
+//	Respond[CountTCP] = TCP.Received − TCP.Dropped[fault]
 package server

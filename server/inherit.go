@@ -19,8 +19,7 @@ type inheritedSocket struct {
 	dual      bool // an IPv6 wildcard that takes IPv4 as well
 }
 
-// newInherited finds out what the files are. It owns them unless it returns an
-// error.
+// newInherited finds out what the files are.
 func newInherited(files []*os.File) (inheritedSockets, error) {
 	var sockets inheritedSockets
 	for i, f := range files {
@@ -52,8 +51,7 @@ func inspect(f *os.File) (inheritedSocket, error) {
 	if !ok {
 		return inheritedSocket{}, fmt.Errorf("a socket of %s", conn.LocalAddr().Network())
 	}
-	addr := u.LocalAddr().(*net.UDPAddr).AddrPort()
-	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	addr := boundTo(u)
 	return inheritedSocket{f, addr, UDP, addr.Addr().Is6() && isDualStack(u)}, nil
 }
 

@@ -69,7 +69,7 @@ func (l *udpListener) start() {
 func (l *udpListener) work(conn *net.UDPConn) error {
 	own := l.server.lanes.get()
 	defer l.server.lanes.put(own)
-	socket, err := newPacketSocket(conn, l.addr, own, l.server.portable)
+	socket, err := newPacketSocket(conn, boundTo(conn), own, l.server.portable)
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func (s *Server) bindUDP(addr netip.AddrPort) ([]*net.UDPConn, error) {
 		return nil, err
 	}
 	if conn != nil {
-		return []*net.UDPConn{conn}, s.prepareInherited(conn, addr)
+		return []*net.UDPConn{conn}, s.prepareInherited(conn)
 	}
 	n := 1
 	if socketPerWorker && !s.portable {
@@ -243,14 +243,14 @@ func (s *Server) bindUDP(addr netip.AddrPort) ([]*net.UDPConn, error) {
 }
 
 // prepareInherited sets the options of a socket that somebody else bound.
-func (s *Server) prepareInherited(conn *net.UDPConn, addr netip.AddrPort) error {
+func (s *Server) prepareInherited(conn *net.UDPConn) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var granted int
 	var optionErr error
-	err = raw.Control(func(fd uintptr) { granted, optionErr = setUDPOptions(fd, addr.Addr(), false) })
+	err = raw.Control(func(fd uintptr) { granted, optionErr = setUDPOptions(fd, boundTo(conn).Addr(), false) })
 	if err == nil {
 		err = optionErr
 	}
@@ -260,6 +260,13 @@ func (s *Server) prepareInherited(conn *net.UDPConn, addr netip.AddrPort) error 
 	}
 	s.noteReceiveBuffer(granted)
 	return nil
+}
+
+// boundTo returns the address of the socket, which is [::] for an inherited one
+// that stands for 0.0.0.0 as well, without an IPv6 zone.
+func boundTo(conn *net.UDPConn) netip.AddrPort {
+	a := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
 func (s *Server) noteReceiveBuffer(granted int) {

@@ -62,7 +62,7 @@ const (
 const slowWorkers = 8
 
 // New returns a Server whose sockets are bound and wait for Serve; clients that
-// come in between wait with them. It owns o.Inherited from then on.
+// come in between wait with them. It owns o.Inherited unless it returns an error.
 func New(o Options) (*Server, error) {
 	if o.Views == nil {
 		panic("server.New without Views")

@@ -183,6 +183,9 @@ func (t *tcpConns) add(c *tcpConn, limits *Limits) (CloseReason, bool) {
 		return CloseStop, false
 	default:
 	}
+	if !c.client.IsValid() || !c.local.IsValid() {
+		return CloseByClient, false
+	}
 	t.conns[c] = struct{}{}
 	t.perClient[c.key]++
 	t.open.Store(int64(len(t.conns)))

@@ -37,6 +37,10 @@ const (
 	// keptOutput is the largest output buffer that a connection keeps for its next
 	// answers.
 	keptOutput = 4 << 10
+
+	// stopGrace is how long a client may take for its answers, at most, once the
+	// server stops or its address is removed.
+	stopGrace = time.Second
 )
 
 // tcpConn is one connection. Its goroutine reads and answers; the workers of the
@@ -73,14 +77,21 @@ func newTCPConn(s *Server, l *tcpListener, conn *net.TCPConn) *tcpConn {
 		client: addrPort(conn.RemoteAddr()),
 		local:  addrPort(conn.LocalAddr()),
 	}
-	c.key = clientKey(c.client.Addr())
+	if c.client.IsValid() {
+		c.key = clientKey(c.client.Addr())
+	}
 	c.active.Store(s.now().UnixNano())
 	return c
 }
 
-// addrPort returns the address of a TCP end, without an IPv6 zone.
+// addrPort returns the address of a TCP end, without an IPv6 zone; the zero value
+// where the system could not tell it, because the connection had ended.
 func addrPort(a net.Addr) netip.AddrPort {
-	p := a.(*net.TCPAddr).AddrPort()
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	p := t.AddrPort()
 	return netip.AddrPortFrom(p.Addr().Unmap().WithZone(""), p.Port())
 }
 
@@ -94,6 +105,7 @@ func (c *tcpConn) idleSince() (since int64, ok bool) {
 func (c *tcpConn) stop() {
 	c.stopping.Store(true)
 	c.conn.SetReadDeadline(time.Unix(1, 0))
+	c.conn.SetWriteDeadline(time.Now().Add(stopGrace))
 }
 
 // serve answers until the client, a limit or the server ends the connection,
@@ -357,7 +369,11 @@ func (c *tcpConn) reply(message []byte) error {
 func (c *tcpConn) write(messages []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	err := c.conn.SetWriteDeadline(time.Now().Add(c.server.limits.Load().TCPWrite))
+	wait := c.server.limits.Load().TCPWrite
+	err := c.conn.SetWriteDeadline(time.Now().Add(wait))
+	if c.stopping.Load() { // stop may have come before the line above
+		err = c.conn.SetWriteDeadline(time.Now().Add(min(wait, stopGrace)))
+	}
 	if err == nil {
 		_, err = c.conn.Write(messages)
 	}

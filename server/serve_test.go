@@ -1,0 +1,87 @@
+package server
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// TestServeAnswersFromAZone asks a server with everything real over both
+// transports.
+func TestServeAnswersFromAZone(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		l := newLab(t, `$ORIGIN 113.0.203.in-addr.arpa.
+@ 3600 IN SOA ns1.example.com. hostmaster.example.com. 1 7200 3600 1209600 3600
+@ 3600 IN NS ns1.example.com.
+25 3600 IN PTR mail.example.com.
+`)
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.newAnswerer = nil
+			o.Views.Swap(l.view)
+		}, "127.0.0.1")
+		notify := query("113.0.203.in-addr.arpa.", dns.TypeSOA, func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify })
+		transfer := query("113.0.203.in-addr.arpa.", dns.TypeAXFR)
+		for _, transport := range []string{"udp", "tcp"} {
+			client := dns.Client{Net: transport}
+			for _, c := range []struct {
+				name  string
+				query *dns.Msg
+				rcode int
+			}{
+				{"existing name", query("25.113.0.203.in-addr.arpa.", dns.TypePTR), dns.RcodeSuccess},
+				{"no such name", query("26.113.0.203.in-addr.arpa.", dns.TypePTR), dns.RcodeNameError},
+				{"not ours", query("example.com.", dns.TypeA), dns.RcodeRefused},
+				{"notify", notify, -1},
+				{"transfer", transfer, -1},
+			} {
+				answer, _, err := client.Exchange(c.query, r.addr().String())
+				if err != nil {
+					t.Errorf("%s over %s: %v", c.name, transport, err)
+					continue
+				}
+				if c.rcode >= 0 && answer.Rcode != c.rcode || c.rcode < 0 && answer.Rcode == dns.RcodeSuccess {
+					t.Errorf("%s over %s: %v", c.name, transport, answer)
+				}
+			}
+		}
+		response := fakeQuery(1, "a.example")
+		response[2] = 0x80 // gets no answer
+		if _, err := udpClient(t, r.addr().Addr()).WriteToUDPAddrPort(response, r.addr()); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "the drop", func() bool { return r.Totals().UDP.Dropped[DropByRespond] == 1 })
+		r.end()
+		total := r.Totals()
+		if total.Slow.Done != 3 { // notify twice, the transfer over TCP
+			t.Errorf("%d requests went through the slow lane, want 3", total.Slow.Done)
+		}
+		for _, c := range []struct {
+			transport string
+			respond   uint64
+			received  *TransportTotals
+		}{{"udp", total.Respond[CountUDP], &total.UDP}, {"tcp", total.Respond[CountTCP], &total.TCP}} {
+			d := &c.received.Dropped
+			if want := c.received.Received - d[DropPortZero] - d[DropTooLong] - d[DropNotUnicast] - d[DropFault]; c.respond != want {
+				t.Errorf("%s: Respond counted %d requests, the transport %d", c.transport, c.respond, want)
+			}
+		}
+	})
+}
+
+func TestAddrsAreWhatIsBound(t *testing.T) {
+	s := newTestServer(t, func(o *Options) {
+		// The same address in two forms, and twice.
+		o.Listen = []netip.AddrPort{
+			netip.MustParseAddrPort("[::ffff:127.0.0.1]:0"), netip.MustParseAddrPort("127.0.0.1:0"), netip.MustParseAddrPort("127.0.0.2:0"),
+		}
+	})
+	addrs := s.Addrs()
+	if len(addrs) != 2 || addrs[0].Port() == 0 || addrs[0].Addr().String() != "127.0.0.1" || addrs[1].Addr().String() != "127.0.0.2" {
+		t.Errorf("listening on %v", addrs)
+	}
+	if err := s.SetListeners(nil); err != nil || len(s.Addrs()) != 0 {
+		t.Errorf("%v, listening on %v", err, s.Addrs())
+	}
+}

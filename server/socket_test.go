@@ -1,0 +1,473 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// running is a server on loopback.
+type running struct {
+	*Server
+	t      testing.TB
+	cancel context.CancelFunc
+	result chan error
+	once   sync.Once
+}
+
+// serve starts a server with fake answers on the given addresses, on port 0 each.
+func serve(t testing.TB, edit func(*Options), addrs ...string) *running {
+	t.Helper()
+	r := &running{t: t, result: make(chan error, 1)}
+	r.Server = newTestServer(t, func(o *Options) {
+		for _, a := range addrs {
+			o.Listen = append(o.Listen, netip.AddrPortFrom(netip.MustParseAddr(a), 0))
+		}
+		if edit != nil {
+			edit(o)
+		}
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	go func() { r.result <- r.Serve(ctx) }()
+	t.Cleanup(r.end)
+	return r
+}
+
+// end stops the server and checks what it counted.
+func (r *running) end() {
+	r.once.Do(func() {
+		r.cancel()
+		if err := <-r.result; err != nil {
+			r.t.Errorf("served until %v", err)
+		}
+		checkLaws(r.t, r.Server)
+	})
+}
+
+// addr returns the only address.
+func (r *running) addr() netip.AddrPort { return r.Addrs()[0] }
+
+// eachWay runs the test over both ways with UDP sockets.
+func eachWay(t *testing.T, test func(t *testing.T, way func(*Options))) {
+	for _, portable := range []bool{false, true} {
+		name := "system"
+		if portable {
+			name = "portable"
+		}
+		t.Run(name, func(t *testing.T) { test(t, func(o *Options) { o.Portable = portable }) })
+	}
+}
+
+// udpClient returns an unconnected socket, which sees where answers come from.
+func udpClient(t testing.TB, like netip.Addr) *net.UDPConn {
+	t.Helper()
+	local := "127.0.0.1:0"
+	if like.Is6() {
+		local = "[::1]:0"
+	}
+	c, err := net.ListenPacket("udp", local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c.(*net.UDPConn)
+}
+
+// ask sends a query over c and returns the answer and where it came from.
+func ask(t testing.TB, c *net.UDPConn, to netip.AddrPort, query []byte) ([]byte, netip.AddrPort) {
+	t.Helper()
+	if _, err := c.WriteToUDPAddrPort(query, to); err != nil {
+		t.Fatal(err)
+	}
+	return hear(t, c)
+}
+
+func hear(t testing.TB, c *net.UDPConn) ([]byte, netip.AddrPort) {
+	t.Helper()
+	buf := make([]byte, 1<<16)
+	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	n, from, err := c.ReadFromUDPAddrPort(buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+}
+
+func TestUDPWildcardAnswersFromTheAddressAsked(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		for _, c := range []struct{ listen, asked string }{
+			{"0.0.0.0", "127.0.0.1"}, {"0.0.0.0", "127.0.0.2"}, {"0.0.0.0", "127.9.8.7"}, {"::", "::1"}, {"127.0.0.3", "127.0.0.3"},
+		} {
+			if net.ParseIP(c.asked).To4() == nil && !hasIPv6() {
+				t.Log("this host has no IPv6 on loopback: skipping ", c.asked)
+				continue
+			}
+			var asked atomic.Value
+			r := serve(t, func(o *Options) {
+				way(o)
+				o.Slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
+					asked.Store(q.Local)
+					q.Reply(q.Message)
+				})
+			}, c.listen)
+			to := netip.AddrPortFrom(netip.MustParseAddr(c.asked), r.addr().Port())
+			client := udpClient(t, to.Addr())
+			for _, name := range []string{"fast.example", "slow.example"} {
+				if _, from := ask(t, client, to, fakeQuery(1, name)); from != to {
+					t.Errorf("%s listening at %s: asked %v, answered from %v", name, c.listen, to, from)
+				}
+			}
+			if got := asked.Load(); got != to {
+				t.Errorf("asked %v, Request.Local was %v", to, got)
+			}
+			r.end()
+		}
+	})
+}
+
+func hasIPv6() bool {
+	c, err := net.ListenPacket("udp6", "[::1]:0")
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
+}
+
+func TestUDPDropsWhatIsTooLong(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, way, "127.0.0.1")
+		c := udpClient(t, r.addr().Addr())
+		long := append(fakeQuery(1, "long.example"), make([]byte, udpBuffer)...)
+		if _, err := c.WriteToUDPAddrPort(long, r.addr()); err != nil {
+			t.Fatal(err)
+		}
+		longest := append(fakeQuery(2, "fits.example"), make([]byte, udpBuffer)...)[:udpBuffer]
+		if answer, _ := ask(t, c, r.addr(), longest); len(answer) != udpBuffer || answer[1] != 2 {
+			t.Errorf("answer of %d octets to id %d", len(answer), answer[1])
+		}
+		await(t, "the drop", func() bool { return r.Totals().UDP.Dropped[DropTooLong] == 1 })
+	})
+}
+
+func TestUDPDropsBroadcast(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, way, "0.0.0.0")
+		c := udpClient(t, r.addr().Addr())
+		raw, err := c.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := allowBroadcast(raw); err != nil {
+			t.Fatal(err)
+		}
+		to := netip.AddrPortFrom(netip.MustParseAddr("127.255.255.255"), r.addr().Port())
+		if _, err := c.WriteToUDPAddrPort(fakeQuery(1, "a.example"), to); err != nil {
+			t.Skip("this host does not send to the broadcast address of loopback: ", err)
+		}
+		// Each socket of the address gets one of its own.
+		await(t, "the drop", func() bool { return r.Totals().UDP.Dropped[DropNotUnicast] > 0 })
+	})
+}
+
+func TestManyClientsGetTheirOwnAnswers(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, way, "127.0.0.1")
+		var clients sync.WaitGroup
+		for k := range 8 {
+			c := udpClient(t, r.addr().Addr())
+			clients.Go(func() {
+				for i := range 100 {
+					query := fakeQuery(uint16(i), fmt.Sprintf("c%d-%d.example", k, i))
+					answer, _ := ask(t, c, r.addr(), query)
+					query[2] |= 0x80
+					if !bytes.Equal(answer, query) {
+						t.Errorf("client %d asked %x, got %x", k, query, answer)
+						return
+					}
+				}
+			})
+		}
+		clients.Wait()
+		r.end()
+		if total := r.Totals(); total.UDP.Answered != 800 || sumOf(total.UDP.Unsent[:]) != 0 {
+			t.Errorf("%+v", total.UDP)
+		}
+	})
+}
+
+func TestServeLeavesNoGoroutine(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		before := runtime.NumGoroutine()
+		r := serve(t, way, "127.0.0.1", "127.0.0.2")
+		ask(t, udpClient(t, r.addr().Addr()), r.addr(), fakeQuery(1, "a.example"))
+		idle := dial(t, r.addr()) // the server closes it
+		idle.ask(1, "a.example")
+		r.end()
+		await(t, "the end of the goroutine that called Serve", func() bool { return runtime.NumGoroutine() <= before })
+		if err := r.SetListeners(nil); err == nil {
+			t.Error("a stopped server takes listeners")
+		}
+		if err := r.Serve(context.Background()); err == nil {
+			t.Error("a server serves twice")
+		}
+	})
+}
+
+// TestListenersComeAndGoUnderTraffic keeps asking one address while others, a
+// wildcard with its port among them, are added and removed.
+func TestListenersComeAndGoUnderTraffic(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, way, "127.0.0.1")
+		stays := r.addr()
+		other := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), stays.Port())
+		done := make(chan struct{})
+		var clients sync.WaitGroup
+		var asked atomic.Int64
+		for range 3 {
+			c := udpClient(t, stays.Addr())
+			clients.Go(func() {
+				for i := uint16(0); ; i++ {
+					select {
+					case <-done:
+						return
+					default:
+					}
+					if answer, _ := ask(t, c, stays, fakeQuery(i, "a.example")); answer[0] != byte(i>>8) || answer[1] != byte(i) {
+						t.Errorf("asked %d, answered %x", i, answer[:2])
+						return
+					}
+					asked.Add(1)
+				}
+			})
+		}
+		tcp := dial(t, stays)
+		for i := range 20 {
+			if err := r.SetListeners([]netip.AddrPort{r.asked(stays), other}); err != nil {
+				t.Fatal(err)
+			}
+			ask(t, udpClient(t, other.Addr()), other, fakeQuery(1, "a.example"))
+			dial(t, other).ask(1, "a.example")
+			if err := r.SetListeners([]netip.AddrPort{r.asked(stays)}); err != nil {
+				t.Fatal(err)
+			}
+			if c, err := net.Dial("tcp", other.String()); err == nil {
+				c.Close()
+				t.Error("a removed address accepts connections")
+			}
+			tcp.ask(uint16(i), "a.example")
+		}
+		close(done)
+		clients.Wait()
+		if asked.Load() == 0 {
+			t.Error("no traffic")
+		}
+		// 2 workers of the address that stayed, as many of the other, the slow lane, the desks.
+		if n := len(r.lanes.all); n > 2+2+slowWorkers+cap(r.conns.desks) {
+			t.Errorf("%d lanes: they are not used again", n)
+		}
+	})
+}
+
+// asked returns the address that SetListeners knows the bound address by.
+func (s *Server) asked(bound netip.AddrPort) netip.AddrPort {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for asked, l := range s.listeners {
+		if l.addr == bound {
+			return asked
+		}
+	}
+	panic("not bound")
+}
+
+func TestWildcardGivesWayToSingleAddressAndBack(t *testing.T) {
+	r := serve(t, nil, "127.0.0.1")
+	single := r.addr()
+	wildcard := netip.AddrPortFrom(netip.IPv4Unspecified(), single.Port())
+	for _, step := range [][]netip.AddrPort{{wildcard}, {single}, {single, wildcard}, {single}, {wildcard}} {
+		if err := r.SetListeners(step); err != nil {
+			t.Fatalf("%v: %v", step, err)
+		}
+		ask(t, udpClient(t, single.Addr()), single, fakeQuery(1, "a.example"))
+		dial(t, single).ask(1, "a.example")
+	}
+}
+
+func TestAddressThatCannotBeBoundChangesNothing(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	r := serve(t, nil, "127.0.0.1")
+	stays, added := r.asked(r.addr()), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), r.addr().Port())
+	busy := addrPort(taken.Addr())
+	foreign := netip.MustParseAddrPort("192.0.2.254:5300")
+	err = r.SetListeners([]netip.AddrPort{added, busy, foreign})
+	if err == nil {
+		t.Fatal("bound an address that is taken")
+	}
+	for _, want := range []string{
+		"listen " + busy.String() + " tcp: address already in use; another server has it",
+		"listen 192.0.2.254:5300 tcp: cannot assign requested address; no interface has this address",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in %q", want, err)
+		}
+	}
+	if got := r.Addrs(); len(got) != 1 {
+		t.Errorf("listening on %v", got)
+	}
+	ask(t, udpClient(t, stays.Addr()), r.addr(), fakeQuery(1, "a.example"))
+	if err := r.SetListeners([]netip.AddrPort{stays, added}); err != nil {
+		t.Errorf("the failed step left something behind: %v", err)
+	}
+}
+
+func TestWorkerThatCannotGoOnEndsServe(t *testing.T) {
+	s := newTestServer(t, func(o *Options) { o.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")} })
+	result := make(chan error, 1)
+	go func() { result <- s.Serve(context.Background()) }()
+	await(t, "serving", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.state == serving
+	})
+	s.mu.Lock()
+	for _, l := range s.listeners {
+		l.udp.conns[0].Close()
+	}
+	s.mu.Unlock()
+	if err := <-result; !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "udp: receive") {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func TestServeNeedsAView(t *testing.T) {
+	s := newTestServer(t, func(o *Options) { o.Views = new(Views) })
+	if err := s.Serve(context.Background()); err == nil {
+		t.Error("served nothing")
+	}
+}
+
+func TestLimitsAreChecked(t *testing.T) {
+	for _, edit := range []func(*Limits){
+		func(l *Limits) { l.TCPClients = 0 }, func(l *Limits) { l.TCPClientsPer = -1 }, func(l *Limits) { l.TCPIdle = 0 },
+		func(l *Limits) { l.TCPWrite = 0 }, func(l *Limits) { l.TCPPipeline = 0 }, func(l *Limits) { l.LogQueries = -1 },
+	} {
+		l := testLimits
+		edit(&l)
+		if newTestServer(t, nil).SetLimits(l) == nil {
+			t.Errorf("took %+v", l)
+		}
+	}
+}
+
+// inherit returns bound sockets as a service manager passes them.
+func inherit(t *testing.T, network, addr string) (udp, tcp *os.File, bound netip.AddrPort) {
+	t.Helper()
+	for range portTries {
+		ln, err := net.Listen("tcp"+network, addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bound = addrPort(ln.Addr())
+		conn, err := net.ListenPacket("udp"+network, ln.Addr().String())
+		if err != nil {
+			ln.Close()
+			continue
+		}
+		tcp, err = ln.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		udp, err = conn.(*net.UDPConn).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln.Close()
+		conn.Close()
+		return udp, tcp, bound
+	}
+	t.Fatal("no port is free on both UDP and TCP")
+	return nil, nil, bound
+}
+
+func TestInheritedSocketsAreSharedByAllWorkers(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		udp, tcp, bound := inherit(t, "4", "127.0.0.1:0")
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Workers = 3
+			o.Inherited = []*os.File{udp, tcp}
+			o.Listen = []netip.AddrPort{bound}
+		})
+		var clients sync.WaitGroup
+		for range 4 {
+			c := udpClient(t, bound.Addr())
+			clients.Go(func() {
+				for i := range 50 {
+					ask(t, c, bound, fakeQuery(uint16(i), "a.example"))
+				}
+			})
+		}
+		clients.Wait()
+		dial(t, bound).ask(1, "a.example")
+		// Removed and back again, though somebody else keeps the port bound.
+		if err := r.SetListeners(nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.SetListeners([]netip.AddrPort{bound}); err != nil {
+			t.Fatal(err)
+		}
+		ask(t, udpClient(t, bound.Addr()), bound, fakeQuery(1, "a.example"))
+		dial(t, bound).ask(1, "a.example")
+	})
+}
+
+func TestInheritedDualStackSocketServesBothWildcards(t *testing.T) {
+	if !hasIPv6() {
+		t.Skip("this host has no IPv6 on loopback")
+	}
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		udp, tcp, bound := inherit(t, "", "[::]:0")
+		four := netip.AddrPortFrom(netip.IPv4Unspecified(), bound.Port())
+		serve(t, func(o *Options) {
+			way(o)
+			o.Inherited = []*os.File{udp, tcp}
+			o.Listen = []netip.AddrPort{bound, four}
+		})
+		for _, asked := range []string{"127.0.0.5", "::1"} {
+			to := netip.AddrPortFrom(netip.MustParseAddr(asked), bound.Port())
+			for range 20 {
+				if _, from := ask(t, udpClient(t, to.Addr()), to, fakeQuery(1, "a.example")); from != to {
+					t.Errorf("asked %v, answered from %v", to, from)
+				}
+				dial(t, to).ask(1, "a.example")
+			}
+		}
+	})
+}
+
+func TestInheritedSocketThatIsNoneIsRefused(t *testing.T) {
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	o := Options{Views: new(Views), Limits: testLimits, Inherited: []*os.File{f}}
+	if _, err := New(o); err == nil || !strings.Contains(err.Error(), "inherited socket 0") {
+		t.Errorf("%v", err)
+	}
+}
