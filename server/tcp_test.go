@@ -31,6 +31,14 @@ func dial(t testing.TB, to netip.AddrPort) *tcpClient {
 	return &tcpClient{t, c.(*net.TCPConn)}
 }
 
+// wait waits for the release, or for the end of a test that failed before it.
+func wait(ctx context.Context, release <-chan struct{}) {
+	select {
+	case <-release:
+	case <-ctx.Done():
+	}
+}
+
 func framed(message []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(len(message))), message...)
 }
@@ -149,8 +157,8 @@ func TestTCPLargestMessages(t *testing.T) {
 func TestTCPSlowQueryDoesNotHoldUpFastOnes(t *testing.T) {
 	release := make(chan struct{})
 	r := serve(t, func(o *Options) {
-		o.Slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
-			<-release
+		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+			wait(ctx, release)
 			q.Reply(append(q.Message[:3:3], 9))
 			q.Reply(append(q.Message[:3:3], 10)) // a transfer is many messages
 		})
@@ -172,8 +180,8 @@ func TestTCPPipelineLimitStopsReading(t *testing.T) {
 	release := make(chan struct{})
 	r := serve(t, func(o *Options) {
 		o.Limits.TCPPipeline = 3
-		o.Slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
-			<-release
+		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+			wait(ctx, release)
 			q.Reply(q.Message)
 		})
 	}, "127.0.0.1")
@@ -195,13 +203,16 @@ func TestTCPFullSlowLaneIsServfail(t *testing.T) {
 	release := make(chan struct{})
 	r := serve(t, func(o *Options) {
 		o.Limits.TCPPipeline = slowQueue + slowWorkers + 10
-		o.Slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
-			<-release
+		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+			wait(ctx, release)
 			q.Reply(q.Message)
 		})
 	}, "127.0.0.1")
 	c := dial(t, r.addr())
 	for i := range slowQueue + slowWorkers + 1 {
+		if i == slowWorkers {
+			await(t, "busy workers", func() bool { return r.Totals().Slow.Working == slowWorkers })
+		}
 		c.send(framed(fakeQuery(uint16(i), "slow.example")))
 	}
 	m := c.receive()
@@ -223,8 +234,8 @@ func TestTCPFullSlowLaneIsServfail(t *testing.T) {
 func TestTCPHalfClosedClientGetsItsAnswers(t *testing.T) {
 	release := make(chan struct{})
 	r := serve(t, func(o *Options) {
-		o.Slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
-			<-release
+		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+			wait(ctx, release)
 			q.Reply(q.Message)
 		})
 	}, "127.0.0.1")
@@ -310,7 +321,14 @@ func TestTCPSlowReaderDoesNotHoldUpTheStop(t *testing.T) {
 	for range 400 {
 		c.send(query) // 24 MB of answers, more than is room for on the way
 	}
-	await(t, "a blocked write", func() bool { return r.Totals().TCP.Received > 10 })
+	before, same := uint64(0), 0
+	await(t, "a blocked write", func() bool {
+		now := r.Totals().TCP.Received
+		if same++; now != before || now == 0 {
+			before, same = now, 0
+		}
+		return same == 100
+	})
 	begin := time.Now()
 	r.end()
 	if d := time.Since(begin); d > 20*time.Second {
@@ -369,8 +387,8 @@ func TestTCPTotalLimitMakesRoom(t *testing.T) {
 	release := make(chan struct{})
 	r := serve(t, func(o *Options) {
 		o.Limits.TCPClients = 3
-		o.Slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
-			<-release
+		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+			wait(ctx, release)
 			q.Reply(q.Message)
 		})
 	}, "127.0.0.1")
