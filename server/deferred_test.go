@@ -28,6 +28,7 @@ func TestDeferredRequestsAreAnswered(t *testing.T) {
 		{"UPDATE of another", query(away, dns.TypeSOA, opcode(dns.OpcodeUpdate)), dns.RcodeNotAuth, -1, CountSlowNotAuth},
 		{"UPDATE whose zone is not a SOA", query(apex, dns.TypeNS, opcode(dns.OpcodeUpdate)), dns.RcodeFormatError, -1, CountSlowFormErr},
 		{"UPDATE without a zone", query(apex, dns.TypeSOA, opcode(dns.OpcodeUpdate), func(m *dns.Msg) { m.Question = nil }), dns.RcodeFormatError, -1, CountSlowFormErr},
+		{"UPDATE of two zones", query(apex, dns.TypeSOA, opcode(dns.OpcodeUpdate), func(m *dns.Msg) { m.Question = append(m.Question, m.Question[0]) }), dns.RcodeFormatError, -1, CountSlowFormErr},
 		{"NOTIFY with EDNS 1", query(apex, dns.TypeSOA, opcode(dns.OpcodeNotify), version1), dns.RcodeBadVers, -1, CountSlowBadVers},
 	} {
 		b, err := c.q.Pack()

@@ -256,6 +256,42 @@ func TestTruncation(t *testing.T) {
 	}
 }
 
+// RFC 6891 §6.2.3: what fits into 512 octets is sent whole, whatever the client
+// says it takes.
+func TestSmallUDPSize(t *testing.T) {
+	l := newLab(t, labZones...)
+	got := l.must(query("11.2.0.192.in-addr.arpa.", dns.TypePTR, ednsAs(0, 50, 0)))
+	if got.Truncated || len(got.Answer) != 2 {
+		t.Errorf("got\n%s", summary(got))
+	}
+}
+
+// Behind an RRset that does not fit nothing is sent, though it would fit.
+func TestNothingFollowsWhatIsMissing(t *testing.T) {
+	text := "$ORIGIN g.example.\n$TTL 60\n@ SOA ns h 1 1 1 1 1\n@ NS ns.elsewhere.\nx.sub A 192.0.2.1\nsub NS x.sub\n"
+	for i := range 12 {
+		text += "sub NS " + strings.Repeat(string(rune('a'+i)), 40) + ".elsewhere.\n"
+	}
+	l := newLab(t, text)
+	if got := l.must(query("y.sub.g.example.", dns.TypeA)); !got.Truncated || len(got.Ns)+len(got.Extra) != 0 {
+		t.Errorf("got\n%s", summary(got))
+	}
+	// What comes before it is sent.
+	l = newLab(t, append(labZones, "$ORIGIN a.example.\n$TTL 60\n@ SOA ns h 1 1 1 1 1\n@ NS ns.elsewhere.\nx CNAME many.128-255.2.0.192.in-addr.arpa.\n")...)
+	if got := l.must(query("x.a.example.", dns.TypePTR)); !got.Truncated || len(got.Answer) != 1 || !got.Authoritative {
+		t.Errorf("got\n%s", summary(got))
+	}
+}
+
+// RFC 1035 §6.2: a response about all classes is not authoritative.
+func TestClassANY(t *testing.T) {
+	l := newLab(t, labZones...)
+	got := l.must(query("10.2.0.192.in-addr.arpa.", dns.TypePTR, func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassANY }))
+	if want := "NOERROR\nanswer:\n10.2.0.192.in-addr.arpa. 3600 IN PTR Mail.Example.NET.\n"; summary(got) != want {
+		t.Errorf("got\n%swant\n%s", summary(got), want)
+	}
+}
+
 // Glue that is needed is missed (TC), other additional data is not.
 func TestTruncationOfGlue(t *testing.T) {
 	text := "$ORIGIN g.example.\n$TTL 60\n@ SOA ns h 1 1 1 1 1\n@ NS ns.elsewhere.\n" +

@@ -189,6 +189,59 @@ func TestRollbackForgetsNames(t *testing.T) {
 	}
 }
 
+// The first name of a message is entered when there is a second one; after a
+// rollback it is not there any more.
+func TestRollbackForgetsTheFirstName(t *testing.T) {
+	w, buf := begin(t, 512, "1.2.0.192.in-addr.arpa.", rr.TypePTR)
+	put := func(typ rr.Type, data []byte) {
+		if !w.Record(Answer, &Owner{Name: w.question}, typ, rr.ClassIN, 1, data, nil) {
+			t.Fatal("record does not fit")
+		}
+	}
+	m := w.Mark()
+	put(rr.TypePTR, dname.MustParse("gone.one.example."))
+	w.Rollback(m)
+	put(rr.TypeTXT, []byte("\x10one.example.text"))
+	put(rr.TypePTR, dname.MustParse("a.one.example."))
+	put(rr.TypePTR, dname.MustParse("b.one.example."))
+	msg := decode(t, buf[:w.Finish(1, QR)])
+	for i, want := range []string{"a.one.example.", "b.one.example."} {
+		if got := msg.Answer[i+1].(*dns.PTR).Ptr; got != want {
+			t.Errorf("read back %s, want %s", got, want)
+		}
+	}
+}
+
+// No pointer can lead behind the first 16,384 octets.
+func TestNamesFarBack(t *testing.T) {
+	for _, far := range []int{maxPointer - 60, maxPointer - 40, maxPointer - 20, maxPointer - 4, maxPointer, maxPointer + 100} {
+		w, buf := begin(t, MaxMessage, "1.2.0.192.in-addr.arpa.", rr.TypePTR)
+		for w.Len() < far {
+			n := min(far-w.Len(), 255+12) - 12
+			if n < 1 {
+				break
+			}
+			if !w.Record(Answer, &Owner{Name: w.question}, rr.TypeTXT, rr.ClassIN, 1, append([]byte{byte(n - 1)}, make([]byte, n-1)...), nil) {
+				t.Fatal("record does not fit")
+			}
+		}
+		texts := int(w.counts[Answer])
+		targets := []string{"a.b.c.example.", "d.b.c.example.", "a.b.c.example.", "e.d.b.c.example."}
+		for _, target := range targets {
+			n := dname.MustParse(target)
+			if o := (&Owner{Name: n}); !w.Record(Answer, o, rr.TypeNS, rr.ClassIN, 1, n, nil) || !w.Record(Answer, o, rr.TypeNS, rr.ClassIN, 1, n, nil) {
+				t.Fatal("record does not fit")
+			}
+		}
+		msg := decode(t, buf[:w.Finish(1, QR)])
+		for i, r := range msg.Answer[texts:] {
+			if got := r.(*dns.NS); got.Ns != targets[i/2] || got.Hdr.Name != targets[i/2] {
+				t.Errorf("from %d: read back %v, want %s", far, got, targets[i/2])
+			}
+		}
+	}
+}
+
 func TestOptionsFillTheReserve(t *testing.T) {
 	w, buf := begin(t, 70, "1.2.0.192.in-addr.arpa.", rr.TypePTR)
 	w.Reserve(OPTLen + 4 + 8)
