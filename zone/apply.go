@@ -9,10 +9,11 @@ import (
 )
 
 // Apply returns the zone with the changeset applied; z stays as it is. It costs
-// what it changes: the paths to the changed names are copied. The error names
-// the first record that does not fit: removed but absent, added but there, out
-// of zone, or of a kind that no zone can hold. Whole-zone rules (one SOA, no
-// data beside a CNAME) are the caller's to check.
+// what it changes, as the paths to the changed names are copied, and now and then
+// the zone, as its storage is written anew without what is no longer used. The
+// error names the first record that does not fit: removed but absent, added but
+// there, out of zone, or of a kind that no zone can hold. Whole-zone rules (one
+// SOA, no data beside a CNAME) are the caller's to check.
 func (z *Zone) Apply(c *Changeset) (*Zone, error) {
 	if !z.IsAvailable() {
 		return nil, fmt.Errorf("zone %v has no data to change", z.apex)
@@ -23,11 +24,13 @@ func (z *Zone) Apply(c *Changeset) (*Zone, error) {
 	e := edit{z: &n}
 	for _, r := range c.Removed {
 		if err := e.change(r, true); err != nil {
+			w.giveBack()
 			return nil, err
 		}
 	}
 	for _, r := range c.Added {
 		if err := e.change(r, false); err != nil {
+			w.giveBack()
 			return nil, err
 		}
 	}
@@ -40,6 +43,9 @@ func (z *Zone) Apply(c *Changeset) (*Zone, error) {
 	n.storage = w.done()
 	n.ttls = w.ttls
 	n.w = nil
+	if n.isSparse() {
+		n.compact()
+	}
 	apex := e.owners[string(z.apex.AppendLower(nil))]
 	if apex != nil {
 		if s := apex.sets.find(rr.TypeSOA); s == nil || len(s.data) != 1 {

@@ -210,7 +210,7 @@ func (b *Builder) Build() (*Zone, []Finding) {
 		b.report(Warning, "out-of-zone", 0, nil, 0, "%d more records are not in zone %v and are ignored", b.outside-maxOutside, b.apex)
 	}
 	z := &Zone{layout: b.layout}
-	w := &zoneWriter{writer: newWriter(), suffixes: map[string]ref{}}
+	w := &zoneWriter{writer: newWriter(chunkSize), suffixes: map[string]ref{}}
 	z.w = w
 	c := checker{b: b, z: z}
 	z.root = b.trie(z, &b.main, &c)

@@ -20,9 +20,10 @@ const (
 	chunkSize  = chunkUnits * 4
 	maxChunks  = 1 << (32 - chunkShift)
 
-	// The first chunk that a change of a zone appends, so that a small zone stays
-	// small; each further one is an eighth of the zone.
-	minChunk = 4 << 10
+	// The first chunk that a change of a zone appends: room for a new SOA and the
+	// path to it, so that a hundred thousand small zones stay small; each further
+	// one is an eighth of the zone.
+	minChunk = 256
 )
 
 // storage is what a zone's refs point into. Chunks never move and nothing in
@@ -31,7 +32,7 @@ const (
 type storage struct {
 	chunks [][]byte
 	end    int   // used octets of the last chunk
-	dead   int64 // octets that no node of the newest zone refers to any more
+	dead   int64 // octets that no node refers to any more or ever will
 	tail   *tail
 }
 
@@ -62,12 +63,14 @@ type writer struct {
 	storage
 	grow int  // size of the next chunk; 0: full chunks, trimmed at the end (a fresh build)
 	full bool // no ref is left
+	owns bool // extend took the room behind the storage
 }
 
-// newWriter returns a writer of an empty storage.
-func newWriter() *writer {
+// newWriter returns a writer of an empty storage; hint is how many octets will
+// come, as far as they are known.
+func newWriter(hint int64) *writer {
 	w := &writer{}
-	w.chunks = [][]byte{make([]byte, chunkSize)}
+	w.chunks = [][]byte{make([]byte, min(max(hint, minChunk), chunkSize))}
 	w.end = 4
 	return w
 }
@@ -81,11 +84,24 @@ func (s *storage) extend() *writer {
 	defer s.tail.mu.Unlock()
 	if s.tail.chunks != len(s.chunks) || s.tail.end != s.end {
 		// Another zone grew out of s already; the room behind s is not ours.
-		w.end = len(w.chunks[len(w.chunks)-1])
+		last := len(w.chunks[len(w.chunks)-1])
+		w.dead += int64(last - w.end)
+		w.end = last
 	} else {
 		s.tail.chunks = -1 // nobody else appends there now
+		w.owns = true
 	}
 	return w
+}
+
+// giveBack lets another writer have the room behind the storage. It undoes an
+// extend of a writer that has not allocated anything.
+func (w *writer) giveBack() {
+	if w.owns {
+		w.tail.mu.Lock()
+		w.tail.chunks, w.tail.end = len(w.chunks), w.end
+		w.tail.mu.Unlock()
+	}
 }
 
 // alloc returns the ref and the octets of a new piece of n octets, zeroed.
@@ -94,10 +110,14 @@ func (w *writer) alloc(n int) (ref, []byte) {
 	last := len(w.chunks) - 1
 	if w.end+n > len(w.chunks[last]) {
 		if len(w.chunks) == maxChunks {
+			// What is written from here on is thrown away. It must not go where
+			// another zone reads.
 			w.full = true
+			w.chunks[last] = make([]byte, chunkSize+n)
 			w.end = 4
 			return w.alloc(n)
 		}
+		w.dead += int64(len(w.chunks[last]) - w.end)
 		size := chunkSize
 		if w.grow != 0 {
 			size = w.grow
@@ -201,8 +221,8 @@ func (s *storage) decode(r ref, depth int) node {
 	return n
 }
 
-// nodeSize returns the octets that the node at r takes, its value not counted
-// where that lies elsewhere.
+// nodeSize returns the octets that the node at r takes with its value, which are
+// written and given up together.
 func (s *storage) nodeSize(r ref, depth int) int {
 	b := s.at(r)
 	h := binary.LittleEndian.Uint32(b)
@@ -210,7 +230,12 @@ func (s *storage) nodeSize(r ref, depth int) int {
 	if h&maskInner == 0 {
 		return (off + len(valueAt(b[off:])) + 3) &^ 3
 	}
-	return (off+3)&^3 + 4*bits.OnesCount32(h&(maskInner|bitValue))
+	off = (off + 3) &^ 3
+	n := off + 4*bits.OnesCount32(h&(maskInner|bitValue))
+	if h&bitValue != 0 {
+		n += (len(valueAt(s.at(ref(binary.LittleEndian.Uint32(b[off:]))))) + 3) &^ 3
+	}
+	return n
 }
 
 // encode writes n, whose run begins at depth, and returns its ref. The run must
