@@ -105,7 +105,7 @@ func (s *Sockets) Close() {
 // process. The descriptors are ours afterwards, so it works once.
 func Activated(env Environment) (*Sockets, error) {
 	s := &Sockets{}
-	if env("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+	if env("LISTEN_FDS") == "" || env("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
 		return s, nil // passed to a parent of ours, or none at all
 	}
 	n, err := strconv.Atoi(env("LISTEN_FDS"))

@@ -1,0 +1,301 @@
+package admin
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// buildZone returns a zone with an SOA, an NS and n PTRs.
+func buildZone(t *testing.T, apex string, n int) *zone.Zone {
+	t.Helper()
+	name := dname.MustParse(apex)
+	b := zone.NewBuilder(name)
+	ns := dname.MustParse("ns1.example.")
+	soa := append(append(append([]byte(nil), ns...), ns...), 0, 0, 0, 42, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1)
+	b.Add(zone.Record{Owner: name, Type: rr.TypeSOA, TTL: 60, Data: soa})
+	b.Add(zone.Record{Owner: name, Type: rr.TypeNS, TTL: 60, Data: ns})
+	for i := range n {
+		owner, err := name.Prepend([]byte{byte('0' + i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Add(zone.Record{Owner: owner, Type: rr.TypePTR, TTL: 60, Data: ns})
+	}
+	z, list := b.Build()
+	if z == nil {
+		t.Fatal(list)
+	}
+	return z
+}
+
+// testSource is of a server that answered some things.
+func testSource(t *testing.T) Source {
+	z := buildZone(t, "2.0.192.in-addr.arpa.", 3)
+	var queries atomic.Uint64
+	queries.Store(7)
+	broken := dname.MustParse("113.0.203.in-addr.arpa.")
+	views := new(server.Views)
+	view := &server.View{
+		Zones:  zone.NewSet().With([]*zone.Zone{z, zone.Unavailable(broken, "a test")}, nil),
+		Policy: &server.Policy{ZoneQueries: map[string]*atomic.Uint64{z.Apex().Key(): &queries}},
+	}
+	views.Swap(view)
+	s, err := server.New(server.Options{Views: views, Limits: server.Limits{
+		TCPClients: 1, TCPClientsPer: 1, TCPIdle: time.Second, TCPWrite: time.Second, TCPPipeline: 1,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	totals := s.Totals()
+	totals.UDP.Received, totals.UDP.Answered, totals.UDP.Dropped[server.DropTooLong] = 5, 4, 1
+	totals.UDP.Latency.Buckets[0], totals.UDP.Latency.Buckets[3], totals.UDP.Latency.Buckets[server.LatencyBuckets-1] = 2, 1, 1
+	totals.UDP.Latency.Sum = time.Second
+	return Source{
+		Version: "v1",
+		Totals:  func() server.Totals { return totals },
+		View:    func() *server.View { return view },
+		Reload: func() Reload {
+			return Reload{OK: true, At: time.Unix(1000, 0), Took: time.Second, Errors: 1, Warnings: 2}
+		},
+	}
+}
+
+func scrape(t *testing.T, s Source) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	Metrics(s).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+func TestMetrics(t *testing.T) {
+	text := scrape(t, testSource(t))
+	for _, line := range []string{
+		`ptrd_received_total{transport="udp"} 5`,
+		`ptrd_dropped_total{reason="too_long",transport="udp"} 1`,
+		`ptrd_latency_seconds_bucket{transport="udp",le="1.024e-06"} 2`,
+		`ptrd_latency_seconds_bucket{transport="udp",le="8.192e-06"} 3`,
+		`ptrd_latency_seconds_bucket{transport="udp",le="4.294967296"} 3`,
+		`ptrd_latency_seconds_bucket{transport="udp",le="+Inf"} 4`,
+		`ptrd_latency_seconds_sum{transport="udp"} 1`,
+		`ptrd_latency_seconds_count{transport="udp"} 4`,
+		`ptrd_reload_success 1`,
+		`ptrd_reload_timestamp_seconds 1000`,
+		`ptrd_reload_last_success_timestamp_seconds 0`,
+		`ptrd_findings{severity="warning"} 2`,
+		`ptrd_zones{state="served"} 1`,
+		`ptrd_zones{state="unavailable"} 1`,
+		`ptrd_records 5`,
+		`ptrd_zone_serial{zone="2.0.192.in-addr.arpa."} 42`,
+		`ptrd_zone_records{zone="2.0.192.in-addr.arpa."} 5`,
+		`ptrd_zone_queries_total{zone="2.0.192.in-addr.arpa."} 7`,
+		`ptrd_query_types_total{type="PTR"} 0`,
+		`ptrd_responses_total{rcode="NXDOMAIN"} 0`,
+		`ptrd_tcp_closed_total{reason="idle"} 0`,
+	} {
+		if !strings.Contains(text, "\n"+line+"\n") {
+			t.Errorf("no line %s", line)
+		}
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
+	for _, m := range list() {
+		if !regexp.MustCompile(`(?m)^` + m.name + `(_bucket)?[ {]`).MatchString(text) {
+			t.Errorf("%s is in the list and never sent", m.name)
+		}
+	}
+}
+
+// TestManyZones: beyond a thousand zones, their own series have to be asked for.
+func TestManyZones(t *testing.T) {
+	s := testSource(t)
+	var zones []*zone.Zone
+	for i := range maxZoneSeries + 1 {
+		n, _ := dname.FromPrefix(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0}), 24))
+		zones = append(zones, buildZone(t, n.String(), 0))
+	}
+	view := &server.View{Zones: zone.NewSet().With(zones, nil), Policy: &server.Policy{}}
+	s.View = func() *server.View { return view }
+	if text := scrape(t, s); strings.Contains(text, "ptrd_zone_serial{") || !strings.Contains(text, `ptrd_zones{state="served"} 1001`) {
+		t.Error("series by zone for more than a thousand zones")
+	}
+	view.Policy.ZoneQueries = map[string]*atomic.Uint64{}
+	if text := scrape(t, s); strings.Count(text, "ptrd_zone_serial{") != maxZoneSeries+1 {
+		t.Error("no series by zone although they were asked for")
+	}
+}
+
+// TestBeforeTheFirstView: metrics can be asked for while zones load.
+func TestBeforeTheFirstView(t *testing.T) {
+	s := testSource(t)
+	s.View = func() *server.View { return nil }
+	s.Reload = func() Reload { return Reload{} }
+	if text := scrape(t, s); strings.Contains(text, "ptrd_reload_success") {
+		t.Error("the outcome of a reload before there was one")
+	}
+}
+
+// names returns the metrics of ours that a text speaks of.
+func names(text string) (out []string) {
+	for _, n := range regexp.MustCompile(`\bptrd_[a-z0-9_]+`).FindAllString(text, -1) {
+		out = append(out, strings.TrimSuffix(n, "_bucket"))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func all() (out []string) {
+	for _, m := range list() {
+		out = append(out, m.name)
+	}
+	return out
+}
+
+// TestDocument: docs/metrics.md has every metric, its labels, and no other.
+func TestDocument(t *testing.T) {
+	text := read(t, "../../docs/metrics.md")
+	for _, n := range names(text) {
+		if !slices.Contains(all(), n) {
+			t.Errorf("docs/metrics.md has %s, which does not exist", n)
+		}
+	}
+	for _, m := range list() {
+		row := "| `" + m.name
+		if len(m.labels) > 0 {
+			row += "{" + strings.Join(m.labels, ",") + "}"
+		}
+		if !strings.Contains(text, row+"` |") {
+			t.Errorf("docs/metrics.md has no row %s` |", row)
+		}
+	}
+}
+
+// TestAlerts: every alert rule is complete and speaks of metrics that exist.
+func TestAlerts(t *testing.T) {
+	text := read(t, "../../deploy/alerts.yaml")
+	var doc struct {
+		Groups []struct {
+			Name  string
+			Rules []struct {
+				Alert, Expr, For    string
+				Labels, Annotations map[string]string
+			}
+		}
+	}
+	dec := yaml.NewDecoder(strings.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(&doc); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, g := range doc.Groups {
+		for _, r := range g.Rules {
+			n++
+			if r.Alert == "" || r.Expr == "" || r.Labels["severity"] == "" || r.Annotations["summary"] == "" {
+				t.Errorf("rule %+v is not complete", r)
+			}
+			checkNames(t, r.Alert, r.Expr)
+		}
+	}
+	if n < 5 {
+		t.Errorf("only %d rules", n)
+	}
+}
+
+// TestDashboard: the dashboard is JSON, and its queries speak of metrics that
+// exist.
+func TestDashboard(t *testing.T) {
+	var doc struct {
+		Title  string
+		Panels []struct {
+			ID      int
+			Title   string
+			GridPos struct{ X, Y, W, H int }
+			Targets []struct{ Expr, RefID string }
+		}
+	}
+	if err := json.Unmarshal([]byte(read(t, "../../deploy/grafana-dashboard.json")), &doc); err != nil {
+		t.Fatal(err)
+	}
+	ids := map[int]bool{}
+	for _, p := range doc.Panels {
+		if ids[p.ID] || p.GridPos.X+p.GridPos.W > 24 || len(p.Targets) == 0 {
+			t.Errorf("panel %d %q: its id is not its own, it is too wide, or it shows nothing", p.ID, p.Title)
+		}
+		ids[p.ID] = true
+		for _, q := range p.Targets {
+			checkNames(t, p.Title, q.Expr)
+		}
+	}
+	if len(doc.Panels) < 10 {
+		t.Errorf("only %d panels", len(doc.Panels))
+	}
+}
+
+// checkNames checks the metrics in a PromQL expression, and its brackets.
+func checkNames(t *testing.T, where, expr string) {
+	t.Helper()
+	for _, n := range names(expr) {
+		if n == "ptrd_serial" { // a label that count_values makes
+			continue
+		}
+		if !slices.Contains(all(), n) {
+			t.Errorf("%s: %s does not exist", where, n)
+		}
+	}
+	depth := map[rune]int{}
+	for _, c := range expr {
+		switch c {
+		case '(', '{', '[':
+			depth[c]++
+		case ')':
+			depth['(']--
+		case '}':
+			depth['{']--
+		case ']':
+			depth['[']--
+		}
+	}
+	if depth['('] != 0 || depth['{'] != 0 || depth['['] != 0 {
+		t.Errorf("%s: brackets of %s do not match", where, expr)
+	}
+}
+
+// TestLabels: label values used in alerts and panels are ones that are sent.
+func TestLabels(t *testing.T) {
+	text := scrape(t, testSource(t))
+	for _, path := range []string{"../../deploy/alerts.yaml", "../../deploy/grafana-dashboard.json"} {
+		for _, m := range regexp.MustCompile(`\b(reason|rcode|state|transport)=\\?"(\w+)\\?"`).FindAllStringSubmatch(read(t, path), -1) {
+			if !strings.Contains(text, m[1]+`="`+m[2]+`"`) {
+				t.Errorf("%s: no metric has %s=%q", path, m[1], m[2])
+			}
+		}
+	}
+}
