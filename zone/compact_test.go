@@ -59,6 +59,9 @@ func TestCompact(t *testing.T) {
 // A change that fails costs no memory.
 func TestFailedApplyTakesNothing(t *testing.T) {
 	o := zonetest.MustParse("2.0.192.in-addr.arpa.", soaNS+"1 300 PTR a.example.\n")
+	for i := range 500 { // so that a new chunk has room for several changes
+		o.Add(zone.Record{Owner: dname.MustParse(fmt.Sprintf("h%d.2.0.192.in-addr.arpa.", i)), Type: rr.TypeTXT, TTL: 60, Data: []byte("\x04text")})
+	}
 	first := build(t, o, o.Records())
 	z, err := first.Apply(replacePTR(first, 'a', 'b'))
 	if err != nil {
