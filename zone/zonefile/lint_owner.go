@@ -95,7 +95,7 @@ func (l *linter) ownerName(p *parser, s subject, h head, given bool) {
 		l.warn(p, s, t, 0, code, "%s", text)
 		return
 	}
-	if isPTR && rest == 0 {
+	if isPTR && rest == 0 && isInZone(p, s.owner) {
 		l.shallowPTR(s, t, family, address)
 	}
 }
@@ -103,6 +103,15 @@ func (l *linter) ownerName(p *parser, s subject, h head, given bool) {
 func isApex(p *parser, n dname.Name) bool {
 	for _, a := range p.o.Apexes {
 		if a.Equal(n) {
+			return true
+		}
+	}
+	return false
+}
+
+func isInZone(p *parser, n dname.Name) bool {
+	for _, a := range p.o.Apexes {
+		if n.IsAtOrBelow(a) {
 			return true
 		}
 	}
@@ -355,7 +364,7 @@ func (l *linter) addNetwork(owner dname.Name, family dname.Family) {
 }
 
 // hasNetworkBelow reports whether a PTR at a full address below owner was seen.
-// Below a /64 none counts: nets are not named there.
+// Below a /64 none is noted: networks have no names there.
 func (l *linter) hasNetworkBelow(owner dname.Name) bool {
 	for key := range l.networks {
 		if dname.Name(key).IsAtOrBelow(owner) {

@@ -303,6 +303,9 @@ func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
 	}
 	h, rest, bad := readHead(toks, ownerTok)
 	s := subject{f, f.owner, h.typ}
+	if f.ownerIsBad {
+		s.owner = nil
+	}
 	if bad == nil {
 		bad = checkType(h, f.owner)
 	}
