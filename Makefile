@@ -1,5 +1,7 @@
 # `make run` and `make test` are all the set-up there is: Go and make.
 
+.DEFAULT_GOAL = help
+
 GO      ?= go
 VERSION ?=
 DIG      = dig -p 5300 @127.0.0.1 -x 203.0.113.25
@@ -11,7 +13,18 @@ BENCH    ?= .
 COUNT    ?= 10
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run build test check vet fmt race fuzz bench benchcmp cross clean
+.PHONY: help run build test check vet fmt race fuzz bench benchcmp cross clean
+
+help:
+	@echo 'run       build, and serve config.example.yaml'
+	@echo 'test      all tests'
+	@echo 'build     ./ptrd'
+	@echo 'check     vet, staticcheck, tests with the race detector, fuzzing'
+	@echo 'fuzz      each fuzz target for FUZZTIME ($(FUZZTIME))'
+	@echo 'bench     benchmarks, BENCH=regexp COUNT=n'
+	@echo 'benchcmp  benchmarks of REF=commit against the tree as it is'
+	@echo 'cross     builds for other systems'
+	@echo 'fmt       gofmt'
 
 # Without C code: the binary runs everywhere, and keeps its right to bind low
 # ports when it gives up root.

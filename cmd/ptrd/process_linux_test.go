@@ -44,15 +44,8 @@ func place(t *testing.T, config string) string {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, filepath.Join(dir, "config.yaml"), config)
+	writeText(t, filepath.Join(dir, "config.yaml"), config)
 	return dir
-}
-
-func writeFile(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // process is a running server.
@@ -146,7 +139,7 @@ func TestDropsRoot(t *testing.T) {
 	if uid := info.Sys().(*syscall.Stat_t).Uid; uid != 65534 || info.Mode().Perm() != 0o750 {
 		t.Errorf("state directory of user %d with mode %v", uid, info.Mode())
 	}
-	writeFile(t, filepath.Join(dir, "config.yaml"), "user: nobody\nlisten: {dns: ['127.77.0.1:53', '127.77.0.2:53']}"+oneZone)
+	writeText(t, filepath.Join(dir, "config.yaml"), "user: nobody\nlisten: {dns: ['127.77.0.1:53', '127.77.0.2:53']}"+oneZone)
 	var out, errs bytes.Buffer
 	if code := run(t.Context(), []string{"reload", "--config", filepath.Join(dir, "config.yaml")}, &out, &errs); code != 0 {
 		t.Fatalf("reload: exit %d\n%s%s", code, &out, &errs)
@@ -183,7 +176,7 @@ func TestActivation(t *testing.T) {
 	dir := place(t, "listen: {dns: []}"+oneZone)
 	bin := build(t, dir)
 	for _, config := range []string{"listen: {dns: []}", "listen: {dns: ['127.0.0.1:0']}", "listen: {dns: ['" + addr + "']}"} {
-		writeFile(t, filepath.Join(dir, "config.yaml"), config+oneZone)
+		writeText(t, filepath.Join(dir, "config.yaml"), config+oneZone)
 		p := launch(t, dir, bin, []string{"LISTEN_FDS=2"}, uf, tf)
 		s := p.up(t)
 		if !strings.Contains(strings.Join(s.Listen, " "), addr) {
@@ -231,7 +224,7 @@ func TestNotifies(t *testing.T) {
 	p.Process.Signal(syscall.SIGHUP)
 	expect(`RELOADING=1\nMONOTONIC_USEC=\d+`)
 	expect("READY=1\nSTATUS=serving 1 zone")
-	writeFile(t, filepath.Join(dir, "config.yaml"), "nonsense")
+	writeText(t, filepath.Join(dir, "config.yaml"), "nonsense")
 	expect("READY=1\nSTATUS=serving 1 zone; the last reload was refused")
 	p.Process.Signal(syscall.SIGTERM)
 	expect("STOPPING=1")
@@ -255,7 +248,7 @@ func TestUnits(t *testing.T) {
 			t.Fatal(err)
 		}
 		path := filepath.Join(dir, name)
-		writeFile(t, path, strings.ReplaceAll(string(data), "/usr/local/bin/ptrd", bin))
+		writeText(t, path, strings.ReplaceAll(string(data), "/usr/local/bin/ptrd", bin))
 		files = append(files, path)
 	}
 	out, err := exec.Command(analyze, append([]string{"verify", "--man=no"}, files...)...).CombinedOutput()
