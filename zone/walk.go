@@ -124,8 +124,8 @@ func (z *Zone) lastChild(s spot, bound []byte, room []byte) (c child, ok bool) {
 	if p, has := z.ordinary(s.place); has {
 		var second [dname.MaxLabel]byte
 		if d, has := z.lastOrdinary(s, p, bound, second[:0]); has && (!ok || dname.CompareLabels(c.label, d.label) < 0) {
-			d.label = append(room[:0], d.label...)
-			return d, true
+			// Not d itself is returned, or its room would have to be on the heap.
+			return child{d.spot, append(room[:0], d.label...)}, true
 		}
 	}
 	return c, ok
