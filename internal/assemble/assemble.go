@@ -27,8 +27,8 @@ type Options struct {
 	Now     func() time.Time // nil: time.Now
 }
 
-// Assembler makes zones out of a configuration and its sources. It remembers what it
-// read, so that the next time only what changed is read. Its methods may be
+// Assembler makes zones out of a configuration and its sources. It remembers what
+// it read, so that the next time only what changed is read. Its methods may be
 // called at the same time; they wait for each other.
 type Assembler struct {
 	o Options
@@ -51,8 +51,8 @@ func New(o Options) *Assembler {
 
 // Plan is what a configuration asks for, set against the zones there are.
 type Plan struct {
-	// Batch holds the changes, to be published as they are, in canonical order
-	// of their apexes. It has none where nothing changed. It suits the set that the plan
+	// Batch holds the changes, to be published as they are, in canonical order of
+	// their apexes. It has none where nothing changed. It suits the set that the plan
 	// was made from; after zone.ErrStale a new plan is needed.
 	Batch *zone.Batch
 	// Findings are all errors and warnings of all zones, those that were not read
@@ -61,9 +61,9 @@ type Plan struct {
 	Findings []Finding
 	// Broken are the zones whose sources cannot be used, in canonical order.
 	Broken []Broken
-	// Watch are the files whose change asks for a new plan: sources, included
-	// files, and those that are looked for but are not there. The configuration file itself is not
-	// among them. Sorted.
+	// Watch are the files whose change asks for a new plan: sources, included files,
+	// and those that are looked for but are not there. The configuration file itself
+	// is not among them. Sorted.
 	Watch []string
 	// Reused is the number of items of the configuration that were not read again.
 	Reused int

@@ -71,8 +71,9 @@ func (r *round) made(item *config.Zone) (lists [][]made, fs findings) {
 	return lists, fs
 }
 
-// isUsable reports whether the outcome is still that of the item: what the configuration
-// says is the same, so are the files, and the zones made then are those in set.
+// isUsable reports whether the outcome is still that of the item: what the
+// configuration says is the same, so are the files, and the zones made then are
+// those in set.
 func (o *outcome) isUsable(item *config.Zone, in inputs, set *zone.Set) bool {
 	if o.in.data != in.data || len(o.apexes) != len(item.Apexes) {
 		return false

@@ -10,8 +10,8 @@ import (
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
-// Check reads all sources of a configuration and returns what is wrong with
-// them, by file and position. It knows no serials of before. The error is that of ctx.
+// Check reads all sources of a configuration and returns what is wrong with them,
+// by file and position. It knows no serials of before. The error is that of ctx.
 func Check(ctx context.Context, cfg *config.Config) ([]Finding, error) {
 	plan, err := New(Options{}).Assemble(ctx, cfg, zone.NewSet())
 	if err != nil {

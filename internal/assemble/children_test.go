@@ -170,7 +170,8 @@ ns.7.0.10.in-addr.arpa. AAAA fd00::53
 `)
 	l.expect(l.reload().Findings, "")
 
-	// Some addresses may be missing, lead there in two steps, or be delegated on their own.
+	// Some addresses may be missing, lead there in two steps, or be delegated on their
+	// own.
 	l.write(`
 -- zones/2.0.192.zone --
 ` + soa + `

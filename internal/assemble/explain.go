@@ -19,11 +19,12 @@ type Origin struct {
 }
 
 // Explain reads the sources of the zone that owner lies in once more and returns
-// the origins of the records at exactly that owner name, in the order in
-// which they are merged: none if no zone here has it. A generated serial is
-// shown as 0: it does not come from a source. set, which may be nil, has the zones as they are
-// served: a delegation to one of them has its NS from there. The sources may have changed since they were loaded, and an error in them
-// does not matter here; it is told by Assemble. The error is that of ctx.
+// the origins of the records at exactly that owner name, in the order in which
+// they are merged: none if no zone here has it. A generated serial is shown as 0:
+// it does not come from a source. set, which may be nil, has the zones as they are
+// served: a delegation to one of them has its NS from there. The sources may have
+// changed since they were loaded, and an error in them does not matter here; it is
+// told by Assemble. The error is that of ctx.
 func Explain(ctx context.Context, cfg *config.Config, set *zone.Set, owner dname.Name) (out []Origin, err error) {
 	r := &round{a: New(Options{}), cfg: cfg, index: newIndex(cfg), done: map[string]*zone.Zone{}}
 	if set != nil {

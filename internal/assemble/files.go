@@ -82,7 +82,8 @@ func (r *reader) tap(path string, from io.Reader) io.Reader {
 	return io.TeeReader(from, r.sums[i])
 }
 
-// done returns the states of all files; looked are the paths that were looked for as well.
+// done returns the states of all files; looked are the paths that were looked for
+// as well.
 func (r *reader) done(looked []string) []*fileState {
 	for i, fs := range r.files {
 		r.sums[i].Sum(fs.sum[:0])

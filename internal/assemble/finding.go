@@ -25,8 +25,8 @@ func (f Finding) String() string {
 	return f.Pos.String() + ": " + f.Finding.String()
 }
 
-// maxFindings is how many findings of one severity are listed for one file;
-// the others are counted. Nobody reads past a hundred before mending the first ones.
+// maxFindings is how many findings of one severity are listed for one file; the
+// others are counted. Nobody reads past a hundred before mending the first ones.
 const maxFindings = 100
 
 // findings collects what is found about the sources of one item.
@@ -63,8 +63,8 @@ func sortFindings(list []Finding) {
 	})
 }
 
-// curtail returns the sorted findings, each said once, and of each file and severity at most
-// maxFindings, with the number of the others in their place.
+// curtail returns the sorted findings, each said once, and of each file and
+// severity at most maxFindings, with the number of the others in their place.
 func curtail(list []Finding) []Finding {
 	type group struct {
 		file string

@@ -69,9 +69,9 @@ func configured(list []config.NameServer) []nameServer {
 	return out
 }
 
-// nameServers makes the NS of owner, and addresses of those servers whose names lie in
-// this zone: as data of the zone or, below a zone cut, as glue. Addresses of
-// other names are not ours to tell.
+// nameServers makes the NS of owner, and addresses of those servers whose names
+// lie in this zone: as data of the zone or, below a zone cut, as glue. Addresses
+// of other names are not ours to tell.
 func (m *maker) nameServers(rule Rule, owner dname.Name, list []nameServer, ttl uint32) {
 	for _, ns := range list {
 		m.add(rule, owner, rr.TypeNS, ttl, ns.name, ns.pos)

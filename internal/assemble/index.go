@@ -78,8 +78,9 @@ func (x *index) above(name dname.Name) (ref, bool) {
 	return x.find(name.Parent())
 }
 
-// home returns the zone in which the addresses of a classless zone have their own names: a
-// larger classless zone that it is named below, or else the one that the /24 lies in.
+// home returns the zone in which the addresses of a classless zone have their own
+// names: a larger classless zone that it is named below, or else the one that the
+// /24 lies in.
 func (x *index) home(child ref, prefix netip.Prefix) (ref, bool) {
 	if up, ok := x.above(child.apex); ok {
 		if p, ok := classlessPart(up.item); ok && p.Bits() < prefix.Bits() && p.Contains(prefix.Addr()) {

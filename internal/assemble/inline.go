@@ -28,8 +28,8 @@ func classlessPart(item *config.Zone) (p netip.Prefix, ok bool) {
 	return item.Prefix.Masked(), dname.IsClassless(item.Prefix)
 }
 
-// classlessOwner returns the owner name that stands for an address of a /24 in the classless
-// zone at apex: its last octet in front.
+// classlessOwner returns the owner name that stands for an address of a /24 in the
+// classless zone at apex: its last octet in front.
 func classlessOwner(a netip.Addr, apex dname.Name) (dname.Name, error) {
 	b := a.As4()
 	return apex.Prepend(strconv.AppendUint(nil, uint64(b[3]), 10))
@@ -95,8 +95,8 @@ func itemName(item *config.Zone) string {
 	return item.Apexes[0].String()
 }
 
-// present reads one record in presentation form, with the reader of master files, so
-// that everything is understood and remarked upon that is in a file.
+// present reads one record in presentation form, with the reader of master files,
+// so that everything is understood and remarked upon that is in a file.
 func present(item *config.Zone, owner dname.Name, typ, data string, pos source.Position, fs *findings, t *source.Table) (rec zone.Record, ok bool) {
 	var table source.Table
 	tag := tagOf(t, pos)

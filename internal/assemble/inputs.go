@@ -11,7 +11,8 @@ import (
 )
 
 // inputs are sums over all that the configuration, zones below included, says
-// about one item: data decides about what is built, places about where findings point to.
+// about one item: data decides about what is built, places about where findings
+// point to.
 type inputs struct {
 	data, places [sha256.Size]byte
 }

@@ -32,8 +32,8 @@ type lab struct {
 
 const labNow = 1_763_750_000
 
-// newLab makes a lab of files in the form of txtar: "-- name --" lines and
-// their contents. A file ptrd.yaml without `listen` and `defaults` gets them in front.
+// newLab makes a lab of files in the form of txtar: "-- name --" lines and their
+// contents. A file ptrd.yaml without `listen` and `defaults` gets them in front.
 func newLab(t *testing.T, files string) *lab {
 	t.Helper()
 	l := &lab{t: t, dir: t.TempDir(), now: labNow}
@@ -151,7 +151,8 @@ func (l *lab) serial(apex string) zone.Serial {
 	return l.zone(apex).Serial()
 }
 
-// text returns findings without the lab's directory, a line each with its severity in front.
+// text returns findings without the lab's directory, a line each with its severity
+// in front.
 func (l *lab) text(list []Finding) string {
 	var b strings.Builder
 	for _, f := range list {
@@ -179,7 +180,8 @@ func lines(s string) string {
 	return b.String()
 }
 
-// dump prints a zone without its SOA: owner TTL type data, owners relative to the apex.
+// dump prints a zone without its SOA: owner TTL type data, owners relative to the
+// apex.
 func dump(z *zone.Zone) string {
 	var b strings.Builder
 	for r := range z.All() {

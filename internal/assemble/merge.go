@@ -18,10 +18,10 @@ import (
 //
 // The static layers (master files, the config's own records, hosts files) are
 // poured first; all of them have the same rank, and an RRset is the union of
-// theirs. On the way it is noted what they have at the owners that lower layers want. Then come
-// the lower layers, an RRset at a time, where no higher one has that RRset.
-// Today the generated layer is the only lower one; dynamic and synthesized
-// ones follow it in the same way, in the order of their rank.
+// theirs. On the way it is noted what they have at the owners that lower layers
+// want. Then come the lower layers, an RRset at a time, where no higher one has
+// that RRset. Today the generated layer is the only lower one; dynamic and
+// synthesized ones follow it in the same way, in the order of their rank.
 type merge struct {
 	item  *config.Zone
 	table *source.Table
@@ -82,8 +82,8 @@ func (l Layer) String() string {
 	return [...]string{"master file", "configuration", "hosts file", "generated"}[l]
 }
 
-// newMerge prepares the merge of an item whose zones have the generated records made,
-// in the order of its apexes.
+// newMerge prepares the merge of an item whose zones have the generated records
+// made, in the order of its apexes.
 func newMerge(item *config.Zone, made [][]made, table *source.Table, limit int) *merge {
 	m := &merge{item: item, table: table, limit: limit}
 	for i, apex := range item.Apexes {
@@ -171,8 +171,8 @@ func (p *presence) note(r *zone.Record) {
 	p.data[i] = append(p.data[i], bytes.Clone(r.Data))
 }
 
-// misplaced reports a record that lies in none of the item's zones. A file may hold some, as in
-// BIND; what the config itself says must be meant.
+// misplaced reports a record that lies in none of the item's zones. A file may
+// hold some, as in BIND; what the config itself says must be meant.
 func (m *merge) misplaced(r zone.Record, from Layer) {
 	f := zone.Finding{Severity: zone.Warning, Code: "out-of-zone", Tag: r.Tag, Owner: r.Owner.Clone(), Type: r.Type,
 		Text: fmt.Sprintf("the owner is not in %s and is ignored; move the record to its own zone, or mend the $ORIGIN or the owner", itemName(m.item))}
@@ -280,9 +280,9 @@ func (m *merge) overruled(r *made, p *presence) {
 }
 
 // collision decides about a generated CNAME at a name that has static data. The
-// same CNAME is what we wanted. Against a `delegate` entry other data are a contradiction;
-// against a zone below they are a choice, since what is static comes first, but
-// one that hides what that zone has.
+// same CNAME is what we wanted. Against a `delegate` entry other data are a
+// contradiction; against a zone below they are a choice, since what is static
+// comes first, but one that hides what that zone has.
 func (m *merge) collision(r *made, p *presence) {
 	target := dname.FromWire(r.Data)
 	if i := p.of(rr.TypeCNAME); i >= 0 && p.has(i, r.Data) {

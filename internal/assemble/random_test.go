@@ -89,9 +89,9 @@ func (r *random) records(n int) string {
 }
 
 // TestRandomReloads changes sources and configuration at random. After every step:
-// no serial has gone back; what is broken is served as before; what is not is
-// what a server that starts anew makes of the same sources; findings are those of such a server
-// too; and a restart changes nothing.
+// no serial has gone back; what is broken is served as before; what is not is what
+// a server that starts anew makes of the same sources; findings are those of such
+// a server too; and a restart changes nothing.
 func TestRandomReloads(t *testing.T) {
 	seed := *seedFlag
 	if seed == 0 {

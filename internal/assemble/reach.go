@@ -155,8 +155,8 @@ func aliasLines(home ref, list []netip.Addr, child dname.Name) (lines []string) 
 	return lines
 }
 
-// maxLines is how many lines a finding proposes; with more of them the $GENERATE lines no longer
-// help to understand what is wrong.
+// maxLines is how many lines a finding proposes; with more of them the $GENERATE
+// lines no longer help to understand what is wrong.
 const maxLines = 8
 
 // addLines says to add the lines.

@@ -33,11 +33,11 @@ func generatedSerial(prev last, content zone.Digest, unix int64) zone.Serial {
 	return prev.serial.Next(unix)
 }
 
-// declaredSerial returns the serial of an unsigned zone whose file has an SOA
-// with the serial in file. That one is taken as it stands at first and whenever it is
+// declaredSerial returns the serial of an unsigned zone whose file has an SOA with
+// the serial in file. That one is taken as it stands at first and whenever it is
 // later (RFC 1982) than what was served; else the served one stays for the same
-// content and the next one is given to changed content. So a file whose
-// serial goes back, or stands still, never makes the served serial go back, and
+// content and the next one is given to changed content. So a file whose serial
+// goes back, or stands still, never makes the served serial go back, and
 // secondaries see every change.
 //
 // note is not empty where somebody set the file's serial to no effect; a serial

@@ -58,9 +58,9 @@ type Journal struct {
 var _ zone.Journal = (*Journal)(nil)
 
 // Open opens the journal at path, or makes an empty one, its directory included
-// (mode 0700; the file has 0600). It reads every entry once, so that damage shows now
-// and not at the first change. Errors are ErrLocked, ErrCorrupt or the operating
-// system's.
+// (mode 0700; the file has 0600). It reads every entry once, so that damage shows
+// now and not at the first change. Errors are ErrLocked, ErrCorrupt or the
+// operating system's.
 func Open(path string, o Options) (*Journal, error) {
 	if o.LockWait == 0 {
 		o.LockWait = lockWait
@@ -236,8 +236,8 @@ func (j *Journal) Last(apex dname.Name) (e Entry, ok bool, err error) {
 }
 
 // Append makes the batch durable in one transaction, flushed to disk before it
-// returns; with an error nothing of it is kept. A zone that goes keeps its serial for the day it
-// comes back; a zone without data leaves its serial as it is.
+// returns; with an error nothing of it is kept. A zone that goes keeps its serial
+// for the day it comes back; a zone without data leaves its serial as it is.
 func (j *Journal) Append(b *zone.Batch) error {
 	edits := make([]edit, len(b.Changes))
 	for i := range b.Changes {
@@ -269,7 +269,8 @@ func editOf(c *zone.Change) edit {
 	return e
 }
 
-// apply returns the entry that follows old; ok is false if there is nothing to keep.
+// apply returns the entry that follows old; ok is false if there is nothing to
+// keep.
 func (e *edit) apply(old Entry) (next Entry, ok bool) {
 	next = old
 	if e.served {
