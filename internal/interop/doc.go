@@ -10,7 +10,7 @@
 //	                                              FILE is unsigned/FILE, signed
 //	ask NAME                                      a QNAME beside those made from the owners
 //
-// Signed files are committed with signatures that last until 2044, so that no test
+// Signed files are committed with signatures that last until the end of 2037, so that no test
 // depends on the clock; `go test ./internal/interop -run TestSign -sign` makes them anew.
 //
 // TestAnswers starts the three servers on loopback with each set, asks all of them
