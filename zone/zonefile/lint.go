@@ -106,7 +106,7 @@ func (l *linter) record(p *parser, f *frame, h head, ownerGiven bool) {
 		if l.ownerForm.odd {
 			l.marks(p, s, &l.owner, "owner")
 		}
-		if isMnemonic(l.owner.text) && !l.owner.quoted {
+		if isMnemonic(l.owner.text) && !l.owner.quoted && l.isMistaken(h.typ) {
 			isMnemonicHere = true // enough said about it
 			l.warn(p, s, &l.owner, 0, "mnemonic-owner", "%s in column 1 is taken for the owner name; put a blank before it to mean the last owner", l.owner.text)
 		}
@@ -127,6 +127,13 @@ func (l *linter) record(p *parser, f *frame, h head, ownerGiven bool) {
 	if h.typ == rr.TypeA || h.typ == rr.TypeAAAA {
 		l.address(p, s, h)
 	}
+}
+
+// isMistaken reports whether an owner that reads like a class or type is one that
+// lost the blank before it. Hosts named ns or mx, with addresses of their own, are
+// common; IN is not.
+func (l *linter) isMistaken(t rr.Type) bool {
+	return bytes.EqualFold(l.owner.text, []byte("IN")) || l.reverse && t != rr.TypeA && t != rr.TypeAAAA
 }
 
 // soa looks at where an SOA stands.
