@@ -249,7 +249,7 @@ func (t *trieEdit) split(n node, r ref, depth, m int, inOrdinary bool) ref {
 	v := n.run[m]
 	n.run = n.run[m+1:]
 	t.free(r, depth)
-	top.children[v] = t.w.encode(&n, end+1)
+	top.children[v] = t.shortest(&n, end+1) // its run may now join that of its child
 	switch {
 	case end == t.k.n:
 		top.value, top.flags = t.value, t.flags
@@ -264,6 +264,15 @@ func (t *trieEdit) split(n node, r ref, depth, m int, inOrdinary bool) ref {
 // replace writes n in the place of the node at r, in its shortest form.
 func (t *trieEdit) replace(r ref, n *node, depth int) ref {
 	t.free(r, depth)
+	if n.value == nil {
+		n.flags = 0
+	}
+	return t.shortest(n, depth)
+}
+
+// shortest writes n; zero where there is nothing to write. A node that is nothing
+// but the way to one child becomes part of the child's run.
+func (t *trieEdit) shortest(n *node, depth int) ref {
 	only, count := -1, 0
 	for i, c := range n.children {
 		if c != 0 {
@@ -271,20 +280,17 @@ func (t *trieEdit) replace(r ref, n *node, depth int) ref {
 			count++
 		}
 	}
-	if n.value == nil {
-		n.flags = 0
-		switch {
-		case count == 0 && n.ordinary == 0:
-			return 0
-		case count == 1 && n.ordinary == 0:
-			// One way on only: it becomes part of the child's run.
-			at := depth + len(n.run) + 1
-			below := t.w.decode(n.children[only], at)
-			if len(n.run)+1+len(below.run) <= maxRun {
-				t.free(n.children[only], at)
-				below.run = append(append(n.run[:len(n.run):len(n.run)], byte(only)), below.run...)
-				return t.w.encode(&below, depth)
-			}
+	switch {
+	case n.value != nil || n.ordinary != 0 || count > 1:
+	case count == 0:
+		return 0
+	default:
+		at := depth + len(n.run) + 1
+		below := t.w.decode(n.children[only], at)
+		if len(n.run)+1+len(below.run) <= maxRun {
+			t.free(n.children[only], at)
+			below.run = append(append(n.run[:len(n.run):len(n.run)], byte(only)), below.run...)
+			return t.w.encode(&below, depth)
 		}
 	}
 	return t.w.encode(n, depth)

@@ -157,10 +157,10 @@ func (g *Random) addRRset(o *Oracle) {
 		return
 	case t == rr.TypeCNAME && len(sets) > 0:
 		return
-	case t == rr.TypeNS && (sets[rr.TypeDNAME] != nil || owner.IsWildcard()):
-		return // RFC 4592 §4.2 leaves NS at a wildcard undefined
-	case t == rr.TypeDNAME && (!isApex && sets[rr.TypeNS] != nil || isApex && !g.Chance(20) || owner.IsWildcard()):
-		return // RFC 4592 §4.4 advises against DNAME at a wildcard
+	case t == rr.TypeNS && sets[rr.TypeDNAME] != nil:
+		return
+	case t == rr.TypeDNAME && (!isApex && sets[rr.TypeNS] != nil || isApex && !g.Chance(20)):
+		return
 	}
 	o.Add(g.rrset(o, owner, t)...)
 	if t == rr.TypeNS && g.Chance(2) {

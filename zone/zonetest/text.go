@@ -59,6 +59,9 @@ func fromRR(x dns.RR) (zone.Record, error) {
 		return zone.Record{}, err
 	}
 	owner := dname.FromWire(buf)
+	if owner == nil {
+		return zone.Record{}, fmt.Errorf("owner is longer than 255 octets")
+	}
 	return zone.Record{Owner: owner, Type: rr.Type(x.Header().Rrtype), TTL: x.Header().Ttl,
 		Data: buf[len(owner)+10 : end]}, nil
 }
