@@ -53,3 +53,22 @@ x.*.60 TXT below
 		{"**", "PTR", "success | ** PTR"},
 	})
 }
+
+// NS and DNAME at a wildcard, which RFC 4592 §4.2 and §4.4 leave to the letter of
+// RFC 1034 §4.3.2 step 3c: what is synthesized from them is data of their type and
+// neither a zone cut nor a redirection; below the wildcard's own name they are both.
+func TestWildcardOfCutAndDNAME(t *testing.T) {
+	answers(t, "2.0.192.in-addr.arpa.", `
+*.1 NS ns.example.
+*.2 DNAME target.example.
+`, []literal{
+		{"x.1", "NS", "success | x.1 NS"},
+		{"x.1", "PTR", "nodata |  | @ SOA"},
+		{"y.x.1", "NS", "success | y.x.1 NS"},
+		{"*.1", "NS", "referral |  | *.1 NS"},
+		{"x.*.1", "PTR", "referral |  | *.1 NS"},
+		{"x.2", "DNAME", "success | x.2 DNAME"},
+		{"x.2", "PTR", "nodata |  | @ SOA"},
+		{"x.*.2", "PTR", "success | *.2 DNAME, x.*.2 CNAME > x.target.example."},
+	})
+}
