@@ -125,7 +125,26 @@ func describe(input string, ns []string) (*naming, error) {
 	if p, ok := dname.ToClassless(n); ok {
 		return (&naming{Input: input}).prefix(p, ns), nil
 	}
+	if a, ok := addressBelow(n); ok {
+		r := (&naming{Input: input}).address(a)
+		r.Notes = append(r.Notes, fmt.Sprintf("%v stands for the address in the classless zone %v", n, n.Parent()))
+		return r, nil
+	}
 	return nil, notReverse(input, n)
+}
+
+// addressBelow returns the address that a name in a classless zone stands for,
+// as 65.64-127.113.0.203.in-addr.arpa for 203.0.113.65 (RFC 2317 §4).
+func addressBelow(n dname.Name) (netip.Addr, bool) {
+	p, ok := dname.ToClassless(n.Parent())
+	if !ok {
+		return netip.Addr{}, false
+	}
+	octet, ok := dname.OctetLabel(n.Label())
+	b := p.Addr().As4()
+	b[3] = octet
+	a := netip.AddrFrom4(b)
+	return a, ok && p.Contains(a)
 }
 
 // notReverse says why a name stands for no prefix.
@@ -136,6 +155,10 @@ func notReverse(input string, n dname.Name) error {
 		return fmt.Errorf("%q is no address and no prefix: an IPv4 address has four octets; write a prefix with its length, as 203.0.113.0/24", input)
 	case f == dname.Forward:
 		return fmt.Errorf("%v is not under in-addr.arpa. or ip6.arpa.; give an address, a prefix or a reverse name", n)
+	}
+	if p, ok := dname.ToClassless(n.Parent()); ok {
+		first := p.Addr().As4()[3]
+		return fmt.Errorf("%s: label %q is no address of %v; one from %d to %d would be", input, n.Label(), p, first, int(first)+1<<(32-p.Bits())-1)
 	}
 	for range rest - 1 {
 		n = n.Parent()
@@ -233,6 +256,7 @@ func (r *naming) print(out io.Writer) error {
 	if r.Kind == "address" {
 		fmt.Fprintf(w, "address  %v\nname     %s\n", r.Address, r.Name)
 		fmt.Fprintf(w, "in zone  %s\n", strings.Join(r.Zones, "\n      or "))
+		r.printNotes(w)
 		return w.Flush()
 	}
 	fmt.Fprintf(w, "prefix   %v\n", r.Prefix)
@@ -259,8 +283,12 @@ func (r *naming) print(out io.Writer) error {
 	if r.Short != "" {
 		fmt.Fprintf(w, "\nThe CNAMEs in one line, for a master file:\n\n    %s\n", r.Short)
 	}
+	r.printNotes(w)
+	return w.Flush()
+}
+
+func (r *naming) printNotes(w io.Writer) {
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "\nnote: %s\n", n)
 	}
-	return w.Flush()
 }

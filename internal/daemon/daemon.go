@@ -40,6 +40,7 @@ type Options struct {
 type Daemon struct {
 	o       Options
 	started time.Time
+	first   *config.Config // that the process started with
 	log     *slog.Logger
 	level   *slog.LevelVar
 
@@ -84,6 +85,7 @@ func Run(ctx context.Context, o Options, ready func(*Daemon)) error {
 	if err != nil {
 		return err
 	}
+	d.first = cfg
 	d.log, d.level = newLogger(o.Log, &cfg.Log)
 	d.findings.log = d.log
 	if d.manager, err = systemd.NewNotifier(o.Env); err != nil {
@@ -175,16 +177,6 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	defer parts.Wait()
 	defer cancel(nil) // before Wait, on every way out
 
-	// Health can be asked while many zones load.
-	d.front.serve(ctx, d.admin, &parts, func(err error) { cancel(err) })
-	begin := time.Now()
-	outcome := d.apply(ctx, cfg, begin)
-	if !outcome.InForce {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return errors.New(outcome.Error)
-	}
 	part := func(run func(context.Context) error) {
 		parts.Go(func() {
 			if err := run(ctx); err != nil {
@@ -192,8 +184,19 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 			}
 		})
 	}
-	part(d.server.Serve)
+	// Health and status can be asked while many zones load.
+	d.front.serve(ctx, d.admin, &parts, func(err error) { cancel(err) })
 	part(d.control.Serve)
+	begin := time.Now()
+	outcome := d.apply(ctx, cfg, begin)
+	if !outcome.InForce {
+		close(d.ended)
+		if ctx.Err() != nil {
+			return stopped(ctx)
+		}
+		return errors.New(outcome.Error)
+	}
+	part(d.server.Serve)
 	part(func(ctx context.Context) error { d.watcher.Run(ctx); return nil })
 	part(d.watchdog)
 	d.log.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs(), "loaded_in", time.Since(begin).Round(time.Millisecond))
@@ -205,10 +208,19 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.tell(systemd.Stopping)
 	d.log.Info("stopping")
 	parts.Wait()
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+	if err := stopped(ctx); err != nil {
 		return err
 	}
 	d.log.Info("stopped")
+	return nil
+}
+
+// stopped returns the error of the part that ended ctx; nil if we were told to
+// stop.
+func stopped(ctx context.Context) error {
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
 	return nil
 }
 

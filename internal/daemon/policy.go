@@ -13,9 +13,9 @@ type policies struct {
 	queries map[string]*atomic.Uint64 // by key of the apex
 }
 
-// make returns the policy that cfg asks for, with secret to make cookies by where
+// of returns the policy that cfg asks for, with secret to make cookies by where
 // cfg has none.
-func (p *policies) make(cfg *config.Config, secret []byte) (*server.Policy, error) {
+func (p *policies) of(cfg *config.Config, secret []byte) (*server.Policy, error) {
 	out := &server.Policy{
 		Access:  server.NewACL(cfg.Access.Allow, cfg.Access.Deny),
 		NSID:    cfg.Identity.NSID,
@@ -77,5 +77,5 @@ func limits(cfg *config.Config) server.Limits {
 func NewPolicy(cfg *config.Config) (*server.Policy, error) {
 	quiet := *cfg
 	quiet.Cookies.Enabled, quiet.Metrics.PerZone = false, false
-	return new(policies).make(&quiet, nil)
+	return new(policies).of(&quiet, nil)
 }

@@ -77,10 +77,8 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time)
 		return d.refuse(o, begin)
 	}
 	old := d.state.Load()
-	if old != nil {
-		o.Restart = unchangeable(old.cfg, cfg)
-	}
-	policy, err := d.policies.make(cfg, d.secret)
+	o.Restart = unchangeable(d.first, cfg)
+	policy, err := d.policies.of(cfg, d.secret)
 	if err != nil {
 		return fail(err)
 	}
@@ -178,7 +176,8 @@ func (d *Daemon) open(cfg *config.Config) (undo, commit func(), err error) {
 	return undo, commit, nil
 }
 
-// unchangeable returns the keys that differ and are only read at the start.
+// unchangeable returns the keys that are only read at the start and differ from
+// what they were then.
 func unchangeable(old, cfg *config.Config) (keys []string) {
 	for _, k := range []struct {
 		name    string

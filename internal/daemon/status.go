@@ -68,7 +68,7 @@ type ZoneStatus struct {
 // Status returns the status. May be called by anybody.
 func (d *Daemon) Status() *Status {
 	s := &Status{
-		Version: d.o.Version, PID: os.Getpid(), Started: d.started, Config: d.o.Config,
+		Version: d.o.Version, PID: os.Getpid(), Started: d.started, Config: d.o.Config, StateDir: d.first.StateDir,
 		Listen: []string{}, Zones: []ZoneStatus{},
 	}
 	for _, a := range d.server.Addrs() {
@@ -82,7 +82,6 @@ func (d *Daemon) Status() *Status {
 		return s
 	}
 	s.Ready = true
-	s.StateDir = st.cfg.StateDir
 	s.Reload = ReloadStatus{
 		At: st.outcome.At, OK: st.outcome.OK(), Summary: st.outcome.Summary(), Error: st.outcome.Error,
 		Restart: st.outcome.Restart, Findings: st.outcome.Findings,
@@ -150,6 +149,11 @@ func (s *Status) Print(out io.Writer) error {
 	fmt.Fprintf(&b, "config    %s\nstate     %s\nlisten    %s\n", s.Config, s.StateDir, strings.Join(s.Listen, " "))
 	if s.Admin != "" {
 		fmt.Fprintf(&b, "admin     %s\n", s.Admin)
+	}
+	if !s.Ready {
+		b.WriteString("zones are still being loaded\n")
+		_, err := io.WriteString(out, b.String())
+		return err
 	}
 	fmt.Fprintf(&b, "queries   %d UDP, %d TCP, %d dropped\n", s.Queries.UDP, s.Queries.TCP, s.Queries.Dropped)
 	fmt.Fprintf(&b, "reload    %s, %s\n", s.Reload.At.Format(time.DateTime), s.Reload.Summary)

@@ -25,6 +25,9 @@ const (
 	VerbDump    = "dump"    // zone: a master file
 )
 
+// errLoading answers who asks about zones before there are any.
+var errLoading = errors.New("zones are still being loaded; `ptrd status` tells when they are")
+
 // errStopping answers who asks for a change when the server ends.
 var errStopping = errors.New("the server is stopping")
 
@@ -45,7 +48,11 @@ func (d *Daemon) verbs() map[string]control.Verb {
 			if err != nil {
 				return err
 			}
-			e, err := explain.Explain(d.views.Load(), q)
+			v := d.views.Load()
+			if v == nil {
+				return errLoading
+			}
+			e, err := explain.Explain(v, q)
 			if err != nil {
 				return err
 			}
@@ -92,7 +99,11 @@ func (d *Daemon) dump(apex string, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("zone %q: %w", apex, err)
 	}
-	z := d.views.Load().Zones.Get(name)
+	v := d.views.Load()
+	if v == nil {
+		return errLoading
+	}
+	z := v.Zones.Get(name)
 	switch {
 	case z == nil:
 		return fmt.Errorf("zone %v is not served here; `ptrd status` lists those that are", name)
