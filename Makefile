@@ -49,12 +49,13 @@ vet:
 race:
 	$(GO) test -race -shuffle=on -count=2 ./...
 
-# One target at a time, each with a worker a core; new crashes are left in testdata/fuzz.
+# One target at a time, each with a worker a core; new crashes are left in
+# testdata/fuzz. Minimizing is short: it would take most of a short run.
 fuzz:
 	@set -e; for pkg in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 			echo "$$pkg $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$pkg; \
 		done; \
 	done
 
