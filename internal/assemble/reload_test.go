@@ -5,7 +5,6 @@ package assemble
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -16,22 +15,6 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
-
-const head = "$TTL 600\n@ SOA ns.example.net. hostmaster.example.com. %d 3600 600 86400 300\n@ NS ns.example.net.\n"
-
-func withSOA(serial int, more string) string { return fmt.Sprintf(head, serial) + more }
-
-const twoZones = `
--- ptrd.yaml --
-zones:
-  - name: 2.0.192.in-addr.arpa
-    file: a.zone
-  - prefix: 203.0.113.0/24
-    file: b.zone
--- b.zone --
-$TTL 600
-1 PTR one.example.com.
-`
 
 func TestOnlyWhatChangedIsRead(t *testing.T) {
 	l := newLab(t, twoZones)

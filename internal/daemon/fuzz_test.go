@@ -38,7 +38,7 @@ func FuzzReload(f *testing.F) {
 		var rules policies
 		store := zone.NewStore(nil, nil)
 		assembler := assemble.New(assemble.Options{})
-		step := func(text, master string) (changed bool) {
+		step := func(text, records string) (changed bool) {
 			cfg, err := config.Parse(path, []byte(text))
 			if err != nil {
 				return false
@@ -50,7 +50,7 @@ func FuzzReload(f *testing.F) {
 					}
 				}
 			}
-			if err := os.WriteFile(file, []byte(master), 0o644); err != nil {
+			if err := os.WriteFile(file, []byte(records), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			policy, err := rules.of(cfg, make([]byte, 16))
