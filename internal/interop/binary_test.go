@@ -14,13 +14,12 @@ import (
 	"github.com/miekg/dns"
 )
 
+// buildDir is where ptrd is built. TestMain makes and removes it.
+var buildDir string
+
 // built builds ptrd once and returns the path of the program.
 var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "ptrd-interop-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "ptrd")
+	path := filepath.Join(buildDir, "ptrd")
 	cmd := exec.Command("go", "build", "-o", path, "github.com/ptrd/ptrd/cmd/ptrd")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
@@ -29,10 +28,13 @@ var built = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := built(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	var err error
+	if buildDir, err = os.MkdirTemp("", "ptrd-interop-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
+	code := m.Run()
+	os.RemoveAll(buildDir)
 	os.Exit(code)
 }
 
