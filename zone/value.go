@@ -246,21 +246,6 @@ func (z *Zone) content(v []byte) content {
 	return c
 }
 
-// size returns the octets of c as formSets.
-func (c content) size() int {
-	n := 3
-	for _, s := range c {
-		n += setHeader
-		for _, d := range s.data {
-			n += 2 + len(d)
-		}
-		for _, d := range s.sigs {
-			n += 2 + len(d)
-		}
-	}
-	return n
-}
-
 // encodeSets appends c as formSets to dst. Every RRset must have a record.
 func (c content) encodeSets(dst []byte) []byte {
 	le := binary.LittleEndian

@@ -107,7 +107,7 @@ func checkZone(t *testing.T, z *Zone, apexes map[string]bool) {
 		t.Errorf("%s: neither name servers nor files", z.Path)
 	}
 	for _, d := range []int64{int64(z.TTL), int64(z.NSTTL), int64(z.SOA.Refresh), int64(z.SOA.Retry), int64(z.SOA.Expire), int64(z.SOA.Minimum)} {
-		if d < 0 || d > int64(maxSeconds) || d%1e9 != 0 {
+		if d < 0 || d > int64(maxSpan) || d%1e9 != 0 {
 			t.Errorf("%s: a TTL or timer of %d ns", z.Path, d)
 		}
 	}

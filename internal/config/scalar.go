@@ -15,7 +15,7 @@ import (
 
 // Largest TTL and timer of the DNS (RFC 2181 §8; the timers of an SOA are signed
 // in practice too).
-const maxSeconds = math.MaxInt32 * time.Second
+const maxSpan = math.MaxInt32 * time.Second
 
 // units of a duration, the largest first.
 var units = []struct {
@@ -53,7 +53,7 @@ func (v value) duration(least, most time.Duration) time.Duration {
 		return 0
 	}
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n > 0 {
-		if n <= int64(maxSeconds/time.Second) {
+		if n <= int64(maxSpan/time.Second) {
 			v.fail("%s has no unit; write %ds for seconds, which is %s", s, n, formatDuration(time.Duration(n)*time.Second))
 		} else {
 			v.fail("%s has no unit; %s", s, allowed)
@@ -106,7 +106,7 @@ func parseDuration(s string) (total time.Duration, ok bool) {
 
 // seconds reads a span of whole seconds that fits a TTL or a timer of an SOA.
 func (v value) seconds(least time.Duration) time.Duration {
-	d := v.duration(least, maxSeconds)
+	d := v.duration(least, maxSpan)
 	if d%time.Second != 0 {
 		v.fail("%s is not whole seconds, which is the finest that the DNS has; round it", v.node.Value)
 		return 0
