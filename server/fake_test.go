@@ -47,6 +47,9 @@ func (f *fakeAnswerer) Respond(_ *View, _ *Request, buf []byte, n int) (int, Ver
 	case "mid":
 		size = 1000
 	}
+	if size > n {
+		clear(buf[n:size])
+	}
 	buf[2] |= 0x80
 	return size, Answered
 }
@@ -104,18 +107,18 @@ func newMemSocket() *memSocket {
 func (m *memSocket) recv(wait bool) ([]datagram, error) {
 	n := 0
 	if wait {
-		select { // what is there goes before the end
+		select { // as a deadline goes before what is there to read
+		case <-m.stopped:
+			return nil, os.ErrDeadlineExceeded
+		default:
+		}
+		select {
 		case d := <-m.in:
 			n = m.take(n, d)
-		default:
-			select {
-			case d := <-m.in:
-				n = m.take(n, d)
-			case err := <-m.broken:
-				return nil, err
-			case <-m.stopped:
-				return nil, os.ErrDeadlineExceeded
-			}
+		case err := <-m.broken:
+			return nil, err
+		case <-m.stopped:
+			return nil, os.ErrDeadlineExceeded
 		}
 	}
 	for n < batchSize {

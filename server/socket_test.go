@@ -136,6 +136,59 @@ func TestUDPWildcardAnswersFromTheAddressAsked(t *testing.T) {
 	})
 }
 
+// TestUDPWildcardAnswersFromLinkLocal asks at a link-local address, from a global
+// one: only the interface says where the answer can leave.
+func TestUDPWildcardAnswersFromLinkLocal(t *testing.T) {
+	asked, client, ok := linkLocal()
+	if !ok {
+		t.Skip("this host has no interface with a link-local and a global IPv6 address")
+	}
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, way, "::")
+		c, err := net.ListenUDP("udp6", net.UDPAddrFromAddrPort(netip.AddrPortFrom(client, 0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		to := netip.AddrPortFrom(asked, r.addr().Port())
+		for _, name := range []string{"fast.example", "slow.example"} {
+			if _, from := ask(t, c, to, fakeQuery(1, name)); from != to {
+				t.Errorf("asked %v, answered from %v", to, from)
+			}
+		}
+	})
+}
+
+// linkLocal returns a link-local address, with its zone, and a global one of the
+// same interface.
+func linkLocal() (local, global netip.Addr, ok bool) {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return local, global, false
+	}
+	for _, i := range interfaces {
+		local, global = netip.Addr{}, netip.Addr{}
+		addrs, err := i.Addrs()
+		if err != nil {
+			continue
+		}
+		for _, a := range addrs {
+			p, err := netip.ParsePrefix(a.String())
+			switch {
+			case err != nil || !p.Addr().Is6():
+			case p.Addr().IsLinkLocalUnicast():
+				local = p.Addr().WithZone(i.Name)
+			case p.Addr().IsGlobalUnicast():
+				global = p.Addr()
+			}
+		}
+		if local.IsValid() && global.IsValid() {
+			return local, global, true
+		}
+	}
+	return local, global, false
+}
+
 func hasIPv6() bool {
 	c, err := net.ListenPacket("udp6", "[::1]:0")
 	if err == nil {
@@ -336,14 +389,14 @@ func TestAddressThatCannotBeBoundChangesNothing(t *testing.T) {
 }
 
 func TestWorkerThatCannotGoOnEndsServe(t *testing.T) {
-	s := newTestServer(t, func(o *Options) { o.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")} })
+	s := newTestServer(t, func(o *Options) {
+		o.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
+		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) { <-ctx.Done() })
+	})
 	result := make(chan error, 1)
 	go func() { result <- s.Serve(context.Background()) }()
-	await(t, "serving", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.state == serving
-	})
+	dial(t, s.Addrs()[0]).send(framed(fakeQuery(1, "slow.example")))
+	await(t, "a handler that waits for the end", func() bool { return s.Totals().Slow.Working == 1 })
 	s.mu.Lock()
 	for _, l := range s.listeners {
 		l.udp.conns[0].Close()
@@ -441,21 +494,29 @@ func TestInheritedDualStackSocketServesBothWildcards(t *testing.T) {
 		t.Skip("this host has no IPv6 on loopback")
 	}
 	eachWay(t, func(t *testing.T, way func(*Options)) {
-		udp, tcp, bound := inherit(t, "", "[::]:0")
-		four := netip.AddrPortFrom(netip.IPv4Unspecified(), bound.Port())
-		serve(t, func(o *Options) {
-			way(o)
-			o.Inherited = []*os.File{udp, tcp}
-			o.Listen = []netip.AddrPort{bound, four}
-		})
-		for _, asked := range []string{"127.0.0.5", "::1"} {
-			to := netip.AddrPortFrom(netip.MustParseAddr(asked), bound.Port())
-			for range 20 {
-				if _, from := ask(t, udpClient(t, to.Addr()), to, fakeQuery(1, "a.example")); from != to {
-					t.Errorf("asked %v, answered from %v", to, from)
+		for _, c := range []struct{ listen, asked []string }{
+			{[]string{"::"}, []string{"127.0.0.5", "::1"}},
+			{[]string{"0.0.0.0"}, []string{"127.0.0.5"}},
+			{[]string{"::", "0.0.0.0"}, []string{"127.0.0.5", "::1"}},
+		} {
+			udp, tcp, bound := inherit(t, "", "[::]:0")
+			r := serve(t, func(o *Options) {
+				way(o)
+				o.Inherited = []*os.File{udp, tcp}
+				for _, a := range c.listen {
+					o.Listen = append(o.Listen, netip.AddrPortFrom(netip.MustParseAddr(a), bound.Port()))
 				}
-				dial(t, to).ask(1, "a.example")
+			})
+			for _, asked := range c.asked {
+				to := netip.AddrPortFrom(netip.MustParseAddr(asked), bound.Port())
+				for range 5 {
+					if _, from := ask(t, udpClient(t, to.Addr()), to, fakeQuery(1, "a.example")); from != to {
+						t.Errorf("listening at %v: asked %v, answered from %v", c.listen, to, from)
+					}
+					dial(t, to).ask(1, "a.example")
+				}
 			}
+			r.end()
 		}
 	})
 }

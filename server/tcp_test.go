@@ -86,6 +86,21 @@ func (c *tcpClient) isClosed() bool {
 	return err == nil || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)
 }
 
+// isRefused reports whether the server resets a new connection.
+func isRefused(t testing.TB, to netip.AddrPort) bool {
+	t.Helper()
+	c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(to))
+	if errors.Is(err, syscall.ECONNRESET) { // before we had time to see it made
+		return true
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return (&tcpClient{t, c}).isClosed()
+}
+
 func TestTCPPipelining(t *testing.T) {
 	r := serve(t, nil, "127.0.0.1")
 	c := dial(t, r.addr())
@@ -173,6 +188,33 @@ func TestTCPSlowQueryDoesNotHoldUpFastOnes(t *testing.T) {
 		if m := c.receive(); m[1] != 1 || m[3] != want {
 			t.Fatalf("got %x", m)
 		}
+	}
+}
+
+func TestTCPIsNotIdleWhileTheSlowLaneWorks(t *testing.T) {
+	release := make(chan struct{})
+	r := serve(t, func(o *Options) {
+		o.Limits.TCPIdle = 20 * time.Millisecond
+		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+			wait(ctx, release)
+			q.Reply(q.Message)
+		})
+	}, "127.0.0.1")
+	c := dial(t, r.addr())
+	c.send(framed(fakeQuery(1, "slow.example")))
+	other := dial(t, r.addr()) // is idle for as long
+	if !other.isClosed() {
+		t.Error("an idle connection stays")
+	}
+	await(t, "the reason", func() bool { return r.Totals().Closed[CloseIdle] == 1 })
+	other = dial(t, r.addr())
+	if !other.isClosed() {
+		t.Error("an idle connection stays")
+	}
+	c.ask(2, "fast.example")
+	close(release)
+	if m := c.receive(); m[1] != 1 {
+		t.Errorf("got %x", m)
 	}
 }
 
@@ -339,6 +381,24 @@ func TestTCPSlowReaderDoesNotHoldUpTheStop(t *testing.T) {
 	}
 }
 
+func TestTCPSlowReaderOfTheSlowLaneDoesNotHoldUpTheStop(t *testing.T) {
+	r := serve(t, func(o *Options) { // whose clients have a minute
+		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+			<-ctx.Done()
+			for q.Reply(make([]byte, 60000)) == nil {
+			}
+		})
+	}, "127.0.0.1")
+	c := dial(t, r.addr())
+	c.send(framed(fakeQuery(1, "slow.example")))
+	await(t, "work", func() bool { return r.Totals().Slow.Working == 1 })
+	begin := time.Now()
+	r.end()
+	if d := time.Since(begin); d > 20*time.Second {
+		t.Errorf("stopping took %v", d)
+	}
+}
+
 func TestTCPSlowReaderOfTheSlowLaneIsCutOff(t *testing.T) {
 	ended := make(chan error, 1)
 	r := serve(t, func(o *Options) {
@@ -365,7 +425,7 @@ func TestTCPClientLimit(t *testing.T) {
 	first, second := dial(t, r.addr()), dial(t, r.addr())
 	first.ask(1, "a.example")
 	second.ask(1, "a.example")
-	if third := dial(t, r.addr()); !third.isClosed() {
+	if !isRefused(t, r.addr()) {
 		t.Error("a third connection")
 	}
 	first.ask(2, "a.example")
@@ -416,7 +476,7 @@ func TestTCPTotalLimitMakesRoom(t *testing.T) {
 	last := dial(t, r.addr()) // takes the place of the fourth
 	last.send(framed(fakeQuery(3, "slow.example")))
 	await(t, "work", func() bool { return r.Totals().Slow.Working == 3 })
-	if !dial(t, r.addr()).isClosed() {
+	if !isRefused(t, r.addr()) {
 		t.Error("over the limit")
 	}
 	close(release)
