@@ -191,7 +191,7 @@ var differences = []difference{
 		what:  "A denial, or a wildcard's answer, behind a DNAME",
 		peers: "NSD sends proofs for another name than the one that the DNAME leads to; Knot and BIND prove that one.",
 		ptrd:  "Proves what is said of the last name of the chain.",
-		rfc:   "RFC 4035 §3.1.3, RFC 6672 §5.3.4.1",
+		rfc:   "RFC 4035 §3.1.3, RFC 6672 §3.2",
 		applies: func(c *comparison) bool {
 			return c.nsdProves() && slices.ContainsFunc(c.peers[nsd].answer, func(s rrset) bool { return s.rtype == dns.TypeDNAME })
 		},

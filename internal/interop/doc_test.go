@@ -51,5 +51,20 @@ it), and additional data that are no required glue.
 	for _, d := range differences {
 		fmt.Fprintf(&b, "\n## %s\n\n`%s`\n\n- NSD, Knot, BIND: %s\n- **ptrd**: %s\n- Decided by: %s.\n", d.what, d.id, d.peers, d.ptrd, d.rfc)
 	}
+	b.WriteString(`
+# Queries that are not plain
+
+Each of these was sent to all four; the others of RFC 8906 §8, and many more, get the same answer from all of
+them (internal/interop/probes_test.go). A response is shown by its RCODE, its flags, the number of
+questions in it, and what it has of EDNS.
+
+| query | NSD | Knot | BIND | **ptrd** | decided by |
+| --- | --- | --- | --- | --- | --- |
+`)
+	for _, p := range probes {
+		if d := p.differ; d != nil {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | **%s** | %s |\n", p.name, d.nsd, d.knot, d.bind, d.ptrd, d.rfc)
+		}
+	}
 	return b.String()
 }
