@@ -46,7 +46,7 @@ var differences = []difference{
 	{
 		id:      "dname-growing",
 		what:    "A DNAME that leads below itself, so that every substitution makes the name longer",
-		peers:   "NSD substitutes once, Knot five times, BIND 17 times and answers SERVFAIL.",
+		peers:   "NSD substitutes once, Knot five times, BIND twelve times and answers SERVFAIL.",
 		ptrd:    "NOERROR with as many substitutions as its bound on aliases allows, the DNAME once; YXDOMAIN if the name becomes too long first.",
 		rfc:     "RFC 6672 §3.2 (go on at the new QNAME), §2.2 (YXDOMAIN)",
 		applies: func(c *comparison) bool { return c.grows() },
@@ -55,7 +55,7 @@ var differences = []difference{
 	{
 		id:      "any",
 		what:    "QTYPE ANY",
-		peers:   "NSD sends every RRset, Knot one, BIND one and stops at the CNAME that a DNAME makes.",
+		peers:   "NSD and Knot send one RRset, not always the same; BIND sends one over UDP and all over TCP, and stops at the CNAME that a DNAME makes.",
 		ptrd:    "One whole RRset with its signatures, over UDP and TCP; an alias is the answer and is not followed, but the CNAME that a DNAME makes is.",
 		rfc:     "RFC 8482 §4.1",
 		applies: func(c *comparison) bool { return c.q.qtype == dns.TypeANY },
