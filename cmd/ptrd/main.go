@@ -115,6 +115,7 @@ the config, a zone or the server; 2 the command line is wrong.`,
 		newName(g),
 		newExplain(g),
 		newDump(g),
+		newBench(),
 		newVersion(),
 	)
 	return root

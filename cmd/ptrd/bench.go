@@ -1,0 +1,243 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/ptrd/ptrd/internal/loadgen"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/spf13/cobra"
+)
+
+// benchFlags are the flags of bench that are not options of the load generator
+// as they stand.
+type benchFlags struct {
+	loadgen.Options
+	server          string
+	queries         string
+	zone, origin    string
+	missing         float64
+	prefix          string
+	expect          string
+	shuffle, asJSON bool
+}
+
+func newBench() *cobra.Command {
+	var f benchFlags
+	cmd := &cobra.Command{
+		Use:   "bench --server ADDRESS[:PORT] (--queries FILE | --zone FILE --origin NAME | --prefix PREFIX)",
+		Short: "Put load on a DNS server and measure its answers",
+		Long: `bench asks a server as many questions as it answers, or --rate of them a second,
+and tells how many were answered, with what, and how fast.
+
+The questions come from a query file as dnsperf has it (NAME TYPE a line), from
+the RRsets of a master file, or are PTR of random addresses in a prefix. With
+--rate the times are measured from when a query was due, not from when it could be
+sent, so that a server that stalls does not look better for it. Without, each
+answer lets the next query go, and the times say little but window divided by
+throughput.
+
+It ends after --duration, in any case, and after --count queries, if that is
+sooner; SIGINT ends it with the results so far. What is not on this host is only
+asked with --allow-remote: a load generator that is pointed at the wrong host is an
+attack on it.
+
+Exit codes: 0 there were answers; 1 there were none, or other ones than --expect
+has; 2 the command line is wrong.`,
+		Example: `  ptrd bench --server 127.0.0.1:5300 --prefix 203.0.113.0/24
+  ptrd bench --server 127.0.0.1 --queries queries.txt --rate 20000 --duration 1m
+  ptrd bench --server [::1]:5300 --tcp --zone zones/2.0.192.zone --origin 2.0.192.in-addr.arpa --missing 0.1`,
+		Args:              exactly(0, ""),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&f.server, "server", "", "the `ADDRESS[:PORT]` to ask; port 53 if there is none")
+	fs.StringVar(&f.queries, "queries", "", "ask what is in the query `FILE`, in its order, again and again; - is standard input")
+	fs.StringVar(&f.zone, "zone", "", "ask for the RRsets in the master `FILE`, in random order")
+	fs.StringVar(&f.origin, "origin", "", "the zone's `NAME`, with --zone")
+	fs.Float64Var(&f.missing, "missing", 0, "the `PART` of questions for names that are not in the zone, 0 to 1, with --zone")
+	fs.StringVar(&f.prefix, "prefix", "", "ask for PTR of random addresses in the `PREFIX`")
+	fs.BoolVar(&f.shuffle, "shuffle", false, "ask what is in the query file in random order")
+	fs.BoolVar(&f.TCP, "tcp", false, "ask over TCP, pipelined")
+	fs.Uint64Var(&f.Rate, "rate", 0, "send `N` queries a second (default: as many as are answered)")
+	fs.IntVar(&f.Window, "window", 0, fmt.Sprintf("have at most `N` queries in flight, over all sockets (default %d; with --rate, 32768)", loadgen.DefaultWindow))
+	fs.IntVar(&f.Sockets, "sockets", loadgen.DefaultSockets, "use `N` sockets or connections")
+	fs.IntVar(&f.Workers, "workers", 0, "send and receive with `N` threads (default: half of the processors)")
+	fs.DurationVar(&f.Duration, "duration", loadgen.DefaultDuration, "send for so long")
+	fs.Uint64Var(&f.Count, "count", 0, "send at most `N` queries (default: no such bound)")
+	fs.DurationVar(&f.Timeout, "timeout", loadgen.DefaultTimeout, "wait for an answer for so long")
+	fs.Uint16Var(&f.UDPSize, "edns", loadgen.DefaultUDPSize, "the payload `SIZE` to offer by EDNS; 0 sends no OPT record")
+	fs.BoolVar(&f.DO, "do", false, "ask for DNSSEC records")
+	fs.BoolVar(&f.Cookie, "cookie", false, "use DNS cookies")
+	fs.BoolVar(&f.RecursionDesired, "rd", false, "set RD, as for a resolver")
+	fs.Uint64Var(&f.Seed, "seed", 1, "the seed of all that is random")
+	fs.StringVar(&f.expect, "expect", "", "compare the answers for PTR with the `FILE`: NAME TARGET|NXDOMAIN|NODATA a line")
+	fs.BoolVar(&f.AllowRemote, "allow-remote", false, "ask a server that is not on this host; be sure that its owner agrees")
+	addJSON(cmd, &f.asJSON)
+	for _, name := range []string{"server", "origin", "prefix"} {
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions) // the flags are there: they were made above
+	}
+	return cmd
+}
+
+func (f *benchFlags) run(cmd *cobra.Command) error {
+	if err := f.check(cmd); err != nil {
+		return err
+	}
+	if err := f.read(cmd.InOrStdin()); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	line := progressLine(cmd.ErrOrStderr())
+	if line != nil {
+		f.Progress = func(p loadgen.Progress) { fmt.Fprintf(line, "\r\x1b[K%v", p) }
+	}
+	r, err := loadgen.Run(ctx, f.Options)
+	if line != nil {
+		fmt.Fprint(line, "\r\x1b[K")
+	}
+	if err != nil {
+		return err
+	}
+	if err := show(cmd, f.asJSON, r); err != nil {
+		return err
+	}
+	switch {
+	case r.Answered == 0:
+		return fmt.Errorf("server %v answered none of %s; does it listen there, and may this host ask it?", f.Server, count(int(r.Sent), "message"))
+	case !r.OK():
+		return &silentError{}
+	}
+	return nil
+}
+
+// check sees to the flags that need no file.
+func (f *benchFlags) check(cmd *cobra.Command) error {
+	if f.server == "" {
+		return usagef("bench needs the server to ask: --server ADDRESS[:PORT]")
+	}
+	var err error
+	if f.Server, err = serverAddress(f.server); err != nil {
+		return err
+	}
+	sources := 0
+	for _, s := range []string{f.queries, f.zone, f.prefix} {
+		if s != "" {
+			sources++
+		}
+	}
+	given := cmd.Flags().Changed
+	switch {
+	case sources != 1:
+		return usagef("bench needs one source of questions, %d were given: --queries, --zone or --prefix", sources)
+	case f.zone != "" && f.origin == "":
+		return usagef("--zone %s needs the name of the zone: --origin NAME", f.zone)
+	case f.zone == "" && (f.origin != "" || given("missing")):
+		return usagef("--origin and --missing go with --zone")
+	case f.queries == "" && f.shuffle:
+		return usagef("--shuffle goes with --queries; the others are in random order anyhow")
+	case !(f.missing >= 0 && f.missing <= 1):
+		return usagef("--missing %v is not a part; 0 to 1 is allowed", f.missing)
+	}
+	// What is too small to be taken is 0, which means a default to the generator.
+	for name, wrong := range map[string]bool{
+		"window": f.Window == 0, "workers": f.Workers == 0, "sockets": f.Sockets == 0, "count": f.Count == 0,
+		"rate": f.Rate == 0, "duration": f.Duration == 0, "timeout": f.Timeout == 0,
+	} {
+		if given(name) && wrong {
+			return usagef("--%s 0 is too small; leave it out for the default", name)
+		}
+	}
+	if err := f.Options.Check(); err != nil {
+		var remote *loadgen.RemoteError
+		if errors.As(err, &remote) {
+			return usagef("%v; if it is yours, or its owner agrees, give --allow-remote", err)
+		}
+		return usagef("%v", err)
+	}
+	return nil
+}
+
+// serverAddress reads an address with or without a port.
+func serverAddress(s string) (netip.AddrPort, error) {
+	const port = 53
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return netip.AddrPortFrom(a, port), nil
+	}
+	a, err := netip.ParseAddrPort(s)
+	if err != nil || a.Port() == 0 {
+		return netip.AddrPort{}, usagef("--server %q is not an address; write 127.0.0.1, 127.0.0.1:5300, ::1 or [::1]:5300", s)
+	}
+	return a, nil
+}
+
+// read reads the files.
+func (f *benchFlags) read(stdin io.Reader) error {
+	switch {
+	case f.queries != "":
+		q, err := readFrom(f.queries, stdin, loadgen.ReadQueries)
+		if err != nil {
+			return err
+		}
+		if f.shuffle {
+			q.Shuffle(f.Seed)
+		}
+		f.Source = q
+	case f.zone != "":
+		origin, err := dname.Parse(f.origin)
+		if err != nil {
+			return usagef("--origin %q is not a name: %v", f.origin, err)
+		}
+		if f.Source, err = loadgen.ReadZone(f.zone, loadgen.ZoneOptions{Origin: origin, Missing: f.missing, Seed: f.Seed}); err != nil {
+			return err
+		}
+	default:
+		p, err := netip.ParsePrefix(f.prefix)
+		if err != nil {
+			return usagef("--prefix %q is not a prefix; write 203.0.113.0/24 or 2001:db8::/32", f.prefix)
+		}
+		if f.Source, err = loadgen.NewPrefix(p, f.Seed); err != nil {
+			return usagef("--prefix: %v", err)
+		}
+	}
+	if f.expect != "" {
+		var err error
+		f.Expect, err = readFrom(f.expect, stdin, loadgen.ReadExpectations)
+		return err
+	}
+	return nil
+}
+
+// readFrom reads a file, or standard input for `-`.
+func readFrom[T any](path string, stdin io.Reader, read func(string, io.Reader) (T, error)) (T, error) {
+	if path == "-" {
+		return read("standard input", stdin)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	defer file.Close()
+	return read(path, file)
+}
+
+// progressLine returns where a line that changes may be shown: w, if that is a
+// terminal, else nil.
+func progressLine(w io.Writer) io.Writer {
+	if f, ok := w.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			return w
+		}
+	}
+	return nil
+}
