@@ -61,7 +61,7 @@ has; 2 the command line is wrong.`,
 	fs.SortFlags = false
 	fs.StringVar(&f.server, "server", "", "the `ADDRESS[:PORT]` to ask; port 53 if there is none")
 	fs.StringVar(&f.queries, "queries", "", "ask what is in the query `FILE`, in its order, again and again; - is standard input")
-	fs.StringVar(&f.zone, "zone", "", "ask for the RRsets in the master `FILE`, in random order")
+	fs.StringVar(&f.zone, "zone", "", "ask for the RRsets in the zone `FILE`, in random order")
 	fs.StringVar(&f.origin, "origin", "", "the zone's `NAME`, with --zone")
 	fs.Float64Var(&f.missing, "missing", 0, "the `PART` of questions for names that are not in the zone, 0 to 1, with --zone")
 	fs.StringVar(&f.prefix, "prefix", "", "ask for PTR of random addresses in the `PREFIX`")

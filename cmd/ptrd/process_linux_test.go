@@ -148,6 +148,25 @@ func TestDropsRoot(t *testing.T) {
 	mustAnswer(t, "tcp", "127.77.0.2:53")
 }
 
+// TestStateDir: a directory that the user cannot write to is told with the remedy.
+func TestStateDir(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can run as somebody else")
+	}
+	dir := place(t, "user: nobody\nlisten: {dns: ['127.0.0.1:0']}"+oneZone)
+	if err := os.Mkdir(filepath.Join(dir, "state"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p := launch(t, dir, build(t, dir), nil)
+	if err := p.Wait(); err == nil {
+		t.Error("it ran")
+	}
+	want := dir + "/config.yaml: state_dir: " + dir + "/state cannot be written to by user 65534: permission denied; give this user the directory, or name another one\n"
+	if !strings.HasSuffix(p.log.String(), want) {
+		t.Errorf("log %s, want %s", p.log, want)
+	}
+}
+
 // TestActivation hands sockets over as systemd does; they are answered beside,
 // and without, configured addresses.
 func TestActivation(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -135,7 +136,7 @@ func (d *Daemon) becomeUser(cfg *config.Config) error {
 		owner = &a
 	}
 	if err := privilege.MakeDir(cfg.StateDir, owner); err != nil {
-		return fmt.Errorf("%s: state_dir: %w", cfg.File, err)
+		return stateDirError(cfg, "cannot be made", err)
 	}
 	if owner == nil {
 		return nil
@@ -151,8 +152,30 @@ func (d *Daemon) becomeUser(cfg *config.Config) error {
 	return nil
 }
 
+// probe finds out whether the state directory can be written to, so that one
+// message says so, whatever would be the first to fail.
+func probe(cfg *config.Config) error {
+	f, err := os.CreateTemp(cfg.StateDir, "probe-*")
+	if err != nil {
+		return stateDirError(cfg, "cannot be written to", err)
+	}
+	f.Close()
+	return os.Remove(f.Name())
+}
+
+func stateDirError(cfg *config.Config, what string, err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return fmt.Errorf("%s: state_dir: %s %s by user %d: %w; give this user the directory, or name another one", cfg.File, cfg.StateDir, what, os.Geteuid(), err)
+}
+
 // run opens the state, loads the zones and serves.
 func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon)) (err error) {
+	if err := probe(cfg); err != nil {
+		return err
+	}
 	if d.control, err = control.Listen(control.Options{
 		Path: control.Path(cfg.StateDir), Verbs: d.verbs(), Log: d.log,
 	}); err != nil {

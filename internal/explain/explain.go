@@ -203,7 +203,7 @@ func find(s *zone.Set, name dname.Name, t rr.Type) *zone.Zone {
 // tell says what a lookup found, and where the data are if not at the name.
 func tell(z *zone.Zone, name dname.Name, t rr.Type, a *zone.Answer) (what, owner string) {
 	synthesized := ""
-	if w := source(z, name, a); w != nil {
+	if w := synthesisSource(z, name, a); w != nil {
 		owner = w.String()
 		synthesized = fmt.Sprintf("the name does not exist, and the wildcard %v stands in (RFC 4592): ", w)
 	}
@@ -249,9 +249,9 @@ func tell(z *zone.Zone, name dname.Name, t rr.Type, a *zone.Answer) (what, owner
 	return synthesized + fmt.Sprintf("has %d records of type %v", n, first.Set.Type), owner
 }
 
-// source returns the source of synthesis where a wildcard stands in for name
+// synthesisSource returns the source of synthesis where a wildcard stands in for name
 // (RFC 4592 §3.3.1); nil if the data are the name's own.
-func source(z *zone.Zone, name dname.Name, a *zone.Answer) dname.Name {
+func synthesisSource(z *zone.Zone, name dname.Name, a *zone.Answer) dname.Name {
 	if a.Kind == zone.NoData {
 		var all zone.Answer
 		z.Lookup(name, rr.TypeANY, false, &all)
