@@ -149,10 +149,10 @@ func (t *tcpConns) admit(l *tcpListener, conn *net.TCPConn) {
 	}
 	reason, ok := t.add(c, limits)
 	if !ok {
+		t.closed[reason].Add(1)
 		// A reset leaves nothing behind, not even a connection in TIME_WAIT.
 		conn.SetLinger(0)
 		conn.Close()
-		t.closed[reason].Add(1)
 		return
 	}
 	t.wg.Go(func() {
