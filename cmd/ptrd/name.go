@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/ptrd/ptrd/internal/config"
@@ -23,18 +24,18 @@ it up, and a reverse name into its address or prefix. For a prefix it also print
 the records that the owner of the addresses puts into the zone above.
 
 The name servers in those records are the ones given by --ns; else, with
---config, those of the configuration.`,
+--config, those of the configuration, which may also name the zone of a prefix.`,
 		Example: `  ptrd name 203.0.113.25
   ptrd name 203.0.113.64/26 --ns ns1.example.com --ns ns2.example.net
   ptrd name 64-127.113.0.203.in-addr.arpa`,
 		Args:              exactly(1, "an address, a prefix or a reverse name"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ns, err := nameServers(g, servers)
+			h, err := newHandover(g, servers)
 			if err != nil {
 				return err
 			}
-			r, err := describe(args[0], ns)
+			r, err := describe(args[0], &h)
 			if err != nil {
 				return err
 			}
@@ -49,27 +50,46 @@ The name servers in those records are the ones given by --ns; else, with
 	return cmd
 }
 
-// nameServers returns the name servers that a hand-over names.
-func nameServers(g *globals, given []string) ([]string, error) {
-	var out []string
+// handover is what the records for the zone above are made from.
+type handover struct {
+	servers []string // as given by --ns; nil: those of the configuration
+	cfg     *config.Config
+}
+
+func newHandover(g *globals, given []string) (h handover, err error) {
 	for _, s := range given {
 		n, err := dname.Parse(s)
 		if err != nil {
-			return nil, usagef("--ns %q is not a name: %v", s, err)
+			return h, usagef("--ns %q is not a name: %v", s, err)
 		}
-		out = append(out, n.String())
+		h.servers = append(h.servers, n.String())
 	}
-	if len(out) > 0 || g.config == "" {
-		return out, nil
+	if g.config != "" {
+		h.cfg, err = config.Load(g.config)
 	}
-	cfg, err := config.Load(g.config)
-	if err != nil {
-		return nil, err
+	return h, err
+}
+
+// of returns the name servers of a prefix, and the name that the configuration
+// gives to its zone, if it has that zone.
+func (h *handover) of(p netip.Prefix) (servers []string, apex dname.Name) {
+	if h.cfg == nil {
+		return h.servers, nil
 	}
-	for _, ns := range cfg.Defaults.NameServers {
-		out = append(out, ns.Name.String())
+	list := h.cfg.Defaults.NameServers
+	for i := range h.cfg.Zones {
+		z := &h.cfg.Zones[i]
+		if z.Prefix.IsValid() && z.Prefix.Masked() == p {
+			list, apex = z.NameServers, z.Name
+		}
 	}
-	return out, nil
+	if h.servers != nil {
+		return h.servers, apex
+	}
+	for _, ns := range list {
+		servers = append(servers, ns.Name.String())
+	}
+	return servers, apex
 }
 
 // naming is what there is to say about an address, a prefix or a name.
@@ -94,7 +114,7 @@ type styled struct {
 }
 
 // describe works out everything about the input.
-func describe(input string, ns []string) (*naming, error) {
+func describe(input string, h *handover) (*naming, error) {
 	if p, err := netip.ParsePrefix(input); err == nil {
 		r := &naming{Input: input}
 		if m := p.Masked(); m != p {
@@ -104,7 +124,7 @@ func describe(input string, ns []string) (*naming, error) {
 		if p.Addr().Is4In6() {
 			return nil, fmt.Errorf("prefix %s: IPv4 addresses mapped into IPv6 have no reverse zones of their own; write the IPv4 prefix", input)
 		}
-		return r.prefix(p, ns), nil
+		return r.prefix(p, h), nil
 	}
 	if a, err := netip.ParseAddr(input); err == nil {
 		if a.Zone() != "" {
@@ -120,10 +140,10 @@ func describe(input string, ns []string) (*naming, error) {
 		return (&naming{Input: input}).address(a), nil
 	}
 	if p, ok := dname.ToPrefix(n); ok {
-		return (&naming{Input: input}).prefix(p, ns), nil
+		return (&naming{Input: input}).prefix(p, h), nil
 	}
 	if p, ok := dname.ToClassless(n); ok {
-		return (&naming{Input: input}).prefix(p, ns), nil
+		return (&naming{Input: input}).prefix(p, h), nil
 	}
 	if a, ok := addressBelow(n); ok {
 		r := (&naming{Input: input}).address(a)
@@ -198,14 +218,15 @@ func (r *naming) address(a netip.Addr) *naming {
 // placeholders stand where nobody said which name servers there are.
 var placeholders = [...]string{"ns1.example.", "ns2.example."}
 
-func (r *naming) prefix(p netip.Prefix, ns []string) *naming {
+func (r *naming) prefix(p netip.Prefix, h *handover) *naming {
 	r.Kind, r.Prefix = "prefix", p
+	ns, apex := h.of(p)
 	if len(ns) == 0 {
 		ns = placeholders[:]
 		r.Notes = append(r.Notes, "ns1.example. and ns2.example. stand for your name servers; name them by --ns")
 	}
 	if dname.IsClassless(p) {
-		return r.classless(p, ns)
+		return r.classless(p, ns, apex)
 	}
 	for _, part := range dname.Split(p) {
 		n, _ := dname.FromPrefix(part) // Split gives boundaries only
@@ -229,14 +250,18 @@ func (r *naming) prefix(p netip.Prefix, ns []string) *naming {
 	return r
 }
 
-func (r *naming) classless(p netip.Prefix, ns []string) *naming {
+// classless fills in what there is to say of a part of a /24; apex is the name of
+// its zone, or nil for the usual one.
+func (r *naming) classless(p netip.Prefix, ns []string, apex dname.Name) *naming {
 	for _, s := range []dname.Style{dname.Range, dname.Slash, dname.RFC4183} {
 		r.Styles = append(r.Styles, styled{s.String(), dname.FromClassless(p, s).String()})
 	}
-	apex := dname.FromClassless(p, dname.Range)
+	if apex == nil {
+		apex = dname.FromClassless(p, dname.Range)
+	}
 	r.Name = apex.String()
 	r.Zones = []string{r.Name}
-	parent := apex.Parent()
+	parent, _ := dname.FromPrefix(dname.Boundary(p)) // a boundary has a name
 	r.Parent = parent.String()
 	for _, s := range ns {
 		r.Records = append(r.Records, fmt.Sprintf("%v NS %s", apex, s))
@@ -262,6 +287,10 @@ func (r *naming) print(out io.Writer) error {
 	fmt.Fprintf(w, "prefix   %v\n", r.Prefix)
 	switch {
 	case len(r.Styles) > 0:
+		if !slices.ContainsFunc(r.Styles, func(s styled) bool { return s.Name == r.Name }) {
+			fmt.Fprintf(w, "zone     %s  (by the configuration)\n", r.Name)
+			break
+		}
 		for i, s := range r.Styles {
 			head := "      or"
 			if i == 0 {
