@@ -26,18 +26,7 @@ const maxFile = 16 << 20
 // Load reads the configuration at path, and the secrets in files that it names.
 // The error is [Errors] for what is wrong inside the file.
 func Load(path string) (*Config, error) {
-	data, err := readFile(path, maxFile)
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := Parse(path, data)
-	if err != nil {
-		return nil, err
-	}
-	if err := cfg.Cookies.readFiles(); err != nil {
-		return nil, err
-	}
-	return cfg, nil
+	return (&Loader{Path: path}).Load()
 }
 
 // readFile returns the content of a file of at most limit octets; a longer one

@@ -57,6 +57,7 @@ type Daemon struct {
 	sockets *systemd.Sockets // passed by the service manager
 
 	// The rest belongs to the goroutine of Run, which is the only writer.
+	loader    config.Loader
 	assembler *assemble.Assembler
 	policies  policies
 	secret    []byte // for cookies
@@ -82,7 +83,8 @@ func Run(ctx context.Context, o Options, ready func(*Daemon)) error {
 		o.Env = os.Getenv
 	}
 	d := &Daemon{o: o, started: time.Now(), reloads: make(chan chan *Outcome), ended: make(chan struct{})}
-	cfg, err := config.Load(o.Config)
+	d.loader.Path = o.Config
+	cfg, err := d.loader.Load()
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/internal/config"
 )
 
 // patience is how long a test waits for what must come.
@@ -395,10 +397,107 @@ func TestFindingsAreLoggedOnce(t *testing.T) {
 	if n := strings.Count(l.log.String(), "2 PTRs at one address"); n != 1 {
 		t.Errorf("logged %d times:\n%s", n, l.log)
 	}
-	replace(t, filepath.Join(l.dir, "config.yaml"), generation(0))
+	// While the config is refused, nobody knows whether the zones are mended.
+	path := filepath.Join(l.dir, "config.yaml")
+	replace(t, path, text+"more: 1\n")
+	for range 2 {
+		l.reload(t)
+	}
+	if n := strings.Count(l.log.String(), "unknown key"); n != 1 || strings.Contains(l.log.String(), "mended") {
+		t.Errorf("the refusal is logged %d times, or something as mended:\n%s", n, l.log)
+	}
+	replace(t, path, text)
 	l.reload(t)
-	if !strings.Contains(l.log.String(), `msg="findings mended" count=1`) {
+	if n := strings.Count(l.log.String(), "2 PTRs at one address"); n != 1 || strings.Count(l.log.String(), `msg="findings mended" count=1`) != 1 {
+		t.Errorf("logged %d times, or the refusal not as mended:\n%s", n, l.log)
+	}
+	replace(t, path, generation(0))
+	l.reload(t)
+	if strings.Count(l.log.String(), `msg="findings mended" count=1`) != 2 {
 		t.Errorf("not told as mended:\n%s", l.log)
+	}
+}
+
+// TestPrintOutcome shows all lines that an outcome can have.
+func TestPrintOutcome(t *testing.T) {
+	o := Outcome{
+		InForce:  true,
+		Findings: []Finding{{Severity: "error", File: "a.zone", Line: 7, Col: 3, Text: "mend it"}},
+		Changed: []ChangedZone{
+			{Zone: "2.0.192.in-addr.arpa.", What: "added", To: 5},
+			{Zone: "113.0.203.in-addr.arpa.", What: "removed", From: 5},
+			{Zone: "100.51.198.in-addr.arpa.", What: "changed", From: 4294967295, To: 0},
+		},
+		Zones:   4,
+		Broken:  []BrokenZone{{Zone: "a.example.", LastGood: true}, {Zone: "b.example."}},
+		Opened:  []netip.AddrPort{netip.MustParseAddrPort("[::]:53")},
+		Closed:  []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")},
+		Restart: []string{"user"},
+	}
+	const want = `a.zone:7:3: error: mend it
+zone 2.0.192.in-addr.arpa.: added, serial 5
+zone 113.0.203.in-addr.arpa.: removed
+zone 100.51.198.in-addr.arpa.: serial 4294967295 → 0
+zone a.example.: has errors, the data of before are still served
+zone b.example.: has errors and no data of before, answers SERVFAIL until it is mended
+listens on [::]:53
+no longer listens on 127.0.0.1:53
+user: changed, which takes a restart
+reloaded: 3 zones changed of 4; 1 error, 0 warnings
+`
+	var b strings.Builder
+	if err := o.Print(&b); err != nil || b.String() != want {
+		t.Errorf("%v, printed\n%s\nwant\n%s", err, &b, want)
+	}
+}
+
+// TestLogsOfReloads: the log tells of changed addresses, and once of keys whose
+// change has no effect yet.
+func TestLogsOfReloads(t *testing.T) {
+	l := start(t, shortDir(t), generation(0))
+	path := filepath.Join(l.dir, "config.yaml")
+	more := strings.Replace(generation(0), `"127.0.0.1:0"]`, `"127.0.0.1:0", "[::1]:0"]`, 1) + "user: nobody\n"
+	count := func(text string, want int) {
+		t.Helper()
+		if n := strings.Count(l.log.String(), text); n != want {
+			t.Errorf("%q is there %d times, want %d:\n%s", text, n, want, l.log)
+		}
+	}
+	const restart = `msg="changed keys that are read at the start only; restart ptrd" keys=[user]`
+	replace(t, path, more)
+	o := l.reload(t)
+	if fmt.Sprint(o.Opened) != "[[::1]:0]" || len(o.Closed) > 0 {
+		t.Errorf("opened %v, closed %v", o.Opened, o.Closed)
+	}
+	var out strings.Builder
+	if err := o.Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	if want := "listens on [::1]:0\nuser: changed, which takes a restart\nreloaded: 0 zones changed of 2\n"; out.String() != want {
+		t.Errorf("printed %q, want %q", &out, want)
+	}
+	count("opened=[[::1]:0] closed=[]", 1)
+	count(restart, 1)
+	l.reload(t)
+	count(restart, 1)
+	count("opened=", 1)
+	replace(t, path, generation(0))
+	l.reload(t)
+	count("opened=[] closed=[[::1]:0]", 1)
+	replace(t, path, more)
+	l.reload(t)
+	count(restart, 2)
+}
+
+// TestLoggedSpans: spans of time have their unit, in JSON too.
+func TestLoggedSpans(t *testing.T) {
+	for format, want := range map[string]string{"json": `"took":"27ms"`, "text": "took=27ms"} {
+		var b strings.Builder
+		log, _ := newLogger(&b, &config.Log{Format: format, Level: "info"})
+		log.Info("reloaded", "took", 27*time.Millisecond)
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%s: %s, want %s in it", format, &b, want)
+		}
 	}
 }
 

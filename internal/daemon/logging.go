@@ -13,7 +13,13 @@ import (
 func newLogger(w io.Writer, cfg *config.Log) (*slog.Logger, *slog.LevelVar) {
 	level := new(slog.LevelVar)
 	setLevel(level, cfg)
-	o := &slog.HandlerOptions{Level: level}
+	// A span of time has its unit (27ms), in JSON too, where a number would not.
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration {
+			a.Value = slog.StringValue(a.Value.Duration().String())
+		}
+		return a
+	}}
 	if cfg.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, o)), level
 	}
@@ -29,18 +35,42 @@ func setLevel(v *slog.LevelVar, cfg *config.Log) {
 
 // findingLog logs findings once, not at each reload again.
 type findingLog struct {
-	log  *slog.Logger
-	last map[string]bool
+	log     *slog.Logger
+	last    map[string]bool // of the last config in force, and its zones
+	refusal map[string]bool // of the config that was refused since; nil: none
 }
 
 // tell logs those findings that were not there the last time, and how many of
 // the old ones are gone.
 func (l *findingLog) tell(list []Finding) {
+	now := l.report(list)
+	mended := 0
+	for _, before := range []map[string]bool{l.last, l.refusal} {
+		for s := range before {
+			if !now[s] {
+				mended++
+			}
+		}
+	}
+	if mended > 0 {
+		l.log.Info("findings mended", "count", mended)
+	}
+	l.last, l.refusal = now, nil
+}
+
+// refused is tell for a config that was refused. Nobody looked at the zones, so
+// what was wrong with them still is.
+func (l *findingLog) refused(list []Finding) {
+	l.refusal = l.report(list)
+}
+
+// report logs what is new in the list and returns all of it.
+func (l *findingLog) report(list []Finding) map[string]bool {
 	now := make(map[string]bool, len(list))
 	for _, f := range list {
 		s := f.String()
 		now[s] = true
-		if l.last[s] {
+		if l.last[s] || l.refusal[s] {
 			continue
 		}
 		level := slog.LevelWarn
@@ -49,14 +79,5 @@ func (l *findingLog) tell(list []Finding) {
 		}
 		l.log.Log(context.Background(), level, "finding", "text", s)
 	}
-	mended := 0
-	for s := range l.last {
-		if !now[s] {
-			mended++
-		}
-	}
-	if mended > 0 {
-		l.log.Info("findings mended", "count", mended)
-	}
-	l.last = now
+	return now
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -96,15 +97,17 @@ func Count(list []Finding) (errs, warnings int) {
 
 // Outcome is what became of a reload.
 type Outcome struct {
-	At       time.Time     `json:"at"`
-	Seconds  float64       `json:"seconds"`         // how long it took
-	InForce  bool          `json:"in_force"`        // the config as read is in force; false: nothing changed
-	Error    string        `json:"error,omitempty"` // why it is not, where no finding says it
-	Changed  []ChangedZone `json:"changed"`
-	Zones    int           `json:"zones"` // served now, in all
-	Broken   []BrokenZone  `json:"broken"`
-	Restart  []string      `json:"restart,omitempty"` // keys whose change needs a restart
-	Findings []Finding     `json:"findings"`
+	At       time.Time        `json:"at"`
+	Seconds  float64          `json:"seconds"`         // how long it took
+	InForce  bool             `json:"in_force"`        // the config as read is in force; false: nothing changed
+	Error    string           `json:"error,omitempty"` // why it is not, where no finding says it
+	Changed  []ChangedZone    `json:"changed"`
+	Zones    int              `json:"zones"` // served now, in all
+	Broken   []BrokenZone     `json:"broken"`
+	Opened   []netip.AddrPort `json:"opened,omitempty"`  // addresses that it listens on from now on
+	Closed   []netip.AddrPort `json:"closed,omitempty"`  // addresses that it no longer listens on
+	Restart  []string         `json:"restart,omitempty"` // keys whose change needs a restart
+	Findings []Finding        `json:"findings"`
 }
 
 // ChangedZone is a zone that is served otherwise than before.
@@ -149,6 +152,12 @@ func (o *Outcome) Print(w io.Writer) error {
 			fmt.Fprintf(&b, "zone %s: has errors and no data of before, answers SERVFAIL until it is mended\n", z.Zone)
 		}
 	}
+	for _, a := range o.Opened {
+		fmt.Fprintf(&b, "listens on %v\n", a)
+	}
+	for _, a := range o.Closed {
+		fmt.Fprintf(&b, "no longer listens on %v\n", a)
+	}
 	for _, k := range o.Restart {
 		fmt.Fprintf(&b, "%s: changed, which takes a restart\n", k)
 	}
@@ -170,11 +179,7 @@ func (o *Outcome) Summary() string {
 	if !o.InForce {
 		return "not reloaded: everything stays as it was" + tail
 	}
-	what := "nothing changed"
-	if n := len(o.Changed); n > 0 {
-		what = plural(n, "zone") + " changed"
-	}
-	return fmt.Sprintf("reloaded: %s of %d%s", what, o.Zones, tail)
+	return fmt.Sprintf("reloaded: %s changed of %d%s", plural(len(o.Changed), "zone"), o.Zones, tail)
 }
 
 func plural(n int, what string) string {

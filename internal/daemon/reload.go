@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/assemble"
@@ -22,7 +24,8 @@ const attempts = 10
 func (d *Daemon) reload(ctx context.Context, cause string) *Outcome {
 	begin := time.Now()
 	d.tell(systemd.Reloading(monotonic(d.started)))
-	cfg, err := config.Load(d.o.Config)
+	old := d.state.Load().outcome
+	cfg, err := d.loader.Load()
 	var o *Outcome
 	if err != nil {
 		o = d.refuse(&Outcome{Findings: FromConfig(err)}, begin)
@@ -40,6 +43,12 @@ func (d *Daemon) reload(ctx context.Context, cause string) *Outcome {
 			d.log.Error("not reloaded, everything stays as it was", attrs...)
 		default:
 			d.log.Info("reloaded", attrs...)
+		}
+		if o.InForce && len(o.Restart) > 0 && !slices.Equal(o.Restart, old.Restart) {
+			d.log.Warn("changed keys that are read at the start only; restart ptrd", "keys", o.Restart)
+		}
+		if len(o.Opened)+len(o.Closed) > 0 {
+			d.log.Info("listens elsewhere", "opened", o.Opened, "closed", o.Closed)
 		}
 		for _, c := range o.Changed {
 			d.log.Debug("zone changed", "zone", c.Zone, "what", c.What, "from", uint32(c.From), "serial", uint32(c.To))
@@ -63,7 +72,7 @@ func (d *Daemon) refuse(o *Outcome, begin time.Time) *Outcome {
 	if o.Broken == nil {
 		o.Broken = []BrokenZone{}
 	}
-	d.findings.tell(o.Findings)
+	d.findings.refused(o.Findings)
 	return o
 }
 
@@ -93,6 +102,10 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time)
 	}
 	commit()
 	o.InForce = true
+	if old != nil {
+		before, after := d.addresses(old.cfg), d.addresses(cfg)
+		o.Opened, o.Closed = without(after, before), without(before, after)
+	}
 	o.At, o.Seconds = begin, time.Since(begin).Seconds()
 	o.Zones = d.store.Set().Len()
 	next := &state{cfg: cfg, outcome: o}
@@ -174,6 +187,16 @@ func (d *Daemon) open(cfg *config.Config) (undo, commit func(), err error) {
 		}
 	}
 	return undo, commit, nil
+}
+
+// without returns those of list that are not in other.
+func without(list, other []netip.AddrPort) (out []netip.AddrPort) {
+	for _, a := range list {
+		if !slices.Contains(other, a) {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // unchangeable returns the keys that are only read at the start and differ from

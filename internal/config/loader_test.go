@@ -1,0 +1,50 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestLoader: an unchanged file is not parsed again, its secret files are read
+// each time, and a file with an error leaves nothing behind.
+func TestLoader(t *testing.T) {
+	const text = "state_dir: state\ncookies: {secrets: [" + secretA + "], secret_files: cookie}\nzones: [{prefix: 192.0.2.0/24, nameservers: [ns.example.com]}]\n"
+	dir := write(t, map[string]string{"ptrd.yaml": text, "cookie": secretB + "\n"})
+	path := filepath.Join(dir, "ptrd.yaml")
+	l := Loader{Path: path}
+	load := func() *Config {
+		t.Helper()
+		cfg, err := l.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg
+	}
+	put := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, second := load(), load()
+	if &first.Zones[0] != &second.Zones[0] {
+		t.Error("an unchanged file was parsed again")
+	}
+	put(filepath.Join(dir, "cookie"), secretA+"\n"+secretB+"\n")
+	if n, m := len(load().Cookies.Secrets), len(second.Cookies.Secrets); n != 3 || m != 2 {
+		t.Errorf("after a change of the secret file %d secrets, and %d in the configuration before; want 3 and 2", n, m)
+	}
+	put(path, "zones: 5\n")
+	if _, err := l.Load(); err == nil {
+		t.Error("a file with an error loads")
+	}
+	put(path, text+"user: nobody\n")
+	if cfg := load(); cfg.User != "nobody" || len(cfg.Zones) != 1 {
+		t.Errorf("the changed file has user %q and %d zones", cfg.User, len(cfg.Zones))
+	}
+	put(path, text)
+	if cfg := load(); cfg.User != "" {
+		t.Errorf("the file as it was has user %q", cfg.User)
+	}
+}
