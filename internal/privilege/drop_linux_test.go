@@ -43,7 +43,11 @@ func TestDrop(t *testing.T) {
 				}
 				caps, gained = fmt.Sprintf("%016x", 0), 0
 			}
-			want := fmt.Sprintf("Uid: %d %[1]d %[1]d %[1]d Gid: %d %[2]d %[2]d %[2]d CapPrm: %s CapEff: %[3]s NoNewPrivs: %d", a.UID, a.GID, caps, gained)
+			groups := ""
+			for _, g := range a.Groups {
+				groups += fmt.Sprintf(" %d", g)
+			}
+			want := fmt.Sprintf("Uid: %d %[1]d %[1]d %[1]d Gid: %d %[2]d %[2]d %[2]d Groups:%s CapPrm: %s CapEff: %[4]s NoNewPrivs: %d", a.UID, a.GID, groups, caps, gained)
 			if len(lines) < 9 {
 				t.Errorf("%d threads, want at least 8:\n%s", len(lines)-1, out)
 			}

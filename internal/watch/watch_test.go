@@ -222,6 +222,31 @@ func TestFollowsAfterSwap(t *testing.T) {
 	mustSignal(t, w)
 }
 
+// TestFollowsAfterReplacement changes the file again in a directory that took
+// the place of another.
+func TestFollowsAfterReplacement(t *testing.T) {
+	dir := tempDir(t)
+	write(t, dir+"/zones/a.zone", "1")
+	n := newReady(t)
+	w := start(t, Options{Poll: time.Hour, NewNotifier: func() (Notifier, error) { return n, nil }})
+	w.Set([]string{dir + "/zones/a.zone"}, time.Time{})
+	n.await(t, dir+"/zones")
+	write(t, dir+"/new/a.zone", "2")
+	rename(t, dir+"/zones", dir+"/old")
+	rename(t, dir+"/new", dir+"/zones")
+	mustSignal(t, w)
+	// Whatever is still on its way belongs to the replacement.
+	for calm := false; !calm; {
+		select {
+		case <-w.Changed():
+		case <-time.After(2 * DefaultLatest):
+			calm = true
+		}
+	}
+	write(t, dir+"/zones/a.zone", "3")
+	mustSignal(t, w)
+}
+
 // TestChangedWhileReading sets a path whose file changed after the caller began
 // to read: the event is long gone.
 func TestChangedWhileReading(t *testing.T) {

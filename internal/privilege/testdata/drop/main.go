@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"github.com/ptrd/ptrd/internal/privilege"
 )
@@ -31,6 +32,10 @@ func main() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
+	if err := syscall.Setgroups([]int{1, 2}); err != nil { // groups that are to go
+		fmt.Println(err)
+		os.Exit(1)
+	}
 	kept, err := privilege.Drop(account)
 	if err != nil {
 		fmt.Println(err)
@@ -45,7 +50,7 @@ func main() {
 		}
 		var words []string
 		for s := bufio.NewScanner(f); s.Scan(); {
-			for _, key := range []string{"Uid:", "Gid:", "CapPrm:", "CapEff:", "NoNewPrivs:"} {
+			for _, key := range []string{"Uid:", "Gid:", "Groups:", "CapPrm:", "CapEff:", "NoNewPrivs:"} {
 				if strings.HasPrefix(s.Text(), key) {
 					words = append(words, strings.Fields(s.Text())...)
 				}
