@@ -134,15 +134,16 @@ func (r *Responder) respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 		return r.fail(v, q, buf, wire.RCodeRefused, CountProhibited, wire.EDEProhibited, "")
 	}
 
-	// QTYPEs that no zone can hold (RFC 6895 §3.1).
+	// QTYPEs that no zone can hold (RFC 6895 §3.1). The question could be read and
+	// is sent back, so that the client knows what the answer is to.
 	switch m.question.Type {
-	case rr.TypeNone, rr.TypeOPT, rr.TypeTSIG, rr.TypeNXNAME: // RFC 9824 §4 for NXNAME
-		return r.bare(v, buf, wire.RCodeFormErr, CountFormErr, wire.EDEInvalidQueryType)
+	case rr.TypeOPT, rr.TypeTSIG, rr.TypeNXNAME: // NXNAME: RFC 9824 §3.5
+		return r.fail(v, q, buf, wire.RCodeFormErr, CountFormErr, wire.EDEInvalidQueryType, "")
 	case rr.TypeTKEY, rr.TypeMAILA, rr.TypeMAILB:
 		return r.fail(v, q, buf, wire.RCodeNotImp, CountNotImp, wire.EDENotSupported, "")
 	case rr.TypeAXFR:
 		if q.Transport == UDP { // RFC 5936 §4.2: not defined
-			return r.bare(v, buf, wire.RCodeFormErr, CountFormErr, 0)
+			return r.fail(v, q, buf, wire.RCodeNotImp, CountNotImp, wire.EDENotSupported, "")
 		}
 		return r.deferTo(CountDeferredQuery)
 	case rr.TypeIXFR:

@@ -356,7 +356,7 @@ func TestDroppedRequests(t *testing.T) {
 }
 
 // What is malformed is answered with a header, and an OPT record where the
-// request had a readable one.
+// request had a readable one; what asks for no data, with its question.
 func TestMalformedRequests(t *testing.T) {
 	l := newLab(t, labZones...)
 	k, err := NewCookies([][]byte{make([]byte, 16)})
@@ -385,17 +385,26 @@ func TestMalformedRequests(t *testing.T) {
 		{"an option longer than the record", header + "0001" + question + opt + "0004 0003 0001", "1234 8101 0000 0000 0000 0001" + opt + "0000"},
 		{"a cookie of seven octets", header + "0001" + question + opt + "000b 000a 0007 01020304050607", "1234 8101 0000 0000 0000 0001" + opt + "0000"},
 		{"a record behind TSIG", header + "0002" + question + "00 00fa 00ff 00000000 0000" + opt + "0000", "1234 8101 0000 0000 0000 0000"},
-		{"OPT as QTYPE", header + "0000" + name + "0029 0001", "1234 8101 0000 0000 0000 0000"},
-		{"TSIG as QTYPE", header + "0000" + name + "00fa 0001", "1234 8101 0000 0000 0000 0000"},
-		{"QTYPE 0", header + "0000" + name + "0000 0001", "1234 8101 0000 0000 0000 0000"},
-		{"NXNAME as QTYPE", header + "0001" + name + "0080 0001" + opt + "0000", "1234 8101 0000 0000 0000 0001" + opt + "0006 000f 0002 001e"},
-		{"AXFR over UDP", header + "0000" + name + "00fc 0001", "1234 8101 0000 0000 0000 0000"},
+		// Here the question was readable, and comes back.
+		{"OPT as QTYPE", header + "0000" + name + "0029 0001", "1234 8101 0001 0000 0000 0000" + name + "0029 0001"},
+		{"TSIG as QTYPE", header + "0000" + name + "00fa 0001", "1234 8101 0001 0000 0000 0000" + name + "00fa 0001"},
+		{"NXNAME as QTYPE", header + "0001" + name + "0080 0001" + opt + "0000", "1234 8101 0001 0000 0000 0001" + name + "0080 0001" + opt + "0006 000f 0002 001e"},
+		{"AXFR over UDP", header + "0000" + name + "00fc 0001", "1234 8104 0001 0000 0000 0000" + name + "00fc 0001"},
 	} {
 		request := unhex(t, strings.ReplaceAll(c.request, " ", ""))
 		got, v := l.raw(request)
 		if want := strings.ReplaceAll(c.want, " ", ""); v != Answered || hex.EncodeToString(got) != want {
 			t.Errorf("%s: verdict %d, %x, want %s", c.what, v, got, want)
 		}
+	}
+}
+
+// Type 0 is reserved (RFC 6895 §3.1), and no name has data of it.
+func TestTypeZero(t *testing.T) {
+	l := newLab(t, labZones...)
+	got, v := l.raw(unhex(t, "1234010000010000000000000231300132013003313932"+"07696e2d61646472"+"0461727061"+"00"+"00000001"))
+	if v != Answered || len(got) < 12 || hex.EncodeToString(got[:12]) != "123485000001000000010000" {
+		t.Errorf("verdict %d, %x, want NODATA", v, got)
 	}
 }
 

@@ -67,17 +67,17 @@ var probes = []probe{
 	{name: "unknown type", make: query(1000, nil)},
 	{name: "type 0", differ: &disagreement{
 		nsd: "NOERROR aa question 1", knot: "NOTIMP question 1", bind: "NOERROR aa question 1",
-		ptrd: "FORMERR question 0",
-		rfc:  "RFC 6895 §3.1: 0 is reserved and no QTYPE",
+		ptrd: "NOERROR aa question 1",
+		rfc:  "RFC 6895 §3.1: 0 is reserved, so no name has data of it",
 	}, make: query(0, nil)},
 	{name: "type OPT", differ: &disagreement{
 		nsd: "NOERROR aa question 1", knot: "NOERROR aa question 1", bind: "FORMERR question 1",
-		ptrd: "FORMERR question 0",
+		ptrd: "FORMERR question 1",
 		rfc:  "RFC 6891 §6.1.1: OPT is no data",
 	}, make: query(dns.TypeOPT, nil)},
 	{name: "type TSIG", differ: &disagreement{
 		nsd: "NOERROR aa question 1", knot: "NOERROR aa question 1", bind: "FORMERR question 1",
-		ptrd: "FORMERR question 0",
+		ptrd: "FORMERR question 1",
 		rfc:  "RFC 8945 §4.2: TSIG is a meta-RR, which no zone holds",
 	}, make: query(dns.TypeTSIG, nil)},
 	{name: "type TKEY", differ: &disagreement{
@@ -97,12 +97,12 @@ var probes = []probe{
 	}, make: query(dns.TypeMAILA, nil)},
 	{name: "type 128, NXNAME", differ: &disagreement{
 		nsd: "NOERROR aa question 1", knot: "NOERROR aa question 1", bind: "FORMERR question 1",
-		ptrd: "FORMERR question 0",
-		rfc:  "RFC 9824: a query for NXNAME gets FORMERR",
+		ptrd: "FORMERR question 1",
+		rfc:  "RFC 9824 §3.5: a query for NXNAME gets FORMERR",
 	}, make: query(128, nil)},
 	{name: "AXFR over UDP", differ: &disagreement{
 		nsd: "NOTIMP question 1", knot: "NOTIMP question 1", bind: "REFUSED question 1",
-		ptrd: "FORMERR question 0",
+		ptrd: "NOTIMP question 1",
 		rfc:  "RFC 5936 §4.2: AXFR over UDP is not defined",
 	}, make: query(dns.TypeAXFR, func(m *dns.Msg) { m.Question[0].Name = "2.0.192.in-addr.arpa." })},
 	{name: "class CH", make: query(dns.TypePTR, func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS })},
