@@ -143,6 +143,10 @@ func (l *linter) soa(p *parser, s subject, h head) {
 			return
 		}
 	}
+	if n := len(p.o.Apexes); n > 1 {
+		p.fail(s, h.typeTok.at(0, "soa-not-at-apex", "the file is loaded as %d zones, %s, whose SOAs are generated; remove the SOA, or load a file of its own for each zone", n, list(p.o.Apexes)))
+		return
+	}
 	remedy := fmt.Sprintf("write $ORIGIN %v in front of it, or load the file as the zone %v", p.o.Apexes[0], s.owner)
 	if s.f.originLine > 0 {
 		remedy = fmt.Sprintf("write $ORIGIN %v in line %d, or load the file as the zone %v", p.o.Apexes[0], s.f.originLine, s.owner)
