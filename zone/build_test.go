@@ -10,6 +10,30 @@ import (
 	"github.com/ptrd/ptrd/zone/zonetest"
 )
 
+// A whole zone in the abolished tree is told once, whatever is in it.
+func TestZoneInIP6Int(t *testing.T) {
+	for apex, want := range map[string]int{"8.b.d.0.1.0.0.2.IP6.INT.": 1, "ip6.int.": 1, "8.b.d.0.1.0.0.2.ip6.arpa.": 0, "int.": 0} {
+		records, err := zonetest.ParseRecords(apex, "@ SOA ns.example. hostmaster.example. 1 2 3 4 5\n@ NS ns.example.\n1 PTR a.example.\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := zone.NewBuilder(dname.MustParse(apex))
+		for _, r := range records {
+			b.Add(r)
+		}
+		_, findings := b.Build()
+		n := 0
+		for _, f := range findings {
+			if f.Code == "ip6-int" {
+				n++
+			}
+		}
+		if n != want {
+			t.Errorf("%s: %d findings, want %d: %v", apex, n, want, findings)
+		}
+	}
+}
+
 // What is wrong with a zone, by code; an Error among the findings makes Build
 // return no zone. The tag of a record is its number in the text, from 1.
 func TestBuildFindings(t *testing.T) {

@@ -196,6 +196,9 @@ func (c *checker) checkZone() {
 	if !c.apexNS {
 		b.report(Error, "no-ns", 0, nil, 0, "zone %v has no NS at its apex (RFC 1034 §4.2.1); add the name servers of the zone, as its parent has them", b.apex)
 	}
+	if inIP6Int(b.apex) {
+		b.report(Warning, "ip6-int", 0, nil, 0, "zone %v is in ip6.int, which was abolished (RFC 4159), so that nobody asks for it; write ip6.arpa in place of ip6.int", b.apex)
+	}
 	if c.occluded > maxOccluded {
 		b.report(Warning, "occluded", 0, nil, 0, "%d more records lie below a zone cut or a DNAME and are never answered", c.occluded-maxOccluded)
 	}
@@ -264,4 +267,9 @@ func (z *layout) split(k *key, nibbles, ordinary int) {
 		}
 		k.close()
 	}
+}
+
+// inIP6Int reports whether n is at or below the forerunner of ip6.arpa.
+func inIP6Int(n dname.Name) bool {
+	return n.Labels() >= 2 && n.Suffix(2).Equal(dname.Name("\x03ip6\x03int\x00"))
 }
