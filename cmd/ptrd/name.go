@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/ptrd/ptrd/internal/config"
@@ -58,6 +57,9 @@ type handover struct {
 
 func newHandover(g *globals, given []string) (h handover, err error) {
 	for _, s := range given {
+		if _, err := netip.ParseAddr(s); err == nil {
+			return h, usagef("--ns %q is an address; an NS record holds the name of a server, such as ns1.example.com", s)
+		}
 		n, err := dname.Parse(s)
 		if err != nil {
 			return h, usagef("--ns %q is not a name: %v", s, err)
@@ -105,6 +107,8 @@ type naming struct {
 	Records []string     `json:"records,omitempty"`
 	Short   string       `json:"short,omitempty"` // the CNAMEs in one line
 	Notes   []string     `json:"notes,omitempty"`
+
+	decided string // who chose one of the styles, or another name; empty: nobody
 }
 
 // styled is the name of a classless prefix in one style.
@@ -124,7 +128,7 @@ func describe(input string, h *handover) (*naming, error) {
 		if p.Addr().Is4In6() {
 			return nil, fmt.Errorf("prefix %s: IPv4 addresses mapped into IPv6 have no reverse zones of their own; write the IPv4 prefix", input)
 		}
-		return r.prefix(p, h), nil
+		return r.prefix(p, nil, h), nil
 	}
 	if a, err := netip.ParseAddr(input); err == nil {
 		if a.Zone() != "" {
@@ -140,10 +144,10 @@ func describe(input string, h *handover) (*naming, error) {
 		return (&naming{Input: input}).address(a), nil
 	}
 	if p, ok := dname.ToPrefix(n); ok {
-		return (&naming{Input: input}).prefix(p, h), nil
+		return (&naming{Input: input}).prefix(p, nil, h), nil
 	}
 	if p, ok := dname.ToClassless(n); ok {
-		return (&naming{Input: input}).prefix(p, h), nil
+		return (&naming{Input: input}).prefix(p, n, h), nil
 	}
 	if a, ok := addressBelow(n); ok {
 		r := (&naming{Input: input}).address(a)
@@ -218,9 +222,17 @@ func (r *naming) address(a netip.Addr) *naming {
 // placeholders stand where nobody said which name servers there are.
 var placeholders = [...]string{"ns1.example.", "ns2.example."}
 
-func (r *naming) prefix(p netip.Prefix, h *handover) *naming {
+// prefix fills in what there is to say of a prefix; given is the name of a
+// classless one, nil if it was not given.
+func (r *naming) prefix(p netip.Prefix, given dname.Name, h *handover) *naming {
 	r.Kind, r.Prefix = "prefix", p
 	ns, apex := h.of(p)
+	switch {
+	case given != nil:
+		apex, r.decided = given, "as given"
+	case apex != nil:
+		r.decided = "by the configuration"
+	}
 	if len(ns) == 0 {
 		ns = placeholders[:]
 		r.Notes = append(r.Notes, "ns1.example. and ns2.example. stand for your name servers; name them by --ns")
@@ -287,8 +299,8 @@ func (r *naming) print(out io.Writer) error {
 	fmt.Fprintf(w, "prefix   %v\n", r.Prefix)
 	switch {
 	case len(r.Styles) > 0:
-		if !slices.ContainsFunc(r.Styles, func(s styled) bool { return s.Name == r.Name }) {
-			fmt.Fprintf(w, "zone     %s  (by the configuration)\n", r.Name)
+		if r.decided != "" {
+			fmt.Fprintf(w, "zone     %s  (%s)\n", r.Name, r.decided)
 			break
 		}
 		for i, s := range r.Styles {
