@@ -136,16 +136,54 @@ func newLayout(apex dname.Name) layout {
 
 // fill makes k the key of name, which is at or below the apex.
 func (z *layout) fill(k *key, name dname.Name) {
+	k.reset(z)
+	front := name[:len(name)-len(z.apex)]
+	if z.family == dname.IP6 && z.fillNibbles(k, front) {
+		return
+	}
 	var o [dname.MaxLabels + 1]uint8
 	n := 0
-	for i := 0; name[i] != 0; i += 1 + int(name[i]) {
+	for i := 0; i < len(front); i += 1 + int(front[i]) {
 		o[n] = uint8(i)
 		n++
 	}
-	k.reset(z)
-	for i := n - z.apexLabels - 1; i >= 0; i-- {
-		k.add(z, name[o[i]:].Label())
+	for n--; n >= 0; n-- {
+		k.add(z, name[o[n]:].Label())
 	}
+}
+
+// fillNibbles is fill for what nearly every name of an IPv6 reverse zone is:
+// nibble labels only, no more than an address has. It reports whether front is
+// that; if not, k is as it was.
+func (z *layout) fillNibbles(k *key, front []byte) bool {
+	labels := len(front) / 2
+	if len(front)&1 == 1 || labels > z.address {
+		return false
+	}
+	for i := 0; i < len(front); i += 2 {
+		if front[i] != 1 {
+			return false
+		}
+	}
+	bad, at, i := byte(0), 0, len(front)-1
+	for ; i > 2; i -= 4 {
+		high, low := nibbleOf[front[i]], nibbleOf[front[i-2]]
+		bad |= high | low
+		k.b[at] = high<<4 | low
+		at++
+	}
+	if i > 0 {
+		bad |= nibbleOf[front[i]]
+		k.b[at] = nibbleOf[front[i]] << 4
+	}
+	if bad > 15 {
+		return false
+	}
+	for j := 1; j <= labels; j++ {
+		k.ends[j] = uint16(j)
+	}
+	k.n, k.labels = labels, labels
+	return true
 }
 
 // nameBuffer builds a name from the apex down.
@@ -227,3 +265,15 @@ func hasWildcard(b []byte, nibbles, ordinary int) bool {
 	}
 	return false
 }
+
+// nibbleOf maps an octet to the nibble that it is the hexadecimal digit of, in
+// either case; to 0xf0 where it is none.
+const nibbleOf = "" +
+	"\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0" +
+	"\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\xf0\xf0\xf0\xf0\xf0\xf0" +
+	"\xf0\x0a\x0b\x0c\x0d\x0e\x0f\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0" +
+	"\xf0\x0a\x0b\x0c\x0d\x0e\x0f\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0" +
+	"\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0" +
+	"\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0" +
+	"\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0" +
+	"\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0\xf0"

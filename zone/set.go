@@ -15,6 +15,7 @@ type Set struct {
 	mask   uint32 // slots - 1, a power of two less one
 	count  int
 	labels [2]uint64 // bit i: some apex has i labels
+	most   int       // labels of the longest apex
 }
 
 const pageSlots = 64
@@ -52,20 +53,10 @@ const hashRoot = 2166136261
 func hashName(n dname.Name) uint32 {
 	var o [dname.MaxLabels + 1]uint8
 	h := uint32(hashRoot)
-	for i := offsets(n, &o) - 1; i >= 0; i-- {
+	for i := dname.Offsets(n, &o) - 1; i >= 0; i-- {
 		h = hashStep(h, n[o[i]:].Label())
 	}
 	return h
-}
-
-// offsets fills o with where the labels of n begin and returns how many.
-func offsets(n dname.Name, o *[dname.MaxLabels + 1]uint8) int {
-	c := 0
-	for i := 0; n[i] != 0; i += 1 + int(n[i]) {
-		o[c] = uint8(i)
-		c++
-	}
-	return c
 }
 
 // get returns the zone with the hash and apex, and the number of its slot or of
@@ -129,6 +120,7 @@ func (s *Set) insert(zones iter.Seq[*Zone], except []dname.Name) {
 		}
 		s.pages[i/pageSlots][i%pageSlots] = slot{h, z}
 		s.labels[z.apexLabels/64] |= 1 << (z.apexLabels % 64)
+		s.most = max(s.most, z.apexLabels)
 	}
 }
 
@@ -143,11 +135,11 @@ func (s *Set) FindAbove(name dname.Name) *Zone { return s.find(name, 1) }
 // that no apex has cost nothing.
 func (s *Set) find(name dname.Name, skip int) *Zone {
 	var o [dname.MaxLabels + 1]uint8
-	n := offsets(name, &o)
+	n := dname.Offsets(name, &o)
 	o[n] = uint8(len(name) - 1)
 	var best *Zone
 	h := uint32(hashRoot)
-	for have := 0; have <= n-skip; have++ {
+	for have := 0; have <= min(n-skip, s.most); have++ {
 		if have > 0 {
 			h = hashStep(h, name[o[n-have]:].Label())
 		}

@@ -9,6 +9,7 @@ package dname
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"strings"
 )
@@ -280,7 +281,7 @@ func (n Name) Prepend(label []byte) (Name, error) {
 // down, octets in lower case, an absent label first. It returns -1, 0 or +1.
 func Compare(a, b Name) int {
 	var ao, bo [MaxLabels + 1]uint8
-	an, bn := offsets(a, &ao), offsets(b, &bo)
+	an, bn := Offsets(a, &ao), Offsets(b, &bo)
 	for an > 0 && bn > 0 {
 		an--
 		bn--
@@ -316,9 +317,18 @@ func CompareLabels(a, b []byte) int {
 	return 0
 }
 
-func offsets(n Name, o *[MaxLabels + 1]uint8) int {
-	c := 0
-	for i := 0; n[i] != 0; i += 1 + int(n[i]) {
+// Offsets fills o with where the labels of n begin, the first (leftmost) label
+// first, and returns how many there are; the root is not one of them.
+func Offsets(n Name, o *[MaxLabels + 1]uint8) int {
+	c, i := 0, 0
+	// Four labels of one octet at a time, which names below ip6.arpa begin with.
+	const ones, mask = 0x0001_0001_0001_0001, 0x00ff_00ff_00ff_00ff
+	for i+8 <= len(n) && binary.LittleEndian.Uint64(n[i:])&mask == ones {
+		binary.LittleEndian.PutUint32(o[c:], 0x06040200+uint32(i)*0x01010101)
+		c += 4
+		i += 8
+	}
+	for ; n[i] != 0; i += 1 + int(n[i]) {
 		o[c] = uint8(i)
 		c++
 	}

@@ -85,7 +85,7 @@ func Tree(n Name) (f Family, address, rest int) {
 		return Forward, 0, total
 	}
 	var o [MaxLabels + 1]uint8
-	offsets(n, &o)
+	Offsets(n, &o)
 	limit := 4
 	if f == IP6 {
 		limit = 32
