@@ -6,7 +6,6 @@ import (
 	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/daemon"
-	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/spf13/cobra"
 )
 
@@ -43,9 +42,9 @@ errors, and with 2 if the command line is wrong.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var r checked
 			if origin != "" {
-				apex, err := dname.Parse(origin)
+				apex, err := g.apex(origin)
 				if err != nil {
-					return usagef("--origin %q is not a name: %v", origin, err)
+					return fmt.Errorf("--origin: %w", err)
 				}
 				_, list := assemble.CheckFile(apex, args[0], 0)
 				r.Zones, r.Findings = 1, daemon.FromAssemble(list)
@@ -68,7 +67,7 @@ errors, and with 2 if the command line is wrong.`,
 		},
 	}
 	addJSON(cmd, &asJSON)
-	cmd.Flags().StringVar(&origin, "origin", "", "the `ORIGIN` that names in the master file are relative to: its zone")
+	cmd.Flags().StringVar(&origin, "origin", "", "the `ORIGIN` that names in the master file are relative to: its zone, by name or prefix")
 	_ = cmd.RegisterFlagCompletionFunc("origin", g.completeZone) // the flag is there: it was made above
 	return cmd
 }

@@ -18,18 +18,20 @@ import (
 func newDump(g *globals) *cobra.Command {
 	var sources bool
 	cmd := &cobra.Command{
-		Use:   "dump ZONE",
+		Use:   "dump ZONE|PREFIX",
 		Short: "Print a zone as a canonical master file",
 		Long: `dump prints a zone as the running server has it, as a master file: one record a
 line, all names absolute, in canonical order. Where no server runs with this
 configuration, and with --sources, the zone is made from the sources; a generated
 serial is then what it would be if the server had never served the zone before.`,
-		Args:              exactly(1, "a zone"),
+		Example: `  ptrd dump 113.0.203.in-addr.arpa
+  ptrd dump 203.0.113.64/26`,
+		Args:              exactly(1, "a zone or its prefix"),
 		ValidArgsFunction: g.completeZone,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			apex, err := dname.Parse(args[0])
+			apex, err := g.apex(args[0])
 			if err != nil {
-				return usagef("%q is not a name: %v", args[0], err)
+				return err
 			}
 			if !sources {
 				err := g.send(cmd, daemon.VerbDump, url.Values{"zone": {apex.String()}}, cmd.OutOrStdout())

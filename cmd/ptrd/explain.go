@@ -24,22 +24,22 @@ func newExplain(g *globals) *cobra.Command {
 	var asJSON, sources bool
 	var client, qtype string
 	cmd := &cobra.Command{
-		Use:   "explain ADDRESS|NAME",
+		Use:   "explain ADDRESS|NAME|PREFIX",
 		Short: "Show what is answered for an address or a name, why, and where it comes from",
 		Long: `explain asks the running server what it answers for the reverse name of an
-address, or for any name, and shows the way to that answer: zones, cuts, aliases,
-wildcards. Then it reads the sources again and shows the file and line, or the
+address, for any name, or for the apex of a prefix's zone, and shows the way to that
+answer: zones, cuts, aliases, wildcards. Then it reads the sources again and shows the file and line, or the
 rule of the configuration, that each record comes from.
 
 Where no server runs with this configuration, and with --sources, the zones are
 made from the sources.`,
 		Example: `  ptrd explain 203.0.113.25
   ptrd explain 2001:db8::25 --client 192.0.2.1
-  ptrd explain --type NS 113.0.203.in-addr.arpa`,
-		Args:              exactly(1, "an address or a name"),
+  ptrd explain --type NS 203.0.113.0/24`,
+		Args:              exactly(1, "an address, a name or a prefix"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q, err := question(args[0], qtype, client)
+			q, err := g.question(args[0], qtype, client)
 			if err != nil {
 				return err
 			}
@@ -63,9 +63,13 @@ made from the sources.`,
 	return cmd
 }
 
-func question(what, qtype, client string) (q explain.Question, err error) {
+func (g *globals) question(what, qtype, client string) (q explain.Question, err error) {
 	if a, err := netip.ParseAddr(what); err == nil {
 		q.Name = dname.FromAddr(a.WithZone(""))
+	} else if _, err := netip.ParsePrefix(what); err == nil {
+		if q.Name, err = g.apex(what); err != nil {
+			return q, err
+		}
 	} else if q.Name, err = dname.Parse(what); err != nil {
 		return q, usagef("%q is neither an address nor a name: %v", what, err)
 	}

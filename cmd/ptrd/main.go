@@ -89,17 +89,8 @@ Exit codes: 0 all is well, or there are only warnings; 1 something is wrong with
 the config, a zone or the server; 2 the command line is wrong.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			text := fmt.Sprintf("there is no subcommand %q", args[0])
-			if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
-				return usagef("%s; did you mean `ptrd %s`?", text, s[0])
-			}
-			return usagef("%s; `ptrd --help` lists them", text)
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          noSuchSubcommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%v; see `%s --help`", err, cmd.CommandPath())
@@ -118,7 +109,25 @@ the config, a zone or the server; 2 the command line is wrong.`,
 		newBench(),
 		newVersion(),
 	)
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" { // else a shell that it does not know is no error
+			c.Args, c.RunE = noSuchSubcommand, root.RunE
+		}
+	}
 	return root
+}
+
+// noSuchSubcommand refuses arguments of a command that has only subcommands.
+func noSuchSubcommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("there is no subcommand %q", args[0])
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		return usagef("%s; did you mean `%s %s`?", text, cmd.CommandPath(), s[0])
+	}
+	return usagef("%s; `%s --help` lists them", text, cmd.CommandPath())
 }
 
 // exactly takes n arguments, called by what.
