@@ -45,6 +45,9 @@ made from the sources.`,
 			}
 			cfg, cfgErr := g.load()
 			e, set, err := g.answer(cmd, q, cfg, sources)
+			if err == nil && cfg != nil && len(e.Steps) == 1 && e.Steps[0].Zone == "" {
+				e, set, err = g.fromAbove(cmd, q, cfg, sources, e, set)
+			}
 			if err != nil {
 				return err
 			}
@@ -109,6 +112,41 @@ func (g *globals) answer(cmd *cobra.Command, q explain.Question, cfg *config.Con
 		return nil, nil, err
 	}
 	e, err := explain.Explain(&server.View{Zones: set, Policy: policy}, q)
+	return e, set, err
+}
+
+// fromAbove explains the name of an address that no zone here has. Where a
+// classless zone of the configuration is for it, resolvers come with the name that
+// the zone above, which is somebody else's, leads them to (RFC 2317 §4). None is
+// returned as it was.
+func (g *globals) fromAbove(cmd *cobra.Command, q explain.Question, cfg *config.Config, sources bool, none *explain.Explanation, set *zone.Set) (*explain.Explanation, *zone.Set, error) {
+	a, ok := dname.ToAddr(q.Name)
+	if !ok {
+		return none, set, nil
+	}
+	var child *config.Zone
+	for i := range cfg.Zones {
+		z := &cfg.Zones[i]
+		if dname.IsClassless(z.Prefix) && z.Prefix.Contains(a) && (child == nil || z.Prefix.Bits() > child.Prefix.Bits()) {
+			child = z
+		}
+	}
+	if child == nil {
+		return none, set, nil
+	}
+	target, err := child.Name.Prepend(q.Name.Label())
+	if err != nil {
+		return nil, nil, fmt.Errorf("%v in zone %v: %w", a, child.Name, err)
+	}
+	first := explain.Step{
+		Name: q.Name.String(),
+		What: fmt.Sprintf("no zone here is at or above it; who serves %v has to lead it to %v by a CNAME", q.Name.Parent(), target),
+	}
+	q.Name = target
+	e, set, err := g.answer(cmd, q, cfg, sources)
+	if err == nil {
+		e.Name, e.Steps = first.Name, append([]explain.Step{first}, e.Steps...)
+	}
 	return e, set, err
 }
 
