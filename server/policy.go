@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 
 	"github.com/ptrd/ptrd/zone"
-	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // Policy is who may ask what, how the server presents itself, and the limits
@@ -39,21 +38,21 @@ func (p *Policy) udpSize() int {
 }
 
 // maySee reports whether the client of q may ask for what is in zone z, beyond
-// [Policy.Access]. key is scratch room.
-func (p *Policy) maySee(z *zone.Zone, q *Request, key *[dname.MaxWire]byte) bool {
+// [Policy.Access].
+func (p *Policy) maySee(z *zone.Zone, q *Request) bool {
 	if p.ZoneAccess == nil {
 		return true
 	}
-	l := p.ZoneAccess[string(z.Apex().AppendLower(key[:0]))]
+	l := p.ZoneAccess[z.Key()]
 	return l == nil || l.Allows(q.Client.Addr())
 }
 
 // countQuery counts a query answered from zone z, where that is wanted.
-func (p *Policy) countQuery(z *zone.Zone, key *[dname.MaxWire]byte) {
+func (p *Policy) countQuery(z *zone.Zone) {
 	if p.ZoneQueries == nil {
 		return
 	}
-	if c := p.ZoneQueries[string(z.Apex().AppendLower(key[:0]))]; c != nil {
+	if c := p.ZoneQueries[z.Key()]; c != nil {
 		c.Add(1)
 	}
 }

@@ -23,13 +23,13 @@ func (r *Responder) resolve(v *View, q *Request, buf []byte) (int, Verdict) {
 	switch {
 	case z == nil:
 		return r.fail(v, q, buf, wire.RCodeRefused, CountNotOurs, wire.EDENotAuthoritative, "")
-	case !p.maySee(z, q, &r.key):
+	case !p.maySee(z, q):
 		return r.fail(v, q, buf, wire.RCodeRefused, CountProhibited, wire.EDEProhibited, "")
 	case !z.IsAvailable():
-		p.countQuery(z, &r.key)
+		p.countQuery(z)
 		return r.fail(v, q, buf, wire.RCodeServFail, CountUnavailable, wire.EDENotReady, "zone has no valid data yet")
 	}
-	p.countQuery(z, &r.key)
+	p.countQuery(z)
 	r.zone = z
 
 	// Steps 3 and 4, in each zone that the chain of aliases leads through. The
@@ -46,7 +46,7 @@ func (r *Responder) resolve(v *View, q *Request, buf []byte) (int, Verdict) {
 	}
 	for n := 1; a.Next != nil && n <= maxAliases && !r.isInChain(a.Next); n++ {
 		z := r.zoneFor(v, q, a.Next)
-		if z == nil || !p.maySee(z, q, &r.key) || !z.IsAvailable() {
+		if z == nil || !p.maySee(z, q) || !z.IsAvailable() {
 			break
 		}
 		z.Lookup(a.Next, m.question.Type, do, a)
@@ -67,7 +67,7 @@ func (r *Responder) resolve(v *View, q *Request, buf []byte) (int, Verdict) {
 func (r *Responder) zoneFor(v *View, q *Request, name dname.Name) *zone.Zone {
 	z := v.Zones.Find(name)
 	if r.m.question.Type == rr.TypeDS && z != nil && len(z.Apex()) == len(name) {
-		if above := v.Zones.FindAbove(name); above != nil && above.IsAvailable() && v.Policy.maySee(above, q, &r.key) {
+		if above := v.Zones.FindAbove(name); above != nil && above.IsAvailable() && v.Policy.maySee(above, q) {
 			return above
 		}
 	}

@@ -111,6 +111,7 @@ func (k *key) copyFrom(m *key) {
 // layout says which labels below an apex are address labels.
 type layout struct {
 	apex       dname.Name
+	id         string // the apex's Key
 	apexLabels int
 	family     dname.Family
 	address    int // labels below the apex that may be octets or nibbles
@@ -121,7 +122,7 @@ type layout struct {
 // 2317), or any other ordinary label, one octet.
 func newLayout(apex dname.Name) layout {
 	f, address, rest := dname.Tree(apex)
-	l := layout{apex: apex, apexLabels: apex.Labels(), family: f}
+	l := layout{apex: apex, id: apex.Key(), apexLabels: apex.Labels(), family: f}
 	switch {
 	case f == dname.Forward:
 	case rest > 0:

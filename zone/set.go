@@ -40,12 +40,15 @@ func newSet(zones int) *Set {
 }
 
 // hashStep goes on with one label; the hash of a name is made from its labels,
-// the root's first, so that one walk gives those of all its ancestors (FNV-1a).
+// the root's first, so that one walk gives those of all its ancestors (FNV-1a, the
+// label's length beside its first octet). Bit 5 is set in every octet, so that case
+// does not matter; what else that makes alike, the comparison tells apart.
 func hashStep(h uint32, label []byte) uint32 {
+	h ^= uint32(len(label)) << 8
 	for _, c := range label {
-		h = (h ^ uint32(dname.Lower(c))) * 16777619
+		h = (h ^ uint32(c|0x20)) * 16777619
 	}
-	return (h ^ uint32(len(label)) ^ 0x100) * 16777619
+	return h
 }
 
 const hashRoot = 2166136261
@@ -139,7 +142,7 @@ func (s *Set) find(name dname.Name, skip int) *Zone {
 	o[n] = uint8(len(name) - 1)
 	var best *Zone
 	h := uint32(hashRoot)
-	for have := 0; have <= min(n-skip, s.most); have++ {
+	for have, most := 0, min(n-skip, s.most); have <= most; have++ {
 		if have > 0 {
 			h = hashStep(h, name[o[n-have]:].Label())
 		}

@@ -63,6 +63,9 @@ func (z *Zone) Reason() string { return z.reason }
 // Apex returns the owner name of the zone's SOA, in the case it was given in.
 func (z *Zone) Apex() dname.Name { return z.apex }
 
+// Key returns the apex as a map key: [dname.Name.Key], made once.
+func (z *Zone) Key() string { return z.id }
+
 // ApexLabels returns the number of labels of the apex, the root not counted.
 func (z *Zone) ApexLabels() int { return z.apexLabels }
 
