@@ -140,20 +140,23 @@ func (s *Set) find(name dname.Name, skip int) *Zone {
 	var o [dname.MaxLabels + 1]uint8
 	n := dname.Offsets(name, &o)
 	o[n] = uint8(len(name) - 1)
+	most := min(n-skip, s.most)
+	if most < 0 { // nothing is above the root
+		return nil
+	}
 	var best *Zone
 	h := uint32(hashRoot)
-	for have, most := 0, min(n-skip, s.most); have <= most; have++ {
-		if have > 0 {
-			h = hashStep(h, name[o[n-have]:].Label())
+	for have := 0; ; have++ {
+		if s.labels[have>>6&1]>>(have&63)&1 != 0 {
+			if z, _ := s.get(h, name[o[n-have]:]); z != nil {
+				best = z
+			}
 		}
-		if s.labels[have/64]>>(have%64)&1 == 0 {
-			continue
+		if have >= most {
+			return best
 		}
-		if z, _ := s.get(h, name[o[n-have]:]); z != nil {
-			best = z
-		}
+		h = hashStep(h, name[o[n-have-1]:].Label())
 	}
-	return best
 }
 
 // Get returns the zone at apex; nil if none.
