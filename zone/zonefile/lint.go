@@ -114,8 +114,11 @@ func (l *linter) record(p *parser, f *frame, h head, ownerGiven bool) {
 		f.afterOrigin = false
 		l.warn(p, s, h.typeTok, 0, "owner-before-origin", "the line inherits its owner from before the $ORIGIN of line %d; write the owner name out", f.originLine)
 	}
-	if h.typ == rr.TypeSOA {
+	switch h.typ {
+	case rr.TypeSOA:
 		l.soa(p, s, h)
+	case rr.TypeTXT:
+		l.bareText(p, s, h)
 	}
 	if !l.reverse {
 		return
@@ -152,6 +155,17 @@ func (l *linter) soa(p *parser, s subject, h head) {
 		remedy = fmt.Sprintf("write $ORIGIN %v in line %d, or load the file as the zone %v", p.o.Apexes[0], s.f.originLine, s.owner)
 	}
 	p.fail(s, h.typeTok.at(0, "soa-not-at-apex", "the SOA makes this a file of the zone %v, but it is loaded as %s; %s", s.owner, list(p.o.Apexes), remedy))
+}
+
+// bareText looks for texts that are meant to be one string, those of SPF, DKIM,
+// DMARC and their like, and stand without quotes.
+func (l *linter) bareText(p *parser, s subject, h head) {
+	if len(h.data) == 0 {
+		return
+	}
+	if t := &h.data[0]; !t.quoted && len(t.text) > 2 && t.text[0]|0x20 == 'v' && t.text[1] == '=' {
+		l.warn(p, s, t, 0, "bare-text", "the text %s… has no quotes, so that a blank parts it into strings, which are joined without it, and a ; starts a comment; put all of it in double quotes", t.text)
+	}
 }
 
 func list(names []dname.Name) string {

@@ -188,6 +188,7 @@ type head struct {
 	typeTok *token
 	ttlTok  *token // nil: no TTL is given
 	ttl     uint32
+	data    []token // of the RDATA
 }
 
 // readHead reads [TTL] [class] type in the orders that RFC 1035 §5.1 allows and
@@ -317,6 +318,7 @@ func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
 		h.ttl = p.limitTTL(s, h.ttlTok, h.ttl)
 		p.lastTTL, p.hasLastTTL = h.ttl, true
 	}
+	h.data = rest
 	r := &p.rdata
 	if bad = r.read(h.typ, h.typeTok, rest, f.origin); bad != nil {
 		p.fail(s, bad.hinted(line))
