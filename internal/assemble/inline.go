@@ -100,6 +100,12 @@ func itemName(item *config.Zone) string {
 func present(item *config.Zone, owner dname.Name, typ, data string, pos source.Position, fs *findings, t *source.Table) (rec zone.Record, ok bool) {
 	var table source.Table
 	tag := tagOf(t, pos)
+	if fault := unquoted(typ, data); fault != "" {
+		f := zone.Finding{Severity: zone.Error, Code: "bare-text", Tag: tag, Owner: owner, Text: fault}
+		f.Type, _ = rr.ParseType(typ)
+		fs.add(Finding{Finding: f, Pos: pos})
+		return rec, false
+	}
 	res := zonefile.ReadBytes("record", fmt.Appendf(nil, "%v 0 IN %s %s\n", owner, typ, data), zonefile.Options{
 		Origin: item.Origin,
 		Table:  &table,
