@@ -199,7 +199,7 @@ func (p *parser) name(text, aliases []byte) (n dname.Name, offset int, reason st
 			return nil, i, fmt.Sprintf("%q cannot stand in a host name; letters, digits, hyphen, underscore and dots can", c)
 		}
 	}
-	if !bytes.ContainsRune(text, '.') {
+	if !bytes.ContainsRune(text, '.') && !bytes.EqualFold(text, []byte("localhost")) { // a full name (RFC 6761 §6.3)
 		if p.o.Domain == nil {
 			return nil, 0, "it has no dot, so it is not a full name" + fullName(aliases)
 		}

@@ -60,6 +60,8 @@ func TestRead(t *testing.T) {
 		{"no domain", "192.0.2.1 nas\n192.0.2.2 a a.example\n", Options{},
 			"error hosts:1:11: name \"nas\" of 192.0.2.1: it has no dot, so it is not a full name; write it with its domain\n" +
 				"error hosts:2:11: name \"a\" of 192.0.2.2: it has no dot, so it is not a full name; write a.example before it, for only the first name of a line is used\n"},
+		{"localhost has no domain", "127.0.0.1 localhost\n::1 LocalHost ip6-localhost\n", Options{Domain: lab},
+			"hosts:1:1 127.0.0.1 localhost.\nhosts:2:1 ::1 LocalHost.\n"},
 		{"final dot, case kept", "192.0.2.1 Mail.Example.\n", Options{}, "hosts:1:1 192.0.2.1 Mail.Example.\n"},
 		{"scoped and mapped", "fe80::1%eth0 r.example\n::ffff:192.0.2.1 m.example\n", Options{},
 			"hosts:1:1 fe80::1 r.example.\nhosts:2:1 192.0.2.1 m.example.\n"},
