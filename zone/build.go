@@ -210,7 +210,12 @@ func (b *Builder) Build() (*Zone, []Finding) {
 		b.report(Warning, "out-of-zone", 0, nil, 0, "%d more records are not in zone %v and are ignored", b.outside-maxOutside, b.apex)
 	}
 	z := &Zone{layout: b.layout}
-	w := &zoneWriter{writer: newWriter(chunkSize), suffixes: map[string]ref{}}
+	// More than the zone will take, as a rule: the rest is trimmed.
+	logged := int64(0)
+	for _, l := range b.log {
+		logged += int64(len(l))
+	}
+	w := &zoneWriter{writer: newWriter(logged), suffixes: map[string]ref{}}
 	z.w = w
 	c := checker{b: b, z: z}
 	z.root = b.trie(z, &b.main, &c)
