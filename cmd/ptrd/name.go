@@ -51,7 +51,7 @@ The name servers in those records are the ones given by --ns; else, with
 
 // handover is what the records for the zone above are made from.
 type handover struct {
-	servers []string // as given by --ns; nil: those of the configuration
+	servers []config.NameServer // as given by --ns; nil: those of the configuration
 	cfg     *config.Config
 }
 
@@ -64,7 +64,7 @@ func newHandover(g *globals, given []string) (h handover, err error) {
 		if err != nil {
 			return h, usagef("--ns %q is not a name: %v", s, err)
 		}
-		h.servers = append(h.servers, n.String())
+		h.servers = append(h.servers, config.NameServer{Name: n})
 	}
 	if g.config != "" {
 		h.cfg, err = config.Load(g.config)
@@ -74,22 +74,19 @@ func newHandover(g *globals, given []string) (h handover, err error) {
 
 // of returns the name servers of a prefix, and the name that the configuration
 // gives to its zone, if it has that zone.
-func (h *handover) of(p netip.Prefix) (servers []string, apex dname.Name) {
+func (h *handover) of(p netip.Prefix) (servers []config.NameServer, apex dname.Name) {
 	if h.cfg == nil {
 		return h.servers, nil
 	}
-	list := h.cfg.Defaults.NameServers
+	servers = h.cfg.Defaults.NameServers
 	for i := range h.cfg.Zones {
 		z := &h.cfg.Zones[i]
 		if z.Prefix.IsValid() && z.Prefix.Masked() == p {
-			list, apex = z.NameServers, z.Name
+			servers, apex = z.NameServers, z.Name
 		}
 	}
 	if h.servers != nil {
 		return h.servers, apex
-	}
-	for _, ns := range list {
-		servers = append(servers, ns.Name.String())
 	}
 	return servers, apex
 }
@@ -220,7 +217,33 @@ func (r *naming) address(a netip.Addr) *naming {
 }
 
 // placeholders stand where nobody said which name servers there are.
-var placeholders = [...]string{"ns1.example.", "ns2.example."}
+func placeholders() []config.NameServer {
+	return []config.NameServer{{Name: dname.MustParse("ns1.example.")}, {Name: dname.MustParse("ns2.example.")}}
+}
+
+// delegate adds the records that delegate the zone n to the servers: NS, and
+// the addresses of those whose names lie in the zone itself, which nobody could
+// find otherwise (RFC 9471).
+func (r *naming) delegate(n dname.Name, servers []config.NameServer) {
+	for _, s := range servers {
+		r.Records = append(r.Records, fmt.Sprintf("%v NS %v", n, s.Name))
+	}
+	for _, s := range servers {
+		if !s.Name.IsAtOrBelow(n) {
+			continue
+		}
+		for _, a := range s.Addresses {
+			typ := "A"
+			if a.Is6() {
+				typ = "AAAA"
+			}
+			r.Records = append(r.Records, fmt.Sprintf("%v %s %v", s.Name, typ, a))
+		}
+		if len(s.Addresses) == 0 {
+			r.Notes = append(r.Notes, fmt.Sprintf("%v lies in the zone itself, so its addresses have to be handed over with it; give them under `nameservers` in the configuration", s.Name))
+		}
+	}
+}
 
 // prefix fills in what there is to say of a prefix; given is the name of a
 // classless one, nil if it was not given.
@@ -234,7 +257,7 @@ func (r *naming) prefix(p netip.Prefix, given dname.Name, h *handover) *naming {
 		r.decided = "by the configuration"
 	}
 	if len(ns) == 0 {
-		ns = placeholders[:]
+		ns = placeholders()
 		r.Notes = append(r.Notes, "ns1.example. and ns2.example. stand for your name servers; name them by --ns")
 	}
 	if dname.IsClassless(p) {
@@ -243,9 +266,7 @@ func (r *naming) prefix(p netip.Prefix, given dname.Name, h *handover) *naming {
 	for _, part := range dname.Split(p) {
 		n, _ := dname.FromPrefix(part) // Split gives boundaries only
 		r.Zones = append(r.Zones, n.String())
-		for _, s := range ns {
-			r.Records = append(r.Records, fmt.Sprintf("%v NS %s", n, s))
-		}
+		r.delegate(n, ns)
 	}
 	if len(r.Zones) == 1 {
 		r.Name = r.Zones[0]
@@ -264,7 +285,7 @@ func (r *naming) prefix(p netip.Prefix, given dname.Name, h *handover) *naming {
 
 // classless fills in what there is to say of a part of a /24; apex is the name of
 // its zone, or nil for the usual one.
-func (r *naming) classless(p netip.Prefix, ns []string, apex dname.Name) *naming {
+func (r *naming) classless(p netip.Prefix, ns []config.NameServer, apex dname.Name) *naming {
 	for _, s := range []dname.Style{dname.Range, dname.Slash, dname.RFC4183} {
 		r.Styles = append(r.Styles, styled{s.String(), dname.FromClassless(p, s).String()})
 	}
@@ -275,9 +296,7 @@ func (r *naming) classless(p netip.Prefix, ns []string, apex dname.Name) *naming
 	r.Zones = []string{r.Name}
 	parent, _ := dname.FromPrefix(dname.Boundary(p)) // a boundary has a name
 	r.Parent = parent.String()
-	for _, s := range ns {
-		r.Records = append(r.Records, fmt.Sprintf("%v NS %s", apex, s))
-	}
+	r.delegate(apex, ns)
 	for a := p.Addr(); a.IsValid() && p.Contains(a); a = a.Next() {
 		n := dname.FromAddr(a)
 		target, _ := apex.Prepend(n.Label()) // an octet in front of a name of a /24's part always fits
