@@ -48,7 +48,7 @@ type Queries struct {
 // The states of a zone.
 const (
 	stateServed      = "served"
-	stateLastGood    = "last good"   // its sources have errors, data of before are served
+	stateLastGood    = "last_good"   // its sources have errors, data of before are served
 	stateUnavailable = "unavailable" // answers SERVFAIL
 )
 
@@ -170,7 +170,7 @@ func (s *Status) Print(out io.Writer) error {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "zone\tserial\trecords\tbytes\tstate")
 	for _, z := range s.Zones {
-		state := z.State
+		state := strings.ReplaceAll(z.State, "_", " ")
 		if z.Signed {
 			state += ", signed"
 		}
