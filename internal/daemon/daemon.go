@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,6 +64,7 @@ type Daemon struct {
 	secret    []byte // for cookies
 	findings  findingLog
 	watched   []string // paths of the last plan
+	made      int64    // octets of zones made since the last release
 
 	reloads chan chan *Outcome // from the control socket
 	ended   chan struct{}      // closed when nobody takes reloads any more
@@ -253,6 +255,7 @@ func stopped(ctx context.Context) error {
 func (d *Daemon) write(ctx context.Context) {
 	defer close(d.ended)
 	for {
+		d.release()
 		select {
 		case <-ctx.Done():
 			return
@@ -264,6 +267,19 @@ func (d *Daemon) write(ctx context.Context) {
 			reply <- d.reload(ctx, "control")
 		}
 	}
+}
+
+// releaseFrom is the octets of zones made anew from which the system gets back at
+// once what making them took: some five times as much. The runtime would do so
+// over minutes, and a garbage collection at every small change would be waste.
+const releaseFrom = 8 << 20
+
+// release gives memory back after a large load.
+func (d *Daemon) release() {
+	if d.made >= releaseFrom {
+		debug.FreeOSMemory()
+	}
+	d.made = 0
 }
 
 // watchdog tells the service manager that we live, as long as the counters of the

@@ -136,6 +136,11 @@ func (d *Daemon) publish(ctx context.Context, cfg *config.Config, policy *server
 		if errors.Is(err, zone.ErrStale) {
 			continue
 		}
+		for _, c := range plan.Batch.Changes {
+			if c.Zone != nil {
+				d.made += c.Zone.Stats().Bytes
+			}
+		}
 		if err != nil {
 			return nil, fmt.Errorf("keeping the change in the journal, without which nothing is served: %w", err)
 		}
