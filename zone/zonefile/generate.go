@@ -40,7 +40,7 @@ func (p *parser) generate(f *frame, directive *token, args []token) *fault {
 		return bad
 	}
 	if n := (uint64(stop)-uint64(start))/uint64(step) + 1; n > uint64(p.o.GenerateLimit-p.generated) {
-		return args[0].at(0, "generate-limit", "range %s makes %d records, but $GENERATE may make only %d in all; make it smaller or raise the limit", args[0].text, n, p.o.GenerateLimit)
+		return args[0].at(0, "generate-limit", "range %s makes %d records, but $GENERATE may make only %d in all; make it smaller, or raise limits.generate_steps in the configuration", args[0].text, n, p.o.GenerateLimit)
 	}
 
 	// Each step is a line of text, owner in column 1, that is read like any other.
