@@ -53,7 +53,6 @@ func (t *tcpSocket) recv() ([][]byte, error) {
 	if err := t.write(); err != nil && t.err == nil {
 		t.err = err
 	}
-	read := false
 	for {
 		for len(t.got) < batchSize {
 			m := t.in.next()
@@ -62,8 +61,8 @@ func (t *tcpSocket) recv() ([][]byte, error) {
 			}
 			t.got = append(t.got, m)
 		}
-		// What was handed out must stay where it is, so there is one read a call.
-		if read || len(t.got) > 0 {
+		// What is handed out must stay where it is, so nothing is read behind it.
+		if len(t.got) > 0 {
 			return t.got, nil
 		}
 		if t.err != nil {
@@ -81,7 +80,6 @@ func (t *tcpSocket) recv() ([][]byte, error) {
 			t.err = errClosed
 		default:
 			t.in.came(int(n))
-			read = true
 		}
 	}
 }
