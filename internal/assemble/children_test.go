@@ -127,7 +127,7 @@ zones:
   - prefix: 10.1.0.0/16
   - prefix: 10.1.2.0/24
 `)
-	l.expect(l.reload().Findings, "")
+	l.expect(l.reload().Findings, "warning: ptrd.yaml:5:5: zone 10.in-addr.arpa. delegates 1.10.in-addr.arpa. to ns.customer.example., but that zone, which is configured here (ptrd.yaml:8:5), names ns1.example.com., ns2.example.net.; make the two alike (RFC 1034 §4.2.2)")
 	l.holds("10.in-addr.arpa", ownNS+"1 86400 NS ns.customer.example.")
 	l.holds("1.10.in-addr.arpa", ownNS+"2 86400 NS ns1.example.com.\n2 86400 NS ns2.example.net.")
 }
@@ -175,7 +175,8 @@ ns.7.0.10.in-addr.arpa. AAAA fd00::53
 	l.write(`
 -- zones/2.0.192.zone --
 ` + soa + `
-0/25 NS ns1.example.com.
+0/25 NS NS1.example.com.
+0/25 NS ns2.example.net.
 $GENERATE 0-9 $ CNAME $.0/25
 11 CNAME x.11.2.0.192.in-addr.arpa.
 x.11 CNAME 11.0/25
@@ -310,6 +311,30 @@ zones:
 	`)
 }
 
+// Both sides of a cut that are here name the same servers, whoever says so.
+func TestOtherServersAtTheCut(t *testing.T) {
+	l := newLab(t, `
+-- ptrd.yaml --
+zones:
+  - name: 2.0.192.in-addr.arpa
+    file: parent.zone
+  - prefix: 192.0.2.5/32
+  - name: 6.2.0.192.in-addr.arpa
+    file: child.zone
+  - prefix: 198.51.100.0/22
+    delegate:
+      - {prefix: 198.51.103.7/32, nameservers: [ns1.example.com]}
+  - prefix: 198.51.103.7/32
+-- parent.zone --
+`+withSOA(7, "5 NS ns2.example.net.\n6 NS ns.example.net.\n")+`
+-- child.zone --
+`+withSOA(7, ""))
+	l.expect(l.reload().Findings, `
+		warning: parent.zone: zone 2.0.192.in-addr.arpa. delegates 5.2.0.192.in-addr.arpa. to ns2.example.net., but that zone, which is configured here (ptrd.yaml:7:5), names ns1.example.com., ns2.example.net.; make the two alike (RFC 1034 §4.2.2)
+		warning: ptrd.yaml:10:5: zone 103.51.198.in-addr.arpa. delegates 7.103.51.198.in-addr.arpa. to ns1.example.com., but that zone, which is configured here (ptrd.yaml:13:5), names ns1.example.com., ns2.example.net.; make the two alike (RFC 1034 §4.2.2)
+	`)
+}
+
 // An address that is a zone of its own is no business of the classless zone
 // around it.
 func TestZoneOfOneAddressIsNotUnreachable(t *testing.T) {
@@ -321,7 +346,7 @@ zones:
   - prefix: 192.0.2.4/31
   - prefix: 192.0.2.5/32
 -- a.zone --
-`+withSOA(7, "5 NS ns1.example.com.\n"))
+`+withSOA(7, "5 NS ns1.example.com.\n5 NS ns2.example.net.\n"))
 	l.expect(l.reload().Findings, "warning: a.zone: 1 address unreachable: zone 2.0.192.in-addr.arpa. does not lead to zone 4-5.2.0.192.in-addr.arpa., which is configured here (ptrd.yaml:7:5) for 192.0.2.4/31; "+
 		"add `4-5.2.0.192.in-addr.arpa. NS ns1.example.com.`, `4-5.2.0.192.in-addr.arpa. NS ns2.example.net.`, `4.2.0.192.in-addr.arpa. CNAME 4.4-5.2.0.192.in-addr.arpa.`")
 }

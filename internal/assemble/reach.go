@@ -3,6 +3,7 @@ package assemble
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/ptrd/ptrd/zone"
@@ -15,34 +16,72 @@ import (
 const maxChain = 8
 
 // reach finds zones of the configuration that their parent, served here from a
-// file with an SOA, does not lead to. A parent whose SOA is generated leads to
-// them by itself.
+// file with an SOA, does not lead to, and those that it delegates to other servers
+// than they have. A parent whose SOA is generated leads to them by itself.
 func (r *round) reach(items map[string]*outcome) (out []Finding) {
 	fs := &findings{}
 	var answer zone.Answer
 	for i := range r.cfg.Zones {
 		item := &r.cfg.Zones[i]
 		o := items[item.Apexes[0].Key()]
-		if o.soaFile == "" {
-			continue
-		}
-		apex := item.Apexes[0]
-		z := r.done[apex.Key()]
-		if z == nil || !z.IsAvailable() {
-			continue
-		}
-		key := apex.Key()
-		for _, child := range r.index.cuts[key] {
-			if _, classless := classlessPart(child.item); !classless {
-				r.lackingCut(fs, &answer, z, child, o.soaFile)
+		for _, apex := range item.Apexes {
+			key := apex.Key()
+			z := r.done[key]
+			if z == nil || !z.IsAvailable() {
+				continue
 			}
-		}
-		for _, c := range r.index.aliases[key] {
-			r.lackingAliases(fs, &answer, ref{item, apex}, z, c, o.soaFile)
+			pos := item.Pos
+			if o.soaFile != "" {
+				pos = source.Position{File: o.soaFile}
+				r.lacking(fs, &answer, ref{item, apex}, z, o.soaFile)
+			}
+			for _, child := range r.index.cuts[key] {
+				r.otherServers(fs, z, child, pos)
+			}
 		}
 	}
 	return fs.list
 }
+
+// lacking reports what the parent z lacks of its children.
+func (r *round) lacking(fs *findings, answer *zone.Answer, parent ref, z *zone.Zone, file string) {
+	key := parent.apex.Key()
+	for _, child := range r.index.cuts[key] {
+		if _, classless := classlessPart(child.item); !classless {
+			r.lackingCut(fs, answer, z, child, file)
+		}
+	}
+	for _, c := range r.index.aliases[key] {
+		r.lackingAliases(fs, answer, parent, z, c, file)
+	}
+}
+
+// otherServers reports a child that its parent delegates to other name servers
+// than the child itself names.
+func (r *round) otherServers(fs *findings, parent *zone.Zone, child ref, pos source.Position) {
+	set, ok := parent.Get(child.apex, rr.TypeNS)
+	if !ok {
+		return
+	}
+	var above, below []string
+	for it := set.Data(); it.Next(); {
+		above = append(above, lowered(dname.FromWire(append(append([]byte(nil), it.Head...), it.Tail...))))
+	}
+	list, _ := nameServersOf(child, r.done[child.apex.Key()])
+	for _, ns := range list {
+		below = append(below, lowered(ns.name))
+	}
+	slices.Sort(above)
+	slices.Sort(below)
+	if slices.Equal(above, below) {
+		return
+	}
+	fs.report(zone.Warning, "other-servers", pos,
+		"zone %v delegates %v to %s, but that zone, which is configured here (%v), names %s; make the two alike (RFC 1034 §4.2.2)",
+		parent.Apex(), child.apex, strings.Join(above, ", "), child.item.Pos, strings.Join(below, ", "))
+}
+
+func lowered(n dname.Name) string { return strings.ToLower(n.String()) }
 
 // isCut reports whether the zone z delegates name, or leaves it to a zone cut
 // or a DNAME above it.
