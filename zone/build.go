@@ -26,11 +26,41 @@ type Builder struct {
 	key      key
 }
 
-// entries are the records of one trie, as positions in the log. Positions
-// ascend in the order of Add.
+// entries are the records of one trie.
 type entries struct {
-	list   []uint64
+	list   []item
 	sorted bool
+}
+
+// item is one record: where its entry is in the log, which ascends in the order
+// of Add, and the beginning of its key, so that sorting seldom looks there.
+type item struct {
+	order uint64
+	at    uint64
+}
+
+// orderSymbols is how many symbols of a key fit in an item's order, five bits each.
+const orderSymbols = 12
+
+// order returns the beginning of the key as a number that sorts as keys do: the
+// end of the key first, then the nibbles, then the ordinary branch.
+func (k *key) order() (o uint64) {
+	const end, ordinary = 0, 17
+	branch := k.ordinary
+	for i, depth := 0, 0; i < orderSymbols; i++ {
+		o <<= 5
+		switch {
+		case depth == branch:
+			o |= ordinary
+			branch = noOrdinary
+		case depth >= k.n:
+			o |= end
+		default:
+			o |= uint64(k.nibble(depth)) + 1
+			depth++
+		}
+	}
+	return o
 }
 
 // A log entry: nibbles 2, depth of the ordinary branch 2, TTL 4, tag 8, type 2,
@@ -119,18 +149,27 @@ func (b *Builder) append(to *entries, r Record) {
 	l = append(l, k.b[:octets]...)
 	l = append(l, r.Data...)
 	b.log[last] = l
-	if len(to.list) == 0 {
+	it := item{k.order(), at}
+	if n := len(to.list); n == 0 {
 		to.sorted = true
 	} else if to.sorted {
-		to.sorted = b.entry(to.list[len(to.list)-1]).compare(b.entry(at)) <= 0
+		to.sorted = b.compare(to.list[n-1], it) <= 0
 	}
-	to.list = append(to.list, at)
+	to.list = append(to.list, it)
+}
+
+// compare orders items by key.
+func (b *Builder) compare(x, y item) int {
+	if x.order != y.order {
+		return cmp.Compare(x.order, y.order)
+	}
+	return b.entry(x).compare(b.entry(y))
 }
 
 // entry is a view of a log entry.
 type entry []byte
 
-func (b *Builder) entry(at uint64) entry { return b.log[at>>32][uint32(at):] }
+func (b *Builder) entry(i item) entry { return b.log[i.at>>32][uint32(i.at):] }
 
 func (e entry) nibbles() int  { return int(binary.LittleEndian.Uint16(e)) }
 func (e entry) ordinary() int { return int(binary.LittleEndian.Uint16(e[2:])) }
@@ -244,11 +283,11 @@ func (b *Builder) trie(z *Zone, e *entries, c *checker) ref {
 		return 0
 	}
 	if !e.sorted {
-		slices.SortFunc(e.list, func(x, y uint64) int {
-			if c := b.entry(x).compare(b.entry(y)); c != 0 {
+		slices.SortFunc(e.list, func(x, y item) int {
+			if c := b.compare(x, y); c != 0 {
 				return c
 			}
-			return cmp.Compare(x, y)
+			return cmp.Compare(x.at, y.at)
 		})
 	}
 	t := trieWriter{b: b, z: z, list: e.list, check: c}
@@ -259,7 +298,7 @@ func (b *Builder) trie(z *Zone, e *entries, c *checker) ref {
 type trieWriter struct {
 	b     *Builder
 	z     *Zone
-	list  []uint64
+	list  []item
 	check *checker // nil in the trie of NSEC3
 	value []byte
 }

@@ -32,7 +32,7 @@ type target struct {
 const maxOccluded = 10
 
 // owner checks the records list[lo:hi] of one name.
-func (c *checker) owner(lo, hi int, list []uint64, sets content) {
+func (c *checker) owner(lo, hi int, list []item, sets content) {
 	b := c.b
 	first := b.entry(list[lo])
 	apex := first.nibbles() == 0
@@ -112,7 +112,7 @@ func (c *checker) hidden(tag Tag, owner dname.Name, t rr.Type, what string, at d
 }
 
 // set checks one RRset of a name.
-func (c *checker) set(s *contentSet, list []uint64, sets content, name func() dname.Name, tagOf func(rr.Type) Tag, apex, below bool) {
+func (c *checker) set(s *contentSet, list []item, sets content, name func() dname.Name, tagOf func(rr.Type) Tag, apex, below bool) {
 	b := c.b
 	switch s.typ {
 	case rr.TypeSOA:
@@ -170,7 +170,7 @@ func (c *checker) set(s *contentSet, list []uint64, sets content, name func() dn
 }
 
 // second returns the tag of the second record of type t.
-func (b *Builder) second(list []uint64, t rr.Type) (tag Tag) {
+func (b *Builder) second(list []item, t rr.Type) (tag Tag) {
 	n := 0
 	for _, at := range list {
 		if e := b.entry(at); e.typ() == t {
