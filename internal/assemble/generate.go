@@ -147,7 +147,7 @@ func (m *maker) delegations() {
 	}
 	for _, d := range here {
 		if dname.IsClassless(d.Prefix) {
-			m.aliases(RuleDelegate, d.Prefix, d.Name, seconds(d.TTL, m.item.NSTTL), d.Pos, func(a netip.Addr) (dname.Name, bool) {
+			m.aliases(RuleDelegate, d.Prefix, d.Name, seconds(d.TTL, m.item.TTL), d.Pos, func(a netip.Addr) (dname.Name, bool) {
 				return ownerOf(m.item, a)
 			})
 		}

@@ -94,7 +94,7 @@ zones:
 			l.expect(p.Findings, "")
 			want := "@ 86400 NS ns1.example.com.\n@ 86400 NS ns2.example.net.\n63 3600 PTR below.example.com.\n"
 			for i := 64; i < 96; i++ { // the network and broadcast addresses as well
-				want += fmt.Sprintf("%d 86400 CNAME %d.%s.113.0.203.in-addr.arpa.\n", i, i, c.label)
+				want += fmt.Sprintf("%d 3600 CNAME %d.%s.113.0.203.in-addr.arpa.\n", i, i, c.label)
 			}
 			want += "96 3600 PTR above.example.com.\n" + c.label + " 86400 NS ns.customer.example.\n"
 			if got := sorted(dump(l.zone("113.0.203.in-addr.arpa"))); got != sorted(want) {
@@ -174,11 +174,11 @@ zones:
 	l.holds("64-127.113.0.203.in-addr.arpa", `
 		@ 86400 NS ns1.example.com.
 		@ 86400 NS ns2.example.net.
-		72 86400 CNAME 72.72-75.64-127.113.0.203.in-addr.arpa.
+		72 3600 CNAME 72.72-75.64-127.113.0.203.in-addr.arpa.
 		72-75 86400 NS ns.example.net.
-		73 86400 CNAME 73.72-75.64-127.113.0.203.in-addr.arpa.
-		74 86400 CNAME 74.72-75.64-127.113.0.203.in-addr.arpa.
-		75 86400 CNAME 75.72-75.64-127.113.0.203.in-addr.arpa.
+		73 3600 CNAME 73.72-75.64-127.113.0.203.in-addr.arpa.
+		74 3600 CNAME 74.72-75.64-127.113.0.203.in-addr.arpa.
+		75 3600 CNAME 75.72-75.64-127.113.0.203.in-addr.arpa.
 	`)
 }
 

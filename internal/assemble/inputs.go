@@ -54,6 +54,7 @@ func sumInputs(item *config.Zone, lists [][]made, limit int) inputs {
 	p.position(item.Pos)
 	d.text(item.Prefix.String())
 	d.octets(item.Origin)
+	d.octets(item.HostsDomain)
 	d.count(limit)
 	for _, files := range [][]config.File{item.Files, item.Hosts} {
 		d.count(len(files))

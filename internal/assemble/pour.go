@@ -40,8 +40,9 @@ func (m *merge) hosts(f *config.File) {
 		return
 	}
 	o := hostsfile.Options{
-		Table: m.table,
-		Tap:   m.read.tap,
+		Domain: m.item.HostsDomain,
+		Table:  m.table,
+		Tap:    m.read.tap,
 		Wants: func(a netip.Addr) bool {
 			_, ok := ownerOf(m.item, a)
 			return ok

@@ -149,6 +149,24 @@ zones:
 	l.holds("64-127.2.0.192.in-addr.arpa", ownNS+"127 3600 PTR last.example.com.\n64 3600 PTR first.example.com.")
 }
 
+// The domain of a hosts file completes its short names; another domain makes the
+// zone anew though the file is the same.
+func TestHostsDomain(t *testing.T) {
+	l := newLab(t, `
+-- ptrd.yaml --
+zones:
+  - {prefix: 192.0.2.0/24, hosts: hosts, hosts_domain: lan.example}
+-- hosts --
+192.0.2.1 printer
+192.0.2.2 nas.example.com
+`)
+	l.expect(l.reload().Findings, "")
+	l.holds("2.0.192.in-addr.arpa", ownNS+"1 3600 PTR printer.lan.example.\n2 3600 PTR nas.example.com.")
+	l.write("-- ptrd.yaml --\nzones:\n  - {prefix: 192.0.2.0/24, hosts: hosts, hosts_domain: home.example}\n")
+	l.expect(l.reload().Findings, "")
+	l.holds("2.0.192.in-addr.arpa", ownNS+"1 3600 PTR printer.home.example.\n2 3600 PTR nas.example.com.")
+}
+
 func TestContradictionsNameBothPlaces(t *testing.T) {
 	l := newLab(t, `
 -- ptrd.yaml --
@@ -197,9 +215,9 @@ zones:
 	l.holds("2.0.192.in-addr.arpa", `
 		@ 600 NS ns.example.net.
 		1 3600 PTR added.example.com.
-		4 86400 CNAME 4.4-5.2.0.192.in-addr.arpa.
+		4 3600 CNAME 4.4-5.2.0.192.in-addr.arpa.
 		4-5 86400 NS ns.customer.example.
-		5 86400 CNAME 5.4-5.2.0.192.in-addr.arpa.
+		5 3600 CNAME 5.4-5.2.0.192.in-addr.arpa.
 	`)
 }
 

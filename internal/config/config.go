@@ -103,20 +103,21 @@ type Defaults struct {
 // apex; two may share a classless prefix under different names, of which the first
 // is the one for a parent to point to.
 type Zone struct {
-	Path     string          // key path, `zones[3]`
-	Pos      source.Position // of the item
-	Prefix   netip.Prefix    // invalid: given by name alone
-	Name     dname.Name      // as given, or of the prefix where that is one zone; nil: the prefix makes several
-	Apexes   []dname.Name    // the zones this item makes, at least one, in ascending order of their prefixes
-	Origin   dname.Name      // what relative names in files and records start at: Name, or the enclosing octet's or nibble's
-	Files    []File          // master files, paths joined with Dir
-	Hosts    []File          // hosts(5) files
-	PTR      []PTR
-	Records  []Record // any type at any owner
-	Delegate []Delegation
-	Defaults // name servers, contact, TTLs, SOA of this zone; Contact is nil only without name servers
-	Explicit Explicit
-	Access   *Access // nil: the global one alone
+	Path        string          // key path, `zones[3]`
+	Pos         source.Position // of the item
+	Prefix      netip.Prefix    // invalid: given by name alone
+	Name        dname.Name      // as given, or of the prefix where that is one zone; nil: the prefix makes several
+	Apexes      []dname.Name    // the zones this item makes, at least one, in ascending order of their prefixes
+	Origin      dname.Name      // what relative names in files and records start at: Name, or the enclosing octet's or nibble's
+	Files       []File          // master files, paths joined with Dir
+	Hosts       []File          // hosts(5) files
+	HostsDomain dname.Name      // completes names without a dot in them; nil: they are an error
+	PTR         []PTR
+	Records     []Record // any type at any owner
+	Delegate    []Delegation
+	Defaults    // name servers, contact, TTLs, SOA of this zone; Contact is nil only without name servers
+	Explicit    Explicit
+	Access      *Access // nil: the global one alone
 }
 
 // Explicit says which of a zone's Defaults its own item gave; SOA: any of its

@@ -27,6 +27,7 @@ func (v value) item(z *item) {
 	var as naming
 	var prefix *value
 	var ptr, records, delegate value // read last: they depend on the zone's name
+	var domain value
 	v.mapping(append(append([]field{
 		{"prefix", func(v value) { prefix = &v }},
 	}, as.fields()...), append(z.Defaults.fields(&z.Explicit),
@@ -38,6 +39,7 @@ func (v value) item(z *item) {
 		}},
 		field{"file", func(v value) { z.Files = v.files() }},
 		field{"hosts", func(v value) { z.Hosts = v.files() }},
+		field{"hosts_domain", func(v value) { domain, z.HostsDomain = v, v.zoneName() }},
 		field{"ptr", func(v value) { ptr = v }},
 		field{"records", func(v value) { records = v }},
 		field{"delegate", func(v value) { delegate = v }},
@@ -66,6 +68,9 @@ func (v value) item(z *item) {
 	}
 	if len(z.Hosts) > 0 && !z.Prefix.IsValid() {
 		v.fail("zone %s has no prefix, hosts files give names to addresses; %s", z.title(), z.prefixRemedy())
+	}
+	if len(z.Hosts) == 0 && domain.node != nil {
+		domain.fail("there is no `hosts` file whose names it could complete; add that, or remove `hosts_domain`")
 	}
 	if delegate.node != nil {
 		delegate.delegations(z)

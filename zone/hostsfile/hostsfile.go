@@ -219,7 +219,7 @@ func fullName(aliases []byte) string {
 		}
 		i = at + len(alias)
 	}
-	return "; write it with its domain"
+	return "; write it with its domain, or name the domain of all such names (`hosts_domain`)"
 }
 
 func isHostOctet(c byte) bool {

@@ -58,7 +58,7 @@ func TestRead(t *testing.T) {
 		{"domain", "192.0.2.1 nas\n192.0.2.2 a.example\n", Options{Domain: lab},
 			"hosts:1:1 192.0.2.1 nas.lab.example.\nhosts:2:1 192.0.2.2 a.example.\n"},
 		{"no domain", "192.0.2.1 nas\n192.0.2.2 a a.example\n", Options{},
-			"error hosts:1:11: name \"nas\" of 192.0.2.1: it has no dot, so it is not a full name; write it with its domain\n" +
+			"error hosts:1:11: name \"nas\" of 192.0.2.1: it has no dot, so it is not a full name; write it with its domain, or name the domain of all such names (`hosts_domain`)\n" +
 				"error hosts:2:11: name \"a\" of 192.0.2.2: it has no dot, so it is not a full name; write a.example before it, for only the first name of a line is used\n"},
 		{"localhost has no domain", "127.0.0.1 localhost\n::1 LocalHost ip6-localhost\n", Options{Domain: lab},
 			"hosts:1:1 127.0.0.1 localhost.\nhosts:2:1 ::1 LocalHost.\n"},
