@@ -24,8 +24,8 @@
 //
 // # How a query walks it
 //
-// [Set.Find] hashes the labels of the QNAME from the root down, once, and looks
-// only at lengths that some apex has. [Zone.Lookup] turns the labels below the
+// [Set.Find] looks for the QNAME's ancestors among the apexes, the longest first,
+// and only at lengths that some apex has. [Zone.Lookup] turns the labels below the
 // apex into nibbles and walks node by node: a comparison with the node's run,
 // then one table of bits says which child is next (find.go). It ends at a zone
 // cut, at a DNAME, at the name, inside a run (an empty non-terminal) or nowhere.

@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"encoding/binary"
 	"iter"
 	"math/bits"
 	"slices"
@@ -11,11 +12,10 @@ import (
 // Set is the immutable collection of zones of one moment: a hash table of their
 // apexes in pages, so that the exchange of one zone copies one page.
 type Set struct {
-	pages  []*page
-	mask   uint32 // slots - 1, a power of two less one
-	count  int
-	labels [2]uint64 // bit i: some apex has i labels
-	most   int       // labels of the longest apex
+	pages   []*page
+	mask    uint32 // slots - 1, a power of two less one
+	count   int
+	lengths []int // labels that apexes have, the most first
 }
 
 const pageSlots = 64
@@ -39,33 +39,36 @@ func newSet(zones int) *Set {
 	return s
 }
 
-// hashStep goes on with one label; the hash of a name is made from its labels,
-// the root's first, so that one walk gives those of all its ancestors (FNV-1a, the
-// label's length beside its first octet). Bit 5 is set in every octet, so that case
-// does not matter; what else that makes alike, the comparison tells apart.
-func hashStep(h uint32, label []byte) uint32 {
-	h ^= uint32(len(label)) << 8
-	for _, c := range label {
-		h = (h ^ uint32(c|0x20)) * 16777619
+// hashName hashes a name, eight octets at a time. Bit 5 is set in every octet, so
+// that case does not matter; what else that makes alike, the comparison tells
+// apart.
+func hashName(n dname.Name) uint32 {
+	const fold = 0x2020_2020_2020_2020
+	h := uint64(len(n))
+	if len(n) < 8 {
+		for _, c := range n {
+			h = h<<8 | uint64(c|0x20)
+		}
+		return uint32(mix(h))
 	}
-	return h
+	last := binary.LittleEndian.Uint64(n[len(n)-8:]) // may overlap the one before
+	for ; len(n) > 8; n = n[8:] {
+		h = mix(h ^ (binary.LittleEndian.Uint64(n) | fold))
+	}
+	return uint32(mix(h ^ (last | fold)))
 }
 
-const hashRoot = 2166136261
-
-func hashName(n dname.Name) uint32 {
-	var o [dname.MaxLabels + 1]uint8
-	h := uint32(hashRoot)
-	for i := dname.Offsets(n, &o) - 1; i >= 0; i-- {
-		h = hashStep(h, n[o[i]:].Label())
-	}
-	return h
+// mix spreads every bit over the lower half: a multiplication by an odd number
+// with as many ones as zeros, and the upper half folded back.
+func mix(h uint64) uint64 {
+	h *= 0x9e37_79b9_7f4a_7c15
+	return h ^ h>>32
 }
 
 // get returns the zone with the hash and apex, and the number of its slot or of
 // the free one where it would be.
 func (s *Set) get(h uint32, apex dname.Name) (*Zone, uint32) {
-	for i := (h ^ h>>15) & s.mask; ; i = (i + 1) & s.mask {
+	for i := h & s.mask; ; i = (i + 1) & s.mask {
 		e := &s.pages[i/pageSlots][i%pageSlots]
 		if e.zone == nil || e.hash == h && e.zone.apex.Equal(apex) {
 			return e.zone, i
@@ -122,8 +125,9 @@ func (s *Set) insert(zones iter.Seq[*Zone], except []dname.Name) {
 			s.count++
 		}
 		s.pages[i/pageSlots][i%pageSlots] = slot{h, z}
-		s.labels[z.apexLabels/64] |= 1 << (z.apexLabels % 64)
-		s.most = max(s.most, z.apexLabels)
+		if i, there := slices.BinarySearchFunc(s.lengths, z.apexLabels, func(a, b int) int { return b - a }); !there {
+			s.lengths = slices.Insert(s.lengths, i, z.apexLabels)
+		}
 	}
 }
 
@@ -134,29 +138,22 @@ func (s *Set) Find(name dname.Name) *Zone { return s.find(name, 0) }
 // answers for DS at name (RFC 4035 §3.1.4.1); nil if none.
 func (s *Set) FindAbove(name dname.Name) *Zone { return s.find(name, 1) }
 
-// find looks for an apex that leaves out at least skip labels of name. Lengths
-// that no apex has cost nothing.
+// find looks for an apex that leaves out at least skip labels of name, the longest
+// first. Lengths that no apex has cost nothing.
 func (s *Set) find(name dname.Name, skip int) *Zone {
 	var o [dname.MaxLabels + 1]uint8
 	n := dname.Offsets(name, &o)
 	o[n] = uint8(len(name) - 1)
-	most := min(n-skip, s.most)
-	if most < 0 { // nothing is above the root
-		return nil
-	}
-	var best *Zone
-	h := uint32(hashRoot)
-	for have := 0; ; have++ {
-		if s.labels[have>>6&1]>>(have&63)&1 != 0 {
-			if z, _ := s.get(h, name[o[n-have]:]); z != nil {
-				best = z
-			}
+	for _, labels := range s.lengths {
+		if labels > n-skip {
+			continue
 		}
-		if have >= most {
-			return best
+		apex := name[o[n-labels]:]
+		if z, _ := s.get(hashName(apex), apex); z != nil {
+			return z
 		}
-		h = hashStep(h, name[o[n-have-1]:].Label())
 	}
+	return nil
 }
 
 // Get returns the zone at apex; nil if none.
