@@ -67,6 +67,7 @@ func (k *key) order() (o uint64) {
 // RDATA length 2, key, RDATA.
 const (
 	entryHeader   = 20
+	firstLog      = 2 << 10
 	logChunk      = 1 << 20
 	entryPlain    = 0xffff // no ordinary branch
 	maxOutside    = 10     // findings about records out of zone, one for each; the rest is counted
@@ -130,7 +131,9 @@ func (b *Builder) append(to *entries, r Record) {
 	octets := (k.n + 1) >> 1
 	n := entryHeader + octets + len(r.Data)
 	if len(b.log) == 0 || len(b.log[len(b.log)-1])+n > cap(b.log[len(b.log)-1]) {
-		b.log = append(b.log, make([]byte, 0, max(n, logChunk)))
+		// As large as all before, so that a small zone has a small log.
+		size := firstLog << min(len(b.log), 20)
+		b.log = append(b.log, make([]byte, 0, max(n, min(size, logChunk))))
 	}
 	last := len(b.log) - 1
 	l := b.log[last]
