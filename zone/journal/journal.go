@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -281,13 +283,21 @@ func (e *edit) apply(old Entry) (next Entry, ok bool) {
 	return next, next != old && next.Sequence > 0
 }
 
-// update makes the edits in one transaction.
+// update makes the edits in one transaction, by ascending keys: the database keeps
+// the new keys of a transaction in one sorted list, which a hundred thousand in
+// any other order would move each time.
 func (j *Journal) update(edits []edit) (err error) {
+	keys := make([]string, len(edits))
+	order := make([]int, len(edits))
+	for i := range edits {
+		keys[i], order[i] = edits[i].apex.Key(), i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return strings.Compare(keys[a], keys[b]) })
 	defer guard(j.path, &err)()
 	err = j.db.Update(func(tx *bolt.Tx) error {
 		zones := tx.Bucket([]byte(bucketZones))
-		for i := range edits {
-			key := []byte(edits[i].apex.Key())
+		for _, i := range order {
+			key := []byte(keys[i])
 			var old Entry
 			if v := zones.Get(key); v != nil {
 				var ok bool
