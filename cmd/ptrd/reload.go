@@ -12,7 +12,9 @@ func newReload(g *globals) *cobra.Command {
 		Short: "Let the running server reload, and tell what came of it",
 		Long: `reload asks the server that runs with this configuration to read the configuration
 and everything that changed, waits for it, and prints what changed and what is
-wrong. It exits with 0 if everything is served as its sources have it, and with 1
+wrong. The server sees most changes by itself and may have been quicker: what it
+reloaded in the ten seconds before, and nobody was told of, is in the list as well.
+It exits with 0 if everything is served as its sources have it, and with 1
 if the server refused the configuration or a zone has errors.`,
 		Args:              exactly(0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,

@@ -63,6 +63,7 @@ type Daemon struct {
 	policies  policies
 	secret    []byte // for cookies
 	findings  findingLog
+	earlier   earlier
 	watched   []string // paths of the last plan
 	made      int64    // octets of zones made since the last release
 
@@ -260,11 +261,11 @@ func (d *Daemon) write(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-d.watcher.Changed():
-			d.reload(ctx, "file")
+			d.reload(ctx, causeFile)
 		case <-d.o.Hangup:
-			d.reload(ctx, "signal")
+			d.reload(ctx, causeSignal)
 		case reply := <-d.reloads:
-			reply <- d.reload(ctx, "control")
+			reply <- d.reload(ctx, causeControl)
 		}
 	}
 }

@@ -101,8 +101,8 @@ type Outcome struct {
 	Seconds  float64          `json:"seconds"`         // how long it took
 	InForce  bool             `json:"in_force"`        // the config as read is in force; false: nothing changed
 	Error    string           `json:"error,omitempty"` // why it is not, where no finding says it
-	Changed  []ChangedZone    `json:"changed"`
-	Zones    int              `json:"zones"` // served now, in all
+	Changed  []ChangedZone    `json:"changed"`         // told to who asked for it, with those of reloads just before
+	Zones    int              `json:"zones"`           // served now, in all
 	Broken   []BrokenZone     `json:"broken"`
 	Opened   []netip.AddrPort `json:"opened,omitempty"`  // addresses that it listens on from now on
 	Closed   []netip.AddrPort `json:"closed,omitempty"`  // addresses that it no longer listens on

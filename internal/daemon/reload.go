@@ -20,6 +20,13 @@ import (
 // zone meanwhile. There is no other one that is as quick as to win twice.
 const attempts = 10
 
+// The causes of a reload. Only the last has somebody who waits for the outcome.
+const (
+	causeFile    = "file"
+	causeSignal  = "signal"
+	causeControl = "control"
+)
+
 // reload reads everything that changed and puts it in force.
 func (d *Daemon) reload(ctx context.Context, cause string) *Outcome {
 	begin := time.Now()
@@ -55,6 +62,10 @@ func (d *Daemon) reload(ctx context.Context, cause string) *Outcome {
 		}
 	}
 	d.tell(systemd.Ready, systemd.Status(d.statusLine()))
+	if cause == causeControl {
+		return d.earlier.tell(o)
+	}
+	d.earlier.keep(o)
 	return o
 }
 
