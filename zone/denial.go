@@ -252,30 +252,10 @@ func (z *Zone) coverNSEC3(name dname.Name, a *Answer) {
 // beforeHash steps k to the greatest hash before it that owns an NSEC3, around
 // the end where there is none, and returns its place.
 func (z *Zone) beforeHash(k *key) place {
-	p := place{at: z.nsec3}
 	var path [40]byte
-	best := -1
-	var bestPlace place
-	var bestSmaller uint32
-	for i := range path {
-		v := k.nibble(i)
-		next := z.next(p)
-		if smaller := next & (1<<v - 1); smaller != 0 {
-			best, bestPlace, bestSmaller = i, p, smaller
-		}
-		path[i] = v
-		if next>>v&1 == 0 {
-			break
-		}
-		p = z.step(p, v)
-	}
-	n := 0
-	p = place{at: z.nsec3}
-	if best >= 0 {
-		v := byte(bits.Len32(bestSmaller) - 1)
-		path[best] = v
-		n = best + 1
-		p = z.step(bestPlace, v)
+	p, n, ok := z.before(place{at: z.nsec3}, k.b[:20], path[:])
+	if !ok { // around the end
+		p, n = place{at: z.nsec3}, 0
 	}
 	for ; n < len(path); n++ {
 		path[n] = byte(bits.Len32(z.next(p)) - 1)

@@ -167,30 +167,9 @@ func (z *Zone) lastOrdinary(s spot, p place, bound, room []byte) (c child, ok bo
 	n := 0
 	if bound != nil {
 		var room2 [2*dname.MaxLabel + 2]byte
-		enc := appendLabelKey(room2[:0], bound)
-		best := -1
-		var bestPlace place
-		var bestSmaller uint32
-		q := p
-		for i := range 2 * len(enc) {
-			v := nibbleAt(enc, i)
-			next := z.next(q)
-			if smaller := next & (1<<v - 1); smaller != 0 {
-				best, bestPlace, bestSmaller = i, q, smaller
-			}
-			path[i] = v
-			if next>>v&1 == 0 {
-				break
-			}
-			q = z.step(q, v)
-		}
-		if best < 0 {
+		if p, n, ok = z.before(p, appendLabelKey(room2[:0], bound), path[:]); !ok {
 			return c, false
 		}
-		v := byte(bits.Len32(bestSmaller) - 1)
-		path[best] = v
-		n = best + 1
-		p = z.step(bestPlace, v)
 	}
 	for {
 		if n&1 == 0 && n > 0 {
@@ -209,6 +188,32 @@ func (z *Zone) lastOrdinary(s spot, p place, bound, room []byte) (c child, ok bo
 		n++
 		p = z.step(p, v)
 	}
+}
+
+// before walks from p along the nibbles of bound, as far as they lead, and returns
+// the place behind the last turn to a smaller nibble, the largest such, that it
+// passed: all that lies there comes before bound. path[:n] are the nibbles on the
+// way there. ok is false if there was no such turn.
+func (z *Zone) before(p place, bound, path []byte) (q place, n int, ok bool) {
+	var turn place
+	var smaller uint32
+	for i := range 2 * len(bound) {
+		v := nibbleAt(bound, i)
+		next := z.next(p)
+		if less := next & (1<<v - 1); less != 0 {
+			n, turn, smaller = i+1, p, less
+		}
+		path[i] = v
+		if next>>v&1 == 0 {
+			break
+		}
+		p = z.step(p, v)
+	}
+	if n == 0 {
+		return p, 0, false
+	}
+	path[n-1] = byte(bits.Len32(smaller) - 1)
+	return z.step(turn, path[n-1]), n, true
 }
 
 // appendLabelKey appends the octets of an ordinary label in a key.
