@@ -46,7 +46,7 @@ func TestBuildFindings(t *testing.T) {
 	}{
 		{"good", soa + ns + "1 PTR a.example.\n", "", 0, false},
 		{"no SOA", ns + "1 PTR a.example.\n", "no-soa", 0, true},
-		{"no NS", soa + "1 PTR a.example.\n", "no-ns", 0, true},
+		{"no NS", soa + "1 PTR a.example.\n", "no-ns", 1, true},
 		{"two SOAs", soa + ns + "@ SOA ns.example. hostmaster.example. 2 2 3 4 5\n", "several-soas", 3, true},
 		{"SOA below the apex", soa + ns + "1 SOA ns.example. hostmaster.example. 2 2 3 4 5\n", "soa-below-apex", 3, true},
 		{"CNAME and PTR", soa + ns + "1 CNAME a.example.\n1 PTR a.example.\n", "cname-and-other-data", 3, true},

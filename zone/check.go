@@ -15,6 +15,7 @@ type checker struct {
 
 	apexNS   bool
 	soa      bool
+	soaTag   Tag   // of the SOA, for what the zone lacks beside it
 	cut      entry // the last zone cut, nil if none
 	dname    entry // the last owner of a DNAME
 	occluded int
@@ -123,7 +124,7 @@ func (c *checker) set(s *contentSet, list []item, sets content, name func() dnam
 		if len(s.data) > 1 {
 			b.report(Error, "several-soas", b.second(list, s.typ), name(), s.typ, "a zone has one SOA, this is another (RFC 1035 §5.2); remove it")
 		}
-		c.soa = true
+		c.soa, c.soaTag = true, tagOf(s.typ)
 	case rr.TypeCNAME:
 		if len(s.data) > 1 {
 			b.report(Error, "several-cnames", b.second(list, s.typ), name(), s.typ, "a name has one CNAME, this is another (RFC 2181 §10.1); remove one")
@@ -194,7 +195,7 @@ func (c *checker) checkZone() {
 		b.report(Error, "no-soa", 0, nil, 0, "zone %v has no SOA at its apex%s; add one", b.apex, hint)
 	}
 	if !c.apexNS {
-		b.report(Error, "no-ns", 0, nil, 0, "zone %v has no NS at its apex (RFC 1034 §4.2.1); add the name servers of the zone, as its parent has them", b.apex)
+		b.report(Error, "no-ns", c.soaTag, nil, 0, "zone %v has no NS at its apex (RFC 1034 §4.2.1); add the name servers of the zone, as its parent has them", b.apex)
 	}
 	if inIP6Int(b.apex) {
 		b.report(Warning, "ip6-int", 0, nil, 0, "zone %v is in ip6.int, which was abolished (RFC 4159), so that nobody asks for it; write ip6.arpa in place of ip6.int", b.apex)
