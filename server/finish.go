@@ -88,7 +88,7 @@ func (r *Responder) writeOPT(p *Policy, q *Request, c wire.RCode, ede uint16, te
 		// RFC 9660 §3.2: of the zone that encloses the QNAME, and only if it is
 		// ours; a chain that goes on into another zone changes nothing in that.
 		var b [zoneVersionLen]byte
-		b[0] = uint8(r.zone.Apex().Labels())
+		b[0] = uint8(r.zone.ApexLabels())
 		binary.BigEndian.PutUint32(b[2:], uint32(r.zone.Serial()))
 		r.w.Option(wire.OptionZoneVersion, b[:], nil)
 	}

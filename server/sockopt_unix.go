@@ -9,6 +9,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// shareTCPPort lets fd be bound beside another socket of ours on the same port.
+func shareTCPPort(fd uintptr) error {
+	return unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+}
+
+// isDualStack reports whether the IPv6 socket takes IPv4 as well.
+func isDualStack(c syscall.Conn) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var dual bool
+	if err := raw.Control(func(fd uintptr) {
+		only, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
+		dual = err == nil && only == 0
+	}); err != nil {
+		return false
+	}
+	return dual
+}
+
 // errnoFailure sorts an error of the kernel into its counter.
 func errnoFailure(errno syscall.Errno) SendFailure {
 	switch errno {

@@ -141,13 +141,13 @@ func (e *edit) store(o *ownerEdit) {
 	z, k := e.z, o.key
 	o.sets.prune()
 	if len(o.old) > 0 {
-		z.undigestContent(o.old, k.b[:], k.n, k.ordinary, o.hashed)
+		z.digestContent(o.old, -1, k.b[:], k.n, k.ordinary, o.hashed)
 		z.account(o.old, -1)
 	}
 	var value []byte
 	var flags uint32
 	if len(o.sets) > 0 {
-		z.digestContent(o.sets, k.b[:], k.n, k.ordinary, o.hashed)
+		z.digestContent(o.sets, 1, k.b[:], k.n, k.ordinary, o.hashed)
 		z.account(o.sets, 1)
 		value = z.w.encodeValue(nil, o.sets, false)
 		if !o.hashed {

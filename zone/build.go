@@ -393,7 +393,7 @@ func (t *trieWriter) owner(lo, hi int) (value []byte, flags uint32) {
 	}
 	depth := first.nibbles()
 	z.account(c, 1)
-	z.digestContent(c, first.key(), depth, first.ordinary(), t.check == nil)
+	z.digestContent(c, 1, first.key(), depth, first.ordinary(), t.check == nil)
 	if t.check != nil {
 		flags = flagsOf(c, depth)
 		if hasWildcard(first.key(), depth, first.ordinary()) {

@@ -114,23 +114,9 @@ func (z *Zone) account(c content, sign int) {
 	}
 }
 
-// digestContent adds the records of one name to the digest.
-func (z *Zone) digestContent(c content, key []byte, nibbles, ordinary int, nsec3 bool) {
-	z.digestEach(c, key, nibbles, ordinary, nsec3, func(half int, h uint64) {
-		d := z.digest[8*half:]
-		binary.LittleEndian.PutUint64(d, binary.LittleEndian.Uint64(d)+h)
-	})
-}
-
-// undigestContent takes the records of one name out of the digest.
-func (z *Zone) undigestContent(c content, key []byte, nibbles, ordinary int, nsec3 bool) {
-	z.digestEach(c, key, nibbles, ordinary, nsec3, func(half int, h uint64) {
-		d := z.digest[8*half:]
-		binary.LittleEndian.PutUint64(d, binary.LittleEndian.Uint64(d)-h)
-	})
-}
-
-func (z *Zone) digestEach(c content, key []byte, nibbles, ordinary int, nsec3 bool, sum func(half int, h uint64)) {
+// digestContent adds (sign 1) the records of one name to the digest or takes them
+// out of it (-1).
+func (z *Zone) digestContent(c content, sign int, key []byte, nibbles, ordinary int, nsec3 bool) {
 	var room [512]byte
 	le := binary.LittleEndian
 	b := append(room[:0], 0, 0, 0)
@@ -148,10 +134,11 @@ func (z *Zone) digestEach(c content, key []byte, nibbles, ordinary int, nsec3 bo
 		if t == rr.TypeSOA {
 			clear(soaNumbers(b)[:4])
 		}
-		b[0] = 0
-		sum(0, xxhash.Sum64(b))
-		b[0] = 1
-		sum(1, xxhash.Sum64(b))
+		for half := range 2 {
+			b[0] = byte(half)
+			d := z.digest[8*half:]
+			le.PutUint64(d, le.Uint64(d)+uint64(sign)*xxhash.Sum64(b))
+		}
 	}
 	for _, s := range c {
 		for _, d := range s.data {

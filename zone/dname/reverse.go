@@ -14,9 +14,6 @@ const (
 	hexDigits  = "0123456789abcdef"
 )
 
-// InAddrArpa and IP6Arpa return the apexes of the two reverse trees.
-func InAddrArpa() Name { return Name(inAddrArpa) }
-
 // IP6Arpa returns ip6.arpa.
 func IP6Arpa() Name { return Name(ip6Arpa) }
 
