@@ -2,38 +2,53 @@ package zone
 
 import (
 	"bytes"
-	"iter"
+	"encoding/binary"
+	"math/bits"
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // Diff returns the changeset that turns from into to, two zones of one apex. A
-// nil from has no records. The SOA comes first; an RRset whose TTL differs is
-// removed and added whole.
+// nil from has no records. The SOA comes first, the rest in the order of the
+// trie, not in canonical order; an RRset whose TTL differs is removed and added
+// whole.
+//
+// It walks both tries at once and compares values as they are stored. Zones that
+// grew out of one share what did not change, and that is not walked: between two
+// zones with one change in between it costs what Apply did, between two builds of
+// a file it reads both once.
 func Diff(from, to *Zone) *Changeset {
-	c := &Changeset{Apex: to.apex, To: to.serial}
+	d := differ{to: to, c: &Changeset{Apex: to.apex, To: to.serial}}
 	if from == nil || !from.IsAvailable() {
-		for r := range to.All() {
-			c.Added = append(c.Added, r.clone())
+		d.begin(false)
+		d.only(to, to.root, 0, to.family == dname.Forward)
+		if to.nsec3 != 0 {
+			d.begin(true)
+			d.only(to, to.nsec3, 0, true)
 		}
-		return c
+	} else {
+		d.c.From = from.serial
+		if from == to {
+			return d.c
+		}
+		d.from = from
+		d.same = sameChunks(&from.storage, &to.storage)
+		d.begin(false)
+		d.both(place{at: from.root}, place{at: to.root}, to.family == dname.Forward)
+		d.begin(true)
+		switch {
+		case from.nsec3 != 0 && to.nsec3 != 0:
+			d.both(place{at: from.nsec3}, place{at: to.nsec3}, true)
+		case from.nsec3 != 0:
+			d.only(from, from.nsec3, 0, true)
+		case to.nsec3 != 0:
+			d.only(to, to.nsec3, 0, true)
+		}
 	}
-	c.From = from.serial
-	if from == to {
-		return c
-	}
-	diffNames(from, to, from.names, to.names, c)
-	diffNames(from, to, from.hashed, to.hashed, c)
-	soaFirst(c.Removed)
-	soaFirst(c.Added)
-	return c
-}
-
-func (r Record) clone() Record {
-	r.Owner = r.Owner.Clone()
-	r.Data = bytes.Clone(r.Data)
-	return r
+	soaFirst(d.c.Removed)
+	soaFirst(d.c.Added)
+	return d.c
 }
 
 func soaFirst(list []Record) {
@@ -46,97 +61,336 @@ func soaFirst(list []Record) {
 	}
 }
 
-// diffNames merges two walks in canonical order.
-func diffNames(from, to *Zone, fromNames, toNames iter.Seq2[dname.Name, []byte], c *Changeset) {
-	nextOld, stop := iter.Pull2(fromNames)
-	defer stop()
-	oldOwner, oldValue, more := nextOld()
-	drop := func(owner dname.Name, s *contentSet) { c.Removed = appendSet(c.Removed, owner, s) }
-	gone := func() {
-		sets := from.content(oldValue)
-		for i := range sets {
-			drop(oldOwner, &sets[i])
-		}
-		oldOwner, oldValue, more = nextOld()
+// sameChunks returns which chunks are one and the same in both storages. What a
+// ref addresses in such a chunk is the same in both, and so is all below it.
+func sameChunks(a, b *storage) []bool {
+	same := make([]bool, min(len(a.chunks), len(b.chunks)))
+	for i := range same {
+		x, y := a.chunks[i], b.chunks[i]
+		same[i] = len(x) > 0 && len(y) > 0 && &x[0] == &y[0]
 	}
-	for owner, value := range toNames {
-		for more && dname.Compare(oldOwner, owner) < 0 {
-			gone()
-		}
-		if !more || dname.Compare(oldOwner, owner) != 0 {
-			sets := to.content(value)
-			for i := range sets {
-				c.Added = appendSet(c.Added, owner, &sets[i])
-			}
-			continue
-		}
-		if !sameValue(from, to, oldValue, value) {
-			diffContent(owner, from.content(oldValue), to.content(value), c)
-		}
-		oldOwner, oldValue, more = nextOld()
-	}
-	for more {
-		gone()
+	return same
+}
+
+// differ finds what two zones do not have in common.
+type differ struct {
+	from, to *Zone
+	c        *Changeset
+	same     []bool // by chunk: shared by both storages
+
+	path   key  // where the walk is; without the ends of the labels
+	hashed bool // the walk is in the tries of NSEC3
+	split  key
+
+	// Pairs of suffixes, of from and of to, that were found to be equal.
+	suffixes [256][2]ref
+	slab     []byte // room for RDATA: a changeset of many records is few allocations
+}
+
+func (d *differ) begin(hashed bool) {
+	d.hashed = hashed
+	d.path.reset(&d.to.layout)
+	if hashed {
+		d.path.reset(&layout{})
 	}
 }
 
-// sameValue reports whether two values of the commonest form are the same; false
-// says nothing.
-func sameValue(from, to *Zone, a, b []byte) bool {
-	if a[0] == formSets || a[0] != b[0] {
+// shared reports whether both zones have the same at r.
+func (d *differ) shared(r ref) bool {
+	i := int(r >> chunkShift)
+	return i < len(d.same) && d.same[i]
+}
+
+// both compares what lies at and below a place of each trie, on the same path.
+func (d *differ) both(p, q place, inOrdinary bool) {
+	if p == q && d.shared(p.at) {
+		return
+	}
+	save := d.path.n
+	if p.used|q.used == 0 && d.alike(p.at, q.at, p.depth, inOrdinary) {
+		d.path.n = save
+		return
+	}
+	for { // along the run that both have
+		a, b := d.from.inRun(p), d.to.inRun(q)
+		if !a || !b {
+			break
+		}
+		v := d.from.next(p)
+		if v != d.to.next(q) {
+			break
+		}
+		d.path.push(byte(bits.TrailingZeros32(v)))
+		p.used++
+		q.used++
+	}
+	switch v, w := d.from.value(p), d.to.value(q); {
+	case v == nil && w == nil:
+	case w == nil:
+		d.c.Removed = d.appendValue(d.c.Removed, d.from, v)
+	case v == nil:
+		d.c.Added = d.appendValue(d.c.Added, d.to, w)
+	case !d.sameValue(v, w):
+		d.values(v, w)
+	}
+	next, nextTo := d.from.next(p), d.to.next(q)
+	for all := next | nextTo; all != 0; all &= all - 1 {
+		v := byte(bits.TrailingZeros32(all))
+		var x, y place
+		if next>>v&1 != 0 {
+			x = d.from.step(p, v)
+		}
+		if nextTo>>v&1 != 0 {
+			y = d.to.step(q, v)
+		}
+		d.path.push(v)
+		d.child(x, y, inOrdinary)
+		d.path.n--
+	}
+	if !inOrdinary {
+		old := d.path.ordinary
+		d.path.ordinary = d.path.n
+		x, ok := d.from.ordinary(p)
+		if !ok {
+			x = place{}
+		}
+		y, ok := d.to.ordinary(q)
+		if !ok {
+			y = place{}
+		}
+		d.child(x, y, true)
+		d.path.ordinary = old
+	}
+	d.path.n = save
+}
+
+// alike is both for nodes that have the same run and the same children, which
+// nearly all have that a change did not touch; false says that they have not.
+func (d *differ) alike(r, s ref, depth int, inOrdinary bool) bool {
+	le := binary.LittleEndian
+	a, b := d.from.at(r), d.to.at(s)
+	h := le.Uint32(a)
+	if h != le.Uint32(b) || h&maskInner == 0 {
 		return false
 	}
-	x, y := from.short(a), to.short(b)
-	return x.TTL == y.TTL && bytes.Equal(x.list, y.list) && bytes.Equal(x.tail, y.tail)
+	run := int(h >> 24)
+	off := 4 + runOctets(depth, run)
+	if string(a[4:off]) != string(b[4:off]) {
+		return false
+	}
+	for i := range run {
+		d.path.push(nibbleAt(a[4:], depth&1+i))
+	}
+	off = (off + 3) &^ 3
+	end := depth + run
+	next := func() (x, y ref) {
+		x, y = ref(le.Uint32(a[off:])), ref(le.Uint32(b[off:]))
+		off += 4
+		return x, y
+	}
+	if h&bitValue != 0 {
+		if x, y := next(); x != y || !d.shared(x) {
+			if v, w := d.from.at(x), d.to.at(y); !d.sameValue(v, w) {
+				d.values(v, w)
+			}
+		}
+	}
+	if h&bitOrdinary != 0 {
+		x, y := next()
+		old := d.path.ordinary
+		d.path.ordinary = end
+		d.both(place{at: x, depth: end}, place{at: y, depth: end}, true)
+		d.path.ordinary = old
+	}
+	for all := h & 0xffff; all != 0; all &= all - 1 {
+		x, y := next()
+		if d.sameLeaf(x, y, end+1) {
+			continue
+		}
+		d.path.push(byte(bits.TrailingZeros32(all)))
+		d.both(place{at: x, depth: end + 1}, place{at: y, depth: end + 1}, inOrdinary)
+		d.path.n--
+	}
+	return true
 }
 
-func appendSet(list []Record, owner dname.Name, s *contentSet) []Record {
-	owner = owner.Clone()
-	for _, d := range s.data {
-		list = append(list, Record{Owner: owner, Type: s.typ, TTL: s.ttl, Data: bytes.Clone(d)})
+// child is both where one or both of the places may not be there (at 0).
+func (d *differ) child(x, y place, inOrdinary bool) {
+	switch {
+	case x.at != 0 && y.at != 0:
+		d.both(x, y, inOrdinary)
+	case x.at != 0:
+		d.only(d.from, x.at, x.used, inOrdinary)
+	case y.at != 0:
+		d.only(d.to, y.at, y.used, inOrdinary)
 	}
-	for _, d := range s.sigs {
-		list = append(list, Record{Owner: owner, Type: rr.TypeRRSIG, TTL: s.sigTTL, Data: bytes.Clone(d)})
+}
+
+// inRun reports whether the run of the node goes on at p.
+func (z *Zone) inRun(p place) bool {
+	return p.used < int(binary.LittleEndian.Uint32(z.at(p.at))>>24)
+}
+
+// sameLeaf reports whether at x and y are leaves with the same run, which begins
+// at depth, and the same value; false says nothing.
+func (d *differ) sameLeaf(x, y ref, depth int) bool {
+	if x == y && d.shared(x) {
+		return true
 	}
+	a, b := d.from.at(x), d.to.at(y)
+	h := binary.LittleEndian.Uint32(a)
+	if h&maskInner != 0 || h != binary.LittleEndian.Uint32(b) {
+		return false
+	}
+	off := 4 + runOctets(depth, int(h>>24))
+	return string(a[4:off]) == string(b[4:off]) && d.sameValue(a[off:], b[off:])
+}
+
+// sameValue reports whether two values are stored in the same way, but for the
+// numbers of TTLs and suffixes; false says nothing.
+func (d *differ) sameValue(v, w []byte) bool {
+	if v[0] != w[0] {
+		return false
+	}
+	if v[0] == formSets {
+		v = valueAt(v)
+		return len(w) >= len(v) && string(v) == string(w[:len(v)])
+	}
+	n := shortHeader + int(v[2])
+	return v[2] == w[2] && d.from.ttls[v[1]] == d.to.ttls[w[1]] && string(v[shortHeader:n]) == string(w[shortHeader:n]) &&
+		d.sameSuffix(ref(binary.LittleEndian.Uint32(v[3:])), ref(binary.LittleEndian.Uint32(w[3:])))
+}
+
+func (d *differ) sameSuffix(r, s ref) bool {
+	if r == 0 || s == 0 {
+		return r == s
+	}
+	if r == s && d.shared(r) {
+		return true
+	}
+	pair := &d.suffixes[r&255]
+	if *pair == [2]ref{r, s} {
+		return true
+	}
+	a, b := d.from.at(r), d.to.at(s)
+	n := 1 + int(a[0])
+	if len(b) < n || string(a[:n]) != string(b[:n]) {
+		return false
+	}
+	*pair = [2]ref{r, s}
+	return true
+}
+
+// only tells everything that is at or below the node at r of z, one of the two
+// zones, from the given nibble of its run on.
+func (d *differ) only(z *Zone, r ref, used int, inOrdinary bool) {
+	list := &d.c.Added
+	if z == d.from {
+		list = &d.c.Removed
+	}
+	d.below(z, list, place{at: r, used: used, depth: d.path.n - used}, inOrdinary)
+}
+
+func (d *differ) below(z *Zone, list *[]Record, p place, inOrdinary bool) {
+	save := d.path.n
+	for z.inRun(p) {
+		d.path.push(byte(bits.TrailingZeros32(z.next(p))))
+		p.used++
+	}
+	if v := z.value(p); v != nil {
+		*list = d.appendValue(*list, z, v)
+	}
+	for next := z.next(p); next != 0; next &= next - 1 {
+		v := byte(bits.TrailingZeros32(next))
+		d.path.push(v)
+		d.below(z, list, z.step(p, v), inOrdinary)
+		d.path.n--
+	}
+	if q, ok := z.ordinary(p); ok && !inOrdinary {
+		old := d.path.ordinary
+		d.path.ordinary = d.path.n
+		d.below(z, list, q, true)
+		d.path.ordinary = old
+	}
+	d.path.n = save
+}
+
+// owner returns the owner name that the path leads to.
+func (d *differ) owner() dname.Name {
+	k := &d.path
+	if d.hashed {
+		return d.to.hashOwner(k.b[:20])
+	}
+	copy(d.split.b[:(k.n+1)>>1], k.b[:(k.n+1)>>1])
+	ordinary := entryPlain
+	if k.ordinary != noOrdinary {
+		ordinary = k.ordinary
+	}
+	d.to.split(&d.split, k.n, ordinary)
+	return d.to.name(&d.split)
+}
+
+// keep returns a copy of an RDATA in two pieces.
+func (d *differ) keep(head, tail []byte) []byte {
+	const room = 32 << 10
+	n := len(head) + len(tail)
+	if cap(d.slab)-len(d.slab) < n {
+		// The first is small: most changesets are.
+		d.slab = make([]byte, 0, max(n, min(room, 256+2*cap(d.slab))))
+	}
+	from := len(d.slab)
+	d.slab = append(append(d.slab, head...), tail...)
+	return d.slab[from:len(d.slab):len(d.slab)]
+}
+
+// appendValue appends all records of one name.
+func (d *differ) appendValue(list []Record, z *Zone, v []byte) []Record {
+	owner := d.owner()
+	z.sets(v, func(s RRset) bool {
+		for it := s.Data(); it.Next(); {
+			list = append(list, Record{Owner: owner, Type: s.Type, TTL: s.TTL, Data: d.keep(it.Head, it.Tail)})
+		}
+		for it := s.SigData(); it.Next(); {
+			list = append(list, Record{Owner: owner, Type: rr.TypeRRSIG, TTL: s.SigTTL, Data: d.keep(it.Head, it.Tail)})
+		}
+		return true
+	})
 	return list
 }
 
-// diffContent compares the RRsets of one name. Records and signatures are
-// compared apart, each with their TTL.
-func diffContent(owner dname.Name, a, b content, c *Changeset) {
-	owner = owner.Clone()
-	for i := range a {
-		var none contentSet
-		other := b.find(a[i].typ)
-		if other == nil {
-			other = &none
-		}
-		c.Removed = appendMissing(c.Removed, owner, &a[i], other)
-	}
-	for i := range b {
-		var none contentSet
-		other := a.find(b[i].typ)
-		if other == nil {
-			other = &none
-		}
-		c.Added = appendMissing(c.Added, owner, &b[i], other)
-	}
+// values compares the RRsets of one name. Records and signatures are compared
+// apart, each with their TTL.
+func (d *differ) values(v, w []byte) {
+	a, b := d.from.content(v), d.to.content(w)
+	var owner dname.Name
+	d.c.Removed = d.appendMissing(d.c.Removed, &owner, a, b)
+	d.c.Added = d.appendMissing(d.c.Added, &owner, b, a)
 }
 
-// appendMissing appends what s has and other has not.
-func appendMissing(list []Record, owner dname.Name, s, other *contentSet) []Record {
-	missing := func(t rr.Type, ttl, otherTTL uint32, data, others [][]byte) {
-		for i, j := 0, 0; i < len(data); i++ {
-			for j < len(others) && bytes.Compare(others[j], data[i]) < 0 {
-				j++
-			}
-			if ttl == otherTTL && j < len(others) && bytes.Equal(others[j], data[i]) {
-				continue
-			}
-			list = append(list, Record{Owner: owner, Type: t, TTL: ttl, Data: bytes.Clone(data[i])})
+// appendMissing appends what a has and b has not.
+func (d *differ) appendMissing(list []Record, owner *dname.Name, a, b content) []Record {
+	var none contentSet
+	for i := range a {
+		s, other := &a[i], b.find(a[i].typ)
+		if other == nil {
+			other = &none
 		}
+		missing := func(t rr.Type, ttl, otherTTL uint32, data, others [][]byte) {
+			for i, j := 0, 0; i < len(data); i++ {
+				for j < len(others) && bytes.Compare(others[j], data[i]) < 0 {
+					j++
+				}
+				if ttl == otherTTL && j < len(others) && bytes.Equal(others[j], data[i]) {
+					continue
+				}
+				if *owner == nil {
+					*owner = d.owner()
+				}
+				list = append(list, Record{Owner: *owner, Type: t, TTL: ttl, Data: d.keep(data[i], nil)})
+			}
+		}
+		missing(s.typ, s.ttl, other.ttl, s.data, other.data)
+		missing(rr.TypeRRSIG, s.sigTTL, other.sigTTL, s.sigs, other.sigs)
 	}
-	missing(s.typ, s.ttl, other.ttl, s.data, other.data)
-	missing(rr.TypeRRSIG, s.sigTTL, other.sigTTL, s.sigs, other.sigs)
 	return list
 }

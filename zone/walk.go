@@ -362,12 +362,7 @@ func (z *Zone) hashed(yield func(owner dname.Name, value []byte) bool) {
 			for _, v := range path {
 				k.push(v)
 			}
-			var buf nameBuffer
-			buf.reset(z.apex)
-			var label [32]byte
-			hashLabel(label[:], k.b[:20])
-			buf.push(label[:])
-			return yield(buf.name(), z.value(p))
+			return yield(z.hashOwner(k.b[:20]), z.value(p))
 		}
 		for next := z.next(p); next != 0; next &= next - 1 {
 			path[n] = byte(bits.TrailingZeros32(next))
@@ -378,6 +373,16 @@ func (z *Zone) hashed(yield func(owner dname.Name, value []byte) bool) {
 		return true
 	}
 	walk(place{at: z.nsec3}, 0)
+}
+
+// hashOwner returns the owner name of the NSEC3 for a hash.
+func (z *Zone) hashOwner(hash []byte) dname.Name {
+	var buf nameBuffer
+	buf.reset(z.apex)
+	var label [32]byte
+	hashLabel(label[:], hash)
+	buf.push(label[:])
+	return buf.name().Clone()
 }
 
 // hashLabel writes the label of an NSEC3 owner: base32hex in lower case (RFC
