@@ -28,6 +28,8 @@ type fakeAnswerer struct {
 	requests atomic.Uint64
 }
 
+func (f *fakeAnswerer) lookAhead(*View, []datagram) {}
+
 func (f *fakeAnswerer) Respond(_ *View, _ *Request, buf []byte, n int) (int, Verdict) {
 	f.requests.Add(1)
 	if n < headerSize || buf[2]&0x80 != 0 {

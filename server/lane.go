@@ -12,6 +12,7 @@ import (
 
 // answerer is what a lane needs of a [Responder].
 type answerer interface {
+	lookAhead(v *View, batch []datagram)
 	Respond(v *View, q *Request, buf []byte, n int) (int, Verdict)
 	RespondDeferred(v *View, q *Request, buf []byte, n int) (int, Verdict)
 	Publish()

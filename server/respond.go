@@ -16,6 +16,8 @@ type Responder struct {
 	answer zone.Answer
 	zone   *zone.Zone // that the response is made from, for ZONEVERSION; nil: none
 	key    [dname.MaxWire]byte
+	plain  Plain
+	going  [batchSize]*Plain // lookups of lookAhead that are not at their end
 	counts counts
 	stats  *Stats
 }
@@ -42,9 +44,19 @@ func (r *Responder) Stats() *Stats { return r.stats }
 // the length is 0 unless the verdict is Answered, and on Defer buf[:n] is
 // unchanged. It takes no lock, allocates nothing and does no I/O.
 func (r *Responder) Respond(v *View, q *Request, buf []byte, n int) (int, Verdict) {
-	r.m = message{qtype: CountTypeNone, end: wire.HeaderLen}
-	r.zone = nil
-	length, verdict := r.respond(v, q, buf, n)
+	p := q.Plain
+	if p == nil {
+		p = &r.plain
+		for going := p.begin(v, buf[:n]); going; {
+			going = p.step()
+		}
+	}
+	length, verdict := r.respondPlain(v, q, p, buf), Answered
+	if length == 0 {
+		r.m = message{qtype: CountTypeNone, end: wire.HeaderLen}
+		r.zone = nil
+		length, verdict = r.respond(v, q, buf, n)
+	}
 	r.count(CountUDP + Counter(q.Transport))
 	r.count(r.m.qtype)
 	r.count(r.m.outcome)

@@ -48,6 +48,7 @@ type datagram struct {
 	client netip.AddrPort
 	local  netip.AddrPort // the address asked
 	unfit  DropReason     // other than DropByRespond, the zero value: drop it, for this reason
+	plain  Plain
 }
 
 // packetSocket moves batches of datagrams. Each worker has one of its own, which
@@ -137,6 +138,7 @@ func (w *udpWorker) answer(msgs []datagram) {
 	l.request = Request{Transport: UDP, Now: start.Unix()}
 	l.sample.begin()
 	w.tally = tally{}
+	w.lane.lookAhead(view, msgs)
 	for w.next = 0; w.next < len(msgs); {
 		w.answerFrom(msgs, view, start)
 	}
@@ -163,7 +165,7 @@ func (w *udpWorker) answerFrom(msgs []datagram, view *View, start time.Time) {
 			w.tally.dropped[DropPortZero]++
 			continue
 		}
-		q.Client, q.Local = d.client, d.local
+		q.Client, q.Local, q.Plain = d.client, d.local, &d.plain
 		l.sample.before(q, d.buf, d.n, start)
 		n, verdict := l.Respond(view, q, d.buf[:udpBuffer:udpBuffer], d.n)
 		l.sample.after(d.buf, n, verdict)

@@ -40,6 +40,7 @@ type Request struct {
 	Transport Transport
 	Keepalive uint16 // idle timeout to advertise on TCP, in units of 100 ms; 0 asks the client to close (RFC 7828 §3.1)
 	Now       int64  // Unix seconds, read once a batch
+	Plain     *Plain // what was looked up ahead with the same View; nil: nothing was
 }
 
 // Verdict says what becomes of a request.

@@ -110,6 +110,7 @@ func (k *key) copyFrom(m *key) {
 
 // layout says which labels below an apex are address labels.
 type layout struct {
+	prefix     prefix // of the apex, where it is one
 	apex       dname.Name
 	id         string // the apex's Key
 	apexLabels int
@@ -122,7 +123,7 @@ type layout struct {
 // 2317), or any other ordinary label, one octet.
 func newLayout(apex dname.Name) layout {
 	f, address, rest := dname.Tree(apex)
-	l := layout{apex: apex, id: apex.Key(), apexLabels: apex.Labels(), family: f}
+	l := layout{prefix: prefixOf(apex), apex: apex, id: apex.Key(), apexLabels: apex.Labels(), family: f}
 	switch {
 	case f == dname.Forward:
 	case rest > 0:

@@ -9,13 +9,22 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// Set is the immutable collection of zones of one moment: a hash table of their
-// apexes in pages, so that the exchange of one zone copies one page.
+// Set is the immutable collection of zones of one moment. Questions come by name;
+// those for the name of a whole address, nearly all, as a number, by which the
+// zones whose apex is a prefix can be found as well.
 type Set struct {
-	pages   []*page
-	mask    uint32 // slots - 1, a power of two less one
-	count   int
-	lengths []int // labels that apexes have, the most first
+	names    table // all zones, by apex
+	prefixes table // those whose apex is a prefix, by it
+	count    int
+	lengths  []int      // labels that apexes have, the most first
+	nibbles  [3][]uint8 // that prefixes have, the most first, by family
+}
+
+// table is a hash table of zones in pages, so that the exchange of one zone
+// copies one page.
+type table struct {
+	pages []*page
+	mask  uint32 // slots - 1, a power of two less one
 }
 
 const pageSlots = 64
@@ -27,16 +36,42 @@ type slot struct {
 	zone *Zone
 }
 
+func newTable(zones int) table {
+	slots := max(pageSlots, 1<<bits.Len(uint(2*zones)))
+	t := table{pages: make([]*page, slots/pageSlots), mask: uint32(slots - 1)}
+	for i := range t.pages {
+		t.pages[i] = new(page)
+	}
+	return t
+}
+
+// slot returns slot i, counted on behind the last one.
+func (t *table) slot(i uint32) *slot {
+	i &= t.mask
+	return &t.pages[i/pageSlots][i%pageSlots]
+}
+
+// exchange makes t a table of its own, zones of which were put in other zones'
+// places: pages that none of them lies in are shared.
+func (t *table) exchange(zones []*Zone, find func(*Zone) uint32) {
+	t.pages = slices.Clone(t.pages)
+	own := make(map[uint32]bool, len(zones))
+	for _, z := range zones {
+		i := find(z) & t.mask
+		if !own[i/pageSlots] {
+			copied := *t.pages[i/pageSlots]
+			t.pages[i/pageSlots] = &copied
+			own[i/pageSlots] = true
+		}
+		t.slot(i).zone = z
+	}
+}
+
 // NewSet returns a set without zones.
 func NewSet() *Set { return newSet(0) }
 
 func newSet(zones int) *Set {
-	slots := max(pageSlots, 1<<bits.Len(uint(2*zones)))
-	s := &Set{pages: make([]*page, slots/pageSlots), mask: uint32(slots - 1)}
-	for i := range s.pages {
-		s.pages[i] = new(page)
-	}
-	return s
+	return &Set{names: newTable(zones), prefixes: newTable(zones)}
 }
 
 // hashName hashes a name, eight octets at a time. Bit 5 is set in every octet, so
@@ -65,13 +100,22 @@ func mix(h uint64) uint64 {
 	return h ^ h>>32
 }
 
-// get returns the zone with the hash and apex, and the number of its slot or of
-// the free one where it would be.
-func (s *Set) get(h uint32, apex dname.Name) (*Zone, uint32) {
-	for i := h & s.mask; ; i = (i + 1) & s.mask {
-		e := &s.pages[i/pageSlots][i%pageSlots]
-		if e.zone == nil || e.hash == h && e.zone.apex.Equal(apex) {
-			return e.zone, i
+// slotOf returns the number of the slot with the hash and apex, or of the free
+// one where it would be.
+func (s *Set) slotOf(h uint32, apex dname.Name) uint32 {
+	for i := h; ; i++ {
+		if e := s.names.slot(i); e.zone == nil || e.hash == h && e.zone.apex.Equal(apex) {
+			return i
+		}
+	}
+}
+
+// prefixSlotOf is slotOf for the prefix of so many nibbles, the rest of which is 0.
+func (s *Set) prefixSlotOf(h uint32, k *dname.AddressKey, nibbles uint8) uint32 {
+	for i := h; ; i++ {
+		e := s.prefixes.slot(i)
+		if e.zone == nil || e.hash == h && e.zone.prefix.nibbles == nibbles && e.zone.prefix.key == *k {
+			return i
 		}
 	}
 }
@@ -85,28 +129,16 @@ func (s *Set) With(zones []*Zone, gone []dname.Name) *Set {
 			fresh++
 		}
 	}
-	n := *s
 	if fresh > 0 || len(gone) > 0 {
-		n = *newSet(max(s.count, (s.count+fresh)*5/4))
+		n := newSet(max(s.count, (s.count+fresh)*5/4))
 		n.insert(s.all(), gone)
 		n.insert(slices.Values(zones), nil)
-		return &n
+		return n
 	}
-	n.pages = slices.Clone(s.pages)
-	var own map[uint32]bool
-	for _, z := range zones {
-		h := hashName(z.apex)
-		_, i := s.get(h, z.apex)
-		if !own[i/pageSlots] {
-			copied := *n.pages[i/pageSlots]
-			n.pages[i/pageSlots] = &copied
-			if own == nil {
-				own = map[uint32]bool{}
-			}
-			own[i/pageSlots] = true
-		}
-		n.pages[i/pageSlots][i%pageSlots].zone = z
-	}
+	n := *s
+	n.names.exchange(zones, func(z *Zone) uint32 { return s.slotOf(hashName(z.apex), z.apex) })
+	prefixes := slices.DeleteFunc(slices.Clone(zones), func(z *Zone) bool { return !z.prefix.is })
+	n.prefixes.exchange(prefixes, func(z *Zone) uint32 { return s.prefixSlotOf(z.prefix.hash(), &z.prefix.key, z.prefix.nibbles) })
 	return &n
 }
 
@@ -120,15 +152,28 @@ func (s *Set) insert(zones iter.Seq[*Zone], except []dname.Name) {
 			continue
 		}
 		h := hashName(z.apex)
-		old, i := s.get(h, z.apex)
-		if old == nil {
+		i := s.slotOf(h, z.apex)
+		if s.names.slot(i).zone == nil {
 			s.count++
 		}
-		s.pages[i/pageSlots][i%pageSlots] = slot{h, z}
-		if i, there := slices.BinarySearchFunc(s.lengths, z.apexLabels, func(a, b int) int { return b - a }); !there {
-			s.lengths = slices.Insert(s.lengths, i, z.apexLabels)
+		*s.names.slot(i) = slot{h, z}
+		s.lengths = insertDescending(s.lengths, z.apexLabels)
+		if p := &z.prefix; p.is {
+			h := p.hash()
+			*s.prefixes.slot(s.prefixSlotOf(h, &p.key, p.nibbles)) = slot{h, z}
+			s.nibbles[p.key.Family] = insertDescending(s.nibbles[p.key.Family], p.nibbles)
 		}
 	}
+}
+
+// insertDescending puts n into a list that begins with the greatest, unless it is
+// there.
+func insertDescending[N int | uint8](list []N, n N) []N {
+	i, there := slices.BinarySearchFunc(list, n, func(a, b N) int { return int(b) - int(a) })
+	if there {
+		return list
+	}
+	return slices.Insert(list, i, n)
 }
 
 // Find returns the zone with the longest apex at or above name; nil if none.
@@ -149,7 +194,7 @@ func (s *Set) find(name dname.Name, skip int) *Zone {
 			continue
 		}
 		apex := name[o[n-labels]:]
-		if z, _ := s.get(hashName(apex), apex); z != nil {
+		if z := s.Get(apex); z != nil {
 			return z
 		}
 	}
@@ -158,8 +203,20 @@ func (s *Set) find(name dname.Name, skip int) *Zone {
 
 // Get returns the zone at apex; nil if none.
 func (s *Set) Get(apex dname.Name) *Zone {
-	z, _ := s.get(hashName(apex), apex)
-	return z
+	return s.names.slot(s.slotOf(hashName(apex), apex)).zone
+}
+
+// findAddress returns the zone with the longest apex, of those that are
+// prefixes, at or above the address; nil if none. No other apex is above it.
+func (s *Set) findAddress(k *dname.AddressKey) *Zone {
+	for _, nibbles := range s.nibbles[k.Family] {
+		p := prefix{key: dname.AddressKey{Family: k.Family}, nibbles: nibbles}
+		p.key.Hi, p.key.Lo = cutAt(k.Hi, k.Lo, uint(nibbles))
+		if z := s.prefixes.slot(s.prefixSlotOf(p.hash(), &p.key, nibbles)).zone; z != nil {
+			return z
+		}
+	}
+	return nil
 }
 
 // All yields the zones in canonical order of their apexes.
@@ -169,7 +226,7 @@ func (s *Set) All() iter.Seq[*Zone] {
 
 func (s *Set) all() iter.Seq[*Zone] {
 	return func(yield func(*Zone) bool) {
-		for _, p := range s.pages {
+		for _, p := range s.names.pages {
 			for i := range p {
 				if p[i].zone != nil && !yield(p[i].zone) {
 					return

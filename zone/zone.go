@@ -13,22 +13,23 @@ import (
 // Zone is an immutable zone. Every method may be called by any number of
 // goroutines at the same time.
 type Zone struct {
-	layout
+	// What a question for a PTR needs lies together, in two cache lines.
 	storage
-	root  ref // of the names
-	nsec3 ref // of the NSEC3 RRs, by hash: their owners are no names of the zone (RFC 5155 §7.2.8)
-	ttls  []uint32
+	root      ref // of the names
+	nsec3     ref // of the NSEC3 RRs, by hash: their owners are no names of the zone (RFC 5155 §7.2.8)
+	ttls      []uint32
+	wildcards int    // names with a `*` label
+	reason    string // why there are no data; empty: there are
 
-	reason string // why there are no data; empty: there are
-
+	layout
 	apexValue []byte
 	soa       RRset
+	soaNames  soaNames
 	negTTL    uint32 // seconds: min(TTL of the SOA, MINIMUM), RFC 2308 §5
 	serial    Serial
 	denial    denial
 	salt      []byte // of NSEC3
 	hashes    int    // iterations of NSEC3
-	wildcards int    // names with a `*` label
 
 	stats  Stats
 	digest Digest
@@ -159,6 +160,7 @@ func (z *Zone) derive() {
 	z.apexValue = f.value
 	z.soa = z.set(f.value, rr.TypeSOA)
 	soa := z.soa.First(nil)
+	z.soaNames = splitSOA(soa)
 	n := soaNumbers(soa)
 	z.serial = Serial(binary.BigEndian.Uint32(n))
 	z.negTTL = min(z.soa.TTL, binary.BigEndian.Uint32(n[16:]))

@@ -289,18 +289,21 @@ func (w *Writer) OPT(udpSize uint16, c RCode, flags uint16) bool {
 	if w.Room() < OPTLen {
 		return false
 	}
-	b := w.buf[w.n : w.n+OPTLen]
-	b[0] = 0
-	binary.BigEndian.PutUint16(b[1:], uint16(rr.TypeOPT))
-	binary.BigEndian.PutUint16(b[3:], udpSize)
-	b[5] = byte(c >> 4)
-	b[6] = 0 // the version that we speak
-	binary.BigEndian.PutUint16(b[7:], flags)
-	binary.BigEndian.PutUint16(b[9:], 0)
 	w.opt = w.n + 9
-	w.n += OPTLen
+	w.n += PutOPT(w.buf[w.n:], udpSize, c, flags)
 	w.counts[Additional]++
 	return true
+}
+
+// PutOPT writes an OPT record without options to b, which has room for it, and
+// returns its length.
+func PutOPT(b []byte, udpSize uint16, c RCode, flags uint16) int {
+	b = b[:OPTLen]
+	b[0] = 0
+	// The upper bits of the RCODE and the version that we speak, 0, are one word.
+	binary.BigEndian.PutUint64(b[1:], uint64(rr.TypeOPT)<<48|uint64(udpSize)<<32|uint64(c>>4)<<24|uint64(flags))
+	binary.BigEndian.PutUint16(b[9:], 0)
+	return OPTLen
 }
 
 // Option appends an option to the OPT record written last, its data in two

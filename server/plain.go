@@ -1,0 +1,218 @@
+package server
+
+import (
+	"encoding/binary"
+
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Plain is what nearly every request of a reverse zone is: one question for the
+// PTR of a whole address, perhaps with an OPT record without options. It is read
+// and looked up by itself, ahead of [Responder.Respond] and a step at a time, so
+// that the requests of a batch wait for memory together (see [zone.Descent]).
+// Respond then writes the response from what was found. Whatever is not plain,
+// in the request, the zone or the policy, takes the general way; both give the
+// same octets.
+//
+// The zero value is a request that is not plain.
+type Plain struct {
+	descent zone.Descent
+	name    int // octets of QNAME; 0: not plain
+	hasOPT  bool
+	do      bool
+	udpSize uint16 // as sent, where there is an OPT record
+}
+
+// questionEnd is the octets of QTYPE and QCLASS.
+const questionEnd = 4
+
+// begin reads a request and begins the lookup. It reports whether that goes on
+// with [Plain.step].
+func (p *Plain) begin(v *View, msg []byte) bool {
+	p.name = 0
+	// QR and OPCODE are 0; one question, nothing else but one additional record.
+	if len(msg) < wire.HeaderLen || msg[2]&0xf8 != 0 {
+		return false
+	}
+	counts := binary.BigEndian.Uint64(msg[4:])
+	if counts != 1<<48 && counts != 1<<48|1 {
+		return false
+	}
+	k, n := dname.ReadAddress(msg[wire.HeaderLen:])
+	if n == 0 {
+		return false
+	}
+	rest := msg[wire.HeaderLen+n:]
+	if len(rest) < questionEnd || binary.BigEndian.Uint32(rest) != uint32(rr.TypePTR)<<16|uint32(rr.ClassIN) {
+		return false
+	}
+	rest = rest[questionEnd:]
+	p.hasOPT = counts&1 != 0
+	if !p.hasOPT {
+		p.do = false
+		if len(rest) != 0 {
+			return false
+		}
+	} else {
+		// The root, OPT, the size, two octets of which the second is the version,
+		// flags, no options.
+		if len(rest) != wire.OPTLen || rest[0] != 0 || binary.BigEndian.Uint16(rest[1:]) != uint16(rr.TypeOPT) ||
+			rest[6] != 0 || binary.BigEndian.Uint16(rest[9:]) != 0 {
+			return false
+		}
+		p.udpSize = binary.BigEndian.Uint16(rest[3:])
+		p.do = binary.BigEndian.Uint16(rest[7:])&wire.DO != 0
+	}
+	v.Zones.Descend(&k, &p.descent)
+	if p.descent.Status() != zone.Going {
+		return false
+	}
+	p.name = n
+	return true
+}
+
+// step takes the lookup one node further and reports whether it goes on.
+func (p *Plain) step() bool { return p.descent.Step() }
+
+// lookAhead looks the plain requests of a batch up, a step of each in turn.
+func (r *Responder) lookAhead(v *View, batch []datagram) {
+	n := 0
+	for i := range batch {
+		d := &batch[i]
+		if d.plain.begin(v, d.buf[:d.n]) {
+			r.going[n] = &d.plain
+			n++
+		}
+	}
+	for n > 0 {
+		still := 0
+		for _, p := range r.going[:n] {
+			if p.step() {
+				r.going[still] = p
+				still++
+			}
+		}
+		n = still
+	}
+}
+
+// respondPlain writes the response to a plain request over it and returns its
+// length; 0, the request unchanged, if that is for the general way to do.
+func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int {
+	d, policy := &p.descent, v.Policy
+	if p.name == 0 {
+		return 0
+	}
+	z := d.Zone()
+	if !policy.Access.Allows(q.Client.Addr()) || !policy.maySee(z, q) {
+		return 0
+	}
+	limit := wire.MaxMessage
+	if q.Transport == UDP {
+		limit = wire.MinUDP
+		if p.hasOPT {
+			limit = min(max(int(p.udpSize), wire.MinUDP), policy.udpSize())
+		}
+	}
+	limit = min(limit, len(buf))
+	if p.hasOPT {
+		limit -= wire.OPTLen
+	}
+
+	end := wire.HeaderLen + p.name + questionEnd
+	be := binary.BigEndian
+	var n int
+	var flags wire.Flags
+	var counts uint64
+	switch d.Status() {
+	case zone.HasPTR:
+		ttl, head, tail := d.PTR()
+		n = end + recordHead + len(head) + len(tail)
+		if n > limit || endsInArpa(head, tail) {
+			return 0
+		}
+		b := putRecordHead(buf[end:n], wire.HeaderLen, rr.TypePTR, ttl, len(head)+len(tail))
+		copy(b[copy(b, head):], tail)
+		flags, counts = wire.AA, 1<<48|1<<32
+		r.m.rcode, r.m.outcome = wire.RCodeNoError, CountAnswered
+	case zone.NoName:
+		if p.do && z.IsSigned() {
+			return 0
+		}
+		if n = writeNoName(z, buf[:limit], end); n == 0 {
+			return 0
+		}
+		flags, counts = wire.AA, 1<<48|1<<16
+		r.m.rcode, r.m.outcome = wire.RCodeNXDomain, CountNXDomain
+	default:
+		return 0
+	}
+	policy.countQuery(z)
+	flags = flags.WithRCode(r.m.rcode) | wire.QR
+	if p.hasOPT {
+		counts++
+		r.count(CountEDNS)
+		f := uint16(0)
+		if p.do {
+			r.count(CountDO)
+			f = wire.DO
+		}
+		n += wire.PutOPT(buf[n:], uint16(policy.udpSize()), r.m.rcode, f)
+	}
+	be.PutUint16(buf[2:], uint16(flags)|be.Uint16(buf[2:])&uint16(wire.RD))
+	be.PutUint64(buf[4:], counts)
+	r.m.qtype, r.m.truncated = CountTypePTR, false
+	return n
+}
+
+// writeNoName writes the SOA of a negative answer to buf[end:] and returns the
+// length of the message; 0 if it does not fit or takes more than that.
+func writeNoName(z *zone.Zone, buf []byte, end int) int {
+	s, ok := z.NegativeSOA()
+	size := len(s.MName) + len(s.RName) + len(s.Numbers)
+	if s.Shared >= 0 {
+		size += 2
+	}
+	n := end + recordHead + size
+	if n > len(buf) || !ok {
+		return 0
+	}
+	apex := end - questionEnd - len(z.Apex())
+	b := putRecordHead(buf[end:n], apex, rr.TypeSOA, s.TTL, size)
+	i := copy(b, s.MName)
+	i += copy(b[i:], s.RName)
+	if s.Shared >= 0 {
+		binary.BigEndian.PutUint16(b[i:], uint16(0xc000|end+recordHead+s.Shared))
+		i += 2
+	}
+	copy(b[i:], s.Numbers)
+	return n
+}
+
+// recordHead is the octets of a record before its RDATA whose owner is a pointer.
+const recordHead = 2 + 2 + 2 + 4 + 2
+
+// putRecordHead writes the head of a record of class IN whose owner is at offset
+// owner of the message, and returns the room behind it.
+func putRecordHead(b []byte, owner int, t rr.Type, ttl uint32, size int) []byte {
+	be := binary.BigEndian
+	be.PutUint64(b, uint64(0xc000|owner)<<48|uint64(t)<<32|uint64(rr.ClassIN)<<16|uint64(ttl>>16))
+	be.PutUint32(b[8:], ttl<<16|uint32(size))
+	return b[recordHead:]
+}
+
+// endsInArpa reports whether a target ends in arpa, in any case: then its end may
+// be that of QNAME and be written as a pointer.
+func endsInArpa(head, tail []byte) bool {
+	const arpa = "arpa\x00"
+	if len(tail) < len(arpa) {
+		if len(head)+len(tail) < len(arpa) {
+			return false
+		}
+		return len(tail) > 0 || binary.BigEndian.Uint32(head[len(head)-len(arpa):])|0x2020_2020 == 0x61_72_70_61
+	}
+	return binary.BigEndian.Uint32(tail[len(tail)-len(arpa):])|0x2020_2020 == 0x61_72_70_61
+}
