@@ -81,7 +81,7 @@ func (p *parser) originLine(f *frame, t *token) *fault {
 	}
 	p.lint.origin(p, f, t, origin, form)
 	f.setOrigin(origin, t.line)
-	f.afterOrigin = len(f.owner) > 0
+	f.afterOrigin = f.owner.name != nil
 	return nil
 }
 

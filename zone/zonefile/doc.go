@@ -6,6 +6,9 @@
 //
 //	lexer.go      a window over the file; one logical line at a time (parentheses
 //	              joined, comments gone) as tokens with line and column
+//	simple.go     the shape of nearly all lines, a PTR without anything to report,
+//	              read eight octets at a time (words.go); all that follows is for
+//	              the other lines, which may be any
 //	parser.go     directives, and [owner] [TTL] [class] type
 //	include.go    $INCLUDE, confined to a directory
 //	generate.go   $GENERATE, one step one record

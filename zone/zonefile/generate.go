@@ -48,8 +48,12 @@ func (p *parser) generate(f *frame, directive *token, args []token) *fault {
 	lex := &lexer{}
 	line := args[2 : len(args)-len(rest)] // TTL, class and type as they are
 	before := p.fs.Errors
-	last, lastIsBad := append([]byte(nil), f.owner...), f.ownerIsBad
-	defer func() { f.owner, f.ownerIsBad = append(f.owner[:0], last...), lastIsBad }()
+	last, lastIsBad := f.owner.name.Clone(), f.ownerIsBad
+	defer func() {
+		f.owner.name = nil
+		f.keepOwner(last)
+		f.ownerIsBad = lastIsBad
+	}()
 	for v := int64(start); v <= int64(stop); v += int64(step) {
 		p.generated++
 		text = lhs.append(text[:0], v)

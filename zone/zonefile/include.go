@@ -62,9 +62,9 @@ func (p *parser) include(f *frame, args []token) *fault {
 	defer file.Close()
 	child := &frame{
 		parent: f, name: path, resolved: resolved, id: p.o.Table.Add(path),
-		lex: newLexer(p.tap(path, file)), owner: append(make([]byte, 0, 255), f.owner...),
-		ownerIsBad: f.ownerIsBad, afterOrigin: f.afterOrigin,
+		lex: newLexer(p.tap(path, file), p.o.window), ownerIsBad: f.ownerIsBad, afterOrigin: f.afterOrigin,
 	}
+	child.keepOwner(f.owner.name)
 	child.setOrigin(origin, f.originLine)
 	p.run(child)
 	return nil

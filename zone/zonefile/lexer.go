@@ -25,10 +25,11 @@ type fault struct {
 // holds the whole logical line.
 type lexer struct {
 	src     io.Reader
-	err     error // of src, io.EOF apart
-	buf     []byte
-	pos     int // start of the unread text, always the start of a line
+	err     error  // of src, io.EOF apart
+	buf     []byte // with slack behind it
+	pos     int    // start of the unread text, always the start of a line
 	end     int
+	lines   int // behind the last end of a line in the window
 	eof     bool
 	line    int // number of the line at pos
 	started bool
@@ -75,9 +76,12 @@ var classes = func() (t [256]class) {
 	return t
 }()
 
-func newLexer(src io.Reader) *lexer {
-	return &lexer{src: src, buf: make([]byte, windowSize), line: 1}
+// newLexer returns a lexer with a window of so many octets at first.
+func newLexer(src io.Reader, window int) *lexer {
+	return &lexer{src: src, buf: newWindow(window), line: 1}
 }
+
+func newWindow(size int) []byte { return make([]byte, size, size+slack) }
 
 // reset makes the lexer read text alone, as one line at line and col.
 func (l *lexer) reset(text []byte) {
@@ -128,7 +132,7 @@ func (l *lexer) start() bool {
 		return false
 	}
 	if l.fault != nil {
-		l.pos, l.end, l.eof = 0, 0, true
+		l.pos, l.end, l.lines, l.eof = 0, 0, 0, true
 	}
 	return l.fault != nil
 }
@@ -140,16 +144,14 @@ func (l *lexer) more() bool {
 	if l.eof {
 		return false
 	}
-	if l.pos > 0 {
-		copy(l.buf, l.buf[l.pos:l.end])
-		l.end -= l.pos
-		l.pos = 0
+	unread := l.buf[l.pos:l.end]
+	if len(unread) == len(l.buf) {
+		l.buf = newWindow(2 * len(l.buf))
 	}
-	if l.end == len(l.buf) {
-		l.buf = append(l.buf, make([]byte, len(l.buf))...)
-	}
+	l.pos, l.end = 0, copy(l.buf, unread)
 	n, err := io.ReadFull(l.src, l.buf[l.end:])
 	l.end += n
+	l.lines = 1 + bytes.LastIndexByte(l.buf[:l.end], '\n')
 	if err != nil {
 		l.eof = true
 		if err != io.EOF && err != io.ErrUnexpectedEOF {

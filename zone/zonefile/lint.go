@@ -37,10 +37,7 @@ type linter struct {
 	glue      map[string]bool
 	hasAddr   map[string]bool
 
-	// networks are the /24s and /64s that have PTRs at full addresses, as long as
-	// there are not too many.
-	networks    map[string]struct{}
-	lastNetwork []byte
+	networks networks // that have PTRs at full addresses
 }
 
 // waiting is a warning that is given at the end if nothing speaks against it.
@@ -49,10 +46,7 @@ type waiting struct {
 	key string
 }
 
-const (
-	maxWaiting  = 1000
-	maxNetworks = 1 << 16
-)
+const maxWaiting = 1000
 
 func (l *linter) init(p *parser) {
 	for _, a := range p.o.Apexes {
@@ -61,7 +55,6 @@ func (l *linter) init(p *parser) {
 		}
 	}
 	l.glue, l.hasAddr = map[string]bool{}, map[string]bool{}
-	l.networks = map[string]struct{}{}
 }
 
 func (l *linter) finding(s subject, t *token, offset int, code, format string, args ...any) zone.Finding {
@@ -99,7 +92,7 @@ func (l *linter) missingTTL(p *parser, f *frame, h head, text string) {
 
 // record looks at a record that was read without a fault.
 func (l *linter) record(p *parser, f *frame, h head, ownerGiven bool) {
-	s := subject{f, f.owner, h.typ}
+	s := subject{f, f.owner.name, h.typ}
 	isMnemonicHere := false
 	switch {
 	case ownerGiven:
@@ -239,8 +232,9 @@ func templateMark(text []byte) string {
 
 // finish gives those warnings that wait and that nothing explained.
 func (l *linter) finish(p *parser) {
+	l.networks.sort()
 	for _, w := range l.shallow {
-		if len(l.networks) < maxNetworks && !l.hasNetworkBelow(w.f.Owner) {
+		if !l.networks.mayLieBelow(w.f.Owner) {
 			p.fs.Add(w.f)
 		}
 	}

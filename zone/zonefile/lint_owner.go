@@ -13,11 +13,12 @@ import (
 type place struct {
 	family        dname.Family
 	address, rest int
+	isForward     bool // all names below are in neither tree
 }
 
 func placeOf(n dname.Name) place {
 	f, address, rest := dname.Tree(n)
-	return place{f, address, rest}
+	return place{f, address, rest, f == dname.Forward && !dname.IP6Arpa().IsAtOrBelow(n)}
 }
 
 // completes reports whether text is just the octets or nibbles that an address
@@ -71,7 +72,7 @@ func (l *linter) ownerName(p *parser, s subject, h head, given bool) {
 	isPTR := s.typ == rr.TypePTR
 	if relative && s.f.place.completes(t.text) {
 		if isPTR {
-			l.addNetwork(s.owner, s.f.place.family)
+			l.networks.add(s.owner, s.f.place.family)
 		}
 		return
 	}
@@ -82,9 +83,9 @@ func (l *linter) ownerName(p *parser, s subject, h head, given bool) {
 			l.wrongTree(p, s, t, s.owner, "owner")
 		}
 		return
-	case rest == 0 && s.owner.Labels() == fullLabels(family):
+	case familyOfAddress(s.owner) != dname.Forward:
 		if isPTR {
-			l.addNetwork(s.owner, family)
+			l.networks.add(s.owner, family)
 		}
 		return
 	case isApex(p, s.owner):
@@ -116,6 +117,15 @@ func isInZone(p *parser, n dname.Name) bool {
 		}
 	}
 	return false
+}
+
+// familyOfAddress returns the family of the address that a name is the whole name
+// of; Forward if it is not one.
+func familyOfAddress(n dname.Name) dname.Family {
+	if f, _, rest := dname.Tree(n); rest == 0 && n.Labels() == fullLabels(f) {
+		return f
+	}
+	return dname.Forward
 }
 
 // fullLabels is how many labels the reverse name of an address has.
@@ -345,31 +355,3 @@ func isHex(label []byte) bool {
 
 func isOctet(label []byte) bool  { _, ok := dname.OctetLabel(label); return ok }
 func isNibble(label []byte) bool { _, ok := dname.NibbleLabel(label); return ok }
-
-// addNetwork notes that a PTR at a full address lies in its /24 or /64.
-func (l *linter) addNetwork(owner dname.Name, family dname.Family) {
-	drop := 1
-	if family == dname.IP6 {
-		drop = 16
-	}
-	n := owner
-	for range drop {
-		n = n.Parent()
-	}
-	if bytes.Equal(n, l.lastNetwork) || len(l.networks) >= maxNetworks {
-		return
-	}
-	l.lastNetwork = append(l.lastNetwork[:0], n...)
-	l.networks[n.Key()] = struct{}{}
-}
-
-// hasNetworkBelow reports whether a PTR at a full address below owner was seen.
-// Below a /64 none is noted: networks have no names there.
-func (l *linter) hasNetworkBelow(owner dname.Name) bool {
-	for key := range l.networks {
-		if dname.Name(key).IsAtOrBelow(owner) {
-			return true
-		}
-	}
-	return false
-}

@@ -30,6 +30,7 @@ type parser struct {
 	includes  int // files included so far
 	generated int // records made by $GENERATE so far
 	rdata     rdata
+	target    nameRoom // RDATA of simple lines
 	lint      linter
 }
 
@@ -44,9 +45,30 @@ type frame struct {
 	origin      dname.Name
 	originLine  int // of the $ORIGIN that set it; 0: none did
 	place       place
-	owner       []byte // the last owner name; empty: none yet
-	ownerIsBad  bool   // its text was no name: records that inherit it are read, not emitted
-	afterOrigin bool   // no owner has been given since the last $ORIGIN
+	owner       ownerName   // the last one
+	ownerIsBad  bool        // its text was no name: records that inherit it are read, not emitted
+	afterOrigin bool        // no owner has been given since the last $ORIGIN
+	rooms       [2]nameRoom // for owner, and for the next until it is known to be one
+	spare       int         // the room that owner is not in
+}
+
+// ownerName is an owner name and what is known of it.
+type ownerName struct {
+	name   dname.Name   // nil: none yet
+	family dname.Family // of the address that it is the name of; Forward: unknown, or none
+}
+
+// takeOwner makes o, which lies in the spare room, the last owner.
+func (f *frame) takeOwner(o ownerName) {
+	f.owner = o
+	f.spare ^= 1
+}
+
+// keepOwner makes a copy of name the last owner.
+func (f *frame) keepOwner(name dname.Name) {
+	if name != nil {
+		f.takeOwner(ownerName{name: append(f.rooms[f.spare][:0], name...)})
+	}
 }
 
 func newParser(o Options, emit func(zone.Record)) *parser {
@@ -55,6 +77,9 @@ func newParser(o Options, emit func(zone.Record)) *parser {
 	}
 	if o.GenerateLimit == 0 {
 		o.GenerateLimit = DefaultGenerateLimit
+	}
+	if o.window == 0 {
+		o.window = windowSize
 	}
 	if o.Apexes == nil {
 		o.Apexes = []dname.Name{o.Origin}
@@ -66,7 +91,7 @@ func newParser(o Options, emit func(zone.Record)) *parser {
 
 // file reads the file that the caller named.
 func (p *parser) file(name string, r io.Reader, origin dname.Name) {
-	f := &frame{name: name, id: p.o.Table.Add(name), lex: newLexer(p.tap(name, r)), owner: make([]byte, 0, dname.MaxWire)}
+	f := &frame{name: name, id: p.o.Table.Add(name), lex: newLexer(p.tap(name, r), p.o.window)}
 	if resolved, err := filepath.EvalSymlinks(name); err == nil {
 		f.resolved, _ = filepath.Abs(resolved)
 	}
@@ -85,6 +110,9 @@ func (p *parser) tap(name string, r io.Reader) io.Reader {
 func (p *parser) run(f *frame) {
 	for f.lex.next() {
 		p.line(f)
+		if !p.o.oneRoad {
+			p.simple(f)
+		}
 	}
 	if f.lex.err != nil {
 		p.unreadable(f.id, f.lex.err)
@@ -157,10 +185,10 @@ func (p *parser) line(f *frame) {
 		toks = toks[1:]
 		if len(toks) == 0 {
 			t := &lex.toks[0]
-			p.fail(subject{f, f.owner, 0}, t.behind("missing-type", "the line ends behind the owner name; a record needs a type and its data%s", ownerHint(t)))
+			p.fail(subject{f, f.owner.name, 0}, t.behind("missing-type", "the line ends behind the owner name; a record needs a type and its data%s", ownerHint(t)))
 			return
 		}
-	} else if len(f.owner) == 0 {
+	} else if f.owner.name == nil {
 		p.fail(subject{f: f}, toks[0].at(0, "no-owner", "the line starts with white space, which stands for the last owner name, but there is none yet; write the owner name in column 1 (@ for %v)", f.origin))
 		return
 	}
@@ -169,15 +197,15 @@ func (p *parser) line(f *frame) {
 
 // setOwner reads the owner name in the first column.
 func (p *parser) setOwner(f *frame, t *token) bool {
-	owner, form, bad := appendName(f.owner[:0], t.text, f.origin)
+	owner, form, bad := appendName(f.rooms[f.spare][:0], t.text, f.origin)
 	if bad != nil {
-		f.owner = append(f.owner[:0], f.origin...)
+		f.keepOwner(f.origin)
 		f.ownerIsBad = true
 		p.fail(subject{f: f}, t.at(bad.offset, "bad-name", "owner %s: %s", quote(t.text), bad.text))
 		return false
 	}
-	f.owner, f.ownerIsBad = owner, false
-	f.afterOrigin = false
+	f.takeOwner(ownerName{name: owner})
+	f.ownerIsBad, f.afterOrigin = false, false
 	p.lint.owner, p.lint.ownerForm = *t, form
 	return true
 }
@@ -285,17 +313,18 @@ func ownerHint(owner *token) string {
 // isMnemonic reports whether text is a class or one of the types that are seldom
 // names.
 func isMnemonic(text []byte) bool {
-	if len(text) == 0 || text[0] < 64 { // not a letter, as in nearly all owners
+	if len(text) == 0 || len(text) > len("CNAME") || text[0] < 64 { // not a letter, as in nearly all owners
 		return false
 	}
-	switch strings.ToUpper(string(text)) {
-	case "IN", "SOA", "NS", "PTR", "CNAME", "MX", "TXT", "AAAA", "DS":
-		return true
+	for _, m := range [...]string{"IN", "SOA", "NS", "PTR", "CNAME", "MX", "TXT", "AAAA", "DS"} {
+		if strings.EqualFold(string(text), m) {
+			return true
+		}
 	}
 	return false
 }
 
-// record reads a record whose owner is f.owner from toks, which are what is left
+// record reads a record of the last owner from toks, which are what is left
 // of line, and emits it.
 func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
 	var ownerTok *token
@@ -303,12 +332,12 @@ func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
 		ownerTok = &line[0]
 	}
 	h, rest, bad := readHead(toks, ownerTok)
-	s := subject{f, f.owner, h.typ}
+	s := subject{f, f.owner.name, h.typ}
 	if f.ownerIsBad {
 		s.owner = nil
 	}
 	if bad == nil {
-		bad = checkType(h, f.owner)
+		bad = checkType(h, f.owner.name)
 	}
 	if bad != nil {
 		p.fail(s, bad.hinted(line))
@@ -336,7 +365,7 @@ func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
 	}
 	p.lint.record(p, f, h, ownerGiven)
 	p.res.Records++
-	p.emit(zone.Record{Owner: f.owner, Type: h.typ, TTL: ttl, Data: r.out, Tag: f.id.Tag(line[0].line, line[0].col)})
+	p.emit(zone.Record{Owner: f.owner.name, Type: h.typ, TTL: ttl, Data: r.out, Tag: f.id.Tag(line[0].line, line[0].col)})
 }
 
 // hinted adds to the fault what in the line may be its reason.
@@ -377,13 +406,13 @@ func (p *parser) limitTTL(s subject, t *token, ttl uint32) uint32 {
 // $TTL's (RFC 2308 §4), or as in BIND what the SOA has as MINIMUM, or the TTL of
 // the last record that had one (RFC 1035 §5.1).
 func (p *parser) ttl(f *frame, s subject, h head) (ttl uint32, ok bool) {
-	switch {
-	case h.ttlTok != nil:
+	if h.ttlTok != nil {
 		return h.ttl, true
-	case p.hasDefaultTTL:
-		return p.defaultTTL, true
-	case p.o.HasFallbackTTL && !p.res.HasSOA && h.typ != rr.TypeSOA:
-		return p.o.FallbackTTL, true
+	}
+	if ttl, ok = p.quietTTL(h.typ); ok {
+		return ttl, true
+	}
+	switch {
 	case p.hasLastTTL:
 		p.lint.missingTTL(p, f, h, fmt.Sprintf("no $TTL: records without a TTL take that of the last record that has one (%d, RFC 1035 §5.1); write a $TTL line at the top of the file", p.lastTTL))
 		return p.lastTTL, true
@@ -398,6 +427,17 @@ func (p *parser) ttl(f *frame, s subject, h head) (ttl uint32, ok bool) {
 	}
 	p.fail(s, h.typeTok.at(0, "no-ttl", "the record has no TTL, and no $TTL and no SOA came before it; write a $TTL line at the top of the file"))
 	return 0, false
+}
+
+// quietTTL is ttl for a record without one, where there is nothing (more) to tell.
+func (p *parser) quietTTL(t rr.Type) (ttl uint32, ok bool) {
+	switch {
+	case p.hasDefaultTTL:
+		return p.defaultTTL, true
+	case p.o.HasFallbackTTL && !p.res.HasSOA && t != rr.TypeSOA:
+		return p.o.FallbackTTL, true
+	}
+	return p.lastTTL, p.hasLastTTL && p.lint.ttlDone
 }
 
 // quote shows text from a file in a message as it stands there: in quotes,

@@ -53,6 +53,11 @@ type Options struct {
 	// ones too, and returns what to read instead: the same octets. So a caller sees
 	// what was really read.
 	Tap func(path string, r io.Reader) io.Reader
+
+	// For tests: oneRoad has no line read as a simple one, window is how many octets
+	// the lexer starts with in place of windowSize.
+	oneRoad bool
+	window  int
 }
 
 // DefaultGenerateLimit admits a /16 written as one $GENERATE and is small enough

@@ -1,0 +1,83 @@
+package zonefile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"slices"
+
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// networks are the /24s and /64s that addresses lie in. The zero value has none.
+type networks struct {
+	last   []byte   // name of the one added last: addresses of one mostly stand together
+	v4, v6 []uint64 // the first 64 bits of each, an IPv4 network's on the left; some stand there twice
+	isFull bool     // there were more than can be kept
+}
+
+// maxNetworks bounds the networks of a family, and their list at twice as many: a
+// /8 of IPv4 is in it, and it takes 1 MiB.
+const maxNetworks = 1 << 16
+
+// add adds the network of an address, whose whole name owner is.
+func (n *networks) add(owner dname.Name, family dname.Family) {
+	list, name := &n.v4, owner.Parent()
+	if family == dname.IP6 {
+		list, name = &n.v6, owner[16*2:]
+	}
+	if bytes.Equal(name, n.last) || n.isFull {
+		return
+	}
+	n.last = append(n.last[:0], name...)
+	if len(*list) == 2*maxNetworks {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+		if len(*list) > maxNetworks {
+			*list, n.isFull = nil, true
+			return
+		}
+	}
+	*list = append(*list, networkBits(name, family))
+}
+
+// networkBits returns the first 64 bits of the network of that name.
+func networkBits(name dname.Name, family dname.Family) uint64 {
+	var bits uint64
+	if family == dname.IP6 {
+		for i := 15*2 + 1; i > 0; i -= 2 {
+			v, _ := dname.NibbleLabel(name[i : i+1])
+			bits = bits<<4 | uint64(v)
+		}
+		return bits
+	}
+	for range 3 {
+		v, _ := dname.OctetLabel(name.Label())
+		bits = bits>>8 | uint64(v)<<56
+		name = name.Parent()
+	}
+	return bits
+}
+
+// sort makes mayLieBelow possible.
+func (n *networks) sort() {
+	slices.Sort(n.v4)
+	slices.Sort(n.v6)
+}
+
+// mayLieBelow reports whether one of the networks has the name of a prefix or one
+// below it, or whether that is not known.
+func (n *networks) mayLieBelow(name dname.Name) bool {
+	p, _ := dname.ToPrefix(name)
+	list, longest := n.v4, 24
+	if p.Addr().Is6() {
+		list, longest = n.v6, 64
+	}
+	if n.isFull || p.Bits() > longest {
+		return n.isFull
+	}
+	octets := append(p.Addr().AsSlice(), 0, 0, 0, 0)
+	first := binary.BigEndian.Uint64(octets)
+	i, _ := slices.BinarySearch(list, first)
+	return i < len(list) && list[i]-first <= math.MaxUint64>>p.Bits()
+}

@@ -1,0 +1,247 @@
+package zonefile
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Nearly all lines of a reverse zone are PTRs of one shape, and a file may have
+// millions of them. Those are read here, straight from the lexer's window into wire
+// form. A line is simple if it is empty, or if it is
+//
+//	[owner] [TTL] [class] PTR|NS|CNAME target [; comment]
+//
+// with names of letters, digits, hyphens and dots, and nothing to report. What is
+// not is left, untouched, to the parser of all lines, so that there is one place
+// that says what is wrong, and everything here means the same as there.
+
+// simple reads the simple lines at the start of the unread text, up to the first
+// that is not.
+func (p *parser) simple(f *frame) {
+	l := f.lex
+	text := l.buf[:l.lines+slack]
+	pos, line := l.pos, l.line
+	for pos < l.lines {
+		n := p.simpleLine(f, text[pos:], line)
+		if n == 0 {
+			break
+		}
+		pos += n
+		line++
+	}
+	l.pos, l.line = pos, line
+}
+
+// simpleLine reads the line of that number at the start of text, where whole lines
+// and slack are. It returns its length with the line's end, or 0 and has done
+// nothing if the line is not simple.
+func (p *parser) simpleLine(f *frame, text []byte, line int) int {
+	o := f.owner
+	i, given := 0, nameText[text[0]]
+	if given {
+		if o, i = f.simpleOwner(text); i == 0 || classes[text[i]] != blank {
+			return 0
+		}
+	}
+	for classes[text[i]] == blank {
+		i++
+	}
+	if !given {
+		if n := lineEnd(text[i:]); n > 0 {
+			return i + n
+		}
+		if i == 0 || o.name == nil || f.ownerIsBad || f.afterOrigin {
+			return 0
+		}
+	}
+	start := i
+	if given {
+		start = 0
+	}
+	h, n := readSimpleHead(text[i:])
+	if n == 0 {
+		return 0
+	}
+	i += n
+	ttl, ok := h.ttl, h.hasTTL
+	if !ok {
+		if ttl, ok = p.quietTTL(h.typ); !ok {
+			return 0
+		}
+	}
+	n, absolute := scanName(&p.target, text[i:])
+	if n == 0 {
+		return 0
+	}
+	wire := n + 1
+	if !absolute {
+		wire += len(f.origin)
+		if wire > dname.MaxWire {
+			return 0
+		}
+		copy(p.target[n+1:], f.origin)
+	}
+	target := text[i : i+n]
+	i += n
+	for classes[text[i]] == blank {
+		i++
+	}
+	n = lineEnd(text[i:])
+	if n == 0 {
+		return 0
+	}
+	if h.typ == rr.TypeNS && !given && o.name.IsWildcard() {
+		return 0
+	}
+	if p.lint.reverse {
+		if o.family == dname.Forward && (given || h.typ == rr.TypePTR) || !f.isQuietTarget(target, absolute, h.typ) {
+			return 0
+		}
+		if h.typ == rr.TypePTR {
+			p.lint.networks.add(o.name, o.family)
+		}
+	}
+
+	if given {
+		f.takeOwner(o)
+		f.ownerIsBad, f.afterOrigin = false, false
+	}
+	if h.hasTTL {
+		p.lastTTL, p.hasLastTTL = ttl, true
+	}
+	p.res.Records++
+	p.emit(zone.Record{Owner: o.name, Type: h.typ, TTL: ttl, Data: p.target[:wire:wire], Tag: f.id.Tag(line, start+1)})
+	return i + n
+}
+
+// simpleOwner reads the owner name at the start of text into the frame's spare
+// room and returns the length of the text; 0 if it is not simple.
+func (f *frame) simpleOwner(text []byte) (o ownerName, n int) {
+	room := &f.rooms[f.spare]
+	if f.place.family == dname.IP6 && f.place.rest == 0 && f.place.address < 32 {
+		nibbles := 32 - f.place.address
+		if n = 2*nibbles - 1; n+slack < len(text) && classes[text[n]] == blank && scanNibbles(room, text, nibbles) {
+			wire := n + 1 + copy(room[n+1:], f.origin)
+			return ownerName{room[:wire:wire], dname.IP6}, n
+		}
+	}
+	n, absolute := scanName(room, text)
+	if n == 0 || isMnemonic(text[:n]) {
+		return o, 0
+	}
+	wire := n + 1
+	if absolute {
+		o.name = room[:wire:wire]
+		o.family = familyOfAddress(o.name)
+		return o, n
+	}
+	if wire += len(f.origin); wire > dname.MaxWire {
+		return o, 0
+	}
+	copy(room[n+1:], f.origin)
+	o.name = room[:wire:wire]
+	if f.place.completes(text[:n]) {
+		o.family = f.place.family
+	}
+	return o, n
+}
+
+// simpleHead is head for simple lines.
+type simpleHead struct {
+	typ    rr.Type
+	ttl    uint32
+	hasTTL bool
+}
+
+// readSimpleHead reads what stands between owner and RDATA and the white space
+// behind it. It returns its length; 0 if it is not simple.
+func readSimpleHead(text []byte) (h simpleHead, n int) {
+	hasClass := false
+	for {
+		i := n
+		w := binary.LittleEndian.Uint64(text[i:])
+		switch letters := w | 0x202020202020; {
+		case letters&0xffffff == 'p'|'t'<<8|'r'<<16:
+			h.typ = rr.TypePTR
+			i += 3
+		case letters&0xffff == 'i'|'n'<<8 && !hasClass:
+			hasClass = true
+			i += 2
+		case letters&0xffff == 'n'|'s'<<8:
+			h.typ = rr.TypeNS
+			i += 2
+		case letters&0xffffffffff == 'c'|'n'<<8|'a'<<16|'m'<<24|'e'<<32:
+			h.typ = rr.TypeCNAME
+			i += 5
+		case isDigit(text[i]) && !h.hasTTL:
+			for nameText[text[i]] {
+				i++
+			}
+			v, k := parsePeriod(text[n:i])
+			if k != isPeriod || v > maxTTL {
+				return h, 0
+			}
+			h.ttl, h.hasTTL = v, true
+		default:
+			return h, 0
+		}
+		if classes[text[i]] != blank {
+			return h, 0
+		}
+		for classes[text[i]] == blank {
+			i++
+		}
+		n = i
+		if h.typ != 0 {
+			return h, n
+		}
+	}
+}
+
+// lineEnd returns the length of the end of the line that text starts with, a
+// comment included; 0 if the line goes on or ends in an odd way.
+func lineEnd(text []byte) int {
+	switch text[0] {
+	case '\n':
+		return 1
+	case '\r':
+		if text[1] == '\n' {
+			return 2
+		}
+	case ';':
+		n := bytes.IndexByte(text, '\n')
+		if r := bytes.IndexByte(text[:n], '\r'); r < 0 || r == n-1 {
+			return n + 1
+		}
+	}
+	return 0
+}
+
+// isQuietTarget reports whether the linter has surely nothing to say about a
+// target, which has letters, digits, hyphens and dots only.
+func (f *frame) isQuietTarget(text []byte, absolute bool, t rr.Type) bool {
+	last := len(text) - 1
+	if absolute {
+		last--
+	}
+	if !isLetter(text[0]) && !isLetter(text[last]) {
+		return false // perhaps an address
+	}
+	if !absolute {
+		return f.place.isForward
+	}
+	return t == rr.TypeCNAME || !endsInArpa(text)
+}
+
+func isLetter(c byte) bool { return (c|0x20)-'a' < 26 }
+
+// endsInArpa reports whether an absolute name lies below arpa.
+func endsInArpa(text []byte) bool {
+	const arpa = ".arpa."
+	n := len(text) - len(arpa)
+	return n > 0 && bytes.EqualFold(text[n:], []byte(arpa))
+}

@@ -1,0 +1,113 @@
+package zonefile
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// Names of simple lines, eight octets at a time.
+
+// slack is how many octets behind the end of a text, of any value, the functions
+// of this file may read.
+const slack = 8
+
+// maxNameText is more text than a name without escapes can have, in whole blocks
+// of 64 octets.
+const maxNameText = 320
+
+// nameRoom has room for a name in wire form and for what is written before its
+// end is seen.
+type nameRoom [maxNameText + 1 + slack]byte
+
+// Octets side by side: an octet below 0x80 plus (0x80 - c) has its highest bit set
+// if it is c or more, and carries nothing into the next.
+const (
+	each  = 0x0101010101010101
+	highs = 0x80 * each
+)
+
+// nameOctets looks at eight octets of text, the first the lowest. Of each octet's
+// highest bit, stop has those of octets that are no letter, digit, hyphen or dot,
+// dots those of the dots before the first stop.
+func nameOctets(w uint64) (stop, dots uint64) {
+	x := w &^ highs
+	folded := x | 0x20*each // upper case becomes lower case, and nothing else a letter
+	letter := (folded + (0x80-'a')*each) &^ (folded + (0x80-'z'-1)*each)
+	other := (x + (0x80-'-')*each) &^ (x + (0x80-'9'-1)*each) // - . / 0 to 9
+	notSlash := (x ^ '/'*each) + 0x7f*each
+	stop = (^(letter | other&notSlash) | w) & highs
+	dots = ^((x ^ '.'*each) + 0x7f*each) & highs
+	return stop, dots & (stop - 1) &^ stop
+}
+
+// gather makes eight bits of the highest bits of eight octets, the lowest first.
+func gather(m uint64) uint64 { return (m >> 7) * 0x0102040810204080 >> 56 }
+
+// scanName reads the longest start of text that consists of letters, digits,
+// hyphens and dots as a name. It returns its length; 0 if that is no name, or one
+// of more than 255 octets. The wire form is in room and one octet longer; that of a
+// relative name lacks the root's octet.
+func scanName(room *nameRoom, text []byte) (n int, absolute bool) {
+	label := 0 // where in room its length octet is, and in text its first
+	for more := true; more; {
+		var dots uint64
+		block := n
+		for shift := 0; shift < 64; shift += 8 {
+			if n > maxNameText-8 {
+				return 0, false
+			}
+			w := binary.LittleEndian.Uint64(text[n:])
+			binary.LittleEndian.PutUint64(room[n+1:], w)
+			stop, d := nameOctets(w)
+			dots |= gather(d) << shift
+			if stop != 0 {
+				n += bits.TrailingZeros64(stop) >> 3
+				more = false
+				break
+			}
+			n += 8
+		}
+		for ; dots != 0; dots &= dots - 1 {
+			dot := block + bits.TrailingZeros64(dots)
+			if uint(dot-label-1) >= dname.MaxLabel {
+				return 0, false
+			}
+			room[label] = byte(dot - label)
+			label = dot + 1
+		}
+	}
+	if n == 0 || n-label > dname.MaxLabel || n+1 > dname.MaxWire {
+		return 0, false
+	}
+	room[label] = byte(n - label)
+	return n, n == label
+}
+
+// scanNibbles reports whether text starts with count nibbles, at least one, with
+// dots between them, and writes the wire form of these labels to room.
+func scanNibbles(room *nameRoom, text []byte, count int) bool {
+	const (
+		pairs  = 0x0001000100010001 // a nibble's octet and its dot's
+		digits = 0xff * pairs
+	)
+	octets := 2 * count // with the one behind the last nibble, which may be anything
+	bad := uint64(0)
+	for i := 0; i < octets; i += 8 {
+		w := binary.LittleEndian.Uint64(text[i:])
+		d := w & digits
+		binary.LittleEndian.PutUint64(room[i:], d<<8|pairs)
+		decimal := d ^ '0'*pairs
+		letter := (d | 0x20*pairs) ^ 0x60*pairs // 1 to 6
+		fault := (decimal + (0x100-10)*pairs) &^ ((letter + 0xff*pairs) &^ (letter + (0x100-7)*pairs)) & (0x100 * pairs)
+		dots := (w ^ '.'*pairs<<8) &^ digits
+		if rest := octets - i; rest <= 8 {
+			keep := ^uint64(0) >> (64 - 8*rest)
+			fault &= keep
+			dots &= keep >> 8
+		}
+		bad |= fault | dots
+	}
+	return bad == 0
+}
