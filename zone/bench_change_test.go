@@ -113,7 +113,7 @@ func BenchmarkDiff(b *testing.B) {
 			diff := func(b *testing.B, z *zone.Zone, want int) {
 				b.ReportAllocs()
 				for b.Loop() {
-					if c := zone.Diff(src.zone, z); len(c.Added) != want || len(c.Removed) != want {
+					if c := zone.Diff(src.zone, z, nil); len(c.Added) != want || len(c.Removed) != want {
 						b.Fatalf("%d removed, %d added, want %d", len(c.Removed), len(c.Added), want)
 					}
 				}

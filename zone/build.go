@@ -24,6 +24,7 @@ type Builder struct {
 	findings []Finding
 	outside  int // records out of zone
 	key      key
+	pauser
 }
 
 // entries are the records of one trie.
@@ -80,6 +81,9 @@ const (
 func NewBuilder(apex dname.Name) *Builder {
 	return &Builder{layout: newLayout(apex.Clone())}
 }
+
+// SetPause makes Build call pause every few microseconds of its work.
+func (b *Builder) SetPause(pause func()) { b.pause = pause }
 
 // Apex returns the apex of the zone being built.
 func (b *Builder) Apex() dname.Name { return b.apex }
@@ -163,6 +167,7 @@ func (b *Builder) append(to *entries, r Record) {
 
 // compare orders items by key.
 func (b *Builder) compare(x, y item) int {
+	b.step()
 	if x.order != y.order {
 		return cmp.Compare(x.order, y.order)
 	}
@@ -309,6 +314,7 @@ type trieWriter struct {
 // node writes the node for list[lo:hi], whose keys share their first depth
 // nibbles; inOrdinary says that the ordinary branch is behind them.
 func (t *trieWriter) node(lo, hi, depth int, inOrdinary bool) ref {
+	t.b.step()
 	first, last := t.b.entry(t.list[lo]), t.b.entry(t.list[hi-1])
 	end := min(first.common(last), first.nibbles(), depth+maxRun)
 	if !inOrdinary {

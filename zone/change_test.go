@@ -20,7 +20,7 @@ func TestDiffApplyReverse(t *testing.T) {
 		for range 4 {
 			edited := again(g.Edit(g.Edit(g.Edit(o))))
 			fresh := build(t, edited, g.Shuffled(edited))
-			c := zone.Diff(z, fresh)
+			c := zone.Diff(z, fresh, nil)
 			sameChangeset(t, zonetest.Diff(o, edited), c)
 			g.Shuffle(c.Removed)
 			g.Shuffle(c.Added)
@@ -42,12 +42,12 @@ func TestDiffApplyReverse(t *testing.T) {
 			}
 			check(t, back)
 			sameContent(t, back, o)
-			if back.Digest() != z.Digest() || !zone.Diff(z, back).IsEmpty() {
+			if back.Digest() != z.Digest() || !zone.Diff(z, back, nil).IsEmpty() {
 				t.Error("the changeset and its reverse do not lead back")
 			}
 			z, o = next, edited
 		}
-		if c := zone.Diff(nil, z); len(c.Removed) != 0 || len(c.Added) != len(o.Records()) {
+		if c := zone.Diff(nil, z, nil); len(c.Removed) != 0 || len(c.Added) != len(o.Records()) {
 			t.Errorf("from nothing: %d removed, %d added, want 0 and %d", len(c.Removed), len(c.Added), len(o.Records()))
 		}
 	})

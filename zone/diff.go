@@ -17,9 +17,10 @@ import (
 // It walks both tries at once and compares values as they are stored. Zones that
 // grew out of one share what did not change, and that is not walked: between two
 // zones with one change in between it costs what Apply did, between two builds of
-// a file it reads both once.
-func Diff(from, to *Zone) *Changeset {
-	d := differ{to: to, c: &Changeset{Apex: to.apex, To: to.serial}}
+// a file it reads both once. pause is called every few microseconds of the work; it
+// may be nil.
+func Diff(from, to *Zone, pause func()) *Changeset {
+	d := differ{pauser: pauser{pause: pause}, to: to, c: &Changeset{Apex: to.apex, To: to.serial}}
 	if from == nil || !from.IsAvailable() {
 		d.begin(false)
 		d.only(to, to.root, 0, to.family == dname.Forward)
@@ -74,6 +75,7 @@ func sameChunks(a, b *storage) []bool {
 
 // differ finds what two zones do not have in common.
 type differ struct {
+	pauser
 	from, to *Zone
 	c        *Changeset
 	same     []bool // by chunk: shared by both storages
@@ -103,6 +105,7 @@ func (d *differ) shared(r ref) bool {
 
 // both compares what lies at and below a place of each trie, on the same path.
 func (d *differ) both(p, q place, inOrdinary bool) {
+	d.step()
 	if p == q && d.shared(p.at) {
 		return
 	}
@@ -292,6 +295,7 @@ func (d *differ) only(z *Zone, r ref, used int, inOrdinary bool) {
 }
 
 func (d *differ) below(z *Zone, list *[]Record, p place, inOrdinary bool) {
+	d.step()
 	save := d.path.n
 	for z.inRun(p) {
 		d.path.push(byte(bits.TrailingZeros32(z.next(p))))

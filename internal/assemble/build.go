@@ -171,7 +171,7 @@ func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, 
 		change.Zone = z.WithSerial(serial)
 	}
 	if base != nil && base.IsAvailable() {
-		change.Changeset = zone.Diff(base, change.Zone)
+		change.Changeset = zone.Diff(base, change.Zone, nil)
 	}
 	return change, result{zone: change.Zone}, nil
 }
