@@ -40,7 +40,10 @@ type merge struct {
 type share struct {
 	apex  dname.Name
 	made  []made
-	above map[string]*presence // by the keys of owners in made
+	above map[string]*presence // by the keys of owners in made, and of the apex
+	// lengths are those of the owners in above: a look at them spares nearly every
+	// record of a large file the search.
+	lengths [dname.MaxWire + 1]bool
 	take  func(r zone.Record, from Layer, rule Rule)
 
 	apexNS dname.Name // the first static one
@@ -87,9 +90,10 @@ func (l Layer) String() string {
 func newMerge(item *config.Zone, made [][]made, table *source.Table, limit int) *merge {
 	m := &merge{item: item, table: table, limit: limit}
 	for i, apex := range item.Apexes {
-		s := &share{apex: apex, made: made[i], above: map[string]*presence{apex.Key(): {}}}
+		s := &share{apex: apex, made: made[i], above: map[string]*presence{}}
+		s.watch(apex)
 		for _, r := range s.made {
-			s.above[r.Owner.Key()] = &presence{}
+			s.watch(r.Owner)
 		}
 		m.parts = append(m.parts, s)
 	}
@@ -153,11 +157,19 @@ func (m *merge) static(r zone.Record, from Layer) {
 	if atApex && r.Type == rr.TypeNS && s.apexNS == nil {
 		s.apexNS = dname.FromWire(r.Data).Clone()
 	}
-	var room [dname.MaxWire]byte
-	if p := s.above[string(r.Owner.AppendLower(room[:0]))]; p != nil {
-		p.note(&r)
+	if s.lengths[len(r.Owner)] {
+		var room [dname.MaxWire]byte
+		if p := s.above[string(r.Owner.AppendLower(room[:0]))]; p != nil {
+			p.note(&r)
+		}
 	}
 	s.take(r, from, RuleNone)
+}
+
+// watch has it noted what higher layers have at owner.
+func (s *share) watch(owner dname.Name) {
+	s.above[owner.Key()] = &presence{}
+	s.lengths[len(owner)] = true
 }
 
 func (p *presence) note(r *zone.Record) {

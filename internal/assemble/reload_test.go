@@ -352,6 +352,33 @@ func TestIncludedFileCounts(t *testing.T) {
 	}
 }
 
+// A file that is there and was not read, since $INCLUDE may not leave its directory,
+// has no content to compare with.
+func TestFileLookedForAndNotRead(t *testing.T) {
+	outside := filepath.Join(t.TempDir(), "part.inc")
+	if err := os.WriteFile(outside, []byte("1 PTR a.example.com.\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := newLab(t, twoZones)
+	if err := os.Symlink(outside, l.dir+"/part.inc"); err != nil {
+		t.Fatal(err)
+	}
+	l.write("-- a.zone --\n" + withSOA(7, "$INCLUDE part.inc\n"))
+	for range 2 {
+		p := l.reload()
+		if len(p.Broken) != 1 || p.Broken[0].LastGood || !strings.Contains(p.Broken[0].Reason, "part.inc lies outside") {
+			t.Errorf("broken %+v", p.Broken)
+		}
+	}
+	if err := os.Remove(l.dir + "/part.inc"); err != nil {
+		t.Fatal(err)
+	}
+	l.write("-- part.inc --\n1 PTR b.example.com.\n")
+	if p := l.reload(); changed(p) != "2.0.192.in-addr.arpa." || len(p.Broken) != 0 {
+		t.Errorf("changed %s, broken %v", changed(p), p.Broken)
+	}
+}
+
 // Findings of an item that is not read again point to where its lines are now.
 func TestFindingsFollowTheConfig(t *testing.T) {
 	l := newLab(t, `
