@@ -9,11 +9,15 @@ import (
 )
 
 // Apply returns the zone with the changeset applied; z stays as it is. It costs
-// what it changes, as the paths to the changed names are copied, and now and then
-// the zone, as its storage is written anew without what is no longer used. The
-// error names the first record that does not fit: removed but absent, added but
-// there, out of zone, or of a kind that no zone can hold. Whole-zone rules (one
-// SOA, no data beside a CNAME) are the caller's to check.
+// what it changes: every node on the path to a changed name is written once,
+// however many changes lie below it.
+//
+// A changeset is exact: what it removes is there, with that TTL; what it adds is
+// not, and has the TTL of its RRset (RFC 2181 §5.2); signatures come and go with
+// what they cover. So its reverse, applied to the result, leads back. The error
+// names the first record that does not fit, or is out of zone, or of a kind that
+// no zone can hold. Whole-zone rules (no data beside a CNAME) are the caller's to
+// check.
 func (z *Zone) Apply(c *Changeset) (*Zone, error) {
 	if !z.IsAvailable() {
 		return nil, fmt.Errorf("zone %v has no data to change", z.apex)
@@ -21,24 +25,20 @@ func (z *Zone) Apply(c *Changeset) (*Zone, error) {
 	n := *z
 	w := &zoneWriter{writer: z.extend(), ttls: z.ttls}
 	n.w = w
-	e := edit{z: &n}
-	for _, r := range c.Removed {
-		if err := e.change(r, true); err != nil {
-			w.giveBack()
-			return nil, err
-		}
+	e := &edit{z: &n, c: c}
+	e.gather()
+	plain := z.family == dname.Forward
+	n.root = e.trie(z.root, e.names, plain, false)
+	n.nsec3 = e.trie(z.nsec3, e.hashes, true, true)
+	if e.err == nil && w.full {
+		e.err = fmt.Errorf("zone %v takes more than 16 GiB; split it at an octet or nibble boundary", z.apex)
 	}
-	for _, r := range c.Added {
-		if err := e.change(r, false); err != nil {
-			w.giveBack()
-			return nil, err
-		}
+	if e.err == nil && !e.hasSOA {
+		e.err = fmt.Errorf("SOA at %v: a zone has exactly one SOA at its apex", z.apex)
 	}
-	for _, o := range e.order {
-		e.store(o)
-	}
-	if w.full {
-		return nil, fmt.Errorf("zone %v takes more than 16 GiB; split it at an octet or nibble boundary", z.apex)
+	if e.err != nil {
+		w.giveBack(&z.storage)
+		return nil, e.err
 	}
 	n.storage = w.done()
 	n.ttls = w.ttls
@@ -46,258 +46,204 @@ func (z *Zone) Apply(c *Changeset) (*Zone, error) {
 	if n.isSparse() {
 		n.compact()
 	}
-	apex := e.owners[string(z.apex.AppendLower(nil))]
-	if apex != nil {
-		if s := apex.sets.find(rr.TypeSOA); s == nil || len(s.data) != 1 {
-			return nil, fmt.Errorf("SOA at %v: a zone has exactly one SOA at its apex", z.apex)
-		}
-	}
 	n.derive()
 	return &n, nil
 }
 
-// edit gathers the changes of each owner, so that each is stored once.
+// edit is a changeset under way into a zone.
 type edit struct {
-	z      *Zone
-	owners map[string]*ownerEdit
-	order  []*ownerEdit
+	z      *Zone // the new one
+	c      *Changeset
+	keys   []byte // of the changes
+	names  []change
+	hashes []change // in the trie of NSEC3
+	hasSOA bool
+
+	err   error // about the record numbered errAt, the first so far
+	errAt int
+
+	value    []byte // room of an encoded value
+	was, now loneSet
 }
 
-type ownerEdit struct {
-	key    *key
-	hashed bool // in the trie of NSEC3
-	wild   bool // has a `*` label
-	sets   content
-	old    content
+// record returns the record with a number, which counts through what is removed
+// and then what is added.
+func (e *edit) record(i int) (r *Record, remove bool) {
+	if i < len(e.c.Removed) {
+		return &e.c.Removed[i], true
+	}
+	return &e.c.Added[i-len(e.c.Removed)], false
 }
 
-func (e *edit) change(r Record, remove bool) error {
-	o, err := e.owner(r)
-	if err != nil {
-		return err
+func (e *edit) fail(i int, format string, args ...any) {
+	if e.err != nil && e.errAt <= i {
+		return
 	}
-	data := bytes.Clone(r.Data)
-	if remove {
-		if !o.sets.remove(r.Type, data) {
-			return fmt.Errorf("%v at %v: record to be removed is not there", r.Type, r.Owner)
-		}
-		return nil
-	}
-	if !o.sets.add(r.Type, r.TTL, data) {
-		return fmt.Errorf("%v at %v: record to be added is there already", r.Type, r.Owner)
-	}
-	return nil
+	r, _ := e.record(i)
+	e.err, e.errAt = fmt.Errorf("%v at %v: %s", r.Type, r.Owner, fmt.Sprintf(format, args...)), i
 }
 
-func (e *edit) owner(r Record) (*ownerEdit, error) {
+// gather makes the lists of changes, as far as the first record that fits in no
+// zone.
+func (e *edit) gather() {
 	z := e.z
+	n := len(e.c.Removed) + len(e.c.Added)
+	e.hasSOA = true // until the apex is changed
+	e.names = make([]change, 0, n)
+	var k key
+	for i := range n {
+		r, _ := e.record(i)
+		switch {
+		case !r.Owner.IsAtOrBelow(z.apex):
+			e.fail(i, "not in zone %v", z.apex)
+			return
+		case r.Type.IsMeta():
+			e.fail(i, "the type exists in queries only (RFC 6895 §3.1)")
+			return
+		case r.TTL > 1<<31-1:
+			e.fail(i, "TTL %d is larger than 2147483647 (RFC 2181 §8)", r.TTL)
+			return
+		}
+		if reason := badRData(r.Type, r.Data); reason != "" {
+			e.fail(i, "%s", reason)
+			return
+		}
+		list := &e.names
+		if r.Type == rr.TypeNSEC3 || r.Type == rr.TypeRRSIG && covered(r.Data) == rr.TypeNSEC3 {
+			hash, ok := z.nsec3Hash(r.Owner)
+			if !ok {
+				e.fail(i, "the owner must be one label of 32 base32hex digits below the apex (RFC 5155 §3)")
+				return
+			}
+			k.reset(&layout{})
+			for _, c := range hash {
+				k.pushOctet(c)
+			}
+			list = &e.hashes
+		} else {
+			z.fill(&k, r.Owner)
+		}
+		*list = append(*list, change{order: k.order(), key: len(e.keys), index: i})
+		e.keys = appendPath(e.keys, &k)
+	}
+}
+
+// owner changes the RRsets of one name, the value of n, by its records in list.
+func (e *edit) owner(n *node, list []change, hashed bool) {
+	z := e.z
+	p := e.path(list[0])
+	old := z.contentIn(&e.was, n.value)
+	sets := z.contentIn(&e.now, n.value)
+	for _, c := range list {
+		r, remove := e.record(c.index)
+		if s := sets.findFor(r); remove {
+			if s == nil || !s.has(r) {
+				e.fail(c.index, "record to be removed is not there")
+			} else if ttl := *s.ttlOf(r.Type); ttl != r.TTL {
+				e.fail(c.index, "record to be removed has TTL %d there, not %d", ttl, r.TTL)
+			} else {
+				sets.remove(r.Type, r.Data)
+			}
+		} else if s != nil && len(*s.listOf(r.Type)) > 0 && *s.ttlOf(r.Type) != r.TTL {
+			e.fail(c.index, "record to be added has TTL %d, its RRset has %d, and an RRset has one TTL (RFC 2181 §5.2)", r.TTL, *s.ttlOf(r.Type))
+		} else if !sets.add(r.Type, r.TTL, r.Data) {
+			e.fail(c.index, "record to be added is there already")
+		}
+	}
+	for i := range sets {
+		if s := &sets[i]; len(s.data) == 0 && len(s.sigs) > 0 {
+			for _, c := range list {
+				if r, _ := e.record(c.index); sets.findFor(r) == s {
+					e.fail(c.index, "signatures over %v would be left without it; they come and go with what they cover", s.typ)
+				}
+			}
+		}
+	}
+	sets.prune()
+	if len(p.octets) == 0 && !hashed { // the apex
+		s := sets.find(rr.TypeSOA)
+		e.hasSOA = s != nil && len(s.data) == 1
+	}
+	if len(old) > 0 {
+		z.digestContent(old, -1, p.octets, p.nibbles, p.ordinary, hashed)
+		z.account(old, -1)
+	}
+	if !hashed && hasWildcard(p.octets, p.nibbles, p.ordinary) {
+		z.wildcards += min(len(sets), 1) - min(len(old), 1)
+	}
+	if n.at != 0 {
+		z.w.freeValue(n.value)
+		n.at = 0
+	}
+	n.value, n.flags = nil, 0
+	if len(sets) == 0 {
+		return
+	}
+	z.digestContent(sets, 1, p.octets, p.nibbles, p.ordinary, hashed)
+	z.account(sets, 1)
+	e.value = z.w.encodeValue(e.value[:0], sets, false)
+	n.value = e.value
+	if !hashed {
+		n.flags = flagsOf(sets, p.nibbles)
+	}
+}
+
+// loneSet is room for the content of nearly every name, one RRset of one record,
+// so that a million changes do not allocate as often.
+type loneSet struct {
+	sets   [1]contentSet
+	data   [1][]byte
+	octets [dname.MaxWire]byte
+}
+
+// contentIn is content with room, which it may use until the next call; a nil
+// value has no RRsets.
+func (z *Zone) contentIn(room *loneSet, v []byte) content {
 	switch {
-	case !r.Owner.IsAtOrBelow(z.apex):
-		return nil, fmt.Errorf("%v at %v: not in zone %v", r.Type, r.Owner, z.apex)
-	case r.Type.IsMeta():
-		return nil, fmt.Errorf("%v at %v: the type exists in queries only (RFC 6895 §3.1)", r.Type, r.Owner)
+	case v == nil:
+		room.sets[0] = contentSet{}
+		return room.sets[:0]
+	case v[0] == formSets:
+		return z.content(v)
 	}
-	if reason := badRData(r.Type, r.Data); reason != "" {
-		return nil, fmt.Errorf("%v at %v: %s", r.Type, r.Owner, reason)
-	}
-	o := &ownerEdit{key: new(key)}
-	id := r.Owner.Key()
-	root := z.root
-	plain := z.family == dname.Forward
-	if r.Type == rr.TypeNSEC3 || r.Type == rr.TypeRRSIG && covered(r.Data) == rr.TypeNSEC3 {
-		hash, ok := z.nsec3Hash(r.Owner)
-		if !ok {
-			return nil, fmt.Errorf("%v at %v: the owner must be one label of 32 base32hex digits below the apex (RFC 5155 §3)", r.Type, r.Owner)
-		}
-		id = "\xff" + id // no name begins so
-		root, plain, o.hashed = z.nsec3, true, true
-		o.key.reset(&layout{})
-		for _, c := range hash {
-			o.key.pushOctet(c)
-		}
-	} else {
-		z.fill(o.key, r.Owner)
-		o.wild = hasWildcard(o.key.b[:], o.key.n, o.key.ordinary)
-	}
-	if have, ok := e.owners[id]; ok {
-		return have, nil
-	}
-	if root != 0 {
-		if f := z.findIn(root, o.key, plain, false); f.status == foundName {
-			o.sets = z.content(f.value)
-			o.old = z.content(f.value)
-		}
-	}
-	if e.owners == nil {
-		e.owners = map[string]*ownerEdit{}
-	}
-	e.owners[id] = o
-	e.order = append(e.order, o)
-	return o, nil
+	s := z.short(v)
+	room.data[0] = append(append(room.octets[:0], s.list...), s.tail...)
+	room.sets[0] = contentSet{typ: s.Type, ttl: s.TTL, sigTTL: s.SigTTL, data: room.data[:]}
+	return room.sets[:]
 }
 
-// store writes the RRsets of one owner into the trie and keeps the totals.
-func (e *edit) store(o *ownerEdit) {
-	z, k := e.z, o.key
-	o.sets.prune()
-	if len(o.old) > 0 {
-		z.digestContent(o.old, -1, k.b[:], k.n, k.ordinary, o.hashed)
-		z.account(o.old, -1)
+// findFor returns the RRset that r belongs to or signs, or nil.
+func (c content) findFor(r *Record) *contentSet {
+	if r.Type == rr.TypeRRSIG {
+		return c.find(covered(r.Data))
 	}
-	var value []byte
-	var flags uint32
-	if len(o.sets) > 0 {
-		z.digestContent(o.sets, 1, k.b[:], k.n, k.ordinary, o.hashed)
-		z.account(o.sets, 1)
-		value = z.w.encodeValue(nil, o.sets, false)
-		if !o.hashed {
-			flags = flagsOf(o.sets, k.n)
+	return c.find(r.Type)
+}
+
+// listOf returns the records of s of type t, RRSIG or its own.
+func (s *contentSet) listOf(t rr.Type) *[][]byte {
+	if t == rr.TypeRRSIG {
+		return &s.sigs
+	}
+	return &s.data
+}
+
+func (s *contentSet) ttlOf(t rr.Type) *uint32 {
+	if t == rr.TypeRRSIG {
+		return &s.sigTTL
+	}
+	return &s.ttl
+}
+
+// has reports whether r is one of the records or signatures of s.
+func (s *contentSet) has(r *Record) bool {
+	for _, d := range *s.listOf(r.Type) {
+		if bytes.Equal(d, r.Data) {
+			return true
 		}
 	}
-	if o.wild {
-		z.wildcards += min(len(o.sets), 1) - min(len(o.old), 1)
-	}
-	t := trieEdit{w: z.w, k: k, value: value, flags: flags}
-	if o.hashed {
-		z.nsec3 = t.put(z.nsec3, 0, true)
-	} else {
-		z.root = t.put(z.root, 0, z.family == dname.Forward)
-	}
+	return false
 }
-
-// trieEdit sets or, with a nil value, removes the value of one key.
-type trieEdit struct {
-	w     *zoneWriter
-	k     *key
-	value []byte
-	flags uint32
-}
-
-// put returns what takes the place of the node at r, whose run begins at depth;
-// zero where nothing is left.
-func (t *trieEdit) put(r ref, depth int, inOrdinary bool) ref {
-	if r == 0 {
-		return t.leaf(depth, inOrdinary)
-	}
-	n := t.w.decode(r, depth)
-	limit := t.k.n
-	if !inOrdinary {
-		limit = min(limit, t.k.ordinary)
-	}
-	m := 0
-	for m < len(n.run) && depth+m < limit && n.run[m] == t.k.nibble(depth+m) {
-		m++
-	}
-	if m < len(n.run) {
-		if t.value == nil {
-			return r // was not there
-		}
-		return t.split(n, r, depth, m, inOrdinary)
-	}
-	end := depth + m
-	var child *ref
-	switch {
-	case end == t.k.n:
-		n.value = t.value
-		n.flags = t.flags
-	case end == t.k.ordinary && !inOrdinary:
-		child = &n.ordinary
-		*child = t.put(*child, end, true)
-	default:
-		child = &n.children[t.k.nibble(end)]
-		*child = t.put(*child, end+1, inOrdinary)
-	}
-	return t.replace(r, &n, depth)
-}
-
-// leaf writes a new leaf, or a branch where the key goes through the ordinary
-// branch or is longer than a run may be.
-func (t *trieEdit) leaf(depth int, inOrdinary bool) ref {
-	if t.value == nil {
-		return 0
-	}
-	end := min(t.k.n, depth+maxRun)
-	if !inOrdinary {
-		end = min(end, t.k.ordinary)
-	}
-	var n node
-	n.run = t.nibbles(depth, end)
-	switch {
-	case end == t.k.n:
-		n.value, n.flags = t.value, t.flags
-	case end == t.k.ordinary && !inOrdinary:
-		n.ordinary = t.leaf(end, true)
-	default:
-		n.children[t.k.nibble(end)] = t.leaf(end+1, inOrdinary)
-	}
-	return t.w.encode(&n, depth)
-}
-
-func (t *trieEdit) nibbles(from, to int) []byte {
-	run := make([]byte, to-from)
-	for i := range run {
-		run[i] = t.k.nibble(from + i)
-	}
-	return run
-}
-
-// split parts the run of n after m nibbles.
-func (t *trieEdit) split(n node, r ref, depth, m int, inOrdinary bool) ref {
-	end := depth + m
-	var top node
-	top.run = n.run[:m]
-	v := n.run[m]
-	n.run = n.run[m+1:]
-	t.free(r, depth)
-	top.children[v] = t.shortest(&n, end+1) // its run may now join that of its child
-	switch {
-	case end == t.k.n:
-		top.value, top.flags = t.value, t.flags
-	case end == t.k.ordinary && !inOrdinary:
-		top.ordinary = t.leaf(end, true)
-	default:
-		top.children[t.k.nibble(end)] = t.leaf(end+1, inOrdinary)
-	}
-	return t.w.encode(&top, depth)
-}
-
-// replace writes n in the place of the node at r, in its shortest form.
-func (t *trieEdit) replace(r ref, n *node, depth int) ref {
-	t.free(r, depth)
-	if n.value == nil {
-		n.flags = 0
-	}
-	return t.shortest(n, depth)
-}
-
-// shortest writes n; zero where there is nothing to write. A node that is nothing
-// but the way to one child becomes part of the child's run.
-func (t *trieEdit) shortest(n *node, depth int) ref {
-	only, count := -1, 0
-	for i, c := range n.children {
-		if c != 0 {
-			only = i
-			count++
-		}
-	}
-	switch {
-	case n.value != nil || n.ordinary != 0 || count > 1:
-	case count == 0:
-		return 0
-	default:
-		at := depth + len(n.run) + 1
-		below := t.w.decode(n.children[only], at)
-		if len(n.run)+1+len(below.run) <= maxRun {
-			t.free(n.children[only], at)
-			below.run = append(append(n.run[:len(n.run):len(n.run)], byte(only)), below.run...)
-			return t.w.encode(&below, depth)
-		}
-	}
-	return t.w.encode(n, depth)
-}
-
-// free counts the octets of a node that is no longer referred to.
-func (t *trieEdit) free(r ref, depth int) { t.w.dead += int64(t.w.nodeSize(r, depth)) }
 
 // WithSerial returns the zone with another SERIAL in its SOA.
 func (z *Zone) WithSerial(s Serial) *Zone {

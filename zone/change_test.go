@@ -83,6 +83,76 @@ func sameChangeset(t *testing.T, want, got *zone.Changeset) {
 	}
 }
 
+// applyBoth applies a changeset to the zone and to the Oracle, which must agree on
+// whether it fits.
+func applyBoth(t *testing.T, z *zone.Zone, o *zonetest.Oracle, c *zone.Changeset) (next *zone.Zone, ok bool) {
+	t.Helper()
+	before := z.Digest()
+	next, err := z.Apply(c)
+	if want := o.Apply(c); (err == nil) != (want == nil) {
+		t.Fatalf("apply: %v, the Oracle says: %v", err, want)
+	}
+	if err != nil && (next != nil || z.Digest() != before) {
+		t.Fatal("a changeset that does not fit left something")
+	}
+	return next, err == nil
+}
+
+// Of a changeset in which something was changed, the zone takes what the Oracle
+// takes, and its reverse leads back.
+func TestApplyIsExact(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) {
+		g, o, again := randomZone(seed)
+		z := build(t, o, o.Records())
+		taken := 0
+		for range 40 {
+			edited := again(g.Edit(o))
+			c := zonetest.Diff(o, edited)
+			for range g.IntN(3) {
+				list, other := &c.Removed, &c.Added
+				if g.Chance(2) {
+					list, other = other, list
+				}
+				if len(*list) == 0 {
+					continue
+				}
+				i := g.IntN(len(*list))
+				switch r := &(*list)[i]; g.IntN(4) {
+				case 0: // one less, often what another needs
+					*list = slices.Delete(*list, i, i+1)
+				case 1:
+					r.TTL ^= 1
+				case 2: // twice
+					*list = append(*list, *r)
+				case 3: // removed and added again
+					*other = append(*other, *r)
+				}
+			}
+			want := o.Clone()
+			next, ok := applyBoth(t, z, want, c)
+			if !ok {
+				continue
+			}
+			taken++
+			check(t, next)
+			sameContent(t, next, want)
+			back, err := next.Apply(c.Reverse())
+			if err != nil {
+				t.Fatalf("reverse: %v", err)
+			}
+			check(t, back)
+			sameContent(t, back, o)
+			if back.Digest() != z.Digest() || !zone.Diff(z, back, nil).IsEmpty() {
+				t.Fatal("the changeset and its reverse do not lead back")
+			}
+			z, o = next, want
+		}
+		if taken < 5 {
+			t.Errorf("only %d of 40 changesets fitted", taken)
+		}
+	})
+}
+
 // Two zones that grow out of one do not see each other, in whichever order they
 // grow.
 func TestApplyBranches(t *testing.T) {
@@ -113,7 +183,7 @@ func TestApplyBranches(t *testing.T) {
 // A changeset that does not fit names the first record that does not, and leaves
 // the zone as it was.
 func TestApplyErrors(t *testing.T) {
-	o := zonetest.MustParse("2.0.192.in-addr.arpa.", soaNS+"1 PTR a.example.\n1 PTR b.example.\n2 CNAME x.example.\nx.y TXT z\n")
+	o := zonetest.MustSign(zonetest.MustParse("2.0.192.in-addr.arpa.", soaNS+"1 PTR a.example.\n1 PTR b.example.\n2 CNAME x.example.\nx.y TXT z\n"), 1, zonetest.Denial{})
 	z := build(t, o, o.Records())
 	digest := z.Digest()
 	records := func(text string) []zone.Record {
@@ -124,15 +194,19 @@ func TestApplyErrors(t *testing.T) {
 		return list
 	}
 	for _, c := range []struct{ removed, added, want string }{
-		{"3 PTR a.example.", "", "3.2.0.192.in-addr.arpa."},                                           // no such name
-		{"1 PTR c.example.", "", "1.2.0.192.in-addr.arpa."},                                           // no such record
-		{"1 A 192.0.2.1", "", "1.2.0.192.in-addr.arpa."},                                              // no such type
-		{"y TXT z", "", "y.2.0.192.in-addr.arpa."},                                                    // an empty non-terminal
-		{"x.1 PTR a.example.", "", "x.1.2.0.192.in-addr.arpa."},                                       // below a leaf
-		{"", "1 PTR a.example.", "1.2.0.192.in-addr.arpa."},                                           // there already
-		{"1 PTR a.example.\n1 PTR a.example.", "", "1.2.0.192"},                                       // twice
-		{"", "3 PTR a.example.\n3 PTR a.example.", "3.2.0.192"},                                       // twice
-		{"2 CNAME x.example.", "2 CNAME y.example.\n9 PTR a.example.\n1 PTR b.example.", "1.2.0.192"}, // the last of several
+		{"3 PTR a.example.", "", "3.2.0.192.in-addr.arpa."},                         // no such name
+		{"1 PTR c.example.", "", "1.2.0.192.in-addr.arpa."},                         // no such record
+		{"1 A 192.0.2.1", "", "1.2.0.192.in-addr.arpa."},                            // no such type
+		{"y TXT z", "", "y.2.0.192.in-addr.arpa."},                                  // an empty non-terminal
+		{"x.1 PTR a.example.", "", "x.1.2.0.192.in-addr.arpa."},                     // below a leaf
+		{"", "1 PTR a.example.", "1.2.0.192.in-addr.arpa."},                         // there already
+		{"1 61 PTR a.example.", "", "TTL"},                                          // another TTL
+		{"", "1 61 PTR c.example.", "TTL"},                                          // another TTL than its RRset
+		{"", "3 60 PTR a.example.\n3 61 PTR b.example.", "TTL"},                     // two TTLs
+		{"2 CNAME x.example.", "", "signatures over CNAME"},                         // leaves its signatures
+		{"1 PTR a.example.\n1 PTR a.example.", "", "1.2.0.192"},                     // twice
+		{"", "3 PTR a.example.\n3 PTR a.example.", "3.2.0.192"},                     // twice
+		{"x.y TXT z", "x.y TXT a\n9 PTR a.example.\n1 PTR b.example.", "1.2.0.192"}, // the last of several
 	} {
 		next, err := z.Apply(&zone.Changeset{Apex: o.Apex, From: 1, To: 1, Removed: records(c.removed), Added: records(c.added)})
 		if err == nil || next != nil || !strings.Contains(err.Error(), c.want) {

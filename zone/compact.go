@@ -44,7 +44,8 @@ type compaction struct {
 
 // node copies the node at r, whose run begins at depth, and all below it.
 func (c *compaction) node(r ref, depth int) ref {
-	n := c.from.decode(r, depth)
+	var room [maxRun]byte
+	n := c.from.decode(r, depth, room[:0])
 	end := depth + len(n.run)
 	for v, child := range n.children {
 		if child != 0 {
@@ -55,7 +56,7 @@ func (c *compaction) node(r ref, depth int) ref {
 		n.ordinary = c.node(n.ordinary, end)
 	}
 	if n.value != nil {
-		n.value = c.value(n.value)
+		n.value, n.at = c.value(n.value), 0
 	}
 	return c.w.encode(&n, depth)
 }

@@ -95,13 +95,10 @@ func FuzzApplyReverse(f *testing.F) {
 		for len(program) > 0 && len(done) < 12 {
 			var c *zone.Changeset
 			c, program = step(o, program)
-			next, err := z.Apply(c)
-			if err != nil {
-				continue
-			}
 			edited := o.Clone()
-			if err := edited.Apply(c); err != nil {
-				t.Fatalf("a changeset that does not fit was applied: %v", err)
+			next, ok := applyBoth(t, z, edited, c)
+			if !ok {
+				continue
 			}
 			check(t, next)
 			sameContent(t, next, edited)
@@ -142,7 +139,7 @@ func step(o *zonetest.Oracle, program []byte) (*zone.Changeset, []byte) {
 		records := o.Records()
 		r := records[number()%len(records)]
 		c.Removed = []zone.Record{r}
-		if set := o.Get(r.Owner, r.Type); set != nil && len(set.Data) == 1 { // the signatures go with what they cover
+		if set := o.Get(r.Owner, r.Type); set != nil && len(set.Data) == 1 && number()&1 == 0 { // the signatures go with what they cover
 			for _, sig := range set.Sigs {
 				c.Removed = append(c.Removed, zone.Record{Owner: r.Owner, Type: rr.TypeRRSIG, TTL: set.SigTTL, Data: []byte(sig)})
 			}

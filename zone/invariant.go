@@ -83,7 +83,8 @@ func (c *structure) node(r ref, depth int, inOrdinary, hashed bool) error {
 		return fail("ref outside the chunks")
 	}
 	h := binary.LittleEndian.Uint32(c.z.at(r))
-	n := c.z.decode(r, depth)
+	var room [maxRun]byte
+	n := c.z.decode(r, depth, room[:0])
 	save := c.k.n
 	defer func() { c.k.n = save }()
 	for _, v := range n.run {

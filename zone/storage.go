@@ -61,9 +61,9 @@ func (s *storage) size() int64 {
 // writer appends to a storage. It is used by one goroutine.
 type writer struct {
 	storage
-	grow int  // size of the next chunk; 0: full chunks, trimmed at the end (a fresh build)
-	full bool // no ref is left
-	owns bool // extend took the room behind the storage
+	grow int    // size of the next chunk; 0: full chunks, trimmed at the end (a fresh build)
+	full bool   // no ref is left
+	room []byte // behind the storage, if extend took it
 }
 
 // newWriter returns a writer of an empty storage; hint is how many octets will
@@ -89,19 +89,21 @@ func (s *storage) extend() *writer {
 		w.end = last
 	} else {
 		s.tail.chunks = -1 // nobody else appends there now
-		w.owns = true
+		w.room = w.chunks[len(w.chunks)-1][w.end:]
 	}
 	return w
 }
 
-// giveBack lets another writer have the room behind the storage. It undoes an
-// extend of a writer that has not allocated anything.
-func (w *writer) giveBack() {
-	if w.owns {
-		w.tail.mu.Lock()
-		w.tail.chunks, w.tail.end = len(w.chunks), w.end
-		w.tail.mu.Unlock()
+// giveBack undoes the extend of s that made w: another writer may have the room
+// behind s, which is zero again.
+func (w *writer) giveBack(s *storage) {
+	if w.room == nil {
+		return
 	}
+	clear(w.room)
+	w.tail.mu.Lock()
+	w.tail.chunks, w.tail.end = len(s.chunks), s.end
+	w.tail.mu.Unlock()
 }
 
 // alloc returns the ref and the octets of a new piece of n octets, zeroed.
@@ -175,6 +177,7 @@ type node struct {
 	run      []byte // a nibble an octet
 	flags    uint32 // bitCut, bitDNAME
 	value    []byte // nil: none
+	at       ref    // of the value, where it lies apart from the node and stays there
 	ordinary ref
 	children [16]ref
 }
@@ -187,15 +190,15 @@ func runOctets(depth, run int) int {
 	return (depth&1 + run + 1) >> 1
 }
 
-// decode reads the node at r, whose run begins at the given depth. The value is
-// a view of the storage.
-func (s *storage) decode(r ref, depth int) node {
+// decode reads the node at r, whose run begins at the given depth and is written
+// to room. The value is a view of the storage.
+func (s *storage) decode(r ref, depth int, room []byte) node {
 	b := s.at(r)
 	h := binary.LittleEndian.Uint32(b)
 	run := int(h >> 24)
-	n := node{flags: h & (bitCut | bitDNAME), run: make([]byte, run)}
-	for i := range n.run {
-		n.run[i] = nibbleAt(b[4:], depth&1+i)
+	n := node{flags: h & (bitCut | bitDNAME), run: room[:0]}
+	for i := range run {
+		n.run = append(n.run, nibbleAt(b[4:], depth&1+i))
 	}
 	off := 4 + runOctets(depth, run)
 	if h&maskInner == 0 {
@@ -208,7 +211,8 @@ func (s *storage) decode(r ref, depth int) node {
 		return ref(binary.LittleEndian.Uint32(b[off-4:]))
 	}
 	if h&bitValue != 0 {
-		n.value = valueAt(s.at(next()))
+		n.at = next()
+		n.value = valueAt(s.at(n.at))
 	}
 	if h&bitOrdinary != 0 {
 		n.ordinary = next()
@@ -221,8 +225,8 @@ func (s *storage) decode(r ref, depth int) node {
 	return n
 }
 
-// nodeSize returns the octets that the node at r takes with its value, which are
-// written and given up together.
+// nodeSize returns the octets that the node at r takes, without a value that
+// lies apart from it.
 func (s *storage) nodeSize(r ref, depth int) int {
 	b := s.at(r)
 	h := binary.LittleEndian.Uint32(b)
@@ -230,12 +234,7 @@ func (s *storage) nodeSize(r ref, depth int) int {
 	if h&maskInner == 0 {
 		return (off + len(valueAt(b[off:])) + 3) &^ 3
 	}
-	off = (off + 3) &^ 3
-	n := off + 4*bits.OnesCount32(h&(maskInner|bitValue))
-	if h&bitValue != 0 {
-		n += (len(valueAt(s.at(ref(binary.LittleEndian.Uint32(b[off:]))))) + 3) &^ 3
-	}
-	return n
+	return (off+3)&^3 + 4*bits.OnesCount32(h&(maskInner|bitValue))
 }
 
 // encode writes n, whose run begins at depth, and returns its ref. The run must
@@ -261,18 +260,22 @@ func (w *writer) encode(n *node, depth int) ref {
 		}
 	}
 	off := 4 + runOctets(depth, len(n.run))
-	var vr ref
+	vr := n.at
 	size := off + len(n.value)
 	if refs > 0 {
 		if n.value != nil {
-			var b []byte
-			vr, b = w.alloc(len(n.value))
-			copy(b, n.value)
+			if vr == 0 {
+				var b []byte
+				vr, b = w.alloc(len(n.value))
+				copy(b, n.value)
+			}
 			refs++
 		}
 		size = (off+3)&^3 + 4*refs
 	} else if n.value == nil {
 		panic("zone: node without value and children")
+	} else if vr != 0 {
+		w.freeValue(n.value)
 	}
 	r, b := w.alloc(size)
 	binary.LittleEndian.PutUint32(b, h)
@@ -298,6 +301,13 @@ func (w *writer) encode(n *node, depth int) ref {
 	}
 	return r
 }
+
+// free counts the octets of a node that is no longer referred to. A value that
+// lies apart from it is still there.
+func (w *writer) free(r ref, depth int) { w.dead += int64(w.nodeSize(r, depth)) }
+
+// freeValue counts the octets of a value that lay apart from its node.
+func (w *writer) freeValue(v []byte) { w.dead += int64(len(v)+3) &^ 3 }
 
 // nibbleAt returns nibble i of octets that hold two each, the upper one first.
 func nibbleAt(b []byte, i int) byte { return b[i>>1] >> (4 * (1 - i&1)) & 15 }

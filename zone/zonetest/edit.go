@@ -146,8 +146,9 @@ func minus(a, b *Oracle) []zone.Record {
 	return slices.DeleteFunc(a.Records(), func(r zone.Record) bool { return there[RecordKey(r)] })
 }
 
-// Apply changes the zone by a changeset; the error names the first record that
-// does not fit.
+// Apply changes the zone by a changeset; the error says what does not fit: a
+// record that is removed but absent or added but there, an RRset of two TTLs (RFC
+// 2181 §5.2), a signature without what it covers, not one SOA at the apex.
 func (o *Oracle) Apply(c *zone.Changeset) error {
 	all := map[string]zone.Record{}
 	for _, r := range o.Records() {
@@ -165,6 +166,38 @@ func (o *Oracle) Apply(c *zone.Changeset) error {
 		}
 		all[RecordKey(r)] = r
 	}
+	type set struct {
+		owner          string
+		owned, covered rr.Type
+	}
+	setOf := func(r zone.Record) set {
+		if r.Type == rr.TypeRRSIG {
+			return set{r.Owner.Key(), r.Type, rr.Type(binary.BigEndian.Uint16(r.Data))}
+		}
+		return set{r.Owner.Key(), r.Type, 0}
+	}
+	ttls := map[set]uint32{}
+	for _, r := range all {
+		if ttl, ok := ttls[setOf(r)]; ok && ttl != r.TTL {
+			return fmt.Errorf("%v at %v: TTLs %d and %d", r.Type, r.Owner, ttl, r.TTL)
+		}
+		ttls[setOf(r)] = r.TTL
+	}
+	for s := range ttls {
+		if _, ok := ttls[set{s.owner, s.covered, 0}]; s.owned == rr.TypeRRSIG && !ok {
+			return fmt.Errorf("RRSIG at %v: covers %v, which is not there", dname.Name(s.owner), s.covered)
+		}
+	}
+	soas := 0
+	for _, r := range all {
+		if r.Type == rr.TypeSOA && r.Owner.Equal(o.Apex) {
+			soas++
+		}
+	}
+	if soas != 1 {
+		return fmt.Errorf("%d SOAs at %v", soas, o.Apex)
+	}
+	o.changed()
 	o.sets = map[string]map[rr.Type]*Set{}
 	o.Add(slices.Collect(maps.Values(all))...)
 	return nil
