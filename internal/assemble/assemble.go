@@ -25,6 +25,11 @@ type Options struct {
 	Journal Journal          // nil: nothing is known of earlier runs
 	Table   *source.Table    // nil: one of its own
 	Now     func() time.Time // nil: time.Now
+
+	// Pause, if set, is called once for each goroutine that computes, and returns
+	// what that one calls every few microseconds of its work, so that others can
+	// have the processor; it may return nil, for a time when nobody else needs it.
+	Pause func() func()
 }
 
 // Assembler makes zones out of a configuration and its sources. It remembers what
@@ -45,6 +50,9 @@ func New(o Options) *Assembler {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Pause == nil {
+		o.Pause = func() func() { return nil }
 	}
 	return &Assembler{o: o, items: map[string]*outcome{}, owned: map[string]dname.Name{}}
 }
@@ -187,8 +195,10 @@ func (r *round) wave(ctx context.Context, items []*config.Zone) ([]end, error) {
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(items)) {
 		wg.Go(func() {
+			p := &pauser{pause: r.a.o.Pause()}
 			for i := range next {
-				ends[i], errs[i] = r.item(items[i])
+				p.now()
+				ends[i], errs[i] = r.item(items[i], p)
 			}
 		})
 	}

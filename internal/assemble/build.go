@@ -16,19 +16,20 @@ import (
 const notLoaded = "zone data could not be loaded"
 
 // item makes the zones of one item, or finds that they are as they were.
-func (r *round) item(item *config.Zone) (end, error) {
+func (r *round) item(item *config.Zone, p *pauser) (end, error) {
 	lists, fs := r.made(item)
 	in := sumInputs(item, lists, r.cfg.Limits.GenerateSteps)
 	old := r.a.items[item.Apexes[0].Key()]
-	if old != nil && old.isUsable(item, in, r.set) {
+	if old != nil && old.isUsable(item, in, r.set, p) {
 		old.in = in
 		return end{outcome: old, reused: true}, nil
 	}
-	m := newMerge(item, lists, r.a.o.Table, r.cfg.Limits.GenerateSteps)
+	m := newMerge(item, lists, r.a.o.Table, r.cfg.Limits.GenerateSteps, p)
 	m.fs = fs
 	var builders []*zone.Builder
 	for _, s := range m.parts {
 		b := zone.NewBuilder(s.apex)
+		b.SetPause(p.pause)
 		builders = append(builders, b)
 		s.take = func(rec zone.Record, _ Layer, _ Rule) { b.Add(rec) }
 	}
@@ -74,7 +75,7 @@ func (r *round) made(item *config.Zone) (lists [][]made, fs findings) {
 // isUsable reports whether the outcome is still that of the item: what the
 // configuration says is the same, so are the files, and the zones made then are
 // those in set.
-func (o *outcome) isUsable(item *config.Zone, in inputs, set *zone.Set) bool {
+func (o *outcome) isUsable(item *config.Zone, in inputs, set *zone.Set, p *pauser) bool {
 	if o.in.data != in.data || len(o.apexes) != len(item.Apexes) {
 		return false
 	}
@@ -87,7 +88,7 @@ func (o *outcome) isUsable(item *config.Zone, in inputs, set *zone.Set) bool {
 		}
 	}
 	for _, f := range o.files {
-		if !f.isUnchanged() {
+		if !f.isUnchanged(p) {
 			return false
 		}
 	}
@@ -171,7 +172,7 @@ func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, 
 		change.Zone = z.WithSerial(serial)
 	}
 	if base != nil && base.IsAvailable() {
-		change.Changeset = zone.Diff(base, change.Zone, nil)
+		change.Changeset = zone.Diff(base, change.Zone, m.pauser.pause)
 	}
 	return change, result{zone: change.Zone}, nil
 }
@@ -229,7 +230,7 @@ func (m *merge) bothPlaces(lists [][]made) {
 		return
 	}
 	others := make(map[int][]string)
-	again := newMerge(m.item, lists, m.table, m.limit)
+	again := newMerge(m.item, lists, m.table, m.limit, m.pauser)
 	for _, s := range again.parts {
 		s.take = func(r zone.Record, _ Layer, _ Rule) {
 			for _, i := range owners[r.Owner.Key()] {

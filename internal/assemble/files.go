@@ -39,7 +39,7 @@ type sum struct {
 // isUnchanged reports whether the file still has the content that was read. The
 // sum decides; reading for it is spared where the identity proves the same. It
 // moves fs on to a later identity of the same content.
-func (fs *fileState) isUnchanged() bool {
+func (fs *fileState) isUnchanged(p *pauser) bool {
 	now, err := identify(fs.path)
 	if err == nil && fs.id.proves(now) {
 		return true
@@ -54,21 +54,22 @@ func (fs *fileState) isUnchanged() bool {
 	defer f.Close()
 	var h maphash.Hash
 	h.SetSeed(fs.sum.seed)
-	if _, err := io.Copy(&h, f); err != nil || h.Sum64() != fs.sum.value {
+	if _, err := io.Copy(&h, p.reader(f)); err != nil || h.Sum64() != fs.sum.value {
 		return false
 	}
 	fs.id = now
 	return true
 }
 
-// reader sums what is read of the files of one item.
-type reader struct {
-	files []*fileState
-	sums  []*maphash.Hash
+// fileReader sums what is read of the files of one item.
+type fileReader struct {
+	files  []*fileState
+	sums   []*maphash.Hash
+	pauser *pauser
 }
 
 // note begins to remember a file that is about to be opened.
-func (r *reader) note(path string) *fileState {
+func (r *fileReader) note(path string) *fileState {
 	for _, fs := range r.files {
 		if fs.path == path {
 			return fs
@@ -84,15 +85,15 @@ func (r *reader) note(path string) *fileState {
 }
 
 // tap returns a reader of the same octets that sums them.
-func (r *reader) tap(path string, from io.Reader) io.Reader {
+func (r *fileReader) tap(path string, from io.Reader) io.Reader {
 	i := slices.Index(r.files, r.note(path))
 	r.sums[i].Reset()
-	return io.TeeReader(from, r.sums[i])
+	return io.TeeReader(r.pauser.reader(from), r.sums[i])
 }
 
 // done returns the states of all files; looked are the paths that were looked for
 // as well.
-func (r *reader) done(looked []string) []*fileState {
+func (r *fileReader) done(looked []string) []*fileState {
 	for _, path := range looked {
 		r.note(path)
 	}

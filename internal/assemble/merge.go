@@ -23,13 +23,14 @@ import (
 // that RRset. Today the generated layer is the only lower one; dynamic and
 // synthesized ones follow it in the same way, in the order of their rank.
 type merge struct {
-	item  *config.Zone
-	table *source.Table
-	limit int // records that $GENERATE may make
-	fs    findings
-	parts []*share
-	read  reader
-	seen  []string // files that were looked for
+	item   *config.Zone
+	table  *source.Table
+	limit  int // records that $GENERATE may make
+	fs     findings
+	parts  []*share
+	read   fileReader
+	pauser *pauser
+	seen   []string // files that were looked for
 
 	soaFile string   // the first file with an SOA; empty: none has one
 	soaTag  zone.Tag // of that SOA
@@ -87,8 +88,8 @@ func (l Layer) String() string {
 
 // newMerge prepares the merge of an item whose zones have the generated records
 // made, in the order of its apexes.
-func newMerge(item *config.Zone, made [][]made, table *source.Table, limit int) *merge {
-	m := &merge{item: item, table: table, limit: limit}
+func newMerge(item *config.Zone, made [][]made, table *source.Table, limit int, p *pauser) *merge {
+	m := &merge{item: item, table: table, limit: limit, pauser: p, read: fileReader{pauser: p}}
 	for i, apex := range item.Apexes {
 		s := &share{apex: apex, made: made[i], above: map[string]*presence{}}
 		s.watch(apex)
@@ -137,6 +138,7 @@ func (m *merge) unreadable(f *config.File, key string) bool {
 
 // static hands on a record of a static layer.
 func (m *merge) static(r zone.Record, from Layer) {
+	m.pauser.record()
 	i := 0
 	if len(m.parts) > 1 || from != LayerFile {
 		i = route(m.item, r.Owner)

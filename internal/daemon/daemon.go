@@ -18,6 +18,7 @@ import (
 	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/control"
+	"github.com/ptrd/ptrd/internal/pace"
 	"github.com/ptrd/ptrd/internal/privilege"
 	"github.com/ptrd/ptrd/internal/systemd"
 	"github.com/ptrd/ptrd/internal/watch"
@@ -63,6 +64,8 @@ type Daemon struct {
 	policies  policies
 	secret    []byte // for cookies
 	findings  findingLog
+	pacer     *pace.Pacer
+	serving   bool // queries are answered: long work gives way to them
 	earlier   earlier
 	watched   []string // paths of the last plan
 	made      int64    // octets of zones made since the last release
@@ -195,7 +198,9 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		return err
 	}
 	d.store = zone.NewStore(d.journal, nil)
-	d.assembler = assemble.New(assemble.Options{Journal: d.journal})
+	d.pacer = pace.New()
+	defer d.pacer.Close()
+	d.assembler = assemble.New(assemble.Options{Journal: d.journal, Pause: d.pause})
 	d.watcher = watch.New(watch.Options{Log: d.log})
 	d.admin = d.newAdmin()
 
@@ -224,6 +229,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		}
 		return errors.New(outcome.Error)
 	}
+	d.serving = true
 	part(d.server.Serve)
 	part(func(ctx context.Context) error { d.watcher.Run(ctx); return nil })
 	part(d.watchdog)
@@ -278,9 +284,28 @@ const releaseFrom = 8 << 20
 // release gives memory back after a large load.
 func (d *Daemon) release() {
 	if d.made >= releaseFrom {
-		debug.FreeOSMemory()
+		d.aside(debug.FreeOSMemory)
 	}
 	d.made = 0
+}
+
+// pause returns what a goroutine that computes calls often; nil before there are
+// queries to give way to.
+func (d *Daemon) pause() func() {
+	if !d.serving {
+		return nil
+	}
+	return d.pacer.Pause()
+}
+
+// aside calls f, which may wait for a disk or take long, so that queries are
+// answered meanwhile.
+func (d *Daemon) aside(f func()) {
+	if !d.serving {
+		f()
+		return
+	}
+	d.pacer.Aside(f)
 }
 
 // watchdog tells the service manager that we live, as long as the counters of the

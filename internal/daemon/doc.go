@@ -21,6 +21,13 @@
 // Zones and policy come into force in one swap. Whatever goes wrong before it
 // leaves everything as it was, and nothing after it can go wrong.
 //
+// # Giving way
+//
+// While queries are answered a reload computes in slices and lets them go first in
+// between, see package pace; what it cannot slice (the journal's flush, giving
+// memory back) it does with a processor more. Before there is anything to answer
+// it does neither.
+//
 // # Goroutines
 //
 //	goroutine        owner   ends when

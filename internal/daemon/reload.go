@@ -143,7 +143,7 @@ func (d *Daemon) publish(ctx context.Context, cfg *config.Config, policy *server
 		plan.Batch.Swap = func(set *zone.Set) {
 			d.views.Swap(&server.View{Zones: set, Policy: policy})
 		}
-		err = d.store.Publish(plan.Batch)
+		d.aside(func() { err = d.store.Publish(plan.Batch) }) // which waits for the journal
 		if errors.Is(err, zone.ErrStale) {
 			continue
 		}
