@@ -75,9 +75,11 @@ func (r *fileReader) note(path string) *fileState {
 			return fs
 		}
 	}
-	fs := &fileState{path: path, fault: fileFault(path)}
-	if fs.fault == "" {
-		fs.id, _ = identify(path)
+	fs := &fileState{path: path}
+	if id, fault := examine(path); fault == "" {
+		fs.id = id
+	} else {
+		fs.fault = fault
 	}
 	r.files = append(r.files, fs)
 	r.sums = append(r.sums, new(maphash.Hash))
@@ -127,24 +129,30 @@ func (id identity) proves(later identity) bool {
 
 // fileFault says in the words of a finding why path cannot be read; empty: it can.
 func fileFault(path string) string {
-	info, err := os.Stat(path)
+	_, fault := examine(path)
+	return fault
+}
+
+// examine returns the identity of a file and its fileFault.
+func examine(path string) (id identity, fault string) {
+	id, err := identify(path)
 	if err != nil {
-		return pathFault(err)
+		return id, pathFault(err)
 	}
 	switch {
-	case info.IsDir():
-		return "is a directory; name the file in it"
-	case !info.Mode().IsRegular():
-		return "is not a regular file; name one that is"
-	case info.Size() > maxFile:
-		return "is larger than 4 GiB; split the zone at an octet or nibble boundary"
+	case id.info.IsDir():
+		return id, "is a directory; name the file in it"
+	case !id.info.Mode().IsRegular():
+		return id, "is not a regular file; name one that is"
+	case id.info.Size() > maxFile:
+		return id, "is larger than 4 GiB; split the zone at an octet or nibble boundary"
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return pathFault(err)
+		return id, pathFault(err)
 	}
 	f.Close()
-	return ""
+	return id, ""
 }
 
 func pathFault(err error) string {

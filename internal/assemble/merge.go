@@ -45,7 +45,7 @@ type share struct {
 	// lengths are those of the owners in above: a look at them spares nearly every
 	// record of a large file the search.
 	lengths [dname.MaxWire + 1]bool
-	take  func(r zone.Record, from Layer, rule Rule)
+	take    func(r zone.Record, from Layer, rule Rule)
 
 	apexNS dname.Name // the first static one
 	added  int        // records that did not come from a master file

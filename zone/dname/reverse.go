@@ -72,17 +72,19 @@ const (
 // tree's apex are octets or nibbles without a gap, counted from the apex; rest
 // is the number of labels above (left of) those.
 func Tree(n Name) (f Family, address, rest int) {
-	total := n.Labels()
-	switch {
-	case n.IsAtOrBelow(Name(inAddrArpa)):
+	var o [MaxLabels + 1]uint8
+	total := Offsets(n, &o)
+	if total < 2 {
+		return Forward, 0, total
+	}
+	switch apex := n[o[total-2]:]; {
+	case apex.Equal(Name(inAddrArpa)):
 		f = InAddr
-	case n.IsAtOrBelow(Name(ip6Arpa)):
+	case apex.Equal(Name(ip6Arpa)):
 		f = IP6
 	default:
 		return Forward, 0, total
 	}
-	var o [MaxLabels + 1]uint8
-	Offsets(n, &o)
 	limit := 4
 	if f == IP6 {
 		limit = 32

@@ -51,6 +51,9 @@ func (p *parser) include(f *frame, args []token) *fault {
 		return t.at(0, "include", "%s", problem)
 	}
 	for up := f; up != nil; up = up.parent {
+		if up.resolved == "" {
+			up.resolved, _ = resolve(up.name)
+		}
 		if up.resolved == resolved {
 			return t.at(0, "include", "%s includes itself (%s); remove one of the $INCLUDE lines", path, circle(f, up, path))
 		}
@@ -62,7 +65,7 @@ func (p *parser) include(f *frame, args []token) *fault {
 	defer file.Close()
 	child := &frame{
 		parent: f, name: path, resolved: resolved, id: p.o.Table.Add(path),
-		lex: newLexer(p.tap(path, file), p.o.window), ownerIsBad: f.ownerIsBad, afterOrigin: f.afterOrigin,
+		lex: newLexer(p.tap(path, file), p.window(file)), ownerIsBad: f.ownerIsBad, afterOrigin: f.afterOrigin,
 	}
 	child.keepOwner(f.owner.name)
 	child.setOrigin(origin, f.originLine)
@@ -84,10 +87,7 @@ func (p *parser) locate(f *frame, name string) (path, resolved, problem string) 
 	var firstErr error
 	for _, path := range tries {
 		p.res.Files = append(p.res.Files, path)
-		resolved, err := filepath.EvalSymlinks(path)
-		if err == nil {
-			resolved, err = filepath.Abs(resolved)
-		}
+		resolved, err := resolve(path)
 		if err != nil {
 			if firstErr == nil {
 				firstErr = err
@@ -108,6 +108,15 @@ func (p *parser) locate(f *frame, name string) (path, resolved, problem string) 
 	return "", "", fmt.Sprintf("cannot read %s: %s; mend the path or create the file", strings.Join(tries, " or "), plainError(firstErr))
 }
 
+// resolve returns the absolute path without symbolic links.
+func resolve(path string) (string, error) {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(path)
+}
+
 func (p *parser) inRoot(resolved string) bool {
 	_, ok := within(p.o.Root, resolved)
 	return ok
@@ -116,11 +125,8 @@ func (p *parser) inRoot(resolved string) bool {
 // within returns resolved as a path relative to root, all links of root
 // followed; ok is false if it is not below root.
 func within(root, resolved string) (rel string, ok bool) {
-	root, err := filepath.EvalSymlinks(root)
+	root, err := resolve(root)
 	if err != nil {
-		return "", false
-	}
-	if root, err = filepath.Abs(root); err != nil {
 		return "", false
 	}
 	rel, err = filepath.Rel(root, resolved)

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"path/filepath"
+	"os"
 	"strings"
 
 	"github.com/ptrd/ptrd/zone"
@@ -38,7 +38,7 @@ type parser struct {
 type frame struct {
 	parent   *frame
 	name     string // shown in positions
-	resolved string // path without symbolic links, to see cycles; empty for text from a reader
+	resolved string // path without symbolic links, to see cycles; empty: not looked for yet, or there is none
 	id       source.File
 	lex      *lexer
 
@@ -91,12 +91,20 @@ func newParser(o Options, emit func(zone.Record)) *parser {
 
 // file reads the file that the caller named.
 func (p *parser) file(name string, r io.Reader, origin dname.Name) {
-	f := &frame{name: name, id: p.o.Table.Add(name), lex: newLexer(p.tap(name, r), p.o.window)}
-	if resolved, err := filepath.EvalSymlinks(name); err == nil {
-		f.resolved, _ = filepath.Abs(resolved)
-	}
+	f := &frame{name: name, id: p.o.Table.Add(name), lex: newLexer(p.tap(name, r), p.window(r))}
 	f.setOrigin(origin, 0)
 	p.run(f)
+}
+
+// window returns how many octets the lexer of a file starts with: no more than the
+// file has, so that ten thousand small files make no garbage to speak of.
+func (p *parser) window(r io.Reader) int {
+	if file, ok := r.(*os.File); ok && p.o.window == windowSize {
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			return int(min(info.Size()+1, windowSize)) // one more, to see the end at once
+		}
+	}
+	return p.o.window
 }
 
 // tap returns the reader to use in place of r.

@@ -129,6 +129,9 @@ func (f *frame) simpleOwner(text []byte) (o ownerName, n int) {
 			return ownerName{room[:wire:wire], dname.IP6}, n
 		}
 	}
+	if n = scanIP6(room, text); n > 0 {
+		return ownerName{room[: n+1 : n+1], dname.IP6}, n
+	}
 	n, absolute := scanName(room, text)
 	if n == 0 || isMnemonic(text[:n]) {
 		return o, 0

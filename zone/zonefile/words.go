@@ -1,6 +1,7 @@
 package zonefile
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 
@@ -110,4 +111,20 @@ func scanNibbles(room *nameRoom, text []byte, count int) bool {
 		bad |= fault | dots
 	}
 	return bad == 0
+}
+
+// scanIP6 reads the absolute name of an IPv6 address at the start of text. It
+// returns its length, the wire form being one octet longer; 0 if text starts with
+// something else.
+func scanIP6(room *nameRoom, text []byte) int {
+	const (
+		front = 2 * 32
+		n     = front + len("ip6.arpa.")
+	)
+	if len(text) < n+slack || text[front-1] != '.' || text[n-1] != '.' || !scanNibbles(room, text, 32) || !bytes.EqualFold(text[front:n], []byte("ip6.arpa.")) {
+		return 0
+	}
+	copy(room[front+1:], text[front:n])
+	room[front], room[front+4], room[n] = 3, 4, 0
+	return n
 }
