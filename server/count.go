@@ -16,11 +16,15 @@ import (
 //	rcode      once if it is answered: the RCODE of the response
 //	cookie     once if it has a COOKIE option and cookies are on
 //	features   once for each feature
+//	limited    once if its response is over a rate limit: the kind of limit
+//	limit      likewise: what was done about it
 //
 // and therefore at rest, over all workers,
 //
 //	Σ requests = Σ qtype = Σ outcome
 //	Σ outcome = Σ rcode + Σ outcomes "drop_…" and "deferred"
+//	Σ limited = Σ limit
+//	limit "dropped" and "slipped" = outcomes "drop_limited" and "slipped"
 //
 // What RespondDeferred makes of the requests that come to it is counted once in
 // the group slow, by other Responders than those that deferred them.
@@ -60,6 +64,7 @@ const (
 	CountNoData        // the name is there, the type is not
 	CountNXDomain      // the name is not there
 	CountReferral      // to the servers of a zone below
+	CountBadCookie     // a good cookie is required first
 	CountYXDomain      // a DNAME made too long a name
 	CountIdentity      // version.bind and its like
 	CountCookieQuery   // a request for a cookie alone (RFC 7873 §5.4)
@@ -67,11 +72,12 @@ const (
 	CountProhibited    // REFUSED: by an access list
 	CountFormErr       // not a well-formed request
 	CountBadVers       // an EDNS version that is not ours
-	CountBadCookie     // a good cookie is required first
 	CountNotImp        // an opcode or QTYPE that is not ours
 	CountUnavailable   // SERVFAIL: the zone has no data yet
+	CountSlipped       // over a rate limit: answered without records, to be asked again over TCP
 	CountDropShort     // shorter than a header
 	CountDropResponse  // a response, which is never answered
+	CountDropLimited   // over a rate limit
 	CountDeferredQuery // to the slow lane: transfers and signed requests
 	CountDeferredOther // to the slow lane: NOTIFY and UPDATE
 
@@ -94,6 +100,18 @@ const (
 	CountTruncated // responses with TC
 	CountEDNS      // requests with an OPT record
 	CountDO        // requests that ask for DNSSEC records
+
+	CountLimitedAnswer
+	CountLimitedNoData
+	CountLimitedNXDomain
+	CountLimitedReferral
+	CountLimitedError
+	CountLimitedAll // kinds together
+
+	CountLimitDropped
+	CountLimitSlipped   // answered without records
+	CountLimitBadCookie // answered with BADCOOKIE
+	CountLimitLogOnly   // answered all the same
 
 	CountSlowFormErr
 	CountSlowBadVers
@@ -118,8 +136,12 @@ func (c Counter) Name() (group, name string) {
 		group = "rcode"
 	case c < CountTruncated:
 		group = "cookie"
-	case c < CountSlowFormErr:
+	case c < CountLimitedAnswer:
 		group = "features"
+	case c < CountLimitDropped:
+		group = "limited"
+	case c < CountSlowFormErr:
+		group = "limit"
 	default:
 		group = "slow"
 	}
@@ -127,11 +149,13 @@ func (c Counter) Name() (group, name string) {
 		"udp", "tcp",
 		"A", "NS", "CNAME", "SOA", "PTR", "MX", "TXT", "AAAA", "SRV", "NAPTR", "DNAME", "DS", "RRSIG", "NSEC", "DNSKEY",
 		"NSEC3PARAM", "CDS", "SVCB", "HTTPS", "IXFR", "AXFR", "ANY", "other", "none",
-		"answered", "nodata", "nxdomain", "referral", "yxdomain", "identity", "cookie_query", "not_ours", "prohibited",
-		"formerr", "badvers", "badcookie", "notimp", "unavailable", "drop_short", "drop_response", "deferred_query", "deferred_other",
+		"answered", "nodata", "nxdomain", "referral", "badcookie", "yxdomain", "identity", "cookie_query", "not_ours", "prohibited",
+		"formerr", "badvers", "notimp", "unavailable", "slipped", "drop_short", "drop_response", "drop_limited", "deferred_query", "deferred_other",
 		"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "BADVERS", "BADCOOKIE", "other",
 		"malformed", "client_only", "invalid", "valid",
 		"truncated", "edns", "do",
+		"answer", "nodata", "nxdomain", "referral", "error", "all",
+		"dropped", "slipped", "badcookie", "log_only",
 		"formerr", "badvers", "refused", "notauth", "badkey",
 	}[c]
 }

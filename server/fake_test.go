@@ -63,6 +63,8 @@ func (f *fakeAnswerer) RespondDeferred(_ *View, _ *Request, buf []byte, n int) (
 
 func (f *fakeAnswerer) Publish() {}
 
+func (f *fakeAnswerer) takeNote() rateNote { return rateNote{} }
+
 func fakeLabel(request []byte) string {
 	if len(request) > headerSize && headerSize+1+int(request[headerSize]) <= len(request) {
 		return string(request[headerSize+1:][:request[headerSize]])

@@ -21,20 +21,23 @@ const maxErrorGrowth = 16 + 15 + 2 + 6 + 4 + 2 + 32
 //   - an answer decodes, is of the request's ID and opcode, and echoes its question
 //     bit for bit or leaves it out;
 //   - it is no longer than the transport, the client and the buffer allow;
-//   - one without records is hardly longer than the request.
+//   - one without records is hardly longer than the request;
+//   - only a request over a rate limit, which one of the servers has reached, gets none.
 func FuzzRespond(f *testing.F) {
 	for _, c := range respondCases(f) {
 		f.Add(c.request, c.tcp, uint16(1232)) // c.name says what
 	}
 	l := casesLab(f)
 	limited := casesLab(f)
-	limited.view.Policy.RequireCookies = true
+	limited.view.Policy.RequireCookies = RequireAlways
 	limited.view.Policy.UDPSize = 700
+	flooded := rateLab(f, func(o *RateLimitOptions) { oneEach(o); o.Slip = 2 })
+	flooded.view.Policy.RequireCookies = RequireLimited
 	f.Fuzz(func(t *testing.T, request []byte, tcp bool, more uint16) {
 		if len(request) > wire.MaxMessage {
 			return
 		}
-		for _, l := range []*lab{l, limited} {
+		for _, l := range []*lab{l, limited, flooded} {
 			l.request.Transport, l.request.Keepalive = UDP, 0
 			if tcp {
 				l.request.Transport, l.request.Keepalive = TCP, 100
@@ -54,7 +57,7 @@ func FuzzRespond(f *testing.F) {
 				if n != 0 {
 					t.Fatalf("dropped with %d octets", n)
 				}
-				if len(request) >= wire.HeaderLen && request[2]&0x80 == 0 {
+				if len(request) >= wire.HeaderLen && request[2]&0x80 == 0 && (l != flooded || tcp || l.m.outcome != CountDropLimited) {
 					t.Fatal("a request was dropped")
 				}
 				continue

@@ -16,6 +16,7 @@ type answerer interface {
 	Respond(v *View, q *Request, buf []byte, n int) (int, Verdict)
 	RespondDeferred(v *View, q *Request, buf []byte, n int) (int, Verdict)
 	Publish()
+	takeNote() rateNote
 }
 
 // lane is what a goroutine needs to answer requests: one goroutine at a time

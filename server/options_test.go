@@ -94,27 +94,28 @@ func TestOptions(t *testing.T) {
 	const bad = fresh + "0000000000000000"
 	for _, c := range []struct {
 		what      string
-		required  bool
+		required  CookieRequirement
 		transport Transport
 		q         *dns.Msg
 		rcode     int
 		back      bool // a good cookie
 		records   int
 	}{
-		{"none", false, UDP, query(ptr, dns.TypePTR, edns()), dns.RcodeSuccess, false, 1},
-		{"the client's alone", false, UDP, query(ptr, dns.TypePTR, edns(local(10, fresh[:16]))), dns.RcodeSuccess, true, 1},
-		{"a good one", false, UDP, query(ptr, dns.TypePTR, edns(local(10, good))), dns.RcodeSuccess, true, 1},
-		{"a bad one", false, UDP, query(ptr, dns.TypePTR, edns(local(10, bad))), dns.RcodeSuccess, true, 1},
-		{"two: the first counts", false, UDP, query(ptr, dns.TypePTR, edns(local(10, good), local(10, "01"))), dns.RcodeSuccess, true, 1},
-		{"in a refusal", false, UDP, query(away, dns.TypePTR, edns(local(10, good))), dns.RcodeRefused, true, 0},
-		{"alone, the client's", false, UDP, query(ptr, dns.TypePTR, noQuestion, edns(local(10, fresh[:16]))), dns.RcodeSuccess, true, 0},
-		{"alone, a good one", false, UDP, query(ptr, dns.TypePTR, noQuestion, edns(local(10, good))), dns.RcodeSuccess, true, 0},
-		{"alone, a bad one", false, UDP, query(ptr, dns.TypePTR, noQuestion, edns(local(10, bad))), dns.RcodeBadCookie, true, 0},
-		{"required, none", true, UDP, query(ptr, dns.TypePTR, edns()), dns.RcodeSuccess, false, 1},
-		{"required, the client's alone", true, UDP, query(ptr, dns.TypePTR, edns(local(10, fresh[:16]))), dns.RcodeBadCookie, true, 0},
-		{"required, a bad one", true, UDP, query(ptr, dns.TypePTR, edns(local(10, bad))), dns.RcodeBadCookie, true, 0},
-		{"required, a good one", true, UDP, query(ptr, dns.TypePTR, edns(local(10, good))), dns.RcodeSuccess, true, 1},
-		{"required, TCP needs none", true, TCP, query(ptr, dns.TypePTR, edns(local(10, bad))), dns.RcodeSuccess, true, 1},
+		{"none", RequireNever, UDP, query(ptr, dns.TypePTR, edns()), dns.RcodeSuccess, false, 1},
+		{"the client's alone", RequireNever, UDP, query(ptr, dns.TypePTR, edns(local(10, fresh[:16]))), dns.RcodeSuccess, true, 1},
+		{"a good one", RequireNever, UDP, query(ptr, dns.TypePTR, edns(local(10, good))), dns.RcodeSuccess, true, 1},
+		{"a bad one", RequireNever, UDP, query(ptr, dns.TypePTR, edns(local(10, bad))), dns.RcodeSuccess, true, 1},
+		{"two: the first counts", RequireNever, UDP, query(ptr, dns.TypePTR, edns(local(10, good), local(10, "01"))), dns.RcodeSuccess, true, 1},
+		{"in a refusal", RequireNever, UDP, query(away, dns.TypePTR, edns(local(10, good))), dns.RcodeRefused, true, 0},
+		{"alone, the client's", RequireNever, UDP, query(ptr, dns.TypePTR, noQuestion, edns(local(10, fresh[:16]))), dns.RcodeSuccess, true, 0},
+		{"alone, a good one", RequireNever, UDP, query(ptr, dns.TypePTR, noQuestion, edns(local(10, good))), dns.RcodeSuccess, true, 0},
+		{"alone, a bad one", RequireNever, UDP, query(ptr, dns.TypePTR, noQuestion, edns(local(10, bad))), dns.RcodeBadCookie, true, 0},
+		{"required over a limit, the client's alone, no limit", RequireLimited, UDP, query(ptr, dns.TypePTR, edns(local(10, fresh[:16]))), dns.RcodeSuccess, true, 1},
+		{"required, none", RequireAlways, UDP, query(ptr, dns.TypePTR, edns()), dns.RcodeSuccess, false, 1},
+		{"required, the client's alone", RequireAlways, UDP, query(ptr, dns.TypePTR, edns(local(10, fresh[:16]))), dns.RcodeBadCookie, true, 0},
+		{"required, a bad one", RequireAlways, UDP, query(ptr, dns.TypePTR, edns(local(10, bad))), dns.RcodeBadCookie, true, 0},
+		{"required, a good one", RequireAlways, UDP, query(ptr, dns.TypePTR, edns(local(10, good))), dns.RcodeSuccess, true, 1},
+		{"required, TCP needs none", RequireAlways, TCP, query(ptr, dns.TypePTR, edns(local(10, bad))), dns.RcodeSuccess, true, 1},
 	} {
 		l.view.Policy = &Policy{Cookies: k, RequireCookies: c.required}
 		l.request.Transport = c.transport

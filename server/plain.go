@@ -168,6 +168,24 @@ func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int 
 	return n
 }
 
+// notePlain notes what the general way would know of a plain request, whose response
+// was just written to buf, so that another one can be.
+func (r *Responder) notePlain(policy *Policy, q *Request, p *Plain, buf []byte) {
+	end := wire.HeaderLen + p.name + questionEnd
+	m := message{hasOPT: p.hasOPT, qtype: r.m.qtype, outcome: r.m.outcome, rcode: r.m.rcode}
+	m.header.ID = binary.BigEndian.Uint16(buf)
+	m.header.Flags = wire.Flags(binary.BigEndian.Uint16(buf[2:])) & wire.RD
+	m.readQuestion(buf[:end])
+	if p.hasOPT {
+		m.opt.UDPSize = p.udpSize
+		if p.do {
+			m.opt.Flags = wire.DO
+		}
+	}
+	m.setLimit(policy, q, len(buf))
+	r.m = m
+}
+
 // writeNoName writes the SOA of a negative answer to buf[end:] and returns the
 // length of the message; 0 if it does not fit or takes more than that.
 func writeNoName(z *zone.Zone, buf []byte, end int) int {

@@ -17,8 +17,20 @@ type Policy struct {
 	Server         string                    // id.server and hostname.bind CH TXT; empty: refused
 	UDPSize        int                       // octets, largest UDP response; 0: DefaultUDPSize
 	Cookies        *Cookies                  // nil: off
-	RequireCookies bool                      // UDP clients that send a cookie get BADCOOKIE until it is a good one (RFC 7873 §5.2.3)
+	RequireCookies CookieRequirement         // of UDP clients that send a cookie
+	RateLimit      *RateLimit                // of UDP answers; nil: none
 }
+
+// CookieRequirement says when UDP clients that send a cookie get BADCOOKIE until
+// it is a good one (RFC 7873 §5.2.3). Those that send none are never asked for it.
+type CookieRequirement uint8
+
+// The requirements.
+const (
+	RequireNever   CookieRequirement = iota
+	RequireLimited                   // when their answer is over a rate limit: it is the next one that they get
+	RequireAlways
+)
 
 // DefaultUDPSize is the largest UDP response where nothing else is configured: it
 // fits into the least MTU of IPv6 with its headers, so that no answer is

@@ -98,6 +98,12 @@ func (m *message) readOptions(p *Policy, q *Request) bool {
 // isDO reports whether the client asks for DNSSEC records.
 func (m *message) isDO() bool { return m.hasOPT && m.opt.Flags&wire.DO != 0 }
 
+// isUnproven reports whether the client takes part in cookies and has not proved
+// its address by one.
+func (m *message) isUnproven() bool {
+	return m.cookieState == cookieClientOnly || m.cookieState == cookieInvalid
+}
+
 // setLimit sets the size of the largest response: what the transport, the client
 // (RFC 6891 §6.2.3: less than 512 counts as 512), our policy (RFC 9715 §3.1) and
 // the buffer allow.

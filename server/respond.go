@@ -20,6 +20,9 @@ type Responder struct {
 	going  [batchSize]*Plain // lookups of lookAhead that are not at their end
 	counts counts
 	stats  *Stats
+
+	slip        uint32   // decides which of the responses over a rate limit go out truncated
+	lastLimited rateNote // see takeNote
 }
 
 // ResponderOptions is what a Responder needs.
@@ -52,10 +55,22 @@ func (r *Responder) Respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 		}
 	}
 	length, verdict := r.respondPlain(v, q, p, buf), Answered
-	if length == 0 {
+	isPlain := length != 0
+	if !isPlain {
 		r.m = message{qtype: CountTypeNone, end: wire.HeaderLen}
 		r.zone = nil
 		length, verdict = r.respond(v, q, buf, n)
+	}
+	if l := v.Policy.RateLimit; l != nil && verdict == Answered && q.Transport == UDP {
+		if isPlain {
+			r.m.cookieState, r.zone = cookieNone, p.descent.Zone()
+		}
+		if kind := r.overLimit(l, q, length); kind != rateNone {
+			if isPlain {
+				r.notePlain(v.Policy, q, p, buf)
+			}
+			length, verdict = r.limited(v, q, buf, length, kind)
+		}
 	}
 	r.count(CountUDP + Counter(q.Transport))
 	r.count(r.m.qtype)
@@ -138,7 +153,7 @@ func (r *Responder) respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 		}
 		return r.bare(v, buf, wire.RCodeFormErr, CountFormErr, 0)
 	}
-	if v.Policy.RequireCookies && q.Transport == UDP && (m.cookieState == cookieClientOnly || m.cookieState == cookieInvalid) {
+	if v.Policy.RequireCookies == RequireAlways && q.Transport == UDP && m.isUnproven() {
 		return r.fail(v, q, buf, wire.RCodeBadCookie, CountBadCookie, 0, "")
 	}
 

@@ -39,6 +39,7 @@ type Server struct {
 	log       *slog.Logger
 	rare      *rareLog
 	now       func() time.Time
+	began     time.Time // what Request.Elapsed counts from
 	workers   int
 	portable  bool
 	inherited inheritedSockets
@@ -80,7 +81,7 @@ func New(o Options) (*Server, error) {
 		o.newAnswerer = func(stats *Stats) answerer { return NewResponder(ResponderOptions{Stats: stats}) }
 	}
 	s := &Server{
-		views: o.Views, log: o.Logger, now: o.Now, workers: o.Workers, portable: o.Portable,
+		views: o.Views, log: o.Logger, now: o.Now, began: o.Now(), workers: o.Workers, portable: o.Portable,
 		rare:      newRareLog(o.Logger, o.Now),
 		queryLog:  newQueryLog(o.Logger),
 		failed:    make(chan error, 1),

@@ -86,13 +86,14 @@ type udpWorker struct {
 	pending *sync.WaitGroup // deferred requests that will be answered through socket
 	log     *rareLog
 	now     func() time.Time
+	began   time.Time   // of the server
 	failed  func(error) // sendFailed, made once
 	next    int         // datagram of the batch being answered
 	tally   tally
 }
 
 func newUDPWorker(s *Server, socket packetSocket, own *lane, pending *sync.WaitGroup) *udpWorker {
-	w := &udpWorker{socket: socket, lane: own, views: s.views, slow: s.slow, pending: pending, log: s.rare, now: s.now}
+	w := &udpWorker{socket: socket, lane: own, views: s.views, slow: s.slow, pending: pending, log: s.rare, now: s.now, began: s.began}
 	w.failed = w.sendFailed
 	return w
 }
@@ -136,6 +137,10 @@ func (w *udpWorker) answer(msgs []datagram) {
 	view := w.views.Load()
 	l := w.lane
 	l.request = Request{Transport: UDP, Now: start.Unix()}
+	limits := view.Policy.RateLimit
+	if limits != nil {
+		l.request.Elapsed = start.Sub(w.began)
+	}
 	l.sample.begin()
 	w.tally = tally{}
 	w.lane.lookAhead(view, msgs)
@@ -144,6 +149,9 @@ func (w *udpWorker) answer(msgs []datagram) {
 	}
 	w.socket.send(msgs, w.failed)
 	l.Publish()
+	if limits != nil {
+		limits.note(w.log, l.takeNote(), l.request.Elapsed)
+	}
 	c := &l.transports[UDP]
 	w.tally.addTo(c, len(msgs))
 	c.latency.observe(w.now().Sub(start), len(msgs))

@@ -3,6 +3,7 @@ package server
 import (
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/ptrd/ptrd/zone"
 )
@@ -38,9 +39,10 @@ type Request struct {
 	Client    netip.AddrPort
 	Local     netip.AddrPort // the address asked, also on wildcard listeners
 	Transport Transport
-	Keepalive uint16 // idle timeout to advertise on TCP, in units of 100 ms; 0 asks the client to close (RFC 7828 §3.1)
-	Now       int64  // Unix seconds, read once a batch
-	Plain     *Plain // what was looked up ahead with the same View; nil: nothing was
+	Keepalive uint16        // idle timeout to advertise on TCP, in units of 100 ms; 0 asks the client to close (RFC 7828 §3.1)
+	Now       int64         // Unix seconds, read once a batch
+	Elapsed   time.Duration // since any fixed moment, by a clock that is never set, read once a batch; on UDP, where rates are limited
+	Plain     *Plain        // what was looked up ahead with the same View; nil: nothing was
 }
 
 // Verdict says what becomes of a request.

@@ -113,6 +113,7 @@ type layout struct {
 	prefix     prefix // of the apex, where it is one
 	apex       dname.Name
 	id         string // the apex's Key
+	apexHash   uint32
 	apexLabels int
 	family     dname.Family
 	address    int // labels below the apex that may be octets or nibbles
@@ -133,6 +134,7 @@ func newLayout(apex dname.Name) layout {
 	default:
 		l.address = 32 - address
 	}
+	l.apexHash = hashName(apex)
 	return l
 }
 

@@ -67,6 +67,9 @@ func (z *Zone) Apex() dname.Name { return z.apex }
 // Key returns the apex as a map key: [dname.Name.Key], made once.
 func (z *Zone) Key() string { return z.id }
 
+// ApexHash returns a hash of the apex without regard to case.
+func (z *Zone) ApexHash() uint32 { return z.apexHash }
+
 // ApexLabels returns the number of labels of the apex, the root not counted.
 func (z *Zone) ApexLabels() int { return z.apexLabels }
 
