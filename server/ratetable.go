@@ -94,7 +94,9 @@ func (t *rateTable) take(h, now, burst, interval, cost uint64) bool {
 	}
 	lack := lackOf(was, now)
 	if was^h > rateTimeMask {
-		i, was = set.emptiest(now)
+		if i, was = set.emptiest(now, h); was^h <= rateTimeMask {
+			return t.take(h, now, burst, interval, cost) // another worker has put it there
+		}
 		lack = 0
 	} else if lack+interval > burst {
 		return false
@@ -105,12 +107,15 @@ func (t *rateTable) take(h, now, burst, interval, cost uint64) bool {
 	return true
 }
 
-// emptiest returns the number of the bucket that lacks least, and its content.
-func (s *rateSet) emptiest(now uint64) (int, uint64) {
-	best, content := 0, s[0].Load()
-	least := lackOf(content, now)
-	for i := 1; i < rateWays; i++ {
+// emptiest returns the number of the bucket that lacks least, and its content; or
+// that of h, which was not there a moment ago.
+func (s *rateSet) emptiest(now, h uint64) (best int, content uint64) {
+	least := uint64(rateTimeMask)
+	for i := range s {
 		b := s[i].Load()
+		if b^h <= rateTimeMask {
+			return i, b
+		}
 		if lack := lackOf(b, now); lack < least {
 			best, content, least = i, b, lack
 		}
