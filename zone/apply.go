@@ -124,7 +124,7 @@ func (e *edit) gather() {
 			z.fill(&k, r.Owner)
 		}
 		*list = append(*list, change{order: k.order(), key: len(e.keys), index: i})
-		e.keys = appendPath(e.keys, &k)
+		e.keys = appendPath(e.keys, k.path())
 	}
 }
 
@@ -165,7 +165,7 @@ func (e *edit) owner(n *node, list []change, hashed bool) {
 		e.hasSOA = s != nil && len(s.data) == 1
 	}
 	if len(old) > 0 {
-		z.digestContent(old, -1, p.octets, p.nibbles, p.ordinary, hashed)
+		z.digestContent(old, -1, p, hashed)
 		z.account(old, -1)
 	}
 	if !hashed && hasWildcard(p.octets, p.nibbles, p.ordinary) {
@@ -179,7 +179,7 @@ func (e *edit) owner(n *node, list []change, hashed bool) {
 	if len(sets) == 0 {
 		return
 	}
-	z.digestContent(sets, 1, p.octets, p.nibbles, p.ordinary, hashed)
+	z.digestContent(sets, 1, p, hashed)
 	z.account(sets, 1)
 	e.value = z.w.encodeValue(e.value[:0], sets, false)
 	n.value = e.value

@@ -16,8 +16,8 @@ type checker struct {
 	apexNS   bool
 	soa      bool
 	soaTag   Tag   // of the SOA, for what the zone lacks beside it
-	cut      entry // the last zone cut, nil if none
-	dname    entry // the last owner of a DNAME
+	cut      *path // the last zone cut, nil if none
+	dname    *path // the last owner of a DNAME
 	occluded int
 	targets  []target
 }
@@ -32,51 +32,53 @@ type target struct {
 
 const maxOccluded = 10
 
-// owner checks the records list[lo:hi] of one name.
-func (c *checker) owner(lo, hi int, list []item, sets content) {
+// isClear reports whether nothing so far may hide what comes next.
+func (c *checker) isClear() bool { return c.cut == nil && c.dname == nil }
+
+// owner checks the records of one name.
+func (c *checker) owner(at path, recs []rec, sets content) {
 	b := c.b
-	first := b.entry(list[lo])
-	apex := first.nibbles() == 0
-	if hi-lo == 1 && !apex && c.cut == nil && c.dname == nil && first.typ() == rr.TypePTR {
+	apex := at.nibbles == 0
+	if len(recs) == 1 && !apex && c.isClear() && recs[0].typ == rr.TypePTR {
 		return // nearly every name of a reverse zone
 	}
-	name := func() dname.Name { return b.entryName(first) }
+	name := func() dname.Name { return b.pathName(at) }
 	tagOf := func(t rr.Type) Tag {
-		for _, at := range list[lo:hi] {
-			if e := b.entry(at); e.typ() == t {
-				return e.tag()
+		for i := range recs {
+			if recs[i].typ == t {
+				return recs[i].tag()
 			}
 		}
-		return first.tag()
+		return recs[0].tag()
 	}
 	below := false
-	if c.cut != nil && !c.cut.holds(first) {
+	if c.cut != nil && !c.cut.holds(at) {
 		c.cut = nil
 	}
-	if c.dname != nil && !c.dname.holds(first) {
+	if c.dname != nil && !c.dname.holds(at) {
 		c.dname = nil
 	}
 	if c.cut != nil {
 		below = true
 		for _, s := range sets {
 			if s.typ != rr.TypeA && s.typ != rr.TypeAAAA && len(s.data) > 0 {
-				c.hidden(tagOf(s.typ), name(), s.typ, "zone cut", b.entryName(c.cut))
+				c.hidden(tagOf(s.typ), name(), s.typ, "zone cut", b.pathName(*c.cut))
 			}
 		}
 	} else if c.dname != nil {
 		below = true
 		for _, s := range sets {
-			c.hidden(tagOf(s.typ), name(), s.typ, "DNAME", b.entryName(c.dname))
+			c.hidden(tagOf(s.typ), name(), s.typ, "DNAME", b.pathName(*c.dname))
 		}
 	}
 	// TTLs differ (RFC 2181 §5.2)
-	for _, at := range list[lo:hi] {
-		e := b.entry(at)
-		if e.typ() == rr.TypeRRSIG {
+	for i := range recs {
+		r := &recs[i]
+		if r.typ == rr.TypeRRSIG {
 			continue
 		}
-		if s := sets.find(e.typ()); s != nil && s.ttl != e.ttl() {
-			b.report(Warning, "ttl-differs", e.tag(), name(), e.typ(), "TTL %d differs from %d of the first record of this RRset and is ignored (RFC 2181 §5.2); give both the same", e.ttl(), s.ttl)
+		if s := sets.find(r.typ); s != nil && s.ttl != r.ttl {
+			b.report(Warning, "ttl-differs", r.tag(), name(), r.typ, "TTL %d differs from %d of the first record of this RRset and is ignored (RFC 2181 §5.2); give both the same", r.ttl, s.ttl)
 		}
 	}
 	for i := range sets {
@@ -92,12 +94,12 @@ func (c *checker) owner(lo, hi int, list []item, sets content) {
 		if size > maxMessage {
 			b.report(Error, "rrset-too-large", tagOf(s.typ), name(), s.typ, "%d records of %d octets do not fit in a message of %d; remove some", len(s.data), size, maxMessage)
 		}
-		c.set(s, list[lo:hi], sets, name, tagOf, apex, below)
+		c.set(s, recs, sets, name, tagOf, apex, below)
 	}
 	if !below && !apex && sets.find(rr.TypeNS) != nil {
-		c.cut = first
+		c.cut = at.clone()
 	} else if !below && sets.find(rr.TypeDNAME) != nil {
-		c.dname = first
+		c.dname = at.clone()
 	}
 }
 
@@ -113,7 +115,7 @@ func (c *checker) hidden(tag Tag, owner dname.Name, t rr.Type, what string, at d
 }
 
 // set checks one RRset of a name.
-func (c *checker) set(s *contentSet, list []item, sets content, name func() dname.Name, tagOf func(rr.Type) Tag, apex, below bool) {
+func (c *checker) set(s *contentSet, recs []rec, sets content, name func() dname.Name, tagOf func(rr.Type) Tag, apex, below bool) {
 	b := c.b
 	switch s.typ {
 	case rr.TypeSOA:
@@ -122,12 +124,12 @@ func (c *checker) set(s *contentSet, list []item, sets content, name func() dnam
 			return
 		}
 		if len(s.data) > 1 {
-			b.report(Error, "several-soas", b.second(list, s.typ), name(), s.typ, "a zone has one SOA, this is another (RFC 1035 §5.2); remove it")
+			b.report(Error, "several-soas", second(recs, s.typ), name(), s.typ, "a zone has one SOA, this is another (RFC 1035 §5.2); remove it")
 		}
 		c.soa, c.soaTag = true, tagOf(s.typ)
 	case rr.TypeCNAME:
 		if len(s.data) > 1 {
-			b.report(Error, "several-cnames", b.second(list, s.typ), name(), s.typ, "a name has one CNAME, this is another (RFC 2181 §10.1); remove one")
+			b.report(Error, "several-cnames", second(recs, s.typ), name(), s.typ, "a name has one CNAME, this is another (RFC 2181 §10.1); remove one")
 		}
 		for _, o := range sets {
 			if o.typ != rr.TypeCNAME && o.typ != rr.TypeNSEC && o.typ != rr.TypeKEY && len(o.data) > 0 {
@@ -137,7 +139,7 @@ func (c *checker) set(s *contentSet, list []item, sets content, name func() dnam
 		}
 	case rr.TypeDNAME:
 		if len(s.data) > 1 {
-			b.report(Error, "several-dnames", b.second(list, s.typ), name(), s.typ, "a name has one DNAME, this is another (RFC 6672 §2.4); remove one")
+			b.report(Error, "several-dnames", second(recs, s.typ), name(), s.typ, "a name has one DNAME, this is another (RFC 6672 §2.4); remove one")
 		}
 		if !apex && sets.find(rr.TypeNS) != nil {
 			b.report(Error, "dname-and-ns", tagOf(s.typ), name(), s.typ, "DNAME beside NS at a zone cut (RFC 6672 §2.3); remove one of them")
@@ -149,7 +151,7 @@ func (c *checker) set(s *contentSet, list []item, sets content, name func() dnam
 	case rr.TypePTR:
 		if len(s.data) > 1 && !below {
 			if _, ok := dname.ToAddr(name()); ok {
-				b.report(Warning, "several-ptrs", b.second(list, s.typ), name(), s.typ, "%d PTRs at one address; many programs look at one only, and mail servers may want each to lead back to the address; keep the one that does", len(s.data))
+				b.report(Warning, "several-ptrs", second(recs, s.typ), name(), s.typ, "%d PTRs at one address; many programs look at one only, and mail servers may want each to lead back to the address; keep the one that does", len(s.data))
 			}
 		}
 	case rr.TypeNS:
@@ -157,9 +159,9 @@ func (c *checker) set(s *contentSet, list []item, sets content, name func() dnam
 			c.apexNS = true
 		}
 		if !below {
-			for _, at := range list {
-				if e := b.entry(at); e.typ() == rr.TypeNS && dname.Name(e.data()).IsAtOrBelow(b.apex) {
-					c.targets = append(c.targets, target{dname.Name(e.data()).Clone(), name(), rr.TypeNS, e.tag()})
+			for i := range recs {
+				if r := &recs[i]; r.typ == rr.TypeNS && dname.Name(r.data).IsAtOrBelow(b.apex) {
+					c.targets = append(c.targets, target{dname.Name(r.data).Clone(), name(), rr.TypeNS, r.tag()})
 				}
 			}
 		}
@@ -171,11 +173,11 @@ func (c *checker) set(s *contentSet, list []item, sets content, name func() dnam
 }
 
 // second returns the tag of the second record of type t.
-func (b *Builder) second(list []item, t rr.Type) (tag Tag) {
+func second(recs []rec, t rr.Type) (tag Tag) {
 	n := 0
-	for _, at := range list {
-		if e := b.entry(at); e.typ() == t {
-			tag = e.tag()
+	for i := range recs {
+		if r := &recs[i]; r.typ == t {
+			tag = r.tag()
 			if n++; n == 2 {
 				break
 			}
@@ -232,23 +234,21 @@ func (z *Zone) isCovered(k *key) bool {
 	return f.status == foundCut || f.status == foundDNAME || z.wildcards > 0 && f.status == foundNothing
 }
 
-// entryName returns the owner name of an entry, in lower case.
-func (b *Builder) entryName(e entry) dname.Name {
+// pathName returns the name at a path, in lower case.
+func (z *layout) pathName(p path) dname.Name {
 	var k key
-	k.reset(&b.layout)
-	copy(k.b[:], e.key())
-	b.split(&k, e.nibbles(), e.ordinary())
-	return b.name(&k)
+	z.split(&k, p)
+	return z.name(&k)
 }
 
-// split finds the labels of a key whose nibbles are in place.
-func (z *layout) split(k *key, nibbles, ordinary int) {
-	k.n, k.labels = 0, 0
-	k.ordinary = ordinary
-	if ordinary == entryPlain {
+// split makes k the key with the path.
+func (z *layout) split(k *key, p path) {
+	copy(k.b[:], p.octets)
+	k.n, k.labels, k.ordinary = 0, 0, p.ordinary
+	if p.ordinary == entryPlain {
 		k.ordinary = noOrdinary
 	}
-	for k.n < nibbles {
+	for k.n < p.nibbles {
 		switch {
 		case k.n < k.ordinary && z.family == dname.InAddr:
 			k.n += 2

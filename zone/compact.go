@@ -22,7 +22,7 @@ func (s *storage) isSparse() bool {
 // compact moves z to a storage of its own that holds nothing but what its nodes
 // refer to. Other zones that share the old storage keep it.
 func (z *Zone) compact() {
-	w := &zoneWriter{writer: newWriter(z.size() - z.dead), suffixes: map[string]ref{}}
+	w := newZoneWriter(z.size() - z.dead)
 	c := compaction{from: z.storage, ttls: z.ttls, w: w, suffixes: map[ref]ref{}}
 	if z.root != 0 {
 		z.root = c.node(z.root, 0)

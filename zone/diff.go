@@ -325,12 +325,7 @@ func (d *differ) owner() dname.Name {
 	if d.hashed {
 		return d.to.hashOwner(k.b[:20])
 	}
-	copy(d.split.b[:(k.n+1)>>1], k.b[:(k.n+1)>>1])
-	ordinary := entryPlain
-	if k.ordinary != noOrdinary {
-		ordinary = k.ordinary
-	}
-	d.to.split(&d.split, k.n, ordinary)
+	d.to.split(&d.split, k.path())
 	return d.to.name(&d.split)
 }
 

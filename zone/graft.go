@@ -2,7 +2,6 @@ package zone
 
 import (
 	"cmp"
-	"encoding/binary"
 	"slices"
 )
 
@@ -13,51 +12,7 @@ type change struct {
 	index int    // number of the record
 }
 
-// path is a key without what a change does not need.
-type path struct {
-	nibbles  int
-	ordinary int // as entryPlain says it where no ordinary branch is taken
-	octets   []byte
-}
-
-func appendPath(dst []byte, k *key) []byte {
-	le := binary.LittleEndian
-	dst = le.AppendUint16(dst, uint16(k.n))
-	dst = le.AppendUint16(dst, uint16(min(k.ordinary, entryPlain)))
-	if k.n&1 == 1 {
-		k.b[k.n>>1] &= 0xf0
-	}
-	return append(dst, k.b[:(k.n+1)>>1]...)
-}
-
-func (e *edit) path(c change) path {
-	b := e.keys[c.key:]
-	n := int(binary.LittleEndian.Uint16(b))
-	return path{n, int(binary.LittleEndian.Uint16(b[2:])), b[4 : 4+(n+1)>>1]}
-}
-
-// common returns the number of nibbles at which the keys part: the first that
-// differs, the end of the shorter, or an ordinary branch that only one takes.
-func (p path) common(q path) int {
-	n := commonNibbles(p.octets, q.octets, min(p.nibbles, q.nibbles))
-	if p.ordinary != q.ordinary {
-		n = min(n, p.ordinary, q.ordinary)
-	}
-	return n
-}
-
-// compare orders keys as Builder does: a name before those below it, nibbles in
-// ascending order, the ordinary branch last.
-func (p path) compare(q path) int {
-	n := p.common(q)
-	switch {
-	case p.ordinary != q.ordinary && n == min(p.ordinary, q.ordinary):
-		return q.ordinary - p.ordinary
-	case n == p.nibbles || n == q.nibbles:
-		return p.nibbles - q.nibbles
-	}
-	return int(nibbleAt(p.octets, n)) - int(nibbleAt(q.octets, n))
-}
+func (e *edit) path(c change) path { return readPath(e.keys[c.key:]) }
 
 // trie returns the root of the trie at root with the changes made in it; hashed
 // says that it is the one of NSEC3.

@@ -44,7 +44,7 @@ func (z *Zone) Check() error {
 				wild++
 			}
 		}
-		sum.digestContent(sets, 1, k.b[:], k.n, k.ordinary, hashed)
+		sum.digestContent(sets, 1, k.path(), hashed)
 		return nil
 	}}
 	c.k.reset(&z.layout)

@@ -19,10 +19,12 @@ type key struct {
 	ordinary int // depth of the ordinary branch; noOrdinary: none is taken
 	labels   int // below the apex
 	ends     [dname.MaxLabels + 2]uint16
-	// Two nibbles an octet. The longest key has 2×255 octets; a run that is
-	// compared to its end may read maxRun nibbles behind that.
-	b [2*dname.MaxWire + maxRun/2 + 8]byte
+	// Two nibbles an octet. A run that is compared to its end may read maxRun
+	// nibbles behind the key's.
+	b [maxKey + maxRun/2 + 8]byte
 }
+
+const maxKey = 2 * dname.MaxWire // octets: each of an ordinary label may take two
 
 const noOrdinary = 1 << 30
 

@@ -61,13 +61,14 @@ func (s *storage) size() int64 {
 // writer appends to a storage. It is used by one goroutine.
 type writer struct {
 	storage
-	grow int    // size of the next chunk; 0: full chunks, trimmed at the end (a fresh build)
+	grow int    // size of the next chunk; 0: a fresh build, whose first chunk grows to a full one and whose last is trimmed
 	full bool   // no ref is left
 	room []byte // behind the storage, if extend took it
 }
 
 // newWriter returns a writer of an empty storage; hint is how many octets will
-// come, as far as they are known.
+// come, as far as they are known. What alloc returns is valid until the next call of
+// it, as long as there is one chunk.
 func newWriter(hint int64) *writer {
 	w := &writer{}
 	w.chunks = [][]byte{make([]byte, min(max(hint, minChunk), chunkSize))}
@@ -117,6 +118,10 @@ func (w *writer) alloc(n int) (ref, []byte) {
 			w.full = true
 			w.chunks[last] = make([]byte, chunkSize+n)
 			w.end = 4
+			return w.alloc(n)
+		}
+		if size := 2 * len(w.chunks[0]); w.grow == 0 && last == 0 && w.end+n <= size && size <= chunkSize {
+			w.chunks[0] = append(make([]byte, 0, size), w.chunks[0]...)[:size]
 			return w.alloc(n)
 		}
 		w.dead += int64(len(w.chunks[last]) - w.end)

@@ -305,8 +305,12 @@ func (w *zoneWriter) encodeValue(dst []byte, c content, share bool) []byte {
 type zoneWriter struct {
 	*writer
 	ttls     []uint32
-	suffixes map[string]ref
+	suffixes suffixes
 }
+
+// newZoneWriter returns a writer of an empty zone; hint is how many octets will
+// come, as far as they are known.
+func newZoneWriter(hint int64) *zoneWriter { return &zoneWriter{writer: newWriter(hint)} }
 
 // ttlIndex returns the index of a TTL in the zone's table; ok is false once 256
 // different ones are there.
@@ -322,17 +326,6 @@ func (w *zoneWriter) ttlIndex(ttl uint32) (i byte, ok bool) {
 	// Copied, since older zones share the table.
 	w.ttls = append(w.ttls[:len(w.ttls):len(w.ttls)], ttl)
 	return byte(len(w.ttls) - 1), true
-}
-
-func (w *zoneWriter) suffix(s []byte) ref {
-	if r, ok := w.suffixes[string(s)]; ok {
-		return r
-	}
-	r, b := w.alloc(1 + len(s))
-	b[0] = byte(len(s))
-	copy(b[1:], s)
-	w.suffixes[string(s)] = r
-	return r
 }
 
 // iterate returns an iterator over the RRsets of a formSets value.

@@ -120,38 +120,57 @@ func (z *Zone) account(c content, sign int) {
 
 // digestContent adds (sign 1) the records of one name to the digest or takes them
 // out of it (-1).
-func (z *Zone) digestContent(c content, sign int, key []byte, nibbles, ordinary int, nsec3 bool) {
-	var room [512]byte
-	le := binary.LittleEndian
-	b := append(room[:0], 0, 0, 0)
+func (z *Zone) digestContent(c content, sign int, p path, nsec3 bool) {
+	var d digester
+	d.reset(p, nsec3)
+	d.content(&z.digest, sign, c)
+}
+
+// digester hashes the records of one name after the other.
+type digester struct {
+	b    []byte // what is hashed: the name, then a record
+	head int    // octets of the name
+}
+
+// reset begins with another name, of an NSEC3 or any other.
+func (d *digester) reset(p path, nsec3 bool) {
+	b := append(d.b[:0], 0, 0, 0)
 	if nsec3 {
 		b[2] = 1
 	}
-	b = le.AppendUint16(b, uint16(nibbles))
-	b = le.AppendUint16(b, uint16(min(ordinary, entryPlain)))
-	b = append(b, key[:(nibbles+1)>>1]...)
-	head := len(b)
-	one := func(t rr.Type, ttl uint32, data []byte) {
-		b = le.AppendUint16(b[:head], uint16(t))
-		b = le.AppendUint32(b, ttl)
-		b = append(b, data...)
-		if t == rr.TypeSOA {
-			clear(soaNumbers(b)[:4])
-		}
-		for half := range 2 {
-			b[0] = byte(half)
-			d := z.digest[8*half:]
-			le.PutUint64(d, le.Uint64(d)+uint64(sign)*xxhash.Sum64(b))
-		}
-	}
+	b = binary.LittleEndian.AppendUint16(b, uint16(p.nibbles))
+	b = binary.LittleEndian.AppendUint16(b, uint16(p.ordinary))
+	d.b = append(b, p.octets...)
+	d.head = len(d.b)
+}
+
+// content adds the RRsets of the name to a digest or takes them out.
+func (d *digester) content(to *Digest, sign int, c content) {
 	for _, s := range c {
-		for _, d := range s.data {
-			one(s.typ, s.ttl, d)
+		for _, rdata := range s.data {
+			d.add(to, sign, s.typ, s.ttl, rdata)
 		}
-		for _, d := range s.sigs {
-			one(rr.TypeRRSIG, s.sigTTL, d)
+		for _, rdata := range s.sigs {
+			d.add(to, sign, rr.TypeRRSIG, s.sigTTL, rdata)
 		}
 	}
+}
+
+// add adds one record of the name.
+func (d *digester) add(to *Digest, sign int, t rr.Type, ttl uint32, rdata []byte) {
+	le := binary.LittleEndian
+	b := le.AppendUint16(d.b[:d.head], uint16(t))
+	b = le.AppendUint32(b, ttl)
+	b = append(b, rdata...)
+	if t == rr.TypeSOA {
+		clear(soaNumbers(b)[:4])
+	}
+	for half := range 2 {
+		b[0] = byte(half)
+		sum := to[8*half:]
+		le.PutUint64(sum, le.Uint64(sum)+uint64(sign)*xxhash.Sum64(b))
+	}
+	d.b = b
 }
 
 // derive computes the facts of the whole zone that queries rely on, from the

@@ -1,0 +1,78 @@
+package zone
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+const maxIterations = 2500
+
+// badRData returns what is wrong with RDATA that code of this package relies
+// on; the empty string if nothing is.
+func badRData(t rr.Type, d []byte) string {
+	if len(d) > maxMessage-rrFixed-17 {
+		return fmt.Sprintf("RDATA of %d octets does not fit in a message; shorten it", len(d))
+	}
+	name := func(d []byte) []byte {
+		n := dname.FromWire(d)
+		if n == nil {
+			return nil
+		}
+		return d[len(n):]
+	}
+	const malformed = "the RDATA is malformed; write the record anew"
+	switch t {
+	case rr.TypePTR, rr.TypeNS, rr.TypeCNAME, rr.TypeDNAME:
+		if rest := name(d); rest == nil || len(rest) != 0 {
+			return malformed
+		}
+	case rr.TypeSOA:
+		if rest := name(d); rest == nil {
+			return malformed
+		} else if rest = name(rest); len(rest) != 20 {
+			return malformed
+		}
+	case rr.TypeMX:
+		if len(d) < 3 || len(name(d[2:])) != 0 || dname.FromWire(d[2:]) == nil {
+			return malformed
+		}
+	case rr.TypeSRV:
+		if len(d) < 7 || len(name(d[6:])) != 0 || dname.FromWire(d[6:]) == nil {
+			return malformed
+		}
+	case rr.TypeA:
+		if len(d) != 4 {
+			return malformed
+		}
+	case rr.TypeAAAA:
+		if len(d) != 16 {
+			return malformed
+		}
+	case rr.TypeRRSIG:
+		if len(d) < 19 || dname.FromWire(d[18:]) == nil {
+			return malformed
+		}
+	case rr.TypeNSEC:
+		if dname.FromWire(d) == nil {
+			return malformed
+		}
+	case rr.TypeNSEC3:
+		if len(d) < 5 || len(d) < 6+int(d[4]) || len(d) < 6+int(d[4])+int(d[5+int(d[4])]) {
+			return malformed
+		}
+		if d[0] != 1 {
+			return fmt.Sprintf("hash algorithm %d is unknown, 1 (SHA-1) is the only one (RFC 5155 §11); sign the zone again", d[0])
+		}
+		if it := binary.BigEndian.Uint16(d[2:]); it > maxIterations {
+			return fmt.Sprintf("%d iterations, at most %d are served (RFC 9276 §3.2 wants 0); sign the zone again with fewer", it, maxIterations)
+		}
+	case rr.TypeNSEC3PARAM:
+		if len(d) < 5 || len(d) != 5+int(d[4]) {
+			return malformed
+		}
+	}
+	return ""
+}

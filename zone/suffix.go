@@ -1,0 +1,103 @@
+package zone
+
+import (
+	"bytes"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// suffixes finds the suffixes that a writer has stored. Each is the upper half of
+// its hash and its ref; where a suffix goes follows from the upper half.
+type suffixes struct {
+	table []uint64 // a power of two of them; 0: free
+	n     int
+}
+
+const firstSuffixes = 16
+
+// find returns the ref of a suffix, or zero and where it belongs.
+func (s *suffixes) find(w *writer, name []byte, hash uint64) (r ref, at int) {
+	mask := len(s.table) - 1
+	for at = int(hash>>32) & mask; ; at = (at + 1) & mask {
+		e := s.table[at]
+		if e == 0 {
+			return 0, at
+		}
+		if (e^hash)>>32 == 0 {
+			b := w.at(ref(e))
+			if int(b[0]) == len(name) && bytes.Equal(b[1:1+len(name)], name) {
+				return ref(e), at
+			}
+		}
+	}
+}
+
+// grow makes room for one more. At most two thirds are used, so that the search
+// for one that is not there is short.
+func (s *suffixes) grow() {
+	if 3*(s.n+1) <= 2*len(s.table) {
+		return
+	}
+	old := s.table
+	s.table = make([]uint64, max(firstSuffixes, 2*len(old)))
+	mask := len(s.table) - 1
+	for _, e := range old {
+		if e == 0 {
+			continue
+		}
+		at := int(e>>32) & mask
+		for s.table[at] != 0 {
+			at = (at + 1) & mask
+		}
+		s.table[at] = e
+	}
+}
+
+// suffix returns the ref of a suffix, which it stores if it is new.
+func (w *zoneWriter) suffix(s []byte) ref {
+	r, _ := w.goodSuffix(s, nil)
+	return r
+}
+
+// goodSuffix is suffix for octets that may be anything: ok is false if they are not
+// good. What is stored is good, and not looked at again.
+func (w *zoneWriter) goodSuffix(s []byte, isGood func([]byte) bool) (r ref, ok bool) {
+	w.suffixes.grow()
+	h := xxhash.Sum64(s)
+	r, at := w.suffixes.find(w.writer, s, h)
+	if r != 0 {
+		return r, true
+	}
+	if isGood != nil && !isGood(s) {
+		return 0, false
+	}
+	r, b := w.alloc(1 + len(s))
+	b[0] = byte(len(s))
+	copy(b[1:], s)
+	w.suffixes.table[at] = h&^(1<<32-1) | uint64(r)
+	w.suffixes.n++
+	return r, true
+}
+
+// target splits the name that is the RDATA of a record in the first label and the
+// suffix of the rest, or leaves it whole where the rest is the root. ok is false if
+// it is no name, or malformed.
+func (w *zoneWriter) target(rdata []byte) (head []byte, suffix ref, ok bool) {
+	if len(rdata) == 0 || len(rdata) > dname.MaxWire {
+		return nil, 0, false
+	}
+	first := 1 + int(rdata[0])
+	if len(rdata) <= first+1 {
+		return rdata, 0, isName(rdata)
+	}
+	if first > 1+dname.MaxLabel || first == 1 {
+		return nil, 0, false
+	}
+	suffix, ok = w.goodSuffix(rdata[first:], isName)
+	return rdata[:first], suffix, ok
+}
+
+// isName reports whether b is a name and nothing else.
+func isName(b []byte) bool { return len(dname.FromWire(b)) == len(b) }
