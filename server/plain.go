@@ -41,7 +41,8 @@ func (p *Plain) begin(v *View, msg []byte) bool {
 	if counts != 1<<48 && counts != 1<<48|1 {
 		return false
 	}
-	k, n := dname.ReadAddress(msg[wire.HeaderLen:])
+	var k dname.AddressKey
+	n := dname.ReadAddress(msg[wire.HeaderLen:], &k)
 	if n == 0 {
 		return false
 	}
@@ -67,7 +68,7 @@ func (p *Plain) begin(v *View, msg []byte) bool {
 		p.do = binary.BigEndian.Uint16(rest[7:])&wire.DO != 0
 	}
 	v.Zones.Descend(&k, &p.descent)
-	if p.descent.Status() != zone.Going {
+	if !p.descent.Going() {
 		return false
 	}
 	p.name = n
@@ -103,7 +104,7 @@ func (r *Responder) lookAhead(v *View, batch []datagram) {
 // length; 0, the request unchanged, if that is for the general way to do.
 func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int {
 	d, policy := &p.descent, v.Policy
-	if p.name == 0 {
+	if p.name == 0 || d.Status() == zone.Other {
 		return 0
 	}
 	z := d.Zone()

@@ -18,14 +18,27 @@ import (
 // DNAME, an alias, is Other and for [Zone.Lookup] to answer; a Descent never
 // says anything that Lookup would not.
 type Descent struct {
-	zone   *Zone
-	hi, lo uint64 // the nibbles still to go, the next one on top
-	left   int    // how many these are
-	odd    uint   // 1 at an odd depth
-	at     ref    // of the node that the next step reads
+	hi, lo uint64   // the nibbles still to go, the next one on top
+	chunks [][]byte // of the zone
+	at     ref      // of the node that the next step reads
+	left   uint32   // nibbles still to go
 	status DescentStatus
-	value  []byte // of HasPTR: formPTR
-	warm   byte   // takes what was loaded ahead, so that the load is not left out
+	ttl    uint32 // of HasPTR
+	zone   *Zone
+	head   []byte // of HasPTR: the target is head, tail
+	tail   []byte
+	search search
+	warm   uint32 // takes what was loaded ahead, so that the load is not left out
+}
+
+// search is the part of a Descent that comes before the first node.
+type search struct {
+	table  *table
+	key    dname.AddressKey
+	prefix prefix       // that is looked for
+	hash   uint32       // of prefix
+	slot   uint32       // the next to read
+	masks  []prefixMask // of the lengths from this one on
 }
 
 // DescentStatus says how far a Descent is.
@@ -33,138 +46,206 @@ type DescentStatus uint8
 
 // The states of a Descent.
 const (
-	Other  DescentStatus = iota // nothing to say
-	Going                       // Step goes on
-	HasPTR                      // the name has one PTR and nothing else
-	NoName                      // the name does not exist, nor a wildcard for it
+	Other   DescentStatus = iota // nothing to say
+	HasPTR                       // the name has one PTR and nothing else
+	NoName                       // the name does not exist, nor a wildcard for it
+	inSlots                      // from here on Step goes on: the zone is looked for
+	inZone                       // a zone was found that may be the one
+	inTrie                       // at a node
 )
+
+// Going reports whether Step is to be called.
+func (d *Descent) Going() bool { return d.status >= inSlots }
 
 // Descend begins a walk to the name of the address in the zone with the longest
 // apex above it.
 func (s *Set) Descend(k *dname.AddressKey, d *Descent) {
 	d.status = Other
-	z := s.findAddress(k)
-	if z == nil || z.reason != "" {
+	f := &d.search
+	if f.masks = s.masks[k.Family]; len(f.masks) == 0 {
 		return
 	}
-	skip := uint(z.prefix.nibbles)
-	d.zone = z
-	d.hi, d.lo = shiftLeft(k.Hi, k.Lo, 4*skip)
-	d.left = addressNibbles(k.Family) - int(skip)
-	d.odd = 0
-	d.at = z.root
-	d.status = Going
-	d.touch()
+	f.table, f.key = &s.prefixes, *k
+	d.find()
+	if len(f.table.pages) == 1 { // and in the cache: nothing to wait for
+		for d.status == inSlots || d.status == inZone {
+			d.seek()
+		}
+	}
 }
 
-// Status returns where the walk is.
+// find looks for the prefix of the length that is next.
+func (d *Descent) find() {
+	f := &d.search
+	m := &f.masks[0]
+	f.prefix = prefix{dname.AddressKey{Hi: f.key.Hi & m.hi, Lo: f.key.Lo & m.lo, Family: f.key.Family}, m.nibbles, true}
+	f.hash = f.prefix.hash()
+	f.slot = f.hash
+	d.status = inSlots
+	d.warm = f.table.slot(f.slot).hash
+}
+
+// Status returns where the walk has ended.
 func (d *Descent) Status() DescentStatus { return d.status }
 
-// Zone returns the zone that is walked; it is undefined once the status is Other.
+// Zone returns the zone that was walked; it is undefined if the status is Other.
 func (d *Descent) Zone() *Zone { return d.zone }
-
-// touch has the processor load the node at d.at.
-func (d *Descent) touch() { d.warm = d.zone.at(d.at)[0] }
-
-// Step reads one node. It must not be called unless the status is Going, and
-// returns whether it still is.
-func (d *Descent) Step() bool {
-	d.status = d.step()
-	return d.status == Going
-}
-
-func (d *Descent) step() DescentStatus {
-	le := binary.LittleEndian
-	z := d.zone
-	b := z.at(d.at)
-	h := le.Uint32(b)
-	if h&(bitCut|bitDNAME) != 0 {
-		return Other
-	}
-	off := 4
-	if run := int(h >> 24); run > 0 {
-		if run > d.left {
-			return Other // it goes on into ordinary labels
-		}
-		same, known := d.matchRun(b[4:], uint(run))
-		if !known {
-			return Other
-		}
-		if !same {
-			return d.missing()
-		}
-		off += (int(d.odd) + run + 1) >> 1
-		d.hi, d.lo = shiftLeft(d.hi, d.lo, 4*uint(run))
-		d.left -= run
-		d.odd ^= uint(run) & 1
-	}
-	if h&maskInner == 0 { // leaf
-		if d.left != 0 {
-			return d.missing()
-		}
-		return d.found(b[off:])
-	}
-	off = (off + 3) &^ 3
-	if d.left == 0 {
-		if h&bitValue == 0 {
-			return Other // an empty non-terminal
-		}
-		return d.found(z.at(ref(le.Uint32(b[off:]))))
-	}
-	v := d.hi >> 60
-	if h>>v&1 == 0 {
-		return d.missing()
-	}
-	// The refs of value and branch come before the children's.
-	i := bits.OnesCount32(h&(1<<v-1)) + bits.OnesCount32(h&(bitValue|bitOrdinary))
-	d.at = ref(le.Uint32(b[off+4*i:]))
-	d.hi, d.lo = d.hi<<4|d.lo>>60, d.lo<<4
-	d.left--
-	d.odd ^= 1
-	d.touch()
-	return Going
-}
-
-// missing is the end of a walk whose name is not there.
-func (d *Descent) missing() DescentStatus {
-	if d.zone.wildcards > 0 {
-		return Other
-	}
-	return NoName
-}
-
-// found is the end of a walk at a value.
-func (d *Descent) found(v []byte) DescentStatus {
-	if v[0] != formPTR {
-		return Other
-	}
-	d.value = v
-	if r := ref(binary.LittleEndian.Uint32(v[3:])); r != 0 {
-		d.warm = d.zone.at(r)[0]
-	}
-	return HasPTR
-}
-
-// matchRun reports whether the next nibbles are the run in b; known is false if
-// the end of the chunk is too near to tell by whole words.
-func (d *Descent) matchRun(b []byte, run uint) (same, known bool) {
-	if len(b) < 16 {
-		return false, false
-	}
-	be := binary.BigEndian
-	hi := be.Uint64(b)
-	if run < 16 { // in one word, the free half of an octet at an odd depth included
-		return (hi<<(4*d.odd)^d.hi)>>(64-4*run) == 0, true
-	}
-	hi, lo := shiftLeft(hi, be.Uint64(b[8:]), 4*d.odd)
-	return hi == d.hi && (lo^d.lo)>>(128-4*run) == 0, true
-}
 
 // PTR returns the TTL and, in two pieces, the target of the PTR that was found.
 // The pieces are views of the zone. The status must be HasPTR.
-func (d *Descent) PTR() (ttl uint32, head, tail []byte) {
-	s := d.zone.short(d.value)
-	return s.TTL, s.list, s.tail
+func (d *Descent) PTR() (ttl uint32, head, tail []byte) { return d.ttl, d.head, d.tail }
+
+// Step reads one node, or what comes before the first. It must be called only
+// while Going, and returns whether that still holds.
+func (d *Descent) Step() bool {
+	if d.status != inTrie {
+		d.seek()
+		return d.status >= inSlots
+	}
+	chunk, off := d.chunks[d.at>>chunkShift], uint(d.at&(chunkUnits-1))<<2
+	h := word(chunk, off)
+	off += 4
+	if h>>24 != 0 || h&(bitCut|bitDNAME) != 0 {
+		run := d.run(chunk[off:], h)
+		if d.status != inTrie {
+			return false
+		}
+		off += run
+	}
+	if d.left == 0 || h&maskInner == 0 {
+		d.end(chunk, off, h)
+		return false
+	}
+	v := d.hi >> 60
+	if h>>v&1 == 0 {
+		d.missing()
+		return false
+	}
+	// The refs of value and branch come before those of the children.
+	i := bits.OnesCount32(h & (1<<v - 1 | bitValue | bitOrdinary))
+	at := ref(word(chunk, (off+3)&^3+4*uint(i)))
+	d.hi, d.lo = d.hi<<4|d.lo>>60, d.lo<<4
+	d.left--
+	d.at = at
+	d.warm = word(d.chunks[at>>chunkShift], uint(at&(chunkUnits-1))<<2)
+	return true
+}
+
+// word returns the 4 octets at an offset of a chunk as a number.
+func word(chunk []byte, at uint) uint32 { return binary.LittleEndian.Uint32(chunk[at : at+4 : at+4]) }
+
+// seek is a step before the first node: it reads a slot of the set's table, or the
+// zone that was in it.
+func (d *Descent) seek() {
+	f := &d.search
+	if d.status == inZone {
+		z := d.zone
+		if z.prefix != f.prefix {
+			d.status = inSlots // of the same hash, but another prefix
+			return
+		}
+		if z.reason != "" {
+			d.status = Other
+			return
+		}
+		nibbles := uint(f.prefix.nibbles)
+		d.hi, d.lo = shiftLeft(f.key.Hi, f.key.Lo, 4*nibbles)
+		d.left = addressNibbles(f.key.Family) - uint32(nibbles)
+		d.chunks, d.at = z.chunks, z.root
+		d.status = inTrie
+		d.warm = uint32(len(d.chunks[0]))
+		return
+	}
+	e := f.table.slot(f.slot)
+	switch {
+	case e.zone == nil:
+		if f.masks = f.masks[1:]; len(f.masks) == 0 {
+			d.status = Other
+			return
+		}
+		d.find()
+	case e.hash == f.hash:
+		f.slot++
+		d.zone, d.status = e.zone, inZone
+		d.warm = uint32(e.zone.root)
+	default:
+		f.slot++
+	}
+}
+
+// run compares the run in b of a node with the header h and returns its octets.
+func (d *Descent) run(b []byte, h uint32) uint {
+	if h&(bitCut|bitDNAME) != 0 {
+		d.status = Other
+		return 0
+	}
+	run := h >> 24
+	// A longer run goes on into ordinary labels. Near the end of a chunk whole
+	// words cannot be read.
+	if run > d.left || len(b) < 16 {
+		d.status = Other
+		return 0
+	}
+	// Depths count from the apex: what is odd there is odd from the end of an
+	// address, but below an apex of an odd number of nibbles.
+	odd := uint(d.left^uint32(d.search.prefix.nibbles)) & 1
+	be := binary.BigEndian
+	hi := be.Uint64(b)
+	if run < 16 { // in one word, the free half of an octet at an odd depth included
+		n := uint(4*run) & 63
+		if (hi<<(4*odd)^d.hi)>>((64-n)&63) != 0 {
+			d.missing()
+			return 0
+		}
+		d.hi, d.lo = d.hi<<n|d.lo>>((64-n)&63), d.lo<<n
+	} else {
+		hi, lo := shiftLeft(hi, be.Uint64(b[8:]), 4*odd)
+		if hi != d.hi || (lo^d.lo)>>(128-4*run) != 0 {
+			d.missing()
+			return 0
+		}
+		d.hi, d.lo = shiftLeft(d.hi, d.lo, 4*uint(run))
+	}
+	d.left -= run
+	return (uint(run) + odd + 1) >> 1
+}
+
+// missing ends a walk whose name is not there.
+func (d *Descent) missing() {
+	d.status = NoName
+	if d.zone.wildcards > 0 {
+		d.status = Other
+	}
+}
+
+// end ends a walk at a leaf, or at the depth of the name, in a node with the header
+// h, whose run ends before off.
+func (d *Descent) end(chunk []byte, off uint, h uint32) {
+	var v []byte
+	switch {
+	case h&maskInner == 0:
+		if d.left != 0 {
+			d.missing()
+			return
+		}
+		v = chunk[off:]
+	case h&bitValue != 0:
+		v = d.zone.at(ref(word(chunk, (off+3)&^3)))
+	default: // an empty non-terminal
+		d.status = Other
+		return
+	}
+	if v[0] != formPTR {
+		d.status = Other
+		return
+	}
+	d.status = HasPTR
+	d.ttl = d.zone.ttls[v[1]]
+	d.head, d.tail = v[shortHeader:shortHeader+int(v[2])], nil
+	if r := ref(word(v, 3)); r != 0 {
+		t := d.zone.at(r)
+		d.tail = t[1 : 1+int(t[0])]
+	}
 }
 
 // NegativeSOA is the SOA of negative answers (RFC 2308 §3) in the pieces that a
@@ -224,7 +305,7 @@ func shiftLeft(hi, lo uint64, n uint) (uint64, uint64) {
 }
 
 // addressNibbles returns the nibbles of an address.
-func addressNibbles(f dname.Family) int {
+func addressNibbles(f dname.Family) uint32 {
 	if f == dname.IP6 {
 		return 32
 	}
@@ -255,10 +336,15 @@ func prefixOf(apex dname.Name) (p prefix) {
 	return p
 }
 
-// cutAt clears all but the upper nibbles.
-func cutAt(hi, lo uint64, nibbles uint) (uint64, uint64) {
-	n := 4 * nibbles
-	return hi &^ (uint64(1)<<(64-min(n, 64)) - 1), lo &^ (uint64(1)<<(128-max(n, 64)) - 1)
+// prefixMask is the bits of the prefixes of one length.
+type prefixMask struct {
+	hi, lo  uint64
+	nibbles uint8
+}
+
+func newPrefixMask(nibbles uint8) prefixMask {
+	n := 4 * uint(nibbles)
+	return prefixMask{^(uint64(1)<<(64-min(n, 64)) - 1), ^(uint64(1)<<(128-max(n, 64)) - 1), nibbles}
 }
 
 func (p *prefix) hash() uint32 {

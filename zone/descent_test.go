@@ -22,7 +22,8 @@ func checkDescent(t *testing.T, s *zone.Set, names []dname.Name) (ptrs, none int
 	}
 	var walks []walk
 	for _, n := range names {
-		if k, l := dname.ReadAddress(n); l > 0 {
+		var k dname.AddressKey
+		if dname.ReadAddress(n, &k) > 0 {
 			walks = append(walks, walk{name: n})
 			s.Descend(&k, &walks[len(walks)-1].d)
 		}
@@ -30,7 +31,7 @@ func checkDescent(t *testing.T, s *zone.Set, names []dname.Name) (ptrs, none int
 	for going := true; going; {
 		going = false
 		for i := range walks {
-			if d := &walks[i].d; d.Status() == zone.Going && d.Step() {
+			if d := &walks[i].d; d.Going() && d.Step() {
 				going = true
 			}
 		}

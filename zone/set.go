@@ -16,8 +16,8 @@ type Set struct {
 	names    table // all zones, by apex
 	prefixes table // those whose apex is a prefix, by it
 	count    int
-	lengths  []int      // labels that apexes have, the most first
-	nibbles  [3][]uint8 // that prefixes have, the most first, by family
+	lengths  []int           // labels that apexes have, the most first
+	masks    [3][]prefixMask // of the lengths that prefixes have, the longest first, by family
 }
 
 // table is a hash table of zones in pages, so that the exchange of one zone
@@ -157,23 +157,19 @@ func (s *Set) insert(zones iter.Seq[*Zone], except []dname.Name) {
 			s.count++
 		}
 		*s.names.slot(i) = slot{h, z}
-		s.lengths = insertDescending(s.lengths, z.apexLabels)
+		if i, there := slices.BinarySearchFunc(s.lengths, z.apexLabels, func(a, b int) int { return b - a }); !there {
+			s.lengths = slices.Insert(s.lengths, i, z.apexLabels)
+		}
 		if p := &z.prefix; p.is {
 			h := p.hash()
 			*s.prefixes.slot(s.prefixSlotOf(h, &p.key, p.nibbles)) = slot{h, z}
-			s.nibbles[p.key.Family] = insertDescending(s.nibbles[p.key.Family], p.nibbles)
+			f := p.key.Family
+			i, there := slices.BinarySearchFunc(s.masks[f], p.nibbles, func(m prefixMask, n uint8) int { return int(n) - int(m.nibbles) })
+			if !there {
+				s.masks[f] = slices.Insert(s.masks[f], i, newPrefixMask(p.nibbles))
+			}
 		}
 	}
-}
-
-// insertDescending puts n into a list that begins with the greatest, unless it is
-// there.
-func insertDescending[N int | uint8](list []N, n N) []N {
-	i, there := slices.BinarySearchFunc(list, n, func(a, b N) int { return int(b) - int(a) })
-	if there {
-		return list
-	}
-	return slices.Insert(list, i, n)
 }
 
 // Find returns the zone with the longest apex at or above name; nil if none.
@@ -204,19 +200,6 @@ func (s *Set) find(name dname.Name, skip int) *Zone {
 // Get returns the zone at apex; nil if none.
 func (s *Set) Get(apex dname.Name) *Zone {
 	return s.names.slot(s.slotOf(hashName(apex), apex)).zone
-}
-
-// findAddress returns the zone with the longest apex, of those that are
-// prefixes, at or above the address; nil if none. No other apex is above it.
-func (s *Set) findAddress(k *dname.AddressKey) *Zone {
-	for _, nibbles := range s.nibbles[k.Family] {
-		p := prefix{key: dname.AddressKey{Family: k.Family}, nibbles: nibbles}
-		p.key.Hi, p.key.Lo = cutAt(k.Hi, k.Lo, uint(nibbles))
-		if z := s.prefixes.slot(s.prefixSlotOf(p.hash(), &p.key, nibbles)).zone; z != nil {
-			return z
-		}
-	}
-	return nil
 }
 
 // All yields the zones in canonical order of their apexes.

@@ -19,54 +19,48 @@ const (
 
 // ReadAddress reads the reverse name of a whole address, four octets below
 // in-addr.arpa or 32 nibbles below ip6.arpa, in either case, from the start of b.
-// It returns the length of the name in octets; 0 if b begins with any other name.
+// It fills in k and returns the length of the name in octets; 0 if b begins with
+// any other name.
 //
 // It is what most questions of a reverse zone begin with, and is read without a
 // table, eight octets at a time.
-func ReadAddress(b []byte) (k AddressKey, n int) {
+func ReadAddress(b []byte, k *AddressKey) int {
 	if len(b) >= ip6NameLen && b[0] == 1 {
-		if n := readAddress6((*[ip6NameLen]byte)(b), &k); n != 0 {
-			return k, n
+		if n := readAddress6((*[ip6NameLen]byte)(b), k); n != 0 {
+			return n
 		}
 	}
-	n = readAddress4(b, &k)
-	return k, n
+	return readAddress4(b, k)
 }
 
 func readAddress4(b []byte, k *AddressKey) int {
 	var addr uint32
 	i := 0
 	for range 4 {
-		if len(b)-i < 1+3 {
+		if len(b)-i < 4 {
 			return 0
 		}
-		l := b[i : i+4]
-		c := uint32(l[1]) - '0'
-		if c > 9 {
+		// A length and up to three digits, the octets of w from the lowest on.
+		w := binary.LittleEndian.Uint32(b[i:])
+		n := w & 0xff
+		c := w>>8&0xff - '0'
+		if c > 9 || n-1 > 2 {
 			return 0
 		}
-		switch l[0] {
-		case 1:
-			i += 2
-		case 2:
-			d := uint32(l[2]) - '0'
+		if n > 1 {
+			d := w>>16&0xff - '0'
 			if c == 0 || d > 9 {
 				return 0
 			}
 			c = c*10 + d
-			i += 3
-		case 3:
-			d, e := uint32(l[2])-'0', uint32(l[3])-'0'
-			if c == 0 || d > 9 || e > 9 {
-				return 0
+			if n > 2 {
+				e := w>>24 - '0'
+				if c = c*10 + e; e > 9 || c > 255 {
+					return 0
+				}
 			}
-			if c = c*100 + d*10 + e; c > 255 {
-				return 0
-			}
-			i += 4
-		default:
-			return 0
 		}
+		i += 1 + int(n)
 		addr = addr>>8 | c<<24 // the last octet comes first
 	}
 	// \7in-addr\4arpa\0 is 14 octets: two words that overlap. A bit is set in the

@@ -30,7 +30,8 @@ func checkAddress(t *testing.T, b []byte) {
 	for _, tail := range []string{"", "\x00\x00\x00\x00", "\xff\xff\xff\xff\xff\xff\xff\xff\xff"} {
 		b := append(bytes.Clone(b), tail...)
 		wantKey, wantLen := addressOf(b)
-		if k, n := ReadAddress(b); n != wantLen || n > 0 && k != wantKey {
+		var k AddressKey
+		if n := ReadAddress(b, &k); n != wantLen || n > 0 && k != wantKey {
 			t.Errorf("ReadAddress(%q) = %x, %d, want %x, %d", b, k, n, wantKey, wantLen)
 		}
 	}
@@ -40,7 +41,7 @@ func checkAddress(t *testing.T, b []byte) {
 func TestReadAddressEveryOctet(t *testing.T) {
 	for _, a := range []string{"192.0.2.1", "10.20.30.40", "0.0.0.0", "255.255.255.255", "2001:db8::9af:1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"} {
 		name := FromAddr(netip.MustParseAddr(a))
-		if _, n := ReadAddress(name); n != len(name) {
+		if n := ReadAddress(name, new(AddressKey)); n != len(name) {
 			t.Fatalf("%s is not read", a)
 		}
 		for i := range name {
@@ -91,7 +92,8 @@ func BenchmarkReadAddress(b *testing.B) {
 		name := append(FromAddr(netip.MustParseAddr(a)), 0, 12, 0, 1)
 		b.Run(a, func(b *testing.B) {
 			for b.Loop() {
-				if _, n := ReadAddress(name); n == 0 {
+				var k AddressKey
+				if ReadAddress(name, &k) == 0 {
 					b.Fatal("not read")
 				}
 			}
