@@ -22,7 +22,8 @@ const maxZoneSeries = 1000
 type Source struct {
 	Version string
 	Totals  func() server.Totals
-	View    func() *server.View // nil before the first one
+	Buckets func() (all, used int) // of the rate limits
+	View    func() *server.View    // nil before the first one
 	Reload  func() Reload
 }
 
@@ -81,6 +82,10 @@ func list() []metric {
 		{"ptrd_responses_total", "Responses by RCODE.", l("rcode")},
 		{"ptrd_cookies_total", "Requests with a COOKIE option, by its state.", l("state")},
 		{"ptrd_features_total", "Requests with EDNS, with DO, and truncated responses.", l("feature")},
+		{"ptrd_rate_limited_total", "Responses over a rate limit, by the kind of limit.", l("kind")},
+		{"ptrd_rate_limit_actions_total", "Responses over a rate limit, by what was done about it.", l("action")},
+		{"ptrd_rate_limit_buckets", "Buckets of the rate limits.", nil},
+		{"ptrd_rate_limit_buckets_used", "Buckets of the rate limits that are not full.", nil},
 		{"ptrd_slow_results_total", "Deferred requests by what the server made of them.", l("result")},
 
 		{"ptrd_tcp_connections", "Open TCP connections.", nil},
@@ -154,6 +159,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s := sink{c, ch}
 	s.gauge("ptrd_build_info", 1, c.s.Version, runtime.Version())
 	s.totals(c.s.Totals())
+	all, used := c.s.Buckets()
+	s.gauge("ptrd_rate_limit_buckets", float64(all))
+	s.gauge("ptrd_rate_limit_buckets_used", float64(used))
 	s.reload(c.s.Reload())
 	s.zones(c.s.View(), c.s.Reload().LastGood)
 }
@@ -167,6 +175,8 @@ func groups() map[string]string {
 		"rcode":    "ptrd_responses_total",
 		"cookie":   "ptrd_cookies_total",
 		"features": "ptrd_features_total",
+		"limited":  "ptrd_rate_limited_total",
+		"limit":    "ptrd_rate_limit_actions_total",
 		"slow":     "ptrd_slow_results_total",
 	}
 }

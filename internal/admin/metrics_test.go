@@ -69,6 +69,7 @@ func testSource(t *testing.T) Source {
 	return Source{
 		Version: "v1",
 		Totals:  func() server.Totals { return totals },
+		Buckets: func() (int, int) { return 2048, 7 },
 		View:    func() *server.View { return view },
 		Reload: func() Reload {
 			return Reload{OK: true, At: time.Unix(1000, 0), Took: time.Second, Errors: 1, Warnings: 2}

@@ -12,19 +12,20 @@ import (
 
 // Config is a whole configuration, defaults filled in.
 type Config struct {
-	File     string // as given
-	Dir      string // directory that relative paths start at
-	Listen   Listen
-	StateDir string // absolute or relative to the working directory: already joined with Dir
-	User     string // to drop to when started as root; empty: none
-	Identity Identity
-	Access   Access
-	Limits   Limits
-	Cookies  Cookies
-	Log      Log
-	Metrics  Metrics
-	Defaults Defaults
-	Zones    []Zone
+	File      string // as given
+	Dir       string // directory that relative paths start at
+	Listen    Listen
+	StateDir  string // absolute or relative to the working directory: already joined with Dir
+	User      string // to drop to when started as root; empty: none
+	Identity  Identity
+	Access    Access
+	Limits    Limits
+	Cookies   Cookies
+	RateLimit RateLimit
+	Log       Log
+	Metrics   Metrics
+	Defaults  Defaults
+	Zones     []Zone
 }
 
 // Listen are the sockets.
@@ -61,6 +62,7 @@ type Limits struct {
 // Cookies are DNS cookies (RFC 7873, RFC 9018).
 type Cookies struct {
 	Enabled bool
+	Require string   // of UDP clients that send a cookie, a good one: never, limited (when their answer is over a rate limit), always
 	Secrets [][]byte // 16 octets each, the first makes cookies, the others are accepted as well; nil: a random one, kept in the state directory
 	Files   []File   // that Load read further secrets from, one a line; to be watched
 }

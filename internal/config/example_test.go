@@ -27,7 +27,7 @@ func example(t *testing.T) string {
 	return string(data)
 }
 
-var commentedKey = regexp.MustCompile(`(?m)^( *)#([a-z_]+:)`)
+var commentedKey = regexp.MustCompile(`(?m)^( *)#([a-z0-9_]+:)`)
 
 // uncommented returns the example with its commented defaults in force.
 func uncommented(t *testing.T) string {

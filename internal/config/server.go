@@ -31,8 +31,16 @@ func defaultConfig() *Config {
 			TCPPipeline:   64,               // a resolver's burst; more wait in the socket
 			GenerateSteps: 1 << 16,          // every address of a /16
 		},
-		Cookies: Cookies{Enabled: true},
-		Log:     Log{Level: "info", Format: "text"},
+		Cookies: Cookies{Enabled: true, Require: "limited"},
+		RateLimit: RateLimit{
+			Answers: 200, NoData: 200, NXDomains: 200, Referrals: 200, // NSD's limit too
+			Errors: 50, // no resolver needs many of them
+			All:    1000,
+			Window: 5 * time.Second,                   // lets a mail server's burst pass
+			Slip:   2, IPv4Prefix: 24, IPv6Prefix: 56, // as BIND has them
+			TableSize: 1 << 17, // 1 MiB
+		},
+		Log: Log{Level: "info", Format: "text"},
 		Defaults: Defaults{
 			TTL:   time.Hour,
 			NSTTL: 24 * time.Hour,
@@ -56,6 +64,7 @@ func (v value) config() *Config {
 		field{"access", func(v value) { v.access(&c.Access) }},
 		field{"limits", func(v value) { v.limits(&c.Limits) }},
 		field{"cookies", func(v value) { v.cookies(&c.Cookies) }},
+		field{"rate_limit", func(v value) { v.rateLimit(&c.RateLimit) }},
 		field{"log", func(v value) { v.log(&c.Log) }},
 		field{"metrics", func(v value) {
 			v.mapping(field{"per_zone", func(v value) { c.Metrics.PerZone = v.truth() }})
@@ -139,31 +148,15 @@ func (v value) identity(id *Identity) {
 }
 
 func (v value) access(a *Access) {
-	read := func(v value) []netip.Prefix {
-		var list []netip.Prefix
-		v.oneOrMore(func(v value) {
-			p := v.prefix(true)
-			if slices.Contains(list, p) && p.IsValid() {
-				v.fail("%v is in the list already; remove one of the two", p)
-			}
-			list = append(list, p)
-		})
-		return list
-	}
 	everybody := []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
 	v.mapping(
 		field{"allow", func(v value) {
-			a.Allow = read(v)
+			a.Allow = v.prefixes(false)
 			if slices.Contains(a.Allow, everybody[0]) && slices.Contains(a.Allow, everybody[1]) {
 				a.Allow = nil
 			}
 		}},
-		field{"deny", func(v value) {
-			if v.isSequence() && len(v.node.Content) == 0 {
-				return
-			}
-			a.Deny = read(v)
-		}},
+		field{"deny", func(v value) { a.Deny = v.prefixes(true) }},
 	)
 }
 
@@ -198,6 +191,11 @@ const maxSecrets = 8
 func (v value) cookies(c *Cookies) {
 	v.mapping(
 		field{"enabled", func(v value) { c.Enabled = v.truth() }},
+		field{"require", func(v value) {
+			if c.Require = v.oneOf("never", "limited", "always"); c.Require == "always" && !c.Enabled {
+				v.fail("cookies cannot be required where there are none; write `enabled: true`, or remove this")
+			}
+		}},
 		field{"secrets", func(v value) {
 			v.list(func(v value) {
 				s, ok := v.scalar()

@@ -12,6 +12,7 @@ func (d *Daemon) newAdmin() *admin.Server {
 		Metrics: admin.Metrics(admin.Source{
 			Version: d.o.Version,
 			Totals:  func() server.Totals { return d.server.Totals() },
+			Buckets: func() (int, int) { return d.server.RateBuckets() },
 			View:    d.views.Load,
 			Reload:  d.lastReload,
 		}),

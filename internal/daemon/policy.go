@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"crypto/rand"
 	"sync/atomic"
 
 	"github.com/ptrd/ptrd/internal/config"
@@ -8,8 +9,9 @@ import (
 )
 
 // policies makes the policy of each configuration. It keeps the counters of
-// zones over reloads.
+// zones, and what clients took of their limits, over reloads.
 type policies struct {
+	rates   *server.RateLimit
 	queries map[string]*atomic.Uint64 // by key of the apex
 }
 
@@ -33,7 +35,15 @@ func (p *policies) of(cfg *config.Config, secret []byte) (*server.Policy, error)
 			return nil, err
 		}
 		out.Cookies = c
+		out.RequireCookies = map[string]server.CookieRequirement{
+			"never": server.RequireNever, "limited": server.RequireLimited, "always": server.RequireAlways,
+		}[cfg.Cookies.Require]
 	}
+	rates, err := p.rateLimit(&cfg.RateLimit)
+	if err != nil {
+		return nil, err
+	}
+	out.RateLimit = rates
 	queries := map[string]*atomic.Uint64{}
 	for i := range cfg.Zones {
 		z := &cfg.Zones[i]
@@ -56,8 +66,22 @@ func (p *policies) of(cfg *config.Config, secret []byte) (*server.Policy, error)
 	if cfg.Metrics.PerZone {
 		out.ZoneQueries = queries
 	}
-	p.queries = queries
+	p.queries, p.rates = queries, rates
 	return out, nil
+}
+
+// rateLimit returns the limits that cfg asks for; nil: none.
+func (p *policies) rateLimit(cfg *config.RateLimit) (*server.RateLimit, error) {
+	if !cfg.Enabled {
+		return nil, nil
+	}
+	o := server.RateLimitOptions{
+		Answers: cfg.Answers, NoData: cfg.NoData, NXDomains: cfg.NXDomains, Referrals: cfg.Referrals, Errors: cfg.Errors, All: cfg.All,
+		Window: cfg.Window, Slip: cfg.Slip, IPv4Prefix: cfg.IPv4Prefix, IPv6Prefix: cfg.IPv6Prefix,
+		Exempt: cfg.Exempt, LogOnly: cfg.LogOnly, Buckets: cfg.TableSize,
+	}
+	rand.Read(o.Seed[:]) // never fails
+	return server.NewRateLimit(o, p.rates)
 }
 
 // limits returns the limits of the transports.
@@ -73,9 +97,9 @@ func limits(cfg *config.Config) server.Limits {
 }
 
 // NewPolicy returns the policy that cfg asks for, for use outside of a running
-// server: cookies are off, and no zone's queries are counted.
+// server: cookies and rate limits are off, and no zone's queries are counted.
 func NewPolicy(cfg *config.Config) (*server.Policy, error) {
 	quiet := *cfg
-	quiet.Cookies.Enabled, quiet.Metrics.PerZone = false, false
+	quiet.Cookies.Enabled, quiet.RateLimit.Enabled, quiet.Metrics.PerZone = false, false, false
 	return new(policies).of(&quiet, nil)
 }

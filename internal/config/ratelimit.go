@@ -1,0 +1,78 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// RateLimit bounds what clients get over UDP that have not proved their address.
+// Rates are answers a second for the clients of one prefix; 0: no limit.
+type RateLimit struct {
+	Enabled    bool
+	Answers    int
+	NoData     int
+	NXDomains  int
+	Referrals  int
+	Errors     int
+	All        int
+	Window     time.Duration // that a rate is meant over
+	Slip       int           // one in so many answers over a limit goes out truncated; 0: none
+	IPv4Prefix int           // bits
+	IPv6Prefix int
+	Exempt     []netip.Prefix
+	LogOnly    bool
+	TableSize  int // buckets
+}
+
+// Bounds of the limits: those of the server's table, which the daemon tests.
+const (
+	maxRate      = 100_000
+	maxWindow    = time.Minute
+	maxSlip      = 100
+	minTableSize = 1 << 10
+	maxTableSize = 1 << 24
+)
+
+func (v value) rateLimit(l *RateLimit) {
+	rate := func(to *int) func(value) {
+		return func(v value) { *to = v.number(0, maxRate, "answers a second") }
+	}
+	v.mapping(
+		field{"enabled", func(v value) { l.Enabled = v.truth() }},
+		field{"responses_per_second", rate(&l.Answers)},
+		field{"nodata_per_second", rate(&l.NoData)},
+		field{"nxdomains_per_second", rate(&l.NXDomains)},
+		field{"referrals_per_second", rate(&l.Referrals)},
+		field{"errors_per_second", rate(&l.Errors)},
+		field{"all_per_second", rate(&l.All)},
+		field{"window", func(v value) { l.Window = v.duration(time.Second, maxWindow) }},
+		field{"slip", func(v value) { l.Slip = v.number(0, maxSlip, "answers") }},
+		field{"ipv4_prefix", func(v value) { l.IPv4Prefix = v.number(8, 32, "bits") }},
+		// A client has at least a /64 to itself: longer prefixes would be no limit to it.
+		field{"ipv6_prefix", func(v value) { l.IPv6Prefix = v.number(16, 64, "bits") }},
+		field{"exempt", func(v value) { l.Exempt = v.prefixes(true) }},
+		field{"log_only", func(v value) { l.LogOnly = v.truth() }},
+		field{"table_size", func(v value) { l.TableSize = v.number(minTableSize, maxTableSize, "buckets") }},
+	)
+	if l.Enabled && l.Answers|l.NoData|l.NXDomains|l.Referrals|l.Errors|l.All == 0 {
+		v.fail("every limit is 0, so that nothing is limited; give one, or write `enabled: false`")
+	}
+}
+
+// prefixes reads a list of prefixes and addresses, or one of them; with orNone the
+// list may be empty.
+func (v value) prefixes(orNone bool) []netip.Prefix {
+	if orNone && v.isSequence() && len(v.node.Content) == 0 {
+		return nil
+	}
+	var list []netip.Prefix
+	v.oneOrMore(func(v value) {
+		p := v.prefix(true)
+		if slices.Contains(list, p) && p.IsValid() {
+			v.fail("%v is in the list already; remove one of the two", p)
+		}
+		list = append(list, p)
+	})
+	return list
+}
