@@ -16,6 +16,7 @@ import (
 type addresses struct {
 	used  bool // the zone has room for whole addresses
 	apex  prefix
+	mask  prefixMask    // of the apex
 	width int           // nibbles of an address below the apex
 	extra uint          // of these that a pair has no room for
 	lists []addressList // by ascending extra nibbles
@@ -44,8 +45,8 @@ const maxLists = 1 << 10
 
 // newAddresses returns an empty list for a zone.
 func newAddresses(z *layout) (a addresses) {
-	a.apex = z.prefix
-	a.width = addressNibbles(z.family) - int(a.apex.nibbles)
+	a.apex, a.mask = z.prefix, newPrefixMask(z.prefix.nibbles)
+	a.width = int(addressNibbles(z.family)) - int(a.apex.nibbles)
 	a.used = a.apex.is && a.width > 0
 	a.extra = uint(max(0, a.width-pairNibbles))
 	return a
@@ -53,12 +54,11 @@ func newAddresses(z *layout) (a addresses) {
 
 // addr returns the nibbles of an owner; ok is false unless that is a whole address.
 func (a *addresses) addr(owner dname.Name) (p addr, ok bool) {
-	k, n := dname.ReadAddress(owner)
-	if n != len(owner) || k.Family != a.apex.key.Family {
+	var k dname.AddressKey
+	if n := dname.ReadAddress(owner, &k); n != len(owner) || k.Family != a.apex.key.Family {
 		return p, false
 	}
-	hi, lo := cutAt(k.Hi, k.Lo, uint(a.apex.nibbles))
-	if hi != a.apex.key.Hi || lo != a.apex.key.Lo {
+	if k.Hi&a.mask.hi != a.apex.key.Hi || k.Lo&a.mask.lo != a.apex.key.Lo {
 		return p, false
 	}
 	p.hi, p.lo = shiftLeft(k.Hi, k.Lo, 4*uint(a.apex.nibbles))
