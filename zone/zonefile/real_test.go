@@ -47,6 +47,14 @@ func TestRealZones(t *testing.T) {
 			if refused {
 				return
 			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compareRoads(t, text, Options{Origin: apex, window: windowSize})
+			if records := compareMiekg(t, append([]byte("$TTL 1\n"), text...), apex); records != res.Records {
+				t.Errorf("miekg/dns takes %d records, we %d", records, res.Records)
+			}
 			var dump bytes.Buffer
 			if err := Write(&dump, z); err != nil {
 				t.Fatal(err)

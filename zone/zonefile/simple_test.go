@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,17 +64,27 @@ func compareRoads(t *testing.T, text []byte, o Options) {
 	}
 }
 
-// pieces are what lines near simple ones are made of.
-var pieces = append(strings.Split(strings.NewReplacer(`~`, " ", `\n`, "\n", `\r`, "\r", `\t`, "\t").Replace(
-	`\n|\n|\n|\r\n|~\n|;c\n|~;~c\r\n|\r|;c\rd\n|~|~|~~|\t|`+
-		`1|1.2|10.20.30|255|256|01|1.2.0.192.in-addr.arpa.|9.9.9.9.IN-ADDR.ARPA.|5.4.3.2.1.in-addr.arpa.|1.1.0/25.2.0.192.in-addr.arpa.|`+
-		`a|F|g|A.b|1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0|f.E.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.|`+
-		`1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa.|`+
-		`host|a.b.c|host.example.|HOST-1.Example.COM.|1-2-3.example.|192.0.2.1|192.0.2.1.|x.2.0.192.in-addr.arpa.|1.ARPA.|arpa.|arpa|x.arpa|in-addr|example.1.|a1.1a.|-.|_x.example.|*|*.1|@|.|a..b|`+
-		`PTR|PTR|PTR~|~PTR~host.example.\n|~IN~PTR~a.example.\n|ptr|pTr|NS|ns|CNAME|cname|TXT|A|PTRX|IN|in|CH|60|1h|4294967295|99999999999|1x|IN~60|60~IN|IN~IN|1~2|`+
-		`$TTL~5\n|$ORIGIN~2.0.192.in-addr.arpa.\n|$ORIGIN~example.\n|$ORIGIN~.\n|$ORIGIN~arpa.\n|$ORIGIN~1\n|$ORIGIN~8.b.d.0.1.0.0.2.ip6.arpa.\n|@~1~SOA~a.~b.~1~2~3~4~5\n|@~SOA~a.~b.~1~2~3~4~5\n|$GENERATE~1-2~$~PTR~a$.\n|`+
-		`(|)|"|\\|$|{{x}}|__X__|1~PTR~(\n|1~PTR~a.example.\n|2~PTR~b.example.~;~c\n|*~PTR~a.example.\n~NS~a.example.\n`), "|"),
-	strings.Repeat("x", 63)+".", strings.Repeat("x", 64)+".", strings.Repeat("xxxxxxx.", 28)+"xxxxxx", strings.Repeat("xxxxxxx.", 31)+"xxxxx.", strings.Repeat("xxxxxxx.", 31)+"xxxxxx.", strings.Repeat("x", 400))
+// Lines near simple ones are made of these.
+var (
+	owners = []string{
+		"1", "1.2", "10.20.30", "255", "256", "01", "1.2.0.192.in-addr.arpa.", "9.9.9.9.IN-ADDR.ARPA.", "5.4.3.2.1.in-addr.arpa.", "1.1.0/25.2.0.192.in-addr.arpa.",
+		"a", "F", "g", "A.b", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0", "f.E.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.",
+		"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa.", "*", "*.1", "@", "in", "NS",
+	}
+	targets = []string{
+		"host", "a.b.c", "host.example.", "HOST-1.Example.COM.", "1-2-3.example.", "192.0.2.1", "192.0.2.1.", "x.2.0.192.in-addr.arpa.", "1.ARPA.", "arpa.", "arpa", "x.arpa",
+		"in-addr", "example.1.", "a1.1a.", "-.", "_x.example.", ".", "a..b", strings.Repeat("x", 63) + ".", strings.Repeat("x", 64) + ".", strings.Repeat("xxxxxxx.", 28) + "xxxxxx",
+		strings.Repeat("xxxxxxx.", 31) + "xxxxx.", strings.Repeat("xxxxxxx.", 31) + "xxxxxx.", strings.Repeat("x", 400),
+	}
+	types = []string{"PTR", "PTR", "ptr", "pTr", "NS", "ns", "CNAME", "cname", "TXT", "A", "PTRX"}
+	heads = []string{"", "", "IN ", "in\t", "60 ", "1h ", "0 IN ", "IN 7 ", "CH ", "IN IN ", "4294967295 ", "99999999999 ", "1x ", "1 2 "}
+	ends  = []string{"\n", "\n", "\n", "\r\n", " \n", ";c\n", " ; c\r\n", "\r", ";c\rd\n", " extra\n"}
+	lines = []string{
+		"$TTL 5\n", "$ORIGIN 2.0.192.in-addr.arpa.\n", "$ORIGIN example.\n", "$ORIGIN .\n", "$ORIGIN arpa.\n", "$ORIGIN 1\n", "$ORIGIN 8.b.d.0.1.0.0.2.ip6.arpa.\n",
+		"@ 1 SOA a. b. 1 2 3 4 5\n", "@ SOA a. b. 1 2 3 4 5\n", "$GENERATE 1-2 $ PTR a$.\n", "1 PTR (\n", "* PTR a.example.\n NS a.example.\n", "1 PTR a.example.\n", " PTR a.example.\n", "\n",
+	}
+	pieces = slices.Concat(owners, targets, types, heads, ends, lines, []string{" ", " ", "  ", "\t", "(", ")", `"`, `\`, "$", "{{x}}", "__X__"})
+)
 
 // expand replaces octets from 0x80 on by pieces, so that chance finds lines that
 // are nearly simple.
@@ -88,6 +99,15 @@ func expand(text []byte) (out []byte) {
 	return out
 }
 
+// shortLines returns lines for expand, each piece in one.
+func shortLines() (list [][]byte) {
+	ptr := byte(0x80 + slices.Index(pieces, "PTR"))
+	for i := range pieces {
+		list = append(list, []byte{byte(0x80 + i), ' ', ptr, ' ', byte(0x80 + (i+len(owners))%len(pieces)), '\n'})
+	}
+	return list
+}
+
 // FuzzTwoRoads: the simple lines are read as the parser of all lines reads them:
 // the same records, TTLs, positions and findings.
 func FuzzTwoRoads(f *testing.F) {
@@ -96,8 +116,8 @@ func FuzzTwoRoads(f *testing.F) {
 			f.Add(which, false, text)
 		}
 	}
-	for i := range pieces {
-		f.Add(byte(i), true, []byte{byte(0x80 + i), ' ', 0xba, ' ', byte(0x80 + i*7), '\n', 0xbb})
+	for i, text := range shortLines() {
+		f.Add(byte(i), true, text)
 	}
 	f.Fuzz(func(t *testing.T, which byte, expanded bool, text []byte) {
 		if expanded {
@@ -109,22 +129,43 @@ func FuzzTwoRoads(f *testing.F) {
 
 // TestTwoRoads is FuzzTwoRoads with random pieces.
 func TestTwoRoads(t *testing.T) {
+	r := randomized(t)
+	for range 20_000 {
+		text := ""
+		for range 1 + r.IntN(12) {
+			text += randomLine(r)
+		}
+		compareRoads(t, []byte(text), twoRoads(byte(r.Uint32())))
+	}
+}
+
+func randomized(t *testing.T) *rand.Rand {
 	seed := *seedFlag
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
 	t.Logf("repeat with -seed=%d", seed)
-	r := rand.New(rand.NewPCG(seed, 1))
-	for range 20_000 {
-		var text []byte
-		for range 1 + r.IntN(40) {
-			text = append(text, pieces[r.IntN(len(pieces))]...)
-			if r.IntN(3) > 0 {
-				text = append(text, ' ')
-			}
+	return rand.New(rand.NewPCG(seed, 1))
+}
+
+// randomLine returns a line that is simple or nearly so, now and then with an odd
+// piece in it.
+func randomLine(r *rand.Rand) string {
+	one := func(list []string) string { return list[r.IntN(len(list))] }
+	odd := func() string {
+		if r.IntN(40) == 0 {
+			return one(pieces)
 		}
-		compareRoads(t, text, twoRoads(byte(r.Uint32())))
+		return ""
 	}
+	if r.IntN(8) == 0 {
+		return one(lines)
+	}
+	line := odd()
+	if r.IntN(4) > 0 {
+		line += one(owners)
+	}
+	return line + odd() + one([]string{" ", "\t", "  "}) + one(heads) + one(types) + " " + odd() + one(targets) + odd() + one(ends)
 }
 
 // TestSimple: what nearly all lines of reverse zones look like is read as simple
