@@ -17,6 +17,7 @@ type inheritedSocket struct {
 	addr      netip.AddrPort
 	transport Transport
 	dual      bool // an IPv6 wildcard that takes IPv4 as well
+	drops     *socketDrops
 }
 
 // newInherited finds out what the files are.
@@ -40,7 +41,7 @@ func inspect(f *os.File) (inheritedSocket, error) {
 			return inheritedSocket{}, fmt.Errorf("a listener on %s", ln.Addr().Network())
 		}
 		addr := addrPort(t.Addr())
-		return inheritedSocket{f, addr, TCP, addr.Addr().Is6() && isDualStack(t)}, nil
+		return inheritedSocket{f, addr, TCP, addr.Addr().Is6() && isDualStack(t), nil}, nil
 	}
 	conn, err := net.FilePacketConn(f)
 	if err != nil {
@@ -52,7 +53,7 @@ func inspect(f *os.File) (inheritedSocket, error) {
 		return inheritedSocket{}, fmt.Errorf("a socket of %s", conn.LocalAddr().Network())
 	}
 	addr := boundTo(u)
-	return inheritedSocket{f, addr, UDP, addr.Addr().Is6() && isDualStack(u)}, nil
+	return inheritedSocket{f, addr, UDP, addr.Addr().Is6() && isDualStack(u), new(socketDrops)}, nil
 }
 
 // covers reports whether the socket gets what is sent to addr.
@@ -61,19 +62,19 @@ func (s *inheritedSocket) covers(addr netip.AddrPort) bool {
 		s.dual && s.addr.Addr().IsUnspecified() && s.addr.Port() == addr.Port() && addr.Addr() == netip.IPv4Unspecified()
 }
 
-// udp returns a new descriptor of the inherited UDP socket for addr; nil if
-// there is none.
-func (s inheritedSockets) udp(addr netip.AddrPort) (*net.UDPConn, error) {
+// udp returns a new descriptor of the inherited UDP socket for addr, and what is
+// counted of its drops; nil if there is none.
+func (s inheritedSockets) udp(addr netip.AddrPort) (*net.UDPConn, *socketDrops, error) {
 	for i := range s {
 		if s[i].transport == UDP && s[i].covers(addr) {
 			conn, err := net.FilePacketConn(s[i].file)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			return conn.(*net.UDPConn), nil
+			return conn.(*net.UDPConn), s[i].drops, nil
 		}
 	}
-	return nil, nil
+	return nil, nil, nil
 }
 
 // tcp is udp for listening TCP sockets.

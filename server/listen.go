@@ -51,25 +51,26 @@ type udpListener struct {
 	server  *Server
 	addr    netip.AddrPort
 	conns   []*net.UDPConn // one a worker, or one for all
+	drops   []*socketDrops // of each of conns
 	workers sync.WaitGroup
 	pending sync.WaitGroup // deferred requests, which are answered through conns
 }
 
 func (l *udpListener) start() {
 	for i := range l.server.workers {
-		conn := l.conns[i%len(l.conns)]
+		conn, drops := l.conns[i%len(l.conns)], l.drops[i%len(l.conns)]
 		l.workers.Go(func() {
-			if err := l.work(conn); err != nil {
+			if err := l.work(conn, drops); err != nil {
 				l.server.fail(l.addr, "udp", err)
 			}
 		})
 	}
 }
 
-func (l *udpListener) work(conn *net.UDPConn) error {
+func (l *udpListener) work(conn *net.UDPConn, drops *socketDrops) error {
 	own := l.server.lanes.get()
 	defer l.server.lanes.put(own)
-	socket, err := newPacketSocket(conn, boundTo(conn), own, l.server.portable)
+	socket, err := newPacketSocket(conn, boundTo(conn), own, drops, l.server.portable)
 	if err != nil {
 		return err
 	}
@@ -202,30 +203,29 @@ func (s *Server) bindOnce(addr netip.AddrPort, reuse bool) (*listener, error) {
 	}
 	l.addr = netip.AddrPortFrom(addr.Addr(), addrPort(ln.Addr()).Port())
 	l.tcp = &tcpListener{server: s, ln: ln, local: l.addr, stopped: make(chan struct{})}
-	conns, err := s.bindUDP(l.addr)
+	conns, drops, err := s.bindUDP(l.addr)
 	if err != nil {
 		l.discard()
 		return nil, bindError("udp", l.addr, err)
 	}
-	l.udp = &udpListener{server: s, addr: l.addr, conns: conns}
+	l.udp = &udpListener{server: s, addr: l.addr, conns: conns, drops: drops}
 	return l, nil
 }
 
 // bindUDP returns the UDP sockets of an address: one a worker, or one that all
 // share where it is inherited or the system cannot spread clients over several.
-func (s *Server) bindUDP(addr netip.AddrPort) ([]*net.UDPConn, error) {
-	conn, err := s.inherited.udp(addr)
+func (s *Server) bindUDP(addr netip.AddrPort) (conns []*net.UDPConn, drops []*socketDrops, err error) {
+	conn, dropped, err := s.inherited.udp(addr)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if conn != nil {
-		return []*net.UDPConn{conn}, s.prepareInherited(conn)
+		return []*net.UDPConn{conn}, []*socketDrops{dropped}, s.prepareInherited(conn)
 	}
 	n := 1
 	if socketPerWorker && !s.portable {
 		n = s.workers
 	}
-	var conns []*net.UDPConn
 	for range n {
 		var granted int
 		config := net.ListenConfig{Control: controlUDP(addr.Addr(), &granted)}
@@ -234,12 +234,12 @@ func (s *Server) bindUDP(addr netip.AddrPort) ([]*net.UDPConn, error) {
 			for _, c := range conns {
 				c.Close()
 			}
-			return nil, err
+			return nil, nil, err
 		}
-		conns = append(conns, conn.(*net.UDPConn))
+		conns, drops = append(conns, conn.(*net.UDPConn)), append(drops, new(socketDrops))
 		s.noteReceiveBuffer(granted)
 	}
-	return conns, nil
+	return conns, drops, nil
 }
 
 // prepareInherited sets the options of a socket that somebody else bound.

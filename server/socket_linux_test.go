@@ -37,7 +37,7 @@ func TestMmsgAllocatesNothing(t *testing.T) {
 		}
 		defer l.discard()
 		own := s.lanes.get()
-		socket, err := newMmsgSocket(l.udp.conns[0], l.addr, own)
+		socket, err := newMmsgSocket(l.udp.conns[0], l.addr, own, l.udp.drops[0])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestMmsgCountsWhatTheKernelDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	own := s.lanes.get()
-	socket, err := newMmsgSocket(l.udp.conns[0], l.addr, own)
+	socket, err := newMmsgSocket(l.udp.conns[0], l.addr, own, l.udp.drops[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestMmsgSendSkipsWhatCannotBeSent(t *testing.T) {
 	for _, l = range s.listeners {
 	}
 	defer l.discard()
-	socket, err := newMmsgSocket(l.udp.conns[0], l.addr, s.lanes.get())
+	socket, err := newMmsgSocket(l.udp.conns[0], l.addr, s.lanes.get(), l.udp.drops[0])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,8 @@ type mmsgSocket struct {
 	sendFn   func(fd uintptr)
 	pending  []datagram // of the current send
 	failed   func(error)
-	overflow uint32 // the kernel's count of drops so far
+	drops    *socketDrops
+	overflow uint32 // the kernel's count of drops when this worker last saw it change
 
 	in      [batchSize]mmsghdr
 	inVec   [batchSize]unix.Iovec
@@ -63,13 +64,13 @@ type sendControl [5]uint64
 
 // newMmsgSocket returns the packetSocket of one worker over conn. local is what
 // conn is bound to.
-func newMmsgSocket(conn *net.UDPConn, local netip.AddrPort, l *lane) (*mmsgSocket, error) {
+func newMmsgSocket(conn *net.UDPConn, local netip.AddrPort, l *lane, drops *socketDrops) (*mmsgSocket, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
 	m := &mmsgSocket{
-		conn: conn, raw: raw, lane: l,
+		conn: conn, raw: raw, lane: l, drops: drops,
 		local: local, wildcard: local.Addr().IsUnspecified(), is6: local.Addr().Is6(),
 		msgs: newBuffers(batchSize),
 	}
@@ -218,9 +219,10 @@ func (m *mmsgSocket) readControl(i, n int) {
 				out.Ifindex = info.Ifindex
 			}
 		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_RXQ_OVFL && size >= unix.CmsgLen(4):
-			drops := *(*uint32)(data)
-			m.lane.kernelDropped.Add(uint64(drops - m.overflow))
-			m.overflow = drops
+			if drops := *(*uint32)(data); drops != m.overflow {
+				m.lane.kernelDropped.Add(m.drops.advance(drops))
+				m.overflow = drops
+			}
 		}
 		step := unix.CmsgSpace(size - unix.CmsgLen(0))
 		if step >= len(c) {
@@ -323,9 +325,9 @@ func zoneName(index int) string {
 }
 
 // newPacketSocket returns the packetSocket of one worker over conn.
-func newPacketSocket(conn *net.UDPConn, local netip.AddrPort, l *lane, portable bool) (packetSocket, error) {
+func newPacketSocket(conn *net.UDPConn, local netip.AddrPort, l *lane, drops *socketDrops, portable bool) (packetSocket, error) {
 	if portable {
 		return newConnSocket(conn, local), nil
 	}
-	return newMmsgSocket(conn, local, l)
+	return newMmsgSocket(conn, local, l, drops)
 }

@@ -346,3 +346,16 @@ func TestSendFailuresAreSorted(t *testing.T) {
 		}
 	}
 }
+
+// Workers that share a socket hear of the kernel's count in any order, and it goes
+// round after 2^32.
+func TestSocketDropsAreCountedOnce(t *testing.T) {
+	var d socketDrops
+	sum := uint64(0)
+	for _, count := range []uint32{5, 3, 5, 9, 8, 1 << 31, 1<<32 - 2, 1 << 31, 3, 1<<32 - 1, 4} {
+		sum += d.advance(count)
+	}
+	if want := uint64(1<<32 + 4); sum != want {
+		t.Errorf("%d drops, want %d", sum, want)
+	}
+}

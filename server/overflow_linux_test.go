@@ -1,0 +1,115 @@
+package server
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+)
+
+// dropsInProc returns what /proc tells of the drops of all UDP sockets that are
+// bound to the port.
+func dropsInProc(t *testing.T, port uint16) (sockets int, drops uint64) {
+	t.Helper()
+	data, err := os.ReadFile("/proc/net/udp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(data), "\n") {
+		f := strings.Fields(line)
+		if len(f) < 13 || !strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
+			continue
+		}
+		var n uint64
+		if _, err := fmt.Sscan(f[12], &n); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		sockets++
+		drops += n
+	}
+	return sockets, drops
+}
+
+// stalledAnswerer answers nothing before it is released.
+type stalledAnswerer struct {
+	fakeAnswerer
+	released chan struct{}
+}
+
+func (a *stalledAnswerer) Respond(v *View, q *Request, buf []byte, n int) (int, Verdict) {
+	<-a.released
+	return a.fakeAnswerer.Respond(v, q, buf, n)
+}
+
+// While workers stand still, a flood overflows their sockets. When they go on, all
+// that the kernel took is answered, and all that it dropped is counted, once: with
+// a socket a worker, and with an inherited one that they share, which an address
+// that comes back finds as it was.
+func TestFloodOfStalledWorkersIsCounted(t *testing.T) {
+	for _, inherited := range []bool{false, true} {
+		t.Run(fmt.Sprintf("inherited=%v", inherited), func(t *testing.T) {
+			released := make(chan struct{})
+			r := serve(t, func(o *Options) {
+				o.Workers = 2
+				o.newAnswerer = func(stats *Stats) answerer {
+					return &stalledAnswerer{fakeAnswerer{stats: stats}, released}
+				}
+				if inherited {
+					udp, tcp, addr := inherit(t, "4", "127.0.0.1:0")
+					o.Inherited, o.Listen = []*os.File{udp, tcp}, []netip.AddrPort{addr}
+				}
+			}, "127.0.0.1")
+			addr := r.Addrs()[0]
+			port := addr.Port()
+			clients := make([]*net.UDPConn, 16) // so that each socket gets its part
+			for i := range clients {
+				clients[i] = udpClient(t, addr.Addr())
+			}
+			sent := uint64(0)
+			send := func(n int) {
+				t.Helper()
+				for i := range n {
+					if _, err := clients[i%len(clients)].WriteToUDPAddrPort(fakeQuery(uint16(i), "drop"), addr); err != nil {
+						t.Fatal(err)
+					}
+					sent++
+				}
+			}
+			for _, drops := dropsInProc(t, port); drops < 1000; _, drops = dropsInProc(t, port) {
+				if send(1000); sent > 1_000_000 {
+					t.Fatal("nothing overflows")
+				}
+			}
+			close(released)
+			settled := func() bool {
+				_, drops := dropsInProc(t, port)
+				total := r.Totals()
+				return total.UDP.Received+drops == sent
+			}
+			await(t, "all is received that was not dropped", settled)
+			// The kernel tells of drops with the next datagram that it queues.
+			send(len(clients))
+			await(t, "the last ones are received", settled)
+			if inherited {
+				if err := r.SetListeners(nil); err != nil {
+					t.Fatal(err)
+				}
+				if err := r.SetListeners([]netip.AddrPort{addr}); err != nil {
+					t.Fatal(err)
+				}
+				send(len(clients))
+				await(t, "those after the address came back are received", settled)
+			}
+			sockets, drops := dropsInProc(t, port)
+			want := 2
+			if inherited {
+				want = 1
+			}
+			if total := checkLaws(t, r.Server); total.KernelDropped != drops || sockets != want {
+				t.Errorf("counted %d drops, the kernel has %d of %d sockets; %d sent, %d received", total.KernelDropped, drops, sockets, sent, total.UDP.Received)
+			}
+		})
+	}
+}
