@@ -71,6 +71,7 @@ has; 2 the command line is wrong.`,
 	fs.IntVar(&f.Window, "window", 0, fmt.Sprintf("have at most `N` queries in flight, over all sockets (default %d; with --rate, 32768)", loadgen.DefaultWindow))
 	fs.IntVar(&f.Sockets, "sockets", loadgen.DefaultSockets, "use `N` sockets or connections")
 	fs.IntVar(&f.Workers, "workers", 0, "send and receive with `N` threads (default: half of the processors)")
+	fs.BoolVar(&f.Spin, "spin", false, "look for answers all the time instead of sleeping until they come; takes a processor for each worker")
 	fs.DurationVar(&f.Duration, "duration", loadgen.DefaultDuration, "send for so long")
 	fs.Uint64Var(&f.Count, "count", 0, "send at most `N` queries (default: no such bound)")
 	fs.DurationVar(&f.Timeout, "timeout", loadgen.DefaultTimeout, "wait for an answer for so long")

@@ -24,10 +24,18 @@ type counts struct {
 	latency, lag                           Histogram
 	lastAnswer                             int64 // ns after the start
 	examples                               []Difference
+	samples                                []Sample // as many as there is room for
 	lastError                              error
 }
 
 func duration(ns int64) time.Duration { return time.Duration(ns) }
+
+// sample keeps a query if there is room.
+func (c *counts) sample(due int64, latency time.Duration) {
+	if len(c.samples) < cap(c.samples) {
+		c.samples = append(c.samples, Sample{duration(due), latency})
+	}
+}
 
 // take looks at a message that came at the given time: does it answer a query in
 // flight, and how.
@@ -79,6 +87,7 @@ func (f *flow) take(msg []byte, now int64, x *Expectations) {
 	c.answerOctets += uint64(len(msg))
 	c.answeredQueryOctets += uint64(s.len)
 	c.latency.Record(duration(now - s.due))
+	c.sample(s.due, duration(now-s.due))
 	c.lastAnswer = now
 	if x != nil {
 		x.compare(question, &a, c)

@@ -110,6 +110,15 @@ func (f *flow) hasRoom() bool {
 	return f.up && f.free != none && len(f.batch) < batchSize
 }
 
+// hasShare reports whether there is room for a part of the window that is worth a
+// call. A closed loop that sent for each answer would have batches of one, and the
+// server too. What is left of the window is three quarters at least, unless most
+// of it is lost.
+func (f *flow) hasShare() bool {
+	room := len(f.slots) - f.inFlight - len(f.batch)
+	return room >= max(1, len(f.slots)/4)
+}
+
 // prepare makes the next query, which was due at the given time, and puts it into
 // the batch. There must be room.
 func (f *flow) prepare(c cursor, due int64) {
@@ -198,6 +207,7 @@ func (f *flow) resolve(i int32, state uint16) {
 func (f *flow) expire(sent int64) {
 	for f.first != none && f.slots[f.first].sent <= sent {
 		f.counts.timeouts++
+		f.counts.sample(f.slots[f.first].due, Lost)
 		f.resolve(f.first, idExpired)
 	}
 }
@@ -209,6 +219,7 @@ func (f *flow) disconnect() {
 	f.up = false
 	for f.first != none {
 		f.counts.disconnected++
+		f.counts.sample(f.slots[f.first].due, Lost)
 		f.resolve(f.first, idUnused)
 	}
 }

@@ -16,6 +16,9 @@ const (
 
 	// MaxWindow queries in flight take some 100 MB.
 	MaxWindow = 1 << 18
+
+	// MaxSamples take a gigabyte.
+	MaxSamples = 1 << 26
 )
 
 // Defaults of Options.
@@ -74,6 +77,15 @@ type Options struct {
 	// Progress, if set, is called about every second, from the goroutine of Run.
 	Progress func(Progress)
 
+	// Spin has workers look for answers all the time instead of sleeping until one
+	// comes. It takes a processor for each worker, and a server on the same host need not
+	// pay for waking the worker: for measurements of what the server itself costs.
+	Spin bool
+
+	// Samples is the room for single queries in Result.Samples; further ones are
+	// not kept. 16 octets each.
+	Samples int
+
 	// Portable asks for the sockets of the net package where there are faster ones.
 	Portable bool
 }
@@ -125,6 +137,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("%d workers, at least 1 is needed", o.Workers)
 	case o.Rate > maxRate:
 		return fmt.Errorf("a rate of %d, at most %d queries a second are allowed", o.Rate, uint64(maxRate))
+	case o.Samples < 0 || o.Samples > MaxSamples:
+		return fmt.Errorf("%d samples, 0 to %d are allowed", o.Samples, MaxSamples)
 	case o.Duration < 0 || o.Timeout < 0:
 		return fmt.Errorf("a duration of %v and a timeout of %v, both have to be positive", o.Duration, o.Timeout)
 	case (o.DO || o.Cookie) && o.UDPSize == 0:

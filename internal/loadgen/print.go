@@ -12,6 +12,10 @@ import (
 	"time"
 )
 
+// nearlyAll is the part of the time from which on a generator that was busy is
+// suspected to be what limits the throughput.
+const nearlyAll = 0.95
+
 // Print writes the result for a person.
 func (r *Result) Print(out io.Writer) error {
 	w := bufio.NewWriter(out)
@@ -40,6 +44,9 @@ func (r *Result) Print(out io.Writer) error {
 	line(w, "dropped", "answers that this host had no room for (raise the sysctl net.core.rmem_max, or lower the load)", r.Dropped)
 	line(w, "reconnects", "", r.Reconnects)
 	line(w, "refused", "nobody listened at the port (ICMP)", r.Unreachable)
+	if r.Busy > nearlyAll {
+		fmt.Fprintf(w, "busy       %.0f %% of the time: this generator may be the limit; try more workers or sockets\n", 100*r.Busy)
+	}
 	if r.LastError != "" {
 		fmt.Fprintf(w, "error      %s (the last one)\n", r.LastError)
 	}

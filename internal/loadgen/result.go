@@ -1,6 +1,10 @@
 package loadgen
 
-import "github.com/ptrd/ptrd/server/wire"
+import (
+	"time"
+
+	"github.com/ptrd/ptrd/server/wire"
+)
 
 // Result is what came of a run. Sent is the sum of Answered, Timeouts,
 // Disconnected and Abandoned. Times in JSON are nanoseconds.
@@ -49,11 +53,26 @@ type Result struct {
 	AnswerOctets uint64  `json:"answer_octets"`
 	Octets       float64 `json:"answer_octets_per_query_octet"` // of the queries that were answered
 
+	// Busy is the part of the time of sending, over all workers, in which there was
+	// something to send or to receive. Near 1, this generator was the limit.
+	Busy float64 `json:"busy"`
+
 	Latency Times `json:"latency"`  // from when a query was due to its answer
 	SendLag Times `json:"send_lag"` // from when a query was due to when it was sent
 
 	Expected *Comparison `json:"expected,omitempty"`
+
+	Samples []Sample `json:"-"` // see Options.Samples; those of one worker after those of another
 }
+
+// Sample is one query of a run that was answered or lost.
+type Sample struct {
+	Due     time.Duration // after the start
+	Latency time.Duration // from then to its answer, or Lost
+}
+
+// Lost is the Latency of a query without an answer.
+const Lost = time.Duration(-1)
 
 // Times sums up a Histogram; quantiles are at most HistogramError too high.
 type Times struct {
@@ -109,6 +128,7 @@ func newResult(o *Options, workers []*worker, interrupted bool) *Result {
 	var answeredOctets uint64
 	var stopped, last int64
 	byCount := true
+	idle, sending := int64(0), int64(0)
 	for _, w := range workers {
 		c := &w.counts
 		r.Sent += c.sent
@@ -148,6 +168,8 @@ func newResult(o *Options, workers []*worker, interrupted bool) *Result {
 		lag.Merge(&c.lag)
 		stopped, last = max(stopped, w.stopped), max(last, c.lastAnswer)
 		byCount = byCount && w.byCount
+		idle, sending = idle+w.idle, sending+w.stopped
+		r.Samples = append(r.Samples, c.samples...)
 	}
 	switch {
 	case interrupted:
@@ -157,6 +179,9 @@ func newResult(o *Options, workers []*worker, interrupted bool) *Result {
 		stopped = max(stopped, last)
 	default:
 		r.EndedBy = "duration"
+	}
+	if sending > 0 {
+		r.Busy = 1 - float64(idle)/float64(sending)
 	}
 	r.Seconds = float64(stopped) / second
 	if stopped > 0 {

@@ -34,6 +34,7 @@ type worker struct {
 	counts counts
 
 	stopped   int64  // when sending ended
+	idle      int64  // ns of sending in which there was nothing to send or receive
 	byCount   bool   // there was no query left
 	unsent    uint64 // were due and not sent
 	abandoned uint64 // were in flight when the run was stopped
@@ -61,6 +62,7 @@ func newWorker(o *Options, i int, now func() int64) *worker {
 		w.flows = append(w.flows, newFlow(window, o, &w.counts, random>>16))
 	}
 	w.ready = make([]bool, len(w.flows))
+	w.counts.samples = make([]Sample, 0, (o.Samples+o.Workers-1)/o.Workers)
 	return w
 }
 
@@ -96,13 +98,18 @@ func (w *worker) run(ctx context.Context) error {
 	// thread ends with this goroutine and takes the setting along.
 	runtime.LockOSThread()
 	fineTimer()
-	sending := true
+	sending, busy, last := true, true, int64(0)
 	for {
-		busy, err := w.receive()
-		if err != nil {
+		wasBusy := busy
+		var err error
+		if busy, err = w.receive(); err != nil {
 			return err
 		}
 		now := w.now()
+		if w.o.Spin && !wasBusy && !busy && sending {
+			w.idle += now - last // a whole turn for nothing
+		}
+		last = now
 		stop := ctx.Err() != nil
 		if sending && (stop || now >= w.end || !w.plan.more() && !w.hasBatch()) {
 			sending = false
@@ -126,12 +133,21 @@ func (w *worker) run(ctx context.Context) error {
 			}
 			busy = busy || sent
 		}
+		if w.o.Spin {
+			for i, f := range w.flows {
+				w.ready[i] = f.inFlight > 0
+			}
+			continue
+		}
 		d := time.Duration(0)
 		if !busy {
 			d = w.untilNext(now, sending)
 		}
 		if err := w.group.wait(d, w.ready); err != nil {
 			return err
+		}
+		if d > 0 && sending {
+			w.idle += w.now() - now
 		}
 	}
 }
@@ -240,7 +256,7 @@ func (w *worker) send() (bool, error) {
 		if w.plan.rate == 0 {
 			// The clock is read for each flow: sending to the one before took time.
 			now := w.now()
-			for f.hasRoom() && w.plan.more() {
+			for share := f.hasShare(); share && f.hasRoom() && w.plan.more(); {
 				f.prepare(w.cursor, now)
 				w.plan.taken++
 			}
