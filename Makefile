@@ -8,12 +8,18 @@ DIG      = dig -p 5300 @127.0.0.1 -x 203.0.113.25
 
 # seconds that each fuzz target runs in `make fuzz`
 FUZZTIME ?= 10s
-# what `make bench` and `make benchcmp` run, and how often
+# what `make bench` and `make benchcmp` run, and how often; PACKAGES is where, by
+# default ./bench for the one and all packages for the other; OUT keeps the output
 BENCH    ?= .
 COUNT    ?= 10
+PACKAGES ?=
+OUT      ?= /dev/null
+# flags of the measurements of bench/run, as --quick; `go run ./bench/run peers -h` lists them
+FLAGS    ?=
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help run build test check vet fmt race fuzz bench benchcmp cross clean
+.PHONY: bench-peers bench-growth bench-generators bench-instructions
 
 help:
 	@echo 'run       build, and serve config.example.yaml'
@@ -21,8 +27,10 @@ help:
 	@echo 'build     ./ptrd'
 	@echo 'check     vet, staticcheck, tests with the race detector, fuzzing'
 	@echo 'fuzz      each fuzz target for FUZZTIME ($(FUZZTIME))'
-	@echo 'bench     benchmarks, BENCH=regexp COUNT=n'
+	@echo 'bench     benchmarks, BENCH=regexp COUNT=n PACKAGES=./... OUT=file'
 	@echo 'benchcmp  benchmarks of REF=commit against the tree as it is'
+	@echo 'bench-peers, bench-growth, bench-generators, bench-instructions'
+	@echo '          measurements for docs/benchmarks.md, FLAGS=--quick for a look'
 	@echo 'cross     builds for other systems'
 	@echo 'fmt       gofmt'
 
@@ -73,7 +81,11 @@ check: vet
 	$(MAKE) fuzz
 
 bench:
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(or $(PACKAGES),./bench) | tee $(OUT)
+
+# Measurements of the whole, which write their part of docs/benchmarks.md.
+bench-peers bench-growth bench-generators bench-instructions: build
+	$(GO) run ./bench/run $(@:bench-%=%) $(FLAGS)
 
 # Benchmarks of REF and of the tree as it is, on this machine, compared.
 benchcmp:
@@ -81,8 +93,8 @@ benchcmp:
 	@set -e; dir=$$(mktemp -d); \
 	trap 'git worktree remove --force '$$dir'/tree 2>/dev/null; rm -rf '$$dir EXIT; \
 	git worktree add --quiet --detach $$dir/tree '$(REF)'; \
-	(cd $$dir/tree && $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...) > $$dir/old.txt; \
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... > $$dir/new.txt; \
+	(cd $$dir/tree && $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(or $(PACKAGES),./...)) > $$dir/old.txt; \
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(or $(PACKAGES),./...) > $$dir/new.txt; \
 	$(GO) run golang.org/x/perf/cmd/benchstat@latest '$(REF)'=$$dir/old.txt now=$$dir/new.txt
 
 cross:

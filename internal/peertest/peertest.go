@@ -17,18 +17,26 @@ const requireEnv = "PTRD_REQUIRE_PEERS"
 // sbin are directories of daemons, which are not in everybody's PATH.
 var sbin = [...]string{"/usr/sbin", "/usr/local/sbin", "/sbin"}
 
-// packages names the Debian package of a program where the two differ.
-func packageOf(program string) string {
+// Package returns the name of the Debian package of a program.
+func Package(program string) string {
 	switch program {
-	case "nsd", "unbound", "dnsviz", "zonemaster-cli":
-		return program
+	case "nsd-control":
+		return "nsd"
+	case "rndc":
+		return "bind9-utils"
+	case "pdns_server", "pdns_control":
+		return "pdns-server"
+	case "gdnsdctl":
+		return "gdnsd"
+	case "yadifad":
+		return "yadifa"
 	case "named":
 		return "bind9"
 	case "named-checkzone", "named-compilezone", "dnssec-signzone", "dnssec-keygen":
 		return "bind9-utils"
 	case "dig", "delv", "nslookup":
 		return "bind9-dnsutils"
-	case "knotd", "keymgr":
+	case "knotd", "keymgr", "knotc":
 		return "knot"
 	case "kdig":
 		return "knot-dnsutils"
@@ -42,20 +50,28 @@ func packageOf(program string) string {
 	return program
 }
 
-// Require returns the path of a program, looked up in PATH and where daemons
-// live. Without it the test is skipped, or fails (see the package).
-func Require(t testing.TB, program string) string {
-	t.Helper()
+// Find returns the path of a program, looked up in PATH and where daemons live.
+func Find(program string) (path string, ok bool) {
 	if p, err := exec.LookPath(program); err == nil {
-		return p
+		return p, true
 	}
 	for _, dir := range sbin {
 		if p, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
-			return p
+			return p, true
 		}
 	}
-	Missing(t, program+" is not installed (Debian package "+packageOf(program)+")")
-	return ""
+	return "", false
+}
+
+// Require returns the path that Find finds. Without it the test is skipped, or fails
+// (see the package).
+func Require(t testing.TB, program string) string {
+	t.Helper()
+	p, ok := Find(program)
+	if !ok {
+		Missing(t, program+" is not installed (Debian package "+Package(program)+")")
+	}
+	return p
 }
 
 // RequireRoot skips a test that needs root, or fails it, saying what for.

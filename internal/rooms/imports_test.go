@@ -24,6 +24,7 @@ var layers = []struct {
 	{"server/wire", 1},
 	{"server", 2},
 	{"internal/", 3},
+	{"bench", 3},
 	{"bench/", 3},
 	{"cmd/", 4},
 }
@@ -73,6 +74,7 @@ var onlyIn = map[string][]string{
 	"github.com/fsnotify/fsnotify":        {"internal/watch"},
 	"github.com/spf13/cobra":              {"cmd/ptrd"},
 	"github.com/prometheus/client_golang": {"internal/admin"},
+	module + "bench":                      {"bench"}, // what is served knows nothing of what measures it
 }
 
 type pkg struct {
@@ -175,6 +177,9 @@ func TestFaults(t *testing.T) {
 		{"server/wire", module + "zone", module + "server/wire imports " + module + "zone: messages know no zones"},
 		{"server", "github.com/miekg/dns", module + "server imports github.com/miekg/dns, which only zone/zonefile, zone/zonetest, internal/, cmd/, bench/ may"},
 		{"internal/daemon", module + "server", ""},
+		{"bench/run", module + "bench/peer", ""},
+		{"bench/run", module + "internal/loadgen", ""},
+		{"cmd/ptrd", module + "bench/report", module + "cmd/ptrd imports " + module + "bench/report, which only bench may"},
 		{"attic", "fmt", module + "attic is in no room that design.md or layers knows"},
 	} {
 		got := faults(pkg{module + tt.from, []string{tt.to}})

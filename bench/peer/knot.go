@@ -1,0 +1,48 @@
+package peer
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// knot: no journal, whole zone files; what changed between two is not computed.
+func knot() *Peer {
+	return &Peer{
+		Name: "Knot", program: "knotd", control: "knotc",
+		files: []config{{
+			name: "knot.conf",
+			head: `server:
+    rundir: "$DIR"
+    listen: 127.0.0.1@$PORT
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+    tcp-max-clients: 200
+    tcp-idle-timeout: 60
+    tcp-reuseport: off
+control:
+    listen: "$DIR/control"
+log:
+  - target: "$DIR/knot.log"
+    any: warning
+database:
+    storage: "$DIR/db"
+template:
+  - id: default
+    storage: "$ZONES"
+    file: "%s.zone"
+    zonefile-sync: -1
+    zonefile-load: whole
+    journal-content: none
+    semantic-checks: off
+zone:
+`,
+			zone: "  - domain: \"$ZONE\"\n",
+		}},
+		prepare: func(s *Site) error { return os.MkdirAll(filepath.Join(s.Dir, "db"), 0o755) },
+		args:    []string{"-c", "$DIR/knot.conf"},
+		reload:  []string{"knotc", "-s", "$DIR/control", "zone-reload", "$ZONE"},
+		asked:   []string{"-V"},
+		version: after("version"),
+	}
+}

@@ -1,0 +1,196 @@
+// Package peer knows how each server of a comparison is configured, started, told to
+// reload and asked for its version: one file a server. All of them get one worker for UDP and
+// one for TCP, no recursion, no rate limit, no statistics and no query log, minimal
+// responses, and the zones as master files; what else they do is as they come.
+package peer
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/ptrd/ptrd/internal/peertest"
+)
+
+// Site is where a server is to work.
+type Site struct {
+	Dir    string // its own: configuration, sockets, logs
+	Zones  string // directory of master files, APEX.zone each
+	Apexes []string
+	Port   int // on 127.0.0.1
+	UID    int // that it runs as; 0 is root
+}
+
+// Peer is one server.
+type Peer struct {
+	Name    string
+	program string
+	control string   // another program that it wants; empty: none
+	files   []config // what is written into Site.Dir
+	prepare func(s *Site) error
+	args    []string // `$DIR` and others stand for what Site has
+	reload  []string // a command, or nil
+	signal  syscall.Signal
+	version func(output string) string
+	asked   []string // arguments that make it tell its version
+
+	// ReloadsByItself says that the server finds a changed file without being told.
+	ReloadsByItself bool
+
+	path string // of the program, once found
+}
+
+// config is a file: a head, a piece for each zone, in which `$ZONE` stands for its
+// apex, and a tail.
+type config struct{ name, head, zone, tail string }
+
+// All returns all peers but ptrd, which is what a caller compares.
+func All() []*Peer {
+	return []*Peer{nsd(), knot(), bind(), powerDNS(), gdnsd(), yadifa(), coreDNS()}
+}
+
+// Find looks for the server's programs. The error says what is missing, and where
+// Debian has it.
+func (p *Peer) Find() error {
+	for _, program := range []string{p.program, p.control} {
+		if program == "" {
+			continue
+		}
+		path, ok := peertest.Find(program)
+		if !ok {
+			return fmt.Errorf("%s: %s is not installed; %s", p.Name, program, remedy(program))
+		}
+		if program == p.program {
+			p.path = path
+		}
+	}
+	return nil
+}
+
+// remedy says how to get a program.
+func remedy(program string) string {
+	switch program {
+	case "coredns":
+		return "Debian has no package of it: `go install github.com/coredns/coredns@latest`, and its directory in PATH"
+	case "pdns_server":
+		return "Debian packages pdns-server and pdns-backend-bind"
+	}
+	return "Debian package " + peertest.Package(program)
+}
+
+// Version returns one line.
+func (p *Peer) Version() string {
+	out, err := exec.Command(p.path, p.asked...).CombinedOutput()
+	if v := p.version(string(out)); v != "" {
+		return v
+	}
+	return fmt.Sprintf("unknown (%v)", err)
+}
+
+// Configure writes what the server needs into its directory.
+func (p *Peer) Configure(s *Site) error {
+	for _, c := range p.files {
+		if err := c.write(s); err != nil {
+			return err
+		}
+	}
+	if p.prepare != nil {
+		return p.prepare(s)
+	}
+	return nil
+}
+
+func (c *config) write(s *Site) error {
+	f, err := os.Create(filepath.Join(s.Dir, c.name))
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	w.WriteString(s.expand(c.head, ""))
+	for _, z := range s.Apexes {
+		w.WriteString(s.expand(c.zone, z))
+	}
+	w.WriteString(s.expand(c.tail, ""))
+	return errors.Join(w.Flush(), f.Close())
+}
+
+// expand puts values in the place of `$NAME`.
+func (s *Site) expand(text, zone string) string {
+	return os.Expand(text, func(name string) string {
+		switch name {
+		case "DIR":
+			return s.Dir
+		case "ZONES":
+			return s.Zones
+		case "PORT":
+			return strconv.Itoa(s.Port)
+		case "CONTROL": // a port beside it
+			return strconv.Itoa(s.Port + 1000)
+		case "UID":
+			return strconv.Itoa(s.UID)
+		case "ZONE":
+			return zone
+		}
+		panic("a configuration with the unknown name $" + name)
+	})
+}
+
+func (s *Site) expandAll(args []string, zone string) []string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		out[i] = s.expand(a, zone)
+	}
+	return out
+}
+
+// Command returns the command that runs the server in the foreground.
+func (p *Peer) Command(s *Site) *exec.Cmd {
+	return exec.Command(p.path, s.expandAll(p.args, "")...)
+}
+
+// Reload tells the server, which runs with the given process id, that the master
+// file of a zone has changed. It may return before the server has read it.
+func (p *Peer) Reload(ctx context.Context, s *Site, zone string, pid int) error {
+	if p.prepare != nil {
+		if err := p.prepare(s); err != nil {
+			return err
+		}
+	}
+	if p.signal != 0 {
+		server, err := os.FindProcess(pid)
+		if err != nil {
+			return err
+		}
+		return server.Signal(p.signal)
+	}
+	if p.reload == nil {
+		return nil
+	}
+	args := s.expandAll(p.reload, zone)
+	path, _ := peertest.Find(args[0])
+	if args[0] == p.program {
+		path = p.path
+	}
+	if out, err := exec.CommandContext(ctx, path, args[1:]...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// after returns the word that follows a text, for versions.
+func after(text string) func(string) string {
+	return func(output string) string {
+		_, rest, ok := strings.Cut(output, text)
+		if f := strings.Fields(rest); ok && len(f) > 0 {
+			return strings.Trim(f[0], ",")
+		}
+		return ""
+	}
+}

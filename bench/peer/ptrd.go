@@ -1,0 +1,35 @@
+package peer
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Ptrd returns the peer for a binary of ptrd. Several can be compared, each under a
+// name of its own.
+func Ptrd(name, path string) (*Peer, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("%s: %w; make build makes it", name, err)
+	}
+	return &Peer{
+		Name: name, program: path, path: path,
+		files: []config{{
+			name: "config.yaml",
+			head: "listen: {dns: [\"127.0.0.1:$PORT\"]}\nstate_dir: $DIR/state\nzones:\n",
+			zone: "  - {name: $ZONE, file: $ZONES/$ZONE.zone}\n",
+		}},
+		args:   []string{"serve", "--config", "$DIR/config.yaml"},
+		reload: []string{path, "reload", "--config", "$DIR/config.yaml"},
+		asked:  []string{"version"},
+		version: func(out string) string {
+			line, _, _ := strings.Cut(out, "\n")
+			return strings.TrimPrefix(line, "ptrd ")
+		},
+	}, nil
+}

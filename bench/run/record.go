@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// record is one run of one server, or one thing that was found out about it.
+type record struct {
+	Kind   string             `json:"kind"`
+	Set    string             `json:"set,omitempty"`
+	Server string             `json:"server"`
+	Text   string             `json:"text,omitempty"`
+	Values map[string]float64 `json:"values,omitempty"`
+
+	// Quiet says that the processors were ours and the server was the limit.
+	Quiet bool `json:"quiet,omitempty"`
+}
+
+// The kinds of records.
+const (
+	kindMachine    = "machine" // Text describes it
+	kindVersion    = "version" // Text is the server's
+	kindUDP        = "udp"
+	kindTCP        = "tcp"
+	kindStart      = "start"
+	kindReload     = "reload"
+	kindGrowth     = "growth"
+	kindGenerators = "generators"
+)
+
+// The values. Each kind has some of them.
+const (
+	valueCPU    = "cpu_us"  // of the server, an answer
+	valueUser   = "user_us" // of that, outside the kernel; coarse
+	valueQPS    = "qps"
+	valueLost   = "lost" // queries
+	valueSent   = "sent"
+	valueP50    = "p50_us"
+	valueP99    = "p99_us"
+	valueMax    = "max_us"
+	valueShare  = "server_share" // of its processor
+	valueBusy   = "generator_busy"
+	valueStolen = "stolen_s" // by other guests of the same host
+	valueStart  = "start_s"  // to the first right answer
+	valueLength = "length_s" // of the run
+	valuePSS    = "pss_octets"
+	valuePeak   = "peak_octets"
+	valueWrong  = "wrong" // of the checked answers
+	valueReload = "reload_s"
+	valueCount  = "count" // records or zones of the set
+)
+
+// results are the records of this and of earlier calls in the same directory.
+type results struct {
+	path string
+	all  []record
+}
+
+// openResults reads what is there; fresh forgets it.
+func openResults(dir, name string, fresh bool) (*results, error) {
+	r := &results{path: filepath.Join(dir, name+".jsonl")}
+	if fresh {
+		if err := os.Remove(r.path); err != nil && !os.IsNotExist(err) {
+			return nil, err
+		}
+		return r, nil
+	}
+	f, err := os.Open(r.path)
+	if os.IsNotExist(err) {
+		return r, nil
+	} else if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		var one record
+		if err := json.Unmarshal(s.Bytes(), &one); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w; --fresh begins again", r.path, len(r.all)+1, err)
+		}
+		r.all = append(r.all, one)
+	}
+	return r, nil
+}
+
+// add keeps a record at once: what was measured is not lost when a later run fails.
+func (r *results) add(one record) error {
+	r.all = append(r.all, one)
+	f, err := os.OpenFile(r.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return json.NewEncoder(f).Encode(one)
+}
+
+// of returns the records of a kind and, unless they are empty, of a set and a server.
+func (r *results) of(kind, set, server string) []record {
+	var out []record
+	for _, one := range r.all {
+		if one.Kind == kind && (set == "" || one.Set == set) && (server == "" || one.Server == server) {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// values returns one value of each of the records that have it.
+func values(list []record, name string) []float64 {
+	var out []float64
+	for _, one := range list {
+		if v, ok := one.Values[name]; ok {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// text returns the last text of a kind about a server.
+func (r *results) text(kind, server string) string {
+	list := r.of(kind, "", server)
+	if len(list) == 0 {
+		return ""
+	}
+	return list[len(list)-1].Text
+}

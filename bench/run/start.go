@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ptrd/ptrd/bench/machine"
+	"github.com/ptrd/ptrd/bench/peer"
+)
+
+// startPatience is how long a server may take to come up: the slowest that was seen
+// took a minute and a half for ten million records.
+const startPatience = 5 * time.Minute
+
+// starts starts each server alone, from an empty directory, and looks how long it takes to
+// the first right answers and what memory it has then.
+func (l *lab) starts(d *data, o loadOptions) error {
+	for run := range o.runs {
+		for _, p := range l.peers {
+			one, err := l.startOnce(p, d, o)
+			if l.ctx.Err() != nil {
+				return l.ctx.Err()
+			}
+			if err != nil {
+				fmt.Fprintf(l.out, "# left out: %v\n", err)
+				continue
+			}
+			if err := l.add(one); err != nil {
+				return err
+			}
+			fmt.Fprintf(l.out, "start %-10s run %d  %-12s %7.2f s  %8.1f MB, peak %8.1f MB  %.0f wrong answers\n", d.set.Name, run+1, p.Name,
+				one.Values[valueStart], one.Values[valuePSS]/1e6, one.Values[valuePeak]/1e6, one.Values[valueWrong])
+		}
+	}
+	return nil
+}
+
+func (l *lab) startOnce(p *peer.Peer, d *data, o loadOptions) (record, error) {
+	s, err := l.newServer(p, d.Zones, d.apexes)
+	if err != nil {
+		return record{}, err
+	}
+	machine.Settle(o.wait, serverCPU, generatorCPU)
+	before := stolen()
+	begin := time.Now()
+	if err := s.start("udp"); err != nil {
+		return record{}, err
+	}
+	defer s.Stop()
+	took, err := s.up(l.ctx, begin, d.probes, startPatience)
+	if err != nil {
+		return record{}, err
+	}
+	lost := stolen() - before
+	wrong, err := l.wrong(s, d)
+	if err != nil {
+		return record{}, err
+	}
+	time.Sleep(settleMemory)
+	m := s.Memory()
+	return record{
+		Kind: kindStart, Set: d.set.Name, Server: p.Name, Quiet: lost < 50*time.Millisecond,
+		Values: map[string]float64{
+			valueStart: took.Seconds(), valuePSS: float64(m.PSS), valuePeak: float64(m.Peak), valueWrong: wrong, valueStolen: lost.Seconds(), valueCount: float64(d.set.Count),
+		},
+	}, nil
+}
+
+// settleMemory is the time after which memory is looked at: a server may give back what only the
+// loading took.
+const settleMemory = time.Second

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ptrd/ptrd/bench/report"
+)
+
+func setOf(r record) string    { return r.Set }
+func serverOf(r record) string { return r.Server }
+
+// summary returns the Summary of one value of a server; good says whether all runs of it were quiet.
+func (l *lab) summary(kind, set, server, value string) report.Summary {
+	return report.Summarize(values(l.of(kind, set, server), value))
+}
+
+// peerTables returns all tables of the comparison.
+func (l *lab) peerTables() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Machine: %s. Median of all runs, in brackets the least and the greatest.\n\n", l.text(kindMachine, ""))
+	versions := report.Table{Head: []string{"server", "version"}}
+	for _, s := range report.Keys(l.of(kindVersion, "", ""), serverOf) {
+		versions.Add(s, l.text(kindVersion, s))
+	}
+	fmt.Fprintf(&b, "%s\n", &versions)
+	for _, kind := range []string{kindUDP, kindTCP} {
+		for _, set := range report.Keys(l.of(kind, "", ""), setOf) {
+			fmt.Fprintf(&b, "%s\n", l.loadTable(kind, set))
+		}
+	}
+	if l.of(kindUDP, "", "") != nil {
+		b.WriteString("![processor time per answer, as a multiple of the floor](benchmarks/peers-cpu.svg)\n\n")
+	}
+	for _, set := range report.Keys(l.of(kindStart, "", ""), setOf) {
+		fmt.Fprintf(&b, "%s\n", l.startTable(set))
+	}
+	for _, set := range report.Keys(l.of(kindReload, "", ""), setOf) {
+		fmt.Fprintf(&b, "%s\n", l.reloadTable(set))
+	}
+	return b.String()
+}
+
+// loadTable has a server a row, with its cost as a multiple of the floor's.
+func (l *lab) loadTable(kind, set string) string {
+	floor := l.summary(kind, set, floorName, valueCPU).Median
+	t := report.Table{Head: []string{"server", "CPU µs/answer", "× floor", "answers/s, one core", "lost", "p50 µs", "p99 µs", "quiet runs"}}
+	for _, s := range report.Keys(l.of(kind, set, ""), serverOf) {
+		runs := l.of(kind, set, s)
+		quiet, lost := 0, 0.0
+		for _, r := range runs {
+			lost += r.Values[valueLost]
+			if r.Quiet {
+				quiet++
+			}
+		}
+		cpu := l.summary(kind, set, s, valueCPU)
+		over := report.Summary{}
+		if floor > 0 {
+			over = cpu.Scaled(1 / floor)
+		}
+		t.Add(s, cpu, over, l.summary(kind, set, s, valueQPS), lost,
+			l.summary(kind, set, s, valueP50), l.summary(kind, set, s, valueP99), fmt.Sprintf("%d of %d", quiet, len(runs)))
+	}
+	return fmt.Sprintf("**%s, %s**\n\n%s", strings.ToUpper(kind), set, &t)
+}
+
+func (l *lab) startTable(set string) string {
+	t := report.Table{Head: []string{"server", "first right answer after s", "memory MB", "peak MB", "wrong answers"}}
+	for _, s := range report.Keys(l.of(kindStart, set, ""), serverOf) {
+		wrong := l.summary(kindStart, set, s, valueWrong)
+		t.Add(s, l.summary(kindStart, set, s, valueStart), l.summary(kindStart, set, s, valuePSS).Scaled(1e-6),
+			l.summary(kindStart, set, s, valuePeak).Scaled(1e-6), wrong.Max)
+	}
+	return fmt.Sprintf("**Start, %s**\n\n%s", set, &t)
+}
+
+func (l *lab) reloadTable(set string) string {
+	t := report.Table{Head: []string{"server", "reload s", "queries due meanwhile", "lost", "p50 µs", "p99 µs", "max ms", "memory before MB", "peak MB"}}
+	for _, s := range report.Keys(l.of(kindReload, set, ""), serverOf) {
+		sum := func(value string) report.Summary { return l.summary(kindReload, set, s, value) }
+		t.Add(s, sum(valueReload), sum(valueSent), sum(valueLost), sum(valueP50), sum(valueP99), sum(valueMax).Scaled(1e-3),
+			sum(valuePSS).Scaled(1e-6), sum(valuePeak).Scaled(1e-6))
+	}
+	return fmt.Sprintf("**Reload, %s**\n\n%s", set, &t)
+}
+
+// peerChart has the cost of an answer over UDP as multiples of the floor's.
+func (l *lab) peerChart() string {
+	c := report.Bars{Title: "processor time per answer over UDP, × floor", Unit: "×"}
+	for _, set := range report.Keys(l.of(kindUDP, "", ""), setOf) {
+		floor := l.summary(kindUDP, set, floorName, valueCPU).Median
+		if floor == 0 {
+			continue
+		}
+		g := report.BarGroup{Name: set}
+		for _, s := range report.Keys(l.of(kindUDP, set, ""), serverOf) {
+			g.Bars = append(g.Bars, report.Bar{Name: s, Value: l.summary(kindUDP, set, s, valueCPU).Scaled(1 / floor), Mark: l.isPtrd(s)})
+		}
+		c.Groups = append(c.Groups, g)
+	}
+	return c.SVG()
+}
+
+// isPtrd reports whether a server is one that was given as ptrd.
+func (l *lab) isPtrd(name string) bool { return strings.HasPrefix(name, "ptrd") }
