@@ -29,15 +29,34 @@ func (v value) name() dname.Name {
 // looksLikeName notes what people write where a name is wanted and dname.Parse
 // would take.
 func (v value) looksLikeName(s string) bool {
-	if _, err := netip.ParsePrefix(s); err == nil {
+	if _, ok := parsePrefix(s); ok {
 		v.fail("%q is a prefix, a name is needed here", s)
 		return false
 	}
-	if _, err := netip.ParseAddr(s); err == nil {
+	if _, ok := parseAddr(s); ok {
 		v.fail("%q is an address, a name is needed here", s)
 		return false
 	}
 	return v.isOneWord(s)
+}
+
+// parsePrefix is netip.ParsePrefix for texts that are none as a rule: it makes no
+// error of them.
+func parsePrefix(s string) (netip.Prefix, bool) {
+	if strings.IndexByte(s, '/') < 0 {
+		return netip.Prefix{}, false
+	}
+	p, err := netip.ParsePrefix(s)
+	return p, err == nil
+}
+
+// parseAddr is netip.ParseAddr likewise. Every address has a colon or no letter.
+func parseAddr(s string) (netip.Addr, bool) {
+	if strings.IndexByte(s, ':') < 0 && strings.Trim(s, "0123456789.") != "" {
+		return netip.Addr{}, false
+	}
+	a, err := netip.ParseAddr(s)
+	return a, err == nil
 }
 
 func (v value) isOneWord(s string) bool {
@@ -139,11 +158,11 @@ func cutLast(s string, sep byte) (before, after string, found bool) {
 // zoneName reads the name of a zone, any at all.
 func (v value) zoneName() dname.Name {
 	if s := v.node.Value; v.node.ShortTag() != "!!null" {
-		if p, err := netip.ParsePrefix(s); err == nil {
+		if p, ok := parsePrefix(s); ok {
 			v.fail("%q is a prefix; write `prefix: %v` instead of `name`", s, p)
 			return nil
 		}
-		if a, err := netip.ParseAddr(s); err == nil {
+		if a, ok := parseAddr(s); ok {
 			v.fail("%q is an address; write `prefix: %v/%d` instead of `name`", s, a, a.BitLen())
 			return nil
 		}

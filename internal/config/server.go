@@ -72,7 +72,12 @@ func (v value) config() *Config {
 		field{"defaults", func(v value) { v.defaults(&c.Defaults) }},
 		field{"zones", func(v value) {
 			hasZones = !v.isNull()
-			v.list(func(v value) { c.Zones = append(c.Zones, v.zone(c.Defaults)) })
+			c.Zones = make([]Zone, len(v.node.Content)) // where it is no list, it is refused
+			z, i := newItem(), 0
+			v.list(func(v value) {
+				c.Zones[i] = v.zone(z, &c.Defaults)
+				i++
+			})
 		}},
 	)
 	if !hasZones && v.isMapping() {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -59,7 +60,8 @@ type field struct {
 // order in the file, so that a later one may build on an earlier. A section
 // without content counts as left out.
 func (v value) mapping(fields ...field) {
-	found := map[string]value{}
+	var room [fewKeys]value
+	found := append(room[:0], make([]value, len(fields))...)
 	v.pairs(func(key string, k, child value) {
 		if v.path == "" {
 			child.path = key
@@ -67,18 +69,18 @@ func (v value) mapping(fields ...field) {
 			child.path = v.path + "." + key
 		}
 		k.path = child.path
-		for _, f := range fields {
-			if f.key == key {
-				found[key] = child
+		for i := range fields {
+			if fields[i].key == key {
+				found[i] = child
 				return
 			}
 		}
 		k.path = v.path
 		k.unknownKey(key, fields)
 	})
-	for _, f := range fields {
-		if child, ok := found[f.key]; ok {
-			f.read(child)
+	for i := range fields {
+		if found[i].node != nil {
+			fields[i].read(found[i])
 		}
 	}
 }
@@ -103,21 +105,35 @@ func (v value) pairs(read func(key string, k, child value)) {
 		v.fail("%s, must be a mapping (`key: value` lines, indented below the key)", v.seen())
 		return
 	}
-	first := make(map[string]value, len(v.node.Content)/2)
+	var first map[string]value // made where the keys are too many to be compared with each other
+	if len(v.node.Content) > 2*fewKeys {
+		first = make(map[string]value, len(v.node.Content)/2)
+	}
 	for i := 0; i+1 < len(v.node.Content); i += 2 {
 		k := value{v.doc, v.node.Content[i], v.path}
 		if k.node.Kind != yaml.ScalarNode || k.isNull() {
 			k.fail("%s as a key, must be a word or an address; put a text with special characters in quotes", k.seen())
 			continue
 		}
-		if was, twice := first[k.node.Value]; twice {
-			k.fail("key %q was given at %v already; keep one of the two", k.node.Value, was.pos())
+		was, twice := first[k.node.Value]
+		for j := 0; first == nil && j < i && !twice; j += 2 {
+			was.node = v.node.Content[j]
+			twice = was.node.Kind == yaml.ScalarNode && was.node.Value == k.node.Value && !value{node: was.node}.isNull()
+		}
+		if twice {
+			k.fail("key %q was given at %v already; keep one of the two", k.node.Value, v.doc.position(was.node))
 			continue
 		}
-		first[k.node.Value] = k
+		if first != nil {
+			first[k.node.Value] = k
+		}
 		read(k.node.Value, k, value{v.doc, v.node.Content[i+1], v.path})
 	}
 }
+
+// fewKeys is up to how many keys a mapping's keys are compared each with each: no
+// item of `zones` has more, and each would cost a table.
+const fewKeys = 24
 
 // hints are what to say of keys that people know from elsewhere.
 var hints = map[string]string{
@@ -178,7 +194,7 @@ func (v value) list(read func(value)) {
 		return
 	}
 	for i, n := range v.node.Content {
-		read(value{v.doc, n, fmt.Sprintf("%s[%d]", v.path, i)})
+		read(value{v.doc, n, v.path + "[" + strconv.Itoa(i) + "]"})
 	}
 }
 

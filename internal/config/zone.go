@@ -6,15 +6,42 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// item is an item of `zones` while it is read.
+// item is an item of `zones` while it is read. One serves all items of a file, one
+// after the other: a hundred thousand of them need its keys no more than once.
 type item struct {
 	Zone
 	delegated prefixIndex[*Delegation]
+	keys      []field
+	named     naming
+
+	// The values that are read last, as they depend on the zone's name; without a
+	// node where they are not given.
+	prefix, domain, ptr, records, delegate value
 }
 
-// zone reads one item of `zones`.
-func (v value) zone(defaults Defaults) Zone {
-	z := &item{Zone: Zone{Path: v.path, Pos: v.pos(), Defaults: defaults}}
+func newItem() *item {
+	z := new(item)
+	keep := func(to *value) func(value) { return func(v value) { *to = v } }
+	z.keys = append(append([]field{{"prefix", keep(&z.prefix)}}, z.named.fields()...), append(z.Defaults.fields(&z.Explicit),
+		field{"access", func(v value) {
+			if !v.isNull() {
+				z.Access = &Access{}
+				v.access(z.Access)
+			}
+		}},
+		field{"file", func(v value) { z.Files = v.files() }},
+		field{"hosts", func(v value) { z.Hosts = v.files() }},
+		field{"hosts_domain", func(v value) { z.domain, z.HostsDomain = v, v.zoneName() }},
+		field{"ptr", keep(&z.ptr)},
+		field{"records", keep(&z.records)},
+		field{"delegate", keep(&z.delegate)},
+	)...)
+	return z
+}
+
+// zone reads one item of `zones` with the help of z.
+func (v value) zone(z *item, defaults *Defaults) Zone {
+	*z = item{Zone: Zone{Path: v.path, Pos: v.pos(), Defaults: *defaults}, keys: z.keys}
 	v.item(z)
 	return z.Zone
 }
@@ -24,34 +51,15 @@ func (v value) item(z *item) {
 		v.fail("%s, must be a mapping with `prefix` or `name`, such as `- prefix: 192.0.2.0/24`", v.seen())
 		return
 	}
-	var as naming
-	var prefix *value
-	var ptr, records, delegate value // read last: they depend on the zone's name
-	var domain value
-	v.mapping(append(append([]field{
-		{"prefix", func(v value) { prefix = &v }},
-	}, as.fields()...), append(z.Defaults.fields(&z.Explicit),
-		field{"access", func(v value) {
-			if !v.isNull() {
-				z.Access = &Access{}
-				v.access(z.Access)
-			}
-		}},
-		field{"file", func(v value) { z.Files = v.files() }},
-		field{"hosts", func(v value) { z.Hosts = v.files() }},
-		field{"hosts_domain", func(v value) { domain, z.HostsDomain = v, v.zoneName() }},
-		field{"ptr", func(v value) { ptr = v }},
-		field{"records", func(v value) { records = v }},
-		field{"delegate", func(v value) { delegate = v }},
-	)...)...)
+	v.mapping(z.keys...)
 
 	switch {
-	case prefix != nil:
-		if z.Prefix = prefix.prefix(false); z.Prefix.IsValid() {
-			z.nameByPrefix(*prefix, &as)
+	case z.prefix.node != nil:
+		if z.Prefix = z.prefix.prefix(false); z.Prefix.IsValid() {
+			z.nameByPrefix(z.prefix, &z.named)
 		}
-	case as.name != nil:
-		z.nameAlone(&as)
+	case z.named.name != nil:
+		z.nameAlone(&z.named)
 	default:
 		v.fail("the zone has neither `prefix` nor `name`; give it one")
 	}
@@ -69,17 +77,17 @@ func (v value) item(z *item) {
 	if len(z.Hosts) > 0 && !z.Prefix.IsValid() {
 		v.fail("zone %s has no prefix, hosts files give names to addresses; %s", z.title(), z.prefixRemedy())
 	}
-	if len(z.Hosts) == 0 && domain.node != nil {
-		domain.fail("there is no `hosts` file whose names it could complete; add that, or remove `hosts_domain`")
+	if len(z.Hosts) == 0 && z.domain.node != nil {
+		z.domain.fail("there is no `hosts` file whose names it could complete; add that, or remove `hosts_domain`")
 	}
-	if delegate.node != nil {
-		delegate.delegations(z)
+	if z.delegate.node != nil {
+		z.delegate.delegations(z)
 	}
-	if ptr.node != nil {
-		ptr.ptr(z)
+	if z.ptr.node != nil {
+		z.ptr.ptr(z)
 	}
-	if records.node != nil {
-		records.records(z)
+	if z.records.node != nil {
+		z.records.records(z)
 	}
 }
 
