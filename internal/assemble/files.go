@@ -5,7 +5,6 @@ import (
 	"hash/maphash"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"time"
 )
@@ -40,16 +39,16 @@ type sum struct {
 // sum decides; reading for it is spared where the identity proves the same. It
 // moves fs on to a later identity of the same content.
 func (fs *fileState) isUnchanged(p *pauser) bool {
-	now, err := identify(fs.path)
+	now, _, err := identify(fs.path)
 	if err == nil && fs.id.proves(now) {
 		return true
 	}
-	if fault := fileFault(fs.path); fault != "" || fs.fault != "" {
+	f, now, _, fault := openSource(fs.path)
+	if fault != "" || fs.fault != "" {
+		if f != nil {
+			f.Close()
+		}
 		return fault == fs.fault
-	}
-	f, err := os.Open(fs.path)
-	if err != nil {
-		return false
 	}
 	defer f.Close()
 	var h maphash.Hash
@@ -68,29 +67,43 @@ type fileReader struct {
 	pauser *pauser
 }
 
-// note begins to remember a file that is about to be opened.
-func (r *fileReader) note(path string) *fileState {
-	for _, fs := range r.files {
-		if fs.path == path {
-			return fs
-		}
+// open opens a file that the configuration names, and remembers it; without one
+// the fault says why. size is that of its content, in octets.
+func (r *fileReader) open(path string) (f io.ReadCloser, size int64, fault string) {
+	f, id, size, fault := openSource(path)
+	if r.index(path) < 0 {
+		r.add(&fileState{path: path, id: id, fault: fault})
 	}
-	fs := &fileState{path: path}
-	if id, fault := examine(path); fault == "" {
-		fs.id = id
-	} else {
-		fs.fault = fault
+	return f, size, fault
+}
+
+// note remembers a file that was looked for, or that something else opens.
+func (r *fileReader) note(path string) (index int) {
+	if i := r.index(path); i >= 0 {
+		return i
 	}
+	f, id, _, fault := openSource(path)
+	if f != nil {
+		f.Close()
+	}
+	return r.add(&fileState{path: path, id: id, fault: fault})
+}
+
+func (r *fileReader) index(path string) int {
+	return slices.IndexFunc(r.files, func(fs *fileState) bool { return fs.path == path })
+}
+
+func (r *fileReader) add(fs *fileState) (index int) {
 	r.files = append(r.files, fs)
 	r.sums = append(r.sums, new(maphash.Hash))
-	return fs
+	return len(r.files) - 1
 }
 
 // tap returns a reader of the same octets that sums them.
 func (r *fileReader) tap(path string, from io.Reader) io.Reader {
-	i := slices.Index(r.files, r.note(path))
-	r.sums[i].Reset()
-	return io.TeeReader(r.pauser.reader(from), r.sums[i])
+	s := r.sums[r.note(path)]
+	s.Reset()
+	return io.TeeReader(r.pauser.reader(from), s)
 }
 
 // done returns the states of all files; looked are the paths that were looked for
@@ -105,54 +118,57 @@ func (r *fileReader) done(looked []string) []*fileState {
 	return r.files
 }
 
-// identity is what the file system tells of a file without reading it.
+// identity is what the file system tells of a file without reading it. The zero
+// value is that of no file.
 type identity struct {
-	info    os.FileInfo
-	changed time.Time
-	at      time.Time // when it was asked
-}
-
-func identify(path string) (identity, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return identity{}, err
-	}
-	return identity{info, changeTime(info), time.Now()}, nil
+	device, inode uint64
+	changed       int64 // when the inode was last changed, which no program can set; Unix nanoseconds
+	at            int64 // when it was asked, likewise
 }
 
 // proves reports whether a file of identity later, asked for after id, surely
 // has the same content.
 func (id identity) proves(later identity) bool {
-	return id.info != nil && os.SameFile(id.info, later.info) && id.changed.Equal(later.changed) &&
-		!id.changed.IsZero() && id.at.Sub(id.changed) > racy
+	return id.changed != 0 && id.device == later.device && id.inode == later.inode &&
+		id.changed == later.changed && id.at-id.changed > int64(racy)
+}
+
+// fileKind is what a path leads to.
+type fileKind uint8
+
+const (
+	regularFile fileKind = iota
+	directory
+	otherFile
+)
+
+// openSource opens a source file. It returns what identity it had before, and its
+// size in octets, or says in the words of a finding why it cannot be read.
+func openSource(path string) (f io.ReadCloser, id identity, size int64, fault string) {
+	id, what, err := identify(path)
+	switch {
+	case err != nil:
+		return nil, identity{}, 0, pathFault(err)
+	case what.kind == directory:
+		return nil, identity{}, 0, "is a directory; name the file in it"
+	case what.kind != regularFile:
+		return nil, identity{}, 0, "is not a regular file; name one that is"
+	case what.size > maxFile:
+		return nil, identity{}, 0, "is larger than 4 GiB; split the zone at an octet or nibble boundary"
+	}
+	if f, err = open(path); err != nil {
+		return nil, identity{}, 0, pathFault(err)
+	}
+	return f, id, what.size, ""
 }
 
 // fileFault says in the words of a finding why path cannot be read; empty: it can.
 func fileFault(path string) string {
-	_, fault := examine(path)
+	f, _, _, fault := openSource(path)
+	if f != nil {
+		f.Close()
+	}
 	return fault
-}
-
-// examine returns the identity of a file and its fileFault.
-func examine(path string) (id identity, fault string) {
-	id, err := identify(path)
-	if err != nil {
-		return id, pathFault(err)
-	}
-	switch {
-	case id.info.IsDir():
-		return id, "is a directory; name the file in it"
-	case !id.info.Mode().IsRegular():
-		return id, "is not a regular file; name one that is"
-	case id.info.Size() > maxFile:
-		return id, "is larger than 4 GiB; split the zone at an octet or nibble boundary"
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return id, pathFault(err)
-	}
-	f.Close()
-	return id, ""
 }
 
 func pathFault(err error) string {

@@ -3,6 +3,7 @@ package assemble
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/ptrd/ptrd/internal/config"
@@ -127,13 +128,14 @@ func (m *merge) at(f zone.Finding) Finding {
 	return Finding{Finding: f, Pos: p}
 }
 
-// unreadable reports a source that cannot be read, at its place in the config.
-func (m *merge) unreadable(f *config.File, key string) bool {
-	fs := m.read.note(f.Path)
-	if fs.fault != "" {
-		m.fs.report(zone.Error, "unreadable-file", f.Pos, "%s.%s: %s %s", m.item.Path, key, f.Path, fs.fault)
+// open opens a source. One that cannot be read, nil, is reported at its place in
+// the config.
+func (m *merge) open(f *config.File, key string) (from io.ReadCloser, size int64) {
+	from, size, fault := m.read.open(f.Path)
+	if fault != "" {
+		m.fs.report(zone.Error, "unreadable-file", f.Pos, "%s.%s: %s %s", m.item.Path, key, f.Path, fault)
 	}
-	return fs.fault != ""
+	return from, size
 }
 
 // static hands on a record of a static layer.

@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"net/netip"
+	"path/filepath"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
@@ -14,10 +15,14 @@ import (
 
 // file pours a master file.
 func (m *merge) file(f *config.File) {
-	if m.unreadable(f, "file") {
+	from, size := m.open(f, "file")
+	if from == nil {
 		return
 	}
+	defer from.Close()
 	o := zonefile.Options{
+		Root:          filepath.Dir(f.Path),
+		Size:          size,
 		Origin:        m.item.Origin,
 		GenerateLimit: m.limit,
 		Table:         m.table,
@@ -28,7 +33,7 @@ func (m *merge) file(f *config.File) {
 	// from `defaults` is only for files that say nothing at all about it.
 	o.DefaultTTL, o.HasDefaultTTL = seconds(-1, m.item.TTL), m.item.Explicit.TTL
 	o.FallbackTTL, o.HasFallbackTTL = o.DefaultTTL, true
-	res := zonefile.Load(f.Path, o, func(r zone.Record) { m.static(r, LayerFile) })
+	res := zonefile.Read(f.Path, from, o, func(r zone.Record) { m.static(r, LayerFile) })
 	m.seen = append(m.seen, res.Files...)
 	m.found(f.Path, res.Findings, res.Errors+res.Warnings)
 }
@@ -36,9 +41,11 @@ func (m *merge) file(f *config.File) {
 // hosts pours a hosts file: the PTRs of those of its addresses that are ours.
 // Such a file is often one for many zones, so that the others are no mistake.
 func (m *merge) hosts(f *config.File) {
-	if m.unreadable(f, "hosts") {
+	from, _ := m.open(f, "hosts")
+	if from == nil {
 		return
 	}
+	defer from.Close()
 	o := hostsfile.Options{
 		Domain: m.item.HostsDomain,
 		Table:  m.table,
@@ -48,7 +55,7 @@ func (m *merge) hosts(f *config.File) {
 			return ok
 		},
 	}
-	res := hostsfile.Load(f.Path, o, func(a netip.Addr, target dname.Name, tag zone.Tag) {
+	res := hostsfile.Read(f.Path, from, o, func(a netip.Addr, target dname.Name, tag zone.Tag) {
 		owner, _ := ownerOf(m.item, a)
 		m.static(zone.Record{Owner: owner, Type: rr.TypePTR, TTL: seconds(-1, m.item.TTL), Data: target, Tag: tag}, LayerHosts)
 	})

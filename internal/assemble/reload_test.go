@@ -427,27 +427,19 @@ func TestJournalThatCannotBeRead(t *testing.T) {
 // The inode's time proves that a file is as it was only if it was old when the
 // file was read: else a second change may bear the same stamp.
 func TestIdentityProves(t *testing.T) {
-	l := newLab(t, twoZones)
-	info, err := os.Stat(l.dir + "/b.zone")
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := os.Stat(l.dir + "/ptrd.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	then := time.Unix(1000, 0)
-	old := identity{info, then, then.Add(time.Hour)}
+	const then, hour = int64(1000 * time.Second), int64(time.Hour)
+	old := identity{1, 2, then, then + hour}
 	for _, c := range []struct {
 		name      string
 		id, later identity
 		want      bool
 	}{
-		{"the same", old, identity{info, then, then.Add(2 * time.Hour)}, true},
-		{"changed since", old, identity{info, then.Add(1), then.Add(2 * time.Hour)}, false},
-		{"another file", old, identity{other, then, then.Add(2 * time.Hour)}, false},
-		{"read right after a change", identity{info, then, then.Add(time.Second)}, identity{info, then, then.Add(2 * time.Hour)}, false},
-		{"no times here", identity{info, time.Time{}, then}, identity{info, time.Time{}, then}, false},
+		{"the same", old, identity{1, 2, then, then + 2*hour}, true},
+		{"changed since", old, identity{1, 2, then + 1, then + 2*hour}, false},
+		{"another file", old, identity{1, 3, then, then + 2*hour}, false},
+		{"another file system", old, identity{3, 2, then, then + 2*hour}, false},
+		{"read right after a change", identity{1, 2, then, then + int64(time.Second)}, identity{1, 2, then, then + 2*hour}, false},
+		{"no times here", identity{1, 2, 0, then}, identity{1, 2, 0, then}, false},
 		{"was not there", identity{}, old, false},
 	} {
 		if got := c.id.proves(c.later); got != c.want {

@@ -65,7 +65,7 @@ func (p *parser) include(f *frame, args []token) *fault {
 	defer file.Close()
 	child := &frame{
 		parent: f, name: path, resolved: resolved, id: p.o.Table.Add(path),
-		lex: newLexer(p.tap(path, file), p.window(file)), ownerIsBad: f.ownerIsBad, afterOrigin: f.afterOrigin,
+		lex: newLexer(p.tap(path, file), p.window(sizeOf(file))), ownerIsBad: f.ownerIsBad, afterOrigin: f.afterOrigin,
 	}
 	child.keepOwner(f.owner.name)
 	child.setOrigin(origin, f.originLine)

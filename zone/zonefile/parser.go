@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/ptrd/ptrd/zone"
@@ -91,18 +90,17 @@ func newParser(o Options, emit func(zone.Record)) *parser {
 
 // file reads the file that the caller named.
 func (p *parser) file(name string, r io.Reader, origin dname.Name) {
-	f := &frame{name: name, id: p.o.Table.Add(name), lex: newLexer(p.tap(name, r), p.window(r))}
+	f := &frame{name: name, id: p.o.Table.Add(name), lex: newLexer(p.tap(name, r), p.window(p.o.Size))}
 	f.setOrigin(origin, 0)
 	p.run(f)
 }
 
-// window returns how many octets the lexer of a file starts with: no more than the
-// file has, so that ten thousand small files make no garbage to speak of.
-func (p *parser) window(r io.Reader) int {
-	if file, ok := r.(*os.File); ok && p.o.window == windowSize {
-		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-			return int(min(info.Size()+1, windowSize)) // one more, to see the end at once
-		}
+// window returns how many octets the lexer of a text of that size (0: unknown)
+// starts with: no more than there are, so that ten thousand small files make no
+// garbage to speak of.
+func (p *parser) window(size int64) int {
+	if size > 0 && p.o.window == windowSize {
+		return int(min(size+1, windowSize)) // one more, to see the end at once
 	}
 	return p.o.window
 }

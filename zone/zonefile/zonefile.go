@@ -24,6 +24,10 @@ type Options struct {
 	// file. Read allows no $INCLUDE without it.
 	Root string
 
+	// Size is how many octets the text has, as far as the caller knows; zero: unknown.
+	// It decides about room, not about what is read.
+	Size int64
+
 	// DefaultTTL, in seconds, counts like a $TTL in front of the first line, if
 	// HasDefaultTTL is set. Set it only where somebody gave it for this very
 	// zone or the file has no SOA: without it the SOA's MINIMUM serves, as in
@@ -105,8 +109,17 @@ func Load(path string, o Options, emit func(zone.Record)) *Result {
 		return p.finish()
 	}
 	defer f.Close()
+	p.o.Size = sizeOf(f)
 	p.file(path, f, o.Origin)
 	return p.finish()
+}
+
+// sizeOf returns the size of a file in octets, 0 where that is not known.
+func sizeOf(f *os.File) int64 {
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		return info.Size()
+	}
+	return 0
 }
 
 // Read is Load for text from r; name stands for the file in positions.
