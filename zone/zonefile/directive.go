@@ -1,10 +1,6 @@
 package zonefile
 
-import (
-	"strings"
-
-	"github.com/ptrd/ptrd/zone/dname"
-)
+import "strings"
 
 func isDirective(t *token) bool {
 	for _, d := range [...]string{"$ORIGIN", "$TTL", "$INCLUDE", "$GENERATE"} {
@@ -83,9 +79,4 @@ func (p *parser) originLine(f *frame, t *token) *fault {
 	f.setOrigin(origin, t.line)
 	f.afterOrigin = f.owner.name != nil
 	return nil
-}
-
-func (f *frame) setOrigin(origin dname.Name, line int) {
-	f.origin, f.originLine = origin, line
-	f.place = placeOf(origin)
 }

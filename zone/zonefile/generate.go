@@ -50,7 +50,6 @@ func (p *parser) generate(f *frame, directive *token, args []token) *fault {
 	before := p.fs.Errors
 	last, lastIsBad := f.owner.name.Clone(), f.ownerIsBad
 	defer func() {
-		f.owner.name = nil
 		f.keepOwner(last)
 		f.ownerIsBad = lastIsBad
 	}()

@@ -63,12 +63,10 @@ func (p *parser) include(f *frame, args []token) *fault {
 		return t.at(0, "include", "cannot open %s: %s", path, plainError(err))
 	}
 	defer file.Close()
-	child := &frame{
-		parent: f, name: path, resolved: resolved, id: p.o.Table.Add(path),
-		lex: newLexer(p.tap(path, file), p.window(sizeOf(file))), ownerIsBad: f.ownerIsBad, afterOrigin: f.afterOrigin,
-	}
+	child := p.newFrame(path, file, sizeOf(file), origin)
+	child.parent, child.resolved, child.originLine = f, resolved, f.originLine
 	child.keepOwner(f.owner.name)
-	child.setOrigin(origin, f.originLine)
+	child.ownerIsBad, child.afterOrigin = f.ownerIsBad, f.afterOrigin
 	p.run(child)
 	return nil
 }

@@ -1,7 +1,6 @@
 package zonefile
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math"
 	"slices"
@@ -11,25 +10,26 @@ import (
 
 // networks are the /24s and /64s that addresses lie in. The zero value has none.
 type networks struct {
-	last   []byte   // name of the one added last: addresses of one mostly stand together
-	v4, v6 []uint64 // the first 64 bits of each, an IPv4 network's on the left; some stand there twice
-	isFull bool     // there were more than can be kept
+	last   dname.AddressKey // the one added last: addresses of one mostly stand together
+	v4, v6 []uint64         // the first 64 bits of each, an IPv4 network's on the left; some stand there twice
+	isFull bool             // there were more than can be kept
 }
 
 // maxNetworks bounds the networks of a family, and their list at twice as many: a
 // /8 of IPv4 is in it, and it takes 1 MiB.
 const maxNetworks = 1 << 16
 
-// add adds the network of an address, whose whole name owner is.
-func (n *networks) add(owner dname.Name, family dname.Family) {
-	list, name := &n.v4, owner.Parent()
-	if family == dname.IP6 {
-		list, name = &n.v6, owner[16*2:]
+// add adds the network of an address.
+func (n *networks) add(a dname.AddressKey) {
+	list, last := &n.v6, n.last
+	if a.Family == dname.InAddr {
+		list = &n.v4
+		a.Hi &^= 0xff << 32
 	}
-	if bytes.Equal(name, n.last) || n.isFull {
+	if a.Lo = 0; a == last || n.isFull {
 		return
 	}
-	n.last = append(n.last[:0], name...)
+	n.last = a
 	if len(*list) == 2*maxNetworks {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
@@ -38,25 +38,7 @@ func (n *networks) add(owner dname.Name, family dname.Family) {
 			return
 		}
 	}
-	*list = append(*list, networkBits(name, family))
-}
-
-// networkBits returns the first 64 bits of the network of that name.
-func networkBits(name dname.Name, family dname.Family) uint64 {
-	var bits uint64
-	if family == dname.IP6 {
-		for i := 15*2 + 1; i > 0; i -= 2 {
-			v, _ := dname.NibbleLabel(name[i : i+1])
-			bits = bits<<4 | uint64(v)
-		}
-		return bits
-	}
-	for range 3 {
-		v, _ := dname.OctetLabel(name.Label())
-		bits = bits>>8 | uint64(v)<<56
-		name = name.Parent()
-	}
-	return bits
+	*list = append(*list, a.Hi)
 }
 
 // sort makes mayLieBelow possible.

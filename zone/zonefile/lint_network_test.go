@@ -7,15 +7,15 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
+func key(a netip.Addr) dname.AddressKey {
+	k, _ := addressOf(dname.FromAddr(a))
+	return k
+}
+
 func TestNetworks(t *testing.T) {
 	var n networks
 	for _, a := range []string{"192.0.2.1", "192.0.2.2", "10.0.0.1", "192.0.2.3", "2001:db8::1", "2001:db8:0:1::1"} {
-		addr := netip.MustParseAddr(a)
-		family := dname.InAddr
-		if addr.Is6() {
-			family = dname.IP6
-		}
-		n.add(dname.FromAddr(addr), family)
+		n.add(key(netip.MustParseAddr(a)))
 	}
 	n.sort()
 	for prefix, want := range map[string]bool{
@@ -36,7 +36,7 @@ func TestNetworks(t *testing.T) {
 func TestManyNetworks(t *testing.T) {
 	var n networks
 	add := func(i int) {
-		n.add(dname.FromAddr(netip.AddrFrom4([4]byte{10 + byte(i>>16), byte(i >> 8), byte(i), 1})), dname.InAddr)
+		n.add(key(netip.AddrFrom4([4]byte{10 + byte(i>>16), byte(i >> 8), byte(i), 1})))
 	}
 	none, _ := dname.FromPrefix(netip.MustParsePrefix("9.0.0.0/8"))
 	for range 3 {

@@ -16,47 +16,15 @@ type place struct {
 	isForward     bool // all names below are in neither tree
 }
 
+// addressOf returns the address whose whole name n is.
+func addressOf(n dname.Name) (a dname.AddressKey, ok bool) {
+	ok = dname.ReadAddress(n, &a) == len(n)
+	return a, ok
+}
+
 func placeOf(n dname.Name) place {
 	f, address, rest := dname.Tree(n)
 	return place{f, address, rest, f == dname.Forward && !dname.IP6Arpa().IsAtOrBelow(n)}
-}
-
-// completes reports whether text is just the octets or nibbles that an address
-// at this place lacks: the quick way out for nearly all owners.
-func (p place) completes(text []byte) bool {
-	if p.rest > 0 {
-		return false
-	}
-	switch p.family {
-	case dname.IP6:
-		if len(text) != 2*(32-p.address)-1 {
-			return false
-		}
-		for i, c := range text {
-			if i&1 == 1 {
-				if c != '.' {
-					return false
-				}
-			} else if _, ok := dname.NibbleLabel(text[i : i+1]); !ok {
-				return false
-			}
-		}
-		return true
-	case dname.InAddr:
-		labels := p.address
-		for start, i := 0, 0; i <= len(text); i++ {
-			if i < len(text) && text[i] != '.' {
-				continue
-			}
-			if _, ok := dname.OctetLabel(text[start:i]); !ok {
-				return false
-			}
-			labels++
-			start = i + 1
-		}
-		return labels == 4
-	}
-	return false
 }
 
 // ownerName looks at an owner name in or near the reverse trees.
@@ -70,9 +38,9 @@ func (l *linter) ownerName(p *parser, s subject, h head, given bool) {
 	}
 	relative := given && l.ownerForm.relative
 	isPTR := s.typ == rr.TypePTR
-	if relative && s.f.place.completes(t.text) {
+	if a, ok := addressOf(s.owner); ok {
 		if isPTR {
-			l.networks.add(s.owner, s.f.place.family)
+			l.networks.add(a)
 		}
 		return
 	}
@@ -81,11 +49,6 @@ func (l *linter) ownerName(p *parser, s subject, h head, given bool) {
 	case family == dname.Forward:
 		if given && !relative {
 			l.wrongTree(p, s, t, s.owner, "owner")
-		}
-		return
-	case familyOfAddress(s.owner) != dname.Forward:
-		if isPTR {
-			l.networks.add(s.owner, family)
 		}
 		return
 	case isApex(p, s.owner):
@@ -117,23 +80,6 @@ func isInZone(p *parser, n dname.Name) bool {
 		}
 	}
 	return false
-}
-
-// familyOfAddress returns the family of the address that a name is the whole name
-// of; Forward if it is not one.
-func familyOfAddress(n dname.Name) dname.Family {
-	if f, _, rest := dname.Tree(n); rest == 0 && n.Labels() == fullLabels(f) {
-		return f
-	}
-	return dname.Forward
-}
-
-// fullLabels is how many labels the reverse name of an address has.
-func fullLabels(f dname.Family) int {
-	if f == dname.IP6 {
-		return 34
-	}
-	return 6
 }
 
 // shallowPTR keeps the warning for a PTR at fewer octets or nibbles than an

@@ -33,43 +33,6 @@ type parser struct {
 	lint      linter
 }
 
-// frame is a file being read; an included one has its parent.
-type frame struct {
-	parent   *frame
-	name     string // shown in positions
-	resolved string // path without symbolic links, to see cycles; empty: not looked for yet, or there is none
-	id       source.File
-	lex      *lexer
-
-	origin      dname.Name
-	originLine  int // of the $ORIGIN that set it; 0: none did
-	place       place
-	owner       ownerName   // the last one
-	ownerIsBad  bool        // its text was no name: records that inherit it are read, not emitted
-	afterOrigin bool        // no owner has been given since the last $ORIGIN
-	rooms       [2]nameRoom // for owner, and for the next until it is known to be one
-	spare       int         // the room that owner is not in
-}
-
-// ownerName is an owner name and what is known of it.
-type ownerName struct {
-	name   dname.Name   // nil: none yet
-	family dname.Family // of the address that it is the name of; Forward: unknown, or none
-}
-
-// takeOwner makes o, which lies in the spare room, the last owner.
-func (f *frame) takeOwner(o ownerName) {
-	f.owner = o
-	f.spare ^= 1
-}
-
-// keepOwner makes a copy of name the last owner.
-func (f *frame) keepOwner(name dname.Name) {
-	if name != nil {
-		f.takeOwner(ownerName{name: append(f.rooms[f.spare][:0], name...)})
-	}
-}
-
 func newParser(o Options, emit func(zone.Record)) *parser {
 	if o.Origin == nil || o.Table == nil {
 		panic("zonefile: Options without Origin or Table")
@@ -90,9 +53,7 @@ func newParser(o Options, emit func(zone.Record)) *parser {
 
 // file reads the file that the caller named.
 func (p *parser) file(name string, r io.Reader, origin dname.Name) {
-	f := &frame{name: name, id: p.o.Table.Add(name), lex: newLexer(p.tap(name, r), p.window(p.o.Size))}
-	f.setOrigin(origin, 0)
-	p.run(f)
+	p.run(p.newFrame(name, r, p.o.Size, origin))
 }
 
 // window returns how many octets the lexer of a text of that size (0: unknown)
@@ -203,14 +164,15 @@ func (p *parser) line(f *frame) {
 
 // setOwner reads the owner name in the first column.
 func (p *parser) setOwner(f *frame, t *token) bool {
-	owner, form, bad := appendName(f.rooms[f.spare][:0], t.text, f.origin)
+	owner, form, bad := appendName(f.spare.room[:0], t.text, f.origin)
 	if bad != nil {
 		f.keepOwner(f.origin)
 		f.ownerIsBad = true
 		p.fail(subject{f: f}, t.at(bad.offset, "bad-name", "owner %s: %s", quote(t.text), bad.text))
 		return false
 	}
-	f.takeOwner(ownerName{name: owner})
+	f.spare.name, f.spare.address = owner, dname.AddressKey{}
+	f.takeOwner()
 	f.ownerIsBad, f.afterOrigin = false, false
 	p.lint.owner, p.lint.ownerForm = *t, form
 	return true

@@ -43,7 +43,8 @@ func (p *parser) simpleLine(f *frame, text []byte, line int) int {
 	o := f.owner
 	i, given := 0, nameText[text[0]]
 	if given {
-		if o, i = f.simpleOwner(text); i == 0 || classes[text[i]] != blank {
+		o = f.spare
+		if i = f.simpleOwner(text); i == 0 || classes[text[i]] != blank {
 			return 0
 		}
 	}
@@ -98,16 +99,16 @@ func (p *parser) simpleLine(f *frame, text []byte, line int) int {
 		return 0
 	}
 	if p.lint.reverse {
-		if o.family == dname.Forward && (given || h.typ == rr.TypePTR) || !f.isQuietTarget(target, absolute, h.typ) {
+		if o.address.Family == dname.Forward && (given || h.typ == rr.TypePTR) || !f.isQuietTarget(target, absolute, h.typ) {
 			return 0
 		}
 		if h.typ == rr.TypePTR {
-			p.lint.networks.add(o.name, o.family)
+			p.lint.networks.add(o.address)
 		}
 	}
 
 	if given {
-		f.takeOwner(o)
+		f.takeOwner()
 		f.ownerIsBad, f.afterOrigin = false, false
 	}
 	if h.hasTTL {
@@ -118,39 +119,42 @@ func (p *parser) simpleLine(f *frame, text []byte, line int) int {
 	return i + n
 }
 
-// simpleOwner reads the owner name at the start of text into the frame's spare
-// room and returns the length of the text; 0 if it is not simple.
-func (f *frame) simpleOwner(text []byte) (o ownerName, n int) {
-	room := &f.rooms[f.spare]
+// simpleOwner reads the owner name at the start of text into the frame's spare one
+// and returns the length of the text; 0 if it is not simple.
+func (f *frame) simpleOwner(text []byte) int {
+	o := f.spare
+	n, absolute := f.scanNibbles(&o.room, text)
+	isNibbles := n > 0
+	if !isNibbles {
+		if n, absolute = scanName(&o.room, text); n == 0 || isMnemonic(text[:n]) {
+			return 0
+		}
+	}
+	wire := n + 1
+	if !absolute {
+		if wire += len(f.origin); wire > dname.MaxWire {
+			return 0
+		}
+		copy(o.room[n+1:], f.origin)
+	}
+	o.name, o.address.Family = o.room[:wire:wire], dname.Forward
+	if dname.ReadAddress(o.name, &o.address) == 0 && isNibbles {
+		return 0
+	}
+	return n
+}
+
+// scanNibbles is scanName for what is likely the name of an IPv6 address. It is
+// faster, as the length is known beforehand.
+func (f *frame) scanNibbles(room *nameRoom, text []byte) (n int, absolute bool) {
 	if f.place.family == dname.IP6 && f.place.rest == 0 && f.place.address < 32 {
 		nibbles := 32 - f.place.address
 		if n = 2*nibbles - 1; n+slack < len(text) && classes[text[n]] == blank && scanNibbles(room, text, nibbles) {
-			wire := n + 1 + copy(room[n+1:], f.origin)
-			return ownerName{room[:wire:wire], dname.IP6}, n
+			return n, false
 		}
 	}
-	if n = scanIP6(room, text); n > 0 {
-		return ownerName{room[: n+1 : n+1], dname.IP6}, n
-	}
-	n, absolute := scanName(room, text)
-	if n == 0 || isMnemonic(text[:n]) {
-		return o, 0
-	}
-	wire := n + 1
-	if absolute {
-		o.name = room[:wire:wire]
-		o.family = familyOfAddress(o.name)
-		return o, n
-	}
-	if wire += len(f.origin); wire > dname.MaxWire {
-		return o, 0
-	}
-	copy(room[n+1:], f.origin)
-	o.name = room[:wire:wire]
-	if f.place.completes(text[:n]) {
-		o.family = f.place.family
-	}
-	return o, n
+	n = scanIP6(room, text)
+	return n, true
 }
 
 // simpleHead is head for simple lines.

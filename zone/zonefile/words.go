@@ -86,36 +86,31 @@ func scanName(room *nameRoom, text []byte) (n int, absolute bool) {
 	return n, n == label
 }
 
-// scanNibbles reports whether text starts with count nibbles, at least one, with
-// dots between them, and writes the wire form of these labels to room.
+// scanNibbles reports whether text starts with count labels of one octet, at least
+// one, with dots between them, and writes their wire form to room. It does not look
+// at the octets: [dname.ReadAddress] tells whether they are nibbles.
 func scanNibbles(room *nameRoom, text []byte, count int) bool {
 	const (
 		pairs  = 0x0001000100010001 // a nibble's octet and its dot's
-		digits = 0xff * pairs
+		nibble = 0xff * pairs
 	)
-	octets := 2 * count // with the one behind the last nibble, which may be anything
-	bad := uint64(0)
+	octets := 2 * count // with the one behind the last label, which may be anything
+	wrong := uint64(0)
 	for i := 0; i < octets; i += 8 {
 		w := binary.LittleEndian.Uint64(text[i:])
-		d := w & digits
-		binary.LittleEndian.PutUint64(room[i:], d<<8|pairs)
-		decimal := d ^ '0'*pairs
-		letter := (d | 0x20*pairs) ^ 0x60*pairs // 1 to 6
-		fault := (decimal + (0x100-10)*pairs) &^ ((letter + 0xff*pairs) &^ (letter + (0x100-7)*pairs)) & (0x100 * pairs)
-		dots := (w ^ '.'*pairs<<8) &^ digits
+		binary.LittleEndian.PutUint64(room[i:], w&nibble<<8|pairs)
+		dots := (w ^ '.'*pairs<<8) &^ nibble
 		if rest := octets - i; rest <= 8 {
-			keep := ^uint64(0) >> (64 - 8*rest)
-			fault &= keep
-			dots &= keep >> 8
+			dots &= ^uint64(0) >> (72 - 8*rest)
 		}
-		bad |= fault | dots
+		wrong |= dots
 	}
-	return bad == 0
+	return wrong == 0
 }
 
-// scanIP6 reads the absolute name of an IPv6 address at the start of text. It
-// returns its length, the wire form being one octet longer; 0 if text starts with
-// something else.
+// scanIP6 is scanNibbles for an absolute name with as many labels as that of an
+// IPv6 address. It returns its length, the wire form being one octet longer; 0 if
+// text starts with something else.
 func scanIP6(room *nameRoom, text []byte) int {
 	const (
 		front = 2 * 32
