@@ -19,7 +19,7 @@ FLAGS    ?=
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help run build test check vet fmt race fuzz bench benchcmp cross clean
-.PHONY: bench-peers bench-growth bench-generators bench-instructions
+.PHONY: bench-peers bench-growth bench-generators bench-instructions bench-floods
 
 help:
 	@echo 'run       build, and serve config.example.yaml'
@@ -29,7 +29,7 @@ help:
 	@echo 'fuzz      each fuzz target for FUZZTIME ($(FUZZTIME))'
 	@echo 'bench     benchmarks, BENCH=regexp COUNT=n PACKAGES=./... OUT=file'
 	@echo 'benchcmp  benchmarks of REF=commit against the tree as it is'
-	@echo 'bench-peers, bench-growth, bench-generators, bench-instructions'
+	@echo 'bench-peers, bench-growth, bench-generators, bench-instructions, bench-floods'
 	@echo '          measurements for docs/benchmarks.md, FLAGS=--quick for a look'
 	@echo 'cross     builds for other systems'
 	@echo 'fmt       gofmt'
@@ -86,6 +86,9 @@ bench:
 # Measurements of the whole, which write their part of docs/benchmarks.md.
 bench-peers bench-growth bench-generators bench-instructions: build
 	$(GO) run ./bench/run $(@:bench-%=%) $(FLAGS)
+
+bench-floods: build
+	$(GO) run ./bench/flood -o docs/benchmarks.md $(FLAGS)
 
 # Benchmarks of REF and of the tree as it is, on this machine, compared.
 benchcmp:
