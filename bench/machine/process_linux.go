@@ -90,6 +90,18 @@ func Start(cmd *exec.Cmd, output string, cpus ...int) (*Process, error) {
 	return p, nil
 }
 
+// Leisurely calls f on a thread of the lowest priority, which the processes that f
+// starts inherit: a command for a server must not take the processor from the generator.
+func Leisurely(f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and the thread ends with this goroutine
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 19)
+		done <- f()
+	}()
+	return <-done
+}
+
 // Ended reports whether the process has ended.
 func (p *Process) Ended() bool {
 	select {

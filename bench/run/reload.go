@@ -151,7 +151,9 @@ func (l *lab) change(s *server, file, next, apex string, began time.Time) (span,
 	}
 	from := time.Since(began)
 	told := make(chan error, 1)
-	go func() { told <- s.Reload(ctx, s.site, apex, s.PID()) }()
+	go func() {
+		told <- machine.Leisurely(func() error { return s.Reload(ctx, s.site, apex, s.PID()) })
+	}()
 	for {
 		if n, ok := serial(s.at, apex); ok && n == dataset.SerialAfter {
 			break

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/ptrd/ptrd/bench/dataset"
+	"github.com/ptrd/ptrd/bench/peer"
+	"github.com/ptrd/ptrd/internal/loadgen"
+)
+
+// TestPeers: each server that is on this machine takes the configuration that it gets
+// here, gives right answers, and reloads.
+func TestPeers(t *testing.T) {
+	for _, p := range peer.All() {
+		t.Run(p.Name, func(t *testing.T) {
+			if err := p.Find(); err != nil {
+				t.Skip(err)
+			}
+			l := &lab{ctx: t.Context(), dir: t.TempDir(), out: io.Discard, peers: []*peer.Peer{p}}
+			d, err := l.openData("v4-100")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := d.set.WriteChanged(filepath.Join(l.dir, "data")); err != nil {
+				t.Fatal(err)
+			}
+			apex := d.apexes[0]
+			file := filepath.Join(d.Zones, apex+".zone")
+			old := time.Now().Add(-time.Hour)
+			if err := os.Chtimes(file, old, old); err != nil {
+				t.Fatal(err)
+			}
+			s, err := l.newServer(p, d.Zones, d.apexes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := l.bringUp(s, d, "udp", time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(s.Stop)
+			if v := p.Version(); v == "" || v[0] < '0' || v[0] > '9' {
+				t.Errorf("version %q", v)
+			}
+			if err := os.Rename(filepath.Join(d.Changed, apex+".zone"), file); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Reload(t.Context(), s.site, apex, s.PID()); err != nil {
+				t.Fatal(err)
+			}
+			for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+				if n, ok := serial(s.at, apex); ok && n == dataset.SerialAfter {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("the new serial is not answered: %s", s.lastWords())
+				}
+			}
+		})
+	}
+}
+
+// TestSpan: what a reload tells is about the queries that were due meanwhile.
+func TestSpan(t *testing.T) {
+	const ms = time.Millisecond
+	samples := []loadgen.Sample{{Due: 9 * ms, Latency: ms}, {Due: 10 * ms, Latency: 2 * ms}, {Due: 11 * ms, Latency: loadgen.Lost}, {Due: 12 * ms, Latency: 4 * ms}, {Due: 20 * ms, Latency: 9 * ms}}
+	v := latencies(samplesDue(samples, 10*ms, 20*ms))
+	if v[valueSent] != 3 || v[valueLost] != 1 || v[valueMax] != 4000 || v[valueP50] != 4000 {
+		t.Errorf("%v", v)
+	}
+	if v := latencies(nil); v[valueSent] != 0 || v[valueLost] != 0 {
+		t.Errorf("%v", v)
+	}
+}
+
+// TestResults: what was measured is there for the next call, unless that begins again.
+func TestResults(t *testing.T) {
+	dir := t.TempDir()
+	r, err := openResults(dir, "x", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []float64{3, 1, 2} {
+		if err := r.add(record{Kind: kindUDP, Set: "v4-1k", Server: "a", Values: map[string]float64{valueCPU: n}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, err = openResults(dir, "x", false); err != nil {
+		t.Fatal(err)
+	}
+	l := lab{results: r}
+	if got := l.summary(kindUDP, "v4-1k", "a", valueCPU).String(); got != "2.00 (1.00–3.00)" {
+		t.Error(got)
+	}
+	if r, err = openResults(dir, "x", true); err != nil || len(r.all) != 0 {
+		t.Errorf("%v, %v", r, err)
+	}
+}
+
+func TestReadDnsperf(t *testing.T) {
+	const out = "DNS Performance Testing Tool\nVersion 2.10.0\n\n  Queries sent:         100\n  Queries completed:    98 (98.00%)\n  Queries lost:         2 (2.00%)\n  Run time (s):         2.000100\n"
+	answered, lost, seconds, err := readDnsperf([]byte(out))
+	if answered != 98 || lost != 2 || seconds != 2.0001 || err != nil {
+		t.Error(answered, lost, seconds, err)
+	}
+	if m := dnsperfVersion.FindStringSubmatch(out); m == nil || m[1] != "2.10.0" {
+		t.Errorf("%q", m)
+	}
+	if _, _, _, err := readDnsperf([]byte("Queries lost: 1")); err == nil {
+		t.Error("no error without the numbers")
+	}
+}
