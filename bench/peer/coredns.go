@@ -6,11 +6,10 @@ func coreDNS() *Peer {
 		Name: "CoreDNS", program: "coredns",
 		files: []config{{
 			name: "Corefile",
-			zone: "$ZONE:$PORT {\n\tbind 127.0.0.1\n\tfile $ZONES/$ZONE.zone {\n\t\treload 1s\n\t}\n}\n",
+			zone: "$ZONE:$PORT {\n\tbind 127.0.0.1\n\tfile $ZONES/$ZONE.zone {\n\t\treload $WATCH\n\t}\n}\n",
 		}},
-		args:            []string{"-quiet", "-conf", "$DIR/Corefile"},
-		asked:           []string{"-version"},
-		version:         after("CoreDNS-"),
-		ReloadsByItself: true,
+		args:    []string{"-quiet", "-conf", "$DIR/Corefile"},
+		asked:   []string{"-version"},
+		version: after("CoreDNS-"),
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/ptrd/ptrd/internal/peertest"
 )
@@ -26,6 +25,10 @@ type Site struct {
 	Apexes []string
 	Port   int // on 127.0.0.1
 	UID    int // that it runs as; 0 is root
+
+	// Reloads says that zones are going to change. A server that can only look for it
+	// all the time does so.
+	Reloads bool
 }
 
 // Peer is one server.
@@ -36,13 +39,9 @@ type Peer struct {
 	files   []config // what is written into Site.Dir
 	prepare func(s *Site) error
 	args    []string // `$DIR` and others stand for what Site has
-	reload  []string // a command, or nil
-	signal  syscall.Signal
+	reload  []string // a command; nil: it sees by itself what has changed
 	version func(output string) string
 	asked   []string // arguments that make it tell its version
-
-	// ReloadsByItself says that the server finds a changed file without being told.
-	ReloadsByItself bool
 
 	path string // of the program, once found
 }
@@ -135,6 +134,11 @@ func (s *Site) expand(text, zone string) string {
 			return strconv.Itoa(s.Port + 1000)
 		case "UID":
 			return strconv.Itoa(s.UID)
+		case "WATCH": // how often to look for changes
+			if s.Reloads {
+				return "1s"
+			}
+			return "0"
 		case "ZONE":
 			return zone
 		}
@@ -155,20 +159,13 @@ func (p *Peer) Command(s *Site) *exec.Cmd {
 	return exec.Command(p.path, s.expandAll(p.args, "")...)
 }
 
-// Reload tells the server, which runs with the given process id, that the master
-// file of a zone has changed. It may return before the server has read it.
-func (p *Peer) Reload(ctx context.Context, s *Site, zone string, pid int) error {
+// Reload tells the server that the master file of a zone has changed, unless it sees that
+// by itself. It may return before the server has read it.
+func (p *Peer) Reload(ctx context.Context, s *Site, zone string) error {
 	if p.prepare != nil {
 		if err := p.prepare(s); err != nil {
 			return err
 		}
-	}
-	if p.signal != 0 {
-		server, err := os.FindProcess(pid)
-		if err != nil {
-			return err
-		}
-		return server.Signal(p.signal)
 	}
 	if p.reload == nil {
 		return nil

@@ -3,12 +3,14 @@ package peer
 import (
 	"os"
 	"path/filepath"
-	"syscall"
 )
+
+// controlHMAC is the key of the configuration, which protects a loopback port.
+const controlHMAC = "hmac-sha256:k:YmVuY2ggYmVuY2ggYmVuY2g="
 
 func yadifa() *Peer {
 	return &Peer{
-		Name: "YADIFA", program: "yadifad",
+		Name: "YADIFA", program: "yadifad", control: "yadifa",
 		files: []config{{
 			name: "yadifad.conf",
 			head: `<main>
@@ -25,7 +27,7 @@ func yadifa() *Peer {
 	uid $UID
 	gid $UID
 	allow-query any
-	allow-control any
+	allow-control key k
 	statistics off
 	answer-formerr-packets on
 	cpu-count-override 1
@@ -37,6 +39,11 @@ func yadifa() *Peer {
 </rrl>
 <nsid>
 </nsid>
+<key>
+	name k
+	algorithm hmac-sha256
+	secret YmVuY2ggYmVuY2ggYmVuY2g=
+</key>
 <channels>
 	log yadifad.log 0644
 </channels>
@@ -55,7 +62,7 @@ func yadifa() *Peer {
 			return nil
 		},
 		args:    []string{"-c", "$DIR/yadifad.conf"},
-		signal:  syscall.SIGHUP,
+		reload:  []string{"yadifa", "ctrl", "-s", "127.0.0.1 port $PORT", "-y", controlHMAC, "-t", "RELOAD", "-q", "$ZONE"},
 		asked:   []string{"--version"},
 		version: after("yadifad"),
 	}

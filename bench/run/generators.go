@@ -78,7 +78,7 @@ func (l *lab) findGenerators(c *common) []generator {
 
 // compareGenerators runs the generators in turn.
 func (l *lab) compareGenerators(list []generator, d *data, transport string, o loadOptions) error {
-	s, err := l.newServer(nil, "", nil)
+	s, err := l.newServer(nil, "", nil, false)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (l *lab) growthLoad(sets map[string]*data, o loadOptions) error {
 		if p != nil {
 			d = sets[p.Name]
 		}
-		s, err := l.newServer(p, d.Zones, d.apexes)
+		s, err := l.newServer(p, d.Zones, d.apexes, false)
 		if err != nil {
 			return err
 		}

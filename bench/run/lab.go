@@ -113,8 +113,9 @@ type server struct {
 	at netip.AddrPort
 }
 
-// newServer gives a peer a directory and a port. A nil peer is the floor.
-func (l *lab) newServer(p *peer.Peer, zones string, apexes []string) (*server, error) {
+// newServer gives a peer a directory and a port. A nil peer is the floor. reloads says that the
+// zones are going to change.
+func (l *lab) newServer(p *peer.Peer, zones string, apexes []string, reloads bool) (*server, error) {
 	s := &server{name: floorName, Peer: p}
 	port := firstPort
 	if p != nil {
@@ -126,7 +127,7 @@ func (l *lab) newServer(p *peer.Peer, zones string, apexes []string) (*server, e
 		}
 	}
 	s.at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
-	s.site = &peer.Site{Dir: filepath.Join(l.dir, "run", s.name), Zones: zones, Apexes: apexes, Port: port, UID: os.Geteuid()}
+	s.site = &peer.Site{Dir: filepath.Join(l.dir, "run", s.name), Zones: zones, Apexes: apexes, Port: port, UID: os.Geteuid(), Reloads: reloads}
 	if err := os.RemoveAll(s.site.Dir); err != nil {
 		return nil, err
 	}
@@ -208,7 +209,7 @@ func (l *lab) startAll(d *data, transport string, patience time.Duration) []*ser
 		if i >= 0 {
 			p = l.peers[i]
 		}
-		s, err := l.newServer(p, d.Zones, d.apexes)
+		s, err := l.newServer(p, d.Zones, d.apexes, false)
 		if err == nil {
 			err = l.bringUp(s, d, transport, patience)
 		}

@@ -34,7 +34,7 @@ func TestPeers(t *testing.T) {
 			if err := os.Chtimes(file, old, old); err != nil {
 				t.Fatal(err)
 			}
-			s, err := l.newServer(p, d.Zones, d.apexes)
+			s, err := l.newServer(p, d.Zones, d.apexes, true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,7 +48,7 @@ func TestPeers(t *testing.T) {
 			if err := os.Rename(filepath.Join(d.Changed, apex+".zone"), file); err != nil {
 				t.Fatal(err)
 			}
-			if err := p.Reload(t.Context(), s.site, apex, s.PID()); err != nil {
+			if err := p.Reload(t.Context(), s.site, apex); err != nil {
 				t.Fatal(err)
 			}
 			for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {

@@ -74,7 +74,7 @@ func (l *lab) reloadOnce(p *peer.Peer, d *data, o loadOptions) (record, error) {
 	if err := os.Chtimes(file, old, old); err != nil {
 		return record{}, err
 	}
-	s, err := l.newServer(p, zones, d.apexes)
+	s, err := l.newServer(p, zones, d.apexes, true)
 	if err != nil {
 		return record{}, err
 	}
@@ -152,7 +152,7 @@ func (l *lab) change(s *server, file, next, apex string, began time.Time) (span,
 	from := time.Since(began)
 	told := make(chan error, 1)
 	go func() {
-		told <- machine.Leisurely(func() error { return s.Reload(ctx, s.site, apex, s.PID()) })
+		told <- machine.Leisurely(func() error { return s.Reload(ctx, s.site, apex) })
 	}()
 	for {
 		if n, ok := serial(s.at, apex); ok && n == dataset.SerialAfter {

@@ -36,7 +36,7 @@ func (l *lab) starts(d *data, o loadOptions) error {
 }
 
 func (l *lab) startOnce(p *peer.Peer, d *data, o loadOptions) (record, error) {
-	s, err := l.newServer(p, d.Zones, d.apexes)
+	s, err := l.newServer(p, d.Zones, d.apexes, false)
 	if err != nil {
 		return record{}, err
 	}
