@@ -237,10 +237,7 @@ func (l *lab) bringUp(s *server, d *data, transport string, patience time.Durati
 	}
 	took, err := s.up(l.ctx, begin, d.probes, patience)
 	if err == nil {
-		var wrong float64
-		if wrong, err = l.wrong(s, d); err == nil && wrong > 0 {
-			err = fmt.Errorf("%s: %.0f of %d answers are wrong", s.name, wrong, d.sample.Len())
-		}
+		err = l.allRight(s, d, begin.Add(patience))
 	}
 	if err != nil {
 		s.Stop()
@@ -248,4 +245,18 @@ func (l *lab) bringUp(s *server, d *data, transport string, patience time.Durati
 	}
 	fmt.Fprintf(l.out, "# %-12s up after %6.2f s, %8.1f MB\n", s.name, took.Seconds(), float64(s.Memory().PSS)/1e6)
 	return nil
+}
+
+// allRight waits until the whole sample of answers is right: of many zones, some servers
+// answer the first ones while they read the last.
+func (l *lab) allRight(s *server, d *data, deadline time.Time) error {
+	for {
+		wrong, err := l.wrong(s, d)
+		if err != nil || wrong == 0 {
+			return err
+		}
+		if time.Now().After(deadline) || !sleep(l.ctx, time.Second) {
+			return fmt.Errorf("%s: %.0f of %d answers are wrong", s.name, wrong, d.sample.Len())
+		}
+	}
 }

@@ -44,23 +44,27 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// TestShare: a closed loop sends again when a quarter of the window is there to be used.
+// TestShare: a closed loop sends again when a quarter of the window is there to be
+// used; over TCP, with each answer.
 func TestShare(t *testing.T) {
-	var batches []int // queries that were under way at each answer
-	o := Options{Sockets: 1, Window: 16, Count: 64}
-	sent := 0
-	simulate(t, o, func(t *simTransport, n int, query []byte) {
-		sent = n + 1
-		// The n-th query is answered n ms after the start: one by one.
-		t.after(time.Duration(n+1)*time.Millisecond-time.Duration(t.now), response(query, 0), nil)
-		batches = append(batches, int(t.now/int64(time.Millisecond)))
-	})
-	if sent != 64 {
-		t.Fatalf("%d of 64 queries sent", sent)
-	}
-	for n := 16; n < 64; n++ {
-		if want := (n - 16) / 4 * 4; batches[n] != want+4 {
-			t.Errorf("query %d was sent after %d answers, want %d", n, batches[n], want+4)
+	for _, tcp := range []bool{false, true} {
+		var answers []int // that had come when each query was sent
+		simulate(t, Options{TCP: tcp, Sockets: 1, Window: 16, Count: 64}, func(t *simTransport, n int, query []byte) {
+			// Query n is answered n+1 ms after the start: one by one.
+			t.after(time.Duration(n+1)*time.Millisecond-time.Duration(t.now), response(query, 0), nil)
+			answers = append(answers, int(t.now/int64(time.Millisecond)))
+		})
+		if len(answers) != 64 {
+			t.Fatalf("TCP %v: %d of 64 queries sent", tcp, len(answers))
+		}
+		for n := 16; n < 64; n++ {
+			want := n - 15
+			if !tcp {
+				want = (n-16)/4*4 + 4
+			}
+			if answers[n] != want {
+				t.Errorf("TCP %v: query %d was sent after %d answers, want %d", tcp, n, answers[n], want)
+			}
 		}
 	}
 }
