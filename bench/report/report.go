@@ -27,12 +27,12 @@ func Summarize(values []float64) Summary {
 	return Summary{N: n, Median: (v[(n-1)/2] + v[n/2]) / 2, Min: v[0], Max: v[n-1]}
 }
 
-// String returns the median and, of several runs, the spread: `1.23 (1.20–1.31)`.
+// String returns the median and, where runs differ, the spread: `1.23 (1.20–1.31)`.
 func (s Summary) String() string {
-	switch s.N {
-	case 0:
+	switch {
+	case s.N == 0:
 		return "–"
-	case 1:
+	case s.Min == s.Max:
 		return number(s.Median)
 	}
 	return number(s.Median) + " (" + number(s.Min) + "–" + number(s.Max) + ")"
@@ -48,7 +48,7 @@ func (s Summary) Scaled(f float64) Summary {
 func number(f float64) string {
 	a := max(f, -f)
 	switch {
-	case a >= 100:
+	case a >= 100 || a == 0:
 		return strconv.FormatFloat(f, 'f', 0, 64)
 	case a >= 10:
 		return strconv.FormatFloat(f, 'f', 1, 64)

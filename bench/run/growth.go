@@ -86,6 +86,7 @@ func (l *lab) growthLoad(sets map[string]*data, o loadOptions) error {
 		sets[s.name] = d
 	}
 	for run := range o.runs {
+		round := len(l.of(kindGrowth, floorName, ""))
 		for _, s := range running {
 			var one record
 			var err error
@@ -94,7 +95,7 @@ func (l *lab) growthLoad(sets map[string]*data, o loadOptions) error {
 					return fmt.Errorf("%s: %w", s.name, err)
 				}
 			}
-			one.Kind = kindGrowth
+			one.Kind, one.Round = kindGrowth, round
 			if s.Peer == nil {
 				one.Set = floorName
 			}
@@ -111,7 +112,8 @@ func (l *lab) growthLoad(sets map[string]*data, o loadOptions) error {
 func (l *lab) growthReport() (string, map[string]string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Machine: %s. Median of all runs, in brackets the least and the greatest.\n\n", l.text(kindMachine, ""))
-	floor := l.summary(kindGrowth, floorName, "", valueCPU).Median
+	floor := l.of(kindGrowth, floorName, "")
+	over := func(set string) report.Summary { return overFloor(l.of(kindGrowth, set, ""), floor) }
 	t := report.Table{Head: []string{"data set", "records or zones", "CPU µs/answer", "× floor", "first right answer after s", "memory MB", "peak MB"}}
 	charts := []struct {
 		file  string
@@ -119,7 +121,7 @@ func (l *lab) growthReport() (string, map[string]string) {
 		value func(set string) float64
 	}{
 		{"growth-cpu.svg", report.Lines{Title: "processor time per answer", YName: "× floor"}, func(set string) float64 {
-			return l.summary(kindGrowth, set, "", valueCPU).Median / max(floor, 1e-9)
+			return over(set).Median
 		}},
 		{"growth-start.svg", report.Lines{Title: "from the start to the first right answer", YName: "seconds"}, func(set string) float64 {
 			return l.summary(kindStart, set, "", valueStart).Median
@@ -134,7 +136,7 @@ func (l *lab) growthReport() (string, map[string]string) {
 		cpu := l.summary(kindGrowth, set, "", valueCPU)
 		n := l.of(kindStart, set, "")[0].Values[valueCount]
 		sizes[set] = n
-		t.Add(set, fmt.Sprintf("%.0f", n), cpu, cpu.Scaled(1/max(floor, 1e-9)), l.summary(kindStart, set, "", valueStart),
+		t.Add(set, fmt.Sprintf("%.0f", n), cpu, over(set), l.summary(kindStart, set, "", valueStart),
 			l.summary(kindStart, set, "", valuePSS).Scaled(1e-6), l.summary(kindStart, set, "", valuePeak).Scaled(1e-6))
 	}
 	t.Add(floorName, "", l.summary(kindGrowth, floorName, "", valueCPU), "1.00", "", "", "")

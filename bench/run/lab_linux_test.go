@@ -113,3 +113,17 @@ func TestReadDnsperf(t *testing.T) {
 		t.Error("no error without the numbers")
 	}
 }
+
+// TestOverFloor: a run is compared with the floor of its own round.
+func TestOverFloor(t *testing.T) {
+	runs := func(round int, cpu ...float64) (out []record) {
+		for i, c := range cpu {
+			out = append(out, record{Round: round + i, Values: map[string]float64{valueCPU: c}})
+		}
+		return out
+	}
+	// Round 0 has no floor; the machine was twice as slow in round 3.
+	if got := overFloor(runs(0, 9, 3, 4, 8), runs(1, 2, 2, 4)).String(); got != "2.00 (1.50–2.00)" {
+		t.Error(got)
+	}
+}

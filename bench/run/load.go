@@ -91,6 +91,7 @@ func (l *lab) interleave(kind string, d *data, o loadOptions) error {
 		}
 	}()
 	for run := range o.runs {
+		round := len(l.of(kind, setName(d, o), floorName))
 		for _, s := range servers {
 			var one record
 			var err error
@@ -99,10 +100,7 @@ func (l *lab) interleave(kind string, d *data, o loadOptions) error {
 					return fmt.Errorf("%s: %w", s.name, err)
 				}
 			}
-			one.Kind = kind
-			if o.do {
-				one.Set += doSuffix
-			}
+			one.Kind, one.Set, one.Round = kind, setName(d, o), round
 			if err := l.add(one); err != nil {
 				return err
 			}
@@ -113,8 +111,13 @@ func (l *lab) interleave(kind string, d *data, o loadOptions) error {
 	return nil
 }
 
-// doSuffix marks the figures of questions with DO.
-const doSuffix = "+DO"
+// setName is what the figures of a set are kept under: questions with DO are another set.
+func setName(d *data, o loadOptions) string {
+	if o.do {
+		return d.set.Name + "+DO"
+	}
+	return d.set.Name
+}
 
 func unlessQuiet(one record) string {
 	if one.Quiet {

@@ -16,6 +16,10 @@ type record struct {
 	Text   string             `json:"text,omitempty"`
 	Values map[string]float64 `json:"values,omitempty"`
 
+	// Round is the same for runs that followed each other, over all calls: what changes
+	// slowly on a machine is the same for them.
+	Round int `json:"round,omitempty"`
+
 	// Quiet says that the processors were ours and the server was the limit.
 	Quiet bool `json:"quiet,omitempty"`
 }

@@ -10,9 +10,25 @@ import (
 func setOf(r record) string    { return r.Set }
 func serverOf(r record) string { return r.Server }
 
-// summary returns the Summary of one value of a server; good says whether all runs of it were quiet.
+// summary returns the Summary of one value of a server.
 func (l *lab) summary(kind, set, server, value string) report.Summary {
 	return report.Summarize(values(l.of(kind, set, server), value))
+}
+
+// overFloor returns the processor time of runs as multiples of that of the floor in
+// the same round.
+func overFloor(runs, floor []record) report.Summary {
+	byRound := map[int]float64{}
+	for _, r := range floor {
+		byRound[r.Round] = r.Values[valueCPU]
+	}
+	var ratios []float64
+	for _, r := range runs {
+		if f := byRound[r.Round]; f > 0 {
+			ratios = append(ratios, r.Values[valueCPU]/f)
+		}
+	}
+	return report.Summarize(ratios)
 }
 
 // peerTables returns all tables of the comparison.
@@ -43,7 +59,7 @@ func (l *lab) peerTables() string {
 
 // loadTable has a server a row, with its cost as a multiple of the floor's.
 func (l *lab) loadTable(kind, set string) string {
-	floor := l.summary(kind, set, floorName, valueCPU).Median
+	floor := l.of(kind, set, floorName)
 	t := report.Table{Head: []string{"server", "CPU µs/answer", "× floor", "answers/s, one core", "lost", "p50 µs", "p99 µs", "quiet runs"}}
 	for _, s := range report.Keys(l.of(kind, set, ""), serverOf) {
 		runs := l.of(kind, set, s)
@@ -54,12 +70,7 @@ func (l *lab) loadTable(kind, set string) string {
 				quiet++
 			}
 		}
-		cpu := l.summary(kind, set, s, valueCPU)
-		over := report.Summary{}
-		if floor > 0 {
-			over = cpu.Scaled(1 / floor)
-		}
-		t.Add(s, cpu, over, l.summary(kind, set, s, valueQPS), lost,
+		t.Add(s, l.summary(kind, set, s, valueCPU), overFloor(runs, floor), l.summary(kind, set, s, valueQPS), lost,
 			l.summary(kind, set, s, valueP50), l.summary(kind, set, s, valueP99), fmt.Sprintf("%d of %d", quiet, len(runs)))
 	}
 	return fmt.Sprintf("**%s, %s**\n\n%s", strings.ToUpper(kind), set, &t)
@@ -89,13 +100,10 @@ func (l *lab) reloadTable(set string) string {
 func (l *lab) peerChart() string {
 	c := report.Bars{Title: "processor time per answer over UDP, × floor", Unit: "×"}
 	for _, set := range report.Keys(l.of(kindUDP, "", ""), setOf) {
-		floor := l.summary(kindUDP, set, floorName, valueCPU).Median
-		if floor == 0 {
-			continue
-		}
+		floor := l.of(kindUDP, set, floorName)
 		g := report.BarGroup{Name: set}
 		for _, s := range report.Keys(l.of(kindUDP, set, ""), serverOf) {
-			g.Bars = append(g.Bars, report.Bar{Name: s, Value: l.summary(kindUDP, set, s, valueCPU).Scaled(1 / floor), Mark: l.isPtrd(s)})
+			g.Bars = append(g.Bars, report.Bar{Name: s, Value: overFloor(l.of(kindUDP, set, s), floor), Mark: l.isPtrd(s)})
 		}
 		c.Groups = append(c.Groups, g)
 	}
