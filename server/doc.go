@@ -3,11 +3,12 @@
 // # The way of a request
 //
 //	UDP   recvmmsg → Respond each → sendmmsg             one worker a core and address
-//	TCP   read     → Respond each → one write            one goroutine a connection
+//	TCP   read     → Respond each → one write            one worker a core, connections are states
 //	slow  what Respond defers → bounded queue → handler  few workers, may wait for a disk
 //
-// A worker loads the View and reads the clock once a batch. It never waits for
-// anything but its socket: what needs a disk, a signature or a long answer goes
+// Linux has these calls; elsewhere a UDP worker moves one datagram at a time, and
+// a TCP connection is a goroutine. A worker loads the View once a batch. It never
+// waits for anything but its sockets: what needs a disk, a signature or a long answer goes
 // to the slow lane, and a full slow lane costs the request, not the worker.
 //
 // # Goroutines
@@ -17,8 +18,9 @@
 //	goroutine               owner         ends when
 //	Serve                   the caller    its context ends or a worker cannot go on
 //	UDP worker              udpListener   the address is removed or Serve ends; it answers what the socket still holds
-//	TCP accept loop         tcpListener   the address is removed or Serve ends
-//	TCP connection          Server.conns  the client or a limit ends it; on removal and stop once its queries are answered
+//	TCP worker              tcpWay        Serve ends, after the slow lane
+//	  or TCP accept loop    tcpWay        the address is removed or Serve ends
+//	  and TCP connection    tcpWay        the client or a limit ends it; on removal and stop once its queries are answered
 //	slow lane worker        slowLane      Serve ends, after the connections and UDP workers that defer to it
 //	query log writer        queryLog      Serve ends, last
 //
@@ -26,6 +28,23 @@
 // message is answered is a fault of ours that a client must not be able to turn
 // into an outage: it costs that message its answer, is logged with its stack and
 // counted, and the worker goes on.
+//
+// # Many clients, and hostile ones
+//
+// UDP and TCP workers take turns: a TCP worker gives the processor away after half
+// a millisecond, and takes no more than one read of a connection while others have
+// something to say. A connection has a place in a table with a limit for all and one
+// for each client, and a time for whatever it waits for (tcpPhase), which ends
+// whether or not octets drip in. Where the table is full a new client
+// gets the place of the connection that least deserves its own (guilt). What the
+// kernel holds of answers and queries is bounded for each (setTCPOptions).
+//
+// TCP Fast Open (RFC 7413), which RFC 7766 §9 leaves to us, is off. It saves a round
+// trip to a client that comes back without having kept its connection; keeping it
+// (RFC 7766 §6.2.1) saves the same and the handshake. A query in a SYN may come twice
+// (RFC 7413 §6.1), and whoever got a Fast Open cookie for an address may use it from
+// elsewhere (§5): TCP would no longer prove that the address is the client's own,
+// which is what the answer to a flood, truncation over UDP, counts on.
 //
 // # Counters
 //

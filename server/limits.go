@@ -9,9 +9,9 @@ import (
 // while the server runs.
 type Limits struct {
 	TCPClients    int           // connections in all
-	TCPClientsPer int           // connections of one client: an IPv4 address or an IPv6 /64
+	TCPClientsPer int           // connections of one client: an IPv4 address or an IPv6 /56
 	TCPIdle       time.Duration // that a connection may stay without a query
-	TCPWrite      time.Duration // for a client to take an answer, and to deliver the whole of a query that it began
+	TCPWrite      time.Duration // for a client to take an answer, and to deliver the whole of its first query, or of one that it began
 	TCPPipeline   int           // queries of one connection in the slow lane
 	LogQueries    int           // log one query of so many; 0: none
 }
@@ -46,6 +46,15 @@ func (l *Limits) idle(open int) time.Duration {
 		return max(l.TCPIdle/4, time.Millisecond)
 	}
 	return l.TCPIdle
+}
+
+// message returns how long a client may take to deliver a query, or to take
+// answers, while so many connections are open. Shedding cuts it to a quarter.
+func (l *Limits) message(open int) time.Duration {
+	if l.isShedding(open) {
+		return max(l.TCPWrite/4, time.Millisecond)
+	}
+	return l.TCPWrite
 }
 
 // keepalive returns the timeout to advertise, in units of 100 ms; 0 asks the

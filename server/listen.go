@@ -39,7 +39,7 @@ func (l *listener) stop() {
 // discard closes sockets that were never served.
 func (l *listener) discard() {
 	if l.tcp != nil {
-		l.tcp.ln.Close()
+		l.tcp.close()
 	}
 	if l.udp != nil {
 		l.udp.close()
@@ -194,15 +194,12 @@ func (s *Server) bindOnce(addr netip.AddrPort, reuse bool) (*listener, error) {
 	l := &listener{addr: addr}
 	// TCP first: it fails where another process has the port, which SO_REUSEPORT
 	// would hide on UDP.
-	ln, err := s.inherited.tcp(addr)
-	if ln == nil && err == nil {
-		ln, err = listenTCP(context.Background(), addr, reuse)
-	}
+	sockets, err := s.bindTCP(addr, reuse)
 	if err != nil {
 		return nil, bindError("tcp", addr, err)
 	}
-	l.addr = netip.AddrPortFrom(addr.Addr(), addrPort(ln.Addr()).Port())
-	l.tcp = &tcpListener{server: s, ln: ln, local: l.addr, stopped: make(chan struct{})}
+	l.addr = netip.AddrPortFrom(addr.Addr(), addrPort(sockets[0].Addr()).Port())
+	l.tcp = &tcpListener{server: s, sockets: sockets, local: l.addr, stopped: make(chan struct{})}
 	conns, drops, err := s.bindUDP(l.addr)
 	if err != nil {
 		l.discard()
@@ -210,6 +207,22 @@ func (s *Server) bindOnce(addr netip.AddrPort, reuse bool) (*listener, error) {
 	}
 	l.udp = &udpListener{server: s, addr: l.addr, conns: conns, drops: drops}
 	return l, nil
+}
+
+// bindTCP returns the TCP sockets of an address, as bindUDP those of UDP.
+func (s *Server) bindTCP(addr netip.AddrPort, reuse bool) ([]*net.TCPListener, error) {
+	ln, err := s.inherited.tcp(addr)
+	if err != nil {
+		return nil, err
+	}
+	if ln != nil {
+		return []*net.TCPListener{ln}, nil
+	}
+	n := 1
+	if socketPerWorker && !s.portable {
+		n = s.workers
+	}
+	return listenTCP(context.Background(), addr, n, reuse)
 }
 
 // bindUDP returns the UDP sockets of an address: one a worker, or one that all
@@ -287,16 +300,10 @@ func (s *Server) shareWith(addr netip.AddrPort, added map[netip.AddrPort]*listen
 				continue
 			}
 			share = true
-			raw, err := l.tcp.ln.SyscallConn()
-			if err != nil {
-				return false, err
-			}
-			var optionErr error
-			if err := raw.Control(func(fd uintptr) { optionErr = shareTCPPort(fd) }); err != nil {
-				return false, err
-			}
-			if optionErr != nil {
-				return false, bindError("tcp", addr, optionErr)
+			for _, ln := range l.tcp.sockets {
+				if err := controlListener(ln, shareTCPPort); err != nil {
+					return false, bindError("tcp", addr, err)
+				}
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"runtime"
@@ -21,8 +22,8 @@ type Options struct {
 	Inherited []*os.File       // sockets bound already; used for the addresses of Listen that they are bound to
 	Slow      SlowHandler      // answers what Respond defers; nil: Responder.RespondDeferred
 	Logger    *slog.Logger     // nil: nothing is logged
-	Workers   int              // UDP workers an address; 0: one a processor
-	Portable  bool             // use the portable way with UDP sockets even where the system has a faster one
+	Workers   int              // UDP workers an address, and TCP workers; 0: one a processor
+	Portable  bool             // use the portable way with sockets even where the system has a faster one
 	Now       func() time.Time // nil: time.Now
 
 	newAnswerer func(*Stats) answerer // nil: NewResponder
@@ -39,7 +40,7 @@ type Server struct {
 	log       *slog.Logger
 	rare      *rareLog
 	now       func() time.Time
-	began     time.Time // what Request.Elapsed counts from
+	began     time.Time // what clock and Request.Elapsed count from
 	workers   int
 	portable  bool
 	inherited inheritedSockets
@@ -87,16 +88,16 @@ func New(o Options) (*Server, error) {
 		failed:    make(chan error, 1),
 		listeners: make(map[netip.AddrPort]*listener),
 	}
-	if err := s.SetLimits(o.Limits); err != nil {
-		return nil, err
-	}
 	s.lanes = &lanes{new: o.newAnswerer, log: s.queryLog}
 	s.slow = &slowLane{
 		queue: make(chan *SlowRequest, slowQueue), handler: o.Slow,
 		lanes: s.lanes, log: s.rare, now: o.Now,
 	}
-	s.conns = newTCPConns(s, runtime.GOMAXPROCS(0))
-	var err error
+	s.conns = newTCPConns(s, rand.Uint64())
+	err := s.SetLimits(o.Limits)
+	if err != nil {
+		return nil, err
+	}
 	if s.inherited, err = newInherited(o.Inherited); err != nil {
 		return nil, err
 	}
@@ -129,8 +130,12 @@ func (s *Server) SetLimits(l Limits) error {
 	}
 	s.limits.Store(&l)
 	s.queryLog.every.Store(int64(l.LogQueries))
+	s.conns.way.limitsChanged()
 	return nil
 }
+
+// clock returns the time since the server was made. It does not go back.
+func (s *Server) clock() time.Duration { return s.now().Sub(s.began) }
 
 // Serve answers until ctx ends or a worker cannot go on, whose error it then
 // returns. It returns after every goroutine that it started has ended: the
@@ -160,6 +165,9 @@ func (s *Server) start(ctx context.Context) error {
 	if s.views.Load() == nil {
 		return errors.New("there is no view to serve")
 	}
+	if err := s.conns.way.start(); err != nil {
+		return err
+	}
 	s.state = serving
 	go s.queryLog.run()
 	s.slow.start(ctx, slowWorkers)
@@ -182,6 +190,7 @@ func (s *Server) stop() {
 	clear(s.listeners)
 	s.conns.wg.Wait()
 	s.slow.stop()
+	s.conns.way.stop()
 	s.queryLog.stop()
 	s.inherited.close()
 }

@@ -2,8 +2,9 @@ package server
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -19,225 +20,194 @@ const (
 	acceptPauseMax = time.Second
 )
 
-// tcpListener accepts the connections of one address.
+// tcpWay is how connections are accepted, read and written: by few workers with
+// the connections as states (tcp_loop_linux.go), or by a goroutine for each
+// (tcp_portable.go). What is done with what was read, and who may have a
+// connection, is the same.
+type tcpWay interface {
+	// start starts what all addresses share.
+	start() error
+	// listen accepts connections from the sockets of l, which it owns from now on.
+	listen(l *tcpListener) error
+	// unlisten accepts what waits, closes the sockets and tells the connections of
+	// l to end once what they were asked is answered. It does not wait for those.
+	unlisten(l *tcpListener)
+	// limitsChanged tells that other limits are in force.
+	limitsChanged()
+	// stop ends what start started. There are no connections any more, and nobody
+	// in the slow lane that would answer one.
+	stop()
+}
+
+// tcpListener are the listening sockets of one address.
 type tcpListener struct {
 	server  *Server
-	ln      *net.TCPListener
+	sockets []*net.TCPListener // one, or one a worker
 	local   netip.AddrPort
 	stopped chan struct{} // closed by stop
-	accept  sync.WaitGroup
 }
 
-// start starts the accept loop.
 func (l *tcpListener) start() {
-	l.accept.Go(func() {
-		if err := l.run(); err != nil {
-			l.server.fail(l.local, "tcp", err)
-		}
-	})
-}
-
-// stop closes the listening socket, waits for the accept loop and tells the
-// connections to end once what they were asked is answered. It does not wait for
-// those.
-func (l *tcpListener) stop() {
-	close(l.stopped)
-	l.ln.Close()
-	l.accept.Wait()
-	l.server.conns.stop(l)
-}
-
-func (l *tcpListener) run() error {
-	pause := acceptPause
-	for {
-		conn, err := l.ln.AcceptTCP()
-		if err == nil {
-			pause = acceptPause
-			l.server.conns.admit(l, conn)
-			continue
-		}
-		select {
-		case <-l.stopped:
-			return nil
-		default:
-		}
-		if errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		l.server.conns.acceptErrors.Add(1)
-		l.server.rare.warn("accepting a TCP connection", slog.Any("error", err))
-		if isScarcity(err) {
-			l.server.conns.shed()
-		} else if pause == acceptPause {
-			pause *= 2
-			continue // a connection that its client gave up again, mostly
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-l.stopped:
-			timer.Stop()
-			return nil
-		case <-timer.C:
-		}
-		pause = min(2*pause, acceptPauseMax)
+	if err := l.server.conns.way.listen(l); err != nil {
+		l.server.fail(l.local, "tcp", err)
 	}
 }
 
-// tcpDesk is what a connection needs while it answers, and not while it waits
-// for its client. There are as many as can run at the same time; whoever holds
-// one does not wait for anything.
-type tcpDesk struct {
-	lane *lane
-	work []byte // deskBuffer octets
+func (l *tcpListener) stop() {
+	close(l.stopped)
+	l.server.conns.way.unlisten(l)
+}
+
+func (l *tcpListener) isStopped() bool {
+	select {
+	case <-l.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l *tcpListener) close() {
+	for _, s := range l.sockets {
+		s.Close()
+	}
 }
 
 // tcpConns are the connections of all addresses and the limits on them.
 type tcpConns struct {
 	server *Server
-	desks  chan *tcpDesk
+	way    tcpWay
 	wg     sync.WaitGroup // one a connection
 
-	mu        sync.Mutex
-	conns     map[*tcpConn]struct{}
-	perClient map[netip.Addr]int // by clientKey
+	mu       sync.Mutex
+	all      []*tcpConn // in no order
+	clients  map[netip.Addr]*int
+	prefixes map[netip.Addr]*int // connections of each
+	random   *rand.Rand
 
-	open         atomic.Int64 // len(conns)
+	open         atomic.Int64 // len(all)
 	accepted     atomic.Uint64
 	closed       [NumCloseReasons]atomic.Uint64
 	acceptErrors atomic.Uint64
-
-	// What connections count while they hold no desk.
-	answered, deferred atomic.Uint64
-	unsent             [NumSendFailures]atomic.Uint64
+	unsent       [NumSendFailures]atomic.Uint64
 }
 
-func newTCPConns(s *Server, desks int) *tcpConns {
+func newTCPConns(s *Server, seed uint64) *tcpConns {
 	t := &tcpConns{
-		server:    s,
-		desks:     make(chan *tcpDesk, desks),
-		conns:     make(map[*tcpConn]struct{}),
-		perClient: make(map[netip.Addr]int),
+		server:   s,
+		clients:  make(map[netip.Addr]*int),
+		prefixes: make(map[netip.Addr]*int),
+		random:   rand.New(rand.NewPCG(seed, 0)),
 	}
-	for range desks {
-		t.desks <- &tcpDesk{lane: s.lanes.get(), work: make([]byte, deskBuffer)}
-	}
+	t.way = newTCPWay(s, t)
 	return t
 }
 
-// clientKey is what counts as one client: an IPv4 address, or an IPv6 /64,
-// within which a client can have any number of addresses.
-func clientKey(a netip.Addr) netip.Addr {
+// clientKey is what counts as one client: an IPv4 address, or an IPv6 /56, which
+// is what one site gets, with any number of addresses in it.
+func clientKey(a netip.Addr) netip.Addr { return masked(a, 32, 56) }
+
+// prefixKey is what counts as one neighbourhood when places are short: an IPv4
+// /24, or an IPv6 /48, the least that somebody can have of the routing table.
+func prefixKey(a netip.Addr) netip.Addr { return masked(a, 24, 48) }
+
+func masked(a netip.Addr, bits4, bits6 int) netip.Addr {
 	a = a.Unmap().WithZone("")
+	bits := bits6
 	if a.Is4() {
-		return a
+		bits = bits4
 	}
-	p, err := a.Prefix(64)
+	p, err := a.Prefix(bits)
 	if err != nil {
-		panic("an IPv6 address has a /64: " + err.Error())
+		panic("the length of a prefix: " + err.Error())
 	}
 	return p.Addr()
 }
 
-// admit starts a connection, or closes it where a limit is reached: over the
-// limit of the client the new one goes, over the limit of all an idle one.
-func (t *tcpConns) admit(l *tcpListener, conn *net.TCPConn) {
+// add gives c a place, if need be that of the connection that deserves its own
+// least; false where that cannot be: over the limit of its client, or over that of
+// all while the slow lane works for each.
+func (t *tcpConns) add(c *tcpConn) bool {
 	t.accepted.Add(1)
 	limits := t.server.limits.Load()
-	c := newTCPConn(t.server, l, conn)
-	if t.open.Load() >= int64(limits.TCPClients) && t.underClientLimit(c.key, limits) {
-		t.shed()
-	}
-	reason, ok := t.add(c, limits)
-	if !ok {
-		t.closed[reason].Add(1)
-		// A reset leaves nothing behind, not even a connection in TIME_WAIT.
-		conn.SetLinger(0)
-		conn.Close()
-		return
-	}
-	t.wg.Go(func() {
-		reason := c.serve()
-		if t.remove(c) {
-			t.closed[reason].Add(1)
-		}
-	})
-}
-
-func (t *tcpConns) underClientLimit(key netip.Addr, limits *Limits) bool {
+	client, prefix := clientKey(c.client.Addr()), prefixKey(c.client.Addr())
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.perClient[key] < limits.TCPClientsPer
-}
-
-func (t *tcpConns) add(c *tcpConn, limits *Limits) (CloseReason, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case t.perClient[c.key] >= limits.TCPClientsPer:
-		return CloseClientLimit, false
-	case len(t.conns) >= limits.TCPClients:
-		return CloseTotalLimit, false
+	if n := t.clients[client]; n != nil && *n >= limits.TCPClientsPer {
+		return t.refuse(CloseClientLimit)
 	}
-	select {
-	case <-c.listener.stopped:
-		return CloseStop, false
-	default:
+	if len(t.all) >= limits.TCPClients && !t.evict() {
+		return t.refuse(CloseTotalLimit)
 	}
-	if !c.client.IsValid() || !c.local.IsValid() {
-		return CloseByClient, false
-	}
-	t.conns[c] = struct{}{}
-	t.perClient[c.key]++
-	t.open.Store(int64(len(t.conns)))
-	return 0, true
-}
-
-// remove takes c out of the table and reports whether it was there.
-func (t *tcpConns) remove(c *tcpConn) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.drop(c)
-}
-
-func (t *tcpConns) drop(c *tcpConn) bool {
-	if _, ok := t.conns[c]; !ok {
-		return false
-	}
-	delete(t.conns, c)
-	if t.perClient[c.key]--; t.perClient[c.key] == 0 {
-		delete(t.perClient, c.key)
-	}
-	t.open.Store(int64(len(t.conns)))
+	c.ofClient, c.ofPrefix = counterOf(t.clients, client), counterOf(t.prefixes, prefix)
+	*c.ofClient++
+	*c.ofPrefix++
+	c.place = len(t.all)
+	t.all = append(t.all, c)
+	t.open.Store(int64(len(t.all)))
+	t.wg.Add(1)
 	return true
 }
 
-// shed closes idle connections to make room: those of the clients that have
-// most, of theirs the ones that have been idle for longest. It takes a part of
-// the limit at once, because finding them looks at every connection.
-func (t *tcpConns) shed() {
-	n := max(t.server.limits.Load().TCPClients/shedPart, 1)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	idle := make([]idleConn, 0, len(t.conns))
-	for c := range t.conns {
-		if since, ok := c.idleSince(); ok {
-			idle = append(idle, idleConn{c, t.perClient[c.key], since})
-		}
-	}
-	for _, v := range worstIdle(idle, n) {
-		t.drop(v.conn)
-		t.closed[CloseShed].Add(1)
-		v.conn.conn.Close()
-	}
+func (t *tcpConns) refuse(reason CloseReason) bool {
+	t.closed[reason].Add(1)
+	return false
 }
 
-// stop tells the connections of l to end.
-func (t *tcpConns) stop(l *tcpListener) {
+func counterOf(m map[netip.Addr]*int, key netip.Addr) *int {
+	n := m[key]
+	if n == nil {
+		n = new(int)
+		m[key] = n
+	}
+	return n
+}
+
+// ended takes note of the end of a connection that add took.
+func (t *tcpConns) ended(c *tcpConn, reason CloseReason) {
+	t.mu.Lock()
+	if t.drop(c) {
+		t.closed[reason].Add(1)
+	}
+	t.mu.Unlock()
+	t.wg.Done()
+}
+
+// drop takes c out of the table and reports whether it was there.
+func (t *tcpConns) drop(c *tcpConn) bool {
+	if c.place < 0 {
+		return false
+	}
+	last := len(t.all) - 1
+	t.all[c.place] = t.all[last]
+	t.all[c.place].place = c.place
+	t.all[last] = nil
+	t.all = t.all[:last]
+	c.place = -1
+	t.open.Store(int64(len(t.all)))
+	a := c.client.Addr()
+	if *c.ofClient--; *c.ofClient == 0 {
+		delete(t.clients, clientKey(a))
+	}
+	if *c.ofPrefix--; *c.ofPrefix == 0 {
+		delete(t.prefixes, prefixKey(a))
+	}
+	return true
+}
+
+// acceptFailed takes note of an error of accept, after which accepting rests for a
+// while. Where descriptors or memory are short, some connections end to make room.
+func (t *tcpConns) acceptFailed(err error) {
+	t.acceptErrors.Add(1)
+	t.server.rare.warn("accepting a TCP connection", slog.Any("error", err))
+	if !isScarcity(err) {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for c := range t.conns {
-		if c.listener == l {
-			c.stop()
+	for range max(len(t.all)/evictPart, 1) {
+		if !t.evict() {
+			break
 		}
 	}
 }
@@ -249,26 +219,67 @@ func (t *tcpConns) addTo(total *Totals) {
 	for i := range t.unsent {
 		total.TCP.Unsent[i] += t.unsent[i].Load()
 	}
-	total.TCP.Answered += t.answered.Load()
-	total.TCP.Deferred += t.deferred.Load()
 	total.Open = int(t.open.Load())
 	total.Accepted += t.accepted.Load()
 	total.AcceptErrors += t.acceptErrors.Load()
 }
 
-// listenTCP binds the address. reuse lets it stand beside a wildcard of ours on
-// the same port.
-func listenTCP(ctx context.Context, addr netip.AddrPort, reuse bool) (*net.TCPListener, error) {
-	config := net.ListenConfig{
-		KeepAlive: -1, // the idle limit ends dead connections sooner
-		Control:   controlTCP(reuse),
+// listenTCP binds the address n times. reuse lets it stand beside a wildcard of
+// ours on the same port. The first socket is bound as if it were to be alone, so
+// that the address of another process is refused; then it admits the others to
+// its group, among which the kernel spreads the connections.
+func listenTCP(ctx context.Context, addr netip.AddrPort, n int, reuse bool) ([]*net.TCPListener, error) {
+	var sockets []*net.TCPListener
+	for len(sockets) < n {
+		config := net.ListenConfig{
+			KeepAlive: -1, // the idle limit ends dead connections sooner
+			Control:   controlTCP(reuse),
+		}
+		// Multipath TCP, which Go listens with by default, costs each connection more
+		// and gives a client with one query nothing.
+		config.SetMultipathTCP(false)
+		ln, err := config.Listen(ctx, network("tcp", addr), addr.String())
+		if err == nil {
+			sockets = append(sockets, ln.(*net.TCPListener))
+			addr = netip.AddrPortFrom(addr.Addr(), addrPort(ln.Addr()).Port())
+			if n > 1 && !reuse {
+				reuse = true
+				err = controlListener(sockets[0], shareTCPPort)
+			}
+		}
+		if err != nil {
+			for _, s := range sockets {
+				s.Close()
+			}
+			return nil, err
+		}
 	}
-	// Multipath TCP, which Go listens with by default, costs each connection more
-	// and gives a client with one query nothing.
-	config.SetMultipathTCP(false)
-	ln, err := config.Listen(ctx, network("tcp", addr), addr.String())
+	return sockets, nil
+}
+
+// controlListener calls f with the descriptor of the socket.
+func controlListener(ln *net.TCPListener, f func(fd uintptr) error) error {
+	raw, err := ln.SyscallConn()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return ln.(*net.TCPListener), nil
+	var inner error
+	if err := raw.Control(func(fd uintptr) { inner = f(fd) }); err != nil {
+		return err
+	}
+	if inner != nil {
+		return fmt.Errorf("socket option: %w", inner)
+	}
+	return nil
+}
+
+// addrPort returns the address of a TCP end, without an IPv6 zone; the zero value
+// where the system could not tell it, because the connection had ended.
+func addrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	p := t.AddrPort()
+	return netip.AddrPortFrom(p.Addr().Unmap().WithZone(""), p.Port())
 }

@@ -7,78 +7,116 @@ import (
 	"testing"
 )
 
-// streamConn returns a connection without a client: what the client sends is put
-// into its buffer by feed.
-func streamConn(t testing.TB) (*tcpConn, *tcpDesk) {
-	s := newTestServer(t, nil)
-	c := &tcpConn{server: s, client: netip.MustParseAddrPort("198.51.100.7:4242"), local: netip.MustParseAddrPort("203.0.113.1:53")}
-	return c, <-s.conns.desks
+// memStream is a tcpSocket whose client takes so many octets of each write, the
+// rest when asked to.
+type memStream struct {
+	takes int // 0: all
+	sent  []byte
+	held  []byte
 }
 
-// feed reads from stream as read does, at most n octets, and returns the rest.
-func (c *tcpConn) feed(stream []byte, n int) []byte {
-	c.makeRoom()
-	n = copy(c.in[c.filled:], stream[:min(n, len(stream))])
-	c.filled += n
-	c.peak = max(c.peak, c.filled)
-	return stream[n:]
+func (m *memStream) send(answers []byte, _ int) bool {
+	n := len(answers)
+	if m.takes > 0 {
+		n = min(m.takes, n)
+	}
+	m.sent = append(m.sent, answers[:n]...)
+	m.held = append(m.held, answers[n:]...)
+	return len(m.held) == 0
 }
 
-// FuzzTCPStream cuts a stream in pieces and answers it: the answers are those of
-// the messages that a plain reading of the stream finds, up to one that ends the
-// connection.
-func FuzzTCPStream(f *testing.F) {
+func (m *memStream) take() {
+	m.sent = append(m.sent, m.held...)
+	m.held = m.held[:0]
+}
+
+func (m *memStream) reply([]byte) error { return nil }
+func (m *memStream) wake()              {}
+func (m *memStream) abort()             {}
+
+// streamConn returns a connection without a client, and a desk to answer it at.
+func streamConn(s *Server) (*tcpConn, *memStream) {
+	m := new(memStream)
+	return &tcpConn{server: s, sock: m, client: netip.MustParseAddrPort("198.51.100.7:4242"), local: netip.MustParseAddrPort("203.0.113.1:53")}, m
+}
+
+// streamSeeds are streams, and pieces to cut them in.
+func streamSeeds(f *testing.F) {
 	f.Add(framed(fakeQuery(1, "a.example")), uint16(1))                                                      // octet by octet
 	f.Add(append(framed(fakeQuery(1, "a.example")), framed(fakeQuery(2, "big.example"))...), uint16(7))      // a long answer
 	f.Add(append(framed(fakeQuery(1, "drop.example")), framed(fakeQuery(2, "a.example"))...), uint16(600))   // the end after the first
 	f.Add(append(framed(fakeQuery(1, "slow.example")), framed(fakeQuery(2, "a.example"))...), uint16(3))     // one for the slow lane
 	f.Add(append(framed(append(fakeQuery(1, "a.example"), make([]byte, 5000)...)), 0, 0, 1, 2), uint16(999)) // a long query, an empty one
 	f.Add(bytes.Repeat(framed(fakeQuery(3, "mid.example")), 40), uint16(4096))                               // several writes
-	first, desk := streamConn(f)
-	f.Fuzz(func(t *testing.T, stream []byte, piece uint16) {
-		var want [][]byte
-		wantSlow, wantEnd := 0, false
-		for rest := stream; len(rest) >= prefixSize && !wantEnd; {
-			n := int(binary.BigEndian.Uint16(rest))
-			if len(rest)-prefixSize < n {
-				break
-			}
-			room := make([]byte, maxMessage)
-			length, verdict := respondAlone(room, copy(room, rest[prefixSize:][:n]))
-			switch verdict {
-			case Answered:
-				want = append(want, room[:length])
-			case Defer:
-				wantSlow++
-			default:
-				wantEnd = true
-			}
-			rest = rest[prefixSize+n:]
-		}
+	f.Add(bytes.Repeat(framed(fakeQuery(4, "slow.example")), 40), uint16(50))                                // more than may be in work
+}
 
-		c := &tcpConn{server: first.server, client: first.client, local: first.local}
-		slow, fine := 0, true
-		var out []byte
-		for rest := stream; fine && len(rest) > 0; {
-			rest = c.feed(rest, int(piece)+1)
-			for fine && c.hasMessage() {
-				var size int
-				size, _, fine = c.fill(desk)
-				out = append(out, desk.work[:size]...)
-				if c.deferred != nil {
-					slow++
-					c.deferred = nil
+// wantedOf returns the answers to a stream, in order, how many of its queries
+// are for the slow lane, and whether it ends the connection.
+func wantedOf(stream []byte) (answers []byte, slow int, end bool) {
+	for rest := stream; len(rest) >= prefixSize; {
+		n := int(binary.BigEndian.Uint16(rest))
+		if len(rest)-prefixSize < n {
+			break
+		}
+		room := make([]byte, maxMessage)
+		length, verdict := respondAlone(room, copy(room, rest[prefixSize:][:n]))
+		switch verdict {
+		case Answered:
+			answers = append(answers, framed(room[:length])...)
+		case Defer:
+			slow++
+		default:
+			return answers, slow, true
+		}
+		rest = rest[prefixSize+n:]
+	}
+	return answers, slow, false
+}
+
+// emptySlowLane throws away what is in the queue of a server that does not serve.
+func emptySlowLane(s *Server) (n int) {
+	for {
+		select {
+		case r := <-s.slow.queue:
+			r.done()
+			n++
+		default:
+			return n
+		}
+	}
+}
+
+// FuzzTCPStream cuts a stream in pieces and answers it, also for a client that
+// takes answers in pieces: the answers are those of the messages that a plain
+// reading of the stream finds, up to one that ends the connection.
+func FuzzTCPStream(f *testing.F) {
+	streamSeeds(f)
+	s := newTestServer(f, nil)
+	desk := newTCPDesk(s)
+	f.Fuzz(func(t *testing.T, stream []byte, piece uint16) {
+		want, wantSlow, wantEnd := wantedOf(stream)
+		c, m := streamConn(s)
+		m.takes = int(piece >> 3)
+		slow := 0
+		var in []byte
+		for rest := stream; len(rest) > 0 && !c.ending; {
+			n := min(int(piece)+1, len(rest))
+			in, rest = append(in, rest[:n]...), rest[n:]
+			for {
+				desk.begin(s, s.now())
+				taken := c.answer(desk, in)
+				desk.publish()
+				in = in[taken:]
+				slow += emptySlowLane(s)
+				if m.take(); taken == 0 {
+					break
 				}
 			}
 		}
-		for i, w := range want {
-			if len(out) < prefixSize || int(binary.BigEndian.Uint16(out)) != len(w) || !bytes.Equal(out[prefixSize:][:len(w)], w) {
-				t.Fatalf("answer %d is not that of the message", i)
-			}
-			out = out[prefixSize+len(w):]
-		}
-		if len(out) > 0 || slow != wantSlow || fine == wantEnd {
-			t.Fatalf("%d octets too much, %d deferred (want %d), ended %v (want %v)", len(out), slow, wantSlow, !fine, wantEnd)
+		if !bytes.Equal(m.sent, want) || slow != wantSlow || c.ending != wantEnd {
+			t.Fatalf("%d octets of answers (want %d), equal %v, %d deferred (want %d), ended %v (want %v)",
+				len(m.sent), len(want), bytes.Equal(m.sent, want), slow, wantSlow, c.ending, wantEnd)
 		}
 	})
 }
@@ -95,18 +133,49 @@ func respondAlone(buf []byte, n int) (length int, v Verdict) {
 
 func TestTCPBatchAllocatesNothing(t *testing.T) {
 	skipAllocs(t)
-	c, desk := streamConn(t)
+	s := newTestServer(t, nil)
+	desk := newTCPDesk(s)
+	c, m := streamConn(s)
 	batch := bytes.Repeat(framed(fakeQuery(1, "a.example")), 10)
 	n := testing.AllocsPerRun(100, func() {
-		for rest := batch; len(rest) > 0; {
-			rest = c.feed(rest, len(rest))
+		desk.begin(s, s.now())
+		taken := c.answer(desk, batch)
+		desk.publish()
+		if taken != len(batch) || len(m.sent) != len(batch) {
+			t.Fatalf("%d octets taken, %d sent", taken, len(m.sent))
 		}
-		size, answers, fine := c.fill(desk)
-		if size != len(batch) || answers != 10 || !fine {
-			t.Fatalf("%d octets, %d answers", size, answers)
-		}
+		m.sent = m.sent[:0]
 	})
 	if n != 0 {
 		t.Errorf("%v allocations a batch", n)
+	}
+}
+
+func TestPortableBufferGrowsAndShrinks(t *testing.T) {
+	c := &netConn{}
+	c.makeRoom()
+	if len(c.in) != connBuffer {
+		t.Fatalf("begins with %d octets", len(c.in))
+	}
+	for range 10 { // a client that fills whatever there is
+		c.peak, c.filled = len(c.in), 5
+		c.in[0] = 0
+		c.makeRoom()
+	}
+	if len(c.in) != readSize {
+		t.Errorf("grew to %d octets, want %d", len(c.in), readSize)
+	}
+	binary.BigEndian.PutUint16(c.in, maxMessage)
+	c.filled, c.peak = len(c.in), len(c.in)
+	c.makeRoom()
+	if len(c.in) != prefixSize+maxMessage {
+		t.Errorf("%d octets for the largest message", len(c.in))
+	}
+	for range 10 {
+		c.filled, c.peak = 0, 60
+		c.makeRoom()
+	}
+	if len(c.in) != connBuffer {
+		t.Errorf("%d octets when idle", len(c.in))
 	}
 }

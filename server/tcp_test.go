@@ -102,437 +102,441 @@ func isRefused(t testing.TB, to netip.AddrPort) bool {
 }
 
 func TestTCPPipelining(t *testing.T) {
-	r := serve(t, nil, "127.0.0.1")
-	c := dial(t, r.addr())
-	const n = 1000
-	var all []byte
-	for i := range n {
-		name := "a.example"
-		if i%100 == 50 {
-			name = "mid.example"
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, way, "127.0.0.1")
+		c := dial(t, r.addr())
+		const n = 1000
+		var all []byte
+		for i := range n {
+			name := "a.example"
+			if i%100 == 50 {
+				name = "mid.example"
+			}
+			all = append(all, framed(fakeQuery(uint16(i), name))...)
 		}
-		all = append(all, framed(fakeQuery(uint16(i), name))...)
-	}
-	go c.Write(all)
-	for i := range n {
-		if m := c.receive(); binary.BigEndian.Uint16(m) != uint16(i) {
-			t.Fatalf("answer %d has id %x", i, m[:2])
+		go c.Write(all)
+		for i := range n {
+			if m := c.receive(); binary.BigEndian.Uint16(m) != uint16(i) {
+				t.Fatalf("answer %d has id %x", i, m[:2])
+			}
 		}
-	}
-	c.Close()
-	await(t, "the end of the connection", func() bool { return r.Totals().Closed[CloseByClient] == 1 })
-	r.end()
-	if total := r.Totals(); total.TCP.Answered != n || total.Accepted != 1 {
-		t.Errorf("%+v", total.TCP)
-	}
+		c.Close()
+		await(t, "the end of the connection", func() bool { return r.Totals().Closed[CloseByClient] == 1 })
+		r.end()
+		if total := r.Totals(); total.TCP.Answered != n || total.Accepted != 1 {
+			t.Errorf("%+v", total.TCP)
+		}
+	})
 }
 
 func TestTCPAnyCuttingOfTheStream(t *testing.T) {
-	r := serve(t, nil, "127.0.0.1")
-	c := dial(t, r.addr())
-	c.SetNoDelay(true)
-	var all []byte
-	for i := range 20 {
-		all = append(all, framed(fakeQuery(uint16(i), "a.example"))...)
-	}
-	go func() {
-		for size := 1; len(all) > 0; size++ {
-			n := min(size, len(all))
-			c.Write(all[:n])
-			all = all[n:]
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, way, "127.0.0.1")
+		c := dial(t, r.addr())
+		c.SetNoDelay(true)
+		var all []byte
+		for i := range 20 {
+			all = append(all, framed(fakeQuery(uint16(i), "a.example"))...)
 		}
-	}()
-	for i := range 20 {
-		if m := c.receive(); m[1] != byte(i) {
-			t.Fatalf("answer %d is %x", i, m)
+		go func() {
+			for size := 1; len(all) > 0; size++ {
+				n := min(size, len(all))
+				c.Write(all[:n])
+				all = all[n:]
+			}
+		}()
+		for i := range 20 {
+			if m := c.receive(); m[1] != byte(i) {
+				t.Fatalf("answer %d is %x", i, m)
+			}
 		}
-	}
+	})
 }
 
 func TestTCPLargestMessages(t *testing.T) {
-	r := serve(t, nil, "127.0.0.1")
-	c := dial(t, r.addr())
-	large := append(fakeQuery(7, "a.example"), make([]byte, maxMessage)...)[:maxMessage]
-	go func() {
-		c.Write(framed(large))
-		c.Write(framed(fakeQuery(8, "big.example")))
-		c.Write(framed(fakeQuery(9, "a.example")))
-	}()
-	if m := c.receive(); len(m) != maxMessage || m[1] != 7 {
-		t.Errorf("%d octets, id %d", len(m), m[1])
-	}
-	if m := c.receive(); len(m) != 60000 || m[1] != 8 {
-		t.Errorf("%d octets, id %d", len(m), m[1])
-	}
-	if m := c.receive(); m[1] != 9 {
-		t.Errorf("id %d", m[1])
-	}
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, way, "127.0.0.1")
+		c := dial(t, r.addr())
+		large := append(fakeQuery(7, "a.example"), make([]byte, maxMessage)...)[:maxMessage]
+		go func() {
+			c.Write(framed(large))
+			c.Write(framed(fakeQuery(8, "big.example")))
+			c.Write(framed(fakeQuery(9, "a.example")))
+		}()
+		if m := c.receive(); len(m) != maxMessage || m[1] != 7 {
+			t.Errorf("%d octets, id %d", len(m), m[1])
+		}
+		if m := c.receive(); len(m) != 60000 || m[1] != 8 {
+			t.Errorf("%d octets, id %d", len(m), m[1])
+		}
+		if m := c.receive(); m[1] != 9 {
+			t.Errorf("id %d", m[1])
+		}
+	})
 }
 
 func TestTCPSlowQueryDoesNotHoldUpFastOnes(t *testing.T) {
-	release := make(chan struct{})
-	r := serve(t, func(o *Options) {
-		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
-			wait(ctx, release)
-			q.Reply(append(q.Message[:3:3], 9))
-			q.Reply(append(q.Message[:3:3], 10)) // a transfer is many messages
-		})
-	}, "127.0.0.1")
-	c := dial(t, r.addr())
-	c.send(append(framed(fakeQuery(1, "slow.example")), framed(fakeQuery(2, "fast.example"))...))
-	if m := c.receive(); m[1] != 2 {
-		t.Fatalf("first answer has id %d, want the fast one", m[1])
-	}
-	close(release)
-	for _, want := range []byte{9, 10} {
-		if m := c.receive(); m[1] != 1 || m[3] != want {
-			t.Fatalf("got %x", m)
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		release := make(chan struct{})
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+				wait(ctx, release)
+				q.Reply(append(q.Message[:3:3], 9))
+				q.Reply(append(q.Message[:3:3], 10)) // a transfer is many messages
+			})
+		}, "127.0.0.1")
+		c := dial(t, r.addr())
+		c.send(append(framed(fakeQuery(1, "slow.example")), framed(fakeQuery(2, "fast.example"))...))
+		if m := c.receive(); m[1] != 2 {
+			t.Fatalf("first answer has id %d, want the fast one", m[1])
 		}
-	}
+		close(release)
+		for _, want := range []byte{9, 10} {
+			if m := c.receive(); m[1] != 1 || m[3] != want {
+				t.Fatalf("got %x", m)
+			}
+		}
+	})
 }
 
 func TestTCPIsNotIdleWhileTheSlowLaneWorks(t *testing.T) {
-	release := make(chan struct{})
-	r := serve(t, func(o *Options) {
-		o.Limits.TCPIdle = 20 * time.Millisecond
-		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
-			wait(ctx, release)
-			q.Reply(q.Message)
-		})
-	}, "127.0.0.1")
-	c := dial(t, r.addr())
-	c.send(framed(fakeQuery(1, "slow.example")))
-	other := dial(t, r.addr()) // is idle for as long
-	if !other.isClosed() {
-		t.Error("an idle connection stays")
-	}
-	await(t, "the reason", func() bool { return r.Totals().Closed[CloseIdle] == 1 })
-	other = dial(t, r.addr())
-	if !other.isClosed() {
-		t.Error("an idle connection stays")
-	}
-	c.ask(2, "fast.example")
-	close(release)
-	if m := c.receive(); m[1] != 1 {
-		t.Errorf("got %x", m)
-	}
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		release := make(chan struct{})
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Limits.TCPIdle = 20 * time.Millisecond
+			o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+				wait(ctx, release)
+				q.Reply(q.Message)
+			})
+		}, "127.0.0.1")
+		c := dial(t, r.addr())
+		c.send(framed(fakeQuery(1, "slow.example")))
+		other := dial(t, r.addr()) // is idle for as long
+		if !other.isClosed() {
+			t.Error("an idle connection stays")
+		}
+		await(t, "the reason", func() bool { return r.Totals().Closed[CloseIdle] == 1 })
+		other = dial(t, r.addr())
+		if !other.isClosed() {
+			t.Error("an idle connection stays")
+		}
+		c.ask(2, "fast.example")
+		close(release)
+		if m := c.receive(); m[1] != 1 {
+			t.Errorf("got %x", m)
+		}
+	})
 }
 
 func TestTCPPipelineLimitStopsReading(t *testing.T) {
-	release := make(chan struct{})
-	r := serve(t, func(o *Options) {
-		o.Limits.TCPPipeline = 3
-		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
-			wait(ctx, release)
-			q.Reply(q.Message)
-		})
-	}, "127.0.0.1")
-	c := dial(t, r.addr())
-	for i := range 6 {
-		c.send(framed(fakeQuery(uint16(i), "slow.example")))
-	}
-	await(t, "three queries in work", func() bool { return r.Totals().Slow.Working == 3 })
-	if total := r.Totals(); total.TCP.Deferred > 3 || total.Slow.Waiting > 0 {
-		t.Errorf("more than the limit: %+v", total)
-	}
-	close(release)
-	for range 6 {
-		c.receive()
-	}
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		release := make(chan struct{})
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Limits.TCPPipeline = 3
+			o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+				wait(ctx, release)
+				q.Reply(q.Message)
+			})
+		}, "127.0.0.1")
+		c := dial(t, r.addr())
+		for i := range 6 {
+			c.send(framed(fakeQuery(uint16(i), "slow.example")))
+		}
+		await(t, "three queries in work", func() bool { return r.Totals().Slow.Working == 3 })
+		if total := r.Totals(); total.TCP.Deferred > 3 || total.Slow.Waiting > 0 {
+			t.Errorf("more than the limit: %+v", total)
+		}
+		close(release)
+		for range 6 {
+			c.receive()
+		}
+	})
 }
 
 func TestTCPFullSlowLaneIsServfail(t *testing.T) {
-	release := make(chan struct{})
-	r := serve(t, func(o *Options) {
-		o.Limits.TCPPipeline = slowQueue + slowWorkers + 10
-		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
-			wait(ctx, release)
-			q.Reply(q.Message)
-		})
-	}, "127.0.0.1")
-	c := dial(t, r.addr())
-	for i := range slowQueue + slowWorkers + 1 {
-		if i == slowWorkers {
-			await(t, "busy workers", func() bool { return r.Totals().Slow.Working == slowWorkers })
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		release := make(chan struct{})
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Limits.TCPPipeline = slowQueue + slowWorkers + 10
+			o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+				wait(ctx, release)
+				q.Reply(q.Message)
+			})
+		}, "127.0.0.1")
+		c := dial(t, r.addr())
+		for i := range slowQueue + slowWorkers + 1 {
+			if i == slowWorkers {
+				await(t, "busy workers", func() bool { return r.Totals().Slow.Working == slowWorkers })
+			}
+			c.send(framed(fakeQuery(uint16(i), "slow.example")))
 		}
-		c.send(framed(fakeQuery(uint16(i), "slow.example")))
-	}
-	m := c.receive()
-	want := fakeQuery(binary.BigEndian.Uint16(m), "slow.example")
-	want[2], want[3] = 0x80, 2
-	if !bytes.Equal(m, want) {
-		t.Errorf("got %x, want %x", m, want)
-	}
-	close(release)
-	for range slowQueue + slowWorkers {
-		c.receive()
-	}
-	await(t, "rest", func() bool { return r.Totals().Slow.Working == 0 })
-	if total := checkLaws(t, r.Server); total.Slow.Full != 1 {
-		t.Errorf("%+v", total.Slow)
-	}
+		m := c.receive()
+		want := fakeQuery(binary.BigEndian.Uint16(m), "slow.example")
+		want[2], want[3] = 0x80, 2
+		if !bytes.Equal(m, want) {
+			t.Errorf("got %x, want %x", m, want)
+		}
+		close(release)
+		for range slowQueue + slowWorkers {
+			c.receive()
+		}
+		await(t, "rest", func() bool { return r.Totals().Slow.Working == 0 })
+		if total := checkLaws(t, r.Server); total.Slow.Full != 1 {
+			t.Errorf("%+v", total.Slow)
+		}
+	})
 }
 
 func TestTCPHalfClosedClientGetsItsAnswers(t *testing.T) {
-	release := make(chan struct{})
-	r := serve(t, func(o *Options) {
-		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
-			wait(ctx, release)
-			q.Reply(q.Message)
-		})
-	}, "127.0.0.1")
-	c := dial(t, r.addr())
-	c.send(append(framed(fakeQuery(1, "slow.example")), framed(fakeQuery(2, "fast.example"))...))
-	c.CloseWrite()
-	if m := c.receive(); m[1] != 2 {
-		t.Errorf("got %x", m)
-	}
-	close(release)
-	if m := c.receive(); m[1] != 1 {
-		t.Errorf("got %x", m)
-	}
-	if !c.isClosed() {
-		t.Error("the connection stays open")
-	}
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		release := make(chan struct{})
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+				wait(ctx, release)
+				q.Reply(q.Message)
+			})
+		}, "127.0.0.1")
+		c := dial(t, r.addr())
+		c.send(append(framed(fakeQuery(1, "slow.example")), framed(fakeQuery(2, "fast.example"))...))
+		c.CloseWrite()
+		if m := c.receive(); m[1] != 2 {
+			t.Errorf("got %x", m)
+		}
+		close(release)
+		if m := c.receive(); m[1] != 1 {
+			t.Errorf("got %x", m)
+		}
+		if !c.isClosed() {
+			t.Error("the connection stays open")
+		}
+	})
 }
 
 func TestTCPLimitsOfTime(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		edit func(*Limits)
-		send []byte
-		want CloseReason
-	}{
-		{"idle", func(l *Limits) { l.TCPIdle = 30 * time.Millisecond }, framed(fakeQuery(1, "a.example")), CloseIdle},
-		{"slow query", func(l *Limits) { l.TCPWrite = 30 * time.Millisecond }, framed(fakeQuery(1, "a.example"))[:9], CloseSlowQuery},
-		{"no request", func(*Limits) {}, framed(fakeQuery(1, "drop.example")), CloseProtocol},
-		{"fault", func(*Limits) {}, framed(fakeQuery(1, "panic.example")), CloseFault},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			r := serve(t, func(o *Options) { c.edit(&o.Limits) }, "127.0.0.1")
-			client := dial(t, r.addr())
-			client.send(c.send)
-			if !client.isClosed() {
-				t.Error("not closed")
-			}
-			await(t, "the reason", func() bool { return r.Totals().Closed[c.want] == 1 })
-		})
-	}
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		for _, c := range []struct {
+			name string
+			edit func(*Limits)
+			send []byte
+			want CloseReason
+		}{
+			{"idle", func(l *Limits) { l.TCPIdle = 30 * time.Millisecond }, framed(fakeQuery(1, "a.example")), CloseIdle},
+			{"slow query", func(l *Limits) { l.TCPWrite = 30 * time.Millisecond }, framed(fakeQuery(1, "a.example"))[:9], CloseSlowQuery},
+			{"no request", func(*Limits) {}, framed(fakeQuery(1, "drop.example")), CloseProtocol},
+			{"fault", func(*Limits) {}, framed(fakeQuery(1, "panic.example")), CloseFault},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				r := serve(t, func(o *Options) { way(o); c.edit(&o.Limits) }, "127.0.0.1")
+				client := dial(t, r.addr())
+				client.send(c.send)
+				if !client.isClosed() {
+					t.Error("not closed")
+				}
+				await(t, "the reason", func() bool { return r.Totals().Closed[c.want] == 1 })
+			})
+		}
+	})
 }
 
 // TestTCPSlowloris feeds octet after octet: each resets no clock.
 func TestTCPSlowloris(t *testing.T) {
-	r := serve(t, func(o *Options) { o.Limits.TCPWrite = 20 * time.Millisecond }, "127.0.0.1")
-	c := dial(t, r.addr())
-	c.SetNoDelay(true)
-	endless := framed(make([]byte, maxMessage))
-	for i := 0; ; i++ {
-		if _, err := c.Write(endless[i : i+1]); err != nil {
-			break
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, func(o *Options) { way(o); o.Limits.TCPWrite = 20 * time.Millisecond }, "127.0.0.1")
+		c := dial(t, r.addr())
+		c.SetNoDelay(true)
+		endless := framed(make([]byte, maxMessage))
+		for i := 0; ; i++ {
+			if _, err := c.Write(endless[i : i+1]); err != nil {
+				break
+			}
+			if i == maxMessage {
+				t.Fatal("a whole message went through")
+			}
 		}
-		if i == maxMessage {
-			t.Fatal("a whole message went through")
-		}
-	}
-	await(t, "the reason", func() bool { return r.Totals().Closed[CloseSlowQuery] == 1 })
+		await(t, "the reason", func() bool { return r.Totals().Closed[CloseSlowQuery] == 1 })
+	})
 }
 
 func TestTCPSlowReaderIsCutOff(t *testing.T) {
-	r := serve(t, func(o *Options) { o.Limits.TCPWrite = 100 * time.Millisecond }, "127.0.0.1")
-	c := dial(t, r.addr())
-	c.SetReadBuffer(4096)
-	query := framed(fakeQuery(1, "big.example"))
-	for { // until what is between us and it is full
-		if _, err := c.Write(query); err != nil {
-			break
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, func(o *Options) { way(o); o.Limits.TCPWrite = 100 * time.Millisecond }, "127.0.0.1")
+		c := dial(t, r.addr())
+		c.SetReadBuffer(4096)
+		query := framed(fakeQuery(1, "big.example"))
+		for { // until what is between us and it is full
+			if _, err := c.Write(query); err != nil {
+				break
+			}
+			if r.Totals().Closed[CloseSlowReader] == 1 {
+				break
+			}
 		}
-		if r.Totals().Closed[CloseSlowReader] == 1 {
-			break
+		await(t, "the reason", func() bool { return r.Totals().Closed[CloseSlowReader] == 1 })
+		if n := r.Totals().TCP.Unsent[SendTimeout]; n == 0 {
+			t.Error("the answers that it did not take are not counted")
 		}
-	}
-	await(t, "the reason", func() bool { return r.Totals().Closed[CloseSlowReader] == 1 })
-	if n := r.Totals().TCP.Unsent[SendTimeout]; n == 0 {
-		t.Error("the answers that it did not take are not counted")
-	}
+	})
 }
 
 func TestTCPSlowReaderDoesNotHoldUpTheStop(t *testing.T) {
-	r := serve(t, nil, "127.0.0.1") // whose clients have a minute
-	c := dial(t, r.addr())
-	query := framed(fakeQuery(1, "big.example"))
-	for range 400 {
-		c.send(query) // 24 MB of answers, more than is room for on the way
-	}
-	before, same := uint64(0), 0
-	await(t, "a blocked write", func() bool {
-		now := r.Totals().TCP.Received
-		if same++; now != before || now == 0 {
-			before, same = now, 0
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, way, "127.0.0.1") // whose clients have a minute
+		c := dial(t, r.addr())
+		query := framed(fakeQuery(1, "big.example"))
+		for range 400 {
+			c.send(query) // 24 MB of answers, more than is room for on the way
 		}
-		return same == 100
+		before, same := uint64(0), 0
+		await(t, "a blocked write", func() bool {
+			now := r.Totals().TCP.Received
+			if same++; now != before || now == 0 {
+				before, same = now, 0
+			}
+			return same == 100
+		})
+		begin := time.Now()
+		r.end()
+		if d := time.Since(begin); d > 20*time.Second {
+			t.Errorf("stopping took %v", d)
+		}
+		if n := r.Totals().Closed[CloseSlowReader]; n != 1 {
+			t.Errorf("%d slow readers, want 1", n)
+		}
 	})
-	begin := time.Now()
-	r.end()
-	if d := time.Since(begin); d > 20*time.Second {
-		t.Errorf("stopping took %v", d)
-	}
-	if n := r.Totals().Closed[CloseSlowReader]; n != 1 {
-		t.Errorf("%d slow readers, want 1", n)
-	}
 }
 
 func TestTCPSlowReaderOfTheSlowLaneDoesNotHoldUpTheStop(t *testing.T) {
-	r := serve(t, func(o *Options) { // whose clients have a minute
-		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
-			<-ctx.Done()
-			for q.Reply(make([]byte, 60000)) == nil {
-			}
-		})
-	}, "127.0.0.1")
-	c := dial(t, r.addr())
-	c.send(framed(fakeQuery(1, "slow.example")))
-	await(t, "work", func() bool { return r.Totals().Slow.Working == 1 })
-	begin := time.Now()
-	r.end()
-	if d := time.Since(begin); d > 20*time.Second {
-		t.Errorf("stopping took %v", d)
-	}
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, func(o *Options) {
+			way(o) // whose clients have a minute
+			o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+				<-ctx.Done()
+				for q.Reply(make([]byte, 60000)) == nil {
+				}
+			})
+		}, "127.0.0.1")
+		c := dial(t, r.addr())
+		c.send(framed(fakeQuery(1, "slow.example")))
+		await(t, "work", func() bool { return r.Totals().Slow.Working == 1 })
+		begin := time.Now()
+		r.end()
+		if d := time.Since(begin); d > 20*time.Second {
+			t.Errorf("stopping took %v", d)
+		}
+	})
 }
 
 func TestTCPSlowReaderOfTheSlowLaneIsCutOff(t *testing.T) {
-	ended := make(chan error, 1)
-	r := serve(t, func(o *Options) {
-		o.Limits.TCPWrite = 100 * time.Millisecond
-		o.Slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
-			for {
-				if err := q.Reply(make([]byte, 60000)); err != nil {
-					ended <- err
-					return
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		ended := make(chan error, 1)
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Limits.TCPWrite = 100 * time.Millisecond
+			o.Slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
+				for {
+					if err := q.Reply(make([]byte, 60000)); err != nil {
+						ended <- err
+						return
+					}
 				}
-			}
-		})
-	}, "127.0.0.1")
-	c := dial(t, r.addr())
-	c.send(framed(fakeQuery(1, "slow.example")))
-	if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("ended with %v", err)
-	}
-	await(t, "the reason", func() bool { return r.Totals().Closed[CloseSlowReader] == 1 })
+			})
+		}, "127.0.0.1")
+		c := dial(t, r.addr())
+		c.send(framed(fakeQuery(1, "slow.example")))
+		if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("ended with %v", err)
+		}
+		await(t, "the reason", func() bool { return r.Totals().Closed[CloseSlowReader] == 1 })
+	})
 }
 
 func TestTCPClientLimit(t *testing.T) {
-	r := serve(t, func(o *Options) { o.Limits.TCPClientsPer = 2 }, "127.0.0.1")
-	first, second := dial(t, r.addr()), dial(t, r.addr())
-	first.ask(1, "a.example")
-	second.ask(1, "a.example")
-	if !isRefused(t, r.addr()) {
-		t.Error("a third connection")
-	}
-	first.ask(2, "a.example")
-	first.Close()
-	await(t, "room", func() bool { return r.Totals().Open == 1 })
-	dial(t, r.addr()).ask(1, "a.example")
-	if n := r.Totals().Closed[CloseClientLimit]; n != 1 {
-		t.Errorf("%d over the limit, want 1", n)
-	}
-	// A higher limit holds at once.
-	limits := testLimits
-	if err := r.SetLimits(limits); err != nil {
-		t.Fatal(err)
-	}
-	dial(t, r.addr()).ask(1, "a.example")
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, func(o *Options) { way(o); o.Limits.TCPClientsPer = 2 }, "127.0.0.1")
+		first, second := dial(t, r.addr()), dial(t, r.addr())
+		first.ask(1, "a.example")
+		second.ask(1, "a.example")
+		if !isRefused(t, r.addr()) {
+			t.Error("a third connection")
+		}
+		first.ask(2, "a.example")
+		first.Close()
+		await(t, "room", func() bool { return r.Totals().Open == 1 })
+		dial(t, r.addr()).ask(1, "a.example")
+		if n := r.Totals().Closed[CloseClientLimit]; n != 1 {
+			t.Errorf("%d over the limit, want 1", n)
+		}
+		// A higher limit holds at once.
+		limits := testLimits
+		if err := r.SetLimits(limits); err != nil {
+			t.Fatal(err)
+		}
+		dial(t, r.addr()).ask(1, "a.example")
+	})
 }
 
 func TestTCPTotalLimitMakesRoom(t *testing.T) {
-	release := make(chan struct{})
-	r := serve(t, func(o *Options) {
-		o.Limits.TCPClients = 3
-		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
-			wait(ctx, release)
-			q.Reply(q.Message)
-		})
-	}, "127.0.0.1")
-	var clients []*tcpClient
-	for i := range 3 { // one after the other, so that the first is idle for longest
-		clients = append(clients, dial(t, r.addr()))
-		clients[i].ask(1, "a.example")
-		await(t, "idleness", func() bool { return r.idle() == i+1 })
-	}
-	dial(t, r.addr()).ask(1, "a.example")
-	if !clients[0].isClosed() {
-		t.Error("the longest idle connection is still there")
-	}
-	if n := r.Totals().Closed[CloseShed]; n != 1 {
-		t.Errorf("%d closed to make room, want 1", n)
-	}
-	clients[1].ask(2, "a.example")
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		release := make(chan struct{})
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Limits.TCPClients = 3
+			o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+				wait(ctx, release)
+				q.Reply(q.Message)
+			})
+		}, "127.0.0.1")
+		var clients []*tcpClient
+		for i := range 3 { // one after the other, so that the first is idle for longest
+			clients = append(clients, dial(t, r.addr()))
+			clients[i].ask(1, "a.example")
+			await(t, "idleness", func() bool { return r.idle() == i+1 })
+		}
+		dial(t, r.addr()).ask(1, "a.example")
+		if !clients[0].isClosed() {
+			t.Error("the longest idle connection is still there")
+		}
+		if n := r.Totals().Closed[CloseShed]; n != 1 {
+			t.Errorf("%d closed to make room, want 1", n)
+		}
+		clients[1].ask(2, "a.example")
 
-	// With everybody at work, the new one goes.
-	busy := []*tcpClient{clients[1], clients[2]}
-	for _, c := range busy {
-		c.send(framed(fakeQuery(3, "slow.example")))
-	}
-	await(t, "work", func() bool { return r.Totals().Slow.Working == 2 })
-	last := dial(t, r.addr()) // takes the place of the fourth
-	last.send(framed(fakeQuery(3, "slow.example")))
-	await(t, "work", func() bool { return r.Totals().Slow.Working == 3 })
-	if !isRefused(t, r.addr()) {
-		t.Error("over the limit")
-	}
-	close(release)
-	for _, c := range append(busy, last) {
-		c.receive()
-	}
-	if n := r.Totals().Closed[CloseTotalLimit]; n != 1 {
-		t.Errorf("%d refused, want 1", n)
-	}
+		// With everybody at work, the new one goes.
+		busy := []*tcpClient{clients[1], clients[2]}
+		for _, c := range busy {
+			c.send(framed(fakeQuery(3, "slow.example")))
+		}
+		await(t, "work", func() bool { return r.Totals().Slow.Working == 2 })
+		last := dial(t, r.addr()) // takes the place of the fourth
+		last.send(framed(fakeQuery(3, "slow.example")))
+		await(t, "work", func() bool { return r.Totals().Slow.Working == 3 })
+		if !isRefused(t, r.addr()) {
+			t.Error("over the limit")
+		}
+		close(release)
+		for _, c := range append(busy, last) {
+			c.receive()
+		}
+		if n := r.Totals().Closed[CloseTotalLimit]; n != 1 {
+			t.Errorf("%d refused, want 1", n)
+		}
+	})
 }
 
 func (r *running) idle() (n int) {
 	r.conns.mu.Lock()
 	defer r.conns.mu.Unlock()
-	for c := range r.conns.conns {
-		if _, ok := c.idleSince(); ok {
+	for _, c := range r.conns.all {
+		if p, _ := c.phase(); p == tcpIdle {
 			n++
 		}
 	}
 	return n
-}
-
-func TestWorstIdleLevelsTheGreediest(t *testing.T) {
-	a, b, c := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.3")
-	var idle []idleConn
-	add := func(key netip.Addr, n int, since int64) {
-		for i := range n {
-			idle = append(idle, idleConn{&tcpConn{key: key}, n, since + int64(i)})
-		}
-	}
-	add(c, 1, 0)
-	add(a, 5, 100)
-	add(b, 3, 50)
-	var got []int64
-	for _, v := range worstIdle(idle, 6) {
-		got = append(got, v.since)
-	}
-	// a goes from 5 to 3 connections, then b and a in turn by age, and the lone
-	// client keeps its own, though it is the oldest of all.
-	want := []int64{100, 101, 50, 102, 51, 103}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Fatalf("closed %v, want %v", got, want)
-		}
-	}
-}
-
-func TestClientKey(t *testing.T) {
-	for _, c := range []struct{ addr, want string }{
-		{"192.0.2.7", "192.0.2.7"}, {"::ffff:192.0.2.7", "192.0.2.7"},
-		{"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"}, {"fe80::1%eth0", "fe80::"},
-	} {
-		if got := clientKey(netip.MustParseAddr(c.addr)); got != netip.MustParseAddr(c.want) {
-			t.Errorf("%s: %v, want %s", c.addr, got, c.want)
-		}
-	}
 }
 
 func TestKeepaliveIsZeroWhileShedding(t *testing.T) {
@@ -550,35 +554,6 @@ func TestKeepaliveIsZeroWhileShedding(t *testing.T) {
 	l.TCPIdle = 24 * time.Hour
 	if k := l.keepalive(1); k != 0xffff {
 		t.Errorf("keepalive %d", k)
-	}
-}
-
-func TestTCPBufferGrowsAndShrinks(t *testing.T) {
-	c := &tcpConn{}
-	c.makeRoom()
-	if len(c.in) != connBuffer {
-		t.Fatalf("begins with %d octets", len(c.in))
-	}
-	for range 10 { // a client that fills whatever there is
-		c.peak, c.filled = len(c.in), 5
-		c.in[0] = 0
-		c.makeRoom()
-	}
-	if len(c.in) != connBufferMax {
-		t.Errorf("grew to %d octets, want %d", len(c.in), connBufferMax)
-	}
-	binary.BigEndian.PutUint16(c.in, maxMessage)
-	c.filled, c.peak = len(c.in), len(c.in)
-	c.makeRoom()
-	if len(c.in) != prefixSize+maxMessage {
-		t.Errorf("%d octets for the largest message", len(c.in))
-	}
-	for range 10 {
-		c.filled, c.peak = 0, 60
-		c.makeRoom()
-	}
-	if len(c.in) != connBuffer {
-		t.Errorf("%d octets when idle", len(c.in))
 	}
 }
 

@@ -47,12 +47,12 @@ type CloseReason uint8
 // The reasons.
 const (
 	CloseByClient    CloseReason = iota // the client closed or reset it
-	CloseIdle                           // no query in time
+	CloseIdle                           // no query in time, and no part of one
 	CloseSlowQuery                      // a query begun and not delivered in time
 	CloseSlowReader                     // an answer not taken in time
 	CloseProtocol                       // what came was no request
-	CloseShed                           // idle, and its place was needed
-	CloseTotalLimit                     // refused: too many connections, and none idle
+	CloseShed                           // its place was needed, and it had made no progress for longest
+	CloseTotalLimit                     // refused: too many connections, and the slow lane works for each
 	CloseClientLimit                    // refused: too many of this client
 	CloseStop                           // the address was removed or the server stops
 	CloseFault                          // answering a message of it panicked

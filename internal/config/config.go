@@ -52,7 +52,7 @@ type Access struct {
 type Limits struct {
 	UDPSize       int           // octets, largest UDP response
 	TCPClients    int           // connections in all
-	TCPClientsPer int           // connections of one client address (IPv6: its /64)
+	TCPClientsPer int           // connections of one client address (IPv6: its /56)
 	TCPIdle       time.Duration // without a query
 	TCPWrite      time.Duration // to take an answer, and to deliver a whole query
 	TCPPipeline   int           // queries in work on one connection

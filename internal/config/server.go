@@ -24,7 +24,7 @@ func defaultConfig() *Config {
 		StateDir: "/var/lib/ptrd",
 		Limits: Limits{
 			UDPSize:       1232,             // RFC 9715 appendix A: 1280 of IPv6 less the headers
-			TCPClients:    1024,             // each costs a descriptor and some tens of KiB
+			TCPClients:    1024,             // each costs a descriptor, some KiB of the kernel and half a KiB here
 			TCPClientsPer: 32,               // a resolver needs a few; its users behind one NAT some more
 			TCPIdle:       10 * time.Second, // RFC 7766 §6.2.3: in the order of seconds
 			TCPWrite:      5 * time.Second,  // a slow link carries 64 KiB in that time

@@ -1,0 +1,355 @@
+package server
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// connBuffer is what a connection reads into at first: some six queries of
+	// eighty octets. It grows for clients that send more, up to readSize for
+	// pipelined queries and as far as it must for a longer message, and a
+	// connection that went quiet has a small one again.
+	connBuffer = 512
+
+	// keptOutput is the largest output buffer that a connection keeps for its next
+	// answers.
+	keptOutput = 4 << 10
+)
+
+// connWay serves each connection by a goroutine of its own, by the net package:
+// for systems without the epoll of tcpLoop. It behaves as that does, slower, and
+// with a stack for each connection.
+type connWay struct {
+	server *Server
+	conns  *tcpConns
+	desks  chan *tcpDesk // as many as can be at work at the same time
+	accept map[*tcpListener]*sync.WaitGroup
+	mu     sync.Mutex
+}
+
+func newConnWay(s *Server, conns *tcpConns) *connWay {
+	w := &connWay{server: s, conns: conns, desks: make(chan *tcpDesk, s.workers), accept: make(map[*tcpListener]*sync.WaitGroup)}
+	for range s.workers {
+		w.desks <- newTCPDesk(s)
+	}
+	return w
+}
+
+func (w *connWay) start() error { return nil }
+
+func (w *connWay) limitsChanged() {}
+
+func (w *connWay) stop() {
+	for range cap(w.desks) {
+		w.server.lanes.put((<-w.desks).lane)
+	}
+}
+
+func (w *connWay) listen(l *tcpListener) error {
+	accepting := new(sync.WaitGroup)
+	w.mu.Lock()
+	w.accept[l] = accepting
+	w.mu.Unlock()
+	for _, ln := range l.sockets {
+		accepting.Go(func() {
+			if err := w.run(l, ln); err != nil {
+				w.server.fail(l.local, "tcp", err)
+			}
+		})
+	}
+	return nil
+}
+
+func (w *connWay) unlisten(l *tcpListener) {
+	w.mu.Lock()
+	accepting := w.accept[l]
+	delete(w.accept, l)
+	w.mu.Unlock()
+	for _, s := range l.sockets {
+		// An error says that it is closed, which ends accepting as well.
+		_ = s.SetDeadline(time.Now().Add(drainTime))
+	}
+	accepting.Wait()
+	l.close()
+	w.conns.mu.Lock()
+	defer w.conns.mu.Unlock()
+	for _, c := range w.conns.all {
+		if c.listener == l {
+			c.sock.(*netConn).leave()
+		}
+	}
+}
+
+func (w *connWay) run(l *tcpListener, ln *net.TCPListener) error {
+	pause := acceptPause
+	for {
+		conn, err := ln.AcceptTCP()
+		if err == nil {
+			pause = acceptPause
+			w.admit(l, conn)
+			continue
+		}
+		if l.isStopped() {
+			return nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		w.conns.acceptFailed(err)
+		timer := time.NewTimer(pause)
+		select {
+		case <-l.stopped:
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		}
+		pause = min(2*pause, acceptPauseMax)
+	}
+}
+
+func (w *connWay) admit(l *tcpListener, conn *net.TCPConn) {
+	c := &netConn{way: w, conn: conn, woken: make(chan struct{}, 1)}
+	c.tcpConn = tcpConn{
+		server: w.server, listener: l, sock: c, place: -1,
+		client: addrPort(conn.RemoteAddr()), local: addrPort(conn.LocalAddr()),
+	}
+	c.began = time.Now()
+	c.enter(tcpFresh, w.server.clock())
+	if !c.client.IsValid() || !c.local.IsValid() || !w.conns.add(&c.tcpConn) {
+		c.reset()
+		return
+	}
+	go func() {
+		c.serve()
+		w.conns.ended(&c.tcpConn, c.reason)
+	}()
+}
+
+// netConn is a connection with a goroutine.
+type netConn struct {
+	tcpConn
+	way  *connWay
+	conn *net.TCPConn
+
+	in     []byte // in[:filled] is read and not yet answered
+	filled int
+	peak   int       // most that a read found since the buffer was last made
+	began  time.Time // when the message that in starts with began to come
+
+	out     []byte // answers to be written
+	answers int    // in out
+
+	woken    chan struct{} // has room for one
+	stopping atomic.Bool
+	tooSlow  atomic.Bool // a write did not complete in time
+	writing  sync.Mutex  // held while messages are written
+}
+
+// leave makes the connection end once it has answered what it read.
+func (c *netConn) leave() {
+	c.stopping.Store(true)
+	c.conn.SetReadDeadline(time.Unix(1, 0))
+	c.conn.SetWriteDeadline(time.Now().Add(stopGrace))
+}
+
+// reset closes the connection and leaves nothing of it behind, not even a
+// TIME_WAIT.
+func (c *netConn) reset() {
+	c.conn.SetLinger(0)
+	c.conn.Close()
+}
+
+func (c *netConn) abort() { c.reset() }
+
+func (c *netConn) wake() {
+	if s := c.state.Load(); c.inWork.Load() == 0 && tcpPhase(s&(1<<phaseBits-1)) == tcpWorking {
+		// The goroutine may be reading: it is idle now, and may be closed for others.
+		c.state.CompareAndSwap(s, int64(c.server.clock())<<phaseBits|int64(tcpIdle))
+	}
+	select {
+	case c.woken <- struct{}{}:
+	default:
+	}
+}
+
+// serve answers until the client, a limit or the server ends the connection, and
+// closes it.
+func (c *netConn) serve() {
+	for !c.ending {
+		_, whole := wholeMessage(c.in[:c.filled])
+		switch {
+		case whole && c.isFull():
+			c.enter(tcpWorking, c.server.clock())
+			<-c.woken
+		case whole:
+			c.answerBatch()
+		default:
+			c.read()
+		}
+	}
+	// The slow lane answers also a client that closed only its own half (RFC 7766
+	// §6.2.4, RFC 9293 §3.6).
+	for c.inWork.Load() > 0 {
+		c.enter(tcpWorking, c.server.clock())
+		<-c.woken
+	}
+	if c.reason == CloseSlowQuery {
+		c.conn.SetLinger(0) // nothing is on its way to it
+	}
+	c.conn.Close()
+}
+
+// answerBatch answers what is there and writes the answers.
+func (c *netConn) answerBatch() {
+	d := <-c.way.desks
+	d.begin(c.server, c.server.now())
+	taken := c.answer(d, c.in[:c.filled])
+	d.publish()
+	c.way.desks <- d
+	c.filled = copy(c.in, c.in[taken:c.filled])
+	c.began = time.Now()
+	if len(c.out) == 0 {
+		return
+	}
+	c.enter(tcpClogged, c.server.clock())
+	err := c.write(c.out)
+	if err != nil {
+		c.server.conns.unsent[sendFailure(err)].Add(uint64(c.answers))
+		c.writeFailed()
+	}
+	c.out, c.answers = c.out[:0], 0
+	if cap(c.out) > keptOutput {
+		c.out = nil
+	}
+}
+
+// send keeps the answers for serve, which writes them when it has given back its
+// desk.
+func (c *netConn) send(answers []byte, n int) bool {
+	c.out = append(c.out, answers...)
+	c.answers += n
+	return false
+}
+
+// read waits for more octets. A message that has begun must be complete in time,
+// counted from its first octet, however often a few of them come.
+func (c *netConn) read() {
+	c.makeRoom()
+	phase, began := tcpFresh, c.began
+	switch {
+	case c.filled == 0 && c.inWork.Load() > 0:
+		phase, began = tcpWorking, time.Now()
+	case c.filled == 0 && c.asked:
+		phase, began = tcpIdle, time.Now()
+	case c.asked:
+		phase = tcpOwing
+	}
+	if was, _ := c.phase(); was != phase || phase == tcpIdle {
+		c.enter(phase, c.server.clock())
+	}
+	if phase == tcpWorking { // it is idle soon
+		phase = tcpIdle
+	}
+	// The poller's clock, not the server's: a deadline is a matter of the
+	// operating system.
+	deadline := began.Add(phase.limit(c.server.limits.Load(), int(c.server.conns.open.Load())))
+	err := c.conn.SetReadDeadline(deadline)
+	if err == nil && c.stopping.Load() { // leave may have come before the line above
+		err = os.ErrDeadlineExceeded
+	}
+	n := 0
+	if err == nil {
+		n, err = c.conn.Read(c.in[c.filled:])
+	}
+	if n > 0 && c.filled == 0 && c.asked {
+		c.began = time.Now()
+	}
+	c.filled += n
+	c.peak = max(c.peak, c.filled)
+	if n == 0 && err != nil { // otherwise it comes again
+		c.readFailed(err)
+	}
+}
+
+// makeRoom makes the buffer large enough for the message in front, twice as
+// large when a read filled it, and small again when reads have become small.
+func (c *netConn) makeRoom() {
+	size := len(c.in)
+	switch {
+	case size == 0:
+		size = connBuffer
+	case c.filled == 0 && size > connBuffer && c.peak < size/4:
+		size = max(size/4, connBuffer)
+	case c.peak == size && size < readSize:
+		size = min(2*size, readSize)
+	}
+	if c.filled >= prefixSize {
+		size = max(size, prefixSize+int(binary.BigEndian.Uint16(c.in)))
+	}
+	if size != len(c.in) {
+		in := make([]byte, size)
+		copy(in, c.in[:c.filled])
+		c.in = in
+	}
+	c.peak = c.filled
+}
+
+// readFailed ends the connection for err, unless that is the idle limit and the
+// connection is not idle, because the slow lane works for it.
+func (c *netConn) readFailed(err error) {
+	late := errors.Is(err, os.ErrDeadlineExceeded)
+	switch {
+	case c.tooSlow.Load():
+		c.end(CloseSlowReader)
+	case c.stopping.Load():
+		c.end(CloseStop)
+	case errors.Is(err, io.EOF):
+		c.end(CloseByClient)
+	case late && c.filled == 0 && c.inWork.Load() > 0:
+	case late:
+		p, _ := c.phase()
+		c.end(p.overdue(c.filled > 0))
+	default:
+		c.end(CloseByClient)
+	}
+}
+
+// writeFailed ends the connection after an error of write.
+func (c *netConn) writeFailed() {
+	if c.tooSlow.Load() {
+		c.end(CloseSlowReader)
+	} else {
+		c.end(CloseByClient)
+	}
+}
+
+// write writes whole messages. A client that does not take them in time loses
+// the connection: what is left of a message would spoil the stream.
+func (c *netConn) write(messages []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	wait := c.server.limits.Load().message(int(c.server.conns.open.Load()))
+	err := c.conn.SetWriteDeadline(time.Now().Add(wait))
+	if c.stopping.Load() { // leave may have come before the line above
+		err = c.conn.SetWriteDeadline(time.Now().Add(min(wait, stopGrace)))
+	}
+	if err == nil {
+		_, err = c.conn.Write(messages)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.tooSlow.Store(true)
+	}
+	if err != nil {
+		c.reset()
+	}
+	return err
+}
+
+func (c *netConn) reply(message []byte) error { return c.write(message) }
