@@ -250,8 +250,12 @@ func (s *Stats) Load(c Counter) uint64 { return s.c[c].Load() }
 
 // Publish makes the counts visible in Stats. The worker calls it once a batch,
 // before it waits for the next one: an atomic store is a locked instruction, and
-// some six of them a query would cost as much as the lookup.
+// some six of them a query would cost as much as the lookup. It also lets go of the
+// zones that were asked: a worker may wait for long, and they may be replaced.
 func (r *Responder) Publish() {
+	r.zone = nil
+	r.plain.descent.Release()
+	r.answer.Release()
 	for i := range r.counts {
 		if n := r.counts[i]; n != r.stats.c[i].Load() {
 			r.stats.c[i].Store(n)

@@ -148,6 +148,9 @@ func (w *udpWorker) answer(msgs []datagram) {
 		w.answerFrom(msgs, view, start)
 	}
 	w.socket.send(msgs, w.failed)
+	for i := range msgs {
+		msgs[i].plain.descent.Release()
+	}
 	l.Publish()
 	if limits != nil {
 		limits.note(w.log, l.takeNote(), l.request.Elapsed)

@@ -121,6 +121,7 @@ type Answer struct {
 	// Room for a chain of 16 aliases, each from a wildcard with its proof.
 	items    [128]Item
 	overflow Item
+	used     int                      // items that may still hold something
 	names    [96 * dname.MaxWire]byte // owner names and RDATA made for this answer
 	nameLen  int
 	scratch  lookupScratch
@@ -128,8 +129,17 @@ type Answer struct {
 
 // Reset makes a ready for the next query.
 func (a *Answer) Reset() {
+	a.used = max(a.used, len(a.Items))
 	a.Items = a.items[:0]
 	a.Next = nil
 	a.nameLen = 0
 	a.Kind = Success
+}
+
+// Release is Reset that lets go of the zones that were asked as well, so that who
+// waits for the next query does not keep a replaced zone in memory.
+func (a *Answer) Release() {
+	a.Reset()
+	clear(a.items[:a.used])
+	a.used, a.overflow = 0, Item{}
 }

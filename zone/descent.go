@@ -88,6 +88,13 @@ func (d *Descent) find() {
 // Status returns where the walk has ended.
 func (d *Descent) Status() DescentStatus { return d.status }
 
+// Release lets go of the zone that was walked and of what was found there, so that
+// who waits for the next question does not keep a replaced zone in memory.
+func (d *Descent) Release() {
+	d.chunks, d.zone, d.head, d.tail, d.search.table, d.search.masks = nil, nil, nil, nil, nil, nil
+	d.status = Other
+}
+
 // Zone returns the zone that was walked; it is undefined if the status is Other.
 func (d *Descent) Zone() *Zone { return d.zone }
 
