@@ -31,7 +31,7 @@ func (z *Zone) Apply(c *Changeset) (*Zone, error) {
 	n.root = e.trie(z.root, e.names, plain, false)
 	n.nsec3 = e.trie(z.nsec3, e.hashes, true, true)
 	if e.err == nil && w.full {
-		e.err = fmt.Errorf("zone %v takes more than 16 GiB; split it at an octet or nibble boundary", z.apex)
+		e.err = z.tooLarge()
 	}
 	if e.err == nil && !e.hasSOA {
 		e.err = fmt.Errorf("SOA at %v: a zone has exactly one SOA at its apex", z.apex)
@@ -40,14 +40,20 @@ func (z *Zone) Apply(c *Changeset) (*Zone, error) {
 		w.giveBack(&z.storage)
 		return nil, e.err
 	}
+	n.tidy(w)
+	if w.full {
+		w.giveBack(&z.storage)
+		return nil, z.tooLarge()
+	}
 	n.storage = w.done()
 	n.ttls = w.ttls
 	n.w = nil
-	if n.isSparse() {
-		n.compact()
-	}
 	n.derive()
 	return &n, nil
+}
+
+func (z *Zone) tooLarge() error {
+	return fmt.Errorf("zone %v takes more than 16 GiB; split it at an octet or nibble boundary", z.apex)
 }
 
 // edit is a changeset under way into a zone.
@@ -172,8 +178,12 @@ func (e *edit) owner(n *node, list []change, hashed bool) {
 		z.wildcards += min(len(sets), 1) - min(len(old), 1)
 	}
 	if n.at != 0 {
-		z.w.freeValue(n.value)
+		z.w.freeValue(n.at, n.value)
 		n.at = 0
+	}
+	if n.value != nil && n.value[0] != formSets {
+		s := z.short(n.value)
+		z.w.loose += int64(len(s.tail))
 	}
 	n.value, n.flags = nil, 0
 	if len(sets) == 0 {
@@ -183,6 +193,9 @@ func (e *edit) owner(n *node, list []change, hashed bool) {
 	z.account(sets, 1)
 	e.value = z.w.encodeValue(e.value[:0], sets, false)
 	n.value = e.value
+	if z.w.sweep != nil && n.value[0] != formSets {
+		z.w.sweep.met(n.value)
+	}
 	if !hashed {
 		n.flags = flagsOf(sets, p.nibbles)
 	}

@@ -3,7 +3,9 @@ package zone_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -60,6 +62,55 @@ func BenchmarkApply(b *testing.B) {
 			}
 		})
 	})
+}
+
+// BenchmarkChurn makes a million changes of one PTR and the serial each, and reports
+// the times that one takes, and the memory of the chunks as multiples of what a
+// build of the same content takes: at the end, and at the worst moment.
+func BenchmarkChurn(b *testing.B) {
+	families(b, func(b *testing.B, v6 bool) {
+		sizes(b, func(b *testing.B, names int) {
+			const changes = 1_000_000
+			src := newBenchZoneOf(b, names, v6, false)
+			rng := rand.New(rand.NewPCG(5, 6))
+			times := make([]time.Duration, 0, changes)
+			z, most := src.zone, int64(0)
+			for b.Loop() {
+				times = times[:0]
+				for i := range changes {
+					c := replaceTarget(b, z, src.present[rng.IntN(len(src.present))], dname.MustParse(fmt.Sprintf("new-%d-%d.pool%d.example.net", i>>8, i&255, i%5)))
+					start := time.Now()
+					next, err := z.Apply(c)
+					times = append(times, time.Since(start))
+					if err != nil {
+						b.Fatal(err)
+					}
+					z = next
+					most = max(most, z.Stats().Bytes)
+				}
+			}
+			fresh := float64(rebuild(b, z).Stats().Bytes)
+			slices.Sort(times)
+			b.ReportMetric(float64(times[len(times)/2].Nanoseconds()), "p50-ns")
+			b.ReportMetric(float64(times[len(times)/100*99].Nanoseconds()), "p99-ns")
+			b.ReportMetric(float64(times[len(times)-1].Nanoseconds()), "max-ns")
+			b.ReportMetric(float64(z.Stats().Bytes)/fresh, "×fresh")
+			b.ReportMetric(float64(most)/fresh, "×fresh-most")
+		})
+	})
+}
+
+// rebuild builds the zone's content anew.
+func rebuild(b *testing.B, z *zone.Zone) *zone.Zone {
+	bld := zone.NewBuilder(z.Apex())
+	for r := range z.All() {
+		bld.Add(r)
+	}
+	built, findings := bld.Build()
+	if built == nil {
+		b.Fatal(findings)
+	}
+	return built
 }
 
 // bulk is a changeset of n records: half of them names that go, half names that
@@ -122,20 +173,9 @@ func BenchmarkDiff(b *testing.B) {
 					}
 				}
 			}
-			rebuild := func(z *zone.Zone) *zone.Zone {
-				bld := zone.NewBuilder(z.Apex())
-				for r := range z.All() {
-					bld.Add(r)
-				}
-				built, findings := bld.Build()
-				if built == nil {
-					b.Fatal(findings)
-				}
-				return built
-			}
 			b.Run("related", func(b *testing.B) { diff(b, changed, 11) })
-			b.Run("equal", func(b *testing.B) { diff(b, rebuild(src.zone), 0) })
-			b.Run("ten", func(b *testing.B) { diff(b, rebuild(changed), 11) })
+			b.Run("equal", func(b *testing.B) { diff(b, rebuild(b, src.zone), 0) })
+			b.Run("ten", func(b *testing.B) { diff(b, rebuild(b, changed), 11) })
 		})
 	})
 }

@@ -44,11 +44,22 @@
 //
 // # Change
 //
-// Everything reachable from a Zone is immutable. [Zone.Apply] copies the nodes on
-// the path to each changed name behind the end of the last chunk and shares all
-// the rest; who holds the old Zone sees the old data. The chunks of a zone go
-// when the last Zone that grew out of them does. [Store] orders the writers and
-// publishes batches of zones in one step.
+// Everything reachable from a Zone is immutable. [Zone.Apply] sorts the changes as
+// the trie has them and walks it once: each node on the path to a changed name is
+// written once behind the end of a chunk (graft.go), all the rest is shared; who
+// holds the old Zone sees the old data. What was there before leaves holes, which
+// are not filled, since older zones may read there. When a sixth of the storage is
+// holes, a sweep begins (sweep.go): each further Apply moves a bounded amount of
+// what is in use out of the sparse chunks, in proportion to what it writes itself, so
+// that no change waits for the whole zone and a zone under constant change takes about
+// 1.25 times its fresh size. A chunk goes when the last Zone that has it does.
+//
+// It could as well be rewritten in the background and published when done; but then
+// all changes made meanwhile would have to be made twice, a zone would for a while
+// take twice its size, and somebody would have to own a goroutine for it.
+//
+// [Diff] walks two tries at once and skips what they share. [Store] orders the
+// writers and publishes batches of zones in one step.
 //
 // # Octets a name
 //

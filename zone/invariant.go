@@ -20,7 +20,7 @@ func (z *Zone) Check() error {
 	var sum Zone
 	sum.layout = z.layout
 	wild := 0
-	c := structure{z: z, visit: func(k *key, v []byte, flags uint32, hashed bool) error {
+	c := structure{z: z, live: make([]uint32, len(z.chunks)), visit: func(k *key, v []byte, flags uint32, hashed bool) error {
 		sets := z.content(v)
 		if len(sets) == 0 {
 			return fmt.Errorf("a name has a value without RRsets")
@@ -57,6 +57,9 @@ func (z *Zone) Check() error {
 			return err
 		}
 	}
+	if err := z.checkChunks(c.live); err != nil {
+		return err
+	}
 	switch {
 	case total != z.stats:
 		return fmt.Errorf("totals %+v, counted %+v", z.stats, total)
@@ -68,10 +71,34 @@ func (z *Zone) Check() error {
 	return nil
 }
 
+// checkChunks holds what is known of the chunks against the octets in them that
+// nodes and values take.
+func (z *Zone) checkChunks(live []uint32) error {
+	var total, sum int64
+	for i, c := range z.chunks {
+		f := z.fills[i]
+		total += int64(len(c))
+		sum += int64(f.live)
+		switch {
+		case f.suffixes && f.live < live[i], !f.suffixes && f.live != live[i]:
+			return fmt.Errorf("chunk %d: %d octets are said to be used, counted %d", i, f.live, live[i])
+		case c == nil && f != fill{}:
+			return fmt.Errorf("chunk %d is gone, and said to be %+v", i, f)
+		case f.condemned && z.sweep == nil:
+			return fmt.Errorf("chunk %d is condemned and not swept", i)
+		}
+	}
+	if total != z.total || sum != z.live {
+		return fmt.Errorf("%d octets of chunks, %d of them used; counted %d and %d", z.total, z.live, total, sum)
+	}
+	return nil
+}
+
 // structure checks nodes on the way down.
 type structure struct {
 	z     *Zone
 	k     key
+	live  []uint32 // octets by chunk
 	visit func(k *key, v []byte, flags uint32, hashed bool) error
 }
 
@@ -79,7 +106,11 @@ func (c *structure) node(r ref, depth int, inOrdinary, hashed bool) error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("node %#x at depth %d: %s", uint32(r), depth, fmt.Sprintf(format, args...))
 	}
-	if chunk := int(r >> chunkShift); r == 0 || chunk >= len(c.z.chunks) || int(r&(chunkUnits-1))<<2 >= len(c.z.chunks[chunk]) {
+	fits := func(r ref) bool {
+		chunk := int(r >> chunkShift)
+		return r != 0 && chunk < len(c.z.chunks) && int(r&(chunkUnits-1))<<2 < len(c.z.chunks[chunk])
+	}
+	if !fits(r) {
 		return fail("ref outside the chunks")
 	}
 	h := binary.LittleEndian.Uint32(c.z.at(r))
@@ -113,7 +144,19 @@ func (c *structure) node(r ref, depth int, inOrdinary, hashed bool) error {
 	if address && end > nibbles*c.z.address {
 		return fail("more address labels than an address has")
 	}
+	c.live[r>>chunkShift] += uint32(c.z.nodeSize(r, depth))
+	if n.at != 0 {
+		if !fits(n.at) {
+			return fail("ref of the value outside the chunks")
+		}
+		c.live[n.at>>chunkShift] += uint32(len(n.value)+3) &^ 3
+	}
 	if n.value != nil {
+		if n.value[0] != formSets {
+			if s := ref(binary.LittleEndian.Uint32(n.value[3:])); s != 0 && (!fits(s) || !c.z.fills[s>>chunkShift].suffixes) {
+				return fail("suffix %#x is not in a chunk of suffixes", uint32(s))
+			}
+		}
 		if err := c.visit(&c.k, n.value, n.flags, hashed); err != nil {
 			return fail("%v", err)
 		}

@@ -3,7 +3,6 @@ package zone
 import (
 	"encoding/binary"
 	"math/bits"
-	"sync"
 )
 
 // ref addresses a node, a value or a suffix in a zone's chunks: chunk number and
@@ -19,29 +18,34 @@ const (
 	chunkUnits = 1 << chunkShift
 	chunkSize  = chunkUnits * 4
 	maxChunks  = 1 << (32 - chunkShift)
-
-	// The first chunk that a change of a zone appends: room for a new SOA and the
-	// path to it, so that a hundred thousand small zones stay small; each further
-	// one is an eighth of the zone.
-	minChunk = 256
 )
 
 // storage is what a zone's refs point into. Chunks never move and nothing in
 // them that a snapshot can reach is ever written again; only the newest zone of
-// a storage appends, behind the end that older ones know of.
+// a storage appends, behind the ends that older ones know of. A chunk that nothing
+// refers to any more is nil, and its number is given to a new one; older zones
+// still have the old one at that place.
 type storage struct {
-	chunks [][]byte
-	end    int   // used octets of the last chunk
-	dead   int64 // octets that no node refers to any more or ever will
-	tail   *tail
+	chunks [][]byte // shared by zones until one of them has another chunk
+	*book
 }
 
-// tail is shared by all zones that grew out of one: it says how far the last
-// chunk is used by whichever of them is newest.
-type tail struct {
-	mu     sync.Mutex
-	chunks int
-	end    int
+// book is what changes have to know of a storage, and queries have not.
+type book struct {
+	fills []fill // of the chunks
+	areas [areas]area
+	total int64  // octets of all chunks
+	live  int64  // octets of what is referred to, as far as fills know
+	loose int64  // octets that a sweep of all chunks might gain beyond that: suffixes given up, and names stored whole
+	sweep *sweep // nil: none is under way
+	room  *room
+}
+
+// fill is what is known of a chunk.
+type fill struct {
+	live      uint32 // octets that are referred to
+	suffixes  bool   // holds suffixes: nobody knows which of them are referred to, and they count as live
+	condemned bool   // is to be emptied, see sweep.go
 }
 
 // at returns the octets from r to the end of its chunk.
@@ -49,104 +53,12 @@ func (s *storage) at(r ref) []byte {
 	return s.chunks[r>>chunkShift][uint(r&(chunkUnits-1))<<2:]
 }
 
-// size returns the octets of all chunks.
+// size returns the octets of all chunks; a zone without data has none.
 func (s *storage) size() int64 {
-	var n int64
-	for _, c := range s.chunks {
-		n += int64(cap(c))
+	if s.book == nil {
+		return 0
 	}
-	return n
-}
-
-// writer appends to a storage. It is used by one goroutine.
-type writer struct {
-	storage
-	grow int    // size of the next chunk; 0: a fresh build, whose first chunk grows to a full one and whose last is trimmed
-	full bool   // no ref is left
-	room []byte // behind the storage, if extend took it
-}
-
-// newWriter returns a writer of an empty storage; hint is how many octets will
-// come, as far as they are known. What alloc returns is valid until the next call of
-// it, as long as there is one chunk.
-func newWriter(hint int64) *writer {
-	w := &writer{}
-	w.chunks = [][]byte{make([]byte, min(max(hint, minChunk), chunkSize))}
-	w.end = 4
-	return w
-}
-
-// extend returns a writer that goes on behind what s uses, and leaves s as it is.
-func (s *storage) extend() *writer {
-	w := &writer{storage: *s}
-	w.chunks = append(make([][]byte, 0, len(s.chunks)+1), s.chunks...)
-	w.grow = min(max(int(s.size()/8)&^3, minChunk), chunkSize)
-	s.tail.mu.Lock()
-	defer s.tail.mu.Unlock()
-	if s.tail.chunks != len(s.chunks) || s.tail.end != s.end {
-		// Another zone grew out of s already; the room behind s is not ours.
-		last := len(w.chunks[len(w.chunks)-1])
-		w.dead += int64(last - w.end)
-		w.end = last
-	} else {
-		s.tail.chunks = -1 // nobody else appends there now
-		w.room = w.chunks[len(w.chunks)-1][w.end:]
-	}
-	return w
-}
-
-// giveBack undoes the extend of s that made w: another writer may have the room
-// behind s, which is zero again.
-func (w *writer) giveBack(s *storage) {
-	if w.room == nil {
-		return
-	}
-	clear(w.room)
-	w.tail.mu.Lock()
-	w.tail.chunks, w.tail.end = len(s.chunks), s.end
-	w.tail.mu.Unlock()
-}
-
-// alloc returns the ref and the octets of a new piece of n octets, zeroed.
-func (w *writer) alloc(n int) (ref, []byte) {
-	n = (n + 3) &^ 3
-	last := len(w.chunks) - 1
-	if w.end+n > len(w.chunks[last]) {
-		if len(w.chunks) == maxChunks {
-			// What is written from here on is thrown away. It must not go where
-			// another zone reads.
-			w.full = true
-			w.chunks[last] = make([]byte, chunkSize+n)
-			w.end = 4
-			return w.alloc(n)
-		}
-		if size := 2 * len(w.chunks[0]); w.grow == 0 && last == 0 && w.end+n <= size && size <= chunkSize {
-			w.chunks[0] = append(make([]byte, 0, size), w.chunks[0]...)[:size]
-			return w.alloc(n)
-		}
-		w.dead += int64(len(w.chunks[last]) - w.end)
-		size := chunkSize
-		if w.grow != 0 {
-			size = w.grow
-		}
-		w.chunks = append(w.chunks, make([]byte, max(size, n)))
-		last++
-		w.end = 0
-	}
-	r := ref(last<<chunkShift | w.end>>2)
-	b := w.chunks[last][w.end : w.end+n]
-	w.end += n
-	return r, b
-}
-
-// done returns the storage; the writer is spent. A fresh build is trimmed.
-func (w *writer) done() storage {
-	if w.grow == 0 {
-		last := len(w.chunks) - 1
-		w.chunks[last] = append(make([]byte, 0, w.end), w.chunks[last][:w.end]...)
-	}
-	w.storage.tail = &tail{chunks: len(w.chunks), end: w.end}
-	return w.storage
+	return s.total
 }
 
 // A node is, at a ref:
@@ -280,7 +192,7 @@ func (w *writer) encode(n *node, depth int) ref {
 	} else if n.value == nil {
 		panic("zone: node without value and children")
 	} else if vr != 0 {
-		w.freeValue(n.value)
+		w.freeValue(vr, n.value)
 	}
 	r, b := w.alloc(size)
 	binary.LittleEndian.PutUint32(b, h)
@@ -306,13 +218,6 @@ func (w *writer) encode(n *node, depth int) ref {
 	}
 	return r
 }
-
-// free counts the octets of a node that is no longer referred to. A value that
-// lies apart from it is still there.
-func (w *writer) free(r ref, depth int) { w.dead += int64(w.nodeSize(r, depth)) }
-
-// freeValue counts the octets of a value that lay apart from its node.
-func (w *writer) freeValue(v []byte) { w.dead += int64(len(v)+3) &^ 3 }
 
 // nibbleAt returns nibble i of octets that hold two each, the upper one first.
 func nibbleAt(b []byte, i int) byte { return b[i>>1] >> (4 * (1 - i&1)) & 15 }

@@ -73,12 +73,18 @@ func (w *zoneWriter) goodSuffix(s []byte, isGood func([]byte) bool) (r ref, ok b
 	if isGood != nil && !isGood(s) {
 		return 0, false
 	}
-	r, b := w.alloc(1 + len(s))
-	b[0] = byte(len(s))
-	copy(b[1:], s)
+	r = w.putSuffix(s)
 	w.suffixes.table[at] = h&^(1<<32-1) | uint64(r)
 	w.suffixes.n++
 	return r, true
+}
+
+// putSuffix stores a suffix.
+func (w *writer) putSuffix(s []byte) ref {
+	r, b := w.allocSuffix(1 + len(s))
+	b[0] = byte(len(s))
+	copy(b[1:], s)
+	return r
 }
 
 // target splits the name that is the RDATA of a record in the first label and the

@@ -280,8 +280,9 @@ func (c content) short() bool {
 		len(c[0].data[0]) <= dname.MaxWire
 }
 
-// encode appends c as a value to dst; suffix, if not nil, finds or stores the
-// suffix of a name.
+// encodeValue appends c as a value to dst. With share the suffix of a name is
+// stored where it is not there yet; without, one that is not at hand stays with
+// the name.
 func (w *zoneWriter) encodeValue(dst []byte, c content, share bool) []byte {
 	if !c.short() {
 		return c.encodeSets(dst)
@@ -292,9 +293,17 @@ func (w *zoneWriter) encodeValue(dst []byte, c content, share bool) []byte {
 		return c.encodeSets(dst)
 	}
 	head, suffix := s.data[0], ref(0)
-	if first := 1 + int(head[0]); share && len(head) > first+1 {
-		suffix = w.suffix(head[first:])
-		head = head[:first]
+	if first := 1 + int(head[0]); len(head) > first+1 {
+		if share {
+			suffix = w.suffix(head[first:])
+		} else {
+			suffix = w.cache.find(&w.storage, head[first:])
+		}
+		if suffix != 0 {
+			head = head[:first]
+		} else {
+			w.loose += int64(len(head) - first)
+		}
 	}
 	dst = append(dst, formOf(s.typ), ttl, byte(len(head)))
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(suffix))
@@ -320,10 +329,15 @@ func (w *zoneWriter) ttlIndex(ttl uint32) (i byte, ok bool) {
 			return byte(i), true
 		}
 	}
-	if len(w.ttls) == 256 {
+	if i := slices.Index(w.ttls, noTTL); i >= 0 {
+		w.ttls = slices.Clone(w.ttls) // older zones share the table
+		w.ttls[i] = ttl
+		return byte(i), true
+	}
+	if len(w.ttls) == maxTTLs {
 		return 0, false
 	}
-	// Copied, since older zones share the table.
+	// Copied, since older zones share it.
 	w.ttls = append(w.ttls[:len(w.ttls):len(w.ttls)], ttl)
 	return byte(len(w.ttls) - 1), true
 }

@@ -1,0 +1,362 @@
+package zone
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+)
+
+// A change writes anew what lies on the path to it, and leaves behind what was
+// there: the chunks get holes. Holes are not filled, as older zones may read there.
+// Instead, when what is not used has grown to a share of the zone, the chunks that
+// are sparse are condemned, and each further change moves a little of what is
+// still used out of them: a cursor goes through the trie in order and writes every
+// node anew that lies in such a chunk. A chunk out of which everything was moved is
+// dropped at once, all are once the cursor is through.
+//
+// The cursor passes everything, since a node does not know its parent, but it
+// writes only what it must. Nodes it moves lie in the order of the trie again, as a
+// build writes them.
+//
+// Suffixes are shared, and nobody counts who uses them. When many may have been
+// given up, all chunks are condemned, and the cursor looks into each leaf that it
+// passes. So it does when the table of TTLs is full, to find those that nobody uses.
+const (
+	// A sweep begins when this share of a zone, one part in so many, is not used.
+	// Fewer parts cost memory, more cost time: what is moved for each octet given up
+	// grows with it.
+	sweepBegin = 6
+	// Chunks are condemned when one part in so many is not used. It must be more
+	// parts than above, or a sweep might find nothing to condemn.
+	sweepChunk = 14
+	// The octets to be moved or looked at for each octet that a change writes. With
+	// fewer the sweep takes longer, and more is given up meanwhile: this many make it
+	// end before another fifteenth of the zone is.
+	sweepRate = 16
+	// A node that is only looked at counts as this many octets.
+	sweepLook = 16
+	// What is done at once, at least, so that the path to the cursor is not written
+	// anew for little: about ten microseconds.
+	sweepStep = 8 << 10
+	// A zone that gives up less than this is not swept.
+	sweepSlack = 1 << 10
+
+	maxTTLs = 256
+	noTTL   = 1<<32 - 1 // in the table: free for another
+)
+
+// sweep is how far a sweep is.
+type sweep struct {
+	leaves bool                 // leaves are looked at, for their suffixes and TTLs
+	nsec3  bool                 // the names are done
+	cursor []byte               // path of the first node not done: its nibbles, and pathOrdinary
+	debt   int64                // octets to be moved for what was written
+	ttls   [maxTTLs / 64]uint64 // those that were met
+}
+
+const pathOrdinary = 16 // sorts behind all nibbles, as in a build
+
+// isSparse reports whether so much of the storage is not used that it should be
+// swept.
+func (s *storage) isSparse() bool {
+	unused := s.total - s.live + s.loose
+	return unused > s.live/sweepBegin+sweepSlack
+}
+
+// tidy begins a sweep where it is time, and goes on with it as far as w has written.
+func (z *Zone) tidy(w *zoneWriter) {
+	w.dropEmptied()
+	if w.sweep == nil {
+		if !w.isSparse() {
+			return
+		}
+		w.beginSweep(w.live <= smallZone)
+	}
+	w.sweep.debt += w.written * sweepRate
+	if w.sweep.debt < sweepStep {
+		return
+	}
+	s := sweeper{w: w, z: z, left: w.sweep.debt}
+	w.sweep.debt = 0
+	s.run()
+}
+
+// compact sweeps a zone that nobody has seen yet at once.
+func (z *Zone) compact() {
+	w := &zoneWriter{writer: z.extend(), ttls: z.ttls}
+	w.beginSweep(true)
+	s := sweeper{w: w, z: z, left: math.MaxInt64}
+	s.run()
+	z.storage, z.ttls = w.done(), w.ttls
+}
+
+// beginSweep condemns what is sparse, or all.
+func (w *zoneWriter) beginSweep(all bool) {
+	w.sweep = &sweep{leaves: len(w.ttls) == maxTTLs, debt: sweepStep}
+	if w.live <= smallZone {
+		w.sweep.debt = math.MaxInt64 / 2
+	}
+	if w.cache != nil && 8*int64(len(w.cache.slots))*suffixShare <= w.total {
+		w.cache = nil // the zone outgrew it
+	}
+	all = all || w.loose > w.live/sweepChunk
+	for again := true; again; {
+		for i := range w.chunks {
+			if w.chunks[i] != nil && (all || w.isChunkSparse(i)) {
+				w.fills[i].condemned = true
+				w.sweep.leaves = w.sweep.leaves || w.fills[i].suffixes
+				w.shut(i)
+				again = false
+			}
+		}
+		all = true // if none is sparse: the room that is still to be used is too much
+	}
+	if w.sweep.leaves {
+		w.loose = 0
+	}
+}
+
+// isChunkSparse reports whether so much of a chunk is not used that it should be
+// emptied. Chunks of suffixes only go together with all others: who uses them is
+// everywhere, and would have to be written anew anyway.
+func (w *writer) isChunkSparse(i int) bool {
+	if w.fills[i].suffixes {
+		return false
+	}
+	used := len(w.chunks[i])
+	for _, a := range w.areas {
+		if int(a.chunk) == i {
+			used = int(a.end)
+		}
+	}
+	return used > 0 && (used-int(w.fills[i].live))*sweepChunk >= used
+}
+
+// endSweep drops what is still there of the condemned chunks: suffixes.
+func (w *zoneWriter) endSweep() {
+	for i := range w.fills {
+		if w.fills[i].condemned {
+			w.drop(i)
+		}
+	}
+	if w.sweep.leaves && len(w.ttls) == maxTTLs {
+		ttls := append([]uint32(nil), w.ttls...) // older zones share the table
+		for i := range ttls {
+			if w.sweep.ttls[i/64]>>(i%64)&1 == 0 {
+				ttls[i] = noTTL
+			}
+		}
+		w.ttls = ttls
+	}
+	w.sweep = nil
+}
+
+// met notes that a short value is there, with its TTL.
+func (s *sweep) met(v []byte) { s.ttls[v[1]/64] |= 1 << (v[1] % 64) }
+
+// sweeper is one step of a sweep.
+type sweeper struct {
+	w    *zoneWriter
+	z    *Zone
+	left int64  // octets to be moved
+	path []byte // where it is
+	stop []byte // where it ends; nil: not yet
+	room []byte // of a value
+}
+
+func (s *sweeper) run() {
+	w, z := s.w, s.z
+	if w.cache == nil {
+		w.cache = newSuffixCache(w.total)
+	}
+	w.toSweep = 0
+	for _, f := range w.fills {
+		if f.condemned {
+			w.toSweep += int64(f.live)
+		}
+	}
+	w.area = areaSwept
+	if !w.sweep.nsec3 {
+		z.root = s.node(z.root, 0, w.sweep.cursor)
+		if s.stop == nil {
+			w.sweep.nsec3, w.sweep.cursor = true, nil
+		}
+	}
+	if s.stop == nil && z.nsec3 != 0 {
+		z.nsec3 = s.node(z.nsec3, 0, w.sweep.cursor)
+	}
+	w.dropEmptied()
+	if w.sweep.cursor = s.stop; s.stop == nil {
+		w.endSweep()
+	}
+}
+
+// node sweeps the node at r, whose run begins at depth, and all below it, and
+// returns what takes its place. What comes before the rest of the cursor is done;
+// an empty rest is before everything.
+func (s *sweeper) node(r ref, depth int, cursor []byte) ref {
+	if s.left <= 0 && s.stop == nil {
+		s.stop = append([]byte{}, s.path...)
+	}
+	if s.stop != nil || s.w.full {
+		return r
+	}
+	le := binary.LittleEndian
+	b := s.w.at(r)
+	h := le.Uint32(b)
+	run := int(h >> 24)
+	off := 4 + runOctets(depth, run)
+	if len(cursor) == 0 { // the way to the cursor is free, so that each step gets on
+		s.left -= sweepLook
+	}
+	if h&maskInner == 0 {
+		return s.leaf(r, b, off)
+	}
+	save := len(s.path)
+	for i := range run {
+		v := nibbleAt(b[4:], depth&1+i)
+		var isDone bool
+		if cursor, isDone = pass(cursor, v); isDone {
+			s.path = s.path[:save]
+			return r
+		}
+		s.path = append(s.path, v)
+	}
+	off = (off + 3) &^ 3
+	refs := bits.OnesCount32(h & (maskInner | bitValue))
+	var news [18]ref // in the order in which they lie
+	for i := range refs {
+		news[i] = ref(le.Uint32(b[off+4*i:]))
+	}
+	end := depth + run
+	at := bits.OnesCount32(h & (bitValue | bitOrdinary))
+	for children := h & 0xffff; children != 0; children &= children - 1 {
+		news[at] = s.child(news[at], end+1, byte(bits.TrailingZeros32(children)), cursor)
+		at++
+	}
+	if h&bitOrdinary != 0 {
+		i := bits.OnesCount32(h & bitValue)
+		news[i] = s.child(news[i], end, pathOrdinary, cursor)
+	}
+	if h&bitValue != 0 {
+		news[0] = s.value(news[0])
+	}
+	s.path = s.path[:save]
+	changed := s.isCondemned(r)
+	for i := range refs {
+		changed = changed || news[i] != ref(le.Uint32(b[off+4*i:]))
+	}
+	if !changed {
+		return r
+	}
+	size := off + 4*refs
+	n, to := s.w.alloc(size)
+	copy(to, b[:off])
+	for i := range refs {
+		le.PutUint32(to[off+4*i:], uint32(news[i]))
+	}
+	s.w.give(r, size)
+	s.left -= int64(size)
+	return n
+}
+
+// child is node for the child behind a nibble or the ordinary branch.
+func (s *sweeper) child(r ref, depth int, symbol byte, cursor []byte) ref {
+	cursor, isDone := pass(cursor, symbol)
+	if isDone {
+		return r
+	}
+	s.path = append(s.path, symbol)
+	r = s.node(r, depth, cursor)
+	s.path = s.path[:len(s.path)-1]
+	return r
+}
+
+// pass returns what is left of the cursor behind a symbol of the path. isDone says
+// that all behind it comes before the cursor.
+func pass(cursor []byte, symbol byte) (rest []byte, isDone bool) {
+	switch {
+	case len(cursor) == 0 || symbol > cursor[0]:
+		return nil, false
+	case symbol < cursor[0]:
+		return nil, true
+	}
+	return cursor[1:], false
+}
+
+func (s *sweeper) isCondemned(r ref) bool { return s.w.fills[r>>chunkShift].condemned }
+
+// leaf is node for a leaf, whose value lies at off.
+func (s *sweeper) leaf(r ref, b []byte, off int) ref {
+	if !s.isCondemned(r) && !s.w.sweep.leaves {
+		return r
+	}
+	old := valueAt(b[off:])
+	v, changed := s.moved(old, s.isCondemned(r))
+	if !changed {
+		return r
+	}
+	n, to := s.w.alloc(off + len(v))
+	copy(to, b[:off])
+	copy(to[off:], v)
+	s.w.give(r, off+len(old))
+	s.left -= int64(off + len(v))
+	return n
+}
+
+// value returns the ref that takes the place of that of a value apart from its
+// node.
+func (s *sweeper) value(r ref) ref {
+	if !s.isCondemned(r) && !s.w.sweep.leaves {
+		return r
+	}
+	old := valueAt(s.w.at(r))
+	v, changed := s.moved(old, s.isCondemned(r))
+	if !changed {
+		return r
+	}
+	n, to := s.w.alloc(len(v))
+	copy(to, v)
+	s.w.give(r, len(old))
+	s.left -= int64(len(v))
+	return n
+}
+
+// moved returns a value with its suffix where it stays, valid until the next
+// call, and whether it has to be written anew, which must says it has anyway.
+func (s *sweeper) moved(v []byte, must bool) (moved []byte, changed bool) {
+	if v[0] == formSets {
+		return v, must
+	}
+	s.w.sweep.met(v)
+	le := binary.LittleEndian
+	old := ref(le.Uint32(v[3:]))
+	head := v[shortHeader:]
+	var suffix []byte
+	if old != 0 {
+		b := s.w.at(old)
+		suffix = b[1 : 1+int(b[0])]
+		if !s.isCondemned(old) {
+			if s.w.cache.find(&s.w.storage, suffix) == 0 {
+				s.w.cache.add(suffix, old)
+			}
+			return v, must
+		}
+	} else {
+		first := 1 + int(head[0])
+		if len(head) <= first+1 || !must {
+			return v, must
+		}
+		head, suffix = head[:first], head[first:]
+	}
+	r := s.w.cache.find(&s.w.storage, suffix)
+	if r == 0 {
+		r = s.w.putSuffix(suffix)
+		s.w.cache.add(suffix, r)
+		s.left -= int64(len(suffix))
+	}
+	s.room = append(append(s.room[:0], v[:shortHeader]...), head...)
+	s.room[2] = byte(len(head))
+	le.PutUint32(s.room[3:], uint32(r))
+	return s.room, true
+}
