@@ -211,6 +211,7 @@ func (w *udpWorker) deferRequest(view *View, d *datagram) {
 		return
 	}
 	w.pending.Add(1)
+	w.lane.request.Plain = nil // it is for this batch alone
 	r := &SlowRequest{
 		Request: w.lane.request,
 		View:    view,
