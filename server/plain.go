@@ -29,49 +29,49 @@ type Plain struct {
 // questionEnd is the octets of QTYPE and QCLASS.
 const questionEnd = 4
 
-// begin reads a request and begins the lookup. It reports whether that goes on
-// with [Plain.step].
-func (p *Plain) begin(v *View, msg []byte) bool {
+// begin reads the request buf[:n] and begins the lookup. It reports whether that
+// goes on with [Plain.step].
+func (p *Plain) begin(v *View, buf []byte, n int) bool {
 	p.name = 0
-	// QR and OPCODE are 0; one question, nothing else but one additional record.
-	if len(msg) < wire.HeaderLen || msg[2]&0xf8 != 0 {
+	const name = wire.HeaderLen
+	if len(buf) < name+dname.AddressRoom || n < name {
 		return false
 	}
-	counts := binary.BigEndian.Uint64(msg[4:])
-	if counts != 1<<48 && counts != 1<<48|1 {
+	// QR and OPCODE are 0; one question, nothing else but one additional record.
+	be := binary.BigEndian
+	head := (*[name + dname.AddressRoom]byte)(buf)
+	counts := be.Uint64(head[4:])
+	if head[2]&0xf8 != 0 || counts != 1<<48 && counts != 1<<48|1 {
 		return false
 	}
 	var k dname.AddressKey
-	n := dname.ReadAddress(msg[wire.HeaderLen:], &k)
-	if n == 0 {
+	size := dname.ReadAddress((*[dname.AddressRoom]byte)(head[name:]), &k)
+	end := name + size + questionEnd
+	if size == 0 || end > n || be.Uint32(buf[end-questionEnd:]) != uint32(rr.TypePTR)<<16|uint32(rr.ClassIN) {
 		return false
 	}
-	rest := msg[wire.HeaderLen+n:]
-	if len(rest) < questionEnd || binary.BigEndian.Uint32(rest) != uint32(rr.TypePTR)<<16|uint32(rr.ClassIN) {
-		return false
-	}
-	rest = rest[questionEnd:]
-	p.hasOPT = counts&1 != 0
+	p.hasOPT, p.do = counts&1 != 0, false
 	if !p.hasOPT {
-		p.do = false
-		if len(rest) != 0 {
+		if end != n {
 			return false
 		}
 	} else {
 		// The root, OPT, the size, two octets of which the second is the version,
 		// flags, no options.
-		if len(rest) != wire.OPTLen || rest[0] != 0 || binary.BigEndian.Uint16(rest[1:]) != uint16(rr.TypeOPT) ||
-			rest[6] != 0 || binary.BigEndian.Uint16(rest[9:]) != 0 {
+		if end+wire.OPTLen != n {
 			return false
 		}
-		p.udpSize = binary.BigEndian.Uint16(rest[3:])
-		p.do = binary.BigEndian.Uint16(rest[7:])&wire.DO != 0
+		opt := (*[wire.OPTLen]byte)(buf[end:])
+		if opt[0] != 0 || be.Uint16(opt[1:]) != uint16(rr.TypeOPT) || opt[6] != 0 || be.Uint16(opt[9:]) != 0 {
+			return false
+		}
+		p.udpSize = be.Uint16(opt[3:])
+		p.do = be.Uint16(opt[7:])&wire.DO != 0
 	}
-	v.Zones.Descend(&k, &p.descent)
-	if !p.descent.Going() {
+	if !v.Zones.Descend(&k, &p.descent) {
 		return false
 	}
-	p.name = n
+	p.name = size
 	return true
 }
 
@@ -82,17 +82,16 @@ func (p *Plain) step() bool { return p.descent.Step() }
 func (r *Responder) lookAhead(v *View, batch []datagram) {
 	n := 0
 	for i := range batch {
-		d := &batch[i]
-		if d.plain.begin(v, d.buf[:d.n]) {
-			r.going[n] = &d.plain
+		if d := &batch[i]; d.plain.begin(v, d.buf, d.n) {
+			r.going[n%batchSize] = uint8(i)
 			n++
 		}
 	}
 	for n > 0 {
 		still := 0
-		for _, p := range r.going[:n] {
-			if p.step() {
-				r.going[still] = p
+		for _, i := range r.going[:n] {
+			if batch[i].plain.step() {
+				r.going[still%batchSize] = i
 				still++
 			}
 		}
@@ -108,7 +107,7 @@ func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int 
 		return 0
 	}
 	z := d.Zone()
-	if !policy.Access.Allows(q.Client.Addr()) || !policy.maySee(z, q) {
+	if policy.Access.restricted && !policy.Access.Allows(q.Client.Addr()) || policy.ZoneAccess != nil && !policy.maySee(z, q) {
 		return 0
 	}
 	limit := wire.MaxMessage
@@ -151,7 +150,9 @@ func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int 
 	default:
 		return 0
 	}
-	policy.countQuery(z)
+	if policy.ZoneQueries != nil {
+		policy.countQuery(z)
+	}
 	flags = flags.WithRCode(r.m.rcode) | wire.QR
 	if p.hasOPT {
 		counts++

@@ -35,10 +35,11 @@ func bothRoads(t *testing.T, l *lab, request []byte, room int) bool {
 	}
 	ours := Responder{stats: new(Stats)}
 	var p Plain
-	for going := p.begin(l.view, request); going; {
+	buf := append(bytes.Clone(request), make([]byte, max(room-len(request), 0))...)
+	for going := p.begin(l.view, buf, len(request)); going; {
 		going = p.step()
 	}
-	return ours.respondPlain(l.view, &l.request, &p, append(bytes.Clone(request), make([]byte, max(room-len(request), 0))...)) > 0
+	return ours.respondPlain(l.view, &l.request, &p, buf) > 0
 }
 
 // plainLab has zones whose answers the plain way has to get right or to leave:

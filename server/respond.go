@@ -17,7 +17,7 @@ type Responder struct {
 	zone   *zone.Zone // that the response is made from, for ZONEVERSION; nil: none
 	key    [dname.MaxWire]byte
 	plain  Plain
-	going  [batchSize]*Plain // lookups of lookAhead that are not at their end
+	going  [batchSize]uint8 // of lookAhead: the requests of a batch whose lookup is not at its end
 	counts counts
 	stats  *Stats
 
@@ -50,7 +50,7 @@ func (r *Responder) Respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 	p := q.Plain
 	if p == nil {
 		p = &r.plain
-		for going := p.begin(v, buf[:n]); going; {
+		for going := p.begin(v, buf, n); going; {
 			going = p.step()
 		}
 	}

@@ -55,7 +55,7 @@ func newAddresses(z *layout) (a addresses) {
 // addr returns the nibbles of an owner; ok is false unless that is a whole address.
 func (a *addresses) addr(owner dname.Name) (p addr, ok bool) {
 	var k dname.AddressKey
-	if n := dname.ReadAddress(owner, &k); n != len(owner) || k.Family != a.apex.key.Family {
+	if !owner.Address(&k) || k.Family != a.apex.key.Family {
 		return p, false
 	}
 	if k.Hi&a.mask.hi != a.apex.key.Hi || k.Lo&a.mask.lo != a.apex.key.Lo {

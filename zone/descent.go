@@ -22,6 +22,8 @@ type Descent struct {
 	chunks [][]byte // of the zone
 	at     ref      // of the node that the next step reads
 	left   uint32   // nibbles still to go
+	cold   uint32   // with fewer still to go, a node is expected to be in no cache
+	hot    uint32   // nodes from the root on that are in one
 	status DescentStatus
 	ttl    uint32 // of HasPTR
 	zone   *Zone
@@ -58,20 +60,23 @@ const (
 func (d *Descent) Going() bool { return d.status >= inSlots }
 
 // Descend begins a walk to the name of the address in the zone with the longest
-// apex above it.
-func (s *Set) Descend(k *dname.AddressKey, d *Descent) {
+// apex above it, and reports whether Step goes on with it; if not, its status is
+// Other.
+func (s *Set) Descend(k *dname.AddressKey, d *Descent) bool {
 	d.status = Other
 	f := &d.search
 	if f.masks = s.masks[k.Family]; len(f.masks) == 0 {
-		return
+		return false
 	}
 	f.table, f.key = &s.prefixes, *k
+	d.hot = s.hot
 	d.find()
 	if len(f.table.pages) == 1 { // and in the cache: nothing to wait for
 		for d.status == inSlots || d.status == inZone {
 			d.seek()
 		}
 	}
+	return d.Going()
 }
 
 // find looks for the prefix of the length that is next.
@@ -102,40 +107,49 @@ func (d *Descent) Zone() *Zone { return d.zone }
 // The pieces are views of the zone. The status must be HasPTR.
 func (d *Descent) PTR() (ttl uint32, head, tail []byte) { return d.ttl, d.head, d.tail }
 
-// Step reads one node, or what comes before the first. It must be called only
+// Step reads one node, or the upper ones that every walk comes by at once, or what
+// comes before the first. It must be called only
 // while Going, and returns whether that still holds.
 func (d *Descent) Step() bool {
 	if d.status != inTrie {
 		d.seek()
 		return d.status >= inSlots
 	}
-	chunk, off := d.chunks[d.at>>chunkShift], uint(d.at&(chunkUnits-1))<<2
-	h := word(chunk, off)
-	off += 4
-	if h>>24 != 0 || h&(bitCut|bitDNAME) != 0 {
-		run := d.run(chunk[off:], h)
-		if d.status != inTrie {
+	hi, at := d.hi, d.at
+	for {
+		chunk, off := d.chunks[at>>chunkShift], uint(at&(chunkUnits-1))<<2
+		h := word(chunk, off)
+		off += 4
+		if h>>24 != 0 || h&(bitCut|bitDNAME) != 0 {
+			d.hi = hi
+			run := d.run(chunk[off:], h)
+			if d.status != inTrie {
+				return false
+			}
+			hi = d.hi
+			off += run
+		}
+		if d.left == 0 || h&maskInner == 0 {
+			d.end(chunk, off, h)
 			return false
 		}
-		off += run
+		v := hi >> 60
+		if h>>v&1 == 0 {
+			d.missing()
+			return false
+		}
+		// The refs of value and branch come before those of the children.
+		i := bits.OnesCount32(h & (1<<v - 1 | bitValue | bitOrdinary))
+		at = ref(word(chunk, (off+3)&^3+4*uint(i)))
+		hi = hi<<4 | d.lo>>60
+		d.lo <<= 4
+		d.left--
+		if d.left < d.cold {
+			d.hi, d.at = hi, at
+			d.warm = word(d.chunks[at>>chunkShift], uint(at&(chunkUnits-1))<<2)
+			return true
+		}
 	}
-	if d.left == 0 || h&maskInner == 0 {
-		d.end(chunk, off, h)
-		return false
-	}
-	v := d.hi >> 60
-	if h>>v&1 == 0 {
-		d.missing()
-		return false
-	}
-	// The refs of value and branch come before those of the children.
-	i := bits.OnesCount32(h & (1<<v - 1 | bitValue | bitOrdinary))
-	at := ref(word(chunk, (off+3)&^3+4*uint(i)))
-	d.hi, d.lo = d.hi<<4|d.lo>>60, d.lo<<4
-	d.left--
-	d.at = at
-	d.warm = word(d.chunks[at>>chunkShift], uint(at&(chunkUnits-1))<<2)
-	return true
 }
 
 // word returns the 4 octets at an offset of a chunk as a number.
@@ -158,6 +172,7 @@ func (d *Descent) seek() {
 		nibbles := uint(f.prefix.nibbles)
 		d.hi, d.lo = shiftLeft(f.key.Hi, f.key.Lo, 4*nibbles)
 		d.left = addressNibbles(f.key.Family) - uint32(nibbles)
+		d.cold = d.left + 1 - min(d.left+1, d.hot)
 		d.chunks, d.at = z.chunks, z.root
 		d.status = inTrie
 		d.warm = uint32(len(d.chunks[0]))

@@ -23,7 +23,7 @@ func checkDescent(t *testing.T, s *zone.Set, names []dname.Name) (ptrs, none int
 	var walks []walk
 	for _, n := range names {
 		var k dname.AddressKey
-		if dname.ReadAddress(n, &k) > 0 {
+		if n.Address(&k) {
 			walks = append(walks, walk{name: n})
 			s.Descend(&k, &walks[len(walks)-1].d)
 		}

@@ -18,6 +18,8 @@ type Set struct {
 	count    int
 	lengths  []int           // labels that apexes have, the most first
 	masks    [3][]prefixMask // of the lengths that prefixes have, the longest first, by family
+	octets   int64           // of all zones
+	hot      uint32          // see hotLevels
 }
 
 // table is a hash table of zones in pages, so that the exchange of one zone
@@ -133,9 +135,14 @@ func (s *Set) With(zones []*Zone, gone []dname.Name) *Set {
 		n := newSet(max(s.count, (s.count+fresh)*5/4))
 		n.insert(s.all(), gone)
 		n.insert(slices.Values(zones), nil)
+		n.hot = n.hotLevels()
 		return n
 	}
 	n := *s
+	for _, z := range zones {
+		n.octets += z.size() - s.Get(z.apex).size()
+	}
+	n.hot = n.hotLevels()
 	n.names.exchange(zones, func(z *Zone) uint32 { return s.slotOf(hashName(z.apex), z.apex) })
 	prefixes := slices.DeleteFunc(slices.Clone(zones), func(z *Zone) bool { return !z.prefix.is })
 	n.prefixes.exchange(prefixes, func(z *Zone) uint32 { return s.prefixSlotOf(z.prefix.hash(), &z.prefix.key, z.prefix.nibbles) })
@@ -153,9 +160,12 @@ func (s *Set) insert(zones iter.Seq[*Zone], except []dname.Name) {
 		}
 		h := hashName(z.apex)
 		i := s.slotOf(h, z.apex)
-		if s.names.slot(i).zone == nil {
+		if old := s.names.slot(i).zone; old == nil {
 			s.count++
+		} else {
+			s.octets -= old.size()
 		}
+		s.octets += z.size()
 		*s.names.slot(i) = slot{h, z}
 		if i, there := slices.BinarySearchFunc(s.lengths, z.apexLabels, func(a, b int) int { return b - a }); !there {
 			s.lengths = slices.Insert(s.lengths, i, z.apexLabels)
@@ -170,6 +180,18 @@ func (s *Set) insert(zones iter.Seq[*Zone], except []dname.Name) {
 			}
 		}
 	}
+}
+
+// hotLevels returns for how many nodes from the root on a walk need not expect to
+// wait: those that the second-level cache of a core holds, because all of the
+// zones fit into it, or because every other question comes by them, at 16 nodes a
+// level and zone.
+func (s *Set) hotLevels() uint32 {
+	const octets, nodes = 256 << 10, 4096
+	if s.octets <= octets {
+		return 32 + 1
+	}
+	return uint32(max(0, bits.Len(uint(nodes/s.count))-1)) / 4
 }
 
 // Find returns the zone with the longest apex at or above name; nil if none.

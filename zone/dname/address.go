@@ -12,118 +12,116 @@ type AddressKey struct {
 // Ends of the reverse names of whole addresses.
 const (
 	inAddrEnd  = len(inAddrArpa)
-	ip6End     = len(ip6Arpa)
 	ip6Labels  = 2 * 32 // octets of 32 nibble labels
-	ip6NameLen = ip6Labels + ip6End
+	ip6NameLen = ip6Labels + len(ip6Arpa)
 )
+
+// AddressRoom is how long the octets are that ReadAddress looks at.
+const AddressRoom = 80
 
 // ReadAddress reads the reverse name of a whole address, four octets below
 // in-addr.arpa or 32 nibbles below ip6.arpa, in either case, from the start of b.
 // It fills in k and returns the length of the name in octets; 0 if b begins with
-// any other name.
-//
-// It is what most questions of a reverse zone begin with, and is read without a
-// table, eight octets at a time.
-func ReadAddress(b []byte, k *AddressKey) int {
-	if len(b) >= ip6NameLen && b[0] == 1 {
-		if n := readAddress6((*[ip6NameLen]byte)(b), k); n != 0 {
-			return n
+// any other name. What lies behind the name does not matter, but has to be there:
+// most questions of a reverse zone begin with such a name, and reading it without
+// a look at the end of b takes half as long.
+func ReadAddress(b *[AddressRoom]byte, k *AddressKey) int {
+	le := binary.LittleEndian
+	// \3ip6\4arpa\0 is 10 octets and \7in-addr\4arpa\0 is 14: two words each, which
+	// overlap. A bit is set in the letters alone, so that only their case is lost.
+	const (
+		first6, firstLetters6 = 0x70_72_61_04_36_70_69_03, 0x20_20_20_00_00_20_20_00 // \3ip6\4arp
+		last6, lastLetters6   = 0x00_61_70_72_61_04_36_70, 0x00_20_20_20_20_00_00_20 // p6\4arpa\0
+		first4, firstLetters4 = 0x72_64_64_61_2d_6e_69_07, 0x20_20_20_20_00_20_20_00 // \7in-addr
+		last4, lastLetters4   = 0x00_61_70_72_61_04_72_64, 0x00_20_20_20_20_00_20_20 // dr\4arpa\0
+	)
+	if b[0] == 1 && le.Uint64(b[ip6Labels:])|firstLetters6 == first6 && le.Uint64(b[ip6Labels+2:])|lastLetters6 == last6 {
+		lo, wrong := readNibbles((*[32]byte)(b[:]))
+		hi, wrong2 := readNibbles((*[32]byte)(b[32:]))
+		if wrong|wrong2 != 0 {
+			return 0
 		}
+		*k = AddressKey{Hi: hi, Lo: lo, Family: IP6}
+		return ip6NameLen
 	}
-	return readAddress4(b, k)
-}
-
-func readAddress4(b []byte, k *AddressKey) int {
 	var addr uint32
 	i := 0
 	for range 4 {
-		if len(b)-i < 4 {
-			return 0
-		}
 		// A length and up to three digits, the octets of w from the lowest on.
-		w := binary.LittleEndian.Uint32(b[i:])
+		// Written out, they are one load without a look at the end of b.
+		j := i & 15
+		w := uint32(b[j]) | uint32(b[j+1])<<8 | uint32(b[j+2])<<16 | uint32(b[j+3])<<24
 		n := w & 0xff
 		c := w>>8&0xff - '0'
-		if c > 9 || n-1 > 2 {
+		if c > 9 {
 			return 0
 		}
-		if n > 1 {
+		switch n {
+		case 1:
+		case 2:
 			d := w>>16&0xff - '0'
 			if c == 0 || d > 9 {
 				return 0
 			}
 			c = c*10 + d
-			if n > 2 {
-				e := w>>24 - '0'
-				if c = c*10 + e; e > 9 || c > 255 {
-					return 0
-				}
+		case 3:
+			d, e := w>>16&0xff-'0', w>>24-'0'
+			if c == 0 || d > 9 || e > 9 {
+				return 0
 			}
+			if c = c*100 + d*10 + e; c > 255 {
+				return 0
+			}
+		default:
+			return 0
 		}
 		i += 1 + int(n)
 		addr = addr>>8 | c<<24 // the last octet comes first
 	}
-	// \7in-addr\4arpa\0 is 14 octets: two words that overlap. A bit is set in the
-	// letters alone, so that only their case is lost.
-	if len(b)-i < inAddrEnd {
-		return 0
-	}
-	end := (*[inAddrEnd]byte)(b[i:])
-	const (
-		first, firstLetters = 0x72_64_64_61_2d_6e_69_07, 0x20_20_20_20_00_20_20_00 // \7in-addr
-		last, lastLetters   = 0x00_61_70_72_61_04_72_64, 0x00_20_20_20_20_00_20_20 // dr\4arpa\0
-	)
-	le := binary.LittleEndian
-	if le.Uint64(end[:])|firstLetters != first || le.Uint64(end[6:])|lastLetters != last {
+	if le.Uint64(b[i&31:])|firstLetters4 != first4 || le.Uint64(b[i&31+6:])|lastLetters4 != last4 {
 		return 0
 	}
 	*k = AddressKey{Hi: uint64(addr) << 32, Family: InAddr}
 	return i + inAddrEnd
 }
 
-func readAddress6(b *[ip6NameLen]byte, k *AddressKey) int {
-	const (
-		first, firstLetters = 0x70_72_61_04_36_70_69_03, 0x20_20_20_00_00_20_20_00 // \3ip6\4arp
-		last, lastLetters   = 0x00_61_70_72_61_04_36_70, 0x00_20_20_20_20_00_00_20 // p6\4arpa\0
-	)
+// readNibbles reads 16 nibble labels, each its length and a hexadecimal digit, of
+// which the first is the lowest nibble. wrong is not 0 if one is anything else.
+func readNibbles(b *[32]byte) (n, wrong uint64) {
+	const lengths = 0x00ff_00ff_00ff_00ff
 	le := binary.LittleEndian
-	if le.Uint64(b[ip6Labels:])|firstLetters != first || le.Uint64(b[ip6Labels+2:])|lastLetters != last {
-		return 0
+	bad := byte(0)
+	for i := 0; i < len(b); i += 8 {
+		wrong |= le.Uint64(b[i:])&lengths ^ lengths&0x0101_0101_0101_0101
+		p, q, r, s := nibbles[b[i+1]], nibbles[b[i+3]], nibbles[b[i+5]], nibbles[b[i+7]]
+		bad |= p | q | r | s
+		n = n>>16 | uint64(p|q<<4)<<48 | uint64(r|s<<4)<<56
 	}
-	lo, bad := uint64(0), uint64(0)
-	for i := 0; i < 32; i += 8 {
-		n, wrong := readNibbles(le.Uint64(b[i:]))
-		lo |= n << (2 * i)
-		bad |= wrong
-	}
-	hi := uint64(0)
-	for i := 0; i < 32; i += 8 {
-		n, wrong := readNibbles(le.Uint64(b[32+i:]))
-		hi |= n << (2 * i)
-		bad |= wrong
-	}
-	if bad != 0 {
-		return 0
-	}
-	*k = AddressKey{Hi: hi, Lo: lo, Family: IP6}
-	return ip6NameLen
+	return n, wrong | uint64(bad&0xf0)
 }
 
-// readNibbles reads four nibble labels, each its length and a hexadecimal digit,
-// of which the first is the lowest nibble. wrong is not 0 if one is anything else.
-//
-// The digits lie in the upper octets of four lanes of 16 bits. Bit 6 tells the
-// letters; what a lane should hold is made again from the nibble and compared.
-func readNibbles(w uint64) (n, wrong uint64) {
-	const each = 0x0001_0001_0001_0001
-	d := w >> 8 & (0xff * each)
-	letter := d >> 6 & each
-	v := d&(0x0f*each) + letter*9
-	again := v + 0x30*each + letter*0x27
-	wrong = w&(0xff*each) ^ each
-	wrong |= d | letter<<5 ^ again
-	// 0 to 9 without the letters' bit, 10 to 15 with it.
-	wrong |= v & (0x10 * each)
-	wrong |= (v + 6*each ^ letter<<4) & (0x10 * each)
-	return v * (1<<48 | 1<<36 | 1<<24 | 1<<12) >> 48, wrong
+// nibbles maps an octet to the nibble that it is the hexadecimal digit of, in
+// either case; to 0xf0 where it is none.
+var nibbles = func() (t [256]byte) {
+	for c := range t {
+		t[c] = 0xf0
+	}
+	for v := range byte(16) {
+		t[hexDigits[v]] = v
+		t[upper(hexDigits[v])] = v
+	}
+	return t
+}()
+
+func upper(c byte) byte {
+	if c >= 'a' {
+		c -= 'a' - 'A'
+	}
+	return c
+}
+
+// Address is ReadAddress for a name by itself.
+func (n Name) Address(k *AddressKey) bool {
+	var b [AddressRoom]byte
+	return len(n) > 0 && copy(b[:], n) == len(n) && ReadAddress(&b, k) == len(n)
 }

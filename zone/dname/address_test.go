@@ -27,13 +27,19 @@ func addressOf(b []byte) (k AddressKey, n int) {
 
 func checkAddress(t *testing.T, b []byte) {
 	t.Helper()
-	for _, tail := range []string{"", "\x00\x00\x00\x00", "\xff\xff\xff\xff\xff\xff\xff\xff\xff"} {
-		b := append(bytes.Clone(b), tail...)
-		wantKey, wantLen := addressOf(b)
+	for _, behind := range []byte{0, 1, '1', 0xff} {
+		room := [AddressRoom]byte(bytes.Repeat([]byte{behind}, AddressRoom))
+		copy(room[:], b)
+		wantKey, wantLen := addressOf(room[:])
 		var k AddressKey
-		if n := ReadAddress(b, &k); n != wantLen || n > 0 && k != wantKey {
-			t.Errorf("ReadAddress(%q) = %x, %d, want %x, %d", b, k, n, wantKey, wantLen)
+		if n := ReadAddress(&room, &k); n != wantLen || n > 0 && k != wantKey {
+			t.Errorf("ReadAddress(%q) = %x, %d, want %x, %d", room, k, n, wantKey, wantLen)
 		}
+	}
+	wantKey, wantLen := addressOf(b)
+	var k AddressKey
+	if ok := Name(b).Address(&k); ok != (wantLen == len(b) && wantLen > 0) || ok && k != wantKey {
+		t.Errorf("Address of %q = %x, %v, want %x", b, k, ok, wantKey)
 	}
 }
 
@@ -41,7 +47,7 @@ func checkAddress(t *testing.T, b []byte) {
 func TestReadAddressEveryOctet(t *testing.T) {
 	for _, a := range []string{"192.0.2.1", "10.20.30.40", "0.0.0.0", "255.255.255.255", "2001:db8::9af:1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"} {
 		name := FromAddr(netip.MustParseAddr(a))
-		if n := ReadAddress(name, new(AddressKey)); n != len(name) {
+		if !name.Address(new(AddressKey)) {
 			t.Fatalf("%s is not read", a)
 		}
 		for i := range name {
@@ -89,11 +95,12 @@ func FuzzReadAddress(f *testing.F) {
 
 func BenchmarkReadAddress(b *testing.B) {
 	for _, a := range []string{"192.0.2.1", "2001:db8::9af:1"} {
-		name := append(FromAddr(netip.MustParseAddr(a)), 0, 12, 0, 1)
+		var name [AddressRoom]byte
+		copy(name[:], FromAddr(netip.MustParseAddr(a)))
 		b.Run(a, func(b *testing.B) {
 			for b.Loop() {
 				var k AddressKey
-				if ReadAddress(name, &k) == 0 {
+				if ReadAddress(&name, &k) == 0 {
 					b.Fatal("not read")
 				}
 			}
