@@ -18,7 +18,7 @@ type place struct {
 
 // addressOf returns the address whose whole name n is.
 func addressOf(n dname.Name) (a dname.AddressKey, ok bool) {
-	ok = dname.ReadAddress(n, &a) == len(n)
+	ok = n.Address(&a)
 	return a, ok
 }
 

@@ -138,7 +138,7 @@ func (f *frame) simpleOwner(text []byte) int {
 		copy(o.room[n+1:], f.origin)
 	}
 	o.name, o.address.Family = o.room[:wire:wire], dname.Forward
-	if dname.ReadAddress(o.name, &o.address) == 0 && isNibbles {
+	if !o.name.Address(&o.address) && isNibbles {
 		return 0
 	}
 	return n
