@@ -1,0 +1,126 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// from returns a client with an address of 127.0.0.0/8, all of which is this host on
+// Linux alone.
+func from(t *testing.T, addr string) *net.UDPConn {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("other addresses of 127.0.0.0/8 than 127.0.0.1 are this host's on Linux only")
+	}
+	c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(addr), 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// A flood of random names from one prefix is held off; the same prefix still gets
+// answers with a cookie and over TCP, and others all of theirs.
+func TestFloodFromOnePrefix(t *testing.T) {
+	rng := newRandom(t)
+	var log testLog
+	l := rateLab(t, func(o *RateLimitOptions) { o.NXDomains, o.Answers, o.Window = 10, 10, time.Minute })
+	l.view.Policy.RequireCookies = RequireLimited
+	r := serve(t, func(o *Options) {
+		o.newAnswerer, o.Logger = nil, log.logger()
+		o.Views.Swap(l.view)
+	}, "127.0.0.1")
+	server := r.addr().String()
+	attacker, other := from(t, "127.0.1.5"), from(t, "127.0.2.5")
+	exchange := func(from net.Addr, m *dns.Msg) *dns.Msg {
+		t.Helper()
+		client := dns.Client{Dialer: &net.Dialer{LocalAddr: from, Timeout: 20 * time.Second}, Timeout: 20 * time.Second}
+		if _, ok := from.(*net.TCPAddr); ok {
+			client.Net = "tcp"
+		}
+		got, _, err := client.ExchangeContext(context.Background(), m, server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	const rounds, each = 100, 50
+	for round := range rounds {
+		for range each {
+			q := packed(t, query(fmt.Sprintf("%x.2.0.192.in-addr.arpa.", rng.Uint64()), dns.TypePTR))
+			if _, err := attacker.WriteToUDPAddrPort(q, r.addr()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// Whoever is elsewhere gets each answer at the first try.
+		if _, err := other.WriteToUDPAddrPort(packed(t, query("nope.2.0.192.in-addr.arpa.", dns.TypePTR)), r.addr()); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 512)
+		other.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if n, err := other.Read(buf); err != nil || buf[3]&15 != dns.RcodeNameError || buf[2]&2 != 0 {
+			t.Fatalf("round %d: % x, %v", round, buf[:n], err)
+		}
+	}
+	await(t, "all is received", func() bool { return r.Totals().UDP.Received == rounds*(each+1) })
+
+	neighbour := net.IPv4(127, 0, 1, 200)
+	nope := func(edits ...func(*dns.Msg)) *dns.Msg {
+		return query("nope.2.0.192.in-addr.arpa.", dns.TypePTR, edits...)
+	}
+	if got := exchange(&net.TCPAddr{IP: neighbour}, nope()); got.Rcode != dns.RcodeNameError {
+		t.Errorf("over TCP: %v", got)
+	}
+	got := exchange(&net.UDPAddr{IP: neighbour}, nope(edns(local(10, "0102030405060708"))))
+	if got.Rcode != dns.RcodeBadCookie {
+		t.Fatalf("with a client cookie: %v", got)
+	}
+	_, good, _ := strings.Cut(options(got), "000a:")
+	for range 20 {
+		if got := exchange(&net.UDPAddr{IP: neighbour}, nope(edns(local(10, good[:48])))); got.Rcode != dns.RcodeNameError || got.Truncated {
+			t.Fatalf("with the cookie: %v", got)
+		}
+	}
+
+	r.end()
+	total := r.Totals()
+	limited := total.Respond[CountLimitedNXDomain]
+	if over := uint64(rounds * each * 8 / 10); limited < over || total.Respond[CountLimitDropped] < limited*4/10 {
+		t.Errorf("%d of the flood's %d answers were limited, %d dropped", limited, rounds*each, total.Respond[CountLimitDropped])
+	}
+	if all, used := r.RateBuckets(); all != 1<<17 || used < 2 {
+		t.Errorf("%d of %d buckets used", used, all)
+	}
+	if text := log.String(); !strings.Contains(text, "answers are over a rate limit") || !strings.Contains(text, "prefix=127.0.1.0/24 kind=nxdomain log_only=false") || strings.Contains(text, "127.0.2.0") {
+		t.Errorf("the log is\n%s", text)
+	}
+}
+
+// However many answers are limited, by however many workers, the log has a line a second.
+func TestLimitsAreLoggedOnceASecond(t *testing.T) {
+	var log testLog
+	now := time.Unix(1_700_000_000, 0)
+	rare := newRareLog(log.logger(), func() time.Time { return now })
+	l := newTestRates(t, nil)
+	one := rateNote{netip.MustParseAddr("2001:db8:0:1::1"), rateReferral}
+	for i := range 3000 { // three seconds
+		now = now.Add(time.Millisecond)
+		for range 4 {
+			l.note(rare, one, time.Duration(i+1)*time.Millisecond)
+		}
+		l.note(rare, rateNote{}, time.Duration(i+1)*time.Millisecond)
+	}
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	if len(lines) != 3 || !strings.Contains(lines[0], "prefix=2001:db8::/56 kind=referral log_only=false") {
+		t.Errorf("%d lines:\n%s", len(lines), log.String())
+	}
+}
