@@ -174,10 +174,10 @@ func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int 
 // was just written to buf, so that another one can be.
 func (r *Responder) notePlain(policy *Policy, q *Request, p *Plain, buf []byte) {
 	end := wire.HeaderLen + p.name + questionEnd
-	m := message{hasOPT: p.hasOPT, qtype: r.m.qtype, outcome: r.m.outcome, rcode: r.m.rcode}
+	m := message{hasQuestion: true, end: end, hasOPT: p.hasOPT, qtype: r.m.qtype, outcome: r.m.outcome, rcode: r.m.rcode}
+	m.question = wire.Question{Name: dname.Name(buf[wire.HeaderLen:][:p.name]), Type: rr.TypePTR, Class: rr.ClassIN}
 	m.header.ID = binary.BigEndian.Uint16(buf)
 	m.header.Flags = wire.Flags(binary.BigEndian.Uint16(buf[2:])) & wire.RD
-	m.readQuestion(buf[:end])
 	if p.hasOPT {
 		m.opt.UDPSize = p.udpSize
 		if p.do {

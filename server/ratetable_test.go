@@ -98,6 +98,19 @@ func TestRateTableUse(t *testing.T) {
 	}
 }
 
+// drain takes all out of a bucket that is full at time 0.
+func drain(t *testing.T, table *rateTable, h, burst, interval uint64) {
+	t.Helper()
+	for range burst / interval {
+		if !table.take(h, 0, burst, interval, interval) {
+			t.Fatal("a full bucket holds too little")
+		}
+	}
+	if table.take(h, 0, burst, interval, interval) {
+		t.Fatal("a full bucket holds too much")
+	}
+}
+
 // When a set is full, what lacks least is forgotten: those that hold off a flood
 // stay, and whoever is new gets a full bucket.
 func TestRateTableForgetsTheFullest(t *testing.T) {
@@ -105,8 +118,7 @@ func TestRateTableForgetsTheFullest(t *testing.T) {
 	hash := func(i int) uint64 { return uint64(i) << rateTimeBits }
 	const burst, interval = 100, 10
 	for i := 1; i < rateWays; i++ { // three that are empty
-		for table.take(hash(i), 0, burst, interval, interval) {
-		}
+		drain(t, table, hash(i), burst, interval)
 	}
 	for i := range 1000 {
 		if !table.take(hash(10+i), 0, burst, interval, interval) {
@@ -129,8 +141,7 @@ func TestRateTableUnderFloodOfPrefixes(t *testing.T) {
 	victims := make([]uint64, 50) // four of them in one set: once in 300,000 runs
 	for i := range victims {
 		victims[i] = table.key.sum(uint64(i)<<8, 2)
-		for table.take(victims[i], 0, burst, interval, interval) {
-		}
+		drain(t, table, victims[i], burst, interval)
 	}
 	for range 200_000 {
 		if !table.take(table.key.sum(rng.Uint64(), 2), 0, burst, interval, interval) {
