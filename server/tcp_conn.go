@@ -157,6 +157,8 @@ type tcpDesk struct {
 	at   time.Time // when what is being answered came
 	work []byte    // deskBuffer octets
 
+	ahead []datagram // batchSize messages that are looked up together, as datagrams are
+
 	size, answers int // octets and number of the answers in work
 
 	tally    tally // of the round
@@ -164,7 +166,7 @@ type tcpDesk struct {
 }
 
 func newTCPDesk(s *Server) *tcpDesk {
-	return &tcpDesk{lane: s.lanes.get(), work: make([]byte, deskBuffer)}
+	return &tcpDesk{lane: s.lanes.get(), work: make([]byte, deskBuffer), ahead: make([]datagram, batchSize)}
 }
 
 // begin begins a round: what is answered until publish is answered from one View.
@@ -208,18 +210,26 @@ func (c *tcpConn) fill(d *tcpDesk, stream []byte) (taken int, more bool) {
 	}
 	d.size, d.answers = 0, 0
 	received := 0
-	for !c.ending && !c.isFull() {
-		message, ok := wholeMessage(stream[taken:])
-		if !ok {
-			break
+	more = true
+batches:
+	for more {
+		batch := d.lookAhead(stream[taken:])
+		more = len(batch) == len(d.ahead)
+		for i := range batch {
+			if c.ending || c.isFull() {
+				more = false
+				break batches
+			}
+			if d.size >= writeSize {
+				more = true
+				break batches
+			}
+			message := batch[i].buf
+			taken += prefixSize + len(message)
+			received++
+			l.request.Plain = &batch[i].plain
+			c.answerOne(d, message)
 		}
-		if d.size >= writeSize {
-			more = true
-			break
-		}
-		taken += prefixSize + len(message)
-		received++
-		c.answerOne(d, message)
 	}
 	if received > 0 {
 		c.asked = true
@@ -229,6 +239,21 @@ func (c *tcpConn) fill(d *tcpDesk, stream []byte) (taken int, more bool) {
 		d.at = now
 	}
 	return taken, more
+}
+
+// lookAhead looks the first messages of stream up, together, and returns them.
+func (d *tcpDesk) lookAhead(stream []byte) []datagram {
+	n := 0
+	for ; n < len(d.ahead); n++ {
+		message, ok := wholeMessage(stream)
+		if !ok {
+			break
+		}
+		d.ahead[n].buf, d.ahead[n].n = message, len(message)
+		stream = stream[prefixSize+len(message):]
+	}
+	d.lane.lookAhead(d.view, d.ahead[:n])
+	return d.ahead[:n]
 }
 
 // answerOne answers one message into the desk's buffer, hands it to the slow
