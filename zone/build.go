@@ -187,6 +187,9 @@ func (b *Builder) trie(z *Zone, c *checker) ref {
 
 // hashTrie writes the trie of the NSEC3 RRs and returns its root.
 func (b *Builder) hashTrie(z *Zone) ref {
+	if len(b.nsec3.list) == 0 {
+		return 0
+	}
 	b.nsec3.sort(b.log, &b.pauser)
 	t := newTrieWriter(b, z, nil, true)
 	for _, x := range b.nsec3.list {

@@ -137,7 +137,10 @@ type pairs struct {
 const (
 	// Words of a page: 4 KiB. A list that is sorted is dealt out to 256 others, each
 	// with one page that is not full; smaller pages would cost more to keep.
-	pageWords  = 512
+	pageWords = 512
+
+	// The first page of a list; each further one is twice as large until they are
+	// full pages, so that small lists are small.
 	firstWords = 32
 
 	// A list up to this long is sorted in one piece of memory, of 256 KiB, which the
@@ -158,15 +161,13 @@ func (p *pairs) add(x pair, from *spare) {
 	p.differ.first |= x.first ^ p.base.first
 	p.differ.second |= x.second ^ p.base.second
 	end := len(p.pages) - 1
-	if end < 0 || len(p.pages[end])+2 > pageWords {
+	if end < 0 || len(p.pages[end])+2 > cap(p.pages[end]) {
 		var page []uint64
 		if n := len(from.pages); n > 0 {
 			page = from.pages[n-1]
 			from.pages = from.pages[:n-1]
-		} else if end < 0 {
-			page = make([]uint64, 0, firstWords)
 		} else {
-			page = make([]uint64, 0, pageWords)
+			page = make([]uint64, 0, min(firstWords<<min(end+1, 10), pageWords))
 		}
 		p.pages = append(p.pages, page)
 		end++

@@ -63,6 +63,14 @@ func (p path) compare(q path) int {
 	return int(nibbleAt(p.octets, n)) - int(nibbleAt(q.octets, n))
 }
 
+// appendNibbles appends the nibbles from from to to, an octet each.
+func (p path) appendNibbles(dst []byte, from, to int) []byte {
+	for i := from; i < to; i++ {
+		dst = append(dst, nibbleAt(p.octets, i))
+	}
+	return dst
+}
+
 // holds reports whether q lies below p.
 func (p path) holds(q path) bool {
 	return q.nibbles > p.nibbles && p.common(q) == p.nibbles && (p.ordinary == q.ordinary || q.ordinary >= p.nibbles)

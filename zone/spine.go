@@ -1,5 +1,7 @@
 package zone
 
+import "slices"
+
 // spine writes a trie whose names come in order, from its leaves up: it keeps the
 // nodes on the path to the last name, and writes each once no further name can
 // lie below it, with exactly the room it needs.
@@ -8,8 +10,6 @@ type spine struct {
 	plain bool    // there is no ordinary branch, all labels are ordinary
 	stack []frame // from the root down
 	path  path    // of the last name
-	room  [maxKey]byte
-	run   [maxRun]byte
 }
 
 // frame is a node that is not written yet.
@@ -24,6 +24,9 @@ type frame struct {
 	children [16]ref
 }
 
+// firstFrames are as many as the path to an address has nodes in a small zone.
+const firstFrames = 4
+
 // add opens the node of a name and returns it, to be given a value. The name must
 // come after all names before.
 func (s *spine) add(p path) *frame {
@@ -32,7 +35,7 @@ func (s *spine) add(p path) *frame {
 		end := s.path.common(p)
 		s.part(end, inside && p.ordinary == s.path.ordinary && p.ordinary <= end)
 	}
-	s.path = path{p.nibbles, p.ordinary, s.room[:copy(s.room[:], p.octets)]}
+	s.path = path{p.nibbles, p.ordinary, append(s.path.octets[:0], p.octets...)}
 	if inside && !s.isOpen(p.ordinary, false) {
 		s.open(p.ordinary, false)
 	}
@@ -75,7 +78,7 @@ func (s *spine) part(end int, inside bool) {
 func (s *spine) open(end int, inside bool) {
 	n := len(s.stack)
 	if n == cap(s.stack) {
-		s.stack = append(s.stack, frame{})
+		s.stack = append(slices.Grow(s.stack, firstFrames), frame{})
 	}
 	s.stack = s.stack[:n+1]
 	f := &s.stack[n]
@@ -107,41 +110,35 @@ func (s *spine) finish() ref {
 	return s.write(&s.stack[0], 0)
 }
 
-// write writes the node whose run begins at depth. What a run cannot hold goes to
-// nodes above it, each with one child and a run as long as may be.
+// write writes the node whose run begins at depth.
 func (s *spine) write(f *frame, depth int) ref {
-	if s.w.full {
+	switch {
+	case s.w.full:
 		return 1 // the zone is thrown away
+	case f.slot != 0 && !f.isBranch:
+		return s.w.fillSlot(f.slot, s.path.octets, depth, f.end, f.flags)
 	}
+	return s.encode(f, depth)
+}
+
+// encode is write for what is no leaf in a slot. What a run cannot hold goes to
+// nodes above it, each with one child and a run as long as may be.
+func (s *spine) encode(f *frame, depth int) ref {
+	var room [maxRun]byte
 	from := depth + (f.end-depth)&^maxRun
-	var r ref
-	if f.slot != 0 && !f.isBranch {
-		r = s.w.fillSlot(f.slot, s.path.octets, from, f.end, f.flags)
-	} else {
-		n := node{run: s.nibbles(from, f.end), flags: f.flags, ordinary: f.ordinary, children: f.children}
-		switch {
-		case f.slot != 0:
-			n.value, n.at = s.w.emptySlot(f.slot)
-		case len(f.value) > 0:
-			n.value = f.value
-		}
-		r = s.w.encode(&n, from)
+	n := node{run: s.path.appendNibbles(room[:0], from, f.end), flags: f.flags, ordinary: f.ordinary, children: f.children}
+	switch {
+	case f.slot != 0:
+		n.value, n.at = s.w.emptySlot(f.slot)
+	case len(f.value) > 0:
+		n.value = f.value
 	}
+	r := s.w.encode(&n, from)
 	for from > depth {
 		from -= maxRun + 1
-		n := node{run: s.nibbles(from, from+maxRun)}
+		n = node{run: s.path.appendNibbles(room[:0], from, from+maxRun)}
 		n.children[nibbleAt(s.path.octets, from+maxRun)] = r
 		r = s.w.encode(&n, from)
 	}
 	return r
-}
-
-// nibbles returns nibbles of the last name's path, an octet each, valid until the
-// next call.
-func (s *spine) nibbles(from, to int) []byte {
-	run := s.run[:to-from]
-	for i := range run {
-		run[i] = nibbleAt(s.path.octets, from+i)
-	}
-	return run
 }

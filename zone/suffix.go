@@ -3,13 +3,11 @@ package zone
 import (
 	"bytes"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// suffixes finds the suffixes that a writer has stored. Each is the upper half of
-// its hash and its ref; where a suffix goes follows from the upper half.
+// suffixes finds the suffixes that a writer has stored, by a hash table of their
+// hashes (upper half) and refs.
 type suffixes struct {
 	table []uint64 // a power of two of them; 0: free
 	n     int
@@ -18,14 +16,14 @@ type suffixes struct {
 const firstSuffixes = 16
 
 // find returns the ref of a suffix, or zero and where it belongs.
-func (s *suffixes) find(w *writer, name []byte, hash uint64) (r ref, at int) {
-	mask := len(s.table) - 1
-	for at = int(hash>>32) & mask; ; at = (at + 1) & mask {
+func (s *suffixes) find(w *writer, name []byte, hash uint32) (r ref, at uint32) {
+	mask := uint32(len(s.table) - 1)
+	for at = hash & mask; ; at = (at + 1) & mask {
 		e := s.table[at]
 		if e == 0 {
 			return 0, at
 		}
-		if (e^hash)>>32 == 0 {
+		if uint32(e>>32) == hash {
 			b := w.at(ref(e))
 			if int(b[0]) == len(name) && bytes.Equal(b[1:1+len(name)], name) {
 				return ref(e), at
@@ -34,20 +32,20 @@ func (s *suffixes) find(w *writer, name []byte, hash uint64) (r ref, at int) {
 	}
 }
 
-// grow makes room for one more. At most two thirds are used, so that the search
+// grow makes room for one more. At most three quarters are used, so that the search
 // for one that is not there is short.
 func (s *suffixes) grow() {
-	if 3*(s.n+1) <= 2*len(s.table) {
+	if 4*(s.n+1) <= 3*len(s.table) {
 		return
 	}
 	old := s.table
 	s.table = make([]uint64, max(firstSuffixes, 2*len(old)))
-	mask := len(s.table) - 1
+	mask := uint32(len(s.table) - 1)
 	for _, e := range old {
 		if e == 0 {
 			continue
 		}
-		at := int(e>>32) & mask
+		at := uint32(e>>32) & mask
 		for s.table[at] != 0 {
 			at = (at + 1) & mask
 		}
@@ -65,7 +63,7 @@ func (w *zoneWriter) suffix(s []byte) ref {
 // good. What is stored is good, and not looked at again.
 func (w *zoneWriter) goodSuffix(s []byte, isGood func([]byte) bool) (r ref, ok bool) {
 	w.suffixes.grow()
-	h := xxhash.Sum64(s)
+	h := hashName(s)
 	r, at := w.suffixes.find(w.writer, s, h)
 	if r != 0 {
 		return r, true
@@ -74,7 +72,7 @@ func (w *zoneWriter) goodSuffix(s []byte, isGood func([]byte) bool) (r ref, ok b
 		return 0, false
 	}
 	r = w.putSuffix(s)
-	w.suffixes.table[at] = h&^(1<<32-1) | uint64(r)
+	w.suffixes.table[at] = uint64(h)<<32 | uint64(r)
 	w.suffixes.n++
 	return r, true
 }
