@@ -23,6 +23,7 @@ var miekgDiffers = []struct {
 }{
 	{regexp.MustCompile(`\r(?:[^\n]|$)`), false, "1 TXT a\r2 TXT b\n", "it drops carriage returns, wherever they stand"},
 	{regexp.MustCompile(`(?i)\$GENERATE`), true, "$GENERATE 1-2 $ PTR a$\n", "it gives records of $GENERATE a TTL of 3600 where they have none, whatever $TTL says"},
+	{regexp.MustCompile(`(?is)\$GENERATE.*\\`), false, "$GENERATE 1-2 $ PTR a\\b$\n", "it drops what is escaped in templates of $GENERATE"},
 	{regexp.MustCompile(`\d{10}|\d{4}\d*[wdhmWDHM]`), true, "1 2147483648 PTR a.\n", "it takes TTLs above 2147483647 (RFC 2181 §8) as they are"},
 }
 
@@ -145,7 +146,7 @@ func FuzzFileAgainstMiekg(f *testing.F) {
 func TestFileAgainstMiekg(t *testing.T) {
 	r := randomized(t)
 	records := 0
-	for range 20_000 {
+	for range 5_000 {
 		text := ""
 		for range 1 + r.IntN(3) {
 			text += randomLine(r)
@@ -153,7 +154,7 @@ func TestFileAgainstMiekg(t *testing.T) {
 		whole, origin := miekgCase(byte(r.Uint32()), []byte(text))
 		records += compareMiekg(t, whole, origin)
 	}
-	if records < 1000 {
+	if records < 300 {
 		t.Errorf("only %d records were compared", records)
 	}
 }

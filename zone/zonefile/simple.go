@@ -78,13 +78,9 @@ func (p *parser) simpleLine(f *frame, text []byte, line int) int {
 	if n == 0 {
 		return 0
 	}
-	wire := n + 1
-	if !absolute {
-		wire += len(f.origin)
-		if wire > dname.MaxWire {
-			return 0
-		}
-		copy(p.target[n+1:], f.origin)
+	wire := f.complete(&p.target, n, absolute)
+	if wire > dname.MaxWire {
+		return 0
 	}
 	target := text[i : i+n]
 	i += n
@@ -130,12 +126,9 @@ func (f *frame) simpleOwner(text []byte) int {
 			return 0
 		}
 	}
-	wire := n + 1
-	if !absolute {
-		if wire += len(f.origin); wire > dname.MaxWire {
-			return 0
-		}
-		copy(o.room[n+1:], f.origin)
+	wire := f.complete(&o.room, n, absolute)
+	if wire > dname.MaxWire {
+		return 0
 	}
 	o.name, o.address.Family = o.room[:wire:wire], dname.Forward
 	if !o.name.Address(&o.address) && isNibbles {
@@ -144,10 +137,20 @@ func (f *frame) simpleOwner(text []byte) int {
 	return n
 }
 
+// complete appends the origin to the name that was made from n octets of text, if
+// it is relative, and returns how long it then is: perhaps too long.
+func (f *frame) complete(room *nameRoom, n int, absolute bool) int {
+	if absolute {
+		return n + 1
+	}
+	copy(room[n+1:], f.origin)
+	return n + 1 + len(f.origin)
+}
+
 // scanNibbles is scanName for what is likely the name of an IPv6 address. It is
 // faster, as the length is known beforehand.
 func (f *frame) scanNibbles(room *nameRoom, text []byte) (n int, absolute bool) {
-	if f.place.family == dname.IP6 && f.place.rest == 0 && f.place.address < 32 {
+	if f.place.family == dname.IP6 && f.place.address < 32 {
 		nibbles := 32 - f.place.address
 		if n = 2*nibbles - 1; n+slack < len(text) && classes[text[n]] == blank && scanNibbles(room, text, nibbles) {
 			return n, false
