@@ -25,6 +25,7 @@ type Source struct {
 	Buckets func() (all, used int) // of the rate limits
 	View    func() *server.View    // nil before the first one
 	Reload  func() Reload
+	Load    func() Load
 }
 
 // Reload tells of the last reload, the start included.
@@ -35,6 +36,13 @@ type Reload struct {
 	Took             time.Duration
 	Errors, Warnings int
 	LastGood         int // zones served from data of before, because their sources have errors
+}
+
+// Load tells of the reload under way or, of none, of the last one.
+type Load struct {
+	UnderWay         bool
+	ZonesDone, Zones int64
+	Records, Bytes   int64 // read from sources since the start
 }
 
 // Metrics returns the handler of /metrics.
@@ -105,6 +113,10 @@ func list() []metric {
 		{"ptrd_reload_timestamp_seconds", "When the last reload began.", nil},
 		{"ptrd_reload_last_success_timestamp_seconds", "When the last successful reload began; 0 if none was.", nil},
 		{"ptrd_reload_duration_seconds", "How long the last reload took.", nil},
+		{"ptrd_loading", "1 while zones are loaded.", nil},
+		{"ptrd_load_zones", "Zones that the load under way, or the last one, has to do with: all, and done so far.", l("state")},
+		{"ptrd_load_records_total", "Records read from sources.", nil},
+		{"ptrd_load_bytes_total", "Octets read from source files.", nil},
 		{"ptrd_findings", "Findings of the last reload, by severity.", l("severity")},
 
 		{"ptrd_zones", "Zones by state: served, last_good (its sources have errors), unavailable.", l("state")},
@@ -163,6 +175,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s.gauge("ptrd_rate_limit_buckets", float64(all))
 	s.gauge("ptrd_rate_limit_buckets_used", float64(used))
 	s.reload(c.s.Reload())
+	s.load(c.s.Load())
 	s.zones(c.s.View(), c.s.Reload().LastGood)
 }
 
@@ -245,6 +258,18 @@ func (s sink) reload(r Reload) {
 	s.gauge("ptrd_reload_duration_seconds", r.Took.Seconds())
 	s.gauge("ptrd_findings", float64(r.Errors), "error")
 	s.gauge("ptrd_findings", float64(r.Warnings), "warning")
+}
+
+func (s sink) load(l Load) {
+	under := 0.0
+	if l.UnderWay {
+		under = 1
+	}
+	s.gauge("ptrd_loading", under)
+	s.gauge("ptrd_load_zones", float64(l.Zones), "all")
+	s.gauge("ptrd_load_zones", float64(l.ZonesDone), "done")
+	s.count("ptrd_load_records_total", uint64(l.Records))
+	s.count("ptrd_load_bytes_total", uint64(l.Bytes))
 }
 
 func unix(t time.Time) float64 {

@@ -74,6 +74,7 @@ func testSource(t *testing.T) Source {
 		Reload: func() Reload {
 			return Reload{OK: true, At: time.Unix(1000, 0), Took: time.Second, Errors: 1, Warnings: 2}
 		},
+		Load: func() Load { return Load{UnderWay: true, ZonesDone: 3, Zones: 4, Records: 1000, Bytes: 50000} },
 	}
 }
 
@@ -102,6 +103,11 @@ func TestMetrics(t *testing.T) {
 		`ptrd_reload_timestamp_seconds 1000`,
 		`ptrd_reload_last_success_timestamp_seconds 0`,
 		`ptrd_findings{severity="warning"} 2`,
+		`ptrd_loading 1`,
+		`ptrd_load_zones{state="all"} 4`,
+		`ptrd_load_zones{state="done"} 3`,
+		`ptrd_load_records_total 1000`,
+		`ptrd_load_bytes_total 50000`,
 		`ptrd_zones{state="served"} 1`,
 		`ptrd_zones{state="unavailable"} 1`,
 		`ptrd_records 5`,

@@ -30,6 +30,8 @@ type Options struct {
 	// what that one calls every few microseconds of its work, so that others can
 	// have the processor; it may return nil, for a time when nobody else needs it.
 	Pause func() func()
+
+	Progress *Progress // nil: one of its own
 }
 
 // Assembler makes zones out of a configuration and its sources. It remembers what
@@ -50,6 +52,9 @@ func New(o Options) *Assembler {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Progress == nil {
+		o.Progress = new(Progress)
 	}
 	if o.Pause == nil {
 		o.Pause = func() func() { return nil }
@@ -110,6 +115,7 @@ type round struct {
 	set   *zone.Set
 	index *index
 	done  map[string]*zone.Zone // zones of the waves before this one
+	room  *room                 // of the wave; nil: one worker makes all of it
 	unix  int64
 }
 
@@ -124,6 +130,8 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, unix: a.o.Now().Unix()}
+	a.o.Progress.done.Store(0)
+	a.o.Progress.zones.Store(int64(len(r.index.zones)))
 	plan := &Plan{Batch: &zone.Batch{Source: "reload"}}
 	items := map[string]*outcome{}
 	watch := map[string]bool{}
@@ -193,12 +201,19 @@ func (r *round) wave(ctx context.Context, items []*config.Zone) ([]end, error) {
 	ends, errs := make([]end, len(items)), make([]error, len(items))
 	next := make(chan int)
 	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(items)) {
+	workers := min(runtime.GOMAXPROCS(0), len(items))
+	r.room = nil
+	if workers > 1 {
+		r.room = newRoom()
+	}
+	for range workers {
 		wg.Go(func() {
-			p := &pauser{pause: r.a.o.Pause()}
+			w := &worker{pause: r.a.o.Pause(), progress: r.a.o.Progress}
 			for i := range next {
-				p.now()
-				ends[i], errs[i] = r.item(items[i], p)
+				w.rest()
+				ends[i], errs[i] = r.item(items[i], w)
+				w.tell()
+				w.progress.done.Add(int64(len(items[i].Apexes)))
 			}
 		})
 	}

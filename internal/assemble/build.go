@@ -16,20 +16,25 @@ import (
 const notLoaded = "zone data could not be loaded"
 
 // item makes the zones of one item, or finds that they are as they were.
-func (r *round) item(item *config.Zone, p *pauser) (end, error) {
+func (r *round) item(item *config.Zone, w *worker) (end, error) {
 	lists, fs := r.made(item)
 	in := sumInputs(item, lists, r.cfg.Limits.GenerateSteps)
 	old := r.a.items[item.Apexes[0].Key()]
-	if old != nil && old.isUsable(item, in, r.set, p) {
+	if old != nil && old.isUsable(item, in, r.set, w) {
 		old.in = in
 		return end{outcome: old, reused: true}, nil
 	}
-	m := newMerge(item, lists, r.a.o.Table, r.cfg.Limits.GenerateSteps, p)
+	if r.room != nil {
+		octets := sourceOctets(item)
+		r.room.take(octets)
+		defer r.room.give(octets)
+	}
+	m := newMerge(item, lists, r.a.o.Table, r.cfg.Limits.GenerateSteps, w)
 	m.fs = fs
 	var builders []*zone.Builder
 	for _, s := range m.parts {
 		b := zone.NewBuilder(s.apex)
-		b.SetPause(p.pause)
+		b.SetPause(w.pause)
 		builders = append(builders, b)
 		s.take = func(rec zone.Record, _ Layer, _ Rule) { b.Add(rec) }
 	}
@@ -75,7 +80,7 @@ func (r *round) made(item *config.Zone) (lists [][]made, fs findings) {
 // isUsable reports whether the outcome is still that of the item: what the
 // configuration says is the same, so are the files, and the zones made then are
 // those in set.
-func (o *outcome) isUsable(item *config.Zone, in inputs, set *zone.Set, p *pauser) bool {
+func (o *outcome) isUsable(item *config.Zone, in inputs, set *zone.Set, w *worker) bool {
 	if o.in.data != in.data || len(o.apexes) != len(item.Apexes) {
 		return false
 	}
@@ -88,7 +93,7 @@ func (o *outcome) isUsable(item *config.Zone, in inputs, set *zone.Set, p *pause
 		}
 	}
 	for _, f := range o.files {
-		if !f.isUnchanged(p) {
+		if !f.isUnchanged(w) {
 			return false
 		}
 	}
@@ -172,7 +177,7 @@ func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, 
 		change.Zone = z.WithSerial(serial)
 	}
 	if base != nil && base.IsAvailable() {
-		change.Changeset = zone.Diff(base, change.Zone, m.pauser.pause)
+		change.Changeset = zone.Diff(base, change.Zone, m.worker.pause)
 	}
 	return change, result{zone: change.Zone}, nil
 }
@@ -230,7 +235,7 @@ func (m *merge) bothPlaces(lists [][]made) {
 		return
 	}
 	others := make(map[int][]string)
-	again := newMerge(m.item, lists, m.table, m.limit, m.pauser)
+	again := newMerge(m.item, lists, m.table, m.limit, m.worker)
 	for _, s := range again.parts {
 		s.take = func(r zone.Record, _ Layer, _ Rule) {
 			for _, i := range owners[r.Owner.Key()] {

@@ -52,7 +52,7 @@ func Explain(ctx context.Context, cfg *config.Config, set *zone.Set, owner dname
 func (r *round) origins(at ref, owner dname.Name) (out []Origin) {
 	lists, _ := r.made(at.item)
 	table := r.a.o.Table
-	m := newMerge(at.item, lists, table, r.cfg.Limits.GenerateSteps, new(pauser))
+	m := newMerge(at.item, lists, table, r.cfg.Limits.GenerateSteps, &worker{progress: r.a.o.Progress})
 	for _, s := range m.parts {
 		here := s.apex.Equal(at.apex)
 		s.take = func(rec zone.Record, layer Layer, rule Rule) {

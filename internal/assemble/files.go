@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"slices"
 	"time"
+
+	"github.com/ptrd/ptrd/internal/config"
 )
 
 // maxFile is the largest source file that is read. With some 50 octets a line
@@ -38,7 +40,7 @@ type sum struct {
 // isUnchanged reports whether the file still has the content that was read. The
 // sum decides; reading for it is spared where the identity proves the same. It
 // moves fs on to a later identity of the same content.
-func (fs *fileState) isUnchanged(p *pauser) bool {
+func (fs *fileState) isUnchanged(w *worker) bool {
 	now, _, err := identify(fs.path)
 	if err == nil && fs.id.proves(now) {
 		return true
@@ -53,7 +55,7 @@ func (fs *fileState) isUnchanged(p *pauser) bool {
 	defer f.Close()
 	var h maphash.Hash
 	h.SetSeed(fs.sum.seed)
-	if _, err := io.Copy(&h, p.reader(f)); err != nil || h.Sum64() != fs.sum.value {
+	if _, err := io.Copy(&h, w.reader(f)); err != nil || h.Sum64() != fs.sum.value {
 		return false
 	}
 	fs.id = now
@@ -64,7 +66,7 @@ func (fs *fileState) isUnchanged(p *pauser) bool {
 type fileReader struct {
 	files  []*fileState
 	sums   []*maphash.Hash
-	pauser *pauser
+	worker *worker
 }
 
 // open opens a file that the configuration names, and remembers it; without one
@@ -103,7 +105,7 @@ func (r *fileReader) add(fs *fileState) (index int) {
 func (r *fileReader) tap(path string, from io.Reader) io.Reader {
 	s := r.sums[r.note(path)]
 	s.Reset()
-	return io.TeeReader(r.pauser.reader(from), s)
+	return io.TeeReader(r.worker.reader(from), s)
 }
 
 // done returns the states of all files; looked are the paths that were looked for
@@ -169,6 +171,18 @@ func fileFault(path string) string {
 		f.Close()
 	}
 	return fault
+}
+
+// sourceOctets returns the size of all files of an item that are there.
+func sourceOctets(item *config.Zone) (n int64) {
+	for _, files := range [][]config.File{item.Files, item.Hosts} {
+		for i := range files {
+			if _, what, err := identify(files[i].Path); err == nil {
+				n += what.size
+			}
+		}
+	}
+	return n
 }
 
 func pathFault(err error) string {

@@ -30,7 +30,7 @@ type merge struct {
 	fs     findings
 	parts  []*share
 	read   fileReader
-	pauser *pauser
+	worker *worker
 	seen   []string // files that were looked for
 
 	soaFile string   // the first file with an SOA; empty: none has one
@@ -89,8 +89,8 @@ func (l Layer) String() string {
 
 // newMerge prepares the merge of an item whose zones have the generated records
 // made, in the order of its apexes.
-func newMerge(item *config.Zone, made [][]made, table *source.Table, limit int, p *pauser) *merge {
-	m := &merge{item: item, table: table, limit: limit, pauser: p, read: fileReader{pauser: p}}
+func newMerge(item *config.Zone, made [][]made, table *source.Table, limit int, w *worker) *merge {
+	m := &merge{item: item, table: table, limit: limit, worker: w, read: fileReader{worker: w}}
 	for i, apex := range item.Apexes {
 		s := &share{apex: apex, made: made[i], above: map[string]*presence{}}
 		s.watch(apex)
@@ -140,7 +140,7 @@ func (m *merge) open(f *config.File, key string) (from io.ReadCloser, size int64
 
 // static hands on a record of a static layer.
 func (m *merge) static(r zone.Record, from Layer) {
-	m.pauser.record()
+	m.worker.record()
 	i := 0
 	if len(m.parts) > 1 || from != LayerFile {
 		i = route(m.item, r.Owner)

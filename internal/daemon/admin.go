@@ -15,6 +15,7 @@ func (d *Daemon) newAdmin() *admin.Server {
 			Buckets: func() (int, int) { return d.server.RateBuckets() },
 			View:    d.views.Load,
 			Reload:  d.lastReload,
+			Load:    d.loadMetrics,
 		}),
 		Ready:  d.isReady,
 		Status: func() any { return d.Status() },
@@ -29,9 +30,20 @@ func (d *Daemon) newAdmin() *admin.Server {
 // isReady reports whether every zone was loaded or reported as broken.
 func (d *Daemon) isReady() (ready bool, why string) {
 	if d.state.Load() == nil {
-		return false, "zones are still being loaded"
+		why := "zones are still being loaded"
+		if l := d.loadingNow(); l != nil {
+			why += ": " + l.String()
+		}
+		return false, why
 	}
 	return true, ""
+}
+
+func (d *Daemon) loadMetrics() (l admin.Load) {
+	l.UnderWay = d.load.Load() != nil
+	l.ZonesDone, l.Zones = d.progress.Zones()
+	l.Records, l.Bytes = d.progress.Read()
+	return l
 }
 
 func (d *Daemon) lastReload() admin.Reload {

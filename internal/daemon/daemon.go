@@ -73,6 +73,9 @@ type Daemon struct {
 	reloads chan chan *Outcome // from the control socket
 	ended   chan struct{}      // closed when nobody takes reloads any more
 	state   atomic.Pointer[state]
+
+	progress assemble.Progress
+	load     atomic.Pointer[load] // under way; nil: none
 }
 
 // state is what status and metrics show. It is immutable.
@@ -200,7 +203,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.store = zone.NewStore(d.journal, nil)
 	d.pacer = pace.New()
 	defer d.pacer.Close()
-	d.assembler = assemble.New(assemble.Options{Journal: d.journal, Pause: d.pause})
+	d.assembler = assemble.New(assemble.Options{Journal: d.journal, Pause: d.pause, Progress: &d.progress})
 	d.watcher = watch.New(watch.Options{Log: d.log})
 	d.admin = d.newAdmin()
 

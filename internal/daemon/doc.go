@@ -37,4 +37,5 @@
 //	admin address    Run     ctx ends, or the address moves
 //	file watcher     Run     ctx ends
 //	watchdog         Run     ctx ends
+//	progress         apply   the load ends
 package daemon

@@ -106,7 +106,11 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time)
 	if err != nil {
 		return fail(err)
 	}
+	tick := time.NewTicker(progressEvery)
+	loaded := d.tellProgress(tick.C)
 	plan, err := d.publish(ctx, cfg, policy, o)
+	loaded()
+	tick.Stop()
 	if err != nil {
 		undo()
 		return fail(err)

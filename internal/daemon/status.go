@@ -18,6 +18,7 @@ type Status struct {
 	PID      int          `json:"pid"`
 	Started  time.Time    `json:"started"`
 	Ready    bool         `json:"ready"`
+	Loading  *Loading     `json:"loading,omitempty"` // the load under way
 	Config   string       `json:"config"`
 	StateDir string       `json:"state_dir"`
 	Listen   []string     `json:"listen"` // addresses bound, UDP and TCP each
@@ -77,6 +78,7 @@ func (d *Daemon) Status() *Status {
 	if a := d.front.address(); a != (netip.AddrPort{}) {
 		s.Admin = a.String()
 	}
+	s.Loading = d.loadingNow()
 	st := d.state.Load()
 	if st == nil {
 		return s
@@ -149,6 +151,9 @@ func (s *Status) Print(out io.Writer) error {
 	fmt.Fprintf(&b, "config    %s\nstate     %s\nlisten    %s\n", s.Config, s.StateDir, strings.Join(s.Listen, " "))
 	if s.Admin != "" {
 		fmt.Fprintf(&b, "admin     %s\n", s.Admin)
+	}
+	if s.Loading != nil {
+		fmt.Fprintf(&b, "loading   %v\n", s.Loading)
 	}
 	if !s.Ready {
 		b.WriteString("zones are still being loaded\n")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,9 +32,42 @@ func TestPauses(t *testing.T) {
 	if p := l.reload(); p.Reused != 1 || pauses.Swap(0) < int64(text.Len()>>15) {
 		t.Errorf("%d items reused, %d pauses to find that out", p.Reused, pauses.Load())
 	}
+	if done, all := l.a.o.Progress.Zones(); done != 1 || all != 1 {
+		t.Errorf("%d of %d zones are done, want 1 of 1", done, all)
+	}
+	// Read twice as octets: by the load, and to find out that nothing changed.
+	if n, octets := l.a.o.Progress.Read(); n != records || octets != int64(2*text.Len()) {
+		t.Errorf("%d records and %d octets were read, want %d and %d", n, octets, records, 2*text.Len())
+	}
 	l.a.o.Pause = func() func() { return nil }
 	l.write("-- large.zone --\n" + text.String() + "1.200 PTR new.example.com.\n")
 	if p := l.reload(); changed(p) != "1.10.in-addr.arpa." || pauses.Load() != 0 {
 		t.Errorf("changed %s with %d pauses", changed(p), pauses.Load())
+	}
+}
+
+// However many workers there are, sources of no more than maxAtOnce are in work at
+// a time, and one that is larger by itself is in work alone.
+func TestRoom(t *testing.T) {
+	r := newRoom()
+	var wg sync.WaitGroup
+	for i := range 40 {
+		n := int64(maxAtOnce / 5 * (i%3 + 1))
+		if i%10 == 0 {
+			n = 3 * maxAtOnce
+		}
+		wg.Go(func() {
+			r.take(n)
+			r.mu.Lock()
+			if r.taken > maxAtOnce && r.taken != n {
+				t.Errorf("%d octets are in work, %d of them of one zone", r.taken, n)
+			}
+			r.mu.Unlock()
+			r.give(n)
+		})
+	}
+	wg.Wait()
+	if r.taken != 0 {
+		t.Errorf("%d octets are left", r.taken)
 	}
 }
