@@ -46,8 +46,9 @@ func NewBuilder(apex dname.Name) *Builder {
 	return b
 }
 
-// SetPause makes Build call pause every few microseconds of its work.
-func (b *Builder) SetPause(pause func()) { b.pause = pause }
+// SetPause makes Build, and what of Add takes longer, call pause every few
+// microseconds of the work.
+func (b *Builder) SetPause(pause func()) { b.pause, b.w.suffixes.pause = pause, pause }
 
 // Apex returns the apex of the zone being built.
 func (b *Builder) Apex() dname.Name { return b.apex }

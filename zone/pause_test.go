@@ -46,3 +46,20 @@ func TestPause(t *testing.T) {
 		}
 	}
 }
+
+// Add pauses where it makes the table of suffixes larger, which takes milliseconds
+// once there are many.
+func TestAddPauses(t *testing.T) {
+	apex := dname.MustParse("10.in-addr.arpa")
+	b := zone.NewBuilder(apex)
+	pauses := 0
+	b.SetPause(func() { pauses++ })
+	const suffixes = 20000
+	for n := range suffixes {
+		owner := dname.MustParse(fmt.Sprintf("%d.%d.1.10.in-addr.arpa", n%256, n/256))
+		b.Add(zone.Record{Owner: owner, Type: rr.TypePTR, TTL: 60, Data: dname.MustParse(fmt.Sprintf("h.s%d.example", n))})
+	}
+	if pauses < suffixes/64 {
+		t.Errorf("%d pauses while %d suffixes were added", pauses, suffixes)
+	}
+}

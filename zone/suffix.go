@@ -11,6 +11,7 @@ import (
 type suffixes struct {
 	table []uint64 // a power of two of them; 0: free
 	n     int
+	pauser
 }
 
 const firstSuffixes = 16
@@ -42,6 +43,7 @@ func (s *suffixes) grow() {
 	s.table = make([]uint64, max(firstSuffixes, 2*len(old)))
 	mask := uint32(len(s.table) - 1)
 	for _, e := range old {
+		s.step()
 		if e == 0 {
 			continue
 		}
