@@ -52,7 +52,10 @@
 // holes, a sweep begins (sweep.go): each further Apply moves a bounded amount of
 // what is in use out of the sparse chunks, in proportion to what it writes itself, so
 // that no change waits for the whole zone and a zone under constant change takes about
-// 1.25 times its fresh size. A chunk goes when the last Zone that has it does.
+// 1.25 times its fresh size. For a while it can take 1.6 times: when suffixes have to
+// move, all chunks are swept together, and where the records came in an order of their
+// own none of them is empty before the end. A chunk goes when the last Zone that has it
+// does.
 //
 // It could as well be rewritten in the background and published when done; but then
 // all changes made meanwhile would have to be made twice, a zone would for a while

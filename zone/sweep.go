@@ -1,9 +1,11 @@
 package zone
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // A change writes anew what lies on the path to it, and leaves behind what was
@@ -29,6 +31,10 @@ const (
 	// Chunks are condemned when one part in so many is not used. It must be more
 	// parts than above, or a sweep might find nothing to condemn.
 	sweepChunk = 14
+	// Of the zone, one part in so many is moved by a sweep, out of the sparsest
+	// chunks: if records came in an order of their own when the zone was built, the
+	// cursor empties all condemned chunks at the same time, at its end.
+	sweepMost = 6
 	// The octets to be moved or looked at for each octet that a change writes. With
 	// fewer the sweep takes longer, and more is given up meanwhile: this many make it
 	// end before another fifteenth of the zone is.
@@ -99,37 +105,49 @@ func (w *zoneWriter) beginSweep(all bool) {
 	if w.cache != nil && 8*int64(len(w.cache.slots))*suffixShare <= w.total {
 		w.cache = nil // the zone outgrew it
 	}
-	all = all || w.loose > w.live/sweepChunk
-	for again := true; again; {
-		for i := range w.chunks {
-			if w.chunks[i] != nil && (all || w.isChunkSparse(i)) {
-				w.fills[i].condemned = true
-				w.sweep.leaves = w.sweep.leaves || w.fills[i].suffixes
-				w.shut(i)
-				again = false
+	sparse := w.sparseChunks()
+	if all = all || len(sparse) == 0 || w.loose > w.live/sweepChunk; all {
+		w.loose = 0
+		for i, c := range w.chunks {
+			if c != nil {
+				w.condemn(i)
 			}
 		}
-		all = true // if none is sparse: the room that is still to be used is too much
+		return
 	}
-	if w.sweep.leaves {
-		w.loose = 0
+	for moving := int64(0); len(sparse) > 0 && moving < w.live/sweepMost; sparse = sparse[1:] {
+		moving += int64(w.fills[sparse[0]].live)
+		w.condemn(sparse[0])
 	}
 }
 
-// isChunkSparse reports whether so much of a chunk is not used that it should be
-// emptied. Chunks of suffixes only go together with all others: who uses them is
-// everywhere, and would have to be written anew anyway.
-func (w *writer) isChunkSparse(i int) bool {
-	if w.fills[i].suffixes {
-		return false
+func (w *zoneWriter) condemn(chunk int) {
+	w.fills[chunk].condemned = true
+	w.sweep.leaves = w.sweep.leaves || w.fills[chunk].suffixes
+	w.shut(chunk)
+}
+
+// sparseChunks returns the chunks of which so much is not used that they should
+// be emptied, the sparsest first. Chunks of suffixes only go together with all
+// others: who uses them is everywhere, and would have to be written anew anyway.
+func (w *writer) sparseChunks() (list []int) {
+	used := make([]int, len(w.chunks))
+	for i, c := range w.chunks {
+		used[i] = len(c)
 	}
-	used := len(w.chunks[i])
 	for _, a := range w.areas {
-		if int(a.chunk) == i {
-			used = int(a.end)
+		if a.chunk >= 0 {
+			used[a.chunk] = int(a.end)
 		}
 	}
-	return used > 0 && (used-int(w.fills[i].live))*sweepChunk >= used
+	for i, f := range w.fills {
+		if !f.suffixes && used[i] > 0 && (used[i]-int(f.live))*sweepChunk >= used[i] {
+			list = append(list, i)
+		}
+	}
+	share := func(i int) float64 { return float64(w.fills[i].live) / float64(used[i]) }
+	slices.SortFunc(list, func(a, b int) int { return cmp.Compare(share(a), share(b)) })
+	return list
 }
 
 // endSweep drops what is still there of the condemned chunks: suffixes.
@@ -162,7 +180,11 @@ type sweeper struct {
 	path []byte // where it is
 	stop []byte // where it ends; nil: not yet
 	room []byte // of a value
+	// Suffixes that were met in this step, and where they stay.
+	known [knownSuffixes][2]ref
 }
+
+const knownSuffixes = 128
 
 func (s *sweeper) run() {
 	w, z := s.w, s.z
@@ -331,32 +353,52 @@ func (s *sweeper) moved(v []byte, must bool) (moved []byte, changed bool) {
 	s.w.sweep.met(v)
 	le := binary.LittleEndian
 	old := ref(le.Uint32(v[3:]))
-	head := v[shortHeader:]
-	var suffix []byte
-	if old != 0 {
-		b := s.w.at(old)
-		suffix = b[1 : 1+int(b[0])]
-		if !s.isCondemned(old) {
-			if s.w.cache.find(&s.w.storage, suffix) == 0 {
-				s.w.cache.add(suffix, old)
-			}
-			return v, must
+	head, suffix := v[shortHeader:], []byte(nil)
+	switch first := 1 + int(head[0]); {
+	case old != 0:
+		if r := s.suffix(old); r != old {
+			return s.withSuffix(v, head, r), true
 		}
-	} else {
-		first := 1 + int(head[0])
-		if len(head) <= first+1 || !must {
-			return v, must
-		}
+		return v, must
+	case len(head) <= first+1 || !must:
+		return v, must
+	default:
 		head, suffix = head[:first], head[first:]
 	}
+	return s.withSuffix(v, head, s.share(suffix)), true
+}
+
+// suffix returns the ref that takes the place of that of a suffix.
+func (s *sweeper) suffix(old ref) ref {
+	known := &s.known[old&(knownSuffixes-1)]
+	if known[0] != old {
+		b := s.w.at(old)
+		suffix := b[1 : 1+int(b[0])]
+		*known = [2]ref{old, old}
+		if s.isCondemned(old) {
+			known[1] = s.share(suffix)
+		} else if s.w.cache.find(&s.w.storage, suffix) == 0 {
+			s.w.cache.add(suffix, old)
+		}
+	}
+	return known[1]
+}
+
+// share returns the ref of a suffix where it stays.
+func (s *sweeper) share(suffix []byte) ref {
 	r := s.w.cache.find(&s.w.storage, suffix)
 	if r == 0 {
 		r = s.w.putSuffix(suffix)
 		s.w.cache.add(suffix, r)
 		s.left -= int64(len(suffix))
 	}
+	return r
+}
+
+// withSuffix returns a short value like v with another head and suffix.
+func (s *sweeper) withSuffix(v, head []byte, r ref) []byte {
 	s.room = append(append(s.room[:0], v[:shortHeader]...), head...)
 	s.room[2] = byte(len(head))
-	le.PutUint32(s.room[3:], uint32(r))
-	return s.room, true
+	binary.LittleEndian.PutUint32(s.room[3:], uint32(r))
+	return s.room
 }
