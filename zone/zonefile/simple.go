@@ -15,7 +15,7 @@ import (
 //
 //	[owner] [TTL] [class] PTR|NS|CNAME target [; comment]
 //
-// with names of letters, digits, hyphens and dots, and nothing to report. What is
+// with names of letters, digits, hyphens, slashes and dots, and nothing to report. What is
 // not is left, untouched, to the parser of all lines, so that there is one place
 // that says what is wrong, and everything here means the same as there.
 
@@ -232,7 +232,7 @@ func lineEnd(text []byte) int {
 }
 
 // isQuietTarget reports whether the linter has surely nothing to say about a
-// target, which has letters, digits, hyphens and dots only.
+// target, which has letters, digits, hyphens, slashes and dots only.
 func (f *frame) isQuietTarget(text []byte, absolute bool, t rr.Type) bool {
 	last := len(text) - 1
 	if absolute {

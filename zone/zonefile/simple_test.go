@@ -67,13 +67,13 @@ func compareRoads(t *testing.T, text []byte, o Options) {
 // Lines near simple ones are made of these.
 var (
 	owners = []string{
-		"1", "1.2", "10.20.30", "255", "256", "01", "1.2.0.192.in-addr.arpa.", "9.9.9.9.IN-ADDR.ARPA.", "5.4.3.2.1.in-addr.arpa.", "1.1.0/25.2.0.192.in-addr.arpa.",
+		"1", "1.2", "10.20.30", "255", "256", "01", "1.2.0.192.in-addr.arpa.", "9.9.9.9.IN-ADDR.ARPA.", "5.4.3.2.1.in-addr.arpa.", "1.1.0/25.2.0.192.in-addr.arpa.", "/1",
 		"a", "F", "g", "A.b", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0", "f.E.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.",
 		"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa.", "*", "*.1", "@", "in", "NS", "\xb1",
 	}
 	targets = []string{
 		"host", "a.b.c", "host.example.", "HOST-1.Example.COM.", "1-2-3.example.", "192.0.2.1", "192.0.2.1.", "x.2.0.192.in-addr.arpa.", "1.ARPA.", "arpa.", "arpa", "x.arpa",
-		"in-addr", "example.1.", "a1.1a.", "-.", "_x.example.", "\xe1\xae\xe2.", ".", "a..b", strings.Repeat("x", 63) + ".", strings.Repeat("x", 64) + ".", strings.Repeat("xxxxxxx.", 28) + "xxxxxx",
+		"in-addr", "example.1.", "a1.1a.", "-.", "_x.example.", "192.0.2.1/32.", "a/b.", "1.0/25", "1.0/25.2.0.192.in-addr.arpa.", "/.", "\xe1\xae\xe2.", ".", "a..b", strings.Repeat("x", 63) + ".", strings.Repeat("x", 64) + ".", strings.Repeat("xxxxxxx.", 28) + "xxxxxx",
 		strings.Repeat("xxxxxxx.", 31) + "xxxxx.", strings.Repeat("xxxxxxx.", 31) + "xxxxxx.", strings.Repeat("x", 400),
 	}
 	types = []string{"PTR", "PTR", "ptr", "pTr", "NS", "ns", "CNAME", "cname", "TXT", "A", "PTRX"}
@@ -185,6 +185,7 @@ func TestSimple(t *testing.T) {
 		{"2.0.192.in-addr.arpa", " ; comment\n", true},
 		{"2.0.192.in-addr.arpa", "1.2.0.192.in-addr.arpa. PTR a.example.\n", true},
 		{"2.0.192.in-addr.arpa", "1 CNAME 1.0-127.2.0.192.in-addr.arpa.\n", true},
+		{"2.0.192.in-addr.arpa", "1 CNAME 1.0/25.2.0.192.in-addr.arpa.\n", true},
 		{"10.in-addr.arpa", "1.20.255 NS ns.example.\n", true},
 		{"8.b.d.0.1.0.0.2.ip6.arpa", v6 + " PTR a.example.\n", true},
 		{"8.b.d.0.1.0.0.2.ip6.arpa", v6 + ".8.B.D.0.1.0.0.2.ip6.arpa. PTR a.example.\n", true},

@@ -30,15 +30,14 @@ const (
 )
 
 // nameOctets looks at eight octets of text, the first the lowest. Of each octet's
-// highest bit, stop has those of octets that are no letter, digit, hyphen or dot,
+// highest bit, stop has those of octets that are no letter, digit, hyphen, slash or dot,
 // dots those of the dots before the first stop.
 func nameOctets(w uint64) (stop, dots uint64) {
 	x := w &^ highs
 	folded := x | 0x20*each // upper case becomes lower case, and nothing else a letter
 	letter := (folded + (0x80-'a')*each) &^ (folded + (0x80-'z'-1)*each)
 	other := (x + (0x80-'-')*each) &^ (x + (0x80-'9'-1)*each) // - . / 0 to 9
-	notSlash := (x ^ '/'*each) + 0x7f*each
-	stop = (^(letter | other&notSlash) | w) & highs
+	stop = (^(letter | other) | w) & highs
 	dots = ^((x ^ '.'*each) + 0x7f*each) & highs
 	return stop, dots & (stop - 1) &^ stop
 }
@@ -47,7 +46,7 @@ func nameOctets(w uint64) (stop, dots uint64) {
 func gather(m uint64) uint64 { return (m >> 7) * 0x0102040810204080 >> 56 }
 
 // scanName reads the longest start of text that consists of letters, digits,
-// hyphens and dots as a name. It returns its length; 0 if that is no name, or one
+// hyphens, slashes (RFC 2317 §4) and dots as a name. It returns its length; 0 if that is no name, or one
 // of more than 255 octets. The wire form is in room and one octet longer; that of a
 // relative name lacks the root's octet.
 func scanName(room *nameRoom, text []byte) (n int, absolute bool) {
