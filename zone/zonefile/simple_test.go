@@ -73,7 +73,7 @@ var (
 	}
 	targets = []string{
 		"host", "a.b.c", "host.example.", "HOST-1.Example.COM.", "1-2-3.example.", "192.0.2.1", "192.0.2.1.", "x.2.0.192.in-addr.arpa.", "1.ARPA.", "arpa.", "arpa", "x.arpa",
-		"in-addr", "example.1.", "a1.1a.", "-.", "_x.example.", "192.0.2.1/32.", "a/b.", "1.0/25", "1.0/25.2.0.192.in-addr.arpa.", "/.", "\xe1\xae\xe2.", ".", "a..b", strings.Repeat("x", 63) + ".", strings.Repeat("x", 64) + ".", strings.Repeat("xxxxxxx.", 28) + "xxxxxx",
+		"in-addr", "example.1.", "a1.1a.", "-.", "_x.example.", "192.0.2.1/32.", "a/b.", "1.0/25", "1.0/25.2.0.192.in-addr.arpa.", "/.", "\xe1\xae\xe2.", ".", "a..b", strings.Repeat("x", 63) + ".", strings.Repeat("x", 64) + ".", strings.Repeat("x", 64), strings.Repeat("xxxxxxx.", 28) + "xxxxxx",
 		strings.Repeat("xxxxxxx.", 31) + "xxxxx.", strings.Repeat("xxxxxxx.", 31) + "xxxxxx.", strings.Repeat("x", 400),
 	}
 	types = []string{"PTR", "PTR", "ptr", "pTr", "NS", "ns", "CNAME", "cname", "TXT", "A", "PTRX"}
@@ -127,10 +127,25 @@ func FuzzTwoRoads(f *testing.F) {
 	})
 }
 
+// TestTwoRoadsOdd has texts that random pieces hardly make.
+func TestTwoRoadsOdd(t *testing.T) {
+	const wide = 3 << 6 // the number of a window that holds all of them
+	v6 := strings.Repeat("0.", 32) + "ip6.arpa."
+	for _, c := range []struct {
+		which byte
+		text  string
+	}{
+		{6 | wide, "$ORIGIN 8.b.d.0.1.0.0.2.ip6.arpa.\n" + "0." + strings.Repeat(`\.`, 22) + "0 1 PTR a.\n"}, // one octet a label, but no nibble
+		{4 | wide, "$TTL 1\n" + "1-0" + strings.Repeat(".0", 22) + " PTR a.example.\n"},
+		{7 | wide, "$TTL 1\n" + v6 + " PTR a.example.\n" + v6[:len(v6)-2] + "b. PTR a.example.\n" + "0-" + v6[2:] + " PTR a.example.\n"},
+		{0 | wide, "$TTL 1\n$ORIGIN .\n1.2.0.192.in-addr.arpa. PTR a.in-addr.arpa\n$ORIGIN arpa.\n2.2.0.192.in-addr.arpa. PTR a.in-addr\n"},
+	} {
+		compareRoads(t, []byte(c.text), twoRoads(c.which))
+	}
+}
+
 // TestTwoRoads is FuzzTwoRoads with random pieces.
 func TestTwoRoads(t *testing.T) {
-	// Labels of one octet that is no nibble, where nobody minds.
-	compareRoads(t, []byte("$ORIGIN 8.b.d.0.1.0.0.2.ip6.arpa.\n"+strings.Repeat(`\.`, 24)[:47]+" 1 PTR a.\n"), twoRoads(6))
 	r := randomized(t)
 	for range 5_000 {
 		text := ""

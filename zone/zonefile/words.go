@@ -46,9 +46,9 @@ func nameOctets(w uint64) (stop, dots uint64) {
 func gather(m uint64) uint64 { return (m >> 7) * 0x0102040810204080 >> 56 }
 
 // scanName reads the longest start of text that consists of letters, digits,
-// hyphens, slashes (RFC 2317 §4) and dots as a name. It returns its length; 0 if that is no name, or one
-// of more than 255 octets. The wire form is in room and one octet longer; that of a
-// relative name lacks the root's octet.
+// hyphens, slashes (RFC 2317 §4) and dots as a name. It returns its length; 0 if
+// that is no name. It may be one of more than 255 octets. The wire form is in
+// room and one octet longer; that of a relative name lacks the root's octet.
 func scanName(room *nameRoom, text []byte) (n int, absolute bool) {
 	label := 0 // where in room its length octet is, and in text its first
 	for more := true; more; {
@@ -78,7 +78,7 @@ func scanName(room *nameRoom, text []byte) (n int, absolute bool) {
 			label = dot + 1
 		}
 	}
-	if n == 0 || n-label > dname.MaxLabel || n+1 > dname.MaxWire {
+	if n == 0 || n-label > dname.MaxLabel {
 		return 0, false
 	}
 	room[label] = byte(n - label)
@@ -87,7 +87,7 @@ func scanName(room *nameRoom, text []byte) (n int, absolute bool) {
 
 // scanNibbles reports whether text starts with count labels of one octet, at least
 // one, with dots between them, and writes their wire form to room. It does not look
-// at the octets: [dname.ReadAddress] tells whether they are nibbles.
+// at the octets: [dname.Name.Address] tells whether they are nibbles.
 func scanNibbles(room *nameRoom, text []byte, count int) bool {
 	const (
 		pairs  = 0x0001000100010001 // a nibble's octet and its dot's
@@ -115,7 +115,7 @@ func scanIP6(room *nameRoom, text []byte) int {
 		front = 2 * 32
 		n     = front + len("ip6.arpa.")
 	)
-	if len(text) < n+slack || text[front-1] != '.' || text[n-1] != '.' || !scanNibbles(room, text, 32) || !bytes.EqualFold(text[front:n], []byte("ip6.arpa.")) {
+	if len(text) < n+slack || text[front-1] != '.' || !scanNibbles(room, text, 32) || !bytes.EqualFold(text[front:n], []byte("ip6.arpa.")) {
 		return 0
 	}
 	copy(room[front+1:], text[front:n])
