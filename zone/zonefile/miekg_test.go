@@ -97,20 +97,19 @@ func TestMiekgDiffers(t *testing.T) {
 	}
 }
 
-// compareMiekg reports an unknown difference, and returns how many records both
-// read.
+// compareMiekg reports a difference that no row of miekgDiffers explains, and returns
+// how many records both read.
 func compareMiekg(t *testing.T, text []byte, origin dname.Name) (records int) {
 	t.Helper()
-	withTTL := true
+	records, difference := againstMiekg(text, origin, true)
 	for _, c := range miekgDiffers {
-		if c.pattern.Match(text) {
+		if difference != "" && c.pattern.Match(text) {
 			if !c.onlyTTL {
 				return 0
 			}
-			withTTL = false
+			records, difference = againstMiekg(text, origin, false)
 		}
 	}
-	records, difference := againstMiekg(text, origin, withTTL)
 	if difference != "" {
 		t.Fatalf("origin %v, text %q\n%s", origin, text, difference)
 	}
