@@ -256,9 +256,21 @@ func (r *Responder) Publish() {
 	r.zone = nil
 	r.plain.descent.Release()
 	r.answer.Release()
-	for i := range r.counts {
-		if n := r.counts[i]; n != r.stats.c[i].Load() {
-			r.stats.c[i].Store(n)
+	r.settle()
+	if !r.mixed {
+		for _, c := range countersOfPlain {
+			r.publish(c)
 		}
+		return
+	}
+	r.mixed = false
+	for c := range NumCounters {
+		r.publish(c)
+	}
+}
+
+func (r *Responder) publish(c Counter) {
+	if n := r.counts[c]; n != r.stats.c[c].Load() {
+		r.stats.c[c].Store(n)
 	}
 }

@@ -120,6 +120,7 @@ func (l *lab) raw(request []byte) ([]byte, Verdict) {
 	l.t.Helper()
 	buf := make([]byte, max(l.room, len(request)))
 	n, v := l.Respond(l.view, &l.request, buf, copy(buf, request))
+	l.settle()
 	return buf[:n], v
 }
 

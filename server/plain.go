@@ -156,10 +156,8 @@ func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int 
 	flags = flags.WithRCode(r.m.rcode) | wire.QR
 	if p.hasOPT {
 		counts++
-		r.count(CountEDNS)
 		f := uint16(0)
 		if p.do {
-			r.count(CountDO)
 			f = wire.DO
 		}
 		n += wire.PutOPT(buf[n:], uint16(policy.udpSize()), r.m.rcode, f)
@@ -179,13 +177,64 @@ func (r *Responder) notePlain(policy *Policy, q *Request, p *Plain, buf []byte) 
 	m.header.ID = binary.BigEndian.Uint16(buf)
 	m.header.Flags = wire.Flags(binary.BigEndian.Uint16(buf[2:])) & wire.RD
 	if p.hasOPT {
+		r.count(CountEDNS)
 		m.opt.UDPSize = p.udpSize
 		if p.do {
+			r.count(CountDO)
 			m.opt.Flags = wire.DO
 		}
 	}
 	m.setLimit(policy, q, len(buf))
 	r.m = m
+}
+
+// plainCounts counts plain requests by what their counters depend on, each once
+// in place of in all of its counters.
+type plainCounts [2][2][3]uint64 // by Transport; name there, not there; no OPT record, one, one with DO
+
+func (r *Responder) countPlain(q *Request, p *Plain) {
+	n := &r.plains[q.Transport&1]
+	of := &n[0]
+	if p.descent.Status() == zone.NoName {
+		of = &n[1]
+	}
+	switch {
+	case !p.hasOPT:
+		of[0]++
+	case !p.do:
+		of[1]++
+	default:
+		of[2]++
+	}
+}
+
+// settle counts the plain requests in all of their counters.
+func (r *Responder) settle() {
+	for transport := range r.plains {
+		for there := range r.plains[transport] {
+			of := &r.plains[transport][there]
+			n := of[0] + of[1] + of[2]
+			if n == 0 {
+				continue
+			}
+			outcome, rcode := CountAnswered, CountRCodeNoError
+			if there == 1 {
+				outcome, rcode = CountNXDomain, CountRCodeNXDomain
+			}
+			r.counts[CountUDP+Counter(transport)] += n
+			r.counts[CountTypePTR] += n
+			r.counts[outcome] += n
+			r.counts[rcode] += n
+			r.counts[CountEDNS] += of[1] + of[2]
+			r.counts[CountDO] += of[2]
+			*of = [3]uint64{}
+		}
+	}
+}
+
+// countersOfPlain are the counters that plain requests are counted in.
+var countersOfPlain = [...]Counter{
+	CountUDP, CountTCP, CountTypePTR, CountAnswered, CountNXDomain, CountRCodeNoError, CountRCodeNXDomain, CountEDNS, CountDO,
 }
 
 // writeNoName writes the SOA of a negative answer to buf[end:] and returns the

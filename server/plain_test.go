@@ -22,6 +22,7 @@ func bothRoads(t *testing.T, l *lab, request []byte, room int) bool {
 		q.Plain = p
 		before := l.counts
 		n, verdict := l.Respond(l.view, &q, buf, copy(buf, request))
+		l.settle()
 		after := l.counts
 		for i := range after {
 			after[i] -= before[i]

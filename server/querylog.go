@@ -107,11 +107,12 @@ func (v Verdict) String() string {
 // sampler picks one query of so many for the log. It belongs to one lane; off,
 // it costs a comparison a query.
 type sampler struct {
-	log   *queryLog
-	every int64
-	left  int64 // queries until the next sample
-	taken bool  // the current query is one
-	s     sample
+	log    *queryLog
+	every  int64
+	left   int64 // queries until the next sample
+	active bool  // some of the queries that come are sampled
+	taken  bool  // the current query is one
+	s      sample
 }
 
 // begin takes over the current rate, once a batch.
@@ -119,14 +120,22 @@ func (p *sampler) begin() {
 	if every := p.log.every.Load(); every != p.every {
 		p.every, p.left = every, every
 	}
+	p.active = p.every != 0
+}
+
+// skip passes over the next n queries at once if none of them is to be sampled.
+func (p *sampler) skip(n int) {
+	if p.active && p.left > int64(n) {
+		p.left -= int64(n)
+		p.active = false
+	}
 }
 
 // before notes the request in buf[:n] if it is its turn; Respond will write over it.
 func (p *sampler) before(q *Request, buf []byte, n int, at time.Time) {
-	if p.every == 0 {
-		return
+	if p.active {
+		p.take(q, buf, n, at)
 	}
-	p.take(q, buf, n, at)
 }
 
 func (p *sampler) take(q *Request, buf []byte, n int, at time.Time) {

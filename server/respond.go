@@ -19,6 +19,8 @@ type Responder struct {
 	plain  Plain
 	going  [batchSize]uint8 // of lookAhead: the requests of a batch whose lookup is not at its end
 	counts counts
+	plains plainCounts
+	mixed  bool // something but plain requests was counted since the last Publish
 	stats  *Stats
 
 	slip        uint32   // decides which of the responses over a rate limit go out truncated
@@ -67,11 +69,17 @@ func (r *Responder) Respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 		}
 		if kind := r.overLimit(l, q, length); kind != rateNone {
 			if isPlain {
+				isPlain = false
 				r.notePlain(v.Policy, q, p, buf)
 			}
 			length, verdict = r.limited(v, q, buf, length, kind)
 		}
 	}
+	if isPlain {
+		r.countPlain(q, p)
+		return length, verdict
+	}
+	r.mixed = true
 	r.count(CountUDP + Counter(q.Transport))
 	r.count(r.m.qtype)
 	r.count(r.m.outcome)

@@ -142,6 +142,7 @@ func (w *udpWorker) answer(msgs []datagram) {
 		l.request.Elapsed = start.Sub(w.began)
 	}
 	l.sample.begin()
+	l.sample.skip(len(msgs))
 	w.tally = tally{}
 	w.lane.lookAhead(view, msgs)
 	for w.next = 0; w.next < len(msgs); {

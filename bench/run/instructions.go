@@ -21,8 +21,8 @@ import (
 // They are counted by leaving them out: the same benchmark is built once more with
 // these functions empty.
 var (
-	metricsFunctions = []string{"Responder.count", "Responder.Publish", "histogram.observe", "tally.addTo"}
-	logFunctions     = []string{"sampler.begin", "sampler.before", "sampler.after"}
+	metricsFunctions = []string{"Responder.count", "Responder.countPlain", "Responder.Publish", "histogram.observe", "tally.addTo"}
+	logFunctions     = []string{"sampler.begin", "sampler.skip", "sampler.before", "sampler.after"}
 )
 
 // instructionsBudget is the part of an answer's instructions that metrics and the
