@@ -24,6 +24,7 @@ type Plain struct {
 	hasOPT  bool
 	do      bool
 	udpSize uint16 // as sent, where there is an OPT record
+	kind    plainKind
 }
 
 // questionEnd is the octets of QTYPE and QCLASS.
@@ -127,6 +128,7 @@ func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int 
 	var n int
 	var flags wire.Flags
 	var counts uint64
+	var kind plainKind
 	switch d.Status() {
 	case zone.HasPTR:
 		ttl, head, tail := d.PTR()
@@ -147,6 +149,7 @@ func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int 
 		}
 		flags, counts = wire.AA, 1<<48|1<<16
 		r.m.rcode, r.m.outcome = wire.RCodeNXDomain, CountNXDomain
+		kind = plainNoName
 	default:
 		return 0
 	}
@@ -157,13 +160,19 @@ func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int 
 	if p.hasOPT {
 		counts++
 		f := uint16(0)
+		kind += plainOPT
 		if p.do {
 			f = wire.DO
+			kind += plainDO - plainOPT
 		}
 		n += wire.PutOPT(buf[n:], uint16(policy.udpSize()), r.m.rcode, f)
 	}
 	be.PutUint16(buf[2:], uint16(flags)|be.Uint16(buf[2:])&uint16(wire.RD))
 	be.PutUint64(buf[4:], counts)
+	if q.Transport == TCP {
+		kind += plainTCP
+	}
+	p.kind = kind
 	r.m.qtype, r.m.truncated = CountTypePTR, false
 	return n
 }
@@ -188,46 +197,45 @@ func (r *Responder) notePlain(policy *Policy, q *Request, p *Plain, buf []byte) 
 	r.m = m
 }
 
-// plainCounts counts plain requests by what their counters depend on, each once
-// in place of in all of its counters.
-type plainCounts [2][2][3]uint64 // by Transport; name there, not there; no OPT record, one, one with DO
+// plainKind is what the counters of a plain request depend on: a sum of these,
+// where DO takes the place of OPT.
+type plainKind uint8
 
-func (r *Responder) countPlain(q *Request, p *Plain) {
-	n := &r.plains[q.Transport&1]
-	of := &n[0]
-	if p.descent.Status() == zone.NoName {
-		of = &n[1]
-	}
-	switch {
-	case !p.hasOPT:
-		of[0]++
-	case !p.do:
-		of[1]++
-	default:
-		of[2]++
-	}
-}
+const (
+	plainOPT    plainKind = 1
+	plainDO     plainKind = 2
+	plainNoName plainKind = 3
+	plainTCP    plainKind = 6
+	plainKinds            = 12
+)
+
+// countPlain counts a plain request once, in place of in each of its counters.
+func (r *Responder) countPlain(k plainKind) { r.plains[k%plainKinds]++ }
 
 // settle counts the plain requests in all of their counters.
 func (r *Responder) settle() {
-	for transport := range r.plains {
-		for there := range r.plains[transport] {
-			of := &r.plains[transport][there]
-			n := of[0] + of[1] + of[2]
-			if n == 0 {
-				continue
-			}
-			outcome, rcode := CountAnswered, CountRCodeNoError
-			if there == 1 {
-				outcome, rcode = CountNXDomain, CountRCodeNXDomain
-			}
-			r.counts[CountUDP+Counter(transport)] += n
-			r.counts[CountTypePTR] += n
-			r.counts[outcome] += n
-			r.counts[rcode] += n
-			r.counts[CountEDNS] += of[1] + of[2]
-			r.counts[CountDO] += of[2]
-			*of = [3]uint64{}
+	for i, n := range r.plains {
+		if n == 0 {
+			continue
+		}
+		r.plains[i] = 0
+		k := plainKind(i)
+		transport, outcome, rcode := CountUDP, CountAnswered, CountRCodeNoError
+		if k >= plainTCP {
+			transport = CountTCP
+		}
+		if k%plainTCP >= plainNoName {
+			outcome, rcode = CountNXDomain, CountRCodeNXDomain
+		}
+		for _, c := range [...]Counter{transport, CountTypePTR, outcome, rcode} {
+			r.counts[c] += n
+		}
+		switch k % plainNoName {
+		case plainDO:
+			r.counts[CountDO] += n
+			fallthrough
+		case plainOPT:
+			r.counts[CountEDNS] += n
 		}
 	}
 }

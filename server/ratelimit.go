@@ -158,6 +158,9 @@ func (r *Responder) overLimit(l *RateLimit, q *Request, n int) rateKind {
 	if r.m.cookieState == cookieValid { // the client is who it says
 		return rateNone
 	}
+	if l.exempts && l.exempt.Allows(q.Client.Addr()) { // nor does it use up what its neighbours may ask
+		return rateNone
+	}
 	kind, zone := kindOf(r.m.outcome), uint64(0)
 	if kind < rateBadCookie {
 		zone = uint64(r.zone.ApexHash())
@@ -178,9 +181,6 @@ func (r *Responder) overLimit(l *RateLimit, q *Request, n int) rateKind {
 // the limit of a kind.
 func (r *Responder) limited(v *View, q *Request, buf []byte, n int, kind rateKind) (int, Verdict) {
 	m, l := &r.m, v.Policy.RateLimit
-	if l.exempts && l.exempt.Allows(q.Client.Addr()) {
-		return n, Answered
-	}
 	r.count(kind.counter())
 	r.lastLimited = rateNote{q.Client.Addr(), kind}
 	if l.logOnly {

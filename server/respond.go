@@ -19,8 +19,8 @@ type Responder struct {
 	plain  Plain
 	going  [batchSize]uint8 // of lookAhead: the requests of a batch whose lookup is not at its end
 	counts counts
-	plains plainCounts
-	mixed  bool // something but plain requests was counted since the last Publish
+	plains [plainKinds]uint64 // not yet in counts
+	mixed  bool               // something but plain requests was counted since the last Publish
 	stats  *Stats
 
 	slip        uint32   // decides which of the responses over a rate limit go out truncated
@@ -76,7 +76,7 @@ func (r *Responder) Respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 		}
 	}
 	if isPlain {
-		r.countPlain(q, p)
+		r.countPlain(p.kind)
 		return length, verdict
 	}
 	r.mixed = true

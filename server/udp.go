@@ -166,6 +166,7 @@ func (w *udpWorker) answerFrom(msgs []datagram, view *View, start time.Time) {
 	defer w.contain(msgs)
 	l := w.lane
 	q := &l.request
+	sampled := l.sample.active
 	for ; w.next < len(msgs); w.next++ {
 		d := &msgs[w.next]
 		d.out = 0
@@ -178,9 +179,13 @@ func (w *udpWorker) answerFrom(msgs []datagram, view *View, start time.Time) {
 			continue
 		}
 		q.Client, q.Local, q.Plain = d.client, d.local, &d.plain
-		l.sample.before(q, d.buf, d.n, start)
+		if sampled {
+			l.sample.before(q, d.buf, d.n, start)
+		}
 		n, verdict := l.Respond(view, q, d.buf[:udpBuffer:udpBuffer], d.n)
-		l.sample.after(d.buf, n, verdict)
+		if sampled {
+			l.sample.after(d.buf, n, verdict)
+		}
 		switch verdict {
 		case Answered:
 			d.out = n
