@@ -123,10 +123,11 @@ func (s *rateSet) emptiest(now, h uint64) (best int, content uint64) {
 	return best, content
 }
 
-// lackOf returns what the bucket lacks, in ticks.
+// lackOf returns what the bucket lacks, in ticks. One that nobody ever took is full,
+// also when the time is about to go round.
 func lackOf(b, now uint64) uint64 {
 	lack := (b - now) & rateTimeMask
-	if lack > rateHorizon {
+	if lack > rateHorizon || b == 0 {
 		return 0
 	}
 	return lack

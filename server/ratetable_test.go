@@ -88,13 +88,31 @@ func TestRateTableUse(t *testing.T) {
 	if n := table.buckets(); n != 1024 || !table.fits(1000) || !table.fits(1024) || table.fits(1025) || table.fits(512) {
 		t.Errorf("%d buckets", n)
 	}
-	for i := range uint64(100) {
-		table.take(table.key.sum(i, 0), 1000, 1<<20, 10, 10*(1+i%2))
+	for i := range uint64(100) { // in a set each
+		table.take(i<<rateTimeBits|i, 1000, 1<<20, 10, 10*(1+i%2))
 	}
 	for now, want := range map[uint64]int{1000: 100, 1009: 100, 1010: 50, 1019: 50, 1020: 0} {
 		if n := table.used(now); n != want {
 			t.Errorf("at %d: %d buckets are used, want %d", now, n, want)
 		}
+	}
+}
+
+// A bucket that nobody took stays out of the way until the last tick of a round.
+func TestRateTableAtTheEndOfARound(t *testing.T) {
+	table := newRateTable(4, testSeed(newRandom(t)))
+	const now, burst = rateTimeMask - 5, 1000
+	if n := table.used(now); n != 0 {
+		t.Errorf("%d buckets of a new table are used", n)
+	}
+	for tag := range uint64(2) {
+		take := func() bool { return table.take((tag+1)<<rateTimeBits, now, burst, burst, burst) }
+		if first, second := take(), take(); !first || second {
+			t.Errorf("bucket %d: %v, then %v", tag, first, second)
+		}
+	}
+	if table.take(1<<rateTimeBits, now, burst, burst, burst) {
+		t.Error("the first bucket was given up for the second")
 	}
 }
 
