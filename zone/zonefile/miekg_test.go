@@ -24,6 +24,7 @@ var miekgDiffers = []struct {
 	{regexp.MustCompile(`\r(?:[^\n]|$)`), false, "1 TXT a\r2 TXT b\n", "it drops carriage returns, wherever they stand"},
 	{regexp.MustCompile(`(?i)\$GENERATE`), true, "$GENERATE 1-2 $ PTR a$\n", "it gives records of $GENERATE a TTL of 3600 where they have none, whatever $TTL says"},
 	{regexp.MustCompile(`(?is)\$GENERATE.*\\`), false, "$GENERATE 1-2 $ PTR a\\b$\n", "it drops what is escaped in templates of $GENERATE"},
+	{regexp.MustCompile(`(?is)\$GENERATE.*"`), false, "$GENERATE 1-2 $ TXT \"a b\"\n", "it keeps the quotes around the data of $GENERATE"},
 	{regexp.MustCompile(`[^\s;][()]|[()][^\s;]`), false, "1 TXT a(b)\n", "it joins what stands before and behind a parenthesis"},
 	{regexp.MustCompile(`\([^)]*\n[^\s)]`), false, "1 TXT ( a\nb )\n", "it joins what ends a line and starts the next within parentheses"},
 	{regexp.MustCompile(`\d{10}|\d{4}\d*[wdhmWDHM]`), true, "1 2147483648 PTR a.\n", "it takes TTLs above 2147483647 (RFC 2181 §8) as they are"},
