@@ -149,8 +149,10 @@ func (w *udpWorker) answer(msgs []datagram) {
 		w.answerFrom(msgs, view, start)
 	}
 	w.socket.send(msgs, w.failed)
-	for i := range msgs {
-		msgs[i].plain.descent.Release()
+	if len(msgs) < batchSize { // the worker may wait now; the next full batch would take their places
+		for i := range msgs {
+			msgs[i].plain.descent.Release()
+		}
 	}
 	l.Publish()
 	if limits != nil {

@@ -64,19 +64,41 @@ func (d *Descent) Going() bool { return d.status >= inSlots }
 // Other.
 func (s *Set) Descend(k *dname.AddressKey, d *Descent) bool {
 	d.status = Other
+	d.hot = s.hot
+	if s.few != nil {
+		for i := range s.few {
+			p := &s.few[i]
+			if k.Hi&p.mask.hi == p.key.Hi && k.Lo&p.mask.lo == p.key.Lo && k.Family == p.key.Family {
+				return d.enter(p.zone, k)
+			}
+		}
+		return false
+	}
 	f := &d.search
 	if f.masks = s.masks[k.Family]; len(f.masks) == 0 {
 		return false
 	}
 	f.table, f.key = &s.prefixes, *k
-	d.hot = s.hot
 	d.find()
-	if len(f.table.pages) == 1 { // and in the cache: nothing to wait for
-		for d.status == inSlots || d.status == inZone {
-			d.seek()
-		}
+	return true
+}
+
+// enter goes to the root of the zone that the address lies in, and reports whether
+// there is one.
+func (d *Descent) enter(z *Zone, k *dname.AddressKey) bool {
+	d.zone = z
+	if z.reason != "" {
+		d.status = Other
+		return false
 	}
-	return d.Going()
+	nibbles := uint(z.prefix.nibbles)
+	d.hi, d.lo = shiftLeft(k.Hi, k.Lo, 4*nibbles)
+	d.left = addressNibbles(k.Family) - uint32(nibbles)
+	d.cold = d.left + 1 - min(d.left+1, d.hot)
+	d.chunks, d.at = z.chunks, z.root
+	d.status = inTrie
+	d.warm = uint32(len(d.chunks[0]))
+	return true
 }
 
 // find looks for the prefix of the length that is next.
@@ -165,17 +187,7 @@ func (d *Descent) seek() {
 			d.status = inSlots // of the same hash, but another prefix
 			return
 		}
-		if z.reason != "" {
-			d.status = Other
-			return
-		}
-		nibbles := uint(f.prefix.nibbles)
-		d.hi, d.lo = shiftLeft(f.key.Hi, f.key.Lo, 4*nibbles)
-		d.left = addressNibbles(f.key.Family) - uint32(nibbles)
-		d.cold = d.left + 1 - min(d.left+1, d.hot)
-		d.chunks, d.at = z.chunks, z.root
-		d.status = inTrie
-		d.warm = uint32(len(d.chunks[0]))
+		d.enter(z, &f.key)
 		return
 	}
 	e := f.table.slot(f.slot)
@@ -210,7 +222,7 @@ func (d *Descent) run(b []byte, h uint32) uint {
 	}
 	// Depths count from the apex: what is odd there is odd from the end of an
 	// address, but below an apex of an odd number of nibbles.
-	odd := uint(d.left^uint32(d.search.prefix.nibbles)) & 1
+	odd := uint(d.left^uint32(d.zone.prefix.nibbles)) & 1
 	be := binary.BigEndian
 	hi := be.Uint64(b)
 	if run < 16 { // in one word, the free half of an octet at an odd depth included

@@ -18,9 +18,20 @@ type Set struct {
 	count    int
 	lengths  []int           // labels that apexes have, the most first
 	masks    [3][]prefixMask // of the lengths that prefixes have, the longest first, by family
+	few      []prefixZone    // all zones whose apex is a prefix, the longest first, if they are few; else nil
 	octets   int64           // of all zones
 	hot      uint32          // see hotLevels
 }
+
+// prefixZone is a zone by its prefix.
+type prefixZone struct {
+	key  dname.AddressKey
+	mask prefixMask
+	zone *Zone
+}
+
+// maxFew is how many prefixes are compared one by one sooner than one is hashed.
+const maxFew = 6
 
 // table is a hash table of zones in pages, so that the exchange of one zone
 // copies one page.
@@ -135,18 +146,33 @@ func (s *Set) With(zones []*Zone, gone []dname.Name) *Set {
 		n := newSet(max(s.count, (s.count+fresh)*5/4))
 		n.insert(s.all(), gone)
 		n.insert(slices.Values(zones), nil)
-		n.hot = n.hotLevels()
+		n.derive()
 		return n
 	}
 	n := *s
 	for _, z := range zones {
 		n.octets += z.size() - s.Get(z.apex).size()
 	}
-	n.hot = n.hotLevels()
 	n.names.exchange(zones, func(z *Zone) uint32 { return s.slotOf(hashName(z.apex), z.apex) })
 	prefixes := slices.DeleteFunc(slices.Clone(zones), func(z *Zone) bool { return !z.prefix.is })
 	n.prefixes.exchange(prefixes, func(z *Zone) uint32 { return s.prefixSlotOf(z.prefix.hash(), &z.prefix.key, z.prefix.nibbles) })
+	n.derive()
 	return &n
+}
+
+// derive computes what queries rely on from the zones.
+func (s *Set) derive() {
+	s.hot = s.hotLevels()
+	s.few = nil
+	if s.count > maxFew {
+		return
+	}
+	for z := range s.all() {
+		if p := &z.prefix; p.is {
+			s.few = append(s.few, prefixZone{p.key, newPrefixMask(p.nibbles), z})
+		}
+	}
+	slices.SortFunc(s.few, func(a, b prefixZone) int { return int(b.mask.nibbles) - int(a.mask.nibbles) })
 }
 
 func (s *Set) insert(zones iter.Seq[*Zone], except []dname.Name) {
