@@ -215,14 +215,25 @@ func (s *Server) bindTCP(addr netip.AddrPort, reuse bool) ([]*net.TCPListener, e
 	if err != nil {
 		return nil, err
 	}
-	if ln != nil {
-		return []*net.TCPListener{ln}, nil
+	sockets := []*net.TCPListener{ln}
+	if ln == nil {
+		n := 1
+		if socketPerWorker && !s.portable {
+			n = s.workers
+		}
+		if sockets, err = listenTCP(context.Background(), addr, n, reuse); err != nil {
+			return nil, err
+		}
 	}
-	n := 1
-	if socketPerWorker && !s.portable {
-		n = s.workers
+	for _, ln := range sockets {
+		if err := s.conns.way.prepare(ln); err != nil {
+			for _, ln := range sockets {
+				ln.Close()
+			}
+			return nil, err
+		}
 	}
-	return listenTCP(context.Background(), addr, n, reuse)
+	return sockets, nil
 }
 
 // bindUDP returns the UDP sockets of an address: one a worker, or one that all

@@ -27,6 +27,8 @@ const (
 type tcpWay interface {
 	// start starts what all addresses share.
 	start() error
+	// prepare sets the options of a listening socket.
+	prepare(ln *net.TCPListener) error
 	// listen accepts connections from the sockets of l, which it owns from now on.
 	listen(l *tcpListener) error
 	// unlisten accepts what waits, closes the sockets and tells the connections of

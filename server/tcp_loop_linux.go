@@ -162,8 +162,11 @@ func (q *loopQueue) remove(c *loopConn) {
 	c.before, c.behind = nil, nil
 }
 
-// open makes the descriptors.
+// open makes what the loop needs to run.
 func (l *tcpLoop) open() (err error) {
+	l.desk = newTCPDesk(l.server)
+	l.in = make([]byte, keptPart+readSize)
+	l.parked = true
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
@@ -188,8 +191,11 @@ func (l *tcpLoop) open() (err error) {
 	return l.control(unix.EPOLL_CTL_ADD, signals, 0, unix.EPOLLIN|unix.EPOLLET)
 }
 
-// close closes the descriptors, those that are there.
+// close gives back what open made, as far as that came.
 func (l *tcpLoop) close() {
+	if l.desk != nil {
+		l.server.lanes.put(l.desk.lane)
+	}
 	if l.file != nil {
 		l.file.Close()
 	} else if l.epoll >= 0 {
@@ -254,10 +260,6 @@ func (l *tcpLoop) signal() {
 
 // run serves until stop, which comes after the last connection.
 func (l *tcpLoop) run() {
-	l.desk = newTCPDesk(l.server)
-	defer func() { l.server.lanes.put(l.desk.lane) }()
-	l.in = make([]byte, keptPart+readSize)
-	l.parked = true
 	for !l.stopped {
 		switch {
 		case !l.poll(uintptr(l.epoll)) && len(l.again) == 0:

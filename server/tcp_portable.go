@@ -46,6 +46,8 @@ func (w *connWay) start() error { return nil }
 
 func (w *connWay) limitsChanged() {}
 
+func (w *connWay) prepare(*net.TCPListener) error { return nil }
+
 func (w *connWay) stop() {
 	for range cap(w.desks) {
 		w.server.lanes.put((<-w.desks).lane)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -40,7 +41,11 @@ const (
 	tcpReceiveBuffer = 64 << 10
 )
 
-// setTCPOptions prepares a listening socket; what it accepts inherits the options.
+// prepare sets the options; what the socket accepts from then on inherits them.
+func (w *loopWay) prepare(ln *net.TCPListener) error {
+	return controlListener(ln, func(fd uintptr) error { return setTCPOptions(int(fd)) })
+}
+
 func setTCPOptions(fd int) error {
 	for _, o := range []option{
 		// Each write is all that there is to say; it need not wait for more.
@@ -92,9 +97,6 @@ func (w *loopWay) unlisten(l *tcpListener) {
 
 // listen accepts connections from fd, a socket of listener.
 func (l *tcpLoop) listen(listener *tcpListener, fd int) error {
-	if err := setTCPOptions(fd); err != nil {
-		return err
-	}
 	ln := &loopListener{tcpListener: listener, fd: fd, slot: l.take(), pause: acceptPause}
 	if a := listener.local; !a.Addr().IsUnspecified() {
 		ln.local = netip.AddrPortFrom(a.Addr().WithZone(""), a.Port())
