@@ -88,7 +88,7 @@ func (w *loopWay) limitsChanged() {
 // read, edge-triggered, so that a connection costs no system call beside those
 // that move octets. The epoll descriptor itself waits in the runtime's poller: an
 // idle loop is a parked goroutine that a deadline can wake, not a thread that
-// keeps its processor until the scheduler misses it. Reading and writing are raw
+// keeps its processor until the scheduler takes it away. Reading and writing are raw
 // system calls, which do not block, as in mmsgSocket.
 //
 // A connection that says nothing holds its tcpConn and no buffer: octets are read
@@ -302,7 +302,7 @@ func (l *tcpLoop) park(ready func(fd uintptr) bool) {
 }
 
 // yield goes through the poller once, with what is ready left as it is. The
-// signal is an event of after the poller began to wait, so that it cannot miss it.
+// signal is an event of after the poller began to wait, so that it is seen.
 func (l *tcpLoop) yield(uintptr) bool {
 	if l.yielded {
 		return true
