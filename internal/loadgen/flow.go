@@ -66,9 +66,9 @@ type flow struct {
 func newFlow(window int, o *Options, c *counts, random uint64) *flow {
 	f := &flow{
 		counts: c, tcp: o.TCP,
-		slots:  make([]slot, window),
-		msgs:   make([]byte, window*slotSize),
-		first:  none, last: none,
+		slots: make([]slot, window),
+		msgs:  make([]byte, window*slotSize),
+		first: none, last: none,
 		batch:  make([]int32, 0, batchSize),
 		out:    make([][]byte, 0, batchSize),
 		ids:    make([]uint16, 1<<16),
