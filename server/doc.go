@@ -11,6 +11,12 @@
 // waits for anything but its sockets: what needs a disk, a signature or a long answer goes
 // to the slow lane, and a full slow lane costs the request, not the worker.
 //
+// Most requests are plain ([Plain]): one question for the PTR of a whole address. Those
+// of a batch are looked up together before the first of them is answered, and
+// Respond writes their responses straight over them. For all else, and for whatever
+// the lookup ahead knows nothing of, Respond takes the general way; tests hold both
+// to the same octets and counts.
+//
 // # Goroutines
 //
 // Each goroutine has one owner, which starts it, ends it and waits for its end.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -167,6 +168,24 @@ func TestPlainAndGeneralAgreeOnDamage(t *testing.T) {
 			bothRoads(t, l, b, udpBuffer)
 		}
 	}
+}
+
+func FuzzPlain(f *testing.F) {
+	l := plainLab(f)
+	for i, request := range plainRequests(f) {
+		if i%7 == 0 {
+			f.Add(request, i%2 == 0, uint16(1232))
+		}
+	}
+	f.Fuzz(func(t *testing.T, request []byte, tcp bool, room uint16) {
+		l.request.Transport = UDP
+		if tcp {
+			l.request.Transport = TCP
+		}
+		if len(request) <= wire.MaxMessage {
+			bothRoads(t, l, request, int(room))
+		}
+	})
 }
 
 // An access list, of the server and of a zone, and counters of zones.

@@ -32,6 +32,12 @@
 // What follows from each is lookup.go, step by step of RFC 1034 §4.3.2; the file
 // decides between NXDOMAIN and NODATA. Denials of signed zones are in denial.go.
 //
+// Nearly every question is for a PTR at the name of a whole address. That name is
+// read as a number ([dname.ReadAddress]), its zone found by the prefix it lies in,
+// and the walk taken step by step ([Descent]), so that the walks of a batch of
+// questions wait for memory together. It knows the plain outcomes only and says
+// nothing that Lookup would not.
+//
 // The canonical order of names (RFC 4034 §6.1) is not the order of the trie, as
 // 10 < 100 < 2. Ordered walks and predecessors (walk.go) go by a table of the 256
 // octets in canonical order and merge the ordinary labels in.
