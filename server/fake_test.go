@@ -94,6 +94,8 @@ type memSocket struct {
 	out []memDatagram
 }
 
+func (m *memSocket) release() { releaseAll(m.msgs) }
+
 type memDatagram struct {
 	client, local netip.AddrPort
 	unfit         DropReason

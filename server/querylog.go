@@ -111,16 +111,19 @@ type sampler struct {
 	every  int64
 	left   int64 // queries until the next sample
 	active bool  // some of the queries that come are sampled
-	taken  bool  // the current query is one
+	at     time.Time
+	taken  bool // the current query is one
 	s      sample
 }
 
 // begin takes over the current rate, once a batch.
-func (p *sampler) begin() {
+func (p *sampler) begin(at time.Time) {
 	if every := p.log.every.Load(); every != p.every {
 		p.every, p.left = every, every
 	}
-	p.active = p.every != 0
+	if p.active = p.every != 0; p.active {
+		p.at = at
+	}
 }
 
 // skip passes over the next n queries at once if none of them is to be sampled.
@@ -132,27 +135,37 @@ func (p *sampler) skip(n int) {
 }
 
 // before notes the request in buf[:n] if it is its turn; Respond will write over it.
-func (p *sampler) before(q *Request, buf []byte, n int, at time.Time) {
+func (p *sampler) before(q *Request, buf []byte, n int) {
 	if p.active {
-		p.take(q, buf, n, at)
+		p.take(q, buf, n)
 	}
 }
 
-func (p *sampler) take(q *Request, buf []byte, n int, at time.Time) {
+// take is a call of its own, so that what is done for few queries costs the others
+// no register.
+//
+//go:noinline
+func (p *sampler) take(q *Request, buf []byte, n int) {
 	p.left--
 	if p.taken = p.left <= 0; !p.taken {
 		return
 	}
 	p.left = p.every
-	p.s = sample{at: at, request: *q, size: n}
+	p.s = sample{at: p.at, request: *q, size: n}
 	p.s.questionLen = copy(p.s.question[:], buf[:n])
 }
 
 // after hands the sample to the log with what became of it.
 func (p *sampler) after(buf []byte, n int, v Verdict) {
-	if !p.taken {
-		return
+	if p.taken {
+		p.send(buf, n, v)
 	}
+}
+
+// send is a call of its own as take is.
+//
+//go:noinline
+func (p *sampler) send(buf []byte, n int, v Verdict) {
 	p.taken = false
 	p.s.verdict, p.s.responseSize = v, n
 	if v == Answered && n >= 4 {

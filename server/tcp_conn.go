@@ -172,7 +172,7 @@ func newTCPDesk(s *Server) *tcpDesk {
 // begin begins a round: what is answered until publish is answered from one View.
 func (d *tcpDesk) begin(s *Server, at time.Time) {
 	d.at, d.view = at, s.views.Load()
-	d.lane.sample.begin()
+	d.lane.sample.begin(at)
 }
 
 // publish adds what was counted in the round to the lane's counters.
@@ -293,7 +293,7 @@ func (c *tcpConn) respond(d *tcpDesk, room []byte, n int) (size int, verdict Ver
 			size, verdict, fault = 0, Drop, true
 		}
 	}()
-	l.sample.before(&l.request, room, n, d.at)
+	l.sample.before(&l.request, room, n)
 	size, verdict = l.Respond(d.view, &l.request, room, n)
 	l.sample.after(room, size, verdict)
 	return size, verdict, false

@@ -35,6 +35,10 @@ const (
 	// one at a time.
 	maxRecvErrors = 1000
 
+	// maxUnrested is how many full batches a worker answers in a row before its counts
+	// are made visible: some milliseconds of work.
+	maxUnrested = 64
+
 	// maxDrainBatches bounds what a worker still answers after its address was
 	// removed: more than a full receive buffer holds, so only a flood is cut off.
 	maxDrainBatches = 1024
@@ -61,6 +65,8 @@ type packetSocket interface {
 	// send sends the responses (out > 0) in msgs, which recv returned. failed is
 	// called for each that could not be sent.
 	send(msgs []datagram, failed func(error))
+	// release lets go of what the lookups of all datagrams so far hold.
+	release()
 	// replier returns a function that sends responses to the i-th datagram of
 	// the last recv, for use by any goroutine at any later time.
 	replier(i int) func([]byte) error
@@ -77,6 +83,13 @@ func newBuffers(n int) []datagram {
 	return msgs
 }
 
+// releaseAll is release for a socket's datagrams.
+func releaseAll(msgs []datagram) {
+	for i := range msgs {
+		msgs[i].plain.descent.Release()
+	}
+}
+
 // udpWorker answers the datagrams of one socket.
 type udpWorker struct {
 	socket  packetSocket
@@ -89,6 +102,7 @@ type udpWorker struct {
 	began   time.Time   // of the server
 	failed  func(error) // sendFailed, made once
 	next    int         // datagram of the batch being answered
+	batches int         // answered since the last rest
 	tally   tally
 }
 
@@ -102,7 +116,15 @@ func newUDPWorker(s *Server, socket packetSocket, own *lane, pending *sync.WaitG
 // holds, and returns nil; or the error that makes the socket useless.
 func (w *udpWorker) run() error {
 	for failures := 0; ; {
-		msgs, err := w.socket.recv(true)
+		var msgs []datagram
+		var err error
+		if w.batches > 0 { // the last one was full: there is likely more
+			msgs, err = w.socket.recv(false)
+		}
+		if err == nil && len(msgs) == 0 {
+			w.rest()
+			msgs, err = w.socket.recv(true)
+		}
 		switch {
 		case err == nil:
 			failures = 0
@@ -122,6 +144,7 @@ func (w *udpWorker) run() error {
 }
 
 func (w *udpWorker) drain() {
+	defer w.rest()
 	for range maxDrainBatches {
 		msgs, err := w.socket.recv(false)
 		if err != nil || len(msgs) == 0 {
@@ -141,20 +164,17 @@ func (w *udpWorker) answer(msgs []datagram) {
 	if limits != nil {
 		l.request.Elapsed = start.Sub(w.began)
 	}
-	l.sample.begin()
+	l.sample.begin(start)
 	l.sample.skip(len(msgs))
 	w.tally = tally{}
 	w.lane.lookAhead(view, msgs)
 	for w.next = 0; w.next < len(msgs); {
-		w.answerFrom(msgs, view, start)
+		w.answerFrom(msgs, view)
 	}
 	w.socket.send(msgs, w.failed)
-	if len(msgs) < batchSize { // the worker may wait now; the next full batch would take their places
-		for i := range msgs {
-			msgs[i].plain.descent.Release()
-		}
+	if w.batches++; len(msgs) < batchSize || w.batches == maxUnrested {
+		w.rest()
 	}
-	l.Publish()
 	if limits != nil {
 		limits.note(w.log, l.takeNote(), l.request.Elapsed)
 	}
@@ -163,12 +183,23 @@ func (w *udpWorker) answer(msgs []datagram) {
 	c.latency.observe(w.now().Sub(start), len(msgs))
 }
 
+// rest does what a worker has to have done before it waits, and under load does
+// once in a while: its counts are made visible, and nothing that was answered from
+// is held any longer.
+func (w *udpWorker) rest() {
+	if w.batches == 0 {
+		return
+	}
+	w.batches = 0
+	w.socket.release()
+	w.lane.Publish()
+}
+
 // answerFrom answers the datagrams from next on. A panic costs the one datagram.
-func (w *udpWorker) answerFrom(msgs []datagram, view *View, start time.Time) {
+func (w *udpWorker) answerFrom(msgs []datagram, view *View) {
 	defer w.contain(msgs)
 	l := w.lane
 	q := &l.request
-	sampled := l.sample.active
 	for ; w.next < len(msgs); w.next++ {
 		d := &msgs[w.next]
 		d.out = 0
@@ -181,13 +212,9 @@ func (w *udpWorker) answerFrom(msgs []datagram, view *View, start time.Time) {
 			continue
 		}
 		q.Client, q.Local, q.Plain = d.client, d.local, &d.plain
-		if sampled {
-			l.sample.before(q, d.buf, d.n, start)
-		}
+		l.sample.before(q, d.buf, d.n)
 		n, verdict := l.Respond(view, q, d.buf[:udpBuffer:udpBuffer], d.n)
-		if sampled {
-			l.sample.after(d.buf, n, verdict)
-		}
+		l.sample.after(d.buf, n, verdict)
 		switch verdict {
 		case Answered:
 			d.out = n

@@ -240,6 +240,8 @@ func (m *mmsgSocket) sourceInfo6(i int) *unix.Inet6Pktinfo {
 	return (*unix.Inet6Pktinfo)(unsafe.Add(unsafe.Pointer(&m.source[i]), unix.CmsgLen(0)))
 }
 
+func (m *mmsgSocket) release() { releaseAll(m.msgs) }
+
 func (m *mmsgSocket) send(msgs []datagram, failed func(error)) {
 	m.pending, m.failed = msgs, failed
 	if err := m.raw.Control(m.sendFn); err != nil {

@@ -73,6 +73,8 @@ func isUnicast(a netip.Addr) bool {
 	return !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
+func (c *connSocket) release() { releaseAll(c.msgs) }
+
 func (c *connSocket) send(msgs []datagram, failed func(error)) {
 	for i := range msgs {
 		if d := &msgs[i]; d.out > 0 {
