@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"log/slog"
+	"math"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -104,69 +105,61 @@ func (v Verdict) String() string {
 	return "verdict " + strconv.Itoa(int(v))
 }
 
-// sampler picks one query of so many for the log. It belongs to one lane; off,
-// it costs a comparison a query.
+// sampler takes samples of the queries of one lane:
+//
+//	begin(at, n)
+//	for each of n queries, the i-th of which
+//		if due(i) {
+//			take; Respond; send
+//		} else {
+//			Respond
+//		}
+//
+// so that the queries that are not sampled cost a comparison.
 type sampler struct {
-	log    *queryLog
-	every  int64
-	left   int64 // queries until the next sample
-	active bool  // some of the queries that come are sampled
-	at     time.Time
-	taken  bool // the current query is one
-	s      sample
+	log   *queryLog
+	every int64
+	left  int64 // queries until the next sample is due, that one included
+	turn  int   // the query of the batch that is due next
+	at    time.Time
+	s     sample
 }
 
-// begin takes over the current rate, once a batch.
-func (p *sampler) begin(at time.Time) {
+const noTurn = math.MaxInt
+
+// begin begins a batch of n queries that came at the given time.
+func (p *sampler) begin(at time.Time, n int) {
 	if every := p.log.every.Load(); every != p.every {
 		p.every, p.left = every, every
 	}
-	if p.active = p.every != 0; p.active {
-		p.at = at
+	p.turn = noTurn
+	if p.every != 0 {
+		p.plan(at, int64(n))
 	}
 }
 
-// skip passes over the next n queries at once if none of them is to be sampled.
-func (p *sampler) skip(n int) {
-	if p.active && p.left > int64(n) {
-		p.left -= int64(n)
-		p.active = false
+// plan finds out which queries of a batch are due.
+func (p *sampler) plan(at time.Time, n int64) {
+	if p.left <= n {
+		p.at, p.turn = at, int(p.left-1)
+		p.left += ((n-p.left)/p.every + 1) * p.every
 	}
+	p.left -= n
 }
 
-// before notes the request in buf[:n] if it is its turn; Respond will write over it.
-func (p *sampler) before(q *Request, buf []byte, n int) {
-	if p.active {
-		p.take(q, buf, n)
-	}
-}
+// due reports whether query i is to be sampled. One that never came to that is made
+// up for by the next.
+func (p *sampler) due(i int) bool { return i >= p.turn }
 
-// take is a call of its own, so that what is done for few queries costs the others
-// no register.
-//
-//go:noinline
+// take notes the request in buf[:n]; Respond will write over it.
 func (p *sampler) take(q *Request, buf []byte, n int) {
-	p.left--
-	if p.taken = p.left <= 0; !p.taken {
-		return
-	}
-	p.left = p.every
+	p.turn += int(p.every)
 	p.s = sample{at: p.at, request: *q, size: n}
 	p.s.questionLen = copy(p.s.question[:], buf[:n])
 }
 
-// after hands the sample to the log with what became of it.
-func (p *sampler) after(buf []byte, n int, v Verdict) {
-	if p.taken {
-		p.send(buf, n, v)
-	}
-}
-
-// send is a call of its own as take is.
-//
-//go:noinline
+// send hands the sample to the log with what became of it.
 func (p *sampler) send(buf []byte, n int, v Verdict) {
-	p.taken = false
 	p.s.verdict, p.s.responseSize = v, n
 	if v == Answered && n >= 4 {
 		p.s.flags, p.s.rcode = buf[2], buf[3]&15

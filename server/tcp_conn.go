@@ -172,7 +172,6 @@ func newTCPDesk(s *Server) *tcpDesk {
 // begin begins a round: what is answered until publish is answered from one View.
 func (d *tcpDesk) begin(s *Server, at time.Time) {
 	d.at, d.view = at, s.views.Load()
-	d.lane.sample.begin(at)
 }
 
 // publish adds what was counted in the round to the lane's counters.
@@ -293,9 +292,12 @@ func (c *tcpConn) respond(d *tcpDesk, room []byte, n int) (size int, verdict Ver
 			size, verdict, fault = 0, Drop, true
 		}
 	}()
-	l.sample.before(&l.request, room, n)
-	size, verdict = l.Respond(d.view, &l.request, room, n)
-	l.sample.after(room, size, verdict)
+	l.sample.begin(d.at, 1)
+	if l.sample.due(0) {
+		size, verdict = l.respondSampled(d.view, &l.request, room, n)
+	} else {
+		size, verdict = l.Respond(d.view, &l.request, room, n)
+	}
 	return size, verdict, false
 }
 

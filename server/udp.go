@@ -164,8 +164,7 @@ func (w *udpWorker) answer(msgs []datagram) {
 	if limits != nil {
 		l.request.Elapsed = start.Sub(w.began)
 	}
-	l.sample.begin(start)
-	l.sample.skip(len(msgs))
+	l.sample.begin(start, len(msgs))
 	w.tally = tally{}
 	w.lane.lookAhead(view, msgs)
 	for w.next = 0; w.next < len(msgs); {
@@ -212,9 +211,13 @@ func (w *udpWorker) answerFrom(msgs []datagram, view *View) {
 			continue
 		}
 		q.Client, q.Local, q.Plain = d.client, d.local, &d.plain
-		l.sample.before(q, d.buf, d.n)
-		n, verdict := l.Respond(view, q, d.buf[:udpBuffer:udpBuffer], d.n)
-		l.sample.after(d.buf, n, verdict)
+		var n int
+		var verdict Verdict
+		if l.sample.due(w.next) {
+			n, verdict = l.respondSampled(view, q, d.buf[:udpBuffer:udpBuffer], d.n)
+		} else {
+			n, verdict = l.Respond(view, q, d.buf[:udpBuffer:udpBuffer], d.n)
+		}
 		switch verdict {
 		case Answered:
 			d.out = n

@@ -300,9 +300,9 @@ func TestQueryLogReadsAnyMessage(t *testing.T) {
 	for _, request := range [][]byte{nil, {1}, make([]byte, headerSize), fakeQuery(1, "a.example")[:20], bytes.Repeat([]byte{0xff}, 400)} {
 		var log testLog
 		l := newQueryLog(log.logger())
-		p := sampler{log: l, every: 1, active: true, at: time.Unix(1, 0)}
-		p.before(&Request{}, request, len(request))
-		p.after(request, len(request), Drop)
+		p := sampler{log: l, every: 1, at: time.Unix(1, 0)}
+		p.take(&Request{}, request, len(request))
+		p.send(request, len(request), Drop)
 		s := <-l.samples
 		l.write(&s)
 		if !strings.Contains(log.String(), "verdict=dropped") {

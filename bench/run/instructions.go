@@ -22,7 +22,7 @@ import (
 // these functions empty.
 var (
 	metricsFunctions = []string{"Responder.count", "Responder.countPlain", "Responder.Publish", "histogram.observe", "tally.addTo"}
-	logFunctions     = []string{"sampler.begin", "sampler.skip", "sampler.before", "sampler.after"}
+	logFunctions     = []string{"sampler.begin", "sampler.plan", "sampler.take", "sampler.send"}
 )
 
 // instructionsBudget is the part of an answer's instructions that metrics and the

@@ -13,7 +13,7 @@ import (
 // most of these have themselves.
 var inlined = map[string][]string{
 	"server/udp.go": {
-		"(*Views).Load", "(*sampler).begin", "(*sampler).skip", "(*sampler).before", "(*sampler).after", "(*histogram).observe", "(*tally).addTo",
+		"(*Views).Load", "(*sampler).begin", "(*sampler).due", "(*histogram).observe", "(*tally).addTo",
 	},
 	"server/respond.go": {"(*Plain).step", "(*Responder).countPlain", "(*Responder).count", "netip.AddrPort.Addr"},
 	"server/plain.go": {
