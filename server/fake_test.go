@@ -20,7 +20,7 @@ import (
 //
 //	drop   no answer        panic  a fault
 //	slow   the slow lane    big    an answer of 60,000 octets, where there is room
-//	mid    1,000 octets
+//	mid    1,000 octets  trip   a fault of lookAhead, then the request back
 //
 // Any other name gets the request back as its response.
 type fakeAnswerer struct {
@@ -28,7 +28,13 @@ type fakeAnswerer struct {
 	requests atomic.Uint64
 }
 
-func (f *fakeAnswerer) lookAhead(*View, []datagram) {}
+func (f *fakeAnswerer) lookAhead(_ *View, batch []datagram) {
+	for i := range batch {
+		if fakeLabel(batch[i].buf[:batch[i].n]) == "trip" {
+			panic("asked to")
+		}
+	}
+}
 
 func (f *fakeAnswerer) Respond(_ *View, _ *Request, buf []byte, n int) (int, Verdict) {
 	f.requests.Add(1)

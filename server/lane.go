@@ -31,6 +31,19 @@ type lane struct {
 	kernelDropped atomic.Uint64
 }
 
+// lookUp is lookAhead, and contains its panics: the requests then take the general way.
+func (l *lane) lookUp(v *View, batch []datagram, log *rareLog) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			log.logFault(fault, &l.request)
+			for i := range batch {
+				batch[i].plain = Plain{}
+			}
+		}
+	}()
+	l.lookAhead(v, batch)
+}
+
 // respondSampled is Respond with a sample for the query log. It is a call of its
 // own, so that what is done for few queries costs the others no register.
 func (l *lane) respondSampled(v *View, q *Request, buf []byte, n int) (int, Verdict) {

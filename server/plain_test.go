@@ -214,6 +214,44 @@ func TestPlainWayAndPolicy(t *testing.T) {
 	}
 }
 
+// Pipelined queries are looked up ahead as those of a batch are.
+func TestPipelinedQueriesArePlain(t *testing.T) {
+	l := plainLab(t)
+	d := &tcpDesk{lane: &lane{answerer: l.Responder}, view: l.view, ahead: make([]datagram, batchSize)}
+	stream := make([]byte, 0, 4096)
+	for _, a := range []string{"10.1.0.1", "2001:db8::1", "10.1.255.255"} {
+		request, err := query(dname.FromAddr(netip.MustParseAddr(a)).String(), dns.TypePTR).Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream = append(stream, framed(request)...)
+	}
+	batch := d.lookAhead(stream)
+	if len(batch) != 3 {
+		t.Fatalf("%d messages, want 3", len(batch))
+	}
+	for i := range batch {
+		if p := &batch[i].plain; p.name == 0 || p.descent.Status() == zone.Other {
+			t.Errorf("message %d is not plain", i)
+		}
+	}
+}
+
+// A fault of the lookup ahead costs nobody an answer.
+func TestLookAheadContained(t *testing.T) {
+	r := newMemRun(t, nil)
+	for _, n := range []string{"a.example", "trip.example", "b.example"} {
+		r.put(n)
+	}
+	r.start()
+	if err := r.finish(); err != nil {
+		t.Fatal(err)
+	}
+	if got := checkLaws(t, r.server).UDP; got.Received != 3 || got.Answered != 3 {
+		t.Errorf("%d of %d answered, want 3 of 3", got.Answered, got.Received)
+	}
+}
+
 // BenchmarkPlain is what a PTR, or the lack of one, takes where no access list
 // and no counters of zones are set.
 func BenchmarkPlain(b *testing.B) {

@@ -153,6 +153,7 @@ func wholeMessage(stream []byte) ([]byte, bool) {
 // wait for anything.
 type tcpDesk struct {
 	lane *lane
+	log  *rareLog
 	view *View
 	at   time.Time // when what is being answered came
 	work []byte    // deskBuffer octets
@@ -166,7 +167,7 @@ type tcpDesk struct {
 }
 
 func newTCPDesk(s *Server) *tcpDesk {
-	return &tcpDesk{lane: s.lanes.get(), work: make([]byte, deskBuffer), ahead: make([]datagram, batchSize)}
+	return &tcpDesk{lane: s.lanes.get(), log: s.rare, work: make([]byte, deskBuffer), ahead: make([]datagram, batchSize)}
 }
 
 // begin begins a round: what is answered until publish is answered from one View.
@@ -223,7 +224,7 @@ batches:
 				more = true
 				break batches
 			}
-			message := batch[i].buf
+			message := batch[i].buf[:batch[i].n]
 			taken += prefixSize + len(message)
 			received++
 			l.request.Plain = &batch[i].plain
@@ -248,10 +249,11 @@ func (d *tcpDesk) lookAhead(stream []byte) []datagram {
 		if !ok {
 			break
 		}
-		d.ahead[n].buf, d.ahead[n].n = message, len(message)
+		// What lies behind a message is of no meaning, but room that Plain reads in.
+		d.ahead[n].buf, d.ahead[n].n = message[:cap(message)], len(message)
 		stream = stream[prefixSize+len(message):]
 	}
-	d.lane.lookAhead(d.view, d.ahead[:n])
+	d.lane.lookUp(d.view, d.ahead[:n], d.log)
 	return d.ahead[:n]
 }
 

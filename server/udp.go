@@ -166,7 +166,7 @@ func (w *udpWorker) answer(msgs []datagram) {
 	}
 	l.sample.begin(start, len(msgs))
 	w.tally = tally{}
-	w.lane.lookAhead(view, msgs)
+	l.lookUp(view, msgs, w.log)
 	for w.next = 0; w.next < len(msgs); {
 		w.answerFrom(msgs, view)
 	}
