@@ -60,10 +60,10 @@ func NewACL(allow, deny []netip.Prefix) ACL {
 
 // Allows reports whether the address is let in. An IPv4 address mapped into IPv6
 // counts as IPv4.
-func (l *ACL) Allows(a netip.Addr) bool {
-	if !l.restricted {
-		return true
-	}
+func (l *ACL) Allows(a netip.Addr) bool { return !l.restricted || l.contains(a) }
+
+// contains reports whether the address is in one of the ranges.
+func (l *ACL) contains(a netip.Addr) bool {
 	n, is4 := number(a)
 	list := l.v6
 	if is4 {

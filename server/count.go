@@ -248,8 +248,8 @@ type Stats struct{ c [NumCounters]atomic.Uint64 }
 // Load returns one count.
 func (s *Stats) Load(c Counter) uint64 { return s.c[c].Load() }
 
-// Publish makes the counts visible in Stats. The worker calls it once a batch,
-// before it waits for the next one: an atomic store is a locked instruction, and
+// Publish makes the counts visible in Stats. The worker calls it before it waits, and
+// under load once in a while: an atomic store is a locked instruction, and
 // some six of them a query would cost as much as the lookup. It also lets go of the
 // zones that were asked: a worker may wait for long, and they may be replaced.
 func (r *Responder) Publish() {

@@ -108,17 +108,10 @@ func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int 
 		return 0
 	}
 	z := d.Zone()
-	if policy.Access.restricted && !policy.Access.Allows(q.Client.Addr()) || policy.ZoneAccess != nil && !policy.maySee(z, q) {
+	if !policy.Access.Allows(q.Client.Addr()) || !policy.maySee(z, q) {
 		return 0
 	}
-	limit := wire.MaxMessage
-	if q.Transport == UDP {
-		limit = wire.MinUDP
-		if p.hasOPT {
-			limit = min(max(int(p.udpSize), wire.MinUDP), policy.udpSize())
-		}
-	}
-	limit = min(limit, len(buf))
+	limit := responseLimit(policy, q, p.hasOPT, p.udpSize, len(buf))
 	if p.hasOPT {
 		limit -= wire.OPTLen
 	}
@@ -153,9 +146,7 @@ func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int 
 	default:
 		return 0
 	}
-	if policy.ZoneQueries != nil {
-		policy.countQuery(z)
-	}
+	policy.countQuery(z)
 	flags = flags.WithRCode(r.m.rcode) | wire.QR
 	if p.hasOPT {
 		counts++

@@ -52,18 +52,23 @@ func (p *Policy) udpSize() int {
 // maySee reports whether the client of q may ask for what is in zone z, beyond
 // [Policy.Access].
 func (p *Policy) maySee(z *zone.Zone, q *Request) bool {
-	if p.ZoneAccess == nil {
-		return true
-	}
+	return p.ZoneAccess == nil || p.zoneAllows(z, q)
+}
+
+// zoneAllows asks the zone's own list, if it has one.
+func (p *Policy) zoneAllows(z *zone.Zone, q *Request) bool {
 	l := p.ZoneAccess[z.Key()]
 	return l == nil || l.Allows(q.Client.Addr())
 }
 
 // countQuery counts a query answered from zone z, where that is wanted.
 func (p *Policy) countQuery(z *zone.Zone) {
-	if p.ZoneQueries == nil {
-		return
+	if p.ZoneQueries != nil {
+		p.countZone(z)
 	}
+}
+
+func (p *Policy) countZone(z *zone.Zone) {
 	if c := p.ZoneQueries[z.Key()]; c != nil {
 		c.Add(1)
 	}

@@ -104,16 +104,21 @@ func (m *message) isUnproven() bool {
 	return m.cookieState == cookieClientOnly || m.cookieState == cookieInvalid
 }
 
-// setLimit sets the size of the largest response: what the transport, the client
-// (RFC 6891 §6.2.3: less than 512 counts as 512), our policy (RFC 9715 §3.1) and
-// the buffer allow.
+// setLimit sets the size of the largest response.
 func (m *message) setLimit(p *Policy, q *Request, room int) {
-	m.limit = wire.MaxMessage
+	m.limit = responseLimit(p, q, m.hasOPT, m.opt.UDPSize, room)
+}
+
+// responseLimit returns the size of the largest response: what the transport, the
+// client (RFC 6891 §6.2.3: less than 512 counts as 512), our policy (RFC 9715 §3.1)
+// and the buffer allow.
+func responseLimit(p *Policy, q *Request, hasOPT bool, udpSize uint16, room int) int {
+	limit := wire.MaxMessage
 	if q.Transport == UDP {
-		m.limit = wire.MinUDP
-		if m.hasOPT {
-			m.limit = min(max(int(m.opt.UDPSize), wire.MinUDP), p.udpSize())
+		limit = wire.MinUDP
+		if hasOPT {
+			limit = min(max(int(udpSize), wire.MinUDP), p.udpSize())
 		}
 	}
-	m.limit = min(m.limit, room)
+	return min(limit, room)
 }
