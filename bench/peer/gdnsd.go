@@ -47,14 +47,15 @@ func linkZones(s *Site) error {
 		if os.Link(from, to) == nil {
 			continue
 		}
-		if err := copyFile(from, to); err != nil { // on another file system
+		if err := CopyFile(from, to); err != nil { // on another file system
 			return err
 		}
 	}
 	return nil
 }
 
-func copyFile(from, to string) error {
+// CopyFile makes to a copy of the file from.
+func CopyFile(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,25 +36,10 @@ func (l *lab) reloads(d *data, o loadOptions) error {
 	if err := d.set.WriteChanged(filepath.Join(l.dir, "data")); err != nil {
 		return err
 	}
-	for run := range o.runs {
-		for _, p := range l.peers {
-			one, err := l.reloadOnce(p, d, o)
-			if l.ctx.Err() != nil {
-				return l.ctx.Err()
-			}
-			if err != nil {
-				fmt.Fprintf(l.out, "# left out: %v\n", err)
-				continue
-			}
-			if err := l.add(one); err != nil {
-				return err
-			}
-			v := one.Values
-			fmt.Fprintf(l.out, "reload %-8s run %d  %-12s %6.2f s, %.0f of %.0f lost, p50 %.0f µs, p99 %.0f µs, max %.1f ms; peak %.0f MB\n", d.set.Name, run+1, p.Name,
-				v[valueReload], v[valueLost], v[valueSent], v[valueP50], v[valueP99], v[valueMax]/1e3, v[valuePeak]/1e6)
-		}
-	}
-	return nil
+	return l.each(o.runs, func(p *peer.Peer) (record, error) { return l.reloadOnce(p, d, o) }, func(run int, p *peer.Peer, v map[string]float64) {
+		fmt.Fprintf(l.out, "reload %-8s run %d  %-12s %6.2f s, %.0f of %.0f lost, p50 %.0f µs, p99 %.0f µs, max %.1f ms; peak %.0f MB\n", d.set.Name, run, p.Name,
+			v[valueReload], v[valueLost], v[valueSent], v[valueP50], v[valueP99], v[valueMax]/1e3, v[valuePeak]/1e6)
+	})
 }
 
 func (l *lab) reloadOnce(p *peer.Peer, d *data, o loadOptions) (record, error) {
@@ -66,7 +50,7 @@ func (l *lab) reloadOnce(p *peer.Peer, d *data, o loadOptions) (record, error) {
 		return record{}, err
 	}
 	defer os.RemoveAll(zones)
-	if err := copyFile(filepath.Join(d.Zones, apex+".zone"), file); err != nil {
+	if err := peer.CopyFile(filepath.Join(d.Zones, apex+".zone"), file); err != nil {
 		return record{}, err
 	}
 	// Some servers see only by its time that a file has changed.
@@ -87,7 +71,7 @@ func (l *lab) reloadOnce(p *peer.Peer, d *data, o loadOptions) (record, error) {
 		return record{}, err
 	}
 	next := file + ".new"
-	if err := copyFile(filepath.Join(d.Changed, apex+".zone"), next); err != nil {
+	if err := peer.CopyFile(filepath.Join(d.Changed, apex+".zone"), next); err != nil {
 		return record{}, err
 	}
 	machine.Settle(max(o.wait, time.Second), serverCPU, generatorCPU)
@@ -198,20 +182,6 @@ func latencies(samples []loadgen.Sample) map[string]float64 {
 		v[valueMax] = microseconds(int64(times[n-1]))
 	}
 	return v
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
 }
 
 // sleep waits and reports whether the context still lasts.

@@ -15,9 +15,18 @@ const startPatience = 5 * time.Minute
 // starts starts each server alone, from an empty directory, and looks how long it takes to
 // the first right answers and what memory it has then.
 func (l *lab) starts(d *data, o loadOptions) error {
-	for run := range o.runs {
+	return l.each(o.runs, func(p *peer.Peer) (record, error) { return l.startOnce(p, d, o) }, func(run int, p *peer.Peer, v map[string]float64) {
+		fmt.Fprintf(l.out, "start %-10s run %d  %-12s %7.2f s  %8.1f MB, peak %8.1f MB  %.0f wrong answers\n", d.set.Name, run, p.Name,
+			v[valueStart], v[valuePSS]/1e6, v[valuePeak]/1e6, v[valueWrong])
+	})
+}
+
+// each has every server measured, several times round, and its figures kept and
+// printed; run counts from 1. A server that fails is named and left out.
+func (l *lab) each(runs int, measure func(*peer.Peer) (record, error), print func(run int, p *peer.Peer, v map[string]float64)) error {
+	for run := range runs {
 		for _, p := range l.peers {
-			one, err := l.startOnce(p, d, o)
+			one, err := measure(p)
 			if l.ctx.Err() != nil {
 				return l.ctx.Err()
 			}
@@ -28,8 +37,7 @@ func (l *lab) starts(d *data, o loadOptions) error {
 			if err := l.add(one); err != nil {
 				return err
 			}
-			fmt.Fprintf(l.out, "start %-10s run %d  %-12s %7.2f s  %8.1f MB, peak %8.1f MB  %.0f wrong answers\n", d.set.Name, run+1, p.Name,
-				one.Values[valueStart], one.Values[valuePSS]/1e6, one.Values[valuePeak]/1e6, one.Values[valueWrong])
+			print(run+1, p, one.Values)
 		}
 	}
 	return nil
