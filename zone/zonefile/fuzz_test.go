@@ -77,7 +77,7 @@ func FuzzParse(f *testing.F) {
 			if r.ttl > maxTTL {
 				t.Errorf("TTL %d", r.ttl)
 			}
-			if reason := checkRData(r.typ, []byte(r.data)); reason != "" {
+			if reason := CheckRData(r.typ, []byte(r.data)); reason != "" {
 				t.Errorf("%v %q: %s", r.typ, r.data, reason)
 			}
 			printed = AppendRecord(printed, zone.Record{Owner: dname.Name(r.owner), Type: r.typ, TTL: r.ttl, Data: []byte(r.data)})
@@ -197,7 +197,7 @@ func FuzzRData(f *testing.F) {
 		text := RData(rr.Type(typ), data)
 		again, err := ParseRData(rr.Type(typ), text, dname.Root())
 		if err != nil {
-			if strings.HasPrefix(text, `\# `) && checkRData(rr.Type(typ), data) != "" {
+			if strings.HasPrefix(text, `\# `) && CheckRData(rr.Type(typ), data) != "" {
 				return // no RDATA of that type: it is shown, but not taken
 			}
 			t.Fatalf("%v %x: %q: %v", rr.Type(typ), data, text, err)

@@ -196,15 +196,15 @@ func (r *rdata) generic(t rr.Type) *fault {
 	}
 	r.out = append(r.out, make([]byte, n)...)
 	hex.Decode(r.out, digits)
-	if reason := checkRData(t, r.out); reason != "" {
+	if reason := CheckRData(t, r.out); reason != "" {
 		return sign.at(0, "bad-rdata", "the octets are no RDATA of type %v: %s", t, reason)
 	}
 	return nil
 }
 
-// checkRData returns why data cannot be uncompressed RDATA of type t; empty if
+// CheckRData returns why data cannot be uncompressed RDATA of type t; empty if
 // it can, or nothing is known of the type.
-func checkRData(t rr.Type, data []byte) (reason string) {
+func CheckRData(t rr.Type, data []byte) (reason string) {
 	known := false
 	if _, ok := dns.TypeToRR[uint16(t)]; ok && t != typeNULL {
 		known = true
