@@ -34,7 +34,7 @@ func BenchmarkChange(b *testing.B) {
 		for _, records := range []int{1, 1000} {
 			b.Run(fmt.Sprintf("%s/%d", f.name, records), func(b *testing.B) {
 				z := load(b, f.apex, f.path(b))
-				store := zone.NewStore(nil, nil)
+				store := zone.NewStore(nil, nil, nil)
 				if err := store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: z, Apex: z.Apex()}}}); err != nil {
 					b.Fatal(err)
 				}
@@ -87,7 +87,7 @@ func (c *changer) next(b *testing.B, store *zone.Store) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: next, Apex: c.apex, Base: old, Changeset: change}}}); err != nil {
+	if err := store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: next, Apex: c.apex, Base: old, Steps: []zone.Step{{Changeset: change}}}}}); err != nil {
 		b.Fatal(err)
 	}
 }

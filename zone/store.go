@@ -11,11 +11,18 @@ import (
 
 // Change is the replacement of one zone.
 type Change struct {
-	Zone      *Zone      // what is to be served; nil: the zone at Apex goes
-	Apex      dname.Name // of the zone
-	Base      *Zone      // what the change was made from; nil: there was none
-	Changeset *Changeset // from Base to Zone; nil where the history begins or ends
-	Verbatim  bool       // the serial is the source's, not ours
+	Zone *Zone      // what is to be served; nil: the zone at Apex goes
+	Apex dname.Name // of the zone
+	Base *Zone      // what the change was made from; nil: there was none
+
+	// Steps lead from Base to Zone, one after the other, each from the serial where
+	// the one before it ended. There are none where the history of the zone begins,
+	// begins anew (with a change larger than the zone) or ends.
+	Steps []Step
+	Notes []Note
+
+	Kept     bool // the content has no source but the journal, which must be able to give it back
+	Verbatim bool // the serial is the source's, not ours
 
 	// Declared is the serial that the zone's own source states, where it states
 	// one; the Zone may have a later one. It means nothing unless HasDeclared.
@@ -23,10 +30,25 @@ type Change struct {
 	HasDeclared bool
 }
 
+// Step is what one asker changed.
+type Step struct {
+	Changeset *Changeset
+	Source    string // who asked, for the history: "reload zones/2.0.192.zone", …
+	At        int64  // when, in Unix milliseconds
+}
+
+// Note is a small durable fact of a zone, written together with the change that
+// it belongs to. The journal keeps it and does not look inside.
+type Note struct {
+	Key   string // begins with the name of who keeps it and a slash
+	Value []byte // nil: forget the note
+}
+
 // Batch is an atomic step of one or several zones.
 type Batch struct {
 	Changes []Change
-	Source  string // who asks, for the history: "reload", …
+	Source  string // who asks, for the history of zones that have no Steps: "reload", …
+	At      int64  // when, in Unix milliseconds
 	// Swap, if set, is called in place of the Store's own: with policy that must
 	// come into force together with the data.
 	Swap func(*Set)
@@ -43,16 +65,18 @@ var ErrStale = errors.New("the zone was changed by somebody else meanwhile")
 
 // Store orders the writers of zones and hands out snapshots.
 type Store struct {
-	journal Journal
-	swap    func(*Set)
-	mu      sync.Mutex // orders writers; readers never take it
-	set     atomic.Pointer[Set]
+	journal   Journal
+	swap      func(*Set)
+	published func(*Batch)
+	mu        sync.Mutex // orders writers; readers never take it
+	set       atomic.Pointer[Set]
 }
 
 // NewStore returns a Store that serves nothing. Each new Set is handed to swap
-// before Publish returns; journal and swap may be nil.
-func NewStore(journal Journal, swap func(*Set)) *Store {
-	s := &Store{journal: journal, swap: swap}
+// and then its Batch to published before Publish returns, in the order of the
+// batches; neither may wait for another writer. All three may be nil.
+func NewStore(journal Journal, swap func(*Set), published func(*Batch)) *Store {
+	s := &Store{journal: journal, swap: swap, published: published}
 	s.set.Store(NewSet())
 	return s
 }
@@ -95,6 +119,9 @@ func (s *Store) Publish(b *Batch) error {
 		b.Swap(set)
 	case s.swap != nil && len(b.Changes) > 0:
 		s.swap(set)
+	}
+	if s.published != nil && len(b.Changes) > 0 {
+		s.published(b)
 	}
 	return nil
 }

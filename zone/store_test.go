@@ -38,7 +38,7 @@ func TestStorePublish(t *testing.T) {
 		if store.Set() != s {
 			t.Error("swapped before it is the Store's own")
 		}
-	})
+	}, func(b *zone.Batch) { r.events = append(r.events, "published "+b.Source) })
 	a, b := smallZone(t, "1.in-addr.arpa."), smallZone(t, "2.in-addr.arpa.")
 	publish := func(source string, changes ...zone.Change) error {
 		return store.Publish(&zone.Batch{Source: source, Changes: changes})
@@ -87,7 +87,7 @@ func TestStorePublish(t *testing.T) {
 	if err := store.Publish(&zone.Batch{Source: "policy", Swap: func(s *zone.Set) { called = s.Len() }}); err != nil || called != 1 {
 		t.Errorf("batch without changes: %v, swap saw %d zones", err, called)
 	}
-	want := []string{"journal first", "swap 2", "journal full", "journal second", "swap 1"}
+	want := []string{"journal first", "swap 2", "published first", "journal full", "journal second", "swap 1", "published second"}
 	if !slices.Equal(r.events, want) {
 		t.Errorf("events %q, want %q", r.events, want)
 	}
@@ -97,7 +97,7 @@ func TestStorePublish(t *testing.T) {
 // change, while readers ask every snapshot they see.
 func TestStoreConcurrent(t *testing.T) {
 	const writers, changes = 4, 50
-	store := zone.NewStore(nil, nil)
+	store := zone.NewStore(nil, nil, nil)
 	z := smallZone(t, "2.0.192.in-addr.arpa.")
 	if err := store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: z, Apex: z.Apex()}}}); err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func TestStoreConcurrent(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				err = store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: next, Apex: z.Apex(), Base: base, Changeset: c}}})
+				err = store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: next, Apex: z.Apex(), Base: base, Steps: []zone.Step{{Changeset: c}}}}})
 				switch {
 				case err == nil:
 					n++

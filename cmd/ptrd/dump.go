@@ -83,7 +83,7 @@ func setFromSources(cmd *cobra.Command, g *globals) (*zone.Set, []daemon.Finding
 	if err != nil {
 		return nil, nil, err
 	}
-	store := zone.NewStore(nil, nil)
+	store := zone.NewStore(nil, nil, nil)
 	plan, err := assemble.New(assemble.Options{}).Assemble(cmd.Context(), cfg, store.Set())
 	if err != nil {
 		return nil, nil, err

@@ -15,6 +15,9 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
+// sourceReload is the source of our changes.
+const sourceReload = "reload"
+
 // Journal tells what was served before a restart.
 type Journal interface {
 	Last(apex dname.Name) (journal.Entry, bool, error)
@@ -116,7 +119,7 @@ type round struct {
 	index *index
 	done  map[string]*zone.Zone // zones of the waves before this one
 	room  *room                 // of the wave; nil: one worker makes all of it
-	unix  int64
+	now   time.Time
 }
 
 // Assemble compares the configuration and its sources with the zones in set and
@@ -129,10 +132,10 @@ type round struct {
 func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.Set) (*Plan, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, unix: a.o.Now().Unix()}
+	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, now: a.o.Now()}
 	a.o.Progress.done.Store(0)
 	a.o.Progress.zones.Store(int64(len(r.index.zones)))
-	plan := &Plan{Batch: &zone.Batch{Source: "reload"}}
+	plan := &Plan{Batch: &zone.Batch{Source: sourceReload, At: r.now.UnixMilli()}}
 	items := map[string]*outcome{}
 	watch := map[string]bool{}
 	for _, wave := range waves(cfg) {

@@ -148,7 +148,7 @@ func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, 
 	serial := z.Serial()
 	switch {
 	case m.soaFile == "":
-		serial = generatedSerial(prev, z.Digest(), r.unix)
+		serial = generatedSerial(prev, z.Digest(), r.now.Unix())
 	case z.IsSigned():
 		change.Verbatim = true
 		change.Declared, change.HasDeclared = serial, true
@@ -177,7 +177,10 @@ func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, 
 		change.Zone = z.WithSerial(serial)
 	}
 	if base != nil && base.IsAvailable() {
-		change.Changeset = zone.Diff(base, change.Zone, m.worker.pause)
+		change.Steps = []zone.Step{{
+			Changeset: zone.Diff(base, change.Zone, m.worker.pause),
+			Source:    sourceReload, At: r.now.UnixMilli(),
+		}}
 	}
 	return change, result{zone: change.Zone}, nil
 }

@@ -88,7 +88,7 @@ func (l *lab) start() {
 	if l.j, err = journal.Open(filepath.Join(l.dir, "state", "journal.db"), journal.Options{}); err != nil {
 		l.t.Fatal(err)
 	}
-	l.store = zone.NewStore(l.j, nil)
+	l.store = zone.NewStore(l.j, nil, nil)
 	l.a = New(Options{Journal: l.j, Now: func() time.Time { return time.Unix(l.now, 0) }})
 }
 

@@ -221,7 +221,7 @@ func FuzzReload(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, store := New(Options{}), zone.NewStore(nil, nil)
+		a, store := New(Options{}), zone.NewStore(nil, nil, nil)
 		reload := func() *Plan {
 			p, err := a.Assemble(t.Context(), cfg, store.Set())
 			if err != nil {

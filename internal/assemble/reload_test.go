@@ -163,8 +163,10 @@ func TestSerialsOverRestarts(t *testing.T) {
 	if c := p.Batch.Changes[0]; !c.HasDeclared || c.Declared != 2025112101 || c.Verbatim {
 		t.Errorf("%+v", c)
 	}
-	if c := p.Batch.Changes[0].Changeset; c == nil || c.From != 8 || c.To != 2025112101 || len(c.Removed) != 1 || len(c.Added) != 1 {
-		t.Errorf("changeset %+v", c)
+	if s := p.Batch.Changes[0].Steps; len(s) != 1 {
+		t.Errorf("%d steps, want 1", len(s))
+	} else if c := s[0].Changeset; c.From != 8 || c.To != 2025112101 || len(c.Removed) != 1 || len(c.Added) != 1 || s[0].Source != "reload" || s[0].At != l.now*1000 {
+		t.Errorf("step %+v, changeset %+v", s[0], c)
 	}
 
 	l.write("-- a.zone --\n" + withSOA(9, "1 PTR b.example.com.\n"))

@@ -200,7 +200,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	if d.secret, err = cookieSecret(cfg.StateDir); err != nil {
 		return err
 	}
-	d.store = zone.NewStore(d.journal, nil)
+	d.store = zone.NewStore(d.journal, d.swap, nil)
 	d.pacer = pace.New()
 	defer d.pacer.Close()
 	d.assembler = assemble.New(assemble.Options{Journal: d.journal, Pause: d.pause, Progress: &d.progress})

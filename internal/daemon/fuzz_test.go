@@ -36,7 +36,7 @@ func FuzzReload(f *testing.F) {
 		path, file := filepath.Join(dir, "config.yaml"), filepath.Join(dir, "z.zone")
 		var views server.Views
 		var rules policies
-		store := zone.NewStore(nil, nil)
+		store := zone.NewStore(nil, nil, nil)
 		assembler := assemble.New(assemble.Options{})
 		step := func(text, records string) (changed bool) {
 			cfg, err := config.Parse(path, []byte(text))

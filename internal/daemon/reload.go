@@ -164,6 +164,14 @@ func (d *Daemon) publish(ctx context.Context, cfg *config.Config, policy *server
 	return nil, fmt.Errorf("zones changed %d times while they were made; try again", attempts)
 }
 
+// swap puts zones in force that came by another way than a reload, with the
+// policy that there is. Before the first load there is none and nothing is served.
+func (d *Daemon) swap(set *zone.Set) {
+	if v := d.views.Load(); v != nil {
+		d.views.Swap(&server.View{Zones: set, Policy: v.Policy})
+	}
+}
+
 // open binds the addresses that cfg adds. Exactly one of undo and commit is to be
 // called: undo lets go of them, commit of those that cfg no longer has.
 func (d *Daemon) open(cfg *config.Config) (undo, commit func(), err error) {

@@ -31,7 +31,7 @@ func TestAppend(t *testing.T) {
 		if _, ok, err := j.Last(dname.MustParse("a.example")); !ok || err != nil {
 			t.Errorf("served before it was kept: %v", err)
 		}
-	})
+	}, nil)
 	a, b := build(t, "a.example", 7), build(t, "b.example", 9)
 	none := zone.Unavailable(dname.MustParse("c.example"), "test")
 	publish := func(changes ...zone.Change) {
@@ -67,7 +67,7 @@ func TestAppend(t *testing.T) {
 // What cannot be kept is not served.
 func TestAppendThatFails(t *testing.T) {
 	j := mustOpen(t, newPath(t))
-	store := zone.NewStore(j, nil)
+	store := zone.NewStore(j, nil, nil)
 	j.Close()
 	a := build(t, "a.example", 7)
 	if err := store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: a, Apex: a.Apex()}}}); err == nil {
