@@ -104,3 +104,31 @@ func TestCharts(t *testing.T) {
 		}
 	}
 }
+
+// TestAxes: both ends of an axis are marked, the values lie between them, and a chart has
+// some marks, but no crowd.
+func TestAxes(t *testing.T) {
+	for _, v := range [][2]float64{{1, 10}, {1.09, 1.25}, {13.7, 84.8}, {0.0087, 1.27}, {1, 1e6}, {3, 3}, {1000, 1e7}} {
+		for name, a := range map[string]axis{"logarithmic": logarithmic(v[0], v[1], 300, 20), "from zero": fromZero(v[1], 300, 20)} {
+			first, last := a.ticks[0], a.ticks[len(a.ticks)-1]
+			if a.at(first) != 300 || a.at(last) != 20 || first > v[0] || last < v[1]*(1-1e-9) || len(a.ticks) < 2 || len(a.ticks) > 10 {
+				t.Errorf("%v, %s: %v, from %v to %v", v, name, a.ticks, a.at(first), a.at(last))
+			}
+		}
+	}
+}
+
+// TestApart: names that would lie over each other do not.
+func TestApart(t *testing.T) {
+	ends := apart([]lineEnd{{name: "c", y: 101}, {name: "a", y: 100}, {name: "d", y: 200}, {name: "b", y: 100}})
+	text := ""
+	for i, e := range ends {
+		text += e.name
+		if i > 0 && e.y-ends[i-1].y < 15.9 {
+			t.Errorf("%v", ends)
+		}
+	}
+	if text != "abcd" || ends[3].y != 200 {
+		t.Errorf("%v", ends)
+	}
+}

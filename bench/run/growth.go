@@ -120,7 +120,7 @@ func (l *lab) growthReport() (string, map[string]string) {
 		chart report.Lines
 		value func(set string) float64
 	}{
-		{"growth-cpu.svg", report.Lines{Title: "processor time per answer", YName: "× floor"}, func(set string) float64 {
+		{"growth-cpu.svg", report.Lines{Title: "processor time per answer", YName: "× floor", FromZero: true}, func(set string) float64 {
 			return over(set).Median
 		}},
 		{"growth-start.svg", report.Lines{Title: "from the start to the first right answer", YName: "seconds"}, func(set string) float64 {
