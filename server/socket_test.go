@@ -44,6 +44,44 @@ func serve(t testing.TB, edit func(*Options), addrs ...string) *running {
 	return r
 }
 
+// ownPort returns a port that is free on all addresses and stays so. It is none of
+// those that systems give out by themselves, from 32768 on: one that a server got at
+// one address may be somebody's at another one, whoever has a connection from
+// there, and in the way of a wildcard or of a second address.
+func ownPort(t testing.TB) uint16 {
+	t.Helper()
+	const first, count = 10_000, 20_000
+	for k := range count {
+		port := first + (os.Getpid()*64+k)%count // two processes that do this begin apart
+		at := fmt.Sprintf("0.0.0.0:%d", port)
+		ln, err := net.Listen("tcp4", at)
+		if err != nil {
+			continue
+		}
+		ln.Close()
+		c, err := net.ListenPacket("udp4", at)
+		if err != nil {
+			continue
+		}
+		c.Close()
+		return uint16(port)
+	}
+	t.Fatal("no port is free")
+	return 0
+}
+
+// serveAt is serve at one address with a port of ownPort.
+func serveAt(t testing.TB, edit func(*Options), addr string) *running {
+	t.Helper()
+	at := netip.AddrPortFrom(netip.MustParseAddr(addr), ownPort(t))
+	return serve(t, func(o *Options) {
+		o.Listen = []netip.AddrPort{at}
+		if edit != nil {
+			edit(o)
+		}
+	})
+}
+
 // end stops the server and checks what it counted.
 func (r *running) end() {
 	r.once.Do(func() {
@@ -281,7 +319,7 @@ func TestServeLeavesNoGoroutine(t *testing.T) {
 // wildcard with its port among them, are added and removed.
 func TestListenersComeAndGoUnderTraffic(t *testing.T) {
 	eachWay(t, func(t *testing.T, way func(*Options)) {
-		r := serve(t, way, "127.0.0.1")
+		r := serveAt(t, way, "127.0.0.1")
 		stays := r.addr()
 		other := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), stays.Port())
 		done := make(chan struct{})
@@ -345,7 +383,7 @@ func (s *Server) asked(bound netip.AddrPort) netip.AddrPort {
 }
 
 func TestWildcardGivesWayToSingleAddressAndBack(t *testing.T) {
-	r := serve(t, nil, "127.0.0.1")
+	r := serveAt(t, nil, "127.0.0.1")
 	single := r.addr()
 	wildcard := netip.AddrPortFrom(netip.IPv4Unspecified(), single.Port())
 	for _, step := range [][]netip.AddrPort{{wildcard}, {single}, {single, wildcard}, {single}, {wildcard}} {
@@ -363,7 +401,7 @@ func TestAddressThatCannotBeBoundChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	r := serve(t, nil, "127.0.0.1")
+	r := serveAt(t, nil, "127.0.0.1")
 	stays, added := r.asked(r.addr()), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), r.addr().Port())
 	busy := addrPort(taken.Addr())
 	foreign := netip.MustParseAddrPort("192.0.2.254:5300")
