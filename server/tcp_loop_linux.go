@@ -295,7 +295,9 @@ func (l *tcpLoop) park(ready func(fd uintptr) bool) {
 	l.parked = true
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		// A deadline that is over lets nobody wait, and there may be no other one to set.
 		l.alarm = 0
+		_ = l.file.SetReadDeadline(time.Time{}) // as in arm
 	case err != nil:
 		panic("waiting for the epoll descriptor of a loop that runs: " + err.Error())
 	}

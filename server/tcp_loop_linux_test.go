@@ -343,6 +343,23 @@ func TestTCPTimes(t *testing.T) {
 	}
 }
 
+// TestTCPLoopWaitsAfterItsLastConnection has the time of the only connection end: the
+// loop, which has nothing to wait for any more, waits all the same.
+func TestTCPLoopWaitsAfterItsLastConnection(t *testing.T) {
+	r := serve(t, func(o *Options) { o.Workers, o.Limits.TCPIdle = 1, time.Millisecond }, "127.0.0.1")
+	client := dial(t, r.addr())
+	client.ask(1, "a.example")
+	if !client.isClosed() {
+		t.Fatal("the connection stays")
+	}
+	l := r.conns.way.(*loopWay).loops[0]
+	l.do(func() {
+		if err := l.raw.Read(func(uintptr) bool { return true }); err != nil || l.alarm != 0 {
+			t.Errorf("an alarm at %v, and waiting ends with %v", l.alarm, err)
+		}
+	})
+}
+
 // TestTCPSocketOptions looks at an accepted connection: that it inherits what the
 // listening socket was told.
 func TestTCPSocketOptions(t *testing.T) {
