@@ -16,8 +16,8 @@ import (
 // not, and has the TTL of its RRset (RFC 2181 §5.2); signatures come and go with
 // what they cover. So its reverse, applied to the result, leads back. The error
 // names the first record that does not fit, or is out of zone, or of a kind that
-// no zone can hold. Whole-zone rules (no data beside a CNAME) are the caller's to
-// check.
+// no zone can hold. What records of one name may stand beside each other is the
+// caller's to check, see [Zone.Recheck].
 func (z *Zone) Apply(c *Changeset) (*Zone, error) {
 	if !z.IsAvailable() {
 		return nil, fmt.Errorf("zone %v has no data to change", z.apex)

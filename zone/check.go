@@ -30,7 +30,10 @@ type target struct {
 	tag   Tag
 }
 
-const maxOccluded = 10
+const (
+	maxOccluded = 10
+	noNS        = "zone %v has no NS at its apex (RFC 1034 §4.2.1); add the name servers of the zone, as its parent has them"
+)
 
 // isClear reports whether nothing so far may hide what comes next.
 func (c *checker) isClear() bool { return c.cut == nil && c.dname == nil }
@@ -87,13 +90,6 @@ func (c *checker) owner(at path, recs []rec, sets content) {
 			b.report(Warning, "signature-without-rrset", tagOf(rr.TypeRRSIG), name(), rr.TypeRRSIG, "signature covers %v, which is not there, and is ignored; sign the zone again", s.typ)
 			continue
 		}
-		size := 17 + 255
-		for _, d := range s.data {
-			size += rrFixed + len(d)
-		}
-		if size > maxMessage {
-			b.report(Error, "rrset-too-large", tagOf(s.typ), name(), s.typ, "%d records of %d octets do not fit in a message of %d; remove some", len(s.data), size, maxMessage)
-		}
 		c.set(s, recs, sets, name, tagOf, apex, below)
 	}
 	if !below && !apex && sets.find(rr.TypeNS) != nil {
@@ -117,32 +113,17 @@ func (c *checker) hidden(tag Tag, owner dname.Name, t rr.Type, what string, at d
 // set checks one RRset of a name.
 func (c *checker) set(s *contentSet, recs []rec, sets content, name func() dname.Name, tagOf func(rr.Type) Tag, apex, below bool) {
 	b := c.b
+	s.faults(sets, b.apex, name, apex, func(code string, ofSecond bool, text string) {
+		tag := tagOf(s.typ)
+		if ofSecond {
+			tag = second(recs, s.typ)
+		}
+		b.report(Error, code, tag, name(), s.typ, "%s", text)
+	})
 	switch s.typ {
 	case rr.TypeSOA:
-		if !apex {
-			b.report(Error, "soa-below-apex", tagOf(s.typ), name(), s.typ, "an SOA stands at the apex %v only; remove it, or give %v a file of its own", b.apex, name())
-			return
-		}
-		if len(s.data) > 1 {
-			b.report(Error, "several-soas", second(recs, s.typ), name(), s.typ, "a zone has one SOA, this is another (RFC 1035 §5.2); remove it")
-		}
-		c.soa, c.soaTag = true, tagOf(s.typ)
-	case rr.TypeCNAME:
-		if len(s.data) > 1 {
-			b.report(Error, "several-cnames", second(recs, s.typ), name(), s.typ, "a name has one CNAME, this is another (RFC 2181 §10.1); remove one")
-		}
-		for _, o := range sets {
-			if o.typ != rr.TypeCNAME && o.typ != rr.TypeNSEC && o.typ != rr.TypeKEY && len(o.data) > 0 {
-				b.report(Error, "cname-and-other-data", tagOf(rr.TypeCNAME), name(), s.typ, "CNAME beside %v: an alias has no other data (RFC 2181 §10.1); remove the CNAME or the %v", o.typ, o.typ)
-				break
-			}
-		}
-	case rr.TypeDNAME:
-		if len(s.data) > 1 {
-			b.report(Error, "several-dnames", second(recs, s.typ), name(), s.typ, "a name has one DNAME, this is another (RFC 6672 §2.4); remove one")
-		}
-		if !apex && sets.find(rr.TypeNS) != nil {
-			b.report(Error, "dname-and-ns", tagOf(s.typ), name(), s.typ, "DNAME beside NS at a zone cut (RFC 6672 §2.3); remove one of them")
+		if apex {
+			c.soa, c.soaTag = true, tagOf(s.typ)
 		}
 	case rr.TypeDS:
 		if ns := sets.find(rr.TypeNS); !apex && (ns == nil || len(ns.data) == 0) {
@@ -172,6 +153,44 @@ func (c *checker) set(s *contentSet, recs []rec, sets content, name func() dname
 	}
 }
 
+// faults yields what keeps the RRset s, one of sets at a name, from being served.
+// A fault is about the first record of s or the second one.
+func (s *contentSet) faults(sets content, zone dname.Name, owner func() dname.Name, isApex bool, yield func(code string, ofSecond bool, text string)) {
+	size := 17 + 255
+	for _, d := range s.data {
+		size += rrFixed + len(d)
+	}
+	if size > maxMessage {
+		yield("rrset-too-large", false, fmt.Sprintf("%d records of %d octets do not fit in a message of %d; remove some", len(s.data), size, maxMessage))
+	}
+	several := len(s.data) > 1
+	switch s.typ {
+	case rr.TypeSOA:
+		if !isApex {
+			yield("soa-below-apex", false, fmt.Sprintf("an SOA stands at the apex %v only; remove it, or give %v a file of its own", zone, owner()))
+		} else if several {
+			yield("several-soas", true, "a zone has one SOA, this is another (RFC 1035 §5.2); remove it")
+		}
+	case rr.TypeCNAME:
+		if several {
+			yield("several-cnames", true, "a name has one CNAME, this is another (RFC 2181 §10.1); remove one")
+		}
+		for _, o := range sets {
+			if o.typ != rr.TypeCNAME && o.typ != rr.TypeNSEC && o.typ != rr.TypeKEY && len(o.data) > 0 {
+				yield("cname-and-other-data", false, fmt.Sprintf("CNAME beside %v: an alias has no other data (RFC 2181 §10.1); remove the CNAME or the %v", o.typ, o.typ))
+				break
+			}
+		}
+	case rr.TypeDNAME:
+		if several {
+			yield("several-dnames", true, "a name has one DNAME, this is another (RFC 6672 §2.4); remove one")
+		}
+		if !isApex && sets.find(rr.TypeNS) != nil {
+			yield("dname-and-ns", false, "DNAME beside NS at a zone cut (RFC 6672 §2.3); remove one of them")
+		}
+	}
+}
+
 // second returns the tag of the second record of type t.
 func second(recs []rec, t rr.Type) (tag Tag) {
 	n := 0
@@ -197,7 +216,7 @@ func (c *checker) checkZone() {
 		b.report(Error, "no-soa", 0, nil, 0, "zone %v has no SOA at its apex%s; add one", b.apex, hint)
 	}
 	if !c.apexNS {
-		b.report(Error, "no-ns", c.soaTag, nil, 0, "zone %v has no NS at its apex (RFC 1034 §4.2.1); add the name servers of the zone, as its parent has them", b.apex)
+		b.report(Error, "no-ns", c.soaTag, nil, 0, noNS, b.apex)
 	}
 	if inIP6Int(b.apex) {
 		b.report(Warning, "ip6-int", 0, nil, 0, "zone %v is in ip6.int, which was abolished (RFC 4159), so that nobody asks for it; write ip6.arpa in place of ip6.int", b.apex)
