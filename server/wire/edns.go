@@ -8,6 +8,7 @@ const DO = 1 << 15
 // The EDNS options that ptrd's code speaks of.
 const (
 	OptionNSID        = 3  // RFC 5001
+	OptionExpire      = 9  // RFC 7314
 	OptionCookie      = 10 // RFC 7873
 	OptionKeepalive   = 11 // RFC 7828
 	OptionEDE         = 15 // RFC 8914

@@ -1,0 +1,365 @@
+package secondary
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/zonetest"
+)
+
+// forEachZone runs f with random zones at all apexes.
+func forEachZone(t *testing.T, f func(t *testing.T, g *zonetest.Random, o *zonetest.Oracle)) {
+	for _, apex := range zonetest.Apexes() {
+		for seed := range uint64(10) {
+			g := zonetest.NewRandom(seed)
+			o := g.Zone(dname.MustParse(apex), 10+g.IntN(50))
+			if seed%3 == 0 {
+				o = zonetest.MustSign(o, byte(seed), zonetest.Denial{NSEC3: seed%2 == 0})
+			}
+			if t.Failed() {
+				return
+			}
+			t.Logf("apex %s, seed %d", apex, seed)
+			f(t, g, o)
+		}
+	}
+}
+
+// What miekg/dns packs of a zone comes out as that zone, whatever the messages.
+func TestWhole(t *testing.T) {
+	forEachZone(t, func(t *testing.T, g *zonetest.Random, o *zonetest.Oracle) {
+		most := 1 + g.IntN(40)
+		list := messages(t, o.Apex, rr.TypeAXFR, whole(o), func() int { return g.IntN(most) })
+		got, err := receive(Asked{Type: rr.TypeAXFR, Apex: o.Apex}, list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hold(t, got.Zone, o)
+		if got.Changes != nil || got.Messages != len(list) || got.Serial != o.Serial() {
+			t.Errorf("%d differences, %d messages, serial %d", len(got.Changes), got.Messages, got.Serial)
+		}
+	})
+}
+
+// An IXFR leads to the zone that the primary has, each difference by itself, and
+// what was there before stays as it is.
+func TestDifferences(t *testing.T) {
+	forEachZone(t, func(t *testing.T, g *zonetest.Random, o *zonetest.Oracle) {
+		o.SetSerial(1<<32 - 2) // it wraps
+		base := mustBuild(t, o)
+		chain := []*zonetest.Oracle{o}
+		for range 1 + g.IntN(5) {
+			next := g.Edit(chain[len(chain)-1])
+			next.SetSerial(chain[len(chain)-1].Serial() + 1)
+			chain = append(chain, next)
+		}
+		last := chain[len(chain)-1]
+		if mustTry(last) != nil {
+			return // such a zone is refused, see TestRefused
+		}
+		most := 1 + g.IntN(40)
+		list := messages(t, o.Apex, rr.TypeIXFR, differences(chain...), func() int { return g.IntN(most) })
+		got, err := receive(Asked{Type: rr.TypeIXFR, Apex: o.Apex, Base: base}, list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hold(t, got.Zone, last)
+		hold(t, base, o)
+		z := base
+		for i, c := range got.Changes {
+			if z, err = z.Apply(c); err != nil {
+				t.Fatalf("difference %d: %v", i, err)
+			}
+			hold(t, z, chain[i+1])
+		}
+		if len(got.Changes) != len(chain)-1 {
+			t.Errorf("%d differences, want %d", len(got.Changes), len(chain)-1)
+		}
+		// The same, answered whole (RFC 1995 §4).
+		list = messages(t, o.Apex, rr.TypeIXFR, whole(last), func() int { return g.IntN(most) })
+		if got, err = receive(Asked{Type: rr.TypeIXFR, Apex: o.Apex, Base: base}, list); err != nil {
+			t.Fatal(err)
+		}
+		hold(t, got.Zone, last)
+	})
+}
+
+// mustTry returns what a Builder has against the oracle.
+func mustTry(o *zonetest.Oracle) []zone.Finding {
+	b := zone.NewBuilder(o.Apex)
+	for _, r := range o.Records() {
+		b.Add(r)
+	}
+	if z, findings := b.Build(); z == nil {
+		return findings
+	}
+	return nil
+}
+
+// parse returns records of the zone example.
+func parse(t testing.TB, text string) []zone.Record {
+	t.Helper()
+	list, err := zonetest.ParseRecords("example.", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+const (
+	soa1 = "@ 60 SOA ns hostmaster 1 10 5 100 60\n"
+	soa2 = "@ 60 SOA ns hostmaster 2 10 5 100 60\n"
+	soa3 = "@ 60 SOA ns hostmaster 3 10 5 100 60\n"
+	rest = "@ 60 NS ns.other.\na 60 PTR x.\nb 60 PTR y.\n"
+)
+
+func oracle(t testing.TB, text string) *zonetest.Oracle {
+	o := zonetest.New(dname.MustParse("example."))
+	o.Add(parse(t, text)...)
+	return o
+}
+
+// TestAnswers goes through answers that are right and wrong.
+func TestAnswers(t *testing.T) {
+	base := mustBuild(t, oracle(t, soa1+rest))
+	for _, c := range []struct {
+		what string
+		typ  rr.Type
+		text string
+		want string // of the result, or of the error after "error: "
+	}{
+		{"whole", rr.TypeAXFR, soa2 + rest + soa2, "whole 2"},
+		{"whole, asked for differences", rr.TypeIXFR, soa2 + rest + soa2, "whole 2"},
+		{"nothing new", rr.TypeIXFR, soa1, "none 1"},
+		{"nothing new, as a zone", rr.TypeIXFR, soa1 + rest + soa1, "none 1"},
+		{"old", rr.TypeAXFR, soa1 + rest + soa1, "error: serial 1 is not after 1"},
+		{"no SOA at first", rr.TypeAXFR, rest + soa2, "error: begins with NS at example., must begin with the SOA"},
+		{"SOA of another name", rr.TypeAXFR, "x" + soa2[1:] + rest + "x" + soa2[1:], "error: begins with SOA at x.example."},
+		{"no end", rr.TypeAXFR, soa2 + rest, "error: no end"},
+		{"no end, one SOA", rr.TypeIXFR, soa2, "error: no end"},
+		{"another SOA at last", rr.TypeAXFR, soa2 + rest + soa3, "error: began with serial 2 and ends with 3"},
+		{"SOA with other timers at last", rr.TypeAXFR, soa2 + rest + strings.Replace(soa2, "100", "101", 1), "error: began with serial 2 and ends with 2"},
+		{"records behind the last", rr.TypeAXFR, soa2 + rest + soa2 + "c 60 PTR z.\n", "error: records follow the SOA"},
+		{"no NS", rr.TypeAXFR, soa2 + "a 60 PTR x.\n" + soa2, "error: no NS at its apex"},
+		{"SOA alone", rr.TypeIXFR, soa2 + soa2, "error: no NS at its apex"},
+		{"CNAME and data", rr.TypeAXFR, soa2 + rest + "a 60 CNAME c.\n" + soa2, "error: CNAME beside PTR"},
+		{"SOA below", rr.TypeAXFR, soa2 + rest + "x" + soa2[1:] + soa2, "error: at the apex example. only"},
+		{"out of zone", rr.TypeAXFR, soa2 + rest + "www.other. 60 A 192.0.2.1\n" + soa2, "whole 2, warning out-of-zone"},
+		{"TTLs differ", rr.TypeAXFR, soa2 + rest + "a 61 PTR z.\n" + soa2, "whole 2, warning ttl-differs"},
+		{"twice the same", rr.TypeAXFR, soa2 + rest + rest + soa2, "whole 2"},
+
+		{"a difference", rr.TypeIXFR, soa2 + soa1 + "a 60 PTR x.\n" + soa2 + "c 60 PTR z.\n" + soa2, "1 steps to 2"},
+		{"two differences", rr.TypeIXFR, soa3 + soa1 + soa2 + "c 60 PTR z.\n" + soa2 + "c 60 PTR z.\n" + soa3 + soa3, "2 steps to 3"},
+		{"nothing but the SOA", rr.TypeIXFR, soa2 + soa1 + soa2 + soa2, "1 steps to 2"},
+		{"records of another zone", rr.TypeIXFR, soa2 + soa1 + soa2 + "c.other. 60 PTR z.\n" + soa2, "1 steps to 2, 1 outside"},
+		{"from another serial", rr.TypeIXFR, soa3 + soa2 + soa3 + soa3, "error: begin at serial 2, asked for those from 1"},
+		{"a gap", rr.TypeIXFR, soa3 + soa1 + soa2 + strings.Replace(soa2, " 2 ", " 4 ", 1) + soa3 + soa3, "error: leads to serial 2, and then SOA 4"},
+		{"stands still", rr.TypeIXFR, soa2 + soa1 + soa1 + soa2, "error: leads from serial 1 to 1"},
+		{"goes back", rr.TypeIXFR, soa3 + soa1 + strings.Replace(soa1, " 1 ", " 0 ", 1), "error: leads from serial 1 to 0"},
+		{"never there", rr.TypeIXFR, soa2 + soa1 + "z 60 PTR x.\n" + soa2 + soa2, "error: does not fit: PTR at z.example.: record to be removed is not there"},
+		{"there already", rr.TypeIXFR, soa2 + soa1 + soa2 + "a 60 PTR x.\n" + soa2, "error: does not fit"},
+		{"another TTL", rr.TypeIXFR, soa2 + soa1 + "a 61 PTR x.\n" + soa2 + soa2, "error: does not fit"},
+		{"two TTLs", rr.TypeIXFR, soa2 + soa1 + soa2 + "a 61 PTR z.\n" + soa2, "error: does not fit"},
+		{"another SOA of the same serial", rr.TypeIXFR, soa2 + strings.Replace(soa1, "100", "101", 1) + soa2 + soa2, "error: does not fit"},
+		{"ends with another SOA", rr.TypeIXFR, soa2 + soa1 + soa2 + strings.Replace(soa2, "100", "101", 1), "error: ends with another SOA of serial 2"},
+		{"leads past the end", rr.TypeIXFR, soa2 + soa1 + soa3 + soa3, "error: leads from serial 1 to 3, past the end at 2"},
+		{"CNAME beside data", rr.TypeIXFR, soa2 + soa1 + soa2 + "a 60 CNAME c.\n" + soa2, "error: CNAME beside PTR"},
+		{"no NS any more", rr.TypeIXFR, soa2 + soa1 + "@ 60 NS ns.other.\n" + soa2 + soa2, "error: no NS at its apex"},
+		{"differences behind the last", rr.TypeIXFR, soa2 + soa1 + soa2 + soa2 + soa2, "error: records follow the SOA"},
+	} {
+		for _, each := range []int{1, 2, 100} {
+			before := base.Digest()
+			list := messages(t, base.Apex(), c.typ, parse(t, c.text), func() int { return each })
+			got, err := receive(Asked{Type: c.typ, Apex: base.Apex(), Base: base}, list)
+			if errors.Is(err, errEarly) && (strings.HasPrefix(c.want, "none") || strings.Contains(c.want, "records follow")) {
+				continue // the connection is closed by then
+			}
+			if says := outline(got, err); !strings.HasPrefix(says, "error: ") && says != c.want ||
+				strings.HasPrefix(says, "error: ") && (!strings.HasPrefix(c.want, "error: ") || !strings.Contains(says, c.want[len("error: "):])) {
+				t.Errorf("%s, %d records a message: %s; want %s", c.what, each, says, c.want)
+			}
+			if base.Digest() != before || base.Check() != nil {
+				t.Fatalf("%s: what was there is changed", c.what)
+			}
+		}
+	}
+}
+
+// outline says in a line what came.
+func outline(got *Received, err error) (s string) {
+	switch {
+	case err != nil:
+		return "error: " + err.Error()
+	case got.Zone == nil:
+		return "none " + itoa(got.Serial)
+	case got.Changes == nil:
+		s = "whole " + itoa(got.Zone.Serial())
+	default:
+		s = itoa(zone.Serial(len(got.Changes))) + " steps to " + itoa(got.Zone.Serial())
+	}
+	if got.Outside > 0 {
+		s += ", " + itoa(zone.Serial(got.Outside)) + " outside"
+	}
+	for _, f := range got.Findings {
+		s += ", " + f.Severity.String() + " " + f.Code
+	}
+	return s
+}
+
+func itoa(s zone.Serial) string { return strconv.Itoa(int(s)) }
+
+// TestMessages goes through messages that are wrong in themselves.
+func TestMessages(t *testing.T) {
+	apex := dname.MustParse("example.")
+	good := messages(t, apex, rr.TypeAXFR, parse(t, soa2+rest+soa2), func() int { return 2 })
+	with := func(at int, f func(m *dns.Msg)) func(t *testing.T) [][]byte {
+		return func(t *testing.T) [][]byte {
+			out := append([][]byte(nil), good...)
+			m := new(dns.Msg)
+			if err := m.Unpack(out[at]); err != nil {
+				t.Fatal(err)
+			}
+			f(m)
+			b, err := m.Pack()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[at] = b
+			return out
+		}
+	}
+	raw := func(at int, f func(b []byte) []byte) func(t *testing.T) [][]byte {
+		return func(*testing.T) [][]byte {
+			out := append([][]byte(nil), good...)
+			out[at] = f(append([]byte(nil), out[at]...))
+			return out
+		}
+	}
+	for _, c := range []struct {
+		what string
+		list func(t *testing.T) [][]byte
+		want string // in the error; empty: none
+	}{
+		{"as it should be", raw(0, func(b []byte) []byte { return b }), ""},
+		{"another ID", with(0, func(m *dns.Msg) { m.Id++ }), "ID 4712, asked with 4711"},
+		{"another ID later", with(1, func(m *dns.Msg) { m.Id++ }), "message 2: ID 4712"},
+		{"a query", with(0, func(m *dns.Msg) { m.Response = false }), "no response"},
+		{"another opcode", with(1, func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate }), "no response"},
+		{"refused", with(0, func(m *dns.Msg) { m.Rcode = dns.RcodeRefused }), "answers REFUSED"},
+		{"an error later", with(1, func(m *dns.Msg) { m.Rcode = dns.RcodeServerFailure }), "answers SERVFAIL"},
+		{"an error that needs EDNS", with(1, func(m *dns.Msg) { m.SetEdns0(1232, false); m.Rcode = dns.RcodeBadVers }), "answers BADVERS"},
+		{"no question", with(0, func(m *dns.Msg) { m.Question = nil }), "0 questions"},
+		{"a question later", with(1, func(m *dns.Msg) {
+			m.Question = []dns.Question{{Name: "EXAMPLE.", Qtype: dns.TypeAXFR, Qclass: dns.ClassINET}}
+		}), ""},
+		{"another name", with(0, func(m *dns.Msg) { m.Question[0].Name = "other." }), "the question is other. IN AXFR, asked for example. AXFR"},
+		{"another type", with(0, func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeIXFR }), "the question is example. IN IXFR"},
+		{"another class", with(0, func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }), "the question is example. CH AXFR"},
+		{"truncated", with(1, func(m *dns.Msg) { m.Truncated = true }), "truncated"},
+		{"no authority", with(0, func(m *dns.Msg) { m.Authoritative = false }), "AA"},
+		{"no authority later", with(1, func(m *dns.Msg) { m.Authoritative = false }), ""},
+		{"empty", with(1, func(m *dns.Msg) { m.Answer = nil }), "message 2: there is no record"},
+		{"class CH", with(1, func(m *dns.Msg) { m.Answer[0].Header().Class = dns.ClassCHAOS }), "PTR at a.example.: class CH"},
+		{"type ANY", raw(1, func(b []byte) []byte { return replace(b, "\x00\x0c\x00\x01", "\x00\xff\x00\x01") }), "queries only"},
+		{"records beside the answer", with(1, func(m *dns.Msg) { m.Ns, m.Extra = m.Answer, m.Answer }), ""},
+		{"cut in the header", raw(1, func(b []byte) []byte { return b[:7] }), "malformed"},
+		{"cut in a record", raw(1, func(b []byte) []byte { return b[:len(b)-1] }), "malformed"},
+		{"an octet too many", raw(1, func(b []byte) []byte { return append(b, 0) }), "malformed"},
+		{"a name in RDATA cut", raw(1, func(b []byte) []byte { return replace(b, "\x00\x03\x01x\x00", "\x00\x03\x02x\x00") }), "PTR at a.example.: the RDATA is malformed"},
+		{"a TTL with the upper bit", raw(1, func(b []byte) []byte { return replace(b, "\x00\x00\x00\x3c", "\x80\x00\x00\x3c") }), ""},
+	} {
+		_, err := receive(Asked{Type: rr.TypeAXFR, Apex: apex}, c.list(t))
+		if err == nil && c.want != "" || err != nil && (c.want == "" || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: error %v, want %q", c.what, err, c.want)
+		}
+	}
+	var refused *RefusedError
+	if _, err := receive(Asked{Type: rr.TypeAXFR, Apex: apex}, with(0, func(m *dns.Msg) { m.Rcode = dns.RcodeNotAuth })(t)); !errors.As(err, &refused) || refused.RCode != wire.RCodeNotAuth {
+		t.Errorf("NOTAUTH: %v", err)
+	}
+}
+
+// replace puts new in the place of the first old, which must be there.
+func replace(b []byte, old, new string) []byte {
+	at := strings.Index(string(b), old)
+	if at < 0 {
+		panic("nothing to replace")
+	}
+	copy(b[at:], new)
+	return b
+}
+
+// A TTL that no RRset can have counts as 0 (RFC 2181 §8).
+func TestUpperBitOfTTL(t *testing.T) {
+	apex := dname.MustParse("example.")
+	list := messages(t, apex, rr.TypeAXFR, parse(t, soa2+"@ 60 NS ns.other.\na 60 PTR x.\n"+soa2), func() int { return 100 })
+	at := strings.Index(string(list[0]), "\x00\x0c\x00\x01")
+	list[0][at+4] = 0x80
+	got, err := receive(Asked{Type: rr.TypeAXFR, Apex: apex}, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := got.Zone.Get(dname.MustParse("a.example."), rr.TypePTR); !ok || s.TTL != 0 {
+		t.Errorf("TTL %d", s.TTL)
+	}
+}
+
+// A primary that sends without end is left when the zone has become too large, and
+// so are differences that are larger than the zone.
+func TestEndless(t *testing.T) {
+	base := mustBuild(t, oracle(t, soa1+rest))
+	for _, c := range []struct {
+		typ   rr.Type
+		begin string
+		want  string
+		most  int64
+	}{
+		{rr.TypeAXFR, soa2, "raise `max_size`", 1 << 20},
+		{rr.TypeIXFR, soa2 + "b 60 PTR z.\n", "raise `max_size`", 1 << 20},
+		{rr.TypeIXFR, soa2 + soa1, "octets of differences", 2 << 20},
+		{rr.TypeIXFR, soa2 + soa1 + soa2, "octets of differences", 2 << 20},
+	} {
+		r := NewReceiver(Asked{ID: testID, Type: c.typ, Apex: base.Apex(), Base: base, MaxOctets: c.most})
+		first := messages(t, base.Apex(), c.typ, parse(t, c.begin), func() int { return 100 })
+		more := messages(t, base.Apex(), c.typ, parse(t, strings.Repeat("c 60 PTR z.\n", 1000)), func() int { return 1000 })
+		_, err := r.Message(first[0])
+		const enough = 1000
+		for n := 0; err == nil && n < enough; n++ {
+			_, err = r.Message(more[0])
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v after %q: %v, want %q", c.typ, c.begin, err, c.want)
+		}
+	}
+}
+
+// What the primary says of the zone's expiry comes with the answer.
+func TestExpireOption(t *testing.T) {
+	apex := dname.MustParse("example.")
+	list := messages(t, apex, rr.TypeAXFR, parse(t, soa2+rest+soa2), func() int { return 100 })
+	m := new(dns.Msg)
+	if err := m.Unpack(list[0]); err != nil {
+		t.Fatal(err)
+	}
+	m.SetEdns0(1232, false)
+	m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_EXPIRE{Code: dns.EDNS0EXPIRE, Expire: 86400}}
+	b, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := receive(Asked{Type: rr.TypeAXFR, Apex: apex}, [][]byte{b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.HasExpire || got.Expire != 86400 {
+		t.Errorf("%d, %v", got.Expire, got.HasExpire)
+	}
+}

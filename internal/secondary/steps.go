@@ -1,0 +1,129 @@
+package secondary
+
+import (
+	"fmt"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+const (
+	// A difference that has come to more than this, or to four times what the zone
+	// takes, is given up: to ask for the zone is cheaper then. Its records have some
+	// twice the octets that they take in a zone, and those removed count as well.
+	leastSteps = 1 << 20
+	stepsFor   = 4
+
+	// asideFrom is how many records of a difference, at about a microsecond each, are
+	// worth a processor more while they are applied.
+	asideFrom = 500
+)
+
+// steps are differences under way into a zone.
+type steps struct {
+	to    *zone.Zone      // what those before led to
+	step  *zone.Changeset // that is coming
+	limit int64           // octets
+	slab  []byte          // room for names and RDATA
+}
+
+// beginSteps begins with differences, whose first SOA, of what we have, is s.
+func (r *Receiver) beginSteps(s soa) {
+	r.steps = steps{to: r.a.Base, limit: max(leastSteps, stepsFor*r.a.Base.Stats().Bytes)}
+	r.beginStep(s)
+}
+
+func (r *Receiver) beginStep(s soa) {
+	r.steps.step = &zone.Changeset{Apex: r.a.Apex, From: s.serial, Removed: []zone.Record{r.soaRecord(s)}}
+	r.state = inRemoved
+}
+
+func (r *Receiver) soaRecord(s soa) zone.Record {
+	return zone.Record{Owner: r.a.Apex, Type: rr.TypeSOA, TTL: s.ttl, Data: s.data}
+}
+
+// difference takes the next record of differences (RFC 1995 §4). An SOA ends what is
+// removed, and then what is added.
+func (r *Receiver) difference(rec *zone.Record, s soa, isSOA bool) error {
+	w := &r.steps
+	if r.octets > w.limit {
+		return fmt.Errorf("more than %d octets of differences, the zone is smaller", w.limit)
+	}
+	switch {
+	case !isSOA && !rec.Owner.IsAtOrBelow(r.a.Apex):
+		r.out.Outside++
+	case !isSOA && r.state == inRemoved:
+		w.step.Removed = append(w.step.Removed, w.keep(rec))
+	case !isSOA:
+		w.step.Added = append(w.step.Added, w.keep(rec))
+	case r.state == inRemoved:
+		if !w.step.From.Before(s.serial) {
+			return fmt.Errorf("a difference leads from serial %d to %d, which is not after it (RFC 1982)", w.step.From, s.serial)
+		}
+		if s.serial != r.soa.serial && !s.serial.Before(r.soa.serial) {
+			return fmt.Errorf("a difference leads from serial %d to %d, past the end at %d", w.step.From, s.serial, r.soa.serial)
+		}
+		w.step.To = s.serial
+		w.step.Added = append(w.step.Added, r.soaRecord(s))
+		r.state = inAdded
+	default:
+		if err := r.endStep(); err != nil {
+			return err
+		}
+		switch {
+		case s.serial != w.to.Serial():
+			return fmt.Errorf("a difference leads to serial %d, and then SOA %d follows", w.to.Serial(), s.serial)
+		case s.serial != r.soa.serial:
+			r.beginStep(s)
+		case !r.soa.equal(&s):
+			return fmt.Errorf("the answer ends with another SOA of serial %d than it began with", s.serial)
+		default:
+			r.out.Zone = w.to
+			r.state = atEnd
+		}
+	}
+	return nil
+}
+
+// endStep applies the difference that has come.
+func (r *Receiver) endStep() error {
+	w := &r.steps
+	var next *zone.Zone
+	var findings []zone.Finding
+	var err error
+	apply := func() {
+		if next, err = w.to.Apply(w.step); err == nil {
+			findings = next.Recheck(w.step)
+		}
+	}
+	if len(w.step.Removed)+len(w.step.Added) < asideFrom {
+		apply()
+	} else {
+		r.a.Aside(apply)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("the difference from serial %d to %d does not fit: %w", w.step.From, w.step.To, err)
+	case len(findings) > 0:
+		return unfit(findings)
+	}
+	w.to = next
+	r.out.Changes = append(r.out.Changes, w.step)
+	return nil
+}
+
+// keep returns a record of our own.
+func (w *steps) keep(rec *zone.Record) zone.Record {
+	const room = 32 << 10
+	n := len(rec.Owner) + len(rec.Data)
+	if cap(w.slab)-len(w.slab) < n {
+		// The first is small: most differences are.
+		w.slab = make([]byte, 0, max(n, min(room, 512+2*cap(w.slab))))
+	}
+	at := len(w.slab)
+	w.slab = append(append(w.slab, rec.Owner...), rec.Data...)
+	out := *rec
+	end := at + len(rec.Owner)
+	out.Owner, out.Data = w.slab[at:end:end], w.slab[end:len(w.slab):len(w.slab)]
+	return out
+}
