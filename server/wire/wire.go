@@ -74,7 +74,10 @@ const (
 	RCodeNotImp    RCode = 4
 	RCodeRefused   RCode = 5
 	RCodeYXDomain  RCode = 6
+	RCodeYXRRSet   RCode = 7
+	RCodeNXRRSet   RCode = 8
 	RCodeNotAuth   RCode = 9
+	RCodeNotZone   RCode = 10
 	RCodeBadVers   RCode = 16
 	RCodeBadKey    RCode = 17 // of TSIG alone
 	RCodeBadCookie RCode = 23
@@ -97,6 +100,12 @@ func (c RCode) String() string {
 		return "REFUSED"
 	case RCodeYXDomain:
 		return "YXDOMAIN"
+	case RCodeYXRRSet:
+		return "YXRRSET"
+	case RCodeNXRRSet:
+		return "NXRRSET"
+	case RCodeNotZone:
+		return "NOTZONE"
 	case RCodeNotAuth:
 		return "NOTAUTH"
 	case RCodeBadVers:

@@ -1,0 +1,219 @@
+package update
+
+import (
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Target is the zone that a message is to change.
+type Target struct {
+	Zone *zone.Zone // as it is served
+
+	// Static is what of Zone comes from its sources, which no update removes,
+	// changes or hides; nil: the zone has no source but updates.
+	Static *zone.Zone
+
+	// Allow returns why a record of that owner and type may not be changed; empty
+	// if it may. Nil: all may be.
+	Allow func(owner dname.Name, t rr.Type) string
+
+	// Next returns the serial after another one.
+	Next func(zone.Serial) zone.Serial
+}
+
+// Effect is what a message does to a zone.
+type Effect struct {
+	// Changeset leads from the zone to the changed one, as [zone.Zone.Apply] wants
+	// it; nil if nothing changes.
+	Changeset *zone.Changeset
+
+	// Added are the records of the message that are in the zone afterwards, those
+	// included that were there before; the SOA is not among them.
+	Added []Record
+
+	// Ignored are the records that RFC 2136 §3.4.2 has ignored without a word.
+	Ignored []Ignored
+}
+
+// Ignored is a record of a message that has no effect.
+type Ignored struct {
+	Record *Record
+	Why    string
+}
+
+// Run carries the message out in the order of RFC 2136 §3: prerequisites,
+// form of the updates, permissions, updates. With a fault nothing changes.
+func (m *Message) Run(t *Target) (*Effect, *Fault) {
+	switch {
+	case !t.Zone.IsAvailable():
+		return nil, faultf(wire.RCodeServFail, "zone %v has no data", m.Zone)
+	case t.Zone.IsSigned():
+		return nil, faultf(wire.RCodeRefused, "zone %v is signed where its file is made, and a change would have no signature", m.Zone)
+	}
+	w := &work{t: t}
+	if fault := w.prerequisites(m.Prerequisites); fault != nil {
+		return nil, fault
+	}
+	if fault := w.prescan(m.Updates); fault != nil {
+		return nil, fault
+	}
+	if fault := w.permissions(m.Updates); fault != nil {
+		return nil, fault
+	}
+	for i := range m.Updates {
+		if fault := w.update(&m.Updates[i]); fault != nil {
+			return nil, fault
+		}
+	}
+	return w.effect(m.Updates)
+}
+
+// work is a message under way into a zone.
+type work struct {
+	t       *Target
+	names   []*name // in the order in which they were first looked at
+	byKey   map[string]*name
+	ignored []Ignored
+	soa     bool // the message brought an SOA of its own
+}
+
+func (w *work) inZone(r *Record) *Fault {
+	if !r.Owner.IsAtOrBelow(w.t.Zone.Apex()) {
+		return faultf(wire.RCodeNotZone, "%v is not in zone %v", r.Owner, w.t.Zone.Apex())
+	}
+	return nil
+}
+
+// prerequisites checks what the zone must be like (RFC 2136 §3.2).
+func (w *work) prerequisites(list []Record) *Fault {
+	type rrset struct {
+		name *name
+		typ  rr.Type
+	}
+	wanted := map[rrset][]*Record{} // of §3.2.3
+	var order []rrset
+	for i := range list {
+		r := &list[i]
+		if r.TTL != 0 {
+			return faultf(wire.RCodeFormErr, "the prerequisite about %v at %v has TTL %d, must be 0 (RFC 2136 §3.2)", r.Type, r.Owner, r.TTL)
+		}
+		if fault := w.inZone(r); fault != nil {
+			return fault
+		}
+		n := w.name(r.Owner)
+		switch r.Class {
+		case rr.ClassANY, rr.ClassNONE:
+			if len(r.Data) != 0 {
+				return faultf(wire.RCodeFormErr, "the prerequisite about %v at %v has RDATA, must have none in class %v (RFC 2136 §3.2)", r.Type, r.Owner, r.Class)
+			}
+			there := n.find(r.Type) != nil
+			if r.Type == rr.TypeANY {
+				there = len(n.now) > 0
+			}
+			if there == (r.Class == rr.ClassANY) {
+				continue
+			}
+			return unmet(r, there)
+		case rr.ClassIN:
+			key := rrset{n, r.Type}
+			if wanted[key] == nil {
+				order = append(order, key)
+			}
+			wanted[key] = append(wanted[key], r)
+		default:
+			return faultf(wire.RCodeFormErr, "the prerequisite about %v at %v has class %v, must have IN, ANY or NONE (RFC 2136 §3.2)", r.Type, r.Owner, r.Class)
+		}
+	}
+	for _, key := range order {
+		if !key.name.find(key.typ).isExactly(wanted[key]) {
+			return faultf(wire.RCodeNXRRSet, "the %v RRset at %v is not what the prerequisite says", key.typ, key.name.owner)
+		}
+	}
+	return nil
+}
+
+// unmet is the fault of a prerequisite about a name or RRset that is there, or
+// is not.
+func unmet(r *Record, there bool) *Fault {
+	switch {
+	case r.Type == rr.TypeANY && there:
+		return faultf(wire.RCodeYXDomain, "%v is in use", r.Owner)
+	case r.Type == rr.TypeANY:
+		return faultf(wire.RCodeNXDomain, "%v is not in use", r.Owner)
+	case there:
+		return faultf(wire.RCodeYXRRSet, "%v has an RRset of type %v", r.Owner, r.Type)
+	}
+	return faultf(wire.RCodeNXRRSet, "%v has no RRset of type %v", r.Owner, r.Type)
+}
+
+// prescan checks the form of the updates (RFC 2136 §3.4.1).
+func (w *work) prescan(list []Record) *Fault {
+	for i := range list {
+		r := &list[i]
+		if fault := w.inZone(r); fault != nil {
+			return fault
+		}
+		meta := r.Type.IsMeta() || r.Type == rr.TypeNone
+		switch r.Class {
+		case rr.ClassIN:
+			if r.TTL > maxTTL {
+				r.TTL = 0 // RFC 2181 §8
+			}
+		case rr.ClassANY:
+			meta = meta && r.Type != rr.TypeANY
+			if len(r.Data) != 0 {
+				return faultf(wire.RCodeFormErr, "the deletion of %v at %v has RDATA, must have none in class ANY (RFC 2136 §3.4.1.2)", r.Type, r.Owner)
+			}
+			fallthrough
+		case rr.ClassNONE:
+			if r.TTL != 0 {
+				return faultf(wire.RCodeFormErr, "the deletion of %v at %v has TTL %d, must be 0 (RFC 2136 §3.4.1.2)", r.Type, r.Owner, r.TTL)
+			}
+		default:
+			return faultf(wire.RCodeFormErr, "the update of %v at %v has class %v, must have IN, ANY or NONE (RFC 2136 §3.4.1.2)", r.Type, r.Owner, r.Class)
+		}
+		if meta {
+			return faultf(wire.RCodeFormErr, "type %v at %v exists in queries only, in class %v it cannot be updated (RFC 2136 §3.4.1.2)", r.Type, r.Owner, r.Class)
+		}
+	}
+	return nil
+}
+
+const maxTTL = 1<<31 - 1
+
+// permissions asks for each record whether it may be changed (RFC 2136 §3.3). A
+// deletion of all that is at a name is asked about each RRset that would go.
+func (w *work) permissions(list []Record) *Fault {
+	if w.t.Allow == nil {
+		return nil
+	}
+	for i := range list {
+		r := &list[i]
+		if r.Type != rr.TypeANY {
+			if reason := w.t.Allow(r.Owner, r.Type); reason != "" {
+				return faultf(wire.RCodeRefused, "%s", reason)
+			}
+			continue
+		}
+		n := w.name(r.Owner)
+		if len(n.now) == 0 { // of a name that does not exist, nobody is told so
+			if reason := w.t.Allow(r.Owner, rr.TypeANY); reason != "" {
+				return faultf(wire.RCodeRefused, "%s", reason)
+			}
+		}
+		for _, s := range n.now {
+			if reason := w.t.Allow(r.Owner, s.typ); reason != "" && !w.isApexCore(n, s.typ) {
+				return faultf(wire.RCodeRefused, "%s", reason)
+			}
+		}
+	}
+	return nil
+}
+
+// isApexCore reports whether an RRset is one that no deletion of whole RRsets
+// takes away: SOA and NS of the apex.
+func (w *work) isApexCore(n *name, t rr.Type) bool {
+	return (t == rr.TypeSOA || t == rr.TypeNS) && n.owner.Equal(w.t.Zone.Apex())
+}

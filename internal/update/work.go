@@ -1,0 +1,405 @@
+package update
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// name is an owner name that a message speaks of.
+type name struct {
+	owner    dname.Name
+	was, now []*rrset // RRsets before the message, and as far as it was carried out
+}
+
+// rrset is an RRset at a name. What name.was holds is never changed.
+type rrset struct {
+	typ  rr.Type
+	ttl  uint32
+	data [][]byte
+}
+
+// name returns the name with the RRsets that the zone has there.
+func (w *work) name(owner dname.Name) *name {
+	for _, n := range w.names {
+		if n.owner.Equal(owner) {
+			return n
+		}
+		if w.byKey != nil {
+			break
+		}
+	}
+	if w.byKey != nil {
+		if n := w.byKey[owner.Key()]; n != nil {
+			return n
+		}
+	}
+	n := &name{owner: owner}
+	for s := range w.t.Zone.RRsets(owner) {
+		set := &rrset{typ: s.Type, ttl: s.TTL, data: make([][]byte, 0, s.Len())}
+		for it := s.Data(); it.Next(); {
+			set.data = append(set.data, append(bytes.Clone(it.Head), it.Tail...))
+		}
+		n.was = append(n.was, set)
+	}
+	n.now = append([]*rrset(nil), n.was...)
+	w.names = append(w.names, n)
+	// Most messages speak of one or two names, for which a map is not worth while.
+	const few = 8
+	switch {
+	case w.byKey != nil:
+		w.byKey[owner.Key()] = n
+	case len(w.names) > few:
+		w.byKey = map[string]*name{}
+		for _, n := range w.names {
+			w.byKey[n.owner.Key()] = n
+		}
+	}
+	return n
+}
+
+// find returns the RRset of a type as it is now, nil if there is none.
+func (n *name) find(t rr.Type) *rrset {
+	for _, s := range n.now {
+		if s.typ == t {
+			return s
+		}
+	}
+	return nil
+}
+
+// edit returns the RRset of a type for changing; there need not be one yet.
+func (n *name) edit(t rr.Type) *rrset {
+	for i, s := range n.now {
+		if s.typ != t {
+			continue
+		}
+		for _, old := range n.was {
+			if old == s {
+				s = &rrset{s.typ, s.ttl, append([][]byte(nil), s.data...)}
+				n.now[i] = s
+			}
+		}
+		return s
+	}
+	s := &rrset{typ: t}
+	n.now = append(n.now, s)
+	return s
+}
+
+// drop removes the RRset of a type.
+func (n *name) drop(t rr.Type) {
+	for i, s := range n.now {
+		if s.typ == t {
+			n.now = append(n.now[:i:i], n.now[i+1:]...)
+			return
+		}
+	}
+}
+
+// index returns the place of the record with these octets, but for the case of
+// names; -1 if there is none.
+func (s *rrset) index(data []byte) int {
+	for i, d := range s.data {
+		if rr.EqualData(s.typ, d, data) {
+			return i
+		}
+	}
+	return -1
+}
+
+// isExactly reports whether the RRset, nil for none, has the records of list and
+// no others; TTLs do not count (RFC 2136 §3.2.3).
+func (s *rrset) isExactly(list []*Record) bool {
+	if s == nil {
+		return false
+	}
+	found := make([]bool, len(s.data))
+	for _, r := range list {
+		i := s.index(r.Data)
+		if i < 0 {
+			return false
+		}
+		found[i] = true
+	}
+	for _, f := range found {
+		if !f {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *work) ignore(r *Record, why string) { w.ignored = append(w.ignored, Ignored{r, why}) }
+
+// update carries out one record of the update section (RFC 2136 §3.4.2).
+func (w *work) update(r *Record) *Fault {
+	n := w.name(r.Owner)
+	switch {
+	case r.Class == rr.ClassIN:
+		return w.add(r, n)
+	case r.Class == rr.ClassNONE:
+		return w.remove(r, n)
+	case r.Type == rr.TypeANY: // §3.4.2.3
+		for _, s := range append([]*rrset(nil), n.now...) {
+			if w.isApexCore(n, s.typ) {
+				continue
+			}
+			if fault := w.static(n, s.typ); fault != nil {
+				return fault
+			}
+			n.drop(s.typ)
+		}
+	case n.find(r.Type) == nil:
+	case w.isApexCore(n, r.Type):
+		w.ignore(r, "SOA and NS of the apex are not deleted as a whole (RFC 2136 §3.4.2.3)")
+	default:
+		if fault := w.static(n, r.Type); fault != nil {
+			return fault
+		}
+		n.drop(r.Type)
+	}
+	return nil
+}
+
+// remove deletes one record from its RRset (§3.4.2.4).
+func (w *work) remove(r *Record, n *name) *Fault {
+	s := n.find(r.Type)
+	if s == nil {
+		return nil
+	}
+	i := s.index(r.Data)
+	switch {
+	case i < 0:
+		return nil
+	case r.Type == rr.TypeSOA || len(s.data) == 1 && w.isApexCore(n, r.Type):
+		w.ignore(r, "the SOA and the last NS of the apex are not deleted (RFC 2136 §3.4.2.4)")
+		return nil
+	}
+	if fault := w.static(n, r.Type); fault != nil {
+		return fault
+	}
+	if len(s.data) == 1 {
+		n.drop(r.Type)
+		return nil
+	}
+	s = n.edit(r.Type)
+	s.data = append(s.data[:i], s.data[i+1:]...)
+	return nil
+}
+
+// static is the fault of a change to an RRset that comes from the sources of the
+// zone.
+func (w *work) static(n *name, t rr.Type) *Fault {
+	if w.t.Static == nil {
+		return nil
+	}
+	if _, ok := w.t.Static.Get(n.owner, t); !ok {
+		return nil
+	}
+	return faultf(wire.RCodeRefused, "%v at %v comes from the sources of the zone, which no update changes; change it there", t, n.owner)
+}
+
+// add puts a record into the zone (§3.4.2.2).
+func (w *work) add(r *Record, n *name) *Fault {
+	s := n.find(r.Type)
+	switch r.Type {
+	case rr.TypeRRSIG, rr.TypeNSEC, rr.TypeNSEC3, rr.TypeNSEC3PARAM:
+		return faultf(wire.RCodeRefused, "%v at %v: what proves a zone's answers is made by its signer, not by updates", r.Type, r.Owner)
+	case rr.TypeCNAME:
+		for _, other := range n.now {
+			if !mayStandByCNAME(other.typ) {
+				w.ignore(r, "the name has "+other.typ.String()+", and an alias has no other data (RFC 2136 §3.4.2.2)")
+				return nil
+			}
+		}
+	case rr.TypeSOA:
+		if s == nil {
+			w.ignore(r, "an SOA stands at the apex only (RFC 2136 §3.4.2.2)")
+			return nil
+		}
+		if !serialOf(s.data[0]).Before(serialOf(r.Data)) {
+			w.ignore(r, "its serial is not after that of the zone (RFC 2136 §3.4.2.2)")
+			return nil
+		}
+	case rr.TypeKEY:
+	default:
+		if alias := n.find(rr.TypeCNAME); alias != nil {
+			w.ignore(r, "the name is an alias of "+dname.Name(alias.data[0]).String()+", and an alias has no other data (RFC 2136 §3.4.2.2)")
+			return nil
+		}
+	}
+	if s == nil {
+		if fault := w.hides(r, n); fault != nil {
+			return fault
+		}
+		s = n.edit(r.Type)
+		s.ttl, s.data = r.TTL, [][]byte{r.Data}
+		return nil
+	}
+	i := s.index(r.Data)
+	for j := 0; i < 0 && j < len(s.data); j++ {
+		if replaces(r.Type, r.Data, s.data[j]) {
+			i = j
+		}
+	}
+	if i >= 0 && s.ttl == r.TTL && bytes.Equal(s.data[i], r.Data) {
+		return nil
+	}
+	if fault := w.static(n, r.Type); fault != nil {
+		return fault
+	}
+	s = n.edit(r.Type)
+	s.ttl = r.TTL // of the whole RRset: it has one (RFC 2181 §5.2)
+	if i < 0 {
+		s.data = append(s.data, r.Data)
+	} else {
+		s.data[i] = r.Data
+	}
+	w.soa = w.soa || r.Type == rr.TypeSOA
+	return nil
+}
+
+// mayStandByCNAME reports whether an RRset of the type is no reason not to have a
+// CNAME (RFC 2535 §2.3.5, RFC 4035 §2.5).
+func mayStandByCNAME(t rr.Type) bool {
+	return t == rr.TypeCNAME || t == rr.TypeKEY || t == rr.TypeNSEC
+}
+
+// replaces reports whether a record takes the place of another one, of which
+// there can be only one (RFC 2136 §3.4.2.2; for DNAME, RFC 6672 §2.4).
+func replaces(t rr.Type, data, old []byte) bool {
+	const typeWKS, wksKey = 11, 5 // octets of ADDRESS and PROTOCOL
+	switch t {
+	case rr.TypeSOA, rr.TypeCNAME, rr.TypeDNAME:
+		return true
+	case typeWKS:
+		return len(data) >= wksKey && len(old) >= wksKey && bytes.Equal(data[:wksKey], old[:wksKey])
+	}
+	return false
+}
+
+// hides is the fault of a new RRset that would take names away from those that
+// have them: below it, those of the sources, or at it, since a zone cut cannot be
+// redirected.
+func (w *work) hides(r *Record, n *name) *Fault {
+	other := rr.TypeNS
+	switch r.Type {
+	case rr.TypeDNAME:
+	case rr.TypeNS:
+		other = rr.TypeDNAME
+	default:
+		return nil
+	}
+	atApex := n.owner.Equal(w.t.Zone.Apex())
+	if !atApex && n.find(other) != nil {
+		return faultf(wire.RCodeRefused, "%v at %v, which has %v: a zone cut cannot have a DNAME as well (RFC 6672 §2.3)", r.Type, r.Owner, other)
+	}
+	if w.t.Static != nil && w.t.Static.HasBelow(n.owner) {
+		return faultf(wire.RCodeRefused, "%v at %v would hide names below it that come from the sources of the zone; remove them there first", r.Type, r.Owner)
+	}
+	return nil
+}
+
+// effect compares what the names have with what they had.
+func (w *work) effect(list []Record) (*Effect, *Fault) {
+	e := &Effect{Ignored: w.ignored}
+	c := &zone.Changeset{Apex: w.t.Zone.Apex(), From: w.t.Zone.Serial()}
+	for _, n := range w.names {
+		for _, old := range n.was {
+			now := n.find(old.typ)
+			if now == old || old.typ == rr.TypeSOA {
+				continue
+			}
+			n.compare(c, old, now)
+		}
+		for _, s := range n.now {
+			if s.typ != rr.TypeSOA && n.had(s.typ) == nil {
+				n.compare(c, nil, s)
+			}
+			if !s.fits() && n.had(s.typ) != s {
+				return nil, faultf(wire.RCodeRefused, "the %d records of %v at %v would not fit in a message", len(s.data), s.typ, n.owner)
+			}
+		}
+	}
+	if len(c.Removed)+len(c.Added) > 0 || w.soa {
+		w.serial(c)
+		e.Changeset = c
+	}
+	for i := range list {
+		if r := &list[i]; r.Class == rr.ClassIN && r.Type != rr.TypeSOA {
+			if s := w.name(r.Owner).find(r.Type); s != nil && s.index(r.Data) >= 0 {
+				e.Added = append(e.Added, *r)
+			}
+		}
+	}
+	return e, nil
+}
+
+// had returns the RRset of a type before the message.
+func (n *name) had(t rr.Type) *rrset {
+	for _, s := range n.was {
+		if s.typ == t {
+			return s
+		}
+	}
+	return nil
+}
+
+// compare puts the difference of two RRsets, nil for none, into the changeset.
+func (n *name) compare(c *zone.Changeset, old, now *rrset) {
+	minus := func(dst []zone.Record, a, b *rrset) []zone.Record {
+		if a == nil {
+			return dst
+		}
+		there := map[string]bool{}
+		if b != nil && a.ttl == b.ttl {
+			for _, d := range b.data {
+				there[string(d)] = true
+			}
+		}
+		for _, d := range a.data {
+			if !there[string(d)] {
+				dst = append(dst, zone.Record{Owner: n.owner, Type: a.typ, TTL: a.ttl, Data: d})
+			}
+		}
+		return dst
+	}
+	c.Removed = minus(c.Removed, old, now)
+	c.Added = minus(c.Added, now, old)
+}
+
+// fits reports whether the RRset can be sent at all.
+func (s *rrset) fits() bool {
+	const rrFixed, question = 12, dname.MaxWire + 4 // octets; the owner is a compression pointer
+	size := wire.HeaderLen + wire.OPTLen + question
+	for _, d := range s.data {
+		size += rrFixed + len(d)
+	}
+	return size <= wire.MaxMessage
+}
+
+// serial puts the step of the SOA in front of the changeset.
+func (w *work) serial(c *zone.Changeset) {
+	n := w.name(w.t.Zone.Apex())
+	old, now := n.had(rr.TypeSOA), n.find(rr.TypeSOA)
+	data := now.data[0]
+	if !w.soa {
+		data = bytes.Clone(data)
+		binary.BigEndian.PutUint32(data[len(data)-soaNumbers:], uint32(w.t.Next(c.From)))
+	}
+	c.To = serialOf(data)
+	c.Removed = append([]zone.Record{{Owner: c.Apex, Type: rr.TypeSOA, TTL: old.ttl, Data: old.data[0]}}, c.Removed...)
+	c.Added = append([]zone.Record{{Owner: c.Apex, Type: rr.TypeSOA, TTL: now.ttl, Data: data}}, c.Added...)
+}
+
+const soaNumbers = 20 // octets of SERIAL to MINIMUM
+
+// serialOf returns the SERIAL in RDATA of an SOA.
+func serialOf(data []byte) zone.Serial {
+	return zone.Serial(binary.BigEndian.Uint32(data[len(data)-soaNumbers:]))
+}
