@@ -89,7 +89,7 @@ func readSection(room *[]byte, msg []byte, off, count int, section string) ([]Re
 		}
 		*room = append(*room, owner...)
 		r := Record{Owner: (*room)[start:len(*room):len(*room)], Type: rec.Type, Class: rec.Class, TTL: rec.TTL}
-		if len(rec.Data) > 0 || rec.Class != rr.ClassANY && !rec.Type.IsMeta() && section == "update" {
+		if len(rec.Data) > 0 || rec.Class == rr.ClassIN && !rec.Type.IsMeta() && section == "update" {
 			var ok bool
 			start = len(*room)
 			if *room, ok = wire.AppendRData(*room, msg, rec, next); !ok {

@@ -19,6 +19,7 @@ type oracle struct {
 	names  map[string]map[rr.Type]oracleSet // by owner in lower case
 	static map[string]map[rr.Type]oracleSet // nil: none
 	allow  func(owner dname.Name, t rr.Type) string
+	began  int32 // serial before the message
 }
 
 type oracleSet struct {
@@ -79,11 +80,16 @@ func (o *oracle) records() *zonetest.Oracle {
 // canonical is the form in which RDATA is compared.
 func canonical(t rr.Type, data string) string {
 	lower := func(s string) string { return string(dname.Name(s).AppendLower(nil)) }
+	if data == "" {
+		return ""
+	}
 	switch t {
 	case rr.TypePTR, rr.TypeNS, rr.TypeCNAME, rr.TypeDNAME:
 		return lower(data)
 	case rr.TypeMX:
 		return data[:2] + lower(data[2:])
+	case rr.TypeSRV:
+		return data[:6] + lower(data[6:])
 	case rr.TypeSOA:
 		return lower(data[:len(data)-20]) + data[len(data)-20:]
 	}
@@ -197,6 +203,7 @@ func (o *oracle) update(prerequisites, updates []Record) wire.RCode {
 	}
 	// §3.4.2.7
 	next := o.clone()
+	next.began = int32(o.records().Serial())
 	for _, u := range updates {
 		before := next.clone()
 		next.one(u)
@@ -248,7 +255,7 @@ func (o *oracle) one(u Record) {
 				return
 			}
 			serial := func(d string) int32 { return int32(binary.BigEndian.Uint32([]byte(d[len(d)-20:]))) }
-			if ahead := serial(data) - serial(old.data[0]); ahead <= 0 {
+			if serial(data)-serial(old.data[0]) <= 0 || serial(data)-o.began <= 0 {
 				return
 			}
 		}

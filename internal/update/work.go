@@ -222,7 +222,9 @@ func (w *work) add(r *Record, n *name) *Fault {
 			w.ignore(r, "an SOA stands at the apex only (RFC 2136 §3.4.2.2)")
 			return nil
 		}
-		if !serialOf(s.data[0]).Before(serialOf(r.Data)) {
+		// After the first one too: of several in a message, each may be after the one
+		// before it, and the last still not after what is served.
+		if next := serialOf(r.Data); !serialOf(s.data[0]).Before(next) || !w.t.Zone.Serial().Before(next) {
 			w.ignore(r, "its serial is not after that of the zone (RFC 2136 §3.4.2.2)")
 			return nil
 		}
