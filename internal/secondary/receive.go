@@ -122,7 +122,11 @@ func (r *Receiver) Received() *Received {
 	return &r.out
 }
 
-var errMalformed = errors.New("it is malformed")
+var (
+	errMalformed = errors.New("it is malformed")
+	errTruncated = errors.New("it is truncated (TC)")
+	errNoSOA     = errors.New("there is no SOA of the zone in it")
+)
 
 func (r *Receiver) message(msg []byte) error {
 	h, off, err := readHead(msg, r.a.ID, r.a.Apex, r.a.Type, r.out.Messages == 1)
@@ -186,8 +190,6 @@ func readHead(msg []byte, id uint16, name dname.Name, t rr.Type, first bool) (h 
 	}
 	return h, off, nil
 }
-
-var errTruncated = errors.New("it is truncated (TC)")
 
 // readAdditional reads what the OPT record of the message says, and finds the
 // message malformed now if it is anywhere.

@@ -11,6 +11,7 @@ const (
 	OptionExpire      = 9  // RFC 7314
 	OptionCookie      = 10 // RFC 7873
 	OptionKeepalive   = 11 // RFC 7828
+	OptionPadding     = 12 // RFC 7830
 	OptionEDE         = 15 // RFC 8914
 	OptionZoneVersion = 19 // RFC 9660
 )
