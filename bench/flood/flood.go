@@ -81,9 +81,11 @@ func floods() []flood {
 	}
 }
 
-// flow is what went to the server and came to those in whose names it was sent.
+// flow is what an attack did: what went to the server and came to those in whose names
+// it was sent; or how many connections it made, and how many of them stood at its end.
 type flow struct {
 	Sent, SentOctets         uint64
+	Standing                 uint64
 	Received, ReceivedOctets uint64
 	Lost                     uint64 // answers that this host had no room for
 }
@@ -119,15 +121,16 @@ const maxBurst = 500
 // to send them.
 const pool = 20_000
 
-// launch starts a process that floods the server; wait returns what it saw when it has
+// launch starts a process that attacks the server with so many queries a second, or
+// connections; wait returns what it saw when it has
 // ended.
-func launch(ctx context.Context, s *scene, f flood, t trial) (wait func() (flow, error), err error) {
+func launch(ctx context.Context, s *scene, attack string, size int, length time.Duration) (wait func() (flow, error), err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, "nice", "-n", "19", self, "attack", f.name, s.address.String(), strconv.Itoa(t.rate), t.duration.String())
+	cmd := exec.CommandContext(ctx, "nice", "-n", "19", self, "attack", attack, s.address.String(), strconv.Itoa(size), length.String())
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -143,11 +146,7 @@ func launch(ctx context.Context, s *scene, f flood, t trial) (wait func() (flow,
 // runAttack is what the process does.
 func runAttack(ctx context.Context, args []string) error {
 	if len(args) != 4 {
-		return fmt.Errorf("attack takes a flood, an address, a rate and a duration")
-	}
-	chosen, err := chosen(floods(), args[0], func(f flood) string { return f.name })
-	if err != nil {
-		return err
+		return fmt.Errorf("attack takes its name, an address, a size and a duration")
 	}
 	to, err := netip.ParseAddrPort(args[1])
 	if err != nil {
@@ -156,7 +155,7 @@ func runAttack(ctx context.Context, args []string) error {
 	if !to.Addr().Is4() || !to.Addr().IsLoopback() {
 		return fmt.Errorf("%v is no IPv4 loopback address; floods go nowhere else", to)
 	}
-	rate, err := strconv.Atoi(args[2])
+	size, err := strconv.Atoi(args[2])
 	if err != nil {
 		return err
 	}
@@ -166,18 +165,29 @@ func runAttack(ctx context.Context, args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(duration, maxDuration))
 	defer cancel()
-	a, err := attackFrom(ctx, to, chosen[0], min(rate, maxRate))
-	if err != nil {
+	var w flow
+	if how, err := chosen(occupations(), args[0], func(o occupation) string { return o.name }); err == nil {
+		if w, err = occupy(ctx, to, how[0], min(size, maxSize)); err != nil {
+			return err
+		}
+	} else if f, err := chosen(floods(), args[0], func(f flood) string { return f.name }); err != nil {
 		return err
-	}
-	w, err := a.wait()
-	if err != nil {
+	} else if w, err = flooding(ctx, to, f[0], min(size, maxRate)); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(w)
 }
 
-// attackFrom floods the server until ctx ends.
+// flooding floods the server until ctx ends.
+func flooding(ctx context.Context, to netip.AddrPort, f flood, rate int) (flow, error) {
+	a, err := attackFrom(ctx, to, f, rate)
+	if err != nil {
+		return flow{}, err
+	}
+	return a.wait()
+}
+
+// attackFrom begins the flood.
 func attackFrom(ctx context.Context, to netip.AddrPort, f flood, rate int) (*attack, error) {
 	a := &attack{}
 	for i := range attackers {

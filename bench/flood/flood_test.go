@@ -3,6 +3,7 @@ package main
 import (
 	"math/rand/v2"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -70,17 +71,71 @@ func TestChosen(t *testing.T) {
 	}
 }
 
+// Hostile connections come from 127.0.0.0/8, many of them beside honest clients, none
+// from the address of one.
+func TestHostileSources(t *testing.T) {
+	prefix, beside, seen := netip.MustParsePrefix(hostilePrefix+"/24"), 0, map[netip.Addr]bool{}
+	for k := range hostileSources {
+		from := hostileSource(k)
+		seen[from] = true
+		if !from.IsLoopback() || from.As4()[3] == 0 || from.As4()[3] >= honestHost {
+			t.Errorf("connection %d comes from %v", k, from)
+		}
+		if prefix.Contains(from) {
+			beside++
+		}
+	}
+	if beside == 0 || len(seen) != hostileSources || hostileSource(hostileSources) != hostileSource(0) {
+		t.Errorf("%d beside the honest clients, %d addresses", beside, len(seen))
+	}
+}
+
+func TestPlan(t *testing.T) {
+	all, err := plan("any", "slowloris,churn", "1000,18000", 7)
+	if err != nil || len(all) != 5 || all[0].size != 7 || all[0].isTCP || all[2].size != 18000 || !all[4].isTCP || all[4].name != "churn" {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if all, err := plan("-", "-", "1", 7); err != nil || len(all) != 0 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if _, err := plan("-", "", "1000,many", 7); err == nil || !strings.Contains(err.Error(), `"many" connections`) {
+		t.Error(err)
+	}
+}
+
 func TestDescribe(t *testing.T) {
-	text := describe([]result{{
-		flood: "any", defence: "none", kept: []float64{1, 0.999, 0.5, 1, 1, 0}, before: 1 << 20, after: 3 << 19,
-		flow: flow{Sent: 100, SentOctets: 100, Received: 100, ReceivedOctets: 250},
-	}}, 1000, 10, time.Second)
-	for _, want := range []string{"1000 queries a second", "**any**", "| none | 100 | 99 | 50 | 100 | 100 | 0 | 2.50 | 1.0 | 1.5 |"} {
+	one := result{
+		Attack: "any", Defence: "none", Seconds: 1, Kept: []float64{1, 0.999, 0.5, 1, 1, 0, 1, 1}, Before: 1 << 20, After: 3 << 19,
+		P50: []float64{0, 0, 0, 0, 1, 0, 2, 0}, P99: []float64{0, 0, 0, 0, 3, 0, 4, 0},
+		Flow: flow{Sent: 1000, SentOctets: 100, Received: 100, ReceivedOctets: 250},
+	}
+	other := one
+	other.Kept = []float64{1, 0.989, 0.5, 1, 1, 0.019, 1, 1}
+	text := describe([]result{one, other, {Attack: "idle", Size: 5, Seconds: 1, Kept: one.Kept, P50: one.P50, P99: one.P99, Flow: flow{Sent: 4002}}}, 10, time.Second)
+	for _, want := range []string{
+		"**any**", "2 runs, 1.00 thousand a second", "| none | 100 | 99 (98–99) | 50 | 100 | 100 | 0 (0–1) | 100 | 100 | 1.0, 3.0 | 2.0, 4.0 | 2.50 | 1.0 | 1.5 |",
+		"**idle**", "| 5 | 100 | 99 | 50 | 100 | 100 | 0 | 100 | 100 | 1.0, 3.0 | 2.0, 4.0 | 2000 |",
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
 	if strings.Contains(text, "garbage") {
 		t.Errorf("a flood that was not made:\n%s", text)
+	}
+}
+
+// Results of an earlier call are there in a later one.
+func TestResultsAreKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "results")
+	for n := range 3 {
+		r, err := openResults(path)
+		if err != nil || len(r.all) != n {
+			t.Fatalf("call %d finds %d results: %v", n, len(r.all), err)
+		}
+		if err := r.add(result{Attack: "any", Kept: []float64{1}}); err != nil {
+			t.Fatal(err)
+		}
+		r.file.Close()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,8 @@ const (
 	plainClient  honestKind = iota // over UDP, and over TCP after a truncated answer
 	cookieClient                   // likewise, with cookies; every tenth query is a client's first
 	tcpClient                      // over TCP, a connection each
+	keptClient                     // over TCP, on one connection, and a new one where the server closed it (RFC 7766 §6.2.4)
+	honestKinds
 )
 
 // A resolver asks again after some hundred milliseconds, and its own client waits for
@@ -43,6 +46,10 @@ type honestClient struct {
 
 	asked, answered atomic.Uint64
 	server          atomic.Pointer[string] // the server's cookie, in hexadecimal; nil: none yet
+	kept            *dns.Conn              // of a keptClient
+
+	mu    sync.Mutex
+	times []time.Duration // to the answer
 }
 
 // ask lets a client of a /24 ask until ctx ends.
@@ -54,6 +61,7 @@ func ask(ctx context.Context, s *scene, kind honestKind, prefix string, rate int
 		rng := rand.New(rand.NewPCG(2, uint64(kind)))
 		tick := time.NewTicker(time.Second / time.Duration(rate))
 		defer tick.Stop()
+		defer c.hangUp()
 		for n := 0; ; n++ {
 			select {
 			case <-ctx.Done():
@@ -64,6 +72,10 @@ func ask(ctx context.Context, s *scene, kind honestKind, prefix string, rate int
 				c.server.Store(nil)
 			}
 			name := reverseName(rng, true)
+			if c.kind == keptClient { // one after the other
+				c.query(name)
+				continue
+			}
 			c.active.Go(func() { c.query(name) })
 		}
 	})
@@ -76,12 +88,22 @@ func (c *honestClient) wait() float64 {
 	return float64(c.answered.Load()) / float64(max(c.asked.Load(), 1))
 }
 
+// percentile returns the p-th of the times to the answers, in milliseconds.
+func (c *honestClient) percentile(p float64) float64 {
+	if len(c.times) == 0 {
+		return 0
+	}
+	slices.Sort(c.times)
+	return c.times[int(p*float64(len(c.times)-1))].Seconds() * 1e3
+}
+
 func (c *honestClient) query(name string) {
 	c.asked.Add(1)
+	began := time.Now()
 	m := new(dns.Msg).SetQuestion(name, dns.TypePTR)
 	m.SetEdns0(1232, false)
 	network := "udp"
-	if c.kind == tcpClient {
+	if c.kind >= tcpClient {
 		network = "tcp"
 	}
 	for range honestTries {
@@ -92,6 +114,9 @@ func (c *honestClient) query(name string) {
 			}
 			if r != nil && len(r.Answer) == 1 && r.Rcode == dns.RcodeSuccess {
 				c.answered.Add(1)
+				c.mu.Lock()
+				c.times = append(c.times, time.Since(began))
+				c.mu.Unlock()
 				return
 			}
 			if r == nil || r.Rcode != dns.RcodeBadCookie {
@@ -116,6 +141,9 @@ func (c *honestClient) exchange(network string, m *dns.Msg) *dns.Msg {
 	if network == "tcp" {
 		local = &net.TCPAddr{IP: c.from.AsSlice()}
 	}
+	if c.kind == keptClient {
+		return c.askKept(m)
+	}
 	client := dns.Client{Net: network, Timeout: honestTimeout, Dialer: &net.Dialer{LocalAddr: local, Timeout: honestTimeout}}
 	r, _, err := client.Exchange(m, c.to.String())
 	if err != nil {
@@ -130,4 +158,31 @@ func (c *honestClient) exchange(network string, m *dns.Msg) *dns.Msg {
 		}
 	}
 	return r
+}
+
+// askKept asks on the connection of a keptClient.
+func (c *honestClient) askKept(m *dns.Msg) *dns.Msg {
+	end := time.Now().Add(honestTimeout)
+	if c.kept == nil {
+		conn, err := dial(context.Background(), c.from, c.to, honestTimeout)
+		if err != nil {
+			return nil
+		}
+		c.kept = &dns.Conn{Conn: conn}
+	}
+	c.kept.SetDeadline(end)
+	if c.kept.WriteMsg(m) == nil {
+		if r, err := c.kept.ReadMsg(); err == nil && r.Id == m.Id {
+			return r
+		}
+	}
+	c.hangUp()
+	return nil
+}
+
+func (c *honestClient) hangUp() {
+	if c.kept != nil {
+		c.kept.Close()
+		c.kept = nil
+	}
 }

@@ -1,17 +1,19 @@
-// Command flood floods a ptrd on a loopback address, asks it honestly meanwhile, and
+// Command flood attacks a ptrd on a loopback address, asks it honestly meanwhile, and
 // tells what the honest clients still got and what a victim got whose address was
-// forged: with each of the defences and without. `make bench-floods` writes the table
-// of docs/benchmarks.md.
+// forged: floods over UDP with each of the defences and without, and hostile
+// connections. `make bench-floods` writes the tables of docs/benchmarks.md.
 //
-//	main.go         flags, and each flood against each defence
+//	main.go         flags, and each attack against each defence
 //	scene.go        the zones and the configuration
 //	flood.go        what the floods send, and from which addresses
 //	spoof_linux.go  a socket that sends from any address of 127.0.0.0/8
+//	hostile.go      what hostile connections do
 //	honest.go       clients that ask as resolvers do
-//	table.go        the result
+//	result.go       what came of it, kept from call to call
+//	table.go        the tables
 //
-// Everything is bounded: the floods in rate and time, and 127.0.0.0/8 never leaves the
-// host.
+// Everything is bounded: the floods in rate and time, the connections in number, and
+// 127.0.0.0/8 never leaves the host.
 package main
 
 import (
@@ -22,6 +24,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -42,6 +45,7 @@ func main() {
 
 const (
 	maxRate     = 1_000_000
+	maxSize     = 50_000 // connections
 	maxDuration = time.Minute
 )
 
@@ -52,11 +56,15 @@ func run(ctx context.Context, args []string) error {
 	set := flag.NewFlagSet("flood", flag.ContinueOnError)
 	program := set.String("ptrd", "./ptrd", "the server's `program`")
 	rate := set.Int("rate", 400_000, "queries a second of a flood")
-	duration := set.Duration("duration", time.Second, "of each flood")
+	duration := set.Duration("duration", time.Second, "for which honest clients ask under each attack")
 	honest := set.Int("honest", 100, "queries a second of each honest client")
-	which := set.String("floods", "", "`names` of some floods, with commas between them; all of them without")
+	which := set.String("floods", "", "`names` of some floods, with commas between them; all of them without, - for none")
 	against := set.String("defences", "", "`names` of some defences, likewise")
-	document := set.String("o", "", "`file` whose part between the floods' markers is written; without, the table goes to standard output")
+	how := set.String("connections", "", "`names` of some uses of hostile connections, likewise")
+	sizes := set.String("sizes", "1000,5000,18000", "`numbers` of hostile connections")
+	runs := set.Int("runs", 1, "how often everything is measured, in turn")
+	kept := set.String("results", "", "`file` that results are kept in; those of earlier calls count as well")
+	document := set.String("o", "", "`file` whose part between the floods' markers is written; without, the tables go to standard output")
 	if err := set.Parse(args); err != nil {
 		return err
 	}
@@ -67,10 +75,10 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("a rate of %d, 1 to %d are allowed", *rate, maxRate)
 	case *honest < 1 || *honest > 1000:
 		return fmt.Errorf("%d honest queries a second, 1 to 1000 are allowed", *honest)
-	case *duration < 100*time.Millisecond || *duration > maxDuration:
-		return fmt.Errorf("a duration of %v, 100ms to %v are allowed", *duration, maxDuration)
+	case *duration < 100*time.Millisecond || *duration > maxDuration/2:
+		return fmt.Errorf("a duration of %v, 100ms to %v are allowed", *duration, maxDuration/2)
 	}
-	floods, err := chosen(floods(), *which, func(f flood) string { return f.name })
+	attacks, err := plan(*which, *how, *sizes, *rate)
 	if err != nil {
 		return err
 	}
@@ -79,6 +87,10 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	path, err := filepath.Abs(*program)
+	if err != nil {
+		return err
+	}
+	results, err := openResults(*kept)
 	if err != nil {
 		return err
 	}
@@ -97,18 +109,21 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	var results []result
-	for _, f := range floods {
-		for _, d := range defences {
-			r, err := scene.try(ctx, f, d, trial{rate: *rate, honest: *honest, duration: *duration})
-			if err != nil {
-				return fmt.Errorf("%s against %s: %w", f.name, d.name, err)
+	for range *runs {
+		for _, a := range attacks {
+			for _, d := range a.against(defences) {
+				r, err := scene.try(ctx, a, d, *honest, *duration)
+				if err != nil {
+					return fmt.Errorf("%s against %s: %w", a.name, d.name, err)
+				}
+				fmt.Fprintf(os.Stderr, "%s\n", r)
+				if err := results.add(*r); err != nil {
+					return err
+				}
 			}
-			fmt.Fprintf(os.Stderr, "%s\n", r)
-			results = append(results, *r)
 		}
 	}
-	text := describe(results, *rate, *honest, *duration)
+	text := describe(results.all, *honest, *duration)
 	if *document == "" {
 		fmt.Print(text)
 		return nil
@@ -116,10 +131,58 @@ func run(ctx context.Context, args []string) error {
 	return report.Replace(*document, "floods", text)
 }
 
+// plannedAttack is an attack of a size.
+type plannedAttack struct {
+	name      string
+	neighbour string        // a /24 that it comes from, or is in the name of
+	size      int           // queries a second, or connections
+	warm      time.Duration // until it has its size
+	isTCP     bool
+}
+
+// plan returns the attacks of the flags.
+func plan(which, how, sizes string, rate int) ([]plannedAttack, error) {
+	var out []plannedAttack
+	list, err := chosen(floods(), which, func(f flood) string { return f.name })
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range list {
+		out = append(out, plannedAttack{name: f.name, neighbour: f.neighbour, size: rate})
+	}
+	ways, err := chosen(occupations(), how, func(o occupation) string { return o.name })
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range ways {
+		for _, text := range strings.Split(sizes, ",") {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 1 || n > maxSize {
+				return nil, fmt.Errorf("%q connections, 1 to %d are allowed", text, maxSize)
+			}
+			warm := time.Duration(n)*time.Second/openRate + time.Second
+			out = append(out, plannedAttack{name: o.name, neighbour: hostilePrefix, size: n, warm: warm, isTCP: true})
+		}
+	}
+	return out, nil
+}
+
+// against returns the defences that have to do with the attack. Those against hostile
+// connections are always there.
+func (a *plannedAttack) against(all []defence) []defence {
+	if a.isTCP {
+		return []defence{{"always on", ""}}
+	}
+	return all
+}
+
 // chosen returns the items that a list of names has, or all.
 func chosen[T any](all []T, list string, name func(T) string) ([]T, error) {
-	if list == "" {
+	switch list {
+	case "":
 		return all, nil
+	case "-":
+		return nil, nil
 	}
 	var out []T
 	for _, want := range strings.Split(list, ",") {
@@ -136,44 +199,45 @@ func chosen[T any](all []T, list string, name func(T) string) ([]T, error) {
 	return out, nil
 }
 
-// trial is what all floods have in common.
-type trial struct {
-	rate, honest int // a second
-	duration     time.Duration
-}
+// elsewhere is a /24 that has nothing to do with any attack.
+const elsewhere = "127.9.9.0"
 
-// try starts a server with the defence, and floods it while honest clients ask.
-func (s *scene) try(ctx context.Context, f flood, d defence, t trial) (*result, error) {
+// try starts a server with the defence, and attacks it while honest clients ask.
+func (s *scene) try(ctx context.Context, a plannedAttack, d defence, honest int, length time.Duration) (*result, error) {
 	server, err := s.start(ctx, d)
 	if err != nil {
 		return nil, err
 	}
 	defer server.Stop()
-	r := &result{flood: f.name, defence: d.name, before: memory(server)}
-
-	flooding, cancel := context.WithTimeout(ctx, t.duration)
-	defer cancel()
-	attack, err := launch(ctx, s, f, t)
+	r := &result{Attack: a.name, Size: a.size, Defence: d.name, Seconds: length.Seconds(), Before: memory(server)}
+	attack, err := launch(ctx, s, a.name, a.size, a.warm+length)
 	if err != nil {
 		return nil, err
 	}
+	if !pause(ctx, a.warm) {
+		return nil, ctx.Err()
+	}
+	asking, cancel := context.WithTimeout(ctx, length)
+	defer cancel()
 	var clients []*honestClient
-	for _, prefix := range []string{f.neighbour, "127.9.9.0"} {
-		for _, kind := range []honestKind{plainClient, cookieClient, tcpClient} {
-			clients = append(clients, ask(flooding, s, kind, prefix, t.honest))
+	for _, prefix := range []string{a.neighbour, elsewhere} {
+		for kind := range honestKinds {
+			clients = append(clients, ask(asking, s, kind, prefix, honest))
 		}
 	}
+	<-asking.Done()
+	r.After = memory(server) // while it lasts
 	for _, c := range clients {
-		r.kept = append(r.kept, c.wait())
+		r.Kept = append(r.Kept, c.wait())
+		r.P50, r.P99 = append(r.P50, c.percentile(0.5)), append(r.P99, c.percentile(0.99))
 	}
-	r.flow, err = attack()
+	r.Flow, err = attack()
 	if err != nil {
 		return nil, err
 	}
 	if server.Ended() {
 		return nil, fmt.Errorf("the server has ended; its log is\n%s", s.log())
 	}
-	r.after = memory(server)
 	return r, ctx.Err()
 }
 

@@ -125,6 +125,7 @@ func defences() []defence {
 		{"limits", "cookies: {enabled: false}\nrate_limit: {enabled: true}"},
 		{"limits+cookies", "cookies: {require: never}\nrate_limit: {enabled: true}"},
 		{"limits+badcookie", "cookies: {require: limited}\nrate_limit: {enabled: true}"},
+		{"limits+fallback", "cookies: {require: limited}\nrate_limit: {enabled: true, slip: 1}"},
 	}
 }
 

@@ -135,5 +135,10 @@ func (s *spoofSocket) lost() (n uint64, err error) {
 	return 0, fmt.Errorf("/proc/net/udp does not have the socket %s", local)
 }
 
+// bindLate makes binding to port 0 leave the choice of the port to connect.
+func bindLate(fd uintptr) error {
+	return unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+}
+
 // twoProcessors says whether the server and the flood can have one each.
 func twoProcessors() bool { return runtime.NumCPU() > 1 }

@@ -25,4 +25,6 @@ func (*spoofSocket) recv() (n, octets uint64, err error) { return 0, 0, machine.
 
 func (*spoofSocket) lost() (uint64, error) { return 0, machine.ErrSystem }
 
+func bindLate(uintptr) error { return machine.ErrSystem }
+
 func twoProcessors() bool { return false }

@@ -19,6 +19,7 @@ type loadOptions struct {
 	do      bool          // ask with EDNS and DO
 	sockets int           // or connections
 	window  int           // queries in flight, over all of them
+	rate    uint64        // queries a second; 0: as many as are answered
 }
 
 // What is asked for: 8 sockets of 16 in flight. More than some 160 queries
@@ -31,7 +32,7 @@ const (
 // measure loads a server in a closed loop and returns what it spent.
 func (l *lab) measure(s *server, d *data, o loadOptions, tcp bool) (record, error) {
 	opt := loadgen.Options{
-		Server: s.at, TCP: tcp, Source: d.questions, Sockets: o.sockets, Window: o.window, Workers: 1, Duration: o.length, Spin: true,
+		Server: s.at, TCP: tcp, Source: d.questions, Sockets: o.sockets, Window: o.window, Workers: 1, Duration: o.length, Spin: true, Rate: o.rate,
 	}
 	if o.do {
 		opt.UDPSize, opt.DO = loadgen.DefaultUDPSize, true
@@ -58,7 +59,7 @@ func (l *lab) measure(s *server, d *data, o loadOptions, tcp bool) (record, erro
 	// The generator never sleeps: where it had less than all of its processor,
 	// somebody else was there. The same holds for a server that had too much to do.
 	own := (ownAfter - ownBefore).Seconds() / r.Seconds
-	quiet := own > 0.95 && v[valueStolen] < 0.05 && (v[valueShare] > 0.93 || r.Busy > 0.95)
+	quiet := own > 0.95 && v[valueStolen] < 0.05 && (v[valueShare] > 0.93 || r.Busy > 0.95 || o.rate > 0)
 	return record{Set: d.set.Name, Server: s.name, Values: v, Quiet: quiet}, l.ctx.Err()
 }
 
@@ -104,8 +105,8 @@ func (l *lab) interleave(kind string, d *data, o loadOptions) error {
 			if err := l.add(one); err != nil {
 				return err
 			}
-			fmt.Fprintf(l.out, "%-4s %-10s run %d  %-12s %7.2f µs/answer  %8.0f/s  %.0f of %.0f lost%s\n", kind, one.Set, run+1, s.name,
-				one.Values[valueCPU], one.Values[valueQPS], one.Values[valueLost], one.Values[valueSent], unlessQuiet(one))
+			fmt.Fprintf(l.out, "%-4s %-10s run %d  %-12s %7.2f µs/answer  %8.0f/s  p50 %.1f p99 %.1f µs  %.0f of %.0f lost%s\n", kind, one.Set, run+1, s.name,
+				one.Values[valueCPU], one.Values[valueQPS], one.Values[valueP50], one.Values[valueP99], one.Values[valueLost], one.Values[valueSent], unlessQuiet(one))
 		}
 	}
 	return nil

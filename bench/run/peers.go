@@ -13,9 +13,11 @@ import (
 // peers measures ptrd beside the other servers found on this machine.
 func peers(ctx context.Context, args []string) error {
 	c := newCommon("peers")
-	what := c.set.String("what", "udp,tcp,start,reload", "what is measured")
+	what := c.set.String("what", "udp,tcp,rate,start,reload", "what is measured")
 	sets := c.set.String("sets", "v4-1k,v4-1M,v6-1M,many-10k", "data `sets` of udp")
 	tcpSets := c.set.String("tcp-sets", "v4-1M", "data `sets` of tcp")
+	rateSets := c.set.String("rate-sets", "v4-1k", "data `sets` of rate")
+	rate := c.set.Uint64("rate", 1000, "queries a second of rate")
 	startSets := c.set.String("start-sets", "v4-1M,v6-1M,v4-10M", "data `sets` of start")
 	reloadSets := c.set.String("reload-sets", "v4-1M", "data `sets` of reload")
 	only := c.set.String("peers", "", "servers beside ptrd (default: all that are found); - for none")
@@ -25,7 +27,7 @@ func peers(ctx context.Context, args []string) error {
 		return err
 	}
 	if c.quick {
-		for _, name := range []string{"sets", "tcp-sets", "start-sets", "reload-sets"} {
+		for _, name := range []string{"sets", "tcp-sets", "rate-sets", "start-sets", "reload-sets"} {
 			c.unlessGiven(name, "v4-1k")
 		}
 	}
@@ -42,6 +44,8 @@ func peers(ctx context.Context, args []string) error {
 	}
 	o := c.load()
 	o.do = *do
+	slow := o
+	slow.rate, slow.window = *rate, 0
 	for _, step := range []struct {
 		name string
 		sets string
@@ -49,6 +53,7 @@ func peers(ctx context.Context, args []string) error {
 	}{
 		{kindUDP, *sets, func(d *data) error { return l.interleave(kindUDP, d, o) }},
 		{kindTCP, *tcpSets, func(d *data) error { return l.interleave(kindTCP, d, o) }},
+		{kindRate, *rateSets, func(d *data) error { return l.interleave(kindRate, d, slow) }},
 		{kindStart, *startSets, func(d *data) error { return l.starts(d, o) }},
 		{kindReload, *reloadSets, func(d *data) error { return l.reloads(d, o) }},
 	} {

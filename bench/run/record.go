@@ -30,6 +30,7 @@ const (
 	kindVersion    = "version" // Text is the server's
 	kindUDP        = "udp"
 	kindTCP        = "tcp"
+	kindRate       = "rate" // a low one, over UDP
 	kindStart      = "start"
 	kindReload     = "reload"
 	kindGrowth     = "growth"

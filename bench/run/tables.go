@@ -40,7 +40,7 @@ func (l *lab) peerTables() string {
 		versions.Add(s, l.text(kindVersion, s))
 	}
 	fmt.Fprintf(&b, "%s\n", &versions)
-	for _, kind := range []string{kindUDP, kindTCP} {
+	for _, kind := range []string{kindUDP, kindTCP, kindRate} {
 		for _, set := range report.Keys(l.of(kind, "", ""), setOf) {
 			fmt.Fprintf(&b, "%s\n", l.loadTable(kind, set))
 		}
@@ -73,7 +73,11 @@ func (l *lab) loadTable(kind, set string) string {
 		t.Add(s, l.summary(kind, set, s, valueCPU), overFloor(runs, floor), l.summary(kind, set, s, valueQPS), lost,
 			l.summary(kind, set, s, valueP50), l.summary(kind, set, s, valueP99), fmt.Sprintf("%d of %d", quiet, len(runs)))
 	}
-	return fmt.Sprintf("**%s, %s**\n\n%s", strings.ToUpper(kind), set, &t)
+	title := strings.ToUpper(kind)
+	if kind == kindRate {
+		title = "UDP at a low rate"
+	}
+	return fmt.Sprintf("**%s, %s**\n\n%s", title, set, &t)
 }
 
 func (l *lab) startTable(set string) string {
