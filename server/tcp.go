@@ -34,6 +34,9 @@ type tcpWay interface {
 	// unlisten accepts what waits, closes the sockets and tells the connections of
 	// l to end once what they were asked is answered. It does not wait for those.
 	unlisten(l *tcpListener)
+	// attend lets connections be served that have something to say and that the
+	// scheduler has not looked at. UDP workers call it, each with its own turn.
+	attend(turn int)
 	// limitsChanged tells that other limits are in force.
 	limitsChanged()
 	// stop ends what start started. There are no connections any more, and nobody

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -82,6 +83,26 @@ func (w *loopWay) limitsChanged() {
 		l.signal()
 		l.mu.Unlock()
 	}
+}
+
+// attend looks at one loop in turn, so that many workers look at each as often as one
+// worker at its only one.
+func (w *loopWay) attend(turn int) {
+	if l := w.loops[turn%len(w.loops)]; l.isReady() {
+		// A deadline in the past makes a goroutine ready that waits in the poller, and
+		// park takes it back. Whatever wants to run is then before the caller.
+		_ = l.file.SetReadDeadline(time.Unix(1, 0)) // as in arm
+		runtime.Gosched()
+	}
+}
+
+// isReady reports whether one of the sockets is ready. It takes no event from the loop
+// and may be called by any goroutine.
+func (l *tcpLoop) isReady() bool {
+	fd := unix.PollFd{Fd: int32(l.epoll), Events: unix.POLLIN}
+	var now unix.Timespec
+	n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fd)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return errno == 0 && n > 0
 }
 
 // tcpLoop serves its connections alone. It learns by epoll which of them can be
@@ -295,7 +316,8 @@ func (l *tcpLoop) park(ready func(fd uintptr) bool) {
 	l.parked = true
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		// A deadline that is over lets nobody wait, and there may be no other one to set.
+		// The alarm, or attend. A deadline that is over lets nobody wait, and there may
+		// be no other one to set.
 		l.alarm = 0
 		_ = l.file.SetReadDeadline(time.Time{}) // as in arm
 	case err != nil:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -358,6 +359,43 @@ func TestTCPLoopWaitsAfterItsLastConnection(t *testing.T) {
 			t.Errorf("an alarm at %v, and waiting ends with %v", l.alarm, err)
 		}
 	})
+}
+
+// TestAttend has a goroutine that never waits keep the only processor. One call lets the
+// loop answer, whose socket the scheduler has not looked at; or a second one, for once in
+// 61 times the scheduler takes up first what has just let others run.
+func TestAttend(t *testing.T) {
+	r := serve(t, func(o *Options) { o.Workers = 1 }, "127.0.0.1")
+	c := dial(t, r.addr())
+	c.ask(0, "a.example")
+	w := r.conns.way.(*loopWay)
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for id := range uint16(100) {
+		w.loops[0].do(func() {})
+		runtime.Gosched() // it waits again
+		c.send(framed(fakeQuery(id, "a.example")))
+		there := false
+		for range 2 {
+			w.attend(int(id))
+			if err := raw.Control(func(fd uintptr) {
+				n, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+				there = there || n > 0 && err == nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !there {
+			t.Fatalf("query %d is not answered", id)
+		}
+		c.receive()
+	}
+	if w.loops[0].isReady() {
+		t.Error("the loop has left something")
+	}
 }
 
 // TestTCPSocketOptions looks at an accepted connection: that it inherits what the

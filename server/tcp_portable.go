@@ -46,6 +46,9 @@ func (w *connWay) start() error { return nil }
 
 func (w *connWay) limitsChanged() {}
 
+// attend does nothing: a goroutine for each connection is what schedulers are made for.
+func (w *connWay) attend(int) {}
+
 func (w *connWay) prepare(*net.TCPListener) error { return nil }
 
 func (w *connWay) stop() {

@@ -61,6 +61,38 @@ func (r *memRun) put(name string) {
 	r.socket.in <- memDatagram{client: memClient, local: memLocal, data: fakeQuery(1, name)}
 }
 
+// attendedWay notes when it is attended to.
+type attendedWay struct {
+	tcpWay
+	turns []int
+}
+
+func (w *attendedWay) attend(turn int) { w.turns = append(w.turns, turn) }
+
+// A UDP worker attends to TCP once in a while, by the time that its batches took.
+func TestUDPWorkerAttendsToTCP(t *testing.T) {
+	r := newMemRun(t, nil)
+	way := &attendedWay{}
+	now, passes := r.server.began, time.Duration(0)
+	r.worker.way, r.worker.now = way, func() time.Time { now = now.Add(passes); return now }
+	r.worker.attended = now
+	for _, c := range []struct {
+		batch time.Duration // from its begin to its end
+		turns int           // so far
+	}{{attendEvery / 2, 0}, {attendEvery / 4, 1}, {attendEvery / 4, 1}, {attendEvery / 8, 1}, {2 * attendEvery, 2}} {
+		passes = c.batch
+		r.put("a.example")
+		msgs, err := r.socket.recv(true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.worker.answer(msgs)
+		if len(way.turns) != c.turns {
+			t.Errorf("after a batch of %v: turns %v, want %d", c.batch, way.turns, c.turns)
+		}
+	}
+}
+
 func TestUDPWorkerCountsEachDatagramOnce(t *testing.T) {
 	r := newMemRun(t, nil)
 	refused := 0
