@@ -88,7 +88,7 @@ bench-peers bench-growth bench-generators bench-instructions: build
 	$(GO) run ./bench/run $(@:bench-%=%) $(FLAGS)
 
 bench-floods: build
-	$(GO) run ./bench/flood -o docs/benchmarks.md $(FLAGS)
+	$(GO) run ./bench/flood -runs 3 -o docs/benchmarks.md $(FLAGS)
 
 # Benchmarks of REF and of the tree as it is, on this machine, compared.
 benchcmp:
