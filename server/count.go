@@ -116,8 +116,17 @@ const (
 	CountSlowFormErr
 	CountSlowBadVers
 	CountSlowRefused
-	CountSlowNotAuth // no zone of ours
-	CountSlowBadKey  // TSIG with a key that is not ours
+	CountSlowNotAuth  // no zone of ours
+	CountSlowBadKey   // TSIG with a key that is not ours
+	CountSlowBadSig   // TSIG with a MAC that is not the key's
+	CountSlowBadTime  // TSIG of another time
+	CountSlowBadTrunc // TSIG with a MAC that is too short
+	CountSlowServFail // a transfer of a zone without data
+	CountSlowNotImp   // a transfer where there are none
+	CountSlowAnswered // a signed query, answered as any other
+	CountSlowTransfer // handed to those who transfer zones
+	CountSlowNotify   // handed to whoever takes NOTIFY
+	CountSlowUpdate   // handed to whoever takes updates
 
 	NumCounters // how many there are
 )
@@ -156,7 +165,8 @@ func (c Counter) Name() (group, name string) {
 		"truncated", "edns", "do",
 		"answer", "nodata", "nxdomain", "referral", "error", "all",
 		"dropped", "slipped", "badcookie", "log_only",
-		"formerr", "badvers", "refused", "notauth", "badkey",
+		"formerr", "badvers", "refused", "notauth", "badkey", "badsig", "badtime", "badtrunc", "servfail", "notimp",
+		"answered", "transfer", "notify", "update",
 	}[c]
 }
 

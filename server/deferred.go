@@ -1,29 +1,33 @@
 package server
 
 import (
-	"encoding/binary"
-
+	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/server/wire"
-	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// RespondDeferred answers, in the slow lane, what Respond deferred and no handler
-// of the slow lane takes over: transfers, NOTIFY, UPDATE and signed requests, to
-// all of which the answer is an honest no. It has the contract of Respond, which
-// it never defers again; each worker of the slow lane has a Responder of its own.
-func (r *Responder) RespondDeferred(v *View, q *Request, buf []byte, n int) (int, Verdict) {
+// RespondDeferred is the front of the slow lane: it answers into buf what Respond
+// deferred, or with the verdict Defer names in s the handler whose turn it is. It
+// verifies signatures, signs what it answers, and checks who may transfer a zone;
+// who may notify and update, the handlers know. What buf has behind its length, up
+// to its capacity, is room for a signature.
+func (r *Responder) RespondDeferred(s *SlowRequest, buf []byte) (int, Verdict) {
 	r.m = message{end: wire.HeaderLen}
 	r.zone = nil
-	length, verdict := r.respondDeferred(v, q, buf, n)
-	if verdict == Answered {
-		r.count(r.m.outcome)
+	length, verdict := r.respondDeferred(s, buf, copy(buf, s.Message))
+	if verdict == Drop {
+		return 0, Drop
+	}
+	r.count(r.m.outcome)
+	r.mixed = true
+	if verdict == Answered && s.signer != nil {
+		length = len(s.signer.Sign(buf[:length], s.Now))
 	}
 	return length, verdict
 }
 
-func (r *Responder) respondDeferred(v *View, q *Request, buf []byte, n int) (int, Verdict) {
-	m, msg := &r.m, buf[:n]
+func (r *Responder) respondDeferred(s *SlowRequest, buf []byte, n int) (int, Verdict) {
+	m, q, v, msg := &r.m, &s.Request, s.View, buf[:n]
 	var ok bool
 	if m.header, ok = wire.ReadHeader(msg); !ok || m.header.Flags&wire.QR != 0 {
 		return 0, Drop
@@ -33,8 +37,24 @@ func (r *Responder) respondDeferred(v *View, q *Request, buf []byte, n int) (int
 	if m.header.Questions != 1 || !m.readQuestion(msg) || !m.readRecords(msg) {
 		return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
 	}
+	m.setLimit(v.Policy, q, len(buf))
+	if m.tsig != 0 {
+		if s.signer, ok = v.Policy.Keys.Verify(msg, m.tsig, q.Now); !ok {
+			return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
+		}
+		m.limit = s.roomIn(m.limit, m.end)
+		if fault := s.signer.Err(); fault != tsig.NoError {
+			s.why = "TSIG " + fault.String()
+			return r.fail(v, q, buf, s.signer.RCode(), countOfTSIG(fault), 0, "")
+		}
+		// From here on the request is what was signed.
+		q.Key = s.signer.Key()
+		n = m.tsig
+		m.tsig = 0
+		m.header.Additionals--
+		m.header.Put(buf)
+	}
 	if m.hasOPT {
-		m.setLimit(v.Policy, q, len(buf))
 		if m.opt.Version != 0 {
 			return r.fail(v, q, buf, wire.RCodeBadVers, CountSlowBadVers, 0, "")
 		}
@@ -42,55 +62,80 @@ func (r *Responder) respondDeferred(v *View, q *Request, buf []byte, n int) (int
 			return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
 		}
 	}
-	if m.tsig != 0 {
-		return r.badKey(v, q, buf, n)
+	s.keep(m, buf[:n])
+	switch m.header.Flags.Opcode() {
+	case wire.OpcodeNotify, wire.OpcodeUpdate:
+		return r.respondWriter(s, buf)
 	}
+	if t := m.question.Type; t == rr.TypeIXFR || t == rr.TypeAXFR && q.Transport == TCP {
+		return r.respondTransfer(s, buf)
+	}
+	// What was counted already, when it was deferred, is not counted again.
+	saved := r.counts
+	limit := m.limit
+	r.m = message{qtype: CountTypeNone, end: wire.HeaderLen}
+	length, verdict := r.respond(v, q, buf[:limit], n)
+	r.counts = saved
+	m.outcome = CountSlowAnswered
+	return length, verdict
+}
+
+// respondWriter is for NOTIFY and UPDATE.
+func (r *Responder) respondWriter(s *SlowRequest, buf []byte) (int, Verdict) {
+	m, q, v := &r.m, &s.Request, s.View
 	// RFC 1996 §3.6 would let other types be notified of, and nobody does; RFC 2136
 	// §3.1.1.
-	if m.header.Flags.Opcode() != wire.OpcodeQuery && m.question.Type != rr.TypeSOA {
+	if m.question.Type != rr.TypeSOA {
 		return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
 	}
-	// RFC 5936 §2.2.1, RFC 2136 §3.1.1: not the apex of a zone of ours.
+	isUpdate := m.header.Flags.Opcode() == wire.OpcodeUpdate
+	handler, outcome := s.lane.notify, CountSlowNotify
+	if isUpdate {
+		handler, outcome = s.lane.update, CountSlowUpdate
+	}
+	if handler != nil {
+		m.outcome, s.handler = outcome, handler
+		return 0, Defer
+	}
 	if m.question.Class != rr.ClassIN || v.Zones.Get(m.question.Name) == nil {
 		return r.fail(v, q, buf, wire.RCodeNotAuth, CountSlowNotAuth, wire.EDENotAuthoritative, "")
 	}
 	return r.fail(v, q, buf, wire.RCodeRefused, CountSlowRefused, wire.EDEProhibited, "")
 }
 
-// tsigFudge is the usual number of seconds that the clocks of two signers may
-// differ (RFC 8945 §10).
-const tsigFudge = 300
-
-// badKey answers a request signed with a key that is not ours (RFC 8945 §5.2.1):
-// NOTAUTH with an unsigned TSIG record that says BADKEY (§5.3.2).
-func (r *Responder) badKey(v *View, q *Request, buf []byte, n int) (int, Verdict) {
-	msg := buf[:n]
-	rec, _ := wire.ReadRecord(msg, r.m.tsig)
-	var room [dname.MaxWire]byte
-	key := wire.AppendName(room[:0], msg, rec.Owner)
-	algorithm := dname.FromWire(rec.Data) // RFC 8945 §4.2: not compressed
-	rest := rec.Data[len(algorithm):]
-	const macAt, afterMAC = 8, 10 // time signed, fudge, MAC size; then the MAC
-	if key == nil || algorithm == nil || len(rest) < afterMAC {
-		return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
+// respondTransfer is for AXFR and IXFR (RFC 5936 §2.2.1 and §5).
+func (r *Responder) respondTransfer(s *SlowRequest, buf []byte) (int, Verdict) {
+	m, q, v := &r.m, &s.Request, s.View
+	z := v.Zones.Get(m.question.Name)
+	if z == nil || m.question.Class != rr.ClassIN {
+		s.why = "no zone of that name is served"
+		return r.fail(v, q, buf, wire.RCodeNotAuth, CountSlowNotAuth, wire.EDENotAuthoritative, "")
 	}
-	mac := int(binary.BigEndian.Uint16(rest[macAt:]))
-	if len(rest) < afterMAC+mac+6 {
-		return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
+	if !v.Policy.mayTransfer(z, q) {
+		s.why = "the zone's transfer list has no such address and key"
+		return r.fail(v, q, buf, wire.RCodeRefused, CountSlowRefused, wire.EDEProhibited, "")
 	}
-	data := make([]byte, 0, len(algorithm)+16)
-	data = append(data, algorithm...)
-	now := uint64(q.Now)
-	data = binary.BigEndian.AppendUint16(data, uint16(now>>32))
-	data = binary.BigEndian.AppendUint32(data, uint32(now))
-	data = binary.BigEndian.AppendUint16(data, tsigFudge)
-	data = binary.BigEndian.AppendUint16(data, 0)   // MAC size
-	data = append(data, rest[afterMAC+mac:][:2]...) // original ID
-	data = binary.BigEndian.AppendUint16(data, uint16(wire.RCodeBadKey))
-	data = binary.BigEndian.AppendUint16(data, 0) // no other data
+	if !z.IsAvailable() {
+		s.why = "the zone has no valid data yet"
+		return r.fail(v, q, buf, wire.RCodeServFail, CountSlowServFail, wire.EDENotReady, "zone has no valid data yet")
+	}
+	if s.lane.transfers.handler == nil {
+		s.why = "transfers are not served here"
+		return r.fail(v, q, buf, wire.RCodeNotImp, CountSlowNotImp, wire.EDENotSupported, "")
+	}
+	m.outcome, s.zone = CountSlowTransfer, z
+	return 0, Defer
+}
 
-	r.begin(v.Policy, buf)
-	r.writeOPT(v.Policy, q, wire.RCodeNotAuth, 0, "")
-	r.w.Record(wire.Additional, &wire.Owner{Name: key}, rr.TypeTSIG, rr.ClassANY, 0, data, nil)
-	return r.send(0, wire.RCodeNotAuth, CountSlowBadKey)
+// countOfTSIG returns the counter of a fault.
+func countOfTSIG(e tsig.Error) Counter {
+	switch e {
+	case tsig.BadKey:
+		return CountSlowBadKey
+	case tsig.BadTime:
+		return CountSlowBadTime
+	case tsig.BadTrunc:
+		return CountSlowBadTrunc
+	}
+	return CountSlowBadSig
 }

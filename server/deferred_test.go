@@ -7,11 +7,20 @@ import (
 	"github.com/ptrd/ptrd/server/wire"
 )
 
+// deferred has a request answered by the front of the slow lane.
+func (l *lab) deferred(request []byte) ([]byte, Verdict) {
+	s := &SlowRequest{Request: l.request, View: l.view, Message: append([]byte(nil), request...), lane: new(slowLane)}
+	buf := make([]byte, maxMessage)
+	n, v := l.RespondDeferred(s, buf)
+	return buf[:n], v
+}
+
 func TestDeferredRequestsAreAnswered(t *testing.T) {
 	const apex, below, away = "2.0.192.in-addr.arpa.", "10.2.0.192.in-addr.arpa.", "example.com."
 	opcode := func(o int) func(*dns.Msg) { return func(m *dns.Msg) { m.Opcode = o } }
 	version1 := func(m *dns.Msg) { m.SetEdns0(1232, false).IsEdns0().SetVersion(1) }
 	l := newLab(t, labZones...)
+	l.request.Transport = TCP
 	for _, c := range []struct {
 		what  string
 		q     *dns.Msg
@@ -36,10 +45,9 @@ func TestDeferredRequestsAreAnswered(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := l.counts[c.count]
-		buf := make([]byte, 4096)
-		n, v := l.RespondDeferred(l.view, &l.request, buf, copy(buf, b))
+		reply, v := l.deferred(b)
 		got := new(dns.Msg)
-		if err := got.Unpack(buf[:n]); v != Answered || err != nil {
+		if err := got.Unpack(reply); v != Answered || err != nil {
 			t.Errorf("%s: verdict %d, %v", c.what, v, err)
 			continue
 		}
@@ -51,7 +59,7 @@ func TestDeferredRequestsAreAnswered(t *testing.T) {
 		}
 	}
 	for _, b := range [][]byte{{}, {0, 1, 0xa8, 0, 0, 0, 0, 0, 0, 0, 0, 0}} {
-		if n, v := l.RespondDeferred(l.view, &l.request, b, len(b)); n != 0 || v != Drop {
+		if reply, v := l.deferred(b); len(reply) != 0 || v != Drop {
 			t.Errorf("% x: verdict %d", b, v)
 		}
 	}
@@ -66,10 +74,9 @@ func TestUnknownKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	buf := make([]byte, 4096)
-	n, v := l.RespondDeferred(l.view, &l.request, buf, copy(buf, b))
+	reply, v := l.deferred(b)
 	got := new(dns.Msg)
-	if err := got.Unpack(buf[:n]); v != Answered || err != nil {
+	if err := got.Unpack(reply); v != Answered || err != nil {
 		t.Fatalf("verdict %d, %v", v, err)
 	}
 	s := got.IsTsig()
@@ -83,15 +90,15 @@ func TestUnknownKey(t *testing.T) {
 		t.Error("TSIG is not the last record")
 	}
 	// Every way to cut the TSIG record's data short is malformed.
-	rec := n
-	for rec = len(b) - 1; string(b[rec:rec+4]) != "\x00\xfa\x00\xff"; rec-- {
+	rec := len(b) - 1
+	for ; string(b[rec:rec+4]) != "\x00\xfa\x00\xff"; rec-- {
 	}
 	whole := int(b[rec+8])<<8 | int(b[rec+9])
 	for size := range whole {
 		short := append([]byte(nil), b[:rec+10+size]...)
 		short[rec+8], short[rec+9] = byte(size>>8), byte(size)
-		n, _ := l.RespondDeferred(l.view, &l.request, buf, copy(buf, short))
-		if h, _ := wire.ReadHeader(buf[:n]); h.Flags.RCode() != wire.RCodeFormErr {
+		reply, _ := l.deferred(short)
+		if h, _ := wire.ReadHeader(reply); h.Flags.RCode() != wire.RCodeFormErr {
 			t.Fatalf("TSIG data of %d octets: %v", size, h.Flags.RCode())
 		}
 	}

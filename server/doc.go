@@ -4,7 +4,9 @@
 //
 //	UDP   recvmmsg → Respond each → sendmmsg             one worker a core and address
 //	TCP   read     → Respond each → one write            one worker a core, connections are states
-//	slow  what Respond defers → bounded queue → handler  few workers, may wait for a disk
+//	slow  what Respond defers → bounded queue → front    few workers, may wait for a disk
+//	        front → NOTIFY, UPDATE: handlers of Options
+//	        front → AXFR, IXFR    → bounded queue → handler, a goroutine each
 //
 // Linux has these calls; elsewhere a UDP worker moves one datagram at a time, and
 // a TCP connection is a goroutine. A worker loads the View once a batch. It never
@@ -17,6 +19,11 @@
 // the lookup ahead knows nothing of, Respond takes the general way; tests hold both
 // to the same octets and counts.
 //
+// The front of the slow lane (RespondDeferred) verifies TSIG records, answers signed
+// queries as any other, and says no where no is the answer. What it hands on has
+// its signature checked and taken off, and is answered through the [SlowRequest],
+// which signs.
+//
 // # Goroutines
 //
 // Each goroutine has one owner, which starts it, ends it and waits for its end.
@@ -27,6 +34,7 @@
 //	TCP worker              tcpWay        Serve ends, after the slow lane
 //	  or TCP accept loop    tcpWay        the address is removed or Serve ends
 //	  and TCP connection    tcpWay        the client or a limit ends it; on removal and stop once its queries are answered
+//	transfer                transferLane  it is answered, its client is gone or Serve ends
 //	slow lane worker        slowLane      Serve ends, after the connections and UDP workers that defer to it
 //	query log writer        queryLog      Serve ends, last
 //

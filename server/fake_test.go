@@ -61,7 +61,8 @@ func (f *fakeAnswerer) Respond(_ *View, _ *Request, buf []byte, n int) (int, Ver
 	return size, Answered
 }
 
-func (f *fakeAnswerer) RespondDeferred(_ *View, _ *Request, buf []byte, n int) (int, Verdict) {
+func (f *fakeAnswerer) RespondDeferred(s *SlowRequest, buf []byte) (int, Verdict) {
+	n := copy(buf, s.Message)
 	buf[2] |= 0x80
 	buf[3] = 4 // NOTIMP, to be told from a fast answer
 	return n, Answered
@@ -187,7 +188,7 @@ func (m *memSocket) sent() []memDatagram {
 }
 
 var testLimits = Limits{
-	TCPClients: 100, TCPClientsPer: 50, TCPIdle: time.Minute, TCPWrite: time.Minute, TCPPipeline: 16,
+	TCPClients: 100, TCPClientsPer: 50, TCPIdle: time.Minute, TCPWrite: time.Minute, TCPPipeline: 16, Transfers: 4, TransfersPer: 2,
 }
 
 // newTestServer returns a server with fake answers.

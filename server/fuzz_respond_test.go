@@ -48,7 +48,8 @@ func FuzzRespond(f *testing.F) {
 				if n != 0 || !bytes.Equal(buf[:len(request)], request) {
 					t.Fatalf("a deferred request was changed to % x", buf[:len(request)])
 				}
-				n, v = l.RespondDeferred(l.view, &l.request, buf, len(request))
+				s := &SlowRequest{Request: l.request, View: l.view, Message: request, lane: new(slowLane)}
+				n, v = l.RespondDeferred(s, buf)
 				if v == Defer {
 					t.Fatal("deferred twice")
 				}

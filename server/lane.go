@@ -14,7 +14,7 @@ import (
 type answerer interface {
 	lookAhead(v *View, batch []datagram)
 	Respond(v *View, q *Request, buf []byte, n int) (int, Verdict)
-	RespondDeferred(v *View, q *Request, buf []byte, n int) (int, Verdict)
+	RespondDeferred(s *SlowRequest, buf []byte) (int, Verdict)
 	Publish()
 	takeNote() rateNote
 }

@@ -13,6 +13,8 @@ type Limits struct {
 	TCPIdle       time.Duration // that a connection may stay without a query
 	TCPWrite      time.Duration // for a client to take an answer, and to deliver the whole of its first query, or of one that it began
 	TCPPipeline   int           // queries of one connection in the slow lane
+	Transfers     int           // of zones at a time, in all; further ones wait
+	TransfersPer  int           // of one client, which is what counts as one for TCPClientsPer
 	LogQueries    int           // log one query of so many; 0: none
 }
 
@@ -28,6 +30,10 @@ func (l *Limits) check() error {
 		return fmt.Errorf("time for a TCP client to take an answer: %v is not positive", l.TCPWrite)
 	case l.TCPPipeline < 1:
 		return fmt.Errorf("limit of queries in work of a TCP connection: %d is less than 1", l.TCPPipeline)
+	case l.Transfers < 1:
+		return fmt.Errorf("limit of transfers: %d is less than 1; where there are to be none, let nobody have one", l.Transfers)
+	case l.TransfersPer < 1:
+		return fmt.Errorf("limit of transfers of a client: %d is less than 1; where there are to be none, let nobody have one", l.TransfersPer)
 	case l.LogQueries < 0:
 		return fmt.Errorf("query log: one of %d queries; give a positive number, or 0 for none", l.LogQueries)
 	}

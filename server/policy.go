@@ -3,6 +3,7 @@ package server
 import (
 	"sync/atomic"
 
+	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/zone"
 )
 
@@ -19,6 +20,9 @@ type Policy struct {
 	Cookies        *Cookies                  // nil: off
 	RequireCookies CookieRequirement         // of UDP clients that send a cookie
 	RateLimit      *RateLimit                // of UDP answers; nil: none
+	Keys           *tsig.Keys                // that requests are signed with; nil: none
+	Transfers      map[string]Peers          // by dname.Name.Key of the apex: who may transfer the zone
+	Expires        map[string]*atomic.Int64  // likewise: when the copy of a zone that others are primary for expires, in Unix seconds
 }
 
 // CookieRequirement says when UDP clients that send a cookie get BADCOOKIE until
@@ -52,13 +56,27 @@ func (p *Policy) udpSize() int {
 // maySee reports whether the client of q may ask for what is in zone z, beyond
 // [Policy.Access].
 func (p *Policy) maySee(z *zone.Zone, q *Request) bool {
-	return p.ZoneAccess == nil || p.zoneAllows(z, q)
+	return p.ZoneAccess == nil && q.Key == nil || p.zoneAllows(z, q)
 }
 
-// zoneAllows asks the zone's own list, if it has one.
+// zoneAllows asks the zone's own lists, if it has any. Whoever may transfer the zone
+// by a key may see it: a secondary asks for the SOA first.
 func (p *Policy) zoneAllows(z *zone.Zone, q *Request) bool {
+	if q.Key != nil {
+		if p.mayTransfer(z, q) {
+			return true
+		}
+		if !p.Access.Allows(q.Client.Addr()) { // which Respond left to us
+			return false
+		}
+	}
 	l := p.ZoneAccess[z.Key()]
 	return l == nil || l.Allows(q.Client.Addr())
+}
+
+// mayTransfer reports whether the client of q may transfer zone z.
+func (p *Policy) mayTransfer(z *zone.Zone, q *Request) bool {
+	return p.Transfers[z.Key()].Allow(q.Client.Addr(), q.Key)
 }
 
 // countQuery counts a query answered from zone z, where that is wanted.

@@ -165,7 +165,11 @@ func (r *Responder) respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 		return r.fail(v, q, buf, wire.RCodeBadCookie, CountBadCookie, 0, "")
 	}
 
-	if !v.Policy.Access.Allows(q.Client.Addr()) {
+	// Who may transfer a zone is asked in the slow lane, and who has a key, later on.
+	if t := m.question.Type; t == rr.TypeAXFR && q.Transport == TCP || t == rr.TypeIXFR {
+		return r.deferTo(CountDeferredQuery)
+	}
+	if q.Key == nil && !v.Policy.Access.Allows(q.Client.Addr()) {
 		return r.fail(v, q, buf, wire.RCodeRefused, CountProhibited, wire.EDEProhibited, "")
 	}
 
@@ -176,13 +180,8 @@ func (r *Responder) respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 		return r.fail(v, q, buf, wire.RCodeFormErr, CountFormErr, wire.EDEInvalidQueryType, "")
 	case rr.TypeTKEY, rr.TypeMAILA, rr.TypeMAILB:
 		return r.fail(v, q, buf, wire.RCodeNotImp, CountNotImp, wire.EDENotSupported, "")
-	case rr.TypeAXFR:
-		if q.Transport == UDP { // RFC 5936 §4.2: not defined
-			return r.fail(v, q, buf, wire.RCodeNotImp, CountNotImp, wire.EDENotSupported, "")
-		}
-		return r.deferTo(CountDeferredQuery)
-	case rr.TypeIXFR:
-		return r.deferTo(CountDeferredQuery)
+	case rr.TypeAXFR: // RFC 5936 §4.2: not defined over UDP
+		return r.fail(v, q, buf, wire.RCodeNotImp, CountNotImp, wire.EDENotSupported, "")
 	}
 
 	switch m.question.Class {

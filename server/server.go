@@ -20,13 +20,16 @@ type Options struct {
 	Limits    Limits           // see SetLimits
 	Listen    []netip.AddrPort // see SetListeners
 	Inherited []*os.File       // sockets bound already; used for the addresses of Listen that they are bound to
-	Slow      SlowHandler      // answers what Respond defers; nil: Responder.RespondDeferred
+	Transfer  SlowHandler      // answers AXFR and IXFR of clients that Policy.Transfers lets in; nil: refused
+	Notify    SlowHandler      // answers NOTIFY; nil: refused
+	Update    SlowHandler      // answers UPDATE; nil: refused
 	Logger    *slog.Logger     // nil: nothing is logged
 	Workers   int              // UDP workers an address, and TCP workers; 0: one a processor
 	Portable  bool             // use the portable way with sockets even where the system has a faster one
 	Now       func() time.Time // nil: time.Now
 
 	newAnswerer func(*Stats) answerer // nil: NewResponder
+	slow        SlowHandler           // answers all that Respond defers; nil: the front of the slow lane
 }
 
 // Server serves UDP and TCP on a set of addresses.
@@ -90,9 +93,10 @@ func New(o Options) (*Server, error) {
 	}
 	s.lanes = &lanes{new: o.newAnswerer, log: s.queryLog}
 	s.slow = &slowLane{
-		queue: make(chan *SlowRequest, slowQueue), handler: o.Slow,
+		queue: make(chan *SlowRequest, slowQueue), all: o.slow, notify: o.Notify, update: o.Update,
 		lanes: s.lanes, log: s.rare, now: o.Now,
 	}
+	s.slow.transfers = transferLane{lane: s.slow, handler: o.Transfer, limits: &s.limits, clients: make(map[netip.Addr]int)}
 	s.conns = newTCPConns(s, rand.Uint64())
 	err := s.SetLimits(o.Limits)
 	if err != nil {

@@ -3,13 +3,14 @@ package server
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/ptrd/ptrd/server/tsig"
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
@@ -26,50 +27,51 @@ const (
 	slowQueueUDP = slowQueue / 2
 )
 
-// SlowHandler answers what the fast lane defers: transfers, updates, NOTIFY and
-// requests with TSIG. Several workers call it at the same time. It may wait, but
+// SlowHandler answers requests of one kind that the fast lane defers: transfers,
+// updates or NOTIFY. Several goroutines call it at the same time. It may wait, but
 // not longer than ctx lasts, which ends when the server stops.
 type SlowHandler interface {
 	HandleSlow(ctx context.Context, r *SlowRequest)
 }
 
 // SlowRequest is a deferred request. It belongs to the handler until HandleSlow
-// returns.
+// returns, or, where that calls Hold, until End.
 type SlowRequest struct {
 	Request
 	View    *View  // that was in force when the request came
-	Message []byte // the request
+	Message []byte // the request, without its TSIG record
 
-	reply func([]byte) error
+	question wire.Question
+	zone     *zone.Zone   // that a transfer is of
+	m        message      // what the front read
+	signer   *tsig.Signer // of the answer; nil: it is not signed
+	handler  SlowHandler  // whose turn it is after the front
+	why      string       // the front refused it, for the log
+	desk     *slowDesk    // nil: nothing was written yet
+	messages int          // of the answer
+	held     bool
+	ended    atomic.Bool
+
+	reply func(framed []byte) error // sends a message that has its length in front
 	done  func()
 	since time.Time
 	lane  *slowLane
 }
 
-// Reply sends one message to the client. On TCP there may be several, which are
-// sent in order; an error says that the client is gone and further ones are in
-// vain. The message is the caller's again afterwards.
-func (r *SlowRequest) Reply(message []byte) error {
-	err := r.reply(message)
-	if err != nil {
-		r.lane.unsent.Add(1)
-		if !errors.Is(err, net.ErrClosed) {
-			r.lane.log.warn("sending from the slow lane", slog.String("client", r.Client.String()), slog.Any("error", err))
-		}
-		return err
-	}
-	r.lane.replies.Add(1)
-	return nil
-}
-
 // slowLane is a bounded queue and the workers that empty it.
 type slowLane struct {
-	queue   chan *SlowRequest
-	handler SlowHandler // nil: each worker's answerer
-	lanes   *lanes
-	log     *rareLog
-	now     func() time.Time
-	workers sync.WaitGroup
+	queue     chan *SlowRequest
+	all       SlowHandler // of tests: in place of the front
+	notify    SlowHandler // nil: NOTIFY is refused
+	update    SlowHandler // likewise UPDATE
+	transfers transferLane
+	lanes     *lanes
+	log       *rareLog
+	now       func() time.Time
+	workers   sync.WaitGroup
+
+	desksMu sync.Mutex
+	desks   []*slowDesk // that nobody is at
 
 	working       atomic.Int64
 	done, replies atomic.Uint64
@@ -110,35 +112,80 @@ func (l *slowLane) start(ctx context.Context, n int) {
 func (l *slowLane) stop() {
 	close(l.queue)
 	l.workers.Wait()
+	l.transfers.wait()
+	for _, d := range l.desks {
+		l.lanes.put(d.lane)
+	}
+	l.desks = nil
 }
 
 func (l *slowLane) work(ctx context.Context) {
-	own := l.lanes.get()
-	defer l.lanes.put(own)
-	handler := l.handler
-	if handler == nil {
-		handler = &slowResponder{lane: own, buf: make([]byte, 1<<16)}
-	}
 	for r := range l.queue {
 		l.working.Add(1)
-		l.handle(ctx, handler, r)
-		own.Publish()
-		r.done()
-		l.latencyMu.Lock()
-		l.latency.observe(l.now().Sub(r.since), 1)
-		l.latencyMu.Unlock()
-		l.done.Add(1)
-		l.working.Add(-1)
+		l.contain(r, func() { l.handle(ctx, r) })
 	}
 }
 
-func (l *slowLane) handle(ctx context.Context, h SlowHandler, r *SlowRequest) {
+// contain calls f for a request and ends that, unless it is held. A panic costs the
+// one request.
+func (l *slowLane) contain(r *SlowRequest, f func()) {
 	defer func() {
-		if fault := recover(); fault != nil {
+		fault := recover()
+		if fault != nil {
 			l.log.logFault(fault, &r.Request)
 		}
+		if fault != nil || !r.held {
+			r.End()
+		}
 	}()
-	h.HandleSlow(ctx, r)
+	f()
+}
+
+func (l *slowLane) handle(ctx context.Context, r *SlowRequest) {
+	if l.all != nil {
+		l.all.HandleSlow(ctx, r)
+		return
+	}
+	switch {
+	case l.front(r) != Defer:
+	case r.handler != nil:
+		r.handler.HandleSlow(ctx, r)
+	default:
+		l.transfers.take(ctx, r)
+	}
+}
+
+// front answers what is no matter of a handler; all else is deferred further.
+func (l *slowLane) front(r *SlowRequest) Verdict {
+	d := l.takeDesk()
+	defer l.putDesk(d)
+	n, verdict := d.lane.RespondDeferred(r, d.message(r.Transport))
+	if r.why != "" {
+		l.log.warn("refused in the slow lane", append(r.LogAttrs(), slog.String("why", r.why))...)
+	}
+	if verdict == Answered {
+		// It has counted the error, and there is nobody else to tell.
+		_ = r.transmit(d, n, nil) // signed already
+	}
+	return verdict
+}
+
+func (l *slowLane) takeDesk() *slowDesk {
+	l.desksMu.Lock()
+	defer l.desksMu.Unlock()
+	if n := len(l.desks); n > 0 {
+		d := l.desks[n-1]
+		l.desks = l.desks[:n-1]
+		return d
+	}
+	return &slowDesk{lane: l.lanes.get()}
+}
+
+func (l *slowLane) putDesk(d *slowDesk) {
+	d.lane.Publish()
+	l.desksMu.Lock()
+	defer l.desksMu.Unlock()
+	l.desks = append(l.desks, d)
 }
 
 func (l *slowLane) addTo(t *Totals) {
@@ -148,27 +195,8 @@ func (l *slowLane) addTo(t *Totals) {
 	t.Slow.Replies += l.replies.Load()
 	t.Slow.Unsent += l.unsent.Load()
 	t.Slow.Full += l.full.Load()
+	l.transfers.addTo(&t.Slow)
 	l.latency.addTo(&t.Slow.Latency)
-}
-
-// slowResponder answers by RespondDeferred, one message a request.
-type slowResponder struct {
-	lane *lane
-	buf  []byte
-}
-
-func (s *slowResponder) HandleSlow(_ context.Context, r *SlowRequest) {
-	room := s.buf[:maxMessage]
-	if r.Transport == UDP {
-		room = s.buf[:udpBuffer:udpBuffer]
-	}
-	n := copy(room, r.Message)
-	s.lane.request = r.Request
-	n, verdict := s.lane.RespondDeferred(r.View, &s.lane.request, room, n)
-	if verdict == Answered {
-		// Reply has counted the error, and there is nobody else to tell.
-		_ = r.Reply(room[:n])
-	}
 }
 
 // servfail makes the request in buf[:n] its own SERVFAIL response and returns

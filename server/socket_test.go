@@ -154,7 +154,7 @@ func TestUDPWildcardAnswersFromTheAddressAsked(t *testing.T) {
 			var asked atomic.Value
 			r := serve(t, func(o *Options) {
 				way(o)
-				o.Slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
+				o.slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
 					asked.Store(q.Local)
 					q.Reply(q.Message)
 				})
@@ -429,7 +429,7 @@ func TestAddressThatCannotBeBoundChangesNothing(t *testing.T) {
 func TestWorkerThatCannotGoOnEndsServe(t *testing.T) {
 	s := newTestServer(t, func(o *Options) {
 		o.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
-		o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) { <-ctx.Done() })
+		o.slow = handlerFunc(func(ctx context.Context, q *SlowRequest) { <-ctx.Done() })
 	})
 	result := make(chan error, 1)
 	go func() { result <- s.Serve(context.Background()) }()

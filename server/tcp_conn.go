@@ -313,7 +313,7 @@ func (c *tcpConn) deferQuery(d *tcpDesk, message []byte) bool {
 	c.inWork.Add(1)
 	ok := slow.offer(&SlowRequest{
 		Request: d.lane.request, View: d.view, Message: append([]byte(nil), message...),
-		reply: c.reply, done: c.slowDone,
+		reply: c.sock.reply, done: c.slowDone,
 	})
 	if !ok {
 		c.inWork.Add(-1)
@@ -324,11 +324,4 @@ func (c *tcpConn) deferQuery(d *tcpDesk, message []byte) bool {
 func (c *tcpConn) slowDone() {
 	c.inWork.Add(-1)
 	c.sock.wake()
-}
-
-// reply writes one message from the slow lane.
-func (c *tcpConn) reply(message []byte) error {
-	framed := make([]byte, prefixSize, prefixSize+len(message))
-	binary.BigEndian.PutUint16(framed, uint16(len(message)))
-	return c.sock.reply(append(framed, message...))
 }

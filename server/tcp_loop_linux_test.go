@@ -290,7 +290,7 @@ func TestTCPTimes(t *testing.T) {
 			r := serve(t, func(o *Options) {
 				o.Now = clock.now
 				o.Limits.TCPIdle, o.Limits.TCPWrite = idle, message
-				o.Slow = handlerFunc(func(ctx context.Context, _ *SlowRequest) { <-ctx.Done() })
+				o.slow = handlerFunc(func(ctx context.Context, _ *SlowRequest) { <-ctx.Done() })
 				o.Limits.TCPClients = 4
 			}, "127.0.0.1")
 			others := 0
@@ -482,7 +482,7 @@ func TestTCPRepliesAndAnswersDoNotMix(t *testing.T) {
 	eachWay(t, func(t *testing.T, way func(*Options)) {
 		r := serve(t, func(o *Options) {
 			way(o)
-			o.Slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
+			o.slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
 				for range 3 {
 					answer := make([]byte, 20000)
 					copy(answer, q.Message)

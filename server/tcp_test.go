@@ -180,7 +180,7 @@ func TestTCPSlowQueryDoesNotHoldUpFastOnes(t *testing.T) {
 		release := make(chan struct{})
 		r := serve(t, func(o *Options) {
 			way(o)
-			o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+			o.slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
 				wait(ctx, release)
 				q.Reply(append(q.Message[:3:3], 9))
 				q.Reply(append(q.Message[:3:3], 10)) // a transfer is many messages
@@ -206,7 +206,7 @@ func TestTCPIsNotIdleWhileTheSlowLaneWorks(t *testing.T) {
 		r := serve(t, func(o *Options) {
 			way(o)
 			o.Limits.TCPIdle = 20 * time.Millisecond
-			o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+			o.slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
 				wait(ctx, release)
 				q.Reply(q.Message)
 			})
@@ -236,7 +236,7 @@ func TestTCPPipelineLimitStopsReading(t *testing.T) {
 		r := serve(t, func(o *Options) {
 			way(o)
 			o.Limits.TCPPipeline = 3
-			o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+			o.slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
 				wait(ctx, release)
 				q.Reply(q.Message)
 			})
@@ -262,7 +262,7 @@ func TestTCPFullSlowLaneIsServfail(t *testing.T) {
 		r := serve(t, func(o *Options) {
 			way(o)
 			o.Limits.TCPPipeline = slowQueue + slowWorkers + 10
-			o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+			o.slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
 				wait(ctx, release)
 				q.Reply(q.Message)
 			})
@@ -296,7 +296,7 @@ func TestTCPHalfClosedClientGetsItsAnswers(t *testing.T) {
 		release := make(chan struct{})
 		r := serve(t, func(o *Options) {
 			way(o)
-			o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+			o.slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
 				wait(ctx, release)
 				q.Reply(q.Message)
 			})
@@ -414,7 +414,7 @@ func TestTCPSlowReaderOfTheSlowLaneDoesNotHoldUpTheStop(t *testing.T) {
 	eachWay(t, func(t *testing.T, way func(*Options)) {
 		r := serve(t, func(o *Options) {
 			way(o) // whose clients have a minute
-			o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+			o.slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
 				<-ctx.Done()
 				for q.Reply(make([]byte, 60000)) == nil {
 				}
@@ -437,7 +437,7 @@ func TestTCPSlowReaderOfTheSlowLaneIsCutOff(t *testing.T) {
 		r := serve(t, func(o *Options) {
 			way(o)
 			o.Limits.TCPWrite = 100 * time.Millisecond
-			o.Slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
+			o.slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
 				for {
 					if err := q.Reply(make([]byte, 60000)); err != nil {
 						ended <- err
@@ -486,7 +486,7 @@ func TestTCPTotalLimitMakesRoom(t *testing.T) {
 		r := serve(t, func(o *Options) {
 			way(o)
 			o.Limits.TCPClients = 3
-			o.Slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
+			o.slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
 				wait(ctx, release)
 				q.Reply(q.Message)
 			})

@@ -99,6 +99,9 @@ type SlowTotals struct {
 	Unsent  uint64 // messages that could not be sent
 	Full    uint64 // requests turned away because the queue was full
 	Latency Latency
+
+	Transfers        int // of Working: transfers
+	TransfersWaiting int // of Working: transfers that wait for their turn
 }
 
 // transportCounters are a lane's part of TransportTotals.

@@ -276,7 +276,7 @@ func (w *udpWorker) deferRequest(view *View, d *datagram) {
 		Request: w.lane.request,
 		View:    view,
 		Message: append([]byte(nil), d.buf[:d.n]...),
-		reply:   w.socket.replier(w.next),
+		reply:   unframed(w.socket.replier(w.next)),
 		done:    w.pending.Done,
 	}
 	if !w.slow.offer(r) {
@@ -285,6 +285,11 @@ func (w *udpWorker) deferRequest(view *View, d *datagram) {
 		return
 	}
 	w.tally.deferred++
+}
+
+// unframed returns a function that sends a message which has its length in front.
+func unframed(send func([]byte) error) func([]byte) error {
+	return func(framed []byte) error { return send(framed[prefixSize:]) }
 }
 
 func (w *udpWorker) sendFailed(err error) {

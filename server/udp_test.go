@@ -189,7 +189,7 @@ func TestUDPWorkerEndsOnABrokenSocket(t *testing.T) {
 func TestUDPWorkerDropsWhatTheSlowLaneHasNoRoomFor(t *testing.T) {
 	block := make(chan struct{})
 	r := newMemRun(t, func(o *Options) {
-		o.Slow = handlerFunc(func(context.Context, *SlowRequest) { <-block })
+		o.slow = handlerFunc(func(context.Context, *SlowRequest) { <-block })
 	})
 	r.start()
 	for range slowQueueUDP + 20 {
@@ -217,7 +217,7 @@ func (f handlerFunc) HandleSlow(ctx context.Context, r *SlowRequest) { f(ctx, r)
 func TestSlowHandlerPanicCostsOneRequest(t *testing.T) {
 	first := true
 	r := newMemRun(t, func(o *Options) {
-		o.Slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
+		o.slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
 			if first {
 				first = false
 				panic("asked to")

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/zone"
 )
 
@@ -42,6 +43,7 @@ type Request struct {
 	Keepalive uint16        // idle timeout to advertise on TCP, in units of 100 ms; 0 asks the client to close (RFC 7828 §3.1)
 	Now       int64         // Unix seconds, read once a batch
 	Elapsed   time.Duration // since any fixed moment, by a clock that is never set, read once a batch; on UDP, where rates are limited
+	Key       *tsig.Key     // that the request is signed with; nil: it is not, or nobody looked yet
 	Plain     *Plain        // what was looked up ahead with the same View; nil: nothing was
 }
 

@@ -103,6 +103,8 @@ func list() []metric {
 
 		{"ptrd_slow_waiting", "Deferred requests in the queue.", nil},
 		{"ptrd_slow_working", "Deferred requests being worked on.", nil},
+		{"ptrd_transfers", "Zone transfers under way.", nil},
+		{"ptrd_transfers_waiting", "Zone transfers that wait for their turn.", nil},
 		{"ptrd_slow_done_total", "Deferred requests that are done.", nil},
 		{"ptrd_slow_replies_total", "Messages sent for deferred requests.", nil},
 		{"ptrd_slow_unsent_total", "Messages for deferred requests that could not be sent.", nil},
@@ -211,6 +213,8 @@ func (s sink) totals(t server.Totals) {
 	s.count("ptrd_tcp_accept_errors_total", t.AcceptErrors)
 	s.gauge("ptrd_slow_waiting", float64(t.Slow.Waiting))
 	s.gauge("ptrd_slow_working", float64(t.Slow.Working))
+	s.gauge("ptrd_transfers", float64(t.Slow.Transfers))
+	s.gauge("ptrd_transfers_waiting", float64(t.Slow.TransfersWaiting))
 	s.count("ptrd_slow_done_total", t.Slow.Done)
 	s.count("ptrd_slow_replies_total", t.Slow.Replies)
 	s.count("ptrd_slow_unsent_total", t.Slow.Unsent)

@@ -24,6 +24,7 @@ type Config struct {
 	RateLimit RateLimit
 	Log       Log
 	Metrics   Metrics
+	Keys      []Key
 	Defaults  Defaults
 	Zones     []Zone
 }
@@ -56,6 +57,8 @@ type Limits struct {
 	TCPIdle       time.Duration // without a query
 	TCPWrite      time.Duration // to take an answer, and to deliver a whole query
 	TCPPipeline   int           // queries in work on one connection
+	Transfers     int           // of zones at a time, in all
+	TransfersPer  int           // of one client address (IPv6: its /56)
 	GenerateSteps int           // $GENERATE steps of one master file
 }
 
@@ -99,6 +102,7 @@ type Defaults struct {
 	TTL         time.Duration
 	NSTTL       time.Duration
 	SOA         SOA
+	Transfer    Transfer
 }
 
 // Zone is one item of `zones`, the defaults filled in. No two items make the same

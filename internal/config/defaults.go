@@ -23,6 +23,7 @@ func (d *Defaults) fields(given *Explicit) []field {
 		{"ttl", func(v value) { d.TTL, given.TTL = v.seconds(0), true }},
 		{"ns_ttl", func(v value) { d.NSTTL = v.seconds(0) }},
 		{"soa", func(v value) { v.soa(&d.SOA); given.SOA = true }},
+		{"transfer", func(v value) { v.transfer(&d.Transfer) }},
 	}
 }
 

@@ -37,7 +37,7 @@ func uncommented(t *testing.T) string {
 // TestExampleDefaults: uncommenting what config.example.yaml calls a default
 // changes nothing, and the defaults named in prose are the real ones.
 func TestExampleDefaults(t *testing.T) {
-	plain, err := Load(examplePath)
+	plain, err := Parse(examplePath, []byte(example(t)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,5 +37,8 @@ func (l *Loader) Load() (*Config, error) {
 	if err := cfg.Cookies.readFiles(); err != nil {
 		return nil, err
 	}
+	if cfg.Keys, err = readKeys(cfg.Keys); err != nil {
+		return nil, err
+	}
 	return &cfg, nil
 }

@@ -29,6 +29,8 @@ func defaultConfig() *Config {
 			TCPIdle:       10 * time.Second, // RFC 7766 §6.2.3: in the order of seconds
 			TCPWrite:      5 * time.Second,  // a slow link carries 64 KiB in that time
 			TCPPipeline:   64,               // a resolver's burst; more wait in the socket
+			Transfers:     16,               // each has a message of 64 KiB in work, and holds the zone as it was when it began
+			TransfersPer:  4,                // a secondary has few connections to one primary
 			GenerateSteps: 1 << 16,          // every address of a /16
 		},
 		Cookies: Cookies{Enabled: true, Require: "limited"},
@@ -69,6 +71,7 @@ func (v value) config() *Config {
 		field{"metrics", func(v value) {
 			v.mapping(field{"per_zone", func(v value) { c.Metrics.PerZone = v.truth() }})
 		}},
+		field{"keys", func(v value) { c.Keys = v.keys() }},
 		field{"defaults", func(v value) { v.defaults(&c.Defaults) }},
 		field{"zones", func(v value) {
 			hasZones = !v.isNull()
@@ -174,6 +177,8 @@ func (v value) limits(l *Limits) {
 		field{"tcp_idle", func(v value) { l.TCPIdle = v.duration(100*time.Millisecond, time.Hour) }},
 		field{"tcp_message", func(v value) { l.TCPWrite = v.duration(100*time.Millisecond, time.Hour) }},
 		field{"tcp_pipeline", func(v value) { l.TCPPipeline = v.number(1, 1<<16, "queries") }},
+		field{"transfers", func(v value) { l.Transfers = v.number(1, 1<<16, "transfers") }},
+		field{"transfers_per_address", func(v value) { l.TransfersPer = v.number(1, 1<<16, "transfers") }},
 		field{"generate_steps", func(v value) { l.GenerateSteps = v.number(0, 1<<24, "steps") }},
 	)
 }

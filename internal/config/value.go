@@ -15,6 +15,7 @@ type document struct {
 	file  string
 	dir   string   // that relative paths start at
 	lines []string // each with its end, to count columns in octets as other tools do
+	keys  []Key    // of `keys`
 	errs  Errors
 }
 

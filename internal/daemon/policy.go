@@ -6,6 +6,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/tsig"
 )
 
 // policies makes the policy of each configuration. It keeps the counters of
@@ -24,6 +25,7 @@ func (p *policies) of(cfg *config.Config, secret []byte) (*server.Policy, error)
 		Version: cfg.Identity.Version,
 		Server:  cfg.Identity.Server,
 		UDPSize: cfg.Limits.UDPSize,
+		Keys:    keys(cfg),
 	}
 	if cfg.Cookies.Enabled {
 		secrets := cfg.Cookies.Secrets
@@ -45,6 +47,8 @@ func (p *policies) of(cfg *config.Config, secret []byte) (*server.Policy, error)
 	}
 	out.RateLimit = rates
 	queries := map[string]*atomic.Uint64{}
+	var shared *config.Peer
+	var list server.Peers
 	for i := range cfg.Zones {
 		z := &cfg.Zones[i]
 		for _, apex := range z.Apexes {
@@ -53,8 +57,17 @@ func (p *policies) of(cfg *config.Config, secret []byte) (*server.Policy, error)
 				if out.ZoneAccess == nil {
 					out.ZoneAccess = map[string]*server.ACL{}
 				}
-				list := server.NewACL(z.Access.Allow, z.Access.Deny)
-				out.ZoneAccess[key] = &list
+				access := server.NewACL(z.Access.Allow, z.Access.Deny)
+				out.ZoneAccess[key] = &access
+			}
+			if len(z.Transfer.Allow) > 0 {
+				if out.Transfers == nil {
+					out.Transfers = map[string]server.Peers{}
+				}
+				if shared == nil || &z.Transfer.Allow[0] != shared { // mostly the list of `defaults`
+					shared, list = &z.Transfer.Allow[0], peers(z.Transfer.Allow)
+				}
+				out.Transfers[key] = list
 			}
 			if cfg.Metrics.PerZone {
 				if queries[key] = p.queries[key]; queries[key] == nil {
@@ -84,6 +97,26 @@ func (p *policies) rateLimit(cfg *config.RateLimit) (*server.RateLimit, error) {
 	return server.NewRateLimit(o, p.rates)
 }
 
+// keys returns the keys that requests are signed with.
+func keys(cfg *config.Config) *tsig.Keys {
+	var list []*tsig.Key
+	for i := range cfg.Keys {
+		if k := cfg.Keys[i].TSIG; k != nil { // nil where nobody read the files
+			list = append(list, k)
+		}
+	}
+	return tsig.NewKeys(list)
+}
+
+// peers returns the list as the server has it.
+func peers(list []config.Peer) server.Peers {
+	out := make(server.Peers, len(list))
+	for i, p := range list {
+		out[i] = server.Peer{Prefix: p.Prefix, Key: string(p.Key)}
+	}
+	return out
+}
+
 // limits returns the limits of the transports.
 func limits(cfg *config.Config) server.Limits {
 	return server.Limits{
@@ -92,6 +125,8 @@ func limits(cfg *config.Config) server.Limits {
 		TCPIdle:       cfg.Limits.TCPIdle,
 		TCPWrite:      cfg.Limits.TCPWrite,
 		TCPPipeline:   cfg.Limits.TCPPipeline,
+		Transfers:     cfg.Limits.Transfers,
+		TransfersPer:  cfg.Limits.TransfersPer,
 		LogQueries:    cfg.Log.Queries,
 	}
 }

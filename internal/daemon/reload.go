@@ -250,8 +250,14 @@ func unchangeable(old, cfg *config.Config) (keys []string) {
 func (d *Daemon) watch(plan *assemble.Plan, begin time.Time) {
 	if plan != nil {
 		d.watched = append([]string{d.o.Config}, plan.Watch...)
-		for _, f := range d.state.Load().cfg.Cookies.Files {
+		cfg := d.state.Load().cfg
+		for _, f := range cfg.Cookies.Files {
 			d.watched = append(d.watched, f.Path)
+		}
+		for i := range cfg.Keys {
+			if path := cfg.Keys[i].File.Path; path != "" {
+				d.watched = append(d.watched, path)
+			}
 		}
 	}
 	d.watcher.Set(d.watched, begin)

@@ -22,6 +22,7 @@ var layers = []struct {
 	{"zone/", 2}, // sources and keepers of zone data
 	{"zone", 1},
 	{"server/wire", 1},
+	{"server/tsig", 1},
 	{"server", 2},
 	{"internal/", 3},
 	{"bench", 3},
@@ -43,6 +44,10 @@ var forbidden = []struct{ room, path, why string }{
 	{"server/wire", "net", "messages know no sockets"},
 	{"server/wire", "os", "messages know no files"},
 	{"server/wire", module + "zone", "messages know no zones"},
+	{"server/tsig", "net", "signatures are of octets, wherever they come from"},
+	{"server/tsig", "os", "keys come as octets"},
+	{"server/tsig", "log/slog", "whoever has secrets does not log"},
+	{"server/tsig", module + "zone", "signatures know no zones"},
 	{"server", "os/signal", "the server is told to stop by its context"},
 	{"server", "flag", "the server knows no flags"},
 	{"server", module + "internal/config", "the server knows no configuration file"},
@@ -56,6 +61,8 @@ var forbidden = []struct{ room, path, why string }{
 var allowed = map[[2]string]string{
 	{"server/wire", module + "zone/dname"}:        "names are octets",
 	{"server/wire", module + "zone/rr"}:           "numbers of types",
+	{"server/tsig", module + "zone/dname"}:        "names are octets",
+	{"server/tsig", module + "zone/rr"}:           "numbers of types",
 	{"zone/dname", "net/netip"}:                   "addresses are plain values",
 	{"zone", "net/netip"}:                         "addresses are plain values",
 	{"server/wire", "net/netip"}:                  "addresses are plain values",

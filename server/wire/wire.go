@@ -79,7 +79,6 @@ const (
 	RCodeNotAuth   RCode = 9
 	RCodeNotZone   RCode = 10
 	RCodeBadVers   RCode = 16
-	RCodeBadKey    RCode = 17 // of TSIG alone
 	RCodeBadCookie RCode = 23
 )
 
@@ -110,8 +109,6 @@ func (c RCode) String() string {
 		return "NOTAUTH"
 	case RCodeBadVers:
 		return "BADVERS"
-	case RCodeBadKey:
-		return "BADKEY"
 	case RCodeBadCookie:
 		return "BADCOOKIE"
 	}

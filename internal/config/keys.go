@@ -1,0 +1,199 @@
+package config
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"github.com/ptrd/ptrd/server/tsig"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/source"
+)
+
+// Key is a TSIG key (RFC 8945).
+type Key struct {
+	Name      dname.Name // in lower case
+	Algorithm tsig.Algorithm
+	MinMAC    int       // octets of the shortest MAC that is taken; 0: whole ones only
+	TSIG      *tsig.Key // which never prints its secret; nil: that is in File and was not read yet
+	File      File      // that the secret is read from; without a path: the configuration has it
+	Pos       source.Position
+}
+
+// maxKeyFile bounds a file with a secret, in octets.
+const maxKeyFile = 1 << 16
+
+func (v value) keys() []Key {
+	var list []Key
+	v.list(func(v value) {
+		k, ok := v.key()
+		if !ok {
+			return
+		}
+		for _, other := range list {
+			if other.Name.Equal(k.Name) {
+				v.fail("key %v is in the list already (%v); remove one of the two", k.Name, other.Pos)
+				return
+			}
+		}
+		list = append(list, k)
+	})
+	v.doc.keys = list
+	return list
+}
+
+func (v value) key() (k Key, ok bool) {
+	k = Key{Pos: v.pos(), Algorithm: tsig.HMACSHA256}
+	var secret []byte
+	var given, file bool
+	before := len(v.doc.errs)
+	v.mapping(
+		field{"name", func(v value) { k.Name = v.keyName() }},
+		field{"algorithm", func(v value) { k.Algorithm = v.algorithm() }},
+		field{"min_mac", func(v value) { k.MinMAC = v.number(10, 64, "octets") }},
+		field{"secret", func(v value) {
+			given = true
+			if s, ok := v.scalar(); ok {
+				var err error
+				if secret, err = parseKeySecret(s); err != nil {
+					v.fail("%v", err)
+				}
+			}
+		}},
+		field{"secret_file", func(v value) { k.File, file = v.file(), true }},
+	)
+	switch {
+	case len(v.doc.errs) > before:
+		return k, false
+	case k.Name == nil:
+		v.fail("the key has no `name`; give it the one that its other owners have it by")
+	case given == file:
+		v.fail("key %v needs either `secret` or `secret_file`; make one with `ptrd key generate %v`", k.Name, k.Name)
+	case given:
+		var err error
+		if k, err = k.with(secret); err != nil {
+			v.fail("%v", err)
+		}
+	}
+	return k, len(v.doc.errs) == before
+}
+
+func (v value) keyName() dname.Name {
+	s, ok := v.text()
+	if !ok {
+		return nil
+	}
+	n, err := dname.Parse(s)
+	if err != nil {
+		v.fail("%q is not the name of a key: %v; it is written like the name of a host", s, err)
+		return nil
+	}
+	return n.AppendLower(nil)
+}
+
+func (v value) algorithm() tsig.Algorithm {
+	var names []string
+	for _, a := range tsig.Algorithms() {
+		names = append(names, a.String())
+	}
+	a, _ := tsig.ParseAlgorithm(v.oneOf(names...))
+	return a
+}
+
+// with returns the key with its secret.
+func (k Key) with(secret []byte) (Key, error) {
+	var err error
+	k.TSIG, err = tsig.NewKey(tsig.KeyOptions{Name: k.Name, Algorithm: k.Algorithm, Secret: secret, MinMAC: k.MinMAC})
+	return k, err
+}
+
+// parseKeySecret reads the secret of a key. The error does not repeat it.
+func parseKeySecret(s string) ([]byte, error) {
+	b, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(s), ""))
+	if err != nil || len(b) == 0 {
+		return nil, fmt.Errorf("the secret is a text of %d characters that is not base64; make one with `ptrd key generate NAME`", len(s))
+	}
+	return b, nil
+}
+
+// readKeys returns the keys with the secrets of their files.
+func readKeys(list []Key) ([]Key, error) {
+	out := make([]Key, len(list))
+	var errs Errors
+	for i, k := range list {
+		if k.File.Path != "" {
+			var err error
+			if k, err = k.readFile(); err != nil {
+				errs = append(errs, Problem{k.File.Pos, fmt.Sprintf("keys[%d].secret_file", i), err.Error()})
+			}
+		}
+		out[i] = k
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return out, nil
+}
+
+// readFile reads the secret: base64 alone, or a key clause as BIND's programs write
+// it, whose name and algorithm are to be those of the configuration.
+func (k Key) readFile() (Key, error) {
+	data, err := readFile(k.File.Path, maxKeyFile)
+	if err != nil {
+		return k, err
+	}
+	text := string(data)
+	if !strings.Contains(text, "{") {
+		secret, err := parseKeySecret(text)
+		if err != nil {
+			return k, fmt.Errorf("%s: %w", k.File.Path, err)
+		}
+		return k.with(secret)
+	}
+	c, err := parseKeyClause(text)
+	if err != nil {
+		return k, fmt.Errorf("%s: %w", k.File.Path, err)
+	}
+	if n, err := dname.Parse(c.name); err != nil || !n.Equal(k.Name) {
+		return k, fmt.Errorf("%s: the key in it is named %q, here it is %v; give both the same name", k.File.Path, c.name, k.Name)
+	}
+	if c.algorithm != k.Algorithm.String() {
+		return k, fmt.Errorf("%s: the key in it is for %q, here it is for %v; give both the same `algorithm`", k.File.Path, c.algorithm, k.Algorithm)
+	}
+	secret, err := parseKeySecret(c.secret)
+	if err != nil {
+		return k, fmt.Errorf("%s: %w", k.File.Path, err)
+	}
+	return k.with(secret)
+}
+
+// keyClause is what `key "name" { algorithm a; secret "s"; };` says.
+type keyClause struct{ name, algorithm, secret string }
+
+func parseKeyClause(text string) (c keyClause, err error) {
+	var words []string
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		line = strings.NewReplacer("{", " { ", "}", " } ", ";", " ; ", `"`, " ").Replace(line)
+		words = append(words, strings.Fields(line)...)
+	}
+	const form = "is not `key NAME { algorithm …; secret …; };` with one key; make one with `ptrd key generate NAME`"
+	if len(words) < 3 || words[0] != "key" || words[2] != "{" {
+		return c, fmt.Errorf("the file %s", form)
+	}
+	c.name = words[1]
+	rest := words[3:]
+	for len(rest) >= 3 && rest[2] == ";" {
+		switch rest[0] {
+		case "algorithm":
+			c.algorithm = strings.TrimSuffix(strings.ToLower(rest[1]), ".")
+		case "secret":
+			c.secret = rest[1]
+		}
+		rest = rest[3:]
+	}
+	if end := strings.Join(rest, " "); c.algorithm == "" || c.secret == "" || end != "} ;" && end != "}" {
+		return keyClause{}, fmt.Errorf("the file %s", form)
+	}
+	return c, nil
+}

@@ -1,0 +1,328 @@
+package server
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/tsig"
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// signed packs the query and signs it.
+func signed(t testing.TB, k *tsig.Key, m *dns.Msg, at int64) ([]byte, *tsig.Verifier) {
+	t.Helper()
+	b, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k.Request(b, at)
+}
+
+// A signed query is answered as any other, and signed; so are errors that are none of
+// the signature.
+func TestSignedQueries(t *testing.T) {
+	const apex, host, away = "2.0.192.in-addr.arpa.", "10.2.0.192.in-addr.arpa.", "example.com."
+	k := labKey(t, "key.")
+	version1 := func(m *dns.Msg) { m.SetEdns0(1232, false).IsEdns0().SetVersion(1) }
+	l := newLab(t, labZones...)
+	l.view.Policy.Keys = tsig.NewKeys([]*tsig.Key{k})
+	for _, c := range []struct {
+		what    string
+		q       *dns.Msg
+		rcode   int
+		answers int
+		count   Counter
+	}{
+		{"PTR", query(host, dns.TypePTR), dns.RcodeSuccess, 1, CountSlowAnswered},
+		{"SOA with EDNS", query(apex, dns.TypeSOA, edns()), dns.RcodeSuccess, 1, CountSlowAnswered},
+		{"not ours", query(away, dns.TypePTR, edns()), dns.RcodeRefused, 0, CountSlowAnswered},
+		{"no such version", query(apex, dns.TypeSOA, version1), dns.RcodeBadVers, 0, CountSlowBadVers},
+		{"AXFR over UDP", query(apex, dns.TypeAXFR), dns.RcodeNotImplemented, 0, CountSlowAnswered},
+		{"IXFR that nobody may", query(apex, dns.TypeIXFR), dns.RcodeRefused, 0, CountSlowRefused},
+	} {
+		request, v := signed(t, k, c.q, labNow)
+		before := l.counts
+		reply, verdict := l.deferred(request)
+		if verdict != Answered {
+			t.Errorf("%s: verdict %d", c.what, verdict)
+			continue
+		}
+		plain, err := v.Verify(reply, labNow)
+		if err != nil {
+			t.Errorf("%s: %v", c.what, err)
+			continue
+		}
+		got := new(dns.Msg)
+		if err := got.Unpack(plain); err != nil {
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		if got.Rcode != c.rcode || len(got.Answer) != c.answers || got.Id != c.q.Id || (got.IsEdns0() != nil) != (c.q.IsEdns0() != nil) {
+			t.Errorf("%s: got %v", c.what, got)
+		}
+		before[c.count]++
+		if l.counts != before {
+			t.Errorf("%s: counted elsewhere, or twice", c.what)
+		}
+	}
+}
+
+// The signature of an answer over UDP is within what the client takes.
+func TestSignatureFits(t *testing.T) {
+	k := labKey(t, "key.")
+	l := newLab(t, labZones...)
+	l.view.Policy.Keys = tsig.NewKeys([]*tsig.Key{k})
+	l.view.Policy.NSID = []byte(strings.Repeat("n", 400))
+	request, v := signed(t, k, query("10.2.0.192.in-addr.arpa.", dns.TypePTR, func(m *dns.Msg) {
+		m.SetEdns0(512, false).IsEdns0().Option = []dns.EDNS0{local(3, "")}
+	}), labNow)
+	reply, _ := l.deferred(request)
+	if len(reply) > 512 {
+		t.Errorf("%d octets", len(reply))
+	}
+	if _, err := v.Verify(reply, labNow); err != nil {
+		t.Error(err)
+	}
+	// Where even the question leaves no room, the client asked for it.
+	long := labKey(t, strings.Repeat("a23456789012345678901234567890123456789012345678901234567890123.", 3)+"key.")
+	l.view.Policy.Keys = tsig.NewKeys([]*tsig.Key{long})
+	request, v = signed(t, long, query(strings.Repeat("b23456789012345678901234567890123456789012345678901234567890123.", 3)+"2.0.192.in-addr.arpa.", dns.TypePTR), labNow)
+	reply, verdict := l.deferred(request)
+	if _, err := v.Verify(reply, labNow); err != nil || verdict != Answered {
+		t.Error(verdict, err)
+	}
+}
+
+// Whoever may transfer a zone by a key may ask for its SOA, whatever the access lists
+// say, and for nothing else.
+func TestKeyOpensItsZone(t *testing.T) {
+	mine, other := labKey(t, "mine."), labKey(t, "other.")
+	zoneKey := dname.MustParse("2.0.192.in-addr.arpa.").Key()
+	nobody := NewACL(nil, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")})
+	for _, c := range []struct {
+		what   string
+		policy Policy
+	}{
+		{"the list of all zones", Policy{Access: nobody}},
+		{"the list of the zone", Policy{ZoneAccess: map[string]*ACL{zoneKey: &nobody, dname.MustParse("113.0.203.in-addr.arpa.").Key(): &nobody}}},
+	} {
+		l := newLab(t, labZones...)
+		l.view.Policy = &c.policy
+		c.policy.Keys = tsig.NewKeys([]*tsig.Key{mine, other})
+		c.policy.Transfers = map[string]Peers{zoneKey: {{Key: string(mine.Name())}}}
+		for _, q := range []struct {
+			key  *tsig.Key
+			name string
+			want int
+		}{
+			{mine, "2.0.192.in-addr.arpa.", dns.RcodeSuccess},
+			{other, "2.0.192.in-addr.arpa.", dns.RcodeRefused},
+			{mine, "example.com.", dns.RcodeRefused},
+		} {
+			request, v := signed(t, q.key, query(q.name, dns.TypeSOA), labNow)
+			reply, _ := l.deferred(request)
+			plain, err := v.Verify(reply, labNow)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h, _ := wire.ReadHeader(plain); int(h.Flags.RCode()) != q.want {
+				t.Errorf("%s: %v with key %v: %v", c.what, q.name, q.key, h.Flags.RCode())
+			}
+		}
+		if m, _ := l.ask(query("2.0.192.in-addr.arpa.", dns.TypeSOA)); m.Rcode != dns.RcodeRefused {
+			t.Errorf("%s: without a key: %v", c.what, m)
+		}
+	}
+}
+
+// frontServer serves the lab's zones to everybody for transfer, and to nobody else.
+func frontServer(t *testing.T, edit func(*Options), keys ...*tsig.Key) *running {
+	t.Helper()
+	return serve(t, func(o *Options) {
+		o.newAnswerer = nil
+		set := zone.NewSet()
+		policy := &Policy{Keys: tsig.NewKeys(keys), Transfers: map[string]Peers{}}
+		for _, text := range labZones {
+			z := labZone(t, text)
+			set = set.With([]*zone.Zone{z}, nil)
+			policy.Transfers[z.Key()] = Peers{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}
+		}
+		o.Views.Swap(&View{Zones: set, Policy: policy})
+		edit(o)
+	}, "127.0.0.1")
+}
+
+// Handlers get what is theirs, with the key and without the TSIG record, and their
+// answers of several messages are signed; one that holds a request answers later.
+func TestHandlers(t *testing.T) {
+	k := labKey(t, "key.")
+	var mu sync.Mutex
+	seen := map[string]int{}
+	later := make(chan *SlowRequest, 1)
+	handler := func(name string) SlowHandler {
+		return handlerFunc(func(_ context.Context, r *SlowRequest) {
+			mu.Lock()
+			defer mu.Unlock()
+			seen[name]++
+			if at := strings.Index(string(r.Message), "hmac"); at >= 0 || (r.Key == nil) != (name == "notify") {
+				t.Errorf("%s: key %v, message %x", name, r.Key, r.Message)
+			}
+			if h, _ := wire.ReadHeader(r.Message); h.Additionals != 1 || r.Question().Name.String() != "2.0.192.in-addr.arpa." {
+				t.Errorf("%s: %+v, %v", name, h, r.Question())
+			}
+			switch name {
+			case "transfer":
+				if r.Zone() == nil || r.Zone().Serial() != 7 {
+					t.Errorf("zone %v", r.Zone())
+				}
+				for i := range 3 {
+					w := r.Begin(0)
+					soa, _ := r.Zone().Get(r.Zone().Apex(), 6)
+					it := soa.Data()
+					it.Next()
+					w.Record(wire.Answer, &wire.Owner{Name: r.Zone().Apex()}, 6, 1, uint32(i), it.Head, it.Tail)
+					if err := r.Send(wire.AA, wire.RCodeNoError, 0, ""); err != nil {
+						t.Error(err)
+					}
+				}
+			case "update":
+				r.Hold()
+				later <- r
+			default:
+				if err := r.Fail(wire.RCodeRefused, wire.EDEProhibited, "not by you"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	s := frontServer(t, func(o *Options) {
+		o.Transfer, o.Update, o.Notify = handler("transfer"), handler("update"), handler("notify")
+	}, k)
+	c := dial(t, s.addr())
+	ask := func(opcode int, qtype uint16, key *tsig.Key) *tsig.Verifier {
+		m := query("2.0.192.in-addr.arpa.", qtype, edns())
+		m.Opcode = opcode
+		b, err := m.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v *tsig.Verifier
+		if key != nil {
+			b, v = key.Request(b, s.now().Unix())
+		}
+		c.send(framed(b))
+		return v
+	}
+	receive := func(v *tsig.Verifier) *dns.Msg {
+		b := c.receive()
+		if v != nil {
+			var err error
+			if b, err = v.Verify(b, s.now().Unix()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m := new(dns.Msg)
+		if err := m.Unpack(b); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	v := ask(dns.OpcodeQuery, dns.TypeAXFR, k)
+	for i := range 3 {
+		if m := receive(v); len(m.Answer) != 1 || m.Answer[0].Header().Ttl != uint32(i) || len(m.Question) != 1 || (m.IsEdns0() != nil) != (i == 0) || !m.Authoritative {
+			t.Errorf("message %d: %v", i, m)
+		}
+	}
+	if m := receive(ask(dns.OpcodeNotify, dns.TypeSOA, nil)); m.Rcode != dns.RcodeRefused || m.Opcode != dns.OpcodeNotify || ede(m) != wire.EDEProhibited {
+		t.Errorf("NOTIFY: %v", m)
+	}
+	v = ask(dns.OpcodeUpdate, dns.TypeSOA, k)
+	held := <-later
+	await(t, "the handler's return", func() bool { return s.Totals().Slow.Working == 1 })
+	if err := held.Fail(wire.RCodeNoError, 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	held.End()
+	if m := receive(v); m.Rcode != dns.RcodeSuccess || m.Opcode != dns.OpcodeUpdate {
+		t.Errorf("UPDATE: %v", m)
+	}
+	await(t, "rest", func() bool { return s.Totals().Slow.Working == 0 })
+	if total := checkLaws(t, s.Server); total.Slow.Replies != 5 || total.Respond[CountSlowTransfer] != 1 || total.Respond[CountSlowNotify] != 1 || total.Respond[CountSlowUpdate] != 1 {
+		t.Errorf("%+v", total.Slow)
+	}
+	if seen["transfer"] != 1 || seen["update"] != 1 || seen["notify"] != 1 {
+		t.Error(seen)
+	}
+}
+
+// A client has its share of the transfers at a time, and so have all together; the
+// others wait, and nothing else waits for them.
+func TestTransferLimits(t *testing.T) {
+	block := make(chan struct{})
+	var working, most int
+	var mu sync.Mutex
+	s := frontServer(t, func(o *Options) {
+		o.Limits.Transfers, o.Limits.TransfersPer = 3, 2
+		o.Transfer = handlerFunc(func(ctx context.Context, r *SlowRequest) {
+			mu.Lock()
+			working++
+			most = max(most, working)
+			mu.Unlock()
+			wait(ctx, block)
+			mu.Lock()
+			working--
+			mu.Unlock()
+			r.Fail(wire.RCodeNoError, 0, "")
+		})
+		o.Notify = handlerFunc(func(_ context.Context, r *SlowRequest) { r.Fail(wire.RCodeNoError, 0, "") })
+	})
+	b, err := query("2.0.192.in-addr.arpa.", dns.TypeAXFR).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var clients []*tcpClient
+	for _, address := range []string{"127.0.0.2", "127.0.0.3"} {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+		conn, err := d.Dial("tcp", s.addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		c := &tcpClient{t, conn.(*net.TCPConn)}
+		clients = append(clients, c)
+		for i := range 4 {
+			binary.BigEndian.PutUint16(b, uint16(i))
+			c.send(framed(b))
+		}
+		want := []int{2, 3}[len(clients)-1]
+		await(t, "transfers", func() bool {
+			total := s.Totals()
+			return total.Slow.Transfers == want && total.Slow.TransfersWaiting == 4*len(clients)-want
+		})
+	}
+	notify := query("2.0.192.in-addr.arpa.", dns.TypeSOA)
+	notify.Opcode = dns.OpcodeNotify
+	if b, err = notify.Pack(); err != nil {
+		t.Fatal(err)
+	}
+	clients[0].send(framed(b))
+	clients[0].receive()
+	close(block)
+	for _, c := range clients {
+		for range 4 {
+			c.receive()
+		}
+	}
+	await(t, "rest", func() bool { return s.Totals().Slow.Working == 0 })
+	checkLaws(t, s.Server)
+	if most != 3 {
+		t.Errorf("%d transfers at a time, 3 are allowed", most)
+	}
+}
