@@ -101,7 +101,7 @@ type memSocket struct {
 	out []memDatagram
 }
 
-func (m *memSocket) release() { releaseAll(m.msgs) }
+func (m *memSocket) rest() { releaseAll(m.msgs) }
 
 type memDatagram struct {
 	client, local netip.AddrPort

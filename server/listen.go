@@ -11,7 +11,6 @@ import (
 	"slices"
 	"sync"
 	"syscall"
-	"time"
 )
 
 // portTries is how often a pair of UDP and TCP ports is looked for when the
@@ -50,40 +49,34 @@ func (l *listener) discard() {
 type udpListener struct {
 	server  *Server
 	addr    netip.AddrPort
-	conns   []*net.UDPConn // one a worker, or one for all
-	drops   []*socketDrops // of each of conns
+	ports   []udpPort // one a worker, or one for all
 	workers sync.WaitGroup
-	pending sync.WaitGroup // deferred requests, which are answered through conns
+	pending sync.WaitGroup // deferred requests, which are answered through ports
 }
 
 func (l *udpListener) start() {
 	for i := range l.server.workers {
-		conn, drops := l.conns[i%len(l.conns)], l.drops[i%len(l.conns)]
+		port := l.ports[i%len(l.ports)]
 		l.workers.Go(func() {
-			if err := l.work(conn, drops); err != nil {
+			if err := l.work(port); err != nil {
 				l.server.fail(l.addr, "udp", err)
 			}
 		})
 	}
 }
 
-func (l *udpListener) work(conn *net.UDPConn, drops *socketDrops) error {
+func (l *udpListener) work(port udpPort) error {
 	own := l.server.lanes.get()
 	defer l.server.lanes.put(own)
-	socket, err := newPacketSocket(conn, boundTo(conn), own, drops, l.server.portable)
-	if err != nil {
-		return err
-	}
-	return newUDPWorker(l.server, socket, own, &l.pending).run()
+	return newUDPWorker(l.server, port.socket(own), own, &l.pending).run()
 }
 
 // stop wakes the workers, which answer what the sockets still hold, waits for
 // them and for the slow lane to answer what they deferred, and closes the
 // sockets.
 func (l *udpListener) stop() {
-	for _, c := range l.conns {
-		// An error says that the socket is closed already, which ends its worker as well.
-		_ = c.SetReadDeadline(time.Unix(1, 0))
+	for _, p := range l.ports {
+		p.interrupt()
 	}
 	l.workers.Wait()
 	l.pending.Wait()
@@ -91,8 +84,8 @@ func (l *udpListener) stop() {
 }
 
 func (l *udpListener) close() {
-	for _, c := range l.conns {
-		c.Close()
+	for _, p := range l.ports {
+		p.close()
 	}
 }
 
@@ -200,12 +193,11 @@ func (s *Server) bindOnce(addr netip.AddrPort, reuse bool) (*listener, error) {
 	}
 	l.addr = netip.AddrPortFrom(addr.Addr(), addrPort(sockets[0].Addr()).Port())
 	l.tcp = &tcpListener{server: s, sockets: sockets, local: l.addr, stopped: make(chan struct{})}
-	conns, drops, err := s.bindUDP(l.addr)
-	if err != nil {
+	l.udp = &udpListener{server: s, addr: l.addr}
+	if err := l.udp.bind(); err != nil {
 		l.discard()
 		return nil, bindError("udp", l.addr, err)
 	}
-	l.udp = &udpListener{server: s, addr: l.addr, conns: conns, drops: drops}
 	return l, nil
 }
 
@@ -236,15 +228,19 @@ func (s *Server) bindTCP(addr netip.AddrPort, reuse bool) ([]*net.TCPListener, e
 	return sockets, nil
 }
 
-// bindUDP returns the UDP sockets of an address: one a worker, or one that all
+// bind makes the UDP sockets of the address: one a worker, or one that all
 // share where it is inherited or the system cannot spread clients over several.
-func (s *Server) bindUDP(addr netip.AddrPort) (conns []*net.UDPConn, drops []*socketDrops, err error) {
-	conn, dropped, err := s.inherited.udp(addr)
+func (l *udpListener) bind() error {
+	s := l.server
+	conn, drops, err := s.inherited.udp(l.addr)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	if conn != nil {
-		return []*net.UDPConn{conn}, []*socketDrops{dropped}, s.prepareInherited(conn)
+		if err := s.prepareInherited(conn); err != nil {
+			return err
+		}
+		return l.add(conn, drops)
 	}
 	n := 1
 	if socketPerWorker && !s.portable {
@@ -252,18 +248,26 @@ func (s *Server) bindUDP(addr netip.AddrPort) (conns []*net.UDPConn, drops []*so
 	}
 	for range n {
 		var granted int
-		config := net.ListenConfig{Control: controlUDP(addr.Addr(), &granted)}
-		conn, err := config.ListenPacket(context.Background(), network("udp", addr), addr.String())
+		config := net.ListenConfig{Control: controlUDP(l.addr.Addr(), &granted)}
+		conn, err := config.ListenPacket(context.Background(), network("udp", l.addr), l.addr.String())
 		if err != nil {
-			for _, c := range conns {
-				c.Close()
-			}
-			return nil, nil, err
+			return err
 		}
-		conns, drops = append(conns, conn.(*net.UDPConn)), append(drops, new(socketDrops))
+		if err := l.add(conn.(*net.UDPConn), new(socketDrops)); err != nil {
+			return err
+		}
 		s.noteReceiveBuffer(granted)
 	}
-	return conns, drops, nil
+	return nil
+}
+
+// add takes conn over.
+func (l *udpListener) add(conn *net.UDPConn, drops *socketDrops) error {
+	port, err := newUDPPort(conn, drops, l.server.portable)
+	if err == nil {
+		l.ports = append(l.ports, port)
+	}
+	return err
 }
 
 // prepareInherited sets the options of a socket that somebody else bound.

@@ -437,7 +437,7 @@ func TestWorkerThatCannotGoOnEndsServe(t *testing.T) {
 	await(t, "a handler that waits for the end", func() bool { return s.Totals().Slow.Working == 1 })
 	s.mu.Lock()
 	for _, l := range s.listeners {
-		l.udp.conns[0].Close()
+		l.udp.ports[0].close()
 	}
 	s.mu.Unlock()
 	if err := <-result; !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "udp: receive") {

@@ -41,8 +41,6 @@ func setUDPOptions(fd uintptr, local netip.Addr, reuse bool) (receiveBuffer int,
 		// The net package allows sending to broadcast addresses; a response never goes there.
 		{unix.SOL_SOCKET, unix.SO_BROADCAST, 0, false},
 		{unix.SOL_SOCKET, unix.SO_SNDBUF, udpSendBuffer, false},
-		// The kernel tells how many datagrams found the receive buffer full.
-		{unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1, true},
 	}
 	if reuse {
 		options = append(options, option{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1, false})

@@ -62,6 +62,15 @@ type datagram struct {
 	plain  Plain
 }
 
+// udpPort is a bound socket that one worker or several take datagrams from.
+type udpPort interface {
+	// socket returns the packetSocket of one worker.
+	socket(l *lane) packetSocket
+	// interrupt makes recv of all workers return instead of waiting.
+	interrupt()
+	close()
+}
+
 // packetSocket moves batches of datagrams. Each worker has one of its own, which
 // owns the datagrams; several may share a kernel socket.
 type packetSocket interface {
@@ -72,8 +81,9 @@ type packetSocket interface {
 	// send sends the responses (out > 0) in msgs, which recv returned. failed is
 	// called for each that could not be sent.
 	send(msgs []datagram, failed func(error))
-	// release lets go of what the lookups of all datagrams so far hold.
-	release()
+	// rest lets go of what the lookups of all datagrams so far hold, and counts
+	// what the kernel dropped.
+	rest()
 	// replier returns a function that sends responses to the i-th datagram of
 	// the last recv, for use by any goroutine at any later time.
 	replier(i int) func([]byte) error
@@ -90,7 +100,7 @@ func newBuffers(n int) []datagram {
 	return msgs
 }
 
-// releaseAll is release for a socket's datagrams.
+// releaseAll lets go of what the lookups of datagrams hold.
 func releaseAll(msgs []datagram) {
 	for i := range msgs {
 		msgs[i].plain.descent.Release()
@@ -212,7 +222,7 @@ func (w *udpWorker) rest() {
 		return
 	}
 	w.batches = 0
-	w.socket.release()
+	w.socket.rest()
 	w.lane.Publish()
 }
 

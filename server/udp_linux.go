@@ -2,7 +2,6 @@ package server
 
 import (
 	"encoding/binary"
-	"net"
 	"net/netip"
 	"syscall"
 	"unsafe"
@@ -12,34 +11,26 @@ import (
 
 // mmsgSocket moves batches by recvmmsg and sendmmsg.
 //
-// The descriptor is non-blocking and waits in the runtime's poller, not in the
-// system call. While there is traffic a call finds datagrams and nobody waits at
-// all; when there is none, a worker is a parked goroutine that a deadline wakes,
-// so stopping needs no signal, no extra descriptor and no thread of its own. The
+// While there is traffic a call finds datagrams and nobody waits at all; when there
+// is none, mmsgPort waits. The
 // calls themselves are raw: they do not block, so the scheduler need not be told
 // of them, which would cost more than a small datagram and would let it take
 // the worker's processor away in the midst of a long batch.
-//
-// Workers that share a kernel socket (an inherited one) take turns: the poller's
-// lock lets one of them wait and receive while the others answer.
 type mmsgSocket struct {
-	conn     *net.UDPConn
-	raw      syscall.RawConn
-	lane     *lane          // counts the kernel's drops
-	local    netip.AddrPort // the address asked, where it is always the same
+	port     *mmsgPort
+	lane     *lane // counts the kernel's drops
 	wildcard bool
 	is6      bool
 
 	msgs     []datagram
 	received int // datagrams of the last recv
 	errno    syscall.Errno
-	readFn   func(fd uintptr) bool
-	tryFn    func(fd uintptr)
-	sendFn   func(fd uintptr)
+	readFn   func(uintptr) bool
+	tryFn    func(uintptr)
+	sendFn   func(uintptr)
+	restFn   func(uintptr)
 	pending  []datagram // of the current send
 	failed   func(error)
-	drops    *socketDrops
-	overflow uint32 // the kernel's count of drops when this worker last saw it change
 
 	in      [batchSize]mmsghdr
 	inVec   [batchSize]unix.Iovec
@@ -56,27 +47,22 @@ type mmsghdr struct {
 	n   uint32 // octets received or sent
 }
 
-// recvControl has room for an IPV6_PKTINFO (40 octets) and an SO_RXQ_OVFL (24).
-type recvControl [8]uint64
+// recvControl has room for an IPV6_PKTINFO.
+type recvControl [5]uint64
 
 // sendControl has room for an IPV6_PKTINFO.
 type sendControl [5]uint64
 
-// newMmsgSocket returns the packetSocket of one worker over conn. local is what
-// conn is bound to.
-func newMmsgSocket(conn *net.UDPConn, local netip.AddrPort, l *lane, drops *socketDrops) (*mmsgSocket, error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
+// socket returns the packetSocket of one worker.
+func (p *mmsgPort) socket(l *lane) packetSocket {
 	m := &mmsgSocket{
-		conn: conn, raw: raw, lane: l, drops: drops,
-		local: local, wildcard: local.Addr().IsUnspecified(), is6: local.Addr().Is6(),
+		port: p, lane: l, wildcard: p.local.Addr().IsUnspecified(), is6: p.local.Addr().Is6(),
 		msgs: newBuffers(batchSize),
 	}
 	m.readFn = m.readable
 	m.tryFn = m.receive
 	m.sendFn = m.transmit
+	m.restFn = func(uintptr) { m.lane.kernelDropped.Add(m.port.dropped()) }
 	for i := range m.in {
 		m.inVec[i].Base = &m.msgs[i].buf[0]
 		m.inVec[i].SetLen(udpBuffer)
@@ -88,7 +74,7 @@ func newMmsgSocket(conn *net.UDPConn, local netip.AddrPort, l *lane, drops *sock
 		m.resetHeader(i)
 		m.prepareSource(i)
 	}
-	return m, nil
+	return m
 }
 
 // resetHeader restores the lengths that the kernel overwrites.
@@ -119,9 +105,9 @@ func (m *mmsgSocket) recv(wait bool) ([]datagram, error) {
 	m.received, m.errno = 0, 0
 	var err error
 	if wait {
-		err = m.raw.Read(m.readFn)
+		err = m.port.await(m.readFn)
 	} else {
-		err = m.raw.Control(m.tryFn)
+		err = m.port.try(m.tryFn)
 	}
 	switch {
 	case err != nil:
@@ -136,14 +122,21 @@ func (m *mmsgSocket) recv(wait bool) ([]datagram, error) {
 }
 
 // readable receives and reports whether there is no need to wait.
-func (m *mmsgSocket) readable(fd uintptr) bool {
-	m.receive(fd)
-	return m.errno != unix.EAGAIN
+func (m *mmsgSocket) readable(uintptr) bool {
+	if m.receive(0); m.errno != unix.EAGAIN {
+		m.port.found()
+		return true
+	}
+	errno := m.port.watch()
+	if errno != 0 {
+		m.errno = errno
+	}
+	return errno != 0
 }
 
-func (m *mmsgSocket) receive(fd uintptr) {
+func (m *mmsgSocket) receive(uintptr) {
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&m.in[0])), batchSize, 0, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(m.port.fd), uintptr(unsafe.Pointer(&m.in[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
 		if errno == unix.EINTR {
 			continue
 		}
@@ -159,7 +152,7 @@ func (m *mmsgSocket) read(i int) {
 	h, d := &m.in[i], &m.msgs[i]
 	d.n, d.out, d.unfit = int(h.n), 0, DropByRespond
 	d.client = sockaddr(&m.names[i])
-	d.local = m.local
+	d.local = m.port.local
 	if h.hdr.Flags&unix.MSG_TRUNC != 0 {
 		d.unfit = DropTooLong
 	}
@@ -182,7 +175,7 @@ func ntohs(n uint16) uint16 {
 	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&n))[:])
 }
 
-// readControl takes the address asked and the count of drops out of the control
+// readControl takes the address asked out of the control
 // messages, and prepares the one of the response: the same address as its
 // source, but not the interface, so that routing decides, as it would for any
 // other answer; only a link-local address needs its interface.
@@ -199,7 +192,7 @@ func (m *mmsgSocket) readControl(i, n int) {
 		switch {
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && size >= unix.CmsgLen(unix.SizeofInet4Pktinfo):
 			info := (*unix.Inet4Pktinfo)(data)
-			d.local = netip.AddrPortFrom(netip.AddrFrom4(info.Addr), m.local.Port())
+			d.local = netip.AddrPortFrom(netip.AddrFrom4(info.Addr), m.port.local.Port())
 			// Spec_dst is the address that routing made of the one asked:
 			// another one where that was broadcast or multicast (ip(7)).
 			if info.Spec_dst != info.Addr && info.Spec_dst != [4]byte{} || !isUnicast(d.local.Addr()) {
@@ -209,7 +202,7 @@ func (m *mmsgSocket) readControl(i, n int) {
 		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && size >= unix.CmsgLen(unix.SizeofInet6Pktinfo):
 			info := (*unix.Inet6Pktinfo)(data)
 			addr := netip.AddrFrom16(info.Addr)
-			d.local = netip.AddrPortFrom(addr.Unmap(), m.local.Port())
+			d.local = netip.AddrPortFrom(addr.Unmap(), m.port.local.Port())
 			if !isUnicast(d.local.Addr()) {
 				d.unfit = DropNotUnicast
 			}
@@ -217,11 +210,6 @@ func (m *mmsgSocket) readControl(i, n int) {
 			out.Addr, out.Ifindex = info.Addr, 0
 			if addr.IsLinkLocalUnicast() && addr.Is6() && !addr.Is4In6() {
 				out.Ifindex = info.Ifindex
-			}
-		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_RXQ_OVFL && size >= unix.CmsgLen(4):
-			if drops := *(*uint32)(data); drops != m.overflow {
-				m.lane.kernelDropped.Add(m.drops.advance(drops))
-				m.overflow = drops
 			}
 		}
 		step := unix.CmsgSpace(size - unix.CmsgLen(0))
@@ -240,11 +228,15 @@ func (m *mmsgSocket) sourceInfo6(i int) *unix.Inet6Pktinfo {
 	return (*unix.Inet6Pktinfo)(unsafe.Add(unsafe.Pointer(&m.source[i]), unix.CmsgLen(0)))
 }
 
-func (m *mmsgSocket) release() { releaseAll(m.msgs) }
+func (m *mmsgSocket) rest() {
+	releaseAll(m.msgs)
+	// An error says that the socket is closed, which recv tells as well.
+	_ = m.port.try(m.restFn)
+}
 
 func (m *mmsgSocket) send(msgs []datagram, failed func(error)) {
 	m.pending, m.failed = msgs, failed
-	if err := m.raw.Control(m.sendFn); err != nil {
+	if err := m.port.try(m.sendFn); err != nil {
 		for i := range msgs {
 			if msgs[i].out > 0 {
 				failed(err)
@@ -257,7 +249,7 @@ func (m *mmsgSocket) send(msgs []datagram, failed func(error)) {
 // buffer: what the device cannot take now would be late, and the next batch
 // waits. The kernel stops at the message that it cannot send and tells why at
 // the next call; that one is left out.
-func (m *mmsgSocket) transmit(fd uintptr) {
+func (m *mmsgSocket) transmit(uintptr) {
 	n := 0
 	for i := range m.pending {
 		if d := &m.pending[i]; d.out > 0 {
@@ -266,7 +258,7 @@ func (m *mmsgSocket) transmit(fd uintptr) {
 		}
 	}
 	for first := 0; first < n; {
-		sent, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&m.out[first])), uintptr(n-first), 0, 0, 0)
+		sent, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(m.port.fd), uintptr(unsafe.Pointer(&m.out[first])), uintptr(n-first), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			first += int(sent)
@@ -300,36 +292,34 @@ func (m *mmsgSocket) sourceLen() int {
 }
 
 func (m *mmsgSocket) replier(i int) func([]byte) error {
-	client := m.msgs[i].client
-	if sa := &m.names[i]; sa.Family == unix.AF_INET6 {
-		addr := netip.AddrFrom16(sa.Addr)
-		if sa.Scope_id != 0 {
-			addr = addr.WithZone(zoneName(int(sa.Scope_id)))
-		}
-		client = netip.AddrPortFrom(addr, client.Port())
-	}
-	var source []byte
+	port, name, nameLen := m.port, m.names[i], m.in[i].hdr.Namelen
+	var source *sendControl
 	if m.wildcard {
-		source = append(source, unsafe.Slice((*byte)(unsafe.Pointer(&m.source[i])), m.sourceLen())...)
+		source = new(sendControl)
+		*source = m.source[i]
 	}
-	conn := m.conn
+	sourceLen := m.sourceLen()
 	return func(msg []byte) error {
-		_, _, err := conn.WriteMsgUDPAddrPort(msg, source, client)
+		vec := unix.Iovec{Base: &msg[0]}
+		vec.SetLen(len(msg))
+		h := unix.Msghdr{Name: (*byte)(unsafe.Pointer(&name)), Namelen: nameLen, Iov: &vec}
+		h.SetIovlen(1)
+		if source != nil {
+			h.Control = (*byte)(unsafe.Pointer(source))
+			h.SetControllen(sourceLen)
+		}
+		var errno syscall.Errno
+		err := port.try(func(uintptr) {
+			for {
+				_, _, errno = unix.RawSyscall(unix.SYS_SENDMSG, uintptr(port.fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT)
+				if errno != unix.EINTR {
+					return
+				}
+			}
+		})
+		if err == nil && errno != 0 {
+			return errno
+		}
 		return err
 	}
-}
-
-func zoneName(index int) string {
-	if i, err := net.InterfaceByIndex(index); err == nil {
-		return i.Name
-	}
-	return ""
-}
-
-// newPacketSocket returns the packetSocket of one worker over conn.
-func newPacketSocket(conn *net.UDPConn, local netip.AddrPort, l *lane, drops *socketDrops, portable bool) (packetSocket, error) {
-	if portable {
-		return newConnSocket(conn, local), nil
-	}
-	return newMmsgSocket(conn, local, l, drops)
 }

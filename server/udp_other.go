@@ -2,12 +2,9 @@
 
 package server
 
-import (
-	"net"
-	"net/netip"
-)
+import "net"
 
-// newPacketSocket returns the packetSocket of one worker over conn.
-func newPacketSocket(conn *net.UDPConn, local netip.AddrPort, _ *lane, _ *socketDrops, _ bool) (packetSocket, error) {
-	return newConnSocket(conn, local), nil
+// newUDPPort returns the port of conn's socket, and takes conn over.
+func newUDPPort(conn *net.UDPConn, _ *socketDrops, _ bool) (udpPort, error) {
+	return connPort{conn}, nil
 }

@@ -11,6 +11,18 @@ import (
 // be longer than a read takes.
 const drainTime = 20 * time.Millisecond
 
+// connPort is a bound socket that workers wait for by the net package.
+type connPort struct{ conn *net.UDPConn }
+
+func (p connPort) socket(*lane) packetSocket { return newConnSocket(p.conn, boundTo(p.conn)) }
+
+func (p connPort) interrupt() {
+	// An error says that the socket is closed already, which ends its workers as well.
+	_ = p.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (p connPort) close() { p.conn.Close() }
+
 // connSocket moves one datagram a call, by the net package: for systems without
 // recvmmsg. It behaves as mmsgSocket does, slower, except that it learns nothing
 // of datagrams that the kernel dropped. Workers share the kernel socket.
@@ -73,7 +85,7 @@ func isUnicast(a netip.Addr) bool {
 	return !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
-func (c *connSocket) release() { releaseAll(c.msgs) }
+func (c *connSocket) rest() { releaseAll(c.msgs) }
 
 func (c *connSocket) send(msgs []datagram, failed func(error)) {
 	for i := range msgs {
