@@ -17,6 +17,12 @@ func Pin(int) error { return ErrSystem }
 // Start returns ErrSystem.
 func Start(*exec.Cmd, string, ...int) (*Process, error) { return nil, ErrSystem }
 
+// StayAwake returns ErrSystem.
+func StayAwake(int) error { return ErrSystem }
+
+// KeepAwake returns ErrSystem.
+func KeepAwake(*exec.Cmd) (stop func(), err error) { return nil, ErrSystem }
+
 // Leisurely calls f.
 func Leisurely(f func() error) error { return f() }
 

@@ -102,6 +102,48 @@ func Leisurely(f func() error) error {
 	return <-done
 }
 
+// StayAwake keeps a processor from sleeping, with what it never gives to anybody who
+// has work: the thread has the scheduling class of idle ones. The host of a
+// virtual machine wakes a processor that sleeps up to some milliseconds late, and
+// such a wait would count as the server's. It does not return.
+func StayAwake(cpu int) error {
+	runtime.LockOSThread()
+	var set unix.CPUSet
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("processor %d: %w", cpu, err)
+	}
+	if err := unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0); err != nil {
+		return fmt.Errorf("scheduling class of idle threads: %w", err)
+	}
+	for {
+	}
+}
+
+// KeepAwake starts a command that is going to call StayAwake.
+func KeepAwake(cmd *exec.Cmd) (stop func(), err error) {
+	// Its session is this one: the kernel may share out processors to sessions first,
+	// whatever the classes of their threads. So it does not help another session.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started, end, ended := make(chan error), make(chan struct{}), make(chan struct{})
+	go func() { // see Start
+		defer close(ended)
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		<-end
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return func() { close(end); <-ended }, nil
+}
+
 // Ended reports whether the process has ended.
 func (p *Process) Ended() bool {
 	select {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -55,6 +56,8 @@ func run(ctx context.Context, args []string) error {
 		return writeData(args[1:])
 	case "floor":
 		return serveFloor(args[1:])
+	case awakeName:
+		return stayAwake(args[1:])
 	}
 	return fmt.Errorf("%q is no measurement; %s", args[0], usage)
 }
@@ -62,14 +65,20 @@ func run(ctx context.Context, args []string) error {
 // serveFloor is what this program starts of itself.
 func serveFloor(args []string) error {
 	if len(args) != 2 {
-		return fmt.Errorf("floor takes udp or tcp, and an address")
+		return fmt.Errorf("floor takes udp, tcp or %s, and an address", udpAwake)
 	}
 	at, err := netip.ParseAddrPort(args[1])
 	if err != nil {
 		return err
 	}
-	if args[0] == "tcp" {
+	switch args[0] {
+	case "tcp":
 		return floor.ServeTCP(at)
+	case udpAwake:
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+		go func() {
+			fmt.Fprintln(os.Stderr, machine.StayAwake(serverCPU)) // it returns only an error
+		}()
 	}
 	return floor.ServeUDP(at)
 }

@@ -25,6 +25,7 @@ const (
 	reloadTimeout  = 2 * time.Second // an answer that comes later is no use to anybody
 	reloadAfter    = 3 * time.Second // of load after the new serial: all that was due before has ended
 	reloadPatience = 90 * time.Second
+	restLength     = time.Second // of the floor's load
 )
 
 // reloads has each server, on its one processor and under load, reload a zone in which
@@ -36,7 +37,14 @@ func (l *lab) reloads(d *data, o loadOptions) error {
 	if err := d.set.WriteChanged(filepath.Join(l.dir, "data")); err != nil {
 		return err
 	}
-	return l.each(o.runs, func(p *peer.Peer) (record, error) { return l.reloadOnce(p, d, o) }, func(run int, p *peer.Peer, v map[string]float64) {
+	return l.each(o.runs, func(p *peer.Peer) (record, error) {
+		if p == l.peers[0] {
+			if err := l.restOnce(d, o); err != nil {
+				return record{}, err
+			}
+		}
+		return l.reloadOnce(p, d, o)
+	}, func(run int, p *peer.Peer, v map[string]float64) {
 		fmt.Fprintf(l.out, "reload %-8s run %d  %-12s %6.2f s, %.0f of %.0f lost, p50 %.0f µs, p99 %.0f µs, max %.1f ms; peak %.0f MB\n", d.set.Name, run, p.Name,
 			v[valueReload], v[valueLost], v[valueSent], v[valueP50], v[valueP99], v[valueMax]/1e3, v[valuePeak]/1e6)
 	})
@@ -71,10 +79,15 @@ func (l *lab) reloadOnce(p *peer.Peer, d *data, o loadOptions) (record, error) {
 		return record{}, err
 	}
 	next := file + ".new"
-	if err := peer.CopyFile(filepath.Join(d.Changed, apex+".zone"), next); err != nil {
+	if err := errors.Join(peer.CopyFile(filepath.Join(d.Changed, apex+".zone"), next), syncFile(next)); err != nil {
 		return record{}, err
 	}
 	machine.Settle(max(o.wait, time.Second), serverCPU, generatorCPU)
+	stop, err := keepAwake(generatorCPU)
+	if err != nil {
+		return record{}, err
+	}
+	defer stop()
 	memory, before := s.Memory(), stolen()
 
 	began, end := l.loadInBackground(s, d)
@@ -83,13 +96,54 @@ func (l *lab) reloadOnce(p *peer.Peer, d *data, o loadOptions) (record, error) {
 	if err := errors.Join(changeErr, err); err != nil {
 		return record{}, err
 	}
-	during := samplesDue(r.Samples, change.from, change.to)
 	after := s.Memory()
-	v := latencies(during)
+	v := latencies(samplesDue(r.Samples, change.from, change.to))
 	v[valueReload] = (change.to - change.from).Seconds()
 	v[valuePSS], v[valuePeak] = float64(memory.PSS), float64(after.Peak)
 	v[valueStolen] = (stolen() - before).Seconds()
 	return record{Kind: kindReload, Set: d.set.Name, Server: p.Name, Values: v, Quiet: v[valueStolen] < 0.05}, nil
+}
+
+// syncFile has a file written to the disk, so that this does not happen under load,
+// when it takes its place.
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// restOnce has the floor, which has nothing to reload, serve the load for as long as a
+// reload may take: what the machine itself makes of the latencies.
+func (l *lab) restOnce(d *data, o loadOptions) error {
+	s, err := l.newServer(nil, d.Zones, d.apexes, false)
+	if err != nil {
+		return err
+	}
+	machine.Settle(max(o.wait, time.Second), serverCPU, generatorCPU)
+	if err := s.start(udpAwake); err != nil {
+		return err
+	}
+	defer s.Stop()
+	stop, err := keepAwake(generatorCPU)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	before := stolen()
+	_, end := l.loadInBackground(s, d)
+	const from, to = reloadBefore, reloadBefore + restLength
+	sleep(l.ctx, to+100*time.Millisecond)
+	r, err := end()
+	if err != nil {
+		return err
+	}
+	v := latencies(samplesDue(r.Samples, from, to))
+	v[valueStolen] = (stolen() - before).Seconds()
+	fmt.Fprintf(l.out, "reload %-8s        %-12s   rests, %.0f of %.0f lost, p50 %.0f µs, p99 %.0f µs, max %.1f ms\n", d.set.Name, floorName,
+		v[valueLost], v[valueSent], v[valueP50], v[valueP99], v[valueMax]/1e3)
+	return l.add(record{Kind: kindReload, Set: d.set.Name, Server: floorName, Values: v, Quiet: v[valueStolen] < 0.05})
 }
 
 // span is a time of a run, counted from its start.

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,6 +68,7 @@ type Daemon struct {
 	earlier   earlier
 	watched   []string // paths of the last plan
 	made      int64    // octets of zones made since the last release
+	freed     freed
 
 	reloads chan chan *Outcome // from the control socket
 	ended   chan struct{}      // closed when nobody takes reloads any more
@@ -264,11 +264,15 @@ func stopped(ctx context.Context) error {
 // write is the only writer: it reloads for whoever asks, until ctx ends.
 func (d *Daemon) write(ctx context.Context) {
 	defer close(d.ended)
+	defer d.endRelease()
+	d.releaseAtOnce()
 	for {
 		d.release()
 		select {
 		case <-ctx.Done():
 			return
+		case <-d.freed.ends:
+			d.endRelease()
 		case <-d.watcher.Changed():
 			d.reload(ctx, causeFile)
 		case <-d.o.Hangup:
@@ -277,19 +281,6 @@ func (d *Daemon) write(ctx context.Context) {
 			reply <- d.reload(ctx, causeControl)
 		}
 	}
-}
-
-// releaseFrom is the octets of zones made anew from which the system gets back at
-// once what making them took: some five times as much. The runtime would do so
-// over minutes, and a garbage collection at every small change would be waste.
-const releaseFrom = 8 << 20
-
-// release gives memory back after a large load.
-func (d *Daemon) release() {
-	if d.made >= releaseFrom {
-		d.aside(debug.FreeOSMemory)
-	}
-	d.made = 0
 }
 
 // pause returns what a goroutine that computes calls often; nil before there are

@@ -24,9 +24,10 @@
 // # Giving way
 //
 // While queries are answered a reload computes in slices and lets them go first in
-// between, see package pace; what it cannot slice (the journal's flush, giving
-// memory back) it does with a processor more. Before there is anything to answer
-// it does neither.
+// between, see package pace; what it cannot slice (the journal's flush) it does with a
+// processor more, and giving memory back, which would take ten milliseconds at once,
+// it leaves to the runtime, in pieces. Before there is anything to answer it does
+// neither.
 //
 // # Goroutines
 //

@@ -30,6 +30,7 @@ const (
 // reload reads everything that changed and puts it in force.
 func (d *Daemon) reload(ctx context.Context, cause string) *Outcome {
 	begin := time.Now()
+	defer d.freed.interrupt()()
 	d.tell(systemd.Reloading(monotonic(d.started)))
 	old := d.state.Load().outcome
 	cfg, err := d.loader.Load()
