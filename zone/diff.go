@@ -52,16 +52,6 @@ func Diff(from, to *Zone, pause func()) *Changeset {
 	return d.c
 }
 
-func soaFirst(list []Record) {
-	for i, r := range list {
-		if r.Type == rr.TypeSOA {
-			copy(list[1:i+1], list[:i])
-			list[0] = r
-			return
-		}
-	}
-}
-
 // sameChunks returns which chunks are one and the same in both storages. What a
 // ref addresses in such a chunk is the same in both, and so is all below it.
 func sameChunks(a, b *storage) []bool {

@@ -56,12 +56,12 @@ func TestAppend(t *testing.T) {
 	expect("c.example", Entry{}, false)
 
 	a8 := a.WithSerial(8)
-	publish(zone.Change{Zone: a8, Apex: a.Apex(), Base: a}, zone.Change{Apex: b.Apex(), Base: b})
+	publish(zone.Change{Zone: a8, Apex: a.Apex(), Base: a, Steps: []zone.Step{{Changeset: zone.Diff(a, a8, nil)}}}, zone.Change{Apex: b.Apex(), Base: b})
 	j.Close()
 	j = mustOpen(t, path)
 	defer j.Close()
 	expect("a.example", Entry{Serial: 8, Digest: a.Digest(), Sequence: 2}, true)
-	expect("b.example", Entry{Serial: 9, Digest: b.Digest(), Verbatim: true, Sequence: 1, Gone: true}, true)
+	expect("b.example", Entry{Serial: 9, Digest: b.Digest(), Verbatim: true, Sequence: 2, Gone: true}, true)
 }
 
 // What cannot be kept is not served.

@@ -1,37 +1,93 @@
-// Package journal keeps, in one file of the state directory, what must outlive
-// the process: today the last serial of every zone that was ever served, so that
-// no serial goes back over a restart, a crash or a zone that comes and goes.
+// Package journal keeps what must outlive the process in a file of the state
+// directory: the last serial of every zone that was ever served, so that none goes
+// back over a restart, a crash or a zone that comes and goes; the history of every
+// zone, who changed what and when; the content of zones that have no other source;
+// and notes that others have it keep.
 //
 // # The file
 //
 // The file is a bbolt database, which is whole after a kill at any moment: a
-// transaction either is in it or is not. Its buckets are flat:
+// transaction either is in it or is not, and each batch is one. Its buckets are flat,
+// numbers big endian:
 //
-//	meta     "format" → uint32 big endian, [format]
-//	zones    key of the apex → entry, see below
-//	changes  key of the apex, then a sequence number (uint64 big endian) → changeset
+//	meta     "format" → 4 octets, [format]
+//	zones    key of the apex → entry
+//	changes  number of the zone (4), number of the change (8), part (4) → block
+//	notes    number of the zone (4), key of the note → value
 //
-// The key of an apex is its name in lower-case wire form. Such a key ends in
-// the root's zero octet and is never the beginning of another one, so the keys of
-// one zone in changes lie together and in order of time, whatever its serials do.
-// The bucket changes is reserved for the history: it is not made yet, and a
-// file without it is a file whose history begins later. Entry.Sequence counts a
-// zone's changes from 1 already and is the number that its changeset gets.
-//
-// An entry is, in order and big endian:
+// The key of an apex is its name in lower-case wire form. A zone gets its number
+// when it is first kept, for good; its changes are numbered from 1, so that they
+// lie together and in order of time whatever its serials do. An entry is:
 //
 //	octets  what
 //	4       CRC-32C of all that follows
-//	1       flags: 1 gone, 2 verbatim, 4 declared is set
+//	1       flags: 1 gone, 2 verbatim, 4 declared is set, 8 kept
 //	4       serial
 //	16      digest
 //	4       declared
-//	8       sequence
+//	8       number of the last change
+//	        since format 2:
+//	4       number of the zone
+//	8       number of the oldest change that is there
+//	4       how often the serial wrapped around
+//	8       octets of the changes, with their keys
+//	8       octets of those since the snapshot
+//	8, 8    when the oldest and the last were made, Unix milliseconds
+//	        where there is a snapshot:
+//	8       number of the last change in it
+//	4, 16   its serial and digest
+//	8       octets of its file
 //
 // Fields are only ever added at the end, and a reader leaves what it does not
 // know; format rises when an older ptrd would damage a newer file, and then the
-// older one refuses it.
+// older one refuses it. Format 1 had neither changes nor notes; such a file is
+// taken over when it is opened, and its history begins then.
 //
-// Without the file nothing is lost but the memory of serials: a generated serial
-// is at least the Unix time, and so is later than one given out before.
+// Without the file the memory of serials is lost, the history, and the zones that
+// have no other source; a generated serial is at least the Unix time, and so is
+// later than one given out before.
+//
+// # The history
+//
+// A block (block.go) is some steps that follow each other, about 2 KiB of them, under
+// the number of the first:
+//
+//	4  CRC-32C of all that follows
+//	1  0: steps; 1: the zone began anew; 2: it went; 3: part of a block
+//	8  serial that the first step leads from, above it how often it had wrapped around
+//	8  when the first step was made
+//
+// and then the steps, or what is to be known of the event. A change that finds room
+// in the last block joins it. The numbers of wraps make the serials of a zone's blocks grow
+// all the way, so that a serial is found by halving. A step of more than 128 KiB has
+// a block of its own, in parts. Each step and each record is written relative to
+// the one before it in its block (codec.go), numbers as varints:
+//
+//	step     flags; serials that it leaps; milliseconds since the step before; source
+//	         (length, text), unless the same; how many records are removed and added,
+//	         and these; SOAs that differ in the serial alone are only a flag
+//	record   flags; labels left of the apex (length, octets), unless the same owner;
+//	         type and TTL, unless the same; RDATA (length, octets) without what it
+//	         ends with in common with the RDATA before, and the length of that
+//
+// The change of a PTR from one name of a pool to another takes some 45 octets so, one
+// with nothing in common some 80; the first of a block 120 more.
+//
+// Each change trims (limits.go) what is beyond the limits of its zone: size, age.
+// What becomes free in the file is used again; the file does not shrink.
+//
+// # Zones that have no other source
+//
+// The content of a kept zone is in a file of its own in the directory zones beside the
+// journal, named by apex, serial and digest, and in the changes since. It is written
+// when the zone's history begins, before the change that says so, and again when the
+// changes since are half as large. The entry names the file that counts. What no
+// entry names, because a process ended in between, is removed at the next start. The file is
+// chunks: length (4), CRC-32C (4), octets. The first has the head, the others
+// records as above, the last is empty:
+//
+//	12  "ptrd zone 1\n"
+//	    apex: length (1), wire form
+//	4   serial
+//	16  digest
 package journal

@@ -13,6 +13,7 @@ type Entry struct {
 	Digest   zone.Digest // of the content that was served with it
 	Gone     bool        // the zone is no longer served
 	Verbatim bool        // the serial was the source's, not ours
+	Kept     bool        // the content has no source but the journal, see [Journal.Restore]
 
 	// Declared is the serial that the zone's own source stated; Serial may be
 	// later. It means nothing unless HasDeclared.
@@ -22,48 +23,109 @@ type Entry struct {
 	Sequence uint64 // number of changes so far, the first is 1
 }
 
+// state is an entry with what the journal itself needs to know.
+type state struct {
+	Entry
+	id uint32 // of the zone in the other buckets; 0: none yet
+	history
+	snapshot snapshot
+}
+
+// history says which changes of a zone are there.
+type history struct {
+	first  uint64 // sequence number of the oldest; one after the last: none
+	epoch  uint32 // how often the serial wrapped around: the upper half of [state.extended]
+	octets uint64 // that the changes take
+	since  uint64 // octets of the changes since the snapshot
+	oldest int64  // when the oldest was made, in Unix milliseconds
+	at     int64  // when the last was made
+}
+
+// snapshot names the file that has a kept zone's content. The zero value: none.
+type snapshot struct {
+	sequence uint64 // number of the last change that is in it
+	serial   zone.Serial
+	digest   zone.Digest
+	octets   uint64 // of the file
+}
+
+// extended is the serial as a number that only grows: counted on where the serial
+// wraps around, so that the order of changes can be searched by it.
+func (s *state) extended() uint64 { return uint64(s.epoch)<<32 | uint64(s.Serial) }
+
 const (
-	entryLen = 4 + 1 + 4 + 16 + 4 + 8
+	entryLen    = 4 + 1 + 4 + 16 + 4 + 8 // of format 1
+	historyLen  = 4 + 8 + 4 + 8 + 8 + 8 + 8
+	snapshotLen = 8 + 4 + 16 + 8
 
 	flagGone     = 1
 	flagVerbatim = 2
 	flagDeclared = 4
+	flagKept     = 8
 )
 
 func crc(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
-func (e Entry) encode() []byte {
+func (s *state) encode() []byte {
 	var flags byte
-	if e.Gone {
-		flags |= flagGone
+	for _, f := range []struct {
+		set  bool
+		flag byte
+	}{{s.Gone, flagGone}, {s.Verbatim, flagVerbatim}, {s.HasDeclared, flagDeclared}, {s.Kept, flagKept}} {
+		if f.set {
+			flags |= f.flag
+		}
 	}
-	if e.Verbatim {
-		flags |= flagVerbatim
-	}
-	if e.HasDeclared {
-		flags |= flagDeclared
-	}
-	b := make([]byte, 4, entryLen)
+	be := binary.BigEndian
+	b := make([]byte, 4, entryLen+historyLen+snapshotLen)
 	b = append(b, flags)
-	b = binary.BigEndian.AppendUint32(b, uint32(e.Serial))
-	b = append(b, e.Digest[:]...)
-	b = binary.BigEndian.AppendUint32(b, uint32(e.Declared))
-	b = binary.BigEndian.AppendUint64(b, e.Sequence)
-	binary.BigEndian.PutUint32(b, crc(b[4:]))
+	b = be.AppendUint32(b, uint32(s.Serial))
+	b = append(b, s.Digest[:]...)
+	b = be.AppendUint32(b, uint32(s.Declared))
+	b = be.AppendUint64(b, s.Sequence)
+	b = be.AppendUint32(b, s.id)
+	b = be.AppendUint64(b, s.first)
+	b = be.AppendUint32(b, s.epoch)
+	b = be.AppendUint64(b, s.octets)
+	b = be.AppendUint64(b, s.since)
+	b = be.AppendUint64(b, uint64(s.oldest))
+	b = be.AppendUint64(b, uint64(s.at))
+	if s.snapshot != (snapshot{}) {
+		b = be.AppendUint64(b, s.snapshot.sequence)
+		b = be.AppendUint32(b, uint32(s.snapshot.serial))
+		b = append(b, s.snapshot.digest[:]...)
+		b = be.AppendUint64(b, s.snapshot.octets)
+	}
+	be.PutUint32(b, crc(b[4:]))
 	return b
 }
 
 // decode reads an entry; ok is false where b is damaged.
-func decode(b []byte) (e Entry, ok bool) {
-	if len(b) < entryLen || binary.BigEndian.Uint32(b) != crc(b[4:]) {
-		return Entry{}, false
+func decode(b []byte) (s state, ok bool) {
+	be := binary.BigEndian
+	if len(b) < entryLen || be.Uint32(b) != crc(b[4:]) {
+		return state{}, false
 	}
-	e.Gone = b[4]&flagGone != 0
-	e.Verbatim = b[4]&flagVerbatim != 0
-	e.HasDeclared = b[4]&flagDeclared != 0
-	e.Serial = zone.Serial(binary.BigEndian.Uint32(b[5:]))
-	copy(e.Digest[:], b[9:])
-	e.Declared = zone.Serial(binary.BigEndian.Uint32(b[25:]))
-	e.Sequence = binary.BigEndian.Uint64(b[29:])
-	return e, true
+	s.Gone = b[4]&flagGone != 0
+	s.Verbatim = b[4]&flagVerbatim != 0
+	s.HasDeclared = b[4]&flagDeclared != 0
+	s.Kept = b[4]&flagKept != 0
+	s.Serial = zone.Serial(be.Uint32(b[5:]))
+	copy(s.Digest[:], b[9:])
+	s.Declared = zone.Serial(be.Uint32(b[25:]))
+	s.Sequence = be.Uint64(b[29:])
+	if b = b[entryLen:]; len(b) < historyLen {
+		s.first = s.Sequence + 1
+		return s, true
+	}
+	s.id = be.Uint32(b)
+	s.history = history{
+		first: be.Uint64(b[4:]), epoch: be.Uint32(b[12:]), octets: be.Uint64(b[16:]), since: be.Uint64(b[24:]),
+		oldest: int64(be.Uint64(b[32:])), at: int64(be.Uint64(b[40:])),
+	}
+	if b = b[historyLen:]; len(b) >= snapshotLen {
+		s.snapshot = snapshot{sequence: be.Uint64(b), serial: zone.Serial(be.Uint32(b[8:])), octets: be.Uint64(b[28:])}
+		copy(s.snapshot.digest[:], b[12:])
+	}
+	return s, true
 }

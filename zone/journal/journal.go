@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/bits"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
-	"slices"
-	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -20,13 +22,24 @@ import (
 )
 
 // format is the number of the layout that package doc describes.
-const format = 1
+const format = 2
 
 // The names of the buckets and keys.
 const (
-	bucketMeta  = "meta"
-	bucketZones = "zones"
-	keyFormat   = "format"
+	bucketMeta    = "meta"
+	bucketZones   = "zones"
+	bucketChanges = "changes"
+	bucketNotes   = "notes"
+	keyFormat     = "format"
+)
+
+const (
+	// growBy is by how much the file grows at a time. Each time costs a flush more.
+	growBy = 1 << 20
+	// mapSize is the part of the address space that is set aside for the file, so
+	// that it can grow there: else each growth beyond a power of two would have to
+	// wait for who reads.
+	mapSize = 1 << 30
 )
 
 // lockWait is how long Open waits for another process to let go of the file. A
@@ -53,8 +66,12 @@ type Options struct {
 // Journal is an open journal file. It implements [zone.Journal]; all methods may
 // be called at the same time.
 type Journal struct {
-	db   *bolt.DB
-	path string
+	db     *bolt.DB
+	path   string
+	limits atomic.Pointer[limitSet]
+
+	mu       sync.Mutex          // orders who writes
+	prepared map[string]snapshot // by key of the apex: files that no entry names yet
 }
 
 var _ zone.Journal = (*Journal)(nil)
@@ -74,8 +91,16 @@ func Open(path string, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{db: db, path: path}
-	if err := j.verify(); err != nil {
+	j := &Journal{db: db, path: path, prepared: map[string]snapshot{}}
+	j.SetLimits(defaultLimits, nil)
+	files, err := j.verify()
+	if err == nil {
+		err = j.upgrade()
+	}
+	if err == nil {
+		err = j.dropLeftovers(files)
+	}
+	if err != nil {
 		db.Close()
 		return nil, err
 	}
@@ -118,8 +143,7 @@ func create(path string, o Options) error {
 		if err := meta.Put([]byte(keyFormat), binary.BigEndian.AppendUint32(nil, format)); err != nil {
 			return err
 		}
-		_, err = tx.CreateBucket([]byte(bucketZones))
-		return err
+		return makeBuckets(tx)
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		return fmt.Errorf("make the journal %s: %w", path, err)
@@ -154,9 +178,10 @@ func open(path string, o Options) (db *bolt.DB, err error) {
 	}()
 	defer guard(path, &err)()
 	db, err = bolt.Open(path, 0o600, &bolt.Options{
-		Timeout:      o.LockWait,
-		FreelistType: bolt.FreelistMapType,
-		NoStatistics: true,
+		Timeout:         o.LockWait,
+		FreelistType:    bolt.FreelistMapType,
+		NoStatistics:    true,
+		InitialMmapSize: mapAhead(),
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag, mode)
 			file = f
@@ -171,7 +196,17 @@ func open(path string, o Options) (db *bolt.DB, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("open the journal: %w", err)
 	}
+	db.AllocSize = growBy
 	return db, nil
+}
+
+// mapAhead returns mapSize where that costs nothing: Windows would make the file as
+// large, and 32 bits of addresses are too few.
+func mapAhead() int {
+	if runtime.GOOS == "windows" || bits.UintSize < 64 {
+		return 0
+	}
+	return mapSize
 }
 
 func corrupt(path string, what any) error {
@@ -190,10 +225,21 @@ func guard(path string, err *error) func() {
 	}
 }
 
-// verify reads the whole journal but its history.
-func (j *Journal) verify() (err error) {
-	defer guard(j.path, &err)()
-	return j.db.View(func(tx *bolt.Tx) error {
+// makeBuckets makes the buckets beside the meta data that are not there.
+func makeBuckets(tx *bolt.Tx) error {
+	for _, name := range []string{bucketZones, bucketChanges, bucketNotes} {
+		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verify reads the whole journal but its history and its notes, and returns the
+// names of the snapshots that it needs.
+func (j *Journal) verify() (files map[string]bool, err error) {
+	files = map[string]bool{}
+	return files, j.view(func(tx *bolt.Tx) error {
 		if fi, err := os.Stat(j.path); err == nil && fi.Size() < tx.Size() {
 			return corrupt(j.path, fmt.Sprintf("%d octets of %d are there", fi.Size(), tx.Size()))
 		}
@@ -207,114 +253,75 @@ func (j *Journal) verify() (err error) {
 		case binary.BigEndian.Uint32(v) > format:
 			return fmt.Errorf("%s: journal has format %d, this ptrd knows up to %d; use the newer ptrd again, or move the file away: serials then go on from the clock",
 				j.path, binary.BigEndian.Uint32(v), format)
+		case binary.BigEndian.Uint32(v) == format && (tx.Bucket([]byte(bucketChanges)) == nil || tx.Bucket([]byte(bucketNotes)) == nil):
+			return corrupt(j.path, "no history")
 		}
 		return zones.ForEach(func(k, v []byte) error {
-			if _, ok := decode(v); !ok || len(dname.FromWire(k)) != len(k) {
+			s, ok := decode(v)
+			if !ok || len(dname.FromWire(k)) != len(k) {
 				return corrupt(j.path, fmt.Sprintf("entry %q", k))
+			}
+			if s.snapshot != (snapshot{}) {
+				files[s.snapshot.name(dname.FromWire(k))] = true
 			}
 			return nil
 		})
 	})
 }
 
+// upgrade gives a file of an older format what this one has, and its number, so
+// that no older ptrd takes from the entries what it does not know.
+func (j *Journal) upgrade() (err error) {
+	defer guard(j.path, &err)()
+	old := false
+	if err := j.db.View(func(tx *bolt.Tx) error {
+		old = binary.BigEndian.Uint32(tx.Bucket([]byte(bucketMeta)).Get([]byte(keyFormat))) < format
+		return nil
+	}); err != nil || !old {
+		return err
+	}
+	return j.wrap(j.db.Update(func(tx *bolt.Tx) error {
+		if err := makeBuckets(tx); err != nil {
+			return err
+		}
+		return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyFormat), binary.BigEndian.AppendUint32(nil, format))
+	}))
+}
+
 // Close lets go of the file.
 func (j *Journal) Close() error { return j.db.Close() }
+
+// view calls f with a transaction that reads. It must be short: what others give
+// free meanwhile is not used again, and the file grows.
+func (j *Journal) view(f func(*bolt.Tx) error) (err error) {
+	defer guard(j.path, &err)()
+	return j.db.View(f)
+}
 
 // Last returns the entry of the zone at apex, also of one that is gone; ok is
 // false if it was never served.
 func (j *Journal) Last(apex dname.Name) (e Entry, ok bool, err error) {
-	defer guard(j.path, &err)()
-	err = j.db.View(func(tx *bolt.Tx) error {
-		v := tx.Bucket([]byte(bucketZones)).Get([]byte(apex.Key()))
-		if v == nil {
-			return nil
-		}
-		if e, ok = decode(v); !ok {
-			return corrupt(j.path, fmt.Sprintf("entry of %v", apex))
-		}
-		return nil
+	s, err := j.state(apex)
+	return s.Entry, s.Sequence > 0, err
+}
+
+// state returns what is known of the zone at apex; the zero value: nothing.
+func (j *Journal) state(apex dname.Name) (s state, err error) {
+	err = j.view(func(tx *bolt.Tx) error {
+		s, err = j.stateIn(tx, apex)
+		return err
 	})
-	return e, ok, err
+	return s, err
 }
 
-// Append makes the batch durable in one transaction, flushed to disk before it
-// returns; with an error nothing of it is kept. A zone that goes keeps its serial
-// for the day it comes back; a zone without data leaves its serial as it is.
-func (j *Journal) Append(b *zone.Batch) error {
-	edits := make([]edit, len(b.Changes))
-	for i := range b.Changes {
-		edits[i] = editOf(&b.Changes[i])
+func (j *Journal) stateIn(tx *bolt.Tx, apex dname.Name) (s state, err error) {
+	v := tx.Bucket([]byte(bucketZones)).Get([]byte(apex.Key()))
+	if v == nil {
+		return state{}, nil
 	}
-	return j.update(edits)
-}
-
-// edit is what one change does to the entry of its zone.
-type edit struct {
-	apex   dname.Name
-	gone   bool
-	served bool  // entry says as what
-	entry  Entry // without Sequence
-}
-
-func editOf(c *zone.Change) edit {
-	e := edit{apex: c.Apex, gone: c.Zone == nil}
-	if c.Zone != nil && c.Zone.IsAvailable() {
-		e.served = true
-		e.entry = Entry{
-			Serial:      c.Zone.Serial(),
-			Digest:      c.Zone.Digest(),
-			Verbatim:    c.Verbatim,
-			Declared:    c.Declared,
-			HasDeclared: c.HasDeclared,
-		}
+	s, ok := decode(v)
+	if !ok {
+		return state{}, corrupt(j.path, fmt.Sprintf("entry of %v", apex))
 	}
-	return e
-}
-
-// apply returns the entry that follows old; ok is false if there is nothing to
-// keep.
-func (e *edit) apply(old Entry) (next Entry, ok bool) {
-	next = old
-	if e.served {
-		next = e.entry
-		next.Sequence = old.Sequence + 1
-	}
-	next.Gone = e.gone
-	return next, next != old && next.Sequence > 0
-}
-
-// update makes the edits in one transaction, by ascending keys: the database keeps
-// the new keys of a transaction in one sorted list, which a hundred thousand in
-// any other order would move each time.
-func (j *Journal) update(edits []edit) (err error) {
-	keys := make([]string, len(edits))
-	order := make([]int, len(edits))
-	for i := range edits {
-		keys[i], order[i] = edits[i].apex.Key(), i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return strings.Compare(keys[a], keys[b]) })
-	defer guard(j.path, &err)()
-	err = j.db.Update(func(tx *bolt.Tx) error {
-		zones := tx.Bucket([]byte(bucketZones))
-		for _, i := range order {
-			key := []byte(keys[i])
-			var old Entry
-			if v := zones.Get(key); v != nil {
-				var ok bool
-				if old, ok = decode(v); !ok {
-					return corrupt(j.path, fmt.Sprintf("entry of %v", edits[i].apex))
-				}
-			}
-			if next, ok := edits[i].apply(old); ok {
-				if err := zones.Put(key, next.encode()); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, ErrCorrupt) {
-		return fmt.Errorf("write the journal %s: %w", j.path, err)
-	}
-	return err
+	return s, nil
 }

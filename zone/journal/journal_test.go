@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -27,20 +28,39 @@ func mustOpen(t *testing.T, path string) *Journal {
 
 func newPath(t *testing.T) string { return filepath.Join(t.TempDir(), "state", "journal.db") }
 
-func served(apex string, serial zone.Serial) edit {
-	return edit{apex: dname.MustParse(apex), served: true, entry: Entry{Serial: serial, Digest: zone.Digest{byte(serial)}}}
+// serve appends a batch in which zones with the serials begin anew.
+func serve(t *testing.T, j *Journal, serial byte, apexes ...string) {
+	t.Helper()
+	if err := j.Append(serving(t, serial, apexes...)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func serving(t *testing.T, serial byte, apexes ...string) *zone.Batch {
+	t.Helper()
+	b := &zone.Batch{Source: "test", At: int64(serial) * 1000}
+	for _, apex := range apexes {
+		z := build(t, apex, serial)
+		b.Changes = append(b.Changes, zone.Change{Zone: z, Apex: z.Apex()})
+	}
+	return b
 }
 
 func TestEntryCodec(t *testing.T) {
-	for _, e := range []Entry{
-		{},
-		{Serial: 0xfffffffe, Digest: zone.Digest{1, 15: 2}, Sequence: 1 << 40},
-		{Serial: 1, Gone: true, Sequence: 7},
-		{Serial: 2, Verbatim: true, Declared: 2, HasDeclared: true},
+	for _, e := range []state{
+		{history: history{first: 1}},
+		{Entry: Entry{Serial: 0xfffffffe, Digest: zone.Digest{1, 15: 2}, Sequence: 1 << 40}, id: 1 << 31},
+		{Entry: Entry{Serial: 1, Gone: true, Sequence: 7}, history: history{first: 1, epoch: 2, octets: 3, since: 4, oldest: 5, at: 6}},
+		{Entry: Entry{Serial: 2, Verbatim: true, Declared: 2, HasDeclared: true}},
+		{Entry: Entry{Serial: 2, Kept: true}, snapshot: snapshot{sequence: 1, serial: 2, digest: zone.Digest{3}, octets: 4}},
 	} {
 		b := e.encode()
-		if len(b) != entryLen {
-			t.Errorf("%+v: %d octets, package doc says %d", e, len(b), entryLen)
+		want := entryLen + historyLen
+		if e.Kept {
+			want += snapshotLen
+		}
+		if len(b) != want {
+			t.Errorf("%+v: %d octets, package doc says %d", e, len(b), want)
 		}
 		if got, ok := decode(b); !ok || got != e {
 			t.Errorf("read back %+v %v, wrote %+v", got, ok, e)
@@ -60,7 +80,7 @@ func TestEntryCodec(t *testing.T) {
 
 // An entry that a later ptrd wrote with more fields at its end is understood.
 func TestEntryWithLaterFields(t *testing.T) {
-	e := Entry{Serial: 5, Sequence: 1}
+	e := state{Entry: Entry{Serial: 5, Sequence: 1}, id: 3, history: history{first: 1}}
 	b := append(e.encode(), "more"...)
 	c := crc(b[4:])
 	b[0], b[1], b[2], b[3] = byte(c>>24), byte(c>>16), byte(c>>8), byte(c)
@@ -76,9 +96,9 @@ func TestSerialsOutliveTheProcess(t *testing.T) {
 	if _, ok, err := j.Last(apex); ok || err != nil {
 		t.Fatalf("a new journal knows %v: %v", apex, err)
 	}
-	e := served("2.0.192.IN-ADDR.arpa", 41)
-	e.entry.Declared, e.entry.HasDeclared = 40, true
-	if err := j.update([]edit{e, served("8.b.d.0.1.0.0.2.ip6.arpa", 7)}); err != nil {
+	batch := serving(t, 41, "2.0.192.IN-ADDR.arpa", "8.b.d.0.1.0.0.2.ip6.arpa")
+	batch.Changes[0].Declared, batch.Changes[0].HasDeclared = 40, true
+	if err := j.Append(batch); err != nil {
 		t.Fatal(err)
 	}
 	if err := j.Close(); err != nil {
@@ -87,7 +107,7 @@ func TestSerialsOutliveTheProcess(t *testing.T) {
 	j = mustOpen(t, path)
 	defer j.Close()
 	got, ok, err := j.Last(apex)
-	want := Entry{Serial: 41, Digest: zone.Digest{41}, Declared: 40, HasDeclared: true, Sequence: 1}
+	want := Entry{Serial: 41, Digest: batch.Changes[0].Zone.Digest(), Declared: 40, HasDeclared: true, Sequence: 1}
 	if !ok || err != nil || got != want {
 		t.Errorf("got %+v %v %v, want %+v", got, ok, err, want)
 	}
@@ -109,20 +129,25 @@ func TestZoneThatGoesKeepsItsSerial(t *testing.T) {
 	j := mustOpen(t, newPath(t))
 	defer j.Close()
 	apex := dname.MustParse("2.0.192.in-addr.arpa")
+	nine, ten := build(t, apex.String(), 9), build(t, apex.String(), 10)
+	none := zone.Unavailable(apex, "test")
+	d := nine.Digest()
 	steps := []struct {
-		edit edit
+		zone *zone.Zone
 		want Entry
 		ok   bool
 	}{
-		{edit{apex: apex, gone: true}, Entry{}, false}, // never served: nothing to keep
-		{edit{apex: apex}, Entry{}, false},             // without data
-		{served("2.0.192.in-addr.arpa", 9), Entry{Serial: 9, Digest: zone.Digest{9}, Sequence: 1}, true},
-		{edit{apex: apex, gone: true}, Entry{Serial: 9, Digest: zone.Digest{9}, Sequence: 1, Gone: true}, true},
-		{edit{apex: apex}, Entry{Serial: 9, Digest: zone.Digest{9}, Sequence: 1}, true}, // back, without data
-		{served("2.0.192.in-addr.arpa", 10), Entry{Serial: 10, Digest: zone.Digest{10}, Sequence: 2}, true},
+		{nil, Entry{}, false},  // never served: nothing to keep
+		{none, Entry{}, false}, // without data
+		{nine, Entry{Serial: 9, Digest: d, Sequence: 1}, true},
+		{nine, Entry{Serial: 9, Digest: d, Sequence: 1}, true}, // as after a restart
+		{nil, Entry{Serial: 9, Digest: d, Sequence: 2, Gone: true}, true},
+		{nil, Entry{Serial: 9, Digest: d, Sequence: 2, Gone: true}, true},
+		{none, Entry{Serial: 9, Digest: d, Sequence: 2}, true}, // back, without data
+		{ten, Entry{Serial: 10, Digest: d, Sequence: 3}, true},
 	}
 	for i, s := range steps {
-		if err := j.update([]edit{s.edit}); err != nil {
+		if err := j.Append(&zone.Batch{Changes: []zone.Change{{Zone: s.zone, Apex: apex}}}); err != nil {
 			t.Fatal(err)
 		}
 		if got, ok, err := j.Last(apex); got != s.want || ok != s.ok || err != nil {
@@ -151,14 +176,12 @@ func TestDamageIsTold(t *testing.T) {
 	good := func(t *testing.T) (string, []byte) {
 		path := newPath(t)
 		j := mustOpen(t, path)
-		var edits []edit
+		var apexes []string
 		for i := range 300 {
 			n, _ := dname.MustParse("2.0.192.in-addr.arpa").Prepend([]byte{byte('a' + i%26), byte('a' + i/26)})
-			edits = append(edits, served(n.String(), zone.Serial(i+1)))
+			apexes = append(apexes, n.String())
 		}
-		if err := j.update(edits); err != nil {
-			t.Fatal(err)
-		}
+		serve(t, j, 1, apexes...)
 		j.Close()
 		b, err := os.ReadFile(path)
 		if err != nil {
@@ -244,39 +267,57 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	path := newPath(t)
 	j := mustOpen(t, path)
 	if err := j.db.Update(func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyFormat), []byte{0, 0, 0, 2})
+		return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyFormat), []byte{0, 0, 0, 3})
 	}); err != nil {
 		t.Fatal(err)
 	}
 	j.Close()
 	_, err := Open(path, Options{})
-	if want := path + ": journal has format 2, this ptrd knows up to 1; use the newer ptrd again, or move the file away: serials then go on from the clock"; err == nil || err.Error() != want {
+	if want := path + ": journal has format 3, this ptrd knows up to 2; use the newer ptrd again, or move the file away: serials then go on from the clock"; err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 
-// A later ptrd's history beside the serials does not trouble this one.
-func TestForeignBucketsAreKept(t *testing.T) {
+// A file of the first format, which had serials only, is taken over, and no ptrd of
+// that time takes it any more.
+func TestFirstFormat(t *testing.T) {
 	path := newPath(t)
 	j := mustOpen(t, path)
+	a := build(t, "a.example", 7)
 	if err := j.db.Update(func(tx *bolt.Tx) error {
-		b, err := tx.CreateBucket([]byte("changes"))
-		if err != nil {
-			return err
+		for _, name := range []string{bucketChanges, bucketNotes} {
+			if err := tx.DeleteBucket([]byte(name)); err != nil {
+				return err
+			}
 		}
-		return b.Put([]byte("k"), []byte("v"))
+		old := (&state{Entry: Entry{Serial: 7, Digest: a.Digest(), Sequence: 5}}).encode()[:entryLen]
+		binary.BigEndian.PutUint32(old, crc(old[4:]))
+		tx.Bucket([]byte(bucketMeta)).Put([]byte(keyFormat), []byte{0, 0, 0, 1})
+		return tx.Bucket([]byte(bucketZones)).Put([]byte(a.Key()), old)
 	}); err != nil {
-		t.Fatal(err)
-	}
-	if err := j.update([]edit{served("a.example", 1)}); err != nil {
 		t.Fatal(err)
 	}
 	j.Close()
 	j = mustOpen(t, path)
 	defer j.Close()
+	want := Entry{Serial: 7, Digest: a.Digest(), Sequence: 5}
+	if e, ok, err := j.Last(a.Apex()); e != want || !ok || err != nil {
+		t.Errorf("got %+v %v %v, want %+v", e, ok, err, want)
+	}
+	if list, ok, err := j.Chain(a.Apex(), 6, 7, 0); ok || err != nil {
+		t.Errorf("a history of %d changesets: %v", len(list), err)
+	}
+	b := a.WithSerial(8)
+	c := zone.Change{Zone: b, Apex: a.Apex(), Base: a, Steps: []zone.Step{{Changeset: zone.Diff(a, b, nil)}}}
+	if err := j.Append(&zone.Batch{Changes: []zone.Change{c}}); err != nil {
+		t.Fatal(err)
+	}
+	if list, ok, err := j.Chain(a.Apex(), 7, 8, 0); len(list) != 1 || !ok || err != nil {
+		t.Errorf("%d changesets %v %v, want 1", len(list), ok, err)
+	}
 	if err := j.db.View(func(tx *bolt.Tx) error {
-		if v := tx.Bucket([]byte("changes")).Get([]byte("k")); string(v) != "v" {
-			t.Errorf("got %q", v)
+		if v := tx.Bucket([]byte(bucketMeta)).Get([]byte(keyFormat)); !bytes.Equal(v, []byte{0, 0, 0, format}) {
+			t.Errorf("format %v", v)
 		}
 		return nil
 	}); err != nil {
@@ -299,7 +340,7 @@ func TestAppendAfterClose(t *testing.T) {
 	path := newPath(t)
 	j := mustOpen(t, path)
 	j.Close()
-	if err := j.update([]edit{served("a.example", 1)}); err == nil || !strings.HasPrefix(err.Error(), "write the journal "+path+": ") {
+	if err := j.Append(serving(t, 1, "a.example")); err == nil || !strings.HasPrefix(err.Error(), "write the journal "+path+": ") {
 		t.Errorf("got %v", err)
 	}
 }

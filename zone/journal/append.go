@@ -1,0 +1,301 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/ptrd/ptrd/zone"
+)
+
+// changesFill is how full a page of the changes is before a new one begins: they
+// are written in order and hardly ever in between.
+const changesFill = 0.95
+
+// Append makes the batch durable in one transaction, flushed to disk before it
+// returns; with an error nothing of it is kept. Each change gets its steps into
+// the history, or the note that the history begins anew or ends; a zone that is
+// served as it was last, after a restart, gets nothing. A zone that goes keeps its
+// serial for the day it comes back; a zone without data leaves its serial as it is.
+//
+// Of a kept zone whose history begins anew the content is written first. That
+// takes as long as it is large; [Journal.Keep] does it ahead.
+func (j *Journal) Append(b *zone.Batch) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	edits := make([]*edit, len(b.Changes))
+	for i := range b.Changes {
+		edits[i] = newEdit(&b.Changes[i], b)
+	}
+	if err := j.keepBegun(edits); err != nil {
+		return err
+	}
+	if err := j.update(edits); err != nil {
+		return err
+	}
+	for _, e := range edits {
+		j.dropSnapshot(e.key, e.was.snapshot, e.next.snapshot)
+		delete(j.prepared, e.key)
+	}
+	return nil
+}
+
+// edit is what one change does to what is kept of its zone.
+type edit struct {
+	change *zone.Change
+	source string // of the batch
+	at     int64
+	key    string // of the apex
+	file   snapshot
+
+	was, next state
+	writer    blockWriter
+}
+
+func newEdit(c *zone.Change, b *zone.Batch) *edit {
+	return &edit{change: c, source: b.Source, at: b.At, key: c.Apex.Key()}
+}
+
+// content returns the zone that is served from now on; nil: none, or one without
+// data.
+func (e *edit) content() *zone.Zone {
+	if z := e.change.Zone; z != nil && z.IsAvailable() {
+		return z
+	}
+	return nil
+}
+
+// begins reports whether the history begins anew after old.
+func (e *edit) begins(old *state) bool {
+	z := e.content()
+	return z != nil && len(e.change.Steps) == 0 &&
+		(old.Sequence == 0 || old.Gone || old.Serial != z.Serial() || old.Digest != z.Digest())
+}
+
+// needsSnapshot reports whether the content of a kept zone could not be restored
+// from what there is and the steps.
+func (e *edit) needsSnapshot(old *state) bool {
+	return e.change.Kept && e.content() != nil && (old.snapshot == snapshot{} || e.begins(old))
+}
+
+// keepBegun writes the content of kept zones whose history begins.
+func (j *Journal) keepBegun(edits []*edit) error {
+	for _, e := range edits {
+		if !e.change.Kept || e.content() == nil {
+			continue
+		}
+		old, err := j.state(e.change.Apex)
+		if err != nil {
+			return err
+		}
+		if !e.needsSnapshot(&old) {
+			continue
+		}
+		z := e.content()
+		if p, ok := j.prepared[e.key]; ok && p.serial == z.Serial() && p.digest == z.Digest() {
+			e.file = p
+		} else if e.file, err = j.writeSnapshot(z, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// update makes the edits in one transaction. Entries and changes each are written by
+// ascending keys: the database keeps the new keys of a transaction in one sorted
+// list, which a hundred thousand in any other order would move each time.
+func (j *Journal) update(edits []*edit) (err error) {
+	edits = slices.Clone(edits)
+	slices.SortStableFunc(edits, func(a, b *edit) int { return strings.Compare(a.key, b.key) })
+	limits := j.limits.Load()
+	defer guard(j.path, &err)()
+	err = j.db.Update(func(tx *bolt.Tx) error {
+		t := begin(tx)
+		var puts []put
+		for _, e := range edits {
+			if err := t.apply(j, e, limits); err != nil {
+				return err
+			}
+			puts = append(puts, e.writer.puts...)
+		}
+		if err := t.changes(puts); err != nil {
+			return err
+		}
+		for _, e := range edits {
+			if e.next.Sequence == 0 && e.next.id == 0 {
+				continue
+			}
+			if err := t.note(&e.next, e.change.Notes); err != nil {
+				return err
+			}
+			if len(e.writer.puts) > 0 {
+				if _, err := t.trim(&e.next, limits.of(e.key), e.next.at, trimAtOnce+2*len(e.writer.puts)); err != nil {
+					return err
+				}
+			}
+			if e.next != e.was {
+				if err := t.zones.Put([]byte(e.key), e.next.encode()); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return j.wrap(err)
+}
+
+// wrap says what was being done, unless the error says so itself.
+func (j *Journal) wrap(err error) error {
+	var unfit *unfitError
+	if err == nil || errors.Is(err, ErrCorrupt) || errors.As(err, &unfit) {
+		return err
+	}
+	return fmt.Errorf("write the journal %s: %w", j.path, err)
+}
+
+// unfitError says that a change is not one of what was last kept: its maker has a
+// fault.
+type unfitError struct{ text string }
+
+func (e *unfitError) Error() string { return e.text }
+
+// transaction is one that writes.
+type transaction struct {
+	zones, history, notes *bolt.Bucket
+}
+
+func begin(tx *bolt.Tx) *transaction {
+	t := &transaction{tx.Bucket([]byte(bucketZones)), tx.Bucket([]byte(bucketChanges)), tx.Bucket([]byte(bucketNotes))}
+	t.history.FillPercent = changesFill
+	return t
+}
+
+// changes writes blocks.
+func (t *transaction) changes(puts []put) error {
+	slices.SortFunc(puts, func(a, b put) int { return bytes.Compare(a.key, b.key) })
+	for _, p := range puts {
+		if err := t.history.Put(p.key, p.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// number gives the zone a number of its own.
+func (t *transaction) number(s *state) error {
+	if s.id != 0 {
+		return nil
+	}
+	n, err := t.history.NextSequence()
+	s.id = uint32(n)
+	return err
+}
+
+// apply computes the state that follows an edit, and the blocks to be written.
+func (t *transaction) apply(j *Journal, e *edit, limits *limitSet) error {
+	e.was, e.next, e.writer = state{}, state{}, blockWriter{}
+	if v := t.zones.Get([]byte(e.key)); v != nil {
+		var ok bool
+		if e.was, ok = decode(v); !ok {
+			return corrupt(j.path, fmt.Sprintf("entry of %v", e.change.Apex))
+		}
+	}
+	e.next = e.was
+	next, c, z := &e.next, e.change, e.content()
+	if z == nil && next.Sequence == 0 && len(c.Notes) == 0 {
+		return nil // never served: nothing to keep
+	}
+	if err := t.number(next); err != nil {
+		return err
+	}
+	w := &e.writer
+	*w = blockWriter{id: next.id, sum: next.extended(), next: next.Sequence + 1}
+	w.coder.apex = c.Apex
+	switch {
+	case c.Zone == nil && !next.Gone && next.Sequence > 0:
+		w.event(blockEnded, next.Serial, e.at, e.source, 0)
+	case len(c.Steps) > 0 && z != nil:
+		if err := t.steps(j, e); err != nil {
+			return err
+		}
+		if most := limits.of(e.key).MaxSize; int64(w.added) > most && !c.Kept {
+			// It would be trimmed at once.
+			last := c.Steps[len(c.Steps)-1]
+			*w = blockWriter{id: next.id, sum: next.extended(), next: next.Sequence + uint64(len(c.Steps))}
+			w.event(blockBegan, z.Serial(), last.At, last.Source, z.Stats().Records)
+		}
+	case e.begins(next):
+		w.event(blockBegan, z.Serial(), e.at, e.source, z.Stats().Records)
+	}
+	w.flush()
+	next.Gone = c.Zone == nil && next.Sequence > 0
+	if z != nil {
+		next.Serial, next.Digest, next.Verbatim, next.Kept = z.Serial(), z.Digest(), c.Verbatim, c.Kept
+		next.Declared, next.HasDeclared = c.Declared, c.HasDeclared
+		next.epoch = uint32(w.sum >> 32)
+	}
+	if len(w.puts) > 0 {
+		if next.first > next.Sequence || next.Sequence == 0 {
+			next.first, next.oldest = next.Sequence+1, e.began()
+		}
+		next.Sequence = w.next - 1
+		next.octets += uint64(w.added)
+		next.since += uint64(w.added)
+		next.at = e.ended()
+	}
+	switch {
+	case z == nil:
+	case !c.Kept:
+		next.snapshot, next.since = snapshot{}, 0
+	case e.needsSnapshot(&e.was):
+		next.snapshot, next.since = e.file, 0
+		next.snapshot.sequence = next.Sequence
+	}
+	return nil
+}
+
+// began and ended return when the first and the last of the changes were made.
+func (e *edit) began() int64 {
+	if s := e.change.Steps; len(s) > 0 && e.change.Zone != nil {
+		return s[0].At
+	}
+	return e.at
+}
+
+func (e *edit) ended() int64 {
+	if s := e.change.Steps; len(s) > 0 && e.change.Zone != nil {
+		return s[len(s)-1].At
+	}
+	return e.at
+}
+
+// steps writes the steps of a change behind those that are there.
+func (t *transaction) steps(j *Journal, e *edit) error {
+	c, w, serial := e.change, &e.writer, e.was.Serial
+	if e.was.Sequence == 0 {
+		return &unfitError{fmt.Sprintf("zone %v: a changeset from serial %d, but the zone was never kept", c.Apex, c.Steps[0].Changeset.From)}
+	}
+	last, err := blockAt(t.history.Cursor(), e.was.id, e.was.Sequence)
+	if err != nil {
+		return corrupt(j.path, err)
+	}
+	w.resume(last)
+	for i := range c.Steps {
+		s := &c.Steps[i]
+		if s.Changeset.From != serial || s.Changeset.To == serial {
+			return &unfitError{fmt.Sprintf("zone %v: a changeset from serial %d to %d cannot follow serial %d", c.Apex, s.Changeset.From, s.Changeset.To, serial)}
+		}
+		if err := w.step(s); err != nil {
+			return &unfitError{fmt.Sprintf("zone %v: %v", c.Apex, err)}
+		}
+		serial = s.Changeset.To
+	}
+	if serial != c.Zone.Serial() {
+		return &unfitError{fmt.Sprintf("zone %v: its changesets end with serial %d, it has %d", c.Apex, serial, c.Zone.Serial())}
+	}
+	return nil
+}

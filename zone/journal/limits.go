@@ -1,0 +1,189 @@
+package journal
+
+import (
+	"bytes"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Limits bound the history of one zone. What a kept zone needs to be restored
+// stays in any case.
+type Limits struct {
+	MaxSize int64         // octets, as they are stored
+	MaxAge  time.Duration // of a change
+}
+
+// defaultLimits are those of a Journal that was given none: some million changes of
+// one PTR, and longer than the expiry of most secondaries.
+var defaultLimits = Limits{MaxSize: 64 << 20, MaxAge: 30 * 24 * time.Hour}
+
+// limitSet is the limits of all zones.
+type limitSet struct {
+	all   Limits
+	zones map[string]Limits // by key of the apex
+}
+
+func (l *limitSet) of(key string) Limits {
+	if z, ok := l.zones[key]; ok {
+		return z
+	}
+	return l.all
+}
+
+// SetLimits sets the limits of all zones, and those of zones that have their own,
+// by [dname.Name.Key] of the apex. They hold from the next change of each zone on,
+// or the next [Journal.Trim].
+func (j *Journal) SetLimits(all Limits, zones map[string]Limits) {
+	j.limits.Store(&limitSet{all, zones})
+}
+
+// trimBatch is how many keys Trim takes out in one transaction: others wait for it.
+const trimBatch = 1000
+
+// Trim takes out of the histories of all zones what is beyond their limits at the
+// given time: zones that do not change are not trimmed otherwise. Of a zone that
+// went as long ago as its changes are kept, all goes but its last serial.
+func (j *Journal) Trim(now time.Time) error {
+	keys, err := j.overdue(now)
+	for len(keys) > 0 && err == nil {
+		keys, err = j.trimSome(keys, now)
+	}
+	return err
+}
+
+// overdue returns the keys of zones of which something has to go.
+func (j *Journal) overdue(now time.Time) (keys []string, err error) {
+	limits := j.limits.Load()
+	err = j.view(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte(bucketZones)).ForEach(func(k, v []byte) error {
+			s, ok := decode(v)
+			if !ok {
+				return corrupt(j.path, "an entry")
+			}
+			l := limits.of(string(k))
+			cutoff := now.UnixMilli() - l.MaxAge.Milliseconds()
+			if s.first <= s.Sequence && (s.octets > uint64(l.MaxSize) || s.oldest < cutoff) || s.isForgotten(cutoff) {
+				keys = append(keys, string(k))
+			}
+			return nil
+		})
+	})
+	return keys, err
+}
+
+// isForgotten reports whether the zone went before a moment, and more is kept of
+// it than its serial.
+func (s *state) isForgotten(cutoff int64) bool {
+	return s.Gone && s.at < cutoff && (s.Kept || s.first <= s.Sequence)
+}
+
+// trimSome trims as many of the zones as fit into a transaction and returns the
+// others.
+func (j *Journal) trimSome(keys []string, now time.Time) (rest []string, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	limits := j.limits.Load()
+	dropped := map[string]snapshot{}
+	defer guard(j.path, &err)()
+	err = j.db.Update(func(tx *bolt.Tx) error {
+		t := begin(tx)
+		rest = keys
+		for left := trimBatch; len(rest) > 0 && left > 0; rest = rest[1:] {
+			key := []byte(rest[0])
+			s, ok := decode(t.zones.Get(key))
+			if !ok {
+				return corrupt(j.path, "an entry")
+			}
+			was, l := s, limits.of(rest[0])
+			if s.isForgotten(now.UnixMilli() - l.MaxAge.Milliseconds()) {
+				s.Kept, s.snapshot, s.since = false, snapshot{}, 0
+				dropped[rest[0]] = was.snapshot
+				if err := t.forgetNotes(s.id); err != nil {
+					return err
+				}
+			}
+			n, err := t.trim(&s, l, now.UnixMilli(), left)
+			if err != nil {
+				return err
+			}
+			if s == was {
+				continue // some that are newer, or needed, lie in one block with it
+			}
+			if err := t.zones.Put(key, s.encode()); err != nil {
+				return err
+			}
+			if left -= n + 1; n > 0 {
+				break // there may be more of this one
+			}
+		}
+		return nil
+	})
+	if err = j.wrap(err); err == nil {
+		for key, file := range dropped {
+			j.dropSnapshot(key, file, snapshot{})
+		}
+	}
+	return rest, err
+}
+
+// trimAtOnce is how many keys a change may take out of the history beside those
+// that it adds. They lie together, so that they cost little more than one; more
+// would be felt by who waits for the change.
+const trimAtOnce = 256
+
+// trim takes the oldest blocks out of the history where they are too old at the
+// given time or all are too large, but no more than so many keys, and none that a
+// kept zone needs. It returns how many keys went.
+func (t *transaction) trim(s *state, limits Limits, now int64, most int) (int, error) {
+	size, cutoff := uint64(limits.MaxSize), now-limits.MaxAge.Milliseconds()
+	if s.first > s.Sequence || s.octets <= size && s.oldest >= cutoff {
+		return 0, nil
+	}
+	if s.octets > size {
+		size -= size / 16 // so that it is not done with every change
+	}
+	var gone, block [][]byte // keys
+	var octets uint64        // of block
+	first := s.first         // number of block
+	// end decides about the block before the one that begins with next, at that time.
+	end := func(next uint64, at int64) bool {
+		if len(block) == 0 {
+			return true
+		}
+		if s.octets <= size && at >= cutoff || s.Kept && next-1 > s.snapshot.sequence || len(gone)+len(block) > most && len(gone) > 0 {
+			return false
+		}
+		gone = append(gone, block...)
+		s.octets -= min(s.octets, octets)
+		s.first, s.oldest = next, at
+		block, octets = nil, 0
+		return true
+	}
+	c := t.history.Cursor()
+	k, v := c.Seek(blockKey(s.id, first, 0))
+	for ; ; k, v = c.Next() {
+		of, sequence, part := splitKey(k)
+		if k == nil || of != s.id {
+			end(s.Sequence+1, s.at)
+			break
+		}
+		if part == 0 {
+			at := int64(0)
+			if len(v) >= blockHeader {
+				at = blockTime(v)
+			}
+			if !end(sequence, at) {
+				break
+			}
+		}
+		block = append(block, bytes.Clone(k))
+		octets += uint64(len(k) + len(v))
+	}
+	for _, k := range gone {
+		if err := t.history.Delete(k); err != nil {
+			return 0, err
+		}
+	}
+	return len(gone), nil
+}

@@ -1,0 +1,97 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// Notes returns the notes of a zone whose keys begin with prefix, in the order of
+// their keys.
+func (j *Journal) Notes(apex dname.Name, prefix string) (list []zone.Note, err error) {
+	err = j.view(func(tx *bolt.Tx) error {
+		s, err := j.stateIn(tx, apex)
+		if err != nil || s.id == 0 {
+			return err
+		}
+		begin := noteKey(s.id, prefix)
+		c := tx.Bucket([]byte(bucketNotes)).Cursor()
+		for k, v := c.Seek(begin); bytes.HasPrefix(k, begin); k, v = c.Next() {
+			list = append(list, zone.Note{Key: string(k[4:]), Value: append([]byte{}, v...)})
+		}
+		return nil
+	})
+	return list, err
+}
+
+// SetNotes makes notes of a zone durable without a change of it.
+func (j *Journal) SetNotes(apex dname.Name, notes []zone.Note) (err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	defer guard(j.path, &err)()
+	return j.wrap(j.db.Update(func(tx *bolt.Tx) error {
+		t := begin(tx)
+		s, err := j.stateIn(tx, apex)
+		if err != nil {
+			return err
+		}
+		if s.id == 0 {
+			if s.Sequence == 0 {
+				s.first = 1
+			}
+			if err := t.number(&s); err != nil {
+				return err
+			}
+			if err := t.zones.Put([]byte(apex.Key()), s.encode()); err != nil {
+				return err
+			}
+		}
+		return t.note(&s, notes)
+	}))
+}
+
+// note writes notes, of several with one key the last.
+func (t *transaction) note(s *state, notes []zone.Note) error {
+	if len(notes) > 1 {
+		notes = slices.Clone(notes)
+		slices.SortStableFunc(notes, func(a, b zone.Note) int { return strings.Compare(a.Key, b.Key) })
+	}
+	for _, n := range notes {
+		var err error
+		if key := noteKey(s.id, n.Key); n.Value == nil {
+			err = t.notes.Delete(key)
+		} else {
+			err = t.notes.Put(key, n.Value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetNotes forgets all notes of a zone.
+func (t *transaction) forgetNotes(id uint32) error {
+	prefix := noteKey(id, "")
+	var keys [][]byte
+	c := t.notes.Cursor()
+	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		keys = append(keys, bytes.Clone(k))
+	}
+	for _, k := range keys {
+		if err := t.notes.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func noteKey(id uint32, key string) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, id), key...)
+}
