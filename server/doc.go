@@ -45,9 +45,10 @@
 //
 // # Many clients, and hostile ones
 //
-// UDP and TCP workers take turns: a TCP worker gives the processor away after half
-// a millisecond, and takes no more than one read of a connection while others have
-// something to say. A connection has a place in a table with a limit for all and one
+// UDP and TCP workers take turns: a UDP worker that always finds queries looks once a
+// millisecond whether TCP has something to do, a TCP worker gives the processor away
+// after half of one, and takes no more than one read of a connection while others
+// have something to say. A connection has a place in a table with a limit for all and one
 // for each client, and a time for whatever it waits for (tcpPhase), which ends
 // whether or not octets drip in. Where the table is full a new client
 // gets the place of the connection that least deserves its own (guilt). What the
