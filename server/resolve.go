@@ -27,6 +27,9 @@ func (r *Responder) resolve(v *View, q *Request, buf []byte) (int, Verdict) {
 		return r.fail(v, q, buf, wire.RCodeRefused, CountProhibited, wire.EDEProhibited, "")
 	case !z.IsAvailable():
 		p.countQuery(z)
+		if z.IsExpired() {
+			return r.fail(v, q, buf, wire.RCodeServFail, CountUnavailable, wire.EDEInvalidData, "zone has expired")
+		}
 		return r.fail(v, q, buf, wire.RCodeServFail, CountUnavailable, wire.EDENotReady, "zone has no valid data yet")
 	}
 	p.countQuery(z)

@@ -70,7 +70,7 @@ $TTL 600
 // broken.example without data.
 func closedLab(t testing.TB) *lab {
 	l := newLab(t, labZones...)
-	l.view.Zones = l.view.Zones.With([]*zone.Zone{zone.Unavailable(dname.MustParse("broken.example."), "no file")}, nil)
+	l.view.Zones = l.view.Zones.With([]*zone.Zone{zone.Unavailable(dname.MustParse("broken.example."), "no file"), zone.Expired(dname.MustParse("old.example."), "no primary")}, nil)
 	acl := NewACL(prefixes("192.0.2.0/24"), nil)
 	l.view.Policy.ZoneAccess = map[string]*ACL{dname.MustParse("CLOSED.example.").Key(): &acl}
 	return l
@@ -118,6 +118,7 @@ func TestAnswers(t *testing.T) {
 			"NOERROR aa\nanswer:\n40.2.0.192.in-addr.arpa. 3600 IN DNAME target.128-255.2.0.192.in-addr.arpa.\nx.40.2.0.192.in-addr.arpa. 3600 IN CNAME x.target.128-255.2.0.192.in-addr.arpa.\nx.target.128-255.2.0.192.in-addr.arpa. 600 IN PTR dname.example.net.\n", -1},
 		{"the zone of a client that may", "36.closed.example.", dns.TypePTR, "REFUSED\n", wire.EDEProhibited},
 		{"a zone without data", "1.broken.example.", dns.TypePTR, "SERVFAIL\n", wire.EDENotReady},
+		{"a zone that has expired", "1.old.example.", dns.TypePTR, "SERVFAIL\n", wire.EDEInvalidData},
 		{"not ours", "example.com.", dns.TypeA, "REFUSED\n", wire.EDENotAuthoritative},
 		{"the root", ".", dns.TypeNS, "REFUSED\n", wire.EDENotAuthoritative},
 		{"DS at the apex of a child: the parent answers", "128-255.2.0.192.in-addr.arpa.", dns.TypeDS, "NOERROR aa\nauthority:\n" + soa7, -1},

@@ -20,6 +20,7 @@ type Zone struct {
 	ttls      []uint32
 	wildcards int    // names with a `*` label
 	reason    string // why there are no data; empty: there are
+	expired   bool   // they were there, and became too old
 
 	layout
 	apexValue []byte
@@ -54,6 +55,17 @@ func Unavailable(apex dname.Name, reason string) *Zone {
 	}
 	return &Zone{layout: newLayout(apex.Clone()), reason: reason}
 }
+
+// Expired returns a zone without data, for an apex that is ours but whose data are
+// too old: no primary confirmed them for as long as the SOA allows (RFC 1034 §4.3.5).
+func Expired(apex dname.Name, reason string) *Zone {
+	z := Unavailable(apex, reason)
+	z.expired = true
+	return z
+}
+
+// IsExpired reports whether the zone has no data because they became too old.
+func (z *Zone) IsExpired() bool { return z.expired }
 
 // IsAvailable reports whether the zone has data.
 func (z *Zone) IsAvailable() bool { return z.reason == "" }

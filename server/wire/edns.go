@@ -22,6 +22,7 @@ const (
 	EDEProhibited       = 18
 	EDENotAuthoritative = 20
 	EDENotSupported     = 21
+	EDEInvalidData      = 24 // a zone that has expired
 	EDEInvalidQueryType = 30 // RFC 9824 §4
 )
 

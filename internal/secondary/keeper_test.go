@@ -1,0 +1,547 @@
+package secondary
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/tsig"
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/zonetest"
+)
+
+// memory is a Journal that forgets nothing while the test runs, and the Store's.
+type memory struct {
+	mu    sync.Mutex
+	zones map[string]*zone.Zone
+	notes map[string][]zone.Note
+	log   []string // serials and sources of steps; "anew" where there are none
+	fail  error
+}
+
+func newMemory() *memory {
+	return &memory{zones: map[string]*zone.Zone{}, notes: map[string][]zone.Note{}}
+}
+
+func (m *memory) Append(b *zone.Batch) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	for _, c := range b.Changes {
+		key := c.Apex.Key()
+		m.notes[key] = append(m.notes[key], c.Notes...)
+		if c.Zone == nil || !c.Zone.IsAvailable() {
+			continue
+		}
+		if last := m.zones[key]; len(c.Steps) == 0 && (last == nil || last.Digest() != c.Zone.Digest() || last.Serial() != c.Zone.Serial()) {
+			m.log = append(m.log, fmt.Sprintf("anew %d %s", c.Zone.Serial(), b.Source))
+		}
+		for _, s := range c.Steps {
+			m.log = append(m.log, fmt.Sprintf("%d→%d %s", s.Changeset.From, s.Changeset.To, s.Source))
+		}
+		if !c.Kept || !c.Verbatim {
+			return fmt.Errorf("zone %v is not kept, or not verbatim", c.Apex)
+		}
+		m.zones[key] = c.Zone
+	}
+	return nil
+}
+
+func (m *memory) Restore(apex dname.Name, _ func()) (*zone.Zone, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	z := m.zones[apex.Key()]
+	return z, z != nil, m.fail
+}
+
+func (m *memory) Keep(*zone.Zone, func()) error { return m.fail }
+
+func (m *memory) Notes(apex dname.Name, _ string) ([]zone.Note, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := m.notes[apex.Key()]
+	return list[max(0, len(list)-1):], nil
+}
+
+func (m *memory) SetNotes(apex dname.Name, notes []zone.Note) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.notes[apex.Key()] = append(m.notes[apex.Key()], notes...)
+	return m.fail
+}
+
+// lab is a Keeper, its Store and its primaries.
+type lab struct {
+	t       *testing.T
+	f, g    *fakePrimary // at fakeAddr and at fakeAddr2
+	journal *memory
+	store   *zone.Store
+	k       *Keeper
+	conf    Zone
+	stop    func()
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+var fakeAddr2 = netip.MustParseAddrPort("192.0.2.2:53")
+
+// newLab returns a lab with zone example., primary f and one that is not there. It
+// runs.
+func newLab(t *testing.T) *lab {
+	l := &lab{t: t, f: newFake(t), journal: newMemory(), now: time.Now()}
+	l.conf = Zone{Apex: l.f.o.Apex, Primaries: []Primary{{Address: fakeAddr}}}
+	l.start()
+	t.Cleanup(func() { l.stop() })
+	return l
+}
+
+func (l *lab) time() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now
+}
+
+// pass lets time pass.
+func (l *lab) pass(d time.Duration) {
+	l.mu.Lock()
+	l.now = l.now.Add(d)
+	l.mu.Unlock()
+	l.k.signal()
+}
+
+func (l *lab) dial(ctx context.Context, network string, source netip.Addr, address netip.AddrPort) (net.Conn, error) {
+	l.mu.Lock()
+	f := l.f
+	if address == fakeAddr2 {
+		f, address = l.g, fakeAddr
+	}
+	l.mu.Unlock()
+	if f == nil {
+		return nil, fmt.Errorf("nobody is there")
+	}
+	return f.dial(ctx, network, source, address)
+}
+
+// set changes what a primary has, or takes it away.
+func (l *lab) set(f **fakePrimary, to *fakePrimary) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	*f = to
+}
+
+// start starts a process: what was in memory is gone.
+func (l *lab) start(served ...*zone.Zone) {
+	l.store = zone.NewStore(l.journal, nil, nil)
+	for _, z := range served {
+		if err := l.store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: z, Apex: z.Apex(), Kept: true, Verbatim: true}}}); err != nil {
+			l.t.Fatal(err)
+		}
+		delete(l.journal.zones, z.Key()) // it was served, but not kept
+	}
+	l.k = NewKeeper(Options{Store: l.store, Journal: l.journal, Now: l.time, Dial: l.dial, Random: func() float64 { return 0 }})
+	ctx, cancel := context.WithCancel(l.t.Context())
+	ended := make(chan struct{})
+	k := l.k
+	l.stop = func() { cancel(); <-ended }
+	l.configure(l.conf)
+	go func() {
+		defer close(ended)
+		k.Run(ctx)
+	}()
+}
+
+func (l *lab) configure(zones ...Zone) {
+	l.t.Helper()
+	p := l.k.Plan(zones, l.store.Set(), func(dname.Name) bool { return false })
+	if err := l.store.Publish(&zone.Batch{Changes: p.Changes}); err != nil {
+		l.t.Fatal(err)
+	}
+	l.k.Commit(p)
+}
+
+func (l *lab) served() *zone.Zone { return l.store.Set().Get(l.conf.Apex) }
+
+// await waits for something to become true.
+func (l *lab) await(what string, cond func(s State) bool) State {
+	l.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		list := l.k.States()
+		if len(list) == 1 && cond(list[0]) {
+			return list[0]
+		}
+		if time.Now().After(deadline) {
+			l.t.Fatalf("%s: still not so after 10 s: %+v", what, list)
+		}
+	}
+}
+
+// idle waits until a check has ended and none is under way.
+func (l *lab) idle() State {
+	l.t.Helper()
+	return l.await("idle", func(s State) bool { return !s.Tried.IsZero() && s.Doing == "" })
+}
+
+func (l *lab) refresh(whole bool) State {
+	l.t.Helper()
+	s, err := l.k.Refresh(l.t.Context(), l.conf.Apex, whole)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return s
+}
+
+func (l *lab) notify(from string) wire.RCode {
+	rcode, _ := l.k.notified(l.conf.Apex, netip.MustParseAddr(from), nil, notification(l.conf.Apex, 0))
+	return rcode
+}
+
+// notification returns a NOTIFY, with a serial unless that is 0.
+func notification(apex dname.Name, serial zone.Serial) []byte {
+	q := query{apex: apex, typ: rr.TypeSOA}
+	msg, _ := q.pack(nil, 0)
+	msg[2] = byte(wire.OpcodeNotify) << 3
+	if serial != 0 {
+		msg[7] = 1
+		msg = append(msg, 0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 0, 0, 22, 0, 0, byte(serial>>24), byte(serial>>16), byte(serial>>8), byte(serial))
+		msg = append(msg, make([]byte, 16)...)
+	}
+	return msg
+}
+
+func (l *lab) primary(text string) *fakePrimary {
+	return &fakePrimary{t: l.t, o: oracle(l.t, text), since: map[zone.Serial]*zonetest.Oracle{1: oracle(l.t, soa1+rest), 2: newFake(l.t).o}}
+}
+
+// TestKeep follows a primary from the first transfer on.
+func TestKeep(t *testing.T) {
+	l := newLab(t)
+	if z := l.served(); z == nil {
+		t.Fatal("the zone is not among those that we answer for")
+	}
+	s := l.idle()
+	hold(t, l.served(), l.f.o)
+	if s.Serial != 2 || s.Error != "" || s.Expired || s.From != fakeAddr.String() || s.Next.Sub(s.Checked) != leastRefresh {
+		t.Errorf("%+v", s)
+	}
+	// Nothing changed.
+	before := l.served()
+	if s = l.refresh(false); s.Error != "" || l.served() != before {
+		t.Errorf("%+v", s)
+	}
+	// It changed, and we are told.
+	three := l.primary(soa3 + rest)
+	l.set(&l.f, three)
+	if rcode := l.notify("192.0.2.1"); rcode != wire.RCodeNoError {
+		t.Errorf("NOTIFY: %v", rcode)
+	}
+	l.pass(notifyGap)
+	l.await("the next serial", func(s State) bool { return s.Serial == 3 })
+	hold(t, l.served(), three.o)
+	// It changed, and we ask by ourselves when it is time.
+	four := l.primary(strings.Replace(soa3, " 3 ", " 4 ", 1) + rest + "c 60 PTR c.\n")
+	l.set(&l.f, four)
+	l.idle()
+	l.pass(leastRefresh)
+	l.await("the next serial", func(s State) bool { return s.Serial == 4 })
+	hold(t, l.served(), four.o)
+	want := []string{"anew 2 transfer from 192.0.2.1:53", "2→3 transfer from 192.0.2.1:53", "3→4 transfer from 192.0.2.1:53"}
+	if !slices.Equal(l.journal.log, want) {
+		t.Errorf("journal %q, want %q", l.journal.log, want)
+	}
+	if n := l.k.Totals(); n.AXFR.Load() != 2 || n.IXFR.Load() != 1 || n.Notified.Load() != 1 || n.Failures.Load() != 0 {
+		t.Errorf("%d AXFR, %d IXFR, %d NOTIFY, %d failures", n.AXFR.Load(), n.IXFR.Load(), n.Notified.Load(), n.Failures.Load())
+	}
+}
+
+// TestExpire takes the primary away until the zone expires, and brings it back.
+func TestExpire(t *testing.T) {
+	l := newLab(t)
+	l.idle()
+	f := l.f
+	l.set(&l.f, nil)
+	s := l.refresh(false)
+	if !strings.Contains(s.Error, "nobody is there") || s.Failures != 1 || s.Next.Sub(s.Tried) != leastRetry {
+		t.Errorf("%+v", s)
+	}
+	if again := l.refresh(false); again.Failures != 2 || again.Next.Sub(again.Tried) != 2*leastRetry {
+		t.Errorf("%+v", again)
+	}
+	l.pass(s.Expires.Sub(l.time()) - time.Second)
+	if !l.served().IsAvailable() {
+		t.Fatal("expired early")
+	}
+	l.pass(time.Second)
+	l.await("expiry", func(s State) bool { return s.Expired })
+	if z := l.served(); z.IsAvailable() || !z.IsExpired() {
+		t.Error("expired, and still served")
+	}
+	l.set(&l.f, f)
+	if s := l.refresh(false); s.Expired || s.Error != "" {
+		t.Errorf("%+v", s)
+	}
+	hold(t, l.served(), f.o)
+	if n := l.k.Totals(); n.AXFR.Load() != 1 || n.Expired.Load() != 1 {
+		t.Errorf("%d AXFR, %d expired: the same zone came twice", n.AXFR.Load(), n.Expired.Load())
+	}
+}
+
+// TestRestart: what was there is served at once, for as long as it would have been.
+func TestRestart(t *testing.T) {
+	l := newLab(t)
+	expires := l.idle().Expires
+	o := l.f.o
+	l.stop()
+	l.set(&l.f, nil)
+	l.start()
+	hold(t, l.served(), o)
+	if s := l.idle(); s.Serial != 2 || !s.Expires.Equal(expires) || s.Error == "" {
+		t.Errorf("%+v, want expiry at %v", s, expires)
+	}
+	l.stop()
+	l.pass(expires.Sub(l.time()))
+	l.start()
+	if z := l.served(); z == nil || !z.IsExpired() {
+		t.Error("expired while nobody looked, and served")
+	}
+	l.idle()
+	// The journal cannot be read: the zone is transferred again.
+	l.stop()
+	l.journal.fail = fmt.Errorf("damaged")
+	l.set(&l.f, l.primary(soa2+rest))
+	l.store = nil
+	l.k = nil
+	store := zone.NewStore(nil, nil, nil)
+	l.store = store
+	k := NewKeeper(Options{Store: store, Journal: l.journal, Now: l.time, Dial: l.dial})
+	p := k.Plan([]Zone{l.conf}, store.Set(), nil)
+	if len(p.Changes) != 1 || p.Changes[0].Zone.IsAvailable() || p.Changes[0].Zone.IsExpired() {
+		t.Errorf("%+v", p)
+	}
+	l.journal.fail = nil
+	l.start()
+}
+
+// TestPrimaries asks several: the latest serial counts, then the order.
+func TestPrimaries(t *testing.T) {
+	l := newLab(t)
+	l.idle()
+	l.conf.Primaries = []Primary{{Address: fakeAddr}, {Address: fakeAddr2}}
+	l.set(&l.g, l.primary(soa3+rest))
+	l.configure(l.conf)
+	l.await("the later serial", func(s State) bool { return s.Serial == 3 && s.Doing == "" })
+	// One is behind, the other confirms.
+	if s := l.refresh(false); s.Error != "" || s.From != fakeAddr2.String() {
+		t.Errorf("%+v", s)
+	}
+	// The one that has a later serial cannot give it; the other confirms what there is.
+	bad := l.primary(strings.Replace(soa3, " 3 ", " 4 ", 1) + "a 60 PTR x.\n") // no NS
+	l.set(&l.f, bad)
+	before := l.k.States()[0].Expires
+	l.pass(5 * time.Second)
+	if s := l.refresh(false); !strings.Contains(s.Error, "no NS at its apex") || s.Serial != 3 || !s.Expires.After(before) {
+		t.Errorf("%+v", s)
+	}
+	hold(t, l.served(), l.g.o)
+	// Both have it, the one that says so is asked first.
+	l.set(&l.f, l.primary(strings.Replace(soa3, " 3 ", " 5 ", 1)+rest))
+	l.set(&l.g, l.primary(strings.Replace(soa3, " 3 ", " 5 ", 1)+rest))
+	l.notify("192.0.2.2")
+	l.pass(notifyGap)
+	if s := l.await("the next serial", func(s State) bool { return s.Serial == 5 }); s.From != fakeAddr2.String() {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestGoesBack: a primary whose serial goes back is not followed, until somebody
+// says so.
+func TestGoesBack(t *testing.T) {
+	l := newLab(t)
+	l.idle()
+	old := l.primary(soa1 + rest)
+	l.set(&l.f, old)
+	if s := l.refresh(false); !strings.Contains(s.Error, "has serial 1, which is before ours, 2") || s.Serial != 2 {
+		t.Errorf("%+v", s)
+	}
+	if s := l.refresh(true); s.Error != "" || s.Serial != 1 {
+		t.Errorf("%+v", s)
+	}
+	hold(t, l.served(), old.o)
+	if s := l.refresh(true); s.Error != "" || s.Serial != 1 { // the same once more
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestDifferencesThatDoNotFit are followed by the whole zone.
+func TestDifferencesThatDoNotFit(t *testing.T) {
+	l := newLab(t)
+	l.idle()
+	three := l.primary(soa3 + rest)
+	three.since[2] = oracle(t, soa2+rest+"zz 60 PTR never.\n")
+	l.set(&l.f, three)
+	if s := l.refresh(false); s.Error != "" || s.Serial != 3 {
+		t.Errorf("%+v", s)
+	}
+	hold(t, l.served(), three.o)
+	if n := l.k.Totals(); n.FailedIXFR.Load() != 1 || n.AXFR.Load() != 2 {
+		t.Errorf("%d IXFR failed, %d AXFR", n.FailedIXFR.Load(), n.AXFR.Load())
+	}
+	if got := strings.Join(three.asked, ","); got != "udp SOA,tcp IXFR,tcp AXFR" {
+		t.Errorf("asked %q", got)
+	}
+	if last := l.journal.log[len(l.journal.log)-1]; last != "2→3 transfer from 192.0.2.1:53" {
+		t.Errorf("journal %q", last)
+	}
+}
+
+// TestGone: a zone that is not configured any more is not brought back by a
+// transfer that was under way.
+func TestGone(t *testing.T) {
+	l := newLab(t)
+	l.idle()
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	three := l.primary(soa3 + rest)
+	three.signed = func(network string, answer [][]byte) [][]byte {
+		if network == "tcp" {
+			close(reached)
+			<-goOn
+		}
+		return answer
+	}
+	l.set(&l.f, three)
+	told := make(chan State)
+	go func() {
+		s, err := l.k.Refresh(t.Context(), l.conf.Apex, false)
+		if err != nil {
+			t.Error(err)
+		}
+		told <- s
+	}()
+	<-reached
+	l.configure()
+	close(goOn)
+	if s := <-told; s.Error != notKept {
+		t.Errorf("%+v", s)
+	}
+	if z := l.served(); z != nil {
+		t.Errorf("serial %d is served", z.Serial())
+	}
+	if _, err := l.k.Refresh(t.Context(), l.conf.Apex, false); err == nil {
+		t.Error("refreshed")
+	}
+	// It comes back, and is served as it was.
+	l.configure(l.conf)
+	if z := l.served(); z == nil || z.Serial() != 2 {
+		t.Error("not served as it was")
+	}
+}
+
+// TestTakenOver: what was served at the apex before goes on until there is better.
+func TestTakenOver(t *testing.T) {
+	l := newLab(t)
+	l.idle()
+	l.stop()
+	f := l.f
+	l.set(&l.f, nil)
+	l.journal = newMemory()
+	file := mustBuild(t, oracle(t, soa1+rest))
+	l.start(file)
+	if s := l.idle(); s.HasData || s.Error == "" || l.served() != file {
+		t.Errorf("%+v, serial %d", s, l.served().Serial())
+	}
+	l.set(&l.f, f)
+	l.refresh(false)
+	hold(t, l.served(), f.o)
+	// And others take it over.
+	other := mustBuild(t, oracle(t, soa3+rest))
+	if err := l.store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: other, Apex: other.Apex(), Base: l.served(), Kept: true, Verbatim: true}}}); err != nil {
+		t.Fatal(err)
+	}
+	l.set(&l.f, l.primary(strings.Replace(soa3, " 3 ", " 4 ", 1)+rest))
+	if s := l.refresh(false); !strings.Contains(s.Error, "another source") || l.served() != other {
+		t.Errorf("%+v", s)
+	}
+	p := l.k.Plan(nil, l.store.Set(), func(dname.Name) bool { return true })
+	if len(p.Changes) != 0 {
+		t.Errorf("%+v", p.Changes)
+	}
+}
+
+// TestJournalFails: what cannot be kept is not served.
+func TestJournalFails(t *testing.T) {
+	l := newLab(t)
+	l.idle()
+	l.journal.mu.Lock()
+	l.journal.fail = fmt.Errorf("disk full")
+	l.journal.mu.Unlock()
+	l.set(&l.f, l.primary(soa3+rest))
+	if s := l.refresh(false); !strings.Contains(s.Error, "disk full") || l.served().Serial() != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestNotify goes through who may send NOTIFY, and what becomes of it.
+func TestNotify(t *testing.T) {
+	l := newLab(t)
+	key, other := testKey(t, "k.", "secret"), testKey(t, "j.", "secret")
+	l.conf.Notifiers = server.Peers{{Prefix: netip.MustParsePrefix("198.51.100.0/24")}, {Key: string(key.Name())}}
+	l.configure(l.conf)
+	l.idle()
+	apex := l.conf.Apex
+	for _, c := range []struct {
+		what   string
+		zone   string
+		from   string
+		key    int // 1: key, 2: other
+		serial zone.Serial
+		want   wire.RCode
+		checks uint64
+	}{
+		{"a primary", "example.", "192.0.2.1", 0, 0, wire.RCodeNoError, 1},
+		{"a primary by IPv4 in IPv6", "EXAMPLE.", "::ffff:192.0.2.1", 0, 0, wire.RCodeNoError, 1},
+		{"by prefix", "example.", "198.51.100.7", 0, 0, wire.RCodeNoError, 1},
+		{"by key", "example.", "203.0.113.1", 1, 0, wire.RCodeNoError, 1},
+		{"another key", "example.", "203.0.113.1", 2, 0, wire.RCodeRefused, 0},
+		{"anybody", "example.", "203.0.113.1", 0, 0, wire.RCodeRefused, 0},
+		{"another zone", "a.example.", "192.0.2.1", 0, 0, wire.RCodeNotAuth, 0},
+		{"the serial that we have", "example.", "192.0.2.1", 0, 2, wire.RCodeNoError, 0},
+		{"an older serial", "example.", "192.0.2.1", 0, 1, wire.RCodeNoError, 0},
+		{"a later serial", "example.", "192.0.2.1", 0, 3, wire.RCodeNoError, 1},
+	} {
+		before := l.k.Totals().Notified.Load()
+		rcode, _ := l.k.notified(dname.MustParse(c.zone), netip.MustParseAddr(c.from), map[int]*tsig.Key{1: key, 2: other}[c.key], notification(apex, c.serial))
+		if n := l.k.Totals().Notified.Load() - before; rcode != c.want || n != c.checks {
+			t.Errorf("%s: %v and %d checks, want %v and %d", c.what, rcode, n, c.want, c.checks)
+		}
+	}
+	// A burst is one check, after a while.
+	l.pass(notifyGap)
+	l.idle()
+	checks := l.k.Totals().Checks.Load()
+	for range 100 {
+		l.notify("192.0.2.1")
+	}
+	if s := l.idle(); !s.Next.Equal(s.Tried.Add(notifyGap)) || l.k.Totals().Checks.Load() != checks {
+		t.Errorf("%+v, %d checks, want %d", s, l.k.Totals().Checks.Load(), checks)
+	}
+	l.pass(notifyGap)
+	l.await("a check", func(s State) bool { return l.k.Totals().Checks.Load() == checks+1 && s.Doing == "" })
+	// Damaged messages have no serial.
+	for n := range notification(apex, 7) {
+		if _, ok := hint(notification(apex, 7)[:n]); ok {
+			t.Errorf("%d octets have a serial", n)
+		}
+	}
+}

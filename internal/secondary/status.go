@@ -1,0 +1,101 @@
+package secondary
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// State is how a secondary zone is. A zero time is one that was not yet.
+type State struct {
+	Apex        dname.Name
+	Serial      zone.Serial // means nothing unless HasData
+	HasData     bool        // there are some, expired or not
+	Expired     bool
+	Primaries   []string
+	From        string    // the primary that confirmed or brought the data last
+	Checked     time.Time // when it did
+	Transferred time.Time
+	Tried       time.Time // when the last check ended, well or not
+	Next        time.Time // when the next check is to be; zero: now
+	Expires     time.Time
+	Doing       string // what is under way; empty: nothing
+	Error       string // of the last check; empty: it was good
+	Failures    int    // in a row
+}
+
+// Totals are counted since the start.
+type Totals struct {
+	Checks, Failures            atomic.Uint64
+	AXFR, IXFR, FailedIXFR      atomic.Uint64 // that brought a zone, and that had to be followed by an AXFR
+	Records                     atomic.Uint64 // that came in them
+	Expired                     atomic.Uint64
+	Notified, Refused, Needless atomic.Uint64 // NOTIFY that led to a check, that was not let in, and with a serial that we have
+}
+
+// Totals returns the counters.
+func (k *Keeper) Totals() *Totals { return &k.totals }
+
+// States returns the state of every zone, in canonical order.
+func (k *Keeper) States() []State {
+	k.mu.Lock()
+	list := make([]State, 0, len(k.tasks))
+	for _, t := range k.tasks {
+		list = append(list, k.state(t))
+	}
+	k.mu.Unlock()
+	slices.SortFunc(list, func(a, b State) int { return dname.Compare(a.Apex, b.Apex) })
+	return list
+}
+
+func (k *Keeper) state(t *task) State {
+	s := State{
+		Apex: t.conf.Apex, From: t.from, Checked: t.checked, Transferred: t.transferred, Tried: t.tried,
+		Doing: t.phase.String(), Error: t.failure, Failures: t.failures,
+	}
+	for i := range t.conf.Primaries {
+		s.Primaries = append(s.Primaries, t.conf.Primaries[i].String())
+	}
+	if t.phase == waiting {
+		s.Next = t.next
+	}
+	if t.good != nil {
+		s.Serial, s.HasData = t.good.Serial(), true
+		s.Expired = !t.served.IsAvailable()
+		s.Expires = time.Unix(t.expires.Load(), 0)
+	}
+	return s
+}
+
+// ErrNotSecondary says that a zone is not kept here.
+var ErrNotSecondary = errors.New("no secondary zone of this server; `ptrd status` lists them")
+
+// Refresh has the zone at apex compared with its primaries now and waits for the
+// outcome; with whole, all of it is transferred, whatever its serial.
+func (k *Keeper) Refresh(ctx context.Context, apex dname.Name, whole bool) (State, error) {
+	k.mu.Lock()
+	t := k.tasks[apex.Key()]
+	if t == nil {
+		k.mu.Unlock()
+		return State{}, fmt.Errorf("%v is %w", apex, ErrNotSecondary)
+	}
+	reply := make(chan State, 1)
+	t.waiting = append(t.waiting, reply)
+	t.whole = t.whole || whole
+	k.check(t, k.o.Now())
+	k.mu.Unlock()
+	select {
+	case s := <-reply:
+		return s, nil
+	case <-ctx.Done():
+		return State{}, ctx.Err()
+	case <-k.ended:
+		return State{}, errors.New("the server is stopping")
+	}
+}
