@@ -3,6 +3,7 @@ package zone
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"math/bits"
 
 	"github.com/ptrd/ptrd/zone/dname"
@@ -20,7 +21,13 @@ import (
 // a file it reads both once. pause is called every few microseconds of the work; it
 // may be nil.
 func Diff(from, to *Zone, pause func()) *Changeset {
-	d := differ{pauser: pauser{pause: pause}, to: to, c: &Changeset{Apex: to.apex, To: to.serial}}
+	return DiffWithin(from, to, math.MaxInt64, pause)
+}
+
+// DiffWithin is Diff, but nil if the changeset would take more octets of memory
+// than limit. It then ends as soon as it has found so many.
+func DiffWithin(from, to *Zone, limit int64, pause func()) *Changeset {
+	d := differ{pauser: pauser{pause: pause}, to: to, c: &Changeset{Apex: to.apex, To: to.serial}, left: limit}
 	if from == nil || !from.IsAvailable() {
 		d.begin(false)
 		d.only(to, to.root, 0, to.family == dname.Forward)
@@ -47,6 +54,10 @@ func Diff(from, to *Zone, pause func()) *Changeset {
 			d.only(to, to.nsec3, 0, true)
 		}
 	}
+	if d.left < 0 {
+		return nil
+	}
+	d.c.Removed, d.c.Added = d.removed.join(&d.pauser), d.added.join(&d.pauser)
 	soaFirst(d.c.Removed)
 	soaFirst(d.c.Added)
 	return d.c
@@ -68,6 +79,9 @@ type differ struct {
 	pauser
 	from, to *Zone
 	c        *Changeset
+	removed  recordList
+	added    recordList
+	left     int64  // octets that the changeset may still take; below 0: it takes too many
 	same     []bool // by chunk: shared by both storages
 
 	path   key  // where the walk is; without the ends of the labels
@@ -96,6 +110,9 @@ func (d *differ) shared(r ref) bool {
 // both compares what lies at and below a place of each trie, on the same path.
 func (d *differ) both(p, q place, inOrdinary bool) {
 	d.step()
+	if d.left < 0 {
+		return
+	}
 	if p == q && d.shared(p.at) {
 		return
 	}
@@ -120,9 +137,9 @@ func (d *differ) both(p, q place, inOrdinary bool) {
 	switch v, w := d.from.value(p), d.to.value(q); {
 	case v == nil && w == nil:
 	case w == nil:
-		d.c.Removed = d.appendValue(d.c.Removed, d.from, v)
+		d.addValue(&d.removed, d.from, v)
 	case v == nil:
-		d.c.Added = d.appendValue(d.c.Added, d.to, w)
+		d.addValue(&d.added, d.to, w)
 	case !d.sameValue(v, w):
 		d.values(v, w)
 	}
@@ -277,22 +294,25 @@ func (d *differ) sameSuffix(r, s ref) bool {
 // only tells everything that is at or below the node at r of z, one of the two
 // zones, from the given nibble of its run on.
 func (d *differ) only(z *Zone, r ref, used int, inOrdinary bool) {
-	list := &d.c.Added
+	list := &d.added
 	if z == d.from {
-		list = &d.c.Removed
+		list = &d.removed
 	}
 	d.below(z, list, place{at: r, used: used, depth: d.path.n - used}, inOrdinary)
 }
 
-func (d *differ) below(z *Zone, list *[]Record, p place, inOrdinary bool) {
+func (d *differ) below(z *Zone, list *recordList, p place, inOrdinary bool) {
 	d.step()
+	if d.left < 0 {
+		return
+	}
 	save := d.path.n
 	for z.inRun(p) {
 		d.path.push(byte(bits.TrailingZeros32(z.next(p))))
 		p.used++
 	}
 	if v := z.value(p); v != nil {
-		*list = d.appendValue(*list, z, v)
+		d.addValue(list, z, v)
 	}
 	for next := z.next(p); next != 0; next &= next - 1 {
 		v := byte(bits.TrailingZeros32(next))
@@ -332,19 +352,24 @@ func (d *differ) keep(head, tail []byte) []byte {
 	return d.slab[from:len(d.slab):len(d.slab)]
 }
 
-// appendValue appends all records of one name.
-func (d *differ) appendValue(list []Record, z *Zone, v []byte) []Record {
+// add takes one record of the changeset.
+func (d *differ) add(list *recordList, r Record) {
+	d.left -= recordOctets + int64(len(r.Owner)+len(r.Data))
+	list.add(r)
+}
+
+// addValue adds all records of one name.
+func (d *differ) addValue(list *recordList, z *Zone, v []byte) {
 	owner := d.owner()
 	z.sets(v, func(s RRset) bool {
 		for it := s.Data(); it.Next(); {
-			list = append(list, Record{Owner: owner, Type: s.Type, TTL: s.TTL, Data: d.keep(it.Head, it.Tail)})
+			d.add(list, Record{Owner: owner, Type: s.Type, TTL: s.TTL, Data: d.keep(it.Head, it.Tail)})
 		}
 		for it := s.SigData(); it.Next(); {
-			list = append(list, Record{Owner: owner, Type: rr.TypeRRSIG, TTL: s.SigTTL, Data: d.keep(it.Head, it.Tail)})
+			d.add(list, Record{Owner: owner, Type: rr.TypeRRSIG, TTL: s.SigTTL, Data: d.keep(it.Head, it.Tail)})
 		}
 		return true
 	})
-	return list
 }
 
 // values compares the RRsets of one name. Records and signatures are compared
@@ -352,12 +377,12 @@ func (d *differ) appendValue(list []Record, z *Zone, v []byte) []Record {
 func (d *differ) values(v, w []byte) {
 	a, b := d.from.content(v), d.to.content(w)
 	var owner dname.Name
-	d.c.Removed = d.appendMissing(d.c.Removed, &owner, a, b)
-	d.c.Added = d.appendMissing(d.c.Added, &owner, b, a)
+	d.addMissing(&d.removed, &owner, a, b)
+	d.addMissing(&d.added, &owner, b, a)
 }
 
-// appendMissing appends what a has and b has not.
-func (d *differ) appendMissing(list []Record, owner *dname.Name, a, b content) []Record {
+// addMissing adds what a has and b has not.
+func (d *differ) addMissing(list *recordList, owner *dname.Name, a, b content) {
 	var none contentSet
 	for i := range a {
 		s, other := &a[i], b.find(a[i].typ)
@@ -375,11 +400,10 @@ func (d *differ) appendMissing(list []Record, owner *dname.Name, a, b content) [
 				if *owner == nil {
 					*owner = d.owner()
 				}
-				list = append(list, Record{Owner: *owner, Type: t, TTL: ttl, Data: d.keep(data[i], nil)})
+				d.add(list, Record{Owner: *owner, Type: t, TTL: ttl, Data: d.keep(data[i], nil)})
 			}
 		}
 		missing(s.typ, s.ttl, other.ttl, s.data, other.data)
 		missing(rr.TypeRRSIG, s.sigTTL, other.sigTTL, s.sigs, other.sigs)
 	}
-	return list
 }

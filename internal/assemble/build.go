@@ -15,6 +15,13 @@ import (
 // wrong is for the operator alone.
 const notLoaded = "zone data could not be loaded"
 
+// minChangeset is the octets that the changeset of a reload may take however small its
+// zone is. One that takes more than this and more than its zone is not made: the
+// history begins anew, and secondaries get the zone as a whole, which costs them
+// about the same. In a zone of a million PTRs it is what a hundred thousand changed
+// ones take.
+const minChangeset = 256 << 10
+
 // item makes the zones of one item, or finds that they are as they were.
 func (r *round) item(item *config.Zone, w *worker) (end, error) {
 	lists, fs := r.made(item)
@@ -177,10 +184,10 @@ func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, 
 		change.Zone = z.WithSerial(serial)
 	}
 	if base != nil && base.IsAvailable() {
-		change.Steps = []zone.Step{{
-			Changeset: zone.Diff(base, change.Zone, m.worker.pause),
-			Source:    sourceReload, At: r.now.UnixMilli(),
-		}}
+		limit := max(base.Stats().Bytes, change.Zone.Stats().Bytes, minChangeset)
+		if c := zone.DiffWithin(base, change.Zone, limit, m.worker.pause); c != nil {
+			change.Steps = []zone.Step{{Changeset: c, Source: sourceReload, At: r.now.UnixMilli()}}
+		}
 	}
 	return change, result{zone: change.Zone}, nil
 }
