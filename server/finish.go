@@ -2,8 +2,10 @@ package server
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // bare answers with a header and, if the request had a good one, an OPT record
@@ -45,6 +47,9 @@ func (r *Responder) begin(p *Policy, buf []byte) {
 	}
 	if m.wantVersion {
 		n += 4 + zoneVersionLen
+	}
+	if m.wantExpire {
+		n += 4 + expireLen
 	}
 	if m.wantNSID && n+4+len(p.NSID) > m.limit-m.end {
 		m.wantNSID = false
@@ -92,9 +97,46 @@ func (r *Responder) writeOPT(p *Policy, q *Request, c wire.RCode, ede uint16, te
 		binary.BigEndian.PutUint32(b[2:], uint32(r.zone.Serial()))
 		r.w.Option(wire.OptionZoneVersion, b[:], nil)
 	}
+	if left, ok := r.expire(p, q); ok && c == wire.RCodeNoError {
+		var b [expireLen]byte
+		binary.BigEndian.PutUint32(b[:], left)
+		r.w.Option(wire.OptionExpire, b[:], nil)
+	}
 	if ede != 0 {
 		r.w.EDE(ede, text)
 	}
+}
+
+// expireLen is the length of an EXPIRE option's data (RFC 7314 §2).
+const expireLen = 4
+
+// expire returns the seconds that an EXPIRE option tells, if there is to be one: with
+// an SOA, and with transfers. Of a zone that we are primary for it is the EXPIRE of
+// the SOA (RFC 7314 §3.2), of another one what is left of it (§3.1).
+func (r *Responder) expire(p *Policy, q *Request) (left uint32, ok bool) {
+	m, z := &r.m, r.zone
+	if !m.wantExpire || z == nil || len(m.question.Name) != len(z.Apex()) {
+		return 0, false
+	}
+	switch m.question.Type {
+	case rr.TypeSOA, rr.TypeIXFR, rr.TypeAXFR:
+	default:
+		return 0, false
+	}
+	if at := p.Expires[z.Key()]; at != nil {
+		return uint32(min(max(at.Load()-q.Now, 0), math.MaxUint32)), true
+	}
+	set, ok := z.Get(z.Apex(), rr.TypeSOA)
+	if !ok {
+		return 0, false
+	}
+	it := set.Data()
+	it.Next()
+	d := it.Head
+	if len(it.Tail) > 0 {
+		d = it.Tail
+	}
+	return binary.BigEndian.Uint32(d[len(d)-8:]), true // before MINIMUM
 }
 
 // send fills in the header: ID, OPCODE and RD are the request's (RFC 1035 §4.1.1);

@@ -3,9 +3,11 @@ package server
 import (
 	"encoding/hex"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // options returns the options of a response as text: code, and data in hex.
@@ -59,6 +61,7 @@ func TestOptions(t *testing.T) {
 		{"the version of the zone", UDP, Policy{}, ptr, []dns.EDNS0{local(19, "")}, "0013:050000000007"},
 		{"the version is that of the first zone of a chain", UDP, Policy{}, child, []dns.EDNS0{local(19, "")}, "0013:050000000007"},
 		{"no version in a refusal", UDP, Policy{}, away, []dns.EDNS0{local(19, "")}, "000f:0014"},
+		{"EXPIRE without an SOA", UDP, Policy{}, ptr, []dns.EDNS0{local(9, "")}, ""},
 		{"client subnet is ignored", UDP, Policy{}, ptr, []dns.EDNS0{local(8, "00011800c00002")}, ""},
 		{"padding is ignored", UDP, Policy{}, ptr, []dns.EDNS0{local(12, "00000000")}, ""},
 		{"a cookie where cookies are off", UDP, Policy{}, ptr, []dns.EDNS0{local(10, "0102030405060708")}, ""},
@@ -155,6 +158,35 @@ func TestOptionsKeepTheirRoom(t *testing.T) {
 	for _, want := range []string{"0003:… 0013:050000000007", "0003:… 0013:050000000007 tc", "0013:050000000007"} {
 		if !seen[want] {
 			t.Errorf("never seen: %s; seen: %v", want, seen)
+		}
+	}
+}
+
+// RFC 7314: the EXPIRE of the SOA where we are primary, what is left of it elsewhere.
+func TestExpire(t *testing.T) {
+	const apex = "2.0.192.in-addr.arpa."
+	at := func(unix int64) map[string]*atomic.Int64 {
+		n := new(atomic.Int64)
+		n.Store(unix)
+		return map[string]*atomic.Int64{dname.MustParse(apex).Key(): n}
+	}
+	for _, c := range []struct {
+		what    string
+		expires map[string]*atomic.Int64
+		qtype   uint16
+		options []dns.EDNS0
+		want    string
+	}{
+		{"primary", nil, dns.TypeSOA, []dns.EDNS0{local(9, "")}, "0009:00127500"},
+		{"not asked for", nil, dns.TypeSOA, nil, ""},
+		{"another type", nil, dns.TypeNS, []dns.EDNS0{local(9, "")}, ""},
+		{"secondary", at(labNow + 258), dns.TypeSOA, []dns.EDNS0{local(9, "")}, "0009:00000102"},
+		{"expired", at(labNow - 1), dns.TypeSOA, []dns.EDNS0{local(9, "")}, "0009:00000000"},
+	} {
+		l := newLab(t, labZones...)
+		l.view.Policy.Expires = c.expires
+		if s := options(l.must(query(apex, c.qtype, edns(c.options...)))); s != c.want {
+			t.Errorf("%s: got %s, want %s", c.what, s, c.want)
 		}
 	}
 }

@@ -17,9 +17,10 @@ type message struct {
 	opt    wire.EDNS // Options are gone once writing has begun
 	tsig   int       // offset of the TSIG record; 0: none
 
-	wantNSID, wantKeepalive, wantVersion bool
-	cookie                               cookie
-	cookieState                          cookieState
+	wantNSID, wantKeepalive, wantVersion, wantExpire bool
+
+	cookie      cookie
+	cookieState cookieState
 
 	limit     int // octets of the largest response
 	rcode     wire.RCode
@@ -85,6 +86,8 @@ func (m *message) readOptions(p *Policy, q *Request) bool {
 			m.wantKeepalive = q.Transport == TCP // RFC 7828 §3.2.1: not over UDP
 		case wire.OptionZoneVersion:
 			m.wantVersion = true
+		case wire.OptionExpire:
+			m.wantExpire = true
 		case wire.OptionCookie:
 			// RFC 7873 §5.2: the first one counts.
 			if p.Cookies != nil && m.cookieState == cookieNone {

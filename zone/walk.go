@@ -405,10 +405,11 @@ func (z *Zone) All() iter.Seq[Record] {
 		nextHashed, stop := iter.Pull2(z.hashed)
 		defer stop()
 		hashOwner, hashValue, hashOK := nextHashed()
+		var room []byte // of all records
 		more := true
 		z.names(func(owner dname.Name, value []byte) bool {
 			for hashOK && dname.Compare(hashOwner, owner) < 0 {
-				if more = z.records(hashOwner, hashValue, yield); !more {
+				if more = z.records(hashOwner, hashValue, &room, yield); !more {
 					return false
 				}
 				hashOwner, hashValue, hashOK = nextHashed()
@@ -416,26 +417,26 @@ func (z *Zone) All() iter.Seq[Record] {
 			if owner.Labels() == z.apexLabels {
 				owner = z.apex
 			}
-			more = z.records(owner, value, yield)
+			more = z.records(owner, value, &room, yield)
 			return more
 		})
 		for more && hashOK {
-			more = z.records(hashOwner, hashValue, yield)
+			more = z.records(hashOwner, hashValue, &room, yield)
 			hashOwner, hashValue, hashOK = nextHashed()
 		}
 	}
 }
 
-// records yields the records of one name, the SOA before all others.
-func (z *Zone) records(owner dname.Name, value []byte, yield func(Record) bool) bool {
-	var room []byte
+// records yields the records of one name, the SOA before all others. RDATA that lies
+// in two pieces is put together in room.
+func (z *Zone) records(owner dname.Name, value []byte, room *[]byte, yield func(Record) bool) bool {
 	more := true
 	each := func(s RRset) bool {
 		for it := s.Data(); more && it.Next(); {
 			d := it.Head
 			if len(it.Tail) > 0 {
-				room = append(append(room[:0], it.Head...), it.Tail...)
-				d = room
+				*room = append(append((*room)[:0], it.Head...), it.Tail...)
+				d = *room
 			}
 			more = yield(Record{Owner: owner, Type: s.Type, TTL: s.TTL, Data: d})
 		}

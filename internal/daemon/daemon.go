@@ -20,6 +20,7 @@ import (
 	"github.com/ptrd/ptrd/internal/pace"
 	"github.com/ptrd/ptrd/internal/privilege"
 	"github.com/ptrd/ptrd/internal/systemd"
+	"github.com/ptrd/ptrd/internal/transfer"
 	"github.com/ptrd/ptrd/internal/watch"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/zone"
@@ -46,16 +47,17 @@ type Daemon struct {
 	log     *slog.Logger
 	level   *slog.LevelVar
 
-	views   server.Views
-	server  *server.Server
-	admin   *admin.Server
-	front   adminFront
-	control *control.Server
-	journal *journal.Journal
-	store   *zone.Store
-	watcher *watch.Watcher
-	manager *systemd.Notifier
-	sockets *systemd.Sockets // passed by the service manager
+	views     server.Views
+	server    *server.Server
+	admin     *admin.Server
+	front     adminFront
+	control   *control.Server
+	journal   *journal.Journal
+	store     *zone.Store
+	watcher   *watch.Watcher
+	manager   *systemd.Notifier
+	transfers *transfer.Handler
+	sockets   *systemd.Sockets // passed by the service manager
 
 	// The rest belongs to the goroutine of Run, which is the only writer.
 	loader    config.Loader
@@ -116,6 +118,7 @@ func (d *Daemon) bind(cfg *config.Config) error {
 	if d.sockets, err = systemd.Activated(d.o.Env); err != nil {
 		return err
 	}
+	d.transfers = transfer.New(transfer.Options{Pause: d.pauseTransfer, Log: d.log})
 	listen := d.addresses(cfg)
 	if len(listen) == 0 {
 		return fmt.Errorf("%s: listen.dns: there is no address to listen on, and no socket was handed over; give one", cfg.File)
@@ -125,6 +128,7 @@ func (d *Daemon) bind(cfg *config.Config) error {
 		Limits:    limits(cfg),
 		Listen:    listen,
 		Inherited: d.sockets.Files,
+		Transfer:  d.transfers,
 		Logger:    d.log,
 	}); err != nil {
 		return err
@@ -291,6 +295,9 @@ func (d *Daemon) pause() func() {
 	}
 	return d.pacer.Pause()
 }
+
+// pauseTransfer is pause for what goes on only while queries are answered.
+func (d *Daemon) pauseTransfer() func() { return d.pacer.Pause() }
 
 // aside calls f, which may wait for a disk or take long, so that queries are
 // answered meanwhile.

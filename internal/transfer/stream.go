@@ -1,0 +1,134 @@
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// messageSize is how many octets a message has: as many as compression pointers
+// reach (RFC 1035 §4.1.4). Longer ones would save a system call now and then, and
+// write longer names.
+const messageSize = 16 << 10
+
+var (
+	errStopped = errors.New("the server is stopping")
+	errTooLong = errors.New("the answer is longer than one message")
+)
+
+// stream writes records into as many messages as they take. After an error it
+// writes nothing more.
+type stream struct {
+	ctx   context.Context
+	r     *server.SlowRequest
+	turns chan struct{}
+	pause func()
+
+	w      *wire.Writer // nil: no message is begun
+	limit  int          // octets of it; 0: what the client takes
+	empty  bool         // it has no records
+	single bool         // there is to be no other one: errTooLong
+	owner  wire.Owner   // of the record before, if that is in the message
+	name   [dname.MaxWire]byte
+
+	records, messages, octets int
+	err                       error
+}
+
+// zone writes the whole zone, its SOA first and last (RFC 5936 §2.2).
+func (s *stream) zone(z *zone.Zone) {
+	soa := soaOf(z)
+	for r := range z.All() {
+		if s.record(r.Owner, r.Type, r.TTL, r.Data); s.err != nil {
+			return
+		}
+		if s.pause != nil {
+			s.pause()
+		}
+	}
+	s.add(&soa)
+}
+
+// add writes a record that is the caller's for good.
+func (s *stream) add(r *zone.Record) { s.record(r.Owner, r.Type, r.TTL, r.Data) }
+
+// record writes a record, into another message if there is no room in this one.
+func (s *stream) record(owner dname.Name, t rr.Type, ttl uint32, data []byte) {
+	for s.err == nil {
+		if s.w == nil {
+			s.begin(messageSize)
+		}
+		if s.owner.Name == nil || !bytes.Equal(s.owner.Name, owner) {
+			s.owner = wire.Owner{Name: append(dname.Name(s.name[:0]), owner...)}
+		}
+		switch {
+		case s.w.Record(wire.Answer, &s.owner, t, rr.ClassIN, ttl, data, nil):
+			s.empty = false
+			s.records++
+			return
+		case s.single:
+			s.giveTurn()
+			s.err = errTooLong
+		case !s.empty:
+			s.send()
+		case s.limit != 0: // a large record gets a message of its own
+			s.giveTurn()
+			s.begin(0)
+		default:
+			s.giveTurn()
+			s.err = fmt.Errorf("%v at %v: %d octets of RDATA are more than a message holds", t, owner, len(data))
+			_ = s.r.Fail(wire.RCodeServFail, 0, "a record is larger than a message") // and the client may be gone
+		}
+	}
+}
+
+// begin begins a message when it is our turn to compute.
+func (s *stream) begin(limit int) {
+	s.turns <- struct{}{}
+	s.w, s.limit, s.empty = s.r.Begin(limit), limit, true
+	s.owner = wire.Owner{}
+}
+
+func (s *stream) giveTurn() {
+	s.w = nil
+	<-s.turns
+}
+
+// send sends the message begun. The client takes its time for it, and others may
+// compute.
+func (s *stream) send() {
+	s.messages++
+	s.octets += s.w.Len()
+	s.giveTurn()
+	if s.ctx.Err() != nil {
+		s.err = errStopped
+		return
+	}
+	s.err = s.r.Send(wire.AA, wire.RCodeNoError, 0, "")
+}
+
+// end sends what is left.
+func (s *stream) end() {
+	if s.w != nil {
+		s.send()
+	}
+}
+
+// soaOf returns the SOA of a zone.
+func soaOf(z *zone.Zone) zone.Record {
+	set, ok := z.Get(z.Apex(), rr.TypeSOA)
+	if !ok {
+		panic(fmt.Sprintf("transfer: zone %v has no SOA", z.Apex()))
+	}
+	it := set.Data()
+	it.Next()
+	data := append(append([]byte(nil), it.Head...), it.Tail...)
+	return zone.Record{Owner: z.Apex(), Type: rr.TypeSOA, TTL: set.TTL, Data: data}
+}

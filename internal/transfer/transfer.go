@@ -1,0 +1,127 @@
+package transfer
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// History tells what led from one serial of a zone to another.
+type History interface {
+	// Chain returns the changesets, one after the other; ok is false where they are
+	// not all kept, or have more than most records together.
+	Chain(apex dname.Name, from, to zone.Serial, most int) (list []*zone.Changeset, ok bool, err error)
+}
+
+// Options are what a Handler needs.
+type Options struct {
+	History History          // nil: every IXFR is answered by the whole zone
+	Pause   func() func()    // returns what a goroutine that computes calls every few microseconds; nil: nothing
+	Now     func() time.Time // nil: time.Now
+	Log     *slog.Logger     // nil: nothing is logged
+}
+
+// Handler answers AXFR and IXFR. Any number of goroutines may call it at the same
+// time.
+type Handler struct {
+	o     Options
+	turns chan struct{} // holds as many as may compute at a time
+
+	counts [NumKinds]counts
+}
+
+// Kind is how a request for a transfer was answered.
+type Kind uint8
+
+// The kinds.
+const (
+	Full        Kind = iota // the whole zone, asked for by AXFR
+	FullByIXFR              // the whole zone, asked for by IXFR
+	Incremental             // what changed
+	Current                 // our SOA alone: the client has nothing to get, or has to ask over TCP
+	Broken                  // the answer did not come to its end
+	NumKinds
+)
+
+// String returns the kind as metrics and the log have it.
+func (k Kind) String() string {
+	return [NumKinds]string{"axfr", "axfr_by_ixfr", "ixfr", "soa", "broken"}[k]
+}
+
+type counts struct{ answers, records, octets atomic.Uint64 }
+
+// Totals are the answers of one kind.
+type Totals struct{ Answers, Records, Octets uint64 }
+
+// Totals returns what was sent, by Kind. The records and octets of broken answers
+// are those that were.
+func (h *Handler) Totals() (t [NumKinds]Totals) {
+	for k := range t {
+		c := &h.counts[k]
+		t[k] = Totals{c.answers.Load(), c.records.Load(), c.octets.Load()}
+	}
+	return t
+}
+
+// New returns a Handler.
+func New(o Options) *Handler {
+	if o.Pause == nil {
+		o.Pause = func() func() { return nil }
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Handler{o: o, turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+}
+
+// HandleSlow answers one request, whose client may have the zone.
+func (h *Handler) HandleSlow(ctx context.Context, r *server.SlowRequest) {
+	begin := h.o.Now()
+	z := r.Zone()
+	s := &stream{ctx: ctx, r: r, turns: h.turns, pause: h.o.Pause()}
+	attrs := r.LogAttrs()
+	kind := Full
+	if r.Question().Type == rr.TypeIXFR {
+		from, ok := clientSerial(r.Message)
+		if !ok {
+			_ = r.Fail(wire.RCodeFormErr, 0, "") // the client may be gone
+			return
+		}
+		attrs = append(attrs, slog.Uint64("from", uint64(from)))
+		kind = h.incremental(s, z, from)
+	} else {
+		s.zone(z)
+	}
+	if s.err == nil {
+		s.end()
+	}
+	if s.err != nil {
+		kind = Broken
+	}
+	c := &h.counts[kind]
+	c.answers.Add(1)
+	c.records.Add(uint64(s.records))
+	c.octets.Add(uint64(s.octets))
+	attrs = append(attrs, slog.String("kind", kind.String()), slog.Uint64("serial", uint64(z.Serial())),
+		slog.Int("records", s.records), slog.Int("messages", s.messages), slog.Int("octets", s.octets),
+		slog.Duration("took", h.o.Now().Sub(begin).Round(time.Microsecond)))
+	switch {
+	case kind == Broken:
+		h.o.Log.LogAttrs(ctx, slog.LevelWarn, "a transfer did not come to its end", append(attrs, slog.Any("err", s.err))...)
+	case kind == Current:
+		h.o.Log.LogAttrs(ctx, slog.LevelDebug, "nothing to transfer", attrs...)
+	default:
+		h.o.Log.LogAttrs(ctx, slog.LevelInfo, "transferred", attrs...)
+	}
+}
