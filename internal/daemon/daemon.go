@@ -24,6 +24,7 @@ import (
 	"github.com/ptrd/ptrd/internal/watch"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
 )
 
@@ -118,7 +119,7 @@ func (d *Daemon) bind(cfg *config.Config) error {
 	if d.sockets, err = systemd.Activated(d.o.Env); err != nil {
 		return err
 	}
-	d.transfers = transfer.New(transfer.Options{Pause: d.pauseTransfer, Log: d.log})
+	d.transfers = transfer.New(transfer.Options{History: history{d}, Pause: d.pauseTransfer, Log: d.log})
 	listen := d.addresses(cfg)
 	if len(listen) == 0 {
 		return fmt.Errorf("%s: listen.dns: there is no address to listen on, and no socket was handed over; give one", cfg.File)
@@ -294,6 +295,13 @@ func (d *Daemon) pause() func() {
 		return nil
 	}
 	return d.pacer.Pause()
+}
+
+// history is the journal, which is opened when the sockets are bound.
+type history struct{ d *Daemon }
+
+func (h history) Chain(apex dname.Name, from, to zone.Serial, most int) ([]*zone.Changeset, bool, error) {
+	return h.d.journal.Chain(apex, from, to, most)
 }
 
 // pauseTransfer is pause for what goes on only while queries are answered.
