@@ -35,6 +35,12 @@ type Options struct {
 	Pause func() func()
 
 	Progress *Progress // nil: one of its own
+
+	// Restore gives a zone back that has no source but its history; nil: each begins
+	// anew. Overlay puts beside what the sources of a zone have, its argument, what
+	// updates brought; nil: nothing.
+	Restore func(apex dname.Name) (z *zone.Zone, ok bool, err error)
+	Overlay func(static *zone.Zone) (*zone.Zone, error)
 }
 
 // Assembler makes zones out of a configuration and its sources. It remembers what
@@ -46,6 +52,7 @@ type Assembler struct {
 	mu    sync.Mutex
 	items map[string]*outcome   // by key of the item's first apex
 	owned map[string]dname.Name // apexes that we made and that may be in the set
+	bases map[string]*Base      // of the last plan that was published
 }
 
 // New returns an Assembler that has read nothing yet.
@@ -81,6 +88,9 @@ type Plan struct {
 	// and those that are looked for but are not there. The configuration file itself
 	// is not among them. Sorted.
 	Watch []string
+	// Bases are what the zones that take updates have from their sources, by key of the
+	// apex; zones without sources are not among them.
+	Bases map[string]*Base
 	// Reused is the number of items of the configuration that were not read again.
 	Reused int
 }
@@ -108,6 +118,7 @@ type outcome struct {
 // result is what became of one zone.
 type result struct {
 	zone   *zone.Zone // to be served
+	base   *Base      // nil: the zone takes no updates, or has no sources
 	reason string     // why the sources cannot be used; empty: they are
 }
 
@@ -135,7 +146,7 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, now: a.o.Now()}
 	a.o.Progress.done.Store(0)
 	a.o.Progress.zones.Store(int64(len(r.index.zones)))
-	plan := &Plan{Batch: &zone.Batch{Source: sourceReload, At: r.now.UnixMilli()}}
+	plan := &Plan{Bases: map[string]*Base{}, Batch: &zone.Batch{Source: sourceReload, At: r.now.UnixMilli()}}
 	items := map[string]*outcome{}
 	watch := map[string]bool{}
 	for _, wave := range waves(cfg) {
@@ -156,6 +167,9 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 			for j, res := range e.results {
 				apex := e.apexes[j]
 				r.done[apex.Key()] = res.zone
+				if res.base != nil {
+					plan.Bases[apex.Key()] = res.base
+				}
 				if res.reason != "" {
 					plan.Broken = append(plan.Broken, Broken{apex, res.reason, res.zone.IsAvailable()})
 				}

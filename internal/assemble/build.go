@@ -27,9 +27,15 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 	lists, fs := r.made(item)
 	in := sumInputs(item, lists, r.cfg.Limits.GenerateSteps)
 	old := r.a.items[item.Apexes[0].Key()]
-	if old != nil && old.isUsable(item, in, r.set, w) {
+	kept, err := r.kept(item)
+	switch {
+	case err != nil:
+		return end{}, err
+	case kept.isWhole():
+		return kept.end(item, in), nil
+	case old != nil && old.isUsable(r, item, in, w):
 		old.in = in
-		return end{outcome: old, reused: true}, nil
+		return end{outcome: old.asServed(r.set), reused: true}, nil
 	}
 	if r.room != nil {
 		octets := sourceOctets(item)
@@ -53,8 +59,13 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 	}
 	for i, z := range zones {
 		change, res, err := r.settle(m, m.parts[i], z)
-		if err != nil {
+		switch {
+		case err != nil:
 			return end{}, err
+		case kept != nil && kept.zones[i] != nil:
+			change, res = kept.change(i), result{zone: kept.zones[i]}
+		case res.reason != "" && old != nil && i < len(old.results):
+			res.base = old.results[i].base // updates go on beside what is served
 		}
 		if change != nil {
 			e.changes = append(e.changes, *change)
@@ -87,7 +98,7 @@ func (r *round) made(item *config.Zone) (lists [][]made, fs findings) {
 // isUsable reports whether the outcome is still that of the item: what the
 // configuration says is the same, so are the files, and the zones made then are
 // those in set.
-func (o *outcome) isUsable(item *config.Zone, in inputs, set *zone.Set, w *worker) bool {
+func (o *outcome) isUsable(r *round, item *config.Zone, in inputs, w *worker) bool {
 	if o.in.data != in.data || len(o.apexes) != len(item.Apexes) {
 		return false
 	}
@@ -95,7 +106,7 @@ func (o *outcome) isUsable(item *config.Zone, in inputs, set *zone.Set, w *worke
 		return false
 	}
 	for i, res := range o.results {
-		if set.Get(o.apexes[i]) != res.zone {
+		if served := r.set.Get(o.apexes[i]); served == nil || served != res.zone && !r.isBelowUpdates(o.apexes[i], res) {
 			return false
 		}
 	}
@@ -144,6 +155,11 @@ func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, 
 	if z == nil || m.fs.errors > m.fs.ofZones {
 		return r.keep(s, base)
 	}
+	static := z
+	z, err := r.withUpdates(m.item, static)
+	if err != nil {
+		return nil, result{}, err
+	}
 	prev, err := r.last(base, s.apex)
 	if err != nil {
 		return nil, result{}, err
@@ -151,7 +167,7 @@ func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, 
 	fail := func(code, text string) {
 		m.fs.add(Finding{Finding: zone.Finding{Severity: zone.Error, Code: code, Text: text}, Pos: m.place(), Apex: s.apex})
 	}
-	change := &zone.Change{Zone: z, Apex: s.apex, Base: base}
+	change := &zone.Change{Zone: z, Apex: s.apex, Base: base, Kept: m.item.Dynamic}
 	serial := z.Serial()
 	switch {
 	case m.soaFile == "":
@@ -177,7 +193,7 @@ func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, 
 	}
 	if base != nil && base.IsAvailable() {
 		if base.Serial() == serial && base.Digest() == z.Digest() {
-			return nil, result{zone: base}, nil
+			return nil, result{zone: base, base: baseOf(m, static)}, nil
 		}
 	}
 	if serial != z.Serial() {
@@ -189,7 +205,7 @@ func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, 
 			change.Steps = []zone.Step{{Changeset: c, Source: sourceReload, At: r.now.UnixMilli()}}
 		}
 	}
-	return change, result{zone: change.Zone}, nil
+	return change, result{zone: change.Zone, base: baseOf(m, static)}, nil
 }
 
 // keep serves on what was served at the apex of s before, or that there are no

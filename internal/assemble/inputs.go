@@ -86,7 +86,7 @@ func sumInputs(item *config.Zone, lists [][]made, limit int) inputs {
 	for _, t := range []time.Duration{item.TTL, item.NSTTL, item.SOA.Refresh, item.SOA.Retry, item.SOA.Expire, item.SOA.Minimum} {
 		d.duration(t)
 	}
-	for _, b := range []bool{item.Explicit.NameServers, item.Explicit.Contact, item.Explicit.SOA, item.Explicit.TTL} {
+	for _, b := range []bool{item.Dynamic, takesUpdates(item), item.Explicit.NameServers, item.Explicit.Contact, item.Explicit.SOA, item.Explicit.TTL} {
 		d.truth(b)
 	}
 	d.count(len(item.NameServers))

@@ -124,6 +124,8 @@ type Zone struct {
 	Defaults    // name servers, contact, TTLs, SOA of this zone; Contact is nil only without name servers
 	Explicit    Explicit
 	Access      *Access // nil: the global one alone
+	Update      Update
+	Dynamic     bool // no source but updates; Files has what it begins with, or nothing
 }
 
 // Explicit says which of a zone's Defaults its own item gave; SOA: any of its

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -30,6 +31,10 @@ func newItem() *item {
 			}
 		}},
 		field{"file", func(v value) { z.Files = v.files() }},
+		field{"dynamic", func(v value) { v.dynamic(&z.Zone) }},
+		field{"update", func(v value) { z.Update.Rules = v.updateRules() }},
+		field{"dynamic_lifetime", func(v value) { z.Update.Lifetime = v.seconds(time.Minute) }},
+		field{"follow_classless", func(v value) { z.Update.FollowClassless = v.truth() }},
 		field{"hosts", func(v value) { z.Hosts = v.files() }},
 		field{"hosts_domain", func(v value) { z.domain, z.HostsDomain = v, v.zoneName() }},
 		field{"ptr", keep(&z.ptr)},
@@ -80,6 +85,7 @@ func (v value) item(z *item) {
 	if len(z.Hosts) == 0 && z.domain.node != nil {
 		z.domain.fail("there is no `hosts` file whose names it could complete; add that, or remove `hosts_domain`")
 	}
+	v.updates(z)
 	if z.delegate.node != nil {
 		z.delegate.delegations(z)
 	}

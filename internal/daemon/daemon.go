@@ -21,6 +21,7 @@ import (
 	"github.com/ptrd/ptrd/internal/privilege"
 	"github.com/ptrd/ptrd/internal/systemd"
 	"github.com/ptrd/ptrd/internal/transfer"
+	"github.com/ptrd/ptrd/internal/update"
 	"github.com/ptrd/ptrd/internal/watch"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/zone"
@@ -50,6 +51,7 @@ type Daemon struct {
 
 	views     server.Views
 	server    *server.Server
+	updater   *update.Updater
 	admin     *admin.Server
 	front     adminFront
 	control   *control.Server
@@ -124,8 +126,10 @@ func (d *Daemon) bind(cfg *config.Config) error {
 	if len(listen) == 0 {
 		return fmt.Errorf("%s: listen.dns: there is no address to listen on, and no socket was handed over; give one", cfg.File)
 	}
+	d.updater = update.New(update.Options{Store: updates{d}, Notes: updates{d}, Log: d.log})
 	if d.server, err = server.New(server.Options{
 		Views:     &d.views,
+		Update:    d.updater,
 		Limits:    limits(cfg),
 		Listen:    listen,
 		Inherited: d.sockets.Files,
@@ -208,7 +212,11 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.store = zone.NewStore(d.journal, d.swap, nil)
 	d.pacer = pace.New()
 	defer d.pacer.Close()
-	d.assembler = assemble.New(assemble.Options{Journal: d.journal, Pause: d.pause, Progress: &d.progress})
+	d.assembler = assemble.New(assemble.Options{
+		Journal: d.journal, Pause: d.pause, Progress: &d.progress,
+		Restore: func(apex dname.Name) (*zone.Zone, bool, error) { return d.journal.Restore(apex, d.pause()) },
+		Overlay: func(static *zone.Zone) (*zone.Zone, error) { return update.Overlay(d.journal, static) },
+	})
 	d.watcher = watch.New(watch.Options{Log: d.log})
 	d.admin = d.newAdmin()
 
@@ -239,6 +247,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	}
 	d.serving = true
 	part(d.server.Serve)
+	part(d.updater.Run)
 	part(func(ctx context.Context) error { d.watcher.Run(ctx); return nil })
 	part(d.watchdog)
 	d.log.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs(), "loaded_in", time.Since(begin).Round(time.Millisecond))

@@ -139,30 +139,47 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time)
 
 // publish makes a plan and puts it in force together with the policy.
 func (d *Daemon) publish(ctx context.Context, cfg *config.Config, policy *server.Policy, o *Outcome) (*assemble.Plan, error) {
-	for range attempts {
-		plan, err := d.assembler.Assemble(ctx, cfg, d.store.Set())
-		if err != nil {
-			return nil, err
+	for i := range attempts {
+		plan, err := d.attempt(ctx, cfg, policy, o, i > 0)
+		if !errors.Is(err, zone.ErrStale) {
+			return plan, err
 		}
-		o.note(plan)
-		plan.Batch.Swap = func(set *zone.Set) {
-			d.views.Swap(&server.View{Zones: set, Policy: policy})
-		}
-		d.aside(func() { err = d.store.Publish(plan.Batch) }) // which waits for the journal
-		if errors.Is(err, zone.ErrStale) {
-			continue
-		}
-		for _, c := range plan.Batch.Changes {
-			if c.Zone != nil {
-				d.made += c.Zone.Stats().Bytes
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("keeping the change in the journal, without which nothing is served: %w", err)
-		}
-		return plan, nil
 	}
 	return nil, fmt.Errorf("zones changed %d times while they were made; try again", attempts)
+}
+
+// attempt is one time that publish tries. Updates are held while it is put in force,
+// and with alone while it is made as well.
+func (d *Daemon) attempt(ctx context.Context, cfg *config.Config, policy *server.Policy, o *Outcome, alone bool) (*assemble.Plan, error) {
+	release := func() {}
+	defer func() { release() }()
+	if alone {
+		release = d.updater.Hold()
+	}
+	plan, err := d.assembler.Assemble(ctx, cfg, d.store.Set())
+	if err != nil {
+		return nil, err
+	}
+	o.note(plan)
+	plan.Batch.Swap = func(set *zone.Set) {
+		d.views.Swap(&server.View{Zones: set, Policy: policy})
+	}
+	if !alone {
+		release = d.updater.Hold()
+	}
+	d.aside(func() { err = d.store.Publish(plan.Batch) }) // which waits for the journal
+	switch {
+	case errors.Is(err, zone.ErrStale):
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("keeping the change in the journal, without which nothing is served: %w", err)
+	}
+	for _, c := range plan.Batch.Changes {
+		if c.Zone != nil {
+			d.made += c.Zone.Stats().Bytes
+		}
+	}
+	return plan, d.adopt(cfg, plan)
 }
 
 // swap puts zones in force that came by another way than a reload, with the

@@ -1,0 +1,65 @@
+package daemon
+
+import (
+	"net/netip"
+
+	"github.com/ptrd/ptrd/internal/assemble"
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/update"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// updates gives the updater what there is only when it begins: the sockets are
+// bound before the state is opened.
+type updates struct{ d *Daemon }
+
+func (u updates) Set() *zone.Set              { return u.d.store.Set() }
+func (u updates) Publish(b *zone.Batch) error { return u.d.store.Publish(b) }
+
+func (u updates) Notes(apex dname.Name, prefix string) ([]zone.Note, error) {
+	return u.d.journal.Notes(apex, prefix)
+}
+
+func (u updates) SetNotes(apex dname.Name, notes []zone.Note) error {
+	return u.d.journal.SetNotes(apex, notes)
+}
+
+// adopt has updates carried out as cfg says, beside what plan has. Both are in force
+// by now, and updates are held.
+func (d *Daemon) adopt(cfg *config.Config, plan *assemble.Plan) error {
+	d.assembler.Published(plan)
+	static := make(map[string]update.Static, len(plan.Bases))
+	for key, b := range plan.Bases {
+		static[key] = update.Static{Zone: b.Zone, Generated: b.Generated, Declared: b.Declared, HasDeclared: b.HasDeclared}
+	}
+	return d.updater.Adopt(updatePolicy(cfg), static)
+}
+
+// updatePolicy returns who may update what.
+func updatePolicy(cfg *config.Config) *update.Policy {
+	p := &update.Policy{Zones: map[string]*update.ZonePolicy{}}
+	for i := range cfg.Zones {
+		z := &cfg.Zones[i]
+		if len(z.Update.Rules) == 0 {
+			continue
+		}
+		zp := &update.ZonePolicy{
+			Addresses:       func(owner dname.Name) (netip.Prefix, bool) { return z.AddressesOf(owner) },
+			Lifetime:        z.Update.Lifetime,
+			FollowClassless: z.Update.FollowClassless,
+			Dynamic:         z.Dynamic,
+		}
+		for _, r := range z.Update.Rules {
+			rule := update.Rule{From: r.From, Prefixes: r.Prefixes, Types: r.Types}
+			if r.Key != nil {
+				rule.Key = r.Key.Key()
+			}
+			zp.Rules = append(zp.Rules, rule)
+		}
+		for _, apex := range z.Apexes {
+			p.Zones[apex.Key()] = zp
+		}
+	}
+	return p
+}

@@ -1,0 +1,23 @@
+package update
+
+import (
+	"context"
+
+	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/wire"
+)
+
+// HandleSlow takes an UPDATE over from the slow lane of the server, which has
+// verified its signature and signs the answer. It does not wait for the disk.
+func (u *Updater) HandleSlow(_ context.Context, r *server.SlowRequest) {
+	r.Hold()
+	req := &Request{Message: r.Message, Client: r.Client, Answer: func(c wire.RCode, ede uint16, text string) {
+		// Who does not get the answer asks again; the server has counted the error.
+		_ = r.Fail(c, ede, text)
+		r.End()
+	}}
+	if r.Key != nil {
+		req.Key = r.Key.Name()
+	}
+	u.Submit(req)
+}

@@ -1,0 +1,257 @@
+package update
+
+import (
+	"cmp"
+	"container/heap"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// noteLife begins the keys of the notes that say how long a record lives: owner in
+// lower case, type and a hash of the RDATA behind it; in the value the Unix time of
+// its end, then the RDATA.
+const noteLife = "update/life/"
+
+// life is a record that ends.
+type life struct {
+	key   string // of its note
+	owner dname.Name
+	typ   rr.Type
+	data  []byte
+	end   int64 // Unix time
+	noted int64 // the end that is on disk
+	place int   // in the heap
+}
+
+func lifeKey(owner dname.Name, t rr.Type, data []byte) string {
+	h := fnv.New64a()
+	h.Write(data)
+	return string(h.Sum([]byte(rrsetKey(noteLife, owner, t))))
+}
+
+// lifetimes are the records of one zone that end, the next one first. A nil
+// *lifetimes has none.
+type lifetimes struct {
+	byKey map[string]*life
+	queue lifeQueue
+}
+
+type lifeQueue []*life
+
+func (q lifeQueue) Len() int           { return len(q) }
+func (q lifeQueue) Less(i, j int) bool { return q[i].end < q[j].end }
+func (q lifeQueue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].place, q[j].place = i, j
+}
+func (q *lifeQueue) Push(x any) {
+	l := x.(*life)
+	l.place = len(*q)
+	*q = append(*q, l)
+}
+func (q *lifeQueue) Pop() any {
+	l := (*q)[len(*q)-1]
+	*q = (*q)[:len(*q)-1]
+	return l
+}
+
+// lifeChanges are what a round does to the lives of a zone's records, by key; an
+// end of 0 is the record's own.
+type lifeChanges map[string]*life
+
+func (c *lifeChanges) set(owner dname.Name, t rr.Type, data []byte, end int64) {
+	if *c == nil {
+		*c = lifeChanges{}
+	}
+	key := lifeKey(owner, t, data)
+	(*c)[key] = &life{key: key, owner: owner, typ: t, data: data, end: end}
+}
+
+func (c *lifeChanges) added(list []Record, end int64) {
+	for i := range list {
+		r := &list[i]
+		c.set(r.Owner, r.Type, r.Data, end)
+	}
+}
+
+// removed notes the records that are gone; where only the TTL changes, they are
+// not.
+func (c *lifeChanges) removed(set *zone.Changeset) {
+	stays := map[string]bool{}
+	for _, r := range set.Added {
+		stays[lifeKey(r.Owner, r.Type, r.Data)] = true
+	}
+	for _, r := range set.Removed {
+		if !stays[lifeKey(r.Owner, r.Type, r.Data)] {
+			c.set(r.Owner, r.Type, r.Data, 0)
+		}
+	}
+}
+
+// notes appends the notes for what a round changes. What is on disk is up to a tenth
+// of the lifetime later, so that a record that is added again and again need not be
+// written each time; after a restart it may live so much longer.
+func (l *lifetimes) notes(list []zone.Note, zr *zoneRound) []zone.Note {
+	for key, c := range zr.lives {
+		var old *life
+		if l != nil {
+			old = l.byKey[key]
+		}
+		switch {
+		case c.end == 0 && old != nil:
+			list = append(list, zone.Note{Key: key})
+		case c.end == 0:
+		case old != nil && old.noted >= c.end:
+			c.noted = old.noted
+		default:
+			c.noted = c.end + int64(zr.policy.Lifetime.Seconds())/10
+			value := binary.BigEndian.AppendUint64(nil, uint64(c.noted))
+			list = append(list, zone.Note{Key: key, Value: append(value, c.data...)})
+		}
+	}
+	return list
+}
+
+// take puts the changes of a round in force.
+func (l *lifetimes) take(zr *zoneRound) {
+	for key, c := range zr.lives {
+		old := l.byKey[key]
+		switch {
+		case c.end == 0 && old != nil:
+			heap.Remove(&l.queue, old.place)
+			delete(l.byKey, key)
+		case c.end == 0:
+		case old != nil:
+			old.end, old.noted = c.end, c.noted
+			heap.Fix(&l.queue, old.place)
+		default:
+			// The message that it came in is not kept for it.
+			c.owner, c.data = c.owner.Clone(), slices.Clone(c.data)
+			l.byKey[key] = c
+			heap.Push(&l.queue, c)
+		}
+	}
+}
+
+// adoptLifetimes reads the lives of the zones that have lifetimes now and had none
+// before.
+func (u *Updater) adoptLifetimes(p *Policy) error {
+	for key := range u.lifetimes {
+		if z := p.Zones[key]; z == nil || z.Lifetime == 0 {
+			delete(u.lifetimes, key)
+		}
+	}
+	for key, z := range p.Zones {
+		if z.Lifetime == 0 || u.lifetimes[key] != nil {
+			continue
+		}
+		notes, err := u.o.Notes.Notes(dname.Name(key), noteLife)
+		if err != nil {
+			return fmt.Errorf("read how long records of zone %v live: %w", dname.Name(key), err)
+		}
+		l := &lifetimes{byKey: map[string]*life{}}
+		for _, n := range notes {
+			rest := []byte(n.Key[len(noteLife):])
+			owner := dname.FromWire(rest)
+			if owner == nil || len(rest) < len(owner)+2 || len(n.Value) < 8 {
+				return fmt.Errorf("how long records of zone %v live cannot be read: note %q", dname.Name(key), n.Key)
+			}
+			end := int64(binary.BigEndian.Uint64(n.Value))
+			e := &life{key: n.Key, owner: owner, typ: rr.Type(binary.BigEndian.Uint16(rest[len(owner):])), data: n.Value[8:], end: end, noted: end}
+			l.byKey[n.Key] = e
+			heap.Push(&l.queue, e)
+		}
+		u.lifetimes[key] = l
+	}
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// untilExpiry returns how long to wait for the next record to end.
+func (u *Updater) untilExpiry() time.Duration {
+	const most = time.Hour // somebody may set the clock
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	wait := most
+	for _, l := range u.lifetimes {
+		if len(l.queue) > 0 {
+			wait = min(wait, time.Unix(l.queue[0].end, 0).Sub(u.o.Now()))
+		}
+	}
+	// What is due together goes together, and a zone that cannot be changed now is not
+	// asked all the time.
+	return max(wait, time.Second)
+}
+
+// expire removes the records whose life ends, a step a zone.
+func (u *Updater) expire() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var err error
+	for range attempts {
+		r := u.newRound()
+		for key, l := range u.lifetimes {
+			u.expireIn(r, dname.Name(key), l)
+		}
+		if err = r.publish(); !errors.Is(err, zone.ErrStale) {
+			break
+		}
+	}
+	if err != nil {
+		u.o.Log.Error("records whose life ended could not be removed", "err", err)
+	}
+}
+
+// expireIn removes records of one zone.
+func (u *Updater) expireIn(r *round, apex dname.Name, l *lifetimes) {
+	var due []*life
+	for _, e := range l.queue {
+		if e.end <= r.unix {
+			due = append(due, e)
+		}
+	}
+	if len(due) == 0 {
+		return
+	}
+	slices.SortFunc(due, func(a, b *life) int { return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.key, b.key)) })
+	const most = 10_000 // so that no update waits long for it
+	due = due[:min(len(due), most)]
+	zr, fault := r.of(apex)
+	if fault != nil {
+		return
+	}
+	m := &Message{Zone: apex}
+	for _, e := range due {
+		hidden := false
+		if zr.static.Zone != nil {
+			_, hidden = zr.static.Zone.Get(e.owner, e.typ)
+			if _, ok := zr.zone.Get(e.owner, e.typ); !ok {
+				hidden = true
+			}
+		}
+		if hidden {
+			// The sources have taken the name over, and the layer below ends unseen, with
+			// all of the RRset.
+			zr.notes = append(zr.notes, zone.Note{Key: rrsetKey(noteRRset, e.owner, e.typ)})
+		} else {
+			m.Updates = append(m.Updates, Record{Owner: e.owner, Type: e.typ, Class: rr.ClassNONE, Data: e.data})
+		}
+	}
+	if _, fault := r.apply(zr, m, nil, "end of dynamic_lifetime"); fault != nil {
+		u.o.Log.Error("records whose life ended cannot be removed", "zone", apex.String(), "why", fault.Text)
+	}
+	for _, e := range due {
+		zr.lives.set(e.owner, e.typ, e.data, 0)
+	}
+}

@@ -1,0 +1,107 @@
+package update
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Policy says which zones take updates, and of whom. It is immutable.
+type Policy struct {
+	Zones map[string]*ZonePolicy // by dname.Name.Key of the apex
+}
+
+// ZonePolicy is what holds for one zone.
+type ZonePolicy struct {
+	Rules []Rule // any of them is enough
+
+	// Addresses returns the addresses that an owner name of the zone stands for, in a
+	// classless zone as well; ok is false for a name that stands for none.
+	Addresses func(owner dname.Name) (p netip.Prefix, ok bool)
+
+	Lifetime        time.Duration // of a record that an update adds, from the last time it did; 0: it stays
+	FollowClassless bool          // an update of a name that is an alias into a zone of ours goes there
+	Dynamic         bool          // the zone has no source but updates
+}
+
+// Rule lets somebody change something. Whatever it has a condition for must hold.
+type Rule struct {
+	Key      string         // dname.Name.Key of the key that the request is signed with; empty: signed or not
+	From     []netip.Prefix // that the client is in; nil: anywhere
+	Prefixes []netip.Prefix // that the owner stands for a part of; nil: any owner
+	Types    []rr.Type      // nil: any
+}
+
+// Who is the client of a request.
+type Who struct {
+	Addr netip.Addr
+	Key  dname.Name // nil: the request is not signed
+}
+
+func (w Who) String() string {
+	if w.Key == nil {
+		return w.Addr.String()
+	}
+	return fmt.Sprintf("%v with key %v", w.Addr, w.Key)
+}
+
+// isFor reports whether a rule speaks of the client.
+func (r *Rule) isFor(w Who) bool {
+	if r.Key != "" && (w.Key == nil || w.Key.Key() != r.Key) {
+		return false
+	}
+	a := w.Addr.Unmap().WithZone("")
+	return r.From == nil || slices.ContainsFunc(r.From, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// Knows reports whether any rule speaks of the client at all. Who is unknown is
+// not even told whether a prerequisite holds.
+func (p *ZonePolicy) Knows(w Who) bool {
+	return slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.isFor(w) })
+}
+
+// Allow returns why the client may not change records of a type at owner; empty
+// if it may. Type ANY stands for whatever is there.
+func (p *ZonePolicy) Allow(w Who, owner dname.Name, t rr.Type) string {
+	var at netip.Prefix
+	hasAddress := false
+	if p.Addresses != nil {
+		at, hasAddress = p.Addresses(owner)
+	}
+	why, near := "no update rule of the zone is about it", false
+	for i := range p.Rules {
+		r := &p.Rules[i]
+		if !r.isFor(w) {
+			continue
+		}
+		within := func(p netip.Prefix) bool { return p.Bits() <= at.Bits() && p.Contains(at.Addr()) }
+		covers := r.Prefixes == nil || hasAddress && slices.ContainsFunc(r.Prefixes, within)
+		switch {
+		case covers && (r.Types == nil || t == rr.TypeANY || slices.Contains(r.Types, t)):
+			return ""
+		case covers:
+			why, near = fmt.Sprintf("types %s only", list(r.Types)), true
+		case near: // what comes nearest to being allowed is told
+		case hasAddress:
+			why = fmt.Sprintf("%v is not in %s", at, list(r.Prefixes))
+		default:
+			why = fmt.Sprintf("the name is not that of an address in %s", list(r.Prefixes))
+		}
+	}
+	return fmt.Sprintf("%v may not change %v at %v: %s", w, t, owner, why)
+}
+
+// list writes a few values one behind the other.
+func list[T fmt.Stringer](all []T) (s string) {
+	for i, v := range all {
+		if i > 0 {
+			s += ", "
+		}
+		s += v.String()
+	}
+	return s
+}

@@ -1,0 +1,175 @@
+package update
+
+import (
+	"fmt"
+
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// round is some messages on their way into the zones of one moment.
+type round struct {
+	u      *Updater
+	policy *Policy
+	set    *zone.Set
+	unix   int64
+	milli  int64
+	zones  []*zoneRound
+	byKey  map[string]*zoneRound
+}
+
+// zoneRound is one zone of a round.
+type zoneRound struct {
+	policy  *ZonePolicy
+	static  Static     // without a zone: it is dynamic
+	base    *zone.Zone // as it is served
+	zone    *zone.Zone // with the steps so far
+	steps   []zone.Step
+	notes   []zone.Note
+	touched map[string]Record // RRsets that the steps changed, by key of their note
+	lives   lifeChanges
+}
+
+func (u *Updater) newRound() *round {
+	now := u.o.Now()
+	return &round{u: u, policy: u.policy.Load(), set: u.o.Store.Set(), unix: now.Unix(), milli: now.UnixMilli(), byKey: map[string]*zoneRound{}}
+}
+
+// of returns the round of the zone at apex, or why it takes no updates.
+func (r *round) of(apex dname.Name) (*zoneRound, *Fault) {
+	z := r.set.Get(apex)
+	if z == nil {
+		return nil, faultf(wire.RCodeNotAuth, "zone %v is not served", apex)
+	}
+	if zr := r.byKey[z.Key()]; zr != nil {
+		return zr, nil
+	}
+	p := r.policy.Zones[z.Key()]
+	if p == nil {
+		return nil, faultf(wire.RCodeRefused, "zone %v takes no updates", apex)
+	}
+	zr := &zoneRound{policy: p, base: z, zone: z, touched: map[string]Record{}}
+	if s, ok := r.u.static[z.Key()]; ok {
+		zr.static = s
+	} else if !p.Dynamic {
+		return nil, faultf(wire.RCodeServFail, "zone %v is not loaded", apex)
+	}
+	r.zones = append(r.zones, zr)
+	r.byKey[z.Key()] = zr
+	return zr, nil
+}
+
+// carryOut carries out one message in the zones as the ones before it left them,
+// and notes in the job what became of it.
+func (r *round) carryOut(j *job) {
+	zr, fault := r.of(j.m.Zone)
+	if fault == nil && !zr.policy.Knows(j.who) {
+		fault = faultf(wire.RCodeRefused, "%v may not update zone %v", j.who, j.m.Zone)
+	}
+	m := j.m
+	if fault == nil && zr.policy.FollowClassless {
+		if m, fault = j.m.follow(r.set, zr.zone); fault == nil && m != j.m {
+			zr, fault = r.of(m.Zone)
+		}
+	}
+	if fault == nil {
+		allow := func(owner dname.Name, t rr.Type) string { return zr.policy.Allow(j.who, owner, t) }
+		j.ignored, fault = r.apply(zr, m, allow, "update by "+j.who.String())
+	}
+	j.fault = fault
+	for i := range j.ignored {
+		// Who sends updates of a name that is an alias (RFC 2317) is told where they
+		// belong.
+		if target, child := aliasOf(r.set, zr.zone, j.ignored[i].Record.Owner); child != nil {
+			j.ignored[i].Why = fmt.Sprintf("the name is an alias of %v; send the update to zone %v, or let follow_classless do so", target, child.Apex())
+		}
+	}
+}
+
+// apply makes a step of what a message does.
+func (r *round) apply(zr *zoneRound, m *Message, allow func(dname.Name, rr.Type) string, source string) ([]Ignored, *Fault) {
+	effect, fault := m.Run(&Target{Zone: zr.zone, Static: zr.static.Zone, Allow: allow, Next: zr.next(r.unix)})
+	if fault != nil {
+		return nil, fault
+	}
+	if c := effect.Changeset; c != nil {
+		next, err := zr.zone.Apply(c)
+		if err != nil {
+			r.u.o.Log.Error("an update does not fit its zone", "zone", m.Zone.String(), "err", err)
+			return nil, faultf(wire.RCodeServFail, "the update does not fit the zone")
+		}
+		zr.zone = next
+		zr.steps = append(zr.steps, zone.Step{Changeset: c, Source: source, At: r.milli})
+		zr.note(c)
+	}
+	if zr.policy.Lifetime > 0 {
+		zr.lives.added(effect.Added, r.unix+int64(zr.policy.Lifetime.Seconds()))
+	}
+	return effect.Ignored, nil
+}
+
+// next returns how serials go on.
+func (zr *zoneRound) next(unix int64) func(zone.Serial) zone.Serial {
+	return func(s zone.Serial) zone.Serial {
+		if zr.static.Generated {
+			s = s.Next(unix)
+		} else {
+			s++
+		}
+		if s == 0 { // some take 0 for "none" (RFC 2136 §7.11 names other uses)
+			s++
+		}
+		return s
+	}
+}
+
+// note remembers what a step changed.
+func (zr *zoneRound) note(c *zone.Changeset) {
+	if zr.static.Zone != nil {
+		for _, list := range [][]zone.Record{c.Removed, c.Added} {
+			for i := range list {
+				if r := &list[i]; r.Type != rr.TypeSOA {
+					zr.touched[rrsetKey(noteRRset, r.Owner, r.Type)] = Record{Owner: r.Owner, Type: r.Type}
+				}
+			}
+		}
+	}
+	if zr.policy.Lifetime > 0 {
+		zr.lives.removed(c)
+	}
+}
+
+// publish makes the round durable and visible. Without changes it does nothing.
+func (r *round) publish() error {
+	b := &zone.Batch{Source: "update", At: r.milli}
+	for _, zr := range r.zones {
+		for _, t := range zr.touched {
+			zr.notes = append(zr.notes, rrsetNote(zr.zone, t.Owner, t.Type))
+		}
+		zr.notes = r.u.lifetimes[zr.base.Key()].notes(zr.notes, zr)
+		if len(zr.steps) > 0 {
+			b.Changes = append(b.Changes, zone.Change{
+				Zone: zr.zone, Apex: zr.base.Apex(), Base: zr.base, Steps: zr.steps, Notes: zr.notes, Kept: zr.static.Zone == nil,
+				Declared: zr.static.Declared, HasDeclared: zr.static.HasDeclared,
+			})
+		}
+	}
+	if len(b.Changes) > 0 {
+		if err := r.u.o.Store.Publish(b); err != nil {
+			return err
+		}
+	}
+	for _, zr := range r.zones {
+		if len(zr.steps) == 0 && len(zr.notes) > 0 { // lives were prolonged, no more
+			if err := r.u.o.Notes.SetNotes(zr.base.Apex(), zr.notes); err != nil {
+				return err
+			}
+		}
+		if zr.policy.Lifetime > 0 {
+			r.u.lifetimes[zr.base.Key()].take(zr)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,347 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// Store is where zones are changed.
+type Store interface {
+	Set() *zone.Set
+	Publish(b *zone.Batch) error
+}
+
+// Options are what an Updater needs.
+type Options struct {
+	Store Store
+	Notes Notes
+	Log   *slog.Logger
+	Now   func() time.Time // nil: time.Now
+}
+
+// Request is an UPDATE message whose signature, if it has one, was verified.
+type Request struct {
+	Message []byte // without TSIG; the Updater's until Answer was called
+	Client  netip.AddrPort
+	Key     dname.Name // that signed it; nil: it is not signed
+
+	// Answer is called once, after what the message changed is on disk and served;
+	// ede 0 is none.
+	Answer func(c wire.RCode, ede uint16, text string)
+}
+
+const (
+	// queueLen is how many updates wait for the disk. At ten thousand a second a full
+	// queue is less than half a second, after which clients ask again; a longer one
+	// would only be worked off for clients that gave up.
+	queueLen = 4096
+
+	// roundLen is how many of them one flush of the disk carries. A round is built in
+	// some milliseconds, about what a flush takes.
+	roundLen = 1024
+)
+
+// Static is what a zone that takes updates is made of beside them.
+type Static struct {
+	Zone *zone.Zone // from the sources
+
+	// Generated says that no source has an SOA, so that the serial is the time where
+	// that is later.
+	Generated bool
+
+	// Declared is the serial that the sources state, where they do.
+	Declared    zone.Serial
+	HasDeclared bool
+}
+
+// Updater carries out updates, one round of waiting messages after the other: each
+// message is a step of its own with a serial of its own, all of a round are on disk
+// with one flush.
+type Updater struct {
+	o       Options
+	queue   chan *job
+	policy  atomic.Pointer[Policy]
+	logged  quota
+	pending pending
+
+	gate    sync.RWMutex // held while a request joins the queue
+	stopped bool         // nobody takes requests any more
+
+	mu        sync.Mutex // held for a round, and by whoever replaces zones
+	static    map[string]Static
+	lifetimes map[string]*lifetimes // by key of the apex
+	wake      chan struct{}         // lifetimes changed
+}
+
+// job is a request on its way.
+type job struct {
+	*Request
+	m     *Message
+	who   Who
+	again []func(c wire.RCode, ede uint16, text string) // of the same datagram, sent again
+	key   pendingKey
+
+	fault   *Fault
+	ignored []Ignored
+}
+
+// New returns an Updater that takes no updates yet: [Updater.Adopt] says of whom.
+func New(o Options) *Updater {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	u := &Updater{o: o, queue: make(chan *job, queueLen), lifetimes: map[string]*lifetimes{}, wake: make(chan struct{}, 1)}
+	u.policy.Store(&Policy{})
+	u.pending.jobs = map[pendingKey]*job{}
+	return u
+}
+
+// Hold keeps updates waiting until release is called, so that whoever replaces
+// zones which they change is not overtaken.
+func (u *Updater) Hold() (release func()) {
+	u.mu.Lock()
+	return u.mu.Unlock
+}
+
+// Adopt puts a policy in force, with what its zones are made of beside updates, by
+// key of the apex; those without an entry have no other source. The zones must be
+// served by now, and updates be held since before they were.
+func (u *Updater) Adopt(p *Policy, static map[string]Static) error {
+	u.policy.Store(p)
+	u.static = static
+	return u.adoptLifetimes(p)
+}
+
+// Submit takes a request, and may answer it at once. It does not wait; any number
+// of goroutines may call it.
+func (u *Updater) Submit(r *Request) {
+	j := &job{Request: r, who: Who{r.Client.Addr(), r.Key}}
+	if j.m, j.fault = Parse(r.Message); j.fault == nil {
+		j.fault = u.admit(j)
+	}
+	if j.fault != nil {
+		u.answer(j)
+		return
+	}
+	if u.pending.join(j) {
+		return
+	}
+	if j.fault = u.enqueue(j); j.fault != nil {
+		u.answer(j)
+	}
+}
+
+func (u *Updater) enqueue(j *job) *Fault {
+	u.gate.RLock()
+	defer u.gate.RUnlock()
+	if u.stopped {
+		return faultf(wire.RCodeServFail, "the server stops")
+	}
+	select {
+	case u.queue <- j:
+		return nil
+	default:
+		return faultf(wire.RCodeServFail, "%d updates wait already; try again", queueLen)
+	}
+}
+
+// admit refuses what nobody has to wait for.
+func (u *Updater) admit(j *job) *Fault {
+	z := u.o.Store.Set().Get(j.m.Zone)
+	if z == nil {
+		return faultf(wire.RCodeNotAuth, "zone %v is not served", j.m.Zone)
+	}
+	p := u.policy.Load().Zones[z.Key()]
+	switch {
+	case p == nil:
+		return faultf(wire.RCodeRefused, "zone %v takes no updates", j.m.Zone)
+	case !p.Knows(j.who):
+		return faultf(wire.RCodeRefused, "%v may not update zone %v", j.who, j.m.Zone)
+	}
+	return nil
+}
+
+// Run carries out updates until ctx ends; it then answers those that wait.
+func (u *Updater) Run(ctx context.Context) error {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	jobs := make([]*job, 0, roundLen)
+	for {
+		timer.Reset(u.untilExpiry())
+		jobs = jobs[:0]
+		select {
+		case <-ctx.Done():
+			u.refuseRest()
+			return nil
+		case <-timer.C:
+			u.expire()
+			continue
+		case <-u.wake:
+			continue
+		case j := <-u.queue:
+			jobs = append(jobs, j)
+		}
+	more:
+		for len(jobs) < roundLen {
+			select {
+			case j := <-u.queue:
+				jobs = append(jobs, j)
+			default:
+				break more
+			}
+		}
+		u.commit(jobs)
+		for i, j := range jobs {
+			u.answer(j)
+			jobs[i] = nil
+		}
+	}
+}
+
+// refuseRest answers what waits when the server stops.
+func (u *Updater) refuseRest() {
+	u.gate.Lock()
+	u.stopped = true
+	u.gate.Unlock()
+	for {
+		select {
+		case j := <-u.queue:
+			j.fault = faultf(wire.RCodeServFail, "the server stops")
+			u.answer(j)
+		default:
+			return
+		}
+	}
+}
+
+// attempts bounds how often a round is made anew because another writer changed one
+// of its zones meanwhile. Reloads hold updates, so these are transfers and the like.
+const attempts = 10
+
+// commit carries out the messages, in their order, and makes what they change
+// durable and visible.
+func (u *Updater) commit(jobs []*job) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var err error
+	for range attempts {
+		r := u.newRound()
+		for _, j := range jobs {
+			j.fault, j.ignored = nil, nil
+			r.carryOut(j)
+		}
+		if err = r.publish(); !errors.Is(err, zone.ErrStale) {
+			break
+		}
+	}
+	if err != nil {
+		u.o.Log.Error("updates could not be kept, none of them was carried out", "updates", len(jobs), "err", err)
+		for _, j := range jobs {
+			if j.fault == nil {
+				j.fault = faultf(wire.RCodeServFail, "the change could not be kept")
+			}
+		}
+	}
+}
+
+// answer tells the client, and the log what it should know.
+func (u *Updater) answer(j *job) {
+	again := u.pending.leave(j)
+	u.tell(j)
+	c, ede, text := wire.RCodeNoError, uint16(0), ""
+	if j.fault != nil {
+		c, text = j.fault.RCode, j.fault.Text
+		ede = edeOf(c)
+	}
+	j.Answer(c, ede, text)
+	for _, answer := range again {
+		answer(c, ede, text)
+	}
+}
+
+func edeOf(c wire.RCode) uint16 {
+	switch c {
+	case wire.RCodeRefused:
+		return wire.EDEProhibited
+	case wire.RCodeNotAuth:
+		return wire.EDENotAuthoritative
+	}
+	return 0 // the RCODE says it all
+}
+
+// tell logs refusals and what had no effect. That a prerequisite does not hold is
+// how clients find out, and told at debug level only.
+func (u *Updater) tell(j *job) {
+	level, message := slog.LevelWarn, "update refused"
+	var why string
+	switch {
+	case j.fault != nil:
+		why = j.fault.Text
+		switch j.fault.RCode {
+		case wire.RCodeNXDomain, wire.RCodeYXDomain, wire.RCodeNXRRSet, wire.RCodeYXRRSet:
+			level = slog.LevelDebug
+		}
+	case len(j.ignored) > 0:
+		message = "part of an update has no effect"
+		i := &j.ignored[0]
+		why = i.Record.Type.String() + " at " + i.Record.Owner.String() + ": " + i.Why
+	default:
+		return
+	}
+	if !u.o.Log.Enabled(context.Background(), level) {
+		return
+	}
+	ok, left := u.logged.take(u.o.Now())
+	if !ok {
+		return
+	}
+	attrs := []slog.Attr{slog.String("peer", j.Client.String()), slog.String("why", why)}
+	if j.m != nil {
+		attrs = append(attrs, slog.String("zone", j.m.Zone.String()))
+	}
+	if j.Key != nil {
+		attrs = append(attrs, slog.String("key", j.Key.String()))
+	}
+	if j.fault != nil {
+		attrs = append(attrs, slog.String("rcode", j.fault.RCode.String()))
+	}
+	if left > 0 {
+		attrs = append(attrs, slog.Int("not_logged", left))
+	}
+	u.o.Log.LogAttrs(context.Background(), level, message, attrs...)
+}
+
+// quota lets a few through each second.
+type quota struct {
+	mu     sync.Mutex
+	second int64
+	used   int
+	left   int // out since the last one that was let through
+}
+
+// logsPerSecond is enough to see what is wrong, and little enough that a flood of
+// refusals fills no disk.
+const logsPerSecond = 10
+
+func (q *quota) take(now time.Time) (ok bool, left int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s := now.Unix(); s != q.second {
+		q.second, q.used = s, 0
+	}
+	if q.used++; q.used > logsPerSecond {
+		q.left++
+		return false, 0
+	}
+	left, q.left = q.left, 0
+	return true, left
+}
