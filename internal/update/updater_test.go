@@ -1,0 +1,506 @@
+package update
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/zonetest"
+)
+
+// memory is a journal in memory.
+type memory struct {
+	mu      sync.Mutex
+	batches []*zone.Batch
+	notes   map[string]map[string][]byte // by key of the apex
+	fail    error
+	before  func() // called once, before the next batch
+}
+
+func (m *memory) Append(b *zone.Batch) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	m.batches = append(m.batches, b)
+	for _, c := range b.Changes {
+		m.set(c.Apex, c.Notes)
+	}
+	return nil
+}
+
+func (m *memory) set(apex dname.Name, notes []zone.Note) {
+	if m.notes == nil {
+		m.notes = map[string]map[string][]byte{}
+	}
+	if m.notes[apex.Key()] == nil {
+		m.notes[apex.Key()] = map[string][]byte{}
+	}
+	for _, n := range notes {
+		if n.Value == nil {
+			delete(m.notes[apex.Key()], n.Key)
+		} else {
+			m.notes[apex.Key()][n.Key] = n.Value
+		}
+	}
+}
+
+func (m *memory) SetNotes(apex dname.Name, notes []zone.Note) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.set(apex, notes)
+	return nil
+}
+
+func (m *memory) Notes(apex dname.Name, prefix string) (list []zone.Note, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, value := range m.notes[apex.Key()] {
+		if strings.HasPrefix(key, prefix) {
+			list = append(list, zone.Note{Key: key, Value: value})
+		}
+	}
+	slices.SortFunc(list, func(a, b zone.Note) int { return strings.Compare(a.Key, b.Key) })
+	return list, nil
+}
+
+// bed is an Updater with zones and a clock of its own.
+type bed struct {
+	*Updater
+	t     *testing.T
+	store *zone.Store
+	m     *memory
+	log   *bytes.Buffer
+	mu    sync.Mutex
+	now   time.Time
+	stop  func()
+}
+
+const (
+	parent = "2.0.192.in-addr.arpa."
+	child  = "64/26.2.0.192.in-addr.arpa."
+	soaNS  = "@ 60 SOA ns.example. hostmaster.example. 1 1 1 1 1\n@ 60 NS ns.example.\n"
+)
+
+// newBed serves zones given as apex and text in turn.
+func newBed(t *testing.T, zones ...string) *bed {
+	b := &bed{t: t, m: &memory{}, log: new(bytes.Buffer), now: time.Unix(1_800_000_000, 0)}
+	b.store = zone.NewStore(b.m, nil, nil)
+	for ; len(zones) > 0; zones = zones[2:] {
+		z := build(t, dname.MustParse(zones[0]), zonetest.MustParse(zones[0], zones[1]).Records())
+		if err := b.store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: z, Apex: z.Apex()}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Updater = New(Options{
+		Store: b.store, Notes: b.m, Log: slog.New(slog.NewTextHandler(b.log, nil)),
+		Now: func() time.Time { b.mu.Lock(); defer b.mu.Unlock(); return b.now },
+	})
+	return b
+}
+
+// adopt puts a policy in force; the zones named have what they hold now as sources.
+func (b *bed) adopt(p map[string]*ZonePolicy, static ...string) {
+	b.t.Helper()
+	policy, bases := &Policy{Zones: map[string]*ZonePolicy{}}, map[string]Static{}
+	for apex, zp := range p {
+		policy.Zones[dname.MustParse(apex).Key()] = zp
+	}
+	for _, apex := range static {
+		bases[dname.MustParse(apex).Key()] = Static{Zone: b.zone(apex)}
+	}
+	defer b.Hold()()
+	if err := b.Adopt(policy, bases); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bed) zone(apex string) *zone.Zone { return b.store.Set().Get(dname.MustParse(apex)) }
+
+// run starts the Updater until the test ends.
+func (b *bed) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = b.Run(ctx) })
+	b.stop = func() { cancel(); wg.Wait() }
+	b.t.Cleanup(b.stop)
+}
+
+// answer is what a client got.
+type answer struct {
+	rcode wire.RCode
+	text  string
+}
+
+// submit sends a message and returns where its answer comes.
+func (b *bed) submit(apex, client string, key dname.Name, updates ...Record) <-chan answer {
+	c := make(chan answer, 2)
+	b.Submit(&Request{
+		Message: encode(b.t, dname.MustParse(apex), nil, updates, false), Client: netip.MustParseAddrPort(client), Key: key,
+		Answer: func(rcode wire.RCode, ede uint16, text string) {
+			if (rcode == wire.RCodeRefused) != (ede == wire.EDEProhibited) {
+				b.t.Errorf("%v with extended error %d", rcode, ede)
+			}
+			c <- answer{rcode, text}
+		},
+	})
+	return c
+}
+
+const localhost = "127.0.0.1:53"
+
+func add(owner, target string) Record {
+	return Record{Owner: dname.MustParse(owner), Type: rr.TypePTR, Class: rr.ClassIN, TTL: 60, Data: dname.MustParse(target)}
+}
+
+func drop(owner string, t rr.Type) Record {
+	return Record{Owner: dname.MustParse(owner), Type: t, Class: rr.ClassANY}
+}
+
+func (b *bed) want(got <-chan answer, want wire.RCode, text string) {
+	b.t.Helper()
+	if a := <-got; a.rcode != want || !strings.Contains(a.text, text) {
+		b.t.Errorf("%v %q, want %v %q", a.rcode, a.text, want, text)
+	}
+}
+
+// wantZone compares all but the SOA and NS of a zone with a list of "owner target".
+func (b *bed) wantZone(apex string, want ...string) {
+	b.t.Helper()
+	var got []string
+	for _, r := range records(b.zone(apex)) {
+		if r.Type == rr.TypePTR {
+			got = append(got, r.Owner.String()+" "+dname.Name(r.Data).String())
+		}
+	}
+	if !slices.Equal(got, want) {
+		b.t.Errorf("%v has %q, want %q", apex, got, want)
+	}
+}
+
+func anybody(dynamic bool) *ZonePolicy {
+	return &ZonePolicy{Rules: []Rule{{}}, Dynamic: dynamic}
+}
+
+// What waits is carried out in one batch, a step with a serial of its own for each
+// message that changes something, and answered after it is on disk. Later messages
+// see what earlier ones did.
+func TestGroupCommit(t *testing.T) {
+	b := newBed(t, parent, soaNS)
+	b.adopt(map[string]*ZonePolicy{parent: anybody(true)})
+	var answers []<-chan answer
+	const n = 100
+	for i := range n {
+		answers = append(answers, b.submit(parent, fmt.Sprintf("127.0.0.1:%d", 1000+i), nil, add(fmt.Sprintf("%d.%s", i, parent), "a.example.")))
+	}
+	answers = append(answers, b.submit(parent, localhost, nil, drop("7."+parent, rr.TypePTR)), b.submit(parent, localhost, nil, drop("7."+parent, rr.TypePTR)))
+	b.run()
+	for _, a := range answers {
+		b.want(a, wire.RCodeNoError, "")
+	}
+	if got := b.zone(parent).Serial(); got != 1+n+1 { // the second deletion changes nothing
+		t.Errorf("serial %d, want %d", got, 1+n+1)
+	}
+	last := b.m.batches[len(b.m.batches)-1]
+	if len(b.m.batches) != 2 || len(last.Changes) != 1 || len(last.Changes[0].Steps) != n+1 || !last.Changes[0].Kept || last.Changes[0].Notes != nil {
+		t.Errorf("%d batches, the last: %+v", len(b.m.batches), last)
+	}
+	z := last.Changes[0].Base
+	for _, s := range last.Changes[0].Steps {
+		var err error
+		if z, err = z.Apply(s.Changeset); err != nil || z.Serial() != s.Changeset.To || !strings.Contains(s.Source, "127.0.0.1") {
+			t.Fatalf("step %+v: %v", s, err)
+		}
+	}
+	if z.Digest() != b.zone(parent).Digest() {
+		t.Error("the steps do not lead to what is served")
+	}
+}
+
+// Where the disk fails, everybody is told and nothing is served of it.
+func TestJournalFails(t *testing.T) {
+	b := newBed(t, parent, soaNS)
+	b.adopt(map[string]*ZonePolicy{parent: anybody(true)})
+	b.m.fail = fmt.Errorf("no space left")
+	a := b.submit(parent, localhost, nil, add("1."+parent, "a.example."))
+	b.run()
+	b.want(a, wire.RCodeServFail, "could not be kept")
+	b.wantZone(parent)
+	if !strings.Contains(b.log.String(), "no space left") {
+		t.Errorf("log: %s", b.log)
+	}
+}
+
+// A zone that another writer changes while a round is made is changed anew.
+func TestAnotherWriter(t *testing.T) {
+	b := newBed(t, parent, soaNS)
+	b.adopt(map[string]*ZonePolicy{parent: anybody(true)})
+	b.o.Store = &rival{Store: b.store, once: func() {
+		z := b.zone(parent)
+		if err := b.store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: z.WithSerial(50), Apex: z.Apex(), Base: z}}}); err != nil {
+			t.Error(err)
+		}
+	}}
+	a := b.submit(parent, localhost, nil, add("1."+parent, "a.example."))
+	b.run()
+	b.want(a, wire.RCodeNoError, "")
+	b.wantZone(parent, "1."+parent+" a.example.")
+	if got := b.zone(parent).Serial(); got != 51 {
+		t.Errorf("serial %d, want 51", got)
+	}
+}
+
+// rival has another writer come between, once.
+type rival struct {
+	*zone.Store
+	once func()
+}
+
+func (r *rival) Publish(batch *zone.Batch) error {
+	if once := r.once; once != nil {
+		r.once = nil
+		once()
+	}
+	return r.Store.Publish(batch)
+}
+
+// A datagram that is sent again while the first waits is carried out once, and both
+// are answered.
+func TestSentAgain(t *testing.T) {
+	b := newBed(t, parent, soaNS)
+	b.adopt(map[string]*ZonePolicy{parent: anybody(true)})
+	msg := encode(t, dname.MustParse(parent), []Record{{Owner: dname.MustParse("1." + parent), Type: rr.TypeANY, Class: rr.ClassNONE}}, []Record{add("1."+parent, "a.example.")}, false)
+	got := make(chan answer, 2)
+	for range 2 {
+		b.Submit(&Request{Message: msg, Client: netip.MustParseAddrPort(localhost), Answer: func(c wire.RCode, _ uint16, text string) { got <- answer{c, text} }})
+	}
+	b.run()
+	b.want(got, wire.RCodeNoError, "")
+	b.want(got, wire.RCodeNoError, "")
+	if len(b.pending.jobs) != 0 {
+		t.Errorf("%d requests are still thought to wait", len(b.pending.jobs))
+	}
+}
+
+// Who waits when the server stops is told, and who comes later too.
+func TestStop(t *testing.T) {
+	b := newBed(t, parent, soaNS)
+	b.adopt(map[string]*ZonePolicy{parent: anybody(true)})
+	b.run()
+	release := b.Hold()
+	first := b.submit(parent, localhost, nil, add("1."+parent, "a.example."))
+	release()
+	b.want(first, wire.RCodeNoError, "")
+	b.stop()
+	b.want(b.submit(parent, localhost, nil, add("2."+parent, "a.example.")), wire.RCodeServFail, "stops")
+}
+
+// Rules go by key, address, prefix of the owner (in a classless zone as well) and
+// type; refusals say why.
+func TestPolicy(t *testing.T) {
+	key, other := dname.MustParse("dhcp-lab."), dname.MustParse("other.")
+	p := &ZonePolicy{
+		Rules: []Rule{
+			{Key: key.Key(), Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.64/28")}, Types: []rr.Type{rr.TypePTR, rr.TypeDHCID}},
+			{From: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}},
+		},
+		Addresses: func(owner dname.Name) (netip.Prefix, bool) {
+			if owner.Parent().Equal(dname.MustParse(child)) { // as the configuration does
+				if n, err := dname.MustParse(parent).Prepend(owner.Label()); err == nil {
+					return dname.ToPrefix(n)
+				}
+			}
+			return dname.ToPrefix(owner)
+		},
+		Dynamic: true,
+	}
+	b := newBed(t, parent, soaNS, child, soaNS)
+	b.adopt(map[string]*ZonePolicy{parent: p, child: p})
+	b.run()
+	for _, c := range []struct {
+		zone, client string
+		key          dname.Name
+		record       Record
+		want         wire.RCode
+		text         string
+	}{
+		{parent, "127.0.0.1:1", key, add("65."+parent, "a."), 0, ""},
+		{parent, "127.0.0.1:1", key, add("90."+parent, "a."), wire.RCodeRefused, "192.0.2.90/32 is not in 192.0.2.64/28"},
+		{parent, "127.0.0.1:1", key, add("x.65."+parent, "a."), wire.RCodeRefused, "not that of an address"},
+		{parent, "127.0.0.1:1", key, add(parent, "a."), wire.RCodeRefused, "not in"},
+		{parent, "127.0.0.1:1", key, drop("65."+parent, rr.TypeDHCID), 0, ""},
+		{parent, "127.0.0.1:1", key, drop("65."+parent, rr.TypeTXT), wire.RCodeRefused, "127.0.0.1 with key dhcp-lab. may not change TXT at 65." + parent + ": types PTR, DHCID only"},
+		{parent, "127.0.0.1:1", key, drop("65."+parent, rr.TypeANY), 0, ""},
+		{parent, "127.0.0.1:1", key, drop("*."+parent, rr.TypeANY), wire.RCodeRefused, "not that of an address"},
+		{parent, "127.0.0.1:1", other, add("65."+parent, "a."), wire.RCodeRefused, "may not update zone"},
+		{parent, "127.0.0.1:1", nil, add("65."+parent, "a."), wire.RCodeRefused, "may not update zone"},
+		{parent, "198.51.100.9:1", nil, add("200."+parent, "a."), 0, ""},
+		{parent, "[::ffff:198.51.100.9]:1", nil, drop("200."+parent, rr.TypeTXT), 0, ""},
+		{child, "127.0.0.1:1", key, add("65."+child, "a."), 0, ""},
+		{child, "127.0.0.1:1", key, add("100."+child, "a."), wire.RCodeRefused, "is not in"},
+		{"3.0.192.in-addr.arpa.", "127.0.0.1:1", key, add("65."+parent, "a."), wire.RCodeNotAuth, "not served"},
+	} {
+		got := <-b.submit(c.zone, c.client, c.key, c.record)
+		if got.rcode != c.want || !strings.Contains(got.text, c.text) {
+			t.Errorf("%v by %v with %v: %v %q, want %v %q", c.record, c.client, c.key, got.rcode, got.text, c.want, c.text)
+		}
+	}
+	// All that is at a name goes only where all of it may.
+	b.want(b.submit(parent, "198.51.100.9:1", nil, Record{Owner: dname.MustParse("66." + parent), Type: rr.TypeTXT, Class: rr.ClassIN, Data: []byte("\x01x")}), 0, "")
+	b.want(b.submit(parent, localhost, key, drop("66."+parent, rr.TypeANY)), wire.RCodeRefused, "may not change TXT")
+	if !strings.Contains(b.log.String(), "update refused") || !strings.Contains(b.log.String(), "key=dhcp-lab.") {
+		t.Errorf("log: %s", b.log)
+	}
+}
+
+// An update of a name that is the alias of a classless zone has no effect, and the
+// log names the zone; with follow_classless it goes there, and one that would change
+// two zones is refused.
+func TestFollowClassless(t *testing.T) {
+	zones := []string{parent, soaNS + "65 60 CNAME 65." + child + "\n9 60 CNAME 9.elsewhere.example.\n", child, soaNS}
+	b := newBed(t, zones...)
+	b.adopt(map[string]*ZonePolicy{parent: anybody(true), child: anybody(true)})
+	b.run()
+	b.want(b.submit(parent, localhost, nil, add("65."+parent, "a.")), wire.RCodeNoError, "")
+	b.wantZone(child)
+	if want := "send the update to zone " + child; !strings.Contains(b.log.String(), want) {
+		t.Errorf("log has not %q: %s", want, b.log)
+	}
+	follow := anybody(true)
+	follow.FollowClassless = true
+	b.adopt(map[string]*ZonePolicy{parent: follow, child: anybody(true)})
+	b.want(b.submit(parent, localhost, nil, add("65."+parent, "a."), add("65."+parent, "b.")), wire.RCodeNoError, "")
+	b.wantZone(child, "65."+child+" a.", "65."+child+" b.")
+	b.wantZone(parent)
+	b.want(b.submit(parent, localhost, nil, drop("65."+parent, rr.TypePTR), add("1."+parent, "c.")), wire.RCodeRefused, "one zone")
+	b.want(b.submit(parent, localhost, nil, add("9."+parent, "c.")), wire.RCodeNoError, "") // an alias that leads elsewhere
+	b.want(b.submit(parent, localhost, nil, drop("65."+parent, rr.TypePTR)), wire.RCodeNoError, "")
+	b.wantZone(child)
+	b.want(b.submit(parent, localhost, nil, drop("65."+parent, rr.TypeCNAME)), wire.RCodeNoError, "") // the alias itself
+	if _, ok := b.zone(parent).Get(dname.MustParse("65."+parent), rr.TypeCNAME); ok {
+		t.Error("the alias is still there")
+	}
+	// Who may not change the child does not by way of the parent.
+	nobody := &ZonePolicy{Rules: []Rule{{Key: "x"}}, Dynamic: true}
+	b.want(b.submit(parent, localhost, nil, Record{Owner: dname.MustParse("65." + parent), Type: rr.TypeCNAME, Class: rr.ClassIN, Data: dname.MustParse("65." + child)}), wire.RCodeNoError, "")
+	b.adopt(map[string]*ZonePolicy{parent: follow, child: nobody})
+	b.want(b.submit(parent, localhost, nil, add("65."+parent, "a.")), wire.RCodeRefused, "may not")
+}
+
+// What updates put beside the sources of a zone outlives new sources, gives way to
+// them where they have the same, and shows again when they no longer do.
+func TestLayer(t *testing.T) {
+	b := newBed(t, parent, soaNS+"1 60 PTR file.\n")
+	b.adopt(map[string]*ZonePolicy{parent: anybody(false)}, parent)
+	b.run()
+	b.want(b.submit(parent, localhost, nil, add("2."+parent, "a."), add("3."+parent, "b."), add("x.4."+parent, "c.")), wire.RCodeNoError, "")
+	b.want(b.submit(parent, localhost, nil, drop("3."+parent, rr.TypePTR)), wire.RCodeNoError, "")
+	b.want(b.submit(parent, localhost, nil, drop("1."+parent, rr.TypePTR)), wire.RCodeRefused, "comes from the sources")
+	b.want(b.submit(parent, localhost, nil, add("1."+parent, "more.")), wire.RCodeRefused, "comes from the sources")
+	b.want(b.submit(parent, localhost, nil, drop(parent, rr.TypeANY)), wire.RCodeNoError, "")
+	b.want(b.submit(parent, localhost, nil, Record{Owner: dname.MustParse("4." + parent), Type: rr.TypeNS, Class: rr.ClassIN, TTL: 60, Data: dname.MustParse("ns.")}), wire.RCodeNoError, "")
+	for _, c := range []struct {
+		file string
+		want []string
+	}{
+		{"1 60 PTR file.\n", []string{"1. file.", "2. a.", "x.4. c."}},
+		{"", []string{"2. a.", "x.4. c."}},
+		{"2 60 PTR file.\n", []string{"2. file.", "x.4. c."}},
+		{"2 60 CNAME file.\n", []string{"x.4. c."}},
+		{"y.4 60 PTR file.\n", []string{"2. a.", "x.4. c.", "y.4. file."}},
+		{"2 60 TXT x\n", []string{"2. a.", "x.4. c."}},
+	} {
+		static := build(t, dname.MustParse(parent), zonetest.MustParse(parent, soaNS+c.file).Records())
+		z, err := Overlay(b.m, static)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range records(z) {
+			if r.Type == rr.TypePTR {
+				got = append(got, strings.TrimSuffix(r.Owner.String(), parent)+" "+dname.Name(r.Data).String())
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("beside %q: %q, want %q", c.file, got, c.want)
+		}
+		_, cut := z.Get(dname.MustParse("4."+parent), rr.TypeNS)
+		if hides := strings.HasPrefix(c.file, "y.4"); cut == hides {
+			t.Errorf("beside %q: the zone cut is there: %v", c.file, cut)
+		}
+		build(t, z.Apex(), records(z)) // nothing contradicts
+	}
+}
+
+// A record that nobody adds again ends, one that somebody does lives on, over a
+// restart as well.
+func TestLifetime(t *testing.T) {
+	b := newBed(t, parent, soaNS+"1 60 PTR file.\n")
+	p := anybody(false)
+	p.Lifetime = 1000 * time.Second
+	b.adopt(map[string]*ZonePolicy{parent: p}, parent)
+	carry := func(r ...Record) {
+		t.Helper()
+		a := b.submit(parent, localhost, nil, r...)
+		b.commit([]*job{<-b.queue})
+		// The Updater does not run: the job is answered here.
+		_ = a
+		b.pending.jobs = map[pendingKey]*job{}
+	}
+	pass := func(s time.Duration) {
+		b.now = b.now.Add(s * time.Second)
+		b.expire()
+	}
+	carry(add("2."+parent, "a."), add("3."+parent, "b."), add("3."+parent, "c."))
+	pass(500)
+	carry(add("2."+parent, "a."), add("3."+parent, "c.")) // changes nothing
+	b.wantZone(parent, "1."+parent+" file.", "2."+parent+" a.", "3."+parent+" b.", "3."+parent+" c.")
+	pass(600)
+	b.wantZone(parent, "1."+parent+" file.", "2."+parent+" a.", "3."+parent+" c.")
+	carry(drop("3."+parent, rr.TypePTR))
+	if got := b.untilExpiry(); got != 400*time.Second {
+		t.Errorf("the next end is in %v, want 400s", got)
+	}
+	// After a restart it may live a tenth longer.
+	restarted := New(Options{Store: b.store, Notes: b.m, Log: b.o.Log, Now: b.o.Now})
+	old := b.Updater
+	b.Updater = restarted
+	base := old.static
+	b.adopt(map[string]*ZonePolicy{parent: p})
+	b.static = base
+	pass(399)
+	b.wantZone(parent, "1."+parent+" file.", "2."+parent+" a.")
+	pass(102)
+	b.wantZone(parent, "1."+parent+" file.")
+	if notes, _ := b.m.Notes(dname.MustParse(parent), ""); len(notes) != 0 {
+		t.Errorf("notes are left: %q", notes)
+	}
+}
+
+// A log has no more than a few refusals a second, and says how many it left out.
+func TestQuota(t *testing.T) {
+	var q quota
+	now := time.Unix(100, 0)
+	taken := 0
+	for range 25 {
+		if ok, _ := q.take(now); ok {
+			taken++
+		}
+	}
+	ok, left := q.take(now.Add(time.Second))
+	if taken != logsPerSecond || !ok || left != 25-logsPerSecond {
+		t.Errorf("%d taken, then %v with %d left out", taken, ok, left)
+	}
+}
