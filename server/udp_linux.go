@@ -70,9 +70,13 @@ func (p *mmsgPort) socket(l *lane) packetSocket {
 		h.Name = (*byte)(unsafe.Pointer(&m.names[i]))
 		h.Iov = &m.inVec[i]
 		h.SetIovlen(1)
-		h.Control = (*byte)(unsafe.Pointer(&m.control[i]))
+		if m.wildcard {
+			h.Control = (*byte)(unsafe.Pointer(&m.control[i]))
+		}
 		m.resetHeader(i)
 		m.prepareSource(i)
+		m.out[i].hdr.Iov = &m.outVec[i]
+		m.out[i].hdr.SetIovlen(1)
 	}
 	return m
 }
@@ -81,8 +85,9 @@ func (p *mmsgPort) socket(l *lane) packetSocket {
 func (m *mmsgSocket) resetHeader(i int) {
 	h := &m.in[i].hdr
 	h.Namelen = unix.SizeofSockaddrInet6
-	h.SetControllen(len(m.control[i]) * 8)
-	h.Flags = 0
+	if m.wildcard {
+		h.SetControllen(len(m.control[i]) * 8)
+	}
 }
 
 // prepareSource fills in what stays the same in the control message of a
@@ -276,8 +281,6 @@ func (m *mmsgSocket) fill(k, i int, d *datagram) {
 	m.outVec[k].SetLen(d.out)
 	h := &m.out[k].hdr
 	h.Name, h.Namelen = (*byte)(unsafe.Pointer(&m.names[i])), m.in[i].hdr.Namelen
-	h.Iov = &m.outVec[k]
-	h.SetIovlen(1)
 	if m.wildcard {
 		h.Control = (*byte)(unsafe.Pointer(&m.source[i]))
 		h.SetControllen(m.sourceLen())
