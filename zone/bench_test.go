@@ -264,3 +264,52 @@ func (l *benchList) add() *zone.Builder {
 	}
 	return b
 }
+
+// BenchmarkDescendMany looks for addresses in 10,000 zones of a /24, more than a cache
+// holds, 32 at a time as a batch of questions is.
+func BenchmarkDescendMany(b *testing.B) {
+	var zones []*zone.Zone
+	for i := range 10_000 {
+		net := netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0})
+		bld := zone.NewBuilder(dname.FromAddr(net).Parent())
+		addFixed(bld, bld.Apex())
+		a := net.As4()
+		for h := range 50 {
+			a[3] = byte(h * 5)
+			target := dname.MustParse(fmt.Sprintf("host-%d.net-%d.example", h, i))
+			bld.Add(zone.Record{Owner: dname.FromAddr(netip.AddrFrom4(a)), Type: rr.TypePTR, TTL: 3600, Data: target})
+		}
+		z, findings := bld.Build()
+		if z == nil {
+			b.Fatal(findings)
+		}
+		zones = append(zones, z)
+	}
+	set := zone.NewSet().With(zones, nil)
+	var batch [32]zone.Descent
+	at, sum := uint32(1), 0
+	for b.Loop() {
+		for i := range batch {
+			at = at*1664525 + 1013904223
+			zone := at >> 8 % 10_000
+			k := dname.AddressKey{Hi: uint64(10<<24|zone<<8|at>>24%50*5) << 32, Family: dname.InAddr}
+			set.Descend(&k, &batch[i])
+		}
+		for going := true; going; {
+			going = false
+			for i := range batch {
+				if d := &batch[i]; d.Going() && d.Step() {
+					going = true
+				}
+			}
+		}
+		for i := range batch {
+			if batch[i].Status() != zone.HasPTR {
+				b.Fatalf("status %d", batch[i].Status())
+			}
+			_, head, tail := batch[i].PTR()
+			sum += int(head[0]) + int(tail[0])
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(batch)), "ns/question")
+}

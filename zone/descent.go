@@ -3,12 +3,13 @@ package zone
 import (
 	"encoding/binary"
 	"math/bits"
+	"unsafe"
 
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // Descent is a walk from an apex to the name of a whole address, taken step by
-// step: nearly all that a reverse zone is asked. Each step ends in the load of
+// step: nearly all that a reverse zone is asked. Each step ends with a prefetch of
 // the octets that the next one reads. A step of another Descent taken in between
 // needs nothing of them, so that the waits for memory of a batch of questions
 // overlap, where one walk after the other would wait for each by itself.
@@ -30,7 +31,6 @@ type Descent struct {
 	head   []byte // of HasPTR: the target is head, tail
 	tail   []byte
 	search search
-	warm   uint32 // takes what was loaded ahead, so that the load is not left out
 }
 
 // search is the part of a Descent that comes before the first node.
@@ -48,12 +48,14 @@ type DescentStatus uint8
 
 // The states of a Descent.
 const (
-	Other   DescentStatus = iota // nothing to say
-	HasPTR                       // the name has one PTR and nothing else
-	NoName                       // the name does not exist, nor a wildcard for it
-	inSlots                      // from here on Step goes on: the zone is looked for
-	inZone                       // a zone was found that may be the one
-	inTrie                       // at a node
+	Other    DescentStatus = iota // nothing to say
+	HasPTR                        // the name has one PTR and nothing else
+	NoName                        // the name does not exist, nor a wildcard for it
+	inSlots                       // from here on Step goes on: the zone is looked for
+	inZone                        // a zone was found that may be the one
+	inRoot                        // it is the one
+	inTrie                        // at a node
+	inSuffix                      // at the end of the target
 )
 
 // Going reports whether Step is to be called.
@@ -97,7 +99,6 @@ func (d *Descent) enter(z *Zone, k *dname.AddressKey) bool {
 	d.cold = d.left + 1 - min(d.left+1, d.hot)
 	d.chunks, d.at = z.chunks, z.root
 	d.status = inTrie
-	d.warm = uint32(len(d.chunks[0]))
 	return true
 }
 
@@ -109,7 +110,7 @@ func (d *Descent) find() {
 	f.hash = f.prefix.hash()
 	f.slot = f.hash
 	d.status = inSlots
-	d.warm = f.table.slot(f.slot).hash
+	prefetch(unsafe.Pointer(f.table.slot(f.slot)))
 }
 
 // Status returns where the walk has ended.
@@ -130,7 +131,7 @@ func (d *Descent) Zone() *Zone { return d.zone }
 func (d *Descent) PTR() (ttl uint32, head, tail []byte) { return d.ttl, d.head, d.tail }
 
 // Step reads one node, or the upper ones that every walk comes by at once, or what
-// comes before the first. It must be called only
+// comes before the first or behind the last. It must be called only
 // while Going, and returns whether that still holds.
 func (d *Descent) Step() bool {
 	if d.status != inTrie {
@@ -153,7 +154,7 @@ func (d *Descent) Step() bool {
 		}
 		if d.left == 0 || h&maskInner == 0 {
 			d.end(chunk, off, h)
-			return false
+			return d.status == inSuffix
 		}
 		v := hi >> 60
 		if h>>v&1 == 0 {
@@ -168,7 +169,7 @@ func (d *Descent) Step() bool {
 		d.left--
 		if d.left < d.cold {
 			d.hi, d.at = hi, at
-			d.warm = word(d.chunks[at>>chunkShift], uint(at&(chunkUnits-1))<<2)
+			prefetch(unsafe.Pointer(&d.zone.at(at)[0]))
 			return true
 		}
 	}
@@ -177,17 +178,27 @@ func (d *Descent) Step() bool {
 // word returns the 4 octets at an offset of a chunk as a number.
 func word(chunk []byte, at uint) uint32 { return binary.LittleEndian.Uint32(chunk[at : at+4 : at+4]) }
 
-// seek is a step before the first node: it reads a slot of the set's table, or the
-// zone that was in it.
+// seek is a step before the first node, which reads a slot of the set's table, the
+// zone that was in it, or where that has its root; or the step behind the last node.
 func (d *Descent) seek() {
 	f := &d.search
-	if d.status == inZone {
+	switch d.status {
+	case inZone:
 		z := d.zone
 		if z.prefix != f.prefix {
 			d.status = inSlots // of the same hash, but another prefix
-			return
+		} else if d.enter(z, &f.key) {
+			d.status = inRoot
+			prefetch(unsafe.Pointer(&d.chunks[d.at>>chunkShift]))
+			prefetch(unsafe.Pointer(unsafe.SliceData(z.ttls)))
 		}
-		d.enter(z, &f.key)
+		return
+	case inRoot:
+		prefetch(unsafe.Pointer(&d.zone.at(d.at)[0]))
+		d.status = inTrie
+		return
+	case inSuffix:
+		d.suffix()
 		return
 	}
 	e := f.table.slot(f.slot)
@@ -201,7 +212,8 @@ func (d *Descent) seek() {
 	case e.hash == f.hash:
 		f.slot++
 		d.zone, d.status = e.zone, inZone
-		d.warm = uint32(e.zone.root)
+		prefetch(unsafe.Pointer(&e.zone.root))
+		prefetch(unsafe.Pointer(&e.zone.prefix))
 	default:
 		f.slot++
 	}
@@ -276,10 +288,22 @@ func (d *Descent) end(chunk []byte, off uint, h uint32) {
 	d.status = HasPTR
 	d.ttl = d.zone.ttls[v[1]]
 	d.head, d.tail = v[shortHeader:shortHeader+int(v[2])], nil
-	if r := ref(word(v, 3)); r != 0 {
-		t := d.zone.at(r)
-		d.tail = t[1 : 1+int(t[0])]
+	if d.at = ref(word(v, 3)); d.at == 0 {
+		return
 	}
+	if d.cold == 0 {
+		d.suffix()
+		return
+	}
+	d.status = inSuffix
+	prefetch(unsafe.Pointer(&d.zone.at(d.at)[0]))
+}
+
+// suffix reads the end of the target.
+func (d *Descent) suffix() {
+	t := d.zone.at(d.at)
+	d.tail = t[1 : 1+int(t[0])]
+	d.status = HasPTR
 }
 
 // NegativeSOA is the SOA of negative answers (RFC 2308 §3) in the pieces that a

@@ -79,6 +79,7 @@ func checkDescent(t *testing.T, s *zone.Set, names []dname.Name) (ptrs, none int
 // what Find and Lookup tell.
 func TestDescent(t *testing.T) {
 	var ptrs, none int
+	large := largeZone(t)
 	eachSeed(t, func(t *testing.T, seed uint64) {
 		g := zonetest.NewRandom(seed)
 		s := zone.NewSet()
@@ -112,10 +113,29 @@ func TestDescent(t *testing.T) {
 		}
 		p, n = checkDescent(t, s.With(more, nil), names)
 		ptrs, none = ptrs+p, none+n
+		// Beside a zone that no cache is expected to hold.
+		p, n = checkDescent(t, s.With([]*zone.Zone{large}, nil), names)
+		ptrs, none = ptrs+p, none+n
 	})
 	if ptrs == 0 || none == 0 {
 		t.Errorf("%d walks ended at a PTR and %d at nothing: the zones are no test", ptrs, none)
 	}
+}
+
+// largeZone returns a zone of some 400 kilobytes.
+func largeZone(t *testing.T) *zone.Zone {
+	t.Helper()
+	b := zone.NewBuilder(dname.MustParse("9.in-addr.arpa."))
+	addFixed(b, b.Apex())
+	for i := range 16_384 {
+		owner := dname.FromAddr(netip.AddrFrom4([4]byte{9, byte(i >> 8), byte(i), 1}))
+		b.Add(zone.Record{Owner: owner, Type: rr.TypePTR, TTL: 300, Data: dname.MustParse(fmt.Sprintf("host-%d.example.", i))})
+	}
+	z, findings := b.Build()
+	if z == nil || z.Stats().Bytes < 300_000 {
+		t.Fatalf("not a large zone: %v", findings)
+	}
+	return z
 }
 
 // addressesIn returns names of addresses in a prefix: near each other and far
