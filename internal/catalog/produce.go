@@ -1,0 +1,115 @@
+package catalog
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/journal"
+)
+
+// Produced is a catalog that we make.
+type Produced struct {
+	Name    dname.Name
+	Members []Member // without Labels
+}
+
+// Journal tells what was served before a restart.
+type Journal interface {
+	Last(apex dname.Name) (journal.Entry, bool, error)
+}
+
+// Producer makes the catalogs of a configuration. It is used by one goroutine.
+type Producer struct {
+	Journal Journal       // nil: nothing is known of earlier runs
+	Pause   func() func() // see assemble.Options; nil: none
+
+	owned map[string]dname.Name // that we made and that may be in the set
+}
+
+// sourceProducer is the source of our changes.
+const sourceProducer = "catalog"
+
+// minChangeset is the octets that a changeset may take however small its catalog:
+// some two thousand members that come and go.
+const minChangeset = 256 << 10
+
+// Plan returns the changes that make the catalogs in set those that are asked for,
+// by now. Catalogs that are asked for no more go. After zone.ErrStale the plan is to
+// be made anew. The error is that of the journal.
+func (p *Producer) Plan(list []Produced, set *zone.Set, now time.Time) (changes []zone.Change, err error) {
+	var pause func()
+	if p.Pause != nil {
+		pause = p.Pause()
+	}
+	owned := make(map[string]dname.Name, len(list))
+	for i := range list {
+		c := &list[i]
+		owned[c.Name.Key()] = c.Name
+		change, err := p.plan(c, set.Get(c.Name), now, pause)
+		if err != nil {
+			return nil, err
+		}
+		if change != nil {
+			changes = append(changes, *change)
+		}
+	}
+	for key, name := range p.owned {
+		if owned[key] != nil {
+			continue
+		}
+		if base := set.Get(name); base != nil {
+			owned[key] = name // until it is really gone
+			changes = append(changes, zone.Change{Apex: name, Base: base})
+		}
+	}
+	p.owned = owned
+	return changes, nil
+}
+
+// plan makes one catalog; nil where base is the same.
+func (p *Producer) plan(c *Produced, base *zone.Zone, now time.Time, pause func()) (*zone.Change, error) {
+	z := build(c.Name, c.Members, 0, pause)
+	serial, before, err := p.serial(c.Name, base, z.Digest(), now)
+	switch {
+	case err != nil:
+		return nil, err
+	case before && base != nil && base.IsAvailable():
+		return nil, nil
+	}
+	z = z.WithSerial(serial)
+	change := &zone.Change{Zone: z, Apex: c.Name, Base: base}
+	if base == nil || !base.IsAvailable() {
+		return change, nil
+	}
+	limit := max(minChangeset, z.Stats().Bytes)
+	if set := zone.DiffWithin(base, z, limit, pause); set != nil {
+		change.Steps = []zone.Step{{Changeset: set, Source: sourceProducer, At: now.UnixMilli()}}
+	}
+	return change, nil
+}
+
+// serial returns the serial of a catalog with this content, and whether it is that
+// of the same content before.
+func (p *Producer) serial(name dname.Name, base *zone.Zone, content zone.Digest, now time.Time) (s zone.Serial, same bool, err error) {
+	switch {
+	case base != nil && base.IsAvailable():
+		s, same = base.Serial(), base.Digest() == content
+	case p.Journal != nil:
+		last, ok, err := p.Journal.Last(name)
+		if err != nil {
+			return 0, false, fmt.Errorf("what was served of catalog %v: %w", name, err)
+		}
+		if !ok {
+			return zone.Serial(uint32(now.Unix())), false, nil
+		}
+		s, same = last.Serial, last.Digest == content
+	default:
+		return zone.Serial(uint32(now.Unix())), false, nil
+	}
+	if same {
+		return s, true, nil
+	}
+	return s.Next(now.Unix()), false, nil
+}
