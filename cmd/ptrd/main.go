@@ -106,6 +106,9 @@ the config, a zone or the server; 2 the command line is wrong.`,
 		newName(g),
 		newExplain(g),
 		newDump(g),
+		newLog(g),
+		newDiff(g),
+		newRollback(g),
 		newBench(),
 		newVersion(),
 	)
@@ -140,5 +143,15 @@ func exactly(n int, what string) cobra.PositionalArgs {
 			return usagef("%s takes no argument, %q was given; see `%s --help`", cmd.CommandPath(), args[0], cmd.CommandPath())
 		}
 		return usagef("%s takes one argument, %s, and %d were given; see `%s --help`", cmd.CommandPath(), what, len(args), cmd.CommandPath())
+	}
+}
+
+// between takes least to most arguments, called by what.
+func between(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return usagef("%s takes %s, and %d arguments were given; see `%s --help`", cmd.CommandPath(), what, len(args), cmd.CommandPath())
+		}
+		return nil
 	}
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// sourceReload is the source of our changes.
+// sourceReload is the source of our changes; behind it come the files that they
+// come from.
 const sourceReload = "reload"
 
 // Journal tells what was served before a restart.

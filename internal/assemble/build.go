@@ -57,6 +57,7 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 	for i, b := range builders {
 		zones[i] = m.build(b)
 	}
+	m.source = r.source(item, old, e.outcome)
 	for i, z := range zones {
 		change, res, err := r.settle(m, m.parts[i], z)
 		switch {
@@ -81,6 +82,29 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 	}
 	e.findings = curtail(m.fs.list)
 	return e, nil
+}
+
+// maxSources is how many files the source of a change names.
+const maxSources = 4
+
+// source says where a change of the item comes from: the files that are not what
+// they were, or the configuration.
+func (r *round) source(item *config.Zone, old, now *outcome) string {
+	var names []string
+	if old == nil || old.in.data != now.in.data {
+		names = append(names, r.cfg.File)
+	} else {
+		for _, f := range now.files {
+			i := slices.IndexFunc(old.files, func(was *fileState) bool { return was.path == f.path })
+			if i < 0 || !old.files[i].id.isOf(f.id) || old.files[i].fault != f.fault {
+				names = append(names, f.path)
+			}
+		}
+	}
+	if more := len(names) - maxSources; more > 0 {
+		names = append(names[:maxSources], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(append([]string{sourceReload}, names...), " ")
 }
 
 // made returns the generated records of each of the item's zones.
@@ -202,7 +226,7 @@ func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, 
 	if base != nil && base.IsAvailable() {
 		limit := max(base.Stats().Bytes, change.Zone.Stats().Bytes, minChangeset)
 		if c := zone.DiffWithin(base, change.Zone, limit, m.worker.pause); c != nil {
-			change.Steps = []zone.Step{{Changeset: c, Source: sourceReload, At: r.now.UnixMilli()}}
+			change.Steps = []zone.Step{{Changeset: c, Source: m.source, At: r.now.UnixMilli()}}
 		}
 	}
 	return change, result{zone: change.Zone, base: baseOf(m, static)}, nil

@@ -128,11 +128,16 @@ type identity struct {
 	at            int64 // when it was asked, likewise
 }
 
+// isOf reports whether later is an identity of the same file without a change in
+// between that shows.
+func (id identity) isOf(later identity) bool {
+	return id.changed != 0 && id.device == later.device && id.inode == later.inode && id.changed == later.changed
+}
+
 // proves reports whether a file of identity later, asked for after id, surely
 // has the same content.
 func (id identity) proves(later identity) bool {
-	return id.changed != 0 && id.device == later.device && id.inode == later.inode &&
-		id.changed == later.changed && id.at-id.changed > int64(racy)
+	return id.isOf(later) && id.at-id.changed > int64(racy)
 }
 
 // fileKind is what a path leads to.

@@ -31,6 +31,7 @@ type merge struct {
 	parts  []*share
 	read   fileReader
 	worker *worker
+	source string   // of the changes, for the history
 	seen   []string // files that were looked for
 
 	soaFile string   // the first file with an SOA; empty: none has one

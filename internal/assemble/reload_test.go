@@ -165,7 +165,7 @@ func TestSerialsOverRestarts(t *testing.T) {
 	}
 	if s := p.Batch.Changes[0].Steps; len(s) != 1 {
 		t.Errorf("%d steps, want 1", len(s))
-	} else if c := s[0].Changeset; c.From != 8 || c.To != 2025112101 || len(c.Removed) != 1 || len(c.Added) != 1 || s[0].Source != "reload" || s[0].At != l.now*1000 {
+	} else if c := s[0].Changeset; c.From != 8 || c.To != 2025112101 || len(c.Removed) != 1 || len(c.Added) != 1 || s[0].Source != "reload "+filepath.Join(l.dir, "a.zone") || s[0].At != l.now*1000 {
 		t.Errorf("step %+v, changeset %+v", s[0], c)
 	}
 

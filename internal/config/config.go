@@ -103,6 +103,13 @@ type Defaults struct {
 	NSTTL       time.Duration
 	SOA         SOA
 	Transfer    Transfer
+	History     History
+}
+
+// History bounds what is remembered of a zone's changes.
+type History struct {
+	MaxSize int           // octets
+	MaxAge  time.Duration // of a change
 }
 
 // Zone is one item of `zones`, the defaults filled in. No two items make the same

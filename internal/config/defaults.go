@@ -23,8 +23,24 @@ func (d *Defaults) fields(given *Explicit) []field {
 		{"ttl", func(v value) { d.TTL, given.TTL = v.seconds(0), true }},
 		{"ns_ttl", func(v value) { d.NSTTL = v.seconds(0) }},
 		{"soa", func(v value) { v.soa(&d.SOA); given.SOA = true }},
+		{"history", func(v value) { v.history(&d.History) }},
 		{"transfer", func(v value) { v.transfer(&d.Transfer) }},
 	}
+}
+
+// Bounds of the history: less is none, as a block of it has some KiB.
+const (
+	minHistory    = 64 << 10
+	maxHistory    = 1 << 30
+	minHistoryAge = time.Minute
+)
+
+// history reads the bounds given and leaves the others as they are.
+func (v value) history(h *History) {
+	v.mapping(
+		field{"max_size", func(v value) { h.MaxSize = v.number(minHistory, maxHistory, "octets") }},
+		field{"max_age", func(v value) { h.MaxAge = v.duration(minHistoryAge, maxSpan) }},
+	)
 }
 
 // soa reads the timers given and leaves the others as they are.

@@ -17,6 +17,7 @@ import (
 	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/control"
+	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/internal/pace"
 	"github.com/ptrd/ptrd/internal/privilege"
 	"github.com/ptrd/ptrd/internal/systemd"
@@ -57,6 +58,7 @@ type Daemon struct {
 	control   *control.Server
 	journal   *journal.Journal
 	store     *zone.Store
+	keeper    *history.Keeper
 	watcher   *watch.Watcher
 	manager   *systemd.Notifier
 	transfers *transfer.Handler
@@ -121,7 +123,7 @@ func (d *Daemon) bind(cfg *config.Config) error {
 	if d.sockets, err = systemd.Activated(d.o.Env); err != nil {
 		return err
 	}
-	d.transfers = transfer.New(transfer.Options{History: history{d}, Pause: d.pauseTransfer, Log: d.log})
+	d.transfers = transfer.New(transfer.Options{History: chains{d}, Pause: d.pauseTransfer, Log: d.log})
 	listen := d.addresses(cfg)
 	if len(listen) == 0 {
 		return fmt.Errorf("%s: listen.dns: there is no address to listen on, and no socket was handed over; give one", cfg.File)
@@ -209,7 +211,8 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	if d.secret, err = cookieSecret(cfg.StateDir); err != nil {
 		return err
 	}
-	d.store = zone.NewStore(d.journal, d.swap, nil)
+	d.store = zone.NewStore(d.journal, d.swap, d.published)
+	d.keeper = history.NewKeeper(history.Options{Journal: d.journal, Set: d.store.Set, Pause: d.pause, Log: d.log})
 	d.pacer = pace.New()
 	defer d.pacer.Close()
 	d.assembler = assemble.New(assemble.Options{
@@ -250,6 +253,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	part(d.updater.Run)
 	part(func(ctx context.Context) error { d.watcher.Run(ctx); return nil })
 	part(d.watchdog)
+	part(d.keeper.Run)
 	d.log.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs(), "loaded_in", time.Since(begin).Round(time.Millisecond))
 	d.tell(systemd.Ready, systemd.Status(d.statusLine()))
 	if ready != nil {
@@ -306,11 +310,11 @@ func (d *Daemon) pause() func() {
 	return d.pacer.Pause()
 }
 
-// history is the journal, which is opened when the sockets are bound.
-type history struct{ d *Daemon }
+// chains is the journal, which is opened when the sockets are bound.
+type chains struct{ d *Daemon }
 
-func (h history) Chain(apex dname.Name, from, to zone.Serial, most int) ([]*zone.Changeset, bool, error) {
-	return h.d.journal.Chain(apex, from, to, most)
+func (c chains) Chain(apex dname.Name, from, to zone.Serial, most int) ([]*zone.Changeset, bool, error) {
+	return c.d.journal.Chain(apex, from, to, most)
 }
 
 // pauseTransfer is pause for what goes on only while queries are answered.

@@ -12,11 +12,14 @@
 //
 // # Changing
 //
-// One goroutine, the one that called Run, is the only writer. It reloads when a
+// One goroutine, the one that called Run, reloads when a
 // watched file changed, at SIGHUP, and for `ptrd reload`, one after the other:
 //
 //	read the config → make a plan → bind what is new → journal and swap
 //	→ let go of what is no longer wanted
+//
+// Others that change zones (`ptrd rollback`) do it by publishMade, with the policy that there is; who
+// was slower makes its change anew.
 //
 // Zones and policy come into force in one swap. Whatever goes wrong before it
 // leaves everything as it was, and nothing after it can go wrong.
@@ -38,5 +41,6 @@
 //	admin address    Run     ctx ends, or the address moves
 //	file watcher     Run     ctx ends
 //	watchdog         Run     ctx ends
+//	history.Keeper   Run     ctx ends
 //	progress         apply   the load ends
 package daemon

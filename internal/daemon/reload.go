@@ -117,6 +117,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time)
 		return fail(err)
 	}
 	commit()
+	d.limitHistory(cfg)
 	o.InForce = true
 	if old != nil {
 		before, after := d.addresses(old.cfg), d.addresses(cfg)
@@ -172,7 +173,7 @@ func (d *Daemon) attempt(ctx context.Context, cfg *config.Config, policy *server
 	case errors.Is(err, zone.ErrStale):
 		return nil, err
 	case err != nil:
-		return nil, fmt.Errorf("keeping the change in the journal, without which nothing is served: %w", err)
+		return nil, notKept(err)
 	}
 	for _, c := range plan.Batch.Changes {
 		if c.Zone != nil {
@@ -180,14 +181,6 @@ func (d *Daemon) attempt(ctx context.Context, cfg *config.Config, policy *server
 		}
 	}
 	return plan, d.adopt(cfg, plan)
-}
-
-// swap puts zones in force that came by another way than a reload, with the
-// policy that there is. Before the first load there is none and nothing is served.
-func (d *Daemon) swap(set *zone.Set) {
-	if v := d.views.Load(); v != nil {
-		d.views.Swap(&server.View{Zones: set, Policy: v.Policy})
-	}
 }
 
 // open binds the addresses that cfg adds. Exactly one of undo and commit is to be

@@ -23,6 +23,11 @@ const (
 	VerbStatus  = "status"  // JSON of a Status
 	VerbExplain = "explain" // name, type, client: JSON of an explain.Explanation
 	VerbDump    = "dump"    // zone: a master file
+
+	// The history: what is a zone, an address, a prefix or a name in a zone.
+	VerbLog      = "log"      // what, limit, since (RFC 3339): JSON of a history.Log
+	VerbDiff     = "diff"     // what, from, to (empty: what is served): JSON of a history.Diff
+	VerbRollback = "rollback" // what, serial: JSON of a history.Rollback
 )
 
 // errLoading answers who asks about zones before there are any.
@@ -61,6 +66,24 @@ func (d *Daemon) verbs() map[string]control.Verb {
 		VerbDump: func(_ context.Context, args url.Values, w io.Writer) error {
 			return d.dump(args.Get("zone"), w)
 		},
+		VerbLog:      d.answer(d.readLog),
+		VerbDiff:     d.answer(d.diff),
+		VerbRollback: d.answer(d.rollback),
+	}
+}
+
+// answer returns the verb that answers with the JSON of what f returns, once there
+// are zones.
+func (d *Daemon) answer(f func(url.Values) (any, error)) control.Verb {
+	return func(_ context.Context, args url.Values, w io.Writer) error {
+		if d.views.Load() == nil || d.state.Load() == nil {
+			return errLoading
+		}
+		v, err := f(args)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(w).Encode(v)
 	}
 }
 

@@ -1,0 +1,211 @@
+package daemon
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/history"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// readLog answers VerbLog.
+func (d *Daemon) readLog(args url.Values) (any, error) {
+	q := history.Query{}
+	var err error
+	if q.Zone, q.About, err = d.zoneOf(args.Get("what")); err != nil {
+		return nil, err
+	}
+	if s := args.Get("since"); s != "" {
+		if q.Since, err = time.Parse(time.RFC3339, s); err != nil {
+			return nil, fmt.Errorf("since %q is not a time", s)
+		}
+	}
+	if s := args.Get("limit"); s != "" {
+		if q.Limit, err = strconv.Atoi(s); err != nil {
+			return nil, fmt.Errorf("limit %q is not a number", s)
+		}
+	}
+	return history.Read(d.journal, q)
+}
+
+// diff answers VerbDiff.
+func (d *Daemon) diff(args url.Values) (any, error) {
+	apex, _, err := d.zoneOf(args.Get("what"))
+	if err != nil {
+		return nil, err
+	}
+	from, err := parseSerial(args.Get("from"))
+	if err != nil {
+		return nil, err
+	}
+	var to zone.Serial
+	if s := args.Get("to"); s != "" {
+		if to, err = parseSerial(s); err != nil {
+			return nil, err
+		}
+	} else {
+		e, ok, err := d.journal.Last(apex)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, fmt.Errorf("zone %v: no change is known of it", apex)
+		}
+		to = e.Serial
+	}
+	return history.Compare(d.journal, apex, from, to)
+}
+
+// rollback answers VerbRollback.
+func (d *Daemon) rollback(args url.Values) (any, error) {
+	apex, _, err := d.zoneOf(args.Get("what"))
+	if err != nil {
+		return nil, err
+	}
+	to, err := parseSerial(args.Get("serial"))
+	if err != nil {
+		return nil, err
+	}
+	if err := d.mayChange(apex); err != nil {
+		return nil, err
+	}
+	out := &history.Rollback{Zone: apex.String(), To: to}
+	err = d.publishMade(func(set *zone.Set) (*zone.Batch, error) {
+		z := set.Get(apex)
+		if z == nil || !z.IsAvailable() {
+			return nil, fmt.Errorf("zone %v is not served; `ptrd status` tells what is", apex)
+		}
+		now := time.Now()
+		c, err := history.Back(d.journal, z, to, now.Unix())
+		if err != nil {
+			return nil, err
+		}
+		next, err := z.Apply(c)
+		if err != nil {
+			return nil, fmt.Errorf("zone %v: %w", apex, err)
+		}
+		out.From, out.Serial, out.Removed, out.Added = c.From, c.To, len(c.Removed), len(c.Added)
+		source := fmt.Sprintf("rollback to %d", to)
+		return &zone.Batch{Source: source, At: now.UnixMilli(), Changes: []zone.Change{{
+			Zone: next, Apex: apex, Base: z, Kept: true,
+			Steps: []zone.Step{{Changeset: c, Source: source, At: now.UnixMilli()}},
+		}}}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.log.Info("rolled back", "zone", out.Zone, "to", uint32(to), "serial", uint32(out.Serial))
+	return out, nil
+}
+
+// mayChange returns an error unless the content of a zone is the server's own: else
+// its source would bring back what was rolled back.
+func (d *Daemon) mayChange(apex dname.Name) error {
+	e, ok, err := d.journal.Last(apex)
+	switch {
+	case err != nil:
+		return err
+	case ok && e.Kept && !e.Verbatim:
+		return nil
+	case ok && e.Kept:
+		return fmt.Errorf("zone %v is a copy of what its primary has; roll it back there", apex)
+	}
+	cfg := d.state.Load().cfg
+	for i := range cfg.Zones {
+		z := &cfg.Zones[i]
+		for _, a := range z.Apexes {
+			if !a.Equal(apex) {
+				continue
+			}
+			if len(z.Files) > 0 {
+				return fmt.Errorf("zone %v comes from %s, which would bring back at the next reload what is rolled back here; put the old content into the file, `ptrd diff` shows it", apex, z.Files[0].Path)
+			}
+			return fmt.Errorf("zone %v comes from %v, which would bring back at the next reload what is rolled back here; put the old content there, `ptrd diff` shows it", apex, z.Pos)
+		}
+	}
+	return fmt.Errorf("zone %v is not served; `ptrd status` tells what is", apex)
+}
+
+// zoneOf returns the zone that somebody means by its name, by a prefix, or by an
+// address or a name in it; about tells what was meant of it, nil: all.
+func (d *Daemon) zoneOf(what string) (apex dname.Name, about func(dname.Name) bool, err error) {
+	set, cfg := d.views.Load().Zones, d.state.Load().cfg
+	if a, err := netip.ParseAddr(what); err == nil {
+		name := dname.FromAddr(a.WithZone("").Unmap())
+		if z := classlessOf(cfg, a); z != nil {
+			if name, err = z.Name.Prepend(name.Label()); err != nil {
+				return nil, nil, fmt.Errorf("%v in zone %v: %w", a, z.Name, err)
+			}
+		}
+		return holder(set, name, what, func(owner dname.Name) bool { return owner.Equal(name) })
+	}
+	if p, err := netip.ParsePrefix(what); err == nil {
+		if p != p.Masked() {
+			return nil, nil, fmt.Errorf("prefix %v has bits set behind its length; write %v", p, p.Masked())
+		}
+		for i := range cfg.Zones {
+			switch z := &cfg.Zones[i]; {
+			case z.Prefix != p:
+			case len(z.Apexes) > 1:
+				return nil, nil, fmt.Errorf("prefix %v has %d zones, from %v to %v; name one of them", p, len(z.Apexes), z.Apexes[0], z.Apexes[len(z.Apexes)-1])
+			default:
+				return z.Apexes[0], nil, nil
+			}
+		}
+		unit := 4
+		if p.Addr().Is4() {
+			unit = 8
+		}
+		outer, _ := p.Addr().Prefix(p.Bits() / unit * unit) // no longer than p
+		name, _ := dname.FromPrefix(outer)                  // on a boundary
+		return holder(set, name, what, func(owner dname.Name) bool {
+			a, ok := dname.ToAddr(owner)
+			return ok && p.Contains(a)
+		})
+	}
+	name, err := dname.Parse(what)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%q is neither a zone, an address nor a prefix: %w", what, err)
+	}
+	if set.Get(name) != nil {
+		return name, nil, nil
+	}
+	if _, known, err := d.journal.Last(name); known || err != nil {
+		return name, nil, err
+	}
+	return holder(set, name, what, func(owner dname.Name) bool { return owner.Equal(name) })
+}
+
+// holder returns the zone that has the name.
+func holder(set *zone.Set, name dname.Name, what string, about func(dname.Name) bool) (dname.Name, func(dname.Name) bool, error) {
+	z := set.Find(name)
+	if z == nil {
+		return nil, nil, fmt.Errorf("no zone here holds %s; `ptrd status` lists those that are served", what)
+	}
+	return z.Apex(), about, nil
+}
+
+// classlessOf returns the item whose classless zone has the address, the smallest of
+// several; nil if there is none.
+func classlessOf(cfg *config.Config, a netip.Addr) (best *config.Zone) {
+	for i := range cfg.Zones {
+		z := &cfg.Zones[i]
+		if dname.IsClassless(z.Prefix) && z.Prefix.Contains(a) && (best == nil || z.Prefix.Bits() > best.Prefix.Bits()) {
+			best = z
+		}
+	}
+	return best
+}
+
+func parseSerial(s string) (zone.Serial, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a serial, a number from 0 to 4294967295", s)
+	}
+	return zone.Serial(n), nil
+}

@@ -1,0 +1,190 @@
+package daemon
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/ptrd/ptrd/internal/history"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/zonetest"
+)
+
+const emptyConfig = "listen: {dns: [\"127.0.0.1:0\"]}\nstate_dir: ./state\naccess: {allow: [127.0.0.1]}\nzones: []\n"
+
+// keptZone makes a zone of its own content, and publishes two changes of it, by the
+// way that everybody but the reload takes.
+func keptZone(t *testing.T, l *lab) (o *zonetest.Oracle, contents []*zonetest.Oracle) {
+	t.Helper()
+	o = zonetest.MustParse("2.0.192.in-addr.arpa.", "@ 600 SOA ns.example.net. hostmaster.example.com. 4294967295 3600 600 86400 300\n@ 600 NS ns.example.net.\n1 600 PTR one.example.com.\n")
+	b := zone.NewBuilder(o.Apex)
+	for _, r := range o.Records() {
+		b.Add(r)
+	}
+	z, findings := b.Build()
+	if z == nil {
+		t.Fatal(findings)
+	}
+	contents = append(contents, o)
+	publish := func(f func(*zone.Set) (*zone.Batch, error)) {
+		t.Helper()
+		if err := l.publishMade(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(func(*zone.Set) (*zone.Batch, error) {
+		return &zone.Batch{Source: "test", Changes: []zone.Change{{Zone: z, Apex: z.Apex(), Kept: true}}}, nil
+	})
+	for i, text := range []string{"1 600 PTR two.example.com.\n", "2 600 PTR three.example.com.\n"} {
+		next := o.Clone()
+		records, err := zonetest.ParseRecords("2.0.192.in-addr.arpa.", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next.Add(records...)
+		next.SetSerial(zone.Serial(i))
+		c := zonetest.Diff(o, next)
+		publish(func(set *zone.Set) (*zone.Batch, error) {
+			base := set.Get(o.Apex)
+			z, err := base.Apply(c)
+			if err != nil {
+				return nil, err
+			}
+			return &zone.Batch{Changes: []zone.Change{{Zone: z, Apex: o.Apex, Base: base, Kept: true, Steps: []zone.Step{{Changeset: c, Source: "test"}}}}}, nil
+		})
+		o = next
+		contents = append(contents, o)
+	}
+	return o, contents
+}
+
+// A rollback brings the content of an earlier serial back under a new one, which is
+// served, logged, and outlives the process; the policy stays.
+func TestRollback(t *testing.T) {
+	dir := shortDir(t)
+	l := start(t, dir, emptyConfig)
+	_, contents := keptZone(t, l)
+	policy := l.views.Load().Policy
+	v, err := l.rollback(url.Values{"what": {"192.0.2.1"}, "serial": {"4294967295"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := v.(*history.Rollback)
+	if out.From != 1 || out.To != 4294967295 || out.Removed != 3 || out.Added != 1 || !zone.Serial(1).Before(out.Serial) {
+		t.Errorf("%+v", out)
+	}
+	apex := dname.MustParse("2.0.192.in-addr.arpa.")
+	view := l.views.Load()
+	z := view.Zones.Get(apex)
+	want := contents[0].Clone()
+	want.SetSerial(out.Serial)
+	got := zonetest.New(apex)
+	for r := range z.All() {
+		got.Add(zone.Record{Owner: r.Owner.Clone(), Type: r.Type, TTL: r.TTL, Data: append([]byte(nil), r.Data...)})
+	}
+	if !zonetest.Equal(got, want) {
+		t.Errorf("served is\n%s\nwant\n%s", got.Text(), want.Text())
+	}
+	if view.Policy != policy {
+		t.Error("the policy is another one")
+	}
+	if v, err = l.readLog(url.Values{"what": {"2.0.192.in-addr.arpa"}, "limit": {"1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if line := v.(*history.Log).Lines[0]; line.Serial != out.Serial || line.Source != "rollback to 4294967295" || line.Removed != 3 {
+		t.Errorf("%+v", line)
+	}
+	if _, err := l.rollback(url.Values{"what": {"192.0.2.1"}, "serial": {"77"}}); err == nil || !strings.Contains(err.Error(), "are not all known") {
+		t.Errorf("to a serial that never was: %v", err)
+	}
+	if _, err := l.rollback(url.Values{"what": {"192.0.2.1"}, "serial": {"1"}}); err != nil {
+		t.Errorf("and forth again: %v", err)
+	}
+	served := l.views.Load().Zones.Get(apex)
+	// A reload leaves a zone that is not its own.
+	if o := l.reload(t); !o.OK() || l.views.Load().Zones.Get(apex) != served {
+		t.Errorf("reload: %+v", o)
+	}
+	if err := l.stop(); err != nil {
+		t.Fatal(err)
+	}
+	l = start(t, dir, emptyConfig)
+	z, ok, err := l.journal.Restore(apex, nil)
+	if !ok || err != nil || z.Digest() != served.Digest() || z.Serial() != served.Serial() {
+		t.Errorf("after a restart: %v %v", ok, err)
+	}
+}
+
+// Who is slower makes its change anew, for the zones that there are then.
+func TestPublishMadeAgain(t *testing.T) {
+	l := start(t, shortDir(t), emptyConfig)
+	o, _ := keptZone(t, l)
+	change := func(set *zone.Set, serial zone.Serial) *zone.Batch {
+		base := set.Get(o.Apex)
+		next := base.WithSerial(serial)
+		return &zone.Batch{Changes: []zone.Change{{Zone: next, Apex: o.Apex, Base: base, Kept: true, Steps: []zone.Step{{Changeset: zone.Diff(base, next, nil)}}}}}
+	}
+	calls := 0
+	if err := l.publishMade(func(set *zone.Set) (*zone.Batch, error) {
+		b := change(set, 100)
+		if calls++; calls == 1 {
+			if err := l.store.Publish(change(set, 50)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return b, nil
+	}); err != nil || calls != 2 || l.views.Load().Zones.Get(o.Apex).Serial() != 100 {
+		t.Errorf("%d calls: %v", calls, err)
+	}
+	fault := errors.New("no")
+	if err := l.publishMade(func(*zone.Set) (*zone.Batch, error) { return nil, fault }); !errors.Is(err, fault) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Zones are meant by name, address and prefix; classless ones as well.
+func TestZoneOf(t *testing.T) {
+	l := start(t, shortDir(t), `listen: {dns: ["127.0.0.1:0"]}
+state_dir: ./state
+defaults: {nameservers: [ns.example.net]}
+zones:
+  - {prefix: 10.0.0.0/8}
+  - {prefix: 10.1.2.0/24}
+  - {prefix: 10.1.2.64/26}
+  - {prefix: 10.4.0.0/15}
+  - {prefix: "2001:db8::/32"}
+`)
+	for what, want := range map[string]string{
+		"10.9.9.9":                  "10.in-addr.arpa. 9.9.9.10.in-addr.arpa.",
+		"10.1.2.3":                  "2.1.10.in-addr.arpa. 3.2.1.10.in-addr.arpa.",
+		"10.1.2.70":                 "64-127.2.1.10.in-addr.arpa. 70.64-127.2.1.10.in-addr.arpa.",
+		"10.1.2.64/26":              "64-127.2.1.10.in-addr.arpa.",
+		"10.1.2.0/24":               "2.1.10.in-addr.arpa.",
+		"10.1.2.0/28":               "2.1.10.in-addr.arpa. 5.2.1.10.in-addr.arpa.",
+		"10.0.0.0/8":                "10.in-addr.arpa.",
+		"10.1.0.0/16":               "10.in-addr.arpa. 9.9.1.10.in-addr.arpa.",
+		"2001:db8::/36":             "8.b.d.0.1.0.0.2.ip6.arpa. 1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.",
+		"8.b.d.0.1.0.0.2.ip6.arpa":  "8.b.d.0.1.0.0.2.ip6.arpa.",
+		"www.2.1.10.in-addr.arpa":   "2.1.10.in-addr.arpa. www.2.1.10.in-addr.arpa.",
+		"10.4.0.0/15":               "error",
+		"192.0.2.1":                 "error",
+		"10.1.2.3/24":               "error",
+		"not a name":                "error",
+		"sub.zone.of.nobody.at.all": "error",
+	} {
+		apex, about, err := l.zoneOf(what)
+		wantApex, owner, part := strings.Cut(want, " ")
+		switch {
+		case want == "error":
+			if err == nil {
+				t.Errorf("%s: is %v", what, apex)
+			}
+		case err != nil || apex.String() != wantApex || (about != nil) != part:
+			t.Errorf("%s: %v, a part: %v, want %s: %v", what, apex, about != nil, want, err)
+		case part && (!about(dname.MustParse(owner)) || about(dname.MustParse("200."+owner))):
+			t.Errorf("%s: %s is not meant, or what is below it", what, owner)
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/journal"
+)
+
+// publishMade publishes the batch that f makes from the zones there are, for who is
+// not the reload. It is called again with later zones where another writer was
+// quicker; its error ends it.
+func (d *Daemon) publishMade(f func(*zone.Set) (*zone.Batch, error)) error {
+	for range attempts {
+		b, err := f(d.store.Set())
+		if err != nil {
+			return err
+		}
+		d.pacer.Aside(func() { err = d.store.Publish(b) }) // which waits for the journal
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, zone.ErrStale):
+			return notKept(err)
+		}
+	}
+	return fmt.Errorf("zones changed %d times while the change was made; try again", attempts)
+}
+
+func notKept(err error) error {
+	return fmt.Errorf("keeping the change in the journal, without which nothing is served: %w", err)
+}
+
+// swap puts zones in force that came by another way than a reload, with the
+// policy that there is. Before the first load there is none and nothing is served.
+func (d *Daemon) swap(set *zone.Set) {
+	if v := d.views.Load(); v != nil {
+		d.views.Swap(&server.View{Zones: set, Policy: v.Policy})
+	}
+}
+
+// published tells who has to know what came into force. It is called with the
+// Store's lock and must not wait.
+func (d *Daemon) published(b *zone.Batch) {
+	d.keeper.Published(b)
+}
+
+// limitHistory bounds the history of each zone as cfg says.
+func (d *Daemon) limitHistory(cfg *config.Config) {
+	limits := func(h config.History) journal.Limits {
+		return journal.Limits{MaxSize: int64(h.MaxSize), MaxAge: h.MaxAge}
+	}
+	own := map[string]journal.Limits{}
+	for i := range cfg.Zones {
+		z := &cfg.Zones[i]
+		if z.History == cfg.Defaults.History {
+			continue
+		}
+		for _, apex := range z.Apexes {
+			own[apex.Key()] = limits(z.History)
+		}
+	}
+	d.journal.SetLimits(limits(cfg.Defaults.History), own)
+}

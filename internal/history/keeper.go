@@ -1,0 +1,125 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/journal"
+)
+
+// trimEvery is how often the histories of zones that do not change are trimmed. What
+// is an hour too old does no harm.
+const trimEvery = time.Hour
+
+// retryAfter is how long nothing is written after that went wrong.
+const retryAfter = time.Minute
+
+// attempts bounds how often the content of a zone is tried to be written that
+// changes in the moment between its publication and ours; the next change asks again.
+const attempts = 10
+
+// Options are what a Keeper needs.
+type Options struct {
+	Journal *journal.Journal
+	Set     func() *zone.Set // what is published
+	Pause   func() func()    // gives each computation its pause, as for assemble.Options
+	Log     *slog.Logger
+}
+
+// Keeper keeps the journal small. Make one with NewKeeper.
+type Keeper struct {
+	o    Options
+	wake chan struct{}
+
+	mu      sync.Mutex
+	changed map[string]dname.Name // kept zones, by key of the apex
+}
+
+// NewKeeper returns a Keeper.
+func NewKeeper(o Options) *Keeper {
+	return &Keeper{o: o, wake: make(chan struct{}, 1), changed: map[string]dname.Name{}}
+}
+
+// Published is to be told every batch. It does not wait.
+func (k *Keeper) Published(b *zone.Batch) {
+	any := false
+	k.mu.Lock()
+	for i := range b.Changes {
+		if c := &b.Changes[i]; c.Kept && c.Zone != nil {
+			k.changed[c.Apex.Key()] = c.Apex
+			any = true
+		}
+	}
+	k.mu.Unlock()
+	if any {
+		select {
+		case k.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Run works until ctx ends.
+func (k *Keeper) Run(ctx context.Context) error {
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-k.wake:
+			if !k.write(ctx) {
+				select { // a disk that is full stays so for a while
+				case <-ctx.Done():
+				case <-time.After(retryAfter):
+				}
+			}
+		case now := <-tick.C:
+			if err := k.o.Journal.Trim(now); err != nil {
+				k.o.Log.Warn("the history of zones cannot be trimmed", "err", err)
+			}
+		}
+	}
+}
+
+// write writes the contents of those zones of which much changed. It reports whether
+// all went well.
+func (k *Keeper) write(ctx context.Context) bool {
+	ok := true
+	k.mu.Lock()
+	changed := k.changed
+	k.changed = map[string]dname.Name{}
+	k.mu.Unlock()
+	for _, apex := range changed {
+		if ctx.Err() != nil {
+			return ok
+		}
+		if err := k.writeOne(apex); err != nil {
+			k.o.Log.Warn("the content of a zone cannot be written, its changes are kept", "zone", apex, "err", err)
+			ok = false
+		}
+	}
+	return ok
+}
+
+func (k *Keeper) writeOne(apex dname.Name) error {
+	if due, err := k.o.Journal.IsDue(apex); err != nil || !due {
+		return err
+	}
+	var err error
+	for range attempts {
+		z := k.o.Set().Get(apex)
+		if z == nil || !z.IsAvailable() {
+			return nil
+		}
+		if err = k.o.Journal.Snapshot(z, k.o.Pause()); !errors.Is(err, journal.ErrNotCurrent) {
+			return err
+		}
+	}
+	return err
+}
