@@ -21,6 +21,9 @@
 // (`go test ./internal/interop -run TestDifferencesDoc -update` writes it). What the
 // table says of the three was seen in the versions of Debian 12; others may differ elsewhere.
 //
+// TestUpdate sends the same UPDATE messages to ptrd and to BIND, and compares their
+// answers and the zones afterwards.
+//
 // TestUnbound, TestDelv and TestTools put resolvers and tools in front of the real
 // program, and TestNamespace runs getent, Zonemaster and DNSViz in a network namespace
 // with a root of its own. Nothing is ever sent beyond loopback.

@@ -34,11 +34,11 @@ func Package(program string) string {
 		return "bind9"
 	case "named-checkzone", "named-compilezone", "dnssec-signzone", "dnssec-keygen":
 		return "bind9-utils"
-	case "dig", "delv", "nslookup":
+	case "dig", "delv", "nslookup", "nsupdate":
 		return "bind9-dnsutils"
 	case "knotd", "keymgr", "knotc":
 		return "knot"
-	case "kdig":
+	case "kdig", "knsupdate":
 		return "knot-dnsutils"
 	case "ip":
 		return "iproute2"

@@ -263,7 +263,9 @@ func (o *oracle) one(u Record) {
 			single := u.Type == rr.TypeSOA || u.Type == rr.TypeCNAME || u.Type == rr.TypeDNAME
 			if single || same(d) {
 				list := slices.Clone(old.data)
-				list[i] = data
+				if !same(d) {
+					list[i] = data
+				}
 				o.put(owner, u.Type, oracleSet{ttl, list})
 				return
 			}

@@ -3,6 +3,7 @@ package update
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
@@ -243,13 +244,8 @@ func (w *work) add(r *Record, n *name) *Fault {
 		s.ttl, s.data = r.TTL, [][]byte{r.Data}
 		return nil
 	}
-	i := s.index(r.Data)
-	for j := 0; i < 0 && j < len(s.data); j++ {
-		if replaces(r.Type, r.Data, s.data[j]) {
-			i = j
-		}
-	}
-	if i >= 0 && s.ttl == r.TTL && bytes.Equal(s.data[i], r.Data) {
+	same := s.index(r.Data) >= 0 // the zone keeps the case that it has
+	if same && s.ttl == r.TTL {
 		return nil
 	}
 	if fault := w.static(n, r.Type); fault != nil {
@@ -257,10 +253,13 @@ func (w *work) add(r *Record, n *name) *Fault {
 	}
 	s = n.edit(r.Type)
 	s.ttl = r.TTL // of the whole RRset: it has one (RFC 2181 §5.2)
-	if i < 0 {
-		s.data = append(s.data, r.Data)
-	} else {
+	i := slices.IndexFunc(s.data, func(old []byte) bool { return replaces(r.Type, r.Data, old) })
+	switch {
+	case same:
+	case i >= 0:
 		s.data[i] = r.Data
+	default:
+		s.data = append(s.data, r.Data)
 	}
 	w.soa = w.soa || r.Type == rr.TypeSOA
 	return nil
