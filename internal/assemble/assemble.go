@@ -139,6 +139,9 @@ type round struct {
 // leaves its zone as it is, the others go on; an error is returned only when ctx
 // ends or the journal cannot be read.
 //
+// Secondary zones are others' business: they are in set as far as they are there at
+// all, and what parents of ours need to know of them is read there.
+//
 // Zones are made from the deepest apexes up, since a zone may delegate to one
 // below; those of one depth at the same time, as many as there are processors.
 func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.Set) (*Plan, error) {
@@ -146,8 +149,18 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	defer a.mu.Unlock()
 	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, now: a.o.Now()}
 	a.o.Progress.done.Store(0)
-	a.o.Progress.zones.Store(int64(len(r.index.zones)))
 	plan := &Plan{Bases: map[string]*Base{}, Batch: &zone.Batch{Source: sourceReload, At: r.now.UnixMilli()}}
+	ours := len(r.index.zones)
+	for i := range cfg.Zones {
+		if cfg.Zones[i].Secondary == nil {
+			continue
+		}
+		for _, apex := range cfg.Zones[i].Apexes {
+			r.done[apex.Key()] = set.Get(apex)
+			ours--
+		}
+	}
+	a.o.Progress.zones.Store(int64(ours))
 	items := map[string]*outcome{}
 	watch := map[string]bool{}
 	for _, wave := range waves(cfg) {
@@ -189,11 +202,13 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	return plan, nil
 }
 
-// waves returns the items by the depth of their apexes, the deepest first.
+// waves returns the items that we make zones of by the depth of their apexes, the deepest first.
 func waves(cfg *config.Config) [][]*config.Zone {
 	var items []*config.Zone
 	for i := range cfg.Zones {
-		items = append(items, &cfg.Zones[i])
+		if cfg.Zones[i].Secondary == nil {
+			items = append(items, &cfg.Zones[i])
+		}
 	}
 	depth := func(z *config.Zone) int { return z.Apexes[0].Labels() }
 	slices.SortStableFunc(items, func(x, y *config.Zone) int { return cmp.Compare(depth(y), depth(x)) })
@@ -267,7 +282,9 @@ func (r *round) gone() (out []zone.Change) {
 		out = append(out, zone.Change{Apex: apex, Base: old})
 	}
 	for key, z := range r.index.zones {
-		owned[key] = z.apex
+		if z.item.Secondary == nil {
+			owned[key] = z.apex
+		}
 	}
 	r.a.owned = owned
 	return out

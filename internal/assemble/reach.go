@@ -23,6 +23,9 @@ func (r *round) reach(items map[string]*outcome) (out []Finding) {
 	var answer zone.Answer
 	for i := range r.cfg.Zones {
 		item := &r.cfg.Zones[i]
+		if item.Secondary != nil {
+			continue // its operator is told by its primary
+		}
 		o := items[item.Apexes[0].Key()]
 		for _, apex := range item.Apexes {
 			key := apex.Key()

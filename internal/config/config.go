@@ -132,7 +132,8 @@ type Zone struct {
 	Explicit    Explicit
 	Access      *Access // nil: the global one alone
 	Update      Update
-	Dynamic     bool // no source but updates; Files has what it begins with, or nothing
+	Dynamic     bool       // no source but updates; Files has what it begins with, or nothing
+	Secondary   *Secondary // nil: the zone is ours; else the fields from Files to Delegate are empty
 }
 
 // Explicit says which of a zone's Defaults its own item gave; SOA: any of its

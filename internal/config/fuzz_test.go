@@ -103,8 +103,11 @@ func checkZone(t *testing.T, z *Zone, apexes map[string]bool) {
 	if (len(z.NameServers) > 0) != (z.Contact != nil) && !z.Explicit.Contact && z.Contact != nil {
 		t.Errorf("%s: contact %v for %d name servers", z.Path, z.Contact, len(z.NameServers))
 	}
-	if len(z.NameServers) == 0 && len(z.Files) == 0 {
+	switch s := z.Secondary; {
+	case s == nil && len(z.NameServers) == 0 && len(z.Files) == 0:
 		t.Errorf("%s: neither name servers nor files", z.Path)
+	case s != nil && (len(s.Primaries) == 0 || len(z.NameServers)+len(z.Files)+len(z.Hosts)+len(z.PTR)+len(z.Records)+len(z.Delegate) > 0):
+		t.Errorf("%s: %d primaries, and content of its own", z.Path, len(s.Primaries))
 	}
 	for _, d := range []int64{int64(z.TTL), int64(z.NSTTL), int64(z.SOA.Refresh), int64(z.SOA.Retry), int64(z.SOA.Expire), int64(z.SOA.Minimum)} {
 		if d < 0 || d > int64(maxSpan) || d%1e9 != 0 {

@@ -40,6 +40,7 @@ func newItem() *item {
 		field{"ptr", keep(&z.ptr)},
 		field{"records", keep(&z.records)},
 		field{"delegate", keep(&z.delegate)},
+		field{"secondary", func(v value) { z.Secondary = v.secondary() }},
 	)...)
 	return z
 }
@@ -70,6 +71,11 @@ func (v value) item(z *item) {
 	}
 	if z.Apexes == nil {
 		return // nothing below can be checked
+	}
+	if z.Secondary != nil {
+		v.onlySecondary()
+		z.Defaults = Defaults{Transfer: z.Transfer}
+		return
 	}
 	if len(z.NameServers) == 0 && len(z.Files) == 0 {
 		v.fail("zone %s has no name server; give `nameservers` here or under `defaults`, or a `file` with the SOA and NS records", z.title())

@@ -20,6 +20,7 @@ import (
 	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/internal/pace"
 	"github.com/ptrd/ptrd/internal/privilege"
+	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/internal/systemd"
 	"github.com/ptrd/ptrd/internal/transfer"
 	"github.com/ptrd/ptrd/internal/update"
@@ -59,6 +60,7 @@ type Daemon struct {
 	journal   *journal.Journal
 	store     *zone.Store
 	keeper    *history.Keeper
+	follower  *secondary.Follower
 	watcher   *watch.Watcher
 	manager   *systemd.Notifier
 	transfers *transfer.Handler
@@ -77,6 +79,7 @@ type Daemon struct {
 	made      int64    // octets of zones made since the last release
 	freed     freed
 
+	came    chan int64         // octets of zones that were transferred; has room for some
 	reloads chan chan *Outcome // from the control socket
 	ended   chan struct{}      // closed when nobody takes reloads any more
 	state   atomic.Pointer[state]
@@ -98,7 +101,7 @@ func Run(ctx context.Context, o Options, ready func(*Daemon)) error {
 	if o.Env == nil {
 		o.Env = os.Getenv
 	}
-	d := &Daemon{o: o, started: time.Now(), reloads: make(chan chan *Outcome), ended: make(chan struct{})}
+	d := &Daemon{o: o, started: time.Now(), came: make(chan int64, 16), reloads: make(chan chan *Outcome), ended: make(chan struct{})}
 	d.loader.Path = o.Config
 	cfg, err := d.loader.Load()
 	if err != nil {
@@ -132,6 +135,7 @@ func (d *Daemon) bind(cfg *config.Config) error {
 	if d.server, err = server.New(server.Options{
 		Views:     &d.views,
 		Update:    d.updater,
+		Notify:    notified{d},
 		Limits:    limits(cfg),
 		Listen:    listen,
 		Inherited: d.sockets.Files,
@@ -220,6 +224,9 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		Restore: func(apex dname.Name) (*zone.Zone, bool, error) { return d.journal.Restore(apex, d.pause()) },
 		Overlay: func(static *zone.Zone) (*zone.Zone, error) { return update.Overlay(d.journal, static) },
 	})
+	d.follower = secondary.NewFollower(secondary.Options{
+		Store: d.store, Journal: d.journal, Log: d.log, Pause: d.pause, Aside: d.aside, Made: d.transferred,
+	})
 	d.watcher = watch.New(watch.Options{Log: d.log})
 	d.admin = d.newAdmin()
 
@@ -251,6 +258,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.serving = true
 	part(d.server.Serve)
 	part(d.updater.Run)
+	part(d.follower.Run)
 	part(func(ctx context.Context) error { d.watcher.Run(ctx); return nil })
 	part(d.watchdog)
 	part(d.keeper.Run)
@@ -295,6 +303,8 @@ func (d *Daemon) write(ctx context.Context) {
 			d.reload(ctx, causeFile)
 		case <-d.o.Hangup:
 			d.reload(ctx, causeSignal)
+		case n := <-d.came:
+			d.made += n
 		case reply := <-d.reloads:
 			reply <- d.reload(ctx, causeControl)
 		}

@@ -157,10 +157,14 @@ func (d *Daemon) attempt(ctx context.Context, cfg *config.Config, policy *server
 	if alone {
 		release = d.updater.Hold()
 	}
-	plan, err := d.assembler.Assemble(ctx, cfg, d.store.Set())
+	set := d.store.Set()
+	others := d.secondaries(cfg, set)
+	plan, err := d.assembler.Assemble(ctx, cfg, with(set, others))
 	if err != nil {
 		return nil, err
 	}
+	plan.Batch.Changes = append(plan.Batch.Changes, others.Changes...)
+	policy.Expires = others.Expires()
 	o.note(plan)
 	plan.Batch.Swap = func(set *zone.Set) {
 		d.views.Swap(&server.View{Zones: set, Policy: policy})
@@ -180,6 +184,7 @@ func (d *Daemon) attempt(ctx context.Context, cfg *config.Config, policy *server
 			d.made += c.Zone.Stats().Bytes
 		}
 	}
+	d.follower.Commit(others)
 	return plan, d.adopt(cfg, plan)
 }
 

@@ -22,7 +22,7 @@ type outcome struct {
 }
 
 // job compares one zone with its primaries and takes what changed.
-func (k *Keeper) job(ctx context.Context, t *task) {
+func (k *Follower) job(ctx context.Context, t *task) {
 	k.mu.Lock()
 	ctx, t.cancel = context.WithCancel(ctx)
 	cancel := t.cancel
@@ -44,7 +44,7 @@ func (k *Keeper) job(ctx context.Context, t *task) {
 
 // work is one check under way.
 type work struct {
-	k         *Keeper
+	k         *Follower
 	t         *task
 	conf      *Zone
 	good      *zone.Zone
@@ -246,7 +246,7 @@ func (w *work) received(a answer, got *Received, typ rr.Type, began time.Time) (
 	return out, nil
 }
 
-func (k *Keeper) setPhase(t *task, p phase) {
+func (k *Follower) setPhase(t *task, p phase) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	t.phase = p

@@ -22,9 +22,9 @@ import (
 // Primary is a server that a zone is taken from.
 type Primary struct {
 	Address netip.AddrPort
-	Source  netip.Addr  // that we ask from; zero: the system's choice
-	Key     *tsig.Key   // that requests are signed with, and answers must be; nil: none
-	TLS     *tls.Config // of zone transfer over TLS (RFC 9103), see NewTLS; nil: UDP and TCP
+	Source  netip.Addr // that we ask from; zero: the system's choice
+	Key     *tsig.Key  // that requests are signed with, and answers must be; nil: none
+	TLS     *TLS       // of zone transfer over TLS (RFC 9103); nil: UDP and TCP
 }
 
 // String returns the address, as logs and errors show it.
@@ -311,12 +311,19 @@ type stream struct {
 func (c *client) connect(ctx context.Context, p *Primary) (*stream, error) {
 	within, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
+	var config *tls.Config
+	if p.TLS != nil {
+		var err error
+		if config, err = p.TLS.config(); err != nil {
+			return nil, &trustError{fmt.Errorf("TLS: %w", err)}
+		}
+	}
 	conn, err := c.dial(within, "tcp", p.Source, p.Address)
 	if err != nil {
 		return nil, &transportError{err}
 	}
-	if p.TLS != nil {
-		t := tls.Client(conn, p.TLS)
+	if config != nil {
+		t := tls.Client(conn, config)
 		if err := t.HandshakeContext(within); err != nil {
 			conn.Close()
 			if within.Err() != nil {

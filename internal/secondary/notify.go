@@ -16,7 +16,7 @@ import (
 // HandleSlow answers a NOTIFY (RFC 1996) and has the zone checked that it is about.
 // The addresses of the primaries may send one, signed or not, and the Notifiers.
 // A forged one leads to no more than an SOA query, once a second.
-func (k *Keeper) HandleSlow(_ context.Context, r *server.SlowRequest) {
+func (k *Follower) HandleSlow(_ context.Context, r *server.SlowRequest) {
 	q := r.Question()
 	rcode, ede := k.notified(q.Name, r.Client.Addr(), r.Key, r.Message)
 	if rcode != wire.RCodeNoError {
@@ -30,7 +30,7 @@ func (k *Keeper) HandleSlow(_ context.Context, r *server.SlowRequest) {
 }
 
 // notified takes a NOTIFY of the zone at apex.
-func (k *Keeper) notified(apex dname.Name, from netip.Addr, key *tsig.Key, msg []byte) (wire.RCode, uint16) {
+func (k *Follower) notified(apex dname.Name, from netip.Addr, key *tsig.Key, msg []byte) (wire.RCode, uint16) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	t := k.tasks[apex.Key()]

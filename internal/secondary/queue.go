@@ -67,7 +67,7 @@ type line struct {
 func (t *task) first() netip.Addr { return t.conf.Primaries[0].Address.Addr() }
 
 // enter starts the job of a task that is due, or has it stand in line.
-func (k *Keeper) enter(t *task) {
+func (k *Follower) enter(t *task) {
 	a := t.first()
 	l := k.lines[a]
 	if l == nil {
@@ -80,7 +80,7 @@ func (k *Keeper) enter(t *task) {
 }
 
 // serve starts what may start of a line.
-func (k *Keeper) serve(a netip.Addr, l *line) {
+func (k *Follower) serve(a netip.Addr, l *line) {
 	for len(l.tasks) > 0 && l.jobs < maxJobsPer && k.jobs < maxJobs {
 		t := l.tasks[0]
 		l.tasks = l.tasks[1:]
@@ -102,7 +102,7 @@ func (k *Keeper) serve(a netip.Addr, l *line) {
 
 // leave ends a job of a line and starts the next, of that one or of others that had
 // no room.
-func (k *Keeper) leave(a netip.Addr) {
+func (k *Follower) leave(a netip.Addr) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	l := k.lines[a]

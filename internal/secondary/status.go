@@ -40,10 +40,10 @@ type Totals struct {
 }
 
 // Totals returns the counters.
-func (k *Keeper) Totals() *Totals { return &k.totals }
+func (k *Follower) Totals() *Totals { return &k.totals }
 
 // States returns the state of every zone, in canonical order.
-func (k *Keeper) States() []State {
+func (k *Follower) States() []State {
 	k.mu.Lock()
 	list := make([]State, 0, len(k.tasks))
 	for _, t := range k.tasks {
@@ -54,7 +54,7 @@ func (k *Keeper) States() []State {
 	return list
 }
 
-func (k *Keeper) state(t *task) State {
+func (k *Follower) state(t *task) State {
 	s := State{
 		Apex: t.conf.Apex, From: t.from, Checked: t.checked, Transferred: t.transferred, Tried: t.tried,
 		Doing: t.phase.String(), Error: t.failure, Failures: t.failures,
@@ -78,7 +78,7 @@ var ErrNotSecondary = errors.New("no secondary zone of this server; `ptrd status
 
 // Refresh has the zone at apex compared with its primaries now and waits for the
 // outcome; with whole, all of it is transferred, whatever its serial.
-func (k *Keeper) Refresh(ctx context.Context, apex dname.Name, whole bool) (State, error) {
+func (k *Follower) Refresh(ctx context.Context, apex dname.Name, whole bool) (State, error) {
 	k.mu.Lock()
 	t := k.tasks[apex.Key()]
 	if t == nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // take publishes what a check brought for t, whose data were good before.
-func (k *Keeper) take(t *task, out *outcome, good *zone.Zone) error {
+func (k *Follower) take(t *task, out *outcome, good *zone.Zone) error {
 	err := k.takeOnce(t, out, good)
 	if errors.Is(err, zone.ErrStale) {
 		err = k.takeOnce(t, out, good) // it has expired meanwhile
@@ -17,7 +17,7 @@ func (k *Keeper) take(t *task, out *outcome, good *zone.Zone) error {
 	return err
 }
 
-func (k *Keeper) takeOnce(t *task, out *outcome, good *zone.Zone) error {
+func (k *Follower) takeOnce(t *task, out *outcome, good *zone.Zone) error {
 	now := k.o.Now()
 	k.mu.Lock()
 	served := t.served
@@ -70,7 +70,7 @@ const leastHistory = 1000
 
 // steps returns what leads from good to the zone of out; nil where that is as much
 // as the zone, or its serial goes back, so that its history begins anew.
-func (k *Keeper) steps(good *zone.Zone, out *outcome, source string, now time.Time) (list []zone.Step) {
+func (k *Follower) steps(good *zone.Zone, out *outcome, source string, now time.Time) (list []zone.Step) {
 	if good == nil || !good.Serial().Before(out.zone.Serial()) {
 		return nil
 	}
@@ -94,7 +94,7 @@ func (k *Keeper) steps(good *zone.Zone, out *outcome, source string, now time.Ti
 const storeAfter = 8
 
 // confirm notes that the data of t are still those of a primary.
-func (k *Keeper) confirm(t *task, expires time.Time) error {
+func (k *Follower) confirm(t *task, expires time.Time) error {
 	now := k.o.Now()
 	k.mu.Lock()
 	t.expires.Store(expires.Unix())
@@ -116,7 +116,7 @@ func (k *Keeper) confirm(t *task, expires time.Time) error {
 }
 
 // finish notes how a check ended, and when the next is to be.
-func (k *Keeper) finish(t *task, out *outcome, err error, asked []chan State) {
+func (k *Follower) finish(t *task, out *outcome, err error, asked []chan State) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	t.phase, t.cancel = waiting, nil
@@ -150,7 +150,7 @@ func (k *Keeper) finish(t *task, out *outcome, err error, asked []chan State) {
 			failure = "another source changed the zone meanwhile"
 		}
 		if t.failures++; t.failure != failure || t.failures == 1 {
-			k.o.Log.Warn("secondary zone cannot be compared with its primaries", "zone", name, "err", failure)
+			k.o.Log.Warn("no primary confirms or brings the secondary zone", "zone", name, "err", failure)
 		}
 		t.failure = failure
 		first, most := firstRetry, lastRetry
@@ -169,7 +169,7 @@ func (k *Keeper) finish(t *task, out *outcome, err error, asked []chan State) {
 }
 
 // expire puts a zone without data in the place of one that has become too old.
-func (k *Keeper) expire(t *task) {
+func (k *Follower) expire(t *task) {
 	k.mu.Lock()
 	apex, served := t.conf.Apex, t.served
 	isPast := k.tasks[apex.Key()] == t && served.IsAvailable() && t.expires.Load() <= k.o.Now().Unix()

@@ -10,22 +10,19 @@ import (
 // alpn is the protocol that both sides of zone transfer over TLS name (RFC 9103 §7.1).
 const alpn = "dot"
 
-// TLSOptions say how a primary proves who it is over TLS, and how we do.
-type TLSOptions struct {
+// TLS says how a primary proves who it is over TLS, and how we do.
+type TLS struct {
 	ServerName string // in its certificate
 	CAFile     string // of the authorities that we trust; empty: those of the system
 	CertFile   string // of our certificate, for primaries that ask for one; empty: none
 	KeyFile    string // of its key
 }
 
-// NewTLS returns the configuration of connections to one primary (RFC 9103 §7.1: TLS
+// config returns the configuration of a connection to one primary (RFC 9103 §7.1: TLS
 // 1.3, and in the strict profile of RFC 8310: without a valid certificate nothing is
-// asked). Files are read now.
-func NewTLS(o TLSOptions) (*tls.Config, error) {
-	c := &tls.Config{
-		ServerName: o.ServerName, NextProtos: []string{alpn}, MinVersion: tls.VersionTLS13,
-		ClientSessionCache: tls.NewLRUClientSessionCache(1),
-	}
+// asked). Files are read now, so that new certificates need no reload.
+func (o *TLS) config() (*tls.Config, error) {
+	c := &tls.Config{ServerName: o.ServerName, NextProtos: []string{alpn}, MinVersion: tls.VersionTLS13}
 	if o.CAFile != "" {
 		pem, err := os.ReadFile(o.CAFile)
 		if err != nil {

@@ -30,7 +30,7 @@ type Journal interface {
 	SetNotes(apex dname.Name, notes []zone.Note) error
 }
 
-// Options are what a Keeper needs.
+// Options are what a Follower needs.
 type Options struct {
 	Store   *zone.Store
 	Journal Journal          // nil: nothing is kept over a restart
@@ -44,8 +44,8 @@ type Options struct {
 	Made  func(int64)   // told the octets of each zone that was made anew; nil: nobody is told
 }
 
-// Keeper keeps secondary zones. Its methods may be called at the same time.
-type Keeper struct {
+// Follower keeps secondary zones. Its methods may be called at the same time.
+type Follower struct {
 	o      Options
 	client client
 	wake   chan struct{} // has room for one
@@ -63,7 +63,7 @@ type Keeper struct {
 	transfers places
 }
 
-// task is one zone that is kept. Its fields are guarded by the Keeper's mu.
+// task is one zone that is kept. Its fields are guarded by the Follower's mu.
 type task struct {
 	conf *Zone // replaced as a whole
 
@@ -106,8 +106,8 @@ func (p phase) String() string {
 	return [...]string{"", "waiting for other zones of the primary", "checking", "transferring"}[p]
 }
 
-// NewKeeper returns a Keeper without zones.
-func NewKeeper(o Options) *Keeper {
+// NewFollower returns a Follower without zones.
+func NewFollower(o Options) *Follower {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -129,16 +129,17 @@ func NewKeeper(o Options) *Keeper {
 	if o.Made == nil {
 		o.Made = func(int64) {}
 	}
-	return &Keeper{
+	return &Follower{
 		o: o, client: client{dial: o.Dial, now: o.Now}, wake: make(chan struct{}, 1), ended: make(chan struct{}),
 		tasks: map[string]*task{}, lines: map[netip.Addr]*line{}, transfers: newPlaces(),
 	}
 }
 
-// Plan is what a configuration changes about the zones that a Keeper has.
+// Plan is what a configuration changes about the zones that a Follower has.
 type Plan struct {
 	Changes []zone.Change // for the Batch that puts the configuration in force
 	zones   map[string]*Zone
+	expires map[string]*atomic.Int64
 	fresh   []*task
 	gone    map[string]bool
 }
@@ -148,16 +149,19 @@ type Plan struct {
 // not kept any more goes, unless stays says that others have the apex now. A new zone
 // is served as the journal has it; else, until the first transfer, whatever is in
 // the set goes on, or there is a zone without data.
-func (k *Keeper) Plan(zones []Zone, set *zone.Set, stays func(apex dname.Name) bool) *Plan {
-	p := &Plan{zones: make(map[string]*Zone, len(zones)), gone: map[string]bool{}}
+func (k *Follower) Plan(zones []Zone, set *zone.Set, stays func(apex dname.Name) bool) *Plan {
+	p := &Plan{zones: make(map[string]*Zone, len(zones)), expires: make(map[string]*atomic.Int64, len(zones)), gone: map[string]bool{}}
 	k.mu.Lock()
 	for i := range zones {
 		z := &zones[i]
 		key := z.Apex.Key()
 		p.zones[key] = z
-		if k.tasks[key] == nil {
-			p.fresh = append(p.fresh, &task{conf: z, at: -1})
+		t := k.tasks[key]
+		if t == nil {
+			t = &task{conf: z, at: -1}
+			p.fresh = append(p.fresh, t)
 		}
+		p.expires[key] = &t.expires
 	}
 	for key, t := range k.tasks {
 		if p.zones[key] != nil {
@@ -180,7 +184,7 @@ func (k *Keeper) Plan(zones []Zone, set *zone.Set, stays func(apex dname.Name) b
 
 // begin finds out what a new zone is served as, where base is in the set. nil: as it
 // is.
-func (k *Keeper) begin(t *task, base *zone.Zone, pause func()) *zone.Change {
+func (k *Follower) begin(t *task, base *zone.Zone, pause func()) *zone.Change {
 	apex := t.conf.Apex
 	z, expires := k.restore(apex, pause)
 	t.good = z
@@ -210,7 +214,7 @@ const expiredReason = "no primary has confirmed the zone for longer than its SOA
 
 // restore returns what the journal has of a zone; nil: nothing. What it cannot give
 // back the primary can.
-func (k *Keeper) restore(apex dname.Name, pause func()) (z *zone.Zone, expires time.Time) {
+func (k *Follower) restore(apex dname.Name, pause func()) (z *zone.Zone, expires time.Time) {
 	if k.o.Journal == nil {
 		return nil, expires
 	}
@@ -231,7 +235,7 @@ func (k *Keeper) restore(apex dname.Name, pause func()) (z *zone.Zone, expires t
 }
 
 // Commit puts a plan in force whose Changes were published.
-func (k *Keeper) Commit(p *Plan) {
+func (k *Follower) Commit(p *Plan) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := k.o.Now()
@@ -295,21 +299,13 @@ func (z *Zone) same(y *Zone) bool {
 	return true
 }
 
-// Expires returns when the copies of zones expire, in Unix seconds and kept up to
+// Expires returns when the copies of the zones expire, in Unix seconds and kept up to
 // date, by key of the apex. 0: there is no copy yet.
-func (k *Keeper) Expires() map[string]*atomic.Int64 {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	out := make(map[string]*atomic.Int64, len(k.tasks))
-	for key, t := range k.tasks {
-		out[key] = &t.expires
-	}
-	return out
-}
+func (p *Plan) Expires() map[string]*atomic.Int64 { return p.expires }
 
 // Run checks zones when it is time, until ctx ends, and returns after every
 // goroutine that it started has ended.
-func (k *Keeper) Run(ctx context.Context) error {
+func (k *Follower) Run(ctx context.Context) error {
 	k.mu.Lock()
 	k.run = ctx
 	k.mu.Unlock()
@@ -333,7 +329,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 }
 
 // signal has Run look at the queue.
-func (k *Keeper) signal() {
+func (k *Follower) signal() {
 	select {
 	case k.wake <- struct{}{}:
 	default:
@@ -341,7 +337,7 @@ func (k *Keeper) signal() {
 }
 
 // work starts what is due and returns when the next of the others is.
-func (k *Keeper) work() (next time.Time, some bool) {
+func (k *Follower) work() (next time.Time, some bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := k.o.Now()
@@ -366,7 +362,7 @@ func (k *Keeper) work() (next time.Time, some bool) {
 }
 
 // isPast reports whether the data of t are served and should not be.
-func (k *Keeper) isPast(t *task, now time.Time) bool {
+func (k *Follower) isPast(t *task, now time.Time) bool {
 	return t.good != nil && t.served.IsAvailable() && !t.expireAt().After(now)
 }
 
@@ -383,7 +379,7 @@ func (t *task) expireAt() time.Time {
 }
 
 // schedule puts t into the queue, at the time that something is to be done for it.
-func (k *Keeper) schedule(t *task) {
+func (k *Follower) schedule(t *task) {
 	k.queue.remove(t)
 	var due time.Time
 	if t.phase == waiting {
@@ -401,7 +397,7 @@ func (k *Keeper) schedule(t *task) {
 }
 
 // check has t checked as soon as it can be, once more if it is being checked.
-func (k *Keeper) check(t *task, at time.Time) {
+func (k *Follower) check(t *task, at time.Time) {
 	if t.phase != waiting {
 		t.again = true
 		return
@@ -414,7 +410,7 @@ func (k *Keeper) check(t *task, at time.Time) {
 }
 
 // start runs f in a goroutine that Run waits for.
-func (k *Keeper) start(f func(context.Context)) {
+func (k *Follower) start(f func(context.Context)) {
 	if k.run.Err() != nil {
 		return
 	}

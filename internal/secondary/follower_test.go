@@ -82,13 +82,13 @@ func (m *memory) SetNotes(apex dname.Name, notes []zone.Note) error {
 	return m.fail
 }
 
-// lab is a Keeper, its Store and its primaries.
+// lab is a Follower, its Store and its primaries.
 type lab struct {
 	t       *testing.T
 	f, g    *fakePrimary // at fakeAddr and at fakeAddr2
 	journal *memory
 	store   *zone.Store
-	k       *Keeper
+	k       *Follower
 	conf    Zone
 	stop    func()
 
@@ -151,7 +151,7 @@ func (l *lab) start(served ...*zone.Zone) {
 		}
 		delete(l.journal.zones, z.Key()) // it was served, but not kept
 	}
-	l.k = NewKeeper(Options{Store: l.store, Journal: l.journal, Now: l.time, Dial: l.dial, Random: func() float64 { return 0 }})
+	l.k = NewFollower(Options{Store: l.store, Journal: l.journal, Now: l.time, Dial: l.dial, Random: func() float64 { return 0 }})
 	ctx, cancel := context.WithCancel(l.t.Context())
 	ended := make(chan struct{})
 	k := l.k
@@ -325,7 +325,7 @@ func TestRestart(t *testing.T) {
 	l.k = nil
 	store := zone.NewStore(nil, nil, nil)
 	l.store = store
-	k := NewKeeper(Options{Store: store, Journal: l.journal, Now: l.time, Dial: l.dial})
+	k := NewFollower(Options{Store: store, Journal: l.journal, Now: l.time, Dial: l.dial})
 	p := k.Plan([]Zone{l.conf}, store.Set(), nil)
 	if len(p.Changes) != 1 || p.Changes[0].Zone.IsAvailable() || p.Changes[0].Zone.IsExpired() {
 		t.Errorf("%+v", p)
