@@ -37,6 +37,7 @@ func (r *Responder) respondDeferred(s *SlowRequest, buf []byte, n int) (int, Ver
 	if m.header.Questions != 1 || !m.readQuestion(msg) || !m.readRecords(msg) {
 		return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
 	}
+	s.question, _ = wire.ReadQuestion(s.Message, wire.HeaderLen)
 	m.setLimit(v.Policy, q, len(buf))
 	if m.tsig != 0 {
 		if s.signer, ok = v.Policy.Keys.Verify(msg, m.tsig, q.Now); !ok {

@@ -39,9 +39,8 @@ func (r *SlowRequest) Question() wire.Question { return r.question }
 // keep notes what the front read of the request, whose signed part is message.
 func (r *SlowRequest) keep(m *message, message []byte) {
 	r.m = *m
-	r.Message = append(r.Message[:0], message...)
+	r.Message = append(r.Message[:0], message...) // the question stays where it is
 	r.m.opt.Options = nil
-	r.question, _ = wire.ReadQuestion(r.Message, wire.HeaderLen)
 }
 
 // roomIn returns how many octets of a limit a message of the answer may have beside

@@ -247,6 +247,12 @@ func labelOfKey(dst []byte, path []byte) (label []byte, done bool) {
 	return dst, false
 }
 
+// isLeaf reports whether nothing lies behind p.
+func (z *Zone) isLeaf(p place) bool {
+	h := binary.LittleEndian.Uint32(z.at(p.at))
+	return p.used >= int(h>>24) && h&(0xffff|bitOrdinary) == 0
+}
+
 // children calls yield with each child of s in canonical order; labels are valid
 // until the next one.
 func (z *Zone) children(s spot, yield func(child) bool) {
@@ -337,6 +343,9 @@ func (z *Zone) names(yield func(owner dname.Name, value []byte) bool) {
 		if v := z.value(s.place); v != nil && !yield(buf.name(), v) {
 			return false
 		}
+		if z.isLeaf(s.place) { // nearly all are
+			return true
+		}
 		more := true
 		z.children(s, func(c child) bool {
 			old := buf.push(c.label)
@@ -405,11 +414,11 @@ func (z *Zone) All() iter.Seq[Record] {
 		nextHashed, stop := iter.Pull2(z.hashed)
 		defer stop()
 		hashOwner, hashValue, hashOK := nextHashed()
-		var room []byte // of all records
+		tell := telling{z: z, yield: yield}
 		more := true
 		z.names(func(owner dname.Name, value []byte) bool {
 			for hashOK && dname.Compare(hashOwner, owner) < 0 {
-				if more = z.records(hashOwner, hashValue, &room, yield); !more {
+				if more = tell.name(hashOwner, hashValue); !more {
 					return false
 				}
 				hashOwner, hashValue, hashOK = nextHashed()
@@ -417,45 +426,60 @@ func (z *Zone) All() iter.Seq[Record] {
 			if owner.Labels() == z.apexLabels {
 				owner = z.apex
 			}
-			more = z.records(owner, value, &room, yield)
+			more = tell.name(owner, value)
 			return more
 		})
 		for more && hashOK {
-			more = z.records(hashOwner, hashValue, &room, yield)
+			more = tell.name(hashOwner, hashValue)
 			hashOwner, hashValue, hashOK = nextHashed()
 		}
 	}
 }
 
-// records yields the records of one name, the SOA before all others. RDATA that lies
-// in two pieces is put together in room.
-func (z *Zone) records(owner dname.Name, value []byte, room *[]byte, yield func(Record) bool) bool {
-	more := true
-	each := func(s RRset) bool {
-		for it := s.Data(); more && it.Next(); {
-			d := it.Head
-			if len(it.Tail) > 0 {
-				*room = append(append((*room)[:0], it.Head...), it.Tail...)
-				d = *room
-			}
-			more = yield(Record{Owner: owner, Type: s.Type, TTL: s.TTL, Data: d})
-		}
-		for it := s.SigData(); more && it.Next(); {
-			more = yield(Record{Owner: owner, Type: rr.TypeRRSIG, TTL: s.SigTTL, Data: it.Head})
-		}
-		return more
+// telling yields records. It keeps what each needs, so that none costs an
+// allocation.
+type telling struct {
+	z     *Zone
+	yield func(Record) bool
+	room  []byte // for RDATA that lies in two pieces
+}
+
+// name yields the records of one name, the SOA before all others.
+func (t *telling) name(owner dname.Name, value []byte) bool {
+	if value[0] != formSets {
+		s := t.z.short(value)
+		return t.set(owner, &s)
 	}
-	apex := len(owner) == len(z.apex)
+	apex := len(owner) == len(t.z.apex)
 	if apex {
-		if s := z.set(value, rr.TypeSOA); s.Exists() && !each(s) {
+		if s := t.z.set(value, rr.TypeSOA); s.Exists() && !t.set(owner, &s) {
 			return false
 		}
 	}
-	z.sets(value, func(s RRset) bool {
-		if apex && s.Type == rr.TypeSOA {
-			return true
+	var s RRset
+	for it := iterate(value); it.next(&s); {
+		if !(apex && s.Type == rr.TypeSOA) && !t.set(owner, &s) {
+			return false
 		}
-		return each(s)
-	})
-	return more
+	}
+	return true
+}
+
+func (t *telling) set(owner dname.Name, s *RRset) bool {
+	for it := s.Data(); it.Next(); {
+		d := it.Head
+		if len(it.Tail) > 0 {
+			t.room = append(append(t.room[:0], it.Head...), it.Tail...)
+			d = t.room
+		}
+		if !t.yield(Record{Owner: owner, Type: s.Type, TTL: s.TTL, Data: d}) {
+			return false
+		}
+	}
+	for it := s.SigData(); it.Next(); {
+		if !t.yield(Record{Owner: owner, Type: rr.TypeRRSIG, TTL: s.SigTTL, Data: it.Head}) {
+			return false
+		}
+	}
+	return true
 }

@@ -1,6 +1,8 @@
 package transfer
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -108,11 +110,12 @@ type rig struct {
 	handler *Handler
 	key     *tsig.Key
 	addr    string
+	apex    string // of the zone
 }
 
 func newRig(t testing.TB, z *zone.Zone) *rig {
 	t.Helper()
-	g := &rig{t: t}
+	g := &rig{t: t, apex: z.Apex().String()}
 	var err error
 	if g.key, err = tsig.NewKey(tsig.KeyOptions{Name: dname.MustParse("key."), Algorithm: tsig.HMACSHA256, Secret: []byte("secret")}); err != nil {
 		t.Fatal(err)
@@ -223,6 +226,34 @@ func (g *rig) transfer(m *dns.Msg, key *tsig.Key) (all []dns.RR, messages int) {
 			return all, messages
 		}
 	}
+}
+
+// drain asks for the zone that is served and reads the octets of the answer until the
+// last record of a message is an SOA that is not the first.
+func (g *rig) drain(signed bool) (octets int) {
+	g.t.Helper()
+	m := new(dns.Msg)
+	m.SetAxfr(g.apex)
+	var key *tsig.Key
+	if signed {
+		key = g.key
+	}
+	c, _ := g.dial(m, key)
+	defer c.Close()
+	in := bufio.NewReaderSize(c, 1<<17)
+	buf := make([]byte, 1<<16)
+	for soas := 0; soas < 2; {
+		if _, err := io.ReadFull(in, buf[:2]); err != nil {
+			g.t.Fatal(err)
+		}
+		b := buf[:binary.BigEndian.Uint16(buf)]
+		if _, err := io.ReadFull(in, b); err != nil {
+			g.t.Fatal(err)
+		}
+		octets += len(b)
+		soas += bytes.Count(b, []byte("\x00\x06\x00\x01\x00\x00\x0e\x10")) // type, class, TTL
+	}
+	return octets
 }
 
 func axfr() *dns.Msg {
