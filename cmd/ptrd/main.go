@@ -110,6 +110,7 @@ the config, a zone or the server; 2 the command line is wrong.`,
 		newDiff(g),
 		newRollback(g),
 		newBench(),
+		newKey(),
 		newVersion(),
 	)
 	root.InitDefaultCompletionCmd()

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"github.com/ptrd/ptrd/server/tsig"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/spf13/cobra"
+)
+
+func newKey() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "key",
+		Short: "Make TSIG keys",
+		Args:  noSuchSubcommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newKeyGenerate())
+	return cmd
+}
+
+func newKeyGenerate() *cobra.Command {
+	algorithm := tsig.HMACSHA256.String()
+	var names []string
+	for _, a := range tsig.Algorithms() {
+		names = append(names, a.String())
+	}
+	cmd := &cobra.Command{
+		Use:   "generate NAME",
+		Short: "Print a new key, as `keys` of the configuration takes it",
+		Long: `generate prints an item for ` + "`keys`" + ` of the configuration with a new random secret,
+as long as the MACs of its algorithm. Whoever has the secret can do what the key
+may: write it to a file that nobody else reads.`,
+		Example:           "  ptrd key generate transfer-key\n  ptrd key generate --algorithm hmac-sha512 office-key",
+		Args:              exactly(1, "the name of the key"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, ok := tsig.ParseAlgorithm(algorithm)
+			if !ok {
+				return usagef("--algorithm %q is not one of %s", algorithm, strings.Join(names, ", "))
+			}
+			name, err := dname.Parse(args[0])
+			if err != nil {
+				return usagef("%q is not the name of a key: %v", args[0], err)
+			}
+			secret := make([]byte, a.Size()) // RFC 8945 §8: at least as long as the MAC
+			rand.Read(secret)                // never fails
+			if _, err := tsig.NewKey(tsig.KeyOptions{Name: name, Algorithm: a, Secret: secret}); err != nil {
+				return usagef("%v", err)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "- name: %q\n  algorithm: %v\n  secret: %q\n",
+				strings.TrimSuffix(name.AppendLower(nil).String(), "."), a, base64.StdEncoding.EncodeToString(secret))
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&algorithm, "algorithm", algorithm, "`ALGORITHM` of the key: "+strings.Join(names, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("algorithm", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)) // the flag is there: it was made above
+	return cmd
+}
