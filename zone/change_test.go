@@ -53,6 +53,26 @@ func TestDiffApplyReverse(t *testing.T) {
 	})
 }
 
+// Condense leaves the least changeset, whatever came and went in between.
+func TestCondense(t *testing.T) {
+	eachSeed(t, func(t *testing.T, seed uint64) {
+		g, o, again := randomZone(seed)
+		versions := []*zonetest.Oracle{o}
+		var list []*zone.Changeset
+		for i := range 8 {
+			edited := again(g.Edit(o))
+			if i > 0 && g.Chance(3) { // back to an earlier content
+				edited = again(versions[g.IntN(len(versions))].Clone())
+			}
+			list = append(list, zonetest.Diff(o, edited))
+			versions = append(versions, edited)
+			o = edited
+			from := g.IntN(len(versions) - 1)
+			sameChangeset(t, zonetest.Diff(versions[from], o), zone.Condense(list[from:]))
+		}
+	})
+}
+
 // sameButSerial compares two unsigned zones with the serial of one.
 func sameButSerial(a, b *zonetest.Oracle) bool {
 	a, b = a.Clone(), b.Clone()

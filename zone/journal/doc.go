@@ -49,7 +49,7 @@
 //
 // # The history
 //
-// A block (block.go) is some steps that follow each other, about 2 KiB of them, under
+// A block (block.go) is some steps that follow each other, about 1.8 KiB of them, under
 // the number of the first:
 //
 //	4  CRC-32C of all that follows
