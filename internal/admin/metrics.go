@@ -26,6 +26,23 @@ type Source struct {
 	View    func() *server.View    // nil before the first one
 	Reload  func() Reload
 	Load    func() Load
+
+	Secondaries func() Secondaries
+}
+
+// Secondaries tells of the zones that others are primary for.
+type Secondaries struct {
+	Zones    []Secondary
+	Counts   map[string]uint64 // of checks and what came of them
+	Notifies map[string]uint64 // by what became of them
+	Records  uint64            // that came in transfers
+}
+
+// Secondary is one such zone.
+type Secondary struct {
+	Zone             string
+	Checked, Expires time.Time // zero: never
+	Good             bool      // the last check was
 }
 
 // Reload tells of the last reload, the start included.
@@ -124,6 +141,12 @@ func list() []metric {
 		{"ptrd_zones", "Zones by state: served, last_good (its sources have errors), unavailable.", l("state")},
 		{"ptrd_records", "Records in all zones.", nil},
 		{"ptrd_zone_data_bytes", "Memory that the data of all zones take.", nil},
+		{"ptrd_secondary_zones", "Secondary zones by how their last check ended: good, failed.", l("state")},
+		{"ptrd_secondary_checks_total", "Checks of secondary zones, and what came of them.", l("what")},
+		{"ptrd_secondary_records_total", "Records that came in zone transfers.", nil},
+		{"ptrd_notify_total", "NOTIFY messages, by what became of them.", l("result")},
+		{"ptrd_secondary_checked_timestamp_seconds", "When a primary confirmed or brought the secondary zone last.", l("zone")},
+		{"ptrd_secondary_expires_timestamp_seconds", "When the secondary zone expires unless a primary confirms it.", l("zone")},
 		{"ptrd_zone_serial", "SERIAL of the zone's SOA.", l("zone")},
 		{"ptrd_zone_records", "Records of the zone.", l("zone")},
 		{"ptrd_zone_bytes", "Memory that the zone's data take.", l("zone")},
@@ -178,7 +201,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s.gauge("ptrd_rate_limit_buckets_used", float64(used))
 	s.reload(c.s.Reload())
 	s.load(c.s.Load())
-	s.zones(c.s.View(), c.s.Reload().LastGood)
+	view := c.s.View()
+	s.zones(view, c.s.Reload().LastGood)
+	s.secondaries(c.s.Secondaries(), view)
 }
 
 // groups are the metrics of the groups of server.Counter.
@@ -281,6 +306,32 @@ func unix(t time.Time) float64 {
 		return 0
 	}
 	return float64(t.UnixMilli()) / 1000
+}
+
+// secondaries tells of single zones where zones does.
+func (s sink) secondaries(x Secondaries, v *server.View) {
+	each := v != nil && (v.Policy.ZoneQueries != nil || v.Zones.Len() <= maxZoneSeries)
+	good := 0
+	for _, z := range x.Zones {
+		if z.Good {
+			good++
+		}
+		if each && !z.Checked.IsZero() {
+			s.gauge("ptrd_secondary_checked_timestamp_seconds", unix(z.Checked), z.Zone)
+		}
+		if each && !z.Expires.IsZero() {
+			s.gauge("ptrd_secondary_expires_timestamp_seconds", unix(z.Expires), z.Zone)
+		}
+	}
+	s.gauge("ptrd_secondary_zones", float64(good), "good")
+	s.gauge("ptrd_secondary_zones", float64(len(x.Zones)-good), "failed")
+	for what, n := range x.Counts {
+		s.count("ptrd_secondary_checks_total", n, what)
+	}
+	for result, n := range x.Notifies {
+		s.count("ptrd_notify_total", n, result)
+	}
+	s.count("ptrd_secondary_records_total", x.Records)
 }
 
 func (s sink) zones(v *server.View, lastGood int) {

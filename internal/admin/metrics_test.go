@@ -75,6 +75,14 @@ func testSource(t *testing.T) Source {
 			return Reload{OK: true, At: time.Unix(1000, 0), Took: time.Second, Errors: 1, Warnings: 2}
 		},
 		Load: func() Load { return Load{UnderWay: true, ZonesDone: 3, Zones: 4, Records: 1000, Bytes: 50000} },
+		Secondaries: func() Secondaries {
+			return Secondaries{
+				Zones:    []Secondary{{"a.", time.Unix(1, 0), time.Unix(2, 0), true}, {Zone: "b."}},
+				Counts:   map[string]uint64{"check": 3},
+				Notifies: map[string]uint64{"refused": 4},
+				Records:  5,
+			}
+		},
 	}
 }
 

@@ -16,6 +16,8 @@ func (d *Daemon) newAdmin() *admin.Server {
 			View:    d.views.Load,
 			Reload:  d.lastReload,
 			Load:    d.loadMetrics,
+
+			Secondaries: d.secondaryMetrics,
 		}),
 		Ready:  d.isReady,
 		Status: func() any { return d.Status() },

@@ -2,7 +2,14 @@ package daemon
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+	"time"
 
+	"github.com/ptrd/ptrd/internal/admin"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/server"
@@ -69,4 +76,127 @@ func (d *Daemon) transferred(octets int64) {
 	case d.came <- octets:
 	default:
 	}
+}
+
+// SecondaryStatus tells how a zone is that others are primary for.
+type SecondaryStatus struct {
+	Zone        string      `json:"zone"`
+	Serial      zone.Serial `json:"serial,omitempty"` // of what there is, expired or not
+	Primaries   []string    `json:"primaries"`
+	From        string      `json:"from,omitempty"`        // the primary that confirmed or brought it last
+	Checked     *time.Time  `json:"checked,omitempty"`     // when it did
+	Transferred *time.Time  `json:"transferred,omitempty"` // when it was brought
+	Next        *time.Time  `json:"next,omitempty"`        // when the primaries are asked again
+	Expires     *time.Time  `json:"expires,omitempty"`
+	Expired     bool        `json:"expired"`
+	Doing       string      `json:"doing,omitempty"`
+	Error       string      `json:"error,omitempty"`    // of the last check
+	Failures    int         `json:"failures,omitempty"` // in a row
+}
+
+func newSecondaryStatus(s secondary.State) *SecondaryStatus {
+	at := func(t time.Time) *time.Time {
+		if t.IsZero() {
+			return nil
+		}
+		return &t
+	}
+	return &SecondaryStatus{
+		Zone: s.Apex.String(), Serial: s.Serial, Primaries: s.Primaries, From: s.From, Checked: at(s.Checked), Transferred: at(s.Transferred),
+		Next: at(s.Next), Expires: at(s.Expires), Expired: s.Expired, Doing: s.Doing, Error: s.Error, Failures: s.Failures,
+	}
+}
+
+// secondaryStatus returns the state of each secondary zone by its name.
+func (d *Daemon) secondaryStatus() map[string]*SecondaryStatus {
+	out := map[string]*SecondaryStatus{}
+	for _, s := range d.follower.States() {
+		one := newSecondaryStatus(s)
+		out[one.Zone] = one
+	}
+	return out
+}
+
+// printSecondaries writes a table of the secondary zones for a person, if there are any.
+func printSecondaries(b *strings.Builder, zones []ZoneStatus) {
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	head := "\nsecondary zone\tprimary\tchecked\tnext check\texpires\tlast check"
+	for _, z := range zones {
+		s := z.Secondary
+		if s == nil {
+			continue
+		}
+		if head != "" {
+			fmt.Fprintln(w, head)
+			head = ""
+		}
+		from := s.From
+		if from == "" {
+			from = strings.Join(s.Primaries, " ")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Zone, from, moment(s.Checked), moment(s.Next), moment(s.Expires), s.outcome())
+	}
+	w.Flush() // to a strings.Builder, which takes everything
+}
+
+func moment(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.Format(time.DateTime)
+}
+
+// outcome says in a line how the last check ended, or what is under way.
+func (s *SecondaryStatus) outcome() string {
+	switch {
+	case s.Doing != "":
+		return s.Doing
+	case s.Error != "":
+		return strings.ReplaceAll(s.Error, "\n", "; ")
+	}
+	return "good"
+}
+
+// Print writes the state for a person who asked for a check.
+func (s *SecondaryStatus) Print(out io.Writer) error {
+	var b strings.Builder
+	switch {
+	case s.Error != "":
+		fmt.Fprintf(&b, "zone %s: %s\n", s.Zone, s.Error)
+	case s.Transferred != nil && s.Checked != nil && s.Transferred.Equal(*s.Checked):
+		fmt.Fprintf(&b, "zone %s: transferred from %s, serial %d\n", s.Zone, s.From, s.Serial)
+	default:
+		fmt.Fprintf(&b, "zone %s: %s has serial %d, as we have\n", s.Zone, s.From, s.Serial)
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// refresh answers VerbRefresh.
+func (d *Daemon) refresh(ctx context.Context, args url.Values) (any, error) {
+	apex, _, err := d.zoneOf(args.Get("what"))
+	if err != nil {
+		return nil, err
+	}
+	s, err := d.follower.Refresh(ctx, apex, args.Get("whole") == "true")
+	if err != nil {
+		return nil, err
+	}
+	return newSecondaryStatus(s), nil
+}
+
+// secondaryMetrics returns what metrics show of secondary zones.
+func (d *Daemon) secondaryMetrics() (out admin.Secondaries) {
+	for _, s := range d.follower.States() {
+		one := admin.Secondary{Zone: s.Apex.String(), Checked: s.Checked, Expires: s.Expires, Good: s.Error == ""}
+		out.Zones = append(out.Zones, one)
+	}
+	t := d.follower.Totals()
+	out.Counts = map[string]uint64{
+		"check": t.Checks.Load(), "failure": t.Failures.Load(), "axfr": t.AXFR.Load(), "ixfr": t.IXFR.Load(),
+		"ixfr_failed": t.FailedIXFR.Load(), "expired": t.Expired.Load(),
+	}
+	out.Notifies = map[string]uint64{"check": t.Notified.Load(), "needless": t.Needless.Load(), "refused": t.Refused.Load()}
+	out.Records = t.Records.Load()
+	return out
 }

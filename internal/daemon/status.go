@@ -51,6 +51,7 @@ const (
 	stateServed      = "served"
 	stateLastGood    = "last_good"   // its sources have errors, data of before are served
 	stateUnavailable = "unavailable" // answers SERVFAIL
+	stateExpired     = "expired"     // likewise, as no primary confirmed it for too long
 )
 
 // ZoneStatus tells of one zone.
@@ -64,6 +65,8 @@ type ZoneStatus struct {
 	Bytes   int64       `json:"bytes"`
 	Signed  bool        `json:"signed"`
 	Queries *uint64     `json:"queries,omitempty"` // where metrics.per_zone counts them
+
+	Secondary *SecondaryStatus `json:"secondary,omitempty"` // of a zone that others are primary for
 }
 
 // Status returns the status. May be called by anybody.
@@ -101,8 +104,12 @@ func (d *Daemon) Status() *Status {
 		broken[z.Zone] = z
 	}
 	view := d.views.Load()
+	others := d.secondaryStatus()
 	for z := range view.Zones.All() {
 		zs := zoneStatus(z)
+		if zs.Secondary = others[zs.Zone]; zs.Secondary != nil && !z.IsAvailable() {
+			zs.Reason = zs.Secondary.Error
+		}
 		if b, ok := broken[zs.Zone]; ok {
 			zs.Reason = b.Reason
 			if z.IsAvailable() {
@@ -120,6 +127,9 @@ func (d *Daemon) Status() *Status {
 
 func zoneStatus(z *zone.Zone) ZoneStatus {
 	s := ZoneStatus{Zone: z.Apex().String(), State: stateUnavailable}
+	if z.IsExpired() {
+		s.State = stateExpired
+	}
 	if z.IsAvailable() {
 		n := z.Stats()
 		s.State, s.Serial, s.Signed = stateServed, z.Serial(), z.IsSigned()
@@ -182,6 +192,7 @@ func (s *Status) Print(out io.Writer) error {
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\n", z.Zone, z.Serial, z.Records, z.Bytes, state)
 	}
 	w.Flush() // to a strings.Builder, which takes everything
+	printSecondaries(&b, s.Zones)
 	_, err := io.WriteString(out, b.String())
 	return err
 }

@@ -28,6 +28,8 @@ const (
 	VerbLog      = "log"      // what, limit, since (RFC 3339): JSON of a history.Log
 	VerbDiff     = "diff"     // what, from, to (empty: what is served): JSON of a history.Diff
 	VerbRollback = "rollback" // what, serial: JSON of a history.Rollback
+
+	VerbRefresh = "refresh" // what, whole (true: by AXFR, whatever the serial): waits for a check; JSON of a SecondaryStatus
 )
 
 // errLoading answers who asks about zones before there are any.
@@ -69,6 +71,9 @@ func (d *Daemon) verbs() map[string]control.Verb {
 		VerbLog:      d.answer(d.readLog),
 		VerbDiff:     d.answer(d.diff),
 		VerbRollback: d.answer(d.rollback),
+		VerbRefresh: func(ctx context.Context, args url.Values, w io.Writer) error {
+			return d.answer(func(args url.Values) (any, error) { return d.refresh(ctx, args) })(ctx, args, w)
+		},
 	}
 }
 
