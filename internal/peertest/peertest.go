@@ -24,15 +24,27 @@ func Package(program string) string {
 		return "nsd"
 	case "rndc":
 		return "bind9-utils"
-	case "pdns_server", "pdns_control":
+	case "pdns_server", "pdns_control", "pdnsutil":
 		return "pdns-server"
+	case "pdns_recursor":
+		return "pdns-recursor"
+	case "dnsmasq":
+		return "dnsmasq-base"
+	case "dhcpd":
+		return "isc-dhcp-server"
+	case "kea-dhcp-ddns", "kea-dhcp4":
+		return program + "-server"
+	case "nsd-checkconf":
+		return "nsd"
+	case "unbound-checkconf":
+		return "unbound"
 	case "gdnsdctl":
 		return "gdnsd"
 	case "yadifad":
 		return "yadifa"
 	case "named":
 		return "bind9"
-	case "named-checkzone", "named-compilezone", "dnssec-signzone", "dnssec-keygen":
+	case "named-checkconf", "named-checkzone", "named-compilezone", "dnssec-signzone", "dnssec-keygen":
 		return "bind9-utils"
 	case "dig", "delv", "nslookup", "nsupdate":
 		return "bind9-dnsutils"

@@ -1,0 +1,103 @@
+package emit
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// specialPrefixes are those that RFC 6303 §4 and RFC 7793 §2.1 have a resolver answer for
+// by itself, because nobody beyond its network knows their names.
+var specialPrefixes = [...]string{
+	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.2.0/24",
+	"192.168.0.0/16", "198.51.100.0/24", "203.0.113.0/24", "255.255.255.255/32",
+	"::/128", "::1/128", "2001:db8::/32", "fd00::/8", "fe80::/10",
+}
+
+// specialNames are the forward names of that kind (RFC 6761, RFC 7686, RFC 8375).
+var specialNames = [...]string{"home.arpa.", "invalid.", "localhost.", "onion.", "test."}
+
+// special returns the apexes that resolvers answer for by themselves.
+func special() []dname.Name {
+	var list []dname.Name
+	for _, s := range specialPrefixes {
+		for _, p := range dname.Split(netip.MustParsePrefix(s)) {
+			n, _ := dname.FromPrefix(p) // Split gives boundaries only
+			list = append(list, n)
+		}
+	}
+	for _, s := range specialNames {
+		list = append(list, dname.MustParse(s))
+	}
+	return list
+}
+
+// specials are the apexes of special that matter to zones of ours.
+type specials struct {
+	within []dname.Name // at or below a zone of ours, each once
+	below  []dname.Name // zones of ours below a special one that is not within, nor below another of these
+	above  []dname.Name // the special ones that those are below, each once
+}
+
+func (p *printer) specials() (s specials) {
+	all := special()
+	for _, z := range p.Zones {
+		for _, n := range all {
+			if n.IsAtOrBelow(z.Apex) && !covers(s.within, n) {
+				s.within = append(s.within, n)
+			}
+		}
+	}
+	var below []dname.Name
+	for _, z := range p.Zones {
+		if covers(all, z.Apex) && !covers(s.within, z.Apex) {
+			below = append(below, z.Apex)
+		}
+	}
+	s.below = topmost(below)
+	for _, n := range all {
+		if slices.ContainsFunc(s.below, func(z dname.Name) bool { return z.IsAtOrBelow(n) }) {
+			s.above = append(s.above, n)
+		}
+	}
+	return s
+}
+
+// unsigned returns the zones for which a validating resolver needs to be told that
+// nobody vouches: the special ones, and all where Options say so. Those below one of
+// them need no mention.
+func (p *printer) unsigned() []dname.Name {
+	all := special()
+	var list []dname.Name
+	for _, z := range p.Zones {
+		if p.Unsigned || covers(all, z.Apex) {
+			list = append(list, z.Apex)
+		}
+	}
+	return topmost(list)
+}
+
+// covers reports whether n is at or below a name of the list.
+func covers(list []dname.Name, n dname.Name) bool { return slices.ContainsFunc(list, n.IsAtOrBelow) }
+
+// topmost returns the names of the list that are below no other, in their order.
+func topmost(list []dname.Name) []dname.Name {
+	in := make(map[string]bool, len(list)) // by dname.Name.Key
+	for _, n := range list {
+		in[n.Key()] = true
+	}
+	var out []dname.Name
+	for _, n := range list {
+		above := n
+		for !above.IsRoot() {
+			if above = above.Parent(); in[above.Key()] {
+				break
+			}
+		}
+		if n.IsRoot() || !in[above.Key()] {
+			out = append(out, n)
+		}
+	}
+	return out
+}
