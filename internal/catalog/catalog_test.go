@@ -26,7 +26,7 @@ $TTL 0
 @ NS invalid.
 `
 
-// zoneOf builds the catalog zone that a text in master format has, below head.
+// zoneOf builds the catalog zone that a text in the format of zone files has, below head.
 func zoneOf(t testing.TB, text string) *zone.Zone {
 	t.Helper()
 	apex := name("catalog.example.")

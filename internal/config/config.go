@@ -27,6 +27,7 @@ type Config struct {
 	Keys      []Key
 	Defaults  Defaults
 	Zones     []Zone
+	Catalogs  []Catalog
 }
 
 // Listen are the sockets.

@@ -85,11 +85,15 @@ func (v value) config() *Config {
 				i++
 			})
 		}},
+		field{"catalogs", func(v value) {
+			v.list(func(v value) { c.Catalogs = append(c.Catalogs, v.catalog(&c.Defaults)) })
+		}},
 	)
 	if !hasZones && v.isMapping() {
 		v.fail("`zones` is missing, so that nothing would be served; list a zone, or write `zones: []` if that is meant")
 	}
 	v.doc.across(c.Zones)
+	v.doc.acrossCatalogs(c.Catalogs, c.Zones)
 	return c
 }
 

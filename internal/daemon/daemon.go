@@ -15,6 +15,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/admin"
 	"github.com/ptrd/ptrd/internal/assemble"
+	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/history"
@@ -69,6 +70,7 @@ type Daemon struct {
 	// The rest belongs to the goroutine of Run, which is the only writer.
 	loader    config.Loader
 	assembler *assemble.Assembler
+	producer  catalog.Producer
 	policies  policies
 	secret    []byte // for cookies
 	findings  findingLog
@@ -227,6 +229,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.follower = secondary.NewFollower(secondary.Options{
 		Store: d.store, Journal: d.journal, Log: d.log, Pause: d.pause, Aside: d.aside, Made: d.transferred,
 	})
+	d.producer = catalog.Producer{Journal: d.journal, Pause: d.pause}
 	d.watcher = watch.New(watch.Options{Log: d.log})
 	d.admin = d.newAdmin()
 

@@ -99,7 +99,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time)
 	}
 	old := d.state.Load()
 	o.Restart = unchangeable(d.first, cfg)
-	policy, err := d.policies.of(cfg, d.secret)
+	policy, err := d.policies.of(d.whole(cfg), d.secret)
 	if err != nil {
 		return fail(err)
 	}
@@ -163,7 +163,11 @@ func (d *Daemon) attempt(ctx context.Context, cfg *config.Config, policy *server
 	if err != nil {
 		return nil, err
 	}
-	plan.Batch.Changes = append(plan.Batch.Changes, others.Changes...)
+	catalogs, err := d.catalogs(cfg, set)
+	if err != nil {
+		return nil, err
+	}
+	plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs)
 	policy.Expires = others.Expires()
 	o.note(plan)
 	plan.Batch.Swap = func(set *zone.Set) {

@@ -1,0 +1,228 @@
+package config
+
+import (
+	"net/netip"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/source"
+)
+
+// Catalog is an item of `catalogs`: a zone that lists zones, by which secondaries
+// learn what they are to serve (RFC 9432).
+type Catalog struct {
+	Path     string          // key path, `catalogs[0]`
+	Pos      source.Position // of the item
+	Name     dname.Name
+	Entries  []CatalogEntry // of a catalog that we make: what it lists
+	Transfer Transfer
+}
+
+// CatalogEntry is a part of the zones that a catalog lists.
+type CatalogEntry struct {
+	Prefix netip.Prefix // those at or below it; invalid: see Name
+	Name   dname.Name   // those at or below it; nil, and no Prefix: all
+	Groups []string     // at most 255 octets each
+	Owner  dname.Name   // the catalog that may take the zones over; nil: none
+	Pos    source.Position
+	path   string
+}
+
+// CatalogMember is a zone that a catalog lists.
+type CatalogMember struct {
+	Apex  dname.Name
+	Entry *CatalogEntry
+}
+
+// MaxCatalogName is the longest name of a catalog, in octets: before it come a
+// member's label and the name of a property.
+const MaxCatalogName = 216
+
+// catalog reads one item of `catalogs`.
+func (v value) catalog(defaults *Defaults) Catalog {
+	c := Catalog{Path: v.path, Pos: v.pos(), Transfer: defaults.Transfer}
+	if !v.isMapping() {
+		v.fail("%s, must be a mapping with `name`, such as `- {name: catalog.example, zones: all}`", v.seen())
+		return c
+	}
+	v.mapping(
+		field{"name", func(v value) { c.Name = v.catalogName() }},
+		field{"zones", func(v value) { c.Entries = v.catalogEntries() }},
+		field{"transfer", func(v value) { v.transfer(&c.Transfer) }},
+	)
+	if !v.hasKey("name") {
+		v.fail("the catalog has no `name`; give it one that nobody else uses, below a domain of yours or below invalid")
+	}
+	if !v.hasKey("zones") {
+		v.fail("the catalog lists nothing; give `zones`: all, or a list of prefixes and names")
+	}
+	if len(c.Transfer.Allow) == 0 {
+		v.fail("nobody may transfer the catalog, so that nobody could follow it; give `transfer`, with those who may under `allow`")
+	}
+	return c
+}
+
+func (v value) catalogName() dname.Name {
+	n := v.zoneName()
+	switch {
+	case n == nil:
+	case n.IsRoot():
+		v.fail("the root is no name of a catalog, which would be asked for every name there is; give it one that nobody else uses")
+	case len(n) > MaxCatalogName:
+		v.fail("%v has %d octets, and there is room for %d: the names in the catalog are longer than its own; give it a shorter one", n, len(n), MaxCatalogName)
+	default:
+		return n
+	}
+	return nil
+}
+
+// catalogEntries reads `all`, a prefix, a name, or a list of these and of mappings.
+func (v value) catalogEntries() []CatalogEntry {
+	list := []CatalogEntry{}
+	read := func(v value) {
+		e := CatalogEntry{Pos: v.pos(), path: v.path}
+		before := len(v.doc.errs)
+		if v.isMapping() {
+			v.mapping(
+				field{"zone", func(v value) { v.catalogPart(&e) }},
+				field{"group", func(v value) { e.Groups = v.groups() }},
+				field{"coo", func(v value) { e.Owner = v.zoneName() }},
+			)
+			if !v.hasKey("zone") {
+				v.fail("the entry names no zone; give `zone`: all, a prefix or a name")
+			}
+		} else {
+			v.catalogPart(&e)
+		}
+		if len(v.doc.errs) > before {
+			return
+		}
+		for _, other := range list {
+			if other.Prefix == e.Prefix && other.Name.Equal(e.Name) && (other.Name == nil) == (e.Name == nil) {
+				v.fail("the entry is in the list already (%v); remove one of the two", other.Pos)
+				return
+			}
+		}
+		list = append(list, e)
+	}
+	if v.isSequence() {
+		v.list(read)
+	} else {
+		read(v)
+	}
+	return list
+}
+
+// catalogPart reads which zones an entry means.
+func (v value) catalogPart(e *CatalogEntry) {
+	s, ok := v.scalar()
+	if !ok || s == "all" {
+		return
+	}
+	if _, ok := parsePrefix(s); ok {
+		e.Prefix = v.prefix(false)
+		return
+	}
+	e.Name = v.zoneName()
+}
+
+// groups reads the names of one group or several.
+func (v value) groups() (list []string) {
+	v.oneOrMore(func(v value) {
+		switch s, ok := v.text(); {
+		case !ok:
+		case s == "" || len(s) > 255:
+			v.fail("the name of a group has %d octets, must have 1 to 255", len(s))
+		default:
+			list = append(list, s)
+		}
+	})
+	return list
+}
+
+// selects reports whether the entry means the zone at apex, of an item.
+func (e *CatalogEntry) selects(z *Zone, apex dname.Name) bool {
+	switch {
+	case e.Name != nil:
+		return apex.IsAtOrBelow(e.Name)
+	case e.Prefix.IsValid():
+		p, ok := dname.ToPrefix(apex)
+		if !ok {
+			p = z.Prefix
+		}
+		return p.IsValid() && contains(e.Prefix, p)
+	}
+	return true
+}
+
+// Members returns the zones that a catalog of ours lists, in the order of the
+// configuration, each with the last entry that means it. Catalogs are in none.
+func (c *Catalog) Members(zones []Zone) (list []CatalogMember) {
+	for i := range zones {
+		z := &zones[i]
+		for _, apex := range z.Apexes {
+			for j := len(c.Entries) - 1; j >= 0; j-- {
+				if e := &c.Entries[j]; e.selects(z, apex) {
+					list = append(list, CatalogMember{apex, e})
+					break
+				}
+			}
+		}
+	}
+	return list
+}
+
+// acrossCatalogs notes what is wrong between catalogs, and between them and zones.
+func (d *document) acrossCatalogs(catalogs []Catalog, zones []Zone) {
+	if len(catalogs) == 0 {
+		return
+	}
+	taken := map[string]*Zone{}
+	for i := range zones {
+		for _, apex := range zones[i].Apexes {
+			taken[apex.Key()] = &zones[i]
+		}
+	}
+	for i := range catalogs {
+		c := &catalogs[i]
+		if c.Name == nil {
+			continue
+		}
+		if z := taken[c.Name.Key()]; z != nil {
+			d.note(c.Pos, c.Path, "the zone %v is made by %s already (%v); give the catalog a name of its own", c.Name, z.Path, z.Pos)
+		}
+		for j := range i {
+			if catalogs[j].Name.Equal(c.Name) {
+				d.note(c.Pos, c.Path, "the catalog %v is %s already (%v); merge the two, or remove one", c.Name, catalogs[j].Path, catalogs[j].Pos)
+			}
+		}
+		for j := range c.Entries {
+			d.vainEntry(&c.Entries[j], zones)
+		}
+		for _, m := range c.Members(zones) {
+			if z := taken[m.Apex.Key()]; len(z.Transfer.Allow) == 0 {
+				d.note(c.Pos, c.Path, "zone %v is listed, which %s lets nobody transfer (%v); give that or `defaults` the `transfer` that the catalog has", m.Apex, z.Path, z.Pos)
+				break // mostly `defaults` lack it, and it concerns all
+			}
+		}
+	}
+}
+
+// vainEntry notes an entry that means no zone: secondaries would wait for it in
+// vain, and nobody would see the typing error.
+func (d *document) vainEntry(e *CatalogEntry, zones []Zone) {
+	if e.Name == nil && !e.Prefix.IsValid() {
+		return
+	}
+	for i := range zones {
+		for _, apex := range zones[i].Apexes {
+			if e.selects(&zones[i], apex) {
+				return
+			}
+		}
+	}
+	if e.Name != nil {
+		d.note(e.Pos, e.path, "no zone of `zones` is %v or below it; mend the name, or remove the entry", e.Name)
+		return
+	}
+	d.note(e.Pos, e.path, "no zone of `zones` is %v or a part of it; mend the prefix, or remove the entry", e.Prefix)
+}

@@ -1,0 +1,78 @@
+package daemon
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/catalog"
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// everybody is the prefixes of all addresses.
+var everybody = [...]netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
+
+// whole returns cfg with the zones that it makes without being items of `zones`: what
+// holds for zones holds for them, too.
+func (d *Daemon) whole(cfg *config.Config) *config.Config {
+	if len(cfg.Catalogs) == 0 {
+		return cfg
+	}
+	out := *cfg
+	out.Zones = slices.Clone(cfg.Zones)
+	for i := range cfg.Catalogs {
+		out.Zones = append(out.Zones, catalogZone(&cfg.Catalogs[i]))
+	}
+	return &out
+}
+
+// catalogZone returns a catalog as a zone. Only those who may transfer it may ask for
+// what is in it (RFC 9432 §6).
+func catalogZone(c *config.Catalog) config.Zone {
+	z := config.Zone{Path: c.Path, Pos: c.Pos, Name: c.Name, Origin: c.Name, Apexes: []dname.Name{c.Name}, Access: &config.Access{}}
+	z.Transfer = c.Transfer
+	for _, p := range c.Transfer.Allow {
+		switch {
+		case p.Key != nil: // the server lets whoever signs with it ask
+		case p.Prefix.IsValid():
+			z.Access.Allow = append(z.Access.Allow, p.Prefix)
+		default:
+			z.Access.Allow = append(z.Access.Allow, everybody[:]...)
+		}
+	}
+	if len(z.Access.Allow) == 0 {
+		z.Access.Deny = everybody[:]
+	}
+	return z
+}
+
+// catalogs plans the catalogs that we make.
+func (d *Daemon) catalogs(cfg *config.Config, set *zone.Set) ([]zone.Change, error) {
+	var list []catalog.Produced
+	for i := range cfg.Catalogs {
+		c := &cfg.Catalogs[i]
+		p := catalog.Produced{Name: c.Name}
+		for _, m := range c.Members(cfg.Zones) {
+			p.Members = append(p.Members, catalog.Member{Apex: m.Apex, Groups: m.Entry.Groups, Owner: m.Entry.Owner})
+		}
+		list = append(list, p)
+	}
+	return d.producer.Plan(list, set, time.Now())
+}
+
+// together returns the changes of several owners in canonical order, one for
+// each zone: one that goes from an owner to another does not go.
+func together(lists ...[]zone.Change) []zone.Change {
+	all := slices.Concat(lists...)
+	comes := map[string]bool{}
+	for i := range all {
+		if all[i].Zone != nil {
+			comes[all[i].Apex.Key()] = true
+		}
+	}
+	all = slices.DeleteFunc(all, func(c zone.Change) bool { return c.Zone == nil && comes[c.Apex.Key()] })
+	slices.SortFunc(all, func(a, b zone.Change) int { return dname.Compare(a.Apex, b.Apex) })
+	return all
+}
