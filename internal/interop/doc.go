@@ -24,6 +24,9 @@
 // TestUpdate sends the same UPDATE messages to ptrd and to BIND, and compares their
 // answers and the zones afterwards.
 //
+// TestSecondaries lets the three servers get zones from ptrd, with the right key, with
+// a wrong one and without.
+//
 // TestUnbound, TestDelv and TestTools put resolvers and tools in front of the real
 // program, TestEmitResolver and TestEmitSecondary put those in front of it and beside it that
 // `ptrd emit` writes the configuration for, and TestNamespace runs getent, Zonemaster and DNSViz in a network namespace

@@ -1,0 +1,257 @@
+package interop
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/ptrd/ptrd/internal/peertest"
+)
+
+const (
+	transferSecret = "YSBzZWNyZXQgb2YgdGhlIHRlc3RzLCBub3RoaW5nIG1vcmU="
+	guessedSecret  = "YSBndWVzcyBvZiB0aGUgdGVzdHMsIHdoaWNoIGlzIGZhbHNl"
+)
+
+// secondary is how a server of other software is told to be secondary for zones of
+// a primary on loopback, with a key or without (secret empty), and to give them to
+// everybody.
+type secondary struct {
+	program string
+	config  func(dir string, addr, primary netip.AddrPort, secret string, zones []string) []string
+}
+
+var secondaries = map[string]secondary{
+	"nsd":  {"nsd", secondaryNSD},
+	"knot": {"knotd", secondaryKnot},
+	"bind": {"named", secondaryBIND},
+}
+
+func secondaryNSD(dir string, addr, primary netip.AddrPort, secret string, zones []string) []string {
+	args := configNSD(dir, addr, nil)
+	var b strings.Builder
+	key := "NOKEY"
+	if secret != "" {
+		key = "k"
+		fmt.Fprintf(&b, "key:\n\tname: \"k\"\n\talgorithm: hmac-sha256\n\tsecret: \"%s\"\n", secret)
+	}
+	for _, z := range zones {
+		fmt.Fprintf(&b, "zone:\n\tname: \"%s\"\n\tzonefile: \"%s.zone\"\n\trequest-xfr: %s@%d %s\n\tallow-notify: 127.0.0.1 NOKEY\n\tprovide-xfr: 127.0.0.1 NOKEY\n",
+			z, z, primary.Addr(), primary.Port(), key)
+	}
+	appendTo(filepath.Join(dir, "nsd.conf"), b.String())
+	return args
+}
+
+func secondaryKnot(dir string, addr, primary netip.AddrPort, secret string, zones []string) []string {
+	args := configKnot(dir, addr, nil)
+	var b strings.Builder
+	key := ""
+	if secret != "" {
+		key = "    key: k\n"
+		fmt.Fprintf(&b, "key:\n  - id: k\n    algorithm: hmac-sha256\n    secret: %s\n", secret)
+	}
+	fmt.Fprintf(&b, "remote:\n  - id: p\n    address: %s@%d\n%sacl:\n  - id: all\n    address: 127.0.0.1\n    action: [notify, transfer]\nzone:\n", primary.Addr(), primary.Port(), key)
+	for _, z := range zones {
+		fmt.Fprintf(&b, "  - domain: %s\n    file: %s.zone\n    zonefile-load: none\n    master: p\n    acl: all\n", z, z)
+	}
+	path := filepath.Join(dir, "knot.conf")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		panic(err)
+	}
+	mustWrite(dir, "knot.conf", strings.TrimSuffix(string(text), "zone:\n"))
+	appendTo(path, b.String())
+	return args
+}
+
+func secondaryBIND(dir string, addr, primary netip.AddrPort, secret string, zones []string) []string {
+	args := configBIND(dir, addr, nil)
+	var b strings.Builder
+	key := ""
+	if secret != "" {
+		key = "key k"
+		fmt.Fprintf(&b, "key k { algorithm hmac-sha256; secret \"%s\"; };\n", secret)
+	}
+	for _, z := range zones {
+		fmt.Fprintf(&b, "zone \"%s\" { type secondary; file \"%s.zone\"; primaries { %s port %d %s; }; allow-notify { 127.0.0.1; }; allow-transfer { 127.0.0.1; }; };\n",
+			z, z, primary.Addr(), primary.Port(), key)
+	}
+	appendTo(filepath.Join(dir, "named.conf"), b.String())
+	return args
+}
+
+func appendTo(path, text string) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		panic(err)
+	}
+	if err := os.WriteFile(path, append(b, text...), 0o644); err != nil {
+		panic(err)
+	}
+}
+
+// primary is a running ptrd that others get zones from.
+type primary struct {
+	addr    netip.AddrPort
+	dir     string
+	process *process
+}
+
+const smallZone, largeZone = "2.0.192.in-addr.arpa.", "10.in-addr.arpa."
+
+// startPrimary runs ptrd with a zone of one PTR record and one of many, which those
+// may have who have the key.
+func startPrimary(t *testing.T, many int) *primary {
+	t.Helper()
+	p := &primary{dir: t.TempDir(), addr: freePort(t)}
+	var b strings.Builder
+	b.WriteString("@ 3600 IN SOA ns1.example.net. hostmaster.example.net. 1 7200 900 1209600 300\n@ NS ns1.example.net.\n")
+	for i := range many {
+		fmt.Fprintf(&b, "%d.%d.%d PTR host%d.example.com.\n", i%250, i/250%250, i/62500, i)
+	}
+	mustWrite(p.dir, "large.zone", b.String())
+	p.change(t, 1)
+	config := mustWrite(p.dir, "ptrd.yaml", fmt.Sprintf(`
+listen: {dns: [%q], admin: ""}
+state_dir: state
+keys: [{name: k, secret: %s}]
+defaults: {ttl: 1h, transfer: {allow: {key: k}}}
+zones:
+  - {name: %s, file: small.zone}
+  - {name: %s, file: large.zone}
+`, p.addr, transferSecret, smallZone, largeZone))
+	p.process = startProcess(t, p.dir, requireBinary(t), "serve", "--config", config)
+	if !awaitZones(p.addr, []string{smallZone, largeZone}, p.process.ended) {
+		t.Fatalf("ptrd does not answer:\n%s", p.process.log())
+	}
+	return p
+}
+
+// change writes the small zone anew, with another serial and target.
+func (p *primary) change(t *testing.T, serial uint32) {
+	t.Helper()
+	mustWrite(p.dir, "small.new", fmt.Sprintf("@ 3600 IN SOA ns1.example.net. hostmaster.example.net. %d 7200 900 1209600 300\n@ 3600 NS ns1.example.net.\n1 3600 PTR host%d.example.com.\n", serial, serial))
+	if err := os.Rename(filepath.Join(p.dir, "small.new"), filepath.Join(p.dir, "small.zone")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// content transfers a zone and returns its records, sorted; nil if that is refused.
+func content(addr netip.AddrPort, zone, secret string) []string {
+	m := new(dns.Msg)
+	m.SetAxfr(zone)
+	tr := &dns.Transfer{}
+	if secret != "" {
+		tr.TsigSecret = map[string]string{"k.": secret}
+		m.SetTsig("k.", dns.HmacSHA256, 300, time.Now().Unix())
+	}
+	in, err := tr.In(m, addr.String())
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for e := range in {
+		if e.Error != nil {
+			return nil
+		}
+		for _, r := range e.RR {
+			out = append(out, strings.ToLower(r.String()))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out) // the SOA comes twice
+}
+
+// serialAt returns the serial of a zone; 0 if the server does not answer for it.
+func serialAt(addr netip.AddrPort, zone string) uint32 {
+	m := new(dns.Msg)
+	m.SetQuestion(zone, dns.TypeSOA)
+	r, err := dns.Exchange(m, addr.String())
+	if err != nil || r.Rcode != 0 || len(r.Answer) != 1 {
+		return 0
+	}
+	if s, ok := r.Answer[0].(*dns.SOA); ok {
+		return s.Serial
+	}
+	return 0
+}
+
+// awaitThat waits until the condition holds.
+func awaitThat(t *testing.T, what string, condition func() bool, logs ...*process) {
+	t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); !condition(); {
+		if time.Now().After(deadline) {
+			var all strings.Builder
+			for _, p := range logs {
+				all.WriteString(p.log() + "\n")
+			}
+			t.Fatalf("waited in vain: %s\n%s", what, all.String())
+		}
+		time.Sleep(10 * time.Millisecond) // between two tries
+	}
+}
+
+// TestSecondaries: NSD, Knot and BIND get zones of one and of many records from ptrd
+// with a key, follow a change by IXFR, and get nothing with a wrong key or none.
+func TestSecondaries(t *testing.T) {
+	many := 100_000
+	if testing.Short() {
+		many = 1000
+	}
+	for name, s := range secondaries {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			program := peertest.Require(t, s.program)
+			run := func(t *testing.T, p *primary, secret string) (netip.AddrPort, *process) {
+				dir, addr := t.TempDir(), freePort(t)
+				return addr, startProcess(t, dir, program, s.config(dir, addr, p.addr, secret, []string{smallZone, largeZone})...)
+			}
+			t.Run("good key", func(t *testing.T) {
+				p := startPrimary(t, many)
+				addr, c := run(t, p, transferSecret)
+				awaitThat(t, "both zones", func() bool { return serialAt(addr, smallZone) == 1 && serialAt(addr, largeZone) == 1 }, c, p.process)
+				for zone, least := range map[string]int{smallZone: 3, largeZone: many + 2} {
+					got, want := content(addr, zone, ""), content(p.addr, zone, transferSecret)
+					if len(want) != least || !slices.Equal(got, want) {
+						t.Errorf("%s: %d records, ptrd has %d, and they are to be %d of the same", zone, len(got), len(want), least)
+					}
+				}
+				p.change(t, 2)
+				awaitThat(t, "the reload", func() bool { return serialAt(p.addr, smallZone) == 2 }, p.process)
+				notify := new(dns.Msg)
+				notify.SetNotify(smallZone)
+				awaitThat(t, "the change", func() bool {
+					_, _ = dns.Exchange(notify, addr.String()) // may be lost
+					return serialAt(addr, smallZone) == 2
+				}, c, p.process)
+				if got, want := content(addr, smallZone, ""), content(p.addr, smallZone, transferSecret); len(want) != 3 || !slices.Equal(got, want) {
+					t.Errorf("after a change %q, ptrd has %q", got, want)
+				}
+				if log := p.process.log(); !strings.Contains(log, "kind=ixfr ") {
+					t.Errorf("no IXFR was answered by changes:\n%s", log)
+				}
+			})
+			for what, bad := range map[string]struct{ secret, why string }{
+				"bad key": {guessedSecret, `why="TSIG BADSIG"`},
+				"no key":  {"", "why=\"the zone's transfer list has no such address and key\""},
+			} {
+				t.Run(what, func(t *testing.T) {
+					p := startPrimary(t, 10)
+					addr, c := run(t, p, bad.secret)
+					awaitThat(t, "a refusal", func() bool { return strings.Contains(p.process.log(), bad.why) }, c, p.process)
+					if n := serialAt(addr, smallZone); n != 0 || strings.Contains(p.process.log(), transferSecret) {
+						t.Errorf("has serial %d", n)
+					}
+				})
+			}
+		})
+	}
+}
