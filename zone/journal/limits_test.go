@@ -1,0 +1,78 @@
+package journal
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/ptrd/ptrd/zone"
+)
+
+// What nobody changes is trimmed by age all the same; of a zone that went all is
+// forgotten then but the serial.
+func TestTrimByAge(t *testing.T) {
+	j := mustOpen(t, newPath(t))
+	defer j.Close()
+	j.SetLimits(Limits{MaxSize: 1 << 20, MaxAge: time.Minute}, nil)
+	a, b := build(t, "a.example", 7), build(t, "b.example", 9)
+	at := time.UnixMilli(1_000_000)
+	publish := func(changes ...zone.Change) {
+		t.Helper()
+		if err := j.Append(&zone.Batch{Source: "test", At: at.UnixMilli(), Changes: changes}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	step := func(from, to *zone.Zone, kept bool) zone.Change {
+		return zone.Change{Zone: to, Apex: from.Apex(), Base: from, Kept: kept, Steps: []zone.Step{{Changeset: zone.Diff(from, to, nil), At: at.UnixMilli()}}}
+	}
+	publish(zone.Change{Zone: a, Apex: a.Apex()},
+		zone.Change{Zone: b, Apex: b.Apex(), Kept: true, Notes: []zone.Note{{Key: "test/x", Value: []byte("y")}}})
+	a8, b10 := a.WithSerial(8), b.WithSerial(10)
+	publish(step(a, a8, false), step(b, b10, true))
+	lines := func(z *zone.Zone) (n int) {
+		t.Helper()
+		for _, err := range j.Log(z.Apex(), false) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+		return n
+	}
+	expect := func(what string, ofA, ofB, files int, restored bool) {
+		t.Helper()
+		list, err := os.ReadDir(j.snapshotPath(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, ok, err := j.Restore(b.Apex(), nil)
+		notes, noteErr := j.Notes(b.Apex(), "test/")
+		if err != nil || noteErr != nil || lines(a) != ofA || lines(b) != ofB || len(list) != files || ok != restored || (len(notes) == 1) != restored {
+			t.Errorf("%s: %d and %d lines, want %d and %d; %d files, want %d; restored %v, %d notes: %v %v", what, lines(a), lines(b), ofA, ofB, len(list), files, ok, len(notes), err, noteErr)
+		}
+	}
+	trim := func(after time.Duration) {
+		t.Helper()
+		if err := j.Trim(at.Add(after)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect("fresh", 2, 2, 1, true)
+	trim(time.Minute)
+	expect("in time", 2, 2, 1, true)
+	trim(2 * time.Minute)
+	expect("late", 0, 1, 1, true) // the change since the content was written is needed
+	publish(zone.Change{Apex: b.Apex(), Base: b10})
+	expect("gone", 0, 2, 1, true)
+	trim(time.Minute)
+	expect("gone in time", 0, 2, 1, true)
+	trim(2 * time.Minute)
+	expect("gone for long", 0, 0, 0, false)
+	if e, ok, err := j.Last(b.Apex()); !ok || err != nil || e.Serial != 10 || !e.Gone {
+		t.Errorf("%+v %v %v", e, ok, err)
+	}
+	publish(zone.Change{Zone: b, Apex: b.Apex(), Kept: true})
+	if z, ok, err := j.Restore(b.Apex(), nil); !ok || err != nil || z.Serial() != 9 {
+		t.Errorf("back: %v %v", ok, err)
+	}
+}
