@@ -133,6 +133,23 @@ func TestFileIsBounded(t *testing.T) {
 	}
 }
 
+// Changes that come alone are as small as those that come together: they join a
+// block.
+func TestLoneChangesJoin(t *testing.T) {
+	j, u := begun(t, newPath(t), defaultLimits)
+	defer j.Close()
+	j.db.NoSync = true
+	const changes = 300
+	for range changes {
+		if err := j.Append(u.next(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s, err := j.state(u.zone.Apex()); err != nil || s.octets/changes > 60 {
+		t.Errorf("%d octets of history for %d changes, want 60 for each at most: %v", s.octets, changes, err)
+	}
+}
+
 // A change that is larger than the limit begins the history anew, unless the zone is
 // kept: then nothing goes that it needs.
 func TestLargeChange(t *testing.T) {
