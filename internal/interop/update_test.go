@@ -67,9 +67,9 @@ var updateScripts = []string{
 	"update add 25 60 CNAME a.example.com.\nupdate add 25 60 PTR b.example.com.",
 	"update delete 1 PTR\nupdate add 1 60 CNAME b.example.com.",
 	"update delete 1 CNAME\nupdate add 1 60 PTR a.example.com.",
-	"update add @ 3600 SOA ns1.example.com. hostmaster.example.com. 50 1 2 3 4",         // an older one
-	"update add @ 1800 SOA ns1.example.com. hostmaster.example.com. 2000 1 2 3 4",       // a newer one
-	"update add @ 1800 SOA ns1.example.com. hostmaster.example.com. 2000 5 6 7 8",       // the same serial
+	"update add @ 3600 SOA ns1.example.com. hostmaster.example.com. 50 1 2 3 4",   // an older one
+	"update add @ 1800 SOA ns1.example.com. hostmaster.example.com. 2000 1 2 3 4", // a newer one
+	"update add @ 1800 SOA ns1.example.com. hostmaster.example.com. 2000 5 6 7 8", // the same serial
 	farSerial,
 	"update add @ 1800 SOA ns1.example.com. hostmaster.example.com. 3000 1 2 3 4\nupdate add 26 60 PTR a.example.com.",
 	"update add 27 60 SOA ns1.example.com. hostmaster.example.com. 4000 1 2 3 4", // below the apex
