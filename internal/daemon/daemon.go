@@ -133,7 +133,7 @@ func (d *Daemon) bind(cfg *config.Config) error {
 	if len(listen) == 0 {
 		return fmt.Errorf("%s: listen.dns: there is no address to listen on, and no socket was handed over; give one", cfg.File)
 	}
-	d.updater = update.New(update.Options{Store: updates{d}, Notes: updates{d}, Log: d.log})
+	d.updater = update.New(update.Options{Store: updates{d}, Notes: updates{d}, Log: d.log, Pause: d.pause, Aside: d.aside})
 	if d.server, err = server.New(server.Options{
 		Views:     &d.views,
 		Update:    d.updater,

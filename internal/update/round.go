@@ -157,7 +157,8 @@ func (r *round) publish() error {
 		}
 	}
 	if len(b.Changes) > 0 {
-		if err := r.u.o.Store.Publish(b); err != nil {
+		var err error
+		if r.u.o.Aside(func() { err = r.u.o.Store.Publish(b) }); err != nil {
 			return err
 		}
 	}

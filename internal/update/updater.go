@@ -26,6 +26,11 @@ type Options struct {
 	Notes Notes
 	Log   *slog.Logger
 	Now   func() time.Time // nil: time.Now
+
+	// Pause, if set, returns what is called between two messages, so that queries can
+	// have the processor. Aside, if set, calls what waits for the disk.
+	Pause func() func()
+	Aside func(func())
 }
 
 // Request is an UPDATE message whose signature, if it has one, was verified.
@@ -98,6 +103,12 @@ type job struct {
 func New(o Options) *Updater {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Pause == nil {
+		o.Pause = func() func() { return func() {} }
+	}
+	if o.Aside == nil {
+		o.Aside = func(f func()) { f() }
 	}
 	u := &Updater{o: o, queue: make(chan *job, queueLen), lifetimes: map[string]*lifetimes{}, wake: make(chan struct{}, 1)}
 	u.policy.Store(&Policy{})
@@ -175,6 +186,7 @@ func (u *Updater) Run(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	jobs := make([]*job, 0, roundLen)
+	pause := u.o.Pause()
 	for {
 		timer.Reset(u.untilExpiry())
 		jobs = jobs[:0]
@@ -199,10 +211,11 @@ func (u *Updater) Run(ctx context.Context) error {
 				break more
 			}
 		}
-		u.commit(jobs)
+		u.commit(jobs, pause)
 		for i, j := range jobs {
 			u.answer(j)
 			jobs[i] = nil
+			pause()
 		}
 	}
 }
@@ -229,7 +242,7 @@ const attempts = 10
 
 // commit carries out the messages, in their order, and makes what they change
 // durable and visible.
-func (u *Updater) commit(jobs []*job) {
+func (u *Updater) commit(jobs []*job, pause func()) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	var err error
@@ -238,6 +251,7 @@ func (u *Updater) commit(jobs []*job) {
 		for _, j := range jobs {
 			j.fault, j.ignored = nil, nil
 			r.carryOut(j)
+			pause()
 		}
 		if err = r.publish(); !errors.Is(err, zone.ErrStale) {
 			break

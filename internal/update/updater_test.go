@@ -454,7 +454,7 @@ func TestLifetime(t *testing.T) {
 	carry := func(r ...Record) {
 		t.Helper()
 		a := b.submit(parent, localhost, nil, r...)
-		b.commit([]*job{<-b.queue})
+		b.commit([]*job{<-b.queue}, func() {})
 		// The Updater does not run: the job is answered here.
 		_ = a
 		b.pending.jobs = map[pendingKey]*job{}
