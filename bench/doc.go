@@ -6,6 +6,7 @@
 //	bench/run      the measurements beside other servers, of growth, of the load
 //	               generator, and of instructions (`make bench-peers`, `bench-growth`,
 //	               `bench-generators`, `bench-instructions`); it writes docs/benchmarks.md
+//	bench/update   a server under updates, beside BIND and Knot
 //	bench/flood    a server under floods and hostile connections (`make bench-floods`)
 //	bench/dataset  zones and questions of any size, the same on every machine
 //	bench/peer     how other servers are configured, started and told to reload
