@@ -213,7 +213,7 @@ func (p *printer) fileName(apex dname.Name) string {
 		b.WriteString(strings.TrimRight(p.Directory, "/") + "/")
 	}
 	if apex.IsRoot() {
-		b.WriteString("root.")
+		b.WriteByte('_') // no other name begins so
 	}
 	s := apex.AppendLower(nil).String()
 	for i := range len(s) {
@@ -223,10 +223,7 @@ func (p *printer) fileName(apex dname.Name) string {
 			b.WriteByte(c)
 		}
 	}
-	if !apex.IsRoot() {
-		b.WriteByte('.')
-	}
-	return b.String() + "zone"
+	return b.String() + ".zone"
 }
 
 // isLocal reports whether ptrd runs on the neighbour's own machine.

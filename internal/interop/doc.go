@@ -28,7 +28,7 @@
 // a wrong one and without.
 //
 // TestUnbound, TestDelv and TestTools put resolvers and tools in front of the real
-// program, TestEmitResolver and TestEmitSecondary put those in front of it and beside it that
+// program, TestEmitResolver, TestEmitSecondary and TestEmitUpdater put those in front of it and beside it that
 // `ptrd emit` writes the configuration for, and TestNamespace runs getent, Zonemaster and DNSViz in a network namespace
 // with a root of its own. Nothing is ever sent beyond loopback.
 package interop

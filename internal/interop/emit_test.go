@@ -27,14 +27,14 @@ defaults:
   nameservers: [{name: ns.lab.example, addresses: [127.0.0.1]}]
   transfer: {allow: [{key: transfer-key}]}
 zones:
-  - {prefix: 10.20.0.0/22, ptr: {10.20.0.1: a.lab.example, 10.20.3.254: b.lab.example}}
+  - {prefix: 10.20.0.0/22, update: {key: transfer-key, types: [PTR, DHCID]}, ptr: {10.20.0.1: a.lab.example, 10.20.3.254: b.lab.example}}
   - {prefix: 192.168.0.0/16, ptr: {192.168.7.9: c.lab.example}}
   - {prefix: 203.0.113.0/24, ptr: {203.0.113.1: d.lab.example}}
   - {prefix: 203.0.113.64/26, style: slash, ptr: {203.0.113.65: e.lab.example}}
-  - {prefix: 2001:db8:100::/46, ptr: {2001:db8:103::25: f.lab.example}}
+  - {prefix: 2001:db8:100::/46, update: {key: transfer-key}, ptr: {2001:db8:103::25: f.lab.example}}
   - {prefix: fd12:3456::/32, ptr: {"fd12:3456::1": g.lab.example}}
   - {prefix: 5.6.7.0/24, transfer: {allow: 127.0.0.0/8}, ptr: {5.6.7.8: h.lab.example}}
-  - {name: lab.example}
+  - {name: lab.example, update: {from: 127.0.0.0/8}}
 `
 
 const emitSecret = "b25seSBmb3IgdGVzdHMsIG9uIGxvb3BiYWNrIG9ubHk="
