@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -107,28 +108,32 @@ func (d *Daemon) rollback(args url.Values) (any, error) {
 // its source would bring back what was rolled back.
 func (d *Daemon) mayChange(apex dname.Name) error {
 	e, ok, err := d.journal.Last(apex)
+	z := itemOf(d.state.Load().cfg, apex)
 	switch {
 	case err != nil:
 		return err
-	case ok && e.Kept && !e.Verbatim:
-		return nil
-	case ok && e.Kept:
+	case z != nil && z.Secondary != nil:
+		return fmt.Errorf("zone %v is a copy of what %v has; roll it back there", apex, z.Secondary.Primaries[0].Address)
+	case ok && e.Kept && e.Verbatim:
 		return fmt.Errorf("zone %v is a copy of what its primary has; roll it back there", apex)
+	case ok && e.Kept:
+		return nil
+	case z == nil:
+		return fmt.Errorf("zone %v is not served; `ptrd status` tells what is", apex)
+	case len(z.Files) > 0:
+		return fmt.Errorf("zone %v comes from %s, which would bring back at the next reload what is rolled back here; put the old content into the file, `ptrd diff` shows it", apex, z.Files[0].Path)
 	}
-	cfg := d.state.Load().cfg
+	return fmt.Errorf("zone %v comes from %v, which would bring back at the next reload what is rolled back here; put the old content there, `ptrd diff` shows it", apex, z.Pos)
+}
+
+// itemOf returns the item that makes the zone; nil if none does.
+func itemOf(cfg *config.Config, apex dname.Name) *config.Zone {
 	for i := range cfg.Zones {
-		z := &cfg.Zones[i]
-		for _, a := range z.Apexes {
-			if !a.Equal(apex) {
-				continue
-			}
-			if len(z.Files) > 0 {
-				return fmt.Errorf("zone %v comes from %s, which would bring back at the next reload what is rolled back here; put the old content into the file, `ptrd diff` shows it", apex, z.Files[0].Path)
-			}
-			return fmt.Errorf("zone %v comes from %v, which would bring back at the next reload what is rolled back here; put the old content there, `ptrd diff` shows it", apex, z.Pos)
+		if z := &cfg.Zones[i]; slices.ContainsFunc(z.Apexes, apex.Equal) {
+			return z
 		}
 	}
-	return fmt.Errorf("zone %v is not served; `ptrd status` tells what is", apex)
+	return nil
 }
 
 // zoneOf returns the zone that somebody means by its name, by a prefix, or by an

@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"errors"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -114,6 +116,20 @@ func TestRollback(t *testing.T) {
 	z, ok, err := l.journal.Restore(apex, nil)
 	if !ok || err != nil || z.Digest() != served.Digest() || z.Serial() != served.Serial() {
 		t.Errorf("after a restart: %v %v", ok, err)
+	}
+}
+
+// A copy of what a primary has is rolled back there.
+func TestRollbackOfSecondary(t *testing.T) {
+	l := start(t, shortDir(t), emptyConfig)
+	c := config.Zone{Apexes: []dname.Name{dname.MustParse("3.0.192.in-addr.arpa")},
+		Secondary: &config.Secondary{Primaries: []config.Primary{{Address: netip.MustParseAddrPort("192.0.2.1:53")}}}}
+	s := *l.state.Load()
+	s.cfg = &config.Config{Zones: []config.Zone{c}}
+	l.state.Store(&s)
+	want := "zone 3.0.192.in-addr.arpa. is a copy of what 192.0.2.1:53 has; roll it back there"
+	if err := l.mayChange(c.Apexes[0]); err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 

@@ -88,7 +88,7 @@ func (l *Log) Print(w io.Writer) error {
 		at := line.At.Format("2006-01-02 15:04:05")
 		switch line.What {
 		case journal.Began.String():
-			fmt.Fprintf(&b, "%s  serial %d, begins anew with %s  (%s)\n", at, line.Serial, records(line.Added), line.Source)
+			fmt.Fprintf(&b, "%s  serial %d, begins with %s  (%s)\n", at, line.Serial, records(line.Added), line.Source)
 		case journal.Ended.String():
 			fmt.Fprintf(&b, "%s  serial %d, is no longer served  (%s)\n", at, line.Serial, line.Source)
 		default:
