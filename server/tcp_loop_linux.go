@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"syscall"
 	"time"
 	"unsafe"
 
@@ -47,7 +46,7 @@ type loopWay struct {
 func newLoopWay(s *Server, conns *tcpConns) *loopWay {
 	w := new(loopWay)
 	for range s.workers {
-		w.loops = append(w.loops, &tcpLoop{server: s, conns: conns, epoll: -1, signals: -1})
+		w.loops = append(w.loops, &tcpLoop{server: s, conns: conns, signals: -1})
 	}
 	return w
 }
@@ -91,7 +90,7 @@ func (w *loopWay) attend(turn int) {
 	if l := w.loops[turn%len(w.loops)]; l.isReady() {
 		// A deadline in the past makes a goroutine ready that waits in the poller, and
 		// park takes it back. Whatever wants to run is then before the caller.
-		_ = l.file.SetReadDeadline(time.Unix(1, 0)) // as in arm
+		_ = l.epoll.file.SetReadDeadline(time.Unix(1, 0)) // as in arm
 		runtime.Gosched()
 	}
 }
@@ -99,7 +98,7 @@ func (w *loopWay) attend(turn int) {
 // isReady reports whether one of the sockets is ready. It takes no event from the loop
 // and may be called by any goroutine.
 func (l *tcpLoop) isReady() bool {
-	fd := unix.PollFd{Fd: int32(l.epoll), Events: unix.POLLIN}
+	fd := unix.PollFd{Fd: int32(l.epoll.fd), Events: unix.POLLIN}
 	var now unix.Timespec
 	n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fd)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
 	return errno == 0 && n > 0
@@ -107,9 +106,7 @@ func (l *tcpLoop) isReady() bool {
 
 // tcpLoop serves its connections alone. It learns by epoll which of them can be
 // read, edge-triggered, so that a connection costs no system call beside those
-// that move octets. The epoll descriptor itself waits in the runtime's poller: an
-// idle loop is a parked goroutine that a deadline can wake, not a thread that
-// keeps its processor until the scheduler takes it away. Reading and writing are raw
+// that move octets; idle, it waits as an epoll does. Reading and writing are raw
 // system calls, which do not block, as in mmsgSocket.
 //
 // A connection that says nothing holds its tcpConn and no buffer: octets are read
@@ -120,9 +117,7 @@ type tcpLoop struct {
 	desk   *tcpDesk
 	in     []byte // readSize octets, behind the largest part that is put in front
 
-	file    *os.File // of epoll
-	raw     syscall.RawConn
-	epoll   int
+	epoll   epoll
 	signals int // an eventfd that interrupts waiting
 	waitFn  func(fd uintptr) bool
 	yieldFn func(fd uintptr) bool
@@ -188,15 +183,7 @@ func (l *tcpLoop) open() (err error) {
 	l.desk = newTCPDesk(l.server)
 	l.in = make([]byte, keptPart+readSize)
 	l.parked = true
-	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return os.NewSyscallError("epoll_create1", err)
-	}
-	// The os package leaves a descriptor that blocks out of its poller.
-	if err = unix.SetNonblock(l.epoll, true); err != nil {
-		return os.NewSyscallError("fcntl", err)
-	}
-	l.file = os.NewFile(uintptr(l.epoll), "epoll")
-	if l.raw, err = l.file.SyscallConn(); err != nil {
+	if l.epoll, err = newEpoll(); err != nil {
 		return err
 	}
 	signals, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
@@ -217,11 +204,7 @@ func (l *tcpLoop) close() {
 	if l.desk != nil {
 		l.server.lanes.put(l.desk.lane)
 	}
-	if l.file != nil {
-		l.file.Close()
-	} else if l.epoll >= 0 {
-		unix.Close(l.epoll)
-	}
+	l.epoll.close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.signals >= 0 {
@@ -232,7 +215,7 @@ func (l *tcpLoop) close() {
 
 // control is epoll_ctl for the descriptor of a slot.
 func (l *tcpLoop) control(op, fd int, slot int32, events uint32) error {
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, op, fd, &unix.EpollEvent{
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll.fd, op, fd, &unix.EpollEvent{
 		Events: events, Fd: slot, Pad: l.slots[slot].generation,
 	}))
 }
@@ -283,7 +266,7 @@ func (l *tcpLoop) signal() {
 func (l *tcpLoop) run() {
 	for !l.stopped {
 		switch {
-		case !l.poll(uintptr(l.epoll)) && len(l.again) == 0:
+		case !l.poll(uintptr(l.epoll.fd)) && len(l.again) == 0:
 			l.arm()
 			l.park(l.waitFn)
 		case l.desk.at.Sub(l.rested) > loopSlice:
@@ -312,14 +295,14 @@ func (l *tcpLoop) poll(fd uintptr) bool {
 // park gives the processor away until ready, called when epoll has events,
 // reports true, or the alarm goes.
 func (l *tcpLoop) park(ready func(fd uintptr) bool) {
-	err := l.raw.Read(ready)
+	err := l.epoll.raw.Read(ready)
 	l.parked = true
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		// The alarm, or attend. A deadline that is over lets nobody wait, and there may
 		// be no other one to set.
 		l.alarm = 0
-		_ = l.file.SetReadDeadline(time.Time{}) // as in arm
+		_ = l.epoll.file.SetReadDeadline(time.Time{}) // as in arm
 	case err != nil:
 		panic("waiting for the epoll descriptor of a loop that runs: " + err.Error())
 	}
@@ -369,7 +352,7 @@ func (l *tcpLoop) arm() {
 	l.alarm = l.now + wait
 	// The poller's clock, not the server's: waiting is a matter of the operating
 	// system. The descriptor is open and in the poller, or raw.Read panics.
-	_ = l.file.SetReadDeadline(time.Now().Add(wait))
+	_ = l.epoll.file.SetReadDeadline(time.Now().Add(wait))
 }
 
 // round handles the events that are there. What it answers is answered from one

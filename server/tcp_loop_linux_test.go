@@ -64,7 +64,7 @@ func takeAll(client int, into []byte) []byte {
 
 // turn is one turn of the loop that does not wait.
 func (l *tcpLoop) turn() {
-	l.poll(uintptr(l.epoll))
+	l.poll(uintptr(l.epoll.fd))
 	l.round()
 }
 
@@ -187,7 +187,7 @@ func TestTCPLoopIgnoresEventsOfBefore(t *testing.T) {
 	l := newTestLoop(t, nil)
 	old, client := l.connect(t)
 	unix.Close(client)
-	l.poll(uintptr(l.epoll))
+	l.poll(uintptr(l.epoll.fd))
 	if l.ready == 0 {
 		t.Fatal("no event")
 	}
@@ -355,7 +355,7 @@ func TestTCPLoopWaitsAfterItsLastConnection(t *testing.T) {
 	}
 	l := r.conns.way.(*loopWay).loops[0]
 	l.do(func() {
-		if err := l.raw.Read(func(uintptr) bool { return true }); err != nil || l.alarm != 0 {
+		if err := l.epoll.raw.Read(func(uintptr) bool { return true }); err != nil || l.alarm != 0 {
 			t.Errorf("an alarm at %v, and waiting ends with %v", l.alarm, err)
 		}
 	})

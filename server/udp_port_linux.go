@@ -30,9 +30,7 @@ type mmsgPort struct {
 	fd     int
 	local  netip.AddrPort // that the socket is bound to
 	drops  *socketDrops
-	file   *os.File // of the epoll descriptor
-	epoll  int
-	raw    syscall.RawConn // likewise
+	epoll  epoll
 	closed atomic.Bool
 
 	// Of the worker whose turn it is.
@@ -57,18 +55,8 @@ func newMmsgPort(conn *net.UDPConn, drops *socketDrops) (*mmsgPort, error) {
 	if err = errors.Join(dupErr, err); err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+	if p.epoll, err = newEpoll(); err != nil {
 		unix.Close(p.fd)
-		return nil, os.NewSyscallError("epoll_create1", err)
-	}
-	// The os package leaves a descriptor that blocks out of its poller.
-	err = unix.SetNonblock(p.epoll, true)
-	p.file = os.NewFile(uintptr(p.epoll), "epoll")
-	if err == nil {
-		p.raw, err = p.file.SyscallConn()
-	}
-	if err != nil {
-		p.close()
 		return nil, err
 	}
 	return p, nil
@@ -77,7 +65,7 @@ func newMmsgPort(conn *net.UDPConn, drops *socketDrops) (*mmsgPort, error) {
 // interrupt makes recv of all workers return instead of waiting.
 func (p *mmsgPort) interrupt() {
 	// An error says that the descriptor is closed already, which ends the workers as well.
-	_ = p.file.SetReadDeadline(time.Unix(1, 0))
+	_ = p.epoll.file.SetReadDeadline(time.Unix(1, 0))
 }
 
 // close closes the socket once no system call on it is under way.
@@ -85,7 +73,7 @@ func (p *mmsgPort) close() {
 	if p.closed.Swap(true) {
 		return
 	}
-	p.file.Close()
+	p.epoll.close()
 	unix.Close(p.fd)
 }
 
@@ -99,10 +87,10 @@ func (p *mmsgPort) err(err error) error {
 
 // await calls receive, whose turn it is then, until that reports that there is no
 // need to wait.
-func (p *mmsgPort) await(receive func(uintptr) bool) error { return p.err(p.raw.Read(receive)) }
+func (p *mmsgPort) await(receive func(uintptr) bool) error { return p.err(p.epoll.raw.Read(receive)) }
 
 // try calls f, which makes system calls that do not wait.
-func (p *mmsgPort) try(f func(uintptr)) error { return p.err(p.raw.Control(f)) }
+func (p *mmsgPort) try(f func(uintptr)) error { return p.err(p.epoll.raw.Control(f)) }
 
 // found notes that the worker whose turn it is had no need to wait.
 func (p *mmsgPort) found() {
@@ -126,7 +114,7 @@ func (p *mmsgPort) watch() syscall.Errno {
 func (p *mmsgPort) control(op uintptr) syscall.Errno {
 	// The poller is told of each event, which need not be taken out of here.
 	event := unix.EpollEvent{Events: unix.EPOLLIN}
-	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.epoll), op, uintptr(p.fd), uintptr(unsafe.Pointer(&event)), 0, 0)
+	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.epoll.fd), op, uintptr(p.fd), uintptr(unsafe.Pointer(&event)), 0, 0)
 	return errno
 }
 

@@ -24,7 +24,7 @@ func TestBusySocketIsNotWatched(t *testing.T) {
 	port := l.udp.ports[0].(*mmsgPort)
 	isWatched := func() bool {
 		t.Helper()
-		info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", port.epoll))
+		info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", port.epoll.fd))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -11,6 +13,52 @@ import (
 	"github.com/ptrd/ptrd/bench/peer"
 	"github.com/ptrd/ptrd/internal/loadgen"
 )
+
+// TestMain: the floor is this program.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == floorName {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// TestFloorEnds: SIGTERM ends a floor that answers.
+func TestFloorEnds(t *testing.T) {
+	l := &lab{ctx: t.Context(), dir: t.TempDir(), out: io.Discard}
+	s, err := l.newServer(nil, "", nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.start("udp"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	conn, err := net.Dial("udp", s.at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for answer := make([]byte, 12); ; {
+		if _, err := conn.Write(make([]byte, 12)); err == nil {
+			_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			if _, err := conn.Read(answer); err == nil {
+				break
+			}
+		}
+		if s.Ended() {
+			t.Fatal(s.lastWords())
+		}
+	}
+	if err := syscall.Kill(s.PID(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); !s.Ended(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it goes on")
+		}
+	}
+}
 
 // TestPeers: each server that is on this machine takes the configuration that it gets
 // here, gives right answers, and reloads.

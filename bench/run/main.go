@@ -23,10 +23,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	if err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -39,10 +36,20 @@ const usage = `subcommands, each with -h:
   instructions  what metrics and the query log cost, counted by callgrind
   data SET …    write data sets`
 
-func run(ctx context.Context, args []string) error {
+func run(args []string) error {
 	if len(args) == 0 {
 		return fmt.Errorf("which measurement? %s", usage)
 	}
+	// What this program starts of itself. A signal ends it as any program that does
+	// not ask for signals.
+	switch args[0] {
+	case "floor":
+		return serveFloor(args[1:])
+	case awakeName:
+		return stayAwake(args[1:])
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	switch args[0] {
 	case "peers":
 		return peers(ctx, args[1:])
@@ -54,15 +61,11 @@ func run(ctx context.Context, args []string) error {
 		return instructions(ctx, args[1:])
 	case "data":
 		return writeData(args[1:])
-	case "floor":
-		return serveFloor(args[1:])
-	case awakeName:
-		return stayAwake(args[1:])
 	}
 	return fmt.Errorf("%q is no measurement; %s", args[0], usage)
 }
 
-// serveFloor is what this program starts of itself.
+// serveFloor serves until the process ends.
 func serveFloor(args []string) error {
 	if len(args) != 2 {
 		return fmt.Errorf("floor takes udp, tcp or %s, and an address", udpAwake)
