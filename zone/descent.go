@@ -21,12 +21,14 @@ import (
 type Descent struct {
 	hi, lo uint64   // the nibbles still to go, the next one on top
 	chunks [][]byte // of the zone
-	at     ref      // of the node that the next step reads
+	at     ref      // of the node, or the suffix, that the next step reads
 	left   uint32   // nibbles still to go
 	cold   uint32   // with fewer still to go, a node is expected to be in no cache
 	hot    uint32   // nodes from the root on that are in one
+	apex   uint32   // nibbles of the zone's apex
 	status DescentStatus
 	ttl    uint32 // of HasPTR
+	slot   *prefixSlot
 	zone   *Zone
 	head   []byte // of HasPTR: the target is head, tail
 	tail   []byte
@@ -35,11 +37,10 @@ type Descent struct {
 
 // search is the part of a Descent that comes before the first node.
 type search struct {
-	table  *table
+	table  *table[prefixSlot]
 	key    dname.AddressKey
 	prefix prefix       // that is looked for
-	hash   uint32       // of prefix
-	slot   uint32       // the next to read
+	at     uint32       // the slot to read next
 	masks  []prefixMask // of the lengths from this one on
 }
 
@@ -52,8 +53,6 @@ const (
 	HasPTR                        // the name has one PTR and nothing else
 	NoName                        // the name does not exist, nor a wildcard for it
 	inSlots                       // from here on Step goes on: the zone is looked for
-	inZone                        // a zone was found that may be the one
-	inRoot                        // it is the one
 	inTrie                        // at a node
 	inSuffix                      // at the end of the target
 )
@@ -70,8 +69,8 @@ func (s *Set) Descend(k *dname.AddressKey, d *Descent) bool {
 	if s.few != nil {
 		for i := range s.few {
 			p := &s.few[i]
-			if k.Hi&p.mask.hi == p.key.Hi && k.Lo&p.mask.lo == p.key.Lo && k.Family == p.key.Family {
-				return d.enter(p.zone, k)
+			if k.Hi&p.mask.hi == p.hi && k.Lo&p.mask.lo == p.lo && k.Family == p.family {
+				return d.enter(&p.prefixSlot, k)
 			}
 		}
 		return false
@@ -87,17 +86,17 @@ func (s *Set) Descend(k *dname.AddressKey, d *Descent) bool {
 
 // enter goes to the root of the zone that the address lies in, and reports whether
 // there is one.
-func (d *Descent) enter(z *Zone, k *dname.AddressKey) bool {
-	d.zone = z
-	if z.reason != "" {
+func (d *Descent) enter(e *prefixSlot, k *dname.AddressKey) bool {
+	if !e.available {
 		d.status = Other
 		return false
 	}
-	nibbles := uint(z.prefix.nibbles)
-	d.hi, d.lo = shiftLeft(k.Hi, k.Lo, 4*nibbles)
-	d.left = addressNibbles(k.Family) - uint32(nibbles)
+	d.slot, d.zone = e, e.zone
+	d.apex = uint32(e.nibbles)
+	d.hi, d.lo = shiftLeft(k.Hi, k.Lo, 4*uint(e.nibbles))
+	d.left = addressNibbles(k.Family) - d.apex
 	d.cold = d.left + 1 - min(d.left+1, d.hot)
-	d.chunks, d.at = z.chunks, z.root
+	d.chunks, d.at = e.chunkTable(), e.root
 	d.status = inTrie
 	return true
 }
@@ -107,10 +106,9 @@ func (d *Descent) find() {
 	f := &d.search
 	m := &f.masks[0]
 	f.prefix = prefix{dname.AddressKey{Hi: f.key.Hi & m.hi, Lo: f.key.Lo & m.lo, Family: f.key.Family}, m.nibbles, true}
-	f.hash = f.prefix.hash()
-	f.slot = f.hash
+	f.at = f.prefix.hash()
 	d.status = inSlots
-	prefetch(unsafe.Pointer(f.table.slot(f.slot)))
+	prefetch(unsafe.Pointer(f.table.slot(f.at)), 0)
 }
 
 // Status returns where the walk has ended.
@@ -119,7 +117,7 @@ func (d *Descent) Status() DescentStatus { return d.status }
 // Release lets go of the zone that was walked and of what was found there, so that
 // who waits for the next question does not keep a replaced zone in memory.
 func (d *Descent) Release() {
-	d.chunks, d.zone, d.head, d.tail, d.search.table, d.search.masks = nil, nil, nil, nil, nil, nil
+	d.chunks, d.slot, d.zone, d.head, d.tail, d.search.table, d.search.masks = nil, nil, nil, nil, nil, nil, nil
 	d.status = Other
 }
 
@@ -169,7 +167,7 @@ func (d *Descent) Step() bool {
 		d.left--
 		if d.left < d.cold {
 			d.hi, d.at = hi, at
-			prefetch(unsafe.Pointer(&d.zone.at(at)[0]))
+			d.ahead()
 			return true
 		}
 	}
@@ -178,30 +176,34 @@ func (d *Descent) Step() bool {
 // word returns the 4 octets at an offset of a chunk as a number.
 func word(chunk []byte, at uint) uint32 { return binary.LittleEndian.Uint32(chunk[at : at+4 : at+4]) }
 
-// seek is a step before the first node, which reads a slot of the set's table, the
-// zone that was in it, or where that has its root; or the step behind the last node.
+// octets returns the octets from r to the end of its chunk.
+func (d *Descent) octets(r ref) []byte {
+	return d.chunks[r>>chunkShift][uint(r&(chunkUnits-1))<<2:]
+}
+
+// ahead prefetches the node that the next step reads: its header, and what that step
+// reads behind it, as far as it can be told. In a node with all of the children that is
+// the ref of the next; at the depth of the name it is the value, most of which is 30
+// to 50 octets.
+func (d *Descent) ahead() {
+	const value = 40
+	more := uintptr(value)
+	if d.left > 0 {
+		more = 4 + uintptr(d.hi>>60)*4
+	}
+	prefetch(unsafe.Pointer(&d.octets(d.at)[0]), more)
+}
+
+// seek is a step before the first node, which reads a slot of the set's table; or the
+// step behind the last node.
 func (d *Descent) seek() {
-	f := &d.search
-	switch d.status {
-	case inZone:
-		z := d.zone
-		if z.prefix != f.prefix {
-			d.status = inSlots // of the same hash, but another prefix
-		} else if d.enter(z, &f.key) {
-			d.status = inRoot
-			prefetch(unsafe.Pointer(&d.chunks[d.at>>chunkShift]))
-			prefetch(unsafe.Pointer(unsafe.SliceData(z.ttls)))
-		}
-		return
-	case inRoot:
-		prefetch(unsafe.Pointer(&d.zone.at(d.at)[0]))
-		d.status = inTrie
-		return
-	case inSuffix:
+	if d.status == inSuffix {
 		d.suffix()
 		return
 	}
-	e := f.table.slot(f.slot)
+	f := &d.search
+	e := f.table.slot(f.at)
+	f.at++
 	switch {
 	case e.zone == nil:
 		if f.masks = f.masks[1:]; len(f.masks) == 0 {
@@ -209,13 +211,10 @@ func (d *Descent) seek() {
 			return
 		}
 		d.find()
-	case e.hash == f.hash:
-		f.slot++
-		d.zone, d.status = e.zone, inZone
-		prefetch(unsafe.Pointer(&e.zone.root))
-		prefetch(unsafe.Pointer(&e.zone.prefix))
-	default:
-		f.slot++
+	case e.isOf(&f.prefix):
+		if d.enter(e, &f.key) {
+			d.ahead()
+		}
 	}
 }
 
@@ -234,7 +233,7 @@ func (d *Descent) run(b []byte, h uint32) uint {
 	}
 	// Depths count from the apex: what is odd there is odd from the end of an
 	// address, but below an apex of an odd number of nibbles.
-	odd := uint(d.left^uint32(d.zone.prefix.nibbles)) & 1
+	odd := uint(d.left^d.apex) & 1
 	be := binary.BigEndian
 	hi := be.Uint64(b)
 	if run < 16 { // in one word, the free half of an octet at an odd depth included
@@ -276,7 +275,7 @@ func (d *Descent) end(chunk []byte, off uint, h uint32) {
 		}
 		v = chunk[off:]
 	case h&bitValue != 0:
-		v = d.zone.at(ref(word(chunk, (off+3)&^3)))
+		v = d.octets(ref(word(chunk, (off+3)&^3)))
 	default: // an empty non-terminal
 		d.status = Other
 		return
@@ -286,7 +285,7 @@ func (d *Descent) end(chunk []byte, off uint, h uint32) {
 		return
 	}
 	d.status = HasPTR
-	d.ttl = d.zone.ttls[v[1]]
+	d.ttl = d.slot.ttl(v[1])
 	d.head, d.tail = v[shortHeader:shortHeader+int(v[2])], nil
 	if d.at = ref(word(v, 3)); d.at == 0 {
 		return
@@ -296,12 +295,12 @@ func (d *Descent) end(chunk []byte, off uint, h uint32) {
 		return
 	}
 	d.status = inSuffix
-	prefetch(unsafe.Pointer(&d.zone.at(d.at)[0]))
+	prefetch(unsafe.Pointer(&d.octets(d.at)[0]), 0)
 }
 
 // suffix reads the end of the target.
 func (d *Descent) suffix() {
-	t := d.zone.at(d.at)
+	t := d.octets(d.at)
 	d.tail = t[1 : 1+int(t[0])]
 	d.status = HasPTR
 }
@@ -368,43 +367,4 @@ func addressNibbles(f dname.Family) uint32 {
 		return 32
 	}
 	return 8
-}
-
-// prefix is an apex that is nothing but a prefix.
-type prefix struct {
-	key     dname.AddressKey // the rest 0
-	nibbles uint8
-	is      bool
-}
-
-// prefixOf returns the prefix of an apex; is is not set for any other apex, those
-// of RFC 2317 among them.
-func prefixOf(apex dname.Name) (p prefix) {
-	net, ok := dname.ToPrefix(apex)
-	if !ok {
-		return p
-	}
-	a := net.Addr().AsSlice()
-	p.nibbles, p.is = uint8(net.Bits()/4), true
-	if len(a) == 4 {
-		p.key = dname.AddressKey{Hi: uint64(binary.BigEndian.Uint32(a)) << 32, Family: dname.InAddr}
-	} else {
-		p.key = dname.AddressKey{Hi: binary.BigEndian.Uint64(a), Lo: binary.BigEndian.Uint64(a[8:]), Family: dname.IP6}
-	}
-	return p
-}
-
-// prefixMask is the bits of the prefixes of one length.
-type prefixMask struct {
-	hi, lo  uint64
-	nibbles uint8
-}
-
-func newPrefixMask(nibbles uint8) prefixMask {
-	n := 4 * uint(nibbles)
-	return prefixMask{^(uint64(1)<<(64-min(n, 64)) - 1), ^(uint64(1)<<(128-max(n, 64)) - 1), nibbles}
-}
-
-func (p *prefix) hash() uint32 {
-	return uint32(mix(mix(p.key.Hi^uint64(p.nibbles)<<8^uint64(p.key.Family)) ^ p.key.Lo))
 }

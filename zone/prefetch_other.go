@@ -5,4 +5,4 @@ package zone
 import "unsafe"
 
 // prefetch does nothing where no instruction for it is known.
-func prefetch(unsafe.Pointer) {}
+func prefetch(unsafe.Pointer, uintptr) {}

@@ -13,21 +13,20 @@ import (
 // those for the name of a whole address, nearly all, as a number, by which the
 // zones whose apex is a prefix can be found as well.
 type Set struct {
-	names    table // all zones, by apex
-	prefixes table // those whose apex is a prefix, by it
+	names    table[slot]       // all zones, by apex
+	prefixes table[prefixSlot] // those whose apex is a prefix, by it
 	count    int
 	lengths  []int           // labels that apexes have, the most first
 	masks    [3][]prefixMask // of the lengths that prefixes have, the longest first, by family
-	few      []prefixZone    // all zones whose apex is a prefix, the longest first, if they are few; else nil
+	few      []fewSlot       // all zones whose apex is a prefix, the longest first, if they are few; else nil
 	octets   int64           // of all zones
 	hot      uint32          // see hotLevels
 }
 
-// prefixZone is a zone by its prefix.
-type prefixZone struct {
-	key  dname.AddressKey
+// fewSlot is a prefixSlot without a table.
+type fewSlot struct {
+	prefixSlot
 	mask prefixMask
-	zone *Zone
 }
 
 // maxFew is how many prefixes are compared one by one sooner than one is hashed.
@@ -35,38 +34,39 @@ const maxFew = 6
 
 // table is a hash table of zones in pages, so that the exchange of one zone
 // copies one page.
-type table struct {
-	pages []*page
+type table[S any] struct {
+	pages []*page[S]
 	mask  uint32 // slots - 1, a power of two less one
 }
 
 const pageSlots = 64
 
-type page [pageSlots]slot
+type page[S any] [pageSlots]S
 
+// slot is a slot of the table by apex.
 type slot struct {
 	hash uint32
-	zone *Zone
+	zone *Zone // nil: the slot is free
 }
 
-func newTable(zones int) table {
+func newTable[S any](zones int) table[S] {
 	slots := max(pageSlots, 1<<bits.Len(uint(2*zones)))
-	t := table{pages: make([]*page, slots/pageSlots), mask: uint32(slots - 1)}
+	t := table[S]{pages: make([]*page[S], slots/pageSlots), mask: uint32(slots - 1)}
 	for i := range t.pages {
-		t.pages[i] = new(page)
+		t.pages[i] = new(page[S])
 	}
 	return t
 }
 
 // slot returns slot i, counted on behind the last one.
-func (t *table) slot(i uint32) *slot {
+func (t *table[S]) slot(i uint32) *S {
 	i &= t.mask
 	return &t.pages[i/pageSlots][i%pageSlots]
 }
 
-// exchange makes t a table of its own, zones of which were put in other zones'
-// places: pages that none of them lies in are shared.
-func (t *table) exchange(zones []*Zone, find func(*Zone) uint32) {
+// exchange makes t a table of its own, slots of which were filled anew with zones:
+// pages that none of them lies in are shared.
+func (t *table[S]) exchange(zones []*Zone, find func(*Zone) uint32, fill func(*S, *Zone)) {
 	t.pages = slices.Clone(t.pages)
 	own := make(map[uint32]bool, len(zones))
 	for _, z := range zones {
@@ -76,7 +76,7 @@ func (t *table) exchange(zones []*Zone, find func(*Zone) uint32) {
 			t.pages[i/pageSlots] = &copied
 			own[i/pageSlots] = true
 		}
-		t.slot(i).zone = z
+		fill(t.slot(i), z)
 	}
 }
 
@@ -84,7 +84,7 @@ func (t *table) exchange(zones []*Zone, find func(*Zone) uint32) {
 func NewSet() *Set { return newSet(0) }
 
 func newSet(zones int) *Set {
-	return &Set{names: newTable(zones), prefixes: newTable(zones)}
+	return &Set{names: newTable[slot](zones), prefixes: newTable[prefixSlot](zones)}
 }
 
 // hashName hashes a name, eight octets at a time. Bit 5 is set in every octet, so
@@ -123,11 +123,10 @@ func (s *Set) slotOf(h uint32, apex dname.Name) uint32 {
 	}
 }
 
-// prefixSlotOf is slotOf for the prefix of so many nibbles, the rest of which is 0.
-func (s *Set) prefixSlotOf(h uint32, k *dname.AddressKey, nibbles uint8) uint32 {
-	for i := h; ; i++ {
-		e := s.prefixes.slot(i)
-		if e.zone == nil || e.hash == h && e.zone.prefix.nibbles == nibbles && e.zone.prefix.key == *k {
+// prefixSlotOf is slotOf for a prefix.
+func (s *Set) prefixSlotOf(p *prefix) uint32 {
+	for i := p.hash(); ; i++ {
+		if e := s.prefixes.slot(i); e.zone == nil || e.isOf(p) {
 			return i
 		}
 	}
@@ -153,9 +152,9 @@ func (s *Set) With(zones []*Zone, gone []dname.Name) *Set {
 	for _, z := range zones {
 		n.octets += z.size() - s.Get(z.apex).size()
 	}
-	n.names.exchange(zones, func(z *Zone) uint32 { return s.slotOf(hashName(z.apex), z.apex) })
+	n.names.exchange(zones, func(z *Zone) uint32 { return s.slotOf(z.apexHash, z.apex) }, func(e *slot, z *Zone) { e.zone = z })
 	prefixes := slices.DeleteFunc(slices.Clone(zones), func(z *Zone) bool { return !z.prefix.is })
-	n.prefixes.exchange(prefixes, func(z *Zone) uint32 { return s.prefixSlotOf(z.prefix.hash(), &z.prefix.key, z.prefix.nibbles) })
+	n.prefixes.exchange(prefixes, func(z *Zone) uint32 { return s.prefixSlotOf(&z.prefix) }, (*prefixSlot).fill)
 	n.derive()
 	return &n
 }
@@ -169,10 +168,12 @@ func (s *Set) derive() {
 	}
 	for z := range s.all() {
 		if p := &z.prefix; p.is {
-			s.few = append(s.few, prefixZone{p.key, newPrefixMask(p.nibbles), z})
+			e := fewSlot{mask: newPrefixMask(p.nibbles)}
+			e.fill(z)
+			s.few = append(s.few, e)
 		}
 	}
-	slices.SortFunc(s.few, func(a, b prefixZone) int { return int(b.mask.nibbles) - int(a.mask.nibbles) })
+	slices.SortFunc(s.few, func(a, b fewSlot) int { return int(b.mask.nibbles) - int(a.mask.nibbles) })
 }
 
 func (s *Set) insert(zones iter.Seq[*Zone], except []dname.Name) {
@@ -197,8 +198,7 @@ func (s *Set) insert(zones iter.Seq[*Zone], except []dname.Name) {
 			s.lengths = slices.Insert(s.lengths, i, z.apexLabels)
 		}
 		if p := &z.prefix; p.is {
-			h := p.hash()
-			*s.prefixes.slot(s.prefixSlotOf(h, &p.key, p.nibbles)) = slot{h, z}
+			s.prefixes.slot(s.prefixSlotOf(p)).fill(z)
 			f := p.key.Family
 			i, there := slices.BinarySearchFunc(s.masks[f], p.nibbles, func(m prefixMask, n uint8) int { return int(n) - int(m.nibbles) })
 			if !there {
