@@ -102,7 +102,7 @@ func (c *recordCoder) read(r *reader) (rec zone.Record) {
 		}
 		owner := c.room(len(c.left) + len(c.apex))
 		owner = append(append(owner, c.left...), c.apex...)
-		if len(dname.FromWire(owner)) != len(owner) {
+		if name := dname.FromWire(owner); len(name) != len(owner) || !name.IsAtOrBelow(c.apex) {
 			r.bad = true
 		}
 		c.owner = owner
