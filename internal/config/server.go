@@ -48,7 +48,8 @@ func defaultConfig() *Config {
 			NSTTL: 24 * time.Hour,
 			// RIPE-203, but for a negative TTL by RFC 2308 §5: a PTR just added is
 			// asked for at once, by the mail server that just refused a mail.
-			SOA: SOA{Refresh: 24 * time.Hour, Retry: 2 * time.Hour, Expire: 1000 * time.Hour, Minimum: time.Hour},
+			SOA:      SOA{Refresh: 24 * time.Hour, Retry: 2 * time.Hour, Expire: 1000 * time.Hour, Minimum: time.Hour},
+			Transfer: Transfer{NameServers: true}, // RFC 1996 §2
 			// About a million changes of one PTR; and longer than a secondary is away
 			// before it has to take the whole zone anew.
 			History: History{MaxSize: 64 << 20, MaxAge: 30 * 24 * time.Hour},

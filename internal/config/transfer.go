@@ -9,7 +9,17 @@ import (
 
 // Transfer says who may have a zone's content (AXFR, IXFR).
 type Transfer struct {
-	Allow []Peer // nil: nobody
+	Allow       []Peer   // nil: nobody
+	Notify      []Target // who is told of changes
+	NameServers bool     // the servers of the zone's NS records are told as well
+}
+
+// Target is a server that is told of changes (RFC 1996).
+type Target struct {
+	Address netip.AddrPort
+	Source  netip.Addr // that it is told from; invalid: any
+	Key     dname.Name // in lower case; nil: not signed
+	Pos     source.Position
 }
 
 // Peer is somebody: by address, by key, or by both.
@@ -23,7 +33,61 @@ type Peer struct {
 func (v value) transfer(t *Transfer) {
 	v.mapping(
 		field{"allow", func(v value) { t.Allow = v.peers() }},
+		field{"notify", func(v value) { t.Notify = v.notifyTargets() }},
+		field{"notify_nameservers", func(v value) { t.NameServers = v.truth() }},
 	)
+}
+
+// notifyTargets reads a list of servers, which may be empty, or a single one.
+func (v value) notifyTargets() []Target {
+	var list []Target
+	read := func(v value) {
+		t, ok := v.notifyTarget()
+		if !ok {
+			return
+		}
+		for _, other := range list {
+			if other.Address == t.Address {
+				v.fail("%v is in the list already (%v); remove one of the two", t.Address, other.Pos)
+				return
+			}
+		}
+		list = append(list, t)
+	}
+	if v.isSequence() {
+		v.list(read)
+	} else {
+		read(v)
+	}
+	return list
+}
+
+// notifyTarget reads an address with its port, or a mapping.
+func (v value) notifyTarget() (t Target, ok bool) {
+	t.Pos = v.pos()
+	before := len(v.doc.errs)
+	if v.isMapping() {
+		v.mapping(
+			field{"address", func(v value) { t.Address = v.addrPort(53) }},
+			field{"key", func(v value) { t.Key = v.knownKey() }},
+			field{"source", func(v value) { t.Source = v.addr() }},
+		)
+		if !v.hasKey("address") {
+			v.fail("the entry has no `address`; give it one with a port, such as \"192.0.2.53:53\"")
+		}
+	} else {
+		t.Address = v.addrPort(53)
+	}
+	if len(v.doc.errs) > before {
+		return t, false
+	}
+	switch a := t.Address.Addr(); {
+	case a.IsUnspecified() || a.IsMulticast() || t.Address.Port() == 0:
+		v.fail("%v is no address of a server; write the one that it answers at", t.Address)
+	case t.Source.IsValid() && t.Source.Is4() != a.Is4():
+		v.fail("%v cannot be told from %v, which is of the other family; give it another `source`, or none", t.Address, t.Source)
+	}
+	return t, len(v.doc.errs) == before
 }
 
 // peers reads a list of peers, which may be empty, or a single one.

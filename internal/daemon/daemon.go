@@ -19,6 +19,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/history"
+	"github.com/ptrd/ptrd/internal/notify"
 	"github.com/ptrd/ptrd/internal/pace"
 	"github.com/ptrd/ptrd/internal/privilege"
 	"github.com/ptrd/ptrd/internal/secondary"
@@ -65,6 +66,7 @@ type Daemon struct {
 	watcher   *watch.Watcher
 	manager   *systemd.Notifier
 	transfers *transfer.Handler
+	notifier  *notify.Notifier
 	sockets   *systemd.Sockets // passed by the service manager
 
 	// The rest belongs to the goroutine of Run, which is the only writer.
@@ -219,6 +221,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	}
 	d.store = zone.NewStore(d.journal, d.swap, d.published)
 	d.keeper = history.NewKeeper(history.Options{Journal: d.journal, Set: d.store.Set, Pause: d.pause, Log: d.log})
+	d.notifier = notify.New(notify.Options{Set: d.store.Set, IsOwn: d.isOwn, Log: d.log})
 	d.pacer = pace.New()
 	defer d.pacer.Close()
 	d.assembler = assemble.New(assemble.Options{
@@ -265,6 +268,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	part(func(ctx context.Context) error { d.watcher.Run(ctx); return nil })
 	part(d.watchdog)
 	part(d.keeper.Run)
+	part(d.notifier.Run)
 	d.log.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs(), "loaded_in", time.Since(begin).Round(time.Millisecond))
 	d.tell(systemd.Ready, systemd.Status(d.statusLine()))
 	if ready != nil {

@@ -41,6 +41,7 @@
 //	admin address    Run     ctx ends, or the address moves
 //	file watcher     Run     ctx ends
 //	watchdog         Run     ctx ends
+//	notify.Run       Run     ctx ends
 //	history.Keeper   Run     ctx ends
 //	progress         apply   the load ends
 package daemon

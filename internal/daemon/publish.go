@@ -46,6 +46,7 @@ func (d *Daemon) swap(set *zone.Set) {
 // Store's lock and must not wait.
 func (d *Daemon) published(b *zone.Batch) {
 	d.keeper.Published(b)
+	d.notifier.Published(b)
 }
 
 // limitHistory bounds the history of each zone as cfg says.

@@ -170,7 +170,9 @@ func (d *Daemon) attempt(ctx context.Context, cfg *config.Config, policy *server
 	plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs)
 	policy.Expires = others.Expires()
 	o.note(plan)
+	told := notifyZones(d.whole(cfg), policy.Keys)
 	plan.Batch.Swap = func(set *zone.Set) {
+		d.notifier.SetZones(told)
 		d.views.Swap(&server.View{Zones: set, Policy: policy})
 	}
 	if !alone {

@@ -1,0 +1,77 @@
+package notify
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// port is what name servers answer at.
+const port = 53
+
+// targets returns who is told of a change of the zone, each once.
+func (n *Notifier) targets(set *zone.Set, z *zone.Zone) []Target {
+	n.mu.Lock()
+	conf := n.zones[z.Key()]
+	n.mu.Unlock()
+	if conf == nil {
+		return nil
+	}
+	list := slices.Clone(conf.Targets)
+	if !conf.NameServers {
+		return list
+	}
+	// RFC 1996 §2: the NS RRset, less the primary that the SOA names.
+	primary := primaryOf(z)
+	servers, _ := z.Get(z.Apex(), rr.TypeNS)
+	for it := servers.Data(); it.Next(); {
+		name := dname.Name(append(slices.Clone(it.Head), it.Tail...))
+		if name.Equal(primary) {
+			continue
+		}
+		for _, a := range n.addresses(set, conf, name) {
+			t := Target{Address: netip.AddrPortFrom(a, port)}
+			known := slices.ContainsFunc(list, func(o Target) bool { return o.Address == t.Address })
+			if !known && !n.o.IsOwn(a) {
+				list = append(list, t)
+			}
+		}
+	}
+	return list
+}
+
+// primaryOf returns the MNAME of the zone's SOA.
+func primaryOf(z *zone.Zone) dname.Name {
+	set, _ := z.Get(z.Apex(), rr.TypeSOA)
+	it := set.Data()
+	it.Next()
+	return dname.FromWire(append(slices.Clone(it.Head), it.Tail...))
+}
+
+// addresses returns the addresses of a name server, as far as they are known here.
+func (n *Notifier) addresses(set *zone.Set, conf *Zone, name dname.Name) []netip.Addr {
+	if list := conf.Addresses[name.Key()]; len(list) > 0 {
+		return list
+	}
+	z := set.Find(name)
+	if z == nil || !z.IsAvailable() {
+		return nil
+	}
+	var out []netip.Addr
+	for _, t := range []rr.Type{rr.TypeA, rr.TypeAAAA} {
+		found, _ := z.Get(name, t)
+		for it := found.Data(); it.Next(); {
+			if a, ok := netip.AddrFromSlice(append(slices.Clone(it.Head), it.Tail...)); ok {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }
