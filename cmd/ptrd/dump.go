@@ -23,7 +23,10 @@ func newDump(g *globals) *cobra.Command {
 		Long: `dump prints a zone as the running server has it, as a master file: one record a
 line, all names absolute, in canonical order. Where no server runs with this
 configuration, and with --sources, the zone is made from the sources; a generated
-serial is then what it would be if the server had never served the zone before.`,
+serial is then what it would be if the server had never served the zone before.
+
+Of a zone with sources that updates add to, a comment behind each record says whose
+it is.`,
 		Example: `  ptrd dump 113.0.203.in-addr.arpa
   ptrd dump 203.0.113.64/26`,
 		Args:              exactly(1, "a zone or its prefix"),

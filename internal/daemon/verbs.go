@@ -12,6 +12,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/explain"
+	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/zonefile"
@@ -138,9 +139,30 @@ func (d *Daemon) dump(apex string, w io.Writer) error {
 	case !z.IsAvailable():
 		return fmt.Errorf("zone %v has no data until its sources are mended; `ptrd status` tells what is wrong", name)
 	}
+	if base := d.updater.Base(z); base != nil {
+		return dumpLayers(w, z, base)
+	}
 	b := bufio.NewWriter(w)
 	if err := zonefile.Write(b, z); err != nil {
 		return err
+	}
+	return b.Flush()
+}
+
+// dumpLayers writes a zone of which base comes from its sources and the rest from
+// updates, and says so behind each record.
+func dumpLayers(w io.Writer, z, base *zone.Zone) error {
+	b := bufio.NewWriter(w)
+	var line []byte
+	for r := range z.All() {
+		from := " ; by update\n"
+		if _, ok := base.Get(r.Owner, r.Type); ok || r.Type == rr.TypeRRSIG {
+			from = " ; from the sources\n"
+		}
+		line = append(zonefile.AppendRecord(line[:0], r), from...)
+		if _, err := b.Write(line); err != nil {
+			return err
+		}
 	}
 	return b.Flush()
 }

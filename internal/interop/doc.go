@@ -22,7 +22,7 @@
 // table says of the three was seen in the versions of Debian 12; others may differ elsewhere.
 //
 // TestUpdate sends the same UPDATE messages to ptrd and to BIND, and compares their
-// answers and the zones afterwards.
+// answers and the zones afterwards. TestKea has Kea's DDNS server register leases.
 //
 // TestSecondaries lets the three servers get zones from ptrd, with the right key, with
 // a wrong one and without.

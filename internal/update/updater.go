@@ -132,6 +132,14 @@ func (u *Updater) Adopt(p *Policy, static map[string]Static) error {
 	return u.adoptLifetimes(p)
 }
 
+// Base returns what a zone has from its sources, where updates make a layer beside
+// them; nil for any other zone.
+func (u *Updater) Base(z *zone.Zone) *zone.Zone {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.static[z.Key()].Zone
+}
+
 // Submit takes a request, and may answer it at once. It does not wait; any number
 // of goroutines may call it.
 func (u *Updater) Submit(r *Request) {
