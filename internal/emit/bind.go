@@ -66,26 +66,14 @@ func (p *printer) bindResolver() {
 	if !stub {
 		p.note("//", "static-stub zones, which would follow the delegations in the zones, know no port but 53.")
 	}
-	var options []string
-	for _, n := range p.unsigned() {
-		options = append(options, fmt.Sprintf("\"%s\";", bare(n)))
-	}
-	empty := p.specials().above
-	if stub {
-		empty = nil // the zone itself is found before the empty one above it
-	}
-	if len(options)+len(empty) > 0 {
-		p.note("//", "Beside it, options (or the view) need:")
-		for _, n := range empty {
-			p.line("//\tdisable-empty-zone \"%s\";", bare(n))
+	// Its own empty zones (RFC 6303) give way to these zones, and stay around them.
+	if list := p.unsigned(); len(list) > 0 {
+		p.note("//", "Beside it, where it validates, options (or the view) need:")
+		p.line("//\tvalidate-except {")
+		for _, n := range list {
+			p.line("//\t\t\"%s\";", bare(n))
 		}
-		if len(options) > 0 {
-			p.line("//\tvalidate-except {")
-			for _, s := range options {
-				p.line("//\t\t%s", s)
-			}
-			p.line("//\t};")
-		}
+		p.line("//\t};")
 	}
 	for _, z := range p.Zones {
 		p.line("")

@@ -146,7 +146,7 @@ func beside(t *testing.T, file string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, _ := strings.Cut(string(data), " need:\n")
+	_, text, _ := strings.Cut(strings.ReplaceAll(string(data), " needs:\n", " need:\n"), " need:\n")
 	return indented(text)
 }
 

@@ -37,7 +37,6 @@ func special() []dname.Name {
 type specials struct {
 	within []dname.Name // at or below a zone of ours, each once
 	below  []dname.Name // zones of ours below a special one that is not within, nor below another of these
-	above  []dname.Name // the special ones that those are below, each once
 }
 
 func (p *printer) specials() (s specials) {
@@ -56,11 +55,6 @@ func (p *printer) specials() (s specials) {
 		}
 	}
 	s.below = topmost(below)
-	for _, n := range all {
-		if slices.ContainsFunc(s.below, func(z dname.Name) bool { return z.IsAtOrBelow(n) }) {
-			s.above = append(s.above, n)
-		}
-	}
 	return s
 }
 
