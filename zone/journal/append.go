@@ -39,7 +39,10 @@ func (j *Journal) Append(b *zone.Batch) error {
 	}
 	for _, e := range edits {
 		j.dropSnapshot(e.key, e.was.snapshot, e.next.snapshot)
-		delete(j.prepared, e.key)
+		if p, ok := j.prepared[e.key]; ok {
+			j.dropSnapshot(e.key, p, e.next.snapshot)
+			delete(j.prepared, e.key)
+		}
 	}
 	return nil
 }

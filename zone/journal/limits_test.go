@@ -76,3 +76,30 @@ func TestTrimByAge(t *testing.T) {
 		t.Errorf("back: %v %v", ok, err)
 	}
 }
+
+// Content that was written ahead takes no room when another came to be published.
+func TestKeepAhead(t *testing.T) {
+	j := mustOpen(t, newPath(t))
+	defer j.Close()
+	z := build(t, "a.example", 7)
+	for _, serial := range []zone.Serial{7, 8, 9} {
+		if err := j.Keep(z.WithSerial(serial), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, serial := range []zone.Serial{9, 8} {
+		if err := j.Append(&zone.Batch{Changes: []zone.Change{{Zone: z.WithSerial(serial), Apex: z.Apex(), Kept: true}}}); err != nil {
+			t.Fatal(err)
+		}
+		files, err := os.ReadDir(j.snapshotPath(""))
+		if err != nil || len(files) != 1 {
+			t.Errorf("serial %d: %d files, want 1: %v", serial, len(files), err)
+		}
+		if back, ok, err := j.Restore(z.Apex(), nil); !ok || err != nil || back.Serial() != serial {
+			t.Errorf("serial %d: %v %v", serial, ok, err)
+		}
+		if err := j.Keep(z.WithSerial(serial), nil); err != nil { // once more what is served
+			t.Fatal(err)
+		}
+	}
+}

@@ -61,6 +61,13 @@ func (j *Journal) Keep(z *zone.Zone, pause func()) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	s, err := j.state(z.Apex())
+	if err != nil {
+		return err
+	}
+	if old, ok := j.prepared[z.Key()]; ok && old.name(z.Apex()) != s.snapshot.name(z.Apex()) {
+		j.dropSnapshot(z.Key(), old, file) // it came to nothing
+	}
 	j.prepared[z.Key()] = file
 	return nil
 }
