@@ -1,8 +1,6 @@
 package config
 
 import (
-	"net/netip"
-
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/source"
 )
@@ -13,19 +11,22 @@ type Catalog struct {
 	Path     string          // key path, `catalogs[0]`
 	Pos      source.Position // of the item
 	Name     dname.Name
-	Entries  []CatalogEntry // of a catalog that we make: what it lists
 	Transfer Transfer
+	Entries  []CatalogEntry // of a catalog that we make: what it lists
+	Follow   *Follow        // of a catalog that others make; nil: we do
 }
 
 // CatalogEntry is a part of the zones that a catalog lists.
 type CatalogEntry struct {
-	Prefix netip.Prefix // those at or below it; invalid: see Name
-	Name   dname.Name   // those at or below it; nil, and no Prefix: all
-	Groups []string     // at most 255 octets each
-	Owner  dname.Name   // the catalog that may take the zones over; nil: none
-	Pos    source.Position
-	path   string
+	ZoneRange            // neither a prefix nor a name: all
+	Groups    []string   // at most 255 octets each
+	Owner     dname.Name // the catalog that may take the zones over; nil: none
+	Pos       source.Position
+	path      string
 }
+
+// maxGroup is the longest name of a group in octets: one character-string.
+const maxGroup = 255
 
 // CatalogMember is a zone that a catalog lists.
 type CatalogMember struct {
@@ -44,13 +45,32 @@ func (v value) catalog(defaults *Defaults) Catalog {
 		v.fail("%s, must be a mapping with `name`, such as `- {name: catalog.example, zones: all}`", v.seen())
 		return c
 	}
+	var given followValues
+	keep := func(to *value) func(value) { return func(v value) { *to = v } }
 	v.mapping(
 		field{"name", func(v value) { c.Name = v.catalogName() }},
 		field{"zones", func(v value) { c.Entries = v.catalogEntries() }},
 		field{"transfer", func(v value) { v.transfer(&c.Transfer) }},
+		field{"secondary", func(v value) { c.Follow = &Follow{Secondary: v.secondary()} }},
+		field{"members", keep(&given.members)},
+		field{"groups", keep(&given.groups)},
+		field{"accept", keep(&given.accept)},
+		field{"max_members", keep(&given.most)},
 	)
 	if !v.hasKey("name") {
 		v.fail("the catalog has no `name`; give it one that nobody else uses, below a domain of yours or below invalid")
+	}
+	if c.Follow != nil {
+		if v.hasKey("zones") {
+			v.fail("the catalog lists what its primaries say; remove `zones`, or `secondary`")
+		}
+		given.read(c.Follow, defaults)
+		return c
+	}
+	for _, key := range followKeys {
+		if v.hasKey(key) {
+			v.fail("`%s` is for catalogs that others make; remove it, or give `secondary`", key)
+		}
 	}
 	if !v.hasKey("zones") {
 		v.fail("the catalog lists nothing; give `zones`: all, or a list of prefixes and names")
@@ -118,11 +138,7 @@ func (v value) catalogPart(e *CatalogEntry) {
 	if !ok || s == "all" {
 		return
 	}
-	if _, ok := parsePrefix(s); ok {
-		e.Prefix = v.prefix(false)
-		return
-	}
-	e.Name = v.zoneName()
+	e.ZoneRange, _ = v.zoneRange()
 }
 
 // groups reads the names of one group or several.
@@ -130,8 +146,8 @@ func (v value) groups() (list []string) {
 	v.oneOrMore(func(v value) {
 		switch s, ok := v.text(); {
 		case !ok:
-		case s == "" || len(s) > 255:
-			v.fail("the name of a group has %d octets, must have 1 to 255", len(s))
+		case s == "" || len(s) > maxGroup:
+			v.fail("the name of a group has %d octets, must have 1 to %d", len(s), maxGroup)
 		default:
 			list = append(list, s)
 		}
@@ -139,19 +155,12 @@ func (v value) groups() (list []string) {
 	return list
 }
 
+// isAll reports whether the entry means all zones.
+func (e *CatalogEntry) isAll() bool { return e.Name == nil && !e.Prefix.IsValid() }
+
 // selects reports whether the entry means the zone at apex, of an item.
 func (e *CatalogEntry) selects(z *Zone, apex dname.Name) bool {
-	switch {
-	case e.Name != nil:
-		return apex.IsAtOrBelow(e.Name)
-	case e.Prefix.IsValid():
-		p, ok := dname.ToPrefix(apex)
-		if !ok {
-			p = z.Prefix
-		}
-		return p.IsValid() && contains(e.Prefix, p)
-	}
-	return true
+	return e.isAll() || e.holds(apex, z.Prefix)
 }
 
 // Members returns the zones that a catalog of ours lists, in the order of the
@@ -210,7 +219,7 @@ func (d *document) acrossCatalogs(catalogs []Catalog, zones []Zone) {
 // vainEntry notes an entry that means no zone: secondaries would wait for it in
 // vain, and nobody would see the typing error.
 func (d *document) vainEntry(e *CatalogEntry, zones []Zone) {
-	if e.Name == nil && !e.Prefix.IsValid() {
+	if e.isAll() {
 		return
 	}
 	for i := range zones {

@@ -102,7 +102,7 @@ func TestExampleIsWhole(t *testing.T) {
 	for place, keys := range allowed {
 		for _, key := range keys {
 			count++
-			if !slices.Contains(used[place], key) {
+			if !slices.Contains(used[place], key) && !slices.Contains(used[explained(place)], key) {
 				t.Errorf("%s.%s is not in the example", place, key)
 			}
 		}
@@ -110,6 +110,13 @@ func TestExampleIsWhole(t *testing.T) {
 	if count < 55 {
 		t.Errorf("%d keys found only", count)
 	}
+}
+
+// explained returns where the example tells what a mapping of a catalog means that
+// is the same in zones, or in another mapping of it.
+func explained(place string) string {
+	place = strings.Replace(place, ".catalogs[].groups.lab", ".catalogs[].members", 1)
+	return regexp.MustCompile(`^\.catalogs\[\]\.(?:members\.)?(secondary|transfer|access)`).ReplaceAllString(place, ".zones[].$1")
 }
 
 type mapping struct {

@@ -14,16 +14,22 @@ import (
 // everybody is the prefixes of all addresses.
 var everybody = [...]netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
 
-// whole returns cfg with the zones that it makes without being items of `zones`: what
-// holds for zones holds for them, too.
-func (d *Daemon) whole(cfg *config.Config) *config.Config {
+// whole returns cfg with the zones that it makes without being items of `zones`, those
+// that its catalogs claim among them: what holds for zones holds for them, too.
+func (d *Daemon) whole(cfg *config.Config, claims map[string]*catalog.Claim) *config.Config {
 	if len(cfg.Catalogs) == 0 {
 		return cfg
 	}
 	out := *cfg
 	out.Zones = slices.Clone(cfg.Zones)
+	at := map[string]*config.Catalog{}
 	for i := range cfg.Catalogs {
-		out.Zones = append(out.Zones, catalogZone(&cfg.Catalogs[i]))
+		c := &cfg.Catalogs[i]
+		at[c.Name.Key()] = c
+		out.Zones = append(out.Zones, catalogZone(c))
+	}
+	for _, c := range claims {
+		out.Zones = append(out.Zones, at[c.Catalog].MemberZone(c.Apex, c.Groups))
 	}
 	return &out
 }
@@ -33,6 +39,10 @@ func (d *Daemon) whole(cfg *config.Config) *config.Config {
 func catalogZone(c *config.Catalog) config.Zone {
 	z := config.Zone{Path: c.Path, Pos: c.Pos, Name: c.Name, Origin: c.Name, Apexes: []dname.Name{c.Name}, Access: &config.Access{}}
 	z.Transfer = c.Transfer
+	z.Transfer.NameServers = false // they are nobody's: `invalid.`
+	if c.Follow != nil {
+		z.Secondary = c.Follow.Secondary
+	}
 	for _, p := range c.Transfer.Allow {
 		switch {
 		case p.Key != nil: // the server lets whoever signs with it ask
@@ -53,6 +63,9 @@ func (d *Daemon) catalogs(cfg *config.Config, set *zone.Set) ([]zone.Change, err
 	var list []catalog.Produced
 	for i := range cfg.Catalogs {
 		c := &cfg.Catalogs[i]
+		if c.Follow != nil {
+			continue
+		}
 		p := catalog.Produced{Name: c.Name}
 		for _, m := range c.Members(cfg.Zones) {
 			p.Members = append(p.Members, catalog.Member{Apex: m.Apex, Groups: m.Entry.Groups, Owner: m.Entry.Owner})

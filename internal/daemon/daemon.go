@@ -73,6 +73,7 @@ type Daemon struct {
 	loader    config.Loader
 	assembler *assemble.Assembler
 	producer  catalog.Producer
+	fleet     fleet
 	policies  policies
 	secret    []byte // for cookies
 	findings  findingLog
@@ -232,6 +233,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.follower = secondary.NewFollower(secondary.Options{
 		Store: d.store, Journal: d.journal, Log: d.log, Pause: d.pause, Aside: d.aside, Made: d.transferred,
 	})
+	d.fleet.changed = make(chan struct{}, 1)
 	d.producer = catalog.Producer{Journal: d.journal, Pause: d.pause}
 	d.watcher = watch.New(watch.Options{Log: d.log})
 	d.admin = d.newAdmin()
@@ -310,6 +312,8 @@ func (d *Daemon) write(ctx context.Context) {
 			d.reload(ctx, causeFile)
 		case <-d.o.Hangup:
 			d.reload(ctx, causeSignal)
+		case <-d.fleet.changed:
+			d.follow()
 		case n := <-d.came:
 			d.made += n
 		case reply := <-d.reloads:

@@ -47,6 +47,7 @@ func (d *Daemon) swap(set *zone.Set) {
 func (d *Daemon) published(b *zone.Batch) {
 	d.keeper.Published(b)
 	d.notifier.Published(b)
+	d.fleet.published(b)
 }
 
 // limitHistory bounds the history of each zone as cfg says.

@@ -99,7 +99,9 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time)
 	}
 	old := d.state.Load()
 	o.Restart = unchangeable(d.first, cfg)
-	policy, err := d.policies.of(d.whole(cfg), d.secret)
+	claims := d.still(cfg)
+	whole := d.whole(cfg, claims)
+	policy, err := d.policies.of(whole, d.secret)
 	if err != nil {
 		return fail(err)
 	}
@@ -109,7 +111,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time)
 	}
 	tick := time.NewTicker(progressEvery)
 	loaded := d.tellProgress(tick.C)
-	plan, err := d.publish(ctx, cfg, policy, o)
+	plan, err := d.publish(ctx, cfg, whole, policy, o)
 	loaded()
 	tick.Stop()
 	if err != nil {
@@ -135,13 +137,15 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time)
 	setLevel(d.level, &cfg.Log)
 	d.findings.tell(o.Findings)
 	d.watch(plan, begin)
+	d.adoptClaims(cfg, claims)
 	return o
 }
 
-// publish makes a plan and puts it in force together with the policy.
-func (d *Daemon) publish(ctx context.Context, cfg *config.Config, policy *server.Policy, o *Outcome) (*assemble.Plan, error) {
+// publish makes a plan and puts it in force together with the policy. whole is cfg with
+// the zones that are not in its own list.
+func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy *server.Policy, o *Outcome) (*assemble.Plan, error) {
 	for i := range attempts {
-		plan, err := d.attempt(ctx, cfg, policy, o, i > 0)
+		plan, err := d.attempt(ctx, cfg, whole, policy, o, i > 0)
 		if !errors.Is(err, zone.ErrStale) {
 			return plan, err
 		}
@@ -151,14 +155,14 @@ func (d *Daemon) publish(ctx context.Context, cfg *config.Config, policy *server
 
 // attempt is one time that publish tries. Updates are held while it is put in force,
 // and with alone while it is made as well.
-func (d *Daemon) attempt(ctx context.Context, cfg *config.Config, policy *server.Policy, o *Outcome, alone bool) (*assemble.Plan, error) {
+func (d *Daemon) attempt(ctx context.Context, cfg, whole *config.Config, policy *server.Policy, o *Outcome, alone bool) (*assemble.Plan, error) {
 	release := func() {}
 	defer func() { release() }()
 	if alone {
 		release = d.updater.Hold()
 	}
 	set := d.store.Set()
-	others := d.secondaries(cfg, set)
+	others := d.secondaries(whole, set)
 	plan, err := d.assembler.Assemble(ctx, cfg, with(set, others))
 	if err != nil {
 		return nil, err
@@ -170,7 +174,7 @@ func (d *Daemon) attempt(ctx context.Context, cfg *config.Config, policy *server
 	plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs)
 	policy.Expires = others.Expires()
 	o.note(plan)
-	told := notifyZones(d.whole(cfg), policy.Keys)
+	told := notifyZones(whole, policy.Keys)
 	plan.Batch.Swap = func(set *zone.Set) {
 		d.notifier.SetZones(told)
 		d.views.Swap(&server.View{Zones: set, Policy: policy})

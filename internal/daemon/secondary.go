@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/admin"
+	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/server"
@@ -28,6 +29,15 @@ func (n notified) HandleSlow(ctx context.Context, r *server.SlowRequest) {
 // secondaries plans what cfg changes about the zones that others are primary for.
 func (d *Daemon) secondaries(cfg *config.Config, set *zone.Set) *secondary.Plan {
 	known := keys(cfg)
+	checks := map[string]func(*zone.Zone) error{} // likewise, of catalogs
+	for i := range cfg.Catalogs {
+		if c := &cfg.Catalogs[i]; c.Follow != nil {
+			checks[c.Name.Key()] = func(z *zone.Zone) error {
+				_, err := catalog.Read(z, c.Follow.MaxMembers)
+				return err
+			}
+		}
+	}
 	own := map[string]bool{} // by key of the apex
 	var list []secondary.Zone
 	for i := range cfg.Zones {
@@ -37,7 +47,7 @@ func (d *Daemon) secondaries(cfg *config.Config, set *zone.Set) *secondary.Plan 
 				own[apex.Key()] = true
 				continue
 			}
-			one := secondary.Zone{Apex: apex, Notifiers: peers(z.Secondary.Notify), MaxOctets: z.Secondary.MaxSize}
+			one := secondary.Zone{Apex: apex, Notifiers: peers(z.Secondary.Notify), MaxOctets: z.Secondary.MaxSize, Check: checks[apex.Key()]}
 			for _, p := range z.Secondary.Primaries {
 				primary := secondary.Primary{Address: p.Address, Source: p.Source}
 				if p.Key != nil {

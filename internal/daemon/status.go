@@ -26,6 +26,8 @@ type Status struct {
 	Reload   ReloadStatus `json:"reload"`
 	Queries  Queries      `json:"queries"`
 	Zones    []ZoneStatus `json:"zones"`
+
+	Catalogs []CatalogStatus `json:"catalogs,omitempty"` // that are followed
 }
 
 // ReloadStatus tells of the last reload, the start included.
@@ -102,6 +104,9 @@ func (d *Daemon) Status() *Status {
 	broken := map[string]BrokenZone{}
 	for _, z := range st.outcome.Broken {
 		broken[z.Zone] = z
+	}
+	if told := d.fleet.told.Load(); told != nil {
+		s.Catalogs = *told
 	}
 	view := d.views.Load()
 	others := d.secondaryStatus()
@@ -193,6 +198,7 @@ func (s *Status) Print(out io.Writer) error {
 	}
 	w.Flush() // to a strings.Builder, which takes everything
 	printSecondaries(&b, s.Zones)
+	printCatalogs(&b, s.Catalogs)
 	_, err := io.WriteString(out, b.String())
 	return err
 }

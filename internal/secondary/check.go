@@ -226,6 +226,11 @@ func (w *work) received(a answer, got *Received, typ rr.Type, began time.Time) (
 		}
 		return w.confirmed(&a), nil
 	}
+	if w.conf.Check != nil {
+		if err := w.conf.Check(got.Zone); err != nil {
+			return nil, fmt.Errorf("%v has serial %d, which is not taken: %w", a.p, got.Zone.Serial(), err)
+		}
+	}
 	out.expire = timersOf(got.Zone).expire
 	if got.HasExpire {
 		out.expire = min(out.expire, time.Duration(got.Expire)*time.Second)

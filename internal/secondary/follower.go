@@ -20,6 +20,10 @@ type Zone struct {
 	Primaries []Primary    // at least one
 	Notifiers server.Peers // who may send NOTIFY beside the primaries' addresses
 	MaxOctets int64        // of the records of a transfer, uncompressed; 0: DefaultMaxOctets
+
+	// Check, if set, says what is wrong with a zone that was transferred, which then
+	// does not take the place of the one before.
+	Check func(*zone.Zone) error
 }
 
 // Journal keeps zones over a restart.

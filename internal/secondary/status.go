@@ -73,6 +73,17 @@ func (k *Follower) state(t *task) State {
 	return s
 }
 
+// Data returns the last data of the zone at apex, also when they have expired; nil:
+// there are none.
+func (k *Follower) Data(apex dname.Name) *zone.Zone {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if t := k.tasks[apex.Key()]; t != nil {
+		return t.good
+	}
+	return nil
+}
+
 // ErrNotSecondary says that a zone is not kept here.
 var ErrNotSecondary = errors.New("no secondary zone of this server; `ptrd status` lists them")
 

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // Limits bound the history of one zone. What a kept zone needs to be restored
@@ -186,4 +188,40 @@ func (t *transaction) trim(s *state, limits Limits, now int64, most int) (int, e
 		}
 	}
 	return len(gone), nil
+}
+
+// Forget drops the content and the notes of zones, which must not be served any more,
+// now and not only when they have been gone for as long as their history lasts.
+func (j *Journal) Forget(apexes []dname.Name) (err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	dropped := map[string]snapshot{}
+	defer guard(j.path, &err)()
+	err = j.db.Update(func(tx *bolt.Tx) error {
+		t := begin(tx)
+		for _, apex := range apexes {
+			s, err := j.stateIn(tx, apex)
+			if err != nil {
+				return err
+			}
+			if s.id == 0 {
+				continue
+			}
+			if err := t.forgetNotes(s.id); err != nil {
+				return err
+			}
+			dropped[apex.Key()] = s.snapshot
+			s.Kept, s.snapshot, s.since = false, snapshot{}, 0
+			if err := t.zones.Put([]byte(apex.Key()), s.encode()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err = j.wrap(err); err == nil {
+		for key, file := range dropped {
+			j.dropSnapshot(key, file, snapshot{})
+		}
+	}
+	return err
 }

@@ -1,0 +1,376 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/catalog"
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// fleet is what we know of the catalogs that we follow. But for names and told it
+// belongs to the goroutine of Run.
+type fleet struct {
+	names   atomic.Pointer[map[string]bool] // by dname.Name.Key; nil: none
+	changed chan struct{}                   // one of them is another one now; has room for one
+	told    atomic.Pointer[[]CatalogStatus] // what status shows
+
+	read     map[string]readCatalog
+	claims   map[string]*catalog.Claim // that are in force
+	findings findingLog
+}
+
+// readCatalog is what a catalog zone lists.
+type readCatalog struct {
+	zone    *zone.Zone // that was read
+	most    int
+	members []catalog.Member
+	err     error
+}
+
+// CatalogStatus tells of a catalog that we follow.
+type CatalogStatus struct {
+	Zone     string   `json:"zone"`
+	Members  int      `json:"members"`            // that it lists
+	Serves   int      `json:"serves"`             // zones that are served because of it
+	Error    string   `json:"error,omitempty"`    // why nothing is known of what it lists
+	Findings []string `json:"findings,omitempty"` // about zones that it lists in vain
+
+	key string // dname.Name.Key
+}
+
+// maxCatalogFindings is how many findings of one catalog are told. The others are
+// counted.
+const maxCatalogFindings = 100
+
+// published notes that one of the zones of a batch is a catalog that we follow.
+func (f *fleet) published(b *zone.Batch) {
+	names := f.names.Load()
+	if names == nil {
+		return
+	}
+	for i := range b.Changes {
+		if (*names)[b.Changes[i].Apex.Key()] {
+			select {
+			case f.changed <- struct{}{}:
+			default:
+			}
+			return
+		}
+	}
+}
+
+// still returns the claims that a new configuration leaves as they are until its
+// catalogs are looked at.
+func (d *Daemon) still(cfg *config.Config) map[string]*catalog.Claim {
+	if len(d.fleet.claims) == 0 {
+		return nil
+	}
+	follows := map[string]bool{}
+	for i := range cfg.Catalogs {
+		follows[cfg.Catalogs[i].Name.Key()] = cfg.Catalogs[i].Follow != nil
+	}
+	own := owners(cfg)
+	out := map[string]*catalog.Claim{}
+	for key, c := range d.fleet.claims {
+		if follows[c.Catalog] && own[key] == "" {
+			out[key] = c
+		}
+	}
+	return out
+}
+
+// owners returns which key path makes a zone, by dname.Name.Key.
+func owners(cfg *config.Config) map[string]string {
+	own := make(map[string]string, len(cfg.Zones)+len(cfg.Catalogs))
+	for i := range cfg.Zones {
+		for _, apex := range cfg.Zones[i].Apexes {
+			own[apex.Key()] = cfg.Zones[i].Path
+		}
+	}
+	for i := range cfg.Catalogs {
+		own[cfg.Catalogs[i].Name.Key()] = cfg.Catalogs[i].Path
+	}
+	return own
+}
+
+// follow serves what the catalogs list by now, and nothing that they do not.
+func (d *Daemon) follow() {
+	f := &d.fleet
+	cfg := d.state.Load().cfg
+	list, told := d.readCatalogs(cfg)
+	if len(list) == 0 && len(f.claims) == 0 {
+		f.told.Store(nil)
+		return
+	}
+	own := owners(cfg)
+	claims, findings := catalog.Resolve(list, f.claims, func(apex dname.Name) string { return own[apex.Key()] }, d.ownerBefore)
+	findings = append(d.unaccepted(cfg, claims), findings...)
+	var err error
+	if first := withoutReset(claims); len(first) < len(claims) {
+		err = d.claim(cfg, first)
+		for key, c := range claims {
+			if first[key] == nil && err == nil {
+				err = d.journal.Forget([]dname.Name{c.Apex}) // of an earlier process, too
+			}
+		}
+	}
+	if err == nil {
+		err = d.claim(cfg, claims)
+	}
+	if err != nil {
+		d.log.Error("what catalogs list is not served yet; it is tried again with their next change, and with a reload", "err", err)
+	}
+	d.tellCatalogs(told, findings)
+}
+
+// withoutReset returns the claims but those of zones that begin anew, which are to go
+// with all that is kept of them before they come.
+func withoutReset(claims map[string]*catalog.Claim) map[string]*catalog.Claim {
+	out := maps.Clone(claims)
+	maps.DeleteFunc(out, func(_ string, c *catalog.Claim) bool { return c.Reset })
+	return out
+}
+
+// adoptClaims puts in force what a new configuration leaves of the claims, forgets the
+// others, and looks at the catalogs that it follows.
+func (d *Daemon) adoptClaims(cfg *config.Config, still map[string]*catalog.Claim) {
+	f := &d.fleet
+	own := owners(cfg)
+	var gone []dname.Name
+	for key, c := range f.claims {
+		if still[key] == nil && own[key] == "" {
+			gone = append(gone, c.Apex)
+		}
+	}
+	f.claims = still
+	names := map[string]bool{}
+	for i := range cfg.Catalogs {
+		if cfg.Catalogs[i].Follow != nil {
+			names[cfg.Catalogs[i].Name.Key()] = true
+		}
+	}
+	f.names.Store(&names)
+	if err := d.journal.Forget(gone); err != nil {
+		d.log.Error("what is kept of zones that no catalog lists any more stays", "err", err)
+	}
+	d.follow()
+}
+
+// readCatalogs reads the catalogs that cfg follows, as far as they changed.
+func (d *Daemon) readCatalogs(cfg *config.Config) (list []catalog.Followed, told []CatalogStatus) {
+	f, set := &d.fleet, d.store.Set()
+	next := map[string]readCatalog{}
+	for i := range cfg.Catalogs {
+		c := &cfg.Catalogs[i]
+		if c.Follow == nil {
+			continue
+		}
+		key := c.Name.Key()
+		r := f.read[key]
+		z := set.Get(c.Name)
+		if z == nil || !z.IsAvailable() {
+			z = d.follower.Data(c.Name) // it has expired, which takes no zone away
+		}
+		if z == nil {
+			r = readCatalog{err: errors.New("it was not transferred from a primary yet")}
+		} else if r.zone != z || r.most != c.Follow.MaxMembers {
+			r = readCatalog{zone: z, most: c.Follow.MaxMembers}
+			r.members, r.err = catalog.Read(z, r.most)
+		}
+		next[key] = r
+		s := CatalogStatus{Zone: c.Name.String(), Members: len(r.members), key: key}
+		if r.err != nil {
+			s.Error = r.err.Error()
+		}
+		list = append(list, catalog.Followed{Name: c.Name, Members: r.members, Known: r.err == nil})
+		told = append(told, s)
+	}
+	f.read = next
+	return list, told
+}
+
+// unaccepted takes the claims out that the configuration does not accept, and says so.
+func (d *Daemon) unaccepted(cfg *config.Config, claims map[string]*catalog.Claim) (findings []catalog.Finding) {
+	by := map[string]*config.Catalog{}
+	for i := range cfg.Catalogs {
+		by[cfg.Catalogs[i].Name.Key()] = &cfg.Catalogs[i]
+	}
+	zones := map[string]*config.Zone{}
+	for i := range cfg.Zones {
+		for _, apex := range cfg.Zones[i].Apexes {
+			zones[apex.Key()] = &cfg.Zones[i]
+		}
+	}
+	for key, c := range claims {
+		cat := by[c.Catalog]
+		why := ""
+		if cat.Follow.Accept != nil {
+			if !cat.Follow.Accepts(c.Apex) {
+				why = "`accept` has no such zone; add it there if the catalog may list it"
+			}
+		} else {
+			for up := c.Apex; why == "" && !up.IsRoot(); up = up.Parent() {
+				if z := zones[up.Key()]; z != nil {
+					why = fmt.Sprintf("it lies in zone %v, which %s has; name it in `accept` if the catalog may list it", up, z.Path)
+				}
+			}
+		}
+		if why != "" {
+			findings = append(findings, catalog.Finding{Catalog: cat.Name, Text: fmt.Sprintf("zone %v is ignored: %s", c.Apex, why)})
+			delete(claims, key)
+		}
+	}
+	return findings
+}
+
+// claim serves the zones that are claimed, and drops those that no longer are, with
+// what is kept of them.
+func (d *Daemon) claim(cfg *config.Config, claims map[string]*catalog.Claim) error {
+	f := &d.fleet
+	old := f.claims
+	if maps.EqualFunc(old, claims, func(a, b *catalog.Claim) bool {
+		return a.Owner == b.Owner && fmt.Sprint(a.Groups) == fmt.Sprint(b.Groups)
+	}) {
+		return nil
+	}
+	var gone []dname.Name
+	for key, c := range old {
+		if claims[key] == nil {
+			gone = append(gone, c.Apex)
+		}
+	}
+	noted, err := d.serveClaims(cfg, claims)
+	if err != nil {
+		return err
+	}
+	f.claims = claims
+	d.log.Info("follows catalogs", "zones", len(claims), "dropped", len(gone), "changed", len(noted))
+	if err := d.journal.Forget(gone); err != nil {
+		return fmt.Errorf("forget zones that catalogs list no more: %w", err)
+	}
+	for key, c := range claims {
+		if was := old[key]; noted[key] || was != nil && was.Owner == c.Owner {
+			continue
+		}
+		if err := d.journal.SetNotes(c.Apex, []zone.Note{ownerNote(c.Owner)}); err != nil {
+			return fmt.Errorf("note the catalog of zone %v: %w", c.Apex, err)
+		}
+	}
+	return nil
+}
+
+// serveClaims publishes the zones that are claimed, beside those of cfg, and returns
+// the keys of those that changed by it.
+func (d *Daemon) serveClaims(cfg *config.Config, claims map[string]*catalog.Claim) (noted map[string]bool, err error) {
+	whole := d.whole(cfg, claims)
+	policy, err := d.policies.of(whole, d.secret)
+	if err != nil {
+		return nil, err
+	}
+	told := notifyZones(whole, policy.Keys)
+	for range attempts {
+		plan := d.secondaries(whole, d.store.Set())
+		policy.Expires = plan.Expires()
+		noted = map[string]bool{}
+		for i := range plan.Changes {
+			c := &plan.Changes[i]
+			key := c.Apex.Key()
+			if owner := claims[key]; owner != nil && c.Zone != nil {
+				c.Notes = append(c.Notes, ownerNote(owner.Owner))
+				noted[key] = true
+			}
+		}
+		b := &zone.Batch{Changes: plan.Changes, Source: sourceCatalog, At: time.Now().UnixMilli(), Swap: func(set *zone.Set) {
+			d.notifier.SetZones(told)
+			d.views.Swap(&server.View{Zones: set, Policy: policy})
+		}}
+		d.aside(func() { err = d.store.Publish(b) })
+		switch {
+		case err == nil:
+			d.follower.Commit(plan)
+			return noted, nil
+		case !errors.Is(err, zone.ErrStale):
+			return nil, notKept(err)
+		}
+	}
+	return nil, fmt.Errorf("zones changed %d times meanwhile", attempts)
+}
+
+// sourceCatalog is the source of changes that a catalog asks for.
+const sourceCatalog = "catalog"
+
+// noteOwner keeps the catalog that a zone came by: its name, and the zone's label there.
+const noteOwner = "catalog/owner"
+
+func ownerNote(o catalog.Owner) zone.Note {
+	return zone.Note{Key: noteOwner, Value: append([]byte(o.Catalog), o.Label...)}
+}
+
+// ownerBefore returns the owner of a zone that an earlier process served.
+func (d *Daemon) ownerBefore(apex dname.Name) (o catalog.Owner, ok bool) {
+	notes, err := d.journal.Notes(apex, noteOwner)
+	if err != nil {
+		d.log.Error("the catalog that a zone came by cannot be read", "zone", apex.String(), "err", err)
+		return o, false
+	}
+	for _, n := range notes {
+		if name := dname.FromWire(n.Value); name != nil {
+			return catalog.Owner{Catalog: name.Key(), Label: string(n.Value[len(name):])}, true
+		}
+	}
+	return o, false
+}
+
+// tellCatalogs logs what is new about catalogs, and has status show it.
+func (d *Daemon) tellCatalogs(told []CatalogStatus, findings []catalog.Finding) {
+	at := map[string]*CatalogStatus{}
+	for i := range told {
+		at[told[i].key] = &told[i]
+	}
+	for _, c := range d.fleet.claims {
+		if s := at[c.Catalog]; s != nil {
+			s.Serves++
+		}
+	}
+	slices.SortFunc(findings, func(a, b catalog.Finding) int { return strings.Compare(a.Text, b.Text) })
+	more := map[*CatalogStatus]int{}
+	var list []Finding
+	for _, g := range findings {
+		s := at[g.Catalog.Key()]
+		if len(s.Findings) == maxCatalogFindings {
+			more[s]++
+			continue
+		}
+		s.Findings = append(s.Findings, g.Text)
+		list = append(list, Finding{Severity: zone.Error.String(), Zone: s.Zone, Code: "catalog", Text: "catalog " + s.Zone + ": " + g.Text})
+	}
+	for s, n := range more {
+		s.Findings = append(s.Findings, fmt.Sprintf("%d more", n))
+	}
+	d.fleet.findings.log = d.log
+	d.fleet.findings.tell(list)
+	d.fleet.told.Store(&told)
+}
+
+// printCatalogs writes what status tells of catalogs.
+func printCatalogs(b *strings.Builder, list []CatalogStatus) {
+	for _, c := range list {
+		fmt.Fprintf(b, "\ncatalog %s lists %s, %d served", c.Zone, plural(c.Members, "zone"), c.Serves)
+		if c.Error != "" {
+			fmt.Fprintf(b, "; not used: %s", c.Error)
+		}
+		b.WriteByte('\n')
+		for _, f := range c.Findings {
+			fmt.Fprintf(b, "  %s\n", f)
+		}
+	}
+}

@@ -1,0 +1,292 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// fleetLab is a primary whose catalogs are zone files, so that they can be anything,
+// and a server that follows them. Nobody sends NOTIFY here: the test asks for checks.
+type fleetLab struct {
+	t                  *testing.T
+	primary, secondary *lab
+	zones              string // of the primary's config, beside the catalogs
+	serial             int
+	catalogs           []string
+	follows            string // of the secondary's config
+}
+
+func (l *fleetLab) primaryConfig() string {
+	zones := []string{l.zones}
+	for _, c := range l.catalogs {
+		zones = append(zones, fmt.Sprintf("{name: %s, file: %s}", c, c))
+	}
+	return fmt.Sprintf(`
+listen: {dns: ["127.0.0.1:0"], admin: ""}
+state_dir: state
+rate_limit: {enabled: false}
+defaults: {nameservers: ns1.example.com, transfer: {allow: 127.0.0.1}}
+zones: [%s]
+`, strings.Join(zones, ", "))
+}
+
+func (l *fleetLab) secondaryConfig() string {
+	return fmt.Sprintf(`
+listen: {dns: ["127.0.0.1:0"], admin: ""}
+state_dir: state
+rate_limit: {enabled: false}
+defaults: {nameservers: ns1.example.com}
+%s
+`, strings.ReplaceAll(l.follows, "PRIMARY", fmt.Sprintf("{primaries: %q}", l.primary.dns)))
+}
+
+// list has a catalog of the primary list these lines, below a head.
+func (l *fleetLab) list(catalog string, lines ...string) {
+	l.t.Helper()
+	l.serial++
+	text := fmt.Sprintf("$TTL 0\n@ SOA invalid. invalid. %d 3600 600 2147483646 0\n@ NS invalid.\n%s\n", l.serial, strings.Join(lines, "\n"))
+	replace(l.t, filepath.Join(l.primary.dir, catalog), text)
+	if o := l.primary.reload(l.t); !o.OK() {
+		l.t.Fatalf("%+v", o)
+	}
+}
+
+const version2 = "version TXT 2"
+
+// refresh has the secondary compare a zone with the primary, and follow what it lists.
+func (l *fleetLab) refresh(zone string) string {
+	l.t.Helper()
+	s, err := l.secondary.follower.Refresh(l.t.Context(), dname.MustParse(zone+"."), false)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return s.Error
+}
+
+// serves waits until the secondary serves these zones with data, and no others.
+func (l *fleetLab) serves(apexes ...string) {
+	l.t.Helper()
+	slices.Sort(apexes)
+	var got []string
+	defer func() {
+		if l.t.Failed() {
+			l.t.Logf("serves %v, want %v\n%s", got, apexes, l.secondary.log)
+		}
+	}()
+	await(l.t, func() bool {
+		got = nil
+		for z := range l.secondary.store.Set().All() {
+			if z.IsAvailable() {
+				got = append(got, strings.TrimSuffix(z.Apex().String(), "."))
+			} else {
+				got = append(got, z.Apex().String()+"?")
+			}
+		}
+		slices.Sort(got)
+		return slices.Equal(got, apexes)
+	})
+}
+
+// told waits until status tells this of a catalog, "" for nothing wrong.
+func (l *fleetLab) told(catalog, want string) {
+	l.t.Helper()
+	await(l.t, func() bool {
+		for _, c := range l.secondary.Status().Catalogs {
+			if c.Zone == catalog+"." {
+				all := c.Error + strings.Join(c.Findings, "\n")
+				return (want == "") == (all == "") && strings.Contains(all, want)
+			}
+		}
+		return false
+	})
+}
+
+func (l *fleetLab) restart() {
+	l.t.Helper()
+	if err := l.secondary.stop(); err != nil {
+		l.t.Fatal(err)
+	}
+	l.secondary = start(l.t, l.secondary.dir, l.secondaryConfig())
+}
+
+func (l *fleetLab) reload() {
+	l.t.Helper()
+	replace(l.t, filepath.Join(l.secondary.dir, "config.yaml"), l.secondaryConfig())
+	if o := l.secondary.reload(l.t); !o.InForce {
+		l.t.Fatalf("%+v", o)
+	}
+}
+
+func newFleet(t *testing.T, zones, follows string, catalogs ...string) *fleetLab {
+	l := &fleetLab{t: t, zones: zones, follows: follows, catalogs: catalogs}
+	dir := shortDir(t)
+	for _, c := range catalogs {
+		replace(t, filepath.Join(dir, c), "$TTL 0\n@ SOA invalid. invalid. 1 3600 600 2147483646 0\n@ NS invalid.\n"+version2+"\n")
+	}
+	l.serial = 1
+	l.primary = start(t, dir, l.primaryConfig())
+	l.secondary = start(t, shortDir(t), l.secondaryConfig())
+	return l
+}
+
+const testZones = `{prefix: 192.0.2.0/24, ptr: {192.0.2.1: a.example.com}}, {prefix: 198.51.100.0/24}, {name: one.example}, {name: two.example}`
+
+func TestFollow(t *testing.T) {
+	l := newFleet(t, testZones, `
+zones: [{name: own.example}]
+catalogs: [{name: cat.example, secondary: PRIMARY, members: {transfer: {allow: 127.0.0.1}}, groups: {closed: {transfer: {allow: []}}}, max_members: 3}]`, "cat.example")
+	l.serves("cat.example", "own.example")
+
+	l.list("cat.example", version2, "a.zones PTR 2.0.192.in-addr.arpa.", "b.zones PTR one.example.", "group.b.zones TXT other", "group.b.zones TXT closed")
+	l.refresh("cat.example")
+	l.serves("cat.example", "own.example", "2.0.192.in-addr.arpa", "one.example")
+	if rrs, err := transferred(l.secondary.dns, "2.0.192.in-addr.arpa.", "", 0); err != nil || len(rrs) != 3 {
+		t.Errorf("transfer of a member: %v %v", rrs, err)
+	}
+	if _, err := transferred(l.secondary.dns, "one.example.", "", 0); err == nil {
+		t.Error("the settings of the group do not hold")
+	}
+
+	for name, lines := range map[string][]string{
+		"no version":   {"b.zones PTR two.example."},
+		"version 3":    {"version TXT 3", "b.zones PTR two.example."},
+		"two zones":    {version2, "b.zones PTR two.example.", "b.zones PTR one.example."},
+		"many":         {version2, "a.zones PTR a.", "b.zones PTR b.", "c.zones PTR c.", "d.zones PTR d."},
+		"no next zone": {version2, "a.zones PTR a.", "coo.a.zones PTR b.", "coo.a.zones PTR c."},
+	} {
+		l.list("cat.example", lines...)
+		if err := l.refresh("cat.example"); !strings.Contains(err, "which is not taken: ") {
+			t.Errorf("%s: %q", name, err)
+		}
+		l.serves("cat.example", "own.example", "2.0.192.in-addr.arpa", "one.example")
+	}
+	l.restart() // with the last good one
+	l.serves("cat.example", "own.example", "2.0.192.in-addr.arpa", "one.example")
+	if z := l.secondary.store.Set().Get(dname.MustParse("one.example.")); !z.IsAvailable() {
+		t.Error("a member is not served at once after a restart")
+	}
+
+	// What the configuration has is nobody else's, nor what lies in it.
+	l.list("cat.example", version2, "a.zones PTR own.example.", "b.zones PTR www.own.example.", "c.zones PTR cat.example.")
+	l.refresh("cat.example")
+	l.serves("cat.example", "own.example")
+	l.told("cat.example", "zone own.example. is ignored: zones[0] has it")
+	l.told("cat.example", "zone www.own.example. is ignored: it lies in zone own.example., which zones[0] has")
+	l.told("cat.example", "zone cat.example. is ignored: catalogs[0] has it")
+	if z := l.secondary.store.Set().Get(dname.MustParse("own.example.")); z == nil || !z.IsAvailable() {
+		t.Error("a catalog took a zone of the configuration away")
+	}
+	if files, err := filepath.Glob(filepath.Join(l.secondary.dir, "state", "*", "*one.example*")); err != nil || len(files) > 0 {
+		t.Errorf("%v is left of a dropped zone (%v)", files, err)
+	}
+
+	// A zone goes from the catalog to the configuration and back.
+	l.list("cat.example", version2, "a.zones PTR two.example.")
+	l.refresh("cat.example")
+	l.serves("cat.example", "own.example", "two.example")
+	l.told("cat.example", "")
+	before := l.follows
+	l.follows = strings.Replace(before, "own.example}", "own.example}, {name: two.example}", 1)
+	l.reload()
+	l.serves("cat.example", "own.example", "two.example")
+	l.told("cat.example", "zone two.example. is ignored: zones[1] has it")
+	l.follows = before
+	l.reload()
+	l.told("cat.example", "")
+	l.serves("cat.example", "own.example", "two.example")
+
+	// And all go with the catalog.
+	l.follows = "zones: [{name: own.example}]"
+	l.reload()
+	l.serves("own.example")
+}
+
+// TestFollowOwners: a zone goes from catalog to catalog as the old one says, and no
+// other way; what another has is begun anew.
+func TestFollowOwners(t *testing.T) {
+	l := newFleet(t, testZones, `
+zones: []
+catalogs: [{name: a.cat, secondary: PRIMARY}, {name: b.cat, secondary: PRIMARY, accept: [example, 2.0.192.in-addr.arpa]}]`, "a.cat", "b.cat")
+	l.serves("a.cat", "b.cat")
+	served := func() *zone.Zone { return l.secondary.store.Set().Get(dname.MustParse("one.example.")) }
+	l.list("b.cat", version2, "n.zones PTR one.example.", "m.zones PTR 100.51.198.in-addr.arpa.")
+	l.refresh("b.cat")
+	l.serves("a.cat", "b.cat", "one.example")
+	l.told("b.cat", "zone 100.51.198.in-addr.arpa. is ignored: `accept` has no such zone")
+	l.list("b.cat", version2, "n.zones PTR one.example.")
+	l.refresh("b.cat")
+	first := served()
+
+	l.list("a.cat", version2, "n.zones PTR one.example.")
+	l.refresh("a.cat")
+	l.told("a.cat", "it came by catalog b.cat., which lists it without `coo`")
+	l.restart()
+	l.told("a.cat", "it came by catalog b.cat., which lists it without `coo`")
+	l.serves("a.cat", "b.cat", "one.example")
+
+	first = served()
+	l.list("b.cat", version2, "n.zones PTR one.example.", "coo.n.zones PTR a.cat.")
+	l.refresh("b.cat")
+	l.told("a.cat", "")
+	if served() != first {
+		t.Error("a zone that was handed over with its label did not stay as it was")
+	}
+	l.list("b.cat", version2)
+	l.refresh("b.cat")
+	l.serves("a.cat", "b.cat", "one.example")
+	if served() != first {
+		t.Error("the old owner took the zone away")
+	}
+	l.list("a.cat", version2, "o.zones PTR one.example.")
+	l.refresh("a.cat")
+	await(t, func() bool { z := served(); return z != nil && z != first && z.IsAvailable() })
+}
+
+// TestFollowOurs: a ptrd follows what a ptrd makes, over a key, and drops with the
+// zones what it kept of them.
+func TestFollowOurs(t *testing.T) {
+	dir := shortDir(t)
+	text := func(zones string) string {
+		return fmt.Sprintf(`
+listen: {dns: ["127.0.0.1:0"], admin: ""}
+state_dir: state
+rate_limit: {enabled: false}
+keys: [{name: k, secret: %s}]
+defaults: {nameservers: ns1.example.com, transfer: {allow: {key: k}}}
+zones: [%s]
+catalogs: [{name: cat.example, zones: all}]
+`, catalogSecret, zones)
+	}
+	l := &fleetLab{t: t, follows: `
+keys: [{name: k, secret: ` + catalogSecret + `}]
+zones: []
+catalogs: [{name: cat.example, secondary: PRIMARY}]`}
+	l.primary = start(t, dir, text(testZones))
+	l.follows = strings.Replace(l.follows, "PRIMARY", fmt.Sprintf("{primaries: %q, key: k}", l.primary.dns), 1)
+	l.secondary = start(t, shortDir(t), l.secondaryConfig())
+	l.serves("cat.example", "2.0.192.in-addr.arpa", "100.51.198.in-addr.arpa", "one.example", "two.example")
+	kept := func() int {
+		files, err := os.ReadDir(filepath.Join(l.secondary.dir, "state", "zones"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	if kept() != 5 {
+		t.Errorf("%d zones are kept, want 5", kept())
+	}
+	replace(t, filepath.Join(dir, "config.yaml"), text("{name: two.example}"))
+	if o := l.primary.reload(t); !o.OK() {
+		t.Fatalf("%+v", o)
+	}
+	l.refresh("cat.example")
+	l.serves("cat.example", "two.example")
+	await(t, func() bool { return kept() == 2 })
+}
