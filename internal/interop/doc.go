@@ -27,6 +27,10 @@
 // TestSecondaries lets the three servers get zones from ptrd, with the right key, with
 // a wrong one and without.
 //
+// TestSecondary and those beside it have ptrd follow zones of the three, told by NOTIFY
+// of each change. PTRD_TRANSFER_CHANGES and PTRD_TRANSFER_RECORDS make them longer and
+// larger (200 and 1000000 for a release).
+//
 // TestUnbound, TestDelv and TestTools put resolvers and tools in front of the real
 // program, TestEmitResolver, TestEmitSecondary and TestEmitUpdater put those in front of it and beside it that
 // `ptrd emit` writes the configuration for, and TestNamespace runs getent, Zonemaster and DNSViz in a network namespace

@@ -346,6 +346,15 @@ func TestDistrust(t *testing.T) {
 	}
 }
 
+// A server that answers for the zone without authority is no primary of it.
+func TestNoAuthority(t *testing.T) {
+	f := newFake(t)
+	f.spoil = func(_ string, answer [][]byte) [][]byte { answer[0][2] &^= 4; return answer }
+	if got, err := f.take(&Primary{}, rr.TypeAXFR, time.Now); err == nil || !strings.Contains(err.Error(), "AA is not set") {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // TestSlow asks primaries that are slow, stop, or go away.
 func TestSlow(t *testing.T) {
 	tcp := func(f func(answer [][]byte) [][]byte) func(string, [][]byte) [][]byte {

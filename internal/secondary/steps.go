@@ -2,6 +2,7 @@ package secondary
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -92,7 +93,10 @@ func (r *Receiver) endStep() error {
 	var findings []zone.Finding
 	var err error
 	apply := func() {
-		if next, err = w.to.Apply(w.step); err == nil {
+		if next, err = w.to.Apply(w.step); err != nil && w.dropPresent() {
+			next, err = w.to.Apply(w.step)
+		}
+		if err == nil {
 			findings = next.Recheck(w.step)
 		}
 	}
@@ -110,6 +114,36 @@ func (r *Receiver) endStep() error {
 	w.to = next
 	r.out.Changes = append(r.out.Changes, w.step)
 	return nil
+}
+
+// dropPresent takes out of the step what it adds although it is there, and reports
+// whether it found any. NSD 4.6 adds TXT records that did not change, and what comes
+// of it is the same. What a step removes although it is not there has no such excuse: we
+// have another zone than the primary thinks.
+func (w *steps) dropPresent() bool {
+	removed := map[string]bool{}
+	for i := range w.step.Removed {
+		removed[recordKey(&w.step.Removed[i])] = true
+	}
+	before := len(w.step.Added)
+	w.step.Added = slices.DeleteFunc(w.step.Added, func(r zone.Record) bool {
+		s, ok := w.to.Get(r.Owner, r.Type)
+		if !ok || s.TTL != r.TTL || removed[recordKey(&r)] {
+			return false
+		}
+		for d := s.Data(); d.Next(); {
+			if len(d.Head)+len(d.Tail) == len(r.Data) && string(d.Head) == string(r.Data[:len(d.Head)]) && string(d.Tail) == string(r.Data[len(d.Head):]) {
+				return true
+			}
+		}
+		return false
+	})
+	return len(w.step.Added) < before
+}
+
+// recordKey returns a text that tells a record from others, but for its TTL.
+func recordKey(r *zone.Record) string {
+	return r.Owner.Key() + string([]byte{byte(r.Type >> 8), byte(r.Type)}) + string(r.Data)
 }
 
 // keep returns a record of our own.
