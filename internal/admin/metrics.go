@@ -28,6 +28,13 @@ type Source struct {
 	Load    func() Load
 
 	Secondaries func() Secondaries
+	Transfers   func() Transfers
+}
+
+// Transfers tells of what secondaries got and were told.
+type Transfers struct {
+	Answers, Records, Octets map[string]uint64 // by kind of the answer
+	Notifies                 map[string]uint64 // by what became of them
 }
 
 // Secondaries tells of the zones that others are primary for.
@@ -141,6 +148,10 @@ func list() []metric {
 		{"ptrd_zones", "Zones by state: served, last_good (its sources have errors), unavailable.", l("state")},
 		{"ptrd_records", "Records in all zones.", nil},
 		{"ptrd_zone_data_bytes", "Memory that the data of all zones take.", nil},
+		{"ptrd_transfer_answers_total", "Answers to AXFR and IXFR, by kind.", l("kind")},
+		{"ptrd_transfer_records_total", "Records sent in them.", l("kind")},
+		{"ptrd_transfer_bytes_total", "Octets sent in them, EDNS and signatures left out.", l("kind")},
+		{"ptrd_notify_out_total", "NOTIFY messages to secondaries, and what became of them.", l("result")},
 		{"ptrd_secondary_zones", "Secondary zones by how their last check ended: good, failed.", l("state")},
 		{"ptrd_secondary_checks_total", "Checks of secondary zones, and what came of them.", l("what")},
 		{"ptrd_secondary_records_total", "Records that came in zone transfers.", nil},
@@ -204,6 +215,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	view := c.s.View()
 	s.zones(view, c.s.Reload().LastGood)
 	s.secondaries(c.s.Secondaries(), view)
+	s.transfers(c.s.Transfers())
 }
 
 // groups are the metrics of the groups of server.Counter.
@@ -306,6 +318,17 @@ func unix(t time.Time) float64 {
 		return 0
 	}
 	return float64(t.UnixMilli()) / 1000
+}
+
+func (s sink) transfers(x Transfers) {
+	for name, counts := range map[string]map[string]uint64{
+		"ptrd_transfer_answers_total": x.Answers, "ptrd_transfer_records_total": x.Records, "ptrd_transfer_bytes_total": x.Octets,
+		"ptrd_notify_out_total": x.Notifies,
+	} {
+		for label, n := range counts {
+			s.count(name, n, label)
+		}
+	}
 }
 
 // secondaries tells of single zones where zones does.

@@ -83,6 +83,10 @@ func testSource(t *testing.T) Source {
 				Records:  5,
 			}
 		},
+		Transfers: func() Transfers {
+			one := map[string]uint64{"axfr": 6}
+			return Transfers{Answers: one, Records: one, Octets: one, Notifies: map[string]uint64{"sent": 7}}
+		},
 	}
 }
 

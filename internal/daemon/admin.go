@@ -18,6 +18,7 @@ func (d *Daemon) newAdmin() *admin.Server {
 			Load:    d.loadMetrics,
 
 			Secondaries: d.secondaryMetrics,
+			Transfers:   d.transferMetrics,
 		}),
 		Ready:  d.isReady,
 		Status: func() any { return d.Status() },

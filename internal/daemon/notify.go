@@ -5,8 +5,10 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/ptrd/ptrd/internal/admin"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/notify"
+	"github.com/ptrd/ptrd/internal/transfer"
 	"github.com/ptrd/ptrd/server/tsig"
 )
 
@@ -59,6 +61,18 @@ func tellsNameServers(z *config.Zone) bool {
 // sameSlice reports whether two slices are one and the same.
 func sameSlice[T any](a, b []T) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// transferMetrics tells what secondaries got and were told.
+func (d *Daemon) transferMetrics() admin.Transfers {
+	out := admin.Transfers{Answers: map[string]uint64{}, Records: map[string]uint64{}, Octets: map[string]uint64{}}
+	for k, t := range d.transfers.Totals() {
+		name := transfer.Kind(k).String()
+		out.Answers[name], out.Records[name], out.Octets[name] = t.Answers, t.Records, t.Octets
+	}
+	t := d.notifier.Totals()
+	out.Notifies = map[string]uint64{"sent": t.Sent.Load(), "answered": t.Answered.Load(), "refused": t.Refused.Load(), "lost": t.Lost.Load()}
+	return out
 }
 
 // isOwn reports whether an address is one that we listen on.
