@@ -154,7 +154,8 @@ func (u *Updater) Submit(r *Request) {
 	if u.pending.join(j) {
 		return
 	}
-	if j.fault = u.enqueue(j); j.fault != nil {
+	if fault := u.enqueue(j); fault != nil { // else the job is the Updater's by now
+		j.fault = fault
 		u.answer(j)
 	}
 }
