@@ -72,8 +72,24 @@ func TestUpdatesUnderReloads(t *testing.T) {
 			}
 		})
 	}
+	// Somebody tries to delete what the file is about to have. Between the moment when
+	// that is served and the one when updates know that it is the file's, none gets in.
+	var current atomic.Int64
+	clients.Go(func() {
+		c := dns.Client{Timeout: patience, Net: "tcp"}
+		for !done.Load() {
+			m := new(dns.Msg)
+			m.SetUpdate("file.example.")
+			m.RemoveRRset([]dns.RR{&dns.TXT{Hdr: dns.RR_Header{Name: fmt.Sprintf("static-%d.file.example.", current.Load()), Rrtype: dns.TypeTXT}}})
+			if _, _, err := c.Exchange(m, l.dns); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
 	const reloads = 30
 	for n := 1; n <= reloads; n++ {
+		current.Store(int64(n))
 		generation(n)
 		if o := l.reload(t); !o.OK() {
 			t.Fatalf("reload %d: %+v", n, o)
