@@ -93,8 +93,12 @@ func (d *Descent) enter(e *prefixSlot, k *dname.AddressKey) bool {
 	}
 	d.slot, d.zone = e, e.zone
 	d.apex = uint32(e.nibbles)
-	d.hi, d.lo = shiftLeft(k.Hi, k.Lo, 4*uint(e.nibbles))
-	d.left = addressNibbles(k.Family) - d.apex
+	if e.family == dname.InAddr {
+		d.hi, d.lo = k.Hi<<(4*d.apex&63), 0
+	} else {
+		d.hi, d.lo = shiftLeft(k.Hi, k.Lo, 4*uint(d.apex))
+	}
+	d.left = addressNibbles(e.family) - d.apex
 	d.cold = d.left + 1 - min(d.left+1, d.hot)
 	d.chunks, d.at = e.chunkTable(), e.root
 	d.status = inTrie
@@ -138,20 +142,20 @@ func (d *Descent) Step() bool {
 	}
 	hi, at := d.hi, d.at
 	for {
-		chunk, off := d.chunks[at>>chunkShift], uint(at&(chunkUnits-1))<<2
-		h := word(chunk, off)
-		off += 4
+		n := rawAt(d.chunks, at)
+		h := n.word()
+		behind := n.add(4)
 		if h>>24 != 0 || h&(bitCut|bitDNAME) != 0 {
 			d.hi = hi
-			run := d.run(chunk[off:], h)
+			run := d.run(at, h)
 			if d.status != inTrie {
 				return false
 			}
 			hi = d.hi
-			off += run
+			behind = behind.add(run)
 		}
 		if d.left == 0 || h&maskInner == 0 {
-			d.end(chunk, off, h)
+			d.end(behind, h)
 			return d.status == inSuffix
 		}
 		v := hi >> 60
@@ -161,7 +165,7 @@ func (d *Descent) Step() bool {
 		}
 		// The refs of value and branch come before those of the children.
 		i := bits.OnesCount32(h & (1<<v - 1 | bitValue | bitOrdinary))
-		at = ref(word(chunk, (off+3)&^3+4*uint(i)))
+		at = ref(behind.aligned().add(4 * uint(i)).word())
 		hi = hi<<4 | d.lo>>60
 		d.lo <<= 4
 		d.left--
@@ -171,14 +175,6 @@ func (d *Descent) Step() bool {
 			return true
 		}
 	}
-}
-
-// word returns the 4 octets at an offset of a chunk as a number.
-func word(chunk []byte, at uint) uint32 { return binary.LittleEndian.Uint32(chunk[at : at+4 : at+4]) }
-
-// octets returns the octets from r to the end of its chunk.
-func (d *Descent) octets(r ref) []byte {
-	return d.chunks[r>>chunkShift][uint(r&(chunkUnits-1))<<2:]
 }
 
 // ahead prefetches the node that the next step reads: its header, and what that step
@@ -191,7 +187,7 @@ func (d *Descent) ahead() {
 	if d.left > 0 {
 		more = 4 + uintptr(d.hi>>60)*4
 	}
-	prefetch(unsafe.Pointer(&d.octets(d.at)[0]), more)
+	prefetch(rawAt(d.chunks, d.at).p, more)
 }
 
 // seek is a step before the first node, which reads a slot of the set's table; or the
@@ -218,13 +214,14 @@ func (d *Descent) seek() {
 	}
 }
 
-// run compares the run in b of a node with the header h and returns its octets.
-func (d *Descent) run(b []byte, h uint32) uint {
+// run compares the run of the node at r, whose header is h, and returns its octets.
+func (d *Descent) run(r ref, h uint32) uint {
 	if h&(bitCut|bitDNAME) != 0 {
 		d.status = Other
 		return 0
 	}
 	run := h >> 24
+	b := d.chunks[r>>chunkShift][uint(r&(chunkUnits-1))<<2+4:]
 	// A longer run goes on into ordinary labels. Near the end of a chunk whole
 	// words cannot be read.
 	if run > d.left || len(b) < 16 {
@@ -264,30 +261,29 @@ func (d *Descent) missing() {
 }
 
 // end ends a walk at a leaf, or at the depth of the name, in a node with the header
-// h, whose run ends before off.
-func (d *Descent) end(chunk []byte, off uint, h uint32) {
-	var v []byte
+// h, whose run ends before behind.
+func (d *Descent) end(behind raw, h uint32) {
+	v := behind
 	switch {
 	case h&maskInner == 0:
 		if d.left != 0 {
 			d.missing()
 			return
 		}
-		v = chunk[off:]
 	case h&bitValue != 0:
-		v = d.octets(ref(word(chunk, (off+3)&^3)))
+		v = rawAt(d.chunks, ref(behind.aligned().word()))
 	default: // an empty non-terminal
 		d.status = Other
 		return
 	}
-	if v[0] != formPTR {
+	if v.octet() != formPTR {
 		d.status = Other
 		return
 	}
 	d.status = HasPTR
-	d.ttl = d.slot.ttl(v[1])
-	d.head, d.tail = v[shortHeader:shortHeader+int(v[2])], nil
-	if d.at = ref(word(v, 3)); d.at == 0 {
+	d.ttl = d.slot.ttl(v.add(1).octet())
+	d.head, d.tail = v.add(shortHeader).octets(v.add(2).octet()), nil
+	if d.at = ref(v.add(3).word()); d.at == 0 {
 		return
 	}
 	if d.cold == 0 {
@@ -295,13 +291,13 @@ func (d *Descent) end(chunk []byte, off uint, h uint32) {
 		return
 	}
 	d.status = inSuffix
-	prefetch(unsafe.Pointer(&d.octets(d.at)[0]), 0)
+	prefetch(rawAt(d.chunks, d.at).p, 0)
 }
 
 // suffix reads the end of the target.
 func (d *Descent) suffix() {
-	t := d.octets(d.at)
-	d.tail = t[1 : 1+int(t[0])]
+	t := rawAt(d.chunks, d.at)
+	d.tail = t.add(1).octets(t.octet())
 	d.status = HasPTR
 }
 
@@ -359,12 +355,4 @@ func (z *Zone) NegativeSOA() (s NegativeSOA, ok bool) {
 // shiftLeft shifts 128 bits; n is less than 129.
 func shiftLeft(hi, lo uint64, n uint) (uint64, uint64) {
 	return hi<<n | lo>>(64-n) | lo<<(n-64), lo << n
-}
-
-// addressNibbles returns the nibbles of an address.
-func addressNibbles(f dname.Family) uint32 {
-	if f == dname.IP6 {
-		return 32
-	}
-	return 8
 }

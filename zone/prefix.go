@@ -92,3 +92,11 @@ func (e *prefixSlot) ttl(i uint8) uint32 {
 	}
 	return e.zone.ttls[i]
 }
+
+// addressNibbles returns the nibbles of an address.
+func addressNibbles(f dname.Family) uint32 {
+	if f == dname.IP6 {
+		return 32
+	}
+	return 8
+}

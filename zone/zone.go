@@ -13,7 +13,8 @@ import (
 // Zone is an immutable zone. Every method may be called by any number of
 // goroutines at the same time.
 type Zone struct {
-	// What a question for a PTR needs lies together, in two cache lines.
+	// What a Lookup needs lies together, in two cache lines; a Descent has it from a
+	// prefixSlot.
 	storage
 	root      ref // of the names
 	nsec3     ref // of the NSEC3 RRs, by hash: their owners are no names of the zone (RFC 5155 §7.2.8)
