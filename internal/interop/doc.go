@@ -31,6 +31,10 @@
 // of each change. PTRD_TRANSFER_CHANGES and PTRD_TRANSFER_RECORDS make them longer and
 // larger (200 and 1000000 for a release).
 //
+// TestCrash kills a primary and a secondary, both ptrd, at random moments while zones
+// change and are transferred, and looks at what is there after the start
+// (`go test ./internal/interop -run TestCrash -kills 500 -timeout 1h` for long).
+//
 // TestUnbound, TestDelv and TestTools put resolvers and tools in front of the real
 // program, TestEmitResolver, TestEmitSecondary and TestEmitUpdater put those in front of it and beside it that
 // `ptrd emit` writes the configuration for, and TestNamespace runs getent, Zonemaster and DNSViz in a network namespace

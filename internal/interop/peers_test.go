@@ -111,6 +111,14 @@ func (c *process) log() string {
 // startProcess runs a program in the foreground until the test ends.
 func startProcess(t testing.TB, dir, program string, args ...string) *process {
 	t.Helper()
+	c := launch(t, dir, program, args...)
+	t.Cleanup(c.stop)
+	return c
+}
+
+// launch runs a program in the foreground until the caller stops it.
+func launch(t testing.TB, dir, program string, args ...string) *process {
+	t.Helper()
 	c := &process{cmd: exec.Command(program, args...), ended: make(chan struct{})}
 	c.cmd.Dir = dir
 	c.cmd.Stdout, c.cmd.Stderr = c, c
@@ -123,7 +131,6 @@ func startProcess(t testing.TB, dir, program string, args ...string) *process {
 		defer close(c.ended)
 		c.cmd.Wait()
 	}()
-	t.Cleanup(c.stop)
 	return c
 }
 
