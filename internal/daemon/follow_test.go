@@ -222,7 +222,6 @@ catalogs: [{name: a.cat, secondary: PRIMARY}, {name: b.cat, secondary: PRIMARY, 
 	l.told("b.cat", "zone 100.51.198.in-addr.arpa. is ignored: `accept` has no such zone")
 	l.list("b.cat", version2, "n.zones PTR one.example.")
 	l.refresh("b.cat")
-	first := served()
 
 	l.list("a.cat", version2, "n.zones PTR one.example.")
 	l.refresh("a.cat")
@@ -231,7 +230,7 @@ catalogs: [{name: a.cat, secondary: PRIMARY}, {name: b.cat, secondary: PRIMARY, 
 	l.told("a.cat", "it came by catalog b.cat., which lists it without `coo`")
 	l.serves("a.cat", "b.cat", "one.example")
 
-	first = served()
+	first := served()
 	l.list("b.cat", version2, "n.zones PTR one.example.", "coo.n.zones PTR a.cat.")
 	l.refresh("b.cat")
 	l.told("a.cat", "")

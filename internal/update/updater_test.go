@@ -25,7 +25,6 @@ type memory struct {
 	batches []*zone.Batch
 	notes   map[string]map[string][]byte // by key of the apex
 	fail    error
-	before  func() // called once, before the next batch
 }
 
 func (m *memory) Append(b *zone.Batch) error {

@@ -192,14 +192,6 @@ func (r *reader) varint() int64 {
 	return v
 }
 
-func (r *reader) uint64() uint64 {
-	b := r.octets(8)
-	if b == nil {
-		return 0
-	}
-	return binary.BigEndian.Uint64(b)
-}
-
 // stepCoder writes and reads steps that follow each other.
 type stepCoder struct {
 	recordCoder
