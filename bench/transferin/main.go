@@ -29,7 +29,7 @@ const (
 
 func main() {
 	ptrd := flag.String("ptrd", "./ptrd", "the `program` to measure")
-	zone := flag.String("zone", "", "the master `file` of "+apex+" that is transferred, such as bench/dataset makes")
+	zone := flag.String("zone", "", "the zone as a `file`, such as bench/dataset makes")
 	runs := flag.Int("runs", 3, "`times` that each is measured, in turns")
 	servers := flag.String("servers", "ptrd,NSD,Knot", "what to measure")
 	flag.Parse()
