@@ -146,17 +146,14 @@ func (c *crash) verifyLog(v *victim, z *crashZone) {
 		return
 	}
 	var log history.Log
-	now := c.mustTake(v, z, nil)
-	for before := now.serial - 1; before != now.serial; { // a secondary may be getting it
+	var now *contents
+	c.await(v, "what is served of "+z.apex+" being the last of the log", func() bool { // a secondary may be getting more
 		log = history.Log{}
 		c.run(v, &log, "log", z.apex, "--limit", "0")
-		before, now = now.serial, c.mustTake(v, z, nil)
-	}
+		now = c.mustTake(v, z, nil)
+		return len(log.Lines) > 0 && uint32(log.Lines[0].Serial) == now.serial
+	})
 	lines := log.Lines
-	if len(lines) == 0 || uint32(lines[0].Serial) != now.serial {
-		c.t.Errorf("%s: the log of %s does not begin with serial %d: %+v", v.name, z.apex, now.serial, lines[:min(1, len(lines))])
-		return
-	}
 	c.lines += len(lines)
 	updates := map[uint32]int{} // since a serial
 	n, known := 0, true
