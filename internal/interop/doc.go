@@ -28,8 +28,11 @@
 // a wrong one and without.
 //
 // TestSecondary and those beside it have ptrd follow zones of the three, told by NOTIFY
-// of each change. PTRD_TRANSFER_CHANGES and PTRD_TRANSFER_RECORDS make them longer and
-// larger (200 and 1000000 for a release).
+// of each change. PTRD_TRANSFER_CHANGES and PTRD_TRANSFER_RECORDS make these and TestFleet
+// longer and larger (200 and 1000000 for a release; -timeout 30m).
+//
+// TestFleet changes a zone at random, at ptrd by file or by UPDATE, or at one of the three
+// that ptrd is a secondary of, and holds that all four have the same after each change.
 //
 // TestCrash kills a primary and a secondary, both ptrd, at random moments while zones
 // change and are transferred, and looks at what is there after the start

@@ -31,6 +31,7 @@ const (
 const (
 	changesEnv = "PTRD_TRANSFER_CHANGES"
 	largeEnv   = "PTRD_TRANSFER_RECORDS"
+	seedEnv    = "PTRD_TRANSFER_SEED" // of TestFleet; unset, it is another one each time
 )
 
 func envNumber(t testing.TB, name string, otherwise int) int {
@@ -250,7 +251,7 @@ func startSecondary(t testing.TB, dir string, addr, primary netip.AddrPort, apex
 
 // startXfrPrimary runs a server with the zone in a file and returns it, its address and
 // the file.
-func startXfrPrimary(t testing.TB, p xfrPrimary, g *growing) (c *process, addr netip.AddrPort, file string) {
+func startXfrPrimary(t testing.TB, p xfrPrimary, apex string, text []byte) (c *process, addr netip.AddrPort, file string) {
 	t.Helper()
 	program := peertest.Require(t, p.program)
 	dir := filepath.Join(t.TempDir(), p.name)
@@ -258,10 +259,10 @@ func startXfrPrimary(t testing.TB, p xfrPrimary, g *growing) (c *process, addr n
 		t.Fatal(err)
 	}
 	file = filepath.Join(dir, "zone")
-	replaceZone(t, file, g.text())
+	replaceZone(t, file, text)
 	addr = freePort(t)
-	c = startProcess(t, dir, program, p.config(dir, addr, []setZone{{apex: g.apex, file: file}})...)
-	if !awaitZones(addr, []string{g.apex}, c.ended) {
+	c = startProcess(t, dir, program, p.config(dir, addr, []setZone{{apex: apex, file: file}})...)
+	if !awaitZones(addr, []string{apex}, c.ended) {
 		t.Fatalf("%s does not answer:\n%s", p.name, c.log())
 	}
 	return c, addr, file
@@ -281,7 +282,7 @@ func TestSecondary(t *testing.T) {
 			addr := freePort(t)
 			p := xfrPrimaries(addr)[i]
 			g := newGrowing(seed, 1)
-			other, primary, file := startXfrPrimary(t, p, g)
+			other, primary, file := startXfrPrimary(t, p, g.apex, g.text())
 			dir := filepath.Join(t.TempDir(), "ptrd")
 			ours := startSecondary(t, dir, addr, primary, g.apex, xfrKey, xfrSecret)
 			logs := func() string { return ours.log() + other.log() }
@@ -338,7 +339,7 @@ func TestSecondaryKeys(t *testing.T) {
 			} {
 				addr := freePort(t)
 				g := newGrowing(1, 1)
-				_, primary, _ := startXfrPrimary(t, xfrPrimaries(addr)[i], g)
+				_, primary, _ := startXfrPrimary(t, xfrPrimaries(addr)[i], g.apex, g.text())
 				ours := startSecondary(t, filepath.Join(t.TempDir(), "ptrd"), addr, primary, g.apex, c.key, c.secret)
 				const told = "no primary confirms or brings the secondary zone"
 				deadline := time.Now().Add(startWait)
@@ -368,7 +369,7 @@ func TestSecondaryLarge(t *testing.T) {
 			addr := freePort(t)
 			p := xfrPrimaries(addr)[i]
 			g := newGrowing(1, records)
-			other, primary, file := startXfrPrimary(t, p, g)
+			other, primary, file := startXfrPrimary(t, p, g.apex, g.text())
 			ours := startSecondary(t, filepath.Join(t.TempDir(), "ptrd"), addr, primary, g.apex, xfrKey, xfrSecret)
 			logs := func() string { return ours.log() + other.log() }
 			awaitSerial(t, addr, g.apex, g.serial, 2*time.Minute, logs)
