@@ -24,12 +24,18 @@ zones:
       source: 192.0.2.9
       allow_notify: [198.51.100.0/24, {key: other}]
       max_size: 1048576
-  - {name: example.org, secondary: {primaries: "192.0.2.1:53"}}
+  - {name: example.org, history: {max_size: 65536}, secondary: {primaries: "192.0.2.1:53"}}
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
 	z := cfg.Zones[0]
+	if h := z.History; h != cfg.Defaults.History || h.MaxSize == 0 {
+		t.Errorf("history %+v, of the defaults %+v", h, cfg.Defaults.History)
+	}
+	if h := cfg.Zones[1].History; h.MaxSize != 65536 || h.MaxAge != cfg.Defaults.History.MaxAge {
+		t.Errorf("history %+v", h)
+	}
 	s := z.Secondary
 	if s == nil || len(z.Apexes) != 2 || z.Access == nil || len(z.NameServers) != 0 || len(s.Primaries) != 3 || len(s.Notify) != 2 || s.MaxSize != 1<<20 {
 		t.Fatalf("%+v, %+v", z, s)

@@ -74,7 +74,7 @@ func (v value) item(z *item) {
 	}
 	if z.Secondary != nil {
 		v.onlySecondary()
-		z.Defaults = Defaults{Transfer: z.Transfer}
+		z.Defaults = Defaults{Transfer: z.Transfer, History: z.History}
 		return
 	}
 	if len(z.NameServers) == 0 && len(z.Files) == 0 {
