@@ -38,6 +38,9 @@
 // change and are transferred, and looks at what is there after the start
 // (`go test ./internal/interop -run TestCrash -kills 500 -timeout 1h` for long).
 //
+// TestScaling runs the servers that docs/scaling.md describes, with the configurations
+// that stand there, and TestFollowPeers has ptrd follow catalogs of BIND and Knot.
+//
 // TestUnbound, TestDelv and TestTools put resolvers and tools in front of the real
 // program, TestEmitResolver, TestEmitSecondary and TestEmitUpdater put those in front of it and beside it that
 // `ptrd emit` writes the configuration for, and TestNamespace runs getent, Zonemaster and DNSViz in a network namespace

@@ -123,8 +123,8 @@ func (c *client) soaOnce(ctx context.Context, p *Primary, q *query) (*checked, e
 		switch {
 		case err == nil:
 			return &checked{soaAnswer: a}, nil
-		case ctx.Err() != nil, errors.As(err, &refused) && !errors.As(err, &untrusted):
-			return nil, err
+		case ctx.Err() != nil, errors.As(err, &refused) && refused.RCode != wire.RCodeRefused && !errors.As(err, &untrusted):
+			return nil, err // over TCP, Knot answers for catalog zones as well
 		}
 	}
 	s, err := c.connect(ctx, p)
