@@ -527,9 +527,10 @@ func TestNotify(t *testing.T) {
 		}
 	}
 	// A burst is one check, after a while.
-	l.pass(notifyGap)
-	l.idle()
 	checks := l.k.Totals().Checks.Load()
+	l.pass(notifyGap)
+	l.await("the check that the messages above led to", func(s State) bool { return l.k.Totals().Checks.Load() == checks+1 && s.Doing == "" })
+	checks++
 	for range 100 {
 		l.notify("192.0.2.1")
 	}
