@@ -24,6 +24,11 @@
 // Zones and policy come into force in one swap. Whatever goes wrong before it
 // leaves everything as it was, and nothing after it can go wrong.
 //
+// A catalog that we follow (follow.go) changes which zones are served without a reload:
+// when one came, the same goroutine reads what all of them list, decides who owns which
+// zone, and publishes the secondary zones that come and go together with their policy.
+// A reload keeps what they listed, and then looks at them once more.
+//
 // # Giving way
 //
 // While queries are answered a reload computes in slices and lets them go first in
