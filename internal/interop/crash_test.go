@@ -94,9 +94,9 @@ const crashSOA = "ns1.example.net. hostmaster.example.net. 1%06d 7200 900 120960
 func newCrash(t *testing.T, seed uint64) *crash {
 	c := &crash{t: t, rng: rand.New(rand.NewPCG(seed, 0))}
 	c.zones = []*crashZone{
-		{apex: "1.0.10.in-addr.arpa.", item: "dynamic: {}"},
+		{apex: "1.0.10.in-addr.arpa.", item: "dynamic: {}, dynamic_lifetime: 1d"},
 		{apex: "2.0.10.in-addr.arpa.", item: "dynamic: {seed: 2.zone}", file: "2.zone", soa: "ns1.example.net. hostmaster.example.net. 4294967000 10000 900 1209600 300 ; %d", leaps: true},
-		{apex: "3.0.10.in-addr.arpa.", item: "file: 3.zone", file: "3.zone", changes: true},
+		{apex: "3.0.10.in-addr.arpa.", item: "file: 3.zone, dynamic_lifetime: 1d", file: "3.zone", changes: true},
 		{apex: "4.0.10.in-addr.arpa.", item: "file: 4.zone", file: "4.zone", changes: true, soa: crashSOA},
 	}
 	newVictim := func(name string) *victim {
