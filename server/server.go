@@ -96,7 +96,7 @@ func New(o Options) (*Server, error) {
 		queue: make(chan *SlowRequest, slowQueue), all: o.slow, notify: o.Notify, update: o.Update,
 		lanes: s.lanes, log: s.rare, now: o.Now,
 	}
-	s.slow.transfers = transferLane{lane: s.slow, handler: o.Transfer, limits: &s.limits, clients: make(map[netip.Addr]int)}
+	s.slow.transfers = transferLane{lane: s.slow, handler: o.Transfer, limits: &s.limits, clients: make(map[netip.Addr]transferShare)}
 	s.conns = newTCPConns(s, rand.Uint64())
 	err := s.SetLimits(o.Limits)
 	if err != nil {

@@ -32,17 +32,35 @@ type transferLane struct {
 	mu      sync.Mutex
 	waiting []*SlowRequest // in the order they came
 	working int
-	clients map[netip.Addr]int // working for each
+	clients map[netip.Addr]transferShare
 }
 
-// take has a transfer made, now or when it is its turn.
+// transferShare counts the transfers of a client.
+type transferShare struct{ working, waiting int }
+
+// add counts what comes and goes.
+func (t *transferLane) add(client netip.Addr, working, waiting int) {
+	s := t.clients[client]
+	s.working += working
+	s.waiting += waiting
+	if s == (transferShare{}) {
+		delete(t.clients, client)
+		return
+	}
+	t.clients[client] = s
+}
+
+// take has a transfer made, now or when it is its turn. No more may wait of a client
+// than there is room for others beside: one that asks without end takes half of the
+// queue, and the next one half of the rest.
 func (t *transferLane) take(ctx context.Context, r *SlowRequest) {
 	limit := transferQueue
 	if r.Transport == UDP {
 		limit = transferQueueUDP
 	}
+	client := clientKey(r.Client.Addr())
 	t.mu.Lock()
-	if len(t.waiting) >= limit {
+	if room := limit - len(t.waiting); room <= t.clients[client].waiting {
 		t.mu.Unlock()
 		t.lane.full.Add(1)
 		if r.Transport == TCP { // a datagram comes again
@@ -52,6 +70,7 @@ func (t *transferLane) take(ctx context.Context, r *SlowRequest) {
 	}
 	r.Hold()
 	t.waiting = append(t.waiting, r)
+	t.add(client, 0, 1)
 	t.next(ctx)
 	t.mu.Unlock()
 }
@@ -62,13 +81,13 @@ func (t *transferLane) next(ctx context.Context) {
 	for i := 0; i < len(t.waiting) && t.working < limits.Transfers; {
 		r := t.waiting[i]
 		client := clientKey(r.Client.Addr())
-		if t.clients[client] >= limits.TransfersPer {
+		if t.clients[client].working >= limits.TransfersPer {
 			i++
 			continue
 		}
 		t.waiting = slices.Delete(t.waiting, i, i+1)
 		t.working++
-		t.clients[client]++
+		t.add(client, 1, -1)
 		t.ended.Go(func() { t.work(ctx, r, client) })
 	}
 }
@@ -79,9 +98,7 @@ func (t *transferLane) work(ctx context.Context, r *SlowRequest, client netip.Ad
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.working--
-	if t.clients[client]--; t.clients[client] == 0 {
-		delete(t.clients, client)
-	}
+	t.add(client, -1, 0)
 	t.next(ctx)
 }
 

@@ -41,6 +41,8 @@
 // TestScaling runs the servers that docs/scaling.md describes, with the configurations
 // that stand there, and TestFollowPeers has ptrd follow catalogs of BIND and Knot.
 //
+// TestHostileSecondary lets clients loose on ptrd that mean harm, while others are served.
+//
 // TestUnbound, TestDelv and TestTools put resolvers and tools in front of the real
 // program, TestEmitResolver, TestEmitSecondary and TestEmitUpdater put those in front of it and beside it that
 // `ptrd emit` writes the configuration for, and TestNamespace runs getent, Zonemaster and DNSViz in a network namespace
