@@ -34,6 +34,7 @@ type Counter uint8
 const (
 	CountUDP Counter = iota
 	CountTCP
+	CountTLS
 
 	CountTypeA
 	CountTypeNS
@@ -155,7 +156,7 @@ func (c Counter) Name() (group, name string) {
 		group = "slow"
 	}
 	return group, [NumCounters]string{
-		"udp", "tcp",
+		"udp", "tcp", "tls",
 		"A", "NS", "CNAME", "SOA", "PTR", "MX", "TXT", "AAAA", "SRV", "NAPTR", "DNAME", "DS", "RRSIG", "NSEC", "DNSKEY",
 		"NSEC3PARAM", "CDS", "SVCB", "HTTPS", "IXFR", "AXFR", "ANY", "other", "none",
 		"answered", "nodata", "nxdomain", "referral", "badcookie", "yxdomain", "identity", "cookie_query", "not_ours", "prohibited",

@@ -44,6 +44,7 @@ func (r *Responder) respondDeferred(s *SlowRequest, buf []byte, n int) (int, Ver
 			return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
 		}
 		m.limit = s.roomIn(m.limit, m.end)
+		m.signs = s.signer.Len()
 		if fault := s.signer.Err(); fault != tsig.NoError {
 			s.why = "TSIG " + fault.String()
 			return r.fail(v, q, buf, s.signer.RCode(), countOfTSIG(fault), 0, "")
@@ -68,13 +69,13 @@ func (r *Responder) respondDeferred(s *SlowRequest, buf []byte, n int) (int, Ver
 	case wire.OpcodeNotify, wire.OpcodeUpdate:
 		return r.respondWriter(s, buf)
 	}
-	if t := m.question.Type; t == rr.TypeIXFR || t == rr.TypeAXFR && q.Transport == TCP {
+	if t := m.question.Type; t == rr.TypeIXFR || t == rr.TypeAXFR && q.Transport != UDP {
 		return r.respondTransfer(s, buf)
 	}
 	// What was counted already, when it was deferred, is not counted again.
 	saved := r.counts
 	limit := m.limit
-	r.m = message{qtype: CountTypeNone, end: wire.HeaderLen}
+	r.m = message{qtype: CountTypeNone, end: wire.HeaderLen, signs: m.signs}
 	length, verdict := r.respond(v, q, buf[:limit], n)
 	r.counts = saved
 	m.outcome = CountSlowAnswered
@@ -104,7 +105,8 @@ func (r *Responder) respondWriter(s *SlowRequest, buf []byte) (int, Verdict) {
 	return r.fail(v, q, buf, wire.RCodeRefused, CountSlowRefused, wire.EDEProhibited, "")
 }
 
-// respondTransfer is for AXFR and IXFR (RFC 5936 §2.2.1 and §5).
+// respondTransfer is for AXFR and IXFR (RFC 5936 §2.2.1 and §5, and RFC 9103 §7.1 for
+// those over TLS).
 func (r *Responder) respondTransfer(s *SlowRequest, buf []byte) (int, Verdict) {
 	m, q, v := &r.m, &s.Request, s.View
 	z := v.Zones.Get(m.question.Name)
@@ -115,6 +117,10 @@ func (r *Responder) respondTransfer(s *SlowRequest, buf []byte) (int, Verdict) {
 	if !v.Policy.mayTransfer(z, q) {
 		s.why = "the zone's transfer list has no such address and key"
 		return r.fail(v, q, buf, wire.RCodeRefused, CountSlowRefused, wire.EDEProhibited, "")
+	}
+	if q.TLS != nil && !q.TLS.isDNS {
+		s.why = "the TLS connection was opened without ALPN"
+		return r.fail(v, q, buf, wire.RCodeRefused, CountSlowRefused, wire.EDEProhibited, "transfers over TLS need ALPN dot")
 	}
 	if !z.IsAvailable() {
 		s.why = "the zone has no valid data yet"

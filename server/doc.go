@@ -1,9 +1,10 @@
-// Package server answers DNS requests over UDP and TCP from a [View].
+// Package server answers DNS requests over UDP, TCP and TLS from a [View].
 //
 // # The way of a request
 //
 //	UDP   recvmmsg → Respond each → sendmmsg             one worker a core and address
 //	TCP   read     → Respond each → one write            one worker a core, connections are states
+//	TLS   read     → Respond each → one write            a goroutine a connection, as many at work as cores
 //	slow  what Respond defers → bounded queue → front    few workers, may wait for a disk
 //	        front → NOTIFY, UPDATE: handlers of Options
 //	        front → AXFR, IXFR    → bounded queue → handler, a goroutine each
@@ -33,7 +34,7 @@
 //	UDP worker              udpListener   the address is removed or Serve ends; it answers what the socket still holds
 //	TCP worker              tcpWay        Serve ends, after the slow lane
 //	  or TCP accept loop    tcpWay        the address is removed or Serve ends
-//	  and TCP connection    tcpWay        the client or a limit ends it; on removal and stop once its queries are answered
+//	  and connection (TLS)  tcpWay        the client or a limit ends it; on removal and stop once its queries are answered
 //	transfer                transferLane  it is answered, its client is gone or Serve ends
 //	slow lane worker        slowLane      Serve ends, after the connections and UDP workers that defer to it
 //	query log writer        queryLog      Serve ends, last
@@ -69,14 +70,14 @@
 //	Received = Answered + Deferred + Σ Dropped
 //	Answered = sent + Σ Unsent
 //	Accepted = Open + Σ Closed
-//	UDP.Deferred + TCP.Deferred = Slow.Waiting + Slow.Working + Slow.Done
+//	UDP.Deferred + TCP.Deferred + TLS.Deferred = Slow.Waiting + Slow.Working + Slow.Done
 //
-// A TCP request that the full slow lane turns away is Answered (with SERVFAIL),
+// A TCP or TLS request that the full slow lane turns away is Answered (with SERVFAIL),
 // and counted in Slow.Full beside that; a UDP request is Dropped there.
 // KernelDropped datagrams were never received and are part of no sum. Requests
 // that a transport drops for what they are never come to Respond, whose own sums
 // [Counter] tells:
 //
 //	Respond[CountUDP] = UDP.Received − UDP.Dropped[port_zero, too_long, not_unicast, fault]
-//	Respond[CountTCP] = TCP.Received − TCP.Dropped[fault]
+//	Respond[CountTCP] = TCP.Received − TCP.Dropped[fault], and TLS likewise
 package server

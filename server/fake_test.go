@@ -226,7 +226,7 @@ func await(t testing.TB, what string, condition func() bool) {
 func checkLaws(t testing.TB, s *Server) Totals {
 	t.Helper()
 	total := s.Totals()
-	for name, c := range map[string]*TransportTotals{"udp": &total.UDP, "tcp": &total.TCP} {
+	for name, c := range map[string]*TransportTotals{"udp": &total.UDP, "tcp": &total.TCP, "tls": &total.TLS} {
 		if sum := c.Answered + c.Deferred + sumOf(c.Dropped[:]); c.Received != sum {
 			t.Errorf("%s: received %d, answered + deferred + dropped %d: %+v", name, c.Received, sum, c)
 		}
@@ -241,7 +241,7 @@ func checkLaws(t testing.TB, s *Server) Totals {
 		t.Errorf("accepted %d, open + closed %d: %+v", total.Accepted, sum, total)
 	}
 	slow := uint64(total.Slow.Waiting+total.Slow.Working) + total.Slow.Done
-	if deferred := total.UDP.Deferred + total.TCP.Deferred; deferred != slow {
+	if deferred := total.UDP.Deferred + total.TCP.Deferred + total.TLS.Deferred; deferred != slow {
 		t.Errorf("deferred %d, in the slow lane %d: %+v", deferred, slow, total.Slow)
 	}
 	return total

@@ -51,6 +51,9 @@ func (r *Responder) begin(p *Policy, buf []byte) {
 	if m.wantExpire {
 		n += 4 + expireLen
 	}
+	if m.wantPadding {
+		n += 4
+	}
 	if m.wantNSID && n+4+len(p.NSID) > m.limit-m.end {
 		m.wantNSID = false
 	}
@@ -105,7 +108,14 @@ func (r *Responder) writeOPT(p *Policy, q *Request, c wire.RCode, ede uint16, te
 	if ede != 0 {
 		r.w.EDE(ede, text)
 	}
+	if m.wantPadding {
+		r.w.Padding(padBlock, m.signs)
+	}
 }
+
+// padBlock is what the lengths of encrypted responses are multiples of, for clients
+// that pad their queries (RFC 7830 §4, RFC 8467 §4.1).
+const padBlock = 468
 
 // expireLen is the length of an EXPIRE option's data (RFC 7314 §2).
 const expireLen = 4

@@ -27,7 +27,7 @@ type lane struct {
 	stats         *Stats
 	request       Request
 	sample        sampler
-	transports    [2]transportCounters // by Transport
+	transports    [numTransports]transportCounters
 	kernelDropped atomic.Uint64
 }
 
@@ -92,6 +92,7 @@ func (p *lanes) addTo(t *Totals) {
 		}
 		l.transports[UDP].addTo(&t.UDP)
 		l.transports[TCP].addTo(&t.TCP)
+		l.transports[TLS].addTo(&t.TLS)
 		t.KernelDropped += l.kernelDropped.Load()
 	}
 }

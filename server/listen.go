@@ -17,22 +17,32 @@ import (
 // system chooses the port (port 0): the one that TCP got may be taken on UDP.
 const portTries = 16
 
-// listener is one address, on UDP and TCP.
+// listenKey is the address asked for, and what for: TLS, or UDP and TCP.
+type listenKey struct {
+	addr netip.AddrPort
+	tls  bool
+}
+
+// listener is one address, on UDP and TCP or on TLS.
 type listener struct {
 	addr netip.AddrPort // bound to; differs from the one asked for where that has port 0
-	udp  *udpListener
+	udp  *udpListener   // nil: TLS
 	tcp  *tcpListener
 }
 
 func (l *listener) start() {
-	l.udp.start()
+	if l.udp != nil {
+		l.udp.start()
+	}
 	l.tcp.start()
 }
 
 // stop ends the workers and closes the sockets. The connections go on ending.
 func (l *listener) stop() {
 	l.tcp.stop()
-	l.udp.stop()
+	if l.udp != nil {
+		l.udp.stop()
+	}
 }
 
 // discard closes sockets that were never served.
@@ -89,27 +99,28 @@ func (l *udpListener) close() {
 	}
 }
 
-// SetListeners makes the server listen on addrs, UDP and TCP each, and on no
-// other address. Port 0 lets the system choose one port for both. Addresses that
-// stay are not touched; queries that are there already on one that goes are
-// answered. An address that cannot be bound is an error, and everything stays
+// SetListeners makes the server listen on addrs, UDP and TCP each, on overTLS for
+// TLS, and on no other address. Port 0 lets the system choose one, the same for UDP and
+// TCP. Addresses that stay are not touched; queries that are there already on one that
+// goes are answered. An address that cannot be bound is an error, and everything stays
 // as it was. It waits until the workers of removed addresses have ended.
-func (s *Server) SetListeners(addrs []netip.AddrPort) error {
+func (s *Server) SetListeners(addrs, overTLS []netip.AddrPort) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == stopped {
 		return errors.New("the server has stopped")
 	}
-	wanted := make([]netip.AddrPort, 0, len(addrs))
-	for _, a := range addrs {
+	wanted := make([]listenKey, 0, len(addrs)+len(overTLS))
+	for i, a := range slices.Concat(addrs, overTLS) {
 		if !a.IsValid() {
 			return fmt.Errorf("listen %q: not an address and port", a)
 		}
-		if a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port()); !slices.Contains(wanted, a) {
-			wanted = append(wanted, a)
+		k := listenKey{netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), i >= len(addrs)}
+		if !slices.Contains(wanted, k) {
+			wanted = append(wanted, k)
 		}
 	}
-	added := make(map[netip.AddrPort]*listener)
+	added := make(map[listenKey]*listener)
 	var errs []error
 	for _, a := range wanted {
 		if s.listeners[a] != nil {
@@ -150,30 +161,38 @@ func (s *Server) SetListeners(addrs []netip.AddrPort) error {
 	return nil
 }
 
-// Addrs returns the addresses that the server listens on, in order.
-func (s *Server) Addrs() []netip.AddrPort {
+// Addrs returns the addresses that the server listens on for UDP and TCP, in order.
+func (s *Server) Addrs() []netip.AddrPort { return s.bound(false) }
+
+// TLSAddrs returns the addresses that the server listens on for TLS, in order.
+func (s *Server) TLSAddrs() []netip.AddrPort { return s.bound(true) }
+
+func (s *Server) bound(overTLS bool) []netip.AddrPort {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	addrs := make([]netip.AddrPort, 0, len(s.listeners))
-	for _, l := range s.listeners {
-		addrs = append(addrs, l.addr)
+	for k, l := range s.listeners {
+		if k.tls == overTLS {
+			addrs = append(addrs, l.addr)
+		}
 	}
 	slices.SortFunc(addrs, netip.AddrPort.Compare)
 	return addrs
 }
 
 // bind makes the sockets of an address, or takes the inherited ones.
-func (s *Server) bind(addr netip.AddrPort, added map[netip.AddrPort]*listener) (*listener, error) {
+func (s *Server) bind(k listenKey, added map[listenKey]*listener) (*listener, error) {
+	addr := k.addr
 	reuse, err := s.shareWith(addr, added)
 	if err != nil {
 		return nil, err
 	}
 	tries := 1
-	if addr.Port() == 0 {
+	if addr.Port() == 0 && !k.tls {
 		tries = portTries
 	}
 	for ; ; tries-- {
-		l, err := s.bindOnce(addr, reuse)
+		l, err := s.bindOnce(addr, k.tls, reuse)
 		if err == nil {
 			return l, nil
 		}
@@ -183,16 +202,23 @@ func (s *Server) bind(addr netip.AddrPort, added map[netip.AddrPort]*listener) (
 	}
 }
 
-func (s *Server) bindOnce(addr netip.AddrPort, reuse bool) (*listener, error) {
+func (s *Server) bindOnce(addr netip.AddrPort, overTLS, reuse bool) (*listener, error) {
 	l := &listener{addr: addr}
+	way, transport := s.conns.way, TCP
+	if overTLS {
+		way, transport = s.conns.tls, TLS
+	}
 	// TCP first: it fails where another process has the port, which SO_REUSEPORT
 	// would hide on UDP.
-	sockets, err := s.bindTCP(addr, reuse)
+	sockets, err := s.bindTCP(addr, way, reuse)
 	if err != nil {
-		return nil, bindError("tcp", addr, err)
+		return nil, bindError(transport.String(), addr, err)
 	}
 	l.addr = netip.AddrPortFrom(addr.Addr(), addrPort(sockets[0].Addr()).Port())
-	l.tcp = &tcpListener{server: s, sockets: sockets, local: l.addr, stopped: make(chan struct{})}
+	l.tcp = &tcpListener{server: s, way: way, sockets: sockets, local: l.addr, stopped: make(chan struct{})}
+	if overTLS {
+		return l, nil
+	}
 	l.udp = &udpListener{server: s, addr: l.addr}
 	if err := l.udp.bind(); err != nil {
 		l.discard()
@@ -202,7 +228,7 @@ func (s *Server) bindOnce(addr netip.AddrPort, reuse bool) (*listener, error) {
 }
 
 // bindTCP returns the TCP sockets of an address, as bindUDP those of UDP.
-func (s *Server) bindTCP(addr netip.AddrPort, reuse bool) ([]*net.TCPListener, error) {
+func (s *Server) bindTCP(addr netip.AddrPort, way tcpWay, reuse bool) ([]*net.TCPListener, error) {
 	ln, err := s.inherited.tcp(addr)
 	if err != nil {
 		return nil, err
@@ -210,7 +236,7 @@ func (s *Server) bindTCP(addr netip.AddrPort, reuse bool) ([]*net.TCPListener, e
 	sockets := []*net.TCPListener{ln}
 	if ln == nil {
 		n := 1
-		if socketPerWorker && !s.portable {
+		if socketPerWorker && !s.portable && way == s.conns.way {
 			n = s.workers
 		}
 		if sockets, err = listenTCP(context.Background(), addr, n, reuse); err != nil {
@@ -218,7 +244,7 @@ func (s *Server) bindTCP(addr netip.AddrPort, reuse bool) ([]*net.TCPListener, e
 		}
 	}
 	for _, ln := range sockets {
-		if err := s.conns.way.prepare(ln); err != nil {
+		if err := way.prepare(ln); err != nil {
 			for _, ln := range sockets {
 				ln.Close()
 			}
@@ -307,9 +333,9 @@ func (s *Server) noteReceiveBuffer(granted int) {
 // shareWith reports whether addr overlaps an address of ours, a wildcard and a
 // single one with the same port, and lets their TCP sockets be bound at the same
 // time.
-func (s *Server) shareWith(addr netip.AddrPort, added map[netip.AddrPort]*listener) (bool, error) {
+func (s *Server) shareWith(addr netip.AddrPort, added map[listenKey]*listener) (bool, error) {
 	share := false
-	for _, set := range []map[netip.AddrPort]*listener{s.listeners, added} {
+	for _, set := range []map[listenKey]*listener{s.listeners, added} {
 		for _, l := range set {
 			if !overlap(l.addr, addr) {
 				continue

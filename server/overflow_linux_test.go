@@ -93,10 +93,10 @@ func TestFloodOfStalledWorkersIsCounted(t *testing.T) {
 			send(len(clients))
 			await(t, "the last ones are received", settled)
 			if inherited {
-				if err := r.SetListeners(nil); err != nil {
+				if err := r.SetListeners(nil, nil); err != nil {
 					t.Fatal(err)
 				}
-				if err := r.SetListeners([]netip.AddrPort{addr}); err != nil {
+				if err := r.SetListeners([]netip.AddrPort{addr}, nil); err != nil {
 					t.Fatal(err)
 				}
 				send(len(clients))

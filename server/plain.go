@@ -160,9 +160,7 @@ func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int 
 	}
 	be.PutUint16(buf[2:], uint16(flags)|be.Uint16(buf[2:])&uint16(wire.RD))
 	be.PutUint64(buf[4:], counts)
-	if q.Transport == TCP {
-		kind += plainTCP
-	}
+	kind += plainTransport * plainKind(q.Transport)
 	p.kind = kind
 	r.m.qtype, r.m.truncated = CountTypePTR, false
 	return n
@@ -196,9 +194,12 @@ const (
 	plainOPT    plainKind = 1
 	plainDO     plainKind = 2
 	plainNoName plainKind = 3
-	plainTCP    plainKind = 6
-	plainKinds            = 12
 )
+
+// plainTransport is added once for each Transport before the request's own.
+const plainTransport plainKind = 6
+
+const plainKinds = plainTransport * plainKind(numTransports)
 
 // countPlain counts a plain request once, in place of in each of its counters.
 func (r *Responder) countPlain(k plainKind) { r.plains[k%plainKinds]++ }
@@ -211,11 +212,8 @@ func (r *Responder) settle() {
 		}
 		r.plains[i] = 0
 		k := plainKind(i)
-		transport, outcome, rcode := CountUDP, CountAnswered, CountRCodeNoError
-		if k >= plainTCP {
-			transport = CountTCP
-		}
-		if k%plainTCP >= plainNoName {
+		transport, outcome, rcode := CountUDP+Counter(k/plainTransport), CountAnswered, CountRCodeNoError
+		if k%plainTransport >= plainNoName {
 			outcome, rcode = CountNXDomain, CountRCodeNXDomain
 		}
 		for _, c := range [...]Counter{transport, CountTypePTR, outcome, rcode} {
@@ -233,7 +231,7 @@ func (r *Responder) settle() {
 
 // countersOfPlain are the counters that plain requests are counted in.
 var countersOfPlain = [...]Counter{
-	CountUDP, CountTCP, CountTypePTR, CountAnswered, CountNXDomain, CountRCodeNoError, CountRCodeNXDomain, CountEDNS, CountDO,
+	CountUDP, CountTCP, CountTLS, CountTypePTR, CountAnswered, CountNXDomain, CountRCodeNoError, CountRCodeNXDomain, CountEDNS, CountDO,
 }
 
 // writeNoName writes the SOA of a negative answer to buf[end:] and returns the

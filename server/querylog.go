@@ -91,8 +91,8 @@ func (l *queryLog) write(s *sample) {
 
 // String returns the transport's name in logs and metrics.
 func (t Transport) String() string {
-	if int(t) < len([...]Transport{UDP, TCP}) {
-		return [...]string{"udp", "tcp"}[t]
+	if t < numTransports {
+		return [numTransports]string{"udp", "tcp", "tls"}[t]
 	}
 	return "transport " + strconv.Itoa(int(t))
 }

@@ -16,8 +16,9 @@ type message struct {
 	hasOPT bool
 	opt    wire.EDNS // Options are gone once writing has begun
 	tsig   int       // offset of the TSIG record; 0: none
+	signs  int       // octets of the TSIG record that follows the response
 
-	wantNSID, wantKeepalive, wantVersion, wantExpire bool
+	wantNSID, wantKeepalive, wantVersion, wantExpire, wantPadding bool
 
 	cookie      cookie
 	cookieState cookieState
@@ -83,7 +84,9 @@ func (m *message) readOptions(p *Policy, q *Request) bool {
 		case wire.OptionNSID:
 			m.wantNSID = len(p.NSID) > 0
 		case wire.OptionKeepalive:
-			m.wantKeepalive = q.Transport == TCP // RFC 7828 §3.2.1: not over UDP
+			m.wantKeepalive = q.Transport != UDP // RFC 7828 §3.2.1
+		case wire.OptionPadding:
+			m.wantPadding = q.Transport == TLS
 		case wire.OptionZoneVersion:
 			m.wantVersion = true
 		case wire.OptionExpire:

@@ -166,7 +166,7 @@ func (r *Responder) respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 	}
 
 	// Who may transfer a zone is asked in the slow lane, and who has a key, later on.
-	if t := m.question.Type; t == rr.TypeAXFR && q.Transport == TCP || t == rr.TypeIXFR {
+	if t := m.question.Type; t == rr.TypeAXFR && q.Transport != UDP || t == rr.TypeIXFR {
 		return r.deferTo(CountDeferredQuery)
 	}
 	if q.Key == nil && !v.Policy.Access.Allows(q.Client.Addr()) {

@@ -81,7 +81,7 @@ func TestAddrsAreWhatIsBound(t *testing.T) {
 	if len(addrs) != 2 || addrs[0].Port() == 0 || addrs[0].Addr().String() != "127.0.0.1" || addrs[1].Addr().String() != "127.0.0.2" {
 		t.Errorf("listening on %v", addrs)
 	}
-	if err := s.SetListeners(nil); err != nil || len(s.Addrs()) != 0 {
+	if err := s.SetListeners(nil, nil); err != nil || len(s.Addrs()) != 0 {
 		t.Errorf("%v, listening on %v", err, s.Addrs())
 	}
 }

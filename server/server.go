@@ -19,6 +19,8 @@ type Options struct {
 	Views     *Views           // what is answered; holds a View before Serve
 	Limits    Limits           // see SetLimits
 	Listen    []netip.AddrPort // see SetListeners
+	ListenTLS []netip.AddrPort // likewise
+	TLS       *TLSIdentity     // see SetTLS; nil: there is none yet
 	Inherited []*os.File       // sockets bound already; used for the addresses of Listen that they are bound to
 	Transfer  SlowHandler      // answers AXFR and IXFR of clients that Policy.Transfers lets in; nil: refused
 	Notify    SlowHandler      // answers NOTIFY; nil: refused
@@ -32,11 +34,12 @@ type Options struct {
 	slow        SlowHandler           // answers all that Respond defers; nil: the front of the slow lane
 }
 
-// Server serves UDP and TCP on a set of addresses.
+// Server serves UDP and TCP on a set of addresses, and TLS on another.
 type Server struct {
 	views     *Views
 	limits    atomic.Pointer[Limits]
 	lanes     *lanes
+	tls       atomic.Pointer[tlsIdentity] // nil: none yet
 	conns     *tcpConns
 	slow      *slowLane
 	queryLog  *queryLog
@@ -51,7 +54,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	state     state
-	listeners map[netip.AddrPort]*listener // by the address asked for
+	listeners map[listenKey]*listener
 }
 
 type state uint8
@@ -89,7 +92,7 @@ func New(o Options) (*Server, error) {
 		rare:      newRareLog(o.Logger, o.Now),
 		queryLog:  newQueryLog(o.Logger),
 		failed:    make(chan error, 1),
-		listeners: make(map[netip.AddrPort]*listener),
+		listeners: make(map[listenKey]*listener),
 	}
 	s.lanes = &lanes{new: o.newAnswerer, log: s.queryLog}
 	s.slow = &slowLane{
@@ -105,7 +108,10 @@ func New(o Options) (*Server, error) {
 	if s.inherited, err = newInherited(o.Inherited); err != nil {
 		return nil, err
 	}
-	if err := s.SetListeners(o.Listen); err != nil {
+	if o.TLS != nil {
+		s.SetTLS(*o.TLS)
+	}
+	if err := s.SetListeners(o.Listen, o.ListenTLS); err != nil {
 		return nil, err
 	}
 	s.warnUnused()
@@ -117,7 +123,7 @@ func (s *Server) warnUnused() {
 	for i := range s.inherited {
 		used := false
 		for asked := range s.listeners {
-			used = used || s.inherited[i].covers(asked)
+			used = used || s.inherited[i].covers(asked.addr)
 		}
 		if !used {
 			s.log.Warn("an inherited socket is not among the listen addresses and stays unanswered",
@@ -195,6 +201,7 @@ func (s *Server) stop() {
 	s.conns.wg.Wait()
 	s.slow.stop()
 	s.conns.way.stop()
+	s.conns.tls.stop()
 	s.queryLog.stop()
 	s.inherited.close()
 }

@@ -306,7 +306,7 @@ func TestServeLeavesNoGoroutine(t *testing.T) {
 		idle.ask(1, "a.example")
 		r.end()
 		await(t, "the end of the goroutine that called Serve", func() bool { return runtime.NumGoroutine() <= before })
-		if err := r.SetListeners(nil); err == nil {
+		if err := r.SetListeners(nil, nil); err == nil {
 			t.Error("a stopped server takes listeners")
 		}
 		if err := r.Serve(context.Background()); err == nil {
@@ -344,12 +344,12 @@ func TestListenersComeAndGoUnderTraffic(t *testing.T) {
 		}
 		tcp := dial(t, stays)
 		for i := range 20 {
-			if err := r.SetListeners([]netip.AddrPort{r.asked(stays), other}); err != nil {
+			if err := r.SetListeners([]netip.AddrPort{r.asked(stays), other}, nil); err != nil {
 				t.Fatal(err)
 			}
 			ask(t, udpClient(t, other.Addr()), other, fakeQuery(1, "a.example"))
 			dial(t, other).ask(1, "a.example")
-			if err := r.SetListeners([]netip.AddrPort{r.asked(stays)}); err != nil {
+			if err := r.SetListeners([]netip.AddrPort{r.asked(stays)}, nil); err != nil {
 				t.Fatal(err)
 			}
 			if c, err := net.Dial("tcp", other.String()); err == nil {
@@ -376,7 +376,7 @@ func (s *Server) asked(bound netip.AddrPort) netip.AddrPort {
 	defer s.mu.Unlock()
 	for asked, l := range s.listeners {
 		if l.addr == bound {
-			return asked
+			return asked.addr
 		}
 	}
 	panic("not bound")
@@ -387,7 +387,7 @@ func TestWildcardGivesWayToSingleAddressAndBack(t *testing.T) {
 	single := r.addr()
 	wildcard := netip.AddrPortFrom(netip.IPv4Unspecified(), single.Port())
 	for _, step := range [][]netip.AddrPort{{wildcard}, {single}, {single, wildcard}, {single}, {wildcard}} {
-		if err := r.SetListeners(step); err != nil {
+		if err := r.SetListeners(step, nil); err != nil {
 			t.Fatalf("%v: %v", step, err)
 		}
 		ask(t, udpClient(t, single.Addr()), single, fakeQuery(1, "a.example"))
@@ -405,7 +405,7 @@ func TestAddressThatCannotBeBoundChangesNothing(t *testing.T) {
 	stays, added := r.asked(r.addr()), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), r.addr().Port())
 	busy := addrPort(taken.Addr())
 	foreign := netip.MustParseAddrPort("192.0.2.254:5300")
-	err = r.SetListeners([]netip.AddrPort{added, busy, foreign})
+	err = r.SetListeners([]netip.AddrPort{added, busy, foreign}, nil)
 	if err == nil {
 		t.Fatal("bound an address that is taken")
 	}
@@ -421,7 +421,7 @@ func TestAddressThatCannotBeBoundChangesNothing(t *testing.T) {
 		t.Errorf("listening on %v", got)
 	}
 	ask(t, udpClient(t, stays.Addr()), r.addr(), fakeQuery(1, "a.example"))
-	if err := r.SetListeners([]netip.AddrPort{stays, added}); err != nil {
+	if err := r.SetListeners([]netip.AddrPort{stays, added}, nil); err != nil {
 		t.Errorf("the failed step left something behind: %v", err)
 	}
 }
@@ -516,10 +516,10 @@ func TestInheritedSocketsAreSharedByAllWorkers(t *testing.T) {
 		clients.Wait()
 		dial(t, bound).ask(1, "a.example")
 		// Removed and back again, though somebody else keeps the port bound.
-		if err := r.SetListeners(nil); err != nil {
+		if err := r.SetListeners(nil, nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.SetListeners([]netip.AddrPort{bound}); err != nil {
+		if err := r.SetListeners([]netip.AddrPort{bound}, nil); err != nil {
 			t.Fatal(err)
 		}
 		ask(t, udpClient(t, bound.Addr()), bound, fakeQuery(1, "a.example"))

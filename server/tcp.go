@@ -47,20 +47,21 @@ type tcpWay interface {
 // tcpListener are the listening sockets of one address.
 type tcpListener struct {
 	server  *Server
+	way     tcpWay
 	sockets []*net.TCPListener // one, or one a worker
 	local   netip.AddrPort
 	stopped chan struct{} // closed by stop
 }
 
 func (l *tcpListener) start() {
-	if err := l.server.conns.way.listen(l); err != nil {
+	if err := l.way.listen(l); err != nil {
 		l.server.fail(l.local, "tcp", err)
 	}
 }
 
 func (l *tcpListener) stop() {
 	close(l.stopped)
-	l.server.conns.way.unlisten(l)
+	l.way.unlisten(l)
 }
 
 func (l *tcpListener) isStopped() bool {
@@ -82,6 +83,7 @@ func (l *tcpListener) close() {
 type tcpConns struct {
 	server *Server
 	way    tcpWay
+	tls    *connWay       // for TLS, on all systems alike
 	wg     sync.WaitGroup // one a connection
 
 	mu       sync.Mutex
@@ -94,7 +96,7 @@ type tcpConns struct {
 	accepted     atomic.Uint64
 	closed       [NumCloseReasons]atomic.Uint64
 	acceptErrors atomic.Uint64
-	unsent       [NumSendFailures]atomic.Uint64
+	unsent       [numTransports][NumSendFailures]atomic.Uint64
 }
 
 func newTCPConns(s *Server, seed uint64) *tcpConns {
@@ -105,6 +107,7 @@ func newTCPConns(s *Server, seed uint64) *tcpConns {
 		random:   rand.New(rand.NewPCG(seed, 0)),
 	}
 	t.way = newTCPWay(s, t)
+	t.tls = newConnWay(s, t, TLS)
 	return t
 }
 
@@ -221,8 +224,9 @@ func (t *tcpConns) addTo(total *Totals) {
 	for i := range t.closed {
 		total.Closed[i] += t.closed[i].Load()
 	}
-	for i := range t.unsent {
-		total.TCP.Unsent[i] += t.unsent[i].Load()
+	for i := range t.unsent[TCP] {
+		total.TCP.Unsent[i] += t.unsent[TCP][i].Load()
+		total.TLS.Unsent[i] += t.unsent[TLS][i].Load()
 	}
 	total.Open = int(t.open.Load())
 	total.Accepted += t.accepted.Load()

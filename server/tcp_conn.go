@@ -96,6 +96,7 @@ type tcpConn struct {
 	sock     tcpSocket
 	client   netip.AddrPort
 	local    netip.AddrPort
+	tls      *TLSClient // nil: a connection without TLS
 
 	// Of tcpConns, under its lock.
 	place              int // in its table; -1: not there
@@ -152,11 +153,12 @@ func wholeMessage(stream []byte) ([]byte, bool) {
 // tcpDesk is what is needed to answer, and not to wait. Whoever has one does not
 // wait for anything.
 type tcpDesk struct {
-	lane *lane
-	log  *rareLog
-	view *View
-	at   time.Time // when what is being answered came
-	work []byte    // deskBuffer octets
+	lane      *lane
+	log       *rareLog
+	transport Transport // of the connections
+	view      *View
+	at        time.Time // when what is being answered came
+	work      []byte    // deskBuffer octets
 
 	ahead []datagram // batchSize messages that are looked up together, as datagrams are
 
@@ -166,8 +168,8 @@ type tcpDesk struct {
 	received int   // likewise
 }
 
-func newTCPDesk(s *Server) *tcpDesk {
-	return &tcpDesk{lane: s.lanes.get(), log: s.rare, work: make([]byte, deskBuffer), ahead: make([]datagram, batchSize)}
+func newTCPDesk(s *Server, t Transport) *tcpDesk {
+	return &tcpDesk{lane: s.lanes.get(), log: s.rare, transport: t, work: make([]byte, deskBuffer), ahead: make([]datagram, batchSize)}
 }
 
 // begin begins a round: what is answered until publish is answered from one View.
@@ -181,7 +183,7 @@ func (d *tcpDesk) publish() {
 		return
 	}
 	d.lane.Publish()
-	d.tally.addTo(&d.lane.transports[TCP], d.received)
+	d.tally.addTo(&d.lane.transports[d.transport], d.received)
 	d.tally, d.received = tally{}, 0
 }
 
@@ -205,7 +207,7 @@ func (c *tcpConn) answer(d *tcpDesk, stream []byte) (taken int) {
 func (c *tcpConn) fill(d *tcpDesk, stream []byte) (taken int, more bool) {
 	l, s := d.lane, c.server
 	l.request = Request{
-		Client: c.client, Local: c.local, Transport: TCP, Now: d.at.Unix(),
+		Client: c.client, Local: c.local, Transport: d.transport, TLS: c.tls, Now: d.at.Unix(),
 		Keepalive: s.limits.Load().keepalive(int(s.conns.open.Load())),
 	}
 	d.size, d.answers = 0, 0
@@ -235,7 +237,7 @@ batches:
 		c.asked = true
 		d.received += received
 		now := s.now()
-		l.transports[TCP].latency.observe(now.Sub(d.at), received)
+		l.transports[d.transport].latency.observe(now.Sub(d.at), received)
 		d.at = now
 	}
 	return taken, more
@@ -306,7 +308,7 @@ func (c *tcpConn) respond(d *tcpDesk, room []byte, n int) (size int, verdict Ver
 // deferQuery hands a query to the slow lane; false if that is full.
 func (c *tcpConn) deferQuery(d *tcpDesk, message []byte) bool {
 	slow := c.server.slow
-	if !slow.hasRoom(TCP) {
+	if !slow.hasRoom(d.transport) {
 		slow.full.Add(1)
 		return false
 	}

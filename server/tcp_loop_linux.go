@@ -32,7 +32,7 @@ const (
 // newTCPWay returns the way of this system.
 func newTCPWay(s *Server, conns *tcpConns) tcpWay {
 	if s.portable {
-		return newConnWay(s, conns)
+		return newConnWay(s, conns, TCP)
 	}
 	return newLoopWay(s, conns)
 }
@@ -180,7 +180,7 @@ func (q *loopQueue) remove(c *loopConn) {
 
 // open makes what the loop needs to run.
 func (l *tcpLoop) open() (err error) {
-	l.desk = newTCPDesk(l.server)
+	l.desk = newTCPDesk(l.server, TCP)
 	l.in = make([]byte, keptPart+readSize)
 	l.parked = true
 	if l.epoll, err = newEpoll(); err != nil {

@@ -454,7 +454,7 @@ func TestRemovedAddressAnswersWhatWaits(t *testing.T) {
 		clients = append(clients, c)
 	}
 	removed := make(chan error)
-	go func() { removed <- r.SetListeners(nil) }()
+	go func() { removed <- r.SetListeners(nil, nil) }()
 	await(t, "the removal", func() bool {
 		loop.mu.Lock()
 		defer loop.mu.Unlock()

@@ -205,7 +205,7 @@ func (l *tcpLoop) closeConn(c *loopConn) {
 	c.fd = -1
 	c.fail(net.ErrClosed)
 	if c.answers > 0 {
-		l.conns.unsent[sendFailure(c.failure)].Add(uint64(c.answers))
+		l.conns.unsent[TCP][sendFailure(c.failure)].Add(uint64(c.answers))
 	}
 	c.out, c.answers = nil, 0
 	abortive := c.broken || c.aborted || c.reason == CloseSlowQuery // nothing is on its way to the client
@@ -250,7 +250,7 @@ func (c *loopConn) send(answers []byte, n int) bool {
 		answers = answers[sent:]
 	}
 	if c.failure != nil {
-		c.loop.conns.unsent[sendFailure(c.failure)].Add(uint64(n))
+		c.loop.conns.unsent[TCP][sendFailure(c.failure)].Add(uint64(n))
 		c.broken = true
 		c.end(CloseByClient)
 		return false

@@ -2,5 +2,10 @@
 
 package server
 
+import "net"
+
 // newTCPWay returns the way of this system.
-func newTCPWay(s *Server, conns *tcpConns) tcpWay { return newConnWay(s, conns) }
+func newTCPWay(s *Server, conns *tcpConns) tcpWay { return newConnWay(s, conns, TCP) }
+
+// prepareTCP does nothing: what the options bound is bounded on Linux only.
+func prepareTCP(*net.TCPListener) error { return nil }

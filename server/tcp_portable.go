@@ -24,22 +24,42 @@ const (
 )
 
 // connWay serves each connection by a goroutine of its own, by the net package:
-// for systems without the epoll of tcpLoop. It behaves as that does, slower, and
-// with a stack for each connection.
+// for TLS, and for systems without the epoll of tcpLoop. It behaves as that does,
+// slower, and with a stack for each connection.
 type connWay struct {
-	server *Server
-	conns  *tcpConns
-	desks  chan *tcpDesk // as many as can be at work at the same time
-	accept map[*tcpListener]*sync.WaitGroup
-	mu     sync.Mutex
+	server    *Server
+	conns     *tcpConns
+	transport Transport
+	accept    map[*tcpListener]*sync.WaitGroup
+	mu        sync.Mutex
+
+	turns chan struct{} // has room for as many as can be at work at the same time
+	desks []*tcpDesk    // that nobody is at; under mu
 }
 
-func newConnWay(s *Server, conns *tcpConns) *connWay {
-	w := &connWay{server: s, conns: conns, desks: make(chan *tcpDesk, s.workers), accept: make(map[*tcpListener]*sync.WaitGroup)}
-	for range s.workers {
-		w.desks <- newTCPDesk(s)
+func newConnWay(s *Server, conns *tcpConns, t Transport) *connWay {
+	return &connWay{server: s, conns: conns, transport: t, turns: make(chan struct{}, s.workers), accept: make(map[*tcpListener]*sync.WaitGroup)}
+}
+
+// takeDesk waits for its turn, and returns a desk.
+func (w *connWay) takeDesk() *tcpDesk {
+	w.turns <- struct{}{}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := len(w.desks)
+	if n == 0 {
+		return newTCPDesk(w.server, w.transport)
 	}
-	return w
+	d := w.desks[n-1]
+	w.desks = w.desks[:n-1]
+	return d
+}
+
+func (w *connWay) putDesk(d *tcpDesk) {
+	w.mu.Lock()
+	w.desks = append(w.desks, d)
+	w.mu.Unlock()
+	<-w.turns
 }
 
 func (w *connWay) start() error { return nil }
@@ -49,12 +69,13 @@ func (w *connWay) limitsChanged() {}
 // attend does nothing: a goroutine for each connection is what schedulers are made for.
 func (w *connWay) attend(int) {}
 
-func (w *connWay) prepare(*net.TCPListener) error { return nil }
+func (w *connWay) prepare(ln *net.TCPListener) error { return prepareTCP(ln) }
 
 func (w *connWay) stop() {
-	for range cap(w.desks) {
-		w.server.lanes.put((<-w.desks).lane)
+	for _, d := range w.desks {
+		w.server.lanes.put(d.lane)
 	}
+	w.desks = nil
 }
 
 func (w *connWay) listen(l *tcpListener) error {
@@ -65,7 +86,7 @@ func (w *connWay) listen(l *tcpListener) error {
 	for _, ln := range l.sockets {
 		accepting.Go(func() {
 			if err := w.run(l, ln); err != nil {
-				w.server.fail(l.local, "tcp", err)
+				w.server.fail(l.local, w.transport.String(), err)
 			}
 		})
 	}
@@ -120,7 +141,7 @@ func (w *connWay) run(l *tcpListener, ln *net.TCPListener) error {
 }
 
 func (w *connWay) admit(l *tcpListener, conn *net.TCPConn) {
-	c := &netConn{way: w, conn: conn, woken: make(chan struct{}, 1)}
+	c := &netConn{way: w, raw: conn, conn: conn, woken: make(chan struct{}, 1)}
 	c.tcpConn = tcpConn{
 		server: w.server, listener: l, sock: c, place: -1,
 		client: addrPort(conn.RemoteAddr()), local: addrPort(conn.LocalAddr()),
@@ -132,6 +153,9 @@ func (w *connWay) admit(l *tcpListener, conn *net.TCPConn) {
 		return
 	}
 	go func() {
+		if w.transport == TLS {
+			c.secure()
+		}
 		c.serve()
 		w.conns.ended(&c.tcpConn, c.reason)
 	}()
@@ -141,7 +165,8 @@ func (w *connWay) admit(l *tcpListener, conn *net.TCPConn) {
 type netConn struct {
 	tcpConn
 	way  *connWay
-	conn *net.TCPConn
+	raw  *net.TCPConn
+	conn net.Conn // raw, or TLS over it
 
 	in     []byte // in[:filled] is read and not yet answered
 	filled int
@@ -160,15 +185,15 @@ type netConn struct {
 // leave makes the connection end once it has answered what it read.
 func (c *netConn) leave() {
 	c.stopping.Store(true)
-	c.conn.SetReadDeadline(time.Unix(1, 0))
-	c.conn.SetWriteDeadline(time.Now().Add(stopGrace))
+	c.raw.SetReadDeadline(time.Unix(1, 0))
+	c.raw.SetWriteDeadline(time.Now().Add(stopGrace))
 }
 
 // reset closes the connection and leaves nothing of it behind, not even a
 // TIME_WAIT.
 func (c *netConn) reset() {
-	c.conn.SetLinger(0)
-	c.conn.Close()
+	c.raw.SetLinger(0)
+	c.raw.Close()
 }
 
 func (c *netConn) abort() { c.reset() }
@@ -206,18 +231,18 @@ func (c *netConn) serve() {
 		<-c.woken
 	}
 	if c.reason == CloseSlowQuery {
-		c.conn.SetLinger(0) // nothing is on its way to it
+		c.raw.SetLinger(0) // nothing is on its way to it
 	}
-	c.conn.Close()
+	c.close()
 }
 
 // answerBatch answers what is there and writes the answers.
 func (c *netConn) answerBatch() {
-	d := <-c.way.desks
+	d := c.way.takeDesk()
 	d.begin(c.server, c.server.now())
 	taken := c.answer(d, c.in[:c.filled])
 	d.publish()
-	c.way.desks <- d
+	c.way.putDesk(d)
 	c.filled = copy(c.in, c.in[taken:c.filled])
 	c.began = time.Now()
 	if len(c.out) == 0 {
@@ -226,7 +251,7 @@ func (c *netConn) answerBatch() {
 	c.enter(tcpClogged, c.server.clock())
 	err := c.write(c.out)
 	if err != nil {
-		c.server.conns.unsent[sendFailure(err)].Add(uint64(c.answers))
+		c.server.conns.unsent[c.way.transport][sendFailure(err)].Add(uint64(c.answers))
 		c.writeFailed()
 	}
 	c.out, c.answers = c.out[:0], 0

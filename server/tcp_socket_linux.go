@@ -41,8 +41,10 @@ const (
 	tcpReceiveBuffer = 64 << 10
 )
 
-// prepare sets the options; what the socket accepts from then on inherits them.
-func (w *loopWay) prepare(ln *net.TCPListener) error {
+func (w *loopWay) prepare(ln *net.TCPListener) error { return prepareTCP(ln) }
+
+// prepareTCP sets the options; what the socket accepts from then on inherits them.
+func prepareTCP(ln *net.TCPListener) error {
 	return controlListener(ln, func(fd uintptr) error { return setTCPOptions(int(fd)) })
 }
 

@@ -93,7 +93,7 @@ func emptySlowLane(s *Server) (n int) {
 func FuzzTCPStream(f *testing.F) {
 	streamSeeds(f)
 	s := newTestServer(f, nil)
-	desk := newTCPDesk(s)
+	desk := newTCPDesk(s, TCP)
 	f.Fuzz(func(t *testing.T, stream []byte, piece uint16) {
 		want, wantSlow, wantEnd := wantedOf(stream)
 		c, m := streamConn(s)
@@ -134,7 +134,7 @@ func respondAlone(buf []byte, n int) (length int, v Verdict) {
 func TestTCPBatchAllocatesNothing(t *testing.T) {
 	skipAllocs(t)
 	s := newTestServer(t, nil)
-	desk := newTCPDesk(s)
+	desk := newTCPDesk(s, TCP)
 	c, m := streamConn(s)
 	batch := bytes.Repeat(framed(fakeQuery(1, "a.example")), 10)
 	n := testing.AllocsPerRun(100, func() {

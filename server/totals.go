@@ -32,7 +32,7 @@ const (
 	SendNoBuffer                       // the kernel has no room at the moment
 	SendUnreachable                    // no route
 	SendTooLong                        // larger than the interface takes
-	SendTimeout                        // TCP: the client does not read
+	SendTimeout                        // TCP and TLS: the client does not read
 	SendOther
 	NumSendFailures
 )
@@ -41,14 +41,14 @@ func (f SendFailure) String() string {
 	return [NumSendFailures]string{"refused", "forbidden", "no_buffer", "unreachable", "too_long", "timeout", "other"}[f]
 }
 
-// CloseReason says why a TCP connection ended.
+// CloseReason says why a connection of TCP or TLS ended.
 type CloseReason uint8
 
 // The reasons.
 const (
 	CloseByClient    CloseReason = iota // the client closed or reset it
 	CloseIdle                           // no query in time, and no part of one
-	CloseSlowQuery                      // a query begun and not delivered in time
+	CloseSlowQuery                      // a query, or a TLS handshake, begun and not delivered in time
 	CloseSlowReader                     // an answer not taken in time
 	CloseProtocol                       // what came was no request
 	CloseShed                           // its place was needed, and it had made no progress for longest
@@ -56,11 +56,12 @@ const (
 	CloseClientLimit                    // refused: too many of this client
 	CloseStop                           // the address was removed or the server stops
 	CloseFault                          // answering a message of it panicked
+	CloseHandshake                      // the two sides of a TLS handshake did not agree
 	NumCloseReasons
 )
 
 func (r CloseReason) String() string {
-	return [NumCloseReasons]string{"client", "idle", "slow_query", "slow_reader", "protocol", "shed", "total_limit", "client_limit", "stop", "fault"}[r]
+	return [NumCloseReasons]string{"client", "idle", "slow_query", "slow_reader", "protocol", "shed", "total_limit", "client_limit", "stop", "fault", "handshake"}[r]
 }
 
 // TransportTotals count the requests of one transport. The package doc says
@@ -72,7 +73,7 @@ type TransportTotals struct {
 	Dropped  [NumDropReasons]uint64
 	Unsent   [NumSendFailures]uint64
 	// Latency is the time from the arrival of a batch in the process until its
-	// answers are handed to the kernel; on TCP, until they are ready to be.
+	// answers are handed to the kernel; on TCP and TLS, until they are ready to be.
 	Latency Latency
 }
 
@@ -82,7 +83,8 @@ type Totals struct {
 	UDP           TransportTotals
 	KernelDropped uint64 // datagrams that overflowed a socket's receive buffer
 	TCP           TransportTotals
-	Accepted      uint64 // TCP connections
+	TLS           TransportTotals
+	Accepted      uint64 // connections of TCP and TLS
 	Open          int
 	Closed        [NumCloseReasons]uint64
 	AcceptErrors  uint64

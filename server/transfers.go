@@ -63,7 +63,7 @@ func (t *transferLane) take(ctx context.Context, r *SlowRequest) {
 	if room := limit - len(t.waiting); room <= t.clients[client].waiting {
 		t.mu.Unlock()
 		t.lane.full.Add(1)
-		if r.Transport == TCP { // a datagram comes again
+		if r.Transport != UDP { // a datagram comes again
 			_ = r.Fail(wire.RCodeServFail, wire.EDENotReady, "too many transfers are waiting, try again") // the client may be gone
 		}
 		return

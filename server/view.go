@@ -33,6 +33,8 @@ type Transport uint8
 const (
 	UDP Transport = iota
 	TCP
+	TLS // over TCP
+	numTransports
 )
 
 // Request is what Respond needs to know of a message beside its octets.
@@ -40,7 +42,8 @@ type Request struct {
 	Client    netip.AddrPort
 	Local     netip.AddrPort // the address asked, also on wildcard listeners
 	Transport Transport
-	Keepalive uint16        // idle timeout to advertise on TCP, in units of 100 ms; 0 asks the client to close (RFC 7828 §3.1)
+	TLS       *TLSClient    // what is known of the client of a TLS connection; nil on other transports
+	Keepalive uint16        // idle timeout to advertise on TCP and TLS, in units of 100 ms; 0 asks the client to close (RFC 7828 §3.1)
 	Now       int64         // Unix seconds, read once a batch
 	Elapsed   time.Duration // since any fixed moment, by a clock that is never set, read once a batch; on UDP, where rates are limited
 	Key       *tsig.Key     // that the request is signed with; nil: it is not, or nobody looked yet

@@ -120,10 +120,10 @@ func list() []metric {
 		{"ptrd_rate_limit_buckets_used", "Buckets of the rate limits that are not full.", nil},
 		{"ptrd_slow_results_total", "Deferred requests by what the server made of them.", l("result")},
 
-		{"ptrd_tcp_connections", "Open TCP connections.", nil},
-		{"ptrd_tcp_accepted_total", "Accepted TCP connections.", nil},
-		{"ptrd_tcp_closed_total", "Ended TCP connections, by reason.", l("reason")},
-		{"ptrd_tcp_accept_errors_total", "Errors while accepting TCP connections.", nil},
+		{"ptrd_tcp_connections", "Open connections, of TCP and TLS.", nil},
+		{"ptrd_tcp_accepted_total", "Accepted connections, of TCP and TLS.", nil},
+		{"ptrd_tcp_closed_total", "Ended connections, of TCP and TLS, by reason.", l("reason")},
+		{"ptrd_tcp_accept_errors_total", "Errors while accepting connections.", nil},
 
 		{"ptrd_slow_waiting", "Deferred requests in the queue.", nil},
 		{"ptrd_slow_working", "Deferred requests being worked on.", nil},
@@ -241,6 +241,7 @@ func (s sink) totals(t server.Totals) {
 	}
 	s.transport("udp", &t.UDP)
 	s.transport("tcp", &t.TCP)
+	s.transport("tls", &t.TLS)
 	s.count("ptrd_kernel_dropped_total", t.KernelDropped)
 	s.gauge("ptrd_tcp_connections", float64(t.Open))
 	s.count("ptrd_tcp_accepted_total", t.Accepted)

@@ -33,6 +33,7 @@ type Config struct {
 // Listen are the sockets.
 type Listen struct {
 	DNS   []netip.AddrPort // UDP and TCP each
+	TLS   *ListenTLS       // nil: none
 	Admin netip.AddrPort   // zero: none
 	Pprof bool             // on the admin listener
 }

@@ -15,7 +15,8 @@ type Loader struct {
 	Path string
 
 	sum    [sha256.Size]byte // of the content that was parsed
-	parsed *Config           // without the secrets in files; nil: nothing good yet
+	parsed *Config           // without what its files hold; nil: nothing good yet
+	tls    tlsFiles
 }
 
 // Load returns what [Load] would. Configurations returned by one Loader share
@@ -39,6 +40,11 @@ func (l *Loader) Load() (*Config, error) {
 	}
 	if cfg.Keys, err = readKeys(cfg.Keys); err != nil {
 		return nil, err
+	}
+	if cfg.Listen.TLS != nil {
+		if cfg.Listen.TLS, err = l.tls.read(cfg.Listen.TLS); err != nil {
+			return nil, err
+		}
 	}
 	return &cfg, nil
 }

@@ -120,6 +120,7 @@ func (v value) listen(l *Listen) {
 				read(v)
 			}
 		}},
+		field{"tls", func(v value) { l.TLS = v.listenTLS(once) }},
 		field{"admin", func(v value) {
 			if s, ok := v.scalar(); ok && s != "" {
 				l.Admin = v.addrPort(9153)

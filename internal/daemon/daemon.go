@@ -133,7 +133,7 @@ func (d *Daemon) bind(cfg *config.Config) error {
 	}
 	d.transfers = transfer.New(transfer.Options{History: chains{d}, Pause: d.pauseTransfer, Log: d.log})
 	listen := d.addresses(cfg)
-	if len(listen) == 0 {
+	if len(listen.all()) == 0 {
 		return fmt.Errorf("%s: listen.dns: there is no address to listen on, and no socket was handed over; give one", cfg.File)
 	}
 	d.updater = update.New(update.Options{Store: updates{d}, Notes: updates{d}, Log: d.log, Pause: d.pause, Aside: d.aside})
@@ -142,7 +142,9 @@ func (d *Daemon) bind(cfg *config.Config) error {
 		Update:    d.updater,
 		Notify:    notified{d},
 		Limits:    limits(cfg),
-		Listen:    listen,
+		Listen:    listen.dns,
+		ListenTLS: listen.tls,
+		TLS:       tlsIdentity(cfg),
 		Inherited: d.sockets.Files,
 		Transfer:  d.transfers,
 		Logger:    d.log,
@@ -271,7 +273,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	part(d.watchdog)
 	part(d.keeper.Run)
 	part(d.notifier.Run)
-	d.log.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs(), "loaded_in", time.Since(begin).Round(time.Millisecond))
+	d.log.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs(), "listen_tls", d.server.TLSAddrs(), "loaded_in", time.Since(begin).Round(time.Millisecond))
 	d.tell(systemd.Ready, systemd.Status(d.statusLine()))
 	if ready != nil {
 		ready(d)

@@ -5,16 +5,46 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/ptrd/ptrd/internal/admin"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/server"
 )
 
-// addresses returns what to listen on: the configured addresses, and those of the
-// sockets that the service manager passed.
-func (d *Daemon) addresses(cfg *config.Config) []netip.AddrPort {
-	return append(append([]netip.AddrPort(nil), cfg.Listen.DNS...), d.sockets.Addrs...)
+// addresses are what to listen on, for UDP and TCP and for TLS.
+type addresses struct{ dns, tls []netip.AddrPort }
+
+// addresses returns the configured addresses, and those of the sockets that the service
+// manager passed: a socket is for TLS where the configuration has its address for that.
+func (d *Daemon) addresses(cfg *config.Config) (a addresses) {
+	if t := cfg.Listen.TLS; t != nil {
+		a.tls = t.Addresses
+	}
+	a.dns = append(a.dns, cfg.Listen.DNS...)
+	for _, s := range d.sockets.Addrs {
+		if !slices.Contains(a.tls, s) {
+			a.dns = append(a.dns, s)
+		}
+	}
+	return a
+}
+
+// and returns the addresses of both.
+func (a addresses) and(b addresses) addresses {
+	return addresses{slices.Concat(a.dns, b.dns), slices.Concat(a.tls, b.tls)}
+}
+
+func (a addresses) all() []netip.AddrPort { return slices.Concat(a.dns, a.tls) }
+
+// tlsIdentity returns how the server proves who it is; nil: it does not.
+func tlsIdentity(cfg *config.Config) *server.TLSIdentity {
+	t := cfg.Listen.TLS
+	if t == nil {
+		return nil
+	}
+	return &server.TLSIdentity{Certificate: t.Certificate, Clients: t.Clients}
 }
 
 // adminFront is the admin address, which may move.

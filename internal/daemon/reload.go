@@ -123,7 +123,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time)
 	o.InForce = true
 	if old != nil {
 		before, after := d.addresses(old.cfg), d.addresses(cfg)
-		o.Opened, o.Closed = without(after, before), without(before, after)
+		o.Opened, o.Closed = without(after.all(), before.all()), without(before.all(), after.all())
 	}
 	o.At, o.Seconds = begin, time.Since(begin).Seconds()
 	o.Zones = d.store.Set().Len()
@@ -206,11 +206,18 @@ func (d *Daemon) open(cfg *config.Config) (undo, commit func(), err error) {
 		return func() {}, func() {}, nil
 	}
 	before, after := d.addresses(old.cfg), d.addresses(cfg)
-	if len(after) == 0 {
+	if len(after.all()) == 0 {
 		return nil, nil, fmt.Errorf("%s: listen.dns: there is no address to listen on; give one", cfg.File)
 	}
-	if err := d.server.SetListeners(append(before[:len(before):len(before)], after...)); err != nil {
-		return nil, nil, fmt.Errorf("%s: listen.dns: %w", cfg.File, err)
+	d.proveBy(cfg)
+	both := before.and(after)
+	if err := d.server.SetListeners(both.dns, both.tls); err != nil {
+		d.proveBy(old.cfg)
+		key := "listen.dns"
+		if cfg.Listen.TLS != nil {
+			key = "listen"
+		}
+		return nil, nil, fmt.Errorf("%s: %s: %w", cfg.File, key, err)
 	}
 	set := func(what string, addrs func() error) {
 		if err := addrs(); err != nil { // only a server that stops says so
@@ -218,7 +225,8 @@ func (d *Daemon) open(cfg *config.Config) (undo, commit func(), err error) {
 		}
 	}
 	back := func() {
-		set("letting go of new addresses", func() error { return d.server.SetListeners(before) })
+		d.proveBy(old.cfg)
+		set("letting go of new addresses", func() error { return d.server.SetListeners(before.dns, before.tls) })
 	}
 	var ln net.Listener
 	if moved := cfg.Listen.Admin != d.front.asked; moved {
@@ -234,13 +242,20 @@ func (d *Daemon) open(cfg *config.Config) (undo, commit func(), err error) {
 		}
 	}
 	commit = func() {
-		set("letting go of old addresses", func() error { return d.server.SetListeners(after) })
+		set("letting go of old addresses", func() error { return d.server.SetListeners(after.dns, after.tls) })
 		set("limits", func() error { return d.server.SetLimits(limits(cfg)) })
 		if cfg.Listen.Admin != d.front.asked {
 			d.front.move(cfg.Listen.Admin, ln)
 		}
 	}
 	return undo, commit, nil
+}
+
+// proveBy puts the certificate of cfg in force, if it has one.
+func (d *Daemon) proveBy(cfg *config.Config) {
+	if id := tlsIdentity(cfg); id != nil {
+		d.server.SetTLS(*id)
+	}
 }
 
 // without returns those of list that are not in other.
@@ -278,6 +293,9 @@ func (d *Daemon) watch(plan *assemble.Plan, begin time.Time) {
 		d.watched = append([]string{d.o.Config}, plan.Watch...)
 		cfg := d.state.Load().cfg
 		for _, f := range cfg.Cookies.Files {
+			d.watched = append(d.watched, f.Path)
+		}
+		for _, f := range cfg.Listen.Files() {
 			d.watched = append(d.watched, f.Path)
 		}
 		for i := range cfg.Keys {

@@ -22,6 +22,7 @@ type Status struct {
 	Config   string       `json:"config"`
 	StateDir string       `json:"state_dir"`
 	Listen   []string     `json:"listen"` // addresses bound, UDP and TCP each
+	TLS      []string     `json:"listen_tls,omitempty"`
 	Admin    string       `json:"admin,omitempty"`
 	Reload   ReloadStatus `json:"reload"`
 	Queries  Queries      `json:"queries"`
@@ -45,6 +46,7 @@ type ReloadStatus struct {
 type Queries struct {
 	UDP     uint64 `json:"udp"`
 	TCP     uint64 `json:"tcp"`
+	TLS     uint64 `json:"tls"`
 	Dropped uint64 `json:"dropped"`
 }
 
@@ -80,6 +82,9 @@ func (d *Daemon) Status() *Status {
 	for _, a := range d.server.Addrs() {
 		s.Listen = append(s.Listen, a.String())
 	}
+	for _, a := range d.server.TLSAddrs() {
+		s.TLS = append(s.TLS, a.String())
+	}
 	if a := d.front.address(); a != (netip.AddrPort{}) {
 		s.Admin = a.String()
 	}
@@ -97,9 +102,9 @@ func (d *Daemon) Status() *Status {
 		s.Reload.LastOK = &st.good
 	}
 	t := d.server.Totals()
-	s.Queries = Queries{UDP: t.UDP.Received, TCP: t.TCP.Received}
+	s.Queries = Queries{UDP: t.UDP.Received, TCP: t.TCP.Received, TLS: t.TLS.Received}
 	for i := range t.UDP.Dropped {
-		s.Queries.Dropped += t.UDP.Dropped[i] + t.TCP.Dropped[i]
+		s.Queries.Dropped += t.UDP.Dropped[i] + t.TCP.Dropped[i] + t.TLS.Dropped[i]
 	}
 	broken := map[string]BrokenZone{}
 	for _, z := range st.outcome.Broken {
@@ -164,6 +169,9 @@ func (s *Status) Print(out io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "ptrd %s, process %d, since %s\n", s.Version, s.PID, s.Started.Format(time.DateTime))
 	fmt.Fprintf(&b, "config    %s\nstate     %s\nlisten    %s\n", s.Config, s.StateDir, strings.Join(s.Listen, " "))
+	if len(s.TLS) > 0 {
+		fmt.Fprintf(&b, "TLS       %s\n", strings.Join(s.TLS, " "))
+	}
 	if s.Admin != "" {
 		fmt.Fprintf(&b, "admin     %s\n", s.Admin)
 	}
@@ -175,7 +183,11 @@ func (s *Status) Print(out io.Writer) error {
 		_, err := io.WriteString(out, b.String())
 		return err
 	}
-	fmt.Fprintf(&b, "queries   %d UDP, %d TCP, %d dropped\n", s.Queries.UDP, s.Queries.TCP, s.Queries.Dropped)
+	fmt.Fprintf(&b, "queries   %d UDP, %d TCP, ", s.Queries.UDP, s.Queries.TCP)
+	if len(s.TLS) > 0 || s.Queries.TLS > 0 {
+		fmt.Fprintf(&b, "%d TLS, ", s.Queries.TLS)
+	}
+	fmt.Fprintf(&b, "%d dropped\n", s.Queries.Dropped)
 	fmt.Fprintf(&b, "reload    %s, %s\n", s.Reload.At.Format(time.DateTime), s.Reload.Summary)
 	for _, f := range s.Reload.Findings {
 		fmt.Fprintf(&b, "          %v\n", f)

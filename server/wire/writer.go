@@ -331,6 +331,16 @@ func (w *Writer) EDE(info uint16, text string) bool {
 	return true
 }
 
+// Padding appends an option (RFC 7830) that makes the message, and the octets that are
+// to follow, a multiple of block long, or as long as it may be.
+func (w *Writer) Padding(block, following int) bool {
+	n := w.n + 4 + following
+	n = (n+block-1)/block*block - n
+	b := w.option(OptionPadding, min(n, max(w.Room()-4, 0)))
+	clear(b)
+	return b != nil
+}
+
 // option appends an option with n octets of data and returns the room for them;
 // nil if they do not fit.
 func (w *Writer) option(code uint16, n int) []byte {

@@ -1,0 +1,178 @@
+package config
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// ListenTLS is where DNS over TLS (RFC 7858) is answered, transfers among it (RFC
+// 9103), and by what certificate.
+type ListenTLS struct {
+	Addresses []netip.AddrPort
+	Cert, Key File
+	ClientCA  File // of the authorities that clients need a certificate of; without a path: they need none
+
+	// What Load read from the files. A Loader gives the same pointers while those
+	// have the same content.
+	Certificate *tls.Certificate
+	Clients     *x509.CertPool // nil: without ClientCA
+}
+
+// listenTLS reads `listen.tls`; once takes note of its addresses.
+func (v value) listenTLS(once func(value, netip.AddrPort)) *ListenTLS {
+	t := &ListenTLS{}
+	read := func(v value) {
+		ap := v.addrPort(853)
+		once(v, ap)
+		t.Addresses = append(t.Addresses, ap)
+	}
+	v.mapping(
+		field{"addresses", func(v value) { v.oneOrMore(read) }},
+		field{"cert_file", func(v value) { t.Cert = v.file() }},
+		field{"key_file", func(v value) { t.Key = v.file() }},
+		field{"client_ca_file", func(v value) {
+			if s, ok := v.scalar(); ok && s != "" {
+				t.ClientCA = v.file()
+			}
+		}},
+	)
+	if !v.isMapping() {
+		return nil
+	}
+	if !v.hasKey("addresses") {
+		v.fail("there is no address to listen on; give `addresses`, such as [\"0.0.0.0:853\", \"[::]:853\"]")
+	}
+	if !v.hasKey("cert_file") || !v.hasKey("key_file") {
+		v.fail("TLS needs a certificate and its key; give `cert_file` and `key_file`, both in PEM form")
+	}
+	return t
+}
+
+// files returns the files that there are.
+func (t *ListenTLS) files() []File {
+	list := []File{t.Cert, t.Key}
+	if t.ClientCA.Path != "" {
+		list = append(list, t.ClientCA)
+	}
+	return list
+}
+
+// Files returns the files that Load read, to be watched.
+func (l *Listen) Files() []File {
+	if l.TLS == nil {
+		return nil
+	}
+	return l.TLS.files()
+}
+
+// maxPEM bounds a file with certificates or a key, in octets: the authorities of a
+// whole system take a fourth of it.
+const maxPEM = 1 << 20
+
+// tlsFiles reads what a ListenTLS names, and keeps it while the files are the same.
+type tlsFiles struct {
+	sum    [sha256.Size]byte
+	loaded *ListenTLS // nil: nothing good yet
+}
+
+// read returns t with the content of its files.
+func (l *tlsFiles) read(t *ListenTLS) (*ListenTLS, error) {
+	var errs Errors
+	var content [3][]byte
+	h := sha256.New()
+	for i, f := range t.files() {
+		data, err := readFile(f.Path, maxPEM)
+		if err == nil && len(data) > maxPEM {
+			err = fmt.Errorf("%s: the file is larger than %d octets; give one with the certificates that are needed", f.Path, maxPEM)
+		}
+		if err != nil {
+			errs = append(errs, Problem{f.Pos, "listen.tls", err.Error()})
+		}
+		content[i] = data
+		fmt.Fprintf(h, "%d %d ", i, len(data))
+		h.Write(data)
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	out := *t
+	sum := [sha256.Size]byte(h.Sum(nil))
+	if l.loaded != nil && l.sum == sum {
+		out.Certificate, out.Clients = l.loaded.Certificate, l.loaded.Clients
+		return &out, nil
+	}
+	var err error
+	if out.Certificate, err = parsePair(t.Cert.Path, content[0], t.Key.Path, content[1]); err != nil {
+		errs = append(errs, Problem{t.Cert.Pos, "listen.tls.cert_file", err.Error()})
+	}
+	if t.ClientCA.Path != "" {
+		if out.Clients, err = parseAuthorities(t.ClientCA.Path, content[2]); err != nil {
+			errs = append(errs, Problem{t.ClientCA.Pos, "listen.tls.client_ca_file", err.Error()})
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	l.sum, l.loaded = sum, &out
+	return &out, nil
+}
+
+// parsePair reads a certificate with its chain, and its key. The errors repeat nothing
+// of the key.
+func parsePair(certPath string, cert []byte, keyPath string, key []byte) (*tls.Certificate, error) {
+	if !hasPEM(cert, "CERTIFICATE") {
+		return nil, fmt.Errorf("%s: there is no certificate in it; give a file in PEM form, the server's certificate first", certPath)
+	}
+	if !hasPEM(key, "PRIVATE KEY") {
+		return nil, fmt.Errorf("%s: there is no private key in it; give a file in PEM form, without a passphrase", keyPath)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("%s, %s: %w; give a certificate and the key that it was made for", certPath, keyPath, err)
+	}
+	return &pair, nil
+}
+
+// hasPEM reports whether data has a PEM block whose type ends so.
+func hasPEM(data []byte, kind string) bool {
+	for {
+		block, rest := pem.Decode(data)
+		if block == nil {
+			return false
+		}
+		if strings.HasSuffix(block.Type, kind) {
+			return true
+		}
+		data = rest
+	}
+}
+
+// parseAuthorities reads certificates of authorities.
+func parseAuthorities(path string, data []byte) (*x509.CertPool, error) {
+	pool, n := x509.NewCertPool(), 0
+	for rest := data; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: certificate %d: %w; replace it by a whole one", path, n+1, err)
+		}
+		pool.AddCert(c)
+		n++
+	}
+	if n == 0 {
+		return nil, errors.New(path + ": there is no certificate in it; give a file in PEM form")
+	}
+	return pool, nil
+}

@@ -1,0 +1,124 @@
+package server
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// alpn is the protocol that the two sides of a TLS connection agree on (RFC 7858 §3.1
+// as registered for ALPN, RFC 9103 §7.1).
+const alpn = "dot"
+
+// TLSIdentity is how the server proves who it is on TLS connections, and who may open
+// one.
+type TLSIdentity struct {
+	Certificate *tls.Certificate // with its chain and its key
+	Clients     *x509.CertPool   // authorities, of one of which each client needs a certificate; nil: none is asked for
+}
+
+// tlsIdentity is a TLSIdentity in force.
+type tlsIdentity struct {
+	TLSIdentity
+	config *tls.Config
+}
+
+// SetTLS puts an identity in force for the connections that are opened from now on. The
+// same one again changes nothing; after another one, nobody resumes a session that
+// began before (RFC 8446 §2.2), so that whoever is no longer trusted stays out.
+func (s *Server) SetTLS(id TLSIdentity) {
+	if old := s.tls.Load(); old != nil && old.TLSIdentity == id {
+		return
+	}
+	c := &tls.Config{
+		Certificates: []tls.Certificate{*id.Certificate},
+		NextProtos:   []string{alpn}, // clients that offer others only are refused (RFC 7301 §3.2)
+		MinVersion:   tls.VersionTLS13,
+	}
+	if id.Clients != nil {
+		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, id.Clients
+	}
+	s.tls.Store(&tlsIdentity{id, c})
+}
+
+// TLSClient is what is known of the client of a TLS connection. It is immutable.
+type TLSClient struct {
+	isDNS       bool              // it agreed on ALPN; queries need that not (RFC 7858), transfers do
+	certificate *x509.Certificate // verified; nil: it was not asked for one
+}
+
+// secure makes the connection one of TLS, or notes why it ends.
+func (c *netConn) secure() {
+	id := c.server.tls.Load()
+	if id == nil {
+		c.end(CloseHandshake)
+		c.server.rare.warn("TLS connection without a certificate of ours", slog.String("client", c.client.String()))
+		return
+	}
+	shy := &turnConn{TCPConn: c.raw, way: c.way, waits: true}
+	t := tls.Server(shy, id.config)
+	c.conn = t
+	// The time is that for the first query, whatever drips in.
+	err := c.raw.SetDeadline(c.began.Add(tcpFresh.limit(c.server.limits.Load(), int(c.server.conns.open.Load()))))
+	if err == nil && c.stopping.Load() { // leave may have come before the line above
+		err = os.ErrDeadlineExceeded
+	}
+	if err == nil {
+		c.way.turns <- struct{}{}
+		err = t.Handshake()
+		<-c.way.turns
+	}
+	shy.waits = false
+	switch {
+	case err == nil:
+		c.began = time.Now()
+		s := t.ConnectionState()
+		c.tls = &TLSClient{isDNS: s.NegotiatedProtocol == alpn}
+		if len(s.PeerCertificates) > 0 {
+			c.tls.certificate = s.PeerCertificates[0]
+		}
+	case c.stopping.Load():
+		c.end(CloseStop)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.end(CloseSlowQuery)
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
+		c.end(CloseByClient)
+	default:
+		c.end(CloseHandshake)
+		c.server.rare.warn("TLS handshake", slog.String("client", c.client.String()), slog.Any("error", err))
+	}
+}
+
+// turnConn gives back the turn of a handshake while that waits for the client: a
+// handshake takes some hundred times as long to compute as an answer, and however
+// many clients shake hands at a time, no more of them compute than there are workers.
+type turnConn struct {
+	*net.TCPConn
+	way   *connWay
+	waits bool // a handshake is under way
+}
+
+func (c *turnConn) Read(b []byte) (int, error) {
+	if !c.waits {
+		return c.TCPConn.Read(b)
+	}
+	<-c.way.turns
+	defer func() { c.way.turns <- struct{}{} }()
+	return c.TCPConn.Read(b)
+}
+
+// close closes the connection. That of TLS tells the client first (RFC 8446 §6.1),
+// for which crypto/tls would wait longer than we do.
+func (c *netConn) close() {
+	if c.conn != net.Conn(c.raw) {
+		timer := time.AfterFunc(stopGrace, c.reset)
+		defer timer.Stop()
+	}
+	c.conn.Close()
+}
