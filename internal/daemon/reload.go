@@ -123,7 +123,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time)
 	o.InForce = true
 	if old != nil {
 		before, after := d.addresses(old.cfg), d.addresses(cfg)
-		o.Opened, o.Closed = without(after.all(), before.all()), without(before.all(), after.all())
+		o.Opened, o.Closed = after.without(before).all(), before.without(after).all()
 	}
 	o.At, o.Seconds = begin, time.Since(begin).Seconds()
 	o.Zones = d.store.Set().Len()
@@ -256,6 +256,11 @@ func (d *Daemon) proveBy(cfg *config.Config) {
 	if id := tlsIdentity(cfg); id != nil {
 		d.server.SetTLS(*id)
 	}
+}
+
+// without returns the addresses that are not in b.
+func (a addresses) without(b addresses) addresses {
+	return addresses{without(a.dns, b.dns), without(a.tls, b.tls)}
 }
 
 // without returns those of list that are not in other.
