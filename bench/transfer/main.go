@@ -1,6 +1,9 @@
-// Command transferin measures how long secondaries take to get a large zone by AXFR: it
-// starts an NSD that has the zone, and ptrd, NSD and Knot DNS one after the other as
-// its secondaries with nothing kept, each until it answers for the zone.
+// Command transfer measures AXFR of a large zone, in and out, of ptrd, NSD and Knot DNS
+// in turns.
+//
+// In: each is the secondary of an NSD that has the zone, with nothing kept, from its
+// start until it answers for the zone. Out: each has the zone and gives it to one
+// client that only counts records, and has the other processor.
 package main
 
 import (
@@ -32,24 +35,42 @@ func main() {
 	zone := flag.String("zone", "", "the zone as a `file`, such as bench/dataset makes")
 	runs := flag.Int("runs", 3, "`times` that each is measured, in turns")
 	servers := flag.String("servers", "ptrd,NSD,Knot", "what to measure")
+	way := flag.String("way", "in", "`in` or out")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	measure := in
+	switch *way {
+	case "in":
+	case "out":
+		measure = out
+	default:
+		fmt.Fprintf(os.Stderr, "-way %q: must be in or out\n", *way)
+		os.Exit(2)
+	}
 	if err := measure(ctx, *ptrd, *zone, *runs, strings.Split(*servers, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func measure(ctx context.Context, ptrd, zone string, runs int, servers []string) error {
-	zone, err := filepath.Abs(zone)
+// absolute returns the paths for processes that run elsewhere.
+func absolute(ptrd, zone string) (string, string, error) {
+	p, err := filepath.Abs(ptrd)
+	if err != nil {
+		return "", "", err
+	}
+	z, err := filepath.Abs(zone)
+	return p, z, err
+}
+
+// in measures the servers as secondaries.
+func in(ctx context.Context, ptrd, zone string, runs int, servers []string) error {
+	ptrd, zone, err := absolute(ptrd, zone)
 	if err != nil {
 		return err
 	}
-	if ptrd, err = filepath.Abs(ptrd); err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "transferin-")
+	dir, err := os.MkdirTemp("", "transfer-")
 	if err != nil {
 		return err
 	}
@@ -69,7 +90,7 @@ func measure(ctx context.Context, ptrd, zone string, runs int, servers []string)
 	fmt.Println("| server | seconds | CPU seconds | peak MB | PSS MB afterwards |\n| --- | ---: | ---: | ---: | ---: |")
 	for range runs {
 		for _, name := range servers {
-			if err := one(ctx, name, ptrd); err != nil {
+			if err := oneIn(ctx, name, ptrd); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 		}
@@ -77,9 +98,9 @@ func measure(ctx context.Context, ptrd, zone string, runs int, servers []string)
 	return nil
 }
 
-// one measures one server once.
-func one(ctx context.Context, name, ptrd string) error {
-	dir, err := os.MkdirTemp("", "transferin-")
+// oneIn measures one server once.
+func oneIn(ctx context.Context, name, ptrd string) error {
+	dir, err := os.MkdirTemp("", "transfer-")
 	if err != nil {
 		return err
 	}
