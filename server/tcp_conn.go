@@ -172,10 +172,8 @@ func newTCPDesk(s *Server, t Transport) *tcpDesk {
 	return &tcpDesk{lane: s.lanes.get(), log: s.rare, transport: t, work: make([]byte, deskBuffer), ahead: make([]datagram, batchSize)}
 }
 
-// begin begins a round: what is answered until publish is answered from one View.
-func (d *tcpDesk) begin(s *Server, at time.Time) {
-	d.at, d.view = at, s.views.Load()
-}
+// begin begins a round, which publish ends.
+func (d *tcpDesk) begin(at time.Time) { d.at = at }
 
 // publish adds what was counted in the round to the lane's counters.
 func (d *tcpDesk) publish() {
@@ -206,6 +204,9 @@ func (c *tcpConn) answer(d *tcpDesk, stream []byte) (taken int) {
 // how many octets they were. more says that the buffer is full before.
 func (c *tcpConn) fill(d *tcpDesk, stream []byte) (taken int, more bool) {
 	l, s := d.lane, c.server
+	// Not before the messages were read: who saw a change acknowledged and asks then
+	// gets an answer that has it.
+	d.view = s.views.Load()
 	l.request = Request{
 		Client: c.client, Local: c.local, Transport: d.transport, TLS: c.tls, Now: d.at.Unix(),
 		Keepalive: s.limits.Load().keepalive(int(s.conns.open.Load())),

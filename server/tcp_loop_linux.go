@@ -363,7 +363,7 @@ func (l *tcpLoop) round() {
 		l.parked, l.rested = false, at
 	}
 	l.now = at.Sub(l.server.began)
-	l.desk.begin(l.server, at)
+	l.desk.begin(at)
 	called := false
 	for i := range l.ready {
 		e := &l.events[i]

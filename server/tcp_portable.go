@@ -239,7 +239,7 @@ func (c *netConn) serve() {
 // answerBatch answers what is there and writes the answers.
 func (c *netConn) answerBatch() {
 	d := c.way.takeDesk()
-	d.begin(c.server, c.server.now())
+	d.begin(c.server.now())
 	taken := c.answer(d, c.in[:c.filled])
 	d.publish()
 	c.way.putDesk(d)

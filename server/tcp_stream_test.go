@@ -104,7 +104,7 @@ func FuzzTCPStream(f *testing.F) {
 			n := min(int(piece)+1, len(rest))
 			in, rest = append(in, rest[:n]...), rest[n:]
 			for {
-				desk.begin(s, s.now())
+				desk.begin(s.now())
 				taken := c.answer(desk, in)
 				desk.publish()
 				in = in[taken:]
@@ -138,7 +138,7 @@ func TestTCPBatchAllocatesNothing(t *testing.T) {
 	c, m := streamConn(s)
 	batch := bytes.Repeat(framed(fakeQuery(1, "a.example")), 10)
 	n := testing.AllocsPerRun(100, func() {
-		desk.begin(s, s.now())
+		desk.begin(s.now())
 		taken := c.answer(desk, batch)
 		desk.publish()
 		if taken != len(batch) || len(m.sent) != len(batch) {

@@ -284,7 +284,7 @@ func TestExpire(t *testing.T) {
 		t.Fatal("expired early")
 	}
 	l.pass(time.Second)
-	l.await("expiry", func(s State) bool { return s.Expired })
+	l.await("expiry, and the end of the check that was due too", func(s State) bool { return s.Expired && s.Doing == "" })
 	if z := l.served(); z.IsAvailable() || !z.IsExpired() {
 		t.Error("expired, and still served")
 	}
