@@ -23,6 +23,9 @@ const retryAfter = time.Minute
 // changes in the moment between its publication and ours; the next change asks again.
 const attempts = 10
 
+// attemptWait is how long the wait between two of them is longer than the one before.
+const attemptWait = time.Millisecond
+
 // Options are what a Keeper needs.
 type Options struct {
 	Journal *journal.Journal
@@ -99,27 +102,34 @@ func (k *Keeper) write(ctx context.Context) bool {
 		if ctx.Err() != nil {
 			return ok
 		}
-		if err := k.writeOne(apex); err != nil {
-			k.o.Log.Warn("the content of a zone cannot be written, its changes are kept", "zone", apex, "err", err)
+		if err := k.writeOne(ctx, apex); err != nil {
+			k.o.Log.Warn("the content of a zone cannot be written, its changes are kept", "zone", apex.String(), "err", err)
 			ok = false
 		}
 	}
 	return ok
 }
 
-func (k *Keeper) writeOne(apex dname.Name) error {
+// writeOne writes the content of one zone if it is time. A change may be in the journal
+// and not yet in the Set, or come in between; so it is tried some times, and left to
+// that change, which wakes the keeper again.
+func (k *Keeper) writeOne(ctx context.Context, apex dname.Name) error {
 	if due, err := k.o.Journal.IsDue(apex); err != nil || !due {
 		return err
 	}
-	var err error
-	for range attempts {
+	for n := range attempts {
 		z := k.o.Set().Get(apex)
 		if z == nil || !z.IsAvailable() {
 			return nil
 		}
-		if err = k.o.Journal.Snapshot(z, k.o.Pause()); !errors.Is(err, journal.ErrNotCurrent) {
+		if err := k.o.Journal.Snapshot(z, k.o.Pause()); !errors.Is(err, journal.ErrNotCurrent) {
 			return err
 		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Duration(n+1) * attemptWait):
+		}
 	}
-	return err
+	return nil
 }
