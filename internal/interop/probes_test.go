@@ -164,7 +164,7 @@ var probes = []probe{
 	{name: "opcode 15 without a question", make: query(dns.TypePTR, func(m *dns.Msg) { m.Opcode = 15; m.Question = nil })},
 	{name: "NOTIFY", differ: &disagreement{
 		nsd: "REFUSED opcode 4 question 0", knot: "NOTAUTH opcode 4 question 1", bind: "NOERROR opcode 4 aa question 1",
-		ptrd: "REFUSED opcode 4 question 1",
+		ptrd: "NOTAUTH opcode 4 question 1",
 		rfc:  "RFC 1996 §3.10: a primary is not a secondary of anybody",
 	}, make: query(dns.TypeSOA, func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify; m.Question[0].Name = "2.0.192.in-addr.arpa." })},
 	{name: "UPDATE", differ: &disagreement{
