@@ -9,7 +9,7 @@ import (
 // Followed is a catalog that we follow.
 type Followed struct {
 	Name    dname.Name
-	Members []Member // nil: none, or none are known
+	Members []Member // each zone once, as Read returns them; nil: none, or none are known
 	Known   bool     // Members are what the catalog lists; else there are no data of it
 }
 
@@ -142,8 +142,6 @@ func (r *resolver) resolve(key string, all []listing, old *Claim, before func(dn
 	for _, l := range all {
 		switch {
 		case l.m == best.m || l.m.Owner != nil: // what was handed over may stay listed for a time
-		case r.owner(l).Catalog == c.Catalog:
-			r.find(l.catalog, "zone %v is listed under the labels %q and %q, and has the first; a zone is listed once", apex, best.m.Label, l.m.Label)
 		default:
 			r.clash(l, c.Catalog)
 		}

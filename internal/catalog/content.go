@@ -34,14 +34,14 @@ var (
 var versionData = []byte{1, '2'}
 
 // Read returns the members that a catalog zone lists, in the order of their labels.
-// An error says why the catalog is broken, in which case it is to be used for
-// nothing; one with more than most members counts as that. What RFC 9432 does not
-// know is ignored, as it asks for.
+// An error says why the catalog is broken and must not be processed (RFC 9432 §5.1);
+// a catalog with more than most members counts as broken. Records without a meaning
+// in RFC 9432 are ignored (§3).
 func Read(z *zone.Zone, most int) ([]Member, error) {
 	if !z.IsAvailable() {
 		return nil, errNotCatalog
 	}
-	r := reader{apex: z.Apex(), depth: z.ApexLabels(), most: most}
+	r := reader{apex: z.Apex(), depth: z.ApexLabels(), most: most, labels: map[string]string{}}
 	for rec := range z.All() {
 		if err := r.record(&rec); err != nil {
 			return nil, err
@@ -57,6 +57,7 @@ type reader struct {
 	depth    int // labels of it
 	most     int
 	members  []Member
+	labels   map[string]string // of members, by key of the apex
 	versions int
 	wrong    []byte // a version that is not ours
 	node     []byte // label of the last member node that has a PTR
@@ -94,7 +95,13 @@ func (r *reader) member(rec *zone.Record) error {
 		return fmt.Errorf("the catalog lists more than %d zones; raise `max_members` if that is meant", r.most)
 	}
 	r.node = bytes.Clone(label)
-	r.members = append(r.members, Member{Apex: dname.Name(rec.Data).Clone(), Label: lower(label)})
+	m := Member{Apex: dname.Name(rec.Data).Clone(), Label: lower(label)}
+	key := m.Apex.Key()
+	if first, twice := r.labels[key]; twice {
+		return fmt.Errorf("zone %v is listed under the labels %q and %q, a catalog lists a zone once (RFC 9432 §4.1); remove one of them from the catalog", m.Apex, first, m.Label)
+	}
+	r.labels[key] = m.Label
+	r.members = append(r.members, m)
 	return nil
 }
 

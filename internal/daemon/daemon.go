@@ -257,6 +257,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.front.serve(ctx, d.admin, &parts, func(err error) { cancel(err) })
 	part(d.control.Serve)
 	begin := time.Now()
+	d.fleet.claims = d.restoreClaims(cfg)
 	outcome := d.apply(ctx, cfg, begin)
 	if !outcome.InForce {
 		close(d.ended)

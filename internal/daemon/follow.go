@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -237,9 +238,7 @@ func (d *Daemon) unaccepted(cfg *config.Config, claims map[string]*catalog.Claim
 func (d *Daemon) claim(cfg *config.Config, claims map[string]*catalog.Claim) error {
 	f := &d.fleet
 	old := f.claims
-	if maps.EqualFunc(old, claims, func(a, b *catalog.Claim) bool {
-		return a.Owner == b.Owner && fmt.Sprint(a.Groups) == fmt.Sprint(b.Groups)
-	}) {
+	if maps.EqualFunc(old, claims, isSameClaim) {
 		return nil
 	}
 	var gone []dname.Name
@@ -258,10 +257,10 @@ func (d *Daemon) claim(cfg *config.Config, claims map[string]*catalog.Claim) err
 		return fmt.Errorf("forget zones that catalogs list no more: %w", err)
 	}
 	for key, c := range claims {
-		if was := old[key]; noted[key] || was != nil && was.Owner == c.Owner {
+		if was := old[key]; noted[key] || was != nil && isSameClaim(was, c) {
 			continue
 		}
-		if err := d.journal.SetNotes(c.Apex, []zone.Note{ownerNote(c.Owner)}); err != nil {
+		if err := d.journal.SetNotes(c.Apex, claimNotes(c)); err != nil {
 			return fmt.Errorf("note the catalog of zone %v: %w", c.Apex, err)
 		}
 	}
@@ -284,8 +283,8 @@ func (d *Daemon) serveClaims(cfg *config.Config, claims map[string]*catalog.Clai
 		for i := range plan.Changes {
 			c := &plan.Changes[i]
 			key := c.Apex.Key()
-			if owner := claims[key]; owner != nil && c.Zone != nil {
-				c.Notes = append(c.Notes, ownerNote(owner.Owner))
+			if claim := claims[key]; claim != nil && c.Zone != nil {
+				c.Notes = append(c.Notes, claimNotes(claim)...)
 				noted[key] = true
 			}
 		}
@@ -308,11 +307,82 @@ func (d *Daemon) serveClaims(cfg *config.Config, claims map[string]*catalog.Clai
 // sourceCatalog is the source of changes that a catalog asks for.
 const sourceCatalog = "catalog"
 
-// noteOwner keeps the catalog that a zone came by: its name, and the zone's label there.
-const noteOwner = "catalog/owner"
+// The notes that keep a claim: the name of the catalog that a zone came by with the
+// zone's label there, and its groups.
+const (
+	noteOwner  = "catalog/owner"
+	noteGroups = "catalog/groups"
+)
 
-func ownerNote(o catalog.Owner) zone.Note {
-	return zone.Note{Key: noteOwner, Value: append([]byte(o.Catalog), o.Label...)}
+func isSameClaim(a, b *catalog.Claim) bool {
+	return a.Owner == b.Owner && slices.Equal(a.Groups, b.Groups)
+}
+
+func claimNotes(c *catalog.Claim) []zone.Note {
+	groups := []byte{}
+	for _, g := range c.Groups {
+		groups = append(binary.BigEndian.AppendUint16(groups, uint16(len(g))), g...) // it was in a TXT record
+	}
+	return []zone.Note{
+		{Key: noteGroups, Value: groups},
+		{Key: noteOwner, Value: append([]byte(c.Catalog), c.Label...)},
+	}
+}
+
+// readClaim reads what claimNotes wrote of the zone at apex; nil: it has no owner.
+// hasGroups is false if an older ptrd wrote it, which did not keep groups.
+func readClaim(apex dname.Name, notes []zone.Note) (c *catalog.Claim, hasGroups bool) {
+	var groups []string
+	for _, n := range notes {
+		switch n.Key {
+		case noteOwner:
+			if name := dname.FromWire(n.Value); name != nil {
+				c = &catalog.Claim{Owner: catalog.Owner{Catalog: name.Key(), Label: string(n.Value[len(name):])}, Apex: apex}
+			}
+		case noteGroups:
+			b := n.Value
+			for len(b) >= 2 {
+				n := min(2+int(binary.BigEndian.Uint16(b)), len(b))
+				groups = append(groups, string(b[2:n]))
+				b = b[n:]
+			}
+			hasGroups = true
+		}
+	}
+	if c != nil {
+		c.Groups = groups
+	}
+	return c, hasGroups
+}
+
+// restoreClaims returns the claims of an earlier process that catalogs of cfg made.
+// They stay until their catalog can be read, as it must be even if the copy of it that
+// was kept is lost or broken (RFC 9432 §5.1).
+func (d *Daemon) restoreClaims(cfg *config.Config) map[string]*catalog.Claim {
+	catalogs := map[string]*config.Catalog{}
+	for i := range cfg.Catalogs {
+		if c := &cfg.Catalogs[i]; c.Follow != nil {
+			catalogs[c.Name.Key()] = c
+		}
+	}
+	if len(catalogs) == 0 {
+		return nil
+	}
+	out := map[string]*catalog.Claim{}
+	err := d.journal.AllNotes("catalog/", func(apex dname.Name, notes []zone.Note) {
+		c, hasGroups := readClaim(apex, notes)
+		if c == nil {
+			return
+		}
+		// What a group restricts must not be open because the group is not known.
+		if by := catalogs[c.Catalog]; by != nil && (hasGroups || len(by.Follow.Groups) == 0) {
+			out[apex.Key()] = c
+		}
+	})
+	if err != nil {
+		d.log.Error("the zones that catalogs listed before the restart cannot be read from the journal; they come with their catalogs", "err", err)
+	}
+	return out
 }
 
 // ownerBefore returns the owner of a zone that an earlier process served.
@@ -322,10 +392,8 @@ func (d *Daemon) ownerBefore(apex dname.Name) (o catalog.Owner, ok bool) {
 		d.log.Error("the catalog that a zone came by cannot be read", "zone", apex.String(), "err", err)
 		return o, false
 	}
-	for _, n := range notes {
-		if name := dname.FromWire(n.Value); name != nil {
-			return catalog.Owner{Catalog: name.Key(), Label: string(n.Value[len(name):])}, true
-		}
+	if c, _ := readClaim(apex, notes); c != nil {
+		return c.Owner, true
 	}
 	return o, false
 }
@@ -359,6 +427,19 @@ func (d *Daemon) tellCatalogs(told []CatalogStatus, findings []catalog.Finding) 
 	d.fleet.findings.log = d.log
 	d.fleet.findings.tell(list)
 	d.fleet.told.Store(&told)
+}
+
+// withTransfers adds to what is shown of catalogs why their last transfers were refused,
+// as that of a broken catalog is.
+func withTransfers(list []CatalogStatus, zones map[string]*SecondaryStatus) []CatalogStatus {
+	list = slices.Clone(list)
+	for i := range list {
+		c := &list[i]
+		if s := zones[c.Zone]; s != nil && s.Error != "" {
+			c.Findings = append([]string{"the catalog goes on as it was: " + strings.ReplaceAll(s.Error, "\n", "; ")}, c.Findings...)
+		}
+	}
+	return list
 }
 
 // printCatalogs writes what status tells of catalogs.

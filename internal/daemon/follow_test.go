@@ -159,12 +159,14 @@ catalogs: [{name: cat.example, secondary: PRIMARY, members: {transfer: {allow: 1
 		"version 3":    {"version TXT 3", "b.zones PTR two.example."},
 		"two zones":    {version2, "b.zones PTR two.example.", "b.zones PTR one.example."},
 		"many":         {version2, "a.zones PTR a.", "b.zones PTR b.", "c.zones PTR c.", "d.zones PTR d."},
+		"two labels":   {version2, "a.zones PTR two.example.", "b.zones PTR Two.Example.", "c.zones PTR one.example."},
 		"no next zone": {version2, "a.zones PTR a.", "coo.a.zones PTR b.", "coo.a.zones PTR c."},
 	} {
 		l.list("cat.example", lines...)
 		if err := l.refresh("cat.example"); !strings.Contains(err, "which is not taken: ") {
 			t.Errorf("%s: %q", name, err)
 		}
+		l.told("cat.example", "the catalog goes on as it was: ")
 		l.serves("cat.example", "own.example", "2.0.192.in-addr.arpa", "one.example")
 	}
 	l.restart() // with the last good one
@@ -206,6 +208,33 @@ catalogs: [{name: cat.example, secondary: PRIMARY, members: {transfer: {allow: 1
 	l.follows = "zones: [{name: own.example}]"
 	l.reload()
 	l.serves("own.example")
+}
+
+// TestFollowLost: the members of a catalog are served after a restart although the copy
+// of the catalog is of no use, until there is one again.
+func TestFollowLost(t *testing.T) {
+	l := newFleet(t, testZones, `
+zones: []
+catalogs: [{name: cat.example, secondary: PRIMARY, members: {transfer: {allow: 127.0.0.1}}, groups: {closed: {transfer: {allow: []}}}, max_members: 5}]`, "cat.example")
+	l.list("cat.example", version2, "a.zones PTR one.example.", "b.zones PTR two.example.", "group.b.zones TXT other", "group.b.zones TXT closed")
+	l.refresh("cat.example")
+	l.serves("cat.example", "one.example", "two.example")
+
+	l.follows = strings.Replace(l.follows, "max_members: 5", "max_members: 1", 1) // the copy is broken now
+	l.restart()
+	l.serves("cat.example", "one.example", "two.example")
+	l.told("cat.example", "the catalog lists more than 1 zones")
+	if _, err := transferred(l.secondary.dns, "one.example.", "", 0); err != nil {
+		t.Error(err)
+	}
+	if _, err := transferred(l.secondary.dns, "two.example.", "", 0); err == nil {
+		t.Error("the group of a member is forgotten")
+	}
+
+	l.list("cat.example", version2, "b.zones PTR two.example.")
+	l.refresh("cat.example")
+	l.serves("cat.example", "two.example")
+	l.told("cat.example", "")
 }
 
 // TestFollowOwners: a zone goes from catalog to catalog as the old one says, and no

@@ -110,11 +110,11 @@ func (d *Daemon) Status() *Status {
 	for _, z := range st.outcome.Broken {
 		broken[z.Zone] = z
 	}
-	if told := d.fleet.told.Load(); told != nil {
-		s.Catalogs = *told
-	}
 	view := d.views.Load()
 	others := d.secondaryStatus()
+	if told := d.fleet.told.Load(); told != nil {
+		s.Catalogs = withTransfers(*told, others)
+	}
 	for z := range view.Zones.All() {
 		zs := zoneStatus(z)
 		if zs.Secondary = others[zs.Zone]; zs.Secondary != nil && !z.IsAvailable() {

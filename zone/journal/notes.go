@@ -20,14 +20,38 @@ func (j *Journal) Notes(apex dname.Name, prefix string) (list []zone.Note, err e
 		if err != nil || s.id == 0 {
 			return err
 		}
-		begin := noteKey(s.id, prefix)
-		c := tx.Bucket([]byte(bucketNotes)).Cursor()
-		for k, v := c.Seek(begin); bytes.HasPrefix(k, begin); k, v = c.Next() {
-			list = append(list, zone.Note{Key: string(k[4:]), Value: append([]byte{}, v...)})
-		}
+		list = notesOf(tx.Bucket([]byte(bucketNotes)).Cursor(), s.id, prefix)
 		return nil
 	})
 	return list, err
+}
+
+// AllNotes calls yield with the notes of each zone whose keys begin with prefix, for
+// zones that have such notes. A zone whose entry is damaged is left out. yield must not
+// call the Journal.
+func (j *Journal) AllNotes(prefix string, yield func(apex dname.Name, notes []zone.Note)) error {
+	return j.view(func(tx *bolt.Tx) error {
+		all := tx.Bucket([]byte(bucketNotes)).Cursor()
+		return tx.Bucket([]byte(bucketZones)).ForEach(func(k, v []byte) error {
+			s, ok := decode(v)
+			if !ok || s.id == 0 {
+				return nil
+			}
+			if list := notesOf(all, s.id, prefix); len(list) > 0 {
+				yield(dname.FromWire(bytes.Clone(k)), list)
+			}
+			return nil
+		})
+	})
+}
+
+// notesOf returns the notes of the zone with a number whose keys begin with prefix.
+func notesOf(c *bolt.Cursor, id uint32, prefix string) (list []zone.Note) {
+	begin := noteKey(id, prefix)
+	for k, v := c.Seek(begin); bytes.HasPrefix(k, begin); k, v = c.Next() {
+		list = append(list, zone.Note{Key: string(k[4:]), Value: append([]byte{}, v...)})
+	}
+	return list
 }
 
 // SetNotes makes notes of a zone durable without a change of it.
