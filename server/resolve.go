@@ -40,6 +40,7 @@ func (r *Responder) resolve(v *View, q *Request, buf []byte) (int, Verdict) {
 	// tell: the client asks on by itself.
 	a := &r.answer
 	a.Reset()
+	a.Large = q.Transport != UDP
 	do := m.isDO()
 	z.Lookup(m.question.Name, m.question.Type, do, a)
 	// RFC 1034 §6.2.7, RFC 1035 §4.1.1: AA speaks of the first owner name.
@@ -110,7 +111,7 @@ func outcomeOf(a *zone.Answer) (wire.RCode, Counter) {
 // nothing is written behind it; of the additional section as much is as fits, and
 // only glue that is required is missed (RFC 9471 §3.1).
 func (r *Responder) write() (whole bool) {
-	whole = true
+	whole = !r.answer.Cut
 	for s := range wire.Additional + 1 {
 		for i := range r.answer.Items {
 			it := &r.answer.Items[i]

@@ -47,7 +47,8 @@ func (r *Responder) Stats() *Stats { return r.stats }
 // buf[:n] holds the request; the response is written over it and is at most
 // len(buf) octets long. It returns the length of the response and the verdict;
 // the length is 0 unless the verdict is Answered, and on Defer buf[:n] is
-// unchanged. It takes no lock, allocates nothing and does no I/O.
+// unchanged. It takes no lock, allocates nothing (but for an answer of more RRsets over
+// TCP or TLS than a [zone.Answer] has room for) and does no I/O.
 func (r *Responder) Respond(v *View, q *Request, buf []byte, n int) (int, Verdict) {
 	p := q.Plain
 	if p == nil {

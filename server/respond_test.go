@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/hex"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -436,6 +437,59 @@ func TestDeferredRequestsAreUntouched(t *testing.T) {
 		n, v := l.Respond(l.view, &l.request, buf, len(b))
 		if n != 0 || v != Defer || string(buf[:len(b)]) != string(b) {
 			t.Errorf("%s: verdict %d, length %d", c.what, v, n)
+		}
+	}
+}
+
+// All glue of in-domain name servers is in a referral, or TC is set (RFC 9471 §3.1),
+// however many name servers there are.
+func TestReferralHasAllGlueOrTC(t *testing.T) {
+	for _, servers := range []int{1, 12, 62, 63, 64, 65, 66, 127, 128, 129, 700, 2000} {
+		text := "$ORIGIN g.example.\n$TTL 60\n@ SOA ns h 1 1 1 1 1\n@ NS ns.elsewhere.\n"
+		for i := range servers {
+			text += fmt.Sprintf("sub NS n%d.sub\nn%d.sub A 192.0.2.1\nn%d.sub AAAA 2001:db8::1\n", i, i, i)
+		}
+		l := newLab(t, text)
+		for _, c := range []struct {
+			transport Transport
+			size      int // octets of UDP
+		}{{UDP, 512}, {UDP, 1232}, {UDP, 4096}, {TCP, 0}, {TLS, 0}} {
+			l.request.Transport, l.view.Policy.UDPSize = c.transport, c.size
+			got := l.must(query("x.sub.g.example.", dns.TypeA, func(m *dns.Msg) {
+				if c.size > 0 {
+					m.SetEdns0(uint16(c.size), false)
+				}
+			}))
+			glue := 0
+			for _, r := range got.Extra {
+				if t := r.Header().Rrtype; t == dns.TypeA || t == dns.TypeAAAA {
+					glue++
+				}
+			}
+			isWhole := len(got.Ns) == servers && glue == 2*servers
+			if isWhole == got.Truncated {
+				t.Errorf("%d name servers over %v, %d octets: %d NS, %d addresses, TC %v", servers, c.transport, c.size, len(got.Ns), glue, got.Truncated)
+			}
+			if !isWhole && c.transport != UDP && servers < 1000 {
+				t.Errorf("%d name servers over %v are not all sent: %d NS, %d addresses", servers, c.transport, len(got.Ns), glue)
+			}
+		}
+	}
+}
+
+// The answer to QTYPE RRSIG has the signatures over each of any number of RRsets, or TC.
+func TestAllSignaturesOrTC(t *testing.T) {
+	const types = 300
+	text := "$ORIGIN g.example.\n$TTL 60\n@ SOA ns h 1 1 1 1 1\n@ NS ns.elsewhere.\n"
+	for i := range types {
+		text += fmt.Sprintf("x TYPE%d \\# 1 00\nx RRSIG TYPE%d 13 3 60 20300101000000 20200101000000 1 g.example. AAAA\n", 1000+i, 1000+i)
+	}
+	l := newLab(t, text)
+	for _, transport := range []Transport{UDP, TCP} {
+		l.request.Transport = transport
+		got := l.must(query("x.g.example.", dns.TypeRRSIG))
+		if whole := len(got.Answer) == types; whole == got.Truncated || whole != (transport == TCP) {
+			t.Errorf("%v: %d signatures, TC %v", transport, len(got.Answer), got.Truncated)
 		}
 	}
 }

@@ -118,7 +118,17 @@ type Answer struct {
 	Next  dname.Name // not nil: an alias leads here and the chain goes on
 	Items []Item     // within a section in the order to send; the sections may be mixed
 
-	// Room for a chain of 16 aliases, each from a wildcard with its proof.
+	// Large is for the caller to set before a lookup: the message holds up to 64 KiB,
+	// so that all RRsets are wanted that fit, and more of them than the Answer has
+	// room for are collected in memory that is allocated.
+	Large bool
+
+	// Cut reports that something is missing which a message must have: an RRset of
+	// the answer or authority section, or glue (RFC 9471 §3.1). The message needs TC.
+	Cut bool
+
+	// Room for a chain of 16 aliases, each from a wildcard with its proof. A referral
+	// takes two items for each name server, so that glue for 63 has room here.
 	items    [128]Item
 	overflow Item
 	used     int                      // items that may still hold something
@@ -127,11 +137,21 @@ type Answer struct {
 	scratch  lookupScratch
 }
 
-// Reset makes a ready for the next query.
+// maxItems is how many RRsets are collected at most: one record each, with a pointer
+// as its owner and the four octets of an IPv4 address, fills the largest message.
+const maxItems = 1 << 12
+
+// isFull reports whether a takes no further RRset.
+func (a *Answer) isFull() bool {
+	return len(a.Items) >= len(a.items) && (!a.Large || len(a.Items) >= maxItems)
+}
+
+// Reset makes a ready for the next query. It leaves Large as it is.
 func (a *Answer) Reset() {
-	a.used = max(a.used, len(a.Items))
+	a.used = max(a.used, min(len(a.Items), len(a.items)))
 	a.Items = a.items[:0]
 	a.Next = nil
+	a.Cut = false
 	a.nameLen = 0
 	a.Kind = Success
 }

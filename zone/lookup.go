@@ -231,23 +231,29 @@ func (z *Zone) addresses(s *RRset, cut dname.Name, do bool, a *Answer) {
 				continue
 			}
 			for _, t := range [...]rr.Type{rr.TypeA, rr.TypeAAAA} {
-				if set := z.set(f.value, t); set.Exists() {
-					it := a.addOnce(SectionAdditional, name, set, do)
-					it.Required = it.Required || required
+				set := z.set(f.value, t)
+				if !set.Exists() {
+					continue
 				}
+				if a.isFull() {
+					a.Cut = a.Cut || required
+					return
+				}
+				it := a.addOnce(SectionAdditional, name, set, do)
+				it.Required = it.Required || required
 			}
 		}
 	}
 }
 
 // add appends an RRset with its own TTLs and returns the item, for the caller to
-// finish. An Answer has room for any chain that is followed; what exceeded it
-// would be lost, as it would not fit in a message of a useful size either.
+// finish. What finds no room is missing, and the answer is cut.
 func (a *Answer) add(section Section, owner dname.Name, s RRset, sigs bool) *Item {
 	if !sigs {
 		s.sigs, s.sig = 0, nil
 	}
-	if len(a.Items) == len(a.items) {
+	if a.isFull() {
+		a.Cut = true
 		return &a.overflow
 	}
 	a.Items = append(a.Items, Item{Owner: owner, Set: s, TTL: s.TTL, SigTTL: s.SigTTL, Section: section})
@@ -266,9 +272,10 @@ func (a *Answer) addOnce(section Section, owner dname.Name, s RRset, sigs bool) 
 }
 
 // room returns n octets that stay until the next Reset; nil if there are none
-// left.
+// left, and the answer is cut.
 func (a *Answer) room(n int) []byte {
 	if a.nameLen+n > len(a.names) {
+		a.Cut = true
 		return nil
 	}
 	b := a.names[a.nameLen : a.nameLen+n : a.nameLen+n]
