@@ -111,12 +111,11 @@ func (j *Journal) keepBegun(edits []*edit) error {
 // update makes the edits in one transaction. Entries and changes each are written by
 // ascending keys: the database keeps the new keys of a transaction in one sorted
 // list, which a hundred thousand in any other order would move each time.
-func (j *Journal) update(edits []*edit) (err error) {
+func (j *Journal) update(edits []*edit) error {
 	edits = slices.Clone(edits)
 	slices.SortStableFunc(edits, func(a, b *edit) int { return strings.Compare(a.key, b.key) })
 	limits := j.limits.Load()
-	defer guard(j.path, &err)()
-	err = j.db.Update(func(tx *bolt.Tx) error {
+	return j.write(func(tx *bolt.Tx) error {
 		t := begin(tx)
 		var puts []put
 		for _, e := range edits {
@@ -148,7 +147,6 @@ func (j *Journal) update(edits []*edit) (err error) {
 		}
 		return nil
 	})
-	return j.wrap(err)
 }
 
 // wrap says what was being done, unless the error says so itself.

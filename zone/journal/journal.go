@@ -18,6 +18,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/disk"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
@@ -61,6 +62,10 @@ type Options struct {
 	// LockWait is how long to wait for another process to let go of the file; 0
 	// means half a second.
 	LockWait time.Duration
+
+	// Disk has the files but the database, which needs one of the operating system;
+	// nil means disk.OS.
+	Disk disk.FS
 }
 
 // Journal is an open journal file. It implements [zone.Journal]; all methods may
@@ -68,6 +73,7 @@ type Options struct {
 type Journal struct {
 	db     *bolt.DB
 	path   string
+	disk   disk.FS
 	limits atomic.Pointer[limitSet]
 
 	mu       sync.Mutex          // orders who writes
@@ -84,6 +90,9 @@ func Open(path string, o Options) (*Journal, error) {
 	if o.LockWait == 0 {
 		o.LockWait = lockWait
 	}
+	if o.Disk == nil {
+		o.Disk = disk.OS{}
+	}
 	if err := create(path, o); err != nil {
 		return nil, err
 	}
@@ -91,7 +100,7 @@ func Open(path string, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{db: db, path: path, prepared: map[string]snapshot{}}
+	j := &Journal{db: db, path: path, disk: o.Disk, prepared: map[string]snapshot{}}
 	j.SetLimits(defaultLimits, nil)
 	files, err := j.verify()
 	if err == nil {
@@ -111,7 +120,7 @@ func Open(path string, o Options) (*Journal, error) {
 // finished under another name first: a process killed in between leaves no half
 // of a journal at path, which the next one would have to take for a damaged one.
 func create(path string, o Options) error {
-	if fi, err := os.Stat(path); err == nil {
+	if fi, err := o.Disk.Stat(path); err == nil {
 		if !fi.Mode().IsRegular() {
 			return fmt.Errorf("%s: is not a regular file (%v); move it away, or give another state_dir", path, fi.Mode().Type())
 		}
@@ -120,14 +129,14 @@ func create(path string, o Options) error {
 		return err
 	}
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := o.Disk.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the state directory: %w", err)
 	}
-	f, err := os.CreateTemp(dir, filepath.Base(path)+".new-*") // mode 0600
+	f, err := o.Disk.CreateTemp(dir, filepath.Base(path)+disk.TempPattern)
 	if err != nil {
 		return fmt.Errorf("make the journal: %w", err)
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = o.Disk.Remove(f.Name()) }() // gone where it was renamed
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("make the journal: %w", err)
 	}
@@ -150,21 +159,12 @@ func create(path string, o Options) error {
 	}
 	// Link, unlike Rename, does not take the place of a file that another
 	// process made meanwhile; where the file system has no links, Rename must do.
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		if err := os.Rename(f.Name(), path); err != nil {
+	if err := o.Disk.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := o.Disk.Rename(f.Name(), path); err != nil {
 			return fmt.Errorf("make the journal: %w", err)
 		}
 	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return o.Disk.SyncDir(dir)
 }
 
 // open opens the database. bbolt panics or reads beyond the end of the file
@@ -240,7 +240,7 @@ func makeBuckets(tx *bolt.Tx) error {
 func (j *Journal) verify() (files map[string]bool, err error) {
 	files = map[string]bool{}
 	return files, j.view(func(tx *bolt.Tx) error {
-		if fi, err := os.Stat(j.path); err == nil && fi.Size() < tx.Size() {
+		if fi, err := j.disk.Stat(j.path); err == nil && fi.Size() < tx.Size() {
 			return corrupt(j.path, fmt.Sprintf("%d octets of %d are there", fi.Size(), tx.Size()))
 		}
 		meta, zones := tx.Bucket([]byte(bucketMeta)), tx.Bucket([]byte(bucketZones))
@@ -271,21 +271,20 @@ func (j *Journal) verify() (files map[string]bool, err error) {
 
 // upgrade gives a file of an older format what this one has, and its number, so
 // that no older ptrd takes from the entries what it does not know.
-func (j *Journal) upgrade() (err error) {
-	defer guard(j.path, &err)()
+func (j *Journal) upgrade() error {
 	old := false
-	if err := j.db.View(func(tx *bolt.Tx) error {
+	if err := j.view(func(tx *bolt.Tx) error {
 		old = binary.BigEndian.Uint32(tx.Bucket([]byte(bucketMeta)).Get([]byte(keyFormat))) < format
 		return nil
 	}); err != nil || !old {
 		return err
 	}
-	return j.wrap(j.db.Update(func(tx *bolt.Tx) error {
+	return j.write(func(tx *bolt.Tx) error {
 		if err := makeBuckets(tx); err != nil {
 			return err
 		}
 		return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyFormat), binary.BigEndian.AppendUint32(nil, format))
-	}))
+	})
 }
 
 // Close lets go of the file.
@@ -296,6 +295,13 @@ func (j *Journal) Close() error { return j.db.Close() }
 func (j *Journal) view(f func(*bolt.Tx) error) (err error) {
 	defer guard(j.path, &err)()
 	return j.db.View(f)
+}
+
+// write calls f with a transaction that writes, one at a time. What f did is on disk
+// when write returns nil; with an error nothing of it is kept.
+func (j *Journal) write(f func(*bolt.Tx) error) (err error) {
+	defer guard(j.path, &err)()
+	return j.wrap(j.db.Update(f))
 }
 
 // Last returns the entry of the zone at apex, also of one that is gone; ok is

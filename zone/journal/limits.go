@@ -87,8 +87,7 @@ func (j *Journal) trimSome(keys []string, now time.Time) (rest []string, err err
 	defer j.mu.Unlock()
 	limits := j.limits.Load()
 	dropped := map[string]snapshot{}
-	defer guard(j.path, &err)()
-	err = j.db.Update(func(tx *bolt.Tx) error {
+	err = j.write(func(tx *bolt.Tx) error {
 		t := begin(tx)
 		rest = keys
 		for left := trimBatch; len(rest) > 0 && left > 0; rest = rest[1:] {
@@ -121,7 +120,7 @@ func (j *Journal) trimSome(keys []string, now time.Time) (rest []string, err err
 		}
 		return nil
 	})
-	if err = j.wrap(err); err == nil {
+	if err == nil {
 		for key, file := range dropped {
 			j.dropSnapshot(key, file, snapshot{})
 		}
@@ -196,8 +195,7 @@ func (j *Journal) Forget(apexes []dname.Name) (err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	dropped := map[string]snapshot{}
-	defer guard(j.path, &err)()
-	err = j.db.Update(func(tx *bolt.Tx) error {
+	err = j.write(func(tx *bolt.Tx) error {
 		t := begin(tx)
 		for _, apex := range apexes {
 			s, err := j.stateIn(tx, apex)
@@ -218,7 +216,7 @@ func (j *Journal) Forget(apexes []dname.Name) (err error) {
 		}
 		return nil
 	})
-	if err = j.wrap(err); err == nil {
+	if err == nil {
 		for key, file := range dropped {
 			j.dropSnapshot(key, file, snapshot{})
 		}

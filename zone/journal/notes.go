@@ -55,11 +55,10 @@ func notesOf(c *bolt.Cursor, id uint32, prefix string) (list []zone.Note) {
 }
 
 // SetNotes makes notes of a zone durable without a change of it.
-func (j *Journal) SetNotes(apex dname.Name, notes []zone.Note) (err error) {
+func (j *Journal) SetNotes(apex dname.Name, notes []zone.Note) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	defer guard(j.path, &err)()
-	return j.wrap(j.db.Update(func(tx *bolt.Tx) error {
+	return j.write(func(tx *bolt.Tx) error {
 		t := begin(tx)
 		s, err := j.stateIn(tx, apex)
 		if err != nil {
@@ -77,7 +76,7 @@ func (j *Journal) SetNotes(apex dname.Name, notes []zone.Note) (err error) {
 			}
 		}
 		return t.note(&s, notes)
-	}))
+	})
 }
 
 // note writes notes, of several with one key the last.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -26,7 +25,7 @@ func (j *Journal) Restore(apex dname.Name, pause func()) (z *zone.Zone, ok bool,
 		return nil, false, fmt.Errorf("zone %v: its content as of serial %d cannot be restored from %s and %s: %w (%s); put both back from a backup, or move %[4]s away: zones that are kept here then begin anew",
 			apex, s.Serial, path, j.path, ErrCorrupt, fmt.Sprintf(what, args...))
 	}
-	f, err := os.Open(path)
+	f, err := j.disk.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fail("the first is not there")
 	}

@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/disk"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
@@ -22,7 +22,6 @@ import (
 const (
 	snapshotDir   = "zones"
 	snapshotEnd   = ".zone"
-	snapshotNew   = ".new-*"
 	snapshotMagic = "ptrd zone 1\n"
 )
 
@@ -107,8 +106,7 @@ func (j *Journal) adopt(apex dname.Name, file snapshot, before uint64) (err erro
 	defer j.mu.Unlock()
 	key := apex.Key()
 	was, now := file, snapshot{}
-	defer guard(j.path, &err)()
-	err = j.db.Update(func(tx *bolt.Tx) error {
+	err = j.write(func(tx *bolt.Tx) error {
 		s, err := j.stateIn(tx, apex)
 		if err != nil || !s.Kept || s.snapshot.sequence >= file.sequence {
 			now = s.snapshot
@@ -122,7 +120,7 @@ func (j *Journal) adopt(apex dname.Name, file snapshot, before uint64) (err erro
 	if err == nil {
 		j.dropSnapshot(key, was, now)
 	}
-	return j.wrap(err)
+	return err
 }
 
 // dropSnapshot removes the file of a zone that its entry named before now. One that
@@ -130,13 +128,13 @@ func (j *Journal) adopt(apex dname.Name, file snapshot, before uint64) (err erro
 func (j *Journal) dropSnapshot(key string, was, now snapshot) {
 	apex := dname.FromWire([]byte(key))
 	if was != (snapshot{}) && (now == (snapshot{}) || was.name(apex) != now.name(apex)) {
-		os.Remove(j.snapshotPath(was.name(apex)))
+		_ = j.disk.Remove(j.snapshotPath(was.name(apex)))
 	}
 }
 
 // dropLeftovers removes the files of snapshots but those needed.
 func (j *Journal) dropLeftovers(needed map[string]bool) error {
-	list, err := os.ReadDir(j.snapshotPath(""))
+	list, err := j.disk.ReadDir(j.snapshotPath(""))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -145,8 +143,8 @@ func (j *Journal) dropLeftovers(needed map[string]bool) error {
 	}
 	for _, f := range list {
 		name := f.Name()
-		if left, _, isNew := strings.Cut(name, strings.TrimSuffix(snapshotNew, "*")); !needed[name] && (strings.HasSuffix(name, snapshotEnd) || isNew && strings.HasSuffix(left, snapshotEnd)) {
-			if err := os.Remove(j.snapshotPath(name)); err != nil {
+		if left, _, isNew := strings.Cut(name, strings.TrimSuffix(disk.TempPattern, "*")); !needed[name] && (strings.HasSuffix(name, snapshotEnd) || isNew && strings.HasSuffix(left, snapshotEnd)) {
+			if err := j.disk.Remove(j.snapshotPath(name)); err != nil {
 				return fmt.Errorf("remove what is left of a kept zone: %w", err)
 			}
 		}
@@ -162,31 +160,17 @@ func (j *Journal) writeSnapshot(z *zone.Zone, pause func()) (s snapshot, err err
 		return snapshot{}, fmt.Errorf("keep the content of zone %v: %w", z.Apex(), err)
 	}
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := j.disk.MkdirAll(dir, 0o700); err != nil {
 		return fail(err)
 	}
-	if err := syncDir(filepath.Dir(dir)); err != nil {
+	if err := j.disk.SyncDir(filepath.Dir(dir)); err != nil {
 		return fail(err)
 	}
-	f, err := os.CreateTemp(dir, filepath.Base(path)+snapshotNew) // mode 0600
-	if err != nil {
-		return fail(err)
-	}
-	defer os.Remove(f.Name()) // nothing any more when all went well
-	err = writeZone(f, z, pause)
-	if err == nil {
-		err = f.Sync()
-	}
-	if fi, statErr := f.Stat(); statErr == nil {
-		s.octets = uint64(fi.Size())
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fail(err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fail(err)
-	}
-	if err := syncDir(dir); err != nil {
+	if err := disk.Replace(j.disk, path, func(w io.Writer) error {
+		n, err := writeZone(w, z, pause)
+		s.octets = n
+		return err
+	}); err != nil {
 		return fail(err)
 	}
 	return s, nil
@@ -199,8 +183,9 @@ const chunkTarget = 64 << 10
 // maxRecord is more than the octets that any record takes.
 const maxRecord = 70 << 10
 
-// writeZone writes the head and the records of a zone.
-func writeZone(to io.Writer, z *zone.Zone, pause func()) error {
+// writeZone writes the head and the records of a zone, and returns how many octets
+// these are.
+func writeZone(to io.Writer, z *zone.Zone, pause func()) (octets uint64, err error) {
 	w := bufio.NewWriterSize(to, 2*chunkTarget)
 	chunk := append([]byte(snapshotMagic), byte(len(z.Apex())))
 	chunk = append(chunk, z.Apex()...)
@@ -213,24 +198,24 @@ func writeZone(to io.Writer, z *zone.Zone, pause func()) error {
 		binary.BigEndian.PutUint32(head[4:], crc(chunk))
 		w.Write(head[:])
 		_, err := w.Write(chunk)
+		octets += uint64(len(head) + len(chunk))
 		chunk = chunk[:0]
 		return err
 	}
 	if err := flush(); err != nil {
-		return err
+		return octets, err
 	}
 	coder := recordCoder{apex: z.Apex()}
 	for r := range z.All() {
 		if pause != nil {
 			pause()
 		}
-		var err error
 		if chunk, err = coder.append(chunk, &r); err != nil {
-			return err
+			return octets, err
 		}
 		if len(chunk) >= chunkTarget {
 			if err := flush(); err != nil {
-				return err
+				return octets, err
 			}
 			coder = recordCoder{apex: z.Apex()}
 			continue
@@ -240,13 +225,13 @@ func writeZone(to io.Writer, z *zone.Zone, pause func()) error {
 	}
 	if len(chunk) > 0 {
 		if err := flush(); err != nil {
-			return err
+			return octets, err
 		}
 	}
 	if err := flush(); err != nil { // the empty chunk at the end
-		return err
+		return octets, err
 	}
-	return w.Flush()
+	return octets, w.Flush()
 }
 
 // readZone reads what writeZone wrote and calls take with each record, which is
