@@ -361,3 +361,41 @@ func TestFindingsAreCounted(t *testing.T) {
 		t.Errorf("%d errors in\n%s", errs, l.text(list))
 	}
 }
+
+// TestEmptySources: a source that lost its content is an error, and what was served
+// stays; a zone without any source is empty on purpose.
+func TestEmptySources(t *testing.T) {
+	l := newLab(t, `
+-- ptrd.yaml --
+zones:
+  - {name: a.example, file: a.zone}
+  - {prefix: 192.0.2.0/24, hosts: hosts}
+  - {name: b.example, file: b.zone}
+  - {name: none.example}
+-- a.zone --
+www TXT there
+-- hosts --
+192.0.2.1 one.example
+-- b.zone --
+$INCLUDE more
+-- more --
+www TXT there
+`)
+	l.expect(l.reload().Findings, "")
+	before := l.store.Set()
+	l.write("-- a.zone --\n-- hosts --\n# none\n-- more --\n\n")
+	p := l.reload()
+	l.expect(p.Findings, `
+		error: a.zone:1:1: the file has no record; write what it should have, or remove it from the zone if it is empty on purpose
+		error: hosts:1:1: the file has no host; write a line with an address and a name, or remove it from the zone if it is empty on purpose
+		error: more:1:1: the file has no record; write what it should have, or remove the $INCLUDE of it if it is empty on purpose
+	`)
+	if len(p.Broken) != 3 || !p.Broken[0].LastGood {
+		t.Errorf("broken are %+v", p.Broken)
+	}
+	for z := range before.All() {
+		if l.store.Set().Get(z.Apex()) != z {
+			t.Errorf("zone %v is another one", z.Apex())
+		}
+	}
+}

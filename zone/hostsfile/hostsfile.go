@@ -62,7 +62,8 @@ const maxLine = 64 << 10
 // emit, in the order of the file. IPv4 addresses mapped into IPv6 come as IPv4,
 // and the interface of a scoped address (fe80::1%eth0) is left out, as DNS knows
 // none. A faulty line gives a finding and no name; the lines after it are read
-// all the same. The name belongs to the receiver.
+// all the same. A file without any host is an error, one without a wanted host is
+// not. The name belongs to the receiver.
 func Load(path string, o Options, emit func(netip.Addr, dname.Name, zone.Tag)) *Result {
 	f, err := os.Open(path)
 	if err != nil {
@@ -95,6 +96,11 @@ func Read(name string, r io.Reader, o Options, emit func(netip.Addr, dname.Name,
 	case err != nil:
 		return unreadable(p.id, err)
 	}
+	if p.hosts == 0 && p.fs.Errors == 0 {
+		// It lost its content, or is still to be written.
+		p.line = 1
+		p.fail(1, "empty-file", "the file has no host; write a line with an address and a name, or remove it from the zone if it is empty on purpose")
+	}
 	return &Result{p.names, p.fs.Sorted(), p.fs.Errors, p.fs.Warnings}
 }
 
@@ -116,6 +122,7 @@ type parser struct {
 	line    int
 	skipped bool // a byte order mark stood before the text of line 1
 	names   int
+	hosts   int // lines with an address, of any zone
 	fs      source.Findings
 }
 
@@ -139,6 +146,7 @@ func (p *parser) read(text []byte) {
 		p.fail(at+1, "bad-address", "%s is not an address%s", quote(first), addressHint(first, text[at+len(first):]))
 		return
 	}
+	p.hosts++
 	addr = addr.WithZone("").Unmap()
 	if p.o.Wants != nil && !p.o.Wants(addr) {
 		return

@@ -44,6 +44,7 @@ func inside(prefixes ...string) func(netip.Addr) bool {
 
 func TestRead(t *testing.T) {
 	lab := dname.MustParse("lab.example")
+	const empty = "the file has no host; write a line with an address and a name, or remove it from the zone if it is empty on purpose\n"
 	for _, c := range []struct {
 		name, text string
 		o          Options
@@ -79,6 +80,9 @@ func TestRead(t *testing.T) {
 				"error hosts:8:1: \"foo\" is not an address; write one like 192.0.2.1 or 2001:db8::1, then its name\n"},
 		{"too long a line", "192.0.2.1 a.example\n" + strings.Repeat("x", maxLine+1), Options{},
 			"hosts:1:1 192.0.2.1 a.example.\nerror hosts:2:1: the line is longer than 65536 octets; is this a hosts file?\n"},
+		{"empty", "", Options{}, "error hosts:1:1: " + empty},
+		{"comments only", "# none\n\n", Options{}, "error hosts:1:1: " + empty},
+		{"hosts of others only", "127.0.0.1 localhost\n", Options{Wants: inside("192.0.2.0/24")}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := read(t, c.text, c.o); got != c.want {

@@ -130,9 +130,35 @@ func TestIncludeLimits(t *testing.T) {
 	if _, got := loadTree(dir, "f0", ""); !strings.Contains(got, "nested more than 16 deep") {
 		t.Error(got)
 	}
-	dir = tree(t, "f", strings.Repeat("$INCLUDE one\n", 40), "one", strings.Repeat("$INCLUDE two\n", 300), "two", "; nothing\n")
+	dir = tree(t, "f", strings.Repeat("$INCLUDE one\n", 40), "one", strings.Repeat("$INCLUDE two\n", 300), "two", "1 PTR a.\n")
 	if _, got := loadTree(dir, "f", ""); !strings.Contains(got, "more than 10000 files are included") {
 		t.Error(got)
+	}
+}
+
+// TestEmpty reads files that lost their content. What is included counts for the file
+// that includes it, and a file with another error needs no second one.
+func TestEmpty(t *testing.T) {
+	const empty = "the file has no record; write what it should have, or remove "
+	for _, c := range []struct{ main, part, want string }{
+		{"", "1 PTR a.\n", "DIR/f:1:1: " + empty + "it from the zone if it is empty on purpose\n"},
+		{"; a\n\n$TTL 60\n$ORIGIN 2.0.192.in-addr.arpa.\n", "", "DIR/f:1:1: " + empty + "it from the zone if it is empty on purpose\n"},
+		{"$INCLUDE part\n", "1 PTR a.\n", ""},
+		{"2 PTR b.\n$INCLUDE part\n", "; nothing\n", "DIR/part:1:1: " + empty + "the $INCLUDE of it if it is empty on purpose\n"},
+		{"$INCLUDE part\n", "", "DIR/part:1:1: " + empty + "the $INCLUDE of it if it is empty on purpose\n"},
+		{"1 PTR (\n", "", "DIR/f:1:7: ( is never closed; put the ) behind the record's last field\n"},
+	} {
+		dir := tree(t, "f", c.main, "part", c.part)
+		res, got := loadTree(dir, "f", "")
+		var findings strings.Builder
+		for line := range strings.Lines(got) {
+			if strings.HasPrefix(line, "DIR/") {
+				findings.WriteString(line)
+			}
+		}
+		if findings.String() != c.want || res.OK() != (c.want == "") {
+			t.Errorf("%q and %q: got\n%s\nwant\n%s", c.main, c.part, got, c.want)
+		}
 	}
 }
 

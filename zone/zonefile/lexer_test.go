@@ -44,7 +44,7 @@ func check(t *testing.T, text, want string) {
 
 func TestLineEnds(t *testing.T) {
 	const one, two = "1:1 1.2.0.192.in-addr.arpa. 1 IN PTR a.\n", "2:1 2.2.0.192.in-addr.arpa. 1 IN PTR b.\n"
-	check(t, "", "")
+	check(t, "", "f:1:1: the file has no record; write what it should have, or remove it from the zone if it is empty on purpose\n")
 	check(t, "1 PTR a.\n2 PTR b.\n", one+two)
 	check(t, "1 PTR a.\r\n2 PTR b.\r\n", one+two)
 	check(t, "1 PTR a.\r2 PTR b.\r", one+two)

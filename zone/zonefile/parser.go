@@ -75,6 +75,7 @@ func (p *parser) tap(name string, r io.Reader) io.Reader {
 }
 
 func (p *parser) run(f *frame) {
+	records, errs := p.res.Records, p.fs.Errors
 	for f.lex.next() {
 		p.line(f)
 		if !p.o.oneRoad {
@@ -84,6 +85,22 @@ func (p *parser) run(f *frame) {
 	if f.lex.err != nil {
 		p.unreadable(f.id, f.lex.err)
 	}
+	if p.res.Records == records && p.fs.Errors == errs {
+		p.empty(f)
+	}
+}
+
+// empty reports a file without a record. It is nearly always one that lost its
+// content or is still to be written, and would remove every name that it had.
+func (p *parser) empty(f *frame) {
+	remedy := "remove it from the zone"
+	if f.parent != nil {
+		remedy = "remove the $INCLUDE of it"
+	}
+	p.fs.Add(zone.Finding{
+		Severity: zone.Error, Code: "empty-file", Tag: f.id.Tag(1, 1),
+		Text: "the file has no record; write what it should have, or " + remedy + " if it is empty on purpose",
+	})
 }
 
 // finish completes the Result.

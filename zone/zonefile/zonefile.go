@@ -96,7 +96,7 @@ func (r *Result) Omitted() int { return r.Errors + r.Warnings - len(r.Findings) 
 // returns ([zone.Builder.Add] copies). A faulty line is a finding and gives no
 // record; the others are emitted all the same, so a caller that collects them
 // drops them unless the Result is OK. The file is read through a window and not
-// kept in memory.
+// kept in memory. A file without any record, included ones too, is an error.
 func Load(path string, o Options, emit func(zone.Record)) *Result {
 	if o.Root == "" {
 		o.Root = filepath.Dir(path)
