@@ -108,16 +108,14 @@ func TestFloodFromOnePrefix(t *testing.T) {
 // However many answers are limited, by however many workers, the log has a line a second.
 func TestLimitsAreLoggedOnceASecond(t *testing.T) {
 	var log testLog
-	now := time.Unix(1_700_000_000, 0)
-	rare := newRareLog(log.logger(), func() time.Time { return now })
+	logger := log.logger()
 	l := newTestRates(t, nil)
 	one := rateNote{netip.MustParseAddr("2001:db8:0:1::1"), rateReferral}
 	for i := range 3000 { // three seconds
-		now = now.Add(time.Millisecond)
 		for range 4 {
-			l.note(rare, one, time.Duration(i+1)*time.Millisecond)
+			l.note(logger, one, time.Duration(i+1)*time.Millisecond)
 		}
-		l.note(rare, rateNote{}, time.Duration(i+1)*time.Millisecond)
+		l.note(logger, rateNote{}, time.Duration(i+1)*time.Millisecond)
 	}
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	if len(lines) != 3 || !strings.Contains(lines[0], "prefix=2001:db8::/56 kind=referral log_only=false") {

@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // answerer is what a lane needs of a [Responder].
@@ -32,10 +31,10 @@ type lane struct {
 }
 
 // lookUp is lookAhead, and contains its panics: the requests then take the general way.
-func (l *lane) lookUp(v *View, batch []datagram, log *rareLog) {
+func (l *lane) lookUp(v *View, batch []datagram, log *slog.Logger) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			log.logFault(fault, &l.request)
+			logFault(log, fault, &l.request)
 			for i := range batch {
 				batch[i].plain = Plain{}
 			}
@@ -137,49 +136,13 @@ func (t *tally) addTo(c *transportCounters, received int) {
 	}
 }
 
-// logFault logs what a recovered panic tells.
-func (l *rareLog) logFault(fault any, q *Request) {
-	l.error("answering a request panicked; this is a fault of ptrd, please report it",
+// logFault logs a recovered panic.
+func logFault(log *slog.Logger, fault any, q *Request) {
+	log.LogAttrs(context.Background(), slog.LevelError, "answering a request panicked; this is a fault of ptrd, please report it",
 		slog.String("fault", fmt.Sprint(fault)), slog.String("client", q.Client.String()), slog.String("stack", string(debug.Stack())))
 }
 
-// rareLog logs each message at most once a second and counts what it keeps back.
-type rareLog struct {
-	log  *slog.Logger
-	now  func() time.Time
-	mu   sync.Mutex
-	last map[string]*rareEntry
-}
-
-type rareEntry struct {
-	at   time.Time
-	kept int
-}
-
-func newRareLog(log *slog.Logger, now func() time.Time) *rareLog {
-	return &rareLog{log: log, now: now, last: make(map[string]*rareEntry)}
-}
-
-func (l *rareLog) warn(message string, attrs ...slog.Attr) { l.note(slog.LevelWarn, message, attrs) }
-
-func (l *rareLog) error(message string, attrs ...slog.Attr) { l.note(slog.LevelError, message, attrs) }
-
-func (l *rareLog) note(level slog.Level, message string, attrs []slog.Attr) {
-	now := l.now()
-	l.mu.Lock()
-	e := l.last[message]
-	if e == nil {
-		e = &rareEntry{}
-		l.last[message] = e
-	} else if now.Sub(e.at) < time.Second {
-		e.kept++
-		l.mu.Unlock()
-		return
-	}
-	if e.kept > 0 {
-		attrs = append(attrs, slog.Int("kept_back", e.kept))
-	}
-	e.at, e.kept = now, 0
-	l.mu.Unlock()
-	l.log.LogAttrs(context.Background(), level, message, attrs...)
+// warn logs a warning.
+func warn(log *slog.Logger, message string, attrs ...slog.Attr) {
+	log.LogAttrs(context.Background(), slog.LevelWarn, message, attrs...)
 }

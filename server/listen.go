@@ -325,7 +325,7 @@ func boundTo(conn *net.UDPConn) netip.AddrPort {
 
 func (s *Server) noteReceiveBuffer(granted int) {
 	if granted < udpReceiveBuffer {
-		s.rare.warn("the receive buffer of UDP sockets is small; bursts of queries may be lost",
+		warn(s.log, "the receive buffer of UDP sockets is small; bursts of queries may be lost",
 			slog.Int("granted", granted), slog.Int("wanted", udpReceiveBuffer), slog.String("remedy", receiveBufferRemedy))
 	}
 }

@@ -229,9 +229,9 @@ func (r *Responder) takeNote() rateNote {
 	return n
 }
 
-// note logs that a response was over a limit, once a second at most, whatever the
-// number of workers; the metrics have the numbers.
-func (l *RateLimit) note(log *rareLog, one rateNote, elapsed time.Duration) {
+// note logs that a response was over a limit. It does so once a second at most, so
+// that workers do not wait for the log; the metrics have the numbers.
+func (l *RateLimit) note(log *slog.Logger, one rateNote, elapsed time.Duration) {
 	last := l.noted.Load()
 	if !one.client.IsValid() || last != 0 && int64(elapsed)-last < int64(time.Second) || !l.noted.CompareAndSwap(last, int64(elapsed)) {
 		return
@@ -242,5 +242,5 @@ func (l *RateLimit) note(log *rareLog, one rateNote, elapsed time.Duration) {
 	}
 	prefix, _ := one.client.Prefix(n)
 	_, kind := one.kind.counter().Name()
-	log.warn("answers are over a rate limit", slog.String("prefix", prefix.String()), slog.String("kind", kind), slog.Bool("log_only", l.logOnly))
+	warn(log, "answers are over a rate limit", slog.String("prefix", prefix.String()), slog.String("kind", kind), slog.Bool("log_only", l.logOnly))
 }

@@ -116,7 +116,7 @@ func (r *SlowRequest) transmit(d *slowDesk, n int, signer *tsig.Signer) error {
 	if err != nil {
 		r.lane.unsent.Add(1)
 		if !errors.Is(err, net.ErrClosed) {
-			r.lane.log.warn("sending from the slow lane", slog.String("client", r.Client.String()), slog.Any("error", err))
+			warn(r.lane.log, "sending from the slow lane", slog.String("client", r.Client.String()), slog.Any("error", err))
 		}
 		return err
 	}

@@ -25,7 +25,8 @@ type Options struct {
 	Transfer  SlowHandler      // answers AXFR and IXFR of clients that Policy.Transfers lets in; nil: refused
 	Notify    SlowHandler      // answers NOTIFY; nil: refused
 	Update    SlowHandler      // answers UPDATE; nil: refused
-	Logger    *slog.Logger     // nil: nothing is logged
+	Logger    *slog.Logger     // should bound repeats: clients cause them; nil: nothing is logged
+	QueryLog  *slog.Logger     // for what Limits.LogQueries samples; nil: Logger
 	Workers   int              // UDP workers an address, and TCP workers; 0: one a processor
 	Portable  bool             // use the portable way with sockets even where the system has a faster one
 	Now       func() time.Time // nil: time.Now
@@ -44,7 +45,6 @@ type Server struct {
 	slow      *slowLane
 	queryLog  *queryLog
 	log       *slog.Logger
-	rare      *rareLog
 	now       func() time.Time
 	began     time.Time // what clock and Request.Elapsed count from
 	workers   int
@@ -78,6 +78,9 @@ func New(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.QueryLog == nil {
+		o.QueryLog = o.Logger
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -89,15 +92,14 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		views: o.Views, log: o.Logger, now: o.Now, began: o.Now(), workers: o.Workers, portable: o.Portable,
-		rare:      newRareLog(o.Logger, o.Now),
-		queryLog:  newQueryLog(o.Logger),
+		queryLog:  newQueryLog(o.QueryLog),
 		failed:    make(chan error, 1),
 		listeners: make(map[listenKey]*listener),
 	}
 	s.lanes = &lanes{new: o.newAnswerer, log: s.queryLog}
 	s.slow = &slowLane{
 		queue: make(chan *SlowRequest, slowQueue), all: o.slow, notify: o.Notify, update: o.Update,
-		lanes: s.lanes, log: s.rare, now: o.Now,
+		lanes: s.lanes, log: s.log, now: o.Now,
 	}
 	s.slow.transfers = transferLane{lane: s.slow, handler: o.Transfer, limits: &s.limits, clients: make(map[netip.Addr]transferShare)}
 	s.conns = newTCPConns(s, rand.Uint64())

@@ -66,7 +66,7 @@ type slowLane struct {
 	update    SlowHandler // likewise UPDATE
 	transfers transferLane
 	lanes     *lanes
-	log       *rareLog
+	log       *slog.Logger
 	now       func() time.Time
 	workers   sync.WaitGroup
 
@@ -132,7 +132,7 @@ func (l *slowLane) contain(r *SlowRequest, f func()) {
 	defer func() {
 		fault := recover()
 		if fault != nil {
-			l.log.logFault(fault, &r.Request)
+			logFault(l.log, fault, &r.Request)
 		}
 		if fault != nil || !r.held {
 			r.End()
@@ -161,7 +161,7 @@ func (l *slowLane) front(r *SlowRequest) Verdict {
 	defer l.putDesk(d)
 	n, verdict := d.lane.RespondDeferred(r, d.message(r.Transport))
 	if r.why != "" {
-		l.log.warn("refused in the slow lane", append(r.LogAttrs(), slog.String("why", r.why))...)
+		warn(l.log, "refused in the slow lane", append(r.LogAttrs(), slog.String("why", r.why))...)
 	}
 	if verdict == Answered {
 		// It has counted the error, and there is nobody else to tell.

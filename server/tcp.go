@@ -207,7 +207,7 @@ func (t *tcpConns) drop(c *tcpConn) bool {
 // while. Where descriptors or memory are short, some connections end to make room.
 func (t *tcpConns) acceptFailed(err error) {
 	t.acceptErrors.Add(1)
-	t.server.rare.warn("accepting a TCP connection", slog.Any("error", err))
+	warn(t.server.log, "accepting a TCP connection", slog.Any("error", err))
 	if !isScarcity(err) {
 		return
 	}

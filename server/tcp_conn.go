@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/binary"
+	"log/slog"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -154,7 +155,7 @@ func wholeMessage(stream []byte) ([]byte, bool) {
 // wait for anything.
 type tcpDesk struct {
 	lane      *lane
-	log       *rareLog
+	log       *slog.Logger
 	transport Transport // of the connections
 	view      *View
 	at        time.Time // when what is being answered came
@@ -169,7 +170,7 @@ type tcpDesk struct {
 }
 
 func newTCPDesk(s *Server, t Transport) *tcpDesk {
-	return &tcpDesk{lane: s.lanes.get(), log: s.rare, transport: t, work: make([]byte, deskBuffer), ahead: make([]datagram, batchSize)}
+	return &tcpDesk{lane: s.lanes.get(), log: s.log, transport: t, work: make([]byte, deskBuffer), ahead: make([]datagram, batchSize)}
 }
 
 // begin begins a round, which publish ends.
@@ -293,7 +294,7 @@ func (c *tcpConn) respond(d *tcpDesk, room []byte, n int) (size int, verdict Ver
 	l := d.lane
 	defer func() {
 		if f := recover(); f != nil {
-			c.server.rare.logFault(f, &l.request)
+			logFault(c.server.log, f, &l.request)
 			size, verdict, fault = 0, Drop, true
 		}
 	}()

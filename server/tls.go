@@ -58,7 +58,7 @@ func (c *netConn) secure() {
 	id := c.server.tls.Load()
 	if id == nil {
 		c.end(CloseHandshake)
-		c.server.rare.warn("TLS connection without a certificate of ours", slog.String("client", c.client.String()))
+		warn(c.server.log, "TLS connection without a certificate of ours", slog.String("client", c.client.String()))
 		return
 	}
 	shy := &turnConn{TCPConn: c.raw, way: c.way, waits: true}
@@ -91,7 +91,7 @@ func (c *netConn) secure() {
 		c.end(CloseByClient)
 	default:
 		c.end(CloseHandshake)
-		c.server.rare.warn("TLS handshake", slog.String("client", c.client.String()), slog.Any("error", err))
+		warn(c.server.log, "TLS handshake", slog.String("client", c.client.String()), slog.Any("error", err))
 	}
 }
 

@@ -114,7 +114,7 @@ type udpWorker struct {
 	views   *Views
 	slow    *slowLane
 	pending *sync.WaitGroup // deferred requests that will be answered through socket
-	log     *rareLog
+	log     *slog.Logger
 	now     func() time.Time
 	began   time.Time   // of the server
 	failed  func(error) // sendFailed, made once
@@ -128,7 +128,7 @@ type udpWorker struct {
 }
 
 func newUDPWorker(s *Server, socket packetSocket, own *lane, pending *sync.WaitGroup) *udpWorker {
-	w := &udpWorker{socket: socket, lane: own, views: s.views, slow: s.slow, pending: pending, log: s.rare, now: s.now, began: s.began, way: s.conns.way}
+	w := &udpWorker{socket: socket, lane: own, views: s.views, slow: s.slow, pending: pending, log: s.log, now: s.now, began: s.began, way: s.conns.way}
 	w.failed = w.sendFailed
 	return w
 }
@@ -157,7 +157,7 @@ func (w *udpWorker) run() error {
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("receive: %w", err)
 		}
-		w.log.warn("receiving datagrams", slog.Any("error", err))
+		warn(w.log, "receiving datagrams", slog.Any("error", err))
 		if failures++; failures == maxRecvErrors {
 			return fmt.Errorf("receive: %d errors in a row, the last: %w", failures, err)
 		}
@@ -264,7 +264,7 @@ func (w *udpWorker) answerFrom(msgs []datagram, view *View) {
 
 func (w *udpWorker) contain(msgs []datagram) {
 	if fault := recover(); fault != nil {
-		w.log.logFault(fault, &w.lane.request)
+		logFault(w.log, fault, &w.lane.request)
 		msgs[w.next].out = 0
 		w.tally.dropped[DropFault]++
 		w.next++
@@ -304,7 +304,7 @@ func unframed(send func([]byte) error) func([]byte) error {
 
 func (w *udpWorker) sendFailed(err error) {
 	w.lane.transports[UDP].unsent[sendFailure(err)].Add(1)
-	w.log.warn("sending datagrams", slog.Any("error", err))
+	warn(w.log, "sending datagrams", slog.Any("error", err))
 }
 
 // sendFailure sorts an error of a send into its counter.

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/ptrd/ptrd/internal/eventlog"
 	"github.com/ptrd/ptrd/server"
 )
 
@@ -29,6 +30,7 @@ type Source struct {
 
 	Secondaries func() Secondaries
 	Transfers   func() Transfers
+	Log         func() map[string]eventlog.Totals // by level
 }
 
 // Transfers tells of what secondaries got and were told.
@@ -133,6 +135,8 @@ func list() []metric {
 		{"ptrd_slow_replies_total", "Messages sent for deferred requests.", nil},
 		{"ptrd_slow_unsent_total", "Messages for deferred requests that could not be sent.", nil},
 		{"ptrd_slow_full_total", "Requests turned away because the slow lane was full.", nil},
+		{"ptrd_log_lines_total", "Lines written to the log, by level.", l("level")},
+		{"ptrd_log_suppressed_total", "Log records that were counted instead of written, by level.", l("level")},
 		{"ptrd_query_log_lost_total", "Sampled queries that the log was too slow for.", nil},
 
 		{"ptrd_reload_success", "1 if the last reload put everything in force as its sources have it.", nil},
@@ -216,6 +220,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s.zones(view, c.s.Reload().LastGood)
 	s.secondaries(c.s.Secondaries(), view)
 	s.transfers(c.s.Transfers())
+	for level, n := range c.s.Log() {
+		s.count("ptrd_log_lines_total", n.Written, level)
+		s.count("ptrd_log_suppressed_total", n.Suppressed, level)
+	}
 }
 
 // groups are the metrics of the groups of server.Counter.

@@ -15,6 +15,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/ptrd/ptrd/internal/eventlog"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -87,6 +88,9 @@ func testSource(t *testing.T) Source {
 			one := map[string]uint64{"axfr": 6}
 			return Transfers{Answers: one, Records: one, Octets: one, Notifies: map[string]uint64{"sent": 7}}
 		},
+		Log: func() map[string]eventlog.Totals {
+			return map[string]eventlog.Totals{"warn": {Written: 8, Suppressed: 9}}
+		},
 	}
 }
 
@@ -129,6 +133,8 @@ func TestMetrics(t *testing.T) {
 		`ptrd_query_types_total{type="PTR"} 0`,
 		`ptrd_responses_total{rcode="NXDOMAIN"} 0`,
 		`ptrd_tcp_closed_total{reason="idle"} 0`,
+		`ptrd_log_lines_total{level="warn"} 8`,
+		`ptrd_log_suppressed_total{level="warn"} 9`,
 	} {
 		if !strings.Contains(text, "\n"+line+"\n") {
 			t.Errorf("no line %s", line)

@@ -19,6 +19,7 @@ func (d *Daemon) newAdmin() *admin.Server {
 
 			Secondaries: d.secondaryMetrics,
 			Transfers:   d.transferMetrics,
+			Log:         d.events.Totals,
 		}),
 		Ready:  d.isReady,
 		Status: func() any { return d.Status() },

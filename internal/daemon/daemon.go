@@ -18,6 +18,7 @@ import (
 	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/control"
+	"github.com/ptrd/ptrd/internal/eventlog"
 	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/internal/notify"
 	"github.com/ptrd/ptrd/internal/pace"
@@ -50,7 +51,9 @@ type Daemon struct {
 	o       Options
 	started time.Time
 	first   *config.Config // that the process started with
-	log     *slog.Logger
+	events  *eventlog.Handler
+	log     *slog.Logger // merges repeats
+	each    *slog.Logger // merges nothing: for outcomes that are asked for, and what is bounded already
 	level   *slog.LevelVar
 
 	views     server.Views
@@ -113,8 +116,11 @@ func Run(ctx context.Context, o Options, ready func(*Daemon)) error {
 		return err
 	}
 	d.first = cfg
-	d.log, d.level = newLogger(o.Log, &cfg.Log)
-	d.findings.log = d.log
+	d.events, d.level = newLogger(o.Log, &cfg.Log)
+	defer d.events.Close()
+	d.log = slog.New(d.events)
+	d.each = eventlog.Every(d.log)
+	d.findings.log = d.each
 	if d.manager, err = systemd.NewNotifier(o.Env); err != nil {
 		return err
 	}
@@ -148,6 +154,7 @@ func (d *Daemon) bind(cfg *config.Config) error {
 		Inherited: d.sockets.Files,
 		Transfer:  d.transfers,
 		Logger:    d.log,
+		QueryLog:  d.each,
 	}); err != nil {
 		return err
 	}
@@ -181,7 +188,7 @@ func (d *Daemon) becomeUser(cfg *config.Config) error {
 	if !kept {
 		d.log.Warn("the right to bind ports below 1024 is gone with root, so a reload cannot add such a listener; build ptrd with CGO_ENABLED=0 on Linux")
 	}
-	d.log.Info("runs as", "user", owner.Name, "uid", owner.UID)
+	d.each.Info("runs as", "user", owner.Name, "uid", owner.UID)
 	return nil
 }
 
@@ -274,19 +281,20 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	part(d.watchdog)
 	part(d.keeper.Run)
 	part(d.notifier.Run)
-	d.log.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs(), "listen_tls", d.server.TLSAddrs(), "loaded_in", time.Since(begin).Round(time.Millisecond))
+	d.each.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs(), "listen_tls", d.server.TLSAddrs(), "loaded_in", time.Since(begin).Round(time.Millisecond))
 	d.tell(systemd.Ready, systemd.Status(d.statusLine()))
 	if ready != nil {
 		ready(d)
 	}
 	d.write(ctx)
 	d.tell(systemd.Stopping)
-	d.log.Info("stopping")
+	d.each.Info("stopping")
 	parts.Wait()
 	if err := stopped(ctx); err != nil {
 		return err
 	}
-	d.log.Info("stopped")
+	d.events.Close()
+	d.each.Info("stopped")
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
@@ -403,17 +404,17 @@ func TestFindingsAreLoggedOnce(t *testing.T) {
 	for range 2 {
 		l.reload(t)
 	}
-	if n := strings.Count(l.log.String(), "unknown key"); n != 1 || strings.Contains(l.log.String(), "mended") {
+	if n := strings.Count(l.log.String(), "unknown key"); n != 1 || strings.Contains(l.log.String(), "resolved") {
 		t.Errorf("the refusal is logged %d times, or something as mended:\n%s", n, l.log)
 	}
 	replace(t, path, text)
 	l.reload(t)
-	if n := strings.Count(l.log.String(), "2 PTRs at one address"); n != 1 || strings.Count(l.log.String(), `msg="findings mended" count=1`) != 1 {
+	if n := strings.Count(l.log.String(), "2 PTRs at one address"); n != 1 || strings.Count(l.log.String(), `msg="findings resolved" count=1`) != 1 {
 		t.Errorf("logged %d times, or the refusal not as mended:\n%s", n, l.log)
 	}
 	replace(t, path, generation(0))
 	l.reload(t)
-	if strings.Count(l.log.String(), `msg="findings mended" count=1`) != 2 {
+	if strings.Count(l.log.String(), `msg="findings resolved" count=1`) != 2 {
 		t.Errorf("not told as mended:\n%s", l.log)
 	}
 }
@@ -493,8 +494,8 @@ func TestLogsOfReloads(t *testing.T) {
 func TestLoggedSpans(t *testing.T) {
 	for format, want := range map[string]string{"json": `"took":"27ms"`, "text": "took=27ms"} {
 		var b strings.Builder
-		log, _ := newLogger(&b, &config.Log{Format: format, Level: "info"})
-		log.Info("reloaded", "took", 27*time.Millisecond)
+		events, _ := newLogger(&b, &config.Log{Format: format, Level: "info"})
+		slog.New(events).Info("reloaded", "took", 27*time.Millisecond)
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%s: %s, want %s in it", format, &b, want)
 		}

@@ -424,7 +424,7 @@ func (d *Daemon) tellCatalogs(told []CatalogStatus, findings []catalog.Finding) 
 	for s, n := range more {
 		s.Findings = append(s.Findings, fmt.Sprintf("%d more", n))
 	}
-	d.fleet.findings.log = d.log
+	d.fleet.findings.log = d.each
 	d.fleet.findings.tell(list)
 	d.fleet.told.Store(&told)
 }

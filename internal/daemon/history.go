@@ -100,7 +100,7 @@ func (d *Daemon) rollback(args url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.log.Info("rolled back", "zone", out.Zone, "to", uint32(to), "serial", uint32(out.Serial))
+	d.each.Info("rolled back", "zone", out.Zone, "to", uint32(to), "serial", uint32(out.Serial))
 	return out, nil
 }
 

@@ -6,11 +6,12 @@ import (
 	"log/slog"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/eventlog"
 )
 
-// newLogger returns the logger that the config asks for, and its level, which
-// follows the config.
-func newLogger(w io.Writer, cfg *config.Log) (*slog.Logger, *slog.LevelVar) {
+// newLogger returns the handler of the log that the config asks for, and its level,
+// which follows the config.
+func newLogger(w io.Writer, cfg *config.Log) (*eventlog.Handler, *slog.LevelVar) {
 	level := new(slog.LevelVar)
 	setLevel(level, cfg)
 	// A span of time has its unit (27ms), in JSON too, where a number would not.
@@ -21,9 +22,9 @@ func newLogger(w io.Writer, cfg *config.Log) (*slog.Logger, *slog.LevelVar) {
 		return a
 	}}
 	if cfg.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o)), level
+		return eventlog.New(slog.NewJSONHandler(w, o)), level
 	}
-	return slog.New(slog.NewTextHandler(w, o)), level
+	return eventlog.New(slog.NewTextHandler(w, o)), level
 }
 
 func setLevel(v *slog.LevelVar, cfg *config.Log) {
@@ -33,9 +34,13 @@ func setLevel(v *slog.LevelVar, cfg *config.Log) {
 	v.Set(level)
 }
 
+// maxLoggedFindings is how many new findings of one code a reload logs. A thousand
+// zones may have the same fault; `ptrd check` lists all.
+const maxLoggedFindings = 10
+
 // findingLog logs findings once, not at each reload again.
 type findingLog struct {
-	log     *slog.Logger
+	log     *slog.Logger    // that merges nothing
 	last    map[string]bool // of the last config in force, and its zones
 	refusal map[string]bool // of the config that was refused since; nil: none
 }
@@ -53,7 +58,7 @@ func (l *findingLog) tell(list []Finding) {
 		}
 	}
 	if mended > 0 {
-		l.log.Info("findings mended", "count", mended)
+		l.log.Info("findings resolved", "count", mended)
 	}
 	l.last, l.refusal = now, nil
 }
@@ -67,6 +72,12 @@ func (l *findingLog) refused(list []Finding) {
 // report logs what is new in the list and returns all of it.
 func (l *findingLog) report(list []Finding) map[string]bool {
 	now := make(map[string]bool, len(list))
+	type kind struct {
+		code  string
+		level slog.Level
+	}
+	logged := map[kind]int{}
+	var more []kind // in the order in which they came
 	for _, f := range list {
 		s := f.String()
 		now[s] = true
@@ -77,7 +88,16 @@ func (l *findingLog) report(list []Finding) map[string]bool {
 		if f.isError() {
 			level = slog.LevelError
 		}
-		l.log.Log(context.Background(), level, "finding", "text", s)
+		k := kind{f.Code, level}
+		switch logged[k]++; {
+		case logged[k] <= maxLoggedFindings:
+			l.log.Log(context.Background(), level, "finding", "text", s)
+		case logged[k] == maxLoggedFindings+1:
+			more = append(more, k)
+		}
+	}
+	for _, k := range more {
+		l.log.Log(context.Background(), k.level, "further findings of one kind; `ptrd check` and `ptrd status` list them", "code", k.code, "count", logged[k]-maxLoggedFindings)
 	}
 	return now
 }

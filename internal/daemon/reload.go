@@ -46,17 +46,17 @@ func (d *Daemon) reload(ctx context.Context, cause string) *Outcome {
 		attrs := []any{"cause", cause, "changed", len(o.Changed), "broken", len(o.Broken), "errors", errs, "warnings", warnings, "took", time.Since(begin).Round(time.Microsecond)}
 		switch {
 		case o.Error != "":
-			d.log.Error("not reloaded, everything stays as it was", append(attrs, "err", o.Error)...)
+			d.each.Error("not reloaded, everything stays as it was", append(attrs, "err", o.Error)...)
 		case !o.InForce:
-			d.log.Error("not reloaded, everything stays as it was", attrs...)
+			d.each.Error("not reloaded, everything stays as it was", attrs...)
 		default:
-			d.log.Info("reloaded", attrs...)
+			d.each.Info("reloaded", attrs...)
 		}
 		if o.InForce && len(o.Restart) > 0 && !slices.Equal(o.Restart, old.Restart) {
-			d.log.Warn("changed keys that are read at the start only; restart ptrd", "keys", o.Restart)
+			d.each.Warn("changed keys that are read at the start only; restart ptrd", "keys", o.Restart)
 		}
 		if len(o.Opened)+len(o.Closed) > 0 {
-			d.log.Info("listens elsewhere", "opened", o.Opened, "closed", o.Closed)
+			d.each.Info("listens elsewhere", "opened", o.Opened, "closed", o.Closed)
 		}
 		for _, c := range o.Changed {
 			d.log.Debug("zone changed", "zone", c.Zone, "what", c.What, "from", uint32(c.From), "serial", uint32(c.To))

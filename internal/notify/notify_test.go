@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/internal/eventlog"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -313,4 +315,55 @@ func FuzzAnswered(f *testing.F) {
 			t.Fatalf("%x is a signed answer", data)
 		}
 	})
+}
+
+// One edit of many zones with three secondaries that do not answer is a line, and one
+// with the number of the others, which names all three.
+func TestDeadSecondariesAreFewLogLines(t *testing.T) {
+	const zones = 1000
+	conf, targets := &Zone{}, []string{}
+	for range 3 {
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		a := c.LocalAddr().(*net.UDPAddr).AddrPort()
+		conf.Targets = append(conf.Targets, Target{Address: a})
+		targets = append(targets, a.String())
+	}
+	all, names := []zone.Change{}, map[string]*Zone{}
+	changed := map[string]dname.Name{}
+	for i := range zones {
+		name := fmt.Sprintf("%d.%d.10.in-addr.arpa.", i%256, i/256)
+		z := build(t, name, 1, name+" 3600 IN NS ns1.example.net.")
+		all = append(all, zone.Change{Zone: z, Apex: z.Apex()})
+		names[z.Key()], changed[z.Key()] = conf, z.Apex()
+	}
+	store := zone.NewStore(nil, nil, nil)
+	if err := store.Publish(&zone.Batch{Changes: all}); err != nil {
+		t.Fatal(err)
+	}
+	var log lockedBuffer
+	events := eventlog.New(slog.NewTextHandler(&log, nil))
+	n := New(Options{Set: store.Set, Log: slog.New(events)})
+	n.SetZones(names)
+	r := newRound(n)
+	defer r.close()
+	now := time.Unix(1_800_000_000, 0)
+	r.changed(changed, now)
+	for n.Totals().Lost.Load() < 3*zones {
+		now = now.Add(r.work(now))
+	}
+	events.Close()
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	suppressed := events.Totals()["warn"].Suppressed
+	if len(lines) < 2 || len(lines) > 10 || suppressed != 3*zones-1 { // more than two where it took more than an interval
+		t.Errorf("%d lines, %d records suppressed:\n%.2000s", len(lines), suppressed, log.String())
+	}
+	for _, a := range targets {
+		if !strings.Contains(lines[len(lines)-1], a) {
+			t.Errorf("%s is not in %s", a, lines[len(lines)-1])
+		}
+	}
 }

@@ -75,7 +75,6 @@ type Updater struct {
 	o       Options
 	queue   chan *job
 	policy  atomic.Pointer[Policy]
-	logged  quota
 	pending pending
 
 	gate    sync.RWMutex // held while a request joins the queue
@@ -323,10 +322,6 @@ func (u *Updater) tell(j *job) {
 	if !u.o.Log.Enabled(context.Background(), level) {
 		return
 	}
-	ok, left := u.logged.take(u.o.Now())
-	if !ok {
-		return
-	}
 	attrs := []slog.Attr{slog.String("peer", j.Client.String()), slog.String("why", why)}
 	if j.m != nil {
 		attrs = append(attrs, slog.String("zone", j.m.Zone.String()))
@@ -337,34 +332,5 @@ func (u *Updater) tell(j *job) {
 	if j.fault != nil {
 		attrs = append(attrs, slog.String("rcode", j.fault.RCode.String()))
 	}
-	if left > 0 {
-		attrs = append(attrs, slog.Int("not_logged", left))
-	}
 	u.o.Log.LogAttrs(context.Background(), level, message, attrs...)
-}
-
-// quota lets a few through each second.
-type quota struct {
-	mu     sync.Mutex
-	second int64
-	used   int
-	left   int // out since the last one that was let through
-}
-
-// logsPerSecond is enough to see what is wrong, and little enough that a flood of
-// refusals fills no disk.
-const logsPerSecond = 10
-
-func (q *quota) take(now time.Time) (ok bool, left int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if s := now.Unix(); s != q.second {
-		q.second, q.used = s, 0
-	}
-	if q.used++; q.used > logsPerSecond {
-		q.left++
-		return false, 0
-	}
-	left, q.left = q.left, 0
-	return true, left
 }

@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/eventlog"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -238,6 +240,30 @@ func TestJournalFails(t *testing.T) {
 	b.want(a, wire.RCodeServFail, "could not be kept")
 	b.wantZone(parent)
 	if !strings.Contains(b.log.String(), "no space left") {
+		t.Errorf("log: %s", b.log)
+	}
+}
+
+// Many updates that a full disk refuses are a line for each of the two conditions, and
+// one with the number of the others.
+func TestFullDiskIsFewLogLines(t *testing.T) {
+	b := newBed(t, parent, soaNS)
+	events := eventlog.New(slog.NewTextHandler(b.log, nil))
+	b.o.Log = slog.New(events)
+	b.adopt(map[string]*ZonePolicy{parent: anybody(true)})
+	b.m.fail = syscall.ENOSPC
+	b.run()
+	for i := range 2000 {
+		b.want(b.submit(parent, localhost, nil, add(fmt.Sprintf("%d.%s", i, parent), "a.example.")), wire.RCodeServFail, "could not be kept")
+	}
+	b.stop()
+	events.Close()
+	lines := strings.Count(b.log.String(), "\n")
+	suppressed := events.Totals()["error"].Suppressed + events.Totals()["warn"].Suppressed
+	if lines < 4 || lines > 20 || suppressed < 3900 { // more than four where it took more than an interval
+		t.Errorf("%d lines, %d records suppressed:\n%.2000s", lines, suppressed, b.log)
+	}
+	if !strings.Contains(b.log.String(), syscall.ENOSPC.Error()) || !strings.Contains(b.log.String(), "suppressed=") {
 		t.Errorf("log: %s", b.log)
 	}
 }
@@ -485,21 +511,5 @@ func TestLifetime(t *testing.T) {
 	b.wantZone(parent, "1."+parent+" file.")
 	if notes, _ := b.m.Notes(dname.MustParse(parent), ""); len(notes) != 0 {
 		t.Errorf("notes are left: %q", notes)
-	}
-}
-
-// A log has no more than a few refusals a second, and says how many it left out.
-func TestQuota(t *testing.T) {
-	var q quota
-	now := time.Unix(100, 0)
-	taken := 0
-	for range 25 {
-		if ok, _ := q.take(now); ok {
-			taken++
-		}
-	}
-	ok, left := q.take(now.Add(time.Second))
-	if taken != logsPerSecond || !ok || left != 25-logsPerSecond {
-		t.Errorf("%d taken, then %v with %d left out", taken, ok, left)
 	}
 }
