@@ -44,11 +44,18 @@ type Note struct {
 	Value []byte // nil: forget the note
 }
 
+// ZoneNotes are notes of one zone.
+type ZoneNotes struct {
+	Apex  dname.Name
+	Notes []Note
+}
+
 // Batch is an atomic step of one or several zones.
 type Batch struct {
 	Changes []Change
-	Source  string // who asks, for the history of zones that have no Steps: "reload", …
-	At      int64  // when, in Unix milliseconds
+	Notes   []ZoneNotes // of zones that do not change
+	Source  string      // who asks, for the history of zones that have no Steps: "reload", …
+	At      int64       // when, in Unix milliseconds
 	// Swap, if set, is called in place of the Store's own: with policy that must
 	// come into force together with the data.
 	Swap func(*Set)
@@ -56,12 +63,20 @@ type Batch struct {
 
 // Journal keeps changes before anyone sees them.
 type Journal interface {
-	// Append makes the batch durable, or returns an error and leaves nothing of it.
+	// Append makes the batch durable, or returns an error and leaves nothing of it. If
+	// that is not certain the error is ErrUndecided, and the next Append accepts nothing
+	// before it is.
 	Append(b *Batch) error
 }
 
 // ErrStale says that a zone changed since a change of it was made.
 var ErrStale = errors.New("the zone was changed by somebody else meanwhile")
+
+// ErrUndecided says that a change is not carried out, but that it is not certain that
+// a restart would not find it on the disk: the disk failed while it was written, and
+// also while that was undone. A client must get no answer then, as if the server had
+// ended before it could answer.
+var ErrUndecided = errors.New("it is not certain whether the change is on the disk")
 
 // Store orders the writers of zones and hands out snapshots.
 type Store struct {
@@ -86,7 +101,7 @@ func (s *Store) Set() *Set { return s.set.Load() }
 
 // Publish makes the batch durable and then visible, all of it or nothing.
 // [ErrStale] says that a zone of the batch is no longer the Base that the change
-// was made from; the caller makes its change anew. A batch without changes only
+// was made from; the caller makes its change again. A batch without changes and notes only
 // calls Swap.
 func (s *Store) Publish(b *Batch) error {
 	s.mu.Lock()
@@ -105,12 +120,12 @@ func (s *Store) Publish(b *Batch) error {
 			zones = append(zones, c.Zone)
 		}
 	}
-	if len(b.Changes) > 0 {
-		if s.journal != nil {
-			if err := s.journal.Append(b); err != nil {
-				return err
-			}
+	if s.journal != nil && len(b.Changes)+len(b.Notes) > 0 {
+		if err := s.journal.Append(b); err != nil {
+			return err
 		}
+	}
+	if len(b.Changes) > 0 {
 		set = set.With(zones, gone)
 		s.set.Store(set)
 	}

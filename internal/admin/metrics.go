@@ -26,6 +26,7 @@ type Source struct {
 	Buckets func() (all, used int) // of the rate limits
 	View    func() *server.View    // nil before the first one
 	Reload  func() Reload
+	Journal func() (isWritable bool, failures uint64)
 	Load    func() Load
 
 	Secondaries func() Secondaries
@@ -149,6 +150,9 @@ func list() []metric {
 		{"ptrd_load_bytes_total", "Octets read from source files.", nil},
 		{"ptrd_findings", "Findings of the last reload, by severity.", l("severity")},
 
+		{"ptrd_journal_writable", "1 if the last write of the journal went well.", nil},
+		{"ptrd_journal_failures_total", "Writes of the journal that failed because of the disk.", nil},
+
 		{"ptrd_zones", "Zones by state: served, last_good (its sources have errors), unavailable.", l("state")},
 		{"ptrd_records", "Records in all zones.", nil},
 		{"ptrd_zone_data_bytes", "Memory that the data of all zones take.", nil},
@@ -215,6 +219,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s.gauge("ptrd_rate_limit_buckets", float64(all))
 	s.gauge("ptrd_rate_limit_buckets_used", float64(used))
 	s.reload(c.s.Reload())
+	isWritable, failures := c.s.Journal()
+	s.gauge("ptrd_journal_writable", bit(isWritable))
+	s.count("ptrd_journal_failures_total", failures)
 	s.load(c.s.Load())
 	view := c.s.View()
 	s.zones(view, c.s.Reload().LastGood)
@@ -294,15 +301,18 @@ func (s sink) latency(transport string, l *server.Latency) {
 	s.ch <- prometheus.MustNewConstHistogram(s.descs["ptrd_latency_seconds"], n, l.Sum.Seconds(), buckets, transport)
 }
 
+func bit(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 func (s sink) reload(r Reload) {
 	if r.At.IsZero() {
 		return
 	}
-	ok := 0.0
-	if r.OK {
-		ok = 1
-	}
-	s.gauge("ptrd_reload_success", ok)
+	s.gauge("ptrd_reload_success", bit(r.OK))
 	s.gauge("ptrd_reload_timestamp_seconds", unix(r.At))
 	s.gauge("ptrd_reload_last_success_timestamp_seconds", unix(r.LastOK))
 	s.gauge("ptrd_reload_duration_seconds", r.Took.Seconds())
@@ -311,11 +321,7 @@ func (s sink) reload(r Reload) {
 }
 
 func (s sink) load(l Load) {
-	under := 0.0
-	if l.UnderWay {
-		under = 1
-	}
-	s.gauge("ptrd_loading", under)
+	s.gauge("ptrd_loading", bit(l.UnderWay))
 	s.gauge("ptrd_load_zones", float64(l.Zones), "all")
 	s.gauge("ptrd_load_zones", float64(l.ZonesDone), "done")
 	s.count("ptrd_load_records_total", uint64(l.Records))

@@ -72,6 +72,7 @@ func testSource(t *testing.T) Source {
 		Totals:  func() server.Totals { return totals },
 		Buckets: func() (int, int) { return 2048, 7 },
 		View:    func() *server.View { return view },
+		Journal: func() (bool, uint64) { return false, 3 },
 		Reload: func() Reload {
 			return Reload{OK: true, At: time.Unix(1000, 0), Took: time.Second, Errors: 1, Warnings: 2}
 		},
@@ -116,6 +117,8 @@ func TestMetrics(t *testing.T) {
 		`ptrd_latency_seconds_sum{transport="udp"} 1`,
 		`ptrd_latency_seconds_count{transport="udp"} 4`,
 		`ptrd_reload_success 1`,
+		`ptrd_journal_writable 0`,
+		`ptrd_journal_failures_total 3`,
 		`ptrd_reload_timestamp_seconds 1000`,
 		`ptrd_reload_last_success_timestamp_seconds 0`,
 		`ptrd_findings{severity="warning"} 2`,

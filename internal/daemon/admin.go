@@ -15,6 +15,7 @@ func (d *Daemon) newAdmin() *admin.Server {
 			Buckets: func() (int, int) { return d.server.RateBuckets() },
 			View:    d.views.Load,
 			Reload:  d.lastReload,
+			Journal: func() (bool, uint64) { return d.journal.Condition() == nil, d.journal.Failures() },
 			Load:    d.loadMetrics,
 
 			Secondaries: d.secondaryMetrics,
@@ -31,7 +32,8 @@ func (d *Daemon) newAdmin() *admin.Server {
 	})
 }
 
-// isReady reports whether every zone was loaded or reported as broken.
+// isReady reports whether every zone was loaded or reported as broken, and changes can be
+// written.
 func (d *Daemon) isReady() (ready bool, why string) {
 	if d.state.Load() == nil {
 		why := "zones are still being loaded"
@@ -39,6 +41,9 @@ func (d *Daemon) isReady() (ready bool, why string) {
 			why += ": " + l.String()
 		}
 		return false, why
+	}
+	if c := d.journal.Condition(); c != nil {
+		return false, "changes cannot be written: " + c.Err.Error()
 	}
 	return true, ""
 }

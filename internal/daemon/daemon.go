@@ -222,7 +222,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		return err
 	}
 	defer func() { d.control.Close() }() // nothing new where Serve closed it
-	if d.journal, err = journal.Open(filepath.Join(cfg.StateDir, journalName), journal.Options{}); err != nil {
+	if d.journal, err = journal.Open(filepath.Join(cfg.StateDir, journalName), journal.Options{Changed: d.journalChanged, Content: d.content}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.journal.Close()) }()
@@ -280,6 +280,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	part(func(ctx context.Context) error { d.watcher.Run(ctx); return nil })
 	part(d.watchdog)
 	part(d.keeper.Run)
+	part(d.journal.Run)
 	part(d.notifier.Run)
 	d.each.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs(), "listen_tls", d.server.TLSAddrs(), "loaded_in", time.Since(begin).Round(time.Millisecond))
 	d.tell(systemd.Ready, systemd.Status(d.statusLine()))

@@ -7,6 +7,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
 )
 
@@ -28,6 +29,23 @@ func (d *Daemon) publishMade(f func(*zone.Set) (*zone.Batch, error)) error {
 		}
 	}
 	return fmt.Errorf("zones changed %d times while the change was made; try again", attempts)
+}
+
+// journalChanged logs that the journal can no longer be written, or can again (nil).
+func (d *Daemon) journalChanged(c *journal.Condition) {
+	if c == nil {
+		d.log.Info("the journal can be written again")
+		return
+	}
+	d.log.Error("the journal cannot be written; queries are answered, changes are refused", "err", c.Err)
+}
+
+// content returns the last data of a zone, also of a secondary zone that has expired.
+func (d *Daemon) content(apex dname.Name) *zone.Zone {
+	if z := d.store.Set().Get(apex); z != nil && z.IsAvailable() {
+		return z
+	}
+	return d.follower.Data(apex)
 }
 
 func notKept(err error) error {

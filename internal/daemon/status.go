@@ -14,19 +14,20 @@ import (
 
 // Status is what the server tells about itself.
 type Status struct {
-	Version  string       `json:"version"`
-	PID      int          `json:"pid"`
-	Started  time.Time    `json:"started"`
-	Ready    bool         `json:"ready"`
-	Loading  *Loading     `json:"loading,omitempty"` // the load under way
-	Config   string       `json:"config"`
-	StateDir string       `json:"state_dir"`
-	Listen   []string     `json:"listen"` // addresses bound, UDP and TCP each
-	TLS      []string     `json:"listen_tls,omitempty"`
-	Admin    string       `json:"admin,omitempty"`
-	Reload   ReloadStatus `json:"reload"`
-	Queries  Queries      `json:"queries"`
-	Zones    []ZoneStatus `json:"zones"`
+	Version  string        `json:"version"`
+	PID      int           `json:"pid"`
+	Started  time.Time     `json:"started"`
+	Ready    bool          `json:"ready"`
+	Loading  *Loading      `json:"loading,omitempty"` // the load under way
+	Config   string        `json:"config"`
+	StateDir string        `json:"state_dir"`
+	Listen   []string      `json:"listen"` // addresses bound, UDP and TCP each
+	TLS      []string      `json:"listen_tls,omitempty"`
+	Admin    string        `json:"admin,omitempty"`
+	Reload   ReloadStatus  `json:"reload"`
+	Journal  *JournalFault `json:"journal,omitempty"` // why changes cannot be written; nil: they can
+	Queries  Queries       `json:"queries"`
+	Zones    []ZoneStatus  `json:"zones"`
 
 	Catalogs []CatalogStatus `json:"catalogs,omitempty"` // that are followed
 }
@@ -40,6 +41,12 @@ type ReloadStatus struct {
 	Error    string     `json:"error,omitempty"`
 	Restart  []string   `json:"restart,omitempty"`
 	Findings []Finding  `json:"findings"`
+}
+
+// JournalFault is why the journal cannot be written.
+type JournalFault struct {
+	Since time.Time `json:"since"`
+	Error string    `json:"error"`
 }
 
 // Queries are counted since the start.
@@ -100,6 +107,9 @@ func (d *Daemon) Status() *Status {
 	}
 	if !st.good.IsZero() {
 		s.Reload.LastOK = &st.good
+	}
+	if c := d.journal.Condition(); c != nil {
+		s.Journal = &JournalFault{c.Since, c.Err.Error()}
 	}
 	t := d.server.Totals()
 	s.Queries = Queries{UDP: t.UDP.Received, TCP: t.TCP.Received, TLS: t.TLS.Received}
@@ -197,6 +207,9 @@ func (s *Status) Print(out io.Writer) error {
 	}
 	for _, k := range s.Reload.Restart {
 		fmt.Fprintf(&b, "          %s: changed, which takes a restart\n", k)
+	}
+	if s.Journal != nil {
+		fmt.Fprintf(&b, "journal   no change can be written since %s: %s\n", s.Journal.Since.Format(time.DateTime), s.Journal.Error)
 	}
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

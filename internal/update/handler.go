@@ -11,7 +11,7 @@ import (
 // verified its signature and signs the answer. It does not wait for the disk.
 func (u *Updater) HandleSlow(_ context.Context, r *server.SlowRequest) {
 	r.Hold()
-	req := &Request{Message: r.Message, Client: r.Client, Answer: func(c wire.RCode, ede uint16, text string) {
+	req := &Request{Message: r.Message, Client: r.Client, Drop: r.End, Answer: func(c wire.RCode, ede uint16, text string) {
 		// Who does not get the answer asks again; the server has counted the error.
 		_ = r.Fail(c, ede, text)
 		r.End()

@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"net/netip"
 	"sync"
-
-	"github.com/ptrd/ptrd/server/wire"
 )
 
 // pending knows the requests that wait for the disk, so that one that its client
@@ -29,7 +27,7 @@ func (p *pending) join(j *job) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if first := p.jobs[j.key]; first != nil {
-		first.again = append(first.again, j.Answer)
+		first.again = append(first.again, j.Request)
 		return true
 	}
 	p.jobs[j.key] = j
@@ -37,7 +35,7 @@ func (p *pending) join(j *job) bool {
 }
 
 // leave ends the wait and returns who else is to be answered.
-func (p *pending) leave(j *job) []func(wire.RCode, uint16, string) {
+func (p *pending) leave(j *job) []*Request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.jobs[j.key] == j {

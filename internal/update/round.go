@@ -141,7 +141,8 @@ func (zr *zoneRound) note(c *zone.Changeset) {
 	}
 }
 
-// publish makes the round durable and visible. Without changes it does nothing.
+// publish makes the round durable and visible, all of it with one write. Without changes
+// it does nothing.
 func (r *round) publish() error {
 	b := &zone.Batch{Source: "update", At: r.milli}
 	for _, zr := range r.zones {
@@ -149,25 +150,23 @@ func (r *round) publish() error {
 			zr.notes = append(zr.notes, rrsetNote(zr.zone, t.Owner, t.Type))
 		}
 		zr.notes = r.u.lifetimes[zr.base.Key()].notes(zr.notes, zr)
-		if len(zr.steps) > 0 {
+		switch {
+		case len(zr.steps) > 0:
 			b.Changes = append(b.Changes, zone.Change{
 				Zone: zr.zone, Apex: zr.base.Apex(), Base: zr.base, Steps: zr.steps, Notes: zr.notes, Kept: zr.static.Zone == nil,
 				Declared: zr.static.Declared, HasDeclared: zr.static.HasDeclared,
 			})
+		case len(zr.notes) > 0: // lives were prolonged, no more
+			b.Notes = append(b.Notes, zone.ZoneNotes{Apex: zr.base.Apex(), Notes: zr.notes})
 		}
 	}
-	if len(b.Changes) > 0 {
+	if len(b.Changes)+len(b.Notes) > 0 {
 		var err error
 		if r.u.o.Aside(func() { err = r.u.o.Store.Publish(b) }); err != nil {
 			return err
 		}
 	}
 	for _, zr := range r.zones {
-		if len(zr.steps) == 0 && len(zr.notes) > 0 { // lives were prolonged, no more
-			if err := r.u.o.Notes.SetNotes(zr.base.Apex(), zr.notes); err != nil {
-				return err
-			}
-		}
 		if zr.policy.Lifetime > 0 {
 			r.u.lifetimes[zr.base.Key()].take(zr)
 		}

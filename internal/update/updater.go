@@ -42,6 +42,11 @@ type Request struct {
 	// Answer is called once, after what the message changed is on disk and served;
 	// ede 0 is none.
 	Answer func(c wire.RCode, ede uint16, text string)
+
+	// Drop is called once in place of Answer where it is not certain whether the change
+	// is on disk. The client must not learn that it failed, which a restart could refute;
+	// it asks again.
+	Drop func()
 }
 
 const (
@@ -91,11 +96,12 @@ type job struct {
 	*Request
 	m     *Message
 	who   Who
-	again []func(c wire.RCode, ede uint16, text string) // of the same datagram, sent again
+	again []*Request // of the same datagram, sent again
 	key   pendingKey
 
-	fault   *Fault
-	ignored []Ignored
+	fault     *Fault
+	ignored   []Ignored
+	undecided bool // see Request.Drop
 }
 
 // New returns an Updater that takes no updates yet: [Updater.Adopt] says of whom.
@@ -269,6 +275,7 @@ func (u *Updater) commit(jobs []*job, pause func()) {
 		u.o.Log.Error("updates could not be kept, none of them was carried out", "updates", len(jobs), "err", err)
 		for _, j := range jobs {
 			if j.fault == nil {
+				j.undecided = errors.Is(err, zone.ErrUndecided)
 				j.fault = faultf(wire.RCodeServFail, "the change could not be kept")
 			}
 		}
@@ -277,16 +284,19 @@ func (u *Updater) commit(jobs []*job, pause func()) {
 
 // answer tells the client, and the log what it should know.
 func (u *Updater) answer(j *job) {
-	again := u.pending.leave(j)
+	requests := append(u.pending.leave(j), j.Request)
 	u.tell(j)
 	c, ede, text := wire.RCodeNoError, uint16(0), ""
 	if j.fault != nil {
 		c, text = j.fault.RCode, j.fault.Text
 		ede = edeOf(c)
 	}
-	j.Answer(c, ede, text)
-	for _, answer := range again {
-		answer(c, ede, text)
+	for _, r := range requests {
+		if j.undecided {
+			r.Drop()
+		} else {
+			r.Answer(c, ede, text)
+		}
 	}
 }
 

@@ -39,6 +39,9 @@ func (m *memory) Append(b *zone.Batch) error {
 	for _, c := range b.Changes {
 		m.set(c.Apex, c.Notes)
 	}
+	for _, n := range b.Notes {
+		m.set(n.Apex, n.Notes)
+	}
 	return nil
 }
 
@@ -56,13 +59,6 @@ func (m *memory) set(apex dname.Name, notes []zone.Note) {
 			m.notes[apex.Key()][n.Key] = n.Value
 		}
 	}
-}
-
-func (m *memory) SetNotes(apex dname.Name, notes []zone.Note) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.set(apex, notes)
-	return nil
 }
 
 func (m *memory) Notes(apex dname.Name, prefix string) (list []zone.Note, err error) {
@@ -242,6 +238,29 @@ func TestJournalFails(t *testing.T) {
 	if !strings.Contains(b.log.String(), "no space left") {
 		t.Errorf("log: %s", b.log)
 	}
+}
+
+// Where it is not certain that a restart would not find a change, its client gets no
+// answer, and neither does who sent the same datagram again.
+func TestUndecidedIsNotAnswered(t *testing.T) {
+	b := newBed(t, parent, soaNS)
+	b.adopt(map[string]*ZonePolicy{parent: anybody(true)})
+	b.m.fail = fmt.Errorf("%w: input/output error", zone.ErrUndecided)
+	got := make(chan string, 2)
+	for range 2 {
+		b.Submit(&Request{
+			Message: encode(b.t, dname.MustParse(parent), nil, []Record{add("1."+parent, "a.example.")}, false), Client: netip.MustParseAddrPort(localhost),
+			Answer: func(c wire.RCode, _ uint16, _ string) { got <- c.String() },
+			Drop:   func() { got <- "none" },
+		})
+	}
+	b.run()
+	for range 2 {
+		if a := <-got; a != "none" {
+			t.Errorf("answer %s", a)
+		}
+	}
+	b.wantZone(parent)
 }
 
 // Many updates that a full disk refuses are a line for each of the two conditions, and

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -31,10 +32,17 @@ func (j *Journal) Append(b *zone.Batch) error {
 	for i := range b.Changes {
 		edits[i] = newEdit(&b.Changes[i], b)
 	}
-	if err := j.keepBegun(edits); err != nil {
-		return err
+	err := j.keepBegun(edits)
+	if err == nil {
+		err = j.update(edits, b.Notes)
 	}
-	if err := j.update(edits); err != nil {
+	if err != nil {
+		if !errors.Is(err, zone.ErrUndecided) {
+			j.dropWritten(edits)
+		}
+		if j.db.Load() != nil && isOfFile(err) {
+			err = cmp.Or(j.look(), err)
+		}
 		return err
 	}
 	for _, e := range edits {
@@ -47,13 +55,23 @@ func (j *Journal) Append(b *zone.Batch) error {
 	return nil
 }
 
+// dropWritten removes the contents that were written for edits that came to nothing.
+func (j *Journal) dropWritten(edits []*edit) {
+	for _, e := range edits {
+		if _, ok := j.prepared[e.key]; !ok && e.file != (snapshot{}) {
+			j.dropSnapshot(e.key, e.file, e.had)
+		}
+	}
+}
+
 // edit is what one change does to what is kept of its zone.
 type edit struct {
 	change *zone.Change
 	source string // of the batch
 	at     int64
-	key    string // of the apex
-	file   snapshot
+	key    string   // of the apex
+	file   snapshot // written for it
+	had    snapshot // that the zone is restored from before it
 
 	was, next state
 	writer    blockWriter
@@ -85,7 +103,8 @@ func (e *edit) needsSnapshot(old *state) bool {
 	return e.change.Kept && e.content() != nil && (old.snapshot == snapshot{} || e.begins(old))
 }
 
-// keepBegun writes the content of kept zones whose history begins.
+// keepBegun writes the content of kept zones whose history begins, and of those that
+// lost the file that they would be restored from.
 func (j *Journal) keepBegun(edits []*edit) error {
 	for _, e := range edits {
 		if !e.change.Kept || e.content() == nil {
@@ -95,11 +114,12 @@ func (j *Journal) keepBegun(edits []*edit) error {
 		if err != nil {
 			return err
 		}
-		if !e.needsSnapshot(&old) {
+		if !e.needsSnapshot(&old) && (len(e.change.Steps) == 0 || j.hasSnapshot(e.change.Apex, &old.snapshot)) {
 			continue
 		}
+		e.had = old.snapshot
 		z := e.content()
-		if p, ok := j.prepared[e.key]; ok && p.serial == z.Serial() && p.digest == z.Digest() {
+		if p, ok := j.prepared[e.key]; ok && p.serial == z.Serial() && p.digest == z.Digest() && j.hasSnapshot(e.change.Apex, &p) {
 			e.file = p
 		} else if e.file, err = j.writeSnapshot(z, nil); err != nil {
 			return err
@@ -111,7 +131,7 @@ func (j *Journal) keepBegun(edits []*edit) error {
 // update makes the edits in one transaction. Entries and changes each are written by
 // ascending keys: the database keeps the new keys of a transaction in one sorted
 // list, which a hundred thousand in any other order would move each time.
-func (j *Journal) update(edits []*edit) error {
+func (j *Journal) update(edits []*edit, notes []zone.ZoneNotes) error {
 	edits = slices.Clone(edits)
 	slices.SortStableFunc(edits, func(a, b *edit) int { return strings.Compare(a.key, b.key) })
 	limits := j.limits.Load()
@@ -143,6 +163,11 @@ func (j *Journal) update(edits []*edit) error {
 				if err := t.zones.Put([]byte(e.key), e.next.encode()); err != nil {
 					return err
 				}
+			}
+		}
+		for _, n := range notes {
+			if err := t.noteZone(j, n); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -252,7 +277,7 @@ func (t *transaction) apply(j *Journal, e *edit, limits *limitSet) error {
 	case z == nil:
 	case !c.Kept:
 		next.snapshot, next.since = snapshot{}, 0
-	case e.needsSnapshot(&e.was):
+	case e.file != (snapshot{}):
 		next.snapshot, next.since = e.file, 0
 		next.snapshot.sequence = next.Sequence
 	}

@@ -29,12 +29,12 @@ func BenchmarkAppend(b *testing.B) {
 					if !full {
 						break
 					}
-					j.db.NoSync = true
+					j.db.Load().NoSync = true
 					if err := j.Append(u.next(steps)); err != nil {
 						b.Fatal(err)
 					}
 				}
-				j.db.NoSync = false
+				j.db.Load().NoSync = false
 				var spent, waited time.Duration
 				before := fileSize(b, path)
 				for b.Loop() {
@@ -69,7 +69,7 @@ func cpuTime() time.Duration {
 func BenchmarkChain(b *testing.B) {
 	j, u := begun(b, b.TempDir()+"/journal.db", defaultLimits)
 	defer j.Close()
-	j.db.NoSync = true
+	j.db.Load().NoSync = true
 	const total = 200_000
 	for range total / 1000 {
 		if err := j.Append(u.next(1000)); err != nil {

@@ -95,7 +95,7 @@ func TestFileIsBounded(t *testing.T) {
 	path := newPath(t)
 	j, u := begun(t, path, Limits{MaxSize: limit, MaxAge: time.Hour})
 	defer j.Close()
-	j.db.NoSync = true
+	j.db.Load().NoSync = true
 	var most int64
 	for round := range 400 {
 		if err := j.Append(u.next(1 + round*7%200)); err != nil {
@@ -138,7 +138,7 @@ func TestFileIsBounded(t *testing.T) {
 func TestLoneChangesJoin(t *testing.T) {
 	j, u := begun(t, newPath(t), defaultLimits)
 	defer j.Close()
-	j.db.NoSync = true
+	j.db.Load().NoSync = true
 	const changes = 300
 	for range changes {
 		if err := j.Append(u.next(1)); err != nil {
@@ -155,7 +155,7 @@ func TestLoneChangesJoin(t *testing.T) {
 func TestLargeChange(t *testing.T) {
 	for _, kept := range []bool{false, true} {
 		j, u := begun(t, newPath(t), Limits{MaxSize: 64 << 10, MaxAge: time.Hour})
-		j.db.NoSync = true
+		j.db.Load().NoSync = true
 		first := u.zone
 		apex := first.Apex()
 		c := &zone.Changeset{Apex: apex, From: 1, To: 2, Removed: []zone.Record{u.soa(1)}, Added: []zone.Record{u.soa(2)}}

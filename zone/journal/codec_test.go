@@ -105,7 +105,7 @@ func TestDamagedHistory(t *testing.T) {
 		}
 	}
 	apex, last := u.zone.Apex(), u.zone.Serial()
-	if err := j.db.Update(func(tx *bolt.Tx) error {
+	if err := j.write(func(tx *bolt.Tx) error {
 		b := tx.Bucket([]byte(bucketChanges))
 		k, v := b.Cursor().Seek(blockKey(1, 100, 0))
 		v = bytes.Clone(v)

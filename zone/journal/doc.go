@@ -76,6 +76,23 @@
 // Each change trims (limits.go) what is beyond the limits of its zone: size, age.
 // What becomes free in the file is used again; the file does not shrink.
 //
+// # When the disk fails
+//
+// A write that fails leaves unknown what the file holds, and the next sync proves nothing
+// (database.go). So the last acknowledged transaction is made the one that the file holds,
+// by writing its meta page again, and the file is opened again; until that went well
+// nothing else is written, and a change whose fate is open is [zone.ErrUndecided]. A panic
+// or memory fault in a transaction is such a failure, and never leaves a lock held.
+// [Journal.Run] tries until the disk works again; [Journal.Condition] has the reason
+// meanwhile. The content of zones is in memory, so that queries do not depend on it.
+//
+// Each write looks whether the open file is still the one at the journal's path and holds
+// what was written last, before and after its commit. Where the file or its directory was
+// removed or moved away, it is written there again from the open one, with the contents
+// of kept zones. Where there is another file, or another program wrote to this one,
+// nothing is written any more: either may be a backup that the operator puts back, and
+// only the operator knows which content is to go on.
+//
 // # Zones that have no other source
 //
 // The content of a kept zone is in a file of its own in the directory zones beside the

@@ -126,7 +126,7 @@ func TestHistory(t *testing.T) {
 		var j *Journal
 		open := func() {
 			j = mustOpen(t, path)
-			j.db.NoSync = true // no power fails here
+			j.db.Load().NoSync = true // no power fails here
 			j.SetLimits(limits, nil)
 		}
 		open()

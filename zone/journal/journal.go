@@ -6,16 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"math/bits"
-	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/disk"
@@ -66,17 +63,32 @@ type Options struct {
 	// Disk has the files but the database, which needs one of the operating system;
 	// nil means disk.OS.
 	Disk disk.FS
+
+	Now func() time.Time // nil: time.Now
+
+	// Changed, if set, is called when the journal can no longer be written, and with
+	// nil when it can again. It must not call the Journal.
+	Changed func(*Condition)
+
+	// Content, if set, returns what is served of a zone; nil: nothing. The content of
+	// zones that have no other source is written from it where it was removed.
+	Content func(apex dname.Name) *zone.Zone
 }
 
 // Journal is an open journal file. It implements [zone.Journal]; all methods may
 // be called at the same time.
 type Journal struct {
-	db     *bolt.DB
+	o      Options
+	db     atomic.Pointer[database] // nil: it cannot be used for now
 	path   string
 	disk   disk.FS
 	limits atomic.Pointer[limitSet]
+	health health
 
 	mu       sync.Mutex          // orders who writes
+	broken   *database           // to be recovered; then db is nil
+	isOpen   bool                // the DB of broken is
+	mustUndo bool                // broken may hold a transaction that failed
 	prepared map[string]snapshot // by key of the apex: files that no entry names yet
 }
 
@@ -93,14 +105,19 @@ func Open(path string, o Options) (*Journal, error) {
 	if o.Disk == nil {
 		o.Disk = disk.OS{}
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	if err := create(path, o); err != nil {
 		return nil, err
 	}
-	db, err := open(path, o)
+	db, err := openDatabase(path, o)
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{db: db, path: path, disk: o.Disk, prepared: map[string]snapshot{}}
+	j := &Journal{o: o, path: path, disk: o.Disk, prepared: map[string]snapshot{}}
+	j.health.wake = make(chan struct{}, 1)
+	j.db.Store(db)
 	j.SetLimits(defaultLimits, nil)
 	files, err := j.verify()
 	if err == nil {
@@ -110,7 +127,7 @@ func Open(path string, o Options) (*Journal, error) {
 		err = j.dropLeftovers(files)
 	}
 	if err != nil {
-		db.Close()
+		j.Close()
 		return nil, err
 	}
 	return j, nil
@@ -140,7 +157,7 @@ func create(path string, o Options) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("make the journal: %w", err)
 	}
-	db, err := open(f.Name(), o)
+	db, err := openDatabase(f.Name(), o)
 	if err != nil {
 		return err
 	}
@@ -154,50 +171,27 @@ func create(path string, o Options) error {
 		}
 		return makeBuckets(tx)
 	})
-	if err := errors.Join(err, db.Close()); err != nil {
+	if err := errors.Join(err, db.close()); err != nil {
 		return fmt.Errorf("make the journal %s: %w", path, err)
 	}
-	// Link, unlike Rename, does not take the place of a file that another
-	// process made meanwhile; where the file system has no links, Rename must do.
-	if err := o.Disk.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		if err := o.Disk.Rename(f.Name(), path); err != nil {
-			return fmt.Errorf("make the journal: %w", err)
-		}
+	if err := place(o.Disk, f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make the journal: %w", err)
 	}
-	return o.Disk.SyncDir(dir)
+	return nil
 }
 
-// open opens the database. bbolt panics or reads beyond the end of the file
-// where a page is damaged; both come back as ErrCorrupt.
-func open(path string, o Options) (db *bolt.DB, err error) {
-	var file *os.File
-	defer func() {
-		if err != nil && file != nil {
-			file.Close() // lets go of the lock after a panic
+// place gives a new file its name, unless another process gave it to one meanwhile.
+func place(on disk.FS, from, to string) error {
+	// Link, unlike Rename, does not replace a file; where the file system has no
+	// links, Rename must do.
+	if err := on.Link(from, to); errors.Is(err, fs.ErrExist) {
+		return err
+	} else if err != nil {
+		if err := on.Rename(from, to); err != nil {
+			return err
 		}
-	}()
-	defer guard(path, &err)()
-	db, err = bolt.Open(path, 0o600, &bolt.Options{
-		Timeout:         o.LockWait,
-		FreelistType:    bolt.FreelistMapType,
-		NoStatistics:    true,
-		InitialMmapSize: mapAhead(),
-		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-			f, err := os.OpenFile(name, flag, mode)
-			file = f
-			return f, err
-		},
-	})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%s: %w by another process; stop the other ptrd, or give this one its own state_dir", path, ErrLocked)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, corrupt(path, err)
-	case err != nil:
-		return nil, fmt.Errorf("open the journal: %w", err)
 	}
-	db.AllocSize = growBy
-	return db, nil
+	return on.SyncDir(filepath.Dir(to))
 }
 
 // mapAhead returns mapSize where that costs nothing: Windows would make the file as
@@ -211,18 +205,6 @@ func mapAhead() int {
 
 func corrupt(path string, what any) error {
 	return fmt.Errorf("%s: %w (%v); move the file away and start again: serials then go on from the clock", path, ErrCorrupt, what)
-}
-
-// guard turns a panic over a damaged page, an access beyond the file's end
-// included, into ErrCorrupt. Its result is to be deferred.
-func guard(path string, err *error) func() {
-	old := debug.SetPanicOnFault(true)
-	return func() {
-		debug.SetPanicOnFault(old)
-		if v := recover(); v != nil {
-			*err = corrupt(path, v)
-		}
-	}
 }
 
 // makeBuckets makes the buckets beside the meta data that are not there.
@@ -287,21 +269,20 @@ func (j *Journal) upgrade() error {
 	})
 }
 
-// Close lets go of the file.
-func (j *Journal) Close() error { return j.db.Close() }
-
-// view calls f with a transaction that reads. It must be short: what others give
-// free meanwhile is not used again, and the file grows.
-func (j *Journal) view(f func(*bolt.Tx) error) (err error) {
-	defer guard(j.path, &err)()
-	return j.db.View(f)
-}
-
-// write calls f with a transaction that writes, one at a time. What f did is on disk
-// when write returns nil; with an error nothing of it is kept.
-func (j *Journal) write(f func(*bolt.Tx) error) (err error) {
-	defer guard(j.path, &err)()
-	return j.wrap(j.db.Update(f))
+// Close releases the file. Later calls return an error.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	d := j.db.Swap(nil)
+	if d != nil {
+		return d.close()
+	}
+	if d = j.broken; d == nil {
+		return nil
+	}
+	j.broken = nil
+	j.closeBroken(d)
+	return d.own.Close()
 }
 
 // Last returns the entry of the zone at apex, also of one that is gone; ok is

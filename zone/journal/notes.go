@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -59,24 +60,31 @@ func (j *Journal) SetNotes(apex dname.Name, notes []zone.Note) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.write(func(tx *bolt.Tx) error {
-		t := begin(tx)
-		s, err := j.stateIn(tx, apex)
-		if err != nil {
+		return begin(tx).noteZone(j, zone.ZoneNotes{Apex: apex, Notes: notes})
+	})
+}
+
+// noteZone writes notes of a zone that does not change.
+func (t *transaction) noteZone(j *Journal, n zone.ZoneNotes) error {
+	var s state
+	if v := t.zones.Get([]byte(n.Apex.Key())); v != nil {
+		var ok bool
+		if s, ok = decode(v); !ok {
+			return corrupt(j.path, fmt.Sprintf("entry of %v", n.Apex))
+		}
+	}
+	if s.id == 0 {
+		if s.Sequence == 0 {
+			s.first = 1
+		}
+		if err := t.number(&s); err != nil {
 			return err
 		}
-		if s.id == 0 {
-			if s.Sequence == 0 {
-				s.first = 1
-			}
-			if err := t.number(&s); err != nil {
-				return err
-			}
-			if err := t.zones.Put([]byte(apex.Key()), s.encode()); err != nil {
-				return err
-			}
+		if err := t.zones.Put([]byte(n.Apex.Key()), s.encode()); err != nil {
+			return err
 		}
-		return t.note(&s, notes)
-	})
+	}
+	return t.note(&s, n.Notes)
 }
 
 // note writes notes, of several with one key the last.

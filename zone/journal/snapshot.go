@@ -96,14 +96,14 @@ func (j *Journal) Snapshot(z *zone.Zone, pause func()) error {
 		return err
 	}
 	file.sequence = s.Sequence
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	return j.adopt(z.Apex(), file, s.since)
 }
 
 // adopt makes a file the one that a zone is restored from; before is what changed
-// until then.
+// until then. The caller holds mu.
 func (j *Journal) adopt(apex dname.Name, file snapshot, before uint64) (err error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	key := apex.Key()
 	was, now := file, snapshot{}
 	err = j.write(func(tx *bolt.Tx) error {

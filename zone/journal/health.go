@@ -1,0 +1,369 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/disk"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// ErrUnavailable says that the journal cannot be used for now, and that nothing was
+// written.
+var ErrUnavailable = errors.New("the journal cannot be used")
+
+// Condition is why a journal cannot be written. It is immutable.
+type Condition struct {
+	Since time.Time
+	Err   error // with a remedy where there is one but to repair the disk
+}
+
+// health is what is known of the state of a journal.
+type health struct {
+	condition atomic.Pointer[Condition] // nil: the last write went well
+	failures  atomic.Uint64
+	wake      chan struct{} // has room for one: the journal is to be looked at
+}
+
+// Condition returns why the journal cannot be written; nil: the last write went well. The
+// history can perhaps still be read.
+func (j *Journal) Condition() *Condition { return j.health.condition.Load() }
+
+// Failures returns how many writes failed because of the disk.
+func (j *Journal) Failures() uint64 { return j.health.failures.Load() }
+
+// view calls f with a transaction that reads. It must be short: what others give
+// free meanwhile is not used again, and the file grows.
+func (j *Journal) view(f func(*bolt.Tx) error) error {
+	for {
+		d := j.db.Load()
+		if d == nil {
+			return j.unavailable()
+		}
+		err := d.view(f)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, bolterrors.ErrDatabaseNotOpen) && j.db.Load() != d:
+			continue // it was closed meanwhile, and perhaps opened again
+		case isOfFile(err):
+			j.lookSoon()
+		}
+		return err
+	}
+}
+
+// isOfFile reports whether an error of a database concerns the whole file.
+func isOfFile(err error) bool {
+	return errors.As(err, new(*faultError)) || errors.Is(err, errOverwritten) || errors.Is(err, bolterrors.ErrInvalidMapping)
+}
+
+func (j *Journal) unavailable() error {
+	if c := j.Condition(); c != nil {
+		return fmt.Errorf("%w since %s: %w", ErrUnavailable, c.Since.Format(time.DateTime), c.Err)
+	}
+	return fmt.Errorf("%w: %s is closed", ErrUnavailable, j.path)
+}
+
+// lookSoon has Run look at the journal.
+func (j *Journal) lookSoon() {
+	select {
+	case j.health.wake <- struct{}{}:
+	default:
+	}
+}
+
+// write calls f with a transaction that writes; the caller holds mu. What f did is on
+// disk when write returns nil. With an error nothing of it is kept, unless it is
+// [zone.ErrUndecided]. f may be called twice.
+func (j *Journal) write(f func(*bolt.Tx) error) error {
+	for again := true; ; again = false {
+		d := j.db.Load()
+		if d == nil {
+			return j.unavailable()
+		}
+		began, err := d.write(f)
+		var refused *refusal
+		switch {
+		case err == nil:
+			j.healthy()
+			return nil
+		case errors.As(err, &refused):
+			return j.wrap(refused.error)
+		case !began && errors.Is(err, ErrCorrupt) && !isOfFile(err):
+			return err // of the zone whose pages are damaged
+		}
+		if cause := d.check(); cause != nil && !began {
+			err = cause // of a memory fault, for example
+		}
+		err = j.wrap(j.explain(err))
+		j.fail(d, began, err)
+		recovered := j.recover()
+		switch {
+		case j.mustUndo:
+			return fmt.Errorf("%w: %w", zone.ErrUndecided, err)
+		case recovered != nil, began, !again:
+			return err
+		}
+		// The file was gone and is there again. Nothing was written yet.
+	}
+}
+
+// explain adds to an error of a database what the operator can do.
+func (j *Journal) explain(err error) error {
+	switch {
+	case errors.Is(err, errReplaced):
+		return fmt.Errorf("%s: %w that is not the one ptrd has open, so nothing can be changed; move it away and the open one is written there again, or restart ptrd, which then begins with the other one", j.path, err)
+	case errors.As(err, new(*faultError)):
+		return fmt.Errorf("%s: a part of the file cannot be read, so nothing can be changed; look in the log of the system for errors of the disk", j.path)
+	case errors.Is(err, errOverwritten):
+		return fmt.Errorf("%s: %w, so nothing can be changed; restart ptrd, which then begins with what the file has; `ptrd dump ZONE` prints what is served until then", j.path, err)
+	}
+	return err
+}
+
+// fail notes that a database can no longer be used. began reports whether it may hold a
+// transaction that failed.
+func (j *Journal) fail(d *database, began bool, err error) {
+	j.health.failures.Add(1)
+	j.db.Store(nil)
+	j.broken, j.isOpen = d, true
+	j.mustUndo = began
+	j.sick(err)
+	j.lookSoon()
+}
+
+func (j *Journal) sick(err error) {
+	old, since := j.Condition(), j.o.Now()
+	if old != nil {
+		since = old.Since
+	}
+	c := &Condition{Since: since, Err: err}
+	j.health.condition.Store(c)
+	if old == nil && j.o.Changed != nil {
+		j.o.Changed(c)
+	}
+}
+
+func (j *Journal) healthy() {
+	if j.Condition() == nil {
+		return
+	}
+	j.health.condition.Store(nil)
+	if j.o.Changed != nil {
+		j.o.Changed(nil)
+	}
+}
+
+// recover makes a database usable again that failed: it undoes what may have been
+// written, writes the file again where it was removed, and opens it.
+func (j *Journal) recover() error {
+	d := j.broken
+	if d == nil {
+		return nil
+	}
+	err := j.recoverFrom(d)
+	if err != nil {
+		j.sick(j.wrap(j.explain(err)))
+	}
+	return err
+}
+
+func (j *Journal) recoverFrom(d *database) error {
+	if j.mustUndo {
+		if err := d.undo(); err != nil {
+			return err
+		}
+		j.mustUndo = false
+	}
+	err := d.check()
+	isGone := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !isGone {
+		return err
+	}
+	j.closeBroken(d)
+	if isGone {
+		if d, err = j.copyBack(d); err != nil {
+			return err
+		}
+		j.broken = d
+	}
+	next, err := d.reopen(j.o)
+	if err != nil {
+		return err
+	}
+	j.broken = nil
+	j.db.Store(next)
+	if isGone {
+		j.keepLost()
+	}
+	return nil
+}
+
+// closeBroken closes the DB of a database that failed. Nothing depends on what that
+// returns.
+func (j *Journal) closeBroken(d *database) {
+	if j.isOpen {
+		_ = d.DB.Close()
+		j.isOpen = false
+	}
+}
+
+// copyBack writes the file of a database again at its path, where there is none, from
+// the open one, which has no name any more or another one.
+func (j *Journal) copyBack(d *database) (*database, error) {
+	dir := filepath.Dir(j.path)
+	if err := j.disk.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	fi, err := d.own.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if fi.Size() < d.size {
+		return nil, errOverwritten
+	}
+	if _, err := d.readMeta(d.committed.Load(), d.committed.Load()%2); err != nil {
+		return nil, err
+	}
+	f, err := j.disk.CreateTemp(dir, filepath.Base(j.path)+disk.TempPattern)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = j.disk.Remove(f.Name()) }()
+	_, err = io.Copy(f, io.NewSectionReader(d.own, 0, fi.Size()))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	own, err := openOwn(f.Name())
+	if err != nil {
+		return nil, err
+	}
+	if err := place(j.disk, f.Name(), j.path); err != nil {
+		own.Close()
+		return nil, err
+	}
+	d.own.Close()
+	next := &database{path: d.path, own: own, pageSize: d.pageSize, size: d.size}
+	next.committed.Store(d.committed.Load())
+	return next, nil
+}
+
+// keepLost writes the content of kept zones of which the file is gone. Of a zone that
+// is not served as it was kept last, nothing can be done; a secondary gets it from its
+// primary again.
+func (j *Journal) keepLost() {
+	if j.o.Content == nil {
+		return
+	}
+	lost := map[string]state{}
+	_ = j.view(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte(bucketZones)).ForEach(func(k, v []byte) error {
+			if s, ok := decode(v); ok && s.Kept && !s.Gone && !j.hasSnapshot(dname.FromWire(k), &s.snapshot) {
+				lost[string(k)] = s
+			}
+			return nil
+		})
+	})
+	for key, s := range lost {
+		z := j.o.Content(dname.FromWire([]byte(key)))
+		if z == nil || !z.IsAvailable() || z.Serial() != s.Serial || z.Digest() != s.Digest {
+			continue
+		}
+		if file, err := j.writeSnapshot(z, nil); err == nil {
+			file.sequence = s.Sequence
+			_ = j.adopt(z.Apex(), file, s.since)
+		}
+	}
+}
+
+// hasSnapshot reports whether the file is there that a kept zone is restored from.
+func (j *Journal) hasSnapshot(apex dname.Name, s *snapshot) bool {
+	_, err := j.disk.Stat(j.snapshotPath(s.name(apex)))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// Recover makes a journal usable again that could not be written, and tries whether it
+// can be; nil: it can.
+func (j *Journal) Recover() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.recover(); err != nil {
+		return err
+	}
+	return j.write(func(tx *bolt.Tx) error { // a commit that changes nothing
+		meta := tx.Bucket([]byte(bucketMeta))
+		return meta.Put([]byte(keyFormat), meta.Get([]byte(keyFormat)))
+	})
+}
+
+// look finds out whether the open file is still the one at its path, and can be read;
+// the caller holds mu.
+func (j *Journal) look() error {
+	d := j.db.Load()
+	if d == nil {
+		return j.unavailable()
+	}
+	err := d.check()
+	if err == nil {
+		err = d.view(func(*bolt.Tx) error { return nil })
+	}
+	if err != nil {
+		err = j.wrap(j.explain(err))
+		j.fail(d, false, err)
+	}
+	return err
+}
+
+const (
+	// checkEvery is how often the file is looked at that nobody writes to. Each write
+	// looks itself.
+	checkEvery = 10 * time.Second
+	// A write that failed is tried again after firstRetry, then after twice as long each
+	// time up to lastRetry: so long after a disk works again the journal may take to.
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 5 * time.Second
+)
+
+// Run recovers the journal whenever it cannot be written, until ctx ends.
+func (j *Journal) Run(ctx context.Context) error {
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	wait := firstRetry
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-j.health.wake:
+		case <-tick.C:
+			if j.Condition() == nil {
+				wait = firstRetry // it has been well for a while
+			}
+		}
+		j.mu.Lock()
+		_ = j.look() // the condition has the error
+		j.mu.Unlock()
+		for j.Condition() != nil {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(wait):
+			}
+			wait = min(2*wait, lastRetry)
+			_ = j.Recover() // the condition has the error
+		}
+	}
+}
