@@ -87,7 +87,7 @@ func setFromSources(cmd *cobra.Command, g *globals) (*zone.Set, []daemon.Finding
 		return nil, nil, err
 	}
 	store := zone.NewStore(nil, nil, nil)
-	plan, err := assemble.New(assemble.Options{}).Assemble(cmd.Context(), cfg, store.Set())
+	plan, err := assemble.New(assemble.Options{}).Assemble(cmd.Context(), cfg, store.Set(), assemble.Round{})
 	if err != nil {
 		return nil, nil, err
 	}

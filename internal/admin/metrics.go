@@ -63,6 +63,7 @@ type Reload struct {
 	Took             time.Duration
 	Errors, Warnings int
 	LastGood         int // zones served from data of before, because their sources have errors
+	Unfinished       int // files that changed and are not complete
 }
 
 // Load tells of the reload under way or, of none, of the last one.
@@ -144,6 +145,7 @@ func list() []metric {
 		{"ptrd_reload_timestamp_seconds", "When the last reload began.", nil},
 		{"ptrd_reload_last_success_timestamp_seconds", "When the last successful reload began; 0 if none was.", nil},
 		{"ptrd_reload_duration_seconds", "How long the last reload took.", nil},
+		{"ptrd_unfinished_files", "Files that changed and are not read yet because they are still being written.", nil},
 		{"ptrd_loading", "1 while zones are loaded.", nil},
 		{"ptrd_load_zones", "Zones that the load under way, or the last one, has to do with: all, and done so far.", l("state")},
 		{"ptrd_load_records_total", "Records read from sources.", nil},
@@ -316,6 +318,7 @@ func (s sink) reload(r Reload) {
 	s.gauge("ptrd_reload_timestamp_seconds", unix(r.At))
 	s.gauge("ptrd_reload_last_success_timestamp_seconds", unix(r.LastOK))
 	s.gauge("ptrd_reload_duration_seconds", r.Took.Seconds())
+	s.gauge("ptrd_unfinished_files", float64(r.Unfinished))
 	s.gauge("ptrd_findings", float64(r.Errors), "error")
 	s.gauge("ptrd_findings", float64(r.Warnings), "warning")
 }

@@ -3,6 +3,7 @@ package assemble
 import (
 	"cmp"
 	"context"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -94,6 +95,16 @@ type Plan struct {
 	Bases map[string]*Base
 	// Reused is the number of items of the configuration that were not read again.
 	Reused int
+	// Unfinished are the files that were not read because Round.IsComplete was false.
+	// Their zones are served as before. Sorted.
+	Unfinished []string
+}
+
+// Round says how sources are read for one plan. The zero value reads whatever changed.
+type Round struct {
+	// IsComplete reports whether a file that changed may be read, or is still being
+	// written; nil: all may.
+	IsComplete func(path string) bool
 }
 
 // Broken is a zone that is not served as its sources have it.
@@ -132,6 +143,7 @@ type round struct {
 	done  map[string]*zone.Zone // zones of the waves before this one
 	room  *room                 // of the wave; nil: one worker makes all of it
 	now   time.Time
+	how   Round
 }
 
 // Assemble compares the configuration and its sources with the zones in set and
@@ -144,10 +156,10 @@ type round struct {
 //
 // Zones are made from the deepest apexes up, since a zone may delegate to one
 // below; those of one depth at the same time, as many as there are processors.
-func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.Set) (*Plan, error) {
+func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.Set, how Round) (*Plan, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, now: a.o.Now()}
+	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, now: a.o.Now(), how: how}
 	a.o.Progress.done.Store(0)
 	plan := &Plan{Bases: map[string]*Base{}, Batch: &zone.Batch{Source: sourceReload, At: r.now.UnixMilli()}}
 	ours := len(r.index.zones)
@@ -162,7 +174,7 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	}
 	a.o.Progress.zones.Store(int64(ours))
 	items := map[string]*outcome{}
-	watch := map[string]bool{}
+	watch, unfinished := map[string]bool{}, map[string]bool{}
 	for _, wave := range waves(cfg) {
 		ends, err := r.wave(ctx, wave)
 		if err != nil {
@@ -177,6 +189,9 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 			}
 			for _, f := range e.files {
 				watch[f.path] = true
+			}
+			for _, path := range e.unfinished {
+				watch[path], unfinished[path] = true, true
 			}
 			for j, res := range e.results {
 				apex := e.apexes[j]
@@ -194,10 +209,8 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	slices.SortFunc(plan.Batch.Changes, func(x, y zone.Change) int { return dname.Compare(x.Apex, y.Apex) })
 	slices.SortFunc(plan.Broken, func(x, y Broken) int { return dname.Compare(x.Apex, y.Apex) })
 	plan.Findings = curtail(append(plan.Findings, r.reach(items)...))
-	for path := range watch {
-		plan.Watch = append(plan.Watch, path)
-	}
-	slices.Sort(plan.Watch)
+	plan.Watch = slices.Sorted(maps.Keys(watch))
+	plan.Unfinished = slices.Sorted(maps.Keys(unfinished))
 	a.items = items
 	return plan, nil
 }
@@ -225,8 +238,9 @@ func waves(cfg *config.Config) [][]*config.Zone {
 // end is what one item gives to the plan.
 type end struct {
 	*outcome
-	changes []zone.Change
-	reused  bool
+	changes    []zone.Change
+	reused     bool
+	unfinished []string // files for which it was left as it is
 }
 
 // wave makes items at the same time and returns after all of them.

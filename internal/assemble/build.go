@@ -33,7 +33,15 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 		return end{}, err
 	case kept.isWhole():
 		return kept.end(item, in), nil
-	case old != nil && old.isUsable(r, item, in, w):
+	}
+	usable, unfinished := old.isUsable(r, item, in, w)
+	if !usable && unfinished == nil {
+		unfinished = r.unfinishedOf(item, old)
+	}
+	switch {
+	case unfinished != nil:
+		return r.wait(item, old, unfinished), nil
+	case usable:
 		old.in = in
 		return end{outcome: old.asServed(r.set), reused: true}, nil
 	}
@@ -53,6 +61,9 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 	}
 	m.pour()
 	e := end{outcome: &outcome{apexes: item.Apexes, in: in, files: m.read.done(m.seen), soaFile: m.soaFile}}
+	if unfinished := r.changedMeanwhile(e.files, old); unfinished != nil {
+		return r.wait(item, old, unfinished), nil
+	}
 	zones := make([]*zone.Zone, len(builders))
 	for i, b := range builders {
 		zones[i] = m.build(b)
@@ -121,25 +132,29 @@ func (r *round) made(item *config.Zone) (lists [][]made, fs findings) {
 
 // isUsable reports whether the outcome is still that of the item: what the
 // configuration says is the same, so are the files, and the zones made then are
-// those in set.
-func (o *outcome) isUsable(r *round, item *config.Zone, in inputs, w *worker) bool {
-	if o.in.data != in.data || len(o.apexes) != len(item.Apexes) {
-		return false
+// those in set. It is not where unfinished has files that changed and are not complete.
+func (o *outcome) isUsable(r *round, item *config.Zone, in inputs, w *worker) (ok bool, unfinished []string) {
+	if o == nil || o.in.data != in.data || len(o.apexes) != len(item.Apexes) {
+		return false, nil
 	}
 	if o.in.places != in.places && slices.ContainsFunc(o.findings, func(f Finding) bool { return f.Pos.File == item.Pos.File }) {
-		return false
+		return false, nil
 	}
 	for i, res := range o.results {
 		if served := r.set.Get(o.apexes[i]); served == nil || served != res.zone && !r.isBelowUpdates(o.apexes[i], res) {
-			return false
+			return false, nil
 		}
 	}
 	for _, f := range o.files {
-		if !f.isUnchanged(w) {
-			return false
+		switch {
+		case f.isProved():
+		case !r.isComplete(f.path):
+			unfinished = append(unfinished, f.path)
+		case len(unfinished) == 0 && !f.isUnchanged(w):
+			return false, nil
 		}
 	}
-	return true
+	return len(unfinished) == 0, unfinished
 }
 
 // build builds one zone and takes its findings over; nil if it has errors.
@@ -177,7 +192,8 @@ func (m *merge) place() source.Position {
 func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, error) {
 	base := r.set.Get(s.apex)
 	if z == nil || m.fs.errors > m.fs.ofZones {
-		return r.keep(s, base)
+		change, res := keep(s.apex, base)
+		return change, res, nil
 	}
 	static := z
 	z, err := r.withUpdates(m.item, static)
@@ -202,11 +218,13 @@ func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, 
 		if s.added > 0 {
 			fail("signed-and-added", fmt.Sprintf("zone %v is signed, but %s adds %s from the configuration, which would have no signatures; put them in the file before it is signed",
 				s.apex, m.item.Path, plural(s.added, "record", "records")))
-			return r.keep(s, base)
+			change, res := keep(s.apex, base)
+			return change, res, nil
 		}
 		if fault := signedSerial(prev, z.Digest(), serial); fault != "" {
 			fail("signed-serial", fault)
-			return r.keep(s, base)
+			change, res := keep(s.apex, base)
+			return change, res, nil
 		}
 	default:
 		var note string
@@ -232,14 +250,13 @@ func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, 
 	return change, result{zone: change.Zone, base: baseOf(m, static)}, nil
 }
 
-// keep serves on what was served at the apex of s before, or that there are no
-// data.
-func (r *round) keep(s *share, base *zone.Zone) (*zone.Change, result, error) {
+// keep serves on what was served at an apex before, or that there are no data.
+func keep(apex dname.Name, base *zone.Zone) (*zone.Change, result) {
 	if base != nil {
-		return nil, result{zone: base, reason: notLoaded}, nil
+		return nil, result{zone: base, reason: notLoaded}
 	}
-	z := zone.Unavailable(s.apex, notLoaded)
-	return &zone.Change{Zone: z, Apex: s.apex}, result{zone: z, reason: notLoaded}, nil
+	z := zone.Unavailable(apex, notLoaded)
+	return &zone.Change{Zone: z, Apex: apex}, result{zone: z, reason: notLoaded}
 }
 
 // last returns what was served of a zone before.

@@ -13,7 +13,7 @@ import (
 // Check reads all sources of a configuration and returns what is wrong with them,
 // by file and position. It knows no serials of before. The error is that of ctx.
 func Check(ctx context.Context, cfg *config.Config) ([]Finding, error) {
-	plan, err := New(Options{}).Assemble(ctx, cfg, zone.NewSet())
+	plan, err := New(Options{}).Assemble(ctx, cfg, zone.NewSet(), Round{})
 	if err != nil {
 		return nil, err
 	}

@@ -58,7 +58,7 @@ func TestExampleConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := New(Options{}).Assemble(t.Context(), cfg, zone.NewSet())
+	p, err := New(Options{}).Assemble(t.Context(), cfg, zone.NewSet(), Round{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,12 @@ type sum struct {
 	value uint64
 }
 
+// isProved reports whether the file has the content that was read without a doubt.
+func (fs *fileState) isProved() bool {
+	now, _, err := identify(fs.path)
+	return err == nil && fs.id.proves(now)
+}
+
 // isUnchanged reports whether the file still has the content that was read. The
 // sum decides; reading for it is spared where the identity proves the same. It
 // moves fs on to a later identity of the same content.

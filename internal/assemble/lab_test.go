@@ -28,6 +28,7 @@ type lab struct {
 	a     *Assembler
 	j     *journal.Journal
 	store *zone.Store
+	how   Round
 }
 
 const labNow = 1_763_750_000
@@ -116,7 +117,7 @@ func (l *lab) config() *config.Config {
 // plan makes a plan without publishing it.
 func (l *lab) plan() *Plan {
 	l.t.Helper()
-	p, err := l.a.Assemble(context.Background(), l.config(), l.store.Set())
+	p, err := l.a.Assemble(context.Background(), l.config(), l.store.Set(), l.how)
 	if err != nil {
 		l.t.Fatal(err)
 	}

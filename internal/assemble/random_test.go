@@ -159,7 +159,7 @@ func TestRandomReloads(t *testing.T) {
 // compare holds what is served against what a server makes that knows nothing.
 func (r *random) compare(n int, cfg *config.Config, p *Plan, set *zone.Set, broken map[string]bool) {
 	t := r.l.t
-	fresh, err := New(Options{}).Assemble(t.Context(), cfg, zone.NewSet())
+	fresh, err := New(Options{}).Assemble(t.Context(), cfg, zone.NewSet(), Round{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func FuzzReload(f *testing.F) {
 		}
 		a, store := New(Options{}), zone.NewStore(nil, nil, nil)
 		reload := func() *Plan {
-			p, err := a.Assemble(t.Context(), cfg, store.Set())
+			p, err := a.Assemble(t.Context(), cfg, store.Set(), Round{})
 			if err != nil {
 				t.Fatal(err)
 			}

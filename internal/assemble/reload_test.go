@@ -413,7 +413,7 @@ func TestEndOfContext(t *testing.T) {
 	l := newLab(t, twoZones)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if p, err := l.a.Assemble(ctx, l.config(), l.store.Set()); p != nil || !errors.Is(err, context.Canceled) {
+	if p, err := l.a.Assemble(ctx, l.config(), l.store.Set(), Round{}); p != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v %v", p, err)
 	}
 }
@@ -421,7 +421,7 @@ func TestEndOfContext(t *testing.T) {
 func TestJournalThatCannotBeRead(t *testing.T) {
 	l := newLab(t, twoZones)
 	l.j.Close()
-	_, err := l.a.Assemble(context.Background(), l.config(), l.store.Set())
+	_, err := l.a.Assemble(context.Background(), l.config(), l.store.Set(), Round{})
 	if err == nil || !strings.HasPrefix(err.Error(), "look up the last serial of zone ") {
 		t.Errorf("got %v", err)
 	}

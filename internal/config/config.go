@@ -24,6 +24,7 @@ type Config struct {
 	RateLimit RateLimit
 	Log       Log
 	Metrics   Metrics
+	Reload    Reload
 	Keys      []Key
 	Defaults  Defaults
 	Zones     []Zone
@@ -82,6 +83,11 @@ type Log struct {
 // Metrics says what is counted beside the totals.
 type Metrics struct {
 	PerZone bool
+}
+
+// Reload says when and how changes of files are taken over.
+type Reload struct {
+	Quiet time.Duration // that a file is unchanged before it counts as complete, unless it was closed or renamed
 }
 
 // NameServer is a name server of a zone or of a delegation.

@@ -117,13 +117,13 @@ func parseKeySecret(s string) ([]byte, error) {
 }
 
 // readKeys returns the keys with the secrets of their files.
-func readKeys(list []Key) ([]Key, error) {
+func readKeys(list []Key, read reader) ([]Key, error) {
 	out := make([]Key, len(list))
 	var errs Errors
 	for i, k := range list {
 		if k.File.Path != "" {
 			var err error
-			if k, err = k.readFile(); err != nil {
+			if k, err = k.readFile(read); err != nil {
 				errs = append(errs, Problem{k.File.Pos, fmt.Sprintf("keys[%d].secret_file", i), err.Error()})
 			}
 		}
@@ -137,8 +137,8 @@ func readKeys(list []Key) ([]Key, error) {
 
 // readFile reads the secret: base64 alone, or a key clause as BIND's programs write
 // it, whose name and algorithm are to be those of the configuration.
-func (k Key) readFile() (Key, error) {
-	data, err := readFile(k.File.Path, maxKeyFile)
+func (k Key) readFile(read reader) (Key, error) {
+	data, err := read(k.File.Path, maxKeyFile)
 	if err != nil {
 		return k, err
 	}

@@ -13,38 +13,99 @@ import (
 type Loader struct {
 	// Path is the configuration file.
 	Path string
+	// IsComplete reports whether a file that changed may be read, or is still being
+	// written, so that its content of before counts; nil: all may.
+	IsComplete func(path string) bool
+	// Files are the files that the last Load looked for, the configuration first, and
+	// Unfinished those of them that it did not read because of IsComplete.
+	Files, Unfinished []string
 
 	sum    [sha256.Size]byte // of the content that was parsed
 	parsed *Config           // without what its files hold; nil: nothing good yet
 	tls    tlsFiles
+	files  map[string][]byte // what was read last of those that the configuration names
 }
+
+// reader reads the files that a configuration names, of at most limit octets.
+type reader func(path string, limit int64) ([]byte, error)
 
 // Load returns what [Load] would. Configurations returned by one Loader share
 // what is the same in them, and none of it may be changed.
 func (l *Loader) Load() (*Config, error) {
-	data, err := readFile(l.Path, maxFile)
-	if err != nil {
+	l.Files, l.Unfinished = []string{l.Path}, nil
+	if err := l.parse(); err != nil {
 		return nil, err
-	}
-	if sum := sha256.Sum256(data); l.parsed == nil || sum != l.sum {
-		parsed, err := Parse(l.Path, data)
-		if err != nil {
-			return nil, err
-		}
-		l.parsed, l.sum = parsed, sum
 	}
 	cfg := *l.parsed
 	cfg.Cookies.Secrets = slices.Clone(cfg.Cookies.Secrets)
-	if err := cfg.Cookies.readFiles(); err != nil {
+	if err := cfg.Cookies.readFiles(l.read); err != nil {
 		return nil, err
 	}
-	if cfg.Keys, err = readKeys(cfg.Keys); err != nil {
+	var err error
+	if cfg.Keys, err = readKeys(cfg.Keys, l.read); err != nil {
 		return nil, err
 	}
 	if cfg.Listen.TLS != nil {
-		if cfg.Listen.TLS, err = l.tls.read(cfg.Listen.TLS); err != nil {
+		if cfg.Listen.TLS, err = l.tls.read(cfg.Listen.TLS, l.read); err != nil {
 			return nil, err
 		}
 	}
 	return &cfg, nil
+}
+
+// parse reads the configuration itself, if it changed and is complete.
+func (l *Loader) parse() error {
+	if l.parsed != nil && l.isUnfinished(l.Path) {
+		return nil
+	}
+	data, err := readFile(l.Path, maxFile)
+	switch {
+	case l.parsed != nil && l.isUnfinished(l.Path):
+		return nil
+	case err != nil:
+		return err
+	}
+	sum := sha256.Sum256(data)
+	if l.parsed != nil && sum == l.sum {
+		return nil
+	}
+	parsed, err := Parse(l.Path, data)
+	if err != nil {
+		return err
+	}
+	l.parsed, l.sum = parsed, sum
+	return nil
+}
+
+// read reads one of the files that the configuration names. One that is unfinished
+// has the content of before.
+func (l *Loader) read(path string, limit int64) ([]byte, error) {
+	l.Files = append(l.Files, path)
+	was, known := l.files[path]
+	if known && l.isUnfinished(path) {
+		return was, nil
+	}
+	data, err := readFile(path, limit)
+	switch {
+	case known && l.isUnfinished(path): // it began to change meanwhile
+		return was, nil
+	case err != nil:
+		return nil, err
+	}
+	if l.files == nil {
+		l.files = map[string][]byte{}
+	}
+	l.files[path] = data
+	return data, nil
+}
+
+// isUnfinished reports whether a file is not to be read, and takes note of it.
+func (l *Loader) isUnfinished(path string) bool {
+	if l.IsComplete == nil || l.IsComplete(path) {
+		return false
+	}
+	if !slices.Contains(l.Unfinished, path) {
+		l.Unfinished = append(l.Unfinished, path)
+	}
+	return true
 }

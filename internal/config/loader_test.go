@@ -48,3 +48,35 @@ func TestLoader(t *testing.T) {
 		t.Errorf("the file as it was has user %q", cfg.User)
 	}
 }
+
+// TestLoaderUnfinished: of a file that is being written the content of before counts.
+func TestLoaderUnfinished(t *testing.T) {
+	const text = "state_dir: state\nkeys: [{name: k, secret_file: key}]\ncookies: {secret_files: cookie}\nzones: [{prefix: 192.0.2.0/24, nameservers: [ns.example.com]}]\n"
+	files := map[string]string{"ptrd.yaml": text, "cookie": secretB + "\n", "key": "c2VjcmV0IG9mIHRoZSBleGFtcGxlLCBtYWtlIG9uZSE=\n"}
+	dir := write(t, files)
+	unfinished := map[string]bool{}
+	l := Loader{Path: filepath.Join(dir, "ptrd.yaml"), IsComplete: func(path string) bool { return !unfinished[filepath.Base(path)] }}
+	first, err := l.Load()
+	if err != nil || l.Unfinished != nil || len(l.Files) != 3 {
+		t.Fatalf("%v; files are %q, unfinished %q", err, l.Files, l.Unfinished)
+	}
+	for name := range files {
+		unfinished[name] = true
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(files[name][:3]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second, err := l.Load()
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case len(l.Unfinished) != 3:
+		t.Errorf("unfinished are %q", l.Unfinished)
+	case &first.Zones[0] != &second.Zones[0], len(second.Cookies.Secrets) != 1, second.Keys[0].TSIG == nil:
+		t.Error("the configuration is another one")
+	}
+	l.IsComplete = nil
+	if _, err := l.Load(); err == nil {
+		t.Error("who asks for a reload does not get what is there")
+	}
+}

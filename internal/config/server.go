@@ -43,6 +43,9 @@ func defaultConfig() *Config {
 			TableSize: 1 << 17, // 1 MiB
 		},
 		Log: Log{Level: "info", Format: "text"},
+		Reload: Reload{
+			Quiet: 5 * time.Second, // generators pause while they write; see watch.DefaultQuiet
+		},
 		Defaults: Defaults{
 			TTL:   time.Hour,
 			NSTTL: 24 * time.Hour,
@@ -75,6 +78,7 @@ func (v value) config() *Config {
 		field{"metrics", func(v value) {
 			v.mapping(field{"per_zone", func(v value) { c.Metrics.PerZone = v.truth() }})
 		}},
+		field{"reload", func(v value) { v.reload(&c.Reload) }},
 		field{"keys", func(v value) { c.Keys = v.keys() }},
 		field{"defaults", func(v value) { v.defaults(&c.Defaults) }},
 		field{"zones", func(v value) {
@@ -192,6 +196,12 @@ func (v value) limits(l *Limits) {
 	)
 }
 
+func (v value) reload(r *Reload) {
+	v.mapping(
+		field{"quiet", func(v value) { r.Quiet = v.duration(100*time.Millisecond, time.Hour) }},
+	)
+}
+
 func (v value) log(l *Log) {
 	v.mapping(
 		field{"level", func(v value) { l.Level = v.oneOf("debug", "info", "warn", "error") }},
@@ -253,11 +263,11 @@ func parseSecret(s string) ([]byte, error) {
 
 // readFiles adds the secrets in the files, one a line, to those in the
 // configuration; empty lines and lines that begin with # do not count.
-func (c *Cookies) readFiles() error {
+func (c *Cookies) readFiles(read reader) error {
 	var errs Errors
 	for _, f := range c.Files {
 		const limit = 1 << 16
-		data, err := readFile(f.Path, limit)
+		data, err := read(f.Path, limit)
 		if err != nil {
 			errs = append(errs, Problem{f.Pos, "cookies.secret_files", err.Error()})
 			continue

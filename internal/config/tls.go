@@ -63,14 +63,6 @@ func (t *ListenTLS) files() []File {
 	return list
 }
 
-// Files returns the files that Load read, to be watched.
-func (l *Listen) Files() []File {
-	if l.TLS == nil {
-		return nil
-	}
-	return l.TLS.files()
-}
-
 // maxPEM bounds a file with certificates or a key, in octets: the authorities of a
 // whole system take a fourth of it.
 const maxPEM = 1 << 20
@@ -82,12 +74,12 @@ type tlsFiles struct {
 }
 
 // read returns t with the content of its files.
-func (l *tlsFiles) read(t *ListenTLS) (*ListenTLS, error) {
+func (l *tlsFiles) read(t *ListenTLS, read reader) (*ListenTLS, error) {
 	var errs Errors
 	var content [3][]byte
 	h := sha256.New()
 	for i, f := range t.files() {
-		data, err := readFile(f.Path, maxPEM)
+		data, err := read(f.Path, maxPEM)
 		if err == nil && len(data) > maxPEM {
 			err = fmt.Errorf("%s: the file is larger than %d octets; give one with the certificates that are needed", f.Path, maxPEM)
 		}

@@ -83,7 +83,7 @@ type Daemon struct {
 	pacer     *pace.Pacer
 	serving   bool // queries are answered: long work gives way to them
 	earlier   earlier
-	watched   []string // paths of the last plan
+	watched   []string // sources of the last plan
 	made      int64    // octets of zones made since the last release
 	freed     freed
 
@@ -265,7 +265,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	part(d.control.Serve)
 	begin := time.Now()
 	d.fleet.claims = d.restoreClaims(cfg)
-	outcome := d.apply(ctx, cfg, begin)
+	outcome := d.apply(ctx, cfg, begin, assemble.Round{})
 	if !outcome.InForce {
 		close(d.ended)
 		if ctx.Err() != nil {

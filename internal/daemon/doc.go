@@ -13,7 +13,9 @@
 // # Changing
 //
 // One goroutine, the one that called Run, reloads when a
-// watched file changed, at SIGHUP, and for `ptrd reload`, one after the other:
+// watched file changed, at SIGHUP, and for `ptrd reload`, one after the other. The first
+// reads no file that is still being written (package watch says which), and its zones
+// stay as they are; the others read whatever there is:
 //
 //	read the config → make a plan → bind what is new → journal and swap
 //	→ let go of what is no longer wanted

@@ -58,7 +58,7 @@ func FuzzReload(f *testing.F) {
 				t.Fatal(err)
 			}
 			before := store.Set()
-			plan, err := assembler.Assemble(t.Context(), cfg, before)
+			plan, err := assembler.Assemble(t.Context(), cfg, before, assemble.Round{})
 			if err != nil {
 				t.Fatal(err)
 			}

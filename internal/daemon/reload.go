@@ -33,13 +33,19 @@ func (d *Daemon) reload(ctx context.Context, cause string) *Outcome {
 	defer d.freed.interrupt()()
 	d.tell(systemd.Reloading(monotonic(d.started)))
 	old := d.state.Load().outcome
+	var how assemble.Round
+	if cause == causeFile {
+		// Who asks for a reload wants what is there; else another file may be written.
+		how.IsComplete = d.watcher.IsComplete
+	}
+	d.loader.IsComplete = how.IsComplete
 	cfg, err := d.loader.Load()
 	var o *Outcome
 	if err != nil {
 		o = d.refuse(&Outcome{Findings: FromConfig(err)}, begin)
 		d.watch(nil, begin)
 	} else {
-		o = d.apply(ctx, cfg, begin)
+		o = d.apply(ctx, cfg, begin, how)
 	}
 	if ctx.Err() == nil {
 		errs, warnings := Count(o.Findings)
@@ -90,7 +96,7 @@ func (d *Daemon) refuse(o *Outcome, begin time.Time) *Outcome {
 
 // apply puts a config and the zones that it asks for in force, or changes
 // nothing. begin is a moment before the config was read.
-func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time) *Outcome {
+func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time, how assemble.Round) *Outcome {
 	o := &Outcome{Changed: []ChangedZone{}, Broken: []BrokenZone{}, Findings: []Finding{}}
 	fail := func(err error) *Outcome {
 		o.Error = err.Error()
@@ -111,7 +117,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time)
 	}
 	tick := time.NewTicker(progressEvery)
 	loaded := d.tellProgress(tick.C)
-	plan, err := d.publish(ctx, cfg, whole, policy, o)
+	plan, err := d.publish(ctx, cfg, whole, policy, o, how)
 	loaded()
 	tick.Stop()
 	if err != nil {
@@ -143,9 +149,9 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time)
 
 // publish makes a plan and puts it in force together with the policy. whole is cfg with
 // the zones that are not in its own list.
-func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy *server.Policy, o *Outcome) (*assemble.Plan, error) {
+func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy *server.Policy, o *Outcome, how assemble.Round) (*assemble.Plan, error) {
 	for i := range attempts {
-		plan, err := d.attempt(ctx, cfg, whole, policy, o, i > 0)
+		plan, err := d.attempt(ctx, cfg, whole, policy, o, how, i > 0)
 		if !errors.Is(err, zone.ErrStale) {
 			return plan, err
 		}
@@ -155,7 +161,7 @@ func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy 
 
 // attempt is one time that publish tries. Updates are held while it is put in force,
 // and with alone while it is made as well.
-func (d *Daemon) attempt(ctx context.Context, cfg, whole *config.Config, policy *server.Policy, o *Outcome, alone bool) (*assemble.Plan, error) {
+func (d *Daemon) attempt(ctx context.Context, cfg, whole *config.Config, policy *server.Policy, o *Outcome, how assemble.Round, alone bool) (*assemble.Plan, error) {
 	release := func() {}
 	defer func() { release() }()
 	if alone {
@@ -163,7 +169,7 @@ func (d *Daemon) attempt(ctx context.Context, cfg, whole *config.Config, policy 
 	}
 	set := d.store.Set()
 	others := d.secondaries(whole, set)
-	plan, err := d.assembler.Assemble(ctx, cfg, with(set, others))
+	plan, err := d.assembler.Assemble(ctx, cfg, with(set, others), how)
 	if err != nil {
 		return nil, err
 	}
@@ -291,25 +297,16 @@ func unchangeable(old, cfg *config.Config) (keys []string) {
 	return keys
 }
 
-// watch puts the config, the secrets it names and the sources of its zones under
-// watch. Without a plan, those of the last one stay.
+// watch puts the config, what it names and the sources of its zones under watch.
+// Without a plan, the sources of the last one stay.
 func (d *Daemon) watch(plan *assemble.Plan, begin time.Time) {
+	unfinished := d.loader.Unfinished
 	if plan != nil {
-		d.watched = append([]string{d.o.Config}, plan.Watch...)
-		cfg := d.state.Load().cfg
-		for _, f := range cfg.Cookies.Files {
-			d.watched = append(d.watched, f.Path)
-		}
-		for _, f := range cfg.Listen.Files() {
-			d.watched = append(d.watched, f.Path)
-		}
-		for i := range cfg.Keys {
-			if path := cfg.Keys[i].File.Path; path != "" {
-				d.watched = append(d.watched, path)
-			}
-		}
+		d.watched = plan.Watch
+		unfinished = append(unfinished, plan.Unfinished...)
+		d.watcher.SetQuiet(d.state.Load().cfg.Reload.Quiet)
 	}
-	d.watcher.Set(d.watched, begin)
+	d.watcher.Set(slices.Concat(d.loader.Files, d.watched), unfinished, begin)
 }
 
 // monotonic returns the time of the monotonic clock that the service manager

@@ -30,6 +30,14 @@ type Status struct {
 	Zones    []ZoneStatus  `json:"zones"`
 
 	Catalogs []CatalogStatus `json:"catalogs,omitempty"` // that are followed
+
+	Unfinished []UnfinishedFile `json:"unfinished,omitempty"` // that are not read yet
+}
+
+// UnfinishedFile is a file that is being written, so that its content of before counts.
+type UnfinishedFile struct {
+	File  string    `json:"file"`
+	Since time.Time `json:"since"`
 }
 
 // ReloadStatus tells of the last reload, the start included.
@@ -110,6 +118,9 @@ func (d *Daemon) Status() *Status {
 	}
 	if c := d.journal.Condition(); c != nil {
 		s.Journal = &JournalFault{c.Since, c.Err.Error()}
+	}
+	for _, u := range d.watcher.Unfinished() {
+		s.Unfinished = append(s.Unfinished, UnfinishedFile{u.Path, u.Since})
 	}
 	t := d.server.Totals()
 	s.Queries = Queries{UDP: t.UDP.Received, TCP: t.TCP.Received, TLS: t.TLS.Received}
@@ -210,6 +221,9 @@ func (s *Status) Print(out io.Writer) error {
 	}
 	if s.Journal != nil {
 		fmt.Fprintf(&b, "journal   no change can be written since %s: %s\n", s.Journal.Since.Format(time.DateTime), s.Journal.Error)
+	}
+	for _, u := range s.Unfinished {
+		fmt.Fprintf(&b, "          %s: changes since %s and is read when it is closed or no longer changes; `ptrd reload` reads it now\n", u.File, u.Since.Format(time.DateTime))
 	}
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

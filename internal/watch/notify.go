@@ -3,23 +3,44 @@ package watch
 import (
 	"errors"
 	"syscall"
-
-	"github.com/fsnotify/fsnotify"
 )
 
-// systemNotifier is the operating system's source of events.
-type systemNotifier struct{ *fsnotify.Watcher }
+// Op is what happened to a name.
+type Op uint8
 
-func newSystemNotifier() (Notifier, error) {
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
-		return nil, err
-	}
-	return systemNotifier{w}, nil
+// The kinds of events.
+const (
+	// Changed: the file was created, written to, removed or renamed away. More may
+	// follow.
+	Changed Op = iota
+	// Attributes: only the mode, the owner or the times were set.
+	Attributes
+	// Closed: a process that could write to the file closed it.
+	Closed
+	// Placed: a file that was made elsewhere was renamed to the name.
+	Placed
+	// Lost: the watched directory that Event.Name names is gone, and so is its watch.
+	Lost
+)
+
+// Event is what happened to a name in a watched directory, or to the directory.
+// Systems that cannot report Closed and Placed report Changed.
+type Event struct {
+	Name string
+	Op   Op
 }
 
-func (n systemNotifier) Events() <-chan fsnotify.Event { return n.Watcher.Events }
-func (n systemNotifier) Errors() <-chan error          { return n.Watcher.Errors }
+// Notifier is a source of events about names in directories.
+type Notifier interface {
+	Add(dir string) error
+	Remove(dir string) error
+	Events() <-chan Event
+	Errors() <-chan error // ErrOverflow, and what else goes wrong
+	Close() error
+}
+
+// ErrOverflow says that events were lost.
+var ErrOverflow = errors.New("file events were lost")
 
 // isExhausted reports whether err says that the system has no watches left:
 // ENOSPC is inotify's word for too many watches, EMFILE and ENFILE for too many

@@ -12,10 +12,10 @@ const maxLinks = 40
 
 // trace is what stood on the way to each path at one moment.
 type trace struct {
-	states map[string]state // by path
-	dirs   map[string]bool  // directories whose names matter, without links in them
-	names  map[string]bool  // the names that matter, directory included
-	memo   map[string]place // directories already walked
+	states map[string]state    // by path
+	dirs   map[string]bool     // directories whose names matter, without links in them
+	names  map[string][]string // the names that matter, directory included, with the paths that end there; none at links
+	memo   map[string]place    // directories already walked
 }
 
 // state is what tells one content of a file from another. It is comparable.
@@ -29,6 +29,15 @@ type state struct {
 	real    string    // the path without links
 }
 
+// none is the state of a file that was never looked at. No file has it.
+var none = state{size: -1}
+
+// sameContent reports whether nothing but the mode and the owner differs.
+func (s state) sameContent(o state) bool {
+	s.mode, s.changed = o.mode, o.changed
+	return s == o
+}
+
 // place is a directory after all links.
 type place struct {
 	real    string
@@ -40,7 +49,7 @@ func newTrace(paths []string) *trace {
 	t := &trace{
 		states: make(map[string]state, len(paths)),
 		dirs:   map[string]bool{},
-		names:  map[string]bool{},
+		names:  map[string][]string{},
 		memo:   map[string]place{},
 	}
 	for _, p := range paths {
@@ -52,6 +61,7 @@ func newTrace(paths []string) *trace {
 // file walks to path and returns its state.
 func (t *trace) file(path string) state {
 	var latest time.Time
+	asked := path
 	for range maxLinks {
 		dir := t.dir(filepath.Dir(path), maxLinks)
 		latest = later(latest, dir.changed)
@@ -62,11 +72,13 @@ func (t *trace) file(path string) state {
 		t.note(path)
 		info, err := os.Lstat(path)
 		if err != nil {
+			t.names[path] = append(t.names[path], asked)
 			break
 		}
 		id, changed := identify(info)
 		latest = later(latest, changed)
 		if info.Mode()&fs.ModeSymlink == 0 {
+			t.names[path] = append(t.names[path], asked)
 			return state{
 				exists: true, id: id, mode: info.Mode(), size: info.Size(),
 				written: info.ModTime().UnixNano(), changed: latest, real: path,
@@ -120,7 +132,7 @@ func (t *trace) walk(path, parent string, links int) place {
 
 // note marks a name, in a directory without links, as one that matters.
 func (t *trace) note(path string) {
-	t.names[path] = true
+	t.names[path] = t.names[path]
 	t.dirs[filepath.Dir(path)] = true
 }
 

@@ -1,15 +1,29 @@
-// Package watch tells that a file of a set changed: its content, the file that a
-// name leads to, or whether it is there at all.
+// Package watch reports that files of a set changed and are complete: their content,
+// the file that a name leads to, or whether it is there at all.
+//
+// # Which names
 //
 // Directories are watched rather than files, because files are replaced by
 // renames and live behind symbolic links: Kubernetes swaps the link `..data`
 // that every mounted file's link leads through. For each path the Watcher walks
 // from the root to the file, notes every link on the way and the first component
-// that is missing, and watches the directories that hold those. What happens to
-// other names in these directories counts for nothing.
+// that is missing, and watches the directories that hold those. Events of other
+// names in these directories are ignored.
 //
-// A burst of events becomes one signal: it comes when nothing has happened for
-// [Options.Quiet], and at the latest [Options.Latest] after the first event.
+// # When a file is complete
+//
+// A file that changed is unfinished until one of these holds, see [Watcher.deadline]:
+//
+//   - It was closed after writing, or put in place as a whole by a rename of it or
+//     of a link to it, and nothing happened to it for the moment of settle.
+//   - It did not change (inode, size, times) for the quiet time. This is the only way
+//     where the system does not report the former, for a writer that never closes the
+//     file, and for a file that is missing or has no octets: it may be about to be
+//     written again.
+//
+// There is no time after which an unfinished file counts as complete: a generator may
+// take minutes. [Watcher.IsComplete] is for readers, who must not read one file while
+// they read another that was reported.
 //
 // Two kinds of change send no event: a change made by another machine to a network
 // file system, and a rename of a directory far above a file. A slow poll finds
@@ -17,30 +31,40 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 )
 
 // The defaults of Options.
 const (
-	// DefaultQuiet is longer than the pause between the steps of one editor's save
-	// or one symlink swap, and short against the second within which a change is to
-	// be served.
-	DefaultQuiet = 50 * time.Millisecond
-	// DefaultLatest bounds how long a steady stream of events can put a signal off.
-	DefaultLatest = 500 * time.Millisecond
+	// DefaultQuiet is longer than most generators pause between two parts of what they
+	// write, so that they may hold the file open. Where the system reports that a file
+	// was closed, as Linux does for local file systems, it costs nothing.
+	DefaultQuiet = 5 * time.Second
 	// DefaultPoll is the pause between polls where events do the work. Ten thousand
 	// paths cost about ten milliseconds a poll.
 	DefaultPoll = 10 * time.Second
 	// DefaultFastPoll is the pause between polls where there are no events.
 	DefaultFastPoll = 500 * time.Millisecond
+)
+
+const (
+	// settle is longer than the pause between the steps of one editor's save or one
+	// symlink swap, and short against the second within which a change is to be served.
+	settle = 50 * time.Millisecond
+	// mostSettle bounds the wait for the next write of a file that is opened, written
+	// and closed several times, as by a shell loop with `>>`: twice the time between the
+	// last two, and in all no longer than the quiet time.
+	mostSettle = time.Second
 	// pollShare keeps polls of many files below a fiftieth of one core: after a poll
 	// of duration d the next one waits at least pollShare × d.
 	pollShare = 50
@@ -53,19 +77,10 @@ const (
 type Options struct {
 	Log *slog.Logger // nil: nothing is logged
 
-	Quiet, Latest, Poll, FastPoll time.Duration
+	Quiet, Poll, FastPoll time.Duration
 
 	// NewNotifier makes the source of events; nil: the operating system's.
 	NewNotifier func() (Notifier, error)
-}
-
-// Notifier is a source of events about names in directories.
-type Notifier interface {
-	Add(dir string) error
-	Remove(dir string) error
-	Events() <-chan fsnotify.Event
-	Errors() <-chan error
-	Close() error
 }
 
 // Watcher signals changes of a set of files. Make one with New.
@@ -74,29 +89,41 @@ type Watcher struct {
 	changed chan struct{} // capacity 1
 	kick    chan struct{} // capacity 1: the set was replaced
 
-	mu    sync.Mutex
-	paths []string
-	since time.Time
+	mu         sync.Mutex
+	quiet      time.Duration
+	paths      []string
+	since      time.Time
+	deferred   []string
+	complete   map[string]state       // of each path, as it was reported last
+	unfinished map[string]*unfinished // by path
+	closes     map[string]time.Time   // when files were closed last, not long ago
 
 	// The rest belongs to Run.
 	current  []string        // the paths taken over from Set
 	notifier Notifier        // nil: polling only
 	watched  map[string]bool // directories with a watch
-	told     bool            // that polling has to do
+	warned   bool            // that polling has to do
 	last     *trace
+	dirty    time.Time // of the first event that asks for all paths to be looked at; zero: none
+	moved    bool      // one of them put a link or a directory in place
+}
+
+// unfinished is a path that is not as it was reported last.
+type unfinished struct {
+	state  state         // when it was looked at last
+	first  time.Time     // when it began to change
+	since  time.Time     // when it changed last
+	whole  bool          // closed or put in place then
+	gap    time.Duration // between the last two times that it was closed; 0: not known
+	sure   bool          // an event reported a change, even if the state shows none
+	looked bool          // state is that after the last event
 }
 
 // New returns a Watcher of no files. It does nothing before Run.
 func New(o Options) *Watcher {
-	def := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	def(&o.Quiet, DefaultQuiet)
-	def(&o.Latest, DefaultLatest)
-	def(&o.Poll, DefaultPoll)
-	def(&o.FastPoll, DefaultFastPoll)
+	o.Quiet = cmp.Or(o.Quiet, DefaultQuiet)
+	o.Poll = cmp.Or(o.Poll, DefaultPoll)
+	o.FastPoll = cmp.Or(o.FastPoll, DefaultFastPoll)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -104,41 +131,100 @@ func New(o Options) *Watcher {
 		o.NewNotifier = newSystemNotifier
 	}
 	return &Watcher{
-		o:       o,
-		changed: make(chan struct{}, 1),
-		kick:    make(chan struct{}, 1),
-		watched: map[string]bool{},
-		last:    &trace{},
+		o:          o,
+		quiet:      o.Quiet,
+		changed:    make(chan struct{}, 1),
+		kick:       make(chan struct{}, 1),
+		complete:   map[string]state{},
+		unfinished: map[string]*unfinished{},
+		closes:     map[string]time.Time{},
+		watched:    map[string]bool{},
+		last:       &trace{},
 	}
 }
 
-// Changed returns the channel of signals. One that nobody took yet stands for
-// all that came after it.
+// Changed returns the channel of signals: files changed and are complete. One that
+// was not received yet stands for all that came after it.
 func (w *Watcher) Changed() <-chan struct{} { return w.changed }
 
 // Set replaces the set of paths, which may lead to nothing yet. A path that is
-// new in the set and was changed at or after since, the moment before the caller
-// began to read, is signalled at once. May be called at any time.
-func (w *Watcher) Set(paths []string, since time.Time) {
-	abs := make([]string, 0, len(paths))
-	for _, p := range paths {
-		if a, err := filepath.Abs(p); err == nil {
-			p = a
-		}
-		abs = append(abs, filepath.Clean(p))
-	}
+// new in the set counts as changed if it was changed at or after since, the moment
+// before the caller began to read, or is among deferred: those of the paths that the
+// caller left unread because IsComplete was false. May be called at any time.
+func (w *Watcher) Set(paths, deferred []string, since time.Time) {
 	w.mu.Lock()
-	w.paths, w.since = abs, since
+	w.paths, w.deferred, w.since = absolute(paths), absolute(deferred), since
 	w.mu.Unlock()
+	w.wake()
+}
+
+// SetQuiet sets the quiet time.
+func (w *Watcher) SetQuiet(d time.Duration) {
+	w.mu.Lock()
+	was := w.quiet
+	w.quiet = d
+	w.mu.Unlock()
+	if was != d {
+		w.wake()
+	}
+}
+
+func (w *Watcher) wake() {
 	select {
 	case w.kick <- struct{}{}:
 	default:
 	}
 }
 
+func absolute(paths []string) []string {
+	out := make([]string, 0, len(paths))
+	for _, p := range paths {
+		if a, err := filepath.Abs(p); err == nil {
+			p = a
+		}
+		out = append(out, filepath.Clean(p))
+	}
+	return out
+}
+
+// IsComplete reports whether the file at path is as it was when its last change was
+// reported, so that it may be read. Of a path that is not in the set it reports
+// whether it did not change for the quiet time, or has no writer. May be called at
+// any time.
+func (w *Watcher) IsComplete(path string) bool {
+	path = absolute([]string{path})[0]
+	now := newTrace([]string{path}).states[path]
+	w.mu.Lock()
+	known, ok := w.complete[path]
+	quiet := w.quiet
+	w.mu.Unlock()
+	if ok {
+		return known == now
+	}
+	return !now.exists || now.size > 0 && (time.Since(time.Unix(0, now.written)) >= quiet || isClosed(path))
+}
+
+// Unfinished is a file that changed and is not complete.
+type Unfinished struct {
+	Path  string
+	Since time.Time // when it began to change
+}
+
+// Unfinished returns the files that are unfinished, sorted. May be called at any time.
+func (w *Watcher) Unfinished() []Unfinished {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := make([]Unfinished, 0, len(w.unfinished))
+	for path, u := range w.unfinished {
+		list = append(list, Unfinished{path, u.first})
+	}
+	slices.SortFunc(list, func(a, b Unfinished) int { return cmp.Compare(a.Path, b.Path) })
+	return list
+}
+
 // Run watches until ctx is done. One call at a time.
 func (w *Watcher) Run(ctx context.Context) {
-	var events <-chan fsnotify.Event
+	var events <-chan Event
 	var errs <-chan error
 	if n, err := w.o.NewNotifier(); err != nil {
 		w.pollOnly(err)
@@ -147,65 +233,36 @@ func (w *Watcher) Run(ctx context.Context) {
 		events, errs = n.Events(), n.Errors()
 		defer n.Close()
 	}
-
-	var first, quiet time.Time // of the burst; zero: none
-	fire := time.NewTimer(0)   // end of the burst
-	poll := time.NewTimer(0)   // next poll
-	defer fire.Stop()
+	due := time.NewTimer(0) // when to look at what is unfinished
+	poll := time.NewTimer(0)
+	defer due.Stop()
 	defer poll.Stop()
-	<-fire.C
-	burst := func() {
-		now := time.Now()
-		if first.IsZero() {
-			first = now
-		}
-		quiet = now.Add(w.o.Quiet)
-		if end := first.Add(w.o.Latest); end.Before(quiet) {
-			quiet = end
-		}
-		fire.Reset(time.Until(quiet))
-	}
-	certain := false // an event named one of our files
-
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-w.kick:
-			if w.replace() {
-				certain = true
-				burst()
-			}
+			w.replace()
 			poll.Reset(w.pause(0))
 		case e := <-events:
-			switch {
-			case w.watched[e.Name]: // the directory itself went
-				if e.Has(fsnotify.Remove | fsnotify.Rename) {
-					_ = w.notifier.Remove(e.Name)
-					delete(w.watched, e.Name)
-				}
-				burst()
-			case w.last.names[e.Name]:
-				certain = certain || e.Has(fsnotify.Create|fsnotify.Write|fsnotify.Remove|fsnotify.Rename)
-				burst()
-			}
+			w.event(e)
 		case err := <-errs:
-			// Events may have been lost (the queue was full): look for ourselves.
-			certain = certain || errors.Is(err, fsnotify.ErrEventOverflow)
-			burst()
-		case <-fire.C:
-			first = time.Time{}
-			if w.look() || certain {
-				w.signal()
+			w.touchAll(false)
+			if !errors.Is(err, ErrOverflow) {
+				w.pollOnly(err)
+				poll.Reset(w.pause(0))
 			}
-			certain = false
+		case <-due.C:
+			w.settle()
 		case <-poll.C:
 			begin := time.Now()
-			if first.IsZero() && w.look() {
-				certain = true // found by looking: signal it once it is quiet
-				burst()
-			}
+			w.look()
 			poll.Reset(w.pause(time.Since(begin)))
+		}
+		if next := w.next(); !next.IsZero() {
+			due.Reset(time.Until(next))
+		} else {
+			due.Stop()
 		}
 	}
 }
@@ -213,10 +270,137 @@ func (w *Watcher) Run(ctx context.Context) {
 // pause returns how long to wait before the next poll after one that took d.
 func (w *Watcher) pause(d time.Duration) time.Duration {
 	p := w.o.Poll
-	if w.notifier == nil || w.told {
+	if w.notifier == nil || w.warned {
 		p = w.o.FastPoll
 	}
 	return max(p, pollShare*d)
+}
+
+// event takes note of what happened to a name.
+func (w *Watcher) event(e Event) {
+	if e.Op == Lost {
+		if w.watched[e.Name] {
+			_ = w.notifier.Remove(e.Name) // it may be gone already
+			delete(w.watched, e.Name)
+			w.touchAll(false)
+		}
+		return
+	}
+	ends, matters := w.last.names[e.Name]
+	if !matters {
+		return
+	}
+	isLink := false // which is made in one step, and may take the place of a file
+	if info, err := os.Lstat(e.Name); err == nil {
+		isLink = info.Mode()&fs.ModeSymlink != 0
+	}
+	if isLink || len(ends) == 0 { // or a component that was missing
+		w.touchAll(isLink || e.Op == Placed)
+	}
+	now := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, path := range ends {
+		u := w.unfinish(path, now)
+		u.since, u.looked = now, false
+		switch e.Op {
+		case Changed:
+			u.whole, u.sure = false, true
+		case Placed:
+			u.whole, u.sure = true, true
+		case Closed:
+			if was := w.closes[path]; !was.IsZero() {
+				u.gap = now.Sub(was)
+			}
+			u.whole = true
+			w.closes[path] = now
+		}
+	}
+	maps.DeleteFunc(w.closes, func(_ string, t time.Time) bool { return now.Sub(t) > mostSettle })
+}
+
+// unfinish returns what is known of an unfinished path, which may begin to be one.
+func (w *Watcher) unfinish(path string, now time.Time) *unfinished {
+	u := w.unfinished[path]
+	if u == nil {
+		u = &unfinished{state: w.complete[path], first: now, since: now, looked: true}
+		w.unfinished[path] = u
+	}
+	return u
+}
+
+// touchAll has all paths looked at soon. moved says that a link or a directory was put
+// in place, so that what it leads to is whole.
+func (w *Watcher) touchAll(moved bool) {
+	if w.dirty.IsZero() {
+		w.dirty = time.Now()
+	}
+	w.moved = w.moved || moved
+}
+
+// next returns when settle has something to do; zero: never.
+func (w *Watcher) next() (next time.Time) {
+	sooner := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
+	if !w.dirty.IsZero() {
+		sooner(w.dirty.Add(settle))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for path, u := range w.unfinished {
+		sooner(w.deadline(path, u))
+	}
+	return next
+}
+
+// deadline returns when u is complete if nothing more happens to it, or when it is to
+// be looked at.
+func (w *Watcher) deadline(path string, u *unfinished) time.Time {
+	calm := u.since.Add(settle)
+	switch was := w.complete[path]; {
+	case !u.looked:
+		return calm
+	case !u.sure && was.sameContent(u.state):
+		return calm
+	case u.whole && u.state.exists && u.state.size > 0:
+		repeated := u.since.Add(min(2*u.gap, mostSettle))
+		if most := u.first.Add(w.quiet); repeated.After(most) {
+			repeated = most
+		}
+		return later(calm, repeated)
+	}
+	return u.since.Add(max(w.quiet, settle))
+}
+
+// settle looks at what has been calm for long enough, and signals what is complete.
+func (w *Watcher) settle() {
+	now := time.Now()
+	if !w.dirty.IsZero() && !now.Before(w.dirty.Add(settle)) {
+		w.look()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for path, u := range w.unfinished {
+		if w.deadline(path, u).After(now) {
+			continue
+		}
+		state := newTrace([]string{path}).states[path]
+		if u.looked && state != u.state {
+			u.since, u.whole = now, false // no event told
+		}
+		u.state, u.looked = state, true
+		if w.deadline(path, u).After(now) {
+			continue
+		}
+		if was := w.complete[path]; u.sure || was != state {
+			w.signal()
+		}
+		w.complete[path] = state
+		delete(w.unfinished, path)
+	}
 }
 
 func (w *Watcher) signal() {
@@ -226,55 +410,94 @@ func (w *Watcher) signal() {
 	}
 }
 
-// replace takes over the paths that Set left and reports whether one that is new
-// changed after the caller began to read.
-func (w *Watcher) replace() (changed bool) {
+// replace takes over the paths that Set left.
+func (w *Watcher) replace() {
 	w.mu.Lock()
-	since := w.since
+	defer w.mu.Unlock()
 	w.current = w.paths
-	w.mu.Unlock()
-	old := w.last
-	changed = w.trace()
+	first := w.trace()
+	now := time.Now()
+	stays := make(map[string]bool, len(w.current))
+	deferred := make(map[string]bool, len(w.deferred))
+	for _, p := range w.deferred {
+		deferred[p] = true
+	}
 	for _, p := range w.current {
-		now := w.last.states[p]
-		was, known := old.states[p]
+		stays[p] = true
+		state := w.last.states[p]
+		was, known := w.complete[p]
+		isNew := !known && (deferred[p] || !w.since.IsZero() && !state.changed.Before(w.since.Add(-slack)))
 		switch {
-		case known:
-			changed = changed || was != now
-		case !since.IsZero():
-			changed = changed || !now.changed.Before(since.Add(-slack))
+		case isNew:
+			w.complete[p] = none
+			u := w.unfinish(p, now)
+			u.sure = true
+			w.found(u, none, state, now)
+			if written := time.Unix(0, state.written); state.exists && written.Before(now) {
+				u.since = written // it has been waited for since then
+			}
+		case !known:
+			was = first.states[p]
+			w.complete[p] = was
+			fallthrough
+		default:
+			if was != state && w.unfinished[p] == nil {
+				w.found(w.unfinish(p, now), was, state, now)
+			}
 		}
 	}
-	return changed
+	maps.DeleteFunc(w.complete, func(p string, _ state) bool { return !stays[p] })
+	maps.DeleteFunc(w.unfinished, func(p string, _ *unfinished) bool { return !stays[p] })
 }
 
-// look traces the paths again and reports whether any of them changed.
-func (w *Watcher) look() (changed bool) {
+// found takes note of a change of u that no event reported.
+func (w *Watcher) found(u *unfinished, was, now state, at time.Time) {
+	leadsElsewhere := was.id != now.id || was.real != now.real
+	isOld := at.Sub(time.Unix(0, now.written)) >= w.quiet
+	u.state, u.looked, u.since = now, true, at
+	u.whole = now.exists && (leadsElsewhere && (w.moved || isOld) || isClosed(now.real))
+}
+
+// look traces all paths again, and finds changes that no event reported.
+func (w *Watcher) look() {
 	old := w.last
-	changed = w.trace()
+	w.trace()
+	now := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, p := range w.current {
-		changed = changed || old.states[p] != w.last.states[p]
+		was, state := old.states[p], w.last.states[p]
+		if known, ok := w.complete[p]; !ok || was == state && known == state {
+			continue
+		}
+		u := w.unfinished[p]
+		switch {
+		case u == nil:
+			w.found(w.unfinish(p, now), was, state, now)
+		case u.looked && u.state != state, was.real != state.real:
+			// What events reported is about another file where the path leads elsewhere.
+			w.found(u, was, state, now)
+		}
 	}
-	return changed
+	w.dirty, w.moved = time.Time{}, false
 }
 
-// rounds bounds how often trace starts anew because directories came up that had
+// rounds bounds how often trace starts again because directories came up that had
 // no watch when they were looked at.
 const rounds = 5
 
-// trace walks every path, puts the watches where they belong now, and reports
-// whether a path changed while it did so.
-func (w *Watcher) trace() (changed bool) {
-	w.last = newTrace(w.current)
+// trace walks every path and puts the watches where they belong now. It returns what
+// it found before there were watches.
+func (w *Watcher) trace() (first *trace) {
+	first = newTrace(w.current)
+	w.last = first
 	for range rounds {
 		if !w.place(w.last.dirs) {
-			return changed
+			break
 		}
-		old := w.last
 		w.last = newTrace(w.current)
-		changed = changed || !maps.Equal(old.states, w.last.states)
 	}
-	return changed
+	return first
 }
 
 // place makes dirs the watched directories and reports whether one is new.
@@ -284,7 +507,7 @@ func (w *Watcher) place(dirs map[string]bool) (added bool) {
 	}
 	for d := range w.watched {
 		if !dirs[d] {
-			_ = w.notifier.Remove(d) // it may have gone by itself
+			_ = w.notifier.Remove(d) // it may be gone already
 			delete(w.watched, d)
 		}
 	}
@@ -293,7 +516,7 @@ func (w *Watcher) place(dirs map[string]bool) (added bool) {
 			continue
 		}
 		if err := w.notifier.Add(d); err != nil {
-			// A directory that has gone again is no news; the next trace sees it.
+			// A directory that has gone again is seen by the next trace.
 			if isExhausted(err) {
 				w.pollOnly(err)
 			}
@@ -305,10 +528,10 @@ func (w *Watcher) place(dirs map[string]bool) (added bool) {
 	return added
 }
 
-// pollOnly says once that events will not come, or not all.
+// pollOnly logs once that events will not come, or not all.
 func (w *Watcher) pollOnly(err error) {
-	if !w.told {
-		w.told = true
+	if !w.warned {
+		w.warned = true
 		w.o.Log.Warn("no file watches left, polling for changes instead; raise fs.inotify.max_user_watches and fs.inotify.max_user_instances",
 			"err", err, "interval", w.o.FastPoll)
 	}
