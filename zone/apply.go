@@ -14,7 +14,7 @@ import (
 //
 // A changeset is exact: what it removes is there, with that TTL; what it adds is
 // not, and has the TTL of its RRset (RFC 2181 §5.2); signatures come and go with
-// what they cover. So its reverse, applied to the result, leads back. The error
+// what they cover, but for those of a verbatim zone. So its reverse, applied to the result, leads back. The error
 // names the first record that does not fit, or is out of zone, or of a kind that
 // no zone can hold. What records of one name may stand beside each other is the
 // caller's to check, see [Zone.Recheck].
@@ -114,13 +114,19 @@ func (e *edit) gather() {
 			e.fail(i, "%s", reason)
 			return
 		}
-		list := &e.names
-		if r.Type == rr.TypeNSEC3 || r.Type == rr.TypeRRSIG && covered(r.Data) == rr.TypeNSEC3 {
-			hash, ok := z.nsec3Hash(r.Owner)
-			if !ok {
-				e.fail(i, "the owner must be one label of 32 base32hex digits below the apex (RFC 5155 §3)")
+		if reason := oddRData(r.Type, r.Data); reason != "" && !z.verbatim {
+			e.fail(i, "%s", reason)
+			return
+		}
+		hash, ok := []byte(nil), false
+		if isOfNSEC3(r) {
+			if hash, ok = z.nsec3Hash(r.Owner); !ok && !z.verbatim {
+				e.fail(i, nsec3Owner)
 				return
 			}
+		}
+		list := &e.names
+		if ok {
 			k.reset(&layout{})
 			for _, c := range hash {
 				k.pushOctet(c)
@@ -157,7 +163,7 @@ func (e *edit) owner(n *node, list []change, hashed bool) {
 		}
 	}
 	for i := range sets {
-		if s := &sets[i]; len(s.data) == 0 && len(s.sigs) > 0 {
+		if s := &sets[i]; len(s.data) == 0 && len(s.sigs) > 0 && !z.verbatim {
 			for _, c := range list {
 				if r, _ := e.record(c.index); sets.findFor(r) == s {
 					e.fail(c.index, "signatures over %v would be left without it; they come and go with what they cover", s.typ)
@@ -165,7 +171,7 @@ func (e *edit) owner(n *node, list []change, hashed bool) {
 			}
 		}
 	}
-	sets.prune()
+	sets.prune(z.verbatim)
 	if len(p.octets) == 0 && !hashed { // the apex
 		s := sets.find(rr.TypeSOA)
 		e.hasSOA = s != nil && len(s.data) == 1

@@ -29,6 +29,8 @@ type Builder struct {
 	nsec3     entries
 	findings  []Finding
 	outside   int // records out of zone
+	verbatim  bool
+	reported  [Error + 1]int // of a verbatim zone, by severity
 	key       key
 	pauser
 }
@@ -36,7 +38,11 @@ type Builder struct {
 const (
 	maxOutside = 10 // findings about records out of zone, one for each; the rest is counted
 	maxMessage = 65535
-	rrFixed    = 12 // octets of a record in a message with a compressed owner, RDATA not counted
+
+	// Findings of each severity about a zone of another server: it may have as many as
+	// it has records, and its operator corrects them elsewhere.
+	maxVerbatim = 100
+	rrFixed     = 12 // octets of a record in a message with a compressed owner, RDATA not counted
 )
 
 // NewBuilder returns a Builder of the zone at apex.
@@ -50,10 +56,30 @@ func NewBuilder(apex dname.Name) *Builder {
 // microseconds of the work.
 func (b *Builder) SetPause(pause func()) { b.pause, b.w.suffixes.pause = pause, pause }
 
+// SetVerbatim makes a zone of another server's: what only its signer or its operator
+// could correct, and other name servers serve, is a Warning and stays in the zone. What
+// remains an Error cannot be served: no SOA or several, nothing but an SOA, an SOA below
+// the apex, RDATA with names that are malformed, a CNAME next to other data, several
+// CNAMEs or DNAMEs at a name, an RRset that fits in no message.
+func (b *Builder) SetVerbatim() { b.verbatim = true }
+
+// flaw returns the severity of what a zone of another server may have.
+func (b *Builder) flaw() Severity {
+	if b.verbatim {
+		return Warning
+	}
+	return Error
+}
+
 // Apex returns the apex of the zone being built.
 func (b *Builder) Apex() dname.Name { return b.apex }
 
 func (b *Builder) report(s Severity, code string, tag Tag, owner dname.Name, t rr.Type, format string, args ...any) {
+	if b.verbatim {
+		if b.reported[s]++; b.reported[s] > maxVerbatim {
+			return
+		}
+	}
 	b.findings = append(b.findings, Finding{s, code, tag, owner, t, fmt.Sprintf(format, args...)})
 }
 
@@ -82,9 +108,12 @@ func (b *Builder) Add(r Record) {
 		b.report(Error, "bad-rdata", r.Tag, r.Owner.Clone(), r.Type, "%s", reason)
 		return
 	}
+	if reason := oddRData(r.Type, r.Data); reason != "" {
+		b.report(b.flaw(), "odd-rdata", r.Tag, r.Owner.Clone(), r.Type, "%s", reason)
+	}
 	// Numbers of records in slots are odd.
 	number := 2 * uint64(b.addresses.n)
-	if r.Type == rr.TypeNSEC3 || r.Type == rr.TypeRRSIG && covered(r.Data) == rr.TypeNSEC3 {
+	if isOfNSEC3(&r) {
 		if hash, ok := b.nsec3Hash(r.Owner); ok {
 			b.key.reset(&layout{})
 			for _, c := range hash {
@@ -93,14 +122,21 @@ func (b *Builder) Add(r Record) {
 			b.nsec3.add(&b.log, &b.key, &r, number)
 			return
 		}
-		b.report(Error, "nsec3-owner", r.Tag, r.Owner.Clone(), r.Type, "the owner must be one label of 32 base32hex digits below the apex (RFC 5155 §3); sign the zone again")
-		return
+		// In a verbatim zone it is data of an ordinary name, and of no chain.
+		b.report(b.flaw(), "nsec3-owner", r.Tag, r.Owner.Clone(), r.Type, nsec3Owner+"; sign the zone again")
 	}
 	b.fill(&b.key, r.Owner)
 	b.main.add(&b.log, &b.key, &r, number)
 }
 
 const maxTTL = 1<<31 - 1 // RFC 2181 §8
+
+const nsec3Owner = "the owner must be one label of 32 base32hex digits below the apex (RFC 5155 §3)"
+
+// isOfNSEC3 reports whether a record is an NSEC3 or a signature over one.
+func isOfNSEC3(r *Record) bool {
+	return r.Type == rr.TypeNSEC3 || r.Type == rr.TypeRRSIG && covered(r.Data) == rr.TypeNSEC3
+}
 
 // addAddress takes a record whose type has a short form, if its owner is a whole
 // address other than the last one and nothing is wrong with it.
@@ -132,7 +168,7 @@ func (b *Builder) Build() (*Zone, []Finding) {
 	if b.outside > maxOutside {
 		b.report(Warning, "out-of-zone", 0, nil, 0, "%d more records are not in zone %v and are ignored", b.outside-maxOutside, b.apex)
 	}
-	z := &Zone{layout: b.layout, w: b.w, digest: b.digest}
+	z := &Zone{layout: b.layout, verbatim: b.verbatim, w: b.w, digest: b.digest}
 	c := checker{b: b, z: z}
 	z.root = b.trie(z, &c)
 	z.nsec3 = b.hashTrie(z)

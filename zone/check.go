@@ -32,6 +32,7 @@ type target struct {
 
 const (
 	maxOccluded = 10
+	noRRset     = "signature covers %v, which is not there"
 	noNS        = "zone %v has no NS at its apex (RFC 1034 §4.2.1); add the name servers of the zone, as its parent has them"
 )
 
@@ -87,14 +88,18 @@ func (c *checker) owner(at path, recs []rec, sets content) {
 	for i := range sets {
 		s := &sets[i]
 		if len(s.data) == 0 {
-			b.report(Warning, "signature-without-rrset", tagOf(rr.TypeRRSIG), name(), rr.TypeRRSIG, "signature covers %v, which is not there, and is ignored; sign the zone again", s.typ)
+			ignored := ", and is ignored"
+			if b.verbatim {
+				ignored = ""
+			}
+			b.report(Warning, "signature-without-rrset", tagOf(rr.TypeRRSIG), name(), rr.TypeRRSIG, noRRset+"%s; sign the zone again", s.typ, ignored)
 			continue
 		}
 		c.set(s, recs, sets, name, tagOf, apex, below)
 	}
-	if !below && !apex && sets.find(rr.TypeNS) != nil {
+	if !below && !apex && sets.has(rr.TypeNS) {
 		c.cut = at.clone()
-	} else if !below && sets.find(rr.TypeDNAME) != nil {
+	} else if !below && sets.has(rr.TypeDNAME) {
 		c.dname = at.clone()
 	}
 }
@@ -118,7 +123,7 @@ func (c *checker) set(s *contentSet, recs []rec, sets content, name func() dname
 		if ofSecond {
 			tag = second(recs, s.typ)
 		}
-		b.report(Error, code, tag, name(), s.typ, "%s", text)
+		b.report(severityOf(code, b.verbatim), code, tag, name(), s.typ, "%s", text)
 	})
 	switch s.typ {
 	case rr.TypeSOA:
@@ -153,6 +158,16 @@ func (c *checker) set(s *contentSet, recs []rec, sets content, name func() dname
 	}
 }
 
+// severityOf returns the severity of a fault.
+func severityOf(code string, verbatim bool) Severity {
+	if verbatim && code == codeDNAMEAndNS {
+		return Warning
+	}
+	return Error
+}
+
+const codeDNAMEAndNS = "dname-and-ns"
+
 // faults yields what keeps the RRset s, one of sets at a name, from being served.
 // A fault is about the first record of s or the second one.
 func (s *contentSet) faults(sets content, zone dname.Name, owner func() dname.Name, isApex bool, yield func(code string, ofSecond bool, text string)) {
@@ -185,8 +200,8 @@ func (s *contentSet) faults(sets content, zone dname.Name, owner func() dname.Na
 		if several {
 			yield("several-dnames", true, "a name has one DNAME, this is another (RFC 6672 §2.4); remove one")
 		}
-		if !isApex && sets.find(rr.TypeNS) != nil {
-			yield("dname-and-ns", false, "DNAME beside NS at a zone cut (RFC 6672 §2.3); remove one of them")
+		if !isApex && sets.has(rr.TypeNS) {
+			yield(codeDNAMEAndNS, false, "DNAME beside NS at a zone cut (RFC 6672 §2.3); remove one of them")
 		}
 	}
 }
@@ -216,7 +231,11 @@ func (c *checker) checkZone() {
 		b.report(Error, "no-soa", 0, nil, 0, "zone %v has no SOA at its apex%s; add one", b.apex, hint)
 	}
 	if !c.apexNS {
-		b.report(Error, "no-ns", c.soaTag, nil, 0, noNS, b.apex)
+		severity := Error
+		if b.verbatim && c.z.stats.Records > 1 {
+			severity = Warning // an SOA alone is a zone that lost its content
+		}
+		b.report(severity, "no-ns", c.soaTag, nil, 0, noNS, b.apex)
 	}
 	if inIP6Int(b.apex) {
 		b.report(Warning, "ip6-int", 0, nil, 0, "zone %v is in ip6.int, which was abolished (RFC 4159), so that nobody asks for it; write ip6.arpa in place of ip6.int", b.apex)

@@ -273,7 +273,7 @@ func (z *Zone) isOfChain(v []byte) bool {
 	s := z.set(v, rr.TypeNSEC3)
 	for it := s.Data(); it.Next(); {
 		d := it.Head
-		if d[0] == 1 && int(binary.BigEndian.Uint16(d[2:])) == z.hashes && bytes.Equal(d[5:5+int(d[4])], z.salt) {
+		if d[0] == hashSHA1 && int(binary.BigEndian.Uint16(d[2:])) == z.hashes && bytes.Equal(d[5:5+int(d[4])], z.salt) {
 			return true
 		}
 	}

@@ -27,7 +27,7 @@ func (z *Zone) Check() error {
 		}
 		total.Names++
 		for i, s := range sets {
-			if len(s.data) == 0 {
+			if len(s.data) == 0 && !(z.verbatim && len(s.sigs) > 0) {
 				return fmt.Errorf("an RRset of type %v has no records", s.typ)
 			}
 			if i > 0 && sets[i-1].typ >= s.typ {

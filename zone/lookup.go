@@ -141,7 +141,7 @@ func (z *Zone) any(value []byte) RRset {
 	}
 	var s RRset
 	for it := iterate(value); it.next(&s); {
-		if s.Type != rr.TypeNSEC {
+		if s.Type != rr.TypeNSEC && s.Exists() {
 			return s
 		}
 	}

@@ -108,7 +108,7 @@ func (t *trieWriter) records(f *frame) {
 	if t.check != nil {
 		t.check.owner(t.owner, recs, c)
 	}
-	c.prune()
+	c.prune(z.verbatim)
 	if len(c) == 0 {
 		t.b.report(Error, "only-signatures", recs[0].tag(), nil, rr.TypeRRSIG, "a name has signatures and nothing that they cover; sign the zone again")
 		f.value = append(f.value, formSets, 0, 0)
@@ -178,10 +178,10 @@ func (t *trieWriter) content(recs []rec) (c content) {
 
 // flagsOf returns the node flags of a name's RRsets.
 func flagsOf(c content, depth int) (flags uint32) {
-	if depth > 0 && c.find(rr.TypeNS) != nil {
+	if depth > 0 && c.has(rr.TypeNS) {
 		flags |= bitCut
 	}
-	if c.find(rr.TypeDNAME) != nil {
+	if c.has(rr.TypeDNAME) {
 		flags |= bitDNAME
 	}
 	return flags

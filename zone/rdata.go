@@ -8,7 +8,25 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-const maxIterations = 2500
+const (
+	hashSHA1      = 1    // RFC 5155 §11
+	maxIterations = 2500 // of NSEC3, each a SHA-1 for each name that a denial speaks of
+)
+
+// oddRData returns what is wrong with RDATA that badRData takes, but that no zone of our
+// own may have; the empty string if nothing is.
+func oddRData(t rr.Type, d []byte) string {
+	if t != rr.TypeNSEC3 {
+		return ""
+	}
+	if d[0] != hashSHA1 {
+		return fmt.Sprintf("hash algorithm %d is unknown, 1 (SHA-1) is the only one (RFC 5155 §11); sign the zone again", d[0])
+	}
+	if it := binary.BigEndian.Uint16(d[2:]); it > maxIterations {
+		return fmt.Sprintf("%d iterations, at most %d are served (RFC 9276 §3.2 wants 0); sign the zone again with fewer", it, maxIterations)
+	}
+	return ""
+}
 
 // badRData returns what is wrong with RDATA that code of this package relies
 // on; the empty string if nothing is.
@@ -62,12 +80,6 @@ func badRData(t rr.Type, d []byte) string {
 	case rr.TypeNSEC3:
 		if len(d) < 5 || len(d) < 6+int(d[4]) || len(d) < 6+int(d[4])+int(d[5+int(d[4])]) {
 			return malformed
-		}
-		if d[0] != 1 {
-			return fmt.Sprintf("hash algorithm %d is unknown, 1 (SHA-1) is the only one (RFC 5155 §11); sign the zone again", d[0])
-		}
-		if it := binary.BigEndian.Uint16(d[2:]); it > maxIterations {
-			return fmt.Sprintf("%d iterations, at most %d are served (RFC 9276 §3.2 wants 0); sign the zone again with fewer", it, maxIterations)
 		}
 	case rr.TypeNSEC3PARAM:
 		if len(d) < 5 || len(d) != 5+int(d[4]) {

@@ -7,18 +7,27 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// Recheck returns what keeps z from being served that c brought in, where z is
-// what [Zone.Apply] made of c: the Errors that a [Builder] would report. It looks at
-// the names that c adds records to, and at the apex.
+// Recheck returns what a [Builder] would report of z that c brought in, where z is what
+// [Zone.Apply] made of c: all Errors, and the Warnings that are such because the zone is
+// another server's ([Builder.SetVerbatim]). It looks at the names that c adds records
+// to, and at the apex.
 func (z *Zone) Recheck(c *Changeset) (findings []Finding) {
 	if _, ok := z.Get(z.apex, rr.TypeNS); !ok {
-		findings = append(findings, Finding{Severity: Error, Code: "no-ns", Text: fmt.Sprintf(noNS, z.apex)})
+		f := Finding{Severity: Error, Code: "no-ns", Text: fmt.Sprintf(noNS, z.apex)}
+		if z.verbatim && z.stats.Records > 1 {
+			f.Severity = Warning
+		}
+		findings = append(findings, f)
 	}
 	var k key
 	var last dname.Name
 	for i := range c.Added {
 		r := &c.Added[i]
-		if string(r.Owner) == string(last) || r.Type == rr.TypeNSEC3 || r.Type == rr.TypeRRSIG {
+		if isOfNSEC3(r) {
+			findings = z.recheckNSEC3(findings, r)
+			continue
+		}
+		if string(r.Owner) == string(last) || r.Type == rr.TypeRRSIG && !z.verbatim {
 			continue
 		}
 		last = r.Owner
@@ -30,10 +39,26 @@ func (z *Zone) Recheck(c *Changeset) (findings []Finding) {
 		sets := z.content(f.value)
 		for j := range sets {
 			s := &sets[j]
+			if len(s.data) == 0 {
+				findings = append(findings, Finding{Warning, "signature-without-rrset", 0, r.Owner, rr.TypeRRSIG, fmt.Sprintf(noRRset+"; sign the zone again", s.typ)})
+				continue
+			}
 			s.faults(sets, z.apex, func() dname.Name { return r.Owner }, k.n == 0, func(code string, _ bool, text string) {
-				findings = append(findings, Finding{Severity: Error, Code: code, Owner: r.Owner, Type: s.typ, Text: text})
+				findings = append(findings, Finding{Severity: severityOf(code, z.verbatim), Code: code, Owner: r.Owner, Type: s.typ, Text: text})
 			})
 		}
+	}
+	return findings
+}
+
+// recheckNSEC3 appends what is odd about an NSEC3 or a signature over one. Apply takes
+// neither of a zone that is not verbatim.
+func (z *Zone) recheckNSEC3(findings []Finding, r *Record) []Finding {
+	if _, ok := z.nsec3Hash(r.Owner); !ok {
+		findings = append(findings, Finding{Warning, "nsec3-owner", 0, r.Owner, r.Type, nsec3Owner + "; sign the zone again"})
+	}
+	if reason := oddRData(r.Type, r.Data); reason != "" {
+		findings = append(findings, Finding{Warning, "odd-rdata", 0, r.Owner, r.Type, reason})
 	}
 	return findings
 }

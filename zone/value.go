@@ -220,9 +220,16 @@ func (c *content) remove(t rr.Type, data []byte) bool {
 	return there
 }
 
-// prune drops the RRsets without records; signatures over nothing go with them.
-func (c *content) prune() {
-	*c = slices.DeleteFunc(*c, func(s contentSet) bool { return len(s.data) == 0 })
+// prune drops the RRsets without records. Signatures over nothing go with them, but for
+// those of a verbatim zone.
+func (c *content) prune(verbatim bool) {
+	*c = slices.DeleteFunc(*c, func(s contentSet) bool { return len(s.data) == 0 && !(verbatim && len(s.sigs) > 0) })
+}
+
+// has reports whether there are records of type t.
+func (c content) has(t rr.Type) bool {
+	s := c.find(t)
+	return s != nil && len(s.data) > 0
 }
 
 // content decodes a value. The RDATA are views of the storage, or copies.
@@ -246,7 +253,8 @@ func (z *Zone) content(v []byte) content {
 	return c
 }
 
-// encodeSets appends c as formSets to dst. Every RRset must have a record.
+// encodeSets appends c as formSets to dst. Every RRset must have a record or a
+// signature.
 func (c content) encodeSets(dst []byte) []byte {
 	le := binary.LittleEndian
 	dst = append(dst, formSets)

@@ -33,8 +33,9 @@ type Zone struct {
 	salt      []byte // of NSEC3
 	hashes    int    // iterations of NSEC3
 
-	stats  Stats
-	digest Digest
+	stats    Stats
+	digest   Digest
+	verbatim bool // see Builder.SetVerbatim
 
 	w *zoneWriter // while being made; else nil
 }
@@ -46,6 +47,7 @@ const (
 	unsigned denial = iota
 	withNSEC
 	withNSEC3
+	unproven // signed, but no chain that can be used: nothing is proved
 )
 
 // Unavailable returns a zone without data, for an apex that is ours but whose
@@ -89,8 +91,8 @@ func (z *Zone) ApexLabels() int { return z.apexLabels }
 // Serial returns the SERIAL of the zone's SOA.
 func (z *Zone) Serial() Serial { return z.serial }
 
-// IsSigned reports whether the zone proves its answers: it holds an apex DNSKEY
-// and a chain of NSEC or NSEC3.
+// IsSigned reports whether answers carry signatures: the zone holds an apex DNSKEY and
+// a chain of NSEC or NSEC3.
 func (z *Zone) IsSigned() bool { return z.denial != unsigned }
 
 // Stats are totals over a zone.
@@ -208,9 +210,13 @@ func (z *Zone) derive() {
 	}
 	params := z.set(f.value, rr.TypeNSEC3PARAM)
 	for d := params.Data(); d.Next(); {
+		iterations := int(binary.BigEndian.Uint16(d.Head[2:]))
+		if z.verbatim && z.denial == unsigned && (d.Head[0] != hashSHA1 || iterations > maxIterations) {
+			z.denial = unproven
+		}
 		// RFC 5155 §4.1.2: flags must be zero for the chain to be used.
-		if d.Head[0] == 1 && d.Head[1] == 0 && z.nsec3 != 0 {
-			z.hashes = int(binary.BigEndian.Uint16(d.Head[2:]))
+		if d.Head[0] == hashSHA1 && d.Head[1] == 0 && z.nsec3 != 0 && iterations <= maxIterations {
+			z.hashes = iterations
 			z.salt = d.Head[5 : 5+int(d.Head[4])]
 			z.hashInto(&k, z.apex, nil)
 			if f := z.findIn(z.nsec3, &k, true, false); f.status == foundName && z.isOfChain(f.value) {
@@ -228,9 +234,8 @@ func (z *Zone) Get(owner dname.Name, t rr.Type) (set RRset, ok bool) {
 		return RRset{}, false
 	}
 	var k key
-	if t == rr.TypeNSEC3 {
-		hash, ok := z.nsec3Hash(owner)
-		if !ok || z.nsec3 == 0 {
+	if hash, ok := z.nsec3Hash(owner); ok && t == rr.TypeNSEC3 {
+		if z.nsec3 == 0 {
 			return RRset{}, false
 		}
 		k.reset(&layout{})

@@ -102,6 +102,7 @@ type SecondaryStatus struct {
 	Doing       string      `json:"doing,omitempty"`
 	Error       string      `json:"error,omitempty"`    // of the last check
 	Failures    int         `json:"failures,omitempty"` // in a row
+	Findings    []string    `json:"findings,omitempty"` // about what is served
 }
 
 func newSecondaryStatus(s secondary.State) *SecondaryStatus {
@@ -111,10 +112,14 @@ func newSecondaryStatus(s secondary.State) *SecondaryStatus {
 		}
 		return &t
 	}
-	return &SecondaryStatus{
+	out := &SecondaryStatus{
 		Zone: s.Apex.String(), Serial: s.Serial, Primaries: s.Primaries, From: s.From, Checked: at(s.Checked), Transferred: at(s.Transferred),
 		Next: at(s.Next), Expires: at(s.Expires), Expired: s.Expired, Doing: s.Doing, Error: s.Error, Failures: s.Failures,
 	}
+	for _, f := range s.Findings {
+		out.Findings = append(out.Findings, f.String())
+	}
+	return out
 }
 
 // secondaryStatus returns the state of each secondary zone by its name.
@@ -147,6 +152,27 @@ func printSecondaries(b *strings.Builder, zones []ZoneStatus) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Zone, from, moment(s.Checked), moment(s.Next), moment(s.Expires), s.outcome())
 	}
 	w.Flush() // to a strings.Builder, which takes everything
+	for _, z := range zones {
+		printFindings(b, z.Secondary)
+	}
+}
+
+// printedFindings is how many findings of one zone are printed; JSON has more.
+const printedFindings = 10
+
+// printFindings writes what is wrong with a zone that is served all the same.
+func printFindings(b *strings.Builder, s *SecondaryStatus) {
+	if s == nil || len(s.Findings) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\nzone %s is served as its primary has it, although\n", s.Zone)
+	for i, f := range s.Findings {
+		if i == printedFindings {
+			fmt.Fprintf(b, "  %d more; `ptrd status --json` has them\n", len(s.Findings)-i)
+			break
+		}
+		fmt.Fprintf(b, "  %s\n", f)
+	}
 }
 
 func moment(t *time.Time) string {

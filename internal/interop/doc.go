@@ -27,6 +27,9 @@
 // TestSecondaries lets the three servers get zones from ptrd, with the right key, with
 // a wrong one and without.
 //
+// TestTolerance has ptrd take zones with one odd record each from a primary that checks
+// nothing, and serve what most of the three serve (testdata/tolerance.txt).
+//
 // TestSecondary and those beside it have ptrd follow zones of the three, told by NOTIFY
 // of each change. PTRD_TRANSFER_CHANGES and PTRD_TRANSFER_RECORDS make these and TestFleet
 // longer and larger (200 and 1000000 for a release; -timeout 30m).

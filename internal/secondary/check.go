@@ -13,12 +13,13 @@ import (
 
 // outcome is what came of a check.
 type outcome struct {
-	zone    *zone.Zone // that is new; nil: what there is is current
-	changes []*zone.Changeset
-	from    *Primary
-	expire  time.Duration // from now on
-	least   bool          // expire only counts where it is later than what there is (RFC 7314 §4)
-	log     []any
+	zone     *zone.Zone // that is new; nil: what there is is current
+	changes  []*zone.Changeset
+	findings []zone.Finding // about what came
+	from     *Primary
+	expire   time.Duration // from now on
+	least    bool          // expire only counts where it is later than what there is (RFC 7314 §4)
+	log      []any
 }
 
 // job compares one zone with its primaries and takes what changed.
@@ -219,7 +220,7 @@ func (w *work) transfer(ctx context.Context, a answer) (*outcome, error) {
 // received is the outcome of a transfer.
 func (w *work) received(a answer, got *Received, typ rr.Type, began time.Time) (*outcome, error) {
 	k := w.k
-	out := &outcome{zone: got.Zone, changes: got.Changes, from: a.p}
+	out := &outcome{zone: got.Zone, changes: got.Changes, findings: got.Findings, from: a.p}
 	if got.Zone == nil {
 		if got.Serial != w.good.Serial() {
 			return nil, fmt.Errorf("%v answers with serial %d to %v, and with %d to SOA", a.p, got.Serial, typ, a.serial)

@@ -76,6 +76,8 @@ type task struct {
 	expires atomic.Int64 // when good does, in Unix seconds
 	stored  time.Time    // expires as the journal has it
 
+	findings []zone.Finding // about good: it is served all the same
+
 	expireNext time.Time // before which good is not taken away, because that failed or is under way
 
 	next      time.Time // of the check
@@ -173,7 +175,7 @@ func (k *Follower) Plan(zones []Zone, set *zone.Set, stays func(apex dname.Name)
 		}
 		p.gone[key] = true
 		if base := set.Get(t.conf.Apex); base != nil && !stays(t.conf.Apex) {
-			p.Changes = append(p.Changes, zone.Change{Apex: t.conf.Apex, Base: base, Notes: []zone.Note{{Key: noteTimes}}})
+			p.Changes = append(p.Changes, zone.Change{Apex: t.conf.Apex, Base: base, Notes: []zone.Note{{Key: noteTimes}, {Key: noteFindings}}})
 		}
 	}
 	k.mu.Unlock()
@@ -190,8 +192,8 @@ func (k *Follower) Plan(zones []Zone, set *zone.Set, stays func(apex dname.Name)
 // is.
 func (k *Follower) begin(t *task, base *zone.Zone, pause func()) *zone.Change {
 	apex := t.conf.Apex
-	z, expires := k.restore(apex, pause)
-	t.good = z
+	z, expires, findings := k.restore(apex, pause)
+	t.good, t.findings = z, findings
 	t.stored = expires
 	now := k.o.Now()
 	switch {
@@ -218,24 +220,24 @@ const expiredReason = "no primary has confirmed the zone for longer than its SOA
 
 // restore returns what the journal has of a zone; nil: nothing. What it cannot give
 // back the primary can.
-func (k *Follower) restore(apex dname.Name, pause func()) (z *zone.Zone, expires time.Time) {
+func (k *Follower) restore(apex dname.Name, pause func()) (z *zone.Zone, expires time.Time, findings []zone.Finding) {
 	if k.o.Journal == nil {
-		return nil, expires
+		return nil, expires, nil
 	}
 	z, ok, err := k.o.Journal.Restore(apex, pause)
 	if err == nil && ok {
 		var notes []zone.Note
-		if notes, err = k.o.Journal.Notes(apex, noteTimes); err == nil {
+		if notes, err = k.o.Journal.Notes(apex, notePrefix); err == nil {
 			if _, expires, ok = readTimes(notes); !ok {
 				expires = k.o.Now().Add(timersOf(z).expire) // it was kept for another reason
 			}
-			return z, expires
+			return z, expires, readFindings(notes)
 		}
 	}
 	if err != nil {
 		k.o.Log.Warn("what was kept of a secondary zone cannot be read, and is transferred anew", "zone", apex.String(), "err", err)
 	}
-	return nil, expires
+	return nil, expires, nil
 }
 
 // Commit puts a plan in force whose Changes were published.

@@ -347,11 +347,11 @@ func TestPrimaries(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	// The one that has a later serial cannot give it; the other confirms what there is.
-	bad := l.primary(strings.Replace(soa3, " 3 ", " 4 ", 1) + "a 60 PTR x.\n") // no NS
+	bad := l.primary(strings.Replace(soa3, " 3 ", " 4 ", 1) + rest + "a 60 CNAME x.\n")
 	l.set(&l.f, bad)
 	before := l.k.States()[0].Expires
 	l.pass(5 * time.Second)
-	if s := l.refresh(false); !strings.Contains(s.Error, "no NS at its apex") || s.Serial != 3 || !s.Expires.After(before) {
+	if s := l.refresh(false); !strings.Contains(s.Error, "CNAME beside PTR") || s.Serial != 3 || !s.Expires.After(before) {
 		t.Errorf("%+v", s)
 	}
 	hold(t, l.served(), l.g.o)

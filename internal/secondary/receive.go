@@ -37,7 +37,7 @@ type Received struct {
 	Serial   zone.Serial       // that the primary has
 	Zone     *zone.Zone        // nil: there is nothing after the serial of Base
 	Changes  []*zone.Changeset // that lead from Base to Zone; nil: it came whole
-	Findings []zone.Finding    // warnings about what came whole
+	Findings []zone.Finding    // Warnings about what came: it is served all the same
 	Outside  int               // records that an IXFR had out of zone; they are ignored
 
 	Expire    uint32 // seconds that the primary will have the zone for (RFC 7314)
@@ -267,8 +267,9 @@ func (r *Receiver) next(msg []byte, off int) (int, error) {
 		return 0, fmt.Errorf("%v at %v: the type exists in queries only (RFC 6895 §3.1)", raw.Type, owner)
 	}
 	if !isPlain(raw.Type) {
-		if reason := zonefile.CheckRData(raw.Type, data); reason != "" {
-			return 0, fmt.Errorf("%v at %v: the RDATA is malformed: %s", raw.Type, owner, reason)
+		// Other name servers carry such octets as they are, and so do we.
+		if reason := zonefile.CheckRData(raw.Type, data); reason != "" && r.state != inRemoved {
+			r.warn(zone.Finding{Code: "odd-rdata", Owner: rec.Owner.Clone(), Type: rec.Type, Text: fmt.Sprintf("the RDATA is not of this type: %s; correct it at the primary", reason)})
 		}
 	}
 	if rec.TTL > 1<<31-1 {
@@ -278,6 +279,15 @@ func (r *Receiver) next(msg []byte, off int) (int, error) {
 		return 0, fmt.Errorf("more than %d octets of records; raise `max_size` if the zone is as large", r.a.MaxOctets)
 	}
 	return next, r.take(&rec)
+}
+
+// maxFindings is how many findings of one zone are kept.
+const maxFindings = 100
+
+// warn adds findings, as far as there is room.
+func (r *Receiver) warn(list ...zone.Finding) {
+	room := maxFindings - len(r.out.Findings)
+	r.out.Findings = append(r.out.Findings, list[:max(min(len(list), room), 0)]...)
 }
 
 // isPlain reports whether RDATA that AppendRData took, or that package zone checks

@@ -1,6 +1,7 @@
 package secondary
 
 import (
+	"encoding/binary"
 	"errors"
 	"strconv"
 	"strings"
@@ -119,6 +120,14 @@ const (
 	soa2 = "@ 60 SOA ns hostmaster 2 10 5 100 60\n"
 	soa3 = "@ 60 SOA ns hostmaster 3 10 5 100 60\n"
 	rest = "@ 60 NS ns.other.\na 60 PTR x.\nb 60 PTR y.\n"
+
+	// A signature over nothing; and what is no RDATA of its type, or not where it is.
+	lone = "s 60 RRSIG A 13 2 60 20370101000000 20200101000000 1 example. AAAA\n"
+	odd  = `0p9mhaveqvm6t7vbl5lop2u3t2rp3tom 60 TYPE50 \# 26 020000000014 0000000000000000000000000000000000000000
+n 60 NSEC3 1 0 0 - 0p9mhaveqvm6t7vbl5lop2u3t2rp3tom A
+d 60 DNAME x.
+d 60 NS y.
+`
 )
 
 func oracle(t testing.TB, text string) *zonetest.Oracle {
@@ -148,10 +157,13 @@ func TestAnswers(t *testing.T) {
 		{"another SOA at last", rr.TypeAXFR, soa2 + rest + soa3, "error: began with serial 2 and ends with 3"},
 		{"SOA with other timers at last", rr.TypeAXFR, soa2 + rest + strings.Replace(soa2, "100", "101", 1), "error: began with serial 2 and ends with 2"},
 		{"records behind the last", rr.TypeAXFR, soa2 + rest + soa2 + "c 60 PTR z.\n", "error: records follow the SOA"},
-		{"no NS", rr.TypeAXFR, soa2 + "a 60 PTR x.\n" + soa2, "error: no NS at its apex"},
+		{"no NS", rr.TypeAXFR, soa2 + "a 60 PTR x.\n" + soa2, "whole 2, warning no-ns"},
 		{"SOA alone", rr.TypeIXFR, soa2 + soa2, "error: no NS at its apex"},
 		{"CNAME and data", rr.TypeAXFR, soa2 + rest + "a 60 CNAME c.\n" + soa2, "error: CNAME beside PTR"},
 		{"SOA below", rr.TypeAXFR, soa2 + rest + "x" + soa2[1:] + soa2, "error: at the apex example. only"},
+		{"a signature alone", rr.TypeAXFR, soa2 + rest + lone + soa2, "whole 2, warning signature-without-rrset"},
+		{"odd records", rr.TypeAXFR, soa2 + rest + odd + soa2, "whole 2, warning odd-rdata, warning nsec3-owner, warning dname-and-ns"},
+		{"legal records", rr.TypeAXFR, soa2 + rest + "i 60 ISDN \\# 4 03313233\n" + soa2, "whole 2"},
 		{"out of zone", rr.TypeAXFR, soa2 + rest + "www.other. 60 A 192.0.2.1\n" + soa2, "whole 2, warning out-of-zone"},
 		{"TTLs differ", rr.TypeAXFR, soa2 + rest + "a 61 PTR z.\n" + soa2, "whole 2, warning ttl-differs"},
 		{"twice the same", rr.TypeAXFR, soa2 + rest + rest + soa2, "whole 2"},
@@ -175,7 +187,9 @@ func TestAnswers(t *testing.T) {
 		{"ends with another SOA", rr.TypeIXFR, soa2 + soa1 + soa2 + strings.Replace(soa2, "100", "101", 1), "error: ends with another SOA of serial 2"},
 		{"leads past the end", rr.TypeIXFR, soa2 + soa1 + soa3 + soa3, "error: leads from serial 1 to 3, past the end at 2"},
 		{"CNAME beside data", rr.TypeIXFR, soa2 + soa1 + soa2 + "a 60 CNAME c.\n" + soa2, "error: CNAME beside PTR"},
-		{"no NS any more", rr.TypeIXFR, soa2 + soa1 + "@ 60 NS ns.other.\n" + soa2 + soa2, "error: no NS at its apex"},
+		{"no NS any more", rr.TypeIXFR, soa2 + soa1 + "@ 60 NS ns.other.\n" + soa2 + soa2, "1 steps to 2, warning no-ns"},
+		{"comes to be a signature alone", rr.TypeIXFR, soa2 + soa1 + soa2 + lone + soa2, "1 steps to 2, warning signature-without-rrset"},
+		{"odd records come", rr.TypeIXFR, soa2 + soa1 + soa2 + odd + soa2, "1 steps to 2, warning odd-rdata, warning nsec3-owner, warning dname-and-ns"},
 		{"differences behind the last", rr.TypeIXFR, soa2 + soa1 + soa2 + soa2 + soa2, "error: records follow the SOA"},
 	} {
 		for _, each := range []int{1, 2, 100} {
@@ -194,6 +208,73 @@ func TestAnswers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestOddRData goes through octets that are no RDATA of their types. What has no names
+// in it is carried as it is, whole or in a difference.
+func TestOddRData(t *testing.T) {
+	base := mustBuild(t, oracle(t, soa1+rest))
+	for _, c := range []struct {
+		what string
+		typ  rr.Type
+		data string
+		want string
+	}{
+		{"HINFO of one string", rr.TypeHINFO, "\x01a", "whole 2, warning odd-rdata"},
+		{"TXT without a string", rr.TypeTXT, "", "whole 2, warning odd-rdata"},
+		{"TXT with a string too short", rr.TypeTXT, "\x05a", "whole 2, warning odd-rdata"},
+		{"ISDN without a subaddress", 20, "\x03123", "whole 2"},
+		{"DS of an octet", rr.TypeDS, "\x01", "whole 2, warning odd-rdata, warning ds-without-ns"},
+		{"CAA of an octet", 257, "\x01", "whole 2, warning odd-rdata"},
+		{"SVCB with parameters out of order", rr.TypeSVCB, "\x00\x01\x00\x00\x03\x00\x02\x00\x35\x00\x01\x00\x03\x02h2", "whole 2, warning odd-rdata"},
+		{"SVCB with a name compressed", rr.TypeSVCB, "\x00\x00\xc0\x0c", "whole 2"},
+		{"NSEC with a bitmap too short", rr.TypeNSEC, "\x00\x00\x28\x40", "whole 2, warning odd-rdata"},
+		{"a type that nobody knows", 65280, "", "whole 2"},
+		{"an address of five octets", rr.TypeA, "12345", "error: A at l.example.: the RDATA is malformed"},
+		{"PTR without a name", rr.TypePTR, "", "error: PTR at l.example.: the RDATA is malformed"},
+		{"MX with an octet more", rr.TypeMX, "\x00\x01\x00x", "error: MX at l.example.: the RDATA is malformed"},
+		{"RRSIG of an octet", rr.TypeRRSIG, "\x01", "error: RRSIG at l.example.: the RDATA is malformed"},
+		{"NSEC3PARAM of an octet", rr.TypeNSEC3PARAM, "\x01", "error: NSEC3PARAM at l.example.: the RDATA is malformed"},
+		{"a type of queries", rr.TypeAXFR, "", "error: AXFR at l.example.: the type exists in queries only"},
+	} {
+		l := zone.Record{Owner: dname.MustParse("l.example."), Type: c.typ, TTL: 60, Data: []byte(c.data)}
+		first, middle := parse(t, soa2+rest), parse(t, soa2+soa1+soa2)
+		for typ, list := range map[rr.Type][]zone.Record{
+			rr.TypeAXFR: append(append(first, l), first[0]),
+			rr.TypeIXFR: append(append(middle, l), middle[0]),
+		} {
+			got, err := receive(Asked{Type: typ, Apex: base.Apex(), Base: base}, [][]byte{rawMessage(base.Apex(), typ, list)})
+			says, want := outline(got, err), c.want
+			if typ == rr.TypeIXFR { // which is not told what is no matter of RDATA
+				want = strings.Replace(strings.Replace(want, "whole", "1 steps to", 1), ", warning ds-without-ns", "", 1)
+			}
+			if says != want && !(strings.HasPrefix(want, "error: ") && strings.HasPrefix(says, "error: ") && strings.Contains(says, want[len("error: "):])) {
+				t.Errorf("%s, %v: %s; want %s", c.what, typ, says, want)
+			}
+			if err != nil {
+				continue
+			}
+			if s, ok := got.Zone.Get(l.Owner, l.Type); !ok || c.typ != rr.TypeSVCB && string(s.First(nil)) != c.data {
+				t.Errorf("%s, %v: %x is served", c.what, typ, s.First(nil))
+			}
+			if err := got.Zone.Check(); err != nil {
+				t.Errorf("%s, %v: %v", c.what, typ, err)
+			}
+		}
+	}
+}
+
+// rawMessage returns a response with records as they are, uncompressed.
+func rawMessage(apex dname.Name, typ rr.Type, list []zone.Record) []byte {
+	b := make([]byte, wire.HeaderLen)
+	wire.Header{ID: testID, Flags: wire.QR | wire.AA, Questions: 1, Answers: uint16(len(list))}.Put(b)
+	b = appendType(append(b, apex...), typ)
+	for _, r := range list {
+		b = appendType(append(b, r.Owner...), r.Type)
+		b = binary.BigEndian.AppendUint32(b, r.TTL)
+		b = append(binary.BigEndian.AppendUint16(b, uint16(len(r.Data))), r.Data...)
+	}
+	return b
 }
 
 // outline says in a line what came.

@@ -25,9 +25,10 @@ type State struct {
 	Tried       time.Time // when the last check ended, well or not
 	Next        time.Time // when the next check is to be; zero: now
 	Expires     time.Time
-	Doing       string // what is under way; empty: nothing
-	Error       string // of the last check; empty: it was good
-	Failures    int    // in a row
+	Doing       string         // what is under way; empty: nothing
+	Error       string         // of the last check; empty: it was good
+	Failures    int            // in a row
+	Findings    []zone.Finding // about what is served; at most 100, and not to be changed
 }
 
 // Totals are counted since the start.
@@ -69,6 +70,7 @@ func (k *Follower) state(t *task) State {
 		s.Serial, s.HasData = t.good.Serial(), true
 		s.Expired = !t.served.IsAvailable()
 		s.Expires = time.Unix(t.expires.Load(), 0)
+		s.Findings = t.findings
 	}
 	return s
 }

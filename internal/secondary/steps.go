@@ -108,9 +108,10 @@ func (r *Receiver) endStep() error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("the difference from serial %d to %d does not fit: %w", w.step.From, w.step.To, err)
-	case len(findings) > 0:
+	case slices.ContainsFunc(findings, func(f zone.Finding) bool { return f.Severity == zone.Error }):
 		return unfit(findings)
 	}
+	r.warn(findings...)
 	w.to = next
 	r.out.Changes = append(r.out.Changes, w.step)
 	return nil

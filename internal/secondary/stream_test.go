@@ -18,6 +18,7 @@ const testID = 4711
 func mustBuild(t testing.TB, o *zonetest.Oracle) *zone.Zone {
 	t.Helper()
 	b := zone.NewBuilder(o.Apex)
+	b.SetVerbatim()
 	for _, r := range o.Records() {
 		b.Add(r)
 	}

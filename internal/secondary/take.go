@@ -20,7 +20,7 @@ func (k *Follower) take(t *task, out *outcome, good *zone.Zone) error {
 func (k *Follower) takeOnce(t *task, out *outcome, good *zone.Zone) error {
 	now := k.o.Now()
 	k.mu.Lock()
-	served := t.served
+	served, findings := t.served, t.findings
 	expires := now.Add(out.expire)
 	if old := time.Unix(t.expires.Load(), 0); out.least && old.After(expires) {
 		expires = old
@@ -40,6 +40,10 @@ func (k *Follower) takeOnce(t *task, out *outcome, good *zone.Zone) error {
 	source := "transfer from " + out.from.String()
 	if z != good {
 		change.Steps = k.steps(good, out, source, now)
+		had := len(findings) > 0
+		if findings = remaining(findings, out); had || len(findings) > 0 {
+			change.Notes = append(change.Notes, findingsNote(findings))
+		}
 	}
 	if len(change.Steps) == 0 && z != good && k.o.Journal != nil {
 		if err := k.o.Journal.Keep(z, k.o.Pause()); err != nil {
@@ -55,7 +59,7 @@ func (k *Follower) takeOnce(t *task, out *outcome, good *zone.Zone) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	t.served, t.good, t.stored = z, z, expires
+	t.served, t.good, t.stored, t.findings = z, z, expires, findings
 	t.expires.Store(expires.Unix())
 	t.checked, t.from = now, out.from.String()
 	if z != good {

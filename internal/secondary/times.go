@@ -61,7 +61,10 @@ func spread(d time.Duration, random float64) time.Duration {
 
 // The note that keeps a zone's times: when it was checked last and when it expires,
 // in Unix seconds.
-const noteTimes = "secondary/times"
+const (
+	notePrefix = "secondary/"
+	noteTimes  = notePrefix + "times"
+)
 
 func timesNote(checked, expires time.Time) zone.Note {
 	b := binary.BigEndian.AppendUint64(nil, uint64(checked.Unix()))

@@ -13,6 +13,7 @@ func (r *Receiver) beginWhole() {
 	r.state = inWhole
 	r.builder = zone.NewBuilder(r.a.Apex)
 	r.builder.SetPause(r.a.Pause)
+	r.builder.SetVerbatim()
 	r.builder.Add(zone.Record{Owner: r.a.Apex, Type: rr.TypeSOA, TTL: r.soa.ttl, Data: r.soa.data})
 }
 
@@ -23,13 +24,14 @@ func (r *Receiver) endWhole() error {
 	if z == nil {
 		return unfit(findings)
 	}
-	r.out.Zone, r.out.Findings = z, findings
+	r.out.Zone = z
+	r.warn(findings...)
 	r.state = atEnd
 	return nil
 }
 
-// maxTold is how many errors of a zone are told: the primary's operator has to mend
-// them all, and sees them there.
+// maxTold is how many errors of a zone a message has: the primary's operator has to
+// correct them all, and sees them there.
 const maxTold = 3
 
 // unfit is the error for a zone that cannot be served as it came.

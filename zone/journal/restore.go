@@ -35,6 +35,9 @@ func (j *Journal) Restore(apex dname.Name, pause func()) (z *zone.Zone, ok bool,
 	defer f.Close()
 	b := zone.NewBuilder(apex)
 	b.SetPause(pause)
+	if s.Verbatim {
+		b.SetVerbatim()
+	}
 	serial, digest, err := readZone(f, apex, func(r zone.Record) {
 		if pause != nil {
 			pause()

@@ -47,6 +47,7 @@ func (r *rdata) any(t rr.Type) *fault {
 
 const (
 	typeNULL rr.Type = 10
+	typeISDN rr.Type = 20
 	typeAPL  rr.Type = 42
 )
 
@@ -214,6 +215,8 @@ func CheckRData(t rr.Type, data []byte) (reason string) {
 		return ""
 	case len(data) == 0 && t != typeAPL:
 		return "there are none"
+	case t == typeISDN && len(data) == 1+int(data[0]):
+		return "" // RFC 1183 §3.2: the subaddress is optional, which the library does not know
 	}
 	if n := rr.NamesIn(t); n.Count > 0 {
 		rest := data[min(n.Skip, len(data)):]
