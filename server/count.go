@@ -107,7 +107,8 @@ const (
 	CountLimitedNXDomain
 	CountLimitedReferral
 	CountLimitedError
-	CountLimitedAll // kinds together
+	CountLimitedAll      // kinds together
+	CountLimitedDeferred // requests for the slow lane
 
 	CountLimitDropped
 	CountLimitSlipped   // answered without records
@@ -128,6 +129,7 @@ const (
 	CountSlowTransfer // handed to those who transfer zones
 	CountSlowNotify   // handed to whoever takes NOTIFY
 	CountSlowUpdate   // handed to whoever takes updates
+	CountSlowLimited  // over a rate limit
 
 	NumCounters // how many there are
 )
@@ -164,10 +166,10 @@ func (c Counter) Name() (group, name string) {
 		"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "BADVERS", "BADCOOKIE", "other",
 		"malformed", "client_only", "invalid", "valid",
 		"truncated", "edns", "do",
-		"answer", "nodata", "nxdomain", "referral", "error", "all",
+		"answer", "nodata", "nxdomain", "referral", "error", "all", "deferred",
 		"dropped", "slipped", "badcookie", "log_only",
 		"formerr", "badvers", "refused", "notauth", "badkey", "badsig", "badtime", "badtrunc", "servfail", "notimp",
-		"answered", "transfer", "notify", "update",
+		"answered", "transfer", "notify", "update", "limited",
 	}[c]
 }
 

@@ -18,6 +18,12 @@ func (r *Responder) RespondDeferred(s *SlowRequest, buf []byte) (int, Verdict) {
 	if verdict == Drop {
 		return 0, Drop
 	}
+	if s.Transport == UDP && s.View.Policy.RateLimit != nil {
+		length, verdict = r.limitDeferred(s, buf, length, verdict)
+	}
+	if r.m.outcome < CountSlowFormErr { // a query, answered as any other
+		r.m.outcome = CountSlowAnswered
+	}
 	r.count(r.m.outcome)
 	r.mixed = true
 	if verdict == Answered && s.signer != nil {
@@ -51,6 +57,9 @@ func (r *Responder) respondDeferred(s *SlowRequest, buf []byte, n int) (int, Ver
 		}
 		// From here on the request is what was signed.
 		q.Key = s.signer.Key()
+		if q.Transport == UDP {
+			v.Policy.Known.learn(q.Client.Addr(), q.Key, s.signer.Time(), q.Now)
+		}
 		n = m.tsig
 		m.tsig = 0
 		m.header.Additionals--
@@ -78,7 +87,6 @@ func (r *Responder) respondDeferred(s *SlowRequest, buf []byte, n int) (int, Ver
 	r.m = message{qtype: CountTypeNone, end: wire.HeaderLen, signs: m.signs}
 	length, verdict := r.respond(v, q, buf[:limit], n)
 	r.counts = saved
-	m.outcome = CountSlowAnswered
 	return length, verdict
 }
 

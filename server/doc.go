@@ -20,6 +20,11 @@
 // the lookup ahead knows nothing of, Respond takes the general way; tests hold both
 // to the same octets and counts.
 //
+// A datagram is deferred only after it took a token of its client's rate limit, where
+// there is one, and while its client's share of the queue lasts (Responder.admit,
+// [Known]): a stranger can cause no signature to be verified, and no response, beyond
+// that.
+//
 // The front of the slow lane (RespondDeferred) verifies TSIG records, answers signed
 // queries as any other, and says no where no is the answer. What it hands on has
 // its signature checked and taken off, and is answered through the [SlowRequest],

@@ -20,6 +20,7 @@ type Policy struct {
 	Cookies        *Cookies                  // nil: off
 	RequireCookies CookieRequirement         // of UDP clients that send a cookie
 	RateLimit      *RateLimit                // of UDP answers; nil: none
+	Known          *Known                    // nil: no client is, but those with a cookie
 	Keys           *tsig.Keys                // that requests are signed with; nil: none
 	Transfers      map[string]Peers          // by dname.Name.Key of the apex: who may transfer the zone
 	Expires        map[string]*atomic.Int64  // likewise: when the copy of a zone that others are primary for expires, in Unix seconds

@@ -19,8 +19,8 @@ type RateLimitOptions struct {
 	NoData     int // from one zone
 	NXDomains  int // from one zone, whatever the names: random ones share a bucket
 	Referrals  int // from one zone
-	Errors     int // REFUSED, FORMERR and all others, and what the server tells of itself
-	All        int // of all kinds together
+	Errors     int // REFUSED, FORMERR and all others, and what the server tells of itself; also requests of strangers for the slow lane
+	All        int // of all kinds together; also requests of known clients for the slow lane
 	Window     time.Duration
 	Slip       int // of so many answers over a limit one goes out truncated; 0: none
 	IPv4Prefix int // bits
@@ -69,6 +69,8 @@ const (
 	rateBadCookie // one of the errors, but apart: a flood of errors keeps no client from a cookie
 	rateError     // all others
 	rateAll
+	rateDeferred // requests of strangers for the slow lane
+	rateKnown    // those of known clients
 	rateNone
 	numRateKinds = rateNone
 )
@@ -85,6 +87,8 @@ func (k rateKind) counter() Counter {
 		return CountLimitedError
 	case rateAll:
 		return CountLimitedAll
+	case rateDeferred, rateKnown:
+		return CountLimitedDeferred
 	}
 	return CountLimitedAnswer + Counter(k)
 }
@@ -96,7 +100,7 @@ func NewRateLimit(o RateLimitOptions, old *RateLimit) (*RateLimit, error) {
 	l := &RateLimit{burst: ticks(o.Window), logOnly: o.LogOnly, exempts: len(o.Exempt) > 0, bits4: o.IPv4Prefix, bits6: o.IPv6Prefix}
 	for k, rate := range [numRateKinds]int{
 		rateAnswer: o.Answers, rateNoData: o.NoData, rateNXDomain: o.NXDomains, rateReferral: o.Referrals,
-		rateError: o.Errors, rateBadCookie: o.Errors, rateAll: o.All,
+		rateError: o.Errors, rateBadCookie: o.Errors, rateAll: o.All, rateDeferred: o.Errors, rateKnown: o.All,
 	} {
 		if rate < 0 || rate > MaxRate {
 			return nil, fmt.Errorf("rate limit: %d answers a second, must be 0 (no limit) to %d", rate, MaxRate)
@@ -181,8 +185,7 @@ func (r *Responder) overLimit(l *RateLimit, q *Request, n int) rateKind {
 // the limit of a kind.
 func (r *Responder) limited(v *View, q *Request, buf []byte, n int, kind rateKind) (int, Verdict) {
 	m, l := &r.m, v.Policy.RateLimit
-	r.count(kind.counter())
-	r.lastLimited = rateNote{q.Client.Addr(), kind}
+	r.countLimited(q, kind)
 	if l.logOnly {
 		r.count(CountLimitLogOnly)
 		return n, Answered
@@ -203,9 +206,18 @@ func (r *Responder) limited(v *View, q *Request, buf []byte, n int, kind rateKin
 		m.outcome = CountSlipped
 		return n, Answered
 	}
-	f := wire.Flags(binary.BigEndian.Uint16(buf[2:]))&wire.AA | wire.TC
+	f := wire.TC
+	if was := wire.Flags(binary.BigEndian.Uint16(buf[2:])); was&wire.QR != 0 { // else buf holds the request
+		f |= was & wire.AA
+	}
 	r.begin(v.Policy, buf)
 	return r.finish(v.Policy, q, f, m.rcode, CountSlipped, 0, "")
+}
+
+// countLimited counts a response over the limit of a kind, and notes it for the log.
+func (r *Responder) countLimited(q *Request, kind rateKind) {
+	r.count(kind.counter())
+	r.lastLimited = rateNote{q.Client.Addr(), kind}
 }
 
 // hasBadCookie reports whether the client may get BADCOOKIE, and takes one out of

@@ -85,6 +85,12 @@ func TestEachKindHasItsLimit(t *testing.T) {
 		if !ok {
 			kind = CountLimitedError
 		}
+		if first == Defer && !c.tcp {
+			if second != Drop || l.counts[CountLimitedDeferred] != 1 || l.counts[CountDropLimited] != 1 || l.counts[CountLimitDropped] != 1 {
+				t.Errorf("%s: verdict %v, then %v", c.name, first, second)
+			}
+			continue
+		}
 		if first != Answered || c.tcp {
 			if second != first || l.counts[CountDropLimited] != 0 {
 				t.Errorf("%s: verdict %v, then %v", c.name, first, second)

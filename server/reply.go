@@ -81,6 +81,9 @@ func (r *SlowRequest) Begin(limit int) *wire.Writer {
 func (r *SlowRequest) Send(f wire.Flags, c wire.RCode, ede uint16, text string) error {
 	d := r.desk.lane.answerer.(*Responder)
 	n, _ := d.finish(r.View.Policy, &r.Request, f, c, CountSlowAnswered, ede, text)
+	if isRefusal(c) && !d.mayRefuse(r, n) {
+		return nil
+	}
 	return r.transmit(r.desk, n, r.signer)
 }
 

@@ -80,6 +80,9 @@ func (r *Responder) Respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 		r.countPlain(p.kind)
 		return length, verdict
 	}
+	if verdict == Defer && q.Transport == UDP {
+		length, verdict = r.admit(v, q, buf, n)
+	}
 	r.mixed = true
 	r.count(CountUDP + Counter(q.Transport))
 	r.count(r.m.qtype)

@@ -25,6 +25,10 @@ const (
 	// be anybody: a flood of them leaves room for clients that opened a
 	// connection.
 	slowQueueUDP = slowQueue / 2
+
+	// slowQueueStrangers is the share of that for datagrams of clients that are not
+	// known: a flood from forged addresses leaves room for peers.
+	slowQueueStrangers = slowQueueUDP / 2
 )
 
 // SlowHandler answers requests of one kind that the fast lane defers: transfers,
@@ -80,12 +84,16 @@ type slowLane struct {
 	latencyMu     sync.Mutex // a histogram has one writer
 }
 
-// hasRoom reports whether a request that came by t may join the queue.
-func (l *slowLane) hasRoom(t Transport) bool {
-	if t == UDP {
+// hasRoom reports whether a request that came by t may join the queue; known is for
+// those over UDP.
+func (l *slowLane) hasRoom(t Transport, known bool) bool {
+	switch {
+	case t != UDP:
+		return len(l.queue) < slowQueue
+	case known:
 		return len(l.queue) < slowQueueUDP
 	}
-	return len(l.queue) < slowQueue
+	return len(l.queue) < slowQueueStrangers
 }
 
 // offer puts r into the queue, or counts that there was no room.
@@ -160,6 +168,9 @@ func (l *slowLane) front(r *SlowRequest) Verdict {
 	d := l.takeDesk()
 	defer l.putDesk(d)
 	n, verdict := d.lane.RespondDeferred(r, d.message(r.Transport))
+	if limits := r.View.Policy.RateLimit; limits != nil {
+		limits.note(l.log, d.lane.takeNote(), r.Elapsed)
+	}
 	if r.why != "" {
 		warn(l.log, "refused in the slow lane", append(r.LogAttrs(), slog.String("why", r.why))...)
 	}

@@ -310,7 +310,7 @@ func (c *tcpConn) respond(d *tcpDesk, room []byte, n int) (size int, verdict Ver
 // deferQuery hands a query to the slow lane; false if that is full.
 func (c *tcpConn) deferQuery(d *tcpDesk, message []byte) bool {
 	slow := c.server.slow
-	if !slow.hasRoom(d.transport) {
+	if !slow.hasRoom(d.transport, false) {
 		slow.full.Add(1)
 		return false
 	}

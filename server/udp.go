@@ -275,7 +275,7 @@ func (w *udpWorker) contain(msgs []datagram) {
 // request: the client tries again, and an answer to a spoofed address helps
 // nobody.
 func (w *udpWorker) deferRequest(view *View, d *datagram) {
-	if !w.slow.hasRoom(UDP) {
+	if !w.slow.hasRoom(UDP, w.lane.request.Known) {
 		w.slow.full.Add(1)
 		w.tally.dropped[DropSlowFull]++
 		return

@@ -192,12 +192,12 @@ func TestUDPWorkerDropsWhatTheSlowLaneHasNoRoomFor(t *testing.T) {
 		o.slow = handlerFunc(func(context.Context, *SlowRequest) { <-block })
 	})
 	r.start()
-	for range slowQueueUDP + 20 {
+	for range slowQueueStrangers + 20 {
 		r.put("slow.example")
 	}
 	r.put("fast.example")
 	await(t, "a fast answer past the full slow lane", func() bool { return len(r.socket.sent()) == 1 })
-	if !r.server.slow.hasRoom(TCP) {
+	if !r.server.slow.hasRoom(TCP, false) {
 		t.Error("datagrams took the room of TCP in the slow lane")
 	}
 	close(block)

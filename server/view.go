@@ -42,6 +42,7 @@ type Request struct {
 	Client    netip.AddrPort
 	Local     netip.AddrPort // the address asked, also on wildcard listeners
 	Transport Transport
+	Known     bool          // of a deferred datagram: by a client that is known, see Known
 	TLS       *TLSClient    // what is known of the client of a TLS connection; nil on other transports
 	Keepalive uint16        // idle timeout to advertise on TCP and TLS, in units of 100 ms; 0 asks the client to close (RFC 7828 §3.1)
 	Now       int64         // Unix seconds, read once a batch

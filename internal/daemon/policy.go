@@ -2,7 +2,11 @@ package daemon
 
 import (
 	"crypto/rand"
+	"maps"
+	"net/netip"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/server"
@@ -13,6 +17,7 @@ import (
 // zones, and what clients took of their limits, over reloads.
 type policies struct {
 	rates   *server.RateLimit
+	known   *server.Known
 	queries map[string]*atomic.Uint64 // by key of the apex
 }
 
@@ -46,6 +51,7 @@ func (p *policies) of(cfg *config.Config, secret []byte) (*server.Policy, error)
 		return nil, err
 	}
 	out.RateLimit = rates
+	out.Known = server.NewKnown(knownClients(cfg), p.known)
 	queries := map[string]*atomic.Uint64{}
 	var shared *config.Peer
 	var list server.Peers
@@ -79,7 +85,7 @@ func (p *policies) of(cfg *config.Config, secret []byte) (*server.Policy, error)
 	if cfg.Metrics.PerZone {
 		out.ZoneQueries = queries
 	}
-	p.queries, p.rates = queries, rates
+	p.queries, p.rates, p.known = queries, rates, out.Known
 	return out, nil
 }
 
@@ -95,6 +101,58 @@ func (p *policies) rateLimit(cfg *config.RateLimit) (*server.RateLimit, error) {
 	}
 	rand.Read(o.Seed[:]) // never fails
 	return server.NewRateLimit(o, p.rates)
+}
+
+// knownClients returns the addresses and keys that are named in what zones say of
+// their peers.
+func knownClients(cfg *config.Config) server.KnownOptions {
+	o := server.KnownOptions{Now: time.Now().Unix()}
+	rand.Read(o.Seed[:]) // never fails
+	for i := range cfg.Keys {
+		o.Keys = append(o.Keys, cfg.Keys[i].Name)
+	}
+	prefixes := map[netip.Prefix]bool{}
+	add := func(p netip.Prefix) {
+		if p.IsValid() {
+			prefixes[p] = true
+		}
+	}
+	host := func(a netip.Addr) {
+		a = a.Unmap().WithZone("")
+		add(netip.PrefixFrom(a, a.BitLen()))
+	}
+	last := &config.Zone{}
+	for i := range cfg.Zones {
+		z := &cfg.Zones[i]
+		if !sameSlice(z.Transfer.Allow, last.Transfer.Allow) { // mostly it is that of `defaults`
+			for _, p := range z.Transfer.Allow {
+				add(p.Prefix)
+			}
+		}
+		if !sameSlice(z.Transfer.Notify, last.Transfer.Notify) {
+			for _, t := range z.Transfer.Notify {
+				host(t.Address.Addr())
+			}
+		}
+		if !sameSlice(z.Update.Rules, last.Update.Rules) {
+			for _, r := range z.Update.Rules {
+				for _, p := range r.From {
+					add(p)
+				}
+			}
+		}
+		if s := z.Secondary; s != nil {
+			for _, p := range s.Primaries {
+				host(p.Address.Addr())
+			}
+			for _, p := range s.Notify {
+				add(p.Prefix)
+			}
+		}
+		last = z
+	}
+	o.Prefixes = slices.Collect(maps.Keys(prefixes))
+	return o
 }
 
 // keys returns the keys that requests are signed with.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,5 +58,33 @@ func TestReloadKeepsRates(t *testing.T) {
 	}
 	if policy, err := p.of(parsed(t, ""), make([]byte, 16)); err != nil || policy.RateLimit != nil || p.rates != nil {
 		t.Errorf("limits that are off: %v, %v", policy.RateLimit, err)
+	}
+}
+
+// TestKnownClients: whoever the zones name as a peer is known to the server by address.
+func TestKnownClients(t *testing.T) {
+	cfg, err := config.Parse("ptrd.yaml", []byte(`
+keys: [{name: k, secret: c2VjcmV0}]
+defaults: {nameservers: [ns1.example.com], transfer: {allow: [192.0.2.1, {key: k}], notify: ["192.0.2.2:53"]}}
+zones:
+  - {prefix: 10.1.0.0/16, update: {from: 10.1.0.0/24, key: k}}
+  - {prefix: 10.2.0.0/16}
+  - name: example.com
+    secondary: {primaries: ["[2001:db8::1]:53"], allow_notify: [2001:db8:1::/48]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := knownClients(cfg)
+	var got []string
+	for _, p := range o.Prefixes {
+		got = append(got, p.String())
+	}
+	slices.Sort(got)
+	if want := []string{"10.1.0.0/24", "192.0.2.1/32", "192.0.2.2/32", "2001:db8:1::/48", "2001:db8::1/128"}; !slices.Equal(got, want) {
+		t.Errorf("known are %q, want %q", got, want)
+	}
+	if len(o.Keys) != 1 || o.Keys[0].String() != "k." {
+		t.Errorf("keys %v", o.Keys)
 	}
 }

@@ -19,5 +19,6 @@ func (u *Updater) HandleSlow(_ context.Context, r *server.SlowRequest) {
 	if r.Key != nil {
 		req.Key = r.Key.Name()
 	}
+	req.Proven = r.Key != nil || r.Transport != server.UDP
 	u.Submit(req)
 }

@@ -38,6 +38,7 @@ type Request struct {
 	Message []byte // without TSIG; the Updater's until Answer was called
 	Client  netip.AddrPort
 	Key     dname.Name // that signed it; nil: it is not signed
+	Proven  bool       // the client's address is not forged, or it is signed
 
 	// Answer is called once, after what the message changed is on disk and served;
 	// ede 0 is none.
@@ -54,6 +55,9 @@ const (
 	// queue is less than half a second, after which clients ask again; a longer one
 	// would only be worked off for clients that gave up.
 	queueLen = 4096
+
+	// queueLenUnproven is the share of it for requests whose sender may be forged.
+	queueLenUnproven = queueLen / 2
 
 	// roundLen is how many of them one flush of the disk carries. A round is built in
 	// some milliseconds, about what a flush takes.
@@ -170,6 +174,9 @@ func (u *Updater) enqueue(j *job) *Fault {
 	defer u.gate.RUnlock()
 	if u.stopped {
 		return faultf(wire.RCodeServFail, "the server stops")
+	}
+	if n := len(u.queue); n >= queueLenUnproven && !j.Proven {
+		return faultf(wire.RCodeServFail, "%d updates wait already; try again, or over TCP, or sign", n)
 	}
 	select {
 	case u.queue <- j:

@@ -287,6 +287,25 @@ func TestFullDiskIsFewLogLines(t *testing.T) {
 	}
 }
 
+// Requests whose sender may be forged take half of the queue; those that are signed or
+// came over TCP find room.
+func TestUnprovenRequestsLeaveRoom(t *testing.T) {
+	b := newBed(t, parent, soaNS)
+	b.adopt(map[string]*ZonePolicy{parent: anybody(true)})
+	for i := range queueLenUnproven {
+		b.submit(parent, localhost, nil, add(fmt.Sprintf("%d.%s", i, parent), "a.example."))
+	}
+	b.want(b.submit(parent, localhost, nil, add("late."+parent, "a.example.")), wire.RCodeServFail, "2048 updates wait already; try again, or over TCP, or sign")
+	proven := make(chan answer, 1)
+	b.Submit(&Request{
+		Message: encode(t, dname.MustParse(parent), nil, []Record{add("proven."+parent, "a.example.")}, false),
+		Client:  netip.MustParseAddrPort(localhost), Proven: true,
+		Answer: func(rcode wire.RCode, _ uint16, text string) { proven <- answer{rcode, text} },
+	})
+	b.run()
+	b.want(proven, wire.RCodeNoError, "")
+}
+
 // A zone that another writer changes while a round is made is changed anew.
 func TestAnotherWriter(t *testing.T) {
 	b := newBed(t, parent, soaNS)

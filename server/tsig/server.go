@@ -64,6 +64,9 @@ func (k *Keys) Verify(msg []byte, at int, now int64) (*Signer, bool) {
 // Err returns what is wrong with the request.
 func (s *Signer) Err() Error { return s.err }
 
+// Time returns when the request was signed, by its client's clock, in Unix seconds.
+func (s *Signer) Time() int64 { return int64(s.time) }
+
 // RCode returns the RCODE of an answer to a request that something is wrong with.
 func (s *Signer) RCode() wire.RCode { return s.err.rcode() }
 

@@ -1,0 +1,297 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/tsig"
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// deferLab is a lab whose deferred requests go through the slow lane, without its queue.
+type deferLab struct {
+	*lab
+	server *Server
+	key    *tsig.Key
+	sent   [][]byte // all responses
+}
+
+// newDeferLab has one key, which may transfer the first zone, and handlers that accept
+// what is signed, refuse the rest, and answer a transfer with nothing.
+func newDeferLab(t testing.TB, edit func(*RateLimitOptions)) *deferLab {
+	l := &deferLab{lab: newLab(t, labZones...), key: labKey(t, "key.")}
+	p := l.view.Policy
+	p.Keys = tsig.NewKeys([]*tsig.Key{l.key})
+	p.Transfers = map[string]Peers{dname.MustParse("2.0.192.in-addr.arpa.").Key(): {{Key: string(l.key.Name())}}}
+	p.RateLimit = newTestRates(t, edit)
+	handle := handlerFunc(func(_ context.Context, r *SlowRequest) {
+		if r.Key == nil {
+			_ = r.Fail(wire.RCodeRefused, wire.EDEProhibited, "")
+			return
+		}
+		r.Begin(0)
+		_ = r.Send(wire.AA, wire.RCodeNoError, 0, "")
+	})
+	l.server = newTestServer(t, func(o *Options) {
+		o.newAnswerer = nil
+		o.Views.Swap(l.view)
+		o.Update, o.Notify, o.Transfer = handle, handle, handle
+		o.Now = func() time.Time { return time.Unix(labNow, 0) }
+	})
+	return l
+}
+
+// handle answers the request as a UDP worker and the slow lane do.
+func (l *deferLab) handle(request []byte) {
+	l.t.Helper()
+	reply, verdict := l.raw(request)
+	switch verdict {
+	case Answered:
+		l.sent = append(l.sent, slices.Clone(reply))
+	case Defer:
+		done := make(chan struct{})
+		slow := l.server.slow
+		r := &SlowRequest{
+			Request: l.request, View: l.view, Message: slices.Clone(request), lane: slow, since: slow.now(),
+			reply: func(framed []byte) error { l.sent = append(l.sent, slices.Clone(framed[prefixSize:])); return nil },
+			done:  func() { close(done) },
+		}
+		slow.working.Add(1)
+		slow.contain(r, func() { slow.handle(context.Background(), r) })
+		<-done
+	}
+}
+
+// limits returns the counts of the front of the slow lane and of the worker.
+func (l *deferLab) count(c Counter) uint64 {
+	t := l.server.Totals()
+	return t.Respond[c] + l.counts[c]
+}
+
+// deferredRequests are what strangers can have deferred.
+func deferredRequests(t testing.TB, k *tsig.Key) map[string][]byte {
+	const apex, host = "2.0.192.in-addr.arpa.", "10.2.0.192.in-addr.arpa."
+	opcode := func(o int) []byte {
+		return packed(t, query(apex, dns.TypeSOA, func(m *dns.Msg) { m.Opcode = o }))
+	}
+	unknown, _ := signed(t, labKey(t, "unknown."), query(host, dns.TypePTR), labNow)
+	replayed, _ := signed(t, k, query(host, dns.TypePTR), labNow)
+	bad := slices.Clone(replayed)
+	bad[len(bad)-10] ^= 1 // in the MAC
+	return map[string][]byte{
+		"UPDATE": opcode(dns.OpcodeUpdate), "NOTIFY": opcode(dns.OpcodeNotify),
+		"query with an unknown key": unknown, "query with a bad MAC": bad, "replayed signed query": replayed,
+		"IXFR": packed(t, query(apex, dns.TypeIXFR, func(m *dns.Msg) {
+			m.Ns = []dns.RR{&dns.SOA{Hdr: dns.RR_Header{Name: apex, Rrtype: dns.TypeSOA, Class: dns.ClassINET}}}
+		})),
+	}
+}
+
+// Whatever is deferred takes a token, from known clients too; with exempt clients,
+// without limits, and with log_only all is answered.
+func TestDeferredRequestsAreLimited(t *testing.T) {
+	const rate, n = 5, 2000
+	limits := func(o *RateLimitOptions) {
+		o.Answers, o.Errors, o.All, o.Window, o.Slip = rate, rate, 2*rate, time.Second, 0
+	}
+	for _, c := range []struct {
+		who  string
+		edit func(*deferLab)
+		want int
+	}{
+		{"a stranger", func(*deferLab) {}, rate},
+		{"a peer", func(l *deferLab) {
+			l.view.Policy.Known = NewKnown(KnownOptions{Prefixes: []netip.Prefix{netip.PrefixFrom(l.request.Client.Addr(), 32)}}, nil)
+		}, rate},
+		{"an exempt client", func(l *deferLab) {
+			l.view.Policy.RateLimit = newTestRates(t, func(o *RateLimitOptions) {
+				limits(o)
+				o.Exempt = []netip.Prefix{netip.PrefixFrom(l.request.Client.Addr(), 24)}
+			})
+		}, n},
+		{"any client without limits", func(l *deferLab) { l.view.Policy.RateLimit = nil }, n},
+		{"any client with log_only", func(l *deferLab) {
+			l.view.Policy.RateLimit = newTestRates(t, func(o *RateLimitOptions) { limits(o); o.LogOnly = true })
+		}, n},
+	} {
+		for what, request := range deferredRequests(t, labKey(t, "key.")) {
+			l := newDeferLab(t, limits)
+			c.edit(l)
+			for range n {
+				l.handle(request)
+			}
+			if len(l.sent) != c.want {
+				t.Errorf("%s, %s: %d of %d were answered, want %d", what, c.who, len(l.sent), n, c.want)
+			}
+			limited := l.count(CountLimitedDeferred) + l.count(CountLimitedError) + l.count(CountLimitedAnswer) + l.count(CountLimitedAll)
+			if actions := l.count(CountLimitDropped) + l.count(CountLimitLogOnly); actions != limited || c.want == rate && limited != n-rate {
+				t.Errorf("%s, %s: %d limited, %d dropped or logged", what, c.who, limited, actions)
+			}
+			l.request.Elapsed += 10 * time.Second
+			if l.handle(request); len(l.sent) != c.want+1 {
+				t.Errorf("%s, %s: no answer ten seconds later", what, c.who)
+			}
+		}
+	}
+}
+
+// A peer's updates have the limit of all its responses, not that of errors, and take no
+// token beside those of admission.
+func TestPeersHaveALimitOfTheirOwn(t *testing.T) {
+	l := newDeferLab(t, func(o *RateLimitOptions) { o.Answers, o.Errors, o.All, o.Window = 1, 1, 100, time.Second })
+	l.view.Policy.Known = NewKnown(KnownOptions{Prefixes: []netip.Prefix{netip.PrefixFrom(l.request.Client.Addr(), 32)}}, nil)
+	for i := range 200 {
+		b, _ := signed(t, l.key, query("2.0.192.in-addr.arpa.", dns.TypeSOA, func(m *dns.Msg) { m.Opcode, m.Id = dns.OpcodeUpdate, uint16(i) }), labNow)
+		l.handle(b)
+	}
+	if len(l.sent) != 100 {
+		t.Errorf("%d of 200 updates were answered, want 100", len(l.sent))
+	}
+}
+
+// What is over the limit and no unsigned query is dropped, whatever slip is; an unsigned
+// IXFR gets TC.
+func TestOnlyUnsignedQueriesSlip(t *testing.T) {
+	for what, request := range deferredRequests(t, labKey(t, "key.")) {
+		l := newDeferLab(t, func(o *RateLimitOptions) { o.Answers, o.Errors, o.All, o.Window, o.Slip = 1, 1, 1, time.Second, 1 })
+		for range 3 {
+			l.handle(request)
+		}
+		want := 1
+		if what == "IXFR" {
+			want = 3
+			m := new(dns.Msg)
+			if err := m.Unpack(l.sent[len(l.sent)-1]); err != nil || !m.Truncated || m.Authoritative || len(m.Answer)+len(m.Ns) > 0 || len(m.Question) != 1 {
+				t.Errorf("%s: %v, %v", what, m, err)
+			}
+		}
+		if len(l.sent) != want {
+			t.Errorf("%s: %d of 3 were answered, want %d", what, len(l.sent), want)
+		}
+	}
+}
+
+// A replayed query whose answer is long has TC once its bucket is empty: a victim gets
+// no more than tokens.
+func TestReplayTakesTokensBySize(t *testing.T) {
+	l := newDeferLab(t, func(o *RateLimitOptions) {
+		o.Answers, o.Errors, o.All, o.Window, o.Slip = 100, 1000, 1000, time.Second, 1
+	})
+	l.view.Policy.NSID = bytes.Repeat([]byte{'n'}, 700)
+	request, _ := signed(t, l.key, query("10.2.0.192.in-addr.arpa.", dns.TypePTR, edns(local(3, ""))), labNow)
+	whole := 0
+	for range 300 {
+		l.handle(request)
+		if last := l.sent[len(l.sent)-1]; last[2]&2 == 0 {
+			whole++
+		}
+	}
+	if whole != 50 {
+		t.Errorf("%d answers of two units each from a bucket of 100", whole)
+	}
+}
+
+// An address is known by the latest signature of a key, not by a replayed one, for a
+// while, and after a reload as well.
+func TestKnownBySignature(t *testing.T) {
+	l := newDeferLab(t, nil)
+	o := KnownOptions{Seed: testRates().Seed, Keys: []dname.Name{l.key.Name()}, Now: labNow - 10, Prefixes: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("2001:db8::/32")}}
+	l.view.Policy.Known = NewKnown(o, nil)
+	request := func(at int64) []byte {
+		b, _ := signed(t, l.key, query("10.2.0.192.in-addr.arpa.", dns.TypePTR), at)
+		return b
+	}
+	known := func(client string) bool {
+		return l.view.Policy.Known.has(netip.MustParseAddr(client), l.request.Now)
+	}
+	if known("198.51.100.7") || !known("2001:db8::1") {
+		t.Error("the lists make others known than those they name")
+	}
+	for _, c := range []struct {
+		client string
+		at     int64
+		want   bool
+	}{
+		{"198.51.100.1", labNow - 20, false}, // from before the start
+		{"198.51.100.1", labNow, true},
+		{"198.51.100.2", labNow, false}, // a replay
+		{"198.51.100.3", labNow - 1, false},
+		{"198.51.100.4", labNow + 1, true},
+	} {
+		l.request.Client = netip.AddrPortFrom(netip.MustParseAddr(c.client), 53)
+		l.handle(request(c.at))
+		if known(c.client) != c.want {
+			t.Errorf("%s, signed at %d: known %v", c.client, c.at-labNow, !c.want)
+		}
+	}
+	if len(l.sent) != 5 {
+		t.Errorf("%d answers, want 5", len(l.sent))
+	}
+	l.view.Policy.Known = NewKnown(o, l.view.Policy.Known)
+	l.request.Client = netip.AddrPortFrom(netip.MustParseAddr("198.51.100.9"), 53)
+	if l.handle(request(labNow + 1)); known("198.51.100.9") || !known("198.51.100.1") {
+		t.Error("a reload forgets, or lets a replay count")
+	}
+	l.request.Now += provenFor
+	if known("198.51.100.1") {
+		t.Error("an address is known for good")
+	}
+}
+
+// A flood of strangers' datagrams leaves room in the slow lane for known clients, by
+// address, signature or cookie, and these leave room for TCP.
+func TestStrangersLeaveRoomForKnownClients(t *testing.T) {
+	block := make(chan struct{})
+	l := newLab(t, labZones...)
+	p := l.view.Policy
+	var err error
+	if p.Cookies, err = NewCookies([][]byte{make([]byte, 16)}); err != nil {
+		t.Fatal(err)
+	}
+	p.Known = NewKnown(KnownOptions{Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, Keys: []dname.Name{dname.MustParse("key.")}, Seed: testRates().Seed}, nil)
+	proven, holder := netip.MustParseAddrPort("192.0.2.2:53"), netip.MustParseAddrPort("192.0.2.3:53")
+	p.Known.learn(proven.Addr(), labKey(t, "key."), labNow, labNow)
+	r := newMemRun(t, func(o *Options) {
+		o.newAnswerer = nil
+		o.Views.Swap(l.view)
+		o.Now = func() time.Time { return time.Unix(labNow, 0) }
+		o.slow = handlerFunc(func(_ context.Context, r *SlowRequest) { <-block })
+	})
+	update := func(edits ...func(*dns.Msg)) []byte {
+		return packed(t, query("2.0.192.in-addr.arpa.", dns.TypeSOA, append(edits, func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate })...))
+	}
+	r.start()
+	for i := range slowQueueUDP + 20 {
+		r.socket.in <- memDatagram{client: netip.MustParseAddrPort(fmt.Sprintf("198.51.100.%d:4242", i)), local: memLocal, data: update()}
+	}
+	await(t, "the flood", func() bool { return r.server.Totals().UDP.Received == slowQueueUDP+20 })
+	flood := r.server.Totals().UDP.Deferred
+	if flood < slowQueueStrangers || flood > slowQueueStrangers+1 { // one is in work
+		t.Errorf("%d of the flood are in the queue, want %d", flood, slowQueueStrangers)
+	}
+	r.socket.in <- memDatagram{client: netip.MustParseAddrPort("192.0.2.1:53"), local: memLocal, data: update()}
+	r.socket.in <- memDatagram{client: proven, local: memLocal, data: update()}
+	var c cookie
+	copy(c[:], "clientck")
+	p.Cookies.check([]byte("clientck"), holder.Addr(), labNow, &c)
+	r.socket.in <- memDatagram{client: holder, local: memLocal, data: update(edns(&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: fmt.Sprintf("%x", c[:])}))}
+	await(t, "the known clients", func() bool { return r.server.Totals().UDP.Received == slowQueueUDP+23 })
+	if n := r.server.Totals().UDP.Deferred - flood; n != 3 {
+		t.Errorf("%d of 3 known clients found room", n)
+	}
+	if r.server.slow.hasRoom(UDP, false) || !r.server.slow.hasRoom(TCP, false) {
+		t.Error("the shares of the queue do not hold")
+	}
+	close(block)
+	if err := r.finish(); err != nil {
+		t.Fatal(err)
+	}
+	checkLaws(t, r.server)
+}
