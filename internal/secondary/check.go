@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/rr"
 )
@@ -201,9 +202,7 @@ func (w *work) transfer(ctx context.Context, a answer) (*outcome, error) {
 		if err == nil {
 			return w.received(a, got, rr.TypeIXFR, began)
 		}
-		var gone *transportError
-		var untrusted *trustError
-		if errors.As(err, &gone) || errors.As(err, &untrusted) || ctx.Err() != nil {
+		if ctx.Err() != nil || !isForAXFR(err) {
 			return nil, err
 		}
 		k.totals.FailedIXFR.Add(1)
@@ -215,6 +214,23 @@ func (w *work) transfer(ctx context.Context, a answer) (*outcome, error) {
 		return nil, err
 	}
 	return w.received(a, got, rr.TypeAXFR, began)
+}
+
+// isForAXFR reports whether an IXFR failed in a way that an AXFR may not: the primary
+// refused it or hung up, or its differences are of no use. A primary that is not reached
+// or does not prove who it is would answer that no better. An answer without a signature
+// that only says no is as good as a closed connection.
+func isForAXFR(err error) bool {
+	var gone *transportError
+	if errors.As(err, &gone) {
+		return gone.closed
+	}
+	var untrusted *trustError
+	if errors.As(err, &untrusted) {
+		var refused *RefusedError
+		return errors.As(err, &refused) && refused.RCode != wire.RCodeNotAuth
+	}
+	return true
 }
 
 // received is the outcome of a transfer.

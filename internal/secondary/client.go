@@ -1,6 +1,7 @@
 package secondary
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -37,6 +38,11 @@ const (
 	dialTime    = 5 * time.Second         // for a connection, TLS included
 	messageTime = 15 * time.Second        // for one message, or for us to send one
 
+	// loneTime is how long an IXFR may go on with nothing after a first message that is a
+	// newer SOA alone. Most servers fill their messages, so that this is all that comes
+	// from one without differences; the zone is asked for by AXFR then.
+	loneTime = 2 * time.Second
+
 	// A transfer may take this long in all, not counting the time that we compute.
 	// Someone who drips octets would hold its place for ever otherwise.
 	transferTime  = 2 * time.Hour
@@ -64,11 +70,16 @@ func dial(ctx context.Context, network string, source netip.Addr, address netip.
 type client struct {
 	dial Dialer
 	now  func() time.Time
+	lone time.Duration // 0: loneTime
 }
 
-// transportError is that the primary was not reached, was too slow or went away:
-// another way to ask the same would not help.
-type transportError struct{ err error }
+// transportError is that the primary was not reached, was too slow or went away. Another
+// way to ask the same would not help, unless it closed a connection that was open: some
+// servers answer so what they do not know.
+type transportError struct {
+	err    error
+	closed bool
+}
 
 func (e *transportError) Error() string { return e.err.Error() }
 func (e *transportError) Unwrap() error { return e.err }
@@ -147,7 +158,7 @@ func (c *client) soaOnce(ctx context.Context, p *Primary, q *query) (*checked, e
 func (c *client) soaUDP(ctx context.Context, p *Primary, q *query, wait time.Duration) (a soaAnswer, err error) {
 	conn, err := c.dial(ctx, "udp", p.Source, p.Address)
 	if err != nil {
-		return a, &transportError{err}
+		return a, &transportError{err: err}
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
@@ -155,13 +166,13 @@ func (c *client) soaUDP(ctx context.Context, p *Primary, q *query, wait time.Dur
 	q.id = randomID()
 	msg, verifier := q.pack(p.Key, c.now().Unix())
 	if _, err := conn.Write(msg); err != nil {
-		return a, &transportError{err}
+		return a, &transportError{err: err}
 	}
 	buf := make([]byte, udpSize+1)
 	for {
 		n, err := conn.Read(buf)
 		if err != nil {
-			return a, &transportError{err}
+			return a, &transportError{err: err}
 		}
 		if !isAnswer(buf[:n], q) {
 			continue
@@ -269,11 +280,19 @@ func (c *client) transferOver(ctx context.Context, p *Primary, a Asked, edns boo
 	for {
 		left := min(transferGrace+time.Duration(octets/transferRate)*time.Second, transferTime) - waited
 		if left <= 0 {
-			return nil, &transportError{fmt.Errorf("%d octets came in %v, which is too slow", octets, waited.Round(time.Second))}
+			return nil, &transportError{err: fmt.Errorf("%d octets came in %v, which is too slow", octets, waited.Round(time.Second))}
 		}
 		began := c.now()
-		msg, err := s.read(min(left, messageTime))
-		if err != nil {
+		lone := r.isLone()
+		within := messageTime
+		if lone {
+			within = cmp.Or(c.lone, loneTime)
+		}
+		msg, err := s.read(min(left, within))
+		switch {
+		case err != nil && lone && ctx.Err() == nil:
+			return nil, fmt.Errorf("an SOA of serial %d and nothing else: the primary has no differences from %d", r.out.Serial, a.Base.Serial())
+		case err != nil:
 			return nil, err
 		}
 		waited += c.now().Sub(began)
@@ -320,14 +339,14 @@ func (c *client) connect(ctx context.Context, p *Primary) (*stream, error) {
 	}
 	conn, err := c.dial(within, "tcp", p.Source, p.Address)
 	if err != nil {
-		return nil, &transportError{err}
+		return nil, &transportError{err: err}
 	}
 	if config != nil {
 		t := tls.Client(conn, config)
 		if err := t.HandshakeContext(within); err != nil {
 			conn.Close()
 			if within.Err() != nil {
-				return nil, &transportError{fmt.Errorf("TLS: %w", err)}
+				return nil, &transportError{err: fmt.Errorf("TLS: %w", err)}
 			}
 			return nil, &trustError{fmt.Errorf("TLS: %w", err)}
 		}
@@ -352,7 +371,7 @@ func (s *stream) send(msg []byte) error {
 	b := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(msg)), uint16(len(msg)))
 	s.conn.SetWriteDeadline(s.now().Add(messageTime))
 	if _, err := s.conn.Write(append(b, msg...)); err != nil {
-		return &transportError{err}
+		return &transportError{err, !errors.Is(err, os.ErrDeadlineExceeded)}
 	}
 	return nil
 }
@@ -388,11 +407,11 @@ func (s *stream) fill(octets int) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return &transportError{errors.New("the connection was closed before the end of the answer")}
+		return &transportError{errors.New("the connection was closed before the end of the answer"), true}
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &transportError{fmt.Errorf("the answer stopped: %w", err)}
+		return &transportError{fmt.Errorf("the answer stopped: %w", err), false}
 	}
-	return &transportError{err}
+	return &transportError{err, true}
 }
 
 // randomID returns an ID that nobody can guess (RFC 5452 §9.2).

@@ -34,6 +34,7 @@ type fakePrimary struct {
 
 	noUDP  bool
 	noEDNS bool
+	closes string // a QTYPE after whose answer the connection is closed
 	// Where they are set, they change the messages of an answer before they are signed,
 	// and then.
 	spoil  func(network string, answer [][]byte) [][]byte
@@ -92,6 +93,12 @@ func (f *fakePrimary) serveTCP(conn net.Conn) {
 			if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(m))), m...)); err != nil {
 				return
 			}
+		}
+		f.mu.Lock()
+		last := f.asked[len(f.asked)-1]
+		f.mu.Unlock()
+		if f.closes != "" && strings.HasSuffix(last, f.closes) {
+			return
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/server/wire"
@@ -71,8 +73,11 @@ func (m *memory) Keep(*zone.Zone, func()) error { return m.fail }
 func (m *memory) Notes(apex dname.Name, _ string) ([]zone.Note, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	list := m.notes[apex.Key()]
-	return list[max(0, len(list)-1):], nil
+	var list []zone.Note
+	for _, n := range m.notes[apex.Key()] {
+		list = append(slices.DeleteFunc(list, func(o zone.Note) bool { return o.Key == n.Key }), n)
+	}
+	return slices.DeleteFunc(list, func(n zone.Note) bool { return n.Value == nil }), nil
 }
 
 func (m *memory) SetNotes(apex dname.Name, notes []zone.Note) error {
@@ -403,6 +408,118 @@ func TestDifferencesThatDoNotFit(t *testing.T) {
 	}
 	if last := l.journal.log[len(l.journal.log)-1]; last != "2→3 transfer from 192.0.2.1:53" {
 		t.Errorf("journal %q", last)
+	}
+}
+
+// TestNoDifferences: a primary that has no differences, in whatever way it says so, is
+// asked for the zone at once, and once.
+func TestNoDifferences(t *testing.T) {
+	key := testKey(t, "k.", "secret")
+	rcode := func(c wire.RCode) func([][]byte) [][]byte {
+		return func(answer [][]byte) [][]byte {
+			answer[0][3] |= byte(c)
+			return answer[:1]
+		}
+	}
+	lone := func(answer [][]byte) [][]byte {
+		m := new(dns.Msg)
+		if err := m.Unpack(answer[0]); err != nil {
+			t.Error(err)
+		}
+		m.Answer = m.Answer[:1]
+		b, err := m.Pack()
+		if err != nil {
+			t.Error(err)
+		}
+		return [][]byte{b}
+	}
+	for _, c := range []struct {
+		what   string
+		key    *tsig.Key
+		closes string
+		signed bool // spoil is of what is signed already
+		spoil  func([][]byte) [][]byte
+	}{
+		{what: "the SOA alone", spoil: lone},
+		{what: "the SOA alone, signed", key: key, spoil: lone},
+		{what: "the SOA alone, and closes", spoil: lone, closes: "IXFR"},
+		{what: "closes at once", spoil: func([][]byte) [][]byte { return nil }},
+		{what: "closes in between", spoil: func(a [][]byte) [][]byte { return a[:1] }, closes: "IXFR"},
+		{what: "FORMERR", spoil: rcode(wire.RCodeFormErr)},
+		{what: "NOTIMP", spoil: rcode(wire.RCodeNotImp)},
+		{what: "REFUSED", spoil: rcode(wire.RCodeRefused)},
+		{what: "SERVFAIL", spoil: rcode(wire.RCodeServFail)},
+		{what: "REFUSED, signed", key: key, spoil: rcode(wire.RCodeRefused)},
+		{what: "NOTIMP without a signature", key: key, signed: true, spoil: func(a [][]byte) [][]byte {
+			m := new(dns.Msg)
+			if err := m.Unpack(a[0]); err != nil {
+				t.Error(err)
+			}
+			m.Answer, m.Extra, m.Rcode = nil, nil, dns.RcodeNotImplemented
+			b, err := m.Pack()
+			if err != nil {
+				t.Error(err)
+			}
+			return [][]byte{b}
+		}},
+		{what: "a hundred records of another TTL", spoil: func(a [][]byte) [][]byte { return a }},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			l := newLab(t)
+			l.idle()
+			l.k.client.lone = time.Millisecond
+			next := l.primary(soa3 + rest)
+			next.since[2] = oracle(t, soa2+rest+"zz 60 PTR never.\n") // or else it would do
+			next.closes = c.closes
+			spoil := func(_ string, answer [][]byte) [][]byte {
+				if strings.HasSuffix(next.asked[len(next.asked)-1], "IXFR") {
+					return c.spoil(answer)
+				}
+				return answer
+			}
+			if c.key != nil {
+				next.keys = tsig.NewKeys([]*tsig.Key{c.key})
+				l.conf.Primaries = []Primary{{Address: fakeAddr, Key: c.key}}
+			}
+			if next.spoil = spoil; c.signed {
+				next.spoil, next.signed = nil, spoil
+			}
+			l.set(&l.f, next)
+			l.configure(l.conf)
+			if s := l.refresh(false); s.Error != "" || s.Serial != 3 {
+				t.Errorf("%+v", s)
+			}
+			l.idle()
+			hold(t, l.served(), next.o)
+			next.mu.Lock()
+			defer next.mu.Unlock()
+			got := strings.Join(next.asked, ",")
+			if i := strings.Index(got, "tcp IXFR"); i < 0 || !strings.HasPrefix(got[i:], "tcp IXFR,tcp AXFR") || strings.Count(got, "XFR") != 2 {
+				t.Errorf("asked %q", got)
+			}
+		})
+	}
+}
+
+// TestNoTransfer: a primary that gives the zone in neither way is asked again after the
+// time that the SOA says, not at once.
+func TestNoTransfer(t *testing.T) {
+	l := newLab(t)
+	l.idle()
+	next := l.primary(soa3 + rest)
+	next.spoil = func(_ string, answer [][]byte) [][]byte {
+		if strings.HasSuffix(next.asked[len(next.asked)-1], "XFR") {
+			return nil
+		}
+		return answer
+	}
+	l.set(&l.f, next)
+	s := l.refresh(false)
+	if !strings.Contains(s.Error, "closed before the end") || s.Serial != 2 || s.Next.Sub(l.time()) < leastRetry {
+		t.Errorf("%+v", s)
+	}
+	if got := strings.Join(next.asked, ","); got != "udp SOA,tcp IXFR,tcp AXFR" {
+		t.Errorf("asked %q", got)
 	}
 }
 

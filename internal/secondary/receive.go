@@ -114,6 +114,9 @@ func (r *Receiver) Message(msg []byte) (done bool, err error) {
 	return r.state == atEnd, nil
 }
 
+// isLone reports whether an IXFR has brought a newer SOA so far and nothing else.
+func (r *Receiver) isLone() bool { return r.state == atSecond }
+
 // Received returns what came, once Message said that it is done.
 func (r *Receiver) Received() *Received {
 	if r.state != atEnd {
