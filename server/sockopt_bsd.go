@@ -1,4 +1,4 @@
-//go:build darwin || freebsd
+//go:build darwin || freebsd || openbsd || netbsd
 
 package server
 
@@ -40,7 +40,7 @@ func setUDPOptions(fd uintptr, local netip.Addr, _ bool) (receiveBuffer int, err
 	return unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF)
 }
 
-const receiveBufferRemedy = "raise the sysctl kern.ipc.maxsockbuf"
+const receiveBufferRemedy = "raise the system's limit of socket buffers (sysctl kern.ipc.maxsockbuf, on NetBSD kern.sbmax)"
 
 // parsePacketInfo reads the control messages of a datagram.
 func parsePacketInfo(control []byte) (packetInfo, bool) {

@@ -116,11 +116,16 @@ func (v value) seconds(least time.Duration) time.Duration {
 
 // number reads a whole number within limits; unit follows it in messages.
 func (v value) number(least, most int, unit string) int {
+	return int(v.number64(int64(least), int64(most), unit))
+}
+
+// number64 is number for limits that do not fit an int of 32 bits.
+func (v value) number64(least, most int64, unit string) int64 {
 	s, ok := v.scalar()
 	if !ok {
 		return 0
 	}
-	n, err := strconv.Atoi(s)
+	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || v.node.ShortTag() != "!!int" {
 		v.fail("%s, must be a whole number of %s without quotes or unit, %d to %d", v.seen(), unit, least, most)
 		return 0

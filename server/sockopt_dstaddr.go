@@ -1,3 +1,5 @@
+//go:build freebsd || openbsd || netbsd
+
 package server
 
 import (
@@ -6,10 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The control messages that carry the address asked, and back, on IPv4.
+// The control messages that carry the address asked, and back, on IPv4. The second
+// one is IP_SENDSRCADDR, which has the number of the first on these systems; x/sys
+// does not name it for NetBSD.
 const (
 	receiveInfo4 = unix.IP_RECVDSTADDR
-	sendInfo4    = unix.IP_SENDSRCADDR
+	sendInfo4    = unix.IP_RECVDSTADDR
 )
 
 func parseInfo4(data []byte) (packetInfo, bool) {
