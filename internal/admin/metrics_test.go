@@ -16,6 +16,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ptrd/ptrd/internal/eventlog"
+	"github.com/ptrd/ptrd/internal/peertest"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -265,7 +266,7 @@ func TestAlerts(t *testing.T) {
 func TestPromtool(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
-		t.Skip("promtool is not installed (Debian package prometheus)")
+		peertest.Optional(t, "promtool is not installed (Debian package prometheus)")
 	}
 	if out, err := exec.Command(promtool, "check", "rules", "../../deploy/alerts.yaml").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

@@ -22,17 +22,18 @@ func TestCheckers(t *testing.T) {
 		target  Target
 		role    Role
 		check   func(t *testing.T, program, dir, file string)
+		needs   []string
 	}{
-		{"named-checkconf", bind, Secondary, checkBIND},
-		{"named-checkconf", bind, Resolver, checkBIND},
-		{"nsd-checkconf", nsd, Secondary, checkNSD},
-		{"knotc", knot, Secondary, checkKnot},
-		{"pdnsutil", powerDNS, Secondary, checkPowerDNS},
-		{"pdns_recursor", powerDNS, Resolver, checkRecursor},
-		{"unbound-checkconf", unbound, Resolver, checkUnbound},
-		{"dnsmasq", dnsmasq, Resolver, checkDnsmasq},
-		{"kea-dhcp-ddns", kea, Updater, checkKea},
-		{"dhcpd", iscDHCPD, Updater, checkDHCPD},
+		{"named-checkconf", bind, Secondary, checkBIND, nil},
+		{"named-checkconf", bind, Resolver, checkBIND, nil},
+		{"nsd-checkconf", nsd, Secondary, checkNSD, nil},
+		{"knotc", knot, Secondary, checkKnot, nil},
+		{"pdnsutil", powerDNS, Secondary, checkPowerDNS, []string{peertest.LMDB}},
+		{"pdns_recursor", powerDNS, Resolver, checkRecursor, nil},
+		{"unbound-checkconf", unbound, Resolver, checkUnbound, nil},
+		{"dnsmasq", dnsmasq, Resolver, checkDnsmasq, nil},
+		{"kea-dhcp-ddns", kea, Updater, checkKea, nil},
+		{"dhcpd", iscDHCPD, Updater, checkDHCPD, nil},
 	} {
 		for name, o := range samples() {
 			o.Role = c.role
@@ -43,7 +44,7 @@ func TestCheckers(t *testing.T) {
 				o.Zones = slices.DeleteFunc(o.Zones, func(z Zone) bool { return z.Apex.Label()[0] == '_' })
 			}
 			t.Run(fmt.Sprintf("%s/%d/%s", c.target.Name, c.role, name), func(t *testing.T) {
-				program := peertest.Require(t, c.program)
+				program := peertest.Require(t, c.program, c.needs...)
 				dir := t.TempDir()
 				file := writeText(t, dir, &c.target, o)
 				c.check(t, program, dir, file)

@@ -21,8 +21,8 @@ func TestNetworkd(t *testing.T) {
 	if _, err := os.Stat(networkd); err != nil {
 		peertest.Missing(t, "systemd-networkd is not installed (Debian package systemd)")
 	}
-	unshare := peertest.Require(t, "unshare")
 	peertest.RequireRoot(t, "namespaces for systemd-networkd")
+	unshare := peertest.Require(t, "unshare", peertest.Namespaces)
 	for name, o := range samples() {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -35,7 +35,7 @@ func checkKnot(t *testing.T, program, dir, file string) {
 // checkPowerDNS runs the script over an LMDB backend, twice, as it may be after a
 // change.
 func checkPowerDNS(t *testing.T, program, dir, file string) {
-	server := peertest.Require(t, "pdns_server")
+	server := peertest.Require(t, "pdns_server", peertest.LMDB)
 	conf := writeFile(t, dir, "pdns.conf", fmt.Sprintf("launch=lmdb\nlmdb-filename=%s/pdns.lmdb\nlmdb-sync-mode=nosync\nsocket-dir=%[1]s\nsecondary=yes\nsetuid=\nsetgid=\n", dir))
 	bin := filepath.Join(dir, "bin")
 	if err := os.Mkdir(bin, 0o755); err != nil {

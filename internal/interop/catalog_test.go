@@ -61,7 +61,7 @@ func TestFollowPeers(t *testing.T) {
 	for name, p := range producers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			program, ptrd := peertest.Require(t, p.program), requireBinary(t)
+			program, ptrd := peertest.Require(t, p.program, peertest.Catalogs), requireBinary(t)
 			dir, own := t.TempDir(), t.TempDir()
 			addr, secondary := freePort(t), freePort(t)
 			const one, two, three = "2.0.192.in-addr.arpa", "100.51.198.in-addr.arpa", "example.com"

@@ -415,7 +415,7 @@ include: "%[4]s"
 }
 
 func emitPowerDNS(t *testing.T, e *emitting) (netip.AddrPort, *process) {
-	program, tool := peertest.Require(t, "pdns_server"), peertest.Require(t, "pdnsutil")
+	program, tool := peertest.Require(t, "pdns_server", peertest.LMDB), peertest.Require(t, "pdnsutil", peertest.LMDB)
 	dir, addr := t.TempDir(), freePort(t)
 	mustWrite(dir, "pdns.conf", fmt.Sprintf("launch=lmdb\nlmdb-filename=%[1]s/pdns.lmdb\nlmdb-sync-mode=nosync\nsocket-dir=%[1]s\nsecondary=yes\nxfr-cycle-interval=1\nlocal-address=%[2]s\nlocal-port=%[3]d\nsetuid=\nsetgid=\n",
 		dir, addr.Addr(), addr.Port()))

@@ -59,11 +59,26 @@ func (p peer) start(t testing.TB, s *zoneSet) netip.AddrPort {
 		if awaitZones(addr, apexes, c.ended) {
 			return addr
 		}
+		requireRunning(t, c)
 		c.stop()
 		log = c.log()
 	}
 	t.Fatalf("%s does not answer for the zones of %s:\n%s", p.name, s.name, log)
 	return netip.AddrPort{}
+}
+
+// requireRunning ends the test as one without the peer where a peer has ended during its
+// start, with a configuration that is the test's own: it does not work on this machine. A
+// port that another process took in between is no such case.
+func requireRunning(t testing.TB, c *process) {
+	t.Helper()
+	select {
+	case <-c.ended:
+		if log := c.log(); !strings.Contains(log, "in use") {
+			peertest.Missing(t, fmt.Sprintf("%s ends during its start: %s", c.cmd.Path, log))
+		}
+	default:
+	}
 }
 
 // freePort returns an address of loopback whose port is free for UDP and TCP.

@@ -125,7 +125,7 @@ func contentAt(addr netip.AddrPort, zone string) (list []dns.RR) {
 func TestScaling(t *testing.T) {
 	f := newServers(t)
 	ptrd := requireBinary(t)
-	named, knotd, nsd := peertest.Require(t, "named"), peertest.Require(t, "knotd"), peertest.Require(t, "nsd")
+	named, knotd, nsd := peertest.Require(t, "named"), peertest.Require(t, "knotd", peertest.Catalogs), peertest.Require(t, "nsd")
 
 	dir, config := f.write("primary", "primary/config.yaml")
 	primary := f.run(dir, ptrd, "serve", "--config", config)

@@ -263,6 +263,7 @@ func startXfrPrimary(t testing.TB, p xfrPrimary, apex string, text []byte) (c *p
 	addr = freePort(t)
 	c = startProcess(t, dir, program, p.config(dir, addr, []setZone{{apex: apex, file: file}})...)
 	if !awaitZones(addr, []string{apex}, c.ended) {
+		requireRunning(t, c)
 		t.Fatalf("%s does not answer:\n%s", p.name, c.log())
 	}
 	return c, addr, file

@@ -62,7 +62,7 @@ zones: [{name: %s, file: small.zone}]
 		appendTo(filepath.Join(own, "named.conf"), fmt.Sprintf(`tls t { ca-file %q; remote-hostname "ns1.example"; };
 zone %q { type secondary; file "z.zone"; primaries { %s port %d tls t; }; allow-transfer { 127.0.0.1; }; };
 `, ca.File, smallZone, at.Addr(), at.Port()))
-		c := startProcess(t, own, peertest.Require(t, "named"), args...)
+		c := startProcess(t, own, peertest.Require(t, "named", peertest.TLS), args...)
 		awaitThat(t, "the zone at BIND", func() bool { return slices.Equal(content(addr, smallZone, ""), want) }, c, p)
 	})
 	t.Run("nsd", func(t *testing.T) {
@@ -76,7 +76,7 @@ zone %q { type secondary; file "z.zone"; primaries { %s port %d tls t; }; allow-
 		mustWrite(own, "nsd.conf", strings.Replace(string(text), "server:\n", fmt.Sprintf("server:\n\ttls-cert-bundle: %q\n", ca.File), 1))
 		appendTo(path, fmt.Sprintf("tls-auth:\n\tname: \"t\"\n\tauth-domain-name: \"ns1.example\"\nzone:\n\tname: %q\n\tzonefile: \"z.zone\"\n\trequest-xfr: AXFR %s@%d NOKEY t\n\tprovide-xfr: 127.0.0.1 NOKEY\n",
 			smallZone, at.Addr(), at.Port()))
-		c := startProcess(t, own, peertest.Require(t, "nsd"), args...)
+		c := startProcess(t, own, peertest.Require(t, "nsd", peertest.TLS), args...)
 		awaitThat(t, "the zone at NSD", func() bool { return slices.Equal(content(addr, smallZone, ""), want) }, c, p)
 	})
 }

@@ -1,18 +1,29 @@
 // Package peertest finds the foreign programs that tests compare ptrd with or put
-// in front of it. A test that lacks one is skipped with the reason; where
-// PTRD_REQUIRE_PEERS=1 is set, as in CI, it fails instead, so that a comparison
-// cannot vanish without a word.
+// in front of it, and tries whether they work. A test that lacks one is skipped with the
+// reason; where PTRD_REQUIRE_PEERS=1 is set, as in CI, it fails instead, so that a
+// comparison cannot vanish unnoticed. `make test` prints at its end what was skipped: the
+// tests of all packages append to the file that PTRD_SKIPPED names.
+//
+// To use a program that not all of its packages or versions support equally, add a probe
+// to the table (probe.go) and name the need in Require.
 package peertest
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
-// requireEnv makes missing peers fail a test.
-const requireEnv = "PTRD_REQUIRE_PEERS"
+const (
+	// requireEnv makes missing peers fail a test.
+	requireEnv = "PTRD_REQUIRE_PEERS"
+	// skippedEnv names the file that collects what was skipped. Its path differs with each
+	// `make test`, so that the go command does not take a skip from its cache.
+	skippedEnv = "PTRD_SKIPPED"
+)
 
 // sbin are directories of daemons, which are not in everybody's PATH.
 var sbin = [...]string{"/usr/sbin", "/usr/local/sbin", "/sbin"}
@@ -75,13 +86,23 @@ func Find(program string) (path string, ok bool) {
 	return "", false
 }
 
-// Require returns the path that Find finds. Without it the test is skipped, or fails
-// (see the package).
-func Require(t testing.TB, program string) string {
+// Require returns the path that Find finds. Where there is none, or the program does not
+// work or lacks one of the needs, the test is skipped, or fails (see the package).
+func Require(t testing.TB, program string, needs ...string) string {
 	t.Helper()
 	p, ok := Find(program)
 	if !ok {
 		Missing(t, program+" is not installed (Debian package "+Package(program)+")")
+	}
+	for _, need := range append([]string{""}, needs...) {
+		err := works(p, program, need)
+		switch {
+		case err == nil:
+		case need == "":
+			Missing(t, fmt.Sprintf("%s does not work: %v", program, err))
+		default:
+			Missing(t, fmt.Sprintf("%s does not have %s: %v", program, need, err))
+		}
 	}
 	return p
 }
@@ -101,5 +122,32 @@ func Missing(t testing.TB, reason string) {
 	if os.Getenv(requireEnv) == "1" {
 		t.Fatalf("%s=1: %s", requireEnv, reason)
 	}
+	Optional(t, reason)
+}
+
+// Optional skips a test whose precondition is not met, even where peers are required.
+func Optional(t testing.TB, reason string) {
+	t.Helper()
+	if err := note(t.Name(), reason); err != nil {
+		t.Errorf("%s: %v", skippedEnv, err)
+	}
 	t.Skip(reason)
+}
+
+// note appends a line to the file of what was skipped. One write of one line to the end
+// of a file is not mixed with those of other processes.
+func note(test, reason string) error {
+	path := os.Getenv(skippedEnv)
+	if path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "%s: %s\n", test, strings.Join(strings.Fields(reason), " "))
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package peertest
 
 import (
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -25,12 +26,14 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-func require(program string) *recorder {
+func (r *recorder) Name() string { return "TestOfRecorder" }
+
+func require(program string, needs ...string) *recorder {
 	r := &recorder{}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		Require(r, program)
+		Require(r, program, needs...)
 	}()
 	<-done
 	return r
@@ -55,5 +58,45 @@ func TestRequireFailsWherePeersAreRequired(t *testing.T) {
 func TestRequireFindsProgram(t *testing.T) {
 	if p := Require(t, "sh"); !filepath.IsAbs(p) {
 		t.Errorf("Require(sh) = %q, want an absolute path", p)
+	}
+}
+
+func TestRequireSkipsWhatDoesNotWork(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	t.Setenv(requireEnv, "")
+	list := filepath.Join(dir, "list")
+	t.Setenv(skippedEnv, list)
+	for name, script := range map[string]string{
+		"library-missing": "#!/bin/sh\necho 'error while loading shared libraries' >&2\nexit 127\n",
+		"option-unknown":  "#!/bin/sh\nexit 1\n",
+		"named":           "#!/bin/sh\nexit 0\n",
+		"named-checkconf": "#!/bin/sh\n/bin/grep -q tls $1 || exit 0\necho \"unknown option 'tls'\"\nexit 1\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		program string
+		needs   []string
+		want    string // in the reason; empty: it works
+	}{
+		{"library-missing", nil, "library-missing does not work: exit status 127: error while loading shared libraries"},
+		{"option-unknown", nil, ""},
+		{"named", nil, ""},
+		{"named", []string{Catalogs}, ""},
+		{"named", []string{TLS}, "named does not have zone transfers over TLS: named-checkconf: exit status 1: unknown option 'tls'"},
+	} {
+		if r := require(c.program, c.needs...); r.skipped != c.want || r.failed != "" {
+			t.Errorf("%s %v: skipped %q, failed %q; want a skip with %q", c.program, c.needs, r.skipped, r.failed, c.want)
+		}
+	}
+	noted, err := os.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(noted), "\n"); n != 2 || !strings.Contains(string(noted), "TestOfRecorder: named does not have zone transfers over TLS") {
+		t.Errorf("the list of what was skipped:\n%s", noted)
 	}
 }
