@@ -53,8 +53,9 @@ test:
 	@list=$$(mktemp); trap 'rm -f '$$list EXIT; \
 	PTRD_SKIPPED=$$list $(GO) test ./...; status=$$?; \
 	if [ -s $$list ]; then \
-		echo 'skipped, each with its reason:'; \
-		sort -u $$list | sed 's/^/  /'; \
+		echo 'skipped:'; \
+		sort -u $$list | awk '{ at = index($$0, ": "); why = substr($$0, at + 2); tests[why] = tests[why] " " substr($$0, 1, at - 1) } \
+			END { for (why in tests) print "  " why ":" tests[why] }' | sort; \
 	fi; \
 	exit $$status
 
