@@ -242,7 +242,7 @@ func (w *twin) checkChains(t *testing.T, g *zonetest.Random, j *Journal, trims b
 		}
 	}
 	// Serials that there never were, and ways back.
-	for _, from := range []zone.Serial{last.serial + 1, zone.Serial(g.IntN(1 << 30) << 2)} {
+	for _, from := range []zone.Serial{last.serial + 1, zone.Serial(g.IntN(1<<30) << 2)} {
 		if slices.ContainsFunc(w.lines, func(l Line) bool { return l.To == from || l.From == from }) {
 			continue
 		}
