@@ -88,6 +88,8 @@ type Metrics struct {
 // Reload says when and how changes of files are taken over.
 type Reload struct {
 	Quiet time.Duration // that a file is unchanged before it counts as complete, unless it was closed or renamed
+
+	KeepRemoved time.Duration // how long the data of a zone are kept that is served no longer
 }
 
 // NameServer is a name server of a zone or of a delegation.

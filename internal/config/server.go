@@ -44,7 +44,8 @@ func defaultConfig() *Config {
 		},
 		Log: Log{Level: "info", Format: "text"},
 		Reload: Reload{
-			Quiet: 5 * time.Second, // generators pause while they write; see watch.DefaultQuiet
+			Quiet:       5 * time.Second,     // generators pause while they write; see watch.DefaultQuiet
+			KeepRemoved: 30 * 24 * time.Hour, // as long as history, and longer than a holiday
 		},
 		Defaults: Defaults{
 			TTL:   time.Hour,
@@ -198,6 +199,7 @@ func (v value) limits(l *Limits) {
 
 func (v value) reload(r *Reload) {
 	v.mapping(
+		field{"keep_removed", func(v value) { r.KeepRemoved = v.duration(0, maxSpan) }},
 		field{"quiet", func(v value) { r.Quiet = v.duration(100*time.Millisecond, time.Hour) }},
 	)
 }

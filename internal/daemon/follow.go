@@ -141,17 +141,10 @@ func withoutReset(claims map[string]*catalog.Claim) map[string]*catalog.Claim {
 	return out
 }
 
-// adoptClaims puts in force what a new configuration leaves of the claims, forgets the
-// others, and looks at the catalogs that it follows.
+// adoptClaims puts in force what a new configuration leaves of the claims, and looks at
+// the catalogs that it follows.
 func (d *Daemon) adoptClaims(cfg *config.Config, still map[string]*catalog.Claim) {
 	f := &d.fleet
-	own := owners(cfg)
-	var gone []dname.Name
-	for key, c := range f.claims {
-		if still[key] == nil && own[key] == "" {
-			gone = append(gone, c.Apex)
-		}
-	}
 	f.claims = still
 	names := map[string]bool{}
 	for i := range cfg.Catalogs {
@@ -160,9 +153,6 @@ func (d *Daemon) adoptClaims(cfg *config.Config, still map[string]*catalog.Claim
 		}
 	}
 	f.names.Store(&names)
-	if err := d.journal.Forget(gone); err != nil {
-		d.log.Error("what is kept of zones that no catalog lists any more stays", "err", err)
-	}
 	d.follow()
 }
 
@@ -233,18 +223,19 @@ func (d *Daemon) unaccepted(cfg *config.Config, claims map[string]*catalog.Claim
 	return findings
 }
 
-// claim serves the zones that are claimed, and drops those that no longer are, with
-// what is kept of them.
+// claim serves the zones that are claimed, and no longer those that are not. What is
+// kept of the latter stays for a time (reload.keep_removed): a catalog may lose a zone
+// by mistake, and list it again.
 func (d *Daemon) claim(cfg *config.Config, claims map[string]*catalog.Claim) error {
 	f := &d.fleet
 	old := f.claims
 	if maps.EqualFunc(old, claims, isSameClaim) {
 		return nil
 	}
-	var gone []dname.Name
-	for key, c := range old {
+	gone := 0
+	for key := range old {
 		if claims[key] == nil {
-			gone = append(gone, c.Apex)
+			gone++
 		}
 	}
 	noted, err := d.serveClaims(cfg, claims)
@@ -252,10 +243,7 @@ func (d *Daemon) claim(cfg *config.Config, claims map[string]*catalog.Claim) err
 		return err
 	}
 	f.claims = claims
-	d.log.Info("follows catalogs", "zones", len(claims), "dropped", len(gone), "changed", len(noted))
-	if err := d.journal.Forget(gone); err != nil {
-		return fmt.Errorf("forget zones that catalogs list no more: %w", err)
-	}
+	d.log.Info("follows catalogs", "zones", len(claims), "removed", gone, "changed", len(noted))
 	for key, c := range claims {
 		if was := old[key]; noted[key] || was != nil && isSameClaim(was, c) {
 			continue

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -185,8 +186,8 @@ catalogs: [{name: cat.example, secondary: PRIMARY, members: {transfer: {allow: 1
 	if z := l.secondary.store.Set().Get(dname.MustParse("own.example.")); z == nil || !z.IsAvailable() {
 		t.Error("a catalog took a zone of the configuration away")
 	}
-	if files, err := filepath.Glob(filepath.Join(l.secondary.dir, "state", "*", "*one.example*")); err != nil || len(files) > 0 {
-		t.Errorf("%v is left of a dropped zone (%v)", files, err)
+	if files, err := filepath.Glob(filepath.Join(l.secondary.dir, "state", "*", "*one.example*")); err != nil || len(files) != 1 {
+		t.Errorf("%v is kept of a zone that left (%v)", files, err)
 	}
 
 	// A zone goes from the catalog to the configuration and back.
@@ -208,6 +209,50 @@ catalogs: [{name: cat.example, secondary: PRIMARY, members: {transfer: {allow: 1
 	l.follows = "zones: [{name: own.example}]"
 	l.reload()
 	l.serves("own.example")
+}
+
+// TestFollowComesBack: a zone that a catalog lost for a time goes on from what was kept of
+// it, also over a restart, and expires when it would have.
+func TestFollowComesBack(t *testing.T) {
+	l := newFleet(t, testZones, `
+zones: []
+catalogs: [{name: cat.example, secondary: PRIMARY}]`, "cat.example")
+	one := dname.MustParse("one.example.")
+	full, empty := []string{version2, "a.zones PTR one.example."}, []string{version2}
+	l.list("cat.example", full...)
+	l.refresh("cat.example")
+	l.serves("cat.example", "one.example")
+	expires := func() string {
+		t.Helper()
+		notes, err := l.secondary.journal.Notes(one, "secondary/times")
+		if err != nil || len(notes) != 1 {
+			t.Fatalf("notes are %v (%v)", notes, err)
+		}
+		return fmt.Sprint(notes[0].Value)
+	}
+	before := expires()
+	served := l.secondary.store.Set().Get(one)
+	for _, restart := range []bool{false, true} {
+		l.list("cat.example", empty...)
+		l.refresh("cat.example")
+		l.serves("cat.example")
+		if restart {
+			l.restart()
+		}
+		if got := expires(); got != before {
+			t.Errorf("the zone expires at %v, want %v", got, before)
+		}
+		// No primary can bring it now.
+		l.follows = strings.Replace(l.follows, "secondary: PRIMARY}", "secondary: PRIMARY, members: {secondary: {primaries: [\"127.0.0.1:1\"]}}}", 1)
+		l.reload()
+		l.list("cat.example", full...)
+		l.refresh("cat.example")
+		l.serves("cat.example", "one.example")
+		z := l.secondary.store.Set().Get(one)
+		if !z.IsAvailable() || z.Serial() != served.Serial() || z.Digest() != served.Digest() {
+			t.Errorf("restart %v: it is another zone", restart)
+		}
+	}
 }
 
 // TestFollowLost: the members of a catalog are served after a restart although the copy
@@ -277,8 +322,8 @@ catalogs: [{name: a.cat, secondary: PRIMARY}, {name: b.cat, secondary: PRIMARY, 
 	await(t, func() bool { z := served(); return z != nil && z != first && z.IsAvailable() })
 }
 
-// TestFollowOurs: a ptrd follows what a ptrd makes, over a key, and drops with the
-// zones what it kept of them.
+// TestFollowOurs: a ptrd follows what a ptrd makes, over a key, and keeps for a time
+// what it has of zones that leave.
 func TestFollowOurs(t *testing.T) {
 	dir := shortDir(t)
 	text := func(zones string) string {
@@ -316,5 +361,13 @@ catalogs: [{name: cat.example, secondary: PRIMARY}]`}
 	}
 	l.refresh("cat.example")
 	l.serves("cat.example", "two.example")
-	await(t, func() bool { return kept() == 2 })
+	if kept() != 5 {
+		t.Errorf("%d zones are kept, want 5", kept())
+	}
+	if err := l.secondary.journal.Trim(time.Now().Add(29 * 24 * time.Hour)); err != nil || kept() != 5 {
+		t.Errorf("%d zones are kept before their time is over, want 5 (%v)", kept(), err)
+	}
+	if err := l.secondary.journal.Trim(time.Now().Add(31 * 24 * time.Hour)); err != nil || kept() != 2 {
+		t.Errorf("%d zones are kept after it, want 2 (%v)", kept(), err)
+	}
 }

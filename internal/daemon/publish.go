@@ -71,7 +71,7 @@ func (d *Daemon) published(b *zone.Batch) {
 // limitHistory bounds the history of each zone as cfg says.
 func (d *Daemon) limitHistory(cfg *config.Config) {
 	limits := func(h config.History) journal.Limits {
-		return journal.Limits{MaxSize: int64(h.MaxSize), MaxAge: h.MaxAge}
+		return journal.Limits{MaxSize: int64(h.MaxSize), MaxAge: h.MaxAge, Grace: cfg.Reload.KeepRemoved}
 	}
 	own := map[string]journal.Limits{}
 	for i := range cfg.Zones {

@@ -175,7 +175,7 @@ func (k *Follower) Plan(zones []Zone, set *zone.Set, stays func(apex dname.Name)
 		}
 		p.gone[key] = true
 		if base := set.Get(t.conf.Apex); base != nil && !stays(t.conf.Apex) {
-			p.Changes = append(p.Changes, zone.Change{Apex: t.conf.Apex, Base: base, Notes: []zone.Note{{Key: noteTimes}, {Key: noteFindings}}})
+			p.Changes = append(p.Changes, zone.Change{Apex: t.conf.Apex, Base: base})
 		}
 	}
 	k.mu.Unlock()

@@ -14,11 +14,15 @@ import (
 type Limits struct {
 	MaxSize int64         // octets, as they are stored
 	MaxAge  time.Duration // of a change
+
+	// Grace is how long all of this, the content and the notes of a zone that went are
+	// kept: it may come back, and may have gone by mistake.
+	Grace time.Duration
 }
 
 // defaultLimits are those of a Journal that was given none: some million changes of
 // one PTR, and longer than the expiry of most secondaries.
-var defaultLimits = Limits{MaxSize: 64 << 20, MaxAge: 30 * 24 * time.Hour}
+var defaultLimits = Limits{MaxSize: 64 << 20, MaxAge: 30 * 24 * time.Hour, Grace: 30 * 24 * time.Hour}
 
 // limitSet is the limits of all zones.
 type limitSet struct {
@@ -45,7 +49,7 @@ const trimBatch = 1000
 
 // Trim takes out of the histories of all zones what is beyond their limits at the
 // given time: zones that do not change are not trimmed otherwise. Of a zone that
-// went as long ago as its changes are kept, all goes but its last serial.
+// went longer ago than Limits.Grace, all goes but its last serial.
 func (j *Journal) Trim(now time.Time) error {
 	keys, err := j.overdue(now)
 	for len(keys) > 0 && err == nil {
@@ -65,7 +69,7 @@ func (j *Journal) overdue(now time.Time) (keys []string, err error) {
 			}
 			l := limits.of(string(k))
 			cutoff := now.UnixMilli() - l.MaxAge.Milliseconds()
-			if s.first <= s.Sequence && (s.octets > uint64(l.MaxSize) || s.oldest < cutoff) || s.isForgotten(cutoff) {
+			if s.first <= s.Sequence && (s.octets > uint64(l.MaxSize) || s.oldest < cutoff) || s.isForgotten(now.UnixMilli()-l.Grace.Milliseconds()) {
 				keys = append(keys, string(k))
 			}
 			return nil
@@ -97,7 +101,8 @@ func (j *Journal) trimSome(keys []string, now time.Time) (rest []string, err err
 				return corrupt(j.path, "an entry")
 			}
 			was, l := s, limits.of(rest[0])
-			if s.isForgotten(now.UnixMilli() - l.MaxAge.Milliseconds()) {
+			if s.isForgotten(now.UnixMilli() - l.Grace.Milliseconds()) {
+				l.MaxAge = min(l.MaxAge, l.Grace)
 				s.Kept, s.snapshot, s.since = false, snapshot{}, 0
 				dropped[rest[0]] = was.snapshot
 				if err := t.forgetNotes(s.id); err != nil {
@@ -190,7 +195,7 @@ func (t *transaction) trim(s *state, limits Limits, now int64, most int) (int, e
 }
 
 // Forget drops the content and the notes of zones, which must not be served any more,
-// now and not only when they have been gone for as long as their history lasts.
+// now and not only when they have been gone for Limits.Grace.
 func (j *Journal) Forget(apexes []dname.Name) (err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -9,11 +9,11 @@ import (
 )
 
 // What nobody changes is trimmed by age all the same; of a zone that went all is
-// forgotten then but the serial.
+// forgotten after the grace time but the serial.
 func TestTrimByAge(t *testing.T) {
 	j := mustOpen(t, newPath(t))
 	defer j.Close()
-	j.SetLimits(Limits{MaxSize: 1 << 20, MaxAge: time.Minute}, nil)
+	j.SetLimits(Limits{MaxSize: 1 << 20, MaxAge: time.Minute, Grace: 5 * time.Minute}, nil)
 	a, b := build(t, "a.example", 7), build(t, "b.example", 9)
 	at := time.UnixMilli(1_000_000)
 	publish := func(changes ...zone.Change) {
@@ -64,9 +64,9 @@ func TestTrimByAge(t *testing.T) {
 	expect("late", 0, 1, 1, true) // the change since the content was written is needed
 	publish(zone.Change{Apex: b.Apex(), Base: b10})
 	expect("gone", 0, 2, 1, true)
-	trim(time.Minute)
+	trim(5 * time.Minute)
 	expect("gone in time", 0, 2, 1, true)
-	trim(2 * time.Minute)
+	trim(5*time.Minute + time.Second)
 	expect("gone for long", 0, 0, 0, false)
 	if e, ok, err := j.Last(b.Apex()); !ok || err != nil || e.Serial != 10 || !e.Gone {
 		t.Errorf("%+v %v %v", e, ok, err)
