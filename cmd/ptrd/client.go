@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/control"
@@ -25,7 +24,7 @@ func (g *globals) stateDir() (string, error) {
 	if err == nil {
 		return cfg.StateDir, nil
 	}
-	data, readErr := os.ReadFile(path)
+	data, readErr := config.ReadFile(path)
 	if readErr != nil {
 		return "", err
 	}

@@ -28,6 +28,7 @@ type Source struct {
 	Reload  func() Reload
 	Journal func() (isWritable bool, failures uint64)
 	Load    func() Load
+	Hung    func() int // reads of files that were given up
 
 	Secondaries func() Secondaries
 	Transfers   func() Transfers
@@ -150,6 +151,7 @@ func list() []metric {
 		{"ptrd_load_zones", "Zones that the load under way, or the last one, has to do with: all, and done so far.", l("state")},
 		{"ptrd_load_records_total", "Records read from sources.", nil},
 		{"ptrd_load_bytes_total", "Octets read from source files.", nil},
+		{"ptrd_hung_reads", "Reads of files that were given up and have not returned.", nil},
 		{"ptrd_findings", "Findings of the last reload, by severity.", l("severity")},
 
 		{"ptrd_journal_writable", "1 if the last write of the journal went well.", nil},
@@ -319,6 +321,7 @@ func (s sink) reload(r Reload) {
 	s.gauge("ptrd_reload_last_success_timestamp_seconds", unix(r.LastOK))
 	s.gauge("ptrd_reload_duration_seconds", r.Took.Seconds())
 	s.gauge("ptrd_unfinished_files", float64(r.Unfinished))
+	s.gauge("ptrd_hung_reads", float64(s.s.Hung()))
 	s.gauge("ptrd_findings", float64(r.Errors), "error")
 	s.gauge("ptrd_findings", float64(r.Warnings), "warning")
 }

@@ -77,6 +77,7 @@ func testSource(t *testing.T) Source {
 		Reload: func() Reload {
 			return Reload{OK: true, At: time.Unix(1000, 0), Took: time.Second, Errors: 1, Warnings: 2}
 		},
+		Hung: func() int { return 2 },
 		Load: func() Load { return Load{UnderWay: true, ZonesDone: 3, Zones: 4, Records: 1000, Bytes: 50000} },
 		Secondaries: func() Secondaries {
 			return Secondaries{
@@ -123,6 +124,7 @@ func TestMetrics(t *testing.T) {
 		`ptrd_reload_timestamp_seconds 1000`,
 		`ptrd_reload_last_success_timestamp_seconds 0`,
 		`ptrd_findings{severity="warning"} 2`,
+		`ptrd_hung_reads 2`,
 		`ptrd_loading 1`,
 		`ptrd_load_zones{state="all"} 4`,
 		`ptrd_load_zones{state="done"} 3`,

@@ -12,6 +12,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/journal"
 	"github.com/ptrd/ptrd/zone/source"
 )
@@ -36,7 +37,8 @@ type Options struct {
 	// have the processor; it may return nil, for a time when nobody else needs it.
 	Pause func() func()
 
-	Progress *Progress // nil: one of its own
+	Progress *Progress     // nil: one of its own
+	Files    *infile.Files // that sources are read through; nil: of its own
 
 	// Restore gives a zone back that has no source but its history; nil: each begins
 	// anew. Overlay puts beside what the sources of a zone have, its argument, what
@@ -67,6 +69,9 @@ func New(o Options) *Assembler {
 	}
 	if o.Progress == nil {
 		o.Progress = new(Progress)
+	}
+	if o.Files == nil {
+		o.Files = new(infile.Files)
 	}
 	if o.Pause == nil {
 		o.Pause = func() func() { return nil }
@@ -104,7 +109,7 @@ type Plan struct {
 type Round struct {
 	// IsComplete reports whether a file that changed may be read, or is still being
 	// written; nil: all may.
-	IsComplete func(path string) bool
+	IsComplete func(t *infile.Task, path string) bool
 }
 
 // Broken is a zone that is not served as its sources have it.
@@ -141,7 +146,6 @@ type round struct {
 	set   *zone.Set
 	index *index
 	done  map[string]*zone.Zone // zones of the waves before this one
-	room  *room                 // of the wave; nil: one worker makes all of it
 	now   time.Time
 	how   Round
 }
@@ -249,18 +253,35 @@ func (r *round) wave(ctx context.Context, items []*config.Zone) ([]end, error) {
 	next := make(chan int)
 	var wg sync.WaitGroup
 	workers := min(runtime.GOMAXPROCS(0), len(items))
-	r.room = nil
+	var shared *room
 	if workers > 1 {
-		r.room = newRoom()
+		shared = newRoom()
 	}
 	for range workers {
 		wg.Go(func() {
-			w := &worker{pause: r.a.o.Pause(), progress: r.a.o.Progress}
-			for i := range next {
-				w.rest()
-				ends[i], errs[i] = r.item(items[i], w)
-				w.tell()
-				w.progress.done.Add(int64(len(items[i].Apexes)))
+			w := &worker{pause: r.a.o.Pause(), progress: r.a.o.Progress, room: shared}
+			at := -1                                        // the item under way, begun again where a read hung
+			_ = r.a.o.Files.Run(ctx, func(t *infile.Task) { // the error is that of ctx
+				w.giveRoom()
+				w.task = t
+				for {
+					if at < 0 {
+						i, ok := <-next
+						if !ok {
+							return
+						}
+						at = i
+					}
+					w.rest()
+					ends[at], errs[at] = r.item(items[at], w)
+					w.giveRoom()
+					w.tell()
+					w.progress.done.Add(int64(len(items[at].Apexes)))
+					at = -1
+				}
+			})
+			w.giveRoom()
+			for range next { // what is left when ctx has ended
 			}
 		})
 	}

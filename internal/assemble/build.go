@@ -36,7 +36,7 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 	}
 	usable, unfinished := old.isUsable(r, item, in, w)
 	if !usable && unfinished == nil {
-		unfinished = r.unfinishedOf(item, old)
+		unfinished = r.unfinishedOf(item, old, w)
 	}
 	switch {
 	case unfinished != nil:
@@ -45,10 +45,8 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 		old.in = in
 		return end{outcome: old.asServed(r.set), reused: true}, nil
 	}
-	if r.room != nil {
-		octets := sourceOctets(item)
-		r.room.take(octets)
-		defer r.room.give(octets)
+	if w.room != nil {
+		w.takeRoom(w.sourceOctets(item))
 	}
 	m := newMerge(item, lists, r.a.o.Table, r.cfg.Limits.GenerateSteps, w)
 	m.fs = fs
@@ -61,7 +59,7 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 	}
 	m.pour()
 	e := end{outcome: &outcome{apexes: item.Apexes, in: in, files: m.read.done(m.seen), soaFile: m.soaFile}}
-	if unfinished := r.changedMeanwhile(e.files, old); unfinished != nil {
+	if unfinished := r.changedMeanwhile(e.files, old, w); unfinished != nil {
 		return r.wait(item, old, unfinished), nil
 	}
 	zones := make([]*zone.Zone, len(builders))
@@ -107,7 +105,7 @@ func (r *round) source(item *config.Zone, old, now *outcome) string {
 	} else {
 		for _, f := range now.files {
 			i := slices.IndexFunc(old.files, func(was *fileState) bool { return was.path == f.path })
-			if i < 0 || !old.files[i].id.isOf(f.id) || old.files[i].fault != f.fault {
+			if i < 0 || !old.files[i].id.IsOf(f.id) || old.files[i].fault != f.fault {
 				names = append(names, f.path)
 			}
 		}
@@ -147,8 +145,8 @@ func (o *outcome) isUsable(r *round, item *config.Zone, in inputs, w *worker) (o
 	}
 	for _, f := range o.files {
 		switch {
-		case f.isProved():
-		case !r.isComplete(f.path):
+		case f.isProved(w):
+		case !r.isComplete(f.path, w):
 			unfinished = append(unfinished, f.path)
 		case len(unfinished) == 0 && !f.isUnchanged(w):
 			return false, nil

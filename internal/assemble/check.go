@@ -26,10 +26,12 @@ func Check(ctx context.Context, cfg *config.Config) ([]Finding, error) {
 func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, []Finding) {
 	var fs findings
 	var table source.Table
-	if fault := fileFault(path); fault != "" {
+	f, fault := openSource(nil, path)
+	if fault != "" {
 		fs.report(zone.Error, "unreadable-file", source.Position{File: path}, "%s", fault)
 		return nil, fs.list
 	}
+	f.Close()
 	b := zone.NewBuilder(origin)
 	res := zonefile.Load(path, zonefile.Options{Origin: origin, GenerateLimit: generateSteps, Table: &table}, b.Add)
 	z, list := b.Build()

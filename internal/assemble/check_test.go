@@ -43,7 +43,7 @@ func TestCheckFile(t *testing.T) {
 		})
 	}
 	z, list := CheckFile(origin, l.dir+"/none", 0)
-	if l.expect(list, "error: none: does not exist; mend the path or create the file"); z != nil {
+	if l.expect(list, "error: none: does not exist; correct the path or create the file"); z != nil {
 		t.Error("a zone of no file")
 	}
 	_, list = CheckFile(origin, l.dir, 0)

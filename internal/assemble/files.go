@@ -6,9 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"slices"
-	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/zone/infile"
 )
 
 // maxFile is the largest source file that is read. With some 50 octets a line
@@ -16,17 +16,13 @@ import (
 // log, and reading it would keep a core busy for minutes.
 const maxFile = 4 << 30 // octets
 
-// racy is how old a change must be for the inode's time to prove that nothing
-// followed it. Most file systems stamp by the kernel's tick of some milliseconds,
-// a few by two seconds; younger changes are told by reading the file.
-const racy = 2 * time.Second
-
 // fileState is what is remembered of a source file, in place of its content.
 type fileState struct {
-	path  string
-	fault string   // why it cannot be read; the rest is zero then
-	id    identity // from before it was read
-	sum   sum      // of the octets that were read
+	path   string
+	fault  string          // why it cannot be read; the rest is zero then
+	id     infile.Identity // from before it was read
+	sum    sum             // of the octets that were read
+	failed bool            // it was not read to its end
 }
 
 // sum tells contents of a file apart. One change in 2^64 is not seen, and which
@@ -38,20 +34,22 @@ type sum struct {
 }
 
 // isProved reports whether the file has the content that was read without a doubt.
-func (fs *fileState) isProved() bool {
-	now, _, err := identify(fs.path)
-	return err == nil && fs.id.proves(now)
+func (fs *fileState) isProved(w *worker) bool {
+	now, err := w.task.Stat(fs.path)
+	return err == nil && !fs.failed && fs.id.Proves(now.Identity)
 }
 
 // isUnchanged reports whether the file still has the content that was read. The
 // sum decides; reading for it is spared where the identity proves the same. It
 // moves fs on to a later identity of the same content.
 func (fs *fileState) isUnchanged(w *worker) bool {
-	now, _, err := identify(fs.path)
-	if err == nil && fs.id.proves(now) {
+	switch {
+	case fs.failed:
+		return false // it may be readable now
+	case fs.isProved(w):
 		return true
 	}
-	f, now, _, fault := openSource(fs.path)
+	f, fault := openSource(w.task, fs.path)
 	if fault != "" || fs.fault != "" {
 		if f != nil {
 			f.Close()
@@ -64,7 +62,7 @@ func (fs *fileState) isUnchanged(w *worker) bool {
 	if _, err := io.Copy(&h, w.reader(f)); err != nil || h.Sum64() != fs.sum.value {
 		return false
 	}
-	fs.id = now
+	fs.id = f.Identity
 	return true
 }
 
@@ -76,13 +74,13 @@ type fileReader struct {
 }
 
 // open opens a file that the configuration names, and remembers it; without one
-// the fault says why. size is that of its content, in octets.
-func (r *fileReader) open(path string) (f io.ReadCloser, size int64, fault string) {
-	f, id, size, fault := openSource(path)
+// the fault says why.
+func (r *fileReader) open(path string) (f *infile.File, fault string) {
+	f, fault = openSource(r.worker.task, path)
 	if r.index(path) < 0 {
-		r.add(&fileState{path: path, id: id, fault: fault})
+		r.add(stateOf(path, f, fault))
 	}
-	return f, size, fault
+	return f, fault
 }
 
 // note remembers a file that was looked for, or that something else opens.
@@ -90,11 +88,19 @@ func (r *fileReader) note(path string) (index int) {
 	if i := r.index(path); i >= 0 {
 		return i
 	}
-	f, id, _, fault := openSource(path)
+	f, fault := openSource(r.worker.task, path)
 	if f != nil {
 		f.Close()
 	}
-	return r.add(&fileState{path: path, id: id, fault: fault})
+	return r.add(stateOf(path, f, fault))
+}
+
+func stateOf(path string, f *infile.File, fault string) *fileState {
+	fs := &fileState{path: path, fault: fault}
+	if f != nil {
+		fs.id = f.Identity
+	}
+	return fs
 }
 
 func (r *fileReader) index(path string) int {
@@ -109,9 +115,23 @@ func (r *fileReader) add(fs *fileState) (index int) {
 
 // tap returns a reader of the same octets that sums them.
 func (r *fileReader) tap(path string, from io.Reader) io.Reader {
-	s := r.sums[r.note(path)]
-	s.Reset()
-	return io.TeeReader(r.worker.reader(from), s)
+	i := r.note(path)
+	r.sums[i].Reset()
+	return tapped{io.TeeReader(r.worker.reader(from), r.sums[i]), r.files[i]}
+}
+
+// tapped takes note in state that reading failed.
+type tapped struct {
+	io.Reader
+	state *fileState
+}
+
+func (t tapped) Read(b []byte) (int, error) {
+	n, err := t.Reader.Read(b)
+	if err != nil && err != io.EOF {
+		t.state.failed = true
+	}
+	return n, err
 }
 
 // done returns the states of all files; looked are the paths that were looked for
@@ -126,70 +146,22 @@ func (r *fileReader) done(looked []string) []*fileState {
 	return r.files
 }
 
-// identity is what the file system tells of a file without reading it. The zero
-// value is that of no file.
-type identity struct {
-	device, inode uint64
-	changed       int64 // when the inode was last changed, which no program can set; Unix nanoseconds
-	at            int64 // when it was asked, likewise
-}
-
-// isOf reports whether later is an identity of the same file without a change in
-// between that shows.
-func (id identity) isOf(later identity) bool {
-	return id.changed != 0 && id.device == later.device && id.inode == later.inode && id.changed == later.changed
-}
-
-// proves reports whether a file of identity later, asked for after id, surely
-// has the same content.
-func (id identity) proves(later identity) bool {
-	return id.isOf(later) && id.at-id.changed > int64(racy)
-}
-
-// fileKind is what a path leads to.
-type fileKind uint8
-
-const (
-	regularFile fileKind = iota
-	directory
-	otherFile
-)
-
-// openSource opens a source file. It returns what identity it had before, and its
-// size in octets, or says in the words of a finding why it cannot be read.
-func openSource(path string) (f io.ReadCloser, id identity, size int64, fault string) {
-	id, what, err := identify(path)
-	switch {
-	case err != nil:
-		return nil, identity{}, 0, pathFault(err)
-	case what.kind == directory:
-		return nil, identity{}, 0, "is a directory; name the file in it"
-	case what.kind != regularFile:
-		return nil, identity{}, 0, "is not a regular file; name one that is"
-	case what.size > maxFile:
-		return nil, identity{}, 0, "is larger than 4 GiB; split the zone at an octet or nibble boundary"
+// openSource opens a source file, or says in the words of a finding why it cannot
+// be read.
+func openSource(t *infile.Task, path string) (f *infile.File, fault string) {
+	f, err := t.Open(path, maxFile)
+	if err != nil {
+		return nil, pathFault(err)
 	}
-	if f, err = open(path); err != nil {
-		return nil, identity{}, 0, pathFault(err)
-	}
-	return f, id, what.size, ""
-}
-
-// fileFault says in the words of a finding why path cannot be read; empty: it can.
-func fileFault(path string) string {
-	f, _, _, fault := openSource(path)
-	if f != nil {
-		f.Close()
-	}
-	return fault
+	return f, ""
 }
 
 // sourceOctets returns the size of all files of an item that are there.
-func sourceOctets(item *config.Zone) (n int64) {
+func (w *worker) sourceOctets(item *config.Zone) (n int64) {
 	for _, files := range [][]config.File{item.Files, item.Hosts} {
 		for i := range files {
-			if _, what, err := identify(files[i].Path); err == nil {
-				n += what.size
+			if info, err := w.task.Stat(files[i].Path); err == nil {
+				n += info.Size
 			}
 		}
 	}
@@ -199,13 +171,21 @@ func sourceOctets(item *config.Zone) (n int64) {
 func pathFault(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "does not exist; mend the path or create the file"
+		return "does not exist; correct the path or create the file"
 	case errors.Is(err, fs.ErrPermission):
 		return "cannot be read: permission denied; make it readable for the user that ptrd runs as"
+	case errors.Is(err, infile.ErrDirectory):
+		return "is a directory; name the file in it"
+	case errors.Is(err, infile.ErrNotRegular):
+		return "is not a regular file; name one that is"
+	case errors.Is(err, infile.ErrTooLarge):
+		return "is larger than 4 GiB; split the zone at an octet or nibble boundary"
+	case errors.Is(err, infile.ErrHung):
+		return "cannot be read: its file system does not answer; make it available again"
 	}
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		err = pe.Err
 	}
-	return "cannot be read: " + err.Error() + "; mend the path"
+	return "cannot be read: " + err.Error() + "; correct the path"
 }

@@ -3,12 +3,12 @@ package assemble
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/source"
 	"github.com/ptrd/ptrd/zone/zonefile"
@@ -131,12 +131,12 @@ func (m *merge) at(f zone.Finding) Finding {
 
 // open opens a source. One that cannot be read, nil, is reported at its place in
 // the config.
-func (m *merge) open(f *config.File, key string) (from io.ReadCloser, size int64) {
-	from, size, fault := m.read.open(f.Path)
+func (m *merge) open(f *config.File, key string) *infile.File {
+	from, fault := m.read.open(f.Path)
 	if fault != "" {
 		m.fs.report(zone.Error, "unreadable-file", f.Pos, "%s.%s: %s %s", m.item.Path, key, f.Path, fault)
 	}
-	return from, size
+	return from
 }
 
 // static hands on a record of a static layer.

@@ -15,14 +15,15 @@ import (
 
 // file pours a master file.
 func (m *merge) file(f *config.File) {
-	from, size := m.open(f, "file")
+	from := m.open(f, "file")
 	if from == nil {
 		return
 	}
 	defer from.Close()
 	o := zonefile.Options{
 		Root:          filepath.Dir(f.Path),
-		Size:          size,
+		Size:          from.Size,
+		Task:          m.worker.task,
 		Origin:        m.item.Origin,
 		GenerateLimit: m.limit,
 		Table:         m.table,
@@ -41,7 +42,7 @@ func (m *merge) file(f *config.File) {
 // hosts pours a hosts file: the PTRs of those of its addresses that are ours.
 // Such a file is often one for many zones, so that the others are no mistake.
 func (m *merge) hosts(f *config.File) {
-	from, _ := m.open(f, "hosts")
+	from := m.open(f, "hosts")
 	if from == nil {
 		return
 	}

@@ -261,7 +261,7 @@ func TestBrokenThenMended(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = l.reload()
-	l.expect(p.Findings, "error: ptrd.yaml:6:11: zones[0].file: a.zone does not exist; mend the path or create the file")
+	l.expect(p.Findings, "error: ptrd.yaml:6:11: zones[0].file: a.zone does not exist; correct the path or create the file")
 	if l.zone(apex) != good {
 		t.Error("the good data are gone")
 	}
@@ -298,13 +298,13 @@ www TXT there
 		t.Fatal(err)
 	}
 	want := `
-		error: ptrd.yaml:5:29: zones[0].file: missing.zone does not exist; mend the path or create the file
+		error: ptrd.yaml:5:29: zones[0].file: missing.zone does not exist; correct the path or create the file
 		error: ptrd.yaml:6:29: zones[1].file: dir is a directory; name the file in it
 		error: ptrd.yaml:7:29: zones[2].file: fifo is not a regular file; name one that is
 		error: ptrd.yaml:8:29: zones[3].file: closed.zone cannot be read: permission denied; make it readable for the user that ptrd runs as
 		error: ptrd.yaml:9:30: zones[4].file: large.zone is larger than 4 GiB; split the zone at an octet or nibble boundary
-		error: ptrd.yaml:9:42: zones[4].file: missing.zone does not exist; mend the path or create the file
-		error: ptrd.yaml:10:35: zones[5].hosts: missing does not exist; mend the path or create the file
+		error: ptrd.yaml:9:42: zones[4].file: missing.zone does not exist; correct the path or create the file
+		error: ptrd.yaml:10:35: zones[5].hosts: missing does not exist; correct the path or create the file
 	`
 	if os.Getuid() == 0 { // root may read everything
 		var kept []string
@@ -424,30 +424,6 @@ func TestJournalThatCannotBeRead(t *testing.T) {
 	_, err := l.a.Assemble(context.Background(), l.config(), l.store.Set(), Round{})
 	if err == nil || !strings.HasPrefix(err.Error(), "look up the last serial of zone ") {
 		t.Errorf("got %v", err)
-	}
-}
-
-// The inode's time proves that a file is as it was only if it was old when the
-// file was read: else a second change may bear the same stamp.
-func TestIdentityProves(t *testing.T) {
-	const then, hour = int64(1000 * time.Second), int64(time.Hour)
-	old := identity{1, 2, then, then + hour}
-	for _, c := range []struct {
-		name      string
-		id, later identity
-		want      bool
-	}{
-		{"the same", old, identity{1, 2, then, then + 2*hour}, true},
-		{"changed since", old, identity{1, 2, then + 1, then + 2*hour}, false},
-		{"another file", old, identity{1, 3, then, then + 2*hour}, false},
-		{"another file system", old, identity{3, 2, then, then + 2*hour}, false},
-		{"read right after a change", identity{1, 2, then, then + int64(time.Second)}, identity{1, 2, then, then + 2*hour}, false},
-		{"no times here", identity{1, 2, 0, then}, identity{1, 2, 0, then}, false},
-		{"was not there", identity{}, old, false},
-	} {
-		if got := c.id.proves(c.later); got != c.want {
-			t.Errorf("%s: %v", c.name, got)
-		}
 	}
 }
 

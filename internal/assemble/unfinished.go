@@ -9,20 +9,20 @@ import (
 )
 
 // isComplete reports whether the file at path may be read.
-func (r *round) isComplete(path string) bool {
-	return r.how.IsComplete == nil || r.how.IsComplete(path)
+func (r *round) isComplete(path string, w *worker) bool {
+	return r.how.IsComplete == nil || r.how.IsComplete(w.task, path)
 }
 
 // unfinishedOf returns those files of an item that are not to be read yet. What was
 // read before and is the same may be read again. Included files are only known once
 // they were read, see changedMeanwhile.
-func (r *round) unfinishedOf(item *config.Zone, old *outcome) (list []string) {
+func (r *round) unfinishedOf(item *config.Zone, old *outcome, w *worker) (list []string) {
 	if r.how.IsComplete == nil {
 		return nil
 	}
 	for _, files := range [][]config.File{item.Files, item.Hosts} {
 		for i := range files {
-			if path := files[i].Path; !old.hasProved(path) && !r.isComplete(path) {
+			if path := files[i].Path; !old.hasProved(path, w) && !r.isComplete(path, w) {
 				list = append(list, path)
 			}
 		}
@@ -31,19 +31,19 @@ func (r *round) unfinishedOf(item *config.Zone, old *outcome) (list []string) {
 }
 
 // hasProved reports whether path was read for the outcome and is the same since.
-func (o *outcome) hasProved(path string) bool {
-	return o != nil && slices.ContainsFunc(o.files, func(f *fileState) bool { return f.path == path && f.isProved() })
+func (o *outcome) hasProved(path string, w *worker) bool {
+	return o != nil && slices.ContainsFunc(o.files, func(f *fileState) bool { return f.path == path && f.isProved(w) })
 }
 
 // changedMeanwhile returns those of the files that changed while they were read, or
 // were not complete then.
-func (r *round) changedMeanwhile(files []*fileState, old *outcome) (list []string) {
+func (r *round) changedMeanwhile(files []*fileState, old *outcome, w *worker) (list []string) {
 	if r.how.IsComplete == nil {
 		return nil
 	}
 	for _, f := range files {
-		now, _, err := identify(f.path)
-		if f.fault == "" && (err != nil || !f.id.isOf(now)) || !old.hasProved(f.path) && !r.isComplete(f.path) {
+		now, err := w.task.Stat(f.path)
+		if f.fault == "" && (err != nil || !f.id.IsOf(now.Identity)) || !old.hasProved(f.path, w) && !r.isComplete(f.path, w) {
 			list = append(list, f.path)
 		}
 	}

@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"github.com/ptrd/ptrd/zone/infile"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -33,7 +34,7 @@ www TXT one
 192.0.2.1 one.example
 `)
 	unfinished := map[string]bool{}
-	l.how.IsComplete = func(path string) bool { return !unfinished[filepath.Base(path)] }
+	l.how.IsComplete = func(_ *infile.Task, path string) bool { return !unfinished[filepath.Base(path)] }
 	l.expect(l.reload().Findings, "")
 	before := l.store.Set()
 	changed := func(p *Plan, names, zones []string) {
@@ -103,7 +104,7 @@ mail TXT one
 	before := l.zone("a.example")
 	l.write("-- a.zone --\nwww TXT two\n-- b.zone --\nmail TXT two\n")
 	asked := 0
-	l.how.IsComplete = func(path string) bool {
+	l.how.IsComplete = func(_ *infile.Task, path string) bool {
 		if filepath.Base(path) == "b.zone" {
 			if asked++; asked == 3 { // both were read
 				l.write("-- a.zone --\nwww TXT three\n")
@@ -115,7 +116,7 @@ mail TXT one
 	if l.zone("a.example") != before || len(p.Unfinished) == 0 {
 		t.Fatalf("after %d questions unfinished are %q", asked, p.Unfinished)
 	}
-	l.how.IsComplete = func(string) bool { return true }
+	l.how.IsComplete = func(*infile.Task, string) bool { return true }
 	if p = l.reload(); l.zone("a.example") == before || p.Unfinished != nil {
 		t.Errorf("unfinished are %q", p.Unfinished)
 	}

@@ -4,6 +4,8 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+
+	"github.com/ptrd/ptrd/zone/infile"
 )
 
 // Progress counts what Assemble does, for others to look at meanwhile. The zero
@@ -21,11 +23,29 @@ func (p *Progress) Zones() (done, all int64) { return p.done.Load(), p.zones.Loa
 // Assemble.
 func (p *Progress) Read() (records, octets int64) { return p.records.Load(), p.bytes.Load() }
 
-// worker is what a goroutine that makes zones has of its own.
+// worker is what a goroutine that makes zones has of its own. If that goroutine is
+// abandoned in a read, the next one goes on with the worker.
 type worker struct {
+	task     *infile.Task
 	pause    func() // nil: never
 	progress *Progress
 	records  int64 // not told to progress yet
+	room     *room // nil: there is no other worker
+	taken    int64 // octets of it
+}
+
+// takeRoom waits for room in which to make zones from so many octets.
+func (w *worker) takeRoom(octets int64) {
+	w.room.take(octets)
+	w.taken = octets
+}
+
+// giveRoom gives back what takeRoom took.
+func (w *worker) giveRoom() {
+	if w.taken > 0 {
+		w.room.give(w.taken)
+		w.taken = 0
+	}
 }
 
 // pauseRecords is how many records are read between two pauses: some twenty

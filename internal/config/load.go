@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/source"
 	"gopkg.in/yaml.v3"
 )
@@ -23,28 +23,40 @@ import (
 // would let a wrong path (an image, a log) take all memory on a reload.
 const maxFile = 16 << 20
 
+const tooLarge = "the file is larger than 16 MiB; move records to master files and name them with `file`"
+
 // Load reads the configuration at path, and the secrets in files that it names.
 // The error is [Errors] for what is wrong inside the file.
 func Load(path string) (*Config, error) {
-	return (&Loader{Path: path}).Load()
+	return (&Loader{Path: path}).load(nil)
 }
 
-// readFile returns the content of a file of at most limit octets; a longer one
-// gives one octet more, so that the reader sees it.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err == nil {
-		defer f.Close()
-		var data []byte
-		if data, err = io.ReadAll(io.LimitReader(f, limit+1)); err == nil {
-			return data, nil
-		}
-	}
+// ReadFile returns the text of the configuration at path, whatever is in it.
+func ReadFile(path string) ([]byte, error) { return readFile(nil, path, maxFile) }
+
+// readFile returns the content of a file of at most limit octets.
+func readFile(t *infile.Task, path string, limit int64) ([]byte, error) {
+	data, err := t.ReadFile(path, limit)
 	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	switch {
+	case err == nil:
+		return data, nil
+	case errors.Is(err, infile.ErrTooLarge):
+		return nil, &tooLargeError{path, limit}
+	case errors.As(err, &pe):
 		err = pe.Err
 	}
 	return nil, fmt.Errorf("%s: the file cannot be read: %w", path, err)
+}
+
+// tooLargeError says that a file is larger than a file of its kind can be.
+type tooLargeError struct {
+	path  string
+	limit int64
+}
+
+func (e *tooLargeError) Error() string {
+	return fmt.Sprintf("%s: the file is larger than %d octets; name the right one", e.path, e.limit)
 }
 
 // Parse reads a configuration from memory and opens no file; name is that of the
@@ -80,7 +92,7 @@ func (d *document) tree(data []byte) *yaml.Node {
 		return nil
 	}
 	if len(data) > maxFile {
-		return fail(0, 0, "the file is larger than %d octets; move records to master files and name them with `file`", maxFile)
+		return fail(0, 0, "%s", tooLarge)
 	}
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	d.lines = strings.SplitAfter(string(data), "\n")

@@ -73,7 +73,7 @@ func TestLoadErrors(t *testing.T) {
 	}{
 		"too large": {
 			config: "zones: []\n" + strings.Repeat("#", maxFile),
-			want:   "DIR/ptrd.yaml: the file is larger than 16777216 octets; move records to master files and name them with `file`",
+			want:   "DIR/ptrd.yaml: the file is larger than 16 MiB; move records to master files and name them with `file`",
 		},
 		"empty": {want: "DIR/ptrd.yaml: the file is empty; it needs at least `zones`"},
 		"secret files": {

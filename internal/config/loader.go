@@ -1,8 +1,13 @@
 package config
 
 import (
+	"context"
 	"crypto/sha256"
+	"errors"
 	"slices"
+
+	"github.com/ptrd/ptrd/zone/infile"
+	"github.com/ptrd/ptrd/zone/source"
 )
 
 // Loader loads one configuration again and again, as a server does that reloads
@@ -13,13 +18,16 @@ import (
 type Loader struct {
 	// Path is the configuration file.
 	Path string
+	// Open opens the files; nil: one of the Loader's own does.
+	Open *infile.Files
 	// IsComplete reports whether a file that changed may be read, or is still being
 	// written, so that its content of before counts; nil: all may.
-	IsComplete func(path string) bool
+	IsComplete func(t *infile.Task, path string) bool
 	// Files are the files that the last Load looked for, the configuration first, and
 	// Unfinished those of them that it did not read because of IsComplete.
 	Files, Unfinished []string
 
+	task   *infile.Task      // of the Load under way
 	sum    [sha256.Size]byte // of the content that was parsed
 	parsed *Config           // without what its files hold; nil: nothing good yet
 	tls    tlsFiles
@@ -29,9 +37,21 @@ type Loader struct {
 // reader reads the files that a configuration names, of at most limit octets.
 type reader func(path string, limit int64) ([]byte, error)
 
-// Load returns what [Load] would. Configurations returned by one Loader share
-// what is the same in them, and none of it may be changed.
-func (l *Loader) Load() (*Config, error) {
+// Load returns what [Load] would, or the cause of ctx where that ends while a file
+// is read. Configurations returned by one Loader share what is the same in them, and
+// none of it may be changed.
+func (l *Loader) Load(ctx context.Context) (cfg *Config, err error) {
+	if l.Open == nil {
+		l.Open = new(infile.Files)
+	}
+	if stopped := l.Open.Run(ctx, func(t *infile.Task) { cfg, err = l.load(t) }); stopped != nil {
+		return nil, stopped
+	}
+	return cfg, err
+}
+
+func (l *Loader) load(t *infile.Task) (*Config, error) {
+	l.task = t
 	l.Files, l.Unfinished = []string{l.Path}, nil
 	if err := l.parse(); err != nil {
 		return nil, err
@@ -58,10 +78,13 @@ func (l *Loader) parse() error {
 	if l.parsed != nil && l.isUnfinished(l.Path) {
 		return nil
 	}
-	data, err := readFile(l.Path, maxFile)
+	data, err := readFile(l.task, l.Path, maxFile)
+	var large *tooLargeError
 	switch {
 	case l.parsed != nil && l.isUnfinished(l.Path):
 		return nil
+	case errors.As(err, &large):
+		return Errors{{Pos: source.Position{File: l.Path}, Text: tooLarge}}
 	case err != nil:
 		return err
 	}
@@ -85,7 +108,7 @@ func (l *Loader) read(path string, limit int64) ([]byte, error) {
 	if known && l.isUnfinished(path) {
 		return was, nil
 	}
-	data, err := readFile(path, limit)
+	data, err := readFile(l.task, path, limit)
 	switch {
 	case known && l.isUnfinished(path): // it began to change meanwhile
 		return was, nil
@@ -101,7 +124,7 @@ func (l *Loader) read(path string, limit int64) ([]byte, error) {
 
 // isUnfinished reports whether a file is not to be read, and takes note of it.
 func (l *Loader) isUnfinished(path string) bool {
-	if l.IsComplete == nil || l.IsComplete(path) {
+	if l.IsComplete == nil || l.IsComplete(l.task, path) {
 		return false
 	}
 	if !slices.Contains(l.Unfinished, path) {

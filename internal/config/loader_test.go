@@ -1,6 +1,7 @@
 package config
 
 import (
+	"github.com/ptrd/ptrd/zone/infile"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,7 +16,7 @@ func TestLoader(t *testing.T) {
 	l := Loader{Path: path}
 	load := func() *Config {
 		t.Helper()
-		cfg, err := l.Load()
+		cfg, err := l.Load(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +37,7 @@ func TestLoader(t *testing.T) {
 		t.Errorf("after a change of the secret file %d secrets, and %d in the configuration before; want 3 and 2", n, m)
 	}
 	put(path, "zones: 5\n")
-	if _, err := l.Load(); err == nil {
+	if _, err := l.Load(t.Context()); err == nil {
 		t.Error("a file with an error loads")
 	}
 	put(path, text+"user: nobody\n")
@@ -55,8 +56,8 @@ func TestLoaderUnfinished(t *testing.T) {
 	files := map[string]string{"ptrd.yaml": text, "cookie": secretB + "\n", "key": "c2VjcmV0IG9mIHRoZSBleGFtcGxlLCBtYWtlIG9uZSE=\n"}
 	dir := write(t, files)
 	unfinished := map[string]bool{}
-	l := Loader{Path: filepath.Join(dir, "ptrd.yaml"), IsComplete: func(path string) bool { return !unfinished[filepath.Base(path)] }}
-	first, err := l.Load()
+	l := Loader{Path: filepath.Join(dir, "ptrd.yaml"), IsComplete: func(_ *infile.Task, path string) bool { return !unfinished[filepath.Base(path)] }}
+	first, err := l.Load(t.Context())
 	if err != nil || l.Unfinished != nil || len(l.Files) != 3 {
 		t.Fatalf("%v; files are %q, unfinished %q", err, l.Files, l.Unfinished)
 	}
@@ -66,7 +67,7 @@ func TestLoaderUnfinished(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	second, err := l.Load()
+	second, err := l.Load(t.Context())
 	switch {
 	case err != nil:
 		t.Fatal(err)
@@ -76,7 +77,7 @@ func TestLoaderUnfinished(t *testing.T) {
 		t.Error("the configuration is another one")
 	}
 	l.IsComplete = nil
-	if _, err := l.Load(); err == nil {
+	if _, err := l.Load(t.Context()); err == nil {
 		t.Error("who asks for a reload does not get what is there")
 	}
 }

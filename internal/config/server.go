@@ -268,8 +268,7 @@ func parseSecret(s string) ([]byte, error) {
 func (c *Cookies) readFiles(read reader) error {
 	var errs Errors
 	for _, f := range c.Files {
-		const limit = 1 << 16
-		data, err := read(f.Path, limit)
+		data, err := read(f.Path, maxKeyFile)
 		if err != nil {
 			errs = append(errs, Problem{f.Pos, "cookies.secret_files", err.Error()})
 			continue

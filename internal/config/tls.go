@@ -80,9 +80,6 @@ func (l *tlsFiles) read(t *ListenTLS, read reader) (*ListenTLS, error) {
 	h := sha256.New()
 	for i, f := range t.files() {
 		data, err := read(f.Path, maxPEM)
-		if err == nil && len(data) > maxPEM {
-			err = fmt.Errorf("%s: the file is larger than %d octets; give one with the certificates that are needed", f.Path, maxPEM)
-		}
 		if err != nil {
 			errs = append(errs, Problem{f.Pos, "listen.tls", err.Error()})
 		}

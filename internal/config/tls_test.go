@@ -20,7 +20,7 @@ func TestListenTLS(t *testing.T) {
 	l := Loader{Path: filepath.Join(dir, "ptrd.yaml")}
 	load := func() *ListenTLS {
 		t.Helper()
-		cfg, err := l.Load()
+		cfg, err := l.Load(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func TestListenTLS(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := strings.ReplaceAll(c.want, "DIR", dir)
-		if _, err := l.Load(); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "ptrd.yaml:2:") {
+		if _, err := l.Load(t.Context()); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "ptrd.yaml:2:") {
 			t.Errorf("%v, want %s", err, want)
 		}
 		if err := os.WriteFile(path, good[c.file], 0o600); err != nil {
@@ -81,7 +81,7 @@ func TestListenTLS(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "ns1.key")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Load(); err == nil || !strings.Contains(err.Error(), "ns1.key: the file cannot be read") {
+	if _, err := l.Load(t.Context()); err == nil || !strings.Contains(err.Error(), "ns1.key: the file cannot be read") {
 		t.Errorf("%v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "ns1.key"), good["ns1.key"], 0o600); err != nil {

@@ -17,6 +17,7 @@ func (d *Daemon) newAdmin() *admin.Server {
 			Reload:  d.lastReload,
 			Journal: func() (bool, uint64) { return d.journal.Condition() == nil, d.journal.Failures() },
 			Load:    d.loadMetrics,
+			Hung:    d.files.Count,
 
 			Secondaries: d.secondaryMetrics,
 			Transfers:   d.transferMetrics,

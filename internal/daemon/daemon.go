@@ -31,6 +31,7 @@ import (
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/journal"
 )
 
@@ -43,6 +44,7 @@ type Options struct {
 	Version string              // of the program
 	Log     io.Writer           // where the log goes
 	Hangup  <-chan os.Signal    // each asks for a reload; nil: none
+	Files   *infile.Files       // that files are read through; nil: of its own
 	Env     systemd.Environment // nil: os.Getenv
 }
 
@@ -90,7 +92,11 @@ type Daemon struct {
 	came    chan int64         // octets of zones that were transferred; has room for some
 	reloads chan chan *Outcome // from the control socket
 	ended   chan struct{}      // closed when nobody takes reloads any more
-	state   atomic.Pointer[state]
+
+	files    *infile.Files
+	answered chan struct{} // a file that hung can be read again; capacity 1
+	fileLog  atomic.Pointer[slog.Logger]
+	state    atomic.Pointer[state]
 
 	progress assemble.Progress
 	load     atomic.Pointer[load] // under way; nil: none
@@ -110,8 +116,16 @@ func Run(ctx context.Context, o Options, ready func(*Daemon)) error {
 		o.Env = os.Getenv
 	}
 	d := &Daemon{o: o, started: time.Now(), came: make(chan int64, 16), reloads: make(chan chan *Outcome), ended: make(chan struct{})}
-	d.loader.Path = o.Config
-	cfg, err := d.loader.Load()
+	if d.files = o.Files; d.files == nil {
+		d.files = new(infile.Files)
+	}
+	d.answered = make(chan struct{}, 1)
+	d.files.Hung, d.files.Answered = d.fileHung, d.fileAnswered
+	d.loader.Path, d.loader.Open = o.Config, d.files
+	cfg, err := d.loader.Load(ctx)
+	if ctx.Err() != nil {
+		return stopped(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -120,6 +134,7 @@ func Run(ctx context.Context, o Options, ready func(*Daemon)) error {
 	defer d.events.Close()
 	d.log = slog.New(d.events)
 	d.each = eventlog.Every(d.log)
+	d.fileLog.Store(d.log)
 	d.findings.log = d.each
 	if d.manager, err = systemd.NewNotifier(o.Env); err != nil {
 		return err
@@ -235,7 +250,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.pacer = pace.New()
 	defer d.pacer.Close()
 	d.assembler = assemble.New(assemble.Options{
-		Journal: d.journal, Pause: d.pause, Progress: &d.progress,
+		Journal: d.journal, Pause: d.pause, Progress: &d.progress, Files: d.files,
 		Restore: func(apex dname.Name) (*zone.Zone, bool, error) { return d.journal.Restore(apex, d.pause()) },
 		Overlay: func(static *zone.Zone) (*zone.Zone, error) { return update.Overlay(d.journal, static) },
 	})
@@ -244,7 +259,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	})
 	d.fleet.changed = make(chan struct{}, 1)
 	d.producer = catalog.Producer{Journal: d.journal, Pause: d.pause}
-	d.watcher = watch.New(watch.Options{Log: d.log})
+	d.watcher = watch.New(watch.Options{Log: d.log, Files: d.files})
 	d.admin = d.newAdmin()
 
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -322,6 +337,8 @@ func (d *Daemon) write(ctx context.Context) {
 			d.endRelease()
 		case <-d.watcher.Changed():
 			d.reload(ctx, causeFile)
+		case <-d.answered:
+			d.reload(ctx, causeFile)
 		case <-d.o.Hangup:
 			d.reload(ctx, causeSignal)
 		case <-d.fleet.changed:
@@ -331,6 +348,25 @@ func (d *Daemon) write(ctx context.Context) {
 		case reply := <-d.reloads:
 			reply <- d.reload(ctx, causeControl)
 		}
+	}
+}
+
+// fileHung reports a file whose read was given up. The finding that comes of it
+// does not say since when.
+func (d *Daemon) fileHung(path string) {
+	if log := d.fileLog.Load(); log != nil { // else the start fails, which says so
+		log.Error("reading a file was given up; its file system does not answer", "file", path)
+	}
+}
+
+// fileAnswered has what was given up read again.
+func (d *Daemon) fileAnswered(path string) {
+	if log := d.fileLog.Load(); log != nil {
+		log.Info("the file system of a file answers again", "file", path)
+	}
+	select {
+	case d.answered <- struct{}{}:
+	default:
 	}
 }
 

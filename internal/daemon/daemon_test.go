@@ -73,13 +73,20 @@ func replace(t *testing.T, path, text string) {
 
 func start(t *testing.T, dir, config string) *lab {
 	t.Helper()
+	return startWith(t, dir, config, Options{})
+}
+
+// startWith is start with some options of its own.
+func startWith(t *testing.T, dir, config string, o Options) *lab {
+	t.Helper()
 	path := filepath.Join(dir, "config.yaml")
 	replace(t, path, config)
 	l := &lab{dir: dir, log: &syncBuffer{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	up, down := make(chan *Daemon, 1), make(chan error, 1)
 	go func() {
-		down <- Run(ctx, Options{Config: path, Version: "test", Log: l.log, Env: func(string) string { return "" }}, func(d *Daemon) { up <- d })
+		o.Config, o.Version, o.Log, o.Env = path, "test", l.log, func(string) string { return "" }
+		down <- Run(ctx, o, func(d *Daemon) { up <- d })
 	}()
 	select {
 	case l.Daemon = <-up:

@@ -51,4 +51,6 @@
 //	notify.Run       Run     ctx ends
 //	history.Keeper   Run     ctx ends
 //	progress         apply   the load ends
+//	reader of files  caller  it has read; in a call that does not return it is
+//	                         abandoned and counted, see [infile.Files.Run]
 package daemon

@@ -39,7 +39,7 @@ func (d *Daemon) reload(ctx context.Context, cause string) *Outcome {
 		how.IsComplete = d.watcher.IsComplete
 	}
 	d.loader.IsComplete = how.IsComplete
-	cfg, err := d.loader.Load()
+	cfg, err := d.loader.Load(ctx)
 	var o *Outcome
 	if err != nil {
 		o = d.refuse(&Outcome{Findings: FromConfig(err)}, begin)

@@ -54,7 +54,7 @@ func (d *Daemon) secondaries(cfg *config.Config, set *zone.Set) *secondary.Plan 
 					primary.Key = known.Get(p.Key)
 				}
 				if t := p.TLS; t != nil {
-					primary.TLS = &secondary.TLS{ServerName: t.ServerName, CAFile: t.CA.Path, CertFile: t.Cert.Path, KeyFile: t.Key.Path}
+					primary.TLS = &secondary.TLS{ServerName: t.ServerName, CAFile: t.CA.Path, CertFile: t.Cert.Path, KeyFile: t.Key.Path, Files: d.files}
 				}
 				one.Primaries = append(one.Primaries, primary)
 			}

@@ -9,17 +9,22 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/ptrd/ptrd/zone/infile"
 )
 
 // secretName is the file in the state directory with the secret that cookies
 // are made by where none is configured (RFC 7873 §5.5).
 const secretName = "cookie.secret"
 
+// maxSecret bounds that file, in octets; it has 33.
+const maxSecret = 1 << 10
+
 // cookieSecret returns the secret kept in the state directory, made at the first
 // start, so that cookies stay good over restarts.
 func cookieSecret(stateDir string) ([]byte, error) {
 	path := filepath.Join(stateDir, secretName)
-	data, err := os.ReadFile(path)
+	data, err := (*infile.Task)(nil).ReadFile(path, maxSecret)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:

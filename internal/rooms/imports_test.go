@@ -70,6 +70,7 @@ var allowed = map[[2]string]string{
 	{"internal/config", module + "zone/dname"}:    "a configuration is full of names",
 	{"internal/config", module + "zone/rr"}:       "and of types",
 	{"internal/config", module + "zone/source"}:   "and of positions",
+	{"internal/config", module + "zone/infile"}:   "which files lead to",
 	{"internal/config", module + "zone/zonefile"}: "whose syntax checks a record's text",
 }
 

@@ -333,7 +333,7 @@ func (c *client) connect(ctx context.Context, p *Primary) (*stream, error) {
 	var config *tls.Config
 	if p.TLS != nil {
 		var err error
-		if config, err = p.TLS.config(); err != nil {
+		if config, err = p.TLS.config(within); err != nil {
 			return nil, &trustError{fmt.Errorf("TLS: %w", err)}
 		}
 	}

@@ -28,7 +28,7 @@ func expectSignal(t *testing.T, w *Watcher, file string, want bool, when string)
 	if got := signalled(w); got != want {
 		t.Fatalf("%s: signalled %v, want %v", when, got, want)
 	}
-	if got := w.IsComplete(file); got != want {
+	if got := w.IsComplete(nil, file); got != want {
 		t.Fatalf("%s: complete %v, want %v", when, got, want)
 	}
 }
@@ -180,7 +180,7 @@ func TestDeferred(t *testing.T) {
 	}
 	n := newReady(t)
 	w := start(t, Options{Poll: time.Hour, Quiet: time.Hour, NewNotifier: func() (Notifier, error) { return n, nil }})
-	if w.IsComplete(file) {
+	if w.IsComplete(nil, file) {
 		t.Fatal("a file that is being written is complete")
 	}
 	w.Set([]string{file}, []string{file}, time.Now())
@@ -189,7 +189,7 @@ func TestDeferred(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustSignal(t, w)
-	if !w.IsComplete(file) {
+	if !w.IsComplete(nil, file) {
 		t.Error("it is not complete after it was closed")
 	}
 }
@@ -233,8 +233,8 @@ func TestGenerators(t *testing.T) {
 				}
 				write(t, other, "2") // which is signalled meanwhile
 				mustSignal(t, w)
-				if !w.IsComplete(other) || w.IsComplete(file) != (g.at == "a.new") {
-					t.Fatalf("complete are %v and %v", w.IsComplete(other), w.IsComplete(file))
+				if !w.IsComplete(nil, other) || w.IsComplete(nil, file) != (g.at == "a.new") {
+					t.Fatalf("complete are %v and %v", w.IsComplete(nil, other), w.IsComplete(nil, file))
 				}
 			}
 			if err := out.Close(); err != nil {
@@ -244,7 +244,7 @@ func TestGenerators(t *testing.T) {
 				rename(t, out.Name(), file)
 			}
 			mustSignal(t, w)
-			if !w.IsComplete(file) {
+			if !w.IsComplete(nil, file) {
 				t.Error("it is not complete after the writer ended")
 			}
 		})

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ptrd/ptrd/zone/infile"
 )
 
 // inotify is the kernel's source of events (inotify(7)). It is used directly
@@ -173,15 +175,17 @@ func (n *inotify) fail(err error) bool {
 // isClosed reports whether no process has the file at path open for writing; false
 // where that is not known. The kernel gives a read lease (fcntl(2)) on no other
 // file; only the owner of the file and CAP_LEASE may ask.
-func isClosed(path string) bool {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(fd)
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_RDLCK); err != nil {
-		return false
-	}
-	_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_UNLCK) // closing it does the same
-	return true
+func isClosed(t *infile.Task, path string) bool {
+	return t.Do(path, func() error {
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_RDLCK); err != nil {
+			return err
+		}
+		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_UNLCK) // closing it does the same
+		return nil
+	}) == nil
 }

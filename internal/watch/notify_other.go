@@ -6,6 +6,8 @@ import (
 	"errors"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/ptrd/ptrd/zone/infile"
 )
 
 // systemNotifier is the operating system's source of events.
@@ -79,4 +81,4 @@ func (n *systemNotifier) Close() error {
 
 // isClosed reports whether no process has the file at path open for writing; false
 // where that is not known.
-func isClosed(path string) bool { return false }
+func isClosed(*infile.Task, string) bool { return false }

@@ -2,16 +2,19 @@ package watch
 
 import (
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/ptrd/ptrd/zone/infile"
 )
 
 // maxLinks bounds the symbolic links on the way to one file, as Linux does.
 const maxLinks = 40
 
-// trace is what stood on the way to each path at one moment.
+// trace is what was on the way to each path at one moment. What does not answer
+// counts as missing.
 type trace struct {
+	task   *infile.Task
 	states map[string]state    // by path
 	dirs   map[string]bool     // directories whose names matter, without links in them
 	names  map[string][]string // the names that matter, directory included, with the paths that end there; none at links
@@ -45,8 +48,9 @@ type place struct {
 	changed time.Time // latest change of a link on the way
 }
 
-func newTrace(paths []string) *trace {
+func newTrace(task *infile.Task, paths []string) *trace {
 	t := &trace{
+		task:   task,
 		states: make(map[string]state, len(paths)),
 		dirs:   map[string]bool{},
 		names:  map[string][]string{},
@@ -70,7 +74,7 @@ func (t *trace) file(path string) state {
 		}
 		path = filepath.Join(dir.real, filepath.Base(path))
 		t.note(path)
-		info, err := os.Lstat(path)
+		info, err := t.task.Lstat(path)
 		if err != nil {
 			t.names[path] = append(t.names[path], asked)
 			break
@@ -84,7 +88,7 @@ func (t *trace) file(path string) state {
 				written: info.ModTime().UnixNano(), changed: latest, real: path,
 			}
 		}
-		if path, err = follow(path); err != nil {
+		if path, err = t.follow(path); err != nil {
 			break
 		}
 	}
@@ -111,7 +115,7 @@ func (t *trace) walk(path, parent string, links int) place {
 		return place{changed: up.changed}
 	}
 	real := filepath.Join(up.real, filepath.Base(path))
-	info, err := os.Lstat(real)
+	info, err := t.task.Lstat(real)
 	switch {
 	case err != nil: // the first missing component: wait for it
 		t.note(real)
@@ -121,7 +125,7 @@ func (t *trace) walk(path, parent string, links int) place {
 	}
 	t.note(real)
 	_, changed := identify(info)
-	target, err := follow(real)
+	target, err := t.follow(real)
 	if err != nil || links == 0 {
 		return place{changed: later(up.changed, changed)}
 	}
@@ -137,8 +141,8 @@ func (t *trace) note(path string) {
 }
 
 // follow returns where the symbolic link at path leads.
-func follow(path string) (string, error) {
-	target, err := os.Readlink(path)
+func (t *trace) follow(path string) (string, error) {
+	target, err := t.task.Readlink(path)
 	if err != nil {
 		return "", err
 	}

@@ -37,11 +37,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/ptrd/ptrd/zone/infile"
 )
 
 // The defaults of Options.
@@ -75,7 +76,8 @@ const (
 
 // Options are what a Watcher needs. Zero durations become the defaults.
 type Options struct {
-	Log *slog.Logger // nil: nothing is logged
+	Log   *slog.Logger  // nil: nothing is logged
+	Files *infile.Files // that paths are asked about through; nil: of its own
 
 	Quiet, Poll, FastPoll time.Duration
 
@@ -99,6 +101,7 @@ type Watcher struct {
 	closes     map[string]time.Time   // when files were closed last, not long ago
 
 	// The rest belongs to Run.
+	ctx      context.Context
 	current  []string        // the paths taken over from Set
 	notifier Notifier        // nil: polling only
 	watched  map[string]bool // directories with a watch
@@ -124,6 +127,9 @@ func New(o Options) *Watcher {
 	o.Quiet = cmp.Or(o.Quiet, DefaultQuiet)
 	o.Poll = cmp.Or(o.Poll, DefaultPoll)
 	o.FastPoll = cmp.Or(o.FastPoll, DefaultFastPoll)
+	if o.Files == nil {
+		o.Files = new(infile.Files)
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -191,9 +197,9 @@ func absolute(paths []string) []string {
 // reported, so that it may be read. Of a path that is not in the set it reports
 // whether it did not change for the quiet time, or has no writer. May be called at
 // any time.
-func (w *Watcher) IsComplete(path string) bool {
+func (w *Watcher) IsComplete(t *infile.Task, path string) bool {
 	path = absolute([]string{path})[0]
-	now := newTrace([]string{path}).states[path]
+	now := newTrace(t, []string{path}).states[path]
 	w.mu.Lock()
 	known, ok := w.complete[path]
 	quiet := w.quiet
@@ -201,7 +207,7 @@ func (w *Watcher) IsComplete(path string) bool {
 	if ok {
 		return known == now
 	}
-	return !now.exists || now.size > 0 && (time.Since(time.Unix(0, now.written)) >= quiet || isClosed(path))
+	return !now.exists || now.size > 0 && (time.Since(time.Unix(0, now.written)) >= quiet || isClosed(t, path))
 }
 
 // Unfinished is a file that changed and is not complete.
@@ -224,6 +230,7 @@ func (w *Watcher) Unfinished() []Unfinished {
 
 // Run watches until ctx is done. One call at a time.
 func (w *Watcher) Run(ctx context.Context) {
+	w.ctx = ctx
 	var events <-chan Event
 	var errs <-chan error
 	if n, err := w.o.NewNotifier(); err != nil {
@@ -231,7 +238,9 @@ func (w *Watcher) Run(ctx context.Context) {
 	} else {
 		w.notifier = n
 		events, errs = n.Events(), n.Errors()
-		defer n.Close()
+		defer func() { // a call that hangs may have the notifier's lock
+			_ = w.o.Files.Run(context.Background(), func(task *infile.Task) { _ = task.Do("", n.Close) })
+		}()
 	}
 	due := time.NewTimer(0) // when to look at what is unfinished
 	poll := time.NewTimer(0)
@@ -280,7 +289,7 @@ func (w *Watcher) pause(d time.Duration) time.Duration {
 func (w *Watcher) event(e Event) {
 	if e.Op == Lost {
 		if w.watched[e.Name] {
-			_ = w.notifier.Remove(e.Name) // it may be gone already
+			_ = w.notify(e.Name, w.notifier.Remove) // it may be gone already
 			delete(w.watched, e.Name)
 			w.touchAll(false)
 		}
@@ -291,9 +300,11 @@ func (w *Watcher) event(e Event) {
 		return
 	}
 	isLink := false // which is made in one step, and may take the place of a file
-	if info, err := os.Lstat(e.Name); err == nil {
-		isLink = info.Mode()&fs.ModeSymlink != 0
-	}
+	_ = w.o.Files.Run(w.ctx, func(task *infile.Task) {
+		if info, err := task.Lstat(e.Name); err == nil {
+			isLink = info.Mode()&fs.ModeSymlink != 0
+		}
+	})
 	if isLink || len(ends) == 0 { // or a component that was missing
 		w.touchAll(isLink || e.Op == Placed)
 	}
@@ -387,7 +398,7 @@ func (w *Watcher) settle() {
 		if w.deadline(path, u).After(now) {
 			continue
 		}
-		state := newTrace([]string{path}).states[path]
+		state := w.newTrace([]string{path}).states[path]
 		if u.looked && state != u.state {
 			u.since, u.whole = now, false // no event told
 		}
@@ -455,7 +466,7 @@ func (w *Watcher) found(u *unfinished, was, now state, at time.Time) {
 	leadsElsewhere := was.id != now.id || was.real != now.real
 	isOld := at.Sub(time.Unix(0, now.written)) >= w.quiet
 	u.state, u.looked, u.since = now, true, at
-	u.whole = now.exists && (leadsElsewhere && (w.moved || isOld) || isClosed(now.real))
+	u.whole = now.exists && (leadsElsewhere && (w.moved || isOld) || w.isClosed(now.real))
 }
 
 // look traces all paths again, and finds changes that no event reported.
@@ -489,15 +500,36 @@ const rounds = 5
 // trace walks every path and puts the watches where they belong now. It returns what
 // it found before there were watches.
 func (w *Watcher) trace() (first *trace) {
-	first = newTrace(w.current)
+	first = w.newTrace(w.current)
 	w.last = first
 	for range rounds {
 		if !w.place(w.last.dirs) {
 			break
 		}
-		w.last = newTrace(w.current)
+		w.last = w.newTrace(w.current)
 	}
 	return first
+}
+
+// newTrace traces paths; what it returns when the Watcher is told to stop is of no use.
+func (w *Watcher) newTrace(paths []string) *trace {
+	t := &trace{}
+	_ = w.o.Files.Run(w.ctx, func(task *infile.Task) { t = newTrace(task, paths) })
+	return t
+}
+
+func (w *Watcher) isClosed(path string) (closed bool) {
+	_ = w.o.Files.Run(w.ctx, func(task *infile.Task) { closed = isClosed(task, path) })
+	return closed
+}
+
+// notify calls do of the notifier about dir, which may be in a file system that does
+// not answer.
+func (w *Watcher) notify(dir string, do func(dir string) error) (err error) {
+	stopped := w.o.Files.Run(w.ctx, func(task *infile.Task) {
+		err = task.Do(dir, func() error { return do(dir) })
+	})
+	return cmp.Or(stopped, err)
 }
 
 // place makes dirs the watched directories and reports whether one is new.
@@ -507,7 +539,7 @@ func (w *Watcher) place(dirs map[string]bool) (added bool) {
 	}
 	for d := range w.watched {
 		if !dirs[d] {
-			_ = w.notifier.Remove(d) // it may be gone already
+			_ = w.notify(d, w.notifier.Remove) // it may be gone already
 			delete(w.watched, d)
 		}
 	}
@@ -515,7 +547,7 @@ func (w *Watcher) place(dirs map[string]bool) (added bool) {
 		if w.watched[d] {
 			continue
 		}
-		if err := w.notifier.Add(d); err != nil {
+		if err := w.notify(d, w.notifier.Add); err != nil {
 			// A directory that has gone again is seen by the next trace.
 			if isExhausted(err) {
 				w.pollOnly(err)

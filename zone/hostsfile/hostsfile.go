@@ -15,11 +15,11 @@ import (
 	"io"
 	"io/fs"
 	"net/netip"
-	"os"
 	"strings"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/source"
 )
 
@@ -58,6 +58,9 @@ func (r *Result) OK() bool { return r.Errors == 0 }
 // aliases is a mistake.
 const maxLine = 64 << 10
 
+// maxFile is the largest file that Load opens, in octets.
+const maxFile = 4 << 30
+
 // Load reads the hosts file at path and hands each address with its name to
 // emit, in the order of the file. IPv4 addresses mapped into IPv6 come as IPv4,
 // and the interface of a scoped address (fe80::1%eth0) is left out, as DNS knows
@@ -65,7 +68,7 @@ const maxLine = 64 << 10
 // all the same. A file without any host is an error, one without a wanted host is
 // not. The name belongs to the receiver.
 func Load(path string, o Options, emit func(netip.Addr, dname.Name, zone.Tag)) *Result {
-	f, err := os.Open(path)
+	f, err := (*infile.Task)(nil).Open(path, maxFile)
 	if err != nil {
 		return unreadable(o.Table.Add(path), err)
 	}
@@ -111,7 +114,7 @@ func unreadable(id source.File, err error) *Result {
 	}
 	return &Result{Errors: 1, Findings: []zone.Finding{{
 		Severity: zone.Error, Code: "unreadable-file", Tag: id.Tag(0, 0),
-		Text: "cannot read the file: " + err.Error() + "; mend the path or the file's mode",
+		Text: "cannot read the file: " + err.Error() + "; correct the path or the file's mode",
 	}}}
 }
 

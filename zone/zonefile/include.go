@@ -1,10 +1,12 @@
 package zonefile
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/ptrd/ptrd/zone/infile"
 )
 
 const (
@@ -46,24 +48,20 @@ func (p *parser) include(f *frame, args []token) *fault {
 	if p.includes++; p.includes > maxIncludes {
 		return t.at(0, "include", "more than %d files are included; put them together", maxIncludes)
 	}
-	path, resolved, problem := p.locate(f, string(t.text))
+	file, path, resolved, problem := p.locate(f, string(t.text))
 	if problem != "" {
 		return t.at(0, "include", "%s", problem)
 	}
+	defer file.Close()
 	for up := f; up != nil; up = up.parent {
 		if up.resolved == "" {
-			up.resolved, _ = resolve(up.name)
+			up.resolved, _ = p.o.Task.EvalSymlinks(up.name)
 		}
 		if up.resolved == resolved {
 			return t.at(0, "include", "%s includes itself (%s); remove one of the $INCLUDE lines", path, circle(f, up, path))
 		}
 	}
-	file, err := openIn(p.o.Root, resolved)
-	if err != nil {
-		return t.at(0, "include", "cannot open %s: %s", path, plainError(err))
-	}
-	defer file.Close()
-	child := p.newFrame(path, file, sizeOf(file), origin)
+	child := p.newFrame(path, file, file.Size, origin)
 	child.parent, child.resolved, child.originLine = f, resolved, f.originLine
 	child.keepOwner(f.owner.name)
 	child.ownerIsBad, child.afterOrigin = f.ownerIsBad, f.afterOrigin
@@ -71,10 +69,10 @@ func (p *parser) include(f *frame, args []token) *fault {
 	return nil
 }
 
-// locate looks for the file that an $INCLUDE in f names and notes each path it
+// locate opens the file that an $INCLUDE in f names and notes each path it
 // tries in the Result, so that a file that appears later is seen. problem says
 // why there is none to read.
-func (p *parser) locate(f *frame, name string) (path, resolved, problem string) {
+func (p *parser) locate(f *frame, name string) (file *infile.File, path, resolved, problem string) {
 	tries := []string{filepath.Join(filepath.Dir(f.name), name)}
 	if other := filepath.Join(p.o.Root, name); other != tries[0] {
 		tries = append(tries, other)
@@ -85,65 +83,23 @@ func (p *parser) locate(f *frame, name string) (path, resolved, problem string) 
 	var firstErr error
 	for _, path := range tries {
 		p.res.Files = append(p.res.Files, path)
-		resolved, err := resolve(path)
-		if err != nil {
-			if firstErr == nil {
-				firstErr = err
-			}
-			continue
+		file, resolved, err := p.o.Task.OpenIn(p.o.Root, path, maxFile)
+		switch {
+		case err == nil:
+			return file, path, resolved, ""
+		case errors.Is(err, infile.ErrOutside):
+			return nil, "", "", fmt.Sprintf("%s lies outside %s, which $INCLUDE is confined to; move the file there", path, p.o.Root)
+		case errors.Is(err, infile.ErrNotRegular), errors.Is(err, infile.ErrDirectory):
+			return nil, "", "", fmt.Sprintf("%s is not a regular file", path)
+		case errors.Is(err, infile.ErrHung):
+			return nil, "", "", fmt.Sprintf("cannot read %s: %s; make it available again", path, plainError(err))
+		case resolved != "":
+			return nil, "", "", fmt.Sprintf("cannot read %s: %s", path, plainError(err))
+		case firstErr == nil:
+			firstErr = err
 		}
-		if !p.inRoot(resolved) {
-			return "", "", fmt.Sprintf("%s lies outside %s, which $INCLUDE is confined to; move the file there", path, p.o.Root)
-		}
-		switch info, err := os.Stat(resolved); {
-		case err != nil:
-			return "", "", fmt.Sprintf("cannot read %s: %s", path, plainError(err))
-		case !info.Mode().IsRegular():
-			return "", "", fmt.Sprintf("%s is not a regular file", path)
-		}
-		return path, resolved, ""
 	}
-	return "", "", fmt.Sprintf("cannot read %s: %s; mend the path or create the file", strings.Join(tries, " or "), plainError(firstErr))
-}
-
-// resolve returns the absolute path without symbolic links.
-func resolve(path string) (string, error) {
-	path, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return "", err
-	}
-	return filepath.Abs(path)
-}
-
-func (p *parser) inRoot(resolved string) bool {
-	_, ok := within(p.o.Root, resolved)
-	return ok
-}
-
-// within returns resolved as a path relative to root, all links of root
-// followed; ok is false if it is not below root.
-func within(root, resolved string) (rel string, ok bool) {
-	root, err := resolve(root)
-	if err != nil {
-		return "", false
-	}
-	rel, err = filepath.Rel(root, resolved)
-	return rel, err == nil && filepath.IsLocal(rel)
-}
-
-// openIn opens a file without symbolic links in its path, through a handle on
-// the directory, so that a link put there meanwhile leads nowhere else.
-func openIn(dir, resolved string) (*os.File, error) {
-	rel, ok := within(dir, resolved)
-	if !ok {
-		return nil, os.ErrPermission
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	return root.Open(rel)
+	return nil, "", "", fmt.Sprintf("cannot read %s: %s; correct the path or create the file", strings.Join(tries, " or "), plainError(firstErr))
 }
 
 // circle shows the way from file up, which is included again as path by f.

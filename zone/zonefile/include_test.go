@@ -171,8 +171,8 @@ func TestIncludeWithoutFile(t *testing.T) {
 func TestUnreadable(t *testing.T) {
 	dir := tree(t, "sub/f", "")
 	for file, want := range map[string]string{
-		"none": "DIR/none: cannot read the file: no such file or directory; mend the path or create the file\n",
-		"sub":  "DIR/sub: cannot read the file: is a directory; see that it is a regular file\n",
+		"none": "DIR/none: cannot read the file: no such file or directory; correct the path or create the file\n",
+		"sub":  "DIR/sub: cannot read the file: it is a directory; see that it is a regular file\n",
 	} {
 		if res, got := loadTree(dir, file, ""); got != want || res.OK() {
 			t.Errorf("got %s want %s", got, want)

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/source"
 )
 
@@ -58,6 +58,9 @@ type Options struct {
 	// what was really read.
 	Tap func(path string, r io.Reader) io.Reader
 
+	// Task opens files. Nil: they are opened without a time limit.
+	Task *infile.Task
+
 	// For tests: oneRoad has no line read as a simple one, window is how many octets
 	// the lexer starts with in place of windowSize.
 	oneRoad bool
@@ -103,24 +106,19 @@ func Load(path string, o Options, emit func(zone.Record)) *Result {
 	}
 	p := newParser(o, emit)
 	p.res.Files = append(p.res.Files, path)
-	f, err := os.Open(path)
+	f, err := o.Task.Open(path, maxFile)
 	if err != nil {
 		p.unreadable(o.Table.Add(path), err)
 		return p.finish()
 	}
 	defer f.Close()
-	p.o.Size = sizeOf(f)
+	p.o.Size = f.Size
 	p.file(path, f, o.Origin)
 	return p.finish()
 }
 
-// sizeOf returns the size of a file in octets, 0 where that is not known.
-func sizeOf(f *os.File) int64 {
-	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-		return info.Size()
-	}
-	return 0
-}
+// maxFile is the largest file that is opened, in octets.
+const maxFile = 4 << 30
 
 // Read is Load for text from r; name stands for the file in positions.
 func Read(name string, r io.Reader, o Options, emit func(zone.Record)) *Result {
@@ -140,7 +138,7 @@ func (p *parser) unreadable(id source.File, err error) {
 	remedy := "see that it is a regular file"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		remedy = "mend the path or create the file"
+		remedy = "correct the path or create the file"
 	case errors.Is(err, fs.ErrPermission):
 		remedy = "make it readable for the user that ptrd runs as"
 	}
