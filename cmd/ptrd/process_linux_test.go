@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -288,5 +289,70 @@ func TestUnits(t *testing.T) {
 	}
 	if level, err := strconv.ParseFloat(string(m[1]), 64); err != nil || level > 2 {
 		t.Errorf("exposure level %s, want at most 2.0\n%s", m[1], out)
+	}
+}
+
+// TestAdminFloodLeavesDNS: where descriptors are few, clients that open many admin
+// connections and finish no request take none from DNS, and tcp_clients is what fits.
+func TestAdminFloodLeavesDNS(t *testing.T) {
+	const openFiles, halves = 320, 1000
+	var own syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &own); err != nil || own.Cur < 2*halves {
+		t.Skipf("%d open files are too few for this test: %v", own.Cur, err)
+	}
+	dir := place(t, "listen: {dns: ['127.0.0.1:0'], admin: '127.0.0.1:0', admin_hosts: [ns1.example.com]}"+oneZone)
+	bin := build(t, dir)
+	limited := filepath.Join(dir, "limited")
+	if err := os.WriteFile(limited, []byte(fmt.Sprintf("#!/bin/sh\nulimit -n %d\nexec %s \"$@\"\n", openFiles, bin)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p := launch(t, dir, limited, []string{"GOMAXPROCS=2"})
+	s := p.up(t)
+	for range halves {
+		c, err := net.Dial("tcp", s.Admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Write([]byte("GET /metrics HTTP/1.1\r\nHost: loc")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(fds); n > 64+64 {
+		t.Errorf("%d descriptors are open", n)
+	}
+	for range 20 {
+		mustAnswer(t, "tcp", s.Listen[0])
+	}
+	scrape := func(host string) int {
+		t.Helper()
+		r, err := http.NewRequest("GET", "http://"+s.Admin+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	for host, want := range map[string]int{s.Admin: 200, "ns1.example.com:9153": 200, "attacker.example": 421} {
+		if code := scrape(host); code != want {
+			t.Errorf("host %s: %d, want %d", host, code, want)
+		}
+	}
+	p.up(t)
+	p.Process.Signal(syscall.SIGTERM)
+	if err := p.Wait(); err != nil {
+		t.Error(err)
+	}
+	if log := p.log.String(); !regexp.MustCompile(`limits\.tcp_clients does not fit .* tcp_clients=1024 used=\d\d open_files=320`).MatchString(log) {
+		t.Errorf("the log has nothing of tcp_clients:\n%s", log)
 	}
 }

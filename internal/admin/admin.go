@@ -7,6 +7,11 @@
 //	/readyz         200 once every configured zone was loaded or reported as broken
 //	/status         JSON, what `ptrd status --json` prints
 //	/debug/pprof/   profiles, only with `listen.pprof: true`
+//
+// There is no password. A browser must not be made to read it for a web page whose
+// name was pointed at this address (DNS rebinding): a request that names the server
+// otherwise than by an address, localhost, the host's own name or one of
+// `listen.admin_hosts` is refused.
 package admin
 
 import (
@@ -18,8 +23,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ptrd/ptrd/internal/connlimit"
 )
 
 // The times that a client has. An answer of /metrics with a thousand zones takes
@@ -30,24 +40,33 @@ const (
 	idleTimeout  = 2 * time.Minute // scrapes come every 15 to 60 s and may keep their connection
 )
 
+// MaxConns is how many connections there are at a time. Some scrapers and probes need
+// one each.
+const MaxConns = 64
+
+// maxProfile is the longest profile that may be asked for: it holds a connection.
+const maxProfile = 5 * time.Minute
+
 // Options are what a Server shows.
 type Options struct {
 	Metrics http.Handler
 	Ready   func() (ready bool, why string) // why tells what is awaited
 	Status  func() any                      // printed as JSON
 	Pprof   func() bool                     // whether profiles are configured at the moment
+	Hosts   func() []string                 // names that requests may call the server by, in lower case, without a final dot
 	Log     *slog.Logger
 }
 
 // Server answers on admin addresses.
 type Server struct {
-	o   Options
-	mux *http.ServeMux
+	o     Options
+	mux   *http.ServeMux
+	conns *connlimit.Table
 }
 
 // New returns a Server.
 func New(o Options) *Server {
-	s := &Server{o: o, mux: http.NewServeMux()}
+	s := &Server{o: o, mux: http.NewServeMux(), conns: connlimit.New(MaxConns)}
 	s.mux.HandleFunc("/{$}", s.index)
 	s.mux.Handle("/metrics", o.Metrics)
 	s.mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
@@ -61,12 +80,34 @@ func New(o Options) *Server {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
+	if !s.isOurs(r.Host) {
+		s.o.Log.Warn("admin request for a host name that is not ours; if it is, add it to listen.admin_hosts", "host", r.Host, "peer", r.RemoteAddr)
+		text(w, http.StatusMisdirectedRequest, fmt.Sprintf("%q is no name of this server; use its address, or add the name to `listen.admin_hosts`", r.Host))
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		text(w, http.StatusMethodNotAllowed, "the admin address only reads; state is changed by `ptrd reload` and the other commands")
 		return
 	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// isOurs reports whether a Host header names this server. Any address does: no web
+// page is from an address that its author does not have. Clients older than HTTP/1.1
+// send no header; browsers do.
+func (s *Server) isOurs(host string) bool {
+	if host == "" {
+		return true
+	}
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return true
+	}
+	return host == "localhost" || slices.Contains(s.o.Hosts(), host)
 }
 
 func text(w http.ResponseWriter, code int, s string) {
@@ -106,8 +147,15 @@ func (s *Server) profile(w http.ResponseWriter, r *http.Request) {
 		text(w, http.StatusNotFound, "profiles are off; `listen.pprof: true` turns them on")
 		return
 	}
-	// A profile takes as long as its client asked for.
-	if err := http.NewResponseController(w).SetWriteDeadline(time.Time{}); err != nil {
+	if v := r.FormValue("seconds"); v != "" {
+		if n, err := strconv.ParseFloat(v, 64); err != nil || !(n > 0 && n <= maxProfile.Seconds()) {
+			text(w, http.StatusBadRequest, fmt.Sprintf("seconds=%.20s: must be a number above 0, at most %.0f", v, maxProfile.Seconds()))
+			return
+		}
+	}
+	// The profile may take longer than the whole request, whose deadline would end it;
+	// it moves the deadline for the answer itself.
+	if err := http.NewResponseController(w).SetReadDeadline(time.Time{}); err != nil {
 		s.o.Log.Debug("profile under the usual deadline", "err", err)
 	}
 	switch r.URL.Path {
@@ -125,10 +173,12 @@ func (s *Server) profile(w http.ResponseWriter, r *http.Request) {
 }
 
 // Serve answers on ln until ctx is done. It may run for several listeners at the
-// same time, which is how the admin address moves.
+// same time, which is how the admin address moves; they share the connections that
+// there may be.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	hs := &http.Server{
-		Handler:           s,
+		Handler:           s.conns.Handler(s),
+		ConnContext:       s.conns.ConnContext,
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -145,7 +195,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 			hs.Close()
 		}
 	})
-	err := hs.Serve(ln)
+	err := hs.Serve(s.conns.Listener(ln))
 	if !stop() {
 		<-stopped
 	}

@@ -36,6 +36,7 @@ type Listen struct {
 	DNS   []netip.AddrPort // UDP and TCP each
 	TLS   *ListenTLS       // nil: none
 	Admin netip.AddrPort   // zero: none
+	Hosts []string         // names that requests may call the admin listener by, in lower case, without a final dot
 	Pprof bool             // on the admin listener
 }
 

@@ -132,6 +132,18 @@ func (v value) listen(l *Listen) {
 				once(v, l.Admin)
 			}
 		}},
+		field{"admin_hosts", func(v value) {
+			read := func(v value) {
+				if name := v.name(); name != nil {
+					l.Hosts = append(l.Hosts, strings.ToLower(strings.TrimSuffix(name.String(), ".")))
+				}
+			}
+			if v.isSequence() {
+				v.list(read)
+			} else {
+				read(v)
+			}
+		}},
 		field{"pprof", func(v value) {
 			if l.Pprof = v.truth(); l.Pprof && !l.Admin.IsValid() {
 				v.fail("profiles are shown on the admin listener, and there is none; give `listen.admin` an address")

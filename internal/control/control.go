@@ -24,10 +24,16 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/ptrd/ptrd/internal/connlimit"
 )
 
 // socketName is the socket's name in the state directory.
 const socketName = "control.sock"
+
+// MaxConns is how many connections there are at a time. A command has one; a script
+// that reloads for each of many zones may run some at once.
+const MaxConns = 32
 
 // Path returns the path of the socket in a state directory.
 func Path(stateDir string) string { return filepath.Join(stateDir, socketName) }
@@ -59,10 +65,13 @@ func Listen(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{ln: guard(ln), verbs: o.Verbs, log: o.Log}
+	conns := connlimit.New(MaxConns)
+	s := &Server{ln: conns.Listener(guard(ln)), verbs: o.Verbs, log: o.Log}
 	s.http = &http.Server{
-		Handler:           s,
+		Handler:           conns.Handler(s),
+		ConnContext:       conns.ConnContext,
 		ReadHeaderTimeout: 5 * time.Second, // requests are a line long and come from this machine
+		IdleTimeout:       5 * time.Second, // a command has one request
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}

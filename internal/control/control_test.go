@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -162,5 +163,25 @@ func TestIsAllowed(t *testing.T) {
 		if got := isAllowed(tt.peer, tt.self); got != tt.want {
 			t.Errorf("isAllowed(%d, %d) = %v", tt.peer, tt.self, got)
 		}
+	}
+}
+
+// Commands are answered however many connections are open and idle.
+func TestHalfRequests(t *testing.T) {
+	path := socketPath(t)
+	defer serve(t, options(path))()
+	for range 10 * MaxConns {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "POST /echo HTTP/1.1\r\nHost: p"); err != nil && !errors.Is(err, syscall.EPIPE) {
+			t.Fatal(err)
+		}
+	}
+	var b strings.Builder
+	if err := Call(t.Context(), path, "echo", url.Values{"a": {"b"}}, &b); err != nil || strings.TrimSpace(b.String()) != `{"a":["b"]}` {
+		t.Errorf("%q, %v", &b, err)
 	}
 }

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"os"
+	"strings"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/admin"
@@ -29,8 +31,22 @@ func (d *Daemon) newAdmin() *admin.Server {
 			st := d.state.Load()
 			return st != nil && st.cfg.Listen.Pprof
 		},
-		Log: d.log,
+		Hosts: d.adminHosts,
+		Log:   d.log,
 	})
+}
+
+// adminHosts returns the names that requests may call the admin address by.
+func (d *Daemon) adminHosts() (names []string) {
+	if st := d.state.Load(); st != nil {
+		names = st.cfg.Listen.Hosts
+	} else {
+		names = d.first.Listen.Hosts
+	}
+	if own, err := os.Hostname(); err == nil { // else it has none
+		names = append(names[:len(names):len(names)], strings.ToLower(own))
+	}
+	return names
 }
 
 // isReady reports whether every zone was loaded or reported as broken, and changes can be

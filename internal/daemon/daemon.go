@@ -162,7 +162,7 @@ func (d *Daemon) bind(cfg *config.Config) error {
 		Views:     &d.views,
 		Update:    d.updater,
 		Notify:    notified{d},
-		Limits:    limits(cfg),
+		Limits:    d.limits(cfg),
 		Listen:    listen.dns,
 		ListenTLS: listen.tls,
 		TLS:       tlsIdentity(cfg),

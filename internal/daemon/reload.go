@@ -249,7 +249,7 @@ func (d *Daemon) open(cfg *config.Config) (undo, commit func(), err error) {
 	}
 	commit = func() {
 		set("letting go of old addresses", func() error { return d.server.SetListeners(after.dns, after.tls) })
-		set("limits", func() error { return d.server.SetLimits(limits(cfg)) })
+		set("limits", func() error { return d.server.SetLimits(d.limits(cfg)) })
 		if cfg.Listen.Admin != d.front.asked {
 			d.front.move(cfg.Listen.Admin, ln)
 		}

@@ -48,6 +48,9 @@ func (q *byTime) Pop() any {
 	return t
 }
 
+// MaxConns is how many sockets there are to primaries at a time.
+const MaxConns = maxJobs
+
 // Bounds of what is done at a time. One primary that hangs must not keep the zones of
 // others waiting, so that it gets a part of each.
 const (
