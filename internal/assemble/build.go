@@ -119,7 +119,7 @@ func (r *round) source(item *config.Zone, old, now *outcome) string {
 // made returns the generated records of each of the item's zones.
 func (r *round) made(item *config.Zone) (lists [][]made, fs findings) {
 	for _, apex := range item.Apexes {
-		k := &maker{item: item, apex: apex, table: r.a.o.Table, fs: &fs, cuts: map[string]bool{}, alias: map[string]bool{}}
+		k := &maker{item: item, apex: apex, table: r.a.o.Table, fs: &fs, cuts: map[string]bool{}, glue: map[glueKey]uint32{}, alias: map[string]bool{}}
 		k.nameServers(RuleApex, apex, configured(item.NameServers), seconds(-1, item.NSTTL))
 		k.delegations()
 		k.children(r.index, func(apex dname.Name) *zone.Zone { return r.done[apex.Key()] })

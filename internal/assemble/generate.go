@@ -47,6 +47,7 @@ type maker struct {
 	fs    *findings
 	list  []made
 	cuts  map[string]bool // owners of NS below the apex
+	glue  map[glueKey]uint32
 	alias map[string]bool // owners of CNAMEs
 }
 
@@ -69,9 +70,16 @@ func configured(list []config.NameServer) []nameServer {
 	return out
 }
 
+// glueKey is an RRset of addresses of a name server.
+type glueKey struct {
+	owner string // its key
+	t     rr.Type
+}
+
 // nameServers makes the NS of owner, and addresses of those servers whose names
 // lie in this zone: as data of the zone or, below a zone cut, as glue. Addresses
-// of other names are not ours to tell.
+// of other names are not ours to tell. A name server that is made again, for another
+// owner, keeps the TTL that its addresses have: an RRset has one (RFC 2181 §5.2).
 func (m *maker) nameServers(rule Rule, owner dname.Name, list []nameServer, ttl uint32) {
 	for _, ns := range list {
 		m.add(rule, owner, rr.TypeNS, ttl, ns.name, ns.pos)
@@ -79,11 +87,16 @@ func (m *maker) nameServers(rule Rule, owner dname.Name, list []nameServer, ttl 
 			continue
 		}
 		for _, a := range ns.addresses {
-			if a = a.Unmap(); a.Is4() {
-				m.add(rule, ns.name, rr.TypeA, ttl, a.AsSlice(), ns.pos)
-			} else {
-				m.add(rule, ns.name, rr.TypeAAAA, ttl, a.AsSlice(), ns.pos)
+			a = a.Unmap()
+			t := rr.TypeAAAA
+			if a.Is4() {
+				t = rr.TypeA
 			}
+			set := glueKey{ns.name.Key(), t}
+			if _, known := m.glue[set]; !known {
+				m.glue[set] = ttl
+			}
+			m.add(rule, ns.name, t, m.glue[set], a.AsSlice(), ns.pos)
 		}
 	}
 }

@@ -224,3 +224,30 @@ zones:
 		25 300 PTR mail.example.com.
 	`)
 }
+
+// A name server of this zone that a zone below has as well: its addresses keep the TTL of
+// those at the apex, without a finding about records that nobody wrote.
+func TestNameServerOfTwoOwners(t *testing.T) {
+	l := newLab(t, `
+-- ptrd.yaml --
+listen: {dns: ["127.0.0.1:5300"]}
+state_dir: state
+defaults:
+  nameservers: [{name: ns1.example.com, addresses: [192.0.2.1, "2001:db8::1"]}]
+zones:
+  - name: example.com
+    ns_ttl: 12h
+  - name: below.example.com
+  - name: other.example.com
+    ns_ttl: 5m
+`)
+	p := l.reload()
+	l.expect(p.Findings, "")
+	l.holds("example.com", `
+		@ 43200 NS ns1.example.com.
+		below 86400 NS ns1.example.com.
+		ns1 43200 A 192.0.2.1
+		ns1 43200 AAAA 2001:db8::1
+		other 300 NS ns1.example.com.
+	`)
+}

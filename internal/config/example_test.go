@@ -27,11 +27,20 @@ func example(t *testing.T) string {
 	return string(data)
 }
 
-var commentedKey = regexp.MustCompile(`(?m)^( *)#([a-z0-9_]+:)`)
+var (
+	commentedKey  = regexp.MustCompile(`(?m)^( *)#([a-z0-9_]+:)`)
+	commentedItem = regexp.MustCompile(`(?m)^( *)#(- |  )`) // a line of an item that needs servers of others
+)
 
 // uncommented returns the example with its commented defaults in force.
 func uncommented(t *testing.T) string {
 	return commentedKey.ReplaceAllString(example(t), "$1$2")
+}
+
+// whole returns the example with its commented items and defaults.
+func whole(t *testing.T) string {
+	items := commentedItem.ReplaceAllString(example(t), "$1$2")
+	return commentedKey.ReplaceAllString(items, "$1$2")
 }
 
 // TestExampleDefaults: uncommenting what config.example.yaml calls a default
@@ -72,7 +81,7 @@ func TestExampleDefaults(t *testing.T) {
 // but for being keys of others.
 func TestExampleIsWhole(t *testing.T) {
 	var doc yaml.Node
-	text := uncommented(t)
+	text := whole(t)
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
 		t.Fatal(err)
 	}
