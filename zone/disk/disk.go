@@ -52,8 +52,8 @@ func (OS) Rename(from, to string) error                { return os.Rename(from, 
 func (OS) Link(from, to string) error                  { return os.Link(from, to) }
 func (OS) Remove(path string) error                    { return os.Remove(path) }
 
-// Open opens a file for reading.
-func (OS) Open(path string) (File, error) { return file(os.Open(path)) }
+// Open opens a file for reading. It never waits for the writer of a FIFO.
+func (OS) Open(path string) (File, error) { return file(os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)) }
 
 // CreateTemp makes a file with a name of its own, as [os.CreateTemp] does.
 func (OS) CreateTemp(dir, pattern string) (File, error) { return file(os.CreateTemp(dir, pattern)) }

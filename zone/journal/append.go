@@ -3,10 +3,12 @@ package journal
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -160,7 +162,7 @@ func (j *Journal) update(edits []*edit, notes []zone.ZoneNotes) error {
 				}
 			}
 			if e.next != e.was {
-				if err := t.zones.Put([]byte(e.key), e.next.encode()); err != nil {
+				if err := t.zones.Put([]byte(e.key), e.next.encode([]byte(e.key))); err != nil {
 					return err
 				}
 			}
@@ -191,13 +193,23 @@ func (e *unfitError) Error() string { return e.text }
 
 // transaction is one that writes.
 type transaction struct {
-	zones, history, notes *bolt.Bucket
+	zones, names, history, notes *bolt.Bucket
 }
 
 func begin(tx *bolt.Tx) *transaction {
-	t := &transaction{tx.Bucket([]byte(bucketZones)), tx.Bucket([]byte(bucketChanges)), tx.Bucket([]byte(bucketNotes))}
+	t := &transaction{tx.Bucket([]byte(bucketZones)), tx.Bucket([]byte(bucketNames)), tx.Bucket([]byte(bucketChanges)), tx.Bucket([]byte(bucketNotes))}
 	t.history.FillPercent = changesFill
+	t.names.FillPercent = changesFill
+	countTransaction(tx)
 	return t
+}
+
+// countTransaction gives the root page that is going to be written a number, by which
+// the latest is found when the heads of the file are damaged. It is a time, so that the
+// root of a transaction that failed has an earlier one than any that was committed later.
+func countTransaction(tx *bolt.Tx) {
+	meta := tx.Bucket([]byte(bucketMeta))
+	_ = meta.SetSequence(max(meta.Sequence()+1, uint64(time.Now().UnixNano()))) // fails only in a transaction that cannot write
 }
 
 // changes writes blocks.
@@ -211,14 +223,19 @@ func (t *transaction) changes(puts []put) error {
 	return nil
 }
 
-// number gives the zone a number of its own.
-func (t *transaction) number(s *state) error {
+// number gives the zone with the key a number of its own. The name is kept under the
+// number as well, so that a damaged entry can be made again from its history.
+func (t *transaction) number(s *state, key string) error {
 	if s.id != 0 {
 		return nil
 	}
 	n, err := t.history.NextSequence()
+	if err != nil {
+		return err
+	}
 	s.id = uint32(n)
-	return err
+	number := binary.BigEndian.AppendUint32(nil, s.id)
+	return t.names.Put(number, withSum(bucketNames, number, []byte(key)))
 }
 
 // apply computes the state that follows an edit, and the blocks to be written.
@@ -226,7 +243,7 @@ func (t *transaction) apply(j *Journal, e *edit, limits *limitSet) error {
 	e.was, e.next, e.writer = state{}, state{}, blockWriter{}
 	if v := t.zones.Get([]byte(e.key)); v != nil {
 		var ok bool
-		if e.was, ok = decode(v); !ok {
+		if e.was, ok = decode([]byte(e.key), v); !ok {
 			return corrupt(j.path, fmt.Sprintf("entry of %v", e.change.Apex))
 		}
 	}
@@ -235,7 +252,7 @@ func (t *transaction) apply(j *Journal, e *edit, limits *limitSet) error {
 	if z == nil && next.Sequence == 0 && len(c.Notes) == 0 {
 		return nil // never served: nothing to keep
 	}
-	if err := t.number(next); err != nil {
+	if err := t.number(next, e.key); err != nil {
 		return err
 	}
 	w := &e.writer

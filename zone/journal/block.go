@@ -18,6 +18,9 @@ const (
 	blockEnded = 2 // the zone went
 	blockPart  = 3 // more of the block before
 
+	// blockKeyed is set in the kind where the checksum covers the key.
+	blockKeyed = 0x80
+
 	blockHeader = 4 + 1 + 8 + 8
 	keyLen      = 4 + 8 + 4
 )
@@ -70,7 +73,7 @@ func (w *blockWriter) begin(kind byte, at int64) {
 	w.flush()
 	w.first, w.old = w.next, 0
 	b := make([]byte, 4, 512)
-	b = append(b, kind)
+	b = append(b, kind|blockKeyed)
 	b = binary.BigEndian.AppendUint64(b, w.sum)
 	w.block = binary.BigEndian.AppendUint64(b, uint64(at))
 	w.coder = stepCoder{recordCoder: recordCoder{apex: w.coder.apex}, serial: zone.Serial(uint32(w.sum)), at: at}
@@ -93,6 +96,7 @@ func (w *blockWriter) resume(b *block) {
 	w.coder.owner, w.coder.slab = nil, nil
 	w.first = b.sequence
 	w.block = append(make([]byte, 0, 2*blockTarget), b.value...)
+	w.block[4] |= blockKeyed
 	w.old = len(w.block) + keyLen
 }
 
@@ -149,10 +153,11 @@ func (w *blockWriter) flush() {
 		value := b[:min(len(b), blockMost)]
 		b = b[len(value):]
 		if part > 0 {
-			value = append([]byte{0, 0, 0, 0, blockPart}, value...)
+			value = append([]byte{0, 0, 0, 0, blockPart | blockKeyed}, value...)
 		}
-		binary.BigEndian.PutUint32(value, crc(value[4:]))
-		w.puts = append(w.puts, put{blockKey(w.id, w.first, part), value})
+		key := blockKey(w.id, w.first, part)
+		binary.BigEndian.PutUint32(value, keyedSum(bucketChanges, key, value[4:]))
+		w.puts = append(w.puts, put{key, value})
 		w.added += keyLen + len(value)
 	}
 	w.block = nil
@@ -200,15 +205,13 @@ func readBlock(c *bolt.Cursor, k, v []byte) (*block, error) {
 	bad := func() (*block, error) {
 		return nil, fmt.Errorf("change %d of zone number %d", sequence, id)
 	}
-	if k == nil || part != 0 || len(v) < blockHeader || binary.BigEndian.Uint32(v) != crc(v[4:]) {
+	kind, ok := blockKind(k, v)
+	if !ok || part != 0 || kind == blockPart {
 		return bad()
 	}
-	b.kind = v[4]
+	b.kind = kind
 	b.extended = binary.BigEndian.Uint64(v[5:])
 	b.at = blockTime(v)
-	if b.kind > blockEnded {
-		return bad()
-	}
 	if len(v) < blockMost {
 		return b, nil
 	}
@@ -217,11 +220,24 @@ func readBlock(c *bolt.Cursor, k, v []byte) (*block, error) {
 		if of, seq, part := splitKey(k); k == nil || of != id || seq != sequence || part != n {
 			return b, nil
 		}
-		if len(v) < 5 || binary.BigEndian.Uint32(v) != crc(v[4:]) || v[4] != blockPart {
+		if kind, ok := blockKind(k, v); !ok || kind != blockPart {
 			return bad()
 		}
 		b.parts = append(b.parts, v[5:])
 	}
+}
+
+// blockKind returns the kind of a block, or of a part of one; ok is false where it is
+// damaged.
+func blockKind(k, v []byte) (kind byte, ok bool) {
+	if len(k) != keyLen || len(v) < 5 || len(v) > 2*blockMost {
+		return 0, false
+	}
+	sum := binary.BigEndian.Uint32(v)
+	if kind = v[4] &^ blockKeyed; kind == v[4] && sum != crc(v[4:]) || kind != v[4] && sum != keyedSum(bucketChanges, k, v[4:]) {
+		return 0, false
+	}
+	return kind, kind <= blockPart && (kind == blockPart || len(v) >= blockHeader)
 }
 
 // blockTime returns when the first step of the block was made.

@@ -56,11 +56,12 @@ func FuzzBlock(f *testing.F) {
 		w.flush()
 		again := 0
 		for _, p := range w.puts {
-			if crc(p.value[4:]) != binary.BigEndian.Uint32(p.value) {
+			kind, ok := blockKind(p.key, p.value)
+			if !ok {
 				t.Fatal("sum of a block")
 			}
 			b := &block{id: 1, value: p.value, extended: binary.BigEndian.Uint64(p.value[5:]), at: blockTime(p.value)}
-			if p.value[4] == blockPart || len(p.value) == blockMost {
+			if kind == blockPart || len(p.value) == blockMost {
 				return // put together by readBlock
 			}
 			r := b.steps(apex)

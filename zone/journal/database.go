@@ -93,8 +93,8 @@ func (d *database) open(o Options) (err error) {
 		},
 	})
 	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return fmt.Errorf("%s: %w by another process; stop the other ptrd, or give this one its own state_dir", d.path, ErrLocked)
+	case isLocked(err):
+		return lockedError(d.path)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		return corrupt(d.path, err)
 	case err != nil:
@@ -103,6 +103,12 @@ func (d *database) open(o Options) (err error) {
 	d.AllocSize = growBy
 	d.pageSize = int64(d.Info().PageSize)
 	return nil
+}
+
+func isLocked(err error) bool { return errors.Is(err, bolterrors.ErrTimeout) }
+
+func lockedError(path string) error {
+	return fmt.Errorf("%s: %w by another process; stop the other ptrd, or give this one its own state_dir", path, ErrLocked)
 }
 
 // reopen returns a database with a DB of its own on the same file, after the one of d

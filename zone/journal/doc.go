@@ -10,18 +10,23 @@
 // transaction either is in it or is not, and each batch is one. Its buckets are flat,
 // numbers big endian:
 //
-//	meta     "format" → 4 octets, [format]
-//	zones    key of the apex → entry
-//	changes  number of the zone (4), number of the change (8), part (4) → block
-//	notes    number of the zone (4), key of the note → value
+//	meta          "format" → 4 octets, [format]; "format sum" → 4, its checksum
+//	zones         key of the apex → entry
+//	names         number of the zone (4) → key of its apex
+//	changes       number of the zone (4), number of the change (8), part (4) → block
+//	summed notes  number of the zone (4), key of the note → value
+//	lost notes    key of the apex → why notes of the zone are not all there
+//
+// Every value has a CRC-32C, in its first 4 octets unless said otherwise. It covers the
+// first octet of the bucket's name, the key, and the rest of the value.
 //
 // The key of an apex is its name in lower-case wire form. A zone gets its number
 // when it is first kept, for good; its changes are numbered from 1, so that they
 // lie together and in order of time whatever its serials do. An entry is:
 //
 //	octets  what
-//	4       CRC-32C of all that follows
-//	1       flags: 1 gone, 2 verbatim, 4 declared is set, 8 kept
+//	4       CRC-32C; of the rest of the value alone where flag 16 is not set
+//	1       flags: 1 gone, 2 verbatim, 4 declared is set, 8 kept, 16 since format 3
 //	4       serial
 //	16      digest
 //	4       declared
@@ -33,6 +38,8 @@
 //	8       octets of the changes, with their keys
 //	8       octets of those since the snapshot
 //	8, 8    when the oldest and the last were made, Unix milliseconds
+//	        since format 3:
+//	4       number of its notes
 //	        where there is a snapshot:
 //	8       number of the last change in it
 //	4, 16   its serial and digest
@@ -40,20 +47,37 @@
 //
 // Fields are only ever added at the end, and a reader leaves what it does not
 // know; format rises when an older ptrd would damage a newer file, and then the
-// older one refuses it. Format 1 had neither changes nor notes; such a file is
-// taken over when it is opened, and its history begins then.
+// older one refuses it. Format 1 had neither changes nor notes, and format 2 had notes
+// without checksums in a bucket "notes", no names, and checksums that did not cover
+// keys; such files are taken over into a new one when they are opened.
 //
-// Without the file the memory of serials is lost, the history, and the zones that
-// have no other source; a generated serial is at least the Unix time, and so is
-// later than one given out before.
+// # Damage
+//
+// The database trusts its pages, so Open reads all of the file first (pages.go), checks
+// every number against the page and the file and every value against its checksum.
+// Where something is wrong (salvage.go), a new journal is made of all values that agree
+// with their checksums and takes the place of the damaged one, which stays in the
+// directory under another name. A head of the file that is lost is made up for by the root
+// page of the latest transaction: the sequence of bucket meta counts them. What lay below
+// a damaged page is found among the pages that are neither in the tree nor free. An
+// entry that is lost is made again from the zone's name and history.
+//
+// What remains lost is the matter of one zone: a content that cannot be restored is an
+// error of [Journal.Restore], a missing note one of [Journal.Notes], until
+// [Journal.Release] says that the loss is accepted. [Journal.Damage] lists all of it.
+// Without an entry, the serial of a zone is known from its content and from journals that
+// were set aside ([Journal.Raise] is for what others know), and its content can be had
+// by [Journal.Found].
+//
+// Nothing is deleted here that may be the only copy of something.
 //
 // # The history
 //
 // A block (block.go) is some steps that follow each other, about 1.8 KiB of them, under
 // the number of the first:
 //
-//	4  CRC-32C of all that follows
-//	1  0: steps; 1: the zone began anew; 2: it went; 3: part of a block
+//	4  CRC-32C; of the rest of the value alone where bit 128 of the next is not set
+//	1  0: steps; 1: the zone began anew; 2: it went; 3: part of a block; + 128
 //	8  serial that the first step leads from, above it how often it had wrapped around
 //	8  when the first step was made
 //
@@ -99,7 +123,8 @@
 // journal, named by apex, serial and digest, and in the changes since. It is written
 // when the zone's history begins, before the change that says so, and again when the
 // changes since are half as large. The entry names the file that counts. What no
-// entry names, because a process ended in between, is removed at the next start. The file is
+// entry names, because a process ended in between, is removed once the zone was restored
+// from a later one (contents.go); it is set aside if it is later itself or damaged. The file is
 // chunks: length (4), CRC-32C (4), octets. The first has the head, the others
 // records as above, the last is empty:
 //

@@ -26,7 +26,8 @@ type Entry struct {
 // state is an entry with what the journal itself needs to know.
 type state struct {
 	Entry
-	id uint32 // of the zone in the other buckets; 0: none yet
+	id    uint32 // of the zone in the other buckets; 0: none yet
+	notes uint32 // how many there are: one that is lost is missed
 	history
 	snapshot snapshot
 }
@@ -56,18 +57,28 @@ func (s *state) extended() uint64 { return uint64(s.epoch)<<32 | uint64(s.Serial
 const (
 	entryLen    = 4 + 1 + 4 + 16 + 4 + 8 // of format 1
 	historyLen  = 4 + 8 + 4 + 8 + 8 + 8 + 8
+	countLen    = 4
 	snapshotLen = 8 + 4 + 16 + 8
 
 	flagGone     = 1
 	flagVerbatim = 2
 	flagDeclared = 4
 	flagKept     = 8
+	flagKeyed    = 16 // the checksum covers the key, and there is a number of notes
 )
 
 func crc(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
-func (s *state) encode() []byte {
-	var flags byte
+// keyedSum returns the checksum of a value in a bucket under a key: an octet that
+// changes in the key is damage as well, and so is a value that lies in another bucket.
+func keyedSum(bucket string, key, value []byte) uint32 {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	return crc32.Update(crc32.Update(uint32(bucket[0]), table, key), table, value)
+}
+
+// encode returns the entry that has the key.
+func (s *state) encode(key []byte) []byte {
+	flags := byte(flagKeyed)
 	for _, f := range []struct {
 		set  bool
 		flag byte
@@ -77,7 +88,7 @@ func (s *state) encode() []byte {
 		}
 	}
 	be := binary.BigEndian
-	b := make([]byte, 4, entryLen+historyLen+snapshotLen)
+	b := make([]byte, 4, entryLen+historyLen+countLen+snapshotLen)
 	b = append(b, flags)
 	b = be.AppendUint32(b, uint32(s.Serial))
 	b = append(b, s.Digest[:]...)
@@ -90,20 +101,25 @@ func (s *state) encode() []byte {
 	b = be.AppendUint64(b, s.since)
 	b = be.AppendUint64(b, uint64(s.oldest))
 	b = be.AppendUint64(b, uint64(s.at))
+	b = be.AppendUint32(b, s.notes)
 	if s.snapshot != (snapshot{}) {
 		b = be.AppendUint64(b, s.snapshot.sequence)
 		b = be.AppendUint32(b, uint32(s.snapshot.serial))
 		b = append(b, s.snapshot.digest[:]...)
 		b = be.AppendUint64(b, s.snapshot.octets)
 	}
-	be.PutUint32(b, crc(b[4:]))
+	be.PutUint32(b, keyedSum(bucketZones, key, b[4:]))
 	return b
 }
 
-// decode reads an entry; ok is false where b is damaged.
-func decode(b []byte) (s state, ok bool) {
+// decode reads the entry that has the key; ok is false where one of them is damaged.
+func decode(key, b []byte) (s state, ok bool) {
 	be := binary.BigEndian
-	if len(b) < entryLen || be.Uint32(b) != crc(b[4:]) {
+	if len(b) < entryLen {
+		return state{}, false
+	}
+	isKeyed := b[4]&flagKeyed != 0
+	if sum := be.Uint32(b); isKeyed && sum != keyedSum(bucketZones, key, b[4:]) || !isKeyed && sum != crc(b[4:]) {
 		return state{}, false
 	}
 	s.Gone = b[4]&flagGone != 0
@@ -123,7 +139,12 @@ func decode(b []byte) (s state, ok bool) {
 		first: be.Uint64(b[4:]), epoch: be.Uint32(b[12:]), octets: be.Uint64(b[16:]), since: be.Uint64(b[24:]),
 		oldest: int64(be.Uint64(b[32:])), at: int64(be.Uint64(b[40:])),
 	}
-	if b = b[historyLen:]; len(b) >= snapshotLen {
+	b = b[historyLen:]
+	if isKeyed && len(b) >= countLen {
+		s.notes = be.Uint32(b)
+		b = b[countLen:]
+	}
+	if len(b) >= snapshotLen {
 		s.snapshot = snapshot{sequence: be.Uint64(b), serial: zone.Serial(be.Uint32(b[8:])), octets: be.Uint64(b[28:])}
 		copy(s.snapshot.digest[:], b[12:])
 	}

@@ -272,7 +272,7 @@ func (j *Journal) keepLost() {
 	lost := map[string]state{}
 	_ = j.view(func(tx *bolt.Tx) error {
 		return tx.Bucket([]byte(bucketZones)).ForEach(func(k, v []byte) error {
-			if s, ok := decode(v); ok && s.Kept && !s.Gone && !j.hasSnapshot(dname.FromWire(k), &s.snapshot) {
+			if s, ok := decode(k, v); ok && s.Kept && !s.Gone && !j.hasSnapshot(dname.FromWire(k), &s.snapshot) {
 				lost[string(k)] = s
 			}
 			return nil
@@ -305,8 +305,8 @@ func (j *Journal) Recover() error {
 		return err
 	}
 	return j.write(func(tx *bolt.Tx) error { // a commit that changes nothing
-		meta := tx.Bucket([]byte(bucketMeta))
-		return meta.Put([]byte(keyFormat), meta.Get([]byte(keyFormat)))
+		countTransaction(tx)
+		return nil
 	})
 }
 

@@ -19,17 +19,26 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// format is the number of the layout that package doc describes.
-const format = 2
+// format is the number of the layout that package doc describes. Since formatSummed
+// all values have checksums that cover their keys.
+const (
+	format       = 3
+	formatSummed = 3
+)
 
 // The names of the buckets and keys.
 const (
 	bucketMeta    = "meta"
 	bucketZones   = "zones"
 	bucketChanges = "changes"
-	bucketNotes   = "notes"
+	bucketNames   = "names"
+	bucketNotes   = "summed notes"
+	bucketLost    = "lost notes"
 	keyFormat     = "format"
+	keyFormatSum  = "format sum"
 )
+
+var buckets = [...]string{bucketMeta, bucketZones, bucketNames, bucketChanges, bucketNotes, bucketLost}
 
 const (
 	// growBy is by how much the file grows at a time. Each time costs a flush more.
@@ -90,14 +99,24 @@ type Journal struct {
 	isOpen   bool                // the DB of broken is
 	mustUndo bool                // broken may hold a transaction that failed
 	prepared map[string]snapshot // by key of the apex: files that no entry names yet
+
+	isNew  bool     // Open made it, or could not take over all of a damaged one
+	damage []Damage // that Open found
+
+	foundMu sync.Mutex
+	found   map[string][]content // by key of the apex: files that no entry names, the latest serial last
+
+	lostMu    sync.Mutex
+	lostNotes map[string]string // by key of the apex: why its notes are not all there
 }
 
 var _ zone.Journal = (*Journal)(nil)
 
 // Open opens the journal at path, or makes an empty one, its directory included
-// (mode 0700; the file has 0600). It reads every entry once, so that damage shows
-// now and not at the first change. Errors are ErrLocked, ErrCorrupt or the
-// operating system's.
+// (mode 0700; the file has 0600). All of it is read once and checked. Where it is
+// damaged, what can be verified is taken over into a new one, which takes its place,
+// and the damaged one is set aside; [Journal.Damage] says what is lost. Errors are
+// ErrLocked or the operating system's.
 func Open(path string, o Options) (*Journal, error) {
 	if o.LockWait == 0 {
 		o.LockWait = lockWait
@@ -108,23 +127,28 @@ func Open(path string, o Options) (*Journal, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if err := create(path, o); err != nil {
+	j := &Journal{o: o, path: path, disk: o.Disk, prepared: map[string]snapshot{}}
+	j.health.wake = make(chan struct{}, 1)
+	if err := j.prepare(o); err != nil {
 		return nil, err
 	}
+	files, damage, err := inspect(path, o)
+	if err != nil {
+		return nil, err
+	}
+	j.damage = append(j.damage, damage...)
+	j.isNew = j.isNew || len(damage) > 0
 	db, err := openDatabase(path, o)
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{o: o, path: path, disk: o.Disk, prepared: map[string]snapshot{}}
-	j.health.wake = make(chan struct{}, 1)
 	j.db.Store(db)
 	j.SetLimits(defaultLimits, nil)
-	files, err := j.verify()
-	if err == nil {
-		err = j.upgrade()
+	if err = j.loadLost(); err == nil {
+		err = j.examineContents(files)
 	}
-	if err == nil {
-		err = j.dropLeftovers(files)
+	if err == nil && j.isNew {
+		err = j.recallSerials()
 	}
 	if err != nil {
 		j.Close()
@@ -133,51 +157,102 @@ func Open(path string, o Options) (*Journal, error) {
 	return j, nil
 }
 
-// create makes an empty journal at path unless there is a file. It is
-// finished under another name first: a process killed in between leaves no half
-// of a journal at path, which the next one would have to take for a damaged one.
-func create(path string, o Options) error {
-	if fi, err := o.Disk.Stat(path); err == nil {
-		if !fi.Mode().IsRegular() {
-			return fmt.Errorf("%s: is not a regular file (%v); move it away, or give another state_dir", path, fi.Mode().Type())
-		}
-		return nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	dir := filepath.Dir(path)
+// IsNew reports whether Open made the journal, or found it damaged: it does not know
+// the serials of all zones that were ever served.
+func (j *Journal) IsNew() bool { return j.isNew }
+
+// prepare sees to it that there is a file at the path.
+func (j *Journal) prepare(o Options) error {
+	dir, base := filepath.Dir(j.path), filepath.Base(j.path)
 	if err := o.Disk.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the state directory: %w", err)
 	}
-	f, err := o.Disk.CreateTemp(dir, filepath.Base(path)+disk.TempPattern)
+	list, err := o.Disk.ReadDir(dir)
 	if err != nil {
+		return fmt.Errorf("read the state directory: %w", err)
+	}
+	for _, e := range list {
+		if of, ok := disk.IsTemp(e.Name()); ok && of == base && e.Type().IsRegular() {
+			if err := o.Disk.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return fmt.Errorf("remove a journal that was never finished: %w", err)
+			}
+		}
+	}
+	switch fi, err := o.Disk.Stat(j.path); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case fi.Mode().IsRegular():
+		return nil
+	default:
+		aside, err := disk.SetAside(o.Disk, j.path)
+		if err != nil {
+			return fmt.Errorf("%s: is not a regular file (%v), and cannot be set aside: %w", j.path, fi.Mode().Type(), err)
+		}
+		j.report(nil, "%s was not a regular file (%v), and is kept as %s", j.path, fi.Mode().Type(), aside)
+	}
+	j.isNew = true
+	return create(j.path, o)
+}
+
+// create makes an empty journal at path.
+func create(path string, o Options) error {
+	next, err := createTemp(path, o, func(*bolt.DB) error { return nil })
+	if err != nil {
+		return fmt.Errorf("make the journal %s: %w", path, err)
+	}
+	defer func() { _ = o.Disk.Remove(next) }() // its other name
+	if err := place(o.Disk, next, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make the journal: %w", err)
 	}
-	defer func() { _ = o.Disk.Remove(f.Name()) }() // gone where it was renamed
+	return nil
+}
+
+// createTemp makes a journal under a name of its own next to path, with what fill
+// puts into it, and returns its path: a process killed in between leaves no half of a
+// journal at path, which the next one would have to take for a damaged one.
+func createTemp(path string, o Options, fill func(*bolt.DB) error) (next string, err error) {
+	f, err := o.Disk.CreateTemp(filepath.Dir(path), filepath.Base(path)+disk.TempPattern)
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			_ = o.Disk.Remove(f.Name())
+		}
+	}()
 	if err := f.Close(); err != nil {
-		return fmt.Errorf("make the journal: %w", err)
+		return "", err
 	}
 	db, err := openDatabase(f.Name(), o)
 	if err != nil {
-		return err
+		return "", err
 	}
+	db.NoSync = true // until it is whole
 	err = db.Update(func(tx *bolt.Tx) error {
 		meta, err := tx.CreateBucket([]byte(bucketMeta))
 		if err != nil {
 			return err
 		}
-		if err := meta.Put([]byte(keyFormat), binary.BigEndian.AppendUint32(nil, format)); err != nil {
+		number := binary.BigEndian.AppendUint32(nil, format)
+		sum := binary.BigEndian.AppendUint32(nil, keyedSum(bucketMeta, []byte(keyFormat), number))
+		if err := errors.Join(meta.Put([]byte(keyFormat), number), meta.Put([]byte(keyFormatSum), sum)); err != nil {
 			return err
 		}
-		return makeBuckets(tx)
+		for _, name := range buckets {
+			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-	if err := errors.Join(err, db.close()); err != nil {
-		return fmt.Errorf("make the journal %s: %w", path, err)
+	if err == nil {
+		err = fill(db.DB)
 	}
-	if err := place(o.Disk, f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make the journal: %w", err)
+	if err == nil {
+		err = db.Sync()
 	}
-	return nil
+	return f.Name(), errors.Join(err, db.close())
 }
 
 // place gives a new file its name, unless another process gave it to one meanwhile.
@@ -204,69 +279,7 @@ func mapAhead() int {
 }
 
 func corrupt(path string, what any) error {
-	return fmt.Errorf("%s: %w (%v); move the file away and start again: serials then go on from the clock", path, ErrCorrupt, what)
-}
-
-// makeBuckets makes the buckets beside the meta data that are not there.
-func makeBuckets(tx *bolt.Tx) error {
-	for _, name := range []string{bucketZones, bucketChanges, bucketNotes} {
-		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// verify reads the whole journal but its history and its notes, and returns the
-// names of the snapshots that it needs.
-func (j *Journal) verify() (files map[string]bool, err error) {
-	files = map[string]bool{}
-	return files, j.view(func(tx *bolt.Tx) error {
-		if fi, err := j.disk.Stat(j.path); err == nil && fi.Size() < tx.Size() {
-			return corrupt(j.path, fmt.Sprintf("%d octets of %d are there", fi.Size(), tx.Size()))
-		}
-		meta, zones := tx.Bucket([]byte(bucketMeta)), tx.Bucket([]byte(bucketZones))
-		if meta == nil || zones == nil {
-			return corrupt(j.path, "not ptrd's")
-		}
-		switch v := meta.Get([]byte(keyFormat)); {
-		case len(v) != 4:
-			return corrupt(j.path, "no format")
-		case binary.BigEndian.Uint32(v) > format:
-			return fmt.Errorf("%s: journal has format %d, this ptrd knows up to %d; use the newer ptrd again, or move the file away: serials then go on from the clock",
-				j.path, binary.BigEndian.Uint32(v), format)
-		case binary.BigEndian.Uint32(v) == format && (tx.Bucket([]byte(bucketChanges)) == nil || tx.Bucket([]byte(bucketNotes)) == nil):
-			return corrupt(j.path, "no history")
-		}
-		return zones.ForEach(func(k, v []byte) error {
-			s, ok := decode(v)
-			if !ok || len(dname.FromWire(k)) != len(k) {
-				return corrupt(j.path, fmt.Sprintf("entry %q", k))
-			}
-			if s.snapshot != (snapshot{}) {
-				files[s.snapshot.name(dname.FromWire(k))] = true
-			}
-			return nil
-		})
-	})
-}
-
-// upgrade gives a file of an older format what this one has, and its number, so
-// that no older ptrd takes from the entries what it does not know.
-func (j *Journal) upgrade() error {
-	old := false
-	if err := j.view(func(tx *bolt.Tx) error {
-		old = binary.BigEndian.Uint32(tx.Bucket([]byte(bucketMeta)).Get([]byte(keyFormat))) < format
-		return nil
-	}); err != nil || !old {
-		return err
-	}
-	return j.write(func(tx *bolt.Tx) error {
-		if err := makeBuckets(tx); err != nil {
-			return err
-		}
-		return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyFormat), binary.BigEndian.AppendUint32(nil, format))
-	})
+	return fmt.Errorf("%s: %w (%v); restart ptrd, which takes over what can be verified into a new journal and keeps the damaged one", path, ErrCorrupt, what)
 }
 
 // Close releases the file. Later calls return an error.
@@ -306,7 +319,7 @@ func (j *Journal) stateIn(tx *bolt.Tx, apex dname.Name) (s state, err error) {
 	if v == nil {
 		return state{}, nil
 	}
-	s, ok := decode(v)
+	s, ok := decode([]byte(apex.Key()), v)
 	if !ok {
 		return state{}, corrupt(j.path, fmt.Sprintf("entry of %v", apex))
 	}

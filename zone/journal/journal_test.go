@@ -2,16 +2,12 @@ package journal
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -54,25 +50,29 @@ func TestEntryCodec(t *testing.T) {
 		{Entry: Entry{Serial: 2, Verbatim: true, Declared: 2, HasDeclared: true}},
 		{Entry: Entry{Serial: 2, Kept: true}, snapshot: snapshot{sequence: 1, serial: 2, digest: zone.Digest{3}, octets: 4}},
 	} {
-		b := e.encode()
-		want := entryLen + historyLen
+		key := []byte("\x01a\x00")
+		b := e.encode(key)
+		want := entryLen + historyLen + countLen
 		if e.Kept {
 			want += snapshotLen
 		}
 		if len(b) != want {
 			t.Errorf("%+v: %d octets, package doc says %d", e, len(b), want)
 		}
-		if got, ok := decode(b); !ok || got != e {
+		if got, ok := decode(key, b); !ok || got != e {
 			t.Errorf("read back %+v %v, wrote %+v", got, ok, e)
 		}
 		for i := range b {
 			bad := bytes.Clone(b)
 			bad[i] ^= 0x10
-			if _, ok := decode(bad); ok {
+			if _, ok := decode(key, bad); ok {
 				t.Errorf("%+v: damage at octet %d is not seen", e, i)
 			}
 		}
-		if _, ok := decode(b[:entryLen-1]); ok {
+		if _, ok := decode([]byte("\x01b\x00"), b); ok {
+			t.Errorf("%+v: damage of the key is not seen", e)
+		}
+		if _, ok := decode(key, b[:entryLen-1]); ok {
 			t.Errorf("%+v: a short entry is taken", e)
 		}
 	}
@@ -81,10 +81,12 @@ func TestEntryCodec(t *testing.T) {
 // An entry that a later ptrd wrote with more fields at its end is understood.
 func TestEntryWithLaterFields(t *testing.T) {
 	e := state{Entry: Entry{Serial: 5, Sequence: 1}, id: 3, history: history{first: 1}}
-	b := append(e.encode(), "more"...)
-	c := crc(b[4:])
+	key := []byte("\x01a\x00")
+	e.snapshot = snapshot{sequence: 1, octets: 1}
+	b := append(e.encode(key), "more"...)
+	c := keyedSum(bucketZones, key, b[4:])
 	b[0], b[1], b[2], b[3] = byte(c>>24), byte(c>>16), byte(c>>8), byte(c)
-	if got, ok := decode(b); !ok || got != e {
+	if got, ok := decode(key, b); !ok || got != e {
 		t.Errorf("got %+v %v", got, ok)
 	}
 }
@@ -170,170 +172,6 @@ func TestSecondInstanceIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustOpen(t, path).Close()
-}
-
-func TestDamageIsTold(t *testing.T) {
-	good := func(t *testing.T) (string, []byte) {
-		path := newPath(t)
-		j := mustOpen(t, path)
-		var apexes []string
-		for i := range 300 {
-			n, _ := dname.MustParse("2.0.192.in-addr.arpa").Prepend([]byte{byte('a' + i%26), byte('a' + i/26)})
-			apexes = append(apexes, n.String())
-		}
-		serve(t, j, 1, apexes...)
-		j.Close()
-		b, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return path, b
-	}
-	page := os.Getpagesize()
-	for name, damage := range map[string]func([]byte) []byte{
-		"not a journal":      func(b []byte) []byte { return bytes.Repeat([]byte("serial 5\n"), 4000) },
-		"short text":         func(b []byte) []byte { return []byte("hello") },
-		"both heads gone":    func(b []byte) []byte { clear(b[:2*page]); return b },
-		"cut after heads":    func(b []byte) []byte { return b[:2*page] },
-		"cut in the middle":  func(b []byte) []byte { return b[:5*page] },
-		"pages zeroed":       func(b []byte) []byte { clear(b[2*page:]); return b },
-		"pages with garbage": func(b []byte) []byte { copy(b[2*page:], bytes.Repeat([]byte{0xa5}, len(b))); return b },
-		"one octet of an entry": func(b []byte) []byte {
-			// the last copy of this name is in the newest page
-			i := bytes.LastIndex(b, []byte("\x02aa\x012\x010\x03192\x07in-addr\x04arpa\x00"))
-			for k := i; k >= 0; k = bytes.LastIndex(b[:k], []byte("\x02aa\x012")) {
-				b[k+28] ^= 1
-			}
-			return b
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			path, b := good(t)
-			if err := os.WriteFile(path, damage(b), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			j, err := Open(path, Options{LockWait: time.Millisecond})
-			if err == nil {
-				j.Close()
-				t.Fatal("opened")
-			}
-			if !errors.Is(err, ErrCorrupt) || !strings.HasPrefix(err.Error(), path+": journal is damaged (") ||
-				!strings.HasSuffix(err.Error(), "; move the file away and start again: serials then go on from the clock") {
-				t.Errorf("got %v", err)
-			}
-			if err := os.Rename(path, path+".bad"); err != nil {
-				t.Fatal(err)
-			}
-			mustOpen(t, path).Close() // the remedy works
-		})
-	}
-}
-
-// A page that nothing refers to may be missing without any access failing.
-func TestShortFileIsTold(t *testing.T) {
-	path := newPath(t)
-	j := mustOpen(t, path)
-	var size int64
-	if err := j.write(func(tx *bolt.Tx) error {
-		b, err := tx.CreateBucket([]byte("large"))
-		if err != nil {
-			return err
-		}
-		return b.Put([]byte("k"), make([]byte, 200_000))
-	}); err != nil {
-		t.Fatal(err)
-	}
-	for range 3 { // free its pages, and write the rest into some of them
-		if err := j.write(func(tx *bolt.Tx) error {
-			tx.DeleteBucket([]byte("large"))
-			size = tx.Size()
-			return tx.Bucket([]byte(bucketMeta)).Put([]byte("x"), nil)
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	j.Close()
-	cut := size - int64(os.Getpagesize())
-	if err := os.Truncate(path, cut); err != nil {
-		t.Fatal(err)
-	}
-	_, err := Open(path, Options{})
-	if want := fmt.Sprintf("%s: journal is damaged (%d octets of %d are there)", path, cut, size); !errors.Is(err, ErrCorrupt) || !strings.HasPrefix(err.Error(), want) {
-		t.Errorf("got  %v\nwant %s", err, want)
-	}
-}
-
-func TestNewerFormatIsRefused(t *testing.T) {
-	path := newPath(t)
-	j := mustOpen(t, path)
-	if err := j.write(func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyFormat), []byte{0, 0, 0, 3})
-	}); err != nil {
-		t.Fatal(err)
-	}
-	j.Close()
-	_, err := Open(path, Options{})
-	if want := path + ": journal has format 3, this ptrd knows up to 2; use the newer ptrd again, or move the file away: serials then go on from the clock"; err == nil || err.Error() != want {
-		t.Errorf("got  %v\nwant %s", err, want)
-	}
-}
-
-// A file of the first format, which had serials only, is taken over, and no ptrd of
-// that time takes it any more.
-func TestFirstFormat(t *testing.T) {
-	path := newPath(t)
-	j := mustOpen(t, path)
-	a := build(t, "a.example", 7)
-	if err := j.write(func(tx *bolt.Tx) error {
-		for _, name := range []string{bucketChanges, bucketNotes} {
-			if err := tx.DeleteBucket([]byte(name)); err != nil {
-				return err
-			}
-		}
-		old := (&state{Entry: Entry{Serial: 7, Digest: a.Digest(), Sequence: 5}}).encode()[:entryLen]
-		binary.BigEndian.PutUint32(old, crc(old[4:]))
-		tx.Bucket([]byte(bucketMeta)).Put([]byte(keyFormat), []byte{0, 0, 0, 1})
-		return tx.Bucket([]byte(bucketZones)).Put([]byte(a.Key()), old)
-	}); err != nil {
-		t.Fatal(err)
-	}
-	j.Close()
-	j = mustOpen(t, path)
-	defer j.Close()
-	want := Entry{Serial: 7, Digest: a.Digest(), Sequence: 5}
-	if e, ok, err := j.Last(a.Apex()); e != want || !ok || err != nil {
-		t.Errorf("got %+v %v %v, want %+v", e, ok, err, want)
-	}
-	if list, ok, err := j.Chain(a.Apex(), 6, 7, 0); ok || err != nil {
-		t.Errorf("a history of %d changesets: %v", len(list), err)
-	}
-	b := a.WithSerial(8)
-	c := zone.Change{Zone: b, Apex: a.Apex(), Base: a, Steps: []zone.Step{{Changeset: zone.Diff(a, b, nil)}}}
-	if err := j.Append(&zone.Batch{Changes: []zone.Change{c}}); err != nil {
-		t.Fatal(err)
-	}
-	if list, ok, err := j.Chain(a.Apex(), 7, 8, 0); len(list) != 1 || !ok || err != nil {
-		t.Errorf("%d changesets %v %v, want 1", len(list), ok, err)
-	}
-	if err := j.db.Load().View(func(tx *bolt.Tx) error {
-		if v := tx.Bucket([]byte(bucketMeta)).Get([]byte(keyFormat)); !bytes.Equal(v, []byte{0, 0, 0, format}) {
-			t.Errorf("format %v", v)
-		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestNotAFile(t *testing.T) {
-	path := newPath(t)
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	_, err := Open(path, Options{})
-	if want := path + ": is not a regular file (d---------); move it away, or give another state_dir"; err == nil || err.Error() != want {
-		t.Errorf("got  %v\nwant %s", err, want)
-	}
 }
 
 func TestAppendAfterClose(t *testing.T) {

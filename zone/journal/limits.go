@@ -63,7 +63,7 @@ func (j *Journal) overdue(now time.Time) (keys []string, err error) {
 	limits := j.limits.Load()
 	err = j.view(func(tx *bolt.Tx) error {
 		return tx.Bucket([]byte(bucketZones)).ForEach(func(k, v []byte) error {
-			s, ok := decode(v)
+			s, ok := decode(k, v)
 			if !ok {
 				return corrupt(j.path, "an entry")
 			}
@@ -96,7 +96,7 @@ func (j *Journal) trimSome(keys []string, now time.Time) (rest []string, err err
 		rest = keys
 		for left := trimBatch; len(rest) > 0 && left > 0; rest = rest[1:] {
 			key := []byte(rest[0])
-			s, ok := decode(t.zones.Get(key))
+			s, ok := decode(key, t.zones.Get(key))
 			if !ok {
 				return corrupt(j.path, "an entry")
 			}
@@ -105,7 +105,7 @@ func (j *Journal) trimSome(keys []string, now time.Time) (rest []string, err err
 				l.MaxAge = min(l.MaxAge, l.Grace)
 				s.Kept, s.snapshot, s.since = false, snapshot{}, 0
 				dropped[rest[0]] = was.snapshot
-				if err := t.forgetNotes(s.id); err != nil {
+				if err := t.forgetNotes(&s); err != nil {
 					return err
 				}
 			}
@@ -116,7 +116,7 @@ func (j *Journal) trimSome(keys []string, now time.Time) (rest []string, err err
 			if s == was {
 				continue // some that are newer, or needed, lie in one block with it
 			}
-			if err := t.zones.Put(key, s.encode()); err != nil {
+			if err := t.zones.Put(key, s.encode(key)); err != nil {
 				return err
 			}
 			if left -= n + 1; n > 0 {
@@ -196,11 +196,11 @@ func (t *transaction) trim(s *state, limits Limits, now int64, most int) (int, e
 
 // Forget drops the content and the notes of zones, which must not be served any more,
 // now and not only when they have been gone for Limits.Grace.
-func (j *Journal) Forget(apexes []dname.Name) (err error) {
+func (j *Journal) Forget(apexes []dname.Name) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	dropped := map[string]snapshot{}
-	err = j.write(func(tx *bolt.Tx) error {
+	err := j.write(func(tx *bolt.Tx) error {
 		t := begin(tx)
 		for _, apex := range apexes {
 			s, err := j.stateIn(tx, apex)
@@ -210,12 +210,12 @@ func (j *Journal) Forget(apexes []dname.Name) (err error) {
 			if s.id == 0 {
 				continue
 			}
-			if err := t.forgetNotes(s.id); err != nil {
+			if err := t.forgetNotes(&s); err != nil {
 				return err
 			}
 			dropped[apex.Key()] = s.snapshot
 			s.Kept, s.snapshot, s.since = false, snapshot{}, 0
-			if err := t.zones.Put([]byte(apex.Key()), s.encode()); err != nil {
+			if err := t.zones.Put([]byte(apex.Key()), s.encode([]byte(apex.Key()))); err != nil {
 				return err
 			}
 		}

@@ -14,16 +14,30 @@ import (
 )
 
 // Notes returns the notes of a zone whose keys begin with prefix, in the order of
-// their keys.
+// their keys. ErrCorrupt says that some of the zone's notes were lost; those that are
+// left are returned with it.
 func (j *Journal) Notes(apex dname.Name, prefix string) (list []zone.Note, err error) {
+	var bad int
+	hasEntry := false
 	err = j.view(func(tx *bolt.Tx) error {
 		s, err := j.stateIn(tx, apex)
-		if err != nil || s.id == 0 {
+		hasEntry = s.id != 0
+		if err != nil || !hasEntry {
 			return err
 		}
-		list = notesOf(tx.Bucket([]byte(bucketNotes)).Cursor(), s.id, prefix)
+		list, bad = notesOf(tx.Bucket([]byte(bucketNotes)).Cursor(), s.id, prefix)
 		return nil
 	})
+	if err == nil && bad > 0 {
+		err = corrupt(j.path, fmt.Sprintf("%d notes of zone %v", bad, apex))
+	}
+	if err != nil {
+		return list, err
+	}
+	why, err := j.lost(apex, hasEntry)
+	if err == nil && why != "" {
+		err = fmt.Errorf("zone %v: %w: %s", apex, ErrCorrupt, why)
+	}
 	return list, err
 }
 
@@ -34,11 +48,11 @@ func (j *Journal) AllNotes(prefix string, yield func(apex dname.Name, notes []zo
 	return j.view(func(tx *bolt.Tx) error {
 		all := tx.Bucket([]byte(bucketNotes)).Cursor()
 		return tx.Bucket([]byte(bucketZones)).ForEach(func(k, v []byte) error {
-			s, ok := decode(v)
-			if !ok || s.id == 0 {
+			s, ok := decode(k, v)
+			if !ok || s.notes == 0 {
 				return nil
 			}
-			if list := notesOf(all, s.id, prefix); len(list) > 0 {
+			if list, _ := notesOf(all, s.id, prefix); len(list) > 0 {
 				yield(dname.FromWire(bytes.Clone(k)), list)
 			}
 			return nil
@@ -46,13 +60,18 @@ func (j *Journal) AllNotes(prefix string, yield func(apex dname.Name, notes []zo
 	})
 }
 
-// notesOf returns the notes of the zone with a number whose keys begin with prefix.
-func notesOf(c *bolt.Cursor, id uint32, prefix string) (list []zone.Note) {
+// notesOf returns the notes of the zone with a number whose keys begin with prefix, and
+// how many of them are damaged.
+func notesOf(c *bolt.Cursor, id uint32, prefix string) (list []zone.Note, bad int) {
 	begin := noteKey(id, prefix)
 	for k, v := c.Seek(begin); bytes.HasPrefix(k, begin); k, v = c.Next() {
-		list = append(list, zone.Note{Key: string(k[4:]), Value: append([]byte{}, v...)})
+		if value, ok := summed(bucketNotes, k, v); ok {
+			list = append(list, zone.Note{Key: string(k[4:]), Value: append([]byte{}, value...)})
+		} else {
+			bad++
+		}
 	}
-	return list
+	return list, bad
 }
 
 // SetNotes makes notes of a zone durable without a change of it.
@@ -66,39 +85,48 @@ func (j *Journal) SetNotes(apex dname.Name, notes []zone.Note) error {
 
 // noteZone writes notes of a zone that does not change.
 func (t *transaction) noteZone(j *Journal, n zone.ZoneNotes) error {
+	key := []byte(n.Apex.Key())
 	var s state
-	if v := t.zones.Get([]byte(n.Apex.Key())); v != nil {
+	if v := t.zones.Get(key); v != nil {
 		var ok bool
-		if s, ok = decode(v); !ok {
+		if s, ok = decode(key, v); !ok {
 			return corrupt(j.path, fmt.Sprintf("entry of %v", n.Apex))
 		}
 	}
+	was := s
 	if s.id == 0 {
 		if s.Sequence == 0 {
 			s.first = 1
 		}
-		if err := t.number(&s); err != nil {
-			return err
-		}
-		if err := t.zones.Put([]byte(n.Apex.Key()), s.encode()); err != nil {
+		if err := t.number(&s, n.Apex.Key()); err != nil {
 			return err
 		}
 	}
-	return t.note(&s, n.Notes)
+	if err := t.note(&s, n.Notes); err != nil || s == was {
+		return err
+	}
+	return t.zones.Put(key, s.encode(key))
 }
 
-// note writes notes, of several with one key the last.
+// note writes notes, of several with one key the last, and counts them.
 func (t *transaction) note(s *state, notes []zone.Note) error {
 	if len(notes) > 1 {
 		notes = slices.Clone(notes)
 		slices.SortStableFunc(notes, func(a, b zone.Note) int { return strings.Compare(a.Key, b.Key) })
 	}
 	for _, n := range notes {
+		key := noteKey(s.id, n.Key)
+		had := t.notes.Get(key) != nil
 		var err error
-		if key := noteKey(s.id, n.Key); n.Value == nil {
+		switch {
+		case n.Value != nil:
+			if !had {
+				s.notes++
+			}
+			err = t.notes.Put(key, withSum(bucketNotes, key, n.Value))
+		case had:
+			s.notes--
 			err = t.notes.Delete(key)
-		} else {
-			err = t.notes.Put(key, n.Value)
 		}
 		if err != nil {
 			return err
@@ -108,8 +136,8 @@ func (t *transaction) note(s *state, notes []zone.Note) error {
 }
 
 // forgetNotes forgets all notes of a zone.
-func (t *transaction) forgetNotes(id uint32) error {
-	prefix := noteKey(id, "")
+func (t *transaction) forgetNotes(s *state) error {
+	prefix := noteKey(s.id, "")
 	var keys [][]byte
 	c := t.notes.Cursor()
 	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
@@ -120,9 +148,25 @@ func (t *transaction) forgetNotes(id uint32) error {
 			return err
 		}
 	}
+	s.notes = 0
 	return nil
 }
 
 func noteKey(id uint32, key string) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, id), key...)
+}
+
+// withSum returns a value with its checksum in front.
+func withSum(bucket string, key, value []byte) []byte {
+	b := make([]byte, 4, 4+len(value))
+	binary.BigEndian.PutUint32(b, keyedSum(bucket, key, value))
+	return append(b, value...)
+}
+
+// summed returns what withSum was given; ok is false where it or the key is damaged.
+func summed(bucket string, key, b []byte) (value []byte, ok bool) {
+	if len(b) < 4 || binary.BigEndian.Uint32(b) != keyedSum(bucket, key, b[4:]) {
+		return nil, false
+	}
+	return b[4:], true
 }

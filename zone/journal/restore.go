@@ -8,65 +8,88 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/disk"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // Restore returns the content of a kept zone as it was published last; ok is false
 // where the zone at apex is no kept one. An error says that the content is not
-// whole, and what to do; it is ErrCorrupt. pause is called every few microseconds
-// and may be nil.
+// whole; it is ErrCorrupt. pause is called every few microseconds and may be nil.
 func (j *Journal) Restore(apex dname.Name, pause func()) (z *zone.Zone, ok bool, err error) {
 	s, err := j.state(apex)
 	if err != nil || !s.Kept || s.Sequence == 0 {
 		return nil, false, err
 	}
-	path := j.snapshotPath(s.snapshot.name(apex))
+	name := s.snapshot.name(apex)
 	fail := func(what string, args ...any) (*zone.Zone, bool, error) {
-		return nil, false, fmt.Errorf("zone %v: its content as of serial %d cannot be restored from %s and %s: %w (%s); put both back from a backup, or move %[4]s away: zones that are kept here then begin anew",
-			apex, s.Serial, path, j.path, ErrCorrupt, fmt.Sprintf(what, args...))
+		return nil, false, fmt.Errorf("zone %v: its content as of serial %d cannot be restored from %s and %s: %w (%s)",
+			apex, s.Serial, j.snapshotPath(name), j.path, ErrCorrupt, fmt.Sprintf(what, args...))
 	}
-	f, err := j.disk.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	z, serial, digest, err := j.readContent(apex, name, s.Verbatim, pause)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return fail("the first is not there")
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("restore zone %v: %w", apex, err)
-	}
-	defer f.Close()
-	b := zone.NewBuilder(apex)
-	b.SetPause(pause)
-	if s.Verbatim {
-		b.SetVerbatim()
-	}
-	serial, digest, err := readZone(f, apex, func(r zone.Record) {
-		if pause != nil {
-			pause()
-		}
-		b.Add(r)
-	})
-	if err != nil {
+	case errors.Is(err, errDamaged), errors.Is(err, disk.ErrUnusable):
 		return fail("the first is damaged")
-	}
-	if serial != s.snapshot.serial || digest != s.snapshot.digest {
+	case err != nil:
+		return fail("%v", err)
+	case serial != s.snapshot.serial || digest != s.snapshot.digest:
 		return fail("the first has serial %d, not %d", serial, s.snapshot.serial)
-	}
-	z, findings := b.Build()
-	if z == nil {
-		return fail("%v", findings[0])
 	}
 	list, err := j.after(&s, apex)
 	if err != nil {
-		return nil, false, err
+		return fail("%v", err)
 	}
 	if len(list) > 0 {
 		if z, err = z.Apply(zone.Condense(list)); err != nil {
 			return fail("%v", err)
 		}
 	}
-	if z.Serial() != s.Serial || z.Digest() != s.Digest {
+	// The digest is not known where the entry was made again from the history.
+	if z.Serial() != s.Serial || s.hasDigest() && z.Digest() != s.Digest {
 		return fail("they lead to serial %d with other records", z.Serial())
 	}
+	j.dropFound(apex, z.Serial())
 	return z, true, nil
+}
+
+// readContent reads a file of content. errDamaged says that it is not whole, or of
+// another zone.
+func (j *Journal) readContent(apex dname.Name, name string, verbatim bool, pause func()) (z *zone.Zone, serial zone.Serial, digest zone.Digest, err error) {
+	f, err := disk.OpenRegular(j.disk, j.snapshotPath(name))
+	if err != nil {
+		return nil, 0, digest, err
+	}
+	defer f.Close()
+	r := newZoneReader(f)
+	of, serial, digest, err := r.head()
+	if err == nil && !of.Equal(apex) {
+		err = errDamaged
+	}
+	b := zone.NewBuilder(apex)
+	b.SetPause(pause)
+	if verbatim {
+		b.SetVerbatim()
+	}
+	if err == nil {
+		err = r.records(apex, func(rec zone.Record) {
+			if pause != nil {
+				pause()
+			}
+			b.Add(rec)
+		})
+	}
+	if err != nil {
+		return nil, 0, digest, err
+	}
+	z, findings := b.Build()
+	if z == nil {
+		return nil, 0, digest, fmt.Errorf("%w: %v", errDamaged, findings[0])
+	}
+	if z.Serial() != serial || z.Digest() != digest {
+		return nil, 0, digest, errDamaged
+	}
+	return z, serial, digest, nil
 }
 
 // after returns the changesets after the snapshot.
@@ -76,7 +99,7 @@ func (j *Journal) after(s *state, apex dname.Name) (list []*zone.Changeset, err 
 		b, err := blockAt(c, s.id, s.snapshot.sequence+1)
 		for next := s.snapshot.sequence + 1; next <= s.Sequence && err == nil; {
 			if b == nil || b.sequence > next {
-				return corrupt(j.path, fmt.Sprintf("change %d of zone %v is not there", next, apex))
+				return fmt.Errorf("change %d is not there", next)
 			}
 			if b.kind != blockSteps {
 				// The zone went and came back as it was.
@@ -94,14 +117,14 @@ func (j *Journal) after(s *state, apex dname.Name) (list []*zone.Changeset, err 
 				if err = r.err; err != nil {
 					break
 				}
+				if r.sequence < next {
+					return fmt.Errorf("change %d is not there", next)
+				}
 				next = r.sequence + 1
 			}
 			b, err = exactBlock(c, s.id, next)
 		}
-		if err != nil {
-			return corrupt(j.path, err)
-		}
-		return nil
+		return err
 	})
 	return list, err
 }

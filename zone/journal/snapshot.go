@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -115,7 +114,7 @@ func (j *Journal) adopt(apex dname.Name, file snapshot, before uint64) (err erro
 		was, now = s.snapshot, file
 		s.snapshot = file
 		s.since -= min(s.since, before)
-		return begin(tx).zones.Put([]byte(key), s.encode())
+		return begin(tx).zones.Put([]byte(key), s.encode([]byte(key)))
 	})
 	if err == nil {
 		j.dropSnapshot(key, was, now)
@@ -132,26 +131,6 @@ func (j *Journal) dropSnapshot(key string, was, now snapshot) {
 	}
 }
 
-// dropLeftovers removes the files of snapshots but those needed.
-func (j *Journal) dropLeftovers(needed map[string]bool) error {
-	list, err := j.disk.ReadDir(j.snapshotPath(""))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("look for the content of kept zones: %w", err)
-	}
-	for _, f := range list {
-		name := f.Name()
-		if left, _, isNew := strings.Cut(name, strings.TrimSuffix(disk.TempPattern, "*")); !needed[name] && (strings.HasSuffix(name, snapshotEnd) || isNew && strings.HasSuffix(left, snapshotEnd)) {
-			if err := j.disk.Remove(j.snapshotPath(name)); err != nil {
-				return fmt.Errorf("remove what is left of a kept zone: %w", err)
-			}
-		}
-	}
-	return nil
-}
-
 // writeSnapshot writes the file of a zone's content.
 func (j *Journal) writeSnapshot(z *zone.Zone, pause func()) (s snapshot, err error) {
 	s = snapshot{serial: z.Serial(), digest: z.Digest()}
@@ -166,13 +145,11 @@ func (j *Journal) writeSnapshot(z *zone.Zone, pause func()) (s snapshot, err err
 	if err := j.disk.SyncDir(filepath.Dir(dir)); err != nil {
 		return fail(err)
 	}
-	if err := disk.Replace(j.disk, path, func(w io.Writer) error {
-		n, err := writeZone(w, z, pause)
-		s.octets = n
-		return err
-	}); err != nil {
+	var count counter
+	if err := disk.Replace(j.disk, path, func(w io.Writer) error { return writeZone(io.MultiWriter(w, &count), z, pause) }); err != nil {
 		return fail(err)
 	}
+	s.octets = uint64(count)
 	return s, nil
 }
 
@@ -183,9 +160,8 @@ const chunkTarget = 64 << 10
 // maxRecord is more than the octets that any record takes.
 const maxRecord = 70 << 10
 
-// writeZone writes the head and the records of a zone, and returns how many octets
-// these are.
-func writeZone(to io.Writer, z *zone.Zone, pause func()) (octets uint64, err error) {
+// writeZone writes the head and the records of a zone.
+func writeZone(to io.Writer, z *zone.Zone, pause func()) error {
 	w := bufio.NewWriterSize(to, 2*chunkTarget)
 	chunk := append([]byte(snapshotMagic), byte(len(z.Apex())))
 	chunk = append(chunk, z.Apex()...)
@@ -198,24 +174,24 @@ func writeZone(to io.Writer, z *zone.Zone, pause func()) (octets uint64, err err
 		binary.BigEndian.PutUint32(head[4:], crc(chunk))
 		w.Write(head[:])
 		_, err := w.Write(chunk)
-		octets += uint64(len(head) + len(chunk))
 		chunk = chunk[:0]
 		return err
 	}
 	if err := flush(); err != nil {
-		return octets, err
+		return err
 	}
 	coder := recordCoder{apex: z.Apex()}
 	for r := range z.All() {
 		if pause != nil {
 			pause()
 		}
+		var err error
 		if chunk, err = coder.append(chunk, &r); err != nil {
-			return octets, err
+			return err
 		}
 		if len(chunk) >= chunkTarget {
 			if err := flush(); err != nil {
-				return octets, err
+				return err
 			}
 			coder = recordCoder{apex: z.Apex()}
 			continue
@@ -225,68 +201,89 @@ func writeZone(to io.Writer, z *zone.Zone, pause func()) (octets uint64, err err
 	}
 	if len(chunk) > 0 {
 		if err := flush(); err != nil {
-			return octets, err
+			return err
 		}
 	}
 	if err := flush(); err != nil { // the empty chunk at the end
-		return octets, err
+		return err
 	}
-	return octets, w.Flush()
+	return w.Flush()
 }
 
-// readZone reads what writeZone wrote and calls take with each record, which is
-// valid until take returns.
-func readZone(from io.Reader, apex dname.Name, take func(zone.Record)) (serial zone.Serial, digest zone.Digest, err error) {
-	in := bufio.NewReaderSize(from, 2*chunkTarget)
-	fail := func() (zone.Serial, zone.Digest, error) { return 0, zone.Digest{}, errDamaged }
-	var chunk []byte
-	next := func() bool {
-		var head [8]byte
-		if _, err := io.ReadFull(in, head[:]); err != nil {
-			return false
-		}
-		n := int(binary.BigEndian.Uint32(head[:]))
-		if n > chunkTarget+maxRecord {
-			return false
-		}
-		if cap(chunk) < n {
-			chunk = make([]byte, n)
-		}
-		chunk = chunk[:n]
-		if _, err := io.ReadFull(in, chunk); err != nil {
-			return false
-		}
-		return crc(chunk) == binary.BigEndian.Uint32(head[4:])
+// zoneReader reads what writeZone wrote.
+type zoneReader struct {
+	in    *bufio.Reader
+	chunk []byte
+}
+
+func newZoneReader(from io.Reader) *zoneReader {
+	return &zoneReader{in: bufio.NewReaderSize(from, 2*chunkTarget)}
+}
+
+// next reads the next chunk; false: it is damaged or not there.
+func (z *zoneReader) next() bool {
+	var head [8]byte
+	if _, err := io.ReadFull(z.in, head[:]); err != nil {
+		return false
 	}
-	if !next() {
-		return fail()
+	n := binary.BigEndian.Uint32(head[:])
+	if n > chunkTarget+maxRecord {
+		return false
 	}
-	head := reader{b: chunk}
+	if uint32(cap(z.chunk)) < n {
+		z.chunk = make([]byte, n)
+	}
+	z.chunk = z.chunk[:n]
+	if _, err := io.ReadFull(z.in, z.chunk); err != nil {
+		return false
+	}
+	return crc(z.chunk) == binary.BigEndian.Uint32(head[4:])
+}
+
+// head reads the head. The only error is errDamaged.
+func (z *zoneReader) head() (apex dname.Name, serial zone.Serial, digest zone.Digest, err error) {
+	if !z.next() {
+		return nil, 0, digest, errDamaged
+	}
+	head := reader{b: z.chunk}
 	magic := head.octets(uint64(len(snapshotMagic)))
-	name := dname.Name(head.octets(uint64(head.octet())))
+	name := head.octets(uint64(head.octet()))
 	number := head.octets(4)
 	sum := head.octets(uint64(len(digest)))
-	if head.bad || string(magic) != snapshotMagic || !name.Equal(apex) {
-		return fail()
+	if head.bad || string(magic) != snapshotMagic || len(name) == 0 || len(dname.FromWire(name)) != len(name) {
+		return nil, 0, digest, errDamaged
 	}
-	serial, digest = zone.Serial(binary.BigEndian.Uint32(number)), zone.Digest(sum)
+	return dname.Name(name).Clone(), zone.Serial(binary.BigEndian.Uint32(number)), zone.Digest(sum), nil
+}
+
+// records calls take with each record of the zone at apex, which is valid until take
+// returns. The only error is errDamaged.
+func (z *zoneReader) records(apex dname.Name, take func(zone.Record)) error {
 	for {
-		if !next() {
-			return fail()
+		if !z.next() {
+			return errDamaged
 		}
-		if len(chunk) == 0 {
-			if _, err := in.ReadByte(); err != io.EOF {
-				return fail()
+		if len(z.chunk) == 0 {
+			if _, err := z.in.ReadByte(); err != io.EOF {
+				return errDamaged
 			}
-			return serial, digest, nil
+			return nil
 		}
-		r, coder := reader{b: chunk}, recordCoder{apex: apex}
+		r, coder := reader{b: z.chunk}, recordCoder{apex: apex}
 		for len(r.b) > 0 {
 			rec := coder.read(&r)
 			if r.bad {
-				return fail()
+				return errDamaged
 			}
 			take(rec)
 		}
 	}
+}
+
+// counter counts the octets written to it.
+type counter int64
+
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
 }

@@ -1,0 +1,524 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"os"
+)
+
+// The database reads its pages through a memory map and believes what they say: an
+// offset with one flipped bit leads outside of the file. Its pages have no checksums
+// but for the two that it begins with. So the whole tree is read here first, with
+// every number checked against the page and the file, before the database sees it.
+//
+// A page (numbers in the order of octets of the machine):
+//
+//	8  its number
+//	2  kind: 1 branch, 2 leaf, 4 head, 16 free pages
+//	2  how many elements
+//	4  how many pages more it takes
+//
+// Elements follow, and behind them all keys and values without a gap:
+//
+//	branch  position of the key relative to the element (4), its length (4), page (8)
+//	leaf    flags (4), position (4), length of the key (4), of the value (4)
+//
+// A head: magic, version, size of a page, flags (4 each); page of the root and its
+// sequence (8 each); page of the list of free pages, number of pages, transaction (8
+// each); FNV-1a of all that (8). The older of the two heads is overwritten.
+
+const (
+	pageHeaderLen = 16
+	elementLen    = 16
+	headLen       = 64
+
+	pageBranch = 1
+	pageLeaf   = 2
+	pageHead   = 4
+	pageFree   = 16
+
+	elementBucket = 1 // flag of a leaf element: its value is a bucket
+
+	headMagic   = 0xED0CDAED
+	headVersion = 2
+
+	// maxDepth is more than the levels that a tree can have: each page of a branch has
+	// at least two elements.
+	maxDepth = 64
+)
+
+// head is what one of the two first pages says.
+type head struct {
+	root, free, pages, tx uint64
+	sequence              uint64
+}
+
+// item is one key and value of a bucket. Its octets are valid until the function that
+// got it returns.
+type item struct {
+	key, value []byte
+	page       *pageSpan
+}
+
+// pageSpan is the page that an item is on and the keys that may be there.
+type pageSpan struct {
+	low, high []byte // keys from low to before high; nil: no bound
+}
+
+// pages reads the pages of a database without trusting any of them.
+type pages struct {
+	f    io.ReaderAt
+	size uint64 // octets of the file
+	page uint64 // octets of a page
+
+	heads  int // how many of the two are valid
+	head   head
+	roots  map[string]bucketRoot
+	isUsed bitset // pages that the tree, the heads and the list of free pages take
+	isFree bitset
+	freeOK bool // isFree is right
+
+	faults  int    // places that are not as the database writes them
+	example string // the first of them
+}
+
+// bucketRoot is where a bucket is.
+type bucketRoot struct {
+	page     uint64 // 0: it is inline
+	inline   []byte
+	sequence uint64
+}
+
+type bitset []uint64
+
+func (b bitset) has(i uint64) bool { return b[i/64]&(1<<(i%64)) != 0 }
+func (b bitset) set(i uint64)      { b[i/64] |= 1 << (i % 64) }
+
+// fault counts a place that is damaged.
+func (p *pages) fault(format string, args ...any) {
+	if p.faults == 0 {
+		p.example = fmt.Sprintf(format, args...)
+	}
+	p.faults++
+}
+
+// openPages reads the heads, the list of free pages and the root. It fails where no
+// part of the file can be used as a journal.
+func openPages(f io.ReaderAt, size int64) (*pages, error) {
+	p := &pages{f: f, size: uint64(size)}
+	if err := p.readHeads(); err != nil {
+		return nil, err
+	}
+	if p.heads < 2 {
+		// The damaged head may have been the newer one, and the pages of its tree are
+		// all there: what a transaction needs is not overwritten by the next one.
+		if newer, ok := p.findRoot(); ok {
+			p.head = newer
+		} else if p.heads == 0 {
+			return nil, errors.New("it has no valid head and no root")
+		}
+	}
+	if n := p.size / p.page; p.head.pages > n {
+		p.fault("%d octets of %d are there", p.size, p.head.pages*p.page)
+		p.head.pages = n
+	}
+	p.isUsed, p.isFree = make(bitset, p.head.pages/64+1), make(bitset, p.head.pages/64+1)
+	p.isUsed.set(0)
+	if p.head.pages > 1 {
+		p.isUsed.set(1)
+	}
+	if p.head.free != 0 {
+		p.readFree()
+	}
+	p.roots = map[string]bucketRoot{}
+	p.walkPage(p.head.root, nil, nil, 0, func(it item, flags uint32) {
+		if flags&elementBucket == 0 || len(it.value) < 16 {
+			p.fault("page %d: %q is no bucket", p.head.root, it.key)
+			return
+		}
+		r := bucketRoot{page: binary.NativeEndian.Uint64(it.value), sequence: binary.NativeEndian.Uint64(it.value[8:])}
+		if r.page == 0 {
+			r.inline = bytes.Clone(it.value[16:])
+		}
+		p.roots[string(it.key)] = r
+	})
+	return p, nil
+}
+
+// readHeads finds the size of a page and the newer of the heads.
+func (p *pages) readHeads() error {
+	sizes := []uint64{uint64(os.Getpagesize())}
+	for n := uint64(1 << 10); n <= 64<<10; n *= 2 {
+		if n != sizes[0] {
+			sizes = append(sizes, n)
+		}
+	}
+	for _, size := range sizes {
+		for at := range uint64(2) {
+			if h, ok := p.readHead(at*size, size); ok {
+				p.page = size
+				if p.heads++; p.heads == 1 || h.tx > p.head.tx {
+					p.head = h
+				}
+			}
+		}
+		if p.heads > 0 {
+			break
+		}
+	}
+	if p.heads == 0 {
+		p.page = sizes[0]
+	}
+	if p.heads < 2 {
+		p.fault("%d of the 2 heads are damaged", 2-p.heads)
+	}
+	if p.size < 4*p.page {
+		return fmt.Errorf("it has %d octets", p.size)
+	}
+	return nil
+}
+
+// readHead reads a head; ok is false where it is damaged or has another size of pages.
+func (p *pages) readHead(off, size uint64) (h head, ok bool) {
+	var b [pageHeaderLen + headLen]byte
+	if n, _ := p.f.ReadAt(b[:], int64(off)); n < len(b) {
+		return h, false
+	}
+	ne := binary.NativeEndian
+	m := b[pageHeaderLen:]
+	sum := fnv.New64a()
+	sum.Write(m[:headLen-8])
+	if ne.Uint64(b[:]) != off/size || ne.Uint16(b[8:]) != pageHead || ne.Uint32(m) != headMagic || ne.Uint32(m[4:]) != headVersion ||
+		uint64(ne.Uint32(m[8:])) != size || sum.Sum64() != ne.Uint64(m[headLen-8:]) {
+		return h, false
+	}
+	return head{root: ne.Uint64(m[16:]), sequence: ne.Uint64(m[24:]), free: ne.Uint64(m[32:]), pages: ne.Uint64(m[40:]), tx: ne.Uint64(m[48:])}, true
+}
+
+// findRoot looks through the file for the root page of the latest transaction: the
+// sequence of the bucket of meta data counts them. It has no list of free pages.
+func (p *pages) findRoot() (h head, ok bool) {
+	latest := uint64(0)
+	if p.heads > 0 {
+		latest, _ = p.generation(p.head.root)
+	}
+	for n := uint64(2); n < p.size/p.page; n++ {
+		if g, isRoot := p.generation(n); isRoot && g > latest {
+			latest, ok = g, true
+			h = head{root: n, pages: p.size / p.page}
+		}
+	}
+	return h, ok
+}
+
+// generation returns the number of the transaction whose root a page is.
+func (p *pages) generation(n uint64) (g uint64, ok bool) {
+	b, err := p.read(n)
+	if err != nil || binary.NativeEndian.Uint16(b[8:]) != pageLeaf || checkElements(b, p.page) != nil {
+		return 0, false
+	}
+	names := 0
+	for i := range int(binary.NativeEndian.Uint16(b[10:])) {
+		k, v, flags := leafElement(b, i)
+		if flags&elementBucket == 0 || len(v) < 16 {
+			return 0, false
+		}
+		switch string(k) {
+		case bucketMeta:
+			g = binary.NativeEndian.Uint64(v[8:])
+			names++
+		case bucketZones, bucketChanges:
+			names++
+		}
+	}
+	return g, names == 3
+}
+
+// readFree reads the list of free pages.
+func (p *pages) readFree() {
+	fail := func(format string, args ...any) { p.fault("list of free pages: "+format, args...) }
+	n := p.head.free
+	if n < 2 || n >= p.head.pages {
+		fail("page %d of %d", n, p.head.pages)
+		return
+	}
+	ne := binary.NativeEndian
+	var header [pageHeaderLen + 8]byte
+	if _, err := p.f.ReadAt(header[:], int64(n*p.page)); err != nil {
+		fail("%v", err)
+		return
+	}
+	more, count, at := uint64(ne.Uint32(header[12:])), uint64(ne.Uint16(header[10:])), uint64(pageHeaderLen)
+	if count == 0xffff { // it does not fit there
+		count, at = ne.Uint64(header[pageHeaderLen:]), pageHeaderLen+8
+	}
+	if ne.Uint64(header[:]) != n || ne.Uint16(header[8:]) != pageFree || more >= p.head.pages-n || count > ((more+1)*p.page-at)/8 {
+		fail("page %d is none", n)
+		return
+	}
+	for i := range more + 1 {
+		p.isUsed.set(n + i)
+	}
+	b := make([]byte, 8*count)
+	if _, err := p.f.ReadAt(b, int64(n*p.page+at)); err != nil {
+		fail("%v", err)
+		return
+	}
+	for ; len(b) > 0; b = b[8:] {
+		id := ne.Uint64(b)
+		if id < 2 || id >= p.head.pages || p.isFree.has(id) || p.isUsed.has(id) {
+			fail("page %d", id)
+			return
+		}
+		p.isFree.set(id)
+	}
+	p.freeOK = true
+}
+
+// read reads a page with all that it takes. It checks the header and that the page
+// is as long as its elements need.
+func (p *pages) read(n uint64) ([]byte, error) {
+	ne := binary.NativeEndian
+	b := make([]byte, p.page)
+	if _, err := p.f.ReadAt(b, int64(n*p.page)); err != nil {
+		return nil, err
+	}
+	if ne.Uint64(b) != n {
+		return nil, fmt.Errorf("it says that it is page %d", ne.Uint64(b))
+	}
+	more := uint64(ne.Uint32(b[12:]))
+	if more == 0 {
+		return b, nil
+	}
+	if more >= p.size/p.page-n {
+		return nil, fmt.Errorf("it takes %d pages more than are there", more)
+	}
+	// The lengths of the elements must say the same before so much is allocated.
+	if total := elementsEnd(b, p.page); total/p.page != more {
+		return nil, fmt.Errorf("it takes %d pages for %d octets", more+1, total)
+	}
+	b = append(b, make([]byte, more*p.page)...)
+	if _, err := p.f.ReadAt(b[p.page:], int64((n+1)*p.page)); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// elementsEnd returns how many octets a page takes by its elements, as far as their
+// table is in b.
+func elementsEnd(b []byte, page uint64) uint64 {
+	ne := binary.NativeEndian
+	count := uint64(ne.Uint16(b[10:]))
+	total := pageHeaderLen + count*elementLen
+	for i := uint64(0); i < count && pageHeaderLen+(i+1)*elementLen <= page; i++ {
+		e := b[pageHeaderLen+i*elementLen:]
+		if ne.Uint16(b[8:]) == pageBranch {
+			total += uint64(ne.Uint32(e[4:]))
+		} else {
+			total += uint64(ne.Uint32(e[8:])) + uint64(ne.Uint32(e[12:]))
+		}
+	}
+	return total
+}
+
+// checkElements returns an error unless the elements of a page are as the database
+// writes them: keys and values follow each other without a gap and end in the page.
+func checkElements(b []byte, page uint64) error {
+	ne := binary.NativeEndian
+	kind, count := ne.Uint16(b[8:]), uint64(ne.Uint16(b[10:]))
+	if kind != pageBranch && kind != pageLeaf {
+		return fmt.Errorf("it is of kind %d", kind)
+	}
+	at := pageHeaderLen + count*elementLen
+	for i := range count {
+		off := pageHeaderLen + i*elementLen
+		if off+elementLen > uint64(len(b)) {
+			return fmt.Errorf("%d elements do not fit", count)
+		}
+		e := b[off:]
+		pos, length := uint64(ne.Uint32(e)), uint64(ne.Uint32(e[4:]))
+		if kind == pageLeaf {
+			if ne.Uint32(e)&^elementBucket != 0 {
+				return fmt.Errorf("element %d has flags %x", i, ne.Uint32(e))
+			}
+			pos, length = uint64(ne.Uint32(e[4:])), uint64(ne.Uint32(e[8:]))+uint64(ne.Uint32(e[12:]))
+		}
+		if off+pos != at || at+length > uint64(len(b)) {
+			return fmt.Errorf("element %d is at %d with %d octets", i, off+pos, length)
+		}
+		at += length
+	}
+	if kind == pageBranch && count < 1 {
+		return errors.New("it is an empty branch")
+	}
+	if uint64(len(b)) != (at/page+1)*page {
+		return fmt.Errorf("%d octets are in %d", at, len(b))
+	}
+	return nil
+}
+
+// leafElement returns an element of a page that was checked.
+func leafElement(b []byte, i int) (k, v []byte, flags uint32) {
+	ne := binary.NativeEndian
+	e := b[pageHeaderLen+i*elementLen:]
+	pos, ks, vs := ne.Uint32(e[4:]), ne.Uint32(e[8:]), ne.Uint32(e[12:])
+	return e[pos : pos+ks : pos+ks], e[pos+ks : pos+ks+vs : pos+ks+vs], ne.Uint32(e)
+}
+
+// walk calls visit with each item of a bucket that lies on a valid page, in the order
+// of the tree.
+func (p *pages) walk(bucket string, visit func(item)) {
+	r, ok := p.roots[bucket]
+	if !ok {
+		return
+	}
+	leaf := func(it item, flags uint32) {
+		if flags != 0 {
+			p.fault("bucket %s: %q is a bucket", bucket, it.key)
+			return
+		}
+		visit(it)
+	}
+	if r.page == 0 {
+		p.walkInline(bucket, r.inline, leaf)
+		return
+	}
+	p.walkPage(r.page, nil, nil, 0, leaf)
+}
+
+// again forgets which pages were seen in a bucket, for a second walk.
+func (p *pages) again() *pages {
+	q := *p
+	q.faults, q.isUsed = 0, make(bitset, len(p.isUsed))
+	return &q
+}
+
+// walkInline walks a bucket that is so small that it is part of the root.
+func (p *pages) walkInline(bucket string, b []byte, visit func(item, uint32)) {
+	ne := binary.NativeEndian
+	if len(b) < pageHeaderLen || ne.Uint16(b[8:]) != pageLeaf {
+		p.fault("bucket %s: it is no page", bucket)
+		return
+	}
+	// It ends where its elements do.
+	if total := elementsEnd(b, uint64(len(b))); total != uint64(len(b)) {
+		p.fault("bucket %s: it has %d octets, not %d", bucket, len(b), total)
+		return
+	}
+	padded := append(bytes.Clone(b), make([]byte, p.page-uint64(len(b))%p.page)...)
+	if err := checkElements(padded, p.page); err != nil {
+		p.fault("bucket %s: %v", bucket, err)
+		return
+	}
+	p.walkLeaf(0, padded, nil, nil, visit)
+}
+
+// walkPage walks the tree below a page whose keys are from low to before high.
+func (p *pages) walkPage(n uint64, low, high []byte, depth int, visit func(item, uint32)) {
+	if n < 2 || n >= p.head.pages || depth > maxDepth {
+		p.fault("page %d is asked for, there are %d", n, p.head.pages)
+		return
+	}
+	if p.isUsed.has(n) || p.isFree.has(n) {
+		p.fault("page %d is used twice", n)
+		return
+	}
+	b, err := p.read(n)
+	if err == nil {
+		err = checkElements(b, p.page)
+	}
+	if err != nil {
+		p.fault("page %d: %v", n, err)
+		if b != nil && binary.NativeEndian.Uint16(b[8:]) == pageLeaf {
+			p.walkLoose(b, &pageSpan{low, high}, visit)
+		}
+		return
+	}
+	for i := range uint64(len(b)) / p.page {
+		if n+i >= p.head.pages || p.isUsed.has(n+i) || p.isFree.has(n+i) {
+			p.fault("page %d is used twice", n+i)
+			return
+		}
+		p.isUsed.set(n + i)
+	}
+	if binary.NativeEndian.Uint16(b[8:]) == pageLeaf {
+		p.walkLeaf(n, b, low, high, visit)
+		return
+	}
+	ne := binary.NativeEndian
+	count := int(ne.Uint16(b[10:]))
+	key := func(i int) []byte {
+		e := b[pageHeaderLen+i*elementLen:]
+		pos, ks := ne.Uint32(e), ne.Uint32(e[4:])
+		return e[pos : pos+ks : pos+ks]
+	}
+	for i := range count {
+		from, to := key(i), high
+		if i+1 < count {
+			to = key(i + 1)
+		}
+		// The first key of a page may be later than its parent says.
+		if low != nil && bytes.Compare(from, low) < 0 || to != nil && bytes.Compare(from, to) >= 0 {
+			p.fault("page %d: key %d is not in order", n, i)
+			from, to = low, high
+		}
+		p.walkPage(ne.Uint64(b[pageHeaderLen+i*elementLen+8:]), from, to, depth+1, visit)
+	}
+}
+
+// walkLeaf calls visit with the elements of a leaf page that was checked.
+func (p *pages) walkLeaf(n uint64, b []byte, low, high []byte, visit func(item, uint32)) {
+	span := &pageSpan{low, high}
+	var last []byte
+	for i := range int(binary.NativeEndian.Uint16(b[10:])) {
+		k, v, flags := leafElement(b, i)
+		if last != nil && bytes.Compare(k, last) <= 0 || low != nil && bytes.Compare(k, low) < 0 || high != nil && bytes.Compare(k, high) >= 0 {
+			p.fault("page %d: key %d is not in order", n, i)
+		} else {
+			last = k
+		}
+		visit(item{k, v, span}, flags)
+	}
+}
+
+// walkLoose calls visit with those elements of a damaged leaf page that lie in it.
+// Their checksums tell which of them are whole.
+func (p *pages) walkLoose(b []byte, span *pageSpan, visit func(item, uint32)) {
+	ne := binary.NativeEndian
+	for i := range uint64(ne.Uint16(b[10:])) {
+		off := pageHeaderLen + i*elementLen
+		if off+elementLen > uint64(len(b)) {
+			return
+		}
+		e := b[off:]
+		pos, ks, vs := uint64(ne.Uint32(e[4:])), uint64(ne.Uint32(e[8:])), uint64(ne.Uint32(e[12:]))
+		if pos+ks+vs > uint64(len(e)) {
+			continue
+		}
+		visit(item{e[pos : pos+ks : pos+ks], e[pos+ks : pos+ks+vs : pos+ks+vs], span}, 0)
+	}
+}
+
+// strays calls visit with the items of leaf pages that are neither in the tree as far
+// as it could be walked, nor free: they were in it, below a page that is damaged.
+// Only checksums tell which bucket they are of. Without the list of free pages there
+// are none: what is outside of the tree may be old.
+func (p *pages) strays(visit func(item)) {
+	if !p.freeOK {
+		return
+	}
+	for n := uint64(2); n < p.head.pages; n++ {
+		if p.isUsed.has(n) || p.isFree.has(n) {
+			continue
+		}
+		b, err := p.read(n)
+		if err != nil || binary.NativeEndian.Uint16(b[8:]) != pageLeaf {
+			continue
+		}
+		p.walkLoose(b, nil, func(it item, _ uint32) { visit(it) })
+	}
+}
