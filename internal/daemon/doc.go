@@ -39,6 +39,12 @@
 // it leaves to the runtime, in pieces. Before there is anything to answer it does
 // neither.
 //
+// # Logging
+//
+// Parts log to a logger that merges repeats (package eventlog), so that none needs a
+// limit of its own. What was asked for, and what is bounded already, is written each
+// time: the outcomes of reloads, start and stop, new findings, sampled queries.
+//
 // # Goroutines
 //
 //	goroutine        owner   ends when

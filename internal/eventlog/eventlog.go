@@ -38,10 +38,10 @@ const (
 	// thousands of zones logs some of them and a count.
 	Events = 10
 
-	// maxConditions bounds the memory. Messages are constant, so only a fault of
-	// ours, or a library with messages of its own, comes near it; those beyond it
-	// share one condition for each level.
-	maxConditions = 256
+	// maxConditions bounds the memory, for each of four ranges of levels. Messages are
+	// constant, so only a fault of ours, or a library with messages of its own (that
+	// of HTTP at debug), comes near it; those beyond it share one condition.
+	maxConditions = 128
 
 	// maxValues and maxValueLen bound what a line quotes of suppressed records, and
 	// maxRead of how many of them the values are looked at.
@@ -69,6 +69,7 @@ type merger struct {
 	mu         sync.Mutex
 	closed     bool
 	conditions map[condition]*repeats
+	known      [numLevels]int // how many of conditions have such a level
 }
 
 type condition struct {
@@ -169,13 +170,14 @@ func (m *merger) suppress(next slog.Handler, r slog.Record) bool {
 	}
 	key := condition{r.Level, r.Message}
 	c := m.conditions[key]
-	if c == nil && len(m.conditions) >= maxConditions {
+	if c == nil && m.known[indexOf(r.Level)] >= maxConditions {
 		key.message = beyond
 		c = m.conditions[key]
 	}
 	if c == nil {
 		c = new(repeats)
 		m.conditions[key] = c
+		m.known[indexOf(r.Level)]++
 		m.timers.Add(1)
 		c.timer = time.AfterFunc(Interval, func() { m.endInterval(key, c) })
 	}
@@ -243,6 +245,7 @@ func (m *merger) endInterval(key condition, c *repeats) {
 	}
 	if c.count == 0 {
 		delete(m.conditions, key)
+		m.known[indexOf(key.level)]--
 		m.mu.Unlock()
 		return
 	}

@@ -149,13 +149,19 @@ func TestBounds(t *testing.T) {
 		log.Warn("message "+strconv.Itoa(i), "text", strings.Repeat("x", 1<<16))
 		log.Warn("same", "text", strings.Repeat(strconv.Itoa(i%10), 1<<16))
 	}
+	log.Error("another level")
+	log.Error("another message of it")
 	h.merger.mu.Lock()
 	n := len(h.merger.conditions)
 	h.merger.mu.Unlock()
 	if n > maxConditions+numLevels {
 		t.Errorf("%d conditions are known, want at most %d", n, maxConditions+numLevels)
 	}
-	written := len(lines())
+	lived := lines()
+	written := len(lived)
+	if last := lived[written-1]; last != `level=ERROR msg="another message of it"` {
+		t.Errorf("the last line is %.300s", last)
+	}
 	h.Close()
 	rest := lines()
 	if written > maxConditions+numLevels || len(rest) != 2 || !strings.Contains(rest[0], beyond) {
