@@ -141,7 +141,7 @@ func knownClients(cfg *config.Config) server.KnownOptions {
 				}
 			}
 		}
-		if s := z.Secondary; s != nil {
+		if s := z.Secondary; s != nil && s != last.Secondary {
 			for _, p := range s.Primaries {
 				host(p.Address.Addr())
 			}
