@@ -75,6 +75,21 @@ func (OS) SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// SyncPath makes a directory durable together with those above it, which may be as new. One
+// that may not be read was not made by this process.
+func SyncPath(on FS, dir string) error {
+	for {
+		if err := on.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return nil
+		}
+		dir = up
+	}
+}
+
 // TempPattern is what the names of unfinished files have behind the name of the file
 // that they are to become.
 const TempPattern = ".new-*"

@@ -106,7 +106,7 @@ func (j *Journal) write(f func(*bolt.Tx) error) error {
 		if cause := d.check(); cause != nil && !began {
 			err = cause // of a memory fault, for example
 		}
-		err = j.wrap(j.explain(err))
+		err = j.explain(err)
 		j.fail(d, began, err)
 		recovered := j.recover()
 		switch {
@@ -129,7 +129,7 @@ func (j *Journal) explain(err error) error {
 	case errors.Is(err, errOverwritten):
 		return fmt.Errorf("%s: %w, so nothing can be changed; restart ptrd, which then begins with what the file has; `ptrd dump ZONE` prints what is served until then", j.path, err)
 	}
-	return err
+	return j.wrap(err)
 }
 
 // fail notes that a database can no longer be used. began reports whether it may hold a
@@ -174,7 +174,7 @@ func (j *Journal) recover() error {
 	}
 	err := j.recoverFrom(d)
 	if err != nil {
-		j.sick(j.wrap(j.explain(err)))
+		j.sick(j.explain(err))
 	}
 	return err
 }
@@ -252,7 +252,10 @@ func (j *Journal) copyBack(d *database) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := place(j.disk, f.Name(), j.path); err != nil {
+	if err = place(j.disk, f.Name(), j.path); err == nil {
+		err = disk.SyncPath(j.disk, dir)
+	}
+	if err != nil {
 		own.Close()
 		return nil, err
 	}
@@ -322,7 +325,7 @@ func (j *Journal) look() error {
 		err = d.view(func(*bolt.Tx) error { return nil })
 	}
 	if err != nil {
-		err = j.wrap(j.explain(err))
+		err = j.explain(err)
 		j.fail(d, false, err)
 	}
 	return err

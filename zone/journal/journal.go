@@ -132,6 +132,10 @@ func Open(path string, o Options) (*Journal, error) {
 	if err := j.prepare(o); err != nil {
 		return nil, err
 	}
+	// An earlier process may have ended before it came to this.
+	if err := disk.SyncPath(o.Disk, filepath.Dir(path)); err != nil {
+		return nil, fmt.Errorf("open the journal: %w", err)
+	}
 	files, damage, err := inspect(path, o)
 	if err != nil {
 		return nil, err

@@ -2,9 +2,11 @@ package journal
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -21,6 +23,9 @@ import (
 
 // writerEnv names the journal that a test process started by TestKill writes to.
 const writerEnv = "JOURNAL_TEST_WRITER"
+
+// failsEnv says that the disk of the writer fails now and then.
+const failsEnv = "JOURNAL_TEST_FAILS"
 
 // killZones is the number of zones in each batch of the writer. The first half are
 // kept zones.
@@ -97,8 +102,11 @@ func TestMain(m *testing.M) {
 
 // killWriter publishes batch after batch, each with some steps of every zone, and
 // prints the number of the last step once it is durable. Meanwhile contents are
-// written and histories trimmed.
+// written and histories trimmed. On a disk that fails, it also prints "try" and the number
+// before, "refused" and it after a batch that came to nothing, and "ready" when it is
+// about to publish the first.
 func killWriter(path string) error {
+	fails := os.Getenv(failsEnv) != ""
 	j, err := Open(path, Options{})
 	if err != nil {
 		return err
@@ -127,14 +135,20 @@ func killWriter(path string) error {
 	if err := store.Publish(first); err != nil {
 		return err
 	}
+	if fails {
+		fmt.Println("ready")
+	}
 	var others sync.WaitGroup
+	if fails {
+		others.Go(func() { j.Run(context.Background()) })
+	}
 	others.Go(func() {
 		for k := 0; ; k++ {
 			set := store.Set()
-			if err := j.Snapshot(set.Get(killApex(k%(killZones/2))), nil); err != nil && !errors.Is(err, ErrNotCurrent) {
+			if err := j.Snapshot(set.Get(killApex(k%(killZones/2))), nil); err != nil && !errors.Is(err, ErrNotCurrent) && !fails {
 				fmt.Println("error", err)
 			}
-			if err := j.Trim(time.UnixMilli(int64(k))); err != nil {
+			if err := j.Trim(time.UnixMilli(int64(k))); err != nil && !fails {
 				fmt.Println("error", err)
 			}
 		}
@@ -156,11 +170,18 @@ func killWriter(path string) error {
 			c.Notes = []zone.Note{{Key: "step", Value: binary.BigEndian.AppendUint32(nil, uint32(at+steps))}}
 			b.Changes = append(b.Changes, c)
 		}
-		if err := store.Publish(b); err != nil {
-			return err
+		if fails {
+			fmt.Println("try", at+steps)
 		}
-		at += steps
-		fmt.Println(at)
+		switch err := store.Publish(b); {
+		case err == nil:
+			at += steps
+			fmt.Println(at)
+		case !fails:
+			return err
+		case !errors.Is(err, zone.ErrUndecided):
+			fmt.Println("refused", at+steps)
+		}
 	}
 }
 
@@ -210,7 +231,7 @@ func TestKill(t *testing.T) {
 		for heard() {
 		}
 		cmd.Wait()
-		checkKilled(t, path, acked)
+		checkKilled(t, path, acked, math.MaxInt)
 		if t.Failed() {
 			t.Fatalf("in round %d", round)
 		}
@@ -221,8 +242,8 @@ func TestKill(t *testing.T) {
 }
 
 // checkKilled compares what a killed writer left with what must be there after it
-// acknowledged a step.
-func checkKilled(t *testing.T, path string, acked int) {
+// acknowledged a step, and began others up to most.
+func checkKilled(t *testing.T, path string, acked, most int) {
 	t.Helper()
 	j := mustOpen(t, path)
 	defer j.Close()
@@ -250,8 +271,8 @@ func checkKilled(t *testing.T, path string, acked int) {
 			}
 			continue
 		}
-		if at < acked || e.Serial != killSerial(at) {
-			t.Errorf("zone %d is at step %d with serial %d, want %d; step %d was acknowledged", i, at, e.Serial, killSerial(at), acked)
+		if at < acked || at > most || e.Serial != killSerial(at) {
+			t.Errorf("zone %d is at step %d with serial %d, want %d; step %d was acknowledged, and up to %d not refused", i, at, e.Serial, killSerial(at), acked, most)
 		}
 		want := killZone(i, at)
 		// From every serial that is in the log the changesets lead to the last.
