@@ -91,6 +91,7 @@ type Daemon struct {
 
 	came    chan int64         // octets of zones that were transferred; has room for some
 	reloads chan chan *Outcome // from the control socket
+	written chan struct{}      // the journal can be written again; has room for one
 	ended   chan struct{}      // closed when nobody takes reloads any more
 
 	files    *infile.Files
@@ -115,7 +116,7 @@ func Run(ctx context.Context, o Options, ready func(*Daemon)) error {
 	if o.Env == nil {
 		o.Env = os.Getenv
 	}
-	d := &Daemon{o: o, started: time.Now(), came: make(chan int64, 16), reloads: make(chan chan *Outcome), ended: make(chan struct{})}
+	d := &Daemon{o: o, started: time.Now(), came: make(chan int64, 16), reloads: make(chan chan *Outcome), written: make(chan struct{}, 1), ended: make(chan struct{})}
 	if d.files = o.Files; d.files == nil {
 		d.files = new(infile.Files)
 	}
@@ -343,6 +344,8 @@ func (d *Daemon) write(ctx context.Context) {
 			d.reload(ctx, causeSignal)
 		case <-d.fleet.changed:
 			d.follow()
+		case <-d.written:
+			d.catchUp(ctx)
 		case n := <-d.came:
 			d.made += n
 		case reply := <-d.reloads:

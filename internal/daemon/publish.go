@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -35,9 +36,23 @@ func (d *Daemon) publishMade(f func(*zone.Set) (*zone.Batch, error)) error {
 func (d *Daemon) journalChanged(c *journal.Condition) {
 	if c == nil {
 		d.log.Info("the journal can be written again")
+		select {
+		case d.written <- struct{}{}:
+		default:
+		}
 		return
 	}
 	d.log.Error("the journal cannot be written; queries are answered, changes are refused", "err", c.Err)
+}
+
+// catchUp does what failed while the journal could not be written.
+func (d *Daemon) catchUp(ctx context.Context) {
+	if o := d.state.Load().outcome; !o.InForce && o.Error != "" {
+		d.reload(ctx, causeDisk)
+	} else {
+		d.follow()
+	}
+	d.follower.Retry()
 }
 
 // content returns the last data of a zone, also of a secondary zone that has expired.

@@ -24,6 +24,7 @@ const attempts = 10
 const (
 	causeFile    = "file"
 	causeSignal  = "signal"
+	causeDisk    = "disk" // the journal can be written again
 	causeControl = "control"
 )
 

@@ -415,6 +415,17 @@ func (k *Follower) check(t *task, at time.Time) {
 	k.signal()
 }
 
+// Retry has all zones checked soon of which the last check failed.
+func (k *Follower) Retry() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, t := range k.tasks {
+		if t.failures > 0 {
+			k.check(t, k.o.Now())
+		}
+	}
+}
+
 // start runs f in a goroutine that Run waits for.
 func (k *Follower) start(f func(context.Context)) {
 	if k.run.Err() != nil {
