@@ -30,13 +30,17 @@ func (s Serial) Before(t Serial) bool { return int32(s-t) < 0 && s-t != 1<<31 }
 
 // Next returns the serial of a generated zone whose content changed: at least
 // one more than s, and the Unix time where that is later, so that a lost state
-// does not make it go back.
+// does not make it go back. A time that no clock shows which is right does not count: a
+// serial above 2^31 would go around to it.
 func (s Serial) Next(unix int64) Serial {
-	if t := Serial(uint32(unix)); s.Before(t) {
+	if t := Serial(uint32(unix)); unix >= earliestSerial && s.Before(t) {
 		return t
 	}
 	return s + 1
 }
+
+// earliestSerial is a Unix time before this software existed.
+const earliestSerial = 1_600_000_000 // 2020-09-13
 
 // Severity grades a Finding.
 type Severity uint8

@@ -55,6 +55,10 @@ func TestSerialNext(t *testing.T) {
 		{now + 1<<31, now, now + 1<<31 + 1}, // not comparable
 		{0, 0, 1},
 		{0, -1, 1},
+		{3_000_000_000, 100, 3_000_000_001},           // a clock that starts in 1970
+		{100, now, now},                               // and was set since
+		{now, now + 14*365*86400, now + 14*365*86400}, // one that is ahead
+		{now + 14*365*86400, now, now + 14*365*86400 + 1},
 	} {
 		got := c.s.Next(c.unix)
 		if got != c.want {

@@ -16,6 +16,7 @@ import (
 	"github.com/ptrd/ptrd/internal/admin"
 	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/catalog"
+	"github.com/ptrd/ptrd/internal/clock"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/eventlog"
@@ -79,6 +80,7 @@ type Daemon struct {
 	assembler *assemble.Assembler
 	producer  catalog.Producer
 	fleet     fleet
+	clock     *clock.Clock
 	policies  policies
 	secret    []byte // for cookies
 	findings  findingLog
@@ -158,7 +160,8 @@ func (d *Daemon) bind(cfg *config.Config) error {
 	if len(listen.all()) == 0 {
 		return fmt.Errorf("%s: listen.dns: there is no address to listen on, and no socket was handed over; give one", cfg.File)
 	}
-	d.updater = update.New(update.Options{Store: updates{d}, Notes: updates{d}, Log: d.log, Pause: d.pause, Aside: d.aside})
+	d.clock = clock.New(clock.Options{Log: d.log})
+	d.updater = update.New(update.Options{Store: updates{d}, Notes: updates{d}, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Aside: d.aside})
 	if d.server, err = server.New(server.Options{
 		Views:     &d.views,
 		Update:    d.updater,
@@ -242,6 +245,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		return err
 	}
 	defer func() { err = errors.Join(err, d.journal.Close()) }()
+	d.clock.Start(d.journal.Newest())
 	if d.secret, err = cookieSecret(cfg.StateDir); err != nil {
 		return err
 	}
@@ -256,7 +260,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		Overlay: func(static *zone.Zone) (*zone.Zone, error) { return update.Overlay(d.journal, static) },
 	})
 	d.follower = secondary.NewFollower(secondary.Options{
-		Store: d.store, Journal: d.journal, Log: d.log, Pause: d.pause, Aside: d.aside, Made: d.transferred,
+		Store: d.store, Journal: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Aside: d.aside, Made: d.transferred,
 	})
 	d.fleet.changed = make(chan struct{}, 1)
 	d.producer = catalog.Producer{Journal: d.journal, Pause: d.pause}
@@ -295,6 +299,9 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	part(d.follower.Run)
 	part(func(ctx context.Context) error { d.watcher.Run(ctx); return nil })
 	part(d.watchdog)
+	part(func(ctx context.Context) error {
+		return d.clock.Run(ctx, func() { d.follower.ClockSet(); d.updater.ClockSet() })
+	})
 	part(d.keeper.Run)
 	part(d.journal.Run)
 	part(d.notifier.Run)

@@ -55,6 +55,7 @@
 //	file watcher     Run     ctx ends
 //	watchdog         Run     ctx ends
 //	notify.Run       Run     ctx ends
+//	clock.Run        Run     ctx ends
 //	history.Keeper   Run     ctx ends
 //	progress         apply   the load ends
 //	reader of files  caller  it has read; in a call that does not return it is

@@ -21,6 +21,11 @@ func (u updates) Notes(apex dname.Name, prefix string) ([]zone.Note, error) {
 	return u.d.journal.Notes(apex, prefix)
 }
 
+// SetNotes is for what the updater keeps of a zone that does not change.
+func (u updates) SetNotes(apex dname.Name, notes []zone.Note) error {
+	return u.d.journal.SetNotes(apex, notes)
+}
+
 // adopt has updates carried out as cfg says, beside what plan has. Both are in force
 // by now, and updates are held.
 func (d *Daemon) adopt(cfg *config.Config, plan *assemble.Plan) error {

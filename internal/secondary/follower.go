@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/clock"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -37,11 +38,12 @@ type Journal interface {
 // Options are what a Follower needs.
 type Options struct {
 	Store   *zone.Store
-	Journal Journal          // nil: nothing is kept over a restart
-	Log     *slog.Logger     // nil: nothing is logged
-	Now     func() time.Time // nil: time.Now
-	Dial    Dialer           // nil: the system's
-	Random  func() float64   // from 0 to 1, called by several goroutines; nil: math/rand
+	Journal Journal            // nil: nothing is kept over a restart
+	Log     *slog.Logger       // nil: nothing is logged
+	Now     func() time.Time   // nil: time.Now
+	Steps   func() clock.Steps // how far the clock of Now was set; nil: never
+	Dial    Dialer             // nil: the system's
+	Random  func() float64     // from 0 to 1, called by several goroutines; nil: math/rand
 
 	Pause func() func() // see assemble.Options
 	Aside func(func())  // calls what waits for a disk or cannot pause; nil: called as it is
@@ -59,7 +61,8 @@ type Follower struct {
 	tasks  map[string]*task // by key of the apex
 	queue  queue            // those that something is to be done for, by time
 	lines  map[netip.Addr]*line
-	jobs   int // under way
+	heeded clock.Steps // by the times of the tasks
+	jobs   int         // under way
 	run    context.Context
 	wg     sync.WaitGroup // of jobs
 	totals Totals
@@ -75,6 +78,8 @@ type task struct {
 	good    *zone.Zone   // the last data, also when they have expired; nil: none yet
 	expires atomic.Int64 // when good does, in Unix seconds
 	stored  time.Time    // expires as the journal has it
+	own     bool         // expires was set by this process
+	kept    keptTimes    // that an earlier one set, unless own
 
 	findings []zone.Finding // about good: it is served all the same
 
@@ -120,6 +125,9 @@ func NewFollower(o Options) *Follower {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Steps == nil {
+		o.Steps = func() clock.Steps { return clock.Steps{} }
+	}
 	if o.Dial == nil {
 		o.Dial = dial
 	}
@@ -136,7 +144,7 @@ func NewFollower(o Options) *Follower {
 		o.Made = func(int64) {}
 	}
 	return &Follower{
-		o: o, client: client{dial: o.Dial, now: o.Now}, wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		o: o, heeded: o.Steps(), client: client{dial: o.Dial, now: o.Now}, wake: make(chan struct{}, 1), ended: make(chan struct{}),
 		tasks: map[string]*task{}, lines: map[netip.Addr]*line{}, transfers: newPlaces(),
 	}
 }
@@ -192,10 +200,11 @@ func (k *Follower) Plan(zones []Zone, set *zone.Set, stays func(apex dname.Name)
 // is.
 func (k *Follower) begin(t *task, base *zone.Zone, pause func()) *zone.Change {
 	apex := t.conf.Apex
-	z, expires, findings := k.restore(apex, pause)
+	z, kept, findings := k.restore(apex, pause)
 	t.good, t.findings = z, findings
-	t.stored = expires
+	t.stored, t.kept = kept.expires, kept
 	now := k.o.Now()
+	expires := kept.at(now)
 	switch {
 	case z != nil && expires.After(now):
 		t.expires.Store(expires.Unix())
@@ -220,24 +229,25 @@ const expiredReason = "no primary has confirmed the zone for longer than its SOA
 
 // restore returns what the journal has of a zone; nil: nothing. What it cannot give
 // back the primary can.
-func (k *Follower) restore(apex dname.Name, pause func()) (z *zone.Zone, expires time.Time, findings []zone.Finding) {
+func (k *Follower) restore(apex dname.Name, pause func()) (z *zone.Zone, kept keptTimes, findings []zone.Finding) {
 	if k.o.Journal == nil {
-		return nil, expires, nil
+		return nil, kept, nil
 	}
 	z, ok, err := k.o.Journal.Restore(apex, pause)
 	if err == nil && ok {
 		var notes []zone.Note
 		if notes, err = k.o.Journal.Notes(apex, notePrefix); err == nil {
-			if _, expires, ok = readTimes(notes); !ok {
-				expires = k.o.Now().Add(timersOf(z).expire) // it was kept for another reason
+			if kept, ok = readTimes(notes); !ok { // it was kept for another reason
+				kept.checked = k.o.Now()
+				kept.expires = kept.checked.Add(timersOf(z).expire)
 			}
-			return z, expires, readFindings(notes)
+			return z, kept, readFindings(notes)
 		}
 	}
 	if err != nil {
 		k.o.Log.Warn("what was kept of a secondary zone cannot be read, and is transferred anew", "zone", apex.String(), "err", err)
 	}
-	return nil, expires, nil
+	return nil, keptTimes{}, nil
 }
 
 // Commit puts a plan in force whose Changes were published.
@@ -346,6 +356,7 @@ func (k *Follower) signal() {
 func (k *Follower) work() (next time.Time, some bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.heedClock()
 	now := k.o.Now()
 	for {
 		t := k.queue.first()

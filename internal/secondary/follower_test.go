@@ -13,6 +13,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/ptrd/ptrd/internal/clock"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/server/wire"
@@ -95,6 +96,7 @@ type lab struct {
 	store   *zone.Store
 	k       *Follower
 	conf    Zone
+	clock   func() clock.Steps
 	stop    func()
 
 	mu  sync.Mutex
@@ -156,7 +158,10 @@ func (l *lab) start(served ...*zone.Zone) {
 		}
 		delete(l.journal.zones, z.Key()) // it was served, but not kept
 	}
-	l.k = NewFollower(Options{Store: l.store, Journal: l.journal, Now: l.time, Dial: l.dial, Random: func() float64 { return 0 }})
+	l.k = NewFollower(Options{Store: l.store, Journal: l.journal, Now: l.time, Steps: l.clock, Dial: l.dial, Random: func() float64 { return 0 }})
+	if l.clock != nil {
+		l.k.client.now = time.Now // deadlines of connections are by the system's
+	}
 	ctx, cancel := context.WithCancel(l.t.Context())
 	ended := make(chan struct{})
 	k := l.k
@@ -662,4 +667,93 @@ func TestNotify(t *testing.T) {
 			t.Errorf("%d octets have a serial", n)
 		}
 	}
+}
+
+// TestClock: a zone is served for as long as its SOA says since a primary confirmed it,
+// whatever the clock says meanwhile: it is wrong at first, is set, set ahead, and back.
+func TestClock(t *testing.T) {
+	right := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	const year = 365 * 24 * time.Hour // EXPIRE is 100 s
+	l := &lab{t: t, f: newFake(t), journal: newMemory(), now: right}
+	l.conf = Zone{Apex: l.f.o.Apex, Primaries: []Primary{{Address: fakeAddr}}}
+	f := l.f
+	var elapsed time.Duration
+	begin := func(now time.Time) {
+		l.now = now
+		c := clock.New(clock.Options{Wall: l.time, Elapsed: func() time.Duration {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return elapsed
+		}})
+		c.Start(right.Add(-time.Hour))
+		l.clock = c.Steps
+		l.start()
+	}
+	advance := func(d, step time.Duration) {
+		l.mu.Lock()
+		l.now, elapsed = l.now.Add(d+step), elapsed+d
+		l.mu.Unlock()
+		l.k.ClockSet()
+	}
+	is := func(what string, expired bool, left time.Duration) {
+		t.Helper()
+		l.await(what, func(s State) bool {
+			return s.HasData && s.Expired == expired && s.Doing == "" && (s.Expires.Sub(l.time())-left).Abs() <= time.Second &&
+				l.served().IsAvailable() == !expired
+		})
+	}
+
+	begin(time.Unix(100, 0)) // 1970
+	is("transferred in 1970", false, 100*time.Second)
+	l.set(&l.f, nil)
+	advance(30*time.Second, 0)
+	is("later in 1970", false, 70*time.Second)
+	advance(0, right.Sub(l.time()))
+	is("the clock is set", false, 70*time.Second)
+	advance(69*time.Second, 0)
+	is("nearly expired", false, time.Second)
+	advance(2*time.Second, 0)
+	is("expired", true, -time.Second)
+
+	l.set(&l.f, f)
+	if s := l.refresh(false); s.Error != "" {
+		t.Fatal(s.Error)
+	}
+	l.set(&l.f, nil)
+	is("confirmed", false, 100*time.Second)
+	advance(10*time.Second, 14*year)
+	is("years ahead", false, 90*time.Second)
+	advance(10*time.Second, -14*year)
+	is("and back", false, 80*time.Second)
+
+	// The process starts again while the clock is years ahead.
+	l.stop()
+	was := l.time()
+	begin(was.Add(14 * year))
+	l.await("expired by the clock", func(s State) bool { return s.Expired })
+	advance(10*time.Second, -14*year)
+	is("the clock is set back", false, 70*time.Second)
+
+	// And while it is in 1970.
+	l.stop()
+	begin(time.Unix(200, 0))
+	is("in 1970 again", false, 100*time.Second) // what was written down is in the future
+	advance(0, was.Add(20*time.Second).Sub(l.time()))
+	is("set to before it expires", false, 60*time.Second)
+	l.stop()
+	begin(time.Unix(200, 0))
+	advance(0, was.Add(200*time.Second).Sub(l.time()))
+	l.await("set to after it expired", func(s State) bool { return s.Expired })
+
+	// What was written down in 1970 lasts its span again.
+	l.set(&l.f, f)
+	advance(0, time.Unix(300, 0).Sub(l.time()))
+	if s := l.refresh(false); s.Error != "" {
+		t.Fatal(s.Error)
+	}
+	l.set(&l.f, nil)
+	l.stop()
+	begin(right)
+	is("noted in 1970", false, 100*time.Second)
+	l.stop()
 }

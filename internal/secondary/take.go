@@ -18,8 +18,9 @@ func (k *Follower) take(t *task, out *outcome, good *zone.Zone) error {
 }
 
 func (k *Follower) takeOnce(t *task, out *outcome, good *zone.Zone) error {
-	now := k.o.Now()
 	k.mu.Lock()
+	k.heedClock()
+	now, steps := k.o.Now(), k.heeded.All
 	served, findings := t.served, t.findings
 	expires := now.Add(out.expire)
 	if old := time.Unix(t.expires.Load(), 0); out.least && old.After(expires) {
@@ -59,6 +60,9 @@ func (k *Follower) takeOnce(t *task, out *outcome, good *zone.Zone) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.heedClock()
+	expires = expires.Add(k.heeded.All - steps)
+	t.own = true
 	t.served, t.good, t.stored, t.findings = z, z, expires, findings
 	t.expires.Store(expires.Unix())
 	t.checked, t.from = now, out.from.String()
@@ -99,11 +103,11 @@ const storeAfter = 8
 
 // confirm notes that the data of t are still those of a primary.
 func (k *Follower) confirm(t *task, expires time.Time) error {
-	now := k.o.Now()
 	k.mu.Lock()
+	now := k.o.Now()
 	t.expires.Store(expires.Unix())
-	t.checked = now
-	store := expires.Sub(t.stored) > expires.Sub(now)/storeAfter
+	t.checked, t.own = now, true
+	store := expires.Sub(t.stored).Abs() > expires.Sub(now)/storeAfter
 	k.mu.Unlock()
 	if !store || k.o.Journal == nil {
 		return nil

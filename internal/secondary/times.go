@@ -1,9 +1,11 @@
 package secondary
 
 import (
+	"context"
 	"encoding/binary"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/clock"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/rr"
 )
@@ -71,12 +73,91 @@ func timesNote(checked, expires time.Time) zone.Note {
 	return zone.Note{Key: noteTimes, Value: binary.BigEndian.AppendUint64(b, uint64(expires.Unix()))}
 }
 
-func readTimes(notes []zone.Note) (checked, expires time.Time, ok bool) {
+// keptTimes are the times of a zone as an earlier process wrote them down.
+type keptTimes struct{ checked, expires time.Time }
+
+func readTimes(notes []zone.Note) (t keptTimes, ok bool) {
 	for _, n := range notes {
 		if n.Key == noteTimes && len(n.Value) == 16 {
 			at := func(b []byte) time.Time { return time.Unix(int64(binary.BigEndian.Uint64(b)), 0) }
-			return at(n.Value), at(n.Value[8:]), true
+			return keptTimes{at(n.Value), at(n.Value[8:])}, true
 		}
 	}
-	return checked, expires, false
+	return t, false
 }
+
+// at returns when the zone expires where the clock shows now. With a clock that is behind
+// it is not later than if the zone was checked now. Of what was written down with a clock
+// that was wrong only the span counts.
+func (t keptTimes) at(now time.Time) time.Time {
+	latest := now.Round(0).Add(t.expires.Sub(t.checked))
+	if t.expires.Before(latest) && clock.IsPossible(t.checked) {
+		return t.expires
+	}
+	return latest
+}
+
+// heedClock moves the times of all zones by what the clock was set since the last call.
+// It is called with mu held.
+func (k *Follower) heedClock() {
+	steps := k.o.Steps()
+	if steps == k.heeded {
+		return
+	}
+	all, forward := steps.All-k.heeded.All, steps.Forward-k.heeded.Forward
+	k.heeded = steps
+	now := k.o.Now()
+	// A time of this process is as long ago as before, by the clock that is not set.
+	move := func(t *time.Time) {
+		if !t.IsZero() {
+			*t = now.Add(t.Sub(now))
+		}
+	}
+	for _, t := range k.tasks {
+		for _, at := range []*time.Time{&t.next, &t.checked, &t.tried, &t.transferred, &t.expireNext} {
+			move(at)
+		}
+		switch {
+		case t.good == nil:
+		case t.own:
+			t.expires.Add(int64(all.Seconds()))
+		default:
+			t.kept.checked, t.kept.expires = t.kept.checked.Add(forward), t.kept.expires.Add(forward)
+			t.expires.Store(t.kept.at(now).Unix())
+			if !t.served.IsAvailable() && t.expireAt().After(now) {
+				k.start(func(context.Context) { k.revive(t) })
+			}
+		}
+		k.schedule(t)
+	}
+}
+
+// revive serves the data of a zone again that have not expired, as it turned out when the
+// clock was set back.
+func (k *Follower) revive(t *task) {
+	k.mu.Lock()
+	apex, served, good := t.conf.Apex, t.served, t.good
+	isPast := k.tasks[apex.Key()] != t || served.IsAvailable() || t.expires.Load() <= k.o.Now().Unix()
+	k.mu.Unlock()
+	if isPast {
+		return
+	}
+	var err error
+	k.o.Aside(func() {
+		err = k.o.Store.Publish(&zone.Batch{
+			Changes: []zone.Change{{Zone: good, Apex: apex, Base: served, Kept: true, Verbatim: true}},
+			Source:  "clock", At: k.o.Now().UnixMilli(),
+		})
+	})
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err != nil {
+		return // a transfer came, or comes
+	}
+	t.served = good
+	k.o.Log.Info("secondary zone is served again: the clock was set back to before it expires", "zone", apex.String(), "serial", uint32(good.Serial()))
+	k.schedule(t)
+}
+
+// ClockSet has the times of zones looked at again, after the clock was set.
+func (k *Follower) ClockSet() { k.signal() }

@@ -13,6 +13,8 @@ import (
 type Notes interface {
 	// Notes returns the notes of a zone whose keys begin with prefix.
 	Notes(apex dname.Name, prefix string) ([]zone.Note, error)
+	// SetNotes makes notes of a zone durable although the zone does not change.
+	SetNotes(apex dname.Name, notes []zone.Note) error
 }
 
 // noteRRset begins the keys of the notes that hold the RRsets which updates put

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/clock"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -28,6 +29,7 @@ type life struct {
 	data  []byte
 	end   int64 // Unix time
 	noted int64 // the end that is on disk
+	own   bool  // end was set by this process, else by an earlier one
 	place int   // in the heap
 }
 
@@ -113,8 +115,7 @@ func (l *lifetimes) notes(list []zone.Note, zr *zoneRound) []zone.Note {
 			c.noted = old.noted
 		default:
 			c.noted = c.end + int64(zr.policy.Lifetime.Seconds())/10
-			value := binary.BigEndian.AppendUint64(nil, uint64(c.noted))
-			list = append(list, zone.Note{Key: key, Value: append(value, c.data...)})
+			list = append(list, c.note())
 		}
 	}
 	return list
@@ -130,11 +131,11 @@ func (l *lifetimes) take(zr *zoneRound) {
 			delete(l.byKey, key)
 		case c.end == 0:
 		case old != nil:
-			old.end, old.noted = c.end, c.noted
+			old.end, old.noted, old.own = c.end, c.noted, true
 			heap.Fix(&l.queue, old.place)
 		default:
 			// The message that it came in is not kept for it.
-			c.owner, c.data = c.owner.Clone(), slices.Clone(c.data)
+			c.owner, c.data, c.own = c.owner.Clone(), slices.Clone(c.data), true
 			l.byKey[key] = c
 			heap.Push(&l.queue, c)
 		}
@@ -144,6 +145,7 @@ func (l *lifetimes) take(zr *zoneRound) {
 // adoptLifetimes reads the lives of the zones that have lifetimes now and had none
 // before.
 func (u *Updater) adoptLifetimes(p *Policy) error {
+	u.heedClock()
 	for key := range u.lifetimes {
 		if z := p.Zones[key]; z == nil || z.Lifetime == 0 {
 			delete(u.lifetimes, key)
@@ -165,16 +167,17 @@ func (u *Updater) adoptLifetimes(p *Policy) error {
 				return fmt.Errorf("how long records of zone %v live cannot be read: note %q", dname.Name(key), n.Key)
 			}
 			end := int64(binary.BigEndian.Uint64(n.Value))
+			if !clock.IsPossible(time.Unix(end, 0)) {
+				// The clock was wrong then, and how long it has been nobody knows.
+				end = u.o.Now().Add(z.Lifetime).Unix()
+			}
 			e := &life{key: n.Key, owner: owner, typ: rr.Type(binary.BigEndian.Uint16(rest[len(owner):])), data: n.Value[8:], end: end, noted: end}
 			l.byKey[n.Key] = e
 			heap.Push(&l.queue, e)
 		}
 		u.lifetimes[key] = l
 	}
-	select {
-	case u.wake <- struct{}{}:
-	default:
-	}
+	u.ClockSet()
 	return nil
 }
 
@@ -184,14 +187,79 @@ func (u *Updater) untilExpiry() time.Duration {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	wait := most
+	u.heedClock()
+	grace := u.graceLeft()
 	for _, l := range u.lifetimes {
-		if len(l.queue) > 0 {
-			wait = min(wait, time.Unix(l.queue[0].end, 0).Sub(u.o.Now()))
+		for _, e := range l.queue {
+			left := time.Unix(e.end, 0).Sub(u.o.Now())
+			if !e.own {
+				left = max(left, grace)
+			}
+			if wait = min(wait, left); grace <= 0 {
+				break // the first one ends first
+			}
 		}
 	}
 	// What is due together goes together, and a zone that cannot be changed now is not
 	// asked all the time.
 	return max(wait, time.Second)
+}
+
+// startGrace is how long a record that ended while no ptrd ran stays after the start: a
+// machine whose clock is wrong when it starts has it set by then, before anything is
+// removed that cannot come back.
+const startGrace = 5 * time.Minute
+
+// graceLeft returns what is left of startGrace.
+func (u *Updater) graceLeft() time.Duration {
+	return startGrace - u.o.Now().Round(0).Add(-u.steps.All).Sub(u.began)
+}
+
+// heedClock moves the ends of lives by what the clock was set since the last call. It is
+// called with mu held.
+func (u *Updater) heedClock() {
+	steps := u.o.Steps()
+	if steps == u.steps {
+		return
+	}
+	all, forward := int64((steps.All - u.steps.All).Seconds()), int64((steps.Forward - u.steps.Forward).Seconds())
+	u.steps = steps
+	for key, l := range u.lifetimes {
+		var notes []zone.Note
+		for _, e := range l.queue {
+			by := forward
+			if e.own {
+				by = all
+			}
+			if by == 0 {
+				continue
+			}
+			e.end += by
+			e.noted += by
+			notes = append(notes, e.note())
+		}
+		heap.Init(&l.queue)
+		if len(notes) == 0 {
+			continue
+		}
+		if err := u.o.Notes.SetNotes(dname.Name(key), notes); err != nil {
+			u.o.Log.Error("after the clock was set, the ends of records are not kept; after a restart they end by the old time", "zone", dname.Name(key).String(), "err", err)
+		}
+	}
+}
+
+// note returns the note that keeps the life.
+func (e *life) note() zone.Note {
+	value := binary.BigEndian.AppendUint64(nil, uint64(e.noted))
+	return zone.Note{Key: e.key, Value: append(value, e.data...)}
+}
+
+// ClockSet has the ends of lives looked at again, after the clock was set.
+func (u *Updater) ClockSet() {
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
 }
 
 // expire removes the records whose life ends, a step a zone.
@@ -216,8 +284,9 @@ func (u *Updater) expire() {
 // expireIn removes records of one zone.
 func (u *Updater) expireIn(r *round, apex dname.Name, l *lifetimes) {
 	var due []*life
+	grace := u.graceLeft() > 0
 	for _, e := range l.queue {
-		if e.end <= r.unix {
+		if e.end <= r.unix && !(grace && !e.own) {
 			due = append(due, e)
 		}
 	}

@@ -33,6 +33,7 @@ type zoneRound struct {
 }
 
 func (u *Updater) newRound() *round {
+	u.heedClock()
 	now := u.o.Now()
 	return &round{u: u, policy: u.policy.Load(), set: u.o.Store.Set(), unix: now.Unix(), milli: now.UnixMilli(), byKey: map[string]*zoneRound{}}
 }

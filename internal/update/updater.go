@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/clock"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -25,7 +26,8 @@ type Options struct {
 	Store Store
 	Notes Notes
 	Log   *slog.Logger
-	Now   func() time.Time // nil: time.Now
+	Now   func() time.Time   // nil: time.Now
+	Steps func() clock.Steps // how far the clock of Now was set; nil: never
 
 	// Pause, if set, returns what is called between two messages, so that queries can
 	// have the processor. Aside, if set, calls what waits for the disk.
@@ -92,7 +94,9 @@ type Updater struct {
 	mu        sync.Mutex // held for a round, and by whoever replaces zones
 	static    map[string]Static
 	lifetimes map[string]*lifetimes // by key of the apex
-	wake      chan struct{}         // lifetimes changed
+	wake      chan struct{}         // lifetimes changed, or the clock
+	began     time.Time             // by the wall clock, less the steps until then
+	steps     clock.Steps           // that lifetimes heed
 }
 
 // job is a request on its way.
@@ -113,13 +117,17 @@ func New(o Options) *Updater {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Steps == nil {
+		o.Steps = func() clock.Steps { return clock.Steps{} }
+	}
 	if o.Pause == nil {
 		o.Pause = func() func() { return func() {} }
 	}
 	if o.Aside == nil {
 		o.Aside = func(f func()) { f() }
 	}
-	u := &Updater{o: o, queue: make(chan *job, queueLen), lifetimes: map[string]*lifetimes{}, wake: make(chan struct{}, 1)}
+	u := &Updater{o: o, queue: make(chan *job, queueLen), lifetimes: map[string]*lifetimes{}, wake: make(chan struct{}, 1), steps: o.Steps()}
+	u.began = o.Now().Round(0).Add(-u.steps.All)
 	u.policy.Store(&Policy{})
 	u.pending.jobs = map[pendingKey]*job{}
 	return u

@@ -157,7 +157,7 @@ func (j *Journal) update(edits []*edit, notes []zone.ZoneNotes) error {
 				return err
 			}
 			if len(e.writer.puts) > 0 {
-				if _, err := t.trim(&e.next, limits.of(e.key), e.next.at, trimAtOnce+2*len(e.writer.puts)); err != nil {
+				if _, err := t.trim(&e.next, limits.of(e.key), j.ageAt(e.next.at), trimAtOnce+2*len(e.writer.puts)); err != nil {
 					return err
 				}
 			}

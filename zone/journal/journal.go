@@ -93,6 +93,8 @@ type Journal struct {
 	disk   disk.FS
 	limits atomic.Pointer[limitSet]
 	health health
+	newest int64        // Unix milliseconds of the last change when it was opened; 0: none
+	aged   atomic.Int64 // likewise, the time that ages are measured at, see ageAt
 
 	mu       sync.Mutex          // orders who writes
 	broken   *database           // to be recovered; then db is nil
@@ -153,6 +155,10 @@ func Open(path string, o Options) (*Journal, error) {
 	}
 	if err == nil && j.isNew {
 		err = j.recallSerials()
+	}
+	if err == nil {
+		j.newest, err = j.readNewest()
+		j.aged.Store(j.newest)
 	}
 	if err != nil {
 		j.Close()

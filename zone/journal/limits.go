@@ -44,13 +44,52 @@ func (j *Journal) SetLimits(all Limits, zones map[string]Limits) {
 	j.limits.Store(&limitSet{all, zones})
 }
 
+// trimLeap is how far the time that ages are measured at goes on at once.
+const trimLeap = 24 * time.Hour
+
+// ageAt returns the time that ages are measured at when the clock shows at, in Unix
+// milliseconds.
+func (j *Journal) ageAt(at int64) int64 {
+	if last := j.aged.Load(); last != 0 {
+		return min(at, last+trimLeap.Milliseconds())
+	}
+	j.aged.CompareAndSwap(0, at) // an empty journal
+	return at
+}
+
+func (j *Journal) readNewest() (at int64, err error) {
+	err = j.view(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte(bucketZones)).ForEach(func(k, v []byte) error {
+			if s, ok := decode(k, v); ok {
+				at = max(at, s.at)
+			}
+			return nil
+		})
+	})
+	return at, err
+}
+
+// Newest returns when the last change was made that the journal had as it was opened;
+// zero: there was none.
+func (j *Journal) Newest() time.Time {
+	if j.newest == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(j.newest)
+}
+
 // trimBatch is how many keys Trim takes out in one transaction: others wait for it.
 const trimBatch = 1000
 
 // Trim takes out of the histories of all zones what is beyond their limits at the
 // given time: zones that do not change are not trimmed otherwise. Of a zone that
 // went longer ago than Limits.Grace, all goes but its last serial.
+//
+// A clock that is wrongly set ahead must not make all histories too old. So the time that
+// ages are measured at goes on by at most a day with each call, from the newest change on.
 func (j *Journal) Trim(now time.Time) error {
+	now = time.UnixMilli(j.ageAt(now.UnixMilli()))
+	j.aged.Store(now.UnixMilli())
 	keys, err := j.overdue(now)
 	for len(keys) > 0 && err == nil {
 		keys, err = j.trimSome(keys, now)

@@ -103,3 +103,75 @@ func TestKeepAhead(t *testing.T) {
 		}
 	}
 }
+
+// A clock that is years ahead for a while does not make all histories too old.
+func TestTrimClock(t *testing.T) {
+	path := newPath(t)
+	j := mustOpen(t, path)
+	limits := Limits{MaxSize: 1 << 20, MaxAge: 30 * 24 * time.Hour}
+	j.SetLimits(limits, nil)
+	const year = 365 * 24 * time.Hour
+	at := time.UnixMilli(1_800_000_000_000)
+	z := build(t, "a.example", 7)
+	change := func(at time.Time) {
+		t.Helper()
+		next := z.WithSerial(z.Serial() + 1)
+		if err := j.Append(&zone.Batch{Source: "test", At: at.UnixMilli(), Changes: []zone.Change{{
+			Zone: next, Apex: z.Apex(), Base: z, Steps: []zone.Step{{Changeset: zone.Diff(z, next, nil), At: at.UnixMilli()}},
+		}}}); err != nil {
+			t.Fatal(err)
+		}
+		z = next
+	}
+	has := func(what string, want int) {
+		t.Helper()
+		n := 0
+		for _, err := range j.Log(z.Apex(), false) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+		if n != want {
+			t.Errorf("%s: %d changes, want %d", what, n, want)
+		}
+	}
+	if err := j.Append(&zone.Batch{At: at.UnixMilli(), Changes: []zone.Change{{Zone: z, Apex: z.Apex()}}}); err != nil {
+		t.Fatal(err)
+	}
+	for day := range 9 {
+		change(at.Add(time.Duration(day) * 24 * time.Hour))
+	}
+	at = at.Add(10 * 24 * time.Hour)
+	has("ten days", 10)
+	change(at.Add(14 * year))
+	has("a change years ahead", 11)
+	if err := j.Trim(at.Add(14 * year)); err != nil {
+		t.Fatal(err)
+	}
+	has("trimmed years ahead", 11)
+	change(at)
+	has("a change with the clock set back", 12)
+	j.Close()
+	j = mustOpen(t, path)
+	defer j.Close()
+	j.SetLimits(limits, nil)
+	if got := j.Newest(); !got.Equal(at) {
+		t.Errorf("the newest change is of %v, want %v", got, at)
+	}
+	for day := range 20 {
+		if err := j.Trim(at.Add(time.Duration(day) * 24 * time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	has("in time", 12)
+	// By then the time has come, a day with each call.
+	for range 60 {
+		if err := j.Trim(at.Add(year)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, _, _ := j.Chain(z.Apex(), 7, z.Serial(), 0); n != nil {
+		t.Error("nothing is ever too old")
+	}
+}
