@@ -25,9 +25,10 @@ type listenKey struct {
 
 // listener is one address, on UDP and TCP or on TLS.
 type listener struct {
-	addr netip.AddrPort // bound to; differs from the one asked for where that has port 0
-	udp  *udpListener   // nil: TLS
-	tcp  *tcpListener
+	addr  netip.AddrPort // bound to; differs from the one asked for where that has port 0
+	index int            // of the interface that the IPv6 zone names; 0: there is none
+	udp   *udpListener   // nil: TLS
+	tcp   *tcpListener
 }
 
 func (l *listener) start() {
@@ -102,7 +103,8 @@ func (l *udpListener) close() {
 // SetListeners makes the server listen on addrs, UDP and TCP each, on overTLS for
 // TLS, and on no other address. Port 0 lets the system choose one, the same for UDP and
 // TCP. Addresses that stay are not touched; queries that are there already on one that
-// goes are answered. An address that cannot be bound is an error, and everything stays
+// goes are answered. An address that this host does not have is put aside, see Absent and
+// Recheck. One that cannot be bound for another reason is an error, and everything stays
 // as it was. It waits until the workers of removed addresses have ended.
 func (s *Server) SetListeners(addrs, overTLS []netip.AddrPort) error {
 	s.mu.Lock()
@@ -120,18 +122,23 @@ func (s *Server) SetListeners(addrs, overTLS []netip.AddrPort) error {
 			wanted = append(wanted, k)
 		}
 	}
+	s.dropStale()
 	added := make(map[listenKey]*listener)
+	absent := make(map[listenKey]error)
 	var errs []error
 	for _, a := range wanted {
 		if s.listeners[a] != nil {
 			continue
 		}
 		l, err := s.bind(a, added)
-		if err != nil {
+		switch {
+		case err == nil:
+			added[a] = l
+		case isAbsent(err, a.addr.Addr()):
+			absent[a] = err
+		default:
 			errs = append(errs, err)
-			continue
 		}
-		added[a] = l
 	}
 	if len(errs) > 0 {
 		for _, l := range added {
@@ -142,11 +149,16 @@ func (s *Server) SetListeners(addrs, overTLS []netip.AddrPort) error {
 	// The new ones first: where an address moves between a wildcard and a
 	// single one, one of both is always there.
 	for a, l := range added {
+		s.setAbsent(a, nil)
 		s.listeners[a] = l
 		if s.state == serving {
 			l.start()
 		}
 	}
+	for a, err := range absent {
+		s.setAbsent(a, err)
+	}
+	s.keepAbsent(wanted)
 	for a, l := range s.listeners {
 		if slices.Contains(wanted, a) {
 			continue
@@ -204,6 +216,9 @@ func (s *Server) bind(k listenKey, added map[listenKey]*listener) (*listener, er
 
 func (s *Server) bindOnce(addr netip.AddrPort, overTLS, reuse bool) (*listener, error) {
 	l := &listener{addr: addr}
+	if zone := addr.Addr().Zone(); zone != "" {
+		l.index = interfaceIndex(zone) // before the socket, so that a change in between is noticed
+	}
 	way, transport := s.conns.way, TCP
 	if overTLS {
 		way, transport = s.conns.tls, TLS
@@ -239,7 +254,7 @@ func (s *Server) bindTCP(addr netip.AddrPort, way tcpWay, reuse bool) ([]*net.TC
 		if socketPerWorker && !s.portable && way == s.conns.way {
 			n = s.workers
 		}
-		if sockets, err = listenTCP(context.Background(), addr, n, reuse); err != nil {
+		if sockets, err = listenTCP(context.Background(), addr, n, reuse, s.freebind.Load()); err != nil {
 			return nil, err
 		}
 	}
@@ -274,8 +289,8 @@ func (l *udpListener) bind() error {
 	}
 	for range n {
 		var granted int
-		config := net.ListenConfig{Control: controlUDP(l.addr.Addr(), &granted)}
-		conn, err := config.ListenPacket(context.Background(), network("udp", l.addr), l.addr.String())
+		config := net.ListenConfig{Control: controlUDP(l.addr.Addr(), &granted, s.freebind.Load())}
+		conn, err := config.ListenPacket(context.Background(), network("udp", l.addr), bindName(l.addr))
 		if err != nil {
 			return err
 		}
@@ -365,10 +380,14 @@ func network(transport string, addr netip.AddrPort) string {
 	return transport + "6"
 }
 
-func controlUDP(local netip.Addr, granted *int) func(string, string, syscall.RawConn) error {
+func controlUDP(local netip.Addr, granted *int, freebind bool) func(string, string, syscall.RawConn) error {
 	return func(_, _ string, raw syscall.RawConn) error {
 		var optionErr error
-		err := raw.Control(func(fd uintptr) { *granted, optionErr = setUDPOptions(fd, local, true) })
+		err := raw.Control(func(fd uintptr) {
+			if *granted, optionErr = setUDPOptions(fd, local, true); freebind && optionErr == nil {
+				optionErr = setFreebind(fd, local.Is6())
+			}
+		})
 		if err == nil {
 			err = optionErr
 		}
@@ -376,13 +395,20 @@ func controlUDP(local netip.Addr, granted *int) func(string, string, syscall.Raw
 	}
 }
 
-func controlTCP(reuse bool) func(string, string, syscall.RawConn) error {
-	if !reuse {
+func controlTCP(reuse, freebind, is6 bool) func(string, string, syscall.RawConn) error {
+	if !reuse && !freebind {
 		return nil
 	}
 	return func(_, _ string, raw syscall.RawConn) error {
 		var optionErr error
-		err := raw.Control(func(fd uintptr) { optionErr = shareTCPPort(fd) })
+		err := raw.Control(func(fd uintptr) {
+			if reuse {
+				optionErr = shareTCPPort(fd)
+			}
+			if freebind && optionErr == nil {
+				optionErr = setFreebind(fd, is6)
+			}
+		})
 		if err == nil {
 			err = optionErr
 		}

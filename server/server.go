@@ -28,6 +28,7 @@ type Options struct {
 	Logger    *slog.Logger     // should bound repeats: clients cause them; nil: nothing is logged
 	QueryLog  *slog.Logger     // for what Limits.LogQueries samples; nil: Logger
 	Workers   int              // UDP workers an address, and TCP workers; 0: one a processor
+	Freebind  bool             // see SetFreebind
 	Portable  bool             // use the portable way with sockets even where the system has a faster one
 	Now       func() time.Time // nil: time.Now
 
@@ -50,7 +51,9 @@ type Server struct {
 	workers   int
 	portable  bool
 	inherited inheritedSockets
-	failed    chan error // has room for the first
+	freebind  atomic.Bool
+	absent    atomic.Pointer[[]Absent] // replaced with mu held
+	failed    chan error               // has room for the first
 
 	mu        sync.Mutex
 	state     state
@@ -103,6 +106,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.slow.transfers = transferLane{lane: s.slow, handler: o.Transfer, limits: &s.limits, clients: make(map[netip.Addr]transferShare)}
 	s.conns = newTCPConns(s, rand.Uint64())
+	s.SetFreebind(o.Freebind)
 	err := s.SetLimits(o.Limits)
 	if err != nil {
 		return nil, err
@@ -133,6 +137,10 @@ func (s *Server) warnUnused() {
 		}
 	}
 }
+
+// SetFreebind lets addresses be bound from now on that no interface has (IP_FREEBIND):
+// the sockets receive as soon as one has them. On Linux only; elsewhere binding then fails.
+func (s *Server) SetFreebind(on bool) { s.freebind.Store(on) }
 
 // SetLimits puts new limits in force. Connections that are over a lower limit
 // stay until they end.

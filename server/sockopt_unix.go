@@ -4,6 +4,7 @@ package server
 
 import (
 	"errors"
+	"net/netip"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -45,6 +46,14 @@ func errnoFailure(errno syscall.Errno) SendFailure {
 		return SendTooLong
 	}
 	return SendOther
+}
+
+// isAbsent reports whether binding addr failed because no interface has it, or not yet: the
+// interface of a link-local address is not there (EINVAL, ENODEV), or the address is still
+// being checked for a duplicate (RFC 4862 §5.4).
+func isAbsent(err error, addr netip.Addr) bool {
+	return errors.Is(err, unix.EADDRNOTAVAIL) ||
+		addr.Zone() != "" && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO))
 }
 
 // isScarcity reports whether an accept failed for want of descriptors or memory.

@@ -137,6 +137,11 @@ func errnoFailure(errno syscall.Errno) SendFailure {
 	return SendOther
 }
 
+// isAbsent reports whether binding addr failed because no interface has it, or not yet.
+func isAbsent(err error, addr netip.Addr) bool {
+	return errors.Is(err, windows.WSAEADDRNOTAVAIL) || addr.Zone() != "" && errors.Is(err, windows.WSAEINVAL)
+}
+
 // isScarcity reports whether an accept failed for want of descriptors or memory.
 func isScarcity(err error) bool {
 	return errors.Is(err, windows.WSAEMFILE) || errors.Is(err, windows.WSAENOBUFS)

@@ -237,17 +237,17 @@ func (t *tcpConns) addTo(total *Totals) {
 // ours on the same port. The first socket is bound as if it were to be alone, so
 // that the address of another process is refused; then it admits the others to
 // its group, among which the kernel spreads the connections.
-func listenTCP(ctx context.Context, addr netip.AddrPort, n int, reuse bool) ([]*net.TCPListener, error) {
+func listenTCP(ctx context.Context, addr netip.AddrPort, n int, reuse, freebind bool) ([]*net.TCPListener, error) {
 	var sockets []*net.TCPListener
 	for len(sockets) < n {
 		config := net.ListenConfig{
 			KeepAlive: -1, // the idle limit ends dead connections sooner
-			Control:   controlTCP(reuse),
+			Control:   controlTCP(reuse, freebind, addr.Addr().Is6()),
 		}
 		// Multipath TCP, which Go listens with by default, costs each connection more
 		// and gives a client with one query nothing.
 		config.SetMultipathTCP(false)
-		ln, err := config.Listen(ctx, network("tcp", addr), addr.String())
+		ln, err := config.Listen(ctx, network("tcp", addr), bindName(addr))
 		if err == nil {
 			sockets = append(sockets, ln.(*net.TCPListener))
 			addr = netip.AddrPortFrom(addr.Addr(), addrPort(ln.Addr()).Port())

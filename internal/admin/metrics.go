@@ -29,6 +29,7 @@ type Source struct {
 	Journal func() (isWritable bool, failures uint64)
 	Load    func() Load
 	Hung    func() int // reads of files that were given up
+	Absent  func() int // addresses that cannot be listened on yet
 
 	Secondaries func() Secondaries
 	Transfers   func() Transfers
@@ -152,6 +153,7 @@ func list() []metric {
 		{"ptrd_load_records_total", "Records read from sources.", nil},
 		{"ptrd_load_bytes_total", "Octets read from source files.", nil},
 		{"ptrd_hung_reads", "Reads of files that were given up and have not returned.", nil},
+		{"ptrd_listen_absent", "Addresses to listen on that cannot be bound yet.", nil},
 		{"ptrd_findings", "Findings of the last reload, by severity.", l("severity")},
 
 		{"ptrd_journal_writable", "1 if the last write of the journal went well.", nil},
@@ -322,6 +324,7 @@ func (s sink) reload(r Reload) {
 	s.gauge("ptrd_reload_duration_seconds", r.Took.Seconds())
 	s.gauge("ptrd_unfinished_files", float64(r.Unfinished))
 	s.gauge("ptrd_hung_reads", float64(s.s.Hung()))
+	s.gauge("ptrd_listen_absent", float64(s.s.Absent()))
 	s.gauge("ptrd_findings", float64(r.Errors), "error")
 	s.gauge("ptrd_findings", float64(r.Warnings), "warning")
 }

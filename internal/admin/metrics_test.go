@@ -77,8 +77,9 @@ func testSource(t *testing.T) Source {
 		Reload: func() Reload {
 			return Reload{OK: true, At: time.Unix(1000, 0), Took: time.Second, Errors: 1, Warnings: 2}
 		},
-		Hung: func() int { return 2 },
-		Load: func() Load { return Load{UnderWay: true, ZonesDone: 3, Zones: 4, Records: 1000, Bytes: 50000} },
+		Hung:   func() int { return 2 },
+		Absent: func() int { return 3 },
+		Load:   func() Load { return Load{UnderWay: true, ZonesDone: 3, Zones: 4, Records: 1000, Bytes: 50000} },
 		Secondaries: func() Secondaries {
 			return Secondaries{
 				Zones:    []Secondary{{"a.", time.Unix(1, 0), time.Unix(2, 0), true}, {Zone: "b."}},
@@ -125,6 +126,7 @@ func TestMetrics(t *testing.T) {
 		`ptrd_reload_last_success_timestamp_seconds 0`,
 		`ptrd_findings{severity="warning"} 2`,
 		`ptrd_hung_reads 2`,
+		`ptrd_listen_absent 3`,
 		`ptrd_loading 1`,
 		`ptrd_load_zones{state="all"} 4`,
 		`ptrd_load_zones{state="done"} 3`,

@@ -38,6 +38,8 @@ type Listen struct {
 	Admin netip.AddrPort   // zero: none
 	Hosts []string         // names that requests may call the admin listener by, in lower case, without a final dot
 	Pprof bool             // on the admin listener
+
+	Freebind bool // bind addresses that no interface has yet (Linux)
 }
 
 // Identity is what the server tells about itself.

@@ -144,6 +144,7 @@ func (v value) listen(l *Listen) {
 				read(v)
 			}
 		}},
+		field{"freebind", func(v value) { l.Freebind = v.truth() }},
 		field{"pprof", func(v value) {
 			if l.Pprof = v.truth(); l.Pprof && !l.Admin.IsValid() {
 				v.fail("profiles are shown on the admin listener, and there is none; give `listen.admin` an address")

@@ -20,6 +20,7 @@ func (d *Daemon) newAdmin() *admin.Server {
 			Journal: func() (bool, uint64) { return d.journal.Condition() == nil, d.journal.Failures() },
 			Load:    d.loadMetrics,
 			Hung:    d.files.Count,
+			Absent:  func() int { return len(d.absentAddresses()) },
 
 			Secondaries: d.secondaryMetrics,
 			Transfers:   d.transferMetrics,
@@ -49,8 +50,8 @@ func (d *Daemon) adminHosts() (names []string) {
 	return names
 }
 
-// isReady reports whether every zone was loaded or reported as broken, and changes can be
-// written.
+// isReady reports whether every zone was loaded or reported as broken, changes can be
+// written, and there is an address to ask for the zones.
 func (d *Daemon) isReady() (ready bool, why string) {
 	if d.state.Load() == nil {
 		why := "zones are still being loaded"
@@ -62,7 +63,7 @@ func (d *Daemon) isReady() (ready bool, why string) {
 	if c := d.journal.Condition(); c != nil {
 		return false, "changes cannot be written: " + c.Err.Error()
 	}
-	return true, ""
+	return d.listens()
 }
 
 func (d *Daemon) loadMetrics() (l admin.Load) {

@@ -74,6 +74,7 @@ type Daemon struct {
 	transfers *transfer.Handler
 	notifier  *notify.Notifier
 	sockets   *systemd.Sockets // passed by the service manager
+	absences  absences
 
 	// The rest belongs to the goroutine of Run, which is the only writer.
 	loader    config.Loader
@@ -123,6 +124,7 @@ func Run(ctx context.Context, o Options, ready func(*Daemon)) error {
 		d.files = new(infile.Files)
 	}
 	d.answered = make(chan struct{}, 1)
+	d.absences = absences{changed: make(chan struct{}, 1), pause: firstRetry, timer: time.NewTimer(lastRetry)}
 	d.files.Hung, d.files.Answered = d.fileHung, d.fileAnswered
 	d.loader.Path, d.loader.Open = o.Config, d.files
 	cfg, err := d.loader.Load(ctx)
@@ -170,6 +172,7 @@ func (d *Daemon) bind(cfg *config.Config) error {
 		Listen:    listen.dns,
 		ListenTLS: listen.tls,
 		TLS:       tlsIdentity(cfg),
+		Freebind:  cfg.Listen.Freebind,
 		Inherited: d.sockets.Files,
 		Transfer:  d.transfers,
 		Logger:    d.log,
@@ -304,7 +307,9 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	})
 	part(d.keeper.Run)
 	part(d.journal.Run)
+	part(d.watchAddresses)
 	part(d.notifier.Run)
+	d.recheck()
 	d.each.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs(), "listen_tls", d.server.TLSAddrs(), "loaded_in", time.Since(begin).Round(time.Millisecond))
 	d.tell(systemd.Ready, systemd.Status(d.statusLine()))
 	if ready != nil {
@@ -335,6 +340,7 @@ func stopped(ctx context.Context) error {
 func (d *Daemon) write(ctx context.Context) {
 	defer close(d.ended)
 	defer d.endRelease()
+	defer d.absences.timer.Stop()
 	d.releaseAtOnce()
 	for {
 		d.release()
@@ -353,6 +359,11 @@ func (d *Daemon) write(ctx context.Context) {
 			d.follow()
 		case <-d.written:
 			d.catchUp(ctx)
+		case <-d.absences.timer.C:
+			d.recheck()
+		case <-d.absences.changed:
+			d.absences.hurry()
+			d.recheck()
 		case n := <-d.came:
 			d.made += n
 		case reply := <-d.reloads:

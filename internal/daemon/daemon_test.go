@@ -97,7 +97,9 @@ func startWith(t *testing.T, dir, config string, o Options) *lab {
 		cancel()
 		t.Fatalf("not up\n%s", l.log)
 	}
-	l.dns = l.Status().Listen[0]
+	if listen := l.Status().Listen; len(listen) > 0 {
+		l.dns = listen[0]
+	}
 	l.stop = sync.OnceValue(func() error {
 		cancel()
 		select {

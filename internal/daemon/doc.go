@@ -7,7 +7,8 @@
 //	read the config → bind sockets → give up root → control socket → journal
 //	→ load all zones → serve → tell the service manager
 //
-// A config that is wrong, or an address that cannot be bound, ends it there. A
+// A config that is wrong, or an address that another program has, ends it there. An
+// address that no interface has yet is tried again until it is there (absent.go). A
 // zone that cannot be loaded does not: it answers SERVFAIL until it is mended.
 //
 // # Changing
@@ -56,6 +57,7 @@
 //	watchdog         Run     ctx ends
 //	notify.Run       Run     ctx ends
 //	clock.Run        Run     ctx ends
+//	address changes  Run     ctx ends
 //	history.Keeper   Run     ctx ends
 //	progress         apply   the load ends
 //	reader of files  caller  it has read; in a call that does not return it is

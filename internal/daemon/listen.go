@@ -53,8 +53,10 @@ type adminFront struct {
 	ln    net.Listener // nil: none
 	stop  func()       // ends its Serve and waits for it
 
-	mu   sync.Mutex
-	addr netip.AddrPort // bound, for status
+	mu      sync.Mutex
+	addr    netip.AddrPort // bound, for status
+	waits   netip.AddrPort // that no interface has, likewise
+	waitErr error
 
 	start func(net.Listener) (stop func()) // starts to serve a listener
 }
@@ -71,9 +73,13 @@ func bindAdmin(addr netip.AddrPort) (net.Listener, error) {
 	return ln, nil
 }
 
-// bind listens on the first address.
+// bind listens on the first address, now or when it is there.
 func (f *adminFront) bind(addr netip.AddrPort) error {
 	ln, err := bindAdmin(addr)
+	if server.IsAbsent(err, addr.Addr()) {
+		f.wait(addr, err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -81,11 +87,41 @@ func (f *adminFront) bind(addr netip.AddrPort) error {
 	return nil
 }
 
+// wait has no listener until recheck can bind addr.
+func (f *adminFront) wait(addr netip.AddrPort, err error) {
+	f.asked = addr
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.waits, f.waitErr = addr, err
+}
+
+// recheck binds the address that waits, if there is one and it has come.
+func (f *adminFront) recheck() {
+	addr, err := f.absent()
+	if err == nil {
+		return
+	}
+	ln, err := bindAdmin(addr)
+	if err != nil {
+		f.wait(addr, err)
+		return
+	}
+	f.move(addr, ln)
+}
+
+// absent returns the address that waits, and why; without an error there is none. It may be
+// called by any goroutine.
+func (f *adminFront) absent() (netip.AddrPort, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.waits, f.waitErr
+}
+
 func (f *adminFront) set(asked netip.AddrPort, ln net.Listener) {
 	f.asked, f.ln = asked, ln
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.addr = netip.AddrPort{}
+	f.addr, f.waits, f.waitErr = netip.AddrPort{}, netip.AddrPort{}, nil
 	if ln != nil {
 		f.addr = ln.Addr().(*net.TCPAddr).AddrPort()
 	}

@@ -106,6 +106,7 @@ type Outcome struct {
 	Broken   []BrokenZone     `json:"broken"`
 	Opened   []netip.AddrPort `json:"opened,omitempty"`  // addresses that it listens on from now on
 	Closed   []netip.AddrPort `json:"closed,omitempty"`  // addresses that it no longer listens on
+	Waiting  []netip.AddrPort `json:"waiting,omitempty"` // addresses that no interface has yet
 	Restart  []string         `json:"restart,omitempty"` // keys whose change needs a restart
 	Findings []Finding        `json:"findings"`
 }
@@ -151,6 +152,9 @@ func (o *Outcome) Print(w io.Writer) error {
 		} else {
 			fmt.Fprintf(&b, "zone %s: has errors and no data of before, answers SERVFAIL until it is mended\n", z.Zone)
 		}
+	}
+	for _, a := range o.Waiting {
+		fmt.Fprintf(&b, "waiting for %v, which no interface has yet\n", a)
 	}
 	for _, a := range o.Opened {
 		fmt.Fprintf(&b, "listens on %v\n", a)

@@ -69,6 +69,8 @@ func (d *Daemon) reload(ctx context.Context, cause string) *Outcome {
 			d.log.Debug("zone changed", "zone", c.Zone, "what", c.What, "from", uint32(c.From), "serial", uint32(c.To))
 		}
 	}
+	d.absences.hurry()
+	d.noteAbsent()
 	d.tell(systemd.Ready, systemd.Status(d.statusLine()))
 	if cause == causeControl {
 		return d.earlier.tell(o)
@@ -130,7 +132,8 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	o.InForce = true
 	if old != nil {
 		before, after := d.addresses(old.cfg), d.addresses(cfg)
-		o.Opened, o.Closed = after.without(before).all(), before.without(after).all()
+		o.Opened, o.Closed = after.without(before).without(d.absent()).all(), before.without(after).all()
+		o.Waiting = d.absent().all()
 	}
 	o.At, o.Seconds = begin, time.Since(begin).Seconds()
 	o.Zones = d.store.Set().Len()
@@ -217,9 +220,11 @@ func (d *Daemon) open(cfg *config.Config) (undo, commit func(), err error) {
 		return nil, nil, fmt.Errorf("%s: listen.dns: there is no address to listen on; give one", cfg.File)
 	}
 	d.proveBy(cfg)
+	d.server.SetFreebind(cfg.Listen.Freebind)
 	both := before.and(after)
 	if err := d.server.SetListeners(both.dns, both.tls); err != nil {
 		d.proveBy(old.cfg)
+		d.server.SetFreebind(old.cfg.Listen.Freebind)
 		key := "listen.dns"
 		if cfg.Listen.TLS != nil {
 			key = "listen"
@@ -233,11 +238,15 @@ func (d *Daemon) open(cfg *config.Config) (undo, commit func(), err error) {
 	}
 	back := func() {
 		d.proveBy(old.cfg)
+		d.server.SetFreebind(old.cfg.Listen.Freebind)
 		set("letting go of new addresses", func() error { return d.server.SetListeners(before.dns, before.tls) })
 	}
 	var ln net.Listener
+	var absent error
 	if moved := cfg.Listen.Admin != d.front.asked; moved {
-		if ln, err = bindAdmin(cfg.Listen.Admin); err != nil {
+		if ln, err = bindAdmin(cfg.Listen.Admin); server.IsAbsent(err, cfg.Listen.Admin.Addr()) {
+			absent = err
+		} else if err != nil {
 			back()
 			return nil, nil, fmt.Errorf("%s: %w", cfg.File, err)
 		}
@@ -253,6 +262,9 @@ func (d *Daemon) open(cfg *config.Config) (undo, commit func(), err error) {
 		set("limits", func() error { return d.server.SetLimits(d.limits(cfg)) })
 		if cfg.Listen.Admin != d.front.asked {
 			d.front.move(cfg.Listen.Admin, ln)
+			if absent != nil {
+				d.front.wait(cfg.Listen.Admin, absent)
+			}
 		}
 	}
 	return undo, commit, nil

@@ -14,20 +14,21 @@ import (
 
 // Status is what the server tells about itself.
 type Status struct {
-	Version  string        `json:"version"`
-	PID      int           `json:"pid"`
-	Started  time.Time     `json:"started"`
-	Ready    bool          `json:"ready"`
-	Loading  *Loading      `json:"loading,omitempty"` // the load under way
-	Config   string        `json:"config"`
-	StateDir string        `json:"state_dir"`
-	Listen   []string      `json:"listen"` // addresses bound, UDP and TCP each
-	TLS      []string      `json:"listen_tls,omitempty"`
-	Admin    string        `json:"admin,omitempty"`
-	Reload   ReloadStatus  `json:"reload"`
-	Journal  *JournalFault `json:"journal,omitempty"` // why changes cannot be written; nil: they can
-	Queries  Queries       `json:"queries"`
-	Zones    []ZoneStatus  `json:"zones"`
+	Version  string          `json:"version"`
+	PID      int             `json:"pid"`
+	Started  time.Time       `json:"started"`
+	Ready    bool            `json:"ready"`
+	Loading  *Loading        `json:"loading,omitempty"` // the load under way
+	Config   string          `json:"config"`
+	StateDir string          `json:"state_dir"`
+	Listen   []string        `json:"listen"` // addresses bound, UDP and TCP each
+	TLS      []string        `json:"listen_tls,omitempty"`
+	Admin    string          `json:"admin,omitempty"`
+	Absent   []AbsentAddress `json:"absent,omitempty"` // addresses that cannot be listened on yet
+	Reload   ReloadStatus    `json:"reload"`
+	Journal  *JournalFault   `json:"journal,omitempty"` // why changes cannot be written; nil: they can
+	Queries  Queries         `json:"queries"`
+	Zones    []ZoneStatus    `json:"zones"`
 
 	Catalogs []CatalogStatus `json:"catalogs,omitempty"` // that are followed
 
@@ -103,6 +104,7 @@ func (d *Daemon) Status() *Status {
 	if a := d.front.address(); a != (netip.AddrPort{}) {
 		s.Admin = a.String()
 	}
+	s.Absent = d.absentAddresses()
 	s.Loading = d.loadingNow()
 	st := d.state.Load()
 	if st == nil {
@@ -179,6 +181,9 @@ func (d *Daemon) statusLine() string {
 	if n := len(st.outcome.Broken); n > 0 {
 		line += fmt.Sprintf(", %d of them with errors", n)
 	}
+	if n := len(d.absentAddresses()); n > 0 {
+		line += fmt.Sprintf(", waiting for %s", plural(n, "address"))
+	}
 	if !st.outcome.InForce {
 		line += "; the last reload was refused"
 	}
@@ -195,6 +200,9 @@ func (s *Status) Print(out io.Writer) error {
 	}
 	if s.Admin != "" {
 		fmt.Fprintf(&b, "admin     %s\n", s.Admin)
+	}
+	for _, a := range s.Absent {
+		fmt.Fprintf(&b, "waiting   %s %s: %s\n", a.Transport, a.Address, a.Error)
 	}
 	if s.Loading != nil {
 		fmt.Fprintf(&b, "loading   %v\n", s.Loading)

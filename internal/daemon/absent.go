@@ -1,0 +1,129 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Addresses that the host does not have yet, as at boot before its network is up, do not
+// keep the server from serving the others. They are tried again when the system reports a
+// change of addresses or interfaces, and otherwise with a growing pause.
+const (
+	firstRetry = time.Second
+	lastRetry  = 30 * time.Second // also how late a re-created interface is noticed without a report
+)
+
+// absences are the addresses that wait, for the goroutine of Run.
+type absences struct {
+	known   map[string]string // their errors as logged
+	pause   time.Duration
+	timer   *time.Timer
+	changed chan struct{} // the system reports a change; has room for one
+}
+
+// AbsentAddress is an address that the server is to listen on and cannot yet.
+type AbsentAddress struct {
+	Address   string `json:"address"`
+	Transport string `json:"transport"` // dns, tls, admin
+	Error     string `json:"error"`
+}
+
+// absent returns the addresses of clients that wait, as configured.
+func (d *Daemon) absent() (a addresses) {
+	for _, w := range d.server.Absent() {
+		if w.TLS {
+			a.tls = append(a.tls, w.Addr)
+		} else {
+			a.dns = append(a.dns, w.Addr)
+		}
+	}
+	return a
+}
+
+// absentAddresses returns what waits. May be called by any goroutine.
+func (d *Daemon) absentAddresses() (list []AbsentAddress) {
+	for _, a := range d.server.Absent() {
+		transport := "dns"
+		if a.TLS {
+			transport = "tls"
+		}
+		list = append(list, AbsentAddress{a.Addr.String(), transport, a.Err.Error()})
+	}
+	if addr, err := d.front.absent(); err != nil {
+		list = append(list, AbsentAddress{addr.String(), "admin", err.Error()})
+	}
+	return list
+}
+
+// recheck tries the addresses that wait, looks for interfaces that were created again,
+// logs what differs from before and sets the time of the next try.
+func (d *Daemon) recheck() {
+	d.server.Recheck()
+	d.front.recheck()
+	d.noteAbsent()
+}
+
+// noteAbsent logs what differs in the list of waiting addresses, and sets the timer.
+func (d *Daemon) noteAbsent() {
+	a := &d.absences
+	now := map[string]string{}
+	for _, w := range d.absentAddresses() {
+		key := w.Transport + " " + w.Address
+		now[key] = w.Error
+		if a.known[key] != w.Error {
+			d.log.Warn("an address cannot be listened on yet; it is tried again", "transport", w.Transport, "address", w.Address, "err", w.Error)
+		}
+	}
+	for key := range a.known {
+		if _, still := now[key]; !still {
+			d.each.Info("an address that was waited for is served or no longer configured", "address", key)
+		}
+	}
+	a.known = now
+	switch {
+	case len(now) > 0:
+		a.timer.Reset(a.pause)
+		a.pause = min(2*a.pause, lastRetry)
+	case hasZone(d.server.Addrs()) || hasZone(d.server.TLSAddrs()):
+		a.timer.Reset(lastRetry)
+	default:
+		a.timer.Stop()
+	}
+}
+
+// hurry makes the next tries come soon again.
+func (a *absences) hurry() { a.pause = firstRetry }
+
+func hasZone(list []netip.AddrPort) bool {
+	for _, a := range list {
+		if a.Addr().Zone() != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// watchAddresses reports changes of the host's addresses and interfaces until ctx ends.
+// Where the system does not report them, the timer is all there is.
+func (d *Daemon) watchAddresses(ctx context.Context) error {
+	err := addressChanges(ctx, d.absences.changed)
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) && ctx.Err() == nil {
+		d.each.Info("changes of addresses are not reported by the system; what is not there yet is tried again every so often", "err", err)
+	}
+	return nil
+}
+
+// listens reports whether the server can be asked anything; why not otherwise.
+func (d *Daemon) listens() (ok bool, why string) {
+	if len(d.server.Addrs())+len(d.server.TLSAddrs()) > 0 {
+		return true, ""
+	}
+	list := d.server.Absent()
+	if len(list) == 0 {
+		return true, "" // it stops
+	}
+	return false, fmt.Sprintf("none of the addresses to listen on is there yet: %v", list[0].Err)
+}
