@@ -148,14 +148,14 @@ func disjoint(list []addrRange) []addrRange {
 	return out
 }
 
-// subtract returns what of list is not in gone.
+// subtract returns what of list is not in gone, both sorted and disjoint.
 func subtract(list, gone []addrRange) []addrRange {
 	var out []addrRange
 	for _, r := range list {
+		for len(gone) > 0 && gone[0].last.less(r.first) {
+			gone = gone[1:] // and before all that follow in list
+		}
 		for _, g := range gone {
-			if g.last.less(r.first) {
-				continue
-			}
 			if r.last.less(g.first) {
 				break
 			}

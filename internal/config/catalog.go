@@ -98,6 +98,7 @@ func (v value) catalogName() dname.Name {
 // catalogEntries reads `all`, a prefix, a name, or a list of these and of mappings.
 func (v value) catalogEntries() []CatalogEntry {
 	list := []CatalogEntry{}
+	var known unique[rangeKey, source.Position]
 	read := func(v value) {
 		e := CatalogEntry{Pos: v.pos(), path: v.path}
 		before := len(v.doc.errs)
@@ -116,11 +117,9 @@ func (v value) catalogEntries() []CatalogEntry {
 		if len(v.doc.errs) > before {
 			return
 		}
-		for _, other := range list {
-			if other.Prefix == e.Prefix && other.Name.Equal(e.Name) && (other.Name == nil) == (e.Name == nil) {
-				v.fail("the entry is in the list already (%v); remove one of the two", other.Pos)
-				return
-			}
+		if pos, twice := known.add(e.key(), e.Pos, &v.doc.steps); twice {
+			v.fail("the entry is in the list already (%v); remove one of the two", pos)
+			return
 		}
 		list = append(list, e)
 	}
@@ -155,29 +154,31 @@ func (v value) groups() (list []string) {
 	return list
 }
 
-// isAll reports whether the entry means all zones.
-func (e *CatalogEntry) isAll() bool { return e.Name == nil && !e.Prefix.IsValid() }
-
-// selects reports whether the entry means the zone at apex, of an item.
-func (e *CatalogEntry) selects(z *Zone, apex dname.Name) bool {
-	return e.isAll() || e.holds(apex, z.Prefix)
-}
-
 // Members returns the zones that a catalog of ours lists, in the order of the
 // configuration, each with the last entry that means it. Catalogs are in none.
 func (c *Catalog) Members(zones []Zone) (list []CatalogMember) {
+	x := c.index()
 	for i := range zones {
 		z := &zones[i]
 		for _, apex := range z.Apexes {
-			for j := len(c.Entries) - 1; j >= 0; j-- {
-				if e := &c.Entries[j]; e.selects(z, apex) {
-					list = append(list, CatalogMember{apex, e})
-					break
-				}
+			last := -1
+			for j := range x.holding(apex, z.Prefix) {
+				last = max(last, j)
+			}
+			if last >= 0 {
+				list = append(list, CatalogMember{apex, &c.Entries[last]})
 			}
 		}
 	}
 	return list
+}
+
+func (c *Catalog) index() *rangeIndex {
+	x := &rangeIndex{}
+	for i := range c.Entries {
+		x.add(&c.Entries[i].ZoneRange, i)
+	}
+	return x
 }
 
 // acrossCatalogs notes what is wrong between catalogs, and between them and zones.
@@ -191,6 +192,7 @@ func (d *document) acrossCatalogs(catalogs []Catalog, zones []Zone) {
 			taken[apex.Key()] = &zones[i]
 		}
 	}
+	var names unique[string, *Catalog]
 	for i := range catalogs {
 		c := &catalogs[i]
 		if c.Name == nil {
@@ -199,14 +201,10 @@ func (d *document) acrossCatalogs(catalogs []Catalog, zones []Zone) {
 		if z := taken[c.Name.Key()]; z != nil {
 			d.note(c.Pos, c.Path, "the zone %v is made by %s already (%v); give the catalog a name of its own", c.Name, z.Path, z.Pos)
 		}
-		for j := range i {
-			if catalogs[j].Name.Equal(c.Name) {
-				d.note(c.Pos, c.Path, "the catalog %v is %s already (%v); merge the two, or remove one", c.Name, catalogs[j].Path, catalogs[j].Pos)
-			}
+		if other, twice := names.add(c.Name.Key(), c, &d.steps); twice {
+			d.note(c.Pos, c.Path, "the catalog %v is %s already (%v); merge the two, or remove one", c.Name, other.Path, other.Pos)
 		}
-		for j := range c.Entries {
-			d.vainEntry(&c.Entries[j], zones)
-		}
+		d.vainEntries(c, zones)
 		for _, m := range c.Members(zones) {
 			if z := taken[m.Apex.Key()]; len(z.Transfer.Allow) == 0 {
 				d.note(c.Pos, c.Path, "zone %v is listed, which %s lets nobody transfer (%v); give that or `defaults` the `transfer` that the catalog has", m.Apex, z.Path, z.Pos)
@@ -216,22 +214,26 @@ func (d *document) acrossCatalogs(catalogs []Catalog, zones []Zone) {
 	}
 }
 
-// vainEntry notes an entry that means no zone: secondaries would wait for it in
-// vain, and nobody would see the typing error.
-func (d *document) vainEntry(e *CatalogEntry, zones []Zone) {
-	if e.isAll() {
-		return
-	}
+// vainEntries notes the entries that mean no zone: secondaries would wait for it in
+// vain, and a typing error would not be seen.
+func (d *document) vainEntries(c *Catalog, zones []Zone) {
+	x := c.index()
+	used := make([]bool, len(c.Entries))
 	for i := range zones {
 		for _, apex := range zones[i].Apexes {
-			if e.selects(&zones[i], apex) {
-				return
+			for j := range x.holding(apex, zones[i].Prefix) {
+				d.steps++
+				used[j] = true
 			}
 		}
 	}
-	if e.Name != nil {
-		d.note(e.Pos, e.path, "no zone of `zones` is %v or below it; mend the name, or remove the entry", e.Name)
-		return
+	for i := range c.Entries {
+		switch e := &c.Entries[i]; {
+		case used[i] || e.isAll():
+		case e.Name != nil:
+			d.note(e.Pos, e.path, "no zone of `zones` is %v or below it; correct the name, or remove the entry", e.Name)
+		default:
+			d.note(e.Pos, e.path, "no zone of `zones` is %v or a part of it; correct the prefix, or remove the entry", e.Prefix)
+		}
 	}
-	d.note(e.Pos, e.path, "no zone of `zones` is %v or a part of it; mend the prefix, or remove the entry", e.Prefix)
 }

@@ -2,10 +2,10 @@ package config
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/source"
 )
 
 // defaults reads what zones have that do not say otherwise.
@@ -67,6 +67,7 @@ func (v value) soa(s *SOA) {
 // nameServers reads a list of name servers, each a name or a mapping.
 func (v value) nameServers() []NameServer {
 	var list []NameServer
+	var names unique[string, source.Position]
 	v.oneOrMore(func(v value) {
 		ns := NameServer{Pos: v.pos()}
 		if v.isMapping() {
@@ -83,11 +84,9 @@ func (v value) nameServers() []NameServer {
 		if ns.Name == nil {
 			return
 		}
-		for _, other := range list {
-			if other.Name.Equal(ns.Name) {
-				v.fail("%v is in the list already (%v); remove one of the two", ns.Name, other.Pos)
-				return
-			}
+		if pos, twice := names.add(ns.Name.Key(), ns.Pos, &v.doc.steps); twice {
+			v.fail("%v is in the list already (%v); remove one of the two", ns.Name, pos)
+			return
 		}
 		list = append(list, ns)
 	})
@@ -96,6 +95,7 @@ func (v value) nameServers() []NameServer {
 
 func (v value) addresses() []netip.Addr {
 	var list []netip.Addr
+	var known unique[netip.Addr, struct{}]
 	v.oneOrMore(func(v value) {
 		a := v.addr()
 		if !a.IsValid() {
@@ -105,7 +105,7 @@ func (v value) addresses() []netip.Addr {
 			v.fail("%v is no address of a host; write the one that queries are sent to", a)
 			return
 		}
-		if slices.Contains(list, a) {
+		if _, twice := known.add(a, struct{}{}, &v.doc.steps); twice {
 			v.fail("%v is in the list already; remove one of the two", a)
 			return
 		}

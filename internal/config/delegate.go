@@ -171,6 +171,7 @@ func (z *item) refuseOverlap(owners []value) {
 // ds reads DS records in presentation form (RFC 4034 §5.3).
 func (v value) ds() []string {
 	var list []string
+	var known unique[string, struct{}]
 	v.oneOrMore(func(v value) {
 		s, ok := v.scalar()
 		if !ok {
@@ -180,7 +181,7 @@ func (v value) ds() []string {
 			v.fail("%s; write key tag, algorithm, digest type and digest, such as %q", fault, "60485 13 2 D4B7…")
 			return
 		}
-		if slices.Contains(list, s) {
+		if _, twice := known.add(s, struct{}{}, &v.doc.steps); twice {
 			v.fail("the DS record is in the list already; remove one of the two")
 			return
 		}

@@ -12,6 +12,7 @@ type Follow struct {
 	Secondary  *Secondary // where the catalog is taken from
 	Members    MemberZones
 	Groups     []MemberGroup
+	accept     rangeIndex  // of Accept
 	Accept     []ZoneRange // what the catalog may list; nil: anything that is not at or below an item of `zones`
 	MaxMembers int
 }
@@ -27,12 +28,6 @@ type MemberZones struct {
 type MemberGroup struct {
 	Name string
 	MemberZones
-}
-
-// ZoneRange is the zones at or below a prefix or a name.
-type ZoneRange struct {
-	Prefix netip.Prefix // invalid: see Name
-	Name   dname.Name
 }
 
 // defaultMaxMembers is more zones than a server has by anybody's hand. Each takes
@@ -66,6 +61,7 @@ func (g *followValues) read(f *Follow, defaults *Defaults) {
 		f.Accept = []ZoneRange{}
 		g.accept.oneOrMore(func(v value) {
 			if r, ok := v.zoneRange(); ok {
+				f.accept.add(&r, len(f.Accept))
 				f.Accept = append(f.Accept, r)
 			}
 		})
@@ -101,20 +97,6 @@ func (v value) zoneRange() (r ZoneRange, ok bool) {
 	return r, r.Name != nil
 }
 
-// holds reports whether the zone at apex lies in the range. The prefix of a classless
-// zone, which its name may not tell, is p.
-func (r *ZoneRange) holds(apex dname.Name, p netip.Prefix) bool {
-	if r.Name != nil {
-		return apex.IsAtOrBelow(r.Name)
-	}
-	if own, ok := dname.ToPrefix(apex); ok {
-		p = own
-	} else if own, ok := dname.ToClassless(apex); ok && !p.IsValid() {
-		p = own
-	}
-	return p.IsValid() && contains(r.Prefix, p)
-}
-
 // Of returns what holds for a zone with these groups: the first of ours that is
 // among them, or what holds for all.
 func (f *Follow) Of(groups []string) *MemberZones {
@@ -128,7 +110,13 @@ func (f *Follow) Of(groups []string) *MemberZones {
 
 // Accepts reports whether Accept, where there is one, has the zone at apex.
 func (f *Follow) Accepts(apex dname.Name) bool {
-	return f.Accept == nil || slices.ContainsFunc(f.Accept, func(r ZoneRange) bool { return r.holds(apex, netip.Prefix{}) })
+	if f.Accept == nil {
+		return true
+	}
+	for range f.accept.holding(apex, netip.Prefix{}) {
+		return true
+	}
+	return false
 }
 
 // MemberZone returns a zone that the catalog lists, as an item of `zones` would have

@@ -25,20 +25,22 @@ const maxKeyFile = 1 << 16
 
 func (v value) keys() []Key {
 	var list []Key
+	var names unique[string, source.Position]
 	v.list(func(v value) {
 		k, ok := v.key()
 		if !ok {
 			return
 		}
-		for _, other := range list {
-			if other.Name.Equal(k.Name) {
-				v.fail("key %v is in the list already (%v); remove one of the two", k.Name, other.Pos)
-				return
-			}
+		if pos, twice := names.add(k.Name.Key(), k.Pos, &v.doc.steps); twice {
+			v.fail("key %v is in the list already (%v); remove one of the two", k.Name, pos)
+			return
 		}
 		list = append(list, k)
 	})
-	v.doc.keys = list
+	v.doc.keys = make(map[string]bool, len(list))
+	for i := range list {
+		v.doc.keys[list[i].Name.Key()] = true
+	}
 	return list
 }
 

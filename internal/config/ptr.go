@@ -42,16 +42,15 @@ func (v value) ptr(z *item) {
 // with `names` and `ttl`.
 func (v value) targets() (names []dname.Name, ttl time.Duration) {
 	ttl = zoneTTL
+	var keys unique[string, struct{}]
 	read := func(v value) {
 		n := v.hostName()
 		if n == nil {
 			return
 		}
-		for _, other := range names {
-			if other.Equal(n) {
-				v.fail("%v is in the list already; remove one of the two", n)
-				return
-			}
+		if _, twice := keys.add(n.Key(), struct{}{}, &v.doc.steps); twice {
+			v.fail("%v is in the list already; remove one of the two", n)
+			return
 		}
 		names = append(names, n)
 	}

@@ -2,7 +2,6 @@ package config
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -67,9 +66,10 @@ func (v value) prefixes(orNone bool) []netip.Prefix {
 		return nil
 	}
 	var list []netip.Prefix
+	var known unique[netip.Prefix, struct{}]
 	v.oneOrMore(func(v value) {
 		p := v.prefix(true)
-		if slices.Contains(list, p) && p.IsValid() {
+		if _, twice := known.add(p, struct{}{}, &v.doc.steps); twice && p.IsValid() {
 			v.fail("%v is in the list already; remove one of the two", p)
 		}
 		list = append(list, p)

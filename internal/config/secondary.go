@@ -48,16 +48,15 @@ func (v value) secondary() *Secondary {
 		field{"key", func(v value) { key = v.knownKey() }},
 		field{"source", func(v value) { from = v.addr() }},
 		field{"primaries", func(v value) {
+			var addresses unique[netip.AddrPort, source.Position]
 			v.oneOrMore(func(v value) {
 				p, ok := v.primary(Primary{Key: key, Source: from, Pos: v.pos()})
 				if !ok {
 					return
 				}
-				for _, other := range s.Primaries {
-					if other.Address == p.Address {
-						v.fail("%v is in the list already (%v); remove one of the two", p.Address, other.Pos)
-						return
-					}
+				if pos, twice := addresses.add(p.Address, p.Pos, &v.doc.steps); twice {
+					v.fail("%v is in the list already (%v); remove one of the two", p.Address, pos)
+					return
 				}
 				s.Primaries = append(s.Primaries, p)
 			})

@@ -41,16 +41,15 @@ func (v value) transfer(t *Transfer) {
 // notifyTargets reads a list of servers, which may be empty, or a single one.
 func (v value) notifyTargets() []Target {
 	var list []Target
+	var addresses unique[netip.AddrPort, source.Position]
 	read := func(v value) {
 		t, ok := v.notifyTarget()
 		if !ok {
 			return
 		}
-		for _, other := range list {
-			if other.Address == t.Address {
-				v.fail("%v is in the list already (%v); remove one of the two", t.Address, other.Pos)
-				return
-			}
+		if pos, twice := addresses.add(t.Address, t.Pos, &v.doc.steps); twice {
+			v.fail("%v is in the list already (%v); remove one of the two", t.Address, pos)
+			return
 		}
 		list = append(list, t)
 	}
@@ -92,17 +91,20 @@ func (v value) notifyTarget() (t Target, ok bool) {
 
 // peers reads a list of peers, which may be empty, or a single one.
 func (v value) peers() []Peer {
+	type entry struct {
+		prefix netip.Prefix
+		key    string
+	}
 	var list []Peer
+	var entries unique[entry, source.Position]
 	read := func(v value) {
 		p := v.peer()
 		if !p.Prefix.IsValid() && p.Key == nil { // a fault, noted already
 			return
 		}
-		for _, other := range list {
-			if other.Prefix == p.Prefix && string(other.Key) == string(p.Key) {
-				v.fail("the entry is in the list already (%v); remove one of the two", other.Pos)
-				return
-			}
+		if pos, twice := entries.add(entry{p.Prefix, string(p.Key)}, p.Pos, &v.doc.steps); twice {
+			v.fail("the entry is in the list already (%v); remove one of the two", pos)
+			return
 		}
 		list = append(list, p)
 	}
@@ -138,10 +140,8 @@ func (v value) knownKey() dname.Name {
 	if n == nil {
 		return nil
 	}
-	for _, k := range v.doc.keys {
-		if k.Name.Equal(n) {
-			return n
-		}
+	if v.doc.keys[n.Key()] {
+		return n
 	}
 	v.fail("key %v is not under `keys`; add it there, with the secret that its owner has", n)
 	return nil

@@ -13,10 +13,69 @@ import (
 // document is a file being read and what was found wrong with it so far.
 type document struct {
 	file  string
-	dir   string   // that relative paths start at
-	lines []string // each with its end, to count columns in octets as other tools do
-	keys  []Key    // of `keys`
+	dir   string          // that relative paths start at
+	lines []string        // each with its end, to count columns in octets as other tools do
+	keys  map[string]bool // the names of `keys`, in lower case
 	errs  Errors
+	steps int // of work that could grow faster than the file, for tests
+
+	columns map[int]columns // by line, of those that were asked for
+}
+
+// columns finds the octets of characters in a line without reading all that comes
+// before them.
+type columns struct {
+	isASCII bool
+	offsets []int // of each columnStep-th character
+}
+
+const columnStep = 64
+
+func newColumns(line string) (c columns) {
+	runes := 0
+	for i := range line {
+		if runes%columnStep == 0 {
+			c.offsets = append(c.offsets, i)
+		}
+		runes++
+	}
+	if c.isASCII = runes == len(line); c.isASCII {
+		c.offsets = nil
+	}
+	return c
+}
+
+// octet returns the octet of the line, both from 1, at which a character begins.
+func (d *document) octet(line, character int) int {
+	text := d.lines[line-1]
+	if len(text) < columnStep {
+		d.steps++
+		return octetOf(text, character)
+	}
+	c, ok := d.columns[line]
+	if !ok {
+		if d.columns == nil {
+			d.columns = map[int]columns{}
+		}
+		c = newColumns(text)
+		d.columns[line] = c
+		d.steps += len(text) / columnStep
+	}
+	d.steps++
+	if c.isASCII {
+		return min(character, len(text)+1)
+	}
+	i := min((character-1)/columnStep, len(c.offsets)-1)
+	return c.offsets[i] + octetOf(text[c.offsets[i]:], character-i*columnStep)
+}
+
+func octetOf(text string, character int) int {
+	octets := 0
+	for n := 1; n < character && octets < len(text); n++ {
+		_, size := utf8.DecodeRuneInString(text[octets:])
+		octets += size
+	}
+	return octets + 1
 }
 
 // value is one node of the document and the key path that leads to it. Its
@@ -34,12 +93,7 @@ func (v value) pos() source.Position { return v.doc.position(v.node) }
 func (d *document) position(n *yaml.Node) source.Position {
 	col := n.Column
 	if n.Line-1 < len(d.lines) && n.Line > 0 {
-		octets, line := 0, d.lines[n.Line-1]
-		for runes := 1; runes < n.Column && octets < len(line); runes++ {
-			_, size := utf8.DecodeRuneInString(line[octets:])
-			octets += size
-		}
-		col = octets + 1
+		col = d.octet(n.Line, max(n.Column, 1))
 	}
 	return source.Position{File: d.file, Line: n.Line, Col: col}
 }

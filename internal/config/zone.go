@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/source"
 )
 
 // item is an item of `zones` while it is read. One serves all items of a file, one
@@ -229,13 +230,12 @@ func contains(p, q netip.Prefix) bool {
 // files reads the path of a file, or a list of them.
 func (v value) files() []File {
 	var list []File
+	var paths unique[string, source.Position]
 	v.oneOrMore(func(v value) {
 		f := v.file()
-		for _, other := range list {
-			if other.Path == f.Path && f.Path != "" {
-				v.fail("%s is in the list already (%v); remove one of the two", f.Path, other.Pos)
-				return
-			}
+		if pos, twice := paths.add(f.Path, f.Pos, &v.doc.steps); twice && f.Path != "" {
+			v.fail("%s is in the list already (%v); remove one of the two", f.Path, pos)
+			return
 		}
 		list = append(list, f)
 	})
