@@ -41,10 +41,6 @@ func newPrefixMask(nibbles uint8) prefixMask {
 	return prefixMask{^(uint64(1)<<(64-min(n, 64)) - 1), ^(uint64(1)<<(128-max(n, 64)) - 1), nibbles}
 }
 
-func (p *prefix) hash() uint32 {
-	return uint32(mix(mix(p.key.Hi^uint64(p.nibbles)<<8^uint64(p.key.Family)) ^ p.key.Lo))
-}
-
 // prefixSlot is a slot of the table by prefix. A cache line of 64 octets holds what
 // a walk needs of the zone itself, so that a question for a PTR comes by it alone on
 // its way to the trie, however many zones there are.

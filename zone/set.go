@@ -1,8 +1,8 @@
 package zone
 
 import (
-	"encoding/binary"
 	"iter"
+	"maps"
 	"math/bits"
 	"slices"
 
@@ -16,11 +16,12 @@ type Set struct {
 	names    table[slot]       // all zones, by apex
 	prefixes table[prefixSlot] // those whose apex is a prefix, by it
 	count    int
-	lengths  []int           // labels that apexes have, the most first
-	masks    [3][]prefixMask // of the lengths that prefixes have, the longest first, by family
-	few      []fewSlot       // all zones whose apex is a prefix, the longest first, if they are few; else nil
-	octets   int64           // of all zones
-	hot      uint32          // see hotLevels
+	lengths  []int            // labels that apexes have, the most first
+	crowded  map[string]*Zone // the rest of names, by key, see maxProbe
+	masks    [3][]prefixMask  // of the lengths that prefixes have, the longest first, by family
+	few      []fewSlot        // all zones whose apex is a prefix, the longest first, if they are few; else nil
+	octets   int64            // of all zones
+	hot      uint32           // see hotLevels
 }
 
 // fewSlot is a prefixSlot without a table.
@@ -87,43 +88,26 @@ func newSet(zones int) *Set {
 	return &Set{names: newTable[slot](zones), prefixes: newTable[prefixSlot](zones)}
 }
 
-// hashName hashes a name, eight octets at a time. Bit 5 is set in every octet, so
-// that case does not matter; what else that makes alike, the comparison tells
-// apart.
-func hashName(n dname.Name) uint32 {
-	const fold = 0x2020_2020_2020_2020
-	h := uint64(len(n))
-	if len(n) < 8 {
-		for _, c := range n {
-			h = h<<8 | uint64(c|0x20)
-		}
-		return uint32(mix(h))
-	}
-	last := binary.LittleEndian.Uint64(n[len(n)-8:]) // may overlap the one before
-	for ; len(n) > 8; n = n[8:] {
-		h = mix(h ^ (binary.LittleEndian.Uint64(n) | fold))
-	}
-	return uint32(mix(h ^ (last | fold)))
-}
-
-// mix spreads every bit over the lower half: a multiplication by an odd number
-// with as many ones as zeros, and the upper half folded back.
-func mix(h uint64) uint64 {
-	h *= 0x9e37_79b9_7f4a_7c15
-	return h ^ h>>32
-}
-
-// slotOf returns the number of the slot with the hash and apex, or of the free
-// one where it would be.
-func (s *Set) slotOf(h uint32, apex dname.Name) uint32 {
-	for i := h; ; i++ {
+// slotOf returns the number of the slot with the apex, whose hash is h, or of the
+// free one where it would be; ok is false if it is neither within maxProbe of its
+// place, so that the zone, if there is one, is among the crowded ones.
+func (s *Set) slotOf(h uint32, apex dname.Name) (i uint32, ok bool) {
+	for i := h; i != h+maxProbe; i++ {
 		if e := s.names.slot(i); e.zone == nil || e.hash == h && e.zone.apex.Equal(apex) {
-			return i
+			return i, true
 		}
 	}
+	return 0, false
 }
 
-// prefixSlotOf is slotOf for a prefix.
+// maxProbe bounds the search for an apex. Hashes take octets for the same that differ
+// in bit 5 alone, letters or not, so that a catalog could list any number of names
+// with one hash. Where hashes differ, a search of this length is one in 100,000 in a
+// table that is half full.
+const maxProbe = 64
+
+// prefixSlotOf returns the number of the slot with a prefix, or of the free one where
+// it would be.
 func (s *Set) prefixSlotOf(p *prefix) uint32 {
 	for i := p.hash(); ; i++ {
 		if e := s.prefixes.slot(i); e.zone == nil || e.isOf(p) {
@@ -152,7 +136,19 @@ func (s *Set) With(zones []*Zone, gone []dname.Name) *Set {
 	for _, z := range zones {
 		n.octets += z.size() - s.Get(z.apex).size()
 	}
-	n.names.exchange(zones, func(z *Zone) uint32 { return s.slotOf(z.apexHash, z.apex) }, func(e *slot, z *Zone) { e.zone = z })
+	inSlots := slices.DeleteFunc(slices.Clone(zones), func(z *Zone) bool {
+		_, ok := s.slotOf(z.apexHash, z.apex)
+		return !ok
+	})
+	n.names.exchange(inSlots, func(z *Zone) uint32 { i, _ := s.slotOf(z.apexHash, z.apex); return i }, func(e *slot, z *Zone) { e.zone = z })
+	if len(inSlots) < len(zones) {
+		n.crowded = maps.Clone(s.crowded)
+		for _, z := range zones {
+			if key := z.apex.Key(); n.crowded[key] != nil {
+				n.crowded[key] = z
+			}
+		}
+	}
 	prefixes := slices.DeleteFunc(slices.Clone(zones), func(z *Zone) bool { return !z.prefix.is })
 	n.prefixes.exchange(prefixes, func(z *Zone) uint32 { return s.prefixSlotOf(&z.prefix) }, (*prefixSlot).fill)
 	n.derive()
@@ -186,14 +182,20 @@ func (s *Set) insert(zones iter.Seq[*Zone], except []dname.Name) {
 			continue
 		}
 		h := hashName(z.apex)
-		i := s.slotOf(h, z.apex)
-		if old := s.names.slot(i).zone; old == nil {
+		if old := s.Get(z.apex); old == nil {
 			s.count++
 		} else {
 			s.octets -= old.size()
 		}
 		s.octets += z.size()
-		*s.names.slot(i) = slot{h, z}
+		if i, ok := s.slotOf(h, z.apex); ok {
+			*s.names.slot(i) = slot{h, z}
+		} else {
+			if s.crowded == nil {
+				s.crowded = map[string]*Zone{}
+			}
+			s.crowded[z.apex.Key()] = z
+		}
 		if i, there := slices.BinarySearchFunc(s.lengths, z.apexLabels, func(a, b int) int { return b - a }); !there {
 			s.lengths = slices.Insert(s.lengths, i, z.apexLabels)
 		}
@@ -247,7 +249,22 @@ func (s *Set) find(name dname.Name, skip int) *Zone {
 
 // Get returns the zone at apex; nil if none.
 func (s *Set) Get(apex dname.Name) *Zone {
-	return s.names.slot(s.slotOf(hashName(apex), apex)).zone
+	h := hashName(apex)
+	for i := h; ; i++ {
+		e := s.names.slot(i)
+		if e.zone == nil || e.hash == h && e.zone.apex.Equal(apex) {
+			return e.zone
+		}
+		if i == h+maxProbe-1 {
+			return s.getCrowded(apex)
+		}
+	}
+}
+
+// getCrowded returns the zone at apex if it is among the crowded ones.
+func (s *Set) getCrowded(apex dname.Name) *Zone {
+	var room [dname.MaxWire]byte
+	return s.crowded[string(apex.AppendLower(room[:0]))]
 }
 
 // All yields the zones in canonical order of their apexes.
@@ -262,6 +279,11 @@ func (s *Set) all() iter.Seq[*Zone] {
 				if p[i].zone != nil && !yield(p[i].zone) {
 					return
 				}
+			}
+		}
+		for _, z := range s.crowded {
+			if !yield(z) {
+				return
 			}
 		}
 	}

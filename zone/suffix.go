@@ -2,13 +2,16 @@ package zone
 
 import (
 	"bytes"
+	"hash/maphash"
 
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // suffixes finds the suffixes that a writer has stored, by a hash table of their
-// hashes (upper half) and refs.
+// hashes (upper half) and refs. The hashes have a secret, as suffixes come from
+// strangers; where a suffix is stored depends on its turn alone.
 type suffixes struct {
+	seed  maphash.Seed
 	table []uint64 // a power of two of them; 0: free
 	n     int
 	pauser
@@ -39,6 +42,9 @@ func (s *suffixes) grow() {
 	if 4*(s.n+1) <= 3*len(s.table) {
 		return
 	}
+	if s.table == nil {
+		s.seed = maphash.MakeSeed()
+	}
 	old := s.table
 	s.table = make([]uint64, max(firstSuffixes, 2*len(old)))
 	mask := uint32(len(s.table) - 1)
@@ -65,7 +71,7 @@ func (w *zoneWriter) suffix(s []byte) ref {
 // good. What is stored is good, and not looked at again.
 func (w *zoneWriter) goodSuffix(s []byte, isGood func([]byte) bool) (r ref, ok bool) {
 	w.suffixes.grow()
-	h := hashName(s)
+	h := uint32(maphash.Bytes(w.suffixes.seed, s))
 	r, at := w.suffixes.find(w.writer, s, h)
 	if r != 0 {
 		return r, true

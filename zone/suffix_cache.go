@@ -6,6 +6,11 @@ import "github.com/cespare/xxhash/v2"
 // build does. It may forget one, and it may hold refs of another zone that grew
 // out of the same: what it finds is compared, and octets that are the same are
 // good whatever wrote them.
+//
+// Its hash has no secret: which suffixes it forgets decides what is stored, and the
+// same changes are to give the same chunks everywhere. Nobody gains by collisions: a
+// search looks at four slots at most, and a suffix that is not found is stored once
+// more, in no more octets than it came in.
 type suffixCache struct {
 	slots []ref // a power of two; buckets of four, the newest first
 }

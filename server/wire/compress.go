@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"math/rand/v2"
+
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
@@ -32,19 +34,25 @@ type nameSlot struct {
 // against those known, but not remembered: longer probes would cost more than
 // the octets they save in a large answer over TCP.
 const (
-	nameSlots = 1 << 9
-	nameMax   = nameSlots / 4 * 3
+	nameSlotBits = 9
+	nameSlots    = 1 << nameSlotBits
+	nameMax      = nameSlots / 4 * 3
 )
 
 // maxPointer is the first offset that a compression pointer cannot express.
 const maxPointer = 1 << 14
 
+// labelKey is a secret of this process: labels come from the zones of strangers, who
+// could give all of an answer one place in the table. It is never changed. What is
+// written does not depend on it.
+var labelKey = [2]uint64{rand.Uint64(), rand.Uint64() | 1}
+
 func slotOf(parent int, label []byte) int {
-	h := uint32(parent)*0x9e3779b1 ^ uint32(len(label))
+	h := labelKey[0] ^ uint64(parent)<<8 ^ uint64(len(label))
 	for _, c := range label {
-		h = (h ^ uint32(dname.Lower(c))) * 0x01000193
+		h = (h ^ uint64(dname.Lower(c))) * labelKey[1]
 	}
-	return int(h>>16^h) & (nameSlots - 1)
+	return int(h >> (64 - nameSlotBits)) // the upper bits depend on all of it
 }
 
 // find returns the offset of a known label in front of the name at parent; 0 if
