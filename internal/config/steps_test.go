@@ -56,7 +56,9 @@ func TestStepsAreLinear(t *testing.T) {
 			return "defaults: {nameservers: [ns1.example.com]}\nzones: [{prefix: 192.0.2.0/24, ptr: {192.0.2.1: [" + list(n, "h%d-%d-%d.example.com") + "]}}]\n"
 		}, true},
 		{"files", func(n int) string { return "zones: [{name: a.example, file: [" + list(n, "f%d-%d-%d") + "]}]\n" }, true},
-		{"name servers", func(n int) string { return "zones: [{name: a.example, nameservers: [" + list(n, "n%d-%d-%d.example.com") + "]}]\n" }, true},
+		{"name servers", func(n int) string {
+			return "zones: [{name: a.example, nameservers: [" + list(n, "n%d-%d-%d.example.com") + "]}]\n"
+		}, true},
 	} {
 		steps := func(n int) int {
 			d := &document{file: "f", dir: "."}
