@@ -1,12 +1,15 @@
 package main
 
 import (
+	"net/url"
+
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/spf13/cobra"
 )
 
 func newReload(g *globals) *cobra.Command {
 	var asJSON bool
+	var accept []string
 	cmd := &cobra.Command{
 		Use:   "reload",
 		Short: "Let the running server reload, and tell what came of it",
@@ -14,13 +17,22 @@ func newReload(g *globals) *cobra.Command {
 and everything that changed, waits for it, and prints what changed and what is
 wrong. The server sees most changes by itself and may have been quicker: what it
 reloaded in the ten seconds before, and nobody was told of, is in the list as well.
+
+A change that removes more than max_shrink of a zone, of the configuration or of a
+catalog is held back, and what was served stays. --accept-shrink lets it pass, in this
+reload alone: with the name or the prefix of a zone, the name of a catalog,
+"configuration", or "all". It may be given several times. ptrd status lists what is
+held back.
+
 It exits with 0 if everything is served as its sources have it, and with 1
 if the server refused the configuration or a zone has errors.`,
+		Example: `  ptrd reload
+  ptrd reload --accept-shrink 192.0.2.0/24 --accept-shrink catalog.example.net`,
 		Args:              exactly(0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var o daemon.Outcome
-			if err := g.call(cmd, daemon.VerbReload, nil, &o); err != nil {
+			if err := g.call(cmd, daemon.VerbReload, url.Values{"accept_shrink": accept}, &o); err != nil {
 				return err
 			}
 			if err := show(cmd, asJSON, &o); err != nil {
@@ -33,5 +45,20 @@ if the server refused the configuration or a zone has errors.`,
 		},
 	}
 	addJSON(cmd, &asJSON)
+	cmd.Flags().StringSliceVar(&accept, "accept-shrink", nil, "let a change pass that is held back: `NAME` of a zone or catalog, configuration, or all")
+	_ = cmd.RegisterFlagCompletionFunc("accept-shrink", g.completeHeld) // the flag is there: it was made above
 	return cmd
+}
+
+// completeHeld offers what the running server holds back.
+func (g *globals) completeHeld(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var s daemon.Status
+	if err := g.call(cmd, daemon.VerbStatus, nil, &s); err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []cobra.Completion
+	for _, h := range s.Held {
+		names = append(names, h.Name())
+	}
+	return append(names, "all"), cobra.ShellCompDirectiveNoFileComp
 }

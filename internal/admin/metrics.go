@@ -64,8 +64,9 @@ type Reload struct {
 	LastOK           time.Time // zero: never
 	Took             time.Duration
 	Errors, Warnings int
-	LastGood         int // zones served from data of before, because their sources have errors
-	Unfinished       int // files that changed and are not complete
+	LastGood         int            // zones served from data of before, because their sources have errors
+	Held             map[string]int // changes that are held back, by kind
+	Unfinished       int            // files that changed and are not complete
 }
 
 // Load tells of the reload under way or, of none, of the last one.
@@ -147,6 +148,7 @@ func list() []metric {
 		{"ptrd_reload_timestamp_seconds", "When the last reload began.", nil},
 		{"ptrd_reload_last_success_timestamp_seconds", "When the last successful reload began; 0 if none was.", nil},
 		{"ptrd_reload_duration_seconds", "How long the last reload took.", nil},
+		{"ptrd_held_changes", "Changes that remove more than max_shrink and are held back, by kind: zone, configuration, catalog.", l("kind")},
 		{"ptrd_unfinished_files", "Files that changed and are not read yet because they are still being written.", nil},
 		{"ptrd_loading", "1 while zones are loaded.", nil},
 		{"ptrd_load_zones", "Zones that the load under way, or the last one, has to do with: all, and done so far.", l("state")},
@@ -322,6 +324,9 @@ func (s sink) reload(r Reload) {
 	s.gauge("ptrd_reload_timestamp_seconds", unix(r.At))
 	s.gauge("ptrd_reload_last_success_timestamp_seconds", unix(r.LastOK))
 	s.gauge("ptrd_reload_duration_seconds", r.Took.Seconds())
+	for kind, n := range r.Held {
+		s.gauge("ptrd_held_changes", float64(n), kind)
+	}
 	s.gauge("ptrd_unfinished_files", float64(r.Unfinished))
 	s.gauge("ptrd_hung_reads", float64(s.s.Hung()))
 	s.gauge("ptrd_listen_absent", float64(s.s.Absent()))

@@ -75,7 +75,7 @@ func testSource(t *testing.T) Source {
 		View:    func() *server.View { return view },
 		Journal: func() (bool, uint64) { return false, 3 },
 		Reload: func() Reload {
-			return Reload{OK: true, At: time.Unix(1000, 0), Took: time.Second, Errors: 1, Warnings: 2}
+			return Reload{OK: true, At: time.Unix(1000, 0), Took: time.Second, Errors: 1, Warnings: 2, Held: map[string]int{"zone": 1}, Unfinished: 1}
 		},
 		Hung:   func() int { return 2 },
 		Absent: func() int { return 3 },

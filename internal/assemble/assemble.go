@@ -103,6 +103,15 @@ type Plan struct {
 	// Unfinished are the files that were not read because Round.IsComplete was false.
 	// Their zones are served as before. Sorted.
 	Unfinished []string
+	// Held are the zones that are served as before because their sources would remove
+	// more of them than max_shrink allows. They are Broken as well. In canonical order.
+	Held []Held
+}
+
+// Held is a change that is held back until it is confirmed.
+type Held struct {
+	Apex          dname.Name
+	Before, After int // records
 }
 
 // Round says how sources are read for one plan. The zero value reads whatever changed.
@@ -110,6 +119,9 @@ type Round struct {
 	// IsComplete reports whether a file that changed may be read, or is still being
 	// written; nil: all may.
 	IsComplete func(t *infile.Task, path string) bool
+	// MayShrink reports whether it was confirmed that a zone loses more than max_shrink;
+	// nil: none was. It is called by several goroutines.
+	MayShrink func(apex dname.Name) bool
 }
 
 // Broken is a zone that is not served as its sources have it.
@@ -129,7 +141,8 @@ type outcome struct {
 	files    []*fileState
 	findings []Finding
 	results  []result // one for each apex
-	soaFile  string   // the file that has the SOA; empty: it is generated
+	held     []Held
+	soaFile  string // the file that has the SOA; empty: it is generated
 }
 
 // result is what became of one zone.
@@ -194,6 +207,7 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 			for _, f := range e.files {
 				watch[f.path] = true
 			}
+			plan.Held = append(plan.Held, e.held...)
 			for _, path := range e.unfinished {
 				watch[path], unfinished[path] = true, true
 			}
@@ -211,6 +225,7 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	}
 	plan.Batch.Changes = append(plan.Batch.Changes, r.gone()...)
 	slices.SortFunc(plan.Batch.Changes, func(x, y zone.Change) int { return dname.Compare(x.Apex, y.Apex) })
+	slices.SortFunc(plan.Held, func(x, y Held) int { return dname.Compare(x.Apex, y.Apex) })
 	slices.SortFunc(plan.Broken, func(x, y Broken) int { return dname.Compare(x.Apex, y.Apex) })
 	plan.Findings = curtail(append(plan.Findings, r.reach(items)...))
 	plan.Watch = slices.Sorted(maps.Keys(watch))

@@ -67,8 +67,13 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 		zones[i] = m.build(b)
 	}
 	m.source = r.source(item, old, e.outcome)
+	served, err := r.served(m, zones)
+	if err != nil {
+		return end{}, err
+	}
+	e.held = r.shrunk(m, served)
 	for i, z := range zones {
-		change, res, err := r.settle(m, m.parts[i], z)
+		change, res, err := r.settle(m, m.parts[i], z, served[i])
 		switch {
 		case err != nil:
 			return end{}, err
@@ -143,6 +148,9 @@ func (o *outcome) isUsable(r *round, item *config.Zone, in inputs, w *worker) (o
 			return false, nil
 		}
 	}
+	if r.how.MayShrink != nil && slices.ContainsFunc(o.held, func(h Held) bool { return r.how.MayShrink(h.Apex) }) {
+		return false, nil
+	}
 	for _, f := range o.files {
 		switch {
 		case f.isProved(w):
@@ -174,7 +182,7 @@ func (m *merge) build(b *zone.Builder) *zone.Zone {
 }
 
 // place is where a finding about a zone as a whole belongs: its SOA, its first
-// file, or its item.
+// file or hosts file, or its item.
 func (m *merge) place() source.Position {
 	if p, ok := m.table.Position(m.soaTag); ok {
 		return p
@@ -182,21 +190,34 @@ func (m *merge) place() source.Position {
 	if len(m.item.Files) > 0 {
 		return source.Position{File: m.item.Files[0].Path}
 	}
+	if len(m.item.Hosts) > 0 {
+		return source.Position{File: m.item.Hosts[0].Path}
+	}
 	return m.item.Pos
 }
 
-// settle decides what is to be served at one apex: z, with which serial, or what
-// was served before.
-func (r *round) settle(m *merge, s *share, z *zone.Zone) (*zone.Change, result, error) {
+// served returns what is to be served where the sources of an item have these zones;
+// nil where one cannot be used.
+func (r *round) served(m *merge, static []*zone.Zone) (list []*zone.Zone, err error) {
+	list = make([]*zone.Zone, len(static))
+	for i, z := range static {
+		if z == nil || m.fs.errors > m.fs.ofZones {
+			continue
+		}
+		if list[i], err = r.withUpdates(m.item, z); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// settle decides what is to be served at one apex: z, of which static comes from the
+// sources, with which serial, or what was served before; nil: z cannot be used.
+func (r *round) settle(m *merge, s *share, static, z *zone.Zone) (*zone.Change, result, error) {
 	base := r.set.Get(s.apex)
-	if z == nil || m.fs.errors > m.fs.ofZones {
+	if z == nil {
 		change, res := keep(s.apex, base)
 		return change, res, nil
-	}
-	static := z
-	z, err := r.withUpdates(m.item, static)
-	if err != nil {
-		return nil, result{}, err
 	}
 	prev, err := r.last(base, s.apex)
 	if err != nil {

@@ -175,7 +175,7 @@ func TestProducer(t *testing.T) {
 		for _, a := range apexes {
 			list[0].Members = append(list[0].Members, Member{Apex: name(a)})
 		}
-		changes, err := p.Plan(list, store.Set(), at)
+		changes, _, err := p.Plan(list, store.Set(), at)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/ptrd/ptrd/zone"
@@ -13,6 +14,16 @@ import (
 type Produced struct {
 	Name    dname.Name
 	Members []Member // without Labels
+
+	// Stops reports whether a change that leaves so many of so many members is held back;
+	// nil: none is.
+	Stops func(before, after int) bool
+}
+
+// Held is a catalog of which a change is held back.
+type Held struct {
+	Name          dname.Name
+	Before, After int // members
 }
 
 // Journal tells what was served before a restart.
@@ -38,7 +49,7 @@ const minChangeset = 256 << 10
 // Plan returns the changes that make the catalogs in set those that are asked for,
 // by now. Catalogs that are asked for no more go. After zone.ErrStale the plan is to
 // be made anew. The error is that of the journal.
-func (p *Producer) Plan(list []Produced, set *zone.Set, now time.Time) (changes []zone.Change, err error) {
+func (p *Producer) Plan(list []Produced, set *zone.Set, now time.Time) (changes []zone.Change, held []Held, err error) {
 	var pause func()
 	if p.Pause != nil {
 		pause = p.Pause()
@@ -47,9 +58,12 @@ func (p *Producer) Plan(list []Produced, set *zone.Set, now time.Time) (changes 
 	for i := range list {
 		c := &list[i]
 		owned[c.Name.Key()] = c.Name
-		change, err := p.plan(c, set.Get(c.Name), now, pause)
+		change, stopped, err := p.plan(c, set.Get(c.Name), now, pause)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		if stopped != nil {
+			held = append(held, *stopped)
 		}
 		if change != nil {
 			changes = append(changes, *change)
@@ -65,29 +79,55 @@ func (p *Producer) Plan(list []Produced, set *zone.Set, now time.Time) (changes 
 		}
 	}
 	p.owned = owned
-	return changes, nil
+	return changes, held, nil
 }
 
 // plan makes one catalog; nil where base is the same.
-func (p *Producer) plan(c *Produced, base *zone.Zone, now time.Time, pause func()) (*zone.Change, error) {
+func (p *Producer) plan(c *Produced, base *zone.Zone, now time.Time, pause func()) (*zone.Change, *Held, error) {
 	z := build(c.Name, c.Members, 0, pause)
 	serial, before, err := p.serial(c.Name, base, z.Digest(), now)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case before && base != nil && base.IsAvailable():
-		return nil, nil
+		return nil, nil, nil
+	}
+	if h := c.held(base); h != nil {
+		return nil, h, nil
 	}
 	z = z.WithSerial(serial)
 	change := &zone.Change{Zone: z, Apex: c.Name, Base: base}
 	if base == nil || !base.IsAvailable() {
-		return change, nil
+		return change, nil, nil
 	}
 	limit := max(minChangeset, z.Stats().Bytes)
 	if set := zone.DiffWithin(base, z, limit, pause); set != nil {
 		change.Steps = []zone.Step{{Changeset: set, Source: sourceProducer, At: now.UnixMilli()}}
 	}
-	return change, nil
+	return change, nil, nil
+}
+
+// held returns the change of base to c if it is held back.
+func (c *Produced) held(base *zone.Zone) *Held {
+	if c.Stops == nil || base == nil || !base.IsAvailable() {
+		return nil
+	}
+	stays := make(map[string]bool, len(c.Members))
+	for i := range c.Members {
+		stays[c.Members[i].Apex.Key()] = true
+	}
+	h := &Held{Name: c.Name}
+	was, _ := Read(base, math.MaxInt) // we made it
+	for i := range was {
+		h.Before++
+		if stays[was[i].Apex.Key()] {
+			h.After++
+		}
+	}
+	if !c.Stops(h.Before, h.After) {
+		return nil
+	}
+	return h
 }
 
 // serial returns the serial of a catalog with this content, and whether it is that

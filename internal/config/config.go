@@ -93,6 +93,7 @@ type Reload struct {
 	Quiet time.Duration // that a file is unchanged before it counts as complete, unless it was closed or renamed
 
 	KeepRemoved time.Duration // how long the data of a zone are kept that is served no longer
+	MaxShrink   Shrink        // of the zones of the configuration, and of those of each catalog
 }
 
 // NameServer is a name server of a zone or of a delegation.
@@ -117,6 +118,7 @@ type Defaults struct {
 	SOA         SOA
 	Transfer    Transfer
 	History     History
+	MaxShrink   Shrink // of the records of a zone
 }
 
 // History bounds what is remembered of a zone's changes.
@@ -151,7 +153,7 @@ type Zone struct {
 
 // Explicit says which of a zone's Defaults its own item gave; SOA: any of its
 // timers or the MNAME, TTL: `ttl`, not `ns_ttl`.
-type Explicit struct{ NameServers, Contact, SOA, TTL bool }
+type Explicit struct{ NameServers, Contact, SOA, TTL, MaxShrink bool }
 
 // File is a path and where it was named.
 type File struct {

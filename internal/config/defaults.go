@@ -24,6 +24,7 @@ func (d *Defaults) fields(given *Explicit) []field {
 		{"ns_ttl", func(v value) { d.NSTTL = v.seconds(0) }},
 		{"soa", func(v value) { v.soa(&d.SOA); given.SOA = true }},
 		{"history", func(v value) { v.history(&d.History) }},
+		{"max_shrink", func(v value) { d.MaxShrink, given.MaxShrink = v.shrink(), true }},
 		{"transfer", func(v value) { v.transfer(&d.Transfer) }},
 	}
 }

@@ -46,6 +46,7 @@ func defaultConfig() *Config {
 		Reload: Reload{
 			Quiet:       5 * time.Second,     // generators pause while they write; see watch.DefaultQuiet
 			KeepRemoved: 30 * 24 * time.Hour, // as long as history, and longer than a holiday
+			MaxShrink:   defaultShrink,
 		},
 		Defaults: Defaults{
 			TTL:   time.Hour,
@@ -56,7 +57,8 @@ func defaultConfig() *Config {
 			Transfer: Transfer{NameServers: true}, // RFC 1996 §2
 			// About a million changes of one PTR; and longer than a secondary is away
 			// before it has to take the whole zone anew.
-			History: History{MaxSize: 64 << 20, MaxAge: 30 * 24 * time.Hour},
+			History:   History{MaxSize: 64 << 20, MaxAge: 30 * 24 * time.Hour},
+			MaxShrink: defaultShrink,
 		},
 	}
 }
@@ -213,6 +215,7 @@ func (v value) limits(l *Limits) {
 func (v value) reload(r *Reload) {
 	v.mapping(
 		field{"keep_removed", func(v value) { r.KeepRemoved = v.duration(0, maxSpan) }},
+		field{"max_shrink", func(v value) { r.MaxShrink = v.shrink() }},
 		field{"quiet", func(v value) { r.Quiet = v.duration(100*time.Millisecond, time.Hour) }},
 	)
 }

@@ -75,7 +75,11 @@ func (v value) item(z *item) {
 	}
 	if z.Secondary != nil {
 		v.onlySecondary()
+		given := z.MaxShrink
 		z.Defaults = Defaults{Transfer: z.Transfer, History: z.History}
+		if z.Explicit.MaxShrink {
+			z.MaxShrink = given // what a primary has is its own, unless the item says so
+		}
 		return
 	}
 	if len(z.NameServers) == 0 && len(z.Files) == 0 {

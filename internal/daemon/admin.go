@@ -81,7 +81,7 @@ func (d *Daemon) lastReload() admin.Reload {
 	o := st.outcome
 	r := admin.Reload{
 		OK: o.OK(), At: o.At, LastOK: st.good,
-		Took: time.Duration(o.Seconds * float64(time.Second)), Unfinished: len(d.watcher.Unfinished()),
+		Took: time.Duration(o.Seconds * float64(time.Second)), Unfinished: len(d.watcher.Unfinished()), Held: d.heldCounts(),
 	}
 	r.Errors, r.Warnings = Count(o.Findings)
 	for _, z := range o.Broken {

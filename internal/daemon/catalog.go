@@ -9,6 +9,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/source"
 )
 
 // everybody is the prefixes of all addresses.
@@ -58,21 +59,37 @@ func catalogZone(c *config.Catalog) config.Zone {
 	return z
 }
 
-// catalogs plans the catalogs that we make.
-func (d *Daemon) catalogs(cfg *config.Config, set *zone.Set) ([]zone.Change, error) {
+// heldAt is what is held back, and where the configuration asks for it.
+type heldAt struct {
+	Held
+	pos source.Position
+}
+
+// catalogs plans the catalogs that we make. Those that would list too few of the zones
+// that they listed before stay as they are, unless it is confirmed.
+func (d *Daemon) catalogs(cfg *config.Config, set *zone.Set, confirmed *confirmation) ([]zone.Change, []heldAt, error) {
 	var list []catalog.Produced
+	at := map[string]source.Position{}
 	for i := range cfg.Catalogs {
 		c := &cfg.Catalogs[i]
 		if c.Follow != nil {
 			continue
 		}
-		p := catalog.Produced{Name: c.Name}
+		p := catalog.Produced{Name: c.Name, Stops: func(before, after int) bool {
+			return cfg.Reload.MaxShrink.StopsZones(before, after) && !confirmed.has(c.Name.Key())
+		}}
+		at[c.Name.Key()] = c.Pos
 		for _, m := range c.Members(cfg.Zones) {
 			p.Members = append(p.Members, catalog.Member{Apex: m.Apex, Groups: m.Entry.Groups, Owner: m.Entry.Owner})
 		}
 		list = append(list, p)
 	}
-	return d.producer.Plan(list, set, time.Now())
+	changes, stopped, err := d.producer.Plan(list, set, time.Now())
+	var held []heldAt
+	for _, h := range stopped {
+		held = append(held, heldAt{Held{heldCatalog, h.Name.String(), h.Before, h.After}, at[h.Name.Key()]})
+	}
+	return changes, held, err
 }
 
 // together returns the changes of several owners in canonical order, one for

@@ -81,6 +81,7 @@ type Daemon struct {
 	assembler *assemble.Assembler
 	producer  catalog.Producer
 	fleet     fleet
+	guard     guard
 	clock     *clock.Clock
 	policies  policies
 	secret    []byte // for cookies
@@ -93,7 +94,7 @@ type Daemon struct {
 	freed     freed
 
 	came    chan int64         // octets of zones that were transferred; has room for some
-	reloads chan chan *Outcome // from the control socket
+	reloads chan reloadRequest // from the control socket
 	written chan struct{}      // the journal can be written again; has room for one
 	ended   chan struct{}      // closed when nobody takes reloads any more
 
@@ -104,6 +105,12 @@ type Daemon struct {
 
 	progress assemble.Progress
 	load     atomic.Pointer[load] // under way; nil: none
+}
+
+// reloadRequest asks for a reload.
+type reloadRequest struct {
+	confirmed *confirmation
+	reply     chan *Outcome // has room for one
 }
 
 // state is what status and metrics show. It is immutable.
@@ -119,7 +126,7 @@ func Run(ctx context.Context, o Options, ready func(*Daemon)) error {
 	if o.Env == nil {
 		o.Env = os.Getenv
 	}
-	d := &Daemon{o: o, started: time.Now(), came: make(chan int64, 16), reloads: make(chan chan *Outcome), written: make(chan struct{}, 1), ended: make(chan struct{})}
+	d := &Daemon{o: o, started: time.Now(), came: make(chan int64, 16), reloads: make(chan reloadRequest), written: make(chan struct{}, 1), ended: make(chan struct{})}
 	if d.files = o.Files; d.files == nil {
 		d.files = new(infile.Files)
 	}
@@ -288,7 +295,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	part(d.control.Serve)
 	begin := time.Now()
 	d.fleet.claims = d.restoreClaims(cfg)
-	outcome := d.apply(ctx, cfg, begin, assemble.Round{})
+	outcome := d.apply(ctx, cfg, begin, round{})
 	if !outcome.InForce {
 		close(d.ended)
 		if ctx.Err() != nil {
@@ -350,11 +357,11 @@ func (d *Daemon) write(ctx context.Context) {
 		case <-d.freed.ends:
 			d.endRelease()
 		case <-d.watcher.Changed():
-			d.reload(ctx, causeFile)
+			d.reload(ctx, causeFile, nil)
 		case <-d.answered:
-			d.reload(ctx, causeFile)
+			d.reload(ctx, causeFile, nil)
 		case <-d.o.Hangup:
-			d.reload(ctx, causeSignal)
+			d.reload(ctx, causeSignal, nil)
 		case <-d.fleet.changed:
 			d.follow()
 		case <-d.written:
@@ -366,8 +373,8 @@ func (d *Daemon) write(ctx context.Context) {
 			d.recheck()
 		case n := <-d.came:
 			d.made += n
-		case reply := <-d.reloads:
-			reply <- d.reload(ctx, causeControl)
+		case r := <-d.reloads:
+			r.reply <- d.reload(ctx, causeControl, r.confirmed)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -252,6 +253,140 @@ catalogs: [{name: cat.example, secondary: PRIMARY}]`, "cat.example")
 		if !z.IsAvailable() || z.Serial() != served.Serial() || z.Digest() != served.Digest() {
 			t.Errorf("restart %v: it is another zone", restart)
 		}
+	}
+}
+
+// TestFollowShrink: a catalog that lost most of its members is not taken until that is
+// confirmed, also after a restart, and that does not keep it from expiring.
+func TestFollowShrink(t *testing.T) {
+	var zones, all, some []string
+	for i := range 24 {
+		zones = append(zones, fmt.Sprintf("{name: z%d.example}", i))
+		all = append(all, fmt.Sprintf("z%d.example", i))
+		some = append(some, fmt.Sprintf("l%d.zones PTR z%d.example.", i, i))
+	}
+	l := newFleet(t, strings.Join(zones, ", "), `
+zones: []
+catalogs: [{name: cat.example, secondary: PRIMARY}]`, "cat.example")
+	list := func(n int) { l.list("cat.example", append([]string{version2}, some[:n]...)...) }
+	serves := func(n int) { t.Helper(); l.serves(append([]string{"cat.example"}, all[:n]...)...) }
+	held := func(want ...string) {
+		t.Helper()
+		await(t, func() bool { return fmt.Sprint(l.secondary.Status().Held) == fmt.Sprint(want) })
+	}
+	list(24)
+	l.refresh("cat.example")
+	serves(24)
+	list(12) // half of them
+	l.refresh("cat.example")
+	serves(12)
+	list(24)
+	l.refresh("cat.example")
+	serves(24)
+
+	const text = "catalog cat.example. would keep 11 of 24 zones"
+	list(11)
+	before := l.secondary.follower.States()[0].Expires
+	for range 2 {
+		if err := l.refresh("cat.example"); !strings.Contains(err, "which is not taken: "+text+", and reload.max_shrink lets a change remove 50% at most") {
+			t.Fatalf("%q", err)
+		}
+		held(text)
+		serves(24)
+		l.restart()
+		serves(24)
+	}
+	for _, s := range l.secondary.follower.States() {
+		if s.Apex.Equal(dname.MustParse("cat.example")) && s.Expires.After(before.Add(time.Minute)) {
+			t.Errorf("the catalog expires at %v, before at %v", s.Expires, before)
+		}
+	}
+	l.refresh("cat.example")
+	held(text)
+	if o, err := l.secondary.Reload(t.Context(), "z1.example"); err != nil || len(o.Unneeded) != 1 {
+		t.Errorf("%+v %v", o, err)
+	}
+	held(text)
+	if o, err := l.secondary.Reload(t.Context(), "cat.example"); err != nil || o.Unneeded != nil || !o.OK() {
+		t.Errorf("%+v %v", o, err)
+	}
+	serves(11)
+	held()
+	list(4)
+	l.refresh("cat.example") // of less than twenty
+	serves(4)
+}
+
+// TestTransferShrink: transfers are held back where the zone has max_shrink.
+func TestTransferShrink(t *testing.T) {
+	l := newFleet(t, "{name: a.example, file: a.zone}, {name: b.example, file: a.zone}", `
+zones: [{name: a.example, secondary: PRIMARY, max_shrink: 30%}, {name: b.example, secondary: PRIMARY}]`)
+	write := func(n int) {
+		t.Helper()
+		replace(t, filepath.Join(l.primary.dir, "a.zone"), fmt.Sprintf("$GENERATE 1-%d a$ A 192.0.2.1\n", n))
+		if o, err := l.primary.Reload(t.Context(), "all"); err != nil || !o.OK() {
+			t.Fatalf("%+v %v", o, err)
+		}
+	}
+	size := func(apex string) int {
+		return l.secondary.store.Set().Get(dname.MustParse(apex)).Stats().Records
+	}
+	write(1000)
+	l.refresh("a.example")
+	l.refresh("b.example")
+	l.serves("a.example", "b.example")
+	full := size("a.example")
+	write(300)
+	l.refresh("b.example")
+	if err := l.refresh("a.example"); !strings.Contains(err, fmt.Sprintf("zone a.example. would go from %d records to %d, and max_shrink lets a change remove 30%% at most", full, full-700)) {
+		t.Errorf("%q", err)
+	}
+	if size("a.example") != full || size("b.example") != full-700 {
+		t.Errorf("%d and %d records", size("a.example"), size("b.example"))
+	}
+	if o, err := l.secondary.Reload(t.Context(), "all"); err != nil || !o.OK() {
+		t.Errorf("%+v %v", o, err)
+	}
+	if size("a.example") != full-700 {
+		t.Errorf("%d records after the confirmation", size("a.example"))
+	}
+}
+
+// TestCatalogShrink: a catalog of ours goes on as it is when it would lose most of its
+// members, whatever in the configuration makes it so.
+func TestCatalogShrink(t *testing.T) {
+	var zones []string
+	for i := range 24 {
+		zones = append(zones, fmt.Sprintf("{name: z%d.example}", i))
+	}
+	text := func(list string) string {
+		return fmt.Sprintf(`
+listen: {dns: ["127.0.0.1:0"], admin: ""}
+state_dir: state
+defaults: {nameservers: ns1.example.com, transfer: {allow: 127.0.0.1}}
+zones: [%s]
+catalogs: [{name: cat.example, zones: %s}]
+`, strings.Join(zones, ", "), list)
+	}
+	dir := shortDir(t)
+	l := start(t, dir, text("all"))
+	members := func() int {
+		list, err := catalog.Read(l.store.Set().Get(dname.MustParse("cat.example")), 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	if members() != 24 {
+		t.Fatalf("%d members", members())
+	}
+	replace(t, filepath.Join(dir, "config.yaml"), text("[z1.example, z2.example]"))
+	o := l.reload(t)
+	if members() != 24 || o.OK() || fmt.Sprint(o.Held) != "[catalog cat.example. would keep 2 of 24 zones]" {
+		t.Errorf("%d members, %+v", members(), o)
+	}
+	if o, err := l.Reload(t.Context(), "cat.example"); err != nil || !o.OK() || members() != 2 {
+		t.Errorf("%d members, %+v %v", members(), o, err)
 	}
 }
 

@@ -104,10 +104,12 @@ type Outcome struct {
 	Changed  []ChangedZone    `json:"changed"`         // told to who asked for it, with those of reloads just before
 	Zones    int              `json:"zones"`           // served now, in all
 	Broken   []BrokenZone     `json:"broken"`
-	Opened   []netip.AddrPort `json:"opened,omitempty"`  // addresses that it listens on from now on
-	Closed   []netip.AddrPort `json:"closed,omitempty"`  // addresses that it no longer listens on
-	Waiting  []netip.AddrPort `json:"waiting,omitempty"` // addresses that no interface has yet
-	Restart  []string         `json:"restart,omitempty"` // keys whose change needs a restart
+	Held     []Held           `json:"held,omitempty"`     // changes that are held back; while the configuration is among them, that of before is in force
+	Unneeded []string         `json:"unneeded,omitempty"` // names that were to be let pass and that nothing is held back of
+	Opened   []netip.AddrPort `json:"opened,omitempty"`   // addresses that it listens on from now on
+	Closed   []netip.AddrPort `json:"closed,omitempty"`   // addresses that it no longer listens on
+	Waiting  []netip.AddrPort `json:"waiting,omitempty"`  // addresses that no interface has yet
+	Restart  []string         `json:"restart,omitempty"`  // keys whose change needs a restart
 	Findings []Finding        `json:"findings"`
 }
 
@@ -127,7 +129,13 @@ type BrokenZone struct {
 }
 
 // OK reports whether everything is served as its sources have it.
-func (o *Outcome) OK() bool { return o.InForce && len(o.Broken) == 0 }
+func (o *Outcome) OK() bool { return o.InForce && len(o.Broken)+len(o.Held) == 0 }
+
+// hold notes a change that is held back.
+func (o *Outcome) hold(h Held, pos source.Position, limit config.Shrink) {
+	o.Held = append(o.Held, h)
+	o.Findings = append(o.Findings, h.finding(pos, limit))
+}
 
 // Print writes the outcome for a person: the findings, a line a zone, and the
 // sum.
@@ -146,7 +154,15 @@ func (o *Outcome) Print(w io.Writer) error {
 			fmt.Fprintf(&b, "zone %s: serial %d → %d\n", c.Zone, c.From, c.To)
 		}
 	}
+	held := map[string]bool{}
+	for _, h := range o.Held {
+		held[h.Zone] = true
+		fmt.Fprintf(&b, "held back: %v\n", h)
+	}
 	for _, z := range o.Broken {
+		if held[z.Zone] {
+			continue
+		}
 		if z.LastGood {
 			fmt.Fprintf(&b, "zone %s: has errors, the data of before are still served\n", z.Zone)
 		} else {
@@ -165,6 +181,9 @@ func (o *Outcome) Print(w io.Writer) error {
 	for _, k := range o.Restart {
 		fmt.Fprintf(&b, "%s: changed, which takes a restart\n", k)
 	}
+	for _, n := range o.Unneeded {
+		fmt.Fprintf(&b, "--accept-shrink %s: nothing is held back there\n", n)
+	}
 	if o.Error != "" {
 		fmt.Fprintln(&b, o.Error)
 	}
@@ -177,8 +196,11 @@ func (o *Outcome) Print(w io.Writer) error {
 func (o *Outcome) Summary() string {
 	errs, warnings := Count(o.Findings)
 	tail := ""
+	if n := len(o.Held); n > 0 {
+		tail = fmt.Sprintf("; %s held back", plural(n, "change"))
+	}
 	if errs+warnings > 0 {
-		tail = fmt.Sprintf("; %s, %s", plural(errs, "error"), plural(warnings, "warning"))
+		tail += fmt.Sprintf("; %s, %s", plural(errs, "error"), plural(warnings, "warning"))
 	}
 	if !o.InForce {
 		return "not reloaded: everything stays as it was" + tail
@@ -218,4 +240,8 @@ func (o *Outcome) note(p *assemble.Plan) {
 		o.Broken = append(o.Broken, BrokenZone{z.Apex.String(), z.LastGood, z.Reason})
 	}
 	o.Findings = FromAssemble(p.Findings)
+	o.Held = nil
+	for _, h := range p.Held {
+		o.Held = append(o.Held, Held{Kind: heldZone, Zone: h.Apex.String(), Before: h.Before, After: h.After})
+	}
 }

@@ -48,7 +48,7 @@ func (d *Daemon) journalChanged(c *journal.Condition) {
 // catchUp does what failed while the journal could not be written.
 func (d *Daemon) catchUp(ctx context.Context) {
 	if o := d.state.Load().outcome; !o.InForce && o.Error != "" {
-		d.reload(ctx, causeDisk)
+		d.reload(ctx, causeDisk, nil)
 	} else {
 		d.follow()
 	}

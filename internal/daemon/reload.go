@@ -14,6 +14,8 @@ import (
 	"github.com/ptrd/ptrd/internal/systemd"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/source"
 )
 
 // attempts bounds how often a plan is made anew because another writer changed a
@@ -28,14 +30,23 @@ const (
 	causeControl = "control"
 )
 
-// reload reads everything that changed and puts it in force.
-func (d *Daemon) reload(ctx context.Context, cause string) *Outcome {
+// round is how one reload reads, and what it may remove.
+type round struct {
+	assemble.Round
+	confirmed *confirmation
+	held      *Held // the configuration; nil: it is used as it was read
+}
+
+// reload reads everything that changed and serves it. c says what of it may remove more
+// than max_shrink.
+func (d *Daemon) reload(ctx context.Context, cause string, c *confirmation) *Outcome {
 	begin := time.Now()
 	defer d.freed.interrupt()()
 	d.tell(systemd.Reloading(monotonic(d.started)))
 	old := d.state.Load().outcome
-	var how assemble.Round
-	if cause == causeFile {
+	how := round{confirmed: c}
+	how.MayShrink = func(apex dname.Name) bool { return c.has(apex.Key()) }
+	if cause != causeSignal && cause != causeControl {
 		// Who asks for a reload wants what is there; else another file may be written.
 		how.IsComplete = d.watcher.IsComplete
 	}
@@ -46,11 +57,13 @@ func (d *Daemon) reload(ctx context.Context, cause string) *Outcome {
 		o = d.refuse(&Outcome{Findings: FromConfig(err)}, begin)
 		d.watch(nil, begin)
 	} else {
+		cfg, how.held = d.guardConfig(cfg, c)
 		o = d.apply(ctx, cfg, begin, how)
 	}
+	o.Unneeded = c.unneeded()
 	if ctx.Err() == nil {
 		errs, warnings := Count(o.Findings)
-		attrs := []any{"cause", cause, "changed", len(o.Changed), "broken", len(o.Broken), "errors", errs, "warnings", warnings, "took", time.Since(begin).Round(time.Microsecond)}
+		attrs := []any{"cause", cause, "changed", len(o.Changed), "broken", len(o.Broken), "held", len(o.Held), "errors", errs, "warnings", warnings, "took", time.Since(begin).Round(time.Microsecond)}
 		switch {
 		case o.Error != "":
 			d.each.Error("not reloaded, everything stays as it was", append(attrs, "err", o.Error)...)
@@ -87,7 +100,7 @@ func (d *Daemon) refuse(o *Outcome, begin time.Time) *Outcome {
 		o.Changed = []ChangedZone{}
 	}
 	if old := d.state.Load(); old != nil { // else the start fails
-		o.Broken = old.outcome.Broken // they are still as they were
+		o.Broken, o.Held = old.outcome.Broken, old.outcome.Held // they are still as they were
 		d.state.Store(&state{cfg: old.cfg, good: old.good, outcome: o})
 	}
 	if o.Broken == nil {
@@ -99,7 +112,7 @@ func (d *Daemon) refuse(o *Outcome, begin time.Time) *Outcome {
 
 // apply puts a config and the zones that it asks for in force, or changes
 // nothing. begin is a moment before the config was read.
-func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time, how assemble.Round) *Outcome {
+func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time, how round) *Outcome {
 	o := &Outcome{Changed: []ChangedZone{}, Broken: []BrokenZone{}, Findings: []Finding{}}
 	fail := func(err error) *Outcome {
 		o.Error = err.Error()
@@ -153,7 +166,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 
 // publish makes a plan and puts it in force together with the policy. whole is cfg with
 // the zones that are not in its own list.
-func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy *server.Policy, o *Outcome, how assemble.Round) (*assemble.Plan, error) {
+func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy *server.Policy, o *Outcome, how round) (*assemble.Plan, error) {
 	for i := range attempts {
 		plan, err := d.attempt(ctx, cfg, whole, policy, o, how, i > 0)
 		if !errors.Is(err, zone.ErrStale) {
@@ -165,7 +178,7 @@ func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy 
 
 // attempt is one time that publish tries. Updates are held while it is put in force,
 // and with alone while it is made as well.
-func (d *Daemon) attempt(ctx context.Context, cfg, whole *config.Config, policy *server.Policy, o *Outcome, how assemble.Round, alone bool) (*assemble.Plan, error) {
+func (d *Daemon) attempt(ctx context.Context, cfg, whole *config.Config, policy *server.Policy, o *Outcome, how round, alone bool) (*assemble.Plan, error) {
 	release := func() {}
 	defer func() { release() }()
 	if alone {
@@ -173,17 +186,23 @@ func (d *Daemon) attempt(ctx context.Context, cfg, whole *config.Config, policy 
 	}
 	set := d.store.Set()
 	others := d.secondaries(whole, set)
-	plan, err := d.assembler.Assemble(ctx, cfg, with(set, others), how)
+	plan, err := d.assembler.Assemble(ctx, cfg, with(set, others), how.Round)
 	if err != nil {
 		return nil, err
 	}
-	catalogs, err := d.catalogs(cfg, set)
+	catalogs, held, err := d.catalogs(cfg, set, how.confirmed)
 	if err != nil {
 		return nil, err
 	}
 	plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs)
 	policy.Expires = others.Expires()
 	o.note(plan)
+	if h := how.held; h != nil {
+		o.hold(*h, source.Position{File: cfg.File}, cfg.Reload.MaxShrink)
+	}
+	for _, h := range held {
+		o.hold(h.Held, h.pos, cfg.Reload.MaxShrink)
+	}
 	told := notifyZones(whole, policy.Keys)
 	plan.Batch.Swap = func(set *zone.Set) {
 		d.notifier.SetZones(told)

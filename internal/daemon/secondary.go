@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/admin"
-	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/server"
@@ -29,13 +28,10 @@ func (n notified) HandleSlow(ctx context.Context, r *server.SlowRequest) {
 // secondaries plans what cfg changes about the zones that others are primary for.
 func (d *Daemon) secondaries(cfg *config.Config, set *zone.Set) *secondary.Plan {
 	known := keys(cfg)
-	checks := map[string]func(*zone.Zone) error{} // likewise, of catalogs
+	follows := map[string]*config.Follow{} // by key of the apex
 	for i := range cfg.Catalogs {
 		if c := &cfg.Catalogs[i]; c.Follow != nil {
-			checks[c.Name.Key()] = func(z *zone.Zone) error {
-				_, err := catalog.Read(z, c.Follow.MaxMembers)
-				return err
-			}
+			follows[c.Name.Key()] = c.Follow
 		}
 	}
 	own := map[string]bool{} // by key of the apex
@@ -47,7 +43,13 @@ func (d *Daemon) secondaries(cfg *config.Config, set *zone.Set) *secondary.Plan 
 				own[apex.Key()] = true
 				continue
 			}
-			one := secondary.Zone{Apex: apex, Notifiers: peers(z.Secondary.Notify), MaxOctets: z.Secondary.MaxSize, Check: checks[apex.Key()]}
+			one := secondary.Zone{Apex: apex, Notifiers: peers(z.Secondary.Notify), MaxOctets: z.Secondary.MaxSize}
+			if of, limit := follows[apex.Key()], z.MaxShrink; of != nil || limit > 0 {
+				if of != nil {
+					limit = cfg.Reload.MaxShrink
+				}
+				one.Check = func(old, next *zone.Zone) error { return d.check(of, limit, old, next) }
+			}
 			for _, p := range z.Secondary.Primaries {
 				primary := secondary.Primary{Address: p.Address, Source: p.Source}
 				if p.Key != nil {

@@ -33,6 +33,7 @@ type Status struct {
 	Catalogs []CatalogStatus `json:"catalogs,omitempty"` // that are followed
 
 	Unfinished []UnfinishedFile `json:"unfinished,omitempty"` // that are not read yet
+	Held       []Held           `json:"held,omitempty"`       // changes that are held back
 }
 
 // UnfinishedFile is a file that is being written, so that its content of before counts.
@@ -118,11 +119,12 @@ func (d *Daemon) Status() *Status {
 	if !st.good.IsZero() {
 		s.Reload.LastOK = &st.good
 	}
-	if c := d.journal.Condition(); c != nil {
-		s.Journal = &JournalFault{c.Since, c.Err.Error()}
-	}
+	s.Held = d.heldNow()
 	for _, u := range d.watcher.Unfinished() {
 		s.Unfinished = append(s.Unfinished, UnfinishedFile{u.Path, u.Since})
+	}
+	if c := d.journal.Condition(); c != nil {
+		s.Journal = &JournalFault{c.Since, c.Err.Error()}
 	}
 	t := d.server.Totals()
 	s.Queries = Queries{UDP: t.UDP.Received, TCP: t.TCP.Received, TLS: t.TLS.Received}
@@ -227,11 +229,14 @@ func (s *Status) Print(out io.Writer) error {
 	for _, k := range s.Reload.Restart {
 		fmt.Fprintf(&b, "          %s: changed, which takes a restart\n", k)
 	}
-	if s.Journal != nil {
-		fmt.Fprintf(&b, "journal   no change can be written since %s: %s\n", s.Journal.Since.Format(time.DateTime), s.Journal.Error)
+	for _, h := range s.Held {
+		fmt.Fprintf(&b, "held back %v; `ptrd reload --accept-shrink %s` lets it pass\n", h, h.Name())
 	}
 	for _, u := range s.Unfinished {
 		fmt.Fprintf(&b, "          %s: changes since %s and is read when it is closed or no longer changes; `ptrd reload` reads it now\n", u.File, u.Since.Format(time.DateTime))
+	}
+	if s.Journal != nil {
+		fmt.Fprintf(&b, "journal   no change can be written since %s: %s\n", s.Journal.Since.Format(time.DateTime), s.Journal.Error)
 	}
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

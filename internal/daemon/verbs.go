@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/netip"
 	"net/url"
+	"slices"
 
 	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/explain"
@@ -20,7 +21,7 @@ import (
 
 // The verbs of the control socket, and what their answers are.
 const (
-	VerbReload  = "reload"  // waits for a reload; JSON of an Outcome
+	VerbReload  = "reload"  // accept_shrink (a name each): waits for a reload; JSON of an Outcome
 	VerbStatus  = "status"  // JSON of a Status
 	VerbExplain = "explain" // name, type, client: JSON of an explain.Explanation
 	VerbDump    = "dump"    // zone: a master file
@@ -41,8 +42,8 @@ var errStopping = errors.New("the server is stopping")
 
 func (d *Daemon) verbs() map[string]control.Verb {
 	return map[string]control.Verb{
-		VerbReload: func(ctx context.Context, _ url.Values, w io.Writer) error {
-			o, err := d.Reload(ctx)
+		VerbReload: func(ctx context.Context, args url.Values, w io.Writer) error {
+			o, err := d.Reload(ctx, args["accept_shrink"]...)
 			if err != nil {
 				return err
 			}
@@ -93,17 +94,42 @@ func (d *Daemon) answer(f func(url.Values) (any, error)) control.Verb {
 	}
 }
 
-// Reload asks for a reload that begins now or later, and waits for its outcome.
-func (d *Daemon) Reload(ctx context.Context) (*Outcome, error) {
-	reply := make(chan *Outcome, 1) // the writer never waits for us
+// Reload asks for a reload that begins now or later, and waits for its outcome. What
+// acceptShrink names may remove more than max_shrink: zones and catalogs by name or
+// prefix, `configuration`, or `all`.
+func (d *Daemon) Reload(ctx context.Context, acceptShrink ...string) (*Outcome, error) {
+	var c *confirmation
+	var failed []Finding
+	if len(acceptShrink) > 0 {
+		if d.state.Load() == nil {
+			return nil, errLoading
+		}
+		var err error
+		if c, err = d.confirm(acceptShrink); err != nil {
+			return nil, err
+		}
+		failed = d.transferConfirmed(ctx, c)
+	}
+	r := reloadRequest{c, make(chan *Outcome, 1)} // the writer never waits for us
 	select {
-	case d.reloads <- reply:
+	case d.reloads <- r:
 	case <-ctx.Done():
 		return nil, errStopping
 	case <-d.ended:
 		return nil, errStopping
 	}
-	return <-reply, nil
+	o := <-r.reply
+	if len(failed) > 0 {
+		with := *o
+		with.Findings = slices.Concat(failed, o.Findings)
+		for key, h := range d.heldTransfers() {
+			if c.has(key) {
+				with.Held = append(slices.Clone(with.Held), h)
+			}
+		}
+		o = &with
+	}
+	return o, nil
 }
 
 func parseQuestion(args url.Values) (q explain.Question, err error) {

@@ -244,7 +244,7 @@ func (w *work) received(a answer, got *Received, typ rr.Type, began time.Time) (
 		return w.confirmed(&a), nil
 	}
 	if w.conf.Check != nil {
-		if err := w.conf.Check(got.Zone); err != nil {
+		if err := w.conf.Check(w.good, got.Zone); err != nil {
 			return nil, fmt.Errorf("%v has serial %d, which is not taken: %w", a.p, got.Zone.Serial(), err)
 		}
 	}

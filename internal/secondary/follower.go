@@ -22,9 +22,9 @@ type Zone struct {
 	Notifiers server.Peers // who may send NOTIFY beside the primaries' addresses
 	MaxOctets int64        // of the records of a transfer, uncompressed; 0: DefaultMaxOctets
 
-	// Check, if set, says what is wrong with a zone that was transferred, which then
-	// does not take the place of the one before.
-	Check func(*zone.Zone) error
+	// Check, if set, says what is wrong with a zone that was transferred, next, which then
+	// does not take the place of the one before, old; nil: there is none.
+	Check func(old, next *zone.Zone) error
 }
 
 // Journal keeps zones over a restart.

@@ -112,3 +112,10 @@ func (k *Follower) Refresh(ctx context.Context, apex dname.Name, whole bool) (St
 		return State{}, errors.New("the server is stopping")
 	}
 }
+
+// Has reports whether the zone with the apex of this dname.Name.Key is kept.
+func (k *Follower) Has(key string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.tasks[key] != nil
+}
