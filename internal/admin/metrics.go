@@ -27,6 +27,7 @@ type Source struct {
 	View    func() *server.View    // nil before the first one
 	Reload  func() Reload
 	Journal func() (isWritable bool, failures uint64)
+	Damage  func() int // places in the state directory that were damaged at the start
 	Load    func() Load
 	Hung    func() int // reads of files that were given up
 	Absent  func() int // addresses that cannot be listened on yet
@@ -158,6 +159,7 @@ func list() []metric {
 		{"ptrd_listen_absent", "Addresses to listen on that cannot be bound yet.", nil},
 		{"ptrd_findings", "Findings of the last reload, by severity.", l("severity")},
 
+		{"ptrd_state_damage", "Places in the state directory that were damaged or lost at the start.", nil},
 		{"ptrd_journal_writable", "1 if the last write of the journal went well.", nil},
 		{"ptrd_journal_failures_total", "Writes of the journal that failed because of the disk.", nil},
 
@@ -228,6 +230,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s.gauge("ptrd_rate_limit_buckets_used", float64(used))
 	s.reload(c.s.Reload())
 	isWritable, failures := c.s.Journal()
+	s.gauge("ptrd_state_damage", float64(c.s.Damage()))
 	s.gauge("ptrd_journal_writable", bit(isWritable))
 	s.count("ptrd_journal_failures_total", failures)
 	s.load(c.s.Load())

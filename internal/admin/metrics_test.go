@@ -74,6 +74,7 @@ func testSource(t *testing.T) Source {
 		Buckets: func() (int, int) { return 2048, 7 },
 		View:    func() *server.View { return view },
 		Journal: func() (bool, uint64) { return false, 3 },
+		Damage:  func() int { return 2 },
 		Reload: func() Reload {
 			return Reload{OK: true, At: time.Unix(1000, 0), Took: time.Second, Errors: 1, Warnings: 2, Held: map[string]int{"zone": 1}, Unfinished: 1}
 		},
@@ -120,6 +121,7 @@ func TestMetrics(t *testing.T) {
 		`ptrd_latency_seconds_sum{transport="udp"} 1`,
 		`ptrd_latency_seconds_count{transport="udp"} 4`,
 		`ptrd_reload_success 1`,
+		`ptrd_state_damage 2`,
 		`ptrd_journal_writable 0`,
 		`ptrd_journal_failures_total 3`,
 		`ptrd_reload_timestamp_seconds 1000`,

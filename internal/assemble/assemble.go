@@ -143,6 +143,7 @@ type outcome struct {
 	results  []result // one for each apex
 	held     []Held
 	soaFile  string // the file that has the SOA; empty: it is generated
+	damaged  bool   // what is kept of a zone could not be read: it is tried again
 }
 
 // result is what became of one zone.

@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/journal"
 	"github.com/ptrd/ptrd/zone/source"
 )
 
@@ -77,8 +79,8 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 		switch {
 		case err != nil:
 			return end{}, err
-		case kept != nil && kept.zones[i] != nil:
-			change, res = kept.change(i), result{zone: kept.zones[i]}
+		case kept.has(i):
+			change, res = kept.change(item, i)
 		case res.reason != "" && old != nil && i < len(old.results):
 			res.base = old.results[i].base // updates go on beside what is served
 		}
@@ -87,6 +89,9 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 		}
 		e.results = append(e.results, res)
 	}
+	for _, f := range kept.findings(item) {
+		m.fs.add(f)
+	}
 	m.bothPlaces(lists)
 	sortFindings(m.fs.list)
 	for i := range e.results {
@@ -94,7 +99,7 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 			e.results[i].reason = firstError(m.fs.list, e.apexes[i])
 		}
 	}
-	e.findings = curtail(m.fs.list)
+	e.findings, e.damaged = curtail(m.fs.list), m.damaged
 	return e, nil
 }
 
@@ -137,7 +142,7 @@ func (r *round) made(item *config.Zone) (lists [][]made, fs findings) {
 // configuration says is the same, so are the files, and the zones made then are
 // those in set. It is not where unfinished has files that changed and are not complete.
 func (o *outcome) isUsable(r *round, item *config.Zone, in inputs, w *worker) (ok bool, unfinished []string) {
-	if o == nil || o.in.data != in.data || len(o.apexes) != len(item.Apexes) {
+	if o == nil || o.damaged || o.in.data != in.data || len(o.apexes) != len(item.Apexes) {
 		return false, nil
 	}
 	if o.in.places != in.places && slices.ContainsFunc(o.findings, func(f Finding) bool { return f.Pos.File == item.Pos.File }) {
@@ -204,11 +209,21 @@ func (r *round) served(m *merge, static []*zone.Zone) (list []*zone.Zone, err er
 		if z == nil || m.fs.errors > m.fs.ofZones {
 			continue
 		}
-		if list[i], err = r.withUpdates(m.item, z); err != nil {
+		switch list[i], err = r.withUpdates(m.item, z); {
+		case errors.Is(err, journal.ErrCorrupt):
+			m.lose(m.parts[i].apex, err)
+			list[i] = nil
+		case err != nil:
 			return nil, err
 		}
 	}
 	return list, nil
+}
+
+// lose reports that what is kept of a zone cannot be read.
+func (m *merge) lose(apex dname.Name, err error) {
+	m.fs.add(damaged(m.item, apex, err))
+	m.damaged = true
 }
 
 // settle decides what is to be served at one apex: z, of which static comes from the
@@ -220,7 +235,12 @@ func (r *round) settle(m *merge, s *share, static, z *zone.Zone) (*zone.Change, 
 		return change, res, nil
 	}
 	prev, err := r.last(base, s.apex)
-	if err != nil {
+	switch {
+	case errors.Is(err, journal.ErrCorrupt):
+		m.lose(s.apex, err)
+		change, res := keep(s.apex, base)
+		return change, res, nil
+	case err != nil:
 		return nil, result{}, err
 	}
 	fail := func(code, text string) {

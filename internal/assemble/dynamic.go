@@ -1,11 +1,13 @@
 package assemble
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/journal"
 )
 
 // Base is what a zone that takes updates has from its sources.
@@ -73,6 +75,7 @@ func (o *outcome) asServed(set *zone.Set) *outcome {
 type keptZones struct {
 	zones []*zone.Zone
 	bases []*zone.Zone // that are in the set
+	lost  []error      // why what was kept cannot be restored; nil: it can, or nothing was
 	whole bool
 }
 
@@ -85,44 +88,81 @@ func (r *round) kept(item *config.Zone) (*keptZones, error) {
 	for _, apex := range item.Apexes {
 		base := r.set.Get(apex)
 		z := base
+		var lost error
 		if base == nil || !base.IsAvailable() {
 			z = nil
 			if r.a.o.Restore != nil {
 				restored, ok, err := r.a.o.Restore(apex)
-				if err != nil {
+				switch {
+				case errors.Is(err, journal.ErrCorrupt):
+					lost = err
+				case err != nil:
 					return nil, fmt.Errorf("restore zone %v: %w", apex, err)
-				}
-				if ok {
+				case ok:
 					z = restored
 				}
 			}
 		}
-		k.zones, k.bases = append(k.zones, z), append(k.bases, base)
-		k.whole = k.whole && z != nil
+		k.zones, k.bases, k.lost = append(k.zones, z), append(k.bases, base), append(k.lost, lost)
+		k.whole = k.whole && (z != nil || lost != nil)
 	}
 	return k, nil
 }
 
+// codeDamaged is the code of findings about what is kept of a zone in the state
+// directory.
+const codeDamaged = "damaged"
+
+// damaged returns the finding that something that is kept of a zone is damaged.
+func damaged(item *config.Zone, apex dname.Name, err error) Finding {
+	return Finding{Finding: zone.Finding{Severity: zone.Error, Code: codeDamaged,
+		Text: fmt.Sprintf("%v; restore a backup, or accept the loss: `ptrd recover %v` serves what is left, under a later serial", err, apex)},
+		Pos: item.Pos, Apex: apex}
+}
+
 func (k *keptZones) isWhole() bool { return k != nil && k.whole }
 
-// change returns the change of the i-th zone; nil if it is served already.
-func (k *keptZones) change(i int) *zone.Change {
-	if k.zones[i] == k.bases[i] {
+// change returns the change of the i-th zone, nil if it is served already, and what is
+// served of it.
+func (k *keptZones) change(item *config.Zone, i int) (*zone.Change, result) {
+	switch {
+	case k.lost[i] != nil:
+		change, res := keep(item.Apexes[i], k.bases[i])
+		res.reason = damaged(item, item.Apexes[i], k.lost[i]).Text
+		return change, res
+	case k.zones[i] == k.bases[i]:
+		return nil, result{zone: k.zones[i]}
+	}
+	return &zone.Change{Zone: k.zones[i], Apex: k.zones[i].Apex(), Base: k.bases[i], Kept: true}, result{zone: k.zones[i]}
+}
+
+// has reports whether the i-th zone is not one that begins now.
+func (k *keptZones) has(i int) bool { return k != nil && (k.zones[i] != nil || k.lost[i] != nil) }
+
+// findings returns what cannot be restored.
+func (k *keptZones) findings(item *config.Zone) (list []Finding) {
+	if k == nil {
 		return nil
 	}
-	return &zone.Change{Zone: k.zones[i], Apex: k.zones[i].Apex(), Base: k.bases[i], Kept: true}
+	for i, err := range k.lost {
+		if err != nil {
+			list = append(list, damaged(item, item.Apexes[i], err))
+		}
+	}
+	return list
 }
 
 // end is what the item gives to the plan when all its zones are there: nothing of
 // its seed is read again.
 func (k *keptZones) end(item *config.Zone, in inputs) end {
-	e := end{outcome: &outcome{apexes: item.Apexes, in: in}, reused: true}
-	for i, z := range k.zones {
-		if c := k.change(i); c != nil {
+	e := end{outcome: &outcome{apexes: item.Apexes, in: in, findings: k.findings(item)}, reused: true}
+	for i := range k.zones {
+		c, res := k.change(item, i)
+		if c != nil {
 			e.changes = append(e.changes, *c)
 			e.reused = false
 		}
-		e.results = append(e.results, result{zone: z})
+		e.results = append(e.results, res)
 	}
 	return e
 }

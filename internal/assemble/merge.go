@@ -34,6 +34,8 @@ type merge struct {
 	source string   // of the changes, for the history
 	seen   []string // files that were looked for
 
+	damaged bool // what is kept of a zone cannot be read
+
 	soaFile string   // the first file with an SOA; empty: none has one
 	soaTag  zone.Tag // of that SOA
 	outside int      // records of files that lie in none of the item's zones

@@ -17,6 +17,7 @@ func (d *Daemon) newAdmin() *admin.Server {
 			Buckets: func() (int, int) { return d.server.RateBuckets() },
 			View:    d.views.Load,
 			Reload:  d.lastReload,
+			Damage:  func() int { return len(d.damage) },
 			Journal: func() (bool, uint64) { return d.journal.Condition() == nil, d.journal.Failures() },
 			Load:    d.loadMetrics,
 			Hung:    d.files.Count,

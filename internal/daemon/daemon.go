@@ -84,7 +84,8 @@ type Daemon struct {
 	guard     guard
 	clock     *clock.Clock
 	policies  policies
-	secret    []byte // for cookies
+	secret    []byte   // for cookies
+	damage    []Damage // of the state directory; it does not change
 	findings  findingLog
 	pacer     *pace.Pacer
 	serving   bool // queries are answered: long work gives way to them
@@ -251,14 +252,14 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		return err
 	}
 	defer func() { d.control.Close() }() // nothing new where Serve closed it
+	isOld := hasSecret(cfg.StateDir)
 	if d.journal, err = journal.Open(filepath.Join(cfg.StateDir, journalName), journal.Options{Changed: d.journalChanged, Content: d.content}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.journal.Close()) }()
 	d.clock.Start(d.journal.Newest())
-	if d.secret, err = cookieSecret(cfg.StateDir); err != nil {
-		return err
-	}
+	d.findDamage(cfg, isOld)
+	d.secret = d.cookieSecret(cfg.StateDir)
 	d.store = zone.NewStore(d.journal, d.swap, d.published)
 	d.keeper = history.NewKeeper(history.Options{Journal: d.journal, Set: d.store.Set, Pause: d.pause, Log: d.log})
 	d.notifier = notify.New(notify.Options{Set: d.store.Set, IsOwn: d.isOwn, Log: d.log})
@@ -266,7 +267,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	defer d.pacer.Close()
 	d.assembler = assemble.New(assemble.Options{
 		Journal: d.journal, Pause: d.pause, Progress: &d.progress, Files: d.files,
-		Restore: func(apex dname.Name) (*zone.Zone, bool, error) { return d.journal.Restore(apex, d.pause()) },
+		Restore: d.restoreZone,
 		Overlay: func(static *zone.Zone) (*zone.Zone, error) { return update.Overlay(d.journal, static) },
 	})
 	d.follower = secondary.NewFollower(secondary.Options{

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -374,26 +375,41 @@ func TestSerialsNeverGoBack(t *testing.T) {
 	}
 }
 
-// TestCookieSecret: the secret is kept over restarts, and a damaged one is told.
+// The secret is kept over restarts. One that cannot be used is made again, with a line
+// in the log, and is durable before it has its name.
 func TestCookieSecret(t *testing.T) {
 	dir := t.TempDir()
-	a, err := cookieSecret(dir)
-	if err != nil {
-		t.Fatal(err)
+	path := filepath.Join(dir, secretName)
+	var log syncBuffer
+	d := &Daemon{log: slog.New(slog.NewTextHandler(&log, nil))}
+	a := d.cookieSecret(dir)
+	if b := d.cookieSecret(dir); !bytes.Equal(a, b) || len(a) != 16 || log.String() != "" {
+		t.Errorf("%x, then %x\n%s", a, b, &log)
 	}
-	b, err := cookieSecret(dir)
-	if err != nil || !bytes.Equal(a, b) || len(a) != 16 {
-		t.Errorf("%x, then %x, %v", a, b, err)
-	}
-	info, err := os.Stat(filepath.Join(dir, secretName))
+	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, secretName), []byte("xx"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := cookieSecret(dir); err == nil || !strings.Contains(err.Error(), "remove the file") {
-		t.Errorf("error %v does not tell the remedy", err)
+	for name, damage := range map[string]func() error{
+		"empty":      func() error { return os.WriteFile(path, nil, 0o600) },
+		"short":      func() error { return os.WriteFile(path, []byte("xx"), 0o600) },
+		"large":      func() error { return os.WriteFile(path, make([]byte, 1<<20), 0o600) },
+		"unreadable": func() error { return errors.Join(os.Remove(path), os.Symlink(path, path)) },
+		"directory":  func() error { return errors.Join(os.Remove(path), os.MkdirAll(filepath.Join(path, "sub"), 0o700)) },
+	} {
+		if err := damage(); err != nil {
+			t.Fatal(name, err)
+		}
+		before := strings.Count(log.String(), "\n")
+		b := d.cookieSecret(dir)
+		c := d.cookieSecret(dir)
+		if bytes.Equal(a, b) || !bytes.Equal(b, c) || len(b) != 16 {
+			t.Errorf("%s: %x, then %x", name, b, c)
+		}
+		if n := strings.Count(log.String(), "\n") - before; n != 1 {
+			t.Errorf("%s: %d lines\n%s", name, n, &log)
+		}
+		a = b
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/ptrd/ptrd/zone/infile"
+	"github.com/ptrd/ptrd/zone/disk"
 )
 
 // secretName is the file in the state directory with the secret that cookies
@@ -20,36 +20,37 @@ const secretName = "cookie.secret"
 // maxSecret bounds that file, in octets; it has 33.
 const maxSecret = 1 << 10
 
+// hasSecret reports whether the state directory has a secret: an earlier process used it.
+func hasSecret(stateDir string) bool {
+	_, err := os.Lstat(filepath.Join(stateDir, secretName))
+	return err == nil
+}
+
 // cookieSecret returns the secret kept in the state directory, made at the first
-// start, so that cookies stay good over restarts.
-func cookieSecret(stateDir string) ([]byte, error) {
+// start, so that cookies stay good over restarts. One that cannot be used is made
+// again: all it costs is that clients get new cookies.
+func (d *Daemon) cookieSecret(stateDir string) []byte {
 	path := filepath.Join(stateDir, secretName)
-	data, err := (*infile.Task)(nil).ReadFile(path, maxSecret)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, fmt.Errorf("the secret for cookies: %w", err)
-	default:
-		secret, err := hex.DecodeString(string(bytes.TrimSpace(data)))
-		if err != nil || len(secret) != 16 {
-			return nil, fmt.Errorf("%s: is not a secret of 32 hexadecimal digits; remove the file, and a new one is made", path)
+	data, err := disk.Read(disk.OS{}, path, maxSecret)
+	if err == nil {
+		secret, hexErr := hex.DecodeString(string(bytes.TrimSpace(data)))
+		if hexErr == nil && len(secret) == 16 {
+			return secret
 		}
-		return secret, nil
+		err = fmt.Errorf("%s: is not a secret of 32 hexadecimal digits", path)
 	}
 	secret := make([]byte, 16)
 	rand.Read(secret) // never fails
-	// Whole or not at all: a kill in between leaves no half of a secret.
-	f, err := os.CreateTemp(stateDir, secretName+".new-*") // mode 0600
-	if err != nil {
-		return nil, fmt.Errorf("the secret for cookies: %w", err)
+	if errors.Is(err, disk.ErrUnusable) {
+		if _, asideErr := disk.SetAside(disk.OS{}, path); asideErr != nil {
+			err = errors.Join(err, asideErr)
+		}
 	}
-	defer os.Remove(f.Name())
-	_, err = fmt.Fprintf(f, "%x\n", secret)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("the secret for cookies: %w", err)
+	if !errors.Is(err, fs.ErrNotExist) {
+		d.log.Warn("the secret for cookies is made again", "err", err)
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return nil, fmt.Errorf("the secret for cookies: %w", err)
+	if err := disk.Write(disk.OS{}, path, fmt.Appendf(nil, "%x\n", secret)); err != nil {
+		d.log.Warn("the secret for cookies cannot be kept, and is another one after a restart", "err", err)
 	}
-	return secret, nil
+	return secret
 }

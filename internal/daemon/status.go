@@ -30,6 +30,7 @@ type Status struct {
 	Queries  Queries         `json:"queries"`
 	Zones    []ZoneStatus    `json:"zones"`
 
+	Damage   []Damage        `json:"damage,omitempty"`   // of the state directory, found at the start
 	Catalogs []CatalogStatus `json:"catalogs,omitempty"` // that are followed
 
 	Unfinished []UnfinishedFile `json:"unfinished,omitempty"` // that are not read yet
@@ -120,6 +121,7 @@ func (d *Daemon) Status() *Status {
 		s.Reload.LastOK = &st.good
 	}
 	s.Held = d.heldNow()
+	s.Damage = d.damage
 	for _, u := range d.watcher.Unfinished() {
 		s.Unfinished = append(s.Unfinished, UnfinishedFile{u.Path, u.Since})
 	}
@@ -231,6 +233,13 @@ func (s *Status) Print(out io.Writer) error {
 	}
 	for _, h := range s.Held {
 		fmt.Fprintf(&b, "held back %v; `ptrd reload --accept-shrink %s` lets it pass\n", h, h.Name())
+	}
+	for _, m := range s.Damage {
+		zone := ""
+		if m.Zone != "" {
+			zone = "zone " + m.Zone + ": "
+		}
+		fmt.Fprintf(&b, "damage    %s%s\n", zone, m.Text)
 	}
 	for _, u := range s.Unfinished {
 		fmt.Fprintf(&b, "          %s: changes since %s and is read when it is closed or no longer changes; `ptrd reload` reads it now\n", u.File, u.Since.Format(time.DateTime))

@@ -31,6 +31,8 @@ const (
 	VerbDiff     = "diff"     // what, from, to (empty: what is served): JSON of a history.Diff
 	VerbRollback = "rollback" // what, serial: JSON of a history.Rollback
 
+	VerbRecover = "recover" // what: waits for a reload; JSON of an Outcome
+
 	VerbRefresh = "refresh" // what, whole (true: by AXFR, whatever the serial): waits for a check; JSON of a SecondaryStatus
 )
 
@@ -73,6 +75,9 @@ func (d *Daemon) verbs() map[string]control.Verb {
 		VerbLog:      d.answer(d.readLog),
 		VerbDiff:     d.answer(d.diff),
 		VerbRollback: d.answer(d.rollback),
+		VerbRecover: func(ctx context.Context, args url.Values, w io.Writer) error {
+			return d.answer(func(args url.Values) (any, error) { return d.recover(ctx, args) })(ctx, args, w)
+		},
 		VerbRefresh: func(ctx context.Context, args url.Values, w io.Writer) error {
 			return d.answer(func(args url.Values) (any, error) { return d.refresh(ctx, args) })(ctx, args, w)
 		},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/journal"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -86,7 +87,7 @@ func Overlay(notes Notes, static *zone.Zone) (*zone.Zone, error) {
 	for _, n := range list {
 		s, ok := readRRset(n)
 		if !ok {
-			return nil, fmt.Errorf("what updates put into zone %v cannot be read: note %q", static.Apex(), n.Key)
+			return nil, fmt.Errorf("what updates put into zone %v: %w (note %q)", static.Apex(), journal.ErrCorrupt, n.Key)
 		}
 		i := 0
 		switch s.typ {

@@ -13,6 +13,7 @@ import (
 	"github.com/ptrd/ptrd/internal/clock"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/journal"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -156,7 +157,10 @@ func (u *Updater) adoptLifetimes(p *Policy) error {
 			continue
 		}
 		notes, err := u.o.Notes.Notes(dname.Name(key), noteLife)
-		if err != nil {
+		switch {
+		case errors.Is(err, journal.ErrCorrupt):
+			u.o.Log.Error("how long some records of a zone live is lost; they stay until an update deletes them", "zone", dname.Name(key).String(), "err", err)
+		case err != nil:
 			return fmt.Errorf("read how long records of zone %v live: %w", dname.Name(key), err)
 		}
 		l := &lifetimes{byKey: map[string]*life{}}
@@ -164,7 +168,8 @@ func (u *Updater) adoptLifetimes(p *Policy) error {
 			rest := []byte(n.Key[len(noteLife):])
 			owner := dname.FromWire(rest)
 			if owner == nil || len(rest) < len(owner)+2 || len(n.Value) < 8 {
-				return fmt.Errorf("how long records of zone %v live cannot be read: note %q", dname.Name(key), n.Key)
+				u.o.Log.Error("how long a record of a zone lives cannot be read; it stays until an update deletes it", "zone", dname.Name(key).String(), "note", n.Key)
+				continue
 			}
 			end := int64(binary.BigEndian.Uint64(n.Value))
 			if !clock.IsPossible(time.Unix(end, 0)) {

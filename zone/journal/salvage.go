@@ -378,6 +378,9 @@ func (v *survey) rebuild(id uint32, contents []content) *state {
 	s.Serial, s.epoch = zone.Serial(uint32(last.end)), uint32(last.end>>32)
 	s.at, s.oldest = last.ended, run[0].at
 	s.Gone = last.kind == blockEnded
+	if v.bad[bucketChanges] > 0 {
+		return s // later changes may be lost: what is served next gets a later serial
+	}
 	for _, c := range contents {
 		if n, ok := v.sequenceOf(id, run, c.serial); ok && n >= s.snapshot.sequence {
 			s.Kept = true

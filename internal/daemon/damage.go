@@ -1,0 +1,98 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// Damage is something in the state directory that was damaged or lost at the start.
+type Damage struct {
+	Zone string `json:"zone,omitempty"`
+	Text string `json:"text"`
+}
+
+// maxDamageLogged is how much of it has lines of its own in the log. Status has all.
+const maxDamageLogged = 20
+
+// findDamage notes and logs what of the state directory is damaged or lost. isOld says
+// that an earlier process used it.
+func (d *Daemon) findDamage(cfg *config.Config, isOld bool) {
+	d.damage = []Damage{}
+	named := map[string]bool{}
+	for _, m := range d.journal.Damage() {
+		one := Damage{Text: m.Text}
+		if m.Apex != nil {
+			one.Zone = m.Apex.String()
+			named[one.Zone] = true
+		}
+		d.damage = append(d.damage, one)
+	}
+	if d.journal.IsNew() && (isOld || len(d.damage) > 0) {
+		for i := range cfg.Zones {
+			for _, apex := range cfg.Zones[i].Apexes {
+				if _, ok, err := d.journal.Last(apex); !ok && err == nil && !named[apex.String()] {
+					d.damage = append(d.damage, Damage{apex.String(), "the journal has no entry of it: its history, its last serial and what updates added to its sources are lost, unless the zone is a new one"})
+				}
+			}
+		}
+	}
+	for i, m := range d.damage {
+		if i == maxDamageLogged {
+			d.each.Error("more of the state directory is damaged; `ptrd status` lists all", "more", len(d.damage)-i)
+			return
+		}
+		attrs := []any{"what", m.Text}
+		if m.Zone != "" {
+			attrs = append(attrs, "zone", m.Zone)
+		}
+		d.each.Error("the state directory is damaged", attrs...)
+	}
+}
+
+// restoreZone returns the content of a zone that has no source but the journal. Where
+// the journal has no entry of it, the latest content that is left is taken, under a
+// serial after all that are known: more may have been served.
+func (d *Daemon) restoreZone(apex dname.Name) (*zone.Zone, bool, error) {
+	z, ok, err := d.journal.Restore(apex, d.pause())
+	if ok || err != nil {
+		return z, ok, err
+	}
+	if z, ok, err = d.journal.Found(apex, d.pause()); !ok {
+		return nil, false, err
+	}
+	serial := z.Serial()
+	switch e, known, err := d.journal.Last(apex); {
+	case err != nil:
+		return nil, false, err
+	case known && serial.Before(e.Serial):
+		serial = e.Serial
+	}
+	z = z.WithSerial(serial.Next(time.Now().Unix()))
+	d.each.Warn("a zone is restored from the content that is left of it; later changes are lost", "zone", apex.String(), "serial", uint32(z.Serial()))
+	return z, true, nil
+}
+
+// recover answers VerbRecover: it gives up what is lost of a zone.
+func (d *Daemon) recover(ctx context.Context, args url.Values) (any, error) {
+	apex, _, err := d.zoneOf(args.Get("what"))
+	if err != nil {
+		return nil, err
+	}
+	if z := d.store.Set().Get(apex); z != nil && z.IsAvailable() {
+		return nil, fmt.Errorf("zone %v is served with serial %d, so there is nothing to recover", apex, z.Serial())
+	}
+	if z := itemOf(d.state.Load().cfg, apex); z == nil || z.Secondary != nil {
+		return nil, fmt.Errorf("zone %v has nothing that is kept here alone; `ptrd retransfer %[1]v` has a secondary zone transferred", apex)
+	}
+	if err := d.journal.Release(apex); err != nil {
+		return nil, err
+	}
+	d.each.Warn("what is lost of a zone is given up", "zone", apex.String())
+	return d.Reload(ctx)
+}
