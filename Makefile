@@ -42,7 +42,9 @@ help:
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.release=$(VERSION)" -o ptrd ./cmd/ptrd
 
+# Git lets every user read the example's secrets, which ptrd would warn of.
 run: build
+	@chmod o-r config.example.yaml examples/*.key
 	@echo 'try:  $(DIG)'
 	@echo '      $(DIG) +tcp'
 	./ptrd serve --config config.example.yaml

@@ -90,7 +90,7 @@ func (r *checked) config(cmd *cobra.Command, g *globals) error {
 	for i := range cfg.Zones {
 		r.Zones += len(cfg.Zones[i].Apexes)
 	}
-	r.Findings = daemon.FromAssemble(list)
+	r.Findings = append(daemon.FromExposed(cfg.Exposed), daemon.FromAssemble(list)...)
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"regexp"
+	"slices"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/control"
@@ -16,9 +18,12 @@ import (
 // stateDir returns the state directory that the configuration names. A server may run
 // on while its configuration has errors, and these are not in the way.
 func (g *globals) stateDir() (string, error) {
+	if g.state != "" {
+		return g.state, nil
+	}
 	path, err := g.path()
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w, or --state-dir with the state directory of the running server", err)
 	}
 	cfg, err := config.Load(path)
 	if err == nil {
@@ -26,22 +31,33 @@ func (g *globals) stateDir() (string, error) {
 	}
 	data, readErr := config.ReadFile(path)
 	if readErr != nil {
-		return "", err
-	}
-	var only struct {
-		StateDir string `yaml:"state_dir"`
-	}
-	if yaml.Unmarshal(data, &only) != nil {
-		return "", err
+		return "", fmt.Errorf("%w; give --state-dir with the state directory of the running server", err)
 	}
 	text := "{zones: []}"
-	if only.StateDir != "" {
-		text = fmt.Sprintf("{state_dir: %q, zones: []}", only.StateDir)
+	if dir := stateDirIn(data); dir != "" {
+		text = fmt.Sprintf("{state_dir: %q, zones: []}", dir)
 	}
 	if cfg, parseErr := config.Parse(path, []byte(text)); parseErr == nil {
 		return cfg.StateDir, nil
 	}
 	return "", err
+}
+
+var stateDirLine = regexp.MustCompile(`(?m)^\s*["']?state_dir["']?\s*:\s*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#"'][^#\n]*?))\s*(?:#.*)?$`)
+
+// stateDirIn returns the state directory that a configuration names, be it YAML or not;
+// empty for none.
+func stateDirIn(data []byte) string {
+	var only struct {
+		StateDir string `yaml:"state_dir"`
+	}
+	if yaml.Unmarshal(data, &only) == nil {
+		return only.StateDir
+	}
+	if m := stateDirLine.FindSubmatch(data); m != nil {
+		return string(slices.Concat(m[1], m[2], m[3]))
+	}
+	return ""
 }
 
 // send sends a request to the running server and copies the answer.

@@ -72,6 +72,7 @@ func (*silentError) Error() string { return "told already" }
 // globals are the flags that every subcommand has.
 type globals struct {
 	config string // as given; empty: looked for
+	state  string // the state directory of the running server, as given; empty: as the configuration says
 }
 
 func newRoot() *cobra.Command {
@@ -97,6 +98,8 @@ the config, a zone or the server; 2 the command line is wrong.`,
 	})
 	root.SuggestionsMinimumDistance = 2
 	root.PersistentFlags().StringVar(&g.config, "config", "", "the configuration `FILE` (default ./config.yaml, else /etc/ptrd/config.yaml)")
+	root.PersistentFlags().StringVar(&g.state, "state-dir", "", "the state directory `DIR` of the running server, for commands that ask it (default: as in the configuration)")
+	_ = root.MarkPersistentFlagDirname("state-dir")              // the flag is there: it was made above
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml") // the flag is there: it was made above
 	root.AddCommand(
 		newServe(g),

@@ -356,3 +356,27 @@ func TestAdminFloodLeavesDNS(t *testing.T) {
 		t.Errorf("the log has nothing of tcp_clients:\n%s", log)
 	}
 }
+
+// TestUserReads: what the user cannot read at a reload is found out at the start.
+func TestUserReads(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can run as somebody else")
+	}
+	const key = "keys: [{name: k, secret_file: key}]\n"
+	for name, mode := range map[string]os.FileMode{"config.yaml": 0o600, "key": 0o600} {
+		dir := place(t, "user: nobody\nlisten: {dns: ['127.0.0.1:0']}\n"+key+oneZone)
+		writeText(t, filepath.Join(dir, "key"), "c2VjcmV0IG9mIGEgdGVzdCwgd2hpY2ggaXMgbG9uZw==\n")
+		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+			t.Fatal(err)
+		}
+		p := launch(t, dir, build(t, dir), nil)
+		if err := p.Wait(); err == nil {
+			t.Error("it ran")
+		}
+		for _, want := range []string{dir + `/config.yaml: user: "nobody" cannot read what a reload reads: `, dir + "/" + name + ": the file cannot be read: permission denied", "`chgrp GROUP FILE`"} {
+			if !strings.Contains(p.log.String(), want) {
+				t.Errorf("log %s, want %s", p.log, want)
+			}
+		}
+	}
+}

@@ -29,6 +29,8 @@ type Config struct {
 	Defaults  Defaults
 	Zones     []Zone
 	Catalogs  []Catalog
+
+	Exposed []Problem // warnings of files with secrets that every user of the host can read
 }
 
 // Listen are the sockets.

@@ -61,6 +61,8 @@ func (l *Loader) load(t *infile.Task) (*Config, error) {
 	if err := cfg.Cookies.readFiles(l.read); err != nil {
 		return nil, err
 	}
+	secrets, _ := l.parsed.secretFiles()
+	cfg.Exposed = exposed(l.task, secrets)
 	var err error
 	if cfg.Keys, err = readKeys(cfg.Keys, l.read); err != nil {
 		return nil, err

@@ -222,6 +222,26 @@ func (d *Daemon) becomeUser(cfg *config.Config) error {
 	return nil
 }
 
+// checkReadable reads again, as the user that the process became, what root read before:
+// otherwise the first reload would find out.
+func (d *Daemon) checkReadable(ctx context.Context, cfg *config.Config) error {
+	if cfg.User == "" || privilege.IsRoot() {
+		return nil
+	}
+	loader := config.Loader{Path: d.o.Config, Open: d.files}
+	_, err := loader.Load(ctx)
+	if err == nil {
+		var unreadable config.Errors
+		if err = d.files.Run(ctx, func(t *infile.Task) { unreadable = cfg.Unreadable(t) }); err == nil && len(unreadable) > 0 {
+			err = unreadable
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("%s: user: %q cannot read what a reload reads: %v; give this user the right, as with `chgrp GROUP FILE` and `chmod g+r FILE`", cfg.File, cfg.User, err)
+	}
+	return nil
+}
+
 // probe finds out whether the state directory can be written to, so that one
 // message says so, whatever would be the first to fail.
 func probe(cfg *config.Config) error {
@@ -243,6 +263,9 @@ func stateDirError(cfg *config.Config, what string, err error) error {
 
 // run opens the state, loads the zones and serves.
 func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon)) (err error) {
+	if err := d.checkReadable(ctx, cfg); err != nil {
+		return err
+	}
 	if err := probe(cfg); err != nil {
 		return err
 	}

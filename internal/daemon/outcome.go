@@ -83,6 +83,15 @@ func FromConfig(err error) []Finding {
 	return out
 }
 
+// FromExposed turns warnings of files with secrets into findings.
+func FromExposed(list []config.Problem) []Finding {
+	out := make([]Finding, 0, len(list))
+	for _, p := range list {
+		out = append(out, Finding{Severity: zone.Warning.String(), File: p.Pos.File, Line: p.Pos.Line, Col: p.Pos.Col, Code: "exposed-secret", Text: p.Text})
+	}
+	return out
+}
+
 // Count returns how many findings are errors and how many are warnings.
 func Count(list []Finding) (errs, warnings int) {
 	for _, f := range list {

@@ -203,6 +203,7 @@ func (d *Daemon) attempt(ctx context.Context, cfg, whole *config.Config, policy 
 	for _, h := range held {
 		o.hold(h.Held, h.pos, cfg.Reload.MaxShrink)
 	}
+	o.Findings = append(FromExposed(cfg.Exposed), o.Findings...)
 	told := notifyZones(whole, policy.Keys)
 	plan.Batch.Swap = func(set *zone.Set) {
 		d.notifier.SetZones(told)

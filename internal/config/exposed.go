@@ -1,0 +1,127 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/ptrd/ptrd/zone/infile"
+	"github.com/ptrd/ptrd/zone/source"
+)
+
+// secretFiles returns the files that hold secrets, and the files of certificates that go
+// with them: those are read with each connection to a primary.
+func (c *Config) secretFiles() (secrets, others []File) {
+	add := func(list *[]File, files ...File) {
+		for _, f := range files {
+			if f.Path != "" {
+				*list = append(*list, f)
+			}
+		}
+	}
+	self := File{Path: c.File, Pos: source.Position{File: c.File}}
+	inline := len(c.Cookies.Secrets) > 0
+	for _, k := range c.Keys {
+		inline = inline || k.File.Path == ""
+		add(&secrets, k.File)
+	}
+	if inline {
+		add(&secrets, self)
+	}
+	add(&secrets, c.Cookies.Files...)
+	if t := c.Listen.TLS; t != nil {
+		add(&secrets, t.Key)
+	}
+	primaries := func(s *Secondary) {
+		if s == nil {
+			return
+		}
+		for _, p := range s.Primaries {
+			if p.TLS != nil {
+				add(&secrets, p.TLS.Key)
+				add(&others, p.TLS.CA, p.TLS.Cert)
+			}
+		}
+	}
+	for i := range c.Zones {
+		primaries(c.Zones[i].Secondary)
+	}
+	for i := range c.Catalogs {
+		if f := c.Catalogs[i].Follow; f != nil {
+			primaries(f.Secondary)
+			primaries(f.Members.Secondary)
+			for _, g := range f.Groups {
+				primaries(g.Secondary)
+			}
+		}
+	}
+	return secrets, others
+}
+
+// exposed returns a warning for each file with a secret that every user of the host can
+// read: its mode allows it, and so do those of the directories above it.
+func exposed(t *infile.Task, secrets []File) (list []Problem) {
+	if runtime.GOOS == "windows" {
+		return nil // the mode says nothing there
+	}
+	seen := map[string]bool{}
+	for _, f := range secrets {
+		if seen[f.Path] {
+			continue
+		}
+		seen[f.Path] = true
+		open := false
+		_ = t.Do(f.Path, func() error { // a file that cannot be looked at is not read either
+			open = isOpenToAll(f.Path)
+			return nil
+		})
+		if open {
+			list = append(list, Problem{Pos: f.Pos, Text: fmt.Sprintf("every user of this host can read %s, which has a secret; run `chmod o-r %[1]s`", f.Path)})
+		}
+	}
+	return list
+}
+
+func isOpenToAll(path string) bool {
+	const readers, searchers fs.FileMode = 0o004, 0o001
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return false
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return false
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode()&readers == 0 {
+		return false
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode()&searchers == 0 {
+			return false
+		}
+		if dir == filepath.Dir(dir) {
+			return true
+		}
+	}
+}
+
+// Unreadable returns an error for each file with keys and certificates that the
+// configuration names and that cannot be opened now. Some of them are only read when a
+// primary is asked.
+func (c *Config) Unreadable(t *infile.Task) (errs Errors) {
+	secrets, others := c.secretFiles()
+	seen := map[string]bool{}
+	for _, f := range append(secrets, others...) {
+		if seen[f.Path] {
+			continue
+		}
+		seen[f.Path] = true
+		if _, err := readFile(t, f.Path, maxFile); err != nil {
+			errs = append(errs, Problem{Pos: f.Pos, Text: err.Error()})
+		}
+	}
+	return errs
+}

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// TestExposed: a file with a secret that every user can read is warned of, unless a
+// directory above it keeps them out.
+func TestExposed(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no file modes on Windows")
+	}
+	top, err := os.MkdirTemp("", "ptrd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(top)
+	const secret = "secret: c2VjcmV0IG9mIGEgdGVzdCwgd2hpY2ggaXMgbG9uZw=="
+	write := func(name, text string, mode os.FileMode) string {
+		t.Helper()
+		path := filepath.Join(top, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	load := func(text string, mode os.FileMode) (files string) {
+		t.Helper()
+		cfg, err := Load(write("config.yaml", "zones: []\n"+text, mode))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range cfg.Exposed {
+			path, _, _ := strings.Cut(strings.TrimPrefix(p.Text, "every user of this host can read "), ",")
+			files += " " + filepath.Base(path)
+		}
+		return strings.TrimSpace(files)
+	}
+	write("key", "c2VjcmV0IG9mIGEgdGVzdCwgd2hpY2ggaXMgbG9uZw==\n", 0o644)
+	write("closed", "c2VjcmV0IG9mIGEgdGVzdCwgd2hpY2ggaXMgbG9uZw==\n", 0o640)
+	for _, c := range []struct {
+		text string
+		mode os.FileMode
+		dir  os.FileMode
+		want string
+	}{
+		{"keys: [{name: a, " + secret + "}]", 0o644, 0o755, "config.yaml"},
+		{"keys: [{name: a, " + secret + "}]", 0o640, 0o755, ""},
+		{"keys: [{name: a, " + secret + "}]", 0o644, 0o750, ""},
+		{"keys: [{name: a, secret_file: key}, {name: b, secret_file: key}, {name: c, secret_file: closed}]", 0o644, 0o755, "key"},
+		{"cookies: {secrets: [00112233445566778899aabbccddeeff]}", 0o644, 0o755, "config.yaml"},
+		{"", 0o644, 0o755, ""},
+	} {
+		if err := os.Chmod(top, c.dir); err != nil {
+			t.Fatal(err)
+		}
+		if got := load(c.text, c.mode); got != c.want {
+			t.Errorf("%s, mode %v in %v: exposed %q, want %q", c.text, c.mode, c.dir, got, c.want)
+		}
+	}
+}
