@@ -92,6 +92,7 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 	for _, f := range kept.findings(item) {
 		m.fs.add(f)
 	}
+	m.shrunkTogether()
 	m.bothPlaces(lists)
 	sortFindings(m.fs.list)
 	for i := range e.results {
@@ -246,6 +247,9 @@ func (r *round) settle(m *merge, s *share, static, z *zone.Zone) (*zone.Change, 
 	fail := func(code, text string) {
 		m.fs.add(Finding{Finding: zone.Finding{Severity: zone.Error, Code: code, Text: text}, Pos: m.place(), Apex: s.apex})
 	}
+	if base == nil || !base.IsAvailable() {
+		m.shrunkBefore(s, prev.records, z.Stats().Records)
+	}
 	change := &zone.Change{Zone: z, Apex: s.apex, Base: base, Kept: m.item.Dynamic}
 	serial := z.Serial()
 	switch {
@@ -307,7 +311,7 @@ func (r *round) last(base *zone.Zone, apex dname.Name) (last, error) {
 			return last{}, fmt.Errorf("look up the last serial of zone %v: %w", apex, err)
 		}
 		if ok {
-			l = last{true, e.Serial, e.Digest, e.Declared, e.HasDeclared}
+			l = last{true, e.Serial, e.Digest, e.Declared, e.HasDeclared, e.Records}
 		}
 	}
 	if base != nil && base.IsAvailable() {

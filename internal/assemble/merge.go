@@ -39,6 +39,8 @@ type merge struct {
 	soaFile string   // the first file with an SOA; empty: none has one
 	soaTag  zone.Tag // of that SOA
 	outside int      // records of files that lie in none of the item's zones
+
+	before, after int // records of zones that are served for the first time since the start
 }
 
 // share is what one of the item's zones gets.

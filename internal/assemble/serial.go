@@ -17,6 +17,8 @@ type last struct {
 	// unless hasDeclared.
 	declared    zone.Serial
 	hasDeclared bool
+
+	records int // 0: not known
 }
 
 // generatedSerial returns the serial of a zone whose SOA we make: the same as

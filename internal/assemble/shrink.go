@@ -41,3 +41,27 @@ func (r *round) shrunk(m *merge, next []*zone.Zone) (held []Held) {
 	}
 	return held
 }
+
+// shrunkBefore warns of a zone that lost too much since it was served before a restart:
+// what it had is kept nowhere, so that nothing can be held back.
+func (m *merge) shrunkBefore(s *share, before, after int) {
+	if before == 0 || m.item.Dynamic {
+		return
+	}
+	if m.item.MaxShrink.StopsRecords(before, after) {
+		m.lost(fmt.Sprintf("zone %v", s.apex), before, after)
+		return
+	}
+	m.before, m.after = m.before+before, m.after+after
+}
+
+// shrunkTogether is shrunkBefore for all zones of the item.
+func (m *merge) shrunkTogether() {
+	if len(m.parts) > 1 && m.item.MaxShrink.StopsRecords(m.before, m.after) {
+		m.lost(itemName(m.item), m.before, m.after)
+	}
+}
+
+func (m *merge) lost(what string, before, after int) {
+	m.fs.report(zone.Warning, "max-shrink", m.place(), "%s had %d records when it was served last and has %d now; what it had is not kept over a restart, so this is served; look whether its sources are whole", what, before, after)
+}

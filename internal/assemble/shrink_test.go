@@ -84,3 +84,38 @@ zones:
 		t.Errorf("%d records after the confirmation", n)
 	}
 }
+
+// TestMaxShrinkAfterRestart: what a zone had is not kept over a restart, so that what
+// there is now is served with a warning, once.
+func TestMaxShrinkAfterRestart(t *testing.T) {
+	var hosts strings.Builder
+	for i := range 1200 {
+		fmt.Fprintf(&hosts, "10.0.%d.%d h%d.example\n", i/250, i%250, i)
+	}
+	l := newLab(t, `
+-- ptrd.yaml --
+zones:
+  - {name: large.example, file: large.zone}
+  - {name: small.example, file: small.zone}
+  - {name: off.example, file: large.zone, max_shrink: off}
+  - {prefix: 10.0.0.0/21, hosts: hosts}
+-- large.zone --
+`+generated(2000)+`-- small.zone --
+`+generated(900)+`-- hosts --
+`+hosts.String())
+	l.expect(l.reload().Findings, "")
+	l.restart()
+	l.expect(l.reload().Findings, "")
+	rest, _, _ := strings.Cut(hosts.String(), "10.0.1.")
+	l.write("-- large.zone --\n" + generated(10) + "-- small.zone --\n" + generated(1) + "-- hosts --\n" + rest)
+	l.restart()
+	l.expect(l.reload().Findings, `
+		warning: hosts: 10.0.0.0/21 had 1224 records when it was served last and has 274 now; what it had is not kept over a restart, so this is served; look whether its sources are whole
+		warning: large.zone: zone large.example. had 2003 records when it was served last and has 13 now; what it had is not kept over a restart, so this is served; look whether its sources are whole
+	`)
+	if n := l.zone("large.example").Stats().Records; n != 13 {
+		t.Errorf("%d records are served", n)
+	}
+	l.restart()
+	l.expect(l.reload().Findings, "")
+}

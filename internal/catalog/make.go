@@ -41,6 +41,9 @@ func Label(apex dname.Name) string {
 // Fits reports whether a catalog of this name has room for its members' names.
 func Fits(name dname.Name) bool { return len(name)+maxPrefix <= dname.MaxWire }
 
+// ownRecords is how many records a catalog without members has: SOA, NS and version.
+const ownRecords = 3
+
 // build returns the catalog zone with this name that lists the members, their
 // Labels aside, which are ours to make. The name fits, see Fits. pause is that of
 // [zone.Builder.SetPause].

@@ -95,6 +95,13 @@ func (p *Producer) plan(c *Produced, base *zone.Zone, now time.Time, pause func(
 	if h := c.held(base); h != nil {
 		return nil, h, nil
 	}
+	if h, err := p.heldAtStart(c, base, z); h != nil || err != nil {
+		var change *zone.Change
+		if base == nil {
+			change = &zone.Change{Zone: zone.Unavailable(c.Name, notConfirmed), Apex: c.Name}
+		}
+		return change, h, err
+	}
 	z = z.WithSerial(serial)
 	change := &zone.Change{Zone: z, Apex: c.Name, Base: base}
 	if base == nil || !base.IsAvailable() {
@@ -128,6 +135,26 @@ func (c *Produced) held(base *zone.Zone) *Held {
 		return nil
 	}
 	return h
+}
+
+const notConfirmed = "the catalog lost most of its members and waits for a confirmation"
+
+// heldAtStart is held for a catalog that was served before a restart. What it listed is
+// not kept, so that it has no data until it is confirmed: those who follow it go on with
+// what they have.
+func (p *Producer) heldAtStart(c *Produced, base, next *zone.Zone) (*Held, error) {
+	if c.Stops == nil || p.Journal == nil || base != nil && base.IsAvailable() {
+		return nil, nil
+	}
+	last, ok, err := p.Journal.Last(c.Name)
+	if err != nil {
+		return nil, fmt.Errorf("what was served of catalog %v: %w", c.Name, err)
+	}
+	h := &Held{c.Name, last.Records - ownRecords, next.Stats().Records - ownRecords}
+	if !ok || last.Gone || !c.Stops(h.Before, h.After) {
+		return nil, nil
+	}
+	return h, nil
 }
 
 // serial returns the serial of a catalog with this content, and whether it is that

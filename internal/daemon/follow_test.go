@@ -385,6 +385,17 @@ catalogs: [{name: cat.example, zones: %s}]
 	if members() != 24 || o.OK() || fmt.Sprint(o.Held) != "[catalog cat.example. would keep 2 of 24 zones]" {
 		t.Errorf("%d members, %+v", members(), o)
 	}
+	// Over a restart the list is lost: nobody is given another one.
+	if err := l.stop(); err != nil {
+		t.Fatal(err)
+	}
+	l = start(t, dir, text("[z1.example, z2.example]"))
+	for range 2 {
+		o := l.reload(t)
+		if z := l.store.Set().Get(dname.MustParse("cat.example")); z.IsAvailable() || o.OK() || fmt.Sprint(o.Held) != "[catalog cat.example. would keep 2 of 24 zones]" {
+			t.Errorf("available %v, %+v", z.IsAvailable(), o)
+		}
+	}
 	if o, err := l.Reload(t.Context(), "cat.example"); err != nil || !o.OK() || members() != 2 {
 		t.Errorf("%d members, %+v %v", members(), o, err)
 	}

@@ -278,7 +278,7 @@ func (t *transaction) apply(j *Journal, e *edit, limits *limitSet) error {
 	next.Gone = c.Zone == nil && next.Sequence > 0
 	if z != nil {
 		next.Serial, next.Digest, next.Verbatim, next.Kept = z.Serial(), z.Digest(), c.Verbatim, c.Kept
-		next.Declared, next.HasDeclared = c.Declared, c.HasDeclared
+		next.Declared, next.HasDeclared, next.Records = c.Declared, c.HasDeclared, z.Stats().Records
 		next.epoch = uint32(w.sum >> 32)
 	}
 	if len(w.puts) > 0 {

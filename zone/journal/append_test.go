@@ -51,8 +51,8 @@ func TestAppend(t *testing.T) {
 		zone.Change{Zone: b, Apex: b.Apex(), Verbatim: true},
 		zone.Change{Zone: none, Apex: none.Apex()},
 	)
-	expect("a.example", Entry{Serial: 7, Digest: a.Digest(), Declared: 3, HasDeclared: true, Sequence: 1}, true)
-	expect("b.example", Entry{Serial: 9, Digest: b.Digest(), Verbatim: true, Sequence: 1}, true)
+	expect("a.example", Entry{Serial: 7, Digest: a.Digest(), Declared: 3, HasDeclared: true, Sequence: 1, Records: a.Stats().Records}, true)
+	expect("b.example", Entry{Serial: 9, Digest: b.Digest(), Verbatim: true, Sequence: 1, Records: b.Stats().Records}, true)
 	expect("c.example", Entry{}, false)
 
 	a8 := a.WithSerial(8)
@@ -60,8 +60,8 @@ func TestAppend(t *testing.T) {
 	j.Close()
 	j = mustOpen(t, path)
 	defer j.Close()
-	expect("a.example", Entry{Serial: 8, Digest: a.Digest(), Sequence: 2}, true)
-	expect("b.example", Entry{Serial: 9, Digest: b.Digest(), Verbatim: true, Sequence: 2, Gone: true}, true)
+	expect("a.example", Entry{Serial: 8, Digest: a.Digest(), Sequence: 2, Records: a.Stats().Records}, true)
+	expect("b.example", Entry{Serial: 9, Digest: b.Digest(), Verbatim: true, Sequence: 2, Gone: true, Records: b.Stats().Records}, true)
 }
 
 // What cannot be kept is not served.

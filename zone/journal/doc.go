@@ -26,7 +26,8 @@
 //
 //	octets  what
 //	4       CRC-32C; of the rest of the value alone where flag 16 is not set
-//	1       flags: 1 gone, 2 verbatim, 4 declared is set, 8 kept, 16 since format 3
+//	1       flags: 1 gone, 2 verbatim, 4 declared is set, 8 kept, 16 since format 3,
+//	        32 there is the number of records
 //	4       serial
 //	16      digest
 //	4       declared
@@ -40,6 +41,7 @@
 //	8, 8    when the oldest and the last were made, Unix milliseconds
 //	        since format 3:
 //	4       number of its notes
+//	4       number of its records, where flag 32 is set
 //	        where there is a snapshot:
 //	8       number of the last change in it
 //	4, 16   its serial and digest

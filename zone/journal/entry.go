@@ -21,6 +21,8 @@ type Entry struct {
 	HasDeclared bool
 
 	Sequence uint64 // number of changes so far, the first is 1
+
+	Records int // that the content has; 0: not known, as it was kept by an older ptrd
 }
 
 // state is an entry with what the journal itself needs to know.
@@ -58,6 +60,7 @@ const (
 	entryLen    = 4 + 1 + 4 + 16 + 4 + 8 // of format 1
 	historyLen  = 4 + 8 + 4 + 8 + 8 + 8 + 8
 	countLen    = 4
+	recordsLen  = 4
 	snapshotLen = 8 + 4 + 16 + 8
 
 	flagGone     = 1
@@ -65,6 +68,7 @@ const (
 	flagDeclared = 4
 	flagKept     = 8
 	flagKeyed    = 16 // the checksum covers the key, and there is a number of notes
+	flagRecords  = 32 // behind that there is the number of records
 )
 
 func crc(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
@@ -78,7 +82,7 @@ func keyedSum(bucket string, key, value []byte) uint32 {
 
 // encode returns the entry that has the key.
 func (s *state) encode(key []byte) []byte {
-	flags := byte(flagKeyed)
+	flags := byte(flagKeyed | flagRecords)
 	for _, f := range []struct {
 		set  bool
 		flag byte
@@ -88,7 +92,7 @@ func (s *state) encode(key []byte) []byte {
 		}
 	}
 	be := binary.BigEndian
-	b := make([]byte, 4, entryLen+historyLen+countLen+snapshotLen)
+	b := make([]byte, 4, entryLen+historyLen+countLen+recordsLen+snapshotLen)
 	b = append(b, flags)
 	b = be.AppendUint32(b, uint32(s.Serial))
 	b = append(b, s.Digest[:]...)
@@ -102,6 +106,7 @@ func (s *state) encode(key []byte) []byte {
 	b = be.AppendUint64(b, uint64(s.oldest))
 	b = be.AppendUint64(b, uint64(s.at))
 	b = be.AppendUint32(b, s.notes)
+	b = be.AppendUint32(b, uint32(s.Records))
 	if s.snapshot != (snapshot{}) {
 		b = be.AppendUint64(b, s.snapshot.sequence)
 		b = be.AppendUint32(b, uint32(s.snapshot.serial))
@@ -118,7 +123,7 @@ func decode(key, b []byte) (s state, ok bool) {
 	if len(b) < entryLen {
 		return state{}, false
 	}
-	isKeyed := b[4]&flagKeyed != 0
+	isKeyed, hasRecords := b[4]&flagKeyed != 0, b[4]&flagRecords != 0
 	if sum := be.Uint32(b); isKeyed && sum != keyedSum(bucketZones, key, b[4:]) || !isKeyed && sum != crc(b[4:]) {
 		return state{}, false
 	}
@@ -143,6 +148,10 @@ func decode(key, b []byte) (s state, ok bool) {
 	if isKeyed && len(b) >= countLen {
 		s.notes = be.Uint32(b)
 		b = b[countLen:]
+	}
+	if hasRecords && len(b) >= recordsLen {
+		s.Records = int(be.Uint32(b))
+		b = b[recordsLen:]
 	}
 	if len(b) >= snapshotLen {
 		s.snapshot = snapshot{sequence: be.Uint64(b), serial: zone.Serial(be.Uint32(b[8:])), octets: be.Uint64(b[28:])}

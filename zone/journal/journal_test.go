@@ -45,14 +45,14 @@ func serving(t *testing.T, serial byte, apexes ...string) *zone.Batch {
 func TestEntryCodec(t *testing.T) {
 	for _, e := range []state{
 		{history: history{first: 1}},
-		{Entry: Entry{Serial: 0xfffffffe, Digest: zone.Digest{1, 15: 2}, Sequence: 1 << 40}, id: 1 << 31},
+		{Entry: Entry{Serial: 0xfffffffe, Digest: zone.Digest{1, 15: 2}, Sequence: 1 << 40, Records: 1<<31 - 1}, id: 1 << 31},
 		{Entry: Entry{Serial: 1, Gone: true, Sequence: 7}, history: history{first: 1, epoch: 2, octets: 3, since: 4, oldest: 5, at: 6}},
 		{Entry: Entry{Serial: 2, Verbatim: true, Declared: 2, HasDeclared: true}},
 		{Entry: Entry{Serial: 2, Kept: true}, snapshot: snapshot{sequence: 1, serial: 2, digest: zone.Digest{3}, octets: 4}},
 	} {
 		key := []byte("\x01a\x00")
 		b := e.encode(key)
-		want := entryLen + historyLen + countLen
+		want := entryLen + historyLen + countLen + recordsLen
 		if e.Kept {
 			want += snapshotLen
 		}
@@ -109,7 +109,7 @@ func TestSerialsOutliveTheProcess(t *testing.T) {
 	j = mustOpen(t, path)
 	defer j.Close()
 	got, ok, err := j.Last(apex)
-	want := Entry{Serial: 41, Digest: batch.Changes[0].Zone.Digest(), Declared: 40, HasDeclared: true, Sequence: 1}
+	want := Entry{Serial: 41, Digest: batch.Changes[0].Zone.Digest(), Declared: 40, HasDeclared: true, Sequence: 1, Records: batch.Changes[0].Zone.Stats().Records}
 	if !ok || err != nil || got != want {
 		t.Errorf("got %+v %v %v, want %+v", got, ok, err, want)
 	}
@@ -133,7 +133,7 @@ func TestZoneThatGoesKeepsItsSerial(t *testing.T) {
 	apex := dname.MustParse("2.0.192.in-addr.arpa")
 	nine, ten := build(t, apex.String(), 9), build(t, apex.String(), 10)
 	none := zone.Unavailable(apex, "test")
-	d := nine.Digest()
+	d, n := nine.Digest(), nine.Stats().Records
 	steps := []struct {
 		zone *zone.Zone
 		want Entry
@@ -141,12 +141,12 @@ func TestZoneThatGoesKeepsItsSerial(t *testing.T) {
 	}{
 		{nil, Entry{}, false},  // never served: nothing to keep
 		{none, Entry{}, false}, // without data
-		{nine, Entry{Serial: 9, Digest: d, Sequence: 1}, true},
-		{nine, Entry{Serial: 9, Digest: d, Sequence: 1}, true}, // as after a restart
-		{nil, Entry{Serial: 9, Digest: d, Sequence: 2, Gone: true}, true},
-		{nil, Entry{Serial: 9, Digest: d, Sequence: 2, Gone: true}, true},
-		{none, Entry{Serial: 9, Digest: d, Sequence: 2}, true}, // back, without data
-		{ten, Entry{Serial: 10, Digest: d, Sequence: 3}, true},
+		{nine, Entry{Serial: 9, Digest: d, Sequence: 1, Records: n}, true},
+		{nine, Entry{Serial: 9, Digest: d, Sequence: 1, Records: n}, true}, // as after a restart
+		{nil, Entry{Serial: 9, Digest: d, Sequence: 2, Gone: true, Records: n}, true},
+		{nil, Entry{Serial: 9, Digest: d, Sequence: 2, Gone: true, Records: n}, true},
+		{none, Entry{Serial: 9, Digest: d, Sequence: 2, Records: n}, true}, // back, without data
+		{ten, Entry{Serial: 10, Digest: d, Sequence: 3, Records: n}, true},
 	}
 	for i, s := range steps {
 		if err := j.Append(&zone.Batch{Changes: []zone.Change{{Zone: s.zone, Apex: apex}}}); err != nil {

@@ -292,7 +292,7 @@ func TestFirstFormat(t *testing.T) {
 			}
 		}
 		old := (&state{Entry: Entry{Serial: 7, Digest: a.Digest(), Sequence: 5}}).encode([]byte(a.Key()))[:entryLen]
-		old[4] &^= flagKeyed
+		old[4] &^= flagKeyed | flagRecords
 		binary.BigEndian.PutUint32(old, crc(old[4:]))
 		meta := tx.Bucket([]byte(bucketMeta))
 		return errors.Join(meta.Delete([]byte(keyFormatSum)), meta.Put([]byte(keyFormat), []byte{0, 0, 0, 1}),
