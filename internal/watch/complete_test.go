@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -249,4 +250,33 @@ func TestGenerators(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNewName: a file that comes into the set is complete if its writer was seen to
+// close it.
+func TestNewName(t *testing.T) {
+	f := newFake()
+	bubble(t, Options{Poll: time.Hour}, f, func(t *testing.T, w *Watcher, file string) {
+		other := filepath.Join(filepath.Dir(file), "b.zone")
+		complete := func(want bool, when string) {
+			t.Helper()
+			synctest.Wait()
+			if w.IsComplete(nil, other) != want {
+				t.Errorf("%s: complete is %v", when, !want)
+			}
+		}
+		f.change(t, other, "half", Changed)
+		out, err := os.OpenFile(other, os.O_WRONLY, 0) // the system would tell else
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer out.Close()
+		complete(false, "created")
+		f.change(t, other, "whole", Changed, Closed)
+		complete(true, "closed")
+		f.change(t, other, "more", Changed)
+		complete(false, "opened again")
+		f.change(t, other, "", Placed)
+		complete(true, "put in place")
+	})
 }

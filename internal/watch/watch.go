@@ -98,7 +98,8 @@ type Watcher struct {
 	deferred   []string
 	complete   map[string]state       // of each path, as it was reported last
 	unfinished map[string]*unfinished // by path
-	closes     map[string]time.Time   // when files were closed last, not long ago
+	closes     map[string]closing     // files that were closed or put in place, by name
+	pruned     time.Time              // when old ones were removed from that
 
 	// The rest belongs to Run.
 	ctx      context.Context
@@ -109,6 +110,12 @@ type Watcher struct {
 	last     *trace
 	dirty    time.Time // of the first event that asks for all paths to be looked at; zero: none
 	moved    bool      // one of them put a link or a directory in place
+}
+
+// closing is when a file was closed or put in place last.
+type closing struct {
+	at   time.Time
+	open bool // it changed since
 }
 
 // unfinished is a path that is not as it was reported last.
@@ -143,7 +150,7 @@ func New(o Options) *Watcher {
 		kick:       make(chan struct{}, 1),
 		complete:   map[string]state{},
 		unfinished: map[string]*unfinished{},
-		closes:     map[string]time.Time{},
+		closes:     map[string]closing{},
 		watched:    map[string]bool{},
 		last:       &trace{},
 	}
@@ -195,19 +202,23 @@ func absolute(paths []string) []string {
 
 // IsComplete reports whether the file at path is as it was when its last change was
 // reported, so that it may be read. Of a path that is not in the set it reports
-// whether it did not change for the quiet time, or has no writer. May be called at
-// any time.
+// whether it did not change for the quiet time, or was closed, as far as that is known.
+// May be called at any time.
 func (w *Watcher) IsComplete(t *infile.Task, path string) bool {
 	path = absolute([]string{path})[0]
 	now := newTrace(t, []string{path}).states[path]
 	w.mu.Lock()
 	known, ok := w.complete[path]
+	last, wasClosed := w.closes[now.real]
 	quiet := w.quiet
 	w.mu.Unlock()
 	if ok {
 		return known == now
 	}
-	return !now.exists || now.size > 0 && (time.Since(time.Unix(0, now.written)) >= quiet || isClosed(t, path))
+	if !now.exists {
+		return true
+	}
+	return now.size > 0 && (wasClosed && !last.open || time.Since(time.Unix(0, now.written)) >= quiet || isClosed(t, path))
 }
 
 // Unfinished is a file that changed and is not complete.
@@ -246,6 +257,7 @@ func (w *Watcher) Run(ctx context.Context) {
 	poll := time.NewTimer(0)
 	defer due.Stop()
 	defer poll.Stop()
+	var next time.Time // that due is set to; zero: it is not
 	for {
 		select {
 		case <-ctx.Done():
@@ -255,6 +267,13 @@ func (w *Watcher) Run(ctx context.Context) {
 			poll.Reset(w.pause(0))
 		case e := <-events:
 			w.event(e)
+			// Nothing is complete sooner than this, so that a burst of events for many
+			// files need not look at all of them each time.
+			if soon := time.Now().Add(settle); next.IsZero() || soon.Before(next) {
+				next = soon
+				due.Reset(settle)
+			}
+			continue
 		case err := <-errs:
 			w.touchAll(false)
 			if !errors.Is(err, ErrOverflow) {
@@ -268,7 +287,7 @@ func (w *Watcher) Run(ctx context.Context) {
 			w.look()
 			poll.Reset(w.pause(time.Since(begin)))
 		}
-		if next := w.next(); !next.IsZero() {
+		if next = w.next(); !next.IsZero() {
 			due.Reset(time.Until(next))
 		} else {
 			due.Stop()
@@ -295,6 +314,8 @@ func (w *Watcher) event(e Event) {
 		}
 		return
 	}
+	now := time.Now()
+	gap := w.noteClose(e, now)
 	ends, matters := w.last.names[e.Name]
 	if !matters {
 		return
@@ -308,7 +329,6 @@ func (w *Watcher) event(e Event) {
 	if isLink || len(ends) == 0 { // or a component that was missing
 		w.touchAll(isLink || e.Op == Placed)
 	}
-	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, path := range ends {
@@ -320,14 +340,40 @@ func (w *Watcher) event(e Event) {
 		case Placed:
 			u.whole, u.sure = true, true
 		case Closed:
-			if was := w.closes[path]; !was.IsZero() {
-				u.gap = now.Sub(was)
-			}
-			u.whole = true
-			w.closes[path] = now
+			u.whole, u.gap = true, gap
 		}
 	}
-	maps.DeleteFunc(w.closes, func(_ string, t time.Time) bool { return now.Sub(t) > mostSettle })
+}
+
+// mostCloses bounds how many files are remembered that were closed not long ago. More
+// only cost a file that the configuration names from now on the quiet time.
+const mostCloses = 1 << 14
+
+// noteClose remembers when a file of any name was closed or put in place: it may come
+// into the set next. It returns how long before that it was closed as well; 0: long before.
+func (w *Watcher) noteClose(e Event, now time.Time) (gap time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	was, ok := w.closes[e.Name]
+	switch {
+	case e.Op == Changed && !ok, e.Op == Attributes:
+		return 0
+	case e.Op == Changed:
+		was.open = true
+		w.closes[e.Name] = was
+		return 0
+	}
+	if len(w.closes) >= mostCloses && now.Sub(w.pruned) > w.quiet {
+		w.pruned = now
+		maps.DeleteFunc(w.closes, func(_ string, c closing) bool { return now.Sub(c.at) > max(w.quiet, mostSettle) })
+	}
+	if ok || len(w.closes) < mostCloses {
+		w.closes[e.Name] = closing{at: now}
+	}
+	if gap = now.Sub(was.at); !ok || e.Op != Closed || gap > mostSettle {
+		return 0
+	}
+	return gap
 }
 
 // unfinish returns what is known of an unfinished path, which may begin to be one.
