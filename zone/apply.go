@@ -146,8 +146,16 @@ func (e *edit) owner(n *node, list []change, hashed bool) {
 	p := e.path(list[0])
 	old := z.contentIn(&e.was, n.value)
 	sets := z.contentIn(&e.now, n.value)
+	if len(list) > 2*maxAtName {
+		e.fail(list[0].index, "more than %d records of this name change", 2*maxAtName)
+		return
+	}
 	for _, c := range list {
 		r, remove := e.record(c.index)
+		if len(sets) > maxTypes {
+			e.fail(c.index, "this name has records of more than %d types", maxTypes)
+			return
+		}
 		if s := sets.findFor(r); remove {
 			if s == nil || !s.has(r) {
 				e.fail(c.index, "record to be removed is not there")

@@ -28,7 +28,9 @@ type Builder struct {
 	main      entries
 	nsec3     entries
 	findings  []Finding
-	outside   int // records out of zone
+	outside   int   // records out of zone
+	logged    int64 // octets of the log
+	maxBytes  int64 // that may be held; 0: any
 	verbatim  bool
 	reported  [Error + 1]int // of a verbatim zone, by severity
 	key       key
@@ -38,6 +40,13 @@ type Builder struct {
 const (
 	maxOutside = 10 // findings about records out of zone, one for each; the rest is counted
 	maxMessage = 65535
+
+	// What one name may have, repetitions included, is far above what any use needs; a
+	// name with more would take a time that grows with its square. BIND serves a hundred
+	// types at a name and a hundred records of each unless it is told to serve more.
+	maxAtName = 1 << 16
+	maxTypes  = 1000
+	maxInSet  = maxMessage / rrFixed // an RRset of more fits in no message
 
 	// Findings of each severity about a zone of another server: it may have as many as
 	// it has records, and its operator corrects them elsewhere.
@@ -62,6 +71,28 @@ func (b *Builder) SetPause(pause func()) { b.pause, b.w.suffixes.pause = pause, 
 // the apex, RDATA with names that are malformed, a CNAME next to other data, several
 // CNAMEs or DNAMEs at a name, an RRset that fits in no message.
 func (b *Builder) SetVerbatim() { b.verbatim = true }
+
+// SetMaxBytes bounds the memory that the zone takes while it is built, about as Held has
+// it: beyond, Build returns an Error.
+func (b *Builder) SetMaxBytes(n int64) { b.maxBytes = n }
+
+// Held returns how many octets of memory the records take that were added so far.
+func (b *Builder) Held() int64 {
+	const pairOctets = 16
+	return b.logged + pairOctets*int64(cap(b.main.list)+cap(b.nsec3.list)+b.addresses.n) + b.w.total
+}
+
+// isOver reports whether more is held than may be, which ends the building.
+func (b *Builder) isOver() bool {
+	if b.maxBytes == 0 || b.Held() <= b.maxBytes {
+		return false
+	}
+	if !b.w.full {
+		b.report(Error, "zone-too-large", 0, nil, 0, "it takes more than %d octets of memory while it is built", b.maxBytes)
+		b.w.full = true
+	}
+	return true
+}
 
 // flaw returns the severity of what a zone of another server may have.
 func (b *Builder) flaw() Severity {
@@ -119,14 +150,14 @@ func (b *Builder) Add(r Record) {
 			for _, c := range hash {
 				b.key.pushOctet(c)
 			}
-			b.nsec3.add(&b.log, &b.key, &r, number)
+			b.logged += int64(b.nsec3.add(&b.log, &b.key, &r, number))
 			return
 		}
 		// In a verbatim zone it is data of an ordinary name, and of no chain.
 		b.report(b.flaw(), "nsec3-owner", r.Tag, r.Owner.Clone(), r.Type, nsec3Owner+"; sign the zone again")
 	}
 	b.fill(&b.key, r.Owner)
-	b.main.add(&b.log, &b.key, &r, number)
+	b.logged += int64(b.main.add(&b.log, &b.key, &r, number))
 }
 
 const maxTTL = 1<<31 - 1 // RFC 2181 §8
@@ -172,9 +203,9 @@ func (b *Builder) Build() (*Zone, []Finding) {
 	c := checker{b: b, z: z}
 	z.root = b.trie(z, &c)
 	z.nsec3 = b.hashTrie(z)
-	if b.w.full {
+	if b.w.full && !b.isOver() {
 		b.report(Error, "zone-too-large", 0, nil, 0, "the zone takes more than 16 GiB; split it at an octet or nibble boundary")
-	} else {
+	} else if !b.w.full {
 		c.checkZone()
 	}
 	z.storage, z.ttls, z.w = b.w.done(), b.w.ttls, nil

@@ -144,7 +144,7 @@ func (c *checker) set(s *contentSet, recs []rec, sets content, name func() dname
 		if apex {
 			c.apexNS = true
 		}
-		if !below {
+		if !below && !b.verbatim { // what is found of targets is advice to the zone's own operator
 			for i := range recs {
 				if r := &recs[i]; r.typ == rr.TypeNS && dname.Name(r.data).IsAtOrBelow(b.apex) {
 					c.targets = append(c.targets, target{dname.Name(r.data).Clone(), name(), rr.TypeNS, r.tag()})

@@ -68,12 +68,14 @@ type entries struct {
 	mixed bool // not in order
 }
 
-func (e *entries) add(l *entryLog, k *key, r *Record, number uint64) {
+// add returns how many octets of the log the record takes.
+func (e *entries) add(l *entryLog, k *key, r *Record, number uint64) int {
 	x := pair{k.order(), l.add(k, r, number)}
 	if n := len(e.list); n > 0 && !e.mixed {
 		e.mixed = compareEntries(*l, e.list[n-1], x) > 0
 	}
 	e.list = append(e.list, x)
+	return entryHeader + pathHeader + (k.n+1)>>1 + len(r.Data)
 }
 
 func (e *entries) sort(l entryLog, pause *pauser) {

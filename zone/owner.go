@@ -18,6 +18,7 @@ type trieWriter struct {
 	// The records of one name, and their owner.
 	slots   []ref
 	entries []entry
+	isOver  bool // there are more than a name may have
 	at      addr // of an address; the slots are its
 	owner   path
 	octets  [16]byte // of owner, if that is of an address
@@ -37,6 +38,10 @@ func (t *trieWriter) entry(e entry) {
 		t.name()
 		t.owner = p
 	}
+	if len(t.entries) == maxAtName {
+		t.isOver = true
+		return
+	}
 	t.entries = append(t.entries, e)
 }
 
@@ -50,6 +55,10 @@ func (t *trieWriter) slot(p addr, r ref) {
 		t.owner = p.path(t.b.addresses.width, &t.octets)
 	}
 	t.at = p
+	if len(t.slots) == maxAtName {
+		t.isOver = true
+		return
+	}
 	t.slots = append(t.slots, r)
 }
 
@@ -65,6 +74,9 @@ func (t *trieWriter) name() {
 		return
 	}
 	t.b.step()
+	if t.z.stats.Names%64 == 0 && t.b.isOver() {
+		return
+	}
 	f := t.spine.add(t.owner)
 	if len(t.slots) == 1 && len(t.entries) == 0 {
 		t.single(f, t.slots[0])
@@ -72,6 +84,10 @@ func (t *trieWriter) name() {
 		t.records(f)
 	}
 	t.slots, t.entries = t.slots[:0], t.entries[:0]
+	if t.isOver {
+		t.isOver = false
+		t.b.report(Error, "name-too-large", 0, t.b.pathName(t.owner), 0, "more than %d records have this name; remove some", maxAtName)
+	}
 }
 
 // single makes the name of one record that is in a slot.
@@ -171,7 +187,19 @@ func (t *trieWriter) content(recs []rec) (c content) {
 		return t.only[:]
 	}
 	for i := range recs {
-		c.add(recs[i].typ, recs[i].ttl, recs[i].data)
+		r := &recs[i]
+		if r.typ == rr.TypeRRSIG {
+			if s := c.find(covered(r.data)); s != nil && len(s.sigs) > maxInSet {
+				t.b.report(Error, "name-too-large", r.tag(), t.b.pathName(t.owner), r.typ, "more than %d signatures cover %v; remove some", maxInSet, s.typ)
+				break
+			}
+		} else if s := c.find(r.typ); s != nil && len(s.data) > maxInSet {
+			continue // it is too large already, which faults finds
+		}
+		if c.add(r.typ, r.ttl, r.data); len(c) > maxTypes {
+			t.b.report(Error, "name-too-large", r.tag(), t.b.pathName(t.owner), 0, "this name has records of more than %d types; remove some", maxTypes)
+			break
+		}
 	}
 	return c
 }

@@ -22,10 +22,19 @@ type Asked struct {
 	// AnySerial takes whatever serial the primary has, not only those after Base's.
 	AnySerial bool
 
-	MaxOctets int64        // of the records, uncompressed; 0: DefaultMaxOctets
-	Pause     func()       // called every few microseconds of the work; nil: never
-	Aside     func(func()) // calls what takes longer and cannot pause; nil: called as it is
+	// MaxOctets bounds the records, uncompressed; 0: DefaultMaxOctets. The memory that they
+	// take until the zone is built is bounded by MemoryFactor times as much.
+	MaxOctets int64
+
+	Pause func()       // called every few microseconds of the work; nil: never
+	Aside func(func()) // calls what takes longer and cannot pause; nil: called as it is
 }
+
+// MemoryFactor is how many octets of memory a zone may take while it comes and is built,
+// for each octet of MaxOctets. Names and PTRs of usual length need 1 to 3, records of
+// some 25 octets with a name each, the shortest there are, 5; then half of it or less is
+// given back. An IXFR keeps its changes meanwhile, of which the same is true.
+const MemoryFactor = 6
 
 // DefaultMaxOctets is how large a zone may be where nothing else is configured:
 // some fifteen million PTRs, which take half as much in memory. It is there for
@@ -252,6 +261,9 @@ const pauseRecords = 64
 func (r *Receiver) next(msg []byte, off int) (int, error) {
 	if r.out.Records++; r.out.Records%pauseRecords == 0 {
 		r.a.Pause()
+		if held := r.held(); held > MemoryFactor*r.a.MaxOctets {
+			return 0, fmt.Errorf("more than %d octets of memory; raise `max_size` if the zone is as large", held)
+		}
 	}
 	raw, next := wire.ReadRecord(msg, off) // readOPT has been here
 	owner := wire.AppendName(r.owner[:0], msg, raw.Owner)
@@ -282,6 +294,14 @@ func (r *Receiver) next(msg []byte, off int) (int, error) {
 		return 0, fmt.Errorf("more than %d octets of records; raise `max_size` if the zone is as large", r.a.MaxOctets)
 	}
 	return next, r.take(&rec)
+}
+
+// held returns how much memory the records take so far.
+func (r *Receiver) held() int64 {
+	if r.builder != nil {
+		return r.builder.Held()
+	}
+	return r.steps.held
 }
 
 // maxFindings is how many findings of one zone are kept.

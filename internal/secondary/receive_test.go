@@ -3,6 +3,7 @@ package secondary
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -444,5 +445,42 @@ func TestExpireOption(t *testing.T) {
 	}
 	if !got.HasExpire || got.Expire != 86400 {
 		t.Errorf("%d, %v", got.Expire, got.HasExpire)
+	}
+}
+
+// TestMemory: short records take more memory than octets of an answer, and are bounded by
+// that as well. Those of a zone always fit; differences are given up sooner.
+func TestMemory(t *testing.T) {
+	base := mustBuild(t, oracle(t, soa1+rest))
+	const most = 1 << 16
+	var many []zone.Record
+	for i := range most / 22 {
+		many = append(many, zone.Record{Owner: dname.Name("\x02" + string([]byte{byte(i >> 8), byte(i)}) + "\x07example\x00"), Type: 65280, TTL: 60})
+	}
+	soa := parse(t, soa2+rest+soa1+soa2)
+	for typ, c := range map[rr.Type]struct {
+		list []zone.Record
+		want string
+	}{
+		rr.TypeAXFR: {slices.Concat(soa[:4], many[:len(many)-20], soa[:1]), "whole 2"},
+		rr.TypeIXFR: {slices.Concat(soa[:1], soa[4:6], many[:len(many)-20], soa[:1]), "octets of memory"},
+	} {
+		got, err := receive(Asked{Type: typ, Apex: base.Apex(), Base: base, MaxOctets: most}, [][]byte{rawMessage(base.Apex(), typ, c.list)})
+		if says := outline(got, err); !strings.Contains(says, c.want) {
+			t.Errorf("%v: %s, want %s", typ, says, c.want)
+		}
+	}
+	// A Builder that holds more than it may is stopped while records come.
+	r := NewReceiver(Asked{ID: testID, Type: rr.TypeAXFR, Apex: base.Apex(), MaxOctets: most})
+	if _, err := r.Message(rawMessage(base.Apex(), rr.TypeAXFR, soa[:4])); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 * MemoryFactor {
+		for i := range many { // a Builder that is asked for what no answer has
+			r.builder.Add(many[i])
+		}
+	}
+	if _, err := r.Message(rawMessage(base.Apex(), rr.TypeAXFR, many[:pauseRecords])); err == nil || !strings.Contains(err.Error(), "octets of memory") {
+		t.Errorf("%v", err)
 	}
 }

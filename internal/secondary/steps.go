@@ -26,6 +26,7 @@ type steps struct {
 	step  *zone.Changeset // that is coming
 	limit int64           // octets
 	slab  []byte          // room for names and RDATA
+	held  int64           // octets of memory that the records take
 }
 
 // beginSteps begins with differences, whose first SOA, of what we have, is s.
@@ -147,10 +148,14 @@ func recordKey(r *zone.Record) string {
 	return r.Owner.Key() + string([]byte{byte(r.Type >> 8), byte(r.Type)}) + string(r.Data)
 }
 
+// recordOctets is what a zone.Record takes in a list that grows, besides name and RDATA.
+const recordOctets = 128
+
 // keep returns a record of our own.
 func (w *steps) keep(rec *zone.Record) zone.Record {
 	const room = 32 << 10
 	n := len(rec.Owner) + len(rec.Data)
+	w.held += int64(n) + recordOctets
 	if cap(w.slab)-len(w.slab) < n {
 		// The first is small: most differences are.
 		w.slab = make([]byte, 0, max(n, min(room, 512+2*cap(w.slab))))

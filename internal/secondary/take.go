@@ -72,6 +72,11 @@ func (k *Follower) takeOnce(t *task, out *outcome, good *zone.Zone) error {
 	return nil
 }
 
+// diffFor bounds the memory of a difference, by that of the zone. Its records take some
+// four times what they take in a zone, and one of as many records as the zone is given up
+// anyway.
+const diffFor = 4
+
 // leastHistory is how many records a change may have that leaves a zone its history
 // although it is larger than the zone.
 const leastHistory = 1000
@@ -84,8 +89,8 @@ func (k *Follower) steps(good *zone.Zone, out *outcome, source string, now time.
 	}
 	changes := out.changes
 	if changes == nil {
-		c := zone.Diff(good, out.zone, k.o.Pause())
-		if len(c.Removed)+len(c.Added) > max(leastHistory, out.zone.Stats().Records) {
+		c := zone.DiffWithin(good, out.zone, max(leastSteps, diffFor*out.zone.Stats().Bytes), k.o.Pause())
+		if c == nil || len(c.Removed)+len(c.Added) > max(leastHistory, out.zone.Stats().Records) {
 			return nil
 		}
 		changes = []*zone.Changeset{c}

@@ -14,6 +14,7 @@ func (r *Receiver) beginWhole() {
 	r.builder = zone.NewBuilder(r.a.Apex)
 	r.builder.SetPause(r.a.Pause)
 	r.builder.SetVerbatim()
+	r.builder.SetMaxBytes(MemoryFactor * r.a.MaxOctets)
 	r.builder.Add(zone.Record{Owner: r.a.Apex, Type: rr.TypeSOA, TTL: r.soa.ttl, Data: r.soa.data})
 }
 
