@@ -14,6 +14,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
+	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/source"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
@@ -77,6 +78,33 @@ deep.c.zones PTR y.
 	}
 	if _, err := Read(zone.Unavailable(name("x."), "test"), 1); err == nil {
 		t.Error("a zone without data was read")
+	}
+}
+
+// TestReadMalformed: a catalog that was transferred may have TXT records that are none.
+func TestReadMalformed(t *testing.T) {
+	for data, wantVersion := range map[string]string{"": `""`, "\x052": `"2"`, "\x012\x01": `"2"`} {
+		for _, at := range []string{"version", "group.a.zones"} {
+			b := zone.NewBuilder(name("catalog.example."))
+			b.SetVerbatim()
+			text := head + "a.zones PTR x.\n"
+			want := "! the TXT record at " + at + ".catalog.example. is "
+			if at == "version" {
+				want += wantVersion + `, must be "2" (RFC 9432 §4.2.1)`
+			} else {
+				text += "version TXT 2\n"
+				want += "malformed"
+			}
+			zonefile.ReadBytes("catalog", []byte(text), zonefile.Options{Origin: b.Apex(), Table: new(source.Table)}, b.Add)
+			b.Add(zone.Record{Owner: name(at + ".catalog.example."), Type: rr.TypeTXT, Data: []byte(data)})
+			z, findings := b.Build()
+			if z == nil {
+				t.Fatal(findings)
+			}
+			if got := print(Read(z, 10)); got != want {
+				t.Errorf("%q at %s: %s, want %s", data, at, got, want)
+			}
+		}
 	}
 }
 

@@ -124,7 +124,11 @@ func (m *Member) property(rec *zone.Record) error {
 		}
 		m.Owner = dname.Name(rec.Data).Clone()
 	case rec.Type == rr.TypeTXT && dname.CompareLabels(label, labelGroup) == 0:
-		m.Groups = append(m.Groups, text(rec.Data))
+		group, ok := text(rec.Data)
+		if !ok { // transferred zones may have such RDATA
+			return fmt.Errorf("the TXT record at %v is malformed", rec.Owner)
+		}
+		m.Groups = append(m.Groups, group)
 	}
 	return nil
 }
@@ -136,20 +140,25 @@ func (r *reader) done() ([]Member, error) {
 	case r.versions > 1:
 		return nil, fmt.Errorf("there are %d TXT records at version.%v, a catalog zone has one (RFC 9432 §4.2.1)", r.versions, r.apex)
 	case r.wrong != nil:
-		return nil, fmt.Errorf("the TXT record at version.%v is %q, must be \"2\" (RFC 9432 §4.2.1)", r.apex, text(r.wrong))
+		wrong, _ := text(r.wrong)
+		return nil, fmt.Errorf("the TXT record at version.%v is %q, must be \"2\" (RFC 9432 §4.2.1)", r.apex, wrong)
 	}
 	return r.members, nil
 }
 
-// text returns the character-strings of a TXT record's RDATA as one.
-func text(data []byte) string {
+// text returns the character-strings of a TXT record's RDATA as one; ok is false if there
+// are none, or the last one is not all there.
+func text(data []byte) (s string, ok bool) {
 	var b []byte
-	for len(data) > 0 {
+	ok = len(data) > 0
+	for len(data) > 0 && ok {
 		n := 1 + int(data[0])
+		ok = n <= len(data)
+		n = min(n, len(data))
 		b = append(b, data[1:n]...)
 		data = data[n:]
 	}
-	return string(b)
+	return string(b), ok
 }
 
 // lower returns a label in lower case.
