@@ -30,6 +30,9 @@ const changesFill = 0.95
 func (j *Journal) Append(b *zone.Batch) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.db.Load() == nil {
+		return j.refuse()
+	}
 	edits := make([]*edit, len(b.Changes))
 	for i := range b.Changes {
 		edits[i] = newEdit(&b.Changes[i], b)

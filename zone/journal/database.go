@@ -16,7 +16,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// database is an open database file. bbolt leaves three things to its user that this
+// database is an open database file. bbolt leaves four things to its user that this
 // type takes care of:
 //
 //   - After a failed commit it is unknown what the file holds. A commit writes the pages
@@ -24,6 +24,8 @@ import (
 //     the first sync fails, the file holds the transaction before; if the second does,
 //     the file as the process sees it holds the new one, and the disk either. undo makes
 //     it the one before for certain.
+//   - A reader sees a transaction once its meta page is written, before the last sync, which
+//     may still fail: view waits for that.
 //   - A damaged page is a panic, and one that cannot be read (the file was truncated, or
 //     the disk fails) a memory fault. Either may come while bbolt holds a lock: begin
 //     and write release it.
@@ -34,6 +36,8 @@ type database struct {
 	own      *os.File // the same file, opened once more: it stays open when the DB is closed
 	pageSize int64
 
+	writing   atomic.Bool  // the writer is at work
+	settling  sync.RWMutex // held by it during a commit
 	committed atomic.Int64 // number of the last transaction that is on disk
 	size      int64        // octets of the file that it uses; for the writer
 }
@@ -49,7 +53,7 @@ func openDatabase(path string, o Options) (d *database, err error) {
 		own.Close()
 		return nil, err
 	}
-	err = d.view(func(tx *bolt.Tx) error {
+	_, err = d.read(func(int64) bool { return true }, func(tx *bolt.Tx) error {
 		d.committed.Store(int64(tx.ID()))
 		d.size = tx.Size()
 		return nil
@@ -119,12 +123,10 @@ func (d *database) reopen(o Options) (*database, error) {
 	if err := next.open(o); err != nil {
 		return nil, err
 	}
-	err := next.view(func(tx *bolt.Tx) error {
-		if int64(tx.ID()) != next.committed.Load() {
-			return errOverwritten
-		}
-		return nil
-	})
+	isLast, err := next.read(func(number int64) bool { return number == next.committed.Load() }, func(*bolt.Tx) error { return nil })
+	if err == nil && !isLast {
+		err = errOverwritten
+	}
 	if err == nil {
 		err = next.check() // in particular: the DB opened the same file
 	}
@@ -137,19 +139,46 @@ func (d *database) reopen(o Options) (*database, error) {
 
 func (d *database) close() error { return errors.Join(d.DB.Close(), d.own.Close()) }
 
-// view calls f with a transaction that reads.
-func (d *database) view(f func(*bolt.Tx) error) (err error) {
-	defer guard(d.path, &err)()
+// view calls f with a transaction that reads what is on disk.
+func (d *database) view(f func(*bolt.Tx) error) error {
 	least := d.committed.Load()
-	tx, err := d.begin(false)
-	if err != nil {
-		return err
+	for range 2 {
+		isOld := false
+		isSettled, err := d.read(func(number int64) bool {
+			isOld = number < least
+			return !isOld && number <= d.committed.Load()
+		}, f)
+		switch {
+		case err != nil || isSettled:
+			return err
+		case isOld:
+			return errOverwritten
+		}
+		d.settling.RLock() // until the commit ended
+		d.settling.RUnlock()
 	}
-	defer tx.Rollback()
-	if int64(tx.ID()) < least {
+	if !d.writing.Load() {
 		return errOverwritten
 	}
-	return f(tx)
+	return errUnsettled
+}
+
+// errUnsettled says that what could be read now belongs to a commit that failed, or has not
+// ended.
+var errUnsettled = errors.New("a commit has not ended")
+
+// read calls f with a transaction that reads, if its number is accepted.
+func (d *database) read(accept func(number int64) bool, f func(*bolt.Tx) error) (accepted bool, err error) {
+	defer guard(d.path, &err)()
+	tx, err := d.begin(false)
+	if err != nil {
+		return false, err
+	}
+	defer tx.Rollback()
+	if !accept(int64(tx.ID())) {
+		return false, nil
+	}
+	return true, f(tx)
 }
 
 // errOverwritten says that another program wrote to the file while it was open.
@@ -181,6 +210,8 @@ func (d *database) write(f func(*bolt.Tx) error) (began bool, err error) {
 	}
 	size = tx.Size()
 	began = true
+	d.settling.Lock()
+	defer d.settling.Unlock()
 	if err := tx.Commit(); err != nil {
 		return true, err
 	}

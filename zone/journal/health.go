@@ -54,13 +54,22 @@ func (j *Journal) view(f func(*bolt.Tx) error) error {
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, bolterrors.ErrDatabaseNotOpen) && j.db.Load() != d:
+		case errors.Is(err, errUnsettled): // and another goroutine has mu
+			j.mu.Lock() // until it is known what became of it
+			j.mu.Unlock()
+			continue
+		case isOfDatabase(err) && j.db.Load() != d:
 			continue // it was closed meanwhile, and perhaps opened again
 		case isOfFile(err):
 			j.lookSoon()
 		}
 		return err
 	}
+}
+
+// isOfDatabase reports whether another DB of the file may not have an error.
+func isOfDatabase(err error) bool {
+	return errors.Is(err, bolterrors.ErrDatabaseNotOpen) || errors.Is(err, errOverwritten)
 }
 
 // isOfFile reports whether an error of a database concerns the whole file.
@@ -73,6 +82,16 @@ func (j *Journal) unavailable() error {
 		return fmt.Errorf("%w since %s: %w", ErrUnavailable, c.Since.Format(time.DateTime), c.Err)
 	}
 	return fmt.Errorf("%w: %s is closed", ErrUnavailable, j.path)
+}
+
+// refuse returns the error of a write while there is no database; the caller holds mu.
+// While one write is undecided all are: of a change that is asked for twice, the first
+// may be on disk where the second is refused.
+func (j *Journal) refuse() error {
+	if j.mustUndo {
+		return fmt.Errorf("%w: %w", zone.ErrUndecided, j.unavailable())
+	}
+	return j.unavailable()
 }
 
 // lookSoon has Run look at the journal.
@@ -90,24 +109,29 @@ func (j *Journal) write(f func(*bolt.Tx) error) error {
 	for again := true; ; again = false {
 		d := j.db.Load()
 		if d == nil {
-			return j.unavailable()
+			return j.refuse()
 		}
+		d.writing.Store(true)
 		began, err := d.write(f)
 		var refused *refusal
 		switch {
 		case err == nil:
 			j.healthy()
-			return nil
 		case errors.As(err, &refused):
-			return j.wrap(refused.error)
+			err = j.wrap(refused.error)
 		case !began && errors.Is(err, ErrCorrupt) && !isOfFile(err):
-			return err // of the zone whose pages are damaged
+			// It concerns the zone whose pages are damaged.
+		default:
+			if cause := d.check(); cause != nil && !began {
+				err = cause // of a memory fault, for example
+			}
+			err = j.explain(err)
+			j.fail(d, began, err)
 		}
-		if cause := d.check(); cause != nil && !began {
-			err = cause // of a memory fault, for example
+		d.writing.Store(false)
+		if j.broken == nil {
+			return err
 		}
-		err = j.explain(err)
-		j.fail(d, began, err)
 		recovered := j.recover()
 		switch {
 		case j.mustUndo:

@@ -57,7 +57,7 @@ func TestUndo(t *testing.T) {
 			if _, _, err := j.Last(dname.MustParse(healthApex)); !errors.Is(err, ErrUnavailable) {
 				t.Fatalf("read of what is undecided: %v", err)
 			}
-			if err := j.Append(serving(t, 200, healthApex)); !errors.Is(err, ErrUnavailable) || errors.Is(err, zone.ErrUndecided) {
+			if err := j.Append(serving(t, 200, healthApex)); !errors.Is(err, ErrUnavailable) || !errors.Is(err, zone.ErrUndecided) {
 				t.Fatalf("Append to what is undecided: %v", err)
 			}
 			if err := j.Recover(); err != nil || j.Condition() != nil {
@@ -172,6 +172,14 @@ func TestFilesUnderTheServer(t *testing.T) {
 		"journal truncated":   {damage: func(path string) { os.Truncate(path, 0) }, says: "restart ptrd"},
 		"journal cut":         {damage: func(path string) { os.Truncate(path, 8192) }, says: "restart ptrd"},
 		"journal overwritten": {damage: func(path string) { overwrite(t, path+".backup", path) }, says: "restart ptrd"},
+		"journal overwritten by a later one": {damage: func(path string) {
+			j := mustOpen(t, path+".backup")
+			defer overwrite(t, path+".backup", path)
+			defer j.Close()
+			for n := range byte(5) {
+				serve(t, j, n+1, healthApex)
+			}
+		}, says: "restart ptrd"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := newPath(t)

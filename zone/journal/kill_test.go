@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -142,6 +143,16 @@ func killWriter(path string) error {
 	if fails {
 		others.Go(func() { j.Run(context.Background()) })
 	}
+	var seen atomic.Int64 // latest step that was read
+	for range 3 {
+		others.Go(func() {
+			for fails {
+				if notes, err := j.Notes(killApex(0), "step"); err == nil && len(notes) > 0 {
+					seen.Store(max(seen.Load(), int64(binary.BigEndian.Uint32(notes[0].Value))))
+				}
+			}
+		})
+	}
 	others.Go(func() {
 		for k := 0; ; k++ {
 			set := store.Set()
@@ -181,6 +192,9 @@ func killWriter(path string) error {
 			return err
 		case !errors.Is(err, zone.ErrUndecided):
 			fmt.Println("refused", at+steps)
+			if n := seen.Load(); n > int64(at) {
+				fmt.Println("error: step", n, "was read and refused")
+			}
 		}
 	}
 }

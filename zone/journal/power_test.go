@@ -106,6 +106,12 @@ func (w *writer) hear(n int) bool {
 	return true
 }
 
+func (w *writer) said() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.errors
+}
+
 func (w *writer) kill() {
 	w.cmd.Process.Kill()
 	w.wait(func() bool { return false })
@@ -201,6 +207,7 @@ func TestIOErrors(t *testing.T) {
 				if n--; n == 0 {
 					close(failed)
 				}
+				time.Sleep(2 * time.Millisecond) // a slow disk: what is written meanwhile can be read
 				return errno
 			}
 			return nil
@@ -230,8 +237,8 @@ func TestIOErrors(t *testing.T) {
 		if w.ended {
 			checkCopy(t, v, w)
 		}
-		if t.Failed() {
-			t.Fatalf("in round %d: %s", round, w.errors)
+		if t.Failed() || w.said() != "" {
+			t.Fatalf("in round %d: %s", round, w.said())
 		}
 	}
 	w.kill()
