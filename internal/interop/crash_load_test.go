@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,7 +102,7 @@ func (v *victim) call(verb string, args url.Values, to any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), exchangeWait)
 	defer cancel()
 	var b bytes.Buffer
-	if err := control.Call(ctx, control.Path(filepath.Join(v.dir, "state")), verb, args, &b); err != nil || to == nil {
+	if err := control.Call(ctx, control.Path(v.state), verb, args, &b); err != nil || to == nil {
 		return err
 	}
 	return json.Unmarshal(b.Bytes(), to)

@@ -17,11 +17,14 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/ptrd/ptrd/internal/daemon"
+	"github.com/ptrd/ptrd/internal/faulttest"
 )
 
 var (
-	kills     = flag.Int("kills", 20, "number of times TestCrash kills ptrd")
-	crashSeed = flag.Uint64("seed", 0, "seed of TestCrash; 0: the time")
+	faults    = flag.Int("faults", 50, "numbers of kills, crash images and I/O errors of TestCrash, TestPowerFailure and TestIOErrors")
+	crashSeed = flag.Uint64("seed", 0, "seed of these tests; 0: the time")
 )
 
 // TestCrash kills ptrd at random moments, from its start on, while updates, reloads
@@ -39,25 +42,54 @@ var (
 //
 // Which moments these are is the matter of a seed as far as the machine lets it:
 //
-//	go test ./internal/interop -run TestCrash -kills 500 -timeout 1h
+//	go test ./internal/interop -run 'TestCrash|TestPowerFailure|TestIOErrors' -faults 1000 -timeout 3h
 func TestCrash(t *testing.T) {
+	c := newCrash(t, crashSeedOf(t), false)
+	c.repeat(func() bool { return int(c.killed.Load()) < *faults }, c.round)
+}
+
+// TestPowerFailure is TestCrash with the state directories on disks that lose their power
+// with each kill: of the writes since the last sync some are there, some are not, and
+// some in part.
+func TestPowerFailure(t *testing.T) {
+	c := newCrash(t, crashSeedOf(t), true)
+	c.repeat(func() bool { return int(c.killed.Load()) < *faults }, c.round)
+}
+
+// TestIOErrors has operations on the disk of a server fail, once or for a while, while
+// the same goes on. When the disk works again, the server does so too without a hand, and has all that it
+// acknowledged and nothing that it refused: as it is, after a kill, or after the power
+// failed, also in the middle of the errors.
+func TestIOErrors(t *testing.T) {
+	c := newCrash(t, crashSeedOf(t), true)
+	c.repeat(func() bool { return c.primary.volume.Failed()+c.secondary.volume.Failed() < *faults }, c.errorRound)
+}
+
+func crashSeedOf(t *testing.T) uint64 {
 	seed := *crashSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
 	}
-	t.Logf("-kills %d -seed %d", *kills, seed)
-	c := newCrash(t, seed)
+	t.Logf("-faults %d -seed %d", *faults, seed)
+	return seed
+}
+
+// repeat starts the servers and all that goes on, and calls once until that is enough.
+func (c *crash) repeat(more func() bool, once func()) {
+	round := 0
+	defer func() {
+		if c.t.Failed() {
+			c.t.Logf("in round %d; the primary's log:\n%s\nthe secondary's:\n%s", round, c.primary.log(), c.secondary.log())
+		}
+	}()
 	c.start(c.primary)
 	c.start(c.secondary)
 	c.verify(c.primary)
 	c.follow()
 	stop := c.load()
 	defer stop()
-	for round := 0; int(c.killed.Load()) < *kills && !t.Failed(); round++ {
-		c.round()
-		if t.Failed() {
-			t.Logf("in round %d; the primary's log:\n%s\nthe secondary's:\n%s", round, c.primary.log(), c.secondary.log())
-		}
+	for ; more() && !c.t.Failed(); round++ {
+		once()
 	}
 	stop()
 	c.report()
@@ -72,7 +104,8 @@ type crash struct {
 
 	gate sync.RWMutex // held for reading by whoever is a part of the load
 
-	killed                atomic.Int64
+	killed, lossy         atomic.Int64
+	recovered             int
 	transfers, increments atomic.Int64 // of the latter all difference sequences
 	lines, diffs, trimmed int          // of logs
 }
@@ -84,6 +117,8 @@ type victim struct {
 	dir     string
 	config  string
 	program string
+	state   string            // state directory
+	volume  *faulttest.Volume // that it is on; nil: a disk that does not fail
 
 	*process
 	served map[*crashZone]bool // by the test's own goroutine: it had the zone once
@@ -91,7 +126,9 @@ type victim struct {
 
 const crashSOA = "ns1.example.net. hostmaster.example.net. 1%06d 7200 900 1209600 300"
 
-func newCrash(t *testing.T, seed uint64) *crash {
+// newCrash returns the two servers, not started yet. Their state directories may be on
+// disks that fail.
+func newCrash(t *testing.T, seed uint64, fails bool) *crash {
 	c := &crash{t: t, rng: rand.New(rand.NewPCG(seed, 0))}
 	c.zones = []*crashZone{
 		{apex: "1.0.10.in-addr.arpa.", item: "dynamic: {}, dynamic_lifetime: 1d"},
@@ -103,6 +140,11 @@ func newCrash(t *testing.T, seed uint64) *crash {
 		v := &victim{name: name, addr: lowPort(t, c.rng), dir: filepath.Join(t.TempDir(), name), program: requireBinary(t), served: map[*crashZone]bool{}}
 		if err := os.Mkdir(v.dir, 0o755); err != nil {
 			t.Fatal(err)
+		}
+		v.state = filepath.Join(v.dir, "state")
+		if fails {
+			v.volume = faulttest.RequireVolume(t, seed)
+			v.state = filepath.Join(v.volume.Dir(), "state")
 		}
 		t.Cleanup(func() {
 			if v.process != nil {
@@ -116,7 +158,7 @@ func newCrash(t *testing.T, seed uint64) *crash {
 	for v, b := range map[*victim]*strings.Builder{c.primary: &first, c.secondary: &second} {
 		fmt.Fprintf(b, `
 listen: {dns: [%q], admin: ""}
-state_dir: state
+state_dir: %q
 log: {level: warn}
 defaults:
   nameservers: [ns1.example.net, ns2.example.net]
@@ -124,13 +166,13 @@ defaults:
   history: {max_size: 65536}
   transfer: {allow: 127.0.0.0/8, notify_nameservers: false}
 zones:
-`, v.addr)
+`, v.addr, v.state)
 	}
 	for i, z := range c.zones {
 		z.rng = rand.New(rand.NewPCG(seed, uint64(i+1)))
 		z.states, z.latest = map[uint32][]int{}, map[*victim]*uint32{}
 		for n := range 3 {
-			z.writers = append(z.writers, &writer{zone: z, label: fmt.Sprintf("w%d", n)})
+			z.writers = append(z.writers, &writer{zone: z, label: fmt.Sprintf("w%d", n), fails: fails})
 		}
 		fmt.Fprintf(&first, "  - {name: %s, %s, update: {from: 127.0.0.0/8}, transfer: {allow: 127.0.0.0/8, notify: [%q], notify_nameservers: false}}\n", z.apex, z.item, c.secondary.addr)
 		fmt.Fprintf(&second, "  - {name: %s, secondary: {primaries: [%q]}}\n", z.apex, c.primary.addr)
@@ -181,6 +223,15 @@ func (v *victim) launch(t *testing.T) {
 func (v *victim) kill() {
 	v.cmd.Process.Kill()
 	<-v.ended
+}
+
+// fault kills a server, and its disk loses its power where it has one that fails.
+func (c *crash) fault(v *victim) {
+	v.kill()
+	c.killed.Add(1)
+	if v.volume != nil && !v.volume.Crash() {
+		c.lossy.Add(1)
+	}
 }
 
 // start starts a server and waits until it answers for the zones that it should
@@ -346,13 +397,11 @@ func (c *crash) round() {
 	c.sleep(300 * time.Millisecond)
 	victims := [][]*victim{{c.primary}, {c.primary}, {c.primary}, {c.secondary}, {c.secondary, c.primary}}[c.rng.IntN(5)]
 	for _, v := range victims {
-		v.kill()
-		c.killed.Add(1)
+		c.fault(v)
 		for c.rng.IntN(3) == 0 { // and again when it is about to start
 			v.launch(c.t)
 			c.sleep(60 * time.Millisecond)
-			v.kill()
-			c.killed.Add(1)
+			c.fault(v)
 		}
 	}
 	c.gate.Lock()
@@ -368,6 +417,61 @@ func (c *crash) round() {
 	if z := c.zones[1]; c.rng.IntN(2) == 0 {
 		c.leap(z)
 		c.follow()
+	}
+}
+
+// errorRound has some operations of a disk fail, and looks at what is there then.
+func (c *crash) errorRound() {
+	c.sleep(100 * time.Millisecond)
+	v := []*victim{c.primary, c.primary, c.secondary}[c.rng.IntN(3)]
+	kinds := [][]string{{"sync"}, {"write"}, {"sync", "write"}, {"sync", "syncdir", "rename", "create"}, {"sync", "write", "truncate", "create", "rename", "link", "remove", "syncdir", "mkdir"}}[c.rng.IntN(5)]
+	errno := []error{faulttest.EIO, faulttest.ENOSPC, faulttest.EROFS}[c.rng.IntN(3)]
+	skip, left := c.rng.IntN(8), 1+c.rng.IntN(6)*c.rng.IntN(6)
+	v.volume.SetFail(func(o faulttest.Op) error {
+		switch {
+		case left == 0 || !slices.Contains(kinds, o.Kind):
+			return nil
+		case skip > 0:
+			skip--
+			return nil
+		}
+		left--
+		return errno
+	})
+	c.sleep(300 * time.Millisecond)
+	end := c.rng.IntN(6)
+	if end < 2 { // while the disk fails
+		c.end(v, end == 0)
+	}
+	v.volume.SetFail(nil)
+	c.gate.Lock()
+	defer c.gate.Unlock()
+	if end >= 2 {
+		c.await(v, "the disk is found to work", func() bool {
+			var s daemon.Status
+			return v.call(daemon.VerbStatus, nil, &s) == nil && s.Journal == nil
+		})
+		c.recovered++
+		if c.verify(v); end < 4 {
+			c.end(v, end == 2)
+		}
+	}
+	if end < 4 {
+		c.start(v)
+		c.verify(v)
+	}
+	if c.rng.IntN(2) == 0 {
+		c.follow()
+	}
+}
+
+// end kills a server, or has the power of its disk fail.
+func (c *crash) end(v *victim, power bool) {
+	if power {
+		c.fault(v)
+	} else {
+		v.kill()
+		c.killed.Add(1)
 	}
 }
 
@@ -401,8 +505,14 @@ func (c *crash) report() {
 			updates += w.acked.Load()
 		}
 	}
-	c.t.Logf("%d kills; %d updates acknowledged, %d files changed, the serial of a zone leapt %d times; %d transfers with %d difference sequences; %d lines of logs, %d of which had lost their beginning, and %d diffs",
-		c.killed.Load(), updates, versions, c.zones[1].leapt, c.transfers.Load(), c.increments.Load(), c.lines, c.trimmed, c.diffs)
+	failed := 0
+	for _, v := range []*victim{c.primary, c.secondary} {
+		if v.volume != nil {
+			failed += v.volume.Failed()
+		}
+	}
+	c.t.Logf("%d kills, %d of them lost writes; %d I/O errors, after which a server recovered without a hand %d times; %d updates acknowledged, %d files changed, the serial of a zone leapt %d times; %d transfers with %d difference sequences; %d lines of logs, %d of which had lost their beginning, and %d diffs",
+		c.killed.Load(), c.lossy.Load(), failed, c.recovered, updates, versions, c.zones[1].leapt, c.transfers.Load(), c.increments.Load(), c.lines, c.trimmed, c.diffs)
 	if c.t.Failed() {
 		return
 	}

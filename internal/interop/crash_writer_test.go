@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -16,6 +17,9 @@ type writer struct {
 	zone  *crashZone
 	label string
 	conn  *dns.Conn // nil: none
+	fails bool      // the disk of the server does, so that updates may be refused, or not be answered
+
+	unanswered bool // no answer came for the last update, which may still be carried out
 
 	acked atomic.Int64 // number of the last update that NOERROR came for
 	sent  atomic.Int64 // this one, or the next
@@ -77,15 +81,23 @@ func (w *writer) message(n int) *dns.Msg {
 // exchangeWait is how long an answer may take; the machine may have other work.
 const exchangeWait = time.Minute
 
+// failsWait is how long to wait for an answer of a server whose disk fails: there may be
+// none.
+const failsWait = 5 * time.Second
+
 // exchange sends a message over the connection of the writer and reads the answer.
 func (w *writer) exchange(addr netip.AddrPort, m *dns.Msg) (*dns.Msg, error) {
 	var r *dns.Msg
 	err := error(nil)
+	wait := exchangeWait
+	if w.fails {
+		wait = failsWait
+	}
 	if w.conn == nil {
-		w.conn, err = dns.DialTimeout("tcp", addr.String(), exchangeWait)
+		w.conn, err = dns.DialTimeout("tcp", addr.String(), wait)
 	}
 	if err == nil {
-		_ = w.conn.SetDeadline(time.Now().Add(exchangeWait)) // a connection that is gone says so below
+		_ = w.conn.SetDeadline(time.Now().Add(wait)) // a connection that is gone says so below
 		err = w.conn.WriteMsg(m)
 	}
 	if err == nil {
@@ -141,9 +153,18 @@ func (w *writer) next(addr netip.AddrPort) error {
 	w.sent.Store(acked + 1)
 	r, err := w.exchange(addr, w.message(int(acked+1)))
 	if err != nil {
+		w.unanswered = w.fails
 		return err
 	}
-	if r.Rcode != dns.RcodeSuccess {
+	unanswered := w.unanswered
+	w.unanswered = false
+	switch {
+	case w.fails && r.Rcode == dns.RcodeServerFailure:
+		w.sent.Store(acked) // it is not there, now or ever
+		return errors.New("refused")
+	case unanswered && (r.Rcode == dns.RcodeNXRrset || r.Rcode == dns.RcodeYXRrset):
+		return errors.New("the one before was carried out meanwhile")
+	case r.Rcode != dns.RcodeSuccess:
 		return &broken{fmt.Errorf("update %d of writer %s:\n%v", acked+1, w.label, r)}
 	}
 	w.acked.Store(acked + 1)

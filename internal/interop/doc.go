@@ -38,8 +38,10 @@
 // that ptrd is a secondary of, and holds that all four have the same after each change.
 //
 // TestCrash kills a primary and a secondary, both ptrd, at random moments while zones
-// change and are transferred, and looks at what is there after the start
-// (`go test ./internal/interop -run TestCrash -kills 500 -timeout 1h` for long).
+// change and are transferred, and looks at what is there after the start.
+// TestPowerFailure drops or tears writes since the last sync with each kill, and
+// TestIOErrors has the disk fail (`go test ./internal/interop -run
+// 'TestCrash|TestPowerFailure|TestIOErrors' -faults 1000 -timeout 3h` for long).
 //
 // TestScaling runs the servers that docs/scaling.md describes, with the configurations
 // that stand there, and TestFollowPeers has ptrd follow catalogs of BIND and Knot.
