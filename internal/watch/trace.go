@@ -17,7 +17,8 @@ type trace struct {
 	task   *infile.Task
 	states map[string]state    // by path
 	dirs   map[string]bool     // directories whose names matter, without links in them
-	names  map[string][]string // the names that matter, directory included, with the paths that end there; none at links
+	names  map[string]bool     // the names that matter, directory included; true: the path of this text ends there
+	others map[string][]string // further paths that end at a name
 	memo   map[string]place    // directories already walked
 }
 
@@ -53,7 +54,8 @@ func newTrace(task *infile.Task, paths []string) *trace {
 		task:   task,
 		states: make(map[string]state, len(paths)),
 		dirs:   map[string]bool{},
-		names:  map[string][]string{},
+		names:  map[string]bool{},
+		others: map[string][]string{},
 		memo:   map[string]place{},
 	}
 	for _, p := range paths {
@@ -76,13 +78,13 @@ func (t *trace) file(path string) state {
 		t.note(path)
 		info, err := t.task.Lstat(path)
 		if err != nil {
-			t.names[path] = append(t.names[path], asked)
+			t.end(asked, path)
 			break
 		}
 		id, changed := identify(info)
 		latest = later(latest, changed)
 		if info.Mode()&fs.ModeSymlink == 0 {
-			t.names[path] = append(t.names[path], asked)
+			t.end(asked, path)
 			return state{
 				exists: true, id: id, mode: info.Mode(), size: info.Size(),
 				written: info.ModTime().UnixNano(), changed: latest, real: path,
@@ -93,6 +95,25 @@ func (t *trace) file(path string) state {
 		}
 	}
 	return state{changed: latest}
+}
+
+// end notes that a path ends at a name.
+func (t *trace) end(path, name string) {
+	if path == name {
+		t.names[name] = true
+	} else {
+		t.others[name] = append(t.others[name], path)
+	}
+}
+
+// ends returns the paths that end at a name: none where it is a link or a directory that
+// is missing. matters is false for names that no path leads over.
+func (t *trace) ends(name string) (paths []string, matters bool) {
+	own, matters := t.names[name]
+	if paths = t.others[name]; own {
+		paths = append(paths[:len(paths):len(paths)], name)
+	}
+	return paths, matters
 }
 
 // dir walks to a directory.
@@ -136,7 +157,7 @@ func (t *trace) walk(path, parent string, links int) place {
 
 // note marks a name, in a directory without links, as one that matters.
 func (t *trace) note(path string) {
-	t.names[path] = t.names[path]
+	t.names[path] = t.names[path] // as it was, or false
 	t.dirs[filepath.Dir(path)] = true
 }
 

@@ -12,7 +12,7 @@
 //
 // # When a file is complete
 //
-// A file that changed is unfinished until one of these holds, see [Watcher.deadline]:
+// A file that changed is unfinished until one of these holds, see unfinished.deadline:
 //
 //   - It was closed after writing, or put in place as a whole by a rename of it or
 //     of a link to it, and nothing happened to it for the moment of settle.
@@ -96,7 +96,7 @@ type Watcher struct {
 	paths      []string
 	since      time.Time
 	deferred   []string
-	complete   map[string]state       // of each path, as it was reported last
+	last       *trace                 // replaced and changed by Run alone
 	unfinished map[string]*unfinished // by path
 	closes     map[string]closing     // files that were closed or put in place, by name
 	pruned     time.Time              // when old ones were removed from that
@@ -107,9 +107,8 @@ type Watcher struct {
 	notifier Notifier        // nil: polling only
 	watched  map[string]bool // directories with a watch
 	warned   bool            // that polling has to do
-	last     *trace
-	dirty    time.Time // of the first event that asks for all paths to be looked at; zero: none
-	moved    bool      // one of them put a link or a directory in place
+	dirty    time.Time       // of the first event that asks for all paths to be looked at; zero: none
+	moved    bool            // one of them put a link or a directory in place
 }
 
 // closing is when a file was closed or put in place last.
@@ -118,8 +117,10 @@ type closing struct {
 	open bool // it changed since
 }
 
-// unfinished is a path that is not as it was reported last.
+// unfinished is a path that is not as it was reported last. The others are as in the
+// last trace.
 type unfinished struct {
+	was    state         // as it was reported last
 	state  state         // when it was looked at last
 	first  time.Time     // when it began to change
 	since  time.Time     // when it changed last
@@ -148,7 +149,6 @@ func New(o Options) *Watcher {
 		quiet:      o.Quiet,
 		changed:    make(chan struct{}, 1),
 		kick:       make(chan struct{}, 1),
-		complete:   map[string]state{},
 		unfinished: map[string]*unfinished{},
 		closes:     map[string]closing{},
 		watched:    map[string]bool{},
@@ -208,7 +208,10 @@ func (w *Watcher) IsComplete(t *infile.Task, path string) bool {
 	path = absolute([]string{path})[0]
 	now := newTrace(t, []string{path}).states[path]
 	w.mu.Lock()
-	known, ok := w.complete[path]
+	known, ok := w.last.states[path]
+	if u := w.unfinished[path]; u != nil {
+		known = u.was
+	}
 	last, wasClosed := w.closes[now.real]
 	quiet := w.quiet
 	w.mu.Unlock()
@@ -316,7 +319,7 @@ func (w *Watcher) event(e Event) {
 	}
 	now := time.Now()
 	gap := w.noteClose(e, now)
-	ends, matters := w.last.names[e.Name]
+	ends, matters := w.last.ends(e.Name)
 	if !matters {
 		return
 	}
@@ -380,7 +383,8 @@ func (w *Watcher) noteClose(e Event, now time.Time) (gap time.Duration) {
 func (w *Watcher) unfinish(path string, now time.Time) *unfinished {
 	u := w.unfinished[path]
 	if u == nil {
-		u = &unfinished{state: w.complete[path], first: now, since: now, looked: true}
+		was := w.last.states[path]
+		u = &unfinished{was: was, state: was, first: now, since: now, looked: true}
 		w.unfinished[path] = u
 	}
 	return u
@@ -407,29 +411,29 @@ func (w *Watcher) next() (next time.Time) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for path, u := range w.unfinished {
-		sooner(w.deadline(path, u))
+	for _, u := range w.unfinished {
+		sooner(u.deadline(w.quiet))
 	}
 	return next
 }
 
 // deadline returns when u is complete if nothing more happens to it, or when it is to
 // be looked at.
-func (w *Watcher) deadline(path string, u *unfinished) time.Time {
+func (u *unfinished) deadline(quiet time.Duration) time.Time {
 	calm := u.since.Add(settle)
-	switch was := w.complete[path]; {
+	switch {
 	case !u.looked:
 		return calm
-	case !u.sure && was.sameContent(u.state):
+	case !u.sure && u.was.sameContent(u.state):
 		return calm
 	case u.whole && u.state.exists && u.state.size > 0:
 		repeated := u.since.Add(min(2*u.gap, mostSettle))
-		if most := u.first.Add(w.quiet); repeated.After(most) {
+		if most := u.first.Add(quiet); repeated.After(most) {
 			repeated = most
 		}
 		return later(calm, repeated)
 	}
-	return u.since.Add(max(w.quiet, settle))
+	return u.since.Add(max(quiet, settle))
 }
 
 // settle looks at what has been calm for long enough, and signals what is complete.
@@ -438,24 +442,33 @@ func (w *Watcher) settle() {
 	if !w.dirty.IsZero() && !now.Before(w.dirty.Add(settle)) {
 		w.look()
 	}
+	var due []string
+	w.mu.Lock()
+	for path, u := range w.unfinished {
+		if !u.deadline(w.quiet).After(now) {
+			due = append(due, path)
+		}
+	}
+	w.mu.Unlock()
+	t := w.newTrace(due)
+	if w.ctx.Err() != nil {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for path, u := range w.unfinished {
-		if w.deadline(path, u).After(now) {
-			continue
-		}
-		state := w.newTrace([]string{path}).states[path]
+	for _, path := range due {
+		u, state := w.unfinished[path], t.states[path]
 		if u.looked && state != u.state {
-			u.since, u.whole = now, false // no event told
+			u.since, u.whole = now, false // no event reported it
 		}
 		u.state, u.looked = state, true
-		if w.deadline(path, u).After(now) {
+		if u.deadline(w.quiet).After(now) {
 			continue
 		}
-		if was := w.complete[path]; u.sure || was != state {
+		if u.sure || u.was != state {
 			w.signal()
 		}
-		w.complete[path] = state
+		w.last.states[path] = state
 		delete(w.unfinished, path)
 	}
 }
@@ -470,41 +483,43 @@ func (w *Watcher) signal() {
 // replace takes over the paths that Set left.
 func (w *Watcher) replace() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.current = w.paths
-	first := w.trace()
+	w.mu.Unlock()
+	first, last := w.trace()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	old := w.last
+	w.last = last
 	now := time.Now()
-	stays := make(map[string]bool, len(w.current))
 	deferred := make(map[string]bool, len(w.deferred))
 	for _, p := range w.deferred {
 		deferred[p] = true
 	}
 	for _, p := range w.current {
-		stays[p] = true
-		state := w.last.states[p]
-		was, known := w.complete[p]
+		state := last.states[p]
+		was, known := old.states[p]
+		if !known {
+			was = first.states[p]
+		}
 		isNew := !known && (deferred[p] || !w.since.IsZero() && !state.changed.Before(w.since.Add(-slack)))
 		switch {
 		case isNew:
-			w.complete[p] = none
 			u := w.unfinish(p, now)
-			u.sure = true
+			u.was, u.sure = none, true
 			w.found(u, none, state, now)
 			if written := time.Unix(0, state.written); state.exists && written.Before(now) {
 				u.since = written // it has been waited for since then
 			}
-		case !known:
-			was = first.states[p]
-			w.complete[p] = was
-			fallthrough
-		default:
-			if was != state && w.unfinished[p] == nil {
-				w.found(w.unfinish(p, now), was, state, now)
-			}
+		case was != state && w.unfinished[p] == nil:
+			u := w.unfinish(p, now)
+			u.was = was
+			w.found(u, was, state, now)
 		}
 	}
-	maps.DeleteFunc(w.complete, func(p string, _ state) bool { return !stays[p] })
-	maps.DeleteFunc(w.unfinished, func(p string, _ *unfinished) bool { return !stays[p] })
+	maps.DeleteFunc(w.unfinished, func(p string, _ *unfinished) bool {
+		_, stays := last.states[p]
+		return !stays
+	})
 }
 
 // found takes note of a change of u that no event reported.
@@ -517,21 +532,24 @@ func (w *Watcher) found(u *unfinished, was, now state, at time.Time) {
 
 // look traces all paths again, and finds changes that no event reported.
 func (w *Watcher) look() {
-	old := w.last
-	w.trace()
-	now := time.Now()
+	_, last := w.trace()
+	if w.ctx.Err() != nil {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	old := w.last
+	w.last = last
+	now := time.Now()
 	for _, p := range w.current {
-		was, state := old.states[p], w.last.states[p]
-		if known, ok := w.complete[p]; !ok || was == state && known == state {
-			continue
-		}
+		was, state := old.states[p], last.states[p]
 		u := w.unfinished[p]
 		switch {
-		case u == nil:
-			w.found(w.unfinish(p, now), was, state, now)
-		case u.looked && u.state != state, was.real != state.real:
+		case u == nil && was != state:
+			u = w.unfinish(p, now)
+			u.was = was
+			w.found(u, was, state, now)
+		case u != nil && (u.looked && u.state != state || was.real != state.real):
 			// What events reported is about another file where the path leads elsewhere.
 			w.found(u, was, state, now)
 		}
@@ -544,17 +562,17 @@ func (w *Watcher) look() {
 const rounds = 5
 
 // trace walks every path and puts the watches where they belong now. It returns what
-// it found before there were watches.
-func (w *Watcher) trace() (first *trace) {
+// it found before there were watches, and after.
+func (w *Watcher) trace() (first, last *trace) {
 	first = w.newTrace(w.current)
-	w.last = first
+	last = first
 	for range rounds {
-		if !w.place(w.last.dirs) {
+		if !w.place(last.dirs) {
 			break
 		}
-		w.last = w.newTrace(w.current)
+		last = w.newTrace(w.current)
 	}
-	return first
+	return first, last
 }
 
 // newTrace traces paths; what it returns when the Watcher is told to stop is of no use.
