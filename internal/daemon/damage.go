@@ -60,8 +60,15 @@ func (d *Daemon) findDamage(cfg *config.Config, isOld bool) {
 // serial after all that are known: more may have been served.
 func (d *Daemon) restoreZone(apex dname.Name) (*zone.Zone, bool, error) {
 	z, ok, err := d.journal.Restore(apex, d.pause())
-	if ok || err != nil {
-		return z, ok, err
+	if err != nil {
+		return nil, false, err
+	}
+	if ok {
+		// Of a backup or a content that was left, later serials may have been served.
+		if floor, ok := d.journal.Floor(apex); ok && !floor.Before(z.Serial()) {
+			z = z.WithSerial(floor.Next(time.Now().Unix()))
+		}
+		return z, true, nil
 	}
 	if z, ok, err = d.journal.Found(apex, d.pause()); !ok {
 		return nil, false, err

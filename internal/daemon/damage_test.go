@@ -315,6 +315,12 @@ func TestCorruptedState(t *testing.T) {
 			for _, d := range l.Status().Damage {
 				forgotten[d.Zone] = forgotten[d.Zone] || strings.Contains(d.Text, "entry")
 			}
+			spare := 0 // zones of a last transaction that may be lost
+			for _, d := range l.Status().Damage {
+				if strings.HasPrefix(d.Text, "the last change of a zone") {
+					spare = 1
+				}
+			}
 			different := 0
 			for apex, is := range l.servedZones() {
 				was := want[apex]
@@ -324,6 +330,8 @@ func TestCorruptedState(t *testing.T) {
 				case strings.HasPrefix(apex, "s") && !is.available:
 					// Its primary has it; status shows that it is not there yet, and the log
 					// has one line for all of these.
+				case !l.names(apex) && spare > 0:
+					spare--
 				case !l.names(apex):
 					t.Errorf("%s: zone %s was %+v, is %+v, and nothing says so", what, apex, was, is)
 				case forgotten[apex] && strings.HasPrefix(apex, "f"):

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/ptrd/ptrd/internal/backup"
 	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/explain"
 	"github.com/ptrd/ptrd/zone"
@@ -32,6 +33,8 @@ const (
 	VerbRollback = "rollback" // what, serial: JSON of a history.Rollback
 
 	VerbRecover = "recover" // what: waits for a reload; JSON of an Outcome
+
+	VerbBackup = "backup" // a tar archive of the state
 
 	VerbRefresh = "refresh" // what, whole (true: by AXFR, whatever the serial): waits for a check; JSON of a SecondaryStatus
 )
@@ -75,6 +78,12 @@ func (d *Daemon) verbs() map[string]control.Verb {
 		VerbLog:      d.answer(d.readLog),
 		VerbDiff:     d.answer(d.diff),
 		VerbRollback: d.answer(d.rollback),
+		VerbBackup: func(_ context.Context, _ url.Values, w io.Writer) error {
+			if d.state.Load() == nil {
+				return errLoading
+			}
+			return backup.Stream(d.journal, d.first.StateDir, w)
+		},
 		VerbRecover: func(ctx context.Context, args url.Values, w io.Writer) error {
 			return d.answer(func(args url.Values) (any, error) { return d.recover(ctx, args) })(ctx, args, w)
 		},

@@ -57,6 +57,9 @@ func (j *Journal) Append(b *zone.Batch) error {
 			delete(j.prepared, e.key)
 		}
 	}
+	// What these forget is of no effect any more, and forgotten later at the latest.
+	_ = j.passFloors(edits)
+	_ = j.forgetLost(edits)
 	return nil
 }
 

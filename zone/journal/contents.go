@@ -1,9 +1,11 @@
 package journal
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -141,11 +143,7 @@ func (j *Journal) adoptFound() error {
 	if len(j.found) == 0 {
 		return nil
 	}
-	type floor struct {
-		key    string
-		serial zone.Serial
-	}
-	var floors []floor
+	floors := map[string]zone.Serial{}
 	for key, list := range j.found {
 		apex := dname.FromWire([]byte(key))
 		s, err := j.state(apex)
@@ -169,24 +167,13 @@ func (j *Journal) adoptFound() error {
 		serial := list[len(list)-1].serial
 		j.report(apex, "the journal has no entry of it, but its content as of serial %d is in %s", serial, j.snapshotPath(""))
 		if s.Sequence == 0 || s.Serial.Before(serial) {
-			floors = append(floors, floor{key, serial})
+			floors[key] = serial
 		}
 	}
 	if len(floors) == 0 {
 		return nil
 	}
-	slices.SortFunc(floors, func(a, b floor) int { return strings.Compare(a.key, b.key) })
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.write(func(tx *bolt.Tx) error {
-		t := begin(tx)
-		for _, f := range floors {
-			if err := t.raise(j, f.key, f.serial); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return j.Raise(floors)
 }
 
 // hasDigest reports whether the digest of what was served is known.
@@ -194,17 +181,22 @@ func (s *state) hasDigest() bool { return s.Digest != (zone.Digest{}) }
 
 // raise makes the entry of a zone one with at least the serial. If it has none yet, or an
 // earlier one, the content that was served with the serial is not known, so that
-// whatever is served next gets a later one.
-func (t *transaction) raise(j *Journal, key string, serial zone.Serial) error {
+// whatever is served next gets a later one. A kept zone keeps its entry, and gets a floor
+// beside it. The serial of a zone that is served verbatim is its source's.
+func (t *transaction) raise(j *Journal, tx *bolt.Tx, key string, serial zone.Serial) error {
 	var s state
-	if v := t.zones.Get([]byte(key)); v != nil {
+	k := []byte(key)
+	if v := t.zones.Get(k); v != nil {
 		var ok bool
-		if s, ok = decode([]byte(key), v); !ok {
+		if s, ok = decode(k, v); !ok {
 			return corrupt(j.path, fmt.Sprintf("entry of %v", dname.Name(key)))
 		}
-		if s.Sequence > 0 && !s.Serial.Before(serial) {
+		if s.Sequence > 0 && !s.Serial.Before(serial) || s.Verbatim {
 			return nil
 		}
+	}
+	if s.Kept {
+		return tx.Bucket([]byte(bucketFloors)).Put(k, withSum(bucketFloors, k, binary.BigEndian.AppendUint32(nil, uint32(serial))))
 	}
 	s.Serial, s.Digest = serial, zone.Digest{}
 	if s.Sequence == 0 {
@@ -214,18 +206,76 @@ func (t *transaction) raise(j *Journal, key string, serial zone.Serial) error {
 	if err := t.number(&s, key); err != nil {
 		return err
 	}
-	return t.zones.Put([]byte(key), s.encode([]byte(key)))
+	return t.zones.Put(k, s.encode(k))
 }
 
 // Raise makes the journal remember that zones were served with serials, by key of the
-// apex, which it does not know itself: what is served next gets later ones.
+// apex, which it does not know itself: what is served next gets later ones. Of kept zones
+// [Journal.Floor] returns them.
 func (j *Journal) Raise(serials map[string]zone.Serial) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.write(func(tx *bolt.Tx) error {
+	if err := j.write(func(tx *bolt.Tx) error {
 		t := begin(tx)
-		for key, serial := range serials {
-			if err := t.raise(j, key, serial); err != nil {
+		for _, key := range slices.Sorted(maps.Keys(serials)) {
+			if err := t.raise(j, tx, key, serials[key]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	return j.loadFloors()
+}
+
+// loadFloors reads the floors.
+func (j *Journal) loadFloors() error {
+	floors := map[string]zone.Serial{}
+	err := j.view(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte(bucketFloors)).ForEach(func(k, v []byte) error {
+			if b, ok := summed(bucketFloors, k, v); ok && len(b) == 4 {
+				floors[string(k)] = zone.Serial(binary.BigEndian.Uint32(b))
+			}
+			return nil
+		})
+	})
+	j.floorMu.Lock()
+	defer j.floorMu.Unlock()
+	j.floors = floors
+	return err
+}
+
+// Floor returns a serial that a kept zone was served with although its entry has an
+// earlier one: the content is from a backup, for example. ok is false where there is none.
+func (j *Journal) Floor(apex dname.Name) (serial zone.Serial, ok bool) {
+	j.floorMu.Lock()
+	defer j.floorMu.Unlock()
+	serial, ok = j.floors[apex.Key()]
+	return serial, ok
+}
+
+// passFloors forgets the floors that the edits are past.
+func (j *Journal) passFloors(edits []*edit) error {
+	j.floorMu.Lock()
+	var passed []string
+	for _, e := range edits {
+		if len(j.floors) == 0 {
+			break
+		}
+		if f, ok := j.floors[e.key]; ok && f.Before(e.next.Serial) {
+			passed = append(passed, e.key)
+			delete(j.floors, e.key)
+		}
+	}
+	j.floorMu.Unlock()
+	if len(passed) == 0 {
+		return nil
+	}
+	return j.write(func(tx *bolt.Tx) error {
+		countTransaction(tx)
+		for _, key := range passed {
+			if err := tx.Bucket([]byte(bucketFloors)).Delete([]byte(key)); err != nil {
 				return err
 			}
 		}
@@ -285,13 +335,8 @@ func (j *Journal) Release(apex dname.Name) (err error) {
 	}
 	j.found[key] = contents[key]
 	j.foundMu.Unlock()
-	j.lostMu.Lock()
-	defer j.lostMu.Unlock()
-	if j.lostNotes[key] != "" {
-		if err := j.setLost(key, ""); err != nil {
-			return err
-		}
-		delete(j.lostNotes, key)
+	if err := j.setLost(key, ""); err != nil {
+		return err
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -34,11 +34,12 @@ const (
 	bucketNames   = "names"
 	bucketNotes   = "summed notes"
 	bucketLost    = "lost notes"
+	bucketFloors  = "serial floors"
 	keyFormat     = "format"
 	keyFormatSum  = "format sum"
 )
 
-var buckets = [...]string{bucketMeta, bucketZones, bucketNames, bucketChanges, bucketNotes, bucketLost}
+var buckets = [...]string{bucketMeta, bucketZones, bucketNames, bucketChanges, bucketNotes, bucketLost, bucketFloors}
 
 const (
 	// growBy is by how much the file grows at a time. Each time costs a flush more.
@@ -96,11 +97,13 @@ type Journal struct {
 	newest int64        // Unix milliseconds of the last change when it was opened; 0: none
 	aged   atomic.Int64 // likewise, the time that ages are measured at, see ageAt
 
-	mu       sync.Mutex          // orders who writes
-	broken   *database           // to be recovered; then db is nil
-	isOpen   bool                // the DB of broken is
-	mustUndo bool                // broken may hold a transaction that failed
-	prepared map[string]snapshot // by key of the apex: files that no entry names yet
+	mu        sync.Mutex          // orders who writes
+	broken    *database           // to be recovered; then db is nil
+	isOpen    bool                // the DB of broken is
+	mustUndo  bool                // broken may hold a transaction that failed
+	prepared  map[string]snapshot // by key of the apex: files that no entry names yet
+	pins      int                 // backups under way
+	dropLater []string            // content files to be removed after these
 
 	isNew  bool     // Open made it, or could not take over all of a damaged one
 	damage []Damage // that Open found
@@ -110,6 +113,9 @@ type Journal struct {
 
 	lostMu    sync.Mutex
 	lostNotes map[string]string // by key of the apex: why its notes are not all there
+
+	floorMu sync.Mutex
+	floors  map[string]zone.Serial // by key of the apex: serials of kept zones that others know of
 }
 
 var _ zone.Journal = (*Journal)(nil)
@@ -150,11 +156,11 @@ func Open(path string, o Options) (*Journal, error) {
 	}
 	j.db.Store(db)
 	j.SetLimits(defaultLimits, nil)
-	if err = j.loadLost(); err == nil {
+	if err = errors.Join(j.loadLost(), j.loadFloors()); err == nil {
 		err = j.examineContents(files)
 	}
 	if err == nil && j.isNew {
-		err = j.recallSerials()
+		err = j.RecallSerials()
 	}
 	if err == nil {
 		j.newest, err = j.readNewest()

@@ -61,7 +61,7 @@ type head struct {
 // got it returns.
 type item struct {
 	key, value []byte
-	page       *pageSpan
+	page       *pageSpan // nil: it may be older than another one with its key
 }
 
 // pageSpan is the page that an item is on and the keys that may be there.
@@ -81,6 +81,8 @@ type pages struct {
 	isUsed bitset // pages that the tree, the heads and the list of free pages take
 	isFree bitset
 	freeOK bool // isFree is right
+
+	mayBeOld bool // the last transaction may be lost
 
 	faults  int    // places that are not as the database writes them
 	example string // the first of them
@@ -116,11 +118,15 @@ func openPages(f io.ReaderAt, size int64) (*pages, error) {
 	if p.heads < 2 {
 		// The damaged head may have been the newer one, and the pages of its tree are
 		// all there: what a transaction needs is not overwritten by the next one.
-		if newer, ok := p.findRoot(); ok {
+		newer, ok := p.findRoot()
+		switch {
+		case ok:
 			p.head = newer
-		} else if p.heads == 0 {
+		case p.heads == 0:
 			return nil, errors.New("it has no valid head and no root")
 		}
+		// Its root may be damaged as well.
+		p.mayBeOld = !ok || p.heads == 0
 	}
 	if n := p.size / p.page; p.head.pages > n {
 		p.fault("%d octets of %d are there", p.size, p.head.pages*p.page)
@@ -268,13 +274,14 @@ func (p *pages) readFree() {
 		fail("%v", err)
 		return
 	}
-	for ; len(b) > 0; b = b[8:] {
+	for last := uint64(1); len(b) > 0; b = b[8:] { // in order
 		id := ne.Uint64(b)
-		if id < 2 || id >= p.head.pages || p.isFree.has(id) || p.isUsed.has(id) {
+		if id <= last || id >= p.head.pages || p.isUsed.has(id) {
 			fail("page %d", id)
 			return
 		}
 		p.isFree.set(id)
+		last = id
 	}
 	p.freeOK = true
 }
@@ -423,7 +430,7 @@ func (p *pages) walkPage(n uint64, low, high []byte, depth int, visit func(item,
 		p.fault("page %d is asked for, there are %d", n, p.head.pages)
 		return
 	}
-	if p.isUsed.has(n) || p.isFree.has(n) {
+	if p.isUsed.has(n) {
 		p.fault("page %d is used twice", n)
 		return
 	}
@@ -434,14 +441,19 @@ func (p *pages) walkPage(n uint64, low, high []byte, depth int, visit func(item,
 	if err != nil {
 		p.fault("page %d: %v", n, err)
 		if b != nil && binary.NativeEndian.Uint16(b[8:]) == pageLeaf {
+			p.isUsed.set(n)
 			p.walkLoose(b, &pageSpan{low, high}, visit)
 		}
 		return
 	}
 	for i := range uint64(len(b)) / p.page {
-		if n+i >= p.head.pages || p.isUsed.has(n+i) || p.isFree.has(n+i) {
+		if n+i >= p.head.pages || p.isUsed.has(n+i) {
 			p.fault("page %d is used twice", n+i)
 			return
+		}
+		if p.isFree.has(n + i) { // the page itself says that it is part of the tree
+			p.fault("page %d is listed as free", n+i)
+			p.freeOK = false
 		}
 		p.isUsed.set(n + i)
 	}

@@ -69,11 +69,13 @@ func (v *survey) check() (files map[string]bool) {
 			}
 		}
 		v.p.walk(bucketMeta, func(item) {})
-		v.p.walk(bucketLost, func(it item) {
-			if !isWhole(bucketLost, it) {
-				v.p.fault("bucket %s: value of %q", bucketLost, it.key)
-			}
-		})
+		for _, bucket := range []string{bucketLost, bucketFloors} {
+			v.p.walk(bucket, func(it item) {
+				if !isWhole(bucket, it) {
+					v.p.fault("bucket %s: value of %q", bucket, it.key)
+				}
+			})
+		}
 	}
 	v.walk(v.p, func(bucket string, it item, ok bool) {
 		if !ok {
@@ -158,7 +160,7 @@ func isWhole(bucket string, it item) bool {
 		return len(it.key) > 4
 	}
 	_, ok := summed(bucket, it.key, it.value)
-	return ok && (len(it.key) >= 4 || bucket == bucketLost)
+	return ok && (len(it.key) >= 4 || bucket == bucketLost || bucket == bucketFloors)
 }
 
 // isKeyed reports whether the checksum of an item, if it is one of the bucket, covers
@@ -185,6 +187,9 @@ func (v *survey) collect() {
 		case bucket == bucketZones:
 			s, _ := decode(it.key, it.value)
 			key := string(it.key)
+			if it.page == nil && v.zones[key] != nil {
+				return
+			}
 			v.zones[key] = &s
 			if s.id != 0 {
 				v.names[s.id] = key
@@ -196,17 +201,23 @@ func (v *survey) collect() {
 			}
 		}
 	})
+	seen := map[string]bool{} // keys of notes
 	v.walkAll(func(bucket string, it item, ok bool) {
 		switch {
 		case !ok || len(it.key) < 4:
 		case bucket == bucketChanges:
 			v.collectBlock(it)
 		case bucket == bucketNotes, bucket == bucketNotes2:
+			if it.page != nil {
+				seen[string(it.key)] = true
+			} else if seen[string(it.key)] {
+				return // an older one
+			}
 			v.notes[binary.BigEndian.Uint32(it.key)]++
 		}
 	})
 	for id, list := range v.history {
-		slices.SortFunc(list, func(a, b record) int {
+		slices.SortStableFunc(list, func(a, b record) int {
 			if a.first != b.first {
 				if a.first < b.first {
 					return -1
@@ -271,11 +282,16 @@ func joinParts(list []record) (out []record) {
 		r := list[i]
 		n := i + 1
 		whole := r.parts == 0
+		parts := 1
 		for ; n < len(list) && list[n].first == r.first; n++ {
-			whole = whole && list[n].parts == n-i
+			if list[n].parts == list[n-1].parts {
+				continue // an older one
+			}
+			whole = whole && list[n].parts == parts
+			parts++
 			r.octets += list[n].octets
 		}
-		if whole && n-i > r.bigger {
+		if whole && parts > r.bigger {
 			out = append(out, r)
 		}
 		i = n
@@ -293,9 +309,11 @@ func (v *survey) resolve(contents map[string][]content) (lost []Damage, noted ma
 	for _, id := range slices.Sorted(maps.Keys(v.names)) {
 		key := v.names[id]
 		s := v.zones[key]
-		made := s == nil || s.id != id
+		// An entry that is older than the history is one of a page that was free.
+		run := lastRun(v.history[id])
+		made := s == nil || s.id != id || len(run) > 0 && run[len(run)-1].last > s.Sequence
 		if made {
-			if s != nil {
+			if s != nil && s.id != id {
 				continue // an older number of a zone that has another one now
 			}
 			s = v.rebuild(id, contents[key])
@@ -443,6 +461,11 @@ func (v *survey) copyTo(db *bolt.DB, noted map[string]string) error {
 			noted[string(it.key)] = string(text)
 		}
 	})
+	v.p.again().walk(bucketFloors, func(it item) {
+		if isWhole(bucketFloors, it) {
+			w.put(bucketFloors, it.key, it.value)
+		}
+	})
 	w.edit(func(tx *bolt.Tx) error { return tx.Bucket([]byte(bucketChanges)).SetSequence(uint64(most)) })
 	for _, key := range slices.Sorted(maps.Keys(v.zones)) {
 		w.put(bucketZones, []byte(key), v.zones[key].encode([]byte(key)))
@@ -468,10 +491,10 @@ func (v *survey) copyTo(db *bolt.DB, noted map[string]string) error {
 		switch bucket {
 		case bucketChanges:
 			if _, sequence, _ := splitKey(it.key); sequence >= s.first && sequence <= s.Sequence {
-				w.put(bucketChanges, it.key, it.value)
+				w.add(bucketChanges, it)
 			}
 		case bucketNotes:
-			w.put(bucketNotes, it.key, it.value)
+			w.add(bucketNotes, it)
 		case bucketNotes2:
 			w.put(bucketNotes, it.key, withSum(bucketNotes, it.key, it.value))
 		}
@@ -511,6 +534,21 @@ func (w *copier) put(bucket string, key, value []byte) {
 		b.FillPercent = changesFill
 		return b.Put(bytes.Clone(key), bytes.Clone(value))
 	})
+}
+
+// add puts an item unless a newer one is there.
+func (w *copier) add(bucket string, it item) {
+	if it.page == nil {
+		isThere := false
+		w.edit(func(tx *bolt.Tx) error {
+			isThere = tx.Bucket([]byte(bucket)).Get(it.key) != nil
+			return nil
+		})
+		if isThere {
+			return
+		}
+	}
+	w.put(bucket, it.key, it.value)
 }
 
 func (w *copier) end() error {
@@ -569,6 +607,9 @@ func inspect(path string, o Options) (files map[string]bool, damage []Damage, er
 	if v.p != nil {
 		v.collect()
 		damage, noted = v.resolve(contents)
+		if v.p.mayBeOld {
+			damage = append(damage, Damage{Text: "the last change of a zone before the damage may be lost, and cannot be told from what is there"})
+		}
 	}
 	next, err := v.makeNext(path, o, noted)
 	if err != nil {
@@ -646,10 +687,10 @@ func lockShared(path string, o Options) (release func(), err error) {
 	return func() {}, nil
 }
 
-// recallSerials takes over the serials of zones from journals that were set aside: what
+// RecallSerials takes over the serials of zones from journals that were set aside: what
 // is served next gets later ones. What else is in them is older than what was served
 // since, or was taken over already.
-func (j *Journal) recallSerials() error {
+func (j *Journal) RecallSerials() error {
 	serials := map[string]zone.Serial{}
 	for _, path := range disk.Aside(j.disk, j.path) {
 		f, err := os.Open(path) // that of a database
@@ -703,18 +744,36 @@ func (j *Journal) loadLost() error {
 // without an entry they may be among those whose zones are not known; that it was
 // asked for is kept, so that the next process knows it too.
 func (j *Journal) lost(apex dname.Name, hasEntry bool) (string, error) {
-	j.lostMu.Lock()
-	defer j.lostMu.Unlock()
-	if len(j.lostNotes) == 0 {
-		return "", nil
-	}
 	key := apex.Key()
-	if why := j.lostNotes[key]; why != "" || hasEntry || j.lostNotes[lostAny] == "" {
+	j.lostMu.Lock()
+	why, any := j.lostNotes[key], j.lostNotes[lostAny]
+	j.lostMu.Unlock()
+	if why != "" || hasEntry || any == "" {
 		return why, nil
 	}
-	why := j.lostNotes[lostAny]
-	j.lostNotes[key] = why
-	return why, j.setLost(key, why)
+	return any, j.setLost(key, any)
+}
+
+// forgetLost forgets that notes of secondary zones were lost that come from their
+// primaries now.
+func (j *Journal) forgetLost(edits []*edit) error {
+	j.lostMu.Lock()
+	var keys []string
+	for _, e := range edits {
+		if len(j.lostNotes) == 0 {
+			break
+		}
+		if c := e.change; c.Kept && c.Verbatim && e.content() != nil && len(c.Notes) > 0 && j.lostNotes[e.key] != "" {
+			keys = append(keys, e.key)
+		}
+	}
+	j.lostMu.Unlock()
+	for _, key := range keys {
+		if err := j.writeLost(key, ""); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // setLost keeps why the notes of a zone are not all there; empty: they are, or that
@@ -722,7 +781,12 @@ func (j *Journal) lost(apex dname.Name, hasEntry bool) (string, error) {
 func (j *Journal) setLost(key, why string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.write(func(tx *bolt.Tx) error {
+	return j.writeLost(key, why)
+}
+
+// writeLost is setLost for callers that hold mu.
+func (j *Journal) writeLost(key, why string) error {
+	if err := j.write(func(tx *bolt.Tx) error {
 		countTransaction(tx)
 		b := tx.Bucket([]byte(bucketLost))
 		k := []byte(key)
@@ -730,7 +794,15 @@ func (j *Journal) setLost(key, why string) error {
 			return b.Delete(k)
 		}
 		return b.Put(k, withSum(bucketLost, k, []byte(why)))
-	})
+	}); err != nil {
+		return err
+	}
+	j.lostMu.Lock()
+	defer j.lostMu.Unlock()
+	if delete(j.lostNotes, key); why != "" {
+		j.lostNotes[key] = why
+	}
+	return nil
 }
 
 // Damage returns what Open found damaged or lost, and did about it.

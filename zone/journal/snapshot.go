@@ -127,7 +127,7 @@ func (j *Journal) adopt(apex dname.Name, file snapshot, before uint64) (err erro
 func (j *Journal) dropSnapshot(key string, was, now snapshot) {
 	apex := dname.FromWire([]byte(key))
 	if was != (snapshot{}) && (now == (snapshot{}) || was.name(apex) != now.name(apex)) {
-		_ = j.disk.Remove(j.snapshotPath(was.name(apex)))
+		j.removeContent(j.snapshotPath(was.name(apex)))
 	}
 }
 
