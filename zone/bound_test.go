@@ -97,7 +97,7 @@ func TestAtName(t *testing.T) {
 		code   string
 		change string
 	}{
-		"the same": {70_000, func(int) zone.Record { return zone.Record{Type: 65280} }, "name-too-large", "is there already"},
+		"the same": {70_000, func(int) zone.Record { return zone.Record{Type: 65280} }, "", "is there already"}, // a Builder drops repeats,
 		"types":    {70_000, func(i int) zone.Record { return zone.Record{Type: rr.Type(1000 + i%60000)} }, "name-too-large", "more than 1000 types"},
 		"an RRset": {60_000, func(i int) zone.Record {
 			return zone.Record{Type: 65280, Data: binary.BigEndian.AppendUint32(nil, uint32(i))}
@@ -106,6 +106,7 @@ func TestAtName(t *testing.T) {
 		"slots": {140_000, func(i int) zone.Record {
 			r := address
 			r.Owner = dname.MustParse(fmt.Sprintf("%d.2.0.192.in-addr.arpa.", i%2))
+			r.Data = dname.MustParse(fmt.Sprintf("h%d.", i))
 			return r
 		}, "name-too-large", ""},
 	} {
@@ -135,8 +136,13 @@ func TestAtName(t *testing.T) {
 			change.Added = append(change.Added, r)
 		}
 		z, findings := b.Build()
-		if z != nil || findings[len(findings)-1].Code != c.code && findings[0].Code != c.code {
-			t.Errorf("%s: %v %v", what, z != nil, findings)
+		switch {
+		case c.code == "":
+			if z == nil {
+				t.Errorf("%s: %v", what, findings)
+			}
+		case z != nil || findings[len(findings)-1].Code != c.code && findings[0].Code != c.code:
+			t.Errorf("%s: %v %.300v", what, z != nil, findings)
 		}
 		if c.change == "" {
 			continue

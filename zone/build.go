@@ -32,8 +32,9 @@ type Builder struct {
 	logged    int64 // octets of the log
 	maxBytes  int64 // that may be held; 0: any
 	verbatim  bool
-	reported  [Error + 1]int // of a verbatim zone, by severity
+	reported  [Error + 1]int // by severity, those that are only counted as well
 	key       key
+	recent    *recent // nil: not yet
 	pauser
 }
 
@@ -48,6 +49,9 @@ const (
 	maxTypes  = 1000
 	maxInSet  = maxMessage / rrFixed // an RRset of more fits in no message
 
+	// Findings of each severity: more are not read, and a zone can have as many as it
+	// has records.
+	maxFindings = 1000
 	// Findings of each severity about a zone of another server: it may have as many as
 	// it has records, and its operator corrects them elsewhere.
 	maxVerbatim = 100
@@ -106,10 +110,12 @@ func (b *Builder) flaw() Severity {
 func (b *Builder) Apex() dname.Name { return b.apex }
 
 func (b *Builder) report(s Severity, code string, tag Tag, owner dname.Name, t rr.Type, format string, args ...any) {
+	most := maxFindings
 	if b.verbatim {
-		if b.reported[s]++; b.reported[s] > maxVerbatim {
-			return
-		}
+		most = maxVerbatim
+	}
+	if b.reported[s]++; b.reported[s] > most {
+		return
 	}
 	b.findings = append(b.findings, Finding{s, code, tag, owner, t, fmt.Sprintf(format, args...)})
 }
@@ -150,14 +156,26 @@ func (b *Builder) Add(r Record) {
 			for _, c := range hash {
 				b.key.pushOctet(c)
 			}
-			b.logged += int64(b.nsec3.add(&b.log, &b.key, &r, number))
+			b.addEntry(&b.nsec3, &r, number)
 			return
 		}
 		// In a verbatim zone it is data of an ordinary name, and of no chain.
 		b.report(b.flaw(), "nsec3-owner", r.Tag, r.Owner.Clone(), r.Type, nsec3Owner+"; sign the zone again")
 	}
 	b.fill(&b.key, r.Owner)
-	b.logged += int64(b.main.add(&b.log, &b.key, &r, number))
+	b.addEntry(&b.main, &r, number)
+}
+
+// addEntry takes a record whose key is in b.key into the log, unless it was there lately.
+func (b *Builder) addEntry(to *entries, r *Record, number uint64) {
+	place, repeats := b.repeats(r)
+	if repeats {
+		return
+	}
+	b.logged += int64(to.add(&b.log, &b.key, r, number))
+	if place != nil {
+		*place = to.list[len(to.list)-1].second + 1
+	}
 }
 
 const maxTTL = 1<<31 - 1 // RFC 2181 §8
@@ -174,7 +192,14 @@ func isOfNSEC3(r *Record) bool {
 func (b *Builder) addAddress(r *Record) bool {
 	a := &b.addresses
 	p, ok := a.addr(r.Owner)
-	if !ok || a.n > 0 && p == a.last || r.TTL > maxTTL || len(r.Data) == 0 || len(r.Data) > dname.MaxWire || !a.takes(p) {
+	if !ok || r.TTL > maxTTL || len(r.Data) == 0 || len(r.Data) > dname.MaxWire {
+		return false
+	}
+	place, repeats := b.repeatsAddress(p, r)
+	if repeats {
+		return true
+	}
+	if a.n > 0 && p == a.last || !a.takes(p) {
 		return false
 	}
 	head, suffix, ok := b.w.target(r.Data)
@@ -187,6 +212,9 @@ func (b *Builder) addAddress(r *Record) bool {
 	}
 	slot := b.w.reserve(a.room(p), r.Type, ttl, head, suffix)
 	a.add(p, slot, r.Tag)
+	if place != nil {
+		*place = recentAddress{p, slot}
+	}
 	b.digester.reset(p.path(a.width, &b.octets), false)
 	b.digester.add(&b.digest, 1, r.Type, r.TTL, r.Data)
 	return true
@@ -199,6 +227,7 @@ func (b *Builder) Build() (*Zone, []Finding) {
 	if b.outside > maxOutside {
 		b.report(Warning, "out-of-zone", 0, nil, 0, "%d more records are not in zone %v and are ignored", b.outside-maxOutside, b.apex)
 	}
+	b.recent = nil
 	z := &Zone{layout: b.layout, verbatim: b.verbatim, w: b.w, digest: b.digest}
 	c := checker{b: b, z: z}
 	z.root = b.trie(z, &c)
@@ -211,6 +240,11 @@ func (b *Builder) Build() (*Zone, []Finding) {
 	z.storage, z.ttls, z.w = b.w.done(), b.w.ttls, nil
 	b.w, b.addresses, b.log, b.main, b.nsec3 = nil, addresses{}, nil, entries{}, entries{}
 	slices.SortStableFunc(b.findings, func(x, y Finding) int { return cmp.Compare(x.Tag, y.Tag) })
+	for s, n := range b.reported {
+		if n > maxFindings && !b.verbatim {
+			b.findings = append(b.findings, Finding{Severity: Severity(s), Code: "further", Text: fmt.Sprintf("there are %d further %ss about this zone", n-maxFindings, Severity(s))})
+		}
+	}
 	for _, f := range b.findings {
 		if f.Severity == Error {
 			return nil, b.findings

@@ -101,7 +101,7 @@ func (v value) catalogEntries() []CatalogEntry {
 	var known unique[rangeKey, source.Position]
 	read := func(v value) {
 		e := CatalogEntry{Pos: v.pos(), path: v.path}
-		before := len(v.doc.errs)
+		before := v.doc.faults
 		if v.isMapping() {
 			v.mapping(
 				field{"zone", func(v value) { v.catalogPart(&e) }},
@@ -114,7 +114,7 @@ func (v value) catalogEntries() []CatalogEntry {
 		} else {
 			v.catalogPart(&e)
 		}
-		if len(v.doc.errs) > before {
+		if v.doc.faults > before {
 			return
 		}
 		if pos, twice := known.add(e.key(), e.Pos, &v.doc.steps); twice {

@@ -46,7 +46,7 @@ func (v value) history(h *History) {
 
 // soa reads the timers given and leaves the others as they are.
 func (v value) soa(s *SOA) {
-	before := len(v.doc.errs)
+	before := v.doc.faults
 	v.mapping(
 		field{"mname", func(v value) {
 			s.MName = nil
@@ -59,7 +59,7 @@ func (v value) soa(s *SOA) {
 		field{"expire", func(v value) { s.Expire = v.seconds(time.Second) }},
 		field{"minimum", func(v value) { s.Minimum = v.seconds(0) }},
 	)
-	if len(v.doc.errs) == before && s.Expire <= s.Refresh+s.Retry {
+	if v.doc.faults == before && s.Expire <= s.Refresh+s.Retry {
 		v.fail("expire %s is not longer than refresh %s and retry %s together, so that secondaries would drop the zone after one failed refresh; raise expire",
 			formatDuration(s.Expire), formatDuration(s.Refresh), formatDuration(s.Retry))
 	}

@@ -48,7 +48,7 @@ func (v value) key() (k Key, ok bool) {
 	k = Key{Pos: v.pos(), Algorithm: tsig.HMACSHA256}
 	var secret []byte
 	var given, file bool
-	before := len(v.doc.errs)
+	before := v.doc.faults
 	v.mapping(
 		field{"name", func(v value) { k.Name = v.keyName() }},
 		field{"algorithm", func(v value) { k.Algorithm = v.algorithm() }},
@@ -65,7 +65,7 @@ func (v value) key() (k Key, ok bool) {
 		field{"secret_file", func(v value) { k.File, file = v.file(), true }},
 	)
 	switch {
-	case len(v.doc.errs) > before:
+	case v.doc.faults > before:
 		return k, false
 	case k.Name == nil:
 		v.fail("the key has no `name`; give it the one that its other owners have it by")
@@ -77,7 +77,7 @@ func (v value) key() (k Key, ok bool) {
 			v.fail("%v", err)
 		}
 	}
-	return k, len(v.doc.errs) == before
+	return k, v.doc.faults == before
 }
 
 func (v value) keyName() dname.Name {

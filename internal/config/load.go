@@ -67,6 +67,9 @@ func Parse(name string, data []byte) (*Config, error) {
 	cfg := d.parse(data)
 	if len(d.errs) > 0 {
 		d.errs.sort()
+		if n := d.faults - len(d.errs); n > 0 {
+			d.errs = append(d.errs, Problem{Pos: source.Position{File: name}, Text: fmt.Sprintf("there are %d further errors; correct these first", n)})
+		}
 		return nil, d.errs
 	}
 	return cfg, nil
@@ -77,8 +80,8 @@ func (d *document) parse(data []byte) *Config {
 	if root == nil {
 		return nil
 	}
-	before := len(d.errs)
-	if d.checkPlain(root); len(d.errs) > before {
+	before := d.faults
+	if d.checkPlain(root); d.faults > before {
 		return nil
 	}
 	return value{d, root, ""}.config()

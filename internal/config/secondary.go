@@ -73,7 +73,7 @@ func (v value) secondary() *Secondary {
 // primary reads an address with its port, or a mapping; what it does not say is as
 // in p.
 func (v value) primary(p Primary) (Primary, bool) {
-	before := len(v.doc.errs)
+	before := v.doc.faults
 	port := uint16(53)
 	if v.isMapping() {
 		if v.hasKey("tls") {
@@ -91,7 +91,7 @@ func (v value) primary(p Primary) (Primary, bool) {
 	} else {
 		p.Address = v.addrPort(port)
 	}
-	if len(v.doc.errs) > before {
+	if v.doc.faults > before {
 		return p, false
 	}
 	switch a := p.Address.Addr(); {
@@ -103,7 +103,7 @@ func (v value) primary(p Primary) (Primary, bool) {
 	if p.TLS != nil && p.TLS.ServerName == "" {
 		p.TLS.ServerName = p.Address.Addr().String()
 	}
-	return p, len(v.doc.errs) == before
+	return p, v.doc.faults == before
 }
 
 // tls reads how the server of a TLS connection is known.

@@ -68,10 +68,23 @@ func TestStepsAreLinear(t *testing.T) {
 			}
 			return d.steps
 		}
-		const n = 500
+		const n = 500 // below maxProblems
 		few, many := steps(n), steps(4*n)
 		if few < n/4 || many > 6*few {
 			t.Errorf("%s: %d steps for %d items, %d for %d", c.name, few, n, many, 4*n)
 		}
+	}
+}
+
+// TestManyProblems: what is wrong is counted to the end, and kept in a bounded number.
+func TestManyProblems(t *testing.T) {
+	const n = 50_000
+	_, err := Parse("f", []byte("zones: ["+strings.Repeat("x,", n)+"]\n"))
+	errs, ok := err.(Errors)
+	if !ok || len(errs) != maxProblems+1 {
+		t.Fatalf("%d problems: %.200v", len(errs), err)
+	}
+	if got, want := errs[maxProblems].String(), fmt.Sprintf("f: there are %d further errors; correct these first", n-maxProblems); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

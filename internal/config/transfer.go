@@ -64,7 +64,7 @@ func (v value) notifyTargets() []Target {
 // notifyTarget reads an address with its port, or a mapping.
 func (v value) notifyTarget() (t Target, ok bool) {
 	t.Pos = v.pos()
-	before := len(v.doc.errs)
+	before := v.doc.faults
 	if v.isMapping() {
 		v.mapping(
 			field{"address", func(v value) { t.Address = v.addrPort(53) }},
@@ -77,7 +77,7 @@ func (v value) notifyTarget() (t Target, ok bool) {
 	} else {
 		t.Address = v.addrPort(53)
 	}
-	if len(v.doc.errs) > before {
+	if v.doc.faults > before {
 		return t, false
 	}
 	switch a := t.Address.Addr(); {
@@ -86,7 +86,7 @@ func (v value) notifyTarget() (t Target, ok bool) {
 	case t.Source.IsValid() && t.Source.Is4() != a.Is4():
 		v.fail("%v cannot be told from %v, which is of the other family; give it another `source`, or none", t.Address, t.Source)
 	}
-	return t, len(v.doc.errs) == before
+	return t, v.doc.faults == before
 }
 
 // peers reads a list of peers, which may be empty, or a single one.

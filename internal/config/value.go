@@ -12,12 +12,13 @@ import (
 
 // document is a file being read and what was found wrong with it so far.
 type document struct {
-	file  string
-	dir   string          // that relative paths start at
-	lines []string        // each with its end, to count columns in octets as other tools do
-	keys  map[string]bool // the names of `keys`, in lower case
-	errs  Errors
-	steps int // of work that could grow faster than the file, for tests
+	file   string
+	dir    string          // that relative paths start at
+	lines  []string        // each with its end, to count columns in octets as other tools do
+	keys   map[string]bool // the names of `keys`, in lower case
+	errs   Errors
+	faults int // all, those that errs has no room for as well
+	steps  int // of work that could grow faster than the file, for tests
 
 	columns map[int]columns // by line, of those that were asked for
 }
@@ -102,8 +103,15 @@ func (d *document) position(n *yaml.Node) source.Position {
 func (v value) fail(format string, args ...any) { v.doc.note(v.pos(), v.path, format, args...) }
 
 func (d *document) note(pos source.Position, path, format string, args ...any) {
+	if d.faults++; d.faults > maxProblems {
+		return
+	}
 	d.errs = append(d.errs, Problem{pos, path, fmt.Sprintf(format, args...)})
 }
+
+// maxProblems is how many problems are kept. A file of the largest size can have
+// millions, and the first of them are read.
+const maxProblems = 1000
 
 // field is a key that a mapping may have, and who reads its value.
 type field struct {
