@@ -3,6 +3,7 @@ package assemble
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -27,7 +28,7 @@ const minChangeset = 256 << 10
 // item makes the zones of one item, or finds that they are as they were.
 func (r *round) item(item *config.Zone, w *worker) (end, error) {
 	lists, fs := r.made(item)
-	in := sumInputs(item, lists, r.cfg.Limits.GenerateSteps)
+	in := sumInputs(item, lists, &r.cfg.Limits)
 	old := r.a.items[item.Apexes[0].Key()]
 	kept, err := r.kept(item)
 	switch {
@@ -57,8 +58,13 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 		b := zone.NewBuilder(s.apex)
 		b.SetPause(w.pause)
 		builders = append(builders, b)
-		s.take = func(rec zone.Record, _ Layer, _ Rule) { b.Add(rec) }
+		s.take = func(rec zone.Record, _ Layer, _ Rule) {
+			if m.fits(b) {
+				b.Add(rec)
+			}
+		}
 	}
+	m.memory = r.zoneMemory()
 	m.pour()
 	e := end{outcome: &outcome{apexes: item.Apexes, in: in, files: m.read.done(m.seen), soaFile: m.soaFile}}
 	if unfinished := r.changedMeanwhile(e.files, old, w); unfinished != nil {
@@ -66,7 +72,9 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 	}
 	zones := make([]*zone.Zone, len(builders))
 	for i, b := range builders {
-		zones[i] = m.build(b)
+		if !m.isOver {
+			zones[i] = m.build(b)
+		}
 	}
 	m.source = r.source(item, old, e.outcome)
 	served, err := r.served(m, zones)
@@ -102,6 +110,30 @@ func (r *round) item(item *config.Zone, w *worker) (end, error) {
 	}
 	e.findings, e.damaged = curtail(m.fs.list), m.damaged
 	return e, nil
+}
+
+// zoneMemory returns how many octets the records of one item may take.
+func (r *round) zoneMemory() int64 {
+	if n := r.cfg.Limits.ZoneMemory; n > 0 {
+		return n
+	}
+	if n := machineMemory() / 2; n > 0 {
+		return n
+	}
+	return math.MaxInt64
+}
+
+// fitsEvery is how many records are added before their memory is looked at again.
+const fitsEvery = 1 << 12
+
+// fits reports whether the zone may take another record. If not, the item gets an error,
+// and keeps what it has.
+func (m *merge) fits(b *zone.Builder) bool {
+	if m.count++; m.count%fitsEvery == 0 && !m.isOver && b.Held() > m.memory {
+		m.isOver = true
+		m.fs.report(zone.Error, "zone-too-large", m.item.Pos, "%s: the zone takes more than %d octets of memory while it is loaded; remove what is not meant to be in its sources, or raise `limits.zone_memory`", m.item.Path, m.memory)
+	}
+	return !m.isOver
 }
 
 // maxSources is how many files the source of a change names.

@@ -48,14 +48,15 @@ func (s summer) sum() (out [sha256.Size]byte) {
 	return out
 }
 
-func sumInputs(item *config.Zone, lists [][]made, limit int) inputs {
+func sumInputs(item *config.Zone, lists [][]made, limits *config.Limits) inputs {
 	d, p := summer{sha256.New()}, summer{sha256.New()}
 	p.text(item.Path)
 	p.position(item.Pos)
 	d.text(item.Prefix.String())
 	d.octets(item.Origin)
 	d.octets(item.HostsDomain)
-	d.count(limit)
+	d.count(limits.GenerateSteps)
+	d.number(uint64(limits.ZoneMemory))
 	for _, files := range [][]config.File{item.Files, item.Hosts} {
 		d.count(len(files))
 		for _, f := range files {

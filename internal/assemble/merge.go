@@ -40,7 +40,10 @@ type merge struct {
 	soaTag  zone.Tag // of that SOA
 	outside int      // records of files that lie in none of the item's zones
 
-	before, after int // records of zones that are served for the first time since the start
+	before, after int   // records of zones that are served for the first time since the start
+	memory        int64 // octets that a zone may take
+	count         int   // records that were added
+	isOver        bool  // a zone took more
 }
 
 // share is what one of the item's zones gets.

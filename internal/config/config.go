@@ -68,6 +68,7 @@ type Limits struct {
 	Transfers     int           // of zones at a time, in all
 	TransfersPer  int           // of one client address (IPv6: its /56)
 	GenerateSteps int           // $GENERATE steps of one master file
+	ZoneMemory    int64         // octets, while one zone is loaded; 0: half of the machine's
 }
 
 // Cookies are DNS cookies (RFC 7873, RFC 9018).

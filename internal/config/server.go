@@ -208,6 +208,7 @@ func (v value) limits(l *Limits) {
 		field{"tcp_pipeline", func(v value) { l.TCPPipeline = v.number(1, 1<<16, "queries") }},
 		field{"transfers", func(v value) { l.Transfers = v.number(1, 1<<16, "transfers") }},
 		field{"transfers_per_address", func(v value) { l.TransfersPer = v.number(1, 1<<16, "transfers") }},
+		field{"zone_memory", func(v value) { l.ZoneMemory = v.number64(0, 1<<44, "octets") }},
 		field{"generate_steps", func(v value) { l.GenerateSteps = v.number(0, 1<<24, "steps") }},
 	)
 }

@@ -61,6 +61,9 @@ func (p *parser) include(f *frame, args []token) *fault {
 			return t.at(0, "include", "%s includes itself (%s); remove one of the $INCLUDE lines", path, circle(f, up, path))
 		}
 	}
+	if p.octets += file.Size; p.octets > maxFile {
+		return t.at(0, "include", "the files of this zone have more than 4 GiB together; split the zone at an octet or nibble boundary")
+	}
 	child := p.newFrame(path, file, file.Size, origin)
 	child.parent, child.resolved, child.originLine = f, resolved, f.originLine
 	child.keepOwner(f.owner.name)

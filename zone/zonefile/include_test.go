@@ -134,6 +134,13 @@ func TestIncludeLimits(t *testing.T) {
 	if _, got := loadTree(dir, "f", ""); !strings.Contains(got, "more than 10000 files are included") {
 		t.Error(got)
 	}
+	dir = tree(t, "f", "$INCLUDE large\n$INCLUDE large\n", "large", "")
+	if err := os.Truncate(filepath.Join(dir, "large"), 3<<30); err != nil {
+		t.Skip(err)
+	}
+	if _, got := loadTree(dir, "f", ""); !strings.Contains(got, "f:2:10: the files of this zone have more than 4 GiB together") {
+		t.Error(got)
+	}
 }
 
 // TestEmpty reads files that lost their content. What is included counts for the file

@@ -26,8 +26,9 @@ type parser struct {
 	lastTTL       uint32 // that a record gave itself
 	hasLastTTL    bool
 
-	includes  int // files included so far
-	generated int // records made by $GENERATE so far
+	includes  int   // files included so far
+	octets    int64 // of the files so far, as far as their sizes are known
+	generated int   // records made by $GENERATE so far
 	rdata     rdata
 	target    nameRoom // RDATA of simple lines
 	lint      linter
@@ -53,6 +54,7 @@ func newParser(o Options, emit func(zone.Record)) *parser {
 
 // file reads the file that the caller named.
 func (p *parser) file(name string, r io.Reader, origin dname.Name) {
+	p.octets = p.o.Size
 	p.run(p.newFrame(name, r, p.o.Size, origin))
 }
 
