@@ -29,8 +29,10 @@ type Source struct {
 	Journal func() (isWritable bool, failures uint64)
 	Damage  func() int // places in the state directory that were damaged at the start
 	Load    func() Load
-	Hung    func() int // reads of files that were given up
-	Absent  func() int // addresses that cannot be listened on yet
+	Hung    func() int               // reads of files that were given up
+	Absent  func() int               // addresses that cannot be listened on yet
+	Faults  func() map[string]uint64 // panics that were contained, by part
+	Stuck   func() int               // parts that do nothing any more
 
 	Secondaries func() Secondaries
 	Transfers   func() Transfers
@@ -156,6 +158,8 @@ func list() []metric {
 		{"ptrd_load_records_total", "Records read from sources.", nil},
 		{"ptrd_load_bytes_total", "Octets read from source files.", nil},
 		{"ptrd_hung_reads", "Reads of files that were given up and have not returned.", nil},
+		{"ptrd_part_failures_total", "Internal errors that were contained, by the part of the server; each costs the item in work.", l("part")},
+		{"ptrd_parts_stuck", "Parts of the server that do nothing any more.", nil},
 		{"ptrd_listen_absent", "Addresses to listen on that cannot be bound yet.", nil},
 		{"ptrd_findings", "Findings of the last reload, by severity.", l("severity")},
 
@@ -333,6 +337,10 @@ func (s sink) reload(r Reload) {
 	s.gauge("ptrd_unfinished_files", float64(r.Unfinished))
 	s.gauge("ptrd_hung_reads", float64(s.s.Hung()))
 	s.gauge("ptrd_listen_absent", float64(s.s.Absent()))
+	for part, n := range s.s.Faults() {
+		s.count("ptrd_part_failures_total", n, part)
+	}
+	s.gauge("ptrd_parts_stuck", float64(s.s.Stuck()))
 	s.gauge("ptrd_findings", float64(r.Errors), "error")
 	s.gauge("ptrd_findings", float64(r.Warnings), "warning")
 }

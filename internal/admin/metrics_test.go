@@ -80,6 +80,8 @@ func testSource(t *testing.T) Source {
 		},
 		Hung:   func() int { return 2 },
 		Absent: func() int { return 3 },
+		Faults: func() map[string]uint64 { return map[string]uint64{"notify": 4} },
+		Stuck:  func() int { return 1 },
 		Load:   func() Load { return Load{UnderWay: true, ZonesDone: 3, Zones: 4, Records: 1000, Bytes: 50000} },
 		Secondaries: func() Secondaries {
 			return Secondaries{
@@ -129,6 +131,8 @@ func TestMetrics(t *testing.T) {
 		`ptrd_findings{severity="warning"} 2`,
 		`ptrd_hung_reads 2`,
 		`ptrd_listen_absent 3`,
+		`ptrd_part_failures_total{part="notify"} 4`,
+		`ptrd_parts_stuck 1`,
 		`ptrd_loading 1`,
 		`ptrd_load_zones{state="all"} 4`,
 		`ptrd_load_zones{state="done"} 3`,

@@ -113,6 +113,7 @@ func (d *Daemon) watchAddresses(ctx context.Context) error {
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) && ctx.Err() == nil {
 		d.each.Info("changes of addresses are not reported by the system; what is not there yet is tried again every so often", "err", err)
 	}
+	<-ctx.Done()
 	return nil
 }
 

@@ -22,6 +22,8 @@ func (d *Daemon) newAdmin() *admin.Server {
 			Load:    d.loadMetrics,
 			Hung:    d.files.Count,
 			Absent:  func() int { return len(d.absentAddresses()) },
+			Faults:  d.contain.Counts,
+			Stuck:   func() int { return int(d.stuck.Load()) },
 
 			Secondaries: d.secondaryMetrics,
 			Transfers:   d.transferMetrics,

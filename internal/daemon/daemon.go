@@ -25,6 +25,7 @@ import (
 	"github.com/ptrd/ptrd/internal/pace"
 	"github.com/ptrd/ptrd/internal/privilege"
 	"github.com/ptrd/ptrd/internal/secondary"
+	"github.com/ptrd/ptrd/internal/supervise"
 	"github.com/ptrd/ptrd/internal/systemd"
 	"github.com/ptrd/ptrd/internal/transfer"
 	"github.com/ptrd/ptrd/internal/update"
@@ -75,6 +76,10 @@ type Daemon struct {
 	notifier  *notify.Notifier
 	sockets   *systemd.Sockets // passed by the service manager
 	absences  absences
+	contain   *supervise.Supervisor
+	vitals    *vitals // nil until it serves
+	stuck     atomic.Int64
+	beats     chan struct{} // taken by the writer, so that the watchdog sees it live
 
 	// The rest belongs to the goroutine of Run, which is the only writer.
 	loader    config.Loader
@@ -127,7 +132,7 @@ func Run(ctx context.Context, o Options, ready func(*Daemon)) error {
 	if o.Env == nil {
 		o.Env = os.Getenv
 	}
-	d := &Daemon{o: o, started: time.Now(), came: make(chan int64, 16), reloads: make(chan reloadRequest), written: make(chan struct{}, 1), ended: make(chan struct{})}
+	d := &Daemon{o: o, started: time.Now(), came: make(chan int64, 16), reloads: make(chan reloadRequest), written: make(chan struct{}, 1), ended: make(chan struct{}), beats: make(chan struct{})}
 	if d.files = o.Files; d.files == nil {
 		d.files = new(infile.Files)
 	}
@@ -147,6 +152,7 @@ func Run(ctx context.Context, o Options, ready func(*Daemon)) error {
 	defer d.events.Close()
 	d.log = slog.New(d.events)
 	d.each = eventlog.Every(d.log)
+	d.contain = supervise.New(d.log)
 	d.fileLog.Store(d.log)
 	d.findings.log = d.each
 	if d.manager, err = systemd.NewNotifier(o.Env); err != nil {
@@ -171,7 +177,7 @@ func (d *Daemon) bind(cfg *config.Config) error {
 		return fmt.Errorf("%s: listen.dns: there is no address to listen on, and no socket was handed over; give one", cfg.File)
 	}
 	d.clock = clock.New(clock.Options{Log: d.log})
-	d.updater = update.New(update.Options{Store: updates{d}, Notes: updates{d}, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Aside: d.aside})
+	d.updater = update.New(update.Options{Store: updates{d}, Notes: updates{d}, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Aside: d.aside, Guard: d.contain})
 	if d.server, err = server.New(server.Options{
 		Views:     &d.views,
 		Update:    d.updater,
@@ -284,8 +290,8 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.findDamage(cfg, isOld)
 	d.secret = d.cookieSecret(cfg.StateDir)
 	d.store = zone.NewStore(d.journal, d.swap, d.published)
-	d.keeper = history.NewKeeper(history.Options{Journal: d.journal, Set: d.store.Set, Pause: d.pause, Log: d.log})
-	d.notifier = notify.New(notify.Options{Set: d.store.Set, IsOwn: d.isOwn, Log: d.log})
+	d.keeper = history.NewKeeper(history.Options{Journal: d.journal, Set: d.store.Set, Pause: d.pause, Log: d.log, Guard: d.contain})
+	d.notifier = notify.New(notify.Options{Set: d.store.Set, IsOwn: d.isOwn, Log: d.log, Guard: d.contain})
 	d.pacer = pace.New()
 	defer d.pacer.Close()
 	d.assembler = assemble.New(assemble.Options{
@@ -295,10 +301,11 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	})
 	d.follower = secondary.NewFollower(secondary.Options{
 		Store: d.store, Journal: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Aside: d.aside, Made: d.transferred,
+		Guard: d.contain,
 	})
 	d.fleet.changed = make(chan struct{}, 1)
 	d.producer = catalog.Producer{Journal: d.journal, Pause: d.pause}
-	d.watcher = watch.New(watch.Options{Log: d.log, Files: d.files})
+	d.watcher = watch.New(watch.Options{Log: d.log, Files: d.files, Guard: d.contain})
 	d.admin = d.newAdmin()
 
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -307,16 +314,16 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	defer parts.Wait()
 	defer cancel(nil) // before Wait, on every way out
 
-	part := func(run func(context.Context) error) {
+	part := func(name string, run func(context.Context) error) {
 		parts.Go(func() {
-			if err := run(ctx); err != nil {
+			if err := d.contain.Run(ctx, name, run); err != nil {
 				cancel(err)
 			}
 		})
 	}
 	// Health and status can be asked while many zones load.
 	d.front.serve(ctx, d.admin, &parts, func(err error) { cancel(err) })
-	part(d.control.Serve)
+	part("control socket", d.control.Serve)
 	begin := time.Now()
 	d.fleet.claims = d.restoreClaims(cfg)
 	outcome := d.apply(ctx, cfg, begin, round{})
@@ -328,18 +335,19 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		return errors.New(outcome.Error)
 	}
 	d.serving = true
-	part(d.server.Serve)
-	part(d.updater.Run)
-	part(d.follower.Run)
-	part(func(ctx context.Context) error { d.watcher.Run(ctx); return nil })
-	part(d.watchdog)
-	part(func(ctx context.Context) error {
+	d.vitals = d.newVitals()
+	part("answers", d.server.Serve)
+	part("updates", d.updater.Run)
+	part("secondary zones", d.follower.Run)
+	part("file watcher", func(ctx context.Context) error { d.watcher.Run(ctx); return nil })
+	part("watchdog", d.watchdog)
+	part("clock", func(ctx context.Context) error {
 		return d.clock.Run(ctx, func() { d.follower.ClockSet(); d.updater.ClockSet() })
 	})
-	part(d.keeper.Run)
-	part(d.journal.Run)
-	part(d.watchAddresses)
-	part(d.notifier.Run)
+	part("history", d.keeper.Run)
+	part("journal", d.journal.Run)
+	part("addresses", d.watchAddresses)
+	part("notify", d.notifier.Run)
 	d.recheck()
 	d.each.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs(), "listen_tls", d.server.TLSAddrs(), "loaded_in", time.Since(begin).Round(time.Millisecond))
 	d.tell(systemd.Ready, systemd.Status(d.statusLine()))
@@ -381,26 +389,37 @@ func (d *Daemon) write(ctx context.Context) {
 		case <-d.freed.ends:
 			d.endRelease()
 		case <-d.watcher.Changed():
-			d.reload(ctx, causeFile, nil)
+			d.tryReload(ctx, causeFile, nil)
 		case <-d.answered:
-			d.reload(ctx, causeFile, nil)
+			d.tryReload(ctx, causeFile, nil)
 		case <-d.o.Hangup:
-			d.reload(ctx, causeSignal, nil)
+			d.tryReload(ctx, causeSignal, nil)
 		case <-d.fleet.changed:
-			d.follow()
+			d.contain.Do("catalogs", d.follow)
 		case <-d.written:
-			d.catchUp(ctx)
+			d.contain.Do("reloads", func() { d.catchUp(ctx) })
 		case <-d.absences.timer.C:
-			d.recheck()
+			d.contain.Do("addresses", d.recheck)
 		case <-d.absences.changed:
 			d.absences.hurry()
-			d.recheck()
+			d.contain.Do("addresses", d.recheck)
 		case n := <-d.came:
 			d.made += n
 		case r := <-d.reloads:
-			r.reply <- d.reload(ctx, causeControl, r.confirmed)
+			r.reply <- d.tryReload(ctx, causeControl, r.confirmed)
+		case <-d.beats: // the watchdog looks
 		}
 	}
+}
+
+// tryReload is reload, which a panic ends as an error does.
+func (d *Daemon) tryReload(ctx context.Context, cause string, c *confirmation) (o *Outcome) {
+	begin := time.Now()
+	if !d.contain.Do("reloads", func() { o = d.reload(ctx, cause, c) }) {
+		o = d.refuse(&Outcome{Error: "internal error, which the log has with its stack; keeping what is served"}, begin)
+		d.tell(systemd.Ready, systemd.Status(d.statusLine()))
+	}
+	return o
 }
 
 // fileHung reports a file whose read was given up. The finding that comes of it
@@ -449,26 +468,6 @@ func (d *Daemon) aside(f func()) {
 		return
 	}
 	d.pacer.Aside(f)
-}
-
-// watchdog tells the service manager that we live, as long as the counters of the
-// server can be read.
-func (d *Daemon) watchdog(ctx context.Context) error {
-	interval := d.manager.Interval()
-	if interval == 0 {
-		return nil
-	}
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			_ = d.server.Totals() // stands still where a lock of the server does
-			d.tell(systemd.Alive)
-		}
-	}
 }
 
 // tell sends states to the service manager, which may be gone.

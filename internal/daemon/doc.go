@@ -46,6 +46,13 @@
 // limit of its own. What was asked for, and what is bounded already, is written each
 // time: the outcomes of reloads, start and stop, new findings, sampled queries.
 //
+// # Faults
+//
+// A panic is contained (package supervise): it costs the item in work, as one reload, one
+// update or one check of a secondary zone, or starts the part again; a part that keeps
+// failing ends the server with a reason. The watchdog (vital.go) probes the parts, and no
+// longer reports to the service manager that the server lives where one does nothing.
+//
 // # Goroutines
 //
 //	goroutine        owner   ends when

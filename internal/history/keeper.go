@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/supervise"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
@@ -32,6 +33,8 @@ type Options struct {
 	Set     func() *zone.Set // what is published
 	Pause   func() func()    // gives each computation its pause, as for assemble.Options
 	Log     *slog.Logger
+
+	Guard *supervise.Supervisor // contains panics over single zones; nil: they are not contained
 }
 
 // Keeper keeps the journal small. Make one with NewKeeper.
@@ -83,7 +86,9 @@ func (k *Keeper) Run(ctx context.Context) error {
 				}
 			}
 		case now := <-tick.C:
-			if err := k.o.Journal.Trim(now); err != nil {
+			var err error
+			k.o.Guard.Do("history", func() { err = k.o.Journal.Trim(now) })
+			if err != nil {
 				k.o.Log.Warn("the history of zones cannot be trimmed", "err", err)
 			}
 		}
@@ -102,7 +107,9 @@ func (k *Keeper) write(ctx context.Context) bool {
 		if ctx.Err() != nil {
 			return ok
 		}
-		if err := k.writeOne(ctx, apex); err != nil {
+		var err error
+		k.o.Guard.Do("history", func() { err = k.writeOne(ctx, apex) }) // after a panic, its next change is the next try
+		if err != nil {
 			k.o.Log.Warn("the content of a zone cannot be written, its changes are kept", "zone", apex.String(), "err", err)
 			ok = false
 		}

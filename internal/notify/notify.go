@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/supervise"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -56,6 +57,7 @@ type Options struct {
 	// is.
 	IsOwn func(netip.Addr) bool
 	Log   *slog.Logger
+	Guard *supervise.Supervisor // contains panics over single messages; nil: they are not contained
 }
 
 // Totals count what was sent.
@@ -122,6 +124,9 @@ func (n *Notifier) take() map[string]dname.Name {
 	return out
 }
 
+// part is what panics are counted under.
+const part = "notify"
+
 // Run tells of changes until ctx ends.
 func (n *Notifier) Run(ctx context.Context) error {
 	r := newRound(n)
@@ -133,11 +138,15 @@ func (n *Notifier) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-n.wake:
-			r.changed(n.take(), time.Now())
+			n.o.Guard.Do(part, func() { r.changed(n.take(), time.Now()) })
 		case a := <-r.answers:
-			r.answered(a, time.Now())
+			n.o.Guard.Do(part, func() { r.answered(a, time.Now()) })
+		case s := <-r.failed:
+			r.dropSocket(s)
 		case <-timer.C:
 		}
-		timer.Reset(r.work(time.Now()))
+		wait := rest // after a panic
+		n.o.Guard.Do(part, func() { wait = r.work(time.Now()) })
+		timer.Reset(wait)
 	}
 }

@@ -26,6 +26,7 @@ type round struct {
 	sockets map[netip.Addr]*net.UDPConn // by the address that they send from
 	readers sync.WaitGroup
 	answers chan answer
+	failed  chan *net.UDPConn // sockets that only give errors
 }
 
 // taskKey is a zone and a server that is to be told of it.
@@ -75,7 +76,7 @@ func (a *agenda) Pop() any {
 func newRound(n *Notifier) *round {
 	return &round{
 		n: n, told: make(map[string]time.Time), tasks: make(map[taskKey]*task),
-		sockets: make(map[netip.Addr]*net.UDPConn), answers: make(chan answer),
+		sockets: make(map[netip.Addr]*net.UDPConn), answers: make(chan answer), failed: make(chan *net.UDPConn),
 	}
 }
 
@@ -92,6 +93,7 @@ func (r *round) close() {
 	for {
 		select {
 		case <-r.answers: // nobody asks any more
+		case <-r.failed:
 		case <-ended:
 			return
 		}
@@ -242,21 +244,46 @@ func (r *round) socket(t Target) (*net.UDPConn, error) {
 		return nil, err
 	}
 	r.sockets[from] = s
-	r.readers.Go(func() { r.read(s) })
+	r.readers.Go(func() { r.read(s, func() { r.failed <- s }) })
 	return s, nil
 }
 
+// packetReader is the socket, for read.
+type packetReader interface {
+	ReadFromUDPAddrPort(b []byte) (n int, from netip.AddrPort, err error)
+}
+
+// dropSocket gives up a socket that cannot be read from. The next message from its address
+// makes another; what was sent by it is sent again for want of an answer.
+func (r *round) dropSocket(s *net.UDPConn) {
+	for from, other := range r.sockets {
+		if other == s {
+			r.n.o.Log.Warn("the socket that NOTIFY goes out by only gives errors; another one is made", "source", from.String())
+			delete(r.sockets, from)
+		}
+	}
+	s.Close()
+}
+
+// maxReadErrors in a row, which no answer interrupts, make a socket useless. Fewer come of
+// ICMP messages about secondaries that do not listen.
+const maxReadErrors = 100
+
 // read hands on what comes until the socket is closed. Errors of others than the
-// reader (ICMP) come by reading as well and mean nothing: no answer comes.
-func (r *round) read(s *net.UDPConn) {
+// reader (ICMP) come by reading as well and mean nothing: no answer comes. A socket that
+// gives nothing but errors is reported.
+func (r *round) read(s packetReader, report func()) {
 	buf := make([]byte, 4096)
-	for failures := 0; failures < 100; {
+	for failures := 0; ; {
 		n, from, err := s.ReadFromUDPAddrPort(buf)
 		if err != nil {
 			if isClosed(err) {
 				return
 			}
-			failures++
+			if failures++; failures == maxReadErrors {
+				report()
+				return
+			}
 			continue
 		}
 		failures = 0

@@ -37,12 +37,20 @@ func (k *Follower) job(ctx context.Context, t *task) {
 	k.mu.Unlock()
 	defer cancel()
 	k.totals.Checks.Add(1)
-	out, err := w.check(ctx)
-	if out != nil {
-		err = errors.Join(err, k.take(t, out, w.good))
+	var out *outcome
+	var err error
+	if !k.o.Guard.Do(part, func() {
+		if out, err = w.check(ctx); out != nil {
+			err = errors.Join(err, k.take(t, out, w.good))
+		}
+	}) {
+		out, err = nil, errInternal
 	}
 	k.finish(t, out, err, waiting)
 }
+
+// errInternal is the failure of a zone over which the server itself failed.
+var errInternal = errors.New("internal error, which the log has with its stack")
 
 // work is one check under way.
 type work struct {
@@ -75,8 +83,11 @@ func (w *work) ask(ctx context.Context) []answer {
 	answers := make(chan answer, len(all))
 	for i := range all {
 		go func() {
-			c, err := w.k.client.soa(ctx, &all[i], w.conf.Apex)
-			answers <- answer{checked: c, index: i, p: &all[i], err: err}
+			a := answer{index: i, p: &all[i]}
+			if !w.k.o.Guard.Do(part, func() { a.checked, a.err = w.k.client.soa(ctx, &all[i], w.conf.Apex) }) {
+				a.checked, a.err = nil, errInternal
+			}
+			answers <- a
 		}()
 	}
 	var list []answer

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/clock"
+	"github.com/ptrd/ptrd/internal/supervise"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -45,9 +46,10 @@ type Options struct {
 	Dial    Dialer             // nil: the system's
 	Random  func() float64     // from 0 to 1, called by several goroutines; nil: math/rand
 
-	Pause func() func() // see assemble.Options
-	Aside func(func())  // calls what waits for a disk or cannot pause; nil: called as it is
-	Made  func(int64)   // told the octets of each zone that was made anew; nil: nobody is told
+	Pause func() func()         // see assemble.Options
+	Aside func(func())          // calls what waits for a disk or cannot pause; nil: called as it is
+	Guard *supervise.Supervisor // contains panics over single zones; nil: they are not contained
+	Made  func(int64)           // told the octets of each zone that was made anew; nil: nobody is told
 }
 
 // Follower keeps secondary zones. Its methods may be called at the same time.
@@ -328,7 +330,9 @@ func (k *Follower) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		if next, some := k.work(); some {
+		next, some := k.o.Now().Add(time.Second), true // after a panic
+		k.o.Guard.Do(part, func() { next, some = k.work() })
+		if some {
 			timer.Reset(max(next.Sub(k.o.Now()), 0))
 		} else {
 			timer.Stop()
@@ -437,11 +441,14 @@ func (k *Follower) Retry() {
 	}
 }
 
+// part is what panics are counted under.
+const part = "secondary zones"
+
 // start runs f in a goroutine that Run waits for.
 func (k *Follower) start(f func(context.Context)) {
 	if k.run.Err() != nil {
 		return
 	}
 	ctx := k.run
-	k.wg.Go(func() { f(ctx) })
+	k.wg.Go(func() { k.o.Guard.Do(part, func() { f(ctx) }) })
 }

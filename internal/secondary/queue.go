@@ -94,8 +94,8 @@ func (k *Follower) serve(a netip.Addr, l *line) {
 		k.jobs++
 		t.phase = checking
 		k.start(func(ctx context.Context) {
+			defer k.leave(a)
 			k.job(ctx, t)
-			k.leave(a)
 		})
 	}
 	if l.jobs == 0 && len(l.tasks) == 0 {

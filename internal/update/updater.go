@@ -3,6 +3,7 @@ package update
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/clock"
+	"github.com/ptrd/ptrd/internal/supervise"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -33,6 +35,8 @@ type Options struct {
 	// have the processor. Aside, if set, calls what waits for the disk.
 	Pause func() func()
 	Aside func(func())
+
+	Guard *supervise.Supervisor // contains panics over single messages; nil: they are not contained
 }
 
 // Request is an UPDATE message whose signature, if it has one, was verified.
@@ -110,6 +114,7 @@ type job struct {
 	fault     *Fault
 	ignored   []Ignored
 	undecided bool // see Request.Drop
+	broken    bool // carrying it out ended in a panic
 }
 
 // New returns an Updater that takes no updates yet: [Updater.Adopt] says of whom.
@@ -224,7 +229,7 @@ func (u *Updater) Run(ctx context.Context) error {
 			u.refuseRest()
 			return nil
 		case <-timer.C:
-			u.expire()
+			u.o.Guard.Do("updates", u.expire)
 			continue
 		case <-u.wake:
 			continue
@@ -242,7 +247,7 @@ func (u *Updater) Run(ctx context.Context) error {
 		}
 		u.commit(jobs, pause)
 		for i, j := range jobs {
-			u.answer(j)
+			u.o.Guard.Do("updates", func() { u.answer(j) })
 			jobs[i] = nil
 			pause()
 		}
@@ -276,13 +281,11 @@ func (u *Updater) commit(jobs []*job, pause func()) {
 	defer u.mu.Unlock()
 	var err error
 	for range attempts {
-		r := u.newRound()
-		for _, j := range jobs {
-			j.fault, j.ignored = nil, nil
-			r.carryOut(j)
-			pause()
+		r := u.carryOut(jobs, pause)
+		if !u.o.Guard.Do("updates", func() { err = r.publish() }) {
+			err = fmt.Errorf("internal error: %w", zone.ErrUndecided)
 		}
-		if err = r.publish(); !errors.Is(err, zone.ErrStale) {
+		if !errors.Is(err, zone.ErrStale) {
 			break
 		}
 	}
@@ -295,6 +298,26 @@ func (u *Updater) commit(jobs []*job, pause func()) {
 			}
 		}
 	}
+}
+
+// carryOut returns a round with what the messages change. One that causes a panic is refused,
+// and the round begun again without it.
+func (u *Updater) carryOut(jobs []*job, pause func()) *round {
+again:
+	r := u.newRound()
+	for _, j := range jobs {
+		if j.broken {
+			j.fault = faultf(wire.RCodeServFail, "the server failed over this message")
+			continue
+		}
+		j.fault, j.ignored = nil, nil
+		if !u.o.Guard.Do("updates", func() { r.carryOut(j) }) {
+			j.broken = true
+			goto again
+		}
+		pause()
+	}
+	return r
 }
 
 // answer tells the client, and the log what it should know.

@@ -42,6 +42,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/supervise"
 	"github.com/ptrd/ptrd/zone/infile"
 )
 
@@ -76,8 +77,9 @@ const (
 
 // Options are what a Watcher needs. Zero durations become the defaults.
 type Options struct {
-	Log   *slog.Logger  // nil: nothing is logged
-	Files *infile.Files // that paths are asked about through; nil: of its own
+	Log   *slog.Logger          // nil: nothing is logged
+	Guard *supervise.Supervisor // contains panics over single events; nil: they are not contained
+	Files *infile.Files         // that paths are asked about through; nil: of its own
 
 	Quiet, Poll, FastPoll time.Duration
 
@@ -242,6 +244,9 @@ func (w *Watcher) Unfinished() []Unfinished {
 	return list
 }
 
+// part is what panics are counted under.
+const part = "file watcher"
+
 // Run watches until ctx is done. One call at a time.
 func (w *Watcher) Run(ctx context.Context) {
 	w.ctx = ctx
@@ -266,10 +271,10 @@ func (w *Watcher) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-w.kick:
-			w.replace()
+			w.o.Guard.Do(part, w.replace)
 			poll.Reset(w.pause(0))
 		case e := <-events:
-			w.event(e)
+			w.o.Guard.Do(part, func() { w.event(e) })
 			// Nothing is complete sooner than this, so that a burst of events for many
 			// files need not look at all of them each time.
 			if soon := time.Now().Add(settle); next.IsZero() || soon.Before(next) {
@@ -278,16 +283,16 @@ func (w *Watcher) Run(ctx context.Context) {
 			}
 			continue
 		case err := <-errs:
-			w.touchAll(false)
+			w.o.Guard.Do(part, func() { w.touchAll(false) })
 			if !errors.Is(err, ErrOverflow) {
 				w.pollOnly(err)
 				poll.Reset(w.pause(0))
 			}
 		case <-due.C:
-			w.settle()
+			w.o.Guard.Do(part, w.settle)
 		case <-poll.C:
 			begin := time.Now()
-			w.look()
+			w.o.Guard.Do(part, w.look)
 			poll.Reset(w.pause(time.Since(begin)))
 		}
 		if next = w.next(); !next.IsZero() {
