@@ -234,18 +234,20 @@ func (z *Zone) Get(owner dname.Name, t rr.Type) (set RRset, ok bool) {
 		return RRset{}, false
 	}
 	var k key
-	if hash, ok := z.nsec3Hash(owner); ok && t == rr.TypeNSEC3 {
-		if z.nsec3 == 0 {
-			return RRset{}, false
+	if t == rr.TypeNSEC3 {
+		if hash, ok := z.nsec3Hash(owner); ok { // else it is at an ordinary name of a verbatim zone
+			if z.nsec3 == 0 {
+				return RRset{}, false
+			}
+			k.reset(&layout{})
+			for _, c := range hash {
+				k.pushOctet(c)
+			}
+			if f := z.findIn(z.nsec3, &k, true, false); f.status == foundName {
+				set = z.set(f.value, t)
+			}
+			return set, set.Exists()
 		}
-		k.reset(&layout{})
-		for _, c := range hash {
-			k.pushOctet(c)
-		}
-		if f := z.findIn(z.nsec3, &k, true, false); f.status == foundName {
-			set = z.set(f.value, t)
-		}
-		return set, set.Exists()
 	}
 	z.fill(&k, owner)
 	if f := z.find(&k, false); f.status == foundName {
