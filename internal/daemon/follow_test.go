@@ -284,6 +284,21 @@ catalogs: [{name: cat.example, secondary: PRIMARY}]`, "cat.example")
 	l.refresh("cat.example")
 	serves(24)
 
+	// So are settings by which most of them would go.
+	follows := l.follows
+	for _, less := range []string{"secondary: PRIMARY, accept: z1.example}]", ""} {
+		if l.follows = strings.Replace(follows, "secondary: PRIMARY}]", less, 1); less == "" {
+			l.follows = "zones: []"
+		}
+		replace(t, filepath.Join(l.secondary.dir, "config.yaml"), l.secondaryConfig())
+		if o := l.secondary.reload(t); o.OK() || len(o.Held) != 1 || o.Held[0].Kind != "configuration" || o.Held[0].Before != 25 {
+			t.Errorf("%q: %+v", less, o)
+		}
+		serves(24)
+	}
+	l.follows = follows
+	l.reload()
+
 	const text = "catalog cat.example. would keep 11 of 24 zones"
 	list(11)
 	before := l.secondary.follower.States()[0].Expires

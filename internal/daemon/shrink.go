@@ -144,7 +144,9 @@ func (c *confirmation) unneeded() (names []string) {
 // where cfg would remove too many zones.
 func (d *Daemon) guardConfig(cfg *config.Config, c *confirmation) (*config.Config, *Held) {
 	old := d.state.Load().cfg
-	stays := apexes(d.whole(cfg, d.still(cfg)))
+	claims := d.still(cfg)
+	d.unaccepted(cfg, claims)
+	stays := apexes(d.whole(cfg, claims))
 	h := &Held{Kind: heldConfiguration}
 	for key := range apexes(d.whole(old, d.fleet.claims)) {
 		h.Before++
