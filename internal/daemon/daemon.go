@@ -326,6 +326,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	part("control socket", d.control.Serve)
 	begin := time.Now()
 	d.fleet.claims = d.restoreClaims(cfg)
+	d.recallSerials(ctx, cfg, isOld)
 	outcome := d.apply(ctx, cfg, begin, round{})
 	if !outcome.InForce {
 		close(d.ended)

@@ -1,0 +1,90 @@
+package daemon
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/backup"
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/secondary"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+const (
+	// askTime bounds how long the first start after a loss waits for secondaries, all
+	// zones together. Those on a working network answer in milliseconds.
+	askTime = 2 * time.Second
+	// askAtOnce bounds how many are asked at the same time.
+	askAtOnce = 64
+)
+
+// recallSerials asks the targets of NOTIFY for the serials that they have, where the
+// journal cannot know those that were served last: it is new or was damaged, or the
+// state was restored from a backup. It is done before anything is served, so that no
+// serial is seen to go back. Targets that do not answer in time are asked again at the
+// next start after a restore, and else not.
+func (d *Daemon) recallSerials(ctx context.Context, cfg *config.Config, isOld bool) {
+	isRestored := backup.IsRestored(cfg.StateDir)
+	if !isRestored && (!d.journal.IsNew() || !isOld && len(d.damage) == 0) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	type question struct {
+		apex dname.Name
+		to   secondary.Primary
+	}
+	var questions []question
+	for key, z := range notifyZones(d.whole(cfg, nil), keys(cfg)) {
+		apex := dname.FromWire([]byte(key))
+		e, ok, err := d.journal.Last(apex)
+		if err != nil || !isRestored && ok && e.Digest != (zone.Digest{}) || e.Verbatim {
+			continue
+		}
+		for _, t := range z.Targets {
+			questions = append(questions, question{apex, secondary.Primary{Address: t.Address, Source: t.Source, Key: t.Key}})
+		}
+	}
+	var mu sync.Mutex
+	serials, silent := map[string]zone.Serial{}, map[string]bool{}
+	work := make(chan question)
+	var workers sync.WaitGroup
+	for range min(askAtOnce, len(questions)) {
+		workers.Go(func() {
+			for q := range work {
+				serial, err := secondary.Serial(ctx, q.to, q.apex)
+				mu.Lock()
+				if old, known := serials[q.apex.Key()]; err == nil && (!known || old.Before(serial)) {
+					serials[q.apex.Key()] = serial
+				} else if err != nil {
+					silent[q.apex.String()] = true
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for _, q := range questions {
+		work <- q
+	}
+	close(work)
+	workers.Wait()
+	if len(serials) > 0 {
+		if err := d.journal.Raise(serials); err != nil {
+			d.log.Error("the serials that secondaries have cannot be kept", "err", err)
+			return
+		}
+		d.each.Info("secondaries were asked for the serials that they have", "zones", len(serials))
+	}
+	if len(silent) > 0 {
+		names := slices.Sorted(maps.Keys(silent))
+		d.log.Warn("not all targets of NOTIFY say which serial they have; where theirs is later, they take no changes until `ptrd status` shows a later one here", "zones", len(silent), "first", names[0])
+		return
+	}
+	if err := backup.Forget(cfg.StateDir); err != nil {
+		d.log.Warn("that the state was restored stays noted", "err", err)
+	}
+}
