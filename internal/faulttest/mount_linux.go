@@ -26,7 +26,7 @@ func Mount(dir string, seed uint64) (*Volume, error) {
 		return nil, fmt.Errorf("mount %s: %w", dir, err)
 	}
 	v := newVolume(seed)
-	v.dir = dir
+	v.dir, v.dev = dir, dev
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -40,6 +40,26 @@ func Mount(dir string, seed uint64) (*Volume, error) {
 		return errors.Join(err, syscall.Close(dev))
 	})
 	return v, nil
+}
+
+// DropCache has the system forget what it has of the files in memory, so that it reads them
+// again; also pages that a process has mapped, which fail as a memory fault then.
+func (v *Volume) DropCache() {
+	v.mu.Lock()
+	var files []uint64
+	for id, n := range v.nodes {
+		if n.mode&typeMask == typeFile {
+			files = append(files, id)
+		}
+	}
+	v.mu.Unlock()
+	for _, id := range files {
+		out := make([]byte, headerOut+24) // all of it: offset and length are 0
+		order.PutUint32(out, uint32(len(out)))
+		order.PutUint32(out[4:], notifyInvalInode)
+		order.PutUint64(out[16:], id)
+		_, _ = syscall.Write(v.dev, out) // which fails where the system has nothing of it
+	}
 }
 
 // Requests of FUSE, from linux/fuse.h.
@@ -77,6 +97,8 @@ const (
 	headerIn  = 40
 	headerOut = 16
 	maxWrite  = 1 << 20
+
+	notifyInvalInode = 2
 
 	setattrMode     = 1
 	setattrSize     = 8

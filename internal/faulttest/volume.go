@@ -33,6 +33,7 @@ type Volume struct {
 	root    *node
 	renames []nameChange // that no sync of their directory made durable yet
 	dir     string
+	dev     int // of the mount
 	unmount func() error
 }
 

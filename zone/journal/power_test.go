@@ -30,7 +30,7 @@ type writer struct {
 	acked   int    // step that it said is on disk
 	most    int    // last one that may be there: it was tried, and not refused
 	errors  string // what else it said
-	heard   int    // lines
+	refused int    // batches
 }
 
 // startWriter starts a process that goes on where the last one was acknowledged.
@@ -54,7 +54,6 @@ func startWriter(t *testing.T, path string, acked, most int) *writer {
 func (w *writer) read(out io.Reader) {
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		w.mu.Lock()
-		w.heard++
 		word, number, _ := strings.Cut(lines.Text(), " ")
 		n, _ := strconv.Atoi(number)
 		switch word {
@@ -64,6 +63,7 @@ func (w *writer) read(out io.Reader) {
 			w.most = max(w.most, n)
 		case "refused":
 			w.most = w.acked
+			w.refused++
 		default:
 			if n, err := strconv.Atoi(word); err == nil {
 				w.acked, w.most = n, n
@@ -191,7 +191,7 @@ func TestIOErrors(t *testing.T) {
 			}
 		}
 		w.hear(rng.IntN(4))
-		kinds := [][]string{{"sync"}, {"write"}, {"sync", "write"}, {"sync", "syncdir", "rename", "create"}, {"sync", "write", "truncate", "create", "rename", "link", "remove", "syncdir", "mkdir"}}[rng.IntN(5)]
+		kinds := [][]string{{"sync"}, {"write"}, {"sync", "write"}, {"sync", "syncdir", "rename", "create"}, {"read", "sync"}, {"sync", "write", "truncate", "create", "rename", "link", "remove", "syncdir", "mkdir"}}[rng.IntN(6)]
 		errno := []error{faulttest.EIO, faulttest.ENOSPC, faulttest.EROFS}[rng.IntN(3)]
 		skip, n := rng.IntN(8), 1+rng.IntN(6)*rng.IntN(6)
 		failed := make(chan struct{})
@@ -212,6 +212,7 @@ func TestIOErrors(t *testing.T) {
 			}
 			return nil
 		})
+		v.DropCache()
 		end := rng.IntN(3)
 		if end > 0 { // while the disk fails
 			time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
@@ -245,4 +246,34 @@ func TestIOErrors(t *testing.T) {
 	checkCopy(t, v, w)
 	t.Logf("%d I/O errors; recovered without a hand %d times; meanwhile %d power failures and %d kills; %d steps acknowledged",
 		v.Failed(), recovered, powerFailures, kills, w.acked)
+}
+
+// The file cannot be read for a while, which is a fault of the memory that it is mapped to:
+// changes are refused, nothing hangs, and it goes on afterwards.
+func TestReadError(t *testing.T) {
+	seed, _ := faultSeed(t)
+	v := faulttest.RequireVolume(t, seed)
+	path := filepath.Join(v.Dir(), "state", "journal.db")
+	w := startWriter(t, path, 0, 0)
+	for round := range 5 {
+		if !w.hear(2) {
+			t.Fatalf("it ended: %s", w.said())
+		}
+		w.mu.Lock()
+		before := w.refused
+		w.mu.Unlock()
+		v.SetFail(faulttest.FailKind("read", "journal.db", faulttest.EIO))
+		if !w.wait(func() bool {
+			v.DropCache()
+			return w.refused > before
+		}) {
+			t.Fatalf("it ended: %s", w.said())
+		}
+		v.SetFail(nil)
+		if !w.hear(2) || w.said() != "" {
+			t.Fatalf("in round %d: %s", round, w.said())
+		}
+	}
+	w.kill()
+	checkCopy(t, v, w)
 }
