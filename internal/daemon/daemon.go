@@ -102,6 +102,7 @@ type Daemon struct {
 	came    chan int64         // octets of zones that were transferred; has room for some
 	reloads chan reloadRequest // from the control socket
 	written chan struct{}      // the journal can be written again; has room for one
+	lost    chan struct{}      // what the journal holds is lost; has room for one
 	ended   chan struct{}      // closed when nobody takes reloads any more
 
 	files    *infile.Files
@@ -132,7 +133,7 @@ func Run(ctx context.Context, o Options, ready func(*Daemon)) error {
 	if o.Env == nil {
 		o.Env = os.Getenv
 	}
-	d := &Daemon{o: o, started: time.Now(), came: make(chan int64, 16), reloads: make(chan reloadRequest), written: make(chan struct{}, 1), ended: make(chan struct{}), beats: make(chan struct{})}
+	d := &Daemon{o: o, started: time.Now(), came: make(chan int64, 16), reloads: make(chan reloadRequest), written: make(chan struct{}, 1), lost: make(chan struct{}, 1), ended: make(chan struct{}), beats: make(chan struct{})}
 	if d.files = o.Files; d.files == nil {
 		d.files = new(infile.Files)
 	}
@@ -397,6 +398,8 @@ func (d *Daemon) write(ctx context.Context) {
 			d.tryReload(ctx, causeSignal, nil)
 		case <-d.fleet.changed:
 			d.contain.Do("catalogs", d.follow)
+		case <-d.lost:
+			d.contain.Do("journal", d.saveContents)
 		case <-d.written:
 			d.contain.Do("reloads", func() { d.catchUp(ctx) })
 		case <-d.absences.timer.C:

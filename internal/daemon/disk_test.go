@@ -110,5 +110,9 @@ func TestJournalTruncated(t *testing.T) {
 	if !strings.Contains(l.dumped(t, "dynamic.example."), "a.dynamic.example") {
 		t.Error("the zone is not served")
 	}
+	await(t, func() bool { return strings.Contains(l.log.String(), "were saved for the next start") })
 	l.stop() // returns
+	if l = start(t, dir, updating); !strings.Contains(l.dumped(t, "dynamic.example."), "a.dynamic.example") {
+		t.Errorf("an acknowledged update is not there after a restart:\n%s", l.log)
+	}
 }

@@ -42,7 +42,31 @@ func (d *Daemon) journalChanged(c *journal.Condition) {
 		}
 		return
 	}
+	if errors.Is(c.Err, journal.ErrOverwritten) {
+		select {
+		case d.lost <- struct{}{}:
+		default:
+		}
+	}
 	d.log.Error("the journal cannot be written; queries are answered, changes are refused", "err", c.Err)
+}
+
+// saveContents writes the content of the zones that have no other source, after the journal
+// that has it was overwritten by another program. The next start finds it.
+func (d *Daemon) saveContents() {
+	cfg := d.state.Load().cfg
+	saved := 0
+	for z := range d.store.Set().All() {
+		if item := itemOf(cfg, z.Apex()); item == nil || !item.Dynamic || !z.IsAvailable() {
+			continue
+		}
+		if err := d.journal.Save(z, d.pause()); err != nil {
+			d.log.Error("the content of a dynamic zone cannot be saved", "zone", z.Apex().String(), "err", err)
+			continue
+		}
+		saved++
+	}
+	d.log.Warn("the contents of dynamic zones were saved for the next start", "zones", saved)
 }
 
 // catchUp does what failed while the journal could not be written.

@@ -125,7 +125,7 @@ func (d *database) reopen(o Options) (*database, error) {
 	}
 	isLast, err := next.read(func(number int64) bool { return number == next.committed.Load() }, func(*bolt.Tx) error { return nil })
 	if err == nil && !isLast {
-		err = errOverwritten
+		err = ErrOverwritten
 	}
 	if err == nil {
 		err = next.check() // in particular: the DB opened the same file
@@ -152,13 +152,13 @@ func (d *database) view(f func(*bolt.Tx) error) error {
 		case err != nil || isSettled:
 			return err
 		case isOld:
-			return errOverwritten
+			return ErrOverwritten
 		}
 		d.settling.RLock() // until the commit ended
 		d.settling.RUnlock()
 	}
 	if !d.writing.Load() {
-		return errOverwritten
+		return ErrOverwritten
 	}
 	return errUnsettled
 }
@@ -181,8 +181,9 @@ func (d *database) read(accept func(number int64) bool, f func(*bolt.Tx) error) 
 	return true, f(tx)
 }
 
-// errOverwritten says that another program wrote to the file while it was open.
-var errOverwritten = errors.New("another program wrote to the file while it was open")
+// ErrOverwritten says that another program wrote to the journal while it was open, so that
+// what it holds is lost.
+var ErrOverwritten = errors.New("another program wrote to the file while it was open")
 
 // errReplaced says that there is another file at the path than the open one.
 var errReplaced = errors.New("there is another file now")
@@ -200,7 +201,7 @@ func (d *database) write(f func(*bolt.Tx) error) (began bool, err error) {
 	// panic. After the end of a transaction it does nothing.
 	defer tx.Rollback()
 	if number != d.committed.Load()+1 {
-		return false, errOverwritten
+		return false, ErrOverwritten
 	}
 	if err := d.check(); err != nil {
 		return false, err
@@ -248,7 +249,7 @@ func (d *database) checkAs(number, size int64) error {
 	case !os.SameFile(open, there):
 		return errReplaced
 	case open.Size() < size:
-		return fmt.Errorf("%w: it has %d octets of %d", errOverwritten, open.Size(), size)
+		return fmt.Errorf("%w: it has %d octets of %d", ErrOverwritten, open.Size(), size)
 	}
 	_, err = d.readMeta(number, number%2)
 	return err
@@ -280,7 +281,7 @@ func (d *database) readMeta(number, page int64) ([]byte, error) {
 	sum.Write(b[metaHeader:metaSum])
 	order := binary.NativeEndian
 	if order.Uint32(b[metaHeader:]) != metaMagic || order.Uint64(b[metaSum:]) != sum.Sum64() || int64(order.Uint64(b[metaNumber:])) != number {
-		return nil, errOverwritten
+		return nil, ErrOverwritten
 	}
 	return b, nil
 }

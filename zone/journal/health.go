@@ -69,12 +69,12 @@ func (j *Journal) view(f func(*bolt.Tx) error) error {
 
 // isOfDatabase reports whether another DB of the file may not have an error.
 func isOfDatabase(err error) bool {
-	return errors.Is(err, bolterrors.ErrDatabaseNotOpen) || errors.Is(err, errOverwritten)
+	return errors.Is(err, bolterrors.ErrDatabaseNotOpen) || errors.Is(err, ErrOverwritten)
 }
 
 // isOfFile reports whether an error of a database concerns the whole file.
 func isOfFile(err error) bool {
-	return errors.As(err, new(*faultError)) || errors.Is(err, errOverwritten) || errors.Is(err, bolterrors.ErrInvalidMapping)
+	return errors.As(err, new(*faultError)) || errors.Is(err, ErrOverwritten) || errors.Is(err, bolterrors.ErrInvalidMapping)
 }
 
 func (j *Journal) unavailable() error {
@@ -150,7 +150,7 @@ func (j *Journal) explain(err error) error {
 		return fmt.Errorf("%s: %w that is not the one ptrd has open, so nothing can be changed; move it away and the open one is written there again, or restart ptrd, which then begins with the other one", j.path, err)
 	case errors.As(err, new(*faultError)):
 		return fmt.Errorf("%s: a part of the file cannot be read, so nothing can be changed; look in the log of the system for errors of the disk", j.path)
-	case errors.Is(err, errOverwritten):
+	case errors.Is(err, ErrOverwritten):
 		return fmt.Errorf("%s: %w, so nothing can be changed; restart ptrd, which then begins with what the file has; `ptrd dump ZONE` prints what is served until then", j.path, err)
 	}
 	return j.wrap(err)
@@ -255,7 +255,7 @@ func (j *Journal) copyBack(d *database) (*database, error) {
 		return nil, err
 	}
 	if fi.Size() < d.size {
-		return nil, errOverwritten
+		return nil, ErrOverwritten
 	}
 	if _, err := d.readMeta(d.committed.Load(), d.committed.Load()%2); err != nil {
 		return nil, err

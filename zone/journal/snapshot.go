@@ -70,6 +70,13 @@ func (j *Journal) Keep(z *zone.Zone, pause func()) error {
 	return nil
 }
 
+// Save writes the content of a zone to a file from which it can be restored where the
+// journal is lost. It is for a journal that cannot be used any more.
+func (j *Journal) Save(z *zone.Zone, pause func()) error {
+	_, err := j.writeSnapshot(z, pause)
+	return err
+}
+
 // IsDue reports whether so much of a kept zone changed since its content was
 // written that it is to be written again, by [Journal.Snapshot].
 func (j *Journal) IsDue(apex dname.Name) (bool, error) {
