@@ -76,7 +76,8 @@
 // zone will have it, and keeps the address (8 octets, IPv6 16) and its tag (one or
 // two) beside it. All other records wait in a log. Both are sorted by their digits
 // when the zone is built, and the trie is written from its leaves up (spine.go).
-// While a zone is built it takes 10 octets a name more than it will (IPv6 18).
+// While a zone is built it takes 10 octets a name more than it will (IPv6 18). Records
+// that come again and again are dropped at once (repeat.go).
 //
 // # Octets a name
 //

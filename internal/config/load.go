@@ -25,6 +25,34 @@ const maxFile = 16 << 20
 
 const tooLarge = "the file is larger than 16 MiB; move records to master files and name them with `file`"
 
+// maxValues bounds the values in the file, each of which takes some 800 octets of
+// memory while it is read, whatever the length of its text: 16 MiB of `[x,x,…` would
+// take 6 GB. A file of the largest size with nothing but short PTR records has fewer.
+const maxValues = 2_000_000
+
+const tooMany = "the file has more than 2000000 values; move records to master files and name them with `file`"
+
+// countValues returns how many values there can be, which is a little more than there
+// are.
+func countValues(data []byte) (n int) {
+	after := func(i int) bool { return i+1 == len(data) || data[i+1] <= ' ' }
+	for i, c := range data {
+		switch c {
+		case ',', '\n', '[', '{':
+			n++
+		case '-':
+			if after(i) {
+				n++
+			}
+		case ':': // those of addresses are none
+			if after(i) || i > 0 && (data[i-1] == '"' || data[i-1] == '\'') {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // Load reads the configuration at path, and the secrets in files that it names.
 // The error is [Errors] for what is wrong inside the file.
 func Load(path string) (*Config, error) {
@@ -96,6 +124,9 @@ func (d *document) tree(data []byte) *yaml.Node {
 	}
 	if len(data) > maxFile {
 		return fail(0, 0, "%s", tooLarge)
+	}
+	if countValues(data) > maxValues {
+		return fail(0, 0, "%s", tooMany)
 	}
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	d.lines = strings.SplitAfter(string(data), "\n")

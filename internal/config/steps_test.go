@@ -76,6 +76,21 @@ func TestStepsAreLinear(t *testing.T) {
 	}
 }
 
+// TestManyValues: what would take gigabytes as a tree is refused before it is one; each
+// value of a file is counted, and those of addresses are not taken for several.
+func TestManyValues(t *testing.T) {
+	for _, text := range []string{"x,", "x\n", "{", "- ", "[", "\"x\":"} {
+		_, err := Parse("f", []byte("zones: ["+strings.Repeat(text, maxValues)))
+		if err == nil || !strings.Contains(err.Error(), "more than 2000000 values") {
+			t.Errorf("%q: %.200v", text, err)
+		}
+	}
+	const text = "zones:\n  - prefix: 2001:db8::/32\n    ptr: {2001:db8::1: a.example.com, 2001:db8::2: [b.example.com]}\n"
+	if n := countValues([]byte(text)); n < 9 || n > 15 {
+		t.Errorf("%d values", n)
+	}
+}
+
 // TestManyProblems: what is wrong is counted to the end, and kept in a bounded number.
 func TestManyProblems(t *testing.T) {
 	const n = 50_000
