@@ -64,7 +64,7 @@ func (l *deferLab) handle(request []byte) {
 			done:  func() { close(done) },
 		}
 		slow.working.Add(1)
-		slow.contain(r, func() { slow.handle(context.Background(), r) })
+		slow.serve(context.Background(), r)
 		<-done
 	}
 }

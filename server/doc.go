@@ -8,6 +8,7 @@
 //	slow  what Respond defers → bounded queue → front    few workers, may wait for a disk
 //	        front → NOTIFY, UPDATE: handlers of Options
 //	        front → AXFR, IXFR    → bounded queue → handler, a goroutine each
+//	        their answers         → bounded queue of the connection, which sends them
 //
 // Linux has these calls; elsewhere a UDP worker moves one datagram at a time, and
 // a TCP connection is a goroutine. A worker loads the View once a batch. It never
@@ -25,6 +26,16 @@
 // [Known]): a stranger can cause no signature to be verified, and no response, beyond
 // that.
 //
+// No goroutine that works for several clients waits for one of them. A worker of the
+// slow lane, or a handler that answers later, hands each message of an answer over: the
+// kernel takes it, or it waits in the queue of its connection (sendQueue), and whoever
+// serves the connection sends it as the client reads. A client that does not read is
+// asked nothing more, has as long for its answers as the fast lane's, and loses the
+// connection where more than maxQueued octets wait. A transfer, of which a connection
+// may have more than fits into any queue, waits for the client before each message, in
+// a goroutine of its own and with one of Limits.Transfers places; it ends when its
+// client takes nothing for Limits.TransferStall.
+//
 // The front of the slow lane (RespondDeferred) verifies TSIG records, answers signed
 // queries as any other, and says no where no is the answer. What it hands on has
 // its signature checked and taken off, and is answered through the [SlowRequest],
@@ -40,7 +51,8 @@
 //	TCP worker              tcpWay        Serve ends, after the slow lane
 //	  or TCP accept loop    tcpWay        the address is removed or Serve ends
 //	  and connection (TLS)  tcpWay        the client or a limit ends it; on removal and stop once its queries are answered
-//	transfer                transferLane  it is answered, its client is gone or Serve ends
+//	  and its writer        tcpWay        the answers of the slow lane are written, or cannot be
+//	transfer                transferLane  its client took it, takes no more of it or is gone, or Serve ends
 //	slow lane worker        slowLane      Serve ends, after the connections and UDP workers that defer to it
 //	query log writer        queryLog      Serve ends, last
 //
@@ -77,8 +89,9 @@
 //	Accepted = Open + Σ Closed
 //	UDP.Deferred + TCP.Deferred + TLS.Deferred = Slow.Waiting + Slow.Working + Slow.Done
 //
-// A TCP or TLS request that the full slow lane turns away is Answered (with SERVFAIL),
-// and counted in Slow.Full beside that; a UDP request is Dropped there.
+// Of Slow.Replies, messages that the slow lane made, Slow.Unsent were not sent. A TCP or
+// TLS request that the full slow lane turns away is Answered (with SERVFAIL), and counted
+// in Slow.Full as well; a UDP request is Dropped there.
 // KernelDropped datagrams were never received and are part of no sum. Requests
 // that a transport drops for what they are never come to Respond, whose own sums
 // [Counter] tells:

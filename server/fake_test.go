@@ -188,7 +188,7 @@ func (m *memSocket) sent() []memDatagram {
 }
 
 var testLimits = Limits{
-	TCPClients: 100, TCPClientsPer: 50, TCPIdle: time.Minute, TCPWrite: time.Minute, TCPPipeline: 16, Transfers: 4, TransfersPer: 2,
+	TCPClients: 100, TCPClientsPer: 50, TCPIdle: time.Minute, TCPWrite: time.Minute, TCPPipeline: 16, Transfers: 4, TransfersPer: 2, TransferStall: time.Minute,
 }
 
 // newTestServer returns a server with fake answers.

@@ -11,10 +11,11 @@ type Limits struct {
 	TCPClients    int           // connections in all
 	TCPClientsPer int           // connections of one client: an IPv4 address or an IPv6 /56
 	TCPIdle       time.Duration // that a connection may stay without a query
-	TCPWrite      time.Duration // for a client to take an answer, and to deliver the whole of its first query, or of one that it began
+	TCPWrite      time.Duration // for a client to take its answers, or 64 KiB of them, and to deliver the whole of its first query, or of one that it began
 	TCPPipeline   int           // queries of one connection in the slow lane
 	Transfers     int           // of zones at a time, in all; further ones wait
 	TransfersPer  int           // of one client, which is what counts as one for TCPClientsPer
+	TransferStall time.Duration // for a client to take any octet of a transfer
 	LogQueries    int           // log one query of so many; 0: none
 }
 
@@ -34,6 +35,8 @@ func (l *Limits) check() error {
 		return fmt.Errorf("limit of transfers: %d is less than 1; where there are to be none, let nobody have one", l.Transfers)
 	case l.TransfersPer < 1:
 		return fmt.Errorf("limit of transfers of a client: %d is less than 1; where there are to be none, let nobody have one", l.TransfersPer)
+	case l.TransferStall <= 0:
+		return fmt.Errorf("time for a client to go on taking a transfer: %v is not positive", l.TransferStall)
 	case l.LogQueries < 0:
 		return fmt.Errorf("query log: one of %d queries; give a positive number, or 0 for none", l.LogQueries)
 	}

@@ -77,7 +77,8 @@ func (r *SlowRequest) Begin(limit int) *wire.Writer {
 
 // Send sends the message begun, with those of AA and TC that are to be set, and the
 // extended error ede and its text (0: none). An error says that the client is gone
-// and further messages are in vain.
+// and further messages are in vain. It waits for the client in a transfer only: until
+// that took the message before.
 func (r *SlowRequest) Send(f wire.Flags, c wire.RCode, ede uint16, text string) error {
 	d := r.desk.lane.answerer.(*Responder)
 	n, _ := d.finish(r.View.Policy, &r.Request, f, c, CountSlowAnswered, ede, text)
@@ -94,9 +95,9 @@ func (r *SlowRequest) Fail(c wire.RCode, ede uint16, text string) error {
 	return r.Send(0, c, ede, text)
 }
 
-// Reply sends one message to the client, signed if the request was. On TCP there
-// may be several, which are sent in order; an error says that the client is gone
-// and further ones are in vain. The message is the caller's again afterwards.
+// Reply sends one message to the client as Send does, signed if the request was. On
+// TCP there may be several, which are sent in order. The message is the caller's again
+// afterwards.
 func (r *SlowRequest) Reply(message []byte) error {
 	if r.desk == nil {
 		r.desk = r.lane.takeDesk()
@@ -107,24 +108,39 @@ func (r *SlowRequest) Reply(message []byte) error {
 // transmit signs, if there is somebody to, and sends the n octets that the desk
 // holds.
 func (r *SlowRequest) transmit(d *slowDesk, n int, signer *tsig.Signer) error {
+	r.lane.replies.Add(1)
+	if err := r.drain(); err != nil {
+		return r.unsent(err)
+	}
 	if signer != nil {
 		if n+signer.Len() > maxMessage {
-			return fmt.Errorf("a message of %d octets leaves no room for its signature", n)
+			return r.unsent(fmt.Errorf("a message of %d octets leaves no room for its signature", n))
 		}
 		n = len(signer.Sign(d.buf[prefixSize:][:n], r.lane.now().Unix()))
 	}
 	binary.BigEndian.PutUint16(d.buf[:], uint16(n))
 	r.messages++
-	err := r.reply(d.buf[:prefixSize+n])
-	if err != nil {
-		r.lane.unsent.Add(1)
-		if !errors.Is(err, net.ErrClosed) {
-			warn(r.lane.log, "sending from the slow lane", slog.String("client", r.Client.String()), slog.Any("error", err))
-		}
-		return err
+	if err := r.reply(d.buf[:prefixSize+n]); err != nil {
+		return r.unsent(err)
 	}
-	r.lane.replies.Add(1)
 	return nil
+}
+
+// unsent counts a message that is not sent, and returns the error.
+func (r *SlowRequest) unsent(err error) error {
+	r.lane.unsent.Add(1)
+	if !errors.Is(err, net.ErrClosed) {
+		warn(r.lane.log, "answer to a deferred request not sent", slog.String("client", r.Client.String()), slog.Any("error", err))
+	}
+	return err
+}
+
+// drain waits, in a transfer, until the client took what is queued for it.
+func (r *SlowRequest) drain() error {
+	if !r.paced || r.conn == nil {
+		return nil
+	}
+	return r.conn.drain()
 }
 
 // Hold tells that the handler goes on with the request after HandleSlow returns, or

@@ -56,8 +56,10 @@ type SlowRequest struct {
 	held     bool
 	ended    atomic.Bool
 
-	reply func(framed []byte) error // sends a message that has its length in front
+	reply func(framed []byte) error // sends or queues a message that has its length in front; it does not wait
 	done  func()
+	conn  *tcpConn // that it came over; nil: UDP
+	paced bool     // each message of the answer waits until the client took the one before
 	since time.Time
 	lane  *slowLane
 }
@@ -121,6 +123,8 @@ func (l *slowLane) stop() {
 	close(l.queue)
 	l.workers.Wait()
 	l.transfers.wait()
+	l.desksMu.Lock() // a handler may hold a request whose connection is gone
+	defer l.desksMu.Unlock()
 	for _, d := range l.desks {
 		l.lanes.put(d.lane)
 	}
@@ -130,23 +134,31 @@ func (l *slowLane) stop() {
 func (l *slowLane) work(ctx context.Context) {
 	for r := range l.queue {
 		l.working.Add(1)
-		l.contain(r, func() { l.handle(ctx, r) })
+		l.serve(ctx, r)
 	}
 }
 
-// contain calls f for a request and ends that, unless it is held. A panic costs the
-// one request.
-func (l *slowLane) contain(r *SlowRequest, f func()) {
+// serve has a request handled and ends it, unless it is held.
+func (l *slowLane) serve(ctx context.Context, r *SlowRequest) {
+	if fault := l.contain(r, func() { l.handle(ctx, r) }); fault || !r.held {
+		r.End()
+	}
+}
+
+// contain calls f for a request and reports whether it panicked. That costs the one
+// request, and its connection, whose client would wait for the rest of the answer.
+func (l *slowLane) contain(r *SlowRequest, f func()) (fault bool) {
 	defer func() {
-		fault := recover()
-		if fault != nil {
-			logFault(l.log, fault, &r.Request)
-		}
-		if fault != nil || !r.held {
-			r.End()
+		if f := recover(); f != nil {
+			fault = true
+			logFault(l.log, f, &r.Request)
+			if r.conn != nil {
+				r.conn.breakOff(errFault)
+			}
 		}
 	}()
 	f()
+	return false
 }
 
 func (l *slowLane) handle(ctx context.Context, r *SlowRequest) {

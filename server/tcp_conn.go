@@ -38,6 +38,7 @@ const (
 	tcpIdle                    // the client, with another query
 	tcpClogged                 // the client, to take its answers
 	tcpWorking                 // the slow lane
+	tcpSending                 // the client, to go on taking a transfer
 	tcpLeaving                 // the client, to take its last answers, while we stop
 	numTCPPhases
 )
@@ -54,17 +55,29 @@ func (p tcpPhase) limit(l *Limits, open int) time.Duration {
 		return l.message(open)
 	case tcpIdle:
 		return l.idle(open)
+	case tcpSending:
+		return l.TransferStall
 	case tcpLeaving:
 		return min(l.TCPWrite, stopGrace)
 	}
 	return 0
 }
 
+// quantum returns how many octets the client has to take for its time to begin again:
+// of answers as many as a message has at most, so that one who takes them in drips
+// does not stay; of a transfer any, so that a slow link carries it to its end.
+func (p tcpPhase) quantum() int {
+	if p == tcpSending {
+		return 1
+	}
+	return maxMessage
+}
+
 // overdue returns why a connection ends that stayed in the phase for too long;
 // begun says that a part of a query is there.
 func (p tcpPhase) overdue(begun bool) CloseReason {
 	switch {
-	case p == tcpClogged || p == tcpLeaving:
+	case p == tcpClogged || p == tcpSending || p == tcpLeaving:
 		return CloseSlowReader
 	case begun:
 		return CloseSlowQuery
@@ -78,8 +91,9 @@ type tcpSocket interface {
 	// it did not take the socket holds, and the connection answers nothing until
 	// it has. The octets are the caller's again.
 	send(answers []byte, n int) bool
-	// reply sends a message, with its length in front, from the slow lane. It waits
-	// until the client took it, and may be called by any goroutine.
+	// reply sends a message, with its length in front, from the slow lane, or queues
+	// what the client does not take at once. It does not wait, and may be called by
+	// any goroutine. The octets are the caller's again.
 	reply(message []byte) error
 	// wake tells whoever serves the connection that the slow lane has less work
 	// for it. It may be called by any goroutine.
@@ -90,21 +104,24 @@ type tcpSocket interface {
 }
 
 // tcpConn is one connection. Whoever serves it reads and answers, alone; the
-// workers of the slow lane write to it as well, a whole message at a time.
+// workers of the slow lane add to what it sends, a whole message at a time.
 type tcpConn struct {
-	server   *Server
-	listener *tcpListener
-	sock     tcpSocket
-	client   netip.AddrPort
-	local    netip.AddrPort
-	tls      *TLSClient // nil: a connection without TLS
+	server    *Server
+	listener  *tcpListener
+	sock      tcpSocket
+	transport Transport
+	client    netip.AddrPort
+	local     netip.AddrPort
+	tls       *TLSClient // nil: a connection without TLS
 
 	// Of tcpConns, under its lock.
 	place              int // in its table; -1: not there
 	ofClient, ofPrefix *int
 
-	state  atomic.Int64 // phase in the lowest bits, above them when it began, by Server.clock
-	inWork atomic.Int32 // queries in the slow lane
+	state     atomic.Int64 // phase in the lowest bits, above them when it began, by Server.clock
+	inWork    atomic.Int32 // queries in the slow lane, and those whose answers are queued
+	transfers atomic.Int32 // of inWork: zones being transferred
+	out       sendQueue
 
 	asked  bool // a query of it was answered or deferred
 	ending bool // nothing more is read
@@ -129,6 +146,14 @@ func (c *tcpConn) end(reason CloseReason) {
 	if !c.ending {
 		c.ending, c.reason = true, reason
 	}
+}
+
+// clogging returns the phase of a connection whose client is to take what is queued.
+func (c *tcpConn) clogging() tcpPhase {
+	if c.transfers.Load() > 0 {
+		return tcpSending
+	}
+	return tcpClogged
 }
 
 // isFull reports whether the connection has as many queries in the slow lane as
@@ -317,15 +342,10 @@ func (c *tcpConn) deferQuery(d *tcpDesk, message []byte) bool {
 	c.inWork.Add(1)
 	ok := slow.offer(&SlowRequest{
 		Request: d.lane.request, View: d.view, Message: append([]byte(nil), message...),
-		reply: c.sock.reply, done: c.slowDone,
+		reply: c.sock.reply, done: c.slowDone, conn: c,
 	})
 	if !ok {
 		c.inWork.Add(-1)
 	}
 	return ok
-}
-
-func (c *tcpConn) slowDone() {
-	c.inWork.Add(-1)
-	c.sock.wake()
 }

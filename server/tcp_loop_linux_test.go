@@ -3,13 +3,16 @@ package server
 import (
 	"bytes"
 	"context"
+	"io"
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
 )
 
@@ -33,7 +36,7 @@ func (l *tcpLoop) connect(t testing.TB) (c *loopConn, client int) {
 		t.Fatal(err)
 	}
 	c = &loopConn{loop: l, fd: pair[0]}
-	c.tcpConn = tcpConn{server: l.server, listener: new(tcpListener), sock: c, place: -1, client: memClient, local: memLocal}
+	c.tcpConn = tcpConn{server: l.server, listener: new(tcpListener), sock: c, transport: TCP, place: -1, client: memClient, local: memLocal}
 	if !l.conns.add(&c.tcpConn) {
 		t.Fatal("no place")
 	}
@@ -41,10 +44,7 @@ func (l *tcpLoop) connect(t testing.TB) (c *loopConn, client int) {
 	l.slots[c.slot].conn = c
 	c.enter(tcpFresh, l.now)
 	l.waiting[tcpFresh].push(c)
-	c.mu.Lock()
-	err = c.watch(unix.EPOLL_CTL_ADD)
-	c.mu.Unlock()
-	if err != nil {
+	if err := c.watch(unix.EPOLL_CTL_ADD); err != nil {
 		t.Fatal(err)
 	}
 	return c, pair[1]
@@ -530,4 +530,112 @@ func TestTCPRepliesAndAnswersDoNotMix(t *testing.T) {
 			t.Errorf("unsent: %v, %d of the slow lane", total.TCP.Unsent, total.Slow.Unsent)
 		}
 	})
+}
+
+// A client that acknowledges octets of a transfer, but too few for the kernel to take
+// more of us, makes progress.
+func TestAcknowledgedOctetsAreProgress(t *testing.T) {
+	axfr, err := query("2.0.192.in-addr.arpa.", dns.TypeAXFR).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := newHandClock()
+	eachStream(t, func(o *Options) { stallOptions(o, clock, 1000) }, func(t *testing.T, w *streamWay) {
+		c := w.dial()
+		c.send(t, axfr)
+		var served *tcpConn
+		await(t, "a queue", func() bool {
+			if w.connections(func(c *tcpConn) { served = c }); served == nil {
+				return false
+			}
+			served.out.mu.Lock()
+			defer served.out.mu.Unlock()
+			return len(served.out.octets) > 0
+		})
+		owed := func() int {
+			if n, ok := served.sock.(*netConn); ok {
+				return unackedBy(n.raw)
+			}
+			served.out.mu.Lock()
+			defer served.out.mu.Unlock()
+			return unacked(served.sock.(*loopConn).fd)
+		}
+		// Until it moves no more: all buffers on the way are full.
+		last, same := 0, 0
+		await(t, "full buffers", func() bool {
+			if n := owed(); n != last {
+				last, same = n, 0
+			}
+			same++
+			return same == 300
+		})
+		for range 5 {
+			before := owed()
+			for owed() == before { // a few octets are acknowledged only with others
+				if _, err := io.CopyN(io.Discard, c, 1000); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// The server sees it now, or has already.
+			now := clock.now().Sub(w.began)
+			clock.advance(40 * time.Minute) // of an hour that it may make none
+			w.look()
+			await(t, "progress", func() bool { return served.moved() >= now || w.Totals().Open == 0 })
+		}
+		if w.Totals().Open != 1 {
+			t.Fatal("the connection was closed")
+		}
+		await(t, "its end", func() bool {
+			clock.advance(time.Hour)
+			w.look()
+			return w.Totals().Closed[CloseSlowReader] == 1
+		})
+	})
+}
+
+// Answers of the slow lane clog connections while the loop takes others: what a
+// connection has in epoll is the loop's alone (to be run with the race detector).
+func TestRepliesClogWhileConnectionsCome(t *testing.T) {
+	r := serve(t, func(o *Options) {
+		o.Workers = 1
+		o.Limits.TCPClients, o.Limits.TCPClientsPer = 500, 500
+		o.slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
+			for range 10 {
+				if q.Reply(make([]byte, 60_000)) != nil {
+					return
+				}
+			}
+		})
+	}, "127.0.0.1")
+	var deaf []*tcpClient
+	for range 20 {
+		c := dial(t, r.addr())
+		c.SetReadBuffer(readBuffer)
+		c.ask(1, "a.example")
+		deaf = append(deaf, c)
+	}
+	var ended sync.WaitGroup
+	for i, c := range deaf {
+		ended.Go(func() {
+			for id := range 2 {
+				if _, err := c.Write(framed(fakeQuery(uint16(id), "slow.example"))); err != nil {
+					t.Errorf("client %d: %v", i, err)
+				}
+			}
+		})
+	}
+	for range 200 {
+		dial(t, r.addr()).ask(1, "a.example")
+	}
+	ended.Wait()
+	await(t, "clogged connections", func() bool { return r.clogged() == len(deaf) })
+	for _, c := range deaf {
+		for range 20 {
+			if n := len(c.receive()); n != 60_000 {
+				t.Fatalf("%d octets", n)
+			}
+		}
+	}
+	await(t, "rest", func() bool { return r.Totals().Slow.Working == 0 })
+	checkLaws(t, r.Server)
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"net"
 	"os"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,30 +14,29 @@ import (
 // it copied. A connection keeps a buffer of up to this size for its next part.
 const keptPart = 512
 
-// loopConn is a connection that a tcpLoop serves.
+// loopConn is a connection that a tcpLoop serves. The loop has its fields, but for
+// those that say otherwise.
 type loopConn struct {
 	tcpConn
 	loop *tcpLoop
 	slot int32
 
-	queued  bool // in loop.again
-	hungUp  bool // the kernel told that the end is near: it is there to be read
-	clogged bool // answers are held
-	broken  bool // nothing can be sent
-	leaving bool // the listener stops
+	queued   bool // in loop.again
+	hungUp   bool // the kernel reported that the end is near: it is there to be read
+	clogged  bool // answers are queued
+	broken   bool // nothing can be sent
+	leaving  bool // the listener stops
+	watched  bool // fd is in epoll
+	writable bool // epoll is to report when fd takes more
+	taken    int  // octets of what is queued that the client took since the phase began
+	unacked  int  // octets that it had not acknowledged when it last made progress in a transfer
 
 	part           []byte // octets read and not answered
 	before, behind *loopConn
 
-	mu       sync.Mutex // held while octets are sent, which never waits
-	fd       int        // -1: closed
-	watched  bool       // fd is in epoll
-	writable bool       // epoll is to tell when fd takes more
-	aborted  bool
-	out      []byte       // octets that the client has not taken, in front of all others
-	answers  int          // of the fast lane in out; the slow lane counts its own
-	waiters  []chan error // of the slow lane: nil once out is empty, or why it will not be
-	failure  error        // why nothing more can be sent
+	// Changed by the loop with out.mu held, which a goroutine has that uses it.
+	fd      int // -1: closed
+	aborted bool
 }
 
 // serve answers what the client sent, as far as the client takes the answers and
@@ -49,11 +47,10 @@ func (l *tcpLoop) serve(c *loopConn) {
 	}
 	moved := false
 	if c.clogged {
-		if c.flush(); c.clogged {
-			l.settle(c, false)
+		if moved = c.flush(); c.clogged {
+			l.settle(c, moved)
 			return
 		}
-		moved = true
 	}
 	read := false
 	for !c.ending && !c.clogged && !c.isFull() {
@@ -108,7 +105,7 @@ func (l *tcpLoop) read(c *loopConn) (stream []byte, more bool) {
 	case errno == unix.EAGAIN:
 		return nil, false
 	case n <= 0:
-		c.end(CloseByClient)
+		c.endBroken()
 		return nil, false
 	}
 	return room[:front+n], n == len(room)-front || c.hungUp
@@ -129,19 +126,20 @@ func (c *loopConn) keep(rest []byte) {
 }
 
 // settle finds out what the connection waits for now, and closes it if that is
-// nothing. moved says that it made progress: its time begins anew.
+// nothing. moved says that it made progress: its time begins again.
 func (l *tcpLoop) settle(c *loopConn, moved bool) {
 	inWork := c.inWork.Load() > 0
 	_, whole := wholeMessage(c.part)
 	p := tcpIdle
 	switch {
 	case c.broken:
+		c.endBroken()
 		l.closeConn(c)
 		return
 	case c.clogged && c.leaving:
 		p = tcpLeaving
 	case c.clogged:
-		p = tcpClogged
+		p = c.clogging()
 	case c.ending && !inWork:
 		l.closeConn(c)
 		return
@@ -156,16 +154,28 @@ func (l *tcpLoop) settle(c *loopConn, moved bool) {
 		l.waiting[was].remove(c)
 		c.enter(p, l.now)
 		l.waiting[p].push(c)
+		c.taken = 0
+		if p == tcpSending {
+			c.unacked = unacked(c.fd)
+		}
 	}
 }
 
 // overdue ends a connection that stayed in a phase for too long.
 func (l *tcpLoop) overdue(c *loopConn, p tcpPhase) {
-	if p == tcpClogged || p == tcpLeaving {
+	switch p {
+	case tcpSending:
+		// What the kernel holds may take longer than the phase lasts.
+		if unacked(c.fd) < c.unacked {
+			l.settle(c, true)
+			return
+		}
+		fallthrough
+	case tcpClogged, tcpLeaving:
 		c.ending, c.reason, c.broken = true, CloseSlowReader, true
-		c.mu.Lock()
+		c.out.mu.Lock()
 		c.fail(os.ErrDeadlineExceeded)
-		c.mu.Unlock()
+		c.out.mu.Unlock()
 	}
 	c.end(p.overdue(len(c.part) > 0))
 	l.settle(c, false)
@@ -176,14 +186,11 @@ func (l *tcpLoop) woke(c *loopConn) {
 	if c.fd < 0 {
 		return
 	}
-	c.mu.Lock()
-	c.clogged, c.broken = len(c.out) > 0, c.failure != nil
-	c.mu.Unlock()
-	if c.broken {
-		c.end(CloseByClient)
-	}
+	c.out.mu.Lock()
+	c.clogged, c.broken = len(c.out.octets) > 0, c.out.failure != nil
+	c.out.mu.Unlock()
 	l.serve(c)
-	if c.fd >= 0 {
+	if c.fd >= 0 && !c.clogged {
 		l.settle(c, true)
 	}
 }
@@ -200,16 +207,12 @@ func (l *tcpLoop) leave(c *loopConn) {
 
 // closeConn closes the connection.
 func (l *tcpLoop) closeConn(c *loopConn) {
-	c.mu.Lock()
+	c.out.mu.Lock()
 	fd := c.fd
 	c.fd = -1
 	c.fail(net.ErrClosed)
-	if c.answers > 0 {
-		l.conns.unsent[TCP][sendFailure(c.failure)].Add(uint64(c.answers))
-	}
-	c.out, c.answers = nil, 0
 	abortive := c.broken || c.aborted || c.reason == CloseSlowQuery // nothing is on its way to the client
-	c.mu.Unlock()
+	c.out.mu.Unlock()
 	p, _ := c.phase()
 	l.waiting[p].remove(c)
 	l.release(c.slot)
@@ -222,137 +225,123 @@ func (l *tcpLoop) closeConn(c *loopConn) {
 	l.conns.ended(&c.tcpConn, c.reason)
 }
 
-// fail notes why nothing more can be sent, and tells whoever waits for it. c.mu is
-// held.
-func (c *loopConn) fail(err error) {
-	if c.failure == nil {
-		c.failure = err
-	}
-	c.notify(c.failure)
-}
-
-func (c *loopConn) notify(err error) {
-	for _, w := range c.waiters {
-		w <- err
-	}
-	c.waiters = nil
-}
-
 // send is the fast lane's.
 func (c *loopConn) send(answers []byte, n int) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.failure == nil && len(c.out) == 0 {
-		sent, err := c.transmit(answers)
-		if err == nil && sent == len(answers) {
+	q := &c.out
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.failure == nil && len(q.octets) == 0 {
+		if answers = answers[c.transmit(answers):]; len(answers) == 0 && q.failure == nil {
 			return true
 		}
-		answers = answers[sent:]
 	}
-	if c.failure != nil {
-		c.loop.conns.unsent[TCP][sendFailure(c.failure)].Add(uint64(n))
-		c.broken = true
-		c.end(CloseByClient)
+	c.enqueue(answers, 0)
+	if q.failure != nil {
+		c.countUnsent(n)
+		c.breakDown()
 		return false
 	}
-	c.out = append(c.out, answers...)
-	c.answers += n
+	q.answers += n
 	c.clogged = true
+	c.awaitRoom()
 	return false
 }
 
-// flush sends what the client has not taken.
-func (c *loopConn) flush() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	sent, err := c.transmit(c.out)
+// breakDown notes that nothing more can be sent. out.mu is held.
+func (c *loopConn) breakDown() {
+	c.broken = true
+	c.end(c.whyBroken())
+}
+
+// flush sends what the client takes now of what is queued, and reports whether that is
+// progress.
+func (c *loopConn) flush() (moved bool) {
+	q := &c.out
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	sent := c.transmit(q.octets)
 	switch {
-	case err != nil:
-		c.broken = true
-		c.end(CloseByClient)
-	case sent < len(c.out):
-		c.out = c.out[:copy(c.out, c.out[sent:])]
-	default:
-		c.out, c.answers, c.clogged = nil, 0, false
-		c.notify(nil)
+	case q.failure != nil:
+		c.breakDown()
+		return false
+	case sent < len(q.octets):
+		q.octets = q.octets[sent:]
+		c.taken += sent
+		c.awaitRoom()
+		return c.taken >= c.clogging().quantum()
 	}
+	q.octets, c.clogged = nil, false
+	c.emptied()
+	return true
 }
 
-// reply is the slow lane's. Messages of several workers do not mix: each waits
-// until the client took what is in front.
+// reply is the slow lane's. What the client does not take at once is the loop's to send,
+// which alone knows the socket's place in epoll.
 func (c *loopConn) reply(message []byte) error {
-	for {
-		c.mu.Lock()
-		sent, err := 0, c.failure
-		ahead := len(c.out) > 0
-		if err == nil && !ahead {
-			sent, err = c.transmit(message)
-			c.out = append(c.out, message[sent:]...)
-		}
-		if err != nil || len(c.out) == 0 {
-			c.mu.Unlock()
-			if err != nil {
-				c.wake() // to be closed
-			}
-			return err
-		}
-		taken := make(chan error, 1)
-		c.waiters = append(c.waiters, taken)
-		c.mu.Unlock()
-		if !ahead {
-			c.wake() // has a time to be watched
-		}
-		if err := <-taken; err != nil || !ahead {
-			return err
-		}
+	q := &c.out
+	q.mu.Lock()
+	if q.failure == nil && len(q.octets) == 0 {
+		message = message[c.transmit(message):]
 	}
+	if len(message) > 0 {
+		c.enqueue(message, 1)
+	}
+	err, all := q.failure, len(message) == 0
+	q.mu.Unlock()
+	if err != nil || !all {
+		c.wake() // to be closed, or to have a time to be watched
+	}
+	return err
 }
 
-// transmit sends as many of the octets as the client takes now and returns how
-// many; for the rest epoll tells when to go on. c.mu is held.
-func (c *loopConn) transmit(b []byte) (sent int, err error) {
+// transmit sends as many of the octets as the client takes now and returns how many.
+// out.mu is held.
+func (c *loopConn) transmit(b []byte) (sent int) {
 	for sent < len(b) {
 		n, errno := transmit(c.fd, b[sent:])
-		switch {
-		case errno == 0:
-			sent += n
-			continue
-		case errno != unix.EAGAIN:
-			c.failure = errno
-			return sent, errno
+		if errno == unix.EAGAIN {
+			break
 		}
-		if !c.writable {
-			c.writable = true
-			if c.watched {
-				err = c.watch(unix.EPOLL_CTL_MOD)
-			}
+		if errno != 0 {
+			c.fail(errno)
+			break
 		}
-		return sent, err
+		sent += n
 	}
-	return sent, nil
+	return sent
 }
 
-// watch puts the connection into epoll, or changes what epoll tells of it. c.mu
-// is held.
+// awaitRoom has epoll report when the socket takes more. out.mu is held.
+func (c *loopConn) awaitRoom() {
+	if c.writable {
+		return
+	}
+	c.writable = true
+	if c.watched {
+		if err := c.watch(unix.EPOLL_CTL_MOD); err != nil {
+			c.fail(err)
+			c.breakDown()
+		}
+	}
+}
+
+// watch puts the connection into epoll, or changes what epoll reports of it. Only the
+// loop may call it: slots move while others are taken.
 func (c *loopConn) watch(op int) error {
 	c.watched = true
 	events := uint32(unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET)
 	if c.writable {
 		events |= unix.EPOLLOUT
 	}
-	err := c.loop.control(op, c.fd, c.slot, events)
-	if err != nil {
-		c.failure = err
-	}
-	return err
+	return c.loop.control(op, c.fd, c.slot, events)
 }
 
 func (c *loopConn) wake() { c.loop.look(c) }
 
 // abort makes the kernel end the stream, which is an event for the loop.
 func (c *loopConn) abort() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
 	if c.fd >= 0 {
 		c.aborted = true
 		// An error says that the client has ended it, which is an event as well.

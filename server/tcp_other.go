@@ -9,3 +9,7 @@ func newTCPWay(s *Server, conns *tcpConns) tcpWay { return newConnWay(s, conns, 
 
 // prepareTCP does nothing: what the options bound is bounded on Linux only.
 func prepareTCP(*net.TCPListener) error { return nil }
+
+// unackedBy returns 0: how many octets the client has not acknowledged is known on
+// Linux only, elsewhere those count that the kernel takes.
+func unackedBy(*net.TCPConn) int { return 0 }

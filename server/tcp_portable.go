@@ -141,9 +141,10 @@ func (w *connWay) run(l *tcpListener, ln *net.TCPListener) error {
 }
 
 func (w *connWay) admit(l *tcpListener, conn *net.TCPConn) {
-	c := &netConn{way: w, raw: conn, conn: conn, woken: make(chan struct{}, 1)}
+	c := &netConn{way: w, raw: conn, woken: make(chan struct{}, 1)}
+	c.conn = &clientConn{TCPConn: conn, c: c}
 	c.tcpConn = tcpConn{
-		server: w.server, listener: l, sock: c, place: -1,
+		server: w.server, listener: l, sock: c, transport: w.transport, place: -1,
 		client: addrPort(conn.RemoteAddr()), local: addrPort(conn.LocalAddr()),
 	}
 	c.began = time.Now()
@@ -166,27 +167,29 @@ type netConn struct {
 	tcpConn
 	way  *connWay
 	raw  *net.TCPConn
-	conn net.Conn // raw, or TLS over it
+	conn net.Conn // a clientConn, or TLS over it
 
 	in     []byte // in[:filled] is read and not yet answered
 	filled int
 	peak   int       // most that a read found since the buffer was last made
 	began  time.Time // when the message that in starts with began to come
 
-	out     []byte // answers to be written
-	answers int    // in out
-
 	woken    chan struct{} // has room for one
 	stopping atomic.Bool
-	tooSlow  atomic.Bool // a write did not complete in time
-	writing  sync.Mutex  // held while messages are written
+	writers  sync.WaitGroup // goroutines that write replies of the slow lane
+
+	// Guarded by out.mu.
+	writing bool          // one goroutine writes what is queued
+	leaving bool          // and was told that the connection stops
+	since   time.Duration // when the client last made progress in taking it, by Server.clock
+	unacked int           // octets that it had not acknowledged then
 }
 
 // leave makes the connection end once it has answered what it read.
 func (c *netConn) leave() {
 	c.stopping.Store(true)
 	c.raw.SetReadDeadline(time.Unix(1, 0))
-	c.raw.SetWriteDeadline(time.Now().Add(stopGrace))
+	c.raw.SetWriteDeadline(time.Unix(1, 0)) // to have whoever writes look at the time
 }
 
 // reset closes the connection and leaves nothing of it behind, not even a
@@ -230,6 +233,8 @@ func (c *netConn) serve() {
 		c.enter(tcpWorking, c.server.clock())
 		<-c.woken
 	}
+	_ = c.flush() // nothing more comes of it
+	c.writers.Wait()
 	if c.reason == CloseSlowQuery {
 		c.raw.SetLinger(0) // nothing is on its way to it
 	}
@@ -245,27 +250,39 @@ func (c *netConn) answerBatch() {
 	c.way.putDesk(d)
 	c.filled = copy(c.in, c.in[taken:c.filled])
 	c.began = time.Now()
-	if len(c.out) == 0 {
-		return
-	}
-	c.enter(tcpClogged, c.server.clock())
-	err := c.write(c.out)
-	if err != nil {
-		c.server.conns.unsent[c.way.transport][sendFailure(err)].Add(uint64(c.answers))
-		c.writeFailed()
-	}
-	c.out, c.answers = c.out[:0], 0
-	if cap(c.out) > keptOutput {
-		c.out = nil
+	if c.flush() != nil {
+		c.endBroken()
 	}
 }
 
-// send keeps the answers for serve, which writes them when it has given back its
-// desk.
+// send queues the answers for serve, which has them written when it has given back
+// its desk.
 func (c *netConn) send(answers []byte, n int) bool {
-	c.out = append(c.out, answers...)
-	c.answers += n
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.enqueue(answers, 0)
+	if c.out.failure != nil {
+		c.countUnsent(n)
+	} else {
+		c.out.answers += n
+	}
 	return false
+}
+
+// flush waits until the client took what is queued, and writes that unless another
+// goroutine does.
+func (c *netConn) flush() error {
+	c.out.mu.Lock()
+	queued, writing := len(c.out.octets) > 0, c.writing
+	c.writing = writing || queued
+	c.out.mu.Unlock()
+	if queued {
+		c.enter(c.clogging(), c.server.clock())
+	}
+	if queued && !writing {
+		c.write()
+	}
+	return c.drain()
 }
 
 // read waits for more octets. A message that has begun must be complete in time,
@@ -336,13 +353,13 @@ func (c *netConn) makeRoom() {
 func (c *netConn) readFailed(err error) {
 	late := errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
-	case c.tooSlow.Load():
-		c.end(CloseSlowReader)
+	case c.isBroken():
+		c.endBroken()
 	case c.stopping.Load():
 		c.end(CloseStop)
 	case errors.Is(err, io.EOF):
 		c.end(CloseByClient)
-	case late && c.filled == 0 && c.inWork.Load() > 0:
+	case late && c.filled == 0 && (c.inWork.Load() > 0 || c.isQueued()):
 	case late:
 		p, _ := c.phase()
 		c.end(p.overdue(c.filled > 0))
@@ -351,35 +368,132 @@ func (c *netConn) readFailed(err error) {
 	}
 }
 
-// writeFailed ends the connection after an error of write.
-func (c *netConn) writeFailed() {
-	if c.tooSlow.Load() {
-		c.end(CloseSlowReader)
-	} else {
-		c.end(CloseByClient)
-	}
+// isBroken reports whether nothing more can be sent.
+func (c *netConn) isBroken() bool {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.out.failure != nil
 }
 
-// write writes whole messages. A client that does not take them in time loses
-// the connection: what is left of a message would spoil the stream.
-func (c *netConn) write(messages []byte) error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	wait := c.server.limits.Load().message(int(c.server.conns.open.Load()))
-	err := c.conn.SetWriteDeadline(time.Now().Add(wait))
-	if c.stopping.Load() { // leave may have come before the line above
-		err = c.conn.SetWriteDeadline(time.Now().Add(min(wait, stopGrace)))
-	}
-	if err == nil {
-		_, err = c.conn.Write(messages)
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		c.tooSlow.Store(true)
-	}
-	if err != nil {
-		c.reset()
+// isQueued reports whether the client has answers to take.
+func (c *netConn) isQueued() bool {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return len(c.out.octets) > 0
+}
+
+// reply is the slow lane's. It begins a goroutine that writes, unless there is one.
+func (c *netConn) reply(message []byte) error {
+	c.out.mu.Lock()
+	c.enqueue(message, 1)
+	err, begin := c.out.failure, !c.writing
+	c.writing = true
+	c.out.mu.Unlock()
+	switch {
+	case err != nil:
+		c.reset() // what is left of a message would spoil the stream
+	case begin:
+		c.writers.Go(c.write)
 	}
 	return err
 }
 
-func (c *netConn) reply(message []byte) error { return c.write(message) }
+// write writes what is queued until nothing is left, alone. A client that does not take
+// it in time loses the connection.
+func (c *netConn) write() {
+	q := &c.out
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.failure == nil && len(q.octets) > 0 {
+		b := q.octets[:min(len(q.octets), tcpClogged.quantum())] // stays as it is while others queue more
+		c.begun(c.server.clock())
+		q.mu.Unlock()
+		_, err := c.conn.Write(b)
+		q.mu.Lock()
+		switch {
+		case q.failure != nil: // queued too much, or broken off
+		case err != nil:
+			c.fail(err)
+		case len(b) < len(q.octets):
+			q.octets = q.octets[len(b):]
+		case cap(b) <= keptOutput:
+			q.octets = b[:0]
+			c.emptied()
+		default:
+			q.octets = nil
+			c.emptied()
+		}
+	}
+	c.writing = false
+	if q.failure != nil {
+		c.reset()
+	}
+	c.wake()
+}
+
+// begun notes that the client has its time from now on to take octets. out.mu is held.
+func (c *netConn) begun(now time.Duration) {
+	c.since = now
+	if c.transfers.Load() > 0 {
+		c.unacked = unackedBy(c.raw)
+	}
+}
+
+// mayTakeLonger reports whether the client has time left for what it was sent, of which
+// it took n octets since it was last asked.
+func (c *netConn) mayTakeLonger(n int) bool {
+	now := c.server.clock()
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	p := c.clogging()
+	switch {
+	case c.stopping.Load():
+		p = tcpLeaving
+		if !c.leaving {
+			c.leaving, c.since = true, now
+		}
+	case p == tcpSending && (n > 0 || unackedBy(c.raw) < c.unacked):
+		c.begun(now)
+	}
+	return c.out.failure == nil && now-c.since < p.limit(c.server.limits.Load(), int(c.server.conns.open.Load()))
+}
+
+// writeTick is how often a write that waits for the client looks at the time.
+const writeTick = time.Second
+
+// clientConn is the TCP connection of a netConn. Its writes wait for the client as long
+// as that may take, and its reads give back the turn of a handshake meanwhile: a
+// handshake takes some hundred times as long to compute as an answer, and however many
+// clients shake hands at a time, no more of them compute than there are workers.
+type clientConn struct {
+	*net.TCPConn
+	c         *netConn
+	handshake bool // is under way
+}
+
+func (w *clientConn) Write(b []byte) (n int, err error) {
+	if w.handshake {
+		return w.TCPConn.Write(b)
+	}
+	for {
+		// The poller's clock, not the server's: a deadline is a matter of the
+		// operating system.
+		if err := w.SetWriteDeadline(time.Now().Add(writeTick)); err != nil {
+			return n, err
+		}
+		m, err := w.TCPConn.Write(b[n:])
+		n += m
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !w.c.mayTakeLonger(m) {
+			return n, err
+		}
+	}
+}
+
+func (w *clientConn) Read(b []byte) (int, error) {
+	if !w.handshake {
+		return w.TCPConn.Read(b)
+	}
+	<-w.c.way.turns
+	defer func() { w.c.way.turns <- struct{}{} }()
+	return w.TCPConn.Read(b)
+}

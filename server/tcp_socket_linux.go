@@ -159,7 +159,7 @@ func (l *tcpLoop) acceptOne(ln *loopListener) bool {
 	}
 	ln.pause = acceptPause
 	c := &loopConn{loop: l, fd: fd}
-	c.tcpConn = tcpConn{server: l.server, listener: ln.tcpListener, sock: c, place: -1, client: sockaddr(&sa), local: ln.local}
+	c.tcpConn = tcpConn{server: l.server, listener: ln.tcpListener, sock: c, transport: TCP, place: -1, client: sockaddr(&sa), local: ln.local}
 	c.enter(tcpFresh, l.now)
 	if !c.local.IsValid() {
 		c.local = localAddr(fd)
@@ -173,10 +173,7 @@ func (l *tcpLoop) acceptOne(ln *loopListener) bool {
 	l.waiting[tcpFresh].push(c)
 	l.serve(c)
 	if c.fd >= 0 {
-		c.mu.Lock()
-		err := c.watch(unix.EPOLL_CTL_ADD)
-		c.mu.Unlock()
-		if err != nil { // out of memory, or of what a user may watch
+		if c.watch(unix.EPOLL_CTL_ADD) != nil { // out of memory, or of what a user may watch
 			c.broken = true
 			c.end(CloseTotalLimit)
 			l.settle(c, false)
@@ -250,6 +247,15 @@ func transmit(fd int, b []byte) (int, syscall.Errno) {
 	}
 }
 
+// unacked returns how many octets sent to the client it has not acknowledged.
+func unacked(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	if err != nil {
+		return 0 // it has ended
+	}
+	return n
+}
+
 func closeSocket(fd int) {
 	// What the kernel has to say of it is about data that nobody waits for.
 	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
@@ -260,4 +266,13 @@ func reset(fd int) {
 	linger := unix.Linger{Onoff: 1}
 	_, _, _ = unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&linger)), unsafe.Sizeof(linger), 0)
 	closeSocket(fd)
+}
+
+// unackedBy is unacked of a connection of package net.
+func unackedBy(conn *net.TCPConn) (n int) {
+	raw, err := conn.SyscallConn()
+	if err == nil {
+		_ = raw.Control(func(fd uintptr) { n = unacked(int(fd)) }) // an error: it has ended
+	}
+	return n
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -428,30 +427,6 @@ func TestTCPSlowReaderOfTheSlowLaneDoesNotHoldUpTheStop(t *testing.T) {
 		if d := time.Since(begin); d > 20*time.Second {
 			t.Errorf("stopping took %v", d)
 		}
-	})
-}
-
-func TestTCPSlowReaderOfTheSlowLaneIsCutOff(t *testing.T) {
-	eachWay(t, func(t *testing.T, way func(*Options)) {
-		ended := make(chan error, 1)
-		r := serve(t, func(o *Options) {
-			way(o)
-			o.Limits.TCPWrite = 100 * time.Millisecond
-			o.slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
-				for {
-					if err := q.Reply(make([]byte, 60000)); err != nil {
-						ended <- err
-						return
-					}
-				}
-			})
-		}, "127.0.0.1")
-		c := dial(t, r.addr())
-		c.send(framed(fakeQuery(1, "slow.example")))
-		if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("ended with %v", err)
-		}
-		await(t, "the reason", func() bool { return r.Totals().Closed[CloseSlowReader] == 1 })
 	})
 }
 

@@ -61,8 +61,9 @@ func (c *netConn) secure() {
 		warn(c.server.log, "TLS connection without a certificate of ours", slog.String("client", c.client.String()))
 		return
 	}
-	shy := &turnConn{TCPConn: c.raw, way: c.way, waits: true}
-	t := tls.Server(shy, id.config)
+	under := c.conn.(*clientConn)
+	under.handshake = true
+	t := tls.Server(under, id.config)
 	c.conn = t
 	// The time is that for the first query, whatever drips in.
 	err := c.raw.SetDeadline(c.began.Add(tcpFresh.limit(c.server.limits.Load(), int(c.server.conns.open.Load()))))
@@ -74,7 +75,7 @@ func (c *netConn) secure() {
 		err = t.Handshake()
 		<-c.way.turns
 	}
-	shy.waits = false
+	under.handshake = false
 	switch {
 	case err == nil:
 		c.began = time.Now()
@@ -95,28 +96,10 @@ func (c *netConn) secure() {
 	}
 }
 
-// turnConn gives back the turn of a handshake while that waits for the client: a
-// handshake takes some hundred times as long to compute as an answer, and however
-// many clients shake hands at a time, no more of them compute than there are workers.
-type turnConn struct {
-	*net.TCPConn
-	way   *connWay
-	waits bool // a handshake is under way
-}
-
-func (c *turnConn) Read(b []byte) (int, error) {
-	if !c.waits {
-		return c.TCPConn.Read(b)
-	}
-	<-c.way.turns
-	defer func() { c.way.turns <- struct{}{} }()
-	return c.TCPConn.Read(b)
-}
-
 // close closes the connection. That of TLS tells the client first (RFC 8446 §6.1),
 // for which crypto/tls would wait longer than we do.
 func (c *netConn) close() {
-	if c.conn != net.Conn(c.raw) {
+	if c.way.transport == TLS {
 		timer := time.AfterFunc(stopGrace, c.reset)
 		defer timer.Stop()
 	}

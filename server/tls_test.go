@@ -108,6 +108,16 @@ func dialTLS(t testing.TB, to netip.AddrPort, c *tls.Config) (*tlsClient, error)
 	return &tlsClient{t, conn}, nil
 }
 
+// mustHandshake makes a TLS connection of one of TCP.
+func mustHandshake(t testing.TB, raw *tcpClient, c *tls.Config) *tlsClient {
+	t.Helper()
+	conn := tls.Client(raw.TCPConn, c)
+	if err := conn.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	return &tlsClient{t, conn}
+}
+
 func mustDialTLS(t testing.TB, to netip.AddrPort, c *tls.Config) *tlsClient {
 	t.Helper()
 	conn, err := dialTLS(t, to, c)

@@ -97,8 +97,8 @@ type SlowTotals struct {
 	Waiting int // in the queue
 	Working int // in the hands of a worker
 	Done    uint64
-	Replies uint64 // messages sent; a transfer is many
-	Unsent  uint64 // messages that could not be sent
+	Replies uint64 // messages made; a transfer is many
+	Unsent  uint64 // of Replies: messages that were not sent
 	Full    uint64 // requests turned away because the queue was full
 	Latency Latency
 

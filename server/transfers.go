@@ -92,9 +92,25 @@ func (t *transferLane) next(ctx context.Context) {
 	}
 }
 
+// work has a transfer made, and waits until the client took all of it. The messages
+// are made as the client takes them; what ends one that does not is its connection
+// (tcpSending).
 func (t *transferLane) work(ctx context.Context, r *SlowRequest, client netip.Addr) {
-	t.lane.contain(r, func() { t.handler.HandleSlow(ctx, r) })
-	r.End()
+	defer t.leave(ctx, client)
+	defer r.End()
+	r.paced = true
+	if c := r.conn; c != nil {
+		c.transfers.Add(1)
+		defer c.transfers.Add(-1)
+	}
+	t.lane.contain(r, func() {
+		t.handler.HandleSlow(ctx, r)
+		_ = r.drain() // an error is the connection's, which ends for it
+	})
+}
+
+// leave gives back the place of a transfer.
+func (t *transferLane) leave(ctx context.Context, client netip.Addr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.working--

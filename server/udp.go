@@ -311,7 +311,7 @@ func (w *udpWorker) sendFailed(err error) {
 func sendFailure(err error) SendFailure {
 	var errno syscall.Errno
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, errQueueFull):
 		return SendTimeout
 	case errors.As(err, &errno):
 		return errnoFailure(errno)

@@ -59,7 +59,7 @@ func testSource(t *testing.T) Source {
 	}
 	views.Swap(view)
 	s, err := server.New(server.Options{Views: views, Limits: server.Limits{
-		TCPClients: 1, TCPClientsPer: 1, TCPIdle: time.Second, TCPWrite: time.Second, TCPPipeline: 1, Transfers: 1, TransfersPer: 1,
+		TCPClients: 1, TCPClientsPer: 1, TCPIdle: time.Second, TCPWrite: time.Second, TCPPipeline: 1, Transfers: 1, TransfersPer: 1, TransferStall: time.Second,
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -63,10 +63,11 @@ type Limits struct {
 	TCPClients    int           // connections in all
 	TCPClientsPer int           // connections of one client address (IPv6: its /56)
 	TCPIdle       time.Duration // without a query
-	TCPWrite      time.Duration // to take an answer, and to deliver a whole query
+	TCPWrite      time.Duration // to take 64 KiB of answers, and to deliver a whole query
 	TCPPipeline   int           // queries in work on one connection
 	Transfers     int           // of zones at a time, in all
 	TransfersPer  int           // of one client address (IPv6: its /56)
+	TransferStall time.Duration // without an octet of a transfer taken
 	GenerateSteps int           // $GENERATE steps of one master file
 	ZoneMemory    int64         // octets, while one zone is loaded; 0: half of the machine's
 }

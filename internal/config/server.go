@@ -31,6 +31,7 @@ func defaultConfig() *Config {
 			TCPPipeline:   64,               // a resolver's burst; more wait in the socket
 			Transfers:     16,               // each has a message of 64 KiB in work, and holds the zone as it was when it began
 			TransfersPer:  4,                // a secondary has few connections to one primary
+			TransferStall: time.Minute,      // a lost path may take as long until TCP has it back
 			GenerateSteps: 1 << 16,          // every address of a /16
 		},
 		Cookies: Cookies{Enabled: true, Require: "limited"},
@@ -209,6 +210,7 @@ func (v value) limits(l *Limits) {
 		field{"transfers", func(v value) { l.Transfers = v.number(1, 1<<16, "transfers") }},
 		field{"transfers_per_address", func(v value) { l.TransfersPer = v.number(1, 1<<16, "transfers") }},
 		field{"zone_memory", func(v value) { l.ZoneMemory = v.number64(0, 1<<44, "octets") }},
+		field{"transfer_stall", func(v value) { l.TransferStall = v.duration(100*time.Millisecond, 24*time.Hour) }},
 		field{"generate_steps", func(v value) { l.GenerateSteps = v.number(0, 1<<24, "steps") }},
 	)
 }

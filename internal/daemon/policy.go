@@ -185,6 +185,7 @@ func limits(cfg *config.Config) server.Limits {
 		TCPPipeline:   cfg.Limits.TCPPipeline,
 		Transfers:     cfg.Limits.Transfers,
 		TransfersPer:  cfg.Limits.TransfersPer,
+		TransferStall: cfg.Limits.TransferStall,
 		LogQueries:    cfg.Log.Queries,
 	}
 }

@@ -14,5 +14,6 @@
 //
 // What a message costs is computed by few transfers at a time, half as many as there
 // are processors, in slices that queries go before (package pace); while a client
-// takes its message, another one's is made.
+// takes its message, another one's is made. A message is made when the client has taken
+// the one before the last; how long it may take is the server's to say.
 package transfer

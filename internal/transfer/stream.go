@@ -31,12 +31,13 @@ type stream struct {
 	turns chan struct{}
 	pause func()
 
-	w      *wire.Writer // nil: no message is begun
-	limit  int          // octets of it; 0: what the client takes
-	empty  bool         // it has no records
-	single bool         // there is to be no other one: errTooLong
-	owner  wire.Owner   // of the record before, if that is in the message
-	name   [dname.MaxWire]byte
+	hasTurn bool         // to compute
+	w       *wire.Writer // nil: no message is begun
+	limit   int          // octets of it; 0: what the client takes
+	empty   bool         // it has no records
+	single  bool         // there is to be no other one: errTooLong
+	owner   wire.Owner   // of the record before, if that is in the message
+	name    [dname.MaxWire]byte
 
 	records, messages, octets int
 	err                       error
@@ -92,17 +93,22 @@ func (s *stream) record(owner dname.Name, t rr.Type, ttl uint32, data []byte) {
 // begin begins a message when it is our turn to compute.
 func (s *stream) begin(limit int) {
 	s.turns <- struct{}{}
+	s.hasTurn = true
 	s.w, s.limit, s.empty = s.r.Begin(limit), limit, true
 	s.owner = wire.Owner{}
 }
 
+// giveTurn gives back the turn to compute, if there is one.
 func (s *stream) giveTurn() {
 	s.w = nil
-	<-s.turns
+	if s.hasTurn {
+		s.hasTurn = false
+		<-s.turns
+	}
 }
 
-// send sends the message begun. The client takes its time for it, and others may
-// compute.
+// send sends the message begun, once the client took the one before. Others may compute
+// meanwhile.
 func (s *stream) send() {
 	s.messages++
 	s.octets += s.w.Len()

@@ -90,6 +90,7 @@ func (h *Handler) HandleSlow(ctx context.Context, r *server.SlowRequest) {
 	begin := h.o.Now()
 	z := r.Zone()
 	s := &stream{ctx: ctx, r: r, turns: h.turns, pause: h.o.Pause()}
+	defer s.giveTurn() // also after a panic, which the server contains
 	attrs := r.LogAttrs()
 	kind := Full
 	if r.Question().Type == rr.TypeIXFR {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -108,6 +110,7 @@ type rig struct {
 	views   server.Views
 	history fakeHistory
 	handler *Handler
+	server  *server.Server
 	key     *tsig.Key
 	addr    string
 	apex    string // of the zone
@@ -116,16 +119,23 @@ type rig struct {
 
 func newRig(t testing.TB, z *zone.Zone) *rig {
 	t.Helper()
+	return newRigWith(t, z, func(*Options) {})
+}
+
+func newRigWith(t testing.TB, z *zone.Zone, edit func(*Options)) *rig {
+	t.Helper()
 	g := &rig{t: t, apex: z.Apex().String()}
 	var err error
 	if g.key, err = tsig.NewKey(tsig.KeyOptions{Name: dname.MustParse("key."), Algorithm: tsig.HMACSHA256, Secret: []byte("secret")}); err != nil {
 		t.Fatal(err)
 	}
-	g.handler = New(Options{History: &g.history})
+	o := Options{History: &g.history}
+	edit(&o)
+	g.handler = New(o)
 	g.serve(z)
 	s, err := server.New(server.Options{
 		Views:    &g.views,
-		Limits:   server.Limits{TCPClients: 100, TCPClientsPer: 100, TCPIdle: time.Minute, TCPWrite: time.Minute, TCPPipeline: 16, Transfers: 16, TransfersPer: 16},
+		Limits:   server.Limits{TCPClients: 100, TCPClientsPer: 100, TCPIdle: time.Minute, TCPWrite: time.Minute, TCPPipeline: 16, Transfers: 16, TransfersPer: 16, TransferStall: time.Minute},
 		Listen:   []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
 		Transfer: g.handler,
 	})
@@ -141,7 +151,7 @@ func newRig(t testing.TB, z *zone.Zone) *rig {
 			t.Error(err)
 		}
 	})
-	g.addr = s.Addrs()[0].String()
+	g.addr, g.server = s.Addrs()[0].String(), s
 	return g
 }
 
@@ -642,4 +652,52 @@ func FuzzClientSerial(f *testing.F) {
 			t.Fatalf("serial %d of %v", got, m)
 		}
 	})
+}
+
+// A transfer that panics gives back all that it has, and its client learns that no more
+// comes: however many did, the next one is made.
+func TestPanicsKeepNoTransferFromBeingMade(t *testing.T) {
+	z := build(t, soa(3), apex+" 60 IN NS ns.example.", "1."+apex+" 60 IN PTR host.example.")
+	faults := 0 // left; transfers come one at a time
+	g := newRigWith(t, z, func(o *Options) {
+		o.Pause = func() func() {
+			return func() {
+				if faults > 0 {
+					faults--
+					panic("asked to")
+				}
+			}
+		}
+	})
+	for _, ask := range []func() *dns.Msg{axfr, func() *dns.Msg { return ixfr(1) }} {
+		const many = 40 // more than there are places, and turns to compute
+		for range many {
+			faults = 1
+			c, _ := g.dial(ask(), nil)
+			if n, err := io.Copy(io.Discard, c); n > 0 || err != nil && !errors.Is(err, syscall.ECONNRESET) {
+				t.Fatalf("%d octets of an answer, %v", n, err)
+			}
+		}
+		if all, _ := g.transfer(ask(), nil); len(all) < 3 {
+			t.Errorf("%d records", len(all))
+		}
+	}
+	await(t, "rest", func() bool { return g.server.Totals().Slow.Working == 0 })
+	if total := g.server.Totals(); total.Slow.Transfers != 0 || total.Slow.TransfersWaiting != 0 || total.Closed[server.CloseFault] != 80 {
+		t.Errorf("%+v, closed %v", total.Slow, total.Closed)
+	}
+}
+
+// await fails the test unless the condition comes true.
+func await(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(time.Minute); !condition(); {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
 }
