@@ -356,8 +356,8 @@ func (j *Journal) look() error {
 }
 
 const (
-	// checkEvery is how often the file is looked at that nobody writes to. Each write
-	// looks itself.
+	// checkEvery is how often an idle journal is compared with its path. Each write
+	// does so itself.
 	checkEvery = 10 * time.Second
 	// A write that failed is tried again after firstRetry, then after twice as long each
 	// time up to lastRetry: so long after a disk works again the journal may take to.
