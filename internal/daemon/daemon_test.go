@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -280,11 +281,16 @@ func TestFailuresChangeNothing(t *testing.T) {
 	l := start(t, shortDir(t), generation(0))
 	path := filepath.Join(l.dir, "config.yaml")
 	view, addrs, admin := l.views.Load(), l.server.Addrs(), l.front.address()
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
 	for name, text := range map[string]string{
 		"no YAML":            "{",
 		"unknown key":        generation(1) + "more: 1\n",
-		"address not ours":   strings.Replace(generation(1), `"127.0.0.1:0"]`, `"127.0.0.1:0", "192.0.2.77:5300"]`, 1),
-		"admin not ours":     strings.Replace(generation(1), `admin: "127.0.0.1:0"`, `admin: "192.0.2.77:9153"`, 1),
+		"address in use":     strings.Replace(generation(1), `"127.0.0.1:0"]`, fmt.Sprintf(`"127.0.0.1:0", %q]`, other.Addr()), 1),
+		"admin in use":       strings.Replace(generation(1), `admin: "127.0.0.1:0"`, fmt.Sprintf(`admin: %q`, other.Addr()), 1),
 		"no address at all":  strings.Replace(generation(1), `dns: ["127.0.0.1:0"]`, `dns: []`, 1),
 		"bad cookie secrets": generation(1) + "cookies: {secrets: [aa]}\n",
 	} {
