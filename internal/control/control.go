@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/connlimit"
+	"github.com/ptrd/ptrd/zone/disk"
 )
 
 // socketName is the socket's name in the state directory.
@@ -91,7 +92,7 @@ func bind(path string) (net.Listener, error) {
 		} else if !errors.Is(err, syscall.ECONNREFUSED) {
 			return nil, fmt.Errorf("control socket %s: somebody has it: %w", path, err)
 		}
-		if err := os.Remove(path); err != nil {
+		if err := clear(path); err != nil {
 			return nil, fmt.Errorf("control socket %s: removing what a dead server left: %w", path, err)
 		}
 		ln, err = lc.Listen(context.Background(), "unix", path)
@@ -104,6 +105,19 @@ func bind(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("control socket %s: %w", path, err)
 	}
 	return ln, nil
+}
+
+// clear removes a socket that nobody listens on, and sets aside anything else.
+func clear(path string) error {
+	fi, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if fi.Mode().Type() == fs.ModeSocket {
+		return os.Remove(path)
+	}
+	_, err = disk.SetAside(disk.OS{}, path)
+	return err
 }
 
 // checkLength refuses a path that does not fit into a socket address, which

@@ -185,3 +185,22 @@ func TestHalfRequests(t *testing.T) {
 		t.Errorf("%q, %v", &b, err)
 	}
 }
+
+// What is in the socket's place and is none is kept, and does not keep the server from
+// starting.
+func TestNoSocket(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"file":      func(path string) error { return os.WriteFile(path, []byte("x"), 0o600) },
+		"directory": func(path string) error { return os.MkdirAll(filepath.Join(path, "sub"), 0o700) },
+	} {
+		path := socketPath(t)
+		if err := put(path); err != nil {
+			t.Fatal(err)
+		}
+		stop := serve(t, options(path))
+		stop()
+		if list, _ := filepath.Glob(path + ".aside-*"); len(list) != 1 {
+			t.Errorf("%s: not kept: %v", name, list)
+		}
+	}
+}

@@ -9,7 +9,7 @@
 //
 // A config that is wrong, or an address that another program has, ends it there. An
 // address that no interface has yet is tried again until it is there (absent.go). A
-// zone that cannot be loaded does not: it answers SERVFAIL until it is mended.
+// zone that cannot be loaded does not, nor does damage of the state directory: it answers SERVFAIL until it is mended.
 //
 // # Changing
 //

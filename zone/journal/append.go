@@ -330,7 +330,10 @@ func (t *transaction) steps(j *Journal, e *edit) error {
 	}
 	last, err := blockAt(t.history.Cursor(), e.was.id, e.was.Sequence)
 	if err != nil {
-		return corrupt(j.path, err)
+		// It was damaged since Open: what comes now can be read without it, and the
+		// content of a kept zone is due to be written.
+		last = nil
+		e.next.since += max(e.was.snapshot.octets/2, blockMost) + 1
 	}
 	w.resume(last)
 	for i := range c.Steps {

@@ -16,6 +16,8 @@
 //	changes       number of the zone (4), number of the change (8), part (4) → block
 //	summed notes  number of the zone (4), key of the note → value
 //	lost notes    key of the apex → why notes of the zone are not all there
+//	serial floors key of the apex → serial that a kept zone was served with, for all
+//	              others know, although its entry has an earlier one
 //
 // Every value has a CRC-32C, in its first 4 octets unless said otherwise. It covers the
 // first octet of the bucket's name, the key, and the rest of the value.

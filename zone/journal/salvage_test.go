@@ -566,3 +566,41 @@ func TestDamagedContent(t *testing.T) {
 		t.Errorf("set aside: %v", aside)
 	}
 }
+
+// A change that is damaged while the journal is open does not keep later ones from being
+// written, and the content of a kept zone is due, so that it can be restored.
+func TestChangeDamagedMeanwhile(t *testing.T) {
+	path, z := keptJournal(t)
+	j := mustOpen(t, path)
+	defer j.Close()
+	if err := j.db.Load().Update(func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte(bucketChanges))
+		k, _ := b.Cursor().Seek(blockKey(1, 2, 0))
+		return flip(b, bytes.Clone(k))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+	db, err := openDatabase(path, Options{LockWait: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.db.Store(db)
+	s := killStep(0, 21)
+	next, err := z.Apply(s.Changeset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Append(&zone.Batch{Changes: []zone.Change{{Zone: next, Apex: next.Apex(), Base: z, Kept: true, Steps: []zone.Step{s}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if due, err := j.IsDue(next.Apex()); !due || err != nil {
+		t.Errorf("due: %v %v", due, err)
+	}
+	if err := j.Snapshot(next, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok, err := j.Restore(next.Apex(), nil); !ok || err != nil || got.Digest() != next.Digest() {
+		t.Errorf("restored %v %v", ok, err)
+	}
+}
