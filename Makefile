@@ -21,7 +21,7 @@ CROSS    ?= linux/386 linux/arm linux/arm64 windows/386 windows/amd64 darwin/arm
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help run build test check vet fmt race fuzz bench benchcmp cross test-386 clean
-.PHONY: bench-peers bench-growth bench-generators bench-instructions bench-floods
+.PHONY: bench-peers bench-growth bench-generators bench-instructions bench-floods bench-mixed mixed-load
 
 help:
 	@echo 'run       build, and serve config.example.yaml'
@@ -33,6 +33,8 @@ help:
 	@echo 'benchcmp  benchmarks of REF=commit against the tree as it is'
 	@echo 'bench-peers, bench-growth, bench-generators, bench-instructions, bench-floods'
 	@echo '          measurements for docs/benchmarks.md, FLAGS=--quick for a look'
+	@echo 'mixed-load, bench-mixed'
+	@echo '          honest and hostile clients together for MIXED ($(MIXED)): leaks and races; latencies'
 	@echo 'cross     builds and vets for other systems: CROSS="linux/arm …"'
 	@echo 'test-386  tests of some packages on a 32-bit processor'
 	@echo 'fmt       gofmt'
@@ -103,6 +105,14 @@ bench-peers bench-growth bench-generators bench-instructions: build
 
 bench-floods: build
 	$(GO) run ./bench/flood -runs 3 -o docs/benchmarks.md $(FLAGS)
+
+# Honest and hostile clients of every kind at the same time: for leaks and races, and for
+# the latencies of the honest ones without and with the others, as paired medians.
+MIXED ?= 10m
+mixed-load:
+	$(GO) test -race -count=1 -timeout 0 ./internal/daemon -run '^TestMixedLoad$$' -mixed $(MIXED) -v
+bench-mixed:
+	$(GO) test -count=1 -timeout 0 ./internal/daemon -run '^TestMixedLoad$$' -mixed $(MIXED) -mixed-pairs 15 -v
 
 # Benchmarks of REF and of the tree as it is, on this machine, compared.
 benchcmp:
