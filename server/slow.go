@@ -21,10 +21,12 @@ const (
 	// would ask again.
 	slowQueue = 256
 
-	// slowQueueUDP is the share of it that datagrams may take, whose senders may
-	// be anybody: a flood of them leaves room for clients that opened a
-	// connection.
+	// slowQueueUDP is the share of datagrams, whose senders may be anybody. The rest is
+	// for connections. Neither can take the share of the other: a few connections that
+	// send as fast as they can would otherwise keep every datagram out, and a flood of
+	// datagrams every connection.
 	slowQueueUDP = slowQueue / 2
+	slowQueueTCP = slowQueue - slowQueueUDP
 
 	// slowQueueStrangers is the share of that for datagrams of clients that are not
 	// known: a flood from forged addresses leaves room for peers.
@@ -79,6 +81,7 @@ type slowLane struct {
 	desksMu sync.Mutex
 	desks   []*slowDesk // that nobody is at
 
+	queued        [2]atomic.Int64 // requests in queue: those of connections, datagrams
 	working       atomic.Int64
 	done, replies atomic.Uint64
 	unsent, full  atomic.Uint64
@@ -91,20 +94,31 @@ type slowLane struct {
 func (l *slowLane) hasRoom(t Transport, known bool) bool {
 	switch {
 	case t != UDP:
-		return len(l.queue) < slowQueue
+		return l.queued[0].Load() < slowQueueTCP
 	case known:
-		return len(l.queue) < slowQueueUDP
+		return l.queued[1].Load() < slowQueueUDP
 	}
-	return len(l.queue) < slowQueueStrangers
+	return l.queued[1].Load() < slowQueueStrangers
+}
+
+// inQueue is how many requests wait that came by the same way as t: UDP, or not.
+func (l *slowLane) inQueue(t Transport) *atomic.Int64 {
+	if t == UDP {
+		return &l.queued[1]
+	}
+	return &l.queued[0]
 }
 
 // offer puts r into the queue, or counts that there was no room.
 func (l *slowLane) offer(r *SlowRequest) bool {
 	r.lane, r.since = l, l.now()
+	waiting := l.inQueue(r.Transport)
+	waiting.Add(1)
 	select {
 	case l.queue <- r:
 		return true
 	default:
+		waiting.Add(-1)
 		l.full.Add(1)
 		return false
 	}
@@ -133,6 +147,7 @@ func (l *slowLane) stop() {
 
 func (l *slowLane) work(ctx context.Context) {
 	for r := range l.queue {
+		l.inQueue(r.Transport).Add(-1)
 		l.working.Add(1)
 		l.serve(ctx, r)
 	}

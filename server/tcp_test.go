@@ -260,14 +260,14 @@ func TestTCPFullSlowLaneIsServfail(t *testing.T) {
 		release := make(chan struct{})
 		r := serve(t, func(o *Options) {
 			way(o)
-			o.Limits.TCPPipeline = slowQueue + slowWorkers + 10
+			o.Limits.TCPPipeline = slowQueueTCP + slowWorkers + 10
 			o.slow = handlerFunc(func(ctx context.Context, q *SlowRequest) {
 				wait(ctx, release)
 				q.Reply(q.Message)
 			})
 		}, "127.0.0.1")
 		c := dial(t, r.addr())
-		for i := range slowQueue + slowWorkers + 1 {
+		for i := range slowQueueTCP + slowWorkers + 1 {
 			if i == slowWorkers {
 				await(t, "busy workers", func() bool { return r.Totals().Slow.Working == slowWorkers })
 			}
@@ -279,8 +279,11 @@ func TestTCPFullSlowLaneIsServfail(t *testing.T) {
 		if !bytes.Equal(m, want) {
 			t.Errorf("got %x, want %x", m, want)
 		}
+		if r.slow.hasRoom(TCP, false) || !r.slow.hasRoom(UDP, false) {
+			t.Error("connections that fill the queue leave no room for datagrams")
+		}
 		close(release)
-		for range slowQueue + slowWorkers {
+		for range slowQueueTCP + slowWorkers {
 			c.receive()
 		}
 		await(t, "rest", func() bool { return r.Totals().Slow.Working == 0 })
