@@ -50,6 +50,7 @@ func (s *Server) dropStale() {
 			continue
 		}
 		delete(s.listeners, k)
+		s.noteBound()
 		if s.state == serving {
 			l.stop()
 		} else {
@@ -72,6 +73,7 @@ func (s *Server) bindAbsent() {
 		}
 		s.setAbsent(k, nil)
 		s.listeners[k] = l
+		s.noteBound()
 		if s.state == serving {
 			l.start()
 		}

@@ -59,7 +59,10 @@
 // A worker that cannot go on ends Serve with its error. A panic while one
 // message is answered is a fault of ours that a client must not be able to turn
 // into an outage: it costs that message its answer, is logged with its stack and
-// counted, and the worker goes on.
+// counted, and the worker goes on. So does a part that panics elsewhere (keepRunning);
+// it loses what was in work, its counts among that, is counted in Totals.Faults, and
+// too many such panics end Serve with an error that says so. What a panic passes is
+// given back by defer: turns, desks, places and requests.
 //
 // # Many clients, and hostile ones
 //

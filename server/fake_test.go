@@ -26,6 +26,7 @@ import (
 type fakeAnswerer struct {
 	stats    *Stats
 	requests atomic.Uint64
+	faults   *atomic.Int32 // how often Publish is still to panic; nil: never
 }
 
 func (f *fakeAnswerer) lookAhead(_ *View, batch []datagram) {
@@ -68,7 +69,11 @@ func (f *fakeAnswerer) RespondDeferred(s *SlowRequest, buf []byte) (int, Verdict
 	return n, Answered
 }
 
-func (f *fakeAnswerer) Publish() {}
+func (f *fakeAnswerer) Publish() {
+	if f.faults != nil && f.faults.Add(-1) >= 0 {
+		panic("asked to")
+	}
+}
 
 func (f *fakeAnswerer) takeNote() rateNote { return rateNote{} }
 

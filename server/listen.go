@@ -69,9 +69,11 @@ func (l *udpListener) start() {
 	for i := range l.server.workers {
 		port := l.ports[i%len(l.ports)]
 		l.workers.Go(func() {
-			if err := l.work(port); err != nil {
-				l.server.fail(l.addr, "udp", err)
-			}
+			l.server.keepRunning("UDP worker", func() {
+				if err := l.work(port); err != nil {
+					l.server.fail(l.addr, "udp", err)
+				}
+			})
 		})
 	}
 }
@@ -159,11 +161,15 @@ func (s *Server) SetListeners(addrs, overTLS []netip.AddrPort) error {
 		s.setAbsent(a, err)
 	}
 	s.keepAbsent(wanted)
+	var removed []*listener
 	for a, l := range s.listeners {
-		if slices.Contains(wanted, a) {
-			continue
+		if !slices.Contains(wanted, a) {
+			delete(s.listeners, a)
+			removed = append(removed, l)
 		}
-		delete(s.listeners, a)
+	}
+	s.noteBound()
+	for _, l := range removed {
 		if s.state == serving {
 			l.stop()
 		} else {
@@ -173,24 +179,30 @@ func (s *Server) SetListeners(addrs, overTLS []netip.AddrPort) error {
 	return nil
 }
 
+// boundAddrs are the addresses of the listeners.
+type boundAddrs struct{ plain, tls []netip.AddrPort }
+
+// noteBound notes the addresses of the listeners for those who ask: they do not wait while
+// listeners end, which takes as long as what was deferred from them. The caller holds mu.
+func (s *Server) noteBound() {
+	b := &boundAddrs{plain: []netip.AddrPort{}, tls: []netip.AddrPort{}}
+	for k, l := range s.listeners {
+		list := &b.plain
+		if k.tls {
+			list = &b.tls
+		}
+		*list = append(*list, l.addr)
+	}
+	slices.SortFunc(b.plain, netip.AddrPort.Compare)
+	slices.SortFunc(b.tls, netip.AddrPort.Compare)
+	s.bound.Store(b)
+}
+
 // Addrs returns the addresses that the server listens on for UDP and TCP, in order.
-func (s *Server) Addrs() []netip.AddrPort { return s.bound(false) }
+func (s *Server) Addrs() []netip.AddrPort { return slices.Clone(s.bound.Load().plain) }
 
 // TLSAddrs returns the addresses that the server listens on for TLS, in order.
-func (s *Server) TLSAddrs() []netip.AddrPort { return s.bound(true) }
-
-func (s *Server) bound(overTLS bool) []netip.AddrPort {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	addrs := make([]netip.AddrPort, 0, len(s.listeners))
-	for k, l := range s.listeners {
-		if k.tls == overTLS {
-			addrs = append(addrs, l.addr)
-		}
-	}
-	slices.SortFunc(addrs, netip.AddrPort.Compare)
-	return addrs
-}
+func (s *Server) TLSAddrs() []netip.AddrPort { return slices.Clone(s.bound.Load().tls) }
 
 // bind makes the sockets of an address, or takes the inherited ones.
 func (s *Server) bind(k listenKey, added map[listenKey]*listener) (*listener, error) {

@@ -42,17 +42,18 @@ type queryLog struct {
 	lost    atomic.Uint64
 	log     *slog.Logger
 	done    chan struct{}
+	contain func(part string, f func()) (fault bool)
 }
 
 func newQueryLog(log *slog.Logger) *queryLog {
 	return &queryLog{log: log, samples: make(chan sample, queryLogQueue), done: make(chan struct{})}
 }
 
-// run writes until stop is called.
+// run writes until stop is called. A panic costs one sample.
 func (l *queryLog) run() {
 	defer close(l.done)
 	for s := range l.samples {
-		l.write(&s)
+		l.contain("query log", func() { l.write(&s) })
 	}
 }
 

@@ -155,16 +155,18 @@ func (r *SlowRequest) End() {
 		return
 	}
 	l := r.lane
-	if r.desk != nil {
-		l.putDesk(r.desk)
+	defer func() { // whatever putDesk does
+		r.done()
+		l.latencyMu.Lock()
+		l.latency.observe(l.now().Sub(r.since), 1)
+		l.latencyMu.Unlock()
+		l.done.Add(1)
+		l.working.Add(-1)
+	}()
+	if d := r.desk; d != nil {
 		r.desk = nil
+		l.putDesk(d)
 	}
-	r.done()
-	l.latencyMu.Lock()
-	l.latency.observe(l.now().Sub(r.since), 1)
-	l.latencyMu.Unlock()
-	l.done.Add(1)
-	l.working.Add(-1)
 }
 
 // keyText names the key of the request for the log.

@@ -54,10 +54,12 @@ type Server struct {
 	freebind  atomic.Bool
 	absent    atomic.Pointer[[]Absent] // replaced with mu held
 	failed    chan error               // has room for the first
+	faults    faults
 
 	mu        sync.Mutex
 	state     state
 	listeners map[listenKey]*listener
+	bound     atomic.Pointer[boundAddrs] // of listeners
 }
 
 type state uint8
@@ -99,12 +101,14 @@ func New(o Options) (*Server, error) {
 		failed:    make(chan error, 1),
 		listeners: make(map[listenKey]*listener),
 	}
+	s.faults.log, s.faults.now = o.Logger, o.Now
+	s.queryLog.contain = s.contain
 	s.lanes = &lanes{new: o.newAnswerer, log: s.queryLog}
 	s.slow = &slowLane{
 		queue: make(chan *SlowRequest, slowQueue), all: o.slow, notify: o.Notify, update: o.Update,
 		lanes: s.lanes, log: s.log, now: o.Now,
 	}
-	s.slow.transfers = transferLane{lane: s.slow, handler: o.Transfer, limits: &s.limits, clients: make(map[netip.Addr]transferShare)}
+	s.slow.transfers = transferLane{lane: s.slow, handler: o.Transfer, limits: &s.limits, contain: s.contain, clients: make(map[netip.Addr]transferShare)}
 	s.conns = newTCPConns(s, rand.Uint64())
 	s.SetFreebind(o.Freebind)
 	err := s.SetLimits(o.Limits)
@@ -190,7 +194,7 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.state = serving
 	go s.queryLog.run()
-	s.slow.start(ctx, slowWorkers)
+	s.slow.start(ctx, slowWorkers, s.keepRunning)
 	for _, l := range s.listeners {
 		l.start()
 	}
@@ -208,6 +212,7 @@ func (s *Server) stop() {
 	}
 	stopping.Wait()
 	clear(s.listeners)
+	s.noteBound()
 	s.conns.wg.Wait()
 	s.slow.stop()
 	s.conns.way.stop()
@@ -218,8 +223,12 @@ func (s *Server) stop() {
 
 // fail ends Serve with the error of a worker. The first one counts.
 func (s *Server) fail(addr netip.AddrPort, transport string, err error) {
+	s.failWith(fmt.Errorf("listen %v %s: %w", addr, transport, err))
+}
+
+func (s *Server) failWith(err error) {
 	select {
-	case s.failed <- fmt.Errorf("listen %v %s: %w", addr, transport, err):
+	case s.failed <- err:
 	default:
 	}
 }

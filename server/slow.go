@@ -125,9 +125,9 @@ func (l *slowLane) offer(r *SlowRequest) bool {
 }
 
 // start starts n workers. They end once the queue is closed and empty.
-func (l *slowLane) start(ctx context.Context, n int) {
+func (l *slowLane) start(ctx context.Context, n int, keepRunning func(string, func())) {
 	for range n {
-		l.workers.Go(func() { l.work(ctx) })
+		l.workers.Go(func() { keepRunning("slow lane worker", func() { l.work(ctx) }) })
 	}
 }
 
@@ -220,10 +220,12 @@ func (l *slowLane) takeDesk() *slowDesk {
 }
 
 func (l *slowLane) putDesk(d *slowDesk) {
+	defer func() { // whatever Publish does
+		l.desksMu.Lock()
+		defer l.desksMu.Unlock()
+		l.desks = append(l.desks, d)
+	}()
 	d.lane.Publish()
-	l.desksMu.Lock()
-	defer l.desksMu.Unlock()
-	l.desks = append(l.desks, d)
 }
 
 func (l *slowLane) addTo(t *Totals) {

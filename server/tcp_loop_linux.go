@@ -61,7 +61,12 @@ func (w *loopWay) start() error {
 		}
 	}
 	for _, l := range w.loops {
-		w.running.Go(l.run)
+		w.running.Go(func() {
+			l.server.keepRunning("TCP worker", func() {
+				l.recoverRound()
+				l.run()
+			})
+		})
 	}
 	return nil
 }
@@ -125,6 +130,8 @@ type tcpLoop struct {
 
 	events [loopEvents]unix.EpollEvent
 	ready  int           // events to be handled
+	next   int           // the first of them that is not
+	served *loopConn     // the connection in work
 	now    time.Duration // when the round began, by Server.clock
 	parked bool          // others had the processor since the last round
 	rested time.Time     // when that was
@@ -136,6 +143,11 @@ type tcpLoop struct {
 	waiting   [numTCPPhases]loopQueue
 	again     []*loopConn // that have more to read, in turn
 	stopped   bool
+
+	todo struct { // taken of the two below
+		calls []func()
+		woken []*loopConn
+	}
 
 	mu    sync.Mutex
 	calls []func()    // to be called by the loop
@@ -241,7 +253,7 @@ func (l *tcpLoop) release(slot int32) {
 func (l *tcpLoop) do(f func()) {
 	done := make(chan struct{})
 	l.mu.Lock()
-	l.calls = append(l.calls, func() { f(); close(done) })
+	l.calls = append(l.calls, func() { defer close(done); f() })
 	l.signal()
 	l.mu.Unlock()
 	<-done
@@ -277,13 +289,28 @@ func (l *tcpLoop) run() {
 	}
 }
 
+// recoverRound ends the connection that was in work when a panic ended run, if there was
+// one, and handles the events that are left: epoll reports each once.
+func (l *tcpLoop) recoverRound() {
+	if c := l.served; c != nil {
+		l.served = nil
+		if c.fd >= 0 {
+			c.ending, c.reason, c.broken = true, CloseFault, true
+			l.closeConn(c)
+		}
+	}
+	if l.next < l.ready {
+		l.round()
+	}
+}
+
 // poll asks which sockets are ready and reports whether there are some.
 func (l *tcpLoop) poll(fd uintptr) bool {
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&l.events)), loopEvents, 0, 0, 0)
 		switch errno {
 		case 0:
-			l.ready = int(n)
+			l.ready, l.next = int(n), 0
 			return n > 0
 		case unix.EINTR:
 		default:
@@ -365,8 +392,9 @@ func (l *tcpLoop) round() {
 	l.now = at.Sub(l.server.began)
 	l.desk.begin(at)
 	called := false
-	for i := range l.ready {
-		e := &l.events[i]
+	for l.next < l.ready {
+		e := &l.events[l.next]
+		l.next++
 		s := &l.slots[e.Fd]
 		switch {
 		case s.generation != e.Pad: // of before
@@ -381,7 +409,7 @@ func (l *tcpLoop) round() {
 			called = true
 		}
 	}
-	l.ready = 0
+	l.ready, l.next = 0, 0
 	l.serveAgain(at)
 	if called {
 		l.answerCalls()
@@ -411,12 +439,19 @@ func (l *tcpLoop) answerCalls() {
 	calls, woken := l.calls, l.woken
 	l.calls, l.woken = nil, nil
 	l.mu.Unlock()
-	for _, c := range woken {
+	l.todo.woken = append(l.todo.woken, woken...)
+	l.todo.calls = append(l.todo.calls, calls...)
+	for len(l.todo.woken) > 0 {
+		c := l.todo.woken[0]
+		l.todo.woken = l.todo.woken[1:]
 		l.woke(c)
 	}
-	for _, f := range calls {
+	for len(l.todo.calls) > 0 {
+		f := l.todo.calls[0]
+		l.todo.calls = l.todo.calls[1:]
 		f()
 	}
+	l.todo.woken, l.todo.calls = nil, nil
 }
 
 // expire ends what waited for too long.

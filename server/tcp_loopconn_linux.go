@@ -45,6 +45,12 @@ func (l *tcpLoop) serve(c *loopConn) {
 	if c.fd < 0 {
 		return
 	}
+	l.served = c
+	l.answer(c)
+	l.served = nil
+}
+
+func (l *tcpLoop) answer(c *loopConn) {
 	moved := false
 	if c.clogged {
 		if moved = c.flush(); c.clogged {

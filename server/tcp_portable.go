@@ -85,9 +85,11 @@ func (w *connWay) listen(l *tcpListener) error {
 	w.mu.Unlock()
 	for _, ln := range l.sockets {
 		accepting.Go(func() {
-			if err := w.run(l, ln); err != nil {
-				w.server.fail(l.local, w.transport.String(), err)
-			}
+			w.server.keepRunning("TCP accept loop", func() {
+				if err := w.run(l, ln); err != nil {
+					w.server.fail(l.local, w.transport.String(), err)
+				}
+			})
 		})
 	}
 	return nil
@@ -154,10 +156,17 @@ func (w *connWay) admit(l *tcpListener, conn *net.TCPConn) {
 		return
 	}
 	go func() {
-		if w.transport == TLS {
-			c.secure()
+		fault := w.server.contain("TCP connection", func() {
+			if w.transport == TLS {
+				c.secure()
+			}
+			c.serve()
+		})
+		if fault {
+			c.reason = CloseFault
+			c.breakOff(errFault)
+			c.finish()
 		}
-		c.serve()
 		w.conns.ended(&c.tcpConn, c.reason)
 	}()
 }
@@ -227,27 +236,38 @@ func (c *netConn) serve() {
 			c.read()
 		}
 	}
-	// The slow lane answers also a client that closed only its own half (RFC 7766
-	// §6.2.4, RFC 9293 §3.6).
-	for c.inWork.Load() > 0 {
-		c.enter(tcpWorking, c.server.clock())
-		<-c.woken
-	}
-	_ = c.flush() // nothing more comes of it
-	c.writers.Wait()
+	c.finish()
 	if c.reason == CloseSlowQuery {
 		c.raw.SetLinger(0) // nothing is on its way to it
 	}
 	c.close()
 }
 
-// answerBatch answers what is there and writes the answers.
-func (c *netConn) answerBatch() {
+// finish waits until the slow lane has done with the connection, which answers also a
+// client that closed only its own half (RFC 7766 §6.2.4, RFC 9293 §3.6).
+func (c *netConn) finish() {
+	for c.inWork.Load() > 0 {
+		c.enter(tcpWorking, c.server.clock())
+		<-c.woken
+	}
+	_ = c.flush() // nothing more comes of it
+	c.writers.Wait()
+}
+
+// answerAll answers what is there, as long as there is room for the answers, and returns
+// how many octets that were.
+func (c *netConn) answerAll() int {
 	d := c.way.takeDesk()
+	defer c.way.putDesk(d) // also after a panic
 	d.begin(c.server.now())
 	taken := c.answer(d, c.in[:c.filled])
 	d.publish()
-	c.way.putDesk(d)
+	return taken
+}
+
+// answerBatch answers what is there and writes the answers.
+func (c *netConn) answerBatch() {
+	taken := c.answerAll()
 	c.filled = copy(c.in, c.in[taken:c.filled])
 	c.began = time.Now()
 	if c.flush() != nil {
@@ -408,7 +428,7 @@ func (c *netConn) write() {
 		b := q.octets[:min(len(q.octets), tcpClogged.quantum())] // stays as it is while others queue more
 		c.begun(c.server.clock())
 		q.mu.Unlock()
-		_, err := c.conn.Write(b)
+		err := c.writeContained(b)
 		q.mu.Lock()
 		switch {
 		case q.failure != nil: // queued too much, or broken off
@@ -429,6 +449,14 @@ func (c *netConn) write() {
 		c.reset()
 	}
 	c.wake()
+}
+
+// writeContained writes b. A panic is an error.
+func (c *netConn) writeContained(b []byte) (err error) {
+	if c.server.contain("TCP connection", func() { _, err = c.conn.Write(b) }) {
+		return errFault
+	}
+	return err
 }
 
 // begun notes that the client has its time from now on to take octets. out.mu is held.

@@ -71,9 +71,7 @@ func (c *netConn) secure() {
 		err = os.ErrDeadlineExceeded
 	}
 	if err == nil {
-		c.way.turns <- struct{}{}
-		err = t.Handshake()
-		<-c.way.turns
+		err = c.handshake(t)
 	}
 	under.handshake = false
 	switch {
@@ -94,6 +92,13 @@ func (c *netConn) secure() {
 		c.end(CloseHandshake)
 		warn(c.server.log, "TLS handshake", slog.String("client", c.client.String()), slog.Any("error", err))
 	}
+}
+
+// handshake takes a turn for the handshake.
+func (c *netConn) handshake(t *tls.Conn) error {
+	c.way.turns <- struct{}{}
+	defer func() { <-c.way.turns }() // also after a panic
+	return t.Handshake()
 }
 
 // close closes the connection. That of TLS tells the client first (RFC 8446 §6.1),

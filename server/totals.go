@@ -89,6 +89,7 @@ type Totals struct {
 	Closed        [NumCloseReasons]uint64
 	AcceptErrors  uint64
 	Slow          SlowTotals
+	Faults        uint64 // panics beyond those of single requests
 	LogLost       uint64 // sampled queries that the log was too slow for
 }
 
@@ -144,6 +145,7 @@ func (s *Server) Totals() Totals {
 	s.lanes.addTo(&t)
 	s.conns.addTo(&t)
 	s.slow.addTo(&t)
+	t.Faults = s.faults.count.Load()
 	t.LogLost = s.queryLog.lost.Load()
 	return t
 }

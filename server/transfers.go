@@ -27,6 +27,7 @@ type transferLane struct {
 	lane    *slowLane
 	handler SlowHandler // nil: there are none
 	limits  *atomic.Pointer[Limits]
+	contain func(part string, f func()) (fault bool)
 	ended   sync.WaitGroup
 
 	mu      sync.Mutex
@@ -88,7 +89,7 @@ func (t *transferLane) next(ctx context.Context) {
 		t.waiting = slices.Delete(t.waiting, i, i+1)
 		t.working++
 		t.add(client, 1, -1)
-		t.ended.Go(func() { t.work(ctx, r, client) })
+		t.ended.Go(func() { t.contain("transfer", func() { t.work(ctx, r, client) }) })
 	}
 }
 
@@ -96,6 +97,7 @@ func (t *transferLane) next(ctx context.Context) {
 // are made as the client takes them; what ends one that does not is its connection
 // (tcpSending).
 func (t *transferLane) work(ctx context.Context, r *SlowRequest, client netip.Addr) {
+	// What it has is given back in the opposite order, whatever panics.
 	defer t.leave(ctx, client)
 	defer r.End()
 	r.paced = true

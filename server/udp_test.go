@@ -39,7 +39,7 @@ func newMemRun(t testing.TB, edit func(*Options)) *memRun {
 
 func (r *memRun) start() {
 	go r.server.queryLog.run()
-	r.server.slow.start(context.Background(), 1)
+	r.server.slow.start(context.Background(), 1, r.server.keepRunning)
 	go func() { r.result <- r.worker.run() }()
 }
 

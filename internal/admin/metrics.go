@@ -340,6 +340,7 @@ func (s sink) reload(r Reload) {
 	for part, n := range s.s.Faults() {
 		s.count("ptrd_part_failures_total", n, part)
 	}
+	s.count("ptrd_part_failures_total", s.s.Totals().Faults, "server")
 	s.gauge("ptrd_parts_stuck", float64(s.s.Stuck()))
 	s.gauge("ptrd_findings", float64(r.Errors), "error")
 	s.gauge("ptrd_findings", float64(r.Warnings), "warning")

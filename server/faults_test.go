@@ -1,0 +1,147 @@
+package server
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A panic of a part costs what was in work: the part goes on, keeps no turn, desk or place,
+// and is counted; on all transports, and in the slow lane.
+func TestPartsGoOnAfterPanics(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		a := newTestIssuer(t)
+		var faults atomic.Int32
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Workers = 1
+			o.newAnswerer = func(stats *Stats) answerer { return &fakeAnswerer{stats: stats, faults: &faults} }
+			o.ListenTLS = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
+			o.TLS = &TLSIdentity{Certificate: a.named("ns1.example")}
+		}, "127.0.0.1")
+		udp := func() {
+			c := udpClient(t, r.addr().Addr())
+			defer c.Close()
+			c.SetReadDeadline(time.Now().Add(20 * time.Second))
+			if _, err := c.WriteToUDPAddrPort(fakeQuery(1, "a.example"), r.addr()); err != nil {
+				t.Fatal(err)
+			}
+			if n, _, err := c.ReadFromUDPAddrPort(make([]byte, 512)); n == 0 || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		for part, ask := range map[string]func(){
+			"UDP": udp,
+			"TCP": func() {
+				c := dial(t, r.addr())
+				c.Write(framed(fakeQuery(1, "a.example")))
+				_, _ = c.next() // the answer, or the end
+			},
+			"TLS": func() {
+				c := mustDialTLS(t, r.TLSAddrs()[0], a.client())
+				_, _ = c.exchange(fakeQuery(1, "a.example"))
+				c.Close()
+			},
+			"slow lane": func() {
+				c := dial(t, r.addr())
+				c.Write(framed(fakeQuery(1, "slow.example")))
+				c.Close()
+			},
+		} {
+			for range 3 { // more than there are turns
+				before := r.Totals().Faults
+				for r.Totals().Faults == before {
+					faults.Store(1)
+					ask()
+					faults.Store(0)
+				}
+			}
+			udp()
+			dial(t, r.addr()).ask(1, "a.example")
+			dial(t, r.addr()).ask(1, "slow.example")
+			mustDialTLS(t, r.TLSAddrs()[0], a.client()).ask(1, "a.example")
+			if t.Failed() {
+				t.Fatal(part)
+			}
+		}
+		r.end()
+		if n := r.Totals().Slow.Working; n != 0 {
+			t.Errorf("%d requests in work at the end", n)
+		}
+	})
+}
+
+// A part that panics all the time ends Serve with a reason.
+func TestTooManyPanicsEndServe(t *testing.T) {
+	log := new(testLog)
+	s := newTestServer(t, func(o *Options) { o.Logger = log.logger() })
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(context.Background()) }()
+	left := maxFaults + 1
+	s.keepRunning("test", func() {
+		if left--; left >= 0 {
+			panic("asked to")
+		}
+	})
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "panics") {
+		t.Errorf("Serve returned %v", err)
+	}
+	if n := s.Totals().Faults; n != maxFaults+1 || !strings.Contains(log.String(), "part=test") {
+		t.Errorf("%d faults; %v", n, log)
+	}
+}
+
+// panicHandler panics for the samples of queries.
+type panicHandler struct{ slog.Handler }
+
+func (h panicHandler) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "query" {
+		panic("asked to")
+	}
+	return nil
+}
+
+func TestQueryLogGoesOnAfterPanics(t *testing.T) {
+	r := serve(t, func(o *Options) {
+		o.Limits.LogQueries = 1
+		o.Logger = slog.New(panicHandler{slog.NewTextHandler(io.Discard, nil)})
+	}, "127.0.0.1")
+	c := dial(t, r.addr())
+	for id := range uint16(3) {
+		c.ask(id, "a.example")
+	}
+	await(t, "panics", func() bool { return r.Totals().Faults == 3 })
+	c.ask(4, "a.example")
+}
+
+// The addresses are known while listeners end, which takes as long as what was deferred
+// from them.
+func TestAddressesAreKnownWhileListenersEnd(t *testing.T) {
+	block := make(chan struct{})
+	r := serve(t, func(o *Options) {
+		o.slow = handlerFunc(func(_ context.Context, q *SlowRequest) { <-block; _ = q.Reply(q.Message) })
+	}, "127.0.0.1")
+	c := udpClient(t, r.addr().Addr())
+	defer c.Close()
+	if _, err := c.WriteToUDPAddrPort(fakeQuery(1, "slow.example"), r.addr()); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "work", func() bool { return r.Totals().Slow.Working == 1 })
+	removed := make(chan error)
+	go func() { removed <- r.SetListeners(nil, nil) }()
+	await(t, "the removal", func() bool { return len(r.Addrs()) == 0 })
+	select {
+	case err := <-removed:
+		t.Errorf("the listener ended before what it deferred: %v", err)
+	default:
+	}
+	close(block)
+	if err := <-removed; err != nil {
+		t.Error(err)
+	}
+}
