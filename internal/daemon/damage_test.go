@@ -449,11 +449,10 @@ func TestRecover(t *testing.T) {
 	if recovered == 0 {
 		t.Errorf("nothing was damaged\n%s", l.log)
 	}
-	after := l.servedZones()
 	for _, apex := range []string{"dynamic.example.", "file.example."} {
 		l.addRecord(t, apex, "again."+apex+" 60 TXT x")
 	}
-	after = l.servedZones()
+	after := l.servedZones()
 	if err := l.stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -157,7 +157,9 @@ func (t *trace) walk(path, parent string, links int) place {
 
 // note marks a name, in a directory without links, as one that matters.
 func (t *trace) note(path string) {
-	t.names[path] = t.names[path] // as it was, or false
+	if _, known := t.names[path]; !known {
+		t.names[path] = false
+	}
 	t.dirs[filepath.Dir(path)] = true
 }
 

@@ -154,13 +154,18 @@ func (d *database) view(f func(*bolt.Tx) error) error {
 		case isOld:
 			return ErrOverwritten
 		}
-		d.settling.RLock() // until the commit ended
-		d.settling.RUnlock()
+		d.awaitCommit()
 	}
 	if !d.writing.Load() {
 		return ErrOverwritten
 	}
 	return errUnsettled
+}
+
+// awaitCommit waits until the commit under way, if any, has ended.
+func (d *database) awaitCommit() {
+	d.settling.RLock()
+	defer d.settling.RUnlock()
 }
 
 // errUnsettled says that what could be read now belongs to a commit that failed, or has not

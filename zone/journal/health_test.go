@@ -318,8 +318,11 @@ func TestLocks(t *testing.T) {
 	path := newPath(t)
 	j := mustOpen(t, path)
 	d := j.db.Load()
-	lockOf[sync.Mutex](d.DB, "rwlock").Lock()
-	lockOf[sync.Mutex](d.DB, "rwlock").Unlock()
+	if l := lockOf[sync.Mutex](d.DB, "rwlock"); !l.TryLock() {
+		t.Fatal("the lock of writers is held")
+	} else {
+		l.Unlock()
+	}
 	if err := os.Truncate(path, 0); err != nil {
 		t.Fatal(err)
 	}
