@@ -273,9 +273,18 @@ func (r *round) wave(ctx context.Context, items []*config.Zone) ([]end, error) {
 	if workers > 1 {
 		shared = newRoom()
 	}
+	faults := make(chan any, workers) // that workers panicked with
 	for range workers {
 		wg.Go(func() {
 			w := &worker{pause: r.a.o.Pause(), progress: r.a.o.Progress, room: shared}
+			defer func() {
+				if v := recover(); v != nil {
+					faults <- v
+				}
+				w.giveRoom()
+				for range next { // what is left when ctx has ended, or after a panic
+				}
+			}()
 			at := -1                                        // the item under way, begun again where a read hung
 			_ = r.a.o.Files.Run(ctx, func(t *infile.Task) { // the error is that of ctx
 				w.giveRoom()
@@ -296,9 +305,6 @@ func (r *round) wave(ctx context.Context, items []*config.Zone) ([]end, error) {
 					at = -1
 				}
 			})
-			w.giveRoom()
-			for range next { // what is left when ctx has ended
-			}
 		})
 	}
 	for i := range items {
@@ -309,6 +315,11 @@ func (r *round) wave(ctx context.Context, items []*config.Zone) ([]end, error) {
 	}
 	close(next)
 	wg.Wait()
+	select {
+	case v := <-faults: // a panic of the caller, which contains it
+		panic(v)
+	default:
+	}
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}

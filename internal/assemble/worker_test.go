@@ -46,6 +46,36 @@ func TestPauses(t *testing.T) {
 	}
 }
 
+// A panic of a goroutine that makes zones becomes one of the caller, which contains it, and
+// leaves no other worker waiting.
+func TestPanicOfWorker(t *testing.T) {
+	var config strings.Builder
+	for i := range 50 {
+		fmt.Fprintf(&config, "  - {prefix: 10.%d.0.0/16, file: same.zone}\n", i)
+	}
+	l := newLab(t, "-- ptrd.yaml --\nzones:\n"+config.String()+"-- same.zone --\n1.1 PTR a.example.com.\n")
+	var pauses atomic.Int64
+	l.a.o.Pause = func() func() {
+		return func() {
+			if pauses.Add(1) == 20 {
+				panic("broken source")
+			}
+		}
+	}
+	func() {
+		defer func() {
+			if v := recover(); !strings.Contains(fmt.Sprint(v), "broken source") {
+				t.Errorf("the caller recovered %v", v)
+			}
+		}()
+		l.plan()
+	}()
+	l.a.o.Pause = func() func() { return nil }
+	if p := l.reload(); len(p.Batch.Changes) != 50 {
+		t.Errorf("%d zones were made after the panic, want 50", len(p.Batch.Changes))
+	}
+}
+
 // However many workers there are, sources of no more than maxAtOnce are in work at
 // a time, and one that is larger by itself is in work alone.
 func TestRoom(t *testing.T) {

@@ -25,6 +25,7 @@ type probe struct {
 // The needs that tests have beyond the programs themselves.
 const (
 	LMDB       = "the lmdb backend"
+	Bind       = "the bind backend"
 	TLS        = "zone transfers over TLS"
 	Catalogs   = "catalog zones"
 	Namespaces = "namespaces"
@@ -77,6 +78,7 @@ tls-auth:
 	aggressive-nsec: yes
 `},
 	{program: "pdns_server", need: LMDB, args: []string{"--config-dir=DIR", "--config=check"}, config: "launch=lmdb\nlmdb-filename=DIR/pdns.lmdb\nsecondary=yes\n"},
+	{program: "pdns_server", need: Bind, args: []string{"--config-dir=DIR", "--config=check"}, config: "launch=bind\n"},
 	{program: "pdnsutil", need: LMDB, args: []string{"--config-dir=DIR", "list-all-zones"}, config: "launch=lmdb\nlmdb-filename=DIR/pdns.lmdb\n"},
 	{program: "pdns_recursor", args: []string{"--config-dir=DIR", "--config=check"}, config: "local-address=127.0.0.1\n"},
 	{program: "kea-dhcp-ddns", args: []string{"-t", "FILE"}, config: `{"DhcpDdns": {"ip-address": "127.0.0.1", "port": 53001, "tsig-keys": [], "forward-ddns": {}, "reverse-ddns": {}}}`},
