@@ -175,7 +175,7 @@ func TestHostileSecondary(t *testing.T) {
 	replaceZone(t, filepath.Join(dir, "zone"), g.text())
 	config := mustWrite(dir, "ptrd.yaml", fmt.Sprintf(`listen: {dns: [%q], admin: ""}
 state_dir: state
-limits: {tcp_message: 1s}
+limits: {tcp_message: 1s, transfer_stall: 1s}
 keys: [{name: %s, secret: %s}]
 defaults: {transfer: {allow: 127.0.0.0/8}}
 zones:

@@ -236,8 +236,11 @@ func TestReadZoneErrors(t *testing.T) {
 	if err == nil || !strings.HasPrefix(err.Error(), path+":2:") || !strings.HasSuffix(err.Error(), "(and 1 more; `ptrd check --origin` tells all)") {
 		t.Errorf("%v", err)
 	}
-	if _, err := ReadZone(writeZone(t, ""), ZoneOptions{Origin: origin}); err == nil || !strings.HasSuffix(err.Error(), "there is no record in it to ask for") {
+	if _, err := ReadZone(writeZone(t, ""), ZoneOptions{Origin: origin}); err == nil || !strings.Contains(err.Error(), ":1:1: the file has no record;") {
 		t.Errorf("empty: %v", err)
+	}
+	if _, err := ReadZone(writeZone(t, "1 NSEC 2 PTR\n"), ZoneOptions{Origin: origin}); err == nil || !strings.HasSuffix(err.Error(), "there is no record in it to ask for") {
+		t.Errorf("nothing to ask for: %v", err)
 	}
 	if _, err := ReadZone(path+"x", ZoneOptions{Origin: origin}); err == nil {
 		t.Error("a file that is not there")
