@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -658,12 +659,11 @@ func FuzzClientSerial(f *testing.F) {
 // comes: however many did, the next one is made.
 func TestPanicsKeepNoTransferFromBeingMade(t *testing.T) {
 	z := build(t, soa(3), apex+" 60 IN NS ns.example.", "1."+apex+" 60 IN PTR host.example.")
-	faults := 0 // left; transfers come one at a time
+	var faulty atomic.Bool // the next pause panics
 	g := newRigWith(t, z, func(o *Options) {
 		o.Pause = func() func() {
 			return func() {
-				if faults > 0 {
-					faults--
+				if faulty.CompareAndSwap(true, false) {
 					panic("asked to")
 				}
 			}
@@ -672,7 +672,7 @@ func TestPanicsKeepNoTransferFromBeingMade(t *testing.T) {
 	for _, ask := range []func() *dns.Msg{axfr, func() *dns.Msg { return ixfr(1) }} {
 		const many = 40 // more than there are places, and turns to compute
 		for range many {
-			faults = 1
+			faulty.Store(true)
 			c, _ := g.dial(ask(), nil)
 			if n, err := io.Copy(io.Discard, c); n > 0 || err != nil && !errors.Is(err, syscall.ECONNRESET) {
 				t.Fatalf("%d octets of an answer, %v", n, err)
