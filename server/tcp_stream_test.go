@@ -79,6 +79,7 @@ func emptySlowLane(s *Server) (n int) {
 	for {
 		select {
 		case r := <-s.slow.queue:
+			s.slow.inQueue(r.Transport).Add(-1)
 			r.done()
 			n++
 		default:
