@@ -21,7 +21,7 @@ func (k *Follower) takeOnce(t *task, out *outcome, good *zone.Zone) error {
 	k.mu.Lock()
 	k.heedClock()
 	now, steps := k.o.Now(), k.heeded.All
-	served, findings := t.served, t.findings
+	apex, served, findings := t.conf.Apex, t.served, t.findings
 	expires := now.Add(out.expire)
 	if old := time.Unix(t.expires.Load(), 0); out.least && old.After(expires) {
 		expires = old
@@ -35,7 +35,7 @@ func (k *Follower) takeOnce(t *task, out *outcome, good *zone.Zone) error {
 		z = good // it had expired, and is good again
 	}
 	change := zone.Change{
-		Zone: z, Apex: t.conf.Apex, Base: served, Kept: true, Verbatim: true,
+		Zone: z, Apex: apex, Base: served, Kept: true, Verbatim: true,
 		Notes: []zone.Note{timesNote(now, expires)},
 	}
 	source := "transfer from " + out.from.String()
@@ -109,7 +109,7 @@ const storeAfter = 8
 // confirm notes that the data of t are still those of a primary.
 func (k *Follower) confirm(t *task, expires time.Time) error {
 	k.mu.Lock()
-	now := k.o.Now()
+	apex, now := t.conf.Apex, k.o.Now()
 	t.expires.Store(expires.Unix())
 	t.checked, t.own = now, true
 	store := expires.Sub(t.stored).Abs() > expires.Sub(now)/storeAfter
@@ -118,7 +118,7 @@ func (k *Follower) confirm(t *task, expires time.Time) error {
 		return nil
 	}
 	var err error
-	k.o.Aside(func() { err = k.o.Journal.SetNotes(t.conf.Apex, []zone.Note{timesNote(now, expires)}) })
+	k.o.Aside(func() { err = k.o.Journal.SetNotes(apex, []zone.Note{timesNote(now, expires)}) })
 	if err != nil {
 		return fmt.Errorf("keep the time that the zone expires: %w", err)
 	}
