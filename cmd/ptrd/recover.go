@@ -23,17 +23,7 @@ cannot be served.`,
 		Args:              exactly(1, "a zone"),
 		ValidArgsFunction: g.completeZone,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var o daemon.Outcome
-			if err := g.call(cmd, daemon.VerbRecover, url.Values{"what": {args[0]}}, &o); err != nil {
-				return err
-			}
-			if err := show(cmd, asJSON, &o); err != nil {
-				return err
-			}
-			if !o.OK() {
-				return &silentError{}
-			}
-			return nil
+			return g.showOutcome(cmd, daemon.VerbRecover, url.Values{"what": {args[0]}}, asJSON)
 		},
 	}
 	addJSON(cmd, &asJSON)

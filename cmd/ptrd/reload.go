@@ -31,23 +31,29 @@ if the server refused the configuration or a zone has errors.`,
 		Args:              exactly(0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var o daemon.Outcome
-			if err := g.call(cmd, daemon.VerbReload, url.Values{"accept_shrink": accept}, &o); err != nil {
-				return err
-			}
-			if err := show(cmd, asJSON, &o); err != nil {
-				return err
-			}
-			if !o.OK() {
-				return &silentError{}
-			}
-			return nil
+			return g.showOutcome(cmd, daemon.VerbReload, url.Values{"accept_shrink": accept}, asJSON)
 		},
 	}
 	addJSON(cmd, &asJSON)
 	cmd.Flags().StringSliceVar(&accept, "accept-shrink", nil, "let a change pass that is held back: `NAME` of a zone or catalog, configuration, or all")
 	_ = cmd.RegisterFlagCompletionFunc("accept-shrink", g.completeHeld) // the flag is there: it was made above
 	return cmd
+}
+
+// showOutcome has the server do what ends with the outcome of a reload, and prints that.
+// It fails silently unless everything is served as it should be.
+func (g *globals) showOutcome(cmd *cobra.Command, verb string, args url.Values, asJSON bool) error {
+	var o daemon.Outcome
+	if err := g.call(cmd, verb, args, &o); err != nil {
+		return err
+	}
+	if err := show(cmd, asJSON, &o); err != nil {
+		return err
+	}
+	if !o.OK() {
+		return &silentError{}
+	}
+	return nil
 }
 
 // completeHeld offers what the running server holds back.
