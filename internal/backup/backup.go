@@ -305,7 +305,7 @@ func Restore(dir, stateDir string, own func(path string) error) (*Restored, erro
 		return nil, err
 	}
 	return r, filepath.WalkDir(stateDir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || strings.Contains(path, ".aside-") {
+		if err != nil || disk.IsAside(path) {
 			return err
 		}
 		return own(path)

@@ -38,6 +38,9 @@ func SetAside(on FS, path string) (string, error) {
 	return to, on.SyncDir(filepath.Dir(path))
 }
 
+// IsAside reports whether path is of a file that was set aside, or is in such a directory.
+func IsAside(path string) bool { return strings.Contains(path, asideInfix) }
+
 // Aside returns the paths of the files that were set aside from path, the latest
 // first.
 func Aside(on FS, path string) []string {
