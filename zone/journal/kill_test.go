@@ -104,8 +104,8 @@ func TestMain(m *testing.M) {
 // killWriter publishes batch after batch, each with some steps of every zone, and
 // prints the number of the last step once it is durable. Meanwhile contents are
 // written and histories trimmed. On a disk that fails, it also prints "try" and the number
-// before, "refused" and it after a batch that came to nothing, and "ready" when it is
-// about to publish the first.
+// before, "refused" and it after a batch that was not written, "undecided" after one that
+// perhaps was, and "ready" when it is about to publish the first.
 func killWriter(path string) error {
 	fails := os.Getenv(failsEnv) != ""
 	j, err := Open(path, Options{})
@@ -190,7 +190,9 @@ func killWriter(path string) error {
 			fmt.Println(at)
 		case !fails:
 			return err
-		case !errors.Is(err, zone.ErrUndecided):
+		case errors.Is(err, zone.ErrUndecided):
+			fmt.Println("undecided")
+		default:
 			fmt.Println("refused", at+steps)
 			if n := seen.Load(); n > int64(at) {
 				fmt.Println("error: step", n, "was read and refused")

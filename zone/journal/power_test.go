@@ -30,7 +30,7 @@ type writer struct {
 	acked   int    // step that it said is on disk
 	most    int    // last one that may be there: it was tried, and not refused
 	errors  string // what else it said
-	refused int    // batches
+	refused int    // batches that were not acknowledged
 }
 
 // startWriter starts a process that goes on where the last one was acknowledged.
@@ -63,6 +63,8 @@ func (w *writer) read(out io.Reader) {
 			w.most = max(w.most, n)
 		case "refused":
 			w.most = w.acked
+			w.refused++
+		case "undecided":
 			w.refused++
 		default:
 			if n, err := strconv.Atoi(word); err == nil {
@@ -193,7 +195,11 @@ func TestIOErrors(t *testing.T) {
 		w.hear(rng.IntN(4))
 		kinds := [][]string{{"sync"}, {"write"}, {"sync", "write"}, {"sync", "syncdir", "rename", "create"}, {"read", "sync"}, {"sync", "write", "truncate", "create", "rename", "link", "remove", "syncdir", "mkdir"}}[rng.IntN(6)]
 		errno := []error{faulttest.EIO, faulttest.ENOSPC, faulttest.EROFS}[rng.IntN(3)]
-		skip, n := rng.IntN(8), 1+rng.IntN(6)*rng.IntN(6)
+		end := rng.IntN(3)
+		skip, n := rng.IntN(8), 1+rng.IntN(6)
+		if end > 0 { // otherwise it recovers, which takes longer after each failure
+			n += 5 * rng.IntN(5)
+		}
 		failed := make(chan struct{})
 		v.SetFail(func(o faulttest.Op) error {
 			for _, k := range kinds {
@@ -213,7 +219,6 @@ func TestIOErrors(t *testing.T) {
 			return nil
 		})
 		v.DropCache()
-		end := rng.IntN(3)
 		if end > 0 { // while the disk fails
 			time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
 			w.kill()
