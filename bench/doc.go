@@ -21,5 +21,5 @@
 // Every load is bounded in time, goes to loopback addresses, and every server that was
 // started is ended by its process id.
 //
-// Nothing else imports these packages; a test of internal/rooms sees to it.
+// Nothing else imports these packages; a test of internal/architecture sees to it.
 package bench

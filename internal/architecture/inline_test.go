@@ -1,4 +1,4 @@
-package rooms
+package architecture
 
 import (
 	"os/exec"
@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// inlined are the calls on the way of a question from the batch it came in to the
-// batch it goes out in that must cost nothing but what they do: by file, as the
-// compiler names them. A call and its frame are some ten instructions, as many as
-// most of these have themselves.
+// inlined lists calls of the query path, from the batch a query arrives in to the batch
+// its answer leaves in, that the compiler must inline: by file, named as the compiler
+// names them. A call with its frame costs about ten instructions, as much as most of
+// these functions themselves.
 var inlined = map[string][]string{
 	"server/udp.go": {
 		"(*Views).Load", "(*sampler).begin", "(*sampler).due", "(*histogram).observe", "(*tally).addTo",
@@ -28,10 +28,10 @@ var inlined = map[string][]string{
 
 var inlinedCall = regexp.MustCompile(`(?m)^([^:]+):\d+:\d+: inlining call to (.+)$`)
 
-// typeArguments are what a generic type is made for: to the compiler, a part of its name.
+// typeArguments matches type arguments, which the compiler prints as part of the name.
 var typeArguments = regexp.MustCompile(`\[.*\]`)
 
-// TestInlining asks the compiler.
+// TestInlining compares the table with what the compiler reports.
 func TestInlining(t *testing.T) {
 	cmd := exec.Command("go", "build", "-gcflags=-m", "./zone", "./server")
 	cmd.Dir = repository(t)
@@ -46,7 +46,7 @@ func TestInlining(t *testing.T) {
 	for file, calls := range inlined {
 		for _, call := range calls {
 			if !is[[2]string{file, call}] {
-				t.Errorf("%s: no call to %s is inlined any more; see `go build -gcflags=-m=2` for what it costs", file, call)
+				t.Errorf("%s: no call to %s is inlined; see `go build -gcflags=-m=2` for the reason", file, call)
 			}
 		}
 	}

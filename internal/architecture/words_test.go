@@ -1,4 +1,4 @@
-package rooms
+package architecture
 
 import (
 	"bufio"
@@ -12,26 +12,36 @@ import (
 	"testing"
 )
 
-// words are those that have another one in our house, by RFC 9499.
+// words lists words that are not used, with what to write instead. The first part has
+// terms for which RFC 9499 has another one, the second expressions that are not plain
+// English. A word belongs here only if hardly any use of it is right.
 var words = []struct {
 	pattern *regexp.Regexp
-	say     string
+	instead string
 }{
-	{regexp.MustCompile(`(?i)\b(hit|hits)\b`), "success, or name the answer"},
-	{regexp.MustCompile(`(?i)\b(miss|misses)\b`), "NXDOMAIN or NODATA"},
-	{regexp.MustCompile(`(?i)\bobscured\b`), "occluded"},
-	{regexp.MustCompile(`(?i)\bnonauth\w*`), "occluded, or out of zone"},
-	{regexp.MustCompile(`(?i)\bsub-?zones?\b`), "zone cut, delegation or child zone"},
-	{regexp.MustCompile(`(?i)\bslaves?\b`), "secondary"},
-	{regexp.MustCompile(`(?i)\bmasters?\b`), "primary"},
+	{word(`hit|hits`), "success, or name the answer"},
+	{word(`miss|misses`), "NXDOMAIN or NODATA"},
+	{word(`obscured`), "occluded"},
+	{word(`nonauth\w*`), "occluded, or out of zone"},
+	{word(`sub-?zones?`), "zone cut, delegation or child zone"},
+	{word(`slaves?`), "secondary"},
+	{word(`masters?`), "primary"},
 	{regexp.MustCompile(`\b(TODO|FIXME|XXX)\b`), "nothing: do it"},
+
+	{word(`shy`), "what happens, e.g. waits"},
+	{word(`of the house|the house's`), "of this project"},
 }
 
-// exempt are uses that are right: master files are what RFC 1035 §5 calls them,
-// BIND, Knot DNS and PowerDNS have words of their own, and host.master is a mailbox.
+// word matches any of the alternatives as a whole word, in any case.
+func word(alternatives string) *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\b(` + alternatives + `)\b`)
+}
+
+// exempt matches correct uses: RFC 1035 section 5 has "master files", the configuration
+// of BIND, Knot DNS and PowerDNS has words of its own, and host.master is a mailbox.
 var exempt = regexp.MustCompile(`(?i)\bmaster[- ]+file(s|'s)?\b|\bmaster$|\btype (master|slave)\b|\bmaster: (\\?"|[a-z]+\b)|\bAXFR-MASTER-TSIG\b|\bhost\\?\.master\b`)
 
-// TestWords greps the code and the prose.
+// TestWords reads code, messages and documentation.
 func TestWords(t *testing.T) {
 	top := repository(t)
 	out, err := exec.Command("git", "-C", top, "ls-files", "--cached", "--others", "--exclude-standard").Output()
@@ -46,12 +56,12 @@ func TestWords(t *testing.T) {
 		default:
 			continue
 		}
-		if name == "internal/rooms/words_test.go" || strings.Contains(name, "testdata/") {
+		if name == "internal/architecture/words_test.go" || strings.Contains(name, "testdata/") {
 			continue
 		}
 		data, err := os.ReadFile(filepath.Join(top, name))
 		if os.IsNotExist(err) {
-			continue // removed and not committed yet
+			continue // deleted, but not committed yet
 		} else if err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +81,7 @@ func wrongWords(name, text string) []string {
 		rest := exempt.ReplaceAllString(line, "")
 		for _, w := range words {
 			if found := w.pattern.FindString(rest); found != "" {
-				out = append(out, fmt.Sprintf("%s:%d: %q: say %s (style.md)", name, i+1, found, w.say))
+				out = append(out, fmt.Sprintf("%s:%d: %q: write %s", name, i+1, found, w.instead))
 			}
 		}
 	}
