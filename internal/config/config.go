@@ -57,21 +57,6 @@ type Access struct {
 	Deny  []netip.Prefix // goes before Allow
 }
 
-// Limits bound what clients can use.
-type Limits struct {
-	UDPSize       int           // octets, largest UDP response
-	TCPClients    int           // connections in all
-	TCPClientsPer int           // connections of one client address (IPv6: its /56)
-	TCPIdle       time.Duration // without a query
-	TCPWrite      time.Duration // to take 64 KiB of answers, and to deliver a whole query
-	TCPPipeline   int           // queries in work on one connection
-	Transfers     int           // of zones at a time, in all
-	TransfersPer  int           // of one client address (IPv6: its /56)
-	TransferStall time.Duration // without an octet of a transfer taken
-	GenerateSteps int           // $GENERATE steps of one master file
-	ZoneMemory    int64         // octets, while one zone is loaded; 0: half of the machine's
-}
-
 // Cookies are DNS cookies (RFC 7873, RFC 9018).
 type Cookies struct {
 	Enabled bool
@@ -82,9 +67,8 @@ type Cookies struct {
 
 // Log says what is logged and how.
 type Log struct {
-	Level   string // debug, info, warn, error
-	Format  string // text, json
-	Queries int    // log one query of so many; 0: none
+	Level  string // debug, info, warn, error
+	Format string // text, json
 }
 
 // Metrics says what is counted beside the totals.

@@ -39,8 +39,8 @@ const (
 // history reads the bounds given and leaves the others as they are.
 func (v value) history(h *History) {
 	v.mapping(
-		field{"max_size", func(v value) { h.MaxSize = v.number(minHistory, maxHistory, "octets") }},
-		field{"max_age", func(v value) { h.MaxAge = v.duration(minHistoryAge, maxSpan) }},
+		field{"max_size", number(&h.MaxSize, minHistory, maxHistory, "octets")},
+		field{"max_age", duration(&h.MaxAge, minHistoryAge, maxSpan)},
 	)
 }
 

@@ -67,7 +67,7 @@ func (g *followValues) read(f *Follow, defaults *Defaults) {
 		})
 	}
 	if g.most.node != nil {
-		f.MaxMembers = g.most.number(1, 10_000_000, "zones")
+		number(&f.MaxMembers, 1, 10_000_000, "zones")(g.most)
 	}
 }
 

@@ -52,7 +52,7 @@ func (v value) key() (k Key, ok bool) {
 	v.mapping(
 		field{"name", func(v value) { k.Name = v.keyName() }},
 		field{"algorithm", func(v value) { k.Algorithm = v.algorithm() }},
-		field{"min_mac", func(v value) { k.MinMAC = v.number(10, 64, "octets") }},
+		field{"min_mac", number(&k.MinMAC, 10, 64, "octets")},
 		field{"secret", func(v value) {
 			given = true
 			if s, ok := v.scalar(); ok {

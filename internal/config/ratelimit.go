@@ -35,7 +35,7 @@ const (
 
 func (v value) rateLimit(l *RateLimit) {
 	rate := func(to *int) func(value) {
-		return func(v value) { *to = v.number(0, maxRate, "answers a second") }
+		return number(to, 0, maxRate, "answers a second")
 	}
 	v.mapping(
 		field{"enabled", func(v value) { l.Enabled = v.truth() }},
@@ -45,14 +45,14 @@ func (v value) rateLimit(l *RateLimit) {
 		field{"referrals_per_second", rate(&l.Referrals)},
 		field{"errors_per_second", rate(&l.Errors)},
 		field{"all_per_second", rate(&l.All)},
-		field{"window", func(v value) { l.Window = v.duration(time.Second, maxWindow) }},
-		field{"slip", func(v value) { l.Slip = v.number(0, maxSlip, "answers") }},
-		field{"ipv4_prefix", func(v value) { l.IPv4Prefix = v.number(8, 32, "bits") }},
+		field{"window", duration(&l.Window, time.Second, maxWindow)},
+		field{"slip", number(&l.Slip, 0, maxSlip, "answers")},
+		field{"ipv4_prefix", number(&l.IPv4Prefix, 8, 32, "bits")},
 		// A client has at least a /64 to itself: longer prefixes would be no limit to it.
-		field{"ipv6_prefix", func(v value) { l.IPv6Prefix = v.number(16, 64, "bits") }},
+		field{"ipv6_prefix", number(&l.IPv6Prefix, 16, 64, "bits")},
 		field{"exempt", func(v value) { l.Exempt = v.prefixes(true) }},
 		field{"log_only", func(v value) { l.LogOnly = v.truth() }},
-		field{"table_size", func(v value) { l.TableSize = v.number(minTableSize, maxTableSize, "buckets") }},
+		field{"table_size", number(&l.TableSize, minTableSize, maxTableSize, "buckets")},
 	)
 	if l.Enabled && l.Answers|l.NoData|l.NXDomains|l.Referrals|l.Errors|l.All == 0 {
 		v.fail("every limit is 0, so that nothing is limited; give one, or write `enabled: false`")

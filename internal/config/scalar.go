@@ -114,13 +114,18 @@ func (v value) seconds(least time.Duration) time.Duration {
 	return d
 }
 
-// number reads a whole number within limits; unit follows it in messages.
-func (v value) number(least, most int, unit string) int {
-	return int(v.number64(int64(least), int64(most), unit))
+// duration returns a reader of a span into to.
+func duration(to *time.Duration, least, most time.Duration) func(value) {
+	return func(v value) { *to = v.duration(least, most) }
 }
 
-// number64 is number for limits that do not fit an int of 32 bits.
-func (v value) number64(least, most int64, unit string) int64 {
+// number returns a reader of a whole number within limits into to; unit follows the
+// number in messages.
+func number[T int | int64](to *T, least, most int64, unit string) func(value) {
+	return func(v value) { *to = T(v.number(least, most, unit)) }
+}
+
+func (v value) number(least, most int64, unit string) int64 {
 	s, ok := v.scalar()
 	if !ok {
 		return 0

@@ -62,7 +62,7 @@ func (v value) secondary() *Secondary {
 			})
 		}},
 		field{"allow_notify", func(v value) { s.Notify = v.peers() }},
-		field{"max_size", func(v value) { s.MaxSize = v.number64(1<<10, 1<<40, "octets") }},
+		field{"max_size", number(&s.MaxSize, 1<<10, 1<<40, "octets")},
 	)
 	if !v.hasKey("primaries") {
 		v.fail("there is no primary; give `primaries`, with the address and port of each")

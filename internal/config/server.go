@@ -22,19 +22,8 @@ func defaultConfig() *Config {
 			netip.AddrPortFrom(netip.IPv6Unspecified(), 53),
 		}},
 		StateDir: "/var/lib/ptrd",
-		Limits: Limits{
-			UDPSize:       1232,             // RFC 9715 appendix A: 1280 of IPv6 less the headers
-			TCPClients:    1024,             // each costs a descriptor, some KiB of the kernel and half a KiB here
-			TCPClientsPer: 32,               // a resolver needs a few; its users behind one NAT some more
-			TCPIdle:       10 * time.Second, // RFC 7766 §6.2.3: in the order of seconds
-			TCPWrite:      5 * time.Second,  // a slow link carries 64 KiB in that time
-			TCPPipeline:   64,               // a resolver's burst; more wait in the socket
-			Transfers:     16,               // each has a message of 64 KiB in work, and holds the zone as it was when it began
-			TransfersPer:  4,                // a secondary has few connections to one primary
-			TransferStall: time.Minute,      // a lost path may take as long until TCP has it back
-			GenerateSteps: 1 << 16,          // every address of a /16
-		},
-		Cookies: Cookies{Enabled: true, Require: "limited"},
+		Limits:   defaultLimits(),
+		Cookies:  Cookies{Enabled: true, Require: "limited"},
 		RateLimit: RateLimit{
 			Answers: 200, NoData: 200, NXDomains: 200, Referrals: 200, // NSD's limit too
 			Errors: 50, // no resolver needs many of them
@@ -78,7 +67,7 @@ func (v value) config() *Config {
 		field{"limits", func(v value) { v.limits(&c.Limits) }},
 		field{"cookies", func(v value) { v.cookies(&c.Cookies) }},
 		field{"rate_limit", func(v value) { v.rateLimit(&c.RateLimit) }},
-		field{"log", func(v value) { v.log(&c.Log) }},
+		field{"log", func(v value) { v.log(c) }},
 		field{"metrics", func(v value) {
 			v.mapping(field{"per_zone", func(v value) { c.Metrics.PerZone = v.truth() }})
 		}},
@@ -198,36 +187,19 @@ func (v value) access(a *Access) {
 	)
 }
 
-func (v value) limits(l *Limits) {
-	v.mapping(
-		// RFC 6891 §6.2.3: below 512 counts as 512; §6.2.5: 4096 as the most to start with
-		field{"udp_size", func(v value) { l.UDPSize = v.number(512, 4096, "octets") }},
-		field{"tcp_clients", func(v value) { l.TCPClients = v.number(1, 1<<20, "connections") }},
-		field{"tcp_clients_per_address", func(v value) { l.TCPClientsPer = v.number(1, 1<<20, "connections") }},
-		field{"tcp_idle", func(v value) { l.TCPIdle = v.duration(100*time.Millisecond, time.Hour) }},
-		field{"tcp_message", func(v value) { l.TCPWrite = v.duration(100*time.Millisecond, time.Hour) }},
-		field{"tcp_pipeline", func(v value) { l.TCPPipeline = v.number(1, 1<<16, "queries") }},
-		field{"transfers", func(v value) { l.Transfers = v.number(1, 1<<16, "transfers") }},
-		field{"transfers_per_address", func(v value) { l.TransfersPer = v.number(1, 1<<16, "transfers") }},
-		field{"zone_memory", func(v value) { l.ZoneMemory = v.number64(0, 1<<44, "octets") }},
-		field{"transfer_stall", func(v value) { l.TransferStall = v.duration(100*time.Millisecond, 24*time.Hour) }},
-		field{"generate_steps", func(v value) { l.GenerateSteps = v.number(0, 1<<24, "steps") }},
-	)
-}
-
 func (v value) reload(r *Reload) {
 	v.mapping(
-		field{"keep_removed", func(v value) { r.KeepRemoved = v.duration(0, maxSpan) }},
+		field{"keep_removed", duration(&r.KeepRemoved, 0, maxSpan)},
 		field{"max_shrink", func(v value) { r.MaxShrink = v.shrink() }},
-		field{"quiet", func(v value) { r.Quiet = v.duration(100*time.Millisecond, time.Hour) }},
+		field{"quiet", duration(&r.Quiet, 100*time.Millisecond, time.Hour)},
 	)
 }
 
-func (v value) log(l *Log) {
+func (v value) log(c *Config) {
 	v.mapping(
-		field{"level", func(v value) { l.Level = v.oneOf("debug", "info", "warn", "error") }},
-		field{"format", func(v value) { l.Format = v.oneOf("text", "json") }},
-		field{"queries", func(v value) { l.Queries = v.number(0, 1<<30, "queries") }},
+		field{"level", func(v value) { c.Log.Level = v.oneOf("debug", "info", "warn", "error") }},
+		field{"format", func(v value) { c.Log.Format = v.oneOf("text", "json") }},
+		field{"queries", number(&c.Limits.LogQueries, 0, 1<<30, "queries")},
 	)
 }
 

@@ -177,17 +177,7 @@ func peers(list []config.Peer) server.Peers {
 
 // limits returns the limits of the transports.
 func limits(cfg *config.Config) server.Limits {
-	return server.Limits{
-		TCPClients:    cfg.Limits.TCPClients,
-		TCPClientsPer: cfg.Limits.TCPClientsPer,
-		TCPIdle:       cfg.Limits.TCPIdle,
-		TCPWrite:      cfg.Limits.TCPWrite,
-		TCPPipeline:   cfg.Limits.TCPPipeline,
-		Transfers:     cfg.Limits.Transfers,
-		TransfersPer:  cfg.Limits.TransfersPer,
-		TransferStall: cfg.Limits.TransferStall,
-		LogQueries:    cfg.Log.Queries,
-	}
+	return server.Limits(cfg.Limits.TransportLimits)
 }
 
 // NewPolicy returns the policy that cfg asks for, for use outside of a running
