@@ -3,6 +3,7 @@ package assemble
 import (
 	"cmp"
 	"context"
+	"hash/maphash"
 	"maps"
 	"runtime"
 	"slices"
@@ -17,45 +18,44 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// sourceReload is the source of our changes; behind it come the files that they
-// come from.
+// sourceReload begins the source of each change; the files that changed follow it.
 const sourceReload = "reload"
 
-// Journal tells what was served before a restart.
+// Journal knows what was served before a restart.
 type Journal interface {
 	Last(apex dname.Name) (journal.Entry, bool, error)
 }
 
-// Options are what an Assembler needs.
+// Options configure an Assembler.
 type Options struct {
 	Journal Journal          // nil: nothing is known of earlier runs
-	Table   *source.Table    // nil: one of its own
+	Table   *source.Table    // nil: a new one
 	Now     func() time.Time // nil: time.Now
 
-	// Pause, if set, is called once for each goroutine that computes, and returns
-	// what that one calls every few microseconds of its work, so that others can
-	// have the processor; it may return nil, for a time when nobody else needs it.
+	// Pause, if set, is called once by each goroutine that computes. It returns a function
+	// that the goroutine calls every few microseconds, so that queries get the processor, or
+	// nil while there are no queries.
 	Pause func() func()
 
-	Progress *Progress     // nil: one of its own
-	Files    *infile.Files // that sources are read through; nil: of its own
+	Progress *Progress     // nil: a new one
+	Files    *infile.Files // that sources are read through; nil: new ones
 
-	// Restore gives a zone back that has no source but its history; nil: each begins
-	// anew. Overlay puts beside what the sources of a zone have, its argument, what
-	// updates brought; nil: nothing.
+	// Restore returns a zone that has no source but its history; nil: each such zone is new.
+	// Overlay adds to static, what the sources of a zone have, what updates added; nil: nothing.
 	Restore func(apex dname.Name) (z *zone.Zone, ok bool, err error)
 	Overlay func(static *zone.Zone) (*zone.Zone, error)
 }
 
-// Assembler makes zones out of a configuration and its sources. It remembers what
-// it read, so that the next time only what changed is read. Its methods may be
-// called at the same time; they wait for each other.
+// Assembler builds zones from a configuration and its sources. It remembers what it read, so
+// that the next call reads only what changed. Its methods are safe for concurrent use; they wait
+// for each other.
 type Assembler struct {
-	o Options
+	o    Options
+	seed maphash.Seed // of the checksums of configuration and files
 
 	mu    sync.Mutex
 	items map[string]*outcome   // by key of the item's first apex
-	owned map[string]dname.Name // apexes that we made and that may be in the set
+	owned map[string]dname.Name // apexes of zones built here that may be in the set
 	bases map[string]*Base      // of the last plan that was published
 }
 
@@ -76,51 +76,49 @@ func New(o Options) *Assembler {
 	if o.Pause == nil {
 		o.Pause = func() func() { return nil }
 	}
-	return &Assembler{o: o, items: map[string]*outcome{}, owned: map[string]dname.Name{}}
+	return &Assembler{o: o, seed: maphash.MakeSeed(), items: map[string]*outcome{}, owned: map[string]dname.Name{}}
 }
 
-// Plan is what a configuration asks for, set against the zones there are.
+// Plan is the difference between the zones that a configuration asks for and those in a set.
 type Plan struct {
-	// Batch holds the changes, to be published as they are, in canonical order of
-	// their apexes. It has none where nothing changed. It suits the set that the plan
-	// was made from; after zone.ErrStale a new plan is needed.
+	// Batch has the changes in canonical order of their apexes; none where nothing changed. It
+	// fits the set that the plan was made from; after zone.ErrStale a new plan is needed.
 	Batch *zone.Batch
-	// Findings are all errors and warnings of all zones, those that were not read
-	// again included, by file and position; of one file and severity at most a hundred
-	// are listed and the others counted.
+	// Findings are the errors and warnings of all zones, including those that were not read
+	// again, by file and position. At most a hundred of each severity are listed for one file,
+	// and the others counted.
 	Findings []Finding
 	// Broken are the zones whose sources cannot be used, in canonical order.
 	Broken []Broken
-	// Watch are the files whose change asks for a new plan: sources, included files,
-	// and those that are looked for but are not there. The configuration file itself
-	// is not among them. Sorted.
+	// Watch are the files whose change asks for a new plan: sources, included files, and files
+	// that were looked for but do not exist. The configuration file is not among them. Sorted.
 	Watch []string
-	// Bases are what the zones that take updates have from their sources, by key of the
-	// apex; zones without sources are not among them.
+	// Bases are what the zones that accept updates have from their sources, by key of the apex.
+	// Zones without sources are not among them.
 	Bases map[string]*Base
 	// Reused is the number of items of the configuration that were not read again.
 	Reused int
-	// Unfinished are the files that were not read because Round.IsComplete was false.
-	// Their zones are served as before. Sorted.
+	// Unfinished are the files that were not read because Round.IsComplete returned false.
+	// Their zones stay as they are. Sorted.
 	Unfinished []string
-	// Held are the zones that are served as before because their sources would remove
-	// more of them than max_shrink allows. They are Broken as well. In canonical order.
+	// Held are the zones that stay as they are because their sources would remove more of them
+	// than max_shrink allows. They are Broken as well. In canonical order.
 	Held []Held
 }
 
-// Held is a change that is held back until it is confirmed.
+// Held is a change that is held until the operator confirms it.
 type Held struct {
 	Apex          dname.Name
 	Before, After int // records
 }
 
-// Round says how sources are read for one plan. The zero value reads whatever changed.
+// Round says how sources are read for one plan. The zero value reads everything that changed.
 type Round struct {
-	// IsComplete reports whether a file that changed may be read, or is still being
-	// written; nil: all may.
+	// IsComplete reports whether a file that changed may be read, or is still being written;
+	// nil: all may.
 	IsComplete func(t *infile.Task, path string) bool
-	// MayShrink reports whether it was confirmed that a zone loses more than max_shrink;
-	// nil: none was. It is called by several goroutines.
+	// MayShrink reports whether the operator confirmed that a zone loses more than max_shrink;
+	// nil: for no zone. It is called by several goroutines.
 	MayShrink func(apex dname.Name) bool
 }
 
@@ -134,7 +132,7 @@ type Broken struct {
 // HasErrors reports whether there is an Error among the findings.
 func (p *Plan) HasErrors() bool { return hasErrors(p.Findings) }
 
-// outcome is what became of one item.
+// outcome is the result of one item.
 type outcome struct {
 	apexes   []dname.Name
 	in       inputs
@@ -143,14 +141,30 @@ type outcome struct {
 	results  []result // one for each apex
 	held     []Held
 	soaFile  string // the file that has the SOA; empty: it is generated
-	damaged  bool   // what is kept of a zone could not be read: it is tried again
+	damaged  bool   // data of a zone in the state directory could not be read: the item is not reused
 }
 
-// result is what became of one zone.
+// result is the result of one zone.
 type result struct {
 	zone   *zone.Zone // to be served
-	base   *Base      // nil: the zone takes no updates, or has no sources
-	reason string     // why the sources cannot be used; empty: they are
+	base   *Base      // nil: the zone accepts no updates, or has no sources
+	reason string     // why the sources cannot be used; empty: they are used
+}
+
+// itemPlan is what one item adds to the plan.
+type itemPlan struct {
+	*outcome
+	changes    []zone.Change
+	reused     bool
+	incomplete []string // files because of which the item stays as it is
+}
+
+// add adds the next zone of the item. A nil change leaves it as it is.
+func (p *itemPlan) add(change *zone.Change, res result) {
+	if change != nil {
+		p.changes = append(p.changes, *change)
+	}
+	p.results = append(p.results, res)
 }
 
 // round is one call of Assemble.
@@ -159,21 +173,20 @@ type round struct {
 	cfg   *config.Config
 	set   *zone.Set
 	index *index
-	done  map[string]*zone.Zone // zones of the waves before this one
+	done  map[string]*zone.Zone // secondary zones, and zones that are decided already
 	now   time.Time
 	how   Round
 }
 
-// Assemble compares the configuration and its sources with the zones in set and
-// returns the plan that makes them agree. A fault in a source is a finding and
-// leaves its zone as it is, the others go on; an error is returned only when ctx
-// ends or the journal cannot be read.
+// Assemble compares the configuration and its sources with the zones in set and returns the plan
+// that makes them equal. An error in a source is a finding and leaves its zone as it is; other
+// zones are built. Assemble returns an error only when ctx ends or the journal cannot be read.
 //
-// Secondary zones are others' business: they are in set as far as they are there at
-// all, and what parents of ours need to know of them is read there.
+// Secondary zones are not built here. They are looked up in set, because a parent zone needs
+// their name servers.
 //
-// Zones are made from the deepest apexes up, since a zone may delegate to one
-// below; those of one depth at the same time, as many as there are processors.
+// Zones are built from the deepest apexes up, since a zone may delegate to one below it. Zones
+// of one depth are built at the same time, as many as there are processors.
 func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.Set, how Round) (*Plan, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -192,28 +205,28 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	}
 	a.o.Progress.zones.Store(int64(ours))
 	items := map[string]*outcome{}
-	watch, unfinished := map[string]bool{}, map[string]bool{}
-	for _, wave := range waves(cfg) {
-		ends, err := r.wave(ctx, wave)
+	watch, incomplete := map[string]bool{}, map[string]bool{}
+	for _, level := range levels(cfg) {
+		plans, err := r.planLevel(ctx, level)
 		if err != nil {
 			return nil, err
 		}
-		for i, e := range ends {
-			items[wave[i].Apexes[0].Key()] = e.outcome
-			plan.Batch.Changes = append(plan.Batch.Changes, e.changes...)
-			plan.Findings = append(plan.Findings, e.findings...)
-			if e.reused {
+		for i, p := range plans {
+			items[level[i].Apexes[0].Key()] = p.outcome
+			plan.Batch.Changes = append(plan.Batch.Changes, p.changes...)
+			plan.Findings = append(plan.Findings, p.findings...)
+			if p.reused {
 				plan.Reused++
 			}
-			for _, f := range e.files {
+			for _, f := range p.files {
 				watch[f.path] = true
 			}
-			plan.Held = append(plan.Held, e.held...)
-			for _, path := range e.unfinished {
-				watch[path], unfinished[path] = true, true
+			plan.Held = append(plan.Held, p.held...)
+			for _, path := range p.incomplete {
+				watch[path], incomplete[path] = true, true
 			}
-			for j, res := range e.results {
-				apex := e.apexes[j]
+			for j, res := range p.results {
+				apex := p.apexes[j]
 				r.done[apex.Key()] = res.zone
 				if res.base != nil {
 					plan.Bases[apex.Key()] = res.base
@@ -224,19 +237,20 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 			}
 		}
 	}
-	plan.Batch.Changes = append(plan.Batch.Changes, r.gone()...)
+	plan.Batch.Changes = append(plan.Batch.Changes, r.removals()...)
 	slices.SortFunc(plan.Batch.Changes, func(x, y zone.Change) int { return dname.Compare(x.Apex, y.Apex) })
 	slices.SortFunc(plan.Held, func(x, y Held) int { return dname.Compare(x.Apex, y.Apex) })
 	slices.SortFunc(plan.Broken, func(x, y Broken) int { return dname.Compare(x.Apex, y.Apex) })
-	plan.Findings = curtail(append(plan.Findings, r.reach(items)...))
+	plan.Findings = limitFindings(append(plan.Findings, r.checkDelegations(items)...))
 	plan.Watch = slices.Sorted(maps.Keys(watch))
-	plan.Unfinished = slices.Sorted(maps.Keys(unfinished))
+	plan.Unfinished = slices.Sorted(maps.Keys(incomplete))
 	a.items = items
 	return plan, nil
 }
 
-// waves returns the items that we make zones of by the depth of their apexes, the deepest first.
-func waves(cfg *config.Config) [][]*config.Zone {
+// levels returns the items whose zones are built here by the depth of their apexes, the deepest
+// first.
+func levels(cfg *config.Config) [][]*config.Zone {
 	var items []*config.Zone
 	for i := range cfg.Zones {
 		if cfg.Zones[i].Secondary == nil {
@@ -255,39 +269,31 @@ func waves(cfg *config.Config) [][]*config.Zone {
 	return out
 }
 
-// end is what one item gives to the plan.
-type end struct {
-	*outcome
-	changes    []zone.Change
-	reused     bool
-	unfinished []string // files for which it was left as it is
-}
-
-// wave makes items at the same time and returns after all of them.
-func (r *round) wave(ctx context.Context, items []*config.Zone) ([]end, error) {
-	ends, errs := make([]end, len(items)), make([]error, len(items))
+// planLevel plans items at the same time and returns after all of them.
+func (r *round) planLevel(ctx context.Context, items []*config.Zone) ([]itemPlan, error) {
+	plans, errs := make([]itemPlan, len(items)), make([]error, len(items))
 	next := make(chan int)
 	var wg sync.WaitGroup
 	workers := min(runtime.GOMAXPROCS(0), len(items))
-	var shared *room
+	var budget *memoryBudget
 	if workers > 1 {
-		shared = newRoom()
+		budget = newMemoryBudget()
 	}
-	faults := make(chan any, workers) // that workers panicked with
+	panics := make(chan any, workers)
 	for range workers {
 		wg.Go(func() {
-			w := &worker{pause: r.a.o.Pause(), progress: r.a.o.Progress, room: shared}
+			w := &worker{pause: r.a.o.Pause(), progress: r.a.o.Progress, seed: r.a.seed, budget: budget}
 			defer func() {
 				if v := recover(); v != nil {
-					faults <- v
+					panics <- v
 				}
-				w.giveRoom()
-				for range next { // what is left when ctx has ended, or after a panic
+				w.unreserve()
+				for range next { // the items that are left when ctx has ended, or after a panic
 				}
 			}()
-			at := -1                                        // the item under way, begun again where a read hung
+			at := -1                                        // the current item, planned again where a read hung
 			_ = r.a.o.Files.Run(ctx, func(t *infile.Task) { // the error is that of ctx
-				w.giveRoom()
+				w.unreserve()
 				w.task = t
 				for {
 					if at < 0 {
@@ -297,10 +303,10 @@ func (r *round) wave(ctx context.Context, items []*config.Zone) ([]end, error) {
 						}
 						at = i
 					}
-					w.rest()
-					ends[at], errs[at] = r.item(items[at], w)
-					w.giveRoom()
-					w.tell()
+					w.mayPause()
+					plans[at], errs[at] = r.planItem(items[at], w)
+					w.unreserve()
+					w.reportRecords()
 					w.progress.done.Add(int64(len(items[at].Apexes)))
 					at = -1
 				}
@@ -316,7 +322,7 @@ func (r *round) wave(ctx context.Context, items []*config.Zone) ([]end, error) {
 	close(next)
 	wg.Wait()
 	select {
-	case v := <-faults: // a panic of the caller, which contains it
+	case v := <-panics: // in the goroutine of the caller, which recovers from it
 		panic(v)
 	default:
 	}
@@ -328,19 +334,19 @@ func (r *round) wave(ctx context.Context, items []*config.Zone) ([]end, error) {
 			return nil, err
 		}
 	}
-	return ends, nil
+	return plans, nil
 }
 
-// gone returns the removal of the zones that we made and that are no longer
-// configured. A zone that is in the set by another's doing stays.
-func (r *round) gone() (out []zone.Change) {
+// removals returns the removal of the zones that were built here and are no longer configured.
+// Zones in the set that were not built here stay.
+func (r *round) removals() (out []zone.Change) {
 	owned := map[string]dname.Name{}
 	for key, apex := range r.a.owned {
 		old := r.set.Get(apex)
 		if _, stays := r.index.zones[key]; stays || old == nil {
 			continue
 		}
-		owned[key] = apex // until it is really gone
+		owned[key] = apex // until the removal was published
 		out = append(out, zone.Change{Apex: apex, Base: old})
 	}
 	for key, z := range r.index.zones {

@@ -14,102 +14,98 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// notLoaded is what clients are told of a zone without data. What exactly is
-// wrong is for the operator alone.
+// notLoaded is the reason that clients get for a zone without data. Only the operator learns
+// what exactly is wrong.
 const notLoaded = "zone data could not be loaded"
 
-// minChangeset is the octets that the changeset of a reload may take however small its
-// zone is. One that takes more than this and more than its zone is not made: the
-// history begins anew, and secondaries get the zone as a whole, which costs them
-// about the same. In a zone of a million PTRs it is what a hundred thousand changed
-// ones take.
+// minChangeset is the size in octets up to which the changeset of a reload is always computed,
+// however small its zone is. A changeset larger than this and than its zone is not computed: the
+// history starts again, and secondaries transfer the whole zone, which costs them about the
+// same. In a zone of a million PTRs it holds a hundred thousand changed ones.
 const minChangeset = 256 << 10
 
-// item makes the zones of one item, or finds that they are as they were.
-func (r *round) item(item *config.Zone, w *worker) (end, error) {
-	lists, fs := r.made(item)
-	in := sumInputs(item, lists, &r.cfg.Limits)
+// planItem builds the zones of one item, or finds that they did not change.
+func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
+	generated, fs := r.generate(item)
+	in := sumInputs(r.a.seed, item, generated, &r.cfg.Limits)
 	old := r.a.items[item.Apexes[0].Key()]
-	kept, err := r.kept(item)
+	kept, err := r.keptZones(item)
 	switch {
 	case err != nil:
-		return end{}, err
-	case kept.isWhole():
-		return kept.end(item, in), nil
+		return itemPlan{}, err
+	case item.Dynamic && !slices.ContainsFunc(kept, (*keptZone).isNew):
+		return planKept(item, kept, in), nil
 	}
-	usable, unfinished := old.isUsable(r, item, in, w)
-	if !usable && unfinished == nil {
-		unfinished = r.unfinishedOf(item, old, w)
+	usable, incomplete := old.isUsable(r, item, in, w)
+	if !usable && incomplete == nil {
+		incomplete = r.incompleteFiles(item, old, w)
 	}
 	switch {
-	case unfinished != nil:
-		return r.wait(item, old, unfinished), nil
+	case incomplete != nil:
+		return r.postpone(item, old, incomplete), nil
 	case usable:
 		old.in = in
-		return end{outcome: old.asServed(r.set), reused: true}, nil
+		return itemPlan{outcome: old.asServed(r.set), reused: true}, nil
 	}
-	if w.room != nil {
-		w.takeRoom(w.sourceOctets(item))
+	if w.budget != nil {
+		w.reserve(w.sourceOctets(item))
 	}
-	m := newMerge(item, lists, r.a.o.Table, r.cfg.Limits.GenerateSteps, w)
+	m := newMerge(item, generated, r.a.o.Table, r.cfg.Limits.GenerateSteps, w)
 	m.fs = fs
+	m.memory = r.zoneMemory()
 	var builders []*zone.Builder
-	for _, s := range m.parts {
-		b := zone.NewBuilder(s.apex)
+	for _, part := range m.parts {
+		b := zone.NewBuilder(part.apex)
 		b.SetPause(w.pause)
 		builders = append(builders, b)
-		s.take = func(rec zone.Record, _ Layer, _ Rule) {
-			if m.fits(b) {
+		part.emit = func(rec zone.Record, _ Layer, _ Rule) {
+			if m.hasMemory(b) {
 				b.Add(rec)
 			}
 		}
 	}
-	m.memory = r.zoneMemory()
-	m.pour()
-	e := end{outcome: &outcome{apexes: item.Apexes, in: in, files: m.read.done(m.seen), soaFile: m.soaFile}}
-	if unfinished := r.changedMeanwhile(e.files, old, w); unfinished != nil {
-		return r.wait(item, old, unfinished), nil
+	m.readLayers()
+	p := itemPlan{outcome: &outcome{apexes: item.Apexes, in: in, files: m.read.states(m.seen), soaFile: m.soaFile}}
+	if incomplete := r.changedMeanwhile(p.files, old, w); incomplete != nil {
+		return r.postpone(item, old, incomplete), nil
 	}
-	zones := make([]*zone.Zone, len(builders))
+	static := make([]*zone.Zone, len(builders))
 	for i, b := range builders {
 		if !m.isOver {
-			zones[i] = m.build(b)
+			static[i] = m.build(b)
 		}
 	}
-	m.source = r.source(item, old, e.outcome)
-	served, err := r.served(m, zones)
+	m.source = r.source(item, old, p.outcome)
+	next, err := r.overlayUpdates(m, static)
 	if err != nil {
-		return end{}, err
+		return itemPlan{}, err
 	}
-	e.held = r.shrunk(m, served)
-	for i, z := range zones {
-		change, res, err := r.settle(m, m.parts[i], z, served[i])
+	p.held = r.holdShrunk(m, next)
+	for i, part := range m.parts {
+		change, res, err := r.decide(m, part, static[i], next[i])
 		switch {
 		case err != nil:
-			return end{}, err
-		case kept.has(i):
-			change, res = kept.change(item, i)
+			return itemPlan{}, err
+		case kept != nil && !kept[i].isNew():
+			change, res = kept[i].change()
 		case res.reason != "" && old != nil && i < len(old.results):
-			res.base = old.results[i].base // updates go on beside what is served
+			res.base = old.results[i].base // updates still apply to what is served
 		}
-		if change != nil {
-			e.changes = append(e.changes, *change)
-		}
-		e.results = append(e.results, res)
+		p.add(change, res)
 	}
-	for _, f := range kept.findings(item) {
+	for _, f := range damages(kept) {
 		m.fs.add(f)
 	}
-	m.shrunkTogether()
-	m.bothPlaces(lists)
+	m.warnShrunkTogether()
+	m.addOtherPositions(generated)
 	sortFindings(m.fs.list)
-	for i := range e.results {
-		if e.results[i].reason != "" {
-			e.results[i].reason = firstError(m.fs.list, e.apexes[i])
+	for i := range p.results {
+		if p.results[i].reason != "" {
+			p.results[i].reason = firstError(m.fs.list, p.apexes[i])
 		}
 	}
-	e.findings, e.damaged = curtail(m.fs.list), m.damaged
-	return e, nil
+	p.findings, p.damaged = limitFindings(m.fs.list), m.damaged
+	return p, nil
 }
 
 // zoneMemory returns how many octets the records of one item may take.
@@ -123,13 +119,13 @@ func (r *round) zoneMemory() int64 {
 	return math.MaxInt64
 }
 
-// fitsEvery is how many records are added before their memory is looked at again.
-const fitsEvery = 1 << 12
+// memoryInterval is how many records are added between two looks at their memory.
+const memoryInterval = 1 << 12
 
-// fits reports whether the zone may take another record. If not, the item gets an error,
-// and keeps what it has.
-func (m *merge) fits(b *zone.Builder) bool {
-	if m.count++; m.count%fitsEvery == 0 && !m.isOver && b.Held() > m.memory {
+// hasMemory reports whether the zone may take another record. If not, the item gets an error and
+// keeps the data that it has.
+func (m *merge) hasMemory(b *zone.Builder) bool {
+	if m.count++; m.count%memoryInterval == 0 && !m.isOver && b.Held() > m.memory {
 		m.isOver = true
 		m.fs.report(zone.Error, "zone-too-large", m.item.Pos, "%s: the zone takes more than %d octets of memory while it is loaded; remove what is not meant to be in its sources, or raise `limits.zone_memory`", m.item.Path, m.memory)
 	}
@@ -139,8 +135,8 @@ func (m *merge) fits(b *zone.Builder) bool {
 // maxSources is how many files the source of a change names.
 const maxSources = 4
 
-// source says where a change of the item comes from: the files that are not what
-// they were, or the configuration.
+// source returns where a change of the item comes from: the configuration if it changed, else
+// the files that changed.
 func (r *round) source(item *config.Zone, old, now *outcome) string {
 	var names []string
 	if old == nil || old.in.data != now.in.data {
@@ -159,22 +155,10 @@ func (r *round) source(item *config.Zone, old, now *outcome) string {
 	return strings.Join(append([]string{sourceReload}, names...), " ")
 }
 
-// made returns the generated records of each of the item's zones.
-func (r *round) made(item *config.Zone) (lists [][]made, fs findings) {
-	for _, apex := range item.Apexes {
-		k := &maker{item: item, apex: apex, table: r.a.o.Table, fs: &fs, cuts: map[string]bool{}, glue: map[glueKey]uint32{}, alias: map[string]bool{}}
-		k.nameServers(RuleApex, apex, configured(item.NameServers), seconds(-1, item.NSTTL))
-		k.delegations()
-		k.children(r.index, func(apex dname.Name) *zone.Zone { return r.done[apex.Key()] })
-		lists = append(lists, k.list)
-	}
-	return lists, fs
-}
-
-// isUsable reports whether the outcome is still that of the item: what the
-// configuration says is the same, so are the files, and the zones made then are
-// those in set. It is not where unfinished has files that changed and are not complete.
-func (o *outcome) isUsable(r *round, item *config.Zone, in inputs, w *worker) (ok bool, unfinished []string) {
+// isUsable reports whether the outcome still holds: the configuration of the item and its files
+// did not change, and its zones are still in set. If only files changed that must not be read
+// yet, it does not hold, and incomplete has them.
+func (o *outcome) isUsable(r *round, item *config.Zone, in inputs, w *worker) (ok bool, incomplete []string) {
 	if o == nil || o.damaged || o.in.data != in.data || len(o.apexes) != len(item.Apexes) {
 		return false, nil
 	}
@@ -193,21 +177,21 @@ func (o *outcome) isUsable(r *round, item *config.Zone, in inputs, w *worker) (o
 		switch {
 		case f.isProved(w):
 		case !r.isComplete(f.path, w):
-			unfinished = append(unfinished, f.path)
-		case len(unfinished) == 0 && !f.isUnchanged(w):
+			incomplete = append(incomplete, f.path)
+		case len(incomplete) == 0 && !f.isUnchanged(w):
 			return false, nil
 		}
 	}
-	return len(unfinished) == 0, unfinished
+	return len(incomplete) == 0, incomplete
 }
 
-// build builds one zone and takes its findings over; nil if it has errors.
+// build builds one zone and adds its findings; nil if it has errors.
 func (m *merge) build(b *zone.Builder) *zone.Zone {
 	z, list := b.Build()
-	others := m.fs.errors > m.fs.ofZones
+	hasOtherErrors := m.fs.errors > m.fs.ofZones
 	for _, f := range list {
-		if others && (f.Code == "no-soa" || f.Code == "no-ns") {
-			continue // the line that has it is among what is wrong already
+		if hasOtherErrors && (f.Code == "no-soa" || f.Code == "no-ns") {
+			continue // the line that has it may be one of those with an error
 		}
 		g := m.at(f)
 		g.Apex = b.Apex()
@@ -219,114 +203,125 @@ func (m *merge) build(b *zone.Builder) *zone.Zone {
 	return z
 }
 
-// place is where a finding about a zone as a whole belongs: its SOA, its first
-// file or hosts file, or its item.
+// place returns the position of findings about a zone as a whole: its SOA, its first file or
+// hosts file, or its item.
 func (m *merge) place() source.Position {
 	if p, ok := m.table.Position(m.soaTag); ok {
 		return p
 	}
-	if len(m.item.Files) > 0 {
-		return source.Position{File: m.item.Files[0].Path}
-	}
-	if len(m.item.Hosts) > 0 {
-		return source.Position{File: m.item.Hosts[0].Path}
+	if files := sourceFiles(m.item); len(files) > 0 {
+		return source.Position{File: files[0].Path}
 	}
 	return m.item.Pos
 }
 
-// served returns what is to be served where the sources of an item have these zones;
-// nil where one cannot be used.
-func (r *round) served(m *merge, static []*zone.Zone) (list []*zone.Zone, err error) {
-	list = make([]*zone.Zone, len(static))
-	for i, z := range static {
-		if z == nil || m.fs.errors > m.fs.ofZones {
-			continue
-		}
-		switch list[i], err = r.withUpdates(m.item, z); {
-		case errors.Is(err, journal.ErrCorrupt):
-			m.lose(m.parts[i].apex, err)
-			list[i] = nil
-		case err != nil:
-			return nil, err
-		}
-	}
-	return list, nil
+// reportZone adds a finding about one zone as a whole.
+func (m *merge) reportZone(s zone.Severity, code string, apex dname.Name, format string, args ...any) {
+	m.fs.add(Finding{Finding: zone.Finding{Severity: s, Code: code, Text: fmt.Sprintf(format, args...)}, Pos: m.place(), Apex: apex})
 }
 
-// lose reports that what is kept of a zone cannot be read.
-func (m *merge) lose(apex dname.Name, err error) {
+// reportDamaged reports that the data of a zone in the state directory cannot be read.
+func (m *merge) reportDamaged(apex dname.Name, err error) {
 	m.fs.add(damaged(m.item, apex, err))
 	m.damaged = true
 }
 
-// settle decides what is to be served at one apex: z, of which static comes from the
-// sources, with which serial, or what was served before; nil: z cannot be used.
-func (r *round) settle(m *merge, s *share, static, z *zone.Zone) (*zone.Change, result, error) {
-	base := r.set.Get(s.apex)
-	if z == nil {
-		change, res := keep(s.apex, base)
-		return change, res, nil
+// overlayUpdates returns what is to be served where the sources of an item have the zones
+// static; nil for a zone that cannot be used.
+func (r *round) overlayUpdates(m *merge, static []*zone.Zone) (next []*zone.Zone, err error) {
+	next = make([]*zone.Zone, len(static))
+	for i, z := range static {
+		if z == nil || m.fs.errors > m.fs.ofZones {
+			continue
+		}
+		switch next[i], err = r.withUpdates(m.item, z); {
+		case errors.Is(err, journal.ErrCorrupt):
+			m.reportDamaged(m.parts[i].apex, err)
+			next[i] = nil
+		case err != nil:
+			return nil, err
+		}
 	}
-	prev, err := r.last(base, s.apex)
+	return next, nil
+}
+
+// decide returns the change at one apex, nil if there is none, and its result. z is what is to be
+// served, made from static, the zone that the sources have. If z is nil or cannot follow what was
+// served before, that stays.
+func (r *round) decide(m *merge, part *zonePart, static, z *zone.Zone) (*zone.Change, result, error) {
+	base := r.set.Get(part.apex)
+	hasBase := base != nil && base.IsAvailable()
+	change := &zone.Change{Apex: part.apex, Base: base, Kept: m.item.Dynamic}
+	var serial zone.Serial
+	if z != nil {
+		prev, err := r.last(base, part.apex)
+		switch {
+		case errors.Is(err, journal.ErrCorrupt):
+			m.reportDamaged(part.apex, err)
+			z = nil
+		case err != nil:
+			return nil, result{}, err
+		default:
+			if !hasBase {
+				m.warnShrunk(part, prev.records, z.Stats().Records)
+			}
+			var ok bool
+			if serial, ok = m.setSerial(change, part, prev, z, r.now.Unix()); !ok {
+				z = nil
+			}
+		}
+	}
 	switch {
-	case errors.Is(err, journal.ErrCorrupt):
-		m.lose(s.apex, err)
-		change, res := keep(s.apex, base)
+	case z == nil:
+		change, res := keepServed(part.apex, base)
 		return change, res, nil
-	case err != nil:
-		return nil, result{}, err
+	case hasBase && base.Serial() == serial && base.Digest() == z.Digest():
+		return nil, result{zone: base, base: baseOf(m, static)}, nil
+	case serial != z.Serial():
+		z = z.WithSerial(serial)
 	}
-	fail := func(code, text string) {
-		m.fs.add(Finding{Finding: zone.Finding{Severity: zone.Error, Code: code, Text: text}, Pos: m.place(), Apex: s.apex})
-	}
-	if base == nil || !base.IsAvailable() {
-		m.shrunkBefore(s, prev.records, z.Stats().Records)
-	}
-	change := &zone.Change{Zone: z, Apex: s.apex, Base: base, Kept: m.item.Dynamic}
-	serial := z.Serial()
-	switch {
-	case m.soaFile == "":
-		serial = generatedSerial(prev, z.Digest(), r.now.Unix())
-	case z.IsSigned():
-		change.Verbatim = true
-		change.Declared, change.HasDeclared = serial, true
-		if s.added > 0 {
-			fail("signed-and-added", fmt.Sprintf("zone %v is signed, but %s adds %s from the configuration, which would have no signatures; put them in the file before it is signed",
-				s.apex, m.item.Path, plural(s.added, "record", "records")))
-			change, res := keep(s.apex, base)
-			return change, res, nil
-		}
-		if fault := signedSerial(prev, z.Digest(), serial); fault != "" {
-			fail("signed-serial", fault)
-			change, res := keep(s.apex, base)
-			return change, res, nil
-		}
-	default:
-		var note string
-		change.Declared, change.HasDeclared = serial, true
-		if serial, note = declaredSerial(prev, z.Digest(), serial); note != "" {
-			m.fs.add(Finding{Finding: zone.Finding{Severity: zone.Warning, Code: "serial-not-taken", Text: note}, Pos: m.place(), Apex: s.apex})
-		}
-	}
-	if base != nil && base.IsAvailable() {
-		if base.Serial() == serial && base.Digest() == z.Digest() {
-			return nil, result{zone: base, base: baseOf(m, static)}, nil
-		}
-	}
-	if serial != z.Serial() {
-		change.Zone = z.WithSerial(serial)
-	}
-	if base != nil && base.IsAvailable() {
-		limit := max(base.Stats().Bytes, change.Zone.Stats().Bytes, minChangeset)
-		if c := zone.DiffWithin(base, change.Zone, limit, m.worker.pause); c != nil {
+	change.Zone = z
+	if hasBase {
+		limit := max(base.Stats().Bytes, z.Stats().Bytes, minChangeset)
+		if c := zone.DiffWithin(base, z, limit, m.worker.pause); c != nil {
 			change.Steps = []zone.Step{{Changeset: c, Source: m.source, At: r.now.UnixMilli()}}
 		}
 	}
-	return change, result{zone: change.Zone, base: baseOf(m, static)}, nil
+	return change, result{zone: z, base: baseOf(m, static)}, nil
 }
 
-// keep serves on what was served at an apex before, or that there are no data.
-func keep(apex dname.Name, base *zone.Zone) (*zone.Change, result) {
+// setSerial returns the serial that z is to be served with, and fills in what change says about
+// it. ok is false if z cannot be served; then there is an error.
+func (m *merge) setSerial(change *zone.Change, part *zonePart, prev last, z *zone.Zone, unix int64) (serial zone.Serial, ok bool) {
+	if m.soaFile == "" {
+		return generatedSerial(prev, z.Digest(), unix), true
+	}
+	serial = z.Serial()
+	change.Declared, change.HasDeclared = serial, true
+	if !z.IsSigned() {
+		serial, warning := declaredSerial(prev, z.Digest(), serial)
+		if warning != "" {
+			m.reportZone(zone.Warning, "serial-not-taken", part.apex, "%s", warning)
+		}
+		return serial, true
+	}
+	change.Verbatim = true
+	if part.added > 0 {
+		m.reportZone(zone.Error, "signed-and-added", part.apex,
+			"zone %v is signed, but %s adds %s from the configuration, which would have no signatures; put them in the file before it is signed",
+			part.apex, m.item.Path, plural(part.added, "record", "records"))
+		return 0, false
+	}
+	if fault := signedSerial(prev, z.Digest(), serial); fault != "" {
+		m.reportZone(zone.Error, "signed-serial", part.apex, "%s", fault)
+		return 0, false
+	}
+	return serial, true
+}
+
+// keepServed returns the change and result where the zone at an apex stays as it is. A zone that
+// was not served yet gets no data.
+func keepServed(apex dname.Name, base *zone.Zone) (*zone.Change, result) {
 	if base != nil {
 		return nil, result{zone: base, reason: notLoaded}
 	}
@@ -362,10 +357,9 @@ func firstError(list []Finding, apex dname.Name) string {
 	panic(fmt.Sprintf("assemble: zone %v is broken without an error", apex))
 }
 
-// bothPlaces adds to the errors about records that contradict each other where
-// the others of them are. It reads the sources once more, which only
-// happens when there is such an error.
-func (m *merge) bothPlaces(lists [][]made) {
+// addOtherPositions adds to the errors about records that contradict each other where the other
+// records are. Only if there is such an error does it read the sources again.
+func (m *merge) addOtherPositions(generated [][]generatedRecord) {
 	owners := map[string][]int{} // findings by owner
 	for i, f := range m.fs.list {
 		switch f.Code {
@@ -377,9 +371,9 @@ func (m *merge) bothPlaces(lists [][]made) {
 		return
 	}
 	others := make(map[int][]string)
-	again := newMerge(m.item, lists, m.table, m.limit, m.worker)
-	for _, s := range again.parts {
-		s.take = func(r zone.Record, _ Layer, _ Rule) {
+	again := newMerge(m.item, generated, m.table, m.limit, m.worker)
+	for _, part := range again.parts {
+		part.emit = func(r zone.Record, _ Layer, _ Rule) {
 			for _, i := range owners[r.Owner.Key()] {
 				f := &m.fs.list[i]
 				if strings.HasPrefix(f.Code, "several-") && r.Type != f.Type {
@@ -393,7 +387,7 @@ func (m *merge) bothPlaces(lists [][]made) {
 			}
 		}
 	}
-	again.pour()
+	again.readLayers()
 	for i, list := range others {
 		m.fs.list[i].Text += " (there is " + strings.Join(list, ", ") + ")"
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
-// Check reads all sources of a configuration and returns what is wrong with them,
-// by file and position. It knows no serials of before. The error is that of ctx.
+// Check reads all sources of a configuration and returns the findings about them, by file and
+// position. It does not know the serials that were served before. The error is that of ctx.
 func Check(ctx context.Context, cfg *config.Config) ([]Finding, error) {
 	plan, err := New(Options{}).Assemble(ctx, cfg, zone.NewSet(), Round{})
 	if err != nil {
@@ -20,9 +20,9 @@ func Check(ctx context.Context, cfg *config.Config) ([]Finding, error) {
 	return plan.Findings, nil
 }
 
-// CheckFile reads one master file as the zone at origin, by itself, and returns
-// the zone and what is wrong; with an Error among the findings the zone is nil.
-// generateSteps bounds $GENERATE, 0 is the default of zonefile.
+// CheckFile reads one master file as the zone at origin, without a configuration, and returns the
+// zone and the findings; with an Error among them the zone is nil. generateSteps bounds $GENERATE; 0
+// is the default of zonefile.
 func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, []Finding) {
 	var fs findings
 	var table source.Table
@@ -37,7 +37,7 @@ func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, [
 	z, list := b.Build()
 	for _, f := range append(res.Findings, list...) {
 		if !res.HasSOA && !res.OK() && f.Code == "no-soa" {
-			continue // the SOA is there, and has an error of its own perhaps
+			continue // the SOA may be among the records with errors
 		}
 		pos, ok := table.Position(f.Tag)
 		if !ok {
@@ -51,5 +51,5 @@ func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, [
 	if n := res.Omitted(); n > 0 {
 		fs.report(zone.Warning, "more", source.Position{File: path}, "%s", plural(n, "more finding", "more findings"))
 	}
-	return z, curtail(fs.list)
+	return z, limitFindings(fs.list)
 }

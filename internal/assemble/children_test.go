@@ -127,7 +127,7 @@ zones:
   - prefix: 10.1.0.0/16
   - prefix: 10.1.2.0/24
 `)
-	l.expect(l.reload().Findings, "warning: ptrd.yaml:5:5: zone 10.in-addr.arpa. delegates 1.10.in-addr.arpa. to ns.customer.example., but that zone, which is configured here (ptrd.yaml:8:5), names ns1.example.com., ns2.example.net.; make the two alike (RFC 1034 §4.2.2)")
+	l.expect(l.reload().Findings, "warning: ptrd.yaml:5:5: zone 10.in-addr.arpa. delegates 1.10.in-addr.arpa. to ns.customer.example., but that zone, which is configured here (ptrd.yaml:8:5), names ns1.example.com., ns2.example.net.; make the two equal (RFC 1034 §4.2.2)")
 	l.holds("10.in-addr.arpa", ownNS+"1 86400 NS ns.customer.example.")
 	l.holds("1.10.in-addr.arpa", ownNS+"2 86400 NS ns1.example.com.\n2 86400 NS ns2.example.net.")
 }
@@ -215,8 +215,8 @@ $TTL 600
 `)
 	p := l.reload()
 	l.expect(p.Findings, `
-		error: a.zone:4:1: PTR at 65.113.0.203.in-addr.arpa.: the address is delegated at ptrd.yaml:8:9, which makes this name a CNAME to 65.64-67.113.0.203.in-addr.arpa., and a CNAME stands alone (RFC 2317 §4, RFC 2181 §10.1); remove the PTR, or delegate without this address
-		error: a.zone:5:1: CNAME at 66.113.0.203.in-addr.arpa.: the address is delegated at ptrd.yaml:8:9, which makes this name a CNAME to 66.64-67.113.0.203.in-addr.arpa., and a CNAME stands alone (RFC 2317 §4, RFC 2181 §10.1); remove the CNAME, or delegate without this address
+		error: a.zone:4:1: PTR at 65.113.0.203.in-addr.arpa.: the address is delegated at ptrd.yaml:8:9, which makes this name a CNAME to 65.64-67.113.0.203.in-addr.arpa., and a CNAME excludes other data (RFC 2317 §4, RFC 2181 §10.1); remove the PTR, or delegate without this address
+		error: a.zone:5:1: CNAME at 66.113.0.203.in-addr.arpa.: the address is delegated at ptrd.yaml:8:9, which makes this name a CNAME to 66.64-67.113.0.203.in-addr.arpa., and a CNAME excludes other data (RFC 2317 §4, RFC 2181 §10.1); remove the CNAME, or delegate without this address
 	`)
 	if len(p.Broken) != 1 || p.Broken[0].LastGood {
 		t.Errorf("broken: %+v", p.Broken)
@@ -258,7 +258,7 @@ $TTL 600
 1 NS NS.customer.example.
 2 NS ns.old.example.
 `)
-	l.expect(l.reload().Findings, `warning: ptrd.yaml:9:45: NS at 2.10.in-addr.arpa.: ns.customer.example. is not served: a.zone:3:1 has NS at this name, which goes before what is generated (delegate); make both the same, or remove one`)
+	l.expect(l.reload().Findings, `warning: ptrd.yaml:9:45: NS at 2.10.in-addr.arpa.: ns.customer.example. is not served: a.zone:3:1 has NS at this name, which takes precedence over what is generated (delegate); make both the same, or remove one`)
 	l.holds("10.in-addr.arpa", ownNS+`
 		1 600 NS NS.customer.example.
 		2 600 NS ns.old.example.
@@ -330,8 +330,8 @@ zones:
 -- child.zone --
 `+withSOA(7, ""))
 	l.expect(l.reload().Findings, `
-		warning: parent.zone: zone 2.0.192.in-addr.arpa. delegates 5.2.0.192.in-addr.arpa. to ns2.example.net., but that zone, which is configured here (ptrd.yaml:7:5), names ns1.example.com., ns2.example.net.; make the two alike (RFC 1034 §4.2.2)
-		warning: ptrd.yaml:10:5: zone 103.51.198.in-addr.arpa. delegates 7.103.51.198.in-addr.arpa. to ns1.example.com., but that zone, which is configured here (ptrd.yaml:13:5), names ns1.example.com., ns2.example.net.; make the two alike (RFC 1034 §4.2.2)
+		warning: parent.zone: zone 2.0.192.in-addr.arpa. delegates 5.2.0.192.in-addr.arpa. to ns2.example.net., but that zone, which is configured here (ptrd.yaml:7:5), names ns1.example.com., ns2.example.net.; make the two equal (RFC 1034 §4.2.2)
+		warning: ptrd.yaml:10:5: zone 103.51.198.in-addr.arpa. delegates 7.103.51.198.in-addr.arpa. to ns1.example.com., but that zone, which is configured here (ptrd.yaml:13:5), names ns1.example.com., ns2.example.net.; make the two equal (RFC 1034 §4.2.2)
 	`)
 }
 

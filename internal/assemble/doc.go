@@ -1,38 +1,43 @@
-// Package assemble turns a configuration and its sources into zones: it brings
-// their layers together, makes what is not written down, decides about serials,
-// and says what is wrong and where.
+// Package assemble builds the static layer of zones: it reads a configuration and the files that
+// it names, generates what is not written down, chooses serials, and reports findings with their
+// positions. Out comes a Plan, the changes that make the served zones equal to the sources.
 //
-// The way of an item of the configuration (one entry of `zones`, which may make
-// several zones):
+// An item of the configuration (one entry of `zones`, which may make several zones) passes through
 //
-//	assemble.go   all items, the deepest apexes first; the Plan
-//	inputs.go     what the configuration says about an item, as a sum
-//	files.go      what its files were when they were read, likewise; nothing is
-//	              read again that is the same
-//	merge.go      the layers and their precedence, an RRset at a time
-//	pour.go       master files and hosts files; inline.go the configuration's own records
-//	generate.go   SOA, NS, glue, and what `delegate` asks for
-//	index.go      how the zones lie to each other: delegations to zones below and
-//	              the CNAMEs into classless ones (RFC 2317)
-//	build.go      records → zone.Zone, and what becomes of it
-//	serial.go     the serial it is served with
-//	reach.go      addresses that a parent from a file does not lead to us
-//	explain.go    the sources once more: which line a record comes from
+//	assemble.go    all items, the deepest apexes first; the Plan
+//	inputs.go      checksums of what the configuration says about an item
+//	files.go       checksums of its files; what did not change is not read again
+//	incomplete.go  files that are still being written
+//	generate.go    SOA, NS, glue, and what `delegate` asks for
+//	index.go       parent and child zones, and classless zones (RFC 2317)
+//	merge.go       the records of one item and their precedence, an RRset at a time
+//	read.go        records of master files and hosts files
+//	inline.go      records of the configuration itself; quoting.go common errors in them
+//	build.go       records → zone.Zone → the change, or the reason why there is none
+//	shrink.go      zones that would lose too many records
+//	dynamic.go     zones that accept updates
+//	serial.go      the serial that a zone is served with
+//	delegation.go  zones that their parent, served here, does not delegate
+//	explain.go     which line a record comes from
 //
-// # What is served when something is wrong
+// To add a check of a single zone, see check.go of package zone. A check that needs other zones
+// or positions in files is a method like round.checkDelegations, which Assemble calls. Then it
+// reports with findings.report.
 //
-// A zone with an error keeps the data it is served with; at start-up there are
-// none and it is served as zone.Unavailable. Other zones go on. The error stands
-// among the findings until it is mended, without the file being read again.
+// # What is served after an error
+//
+// A zone with an error keeps the data that it is served with; at the start there are none, and it
+// is served as zone.Unavailable. Other zones are not affected. The error stays among the findings
+// until it is fixed, without the file being read again.
 //
 // # Serials
 //
-// Three kinds of zones, told apart by whether a file has an SOA and whether the
-// zone is signed; see the functions of serial.go. In all of them equal content
-// keeps its serial, over a restart as well, and no serial goes back: a file
-// whose serial is set back is served under the serial it had, and a signed zone,
-// whose serial is not ours to change, is refused then, also at start-up.
+// There are three kinds of zones, by whether a file has an SOA and whether the zone is signed; see
+// the functions of serial.go. In all of them the same content keeps its serial, also over a
+// restart, and no serial goes back: a file whose serial is set back is served under the serial
+// that it had, and a signed zone, whose serial cannot be changed here, is rejected then, also at
+// the start.
 //
-// A secondary that was fed before the state directory got lost sees a generated
-// serial that is at least the time, and the serial of a file as it stands there.
+// After the state directory was lost, secondaries see a generated serial that is at least the
+// time, and the serial of a file as it is.
 package assemble

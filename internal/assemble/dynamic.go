@@ -3,6 +3,7 @@ package assemble
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
@@ -10,31 +11,29 @@ import (
 	"github.com/ptrd/ptrd/zone/journal"
 )
 
-// Base is what a zone that takes updates has from its sources.
+// Base is what a zone that accepts updates has from its sources.
 type Base struct {
 	Zone      *zone.Zone
 	Generated bool // no source has an SOA
 
-	// Declared is the serial that the sources state. It means nothing unless
-	// HasDeclared.
+	// Declared is the serial in the sources' SOA. It is valid only if HasDeclared is set.
 	Declared    zone.Serial
 	HasDeclared bool
 }
 
-// takesUpdates reports whether an item has sources and takes updates beside them.
+// takesUpdates reports whether an item has sources and also accepts updates.
 func takesUpdates(item *config.Zone) bool { return !item.Dynamic && len(item.Update.Rules) > 0 }
 
-// withUpdates returns what is to be served where the sources of an item have
-// static.
+// withUpdates returns what is to be served where the sources of an item have static.
 func (r *round) withUpdates(item *config.Zone, static *zone.Zone) (*zone.Zone, error) {
-	// A signed zone takes none: they would have no signatures.
+	// A signed zone accepts no updates: they would have no signatures.
 	if !takesUpdates(item) || r.a.o.Overlay == nil || static.IsSigned() {
 		return static, nil
 	}
 	return r.a.o.Overlay(static)
 }
 
-// baseOf returns the base of a zone; nil if it has none.
+// baseOf returns the base of a zone; nil if the zone accepts no updates.
 func baseOf(m *merge, static *zone.Zone) *Base {
 	if !takesUpdates(m.item) {
 		return nil
@@ -46,123 +45,109 @@ func baseOf(m *merge, static *zone.Zone) *Base {
 	return b
 }
 
-// Published tells the Assembler that a plan of its own is in force.
+// Published is called after a plan of this Assembler was published.
 func (a *Assembler) Published(p *Plan) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.bases = p.Bases
 }
 
-// isBelowUpdates reports whether what is served at apex is res with updates since:
-// its base is the one in force.
+// isBelowUpdates reports whether the zone served at apex is res with later updates applied: the
+// base of res is the one that was published.
 func (r *round) isBelowUpdates(apex dname.Name, res result) bool {
 	return res.base != nil && r.a.bases[apex.Key()] == res.base
 }
 
-// asServed returns the outcome with the zones that are served by now.
+// asServed returns the outcome with the zones that are served now.
 func (o *outcome) asServed(set *zone.Set) *outcome {
 	next := *o
-	next.results = nil
-	for i, res := range o.results {
-		res.zone = set.Get(o.apexes[i])
-		next.results = append(next.results, res)
+	next.results = slices.Clone(o.results)
+	for i := range next.results {
+		next.results[i].zone = set.Get(o.apexes[i])
 	}
 	return &next
 }
 
-// keptZones are the zones of an item that has no source but updates, as they are or
-// were served; nil for those that begin now.
-type keptZones struct {
-	zones []*zone.Zone
-	bases []*zone.Zone // that are in the set
-	lost  []error      // why what was kept cannot be restored; nil: it can, or nothing was
-	whole bool
+// keptZone is a zone of an item that has no source but updates.
+type keptZone struct {
+	apex   dname.Name
+	base   *zone.Zone // in the snapshot
+	zone   *zone.Zone // as it is or was served; nil: there is none
+	damage *Finding   // why the zone cannot be restored; nil: it can be, or it is new
 }
 
-// kept returns the zones of a dynamic item; nil for any other.
-func (r *round) kept(item *config.Zone) (*keptZones, error) {
+// isNew reports whether the zone begins with what its item has in files.
+func (k *keptZone) isNew() bool { return k.zone == nil && k.damage == nil }
+
+// keptZones returns the zones of a dynamic item; none for another item.
+func (r *round) keptZones(item *config.Zone) (list []*keptZone, err error) {
 	if !item.Dynamic {
 		return nil, nil
 	}
-	k := &keptZones{whole: true}
 	for _, apex := range item.Apexes {
-		base := r.set.Get(apex)
-		z := base
-		var lost error
-		if base == nil || !base.IsAvailable() {
-			z = nil
-			if r.a.o.Restore != nil {
-				restored, ok, err := r.a.o.Restore(apex)
-				switch {
-				case errors.Is(err, journal.ErrCorrupt):
-					lost = err
-				case err != nil:
-					return nil, fmt.Errorf("restore zone %v: %w", apex, err)
-				case ok:
-					z = restored
-				}
-			}
+		k := &keptZone{apex: apex, base: r.set.Get(apex)}
+		list = append(list, k)
+		if k.base != nil && k.base.IsAvailable() {
+			k.zone = k.base
+			continue
 		}
-		k.zones, k.bases, k.lost = append(k.zones, z), append(k.bases, base), append(k.lost, lost)
-		k.whole = k.whole && (z != nil || lost != nil)
+		if r.a.o.Restore == nil {
+			continue
+		}
+		restored, ok, err := r.a.o.Restore(apex)
+		switch {
+		case errors.Is(err, journal.ErrCorrupt):
+			f := damaged(item, apex, err)
+			k.damage = &f
+		case err != nil:
+			return nil, fmt.Errorf("restore zone %v: %w", apex, err)
+		case ok:
+			k.zone = restored
+		}
 	}
-	return k, nil
+	return list, nil
 }
 
-// codeDamaged is the code of findings about what is kept of a zone in the state
-// directory.
-const codeDamaged = "damaged"
-
-// damaged returns the finding that something that is kept of a zone is damaged.
-func damaged(item *config.Zone, apex dname.Name, err error) Finding {
-	return Finding{Finding: zone.Finding{Severity: zone.Error, Code: codeDamaged,
-		Text: fmt.Sprintf("%v; restore a backup, or accept the loss: `ptrd recover %v` serves what is left, under a later serial", err, apex)},
-		Pos: item.Pos, Apex: apex}
-}
-
-func (k *keptZones) isWhole() bool { return k != nil && k.whole }
-
-// change returns the change of the i-th zone, nil if it is served already, and what is
-// served of it.
-func (k *keptZones) change(item *config.Zone, i int) (*zone.Change, result) {
+// change returns the change to a zone that is not new and its result.
+func (k *keptZone) change() (*zone.Change, result) {
 	switch {
-	case k.lost[i] != nil:
-		change, res := keep(item.Apexes[i], k.bases[i])
-		res.reason = damaged(item, item.Apexes[i], k.lost[i]).Text
+	case k.damage != nil:
+		change, res := keepServed(k.apex, k.base)
+		res.reason = k.damage.Text
 		return change, res
-	case k.zones[i] == k.bases[i]:
-		return nil, result{zone: k.zones[i]}
+	case k.zone == k.base:
+		return nil, result{zone: k.zone}
 	}
-	return &zone.Change{Zone: k.zones[i], Apex: k.zones[i].Apex(), Base: k.bases[i], Kept: true}, result{zone: k.zones[i]}
+	return &zone.Change{Zone: k.zone, Apex: k.zone.Apex(), Base: k.base, Kept: true}, result{zone: k.zone}
 }
 
-// has reports whether the i-th zone is not one that begins now.
-func (k *keptZones) has(i int) bool { return k != nil && (k.zones[i] != nil || k.lost[i] != nil) }
-
-// findings returns what cannot be restored.
-func (k *keptZones) findings(item *config.Zone) (list []Finding) {
-	if k == nil {
-		return nil
-	}
-	for i, err := range k.lost {
-		if err != nil {
-			list = append(list, damaged(item, item.Apexes[i], err))
+// damages returns the findings about zones that cannot be restored.
+func damages(kept []*keptZone) (list []Finding) {
+	for _, k := range kept {
+		if k.damage != nil {
+			list = append(list, *k.damage)
 		}
 	}
 	return list
 }
 
-// end is what the item gives to the plan when all its zones are there: nothing of
-// its seed is read again.
-func (k *keptZones) end(item *config.Zone, in inputs) end {
-	e := end{outcome: &outcome{apexes: item.Apexes, in: in, findings: k.findings(item)}, reused: true}
-	for i := range k.zones {
-		c, res := k.change(item, i)
-		if c != nil {
-			e.changes = append(e.changes, *c)
-			e.reused = false
-		}
-		e.results = append(e.results, res)
+// planKept returns the plan of a dynamic item none of whose zones is new. The files that its
+// zones began with are not read again.
+func planKept(item *config.Zone, kept []*keptZone, in inputs) itemPlan {
+	p := itemPlan{outcome: &outcome{apexes: item.Apexes, in: in, findings: damages(kept)}}
+	for _, k := range kept {
+		p.add(k.change())
 	}
-	return e
+	p.reused = len(p.changes) == 0
+	return p
+}
+
+// codeDamaged is the code of findings about damaged data of a zone in the state directory.
+const codeDamaged = "damaged"
+
+// damaged returns the finding that the data of a zone in the state directory are damaged.
+func damaged(item *config.Zone, apex dname.Name, err error) Finding {
+	return Finding{Finding: zone.Finding{Severity: zone.Error, Code: codeDamaged,
+		Text: fmt.Sprintf("%v; restore a backup, or accept the loss: `ptrd recover %v` serves what is left, under a later serial", err, apex)},
+		Pos: item.Pos, Apex: apex}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// Origin tells where a record comes from.
+// Origin is where a record comes from.
 type Origin struct {
 	Record zone.Record
 	Layer  Layer
@@ -18,13 +18,12 @@ type Origin struct {
 	Apex   dname.Name      // of the zone that it is in
 }
 
-// Explain reads the sources of the zone that owner lies in once more and returns
-// the origins of the records at exactly that owner name, in the order in which
-// they are merged: none if no zone here has it. A generated serial is shown as 0:
-// it does not come from a source. set, which may be nil, has the zones as they are
-// served: a delegation to one of them has its NS from there. The sources may have
-// changed since they were loaded, and an error in them does not matter here; it is
-// told by Assemble. The error is that of ctx.
+// Explain reads the sources of the zone that owner lies in again and returns the origins of the
+// records at exactly that owner name, in the order in which they are merged; none if no zone of the
+// configuration has it. A generated serial is 0: it does not come from a source. set, which may be
+// nil, has the zones as they are served; the NS of a delegation to one of them come from there. The
+// sources may have changed since they were loaded, and errors in them are ignored here; Assemble
+// reports them. The error is that of ctx.
 func Explain(ctx context.Context, cfg *config.Config, set *zone.Set, owner dname.Name) (out []Origin, err error) {
 	r := &round{a: New(Options{}), cfg: cfg, index: newIndex(cfg), done: map[string]*zone.Zone{}}
 	if set != nil {
@@ -38,7 +37,7 @@ func Explain(ctx context.Context, cfg *config.Config, set *zone.Set, owner dname
 	}
 	for {
 		out = append(out, r.origins(at, owner)...)
-		// At an apex there are the records of the cut above it as well.
+		// At an apex there are also the records of the zone cut in the parent zone.
 		if !at.apex.Equal(owner) {
 			return out, context.Cause(ctx)
 		}
@@ -50,20 +49,20 @@ func Explain(ctx context.Context, cfg *config.Config, set *zone.Set, owner dname
 
 // origins returns the origins of the records at owner in one zone.
 func (r *round) origins(at ref, owner dname.Name) (out []Origin) {
-	lists, _ := r.made(at.item)
+	generated, _ := r.generate(at.item)
 	table := r.a.o.Table
-	m := newMerge(at.item, lists, table, r.cfg.Limits.GenerateSteps, &worker{progress: r.a.o.Progress})
-	for _, s := range m.parts {
-		here := s.apex.Equal(at.apex)
-		s.take = func(rec zone.Record, layer Layer, rule Rule) {
-			if !here || !rec.Owner.Equal(owner) {
+	m := newMerge(at.item, generated, table, r.cfg.Limits.GenerateSteps, &worker{progress: r.a.o.Progress, seed: r.a.seed})
+	for _, part := range m.parts {
+		isHere := part.apex.Equal(at.apex)
+		part.emit = func(rec zone.Record, layer Layer, rule Rule) {
+			if !isHere || !rec.Owner.Equal(owner) {
 				return
 			}
 			pos, _ := table.Position(rec.Tag)
 			rec.Owner, rec.Data = rec.Owner.Clone(), append([]byte(nil), rec.Data...)
-			out = append(out, Origin{Record: rec, Layer: layer, Rule: rule, Pos: pos, Apex: s.apex})
+			out = append(out, Origin{Record: rec, Layer: layer, Rule: rule, Pos: pos, Apex: part.apex})
 		}
 	}
-	m.pour()
+	m.readLayers()
 	return out
 }

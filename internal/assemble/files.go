@@ -11,37 +11,33 @@ import (
 	"github.com/ptrd/ptrd/zone/infile"
 )
 
-// maxFile is the largest source file that is read. With some 50 octets a line
-// this is eighty million records; what is larger is no zone but a disk image or a
-// log, and reading it would keep a core busy for minutes.
-const maxFile = 4 << 30 // octets
+// maxFile is the largest source file that is read, in octets. At some 50 octets a line it has
+// eighty million records. A larger file is not a zone but a disk image or a log, and reading it
+// would occupy a processor for minutes.
+const maxFile = 4 << 30
 
-// fileState is what is remembered of a source file, in place of its content.
+// sourceFiles returns the master files and hosts files of an item.
+func sourceFiles(item *config.Zone) []config.File { return slices.Concat(item.Files, item.Hosts) }
+
+// fileState is what is remembered of a source file instead of its content.
 type fileState struct {
 	path   string
-	fault  string          // why it cannot be read; the rest is zero then
+	fault  string          // why it cannot be read; the other fields are zero then
 	id     infile.Identity // from before it was read
-	sum    sum             // of the octets that were read
+	sum    uint64          // of the octets that were read, with the seed of the Assembler
 	failed bool            // it was not read to its end
 }
 
-// sum tells contents of a file apart. One change in 2^64 is not seen, and which
-// one nobody can arrange, since the seed is of this process. A cryptographic sum
-// would see it, and take a tenth of the time of a load.
-type sum struct {
-	seed  maphash.Seed
-	value uint64
-}
-
-// isProved reports whether the file has the content that was read without a doubt.
+// isProved reports whether the identity of the file proves that its content did not change.
 func (fs *fileState) isProved(w *worker) bool {
 	now, err := w.task.Stat(fs.path)
 	return err == nil && !fs.failed && fs.id.Proves(now.Identity)
 }
 
-// isUnchanged reports whether the file still has the content that was read. The
-// sum decides; reading for it is spared where the identity proves the same. It
-// moves fs on to a later identity of the same content.
+// isUnchanged reports whether the file still has the content that was read. If its identity does
+// not prove it, the file is read and its checksum compared; then fs gets the later identity. One
+// change in 2^64 goes unnoticed. Since the seed belongs to this process, no one can construct
+// such a change. A cryptographic checksum would take a tenth of the time of a load.
 func (fs *fileState) isUnchanged(w *worker) bool {
 	switch {
 	case fs.failed:
@@ -58,33 +54,33 @@ func (fs *fileState) isUnchanged(w *worker) bool {
 	}
 	defer f.Close()
 	var h maphash.Hash
-	h.SetSeed(fs.sum.seed)
-	if _, err := io.Copy(&h, w.reader(f)); err != nil || h.Sum64() != fs.sum.value {
+	h.SetSeed(w.seed)
+	if _, err := io.Copy(&h, w.reader(f)); err != nil || h.Sum64() != fs.sum {
 		return false
 	}
 	fs.id = f.Identity
 	return true
 }
 
-// fileReader sums what is read of the files of one item.
+// fileReader remembers the files of one item and computes checksums while they are read.
 type fileReader struct {
 	files  []*fileState
 	sums   []*maphash.Hash
 	worker *worker
 }
 
-// open opens a file that the configuration names, and remembers it; without one
-// the fault says why.
+// open opens a file that the configuration names and remembers it. If it cannot be opened, fault
+// is the reason.
 func (r *fileReader) open(path string) (f *infile.File, fault string) {
 	f, fault = openSource(r.worker.task, path)
 	if r.index(path) < 0 {
-		r.add(stateOf(path, f, fault))
+		r.add(path, f, fault)
 	}
 	return f, fault
 }
 
-// note remembers a file that was looked for, or that something else opens.
-func (r *fileReader) note(path string) (index int) {
+// indexOf returns the index of a file, and remembers the file if it is not known yet.
+func (r *fileReader) indexOf(path string) int {
 	if i := r.index(path); i >= 0 {
 		return i
 	}
@@ -92,35 +88,32 @@ func (r *fileReader) note(path string) (index int) {
 	if f != nil {
 		f.Close()
 	}
-	return r.add(stateOf(path, f, fault))
-}
-
-func stateOf(path string, f *infile.File, fault string) *fileState {
-	fs := &fileState{path: path, fault: fault}
-	if f != nil {
-		fs.id = f.Identity
-	}
-	return fs
+	return r.add(path, f, fault)
 }
 
 func (r *fileReader) index(path string) int {
 	return slices.IndexFunc(r.files, func(fs *fileState) bool { return fs.path == path })
 }
 
-func (r *fileReader) add(fs *fileState) (index int) {
-	r.files = append(r.files, fs)
-	r.sums = append(r.sums, new(maphash.Hash))
+func (r *fileReader) add(path string, f *infile.File, fault string) (index int) {
+	fs := &fileState{path: path, fault: fault}
+	if f != nil {
+		fs.id = f.Identity
+	}
+	h := new(maphash.Hash)
+	h.SetSeed(r.worker.seed)
+	r.files, r.sums = append(r.files, fs), append(r.sums, h)
 	return len(r.files) - 1
 }
 
-// tap returns a reader of the same octets that sums them.
+// tap returns a reader of the same octets that adds them to the checksum of the file.
 func (r *fileReader) tap(path string, from io.Reader) io.Reader {
-	i := r.note(path)
+	i := r.indexOf(path)
 	r.sums[i].Reset()
 	return tapped{io.TeeReader(r.worker.reader(from), r.sums[i]), r.files[i]}
 }
 
-// tapped takes note in state that reading failed.
+// tapped records in state that reading failed.
 type tapped struct {
 	io.Reader
 	state *fileState
@@ -134,20 +127,19 @@ func (t tapped) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// done returns the states of all files; looked are the paths that were looked for
-// as well.
-func (r *fileReader) done(looked []string) []*fileState {
+// states returns the states of all files, including the paths in looked, which were looked for.
+func (r *fileReader) states(looked []string) []*fileState {
 	for _, path := range looked {
-		r.note(path)
+		r.indexOf(path)
 	}
 	for i, fs := range r.files {
-		fs.sum = sum{r.sums[i].Seed(), r.sums[i].Sum64()}
+		fs.sum = r.sums[i].Sum64()
 	}
 	return r.files
 }
 
-// openSource opens a source file, or says in the words of a finding why it cannot
-// be read.
+// openSource opens a source file. If it cannot be read, fault is the reason in the words of a
+// finding.
 func openSource(t *infile.Task, path string) (f *infile.File, fault string) {
 	f, err := t.Open(path, maxFile)
 	if err != nil {
@@ -156,13 +148,11 @@ func openSource(t *infile.Task, path string) (f *infile.File, fault string) {
 	return f, ""
 }
 
-// sourceOctets returns the size of all files of an item that are there.
+// sourceOctets returns the total size of the files of an item.
 func (w *worker) sourceOctets(item *config.Zone) (n int64) {
-	for _, files := range [][]config.File{item.Files, item.Hosts} {
-		for i := range files {
-			if info, err := w.task.Stat(files[i].Path); err == nil {
-				n += info.Size
-			}
+	for _, f := range sourceFiles(item) {
+		if info, err := w.task.Stat(f.Path); err == nil {
+			n += info.Size
 		}
 	}
 	return n

@@ -10,10 +10,10 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// Finding is one thing wrong with a zone or its sources, and where.
+// Finding is one problem with a zone or its sources, and its position.
 type Finding struct {
 	zone.Finding
-	Pos  source.Position // zero: at no place in particular; without a line: the file as a whole
+	Pos  source.Position // zero: none; without a line: the file as a whole
 	Apex dname.Name      // of the zone; nil: every zone of the item, or no zone
 }
 
@@ -25,15 +25,15 @@ func (f Finding) String() string {
 	return f.Pos.String() + ": " + f.Finding.String()
 }
 
-// maxFindings is how many findings of one severity are listed for one file; the
-// others are counted. Nobody reads past a hundred before mending the first ones.
+// maxFindings is how many findings of one severity are listed for one file; the others are counted.
+// An operator fixes the first ones before reading more than a hundred.
 const maxFindings = 100
 
-// findings collects what is found about the sources of one item.
+// findings collects the findings about the sources of one item.
 type findings struct {
 	list    []Finding
-	errors  int // in all
-	ofZones int // those of them that concern one zone of the item alone
+	errors  int // number of errors
+	ofZones int // of them, those about a single zone of the item
 }
 
 func (fs *findings) add(f Finding) {
@@ -46,7 +46,7 @@ func (fs *findings) add(f Finding) {
 	fs.list = append(fs.list, f)
 }
 
-// report adds a finding of our own that is about no single record.
+// report adds a finding that is not about a single record.
 func (fs *findings) report(s zone.Severity, code string, pos source.Position, format string, args ...any) {
 	fs.add(Finding{Finding: zone.Finding{Severity: s, Code: code, Text: fmt.Sprintf(format, args...)}, Pos: pos})
 }
@@ -56,16 +56,16 @@ func hasErrors(list []Finding) bool {
 	return slices.ContainsFunc(list, func(f Finding) bool { return f.Severity == zone.Error })
 }
 
-// sortFindings puts findings in the order of files and of positions in them.
+// sortFindings sorts findings by file and position.
 func sortFindings(list []Finding) {
 	slices.SortStableFunc(list, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Col, b.Pos.Col))
 	})
 }
 
-// curtail returns the sorted findings, each said once, and of each file and
-// severity at most maxFindings, with the number of the others in their place.
-func curtail(list []Finding) []Finding {
+// limitFindings returns the findings sorted and without duplicates. Of each file and severity it
+// returns at most maxFindings, and after them the number of the others.
+func limitFindings(list []Finding) (out []Finding) {
 	type group struct {
 		file string
 		zone.Severity
@@ -73,30 +73,22 @@ func curtail(list []Finding) []Finding {
 	sortFindings(list)
 	seen := map[string]bool{}
 	counts := map[group]int{}
-	out := list[:0:0]
-	for _, f := range list {
-		if s := f.String(); seen[s] {
+	for i, f := range list {
+		if text := f.String(); !seen[text] {
+			seen[text] = true
+			g := group{f.Pos.File, f.Severity}
+			if counts[g]++; counts[g] <= maxFindings {
+				out = append(out, f)
+			}
+		}
+		if i+1 < len(list) && list[i+1].Pos.File == f.Pos.File {
 			continue
-		} else {
-			seen[s] = true
 		}
-		g := group{f.Pos.File, f.Severity}
-		if counts[g]++; counts[g] <= maxFindings {
-			out = append(out, f)
-		}
-	}
-	for g, n := range counts {
-		if n > maxFindings {
-			out = append(out, Finding{
-				Finding: zone.Finding{Severity: g.Severity, Code: "more", Text: fmt.Sprintf("%d more %ss", n-maxFindings, g.Severity)},
-				Pos:     source.Position{File: g.file, Line: 1 << 30},
-			})
-		}
-	}
-	sortFindings(out)
-	for i := range out {
-		if out[i].Code == "more" {
-			out[i].Pos.Line = 0
+		for _, s := range []zone.Severity{zone.Error, zone.Warning} { // at the end of a file
+			if n := counts[group{f.Pos.File, s}] - maxFindings; n > 0 {
+				more := zone.Finding{Severity: s, Code: "more", Text: fmt.Sprintf("%d more %ss", n, s)}
+				out = append(out, Finding{Finding: more, Pos: source.Position{File: f.Pos.File}})
+			}
 		}
 	}
 	return out

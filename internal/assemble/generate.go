@@ -13,10 +13,10 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// Rule is what a generated record comes from.
+// Rule is the reason why a record is generated.
 type Rule uint8
 
-// The rules. Those from RuleApex on are for zones whose files have no SOA.
+// The rules. RuleApex and those after it only apply to zones whose files have no SOA.
 const (
 	RuleNone       Rule = iota
 	RuleDelegate        // a `delegate` entry
@@ -29,153 +29,175 @@ func (r Rule) String() string {
 	return [...]string{"", "delegate", "nameservers and soa", "zone below", "classless zone"}[r]
 }
 
-// needsOwnSOA reports whether the rule applies only where we make the SOA: a
-// file that has one says itself what its zone holds.
+// needsOwnSOA reports whether the rule applies only where the SOA is generated. A file that has
+// an SOA is complete: nothing but `delegate` entries is added to it.
 func (r Rule) needsOwnSOA() bool { return r >= RuleApex }
 
-// made is a record that we generate: the layer below the static ones.
-type made struct {
+// generatedRecord is a generated record. Static records have precedence.
+type generatedRecord struct {
 	zone.Record
 	rule Rule
 }
 
-// maker makes the records of one zone.
-type maker struct {
+// generate returns the generated records of each of the item's zones.
+func (r *round) generate(item *config.Zone) (lists [][]generatedRecord, fs findings) {
+	for _, apex := range item.Apexes {
+		g := &generator{item: item, apex: apex, table: r.a.o.Table, fs: &fs, cuts: map[string]bool{}, glue: map[glueKey]uint32{}, alias: map[string]bool{}}
+		g.addNameServers(RuleApex, apex, item.NameServers, seconds(-1, item.NSTTL))
+		g.addDelegations()
+		g.addChildren(r.index, r.done)
+		lists = append(lists, g.list)
+	}
+	return lists, fs
+}
+
+// generator generates the records of one zone.
+type generator struct {
 	item  *config.Zone
 	apex  dname.Name
 	table *source.Table
 	fs    *findings
-	list  []made
+	list  []generatedRecord
 	cuts  map[string]bool // owners of NS below the apex
 	glue  map[glueKey]uint32
 	alias map[string]bool // owners of CNAMEs
 }
 
-func (m *maker) add(rule Rule, owner dname.Name, t rr.Type, ttl uint32, data []byte, pos source.Position) {
-	m.list = append(m.list, made{zone.Record{Owner: owner, Type: t, TTL: ttl, Data: data, Tag: tagOf(m.table, pos)}, rule})
+func (g *generator) add(rule Rule, owner dname.Name, t rr.Type, ttl uint32, data []byte, pos source.Position) {
+	g.list = append(g.list, generatedRecord{zone.Record{Owner: owner, Type: t, TTL: ttl, Data: data, Tag: tagOf(g.table, pos)}, rule})
 }
 
-// nameServer is a name server to be made NS and glue of.
-type nameServer struct {
-	name      dname.Name
-	addresses []netip.Addr
-	pos       source.Position
-}
-
-func configured(list []config.NameServer) []nameServer {
-	out := make([]nameServer, len(list))
-	for i, ns := range list {
-		out[i] = nameServer{ns.Name, ns.Addresses, ns.Pos}
-	}
-	return out
-}
-
-// glueKey is an RRset of addresses of a name server.
+// glueKey is an address RRset of a name server.
 type glueKey struct {
 	owner string // its key
 	t     rr.Type
 }
 
-// nameServers makes the NS of owner, and addresses of those servers whose names
-// lie in this zone: as data of the zone or, below a zone cut, as glue. Addresses
-// of other names are not ours to tell. A name server that is made again, for another
-// owner, keeps the TTL that its addresses have: an RRset has one (RFC 2181 §5.2).
-func (m *maker) nameServers(rule Rule, owner dname.Name, list []nameServer, ttl uint32) {
+// addNameServers adds the NS of owner, and addresses of those servers whose names lie in this
+// zone: as data of the zone or, below a zone cut, as glue. Addresses of other names belong to
+// other zones. If the addresses of a name server were added before, for another owner, they keep
+// their TTL: an RRset has one (RFC 2181 §5.2).
+func (g *generator) addNameServers(rule Rule, owner dname.Name, list []config.NameServer, ttl uint32) {
 	for _, ns := range list {
-		m.add(rule, owner, rr.TypeNS, ttl, ns.name, ns.pos)
-		if !ns.name.IsAtOrBelow(m.apex) {
+		g.add(rule, owner, rr.TypeNS, ttl, ns.Name, ns.Pos)
+		if !ns.Name.IsAtOrBelow(g.apex) {
 			continue
 		}
-		for _, a := range ns.addresses {
+		for _, a := range ns.Addresses {
 			a = a.Unmap()
-			t := rr.TypeAAAA
-			if a.Is4() {
-				t = rr.TypeA
+			set := glueKey{ns.Name.Key(), addressType(a)}
+			if _, known := g.glue[set]; !known {
+				g.glue[set] = ttl
 			}
-			set := glueKey{ns.name.Key(), t}
-			if _, known := m.glue[set]; !known {
-				m.glue[set] = ttl
-			}
-			m.add(rule, ns.name, t, m.glue[set], a.AsSlice(), ns.pos)
+			g.add(rule, ns.Name, set.t, g.glue[set], a.AsSlice(), ns.Pos)
 		}
 	}
 }
 
-// cut makes a delegation: NS and glue.
-func (m *maker) cut(rule Rule, owner dname.Name, list []nameServer, ttl uint32) {
-	m.nameServers(rule, owner, list, ttl)
-	m.cuts[owner.Key()] = true
+// addressType returns the type of the records that hold a.
+func addressType(a netip.Addr) rr.Type {
+	if a.Is4() {
+		return rr.TypeA
+	}
+	return rr.TypeAAAA
 }
 
-// isCut reports whether name is at or below a delegation made so far.
-func (m *maker) isCut(name dname.Name) bool {
-	for ; len(name) > len(m.apex); name = name.Parent() {
-		if m.cuts[name.Key()] {
+// addCut adds a delegation: NS and glue.
+func (g *generator) addCut(rule Rule, owner dname.Name, list []config.NameServer, ttl uint32) {
+	g.addNameServers(rule, owner, list, ttl)
+	g.cuts[owner.Key()] = true
+}
+
+// isCut reports whether name is at or below a delegation added so far.
+func (g *generator) isCut(name dname.Name) bool {
+	for ; len(name) > len(g.apex); name = name.Parent() {
+		if g.cuts[name.Key()] {
 			return true
 		}
 	}
 	return false
 }
 
-// aliases makes the CNAME of every address of a classless part (RFC 2317 §4):
-// all of them, the first and the last as well, since whoever uses the part need
-// not use it as one network. ownerOf gives an address its owner name here.
-func (m *maker) aliases(rule Rule, part netip.Prefix, child dname.Name, ttl uint32, pos source.Position, ownerOf func(netip.Addr) (dname.Name, bool)) {
+// addAliases adds the CNAME of every address of a classless part (RFC 2317 §4), including the
+// first and the last: the part need not be used as one network. ownerOf returns the owner name
+// of an address in this zone.
+func (g *generator) addAliases(rule Rule, part netip.Prefix, child dname.Name, ttl uint32, pos source.Position, ownerOf func(netip.Addr) (dname.Name, bool)) {
 	for a := part.Masked().Addr(); part.Contains(a); a = a.Next() {
 		owner, ok := ownerOf(a)
 		if !ok {
 			continue
 		}
 		key := owner.Key()
-		if m.alias[key] || m.isCut(owner) {
+		if g.alias[key] || g.isCut(owner) {
 			continue
 		}
 		target, err := classlessOwner(a, child)
 		if err != nil {
-			m.fs.report(zone.Error, "name-too-long", pos, "%s: the name of %v below %v: %v; give the part a shorter name", m.item.Path, a, child, err)
+			g.fs.report(zone.Error, "name-too-long", pos, "%s: the name of %v below %v: %v; give the part a shorter name", g.item.Path, a, child, err)
 			return
 		}
-		m.alias[key] = true
-		m.add(rule, owner, rr.TypeCNAME, ttl, target, pos)
+		g.alias[key] = true
+		g.add(rule, owner, rr.TypeCNAME, ttl, target, pos)
 	}
 }
 
-// delegations makes what the item's `delegate` entries ask for in this zone.
-func (m *maker) delegations() {
-	// All cuts come first: an alias at or below one would be occluded.
+// addDelegations adds what the item's `delegate` entries ask for in this zone. All cuts come
+// first: an alias at or below one would be occluded.
+func (g *generator) addDelegations() {
 	var here []*config.Delegation
-	for i := range m.item.Delegate {
-		d := &m.item.Delegate[i]
-		if j := route(m.item, d.Name); j < 0 || !m.item.Apexes[j].Equal(m.apex) {
+	for i := range g.item.Delegate {
+		d := &g.item.Delegate[i]
+		if j := zoneIndex(g.item, d.Name); j < 0 || !g.item.Apexes[j].Equal(g.apex) {
 			continue
 		}
 		here = append(here, d)
-		ttl := seconds(d.TTL, m.item.NSTTL)
-		m.cut(RuleDelegate, d.Name, configured(d.NameServers), ttl)
+		ttl := seconds(d.TTL, g.item.NSTTL)
+		g.addCut(RuleDelegate, d.Name, d.NameServers, ttl)
 		for _, ds := range d.DS {
-			if rec, ok := present(m.item, d.Name, "DS", ds, d.Pos, m.fs, m.table); ok {
-				m.add(RuleDelegate, d.Name, rr.TypeDS, ttl, rec.Data, d.Pos)
+			if rec, ok := parseRecord(g.item, d.Name, "DS", ds, d.Pos, g.fs, g.table); ok {
+				g.add(RuleDelegate, d.Name, rr.TypeDS, ttl, rec.Data, d.Pos)
 			}
 		}
 	}
 	for _, d := range here {
 		if dname.IsClassless(d.Prefix) {
-			m.aliases(RuleDelegate, d.Prefix, d.Name, seconds(d.TTL, m.item.TTL), d.Pos, func(a netip.Addr) (dname.Name, bool) {
-				return ownerOf(m.item, a)
+			g.addAliases(RuleDelegate, d.Prefix, d.Name, seconds(d.TTL, g.item.TTL), d.Pos, func(a netip.Addr) (dname.Name, bool) {
+				return ownerOf(g.item, a)
 			})
 		}
 	}
 }
 
-// soa returns the SOA of a zone whose files have none, with serial 0. ns is the
-// first of its name servers.
-func soa(item *config.Zone, apex, ns dname.Name, table *source.Table) zone.Record {
+// addChildren adds the delegations of the zones of the configuration below this one, and the
+// CNAMEs that lead into classless ones. built has the zones that are there already.
+func (g *generator) addChildren(x *index, built map[string]*zone.Zone) {
+	key := g.apex.Key()
+	for _, child := range x.cuts[key] {
+		if g.isCut(child.apex) {
+			continue // the item's own `delegate` entry has precedence
+		}
+		list, ttl := nameServersOf(child, built[child.apex.Key()])
+		if len(list) > 0 {
+			g.addCut(RuleChildZone, child.apex, list, ttl)
+		}
+	}
+	home := ref{g.item, g.apex}
+	for _, c := range x.aliases[key] {
+		g.addAliases(RuleChildAlias, c.prefix, c.apex, seconds(-1, g.item.TTL), c.item.Pos, func(a netip.Addr) (dname.Name, bool) {
+			return x.ownerIn(home, a)
+		})
+	}
+}
+
+// generateSOA returns the SOA of a zone whose files have none, with serial 0. ns is the first of
+// its name servers.
+func generateSOA(item *config.Zone, apex, ns dname.Name, table *source.Table) zone.Record {
 	mname, rname := item.SOA.MName, item.Contact
 	if mname == nil {
 		mname = ns
 	}
 	if rname == nil {
-		// A single label more than the parent of a name has room for.
+		// The parent of a long name may have no space for another label.
 		rname, _ = ns.Parent().Prepend([]byte("hostmaster"))
 		if rname == nil {
 			rname = ns

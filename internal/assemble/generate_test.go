@@ -57,7 +57,7 @@ zones:
 `)
 	p := l.reload()
 	// the addresses of ns2 are not ours to tell; what is static about ns3 comes first
-	l.expect(p.Findings, `warning: ptrd.yaml:9:9: A at ns3.example.com.: 192.0.2.3 is not served: ptrd.yaml:12:16 has A at this name, which goes before what is generated (nameservers and soa); make both the same, or remove one`)
+	l.expect(p.Findings, `warning: ptrd.yaml:9:9: A at ns3.example.com.: 192.0.2.3 is not served: ptrd.yaml:12:16 has A at this name, which takes precedence over what is generated (nameservers and soa); make both the same, or remove one`)
 	l.holds("example.com", `
 		@ 86400 NS ns1.example.com.
 		@ 86400 NS ns2.example.net.

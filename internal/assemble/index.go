@@ -17,21 +17,21 @@ type ref struct {
 	apex dname.Name
 }
 
-// index knows how the zones of a configuration lie to each other.
+// index has the zones of a configuration and their relations.
 type index struct {
 	zones   map[string]ref
-	cuts    map[string][]ref  // by the parent's key: the zones right below it, in canonical order
-	aliases map[string][]part // by the key of the zone that has the addresses' names: classless zones, longest prefix first
+	cuts    map[string][]ref           // by the parent's key: its child zones, in canonical order
+	aliases map[string][]classlessZone // by the key of the zone that has the addresses' names; longest prefix first
 }
 
-// part is a classless zone of the configuration.
-type part struct {
+// classlessZone is a classless zone of the configuration (RFC 2317).
+type classlessZone struct {
 	ref
 	prefix netip.Prefix
 }
 
 func newIndex(cfg *config.Config) *index {
-	x := &index{map[string]ref{}, map[string][]ref{}, map[string][]part{}}
+	x := &index{map[string]ref{}, map[string][]ref{}, map[string][]classlessZone{}}
 	for i := range cfg.Zones {
 		for _, apex := range cfg.Zones[i].Apexes {
 			x.zones[apex.Key()] = ref{&cfg.Zones[i], apex}
@@ -45,7 +45,7 @@ func newIndex(cfg *config.Config) *index {
 		if prefix, ok := classlessPart(child.item); ok {
 			if home, ok := x.home(child, prefix); ok {
 				key := home.apex.Key()
-				x.aliases[key] = append(x.aliases[key], part{child, prefix})
+				x.aliases[key] = append(x.aliases[key], classlessZone{child, prefix})
 			}
 		}
 	}
@@ -53,7 +53,7 @@ func newIndex(cfg *config.Config) *index {
 		slices.SortFunc(list, func(a, b ref) int { return dname.Compare(a.apex, b.apex) })
 	}
 	for _, list := range x.aliases {
-		slices.SortFunc(list, func(a, b part) int {
+		slices.SortFunc(list, func(a, b classlessZone) int {
 			return cmp.Or(cmp.Compare(b.prefix.Bits(), a.prefix.Bits()), dname.Compare(a.apex, b.apex))
 		})
 	}
@@ -78,9 +78,8 @@ func (x *index) above(name dname.Name) (ref, bool) {
 	return x.find(name.Parent())
 }
 
-// home returns the zone in which the addresses of a classless zone have their own
-// names: a larger classless zone that it is named below, or else the one that the
-// /24 lies in.
+// home returns the zone in which the addresses of a classless zone have their own names: a larger
+// classless zone above it, or else the zone that the /24 lies in.
 func (x *index) home(child ref, prefix netip.Prefix) (ref, bool) {
 	if up, ok := x.above(child.apex); ok {
 		if p, ok := classlessPart(up.item); ok && p.Bits() < prefix.Bits() && p.Contains(prefix.Addr()) {
@@ -92,8 +91,8 @@ func (x *index) home(child ref, prefix netip.Prefix) (ref, bool) {
 	return home, ok && !home.apex.Equal(child.apex)
 }
 
-// ownerIn returns the owner name of an address in the zone home; ok is false if
-// another zone has it.
+// ownerIn returns the owner name of an address in the zone home; ok is false if the name lies in
+// another zone.
 func (x *index) ownerIn(home ref, a netip.Addr) (dname.Name, bool) {
 	owner, ok := ownerOf(home.item, a)
 	if !ok {
@@ -103,32 +102,10 @@ func (x *index) ownerIn(home ref, a netip.Addr) (dname.Name, bool) {
 	return owner, ok && at.apex.Equal(home.apex)
 }
 
-// children makes, in the zone at parent, the delegations of the zones below it
-// and the CNAMEs that lead into classless ones. built gives zones that are done
-// already, nil where there is none.
-func (m *maker) children(x *index, built func(dname.Name) *zone.Zone) {
-	key := m.apex.Key()
-	for _, child := range x.cuts[key] {
-		if m.isCut(child.apex) {
-			continue // the item's own `delegate` says how
-		}
-		list, ttl := nameServersOf(child, built(child.apex))
-		if len(list) > 0 {
-			m.cut(RuleChildZone, child.apex, list, ttl)
-		}
-	}
-	home := ref{m.item, m.apex}
-	for _, c := range x.aliases[key] {
-		m.aliases(RuleChildAlias, c.prefix, c.apex, seconds(-1, m.item.TTL), c.item.Pos, func(a netip.Addr) (dname.Name, bool) {
-			return x.ownerIn(home, a)
-		})
-	}
-}
-
-// nameServersOf returns the name servers of a zone of ours and the TTL of its
-// NS: as the zone z says or, where it has no data yet, as the configuration.
-func nameServersOf(child ref, z *zone.Zone) (list []nameServer, ttl uint32) {
-	list, ttl = configured(child.item.NameServers), seconds(-1, child.item.NSTTL)
+// nameServersOf returns the name servers of a zone of the configuration and the TTL of its NS: those
+// in z, the zone as it is, or, where it has no data yet, those of the configuration.
+func nameServersOf(child ref, z *zone.Zone) (list []config.NameServer, ttl uint32) {
+	list, ttl = child.item.NameServers, seconds(-1, child.item.NSTTL)
 	if z == nil || !z.IsAvailable() {
 		return list, ttl
 	}
@@ -138,22 +115,22 @@ func nameServersOf(child ref, z *zone.Zone) (list []nameServer, ttl uint32) {
 	}
 	known := map[string][]netip.Addr{}
 	for _, ns := range list {
-		known[ns.name.Key()] = ns.addresses
+		known[ns.Name.Key()] = ns.Addresses
 	}
 	list = nil
 	for it := set.Data(); it.Next(); {
-		name := dname.FromWire(append(append([]byte(nil), it.Head...), it.Tail...))
-		ns := nameServer{name: name, pos: child.item.Pos, addresses: known[name.Key()]}
+		name := dname.FromWire(wholeData(&it))
+		ns := config.NameServer{Name: name, Pos: child.item.Pos, Addresses: known[name.Key()]}
 		if own := addressesIn(z, name); len(own) > 0 {
-			ns.addresses = own
+			ns.Addresses = own
 		}
 		list = append(list, ns)
 	}
-	slices.SortFunc(list, func(a, b nameServer) int { return dname.Compare(a.name, b.name) })
+	slices.SortFunc(list, func(a, b config.NameServer) int { return dname.Compare(a.Name, b.Name) })
 	return list, set.TTL
 }
 
-// addressesIn returns the addresses that the zone holds at name.
+// addressesIn returns the addresses that the zone has at name.
 func addressesIn(z *zone.Zone, name dname.Name) (list []netip.Addr) {
 	for _, t := range []rr.Type{rr.TypeA, rr.TypeAAAA} {
 		set, ok := z.Get(name, t)
@@ -161,7 +138,7 @@ func addressesIn(z *zone.Zone, name dname.Name) (list []netip.Addr) {
 			continue
 		}
 		for it := set.Data(); it.Next(); {
-			if a, ok := netip.AddrFromSlice(append(append([]byte(nil), it.Head...), it.Tail...)); ok {
+			if a, ok := netip.AddrFromSlice(wholeData(&it)); ok {
 				list = append(list, a)
 			}
 		}
@@ -169,3 +146,6 @@ func addressesIn(z *zone.Zone, name dname.Name) (list []netip.Addr) {
 	slices.SortFunc(list, netip.Addr.Compare)
 	return list
 }
+
+// wholeData returns a copy of the current RDATA.
+func wholeData(it *zone.RDataIter) []byte { return slices.Concat(it.Head, it.Tail) }

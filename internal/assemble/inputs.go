@@ -1,112 +1,78 @@
 package assemble
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"hash"
-	"time"
+	"hash/maphash"
 
 	"github.com/ptrd/ptrd/internal/config"
-	"github.com/ptrd/ptrd/zone/source"
 )
 
-// inputs are sums over all that the configuration, zones below included, says
-// about one item: data decides about what is built, places about where findings
-// point to.
+// inputs are checksums over everything that the configuration says about one item, including
+// what is generated for the zones below it. data covers what the zones are built from, places
+// the positions that findings point to.
 type inputs struct {
-	data, places [sha256.Size]byte
+	data, places uint64
 }
 
-type summer struct{ h hash.Hash }
-
-func (s summer) number(v uint64) { s.h.Write(binary.BigEndian.AppendUint64(nil, v)) }
-
-func (s summer) octets(b []byte) {
-	s.number(uint64(len(b)))
-	s.h.Write(b)
-}
-
-func (s summer) text(t string)            { s.octets([]byte(t)) }
-func (s summer) duration(d time.Duration) { s.number(uint64(d)) }
-func (s summer) count(n int)              { s.number(uint64(n)) }
-func (s summer) position(p source.Position) {
-	s.text(p.File)
-	s.count(p.Line)
-	s.count(p.Col)
-}
-
-func (s summer) truth(b bool) {
-	if b {
-		s.number(1)
-	} else {
-		s.number(0)
+// add adds values to a checksum.
+func add[T comparable](h *maphash.Hash, values ...T) {
+	for _, v := range values {
+		maphash.WriteComparable(h, v)
 	}
 }
 
-func (s summer) sum() (out [sha256.Size]byte) {
-	s.h.Sum(out[:0])
-	return out
+// addOctets adds strings of octets to a checksum, each with its length.
+func addOctets[T ~[]byte](h *maphash.Hash, list ...T) {
+	for _, b := range list {
+		add(h, len(b))
+		h.Write(b)
+	}
 }
 
-func sumInputs(item *config.Zone, lists [][]made, limits *config.Limits) inputs {
-	d, p := summer{sha256.New()}, summer{sha256.New()}
-	p.text(item.Path)
-	p.position(item.Pos)
-	d.text(item.Prefix.String())
-	d.octets(item.Origin)
-	d.octets(item.HostsDomain)
-	d.count(limits.GenerateSteps)
-	d.number(uint64(limits.ZoneMemory))
-	for _, files := range [][]config.File{item.Files, item.Hosts} {
-		d.count(len(files))
-		for _, f := range files {
-			d.text(f.Path)
-			p.position(f.Pos)
-		}
+// sumInputs returns the checksums of an item. generated are the generated records of its zones.
+func sumInputs(seed maphash.Seed, item *config.Zone, generated [][]generatedRecord, limits *config.Limits) inputs {
+	var data, places maphash.Hash
+	data.SetSeed(seed)
+	places.SetSeed(seed)
+	add(&places, item.Path)
+	add(&places, item.Pos)
+	add(&data, item.Prefix)
+	add(&data, int64(limits.GenerateSteps), limits.ZoneMemory)
+	addOctets(&data, item.Origin, item.HostsDomain, item.Contact, item.SOA.MName)
+	add(&data, item.TTL, item.NSTTL, item.SOA.Refresh, item.SOA.Retry, item.SOA.Expire, item.SOA.Minimum)
+	add(&data, item.Dynamic, takesUpdates(item), item.Explicit.NameServers, item.Explicit.Contact, item.Explicit.SOA, item.Explicit.TTL)
+	add(&data, len(item.Files), len(item.Hosts), len(item.PTR), len(item.Records), len(item.NameServers))
+	for _, f := range sourceFiles(item) {
+		add(&data, f.Path)
+		add(&places, f.Pos)
 	}
-	d.count(len(item.PTR))
-	for _, r := range item.PTR {
-		d.text(r.Addr.String())
-		d.duration(r.TTL)
-		d.count(len(r.Targets))
-		for _, t := range r.Targets {
-			d.octets(t)
-		}
-		p.position(r.Pos)
+	for i := range item.PTR {
+		r := &item.PTR[i]
+		add(&data, r.Addr)
+		add(&data, r.TTL)
+		add(&data, len(r.Targets))
+		addOctets(&data, r.Targets...)
+		add(&places, r.Pos)
 	}
-	d.count(len(item.Records))
-	for _, r := range item.Records {
-		d.octets(r.Owner)
-		d.text(r.Type)
-		d.text(r.Data)
-		d.duration(r.TTL)
-		p.position(r.Pos)
+	for i := range item.Records {
+		r := &item.Records[i]
+		addOctets(&data, r.Owner)
+		add(&data, r.Type, r.Data)
+		add(&data, r.TTL)
+		add(&places, r.Pos)
 	}
-	d.octets(item.Contact)
-	d.octets(item.SOA.MName)
-	for _, t := range []time.Duration{item.TTL, item.NSTTL, item.SOA.Refresh, item.SOA.Retry, item.SOA.Expire, item.SOA.Minimum} {
-		d.duration(t)
-	}
-	for _, b := range []bool{item.Dynamic, takesUpdates(item), item.Explicit.NameServers, item.Explicit.Contact, item.Explicit.SOA, item.Explicit.TTL} {
-		d.truth(b)
-	}
-	d.count(len(item.NameServers))
 	for _, ns := range item.NameServers {
-		d.octets(ns.Name)
-		p.position(ns.Pos)
+		addOctets(&data, ns.Name)
+		add(&places, ns.Pos)
 	}
-	for i, list := range lists {
-		d.octets(item.Apexes[i])
-		d.count(len(list))
+	for i, list := range generated {
+		addOctets(&data, item.Apexes[i])
+		add(&data, len(list))
 		for j := range list {
 			r := &list[j]
-			d.number(uint64(r.rule))
-			d.octets(r.Owner)
-			d.number(uint64(r.Type))
-			d.number(uint64(r.TTL))
-			d.octets(r.Data)
-			p.number(uint64(r.Tag))
+			add(&data, uint32(r.rule), uint32(r.Type), r.TTL)
+			addOctets(&data, r.Owner, r.Data)
+			add(&places, r.Tag)
 		}
 	}
-	return inputs{d.sum(), p.sum()}
+	return inputs{data.Sum64(), places.Sum64()}
 }

@@ -8,33 +8,29 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/source"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
-// merge brings the layers of one item together, record by record, so that no
-// layer is ever held in memory as a whole but the generated one, which is small.
+// merge merges the static layer of one item, record by record, so that only the generated
+// records, of which there are few, are held in memory.
 //
-// The static layers (master files, the config's own records, hosts files) are
-// poured first; all of them have the same rank, and an RRset is the union of
-// theirs. On the way it is noted what they have at the owners that lower layers
-// want. Then come the lower layers, an RRset at a time, where no higher one has
-// that RRset. Today the generated layer is the only lower one; dynamic and
-// synthesized ones follow it in the same way, in the order of their rank.
+// Master files, the records in the configuration and hosts files are read first. They have the
+// same precedence, and an RRset is the union of theirs. At the owner names of generated records,
+// merge remembers what they have. Then it adds each generated RRset that they do not have.
 type merge struct {
 	item   *config.Zone
 	table  *source.Table
 	limit  int // records that $GENERATE may make
 	fs     findings
-	parts  []*share
+	parts  []*zonePart
 	read   fileReader
 	worker *worker
 	source string   // of the changes, for the history
 	seen   []string // files that were looked for
 
-	damaged bool // what is kept of a zone cannot be read
+	damaged bool // data of a zone in the state directory cannot be read
 
 	soaFile string   // the first file with an SOA; empty: none has one
 	soaTag  zone.Tag // of that SOA
@@ -43,41 +39,54 @@ type merge struct {
 	before, after int   // records of zones that are served for the first time since the start
 	memory        int64 // octets that a zone may take
 	count         int   // records that were added
-	isOver        bool  // a zone took more
+	isOver        bool  // a zone took more than memory
 }
 
-// share is what one of the item's zones gets.
-type share struct {
-	apex  dname.Name
-	made  []made
-	above map[string]*presence // by the keys of owners in made, and of the apex
-	// lengths are those of the owners in above: a look at them spares nearly every
-	// record of a large file the search.
+// zonePart is the part of a merge that belongs to one of the item's zones.
+type zonePart struct {
+	apex      dname.Name
+	generated []generatedRecord
+	emit      func(r zone.Record, from Layer, rule Rule)
+
+	// static has what the static layers have at the owners of generated and at the apex, by
+	// their keys. lengths are the lengths of those owners: they spare nearly every record of a
+	// large file the lookup.
+	static  map[string]*staticNode
 	lengths [dname.MaxWire + 1]bool
-	take    func(r zone.Record, from Layer, rule Rule)
 
 	apexNS dname.Name // the first static one
 	added  int        // records that did not come from a master file
 }
 
-// presence is what higher layers have at one owner.
-type presence struct {
+// staticNode is what the static layers have at one owner name.
+type staticNode struct {
 	types []rr.Type
 	tags  []zone.Tag // of the first record of each
 	data  [][][]byte // RDATA of each
 }
 
-// of returns the index of type t, -1 if there is none.
-func (p *presence) of(t rr.Type) int { return slices.Index(p.types, t) }
+// index returns the index of type t, -1 if there is none.
+func (n *staticNode) index(t rr.Type) int { return slices.Index(n.types, t) }
 
 // has reports whether a record with the RDATA is among those of types[i].
-func (p *presence) has(i int, data []byte) bool {
-	return slices.ContainsFunc(p.data[i], func(d []byte) bool {
-		if t := p.types[i]; t == rr.TypeNS || t == rr.TypeCNAME {
+func (n *staticNode) has(i int, data []byte) bool {
+	return slices.ContainsFunc(n.data[i], func(d []byte) bool {
+		if t := n.types[i]; t == rr.TypeNS || t == rr.TypeCNAME {
 			return dname.Name(d).Equal(data)
 		}
 		return bytes.Equal(d, data)
 	})
+}
+
+func (n *staticNode) add(r *zone.Record) {
+	i := n.index(r.Type)
+	if i < 0 {
+		i = len(n.types)
+		n.types = append(n.types, r.Type)
+		n.tags = append(n.tags, r.Tag)
+		n.data = append(n.data, nil)
+	}
+	n.data[i] = append(n.data[i], bytes.Clone(r.Data))
 }
 
 // Layer is the kind of source that a record comes from.
@@ -95,123 +104,102 @@ func (l Layer) String() string {
 	return [...]string{"master file", "configuration", "hosts file", "generated"}[l]
 }
 
-// newMerge prepares the merge of an item whose zones have the generated records
-// made, in the order of its apexes.
-func newMerge(item *config.Zone, made [][]made, table *source.Table, limit int, w *worker) *merge {
+// newMerge prepares the merge of an item. generated are the generated records of its zones, in
+// the order of its apexes.
+func newMerge(item *config.Zone, generated [][]generatedRecord, table *source.Table, limit int, w *worker) *merge {
 	m := &merge{item: item, table: table, limit: limit, worker: w, read: fileReader{worker: w}}
 	for i, apex := range item.Apexes {
-		s := &share{apex: apex, made: made[i], above: map[string]*presence{}}
-		s.watch(apex)
-		for _, r := range s.made {
-			s.watch(r.Owner)
+		part := &zonePart{apex: apex, generated: generated[i], static: map[string]*staticNode{}}
+		part.remember(apex)
+		for _, r := range part.generated {
+			part.remember(r.Owner)
 		}
-		m.parts = append(m.parts, s)
+		m.parts = append(m.parts, part)
 	}
 	return m
 }
 
-// pour hands every record of every layer to the take of its share.
-func (m *merge) pour() {
+// remember has what the static layers have at owner remembered.
+func (part *zonePart) remember(owner dname.Name) {
+	part.static[owner.Key()] = &staticNode{}
+	part.lengths[len(owner)] = true
+}
+
+// readLayers hands every record of every layer to the emit of its part.
+func (m *merge) readLayers() {
 	for i := range m.item.Files {
-		m.file(&m.item.Files[i])
+		m.readMaster(&m.item.Files[i])
 	}
-	inline(m.item, m.table, &m.fs, func(r zone.Record) { m.static(r, LayerConfig) })
+	emitInline(m.item, m.table, &m.fs, func(r zone.Record) { m.addStatic(r, LayerConfig) })
 	for i := range m.item.Hosts {
-		m.hosts(&m.item.Hosts[i])
+		m.readHosts(&m.item.Hosts[i])
 	}
 	if n := m.outside - maxFindings; n > 0 {
 		m.fs.report(zone.Warning, "out-of-zone", m.item.Pos, "%s: %d more records of its files are not in %s and are ignored", m.item.Path, n, itemName(m.item))
 	}
 	if m.soaFile != "" {
-		m.unused()
+		m.reportUnused()
 	}
-	for _, s := range m.parts {
-		m.generated(s)
+	for _, part := range m.parts {
+		m.addGenerated(part)
 	}
 }
 
-// at puts a finding of a record where its tag says.
+// at returns a finding with the position of its record.
 func (m *merge) at(f zone.Finding) Finding {
 	p, _ := m.table.Position(f.Tag)
 	return Finding{Finding: f, Pos: p}
 }
 
-// open opens a source. One that cannot be read, nil, is reported at its place in
-// the config.
-func (m *merge) open(f *config.File, key string) *infile.File {
-	from, fault := m.read.open(f.Path)
-	if fault != "" {
-		m.fs.report(zone.Error, "unreadable-file", f.Pos, "%s.%s: %s %s", m.item.Path, key, f.Path, fault)
-	}
-	return from
-}
-
-// static hands on a record of a static layer.
-func (m *merge) static(r zone.Record, from Layer) {
-	m.worker.record()
+// addStatic adds a record of a static layer.
+func (m *merge) addStatic(r zone.Record, from Layer) {
+	m.worker.countRecord()
 	i := 0
 	if len(m.parts) > 1 || from != LayerFile {
-		i = route(m.item, r.Owner)
+		i = zoneIndex(m.item, r.Owner)
 	}
 	if i < 0 {
-		m.misplaced(r, from)
+		m.reportOutside(r, from)
 		return
 	}
-	s := m.parts[i]
-	atApex := len(r.Owner) == len(s.apex) && r.Owner.Equal(s.apex)
+	part := m.parts[i]
+	atApex := len(r.Owner) == len(part.apex) && r.Owner.Equal(part.apex)
 	if from == LayerFile {
-		if r.Type == rr.TypeSOA && m.refusedSOA(&r) || r.Type == rr.TypeNS && atApex && m.refusedNS(&r) {
+		if r.Type == rr.TypeSOA && m.rejectsSOA(&r) || r.Type == rr.TypeNS && atApex && m.rejectsNS(&r) {
 			return
 		}
 	} else {
-		s.added++
+		part.added++
 	}
-	if atApex && r.Type == rr.TypeNS && s.apexNS == nil {
-		s.apexNS = dname.FromWire(r.Data).Clone()
+	if atApex && r.Type == rr.TypeNS && part.apexNS == nil {
+		part.apexNS = dname.FromWire(r.Data).Clone()
 	}
-	if s.lengths[len(r.Owner)] {
-		var room [dname.MaxWire]byte
-		if p := s.above[string(r.Owner.AppendLower(room[:0]))]; p != nil {
-			p.note(&r)
+	if part.lengths[len(r.Owner)] {
+		var buf [dname.MaxWire]byte
+		if n := part.static[string(r.Owner.AppendLower(buf[:0]))]; n != nil {
+			n.add(&r)
 		}
 	}
-	s.take(r, from, RuleNone)
+	part.emit(r, from, RuleNone)
 }
 
-// watch has it noted what higher layers have at owner.
-func (s *share) watch(owner dname.Name) {
-	s.above[owner.Key()] = &presence{}
-	s.lengths[len(owner)] = true
-}
-
-func (p *presence) note(r *zone.Record) {
-	i := p.of(r.Type)
-	if i < 0 {
-		i = len(p.types)
-		p.types = append(p.types, r.Type)
-		p.tags = append(p.tags, r.Tag)
-		p.data = append(p.data, nil)
-	}
-	p.data[i] = append(p.data[i], bytes.Clone(r.Data))
-}
-
-// misplaced reports a record that lies in none of the item's zones. A file may
-// hold some, as in BIND; what the config itself says must be meant.
-func (m *merge) misplaced(r zone.Record, from Layer) {
+// reportOutside reports a record that lies in none of the item's zones. A file may have such
+// records, as in BIND; in the configuration they are an error.
+func (m *merge) reportOutside(r zone.Record, from Layer) {
 	f := zone.Finding{Severity: zone.Warning, Code: "out-of-zone", Tag: r.Tag, Owner: r.Owner.Clone(), Type: r.Type,
-		Text: fmt.Sprintf("the owner is not in %s and is ignored; move the record to its own zone, or mend the $ORIGIN or the owner", itemName(m.item))}
+		Text: fmt.Sprintf("the owner is not in %s and is ignored; move the record to its own zone, or correct the $ORIGIN or the owner", itemName(m.item))}
 	if from != LayerFile {
 		f.Severity = zone.Error
-		f.Text = fmt.Sprintf("the owner is not in %s; move the record to its own zone, or mend the owner", itemName(m.item))
+		f.Text = fmt.Sprintf("the owner is not in %s; move the record to its own zone, or correct the owner", itemName(m.item))
 	}
 	if m.outside++; m.outside <= maxFindings || f.Severity == zone.Error {
 		m.fs.add(m.at(f))
 	}
 }
 
-// refusedSOA notes the SOA of a file, and refuses it in a file that feeds
-// several zones: it could be the SOA of one only.
-func (m *merge) refusedSOA(r *zone.Record) bool {
+// rejectsSOA remembers the SOA of a file. It rejects the SOA of a file for several zones, which
+// could be that of one zone only.
+func (m *merge) rejectsSOA(r *zone.Record) bool {
 	if len(m.parts) > 1 {
 		m.fs.add(m.at(zone.Finding{Severity: zone.Error, Code: "soa-of-several", Tag: r.Tag, Owner: r.Owner.Clone(), Type: r.Type,
 			Text: fmt.Sprintf("%s makes %d zones, whose SOAs are generated; remove the SOA from the file, or configure each zone with a file of its own", itemName(m.item), len(m.parts))}))
@@ -224,8 +212,8 @@ func (m *merge) refusedSOA(r *zone.Record) bool {
 	return false
 }
 
-// refusedNS refuses NS at the apex in a file that feeds several zones.
-func (m *merge) refusedNS(r *zone.Record) bool {
+// rejectsNS rejects NS at the apex in a file for several zones.
+func (m *merge) rejectsNS(r *zone.Record) bool {
 	if len(m.parts) == 1 {
 		return false
 	}
@@ -234,11 +222,11 @@ func (m *merge) refusedNS(r *zone.Record) bool {
 	return true
 }
 
-// unused tells of settings that a file's SOA puts out of use.
-func (m *merge) unused() {
-	tell := func(given bool, key string, pos source.Position) {
+// reportUnused reports settings that have no effect because a file has an SOA.
+func (m *merge) reportUnused() {
+	report := func(given bool, key string, pos source.Position) {
 		if given {
-			m.fs.report(zone.Warning, "setting-not-used", pos, "%s.%s: not used, because %s has an SOA and so says itself what its SOA and NS are; remove `%s` here, or the SOA and NS there",
+			m.fs.report(zone.Warning, "setting-not-used", pos, "%s.%s: not used, because %s has an SOA, and then the SOA and NS of the zone come from there; remove `%s` here, or the SOA and NS there",
 				m.item.Path, key, m.soaFile, key)
 		}
 	}
@@ -246,80 +234,75 @@ func (m *merge) unused() {
 	if len(m.item.NameServers) > 0 {
 		pos = m.item.NameServers[0].Pos
 	}
-	tell(m.item.Explicit.NameServers, "nameservers", pos)
-	tell(m.item.Explicit.Contact, "contact", m.item.Pos)
-	tell(m.item.Explicit.SOA, "soa", m.item.Pos)
+	report(m.item.Explicit.NameServers, "nameservers", pos)
+	report(m.item.Explicit.Contact, "contact", m.item.Pos)
+	report(m.item.Explicit.SOA, "soa", m.item.Pos)
 }
 
-// generated hands on those generated RRsets that no static layer has.
-func (m *merge) generated(s *share) {
+// addGenerated adds those generated RRsets that no static layer has.
+func (m *merge) addGenerated(part *zonePart) {
 	if m.soaFile == "" {
-		m.ownSOA(s)
+		m.addSOA(part)
 	}
-	for i := range s.made {
-		r := &s.made[i]
+	for i := range part.generated {
+		r := &part.generated[i]
 		if m.soaFile != "" && r.rule.needsOwnSOA() {
 			continue
 		}
-		p := s.above[r.Owner.Key()]
+		n := part.static[r.Owner.Key()]
 		switch {
-		case r.Type == rr.TypeCNAME && len(p.types) > 0:
-			m.collision(r, p)
-		case p.of(r.Type) >= 0:
-			m.overruled(r, p)
+		case r.Type == rr.TypeCNAME && len(n.types) > 0:
+			m.reportCollision(r, n)
+		case n.index(r.Type) >= 0:
+			m.reportOverruled(r, n)
 		default:
-			s.added++
-			s.take(r.Record, LayerGenerated, r.rule)
+			part.added++
+			part.emit(r.Record, LayerGenerated, r.rule)
 		}
 	}
 }
 
-// ownSOA makes the SOA of a zone that has none in its files.
-func (m *merge) ownSOA(s *share) {
-	ns := s.apexNS
+// addSOA generates the SOA of a zone that has none in its files.
+func (m *merge) addSOA(part *zonePart) {
+	ns := part.apexNS
 	if ns == nil && len(m.item.NameServers) > 0 {
 		ns = m.item.NameServers[0].Name
 	}
 	if ns == nil {
-		m.fs.report(zone.Error, "no-name-servers", m.item.Pos, "%s: zone %v has no name servers; give `nameservers` here or in `defaults`, as the zone's parent has them", m.item.Path, s.apex)
+		m.fs.report(zone.Error, "no-name-servers", m.item.Pos, "%s: zone %v has no name servers; give `nameservers` here or in `defaults`, as the zone's parent has them", m.item.Path, part.apex)
 		return
 	}
-	s.added++
-	s.take(soa(m.item, s.apex, ns, m.table), LayerGenerated, RuleApex)
+	part.added++
+	part.emit(generateSOA(m.item, part.apex, ns, m.table), LayerGenerated, RuleApex)
 }
 
-// overruled tells of a generated record in whose place a higher layer has others
-// of the same type. That is how precedence is meant to work with `defaults`; what
-// was written for this very zone contradicts.
-func (m *merge) overruled(r *made, p *presence) {
-	i := p.of(r.Type)
-	if p.has(i, r.Data) || r.rule == RuleApex && !m.item.Explicit.NameServers {
+// reportOverruled reports a generated record that is not served because a static layer has other
+// records of its type. With `defaults` this is intended; with settings of this very zone it is a
+// contradiction.
+func (m *merge) reportOverruled(r *generatedRecord, n *staticNode) {
+	i := n.index(r.Type)
+	if n.has(i, r.Data) || r.rule == RuleApex && !m.item.Explicit.NameServers {
 		return
 	}
-	where, _ := m.table.Position(p.tags[i])
-	f := m.at(zone.Finding{Severity: zone.Warning, Code: "overruled", Tag: r.Tag, Owner: r.Owner, Type: r.Type,
-		Text: fmt.Sprintf("%s is not served: %v has %v at this name, which goes before what is generated (%v); make both the same, or remove one",
-			zonefile.RData(r.Type, r.Data), where, r.Type, r.rule)})
-	m.fs.add(f)
+	where, _ := m.table.Position(n.tags[i])
+	m.fs.add(m.at(zone.Finding{Severity: zone.Warning, Code: "overruled", Tag: r.Tag, Owner: r.Owner, Type: r.Type,
+		Text: fmt.Sprintf("%s is not served: %v has %v at this name, which takes precedence over what is generated (%v); make both the same, or remove one",
+			zonefile.RData(r.Type, r.Data), where, r.Type, r.rule)}))
 }
 
-// collision decides about a generated CNAME at a name that has static data. The
-// same CNAME is what we wanted. Against a `delegate` entry other data are a
-// contradiction; against a zone below they are a choice, since what is static
-// comes first, but one that hides what that zone has.
-func (m *merge) collision(r *made, p *presence) {
+// reportCollision reports a generated CNAME at a name that has other static data. Against a
+// `delegate` entry other data are a contradiction. Against a zone below they are a choice, since
+// static data have precedence, but one that hides what that zone has.
+func (m *merge) reportCollision(r *generatedRecord, n *staticNode) {
 	target := dname.FromWire(r.Data)
-	if i := p.of(rr.TypeCNAME); i >= 0 && p.has(i, r.Data) {
+	if i := n.index(rr.TypeCNAME); i >= 0 && n.has(i, r.Data) {
 		return
 	}
-	i := slices.IndexFunc(p.types, func(t rr.Type) bool { return t != rr.TypeRRSIG && t != rr.TypeNSEC })
-	if i < 0 {
-		i = 0
-	}
-	where, _ := m.table.Position(p.tags[i])
+	i := max(slices.IndexFunc(n.types, func(t rr.Type) bool { return t != rr.TypeRRSIG && t != rr.TypeNSEC }), 0)
+	where, _ := m.table.Position(n.tags[i])
 	rule, _ := m.table.Position(r.Tag)
-	f := zone.Finding{Severity: zone.Error, Code: "alias-collision", Tag: p.tags[i], Owner: r.Owner, Type: p.types[i],
-		Text: fmt.Sprintf("the address is delegated at %v, which makes this name a CNAME to %v, and a CNAME stands alone (RFC 2317 §4, RFC 2181 §10.1); remove the %v, or delegate without this address", rule, target, p.types[i])}
+	f := zone.Finding{Severity: zone.Error, Code: "alias-collision", Tag: n.tags[i], Owner: r.Owner, Type: n.types[i],
+		Text: fmt.Sprintf("the address is delegated at %v, which makes this name a CNAME to %v, and a CNAME excludes other data (RFC 2317 §4, RFC 2181 §10.1); remove the %v, or delegate without this address", rule, target, n.types[i])}
 	if r.rule == RuleChildAlias {
 		f.Severity = zone.Warning
 		f.Code = "alias-hidden"

@@ -172,13 +172,13 @@ func TestSerialsOverRestarts(t *testing.T) {
 	l.write("-- a.zone --\n" + withSOA(9, "1 PTR b.example.com.\n"))
 	p = l.reload()
 	expect("lower serial", 2025112101, labNow+1)
-	l.expect(p.Findings, `warning: a.zone:2:1: serial 9 in the file is not after 2025112101, which was served already (RFC 1982), so 2025112101 is served; give the file a serial after 2025112101, or leave it: ptrd counts on by itself`)
+	l.expect(p.Findings, `warning: a.zone:2:1: serial 9 in the file is not after 2025112101, which was served already (RFC 1982), so 2025112101 is served; give the file a serial after 2025112101, or leave it: ptrd increments the served serial itself`)
 
 	l.write("-- a.zone --\n" + withSOA(9, "1 PTR c.example.com.\n"))
 	l.restart()
 	p = l.reload()
 	expect("lower serial with change", 2025112102, labNow+1)
-	l.expect(p.Findings, `warning: a.zone:2:1: serial 9 in the file is not after 2025112101, which was served already (RFC 1982), so 2025112102 is served; give the file a serial after 2025112102, or leave it: ptrd counts on by itself`)
+	l.expect(p.Findings, `warning: a.zone:2:1: serial 9 in the file is not after 2025112101, which was served already (RFC 1982), so 2025112102 is served; give the file a serial after 2025112102, or leave it: ptrd increments the served serial itself`)
 
 	l.write("-- a.zone --\n" + withSOA(9, "1 PTR d.example.com.\n"))
 	p = l.reload()

@@ -6,25 +6,24 @@ import (
 	"github.com/ptrd/ptrd/zone"
 )
 
-// last is what was served of a zone before, by this process or, after a
-// restart, by the word of the journal.
+// last is what was served of a zone before, by this process or, according to the journal, by an
+// earlier one.
 type last struct {
 	known  bool
 	serial zone.Serial
 	digest zone.Digest
 
-	// declared is the serial that the zone's file had then; it means nothing
-	// unless hasDeclared.
+	// declared is the serial in the zone's file at that time, if hasDeclared.
 	declared    zone.Serial
 	hasDeclared bool
 
 	records int // 0: not known
 }
 
-// generatedSerial returns the serial of a zone whose SOA we make: the same as
-// before for the same content, else at least one more and at least the Unix
-// time. The time makes up for a lost state directory: what was given out before is
-// not later than it, unless content changed more than once a second on average.
+// generatedSerial returns the serial of a zone whose SOA is generated: the same as before for the
+// same content, else at least one more and at least the Unix time. The time replaces a lost state
+// directory: no serial served before is later, unless content changed more than once a second on
+// average.
 func generatedSerial(prev last, content zone.Digest, unix int64) zone.Serial {
 	switch {
 	case !prev.known:
@@ -35,16 +34,14 @@ func generatedSerial(prev last, content zone.Digest, unix int64) zone.Serial {
 	return prev.serial.Next(unix)
 }
 
-// declaredSerial returns the serial of an unsigned zone whose file has an SOA with
-// the serial in file. That one is taken as it stands at first and whenever it is
-// later (RFC 1982) than what was served; else the served one stays for the same
-// content and the next one is given to changed content. So a file whose serial
-// goes back, or stands still, never makes the served serial go back, and
-// secondaries see every change.
+// declaredSerial returns the serial of an unsigned zone whose file has an SOA with the serial file.
+// That one is used if the zone was never served, or if it is later (RFC 1982) than the one that was
+// served. Else the same content keeps its serial, and changed content gets the next one. So the
+// served serial never goes back, and secondaries see every change, whatever the file has.
 //
-// note is not empty where somebody set the file's serial to no effect; a serial
-// that just stands still is fine and gets none.
-func declaredSerial(prev last, content zone.Digest, file zone.Serial) (serial zone.Serial, note string) {
+// warning is not empty where the serial in the file was set without effect. A serial in the file
+// that did not change gets no warning.
+func declaredSerial(prev last, content zone.Digest, file zone.Serial) (serial zone.Serial, warning string) {
 	if !prev.known || prev.serial.Before(file) {
 		return file, ""
 	}
@@ -55,13 +52,12 @@ func declaredSerial(prev last, content zone.Digest, file zone.Serial) (serial zo
 	if file == prev.serial || prev.hasDeclared && file == prev.declared {
 		return serial, ""
 	}
-	return serial, fmt.Sprintf("serial %d in the file is not after %d, which was served already (RFC 1982), so %d is served; give the file a serial after %d, or leave it: ptrd counts on by itself",
+	return serial, fmt.Sprintf("serial %d in the file is not after %d, which was served already (RFC 1982), so %d is served; give the file a serial after %d, or leave it: ptrd increments the served serial itself",
 		file, prev.serial, serial, serial)
 }
 
-// signedSerial decides whether a pre-signed zone may take the place of what was
-// served before. We cannot count its serial on: the SOA is signed. fault is the
-// finding's text where it may not.
+// signedSerial decides whether a pre-signed zone may replace what was served before. Its serial
+// cannot be incremented: the SOA is signed. If it may not, fault is the text of the finding.
 func signedSerial(prev last, content zone.Digest, file zone.Serial) (fault string) {
 	switch {
 	case !prev.known || prev.serial.Before(file):

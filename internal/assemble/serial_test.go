@@ -88,7 +88,7 @@ func TestDeclaredSerial(t *testing.T) {
 		})
 	}
 	_, note := declaredSerial(served(9, 7), contentB, 8)
-	if want := "serial 8 in the file is not after 9, which was served already (RFC 1982), so 10 is served; give the file a serial after 10, or leave it: ptrd counts on by itself"; note != want {
+	if want := "serial 8 in the file is not after 9, which was served already (RFC 1982), so 10 is served; give the file a serial after 10, or leave it: ptrd increments the served serial itself"; note != want {
 		t.Errorf("got  %s\nwant %s", note, want)
 	}
 }

@@ -6,62 +6,58 @@ import (
 	"github.com/ptrd/ptrd/zone"
 )
 
-// shrunk takes out of next, what is to be served at each apex of an item, the zones that
-// would lose more records than max_shrink allows, says so, and returns them. Zones of one
-// item share its files: if all of them together lose too much, each that loses any is
-// held.
-func (r *round) shrunk(m *merge, next []*zone.Zone) (held []Held) {
+// holdShrunk sets those zones in next, the zones to be served at the apexes of an item, to nil
+// that would lose more records than max_shrink allows. It reports and returns them. Zones of one
+// item share its files: if all of them together lose too much, each zone that loses any record
+// is held.
+func (r *round) holdShrunk(m *merge, next []*zone.Zone) (held []Held) {
 	limit := m.item.MaxShrink
 	if limit == 0 || m.item.Dynamic {
 		return nil
 	}
-	sizes := func(i int) (before, after int, ok bool) {
-		base := r.set.Get(m.parts[i].apex)
-		if base == nil || !base.IsAvailable() || next[i] == nil {
-			return 0, 0, false
-		}
-		return base.Stats().Records, next[i].Stats().Records, true
-	}
+	changed := make([]Held, len(next)) // zero: there are no earlier data, or no later ones
 	var before, after int
-	for i := range next {
-		b, a, _ := sizes(i)
-		before, after = before+b, after+a
+	for i, part := range m.parts {
+		if base := r.set.Get(part.apex); base != nil && base.IsAvailable() && next[i] != nil {
+			changed[i] = Held{part.apex, base.Stats().Records, next[i].Stats().Records}
+			before, after = before+changed[i].Before, after+changed[i].After
+		}
 	}
 	together := limit.StopsRecords(before, after)
-	for i, s := range m.parts {
-		b, a, ok := sizes(i)
-		if !ok || !limit.StopsRecords(b, a) && (!together || a >= b) || r.how.MayShrink != nil && r.how.MayShrink(s.apex) {
+	for i, h := range changed {
+		isTooMuch := limit.StopsRecords(h.Before, h.After) || together && h.After < h.Before
+		if h.Apex == nil || !isTooMuch || r.how.MayShrink != nil && r.how.MayShrink(h.Apex) {
 			continue
 		}
 		next[i] = nil
-		held = append(held, Held{s.apex, b, a})
-		m.fs.add(Finding{Pos: m.place(), Apex: s.apex, Finding: zone.Finding{Severity: zone.Error, Code: "max-shrink", Text: fmt.Sprintf(
-			"zone %v would go from %d records to %d, and max_shrink lets a change remove %v at most, so what was served stays; look whether the sources are whole, and if this is meant, run `ptrd reload --accept-shrink %[1]v`",
-			s.apex, b, a, limit)}})
+		held = append(held, h)
+		m.reportZone(zone.Error, "max-shrink", h.Apex,
+			"zone %v would go from %d records to %d, and max_shrink lets a change remove %v at most, so the earlier content is still served; check that the sources are complete, and if this is intended, run `ptrd reload --accept-shrink %[1]v`",
+			h.Apex, h.Before, h.After, limit)
 	}
 	return held
 }
 
-// shrunkBefore warns of a zone that lost too much since it was served before a restart:
-// what it had is kept nowhere, so that nothing can be held back.
-func (m *merge) shrunkBefore(s *share, before, after int) {
+// warnShrunk warns about a zone that lost too many records since it was served before a restart.
+// The earlier content is not in the state directory, so that the change cannot be held.
+func (m *merge) warnShrunk(part *zonePart, before, after int) {
 	if before == 0 || m.item.Dynamic {
 		return
 	}
 	if m.item.MaxShrink.StopsRecords(before, after) {
-		m.lost(fmt.Sprintf("zone %v", s.apex), before, after)
+		m.reportLoss(fmt.Sprintf("zone %v", part.apex), before, after)
 		return
 	}
 	m.before, m.after = m.before+before, m.after+after
 }
 
-// shrunkTogether is shrunkBefore for all zones of the item.
-func (m *merge) shrunkTogether() {
+// warnShrunkTogether is warnShrunk for all zones of the item together.
+func (m *merge) warnShrunkTogether() {
 	if len(m.parts) > 1 && m.item.MaxShrink.StopsRecords(m.before, m.after) {
-		m.lost(itemName(m.item), m.before, m.after)
+		m.reportLoss(itemName(m.item), m.before, m.after)
 	}
 }
 
-func (m *merge) lost(what string, before, after int) {
-	m.fs.report(zone.Warning, "max-shrink", m.place(), "%s had %d records when it was served last and has %d now; what it had is not kept over a restart, so this is served; look whether its sources are whole", what, before, after)
+func (m *merge) reportLoss(what string, before, after int) {
+	m.fs.report(zone.Warning, "max-shrink", m.place(), "%s had %d records when it was served last and has %d now; the earlier content is not kept over a restart, so the new one is served; check that its sources are complete", what, before, after)
 }

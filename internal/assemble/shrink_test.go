@@ -60,8 +60,8 @@ zones:
 	if len(p.Broken) != 5 || !p.Broken[3].LastGood {
 		t.Errorf("broken are %+v", p.Broken)
 	}
-	const text = "large.zone: zone large.example. would go from 1004 records to 501, and max_shrink lets a change remove 50% at most, so what was served stays; " +
-		"look whether the sources are whole, and if this is meant, run `ptrd reload --accept-shrink large.example.`"
+	const text = "large.zone: zone large.example. would go from 1004 records to 501, and max_shrink lets a change remove 50% at most, so the earlier content is still served; " +
+		"check that the sources are complete, and if this is intended, run `ptrd reload --accept-shrink large.example.`"
 	if got := l.text(p.Findings); !strings.Contains(got, "error: "+text+"\n") {
 		t.Errorf("findings are\n%s", got)
 	}
@@ -110,8 +110,8 @@ zones:
 	l.write("-- large.zone --\n" + generated(10) + "-- small.zone --\n" + generated(1) + "-- hosts --\n" + rest)
 	l.restart()
 	l.expect(l.reload().Findings, `
-		warning: hosts: 10.0.0.0/21 had 1224 records when it was served last and has 274 now; what it had is not kept over a restart, so this is served; look whether its sources are whole
-		warning: large.zone: zone large.example. had 2003 records when it was served last and has 13 now; what it had is not kept over a restart, so this is served; look whether its sources are whole
+		warning: hosts: 10.0.0.0/21 had 1224 records when it was served last and has 274 now; the earlier content is not kept over a restart, so the new one is served; check that its sources are complete
+		warning: large.zone: zone large.example. had 2003 records when it was served last and has 13 now; the earlier content is not kept over a restart, so the new one is served; check that its sources are complete
 	`)
 	if n := l.zone("large.example").Stats().Records; n != 13 {
 		t.Errorf("%d records are served", n)

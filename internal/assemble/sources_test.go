@@ -62,7 +62,7 @@ $TTL 600
 	l.expect(p.Findings, `
 		error: v4.zone:2:1: SOA at 112.0.203.in-addr.arpa.: 203.0.112.0/22 makes 4 zones, whose SOAs are generated; remove the SOA from the file, or configure each zone with a file of its own
 		error: v4.zone:3:1: NS at 113.0.203.in-addr.arpa.: 203.0.112.0/22 makes 4 zones, which share `+"`nameservers`"+`; remove the NS from the file and give the server there
-		warning: v4.zone:5:1: PTR at 1.116.0.203.in-addr.arpa.: the owner is not in 203.0.112.0/22 and is ignored; move the record to its own zone, or mend the $ORIGIN or the owner
+		warning: v4.zone:5:1: PTR at 1.116.0.203.in-addr.arpa.: the owner is not in 203.0.112.0/22 and is ignored; move the record to its own zone, or correct the $ORIGIN or the owner
 	`)
 	if len(p.Broken) != 4 || changed(p) != "" {
 		t.Errorf("broken %v, changed %s", p.Broken, changed(p))
@@ -205,7 +205,7 @@ zones:
     delegate: [{prefix: 192.0.2.4/31, nameservers: [ns.customer.example]}]
 -- a.zone --
 `+withSOA(7, ""))
-	tail := ": not used, because a.zone has an SOA and so says itself what its SOA and NS are; remove `"
+	tail := ": not used, because a.zone has an SOA, and then the SOA and NS of the zone come from there; remove `"
 	l.expect(l.reload().Findings, `
 		warning: ptrd.yaml:5:5: zones[0].contact`+tail+"contact` here, or the SOA and NS there"+`
 		warning: ptrd.yaml:5:5: zones[0].soa`+tail+"soa` here, or the SOA and NS there"+`

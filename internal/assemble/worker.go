@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"hash/maphash"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -8,73 +9,71 @@ import (
 	"github.com/ptrd/ptrd/zone/infile"
 )
 
-// Progress counts what Assemble does, for others to look at meanwhile. The zero
-// value is ready.
+// Progress counts what Assemble does, so that others can report it meanwhile. The zero value is
+// ready to use.
 type Progress struct {
 	zones, done    atomic.Int64
 	records, bytes atomic.Int64
 }
 
-// Zones returns how many zones the Assemble under way, or the last one, has to do
-// with, and how many of them are done, reused ones included.
+// Zones returns how many zones the current or last Assemble has to process, and how many of them
+// are done, including reused ones.
 func (p *Progress) Zones() (done, all int64) { return p.done.Load(), p.zones.Load() }
 
-// Read returns how many records and octets of sources were read so far, by every
-// Assemble.
+// Read returns how many records and octets of sources every Assemble has read so far.
 func (p *Progress) Read() (records, octets int64) { return p.records.Load(), p.bytes.Load() }
 
-// worker is what a goroutine that makes zones has of its own. If that goroutine is
-// abandoned in a read, the next one goes on with the worker.
+// worker is the state of one goroutine that builds zones. If that goroutine is abandoned because
+// a read does not return, its successor continues with the same worker.
 type worker struct {
 	task     *infile.Task
 	pause    func() // nil: never
 	progress *Progress
-	records  int64 // not told to progress yet
-	room     *room // nil: there is no other worker
-	taken    int64 // octets of it
+	seed     maphash.Seed
+	records  int64         // not yet added to progress
+	budget   *memoryBudget // nil: there is no other worker
+	reserved int64         // octets of the budget
 }
 
-// takeRoom waits for room in which to make zones from so many octets.
-func (w *worker) takeRoom(octets int64) {
-	w.room.take(octets)
-	w.taken = octets
+// reserve waits until zones may be built from sources of so many octets.
+func (w *worker) reserve(octets int64) {
+	w.budget.acquire(octets)
+	w.reserved = octets
 }
 
-// giveRoom gives back what takeRoom took.
-func (w *worker) giveRoom() {
-	if w.taken > 0 {
-		w.room.give(w.taken)
-		w.taken = 0
+// unreserve returns what reserve acquired.
+func (w *worker) unreserve() {
+	if w.reserved > 0 {
+		w.budget.release(w.reserved)
+		w.reserved = 0
 	}
 }
 
-// pauseRecords is how many records are read between two pauses: some twenty
-// microseconds of work.
+// pauseRecords is how many records are read between two pauses: some twenty microseconds of work.
 const pauseRecords = 64
 
-// rest may pause. It is for steps of some microseconds each.
-func (w *worker) rest() {
+// mayPause gives way to queries. It is called between steps of some microseconds each.
+func (w *worker) mayPause() {
 	if w.pause != nil {
 		w.pause()
 	}
 }
 
-// record counts a record, and may pause once in so many of them.
-func (w *worker) record() {
+// countRecord counts a record and may pause after every pauseRecords of them.
+func (w *worker) countRecord() {
 	if w.records++; w.records == pauseRecords {
-		w.tell()
-		w.rest()
+		w.reportRecords()
+		w.mayPause()
 	}
 }
 
-// tell adds what was counted to the progress.
-func (w *worker) tell() {
+// reportRecords adds the records that were counted to the progress.
+func (w *worker) reportRecords() {
 	w.progress.records.Add(w.records)
 	w.records = 0
 }
 
-// reader returns a reader of the same octets that counts them, and may pause
-// before each read.
+// reader returns a reader of the same octets that counts them and may pause before each read.
 func (w *worker) reader(r io.Reader) io.Reader { return workReader{w, r} }
 
 type workReader struct {
@@ -83,44 +82,44 @@ type workReader struct {
 }
 
 func (r workReader) Read(b []byte) (int, error) {
-	r.w.rest()
+	r.w.mayPause()
 	n, err := r.r.Read(b)
 	r.w.progress.bytes.Add(int64(n))
 	return n, err
 }
 
-// maxAtOnce bounds the octets of the sources of all zones that are made at the same
-// time: while a zone is made it takes about as much memory as its sources have
-// octets. A larger one is made alone. Less would keep processors idle where zones
-// have some ten million records each.
+// maxAtOnce bounds the size in octets of the sources of all zones that are built at the same
+// time: a zone that is being built takes about as much memory as its sources have octets. A
+// larger zone is built alone. A smaller bound would leave processors idle where zones have some
+// ten million records each.
 const maxAtOnce = 512 << 20
 
-// room is what is left of maxAtOnce.
-type room struct {
-	mu    sync.Mutex
-	freed sync.Cond
-	taken int64
+// memoryBudget hands out maxAtOnce octets.
+type memoryBudget struct {
+	mu       sync.Mutex
+	released sync.Cond
+	used     int64
 }
 
-func newRoom() *room {
-	r := new(room)
-	r.freed.L = &r.mu
-	return r
+func newMemoryBudget() *memoryBudget {
+	b := new(memoryBudget)
+	b.released.L = &b.mu
+	return b
 }
 
-// take waits until there is room for n octets, or nobody else has any.
-func (r *room) take(n int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for r.taken > 0 && r.taken+n > maxAtOnce {
-		r.freed.Wait()
+// acquire waits until n octets are left, or none are used.
+func (b *memoryBudget) acquire(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.used > 0 && b.used+n > maxAtOnce {
+		b.released.Wait()
 	}
-	r.taken += n
+	b.used += n
 }
 
-func (r *room) give(n int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.taken -= n
-	r.freed.Broadcast()
+func (b *memoryBudget) release(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used -= n
+	b.released.Broadcast()
 }

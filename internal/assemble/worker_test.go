@@ -79,7 +79,7 @@ func TestPanicOfWorker(t *testing.T) {
 // However many workers there are, sources of no more than maxAtOnce are in work at
 // a time, and one that is larger by itself is in work alone.
 func TestRoom(t *testing.T) {
-	r := newRoom()
+	r := newMemoryBudget()
 	var wg sync.WaitGroup
 	for i := range 40 {
 		n := int64(maxAtOnce / 5 * (i%3 + 1))
@@ -87,17 +87,17 @@ func TestRoom(t *testing.T) {
 			n = 3 * maxAtOnce
 		}
 		wg.Go(func() {
-			r.take(n)
+			r.acquire(n)
 			r.mu.Lock()
-			if r.taken > maxAtOnce && r.taken != n {
-				t.Errorf("%d octets are in work, %d of them of one zone", r.taken, n)
+			if r.used > maxAtOnce && r.used != n {
+				t.Errorf("%d octets are in work, %d of them of one zone", r.used, n)
 			}
 			r.mu.Unlock()
-			r.give(n)
+			r.release(n)
 		})
 	}
 	wg.Wait()
-	if r.taken != 0 {
-		t.Errorf("%d octets are left", r.taken)
+	if r.used != 0 {
+		t.Errorf("%d octets are left", r.used)
 	}
 }

@@ -8,13 +8,24 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/hostsfile"
+	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/source"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
-// file pours a master file.
-func (m *merge) file(f *config.File) {
+// open opens a source. If it cannot be read, open returns nil and reports it at its position in
+// the configuration.
+func (m *merge) open(f *config.File, key string) *infile.File {
+	from, fault := m.read.open(f.Path)
+	if fault != "" {
+		m.fs.report(zone.Error, "unreadable-file", f.Pos, "%s.%s: %s %s", m.item.Path, key, f.Path, fault)
+	}
+	return from
+}
+
+// readMaster reads a master file.
+func (m *merge) readMaster(f *config.File) {
 	from := m.open(f, "file")
 	if from == nil {
 		return
@@ -30,18 +41,18 @@ func (m *merge) file(f *config.File) {
 		Apexes:        m.item.Apexes,
 		Tap:           m.read.tap,
 	}
-	// A TTL given for this very zone is like a $TTL at the top of its files; one
-	// from `defaults` is only for files that say nothing at all about it.
+	// A TTL of this very zone is like a $TTL at the top of its files; one from `defaults` only
+	// applies to files without any TTL.
 	o.DefaultTTL, o.HasDefaultTTL = seconds(-1, m.item.TTL), m.item.Explicit.TTL
 	o.FallbackTTL, o.HasFallbackTTL = o.DefaultTTL, true
-	res := zonefile.Read(f.Path, from, o, func(r zone.Record) { m.static(r, LayerFile) })
+	res := zonefile.Read(f.Path, from, o, func(r zone.Record) { m.addStatic(r, LayerFile) })
 	m.seen = append(m.seen, res.Files...)
-	m.found(f.Path, res.Findings, res.Errors+res.Warnings)
+	m.addFindings(f.Path, res.Findings, res.Errors+res.Warnings)
 }
 
-// hosts pours a hosts file: the PTRs of those of its addresses that are ours.
-// Such a file is often one for many zones, so that the others are no mistake.
-func (m *merge) hosts(f *config.File) {
+// readHosts reads a hosts file: the PTRs of those of its addresses that are in the item's zones.
+// Other addresses are no error, since one such file often serves many zones.
+func (m *merge) readHosts(f *config.File) {
 	from := m.open(f, "hosts")
 	if from == nil {
 		return
@@ -58,13 +69,13 @@ func (m *merge) hosts(f *config.File) {
 	}
 	res := hostsfile.Read(f.Path, from, o, func(a netip.Addr, target dname.Name, tag zone.Tag) {
 		owner, _ := ownerOf(m.item, a)
-		m.static(zone.Record{Owner: owner, Type: rr.TypePTR, TTL: seconds(-1, m.item.TTL), Data: target, Tag: tag}, LayerHosts)
+		m.addStatic(zone.Record{Owner: owner, Type: rr.TypePTR, TTL: seconds(-1, m.item.TTL), Data: target, Tag: tag}, LayerHosts)
 	})
-	m.found(f.Path, res.Findings, res.Errors+res.Warnings)
+	m.addFindings(f.Path, res.Findings, res.Errors+res.Warnings)
 }
 
-// found takes over the findings of a reader of a file, total in all.
-func (m *merge) found(path string, list []zone.Finding, total int) {
+// addFindings adds the findings in a file. total is their number, list has the first of them.
+func (m *merge) addFindings(path string, list []zone.Finding, total int) {
 	for _, f := range list {
 		m.fs.add(m.at(f))
 	}

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// unquoted says what is wrong with data in presentation form that lack double
-// quotes; empty if nothing is. In a master file everybody knows that a ; starts a
-// comment and that a blank ends a string of a TXT. In YAML, whose own quotes are
-// gone when the data come here, `TXT: v=DMARC1; p=none` looks right and is not.
-func unquoted(typ, data string) string {
+// checkQuotes returns what is wrong with data in presentation form without double quotes; empty if
+// nothing is. In a master file it is well known that a ; starts a comment and that a blank ends a
+// string of a TXT. In YAML, whose own quotes are removed by its parser, `TXT: v=DMARC1; p=none`
+// looks right and is not.
+func checkQuotes(typ, data string) string {
 	if strings.HasPrefix(data, `\#`) {
 		return "" // octets in hexadecimal (RFC 3597 §5)
 	}
@@ -34,8 +34,8 @@ func unquoted(typ, data string) string {
 	return ""
 }
 
-// endOfWord returns where the first of the octets in ends stands at or behind i
-// without a backslash before it, at most the length of s.
+// endOfWord returns the position of the first octet at or after i that is in ends and has no
+// backslash before it, at most the length of s.
 func endOfWord(s string, i int, ends string) int {
 	for ; i < len(s) && strings.IndexByte(ends, s[i]) < 0; i++ {
 		if s[i] == '\\' {

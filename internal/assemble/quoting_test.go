@@ -27,7 +27,7 @@ func TestUnquoted(t *testing.T) {
 		{"TXT", `\`, ""},
 		{"TXT", ``, ""},
 	} {
-		if got := unquoted(c.typ, c.data); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+		if got := checkQuotes(c.typ, c.data); c.want == "" && got != "" || !strings.Contains(got, c.want) {
 			t.Errorf("%s %s: %q, want %q in it", c.typ, c.data, got, c.want)
 		}
 	}

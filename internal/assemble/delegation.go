@@ -1,0 +1,205 @@
+package assemble
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/source"
+)
+
+// maxChain bounds how many aliases are followed from an address to its PTR.
+const maxChain = 8
+
+// delegationCheck compares zones of the configuration with what their parents, served here, have
+// of them.
+type delegationCheck struct {
+	*round
+	fs     findings
+	answer zone.Answer // reused by all lookups
+}
+
+// checkDelegations reports zones of the configuration that their parent zone does not delegate, and
+// those that it delegates to other servers than they have. It only looks at parents from files with
+// an SOA; a parent whose SOA is generated gets the delegations as well.
+func (r *round) checkDelegations(items map[string]*outcome) []Finding {
+	c := &delegationCheck{round: r}
+	for i := range r.cfg.Zones {
+		item := &r.cfg.Zones[i]
+		if item.Secondary != nil {
+			continue // the operator of its primary has to correct it
+		}
+		o := items[item.Apexes[0].Key()]
+		for _, apex := range item.Apexes {
+			key := apex.Key()
+			z := r.done[key]
+			if z == nil || !z.IsAvailable() {
+				continue
+			}
+			pos := item.Pos
+			if o.soaFile != "" {
+				pos = source.Position{File: o.soaFile}
+				for _, child := range r.index.cuts[key] {
+					if _, classless := classlessPart(child.item); !classless && !c.isCut(z, child.apex) {
+						c.reportNotDelegated(pos, apex, child)
+					}
+				}
+				for _, child := range r.index.aliases[key] {
+					c.checkAliases(pos, ref{item, apex}, z, child)
+				}
+			}
+			for _, child := range r.index.cuts[key] {
+				c.checkNameServers(pos, z, child)
+			}
+		}
+	}
+	return c.fs.list
+}
+
+// checkNameServers reports a child that its parent delegates to other name servers than the child
+// itself has.
+func (c *delegationCheck) checkNameServers(pos source.Position, parent *zone.Zone, child ref) {
+	set, ok := parent.Get(child.apex, rr.TypeNS)
+	if !ok {
+		return
+	}
+	var above, below []string
+	for it := set.Data(); it.Next(); {
+		above = append(above, lowered(dname.FromWire(wholeData(&it))))
+	}
+	list, _ := nameServersOf(child, c.done[child.apex.Key()])
+	for _, ns := range list {
+		below = append(below, lowered(ns.Name))
+	}
+	slices.Sort(above)
+	slices.Sort(below)
+	if slices.Equal(above, below) {
+		return
+	}
+	c.fs.report(zone.Warning, "other-servers", pos,
+		"zone %v delegates %v to %s, but that zone, which is configured here (%v), names %s; make the two equal (RFC 1034 §4.2.2)",
+		parent.Apex(), child.apex, strings.Join(above, ", "), child.item.Pos, strings.Join(below, ", "))
+}
+
+func lowered(n dname.Name) string { return strings.ToLower(n.String()) }
+
+// isCut reports whether the zone z delegates name, or has a zone cut or a DNAME above it.
+func (c *delegationCheck) isCut(z *zone.Zone, name dname.Name) bool {
+	c.answer.Reset()
+	z.Lookup(name, rr.TypeNS, false, &c.answer)
+	return c.answer.Kind == zone.Referral || c.answer.Next != nil
+}
+
+// reportNotDelegated reports a zone for which the zone at parent has no NS.
+func (c *delegationCheck) reportNotDelegated(pos source.Position, parent dname.Name, child ref) {
+	c.fs.report(zone.Warning, "child-not-delegated", pos,
+		"zone %v is configured here (%v), but zone %v does not delegate it: resolvers that ask that zone first learn that its names do not exist; %s",
+		child.apex, child.item.Pos, parent, addLines(c.cutLines(child)))
+}
+
+// checkAliases reports addresses of a classless zone that z, the zone home, which has their own
+// names, does not lead to the classless zone (RFC 2317 §4).
+func (c *delegationCheck) checkAliases(pos source.Position, home ref, z *zone.Zone, child classlessZone) {
+	var missing []netip.Addr
+	for a := child.prefix.Addr(); child.prefix.Contains(a); a = a.Next() {
+		owner, ok := c.index.ownerIn(home, a)
+		if ok && !c.leads(z, owner, child.apex) {
+			missing = append(missing, a)
+		}
+	}
+	delegated := !child.apex.IsAtOrBelow(home.apex) || c.isCut(z, child.apex)
+	if len(missing) == 0 {
+		if !delegated {
+			c.reportNotDelegated(pos, home.apex, child.ref)
+		}
+		return
+	}
+	var lines []string
+	if !delegated {
+		lines = c.cutLines(child.ref)
+	}
+	c.fs.report(zone.Warning, "addresses-unreachable", pos,
+		"%s unreachable: zone %v does not lead to zone %v, which is configured here (%v) for %v; %s",
+		plural(len(missing), "address", "addresses"), home.apex, child.apex, child.item.Pos, child.prefix, addLines(append(lines, aliasLines(home, missing, child.apex)...)))
+}
+
+// leads reports whether the aliases that start at owner in zone z lead to a name at or below child,
+// or whether owner is delegated to other servers.
+func (c *delegationCheck) leads(z *zone.Zone, owner, child dname.Name) bool {
+	for range maxChain {
+		c.answer.Reset()
+		z.Lookup(owner, rr.TypePTR, false, &c.answer)
+		if c.answer.Next == nil {
+			return c.answer.Kind == zone.Referral
+		}
+		if c.answer.Next.IsAtOrBelow(child) {
+			return true
+		}
+		owner = c.answer.Next.Clone()
+		next, ok := c.index.find(owner)
+		if !ok {
+			return false
+		}
+		if z = c.done[next.apex.Key()]; z == nil || !z.IsAvailable() {
+			return false
+		}
+	}
+	return false
+}
+
+// cutLines returns the lines of a master file that delegate the zone child.
+func (c *delegationCheck) cutLines(child ref) (lines []string) {
+	list, _ := nameServersOf(child, c.done[child.apex.Key()])
+	for _, ns := range list {
+		lines = append(lines, fmt.Sprintf("%v NS %v", child.apex, ns.Name))
+		if !ns.Name.IsAtOrBelow(child.apex) {
+			continue
+		}
+		for _, a := range ns.Addresses {
+			lines = append(lines, fmt.Sprintf("%v %v %v", ns.Name, addressType(a), a))
+		}
+	}
+	return lines
+}
+
+// aliasLines returns the lines of a master file that make the CNAMEs of the addresses in list, which
+// is ascending and lies in one /24.
+func aliasLines(home ref, list []netip.Addr, child dname.Name) (lines []string) {
+	above := dname.FromAddr(list[0]).Parent()
+	if _, ok := classlessPart(home.item); ok {
+		above = home.apex
+	}
+	for i := 0; i < len(list); {
+		j := i
+		for j+1 < len(list) && list[j+1] == list[j].Next() {
+			j++
+		}
+		from, to := list[i].As4()[3], list[j].As4()[3]
+		if i == j {
+			lines = append(lines, fmt.Sprintf("%d.%v CNAME %d.%v", from, above, from, child))
+		} else {
+			lines = append(lines, fmt.Sprintf("$GENERATE %d-%d $.%v CNAME $.%v", from, to, above, child))
+		}
+		i = j + 1
+	}
+	return lines
+}
+
+// maxLines is how many lines a finding proposes; more of them do not help to understand it.
+const maxLines = 8
+
+// addLines returns the remedy to add the lines.
+func addLines(lines []string) string {
+	more := ""
+	if n := len(lines) - maxLines; n > 0 {
+		lines, more = lines[:maxLines], fmt.Sprintf(" and %d more like these", n)
+	}
+	if len(lines) == 0 {
+		return "add its NS"
+	}
+	return "add `" + strings.Join(lines, "`, `") + "`" + more
+}
