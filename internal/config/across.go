@@ -32,7 +32,7 @@ func (d *document) across(zones []Zone) {
 // misplaced notes the addresses of an item that a narrower one answers for.
 func (d *document) misplaced(z *Zone, prefixes *prefixIndex[*Zone]) {
 	for _, p := range z.PTR {
-		owner := prefixes.covering(netip.PrefixFrom(p.Addr, p.Addr.BitLen()))
+		owner := prefixes.longest(netip.PrefixFrom(p.Addr, p.Addr.BitLen()))
 		if len(owner) > 0 && owner[0].Prefix != z.Prefix {
 			d.note(p.Pos, fmt.Sprintf("%s.ptr[%q]", z.Path, p.Addr), "%v belongs to the zone of %v, which is %s (%v); move it there", p.Addr, owner[0].Prefix, owner[0].Path, owner[0].Pos)
 		}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"slices"
+
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/source"
 )
@@ -97,10 +99,8 @@ func (v value) catalogName() dname.Name {
 
 // catalogEntries reads `all`, a prefix, a name, or a list of these and of mappings.
 func (v value) catalogEntries() []CatalogEntry {
-	list := []CatalogEntry{}
-	var known unique[rangeKey, source.Position]
-	read := func(v value) {
-		e := CatalogEntry{Pos: v.pos(), path: v.path}
+	list := distinct(v.each, func(v value) (e CatalogEntry, key rangeKey, ok bool) {
+		e = CatalogEntry{Pos: v.pos(), path: v.path}
 		before := v.doc.faults
 		if v.isMapping() {
 			v.mapping(
@@ -114,21 +114,9 @@ func (v value) catalogEntries() []CatalogEntry {
 		} else {
 			v.catalogPart(&e)
 		}
-		if v.doc.faults > before {
-			return
-		}
-		if pos, twice := known.add(e.key(), e.Pos, &v.doc.steps); twice {
-			v.fail("the entry is in the list already (%v); remove one of the two", pos)
-			return
-		}
-		list = append(list, e)
-	}
-	if v.isSequence() {
-		v.list(read)
-	} else {
-		read(v)
-	}
-	return list
+		return e, e.key(), v.doc.faults == before
+	})
+	return append([]CatalogEntry{}, list...) // not nil
 }
 
 // catalogPart reads which zones an entry means.
@@ -161,12 +149,8 @@ func (c *Catalog) Members(zones []Zone) (list []CatalogMember) {
 	for i := range zones {
 		z := &zones[i]
 		for _, apex := range z.Apexes {
-			last := -1
-			for j := range x.holding(apex, z.Prefix) {
-				last = max(last, j)
-			}
-			if last >= 0 {
-				list = append(list, CatalogMember{apex, &c.Entries[last]})
+			if found := x.holding(apex, z.Prefix); len(found) > 0 {
+				list = append(list, CatalogMember{apex, &c.Entries[slices.Max(found)]})
 			}
 		}
 	}
@@ -221,7 +205,7 @@ func (d *document) vainEntries(c *Catalog, zones []Zone) {
 	used := make([]bool, len(c.Entries))
 	for i := range zones {
 		for _, apex := range zones[i].Apexes {
-			for j := range x.holding(apex, zones[i].Prefix) {
+			for _, j := range x.holding(apex, zones[i].Prefix) {
 				d.steps++
 				used[j] = true
 			}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/source"
 )
 
 // defaults reads what zones have that do not say otherwise.
@@ -65,54 +64,34 @@ func (v value) soa(s *SOA) {
 	}
 }
 
-// nameServers reads a list of name servers, each a name or a mapping.
+// nameServers reads one or more name servers, each a name or a mapping.
 func (v value) nameServers() []NameServer {
-	var list []NameServer
-	var names unique[string, source.Position]
-	v.oneOrMore(func(v value) {
-		ns := NameServer{Pos: v.pos()}
-		if v.isMapping() {
+	return distinct(v.oneOrMore, func(v value) (ns NameServer, key nameKey, ok bool) {
+		ns.Pos = v.pos()
+		if !v.isMapping() {
+			ns.Name = v.hostName()
+		} else {
 			v.mapping(
 				field{"name", func(v value) { ns.Name = v.hostName() }},
 				field{"addresses", func(v value) { ns.Addresses = v.addresses() }},
 			)
-			if ns.Name == nil && !v.hasKey("name") {
+			if !v.hasKey("name") {
 				v.fail("the name server has no `name`; give it one")
 			}
-		} else {
-			ns.Name = v.hostName()
 		}
-		if ns.Name == nil {
-			return
-		}
-		if pos, twice := names.add(ns.Name.Key(), ns.Pos, &v.doc.steps); twice {
-			v.fail("%v is in the list already (%v); remove one of the two", ns.Name, pos)
-			return
-		}
-		list = append(list, ns)
+		return ns, nameKey(ns.Name.Key()), ns.Name != nil
 	})
-	return list
 }
 
 func (v value) addresses() []netip.Addr {
-	var list []netip.Addr
-	var known unique[netip.Addr, struct{}]
-	v.oneOrMore(func(v value) {
-		a := v.addr()
-		if !a.IsValid() {
-			return
-		}
+	return distinct(v.oneOrMore, func(v value) (a, key netip.Addr, ok bool) {
+		a = v.addr()
 		if a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
-			v.fail("%v is no address of a host; write the one that queries are sent to", a)
-			return
+			v.fail("%v is not the address of a host; write the address that queries are sent to", a)
+			return a, a, false
 		}
-		if _, twice := known.add(a, struct{}{}, &v.doc.steps); twice {
-			v.fail("%v is in the list already; remove one of the two", a)
-			return
-		}
-		list = append(list, a)
+		return a, a, a.IsValid()
 	})
-	return list
 }
 
 // contactOf returns the RNAME of a zone that gives none: hostmaster in the

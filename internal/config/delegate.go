@@ -2,7 +2,6 @@ package config
 
 import (
 	"encoding/hex"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,11 +52,7 @@ func (v value) delegation(z *item) []Delegation {
 		v.fail("the delegation has neither `prefix` nor `name`; say which part of %s is meant", z.title())
 		return nil
 	}
-	for _, w := range []*value{as.style, as.label} {
-		if w != nil {
-			w.fail("the delegation has a `name`, which says all; remove the key, or give `prefix` instead of `name`")
-		}
-	}
+	as.refuseLabels("the delegation has a complete `name`; remove the key, or give `prefix` instead of `name`")
 	if d.Name = as.name.zoneName(); d.Name == nil {
 		return nil
 	}
@@ -65,7 +60,7 @@ func (v value) delegation(z *item) []Delegation {
 		as.name.fail("%v is not below the apex of zone %s; names are written in full here: mend it", d.Name, z.title())
 		return nil
 	}
-	if p, ok := z.prefixOf(d.Name); ok {
+	if p, ok := z.AddressesOf(d.Name); ok {
 		d.Prefix = p
 	}
 	return []Delegation{d}
@@ -93,7 +88,7 @@ func (v value) delegatePrefix(z *item, d Delegation, as *naming) []Delegation {
 		}
 		return []Delegation{d}
 	}
-	as.refuseLabels(d.Prefix)
+	as.refuseLabels(ownName, d.Prefix)
 	var list []Delegation
 	for _, p := range dname.Split(d.Prefix) {
 		part := d
@@ -141,7 +136,7 @@ func (z *item) refuseOverlap(owners []value) {
 		d := &z.Delegate[i]
 		var wider, above *Delegation
 		if d.Prefix.IsValid() {
-			if found := z.delegated.covering(d.Prefix); found != nil {
+			if found := z.delegated.longest(d.Prefix); found != nil {
 				wider = found[0]
 			}
 			z.delegated.add(d.Prefix, d)
@@ -170,24 +165,16 @@ func (z *item) refuseOverlap(owners []value) {
 
 // ds reads DS records in presentation form (RFC 4034 §5.3).
 func (v value) ds() []string {
-	var list []string
-	var known unique[string, struct{}]
-	v.oneOrMore(func(v value) {
-		s, ok := v.scalar()
-		if !ok {
-			return
+	return distinct(v.oneOrMore, func(v value) (s, key string, ok bool) {
+		if s, ok = v.scalar(); !ok {
+			return s, s, false
 		}
 		if fault := dsFault(s); fault != "" {
 			v.fail("%s; write key tag, algorithm, digest type and digest, such as %q", fault, "60485 13 2 D4B7…")
-			return
+			return s, s, false
 		}
-		if _, twice := known.add(s, struct{}{}, &v.doc.steps); twice {
-			v.fail("the DS record is in the list already; remove one of the two")
-			return
-		}
-		list = append(list, s)
+		return s, s, true
 	})
-	return list
 }
 
 // digestOctets are the lengths by digest type (IANA registry "DS RR Type Digest
@@ -213,31 +200,4 @@ func dsFault(s string) string {
 		return "the digest has " + strconv.Itoa(2*len(digest)) + " hexadecimal digits, digest type " + f[2] + " has " + strconv.Itoa(2*want)
 	}
 	return ""
-}
-
-// prefixIndex finds the prefixes that cover another, in one look-up for each
-// length that occurs. The zero value is empty.
-type prefixIndex[T any] struct {
-	at      map[netip.Prefix][]T
-	lengths [129]bool
-}
-
-func (x *prefixIndex[T]) add(p netip.Prefix, v T) {
-	if x.at == nil {
-		x.at = map[netip.Prefix][]T{}
-	}
-	x.at[p] = append(x.at[p], v)
-	x.lengths[p.Bits()] = true
-}
-
-// covering returns what was added at the longest prefix that is p or holds it.
-func (x *prefixIndex[T]) covering(p netip.Prefix) []T {
-	for bits := p.Bits(); bits >= 0; bits-- {
-		if x.lengths[bits] {
-			if found := x.at[netip.PrefixFrom(p.Addr(), bits).Masked()]; found != nil {
-				return found
-			}
-		}
-	}
-	return nil
 }

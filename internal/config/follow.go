@@ -110,13 +110,7 @@ func (f *Follow) Of(groups []string) *MemberZones {
 
 // Accepts reports whether Accept, where there is one, has the zone at apex.
 func (f *Follow) Accepts(apex dname.Name) bool {
-	if f.Accept == nil {
-		return true
-	}
-	for range f.accept.holding(apex, netip.Prefix{}) {
-		return true
-	}
-	return false
+	return f.Accept == nil || len(f.accept.holding(apex, netip.Prefix{})) > 0
 }
 
 // MemberZone returns a zone that the catalog lists, as an item of `zones` would have

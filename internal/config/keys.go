@@ -24,18 +24,9 @@ type Key struct {
 const maxKeyFile = 1 << 16
 
 func (v value) keys() []Key {
-	var list []Key
-	var names unique[string, source.Position]
-	v.list(func(v value) {
-		k, ok := v.key()
-		if !ok {
-			return
-		}
-		if pos, twice := names.add(k.Name.Key(), k.Pos, &v.doc.steps); twice {
-			v.fail("key %v is in the list already (%v); remove one of the two", k.Name, pos)
-			return
-		}
-		list = append(list, k)
+	list := distinct(v.list, func(v value) (k Key, key nameKey, ok bool) {
+		k, ok = v.key()
+		return k, nameKey(k.Name), ok // in lower case
 	})
 	v.doc.keys = make(map[string]bool, len(list))
 	for i := range list {

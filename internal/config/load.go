@@ -70,21 +70,11 @@ func readFile(t *infile.Task, path string, limit int64) ([]byte, error) {
 	case err == nil:
 		return data, nil
 	case errors.Is(err, infile.ErrTooLarge):
-		return nil, &tooLargeError{path, limit}
+		return nil, fmt.Errorf("%s: %w: at most %d octets are read; name the right one", path, infile.ErrTooLarge, limit)
 	case errors.As(err, &pe):
 		err = pe.Err
 	}
 	return nil, fmt.Errorf("%s: the file cannot be read: %w", path, err)
-}
-
-// tooLargeError says that a file is larger than a file of its kind can be.
-type tooLargeError struct {
-	path  string
-	limit int64
-}
-
-func (e *tooLargeError) Error() string {
-	return fmt.Sprintf("%s: the file is larger than %d octets; name the right one", e.path, e.limit)
 }
 
 // Parse reads a configuration from memory and opens no file; name is that of the

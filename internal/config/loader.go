@@ -81,11 +81,10 @@ func (l *Loader) parse() error {
 		return nil
 	}
 	data, err := readFile(l.task, l.Path, maxFile)
-	var large *tooLargeError
 	switch {
 	case l.parsed != nil && l.isUnfinished(l.Path):
 		return nil
-	case errors.As(err, &large):
+	case errors.Is(err, infile.ErrTooLarge):
 		return Errors{{Pos: source.Position{File: l.Path}, Text: tooLarge}}
 	case err != nil:
 		return err

@@ -116,8 +116,8 @@ func (v value) contact() dname.Name {
 	if !ok {
 		return nil
 	}
-	local, domain, isMail := cutLast(s, '@')
-	if !isMail {
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 {
 		n := v.name()
 		if n != nil && n.Labels() < 2 {
 			v.fail("%q is not a mail address; write it like %q", s, "hostmaster@example.com")
@@ -125,6 +125,7 @@ func (v value) contact() dname.Name {
 		}
 		return n
 	}
+	local, domain := s[:at], s[at+1:]
 	if local == "" || domain == "" || strings.ContainsAny(s, " \t<>,") {
 		v.fail("%q is not a mail address; write one address like %q", s, "hostmaster@example.com")
 		return nil
@@ -146,13 +147,6 @@ func (v value) contact() dname.Name {
 		return nil
 	}
 	return n
-}
-
-func cutLast(s string, sep byte) (before, after string, found bool) {
-	if i := strings.LastIndexByte(s, sep); i >= 0 {
-		return s[:i], s[i+1:], true
-	}
-	return s, "", false
 }
 
 // zoneName reads the name of a zone, any at all.
@@ -200,11 +194,14 @@ func (w *naming) onlyOne() bool {
 	return true
 }
 
-// refuseLabels notes a style or label where the prefix has a name of its own.
-func (w *naming) refuseLabels(p netip.Prefix) {
+// ownName is the message for a style or label where the prefix has a name of its own.
+const ownName = "%v has a reverse name of its own, only IPv4 prefixes of length 25 to 31 are named freely (RFC 2317); remove the key"
+
+// refuseLabels reports a style and a label, which have no effect.
+func (w *naming) refuseLabels(format string, args ...any) {
 	for _, v := range []*value{w.style, w.label} {
 		if v != nil {
-			v.fail("%v has a reverse name of its own, only IPv4 prefixes of length 25 to 31 are named freely (RFC 2317); remove the key", p)
+			v.fail(format, args...)
 		}
 	}
 }

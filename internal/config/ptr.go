@@ -42,24 +42,18 @@ func (v value) ptr(z *item) {
 // with `names` and `ttl`.
 func (v value) targets() (names []dname.Name, ttl time.Duration) {
 	ttl = zoneTTL
-	var keys unique[string, struct{}]
 	read := func(v value) {
-		n := v.hostName()
-		if n == nil {
-			return
-		}
-		if _, twice := keys.add(n.Key(), struct{}{}, &v.doc.steps); twice {
-			v.fail("%v is in the list already; remove one of the two", n)
-			return
-		}
-		names = append(names, n)
+		names = distinct(v.oneOrMore, func(v value) (n dname.Name, key nameKey, ok bool) {
+			n = v.hostName()
+			return n, nameKey(n.Key()), n != nil
+		})
 	}
 	if !v.isMapping() {
-		v.oneOrMore(read)
+		read(v)
 		return names, ttl
 	}
 	v.mapping(
-		field{"names", func(v value) { v.oneOrMore(read) }},
+		field{"names", read},
 		field{"ttl", func(v value) { ttl = v.seconds(0) }},
 	)
 	if !v.hasKey("names") {
@@ -70,7 +64,7 @@ func (v value) targets() (names []dname.Name, ttl time.Duration) {
 
 // isDelegatedAway notes an address in a part of the zone that others serve.
 func (z *item) isDelegatedAway(v value, a netip.Addr) bool {
-	for _, d := range z.delegated.covering(netip.PrefixFrom(a, a.BitLen())) {
+	for _, d := range z.delegated.longest(netip.PrefixFrom(a, a.BitLen())) {
 		v.fail("%v is in %v, which is delegated to the zone %v (%v); move it there, or take it out of the delegation", a, d.Prefix, d.Name, d.Pos)
 		return true
 	}

@@ -50,7 +50,7 @@ func (v value) rateLimit(l *RateLimit) {
 		field{"ipv4_prefix", number(&l.IPv4Prefix, 8, 32, "bits")},
 		// A client has at least a /64 to itself: longer prefixes would be no limit to it.
 		field{"ipv6_prefix", number(&l.IPv6Prefix, 16, 64, "bits")},
-		field{"exempt", func(v value) { l.Exempt = v.prefixes(true) }},
+		field{"exempt", func(v value) { l.Exempt = prefixes(v.each) }},
 		field{"log_only", func(v value) { l.LogOnly = v.truth() }},
 		field{"table_size", number(&l.TableSize, minTableSize, maxTableSize, "buckets")},
 	)
@@ -59,20 +59,11 @@ func (v value) rateLimit(l *RateLimit) {
 	}
 }
 
-// prefixes reads a list of prefixes and addresses, or one of them; with orNone the
-// list may be empty.
-func (v value) prefixes(orNone bool) []netip.Prefix {
-	if orNone && v.isSequence() && len(v.node.Content) == 0 {
-		return nil
-	}
-	var list []netip.Prefix
-	var known unique[netip.Prefix, struct{}]
-	v.oneOrMore(func(v value) {
-		p := v.prefix(true)
-		if _, twice := known.add(p, struct{}{}, &v.doc.steps); twice && p.IsValid() {
-			v.fail("%v is in the list already; remove one of the two", p)
-		}
-		list = append(list, p)
+// prefixes reads prefixes and addresses, or one of them; the method each visits the
+// values.
+func prefixes(each func(func(value))) []netip.Prefix {
+	return distinct(each, func(v value) (p, key netip.Prefix, ok bool) {
+		p = v.prefix(true)
+		return p, p, p.IsValid()
 	})
-	return list
 }

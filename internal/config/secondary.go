@@ -16,13 +16,10 @@ type Secondary struct {
 	Pos       source.Position
 }
 
-// Primary is a server that a zone is taken from.
+// Primary is a server that a zone is transferred from.
 type Primary struct {
-	Address netip.AddrPort
-	Source  netip.Addr // that we ask from; invalid: any
-	Key     dname.Name // that requests are signed with; nil: none
-	TLS     *TLS       // nil: UDP and TCP
-	Pos     source.Position
+	Remote
+	TLS *TLS // nil: UDP and TCP
 }
 
 // TLS says how the server of a TLS connection proves who it is, and how we do.
@@ -38,27 +35,20 @@ const defaultMaxSize = 1 << 30
 // secondary reads the primaries of a zone, and what holds for all of them.
 func (v value) secondary() *Secondary {
 	s := &Secondary{MaxSize: defaultMaxSize, Pos: v.pos()}
-	var key dname.Name
+	var signedBy dname.Name
 	var from netip.Addr
 	if !v.isMapping() {
 		v.fail("%s, must be a mapping with `primaries`, such as {primaries: [\"192.0.2.1:53\"]}", v.seen())
 		return s
 	}
 	v.mapping(
-		field{"key", func(v value) { key = v.knownKey() }},
+		field{"key", func(v value) { signedBy = v.knownKey() }},
 		field{"source", func(v value) { from = v.addr() }},
 		field{"primaries", func(v value) {
-			var addresses unique[netip.AddrPort, source.Position]
-			v.oneOrMore(func(v value) {
-				p, ok := v.primary(Primary{Key: key, Source: from, Pos: v.pos()})
-				if !ok {
-					return
-				}
-				if pos, twice := addresses.add(p.Address, p.Pos, &v.doc.steps); twice {
-					v.fail("%v is in the list already (%v); remove one of the two", p.Address, pos)
-					return
-				}
-				s.Primaries = append(s.Primaries, p)
+			s.Primaries = distinct(v.oneOrMore, func(v value) (p Primary, key netip.AddrPort, ok bool) {
+				p.Remote = Remote{Key: signedBy, Source: from}
+				ok = v.primary(&p)
+				return p, p.Address, ok
 			})
 		}},
 		field{"allow_notify", func(v value) { s.Notify = v.peers() }},
@@ -70,40 +60,17 @@ func (v value) secondary() *Secondary {
 	return s
 }
 
-// primary reads an address with its port, or a mapping; what it does not say is as
-// in p.
-func (v value) primary(p Primary) (Primary, bool) {
-	before := v.doc.faults
+// primary reads an address with its port, or a mapping.
+func (v value) primary(p *Primary) (ok bool) {
 	port := uint16(53)
-	if v.isMapping() {
-		if v.hasKey("tls") {
-			port = 853
-		}
-		v.mapping(
-			field{"address", func(v value) { p.Address = v.addrPort(port) }},
-			field{"key", func(v value) { p.Key = v.knownKey() }},
-			field{"source", func(v value) { p.Source = v.addr() }},
-			field{"tls", func(v value) { p.TLS = v.tls() }},
-		)
-		if !v.hasKey("address") {
-			v.fail("the primary has no `address`; give it one with a port, such as \"192.0.2.1:%d\"", port)
-		}
-	} else {
-		p.Address = v.addrPort(port)
+	if v.isMapping() && v.hasKey("tls") {
+		port = 853
 	}
-	if v.doc.faults > before {
-		return p, false
-	}
-	switch a := p.Address.Addr(); {
-	case a.IsUnspecified() || a.IsMulticast() || p.Address.Port() == 0:
-		v.fail("%v is no address of a server; write the one that it answers at", p.Address)
-	case p.Source.IsValid() && p.Source.Is4() != a.Is4():
-		v.fail("%v cannot be asked from %v, which is of the other family; give the primary a `source` of its own, or none", p.Address, p.Source)
-	}
+	ok = v.remote(&p.Remote, port, field{"tls", func(v value) { p.TLS = v.tls() }})
 	if p.TLS != nil && p.TLS.ServerName == "" {
 		p.TLS.ServerName = p.Address.Addr().String()
 	}
-	return p, v.doc.faults == before
+	return ok
 }
 
 // tls reads how the server of a TLS connection is known.

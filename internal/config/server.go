@@ -106,16 +106,11 @@ func (v value) listen(l *Listen) {
 	v.mapping(
 		field{"dns", func(v value) {
 			l.DNS = []netip.AddrPort{}
-			read := func(v value) {
+			v.each(func(v value) {
 				ap := v.addrPort(53)
 				once(v, ap)
 				l.DNS = append(l.DNS, ap)
-			}
-			if v.isSequence() {
-				v.list(read)
-			} else {
-				read(v)
-			}
+			})
 		}},
 		field{"tls", func(v value) { l.TLS = v.listenTLS(once) }},
 		field{"admin", func(v value) {
@@ -125,16 +120,11 @@ func (v value) listen(l *Listen) {
 			}
 		}},
 		field{"admin_hosts", func(v value) {
-			read := func(v value) {
+			v.each(func(v value) {
 				if name := v.name(); name != nil {
 					l.Hosts = append(l.Hosts, strings.ToLower(strings.TrimSuffix(name.String(), ".")))
 				}
-			}
-			if v.isSequence() {
-				v.list(read)
-			} else {
-				read(v)
-			}
+			})
 		}},
 		field{"freebind", func(v value) { l.Freebind = v.truth() }},
 		field{"pprof", func(v value) {
@@ -178,12 +168,12 @@ func (v value) access(a *Access) {
 	everybody := []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
 	v.mapping(
 		field{"allow", func(v value) {
-			a.Allow = v.prefixes(false)
+			a.Allow = prefixes(v.oneOrMore)
 			if slices.Contains(a.Allow, everybody[0]) && slices.Contains(a.Allow, everybody[1]) {
 				a.Allow = nil
 			}
 		}},
-		field{"deny", func(v value) { a.Deny = v.prefixes(true) }},
+		field{"deny", func(v value) { a.Deny = prefixes(v.each) }},
 	)
 }
 
@@ -235,11 +225,7 @@ func (v value) cookies(c *Cookies) {
 			}
 		}},
 		field{"secret_files", func(v value) {
-			if v.isSequence() {
-				v.list(func(v value) { c.Files = append(c.Files, v.file()) })
-			} else {
-				c.Files = []File{v.file()}
-			}
+			v.each(func(v value) { c.Files = append(c.Files, v.file()) })
 		}},
 	)
 }

@@ -10,15 +10,15 @@ import (
 // Transfer says who may have a zone's content (AXFR, IXFR).
 type Transfer struct {
 	Allow       []Peer   // nil: nobody
-	Notify      []Target // who is told of changes
+	Notify      []Remote // receive NOTIFY
 	NameServers bool     // the servers of the zone's NS records are told as well
 }
 
-// Target is a server that is told of changes (RFC 1996).
-type Target struct {
+// Remote is another server that ptrd sends requests to.
+type Remote struct {
 	Address netip.AddrPort
-	Source  netip.Addr // that it is told from; invalid: any
-	Key     dname.Name // in lower case; nil: not signed
+	Source  netip.Addr // local address of requests; invalid: any
+	Key     dname.Name // in lower case, of the key that signs requests; nil: not signed
 	Pos     source.Position
 }
 
@@ -38,82 +38,65 @@ func (v value) transfer(t *Transfer) {
 	)
 }
 
-// notifyTargets reads a list of servers, which may be empty, or a single one.
-func (v value) notifyTargets() []Target {
-	var list []Target
-	var addresses unique[netip.AddrPort, source.Position]
-	read := func(v value) {
-		t, ok := v.notifyTarget()
-		if !ok {
-			return
-		}
-		if pos, twice := addresses.add(t.Address, t.Pos, &v.doc.steps); twice {
-			v.fail("%v is in the list already (%v); remove one of the two", t.Address, pos)
-			return
-		}
-		list = append(list, t)
-	}
-	if v.isSequence() {
-		v.list(read)
-	} else {
-		read(v)
-	}
-	return list
+// notifyTargets reads servers, each an address with its port or a mapping.
+func (v value) notifyTargets() []Remote {
+	return distinct(v.each, func(v value) (r Remote, key netip.AddrPort, ok bool) {
+		ok = v.remote(&r, 53)
+		return r, r.Address, ok
+	})
 }
 
-// notifyTarget reads an address with its port, or a mapping.
-func (v value) notifyTarget() (t Target, ok bool) {
-	t.Pos = v.pos()
+// remote reads an address with its port, or a mapping, which may have the fields more.
+// What it lacks stays as it is in r.
+func (v value) remote(r *Remote, port uint16, more ...field) (ok bool) {
+	r.Pos = v.pos()
 	before := v.doc.faults
 	if v.isMapping() {
-		v.mapping(
-			field{"address", func(v value) { t.Address = v.addrPort(53) }},
-			field{"key", func(v value) { t.Key = v.knownKey() }},
-			field{"source", func(v value) { t.Source = v.addr() }},
-		)
+		v.mapping(append([]field{
+			{"address", func(v value) { r.Address = v.addrPort(port) }},
+			{"key", func(v value) { r.Key = v.knownKey() }},
+			{"source", func(v value) { r.Source = v.addr() }},
+		}, more...)...)
 		if !v.hasKey("address") {
-			v.fail("the entry has no `address`; give it one with a port, such as \"192.0.2.53:53\"")
+			v.fail("the server has no `address`; give it one with a port, such as \"192.0.2.1:%d\"", port)
 		}
 	} else {
-		t.Address = v.addrPort(53)
+		r.Address = v.addrPort(port)
 	}
 	if v.doc.faults > before {
-		return t, false
+		return false
 	}
-	switch a := t.Address.Addr(); {
-	case a.IsUnspecified() || a.IsMulticast() || t.Address.Port() == 0:
-		v.fail("%v is no address of a server; write the one that it answers at", t.Address)
-	case t.Source.IsValid() && t.Source.Is4() != a.Is4():
-		v.fail("%v cannot be told from %v, which is of the other family; give it another `source`, or none", t.Address, t.Source)
+	switch a := r.Address.Addr(); {
+	case a.IsUnspecified() || a.IsMulticast() || r.Address.Port() == 0:
+		v.fail("%v is not the address of a server; write the address that it answers at", r.Address)
+	case r.Source.IsValid() && r.Source.Is4() != a.Is4():
+		v.fail("%v cannot be reached from %v, which is of the other address family; give a `source` of the same family, or none", r.Address, r.Source)
 	}
-	return t, v.doc.faults == before
+	return v.doc.faults == before
 }
 
-// peers reads a list of peers, which may be empty, or a single one.
+// peerKey is equal for equal peers.
+type peerKey struct {
+	prefix netip.Prefix
+	key    nameKey
+}
+
+func (k peerKey) String() string {
+	switch {
+	case k.key == "":
+		return k.prefix.String()
+	case !k.prefix.IsValid():
+		return "key " + k.key.String()
+	}
+	return "key " + k.key.String() + " from " + k.prefix.String()
+}
+
+// peers reads peers, of which there may be none.
 func (v value) peers() []Peer {
-	type entry struct {
-		prefix netip.Prefix
-		key    string
-	}
-	var list []Peer
-	var entries unique[entry, source.Position]
-	read := func(v value) {
-		p := v.peer()
-		if !p.Prefix.IsValid() && p.Key == nil { // a fault, noted already
-			return
-		}
-		if pos, twice := entries.add(entry{p.Prefix, string(p.Key)}, p.Pos, &v.doc.steps); twice {
-			v.fail("the entry is in the list already (%v); remove one of the two", pos)
-			return
-		}
-		list = append(list, p)
-	}
-	if v.isSequence() {
-		v.list(read)
-	} else {
-		read(v)
-	}
-	return list
+	return distinct(v.each, func(v value) (p Peer, key peerKey, ok bool) {
+		p = v.peer()
+		return p, peerKey{p.Prefix, nameKey(p.Key)}, p.Prefix.IsValid() || p.Key != nil
+	})
 }
 
 // peer reads an address, a prefix, or a mapping that names a key, or a key and where

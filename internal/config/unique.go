@@ -1,7 +1,36 @@
 package config
 
-// unique finds what a list has twice, in a time that grows with the list and not with
-// its square. The zero value is empty.
+import (
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/source"
+)
+
+// distinct returns the items that read returns ok for, and reports those whose key an
+// item before had. The method each visits the values; the key is printed.
+func distinct[T any, K comparable](each func(func(value)), read func(value) (item T, key K, ok bool)) []T {
+	var list []T
+	var seen unique[K, source.Position]
+	each(func(v value) {
+		item, key, ok := read(v)
+		if !ok {
+			return
+		}
+		if pos, twice := seen.add(key, v.pos(), &v.doc.steps); twice {
+			v.fail("%v is in the list already (%v); remove one of the two", key, pos)
+			return
+		}
+		list = append(list, item)
+	})
+	return list
+}
+
+// nameKey is the [dname.Name.Key] of a name; it prints as the name.
+type nameKey string
+
+func (k nameKey) String() string { return dname.Name(k).String() }
+
+// unique finds duplicates in a time that is linear in the number of items. The zero
+// value is empty.
 type unique[K comparable, V any] struct {
 	few  [fewItems]K // the first keys
 	n    int

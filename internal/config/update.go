@@ -28,12 +28,7 @@ type UpdateRule struct {
 // updateRules reads a list of rules, or a single one.
 func (v value) updateRules() []UpdateRule {
 	list := []UpdateRule{}
-	read := func(v value) { list = append(list, v.updateRule()) }
-	if v.isSequence() {
-		v.list(read)
-	} else {
-		read(v)
-	}
+	v.each(func(v value) { list = append(list, v.updateRule()) })
 	return list
 }
 
@@ -106,7 +101,3 @@ func (v value) updates(z *item) {
 		}
 	}
 }
-
-// AddressesOf returns the addresses that an owner name of the zone stands for, in a
-// classless zone as well; ok is false for a name that stands for none.
-func (z *Zone) AddressesOf(owner dname.Name) (p netip.Prefix, ok bool) { return z.prefixOf(owner) }

@@ -261,16 +261,21 @@ func (v value) list(read func(value)) {
 	}
 }
 
-// oneOrMore reads a text, or a list of at least one.
-func (v value) oneOrMore(read func(value)) {
+// each calls read for each item of a list, or once for a value that is not a list.
+func (v value) each(read func(value)) {
 	if v.node.Kind == yaml.SequenceNode {
-		if len(v.node.Content) == 0 {
-			v.fail("the list is empty, must have at least one item; remove the key if there is none")
-		}
 		v.list(read)
-		return
+	} else {
+		read(v)
 	}
-	read(v)
+}
+
+// oneOrMore is each, but reports an empty list.
+func (v value) oneOrMore(read func(value)) {
+	if v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
+		v.fail("the list is empty, must have at least one item; remove the key if there is none")
+	}
+	v.each(read)
 }
 
 // scalar reads the text of a plain or quoted value, whatever YAML takes it for.
@@ -321,8 +326,7 @@ func (v value) seen() string {
 	return fmt.Sprintf("the text %q was given", v.node.Value)
 }
 
-func (v value) isSequence() bool { return v.node.Kind == yaml.SequenceNode }
-func (v value) isMapping() bool  { return v.node.Kind == yaml.MappingNode }
+func (v value) isMapping() bool { return v.node.Kind == yaml.MappingNode }
 
 // hasKey reports whether a mapping has the key, whatever its value.
 func (v value) hasKey(key string) bool {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/source"
 )
 
 // item is an item of `zones` while it is read. One serves all items of a file, one
@@ -118,7 +117,7 @@ func (z *Zone) nameByPrefix(prefix value, as *naming) {
 		}
 		return
 	}
-	as.refuseLabels(z.Prefix)
+	as.refuseLabels(ownName, z.Prefix)
 	parts := dname.Split(z.Prefix)
 	for _, p := range parts {
 		n, _ := dname.FromPrefix(p)
@@ -143,11 +142,7 @@ func (z *Zone) nameByPrefix(prefix value, as *naming) {
 
 // nameAlone takes the apex as given, and the prefix from it where it has one.
 func (z *Zone) nameAlone(as *naming) {
-	for _, w := range []*value{as.style, as.label} {
-		if w != nil {
-			w.fail("the zone has a `name`, which says all; remove the key, or give `prefix` instead of `name`")
-		}
-	}
+	as.refuseLabels("the zone has a complete `name`; remove the key, or give `prefix` instead of `name`")
 	if z.Name = as.name.zoneName(); z.Name == nil {
 		return
 	}
@@ -202,9 +197,9 @@ func (z *Zone) Apex(name dname.Name) dname.Name {
 	return nil
 }
 
-// prefixOf returns the prefix that a name in the zone stands for, in a classless
-// zone too.
-func (z *Zone) prefixOf(n dname.Name) (netip.Prefix, bool) {
+// AddressesOf returns the addresses that an owner name of the zone stands for, in a
+// classless zone too; ok is false for a name that stands for none.
+func (z *Zone) AddressesOf(n dname.Name) (p netip.Prefix, ok bool) {
 	if !dname.IsClassless(z.Prefix) {
 		if p, ok := dname.ToPrefix(n); ok {
 			return p, true
@@ -219,8 +214,7 @@ func (z *Zone) prefixOf(n dname.Name) (netip.Prefix, bool) {
 	if err != nil {
 		return netip.Prefix{}, false
 	}
-	p, ok := dname.ToPrefix(n)
-	if !ok {
+	if p, ok = dname.ToPrefix(n); !ok {
 		p, ok = dname.ToClassless(n)
 	}
 	return p, ok && contains(z.Prefix, p) && p != z.Prefix
@@ -233,15 +227,8 @@ func contains(p, q netip.Prefix) bool {
 
 // files reads the path of a file, or a list of them.
 func (v value) files() []File {
-	var list []File
-	var paths unique[string, source.Position]
-	v.oneOrMore(func(v value) {
-		f := v.file()
-		if pos, twice := paths.add(f.Path, f.Pos, &v.doc.steps); twice && f.Path != "" {
-			v.fail("%s is in the list already (%v); remove one of the two", f.Path, pos)
-			return
-		}
-		list = append(list, f)
+	return distinct(v.oneOrMore, func(v value) (file File, path string, ok bool) {
+		file = v.file()
+		return file, file.Path, file.Path != ""
 	})
-	return list
 }

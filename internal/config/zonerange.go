@@ -1,8 +1,8 @@
 package config
 
 import (
-	"iter"
 	"net/netip"
+	"slices"
 
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -19,71 +19,66 @@ func (r *ZoneRange) isAll() bool { return r.Name == nil && !r.Prefix.IsValid() }
 // rangeKey is equal for equal ranges.
 type rangeKey struct {
 	prefix netip.Prefix
-	name   string // empty: none
+	name   nameKey // empty: none
 }
 
 func (r *ZoneRange) key() rangeKey {
 	if r.Name == nil {
 		return rangeKey{prefix: r.Prefix}
 	}
-	return rangeKey{name: r.Name.Key()}
+	return rangeKey{name: nameKey(r.Name.Key())}
 }
 
-// rangeIndex finds the ranges that have a zone, however many there are. The zero value
-// is empty.
+func (k rangeKey) String() string {
+	switch {
+	case k.name != "":
+		return k.name.String()
+	case k.prefix.IsValid():
+		return k.prefix.String()
+	}
+	return "all"
+}
+
+// rangeIndex finds the ranges that contain a zone. The zero value is empty.
 type rangeIndex struct {
-	at      map[rangeKey][]int // numbers of ranges
-	lengths [129]bool          // that prefixes have
+	all      []int // indices of ranges
+	names    map[string][]int
+	prefixes prefixIndex[int]
 }
 
-// add adds the range with number i.
+// add adds the range with index i.
 func (x *rangeIndex) add(r *ZoneRange, i int) {
-	if x.at == nil {
-		x.at = map[rangeKey][]int{}
-	}
-	k := r.key()
-	x.at[k] = append(x.at[k], i)
-	if r.Prefix.IsValid() {
-		x.lengths[r.Prefix.Bits()] = true
+	switch {
+	case r.isAll():
+		x.all = append(x.all, i)
+	case r.Name == nil:
+		x.prefixes.add(r.Prefix, i)
+	default:
+		if x.names == nil {
+			x.names = map[string][]int{}
+		}
+		x.names[r.Name.Key()] = append(x.names[r.Name.Key()], i)
 	}
 }
 
-// holding yields the numbers of the ranges that have the zone at apex. The prefix of a
-// classless zone, which its name may not show, is p.
-func (x *rangeIndex) holding(apex dname.Name, p netip.Prefix) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		visit := func(k rangeKey) bool {
-			for _, i := range x.at[k] {
-				if !yield(i) {
-					return false
-				}
-			}
-			return true
-		}
-		if !visit(rangeKey{}) {
-			return
-		}
-		name := apex.Key()
-		for i := 0; i < len(name); i += 1 + int(name[i]) {
-			if !visit(rangeKey{name: name[i:]}) {
-				return
-			}
-			if name[i] == 0 {
-				break
-			}
-		}
-		if own, ok := dname.ToPrefix(apex); ok {
-			p = own
-		} else if own, ok := dname.ToClassless(apex); ok && !p.IsValid() {
-			p = own
-		}
-		if !p.IsValid() {
-			return
-		}
-		for bits := p.Bits(); bits >= 0; bits-- {
-			if x.lengths[bits] && !visit(rangeKey{prefix: netip.PrefixFrom(p.Addr(), bits).Masked()}) {
-				return
-			}
+// holding returns the indices of the ranges that contain the zone at apex, in no
+// particular order. A classless zone has the prefix p, which its name may not show.
+func (x *rangeIndex) holding(apex dname.Name, p netip.Prefix) []int {
+	found := slices.Clone(x.all)
+	if len(x.names) > 0 {
+		for key := apex.Key(); key != ""; key = key[1+int(key[0]):] { // the apex, its parent, …, the root
+			found = append(found, x.names[key]...)
 		}
 	}
+	if own, ok := dname.ToPrefix(apex); ok {
+		p = own
+	} else if own, ok := dname.ToClassless(apex); ok && !p.IsValid() {
+		p = own
+	}
+	if p.IsValid() {
+		for indices := range x.prefixes.covering(p) {
+			found = append(found, indices...)
+		}
+	}
+	return found
 }

@@ -123,7 +123,7 @@ func TestRollback(t *testing.T) {
 func TestRollbackOfSecondary(t *testing.T) {
 	l := start(t, shortDir(t), emptyConfig)
 	c := config.Zone{Apexes: []dname.Name{dname.MustParse("3.0.192.in-addr.arpa")},
-		Secondary: &config.Secondary{Primaries: []config.Primary{{Address: netip.MustParseAddrPort("192.0.2.1:53")}}}}
+		Secondary: &config.Secondary{Primaries: []config.Primary{{Remote: config.Remote{Address: netip.MustParseAddrPort("192.0.2.1:53")}}}}}
 	s := *l.state.Load()
 	s.cfg = &config.Config{Zones: []config.Zone{c}}
 	l.state.Store(&s)
