@@ -21,7 +21,7 @@ CROSS    ?= linux/386 linux/arm linux/arm64 windows/386 windows/amd64 darwin/arm
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help run build test check vet fmt race fuzz bench benchcmp cross test-386 clean
-.PHONY: bench-peers bench-growth bench-generators bench-instructions bench-floods bench-mixed mixed-load
+.PHONY: bench-peers bench-growth bench-generators bench-instructions bench-floods bench-mixed mixed-load compare
 
 help:
 	@echo 'run       build, and serve config.example.yaml'
@@ -30,6 +30,7 @@ help:
 	@echo 'check     vet, staticcheck, tests with the race detector, fuzzing'
 	@echo 'fuzz      each fuzz target for FUZZTIME ($(FUZZTIME))'
 	@echo 'bench     benchmarks, BENCH=regexp COUNT=n PACKAGES=./... OUT=file'
+	@echo 'compare   responses of OTHER=binary against those of the tree, octet by octet'
 	@echo 'benchcmp  benchmarks of REF=commit against the tree as it is'
 	@echo 'bench-peers, bench-growth, bench-generators, bench-instructions, bench-floods'
 	@echo '          measurements for docs/benchmarks.md, FLAGS=--quick for a look'
@@ -113,6 +114,12 @@ mixed-load:
 	$(GO) test -race -count=1 -timeout 0 ./internal/daemon -run '^TestMixedLoad$$' -mixed $(MIXED) -v
 bench-mixed:
 	$(GO) test -count=1 -timeout 0 ./internal/daemon -run '^TestMixedLoad$$' -mixed $(MIXED) -mixed-pairs 15 -v
+
+# What the tree sends against what the binary OTHER does, octet by octet; UPGRADE=-upgrade
+# opens state directories that OTHER made.
+compare: build
+	@test -n '$(OTHER)' || { echo 'make compare OTHER=path/of/another/ptrd [UPGRADE=-upgrade] [FLAGS=…]'; exit 2; }
+	$(GO) run ./bench/compare -this ./ptrd -other '$(OTHER)' $(UPGRADE) $(FLAGS)
 
 # Benchmarks of REF and of the tree as it is, on this machine, compared.
 benchcmp:
