@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ptrd/ptrd/bench/dataset"
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -34,7 +35,7 @@ func BenchmarkChange(b *testing.B) {
 		for _, records := range []int{1, 1000} {
 			b.Run(fmt.Sprintf("%s/%d", f.name, records), func(b *testing.B) {
 				z := load(b, f.apex, f.path(b))
-				store := zone.NewStore(nil, nil, nil)
+				store := commit.New(commit.Options{})
 				if err := store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: z, Apex: z.Apex()}}}); err != nil {
 					b.Fatal(err)
 				}
@@ -70,7 +71,7 @@ func newChanger(b *testing.B, f *family, records int) *changer {
 }
 
 // next makes one change.
-func (c *changer) next(b *testing.B, store *zone.Store) {
+func (c *changer) next(b *testing.B, store *commit.Writer) {
 	old := store.Set().Get(c.apex)
 	change := &zone.Changeset{}
 	for range c.records {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"github.com/ptrd/ptrd/internal/assemble"
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/zone"
@@ -86,13 +87,13 @@ func setFromSources(cmd *cobra.Command, g *globals) (*zone.Set, []daemon.Finding
 	if err != nil {
 		return nil, nil, err
 	}
-	store := zone.NewStore(nil, nil, nil)
-	plan, err := assemble.New(assemble.Options{}).Assemble(cmd.Context(), cfg, store.Set(), assemble.Round{})
+	zones := commit.New(commit.Options{})
+	plan, err := assemble.New(assemble.Options{}).Assemble(cmd.Context(), cfg, zones.Set(), assemble.Round{})
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := store.Publish(plan.Batch); err != nil {
+	if err := zones.Publish(plan.Batch); err != nil {
 		return nil, nil, err
 	}
-	return store.Set(), daemon.FromAssemble(plan.Findings), nil
+	return zones.Set(), daemon.FromAssemble(plan.Findings), nil
 }

@@ -82,7 +82,7 @@ func New(o Options) *Assembler {
 // Plan is the difference between the zones that a configuration asks for and those in a set.
 type Plan struct {
 	// Batch has the changes in canonical order of their apexes; none where nothing changed. It
-	// fits the set that the plan was made from; after zone.ErrStale a new plan is needed.
+	// fits only the set that the plan was made from.
 	Batch *zone.Batch
 	// Findings are the errors and warnings of all zones, including those that were not read
 	// again, by file and position. At most a hundred of each severity are listed for one file,

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -27,7 +28,7 @@ type lab struct {
 	now   int64
 	a     *Assembler
 	j     *journal.Journal
-	store *zone.Store
+	store *commit.Writer
 	how   Round
 }
 
@@ -89,7 +90,7 @@ func (l *lab) start() {
 	if l.j, err = journal.Open(filepath.Join(l.dir, "state", "journal.db"), journal.Options{}); err != nil {
 		l.t.Fatal(err)
 	}
-	l.store = zone.NewStore(l.j, nil, nil)
+	l.store = commit.New(commit.Options{Journal: l.j})
 	l.a = New(Options{Journal: l.j, Now: func() time.Time { return time.Unix(l.now, 0) }})
 }
 

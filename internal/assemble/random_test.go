@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -221,7 +222,7 @@ func FuzzReload(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, store := New(Options{}), zone.NewStore(nil, nil, nil)
+		a, store := New(Options{}), commit.New(commit.Options{})
 		reload := func() *Plan {
 			p, err := a.Assemble(t.Context(), cfg, store.Set(), Round{})
 			if err != nil {

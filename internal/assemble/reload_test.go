@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -94,7 +95,7 @@ func TestUnpublishedPlan(t *testing.T) {
 	if err := l.store.Publish(second.Batch); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.store.Publish(first.Batch); !errors.Is(err, zone.ErrStale) {
+	if err := l.store.Publish(first.Batch); !errors.Is(err, commit.ErrConflict) {
 		t.Errorf("published the older plan: %v", err)
 	}
 }

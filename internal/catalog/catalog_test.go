@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
@@ -191,9 +192,9 @@ func TestProducer(t *testing.T) {
 	}
 	defer j.Close()
 	at := time.Unix(1_700_000_000, 0)
-	var store *zone.Store
+	var store *commit.Writer
 	var p *Producer
-	restart := func() { store, p = zone.NewStore(j, nil, nil), &Producer{Journal: j} }
+	restart := func() { store, p = commit.New(commit.Options{Journal: j}), &Producer{Journal: j} }
 	publish := func(apexes ...string) []zone.Change {
 		t.Helper()
 		var list []Produced

@@ -47,8 +47,8 @@ const sourceProducer = "catalog"
 const minChangeset = 256 << 10
 
 // Plan returns the changes that make the catalogs in set those that are asked for,
-// by now. Catalogs that are asked for no more go. After zone.ErrStale the plan is to
-// be made anew. The error is that of the journal.
+// by now. Catalogs that are asked for no more go. They suit
+// this set only. The error is that of the journal.
 func (p *Producer) Plan(list []Produced, set *zone.Set, now time.Time) (changes []zone.Change, held []Held, err error) {
 	var pause func()
 	if p.Pause != nil {

@@ -57,7 +57,7 @@ func TestBackupAndRestore(t *testing.T) {
 		n := 100
 		for ; !stop.Load(); n++ {
 			add(l, n)
-			z := l.store.Set().Get(dname.MustParse("dynamic.example"))
+			z := l.zones.Set().Get(dname.MustParse("dynamic.example"))
 			if err := l.journal.Snapshot(z, nil); err != nil && !errors.Is(err, journal.ErrNotCurrent) {
 				t.Error(err)
 			}

@@ -91,7 +91,7 @@ catalogs:
 	if len(first) != 6 {
 		t.Errorf("%d records, want 6:\n%s", len(first), strings.Join(first, "\n"))
 	}
-	serial := uint32(l.store.Set().Get(dname.MustParse("catalog.example.")).Serial())
+	serial := uint32(l.zones.Set().Get(dname.MustParse("catalog.example.")).Serial())
 
 	replace(t, filepath.Join(dir, "config.yaml"), text(one+","+three))
 	if o := l.reload(t); !o.OK() {
@@ -128,7 +128,7 @@ catalogs:
 		t.Fatalf("%+v", o)
 	}
 	for apex, there := range map[string]bool{"catalog.example.": true, "other.example.": true, "101.51.198.in-addr.arpa.": false} {
-		if z := l.store.Set().Get(dname.MustParse(apex)); (z != nil && z.IsAvailable()) != there {
+		if z := l.zones.Set().Get(dname.MustParse(apex)); (z != nil && z.IsAvailable()) != there {
 			t.Errorf("%s: served %t, want %t", apex, !there, there)
 		}
 	}

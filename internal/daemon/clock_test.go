@@ -25,7 +25,7 @@ zones: [{prefix: 192.0.2.0/24, ptr: {192.0.2.1: ` + ptr + `}}]
 	}
 	l := start(t, dir, config("a.example.com"))
 	apex := dname.MustParse("2.0.192.in-addr.arpa.")
-	z := l.store.Set().Get(apex)
+	z := l.zones.Set().Get(apex)
 	if err := l.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ zones: [{prefix: 192.0.2.0/24, ptr: {192.0.2.1: ` + ptr + `}}]
 	if n := strings.Count(l.log.String(), "the system clock is wrong, or was"); n != 1 {
 		t.Errorf("%d lines about the clock:\n%s", n, l.log)
 	}
-	if got := l.store.Set().Get(apex).Serial(); got != later.Serial()+1 {
+	if got := l.zones.Set().Get(apex).Serial(); got != later.Serial()+1 {
 		t.Errorf("serial %d, want the next after %d", got, later.Serial())
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/clock"
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/eventlog"
@@ -67,7 +68,7 @@ type Daemon struct {
 	front     adminFront
 	control   *control.Server
 	journal   *journal.Journal
-	store     *zone.Store
+	zones     *commit.Writer
 	keeper    *history.Keeper
 	follower  *secondary.Follower
 	watcher   *watch.Watcher
@@ -178,7 +179,7 @@ func (d *Daemon) bind(cfg *config.Config) error {
 		return fmt.Errorf("%s: listen.dns: there is no address to listen on, and no socket was handed over; give one", cfg.File)
 	}
 	d.clock = clock.New(clock.Options{Log: d.log})
-	d.updater = update.New(update.Options{Store: updates{d}, Notes: updates{d}, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Aside: d.aside, Guard: d.contain})
+	d.updater = update.New(update.Options{Store: updates{d}, Notes: updates{d}, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Guard: d.contain})
 	if d.server, err = server.New(server.Options{
 		Views:     &d.views,
 		Update:    d.updater,
@@ -290,9 +291,9 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.clock.Start(d.journal.Newest())
 	d.findDamage(cfg, isOld)
 	d.secret = d.cookieSecret(cfg.StateDir)
-	d.store = zone.NewStore(d.journal, d.swap, d.published)
-	d.keeper = history.NewKeeper(history.Options{Journal: d.journal, Set: d.store.Set, Pause: d.pause, Log: d.log, Guard: d.contain})
-	d.notifier = notify.New(notify.Options{Set: d.store.Set, IsOwn: d.isOwn, Log: d.log, Guard: d.contain})
+	d.zones = commit.New(commit.Options{Journal: d.journal, Show: d.show, Published: d.published, Aside: d.aside})
+	d.keeper = history.NewKeeper(history.Options{Journal: d.journal, Set: d.zones.Set, Pause: d.pause, Log: d.log, Guard: d.contain})
+	d.notifier = notify.New(notify.Options{Set: d.zones.Set, IsOwn: d.isOwn, Log: d.log, Guard: d.contain})
 	d.pacer = pace.New()
 	defer d.pacer.Close()
 	d.assembler = assemble.New(assemble.Options{
@@ -301,7 +302,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		Overlay: func(static *zone.Zone) (*zone.Zone, error) { return update.Overlay(d.journal, static) },
 	})
 	d.follower = secondary.NewFollower(secondary.Options{
-		Store: d.store, Journal: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Aside: d.aside, Made: d.transferred,
+		Store: d.zones, Journal: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Aside: d.aside, Made: d.transferred,
 		Guard: d.contain,
 	})
 	d.fleet.changed = make(chan struct{}, 1)

@@ -333,11 +333,11 @@ func TestFailuresChangeNothing(t *testing.T) {
 // very same.
 func TestNothingChanged(t *testing.T) {
 	l := start(t, shortDir(t), generation(0))
-	set := l.store.Set()
+	set := l.zones.Set()
 	if o := l.reload(t); !o.OK() || len(o.Changed) != 0 {
 		t.Errorf("%+v", o)
 	}
-	if l.store.Set() != set {
+	if l.zones.Set() != set {
 		t.Error("the set was exchanged")
 	}
 }

@@ -91,7 +91,7 @@ func (d *Daemon) recover(ctx context.Context, args url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if z := d.store.Set().Get(apex); z != nil && z.IsAvailable() {
+	if z := d.zones.Set().Get(apex); z != nil && z.IsAvailable() {
 		return nil, fmt.Errorf("zone %v is served with serial %d, so there is nothing to recover", apex, z.Serial())
 	}
 	if z := itemOf(d.state.Load().cfg, apex); z == nil || z.Secondary != nil {

@@ -35,7 +35,7 @@ type served struct {
 
 func (l *lab) servedZones() map[string]served {
 	out := map[string]served{}
-	for z := range l.store.Set().All() {
+	for z := range l.zones.Set().All() {
 		s := served{available: z.IsAvailable()}
 		if s.available {
 			s.serial, s.digest = z.Serial(), z.Digest()
@@ -482,7 +482,7 @@ func TestJournalMovedAway(t *testing.T) {
 	for n := range 50 { // the serial runs ahead of the clock
 		l.addRecord(t, "dynamic.example.", fmt.Sprintf("r%d.dynamic.example. 60 TXT x", n))
 	}
-	z := l.store.Set().Get(dname.MustParse("dynamic.example"))
+	z := l.zones.Set().Get(dname.MustParse("dynamic.example"))
 	if err := l.journal.Snapshot(z, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/catalog"
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -158,7 +160,7 @@ func (d *Daemon) adoptClaims(cfg *config.Config, still map[string]*catalog.Claim
 
 // readCatalogs reads the catalogs that cfg follows, as far as they changed.
 func (d *Daemon) readCatalogs(cfg *config.Config) (list []catalog.Followed, told []CatalogStatus) {
-	f, set := &d.fleet, d.store.Set()
+	f, set := &d.fleet, d.zones.Set()
 	next := map[string]readCatalog{}
 	for i := range cfg.Catalogs {
 		c := &cfg.Catalogs[i]
@@ -263,33 +265,30 @@ func (d *Daemon) serveClaims(cfg *config.Config, claims map[string]*catalog.Clai
 	if err != nil {
 		return nil, err
 	}
-	told := notifyZones(whole, policy.Keys)
-	for range attempts {
-		plan := d.secondaries(whole, d.store.Set())
-		policy.Expires = plan.Expires()
-		noted = map[string]bool{}
-		for i := range plan.Changes {
-			c := &plan.Changes[i]
-			key := c.Apex.Key()
-			if claim := claims[key]; claim != nil && c.Zone != nil {
-				c.Notes = append(c.Notes, claimNotes(claim)...)
-				noted[key] = true
+	notified := notifyZones(whole, policy.Keys)
+	var plan *secondary.Plan
+	_, err = d.zones.Commit(commit.Request{
+		Propose: func(set *zone.Set) (*zone.Batch, error) {
+			plan = d.secondaries(whole, set)
+			noted = map[string]bool{}
+			for i := range plan.Changes {
+				c := &plan.Changes[i]
+				key := c.Apex.Key()
+				if claim := claims[key]; claim != nil && c.Zone != nil {
+					c.Notes = append(c.Notes, claimNotes(claim)...)
+					noted[key] = true
+				}
 			}
-		}
-		b := &zone.Batch{Changes: plan.Changes, Source: sourceCatalog, At: time.Now().UnixMilli(), Swap: func(set *zone.Set) {
-			d.notifier.SetZones(told)
+			return &zone.Batch{Changes: plan.Changes, Source: sourceCatalog, At: time.Now().UnixMilli()}, nil
+		},
+		Show: func(set *zone.Set) {
+			policy.Expires = plan.Expires()
+			d.notifier.SetZones(notified)
 			d.views.Swap(&server.View{Zones: set, Policy: policy})
-		}}
-		d.aside(func() { err = d.store.Publish(b) })
-		switch {
-		case err == nil:
-			d.follower.Commit(plan)
-			return noted, nil
-		case !errors.Is(err, zone.ErrStale):
-			return nil, notKept(err)
-		}
-	}
-	return nil, fmt.Errorf("zones changed %d times meanwhile", attempts)
+		},
+		After: func() error { d.follower.Adopt(plan); return nil },
+	})
+	return noted, err
 }
 
 // sourceCatalog is the source of changes that a catalog asks for.

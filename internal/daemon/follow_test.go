@@ -84,7 +84,7 @@ func (l *fleetLab) serves(apexes ...string) {
 	}()
 	await(l.t, func() bool {
 		got = nil
-		for z := range l.secondary.store.Set().All() {
+		for z := range l.secondary.zones.Set().All() {
 			if z.IsAvailable() {
 				got = append(got, strings.TrimSuffix(z.Apex().String(), "."))
 			} else {
@@ -173,7 +173,7 @@ catalogs: [{name: cat.example, secondary: PRIMARY, members: {transfer: {allow: 1
 	}
 	l.restart() // with the last good one
 	l.serves("cat.example", "own.example", "2.0.192.in-addr.arpa", "one.example")
-	if z := l.secondary.store.Set().Get(dname.MustParse("one.example.")); !z.IsAvailable() {
+	if z := l.secondary.zones.Set().Get(dname.MustParse("one.example.")); !z.IsAvailable() {
 		t.Error("a member is not served at once after a restart")
 	}
 
@@ -184,7 +184,7 @@ catalogs: [{name: cat.example, secondary: PRIMARY, members: {transfer: {allow: 1
 	l.told("cat.example", "zone own.example. is ignored: zones[0] has it")
 	l.told("cat.example", "zone www.own.example. is ignored: it lies in zone own.example., which zones[0] has")
 	l.told("cat.example", "zone cat.example. is ignored: catalogs[0] has it")
-	if z := l.secondary.store.Set().Get(dname.MustParse("own.example.")); z == nil || !z.IsAvailable() {
+	if z := l.secondary.zones.Set().Get(dname.MustParse("own.example.")); z == nil || !z.IsAvailable() {
 		t.Error("a catalog took a zone of the configuration away")
 	}
 	if files, err := filepath.Glob(filepath.Join(l.secondary.dir, "state", "*", "*one.example*")); err != nil || len(files) != 1 {
@@ -232,7 +232,7 @@ catalogs: [{name: cat.example, secondary: PRIMARY}]`, "cat.example")
 		return fmt.Sprint(notes[0].Value)
 	}
 	before := expires()
-	served := l.secondary.store.Set().Get(one)
+	served := l.secondary.zones.Set().Get(one)
 	for _, restart := range []bool{false, true} {
 		l.list("cat.example", empty...)
 		l.refresh("cat.example")
@@ -249,7 +249,7 @@ catalogs: [{name: cat.example, secondary: PRIMARY}]`, "cat.example")
 		l.list("cat.example", full...)
 		l.refresh("cat.example")
 		l.serves("cat.example", "one.example")
-		z := l.secondary.store.Set().Get(one)
+		z := l.secondary.zones.Set().Get(one)
 		if !z.IsAvailable() || z.Serial() != served.Serial() || z.Digest() != served.Digest() {
 			t.Errorf("restart %v: it is another zone", restart)
 		}
@@ -344,7 +344,7 @@ zones: [{name: a.example, secondary: PRIMARY, max_shrink: 30%}, {name: b.example
 		}
 	}
 	size := func(apex string) int {
-		return l.secondary.store.Set().Get(dname.MustParse(apex)).Stats().Records
+		return l.secondary.zones.Set().Get(dname.MustParse(apex)).Stats().Records
 	}
 	write(1000)
 	l.refresh("a.example")
@@ -386,7 +386,7 @@ catalogs: [{name: cat.example, zones: %s}]
 	dir := shortDir(t)
 	l := start(t, dir, text("all"))
 	members := func() int {
-		list, err := catalog.Read(l.store.Set().Get(dname.MustParse("cat.example")), 100)
+		list, err := catalog.Read(l.zones.Set().Get(dname.MustParse("cat.example")), 100)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -407,7 +407,7 @@ catalogs: [{name: cat.example, zones: %s}]
 	l = start(t, dir, text("[z1.example, z2.example]"))
 	for range 2 {
 		o := l.reload(t)
-		if z := l.store.Set().Get(dname.MustParse("cat.example")); z.IsAvailable() || o.OK() || fmt.Sprint(o.Held) != "[catalog cat.example. would keep 2 of 24 zones]" {
+		if z := l.zones.Set().Get(dname.MustParse("cat.example")); z.IsAvailable() || o.OK() || fmt.Sprint(o.Held) != "[catalog cat.example. would keep 2 of 24 zones]" {
 			t.Errorf("available %v, %+v", z.IsAvailable(), o)
 		}
 	}
@@ -450,7 +450,7 @@ func TestFollowOwners(t *testing.T) {
 zones: []
 catalogs: [{name: a.cat, secondary: PRIMARY}, {name: b.cat, secondary: PRIMARY, accept: [example, 2.0.192.in-addr.arpa]}]`, "a.cat", "b.cat")
 	l.serves("a.cat", "b.cat")
-	served := func() *zone.Zone { return l.secondary.store.Set().Get(dname.MustParse("one.example.")) }
+	served := func() *zone.Zone { return l.secondary.zones.Set().Get(dname.MustParse("one.example.")) }
 	l.list("b.cat", version2, "n.zones PTR one.example.", "m.zones PTR 100.51.198.in-addr.arpa.")
 	l.refresh("b.cat")
 	l.serves("a.cat", "b.cat", "one.example")

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ptrd/ptrd/internal/assemble"
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/explain"
 	"github.com/ptrd/ptrd/server"
@@ -36,7 +37,7 @@ func FuzzReload(f *testing.F) {
 		path, file := filepath.Join(dir, "config.yaml"), filepath.Join(dir, "z.zone")
 		var views server.Views
 		var rules policies
-		store := zone.NewStore(nil, nil, nil)
+		store := commit.New(commit.Options{})
 		assembler := assemble.New(assemble.Options{})
 		step := func(text, records string) (changed bool) {
 			cfg, err := config.Parse(path, []byte(text))
@@ -58,12 +59,16 @@ func FuzzReload(f *testing.F) {
 				t.Fatal(err)
 			}
 			before := store.Set()
-			plan, err := assembler.Assemble(t.Context(), cfg, before, assemble.Round{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			plan.Batch.Swap = func(set *zone.Set) { views.Swap(&server.View{Zones: set, Policy: policy}) }
-			if err := store.Publish(plan.Batch); err != nil {
+			var plan *assemble.Plan
+			if _, err := store.Commit(commit.Request{
+				Propose: func(set *zone.Set) (*zone.Batch, error) {
+					if plan, err = assembler.Assemble(t.Context(), cfg, set, assemble.Round{}); err != nil {
+						return nil, err
+					}
+					return plan.Batch, nil
+				},
+				Show: func(set *zone.Set) { views.Swap(&server.View{Zones: set, Policy: policy}) },
+			}); err != nil {
 				t.Fatal(err)
 			}
 			check(t, before, views.Load(), plan)

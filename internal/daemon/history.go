@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/zone"
@@ -76,7 +77,7 @@ func (d *Daemon) rollback(args url.Values) (any, error) {
 		return nil, err
 	}
 	out := &history.Rollback{Zone: apex.String(), To: to}
-	err = d.publishMade(func(set *zone.Set) (*zone.Batch, error) {
+	_, err = d.zones.Commit(commit.Request{Propose: func(set *zone.Set) (*zone.Batch, error) {
 		z := set.Get(apex)
 		if z == nil || !z.IsAvailable() {
 			return nil, fmt.Errorf("zone %v is not served; `ptrd status` tells what is", apex)
@@ -96,7 +97,7 @@ func (d *Daemon) rollback(args url.Values) (any, error) {
 			Zone: next, Apex: apex, Base: z, Kept: true,
 			Steps: []zone.Step{{Changeset: c, Source: source, At: now.UnixMilli()}},
 		}}}, nil
-	})
+	}})
 	if err != nil {
 		return nil, err
 	}

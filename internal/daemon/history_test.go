@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/zone"
@@ -32,7 +33,7 @@ func keptZone(t *testing.T, l *lab) (o *zonetest.Oracle, contents []*zonetest.Or
 	contents = append(contents, o)
 	publish := func(f func(*zone.Set) (*zone.Batch, error)) {
 		t.Helper()
-		if err := l.publishMade(f); err != nil {
+		if _, err := l.zones.Commit(commit.Request{Propose: f}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -133,8 +134,8 @@ func TestRollbackOfSecondary(t *testing.T) {
 	}
 }
 
-// Who is slower makes its change anew, for the zones that there are then.
-func TestPublishMadeAgain(t *testing.T) {
+// A change that loses is made again, for the zones that there are then.
+func TestCommitAgain(t *testing.T) {
 	l := start(t, shortDir(t), emptyConfig)
 	o, _ := keptZone(t, l)
 	change := func(set *zone.Set, serial zone.Serial) *zone.Batch {
@@ -143,19 +144,19 @@ func TestPublishMadeAgain(t *testing.T) {
 		return &zone.Batch{Changes: []zone.Change{{Zone: next, Apex: o.Apex, Base: base, Kept: true, Steps: []zone.Step{{Changeset: zone.Diff(base, next, nil)}}}}}
 	}
 	calls := 0
-	if err := l.publishMade(func(set *zone.Set) (*zone.Batch, error) {
+	if _, err := l.zones.Commit(commit.Request{Propose: func(set *zone.Set) (*zone.Batch, error) {
 		b := change(set, 100)
 		if calls++; calls == 1 {
-			if err := l.store.Publish(change(set, 50)); err != nil {
+			if err := l.zones.Publish(change(set, 50)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		return b, nil
-	}); err != nil || calls != 2 || l.views.Load().Zones.Get(o.Apex).Serial() != 100 {
+	}}); err != nil || calls != 2 || l.views.Load().Zones.Get(o.Apex).Serial() != 100 {
 		t.Errorf("%d calls: %v", calls, err)
 	}
 	fault := errors.New("no")
-	if err := l.publishMade(func(*zone.Set) (*zone.Batch, error) { return nil, fault }); !errors.Is(err, fault) {
+	if _, err := l.zones.Commit(commit.Request{Propose: func(*zone.Set) (*zone.Batch, error) { return nil, fault }}); !errors.Is(err, fault) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/server"
@@ -11,26 +10,6 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
 )
-
-// publishMade publishes the batch that f makes from the zones there are, for who is
-// not the reload. It is called again with later zones where another writer was
-// quicker; its error ends it.
-func (d *Daemon) publishMade(f func(*zone.Set) (*zone.Batch, error)) error {
-	for range attempts {
-		b, err := f(d.store.Set())
-		if err != nil {
-			return err
-		}
-		d.pacer.Aside(func() { err = d.store.Publish(b) }) // which waits for the journal
-		switch {
-		case err == nil:
-			return nil
-		case !errors.Is(err, zone.ErrStale):
-			return notKept(err)
-		}
-	}
-	return fmt.Errorf("zones changed %d times while the change was made; try again", attempts)
-}
 
 // journalChanged logs that the journal can no longer be written, or can again (nil).
 func (d *Daemon) journalChanged(c *journal.Condition) {
@@ -56,7 +35,7 @@ func (d *Daemon) journalChanged(c *journal.Condition) {
 func (d *Daemon) saveContents() {
 	cfg := d.state.Load().cfg
 	saved := 0
-	for z := range d.store.Set().All() {
+	for z := range d.zones.Set().All() {
 		if item := itemOf(cfg, z.Apex()); item == nil || !item.Dynamic || !z.IsAvailable() {
 			continue
 		}
@@ -81,26 +60,22 @@ func (d *Daemon) catchUp(ctx context.Context) {
 
 // content returns the last data of a zone, also of a secondary zone that has expired.
 func (d *Daemon) content(apex dname.Name) *zone.Zone {
-	if z := d.store.Set().Get(apex); z != nil && z.IsAvailable() {
+	if z := d.zones.Set().Get(apex); z != nil && z.IsAvailable() {
 		return z
 	}
 	return d.follower.Data(apex)
 }
 
-func notKept(err error) error {
-	return fmt.Errorf("keeping the change in the journal, without which nothing is served: %w", err)
-}
-
-// swap puts zones in force that came by another way than a reload, with the
-// policy that there is. Before the first load there is none and nothing is served.
-func (d *Daemon) swap(set *zone.Set) {
+// show serves zones under the current policy. Before the first load there is none, and
+// nothing is served.
+func (d *Daemon) show(set *zone.Set) {
 	if v := d.views.Load(); v != nil {
 		d.views.Swap(&server.View{Zones: set, Policy: v.Policy})
 	}
 }
 
-// published tells who has to know what came into force. It is called with the
-// Store's lock and must not wait.
+// published hands a batch to those who observe changes. It is called by the writer of
+// zones and must not wait.
 func (d *Daemon) published(b *zone.Batch) {
 	d.keeper.Published(b)
 	d.notifier.Published(b)

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -10,17 +9,15 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/assemble"
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/internal/systemd"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/source"
 )
-
-// attempts bounds how often a plan is made anew because another writer changed a
-// zone meanwhile. There is no other one that is as quick as to win twice.
-const attempts = 10
 
 // The causes of a reload. Only the last has somebody who waits for the outcome.
 const (
@@ -95,7 +92,7 @@ func (d *Daemon) reload(ctx context.Context, cause string, c *confirmation) *Out
 // refuse ends a reload that changed nothing.
 func (d *Daemon) refuse(o *Outcome, begin time.Time) *Outcome {
 	o.At, o.Seconds = begin, time.Since(begin).Seconds()
-	o.Zones = d.store.Set().Len()
+	o.Zones = d.zones.Set().Len()
 	if o.Changed == nil {
 		o.Changed = []ChangedZone{}
 	}
@@ -127,21 +124,24 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	if err != nil {
 		return fail(err)
 	}
-	undo, commit, err := d.open(cfg)
+	undo, release, err := d.open(cfg)
 	if err != nil {
 		return fail(err)
 	}
 	tick := time.NewTicker(progressEvery)
 	loaded := d.tellProgress(tick.C)
-	plan, err := d.publish(ctx, cfg, whole, policy, o, how)
+	plan, warnings, err := d.publish(ctx, cfg, whole, policy, o, how)
 	loaded()
 	tick.Stop()
 	if err != nil {
 		undo()
 		return fail(err)
 	}
-	commit()
+	release()
 	d.limitHistory(cfg)
+	for _, err := range warnings {
+		o.Findings = append(o.Findings, Finding{Severity: zone.Warning.String(), Code: "after-reload", Text: err.Error()})
+	}
 	o.InForce = true
 	if old != nil {
 		before, after := d.addresses(old.cfg), d.addresses(cfg)
@@ -149,7 +149,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 		o.Waiting = d.absent().all()
 	}
 	o.At, o.Seconds = begin, time.Since(begin).Seconds()
-	o.Zones = d.store.Set().Len()
+	o.Zones = d.zones.Set().Len()
 	next := &state{cfg: cfg, outcome: o}
 	if o.OK() {
 		next.good = begin
@@ -164,73 +164,54 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	return o
 }
 
-// publish makes a plan and puts it in force together with the policy. whole is cfg with
-// the zones that are not in its own list.
-func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy *server.Policy, o *Outcome, how round) (*assemble.Plan, error) {
-	for i := range attempts {
-		plan, err := d.attempt(ctx, cfg, whole, policy, o, how, i > 0)
-		if !errors.Is(err, zone.ErrStale) {
-			return plan, err
-		}
-	}
-	return nil, fmt.Errorf("zones changed %d times while they were made; try again", attempts)
+// publish makes a plan and serves it together with the policy. whole is cfg with
+// the zones that are not in its own list. What failed after the plan was served is a
+// warning.
+func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy *server.Policy, o *Outcome, how round) (plan *assemble.Plan, warnings []error, err error) {
+	notified := notifyZones(whole, policy.Keys)
+	var others *secondary.Plan
+	report, err := d.zones.Commit(commit.Request{
+		Propose: func(set *zone.Set) (*zone.Batch, error) {
+			others = d.secondaries(whole, set)
+			if plan, err = d.assembler.Assemble(ctx, cfg, with(set, others), how.Round); err != nil {
+				return nil, err
+			}
+			catalogs, held, err := d.catalogs(cfg, set, how.confirmed)
+			if err != nil {
+				return nil, err
+			}
+			plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs)
+			o.note(plan)
+			if h := how.held; h != nil {
+				o.hold(*h, source.Position{File: cfg.File}, cfg.Reload.MaxShrink)
+			}
+			for _, h := range held {
+				o.hold(h.Held, h.pos, cfg.Reload.MaxShrink)
+			}
+			o.Findings = append(FromExposed(cfg.Exposed), o.Findings...)
+			return plan.Batch, nil
+		},
+		Show: func(set *zone.Set) {
+			policy.Expires = others.Expires()
+			d.notifier.SetZones(notified)
+			d.views.Swap(&server.View{Zones: set, Policy: policy})
+		},
+		After: func() error {
+			for _, c := range plan.Batch.Changes {
+				if c.Zone != nil {
+					d.made += c.Zone.Stats().Bytes
+				}
+			}
+			d.follower.Adopt(others)
+			return d.adopt(cfg, plan)
+		},
+	})
+	return plan, report.Warnings, err
 }
 
-// attempt is one time that publish tries. Updates are held while it is put in force,
-// and with alone while it is made as well.
-func (d *Daemon) attempt(ctx context.Context, cfg, whole *config.Config, policy *server.Policy, o *Outcome, how round, alone bool) (*assemble.Plan, error) {
-	release := func() {}
-	defer func() { release() }()
-	if alone {
-		release = d.updater.Hold()
-	}
-	set := d.store.Set()
-	others := d.secondaries(whole, set)
-	plan, err := d.assembler.Assemble(ctx, cfg, with(set, others), how.Round)
-	if err != nil {
-		return nil, err
-	}
-	catalogs, held, err := d.catalogs(cfg, set, how.confirmed)
-	if err != nil {
-		return nil, err
-	}
-	plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs)
-	policy.Expires = others.Expires()
-	o.note(plan)
-	if h := how.held; h != nil {
-		o.hold(*h, source.Position{File: cfg.File}, cfg.Reload.MaxShrink)
-	}
-	for _, h := range held {
-		o.hold(h.Held, h.pos, cfg.Reload.MaxShrink)
-	}
-	o.Findings = append(FromExposed(cfg.Exposed), o.Findings...)
-	told := notifyZones(whole, policy.Keys)
-	plan.Batch.Swap = func(set *zone.Set) {
-		d.notifier.SetZones(told)
-		d.views.Swap(&server.View{Zones: set, Policy: policy})
-	}
-	if !alone {
-		release = d.updater.Hold()
-	}
-	d.aside(func() { err = d.store.Publish(plan.Batch) }) // which waits for the journal
-	switch {
-	case errors.Is(err, zone.ErrStale):
-		return nil, err
-	case err != nil:
-		return nil, notKept(err)
-	}
-	for _, c := range plan.Batch.Changes {
-		if c.Zone != nil {
-			d.made += c.Zone.Stats().Bytes
-		}
-	}
-	d.follower.Commit(others)
-	return plan, d.adopt(cfg, plan)
-}
-
-// open binds the addresses that cfg adds. Exactly one of undo and commit is to be
-// called: undo lets go of them, commit of those that cfg no longer has.
-func (d *Daemon) open(cfg *config.Config) (undo, commit func(), err error) {
+// open binds the addresses that cfg adds. Exactly one of undo and release is
+// called: undo closes them, release those that cfg no longer has.
+func (d *Daemon) open(cfg *config.Config) (undo, release func(), err error) {
 	old := d.state.Load()
 	if old == nil { // at the start, all are bound
 		return func() {}, func() {}, nil
@@ -277,7 +258,7 @@ func (d *Daemon) open(cfg *config.Config) (undo, commit func(), err error) {
 			ln.Close()
 		}
 	}
-	commit = func() {
+	release = func() {
 		set("letting go of old addresses", func() error { return d.server.SetListeners(after.dns, after.tls) })
 		set("limits", func() error { return d.server.SetLimits(d.limits(cfg)) })
 		if cfg.Listen.Admin != d.front.asked {
@@ -287,7 +268,7 @@ func (d *Daemon) open(cfg *config.Config) (undo, commit func(), err error) {
 			}
 		}
 	}
-	return undo, commit, nil
+	return undo, release, nil
 }
 
 // proveBy puts the certificate of cfg in force, if it has one.

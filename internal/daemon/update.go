@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/ptrd/ptrd/internal/assemble"
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/update"
 	"github.com/ptrd/ptrd/zone"
@@ -14,8 +15,9 @@ import (
 // bound before the state is opened.
 type updates struct{ d *Daemon }
 
-func (u updates) Set() *zone.Set              { return u.d.store.Set() }
-func (u updates) Publish(b *zone.Batch) error { return u.d.store.Publish(b) }
+func (u updates) Set() *zone.Set { return u.d.zones.Set() }
+
+func (u updates) Commit(r commit.Request) (commit.Report, error) { return u.d.zones.Commit(r) }
 
 func (u updates) Notes(apex dname.Name, prefix string) ([]zone.Note, error) {
 	return u.d.journal.Notes(apex, prefix)
@@ -26,8 +28,8 @@ func (u updates) SetNotes(apex dname.Name, notes []zone.Note) error {
 	return u.d.journal.SetNotes(apex, notes)
 }
 
-// adopt has updates carried out as cfg says, beside what plan has. Both are in force
-// by now, and updates are held.
+// adopt has updates carried out as cfg says, on top of what plan has from the sources.
+// Both are served by now, and other writers wait.
 func (d *Daemon) adopt(cfg *config.Config, plan *assemble.Plan) error {
 	d.assembler.Published(plan)
 	static := make(map[string]update.Static, len(plan.Bases))

@@ -85,7 +85,7 @@ func (d *Daemon) newVitals() *vitals {
 	return &vitals{log: d.log, now: time.Now, stuck: &d.stuck, pulses: []*pulse{
 		{part: "answers", limit: promptly, probe: func() { _ = d.server.Totals() }}, // waits for a lock of the workers
 		{part: "secondary zones", limit: promptly, probe: func() { _ = d.follower.States() }},
-		{part: "updates", limit: eventually, probe: func() { d.updater.Hold()() }, moves: d.loaded}, // a reload holds them
+		{part: "updates", limit: eventually, probe: func() { d.zones.Hold()(); d.updater.Wait() }, moves: d.loaded}, // a reload may hold them
 		{part: "reloads", limit: eventually, probe: func() {
 			select {
 			case d.beats <- struct{}{}:

@@ -77,7 +77,7 @@ func TestVitalsOfServer(t *testing.T) {
 	if !answered() {
 		t.Fatal("a part does not answer")
 	}
-	release := l.updater.Hold()
+	release := l.zones.Hold()
 	v.look()
 	now := time.Now().Add(2 * eventually)
 	v.now = func() time.Time { return now }

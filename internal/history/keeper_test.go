@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
@@ -28,7 +29,7 @@ func TestKeeper(t *testing.T) {
 	defer func() { j.Close() }()
 	var log bytes.Buffer
 	var k *Keeper
-	store := zone.NewStore(j, nil, func(b *zone.Batch) { k.Published(b) })
+	store := commit.New(commit.Options{Journal: j, Published: func(b *zone.Batch) { k.Published(b) }})
 	k = NewKeeper(Options{Journal: j, Set: store.Set, Pause: func() func() { return nil }, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	ctx, cancel := context.WithCancel(t.Context())
 	var run sync.WaitGroup

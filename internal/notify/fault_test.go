@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/supervise"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -58,7 +59,7 @@ func TestSocketIsMadeAgain(t *testing.T) {
 func TestPanicCostsOneMessage(t *testing.T) {
 	s := newSecondary(t, good)
 	g := &rig{t: t}
-	g.store = zone.NewStore(nil, nil, func(b *zone.Batch) { g.Published(b) })
+	g.store = commit.New(commit.Options{Published: func(b *zone.Batch) { g.Published(b) }})
 	var panics atomic.Int32
 	panics.Store(1)
 	guard := supervise.New(slog.New(slog.DiscardHandler))

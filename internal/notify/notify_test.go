@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/eventlog"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/zone"
@@ -131,7 +132,7 @@ func good(m *dns.Msg, _ []byte) []byte { return reply(m, 0) }
 type rig struct {
 	*Notifier
 	t     testing.TB
-	store *zone.Store
+	store *commit.Writer
 	log   lockedBuffer
 }
 
@@ -155,7 +156,7 @@ func (l *lockedBuffer) String() string {
 func newRig(t testing.TB, conf *Zone) *rig {
 	t.Helper()
 	g := &rig{t: t}
-	g.store = zone.NewStore(nil, nil, func(b *zone.Batch) { g.Published(b) })
+	g.store = commit.New(commit.Options{Published: func(b *zone.Batch) { g.Published(b) }})
 	g.Notifier = New(Options{Set: g.store.Set, Log: slog.New(slog.NewTextHandler(&g.log, nil))})
 	g.SetZones(map[string]*Zone{dname.MustParse(apex).Key(): conf})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -340,7 +341,7 @@ func TestDeadSecondariesAreFewLogLines(t *testing.T) {
 		all = append(all, zone.Change{Zone: z, Apex: z.Apex()})
 		names[z.Key()], changed[z.Key()] = conf, z.Apex()
 	}
-	store := zone.NewStore(nil, nil, nil)
+	store := commit.New(commit.Options{})
 	if err := store.Publish(&zone.Batch{Changes: all}); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/clock"
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/supervise"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/zone"
@@ -38,7 +39,7 @@ type Journal interface {
 
 // Options are what a Follower needs.
 type Options struct {
-	Store   *zone.Store
+	Store   *commit.Writer
 	Journal Journal            // nil: nothing is kept over a restart
 	Log     *slog.Logger       // nil: nothing is logged
 	Now     func() time.Time   // nil: time.Now
@@ -161,7 +162,7 @@ type Plan struct {
 }
 
 // Plan compares the zones of a configuration with those that are kept. What it
-// returns suits the set; after zone.ErrStale a new plan is needed. A zone that is
+// returns suits the set; after a conflict a new plan is needed. A zone that is
 // not kept any more goes, unless stays says that others have the apex now. A new zone
 // is served as the journal has it; else, until the first transfer, whatever is in
 // the set goes on, or there is a zone without data.
@@ -252,8 +253,9 @@ func (k *Follower) restore(apex dname.Name, pause func()) (z *zone.Zone, kept ke
 	return nil, keptTimes{}, nil
 }
 
-// Commit puts a plan in force whose Changes were published.
-func (k *Follower) Commit(p *Plan) {
+// Adopt activates a plan whose Changes are published. It is called in
+// [commit.Request.After].
+func (k *Follower) Adopt(p *Plan) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := k.o.Now()

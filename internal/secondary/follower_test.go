@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/ptrd/ptrd/internal/clock"
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/server/wire"
@@ -93,7 +94,7 @@ type lab struct {
 	t       *testing.T
 	f, g    *fakePrimary // at fakeAddr and at fakeAddr2
 	journal *memory
-	store   *zone.Store
+	store   *commit.Writer
 	k       *Follower
 	conf    Zone
 	clock   func() clock.Steps
@@ -151,7 +152,7 @@ func (l *lab) set(f **fakePrimary, to *fakePrimary) {
 
 // start starts a process: what was in memory is gone.
 func (l *lab) start(served ...*zone.Zone) {
-	l.store = zone.NewStore(l.journal, nil, nil)
+	l.store = commit.New(commit.Options{Journal: l.journal})
 	for _, z := range served {
 		if err := l.store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: z, Apex: z.Apex(), Kept: true, Verbatim: true}}}); err != nil {
 			l.t.Fatal(err)
@@ -179,7 +180,7 @@ func (l *lab) configure(zones ...Zone) {
 	if err := l.store.Publish(&zone.Batch{Changes: p.Changes}); err != nil {
 		l.t.Fatal(err)
 	}
-	l.k.Commit(p)
+	l.k.Adopt(p)
 }
 
 func (l *lab) served() *zone.Zone { return l.store.Set().Get(l.conf.Apex) }
@@ -333,7 +334,7 @@ func TestRestart(t *testing.T) {
 	l.set(&l.f, l.primary(soa2+rest))
 	l.store = nil
 	l.k = nil
-	store := zone.NewStore(nil, nil, nil)
+	store := commit.New(commit.Options{})
 	l.store = store
 	k := NewFollower(Options{Store: store, Journal: l.journal, Now: l.time, Dial: l.dial})
 	p := k.Plan([]Zone{l.conf}, store.Set(), nil)

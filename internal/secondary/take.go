@@ -5,71 +5,87 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// take publishes what a check brought for t, whose data were good before.
+// take serves what a check brought for t, whose data were good before.
 func (k *Follower) take(t *task, out *outcome, good *zone.Zone) error {
-	err := k.takeOnce(t, out, good)
-	if errors.Is(err, zone.ErrStale) {
-		err = k.takeOnce(t, out, good) // it has expired meanwhile
+	var p *taken
+	_, err := k.o.Store.Commit(commit.Request{
+		Propose: func(*zone.Set) (b *zone.Batch, err error) {
+			p, b, err = k.propose(t, out, good)
+			return b, err
+		},
+		After: func() error { k.adoptTaken(t, out, p); return nil },
+	})
+	if err == nil && p.zone == nil {
+		return k.confirm(t, p.expires)
 	}
 	return err
 }
 
-func (k *Follower) takeOnce(t *task, out *outcome, good *zone.Zone) error {
+// taken is what becomes of a zone after a check.
+type taken struct {
+	zone     *zone.Zone // to be served; nil: what is served is confirmed
+	isNew    bool       // it was transferred
+	findings []zone.Finding
+	now      time.Time
+	steps    time.Duration // by which the clock was set until now
+	expires  time.Time
+}
+
+// propose returns the change that a check leads to; nil if there is none.
+func (k *Follower) propose(t *task, out *outcome, good *zone.Zone) (*taken, *zone.Batch, error) {
 	k.mu.Lock()
 	k.heedClock()
-	now, steps := k.o.Now(), k.heeded.All
-	apex, served, findings := t.conf.Apex, t.served, t.findings
-	expires := now.Add(out.expire)
-	if old := time.Unix(t.expires.Load(), 0); out.least && old.After(expires) {
-		expires = old
+	p := &taken{zone: out.zone, isNew: out.zone != nil && out.zone != good, now: k.o.Now(), steps: k.heeded.All, findings: t.findings}
+	apex, served := t.conf.Apex, t.served
+	p.expires = p.now.Add(out.expire)
+	if old := time.Unix(t.expires.Load(), 0); out.least && old.After(p.expires) {
+		p.expires = old
 	}
 	k.mu.Unlock()
-	z := out.zone
-	if z == nil {
-		if served.IsAvailable() || !expires.After(now) {
-			return k.confirm(t, expires)
+	if p.zone == nil {
+		if served.IsAvailable() || !p.expires.After(p.now) {
+			return p, nil, nil
 		}
-		z = good // it had expired, and is good again
+		p.zone = good // it had expired, and is good again
 	}
 	change := zone.Change{
-		Zone: z, Apex: apex, Base: served, Kept: true, Verbatim: true,
-		Notes: []zone.Note{timesNote(now, expires)},
+		Zone: p.zone, Apex: apex, Base: served, Kept: true, Verbatim: true,
+		Notes: []zone.Note{timesNote(p.now, p.expires)},
 	}
 	source := "transfer from " + out.from.String()
-	if z != good {
-		change.Steps = k.steps(good, out, source, now)
-		had := len(findings) > 0
-		if findings = remaining(findings, out); had || len(findings) > 0 {
-			change.Notes = append(change.Notes, findingsNote(findings))
+	if p.isNew {
+		change.Steps = k.steps(good, out, source, p.now)
+		had := len(p.findings) > 0
+		if p.findings = remaining(p.findings, out); had || len(p.findings) > 0 {
+			change.Notes = append(change.Notes, findingsNote(p.findings))
+		}
+		if len(change.Steps) == 0 && k.o.Journal != nil {
+			if err := k.o.Journal.Keep(p.zone, k.o.Pause()); err != nil {
+				return nil, nil, fmt.Errorf("keep the zone on disk, without which it is not served: %w", err)
+			}
 		}
 	}
-	if len(change.Steps) == 0 && z != good && k.o.Journal != nil {
-		if err := k.o.Journal.Keep(z, k.o.Pause()); err != nil {
-			return fmt.Errorf("keep the zone on disk, without which it is not served: %w", err)
-		}
-	}
-	var err error
-	k.o.Aside(func() {
-		err = k.o.Store.Publish(&zone.Batch{Changes: []zone.Change{change}, Source: source, At: now.UnixMilli()})
-	})
-	if err != nil {
-		return fmt.Errorf("publish the zone: %w", err)
-	}
+	return p, &zone.Batch{Changes: []zone.Change{change}, Source: source, At: p.now.UnixMilli()}, nil
+}
+
+// adoptTaken notes for t what is served by now.
+func (k *Follower) adoptTaken(t *task, out *outcome, p *taken) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.heedClock()
-	expires = expires.Add(k.heeded.All - steps)
+	expires := p.expires.Add(k.heeded.All - p.steps)
 	t.own = true
-	t.served, t.good, t.stored, t.findings = z, z, expires, findings
+	t.served, t.good, t.stored, t.findings = p.zone, p.zone, expires, p.findings
 	t.expires.Store(expires.Unix())
-	t.checked, t.from = now, out.from.String()
-	if z != good {
-		t.transferred = now
+	t.checked, t.from = p.now, out.from.String()
+	if p.isNew {
+		t.transferred = p.now
 	}
-	return nil
 }
 
 // diffFor bounds the memory of a difference, by that of the zone. Its records take some
@@ -159,9 +175,6 @@ func (k *Follower) finish(t *task, out *outcome, err error, asked []chan State) 
 	default:
 		k.totals.Failures.Add(1)
 		failure := err.Error()
-		if errors.Is(err, zone.ErrStale) {
-			failure = "another source changed the zone meanwhile"
-		}
 		if t.failures++; t.failure != failure || t.failures == 1 {
 			k.o.Log.Warn("no primary confirms or brings the secondary zone", "zone", name, "err", failure)
 		}
@@ -191,17 +204,11 @@ func (k *Follower) expire(t *task) {
 		return
 	}
 	none := zone.Expired(apex, expiredReason)
-	var err error
-	k.o.Aside(func() {
-		err = k.o.Store.Publish(&zone.Batch{
-			Changes: []zone.Change{{Zone: none, Apex: apex, Base: served, Kept: true, Verbatim: true}},
-			Source:  "expiry", At: k.o.Now().UnixMilli(),
-		})
-	})
+	err := k.replace(apex, served, none, "expiry")
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
-	case errors.Is(err, zone.ErrStale):
+	case errors.Is(err, commit.ErrConflict):
 		return // a transfer came just in time
 	case err != nil:
 		k.o.Log.Error("a secondary zone that has expired is still served", "zone", apex.String(), "err", err)
@@ -211,4 +218,12 @@ func (k *Follower) expire(t *task) {
 	k.totals.Expired.Add(1)
 	k.o.Log.Error("secondary zone has expired and answers SERVFAIL", "zone", apex.String(), "checked", t.checked, "err", t.failure)
 	k.schedule(t)
+}
+
+// replace serves another zone than before, without a transfer.
+func (k *Follower) replace(apex dname.Name, base, next *zone.Zone, source string) error {
+	return k.o.Store.Publish(&zone.Batch{
+		Changes: []zone.Change{{Zone: next, Apex: apex, Base: base, Kept: true, Verbatim: true}},
+		Source:  source, At: k.o.Now().UnixMilli(),
+	})
 }

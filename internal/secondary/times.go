@@ -142,13 +142,7 @@ func (k *Follower) revive(t *task) {
 	if isPast {
 		return
 	}
-	var err error
-	k.o.Aside(func() {
-		err = k.o.Store.Publish(&zone.Batch{
-			Changes: []zone.Change{{Zone: good, Apex: apex, Base: served, Kept: true, Verbatim: true}},
-			Source:  "clock", At: k.o.Now().UnixMilli(),
-		})
-	})
+	err := k.replace(apex, served, good, "clock")
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -39,7 +40,7 @@ func BenchmarkUpdate(b *testing.B) {
 					b.Fatal(err)
 				}
 				defer j.Close()
-				store := zone.NewStore(j, nil, nil)
+				store := commit.New(commit.Options{Journal: j})
 				if err := store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: z, Apex: z.Apex(), Kept: dynamic}}}); err != nil {
 					b.Fatal(err)
 				}

@@ -122,8 +122,8 @@ func (l *lifetimes) notes(list []zone.Note, zr *zoneRound) []zone.Note {
 	return list
 }
 
-// take puts the changes of a round in force.
-func (l *lifetimes) take(zr *zoneRound) {
+// activate applies the changes of a round that is published.
+func (l *lifetimes) activate(zr *zoneRound) {
 	for key, c := range zr.lives {
 		old := l.byKey[key]
 		switch {
@@ -269,18 +269,12 @@ func (u *Updater) ClockSet() {
 
 // expire removes the records whose life ends, a step a zone.
 func (u *Updater) expire() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	var err error
-	for range attempts {
-		r := u.newRound()
+	err := u.commitRound(func(r *round) *round {
 		for key, l := range u.lifetimes {
 			u.expireIn(r, dname.Name(key), l)
 		}
-		if err = r.publish(); !errors.Is(err, zone.ErrStale) {
-			break
-		}
-	}
+		return r
+	})
 	if err != nil {
 		u.o.Log.Error("records whose life ended could not be removed", "err", err)
 	}

@@ -6,30 +6,23 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/supervise"
 	"github.com/ptrd/ptrd/server/wire"
-	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // faulty is a Store that panics.
 type faulty struct {
 	Store
-	sets, publishes atomic.Int32 // how often from now on
+	commits atomic.Int32 // how often from now on
 }
 
-func (f *faulty) Set() *zone.Set {
-	if f.sets.Add(-1) >= 0 {
-		panic("in Set")
+func (f *faulty) Commit(r commit.Request) (commit.Report, error) {
+	if f.commits.Add(-1) >= 0 {
+		panic("in Commit")
 	}
-	return f.Store.Set()
-}
-
-func (f *faulty) Publish(b *zone.Batch) error {
-	if f.publishes.Add(-1) >= 0 {
-		panic("in Publish")
-	}
-	return f.Store.Publish(b)
+	return f.Store.Commit(r)
 }
 
 // TestPanicCostsOneRound: the Updater goes on after a panic, whatever it comes from, and
@@ -43,7 +36,7 @@ func TestPanicCostsOneRound(t *testing.T) {
 	b.adopt(map[string]*ZonePolicy{parent: rules})
 	b.run()
 
-	f.publishes.Store(1)
+	f.commits.Store(1)
 	dropped := make(chan struct{})
 	b.Submit(&Request{
 		Message: encode(t, dname.MustParse(parent), nil, []Record{add("1."+parent, "a.example.")}, false), Client: netip.MustParseAddrPort(localhost),
@@ -54,7 +47,7 @@ func TestPanicCostsOneRound(t *testing.T) {
 	})
 	<-dropped
 	if a := <-b.submit(parent, localhost, nil, add("2."+parent, "b.example.")); a.rcode != wire.RCodeNoError {
-		t.Errorf("after a panic in Publish: %v %s", a.rcode, a.text)
+		t.Errorf("after a panic in Commit: %v %s", a.rcode, a.text)
 	}
 	if n := guard.Counts()["updates"]; n != 1 {
 		t.Errorf("%d panics counted, want 1", n)
@@ -75,7 +68,7 @@ func TestPanicOverOneMessage(t *testing.T) {
 		jobs = append(jobs, &job{Request: &Request{Client: netip.MustParseAddrPort(localhost)}, m: m})
 	}
 	jobs[0].m = nil // as a message that was parsed wrongly
-	b.commit(jobs, func() {})
+	b.Updater.commit(jobs, func() {})
 	if jobs[0].fault == nil || jobs[0].fault.RCode != wire.RCodeServFail || jobs[1].fault != nil {
 		t.Errorf("faults %v, %v", jobs[0].fault, jobs[1].fault)
 	}

@@ -32,10 +32,10 @@ type zoneRound struct {
 	lives   lifeChanges
 }
 
-func (u *Updater) newRound() *round {
+func (u *Updater) newRound(set *zone.Set) *round {
 	u.heedClock()
 	now := u.o.Now()
-	return &round{u: u, policy: u.policy.Load(), set: u.o.Store.Set(), unix: now.Unix(), milli: now.UnixMilli(), byKey: map[string]*zoneRound{}}
+	return &round{u: u, policy: u.policy.Load(), set: set, unix: now.Unix(), milli: now.UnixMilli(), byKey: map[string]*zoneRound{}}
 }
 
 // of returns the round of the zone at apex, or why it takes no updates.
@@ -142,15 +142,16 @@ func (zr *zoneRound) note(c *zone.Changeset) {
 	}
 }
 
-// publish makes the round durable and visible, all of it with one write. Without changes
-// it does nothing.
-func (r *round) publish() error {
+// batch returns what the round changes; nil if it changes nothing.
+func (r *round) batch() *zone.Batch {
 	b := &zone.Batch{Source: "update", At: r.milli}
+	changesLives := false
 	for _, zr := range r.zones {
 		for _, t := range zr.touched {
 			zr.notes = append(zr.notes, rrsetNote(zr.zone, t.Owner, t.Type))
 		}
 		zr.notes = r.u.lifetimes[zr.base.Key()].notes(zr.notes, zr)
+		changesLives = changesLives || len(zr.lives) > 0
 		switch {
 		case len(zr.steps) > 0:
 			b.Changes = append(b.Changes, zone.Change{
@@ -161,16 +162,17 @@ func (r *round) publish() error {
 			b.Notes = append(b.Notes, zone.ZoneNotes{Apex: zr.base.Apex(), Notes: zr.notes})
 		}
 	}
-	if len(b.Changes)+len(b.Notes) > 0 {
-		var err error
-		if r.u.o.Aside(func() { err = r.u.o.Store.Publish(b) }); err != nil {
-			return err
-		}
+	if len(b.Changes)+len(b.Notes) == 0 && !changesLives {
+		return nil
 	}
+	return b
+}
+
+// activateLives has the Updater know the lives of the records that the round changed.
+func (r *round) activateLives() {
 	for _, zr := range r.zones {
-		if zr.policy.Lifetime > 0 {
-			r.u.lifetimes[zr.base.Key()].take(zr)
+		if l := r.u.lifetimes[zr.base.Key()]; l != nil && zr.policy.Lifetime > 0 {
+			l.activate(zr)
 		}
 	}
-	return nil
 }

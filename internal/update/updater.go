@@ -11,16 +11,17 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/clock"
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/supervise"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// Store is where zones are changed.
+// Store is where zones are changed: a [commit.Writer].
 type Store interface {
 	Set() *zone.Set
-	Publish(b *zone.Batch) error
+	Commit(r commit.Request) (commit.Report, error)
 }
 
 // Options are what an Updater needs.
@@ -32,9 +33,8 @@ type Options struct {
 	Steps func() clock.Steps // how far the clock of Now was set; nil: never
 
 	// Pause, if set, returns what is called between two messages, so that queries can
-	// have the processor. Aside, if set, calls what waits for the disk.
+	// have the processor.
 	Pause func() func()
-	Aside func(func())
 
 	Guard *supervise.Supervisor // contains panics over single messages; nil: they are not contained
 }
@@ -95,7 +95,7 @@ type Updater struct {
 	gate    sync.RWMutex // held while a request joins the queue
 	stopped bool         // nobody takes requests any more
 
-	mu        sync.Mutex // held for a round, and by whoever replaces zones
+	mu        sync.Mutex // held while a round is computed, not while it is committed
 	static    map[string]Static
 	lifetimes map[string]*lifetimes // by key of the apex
 	wake      chan struct{}         // lifetimes changed, or the clock
@@ -128,9 +128,6 @@ func New(o Options) *Updater {
 	if o.Pause == nil {
 		o.Pause = func() func() { return func() {} }
 	}
-	if o.Aside == nil {
-		o.Aside = func(f func()) { f() }
-	}
 	u := &Updater{o: o, queue: make(chan *job, queueLen), lifetimes: map[string]*lifetimes{}, wake: make(chan struct{}, 1), steps: o.Steps()}
 	u.began = o.Now().Round(0).Add(-u.steps.All)
 	u.policy.Store(&Policy{})
@@ -138,17 +135,19 @@ func New(o Options) *Updater {
 	return u
 }
 
-// Hold keeps updates waiting until release is called, so that whoever replaces
-// zones which they change is not overtaken.
-func (u *Updater) Hold() (release func()) {
+// Wait returns when no round is being computed.
+func (u *Updater) Wait() {
 	u.mu.Lock()
-	return u.mu.Unlock
+	defer u.mu.Unlock()
 }
 
-// Adopt puts a policy in force, with what its zones are made of beside updates, by
-// key of the apex; those without an entry have no other source. The zones must be
-// served by now, and updates be held since before they were.
+// Adopt activates a policy, with what its zones have from sources other than updates,
+// by key of the apex; zones without an entry have no other source. It is called in
+// [commit.Request.After] of the request that serves these zones. After an error some
+// lifetimes are not known yet; they are read again later.
 func (u *Updater) Adopt(p *Policy, static map[string]Static) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	u.policy.Store(p)
 	u.static = static
 	return u.adoptLifetimes(p)
@@ -270,41 +269,56 @@ func (u *Updater) refuseRest() {
 	}
 }
 
-// attempts bounds how often a round is made anew because another writer changed one
-// of its zones meanwhile. Reloads hold updates, so these are transfers and the like.
-const attempts = 10
-
 // commit carries out the messages, in their order, and makes what they change
 // durable and visible.
 func (u *Updater) commit(jobs []*job, pause func()) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	var err error
-	for range attempts {
-		r := u.carryOut(jobs, pause)
-		if !u.o.Guard.Do("updates", func() { err = r.publish() }) {
-			err = fmt.Errorf("internal error: %w", zone.ErrUndecided)
-		}
-		if !errors.Is(err, zone.ErrStale) {
-			break
-		}
+	err := u.commitRound(func(r *round) *round { return u.carryOut(r, jobs, pause) })
+	if err == nil {
+		return
 	}
-	if err != nil {
-		u.o.Log.Error("updates could not be kept, none of them was carried out", "updates", len(jobs), "err", err)
-		for _, j := range jobs {
-			if j.fault == nil {
-				j.undecided = errors.Is(err, zone.ErrUndecided)
-				j.fault = faultf(wire.RCodeServFail, "the change could not be kept")
-			}
+	u.o.Log.Error("updates could not be carried out", "updates", len(jobs), "err", err)
+	why := "the change could not be carried out"
+	if errors.Is(err, commit.ErrNotDurable) {
+		why = "the change could not be made durable"
+	}
+	for _, j := range jobs {
+		if j.fault == nil {
+			j.undecided = errors.Is(err, zone.ErrUndecided)
+			j.fault = faultf(wire.RCodeServFail, "%s", why)
 		}
 	}
 }
 
+// commitRound commits what fill puts into an empty round.
+func (u *Updater) commitRound(fill func(*round) *round) error {
+	var r *round
+	var err error
+	ok := u.o.Guard.Do("updates", func() {
+		_, err = u.o.Store.Commit(commit.Request{
+			Propose: func(set *zone.Set) (*zone.Batch, error) {
+				u.mu.Lock()
+				defer u.mu.Unlock()
+				r = fill(u.newRound(set))
+				return r.batch(), nil
+			},
+			After: func() error {
+				u.mu.Lock()
+				defer u.mu.Unlock()
+				r.activateLives()
+				return nil
+			},
+		})
+	})
+	if !ok { // the panic may have come before or after the change was on disk
+		return fmt.Errorf("internal error: %w", zone.ErrUndecided)
+	}
+	return err
+}
+
 // carryOut returns a round with what the messages change. One that causes a panic is refused,
 // and the round begun again without it.
-func (u *Updater) carryOut(jobs []*job, pause func()) *round {
+func (u *Updater) carryOut(r *round, jobs []*job, pause func()) *round {
 again:
-	r := u.newRound()
 	for _, j := range jobs {
 		if j.broken {
 			j.fault = faultf(wire.RCodeServFail, "the server failed over this message")
@@ -313,6 +327,7 @@ again:
 		j.fault, j.ignored = nil, nil
 		if !u.o.Guard.Do("updates", func() { r.carryOut(j) }) {
 			j.broken = true
+			r = u.newRound(r.set)
 			goto again
 		}
 		pause()

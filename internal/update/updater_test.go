@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/clock"
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/eventlog"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
@@ -85,7 +86,7 @@ func (m *memory) Notes(apex dname.Name, prefix string) (list []zone.Note, err er
 type bed struct {
 	*Updater
 	t     *testing.T
-	store *zone.Store
+	store *commit.Writer
 	m     *memory
 	log   *bytes.Buffer
 	mu    sync.Mutex
@@ -102,7 +103,7 @@ const (
 // newBed serves zones given as apex and text in turn.
 func newBed(t *testing.T, zones ...string) *bed {
 	b := &bed{t: t, m: &memory{}, log: new(bytes.Buffer), now: time.Unix(1_800_000_000, 0)}
-	b.store = zone.NewStore(b.m, nil, nil)
+	b.store = commit.New(commit.Options{Journal: b.m})
 	for ; len(zones) > 0; zones = zones[2:] {
 		z := build(t, dname.MustParse(zones[0]), zonetest.MustParse(zones[0], zones[1]).Records())
 		if err := b.store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: z, Apex: z.Apex()}}}); err != nil {
@@ -126,7 +127,6 @@ func (b *bed) adopt(p map[string]*ZonePolicy, static ...string) {
 	for _, apex := range static {
 		bases[dname.MustParse(apex).Key()] = Static{Zone: b.zone(apex)}
 	}
-	defer b.Hold()()
 	if err := b.Adopt(policy, bases); err != nil {
 		b.t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func TestJournalFails(t *testing.T) {
 	b.m.fail = fmt.Errorf("no space left")
 	a := b.submit(parent, localhost, nil, add("1."+parent, "a.example."))
 	b.run()
-	b.want(a, wire.RCodeServFail, "could not be kept")
+	b.want(a, wire.RCodeServFail, "could not be made durable")
 	b.wantZone(parent)
 	if !strings.Contains(b.log.String(), "no space left") {
 		t.Errorf("log: %s", b.log)
@@ -281,7 +281,7 @@ func TestFullDiskIsFewLogLines(t *testing.T) {
 	b.m.fail = syscall.ENOSPC
 	b.run()
 	for i := range 2000 {
-		b.want(b.submit(parent, localhost, nil, add(fmt.Sprintf("%d.%s", i, parent), "a.example.")), wire.RCodeServFail, "could not be kept")
+		b.want(b.submit(parent, localhost, nil, add(fmt.Sprintf("%d.%s", i, parent), "a.example.")), wire.RCodeServFail, "could not be made durable")
 	}
 	b.stop()
 	events.Close()
@@ -318,7 +318,7 @@ func TestUnprovenRequestsLeaveRoom(t *testing.T) {
 func TestAnotherWriter(t *testing.T) {
 	b := newBed(t, parent, soaNS)
 	b.adopt(map[string]*ZonePolicy{parent: anybody(true)})
-	b.o.Store = &rival{Store: b.store, once: func() {
+	b.o.Store = &rival{Writer: b.store, once: func() {
 		z := b.zone(parent)
 		if err := b.store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: z.WithSerial(50), Apex: z.Apex(), Base: z}}}); err != nil {
 			t.Error(err)
@@ -335,16 +335,21 @@ func TestAnotherWriter(t *testing.T) {
 
 // rival has another writer come between, once.
 type rival struct {
-	*zone.Store
+	*commit.Writer
 	once func()
 }
 
-func (r *rival) Publish(batch *zone.Batch) error {
-	if once := r.once; once != nil {
-		r.once = nil
-		once()
+func (r *rival) Commit(c commit.Request) (commit.Report, error) {
+	propose := c.Propose
+	c.Propose = func(set *zone.Set) (*zone.Batch, error) {
+		b, err := propose(set)
+		if once := r.once; once != nil {
+			r.once = nil
+			once()
+		}
+		return b, err
 	}
-	return r.Store.Publish(batch)
+	return r.Writer.Commit(c)
 }
 
 // A datagram that is sent again while the first waits is carried out once, and both
@@ -370,7 +375,7 @@ func TestStop(t *testing.T) {
 	b := newBed(t, parent, soaNS)
 	b.adopt(map[string]*ZonePolicy{parent: anybody(true)})
 	b.run()
-	release := b.Hold()
+	release := b.store.Hold()
 	first := b.submit(parent, localhost, nil, add("1."+parent, "a.example."))
 	release()
 	b.want(first, wire.RCodeNoError, "")

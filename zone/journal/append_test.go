@@ -27,11 +27,12 @@ func build(t *testing.T, apex string, serial byte) *zone.Zone {
 func TestAppend(t *testing.T) {
 	path := newPath(t)
 	j := mustOpen(t, path)
-	store := zone.NewStore(j, func(*zone.Set) {
+	store := newStore(j)
+	store.shown = func() {
 		if _, ok, err := j.Last(dname.MustParse("a.example")); !ok || err != nil {
 			t.Errorf("served before it was kept: %v", err)
 		}
-	}, nil)
+	}
 	a, b := build(t, "a.example", 7), build(t, "b.example", 9)
 	none := zone.Unavailable(dname.MustParse("c.example"), "test")
 	publish := func(changes ...zone.Change) {
@@ -67,7 +68,7 @@ func TestAppend(t *testing.T) {
 // What cannot be kept is not served.
 func TestAppendThatFails(t *testing.T) {
 	j := mustOpen(t, newPath(t))
-	store := zone.NewStore(j, nil, nil)
+	store := newStore(j)
 	j.Close()
 	a := build(t, "a.example", 7)
 	if err := store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: a, Apex: a.Apex()}}}); err == nil {

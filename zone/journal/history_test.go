@@ -131,7 +131,7 @@ func TestHistory(t *testing.T) {
 		}
 		open()
 		defer func() { j.Close() }()
-		store := zone.NewStore(j, nil, nil)
+		store := newStore(j)
 		var twins []*twin
 		for i, apex := range zonetest.Apexes() {
 			twins = append(twins, &twin{oracle: g.Zone(dname.MustParse(apex), 3+g.IntN(30)), kept: i%2 == 0})
@@ -165,7 +165,7 @@ func TestHistory(t *testing.T) {
 			if g.Chance(10) {
 				j.Close()
 				open()
-				store = zone.NewStore(j, nil, nil)
+				store = newStore(j)
 				again := &zone.Batch{}
 				for _, w := range twins {
 					if !w.gone {

@@ -118,8 +118,6 @@ type Journal struct {
 	floors  map[string]zone.Serial // by key of the apex: serials of kept zones that others know of
 }
 
-var _ zone.Journal = (*Journal)(nil)
-
 // Open opens the journal at path, or makes an empty one, its directory included
 // (mode 0700; the file has 0600). All of it is read once and checked. Where it is
 // damaged, what can be verified is taken over into a new one, which takes its place,

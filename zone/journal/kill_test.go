@@ -113,7 +113,7 @@ func killWriter(path string) error {
 		return err
 	}
 	j.SetLimits(killLimits, nil)
-	store := zone.NewStore(j, nil, nil)
+	store := newStore(j)
 	first := &zone.Batch{Source: "start"}
 	at := 0
 	for i := range killZones {

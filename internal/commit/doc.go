@@ -1,0 +1,20 @@
+// Package commit is the only writer of zones.
+//
+// A source of zone data (reloads, updates, transfers, catalogs, rollback) hands a
+// [Request] to [Writer.Commit], which takes it through these steps:
+//
+//	snapshot → Propose → Derive → Sign → conflict check → journal → new snapshot → After
+//
+// Propose and the stages compute outside any lock, from a snapshot that stays as it
+// is. If another commit changed one of the zones meanwhile, they are called once
+// more, this time while all other writers wait. A batch is durable before it is
+// visible, and it becomes visible as a whole.
+//
+// An error of Commit means that what is served is as it was; [ErrNotDurable],
+// [zone.ErrUndecided] and [ErrConflict] tell the reasons apart, any other error is
+// that of Propose or of a stage. What fails after the batch is visible cannot undo
+// it and is a warning in the [Report].
+//
+// To add a source, write its Propose: a function from a snapshot to a [zone.Batch].
+// To add records that are derived from others, or signatures, write a [Stage].
+package commit

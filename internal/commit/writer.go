@@ -1,0 +1,228 @@
+package commit
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+var (
+	// ErrConflict means that a zone is not what the proposed change was made from.
+	// [Writer.Commit] returns it only if the proposal does not fit the snapshot that it
+	// was made from.
+	ErrConflict = errors.New("another source changed the zone meanwhile")
+
+	// ErrNotDurable means that the journal did not take the change. The error of the
+	// journal is in the chain; if it is [zone.ErrUndecided], a restart may find the
+	// change on the disk.
+	ErrNotDurable = errors.New("the change cannot be written to the journal and is not served")
+)
+
+// Journal makes changes durable.
+type Journal interface {
+	// Append makes the batch durable, or returns an error and leaves nothing of it. If
+	// that is not certain the error is [zone.ErrUndecided], and Append accepts no other
+	// batch until it is.
+	Append(b *zone.Batch) error
+}
+
+// Stage completes a batch that is about to be published on top of a snapshot. It may
+// add changes of other zones. If it replaces the Zone of a change that has Steps, it
+// adds the Steps that lead there. An error refuses the batch.
+type Stage func(snapshot *zone.Set, b *zone.Batch) error
+
+// Options are what a Writer needs.
+type Options struct {
+	Journal Journal // nil: nothing is durable
+
+	Derive []Stage // add records that follow from those of other layers or zones
+	Sign   []Stage // add signatures; called last, when the data are complete
+
+	// Show makes a new snapshot visible to readers, and Published observes each batch
+	// that changes zones. Both are called in the order of the batches while other
+	// writers wait, so they must not wait for one. Both may be nil.
+	Show      func(*zone.Set)
+	Published func(*zone.Batch)
+
+	// Aside calls a function that waits for the disk or for another writer; nil: it is
+	// called directly.
+	Aside func(func())
+}
+
+// Request is what a source asks for.
+type Request struct {
+	// Propose returns the changes to the zones of a snapshot. It is called outside of
+	// any lock, and a second time with a later snapshot after a conflict; then other
+	// writers wait. With a nil batch the request ends, and neither Show nor After is
+	// called. An error refuses the request. Propose must not call the Writer.
+	Propose func(snapshot *zone.Set) (*zone.Batch, error)
+
+	// Show, if set, takes the place of Options.Show and is called even if no zone
+	// changes: policy becomes active together with the data. What other sources
+	// proposed under the former policy is proposed again.
+	Show func(*zone.Set)
+
+	// After, if set, is called when the batch is visible, before another writer goes
+	// on. Its error is a warning. It must not call the Writer.
+	After func() error
+}
+
+// Report describes a batch that was published.
+type Report struct {
+	Batch    *zone.Batch // nil: there was nothing to do
+	Warnings []error     // what failed after the batch was visible
+}
+
+// Writer orders all changes of zones and owns the current snapshot. Its methods may
+// be called by several goroutines at once.
+type Writer struct {
+	o       Options
+	mu      sync.Mutex // orders writers; readers never take it
+	current atomic.Pointer[state]
+}
+
+// state is a snapshot together with the number of the policy that it is served under.
+type state struct {
+	set    *zone.Set
+	policy uint64
+}
+
+// New returns a Writer without zones.
+func New(o Options) *Writer {
+	if o.Aside == nil {
+		o.Aside = func(f func()) { f() }
+	}
+	w := &Writer{o: o}
+	w.current.Store(&state{set: zone.NewSet()})
+	return w
+}
+
+// Set returns the current snapshot.
+func (w *Writer) Set() *zone.Set { return w.current.Load().set }
+
+// Commit carries out a request, all of it or nothing. It returns after the change is
+// durable and visible.
+func (w *Writer) Commit(r Request) (report Report, err error) {
+	seen := w.current.Load()
+	b, err := w.prepare(seen.set, r.Propose)
+	if err != nil || b == nil {
+		return report, err
+	}
+	err = w.exclusive(func() error {
+		if w.current.Load().policy != seen.policy {
+			return ErrConflict
+		}
+		report, err = w.publish(b, &r)
+		return err
+	})
+	if !errors.Is(err, ErrConflict) {
+		return report, err
+	}
+	// The second attempt cannot lose against others, so that there is no third. They
+	// wait as long as it computes.
+	release := w.Hold()
+	defer release()
+	if b, err = w.prepare(w.Set(), r.Propose); err != nil || b == nil {
+		return report, err
+	}
+	w.o.Aside(func() { report, err = w.publish(b, &r) })
+	return report, err
+}
+
+// Publish carries out a batch that is not proposed again: after a conflict it returns
+// [ErrConflict].
+func (w *Writer) Publish(b *zone.Batch) error {
+	fixed := func(*zone.Set) (*zone.Batch, error) { return b, nil }
+	if _, err := w.prepare(w.Set(), fixed); err != nil {
+		return err
+	}
+	return w.exclusive(func() error {
+		_, err := w.publish(b, &Request{})
+		return err
+	})
+}
+
+// Hold waits for the writer that is at work and keeps all others waiting until
+// release is called.
+func (w *Writer) Hold() (release func()) {
+	w.o.Aside(w.mu.Lock)
+	return w.mu.Unlock
+}
+
+// exclusive calls f while all other writers wait.
+func (w *Writer) exclusive(f func() error) (err error) {
+	w.o.Aside(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		err = f()
+	})
+	return err
+}
+
+// prepare returns the batch as it is to be published on top of a snapshot.
+func (w *Writer) prepare(set *zone.Set, propose func(*zone.Set) (*zone.Batch, error)) (*zone.Batch, error) {
+	b, err := propose(set)
+	if err != nil || b == nil {
+		return nil, err
+	}
+	for _, stages := range [...][]Stage{w.o.Derive, w.o.Sign} {
+		for _, run := range stages {
+			if err := run(set, b); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return b, nil
+}
+
+// publish makes a batch durable and then visible. Other writers wait.
+func (w *Writer) publish(b *zone.Batch, r *Request) (Report, error) {
+	now := w.current.Load()
+	var zones []*zone.Zone
+	var gone []dname.Name
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		switch {
+		case now.set.Get(c.Apex) != c.Base:
+			return Report{}, fmt.Errorf("zone %v: %w", c.Apex, ErrConflict)
+		case c.Zone == nil:
+			gone = append(gone, c.Apex)
+		default:
+			zones = append(zones, c.Zone)
+		}
+	}
+	if w.o.Journal != nil && len(b.Changes)+len(b.Notes) > 0 {
+		if err := w.o.Journal.Append(b); err != nil {
+			return Report{}, fmt.Errorf("%w: %w", ErrNotDurable, err)
+		}
+	}
+	next := *now
+	if len(b.Changes) > 0 {
+		next.set = now.set.With(zones, gone)
+	}
+	show := w.o.Show
+	if r.Show != nil {
+		show = r.Show
+		next.policy++
+	}
+	if next != *now {
+		w.current.Store(&next)
+		if show != nil {
+			show(next.set)
+		}
+	}
+	if w.o.Published != nil && len(b.Changes) > 0 {
+		w.o.Published(b)
+	}
+	report := Report{Batch: b}
+	if r.After != nil {
+		if err := r.After(); err != nil {
+			report.Warnings = append(report.Warnings, err)
+		}
+	}
+	return report, nil
+}
