@@ -7,27 +7,27 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// Catalog is an item of `catalogs`: a zone that lists zones, by which secondaries
-// learn what they are to serve (RFC 9432).
+// Catalog is an item of `catalogs`: a zone that lists the zones that secondaries serve
+// (RFC 9432).
 type Catalog struct {
 	Path     string          // key path, `catalogs[0]`
 	Pos      source.Position // of the item
 	Name     dname.Name
 	Transfer Transfer
-	Entries  []CatalogEntry // of a catalog that we make: what it lists
-	Follow   *Follow        // of a catalog that others make; nil: we do
+	Entries  []CatalogEntry // what our own catalog lists
+	Follow   *Follow        // for a catalog of another server; nil: our own
 }
 
-// CatalogEntry is a part of the zones that a catalog lists.
+// CatalogEntry selects zones for a catalog.
 type CatalogEntry struct {
-	ZoneRange            // neither a prefix nor a name: all
+	ZoneRange            // without prefix and name: all
 	Groups    []string   // at most 255 octets each
-	Owner     dname.Name // the catalog that may take the zones over; nil: none
+	Owner     dname.Name // the catalog that the zones may move to; nil: none
 	Pos       source.Position
 	path      string
 }
 
-// maxGroup is the longest name of a group in octets: one character-string.
+// maxGroup is the maximum length of a group name in octets: a character-string.
 const maxGroup = 255
 
 // CatalogMember is a zone that a catalog lists.
@@ -36,49 +36,49 @@ type CatalogMember struct {
 	Entry *CatalogEntry
 }
 
-// MaxCatalogName is the longest name of a catalog, in octets: before it come a
-// member's label and the name of a property.
+// MaxCatalogName is the maximum length of the name of a catalog, in octets: the labels of
+// members and properties are added to it.
 const MaxCatalogName = 216
 
 // catalog reads one item of `catalogs`.
 func (v value) catalog(defaults *Defaults) Catalog {
 	c := Catalog{Path: v.path, Pos: v.pos(), Transfer: defaults.Transfer}
 	if !v.isMapping() {
-		v.fail("%s, must be a mapping with `name`, such as `- {name: catalog.example, zones: all}`", v.seen())
+		v.fail("%s, must be a mapping with `name`, such as `- {name: catalog.example, zones: all}`", v.describe())
 		return c
 	}
 	var given followValues
-	keep := func(to *value) func(value) { return func(v value) { *to = v } }
+	into := func(to *value) func(value) { return func(v value) { *to = v } }
 	v.mapping(
 		field{"name", func(v value) { c.Name = v.catalogName() }},
 		field{"zones", func(v value) { c.Entries = v.catalogEntries() }},
 		field{"transfer", func(v value) { v.transfer(&c.Transfer) }},
 		field{"secondary", func(v value) { c.Follow = &Follow{Secondary: v.secondary()} }},
-		field{"members", keep(&given.members)},
-		field{"groups", keep(&given.groups)},
-		field{"accept", keep(&given.accept)},
-		field{"max_members", keep(&given.most)},
+		field{"members", into(&given.members)},
+		field{"groups", into(&given.groups)},
+		field{"accept", into(&given.accept)},
+		field{"max_members", into(&given.most)},
 	)
 	if !v.hasKey("name") {
-		v.fail("the catalog has no `name`; give it one that nobody else uses, below a domain of yours or below invalid")
+		v.fail("the catalog has no `name`; give it a unique one, below a domain of yours or below invalid")
 	}
 	if c.Follow != nil {
 		if v.hasKey("zones") {
-			v.fail("the catalog lists what its primaries say; remove `zones`, or `secondary`")
+			v.fail("a catalog with `secondary` lists the zones of its primaries; remove `zones`, or `secondary`")
 		}
 		given.read(c.Follow, defaults)
 		return c
 	}
 	for _, key := range followKeys {
 		if v.hasKey(key) {
-			v.fail("`%s` is for catalogs that others make; remove it, or give `secondary`", key)
+			v.fail("`%s` is for catalogs of other servers; remove it, or give `secondary`", key)
 		}
 	}
 	if !v.hasKey("zones") {
-		v.fail("the catalog lists nothing; give `zones`: all, or a list of prefixes and names")
+		v.fail("the catalog lists no zones; give `zones`: all, or a list of prefixes and names")
 	}
 	if len(c.Transfer.Allow) == 0 {
-		v.fail("nobody may transfer the catalog, so that nobody could follow it; give `transfer`, with those who may under `allow`")
+		v.fail("no client may transfer the catalog, so that it has no use; give `transfer` with the secondaries under `allow`")
 	}
 	return c
 }
@@ -88,9 +88,9 @@ func (v value) catalogName() dname.Name {
 	switch {
 	case n == nil:
 	case n.IsRoot():
-		v.fail("the root is no name of a catalog, which would be asked for every name there is; give it one that nobody else uses")
+		v.fail("the root cannot be the name of a catalog, because it contains every name; give it a unique name")
 	case len(n) > MaxCatalogName:
-		v.fail("%v has %d octets, and there is room for %d: the names in the catalog are longer than its own; give it a shorter one", n, len(n), MaxCatalogName)
+		v.fail("%v has %d octets, must be at most %d, because the names in the catalog are longer than its own; give it a shorter name", n, len(n), MaxCatalogName)
 	default:
 		return n
 	}
@@ -101,7 +101,7 @@ func (v value) catalogName() dname.Name {
 func (v value) catalogEntries() []CatalogEntry {
 	list := distinct(v.each, func(v value) (e CatalogEntry, key rangeKey, ok bool) {
 		e = CatalogEntry{Pos: v.pos(), path: v.path}
-		before := v.doc.faults
+		before := v.doc.findings
 		if v.isMapping() {
 			v.mapping(
 				field{"zone", func(v value) { v.catalogPart(&e) }},
@@ -109,17 +109,17 @@ func (v value) catalogEntries() []CatalogEntry {
 				field{"coo", func(v value) { e.Owner = v.zoneName() }},
 			)
 			if !v.hasKey("zone") {
-				v.fail("the entry names no zone; give `zone`: all, a prefix or a name")
+				v.fail("the entry has no `zone`; set it to all, a prefix or a name")
 			}
 		} else {
 			v.catalogPart(&e)
 		}
-		return e, e.key(), v.doc.faults == before
+		return e, e.key(), v.doc.findings == before
 	})
 	return append([]CatalogEntry{}, list...) // not nil
 }
 
-// catalogPart reads which zones an entry means.
+// catalogPart reads the zones of an entry.
 func (v value) catalogPart(e *CatalogEntry) {
 	s, ok := v.scalar()
 	if !ok || s == "all" {
@@ -128,13 +128,13 @@ func (v value) catalogPart(e *CatalogEntry) {
 	e.ZoneRange, _ = v.zoneRange()
 }
 
-// groups reads the names of one group or several.
+// groups reads one or more group names.
 func (v value) groups() (list []string) {
 	v.oneOrMore(func(v value) {
 		switch s, ok := v.text(); {
 		case !ok:
 		case s == "" || len(s) > maxGroup:
-			v.fail("the name of a group has %d octets, must have 1 to %d", len(s), maxGroup)
+			v.fail("the group name has %d octets, must have 1 to %d; choose another name", len(s), maxGroup)
 		default:
 			list = append(list, s)
 		}
@@ -142,8 +142,8 @@ func (v value) groups() (list []string) {
 	return list
 }
 
-// Members returns the zones that a catalog of ours lists, in the order of the
-// configuration, each with the last entry that means it. Catalogs are in none.
+// Members returns the zones that our own catalog lists, in the order of the configuration,
+// each with the last entry that selects it. Catalogs are not members.
 func (c *Catalog) Members(zones []Zone) (list []CatalogMember) {
 	x := c.index()
 	for i := range zones {
@@ -165,8 +165,8 @@ func (c *Catalog) index() *rangeIndex {
 	return x
 }
 
-// acrossCatalogs notes what is wrong between catalogs, and between them and zones.
-func (d *document) acrossCatalogs(catalogs []Catalog, zones []Zone) {
+// checkCatalogs reports conflicts between catalogs, and between catalogs and zones.
+func (d *document) checkCatalogs(catalogs []Catalog, zones []Zone) {
 	if len(catalogs) == 0 {
 		return
 	}
@@ -183,24 +183,24 @@ func (d *document) acrossCatalogs(catalogs []Catalog, zones []Zone) {
 			continue
 		}
 		if z := taken[c.Name.Key()]; z != nil {
-			d.note(c.Pos, c.Path, "the zone %v is made by %s already (%v); give the catalog a name of its own", c.Name, z.Path, z.Pos)
+			d.report(c.Pos, c.Path, "the zone %v is in %s already (%v); give the catalog another name", c.Name, z.Path, z.Pos)
 		}
 		if other, twice := names.add(c.Name.Key(), c, &d.steps); twice {
-			d.note(c.Pos, c.Path, "the catalog %v is %s already (%v); merge the two, or remove one", c.Name, other.Path, other.Pos)
+			d.report(c.Pos, c.Path, "the catalog %v is in %s already (%v); merge the two, or remove one", c.Name, other.Path, other.Pos)
 		}
-		d.vainEntries(c, zones)
+		d.reportUnusedEntries(c, zones)
 		for _, m := range c.Members(zones) {
 			if z := taken[m.Apex.Key()]; len(z.Transfer.Allow) == 0 {
-				d.note(c.Pos, c.Path, "zone %v is listed, which %s lets nobody transfer (%v); give that or `defaults` the `transfer` that the catalog has", m.Apex, z.Path, z.Pos)
-				break // mostly `defaults` lack it, and it concerns all
+				d.report(c.Pos, c.Path, "zone %v is in the catalog, but %s allows no transfer (%v); give the zone or `defaults` the `transfer` of the catalog", m.Apex, z.Path, z.Pos)
+				break // usually `defaults` lacks it, which concerns all zones
 			}
 		}
 	}
 }
 
-// vainEntries notes the entries that mean no zone: secondaries would wait for it in
-// vain, and a typing error would not be seen.
-func (d *document) vainEntries(c *Catalog, zones []Zone) {
+// reportUnusedEntries reports the entries that select no zone, which are probably typing
+// errors.
+func (d *document) reportUnusedEntries(c *Catalog, zones []Zone) {
 	x := c.index()
 	used := make([]bool, len(c.Entries))
 	for i := range zones {
@@ -215,9 +215,9 @@ func (d *document) vainEntries(c *Catalog, zones []Zone) {
 		switch e := &c.Entries[i]; {
 		case used[i] || e.isAll():
 		case e.Name != nil:
-			d.note(e.Pos, e.path, "no zone of `zones` is %v or below it; correct the name, or remove the entry", e.Name)
+			d.report(e.Pos, e.path, "no zone is at or below %v; correct the name, or remove the entry", e.Name)
 		default:
-			d.note(e.Pos, e.path, "no zone of `zones` is %v or a part of it; correct the prefix, or remove the entry", e.Prefix)
+			d.report(e.Pos, e.path, "no zone is in %v; correct the prefix, or remove the entry", e.Prefix)
 		}
 	}
 }

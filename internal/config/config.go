@@ -1,5 +1,20 @@
-// Package config reads ptrd's YAML file into plain data. It knows YAML,
-// addresses, names and durations; it does not know what zones contain.
+// Package config reads the YAML configuration of ptrd, checks it and returns it as plain
+// data with all defaults applied. It depends on YAML, addresses, names and durations, and
+// not on zone contents or sockets.
+//
+//	config.go     the data: Config, Zone and their parts
+//	load.go       file → YAML tree; loader.go reads again only what changed
+//	value.go      reading a YAML node: mappings, lists, scalars (scalar.go), names (names.go)
+//	server.go     the top level and global sections; limits.go, ratelimit.go, keys.go, tls.go
+//	zone.go       an item of zones; defaults.go, ptr.go, records.go, delegate.go, transfer.go, secondary.go, update.go
+//	catalog.go    an item of catalogs; follow.go for those of other servers
+//	checkzones.go checks between items
+//
+// A new limit is a field, a default and a key in limits.go. Any other new key is a field
+// of a struct in config.go and a field{} in the function that reads its mapping; its
+// default is in defaultConfig, and config.example.yaml shows it. Every error has a
+// position, a key path and a remedy; testdata/errors has them all, and
+// go test ./internal/config -update rewrites it.
 package config
 
 import (
@@ -10,13 +25,13 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// Config is a whole configuration, defaults filled in.
+// Config is a configuration with its defaults applied.
 type Config struct {
-	File      string // as given
-	Dir       string // directory that relative paths start at
+	File      string // path as given
+	Dir       string // relative paths are relative to it
 	Listen    Listen
-	StateDir  string // absolute or relative to the working directory: already joined with Dir
-	User      string // to drop to when started as root; empty: none
+	StateDir  string // joined with Dir
+	User      string // to change to after starting as root; empty: none
 	Identity  Identity
 	Access    Access
 	Limits    Limits
@@ -30,58 +45,58 @@ type Config struct {
 	Zones     []Zone
 	Catalogs  []Catalog
 
-	Exposed []Problem // warnings of files with secrets that every user of the host can read
+	Exposed []Finding // warnings about files with secrets that every user of the host can read
 }
 
-// Listen are the sockets.
+// Listen has the addresses of the listeners.
 type Listen struct {
-	DNS   []netip.AddrPort // UDP and TCP each
+	DNS   []netip.AddrPort // each UDP and TCP
 	TLS   *ListenTLS       // nil: none
 	Admin netip.AddrPort   // zero: none
-	Hosts []string         // names that requests may call the admin listener by, in lower case, without a final dot
+	Hosts []string         // Host headers that the admin listener accepts, in lower case, without a final dot
 	Pprof bool             // on the admin listener
 
-	Freebind bool // bind addresses that no interface has yet (Linux)
+	Freebind bool // bind to addresses that no interface has yet (Linux)
 }
 
-// Identity is what the server tells about itself.
+// Identity is what the server reveals about itself.
 type Identity struct {
 	NSID    []byte // RFC 5001; nil: none
 	Version string // answer to version.bind CH TXT; empty: refused
 	Server  string // answer to id.server and hostname.bind; empty: refused
 }
 
-// Access says who may query.
+// Access lists the clients that may query.
 type Access struct {
-	Allow []netip.Prefix // nil: everybody
-	Deny  []netip.Prefix // goes before Allow
+	Allow []netip.Prefix // nil: every client
+	Deny  []netip.Prefix // takes precedence over Allow
 }
 
 // Cookies are DNS cookies (RFC 7873, RFC 9018).
 type Cookies struct {
 	Enabled bool
-	Require string   // of UDP clients that send a cookie, a good one: never, limited (when their answer is over a rate limit), always
-	Secrets [][]byte // 16 octets each, the first makes cookies, the others are accepted as well; nil: a random one, kept in the state directory
-	Files   []File   // that Load read further secrets from, one a line; to be watched
+	Require string   // when UDP clients need a valid cookie: never, limited (if their answer is over a rate limit), always
+	Secrets [][]byte // 16 octets each; the first creates cookies, all are accepted; nil: a random one in the state directory
+	Files   []File   // with further secrets, one a line
 }
 
-// Log says what is logged and how.
+// Log configures logging.
 type Log struct {
 	Level  string // debug, info, warn, error
 	Format string // text, json
 }
 
-// Metrics says what is counted beside the totals.
+// Metrics configures what is counted in addition to the totals.
 type Metrics struct {
 	PerZone bool
 }
 
-// Reload says when and how changes of files are taken over.
+// Reload configures when and how changed files are loaded.
 type Reload struct {
-	Quiet time.Duration // that a file is unchanged before it counts as complete, unless it was closed or renamed
+	Quiet time.Duration // a file that was not closed or renamed is complete after this time without a change
 
-	KeepRemoved time.Duration // how long the data of a zone are kept that is served no longer
-	MaxShrink   Shrink        // of the zones of the configuration, and of those of each catalog
+	KeepRemoved time.Duration // how long the data of a removed zone are retained
+	MaxShrink   Shrink        // of the zones of the configuration, and of each catalog
 }
 
 // NameServer is a name server of a zone or of a delegation.
@@ -97,10 +112,10 @@ type SOA struct {
 	MName                           dname.Name // nil: the first name server
 }
 
-// Defaults are what zones have that do not say otherwise.
+// Defaults are the settings of zones that have none of their own.
 type Defaults struct {
 	NameServers []NameServer
-	Contact     dname.Name // RNAME; nil: hostmaster at the first name server's parent
+	Contact     dname.Name // RNAME; nil: hostmaster in the domain of the first name server
 	TTL         time.Duration
 	NSTTL       time.Duration
 	SOA         SOA
@@ -109,41 +124,42 @@ type Defaults struct {
 	MaxShrink   Shrink // of the records of a zone
 }
 
-// History bounds what is remembered of a zone's changes.
+// History bounds the journal of a zone.
 type History struct {
 	MaxSize int           // octets
 	MaxAge  time.Duration // of a change
 }
 
-// Zone is one item of `zones`, the defaults filled in. No two items make the same
-// apex; two may share a classless prefix under different names, of which the first
-// is the one for a parent to point to.
+// Zone is one item of `zones` with its defaults applied. No two items have the same apex;
+// two may share a classless prefix under different names, of which the first is the one
+// that CNAMEs in the parent point to. It has more than 20 fields because the key of every
+// source of data is optional in the same item.
 type Zone struct {
 	Path        string          // key path, `zones[3]`
 	Pos         source.Position // of the item
 	Prefix      netip.Prefix    // invalid: given by name alone
-	Name        dname.Name      // as given, or of the prefix where that is one zone; nil: the prefix makes several
-	Apexes      []dname.Name    // the zones this item makes, at least one, in ascending order of their prefixes
-	Origin      dname.Name      // what relative names in files and records start at: Name, or the enclosing octet's or nibble's
+	Name        dname.Name      // as given, or of the prefix if that is one zone; nil: the prefix is several zones
+	Apexes      []dname.Name    // of the zones of this item, at least one, in ascending order of their prefixes
+	Origin      dname.Name      // relative names in files and records are relative to it: Name, or the name of the enclosing octet or nibble
 	Files       []File          // master files, paths joined with Dir
 	Hosts       []File          // hosts(5) files
-	HostsDomain dname.Name      // completes names without a dot in them; nil: they are an error
+	HostsDomain dname.Name      // appended to names without a dot; nil: those are an error
 	PTR         []PTR
 	Records     []Record // any type at any owner
 	Delegate    []Delegation
 	Defaults    // name servers, contact, TTLs, SOA of this zone; Contact is nil only without name servers
 	Explicit    Explicit
-	Access      *Access // nil: the global one alone
+	Access      *Access // nil: only the global one
 	Update      Update
-	Dynamic     bool       // no source but updates; Files has what it begins with, or nothing
-	Secondary   *Secondary // nil: the zone is ours; else the fields from Files to Delegate are empty
+	Dynamic     bool       // no source but updates; Files has at most the seed
+	Secondary   *Secondary // nil: ptrd is primary; otherwise the fields from Files to Delegate are empty
 }
 
-// Explicit says which of a zone's Defaults its own item gave; SOA: any of its
-// timers or the MNAME, TTL: `ttl`, not `ns_ttl`.
+// Explicit records which of a zone's Defaults are set in its own item. SOA: any timer or
+// the MNAME; TTL: `ttl`, not `ns_ttl`.
 type Explicit struct{ NameServers, Contact, SOA, TTL, MaxShrink bool }
 
-// File is a path and where it was named.
+// File is a path and the position of its key.
 type File struct {
 	Path string
 	Pos  source.Position
@@ -153,7 +169,7 @@ type File struct {
 type PTR struct {
 	Addr    netip.Addr
 	Targets []dname.Name
-	TTL     time.Duration // negative: the zone's
+	TTL     time.Duration // negative: that of the zone
 	Pos     source.Position
 }
 
@@ -161,18 +177,18 @@ type PTR struct {
 type Record struct {
 	Owner dname.Name
 	Type  string
-	Data  string        // RDATA as a master file has it; relative names start at the zone's Origin
-	TTL   time.Duration // negative: the zone's
+	Data  string        // RDATA as in a master file; relative names are relative to the Origin of the zone
+	TTL   time.Duration // negative: that of the zone
 	Pos   source.Position
 }
 
-// Delegation is a part of a zone that others serve. An item whose prefix is not
-// on an octet or nibble boundary makes several.
+// Delegation is a zone cut. An item of `delegate` whose prefix is not on an octet or
+// nibble boundary becomes several.
 type Delegation struct {
-	Prefix      netip.Prefix // invalid: the name given is not of a prefix; /25 to /31: CNAMEs lead to Name (RFC 2317)
+	Prefix      netip.Prefix // invalid: the name is not that of a prefix; /25 to /31: CNAMEs point to Name (RFC 2317)
 	Name        dname.Name   // apex of the child, below one of the zone's apexes
 	NameServers []NameServer
 	DS          []string      // RDATA in presentation form
-	TTL         time.Duration // negative: the zone's NSTTL
+	TTL         time.Duration // negative: that of the zone NSTTL
 	Pos         source.Position
 }

@@ -7,14 +7,14 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// defaults reads what zones have that do not say otherwise.
+// defaults reads the section `defaults`.
 func (v value) defaults(d *Defaults) {
 	var given Explicit
 	v.mapping(d.fields(&given)...)
 }
 
-// fields are the keys that `defaults` and each item of `zones` share; given says
-// afterwards which were there.
+// fields returns the keys that `defaults` and the items of `zones` have in common; given
+// records which of them are present.
 func (d *Defaults) fields(given *Explicit) []field {
 	return []field{
 		{"nameservers", func(v value) { d.NameServers, given.NameServers = v.nameServers(), true }},
@@ -28,14 +28,14 @@ func (d *Defaults) fields(given *Explicit) []field {
 	}
 }
 
-// Bounds of the history: less is none, as a block of it has some KiB.
+// Bounds of the history. A block of the journal has some KiB, so that less is useless.
 const (
 	minHistory    = 64 << 10
 	maxHistory    = 1 << 30
 	minHistoryAge = time.Minute
 )
 
-// history reads the bounds given and leaves the others as they are.
+// history reads the bounds that are present and leaves the others unchanged.
 func (v value) history(h *History) {
 	v.mapping(
 		field{"max_size", number(&h.MaxSize, minHistory, maxHistory, "octets")},
@@ -43,9 +43,9 @@ func (v value) history(h *History) {
 	)
 }
 
-// soa reads the timers given and leaves the others as they are.
+// soa reads the timers that are present and leaves the others unchanged.
 func (v value) soa(s *SOA) {
-	before := v.doc.faults
+	before := v.doc.findings
 	v.mapping(
 		field{"mname", func(v value) {
 			s.MName = nil
@@ -58,8 +58,8 @@ func (v value) soa(s *SOA) {
 		field{"expire", func(v value) { s.Expire = v.seconds(time.Second) }},
 		field{"minimum", func(v value) { s.Minimum = v.seconds(0) }},
 	)
-	if v.doc.faults == before && s.Expire <= s.Refresh+s.Retry {
-		v.fail("expire %s is not longer than refresh %s and retry %s together, so that secondaries would drop the zone after one failed refresh; raise expire",
+	if v.doc.findings == before && s.Expire <= s.Refresh+s.Retry {
+		v.fail("expire %s is not longer than refresh %s plus retry %s, so that secondaries would drop the zone after one failed refresh; increase expire",
 			formatDuration(s.Expire), formatDuration(s.Refresh), formatDuration(s.Retry))
 	}
 }
@@ -94,8 +94,8 @@ func (v value) addresses() []netip.Addr {
 	})
 }
 
-// contactOf returns the RNAME of a zone that gives none: hostmaster in the
-// domain of its first name server; nil if that name would be too long.
+// contactOf returns the default RNAME: hostmaster in the domain of the first name server;
+// nil if that name is too long.
 func contactOf(ns NameServer) dname.Name {
 	n, err := ns.Name.Parent().Prepend([]byte("hostmaster"))
 	if err != nil {

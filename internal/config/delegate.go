@@ -9,7 +9,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// delegations reads the parts of a zone that others serve.
+// delegations reads the zone cuts of a zone.
 func (v value) delegations(z *item) {
 	var owners []value
 	v.list(func(v value) {
@@ -18,13 +18,13 @@ func (v value) delegations(z *item) {
 			owners = append(owners, v)
 		}
 	})
-	z.refuseOverlap(owners)
+	z.reportOverlaps(owners)
 }
 
 func (v value) delegation(z *item) []Delegation {
 	d := Delegation{TTL: zoneTTL, Pos: v.pos()}
 	if !v.isMapping() {
-		v.fail("%s, must be a mapping with `prefix` and `nameservers`", v.seen())
+		v.fail("%s, must be a mapping with `prefix` and `nameservers`", v.describe())
 		return nil
 	}
 	var as naming
@@ -36,7 +36,7 @@ func (v value) delegation(z *item) []Delegation {
 		field{"ttl", func(v value) { d.TTL = v.seconds(0) }},
 	)...)
 	if !v.hasKey("nameservers") {
-		v.fail("the delegation has no `nameservers`; name the servers of the part")
+		v.fail("the delegation has no `nameservers`; give them")
 	}
 	switch {
 	case prefix != nil:
@@ -45,11 +45,11 @@ func (v value) delegation(z *item) []Delegation {
 		}
 		list := prefix.delegatePrefix(z, d, &as)
 		if len(list) > 1 && ds != nil {
-			ds.fail("%v is delegated as %d zones, each with DS records of its own; delegate them one by one", d.Prefix, len(list))
+			ds.fail("%v is delegated as %d zones, each with its own DS records; delegate them one by one", d.Prefix, len(list))
 		}
 		return list
 	case as.name == nil:
-		v.fail("the delegation has neither `prefix` nor `name`; say which part of %s is meant", z.title())
+		v.fail("the delegation has neither `prefix` nor `name`; give the part of %s to delegate", z.title())
 		return nil
 	}
 	as.refuseLabels("the delegation has a complete `name`; remove the key, or give `prefix` instead of `name`")
@@ -57,7 +57,7 @@ func (v value) delegation(z *item) []Delegation {
 		return nil
 	}
 	if apex := z.Apex(d.Name); apex == nil || apex.Equal(d.Name) {
-		as.name.fail("%v is not below the apex of zone %s; names are written in full here: mend it", d.Name, z.title())
+		as.name.fail("%v is not below the apex of zone %s; correct the name, which must be complete", d.Name, z.title())
 		return nil
 	}
 	if p, ok := z.AddressesOf(d.Name); ok {
@@ -66,17 +66,17 @@ func (v value) delegation(z *item) []Delegation {
 	return []Delegation{d}
 }
 
-// delegatePrefix returns the delegations that make up d.Prefix.
+// delegatePrefix returns the delegations for the parts of d.Prefix.
 func (v value) delegatePrefix(z *item, d Delegation, as *naming) []Delegation {
 	switch {
 	case !z.Prefix.IsValid():
-		v.fail("zone %s has no prefix, so that it has no part %v; delegate by `name`, or %s", z.title(), d.Prefix, z.prefixRemedy())
+		v.fail("zone %s has no prefix, so that %v cannot be a part of it; delegate by `name`, or %s", z.title(), d.Prefix, z.prefixRemedy())
 		return nil
 	case d.Prefix == z.Prefix:
-		v.fail("%v is the whole zone, a part of it is needed; remove the delegation, or mend the prefix", d.Prefix)
+		v.fail("%v is the whole zone, must be a part of it; remove the delegation, or correct the prefix", d.Prefix)
 		return nil
 	case !contains(z.Prefix, d.Prefix):
-		v.fail("%v is not a part of %v; move it to the zone of a prefix that holds it, or mend the prefix", d.Prefix, z.Prefix)
+		v.fail("%v is not a part of %v; move it to the zone that contains it, or correct the prefix", d.Prefix, z.Prefix)
 		return nil
 	case dname.IsClassless(d.Prefix):
 		base := z.Name
@@ -98,7 +98,7 @@ func (v value) delegatePrefix(z *item, d Delegation, as *naming) []Delegation {
 			part.Name, _, _ = z.Owner(p.Addr())
 		}
 		if part.Name.Equal(z.Apex(part.Name)) {
-			v.fail("%v is made of whole zones of this item; leave it out of the item's prefix %v instead", d.Prefix, z.Prefix)
+			v.fail("%v is one or more whole zones of this item; remove it from the prefix %v instead", d.Prefix, z.Prefix)
 			return nil
 		}
 		list = append(list, part)
@@ -108,7 +108,7 @@ func (v value) delegatePrefix(z *item, d Delegation, as *naming) []Delegation {
 		switch {
 		case n == nil:
 		case len(list) > 1:
-			as.name.fail("%v is delegated as %d zones, which one name cannot stand for; remove `name`", d.Prefix, len(list))
+			as.name.fail("%v is delegated as %d zones, so that it has no single name; remove `name`", d.Prefix, len(list))
 		case !n.Equal(list[0].Name):
 			as.name.fail("%v is not the name of %v here, which is %v; remove `name`, or `prefix` if the name is right", n, d.Prefix, list[0].Name)
 		}
@@ -116,14 +116,14 @@ func (v value) delegatePrefix(z *item, d Delegation, as *naming) []Delegation {
 	return list
 }
 
-// refuseOverlap notes the delegations of which one lies in another: by addresses
-// or by names. It leaves z.delegated complete.
-func (z *item) refuseOverlap(owners []value) {
+// reportOverlaps reports delegations that contain other ones, by addresses or by names. It
+// fills z.delegated.
+func (z *item) reportOverlaps(owners []value) {
 	order := make([]int, len(z.Delegate))
 	for i := range order {
 		order[i] = i
 	}
-	// the wider first; in order of the file among equals
+	// the wider first; equal ones in the order of the file
 	slices.SortStableFunc(order, func(a, b int) int {
 		if c := z.Delegate[a].Prefix.Bits() - z.Delegate[b].Prefix.Bits(); c != 0 {
 			return c
@@ -131,7 +131,7 @@ func (z *item) refuseOverlap(owners []value) {
 		return z.Delegate[a].Name.Labels() - z.Delegate[b].Name.Labels()
 	})
 	names := map[string]*Delegation{} // by dname.Name.Key
-	noted := map[string]bool{}        // by path: parts of one delegation fail together
+	noted := map[string]bool{}        // by path: one report for all parts of a delegation
 	for _, i := range order {
 		d := &z.Delegate[i]
 		var wider, above *Delegation
@@ -154,11 +154,11 @@ func (z *item) refuseOverlap(owners []value) {
 		case wider != nil && wider.Prefix == d.Prefix:
 			v.fail("%v is delegated already (%v); remove one of the two", d.Prefix, wider.Pos)
 		case wider != nil:
-			v.fail("%v is a part of %v, which is delegated as a whole (%v); remove one of the two", d.Prefix, wider.Prefix, wider.Pos)
+			v.fail("%v is a part of %v, which is delegated already (%v); remove one of the two", d.Prefix, wider.Prefix, wider.Pos)
 		case above.Name.Equal(d.Name):
 			v.fail("the name %v is delegated already (%v); remove one of the two, or give them different names", d.Name, above.Pos)
 		default:
-			v.fail("%v is below %v, which is delegated as a whole (%v); remove one of the two", d.Name, above.Name, above.Pos)
+			v.fail("%v is below %v, which is delegated already (%v); remove one of the two", d.Name, above.Name, above.Pos)
 		}
 	}
 }
@@ -177,7 +177,7 @@ func (v value) ds() []string {
 	})
 }
 
-// digestOctets are the lengths by digest type (IANA registry "DS RR Type Digest
+// digestOctets has the digest lengths by digest type (IANA registry "DS RR Type Digest
 // Algorithms").
 var digestOctets = map[int]int{1: 20, 2: 32, 3: 32, 4: 48}
 

@@ -11,8 +11,8 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// secretFiles returns the files that hold secrets, and the files of certificates that go
-// with them: those are read with each connection to a primary.
+// secretFiles returns the files with secrets, and the files with the certificates for
+// connections to primaries.
 func (c *Config) secretFiles() (secrets, others []File) {
 	add := func(list *[]File, files ...File) {
 		for _, f := range files {
@@ -61,10 +61,10 @@ func (c *Config) secretFiles() (secrets, others []File) {
 }
 
 // exposed returns a warning for each file with a secret that every user of the host can
-// read: its mode allows it, and so do those of the directories above it.
-func exposed(t *infile.Task, secrets []File) (list []Problem) {
+// read, judged by its mode and the modes of the directories above it.
+func exposed(t *infile.Task, secrets []File) (list []Finding) {
 	if runtime.GOOS == "windows" {
-		return nil // the mode says nothing there
+		return nil // there, the mode does not show who can read a file
 	}
 	seen := map[string]bool{}
 	for _, f := range secrets {
@@ -73,12 +73,12 @@ func exposed(t *infile.Task, secrets []File) (list []Problem) {
 		}
 		seen[f.Path] = true
 		open := false
-		_ = t.Do(f.Path, func() error { // a file that cannot be looked at is not read either
+		_ = t.Do(f.Path, func() error { // reading the file reports the error
 			open = isOpenToAll(f.Path)
 			return nil
 		})
 		if open {
-			list = append(list, Problem{Pos: f.Pos, Text: fmt.Sprintf("every user of this host can read %s, which has a secret; run `chmod o-r %[1]s`", f.Path)})
+			list = append(list, Finding{Pos: f.Pos, Text: fmt.Sprintf("%s has a secret, and every user of this host can read it; run `chmod o-r %[1]s`", f.Path)})
 		}
 	}
 	return list
@@ -108,9 +108,8 @@ func isOpenToAll(path string) bool {
 	}
 }
 
-// Unreadable returns an error for each file with keys and certificates that the
-// configuration names and that cannot be opened now. Some of them are only read when a
-// primary is asked.
+// Unreadable returns an error for each file with keys or certificates that cannot be read
+// now. Some of them are read only for a connection to a primary.
 func (c *Config) Unreadable(t *infile.Task) (errs Errors) {
 	secrets, others := c.secretFiles()
 	seen := map[string]bool{}
@@ -120,7 +119,7 @@ func (c *Config) Unreadable(t *infile.Task) (errs Errors) {
 		}
 		seen[f.Path] = true
 		if _, err := readFile(t, f.Path, maxFile); err != nil {
-			errs = append(errs, Problem{Pos: f.Pos, Text: err.Error()})
+			errs = append(errs, Finding{Pos: f.Pos, Text: err.Error()})
 		}
 	}
 	return errs

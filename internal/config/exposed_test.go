@@ -38,7 +38,7 @@ func TestExposed(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, p := range cfg.Exposed {
-			path, _, _ := strings.Cut(strings.TrimPrefix(p.Text, "every user of this host can read "), ",")
+			path, _, _ := strings.Cut(p.Text, " has a secret,")
 			files += " " + filepath.Base(path)
 		}
 		return strings.TrimSpace(files)

@@ -7,37 +7,37 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// Follow says how a catalog that others make is followed.
+// Follow configures how ptrd follows a catalog of another server.
 type Follow struct {
-	Secondary  *Secondary // where the catalog is taken from
+	Secondary  *Secondary // the primaries of the catalog
 	Members    MemberZones
 	Groups     []MemberGroup
 	accept     rangeIndex  // of Accept
-	Accept     []ZoneRange // what the catalog may list; nil: anything that is not at or below an item of `zones`
+	Accept     []ZoneRange // the zones that the catalog may list; nil: all that are not at or below an item of `zones`
 	MaxMembers int
 }
 
-// MemberZones is what holds for zones that are served because a catalog lists them.
+// MemberZones has the settings of zones that a catalog lists.
 type MemberZones struct {
 	Secondary *Secondary
 	Transfer  Transfer
-	Access    *Access // nil: the global one alone
+	Access    *Access // nil: only the global one
 }
 
-// MemberGroup is what holds for those that the catalog puts into a group.
+// MemberGroup has the settings of zones that are in a group of the catalog.
 type MemberGroup struct {
 	Name string
 	MemberZones
 }
 
-// defaultMaxMembers is more zones than a server has by anybody's hand. Each takes
-// some KiB here, a file in the state directory, and a transfer from the primary.
+// defaultMaxMembers is more than anyone configures by hand. Each member needs some KiB of
+// memory, a file in the state directory, and a transfer from the primary.
 const defaultMaxMembers = 100_000
 
-// followKeys are the keys that only catalogs of others have.
+// followKeys lists the keys for catalogs of other servers.
 var followKeys = []string{"members", "groups", "accept", "max_members"}
 
-// followValues are their values; without a node where they are not given.
+// followValues has their values, without a node if they are missing.
 type followValues struct{ members, groups, accept, most value }
 
 func (g *followValues) read(f *Follow, defaults *Defaults) {
@@ -49,7 +49,7 @@ func (g *followValues) read(f *Follow, defaults *Defaults) {
 	if g.groups.node != nil {
 		g.groups.pairs(func(name string, k, v value) {
 			if name == "" || len(name) > maxGroup {
-				k.fail("the name of a group has %d octets, must have 1 to %d", len(name), maxGroup)
+				k.fail("the group name has %d octets, must have 1 to %d; choose another name", len(name), maxGroup)
 				return
 			}
 			group := MemberGroup{name, f.Members}
@@ -71,7 +71,7 @@ func (g *followValues) read(f *Follow, defaults *Defaults) {
 	}
 }
 
-// memberZones reads what is given and leaves the rest as it is.
+// memberZones reads the keys that are present and leaves the rest unchanged.
 func (v value) memberZones(m *MemberZones) {
 	v.mapping(
 		field{"secondary", func(v value) { m.Secondary = v.secondary() }},
@@ -97,8 +97,8 @@ func (v value) zoneRange() (r ZoneRange, ok bool) {
 	return r, r.Name != nil
 }
 
-// Of returns what holds for a zone with these groups: the first of ours that is
-// among them, or what holds for all.
+// Of returns the settings of a zone with these groups: those of the first configured group
+// that is among them, or else those of all members.
 func (f *Follow) Of(groups []string) *MemberZones {
 	for i := range f.Groups {
 		if slices.Contains(groups, f.Groups[i].Name) {
@@ -108,13 +108,12 @@ func (f *Follow) Of(groups []string) *MemberZones {
 	return &f.Members
 }
 
-// Accepts reports whether Accept, where there is one, has the zone at apex.
+// Accepts reports whether Accept allows the zone at apex.
 func (f *Follow) Accepts(apex dname.Name) bool {
 	return f.Accept == nil || len(f.accept.holding(apex, netip.Prefix{})) > 0
 }
 
-// MemberZone returns a zone that the catalog lists, as an item of `zones` would have
-// it.
+// MemberZone returns the settings of a zone that the catalog lists.
 func (c *Catalog) MemberZone(apex dname.Name, groups []string) Zone {
 	m := c.Follow.Of(groups)
 	z := Zone{Path: c.Path, Pos: c.Pos, Name: apex, Origin: apex, Apexes: []dname.Name{apex}, Secondary: m.Secondary, Access: m.Access}

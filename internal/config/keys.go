@@ -14,9 +14,9 @@ import (
 type Key struct {
 	Name      dname.Name // in lower case
 	Algorithm tsig.Algorithm
-	MinMAC    int       // octets of the shortest MAC that is taken; 0: whole ones only
-	TSIG      *tsig.Key // which never prints its secret; nil: that is in File and was not read yet
-	File      File      // that the secret is read from; without a path: the configuration has it
+	MinMAC    int       // octets of the shortest MAC that is accepted; 0: only complete ones
+	TSIG      *tsig.Key // never prints its secret; nil: File has the secret and was not read yet
+	File      File      // with the secret; without a path: the configuration has it
 	Pos       source.Position
 }
 
@@ -39,7 +39,7 @@ func (v value) key() (k Key, ok bool) {
 	k = Key{Pos: v.pos(), Algorithm: tsig.HMACSHA256}
 	var secret []byte
 	var given, file bool
-	before := v.doc.faults
+	before := v.doc.findings
 	v.mapping(
 		field{"name", func(v value) { k.Name = v.keyName() }},
 		field{"algorithm", func(v value) { k.Algorithm = v.algorithm() }},
@@ -56,19 +56,19 @@ func (v value) key() (k Key, ok bool) {
 		field{"secret_file", func(v value) { k.File, file = v.file(), true }},
 	)
 	switch {
-	case v.doc.faults > before:
+	case v.doc.findings > before:
 		return k, false
 	case k.Name == nil:
-		v.fail("the key has no `name`; give it the one that its other owners have it by")
+		v.fail("the key has no `name`; give it the name that the other side uses")
 	case given == file:
 		v.fail("key %v needs either `secret` or `secret_file`; make one with `ptrd key generate %v`", k.Name, k.Name)
 	case given:
 		var err error
-		if k, err = k.with(secret); err != nil {
+		if k, err = k.withSecret(secret); err != nil {
 			v.fail("%v", err)
 		}
 	}
-	return k, v.doc.faults == before
+	return k, v.doc.findings == before
 }
 
 func (v value) keyName() dname.Name {
@@ -78,7 +78,7 @@ func (v value) keyName() dname.Name {
 	}
 	n, err := dname.Parse(s)
 	if err != nil {
-		v.fail("%q is not the name of a key: %v; it is written like the name of a host", s, err)
+		v.fail("%q is not a key name: %v; key names have the syntax of host names", s, err)
 		return nil
 	}
 	return n.AppendLower(nil)
@@ -94,7 +94,7 @@ func (v value) algorithm() tsig.Algorithm {
 }
 
 // with returns the key with its secret.
-func (k Key) with(secret []byte) (Key, error) {
+func (k Key) withSecret(secret []byte) (Key, error) {
 	var err error
 	k.TSIG, err = tsig.NewKey(tsig.KeyOptions{Name: k.Name, Algorithm: k.Algorithm, Secret: secret, MinMAC: k.MinMAC})
 	return k, err
@@ -104,12 +104,12 @@ func (k Key) with(secret []byte) (Key, error) {
 func parseKeySecret(s string) ([]byte, error) {
 	b, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(s), ""))
 	if err != nil || len(b) == 0 {
-		return nil, fmt.Errorf("the secret is a text of %d characters that is not base64; make one with `ptrd key generate NAME`", len(s))
+		return nil, fmt.Errorf("the secret has %d characters and is not base64; make one with `ptrd key generate NAME`", len(s))
 	}
 	return b, nil
 }
 
-// readKeys returns the keys with the secrets of their files.
+// readKeys returns the keys with the secrets from their files.
 func readKeys(list []Key, read reader) ([]Key, error) {
 	out := make([]Key, len(list))
 	var errs Errors
@@ -117,7 +117,7 @@ func readKeys(list []Key, read reader) ([]Key, error) {
 		if k.File.Path != "" {
 			var err error
 			if k, err = k.readFile(read); err != nil {
-				errs = append(errs, Problem{k.File.Pos, fmt.Sprintf("keys[%d].secret_file", i), err.Error()})
+				errs = append(errs, Finding{k.File.Pos, fmt.Sprintf("keys[%d].secret_file", i), err.Error()})
 			}
 		}
 		out[i] = k
@@ -128,8 +128,8 @@ func readKeys(list []Key, read reader) ([]Key, error) {
 	return out, nil
 }
 
-// readFile reads the secret: base64 alone, or a key clause as BIND's programs write
-// it, whose name and algorithm are to be those of the configuration.
+// readFile reads the secret: base64, or a key clause as written by the tools of BIND, with
+// the name and algorithm of the configuration.
 func (k Key) readFile(read reader) (Key, error) {
 	data, err := read(k.File.Path, maxKeyFile)
 	if err != nil {
@@ -141,26 +141,26 @@ func (k Key) readFile(read reader) (Key, error) {
 		if err != nil {
 			return k, fmt.Errorf("%s: %w", k.File.Path, err)
 		}
-		return k.with(secret)
+		return k.withSecret(secret)
 	}
 	c, err := parseKeyClause(text)
 	if err != nil {
 		return k, fmt.Errorf("%s: %w", k.File.Path, err)
 	}
 	if n, err := dname.Parse(c.name); err != nil || !n.Equal(k.Name) {
-		return k, fmt.Errorf("%s: the key in it is named %q, here it is %v; give both the same name", k.File.Path, c.name, k.Name)
+		return k, fmt.Errorf("%s: the key in the file is named %q, here %v; use the same name", k.File.Path, c.name, k.Name)
 	}
 	if c.algorithm != k.Algorithm.String() {
-		return k, fmt.Errorf("%s: the key in it is for %q, here it is for %v; give both the same `algorithm`", k.File.Path, c.algorithm, k.Algorithm)
+		return k, fmt.Errorf("%s: the algorithm of the key in the file is %q, here %v; use the same `algorithm`", k.File.Path, c.algorithm, k.Algorithm)
 	}
 	secret, err := parseKeySecret(c.secret)
 	if err != nil {
 		return k, fmt.Errorf("%s: %w", k.File.Path, err)
 	}
-	return k.with(secret)
+	return k.withSecret(secret)
 }
 
-// keyClause is what `key "name" { algorithm a; secret "s"; };` says.
+// keyClause is the content of `key "name" { algorithm a; secret "s"; };`.
 type keyClause struct{ name, algorithm, secret string }
 
 func parseKeyClause(text string) (c keyClause, err error) {

@@ -50,12 +50,12 @@ func TestKeys(t *testing.T) {
 	}
 
 	for _, c := range []struct{ content, want string }{
-		{"key \"d\" { algorithm hmac-sha512; secret \"" + keySecret + "\"; };", `the key in it is named "d", here it is c.`},
-		{"key \"c\" { algorithm hmac-sha256; secret \"" + keySecret + "\"; };", `the key in it is for "hmac-sha256", here it is for hmac-sha512`},
+		{"key \"d\" { algorithm hmac-sha512; secret \"" + keySecret + "\"; };", `the key in the file is named "d", here c.`},
+		{"key \"c\" { algorithm hmac-sha256; secret \"" + keySecret + "\"; };", `the algorithm of the key in the file is "hmac-sha256", here hmac-sha512`},
 		{"key c { algorithm hmac-sha512; };", "is not `key NAME"},
 		{"key c { algorithm hmac-sha512; secret x; }; key d {};", "is not `key NAME"},
-		{"!!", "a text of 2 characters that is not base64"},
-		{"", "a text of 0 characters that is not base64"},
+		{"!!", "the secret has 2 characters and is not base64"},
+		{"", "the secret has 0 characters and is not base64"},
 	} {
 		if err := os.WriteFile(filepath.Join(dir, "c"), []byte(c.content), 0o600); err != nil {
 			t.Fatal(err)

@@ -32,7 +32,7 @@ func defaultLimits() Limits {
 		TransportLimits: TransportLimits{
 			TCPClients:    1024,             // each costs a descriptor, some KiB of the kernel and half a KiB here
 			TCPClientsPer: 32,               // a resolver needs a few; its users behind one NAT some more
-			TCPIdle:       10 * time.Second, // RFC 7766 section 6.2.3: a few seconds
+			TCPIdle:       10 * time.Second, // RFC 7766 §6.2.3: a few seconds
 			TCPWrite:      5 * time.Second,  // a slow link carries 64 KiB in that time
 			TCPPipeline:   64,               // a resolver's burst; more wait in the socket
 			Transfers:     16,               // each uses a buffer of 64 KiB and retains the snapshot it started with
@@ -46,7 +46,7 @@ func defaultLimits() Limits {
 func (v value) limits(l *Limits) {
 	const shortest = 100 * time.Millisecond
 	v.mapping(
-		// RFC 6891 section 6.2.3: less than 512 counts as 512; section 6.2.5: start with at most 4096
+		// RFC 6891 §6.2.3: less than 512 counts as 512; §6.2.5: start with at most 4096
 		field{"udp_size", number(&l.UDPSize, 512, 4096, "octets")},
 		field{"tcp_clients", number(&l.TCPClients, 1, 1<<20, "connections")},
 		field{"tcp_clients_per_address", number(&l.TCPClientsPer, 1, 1<<20, "connections")},

@@ -17,23 +17,22 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxFile bounds the file in octets. The tree that YAML is read into takes some
-// thirty times the size of its text; 16 MiB are about 400,000 PTR records. More
-// of them belong in master files, which are read record by record. A larger bound
-// would let a wrong path (an image, a log) take all memory on a reload.
+// maxFile bounds the file in octets. The YAML tree needs about thirty times the memory of
+// its text; 16 MiB are about 400,000 PTR records. Larger zones belong in master files,
+// which are read record by record. With a larger bound, a wrong path (an image, a log)
+// could exhaust memory on a reload.
 const maxFile = 16 << 20
 
 const tooLarge = "the file is larger than 16 MiB; move records to master files and name them with `file`"
 
-// maxValues bounds the values in the file, each of which takes some 800 octets of
-// memory while it is read, whatever the length of its text: 16 MiB of `[x,x,…` would
-// take 6 GB. A file of the largest size with nothing but short PTR records has fewer.
+// maxValues bounds the values in the file. Each needs about 800 octets of memory while it
+// is read, whatever the length of its text: 16 MiB of `[x,x,…` would need 6 GB. A file of
+// the maximum size with nothing but short PTR records has fewer values.
 const maxValues = 2_000_000
 
 const tooMany = "the file has more than 2000000 values; move records to master files and name them with `file`"
 
-// countValues returns how many values there can be, which is a little more than there
-// are.
+// countValues returns an upper bound of the number of values.
 func countValues(data []byte) (n int) {
 	after := func(i int) bool { return i+1 == len(data) || data[i+1] <= ' ' }
 	for i, c := range data {
@@ -44,7 +43,7 @@ func countValues(data []byte) (n int) {
 			if after(i) {
 				n++
 			}
-		case ':': // those of addresses are none
+		case ':': // not those of addresses
 			if after(i) || i > 0 && (data[i-1] == '"' || data[i-1] == '\'') {
 				n++
 			}
@@ -53,13 +52,13 @@ func countValues(data []byte) (n int) {
 	return n
 }
 
-// Load reads the configuration at path, and the secrets in files that it names.
-// The error is [Errors] for what is wrong inside the file.
+// Load reads the configuration at path and the files with secrets that it names. Errors
+// in the file are returned as [Errors].
 func Load(path string) (*Config, error) {
 	return (&Loader{Path: path}).load(nil)
 }
 
-// ReadFile returns the text of the configuration at path, whatever is in it.
+// ReadFile returns the text of the configuration at path without parsing it.
 func ReadFile(path string) ([]byte, error) { return readFile(nil, path, maxFile) }
 
 // readFile returns the content of a file of at most limit octets.
@@ -77,16 +76,16 @@ func readFile(t *infile.Task, path string, limit int64) ([]byte, error) {
 	return nil, fmt.Errorf("%s: the file cannot be read: %w", path, err)
 }
 
-// Parse reads a configuration from memory and opens no file; name is that of the
-// file it came from, for positions and for the directory that relative paths
-// start at. The error is [Errors].
+// Parse reads a configuration from memory and opens no file. name is the path of the file
+// that data came from: it appears in positions, and relative paths are relative to its
+// directory. The error is [Errors].
 func Parse(name string, data []byte) (*Config, error) {
 	d := &document{file: name, dir: filepath.Dir(name)}
 	cfg := d.parse(data)
 	if len(d.errs) > 0 {
 		d.errs.sort()
-		if n := d.faults - len(d.errs); n > 0 {
-			d.errs = append(d.errs, Problem{Pos: source.Position{File: name}, Text: fmt.Sprintf("there are %d further errors; correct these first", n)})
+		if n := d.findings - len(d.errs); n > 0 {
+			d.errs = append(d.errs, Finding{Pos: source.Position{File: name}, Text: fmt.Sprintf("there are %d more errors; fix these first", n)})
 		}
 		return nil, d.errs
 	}
@@ -98,18 +97,18 @@ func (d *document) parse(data []byte) *Config {
 	if root == nil {
 		return nil
 	}
-	before := d.faults
-	if d.checkPlain(root); d.faults > before {
+	before := d.findings
+	if d.checkPlain(root); d.findings > before {
 		return nil
 	}
 	return value{d, root, ""}.config()
 }
 
-// tree returns the root of the file's only document, or nil after noting why
+// tree returns the root of the only document of the file, or nil after reporting why
 // there is none.
 func (d *document) tree(data []byte) *yaml.Node {
 	fail := func(line, col int, format string, args ...any) *yaml.Node {
-		d.note(source.Position{File: d.file, Line: line, Col: col}, "", format, args...)
+		d.report(source.Position{File: d.file, Line: line, Col: col}, "", format, args...)
 		return nil
 	}
 	if len(data) > maxFile {
@@ -126,7 +125,7 @@ func (d *document) tree(data []byte) *yaml.Node {
 	if !utf8.Valid(data) {
 		for i, line := range d.lines {
 			if !utf8.ValidString(line) {
-				return fail(i+1, validPrefix(line)+1, "octets that are not UTF-8; save the file as UTF-8 text")
+				return fail(i+1, validPrefix(line)+1, "the text is not UTF-8; save the file as UTF-8 text")
 			}
 		}
 	}
@@ -163,8 +162,8 @@ func isEmpty(doc *yaml.Node) bool {
 	return len(doc.Content) == 0 || value{node: doc.Content[0]}.isNull()
 }
 
-// lineReader hands out one line a Read, so that the number of lines read tells
-// where the YAML parser stood when it gave up.
+// lineReader returns one line for each Read, so that the number of lines read is the
+// position of the YAML parser when it stops with an error.
 type lineReader struct {
 	lines []string
 	line  int // lines begun
@@ -191,9 +190,9 @@ var (
 	yamlGrammar = regexp.MustCompile(`^did not find expected (node content|',' or '[]}]')$`)
 )
 
-// syntax notes an error of the YAML parser, which had read so many lines by then.
-// It numbers lines from 1 where it finds no word and from 0 where a word is at
-// the wrong place, and in a block it gives the line where that begins.
+// syntax reports an error of the YAML parser after it has read that many lines. The parser
+// counts lines from 1 in errors of the scanner and from 0 in errors of the grammar, and
+// for an error in a block it returns the first line of the block.
 func (d *document) syntax(err error, read int) *yaml.Node {
 	m := yamlError.FindStringSubmatch(err.Error())
 	line, _ := strconv.Atoi(m[1])
@@ -212,16 +211,17 @@ func (d *document) syntax(err error, read int) *yaml.Node {
 	line = max(1, min(line, len(d.lines)))
 	s := d.lines[line-1]
 	if i := strings.IndexByte(s, '\t'); i >= 0 && strings.TrimLeft(s[:i], " -") == "" {
-		d.note(source.Position{File: d.file, Line: line, Col: i + 1}, "", "the indentation has a tab, YAML allows spaces only; replace it by spaces")
+		d.report(source.Position{File: d.file, Line: line, Col: i + 1}, "", "the indentation has a tab, YAML allows spaces only; replace it by spaces")
 		return nil
 	}
-	d.note(source.Position{File: d.file, Line: line}, "",
+	d.report(source.Position{File: d.file, Line: line}, "",
 		"not YAML: %s; look at the indentation, brackets and quotes of this line and the one before (a text that begins with one of [ { * & ! %% @ ` or contains `: ` goes in quotes)", text)
 	return nil
 }
 
-// checkPlain notes the parts of YAML that only make files harder to read and
-// that can make a small one large: `defaults` is there for what repeats.
+// checkPlain reports anchors, aliases, merge keys and tags: they make files harder to
+// read, and a small file can expand to a large one. `defaults` serves for repeated
+// settings.
 func (d *document) checkPlain(n *yaml.Node) {
 	v := value{doc: d, node: n}
 	switch {

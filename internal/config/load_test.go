@@ -79,14 +79,14 @@ func TestLoadErrors(t *testing.T) {
 		"secret files": {
 			config: "zones: []\ncookies: {secret_files: [gone, none, bad]}",
 			files:  map[string]string{"none": "\n# " + secretA + "\n", "bad": secretA + "\n" + secretB + "0"},
-			want: "DIR/bad:2: the secret is a text of 33 characters, must be 32 hexadecimal digits; make one with `openssl rand -hex 16`\n" +
+			want: "DIR/bad:2: the secret has 33 characters, must be 32 hexadecimal digits; make one with `openssl rand -hex 16`\n" +
 				"DIR/ptrd.yaml:2:26: cookies.secret_files: DIR/gone: the file cannot be read: no such file or directory\n" +
-				"DIR/ptrd.yaml:2:32: cookies.secret_files: DIR/none holds no secret; make one with `openssl rand -hex 16`",
+				"DIR/ptrd.yaml:2:32: cookies.secret_files: DIR/none has no secret; make one with `openssl rand -hex 16`",
 		},
 		"many secrets": {
 			config: "zones: []\ncookies: {secret_files: many}",
 			files:  map[string]string{"many": strings.Repeat(secretA+"\n", 9)},
-			want:   "DIR/ptrd.yaml:2:25: cookies.secret_files: 9 secrets in all, at most 8 are allowed; remove the oldest",
+			want:   "DIR/ptrd.yaml:2:25: cookies.secret_files: 9 secrets in total, must be at most 8; remove the oldest",
 		},
 	} {
 		dir := write(t, c.files)

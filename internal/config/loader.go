@@ -10,36 +10,33 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// Loader loads one configuration again and again, as a server does that reloads
-// because a zone's file has changed: it parses the file only if its content is
-// another than the last time. A hundred thousand PTR records take a second to
-// parse, and some milliseconds to be found unchanged. It serves one goroutine at
-// a time.
+// Loader loads one configuration repeatedly, as a server does on each reload. It parses
+// the file only if its content changed: parsing a hundred thousand PTR records takes a
+// second, comparing them some milliseconds. It must not be used concurrently.
 type Loader struct {
 	// Path is the configuration file.
 	Path string
-	// Open opens the files; nil: one of the Loader's own does.
+	// Open opens the files; nil: the Loader has its own.
 	Open *infile.Files
-	// IsComplete reports whether a file that changed may be read, or is still being
-	// written, so that its content of before counts; nil: all may.
+	// IsComplete reports whether a changed file may be read. If it is still being written,
+	// the previous content is used. nil: all files may be read.
 	IsComplete func(t *infile.Task, path string) bool
-	// Files are the files that the last Load looked for, the configuration first, and
-	// Unfinished those of them that it did not read because of IsComplete.
+	// Files are the files that the last Load needed, the configuration first, and
+	// Unfinished those that it did not read because of IsComplete.
 	Files, Unfinished []string
 
-	task   *infile.Task      // of the Load under way
+	task   *infile.Task      // of the running Load
 	sum    [sha256.Size]byte // of the content that was parsed
-	parsed *Config           // without what its files hold; nil: nothing good yet
+	parsed *Config           // without the content of other files; nil: never parsed successfully
 	tls    tlsFiles
-	files  map[string][]byte // what was read last of those that the configuration names
+	files  map[string][]byte // last content of the files that the configuration names
 }
 
 // reader reads the files that a configuration names, of at most limit octets.
 type reader func(path string, limit int64) ([]byte, error)
 
-// Load returns what [Load] would, or the cause of ctx where that ends while a file
-// is read. Configurations returned by one Loader share what is the same in them, and
-// none of it may be changed.
+// Load returns the same as [Load], or the cause of ctx if that ends while a file is read.
+// The configurations of one Loader share unchanged parts; callers must not modify them.
 func (l *Loader) Load(ctx context.Context) (cfg *Config, err error) {
 	if l.Open == nil {
 		l.Open = new(infile.Files)
@@ -75,7 +72,7 @@ func (l *Loader) load(t *infile.Task) (*Config, error) {
 	return &cfg, nil
 }
 
-// parse reads the configuration itself, if it changed and is complete.
+// parse parses the configuration file if it changed and is complete.
 func (l *Loader) parse() error {
 	if l.parsed != nil && l.isUnfinished(l.Path) {
 		return nil
@@ -101,8 +98,8 @@ func (l *Loader) parse() error {
 	return nil
 }
 
-// read reads one of the files that the configuration names. One that is unfinished
-// has the content of before.
+// read reads one of the files that the configuration names, or returns the previous
+// content of one that is unfinished.
 func (l *Loader) read(path string, limit int64) ([]byte, error) {
 	l.Files = append(l.Files, path)
 	was, known := l.files[path]
@@ -111,7 +108,7 @@ func (l *Loader) read(path string, limit int64) ([]byte, error) {
 	}
 	data, err := readFile(l.task, path, limit)
 	switch {
-	case known && l.isUnfinished(path): // it began to change meanwhile
+	case known && l.isUnfinished(path): // a change began meanwhile
 		return was, nil
 	case err != nil:
 		return nil, err
@@ -123,7 +120,7 @@ func (l *Loader) read(path string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// isUnfinished reports whether a file is not to be read, and takes note of it.
+// isUnfinished reports whether a file must not be read yet, and records it in Unfinished.
 func (l *Loader) isUnfinished(path string) bool {
 	if l.IsComplete == nil || l.IsComplete(l.task, path) {
 		return false

@@ -9,13 +9,13 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// name reads an absolute name; its final dot may be missing.
+// name reads an absolute name, with or without the final dot.
 func (v value) name() dname.Name {
 	s, ok := v.scalar()
 	if !ok {
 		return nil
 	}
-	if !v.looksLikeName(s) {
+	if !v.mayBeName(s) {
 		return nil
 	}
 	n, err := dname.Parse(s)
@@ -26,22 +26,22 @@ func (v value) name() dname.Name {
 	return n
 }
 
-// looksLikeName notes what people write where a name is wanted and dname.Parse
-// would take.
-func (v value) looksLikeName(s string) bool {
+// mayBeName reports addresses, prefixes and other strings that dname.Parse would accept,
+// but that are not meant as names.
+func (v value) mayBeName(s string) bool {
 	if _, ok := parsePrefix(s); ok {
-		v.fail("%q is a prefix, a name is needed here", s)
+		v.fail("%q is a prefix, must be a name", s)
 		return false
 	}
 	if _, ok := parseAddr(s); ok {
-		v.fail("%q is an address, a name is needed here", s)
+		v.fail("%q is an address, must be a name", s)
 		return false
 	}
 	return v.isOneWord(s)
 }
 
-// parsePrefix is netip.ParsePrefix for texts that are none as a rule: it makes no
-// error of them.
+// parsePrefix is netip.ParsePrefix for strings that are rarely prefixes: it does not
+// allocate an error for them.
 func parsePrefix(s string) (netip.Prefix, bool) {
 	if strings.IndexByte(s, '/') < 0 {
 		return netip.Prefix{}, false
@@ -50,7 +50,7 @@ func parsePrefix(s string) (netip.Prefix, bool) {
 	return p, err == nil
 }
 
-// parseAddr is netip.ParseAddr likewise. Every address has a colon or no letter.
+// parseAddr is netip.ParseAddr in the same way. Every address has a colon or no letter.
 func parseAddr(s string) (netip.Addr, bool) {
 	if strings.IndexByte(s, ':') < 0 && strings.Trim(s, "0123456789.") != "" {
 		return netip.Addr{}, false
@@ -65,7 +65,7 @@ func (v value) isOneWord(s string) bool {
 		return false
 	}
 	if i := strings.IndexAny(s, " \t\n,"); i >= 0 {
-		v.fail("%q is not one name; several names are a list, such as [a.example.com, b.example.com]", s)
+		v.fail("%q is not one name; write several names as a list, such as [a.example.com, b.example.com]", s)
 		return false
 	}
 	for _, c := range s {
@@ -74,7 +74,7 @@ func (v value) isOneWord(s string) bool {
 			v.fail("%q has the character %q, which is not ASCII; write internationalized labels in their A-label form (xn--…)", s, c)
 			return false
 		case c < ' ' || c == 0x7f:
-			v.fail(`%q has the control character %q; if that is meant, write it as \DDD, three decimal digits`, s, c)
+			v.fail(`%q has the control character %q; remove it, or write it as \DDD, three decimal digits`, s, c)
 			return false
 		}
 	}
@@ -84,15 +84,14 @@ func (v value) isOneWord(s string) bool {
 func (v value) syntax(s string, err error) {
 	var se *dname.SyntaxError
 	if errors.As(err, &se) && se.Offset > 0 {
-		v.fail("%q is not a name: %s at character %d; mend it", s, se.Reason, se.Offset+1)
+		v.fail("%q is not a name: %s at character %d; correct it", s, se.Reason, se.Offset+1)
 		return
 	}
-	v.fail("%q is not a name: %v; mend it", s, err)
+	v.fail("%q is not a name: %v; correct it", s, err)
 }
 
-// hostName reads the absolute name of a host: what a PTR or NS record points to.
-// A single label is nearly always one whose domain was forgotten, so that it
-// needs its final dot.
+// hostName reads the absolute name of a host, as in a PTR or NS record. A single label
+// needs a final dot, because its domain was probably forgotten.
 func (v value) hostName() dname.Name {
 	n := v.name()
 	if n == nil {
@@ -100,17 +99,17 @@ func (v value) hostName() dname.Name {
 	}
 	switch {
 	case n.IsRoot():
-		v.fail(`"." is the root, the name of a host is needed here`)
+		v.fail(`"." is the root, must be the name of a host`)
 		return nil
 	case n.Labels() == 1 && !strings.HasSuffix(v.node.Value, "."):
-		v.fail("%q has no domain, names are written in full here; write it like %q, or %q if that is meant", v.node.Value, v.node.Value+".example.com", v.node.Value+".")
+		v.fail("%q has no domain, must be a full name; write it like %q, or %q for the single label", v.node.Value, v.node.Value+".example.com", v.node.Value+".")
 		return nil
 	}
 	return n
 }
 
-// contact reads a mail address, or the RNAME of an SOA, in which the first dot
-// stands for the @ (RFC 1035 §8).
+// contact reads a mail address, or the RNAME of an SOA, whose first dot stands for the @
+// (RFC 1035 §8).
 func (v value) contact() dname.Name {
 	s, ok := v.text()
 	if !ok {
@@ -130,11 +129,11 @@ func (v value) contact() dname.Name {
 		v.fail("%q is not a mail address; write one address like %q", s, "hostmaster@example.com")
 		return nil
 	}
-	if !v.looksLikeName(domain) || !v.isOneWord(local) {
+	if !v.mayBeName(domain) || !v.isOneWord(local) {
 		return nil
 	}
 	if strings.ContainsAny(local, `\@"`) {
-		v.fail("%q has a \\, \" or @ in front of the @, which few programs can turn back into a mail address; use another address", s)
+		v.fail("%q has a \\, \" or @ before the last @, which few programs can convert back into a mail address; use another address", s)
 		return nil
 	}
 	n, err := dname.Parse(domain)
@@ -149,7 +148,7 @@ func (v value) contact() dname.Name {
 	return n
 }
 
-// zoneName reads the name of a zone, any at all.
+// zoneName reads the name of a zone.
 func (v value) zoneName() dname.Name {
 	if s := v.node.Value; v.node.ShortTag() != "!!null" {
 		if p, ok := parsePrefix(s); ok {
@@ -164,8 +163,8 @@ func (v value) zoneName() dname.Name {
 	return v.name()
 }
 
-// naming is how the name of a classless prefix was asked for: in a style, by a
-// label of one's own, or in full.
+// naming has the keys for the name of a classless prefix: a style, a label, or the full
+// name.
 type naming struct {
 	style, label, name *value
 }
@@ -178,8 +177,9 @@ func (w *naming) fields() []field {
 	}
 }
 
-// onlyOne notes a name that was asked for in two ways.
-func (w *naming) onlyOne() bool {
+// isUnambiguous reports whether at most one of the keys is present; otherwise it reports
+// the second one.
+func (w *naming) isUnambiguous() bool {
 	var first *value
 	for _, v := range []*value{w.name, w.label, w.style} {
 		switch {
@@ -187,7 +187,7 @@ func (w *naming) onlyOne() bool {
 		case first == nil:
 			first = v
 		default:
-			v.fail("%s has been given too; `name`, `label` and `style` each say the whole name: keep one", first.path)
+			v.fail("%s is present too; `name`, `label` and `style` exclude each other: remove all but one", first.path)
 			return false
 		}
 	}
@@ -206,22 +206,22 @@ func (w *naming) refuseLabels(format string, args ...any) {
 	}
 }
 
-// classless returns the name of a classless prefix below base: its /24's name,
-// or the apex of the classless zone that it is a part of. The name leaves room
-// for the labels of addresses below it. What is wrong with it is noted at prefix
-// if nothing but that was said.
+// classless returns the name of a classless prefix below base, which is the name of its
+// /24 or the apex of the classless zone that contains it. The names of its addresses, one
+// label longer, fit into 255 octets. An error without style, label and name is reported
+// at prefix.
 func (w *naming) classless(prefix value, p netip.Prefix, base dname.Name) dname.Name {
 	n, from := w.anyClassless(prefix, p, base)
 	if n != nil && len(n)+len("\x03255") > dname.MaxWire {
-		from.fail("%v leaves no room for the names of its addresses, at most 255 octets each; choose a shorter one", n)
+		from.fail("%v is too long: the names of its addresses would have more than 255 octets; choose a shorter name", n)
 		return nil
 	}
 	return n
 }
 
-// anyClassless returns a name of any length, and the value that it is from.
+// anyClassless returns a name of any length and the value that it comes from.
 func (w *naming) anyClassless(prefix value, p netip.Prefix, base dname.Name) (dname.Name, *value) {
-	if !w.onlyOne() {
+	if !w.isUnambiguous() {
 		return nil, nil
 	}
 	label := dname.ClasslessLabel(p, dname.Range)
@@ -233,7 +233,7 @@ func (w *naming) anyClassless(prefix value, p netip.Prefix, base dname.Name) (dn
 			return nil, nil
 		}
 		if len(n) == len(base) || !n.IsAtOrBelow(base) {
-			w.name.fail("%v is not below %v, where the name of %v must be; mend the name, or remove it for %s.%v", n, base, p, label, base)
+			w.name.fail("%v is not below %v, where the name of %v must be; correct the name, or remove it for %s.%v", n, base, p, label, base)
 			return nil, nil
 		}
 		if n.Parent().Equal(base) && w.name.isOctet(n.Label(), p) {
@@ -254,7 +254,7 @@ func (w *naming) anyClassless(prefix value, p netip.Prefix, base dname.Name) (dn
 			return nil, nil
 		}
 		if strings.ContainsAny(s, `.\`) {
-			w.label.fail("%q is not a single label; use `name` for a name of several", s)
+			w.label.fail("%q is not a single label; use `name` for several labels", s)
 			return nil, nil
 		}
 		if w.label.isOctet([]byte(s), p) {
@@ -270,7 +270,7 @@ func (w *naming) anyClassless(prefix value, p netip.Prefix, base dname.Name) (dn
 	return n, at
 }
 
-// isOctet notes a label that is the name of an address in the same /24.
+// isOctet reports a label that is the name of an address in the same /24.
 func (v value) isOctet(label []byte, p netip.Prefix) bool {
 	o, ok := dname.OctetLabel(label)
 	if !ok {
@@ -278,6 +278,6 @@ func (v value) isOctet(label []byte, p netip.Prefix) bool {
 	}
 	a := p.Addr().As4()
 	a[3] = o
-	v.fail("label %q is the name of the address %v itself; choose another, such as %q", strconv.Itoa(int(o)), netip.AddrFrom4(a), dname.ClasslessLabel(p, dname.Range))
+	v.fail("label %q is the name of the address %v; choose another label, such as %q", strconv.Itoa(int(o)), netip.AddrFrom4(a), dname.ClasslessLabel(p, dname.Range))
 	return true
 }

@@ -7,13 +7,13 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// zoneTTL marks a record that has no TTL of its own.
+// zoneTTL is the TTL of a record that has the TTL of its zone.
 const zoneTTL = time.Duration(-1)
 
 // ptr reads the names of addresses.
 func (v value) ptr(z *item) {
 	if !z.Prefix.IsValid() {
-		v.fail("zone %s has no prefix, `ptr` gives names to addresses; %s", z.title(), z.prefixRemedy())
+		v.fail("zone %s has no prefix, and `ptr` lists addresses; %s", z.title(), z.prefixRemedy())
 		return
 	}
 	first := map[netip.Addr]value{}
@@ -24,15 +24,15 @@ func (v value) ptr(z *item) {
 			return
 		}
 		if was, twice := first[p.Addr]; twice {
-			key.fail("%v was given at %v already (as %s); put its names into one list", p.Addr, was.pos(), was.node.Value)
+			key.fail("%v is in the mapping already (%v, as %s); put its names into one list", p.Addr, was.pos(), was.node.Value)
 			return
 		}
 		first[p.Addr] = key
 		if _, _, ok := z.Owner(p.Addr); !ok {
-			key.fail("%v is outside %v; move it to the zone of a prefix that holds it", p.Addr, z.Prefix)
+			key.fail("%v is outside %v; move it to the zone that contains it", p.Addr, z.Prefix)
 			return
 		}
-		if !z.isDelegatedAway(key, p.Addr) {
+		if !z.reportDelegated(key, p.Addr) {
 			z.PTR = append(z.PTR, p)
 		}
 	})
@@ -57,15 +57,15 @@ func (v value) targets() (names []dname.Name, ttl time.Duration) {
 		field{"ttl", func(v value) { ttl = v.seconds(0) }},
 	)
 	if !v.hasKey("names") {
-		v.fail("the address has no `names`; give it one or several")
+		v.fail("the address has no `names`; give one or more")
 	}
 	return names, ttl
 }
 
-// isDelegatedAway notes an address in a part of the zone that others serve.
-func (z *item) isDelegatedAway(v value, a netip.Addr) bool {
+// reportDelegated reports an address below a zone cut, and whether it is.
+func (z *item) reportDelegated(v value, a netip.Addr) bool {
 	for _, d := range z.delegated.longest(netip.PrefixFrom(a, a.BitLen())) {
-		v.fail("%v is in %v, which is delegated to the zone %v (%v); move it there, or take it out of the delegation", a, d.Prefix, d.Name, d.Pos)
+		v.fail("%v is in %v, which is delegated to the zone %v (%v); move it there, or remove it from the delegation", a, d.Prefix, d.Name, d.Pos)
 		return true
 	}
 	return false

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// RateLimit bounds what clients get over UDP that have not proved their address.
-// Rates are answers a second for the clients of one prefix; 0: no limit.
+// RateLimit bounds the UDP answers to clients whose address is not verified. Rates are
+// answers a second for the clients of one prefix; 0: no limit.
 type RateLimit struct {
 	Enabled    bool
 	Answers    int
@@ -15,8 +15,8 @@ type RateLimit struct {
 	Referrals  int
 	Errors     int
 	All        int
-	Window     time.Duration // that a rate is meant over
-	Slip       int           // one in so many answers over a limit goes out truncated; 0: none
+	Window     time.Duration // over which a rate is measured
+	Slip       int           // one in so many answers above a limit is sent truncated; 0: none
 	IPv4Prefix int           // bits
 	IPv6Prefix int
 	Exempt     []netip.Prefix
@@ -24,7 +24,7 @@ type RateLimit struct {
 	TableSize  int // buckets
 }
 
-// Bounds of the limits: those of the server's table, which the daemon tests.
+// Bounds of the limits. A test of the daemon compares them with those of the server.
 const (
 	maxRate      = 100_000
 	maxWindow    = time.Minute
@@ -38,7 +38,7 @@ func (v value) rateLimit(l *RateLimit) {
 		return number(to, 0, maxRate, "answers a second")
 	}
 	v.mapping(
-		field{"enabled", func(v value) { l.Enabled = v.truth() }},
+		field{"enabled", func(v value) { l.Enabled = v.boolean() }},
 		field{"responses_per_second", rate(&l.Answers)},
 		field{"nodata_per_second", rate(&l.NoData)},
 		field{"nxdomains_per_second", rate(&l.NXDomains)},
@@ -48,19 +48,18 @@ func (v value) rateLimit(l *RateLimit) {
 		field{"window", duration(&l.Window, time.Second, maxWindow)},
 		field{"slip", number(&l.Slip, 0, maxSlip, "answers")},
 		field{"ipv4_prefix", number(&l.IPv4Prefix, 8, 32, "bits")},
-		// A client has at least a /64 to itself: longer prefixes would be no limit to it.
+		// A client has at least a /64: it could evade a limit for a longer prefix.
 		field{"ipv6_prefix", number(&l.IPv6Prefix, 16, 64, "bits")},
 		field{"exempt", func(v value) { l.Exempt = prefixes(v.each) }},
-		field{"log_only", func(v value) { l.LogOnly = v.truth() }},
+		field{"log_only", func(v value) { l.LogOnly = v.boolean() }},
 		field{"table_size", number(&l.TableSize, minTableSize, maxTableSize, "buckets")},
 	)
 	if l.Enabled && l.Answers|l.NoData|l.NXDomains|l.Referrals|l.Errors|l.All == 0 {
-		v.fail("every limit is 0, so that nothing is limited; give one, or write `enabled: false`")
+		v.fail("every limit is 0, so that nothing is limited; give a limit, or write `enabled: false`")
 	}
 }
 
-// prefixes reads prefixes and addresses, or one of them; the method each visits the
-// values.
+// prefixes reads prefixes and addresses; the method each visits the values.
 func prefixes(each func(func(value))) []netip.Prefix {
 	return distinct(each, func(v value) (p, key netip.Prefix, ok bool) {
 		p = v.prefix(true)

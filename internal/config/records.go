@@ -18,7 +18,7 @@ func (v value) records(z *item) {
 	v.entries(func(key, child value) {
 		owner := key.owner(z)
 		if !child.isMapping() {
-			child.fail("%s, must be a mapping of types to data, such as `{TXT: '\"text\"'}`", child.seen())
+			child.fail("%s, must be a mapping of types to data, such as `{TXT: '\"text\"'}`", child.describe())
 			return
 		}
 		child.entries(func(key, child value) {
@@ -29,15 +29,15 @@ func (v value) records(z *item) {
 			apex := owner.Equal(z.Apex(owner))
 			switch {
 			case t == rr.TypeSOA:
-				key.fail("the SOA is made from `nameservers`, `contact` and `soa`; set those, or put all of the zone into a `file` with an SOA")
+				key.fail("the SOA is generated from `nameservers`, `contact` and `soa`; set those, or put the whole zone into a `file` with an SOA")
 				return
 			case t == rr.TypeNS && apex:
-				key.fail("the name servers of the zone itself go under `nameservers`; move them there")
+				key.fail("the name servers of the zone belong under `nameservers`; move them there")
 				return
 			}
 			set := rrset{owner.Key(), t}
 			if was, twice := first[set]; twice {
-				key.fail("%v at %v was given at %v already; put its data into one list", t, owner, was.pos())
+				key.fail("%v at %v is in the zone already (%v); put its data into one list", t, owner, was.pos())
 				return
 			}
 			first[set] = key
@@ -55,11 +55,11 @@ func (v value) rdata(r Record, z *item) {
 			return
 		}
 		if strings.ContainsAny(s, "\n\r") {
-			v.fail("the data have several lines, each record takes one; make a list of them")
+			v.fail("the data has several lines; write a list with one record per item")
 			return
 		}
 		if strings.TrimSpace(s) == "" {
-			v.fail("the data are empty; write the RDATA as in a master file")
+			v.fail("the data is empty; write the RDATA as in a master file")
 			return
 		}
 		r.Data, r.Pos = s, v.pos()
@@ -87,19 +87,18 @@ func (v value) rrType() (rr.Type, bool) {
 	t, ok := rr.ParseType(s)
 	switch {
 	case !ok:
-		v.fail("%q is not a type of records; write a mnemonic such as TXT, or TYPE and a number (RFC 3597)", s)
+		v.fail("%q is not a record type; write a mnemonic such as TXT, or TYPE and a number (RFC 3597)", s)
 		return 0, false
 	case t.IsMeta():
-		v.fail("%v is a type of questions and messages, not of records; remove it", t)
+		v.fail("%v is a type for questions and messages, not for records; remove it", t)
 		return 0, false
 	}
 	return t, true
 }
 
-// owner reads an owner name in the zone. An address or a prefix stands for its
-// reverse name, also behind further labels (`*.2001:db8:1::/48`); other names
-// are as in a master file: `@` is the zone's origin, and without a final dot
-// they are relative to it.
+// owner reads an owner name in the zone. An address or a prefix means its reverse name,
+// also after further labels (`*.2001:db8:1::/48`). Other names are as in a master file:
+// `@` is the origin of the zone, and names without a final dot are relative to it.
 func (v value) owner(z *item) dname.Name {
 	s := v.node.Value
 	if !v.isOneWord(s) {
@@ -113,7 +112,7 @@ func (v value) owner(z *item) dname.Name {
 			return nil
 		}
 		if low := strings.ToLower(s); strings.HasSuffix(low, "in-addr.arpa") || strings.HasSuffix(low, "ip6.arpa") {
-			v.fail("%q has no final dot and would become %v; add the dot, or write an address", s, n)
+			v.fail("%q has no final dot and would mean %v; add the dot, or write an address", s, n)
 			return nil
 		}
 		if z.Apex(n) == nil {
@@ -127,7 +126,7 @@ func (v value) owner(z *item) dname.Name {
 		return n
 	}
 	if strings.HasSuffix(labels, ".") {
-		v.fail("%q has an empty label in front of the number; remove a dot", s)
+		v.fail("%q has an empty label before the address; remove a dot", s)
 		return nil
 	}
 	full, err := dname.ParseIn(labels, n)
@@ -140,17 +139,16 @@ func (v value) owner(z *item) dname.Name {
 
 func (z *Zone) ownerRemedy() string {
 	if z.Name == nil {
-		return "write the address or prefix it belongs to, or a name within one of the item's zones"
+		return "write its address or prefix, or a name in one of the zones of the item"
 	}
-	return "write it without final dot if it is relative, or move it to the zone that it belongs to"
+	return "remove the final dot if it is relative, or move it to the zone that contains it"
 }
 
-// splitOwner parts an owner into labels and the address or prefix that they
-// stand in front of; number is empty where there is none. A family other than
-// the zone's counts only in a form that no name of the zone can have: `1.0.0.0`
-// are four nibbles under ip6.arpa.
+// splitOwner splits an owner into labels and the address or prefix after them; number is
+// empty if there is none. An address of the other family than the zone counts only in a
+// form that no name of the zone can have: `1.0.0.0` is four nibbles under ip6.arpa.
 func splitOwner(s string, zone netip.Prefix) (labels, number string) {
-	// an IPv6 address has no dots, but for the IPv4 form of its end
+	// an IPv6 address has no dots, except in the form that ends like an IPv4 address
 	at := strings.LastIndexByte(s, '.') + 1
 	if strings.Contains(s[at:], ":") && isNumber(s[at:]) {
 		return strings.TrimSuffix(s[:at], "."), s[at:]
@@ -183,18 +181,18 @@ func isNumber(s string) bool {
 // numberOwner returns the reverse name of an address or prefix within the zone.
 func (v value) numberOwner(s string, z *item) dname.Name {
 	if !z.Prefix.IsValid() {
-		v.fail("%q is an address, but zone %s has no prefix; write the name in full with its final dot, or put it into the zone of a prefix", s, z.title())
+		v.fail("%q is an address, but zone %s has no prefix; write the complete name with its final dot, or move it to the zone of a prefix", s, z.title())
 		return nil
 	}
-	p := v.asPrefix(s, true)
+	p := v.parsePrefixText(s, true)
 	switch {
 	case !p.IsValid():
 		return nil
 	case !contains(z.Prefix, p):
-		v.fail("%q is outside %v; move it to the zone of a prefix that holds it", s, z.Prefix)
+		v.fail("%q is outside %v; move it to the zone that contains it", s, z.Prefix)
 		return nil
 	case p.IsSingleIP():
-		if z.isDelegatedAway(v, p.Addr()) {
+		if z.reportDelegated(v, p.Addr()) {
 			return nil
 		}
 		n, _, _ := z.Owner(p.Addr())

@@ -14,11 +14,11 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// Largest TTL and timer of the DNS (RFC 2181 §8; the timers of an SOA are signed
-// in practice too).
+// maxSpan is the largest TTL (RFC 2181 §8) and the largest timer of an SOA, which many
+// implementations store as signed numbers.
 const maxSpan = math.MaxInt32 * time.Second
 
-// units of a duration, the largest first.
+// units of durations, the largest first.
 var units = []struct {
 	name string
 	span time.Duration
@@ -31,7 +31,7 @@ var units = []struct {
 	{"ms", time.Millisecond},
 }
 
-// formatDuration writes a span as the file would have it: `1h30m`.
+// formatDuration formats a duration as in the file: `1h30m`.
 func formatDuration(d time.Duration) string {
 	if d == 0 {
 		return "0s"
@@ -46,9 +46,9 @@ func formatDuration(d time.Duration) string {
 	return s
 }
 
-// duration reads a span with units: `1h`, `1d12h`, `250ms`; 0 needs none.
+// duration reads a duration with units: `1h`, `1d12h`, `250ms`; 0 needs none.
 func (v value) duration(least, most time.Duration) time.Duration {
-	const allowed = "a span is numbers with units, the largest first: w, d, h, m, s, ms, such as 90s or 1d12h"
+	const allowed = "a duration is numbers with units, the largest first: w, d, h, m, s, ms, such as 90s or 1d12h"
 	s, ok := v.scalar()
 	if !ok {
 		return 0
@@ -64,7 +64,7 @@ func (v value) duration(least, most time.Duration) time.Duration {
 	d, ok := parseDuration(s)
 	switch {
 	case !ok:
-		v.fail("%q is not a span of time; %s", s, allowed)
+		v.fail("%q is not a duration; %s", s, allowed)
 		return 0
 	case d < least:
 		v.fail("%s is too short; at least %s", s, formatDuration(least))
@@ -105,22 +105,22 @@ func parseDuration(s string) (total time.Duration, ok bool) {
 	return total, next > 0
 }
 
-// seconds reads a span of whole seconds that fits a TTL or a timer of an SOA.
+// seconds reads a duration of whole seconds that fits a TTL or a timer of an SOA.
 func (v value) seconds(least time.Duration) time.Duration {
 	d := v.duration(least, maxSpan)
 	if d%time.Second != 0 {
-		v.fail("%s is not whole seconds, which is the finest that the DNS has; round it", v.node.Value)
+		v.fail("%s is not a whole number of seconds; round it", v.node.Value)
 		return 0
 	}
 	return d
 }
 
-// duration returns a reader of a span into to.
+// duration returns a function that reads a duration into to.
 func duration(to *time.Duration, least, most time.Duration) func(value) {
 	return func(v value) { *to = v.duration(least, most) }
 }
 
-// number returns a reader of a whole number within limits into to; unit follows the
+// number returns a function that reads an integer within limits into to; unit follows the
 // number in messages.
 func number[T int | int64](to *T, least, most int64, unit string) func(value) {
 	return func(v value) { *to = T(v.number(least, most, unit)) }
@@ -133,24 +133,24 @@ func (v value) number(least, most int64, unit string) int64 {
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || v.node.ShortTag() != "!!int" {
-		v.fail("%s, must be a whole number of %s without quotes or unit, %d to %d", v.seen(), unit, least, most)
+		v.fail("%s, must be an integer (%s), without quotes or unit, %d to %d", v.describe(), unit, least, most)
 		return 0
 	}
 	if n < least || n > most {
-		v.fail("%d %s, allowed are %d to %d", n, unit, least, most)
+		v.fail("%d %s, must be %d to %d", n, unit, least, most)
 		return 0
 	}
 	return n
 }
 
-// truth reads true or false.
-func (v value) truth() bool {
+// boolean reads true or false.
+func (v value) boolean() bool {
 	s, ok := v.scalar()
 	if !ok {
 		return false
 	}
 	if s != "true" && s != "false" || v.node.ShortTag() != "!!bool" {
-		v.fail("%s, must be true or false without quotes", v.seen())
+		v.fail("%s, must be true or false without quotes", v.describe())
 	}
 	return s == "true"
 }
@@ -168,8 +168,7 @@ func (v value) oneOf(words ...string) string {
 	return ""
 }
 
-// file reads the path of a file; a relative one starts at the directory of the
-// configuration.
+// file reads a path, which is relative to the directory of the configuration.
 func (v value) file() File { return File{v.filePath(), v.pos()} }
 
 func (v value) filePath() string {
@@ -181,7 +180,7 @@ func (v value) filePath() string {
 		v.fail("the path is empty; give one, or remove the key")
 		return ""
 	case strings.IndexByte(s, 0) >= 0:
-		v.fail("%q has a zero octet, which no path can have; remove it", s)
+		v.fail("%q has a null character, which paths cannot have; remove it", s)
 		return ""
 	case filepath.IsAbs(s):
 		return filepath.Clean(s)
@@ -202,11 +201,11 @@ func (v value) addrPort(port uint16) netip.AddrPort {
 	if i := strings.LastIndexByte(s, ':'); i >= 0 {
 		if _, err := strconv.ParseUint(s[i+1:], 10, 16); err == nil {
 			if s[:i] == "" || s[:i] == "*" {
-				v.fail("%q names no address; write %q and %q for all of them", s, "0.0.0.0"+s[i:], "[::]"+s[i:])
+				v.fail("%q has no address; write %q and %q for all addresses", s, "0.0.0.0"+s[i:], "[::]"+s[i:])
 				return netip.AddrPort{}
 			}
 			if a, err := netip.ParseAddr(s[:i]); err == nil && a.Is6() {
-				v.fail("%q has no brackets, so that its port cannot be told from the address; write %q", s, "["+s[:i]+"]"+s[i:])
+				v.fail("%q has no brackets around the address; write %q", s, "["+s[:i]+"]"+s[i:])
 				return netip.AddrPort{}
 			}
 		}
@@ -215,7 +214,7 @@ func (v value) addrPort(port uint16) netip.AddrPort {
 		v.fail("%q has no port; write %q", s, netip.AddrPortFrom(a, port).String())
 		return netip.AddrPort{}
 	}
-	v.fail("%q is not an address with a port, such as %q; names of hosts and interfaces are not looked up", s, netip.AddrPortFrom(netip.IPv6Loopback(), port).String())
+	v.fail("%q is not an address with a port, such as %q; host and interface names are not supported", s, netip.AddrPortFrom(netip.IPv6Loopback(), port).String())
 	return netip.AddrPort{}
 }
 
@@ -229,12 +228,12 @@ func (v value) addr() netip.Addr {
 	switch {
 	case err != nil:
 		if p, perr := netip.ParsePrefix(s); perr == nil {
-			v.fail("%q is a prefix, a single address is needed; write %q if that is meant", s, p.Addr().String())
+			v.fail("%q is a prefix, must be an address; write %q for the first address", s, p.Addr().String())
 		} else {
 			v.fail("%q is not an IP address%s", s, addrFault(s))
 		}
 	case a.Zone() != "":
-		v.fail("%q has an interface; write %q", s, a.WithZone("").String())
+		v.fail("%q has an interface name; write %q", s, a.WithZone("").String())
 	case a.Is4In6():
 		v.fail("%q is an IPv4 address in IPv6 form; write %q", s, a.Unmap().String())
 	default:
@@ -243,11 +242,11 @@ func (v value) addr() netip.Addr {
 	return netip.Addr{}
 }
 
-// addrFault says what keeps a text from being the address it looks like.
+// addrFault returns why a string is not a valid address, as the end of a message.
 func addrFault(s string) string {
 	if n, err := dname.Parse(s); err == nil {
 		if a, ok := dname.ToAddr(n); ok {
-			return fmt.Sprintf(" but a reverse name; write the address, %v", a)
+			return fmt.Sprintf(" but a reverse name; write the address %v", a)
 		}
 	}
 	octets := strings.Split(s, ".")
@@ -267,18 +266,18 @@ func addrFault(s string) string {
 	return ""
 }
 
-// prefix reads a prefix in CIDR form without host bits. With single, an address
-// alone stands for the prefix that holds nothing else.
+// prefix reads a prefix in CIDR form without host bits. With single, an address means the
+// prefix of this address alone.
 func (v value) prefix(single bool) netip.Prefix {
 	s, ok := v.scalar()
 	if !ok {
 		return netip.Prefix{}
 	}
-	return v.asPrefix(s, single)
+	return v.parsePrefixText(s, single)
 }
 
-// asPrefix is prefix for a text that is the value or a part of it.
-func (v value) asPrefix(s string, single bool) netip.Prefix {
+// parsePrefixText is prefix for a string that is the value or a part of it.
+func (v value) parsePrefixText(s string, single bool) netip.Prefix {
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
 		a, aerr := netip.ParseAddr(s)
@@ -286,9 +285,9 @@ func (v value) asPrefix(s string, single bool) netip.Prefix {
 		case aerr == nil && single && a.Zone() == "" && !a.Is4In6():
 			return netip.PrefixFrom(a, a.BitLen())
 		case aerr == nil && a.Zone() != "":
-			v.fail("%q has an interface; write the prefix alone", s)
+			v.fail("%q has an interface name; write only the prefix", s)
 		case aerr == nil:
-			v.fail("%q has no length; write \"%v/%d\" for this one address, or a shorter length", s, a, a.BitLen())
+			v.fail("%q has no length; write \"%v/%d\" for this address, or a shorter length", s, a, a.BitLen())
 		default:
 			v.fail("%q is not a prefix%s", s, prefixFault(s))
 		}
@@ -299,7 +298,7 @@ func (v value) asPrefix(s string, single bool) netip.Prefix {
 		return netip.Prefix{}
 	}
 	if p != p.Masked() {
-		v.fail("%q has bits set behind its length; write %q for the whole prefix, or \"%v/%d\" for the one address", s, p.Masked().String(), p.Addr(), p.Addr().BitLen())
+		v.fail("%q has host bits; write %q for the prefix, or \"%v/%d\" for the address", s, p.Masked().String(), p.Addr(), p.Addr().BitLen())
 		return netip.Prefix{}
 	}
 	return p
@@ -310,7 +309,7 @@ func prefixFault(s string) string {
 	host, length, ok := strings.Cut(s, "/")
 	if !ok {
 		if strings.HasSuffix(strings.ToLower(strings.TrimSuffix(s, ".")), ".arpa") {
-			return "; a reverse name goes under `name`"
+			return "; put reverse names under `name`"
 		}
 		return form
 	}
@@ -327,8 +326,7 @@ func prefixFault(s string) string {
 	return fmt.Sprintf(": the length %q is not a number from 0 to %d", length, a.BitLen())
 }
 
-// octets reads a text that stands for opaque octets: as it is, or in hexadecimal
-// after `0x`.
+// octets reads opaque octets: a string, or hexadecimal digits after `0x`.
 func (v value) octets(most int) []byte {
 	s, ok := v.scalar()
 	if !ok || s == "" {
@@ -338,12 +336,12 @@ func (v value) octets(most int) []byte {
 	if digits, isHex := strings.CutPrefix(s, "0x"); isHex {
 		var err error
 		if b, err = hex.DecodeString(digits); err != nil || len(b) == 0 {
-			v.fail("%q begins with 0x but is not an even number of hexadecimal digits; mend them, or choose a text that begins otherwise", s)
+			v.fail("%q begins with 0x, but an even number of hexadecimal digits must follow; correct it, or choose another string", s)
 			return nil
 		}
 	}
 	if len(b) > most {
-		v.fail("%d octets, at most %d are allowed; shorten it", len(b), most)
+		v.fail("%d octets, must be at most %d; shorten it", len(b), most)
 		return nil
 	}
 	return b

@@ -8,11 +8,11 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// Secondary says where a zone is taken from that others are primary for.
+// Secondary configures a zone that is transferred from its primaries.
 type Secondary struct {
 	Primaries []Primary // at least one
-	Notify    []Peer    // who may send NOTIFY beside the primaries' addresses
-	MaxSize   int64     // octets, of the zone's records as they are without compression
+	Notify    []Peer    // may send NOTIFY, in addition to the addresses of the primaries
+	MaxSize   int64     // octets, of the records without name compression
 	Pos       source.Position
 }
 
@@ -22,23 +22,23 @@ type Primary struct {
 	TLS *TLS // nil: UDP and TCP
 }
 
-// TLS says how the server of a TLS connection proves who it is, and how we do.
+// TLS configures the verification of a server and our own certificate.
 type TLS struct {
-	ServerName string // in its certificate: a name, or an address
-	CA         File   // authorities; without a path: those of the system
-	Cert, Key  File   // ours; without a path: none
+	ServerName string // name or address in its certificate
+	CA         File   // certificate authorities; without a path: those of the system
+	Cert, Key  File   // our own; without a path: none
 }
 
-// defaultMaxSize is some fifteen million PTRs.
+// defaultMaxSize is enough for about fifteen million PTRs.
 const defaultMaxSize = 1 << 30
 
-// secondary reads the primaries of a zone, and what holds for all of them.
+// secondary reads the primaries of a zone and the settings for all of them.
 func (v value) secondary() *Secondary {
 	s := &Secondary{MaxSize: defaultMaxSize, Pos: v.pos()}
 	var signedBy dname.Name
 	var from netip.Addr
 	if !v.isMapping() {
-		v.fail("%s, must be a mapping with `primaries`, such as {primaries: [\"192.0.2.1:53\"]}", v.seen())
+		v.fail("%s, must be a mapping with `primaries`, such as {primaries: [\"192.0.2.1:53\"]}", v.describe())
 		return s
 	}
 	v.mapping(
@@ -55,7 +55,7 @@ func (v value) secondary() *Secondary {
 		field{"max_size", number(&s.MaxSize, 1<<10, 1<<40, "octets")},
 	)
 	if !v.hasKey("primaries") {
-		v.fail("there is no primary; give `primaries`, with the address and port of each")
+		v.fail("there is no primary; give `primaries`, each with address and port")
 	}
 	return s
 }
@@ -73,14 +73,14 @@ func (v value) primary(p *Primary) (ok bool) {
 	return ok
 }
 
-// tls reads how the server of a TLS connection is known.
+// tls reads how a server is verified.
 func (v value) tls() *TLS {
 	t := &TLS{}
 	v.mapping(
 		field{"server_name", func(v value) {
 			if s, ok := v.text(); ok {
 				if n, err := dname.Parse(s); err != nil || n.IsRoot() {
-					v.fail("%q is not the name of a server; write the one in its certificate, or remove the key if that has the address", s)
+					v.fail("%q is not a server name; write the name in its certificate, or remove the key if the certificate has the address", s)
 					return
 				}
 				t.ServerName = s
@@ -91,19 +91,19 @@ func (v value) tls() *TLS {
 		field{"key_file", func(v value) { t.Key = v.file() }},
 	)
 	if (t.Cert.Path == "") != (t.Key.Path == "") {
-		v.fail("`cert_file` and `key_file` go together: a certificate proves nothing without its key; give both, or neither")
+		v.fail("`cert_file` and `key_file` are only useful together; give both, or neither")
 	}
 	return t
 }
 
-// ownContent are the keys of a zone that say what it contains.
+// ownContent lists the keys for the content of a zone.
 var ownContent = []string{"nameservers", "contact", "ttl", "ns_ttl", "soa", "file", "hosts", "hosts_domain", "ptr", "records", "delegate", "dynamic", "update", "dynamic_lifetime", "follow_classless"}
 
-// onlySecondary notes what a zone says of its content although its primaries do.
-func (v value) onlySecondary() {
+// reportOwnContent reports keys for content in a secondary zone.
+func (v value) reportOwnContent() {
 	for i := 0; i+1 < len(v.node.Content); i += 2 {
 		if k := v.node.Content[i]; slices.Contains(ownContent, k.Value) {
-			value{v.doc, k, v.path + "." + k.Value}.fail("a secondary zone has the content that its primaries have; remove `%s`, or `secondary`", k.Value)
+			value{v.doc, k, v.path + "." + k.Value}.fail("the content of a secondary zone is that of its primaries; remove `%s`, or `secondary`", k.Value)
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// defaultConfig returns what an empty file would mean; config.example.yaml shows
-// the same values to people, with their reasons.
+// defaultConfig returns the configuration of an empty file. config.example.yaml documents
+// the same values.
 func defaultConfig() *Config {
 	return &Config{
 		Listen: Listen{DNS: []netip.AddrPort{
@@ -25,28 +25,28 @@ func defaultConfig() *Config {
 		Limits:   defaultLimits(),
 		Cookies:  Cookies{Enabled: true, Require: "limited"},
 		RateLimit: RateLimit{
-			Answers: 200, NoData: 200, NXDomains: 200, Referrals: 200, // NSD's limit too
-			Errors: 50, // no resolver needs many of them
+			Answers: 200, NoData: 200, NXDomains: 200, Referrals: 200, // as in NSD
+			Errors: 50, // no resolver needs many
 			All:    1000,
-			Window: 5 * time.Second,                   // lets a mail server's burst pass
-			Slip:   2, IPv4Prefix: 24, IPv6Prefix: 56, // as BIND has them
+			Window: 5 * time.Second,                   // allows the burst of a mail server
+			Slip:   2, IPv4Prefix: 24, IPv6Prefix: 56, // as in BIND
 			TableSize: 1 << 17, // 1 MiB
 		},
 		Log: Log{Level: "info", Format: "text"},
 		Reload: Reload{
-			Quiet:       5 * time.Second,     // generators pause while they write; see watch.DefaultQuiet
-			KeepRemoved: 30 * 24 * time.Hour, // as long as history, and longer than a holiday
+			Quiet:       5 * time.Second,     // programs pause while they write a file; see watch.DefaultQuiet
+			KeepRemoved: 30 * 24 * time.Hour, // as long as the history, and longer than a holiday
 			MaxShrink:   defaultShrink,
 		},
 		Defaults: Defaults{
 			TTL:   time.Hour,
 			NSTTL: 24 * time.Hour,
-			// RIPE-203, but for a negative TTL by RFC 2308 §5: a PTR just added is
-			// asked for at once, by the mail server that just refused a mail.
+			// RIPE-203, but with the negative TTL of RFC 2308 §5: a PTR just added is
+			// queried soon, by the mail server that just rejected a mail.
 			SOA:      SOA{Refresh: 24 * time.Hour, Retry: 2 * time.Hour, Expire: 1000 * time.Hour, Minimum: time.Hour},
 			Transfer: Transfer{NameServers: true}, // RFC 1996 §2
-			// About a million changes of one PTR; and longer than a secondary is away
-			// before it has to take the whole zone anew.
+			// About a million changes of one PTR, for longer than most outages of a
+			// secondary, which otherwise needs a full transfer.
 			History:   History{MaxSize: 64 << 20, MaxAge: 30 * 24 * time.Hour},
 			MaxShrink: defaultShrink,
 		},
@@ -69,14 +69,14 @@ func (v value) config() *Config {
 		field{"rate_limit", func(v value) { v.rateLimit(&c.RateLimit) }},
 		field{"log", func(v value) { v.log(c) }},
 		field{"metrics", func(v value) {
-			v.mapping(field{"per_zone", func(v value) { c.Metrics.PerZone = v.truth() }})
+			v.mapping(field{"per_zone", func(v value) { c.Metrics.PerZone = v.boolean() }})
 		}},
 		field{"reload", func(v value) { v.reload(&c.Reload) }},
 		field{"keys", func(v value) { c.Keys = v.keys() }},
 		field{"defaults", func(v value) { v.defaults(&c.Defaults) }},
 		field{"zones", func(v value) {
 			hasZones = !v.isNull()
-			c.Zones = make([]Zone, len(v.node.Content)) // where it is no list, it is refused
+			c.Zones = make([]Zone, len(v.node.Content)) // list reports a value that is not a list
 			z, i := newItem(), 0
 			v.list(func(v value) {
 				c.Zones[i] = v.zone(z, &c.Defaults)
@@ -88,18 +88,18 @@ func (v value) config() *Config {
 		}},
 	)
 	if !hasZones && v.isMapping() {
-		v.fail("`zones` is missing, so that nothing would be served; list a zone, or write `zones: []` if that is meant")
+		v.fail("`zones` is missing, so that nothing would be served; add a zone, or write `zones: []` to serve none")
 	}
-	v.doc.across(c.Zones)
-	v.doc.acrossCatalogs(c.Catalogs, c.Zones)
+	v.doc.checkZones(c.Zones)
+	v.doc.checkCatalogs(c.Catalogs, c.Zones)
 	return c
 }
 
 func (v value) listen(l *Listen) {
 	first := map[netip.AddrPort]value{}
 	once := func(v value, ap netip.AddrPort) {
-		if was, twice := first[ap]; twice && ap.Port() != 0 { // port 0 is a new one each time
-			v.fail("%v is taken by %s already; remove one of the two, or change its port", ap, was.path)
+		if was, twice := first[ap]; twice && ap.Port() != 0 { // port 0 is a different port each time
+			v.fail("%v is used by %s already; remove one of the two, or change its port", ap, was.path)
 		}
 		first[ap] = v
 	}
@@ -126,10 +126,10 @@ func (v value) listen(l *Listen) {
 				}
 			})
 		}},
-		field{"freebind", func(v value) { l.Freebind = v.truth() }},
+		field{"freebind", func(v value) { l.Freebind = v.boolean() }},
 		field{"pprof", func(v value) {
-			if l.Pprof = v.truth(); l.Pprof && !l.Admin.IsValid() {
-				v.fail("profiles are shown on the admin listener, and there is none; give `listen.admin` an address")
+			if l.Pprof = v.boolean(); l.Pprof && !l.Admin.IsValid() {
+				v.fail("profiles need the admin listener; give `listen.admin` an address")
 			}
 		}},
 	)
@@ -138,21 +138,21 @@ func (v value) listen(l *Listen) {
 func (v value) userName() string {
 	s, ok := v.text()
 	if ok && strings.ContainsAny(s, " \t\n:/") {
-		v.fail("%q is not the name of a user; write the name alone, its groups come with it", s)
+		v.fail("%q is not a user name; write only the name, its groups are used too", s)
 		return ""
 	}
 	return s
 }
 
-// Octets of an NSID and of a CHAOS text. The former goes into every answer that
-// asks for it, the latter is a character-string (RFC 1035 §3.3).
+// Maximum octets of an NSID, which increases every answer that has it, and of a CHAOS
+// text, which is a character-string (RFC 1035 §3.3).
 const maxNSID, maxChaos = 128, 255
 
 func (v value) identity(id *Identity) {
 	chaos := func(v value) string {
 		s, _ := v.scalar()
 		if len(s) > maxChaos {
-			v.fail("%d octets, at most %d are allowed; shorten it", len(s), maxChaos)
+			v.fail("%d octets, must be at most %d; shorten it", len(s), maxChaos)
 			return ""
 		}
 		return s
@@ -165,11 +165,11 @@ func (v value) identity(id *Identity) {
 }
 
 func (v value) access(a *Access) {
-	everybody := []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
+	every := []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
 	v.mapping(
 		field{"allow", func(v value) {
 			a.Allow = prefixes(v.oneOrMore)
-			if slices.Contains(a.Allow, everybody[0]) && slices.Contains(a.Allow, everybody[1]) {
+			if slices.Contains(a.Allow, every[0]) && slices.Contains(a.Allow, every[1]) {
 				a.Allow = nil
 			}
 		}},
@@ -196,16 +196,16 @@ func (v value) log(c *Config) {
 // secretOctets is the length of the key of SipHash-2-4 (RFC 9018 §4.4).
 const secretOctets = 16
 
-// maxSecrets bounds the cookie secrets: each further one costs a hash for every
-// query with a cookie of nobody's. Two take part in a rollover (RFC 9018 §5).
+// maxSecrets bounds the cookie secrets: each costs a hash for every query with an invalid
+// cookie. A rollover needs two (RFC 9018 §5).
 const maxSecrets = 8
 
 func (v value) cookies(c *Cookies) {
 	v.mapping(
-		field{"enabled", func(v value) { c.Enabled = v.truth() }},
+		field{"enabled", func(v value) { c.Enabled = v.boolean() }},
 		field{"require", func(v value) {
 			if c.Require = v.oneOf("never", "limited", "always"); c.Require == "always" && !c.Enabled {
-				v.fail("cookies cannot be required where there are none; write `enabled: true`, or remove this")
+				v.fail("required cookies need `enabled: true`; set it, or remove the key")
 			}
 		}},
 		field{"secrets", func(v value) {
@@ -221,7 +221,7 @@ func (v value) cookies(c *Cookies) {
 				c.Secrets = append(c.Secrets, b)
 			})
 			if len(c.Secrets) > maxSecrets {
-				v.fail("%d secrets, at most %d are allowed; remove the oldest", len(c.Secrets), maxSecrets)
+				v.fail("%d secrets, must be at most %d; remove the oldest", len(c.Secrets), maxSecrets)
 			}
 		}},
 		field{"secret_files", func(v value) {
@@ -230,24 +230,24 @@ func (v value) cookies(c *Cookies) {
 	)
 }
 
-// parseSecret reads a cookie secret. The error does not repeat it: logs are read
-// by more people than secrets are.
+// parseSecret reads a cookie secret. The error does not contain it, because errors are
+// logged.
 func parseSecret(s string) ([]byte, error) {
 	b, err := hex.DecodeString(s)
 	if err != nil || len(b) != secretOctets {
-		return nil, fmt.Errorf("the secret is a text of %d characters, must be %d hexadecimal digits; make one with `openssl rand -hex %d`", len(s), 2*secretOctets, secretOctets)
+		return nil, fmt.Errorf("the secret has %d characters, must be %d hexadecimal digits; make one with `openssl rand -hex %d`", len(s), 2*secretOctets, secretOctets)
 	}
 	return b, nil
 }
 
-// readFiles adds the secrets in the files, one a line, to those in the
-// configuration; empty lines and lines that begin with # do not count.
+// readFiles adds the secrets in the files, one a line, to those in the configuration.
+// Empty lines and lines that begin with # are ignored.
 func (c *Cookies) readFiles(read reader) error {
 	var errs Errors
 	for _, f := range c.Files {
 		data, err := read(f.Path, maxKeyFile)
 		if err != nil {
-			errs = append(errs, Problem{f.Pos, "cookies.secret_files", err.Error()})
+			errs = append(errs, Finding{f.Pos, "cookies.secret_files", err.Error()})
 			continue
 		}
 		count := 0
@@ -259,17 +259,17 @@ func (c *Cookies) readFiles(read reader) error {
 			}
 			b, err := parseSecret(s)
 			if err != nil {
-				errs = append(errs, Problem{Pos: source.Position{File: f.Path, Line: n}, Text: err.Error()})
+				errs = append(errs, Finding{Pos: source.Position{File: f.Path, Line: n}, Text: err.Error()})
 			}
 			count++
 			c.Secrets = append(c.Secrets, b)
 		}
 		if count == 0 {
-			errs = append(errs, Problem{f.Pos, "cookies.secret_files", fmt.Sprintf("%s holds no secret; make one with `openssl rand -hex %d`", f.Path, secretOctets)})
+			errs = append(errs, Finding{f.Pos, "cookies.secret_files", fmt.Sprintf("%s has no secret; make one with `openssl rand -hex %d`", f.Path, secretOctets)})
 		}
 	}
 	if n := len(c.Secrets); n > maxSecrets && len(errs) == 0 {
-		errs = append(errs, Problem{c.Files[0].Pos, "cookies.secret_files", fmt.Sprintf("%d secrets in all, at most %d are allowed; remove the oldest", n, maxSecrets)})
+		errs = append(errs, Finding{c.Files[0].Pos, "cookies.secret_files", fmt.Sprintf("%d secrets in total, must be at most %d; remove the oldest", n, maxSecrets)})
 	}
 	if len(errs) > 0 {
 		errs.sort()

@@ -5,34 +5,33 @@ import (
 	"strings"
 )
 
-// Shrink is how much of something a change may remove without being confirmed, in
-// percent. 0: all of it.
+// Shrink is the percentage of records or zones that a change may remove without
+// confirmation. 0: all of them.
 type Shrink int
 
-// defaultShrink lets pass what people do, and stops what is left of a file after an
-// accident, which is mostly little.
+// defaultShrink allows usual changes, and stops truncated files, of which usually little
+// remains.
 const defaultShrink Shrink = 50
 
-// What is smaller than this is not guarded: a large part of little is removed on
-// purpose every day.
+// Smaller sets are not protected: removing most of a few records is a usual change.
 const (
 	leastRecords = 1000 // of a zone
 	leastZones   = 20   // of a configuration or a catalog
 )
 
-// StopsRecords reports whether a change from so many records of a zone to so many is
-// to be confirmed.
+// StopsRecords reports whether a change from before to after records of a zone needs
+// confirmation.
 func (s Shrink) StopsRecords(before, after int) bool { return s.stops(before, after, leastRecords) }
 
-// StopsZones reports whether a change is to be confirmed that leaves so many of so many
-// zones of a configuration or a catalog.
+// StopsZones reports whether a change from before to after zones of a configuration or a
+// catalog needs confirmation.
 func (s Shrink) StopsZones(before, after int) bool { return s.stops(before, after, leastZones) }
 
 func (s Shrink) stops(before, after, least int) bool {
 	return s > 0 && before >= least && (before-after)*100 > before*int(s)
 }
 
-// String returns the percentage as it is written in a configuration.
+// String returns the percentage as in a configuration.
 func (s Shrink) String() string {
 	if s == 0 {
 		return "off"
@@ -52,7 +51,7 @@ func (v value) shrink() Shrink {
 	number, isPercent := strings.CutSuffix(s, "%")
 	n, err := strconv.Atoi(strings.TrimSpace(number))
 	if !isPercent || err != nil || n < 1 || n > 99 {
-		v.fail("%q is no part that a change may remove; write 1%% to 99%%, or off", s)
+		v.fail("%q is not a percentage; write 1%% to 99%%, or off", s)
 	}
 	return Shrink(n)
 }

@@ -35,7 +35,7 @@ func TestStepsAreLinear(t *testing.T) {
 		{"one line that is not ASCII", func(n int) string {
 			return `{"defaults": {"nameservers": ["ns1.example.com"]}, "é": 1, ` + fmt.Sprintf(zones, list(n, `{"name": "z%d-%d-%d.example"}`)) + "}"
 		}, false},
-		{"faults on one line", func(n int) string { return `{` + fmt.Sprintf(zones, list(n, `{"nahme": "%d%d%d"}`)) + "}" }, false},
+		{"findings on one line", func(n int) string { return `{` + fmt.Sprintf(zones, list(n, `{"nahme": "%d%d%d"}`)) + "}" }, false},
 		{"catalog of names", func(n int) string {
 			return aKey + catalog + "catalogs: [{name: cat.invalid, zones: [" + list(n, "z%d-%d-%d.example") + "]}]\nzones: [" + list(n, "{name: z%d-%d-%d.example}") + "]\n"
 		}, true},
@@ -68,7 +68,7 @@ func TestStepsAreLinear(t *testing.T) {
 			}
 			return d.steps
 		}
-		const n = 500 // below maxProblems
+		const n = 500 // below maxFindings
 		few, many := steps(n), steps(4*n)
 		if few < n/4 || many > 6*few {
 			t.Errorf("%s: %d steps for %d items, %d for %d", c.name, few, n, many, 4*n)
@@ -91,15 +91,15 @@ func TestManyValues(t *testing.T) {
 	}
 }
 
-// TestManyProblems: what is wrong is counted to the end, and kept in a bounded number.
-func TestManyProblems(t *testing.T) {
+// TestManyFindings: what is wrong is counted to the end, and kept in a bounded number.
+func TestManyFindings(t *testing.T) {
 	const n = 50_000
 	_, err := Parse("f", []byte("zones: ["+strings.Repeat("x,", n)+"]\n"))
 	errs, ok := err.(Errors)
-	if !ok || len(errs) != maxProblems+1 {
+	if !ok || len(errs) != maxFindings+1 {
 		t.Fatalf("%d problems: %.200v", len(errs), err)
 	}
-	if got, want := errs[maxProblems].String(), fmt.Sprintf("f: there are %d further errors; correct these first", n-maxProblems); got != want {
+	if got, want := errs[maxFindings].String(), fmt.Sprintf("f: there are %d more errors; fix these first", n-maxFindings); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -11,20 +11,18 @@ import (
 	"strings"
 )
 
-// ListenTLS is where DNS over TLS (RFC 7858) is answered, transfers among it (RFC
-// 9103), and by what certificate.
+// ListenTLS configures DNS over TLS (RFC 7858), including transfers (RFC 9103).
 type ListenTLS struct {
 	Addresses []netip.AddrPort
 	Cert, Key File
-	ClientCA  File // of the authorities that clients need a certificate of; without a path: they need none
+	ClientCA  File // authorities for client certificates; without a path: clients need none
 
-	// What Load read from the files. A Loader gives the same pointers while those
-	// have the same content.
+	// The content of the files. A Loader returns the same pointers while it is unchanged.
 	Certificate *tls.Certificate
 	Clients     *x509.CertPool // nil: without ClientCA
 }
 
-// listenTLS reads `listen.tls`; once takes note of its addresses.
+// listenTLS reads `listen.tls`; once reports duplicate addresses.
 func (v value) listenTLS(once func(value, netip.AddrPort)) *ListenTLS {
 	t := &ListenTLS{}
 	read := func(v value) {
@@ -46,15 +44,15 @@ func (v value) listenTLS(once func(value, netip.AddrPort)) *ListenTLS {
 		return nil
 	}
 	if !v.hasKey("addresses") {
-		v.fail("there is no address to listen on; give `addresses`, such as [\"0.0.0.0:853\", \"[::]:853\"]")
+		v.fail("there is no listen address; give `addresses`, such as [\"0.0.0.0:853\", \"[::]:853\"]")
 	}
 	if !v.hasKey("cert_file") || !v.hasKey("key_file") {
-		v.fail("TLS needs a certificate and its key; give `cert_file` and `key_file`, both in PEM form")
+		v.fail("TLS needs a certificate and its key; give `cert_file` and `key_file`, both in PEM format")
 	}
 	return t
 }
 
-// files returns the files that there are.
+// files returns the files that are configured.
 func (t *ListenTLS) files() []File {
 	list := []File{t.Cert, t.Key}
 	if t.ClientCA.Path != "" {
@@ -63,14 +61,14 @@ func (t *ListenTLS) files() []File {
 	return list
 }
 
-// maxPEM bounds a file with certificates or a key, in octets: the authorities of a
-// whole system take a fourth of it.
+// maxPEM bounds a file with certificates or a key, in octets: the authorities of a whole
+// system need a fourth of it.
 const maxPEM = 1 << 20
 
-// tlsFiles reads what a ListenTLS names, and keeps it while the files are the same.
+// tlsFiles reads the files of a ListenTLS, and retains the result while they are unchanged.
 type tlsFiles struct {
 	sum    [sha256.Size]byte
-	loaded *ListenTLS // nil: nothing good yet
+	loaded *ListenTLS // nil: never read successfully
 }
 
 // read returns t with the content of its files.
@@ -81,7 +79,7 @@ func (l *tlsFiles) read(t *ListenTLS, read reader) (*ListenTLS, error) {
 	for i, f := range t.files() {
 		data, err := read(f.Path, maxPEM)
 		if err != nil {
-			errs = append(errs, Problem{f.Pos, "listen.tls", err.Error()})
+			errs = append(errs, Finding{f.Pos, "listen.tls", err.Error()})
 		}
 		content[i] = data
 		fmt.Fprintf(h, "%d %d ", i, len(data))
@@ -98,11 +96,11 @@ func (l *tlsFiles) read(t *ListenTLS, read reader) (*ListenTLS, error) {
 	}
 	var err error
 	if out.Certificate, err = parsePair(t.Cert.Path, content[0], t.Key.Path, content[1]); err != nil {
-		errs = append(errs, Problem{t.Cert.Pos, "listen.tls.cert_file", err.Error()})
+		errs = append(errs, Finding{t.Cert.Pos, "listen.tls.cert_file", err.Error()})
 	}
 	if t.ClientCA.Path != "" {
 		if out.Clients, err = parseAuthorities(t.ClientCA.Path, content[2]); err != nil {
-			errs = append(errs, Problem{t.ClientCA.Pos, "listen.tls.client_ca_file", err.Error()})
+			errs = append(errs, Finding{t.ClientCA.Pos, "listen.tls.client_ca_file", err.Error()})
 		}
 	}
 	if len(errs) > 0 {
@@ -112,23 +110,23 @@ func (l *tlsFiles) read(t *ListenTLS, read reader) (*ListenTLS, error) {
 	return &out, nil
 }
 
-// parsePair reads a certificate with its chain, and its key. The errors repeat nothing
-// of the key.
+// parsePair reads a certificate with its chain, and its key. Errors contain nothing of the
+// key.
 func parsePair(certPath string, cert []byte, keyPath string, key []byte) (*tls.Certificate, error) {
 	if !hasPEM(cert, "CERTIFICATE") {
-		return nil, fmt.Errorf("%s: there is no certificate in it; give a file in PEM form, the server's certificate first", certPath)
+		return nil, fmt.Errorf("%s: there is no certificate in the file; give a file in PEM format, the certificate of the server first", certPath)
 	}
 	if !hasPEM(key, "PRIVATE KEY") {
-		return nil, fmt.Errorf("%s: there is no private key in it; give a file in PEM form, without a passphrase", keyPath)
+		return nil, fmt.Errorf("%s: there is no private key in the file; give a file in PEM format, without a passphrase", keyPath)
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("%s, %s: %w; give a certificate and the key that it was made for", certPath, keyPath, err)
+		return nil, fmt.Errorf("%s, %s: %w; give a certificate and its own key", certPath, keyPath, err)
 	}
 	return &pair, nil
 }
 
-// hasPEM reports whether data has a PEM block whose type ends so.
+// hasPEM reports whether data has a PEM block whose type ends in kind.
 func hasPEM(data []byte, kind string) bool {
 	for {
 		block, rest := pem.Decode(data)
@@ -155,13 +153,13 @@ func parseAuthorities(path string, data []byte) (*x509.CertPool, error) {
 		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("%s: certificate %d: %w; replace it by a whole one", path, n+1, err)
+			return nil, fmt.Errorf("%s: certificate %d: %w; replace it", path, n+1, err)
 		}
 		pool.AddCert(c)
 		n++
 	}
 	if n == 0 {
-		return nil, errors.New(path + ": there is no certificate in it; give a file in PEM form")
+		return nil, errors.New(path + ": there is no certificate in the file; give a file in PEM format")
 	}
 	return pool, nil
 }

@@ -57,12 +57,12 @@ func TestListenTLS(t *testing.T) {
 		data []byte
 		want string
 	}{
-		{"ns1.pem", nil, "listen.tls.cert_file: DIR/ns1.pem: there is no certificate in it; give a file in PEM form"},
-		{"ns1.pem", good["ns1.key"], "DIR/ns1.pem: there is no certificate in it"},
-		{"ns1.pem", good["ns1.pem"][:200], "DIR/ns1.pem: there is no certificate in it"},
-		{"ns1.key", good["ns1.pem"], "DIR/ns1.key: there is no private key in it"},
+		{"ns1.pem", nil, "listen.tls.cert_file: DIR/ns1.pem: there is no certificate in the file; give a file in PEM format"},
+		{"ns1.pem", good["ns1.key"], "DIR/ns1.pem: there is no certificate in the file"},
+		{"ns1.pem", good["ns1.pem"][:200], "DIR/ns1.pem: there is no certificate in the file"},
+		{"ns1.key", good["ns1.pem"], "DIR/ns1.key: there is no private key in the file"},
 		{"ns1.key", foreign, "DIR/ns1.pem, DIR/ns1.key: tls: private key does not match public key; give"},
-		{"ca.pem", good["ns1.key"], "listen.tls.client_ca_file: DIR/ca.pem: there is no certificate in it"},
+		{"ca.pem", good["ns1.key"], "listen.tls.client_ca_file: DIR/ca.pem: there is no certificate in the file"},
 		{"ca.pem", []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "DIR/ca.pem: certificate 1: x509"},
 		{"ca.pem", make([]byte, maxPEM+1), "DIR/ca.pem: it is too large: at most 1048576 octets"},
 	} {

@@ -7,11 +7,11 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// Transfer says who may have a zone's content (AXFR, IXFR).
+// Transfer lists the clients that may transfer a zone, and the servers to notify.
 type Transfer struct {
-	Allow       []Peer   // nil: nobody
+	Allow       []Peer   // nil: no client
 	Notify      []Remote // receive NOTIFY
-	NameServers bool     // the servers of the zone's NS records are told as well
+	NameServers bool     // also notify the servers of the NS records of the zone
 }
 
 // Remote is another server that ptrd sends requests to.
@@ -22,19 +22,19 @@ type Remote struct {
 	Pos     source.Position
 }
 
-// Peer is somebody: by address, by key, or by both.
+// Peer identifies a client by address, by key, or by both.
 type Peer struct {
-	Prefix netip.Prefix // that the address is in; invalid: any
+	Prefix netip.Prefix // of the address; invalid: any
 	Key    dname.Name   // in lower case; nil: signed or not
 	Pos    source.Position
 }
 
-// transfer reads what is given and leaves the rest as it is.
+// transfer reads the keys that are present and leaves the rest unchanged.
 func (v value) transfer(t *Transfer) {
 	v.mapping(
 		field{"allow", func(v value) { t.Allow = v.peers() }},
 		field{"notify", func(v value) { t.Notify = v.notifyTargets() }},
-		field{"notify_nameservers", func(v value) { t.NameServers = v.truth() }},
+		field{"notify_nameservers", func(v value) { t.NameServers = v.boolean() }},
 	)
 }
 
@@ -50,7 +50,7 @@ func (v value) notifyTargets() []Remote {
 // What it lacks stays as it is in r.
 func (v value) remote(r *Remote, port uint16, more ...field) (ok bool) {
 	r.Pos = v.pos()
-	before := v.doc.faults
+	before := v.doc.findings
 	if v.isMapping() {
 		v.mapping(append([]field{
 			{"address", func(v value) { r.Address = v.addrPort(port) }},
@@ -63,7 +63,7 @@ func (v value) remote(r *Remote, port uint16, more ...field) (ok bool) {
 	} else {
 		r.Address = v.addrPort(port)
 	}
-	if v.doc.faults > before {
+	if v.doc.findings > before {
 		return false
 	}
 	switch a := r.Address.Addr(); {
@@ -72,7 +72,7 @@ func (v value) remote(r *Remote, port uint16, more ...field) (ok bool) {
 	case r.Source.IsValid() && r.Source.Is4() != a.Is4():
 		v.fail("%v cannot be reached from %v, which is of the other address family; give a `source` of the same family, or none", r.Address, r.Source)
 	}
-	return v.doc.faults == before
+	return v.doc.findings == before
 }
 
 // peerKey is equal for equal peers.
@@ -99,8 +99,7 @@ func (v value) peers() []Peer {
 	})
 }
 
-// peer reads an address, a prefix, or a mapping that names a key, or a key and where
-// it may come from.
+// peer reads an address, a prefix, or a mapping with a key, a prefix, or both.
 func (v value) peer() Peer {
 	p := Peer{Pos: v.pos()}
 	if !v.isMapping() {
@@ -112,7 +111,7 @@ func (v value) peer() Peer {
 		field{"from", func(v value) { p.Prefix = v.prefix(true) }},
 	)
 	if !v.hasKey("key") && !v.hasKey("from") {
-		v.fail("the entry names nobody; give it a `key`, or write an address or a prefix in its place")
+		v.fail("the entry allows no client; give `key` or `from`, or write an address or a prefix")
 	}
 	return p
 }
@@ -126,6 +125,6 @@ func (v value) knownKey() dname.Name {
 	if v.doc.keys[n.Key()] {
 		return n
 	}
-	v.fail("key %v is not under `keys`; add it there, with the secret that its owner has", n)
+	v.fail("key %v is not under `keys`; add it there with its secret", n)
 	return nil
 }

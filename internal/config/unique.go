@@ -38,12 +38,12 @@ type unique[K comparable, V any] struct {
 	list []V     // of the first keys
 }
 
-// fewItems is up to how many items are compared each with each: nearly all lists are
-// as short, and a table would cost each of a hundred thousand zones more.
+// fewItems is the largest number of items that are compared pairwise: nearly all lists are
+// as short, and a map for each list of a hundred thousand zones would be slower.
 const fewItems = 8
 
-// add adds v, unless there was one with the key before, which it returns. steps counts
-// the work.
+// add adds v, or returns the earlier value with the same key. It counts the work in
+// steps.
 func (u *unique[K, V]) add(k K, v V, steps *int) (before V, twice bool) {
 	*steps++
 	if u.all != nil {

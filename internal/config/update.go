@@ -9,18 +9,18 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// Update says who may change a zone by UPDATE messages (RFC 2136).
+// Update configures changes of a zone by UPDATE messages (RFC 2136).
 type Update struct {
-	Rules           []UpdateRule  // any of them is enough; nil: nobody may
-	Lifetime        time.Duration // of records that updates add; 0: no end
-	FollowClassless bool          // updates of names that are aliases into other zones of ours go there
+	Rules           []UpdateRule  // one that matches is enough; nil: no client may
+	Lifetime        time.Duration // of records that updates add; 0: unlimited
+	FollowClassless bool          // apply updates of names that are aliases (RFC 2317) to the zone of their target
 }
 
-// UpdateRule lets somebody change something; whatever it names must fit.
+// UpdateRule allows a change that matches all of its conditions.
 type UpdateRule struct {
 	Key      dname.Name     // in lower case; nil: signed or not
-	From     []netip.Prefix // that the client is in; nil: any
-	Prefixes []netip.Prefix // that the owner stands for a part of; nil: any owner
+	From     []netip.Prefix // of the client; nil: any
+	Prefixes []netip.Prefix // that contain the addresses of the owner name; nil: any owner
 	Types    []rr.Type      // nil: any
 	Pos      source.Position
 }
@@ -59,13 +59,12 @@ func (v value) updateRule() UpdateRule {
 		}},
 	)
 	if !v.hasKey("key") && !v.hasKey("from") {
-		v.fail("the rule lets everybody change the zone; give it a `key`, or say `from` where")
+		v.fail("the rule allows every client to change the zone; give `key` or `from`")
 	}
 	return r
 }
 
-// dynamic reads that a zone has no source but updates, and the file that its first
-// content comes from.
+// dynamic reads the file with the first content of a zone that has no source but updates.
 func (v value) dynamic(z *Zone) {
 	z.Dynamic = true
 	if v.isNull() {
@@ -74,29 +73,29 @@ func (v value) dynamic(z *Zone) {
 	v.mapping(field{"seed", func(v value) { z.Files = []File{v.file()} }})
 }
 
-// updates checks what the keys about updates say together.
+// updates checks the keys about updates against each other.
 func (v value) updates(z *item) {
 	if z.Dynamic {
 		for _, key := range []string{"file", "hosts", "ptr", "records", "delegate"} {
 			if v.hasKey(key) {
-				v.fail("zone %s is `dynamic`, which leaves it no source but updates and `seed`, so that `%s` would be without effect; remove one of the two", z.title(), key)
+				v.fail("zone %s is `dynamic`: its only sources are updates and `seed`, so that `%s` has no effect; remove one of the two", z.title(), key)
 			}
 		}
 		if len(z.Apexes) > 1 && len(z.Files) > 0 {
-			v.fail("%v makes %d zones, and a `seed` has the SOA of one; configure each zone with a seed of its own, or leave out `seed`", z.Prefix, len(z.Apexes))
+			v.fail("%v is %d zones, and a `seed` has the SOA of one; configure each zone with its own seed, or remove `seed`", z.Prefix, len(z.Apexes))
 		}
 	}
 	if len(z.Update.Rules) == 0 {
 		for _, key := range []string{"dynamic_lifetime", "follow_classless"} {
 			if v.hasKey(key) {
-				v.fail("`%s` is about updates, and `update` lets nobody send any; add rules there, or remove `%s`", key, key)
+				v.fail("`%s` has no effect without rules for updates; add them under `update`, or remove `%s`", key, key)
 			}
 		}
 	}
 	for _, r := range z.Update.Rules {
 		for _, p := range r.Prefixes {
 			if z.Prefix.IsValid() && !z.Prefix.Overlaps(p) {
-				v.doc.note(r.Pos, v.path+".update", "%v has no address in common with the zone of %v, so that the rule allows nothing; mend the prefix, or move the rule to its zone", p, z.Prefix)
+				v.doc.report(r.Pos, v.path+".update", "%v has no address in common with the zone of %v, so that the rule allows nothing; correct the prefix, or move the rule to its zone", p, z.Prefix)
 			}
 		}
 	}

@@ -10,21 +10,21 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// document is a file being read and what was found wrong with it so far.
+// document is a file being read, with its findings so far.
 type document struct {
-	file   string
-	dir    string          // that relative paths start at
-	lines  []string        // each with its end, to count columns in octets as other tools do
-	keys   map[string]bool // the names of `keys`, in lower case
-	errs   Errors
-	faults int // all, those that errs has no room for as well
-	steps  int // of work that could grow faster than the file, for tests
+	file     string
+	dir      string          // relative paths are relative to it
+	lines    []string        // each with its line end, to count columns in octets as other tools do
+	keys     map[string]bool // the names of `keys`, in lower case
+	errs     Errors
+	findings int // number of all findings; errs has at most maxFindings
+	steps    int // of work that must stay linear in the size of the file, for tests
 
-	columns map[int]columns // by line, of those that were asked for
+	columns map[int]columns // by line, of lines with a position that was needed
 }
 
-// columns finds the octets of characters in a line without reading all that comes
-// before them.
+// columns converts characters of a line to octets without reading the line from its
+// start each time.
 type columns struct {
 	isASCII bool
 	offsets []int // of each columnStep-th character
@@ -46,7 +46,7 @@ func newColumns(line string) (c columns) {
 	return c
 }
 
-// octet returns the octet of the line, both from 1, at which a character begins.
+// octet returns the octet of a line where a character begins, both counted from 1.
 func (d *document) octet(line, character int) int {
 	text := d.lines[line-1]
 	if len(text) < columnStep {
@@ -79,16 +79,15 @@ func octetOf(text string, character int) int {
 	return octets + 1
 }
 
-// value is one node of the document and the key path that leads to it. Its
-// methods read the node as one kind of thing; what does not fit is noted in the
-// document, and the zero value comes back.
+// value is one node of the document with its key path. Its methods read the node as one
+// kind of value; if it does not fit, they report it in the document and return the zero
+// value.
 type value struct {
 	doc  *document
 	node *yaml.Node
 	path string
 }
 
-// pos returns where the value stands.
 func (v value) pos() source.Position { return v.doc.position(v.node) }
 
 func (d *document) position(n *yaml.Node) source.Position {
@@ -99,29 +98,28 @@ func (d *document) position(n *yaml.Node) source.Position {
 	return source.Position{File: d.file, Line: n.Line, Col: col}
 }
 
-// fail notes a problem with the value.
-func (v value) fail(format string, args ...any) { v.doc.note(v.pos(), v.path, format, args...) }
+// fail reports an error in the value.
+func (v value) fail(format string, args ...any) { v.doc.report(v.pos(), v.path, format, args...) }
 
-func (d *document) note(pos source.Position, path, format string, args ...any) {
-	if d.faults++; d.faults > maxProblems {
+func (d *document) report(pos source.Position, path, format string, args ...any) {
+	if d.findings++; d.findings > maxFindings {
 		return
 	}
-	d.errs = append(d.errs, Problem{pos, path, fmt.Sprintf(format, args...)})
+	d.errs = append(d.errs, Finding{pos, path, fmt.Sprintf(format, args...)})
 }
 
-// maxProblems is how many problems are kept. A file of the largest size can have
-// millions, and the first of them are read.
-const maxProblems = 1000
+// maxFindings bounds the findings of a file. A file of the maximum size can have
+// millions.
+const maxFindings = 1000
 
-// field is a key that a mapping may have, and who reads its value.
+// field is a key that a mapping may have, with the function that reads its value.
 type field struct {
 	key  string
 	read func(value)
 }
 
-// mapping reads a mapping with fixed keys, in the order of fields whatever the
-// order in the file, so that a later one may build on an earlier. A section
-// without content counts as left out.
+// mapping reads a mapping with fixed keys in the order of fields, not of the file, so that
+// a field may depend on the ones before it. A null value counts as an empty mapping.
 func (v value) mapping(fields ...field) {
 	var room [fewKeys]value
 	found := append(room[:0], make([]value, len(fields))...)
@@ -158,24 +156,24 @@ func (v value) entries(read func(key, child value)) {
 	})
 }
 
-// pairs calls read for each key of a mapping and its value, both with the path
-// of the mapping; keys written twice are refused here.
+// pairs calls read for each key of a mapping and its value, both with the path of the
+// mapping. It reports duplicate keys.
 func (v value) pairs(read func(key string, k, child value)) {
 	if v.isNull() {
 		return
 	}
 	if v.node.Kind != yaml.MappingNode {
-		v.fail("%s, must be a mapping (`key: value` lines, indented below the key)", v.seen())
+		v.fail("%s, must be a mapping (`key: value` lines, indented below the key)", v.describe())
 		return
 	}
-	var first map[string]value // made where the keys are too many to be compared with each other
+	var first map[string]value // used for more than fewKeys keys
 	if len(v.node.Content) > 2*fewKeys {
 		first = make(map[string]value, len(v.node.Content)/2)
 	}
 	for i := 0; i+1 < len(v.node.Content); i += 2 {
 		k := value{v.doc, v.node.Content[i], v.path}
 		if k.node.Kind != yaml.ScalarNode || k.isNull() {
-			k.fail("%s as a key, must be a word or an address; put a text with special characters in quotes", k.seen())
+			k.fail("%s as a key, must be a word or an address; put strings with special characters in quotes", k.describe())
 			continue
 		}
 		was, twice := first[k.node.Value]
@@ -184,7 +182,7 @@ func (v value) pairs(read func(key string, k, child value)) {
 			twice = was.node.Kind == yaml.ScalarNode && was.node.Value == k.node.Value && !value{node: was.node}.isNull()
 		}
 		if twice {
-			k.fail("key %q was given at %v already; keep one of the two", k.node.Value, v.doc.position(was.node))
+			k.fail("key %q is in the mapping already (%v); remove one of the two", k.node.Value, v.doc.position(was.node))
 			continue
 		}
 		if first != nil {
@@ -194,13 +192,13 @@ func (v value) pairs(read func(key string, k, child value)) {
 	}
 }
 
-// fewKeys is up to how many keys a mapping's keys are compared each with each: no
-// item of `zones` has more, and each would cost a table.
+// fewKeys is the largest number of keys that are compared pairwise: no item of `zones` has
+// more, and a map for each item would be slower.
 const fewKeys = 24
 
-// hints are what to say of keys that people know from elsewhere.
+// hints are messages for keys that other servers have.
 var hints = map[string]string{
-	"serial": "serials are made by ptrd when content changes, never typed; remove it",
+	"serial": "ptrd generates serials when content changes; remove the key",
 }
 
 func (v value) unknownKey(key string, fields []field) {
@@ -208,7 +206,7 @@ func (v value) unknownKey(key string, fields []field) {
 		v.fail("unknown key %q: %s", key, hint)
 		return
 	}
-	// more than one typing error in three characters is another word
+	// a suggestion differs in at most one of three characters
 	best, bestDistance := "", max(1, len(key)/3)+1
 	all := make([]string, len(fields))
 	for i, f := range fields {
@@ -224,8 +222,7 @@ func (v value) unknownKey(key string, fields []field) {
 	v.fail("unknown key %q; the keys allowed here are %s", key, strings.Join(all, ", "))
 }
 
-// distance is the number of octets to insert, remove or replace to turn a into
-// b (Levenshtein).
+// distance returns the Levenshtein distance of a and b in octets.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
@@ -246,14 +243,13 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// list reads a list, calling read for each item. A list without content counts
-// as empty.
+// list calls read for each item of a list. A null value counts as an empty list.
 func (v value) list(read func(value)) {
 	if v.isNull() {
 		return
 	}
 	if v.node.Kind != yaml.SequenceNode {
-		v.fail("%s, must be a list (`[a, b]`, or one `- item` a line)", v.seen())
+		v.fail("%s, must be a list (`[a, b]`, or one `- item` a line)", v.describe())
 		return
 	}
 	for i, n := range v.node.Content {
@@ -278,24 +274,24 @@ func (v value) oneOrMore(read func(value)) {
 	v.each(read)
 }
 
-// scalar reads the text of a plain or quoted value, whatever YAML takes it for.
+// scalar returns the text of a plain or quoted value of any YAML type.
 func (v value) scalar() (string, bool) {
 	switch {
 	case v.isNull():
 		v.fail("the value is missing; give one, or remove the key")
 	case v.node.Kind != yaml.ScalarNode:
-		v.fail("%s, must be a single value", v.seen())
+		v.fail("%s, must be a single value", v.describe())
 	default:
 		return v.node.Value, true
 	}
 	return "", false
 }
 
-// text reads a value that is a text, not a number or a truth value.
+// text reads a string, and reports numbers, booleans and dates.
 func (v value) text() (string, bool) {
 	s, ok := v.scalar()
 	if ok && v.node.ShortTag() != "!!str" {
-		v.fail("%s, must be a text; put it in quotes: %q", v.seen(), s)
+		v.fail("%s, must be a string; put it in quotes: %q", v.describe(), s)
 		return "", false
 	}
 	return s, ok
@@ -305,8 +301,8 @@ func (v value) isNull() bool {
 	return v.node.Kind == yaml.ScalarNode && v.node.ShortTag() == "!!null"
 }
 
-// seen describes the node for a message about its kind.
-func (v value) seen() string {
+// describe returns the first part of a message about the kind of the value.
+func (v value) describe() string {
 	switch v.node.Kind {
 	case yaml.MappingNode:
 		return "a mapping was given"
@@ -319,11 +315,11 @@ func (v value) seen() string {
 	case "!!int", "!!float":
 		return fmt.Sprintf("the number %s was given", v.node.Value)
 	case "!!bool":
-		return fmt.Sprintf("the truth value %s was given", v.node.Value)
+		return fmt.Sprintf("the boolean %s was given", v.node.Value)
 	case "!!timestamp":
 		return fmt.Sprintf("the date %s was given", v.node.Value)
 	}
-	return fmt.Sprintf("the text %q was given", v.node.Value)
+	return fmt.Sprintf("the string %q was given", v.node.Value)
 }
 
 func (v value) isMapping() bool { return v.node.Kind == yaml.MappingNode }

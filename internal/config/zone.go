@@ -7,23 +7,23 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// item is an item of `zones` while it is read. One serves all items of a file, one
-// after the other: a hundred thousand of them need its keys no more than once.
+// item is an item of `zones` while it is read. All items of a file use the same one in
+// turn, so that its fields are made once and not a hundred thousand times.
 type item struct {
 	Zone
 	delegated prefixIndex[*Delegation]
 	keys      []field
 	named     naming
 
-	// The values that are read last, as they depend on the zone's name; without a
-	// node where they are not given.
+	// These values are read last, because they depend on the name of the zone. They have
+	// no node if they are missing.
 	prefix, domain, ptr, records, delegate value
 }
 
 func newItem() *item {
 	z := new(item)
-	keep := func(to *value) func(value) { return func(v value) { *to = v } }
-	z.keys = append(append([]field{{"prefix", keep(&z.prefix)}}, z.named.fields()...), append(z.Defaults.fields(&z.Explicit),
+	into := func(to *value) func(value) { return func(v value) { *to = v } }
+	z.keys = append(append([]field{{"prefix", into(&z.prefix)}}, z.named.fields()...), append(z.Defaults.fields(&z.Explicit),
 		field{"access", func(v value) {
 			if !v.isNull() {
 				z.Access = &Access{}
@@ -34,18 +34,18 @@ func newItem() *item {
 		field{"dynamic", func(v value) { v.dynamic(&z.Zone) }},
 		field{"update", func(v value) { z.Update.Rules = v.updateRules() }},
 		field{"dynamic_lifetime", func(v value) { z.Update.Lifetime = v.seconds(time.Minute) }},
-		field{"follow_classless", func(v value) { z.Update.FollowClassless = v.truth() }},
+		field{"follow_classless", func(v value) { z.Update.FollowClassless = v.boolean() }},
 		field{"hosts", func(v value) { z.Hosts = v.files() }},
 		field{"hosts_domain", func(v value) { z.domain, z.HostsDomain = v, v.zoneName() }},
-		field{"ptr", keep(&z.ptr)},
-		field{"records", keep(&z.records)},
-		field{"delegate", keep(&z.delegate)},
+		field{"ptr", into(&z.ptr)},
+		field{"records", into(&z.records)},
+		field{"delegate", into(&z.delegate)},
 		field{"secondary", func(v value) { z.Secondary = v.secondary() }},
 	)...)
 	return z
 }
 
-// zone reads one item of `zones` with the help of z.
+// zone reads one item of `zones` by means of z.
 func (v value) zone(z *item, defaults *Defaults) Zone {
 	*z = item{Zone: Zone{Path: v.path, Pos: v.pos(), Defaults: *defaults}, keys: z.keys}
 	v.item(z)
@@ -54,7 +54,7 @@ func (v value) zone(z *item, defaults *Defaults) Zone {
 
 func (v value) item(z *item) {
 	if !v.isMapping() {
-		v.fail("%s, must be a mapping with `prefix` or `name`, such as `- prefix: 192.0.2.0/24`", v.seen())
+		v.fail("%s, must be a mapping with `prefix` or `name`, such as `- prefix: 192.0.2.0/24`", v.describe())
 		return
 	}
 	v.mapping(z.keys...)
@@ -67,17 +67,17 @@ func (v value) item(z *item) {
 	case z.named.name != nil:
 		z.nameAlone(&z.named)
 	default:
-		v.fail("the zone has neither `prefix` nor `name`; give it one")
+		v.fail("the zone has neither `prefix` nor `name`; give one of them")
 	}
 	if z.Apexes == nil {
 		return // nothing below can be checked
 	}
 	if z.Secondary != nil {
-		v.onlySecondary()
+		v.reportOwnContent()
 		given := z.MaxShrink
 		z.Defaults = Defaults{Transfer: z.Transfer, History: z.History}
 		if z.Explicit.MaxShrink {
-			z.MaxShrink = given // what a primary has is its own, unless the item says so
+			z.MaxShrink = given // by default, a primary may remove any number of records
 		}
 		return
 	}
@@ -86,14 +86,14 @@ func (v value) item(z *item) {
 	}
 	if z.Contact == nil && len(z.NameServers) > 0 {
 		if z.Contact = contactOf(z.NameServers[0]); z.Contact == nil {
-			v.fail("zone %s has no contact, and hostmaster in the domain of %v would be longer than 255 octets; give `contact`", z.title(), z.NameServers[0].Name)
+			v.fail("zone %s has no `contact`, and the default, hostmaster in the domain of %v, is longer than 255 octets; give `contact`", z.title(), z.NameServers[0].Name)
 		}
 	}
 	if len(z.Hosts) > 0 && !z.Prefix.IsValid() {
-		v.fail("zone %s has no prefix, hosts files give names to addresses; %s", z.title(), z.prefixRemedy())
+		v.fail("zone %s has no prefix, and hosts files list addresses; %s", z.title(), z.prefixRemedy())
 	}
 	if len(z.Hosts) == 0 && z.domain.node != nil {
-		z.domain.fail("there is no `hosts` file whose names it could complete; add that, or remove `hosts_domain`")
+		z.domain.fail("`hosts_domain` completes the names of hosts files; add `hosts`, or remove `hosts_domain`")
 	}
 	v.updates(z)
 	if z.delegate.node != nil {
@@ -107,7 +107,7 @@ func (v value) item(z *item) {
 	}
 }
 
-// nameByPrefix finds the apexes of a zone that has a prefix.
+// nameByPrefix sets the apexes of a zone that has a prefix.
 func (z *Zone) nameByPrefix(prefix value, as *naming) {
 	if dname.IsClassless(z.Prefix) {
 		base, _ := dname.FromPrefix(dname.Boundary(z.Prefix))
@@ -134,13 +134,13 @@ func (z *Zone) nameByPrefix(prefix value, as *naming) {
 	switch {
 	case given == nil:
 	case z.Name == nil:
-		as.name.fail("%v makes %d zones, %v to %v, which one name cannot stand for; remove `name`", z.Prefix, len(parts), z.Apexes[0], z.Apexes[len(parts)-1])
+		as.name.fail("%v is %d zones, %v to %v, so that it has no single name; remove `name`", z.Prefix, len(parts), z.Apexes[0], z.Apexes[len(parts)-1])
 	case !given.Equal(z.Name):
 		as.name.fail("%v is not the name of %v, which is %v; remove `name`, or `prefix` if the name is right", given, z.Prefix, z.Name)
 	}
 }
 
-// nameAlone takes the apex as given, and the prefix from it where it has one.
+// nameAlone sets the apex as given, and its prefix if it has one.
 func (z *Zone) nameAlone(as *naming) {
 	as.refuseLabels("the zone has a complete `name`; remove the key, or give `prefix` instead of `name`")
 	if z.Name = as.name.zoneName(); z.Name == nil {
@@ -155,7 +155,7 @@ func (z *Zone) nameAlone(as *naming) {
 	}
 }
 
-// title names the item in messages.
+// title returns the name of the item for messages.
 func (z *Zone) title() string {
 	if z.Name != nil {
 		return z.Name.String()
@@ -163,17 +163,17 @@ func (z *Zone) title() string {
 	return z.Prefix.String()
 }
 
-// prefixRemedy says how to tell the addresses of a zone that is given by a name
-// which does not.
+// prefixRemedy returns the remedy for a zone whose name does not say which addresses it
+// has.
 func (z *Zone) prefixRemedy() string {
 	if family, _, _ := dname.Tree(z.Name); family == dname.InAddr {
-		return "give `prefix` beside `name`, such as 192.0.2.64/26, to say which addresses are meant"
+		return "give `prefix` in addition to `name`, such as 192.0.2.64/26"
 	}
-	return "put it into the zone of a prefix"
+	return "move it to the zone of a prefix"
 }
 
-// Owner returns the owner name of an address in the zone, and the apex it is
-// below; ok is false if the address is outside the zone's prefix.
+// Owner returns the owner name of an address in the zone and the apex above it; ok is
+// false if the address is outside the prefix of the zone.
 func (z *Zone) Owner(a netip.Addr) (owner, apex dname.Name, ok bool) {
 	if !z.Prefix.Contains(a) {
 		return nil, nil, false
@@ -181,13 +181,12 @@ func (z *Zone) Owner(a netip.Addr) (owner, apex dname.Name, ok bool) {
 	owner = dname.FromAddr(a)
 	if dname.IsClassless(z.Prefix) {
 		n, err := z.Name.Prepend(owner.Label())
-		return n, z.Name, err == nil // always: such a name leaves room
+		return n, z.Name, err == nil // always: [naming.classless] checked the length
 	}
 	return owner, z.Apex(owner), true
 }
 
-// Apex returns the apex of the zone that a name is in: the one of the item's
-// Apexes at or above it, nil if there is none.
+// Apex returns the apex of the item's zone that contains a name, nil if none does.
 func (z *Zone) Apex(name dname.Name) dname.Name {
 	for _, apex := range z.Apexes {
 		if name.IsAtOrBelow(apex) {
@@ -220,12 +219,12 @@ func (z *Zone) AddressesOf(n dname.Name) (p netip.Prefix, ok bool) {
 	return p, ok && contains(z.Prefix, p) && p != z.Prefix
 }
 
-// contains reports whether q is p or a part of it.
+// contains reports whether p contains q or is equal to it.
 func contains(p, q netip.Prefix) bool {
 	return p.Bits() <= q.Bits() && p.Contains(q.Addr())
 }
 
-// files reads the path of a file, or a list of them.
+// files reads one or more paths.
 func (v value) files() []File {
 	return distinct(v.oneOrMore, func(v value) (file File, path string, ok bool) {
 		file = v.file()

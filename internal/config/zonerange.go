@@ -7,13 +7,13 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// ZoneRange is the zones at or below a prefix or a name; without either, all zones.
+// ZoneRange selects the zones in a prefix, or at or below a name; without either, all zones.
 type ZoneRange struct {
 	Prefix netip.Prefix // invalid: see Name
 	Name   dname.Name
 }
 
-// isAll reports whether the range has all zones.
+// isAll reports whether the range selects all zones.
 func (r *ZoneRange) isAll() bool { return r.Name == nil && !r.Prefix.IsValid() }
 
 // rangeKey is equal for equal ranges.

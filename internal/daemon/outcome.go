@@ -84,7 +84,7 @@ func FromConfig(err error) []Finding {
 }
 
 // FromExposed turns warnings of files with secrets into findings.
-func FromExposed(list []config.Problem) []Finding {
+func FromExposed(list []config.Finding) []Finding {
 	out := make([]Finding, 0, len(list))
 	for _, p := range list {
 		out = append(out, Finding{Severity: zone.Warning.String(), File: p.Pos.File, Line: p.Pos.Line, Col: p.Pos.Col, Code: "exposed-secret", Text: p.Text})
