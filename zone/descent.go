@@ -37,7 +37,8 @@ type Descent struct {
 
 // search is the part of a Descent that comes before the first node.
 type search struct {
-	table  *table[prefixSlot]
+	table  *table[prefixSlot, *prefixSlot]
+	page   *page[prefixSlot] // that has the prefix, if the table does
 	key    dname.AddressKey
 	prefix prefix       // that is looked for
 	at     uint32       // the slot to read next
@@ -111,8 +112,9 @@ func (d *Descent) find() {
 	m := &f.masks[0]
 	f.prefix = prefix{dname.AddressKey{Hi: f.key.Hi & m.hi, Lo: f.key.Lo & m.lo, Family: f.key.Family}, m.nibbles, true}
 	f.at = f.prefix.hash()
+	f.page = f.table.page(f.at)
 	d.status = inSlots
-	prefetch(unsafe.Pointer(f.table.slot(f.at)), 0)
+	prefetch(unsafe.Pointer(&f.page.slots[f.at%pageSlots]), 0)
 }
 
 // Status returns where the walk has ended.
@@ -121,7 +123,7 @@ func (d *Descent) Status() DescentStatus { return d.status }
 // Release lets go of the zone that was walked and of what was found there, so that
 // who waits for the next question does not keep a replaced zone in memory.
 func (d *Descent) Release() {
-	d.chunks, d.slot, d.zone, d.head, d.tail, d.search.table, d.search.masks = nil, nil, nil, nil, nil, nil, nil
+	d.chunks, d.slot, d.zone, d.head, d.tail, d.search.table, d.search.page, d.search.masks = nil, nil, nil, nil, nil, nil, nil, nil
 	d.status = Other
 }
 
@@ -198,7 +200,7 @@ func (d *Descent) seek() {
 		return
 	}
 	f := &d.search
-	e := f.table.slot(f.at)
+	e := &f.page.slots[f.at%pageSlots]
 	f.at++
 	switch {
 	case e.zone == nil:

@@ -61,10 +61,9 @@ func TestCraftedApexes(t *testing.T) {
 	s := NewSet().With(zones, nil)
 	check := func(reason func(i int) string) {
 		t.Helper()
-		for i := range uint32(len(s.names.pages) * pageSlots) {
-			if e := s.names.slot(i); e.zone != nil && (i-e.hash)&s.names.mask >= maxProbe {
-				t.Fatalf("zone %v lies %d slots behind its place", e.zone.apex, (i-e.hash)&s.names.mask)
-			}
+		checkTable(t, &s.names)
+		if pages := len(s.names.pages); pages > n/2 {
+			t.Fatalf("the directory has %d places for %d zones", pages, s.Len())
 		}
 		all := 0
 		for range s.All() {
@@ -89,7 +88,7 @@ func TestCraftedApexes(t *testing.T) {
 		}
 	}
 	check(func(int) string { return "first" })
-	if len(s.crowded) == 0 {
+	if len(s.names.crowded) == 0 {
 		t.Error("the names have different hashes")
 	}
 	before := s
@@ -109,6 +108,43 @@ func TestCraftedApexes(t *testing.T) {
 	})
 	s = before
 	check(func(int) string { return "first" })
+}
+
+// TestCraftedApexesDivide: when a page that was full is split, zones that found no room in
+// it move into the halves.
+func TestCraftedApexesDivide(t *testing.T) {
+	byTop := map[uint32]uint32{} // hash by its five topmost bits
+	under := map[uint32]string{}
+	var zones []*Zone
+	for i := 0; zones == nil; i++ {
+		suffix := fmt.Sprintf("example-%d", i)
+		h := hashName(twins(1, suffix)[0])
+		if before, ok := byTop[h>>27]; ok && (before^h)>>26 == 1 {
+			for _, a := range append(twins(40, suffix), twins(40, under[before])...) {
+				zones = append(zones, Unavailable(a, "x"))
+			}
+		}
+		byTop[h>>27], under[h] = h, suffix
+	}
+	s := NewSet().With(zones, nil)
+	if len(s.names.crowded) != 80-pageSlots {
+		t.Fatalf("%d zones found no room", len(s.names.crowded))
+	}
+	for i := range 400 {
+		more := Unavailable(dname.MustParse(fmt.Sprintf("more-%d.example", i)), "x")
+		s = s.With([]*Zone{more}, nil)
+		s = s.With([]*Zone{Unavailable(zones[i%80].apex, "x")}, nil)
+		s = s.With(nil, []dname.Name{zones[i%80].apex}).With(zones[i%80:i%80+1], nil)
+	}
+	checkTable(t, &s.names)
+	if len(s.names.crowded) != 0 {
+		t.Errorf("%d zones found no room", len(s.names.crowded))
+	}
+	for _, z := range zones {
+		if s.Get(z.apex) == nil {
+			t.Fatalf("zone %v is not found", z.apex)
+		}
+	}
 }
 
 // TestCraftedPrefixes: and for prefixes. These had one hash when it had no secret.
@@ -134,9 +170,11 @@ func TestCraftedPrefixes(t *testing.T) {
 	}
 	s := NewSet().With(zones, nil)
 	probes := 0
-	for i := range uint32(len(s.prefixes.pages) * pageSlots) {
-		if e := s.prefixes.slot(i); e.zone != nil {
-			probes += 1 + int((i-e.zone.prefix.hash())&s.prefixes.mask)
+	for _, p := range distinctPages(&s.prefixes) {
+		for i := range p.slots {
+			if e := &p.slots[i]; e.zone != nil {
+				probes += 1 + int((uint32(i)-e.home())%pageSlots)
+			}
 		}
 	}
 	if probes > 3*n {

@@ -68,6 +68,9 @@ func (e *prefixSlot) fill(z *Zone) {
 	}
 }
 
+func (e *prefixSlot) occupant() *Zone { return e.zone }
+func (e *prefixSlot) home() uint32    { return e.zone.prefix.hash() }
+
 // isOf reports whether the slot is that of the prefix.
 func (e *prefixSlot) isOf(p *prefix) bool {
 	return e.hi == p.key.Hi && e.lo == p.key.Lo && e.nibbles == p.nibbles && e.family == p.key.Family
