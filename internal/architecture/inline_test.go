@@ -20,7 +20,7 @@ var inlined = map[string][]string{
 		"(*Plain).step", "zone.(*Descent).Status", "zone.(*Descent).PTR", "zone.(*Zone).NegativeSOA", "putRecordHead", "endsInArpa", "wire.PutOPT", "(*Policy).udpSize",
 	},
 	"zone/descent.go": {
-		"rawAt", "raw.add", "raw.aligned", "raw.octet", "raw.octets", "raw.word", "shiftLeft", "mix", "(*table).slot", "(*prefix).hash",
+		"rawAt", "raw.add", "raw.aligned", "raw.octet", "raw.octets", "raw.word", "shiftLeft", "mix", "(*table).page", "(*prefix).hash",
 		"(*prefixSlot).isOf", "(*prefixSlot).chunkTable", "(*prefixSlot).ttl", "(*Descent).missing", "(*Descent).suffix", "addressNibbles",
 	},
 	"zone/find.go": {"(*storage).at"},
