@@ -2,7 +2,6 @@ package zone
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"unsafe"
 
 	"github.com/ptrd/ptrd/zone/dname"
@@ -145,9 +144,9 @@ func (d *Descent) Step() bool {
 	hi, at := d.hi, d.at
 	for {
 		n := rawAt(d.chunks, at)
-		h := n.word()
-		behind := n.add(4)
-		if h>>24 != 0 || h&(bitCut|bitDNAME) != 0 {
+		h := header(n.word())
+		behind := n.add(headerSize)
+		if h.run() != 0 || h&maskFlags != 0 {
 			d.hi = hi
 			run := d.run(at, h)
 			if d.status != inTrie {
@@ -156,18 +155,16 @@ func (d *Descent) Step() bool {
 			hi = d.hi
 			behind = behind.add(run)
 		}
-		if d.left == 0 || h&maskInner == 0 {
+		if d.left == 0 || h.isLeaf() {
 			d.end(behind, h)
 			return d.status == inSuffix
 		}
 		v := hi >> 60
-		if h>>v&1 == 0 {
+		if !h.hasChild(v) {
 			d.missing()
 			return false
 		}
-		// The refs of value and branch come before those of the children.
-		i := bits.OnesCount32(h & (1<<v - 1 | bitValue | bitOrdinary))
-		at = ref(behind.aligned().add(4 * uint(i)).word())
+		at = ref(behind.aligned().add(refSize * uint(h.childIndex(v))).word())
 		hi = hi<<4 | d.lo>>60
 		d.lo <<= 4
 		d.left--
@@ -217,13 +214,13 @@ func (d *Descent) seek() {
 }
 
 // run compares the run of the node at r, whose header is h, and returns its octets.
-func (d *Descent) run(r ref, h uint32) uint {
-	if h&(bitCut|bitDNAME) != 0 {
+func (d *Descent) run(r ref, h header) uint {
+	if h&maskFlags != 0 {
 		d.status = Other
 		return 0
 	}
-	run := h >> 24
-	b := d.chunks[r>>chunkShift][uint(r&(chunkUnits-1))<<2+4:]
+	run := uint32(h.run())
+	b := d.chunks[r>>chunkShift][uint(r&(chunkUnits-1))<<2+headerSize:]
 	// A longer run goes on into ordinary labels. Near the end of a chunk whole
 	// words cannot be read.
 	if run > d.left || len(b) < 16 {
@@ -264,15 +261,15 @@ func (d *Descent) missing() {
 
 // end ends a walk at a leaf, or at the depth of the name, in a node with the header
 // h, whose run ends before behind.
-func (d *Descent) end(behind raw, h uint32) {
+func (d *Descent) end(behind raw, h header) {
 	v := behind
 	switch {
-	case h&maskInner == 0:
+	case h.isLeaf():
 		if d.left != 0 {
 			d.missing()
 			return
 		}
-	case h&bitValue != 0:
+	case h.hasValue():
 		v = rawAt(d.chunks, ref(behind.aligned().word()))
 	default: // an empty non-terminal
 		d.status = Other

@@ -177,43 +177,33 @@ func (d *differ) both(p, q place, inOrdinary bool) {
 // alike is both for nodes that have the same run and the same children, which
 // nearly all have that a change did not touch; false says that they have not.
 func (d *differ) alike(r, s ref, depth int, inOrdinary bool) bool {
-	le := binary.LittleEndian
-	a, b := d.from.at(r), d.to.at(s)
-	h := le.Uint32(a)
-	if h != le.Uint32(b) || h&maskInner == 0 {
+	a, b := d.from.node(r, depth), d.to.node(s, depth)
+	if a.isLeaf() || !a.isAlike(b) {
 		return false
 	}
-	run := int(h >> 24)
-	off := 4 + runOctets(depth, run)
-	if string(a[4:off]) != string(b[4:off]) {
-		return false
+	for i := range a.run() {
+		d.path.push(a.nibble(depth, i))
 	}
-	for i := range run {
-		d.path.push(nibbleAt(a[4:], depth&1+i))
-	}
-	off = (off + 3) &^ 3
-	end := depth + run
-	next := func() (x, y ref) {
-		x, y = ref(le.Uint32(a[off:])), ref(le.Uint32(b[off:]))
-		off += 4
-		return x, y
-	}
-	if h&bitValue != 0 {
-		if x, y := next(); x != y || !d.shared(x) {
+	end := depth + a.run()
+	if a.hasValue() {
+		if x, y := a.ref(0), b.ref(0); x != y || !d.shared(x) {
 			if v, w := d.from.at(x), d.to.at(y); !d.sameValue(v, w) {
 				d.values(v, w)
 			}
 		}
 	}
-	if h&bitOrdinary != 0 {
-		x, y := next()
+	if a.hasOrdinary() {
+		i := a.ordinaryIndex()
+		x, y := a.ref(i), b.ref(i)
 		old := d.path.ordinary
 		d.path.ordinary = end
 		d.both(place{at: x, depth: end}, place{at: y, depth: end}, true)
 		d.path.ordinary = old
 	}
-	for all := h & 0xffff; all != 0; all &= all - 1 {
-		x, y := next()
+	i := a.childIndex(0) // of the first
+	for all := a.children(); all != 0; all &= all - 1 {
+		x, y := a.ref(i), b.ref(i)
+		i++
 		if d.sameLeaf(x, y, end+1) {
 			continue
 		}
@@ -238,7 +228,8 @@ func (d *differ) child(x, y place, inOrdinary bool) {
 
 // inRun reports whether the run of the node goes on at p.
 func (z *Zone) inRun(p place) bool {
-	return p.used < int(binary.LittleEndian.Uint32(z.at(p.at))>>24)
+	n := z.node(p.at, p.depth)
+	return p.used < n.run()
 }
 
 // sameLeaf reports whether at x and y are leaves with the same run, which begins
@@ -247,13 +238,8 @@ func (d *differ) sameLeaf(x, y ref, depth int) bool {
 	if x == y && d.shared(x) {
 		return true
 	}
-	a, b := d.from.at(x), d.to.at(y)
-	h := binary.LittleEndian.Uint32(a)
-	if h&maskInner != 0 || h != binary.LittleEndian.Uint32(b) {
-		return false
-	}
-	off := 4 + runOctets(depth, int(h>>24))
-	return string(a[4:off]) == string(b[4:off]) && d.sameValue(a[off:], b[off:])
+	a, b := d.from.node(x, depth), d.to.node(y, depth)
+	return a.isLeaf() && a.isAlike(b) && d.sameValue(a.b[a.body:], b.b[b.body:])
 }
 
 // sameValue reports whether two values are stored in the same way, but for the

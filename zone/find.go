@@ -1,11 +1,6 @@
 package zone
 
-import (
-	"encoding/binary"
-	"math/bits"
-
-	"github.com/ptrd/ptrd/zone/dname"
-)
+import "github.com/ptrd/ptrd/zone/dname"
 
 // How a walk down the trie ended.
 type foundStatus uint8
@@ -33,22 +28,15 @@ func (z *Zone) find(k *key, stop bool) found {
 
 // findIn walks down from r to the key, one pointer chase a node.
 func (z *Zone) findIn(r ref, k *key, inOrdinary, stop bool) found {
-	le := binary.LittleEndian
 	limit := k.n // how far the key can be compared before the next branch
 	if !inOrdinary {
 		limit = min(limit, k.ordinary)
 	}
 	depth := 0
 	for {
-		b := z.at(r)
-		h := le.Uint32(b)
-		off := 4
-		if run := int(h >> 24); run > 0 {
-			m := matchRun(b[4:], k, depth, run)
-			if depth+m > limit {
-				m = limit - depth
-			}
-			off += runOctets(depth, run)
+		n := z.node(r, depth)
+		if run := n.run(); run > 0 {
+			m := min(matchRun(n.b[headerSize:], k, depth, run), limit-depth)
 			depth += m
 			if m < run {
 				if depth == k.n {
@@ -57,48 +45,34 @@ func (z *Zone) findIn(r ref, k *key, inOrdinary, stop bool) found {
 				return found{status: foundNothing, depth: depth}
 			}
 		}
-		if h&maskInner == 0 { // leaf
-			switch {
-			case stop && h&bitCut != 0:
-				return found{foundCut, depth, b[off:]}
+		if n.hasValue() && (depth == k.n || stop && n.header&maskFlags != 0) {
+			switch v := z.valueOf(n); {
+			case stop && n.header&bitCut != 0:
+				return found{foundCut, depth, v}
 			case depth == k.n:
-				return found{foundName, depth, b[off:]}
-			case stop && h&bitDNAME != 0:
-				return found{foundDNAME, depth, b[off:]}
+				return found{foundName, depth, v}
+			default:
+				return found{foundDNAME, depth, v}
 			}
+		}
+		switch {
+		case n.isLeaf():
 			return found{status: foundNothing, depth: depth}
-		}
-		off = (off + 3) &^ 3
-		if h&bitValue != 0 {
-			if depth == k.n || stop && h&(bitCut|bitDNAME) != 0 {
-				v := z.at(ref(le.Uint32(b[off:])))
-				switch {
-				case stop && h&bitCut != 0:
-					return found{foundCut, depth, v}
-				case depth == k.n:
-					return found{foundName, depth, v}
-				default:
-					return found{foundDNAME, depth, v}
-				}
-			}
-			off += 4
-		} else if depth == k.n {
+		case depth == k.n:
 			return found{status: foundEmpty, depth: depth}
-		}
-		if depth == k.ordinary && !inOrdinary {
-			if h&bitOrdinary == 0 {
+		case depth == k.ordinary && !inOrdinary:
+			if !n.hasOrdinary() {
 				return found{status: foundNothing, depth: depth}
 			}
 			inOrdinary, limit = true, k.n
-			r = ref(le.Uint32(b[off:]))
+			r = n.ref(n.ordinaryIndex())
 			continue
 		}
-		v := k.nibble(depth)
-		if h>>v&1 == 0 {
+		v := uint64(k.nibble(depth))
+		if !n.hasChild(v) {
 			return found{status: foundNothing, depth: depth}
 		}
-		i := bits.OnesCount32(h&(1<<v-1)) + int(h>>16&1)
-		r = ref(le.Uint32(b[off+4*i:]))
+		r = n.ref(n.childIndex(v))
 		depth++
 	}
 }

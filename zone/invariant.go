@@ -113,7 +113,7 @@ func (c *structure) node(r ref, depth int, inOrdinary, hashed bool) error {
 	if !fits(r) {
 		return fail("ref outside the chunks")
 	}
-	h := binary.LittleEndian.Uint32(c.z.at(r))
+	view := c.z.node(r, depth)
 	var room [maxRun]byte
 	n := c.z.decode(r, depth, room[:0])
 	save := c.k.n
@@ -122,13 +122,13 @@ func (c *structure) node(r ref, depth int, inOrdinary, hashed bool) error {
 		c.k.push(v)
 	}
 	end := depth + len(n.run)
-	children := bits.OnesCount32(h & 0xffff)
-	if n.value == nil && children+int(h>>16&1) == 0 {
+	children := view.children()
+	if n.value == nil && view.isLeaf() {
 		return fail("neither value nor children")
 	}
-	if n.value == nil && children == 1 && n.ordinary == 0 && len(n.run) < maxRun {
-		below := binary.LittleEndian.Uint32(c.z.at(n.children[bits.TrailingZeros32(h)])) >> 24
-		if len(n.run)+1+int(below) <= maxRun {
+	if n.value == nil && bits.OnesCount32(children) == 1 && n.ordinary == 0 && len(n.run) < maxRun {
+		below := c.z.node(n.children[bits.TrailingZeros32(children)], end+1)
+		if len(n.run)+1+below.run() <= maxRun {
 			return fail("a run is in two pieces")
 		}
 	}
@@ -144,12 +144,12 @@ func (c *structure) node(r ref, depth int, inOrdinary, hashed bool) error {
 	if address && end > nibbles*c.z.address {
 		return fail("more address labels than an address has")
 	}
-	c.live[r>>chunkShift] += uint32(c.z.nodeSize(r, depth))
+	c.live[r>>chunkShift] += uint32(view.size())
 	if n.at != 0 {
 		if !fits(n.at) {
 			return fail("ref of the value outside the chunks")
 		}
-		c.live[n.at>>chunkShift] += uint32(len(n.value)+3) &^ 3
+		c.live[n.at>>chunkShift] += uint32(align(len(n.value)))
 	}
 	if n.value != nil {
 		if n.value[0] != formSets {

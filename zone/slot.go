@@ -52,7 +52,7 @@ func (w *zoneWriter) slotSize(r ref) int {
 func (w *zoneWriter) fillSlot(r ref, path []byte, depth, end int, flags uint32) ref {
 	b := w.at(r)
 	room := int(binary.LittleEndian.Uint32(b))
-	off := 4 + runOctets(depth, end-depth)
+	off := headerSize + runOctets(depth, end-depth)
 	if off > 4+room {
 		panic("zone: no room for the run in a slot")
 	}
@@ -62,7 +62,7 @@ func (w *zoneWriter) fillSlot(r ref, path []byte, depth, end int, flags uint32) 
 		w.give(r, before-(off+len(v)+3)&^3)
 		copy(b[off:], v)
 	}
-	binary.LittleEndian.PutUint32(b, flags|bitValue|uint32(end-depth)<<24)
+	binary.LittleEndian.PutUint32(b, flags|bitValue|uint32(end-depth)<<runShift)
 	if off > 4 {
 		copy(b[4:off], path[depth>>1:])
 		if depth&1 == 1 {

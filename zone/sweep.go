@@ -223,20 +223,16 @@ func (s *sweeper) node(r ref, depth int, cursor []byte) ref {
 	if s.stop != nil || s.w.full {
 		return r
 	}
-	le := binary.LittleEndian
-	b := s.w.at(r)
-	h := le.Uint32(b)
-	run := int(h >> 24)
-	off := 4 + runOctets(depth, run)
+	n := s.w.node(r, depth)
 	if len(cursor) == 0 { // the way to the cursor is free, so that each step gets on
 		s.left -= sweepLook
 	}
-	if h&maskInner == 0 {
-		return s.leaf(r, b, off)
+	if n.isLeaf() {
+		return s.leaf(r, n)
 	}
 	save := len(s.path)
-	for i := range run {
-		v := nibbleAt(b[4:], depth&1+i)
+	for i := range n.run() {
+		v := n.nibble(depth, i)
 		var isDone bool
 		if cursor, isDone = pass(cursor, v); isDone {
 			s.path = s.path[:save]
@@ -244,42 +240,41 @@ func (s *sweeper) node(r ref, depth int, cursor []byte) ref {
 		}
 		s.path = append(s.path, v)
 	}
-	off = (off + 3) &^ 3
-	refs := bits.OnesCount32(h & (maskInner | bitValue))
-	var news [18]ref // in the order in which they lie
-	for i := range refs {
-		news[i] = ref(le.Uint32(b[off+4*i:]))
+	var room [maxRefs]ref
+	news := room[:n.refs()] // in the order in which they lie
+	for i := range news {
+		news[i] = n.ref(i)
 	}
-	end := depth + run
-	at := bits.OnesCount32(h & (bitValue | bitOrdinary))
-	for children := h & 0xffff; children != 0; children &= children - 1 {
+	end := depth + n.run()
+	at := n.childIndex(0) // of the first
+	for children := n.children(); children != 0; children &= children - 1 {
 		news[at] = s.child(news[at], end+1, byte(bits.TrailingZeros32(children)), cursor)
 		at++
 	}
-	if h&bitOrdinary != 0 {
-		i := bits.OnesCount32(h & bitValue)
+	if n.hasOrdinary() {
+		i := n.ordinaryIndex()
 		news[i] = s.child(news[i], end, pathOrdinary, cursor)
 	}
-	if h&bitValue != 0 {
+	if n.hasValue() {
 		news[0] = s.value(news[0])
 	}
 	s.path = s.path[:save]
 	changed := s.isCondemned(r)
-	for i := range refs {
-		changed = changed || news[i] != ref(le.Uint32(b[off+4*i:]))
+	for i, next := range news {
+		changed = changed || next != n.ref(i)
 	}
 	if !changed {
 		return r
 	}
-	size := off + 4*refs
-	n, to := s.w.alloc(size)
-	copy(to, b[:off])
-	for i := range refs {
-		le.PutUint32(to[off+4*i:], uint32(news[i]))
+	size := n.size()
+	moved, to := s.w.alloc(size)
+	copy(to, n.b[:n.body])
+	for i, next := range news {
+		binary.LittleEndian.PutUint32(to[n.refsAt()+refSize*i:], uint32(next))
 	}
 	s.w.give(r, size)
 	s.left -= int64(size)
-	return n
+	return moved
 }
 
 // child is node for the child behind a nibble or the ordinary branch.
@@ -308,18 +303,19 @@ func pass(cursor []byte, symbol byte) (rest []byte, isDone bool) {
 
 func (s *sweeper) isCondemned(r ref) bool { return s.w.fills[r>>chunkShift].condemned }
 
-// leaf is node for a leaf, whose value lies at off.
-func (s *sweeper) leaf(r ref, b []byte, off int) ref {
+// leaf is node for a leaf.
+func (s *sweeper) leaf(r ref, leaf nodeView) ref {
 	if !s.isCondemned(r) && !s.w.sweep.leaves {
 		return r
 	}
-	old := valueAt(b[off:])
+	off := int(leaf.body)
+	old := valueAt(leaf.b[off:])
 	v, changed := s.moved(old, s.isCondemned(r))
 	if !changed {
 		return r
 	}
 	n, to := s.w.alloc(off + len(v))
-	copy(to, b[:off])
+	copy(to, leaf.b[:off])
 	copy(to[off:], v)
 	s.w.give(r, off+len(old))
 	s.left -= int64(off + len(v))

@@ -1,7 +1,6 @@
 package zone
 
 import (
-	"encoding/binary"
 	"iter"
 	"math/bits"
 	"slices"
@@ -20,52 +19,39 @@ type place struct {
 
 // next returns the nibbles that the trie goes on with, one bit each.
 func (z *Zone) next(p place) uint32 {
-	b := z.at(p.at)
-	h := binary.LittleEndian.Uint32(b)
-	if p.used < int(h>>24) {
-		return 1 << nibbleAt(b[4:], p.depth&1+p.used)
+	n := z.node(p.at, p.depth)
+	if p.used < n.run() {
+		return 1 << n.nibble(p.depth, p.used)
 	}
-	return h & 0xffff
+	return n.children()
 }
 
 // step goes on with a nibble that next has.
 func (z *Zone) step(p place, v byte) place {
-	b := z.at(p.at)
-	h := binary.LittleEndian.Uint32(b)
-	run := int(h >> 24)
-	if p.used < run {
+	n := z.node(p.at, p.depth)
+	if p.used < n.run() {
 		p.used++
 		return p
 	}
-	off := (4+runOctets(p.depth, run)+3)&^3 + 4*bits.OnesCount32(h&(1<<v-1|bitOrdinary|bitValue))
-	return place{ref(binary.LittleEndian.Uint32(b[off:])), p.depth + run + 1, 0}
+	return place{n.ref(n.childIndex(uint64(v))), p.depth + n.run() + 1, 0}
 }
 
 // ordinary goes through the ordinary branch; ok is false if there is none here.
 func (z *Zone) ordinary(p place) (q place, ok bool) {
-	b := z.at(p.at)
-	h := binary.LittleEndian.Uint32(b)
-	run := int(h >> 24)
-	if p.used < run || h&bitOrdinary == 0 {
+	n := z.node(p.at, p.depth)
+	if p.used < n.run() || !n.hasOrdinary() {
 		return p, false
 	}
-	off := (4+runOctets(p.depth, run)+3)&^3 + 4*bits.OnesCount32(h&bitValue)
-	return place{ref(binary.LittleEndian.Uint32(b[off:])), p.depth + run, 0}, true
+	return place{n.ref(n.ordinaryIndex()), p.depth + n.run(), 0}, true
 }
 
 // value returns the value of the name at p, nil if it has none.
 func (z *Zone) value(p place) []byte {
-	b := z.at(p.at)
-	h := binary.LittleEndian.Uint32(b)
-	run := int(h >> 24)
-	if p.used < run || h&bitValue == 0 {
+	n := z.node(p.at, p.depth)
+	if p.used < n.run() {
 		return nil
 	}
-	off := 4 + runOctets(p.depth, run)
-	if h&maskInner == 0 {
-		return b[off:]
-	}
-	return z.at(ref(binary.LittleEndian.Uint32(b[(off+3)&^3:])))
+	return z.valueOf(n)
 }
 
 // spot is a place at the end of a label.
@@ -249,8 +235,8 @@ func labelOfKey(dst []byte, path []byte) (label []byte, done bool) {
 
 // isLeaf reports whether nothing lies behind p.
 func (z *Zone) isLeaf(p place) bool {
-	h := binary.LittleEndian.Uint32(z.at(p.at))
-	return p.used >= int(h>>24) && h&(0xffff|bitOrdinary) == 0
+	n := z.node(p.at, p.depth)
+	return p.used >= n.run() && n.isLeaf()
 }
 
 // children calls yield with each child of s in canonical order; labels are valid

@@ -234,7 +234,7 @@ func (w *writer) give(r ref, n int) {
 
 // free counts the octets of a node that is no longer referred to. A value that
 // lies apart from it is still there.
-func (w *writer) free(r ref, depth int) { w.give(r, w.nodeSize(r, depth)) }
+func (w *writer) free(r ref, depth int) { n := w.node(r, depth); w.give(r, n.size()) }
 
 // freeValue counts the octets of a value at r, apart from its node.
 func (w *writer) freeValue(r ref, v []byte) { w.give(r, len(v)) }

@@ -92,26 +92,6 @@ func readNibbles(b *[32]byte) (n, wrong uint64) {
 	return n, wrong | uint64(bad&0xf0)
 }
 
-// nibbles maps an octet to the nibble that it is the hexadecimal digit of, in
-// either case; to 0xf0 where it is none.
-var nibbles = func() (t [256]byte) {
-	for c := range t {
-		t[c] = 0xf0
-	}
-	for v := range byte(16) {
-		t[hexDigits[v]] = v
-		t[upper(hexDigits[v])] = v
-	}
-	return t
-}()
-
-func upper(c byte) byte {
-	if c >= 'a' {
-		c -= 'a' - 'A'
-	}
-	return c
-}
-
 // Address is ReadAddress for a name by itself.
 func (n Name) Address(k *AddressKey) bool {
 	var b [AddressRoom]byte

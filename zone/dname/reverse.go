@@ -11,7 +11,9 @@ import (
 const (
 	inAddrArpa = "\x07in-addr\x04arpa\x00"
 	ip6Arpa    = "\x03ip6\x04arpa\x00"
-	hexDigits  = "0123456789abcdef"
+
+	// HexDigits are the digits of nibble labels, as ptrd writes them.
+	HexDigits = "0123456789abcdef"
 )
 
 // IP6Arpa returns ip6.arpa.
@@ -47,15 +49,30 @@ func NibbleLabel(label []byte) (v byte, ok bool) {
 	if len(label) != 1 {
 		return 0, false
 	}
-	switch c := label[0]; {
-	case c-'0' <= 9:
-		return c - '0', true
-	case c-'a' <= 5:
-		return c - 'a' + 10, true
-	case c-'A' <= 5:
-		return c - 'A' + 10, true
+	v = Nibble(label[0])
+	return v & 15, v <= 15
+}
+
+// Nibble returns the nibble that an octet is the hexadecimal digit of, in either case;
+// 0xf0 if it is none.
+func Nibble(c byte) byte { return nibbles[c] }
+
+var nibbles = func() (t [256]byte) {
+	for c := range t {
+		t[c] = 0xf0
 	}
-	return 0, false
+	for v := range byte(16) {
+		t[HexDigits[v]] = v
+		t[upper(HexDigits[v])] = v
+	}
+	return t
+}()
+
+func upper(c byte) byte {
+	if c >= 'a' {
+		c -= 'a' - 'A'
+	}
+	return c
 }
 
 // Family says in which reverse tree a name lies.
@@ -130,7 +147,7 @@ func FromPrefix(p netip.Prefix) (n Name, ok bool) {
 		return append(n, inAddrArpa...), true
 	}
 	for i := p.Bits()/4 - 1; i >= 0; i-- {
-		n = append(n, 1, hexDigits[b[i/2]>>(4*(1-i%2))&15])
+		n = append(n, 1, HexDigits[b[i/2]>>(4*(1-i%2))&15])
 	}
 	return append(n, ip6Arpa...), true
 }
