@@ -18,14 +18,18 @@ import (
 // names the first record that does not fit, or is out of zone, or of a kind that
 // no zone can hold. What records of one name may stand beside each other is the
 // caller's to check, see [Zone.Recheck].
-func (z *Zone) Apply(c *Changeset) (*Zone, error) {
+func (z *Zone) Apply(c *Changeset) (*Zone, error) { return z.ApplyPaused(c, nil) }
+
+// ApplyPaused is [Zone.Apply] for large changesets: it calls pause every few
+// microseconds. pause may be nil.
+func (z *Zone) ApplyPaused(c *Changeset, pause func()) (*Zone, error) {
 	if !z.IsAvailable() {
 		return nil, fmt.Errorf("zone %v has no data to change", z.apex)
 	}
 	n := *z
 	w := &zoneWriter{writer: z.extend(), ttls: z.ttls}
 	n.w = w
-	e := &edit{z: &n, c: c}
+	e := &edit{pauser: pauser{pause: pause}, z: &n, c: c}
 	e.gather()
 	plain := z.family == dname.Forward
 	n.root = e.trie(z.root, e.names, plain, false)
@@ -58,6 +62,7 @@ func (z *Zone) tooLarge() error {
 
 // edit is a changeset under way into a zone.
 type edit struct {
+	pauser
 	z      *Zone // the new one
 	c      *Changeset
 	keys   []byte // of the changes
@@ -98,6 +103,7 @@ func (e *edit) gather() {
 	e.names = make([]change, 0, n)
 	var k key
 	for i := range n {
+		e.step()
 		r, _ := e.record(i)
 		switch {
 		case !r.Owner.IsAtOrBelow(z.apex):
@@ -142,6 +148,7 @@ func (e *edit) gather() {
 
 // owner changes the RRsets of one name, the value of n, by its records in list.
 func (e *edit) owner(n *node, list []change, hashed bool) {
+	e.step()
 	z := e.z
 	p := e.path(list[0])
 	old := z.contentIn(&e.was, n.value)

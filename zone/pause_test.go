@@ -45,6 +45,16 @@ func TestPause(t *testing.T) {
 			t.Errorf("%d pauses while %d records were found to be new", pauses, len(c.Added))
 		}
 	}
+	pauses = 0
+	c := zone.Diff(other, large, nil)
+	next, err := other.ApplyPaused(c, func() { pauses++ })
+	if err != nil || pauses < 100 {
+		t.Fatalf("%d pauses while %d records were added: %v", pauses, len(c.Added), err)
+	}
+	pauses = 0
+	if f := next.Recheck(c, func() { pauses++ }); len(f) > 0 || pauses < 100 {
+		t.Errorf("%d pauses while %d records were checked: %v", pauses, len(c.Added), f)
+	}
 }
 
 // Add pauses where it makes the table of suffixes larger, which takes milliseconds

@@ -10,8 +10,9 @@ import (
 // Recheck returns what a [Builder] would report of z that c brought in, where z is what
 // [Zone.Apply] made of c: all Errors, and the Warnings that are such because the zone is
 // another server's ([Builder.SetVerbatim]). It looks at the names that c adds records
-// to, and at the apex.
-func (z *Zone) Recheck(c *Changeset) (findings []Finding) {
+// to, and at the apex. pause is called every few microseconds; it may be nil.
+func (z *Zone) Recheck(c *Changeset, pause func()) (findings []Finding) {
+	p := pauser{pause: pause}
 	if _, ok := z.Get(z.apex, rr.TypeNS); !ok {
 		f := Finding{Severity: Error, Code: "no-ns", Text: fmt.Sprintf(noNS, z.apex)}
 		if z.verbatim && z.stats.Records > 1 {
@@ -22,6 +23,7 @@ func (z *Zone) Recheck(c *Changeset) (findings []Finding) {
 	var k key
 	var last dname.Name
 	for i := range c.Added {
+		p.step()
 		r := &c.Added[i]
 		if isOfNSEC3(r) {
 			findings = z.recheckNSEC3(findings, r)

@@ -52,7 +52,7 @@ func TestRecheck(t *testing.T) {
 			t.Fatalf("%s: %v", c.what, err)
 		}
 		var got []string
-		for _, f := range next.Recheck(change) {
+		for _, f := range next.Recheck(change, nil) {
 			got = append(got, f.Code)
 		}
 		if !slices.Equal(got, c.want) {
@@ -96,7 +96,7 @@ func TestRecheckApex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := next.Recheck(change); len(f) != 1 || f[0].Code != "no-ns" {
+	if f := next.Recheck(change, nil); len(f) != 1 || f[0].Code != "no-ns" {
 		t.Errorf("%v, want no-ns", f)
 	}
 }

@@ -103,7 +103,7 @@ func TestVerbatim(t *testing.T) {
 		if err := next.Check(); err != nil {
 			t.Fatal(err)
 		}
-		next.Recheck(&c)
+		next.Recheck(&c, nil)
 		back, err := next.Apply(c.Reverse())
 		if err != nil || back.Digest() != z.Digest() {
 			t.Fatalf("it does not lead back: %v", err)

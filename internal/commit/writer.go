@@ -47,10 +47,6 @@ type Options struct {
 	// writers wait, so they must not wait for one. Both may be nil.
 	Show      func(*zone.Set)
 	Published func(*zone.Batch)
-
-	// Aside calls a function that waits for the disk or for another writer; nil: it is
-	// called directly.
-	Aside func(func())
 }
 
 // Request is what a source asks for.
@@ -93,9 +89,6 @@ type state struct {
 
 // New returns a Writer without zones.
 func New(o Options) *Writer {
-	if o.Aside == nil {
-		o.Aside = func(f func()) { f() }
-	}
 	w := &Writer{o: o}
 	w.current.Store(&state{set: zone.NewSet()})
 	return w
@@ -129,8 +122,7 @@ func (w *Writer) Commit(r Request) (report Report, err error) {
 	if b, err = w.prepare(w.Set(), r.Propose); err != nil || b == nil {
 		return report, err
 	}
-	w.o.Aside(func() { report, err = w.publish(b, &r) })
-	return report, err
+	return w.publish(b, &r)
 }
 
 // Publish carries out a batch that is not proposed again: after a conflict it returns
@@ -149,18 +141,15 @@ func (w *Writer) Publish(b *zone.Batch) error {
 // Hold waits for the writer that is at work and keeps all others waiting until
 // release is called.
 func (w *Writer) Hold() (release func()) {
-	w.o.Aside(w.mu.Lock)
+	w.mu.Lock()
 	return w.mu.Unlock
 }
 
 // exclusive calls f while all other writers wait.
-func (w *Writer) exclusive(f func() error) (err error) {
-	w.o.Aside(func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		err = f()
-	})
-	return err
+func (w *Writer) exclusive(f func() error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return f()
 }
 
 // prepare returns the batch as it is to be published on top of a snapshot.

@@ -291,7 +291,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.clock.Start(d.journal.Newest())
 	d.findDamage(cfg, isOld)
 	d.secret = d.cookieSecret(cfg.StateDir)
-	d.zones = commit.New(commit.Options{Journal: d.journal, Show: d.show, Published: d.published, Aside: d.aside})
+	d.zones = commit.New(commit.Options{Journal: d.journal, Show: d.show, Published: d.published})
 	d.keeper = history.NewKeeper(history.Options{Journal: d.journal, Set: d.zones.Set, Pause: d.pause, Log: d.log, Guard: d.contain})
 	d.notifier = notify.New(notify.Options{Set: d.zones.Set, IsOwn: d.isOwn, Log: d.log, Guard: d.contain})
 	d.pacer = pace.New()
@@ -302,7 +302,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		Overlay: func(static *zone.Zone) (*zone.Zone, error) { return update.Overlay(d.journal, static) },
 	})
 	d.follower = secondary.NewFollower(secondary.Options{
-		Store: d.zones, Journal: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Aside: d.aside, Made: d.transferred,
+		Store: d.zones, Journal: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Made: d.transferred,
 		Guard: d.contain,
 	})
 	d.fleet.changed = make(chan struct{}, 1)
@@ -464,16 +464,6 @@ func (c chains) Chain(apex dname.Name, from, to zone.Serial, most int) ([]*zone.
 
 // pauseTransfer is pause for what goes on only while queries are answered.
 func (d *Daemon) pauseTransfer() func() { return d.pacer.Pause() }
-
-// aside calls f, which may wait for a disk or take long, so that queries are
-// answered meanwhile.
-func (d *Daemon) aside(f func()) {
-	if !d.serving {
-		f()
-		return
-	}
-	d.pacer.Aside(f)
-}
 
 // tell sends states to the service manager, which may be gone.
 func (d *Daemon) tell(states ...string) {

@@ -34,7 +34,7 @@ type freed struct {
 // milliseconds, in which queries wait.
 func (d *Daemon) releaseAtOnce() {
 	if d.made >= releaseFrom {
-		d.aside(debug.FreeOSMemory)
+		debug.FreeOSMemory()
 	}
 	d.made = 0
 }

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// A computation that has the only processor gives way to a reader whose datagram
+// A computation that has the only processor yields to a reader whose datagram
 // has come: within a few calls, without the help of the runtime's monitor, which
 // looks every ten milliseconds.
-func TestGiveWay(t *testing.T) {
+func TestYield(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -38,7 +38,7 @@ func TestGiveWay(t *testing.T) {
 	defer p.Close()
 	for got.Load() == 0 { // the reader waits for the next one after this
 		sender.Write([]byte("first"))
-		p.giveWay()
+		p.yield()
 	}
 	const rounds, tries = 200, 3
 	late := 0
@@ -48,7 +48,7 @@ func TestGiveWay(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range tries {
-			if p.giveWay(); got.Load() > before {
+			if p.yield(); got.Load() > before {
 				break
 			}
 		}
@@ -61,13 +61,13 @@ func TestGiveWay(t *testing.T) {
 	}
 	// The monitor may be in the poller at the moment that we are.
 	if late > rounds/10 {
-		t.Errorf("%d of %d datagrams were not read after giving way %d times", late, rounds, tries)
+		t.Errorf("%d of %d datagrams were not read after yielding %d times", late, rounds, tries)
 	}
 	conn.Close()
 	<-ended
 }
 
-// Pause gives way once a slice, not at each call.
+// Pause yields once a slice, not at each call.
 func TestPause(t *testing.T) {
 	p := New()
 	defer p.Close()
@@ -78,18 +78,18 @@ func TestPause(t *testing.T) {
 		span time.Duration
 		give bool
 	}{{Slice / 2, false}, {Slice / 4, false}, {Slice / 4, true}, {Slice / 2, false}, {Slice, true}} {
-		for _, d := range p.doors { // the next one who gives way needs a new one
+		for _, d := range p.wakes { // the next one who yields needs a new one
 			d.close()
 		}
-		p.doors = nil
+		p.wakes = nil
 		now = now.Add(step.span)
-		if pause(); (len(p.doors) > 0) != step.give {
-			t.Errorf("step %d: gave way %v, want %v", i, !step.give, step.give)
+		if pause(); (len(p.wakes) > 0) != step.give {
+			t.Errorf("step %d: yielded %v, want %v", i, !step.give, step.give)
 		}
 	}
 }
 
-// Several computations give way at the same time; Close then closes all doors.
+// Several computations give way at the same time; Close then closes all pipes.
 func TestManyAtOnce(t *testing.T) {
 	p := New()
 	ended := make(chan struct{})
@@ -97,7 +97,7 @@ func TestManyAtOnce(t *testing.T) {
 	for range many {
 		go func() {
 			for range 100 {
-				p.giveWay()
+				p.yield()
 			}
 			ended <- struct{}{}
 		}()
@@ -106,23 +106,7 @@ func TestManyAtOnce(t *testing.T) {
 		<-ended
 	}
 	p.Close()
-	if len(p.doors) != 0 {
-		t.Errorf("%d doors are left", len(p.doors))
-	}
-}
-
-func TestAside(t *testing.T) {
-	p := New()
-	defer p.Close()
-	before := runtime.GOMAXPROCS(0)
-	p.Aside(func() {
-		p.Aside(func() {
-			if got := runtime.GOMAXPROCS(0); got != before+2 {
-				t.Errorf("%d processors, want %d", got, before+2)
-			}
-		})
-	})
-	if got := runtime.GOMAXPROCS(0); got != before {
-		t.Errorf("%d processors afterwards, want %d", got, before)
+	if len(p.wakes) != 0 {
+		t.Errorf("%d pipes are left", len(p.wakes))
 	}
 }

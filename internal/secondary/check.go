@@ -202,7 +202,7 @@ func (w *work) transfer(ctx context.Context, a answer) (*outcome, error) {
 	k.setPhase(w.t, transferring)
 	asked := Asked{
 		Type: rr.TypeAXFR, Apex: w.conf.Apex, Base: w.good, AnySerial: w.whole || w.expired,
-		MaxOctets: w.conf.MaxOctets, Pause: k.o.Pause(), Aside: k.o.Aside,
+		MaxOctets: w.conf.MaxOctets, Pause: k.o.Pause(),
 	}
 	conn := a.conn
 	a.conn = nil

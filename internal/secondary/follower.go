@@ -48,7 +48,6 @@ type Options struct {
 	Random  func() float64     // from 0 to 1, called by several goroutines; nil: math/rand
 
 	Pause func() func()         // see assemble.Options
-	Aside func(func())          // calls what waits for a disk or cannot pause; nil: called as it is
 	Guard *supervise.Supervisor // contains panics over single zones; nil: they are not contained
 	Made  func(int64)           // told the octets of each zone that was made anew; nil: nobody is told
 }
@@ -139,9 +138,6 @@ func NewFollower(o Options) *Follower {
 	}
 	if o.Pause == nil {
 		o.Pause = func() func() { return nil }
-	}
-	if o.Aside == nil {
-		o.Aside = func(f func()) { f() }
 	}
 	if o.Made == nil {
 		o.Made = func(int64) {}

@@ -26,8 +26,7 @@ type Asked struct {
 	// take until the zone is built is bounded by MemoryFactor times as much.
 	MaxOctets int64
 
-	Pause func()       // called every few microseconds of the work; nil: never
-	Aside func(func()) // calls what takes longer and cannot pause; nil: called as it is
+	Pause func() // called every few microseconds of the work; nil: never
 }
 
 // MemoryFactor is how many octets of memory a zone may take while it comes and is built,
@@ -97,9 +96,6 @@ func NewReceiver(a Asked) *Receiver {
 	}
 	if a.Pause == nil {
 		a.Pause = func() {}
-	}
-	if a.Aside == nil {
-		a.Aside = func(f func()) { f() }
 	}
 	return &Receiver{a: a, owner: make([]byte, 0, dname.MaxWire)}
 }

@@ -14,10 +14,6 @@ const (
 	// twice the octets that they take in a zone, and those removed count as well.
 	leastSteps = 1 << 20
 	stepsFor   = 4
-
-	// asideFrom is how many records of a difference, at about a microsecond each, are
-	// worth a processor more while they are applied.
-	asideFrom = 500
 )
 
 // steps are differences under way into a zone.
@@ -90,26 +86,15 @@ func (r *Receiver) difference(rec *zone.Record, s soa, isSOA bool) error {
 // endStep applies the difference that has come.
 func (r *Receiver) endStep() error {
 	w := &r.steps
-	var next *zone.Zone
-	var findings []zone.Finding
-	var err error
-	apply := func() {
-		if next, err = w.to.Apply(w.step); err != nil && w.dropPresent() {
-			next, err = w.to.Apply(w.step)
-		}
-		if err == nil {
-			findings = next.Recheck(w.step)
-		}
+	next, err := w.to.ApplyPaused(w.step, r.a.Pause)
+	if err != nil && w.dropPresent() {
+		next, err = w.to.ApplyPaused(w.step, r.a.Pause)
 	}
-	if len(w.step.Removed)+len(w.step.Added) < asideFrom {
-		apply()
-	} else {
-		r.a.Aside(apply)
-	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("the difference from serial %d to %d does not fit: %w", w.step.From, w.step.To, err)
-	case slices.ContainsFunc(findings, func(f zone.Finding) bool { return f.Severity == zone.Error }):
+	}
+	findings := next.Recheck(w.step, r.a.Pause)
+	if slices.ContainsFunc(findings, func(f zone.Finding) bool { return f.Severity == zone.Error }) {
 		return unfit(findings)
 	}
 	r.warn(findings...)

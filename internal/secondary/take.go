@@ -133,9 +133,7 @@ func (k *Follower) confirm(t *task, expires time.Time) error {
 	if !store || k.o.Journal == nil {
 		return nil
 	}
-	var err error
-	k.o.Aside(func() { err = k.o.Journal.SetNotes(apex, []zone.Note{timesNote(now, expires)}) })
-	if err != nil {
+	if err := k.o.Journal.SetNotes(apex, []zone.Note{timesNote(now, expires)}); err != nil {
 		return fmt.Errorf("keep the time that the zone expires: %w", err)
 	}
 	k.mu.Lock()

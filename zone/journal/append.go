@@ -129,7 +129,7 @@ func (j *Journal) keepBegun(edits []*edit) error {
 		z := e.content()
 		if p, ok := j.prepared[e.key]; ok && p.serial == z.Serial() && p.digest == z.Digest() && j.hasSnapshot(e.change.Apex, &p) {
 			e.file = p
-		} else if e.file, err = j.writeSnapshot(z, nil); err != nil {
+		} else if e.file, err = j.writeSnapshot(z, j.pause()); err != nil {
 			return err
 		}
 	}
@@ -145,8 +145,10 @@ func (j *Journal) update(edits []*edit, notes []zone.ZoneNotes) error {
 	limits := j.limits.Load()
 	return j.write(func(tx *bolt.Tx) error {
 		t := begin(tx)
+		t.pause = j.pause()
 		var puts []put
 		for _, e := range edits {
+			t.pause()
 			if err := t.apply(j, e, limits); err != nil {
 				return err
 			}
@@ -156,6 +158,7 @@ func (j *Journal) update(edits []*edit, notes []zone.ZoneNotes) error {
 			return err
 		}
 		for _, e := range edits {
+			t.pause()
 			if e.next.Sequence == 0 && e.next.id == 0 {
 				continue
 			}
@@ -182,6 +185,19 @@ func (j *Journal) update(edits []*edit, notes []zone.ZoneNotes) error {
 	})
 }
 
+// pauseRecords is how many records, each well below a microsecond, lie between two pauses.
+const pauseRecords = 64
+
+// pause returns what a large computation calls every few microseconds.
+func (j *Journal) pause() func() {
+	if j.o.Pause != nil {
+		if pause := j.o.Pause(); pause != nil {
+			return pause
+		}
+	}
+	return func() {}
+}
+
 // wrap says what was being done, unless the error says so itself.
 func (j *Journal) wrap(err error) error {
 	var unfit *unfitError
@@ -200,10 +216,11 @@ func (e *unfitError) Error() string { return e.text }
 // transaction is one that writes.
 type transaction struct {
 	zones, names, history, notes *bolt.Bucket
+	pause                        func()
 }
 
 func begin(tx *bolt.Tx) *transaction {
-	t := &transaction{tx.Bucket([]byte(bucketZones)), tx.Bucket([]byte(bucketNames)), tx.Bucket([]byte(bucketChanges)), tx.Bucket([]byte(bucketNotes))}
+	t := &transaction{tx.Bucket([]byte(bucketZones)), tx.Bucket([]byte(bucketNames)), tx.Bucket([]byte(bucketChanges)), tx.Bucket([]byte(bucketNotes)), func() {}}
 	t.history.FillPercent = changesFill
 	t.names.FillPercent = changesFill
 	countTransaction(tx)
@@ -222,6 +239,7 @@ func countTransaction(tx *bolt.Tx) {
 func (t *transaction) changes(puts []put) error {
 	slices.SortFunc(puts, func(a, b put) int { return bytes.Compare(a.key, b.key) })
 	for _, p := range puts {
+		t.pause()
 		if err := t.history.Put(p.key, p.value); err != nil {
 			return err
 		}
@@ -262,7 +280,7 @@ func (t *transaction) apply(j *Journal, e *edit, limits *limitSet) error {
 		return err
 	}
 	w := &e.writer
-	*w = blockWriter{id: next.id, sum: next.extended(), next: next.Sequence + 1}
+	*w = blockWriter{id: next.id, sum: next.extended(), next: next.Sequence + 1, pause: t.pause}
 	w.coder.apex = c.Apex
 	switch {
 	case c.Zone == nil && !next.Gone && next.Sequence > 0:
@@ -274,7 +292,7 @@ func (t *transaction) apply(j *Journal, e *edit, limits *limitSet) error {
 		if most := limits.of(e.key).MaxSize; int64(w.added) > most && !c.Kept {
 			// It would be trimmed at once.
 			last := c.Steps[len(c.Steps)-1]
-			*w = blockWriter{id: next.id, sum: next.extended(), next: next.Sequence + uint64(len(c.Steps))}
+			*w = blockWriter{id: next.id, sum: next.extended(), next: next.Sequence + uint64(len(c.Steps)), pause: t.pause}
 			w.event(blockBegan, z.Serial(), last.At, last.Source, z.Stats().Records)
 		}
 	case e.begins(next):

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/ptrd/ptrd/zone"
@@ -76,5 +77,38 @@ func TestAppendThatFails(t *testing.T) {
 	}
 	if store.Set().Len() != 0 {
 		t.Error("served")
+	}
+}
+
+// A large change pauses while it is encoded and written, a small one need not.
+func TestAppendPauses(t *testing.T) {
+	pauses := 0
+	j, err := Open(newPath(t), Options{Pause: func() func() { return func() { pauses++ } }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	store := zone.NewStore(j, nil, nil)
+	from := build(t, "a.example", 1)
+	if err := store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: from, Apex: from.Apex()}}}); err != nil {
+		t.Fatal(err)
+	}
+	c := zone.Diff(from, build(t, "a.example", 2), nil)
+	const records = 10000
+	for n := range records {
+		owner := dname.MustParse(fmt.Sprintf("h%d.a.example", n))
+		c.Added = append(c.Added, zone.Record{Owner: owner, Type: rr.TypeA, TTL: 60, Data: []byte{192, 0, 2, 1}})
+	}
+	to, err := from.Apply(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pauses = 0
+	change := zone.Change{Zone: to, Apex: to.Apex(), Base: from, Steps: []zone.Step{{Changeset: c}}}
+	if err := store.Publish(&zone.Batch{Changes: []zone.Change{change}}); err != nil {
+		t.Fatal(err)
+	}
+	if pauses < records/pauseRecords {
+		t.Errorf("%d pauses while %d records were written", pauses, records)
 	}
 }

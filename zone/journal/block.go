@@ -66,6 +66,7 @@ type blockWriter struct {
 	old   int    // octets that the block and its key had before
 	puts  []put
 	added int // octets more than before
+	pause func()
 }
 
 // begin begins a block of the given kind.
@@ -111,7 +112,7 @@ func (w *blockWriter) step(s *zone.Step) error {
 			w.begin(blockSteps, s.At)
 		}
 		before, coder := len(w.block), w.coder
-		b, err := w.coder.append(w.block, s)
+		b, err := w.coder.append(w.block, s, w.pause)
 		if err != nil {
 			return err
 		}

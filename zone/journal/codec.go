@@ -209,7 +209,7 @@ const (
 )
 
 // append appends a step.
-func (c *stepCoder) append(dst []byte, s *zone.Step) ([]byte, error) {
+func (c *stepCoder) append(dst []byte, s *zone.Step, pause func()) ([]byte, error) {
 	set := s.Changeset
 	removed, added := set.Removed, set.Added
 	var flags byte
@@ -238,6 +238,9 @@ func (c *stepCoder) append(dst []byte, s *zone.Step) ([]byte, error) {
 	var err error
 	for _, list := range [][]zone.Record{removed, added} {
 		for i := range list {
+			if pause != nil && i%pauseRecords == pauseRecords-1 {
+				pause()
+			}
 			if dst, err = c.recordCoder.append(dst, &list[i]); err != nil {
 				return dst, err
 			}

@@ -83,6 +83,10 @@ type Options struct {
 	// Content, if set, returns what is served of a zone; nil: nothing. The content of
 	// zones that have no other source is written from it where it was removed.
 	Content func(apex dname.Name) *zone.Zone
+
+	// Pause, if set, is called for each large computation, and returns what that calls
+	// every few microseconds; nil: nothing.
+	Pause func() func()
 }
 
 // Journal is an open journal file. It implements [zone.Journal]; all methods may
