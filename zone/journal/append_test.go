@@ -88,9 +88,8 @@ func TestAppendPauses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.Close()
-	store := zone.NewStore(j, nil, nil)
 	from := build(t, "a.example", 1)
-	if err := store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: from, Apex: from.Apex()}}}); err != nil {
+	if err := j.Append(&zone.Batch{Changes: []zone.Change{{Zone: from, Apex: from.Apex()}}}); err != nil {
 		t.Fatal(err)
 	}
 	c := zone.Diff(from, build(t, "a.example", 2), nil)
@@ -105,7 +104,7 @@ func TestAppendPauses(t *testing.T) {
 	}
 	pauses = 0
 	change := zone.Change{Zone: to, Apex: to.Apex(), Base: from, Steps: []zone.Step{{Changeset: c}}}
-	if err := store.Publish(&zone.Batch{Changes: []zone.Change{change}}); err != nil {
+	if err := j.Append(&zone.Batch{Changes: []zone.Change{change}}); err != nil {
 		t.Fatal(err)
 	}
 	if pauses < records/pauseRecords {
