@@ -1,4 +1,4 @@
-# `make run` and `make test` are all the set-up there is: Go and make.
+# Go and make are the only requirements; `make help` lists the targets.
 
 .DEFAULT_GOAL = help
 
@@ -19,8 +19,9 @@ FLAGS    ?=
 # what `make cross` builds and vets, tests included
 CROSS    ?= linux/386 linux/arm linux/arm64 windows/386 windows/amd64 darwin/arm64 freebsd/amd64 openbsd/amd64 netbsd/amd64
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI    = $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help run build test check vet fmt race fuzz bench benchcmp cross test-386 clean
+.PHONY: help run build test check lint vet fmt race fuzz bench benchcmp cross test-386 clean
 .PHONY: bench-peers bench-growth bench-generators bench-instructions bench-floods bench-mixed mixed-load compare
 
 help:
@@ -28,6 +29,7 @@ help:
 	@echo 'test      all tests'
 	@echo 'build     ./ptrd'
 	@echo 'check     vet, staticcheck, tests with the race detector, fuzzing'
+	@echo 'lint      golangci-lint'
 	@echo 'fuzz      each fuzz target for FUZZTIME ($(FUZZTIME))'
 	@echo 'bench     benchmarks, BENCH=regexp COUNT=n PACKAGES=./... OUT=file'
 	@echo 'compare   responses of OTHER=binary against those of the tree, octet by octet'
@@ -40,20 +42,20 @@ help:
 	@echo 'test-386  tests of some packages on a 32-bit processor'
 	@echo 'fmt       gofmt'
 
-# Without C code: the binary runs everywhere, and keeps its right to bind low
-# ports when it gives up root.
+# Without cgo, the binary runs on every distribution, and the capability to bind low ports
+# applies to all of its threads.
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.release=$(VERSION)" -o ptrd ./cmd/ptrd
 
-# Git lets every user read the example's secrets, which ptrd would warn of.
+# Git makes the secrets of the example readable for every user, which ptrd warns about.
 run: build
 	@chmod o-r config.example.yaml examples/*.key
 	@echo 'try:  $(DIG)'
 	@echo '      $(DIG) +tcp'
 	./ptrd serve --config config.example.yaml
 
-# What is skipped for want of a program of others is listed at the end. The path of the
-# list is new each time, so that no skipped test comes from the cache of go.
+# Tests that are skipped because a program is missing are listed at the end. The list has a
+# new path each time, so that the results of skipped tests are not cached.
 test:
 	@list=$$(mktemp); trap 'rm -f '$$list EXIT; \
 	PTRD_SKIPPED=$$list $(GO) test ./...; status=$$?; \
@@ -74,10 +76,10 @@ vet:
 race:
 	$(GO) test -race -shuffle=on -count=2 ./...
 
-# One target at a time, each with a worker a core; new crashes are left in
-# testdata/fuzz. Minimizing is short: it would take most of a short run. At the end
-# of its time the fuzzer now and then fails by its own deadline, without a failing
-# input: that run counts for nothing and is made again.
+# One target at a time, each with a worker per core; new crashes are in testdata/fuzz.
+# Minimizing is limited, because it would take most of a short run. The fuzzer sometimes
+# fails at the end of its time with its own deadline and without a failing input; then the
+# run is repeated.
 fuzz:
 	@set -e; log=$$(mktemp); trap 'rm -f '$$log EXIT; for pkg in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
@@ -96,6 +98,9 @@ check: vet
 	$(STATICCHECK) ./...
 	$(MAKE) race
 	$(MAKE) fuzz
+
+lint:
+	$(GOLANGCI) run
 
 bench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(or $(PACKAGES),./bench) | tee $(OUT)
@@ -139,8 +144,8 @@ cross:
 		$(GO) vet ./...; \
 	done
 
-# The packages whose arithmetic depends most on the size of an int, on a 32-bit
-# processor. A 64-bit x86 kernel runs these tests as they are.
+# The packages whose arithmetic depends most on the size of int. An x86-64 kernel runs 32-bit
+# tests without an emulator.
 test-386:
 	CGO_ENABLED=0 GOARCH=386 $(GO) test -short ./zone ./zone/dname ./zone/journal ./server/wire
 
