@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/platform"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
@@ -113,7 +114,7 @@ func (r *round) zoneMemory() int64 {
 	if n := r.cfg.Limits.ZoneMemory; n > 0 {
 		return n
 	}
-	if n := machineMemory() / 2; n > 0 {
+	if n := platform.Memory() / 2; n > 0 {
 		return n
 	}
 	return math.MaxInt64

@@ -41,9 +41,3 @@ www TXT there
 		t.Errorf("%d names", got)
 	}
 }
-
-func TestMachineMemory(t *testing.T) {
-	if n := machineMemory(); n < 0 || n > 0 && n < 16<<20 {
-		t.Errorf("%d octets", n)
-	}
-}

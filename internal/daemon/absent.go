@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/ptrd/ptrd/internal/platform"
 )
 
 // Addresses that the host does not have yet, as at boot before its network is up, do not
@@ -109,7 +111,7 @@ func hasZone(list []netip.AddrPort) bool {
 // watchAddresses reports changes of the host's addresses and interfaces until ctx ends.
 // Where the system does not report them, the timer is all there is.
 func (d *Daemon) watchAddresses(ctx context.Context) error {
-	err := addressChanges(ctx, d.absences.changed)
+	err := platform.AddressChanges(ctx, d.absences.changed)
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) && ctx.Err() == nil {
 		d.each.Info("changes of addresses are not reported by the system; what is not there yet is tried again every so often", "err", err)
 	}

@@ -9,12 +9,11 @@ import (
 	"github.com/ptrd/ptrd/internal/eventlog"
 )
 
-// newLogger returns the handler of the log that the config asks for, and its level,
-// which follows the config.
+// newLogger returns the handler of the log that is configured, and its level, which setLevel changes.
 func newLogger(w io.Writer, cfg *config.Log) (*eventlog.Handler, *slog.LevelVar) {
 	level := new(slog.LevelVar)
 	setLevel(level, cfg)
-	// A span of time has its unit (27ms), in JSON too, where a number would not.
+	// Durations have a unit (27ms), also in JSON, where the default is a number.
 	o := &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Value.Kind() == slog.KindDuration {
 			a.Value = slog.StringValue(a.Value.Duration().String())
@@ -29,47 +28,47 @@ func newLogger(w io.Writer, cfg *config.Log) (*eventlog.Handler, *slog.LevelVar)
 
 func setLevel(v *slog.LevelVar, cfg *config.Log) {
 	level := slog.LevelInfo
-	// The config has checked the word.
+	// Package config has checked the word.
 	_ = level.UnmarshalText([]byte(cfg.Level))
 	v.Set(level)
 }
 
-// maxLoggedFindings is how many new findings of one code a reload logs. A thousand
-// zones may have the same fault; `ptrd check` lists all.
+// maxLoggedFindings is how many new findings of one code a reload logs. A thousand zones may have the
+// same problem; `ptrd check` lists all.
 const maxLoggedFindings = 10
 
-// findingLog logs findings once, not at each reload again.
+// findingLog logs each finding once, not at every reload.
 type findingLog struct {
-	log     *slog.Logger    // that merges nothing
-	last    map[string]bool // of the last config in force, and its zones
-	refusal map[string]bool // of the config that was refused since; nil: none
+	log     *slog.Logger    // that does not merge events
+	last    map[string]bool // of the active configuration and its zones
+	refusal map[string]bool // of the configuration that was refused since; nil: none
 }
 
-// tell logs those findings that were not there the last time, and how many of
-// the old ones are gone.
+// tell logs the findings of the new active configuration that are new, and how many earlier ones are
+// resolved.
 func (l *findingLog) tell(list []Finding) {
 	now := l.report(list)
-	mended := 0
+	resolved := 0
 	for _, before := range []map[string]bool{l.last, l.refusal} {
 		for s := range before {
 			if !now[s] {
-				mended++
+				resolved++
 			}
 		}
 	}
-	if mended > 0 {
-		l.log.Info("findings resolved", "count", mended)
+	if resolved > 0 {
+		l.log.Info("findings resolved", "count", resolved)
 	}
 	l.last, l.refusal = now, nil
 }
 
-// refused is tell for a config that was refused. Nobody looked at the zones, so
-// what was wrong with them still is.
+// refused logs the new findings of a configuration that was refused. Its zones were not checked, so
+// that earlier findings about them are not resolved.
 func (l *findingLog) refused(list []Finding) {
 	l.refusal = l.report(list)
 }
 
-// report logs what is new in the list and returns all of it.
+// report logs the new findings in list and returns the texts of all.
 func (l *findingLog) report(list []Finding) map[string]bool {
 	now := make(map[string]bool, len(list))
 	type kind struct {
@@ -77,7 +76,7 @@ func (l *findingLog) report(list []Finding) map[string]bool {
 		level slog.Level
 	}
 	logged := map[kind]int{}
-	var more []kind // in the order in which they came
+	var more []kind // in the order of their first finding
 	for _, f := range list {
 		s := f.String()
 		now[s] = true

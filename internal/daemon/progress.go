@@ -7,26 +7,26 @@ import (
 	"github.com/ptrd/ptrd/internal/systemd"
 )
 
-// progressEvery is the pause between two words about a load, and how long one takes
-// before there is any: a person waits a second without asking.
+// progressEvery is the interval between two reports about a load. The first one follows after such an
+// interval: an operator waits a second without a report.
 const progressEvery = time.Second
 
-// Loading is how far a load is.
+// Loading is the progress of a load.
 type Loading struct {
-	Zones   int64 `json:"zones"` // that are done, those that did not change included
+	Zones   int64 `json:"zones"` // that are done, including those that did not change
 	Of      int64 `json:"of"`
 	Records int64 `json:"records"` // read from sources
-	Bytes   int64 `json:"bytes"`   // likewise
+	Bytes   int64 `json:"bytes"`   // read from sources
 }
 
 func (l Loading) String() string {
 	return fmt.Sprintf("%d of %d zones, %d records, %d octets", l.Zones, l.Of, l.Records, l.Bytes)
 }
 
-// load is a load under way: what was read before it.
+// load is a running load: what was read before it.
 type load struct{ records, bytes int64 }
 
-// loadingNow returns how far the load under way is; nil if there is none.
+// loadingNow returns the progress of the running load; nil if there is none.
 func (d *Daemon) loadingNow() *Loading {
 	begin := d.load.Load()
 	if begin == nil {
@@ -40,8 +40,8 @@ func (d *Daemon) loadingNow() *Loading {
 	return &l
 }
 
-// tellProgress tells the log and the service manager once in a while how far the
-// load is that begins now, until the function that it returns is called.
+// tellProgress reports the progress of the load that begins now to the log and the service manager, at
+// each element of every, until end is called.
 func (d *Daemon) tellProgress(every <-chan time.Time) (end func()) {
 	var begin load
 	begin.records, begin.bytes = d.progress.Read()

@@ -6,32 +6,31 @@ import (
 	"time"
 )
 
-// releaseFrom is the octets of zones made anew from which the system gets back
-// what making them took, and what the zones before them had. The runtime would do so
-// when the next load makes it collect garbage, if ever; and a collection at every
-// small change would be waste.
+// releaseFrom is from how many octets of newly built zones memory is returned to the system: what
+// building them took, and what the zones before them had. Otherwise the runtime would only do so when
+// the next load makes it collect garbage. A collection after every small change would be wasteful.
 const releaseFrom = 8 << 20
 
 const (
-	// releasePercent is how much more than what is in use the runtime keeps while
-	// memory is given back. It gives back the rest by itself, in pieces of a
-	// millisecond and in one hundredth of the time.
+	// releasePercent is how much more memory than is in use the runtime keeps during a release, in
+	// percent. It returns the rest in the background, in pieces of a millisecond and in one
+	// hundredth of the time.
 	releasePercent = 10
 
-	// releaseFor is how long it may. The runtime gives back some 30 MB a second; of a
-	// zone of ten million names, 400. After that the collector works as usual: with
-	// so little room it would run at each change.
+	// releaseFor is the duration of a release. The runtime returns some 30 MB a second, and needs
+	// to return 400 MB after a zone of ten million names was built. A longer release would make
+	// the collector run at each change.
 	releaseFor = 15 * time.Second
 )
 
-// freed is the giving back of memory under way.
+// freed is the current release of memory.
 type freed struct {
-	ends    <-chan time.Time // nil: none is
-	percent int              // the collector's, before
+	ends    <-chan time.Time // nil: there is none
+	percent int              // setting of the collector before it
 }
 
-// releaseAtOnce gives memory back after the first load. It takes some
-// milliseconds, in which queries wait.
+// releaseAtOnce returns memory to the system after the first load. It takes some milliseconds, in which
+// queries wait.
 func (d *Daemon) releaseAtOnce() {
 	if d.made >= releaseFrom {
 		debug.FreeOSMemory()
@@ -39,8 +38,7 @@ func (d *Daemon) releaseAtOnce() {
 	d.made = 0
 }
 
-// release begins to give memory back after a large load, and is done soon: queries
-// do not wait for it.
+// release begins to return memory to the system after a large load. Queries do not wait for it.
 func (d *Daemon) release() {
 	if d.made < releaseFrom {
 		return
@@ -48,16 +46,16 @@ func (d *Daemon) release() {
 	d.made = 0
 	d.endRelease()
 	d.freed = freed{time.After(releaseFor), debug.SetGCPercent(releasePercent)}
-	// The first one finds what is no longer used. What the runtime keeps goes by what
-	// was in use when the last one ended, and it keeps stretches that were full at the
-	// one before that. There is next to nothing to look through: zones have no pointers.
+	// The first collection finds what is no longer used. How much memory the runtime keeps depends on
+	// what was in use at the end of the last collection, and it keeps spans that were full at the
+	// one before. Collections are fast: zones have no pointers.
 	for range 3 {
 		runtime.GC()
 	}
 }
 
-// interrupt has the collector work as before until the returned function is called:
-// with so little room it would run again and again while a zone loads.
+// interrupt restores the setting of the collector until resume is called. Otherwise the collector would
+// run again and again while a zone is loaded.
 func (f *freed) interrupt() (resume func()) {
 	if f.ends == nil {
 		return func() {}
@@ -65,11 +63,11 @@ func (f *freed) interrupt() (resume func()) {
 	debug.SetGCPercent(f.percent)
 	return func() {
 		debug.SetGCPercent(releasePercent)
-		runtime.GC() // after which the runtime looks again whether there is something to give back
+		runtime.GC() // after which the runtime returns memory again
 	}
 }
 
-// endRelease has the collector work as before.
+// endRelease restores the setting of the collector.
 func (d *Daemon) endRelease() {
 	if d.freed.ends == nil {
 		return

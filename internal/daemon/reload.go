@@ -11,6 +11,7 @@ import (
 	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/platform"
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/internal/systemd"
 	"github.com/ptrd/ptrd/server"
@@ -326,7 +327,7 @@ func (d *Daemon) watch(plan *assemble.Plan, begin time.Time) {
 // monotonic returns the time of the monotonic clock that the service manager
 // reads too.
 func monotonic(started time.Time) time.Duration {
-	if d, ok := bootClock(); ok {
+	if d, ok := platform.Monotonic(); ok {
 		return d
 	}
 	return time.Since(started)

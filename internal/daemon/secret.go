@@ -13,22 +13,22 @@ import (
 	"github.com/ptrd/ptrd/zone/disk"
 )
 
-// secretName is the file in the state directory with the secret that cookies
-// are made by where none is configured (RFC 7873 §5.5).
+// secretName is the file in the state directory with the secret of DNS cookies, which is used if none
+// is configured (RFC 7873 §5.5).
 const secretName = "cookie.secret"
 
-// maxSecret bounds that file, in octets; it has 33.
+// maxSecret bounds the size of that file, which has 33 octets.
 const maxSecret = 1 << 10
 
-// hasSecret reports whether the state directory has a secret: an earlier process used it.
+// hasSecret reports whether the state directory has a secret, as it has after an earlier process.
 func hasSecret(stateDir string) bool {
 	_, err := os.Lstat(filepath.Join(stateDir, secretName))
 	return err == nil
 }
 
-// cookieSecret returns the secret kept in the state directory, made at the first
-// start, so that cookies stay good over restarts. One that cannot be used is made
-// again: all it costs is that clients get new cookies.
+// cookieSecret returns the secret in the state directory. It is created at the first start, so that
+// cookies stay valid over restarts. A secret that cannot be used is replaced; then clients get new
+// cookies.
 func (d *Daemon) cookieSecret(stateDir string) []byte {
 	path := filepath.Join(stateDir, secretName)
 	data, err := disk.Read(disk.OS{}, path, maxSecret)
@@ -47,10 +47,10 @@ func (d *Daemon) cookieSecret(stateDir string) []byte {
 		}
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		d.log.Warn("the secret for cookies is made again", "err", err)
+		d.log.Warn("the secret for cookies cannot be used, and is replaced", "err", err)
 	}
 	if err := disk.Write(disk.OS{}, path, fmt.Appendf(nil, "%x\n", secret)); err != nil {
-		d.log.Warn("the secret for cookies cannot be kept, and is another one after a restart", "err", err)
+		d.log.Warn("the secret for cookies cannot be written, and changes at the next restart", "err", err)
 	}
 	return secret
 }
