@@ -59,7 +59,7 @@ func (r *Responder) isKnown(v *View, q *Request, msg []byte) bool {
 // query counts as any other; an IXFR as an answer of full size; an error as one. What
 // an UPDATE or NOTIFY that is handed on may lead to, admit has taken a token for, and
 // [SlowRequest.Send] does where it is refused.
-func (r *Responder) limitDeferred(s *SlowRequest, buf []byte, n int, verdict Verdict) (int, Verdict) {
+func (r *Responder) limitDeferred(s *Deferred, buf []byte, n int, verdict Verdict) (int, Verdict) {
 	m, q, l := &r.m, &s.Request, s.View.Policy.RateLimit
 	size := n + m.signs
 	outcome := m.outcome
@@ -101,9 +101,9 @@ func isRefusal(c wire.RCode) bool {
 
 // mayRefuse takes the token for a refusal by a handler, and reports whether there
 // was one.
-func (r *Responder) mayRefuse(s *SlowRequest, n int) bool {
+func (r *Responder) mayRefuse(s *Deferred, n int) bool {
 	l := s.View.Policy.RateLimit
-	if l == nil || s.Transport != UDP {
+	if l == nil || !s.Transport.IsDatagram() {
 		return true
 	}
 	kind := r.overLimit(l, &s.Request, n)

@@ -59,7 +59,7 @@ func (l *deferLab) handle(request []byte) {
 		done := make(chan struct{})
 		slow := l.server.slow
 		r := &SlowRequest{
-			Request: l.request, View: l.view, Message: slices.Clone(request), lane: slow, since: slow.now(),
+			Deferred: Deferred{Request: l.request, View: l.view, Message: slices.Clone(request)}, lane: slow, since: slow.now(),
 			reply: func(framed []byte) error { l.sent = append(l.sent, slices.Clone(framed[prefixSize:])); return nil },
 			done:  func() { close(done) },
 		}
@@ -271,8 +271,8 @@ func TestStrangersLeaveRoomForKnownClients(t *testing.T) {
 	for i := range slowQueueUDP + 20 {
 		r.socket.in <- memDatagram{client: netip.MustParseAddrPort(fmt.Sprintf("198.51.100.%d:4242", i)), local: memLocal, data: update()}
 	}
-	await(t, "the flood", func() bool { return r.server.Totals().UDP.Received == slowQueueUDP+20 })
-	flood := r.server.Totals().UDP.Deferred
+	await(t, "the flood", func() bool { return r.server.Totals().Transports[UDP].Received == slowQueueUDP+20 })
+	flood := r.server.Totals().Transports[UDP].Deferred
 	if flood < slowQueueStrangers || flood > slowQueueStrangers+1 { // one is in work
 		t.Errorf("%d of the flood are in the queue, want %d", flood, slowQueueStrangers)
 	}
@@ -282,8 +282,8 @@ func TestStrangersLeaveRoomForKnownClients(t *testing.T) {
 	copy(c[:], "clientck")
 	p.Cookies.check([]byte("clientck"), holder.Addr(), labNow, &c)
 	r.socket.in <- memDatagram{client: holder, local: memLocal, data: update(edns(&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: fmt.Sprintf("%x", c[:])}))}
-	await(t, "the known clients", func() bool { return r.server.Totals().UDP.Received == slowQueueUDP+23 })
-	if n := r.server.Totals().UDP.Deferred - flood; n != 3 {
+	await(t, "the known clients", func() bool { return r.server.Totals().Transports[UDP].Received == slowQueueUDP+23 })
+	if n := r.server.Totals().Transports[UDP].Deferred - flood; n != 3 {
 		t.Errorf("%d of 3 known clients found room", n)
 	}
 	if r.server.slow.hasRoom(UDP, false) || !r.server.slow.hasRoom(TCP, false) {

@@ -32,11 +32,9 @@ type Counter uint8
 
 // The counters.
 const (
-	CountUDP Counter = iota
-	CountTCP
-	CountTLS
+	CountRequests Counter = 0 // by Transport: the first of numTransports
 
-	CountTypeA
+	CountTypeA Counter = iota + Counter(numTransports) - 1
 	CountTypeNS
 	CountTypeCNAME
 	CountTypeSOA
@@ -139,7 +137,7 @@ const (
 func (c Counter) Name() (group, name string) {
 	switch {
 	case c < CountTypeA:
-		group = "requests"
+		return "requests", Transport(c).String()
 	case c < CountAnswered:
 		group = "qtype"
 	case c < CountRCodeNoError:
@@ -157,8 +155,7 @@ func (c Counter) Name() (group, name string) {
 	default:
 		group = "slow"
 	}
-	return group, [NumCounters]string{
-		"udp", "tcp", "tls",
+	return group, [NumCounters - CountTypeA]string{
 		"A", "NS", "CNAME", "SOA", "PTR", "MX", "TXT", "AAAA", "SRV", "NAPTR", "DNAME", "DS", "RRSIG", "NSEC", "DNSKEY",
 		"NSEC3PARAM", "CDS", "SVCB", "HTTPS", "IXFR", "AXFR", "ANY", "other", "none",
 		"answered", "nodata", "nxdomain", "referral", "badcookie", "yxdomain", "identity", "cookie_query", "not_ours", "prohibited",
@@ -170,7 +167,7 @@ func (c Counter) Name() (group, name string) {
 		"dropped", "slipped", "badcookie", "log_only",
 		"formerr", "badvers", "refused", "notauth", "badkey", "badsig", "badtime", "badtrunc", "servfail", "notimp",
 		"answered", "transfer", "notify", "update", "limited",
-	}[c]
+	}[c-CountTypeA]
 }
 
 // countOfType returns the counter of a QTYPE.
@@ -271,6 +268,9 @@ func (r *Responder) Publish() {
 	r.answer.Release()
 	r.settle()
 	if !r.mixed {
+		for t := range Counter(numTransports) {
+			r.publish(CountRequests + t)
+		}
 		for _, c := range countersOfPlain {
 			r.publish(c)
 		}

@@ -21,7 +21,7 @@ func TestCountersHaveNames(t *testing.T) {
 		seen[group+" "+name] = c
 	}
 	for c, want := range map[Counter]string{
-		CountTCP: "requests tcp", CountTypePTR: "qtype PTR", CountTypeNone: "qtype none", CountAnswered: "outcome answered",
+		CountRequests + Counter(TCP): "requests tcp", CountTypePTR: "qtype PTR", CountTypeNone: "qtype none", CountAnswered: "outcome answered",
 		CountDeferredOther: "outcome deferred_other", CountRCodeNoError: "rcode NOERROR", CountRCodeOther: "rcode other",
 		CountCookieMalformed: "cookie malformed", CountCookieValid: "cookie valid", CountTruncated: "features truncated", CountDO: "features do",
 		CountSlowFormErr: "slow formerr", CountSlowBadKey: "slow badkey",
@@ -95,7 +95,7 @@ func TestRCodesAndTypesHaveCounters(t *testing.T) {
 		}
 	}
 	l.Publish()
-	for c, want := range map[Counter]uint64{CountUDP: 3, CountTypePTR: 1, CountTypeOther: 1, CountTypeNAPTR: 1, CountAnswered: 1, CountNoData: 1, CountNotOurs: 1, CountRCodeNoError: 2, CountRCodeRefused: 1} {
+	for c, want := range map[Counter]uint64{CountRequests + Counter(UDP): 3, CountTypePTR: 1, CountTypeOther: 1, CountTypeNAPTR: 1, CountAnswered: 1, CountNoData: 1, CountNotOurs: 1, CountRCodeNoError: 2, CountRCodeRefused: 1} {
 		if got := l.Stats().Load(c); got != want {
 			_, name := c.Name()
 			t.Errorf("%s: %d, want %d", name, got, want)

@@ -9,9 +9,13 @@ import (
 
 // deferred has a request answered by the front of the slow lane.
 func (l *lab) deferred(request []byte) ([]byte, Verdict) {
-	s := &SlowRequest{Request: l.request, View: l.view, Message: append([]byte(nil), request...), lane: new(slowLane)}
+	return l.deferredWith(&Deferred{Request: l.request, View: l.view, Message: append([]byte(nil), request...)})
+}
+
+func (l *lab) deferredWith(d *Deferred) ([]byte, Verdict) {
 	buf := make([]byte, maxMessage)
-	n, v := l.RespondDeferred(s, buf)
+	d.Request.Deferred = d
+	n, v := l.Respond(d.View, &d.Request, buf, copy(buf, d.Message))
 	return buf[:n], v
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/binary"
+	"github.com/ptrd/ptrd/server/wire"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -29,7 +30,7 @@ type fakeAnswerer struct {
 	faults   *atomic.Int32 // how often Publish is still to panic; nil: never
 }
 
-func (f *fakeAnswerer) lookAhead(_ *View, batch []datagram) {
+func (f *fakeAnswerer) lookAhead(_ *View, batch []Message) {
 	for i := range batch {
 		if fakeLabel(batch[i].buf[:batch[i].n]) == "trip" {
 			panic("asked to")
@@ -37,9 +38,14 @@ func (f *fakeAnswerer) lookAhead(_ *View, batch []datagram) {
 	}
 }
 
-func (f *fakeAnswerer) Respond(_ *View, _ *Request, buf []byte, n int) (int, Verdict) {
+func (f *fakeAnswerer) Respond(_ *View, q *Request, buf []byte, n int) (int, Verdict) {
+	if q != nil && q.Deferred != nil {
+		buf[2] |= 0x80
+		buf[3] = 4 // NOTIMP, to be told from a fast answer
+		return n, Answered
+	}
 	f.requests.Add(1)
-	if n < headerSize || buf[2]&0x80 != 0 {
+	if n < wire.HeaderLen || buf[2]&0x80 != 0 {
 		return 0, Drop
 	}
 	size := n
@@ -62,13 +68,6 @@ func (f *fakeAnswerer) Respond(_ *View, _ *Request, buf []byte, n int) (int, Ver
 	return size, Answered
 }
 
-func (f *fakeAnswerer) RespondDeferred(s *SlowRequest, buf []byte) (int, Verdict) {
-	n := copy(buf, s.Message)
-	buf[2] |= 0x80
-	buf[3] = 4 // NOTIMP, to be told from a fast answer
-	return n, Answered
-}
-
 func (f *fakeAnswerer) Publish() {
 	if f.faults != nil && f.faults.Add(-1) >= 0 {
 		panic("asked to")
@@ -78,15 +77,15 @@ func (f *fakeAnswerer) Publish() {
 func (f *fakeAnswerer) takeNote() rateNote { return rateNote{} }
 
 func fakeLabel(request []byte) string {
-	if len(request) > headerSize && headerSize+1+int(request[headerSize]) <= len(request) {
-		return string(request[headerSize+1:][:request[headerSize]])
+	if len(request) > wire.HeaderLen && wire.HeaderLen+1+int(request[wire.HeaderLen]) <= len(request) {
+		return string(request[wire.HeaderLen+1:][:request[wire.HeaderLen]])
 	}
 	return ""
 }
 
 // fakeQuery returns a query for the name.
 func fakeQuery(id uint16, name string) []byte {
-	q := make([]byte, headerSize, 64)
+	q := make([]byte, wire.HeaderLen, 64)
 	binary.BigEndian.PutUint16(q, id)
 	q[5] = 1
 	q = append(q, dname.MustParse(name)...)
@@ -96,11 +95,11 @@ func fakeQuery(id uint16, name string) []byte {
 // memSocket is a packetSocket in memory: what a test puts into in comes out of
 // recv, in batches; responses are kept.
 type memSocket struct {
-	msgs    []datagram
+	msgs    []Message
 	in      chan memDatagram
 	broken  chan error    // an error that recv returns
 	stopped chan struct{} // closed: interrupted
-	fail    func(d *datagram) error
+	fail    func(d *Message) error
 
 	mu  sync.Mutex
 	out []memDatagram
@@ -121,7 +120,7 @@ func newMemSocket() *memSocket {
 	}
 }
 
-func (m *memSocket) recv(wait bool) ([]datagram, error) {
+func (m *memSocket) recv(wait bool) ([]Message, error) {
 	n := 0
 	if wait {
 		select { // as a deadline goes before what is there to read
@@ -156,7 +155,7 @@ func (m *memSocket) take(i int, in memDatagram) int {
 	return i + 1
 }
 
-func (m *memSocket) send(msgs []datagram, failed func(error)) {
+func (m *memSocket) send(msgs []Message, failed func(error)) {
 	for i := range msgs {
 		d := &msgs[i]
 		if d.out == 0 {
@@ -231,7 +230,10 @@ func await(t testing.TB, what string, condition func() bool) {
 func checkLaws(t testing.TB, s *Server) Totals {
 	t.Helper()
 	total := s.Totals()
-	for name, c := range map[string]*TransportTotals{"udp": &total.UDP, "tcp": &total.TCP, "tls": &total.TLS} {
+	var deferred uint64
+	for i := range total.Transports {
+		c, name := &total.Transports[i], Transport(i)
+		deferred += c.Deferred
 		if sum := c.Answered + c.Deferred + sumOf(c.Dropped[:]); c.Received != sum {
 			t.Errorf("%s: received %d, answered + deferred + dropped %d: %+v", name, c.Received, sum, c)
 		}
@@ -246,7 +248,7 @@ func checkLaws(t testing.TB, s *Server) Totals {
 		t.Errorf("accepted %d, open + closed %d: %+v", total.Accepted, sum, total)
 	}
 	slow := uint64(total.Slow.Waiting+total.Slow.Working) + total.Slow.Done
-	if deferred := total.UDP.Deferred + total.TCP.Deferred + total.TLS.Deferred; deferred != slow {
+	if deferred != slow {
 		t.Errorf("deferred %d, in the slow lane %d: %+v", deferred, slow, total.Slow)
 	}
 	return total

@@ -72,7 +72,7 @@ func TestFloodFromOnePrefix(t *testing.T) {
 			t.Fatalf("round %d: % x, %v", round, buf[:n], err)
 		}
 	}
-	await(t, "all is received", func() bool { return r.Totals().UDP.Received == rounds*(each+1) })
+	await(t, "all is received", func() bool { return r.Totals().Transports[UDP].Received == rounds*(each+1) })
 
 	neighbour := net.IPv4(127, 0, 1, 200)
 	nope := func(edits ...func(*dns.Msg)) *dns.Msg {
@@ -114,12 +114,21 @@ func TestLimitsAreLoggedOnceASecond(t *testing.T) {
 	one := rateNote{netip.MustParseAddr("2001:db8:0:1::1"), rateReferral}
 	for i := range 3000 { // three seconds
 		for range 4 {
-			l.note(logger, one, time.Duration(i+1)*time.Millisecond)
+			w := &lane{answerer: limitedAnswerer{one: one}}
+			w.logLimited(l, time.Duration(i+1)*time.Millisecond, logger)
 		}
-		l.note(logger, rateNote{}, time.Duration(i+1)*time.Millisecond)
+		(&lane{answerer: limitedAnswerer{}}).logLimited(l, time.Duration(i+1)*time.Millisecond, logger)
 	}
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	if len(lines) != 3 || !strings.Contains(lines[0], "prefix=2001:db8::/56 kind=referral log_only=false") {
 		t.Errorf("%d lines:\n%s", len(lines), log.String())
 	}
 }
+
+// limitedAnswerer has a response over a limit to report.
+type limitedAnswerer struct {
+	answerer
+	one rateNote
+}
+
+func (a limitedAnswerer) takeNote() rateNote { return a.one }

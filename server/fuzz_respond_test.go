@@ -48,8 +48,9 @@ func FuzzRespond(f *testing.F) {
 				if n != 0 || !bytes.Equal(buf[:len(request)], request) {
 					t.Fatalf("a deferred request was changed to % x", buf[:len(request)])
 				}
-				s := &SlowRequest{Request: l.request, View: l.view, Message: request, lane: new(slowLane)}
-				n, v = l.RespondDeferred(s, buf)
+				d := &Deferred{Request: l.request, View: l.view, Message: request}
+				d.Request.Deferred = d
+				n, v = l.Respond(l.view, &d.Request, buf, copy(buf, request))
 				if v == Defer {
 					t.Fatal("deferred twice")
 				}

@@ -7,13 +7,13 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // answerer is what a lane needs of a [Responder].
 type answerer interface {
-	lookAhead(v *View, batch []datagram)
+	lookAhead(v *View, batch []Message)
 	Respond(v *View, q *Request, buf []byte, n int) (int, Verdict)
-	RespondDeferred(s *SlowRequest, buf []byte) (int, Verdict)
 	Publish()
 	takeNote() rateNote
 }
@@ -31,7 +31,7 @@ type lane struct {
 }
 
 // lookUp is lookAhead, and contains its panics: the requests then take the general way.
-func (l *lane) lookUp(v *View, batch []datagram, log *slog.Logger) {
+func (l *lane) lookUp(v *View, batch []Message, log *slog.Logger) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			logFault(log, fault, &l.request)
@@ -41,6 +41,13 @@ func (l *lane) lookUp(v *View, batch []datagram, log *slog.Logger) {
 		}
 	}()
 	l.lookAhead(v, batch)
+}
+
+// logLimited logs the last response that was over a rate limit, if there is one to log.
+func (l *lane) logLimited(limits *RateLimit, elapsed time.Duration, log *slog.Logger) {
+	if prefix, kind, ok := limits.report(l.takeNote(), elapsed); ok {
+		warn(log, "answers are over a rate limit", slog.String("prefix", prefix.String()), slog.String("kind", kind), slog.Bool("log_only", limits.isLogOnly()))
+	}
 }
 
 // respondSampled is Respond with a sample for the query log. It is a call of its
@@ -89,9 +96,9 @@ func (p *lanes) addTo(t *Totals) {
 		for c := range NumCounters {
 			t.Respond[c] += l.stats.Load(c)
 		}
-		l.transports[UDP].addTo(&t.UDP)
-		l.transports[TCP].addTo(&t.TCP)
-		l.transports[TLS].addTo(&t.TLS)
+		for i := range l.transports {
+			l.transports[i].addTo(&t.Transports[i])
+		}
 		t.KernelDropped += l.kernelDropped.Load()
 	}
 }

@@ -86,7 +86,7 @@ func TestFloodOfStalledWorkersIsCounted(t *testing.T) {
 			settled := func() bool {
 				_, drops := dropsInProc(t, port)
 				total := r.Totals()
-				return total.UDP.Received+drops == sent
+				return total.Transports[UDP].Received+drops == sent
 			}
 			await(t, "all is received that was not dropped", settled)
 			// The kernel tells of drops with the next datagram that it queues.
@@ -108,7 +108,7 @@ func TestFloodOfStalledWorkersIsCounted(t *testing.T) {
 				want = 1
 			}
 			if total := checkLaws(t, r.Server); total.KernelDropped != drops || sockets != want {
-				t.Errorf("counted %d drops, the kernel has %d of %d sockets; %d sent, %d received", total.KernelDropped, drops, sockets, sent, total.UDP.Received)
+				t.Errorf("counted %d drops, the kernel has %d of %d sockets; %d sent, %d received", total.KernelDropped, drops, sockets, sent, total.Transports[UDP].Received)
 			}
 		})
 	}

@@ -80,7 +80,7 @@ func (p *Plain) begin(v *View, buf []byte, n int) bool {
 func (p *Plain) step() bool { return p.descent.Step() }
 
 // lookAhead looks the plain requests of a batch up, a step of each in turn.
-func (r *Responder) lookAhead(v *View, batch []datagram) {
+func (r *Responder) lookAhead(v *View, batch []Message) {
 	n := 0
 	for i := range batch {
 		if d := &batch[i]; d.plain.begin(v, d.buf, d.n) {
@@ -212,7 +212,7 @@ func (r *Responder) settle() {
 		}
 		r.plains[i] = 0
 		k := plainKind(i)
-		transport, outcome, rcode := CountUDP+Counter(k/plainTransport), CountAnswered, CountRCodeNoError
+		transport, outcome, rcode := CountRequests+Counter(k/plainTransport), CountAnswered, CountRCodeNoError
 		if k%plainTransport >= plainNoName {
 			outcome, rcode = CountNXDomain, CountRCodeNXDomain
 		}
@@ -229,9 +229,10 @@ func (r *Responder) settle() {
 	}
 }
 
-// countersOfPlain are the counters that plain requests are counted in.
+// countersOfPlain are the counters that plain requests are counted in, those of the
+// transports apart.
 var countersOfPlain = [...]Counter{
-	CountUDP, CountTCP, CountTLS, CountTypePTR, CountAnswered, CountNXDomain, CountRCodeNoError, CountRCodeNXDomain, CountEDNS, CountDO,
+	CountTypePTR, CountAnswered, CountNXDomain, CountRCodeNoError, CountRCodeNXDomain, CountEDNS, CountDO,
 }
 
 // writeNoName writes the SOA of a negative answer to buf[end:] and returns the

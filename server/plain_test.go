@@ -217,7 +217,7 @@ func TestPlainWayAndPolicy(t *testing.T) {
 // Pipelined queries are looked up ahead as those of a batch are.
 func TestPipelinedQueriesArePlain(t *testing.T) {
 	l := plainLab(t)
-	d := &tcpDesk{lane: &lane{answerer: l.Responder}, view: l.view, ahead: make([]datagram, batchSize)}
+	d := &tcpDesk{lane: &lane{answerer: l.Responder}, view: l.view, ahead: make([]Message, batchSize)}
 	stream := make([]byte, 0, 4096)
 	for _, a := range []string{"10.1.0.1", "2001:db8::1", "10.1.255.255"} {
 		request, err := query(dname.FromAddr(netip.MustParseAddr(a)).String(), dns.TypePTR).Pack()
@@ -247,7 +247,7 @@ func TestLookAheadContained(t *testing.T) {
 	if err := r.finish(); err != nil {
 		t.Fatal(err)
 	}
-	if got := checkLaws(t, r.server).UDP; got.Received != 3 || got.Answered != 3 {
+	if got := checkLaws(t, r.server).Transports[UDP]; got.Received != 3 || got.Answered != 3 {
 		t.Errorf("%d of %d answered, want 3 of 3", got.Answered, got.Received)
 	}
 }

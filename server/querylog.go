@@ -3,9 +3,9 @@ package server
 import (
 	"context"
 	"encoding/binary"
+	"github.com/ptrd/ptrd/server/wire"
 	"log/slog"
 	"math"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	headerSize = 12 // octets of a message's header (RFC 1035 §4.1.1)
-
 	// queryLogQueue is how many samples wait for the log. A sample is some 350
 	// octets, and one that finds no room is lost: the log must not slow answers.
 	queryLogQueue = 128
@@ -25,7 +23,7 @@ const (
 type sample struct {
 	at           time.Time
 	request      Request
-	question     [headerSize + dname.MaxWire + 4]byte // head of the request
+	question     [wire.HeaderLen + dname.MaxWire + 4]byte // head of the request
 	questionLen  int
 	size         int // octets of the request
 	verdict      Verdict
@@ -72,10 +70,10 @@ func (l *queryLog) write(s *sample) {
 		slog.String("transport", s.request.Transport.String()),
 	)
 	q := s.question[:s.questionLen]
-	if len(q) >= headerSize {
+	if len(q) >= wire.HeaderLen {
 		a = append(a, slog.Int("opcode", int(q[2]>>3&15)))
-		if name := dname.FromWire(q[headerSize:]); name != nil && binary.BigEndian.Uint16(q[4:]) > 0 {
-			if rest := q[headerSize+len(name):]; len(rest) >= 4 {
+		if name := dname.FromWire(q[wire.HeaderLen:]); name != nil && binary.BigEndian.Uint16(q[4:]) > 0 {
+			if rest := q[wire.HeaderLen+len(name):]; len(rest) >= 4 {
 				a = append(a,
 					slog.String("qname", name.String()),
 					slog.String("qtype", rr.Type(binary.BigEndian.Uint16(rest)).String()),
@@ -88,22 +86,6 @@ func (l *queryLog) write(s *sample) {
 		a = append(a, slog.Int("rcode", int(s.rcode)), slog.Bool("truncated", s.flags&2 != 0), slog.Int("response_size", s.responseSize))
 	}
 	l.log.LogAttrs(context.Background(), slog.LevelInfo, "query", a...)
-}
-
-// String returns the transport's name in logs and metrics.
-func (t Transport) String() string {
-	if t < numTransports {
-		return [numTransports]string{"udp", "tcp", "tls"}[t]
-	}
-	return "transport " + strconv.Itoa(int(t))
-}
-
-// String returns the verdict's name in logs.
-func (v Verdict) String() string {
-	if v <= Defer {
-		return [...]string{"answered", "dropped", "deferred"}[v]
-	}
-	return "verdict " + strconv.Itoa(int(v))
 }
 
 // sampler takes samples of the queries of one lane:

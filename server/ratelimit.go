@@ -3,7 +3,6 @@ package server
 import (
 	"encoding/binary"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -241,18 +240,22 @@ func (r *Responder) takeNote() rateNote {
 	return n
 }
 
-// note logs that a response was over a limit. It does so once a second at most, so
-// that workers do not wait for the log; the metrics have the numbers.
-func (l *RateLimit) note(log *slog.Logger, one rateNote, elapsed time.Duration) {
+// report returns the prefix and the kind of limit to be logged for a response that was
+// over one; false if there is nothing to log. That is so at most once a second, so that
+// workers do not wait for the log; the metrics have the numbers.
+func (l *RateLimit) report(one rateNote, elapsed time.Duration) (prefix netip.Prefix, kind string, ok bool) {
 	last := l.noted.Load()
 	if !one.client.IsValid() || last != 0 && int64(elapsed)-last < int64(time.Second) || !l.noted.CompareAndSwap(last, int64(elapsed)) {
-		return
+		return netip.Prefix{}, "", false
 	}
 	n := l.bits6
 	if one.client.Is4() {
 		n = l.bits4
 	}
-	prefix, _ := one.client.Prefix(n)
-	_, kind := one.kind.counter().Name()
-	warn(log, "answers are over a rate limit", slog.String("prefix", prefix.String()), slog.String("kind", kind), slog.Bool("log_only", l.logOnly))
+	prefix, _ = one.client.Prefix(n)
+	_, kind = one.kind.counter().Name()
+	return prefix, kind, true
 }
+
+// isLogOnly reports whether responses over a limit are sent all the same.
+func (l *RateLimit) isLogOnly() bool { return l.logOnly }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/server/wire"
-	"github.com/ptrd/ptrd/zone"
 )
 
 // slowDesk is what is needed to write a message in the slow lane: whoever has one
@@ -19,38 +18,17 @@ type slowDesk struct {
 	buf  [prefixSize + maxMessage]byte
 }
 
+// responder returns what writes the messages.
+func (d *slowDesk) responder() *Responder { return d.lane.answerer.(*Responder) }
+
 // message returns the room for a message; its length in front goes to the octets
 // before.
 func (d *slowDesk) message(t Transport) []byte {
 	room := d.buf[prefixSize:]
-	if t == UDP {
+	if t.IsDatagram() {
 		room = room[:udpBuffer]
 	}
 	return room
-}
-
-// Zone returns the zone that is to be transferred.
-func (r *SlowRequest) Zone() *zone.Zone { return r.zone }
-
-// Question returns the question, or the zone section of an UPDATE. Its name is valid
-// as long as Message is.
-func (r *SlowRequest) Question() wire.Question { return r.question }
-
-// keep notes what the front read of the request, whose signed part is message.
-func (r *SlowRequest) keep(m *message, message []byte) {
-	r.m = *m
-	r.Message = append(r.Message[:0], message...) // the question stays where it is
-	r.m.opt.Options = nil
-}
-
-// roomIn returns how many octets of a limit a message of the answer may have beside
-// its signature. A key whose name is so long that not even the question fits in
-// beside it gets an answer over the limit.
-func (r *SlowRequest) roomIn(limit, end int) int {
-	if r.signer == nil {
-		return limit
-	}
-	return min(max(limit-r.signer.Len(), end+wire.OPTLen), maxMessage-r.signer.Len())
 }
 
 // Begin begins the next message of the answer and returns what its records are
@@ -61,18 +39,7 @@ func (r *SlowRequest) Begin(limit int) *wire.Writer {
 	if r.desk == nil {
 		r.desk = r.lane.takeDesk()
 	}
-	d := r.desk.lane.answerer.(*Responder)
-	buf := r.desk.message(r.Transport)
-	end := r.m.end
-	copy(buf, r.Message[:end])
-	d.m, d.zone = r.m, r.zone
-	d.m.question.Name = buf[wire.HeaderLen : end-4]
-	d.m.hasOPT = r.m.hasOPT && r.messages == 0 // RFC 5936 §2.2.5
-	if limit > 0 {
-		d.m.limit = min(d.m.limit, limit)
-	}
-	d.begin(r.View.Policy, buf)
-	return &d.w
+	return r.desk.responder().Begin(&r.Deferred, r.desk.message(r.Transport), limit)
 }
 
 // Send sends the message begun, with those of AA and TC that are to be set, and the
@@ -80,12 +47,11 @@ func (r *SlowRequest) Begin(limit int) *wire.Writer {
 // and further messages are in vain. It waits for the client in a transfer only: until
 // that took the message before.
 func (r *SlowRequest) Send(f wire.Flags, c wire.RCode, ede uint16, text string) error {
-	d := r.desk.lane.answerer.(*Responder)
-	n, _ := d.finish(r.View.Policy, &r.Request, f, c, CountSlowAnswered, ede, text)
-	if isRefusal(c) && !d.mayRefuse(r, n) {
+	n, ok := r.desk.responder().Finish(&r.Deferred, f, c, ede, text)
+	if !ok {
 		return nil
 	}
-	return r.transmit(r.desk, n, r.signer)
+	return r.transmit(r.desk, n, r.Signer())
 }
 
 // Fail answers with an RCODE, the extended error ede and its text (0: none), and no
@@ -102,7 +68,7 @@ func (r *SlowRequest) Reply(message []byte) error {
 	if r.desk == nil {
 		r.desk = r.lane.takeDesk()
 	}
-	return r.transmit(r.desk, copy(r.desk.buf[prefixSize:], message), r.signer)
+	return r.transmit(r.desk, copy(r.desk.buf[prefixSize:], message), r.Signer())
 }
 
 // transmit signs, if there is somebody to, and sends the n octets that the desk
@@ -119,7 +85,6 @@ func (r *SlowRequest) transmit(d *slowDesk, n int, signer *tsig.Signer) error {
 		n = len(signer.Sign(d.buf[prefixSize:][:n], r.lane.now().Unix()))
 	}
 	binary.BigEndian.PutUint16(d.buf[:], uint16(n))
-	r.messages++
 	if err := r.reply(d.buf[:prefixSize+n]); err != nil {
 		return r.unsent(err)
 	}
@@ -171,17 +136,17 @@ func (r *SlowRequest) End() {
 
 // keyText names the key of the request for the log.
 func (r *SlowRequest) keyText() string {
-	if r.signer == nil {
+	if r.Signer() == nil {
 		return ""
 	}
-	return r.signer.KeyName().String()
+	return r.Signer().KeyName().String()
 }
 
 // LogAttrs returns what the log tells of a request: its client, its zone, and its
 // key if it has one.
 func (r *SlowRequest) LogAttrs() []slog.Attr {
-	attrs := []slog.Attr{slog.String("zone", r.question.Name.String()), slog.String("peer", r.Client.String())}
-	if r.signer != nil {
+	attrs := []slog.Attr{slog.String("zone", r.Question().Name.String()), slog.String("peer", r.Client.String())}
+	if r.Signer() != nil {
 		attrs = append(attrs, slog.String("key", r.keyText()))
 	}
 	return attrs

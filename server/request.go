@@ -84,9 +84,9 @@ func (m *message) readOptions(p *Policy, q *Request) bool {
 		case wire.OptionNSID:
 			m.wantNSID = len(p.NSID) > 0
 		case wire.OptionKeepalive:
-			m.wantKeepalive = q.Transport != UDP // RFC 7828 §3.2.1
+			m.wantKeepalive = !q.Transport.IsDatagram() // RFC 7828 §3.2.1
 		case wire.OptionPadding:
-			m.wantPadding = q.Transport == TLS
+			m.wantPadding = q.Transport.isEncrypted()
 		case wire.OptionZoneVersion:
 			m.wantVersion = true
 		case wire.OptionExpire:
@@ -120,7 +120,7 @@ func (m *message) setLimit(p *Policy, q *Request, room int) {
 // and the buffer allow.
 func responseLimit(p *Policy, q *Request, hasOPT bool, udpSize uint16, room int) int {
 	limit := wire.MaxMessage
-	if q.Transport == UDP {
+	if q.Transport.IsDatagram() {
 		limit = wire.MinUDP
 		if hasOPT {
 			limit = min(max(int(udpSize), wire.MinUDP), p.udpSize())

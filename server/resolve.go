@@ -40,7 +40,7 @@ func (r *Responder) resolve(v *View, q *Request, buf []byte) (int, Verdict) {
 	// tell: the client asks on by itself.
 	a := &r.answer
 	a.Reset()
-	a.Large = q.Transport != UDP
+	a.Large = !q.Transport.IsDatagram()
 	do := m.isDO()
 	z.Lookup(m.question.Name, m.question.Type, do, a)
 	// RFC 1034 §6.2.7, RFC 1035 §4.1.1: AA speaks of the first owner name.

@@ -52,6 +52,9 @@ func (r *Responder) Stats() *Stats { return r.stats }
 func (r *Responder) Respond(v *View, q *Request, buf []byte, n int) (int, Verdict) {
 	p := q.Plain
 	if p == nil {
+		if q.Deferred != nil {
+			return r.answerDeferred(q.Deferred, buf, n)
+		}
 		p = &r.plain
 		for going := p.begin(v, buf, n); going; {
 			going = p.step()
@@ -64,7 +67,7 @@ func (r *Responder) Respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 		r.zone = nil
 		length, verdict = r.respond(v, q, buf, n)
 	}
-	if l := v.Policy.RateLimit; l != nil && verdict == Answered && q.Transport == UDP {
+	if l := v.Policy.RateLimit; l != nil && verdict == Answered && q.Transport.IsDatagram() {
 		if isPlain {
 			r.m.cookieState, r.zone = cookieNone, p.descent.Zone()
 		}
@@ -80,11 +83,11 @@ func (r *Responder) Respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 		r.countPlain(p.kind)
 		return length, verdict
 	}
-	if verdict == Defer && q.Transport == UDP {
+	if verdict == Defer && q.Transport.IsDatagram() {
 		length, verdict = r.admit(v, q, buf, n)
 	}
 	r.mixed = true
-	r.count(CountUDP + Counter(q.Transport))
+	r.count(CountRequests + Counter(q.Transport))
 	r.count(r.m.qtype)
 	r.count(r.m.outcome)
 	if verdict == Answered {
@@ -165,12 +168,12 @@ func (r *Responder) respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 		}
 		return r.bare(v, buf, wire.RCodeFormErr, CountFormErr, 0)
 	}
-	if v.Policy.RequireCookies == RequireAlways && q.Transport == UDP && m.isUnproven() {
+	if v.Policy.RequireCookies == RequireAlways && q.Transport.IsDatagram() && m.isUnproven() {
 		return r.fail(v, q, buf, wire.RCodeBadCookie, CountBadCookie, 0, "")
 	}
 
 	// Who may transfer a zone is asked in the slow lane, and who has a key, later on.
-	if t := m.question.Type; t == rr.TypeAXFR && q.Transport != UDP || t == rr.TypeIXFR {
+	if t := m.question.Type; t == rr.TypeAXFR && !q.Transport.IsDatagram() || t == rr.TypeIXFR {
 		return r.deferTo(CountDeferredQuery)
 	}
 	if q.Key == nil && !v.Policy.Access.Allows(q.Client.Addr()) {

@@ -51,7 +51,7 @@ func TestServeAnswersFromAZone(t *testing.T) {
 		if _, err := udpClient(t, r.addr().Addr()).WriteToUDPAddrPort(response, r.addr()); err != nil {
 			t.Fatal(err)
 		}
-		await(t, "the drop", func() bool { return r.Totals().UDP.Dropped[DropByRespond] == 1 })
+		await(t, "the drop", func() bool { return r.Totals().Transports[UDP].Dropped[DropByRespond] == 1 })
 		r.end()
 		total := r.Totals()
 		if total.Slow.Done != 3 { // notify twice, the transfer over TCP
@@ -61,7 +61,7 @@ func TestServeAnswersFromAZone(t *testing.T) {
 			transport string
 			respond   uint64
 			received  *TransportTotals
-		}{{"udp", total.Respond[CountUDP], &total.UDP}, {"tcp", total.Respond[CountTCP], &total.TCP}} {
+		}{{"udp", total.Respond[CountRequests+Counter(UDP)], &total.Transports[UDP]}, {"tcp", total.Respond[CountRequests+Counter(TCP)], &total.Transports[TCP]}} {
 			d := &c.received.Dropped
 			if want := c.received.Received - d[DropPortZero] - d[DropTooLong] - d[DropNotUnicast] - d[DropFault]; c.respond != want {
 				t.Errorf("%s: Respond counted %d requests, the transport %d", c.transport, c.respond, want)

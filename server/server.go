@@ -105,10 +105,10 @@ func New(o Options) (*Server, error) {
 	s.queryLog.contain = s.contain
 	s.lanes = &lanes{new: o.newAnswerer, log: s.queryLog}
 	s.slow = &slowLane{
-		queue: make(chan *SlowRequest, slowQueue), all: o.slow, notify: o.Notify, update: o.Update,
+		queue: make(chan *SlowRequest, slowQueue), all: o.slow, handlers: [NumKinds]SlowHandler{KindNotify: o.Notify, KindUpdate: o.Update, KindTransfer: o.Transfer},
 		lanes: s.lanes, log: s.log, now: o.Now,
 	}
-	s.slow.transfers = transferLane{lane: s.slow, handler: o.Transfer, limits: &s.limits, contain: s.contain, clients: make(map[netip.Addr]transferShare)}
+	s.slow.transfers = transferLane{lane: s.slow, limits: &s.limits, contain: s.contain, clients: make(map[netip.Addr]transferShare)}
 	s.conns = newTCPConns(s, rand.Uint64())
 	s.SetFreebind(o.Freebind)
 	err := s.SetLimits(o.Limits)

@@ -3,14 +3,12 @@ package server
 import (
 	"context"
 	"encoding/binary"
+	"github.com/ptrd/ptrd/server/wire"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/ptrd/ptrd/server/tsig"
-	"github.com/ptrd/ptrd/server/wire"
-	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
@@ -43,20 +41,11 @@ type SlowHandler interface {
 // SlowRequest is a deferred request. It belongs to the handler until HandleSlow
 // returns, or, where that calls Hold, until End.
 type SlowRequest struct {
-	Request
-	View    *View  // that was in force when the request came
-	Message []byte // the request, without its TSIG record
+	Deferred
 
-	question wire.Question
-	zone     *zone.Zone   // that a transfer is of
-	m        message      // what the front read
-	signer   *tsig.Signer // of the answer; nil: it is not signed
-	handler  SlowHandler  // whose turn it is after the front
-	why      string       // the front refused it, for the log
-	desk     *slowDesk    // nil: nothing was written yet
-	messages int          // of the answer
-	held     bool
-	ended    atomic.Bool
+	desk  *slowDesk // nil: nothing was written yet
+	held  bool
+	ended atomic.Bool
 
 	reply func(framed []byte) error // sends or queues a message that has its length in front; it does not wait
 	done  func()
@@ -69,9 +58,8 @@ type SlowRequest struct {
 // slowLane is a bounded queue and the workers that empty it.
 type slowLane struct {
 	queue     chan *SlowRequest
-	all       SlowHandler // of tests: in place of the front
-	notify    SlowHandler // nil: NOTIFY is refused
-	update    SlowHandler // likewise UPDATE
+	all       SlowHandler           // of tests: in place of the front
+	handlers  [NumKinds]SlowHandler // nil: such requests are refused
 	transfers transferLane
 	lanes     *lanes
 	log       *slog.Logger
@@ -93,7 +81,7 @@ type slowLane struct {
 // those over UDP.
 func (l *slowLane) hasRoom(t Transport, known bool) bool {
 	switch {
-	case t != UDP:
+	case !t.IsDatagram():
 		return l.queued[0].Load() < slowQueueTCP
 	case known:
 		return l.queued[1].Load() < slowQueueUDP
@@ -103,7 +91,7 @@ func (l *slowLane) hasRoom(t Transport, known bool) bool {
 
 // inQueue is how many requests wait that came by the same way as t: UDP, or not.
 func (l *slowLane) inQueue(t Transport) *atomic.Int64 {
-	if t == UDP {
+	if t.IsDatagram() {
 		return &l.queued[1]
 	}
 	return &l.queued[0]
@@ -111,7 +99,7 @@ func (l *slowLane) inQueue(t Transport) *atomic.Int64 {
 
 // offer puts r into the queue, or counts that there was no room.
 func (l *slowLane) offer(r *SlowRequest) bool {
-	r.lane, r.since = l, l.now()
+	r.lane, r.since, r.Plain = l, l.now(), nil
 	waiting := l.inQueue(r.Transport)
 	waiting.Add(1)
 	select {
@@ -181,25 +169,31 @@ func (l *slowLane) handle(ctx context.Context, r *SlowRequest) {
 		l.all.HandleSlow(ctx, r)
 		return
 	}
-	switch {
-	case l.front(r) != Defer:
-	case r.handler != nil:
-		r.handler.HandleSlow(ctx, r)
-	default:
-		l.transfers.take(ctx, r)
+	if l.front(r) != Defer {
+		return
 	}
+	if r.Kind == KindTransfer {
+		l.transfers.take(ctx, r)
+		return
+	}
+	l.handlers[r.Kind].HandleSlow(ctx, r)
 }
 
 // front answers what is no matter of a handler; all else is deferred further.
 func (l *slowLane) front(r *SlowRequest) Verdict {
 	d := l.takeDesk()
 	defer l.putDesk(d)
-	n, verdict := d.lane.RespondDeferred(r, d.message(r.Transport))
-	if limits := r.View.Policy.RateLimit; limits != nil {
-		limits.note(l.log, d.lane.takeNote(), r.Elapsed)
+	for k, h := range l.handlers {
+		r.Handled[k] = h != nil
 	}
-	if r.why != "" {
-		warn(l.log, "refused in the slow lane", append(r.LogAttrs(), slog.String("why", r.why))...)
+	r.Request.Deferred = &r.Deferred
+	buf := d.message(r.Transport)
+	n, verdict := d.lane.Respond(r.View, &r.Request, buf, copy(buf, r.Message))
+	if limits := r.View.Policy.RateLimit; limits != nil {
+		d.lane.logLimited(limits, r.Elapsed, l.log)
+	}
+	if r.Why != "" {
+		warn(l.log, "refused in the slow lane", append(r.LogAttrs(), slog.String("why", r.Why))...)
 	}
 	if verdict == Answered {
 		// It has counted the error, and there is nobody else to tell.
@@ -244,19 +238,19 @@ func (l *slowLane) addTo(t *Totals) {
 // question, where it can be read, and no OPT record: a server that is out of
 // room may leave out what is only for extensions.
 func servfail(buf []byte, n int) int {
-	if n < headerSize {
+	if n < wire.HeaderLen {
 		return 0
 	}
 	buf[2] = buf[2]&0x79 | 0x80 // QR, and OPCODE and RD of the request
 	buf[3] = 2
-	end := headerSize
+	end := wire.HeaderLen
 	if binary.BigEndian.Uint16(buf[4:]) == 1 {
-		if name := dname.FromWire(buf[headerSize:n]); name != nil && headerSize+len(name)+4 <= n {
+		if name := dname.FromWire(buf[wire.HeaderLen:n]); name != nil && wire.HeaderLen+len(name)+4 <= n {
 			end += len(name) + 4
 		}
 	}
-	clear(buf[4:headerSize])
-	if end > headerSize {
+	clear(buf[4:wire.HeaderLen])
+	if end > wire.HeaderLen {
 		buf[5] = 1
 	}
 	return end

@@ -135,7 +135,7 @@ func TestMmsgSendSkipsWhatCannotBeSent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var msgs []datagram
+	var msgs []Message
 	var err error
 	await(t, "five datagrams in one batch", func() bool {
 		msgs, err = socket.recv(false)

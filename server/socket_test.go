@@ -247,7 +247,7 @@ func TestUDPDropsWhatIsTooLong(t *testing.T) {
 		if answer, _ := ask(t, c, r.addr(), longest); len(answer) != udpBuffer || answer[1] != 2 {
 			t.Errorf("answer of %d octets to id %d", len(answer), answer[1])
 		}
-		await(t, "the drop", func() bool { return r.Totals().UDP.Dropped[DropTooLong] == 1 })
+		await(t, "the drop", func() bool { return r.Totals().Transports[UDP].Dropped[DropTooLong] == 1 })
 	})
 }
 
@@ -267,7 +267,7 @@ func TestUDPDropsBroadcast(t *testing.T) {
 			t.Skip("this host does not send to the broadcast address of loopback: ", err)
 		}
 		// Each socket of the address gets one of its own.
-		await(t, "the drop", func() bool { return r.Totals().UDP.Dropped[DropNotUnicast] > 0 })
+		await(t, "the drop", func() bool { return r.Totals().Transports[UDP].Dropped[DropNotUnicast] > 0 })
 	})
 }
 
@@ -291,8 +291,8 @@ func TestManyClientsGetTheirOwnAnswers(t *testing.T) {
 		}
 		clients.Wait()
 		r.end()
-		if total := r.Totals(); total.UDP.Answered != 800 || sumOf(total.UDP.Unsent[:]) != 0 {
-			t.Errorf("%+v", total.UDP)
+		if total := r.Totals(); total.Transports[UDP].Answered != 800 || sumOf(total.Transports[UDP].Unsent[:]) != 0 {
+			t.Errorf("%+v", total.Transports[UDP])
 		}
 	})
 }

@@ -224,9 +224,10 @@ func (t *tcpConns) addTo(total *Totals) {
 	for i := range t.closed {
 		total.Closed[i] += t.closed[i].Load()
 	}
-	for i := range t.unsent[TCP] {
-		total.TCP.Unsent[i] += t.unsent[TCP][i].Load()
-		total.TLS.Unsent[i] += t.unsent[TLS][i].Load()
+	for t, unsent := range t.unsent[:] {
+		for i := range unsent {
+			total.Transports[t].Unsent[i] += unsent[i].Load()
+		}
 	}
 	total.Open = int(t.open.Load())
 	total.Accepted += t.accepted.Load()

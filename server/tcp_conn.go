@@ -106,13 +106,13 @@ type tcpSocket interface {
 // tcpConn is one connection. Whoever serves it reads and answers, alone; the
 // workers of the slow lane add to what it sends, a whole message at a time.
 type tcpConn struct {
-	server    *Server
-	listener  *tcpListener
-	sock      tcpSocket
-	transport Transport
-	client    netip.AddrPort
-	local     netip.AddrPort
-	tls       *TLSClient // nil: a connection without TLS
+	server      *Server
+	listener    *tcpListener
+	sock        tcpSocket
+	transport   Transport
+	client      netip.AddrPort
+	local       netip.AddrPort
+	withoutALPN bool // see Request
 
 	// Of tcpConns, under its lock.
 	place              int // in its table; -1: not there
@@ -186,7 +186,7 @@ type tcpDesk struct {
 	at        time.Time // when what is being answered came
 	work      []byte    // deskBuffer octets
 
-	ahead []datagram // batchSize messages that are looked up together, as datagrams are
+	ahead []Message // batchSize messages that are looked up together, as datagrams are
 
 	size, answers int // octets and number of the answers in work
 
@@ -195,7 +195,7 @@ type tcpDesk struct {
 }
 
 func newTCPDesk(s *Server, t Transport) *tcpDesk {
-	return &tcpDesk{lane: s.lanes.get(), log: s.log, transport: t, work: make([]byte, deskBuffer), ahead: make([]datagram, batchSize)}
+	return &tcpDesk{lane: s.lanes.get(), log: s.log, transport: t, work: make([]byte, deskBuffer), ahead: make([]Message, batchSize)}
 }
 
 // begin begins a round, which publish ends.
@@ -234,7 +234,7 @@ func (c *tcpConn) fill(d *tcpDesk, stream []byte) (taken int, more bool) {
 	// gets an answer that has it.
 	d.view = s.views.Load()
 	l.request = Request{
-		Client: c.client, Local: c.local, Transport: d.transport, TLS: c.tls, Now: d.at.Unix(),
+		Client: c.client, Local: c.local, Transport: d.transport, WithoutALPN: c.withoutALPN, Now: d.at.Unix(),
 		Keepalive: s.limits.Load().keepalive(int(s.conns.open.Load())),
 	}
 	d.size, d.answers = 0, 0
@@ -271,7 +271,7 @@ batches:
 }
 
 // lookAhead looks the first messages of stream up, together, and returns them.
-func (d *tcpDesk) lookAhead(stream []byte) []datagram {
+func (d *tcpDesk) lookAhead(stream []byte) []Message {
 	n := 0
 	for ; n < len(d.ahead); n++ {
 		message, ok := wholeMessage(stream)
@@ -341,8 +341,8 @@ func (c *tcpConn) deferQuery(d *tcpDesk, message []byte) bool {
 	}
 	c.inWork.Add(1)
 	ok := slow.offer(&SlowRequest{
-		Request: d.lane.request, View: d.view, Message: append([]byte(nil), message...),
-		reply: c.sock.reply, done: c.slowDone, conn: c,
+		Deferred: Deferred{Request: d.lane.request, View: d.view, Message: append([]byte(nil), message...)},
+		reply:    c.sock.reply, done: c.slowDone, conn: c,
 	})
 	if !ok {
 		c.inWork.Add(-1)

@@ -527,8 +527,8 @@ func TestTCPRepliesAndAnswersDoNotMix(t *testing.T) {
 			}
 		}
 		r.end()
-		if total := r.Totals(); sumOf(total.TCP.Unsent[:])+total.Slow.Unsent > 0 {
-			t.Errorf("unsent: %v, %d of the slow lane", total.TCP.Unsent, total.Slow.Unsent)
+		if total := r.Totals(); sumOf(total.Transports[TCP].Unsent[:])+total.Slow.Unsent > 0 {
+			t.Errorf("unsent: %v, %d of the slow lane", total.Transports[TCP].Unsent, total.Slow.Unsent)
 		}
 	})
 }

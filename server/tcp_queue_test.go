@@ -247,7 +247,7 @@ func stallOptions(o *Options, clock *handClock, messages int) {
 		for i := range messages {
 			m := make([]byte, 60_000)
 			copy(m, r.Message)
-			binary.BigEndian.PutUint16(m[headerSize:], uint16(i))
+			binary.BigEndian.PutUint16(m[wire.HeaderLen:], uint16(i))
 			if r.Reply(m) != nil {
 				return
 			}
@@ -290,8 +290,8 @@ func TestTransferEndsOnlyWithoutProgress(t *testing.T) {
 		slow.send(t, axfr)
 		received := 0
 		receive := func() {
-			if m := slow.receive(t); len(m) != 60_000 || int(binary.BigEndian.Uint16(m[headerSize:])) != received {
-				t.Fatalf("message %d: %d octets, number %d", received, len(m), binary.BigEndian.Uint16(m[headerSize:]))
+			if m := slow.receive(t); len(m) != 60_000 || int(binary.BigEndian.Uint16(m[wire.HeaderLen:])) != received {
+				t.Fatalf("message %d: %d octets, number %d", received, len(m), binary.BigEndian.Uint16(m[wire.HeaderLen:]))
 			}
 			received++
 		}

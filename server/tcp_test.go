@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"github.com/ptrd/ptrd/server/wire"
 	"io"
 	"net"
 	"net/netip"
@@ -122,8 +123,8 @@ func TestTCPPipelining(t *testing.T) {
 		c.Close()
 		await(t, "the end of the connection", func() bool { return r.Totals().Closed[CloseByClient] == 1 })
 		r.end()
-		if total := r.Totals(); total.TCP.Answered != n || total.Accepted != 1 {
-			t.Errorf("%+v", total.TCP)
+		if total := r.Totals(); total.Transports[TCP].Answered != n || total.Accepted != 1 {
+			t.Errorf("%+v", total.Transports[TCP])
 		}
 	})
 }
@@ -245,7 +246,7 @@ func TestTCPPipelineLimitStopsReading(t *testing.T) {
 			c.send(framed(fakeQuery(uint16(i), "slow.example")))
 		}
 		await(t, "three queries in work", func() bool { return r.Totals().Slow.Working == 3 })
-		if total := r.Totals(); total.TCP.Deferred > 3 || total.Slow.Waiting > 0 {
+		if total := r.Totals(); total.Transports[TCP].Deferred > 3 || total.Slow.Waiting > 0 {
 			t.Errorf("more than the limit: %+v", total)
 		}
 		close(release)
@@ -379,7 +380,7 @@ func TestTCPSlowReaderIsCutOff(t *testing.T) {
 			}
 		}
 		await(t, "the reason", func() bool { return r.Totals().Closed[CloseSlowReader] == 1 })
-		if n := r.Totals().TCP.Unsent[SendTimeout]; n == 0 {
+		if n := r.Totals().Transports[TCP].Unsent[SendTimeout]; n == 0 {
 			t.Error("the answers that it did not take are not counted")
 		}
 	})
@@ -395,7 +396,7 @@ func TestTCPSlowReaderDoesNotHoldUpTheStop(t *testing.T) {
 		}
 		before, same := uint64(0), 0
 		await(t, "a blocked write", func() bool {
-			now := r.Totals().TCP.Received
+			now := r.Totals().Transports[TCP].Received
 			if same++; now != before || now == 0 {
 				before, same = now, 0
 			}
@@ -546,8 +547,8 @@ func TestServfail(t *testing.T) {
 	if !bytes.Equal(q[:n], want) {
 		t.Errorf("got %x, want %x", q[:n], want)
 	}
-	broken := append(make([]byte, 0, headerSize+1), 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 63)
-	if n := servfail(broken, len(broken)); n != headerSize || broken[5] != 0 {
+	broken := append(make([]byte, 0, wire.HeaderLen+1), 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 63)
+	if n := servfail(broken, len(broken)); n != wire.HeaderLen || broken[5] != 0 {
 		t.Errorf("question that cannot be read: %x", broken[:n])
 	}
 }

@@ -47,12 +47,6 @@ func (s *Server) SetTLS(id TLSIdentity) {
 	s.tls.Store(&tlsIdentity{id, c})
 }
 
-// TLSClient is what is known of the client of a TLS connection. It is immutable.
-type TLSClient struct {
-	isDNS       bool              // it agreed on ALPN; queries need that not (RFC 7858), transfers do
-	certificate *x509.Certificate // verified; nil: it was not asked for one
-}
-
 // secure makes the connection one of TLS, or notes why it ends.
 func (c *netConn) secure() {
 	id := c.server.tls.Load()
@@ -77,11 +71,7 @@ func (c *netConn) secure() {
 	switch {
 	case err == nil:
 		c.began = time.Now()
-		s := t.ConnectionState()
-		c.tls = &TLSClient{isDNS: s.NegotiatedProtocol == alpn}
-		if len(s.PeerCertificates) > 0 {
-			c.tls.certificate = s.PeerCertificates[0]
-		}
+		c.withoutALPN = t.ConnectionState().NegotiatedProtocol != alpn
 	case c.stopping.Load():
 		c.end(CloseStop)
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -161,8 +161,8 @@ func TestTLSPipelining(t *testing.T) {
 	a := newTestIssuer(t)
 	r := serveTLS(t, a, func(o *Options) {
 		o.slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
-			if q.Transport != TLS || q.TLS == nil {
-				t.Errorf("transport %v, %v", q.Transport, q.TLS)
+			if q.Transport != TLS || q.WithoutALPN {
+				t.Errorf("transport %v, %v", q.Transport, q.WithoutALPN)
 			}
 			_ = q.Reply(q.Message)
 		})
@@ -192,9 +192,9 @@ func TestTLSPipelining(t *testing.T) {
 	if _, err := c.exchange(fakeQuery(1, "slow.example")); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "rest", func() bool { return r.Totals().Slow.Done == 1 && r.Totals().TLS.Received > n })
+	await(t, "rest", func() bool { return r.Totals().Slow.Done == 1 && r.Totals().Transports[TLS].Received > n })
 	total := r.Totals()
-	if total.TLS.Received != n+1 || total.TLS.Answered != n || total.TCP.Received != 0 || total.Open != 1 {
+	if total.Transports[TLS].Received != n+1 || total.Transports[TLS].Answered != n || total.Transports[TCP].Received != 0 || total.Open != 1 {
 		t.Errorf("%+v", total)
 	}
 	c.Close()
@@ -371,7 +371,7 @@ func TestTLSStop(t *testing.T) {
 	}
 	before, same := uint64(0), 0
 	await(t, "a blocked write", func() bool {
-		now := r.Totals().TLS.Received
+		now := r.Totals().Transports[TLS].Received
 		if same++; now != before || now < 2 {
 			before, same = now, 0
 		}
@@ -460,13 +460,12 @@ func TestTLSPadding(t *testing.T) {
 				continue
 			}
 			b, verifier := k.Request(b, labNow)
-			s := &SlowRequest{Request: l.request, View: l.view, Message: b, lane: &slowLane{}}
-			buf := make([]byte, maxMessage)
-			n, verdict := l.RespondDeferred(s, buf)
+			buf, verdict := l.deferred(b)
+			n := len(buf)
 			if verdict != Answered {
 				t.Fatalf("%s, signed: %v", c.name, verdict)
 			}
-			if _, err := verifier.Verify(buf[:n], labNow); err != nil {
+			if _, err := verifier.Verify(buf, labNow); err != nil {
 				t.Errorf("%s, signed: %v", c.name, err)
 			}
 			if (n%padBlock == 0) != c.want {

@@ -80,10 +80,8 @@ type TransportTotals struct {
 // Totals are the counters of a Server, summed over its workers.
 type Totals struct {
 	Respond       [NumCounters]uint64
-	UDP           TransportTotals
+	Transports    [numTransports]TransportTotals
 	KernelDropped uint64 // datagrams that overflowed a socket's receive buffer
-	TCP           TransportTotals
-	TLS           TransportTotals
 	Accepted      uint64 // connections of TCP and TLS
 	Open          int
 	Closed        [NumCloseReasons]uint64

@@ -25,7 +25,6 @@ const (
 // them at a time; what it asks for beyond that waits.
 type transferLane struct {
 	lane    *slowLane
-	handler SlowHandler // nil: there are none
 	limits  *atomic.Pointer[Limits]
 	contain func(part string, f func()) (fault bool)
 	ended   sync.WaitGroup
@@ -56,7 +55,7 @@ func (t *transferLane) add(client netip.Addr, working, waiting int) {
 // queue, and the next one half of the rest.
 func (t *transferLane) take(ctx context.Context, r *SlowRequest) {
 	limit := transferQueue
-	if r.Transport == UDP {
+	if r.Transport.IsDatagram() {
 		limit = transferQueueUDP
 	}
 	client := clientKey(r.Client.Addr())
@@ -64,7 +63,7 @@ func (t *transferLane) take(ctx context.Context, r *SlowRequest) {
 	if room := limit - len(t.waiting); room <= t.clients[client].waiting {
 		t.mu.Unlock()
 		t.lane.full.Add(1)
-		if r.Transport != UDP { // a datagram comes again
+		if !r.Transport.IsDatagram() { // a datagram comes again
 			_ = r.Fail(wire.RCodeServFail, wire.EDENotReady, "too many transfers are waiting, try again") // the client may be gone
 		}
 		return
@@ -106,7 +105,7 @@ func (t *transferLane) work(ctx context.Context, r *SlowRequest, client netip.Ad
 		defer c.transfers.Add(-1)
 	}
 	t.lane.contain(r, func() {
-		t.handler.HandleSlow(ctx, r)
+		t.lane.handlers[KindTransfer].HandleSlow(ctx, r)
 		_ = r.drain() // an error is the connection's, which ends for it
 	})
 }

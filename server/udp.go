@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -13,12 +12,6 @@ import (
 )
 
 const (
-	// batchSize is how many datagrams go through one system call. A call costs
-	// about as much as a third of a datagram's way through the kernel, so at 32
-	// it is 1 % of the work; more would only let the first answer of a batch wait
-	// longer.
-	batchSize = 32
-
 	// udpBuffer is the room for a request and then its response, in octets.
 	// Responses are at most Policy.UDPSize (1232 by default) or this long;
 	// requests are one question and options. Larger buffers would only be memory
@@ -51,17 +44,6 @@ const (
 	maxDrainBatches = 1024
 )
 
-// datagram is a request in a batch, and the response to it.
-type datagram struct {
-	buf    []byte // udpBuffer octets; the request, then the response over it
-	n      int    // octets of the request
-	out    int    // octets of the response; 0: none
-	client netip.AddrPort
-	local  netip.AddrPort // the address asked
-	unfit  DropReason     // other than DropByRespond, the zero value: drop it, for this reason
-	plain  Plain
-}
-
 // udpPort is a bound socket that one worker or several take datagrams from.
 type udpPort interface {
 	// socket returns the packetSocket of one worker.
@@ -77,10 +59,10 @@ type packetSocket interface {
 	// recv returns the next datagrams, valid until the next recv. With wait it
 	// waits for at least one, or returns os.ErrDeadlineExceeded once the socket
 	// is interrupted; without, it returns none if there are none.
-	recv(wait bool) ([]datagram, error)
+	recv(wait bool) ([]Message, error)
 	// send sends the responses (out > 0) in msgs, which recv returned. failed is
 	// called for each that could not be sent.
-	send(msgs []datagram, failed func(error))
+	send(msgs []Message, failed func(error))
 	// rest lets go of what the lookups of all datagrams so far hold, and counts
 	// what the kernel dropped.
 	rest()
@@ -91,20 +73,13 @@ type packetSocket interface {
 
 // newBuffers returns the datagrams of a batch. Each buffer has room for at least
 // one octet more than its length, by which a datagram that is too long shows.
-func newBuffers(n int) []datagram {
-	msgs := make([]datagram, n)
+func newBuffers(n int) []Message {
+	msgs := make([]Message, n)
 	room := make([]byte, n*bufferStride)
 	for i := range msgs {
 		msgs[i].buf = room[i*bufferStride:][:udpBuffer]
 	}
 	return msgs
-}
-
-// releaseAll lets go of what the lookups of datagrams hold.
-func releaseAll(msgs []datagram) {
-	for i := range msgs {
-		msgs[i].plain.descent.Release()
-	}
 }
 
 // udpWorker answers the datagrams of one socket.
@@ -137,7 +112,7 @@ func newUDPWorker(s *Server, socket packetSocket, own *lane, pending *sync.WaitG
 // holds, and returns nil; or the error that makes the socket useless.
 func (w *udpWorker) run() error {
 	for failures := 0; ; {
-		var msgs []datagram
+		var msgs []Message
 		var err error
 		if w.batches > 0 { // the last one was full: there is likely more
 			msgs, err = w.socket.recv(false)
@@ -176,7 +151,7 @@ func (w *udpWorker) drain() {
 }
 
 // answer answers one batch. It allocates nothing, deferred requests apart.
-func (w *udpWorker) answer(msgs []datagram) {
+func (w *udpWorker) answer(msgs []Message) {
 	start := w.now()
 	view := w.views.Load()
 	l := w.lane
@@ -196,7 +171,7 @@ func (w *udpWorker) answer(msgs []datagram) {
 		w.rest()
 	}
 	if limits != nil {
-		limits.note(w.log, l.takeNote(), l.request.Elapsed)
+		l.logLimited(limits, l.request.Elapsed, w.log)
 	}
 	c := &l.transports[UDP]
 	w.tally.addTo(c, len(msgs))
@@ -227,7 +202,7 @@ func (w *udpWorker) rest() {
 }
 
 // answerFrom answers the datagrams from next on. A panic costs the one datagram.
-func (w *udpWorker) answerFrom(msgs []datagram, view *View) {
+func (w *udpWorker) answerFrom(msgs []Message, view *View) {
 	defer w.contain(msgs)
 	l := w.lane
 	q := &l.request
@@ -262,7 +237,7 @@ func (w *udpWorker) answerFrom(msgs []datagram, view *View) {
 	}
 }
 
-func (w *udpWorker) contain(msgs []datagram) {
+func (w *udpWorker) contain(msgs []Message) {
 	if fault := recover(); fault != nil {
 		logFault(w.log, fault, &w.lane.request)
 		msgs[w.next].out = 0
@@ -274,20 +249,17 @@ func (w *udpWorker) contain(msgs []datagram) {
 // deferRequest hands the datagram to the slow lane. A full one costs the
 // request: the client tries again, and an answer to a spoofed address helps
 // nobody.
-func (w *udpWorker) deferRequest(view *View, d *datagram) {
+func (w *udpWorker) deferRequest(view *View, d *Message) {
 	if !w.slow.hasRoom(UDP, w.lane.request.Known) {
 		w.slow.full.Add(1)
 		w.tally.dropped[DropSlowFull]++
 		return
 	}
 	w.pending.Add(1)
-	w.lane.request.Plain = nil // it is for this batch alone
 	r := &SlowRequest{
-		Request: w.lane.request,
-		View:    view,
-		Message: append([]byte(nil), d.buf[:d.n]...),
-		reply:   unframed(w.socket.replier(w.next)),
-		done:    w.pending.Done,
+		Deferred: Deferred{Request: w.lane.request, View: view, Message: append([]byte(nil), d.buf[:d.n]...)},
+		reply:    unframed(w.socket.replier(w.next)),
+		done:     w.pending.Done,
 	}
 	if !w.slow.offer(r) {
 		w.pending.Done()

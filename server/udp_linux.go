@@ -22,14 +22,14 @@ type mmsgSocket struct {
 	wildcard bool
 	is6      bool
 
-	msgs     []datagram
+	msgs     []Message
 	received int // datagrams of the last recv
 	errno    syscall.Errno
 	readFn   func(uintptr) bool
 	tryFn    func(uintptr)
 	sendFn   func(uintptr)
 	restFn   func(uintptr)
-	pending  []datagram // of the current send
+	pending  []Message // of the current send
 	failed   func(error)
 
 	in      [batchSize]mmsghdr
@@ -103,7 +103,7 @@ func (m *mmsgSocket) prepareSource(i int) {
 	}
 }
 
-func (m *mmsgSocket) recv(wait bool) ([]datagram, error) {
+func (m *mmsgSocket) recv(wait bool) ([]Message, error) {
 	for i := range m.received {
 		m.resetHeader(i)
 	}
@@ -239,7 +239,7 @@ func (m *mmsgSocket) rest() {
 	_ = m.port.try(m.restFn)
 }
 
-func (m *mmsgSocket) send(msgs []datagram, failed func(error)) {
+func (m *mmsgSocket) send(msgs []Message, failed func(error)) {
 	m.pending, m.failed = msgs, failed
 	if err := m.port.try(m.sendFn); err != nil {
 		for i := range msgs {
@@ -276,7 +276,7 @@ func (m *mmsgSocket) transmit(uintptr) {
 }
 
 // fill makes the k-th outgoing header of the response to datagram i.
-func (m *mmsgSocket) fill(k, i int, d *datagram) {
+func (m *mmsgSocket) fill(k, i int, d *Message) {
 	m.outVec[k].Base = &d.buf[0]
 	m.outVec[k].SetLen(d.out)
 	h := &m.out[k].hdr

@@ -30,7 +30,7 @@ type connSocket struct {
 	conn     *net.UDPConn
 	local    netip.AddrPort
 	wildcard bool
-	msgs     []datagram     // one
+	msgs     []Message      // one
 	client   netip.AddrPort // of the datagram, with its IPv6 zone
 	control  [128]byte
 	source   []byte // control message that makes a response come from the address asked
@@ -40,7 +40,7 @@ func newConnSocket(conn *net.UDPConn, local netip.AddrPort) *connSocket {
 	return &connSocket{conn: conn, local: local, wildcard: local.Addr().IsUnspecified(), msgs: newBuffers(1)}
 }
 
-func (c *connSocket) recv(wait bool) ([]datagram, error) {
+func (c *connSocket) recv(wait bool) ([]Message, error) {
 	if !wait {
 		if err := c.conn.SetReadDeadline(time.Now().Add(drainTime)); err != nil {
 			return nil, err
@@ -65,7 +65,7 @@ func (c *connSocket) recv(wait bool) ([]datagram, error) {
 }
 
 // readSource takes the address asked from the control messages.
-func (c *connSocket) readSource(d *datagram, control []byte) {
+func (c *connSocket) readSource(d *Message, control []byte) {
 	info, ok := parsePacketInfo(control)
 	if !ok {
 		return
@@ -87,7 +87,7 @@ func isUnicast(a netip.Addr) bool {
 
 func (c *connSocket) rest() { releaseAll(c.msgs) }
 
-func (c *connSocket) send(msgs []datagram, failed func(error)) {
+func (c *connSocket) send(msgs []Message, failed func(error)) {
 	for i := range msgs {
 		if d := &msgs[i]; d.out > 0 {
 			if _, _, err := c.conn.WriteMsgUDPAddrPort(d.buf[:d.out], c.responseSource(), c.client); err != nil {

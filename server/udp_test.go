@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/ptrd/ptrd/server/wire"
 	"net"
 	"net/netip"
 	"strings"
@@ -96,7 +97,7 @@ func TestUDPWorkerAttendsToTCP(t *testing.T) {
 func TestUDPWorkerCountsEachDatagramOnce(t *testing.T) {
 	r := newMemRun(t, nil)
 	refused := 0
-	r.socket.fail = func(*datagram) error {
+	r.socket.fail = func(*Message) error {
 		if refused++; refused <= 2 {
 			return errUnreachable
 		}
@@ -120,9 +121,9 @@ func TestUDPWorkerCountsEachDatagramOnce(t *testing.T) {
 	want := TransportTotals{Received: 17, Answered: 11, Deferred: 1}
 	want.Dropped = [NumDropReasons]uint64{DropByRespond: 1, DropFault: 1, DropPortZero: 1, DropNotUnicast: 1, DropTooLong: 1}
 	want.Unsent[SendUnreachable] = 2
-	want.Latency = total.UDP.Latency
-	if total.UDP != want {
-		t.Errorf("counted %+v, want %+v", total.UDP, want)
+	want.Latency = total.Transports[UDP].Latency
+	if total.Transports[UDP] != want {
+		t.Errorf("counted %+v, want %+v", total.Transports[UDP], want)
 	}
 	if total.Slow.Done != 1 || total.Slow.Replies != 1 {
 		t.Errorf("slow lane: %+v", total.Slow)
@@ -205,7 +206,7 @@ func TestUDPWorkerDropsWhatTheSlowLaneHasNoRoomFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	total := checkLaws(t, r.server)
-	if n := total.UDP.Dropped[DropSlowFull]; n < 19 || n > 20 || n != total.Slow.Full {
+	if n := total.Transports[UDP].Dropped[DropSlowFull]; n < 19 || n > 20 || n != total.Slow.Full {
 		t.Errorf("dropped %d, the lane turned away %d; want 19 or 20", n, total.Slow.Full)
 	}
 }
@@ -262,7 +263,7 @@ type countingSocket struct {
 	sent int
 }
 
-func (c *countingSocket) send(msgs []datagram, _ func(error)) {
+func (c *countingSocket) send(msgs []Message, _ func(error)) {
 	c.sent = 0
 	for i := range msgs {
 		if msgs[i].out > 0 {
@@ -329,7 +330,7 @@ func TestQueryLogTakesOneOfSoMany(t *testing.T) {
 }
 
 func TestQueryLogReadsAnyMessage(t *testing.T) {
-	for _, request := range [][]byte{nil, {1}, make([]byte, headerSize), fakeQuery(1, "a.example")[:20], bytes.Repeat([]byte{0xff}, 400)} {
+	for _, request := range [][]byte{nil, {1}, make([]byte, wire.HeaderLen), fakeQuery(1, "a.example")[:20], bytes.Repeat([]byte{0xff}, 400)} {
 		var log testLog
 		l := newQueryLog(log.logger())
 		p := sampler{log: l, every: 1, at: time.Unix(1, 0)}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/netip"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -26,29 +27,19 @@ func (v *Views) Load() *View { return v.p.Load() }
 // Swap puts a new view in force for every batch that begins afterwards.
 func (v *Views) Swap(w *View) { v.p.Store(w) }
 
-// Transport is how a request came.
-type Transport uint8
-
-// The transports.
-const (
-	UDP Transport = iota
-	TCP
-	TLS // over TCP
-	numTransports
-)
-
 // Request is what Respond needs to know of a message beside its octets.
 type Request struct {
-	Client    netip.AddrPort
-	Local     netip.AddrPort // the address asked, also on wildcard listeners
-	Transport Transport
-	Known     bool          // of a deferred datagram: by a client that is known, see Known
-	TLS       *TLSClient    // what is known of the client of a TLS connection; nil on other transports
-	Keepalive uint16        // idle timeout to advertise on TCP and TLS, in units of 100 ms; 0 asks the client to close (RFC 7828 §3.1)
-	Now       int64         // Unix seconds, read once a batch
-	Elapsed   time.Duration // since any fixed moment, by a clock that is never set, read once a batch; on UDP, where rates are limited
-	Key       *tsig.Key     // that the request is signed with; nil: it is not, or nobody looked yet
-	Plain     *Plain        // what was looked up ahead with the same View; nil: nothing was
+	Client      netip.AddrPort
+	Local       netip.AddrPort // the address asked, also on wildcard listeners
+	Transport   Transport
+	Known       bool          // of a deferred datagram: by a client that is known, see Known
+	WithoutALPN bool          // of a TLS connection: its client did not agree on ALPN, which queries do not need (RFC 7858) and transfers do
+	Keepalive   uint16        // idle timeout to advertise on TCP and TLS, in units of 100 ms; 0 asks the client to close (RFC 7828 §3.1)
+	Now         int64         // Unix seconds, read once a batch
+	Elapsed     time.Duration // since any fixed moment, by a clock that is never set, read once a batch; on UDP, where rates are limited
+	Key         *tsig.Key     // that the request is signed with; nil: it is not, or nobody looked yet
+	Plain       *Plain        // what was looked up ahead with the same View; nil: nothing was
+	Deferred    *Deferred     // of a request that Respond deferred before; nil: it is new
 }
 
 // Verdict says what becomes of a request.
@@ -60,3 +51,11 @@ const (
 	Drop                    // no response
 	Defer                   // the request, unchanged, goes to the slow lane
 )
+
+// String returns the verdict's name in logs.
+func (v Verdict) String() string {
+	if v <= Defer {
+		return [...]string{"answered", "dropped", "deferred"}[v]
+	}
+	return "verdict " + strconv.Itoa(int(v))
+}

@@ -269,9 +269,9 @@ func (s sink) totals(t server.Totals) {
 		group, name := i.Name()
 		s.count(metrics[group], t.Respond[i], name)
 	}
-	s.transport("udp", &t.UDP)
-	s.transport("tcp", &t.TCP)
-	s.transport("tls", &t.TLS)
+	for i := range t.Transports {
+		s.transport(server.Transport(i).String(), &t.Transports[i])
+	}
 	s.count("ptrd_kernel_dropped_total", t.KernelDropped)
 	s.gauge("ptrd_tcp_connections", float64(t.Open))
 	s.count("ptrd_tcp_accepted_total", t.Accepted)

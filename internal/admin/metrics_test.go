@@ -65,9 +65,9 @@ func testSource(t *testing.T) Source {
 		t.Fatal(err)
 	}
 	totals := s.Totals()
-	totals.UDP.Received, totals.UDP.Answered, totals.UDP.Dropped[server.DropTooLong] = 5, 4, 1
-	totals.UDP.Latency.Buckets[0], totals.UDP.Latency.Buckets[3], totals.UDP.Latency.Buckets[server.LatencyBuckets-1] = 2, 1, 1
-	totals.UDP.Latency.Sum = time.Second
+	totals.Transports[server.UDP].Received, totals.Transports[server.UDP].Answered, totals.Transports[server.UDP].Dropped[server.DropTooLong] = 5, 4, 1
+	totals.Transports[server.UDP].Latency.Buckets[0], totals.Transports[server.UDP].Latency.Buckets[3], totals.Transports[server.UDP].Latency.Buckets[server.LatencyBuckets-1] = 2, 1, 1
+	totals.Transports[server.UDP].Latency.Sum = time.Second
 	return Source{
 		Version: "v1",
 		Totals:  func() server.Totals { return totals },

@@ -255,8 +255,8 @@ func TestReloadStorm(t *testing.T) {
 		t.Errorf("in the end %s is served, want g%d", got, good)
 	}
 	totals := l.server.Totals()
-	if d := totals.UDP.Received - totals.UDP.Answered; d != 0 {
-		t.Errorf("%d queries without an answer: %+v", d, totals.UDP)
+	if d := totals.Transports[server.UDP].Received - totals.Transports[server.UDP].Answered; d != 0 {
+		t.Errorf("%d queries without an answer: %+v", d, totals.Transports[server.UDP])
 	}
 }
 

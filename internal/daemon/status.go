@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"github.com/ptrd/ptrd/server"
 	"io"
 	"net/netip"
 	"os"
@@ -128,10 +129,12 @@ func (d *Daemon) Status() *Status {
 	if c := d.journal.Condition(); c != nil {
 		s.Journal = &JournalFault{c.Since, c.Err.Error()}
 	}
-	t := d.server.Totals()
-	s.Queries = Queries{UDP: t.UDP.Received, TCP: t.TCP.Received, TLS: t.TLS.Received}
-	for i := range t.UDP.Dropped {
-		s.Queries.Dropped += t.UDP.Dropped[i] + t.TCP.Dropped[i] + t.TLS.Dropped[i]
+	t := d.server.Totals().Transports
+	s.Queries = Queries{UDP: t[server.UDP].Received, TCP: t[server.TCP].Received, TLS: t[server.TLS].Received}
+	for i := range t {
+		for _, n := range t[i].Dropped {
+			s.Queries.Dropped += n
+		}
 	}
 	broken := map[string]BrokenZone{}
 	for _, z := range st.outcome.Broken {
