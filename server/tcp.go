@@ -224,9 +224,9 @@ func (t *tcpConns) addTo(total *Totals) {
 	for i := range t.closed {
 		total.Closed[i] += t.closed[i].Load()
 	}
-	for t, unsent := range t.unsent[:] {
-		for i := range unsent {
-			total.Transports[t].Unsent[i] += unsent[i].Load()
+	for k := range t.unsent {
+		for i := range t.unsent[k] {
+			total.Transports[k].Unsent[i] += t.unsent[k][i].Load()
 		}
 	}
 	total.Open = int(t.open.Load())

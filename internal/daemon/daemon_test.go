@@ -20,6 +20,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/server"
 )
 
 // patience is how long a test waits for what must come.
