@@ -2,8 +2,6 @@ package server
 
 import (
 	"bytes"
-	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -18,62 +16,61 @@ import (
 // deferLab is a lab whose deferred requests go through the slow lane, without its queue.
 type deferLab struct {
 	*lab
-	server *Server
-	key    *tsig.Key
-	sent   [][]byte // all responses
+	front *Responder // of the deferred lane
+	key   *tsig.Key
+	sent  [][]byte // all responses
 }
 
-// newDeferLab has one key, which may transfer the first zone, and handlers that accept
-// what is signed, refuse the rest, and answer a transfer with nothing.
+// newDeferLab has one key, which may transfer the first zone.
 func newDeferLab(t testing.TB, edit func(*RateLimitOptions)) *deferLab {
-	l := &deferLab{lab: newLab(t, labZones...), key: labKey(t, "key.")}
+	l := &deferLab{lab: newLab(t, labZones...), key: labKey(t, "key."), front: NewResponder(ResponderOptions{})}
 	p := l.view.Policy
 	p.Keys = tsig.NewKeys([]*tsig.Key{l.key})
 	p.Transfers = map[string]Peers{dname.MustParse("2.0.192.in-addr.arpa.").Key(): {{Key: string(l.key.Name())}}}
 	p.RateLimit = newTestRates(t, edit)
-	handle := handlerFunc(func(_ context.Context, r *SlowRequest) {
-		if r.Key == nil {
-			_ = r.Fail(wire.RCodeRefused, wire.EDEProhibited, "")
-			return
-		}
-		r.Begin(0)
-		_ = r.Send(wire.AA, wire.RCodeNoError, 0, "")
-	})
-	l.server = newTestServer(t, func(o *Options) {
-		o.newAnswerer = nil
-		o.Views.Swap(l.view)
-		o.Update, o.Notify, o.Transfer = handle, handle, handle
-		o.Now = func() time.Time { return time.Unix(labNow, 0) }
-	})
 	return l
 }
 
-// handle answers the request as a UDP worker and the slow lane do.
+// handle answers the request as a UDP worker and the deferred lane do.
 func (l *deferLab) handle(request []byte) {
 	l.t.Helper()
 	reply, verdict := l.raw(request)
-	switch verdict {
-	case Answered:
-		l.sent = append(l.sent, slices.Clone(reply))
-	case Defer:
-		done := make(chan struct{})
-		slow := l.server.slow
-		r := &SlowRequest{
-			Deferred: Deferred{Request: l.request, View: l.view, Message: slices.Clone(request)}, lane: slow, since: slow.now(),
-			reply: func(framed []byte) error { l.sent = append(l.sent, slices.Clone(framed[prefixSize:])); return nil },
-			done:  func() { close(done) },
+	if verdict == Defer {
+		d := &Deferred{
+			Request: l.request, View: l.view, Message: slices.Clone(request),
+			Handled: [NumKinds]bool{KindNotify: true, KindUpdate: true, KindTransfer: true},
 		}
-		slow.working.Add(1)
-		slow.serve(context.Background(), r)
-		<-done
+		d.Request.Deferred = d
+		buf := make([]byte, wire.MaxMessage)
+		var n int
+		if n, verdict = l.front.Respond(l.view, &d.Request, buf, copy(buf, request)); verdict == Defer {
+			n, verdict = l.answerAs(d, buf)
+		}
+		l.front.settle()
+		reply = buf[:n]
+	}
+	if verdict == Answered {
+		l.sent = append(l.sent, slices.Clone(reply))
 	}
 }
 
-// limits returns the counts of the front of the slow lane and of the worker.
-func (l *deferLab) count(c Counter) uint64 {
-	t := l.server.Totals()
-	return t.Respond[c] + l.counts[c]
+// answerAs answers as handlers that accept what is signed, refuse the rest, and answer a
+// transfer with nothing.
+func (l *deferLab) answerAs(d *Deferred, buf []byte) (int, Verdict) {
+	l.front.Begin(d, buf, 0)
+	f, c, ede := wire.AA, wire.RCodeNoError, uint16(0)
+	if d.Key == nil {
+		f, c, ede = 0, wire.RCodeRefused, wire.EDEProhibited
+	}
+	n, ok := l.front.Finish(d, f, c, ede, "")
+	if !ok {
+		return 0, Drop
+	}
+	return n, Answered
 }
+
+// count returns a count of the worker and of the deferred lane.
+func (l *deferLab) count(c Counter) uint64 { return l.counts[c] + l.front.counts[c] }
 
 // deferredRequests are what strangers can have deferred.
 func deferredRequests(t testing.TB, k *tsig.Key) map[string][]byte {
@@ -243,55 +240,4 @@ func TestKnownBySignature(t *testing.T) {
 	if known("198.51.100.1") {
 		t.Error("an address is known for good")
 	}
-}
-
-// A flood of strangers' datagrams leaves room in the slow lane for known clients, by
-// address, signature or cookie, and these leave room for TCP.
-func TestStrangersLeaveRoomForKnownClients(t *testing.T) {
-	block := make(chan struct{})
-	l := newLab(t, labZones...)
-	p := l.view.Policy
-	var err error
-	if p.Cookies, err = NewCookies([][]byte{make([]byte, 16)}); err != nil {
-		t.Fatal(err)
-	}
-	p.Known = NewKnown(KnownOptions{Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, Keys: []dname.Name{dname.MustParse("key.")}, Seed: testRates().Seed}, nil)
-	proven, holder := netip.MustParseAddrPort("192.0.2.2:53"), netip.MustParseAddrPort("192.0.2.3:53")
-	p.Known.learn(proven.Addr(), labKey(t, "key."), labNow, labNow)
-	r := newMemRun(t, func(o *Options) {
-		o.newAnswerer = nil
-		o.Views.Swap(l.view)
-		o.Now = func() time.Time { return time.Unix(labNow, 0) }
-		o.slow = handlerFunc(func(_ context.Context, r *SlowRequest) { <-block })
-	})
-	update := func(edits ...func(*dns.Msg)) []byte {
-		return packed(t, query("2.0.192.in-addr.arpa.", dns.TypeSOA, append(edits, func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate })...))
-	}
-	r.start()
-	for i := range slowQueueUDP + 20 {
-		r.socket.in <- memDatagram{client: netip.MustParseAddrPort(fmt.Sprintf("198.51.100.%d:4242", i)), local: memLocal, data: update()}
-	}
-	await(t, "the flood", func() bool { return r.server.Totals().Transports[UDP].Received == slowQueueUDP+20 })
-	flood := r.server.Totals().Transports[UDP].Deferred
-	if flood < slowQueueStrangers || flood > slowQueueStrangers+1 { // one is in work
-		t.Errorf("%d of the flood are in the queue, want %d", flood, slowQueueStrangers)
-	}
-	r.socket.in <- memDatagram{client: netip.MustParseAddrPort("192.0.2.1:53"), local: memLocal, data: update()}
-	r.socket.in <- memDatagram{client: proven, local: memLocal, data: update()}
-	var c cookie
-	copy(c[:], "clientck")
-	p.Cookies.check([]byte("clientck"), holder.Addr(), labNow, &c)
-	r.socket.in <- memDatagram{client: holder, local: memLocal, data: update(edns(&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: fmt.Sprintf("%x", c[:])}))}
-	await(t, "the known clients", func() bool { return r.server.Totals().Transports[UDP].Received == slowQueueUDP+23 })
-	if n := r.server.Totals().Transports[UDP].Deferred - flood; n != 3 {
-		t.Errorf("%d of 3 known clients found room", n)
-	}
-	if r.server.slow.hasRoom(UDP, false) || !r.server.slow.hasRoom(TCP, false) {
-		t.Error("the shares of the queue do not hold")
-	}
-	close(block)
-	if err := r.finish(); err != nil {
-		t.Fatal(err)
-	}
-	checkLaws(t, r.server)
 }

@@ -13,7 +13,7 @@ func (l *lab) deferred(request []byte) ([]byte, Verdict) {
 }
 
 func (l *lab) deferredWith(d *Deferred) ([]byte, Verdict) {
-	buf := make([]byte, maxMessage)
+	buf := make([]byte, wire.MaxMessage)
 	d.Request.Deferred = d
 	n, v := l.Respond(d.View, &d.Request, buf, copy(buf, d.Message))
 	return buf[:n], v

@@ -2,7 +2,6 @@ package server
 
 import (
 	"encoding/binary"
-	"github.com/ptrd/ptrd/server/wire"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -12,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/ptrd/ptrd/server/wire"
 
 	"github.com/ptrd/ptrd/zone/dname"
 )

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/zone"
 )
 
 // from returns a client with an address of 127.0.0.0/8, all of which is this host on
@@ -33,12 +34,19 @@ func from(t *testing.T, addr string) *net.UDPConn {
 func TestFloodFromOnePrefix(t *testing.T) {
 	rng := newRandom(t)
 	var log testLog
-	l := rateLab(t, func(o *RateLimitOptions) { o.NXDomains, o.Answers, o.Window = 10, 10, time.Minute })
-	l.view.Policy.RequireCookies = RequireLimited
+	v := &View{Zones: zone.NewSet(), Policy: &Policy{RequireCookies: RequireLimited}}
+	for _, text := range labZones {
+		v.Zones = v.Zones.With([]*zone.Zone{labZone(t, text)}, nil)
+	}
+	var err error
+	if v.Policy.Cookies, err = NewCookies([][]byte{make([]byte, 16)}); err != nil {
+		t.Fatal(err)
+	}
+	v.Policy.RateLimit = floodLimits(t)
 	r := serve(t, func(o *Options) {
 		o.newAnswerer, o.Logger = nil, log.logger()
 		o.Now = func() time.Time { return time.Unix(labNow, 0) } // no bucket fills, however slow the machine
-		o.Views.Swap(l.view)
+		o.Views.Swap(v)
 	}, "127.0.0.1")
 	server := r.addr().String()
 	attacker, other := from(t, "127.0.1.5"), from(t, "127.0.2.5")
@@ -106,29 +114,13 @@ func TestFloodFromOnePrefix(t *testing.T) {
 	}
 }
 
-// However many answers are limited, by however many workers, the log has a line a second.
-func TestLimitsAreLoggedOnceASecond(t *testing.T) {
-	var log testLog
-	logger := log.logger()
-	l := newTestRates(t, nil)
-	one := rateNote{netip.MustParseAddr("2001:db8:0:1::1"), rateReferral}
-	for i := range 3000 { // three seconds
-		for range 4 {
-			w := &lane{answerer: limitedAnswerer{one: one}}
-			w.logLimited(l, time.Duration(i+1)*time.Millisecond, logger)
-		}
-		(&lane{answerer: limitedAnswerer{}}).logLimited(l, time.Duration(i+1)*time.Millisecond, logger)
+func floodLimits(t testing.TB) *RateLimit {
+	l, err := NewRateLimit(RateLimitOptions{
+		Answers: 10, NoData: 200, NXDomains: 10, Referrals: 200, Errors: 50, All: 1000, Window: time.Minute, Slip: 2,
+		IPv4Prefix: 24, IPv6Prefix: 56, Buckets: 1 << 17, Seed: [32]byte{1, 2, 3},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
-	if len(lines) != 3 || !strings.Contains(lines[0], "prefix=2001:db8::/56 kind=referral log_only=false") {
-		t.Errorf("%d lines:\n%s", len(lines), log.String())
-	}
+	return l
 }
-
-// limitedAnswerer has a response over a limit to report.
-type limitedAnswerer struct {
-	answerer
-	one rateNote
-}
-
-func (a limitedAnswerer) takeNote() rateNote { return a.one }

@@ -9,11 +9,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/rr"
 )
-
-// labNow is the time of every request of the lab.
-const labNow = 1_700_000_000
 
 // lab is a Responder with something to serve and somebody who asks.
 type lab struct {
@@ -38,54 +34,6 @@ func newLab(t testing.TB, zones ...string) *lab {
 		view:      &View{Zones: set, Policy: &Policy{}},
 		request:   Request{Client: netip.MustParseAddrPort("198.51.100.7:53535"), Local: netip.MustParseAddrPort("203.0.113.1:53"), Now: labNow},
 		room:      65535,
-	}
-}
-
-// labZone builds a zone with a parser and packer that are not ours.
-func labZone(t testing.TB, text string) *zone.Zone {
-	t.Helper()
-	var b *zone.Builder
-	p := dns.NewZoneParser(strings.NewReader(text), "", "")
-	for r, ok := p.Next(); ok; r, ok = p.Next() {
-		owner := dname.MustParse(r.Header().Name)
-		if b == nil {
-			b = zone.NewBuilder(owner) // the SOA is the first record
-		}
-		buf := make([]byte, 65535)
-		n, err := dns.PackRR(r, buf, 0, nil, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Add(zone.Record{Owner: owner, Type: rr.Type(r.Header().Rrtype), TTL: r.Header().Ttl, Data: buf[len(owner)+10 : n]})
-	}
-	if p.Err() != nil {
-		t.Fatal(p.Err())
-	}
-	z, findings := b.Build()
-	for _, f := range findings {
-		if f.Severity == zone.Error {
-			t.Fatal(f)
-		}
-	}
-	return z
-}
-
-// query returns a request for the name and type, changed by each of the edits.
-func query(name string, qtype uint16, edits ...func(*dns.Msg)) *dns.Msg {
-	m := new(dns.Msg)
-	m.Id = 0x1234
-	m.Question = []dns.Question{{Name: name, Qtype: qtype, Qclass: dns.ClassINET}}
-	for _, e := range edits {
-		e(m)
-	}
-	return m
-}
-
-// edns adds an OPT record with the options.
-func edns(options ...dns.EDNS0) func(*dns.Msg) {
-	return func(m *dns.Msg) {
-		m.SetEdns0(4096, false)
-		m.IsEdns0().Option = options
 	}
 }
 
@@ -169,18 +117,6 @@ func summary(m *dns.Msg) string {
 		}
 	}
 	return s
-}
-
-// ede returns the code of the extended error in a response; -1 without one.
-func ede(m *dns.Msg) int {
-	if o := m.IsEdns0(); o != nil {
-		for _, e := range o.Option {
-			if e, ok := e.(*dns.EDNS0_EDE); ok {
-				return int(e.InfoCode)
-			}
-		}
-	}
-	return -1
 }
 
 // countZone has the queries for a zone counted.

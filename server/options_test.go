@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/hex"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -9,34 +8,6 @@ import (
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/zone/dname"
 )
-
-// options returns the options of a response as text: code, and data in hex.
-func options(m *dns.Msg) string {
-	o := m.IsEdns0()
-	if o == nil {
-		return "no OPT"
-	}
-	b := make([]byte, 65535)
-	n, err := dns.PackRR(o, b, 0, nil, false)
-	if err != nil {
-		return err.Error()
-	}
-	var out []string
-	for d := b[11:n]; len(d) >= 4; {
-		l := 4 + (int(d[2])<<8 | int(d[3]))
-		out = append(out, hex.EncodeToString(d[:2])+":"+hex.EncodeToString(d[4:l]))
-		d = d[l:]
-	}
-	return strings.Join(out, " ")
-}
-
-func local(code uint16, data string) dns.EDNS0 {
-	b, err := hex.DecodeString(data)
-	if err != nil {
-		panic(err)
-	}
-	return &dns.EDNS0_LOCAL{Code: code, Data: b}
-}
 
 func TestOptions(t *testing.T) {
 	const ptr, away, child = "10.2.0.192.in-addr.arpa.", "example.com.", "30.2.0.192.in-addr.arpa."

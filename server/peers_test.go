@@ -8,16 +8,6 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// labKey returns a key of the name.
-func labKey(t testing.TB, name string) *tsig.Key {
-	t.Helper()
-	k, err := tsig.NewKey(tsig.KeyOptions{Name: dname.MustParse(name), Algorithm: tsig.HMACSHA256, Secret: []byte("secret of " + name)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
-
 func TestPeers(t *testing.T) {
 	key := func(name string) string { return dname.MustParse(name).Key() }
 	list := Peers{

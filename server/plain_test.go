@@ -95,6 +95,7 @@ $ORIGIN 8.b.d.0.1.0.0.2.ip6.arpa.
 @ 3600 NS ns.example.
 1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0 3600 PTR one.example.net.
 `} {
+
 		l.view.Zones = l.view.Zones.With([]*zone.Zone{labZone(t, text)}, nil)
 	}
 	return l
@@ -137,15 +138,15 @@ func TestPlainAndGeneralAgree(t *testing.T) {
 	for _, request := range plainRequests(t) {
 		for _, q := range []Transport{UDP, TCP} {
 			l.request.Transport = q
-			for _, room := range []int{udpBuffer, 65535, len(request) + 11, len(request) + 30, len(request) + 60, len(request) + 90} {
+			for _, room := range []int{4096, 65535, len(request) + 11, len(request) + 30, len(request) + 60, len(request) + 90} {
 				if bothRoads(t, l, request, room) {
 					taken++
 				}
 			}
 			for _, cut := range []int{1, 2, 5, 11, 12} {
-				bothRoads(t, l, request[:len(request)-cut], udpBuffer)
+				bothRoads(t, l, request[:len(request)-cut], 4096)
 			}
-			bothRoads(t, l, append(bytes.Clone(request), 0), udpBuffer)
+			bothRoads(t, l, append(bytes.Clone(request), 0), 4096)
 		}
 	}
 	if taken < 1000 {
@@ -165,7 +166,7 @@ func TestPlainAndGeneralAgreeOnDamage(t *testing.T) {
 			for range 1 + rng.IntN(2) {
 				b[rng.IntN(len(b))] = byte(rng.Uint32())
 			}
-			bothRoads(t, l, b, udpBuffer)
+			bothRoads(t, l, b, 4096)
 		}
 	}
 }
@@ -196,7 +197,7 @@ func TestPlainWayAndPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bothRoads(t, l, request, udpBuffer) {
+	if !bothRoads(t, l, request, 4096) {
 		t.Error("not plain")
 	}
 	if n := l.view.Policy.ZoneQueries[dname.MustParse("1.10.in-addr.arpa.").Key()].Load(); n != 3 {
@@ -204,51 +205,13 @@ func TestPlainWayAndPolicy(t *testing.T) {
 	}
 	nobody := NewACL(nil, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")})
 	l.view.Policy.ZoneAccess = map[string]*ACL{dname.MustParse("1.10.in-addr.arpa.").Key(): &nobody}
-	if bothRoads(t, l, request, udpBuffer) {
+	if bothRoads(t, l, request, 4096) {
 		t.Error("the zone's access list is passed by")
 	}
 	l.view.Policy.ZoneAccess = nil
 	l.view.Policy.Access = nobody
-	if bothRoads(t, l, request, udpBuffer) {
+	if bothRoads(t, l, request, 4096) {
 		t.Error("the access list is passed by")
-	}
-}
-
-// Pipelined queries are looked up ahead as those of a batch are.
-func TestPipelinedQueriesArePlain(t *testing.T) {
-	l := plainLab(t)
-	d := &tcpDesk{lane: &lane{answerer: l.Responder}, view: l.view, ahead: make([]Message, batchSize)}
-	stream := make([]byte, 0, 4096)
-	for _, a := range []string{"10.1.0.1", "2001:db8::1", "10.1.255.255"} {
-		request, err := query(dname.FromAddr(netip.MustParseAddr(a)).String(), dns.TypePTR).Pack()
-		if err != nil {
-			t.Fatal(err)
-		}
-		stream = append(stream, framed(request)...)
-	}
-	batch := d.lookAhead(stream)
-	if len(batch) != 3 {
-		t.Fatalf("%d messages, want 3", len(batch))
-	}
-	for i := range batch {
-		if p := &batch[i].plain; p.name == 0 || p.descent.Status() == zone.Other {
-			t.Errorf("message %d is not plain", i)
-		}
-	}
-}
-
-// A fault of the lookup ahead costs nobody an answer.
-func TestLookAheadContained(t *testing.T) {
-	r := newMemRun(t, nil)
-	for _, n := range []string{"a.example", "trip.example", "b.example"} {
-		r.put(n)
-	}
-	r.start()
-	if err := r.finish(); err != nil {
-		t.Fatal(err)
-	}
-	if got := checkLaws(t, r.server).Transports[UDP]; got.Received != 3 || got.Answered != 3 {
-		t.Errorf("%d of %d answered, want 3 of 3", got.Answered, got.Received)
 	}
 }
 
@@ -269,7 +232,7 @@ func BenchmarkPlain(b *testing.B) {
 			plain *Plain
 		}{{"plain", nil}, {"general", new(Plain)}} {
 			b.Run(c.name+"/"+road.name, func(b *testing.B) {
-				buf := make([]byte, udpBuffer)
+				buf := make([]byte, 4096)
 				l.request.Plain = road.plain
 				for b.Loop() {
 					l.Respond(l.view, &l.request, buf, copy(buf, request))

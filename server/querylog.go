@@ -3,11 +3,12 @@ package server
 import (
 	"context"
 	"encoding/binary"
-	"github.com/ptrd/ptrd/server/wire"
 	"log/slog"
 	"math"
 	"sync/atomic"
 	"time"
+
+	"github.com/ptrd/ptrd/server/wire"
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"

@@ -60,15 +60,6 @@ func (l *lab) flood(n int, request []byte) (verdicts [Defer + 1]int, last *dns.M
 	return verdicts, last
 }
 
-func packed(t testing.TB, m *dns.Msg) []byte {
-	t.Helper()
-	b, err := m.Pack()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 // What is answered over UDP has one bucket, of its kind; the law of sums holds for
 // each single request.
 func TestEachKindHasItsLimit(t *testing.T) {
@@ -551,5 +542,22 @@ func BenchmarkOverLimit(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// However many answers are limited, by however many workers, one a second is reported.
+func TestLimitsAreReportedOnceASecond(t *testing.T) {
+	l := newTestRates(t, nil)
+	one := rateNote{netip.MustParseAddr("2001:db8:0:1::1"), rateReferral}
+	var reports []string
+	for i := range 3000 { // three seconds
+		for _, n := range []rateNote{one, one, one, one, {}} {
+			if prefix, kind, ok := l.report(n, time.Duration(i+1)*time.Millisecond); ok {
+				reports = append(reports, prefix.String()+" "+kind)
+			}
+		}
+	}
+	if len(reports) != 3 || reports[0] != "2001:db8::/56 referral" {
+		t.Errorf("reports: %q", reports)
 	}
 }

@@ -17,13 +17,6 @@ func testSeed(rng *rand.Rand) (seed [32]byte) {
 	return seed
 }
 
-// newRandom returns a source of random numbers whose seed a failing test shows.
-func newRandom(t testing.TB) *rand.Rand {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
 // modelBucket is a token bucket as one would draw it: what it holds, counted in
 // ticks' worth of tokens, and when it was looked at last.
 type modelBucket struct{ holds, at int64 }

@@ -13,60 +13,6 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// labZones are the zones that most tests ask.
-var labZones = []string{`
-$ORIGIN 2.0.192.in-addr.arpa.
-$TTL 3600
-@	SOA	ns1.example.net. hostmaster.example.net. 7 7200 900 1209600 300
-@	NS	ns1.example.net.
-@	NS	ns2.example.net.
-10	PTR	Mail.Example.NET.
-11	PTR	a.example.net.
-11	PTR	b.example.net.
-128-255	NS	ns1.example.net.
-20	CNAME	20.0/25
-0/25	NS	ns.child.0/25
-0/25	NS	ns1.example.net.
-ns.child.0/25	A	192.0.2.53
-ns.child.0/25	AAAA	2001:db8::53
-30	CNAME	30.128-255
-31	CNAME	nowhere.128-255
-32	CNAME	outside.example.org.
-33	CNAME	34
-34	CNAME	33
-35	CNAME	35
-36	CNAME	36.closed.example.
-37	CNAME	37.broken.example.
-40	DNAME	target.128-255
-41	DNAME	very-long-label-very-long-label-very-long-label-very-long-label.very-long-label-very-long-label-very-long-label-very-long-label.very-long-label-very-long-label-very-long-label-very-long-label.128-255
-`, `
-$ORIGIN 128-255.2.0.192.in-addr.arpa.
-$TTL 600
-@	SOA	ns1.example.net. hostmaster.example.net. 9 7200 900 1209600 60
-@	NS	ns1.example.net.
-30	PTR	host30.example.net.
-x.target	PTR	dname.example.net.
-many	PTR	host-number-one.first.example.
-many	PTR	host-number-two.second.example.
-many	PTR	host-number-three.third.example.
-many	PTR	host-number-four.fourth.example.
-many	PTR	host-number-five.fifth.example.
-many	PTR	host-number-six.sixth.example.
-many	PTR	host-number-seven.seventh.example.
-many	PTR	host-number-eight.eighth.example.
-many	PTR	host-number-nine.ninth.example.
-many	PTR	host-number-ten.tenth.example.
-many	PTR	host-number-eleven.eleventh.example.
-many	PTR	host-number-twelve.twelfth.example.
-many	PTR	host-number-thirteen.thirteenth.example.
-`, `
-$ORIGIN closed.example.
-$TTL 600
-@	SOA	ns1.example.net. hostmaster.example.net. 1 7200 900 1209600 60
-@	NS	ns1.example.net.
-36	PTR	secret.example.
-`}
-
 // closedLab serves labZones, closed.example only to 192.0.2.0/24, and
 // broken.example without data.
 func closedLab(t testing.TB) *lab {

@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/zone"
 )
 
 // TestServeAnswersFromAZone asks a server with everything real over both
 // transports.
 func TestServeAnswersFromAZone(t *testing.T) {
 	eachWay(t, func(t *testing.T, way func(*Options)) {
-		l := newLab(t, `$ORIGIN 113.0.203.in-addr.arpa.
+		z := labZone(t, `$ORIGIN 113.0.203.in-addr.arpa.
 @ 3600 IN SOA ns1.example.com. hostmaster.example.com. 1 7200 3600 1209600 3600
 @ 3600 IN NS ns1.example.com.
 25 3600 IN PTR mail.example.com.
@@ -19,7 +20,7 @@ func TestServeAnswersFromAZone(t *testing.T) {
 		r := serve(t, func(o *Options) {
 			way(o)
 			o.newAnswerer = nil
-			o.Views.Swap(l.view)
+			o.Views.Swap(&View{Zones: zone.NewSet().With([]*zone.Zone{z}, nil), Policy: new(Policy)})
 		}, "127.0.0.1")
 		notify := query("113.0.203.in-addr.arpa.", dns.TypeSOA, func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify })
 		transfer := query("113.0.203.in-addr.arpa.", dns.TypeAXFR)

@@ -5,13 +5,14 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"github.com/ptrd/ptrd/server/wire"
 	"io"
 	"net"
 	"net/netip"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ptrd/ptrd/server/wire"
 )
 
 // tcpClient is a client with one connection.

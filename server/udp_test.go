@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/ptrd/ptrd/server/wire"
 	"net"
 	"net/netip"
 	"strings"
@@ -13,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ptrd/ptrd/server/wire"
 )
 
 const errnoUnreachable = syscall.ENETUNREACH
@@ -285,12 +286,6 @@ func TestUDPBatchAllocatesNothing(t *testing.T) {
 	}
 }
 
-func skipAllocs(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
-}
-
 func BenchmarkUDPBatch(b *testing.B) {
 	batch := udpBatch(b, nil)
 	b.ReportAllocs()
@@ -340,27 +335,6 @@ func TestQueryLogReadsAnyMessage(t *testing.T) {
 		l.write(&s)
 		if !strings.Contains(log.String(), "verdict=dropped") {
 			t.Errorf("%x: %s", request, log.String())
-		}
-	}
-}
-
-func TestLatencyBuckets(t *testing.T) {
-	for _, c := range []struct {
-		d      time.Duration
-		bucket int
-	}{
-		{-1, 0}, {0, 0}, {1023, 0}, {1024, 1}, {2047, 1}, {2048, 2},
-		{time.Second, 20}, {LatencyBound(22) - 1, 22}, {LatencyBound(22), 23}, {time.Hour, 23},
-	} {
-		var h histogram
-		h.observe(c.d, 3)
-		var l Latency
-		h.addTo(&l)
-		if l.Buckets[c.bucket] != 3 || l.Count() != 3 || l.Sum != 3*max(c.d, 0) {
-			t.Errorf("%v: %+v, want bucket %d", c.d, l, c.bucket)
-		}
-		if c.d < LatencyBound(c.bucket) != (c.bucket < LatencyBuckets-1 || c.d < LatencyBound(LatencyBuckets-1)) {
-			t.Errorf("%v is not below the bound %v of its bucket", c.d, LatencyBound(c.bucket))
 		}
 	}
 }

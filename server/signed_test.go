@@ -1,0 +1,128 @@
+package server
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/tsig"
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// A signed query is answered as any other, and signed; so are errors that are none of
+// the signature.
+func TestSignedQueries(t *testing.T) {
+	const apex, host, away = "2.0.192.in-addr.arpa.", "10.2.0.192.in-addr.arpa.", "example.com."
+	k := labKey(t, "key.")
+	version1 := func(m *dns.Msg) { m.SetEdns0(1232, false).IsEdns0().SetVersion(1) }
+	l := newLab(t, labZones...)
+	l.view.Policy.Keys = tsig.NewKeys([]*tsig.Key{k})
+	for _, c := range []struct {
+		what    string
+		q       *dns.Msg
+		rcode   int
+		answers int
+		count   Counter
+	}{
+		{"PTR", query(host, dns.TypePTR), dns.RcodeSuccess, 1, CountSlowAnswered},
+		{"SOA with EDNS", query(apex, dns.TypeSOA, edns()), dns.RcodeSuccess, 1, CountSlowAnswered},
+		{"not ours", query(away, dns.TypePTR, edns()), dns.RcodeRefused, 0, CountSlowAnswered},
+		{"no such version", query(apex, dns.TypeSOA, version1), dns.RcodeBadVers, 0, CountSlowBadVers},
+		{"AXFR over UDP", query(apex, dns.TypeAXFR), dns.RcodeNotImplemented, 0, CountSlowAnswered},
+		{"IXFR that nobody may", query(apex, dns.TypeIXFR), dns.RcodeRefused, 0, CountSlowRefused},
+	} {
+		request, v := signed(t, k, c.q, labNow)
+		before := l.counts
+		reply, verdict := l.deferred(request)
+		if verdict != Answered {
+			t.Errorf("%s: verdict %d", c.what, verdict)
+			continue
+		}
+		plain, err := v.Verify(reply, labNow)
+		if err != nil {
+			t.Errorf("%s: %v", c.what, err)
+			continue
+		}
+		got := new(dns.Msg)
+		if err := got.Unpack(plain); err != nil {
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		if got.Rcode != c.rcode || len(got.Answer) != c.answers || got.Id != c.q.Id || (got.IsEdns0() != nil) != (c.q.IsEdns0() != nil) {
+			t.Errorf("%s: got %v", c.what, got)
+		}
+		before[c.count]++
+		if l.counts != before {
+			t.Errorf("%s: counted elsewhere, or twice", c.what)
+		}
+	}
+}
+
+// The signature of an answer over UDP is within what the client takes.
+func TestSignatureFits(t *testing.T) {
+	k := labKey(t, "key.")
+	l := newLab(t, labZones...)
+	l.view.Policy.Keys = tsig.NewKeys([]*tsig.Key{k})
+	l.view.Policy.NSID = []byte(strings.Repeat("n", 400))
+	request, v := signed(t, k, query("10.2.0.192.in-addr.arpa.", dns.TypePTR, func(m *dns.Msg) {
+		m.SetEdns0(512, false).IsEdns0().Option = []dns.EDNS0{local(3, "")}
+	}), labNow)
+	reply, _ := l.deferred(request)
+	if len(reply) > 512 {
+		t.Errorf("%d octets", len(reply))
+	}
+	if _, err := v.Verify(reply, labNow); err != nil {
+		t.Error(err)
+	}
+	// Where even the question leaves no room, the client asked for it.
+	long := labKey(t, strings.Repeat("a23456789012345678901234567890123456789012345678901234567890123.", 3)+"key.")
+	l.view.Policy.Keys = tsig.NewKeys([]*tsig.Key{long})
+	request, v = signed(t, long, query(strings.Repeat("b23456789012345678901234567890123456789012345678901234567890123.", 3)+"2.0.192.in-addr.arpa.", dns.TypePTR), labNow)
+	reply, verdict := l.deferred(request)
+	if _, err := v.Verify(reply, labNow); err != nil || verdict != Answered {
+		t.Error(verdict, err)
+	}
+}
+
+// Whoever may transfer a zone by a key may ask for its SOA, whatever the access lists
+// say, and for nothing else.
+func TestKeyOpensItsZone(t *testing.T) {
+	mine, other := labKey(t, "mine."), labKey(t, "other.")
+	zoneKey := dname.MustParse("2.0.192.in-addr.arpa.").Key()
+	nobody := NewACL(nil, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")})
+	for _, c := range []struct {
+		what   string
+		policy Policy
+	}{
+		{"the list of all zones", Policy{Access: nobody}},
+		{"the list of the zone", Policy{ZoneAccess: map[string]*ACL{zoneKey: &nobody, dname.MustParse("113.0.203.in-addr.arpa.").Key(): &nobody}}},
+	} {
+		l := newLab(t, labZones...)
+		l.view.Policy = &c.policy
+		c.policy.Keys = tsig.NewKeys([]*tsig.Key{mine, other})
+		c.policy.Transfers = map[string]Peers{zoneKey: {{Key: string(mine.Name())}}}
+		for _, q := range []struct {
+			key  *tsig.Key
+			name string
+			want int
+		}{
+			{mine, "2.0.192.in-addr.arpa.", dns.RcodeSuccess},
+			{other, "2.0.192.in-addr.arpa.", dns.RcodeRefused},
+			{mine, "example.com.", dns.RcodeRefused},
+		} {
+			request, v := signed(t, q.key, query(q.name, dns.TypeSOA), labNow)
+			reply, _ := l.deferred(request)
+			plain, err := v.Verify(reply, labNow)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h, _ := wire.ReadHeader(plain); int(h.Flags.RCode()) != q.want {
+				t.Errorf("%s: %v with key %v: %v", c.what, q.name, q.key, h.Flags.RCode())
+			}
+		}
+		if m, _ := l.ask(query("2.0.192.in-addr.arpa.", dns.TypeSOA)); m.Rcode != dns.RcodeRefused {
+			t.Errorf("%s: without a key: %v", c.what, m)
+		}
+	}
+}

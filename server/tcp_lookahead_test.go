@@ -1,0 +1,61 @@
+package server
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Pipelined queries are looked up ahead as those of a batch are.
+func TestPipelinedQueriesArePlain(t *testing.T) {
+	seen := 0
+	d := &tcpDesk{lane: &lane{answerer: aheadAnswerer{seen: &seen}}, view: new(View), ahead: make([]Message, batchSize)}
+	stream := make([]byte, 0, 4096)
+	for _, a := range []string{"10.1.0.1", "2001:db8::1", "10.1.255.255"} {
+		request, err := query(dname.FromAddr(netip.MustParseAddr(a)).String(), dns.TypePTR).Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream = append(stream, framed(request)...)
+	}
+	batch := d.lookAhead(stream)
+	if len(batch) != 3 {
+		t.Fatalf("%d messages, want 3", len(batch))
+	}
+	for i := range batch {
+		m := &batch[i]
+		if q, _ := wire.ReadQuestion(m.buf[:m.n], wire.HeaderLen); q.Type != rr.TypePTR || len(m.buf) < wire.HeaderLen+dname.AddressRoom {
+			t.Errorf("message %d: %v, and room for %d octets", i, q, len(m.buf))
+		}
+	}
+	if seen != 3 {
+		t.Errorf("%d messages were looked up ahead", seen)
+	}
+}
+
+// aheadAnswerer counts what is looked up ahead.
+type aheadAnswerer struct {
+	answerer
+	seen *int
+}
+
+func (a aheadAnswerer) lookAhead(_ *View, batch []Message) { *a.seen += len(batch) }
+
+// A fault of the lookup ahead costs nobody an answer.
+func TestLookAheadContained(t *testing.T) {
+	r := newMemRun(t, nil)
+	for _, n := range []string{"a.example", "trip.example", "b.example"} {
+		r.put(n)
+	}
+	r.start()
+	if err := r.finish(); err != nil {
+		t.Fatal(err)
+	}
+	if got := checkLaws(t, r.server).Transports[UDP]; got.Received != 3 || got.Answered != 3 {
+		t.Errorf("%d of %d answered, want 3 of 3", got.Answered, got.Received)
+	}
+}
