@@ -6,7 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/bench/dataset"
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 )
 
@@ -17,7 +17,7 @@ const questions = 1 << 14
 // answerCase is one kind of answer.
 type answerCase struct {
 	name     string
-	view     *server.View // nil: the floor
+	view     *answer.View // nil: the floor
 	requests [][]byte
 
 	// What the responses have.
@@ -63,8 +63,8 @@ func (f *family) answerCases(tb testing.TB) []answerCase {
 	}
 }
 
-func view(zones ...*zone.Zone) *server.View {
-	return &server.View{Zones: zone.NewSet().With(zones, nil), Policy: &server.Policy{}}
+func view(zones ...*zone.Zone) *answer.View {
+	return &answer.View{Zones: zone.NewSet().With(zones, nil), Policy: &answer.Policy{}}
 }
 
 // pack returns requests in wire form.
@@ -90,16 +90,16 @@ func pack(tb testing.TB, names []string, qtype uint16, edns, do bool) [][]byte {
 // responder answers requests as a worker does: it makes its counts visible once a
 // batch.
 type responder struct {
-	*server.Responder
-	request server.Request
+	*answer.Responder
+	request answer.Request
 	buf     []byte
 	n       int
 }
 
 func newResponder() *responder {
 	return &responder{
-		Responder: server.NewResponder(server.ResponderOptions{}),
-		request: server.Request{
+		Responder: answer.NewResponder(answer.ResponderOptions{}),
+		request: answer.Request{
 			Client: netip.MustParseAddrPort("198.51.100.7:53535"), Local: netip.MustParseAddrPort("203.0.113.1:53"), Now: 1_700_000_000,
 		},
 		buf: make([]byte, 65535),

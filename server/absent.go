@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"github.com/ptrd/ptrd/server/answer"
 	"net"
 	"net/netip"
 	"slices"
@@ -102,9 +103,9 @@ func (s *Server) keepAbsent(wanted []listenKey) {
 
 func (s *Server) transportOf(k listenKey) string {
 	if k.tls {
-		return TLS.String()
+		return answer.TLS.String()
 	}
-	return UDP.String()
+	return answer.UDP.String()
 }
 
 // interfaceIndex returns the number of the interface that an address's IPv6 zone names; 0

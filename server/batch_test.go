@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 )
@@ -24,7 +26,7 @@ func BenchmarkBatch(b *testing.B) {
 			for b.Loop() {
 				batch()
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batchSize, "ns/query")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/answer.BatchSize, "ns/query")
 		})
 	}
 }
@@ -34,12 +36,12 @@ func BenchmarkBatch(b *testing.B) {
 func answerBatch(t testing.TB, log int) func() {
 	var text strings.Builder
 	text.WriteString("$ORIGIN 113.0.203.in-addr.arpa.\n@ 3600 SOA ns1.example.net. hostmaster.example.net. 1 7200 900 1209600 300\n@ 3600 NS ns1.example.net.\n")
-	for i := range batchSize {
+	for i := range answer.BatchSize {
 		fmt.Fprintf(&text, "%d 3600 PTR host-%d.example.net.\n", i, i)
 	}
 	r := newMemRun(t, func(o *Options) {
 		o.newAnswerer = nil
-		o.Views.Swap(&View{Zones: zone.NewSet().With([]*zone.Zone{labZone(t, text.String())}, nil), Policy: new(Policy)})
+		o.Views.Swap(&answer.View{Zones: zone.NewSet().With([]*zone.Zone{servertest.Zone(t, text.String())}, nil), Policy: new(answer.Policy)})
 		o.Limits.LogQueries = log
 		o.Logger = slog.New(slog.DiscardHandler)
 	})
@@ -55,7 +57,7 @@ func answerBatch(t testing.TB, log int) func() {
 	batch := func() {
 		for i := range msgs {
 			d := &msgs[i]
-			d.client, d.local, d.unfit, d.n, d.out = memClient, memLocal, DropByRespond, copy(d.buf, queries[i]), 0
+			d.Client, d.Local, d.Unfit, d.Len, d.Out = memClient, memLocal, answer.DropByRespond, copy(d.Buf, queries[i]), 0
 		}
 		r.worker.answer(msgs)
 		if socket.sent != len(msgs) {
@@ -64,7 +66,7 @@ func answerBatch(t testing.TB, log int) func() {
 	}
 	batch()
 	for i := range msgs {
-		if h, _ := wire.ReadHeader(msgs[i].buf); h.Flags.RCode() != wire.RCodeNoError || h.Answers != 1 {
+		if h, _ := wire.ReadHeader(msgs[i].Buf); h.Flags.RCode() != wire.RCodeNoError || h.Answers != 1 {
 			t.Fatalf("response %d has RCODE %v and %d answers, want a PTR record", i, h.Flags.RCode(), h.Answers)
 		}
 	}
@@ -72,7 +74,7 @@ func answerBatch(t testing.TB, log int) func() {
 }
 
 func TestAnswerBatchAllocatesNothing(t *testing.T) {
-	skipAllocs(t)
+	servertest.SkipAllocs(t)
 	if n := testing.AllocsPerRun(100, answerBatch(t, 0)); n != 0 {
 		t.Errorf("%v allocations a batch", n)
 	}

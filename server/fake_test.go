@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/wire"
 
 	"github.com/ptrd/ptrd/zone/dname"
@@ -26,35 +27,35 @@ import (
 //
 // Any other name gets the request back as its response.
 type fakeAnswerer struct {
-	stats    *Stats
+	stats    *answer.Stats
 	requests atomic.Uint64
 	faults   *atomic.Int32 // how often Publish is still to panic; nil: never
 }
 
-func (f *fakeAnswerer) lookAhead(_ *View, batch []Message) {
+func (f *fakeAnswerer) LookAhead(_ *answer.View, batch []answer.Message) {
 	for i := range batch {
-		if fakeLabel(batch[i].buf[:batch[i].n]) == "trip" {
+		if fakeLabel(batch[i].Buf[:batch[i].Len]) == "trip" {
 			panic("asked to")
 		}
 	}
 }
 
-func (f *fakeAnswerer) Respond(_ *View, q *Request, buf []byte, n int) (int, Verdict) {
+func (f *fakeAnswerer) Respond(_ *answer.View, q *answer.Request, buf []byte, n int) (int, answer.Verdict) {
 	if q != nil && q.Deferred != nil {
 		buf[2] |= 0x80
 		buf[3] = 4 // NOTIMP, to be told from a fast answer
-		return n, Answered
+		return n, answer.Answered
 	}
 	f.requests.Add(1)
 	if n < wire.HeaderLen || buf[2]&0x80 != 0 {
-		return 0, Drop
+		return 0, answer.Drop
 	}
 	size := n
 	switch fakeLabel(buf[:n]) {
 	case "drop":
-		return 0, Drop
+		return 0, answer.Drop
 	case "slow":
-		return 0, Defer
+		return 0, answer.Defer
 	case "panic":
 		panic("asked to")
 	case "big":
@@ -66,7 +67,7 @@ func (f *fakeAnswerer) Respond(_ *View, q *Request, buf []byte, n int) (int, Ver
 		clear(buf[n:size])
 	}
 	buf[2] |= 0x80
-	return size, Answered
+	return size, answer.Answered
 }
 
 func (f *fakeAnswerer) Publish() {
@@ -75,7 +76,7 @@ func (f *fakeAnswerer) Publish() {
 	}
 }
 
-func (f *fakeAnswerer) takeNote() rateNote { return rateNote{} }
+func (f *fakeAnswerer) LimitNote() answer.LimitNote { return answer.LimitNote{} }
 
 func fakeLabel(request []byte) string {
 	if len(request) > wire.HeaderLen && wire.HeaderLen+1+int(request[wire.HeaderLen]) <= len(request) {
@@ -96,32 +97,32 @@ func fakeQuery(id uint16, name string) []byte {
 // memSocket is a packetSocket in memory: what a test puts into in comes out of
 // recv, in batches; responses are kept.
 type memSocket struct {
-	msgs    []Message
+	msgs    []answer.Message
 	in      chan memDatagram
 	broken  chan error    // an error that recv returns
 	stopped chan struct{} // closed: interrupted
-	fail    func(d *Message) error
+	fail    func(d *answer.Message) error
 
 	mu  sync.Mutex
 	out []memDatagram
 }
 
-func (m *memSocket) rest() { releaseAll(m.msgs) }
+func (m *memSocket) rest() { answer.Release(m.msgs) }
 
 type memDatagram struct {
 	client, local netip.AddrPort
-	unfit         DropReason
+	unfit         answer.DropReason
 	data          []byte
 }
 
 func newMemSocket() *memSocket {
 	return &memSocket{
-		msgs: newBuffers(batchSize), in: make(chan memDatagram, 4*batchSize),
+		msgs: newBuffers(answer.BatchSize), in: make(chan memDatagram, 4*answer.BatchSize),
 		broken: make(chan error), stopped: make(chan struct{}),
 	}
 }
 
-func (m *memSocket) recv(wait bool) ([]Message, error) {
+func (m *memSocket) recv(wait bool) ([]answer.Message, error) {
 	n := 0
 	if wait {
 		select { // as a deadline goes before what is there to read
@@ -138,7 +139,7 @@ func (m *memSocket) recv(wait bool) ([]Message, error) {
 			return nil, os.ErrDeadlineExceeded
 		}
 	}
-	for n < batchSize {
+	for n < answer.BatchSize {
 		select {
 		case d := <-m.in:
 			n = m.take(n, d)
@@ -152,14 +153,14 @@ func (m *memSocket) recv(wait bool) ([]Message, error) {
 
 func (m *memSocket) take(i int, in memDatagram) int {
 	d := &m.msgs[i]
-	d.client, d.local, d.unfit, d.n, d.out = in.client, in.local, in.unfit, copy(d.buf, in.data), 0
+	d.Client, d.Local, d.Unfit, d.Len, d.Out = in.client, in.local, in.unfit, copy(d.Buf, in.data), 0
 	return i + 1
 }
 
-func (m *memSocket) send(msgs []Message, failed func(error)) {
+func (m *memSocket) send(msgs []answer.Message, failed func(error)) {
 	for i := range msgs {
 		d := &msgs[i]
-		if d.out == 0 {
+		if d.Out == 0 {
 			continue
 		}
 		if m.fail != nil {
@@ -168,7 +169,7 @@ func (m *memSocket) send(msgs []Message, failed func(error)) {
 				continue
 			}
 		}
-		m.keep(memDatagram{client: d.client, local: d.local, data: append([]byte(nil), d.buf[:d.out]...)})
+		m.keep(memDatagram{client: d.Client, local: d.Local, data: append([]byte(nil), d.Buf[:d.Out]...)})
 	}
 }
 
@@ -179,7 +180,7 @@ func (m *memSocket) keep(d memDatagram) {
 }
 
 func (m *memSocket) replier(i int) func([]byte) error {
-	client, local := m.msgs[i].client, m.msgs[i].local
+	client, local := m.msgs[i].Client, m.msgs[i].Local
 	return func(message []byte) error {
 		m.keep(memDatagram{client: client, local: local, data: append([]byte(nil), message...)})
 		return nil
@@ -199,9 +200,9 @@ var testLimits = Limits{
 // newTestServer returns a server with fake answers.
 func newTestServer(t testing.TB, edit func(*Options)) *Server {
 	t.Helper()
-	o := Options{Views: new(Views), Limits: testLimits, Workers: 2}
-	o.newAnswerer = func(stats *Stats) answerer { return &fakeAnswerer{stats: stats} }
-	o.Views.Swap(&View{Policy: new(Policy)})
+	o := Options{Views: new(answer.Views), Limits: testLimits, Workers: 2}
+	o.newAnswerer = func(stats *answer.Stats) answerer { return &fakeAnswerer{stats: stats} }
+	o.Views.Swap(&answer.View{Policy: new(answer.Policy)})
 	if edit != nil {
 		edit(&o)
 	}
@@ -233,7 +234,7 @@ func checkLaws(t testing.TB, s *Server) Totals {
 	total := s.Totals()
 	var deferred uint64
 	for i := range total.Transports {
-		c, name := &total.Transports[i], Transport(i)
+		c, name := &total.Transports[i], answer.Transport(i)
 		deferred += c.Deferred
 		if sum := c.Answered + c.Deferred + sumOf(c.Dropped[:]); c.Received != sum {
 			t.Errorf("%s: received %d, answered + deferred + dropped %d: %+v", name, c.Received, sum, c)

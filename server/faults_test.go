@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"github.com/ptrd/ptrd/server/answer"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -20,7 +21,7 @@ func TestPartsGoOnAfterPanics(t *testing.T) {
 		r := serve(t, func(o *Options) {
 			way(o)
 			o.Workers = 1
-			o.newAnswerer = func(stats *Stats) answerer { return &fakeAnswerer{stats: stats, faults: &faults} }
+			o.newAnswerer = func(stats *answer.Stats) answerer { return &fakeAnswerer{stats: stats, faults: &faults} }
 			o.ListenTLS = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
 			o.TLS = &TLSIdentity{Certificate: a.named("ns1.example")}
 		}, "127.0.0.1")

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/zone"
 )
 
@@ -32,20 +34,20 @@ func from(t *testing.T, addr string) *net.UDPConn {
 // A flood of random names from one prefix is held off; the same prefix still gets
 // answers with a cookie and over TCP, and others all of theirs.
 func TestFloodFromOnePrefix(t *testing.T) {
-	rng := newRandom(t)
+	rng := servertest.Random(t)
 	var log testLog
-	v := &View{Zones: zone.NewSet(), Policy: &Policy{RequireCookies: RequireLimited}}
-	for _, text := range labZones {
-		v.Zones = v.Zones.With([]*zone.Zone{labZone(t, text)}, nil)
+	v := &answer.View{Zones: zone.NewSet(), Policy: &answer.Policy{RequireCookies: answer.RequireLimited}}
+	for _, text := range servertest.Zones {
+		v.Zones = v.Zones.With([]*zone.Zone{servertest.Zone(t, text)}, nil)
 	}
 	var err error
-	if v.Policy.Cookies, err = NewCookies([][]byte{make([]byte, 16)}); err != nil {
+	if v.Policy.Cookies, err = answer.NewCookies([][]byte{make([]byte, 16)}); err != nil {
 		t.Fatal(err)
 	}
 	v.Policy.RateLimit = floodLimits(t)
 	r := serve(t, func(o *Options) {
 		o.newAnswerer, o.Logger = nil, log.logger()
-		o.Now = func() time.Time { return time.Unix(labNow, 0) } // no bucket fills, however slow the machine
+		o.Now = func() time.Time { return time.Unix(servertest.Now, 0) } // no bucket fills, however slow the machine
 		o.Views.Swap(v)
 	}, "127.0.0.1")
 	server := r.addr().String()
@@ -65,13 +67,13 @@ func TestFloodFromOnePrefix(t *testing.T) {
 	const rounds, each = 100, 50
 	for round := range rounds {
 		for range each {
-			q := packed(t, query(fmt.Sprintf("%x.2.0.192.in-addr.arpa.", rng.Uint64()), dns.TypePTR))
+			q := servertest.Packed(t, servertest.Query(fmt.Sprintf("%x.2.0.192.in-addr.arpa.", rng.Uint64()), dns.TypePTR))
 			if _, err := attacker.WriteToUDPAddrPort(q, r.addr()); err != nil {
 				t.Fatal(err)
 			}
 		}
 		// Whoever is elsewhere gets each answer at the first try.
-		if _, err := other.WriteToUDPAddrPort(packed(t, query("nope.2.0.192.in-addr.arpa.", dns.TypePTR)), r.addr()); err != nil {
+		if _, err := other.WriteToUDPAddrPort(servertest.Packed(t, servertest.Query("nope.2.0.192.in-addr.arpa.", dns.TypePTR)), r.addr()); err != nil {
 			t.Fatal(err)
 		}
 		buf := make([]byte, 512)
@@ -80,31 +82,31 @@ func TestFloodFromOnePrefix(t *testing.T) {
 			t.Fatalf("round %d: % x, %v", round, buf[:n], err)
 		}
 	}
-	await(t, "all is received", func() bool { return r.Totals().Transports[UDP].Received == rounds*(each+1) })
+	await(t, "all is received", func() bool { return r.Totals().Transports[answer.UDP].Received == rounds*(each+1) })
 
 	neighbour := net.IPv4(127, 0, 1, 200)
 	nope := func(edits ...func(*dns.Msg)) *dns.Msg {
-		return query("nope.2.0.192.in-addr.arpa.", dns.TypePTR, edits...)
+		return servertest.Query("nope.2.0.192.in-addr.arpa.", dns.TypePTR, edits...)
 	}
 	if got := exchange(&net.TCPAddr{IP: neighbour}, nope()); got.Rcode != dns.RcodeNameError {
 		t.Errorf("over TCP: %v", got)
 	}
-	got := exchange(&net.UDPAddr{IP: neighbour}, nope(edns(local(10, "0102030405060708"))))
+	got := exchange(&net.UDPAddr{IP: neighbour}, nope(servertest.EDNS(servertest.Option(10, "0102030405060708"))))
 	if got.Rcode != dns.RcodeBadCookie {
 		t.Fatalf("with a client cookie: %v", got)
 	}
-	_, good, _ := strings.Cut(options(got), "000a:")
+	_, good, _ := strings.Cut(servertest.Options(got), "000a:")
 	for range 20 {
-		if got := exchange(&net.UDPAddr{IP: neighbour}, nope(edns(local(10, good[:48])))); got.Rcode != dns.RcodeNameError || got.Truncated {
+		if got := exchange(&net.UDPAddr{IP: neighbour}, nope(servertest.EDNS(servertest.Option(10, good[:48])))); got.Rcode != dns.RcodeNameError || got.Truncated {
 			t.Fatalf("with the cookie: %v", got)
 		}
 	}
 
 	r.end()
 	total := r.Totals()
-	limited := total.Respond[CountLimitedNXDomain]
-	if over := uint64(rounds * each * 8 / 10); limited < over || total.Respond[CountLimitDropped] < limited*4/10 {
-		t.Errorf("%d of the flood's %d answers were limited, %d dropped", limited, rounds*each, total.Respond[CountLimitDropped])
+	limited := total.Respond[answer.CountLimitedNXDomain]
+	if over := uint64(rounds * each * 8 / 10); limited < over || total.Respond[answer.CountLimitDropped] < limited*4/10 {
+		t.Errorf("%d of the flood's %d answers were limited, %d dropped", limited, rounds*each, total.Respond[answer.CountLimitDropped])
 	}
 	if all, used := r.RateBuckets(); all != 1<<17 || used < 2 {
 		t.Errorf("%d of %d buckets used", used, all)
@@ -114,10 +116,10 @@ func TestFloodFromOnePrefix(t *testing.T) {
 	}
 }
 
-func floodLimits(t testing.TB) *RateLimit {
-	l, err := NewRateLimit(RateLimitOptions{
+func floodLimits(t testing.TB) *answer.RateLimit {
+	l, err := answer.NewRateLimit(answer.RateLimitOptions{
 		Answers: 10, NoData: 200, NXDomains: 10, Referrals: 200, Errors: 50, All: 1000, Window: time.Minute, Slip: 2,
-		IPv4Prefix: 24, IPv6Prefix: 56, Buckets: 1 << 17, Seed: [32]byte{1, 2, 3},
+		IPv4Prefix: 24, IPv6Prefix: 56, Buckets: 1 << 17, Seed: [32]byte([]byte("a seed of thirty-two octets is it")[:32]),
 	}, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
@@ -21,13 +23,13 @@ func frontServer(t *testing.T, edit func(*Options), keys ...*tsig.Key) *running 
 	return serve(t, func(o *Options) {
 		o.newAnswerer = nil
 		set := zone.NewSet()
-		policy := &Policy{Keys: tsig.NewKeys(keys), Transfers: map[string]Peers{}}
-		for _, text := range labZones {
-			z := labZone(t, text)
+		policy := &answer.Policy{Keys: tsig.NewKeys(keys), Transfers: map[string]answer.Peers{}}
+		for _, text := range servertest.Zones {
+			z := servertest.Zone(t, text)
 			set = set.With([]*zone.Zone{z}, nil)
-			policy.Transfers[z.Key()] = Peers{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}
+			policy.Transfers[z.Key()] = answer.Peers{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}
 		}
-		o.Views.Swap(&View{Zones: set, Policy: policy})
+		o.Views.Swap(&answer.View{Zones: set, Policy: policy})
 		edit(o)
 	}, "127.0.0.1")
 }
@@ -35,7 +37,7 @@ func frontServer(t *testing.T, edit func(*Options), keys ...*tsig.Key) *running 
 // Handlers get what is theirs, with the key and without the TSIG record, and their
 // answers of several messages are signed; one that holds a request answers later.
 func TestHandlers(t *testing.T) {
-	k := labKey(t, "key.")
+	k := servertest.Key(t, "key.")
 	var mu sync.Mutex
 	seen := map[string]int{}
 	later := make(chan *SlowRequest, 1)
@@ -80,7 +82,7 @@ func TestHandlers(t *testing.T) {
 	}, k)
 	c := dial(t, s.addr())
 	ask := func(opcode int, qtype uint16, key *tsig.Key) *tsig.Verifier {
-		m := query("2.0.192.in-addr.arpa.", qtype, edns())
+		m := servertest.Query("2.0.192.in-addr.arpa.", qtype, servertest.EDNS())
 		m.Opcode = opcode
 		b, err := m.Pack()
 		if err != nil {
@@ -113,7 +115,7 @@ func TestHandlers(t *testing.T) {
 			t.Errorf("message %d: %v", i, m)
 		}
 	}
-	if m := receive(ask(dns.OpcodeNotify, dns.TypeSOA, nil)); m.Rcode != dns.RcodeRefused || m.Opcode != dns.OpcodeNotify || ede(m) != wire.EDEProhibited {
+	if m := receive(ask(dns.OpcodeNotify, dns.TypeSOA, nil)); m.Rcode != dns.RcodeRefused || m.Opcode != dns.OpcodeNotify || servertest.EDE(m) != wire.EDEProhibited {
 		t.Errorf("NOTIFY: %v", m)
 	}
 	v = ask(dns.OpcodeUpdate, dns.TypeSOA, k)
@@ -127,7 +129,7 @@ func TestHandlers(t *testing.T) {
 		t.Errorf("UPDATE: %v", m)
 	}
 	await(t, "rest", func() bool { return s.Totals().Slow.Working == 0 })
-	if total := checkLaws(t, s.Server); total.Slow.Replies != 5 || total.Respond[CountSlowTransfer] != 1 || total.Respond[CountSlowNotify] != 1 || total.Respond[CountSlowUpdate] != 1 {
+	if total := checkLaws(t, s.Server); total.Slow.Replies != 5 || total.Respond[answer.CountSlowTransfer] != 1 || total.Respond[answer.CountSlowNotify] != 1 || total.Respond[answer.CountSlowUpdate] != 1 {
 		t.Errorf("%+v", total.Slow)
 	}
 	if seen["transfer"] != 1 || seen["update"] != 1 || seen["notify"] != 1 {
@@ -156,7 +158,7 @@ func TestTransferLimits(t *testing.T) {
 		})
 		o.Notify = handlerFunc(func(_ context.Context, r *SlowRequest) { r.Fail(wire.RCodeNoError, 0, "") })
 	})
-	b, err := query("2.0.192.in-addr.arpa.", dns.TypeAXFR).Pack()
+	b, err := servertest.Query("2.0.192.in-addr.arpa.", dns.TypeAXFR).Pack()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +182,7 @@ func TestTransferLimits(t *testing.T) {
 			return total.Slow.Transfers == want && total.Slow.TransfersWaiting == 4*len(clients)-want
 		})
 	}
-	notify := query("2.0.192.in-addr.arpa.", dns.TypeSOA)
+	notify := servertest.Query("2.0.192.in-addr.arpa.", dns.TypeSOA)
 	notify.Opcode = dns.OpcodeNotify
 	if b, err = notify.Pack(); err != nil {
 		t.Fatal(err)

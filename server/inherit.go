@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"github.com/ptrd/ptrd/server/answer"
 	"net"
 	"net/netip"
 	"os"
@@ -15,7 +16,7 @@ type inheritedSockets []inheritedSocket
 type inheritedSocket struct {
 	file      *os.File
 	addr      netip.AddrPort
-	transport Transport
+	transport answer.Transport
 	dual      bool // an IPv6 wildcard that takes IPv4 as well
 	drops     *socketDrops
 }
@@ -41,7 +42,7 @@ func inspect(f *os.File) (inheritedSocket, error) {
 			return inheritedSocket{}, fmt.Errorf("a listener on %s", ln.Addr().Network())
 		}
 		addr := addrPort(t.Addr())
-		return inheritedSocket{f, addr, TCP, addr.Addr().Is6() && isDualStack(t), nil}, nil
+		return inheritedSocket{f, addr, answer.TCP, addr.Addr().Is6() && isDualStack(t), nil}, nil
 	}
 	conn, err := net.FilePacketConn(f)
 	if err != nil {
@@ -53,7 +54,7 @@ func inspect(f *os.File) (inheritedSocket, error) {
 		return inheritedSocket{}, fmt.Errorf("a socket of %s", conn.LocalAddr().Network())
 	}
 	addr := boundTo(u)
-	return inheritedSocket{f, addr, UDP, addr.Addr().Is6() && isDualStack(u), new(socketDrops)}, nil
+	return inheritedSocket{f, addr, answer.UDP, addr.Addr().Is6() && isDualStack(u), new(socketDrops)}, nil
 }
 
 // covers reports whether the socket gets what is sent to addr.
@@ -66,7 +67,7 @@ func (s *inheritedSocket) covers(addr netip.AddrPort) bool {
 // counted of its drops; nil if there is none.
 func (s inheritedSockets) udp(addr netip.AddrPort) (*net.UDPConn, *socketDrops, error) {
 	for i := range s {
-		if s[i].transport == UDP && s[i].covers(addr) {
+		if s[i].transport == answer.UDP && s[i].covers(addr) {
 			conn, err := net.FilePacketConn(s[i].file)
 			if err != nil {
 				return nil, nil, err
@@ -80,7 +81,7 @@ func (s inheritedSockets) udp(addr netip.AddrPort) (*net.UDPConn, *socketDrops, 
 // tcp is udp for listening TCP sockets.
 func (s inheritedSockets) tcp(addr netip.AddrPort) (*net.TCPListener, error) {
 	for i := range s {
-		if s[i].transport == TCP && s[i].covers(addr) {
+		if s[i].transport == answer.TCP && s[i].covers(addr) {
 			ln, err := net.FileListener(s[i].file)
 			if err != nil {
 				return nil, err

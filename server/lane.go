@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"github.com/ptrd/ptrd/server/answer"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -12,10 +13,10 @@ import (
 
 // answerer is what a lane needs of a [Responder].
 type answerer interface {
-	lookAhead(v *View, batch []Message)
-	Respond(v *View, q *Request, buf []byte, n int) (int, Verdict)
+	LookAhead(v *answer.View, batch []answer.Message)
+	Respond(v *answer.View, q *answer.Request, buf []byte, n int) (int, answer.Verdict)
 	Publish()
-	takeNote() rateNote
+	LimitNote() answer.LimitNote
 }
 
 // lane is what a goroutine needs to answer requests: one goroutine at a time
@@ -23,36 +24,36 @@ type answerer interface {
 // a reload that adds and removes addresses leaves nothing behind.
 type lane struct {
 	answerer
-	stats         *Stats
-	request       Request
+	stats         *answer.Stats
+	request       answer.Request
 	sample        sampler
-	transports    [numTransports]transportCounters
+	transports    [answer.NumTransports]answer.TransportStats
 	kernelDropped atomic.Uint64
 }
 
 // lookUp is lookAhead, and contains its panics: the requests then take the general way.
-func (l *lane) lookUp(v *View, batch []Message, log *slog.Logger) {
+func (l *lane) lookUp(v *answer.View, batch []answer.Message, log *slog.Logger) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			logFault(log, fault, &l.request)
 			for i := range batch {
-				batch[i].plain = Plain{}
+				batch[i].Plain = answer.Plain{}
 			}
 		}
 	}()
-	l.lookAhead(v, batch)
+	l.LookAhead(v, batch)
 }
 
 // logLimited logs the last response that was over a rate limit, if there is one to log.
-func (l *lane) logLimited(limits *RateLimit, elapsed time.Duration, log *slog.Logger) {
-	if prefix, kind, ok := limits.report(l.takeNote(), elapsed); ok {
-		warn(log, "answers are over a rate limit", slog.String("prefix", prefix.String()), slog.String("kind", kind), slog.Bool("log_only", limits.isLogOnly()))
+func (l *lane) logLimited(limits *answer.RateLimit, elapsed time.Duration, log *slog.Logger) {
+	if prefix, kind, ok := limits.Report(l.LimitNote(), elapsed); ok {
+		warn(log, "answers are over a rate limit", slog.String("prefix", prefix.String()), slog.String("kind", kind), slog.Bool("log_only", limits.IsLogOnly()))
 	}
 }
 
 // respondSampled is Respond with a sample for the query log. It is a call of its
 // own, so that what is done for few queries costs the others no register.
-func (l *lane) respondSampled(v *View, q *Request, buf []byte, n int) (int, Verdict) {
+func (l *lane) respondSampled(v *answer.View, q *answer.Request, buf []byte, n int) (int, answer.Verdict) {
 	l.sample.take(q, buf, n)
 	n, verdict := l.Respond(v, q, buf, n)
 	l.sample.send(buf, n, verdict)
@@ -61,7 +62,7 @@ func (l *lane) respondSampled(v *View, q *Request, buf []byte, n int) (int, Verd
 
 // lanes hands out lanes.
 type lanes struct {
-	new  func(*Stats) answerer
+	new  func(*answer.Stats) answerer
 	log  *queryLog
 	mu   sync.Mutex
 	all  []*lane
@@ -76,7 +77,7 @@ func (p *lanes) get() *lane {
 		p.free = p.free[:n-1]
 		return l
 	}
-	l := &lane{stats: new(Stats)}
+	l := &lane{stats: new(answer.Stats)}
 	l.answerer = p.new(l.stats)
 	l.sample.log, l.sample.turn = p.log, noTurn
 	p.all = append(p.all, l)
@@ -93,11 +94,11 @@ func (p *lanes) addTo(t *Totals) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, l := range p.all {
-		for c := range NumCounters {
+		for c := range answer.NumCounters {
 			t.Respond[c] += l.stats.Load(c)
 		}
 		for i := range l.transports {
-			l.transports[i].addTo(&t.Transports[i])
+			l.transports[i].AddTo(&t.Transports[i])
 		}
 		t.KernelDropped += l.kernelDropped.Load()
 	}
@@ -125,26 +126,26 @@ func (d *socketDrops) advance(count uint32) uint64 {
 // tally are the counts of one batch, added to the lane's at its end.
 type tally struct {
 	answered, deferred int
-	dropped            [NumDropReasons]int
+	dropped            [answer.NumDropReasons]int
 }
 
-func (t *tally) addTo(c *transportCounters, received int) {
-	c.received.Add(uint64(received))
+func (t *tally) addTo(c *answer.TransportStats, received int) {
+	c.Received.Add(uint64(received))
 	if t.answered > 0 {
-		c.answered.Add(uint64(t.answered))
+		c.Answered.Add(uint64(t.answered))
 	}
 	if t.deferred > 0 {
-		c.deferred.Add(uint64(t.deferred))
+		c.Deferred.Add(uint64(t.deferred))
 	}
 	for i, n := range t.dropped {
 		if n > 0 {
-			c.dropped[i].Add(uint64(n))
+			c.Dropped[i].Add(uint64(n))
 		}
 	}
 }
 
 // logFault logs a recovered panic.
-func logFault(log *slog.Logger, fault any, q *Request) {
+func logFault(log *slog.Logger, fault any, q *answer.Request) {
 	log.LogAttrs(context.Background(), slog.LevelError, "answering a request panicked; this is a fault of ptrd, please report it",
 		slog.String("fault", fmt.Sprint(fault)), slog.String("client", q.Client.String()), slog.String("stack", string(debug.Stack())))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/ptrd/ptrd/server/answer"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -231,9 +232,9 @@ func (s *Server) bindOnce(addr netip.AddrPort, overTLS, reuse bool) (*listener, 
 	if zone := addr.Addr().Zone(); zone != "" {
 		l.index = interfaceIndex(zone) // before the socket, so that a change in between is noticed
 	}
-	way, transport := s.conns.way, TCP
+	way, transport := s.conns.way, answer.TCP
 	if overTLS {
-		way, transport = s.conns.tls, TLS
+		way, transport = s.conns.tls, answer.TLS
 	}
 	// TCP first: it fails where another process has the port, which SO_REUSEPORT
 	// would hide on UDP.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"github.com/ptrd/ptrd/server/answer"
 	"net"
 	"net/netip"
 	"os"
@@ -38,7 +39,7 @@ type stalledAnswerer struct {
 	released chan struct{}
 }
 
-func (a *stalledAnswerer) Respond(v *View, q *Request, buf []byte, n int) (int, Verdict) {
+func (a *stalledAnswerer) Respond(v *answer.View, q *answer.Request, buf []byte, n int) (int, answer.Verdict) {
 	<-a.released
 	return a.fakeAnswerer.Respond(v, q, buf, n)
 }
@@ -53,7 +54,7 @@ func TestFloodOfStalledWorkersIsCounted(t *testing.T) {
 			released := make(chan struct{})
 			r := serve(t, func(o *Options) {
 				o.Workers = 2
-				o.newAnswerer = func(stats *Stats) answerer {
+				o.newAnswerer = func(stats *answer.Stats) answerer {
 					return &stalledAnswerer{fakeAnswerer{stats: stats}, released}
 				}
 				if inherited {
@@ -86,7 +87,7 @@ func TestFloodOfStalledWorkersIsCounted(t *testing.T) {
 			settled := func() bool {
 				_, drops := dropsInProc(t, port)
 				total := r.Totals()
-				return total.Transports[UDP].Received+drops == sent
+				return total.Transports[answer.UDP].Received+drops == sent
 			}
 			await(t, "all is received that was not dropped", settled)
 			// The kernel tells of drops with the next datagram that it queues.
@@ -108,7 +109,7 @@ func TestFloodOfStalledWorkersIsCounted(t *testing.T) {
 				want = 1
 			}
 			if total := checkLaws(t, r.Server); total.KernelDropped != drops || sockets != want {
-				t.Errorf("counted %d drops, the kernel has %d of %d sockets; %d sent, %d received", total.KernelDropped, drops, sockets, sent, total.Transports[UDP].Received)
+				t.Errorf("counted %d drops, the kernel has %d of %d sockets; %d sent, %d received", total.KernelDropped, drops, sockets, sent, total.Transports[answer.UDP].Received)
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/wire"
 
 	"github.com/ptrd/ptrd/zone/dname"
@@ -23,11 +24,11 @@ const (
 // sample is what is logged of one query.
 type sample struct {
 	at           time.Time
-	request      Request
+	request      answer.Request
 	question     [wire.HeaderLen + dname.MaxWire + 4]byte // head of the request
 	questionLen  int
 	size         int // octets of the request
-	verdict      Verdict
+	verdict      answer.Verdict
 	rcode        uint8 // of the header
 	flags        byte  // third octet of the response's header
 	responseSize int
@@ -83,7 +84,7 @@ func (l *queryLog) write(s *sample) {
 		}
 	}
 	a = append(a, slog.Int("size", s.size), slog.String("verdict", s.verdict.String()))
-	if s.verdict == Answered {
+	if s.verdict == answer.Answered {
 		a = append(a, slog.Int("rcode", int(s.rcode)), slog.Bool("truncated", s.flags&2 != 0), slog.Int("response_size", s.responseSize))
 	}
 	l.log.LogAttrs(context.Background(), slog.LevelInfo, "query", a...)
@@ -136,16 +137,16 @@ func (p *sampler) plan(at time.Time, n int64) {
 func (p *sampler) due(i int) bool { return i >= p.turn }
 
 // take notes the request in buf[:n]; Respond will write over it.
-func (p *sampler) take(q *Request, buf []byte, n int) {
+func (p *sampler) take(q *answer.Request, buf []byte, n int) {
 	p.turn += int(p.every)
 	p.s = sample{at: p.at, request: *q, size: n}
 	p.s.questionLen = copy(p.s.question[:], buf[:n])
 }
 
 // send hands the sample to the log with what became of it.
-func (p *sampler) send(buf []byte, n int, v Verdict) {
+func (p *sampler) send(buf []byte, n int, v answer.Verdict) {
 	p.s.verdict, p.s.responseSize = v, n
-	if v == Answered && n >= 4 {
+	if v == answer.Answered && n >= 4 {
 		p.s.flags, p.s.rcode = buf[2], buf[3]&15
 	}
 	select {

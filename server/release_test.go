@@ -5,6 +5,8 @@ import (
 	"testing"
 	"weak"
 
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/rr"
 )
@@ -16,7 +18,7 @@ func TestReplacedSnapshotIsLetGo(t *testing.T) {
 	r := newMemRun(t, func(o *Options) { o.newAnswerer = nil })
 	go r.server.queryLog.run()
 	t.Cleanup(r.server.queryLog.stop)
-	z := swapTo(r, labZone(t, text))
+	z := swapTo(r, servertest.Zone(t, text))
 	set, _ := z.Get(z.Apex(), rr.TypeNS)
 	data := set.Data()
 	data.Next()
@@ -25,22 +27,22 @@ func TestReplacedSnapshotIsLetGo(t *testing.T) {
 	for _, name := range []string{"1.113.0.203.in-addr.arpa", "2.113.0.203.in-addr.arpa", "x.y.113.0.203.in-addr.arpa"} {
 		for i := range msgs {
 			d := &msgs[i]
-			d.client, d.local, d.unfit, d.n, d.out = memClient, memLocal, DropByRespond, copy(d.buf, fakeQuery(1, name)), 0
+			d.Client, d.Local, d.Unfit, d.Len, d.Out = memClient, memLocal, answer.DropByRespond, copy(d.Buf, fakeQuery(1, name)), 0
 		}
 		r.worker.answer(msgs)
-		if msgs[0].out == 0 {
+		if msgs[0].Out == 0 {
 			t.Fatalf("no answer for %s", name)
 		}
 	}
 	buf := make([]byte, 512)
 	for _, name := range []string{"1.113.0.203.in-addr.arpa", "2.113.0.203.in-addr.arpa"} { // as TCP does, one by one
-		r.worker.lane.Respond(r.server.views.Load(), &Request{Client: memClient, Local: memLocal, Transport: TCP}, buf, copy(buf, fakeQuery(1, name)))
+		r.worker.lane.Respond(r.server.views.Load(), &answer.Request{Client: memClient, Local: memLocal, Transport: answer.TCP}, buf, copy(buf, fakeQuery(1, name)))
 	}
 	r.worker.lane.Publish()
 	if runtime.GC(); old.Value() == nil {
 		t.Fatal("the snapshot is gone while it is served")
 	}
-	swapTo(r, labZone(t, text))
+	swapTo(r, servertest.Zone(t, text))
 	if runtime.GC(); old.Value() != nil || oldData.Value() != nil {
 		t.Errorf("the worker keeps the replaced zone: %v, its data: %v", old.Value() != nil, oldData.Value() != nil)
 	}
@@ -48,6 +50,6 @@ func TestReplacedSnapshotIsLetGo(t *testing.T) {
 }
 
 func swapTo(r *memRun, z *zone.Zone) *zone.Zone {
-	r.server.views.Swap(&View{Zones: zone.NewSet().With([]*zone.Zone{z}, nil), Policy: new(Policy)})
+	r.server.views.Swap(&answer.View{Zones: zone.NewSet().With([]*zone.Zone{z}, nil), Policy: new(answer.Policy)})
 	return z
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/server/wire"
 )
@@ -19,11 +20,11 @@ type slowDesk struct {
 }
 
 // responder returns what writes the messages.
-func (d *slowDesk) responder() *Responder { return d.lane.answerer.(*Responder) }
+func (d *slowDesk) responder() *answer.Responder { return d.lane.answerer.(*answer.Responder) }
 
 // message returns the room for a message; its length in front goes to the octets
 // before.
-func (d *slowDesk) message(t Transport) []byte {
+func (d *slowDesk) message(t answer.Transport) []byte {
 	room := d.buf[prefixSize:]
 	if t.IsDatagram() {
 		room = room[:udpBuffer]
@@ -123,7 +124,7 @@ func (r *SlowRequest) End() {
 	defer func() { // whatever putDesk does
 		r.done()
 		l.latencyMu.Lock()
-		l.latency.observe(l.now().Sub(r.since), 1)
+		l.latency.Observe(l.now().Sub(r.since), 1)
 		l.latencyMu.Unlock()
 		l.done.Add(1)
 		l.working.Add(-1)

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/zone"
 )
 
@@ -12,7 +14,7 @@ import (
 // transports.
 func TestServeAnswersFromAZone(t *testing.T) {
 	eachWay(t, func(t *testing.T, way func(*Options)) {
-		z := labZone(t, `$ORIGIN 113.0.203.in-addr.arpa.
+		z := servertest.Zone(t, `$ORIGIN 113.0.203.in-addr.arpa.
 @ 3600 IN SOA ns1.example.com. hostmaster.example.com. 1 7200 3600 1209600 3600
 @ 3600 IN NS ns1.example.com.
 25 3600 IN PTR mail.example.com.
@@ -20,10 +22,10 @@ func TestServeAnswersFromAZone(t *testing.T) {
 		r := serve(t, func(o *Options) {
 			way(o)
 			o.newAnswerer = nil
-			o.Views.Swap(&View{Zones: zone.NewSet().With([]*zone.Zone{z}, nil), Policy: new(Policy)})
+			o.Views.Swap(&answer.View{Zones: zone.NewSet().With([]*zone.Zone{z}, nil), Policy: new(answer.Policy)})
 		}, "127.0.0.1")
-		notify := query("113.0.203.in-addr.arpa.", dns.TypeSOA, func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify })
-		transfer := query("113.0.203.in-addr.arpa.", dns.TypeAXFR)
+		notify := servertest.Query("113.0.203.in-addr.arpa.", dns.TypeSOA, func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify })
+		transfer := servertest.Query("113.0.203.in-addr.arpa.", dns.TypeAXFR)
 		for _, transport := range []string{"udp", "tcp"} {
 			client := dns.Client{Net: transport}
 			for _, c := range []struct {
@@ -31,9 +33,9 @@ func TestServeAnswersFromAZone(t *testing.T) {
 				query *dns.Msg
 				rcode int
 			}{
-				{"existing name", query("25.113.0.203.in-addr.arpa.", dns.TypePTR), dns.RcodeSuccess},
-				{"no such name", query("26.113.0.203.in-addr.arpa.", dns.TypePTR), dns.RcodeNameError},
-				{"not ours", query("example.com.", dns.TypeA), dns.RcodeRefused},
+				{"existing name", servertest.Query("25.113.0.203.in-addr.arpa.", dns.TypePTR), dns.RcodeSuccess},
+				{"no such name", servertest.Query("26.113.0.203.in-addr.arpa.", dns.TypePTR), dns.RcodeNameError},
+				{"not ours", servertest.Query("example.com.", dns.TypeA), dns.RcodeRefused},
 				{"notify", notify, -1},
 				{"transfer", transfer, -1},
 			} {
@@ -52,7 +54,7 @@ func TestServeAnswersFromAZone(t *testing.T) {
 		if _, err := udpClient(t, r.addr().Addr()).WriteToUDPAddrPort(response, r.addr()); err != nil {
 			t.Fatal(err)
 		}
-		await(t, "the drop", func() bool { return r.Totals().Transports[UDP].Dropped[DropByRespond] == 1 })
+		await(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropByRespond] == 1 })
 		r.end()
 		total := r.Totals()
 		if total.Slow.Done != 3 { // notify twice, the transfer over TCP
@@ -61,10 +63,10 @@ func TestServeAnswersFromAZone(t *testing.T) {
 		for _, c := range []struct {
 			transport string
 			respond   uint64
-			received  *TransportTotals
-		}{{"udp", total.Respond[CountRequests+Counter(UDP)], &total.Transports[UDP]}, {"tcp", total.Respond[CountRequests+Counter(TCP)], &total.Transports[TCP]}} {
+			received  *answer.TransportTotals
+		}{{"udp", total.Respond[answer.CountRequests+answer.Counter(answer.UDP)], &total.Transports[answer.UDP]}, {"tcp", total.Respond[answer.CountRequests+answer.Counter(answer.TCP)], &total.Transports[answer.TCP]}} {
 			d := &c.received.Dropped
-			if want := c.received.Received - d[DropPortZero] - d[DropTooLong] - d[DropNotUnicast] - d[DropFault]; c.respond != want {
+			if want := c.received.Received - d[answer.DropPortZero] - d[answer.DropTooLong] - d[answer.DropNotUnicast] - d[answer.DropFault]; c.respond != want {
 				t.Errorf("%s: Respond counted %d requests, the transport %d", c.transport, c.respond, want)
 			}
 		}

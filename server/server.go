@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/ptrd/ptrd/server/answer"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
@@ -16,7 +17,7 @@ import (
 
 // Options are what a Server is made of.
 type Options struct {
-	Views     *Views           // what is answered; holds a View before Serve
+	Views     *answer.Views    // what is answered; holds a View before Serve
 	Limits    Limits           // see SetLimits
 	Listen    []netip.AddrPort // see SetListeners
 	ListenTLS []netip.AddrPort // likewise
@@ -32,13 +33,13 @@ type Options struct {
 	Portable  bool             // use the portable way with sockets even where the system has a faster one
 	Now       func() time.Time // nil: time.Now
 
-	newAnswerer func(*Stats) answerer // nil: NewResponder
-	slow        SlowHandler           // answers all that Respond defers; nil: the front of the slow lane
+	newAnswerer func(*answer.Stats) answerer // nil: NewResponder
+	slow        SlowHandler                  // answers all that Respond defers; nil: the front of the slow lane
 }
 
 // Server serves UDP and TCP on a set of addresses, and TLS on another.
 type Server struct {
-	views     *Views
+	views     *answer.Views
 	limits    atomic.Pointer[Limits]
 	lanes     *lanes
 	tls       atomic.Pointer[tlsIdentity] // nil: none yet
@@ -93,7 +94,7 @@ func New(o Options) (*Server, error) {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	if o.newAnswerer == nil {
-		o.newAnswerer = func(stats *Stats) answerer { return NewResponder(ResponderOptions{Stats: stats}) }
+		o.newAnswerer = func(stats *answer.Stats) answerer { return answer.NewResponder(answer.ResponderOptions{Stats: stats}) }
 	}
 	s := &Server{
 		views: o.Views, log: o.Logger, now: o.Now, began: o.Now(), workers: o.Workers, portable: o.Portable,
@@ -105,7 +106,7 @@ func New(o Options) (*Server, error) {
 	s.queryLog.contain = s.contain
 	s.lanes = &lanes{new: o.newAnswerer, log: s.queryLog}
 	s.slow = &slowLane{
-		queue: make(chan *SlowRequest, slowQueue), all: o.slow, handlers: [NumKinds]SlowHandler{KindNotify: o.Notify, KindUpdate: o.Update, KindTransfer: o.Transfer},
+		queue: make(chan *SlowRequest, slowQueue), all: o.slow, handlers: [answer.NumKinds]SlowHandler{answer.KindNotify: o.Notify, answer.KindUpdate: o.Update, answer.KindTransfer: o.Transfer},
 		lanes: s.lanes, log: s.log, now: o.Now,
 	}
 	s.slow.transfers = transferLane{lane: s.slow, limits: &s.limits, contain: s.contain, clients: make(map[netip.Addr]transferShare)}

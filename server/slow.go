@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/wire"
 
 	"github.com/ptrd/ptrd/zone/dname"
@@ -42,7 +43,7 @@ type SlowHandler interface {
 // SlowRequest is a deferred request. It belongs to the handler until HandleSlow
 // returns, or, where that calls Hold, until End.
 type SlowRequest struct {
-	Deferred
+	answer.Deferred
 
 	desk  *slowDesk // nil: nothing was written yet
 	held  bool
@@ -59,8 +60,8 @@ type SlowRequest struct {
 // slowLane is a bounded queue and the workers that empty it.
 type slowLane struct {
 	queue     chan *SlowRequest
-	all       SlowHandler           // of tests: in place of the front
-	handlers  [NumKinds]SlowHandler // nil: such requests are refused
+	all       SlowHandler                  // of tests: in place of the front
+	handlers  [answer.NumKinds]SlowHandler // nil: such requests are refused
 	transfers transferLane
 	lanes     *lanes
 	log       *slog.Logger
@@ -74,13 +75,13 @@ type slowLane struct {
 	working       atomic.Int64
 	done, replies atomic.Uint64
 	unsent, full  atomic.Uint64
-	latency       histogram
+	latency       answer.Histogram
 	latencyMu     sync.Mutex // a histogram has one writer
 }
 
 // hasRoom reports whether a request that came by t may join the queue; known is for
 // those over UDP.
-func (l *slowLane) hasRoom(t Transport, known bool) bool {
+func (l *slowLane) hasRoom(t answer.Transport, known bool) bool {
 	switch {
 	case !t.IsDatagram():
 		return l.queued[0].Load() < slowQueueTCP
@@ -91,7 +92,7 @@ func (l *slowLane) hasRoom(t Transport, known bool) bool {
 }
 
 // inQueue is how many requests wait that came by the same way as t: UDP, or not.
-func (l *slowLane) inQueue(t Transport) *atomic.Int64 {
+func (l *slowLane) inQueue(t answer.Transport) *atomic.Int64 {
 	if t.IsDatagram() {
 		return &l.queued[1]
 	}
@@ -170,10 +171,10 @@ func (l *slowLane) handle(ctx context.Context, r *SlowRequest) {
 		l.all.HandleSlow(ctx, r)
 		return
 	}
-	if l.front(r) != Defer {
+	if l.front(r) != answer.Defer {
 		return
 	}
-	if r.Kind == KindTransfer {
+	if r.Kind == answer.KindTransfer {
 		l.transfers.take(ctx, r)
 		return
 	}
@@ -181,7 +182,7 @@ func (l *slowLane) handle(ctx context.Context, r *SlowRequest) {
 }
 
 // front answers what is no matter of a handler; all else is deferred further.
-func (l *slowLane) front(r *SlowRequest) Verdict {
+func (l *slowLane) front(r *SlowRequest) answer.Verdict {
 	d := l.takeDesk()
 	defer l.putDesk(d)
 	for k, h := range l.handlers {
@@ -196,7 +197,7 @@ func (l *slowLane) front(r *SlowRequest) Verdict {
 	if r.Why != "" {
 		warn(l.log, "refused in the slow lane", append(r.LogAttrs(), slog.String("why", r.Why))...)
 	}
-	if verdict == Answered {
+	if verdict == answer.Answered {
 		// It has counted the error, and there is nobody else to tell.
 		_ = r.transmit(d, n, nil) // signed already
 	}
@@ -231,7 +232,7 @@ func (l *slowLane) addTo(t *Totals) {
 	t.Slow.Unsent += l.unsent.Load()
 	t.Slow.Full += l.full.Load()
 	l.transfers.addTo(&t.Slow)
-	l.latency.addTo(&t.Slow.Latency)
+	l.latency.AddTo(&t.Slow.Latency)
 }
 
 // servfail makes the request in buf[:n] its own SERVFAIL response and returns

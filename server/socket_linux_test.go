@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/servertest"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,7 +24,7 @@ func allowBroadcast(raw syscall.RawConn) (err error) {
 // TestMmsgAllocatesNothing takes batches through real sockets: into the kernel,
 // recvmmsg, answers, sendmmsg, and out again.
 func TestMmsgAllocatesNothing(t *testing.T) {
-	skipAllocs(t)
+	servertest.SkipAllocs(t)
 	for _, listen := range []string{"127.0.0.1", "0.0.0.0", "::"} {
 		if listen == "::" && !hasIPv6() {
 			t.Log("this host has no IPv6 on loopback: skipping ", listen)
@@ -135,7 +137,7 @@ func TestMmsgSendSkipsWhatCannotBeSent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var msgs []Message
+	var msgs []answer.Message
 	var err error
 	await(t, "five datagrams in one batch", func() bool {
 		msgs, err = socket.recv(false)
@@ -145,7 +147,7 @@ func TestMmsgSendSkipsWhatCannotBeSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range msgs {
-		msgs[i].out = msgs[i].n
+		msgs[i].Out = msgs[i].Len
 	}
 	socket.names[2].Family = unix.AF_UNIX // refused by the kernel
 	var failed []error

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/ptrd/ptrd/server/answer"
 	"net"
 	"net/netip"
 	"os"
@@ -247,7 +248,7 @@ func TestUDPDropsWhatIsTooLong(t *testing.T) {
 		if answer, _ := ask(t, c, r.addr(), longest); len(answer) != udpBuffer || answer[1] != 2 {
 			t.Errorf("answer of %d octets to id %d", len(answer), answer[1])
 		}
-		await(t, "the drop", func() bool { return r.Totals().Transports[UDP].Dropped[DropTooLong] == 1 })
+		await(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropTooLong] == 1 })
 	})
 }
 
@@ -267,7 +268,7 @@ func TestUDPDropsBroadcast(t *testing.T) {
 			t.Skip("this host does not send to the broadcast address of loopback: ", err)
 		}
 		// Each socket of the address gets one of its own.
-		await(t, "the drop", func() bool { return r.Totals().Transports[UDP].Dropped[DropNotUnicast] > 0 })
+		await(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropNotUnicast] > 0 })
 	})
 }
 
@@ -291,8 +292,8 @@ func TestManyClientsGetTheirOwnAnswers(t *testing.T) {
 		}
 		clients.Wait()
 		r.end()
-		if total := r.Totals(); total.Transports[UDP].Answered != 800 || sumOf(total.Transports[UDP].Unsent[:]) != 0 {
-			t.Errorf("%+v", total.Transports[UDP])
+		if total := r.Totals(); total.Transports[answer.UDP].Answered != 800 || sumOf(total.Transports[answer.UDP].Unsent[:]) != 0 {
+			t.Errorf("%+v", total.Transports[answer.UDP])
 		}
 	})
 }
@@ -443,7 +444,7 @@ func TestWorkerThatCannotGoOnEndsServe(t *testing.T) {
 }
 
 func TestServeNeedsAView(t *testing.T) {
-	s := newTestServer(t, func(o *Options) { o.Views = new(Views) })
+	s := newTestServer(t, func(o *Options) { o.Views = new(answer.Views) })
 	if err := s.Serve(context.Background()); err == nil {
 		t.Error("served nothing")
 	}
@@ -562,7 +563,7 @@ func TestInheritedSocketThatIsNoneIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	o := Options{Views: new(Views), Limits: testLimits, Inherited: []*os.File{f}}
+	o := Options{Views: new(answer.Views), Limits: testLimits, Inherited: []*os.File{f}}
 	if _, err := New(o); err == nil || !strings.Contains(err.Error(), "inherited socket 0") {
 		t.Errorf("%v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/ptrd/ptrd/server/answer"
 	"golang.org/x/sys/unix"
 )
 
@@ -32,20 +33,20 @@ func isDualStack(c syscall.Conn) bool {
 }
 
 // errnoFailure sorts an error of the kernel into its counter.
-func errnoFailure(errno syscall.Errno) SendFailure {
+func errnoFailure(errno syscall.Errno) answer.SendFailure {
 	switch errno {
 	case unix.ECONNREFUSED, unix.ECONNRESET, unix.EPIPE, unix.ENOTCONN:
-		return SendRefused
+		return answer.SendRefused
 	case unix.EPERM, unix.EACCES:
-		return SendForbidden
+		return answer.SendForbidden
 	case unix.ENOBUFS, unix.ENOMEM, unix.EAGAIN:
-		return SendNoBuffer
+		return answer.SendNoBuffer
 	case unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ENETDOWN, unix.EHOSTDOWN, unix.EINVAL, unix.EADDRNOTAVAIL:
-		return SendUnreachable
+		return answer.SendUnreachable
 	case unix.EMSGSIZE:
-		return SendTooLong
+		return answer.SendTooLong
 	}
-	return SendOther
+	return answer.SendOther
 }
 
 // isAbsent reports whether binding addr failed because no interface has it, or not yet: the

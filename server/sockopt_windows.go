@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"unsafe"
 
+	"github.com/ptrd/ptrd/server/answer"
 	"golang.org/x/sys/windows"
 )
 
@@ -121,20 +122,20 @@ func bindRemedy(err error, addr netip.AddrPort) string {
 }
 
 // errnoFailure sorts an error of the kernel into its counter.
-func errnoFailure(errno syscall.Errno) SendFailure {
+func errnoFailure(errno syscall.Errno) answer.SendFailure {
 	switch errno {
 	case windows.WSAECONNREFUSED, windows.WSAECONNRESET, windows.WSAECONNABORTED, windows.WSAENOTCONN:
-		return SendRefused
+		return answer.SendRefused
 	case windows.WSAEACCES:
-		return SendForbidden
+		return answer.SendForbidden
 	case windows.WSAENOBUFS, windows.WSAEWOULDBLOCK:
-		return SendNoBuffer
+		return answer.SendNoBuffer
 	case windows.WSAENETUNREACH, windows.WSAEHOSTUNREACH, windows.WSAENETDOWN, windows.WSAEINVAL, windows.WSAEADDRNOTAVAIL:
-		return SendUnreachable
+		return answer.SendUnreachable
 	case windows.WSAEMSGSIZE:
-		return SendTooLong
+		return answer.SendTooLong
 	}
-	return SendOther
+	return answer.SendOther
 }
 
 // isAbsent reports whether binding addr failed because no interface has it, or not yet.

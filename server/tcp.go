@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"github.com/ptrd/ptrd/server/answer"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -96,7 +97,7 @@ type tcpConns struct {
 	accepted     atomic.Uint64
 	closed       [NumCloseReasons]atomic.Uint64
 	acceptErrors atomic.Uint64
-	unsent       [numTransports][NumSendFailures]atomic.Uint64
+	unsent       [answer.NumTransports][answer.NumSendFailures]atomic.Uint64
 }
 
 func newTCPConns(s *Server, seed uint64) *tcpConns {
@@ -107,7 +108,7 @@ func newTCPConns(s *Server, seed uint64) *tcpConns {
 		random:   rand.New(rand.NewPCG(seed, 0)),
 	}
 	t.way = newTCPWay(s, t)
-	t.tls = newConnWay(s, t, TLS)
+	t.tls = newConnWay(s, t, answer.TLS)
 	return t
 }
 

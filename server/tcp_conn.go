@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/binary"
+	"github.com/ptrd/ptrd/server/answer"
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
@@ -109,7 +110,7 @@ type tcpConn struct {
 	server      *Server
 	listener    *tcpListener
 	sock        tcpSocket
-	transport   Transport
+	transport   answer.Transport
 	client      netip.AddrPort
 	local       netip.AddrPort
 	withoutALPN bool // see Request
@@ -181,12 +182,12 @@ func wholeMessage(stream []byte) ([]byte, bool) {
 type tcpDesk struct {
 	lane      *lane
 	log       *slog.Logger
-	transport Transport // of the connections
-	view      *View
+	transport answer.Transport // of the connections
+	view      *answer.View
 	at        time.Time // when what is being answered came
 	work      []byte    // deskBuffer octets
 
-	ahead []Message // batchSize messages that are looked up together, as datagrams are
+	ahead []answer.Message // batchSize messages that are looked up together, as datagrams are
 
 	size, answers int // octets and number of the answers in work
 
@@ -194,8 +195,8 @@ type tcpDesk struct {
 	received int   // likewise
 }
 
-func newTCPDesk(s *Server, t Transport) *tcpDesk {
-	return &tcpDesk{lane: s.lanes.get(), log: s.log, transport: t, work: make([]byte, deskBuffer), ahead: make([]Message, batchSize)}
+func newTCPDesk(s *Server, t answer.Transport) *tcpDesk {
+	return &tcpDesk{lane: s.lanes.get(), log: s.log, transport: t, work: make([]byte, deskBuffer), ahead: make([]answer.Message, answer.BatchSize)}
 }
 
 // begin begins a round, which publish ends.
@@ -233,7 +234,7 @@ func (c *tcpConn) fill(d *tcpDesk, stream []byte) (taken int, more bool) {
 	// Not before the messages were read: who saw a change acknowledged and asks then
 	// gets an answer that has it.
 	d.view = s.views.Load()
-	l.request = Request{
+	l.request = answer.Request{
 		Client: c.client, Local: c.local, Transport: d.transport, WithoutALPN: c.withoutALPN, Now: d.at.Unix(),
 		Keepalive: s.limits.Load().keepalive(int(s.conns.open.Load())),
 	}
@@ -253,10 +254,10 @@ batches:
 				more = true
 				break batches
 			}
-			message := batch[i].buf[:batch[i].n]
+			message := batch[i].Buf[:batch[i].Len]
 			taken += prefixSize + len(message)
 			received++
-			l.request.Plain = &batch[i].plain
+			l.request.Plain = &batch[i].Plain
 			c.answerOne(d, message)
 		}
 	}
@@ -264,14 +265,14 @@ batches:
 		c.asked = true
 		d.received += received
 		now := s.now()
-		l.transports[d.transport].latency.observe(now.Sub(d.at), received)
+		l.transports[d.transport].Latency.Observe(now.Sub(d.at), received)
 		d.at = now
 	}
 	return taken, more
 }
 
 // lookAhead looks the first messages of stream up, together, and returns them.
-func (d *tcpDesk) lookAhead(stream []byte) []Message {
+func (d *tcpDesk) lookAhead(stream []byte) []answer.Message {
 	n := 0
 	for ; n < len(d.ahead); n++ {
 		message, ok := wholeMessage(stream)
@@ -279,7 +280,7 @@ func (d *tcpDesk) lookAhead(stream []byte) []Message {
 			break
 		}
 		// What lies behind a message is of no meaning, but room that Plain reads in.
-		d.ahead[n].buf, d.ahead[n].n = message[:cap(message)], len(message)
+		d.ahead[n].Buf, d.ahead[n].Len = message[:cap(message)], len(message)
 		stream = stream[prefixSize+len(message):]
 	}
 	d.lane.lookUp(d.view, d.ahead[:n], d.log)
@@ -293,18 +294,18 @@ func (c *tcpConn) answerOne(d *tcpDesk, message []byte) {
 	n, verdict, fault := c.respond(d, room, copy(room, message))
 	switch {
 	case fault:
-		d.tally.dropped[DropFault]++
+		d.tally.dropped[answer.DropFault]++
 		c.end(CloseFault)
 		return
-	case verdict == Defer && c.deferQuery(d, message):
+	case verdict == answer.Defer && c.deferQuery(d, message):
 		d.tally.deferred++
 		return
-	case verdict == Defer: // the client waits for an answer
+	case verdict == answer.Defer: // the client waits for an answer
 		n = servfail(room, copy(room, message))
-	case verdict != Answered:
+	case verdict != answer.Answered:
 		// What follows, on a stream, a message that was no request cannot be trusted
 		// to be one.
-		d.tally.dropped[DropByRespond]++
+		d.tally.dropped[answer.DropByRespond]++
 		c.end(CloseProtocol)
 		return
 	}
@@ -315,12 +316,12 @@ func (c *tcpConn) answerOne(d *tcpDesk, message []byte) {
 }
 
 // respond answers one message. A panic costs the connection, and nothing else.
-func (c *tcpConn) respond(d *tcpDesk, room []byte, n int) (size int, verdict Verdict, fault bool) {
+func (c *tcpConn) respond(d *tcpDesk, room []byte, n int) (size int, verdict answer.Verdict, fault bool) {
 	l := d.lane
 	defer func() {
 		if f := recover(); f != nil {
 			logFault(c.server.log, f, &l.request)
-			size, verdict, fault = 0, Drop, true
+			size, verdict, fault = 0, answer.Drop, true
 		}
 	}()
 	l.sample.begin(d.at, 1)
@@ -341,7 +342,7 @@ func (c *tcpConn) deferQuery(d *tcpDesk, message []byte) bool {
 	}
 	c.inWork.Add(1)
 	ok := slow.offer(&SlowRequest{
-		Deferred: Deferred{Request: d.lane.request, View: d.view, Message: append([]byte(nil), message...)},
+		Deferred: answer.Deferred{Request: d.lane.request, View: d.view, Message: append([]byte(nil), message...)},
 		reply:    c.sock.reply, done: c.slowDone, conn: c,
 	})
 	if !ok {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -13,10 +15,10 @@ import (
 // Pipelined queries are looked up ahead as those of a batch are.
 func TestPipelinedQueriesArePlain(t *testing.T) {
 	seen := 0
-	d := &tcpDesk{lane: &lane{answerer: aheadAnswerer{seen: &seen}}, view: new(View), ahead: make([]Message, batchSize)}
+	d := &tcpDesk{lane: &lane{answerer: aheadAnswerer{seen: &seen}}, view: new(answer.View), ahead: make([]answer.Message, answer.BatchSize)}
 	stream := make([]byte, 0, 4096)
 	for _, a := range []string{"10.1.0.1", "2001:db8::1", "10.1.255.255"} {
-		request, err := query(dname.FromAddr(netip.MustParseAddr(a)).String(), dns.TypePTR).Pack()
+		request, err := servertest.Query(dname.FromAddr(netip.MustParseAddr(a)).String(), dns.TypePTR).Pack()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,8 +30,8 @@ func TestPipelinedQueriesArePlain(t *testing.T) {
 	}
 	for i := range batch {
 		m := &batch[i]
-		if q, _ := wire.ReadQuestion(m.buf[:m.n], wire.HeaderLen); q.Type != rr.TypePTR || len(m.buf) < wire.HeaderLen+dname.AddressRoom {
-			t.Errorf("message %d: %v, and room for %d octets", i, q, len(m.buf))
+		if q, _ := wire.ReadQuestion(m.Buf[:m.Len], wire.HeaderLen); q.Type != rr.TypePTR || len(m.Buf) < wire.HeaderLen+dname.AddressRoom {
+			t.Errorf("message %d: %v, and room for %d octets", i, q, len(m.Buf))
 		}
 	}
 	if seen != 3 {
@@ -43,7 +45,7 @@ type aheadAnswerer struct {
 	seen *int
 }
 
-func (a aheadAnswerer) lookAhead(_ *View, batch []Message) { *a.seen += len(batch) }
+func (a aheadAnswerer) LookAhead(_ *answer.View, batch []answer.Message) { *a.seen += len(batch) }
 
 // A fault of the lookup ahead costs nobody an answer.
 func TestLookAheadContained(t *testing.T) {
@@ -55,7 +57,7 @@ func TestLookAheadContained(t *testing.T) {
 	if err := r.finish(); err != nil {
 		t.Fatal(err)
 	}
-	if got := checkLaws(t, r.server).Transports[UDP]; got.Received != 3 || got.Answered != 3 {
+	if got := checkLaws(t, r.server).Transports[answer.UDP]; got.Received != 3 || got.Answered != 3 {
 		t.Errorf("%d of %d answered, want 3 of 3", got.Answered, got.Received)
 	}
 }

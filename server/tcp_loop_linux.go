@@ -9,6 +9,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/ptrd/ptrd/server/answer"
 	"golang.org/x/sys/unix"
 )
 
@@ -32,7 +33,7 @@ const (
 // newTCPWay returns the way of this system.
 func newTCPWay(s *Server, conns *tcpConns) tcpWay {
 	if s.portable {
-		return newConnWay(s, conns, TCP)
+		return newConnWay(s, conns, answer.TCP)
 	}
 	return newLoopWay(s, conns)
 }
@@ -192,7 +193,7 @@ func (q *loopQueue) remove(c *loopConn) {
 
 // open makes what the loop needs to run.
 func (l *tcpLoop) open() (err error) {
-	l.desk = newTCPDesk(l.server, TCP)
+	l.desk = newTCPDesk(l.server, answer.TCP)
 	l.in = make([]byte, keptPart+readSize)
 	l.parked = true
 	if l.epoll, err = newEpoll(); err != nil {

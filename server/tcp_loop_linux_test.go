@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/servertest"
 	"golang.org/x/sys/unix"
 )
 
@@ -36,7 +38,7 @@ func (l *tcpLoop) connect(t testing.TB) (c *loopConn, client int) {
 		t.Fatal(err)
 	}
 	c = &loopConn{loop: l, fd: pair[0]}
-	c.tcpConn = tcpConn{server: l.server, listener: new(tcpListener), sock: c, transport: TCP, place: -1, client: memClient, local: memLocal}
+	c.tcpConn = tcpConn{server: l.server, listener: new(tcpListener), sock: c, transport: answer.TCP, place: -1, client: memClient, local: memLocal}
 	if !l.conns.add(&c.tcpConn) {
 		t.Fatal("no place")
 	}
@@ -110,7 +112,7 @@ func FuzzTCPLoop(f *testing.F) {
 }
 
 func TestTCPLoopAllocatesNothing(t *testing.T) {
-	skipAllocs(t)
+	servertest.SkipAllocs(t)
 	l := newTestLoop(t, nil)
 	_, client := l.connect(t)
 	defer unix.Close(client)
@@ -527,8 +529,8 @@ func TestTCPRepliesAndAnswersDoNotMix(t *testing.T) {
 			}
 		}
 		r.end()
-		if total := r.Totals(); sumOf(total.Transports[TCP].Unsent[:])+total.Slow.Unsent > 0 {
-			t.Errorf("unsent: %v, %d of the slow lane", total.Transports[TCP].Unsent, total.Slow.Unsent)
+		if total := r.Totals(); sumOf(total.Transports[answer.TCP].Unsent[:])+total.Slow.Unsent > 0 {
+			t.Errorf("unsent: %v, %d of the slow lane", total.Transports[answer.TCP].Unsent, total.Slow.Unsent)
 		}
 	})
 }
@@ -536,7 +538,7 @@ func TestTCPRepliesAndAnswersDoNotMix(t *testing.T) {
 // A client that acknowledges octets of a transfer, but too few for the kernel to take
 // more of us, makes progress.
 func TestAcknowledgedOctetsAreProgress(t *testing.T) {
-	axfr, err := query("2.0.192.in-addr.arpa.", dns.TypeAXFR).Pack()
+	axfr, err := servertest.Query("2.0.192.in-addr.arpa.", dns.TypeAXFR).Pack()
 	if err != nil {
 		t.Fatal(err)
 	}

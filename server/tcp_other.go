@@ -2,10 +2,13 @@
 
 package server
 
-import "net"
+import (
+	"github.com/ptrd/ptrd/server/answer"
+	"net"
+)
 
 // newTCPWay returns the way of this system.
-func newTCPWay(s *Server, conns *tcpConns) tcpWay { return newConnWay(s, conns, TCP) }
+func newTCPWay(s *Server, conns *tcpConns) tcpWay { return newConnWay(s, conns, answer.TCP) }
 
 // prepareTCP does nothing: what the options bound is bounded on Linux only.
 func prepareTCP(*net.TCPListener) error { return nil }

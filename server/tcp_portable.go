@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/binary"
 	"errors"
+	"github.com/ptrd/ptrd/server/answer"
 	"io"
 	"net"
 	"os"
@@ -29,7 +30,7 @@ const (
 type connWay struct {
 	server    *Server
 	conns     *tcpConns
-	transport Transport
+	transport answer.Transport
 	accept    map[*tcpListener]*sync.WaitGroup
 	mu        sync.Mutex
 
@@ -37,7 +38,7 @@ type connWay struct {
 	desks []*tcpDesk    // that nobody is at; under mu
 }
 
-func newConnWay(s *Server, conns *tcpConns, t Transport) *connWay {
+func newConnWay(s *Server, conns *tcpConns, t answer.Transport) *connWay {
 	return &connWay{server: s, conns: conns, transport: t, turns: make(chan struct{}, s.workers), accept: make(map[*tcpListener]*sync.WaitGroup)}
 }
 
@@ -157,7 +158,7 @@ func (w *connWay) admit(l *tcpListener, conn *net.TCPConn) {
 	}
 	go func() {
 		fault := w.server.contain("TCP connection", func() {
-			if w.transport == TLS {
+			if w.transport == answer.TLS {
 				c.secure()
 			}
 			c.serve()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/server/wire"
 )
@@ -115,7 +116,7 @@ func (s *Server) clogged() (n int) {
 // opcode returns a request about the SOA of a zone.
 func opcode(t testing.TB, code int, name string) []byte {
 	t.Helper()
-	m := query(name, dns.TypeSOA)
+	m := servertest.Query(name, dns.TypeSOA)
 	m.Opcode = code
 	b, err := m.Pack()
 	if err != nil {
@@ -129,7 +130,7 @@ func opcode(t testing.TB, code int, name string) []byte {
 // held requests. The clock does not move, so that no time ends them.
 func TestDeafClientsHoldUpNobody(t *testing.T) {
 	const own, away = "2.0.192.in-addr.arpa.", "example.com."
-	known, stranger := labKey(t, "key."), labKey(t, "stranger.")
+	known, stranger := servertest.Key(t, "key."), servertest.Key(t, "stranger.")
 	hostile := map[string][]byte{
 		"UPDATE": opcode(t, dns.OpcodeUpdate, away),
 		"NOTIFY": opcode(t, dns.OpcodeNotify, away),
@@ -137,7 +138,7 @@ func TestDeafClientsHoldUpNobody(t *testing.T) {
 	clock := newHandClock()
 	hostile["unknown key"], _ = stranger.Request(opcode(t, dns.OpcodeQuery, own), clock.now().Unix())
 	hostile["AXFR that is refused"], _ = known.Request(func() []byte {
-		b, err := query(away, dns.TypeAXFR).Pack()
+		b, err := servertest.Query(away, dns.TypeAXFR).Pack()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -271,7 +272,7 @@ func (c *tcpConn) moved() time.Duration {
 // A client that takes a transfer slowly gets all of it, however long that takes; one that
 // stops loses it, and its place goes to the next.
 func TestTransferEndsOnlyWithoutProgress(t *testing.T) {
-	axfr, err := query("2.0.192.in-addr.arpa.", dns.TypeAXFR).Pack()
+	axfr, err := servertest.Query("2.0.192.in-addr.arpa.", dns.TypeAXFR).Pack()
 	if err != nil {
 		t.Fatal(err)
 	}

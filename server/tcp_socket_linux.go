@@ -10,6 +10,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/ptrd/ptrd/server/answer"
 	"golang.org/x/sys/unix"
 )
 
@@ -159,7 +160,7 @@ func (l *tcpLoop) acceptOne(ln *loopListener) bool {
 	}
 	ln.pause = acceptPause
 	c := &loopConn{loop: l, fd: fd}
-	c.tcpConn = tcpConn{server: l.server, listener: ln.tcpListener, sock: c, transport: TCP, place: -1, client: sockaddr(&sa), local: ln.local}
+	c.tcpConn = tcpConn{server: l.server, listener: ln.tcpListener, sock: c, transport: answer.TCP, place: -1, client: sockaddr(&sa), local: ln.local}
 	c.enter(tcpFresh, l.now)
 	if !c.local.IsValid() {
 		c.local = localAddr(fd)

@@ -3,6 +3,8 @@ package server
 import (
 	"bytes"
 	"encoding/binary"
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/servertest"
 	"net/netip"
 	"testing"
 )
@@ -62,9 +64,9 @@ func wantedOf(stream []byte) (answers []byte, slow int, end bool) {
 		room := make([]byte, maxMessage)
 		length, verdict := respondAlone(room, copy(room, rest[prefixSize:][:n]))
 		switch verdict {
-		case Answered:
+		case answer.Answered:
 			answers = append(answers, framed(room[:length])...)
-		case Defer:
+		case answer.Defer:
 			slow++
 		default:
 			return answers, slow, true
@@ -94,7 +96,7 @@ func emptySlowLane(s *Server) (n int) {
 func FuzzTCPStream(f *testing.F) {
 	streamSeeds(f)
 	s := newTestServer(f, nil)
-	desk := newTCPDesk(s, TCP)
+	desk := newTCPDesk(s, answer.TCP)
 	f.Fuzz(func(t *testing.T, stream []byte, piece uint16) {
 		want, wantSlow, wantEnd := wantedOf(stream)
 		c, m := streamConn(s)
@@ -123,19 +125,19 @@ func FuzzTCPStream(f *testing.F) {
 }
 
 // respondAlone is the fake answerer without a server.
-func respondAlone(buf []byte, n int) (length int, v Verdict) {
+func respondAlone(buf []byte, n int) (length int, v answer.Verdict) {
 	defer func() {
 		if recover() != nil {
-			v = Drop
+			v = answer.Drop
 		}
 	}()
 	return new(fakeAnswerer).Respond(nil, nil, buf, n)
 }
 
 func TestTCPBatchAllocatesNothing(t *testing.T) {
-	skipAllocs(t)
+	servertest.SkipAllocs(t)
 	s := newTestServer(t, nil)
-	desk := newTCPDesk(s, TCP)
+	desk := newTCPDesk(s, answer.TCP)
 	c, m := streamConn(s)
 	batch := bytes.Repeat(framed(fakeQuery(1, "a.example")), 10)
 	n := testing.AllocsPerRun(100, func() {

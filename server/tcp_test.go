@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/wire"
 )
 
@@ -124,8 +125,8 @@ func TestTCPPipelining(t *testing.T) {
 		c.Close()
 		await(t, "the end of the connection", func() bool { return r.Totals().Closed[CloseByClient] == 1 })
 		r.end()
-		if total := r.Totals(); total.Transports[TCP].Answered != n || total.Accepted != 1 {
-			t.Errorf("%+v", total.Transports[TCP])
+		if total := r.Totals(); total.Transports[answer.TCP].Answered != n || total.Accepted != 1 {
+			t.Errorf("%+v", total.Transports[answer.TCP])
 		}
 	})
 }
@@ -247,7 +248,7 @@ func TestTCPPipelineLimitStopsReading(t *testing.T) {
 			c.send(framed(fakeQuery(uint16(i), "slow.example")))
 		}
 		await(t, "three queries in work", func() bool { return r.Totals().Slow.Working == 3 })
-		if total := r.Totals(); total.Transports[TCP].Deferred > 3 || total.Slow.Waiting > 0 {
+		if total := r.Totals(); total.Transports[answer.TCP].Deferred > 3 || total.Slow.Waiting > 0 {
 			t.Errorf("more than the limit: %+v", total)
 		}
 		close(release)
@@ -281,7 +282,7 @@ func TestTCPFullSlowLaneIsServfail(t *testing.T) {
 		if !bytes.Equal(m, want) {
 			t.Errorf("got %x, want %x", m, want)
 		}
-		if r.slow.hasRoom(TCP, false) || !r.slow.hasRoom(UDP, false) {
+		if r.slow.hasRoom(answer.TCP, false) || !r.slow.hasRoom(answer.UDP, false) {
 			t.Error("connections that fill the queue leave no room for datagrams")
 		}
 		close(release)
@@ -381,7 +382,7 @@ func TestTCPSlowReaderIsCutOff(t *testing.T) {
 			}
 		}
 		await(t, "the reason", func() bool { return r.Totals().Closed[CloseSlowReader] == 1 })
-		if n := r.Totals().Transports[TCP].Unsent[SendTimeout]; n == 0 {
+		if n := r.Totals().Transports[answer.TCP].Unsent[answer.SendTimeout]; n == 0 {
 			t.Error("the answers that it did not take are not counted")
 		}
 	})
@@ -397,7 +398,7 @@ func TestTCPSlowReaderDoesNotHoldUpTheStop(t *testing.T) {
 		}
 		before, same := uint64(0), 0
 		await(t, "a blocked write", func() bool {
-			now := r.Totals().Transports[TCP].Received
+			now := r.Totals().Transports[answer.TCP].Received
 			if same++; now != before || now == 0 {
 				before, same = now, 0
 			}

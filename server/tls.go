@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"github.com/ptrd/ptrd/server/answer"
 	"io"
 	"log/slog"
 	"net"
@@ -94,7 +95,7 @@ func (c *netConn) handshake(t *tls.Conn) error {
 // close closes the connection. That of TLS tells the client first (RFC 8446 §6.1),
 // for which crypto/tls would wait longer than we do.
 func (c *netConn) close() {
-	if c.way.transport == TLS {
+	if c.way.transport == answer.TLS {
 		timer := time.AfterFunc(stopGrace, c.reset)
 		defer timer.Stop()
 	}

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/wire"
 )
 
@@ -160,7 +162,7 @@ func TestTLSPipelining(t *testing.T) {
 	a := newTestIssuer(t)
 	r := serveTLS(t, a, func(o *Options) {
 		o.slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
-			if q.Transport != TLS || q.WithoutALPN {
+			if q.Transport != answer.TLS || q.WithoutALPN {
 				t.Errorf("transport %v, %v", q.Transport, q.WithoutALPN)
 			}
 			_ = q.Reply(q.Message)
@@ -191,9 +193,9 @@ func TestTLSPipelining(t *testing.T) {
 	if _, err := c.exchange(fakeQuery(1, "slow.example")); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "rest", func() bool { return r.Totals().Slow.Done == 1 && r.Totals().Transports[TLS].Received > n })
+	await(t, "rest", func() bool { return r.Totals().Slow.Done == 1 && r.Totals().Transports[answer.TLS].Received > n })
 	total := r.Totals()
-	if total.Transports[TLS].Received != n+1 || total.Transports[TLS].Answered != n || total.Transports[TCP].Received != 0 || total.Open != 1 {
+	if total.Transports[answer.TLS].Received != n+1 || total.Transports[answer.TLS].Answered != n || total.Transports[answer.TCP].Received != 0 || total.Open != 1 {
 		t.Errorf("%+v", total)
 	}
 	c.Close()
@@ -276,7 +278,7 @@ func TestTLSTransferNeedsALPN(t *testing.T) {
 	} {
 		config := a.client()
 		config.NextProtos = c.alpn
-		b, err := query("2.0.192.in-addr.arpa.", c.qtype, edns()).Pack()
+		b, err := servertest.Query("2.0.192.in-addr.arpa.", c.qtype, servertest.EDNS()).Pack()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +286,7 @@ func TestTLSTransferNeedsALPN(t *testing.T) {
 		if b, err = mustDialTLS(t, r.TLSAddrs()[0], config).exchange(b); err == nil {
 			err = m.Unpack(b)
 		}
-		if err != nil || m.Rcode != c.want || m.Truncated || (ede(m) == wire.EDEProhibited) != (c.want == dns.RcodeRefused) {
+		if err != nil || m.Rcode != c.want || m.Truncated || (servertest.EDE(m) == wire.EDEProhibited) != (c.want == dns.RcodeRefused) {
 			t.Errorf("%v %s: %v, %v", c.alpn, dns.TypeToString[c.qtype], m, err)
 		}
 	}
@@ -370,7 +372,7 @@ func TestTLSStop(t *testing.T) {
 	}
 	before, same := uint64(0), 0
 	await(t, "a blocked write", func() bool {
-		now := r.Totals().Transports[TLS].Received
+		now := r.Totals().Transports[answer.TLS].Received
 		if same++; now != before || now < 2 {
 			before, same = now, 0
 		}

@@ -1,5 +1,7 @@
 package server
 
+import "github.com/ptrd/ptrd/server/answer"
+
 // CloseReason says why a connection of TCP or TLS ended.
 type CloseReason uint8
 
@@ -25,8 +27,8 @@ func (r CloseReason) String() string {
 
 // Totals are the counters of a Server, summed over its workers.
 type Totals struct {
-	Respond       [NumCounters]uint64
-	Transports    [numTransports]TransportTotals
+	Respond       [answer.NumCounters]uint64
+	Transports    [answer.NumTransports]answer.TransportTotals
 	KernelDropped uint64 // datagrams that overflowed a socket's receive buffer
 	Accepted      uint64 // connections of TCP and TLS
 	Open          int
@@ -45,7 +47,7 @@ type SlowTotals struct {
 	Replies uint64 // messages made; a transfer is many
 	Unsent  uint64 // of Replies: messages that were not sent
 	Full    uint64 // requests turned away because the queue was full
-	Latency Latency
+	Latency answer.Latency
 
 	Transfers        int // of Working: transfers
 	TransfersWaiting int // of Working: transfers that wait for their turn

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/wire"
 )
 
@@ -105,7 +106,7 @@ func (t *transferLane) work(ctx context.Context, r *SlowRequest, client netip.Ad
 		defer c.transfers.Add(-1)
 	}
 	t.lane.contain(r, func() {
-		t.lane.handlers[KindTransfer].HandleSlow(ctx, r)
+		t.lane.handlers[answer.KindTransfer].HandleSlow(ctx, r)
 		_ = r.drain() // an error is the connection's, which ends for it
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/wire"
 )
 
@@ -23,7 +24,7 @@ func TestTransferQueueIsShared(t *testing.T) {
 			r.Fail(wire.RCodeNoError, 0, "")
 		})
 	})
-	b, err := query("2.0.192.in-addr.arpa.", dns.TypeAXFR).Pack()
+	b, err := servertest.Query("2.0.192.in-addr.arpa.", dns.TypeAXFR).Pack()
 	if err != nil {
 		t.Fatal(err)
 	}

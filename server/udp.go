@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"github.com/ptrd/ptrd/server/answer"
 	"log/slog"
 	"net"
 	"os"
@@ -59,10 +60,10 @@ type packetSocket interface {
 	// recv returns the next datagrams, valid until the next recv. With wait it
 	// waits for at least one, or returns os.ErrDeadlineExceeded once the socket
 	// is interrupted; without, it returns none if there are none.
-	recv(wait bool) ([]Message, error)
+	recv(wait bool) ([]answer.Message, error)
 	// send sends the responses (out > 0) in msgs, which recv returned. failed is
 	// called for each that could not be sent.
-	send(msgs []Message, failed func(error))
+	send(msgs []answer.Message, failed func(error))
 	// rest lets go of what the lookups of all datagrams so far hold, and counts
 	// what the kernel dropped.
 	rest()
@@ -73,11 +74,11 @@ type packetSocket interface {
 
 // newBuffers returns the datagrams of a batch. Each buffer has room for at least
 // one octet more than its length, by which a datagram that is too long shows.
-func newBuffers(n int) []Message {
-	msgs := make([]Message, n)
+func newBuffers(n int) []answer.Message {
+	msgs := make([]answer.Message, n)
 	room := make([]byte, n*bufferStride)
 	for i := range msgs {
-		msgs[i].buf = room[i*bufferStride:][:udpBuffer]
+		msgs[i].Buf = room[i*bufferStride:][:udpBuffer]
 	}
 	return msgs
 }
@@ -86,7 +87,7 @@ func newBuffers(n int) []Message {
 type udpWorker struct {
 	socket  packetSocket
 	lane    *lane
-	views   *Views
+	views   *answer.Views
 	slow    *slowLane
 	pending *sync.WaitGroup // deferred requests that will be answered through socket
 	log     *slog.Logger
@@ -112,7 +113,7 @@ func newUDPWorker(s *Server, socket packetSocket, own *lane, pending *sync.WaitG
 // holds, and returns nil; or the error that makes the socket useless.
 func (w *udpWorker) run() error {
 	for failures := 0; ; {
-		var msgs []Message
+		var msgs []answer.Message
 		var err error
 		if w.batches > 0 { // the last one was full: there is likely more
 			msgs, err = w.socket.recv(false)
@@ -151,11 +152,11 @@ func (w *udpWorker) drain() {
 }
 
 // answer answers one batch. It allocates nothing, deferred requests apart.
-func (w *udpWorker) answer(msgs []Message) {
+func (w *udpWorker) answer(msgs []answer.Message) {
 	start := w.now()
 	view := w.views.Load()
 	l := w.lane
-	l.request = Request{Transport: UDP, Now: start.Unix()}
+	l.request = answer.Request{Transport: answer.UDP, Now: start.Unix()}
 	limits := view.Policy.RateLimit
 	if limits != nil {
 		l.request.Elapsed = start.Sub(w.began)
@@ -167,16 +168,16 @@ func (w *udpWorker) answer(msgs []Message) {
 		w.answerFrom(msgs, view)
 	}
 	w.socket.send(msgs, w.failed)
-	if w.batches++; len(msgs) < batchSize || w.batches == maxUnrested {
+	if w.batches++; len(msgs) < answer.BatchSize || w.batches == maxUnrested {
 		w.rest()
 	}
 	if limits != nil {
 		l.logLimited(limits, l.request.Elapsed, w.log)
 	}
-	c := &l.transports[UDP]
+	c := &l.transports[answer.UDP]
 	w.tally.addTo(c, len(msgs))
 	end := w.now()
-	c.latency.observe(end.Sub(start), len(msgs))
+	c.Latency.Observe(end.Sub(start), len(msgs))
 	if end.Sub(w.attended) > attendEvery {
 		w.attend(end)
 	}
@@ -202,46 +203,46 @@ func (w *udpWorker) rest() {
 }
 
 // answerFrom answers the datagrams from next on. A panic costs the one datagram.
-func (w *udpWorker) answerFrom(msgs []Message, view *View) {
+func (w *udpWorker) answerFrom(msgs []answer.Message, view *answer.View) {
 	defer w.contain(msgs)
 	l := w.lane
 	q := &l.request
 	for ; w.next < len(msgs); w.next++ {
 		d := &msgs[w.next]
-		d.out = 0
-		if d.unfit != DropByRespond {
-			w.tally.dropped[d.unfit]++
+		d.Out = 0
+		if d.Unfit != answer.DropByRespond {
+			w.tally.dropped[d.Unfit]++
 			continue
 		}
-		if d.client.Port() == 0 {
-			w.tally.dropped[DropPortZero]++
+		if d.Client.Port() == 0 {
+			w.tally.dropped[answer.DropPortZero]++
 			continue
 		}
-		q.Client, q.Local, q.Plain = d.client, d.local, &d.plain
+		q.Client, q.Local, q.Plain = d.Client, d.Local, &d.Plain
 		var n int
-		var verdict Verdict
+		var verdict answer.Verdict
 		if l.sample.due(w.next) {
-			n, verdict = l.respondSampled(view, q, d.buf[:udpBuffer:udpBuffer], d.n)
+			n, verdict = l.respondSampled(view, q, d.Buf[:udpBuffer:udpBuffer], d.Len)
 		} else {
-			n, verdict = l.Respond(view, q, d.buf[:udpBuffer:udpBuffer], d.n)
+			n, verdict = l.Respond(view, q, d.Buf[:udpBuffer:udpBuffer], d.Len)
 		}
 		switch verdict {
-		case Answered:
-			d.out = n
+		case answer.Answered:
+			d.Out = n
 			w.tally.answered++
-		case Defer:
+		case answer.Defer:
 			w.deferRequest(view, d)
 		default:
-			w.tally.dropped[DropByRespond]++
+			w.tally.dropped[answer.DropByRespond]++
 		}
 	}
 }
 
-func (w *udpWorker) contain(msgs []Message) {
+func (w *udpWorker) contain(msgs []answer.Message) {
 	if fault := recover(); fault != nil {
 		logFault(w.log, fault, &w.lane.request)
-		msgs[w.next].out = 0
-		w.tally.dropped[DropFault]++
+		msgs[w.next].Out = 0
+		w.tally.dropped[answer.DropFault]++
 		w.next++
 	}
 }
@@ -249,21 +250,21 @@ func (w *udpWorker) contain(msgs []Message) {
 // deferRequest hands the datagram to the slow lane. A full one costs the
 // request: the client tries again, and an answer to a spoofed address helps
 // nobody.
-func (w *udpWorker) deferRequest(view *View, d *Message) {
-	if !w.slow.hasRoom(UDP, w.lane.request.Known) {
+func (w *udpWorker) deferRequest(view *answer.View, d *answer.Message) {
+	if !w.slow.hasRoom(answer.UDP, w.lane.request.Known) {
 		w.slow.full.Add(1)
-		w.tally.dropped[DropSlowFull]++
+		w.tally.dropped[answer.DropSlowFull]++
 		return
 	}
 	w.pending.Add(1)
 	r := &SlowRequest{
-		Deferred: Deferred{Request: w.lane.request, View: view, Message: append([]byte(nil), d.buf[:d.n]...)},
+		Deferred: answer.Deferred{Request: w.lane.request, View: view, Message: append([]byte(nil), d.Buf[:d.Len]...)},
 		reply:    unframed(w.socket.replier(w.next)),
 		done:     w.pending.Done,
 	}
 	if !w.slow.offer(r) {
 		w.pending.Done()
-		w.tally.dropped[DropSlowFull]++
+		w.tally.dropped[answer.DropSlowFull]++
 		return
 	}
 	w.tally.deferred++
@@ -275,20 +276,20 @@ func unframed(send func([]byte) error) func([]byte) error {
 }
 
 func (w *udpWorker) sendFailed(err error) {
-	w.lane.transports[UDP].unsent[sendFailure(err)].Add(1)
+	w.lane.transports[answer.UDP].Unsent[sendFailure(err)].Add(1)
 	warn(w.log, "sending datagrams", slog.Any("error", err))
 }
 
 // sendFailure sorts an error of a send into its counter.
-func sendFailure(err error) SendFailure {
+func sendFailure(err error) answer.SendFailure {
 	var errno syscall.Errno
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, errQueueFull):
-		return SendTimeout
+		return answer.SendTimeout
 	case errors.As(err, &errno):
 		return errnoFailure(errno)
 	case errors.Is(err, net.ErrClosed):
-		return SendRefused
+		return answer.SendRefused
 	}
-	return SendOther
+	return answer.SendOther
 }

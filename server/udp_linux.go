@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"unsafe"
 
+	"github.com/ptrd/ptrd/server/answer"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,23 +23,23 @@ type mmsgSocket struct {
 	wildcard bool
 	is6      bool
 
-	msgs     []Message
+	msgs     []answer.Message
 	received int // datagrams of the last recv
 	errno    syscall.Errno
 	readFn   func(uintptr) bool
 	tryFn    func(uintptr)
 	sendFn   func(uintptr)
 	restFn   func(uintptr)
-	pending  []Message // of the current send
+	pending  []answer.Message // of the current send
 	failed   func(error)
 
-	in      [batchSize]mmsghdr
-	inVec   [batchSize]unix.Iovec
-	names   [batchSize]unix.RawSockaddrInet6 // large enough for IPv4
-	control [batchSize]recvControl
-	out     [batchSize]mmsghdr
-	outVec  [batchSize]unix.Iovec
-	source  [batchSize]sendControl
+	in      [answer.BatchSize]mmsghdr
+	inVec   [answer.BatchSize]unix.Iovec
+	names   [answer.BatchSize]unix.RawSockaddrInet6 // large enough for IPv4
+	control [answer.BatchSize]recvControl
+	out     [answer.BatchSize]mmsghdr
+	outVec  [answer.BatchSize]unix.Iovec
+	source  [answer.BatchSize]sendControl
 }
 
 // mmsghdr is struct mmsghdr of recvmmsg(2); Go pads it as C does.
@@ -57,14 +58,14 @@ type sendControl [5]uint64
 func (p *mmsgPort) socket(l *lane) packetSocket {
 	m := &mmsgSocket{
 		port: p, lane: l, wildcard: p.local.Addr().IsUnspecified(), is6: p.local.Addr().Is6(),
-		msgs: newBuffers(batchSize),
+		msgs: newBuffers(answer.BatchSize),
 	}
 	m.readFn = m.readable
 	m.tryFn = m.receive
 	m.sendFn = m.transmit
 	m.restFn = func(uintptr) { m.lane.kernelDropped.Add(m.port.dropped()) }
 	for i := range m.in {
-		m.inVec[i].Base = &m.msgs[i].buf[0]
+		m.inVec[i].Base = &m.msgs[i].Buf[0]
 		m.inVec[i].SetLen(udpBuffer)
 		h := &m.in[i].hdr
 		h.Name = (*byte)(unsafe.Pointer(&m.names[i]))
@@ -103,7 +104,7 @@ func (m *mmsgSocket) prepareSource(i int) {
 	}
 }
 
-func (m *mmsgSocket) recv(wait bool) ([]Message, error) {
+func (m *mmsgSocket) recv(wait bool) ([]answer.Message, error) {
 	for i := range m.received {
 		m.resetHeader(i)
 	}
@@ -141,7 +142,7 @@ func (m *mmsgSocket) readable(uintptr) bool {
 
 func (m *mmsgSocket) receive(uintptr) {
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(m.port.fd), uintptr(unsafe.Pointer(&m.in[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(m.port.fd), uintptr(unsafe.Pointer(&m.in[0])), answer.BatchSize, unix.MSG_DONTWAIT, 0, 0)
 		if errno == unix.EINTR {
 			continue
 		}
@@ -155,11 +156,11 @@ func (m *mmsgSocket) receive(uintptr) {
 // read takes one received datagram out of its header.
 func (m *mmsgSocket) read(i int) {
 	h, d := &m.in[i], &m.msgs[i]
-	d.n, d.out, d.unfit = int(h.n), 0, DropByRespond
-	d.client = sockaddr(&m.names[i])
-	d.local = m.port.local
+	d.Len, d.Out, d.Unfit = int(h.n), 0, answer.DropByRespond
+	d.Client = sockaddr(&m.names[i])
+	d.Local = m.port.local
 	if h.hdr.Flags&unix.MSG_TRUNC != 0 {
-		d.unfit = DropTooLong
+		d.Unfit = answer.DropTooLong
 	}
 	if h.hdr.Controllen > 0 {
 		m.readControl(i, int(h.hdr.Controllen))
@@ -197,19 +198,19 @@ func (m *mmsgSocket) readControl(i, n int) {
 		switch {
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && size >= unix.CmsgLen(unix.SizeofInet4Pktinfo):
 			info := (*unix.Inet4Pktinfo)(data)
-			d.local = netip.AddrPortFrom(netip.AddrFrom4(info.Addr), m.port.local.Port())
+			d.Local = netip.AddrPortFrom(netip.AddrFrom4(info.Addr), m.port.local.Port())
 			// Spec_dst is the address that routing made of the one asked:
 			// another one where that was broadcast or multicast (ip(7)).
-			if info.Spec_dst != info.Addr && info.Spec_dst != [4]byte{} || !isUnicast(d.local.Addr()) {
-				d.unfit = DropNotUnicast
+			if info.Spec_dst != info.Addr && info.Spec_dst != [4]byte{} || !isUnicast(d.Local.Addr()) {
+				d.Unfit = answer.DropNotUnicast
 			}
 			m.sourceInfo4(i).Spec_dst = info.Addr
 		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && size >= unix.CmsgLen(unix.SizeofInet6Pktinfo):
 			info := (*unix.Inet6Pktinfo)(data)
 			addr := netip.AddrFrom16(info.Addr)
-			d.local = netip.AddrPortFrom(addr.Unmap(), m.port.local.Port())
-			if !isUnicast(d.local.Addr()) {
-				d.unfit = DropNotUnicast
+			d.Local = netip.AddrPortFrom(addr.Unmap(), m.port.local.Port())
+			if !isUnicast(d.Local.Addr()) {
+				d.Unfit = answer.DropNotUnicast
 			}
 			out := m.sourceInfo6(i)
 			out.Addr, out.Ifindex = info.Addr, 0
@@ -234,16 +235,16 @@ func (m *mmsgSocket) sourceInfo6(i int) *unix.Inet6Pktinfo {
 }
 
 func (m *mmsgSocket) rest() {
-	releaseAll(m.msgs)
+	answer.Release(m.msgs)
 	// An error says that the socket is closed, which recv tells as well.
 	_ = m.port.try(m.restFn)
 }
 
-func (m *mmsgSocket) send(msgs []Message, failed func(error)) {
+func (m *mmsgSocket) send(msgs []answer.Message, failed func(error)) {
 	m.pending, m.failed = msgs, failed
 	if err := m.port.try(m.sendFn); err != nil {
 		for i := range msgs {
-			if msgs[i].out > 0 {
+			if msgs[i].Out > 0 {
 				failed(err)
 			}
 		}
@@ -257,7 +258,7 @@ func (m *mmsgSocket) send(msgs []Message, failed func(error)) {
 func (m *mmsgSocket) transmit(uintptr) {
 	n := 0
 	for i := range m.pending {
-		if d := &m.pending[i]; d.out > 0 {
+		if d := &m.pending[i]; d.Out > 0 {
 			m.fill(n, i, d)
 			n++
 		}
@@ -276,9 +277,9 @@ func (m *mmsgSocket) transmit(uintptr) {
 }
 
 // fill makes the k-th outgoing header of the response to datagram i.
-func (m *mmsgSocket) fill(k, i int, d *Message) {
-	m.outVec[k].Base = &d.buf[0]
-	m.outVec[k].SetLen(d.out)
+func (m *mmsgSocket) fill(k, i int, d *answer.Message) {
+	m.outVec[k].Base = &d.Buf[0]
+	m.outVec[k].SetLen(d.Out)
 	h := &m.out[k].hdr
 	h.Name, h.Namelen = (*byte)(unsafe.Pointer(&m.names[i])), m.in[i].hdr.Namelen
 	if m.wildcard {

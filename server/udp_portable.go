@@ -1,6 +1,7 @@
 package server
 
 import (
+	"github.com/ptrd/ptrd/server/answer"
 	"net"
 	"net/netip"
 	"time"
@@ -30,8 +31,8 @@ type connSocket struct {
 	conn     *net.UDPConn
 	local    netip.AddrPort
 	wildcard bool
-	msgs     []Message      // one
-	client   netip.AddrPort // of the datagram, with its IPv6 zone
+	msgs     []answer.Message // one
+	client   netip.AddrPort   // of the datagram, with its IPv6 zone
 	control  [128]byte
 	source   []byte // control message that makes a response come from the address asked
 }
@@ -40,23 +41,23 @@ func newConnSocket(conn *net.UDPConn, local netip.AddrPort) *connSocket {
 	return &connSocket{conn: conn, local: local, wildcard: local.Addr().IsUnspecified(), msgs: newBuffers(1)}
 }
 
-func (c *connSocket) recv(wait bool) ([]Message, error) {
+func (c *connSocket) recv(wait bool) ([]answer.Message, error) {
 	if !wait {
 		if err := c.conn.SetReadDeadline(time.Now().Add(drainTime)); err != nil {
 			return nil, err
 		}
 	}
 	d := &c.msgs[0]
-	n, controlLen, _, client, err := c.conn.ReadMsgUDPAddrPort(d.buf[:udpBuffer+1], c.control[:])
+	n, controlLen, _, client, err := c.conn.ReadMsgUDPAddrPort(d.Buf[:udpBuffer+1], c.control[:])
 	if err != nil {
 		return nil, err
 	}
 	c.client = client
-	d.n, d.out, d.unfit = n, 0, DropByRespond
-	d.client = netip.AddrPortFrom(client.Addr().Unmap().WithZone(""), client.Port())
-	d.local = c.local
+	d.Len, d.Out, d.Unfit = n, 0, answer.DropByRespond
+	d.Client = netip.AddrPortFrom(client.Addr().Unmap().WithZone(""), client.Port())
+	d.Local = c.local
 	if n > udpBuffer {
-		d.unfit = DropTooLong
+		d.Unfit = answer.DropTooLong
 	}
 	if c.wildcard {
 		c.readSource(d, c.control[:controlLen])
@@ -65,14 +66,14 @@ func (c *connSocket) recv(wait bool) ([]Message, error) {
 }
 
 // readSource takes the address asked from the control messages.
-func (c *connSocket) readSource(d *Message, control []byte) {
+func (c *connSocket) readSource(d *answer.Message, control []byte) {
 	info, ok := parsePacketInfo(control)
 	if !ok {
 		return
 	}
-	d.local = netip.AddrPortFrom(info.addr.Unmap(), c.local.Port())
-	if !info.unicast || !isUnicast(d.local.Addr()) {
-		d.unfit = DropNotUnicast
+	d.Local = netip.AddrPortFrom(info.addr.Unmap(), c.local.Port())
+	if !info.unicast || !isUnicast(d.Local.Addr()) {
+		d.Unfit = answer.DropNotUnicast
 		return
 	}
 	if !info.addr.Is6() || info.addr.Is4In6() || !info.addr.IsLinkLocalUnicast() {
@@ -85,12 +86,12 @@ func isUnicast(a netip.Addr) bool {
 	return !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
-func (c *connSocket) rest() { releaseAll(c.msgs) }
+func (c *connSocket) rest() { answer.Release(c.msgs) }
 
-func (c *connSocket) send(msgs []Message, failed func(error)) {
+func (c *connSocket) send(msgs []answer.Message, failed func(error)) {
 	for i := range msgs {
-		if d := &msgs[i]; d.out > 0 {
-			if _, _, err := c.conn.WriteMsgUDPAddrPort(d.buf[:d.out], c.responseSource(), c.client); err != nil {
+		if d := &msgs[i]; d.Out > 0 {
+			if _, _, err := c.conn.WriteMsgUDPAddrPort(d.Buf[:d.Out], c.responseSource(), c.client); err != nil {
 				failed(err)
 			}
 		}

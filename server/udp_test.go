@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/wire"
 )
 
@@ -98,7 +100,7 @@ func TestUDPWorkerAttendsToTCP(t *testing.T) {
 func TestUDPWorkerCountsEachDatagramOnce(t *testing.T) {
 	r := newMemRun(t, nil)
 	refused := 0
-	r.socket.fail = func(*Message) error {
+	r.socket.fail = func(*answer.Message) error {
 		if refused++; refused <= 2 {
 			return errUnreachable
 		}
@@ -112,19 +114,19 @@ func TestUDPWorkerCountsEachDatagramOnce(t *testing.T) {
 	r.put("slow.example")
 	r.put("after.example")
 	r.socket.in <- memDatagram{client: netip.AddrPortFrom(memClient.Addr(), 0), local: memLocal, data: fakeQuery(1, "a.example")}
-	r.socket.in <- memDatagram{client: memClient, local: memLocal, unfit: DropNotUnicast, data: fakeQuery(1, "a.example")}
-	r.socket.in <- memDatagram{client: memClient, local: memLocal, unfit: DropTooLong, data: fakeQuery(1, "a.example")}
+	r.socket.in <- memDatagram{client: memClient, local: memLocal, unfit: answer.DropNotUnicast, data: fakeQuery(1, "a.example")}
+	r.socket.in <- memDatagram{client: memClient, local: memLocal, unfit: answer.DropTooLong, data: fakeQuery(1, "a.example")}
 	r.start()
 	if err := r.finish(); err != nil {
 		t.Fatal(err)
 	}
 	total := checkLaws(t, r.server)
-	want := TransportTotals{Received: 17, Answered: 11, Deferred: 1}
-	want.Dropped = [NumDropReasons]uint64{DropByRespond: 1, DropFault: 1, DropPortZero: 1, DropNotUnicast: 1, DropTooLong: 1}
-	want.Unsent[SendUnreachable] = 2
-	want.Latency = total.Transports[UDP].Latency
-	if total.Transports[UDP] != want {
-		t.Errorf("counted %+v, want %+v", total.Transports[UDP], want)
+	want := answer.TransportTotals{Received: 17, Answered: 11, Deferred: 1}
+	want.Dropped = [answer.NumDropReasons]uint64{answer.DropByRespond: 1, answer.DropFault: 1, answer.DropPortZero: 1, answer.DropNotUnicast: 1, answer.DropTooLong: 1}
+	want.Unsent[answer.SendUnreachable] = 2
+	want.Latency = total.Transports[answer.UDP].Latency
+	if total.Transports[answer.UDP] != want {
+		t.Errorf("counted %+v, want %+v", total.Transports[answer.UDP], want)
 	}
 	if total.Slow.Done != 1 || total.Slow.Replies != 1 {
 		t.Errorf("slow lane: %+v", total.Slow)
@@ -143,15 +145,15 @@ func TestUDPWorkerCountsEachDatagramOnce(t *testing.T) {
 func TestUDPWorkerAnswersWhatIsThereWhenStopped(t *testing.T) {
 	r := newMemRun(t, nil)
 	close(r.socket.stopped)
-	for range 3 * batchSize {
+	for range 3 * answer.BatchSize {
 		r.put("a.example")
 	}
 	r.start()
 	if err := r.wait(); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(r.socket.sent()); n != 3*batchSize {
-		t.Errorf("%d of %d answered", n, 3*batchSize)
+	if n := len(r.socket.sent()); n != 3*answer.BatchSize {
+		t.Errorf("%d of %d answered", n, 3*answer.BatchSize)
 	}
 }
 
@@ -199,7 +201,7 @@ func TestUDPWorkerDropsWhatTheSlowLaneHasNoRoomFor(t *testing.T) {
 	}
 	r.put("fast.example")
 	await(t, "a fast answer past the full slow lane", func() bool { return len(r.socket.sent()) == 1 })
-	if !r.server.slow.hasRoom(TCP, false) {
+	if !r.server.slow.hasRoom(answer.TCP, false) {
 		t.Error("datagrams took the room of TCP in the slow lane")
 	}
 	close(block)
@@ -207,7 +209,7 @@ func TestUDPWorkerDropsWhatTheSlowLaneHasNoRoomFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	total := checkLaws(t, r.server)
-	if n := total.Transports[UDP].Dropped[DropSlowFull]; n < 19 || n > 20 || n != total.Slow.Full {
+	if n := total.Transports[answer.UDP].Dropped[answer.DropSlowFull]; n < 19 || n > 20 || n != total.Slow.Full {
 		t.Errorf("dropped %d, the lane turned away %d; want 19 or 20", n, total.Slow.Full)
 	}
 }
@@ -249,7 +251,7 @@ func udpBatch(t testing.TB, edit func(*Options)) func() {
 	return func() {
 		for i := range msgs {
 			d := &msgs[i]
-			d.client, d.local, d.unfit, d.n, d.out = memClient, memLocal, DropByRespond, copy(d.buf, query), 0
+			d.Client, d.Local, d.Unfit, d.Len, d.Out = memClient, memLocal, answer.DropByRespond, copy(d.Buf, query), 0
 		}
 		r.worker.answer(msgs)
 		if socket.sent != len(msgs) {
@@ -264,17 +266,17 @@ type countingSocket struct {
 	sent int
 }
 
-func (c *countingSocket) send(msgs []Message, _ func(error)) {
+func (c *countingSocket) send(msgs []answer.Message, _ func(error)) {
 	c.sent = 0
 	for i := range msgs {
-		if msgs[i].out > 0 {
+		if msgs[i].Out > 0 {
 			c.sent++
 		}
 	}
 }
 
 func TestUDPBatchAllocatesNothing(t *testing.T) {
-	skipAllocs(t)
+	servertest.SkipAllocs(t)
 	for name, edit := range map[string]func(*Options){
 		"plain":             nil,
 		"log of one in two": func(o *Options) { o.Limits.LogQueries = 2 },
@@ -292,7 +294,7 @@ func BenchmarkUDPBatch(b *testing.B) {
 	for b.Loop() {
 		batch()
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batchSize, "ns/query")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/answer.BatchSize, "ns/query")
 }
 
 func TestQueryLogTakesOneOfSoMany(t *testing.T) {
@@ -329,8 +331,8 @@ func TestQueryLogReadsAnyMessage(t *testing.T) {
 		var log testLog
 		l := newQueryLog(log.logger())
 		p := sampler{log: l, every: 1, at: time.Unix(1, 0)}
-		p.take(&Request{}, request, len(request))
-		p.send(request, len(request), Drop)
+		p.take(&answer.Request{}, request, len(request))
+		p.send(request, len(request), answer.Drop)
 		s := <-l.samples
 		l.write(&s)
 		if !strings.Contains(log.String(), "verdict=dropped") {
@@ -342,11 +344,11 @@ func TestQueryLogReadsAnyMessage(t *testing.T) {
 func TestSendFailuresAreSorted(t *testing.T) {
 	for _, c := range []struct {
 		err  error
-		want SendFailure
+		want answer.SendFailure
 	}{
-		{syscall.ECONNREFUSED, SendRefused}, {syscall.EPERM, SendForbidden}, {syscall.ENOBUFS, SendNoBuffer},
-		{syscall.EAGAIN, SendNoBuffer}, {errUnreachable, SendUnreachable}, {syscall.EMSGSIZE, SendTooLong},
-		{fmt.Errorf("write: %w", net.ErrClosed), SendRefused}, {errors.New("odd"), SendOther},
+		{syscall.ECONNREFUSED, answer.SendRefused}, {syscall.EPERM, answer.SendForbidden}, {syscall.ENOBUFS, answer.SendNoBuffer},
+		{syscall.EAGAIN, answer.SendNoBuffer}, {errUnreachable, answer.SendUnreachable}, {syscall.EMSGSIZE, answer.SendTooLong},
+		{fmt.Errorf("write: %w", net.ErrClosed), answer.SendRefused}, {errors.New("odd"), answer.SendOther},
 	} {
 		if got := sendFailure(c.err); got != c.want {
 			t.Errorf("%v: %v, want %v", c.err, got, c.want)

@@ -21,7 +21,7 @@ import (
 // They are counted by leaving them out: the same benchmark is built once more with
 // these functions empty.
 var (
-	metricsFunctions = []string{"Responder.count", "Responder.countPlain", "Responder.Publish", "histogram.observe", "tally.addTo"}
+	metricsFunctions = []string{"Responder.count", "Responder.countPlain", "Responder.Publish", "Histogram.Observe", "tally.addTo"}
 	logFunctions     = []string{"sampler.begin", "sampler.plan", "sampler.take", "sampler.send"}
 )
 
@@ -151,15 +151,19 @@ func (c *counter) run(binary, bench string, batches int) (int64, error) {
 	return strconv.ParseInt(first[0], 10, 64)
 }
 
-// emptied writes copies of the files of a package in which the given functions, as
+// emptied writes copies of the files of a package and those below it in which the given functions, as
 // `Type.Name`, do nothing, and returns the file that `go build -overlay` takes.
 func emptied(pkg, dir string, functions []string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	files, err := filepath.Glob(filepath.Join(pkg, "*.go"))
-	if err != nil {
-		return "", err
+	var files []string
+	for _, pattern := range []string{"*.go", "*/*.go"} {
+		some, err := filepath.Glob(filepath.Join(pkg, pattern))
+		if err != nil {
+			return "", err
+		}
+		files = append(files, some...)
 	}
 	left := map[string]bool{}
 	for _, f := range functions {

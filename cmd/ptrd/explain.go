@@ -12,7 +12,7 @@ import (
 	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/explain"
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -111,7 +111,7 @@ func (g *globals) answer(cmd *cobra.Command, q explain.Question, cfg *config.Con
 	if err != nil {
 		return nil, nil, err
 	}
-	e, err := explain.Explain(&server.View{Zones: set, Policy: policy}, q)
+	e, err := explain.Explain(&answer.View{Zones: set, Policy: policy}, q)
 	return e, set, err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/eventlog"
 	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 )
 
 // maxZoneSeries is up to how many zones each zone has its own serial, records and
@@ -24,7 +25,7 @@ type Source struct {
 	Version string
 	Totals  func() server.Totals
 	Buckets func() (all, used int) // of the rate limits
-	View    func() *server.View    // nil before the first one
+	View    func() *answer.View    // nil before the first one
 	Reload  func() Reload
 	Journal func() (isWritable bool, failures uint64)
 	Damage  func() int // places in the state directory that were damaged at the start
@@ -248,7 +249,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// groups are the metrics of the groups of server.Counter.
+// groups are the metrics of the groups of answer.Counter.
 func groups() map[string]string {
 	return map[string]string{
 		"requests": "ptrd_queries_total",
@@ -265,12 +266,12 @@ func groups() map[string]string {
 
 func (s sink) totals(t server.Totals) {
 	metrics := groups()
-	for i := range server.NumCounters {
+	for i := range answer.NumCounters {
 		group, name := i.Name()
 		s.count(metrics[group], t.Respond[i], name)
 	}
 	for i := range t.Transports {
-		s.transport(server.Transport(i).String(), &t.Transports[i])
+		s.transport(answer.Transport(i).String(), &t.Transports[i])
 	}
 	s.count("ptrd_kernel_dropped_total", t.KernelDropped)
 	s.gauge("ptrd_tcp_connections", float64(t.Open))
@@ -291,26 +292,26 @@ func (s sink) totals(t server.Totals) {
 	s.count("ptrd_query_log_lost_total", t.LogLost)
 }
 
-func (s sink) transport(name string, t *server.TransportTotals) {
+func (s sink) transport(name string, t *answer.TransportTotals) {
 	s.count("ptrd_received_total", t.Received, name)
 	s.count("ptrd_answered_total", t.Answered, name)
 	s.count("ptrd_deferred_total", t.Deferred, name)
-	for i := range server.NumDropReasons {
+	for i := range answer.NumDropReasons {
 		s.count("ptrd_dropped_total", t.Dropped[i], name, i.String())
 	}
-	for i := range server.NumSendFailures {
+	for i := range answer.NumSendFailures {
 		s.count("ptrd_unsent_total", t.Unsent[i], name, i.String())
 	}
 	s.latency(name, &t.Latency)
 }
 
-func (s sink) latency(transport string, l *server.Latency) {
-	buckets := make(map[float64]uint64, server.LatencyBuckets)
+func (s sink) latency(transport string, l *answer.Latency) {
+	buckets := make(map[float64]uint64, answer.LatencyBuckets)
 	var n uint64
 	for i, b := range l.Buckets {
 		n += b
-		if i < server.LatencyBuckets-1 { // the last one has no upper bound
-			buckets[server.LatencyBound(i).Seconds()] = n
+		if i < answer.LatencyBuckets-1 { // the last one has no upper bound
+			buckets[answer.LatencyBound(i).Seconds()] = n
 		}
 	}
 	s.ch <- prometheus.MustNewConstHistogram(s.descs["ptrd_latency_seconds"], n, l.Sum.Seconds(), buckets, transport)
@@ -373,7 +374,7 @@ func (s sink) transfers(x Transfers) {
 }
 
 // secondaries tells of single zones where zones does.
-func (s sink) secondaries(x Secondaries, v *server.View) {
+func (s sink) secondaries(x Secondaries, v *answer.View) {
 	each := v != nil && (v.Policy.ZoneQueries != nil || v.Zones.Len() <= maxZoneSeries)
 	good := 0
 	for _, z := range x.Zones {
@@ -398,7 +399,7 @@ func (s sink) secondaries(x Secondaries, v *server.View) {
 	s.count("ptrd_secondary_records_total", x.Records)
 }
 
-func (s sink) zones(v *server.View, lastGood int) {
+func (s sink) zones(v *answer.View, lastGood int) {
 	if v == nil {
 		return
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/ptrd/ptrd/internal/eventlog"
 	"github.com/ptrd/ptrd/internal/peertest"
 	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -52,10 +53,10 @@ func testSource(t *testing.T) Source {
 	var queries atomic.Uint64
 	queries.Store(7)
 	broken := dname.MustParse("113.0.203.in-addr.arpa.")
-	views := new(server.Views)
-	view := &server.View{
+	views := new(answer.Views)
+	view := &answer.View{
 		Zones:  zone.NewSet().With([]*zone.Zone{z, zone.Unavailable(broken, "a test")}, nil),
-		Policy: &server.Policy{ZoneQueries: map[string]*atomic.Uint64{z.Apex().Key(): &queries}},
+		Policy: &answer.Policy{ZoneQueries: map[string]*atomic.Uint64{z.Apex().Key(): &queries}},
 	}
 	views.Swap(view)
 	s, err := server.New(server.Options{Views: views, Limits: server.Limits{
@@ -65,14 +66,14 @@ func testSource(t *testing.T) Source {
 		t.Fatal(err)
 	}
 	totals := s.Totals()
-	totals.Transports[server.UDP].Received, totals.Transports[server.UDP].Answered, totals.Transports[server.UDP].Dropped[server.DropTooLong] = 5, 4, 1
-	totals.Transports[server.UDP].Latency.Buckets[0], totals.Transports[server.UDP].Latency.Buckets[3], totals.Transports[server.UDP].Latency.Buckets[server.LatencyBuckets-1] = 2, 1, 1
-	totals.Transports[server.UDP].Latency.Sum = time.Second
+	totals.Transports[answer.UDP].Received, totals.Transports[answer.UDP].Answered, totals.Transports[answer.UDP].Dropped[answer.DropTooLong] = 5, 4, 1
+	totals.Transports[answer.UDP].Latency.Buckets[0], totals.Transports[answer.UDP].Latency.Buckets[3], totals.Transports[answer.UDP].Latency.Buckets[answer.LatencyBuckets-1] = 2, 1, 1
+	totals.Transports[answer.UDP].Latency.Sum = time.Second
 	return Source{
 		Version: "v1",
 		Totals:  func() server.Totals { return totals },
 		Buckets: func() (int, int) { return 2048, 7 },
-		View:    func() *server.View { return view },
+		View:    func() *answer.View { return view },
 		Journal: func() (bool, uint64) { return false, 3 },
 		Damage:  func() int { return 2 },
 		Reload: func() Reload {
@@ -175,8 +176,8 @@ func TestManyZones(t *testing.T) {
 		n, _ := dname.FromPrefix(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0}), 24))
 		zones = append(zones, buildZone(t, n.String(), 0))
 	}
-	view := &server.View{Zones: zone.NewSet().With(zones, nil), Policy: &server.Policy{}}
-	s.View = func() *server.View { return view }
+	view := &answer.View{Zones: zone.NewSet().With(zones, nil), Policy: &answer.Policy{}}
+	s.View = func() *answer.View { return view }
 	if text := scrape(t, s); strings.Contains(text, "ptrd_zone_serial{") || !strings.Contains(text, `ptrd_zones{state="served"} 1001`) {
 		t.Error("series by zone for more than a thousand zones")
 	}
@@ -189,7 +190,7 @@ func TestManyZones(t *testing.T) {
 // TestBeforeTheFirstView: metrics can be asked for while zones load.
 func TestBeforeTheFirstView(t *testing.T) {
 	s := testSource(t)
-	s.View = func() *server.View { return nil }
+	s.View = func() *answer.View { return nil }
 	s.Reload = func() Reload { return Reload{} }
 	if text := scrape(t, s); strings.Contains(text, "ptrd_reload_success") {
 		t.Error("the outcome of a reload before there was one")

@@ -32,6 +32,7 @@ import (
 	"github.com/ptrd/ptrd/internal/update"
 	"github.com/ptrd/ptrd/internal/watch"
 	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/infile"
@@ -61,7 +62,7 @@ type Daemon struct {
 	each    *slog.Logger // merges nothing: for outcomes that are asked for, and what is bounded already
 	level   *slog.LevelVar
 
-	views     server.Views
+	views     answer.Views
 	server    *server.Server
 	updater   *update.Updater
 	admin     *admin.Server

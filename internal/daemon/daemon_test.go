@@ -20,7 +20,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/internal/config"
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 )
 
 // patience is how long a test waits for what must come.
@@ -256,8 +256,8 @@ func TestReloadStorm(t *testing.T) {
 		t.Errorf("in the end %s is served, want g%d", got, good)
 	}
 	totals := l.server.Totals()
-	if d := totals.Transports[server.UDP].Received - totals.Transports[server.UDP].Answered; d != 0 {
-		t.Errorf("%d queries without an answer: %+v", d, totals.Transports[server.UDP])
+	if d := totals.Transports[answer.UDP].Received - totals.Transports[answer.UDP].Answered; d != 0 {
+		t.Errorf("%d queries without an answer: %+v", d, totals.Transports[answer.UDP])
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/secondary"
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -284,7 +284,7 @@ func (d *Daemon) serveClaims(cfg *config.Config, claims map[string]*catalog.Clai
 		Show: func(set *zone.Set) {
 			policy.Expires = plan.Expires()
 			d.notifier.SetZones(notified)
-			d.views.Swap(&server.View{Zones: set, Policy: policy})
+			d.views.Swap(&answer.View{Zones: set, Policy: policy})
 		},
 		After: func() error { d.follower.Adopt(plan); return nil },
 	})

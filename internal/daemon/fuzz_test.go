@@ -9,7 +9,7 @@ import (
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/explain"
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -35,7 +35,7 @@ func FuzzReload(f *testing.F) {
 	f.Fuzz(func(t *testing.T, config1, zone1, config2, zone2 string) {
 		dir := t.TempDir()
 		path, file := filepath.Join(dir, "config.yaml"), filepath.Join(dir, "z.zone")
-		var views server.Views
+		var views answer.Views
 		var rules policies
 		store := commit.New(commit.Options{})
 		assembler := assemble.New(assemble.Options{})
@@ -67,7 +67,7 @@ func FuzzReload(f *testing.F) {
 					}
 					return plan.Batch, nil
 				},
-				Show: func(set *zone.Set) { views.Swap(&server.View{Zones: set, Policy: policy}) },
+				Show: func(set *zone.Set) { views.Swap(&answer.View{Zones: set, Policy: policy}) },
 			}); err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +82,7 @@ func FuzzReload(f *testing.F) {
 	})
 }
 
-func check(t *testing.T, before *zone.Set, v *server.View, plan *assemble.Plan) {
+func check(t *testing.T, before *zone.Set, v *answer.View, plan *assemble.Plan) {
 	for _, b := range plan.Broken {
 		was, is := before.Get(b.Apex), v.Zones.Get(b.Apex)
 		if is == nil || was != nil && is != was {

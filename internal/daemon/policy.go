@@ -10,22 +10,23 @@ import (
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/tsig"
 )
 
 // policies makes the policy of each configuration. It keeps the counters of
 // zones, and what clients took of their limits, over reloads.
 type policies struct {
-	rates   *server.RateLimit
-	known   *server.Known
+	rates   *answer.RateLimit
+	known   *answer.Known
 	queries map[string]*atomic.Uint64 // by key of the apex
 }
 
 // of returns the policy that cfg asks for, with secret to make cookies by where
 // cfg has none.
-func (p *policies) of(cfg *config.Config, secret []byte) (*server.Policy, error) {
-	out := &server.Policy{
-		Access:  server.NewACL(cfg.Access.Allow, cfg.Access.Deny),
+func (p *policies) of(cfg *config.Config, secret []byte) (*answer.Policy, error) {
+	out := &answer.Policy{
+		Access:  answer.NewACL(cfg.Access.Allow, cfg.Access.Deny),
 		NSID:    cfg.Identity.NSID,
 		Version: cfg.Identity.Version,
 		Server:  cfg.Identity.Server,
@@ -37,13 +38,13 @@ func (p *policies) of(cfg *config.Config, secret []byte) (*server.Policy, error)
 		if len(secrets) == 0 {
 			secrets = [][]byte{secret}
 		}
-		c, err := server.NewCookies(secrets)
+		c, err := answer.NewCookies(secrets)
 		if err != nil {
 			return nil, err
 		}
 		out.Cookies = c
-		out.RequireCookies = map[string]server.CookieRequirement{
-			"never": server.RequireNever, "limited": server.RequireLimited, "always": server.RequireAlways,
+		out.RequireCookies = map[string]answer.CookieRequirement{
+			"never": answer.RequireNever, "limited": answer.RequireLimited, "always": answer.RequireAlways,
 		}[cfg.Cookies.Require]
 	}
 	rates, err := p.rateLimit(&cfg.RateLimit)
@@ -51,24 +52,24 @@ func (p *policies) of(cfg *config.Config, secret []byte) (*server.Policy, error)
 		return nil, err
 	}
 	out.RateLimit = rates
-	out.Known = server.NewKnown(knownClients(cfg), p.known)
+	out.Known = answer.NewKnown(knownClients(cfg), p.known)
 	queries := map[string]*atomic.Uint64{}
 	var shared *config.Peer
-	var list server.Peers
+	var list answer.Peers
 	for i := range cfg.Zones {
 		z := &cfg.Zones[i]
 		for _, apex := range z.Apexes {
 			key := apex.Key()
 			if z.Access != nil {
 				if out.ZoneAccess == nil {
-					out.ZoneAccess = map[string]*server.ACL{}
+					out.ZoneAccess = map[string]*answer.ACL{}
 				}
-				access := server.NewACL(z.Access.Allow, z.Access.Deny)
+				access := answer.NewACL(z.Access.Allow, z.Access.Deny)
 				out.ZoneAccess[key] = &access
 			}
 			if len(z.Transfer.Allow) > 0 {
 				if out.Transfers == nil {
-					out.Transfers = map[string]server.Peers{}
+					out.Transfers = map[string]answer.Peers{}
 				}
 				if shared == nil || &z.Transfer.Allow[0] != shared { // mostly the list of `defaults`
 					shared, list = &z.Transfer.Allow[0], peers(z.Transfer.Allow)
@@ -90,23 +91,23 @@ func (p *policies) of(cfg *config.Config, secret []byte) (*server.Policy, error)
 }
 
 // rateLimit returns the limits that cfg asks for; nil: none.
-func (p *policies) rateLimit(cfg *config.RateLimit) (*server.RateLimit, error) {
+func (p *policies) rateLimit(cfg *config.RateLimit) (*answer.RateLimit, error) {
 	if !cfg.Enabled {
 		return nil, nil
 	}
-	o := server.RateLimitOptions{
+	o := answer.RateLimitOptions{
 		Answers: cfg.Answers, NoData: cfg.NoData, NXDomains: cfg.NXDomains, Referrals: cfg.Referrals, Errors: cfg.Errors, All: cfg.All,
 		Window: cfg.Window, Slip: cfg.Slip, IPv4Prefix: cfg.IPv4Prefix, IPv6Prefix: cfg.IPv6Prefix,
 		Exempt: cfg.Exempt, LogOnly: cfg.LogOnly, Buckets: cfg.TableSize,
 	}
 	rand.Read(o.Seed[:]) // never fails
-	return server.NewRateLimit(o, p.rates)
+	return answer.NewRateLimit(o, p.rates)
 }
 
 // knownClients returns the addresses and keys that are named in what zones say of
 // their peers.
-func knownClients(cfg *config.Config) server.KnownOptions {
-	o := server.KnownOptions{Now: time.Now().Unix()}
+func knownClients(cfg *config.Config) answer.KnownOptions {
+	o := answer.KnownOptions{Now: time.Now().Unix()}
 	rand.Read(o.Seed[:]) // never fails
 	for i := range cfg.Keys {
 		o.Keys = append(o.Keys, cfg.Keys[i].Name)
@@ -167,10 +168,10 @@ func keys(cfg *config.Config) *tsig.Keys {
 }
 
 // peers returns the list as the server has it.
-func peers(list []config.Peer) server.Peers {
-	out := make(server.Peers, len(list))
+func peers(list []config.Peer) answer.Peers {
+	out := make(answer.Peers, len(list))
 	for i, p := range list {
-		out[i] = server.Peer{Prefix: p.Prefix, Key: string(p.Key)}
+		out[i] = answer.Peer{Prefix: p.Prefix, Key: string(p.Key)}
 	}
 	return out
 }
@@ -182,7 +183,7 @@ func limits(cfg *config.Config) server.Limits {
 
 // NewPolicy returns the policy that cfg asks for, for use outside of a running
 // server: cookies and rate limits are off, and no zone's queries are counted.
-func NewPolicy(cfg *config.Config) (*server.Policy, error) {
+func NewPolicy(cfg *config.Config) (*answer.Policy, error) {
 	quiet := *cfg
 	quiet.Cookies.Enabled, quiet.RateLimit.Enabled, quiet.Metrics.PerZone = false, false, false
 	return new(policies).of(&quiet, nil)

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/ptrd/ptrd/internal/config"
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 )
 
 func parsed(t *testing.T, text string) *config.Config {
@@ -30,9 +30,9 @@ func TestServerTakesAnyRateLimit(t *testing.T) {
 			t.Errorf("%s: %v, %v", text, p, err)
 		}
 	}
-	for text, want := range map[string]server.CookieRequirement{
-		"": server.RequireLimited, "cookies: {require: never}": server.RequireNever, "cookies: {require: always}": server.RequireAlways,
-		"cookies: {enabled: false}": server.RequireNever,
+	for text, want := range map[string]answer.CookieRequirement{
+		"": answer.RequireLimited, "cookies: {require: never}": answer.RequireNever, "cookies: {require: always}": answer.RequireAlways,
+		"cookies: {enabled: false}": answer.RequireNever,
 	} {
 		p, err := new(policies).of(parsed(t, text), make([]byte, 16))
 		if err != nil || p.RateLimit != nil || p.RequireCookies != want {

@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"github.com/ptrd/ptrd/internal/config"
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
@@ -70,7 +70,7 @@ func (d *Daemon) content(apex dname.Name) *zone.Zone {
 // nothing is served.
 func (d *Daemon) show(set *zone.Set) {
 	if v := d.views.Load(); v != nil {
-		d.views.Swap(&server.View{Zones: set, Policy: v.Policy})
+		d.views.Swap(&answer.View{Zones: set, Policy: v.Policy})
 	}
 }
 

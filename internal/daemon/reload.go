@@ -15,6 +15,7 @@ import (
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/internal/systemd"
 	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/source"
@@ -168,7 +169,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 // publish makes a plan and serves it together with the policy. whole is cfg with
 // the zones that are not in its own list. What failed after the plan was served is a
 // warning.
-func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy *server.Policy, o *Outcome, how round) (plan *assemble.Plan, warnings []error, err error) {
+func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy *answer.Policy, o *Outcome, how round) (plan *assemble.Plan, warnings []error, err error) {
 	notified := notifyZones(whole, policy.Keys)
 	var others *secondary.Plan
 	report, err := d.zones.Commit(commit.Request{
@@ -195,7 +196,7 @@ func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy 
 		Show: func(set *zone.Set) {
 			policy.Expires = others.Expires()
 			d.notifier.SetZones(notified)
-			d.views.Swap(&server.View{Zones: set, Policy: policy})
+			d.views.Swap(&answer.View{Zones: set, Policy: policy})
 		},
 		After: func() error {
 			for _, c := range plan.Batch.Changes {

@@ -2,7 +2,7 @@ package daemon
 
 import (
 	"fmt"
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"io"
 	"net/netip"
 	"os"
@@ -130,7 +130,7 @@ func (d *Daemon) Status() *Status {
 		s.Journal = &JournalFault{c.Since, c.Err.Error()}
 	}
 	t := d.server.Totals().Transports
-	s.Queries = Queries{UDP: t[server.UDP].Received, TCP: t[server.TCP].Received, TLS: t[server.TLS].Received}
+	s.Queries = Queries{UDP: t[answer.UDP].Received, TCP: t[answer.TCP].Received, TLS: t[answer.TLS].Received}
 	for i := range t {
 		for _, n := range t[i].Dropped {
 			s.Queries.Dropped += n

@@ -13,7 +13,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -69,18 +69,18 @@ type Source struct {
 const maxSteps = 16
 
 // Explain answers q from v.
-func Explain(v *server.View, q Question) (*Explanation, error) {
+func Explain(v *answer.View, q Question) (*Explanation, error) {
 	e := &Explanation{Name: q.Name.String(), Type: q.Type.String(), Answer: []Record{}, Authority: []Record{}, Additional: []Record{}}
 	if q.Client.IsValid() {
 		e.Client = q.Client.String()
 	} else {
 		open := *v.Policy
-		open.Access, open.ZoneAccess = server.ACL{}, nil
-		v = &server.View{Zones: v.Zones, Policy: &open}
+		open.Access, open.ZoneAccess = answer.ACL{}, nil
+		v = &answer.View{Zones: v.Zones, Policy: &open}
 	}
 	quiet := *v.Policy
 	quiet.ZoneQueries = nil // this is no query of a client
-	v = &server.View{Zones: v.Zones, Policy: &quiet}
+	v = &answer.View{Zones: v.Zones, Policy: &quiet}
 	if err := e.ask(v, q); err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func Explain(v *server.View, q Question) (*Explanation, error) {
 }
 
 // ask puts the question to Respond, with the room that TCP gives.
-func (e *Explanation) ask(v *server.View, q Question) error {
+func (e *Explanation) ask(v *answer.View, q Question) error {
 	m := new(dns.Msg)
 	m.Question = []dns.Question{{Name: q.Name.String(), Qtype: uint16(q.Type), Qclass: dns.ClassINET}}
 	query, err := m.Pack()
@@ -102,9 +102,9 @@ func (e *Explanation) ask(v *server.View, q Question) error {
 	if !client.IsValid() {
 		client = netip.IPv6Loopback()
 	}
-	req := &server.Request{Client: netip.AddrPortFrom(client, 53), Local: netip.AddrPortFrom(client, 53), Transport: server.TCP, Now: time.Now().Unix()}
-	n, verdict := server.NewResponder(server.ResponderOptions{}).Respond(v, req, buf, n)
-	if verdict != server.Answered {
+	req := &answer.Request{Client: netip.AddrPortFrom(client, 53), Local: netip.AddrPortFrom(client, 53), Transport: answer.TCP, Now: time.Now().Unix()}
+	n, verdict := answer.NewResponder(answer.ResponderOptions{}).Respond(v, req, buf, n)
+	if verdict != answer.Answered {
 		return errors.New("such a question has no answer of its own: it is dropped, or leads to a transfer")
 	}
 	var resp dns.Msg
@@ -132,7 +132,7 @@ func (e *Explanation) ask(v *server.View, q Question) error {
 }
 
 // walk takes the steps of RFC 1034 §4.3.2 and tells of each.
-func (e *Explanation) walk(v *server.View, q Question) {
+func (e *Explanation) walk(v *answer.View, q Question) {
 	client := q.Client
 	if q.Client.IsValid() && !v.Policy.Access.Allows(client) {
 		e.Steps = append(e.Steps, Step{Name: e.Name, What: fmt.Sprintf("the access list keeps %v out: REFUSED", client)})

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -27,10 +27,10 @@ func load(t *testing.T, apex, text string) *zone.Zone {
 	return z
 }
 
-func view(t *testing.T) *server.View {
-	closed := server.NewACL([]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, nil)
+func view(t *testing.T) *answer.View {
+	closed := answer.NewACL([]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, nil)
 	apex := dname.MustParse("closed.example.")
-	return &server.View{
+	return &answer.View{
 		Zones: zone.NewSet().With([]*zone.Zone{
 			load(t, "2.0.192.in-addr.arpa.", `
 1 PTR one.example.
@@ -48,7 +48,7 @@ deep.under TXT t
 			load(t, "closed.example.", "x PTR secret.example.\n"),
 			zone.Unavailable(dname.MustParse("broken.example."), "a test"),
 		}, nil),
-		Policy: &server.Policy{ZoneAccess: map[string]*server.ACL{apex.Key(): &closed}},
+		Policy: &answer.Policy{ZoneAccess: map[string]*answer.ACL{apex.Key(): &closed}},
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/source"
@@ -45,30 +45,30 @@ func buildSet(t testing.TB, s *zoneSet) *zone.Set {
 // inProcess returns a maker of responders that call Respond directly.
 func inProcess(t testing.TB, s *zoneSet) func() responder {
 	// The peers' limit, so that all sizes are compared.
-	view := &server.View{Zones: buildSet(t, s), Policy: &server.Policy{UDPSize: 4096}}
+	view := &answer.View{Zones: buildSet(t, s), Policy: &answer.Policy{UDPSize: 4096}}
 	return func() responder {
-		return &door{view: view, r: server.NewResponder(server.ResponderOptions{}), buf: make([]byte, dns.MaxMsgSize)}
+		return &door{view: view, r: answer.NewResponder(answer.ResponderOptions{}), buf: make([]byte, dns.MaxMsgSize)}
 	}
 }
 
 // door asks by server.Respond.
 type door struct {
-	view *server.View
-	r    *server.Responder
+	view *answer.View
+	r    *answer.Responder
 	buf  []byte
 }
 
 func (d *door) respond(query []byte, tcp bool) ([]byte, error) {
-	q := &server.Request{
+	q := &answer.Request{
 		Client: netip.MustParseAddrPort("192.0.2.1:1053"),
 		Local:  netip.MustParseAddrPort("192.0.2.2:53"),
 	}
 	if tcp {
-		q.Transport = server.TCP
+		q.Transport = answer.TCP
 	}
 	n := copy(d.buf, query)
 	n, v := d.r.Respond(d.view, q, d.buf, n)
-	if v != server.Answered {
+	if v != answer.Answered {
 		return nil, fmt.Errorf("verdict %d", v)
 	}
 	return d.buf[:n], nil

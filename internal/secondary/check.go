@@ -63,8 +63,8 @@ type work struct {
 	preferred int
 }
 
-// answer is what one primary said.
-type answer struct {
+// primaryAnswer is what one primary said.
+type primaryAnswer struct {
 	*checked
 	index int
 	p     *Primary
@@ -76,21 +76,21 @@ const answerGrace = time.Second
 
 // ask asks all primaries for the SOA at the same time, and returns their answers,
 // which are to be closed.
-func (w *work) ask(ctx context.Context) []answer {
+func (w *work) ask(ctx context.Context) []primaryAnswer {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	all := w.conf.Primaries
-	answers := make(chan answer, len(all))
+	answers := make(chan primaryAnswer, len(all))
 	for i := range all {
 		go func() {
-			a := answer{index: i, p: &all[i]}
+			a := primaryAnswer{index: i, p: &all[i]}
 			if !w.k.o.Guard.Do(part, func() { a.checked, a.err = w.k.client.soa(ctx, &all[i], w.conf.Apex) }) {
 				a.checked, a.err = nil, errInternal
 			}
 			answers <- a
 		}()
 	}
-	var list []answer
+	var list []primaryAnswer
 	var grace <-chan time.Time
 	for range all {
 		select {
@@ -125,8 +125,8 @@ func (w *work) check(ctx context.Context) (*outcome, error) {
 		return nil, ctx.Err()
 	}
 	var errs []error
-	var current *answer
-	var better []answer
+	var current *primaryAnswer
+	var better []primaryAnswer
 	for i := range answers {
 		a := &answers[i]
 		switch {
@@ -144,7 +144,7 @@ func (w *work) check(ctx context.Context) (*outcome, error) {
 			errs = append(errs, fmt.Errorf("%v has serial %d, which is before ours, %d (RFC 1982); if that is meant, `ptrd retransfer %v` takes it", a.p, a.serial, w.good.Serial(), w.conf.Apex))
 		}
 	}
-	slices.SortStableFunc(better, func(a, b answer) int {
+	slices.SortStableFunc(better, func(a, b primaryAnswer) int {
 		switch {
 		case a.serial.Before(b.serial):
 			return 1
@@ -174,7 +174,7 @@ func (w *work) check(ctx context.Context) (*outcome, error) {
 
 // rank orders primaries that have the same: who sent the NOTIFY first, then as the
 // configuration does.
-func (w *work) rank(a answer) int {
+func (w *work) rank(a primaryAnswer) int {
 	if a.index == w.preferred {
 		return -1
 	}
@@ -182,7 +182,7 @@ func (w *work) rank(a answer) int {
 }
 
 // confirmed is the outcome where a primary has what we have.
-func (w *work) confirmed(a *answer) *outcome {
+func (w *work) confirmed(a *primaryAnswer) *outcome {
 	out := &outcome{from: a.p, expire: timersOf(w.good).expire}
 	if a.opt.hasExpire {
 		out.expire = min(out.expire, time.Duration(a.opt.expire)*time.Second)
@@ -192,7 +192,7 @@ func (w *work) confirmed(a *answer) *outcome {
 }
 
 // transfer takes the zone from one primary: what changed, or else all of it.
-func (w *work) transfer(ctx context.Context, a answer) (*outcome, error) {
+func (w *work) transfer(ctx context.Context, a primaryAnswer) (*outcome, error) {
 	k := w.k
 	give, err := k.transfers.take(ctx, a.p.Address.Addr())
 	if err != nil {
@@ -245,7 +245,7 @@ func isForAXFR(err error) bool {
 }
 
 // received is the outcome of a transfer.
-func (w *work) received(a answer, got *Received, typ rr.Type, began time.Time) (*outcome, error) {
+func (w *work) received(a primaryAnswer, got *Received, typ rr.Type, began time.Time) (*outcome, error) {
 	k := w.k
 	out := &outcome{zone: got.Zone, changes: got.Changes, findings: got.Findings, from: a.p}
 	if got.Zone == nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/ptrd/ptrd/internal/clock"
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/supervise"
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -21,7 +21,7 @@ import (
 type Zone struct {
 	Apex      dname.Name
 	Primaries []Primary    // at least one
-	Notifiers server.Peers // who may send NOTIFY beside the primaries' addresses
+	Notifiers answer.Peers // who may send NOTIFY beside the primaries' addresses
 	MaxOctets int64        // of the records of a transfer, uncompressed; 0: DefaultMaxOctets
 
 	// Check, if set, says what is wrong with a zone that was transferred, next, which then

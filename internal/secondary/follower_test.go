@@ -15,7 +15,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/clock"
 	"github.com/ptrd/ptrd/internal/commit"
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
@@ -619,7 +619,7 @@ func TestJournalFails(t *testing.T) {
 func TestNotify(t *testing.T) {
 	l := newLab(t)
 	key, other := testKey(t, "k.", "secret"), testKey(t, "j.", "secret")
-	l.conf.Notifiers = server.Peers{{Prefix: netip.MustParsePrefix("198.51.100.0/24")}, {Key: string(key.Name())}}
+	l.conf.Notifiers = answer.Peers{{Prefix: netip.MustParsePrefix("198.51.100.0/24")}, {Key: string(key.Name())}}
 	l.configure(l.conf)
 	l.idle()
 	apex := l.conf.Apex

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -51,7 +52,7 @@ func (h *Handler) incremental(s *stream, z *zone.Zone, from zone.Serial) Kind {
 	if from == z.Serial() || z.Serial().Before(from) { // RFC 1995 §2: the same or newer
 		return s.current(&soa)
 	}
-	udp := s.r.Transport == server.UDP
+	udp := s.r.Transport == answer.UDP
 	most := max(z.Stats().Records, leastIncremental)
 	chain := h.chain(s.r, z, from, max(patience*most, patienceLeast))
 	if len(chain) > 1 {
@@ -137,7 +138,7 @@ func (s *stream) datagram(soa *zone.Record, chain []*zone.Changeset) Kind {
 // current answers by our SOA alone; over UDP where there is no room for that, by
 // the order to ask over TCP.
 func (s *stream) current(soa *zone.Record) Kind {
-	s.single = s.r.Transport == server.UDP
+	s.single = s.r.Transport == answer.UDP
 	if s.add(soa); errors.Is(s.err, errTooLong) {
 		s.r.Begin(0)
 		s.err = s.r.Send(wire.AA|wire.TC, wire.RCodeNoError, 0, "")

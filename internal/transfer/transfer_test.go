@@ -21,6 +21,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -108,7 +109,7 @@ func (f *fakeHistory) Chain(_ dname.Name, from, to zone.Serial, most int) (list 
 // rig is a server with one zone that everybody on the loopback may have.
 type rig struct {
 	t       testing.TB
-	views   server.Views
+	views   answer.Views
 	history fakeHistory
 	handler *Handler
 	server  *server.Server
@@ -158,9 +159,9 @@ func newRigWith(t testing.TB, z *zone.Zone, edit func(*Options)) *rig {
 
 // serve puts another content of the zone in force.
 func (g *rig) serve(z *zone.Zone) {
-	g.views.Swap(&server.View{Zones: zone.NewSet().With([]*zone.Zone{z}, nil), Policy: &server.Policy{
+	g.views.Swap(&answer.View{Zones: zone.NewSet().With([]*zone.Zone{z}, nil), Policy: &answer.Policy{
 		Keys:      tsig.NewKeys([]*tsig.Key{g.key}),
-		Transfers: map[string]server.Peers{z.Key(): {{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}},
+		Transfers: map[string]answer.Peers{z.Key(): {{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}},
 	}})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/wire"
 )
 
@@ -19,6 +20,6 @@ func (u *Updater) HandleSlow(_ context.Context, r *server.SlowRequest) {
 	if r.Key != nil {
 		req.Key = r.Key.Name()
 	}
-	req.Proven = r.Key != nil || r.Transport != server.UDP
+	req.Proven = r.Key != nil || r.Transport != answer.UDP
 	u.Submit(req)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -21,8 +22,8 @@ func TestDeafClientStallsNoUpdates(t *testing.T) {
 	b := newBed(t, parent, soaNS)
 	b.adopt(map[string]*ZonePolicy{parent: anybody(false)}, parent)
 	b.run()
-	views := new(server.Views)
-	views.Swap(&server.View{Zones: b.store.Set(), Policy: new(server.Policy)})
+	views := new(answer.Views)
+	views.Swap(&answer.View{Zones: b.store.Set(), Policy: new(answer.Policy)})
 	s, err := server.New(server.Options{
 		Views: views, Update: b.Updater, Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
 		Limits: server.Limits{

@@ -143,22 +143,22 @@ func (b *bed) run() {
 	b.t.Cleanup(b.stop)
 }
 
-// answer is what a client got.
-type answer struct {
+// reply is what a client got.
+type reply struct {
 	rcode wire.RCode
 	text  string
 }
 
 // submit sends a message and returns where its answer comes.
-func (b *bed) submit(apex, client string, key dname.Name, updates ...Record) <-chan answer {
-	c := make(chan answer, 2)
+func (b *bed) submit(apex, client string, key dname.Name, updates ...Record) <-chan reply {
+	c := make(chan reply, 2)
 	b.Submit(&Request{
 		Message: encode(b.t, dname.MustParse(apex), nil, updates, false), Client: netip.MustParseAddrPort(client), Key: key,
 		Answer: func(rcode wire.RCode, ede uint16, text string) {
 			if (rcode == wire.RCodeRefused) != (ede == wire.EDEProhibited) {
 				b.t.Errorf("%v with extended error %d", rcode, ede)
 			}
-			c <- answer{rcode, text}
+			c <- reply{rcode, text}
 		},
 	})
 	return c
@@ -174,7 +174,7 @@ func drop(owner string, t rr.Type) Record {
 	return Record{Owner: dname.MustParse(owner), Type: t, Class: rr.ClassANY}
 }
 
-func (b *bed) want(got <-chan answer, want wire.RCode, text string) {
+func (b *bed) want(got <-chan reply, want wire.RCode, text string) {
 	b.t.Helper()
 	if a := <-got; a.rcode != want || !strings.Contains(a.text, text) {
 		b.t.Errorf("%v %q, want %v %q", a.rcode, a.text, want, text)
@@ -205,7 +205,7 @@ func anybody(dynamic bool) *ZonePolicy {
 func TestGroupCommit(t *testing.T) {
 	b := newBed(t, parent, soaNS)
 	b.adopt(map[string]*ZonePolicy{parent: anybody(true)})
-	var answers []<-chan answer
+	var answers []<-chan reply
 	const n = 100
 	for i := range n {
 		answers = append(answers, b.submit(parent, fmt.Sprintf("127.0.0.1:%d", 1000+i), nil, add(fmt.Sprintf("%d.%s", i, parent), "a.example.")))
@@ -265,7 +265,7 @@ func TestUndecidedIsNotAnswered(t *testing.T) {
 	b.run()
 	for range 2 {
 		if a := <-got; a != "none" {
-			t.Errorf("answer %s", a)
+			t.Errorf("reply %s", a)
 		}
 	}
 	b.wantZone(parent)
@@ -304,11 +304,11 @@ func TestUnprovenRequestsLeaveRoom(t *testing.T) {
 		b.submit(parent, localhost, nil, add(fmt.Sprintf("%d.%s", i, parent), "a.example."))
 	}
 	b.want(b.submit(parent, localhost, nil, add("late."+parent, "a.example.")), wire.RCodeServFail, "2048 updates wait already; try again, or over TCP, or sign")
-	proven := make(chan answer, 1)
+	proven := make(chan reply, 1)
 	b.Submit(&Request{
 		Message: encode(t, dname.MustParse(parent), nil, []Record{add("proven."+parent, "a.example.")}, false),
 		Client:  netip.MustParseAddrPort(localhost), Proven: true,
-		Answer: func(rcode wire.RCode, _ uint16, text string) { proven <- answer{rcode, text} },
+		Answer: func(rcode wire.RCode, _ uint16, text string) { proven <- reply{rcode, text} },
 	})
 	b.run()
 	b.want(proven, wire.RCodeNoError, "")
@@ -358,9 +358,9 @@ func TestSentAgain(t *testing.T) {
 	b := newBed(t, parent, soaNS)
 	b.adopt(map[string]*ZonePolicy{parent: anybody(true)})
 	msg := encode(t, dname.MustParse(parent), []Record{{Owner: dname.MustParse("1." + parent), Type: rr.TypeANY, Class: rr.ClassNONE}}, []Record{add("1."+parent, "a.example.")}, false)
-	got := make(chan answer, 2)
+	got := make(chan reply, 2)
 	for range 2 {
-		b.Submit(&Request{Message: msg, Client: netip.MustParseAddrPort(localhost), Answer: func(c wire.RCode, _ uint16, text string) { got <- answer{c, text} }})
+		b.Submit(&Request{Message: msg, Client: netip.MustParseAddrPort(localhost), Answer: func(c wire.RCode, _ uint16, text string) { got <- reply{c, text} }})
 	}
 	b.run()
 	b.want(got, wire.RCodeNoError, "")

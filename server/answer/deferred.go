@@ -1,0 +1,240 @@
+package answer
+
+import (
+	"github.com/ptrd/ptrd/server/tsig"
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Kind is what a deferred request asks for.
+type Kind uint8
+
+// The kinds. All but queries have a handler.
+const (
+	KindQuery Kind = iota
+	KindNotify
+	KindUpdate
+	KindTransfer
+	NumKinds
+)
+
+// Deferred is a request that Respond deferred, and what it finds out about the request
+// when it gets it again.
+type Deferred struct {
+	Request
+	View    *View          // that was current when the request came
+	Message []byte         // the request; once Respond has seen it, without its TSIG record
+	Handled [NumKinds]bool // the kinds that have a handler; others are refused
+	Kind    Kind           // set with the verdict Defer: whose turn it is
+	Why     string         // the request was refused, for the log
+
+	question wire.Question
+	zone     *zone.Zone   // to be transferred
+	m        message      // what was read of the request
+	signer   *tsig.Signer // of the answer; nil: it is not signed
+	messages int          // of the answer
+}
+
+// Zone returns the zone to be transferred.
+func (d *Deferred) Zone() *zone.Zone { return d.zone }
+
+// Question returns the question, or the zone section of an UPDATE. Its name is valid
+// as long as Message is.
+func (d *Deferred) Question() wire.Question { return d.question }
+
+// Signer returns what signs the answer; nil if it is not signed.
+func (d *Deferred) Signer() *tsig.Signer { return d.signer }
+
+// store stores what was read of the request, whose signed part is message.
+func (d *Deferred) store(m *message, message []byte) {
+	d.m = *m
+	d.Message = append(d.Message[:0], message...) // the question stays where it is
+	d.m.opt.Options = nil
+}
+
+// roomIn returns how many octets of a limit a message of the answer may have next to
+// its signature. A key whose name is so long that not even the question fits in
+// next to it gets an answer over the limit.
+func (d *Deferred) roomIn(limit, end int) int {
+	if d.signer == nil {
+		return limit
+	}
+	return min(max(limit-d.signer.Len(), end+wire.OPTLen), wire.MaxMessage-d.signer.Len())
+}
+
+// Begin begins the next message of an answer in buf and returns what its records are
+// written with, until Finish. The message has the question, and room is reserved for the
+// OPT record, which the first message has, and for the signature. It has at most limit
+// octets without them, or as many as the client accepts; 0: as many as that.
+func (r *Responder) Begin(d *Deferred, buf []byte, limit int) *wire.Writer {
+	end := d.m.end
+	copy(buf, d.Message[:end])
+	r.m, r.zone = d.m, d.zone
+	r.m.question.Name = buf[wire.HeaderLen : end-questionEnd]
+	r.m.hasOPT = d.m.hasOPT && d.messages == 0 // RFC 5936 §2.2.5
+	if limit > 0 {
+		r.m.limit = min(r.m.limit, limit)
+	}
+	r.begin(d.View.Policy, buf)
+	return &r.w
+}
+
+// Finish finishes the message that Begin began, with those of AA and TC that are to be
+// set, and the extended error ede and its text (0: none). It returns the length; false if
+// the message is a refusal that is over a rate limit, and must not be sent.
+func (r *Responder) Finish(d *Deferred, f wire.Flags, c wire.RCode, ede uint16, text string) (n int, ok bool) {
+	n, _ = r.finish(d.View.Policy, &d.Request, f, c, CountSlowAnswered, ede, text)
+	ok = !isRefusal(c) || r.mayRefuse(d, n)
+	if ok {
+		d.messages++
+	}
+	return n, ok
+}
+
+// answerDeferred answers what Respond deferred, or with the verdict Defer sets in s the
+// kind of handler whose turn it is. It verifies signatures, signs what it answers, and
+// checks who may transfer a zone; who may notify and update, the handlers know. What buf
+// has behind its length, up to its capacity, is room for a signature.
+func (r *Responder) answerDeferred(s *Deferred, buf []byte, n int) (int, Verdict) {
+	r.m = message{end: wire.HeaderLen}
+	r.zone = nil
+	length, verdict := r.respondDeferred(s, buf, n)
+	if verdict == Drop {
+		return 0, Drop
+	}
+	if s.Transport.IsDatagram() && s.View.Policy.RateLimit != nil {
+		length, verdict = r.limitDeferred(s, buf, length, verdict)
+	}
+	if r.m.outcome < CountSlowFormErr { // a query, answered as any other
+		r.m.outcome = CountSlowAnswered
+	}
+	r.count(r.m.outcome)
+	r.mixed = true
+	if verdict == Answered && s.signer != nil {
+		length = len(s.signer.Sign(buf[:length], s.Now))
+	}
+	return length, verdict
+}
+
+func (r *Responder) respondDeferred(s *Deferred, buf []byte, n int) (int, Verdict) {
+	m, q, v, msg := &r.m, &s.Request, s.View, buf[:n]
+	var ok bool
+	if m.header, ok = wire.ReadHeader(msg); !ok || m.header.Flags&wire.QR != 0 {
+		return 0, Drop
+	}
+	m.setLimit(v.Policy, q, len(buf))
+	// RFC 1996 §3.7, RFC 2136 §2.3: one question, or one zone.
+	if m.header.Questions != 1 || !m.readQuestion(msg) || !m.readRecords(msg) {
+		return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
+	}
+	s.question, _ = wire.ReadQuestion(s.Message, wire.HeaderLen)
+	m.setLimit(v.Policy, q, len(buf))
+	if m.tsig != 0 {
+		if s.signer, ok = v.Policy.Keys.Verify(msg, m.tsig, q.Now); !ok {
+			return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
+		}
+		m.limit = s.roomIn(m.limit, m.end)
+		m.signs = s.signer.Len()
+		if fault := s.signer.Err(); fault != tsig.NoError {
+			s.Why = "TSIG " + fault.String()
+			return r.fail(v, q, buf, s.signer.RCode(), countOfTSIG(fault), 0, "")
+		}
+		// From here on the request is what was signed.
+		q.Key = s.signer.Key()
+		if q.Transport.IsDatagram() {
+			v.Policy.Known.learn(q.Client.Addr(), q.Key, s.signer.Time(), q.Now)
+		}
+		n = m.tsig
+		m.tsig = 0
+		m.header.Additionals--
+		m.header.Put(buf)
+	}
+	if m.hasOPT {
+		if m.opt.Version != 0 {
+			return r.fail(v, q, buf, wire.RCodeBadVers, CountSlowBadVers, 0, "")
+		}
+		if !m.readOptions(v.Policy, q) {
+			return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
+		}
+	}
+	s.store(m, buf[:n])
+	switch m.header.Flags.Opcode() {
+	case wire.OpcodeNotify, wire.OpcodeUpdate:
+		return r.respondWriter(s, buf)
+	}
+	if t := m.question.Type; t == rr.TypeIXFR || t == rr.TypeAXFR && !q.Transport.IsDatagram() {
+		return r.respondTransfer(s, buf)
+	}
+	// What was counted already, when it was deferred, is not counted again.
+	saved := r.counts
+	limit := m.limit
+	r.m = message{qtype: CountTypeNone, end: wire.HeaderLen, signs: m.signs}
+	length, verdict := r.respond(v, q, buf[:limit], n)
+	r.counts = saved
+	return length, verdict
+}
+
+// respondWriter is for NOTIFY and UPDATE.
+func (r *Responder) respondWriter(s *Deferred, buf []byte) (int, Verdict) {
+	m, q, v := &r.m, &s.Request, s.View
+	// RFC 1996 §3.6 would let other types be notified of, and nobody does; RFC 2136
+	// §3.1.1.
+	if m.question.Type != rr.TypeSOA {
+		return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
+	}
+	kind, outcome := KindNotify, CountSlowNotify
+	if m.header.Flags.Opcode() == wire.OpcodeUpdate {
+		kind, outcome = KindUpdate, CountSlowUpdate
+	}
+	if s.Handled[kind] {
+		m.outcome, s.Kind = outcome, kind
+		return 0, Defer
+	}
+	if m.question.Class != rr.ClassIN || v.Zones.Get(m.question.Name) == nil {
+		return r.fail(v, q, buf, wire.RCodeNotAuth, CountSlowNotAuth, wire.EDENotAuthoritative, "")
+	}
+	return r.fail(v, q, buf, wire.RCodeRefused, CountSlowRefused, wire.EDEProhibited, "")
+}
+
+// respondTransfer is for AXFR and IXFR (RFC 5936 §2.2.1 and §5, and RFC 9103 §7.1 for
+// those over TLS).
+func (r *Responder) respondTransfer(s *Deferred, buf []byte) (int, Verdict) {
+	m, q, v := &r.m, &s.Request, s.View
+	z := v.Zones.Get(m.question.Name)
+	if z == nil || m.question.Class != rr.ClassIN {
+		s.Why = "no zone of that name is served"
+		return r.fail(v, q, buf, wire.RCodeNotAuth, CountSlowNotAuth, wire.EDENotAuthoritative, "")
+	}
+	if !v.Policy.mayTransfer(z, q) {
+		s.Why = "the zone's transfer list has no such address and key"
+		return r.fail(v, q, buf, wire.RCodeRefused, CountSlowRefused, wire.EDEProhibited, "")
+	}
+	if q.WithoutALPN {
+		s.Why = "the TLS connection was opened without ALPN"
+		return r.fail(v, q, buf, wire.RCodeRefused, CountSlowRefused, wire.EDEProhibited, "transfers over TLS need ALPN dot")
+	}
+	if !z.IsAvailable() {
+		s.Why = "the zone has no valid data yet"
+		return r.fail(v, q, buf, wire.RCodeServFail, CountSlowServFail, wire.EDENotReady, "zone has no valid data yet")
+	}
+	if !s.Handled[KindTransfer] {
+		s.Why = "transfers are not served here"
+		return r.fail(v, q, buf, wire.RCodeNotImp, CountSlowNotImp, wire.EDENotSupported, "")
+	}
+	m.outcome, s.Kind, s.zone = CountSlowTransfer, KindTransfer, z
+	return 0, Defer
+}
+
+// countOfTSIG returns the counter of a fault.
+func countOfTSIG(e tsig.Error) Counter {
+	switch e {
+	case tsig.BadKey:
+		return CountSlowBadKey
+	case tsig.BadTime:
+		return CountSlowBadTime
+	case tsig.BadTrunc:
+		return CountSlowBadTrunc
+	}
+	return CountSlowBadSig
+}

@@ -1,0 +1,94 @@
+package answer
+
+import (
+	"sync/atomic"
+
+	"github.com/ptrd/ptrd/server/tsig"
+	"github.com/ptrd/ptrd/zone"
+)
+
+// Policy is who may ask what, how the server presents itself, and the limits
+// that belong to answers. It is immutable once in a View.
+type Policy struct {
+	Access         ACL
+	ZoneAccess     map[string]*ACL           // by dname.Name.Key of the apex; nil where no zone has one
+	ZoneQueries    map[string]*atomic.Uint64 // likewise; queries answered from the zone are counted; nil: none are
+	NSID           []byte                    // RFC 5001; nil: none
+	Version        string                    // version.bind CH TXT; empty: refused
+	Server         string                    // id.server and hostname.bind CH TXT; empty: refused
+	UDPSize        int                       // octets, largest UDP response; 0: DefaultUDPSize
+	Cookies        *Cookies                  // nil: off
+	RequireCookies CookieRequirement         // of UDP clients that send a cookie
+	RateLimit      *RateLimit                // of UDP answers; nil: none
+	Known          *Known                    // nil: no client is, but those with a cookie
+	Keys           *tsig.Keys                // that requests are signed with; nil: none
+	Transfers      map[string]Peers          // by dname.Name.Key of the apex: who may transfer the zone
+	Expires        map[string]*atomic.Int64  // likewise: when the copy of a zone that others are primary for expires, in Unix seconds
+}
+
+// CookieRequirement says when UDP clients that send a cookie get BADCOOKIE until
+// it is a good one (RFC 7873 §5.2.3). Those that send none are never asked for it.
+type CookieRequirement uint8
+
+// The requirements.
+const (
+	RequireNever   CookieRequirement = iota
+	RequireLimited                   // when their answer is over a rate limit: it is the next one that they get
+	RequireAlways
+)
+
+// DefaultUDPSize is the largest UDP response where nothing else is configured: it
+// fits into the least MTU of IPv6 with its headers, so that no answer is
+// fragmented on any path (RFC 9715 §3.1). Larger answers would be lost where
+// fragments are; smaller ones only send more clients to TCP.
+const DefaultUDPSize = 1232
+
+// udpSize returns the limit of UDP responses, at least what every client takes.
+func (p *Policy) udpSize() int {
+	switch {
+	case p.UDPSize == 0:
+		return DefaultUDPSize
+	case p.UDPSize < 512:
+		return 512
+	}
+	return p.UDPSize
+}
+
+// maySee reports whether the client of q may ask for what is in zone z, beyond
+// [Policy.Access].
+func (p *Policy) maySee(z *zone.Zone, q *Request) bool {
+	return p.ZoneAccess == nil && q.Key == nil || p.zoneAllows(z, q)
+}
+
+// zoneAllows asks the zone's own lists, if it has any. Whoever may transfer the zone
+// by a key may see it: a secondary asks for the SOA first.
+func (p *Policy) zoneAllows(z *zone.Zone, q *Request) bool {
+	if q.Key != nil {
+		if p.mayTransfer(z, q) {
+			return true
+		}
+		if !p.Access.Allows(q.Client.Addr()) { // which Respond left to us
+			return false
+		}
+	}
+	l := p.ZoneAccess[z.Key()]
+	return l == nil || l.Allows(q.Client.Addr())
+}
+
+// mayTransfer reports whether the client of q may transfer zone z.
+func (p *Policy) mayTransfer(z *zone.Zone, q *Request) bool {
+	return p.Transfers[z.Key()].Allow(q.Client.Addr(), q.Key)
+}
+
+// countQuery counts a query answered from zone z, where that is wanted.
+func (p *Policy) countQuery(z *zone.Zone) {
+	if p.ZoneQueries != nil {
+		p.countZone(z)
+	}
+}
+
+func (p *Policy) countZone(z *zone.Zone) {
+	if c := p.ZoneQueries[z.Key()]; c != nil {
+		c.Add(1)
+	}
+}
