@@ -52,7 +52,7 @@ func TestSpecials(t *testing.T) {
 			what string
 			got  []dname.Name
 			want string
-		}{{"within", s.within, c.within}, {"below", s.below, c.below}, {"unsigned", p.unsigned(), c.unsigned}} {
+		}{{"within", s.Within, c.within}, {"below", s.Below, c.below}, {"unsigned", p.unsigned(), c.unsigned}} {
 			var got []string
 			for _, n := range r.got {
 				got = append(got, n.String())

@@ -35,26 +35,26 @@ func special() []dname.Name {
 
 // specials are the apexes of special that matter to zones of ours.
 type specials struct {
-	within []dname.Name // at or below a zone of ours, each once
-	below  []dname.Name // zones of ours below a special one that is not within, nor below another of these
+	Within []dname.Name // at or below a zone of ours, each once
+	Below  []dname.Name // zones of ours below a special one that is not Within, nor below another of these
 }
 
 func (p *printer) specials() (s specials) {
 	all := special()
 	for _, z := range p.Zones {
 		for _, n := range all {
-			if n.IsAtOrBelow(z.Apex) && !covers(s.within, n) {
-				s.within = append(s.within, n)
+			if n.IsAtOrBelow(z.Apex) && !covers(s.Within, n) {
+				s.Within = append(s.Within, n)
 			}
 		}
 	}
 	var below []dname.Name
 	for _, z := range p.Zones {
-		if covers(all, z.Apex) && !covers(s.within, z.Apex) {
+		if covers(all, z.Apex) && !covers(s.Within, z.Apex) {
 			below = append(below, z.Apex)
 		}
 	}
-	s.below = topmost(below)
+	s.Below = topmost(below)
 	return s
 }
 

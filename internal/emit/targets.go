@@ -1,0 +1,53 @@
+package emit
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// The targets. Each has a template NAME.tmpl, and NAME-resolver.tmpl where it is a
+// resolver besides.
+var (
+	bind = Target{
+		Name: "bind", Program: "BIND", Roles: []Role{Secondary, Resolver},
+		KeyFile: "/etc/bind/ptrd.keys", HasFiles: true,
+	}
+	dnsmasq  = Target{Name: "dnsmasq", Program: "dnsmasq", Roles: []Role{Resolver}}
+	iscDHCPD = Target{
+		Name: "isc-dhcpd", Program: "ISC dhcpd", Roles: []Role{Updater},
+		KeyFile: "/etc/dhcp/ptrd.keys", check: checkForDHCPD,
+	}
+	kea  = Target{Name: "kea", Program: "Kea", Roles: []Role{Updater}, KeyFile: "/etc/kea/ptrd-keys.json"}
+	knot = Target{
+		Name: "knot", Program: "Knot DNS", Roles: []Role{Secondary},
+		KeyFile: "/etc/knot/ptrd.keys", HasFiles: true,
+	}
+	nsd = Target{
+		Name: "nsd", Program: "NSD", Roles: []Role{Secondary},
+		KeyFile: "/etc/nsd/ptrd.keys", Directory: "/var/lib/nsd", HasFiles: true,
+	}
+	powerDNS = Target{Name: "powerdns", Program: "PowerDNS", Roles: []Role{Secondary, Resolver}}
+	resolved = Target{Name: "systemd-resolved", Program: "systemd-resolved", Roles: []Role{Resolver}, HasLink: true}
+	unbound  = Target{Name: "unbound", Program: "Unbound", Roles: []Role{Resolver}}
+)
+
+// Targets returns all of them, sorted by name.
+func Targets() []Target {
+	return []Target{bind, dnsmasq, iscDHCPD, kea, knot, nsd, powerDNS, resolved, unbound}
+}
+
+func checkForDHCPD(p *printer) error {
+	for _, s := range p.Servers {
+		if s.Port() != 53 {
+			return fmt.Errorf("%v: ISC dhcpd sends updates to port 53 only; let ptrd listen there, or give the address of a redirection by --server", s)
+		}
+	}
+	for _, z := range p.Zones {
+		for n := z.Apex; !n.IsRoot(); n = n.Parent() {
+			if l := n.Label(); l[0] == '_' || bytes.IndexByte(l, '/') >= 0 {
+				return fmt.Errorf("zone %v: ISC dhcpd cannot read a name with the label %q; name the other zones", z.Apex, l)
+			}
+		}
+	}
+	return nil
+}
