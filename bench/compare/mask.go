@@ -46,6 +46,7 @@ func (s serials) mask(message []byte) []byte {
 		return m
 	}
 	at := 12
+	asked, _, _ := nameAt(m, at)
 	for range binary.BigEndian.Uint16(m[4:]) {
 		_, next, ok := nameAt(m, at)
 		if !ok || next+4 > len(m) {
@@ -84,7 +85,7 @@ func (s serials) mask(message []byte) []byte {
 			maskTSIG(m, data, at)
 		case typeOPT:
 			out = append(out, m[copied:next+8]...)
-			out = append(out, maskOptions(m[data:at])...)
+			out = append(out, s.maskOptions(m[data:at], dname.Name(asked))...)
 			copied = at
 		}
 	}
@@ -110,10 +111,11 @@ func maskTSIG(m []byte, data, end int) {
 	}
 }
 
-// maskOptions returns EDNS options without the hash and the time of server cookies, without
-// the texts of extended errors, and without the length of padding, which depends on them.
-func maskOptions(options []byte) (out []byte) {
-	const cookie, padding, extendedError = 10, 12, 15
+// maskOptions returns the EDNS options of a response for a name without the hash and the time
+// of server cookies, without the texts of extended errors, without the length of padding,
+// which depends on them, and with generated serials replaced.
+func (s serials) maskOptions(options []byte, asked dname.Name) (out []byte) {
+	const cookie, padding, extendedError, zoneVersion = 10, 12, 15, 19
 	for len(options) >= 4 {
 		code, size := binary.BigEndian.Uint16(options), int(binary.BigEndian.Uint16(options[2:]))
 		if 4+size > len(options) {
@@ -125,6 +127,9 @@ func maskOptions(options []byte) (out []byte) {
 			clear(data[12:])
 		case code == extendedError && size >= 2:
 			data = data[:2]
+		case code == zoneVersion && size == 6 && len(asked) > 0 && int(data[0]) <= asked.Labels(): // RFC 9660 §2.1
+			apex := string(asked.Suffix(int(data[0])))
+			binary.BigEndian.PutUint32(data[2:], s.ordinal(apex, binary.BigEndian.Uint32(data[2:])))
 		case code == padding:
 			data = nil
 		}

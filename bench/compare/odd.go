@@ -143,7 +143,7 @@ func (g *generator) signed(names []dname.Name) *request {
 		kind, b = "TSIG, changed", g.sign(b, k, 0, fudge)
 		b[3] ^= 0x10
 	case 8: // a MAC that is too short, or not as long as it says
-		kind, b = "TSIG, truncated", g.truncate(g.sign(b, k, 0, fudge))
+		kind, b = "TSIG, truncated", g.truncate(g.sign(b, k, time.Duration(g.IntN(2))*time.Hour, fudge))
 	default: // not the last record, or twice
 		kind, b = "TSIG, place", g.sign(b, k, 0, fudge)
 		if g.chance(2) {
