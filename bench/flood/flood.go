@@ -1,4 +1,4 @@
-package main
+package flood
 
 import (
 	"bytes"
@@ -130,7 +130,7 @@ func launch(ctx context.Context, s *scene, attack string, size int, length time.
 		return nil, err
 	}
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, "nice", "-n", "19", self, "attack", attack, s.address.String(), strconv.Itoa(size), length.String())
+	cmd := exec.CommandContext(ctx, "nice", "-n", "19", self, "floods", "attack", attack, s.address.String(), strconv.Itoa(size), length.String())
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	if err := cmd.Start(); err != nil {
 		return nil, err

@@ -40,6 +40,9 @@ logging {
 			name: "rndc.conf",
 			head: controlKey + "options { default-key k; default-server 127.0.0.1; default-port $CONTROL; };\n",
 		}},
+		roles: map[Role]role{
+			Updates: {zone: "zone \"$ZONE\" { type primary; file \"$ZONES/$ZONE.zone\"; journal \"$DIR/$ZONE.jnl\"; allow-update { 127.0.0.0/8; }; };\n"},
+		},
 		args:    []string{"-4", "-f", "-n", "1", "-c", "$DIR/named.conf"},
 		reload:  []string{"rndc", "-c", "$DIR/rndc.conf", "reload", "$ZONE"},
 		asked:   []string{"-v"},

@@ -27,7 +27,7 @@ log:
     any: warning
 database:
     storage: "$DIR/db"
-template:
+${ROLE}template:
   - id: default
     storage: "$ZONES"
     file: "%s.zone"
@@ -39,6 +39,12 @@ zone:
 `,
 			zone: "  - domain: \"$ZONE\"\n",
 		}},
+		roles: map[Role]role{
+			Updates:   {"acl:\n  - id: loopback\n    address: 127.0.0.0/8\n    action: update\n", "  - domain: \"$ZONE\"\n    journal-content: changes\n    acl: loopback\n"},
+			Transfers: {"acl:\n  - id: loopback\n    address: 127.0.0.0/8\n    action: transfer\n", "  - domain: \"$ZONE\"\n    acl: loopback\n"},
+			Secondary: {"remote:\n  - id: primary\n    address: 127.0.0.1@$PRIMARY\n",
+				"  - domain: \"$ZONE\"\n    storage: \"$DIR\"\n    zonefile-load: none\n    journal-content: changes\n    master: primary\n"},
+		},
 		prepare: func(s *Site) error { return os.MkdirAll(filepath.Join(s.Dir, "db"), 0o755) },
 		args:    []string{"-c", "$DIR/knot.conf"},
 		reload:  []string{"knotc", "-s", "$DIR/control", "zone-reload", "$ZONE"},

@@ -34,6 +34,10 @@ remote-control:
 `,
 			zone: "zone:\n\tname: \"$ZONE\"\n\tzonefile: \"$ZONE.zone\"\n",
 		}},
+		roles: map[Role]role{
+			Transfers: {zone: "zone:\n\tname: \"$ZONE\"\n\tzonefile: \"$ZONE.zone\"\n\tprovide-xfr: 127.0.0.0/8 NOKEY\n"},
+			Secondary: {zone: "zone:\n\tname: \"$ZONE\"\n\trequest-xfr: AXFR 127.0.0.1@$PRIMARY NOKEY\n"},
+		},
 		args:    []string{"-d", "-c", "$DIR/nsd.conf"},
 		reload:  []string{"nsd-control", "-c", "$DIR/nsd.conf", "reload", "$ZONE"},
 		asked:   []string{"-v"},

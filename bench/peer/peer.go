@@ -29,6 +29,27 @@ type Site struct {
 	// Reloads says that zones are going to change. A server that can only look for it
 	// all the time does so.
 	Reloads bool
+
+	Role    Role
+	Primary int    // port of the primary of a secondary
+	Extra   string // lines of ptrd's configuration
+}
+
+// Role is what a server does with its zones.
+type Role int
+
+const (
+	Files       Role = iota // it serves master files
+	Updates                 // it takes updates from loopback addresses, in its own store
+	FileUpdates             // the same, with a master file that stays the source
+	Transfers               // it gives the zones to secondaries on loopback
+	Secondary               // it has the zones from a primary
+)
+
+// role is the part of a configuration that a role replaces.
+type role struct {
+	head string // in the place of `${ROLE}` in the first file
+	zone string // a piece for each zone, instead of that of the first file
 }
 
 // Peer is one server.
@@ -37,6 +58,7 @@ type Peer struct {
 	program string
 	control string   // another program that it wants; empty: none
 	files   []config // what is written into Site.Dir
+	roles   map[Role]role
 	prepare func(s *Site) error
 	args    []string // `$DIR` and others stand for what Site has
 	reload  []string // a command; nil: it sees by itself what has changed
@@ -93,9 +115,23 @@ func (p *Peer) Version() string {
 	return fmt.Sprintf("unknown (%v)", err)
 }
 
+// Plays reports whether the server can be configured for a role.
+func (p *Peer) Plays(r Role) bool {
+	_, ok := p.roles[r]
+	return ok
+}
+
 // Configure writes what the server needs into its directory.
 func (p *Peer) Configure(s *Site) error {
-	for _, c := range p.files {
+	as, ok := p.roles[s.Role]
+	if s.Role != Files && !ok {
+		return fmt.Errorf("%s has no configuration for this measurement", p.Name)
+	}
+	for i, c := range p.files {
+		c.head = strings.ReplaceAll(c.head, "${ROLE}", as.head)
+		if i == 0 && ok {
+			c.zone = as.zone
+		}
 		if err := c.write(s); err != nil {
 			return err
 		}
@@ -130,6 +166,10 @@ func (s *Site) expand(text, zone string) string {
 			return s.Zones
 		case "PORT":
 			return strconv.Itoa(s.Port)
+		case "PRIMARY":
+			return strconv.Itoa(s.Primary)
+		case "EXTRA":
+			return s.Extra
 		case "CONTROL": // a port beside it
 			return strconv.Itoa(s.Port + 1000)
 		case "UID":

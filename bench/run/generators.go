@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/bench/machine"
+	"github.com/ptrd/ptrd/bench/peer"
 	"github.com/ptrd/ptrd/bench/report"
 	"github.com/ptrd/ptrd/internal/loadgen"
 	"github.com/ptrd/ptrd/internal/peertest"
@@ -78,7 +79,7 @@ func (l *lab) findGenerators(c *common) []generator {
 
 // compareGenerators runs the generators in turn.
 func (l *lab) compareGenerators(list []generator, d *data, transport string, o loadOptions) error {
-	s, err := l.newServer(nil, "", nil, false)
+	s, err := l.newServer(nil, peer.Site{})
 	if err != nil {
 		return err
 	}

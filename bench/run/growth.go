@@ -75,7 +75,7 @@ func (l *lab) growthLoad(sets map[string]*data, o loadOptions) error {
 		if p != nil {
 			d = sets[p.Name]
 		}
-		s, err := l.newServer(p, d.Zones, d.apexes, false)
+		s, err := l.newServer(p, d.site())
 		if err != nil {
 			return err
 		}

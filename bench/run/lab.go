@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,6 +95,9 @@ func (l *lab) openData(name string) (*data, error) {
 	return d, nil
 }
 
+// site is where a server serves the data set.
+func (d *data) site() peer.Site { return peer.Site{Zones: d.Zones, Apexes: d.apexes} }
+
 func readFile[T any](path string, read func(string, io.Reader) (T, error)) (T, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -113,21 +117,18 @@ type server struct {
 	at netip.AddrPort
 }
 
-// newServer gives a peer a directory and a port. A nil peer is the floor. reloads says that the
-// zones are going to change.
-func (l *lab) newServer(p *peer.Peer, zones string, apexes []string, reloads bool) (*server, error) {
-	s := &server{name: floorName, Peer: p}
-	port := firstPort
+// newServer gives a peer a directory and, unless the site has one, a port. A nil peer is the
+// floor.
+func (l *lab) newServer(p *peer.Peer, site peer.Site) (*server, error) {
+	s := &server{name: floorName, Peer: p, site: &site}
 	if p != nil {
 		s.name = p.Name
-		for i, q := range l.peers {
-			if q == p {
-				port += 1 + i
-			}
-		}
 	}
-	s.at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
-	s.site = &peer.Site{Dir: filepath.Join(l.dir, "run", s.name), Zones: zones, Apexes: apexes, Port: port, UID: os.Geteuid(), Reloads: reloads}
+	if site.Port == 0 {
+		site.Port = firstPort + 1 + slices.Index(l.peers, p)
+	}
+	s.at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(site.Port))
+	site.Dir, site.UID = filepath.Join(l.dir, "run", fmt.Sprintf("%s-%d", s.name, site.Port)), os.Geteuid()
 	if err := os.RemoveAll(s.site.Dir); err != nil {
 		return nil, err
 	}
@@ -209,7 +210,7 @@ func (l *lab) startAll(d *data, transport string, patience time.Duration) []*ser
 		if i >= 0 {
 			p = l.peers[i]
 		}
-		s, err := l.newServer(p, d.Zones, d.apexes, false)
+		s, err := l.newServer(p, d.site())
 		if err == nil {
 			err = l.bringUp(s, d, transport, patience)
 		}

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 // TestFloorEnds: SIGTERM ends a floor that answers.
 func TestFloorEnds(t *testing.T) {
 	l := &lab{ctx: t.Context(), dir: t.TempDir(), out: io.Discard}
-	s, err := l.newServer(nil, "", nil, false)
+	s, err := l.newServer(nil, peer.Site{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestPeers(t *testing.T) {
 			if err := os.Chtimes(file, old, old); err != nil {
 				t.Fatal(err)
 			}
-			s, err := l.newServer(p, d.Zones, d.apexes, true)
+			s, err := l.newServer(p, peer.Site{Zones: d.Zones, Apexes: d.apexes, Reloads: true})
 			if err != nil {
 				t.Fatal(err)
 			}

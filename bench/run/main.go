@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/bench/dataset"
+	"github.com/ptrd/ptrd/bench/flood"
 	"github.com/ptrd/ptrd/bench/floor"
 	"github.com/ptrd/ptrd/bench/machine"
 	"github.com/ptrd/ptrd/bench/peer"
@@ -34,6 +35,10 @@ const usage = `subcommands, each with -h:
   growth        ptrd by the number of names and of zones
   generators    ptrd bench beside dnsperf
   instructions  what metrics and the query log cost, counted by callgrind
+  updates       ptrd beside servers that take updates: updates a second, latency of queries
+  transfers     ptrd beside other servers as secondary and as primary of a large zone
+  latency       queries of ptrd at rest, and under updates, transfers and reloads: p50 to p99.9
+  floods        ptrd under floods and hostile connections
   data SET …    write data sets`
 
 func run(args []string) error {
@@ -59,6 +64,14 @@ func run(args []string) error {
 		return generators(ctx, args[1:])
 	case "instructions":
 		return instructions(ctx, args[1:])
+	case "updates":
+		return updates(ctx, args[1:])
+	case "transfers":
+		return transfers(ctx, args[1:])
+	case "latency":
+		return latency(ctx, args[1:])
+	case "floods":
+		return flood.Run(ctx, args[1:])
 	case "data":
 		return writeData(args[1:])
 	}

@@ -35,6 +35,9 @@ const (
 	kindReload     = "reload"
 	kindGrowth     = "growth"
 	kindGenerators = "generators"
+	kindUpdates    = "updates"
+	kindTransfers  = "transfers"
+	kindLatency    = "latency" // Set is what the server does meanwhile
 )
 
 // The values. Each kind has some of them.
@@ -46,6 +49,7 @@ const (
 	valueSent   = "sent"
 	valueP50    = "p50_us"
 	valueP99    = "p99_us"
+	valueP999   = "p99_9_us"
 	valueMax    = "max_us"
 	valueShare  = "server_share" // of its processor
 	valueBusy   = "generator_busy"
@@ -57,6 +61,10 @@ const (
 	valueWrong  = "wrong" // of the checked answers
 	valueReload = "reload_s"
 	valueCount  = "count" // records or zones of the set
+
+	valueUpdates   = "updates_per_second"
+	valueUpdateP50 = "update_p50_ms"
+	valueUpdateP99 = "update_p99_ms"
 )
 
 // results are the records of this and of earlier calls in the same directory.

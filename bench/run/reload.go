@@ -66,7 +66,7 @@ func (l *lab) reloadOnce(p *peer.Peer, d *data, o loadOptions) (record, error) {
 	if err := os.Chtimes(file, old, old); err != nil {
 		return record{}, err
 	}
-	s, err := l.newServer(p, zones, d.apexes, true)
+	s, err := l.newServer(p, peer.Site{Zones: zones, Apexes: d.apexes, Reloads: true})
 	if err != nil {
 		return record{}, err
 	}
@@ -117,7 +117,7 @@ func syncFile(path string) error {
 // restOnce has the floor, which has nothing to reload, serve the load for as long as a
 // reload may take: what the machine itself makes of the latencies.
 func (l *lab) restOnce(d *data, o loadOptions) error {
-	s, err := l.newServer(nil, d.Zones, d.apexes, false)
+	s, err := l.newServer(nil, d.site())
 	if err != nil {
 		return err
 	}
@@ -233,6 +233,7 @@ func latencies(samples []loadgen.Sample) map[string]float64 {
 	if n := len(times); n > 0 {
 		v[valueP50] = microseconds(int64(times[n/2]))
 		v[valueP99] = microseconds(int64(times[n*99/100]))
+		v[valueP999] = microseconds(int64(times[n*999/1000]))
 		v[valueMax] = microseconds(int64(times[n-1]))
 	}
 	return v

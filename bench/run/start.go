@@ -44,7 +44,7 @@ func (l *lab) each(runs int, measure func(*peer.Peer) (record, error), print fun
 }
 
 func (l *lab) startOnce(p *peer.Peer, d *data, o loadOptions) (record, error) {
-	s, err := l.newServer(p, d.Zones, d.apexes, false)
+	s, err := l.newServer(p, d.site())
 	if err != nil {
 		return record{}, err
 	}

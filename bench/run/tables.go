@@ -91,10 +91,10 @@ func (l *lab) startTable(set string) string {
 }
 
 func (l *lab) reloadTable(set string) string {
-	t := report.Table{Head: []string{"server", "reload s", "queries due meanwhile", "lost", "p50 µs", "p99 µs", "max ms", "memory before MB", "peak MB"}}
+	t := report.Table{Head: []string{"server", "reload s", "queries due meanwhile", "lost", "p50 µs", "p99 µs", "p99.9 µs", "max ms", "memory before MB", "peak MB"}}
 	for _, s := range report.Keys(l.of(kindReload, set, ""), serverOf) {
 		sum := func(value string) report.Summary { return l.summary(kindReload, set, s, value) }
-		t.Add(s, sum(valueReload), sum(valueSent), sum(valueLost), sum(valueP50), sum(valueP99), sum(valueMax).Scaled(1e-3),
+		t.Add(s, sum(valueReload), sum(valueSent), sum(valueLost), sum(valueP50), sum(valueP99), sum(valueP999), sum(valueMax).Scaled(1e-3),
 			sum(valuePSS).Scaled(1e-6), sum(valuePeak).Scaled(1e-6))
 	}
 	return fmt.Sprintf("**Reload, %s**\n\n%s", set, &t)

@@ -1,4 +1,4 @@
-// Command flood attacks a ptrd on a loopback address, asks it honestly meanwhile, and
+// Package flood attacks a ptrd on a loopback address, asks it honestly meanwhile, and
 // tells what the honest clients still got and what a victim got whose address was
 // forged: floods over UDP with each of the defences and without, and hostile
 // connections. `make bench-floods` writes the tables of docs/benchmarks.md.
@@ -14,34 +14,22 @@
 //
 // Everything is bounded: the floods in rate and time, the connections in number, and
 // 127.0.0.0/8 never leaves the host.
-package main
+package flood
 
 import (
 	"context"
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/ptrd/ptrd/bench/machine"
 	"github.com/ptrd/ptrd/bench/report"
 )
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "flood:", err)
-		os.Exit(1)
-	}
-}
 
 const (
 	maxRate     = 1_000_000
@@ -49,11 +37,12 @@ const (
 	maxDuration = time.Minute
 )
 
-func run(ctx context.Context, args []string) error {
+// Run measures what the flags say; `go run ./bench/run floods -h` lists them.
+func Run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == "attack" {
 		return runAttack(ctx, args[1:])
 	}
-	set := flag.NewFlagSet("flood", flag.ContinueOnError)
+	set := flag.NewFlagSet("floods", flag.ContinueOnError)
 	program := set.String("ptrd", "./ptrd", "the server's `program`")
 	rate := set.Int("rate", 400_000, "queries a second of a flood")
 	duration := set.Duration("duration", time.Second, "for which honest clients ask under each attack")
