@@ -18,15 +18,17 @@ OUT      ?= /dev/null
 FLAGS    ?=
 # what `make cross` builds and vets, tests included
 CROSS    ?= linux/386 linux/arm linux/arm64 windows/386 windows/amd64 darwin/arm64 freebsd/amd64 openbsd/amd64 netbsd/amd64
+BENCHSTAT   = $(GO) run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI    = $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help run build test check lint vet fmt race fuzz bench benchcmp cross test-386 clean
-.PHONY: bench-peers bench-growth bench-generators bench-instructions bench-floods bench-mixed mixed-load compare
+.PHONY: help run build test test-bench check lint vet fmt race fuzz bench benchcmp cross test-386 clean
+.PHONY: bench-peers bench-growth bench-generators bench-instructions bench-updates bench-transfers bench-latency bench-floods bench-mixed mixed-load compare
 
 help:
 	@echo 'run       build, and serve config.example.yaml'
 	@echo 'test      all tests'
+	@echo 'test-bench  tests of the benchmarks'
 	@echo 'build     ./ptrd'
 	@echo 'check     vet, staticcheck, tests with the race detector, fuzzing'
 	@echo 'lint      golangci-lint'
@@ -34,7 +36,8 @@ help:
 	@echo 'bench     benchmarks, BENCH=regexp COUNT=n PACKAGES=./... OUT=file'
 	@echo 'compare   responses of OTHER=binary against those of the tree, octet by octet'
 	@echo 'benchcmp  benchmarks of REF=commit against the tree as it is'
-	@echo 'bench-peers, bench-growth, bench-generators, bench-instructions, bench-floods'
+	@echo 'bench-peers, bench-growth, bench-generators, bench-instructions, bench-floods,'
+	@echo 'bench-updates, bench-transfers, bench-latency'
 	@echo '          measurements for docs/benchmarks.md, FLAGS=--quick for a look'
 	@echo 'mixed-load, bench-mixed'
 	@echo '          honest and hostile clients together for MIXED ($(MIXED)): leaks and races; latencies'
@@ -66,11 +69,15 @@ test:
 	fi; \
 	exit $$status
 
+# The tests of the benchmarks start servers and measure times; `make test` leaves them out.
+test-bench:
+	$(GO) test -tags bench ./bench/...
+
 fmt:
 	gofmt -l -w .
 
 vet:
-	$(GO) vet ./...
+	$(GO) vet -tags bench ./...
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'gofmt would change these; run `make fmt`'; exit 1; }
 
 race:
@@ -95,7 +102,7 @@ fuzz:
 	done
 
 check: vet
-	$(STATICCHECK) ./...
+	$(STATICCHECK) -tags bench ./...
 	$(MAKE) race
 	$(MAKE) fuzz
 
@@ -103,14 +110,14 @@ lint:
 	$(GOLANGCI) run
 
 bench:
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(or $(PACKAGES),./bench) | tee $(OUT)
+	$(GO) test -tags bench -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(or $(PACKAGES),./bench) | tee $(OUT)
 
 # Measurements of the whole, which write their part of docs/benchmarks.md.
-bench-peers bench-growth bench-generators bench-instructions: build
+bench-peers bench-growth bench-generators bench-instructions bench-updates bench-transfers bench-latency: build
 	$(GO) run ./bench/run $(@:bench-%=%) $(FLAGS)
 
 bench-floods: build
-	$(GO) run ./bench/flood -runs 3 -o docs/benchmarks.md $(FLAGS)
+	$(GO) run ./bench/run floods -runs 3 -o docs/benchmarks.md $(FLAGS)
 
 # Honest and hostile clients of every kind at the same time: for leaks and races, and for
 # the latencies of the honest ones without and with the others, as paired medians.
@@ -132,16 +139,16 @@ benchcmp:
 	@set -e; dir=$$(mktemp -d); \
 	trap 'git worktree remove --force '$$dir'/tree 2>/dev/null; rm -rf '$$dir EXIT; \
 	git worktree add --quiet --detach $$dir/tree '$(REF)'; \
-	(cd $$dir/tree && $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(or $(PACKAGES),./...)) > $$dir/old.txt; \
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(or $(PACKAGES),./...) > $$dir/new.txt; \
-	$(GO) run golang.org/x/perf/cmd/benchstat@latest '$(REF)'=$$dir/old.txt now=$$dir/new.txt
+	(cd $$dir/tree && $(GO) test -tags bench -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(or $(PACKAGES),./...)) > $$dir/old.txt; \
+	$(GO) test -tags bench -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(or $(PACKAGES),./...) > $$dir/new.txt; \
+	$(BENCHSTAT) '$(REF)'=$$dir/old.txt now=$$dir/new.txt
 
 cross:
 	@set -e; for target in $(CROSS); do \
 		echo "build for $$target"; \
 		export CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/}; \
 		$(GO) build -o /dev/null ./cmd/ptrd; \
-		$(GO) vet ./...; \
+		$(GO) vet -tags bench ./...; \
 	done
 
 # The packages whose arithmetic depends most on the size of int. An x86-64 kernel runs 32-bit
