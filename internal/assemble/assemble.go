@@ -55,7 +55,7 @@ type Assembler struct {
 
 	mu    sync.Mutex
 	items map[string]*outcome   // by key of the item's first apex
-	owned map[string]dname.Name // apexes of zones built here that may be in the set
+	owned map[string]dname.Name // apexes of zones built here, as published last
 	bases map[string]*Base      // of the last plan that was published
 }
 
@@ -104,6 +104,8 @@ type Plan struct {
 	// Held are the zones that stay as they are because their sources would remove more of them
 	// than max_shrink allows. They are Broken as well. In canonical order.
 	Held []Held
+
+	owned map[string]dname.Name // apexes of the zones that it has
 }
 
 // Held is a change that is held until the operator confirms it.
@@ -238,6 +240,7 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 		}
 	}
 	plan.Batch.Changes = append(plan.Batch.Changes, r.removals()...)
+	plan.owned = r.own()
 	slices.SortFunc(plan.Batch.Changes, func(x, y zone.Change) int { return dname.Compare(x.Apex, y.Apex) })
 	slices.SortFunc(plan.Held, func(x, y Held) int { return dname.Compare(x.Apex, y.Apex) })
 	slices.SortFunc(plan.Broken, func(x, y Broken) int { return dname.Compare(x.Apex, y.Apex) })
@@ -340,20 +343,24 @@ func (r *round) planLevel(ctx context.Context, items []*config.Zone) ([]itemPlan
 // removals returns the removal of the zones that were built here and are no longer configured.
 // Zones in the set that were not built here stay.
 func (r *round) removals() (out []zone.Change) {
-	owned := map[string]dname.Name{}
 	for key, apex := range r.a.owned {
-		old := r.set.Get(apex)
-		if _, stays := r.index.zones[key]; stays || old == nil {
+		if _, stays := r.index.zones[key]; stays {
 			continue
 		}
-		owned[key] = apex // until the removal was published
-		out = append(out, zone.Change{Apex: apex, Base: old})
+		if old := r.set.Get(apex); old != nil {
+			out = append(out, zone.Change{Apex: apex, Base: old})
+		}
 	}
+	return out
+}
+
+// own returns the apexes of the zones that are built here.
+func (r *round) own() map[string]dname.Name {
+	owned := map[string]dname.Name{}
 	for key, z := range r.index.zones {
 		if z.item.Secondary == nil {
 			owned[key] = z.apex
 		}
 	}
-	r.a.owned = owned
-	return out
+	return owned
 }

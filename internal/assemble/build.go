@@ -89,8 +89,8 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 			return itemPlan{}, err
 		case kept != nil && !kept[i].isNew():
 			change, res = kept[i].change()
-		case res.reason != "" && old != nil && i < len(old.results):
-			res.base = old.results[i].base // updates still apply to what is served
+		case res.reason != "":
+			res.base = r.a.bases[part.apex.Key()] // updates still apply to what is served
 		}
 		p.add(change, res)
 	}

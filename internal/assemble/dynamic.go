@@ -49,7 +49,7 @@ func baseOf(m *merge, static *zone.Zone) *Base {
 func (a *Assembler) Published(p *Plan) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.bases = p.Bases
+	a.bases, a.owned = p.Bases, p.owned
 }
 
 // isBelowUpdates reports whether the zone served at apex is res with later updates applied: the

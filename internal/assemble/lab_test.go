@@ -131,6 +131,7 @@ func (l *lab) reload() *Plan {
 	if err := l.store.Publish(p.Batch); err != nil {
 		l.t.Fatal(err)
 	}
+	l.a.Published(p)
 	for z := range l.store.Set().All() {
 		if err := z.Check(); err != nil {
 			l.t.Fatalf("zone %v: %v", z.Apex(), err)

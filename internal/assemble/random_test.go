@@ -228,6 +228,7 @@ func FuzzReload(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			a.Published(p)
 			if err := store.Publish(p.Batch); err != nil {
 				t.Fatal(err)
 			}

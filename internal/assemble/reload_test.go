@@ -92,6 +92,7 @@ func TestUnpublishedPlan(t *testing.T) {
 	if changed(first) != changed(second) || len(second.Batch.Changes) != 2 {
 		t.Errorf("first %s, then %s", changed(first), changed(second))
 	}
+	l.a.Published(second)
 	if err := l.store.Publish(second.Batch); err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,6 @@ type Daemon struct {
 	fleet     fleet
 	guard     guard
 	clock     *clock.Clock
-	policies  policies
 	secret    []byte   // for cookies
 	damage    []Damage // of the state directory; it does not change
 	findings  findingLog

@@ -240,46 +240,45 @@ func (d *Daemon) claim(cfg *config.Config, claims map[string]*catalog.Claim) err
 			gone++
 		}
 	}
-	noted, err := d.serveClaims(cfg, claims)
+	changed, err := d.serveClaims(cfg, claims)
 	if err != nil {
 		return err
 	}
 	f.claims = claims
-	d.log.Info("follows catalogs", "zones", len(claims), "removed", gone, "changed", len(noted))
-	for key, c := range claims {
-		if was := old[key]; noted[key] || was != nil && isSameClaim(was, c) {
-			continue
-		}
-		if err := d.journal.SetNotes(c.Apex, claimNotes(c)); err != nil {
-			return fmt.Errorf("note the catalog of zone %v: %w", c.Apex, err)
-		}
-	}
+	d.log.Info("follows catalogs", "zones", len(claims), "removed", gone, "changed", changed)
 	return nil
 }
 
-// serveClaims publishes the zones that are claimed, beside those of cfg, and returns
-// the keys of those that changed by it.
-func (d *Daemon) serveClaims(cfg *config.Config, claims map[string]*catalog.Claim) (noted map[string]bool, err error) {
+// serveClaims publishes the zones that are claimed, in addition to those of cfg, with
+// the notes of their claims. It returns how many of the zones changed.
+func (d *Daemon) serveClaims(cfg *config.Config, claims map[string]*catalog.Claim) (changed int, err error) {
 	whole := d.whole(cfg, claims)
-	policy, err := d.policies.of(whole, d.secret)
+	policy, err := d.policy(whole)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	notified := notifyZones(whole, policy.Keys)
 	var plan *secondary.Plan
 	_, err = d.zones.Commit(commit.Request{
 		Propose: func(set *zone.Set) (*zone.Batch, error) {
 			plan = d.secondaries(whole, set)
-			noted = map[string]bool{}
-			for i := range plan.Changes {
-				c := &plan.Changes[i]
+			b := &zone.Batch{Changes: plan.Changes, Source: sourceCatalog, At: time.Now().UnixMilli()}
+			noted := map[string]bool{}
+			for i := range b.Changes {
+				c := &b.Changes[i]
 				key := c.Apex.Key()
 				if claim := claims[key]; claim != nil && c.Zone != nil {
 					c.Notes = append(c.Notes, claimNotes(claim)...)
 					noted[key] = true
 				}
 			}
-			return &zone.Batch{Changes: plan.Changes, Source: sourceCatalog, At: time.Now().UnixMilli()}, nil
+			changed = len(noted)
+			for key, c := range claims {
+				if was := d.fleet.claims[key]; !noted[key] && (was == nil || !isSameClaim(was, c)) {
+					b.Notes = append(b.Notes, zone.ZoneNotes{Apex: c.Apex, Notes: claimNotes(c)})
+				}
+			}
+			return b, nil
 		},
 		Show: func(set *zone.Set) {
 			policy.Expires = plan.Expires()
@@ -288,7 +287,7 @@ func (d *Daemon) serveClaims(cfg *config.Config, claims map[string]*catalog.Clai
 		},
 		After: func() error { d.follower.Adopt(plan); return nil },
 	})
-	return noted, err
+	return changed, err
 }
 
 // sourceCatalog is the source of changes that a catalog asks for.

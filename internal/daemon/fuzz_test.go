@@ -36,7 +36,7 @@ func FuzzReload(f *testing.F) {
 		dir := t.TempDir()
 		path, file := filepath.Join(dir, "config.yaml"), filepath.Join(dir, "z.zone")
 		var views answer.Views
-		var rules policies
+		rules := &answer.Policy{}
 		store := commit.New(commit.Options{})
 		assembler := assemble.New(assemble.Options{})
 		step := func(text, records string) (changed bool) {
@@ -54,10 +54,11 @@ func FuzzReload(f *testing.F) {
 			if err := os.WriteFile(file, []byte(records), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			policy, err := rules.of(cfg, make([]byte, 16))
+			policy, err := newPolicy(cfg, make([]byte, 16), rules)
 			if err != nil {
 				t.Fatal(err)
 			}
+			rules = policy
 			before := store.Set()
 			var plan *assemble.Plan
 			if _, err := store.Commit(commit.Request{
@@ -67,7 +68,8 @@ func FuzzReload(f *testing.F) {
 					}
 					return plan.Batch, nil
 				},
-				Show: func(set *zone.Set) { views.Swap(&answer.View{Zones: set, Policy: policy}) },
+				Show:  func(set *zone.Set) { views.Swap(&answer.View{Zones: set, Policy: policy}) },
+				After: func() error { assembler.Published(plan); return nil },
 			}); err != nil {
 				t.Fatal(err)
 			}

@@ -212,7 +212,7 @@ func (o *Outcome) Summary() string {
 		tail += fmt.Sprintf("; %s, %s", plural(errs, "error"), plural(warnings, "warning"))
 	}
 	if !o.InForce {
-		return "not reloaded: everything stays as it was" + tail
+		return "reload failed: keeping the running configuration" + tail
 	}
 	return fmt.Sprintf("reloaded: %s changed of %d%s", plural(len(o.Changed), "zone"), o.Zones, tail)
 }

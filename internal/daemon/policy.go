@@ -14,17 +14,10 @@ import (
 	"github.com/ptrd/ptrd/server/tsig"
 )
 
-// policies makes the policy of each configuration. It keeps the counters of
-// zones, and what clients took of their limits, over reloads.
-type policies struct {
-	rates   *answer.RateLimit
-	known   *answer.Known
-	queries map[string]*atomic.Uint64 // by key of the apex
-}
-
-// of returns the policy that cfg asks for, with secret to make cookies by where
-// cfg has none.
-func (p *policies) of(cfg *config.Config, secret []byte) (*answer.Policy, error) {
+// newPolicy returns the policy that cfg asks for, with secret to make cookies by where
+// cfg has none. The counters of zones, and what clients used of their limits, go on as
+// in old, which does not change.
+func newPolicy(cfg *config.Config, secret []byte, old *answer.Policy) (*answer.Policy, error) {
 	out := &answer.Policy{
 		Access:  answer.NewACL(cfg.Access.Allow, cfg.Access.Deny),
 		NSID:    cfg.Identity.NSID,
@@ -47,12 +40,12 @@ func (p *policies) of(cfg *config.Config, secret []byte) (*answer.Policy, error)
 			"never": answer.RequireNever, "limited": answer.RequireLimited, "always": answer.RequireAlways,
 		}[cfg.Cookies.Require]
 	}
-	rates, err := p.rateLimit(&cfg.RateLimit)
+	rates, err := rateLimit(&cfg.RateLimit, old.RateLimit)
 	if err != nil {
 		return nil, err
 	}
 	out.RateLimit = rates
-	out.Known = answer.NewKnown(knownClients(cfg), p.known)
+	out.Known = answer.NewKnown(knownClients(cfg), old.Known)
 	queries := map[string]*atomic.Uint64{}
 	var shared *config.Peer
 	var list answer.Peers
@@ -77,7 +70,7 @@ func (p *policies) of(cfg *config.Config, secret []byte) (*answer.Policy, error)
 				out.Transfers[key] = list
 			}
 			if cfg.Metrics.PerZone {
-				if queries[key] = p.queries[key]; queries[key] == nil {
+				if queries[key] = old.ZoneQueries[key]; queries[key] == nil {
 					queries[key] = new(atomic.Uint64)
 				}
 			}
@@ -86,12 +79,11 @@ func (p *policies) of(cfg *config.Config, secret []byte) (*answer.Policy, error)
 	if cfg.Metrics.PerZone {
 		out.ZoneQueries = queries
 	}
-	p.queries, p.rates, p.known = queries, rates, out.Known
 	return out, nil
 }
 
 // rateLimit returns the limits that cfg asks for; nil: none.
-func (p *policies) rateLimit(cfg *config.RateLimit) (*answer.RateLimit, error) {
+func rateLimit(cfg *config.RateLimit, old *answer.RateLimit) (*answer.RateLimit, error) {
 	if !cfg.Enabled {
 		return nil, nil
 	}
@@ -101,7 +93,7 @@ func (p *policies) rateLimit(cfg *config.RateLimit) (*answer.RateLimit, error) {
 		Exempt: cfg.Exempt, LogOnly: cfg.LogOnly, Buckets: cfg.TableSize,
 	}
 	rand.Read(o.Seed[:]) // never fails
-	return answer.NewRateLimit(o, p.rates)
+	return answer.NewRateLimit(o, old)
 }
 
 // knownClients returns the addresses and keys that are named in what zones say of
@@ -156,6 +148,15 @@ func knownClients(cfg *config.Config) answer.KnownOptions {
 	return o
 }
 
+// policy returns the policy that cfg asks for as the successor of the active one.
+func (d *Daemon) policy(cfg *config.Config) (*answer.Policy, error) {
+	old := &answer.Policy{}
+	if v := d.views.Load(); v != nil {
+		old = v.Policy
+	}
+	return newPolicy(cfg, d.secret, old)
+}
+
 // keys returns the keys that requests are signed with.
 func keys(cfg *config.Config) *tsig.Keys {
 	var list []*tsig.Key
@@ -186,5 +187,5 @@ func limits(cfg *config.Config) server.Limits {
 func NewPolicy(cfg *config.Config) (*answer.Policy, error) {
 	quiet := *cfg
 	quiet.Cookies.Enabled, quiet.RateLimit.Enabled, quiet.Metrics.PerZone = false, false, false
-	return new(policies).of(&quiet, nil)
+	return newPolicy(&quiet, nil, &answer.Policy{})
 }

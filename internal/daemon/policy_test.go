@@ -25,7 +25,7 @@ func TestServerTakesAnyRateLimit(t *testing.T) {
 		"rate_limit: {enabled: true, responses_per_second: 100000, nodata_per_second: 100000, nxdomains_per_second: 100000, referrals_per_second: 100000, errors_per_second: 100000, all_per_second: 100000, window: 1m, slip: 100, ipv4_prefix: 32, ipv6_prefix: 64, table_size: 16777216}",
 		"rate_limit: {enabled: true, responses_per_second: 0, nodata_per_second: 0, nxdomains_per_second: 0, referrals_per_second: 0, errors_per_second: 0, all_per_second: 1, window: 1s, slip: 0, ipv4_prefix: 8, ipv6_prefix: 16, table_size: 1024, exempt: [192.0.2.0/24, '::1'], log_only: true}",
 	} {
-		p, err := new(policies).of(parsed(t, text), make([]byte, 16))
+		p, err := newPolicy(parsed(t, text), make([]byte, 16), &answer.Policy{})
 		if err != nil || p.RateLimit == nil {
 			t.Errorf("%s: %v, %v", text, p, err)
 		}
@@ -34,7 +34,7 @@ func TestServerTakesAnyRateLimit(t *testing.T) {
 		"": answer.RequireLimited, "cookies: {require: never}": answer.RequireNever, "cookies: {require: always}": answer.RequireAlways,
 		"cookies: {enabled: false}": answer.RequireNever,
 	} {
-		p, err := new(policies).of(parsed(t, text), make([]byte, 16))
+		p, err := newPolicy(parsed(t, text), make([]byte, 16), &answer.Policy{})
 		if err != nil || p.RateLimit != nil || p.RequireCookies != want {
 			t.Errorf("%s: %v, %v", text, p, err)
 		}
@@ -43,20 +43,21 @@ func TestServerTakesAnyRateLimit(t *testing.T) {
 
 // A reload that changes limits, or nothing of them, goes on with the same buckets.
 func TestReloadKeepsRates(t *testing.T) {
-	var p policies
+	old := &answer.Policy{}
 	var tables []string
 	for _, text := range []string{"", "slip: 1", "table_size: 2048", "table_size: 2048, log_only: true"} {
-		policy, err := p.of(parsed(t, "rate_limit: {enabled: true, "+text+"}"), make([]byte, 16))
+		policy, err := newPolicy(parsed(t, "rate_limit: {enabled: true, "+text+"}"), make([]byte, 16), old)
 		if err != nil {
 			t.Fatal(err)
 		}
+		old = policy
 		n, _ := policy.RateLimit.Buckets(0)
 		tables = append(tables, map[int]string{1 << 17: "large", 2048: "small"}[n])
 	}
 	if got := strings.Join(tables, " "); got != "large large small small" {
 		t.Errorf("tables %s", got)
 	}
-	if policy, err := p.of(parsed(t, ""), make([]byte, 16)); err != nil || policy.RateLimit != nil || p.rates != nil {
+	if policy, err := newPolicy(parsed(t, ""), make([]byte, 16), old); err != nil || policy.RateLimit != nil {
 		t.Errorf("limits that are off: %v, %v", policy.RateLimit, err)
 	}
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -54,10 +55,12 @@ func (d *Daemon) reload(ctx context.Context, cause string, c *confirmation) *Out
 	var o *Outcome
 	if err != nil {
 		o = d.refuse(&Outcome{Findings: FromConfig(err)}, begin)
-		d.watch(nil, begin)
 	} else {
 		cfg, how.held = d.guardConfig(cfg, c)
 		o = d.apply(ctx, cfg, begin, how)
+	}
+	if !o.InForce {
+		d.watch(nil, begin)
 	}
 	o.Unneeded = c.unneeded()
 	if ctx.Err() == nil {
@@ -65,9 +68,9 @@ func (d *Daemon) reload(ctx context.Context, cause string, c *confirmation) *Out
 		attrs := []any{"cause", cause, "changed", len(o.Changed), "broken", len(o.Broken), "held", len(o.Held), "errors", errs, "warnings", warnings, "took", time.Since(begin).Round(time.Microsecond)}
 		switch {
 		case o.Error != "":
-			d.each.Error("not reloaded, everything stays as it was", append(attrs, "err", o.Error)...)
+			d.each.Error("reload failed, keeping the running configuration", append(attrs, "err", o.Error)...)
 		case !o.InForce:
-			d.each.Error("not reloaded, everything stays as it was", attrs...)
+			d.each.Error("reload failed, keeping the running configuration", attrs...)
 		default:
 			d.each.Info("reloaded", attrs...)
 		}
@@ -122,7 +125,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	o.Restart = unchangeable(d.first, cfg)
 	claims := d.still(cfg)
 	whole := d.whole(cfg, claims)
-	policy, err := d.policies.of(whole, d.secret)
+	policy, err := d.policy(whole)
 	if err != nil {
 		return fail(err)
 	}
@@ -130,21 +133,21 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	if err != nil {
 		return fail(err)
 	}
-	tick := time.NewTicker(progressEvery)
-	loaded := d.tellProgress(tick.C)
+	defer func() { // after an error as well as after a panic
+		if !o.InForce {
+			undo()
+		}
+	}()
 	plan, warnings, err := d.publish(ctx, cfg, whole, policy, o, how)
-	loaded()
-	tick.Stop()
 	if err != nil {
-		undo()
 		return fail(err)
 	}
+	o.InForce = true
 	release()
 	d.limitHistory(cfg)
 	for _, err := range warnings {
 		o.Findings = append(o.Findings, Finding{Severity: zone.Warning.String(), Code: "after-reload", Text: err.Error()})
 	}
-	o.InForce = true
 	if old != nil {
 		before, after := d.addresses(old.cfg), d.addresses(cfg)
 		o.Opened, o.Closed = after.without(before).without(d.absent()).all(), before.without(after).all()
@@ -170,6 +173,9 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 // the zones that are not in its own list. What failed after the plan was served is a
 // warning.
 func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy *answer.Policy, o *Outcome, how round) (plan *assemble.Plan, warnings []error, err error) {
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	defer d.tellProgress(tick.C)()
 	notified := notifyZones(whole, policy.Keys)
 	var others *secondary.Plan
 	report, err := d.zones.Commit(commit.Request{
@@ -198,14 +204,19 @@ func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy 
 			d.notifier.SetZones(notified)
 			d.views.Swap(&answer.View{Zones: set, Policy: policy})
 		},
-		After: func() error {
-			for _, c := range plan.Batch.Changes {
-				if c.Zone != nil {
-					d.made += c.Zone.Stats().Bytes
+		After: func() (err error) {
+			if !d.contain.Do("reloads", func() {
+				for _, c := range plan.Batch.Changes {
+					if c.Zone != nil {
+						d.made += c.Zone.Stats().Bytes
+					}
 				}
+				d.follower.Adopt(others)
+				err = d.adopt(cfg, plan)
+			}) {
+				err = errors.New("internal error after the reload, which the log has with its stack")
 			}
-			d.follower.Adopt(others)
-			return d.adopt(cfg, plan)
+			return err
 		},
 	})
 	return plan, report.Warnings, err
