@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -56,7 +57,9 @@ func (d *Daemon) recallSerials(ctx context.Context, cfg *config.Config, isOld bo
 	for range min(askAtOnce, len(questions)) {
 		workers.Go(func() {
 			for q := range work {
-				serial, err := secondary.Serial(ctx, q.to, q.apex)
+				var serial zone.Serial
+				err := errors.New("internal error")
+				d.contain.Do("serials of secondaries", func() { serial, err = secondary.Serial(ctx, q.to, q.apex) })
 				mu.Lock()
 				if old, known := serials[q.apex.Key()]; err == nil && (!known || old.Before(serial)) {
 					serials[q.apex.Key()] = serial

@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"container/heap"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -11,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/priority"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
@@ -20,8 +20,8 @@ import (
 // round is the state of Run, which alone uses it.
 type round struct {
 	n       *Notifier
-	agenda  agenda
-	told    map[string]time.Time // by the apex: when its last change was told; later ones may wait
+	agenda  *priority.Queue[entry] // by time
+	told    map[string]time.Time   // by the apex: when its last change was told; later ones may wait
 	tasks   map[taskKey]*task
 	sockets map[netip.Addr]*net.UDPConn // by the address that they send from
 	readers sync.WaitGroup
@@ -59,23 +59,9 @@ type entry struct {
 	key  taskKey
 }
 
-// agenda is what is due, the first first.
-type agenda []entry
-
-func (a agenda) Len() int           { return len(a) }
-func (a agenda) Less(i, j int) bool { return a[i].at.Before(a[j].at) }
-func (a agenda) Swap(i, j int)      { a[i], a[j] = a[j], a[i] }
-func (a *agenda) Push(x any)        { *a = append(*a, x.(entry)) }
-func (a *agenda) Pop() any {
-	old := *a
-	x := old[len(old)-1]
-	*a = old[:len(old)-1]
-	return x
-}
-
 func newRound(n *Notifier) *round {
 	return &round{
-		n: n, told: make(map[string]time.Time), tasks: make(map[taskKey]*task),
+		n: n, agenda: priority.New(func(a, b entry) bool { return a.at.Before(b.at) }, nil), told: make(map[string]time.Time), tasks: make(map[taskKey]*task),
 		sockets: make(map[netip.Addr]*net.UDPConn), answers: make(chan answer), failed: make(chan *net.UDPConn),
 	}
 }
@@ -111,21 +97,24 @@ func (r *round) changed(zones map[string]dname.Name, now time.Time) {
 			at = last.Add(gap)
 		}
 		r.told[key] = at
-		heap.Push(&r.agenda, entry{at: at, apex: apex})
+		r.agenda.Push(entry{at: at, apex: apex})
 	}
 }
 
 // work does what is due and returns how long it is until something else is.
 func (r *round) work(now time.Time) time.Duration {
-	for sent := 0; len(r.agenda) > 0; {
-		e := &r.agenda[0]
+	for sent := 0; ; {
+		e, ok := r.agenda.First()
+		if !ok {
+			break
+		}
 		if wait := e.at.Sub(now); wait > 0 {
 			return wait
 		}
 		if sent >= burst {
 			return rest
 		}
-		due := heap.Pop(&r.agenda).(entry)
+		due := r.agenda.Pop()
 		if due.apex != nil {
 			r.tell(due.apex, now)
 			continue
@@ -158,7 +147,7 @@ func (r *round) tell(apex dname.Name, now time.Time) {
 			r.tasks[key] = t
 		}
 		*t = task{apex: apex, target: target, serial: z.Serial(), next: now}
-		heap.Push(&r.agenda, entry{at: now, key: key})
+		r.agenda.Push(entry{at: now, key: key})
 	}
 }
 
@@ -192,7 +181,7 @@ func (r *round) send(key taskKey, t *task, now time.Time) {
 	r.n.totals.Sent.Add(1)
 	t.next = now.Add(min(patience<<t.tries, patienceMost))
 	t.tries++
-	heap.Push(&r.agenda, entry{at: t.next, key: key})
+	r.agenda.Push(entry{at: t.next, key: key})
 }
 
 // message returns a NOTIFY with the zone's SOA as a hint (RFC 1996 §3.7), where that

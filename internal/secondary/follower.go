@@ -11,6 +11,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/clock"
 	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/internal/priority"
 	"github.com/ptrd/ptrd/internal/supervise"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
@@ -60,8 +61,8 @@ type Follower struct {
 	ended  chan struct{} // closed when Run does
 
 	mu     sync.Mutex
-	tasks  map[string]*task // by key of the apex
-	queue  queue            // those that something is to be done for, by time
+	tasks  map[string]*task       // by key of the apex
+	queue  *priority.Queue[*task] // those that something is to be done for, by time
 	lines  map[netip.Addr]*line
 	heeded clock.Steps // by the times of the tasks
 	jobs   int         // under way
@@ -144,7 +145,7 @@ func NewFollower(o Options) *Follower {
 	}
 	return &Follower{
 		o: o, heeded: o.Steps(), client: client{dial: o.Dial, now: o.Now}, wake: make(chan struct{}, 1), ended: make(chan struct{}),
-		tasks: map[string]*task{}, lines: map[netip.Addr]*line{}, transfers: newPlaces(),
+		queue: newQueue(), tasks: map[string]*task{}, lines: map[netip.Addr]*line{}, transfers: newPlaces(),
 	}
 }
 
@@ -258,7 +259,7 @@ func (k *Follower) Adopt(p *Plan) {
 	for key := range p.gone {
 		t := k.tasks[key]
 		delete(k.tasks, key)
-		k.queue.remove(t)
+		k.queue.Remove(t.at)
 		t.end()
 	}
 	for key, z := range p.zones {
@@ -361,14 +362,14 @@ func (k *Follower) work() (next time.Time, some bool) {
 	k.heedClock()
 	now := k.o.Now()
 	for {
-		t := k.queue.first()
+		t, ok := k.queue.First()
 		switch {
-		case t == nil:
+		case !ok:
 			return next, false
 		case t.due.After(now):
 			return t.due, true
 		}
-		k.queue.remove(t)
+		k.queue.Remove(t.at)
 		if k.isPast(t, now) {
 			t.expireNext = now.Add(expireRetry)
 			k.start(func(context.Context) { k.expire(t) })
@@ -399,7 +400,7 @@ func (t *task) expireAt() time.Time {
 
 // schedule puts t into the queue, at the time that something is to be done for it.
 func (k *Follower) schedule(t *task) {
-	k.queue.remove(t)
+	k.queue.Remove(t.at)
 	var due time.Time
 	if t.phase == waiting {
 		due = t.next
@@ -411,7 +412,7 @@ func (k *Follower) schedule(t *task) {
 	}
 	if !due.IsZero() && k.tasks[t.conf.Apex.Key()] == t {
 		t.due = due
-		k.queue.add(t)
+		k.queue.Push(t)
 	}
 }
 

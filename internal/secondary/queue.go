@@ -1,51 +1,16 @@
 package secondary
 
 import (
-	"container/heap"
 	"context"
 	"net/netip"
 	"sync"
+
+	"github.com/ptrd/ptrd/internal/priority"
 )
 
-// queue has the tasks that wait for their time, the earliest first.
-type queue struct{ list []*task }
-
-func (q *queue) first() *task {
-	if len(q.list) == 0 {
-		return nil
-	}
-	return q.list[0]
-}
-
-func (q *queue) add(t *task) { heap.Push((*byTime)(q), t) }
-
-func (q *queue) remove(t *task) {
-	if t.at >= 0 {
-		heap.Remove((*byTime)(q), t.at)
-	}
-}
-
-// byTime is a queue as package heap needs it.
-type byTime queue
-
-func (q *byTime) Len() int           { return len(q.list) }
-func (q *byTime) Less(i, j int) bool { return q.list[i].due.Before(q.list[j].due) }
-func (q *byTime) Swap(i, j int) {
-	q.list[i], q.list[j] = q.list[j], q.list[i]
-	q.list[i].at, q.list[j].at = i, j
-}
-func (q *byTime) Push(x any) {
-	t := x.(*task)
-	t.at = len(q.list)
-	q.list = append(q.list, t)
-}
-func (q *byTime) Pop() any {
-	n := len(q.list) - 1
-	t := q.list[n]
-	q.list[n] = nil
-	q.list = q.list[:n]
-	t.at = -1
-	return t
+// newQueue returns a queue of the tasks that wait for their time, the earliest first.
+func newQueue() *priority.Queue[*task] {
+	return priority.New(func(a, b *task) bool { return a.due.Before(b.due) }, func(t *task, position int) { t.at = position })
 }
 
 // MaxConns is how many sockets there are to primaries at a time.

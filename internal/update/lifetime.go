@@ -2,7 +2,6 @@ package update
 
 import (
 	"cmp"
-	"container/heap"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/clock"
+	"github.com/ptrd/ptrd/internal/priority"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
@@ -44,26 +44,14 @@ func lifeKey(owner dname.Name, t rr.Type, data []byte) string {
 // *lifetimes has none.
 type lifetimes struct {
 	byKey map[string]*life
-	queue lifeQueue
+	queue *priority.Queue[*life]
 }
 
-type lifeQueue []*life
-
-func (q lifeQueue) Len() int           { return len(q) }
-func (q lifeQueue) Less(i, j int) bool { return q[i].end < q[j].end }
-func (q lifeQueue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].place, q[j].place = i, j
-}
-func (q *lifeQueue) Push(x any) {
-	l := x.(*life)
-	l.place = len(*q)
-	*q = append(*q, l)
-}
-func (q *lifeQueue) Pop() any {
-	l := (*q)[len(*q)-1]
-	*q = (*q)[:len(*q)-1]
-	return l
+func newLifetimes() *lifetimes {
+	return &lifetimes{
+		byKey: map[string]*life{},
+		queue: priority.New(func(a, b *life) bool { return a.end < b.end }, func(l *life, position int) { l.place = position }),
+	}
 }
 
 // lifeChanges are what a round does to the lives of a zone's records, by key; an
@@ -128,17 +116,17 @@ func (l *lifetimes) activate(zr *zoneRound) {
 		old := l.byKey[key]
 		switch {
 		case c.end == 0 && old != nil:
-			heap.Remove(&l.queue, old.place)
+			l.queue.Remove(old.place)
 			delete(l.byKey, key)
 		case c.end == 0:
 		case old != nil:
 			old.end, old.noted, old.own = c.end, c.noted, true
-			heap.Fix(&l.queue, old.place)
+			l.queue.Fix(old.place)
 		default:
 			// The message that it came in is not kept for it.
 			c.owner, c.data, c.own = c.owner.Clone(), slices.Clone(c.data), true
 			l.byKey[key] = c
-			heap.Push(&l.queue, c)
+			l.queue.Push(c)
 		}
 	}
 }
@@ -163,7 +151,7 @@ func (u *Updater) adoptLifetimes(p *Policy) error {
 		case err != nil:
 			return fmt.Errorf("read how long records of zone %v live: %w", dname.Name(key), err)
 		}
-		l := &lifetimes{byKey: map[string]*life{}}
+		l := newLifetimes()
 		for _, n := range notes {
 			rest := []byte(n.Key[len(noteLife):])
 			owner := dname.FromWire(rest)
@@ -178,7 +166,7 @@ func (u *Updater) adoptLifetimes(p *Policy) error {
 			}
 			e := &life{key: n.Key, owner: owner, typ: rr.Type(binary.BigEndian.Uint16(rest[len(owner):])), data: n.Value[8:], end: end, noted: end}
 			l.byKey[n.Key] = e
-			heap.Push(&l.queue, e)
+			l.queue.Push(e)
 		}
 		u.lifetimes[key] = l
 	}
@@ -195,7 +183,7 @@ func (u *Updater) untilExpiry() time.Duration {
 	u.heedClock()
 	grace := u.graceLeft()
 	for _, l := range u.lifetimes {
-		for _, e := range l.queue {
+		for _, e := range l.queue.All() {
 			left := time.Unix(e.end, 0).Sub(u.o.Now())
 			if !e.own {
 				left = max(left, grace)
@@ -231,7 +219,7 @@ func (u *Updater) heedClock() {
 	u.steps = steps
 	for key, l := range u.lifetimes {
 		var notes []zone.Note
-		for _, e := range l.queue {
+		for _, e := range l.queue.All() {
 			by := forward
 			if e.own {
 				by = all
@@ -243,7 +231,7 @@ func (u *Updater) heedClock() {
 			e.noted += by
 			notes = append(notes, e.note())
 		}
-		heap.Init(&l.queue)
+		l.queue.FixAll()
 		if len(notes) == 0 {
 			continue
 		}
@@ -284,7 +272,7 @@ func (u *Updater) expire() {
 func (u *Updater) expireIn(r *round, apex dname.Name, l *lifetimes) {
 	var due []*life
 	grace := u.graceLeft() > 0
-	for _, e := range l.queue {
+	for _, e := range l.queue.All() {
 		if e.end <= r.unix && !(grace && !e.own) {
 			due = append(due, e)
 		}
