@@ -129,7 +129,7 @@ func (k *Keeper) writeOne(ctx context.Context, apex dname.Name) error {
 		if z == nil || !z.IsAvailable() {
 			return nil
 		}
-		if err := k.o.Journal.Snapshot(z, k.o.Pause()); !errors.Is(err, journal.ErrNotCurrent) {
+		if err := k.o.Journal.UpdateContent(z, k.o.Pause()); !errors.Is(err, journal.ErrNotCurrent) {
 			return err
 		}
 		select {

@@ -51,9 +51,9 @@ func (j *Journal) Append(b *zone.Batch) error {
 		return err
 	}
 	for _, e := range edits {
-		j.dropSnapshot(e.key, e.was.snapshot, e.next.snapshot)
+		j.removeSuperseded(e.key, e.was.content, e.next.content)
 		if p, ok := j.prepared[e.key]; ok {
-			j.dropSnapshot(e.key, p, e.next.snapshot)
+			j.removeSuperseded(e.key, p, e.next.content)
 			delete(j.prepared, e.key)
 		}
 	}
@@ -66,8 +66,8 @@ func (j *Journal) Append(b *zone.Batch) error {
 // dropWritten removes the contents that were written for edits that came to nothing.
 func (j *Journal) dropWritten(edits []*edit) {
 	for _, e := range edits {
-		if _, ok := j.prepared[e.key]; !ok && e.file != (snapshot{}) {
-			j.dropSnapshot(e.key, e.file, e.had)
+		if _, ok := j.prepared[e.key]; !ok && e.file != (contentFile{}) {
+			j.removeSuperseded(e.key, e.file, e.had)
 		}
 	}
 }
@@ -77,9 +77,9 @@ type edit struct {
 	change *zone.Change
 	source string // of the batch
 	at     int64
-	key    string   // of the apex
-	file   snapshot // written for it
-	had    snapshot // that the zone is restored from before it
+	key    string      // of the apex
+	file   contentFile // written for it
+	had    contentFile // that the zone is restored from before it
 
 	was, next state
 	writer    blockWriter
@@ -105,10 +105,10 @@ func (e *edit) begins(old *state) bool {
 		(old.Sequence == 0 || old.Gone || old.Serial != z.Serial() || old.Digest != z.Digest())
 }
 
-// needsSnapshot reports whether the content of a kept zone could not be restored
+// needsContent reports whether the content of a kept zone could not be restored
 // from what there is and the steps.
-func (e *edit) needsSnapshot(old *state) bool {
-	return e.change.Kept && e.content() != nil && (old.snapshot == snapshot{} || e.begins(old))
+func (e *edit) needsContent(old *state) bool {
+	return e.change.Kept && e.content() != nil && (old.content == contentFile{} || e.begins(old))
 }
 
 // keepBegun writes the content of kept zones whose history begins, and of those that
@@ -122,14 +122,14 @@ func (j *Journal) keepBegun(edits []*edit) error {
 		if err != nil {
 			return err
 		}
-		if !e.needsSnapshot(&old) && (len(e.change.Steps) == 0 || j.hasSnapshot(e.change.Apex, &old.snapshot)) {
+		if !e.needsContent(&old) && (len(e.change.Steps) == 0 || j.hasContent(e.change.Apex, &old.content)) {
 			continue
 		}
-		e.had = old.snapshot
+		e.had = old.content
 		z := e.content()
-		if p, ok := j.prepared[e.key]; ok && p.serial == z.Serial() && p.digest == z.Digest() && j.hasSnapshot(e.change.Apex, &p) {
+		if p, ok := j.prepared[e.key]; ok && p.serial == z.Serial() && p.digest == z.Digest() && j.hasContent(e.change.Apex, &p) {
 			e.file = p
-		} else if e.file, err = j.writeSnapshot(z, j.pause()); err != nil {
+		} else if e.file, err = j.writeContent(z, j.pause()); err != nil {
 			return err
 		}
 	}
@@ -317,10 +317,10 @@ func (t *transaction) apply(j *Journal, e *edit, limits *limitSet) error {
 	switch {
 	case z == nil:
 	case !c.Kept:
-		next.snapshot, next.since = snapshot{}, 0
-	case e.file != (snapshot{}):
-		next.snapshot, next.since = e.file, 0
-		next.snapshot.sequence = next.Sequence
+		next.content, next.since = contentFile{}, 0
+	case e.file != (contentFile{}):
+		next.content, next.since = e.file, 0
+		next.content.sequence = next.Sequence
 	}
 	return nil
 }
@@ -351,7 +351,7 @@ func (t *transaction) steps(j *Journal, e *edit) error {
 		// It was damaged since Open: what comes now can be read without it, and the
 		// content of a kept zone is due to be written.
 		last = nil
-		e.next.since += max(e.was.snapshot.octets/2, blockMost) + 1
+		e.next.since += max(e.was.content.octets/2, blockMost) + 1
 	}
 	w.resume(last)
 	for i := range c.Steps {

@@ -48,11 +48,11 @@ func (j *Journal) Backup(put func(name string, size int64, from io.Reader) error
 	}
 	slices.Sort(files)
 	for _, name := range files {
-		c, err := os.Open(j.snapshotPath(name))
+		c, err := os.Open(j.contentPath(name))
 		if err != nil {
 			return fmt.Errorf("the content of a zone: %w", err)
 		}
-		err = putFile(c, snapshotDir+"/"+name, put)
+		err = putFile(c, contentDir+"/"+name, put)
 		c.Close()
 		if err != nil {
 			return err
@@ -65,8 +65,8 @@ func (j *Journal) Backup(put func(name string, size int64, from io.Reader) error
 func filesOf(tx *bolt.Tx) (files []string) {
 	c := tx.Bucket([]byte(bucketZones)).Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
-		if s, ok := decode(k, v); ok && s.snapshot != (snapshot{}) {
-			files = append(files, s.snapshot.name(dname.FromWire(k)))
+		if s, ok := decode(k, v); ok && s.content != (contentFile{}) {
+			files = append(files, s.content.name(dname.FromWire(k)))
 		}
 	}
 	return files
@@ -148,14 +148,14 @@ func Verify(path string) (files []string, err error) {
 	v.p.again().walk(bucketZones, func(it item) {
 		s, _ := decode(it.key, it.value)
 		apex := dname.FromWire(it.key)
-		if err != nil || s.snapshot == (snapshot{}) {
+		if err != nil || s.content == (contentFile{}) {
 			return
 		}
-		name := s.snapshot.name(apex)
+		name := s.content.name(apex)
 		if _, _, _, readErr := j.readContent(apex, name, s.Verbatim, nil); readErr != nil {
-			err = fmt.Errorf("%s: %w", j.snapshotPath(name), errors.Join(ErrCorrupt, readErr))
+			err = fmt.Errorf("%s: %w", j.contentPath(name), errors.Join(ErrCorrupt, readErr))
 		}
-		list = append(list, snapshotDir+"/"+name)
+		list = append(list, contentDir+"/"+name)
 	})
 	if len(list) != len(needed) && err == nil {
 		return bad("two zones name one content")

@@ -189,13 +189,13 @@ func TestLargeChange(t *testing.T) {
 			if !due || err != nil {
 				t.Errorf("the content is not due to be written: %v", err)
 			}
-			if err := j.Snapshot(z, nil); err != nil {
+			if err := j.UpdateContent(z, nil); err != nil {
 				t.Fatal(err)
 			}
 			if due, err := j.IsDue(apex); due || err != nil {
 				t.Errorf("the content is due again: %v", err)
 			}
-			if err := j.Snapshot(first, nil); err == nil {
+			if err := j.UpdateContent(first, nil); err == nil {
 				t.Error("an old content was taken")
 			}
 			if err := j.Trim(time.UnixMilli(1)); err != nil {

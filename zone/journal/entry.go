@@ -31,7 +31,7 @@ type state struct {
 	id    uint32 // of the zone in the other buckets; 0: none yet
 	notes uint32 // how many there are: one that is lost is missed
 	history
-	snapshot snapshot
+	content contentFile
 }
 
 // history says which changes of a zone are there.
@@ -45,7 +45,7 @@ type history struct {
 }
 
 // snapshot names the file that has a kept zone's content. The zero value: none.
-type snapshot struct {
+type contentFile struct {
 	sequence uint64 // number of the last change that is in it
 	serial   zone.Serial
 	digest   zone.Digest
@@ -57,11 +57,11 @@ type snapshot struct {
 func (s *state) extended() uint64 { return uint64(s.epoch)<<32 | uint64(s.Serial) }
 
 const (
-	entryLen    = 4 + 1 + 4 + 16 + 4 + 8 // of format 1
-	historyLen  = 4 + 8 + 4 + 8 + 8 + 8 + 8
-	countLen    = 4
-	recordsLen  = 4
-	snapshotLen = 8 + 4 + 16 + 8
+	entryLen   = 4 + 1 + 4 + 16 + 4 + 8 // of format 1
+	historyLen = 4 + 8 + 4 + 8 + 8 + 8 + 8
+	countLen   = 4
+	recordsLen = 4
+	contentLen = 8 + 4 + 16 + 8
 
 	flagGone     = 1
 	flagVerbatim = 2
@@ -92,7 +92,7 @@ func (s *state) encode(key []byte) []byte {
 		}
 	}
 	be := binary.BigEndian
-	b := make([]byte, 4, entryLen+historyLen+countLen+recordsLen+snapshotLen)
+	b := make([]byte, 4, entryLen+historyLen+countLen+recordsLen+contentLen)
 	b = append(b, flags)
 	b = be.AppendUint32(b, uint32(s.Serial))
 	b = append(b, s.Digest[:]...)
@@ -107,11 +107,11 @@ func (s *state) encode(key []byte) []byte {
 	b = be.AppendUint64(b, uint64(s.at))
 	b = be.AppendUint32(b, s.notes)
 	b = be.AppendUint32(b, uint32(s.Records))
-	if s.snapshot != (snapshot{}) {
-		b = be.AppendUint64(b, s.snapshot.sequence)
-		b = be.AppendUint32(b, uint32(s.snapshot.serial))
-		b = append(b, s.snapshot.digest[:]...)
-		b = be.AppendUint64(b, s.snapshot.octets)
+	if s.content != (contentFile{}) {
+		b = be.AppendUint64(b, s.content.sequence)
+		b = be.AppendUint32(b, uint32(s.content.serial))
+		b = append(b, s.content.digest[:]...)
+		b = be.AppendUint64(b, s.content.octets)
 	}
 	be.PutUint32(b, keyedSum(bucketZones, key, b[4:]))
 	return b
@@ -153,9 +153,9 @@ func decode(key, b []byte) (s state, ok bool) {
 		s.Records = int(be.Uint32(b))
 		b = b[recordsLen:]
 	}
-	if len(b) >= snapshotLen {
-		s.snapshot = snapshot{sequence: be.Uint64(b), serial: zone.Serial(be.Uint32(b[8:])), octets: be.Uint64(b[28:])}
-		copy(s.snapshot.digest[:], b[12:])
+	if len(b) >= contentLen {
+		s.content = contentFile{sequence: be.Uint64(b), serial: zone.Serial(be.Uint32(b[8:])), octets: be.Uint64(b[28:])}
+		copy(s.content.digest[:], b[12:])
 	}
 	return s, true
 }

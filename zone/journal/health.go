@@ -299,7 +299,7 @@ func (j *Journal) keepLost() {
 	lost := map[string]state{}
 	_ = j.view(func(tx *bolt.Tx) error {
 		return tx.Bucket([]byte(bucketZones)).ForEach(func(k, v []byte) error {
-			if s, ok := decode(k, v); ok && s.Kept && !s.Gone && !j.hasSnapshot(dname.FromWire(k), &s.snapshot) {
+			if s, ok := decode(k, v); ok && s.Kept && !s.Gone && !j.hasContent(dname.FromWire(k), &s.content) {
 				lost[string(k)] = s
 			}
 			return nil
@@ -310,16 +310,16 @@ func (j *Journal) keepLost() {
 		if z == nil || !z.IsAvailable() || z.Serial() != s.Serial || z.Digest() != s.Digest {
 			continue
 		}
-		if file, err := j.writeSnapshot(z, nil); err == nil {
+		if file, err := j.writeContent(z, nil); err == nil {
 			file.sequence = s.Sequence
 			_ = j.adopt(z.Apex(), file, s.since)
 		}
 	}
 }
 
-// hasSnapshot reports whether the file is there that a kept zone is restored from.
-func (j *Journal) hasSnapshot(apex dname.Name, s *snapshot) bool {
-	_, err := j.disk.Stat(j.snapshotPath(s.name(apex)))
+// hasContent reports whether the file is there that a kept zone is restored from.
+func (j *Journal) hasContent(apex dname.Name, s *contentFile) bool {
+	_, err := j.disk.Stat(j.contentPath(s.name(apex)))
 	return !errors.Is(err, fs.ErrNotExist)
 }
 

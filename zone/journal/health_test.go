@@ -110,7 +110,7 @@ func TestRefusedContentGoes(t *testing.T) {
 	if err := j.Append(b); err == nil {
 		t.Fatal("a batch that fits nothing was taken")
 	}
-	files, err := os.ReadDir(j.snapshotPath(""))
+	files, err := os.ReadDir(j.contentPath(""))
 	if err != nil || len(files) != 1 || !strings.HasPrefix(files[0].Name(), "2.0.192.in-addr.arpa.1.") {
 		t.Errorf("%v %v", files, err)
 	}
@@ -158,7 +158,7 @@ func TestFilesUnderTheServer(t *testing.T) {
 		"directory removed": {damage: func(path string) { os.RemoveAll(filepath.Dir(path)) }, kept: true},
 		"directory moved":   {damage: func(path string) { move(filepath.Dir(path), filepath.Dir(path)+".old") }, kept: true},
 		"journal moved":     {damage: func(path string) { move(path, path+".old") }, kept: true},
-		"contents removed":  {damage: func(path string) { os.RemoveAll(filepath.Join(filepath.Dir(path), snapshotDir)) }, kept: true},
+		"contents removed":  {damage: func(path string) { os.RemoveAll(filepath.Join(filepath.Dir(path), contentDir)) }, kept: true},
 		"journal replaced": {
 			damage: func(path string) { move(path, path+".old"); os.WriteFile(path, []byte("other"), 0o600) },
 			undo:   func(path string) { move(path+".old", path) },

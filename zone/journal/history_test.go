@@ -158,7 +158,7 @@ func TestHistory(t *testing.T) {
 				t.Fatal(err)
 			}
 			if w := twins[g.IntN(len(twins))]; w.kept && !w.gone && g.Chance(3) {
-				if err := j.Snapshot(w.zone, nil); err != nil {
+				if err := j.UpdateContent(w.zone, nil); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -101,19 +101,19 @@ type Journal struct {
 	newest int64        // Unix milliseconds of the last change when it was opened; 0: none
 	aged   atomic.Int64 // likewise, the time that ages are measured at, see ageAt
 
-	mu        sync.Mutex          // orders who writes
-	broken    *database           // to be recovered; then db is nil
-	isOpen    bool                // the DB of broken is
-	mustUndo  bool                // broken may hold a transaction that failed
-	prepared  map[string]snapshot // by key of the apex: files that no entry names yet
-	pins      int                 // backups under way
-	dropLater []string            // content files to be removed after these
+	mu        sync.Mutex             // orders who writes
+	broken    *database              // to be recovered; then db is nil
+	isOpen    bool                   // the DB of broken is
+	mustUndo  bool                   // broken may hold a transaction that failed
+	prepared  map[string]contentFile // by key of the apex: files that no entry names yet
+	pins      int                    // backups under way
+	dropLater []string               // content files to be removed after these
 
 	isNew  bool     // Open made it, or could not take over all of a damaged one
 	damage []Damage // that Open found
 
 	foundMu sync.Mutex
-	found   map[string][]content // by key of the apex: files that no entry names, the latest serial last
+	found   map[string][]foundFile // by key of the apex: files that no entry names, the latest serial last
 
 	lostMu    sync.Mutex
 	lostNotes map[string]string // by key of the apex: why its notes are not all there
@@ -137,7 +137,7 @@ func Open(path string, o Options) (*Journal, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	j := &Journal{o: o, path: path, disk: o.Disk, prepared: map[string]snapshot{}}
+	j := &Journal{o: o, path: path, disk: o.Disk, prepared: map[string]contentFile{}}
 	j.health.wake = make(chan struct{}, 1)
 	if err := j.prepare(o); err != nil {
 		return nil, err

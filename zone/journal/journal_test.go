@@ -48,13 +48,13 @@ func TestEntryCodec(t *testing.T) {
 		{Entry: Entry{Serial: 0xfffffffe, Digest: zone.Digest{1, 15: 2}, Sequence: 1 << 40, Records: 1<<31 - 1}, id: 1 << 31},
 		{Entry: Entry{Serial: 1, Gone: true, Sequence: 7}, history: history{first: 1, epoch: 2, octets: 3, since: 4, oldest: 5, at: 6}},
 		{Entry: Entry{Serial: 2, Verbatim: true, Declared: 2, HasDeclared: true}},
-		{Entry: Entry{Serial: 2, Kept: true}, snapshot: snapshot{sequence: 1, serial: 2, digest: zone.Digest{3}, octets: 4}},
+		{Entry: Entry{Serial: 2, Kept: true}, content: contentFile{sequence: 1, serial: 2, digest: zone.Digest{3}, octets: 4}},
 	} {
 		key := []byte("\x01a\x00")
 		b := e.encode(key)
 		want := entryLen + historyLen + countLen + recordsLen
 		if e.Kept {
-			want += snapshotLen
+			want += contentLen
 		}
 		if len(b) != want {
 			t.Errorf("%+v: %d octets, package doc says %d", e, len(b), want)
@@ -82,7 +82,7 @@ func TestEntryCodec(t *testing.T) {
 func TestEntryWithLaterFields(t *testing.T) {
 	e := state{Entry: Entry{Serial: 5, Sequence: 1}, id: 3, history: history{first: 1}}
 	key := []byte("\x01a\x00")
-	e.snapshot = snapshot{sequence: 1, octets: 1}
+	e.content = contentFile{sequence: 1, octets: 1}
 	b := append(e.encode(key), "more"...)
 	c := keyedSum(bucketZones, key, b[4:])
 	b[0], b[1], b[2], b[3] = byte(c>>24), byte(c>>16), byte(c>>8), byte(c)

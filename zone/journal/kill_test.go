@@ -156,7 +156,7 @@ func killWriter(path string) error {
 	others.Go(func() {
 		for k := 0; ; k++ {
 			set := store.Set()
-			if err := j.Snapshot(set.Get(killApex(k%(killZones/2))), nil); err != nil && !errors.Is(err, ErrNotCurrent) && !fails {
+			if err := j.UpdateContent(set.Get(killApex(k%(killZones/2))), nil); err != nil && !errors.Is(err, ErrNotCurrent) && !fails {
 				fmt.Println("error", err)
 			}
 			if err := j.Trim(time.UnixMilli(int64(k))); err != nil && !fails {
@@ -332,7 +332,7 @@ func checkKilled(t *testing.T, path string, acked, most int) {
 		}
 	}
 	// Files that no entry names are gone after the start.
-	files, err := os.ReadDir(j.snapshotPath(""))
+	files, err := os.ReadDir(j.contentPath(""))
 	if err == nil && len(files) > killZones/2 {
 		t.Errorf("%d files of kept zones are left", len(files))
 	}

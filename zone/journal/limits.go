@@ -129,7 +129,7 @@ func (j *Journal) trimSome(keys []string, now time.Time) (rest []string, err err
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	limits := j.limits.Load()
-	dropped := map[string]snapshot{}
+	dropped := map[string]contentFile{}
 	err = j.write(func(tx *bolt.Tx) error {
 		t := begin(tx)
 		rest = keys
@@ -142,8 +142,8 @@ func (j *Journal) trimSome(keys []string, now time.Time) (rest []string, err err
 			was, l := s, limits.of(rest[0])
 			if s.isForgotten(now.UnixMilli() - l.Grace.Milliseconds()) {
 				l.MaxAge = min(l.MaxAge, l.Grace)
-				s.Kept, s.snapshot, s.since = false, snapshot{}, 0
-				dropped[rest[0]] = was.snapshot
+				s.Kept, s.content, s.since = false, contentFile{}, 0
+				dropped[rest[0]] = was.content
 				if err := t.forgetNotes(&s); err != nil {
 					return err
 				}
@@ -166,7 +166,7 @@ func (j *Journal) trimSome(keys []string, now time.Time) (rest []string, err err
 	})
 	if err == nil {
 		for key, file := range dropped {
-			j.dropSnapshot(key, file, snapshot{})
+			j.removeSuperseded(key, file, contentFile{})
 		}
 	}
 	return rest, err
@@ -196,7 +196,7 @@ func (t *transaction) trim(s *state, limits Limits, now int64, most int) (int, e
 		if len(block) == 0 {
 			return true
 		}
-		if s.octets <= size && at >= cutoff || s.Kept && next-1 > s.snapshot.sequence || len(gone)+len(block) > most && len(gone) > 0 {
+		if s.octets <= size && at >= cutoff || s.Kept && next-1 > s.content.sequence || len(gone)+len(block) > most && len(gone) > 0 {
 			return false
 		}
 		gone = append(gone, block...)
@@ -238,7 +238,7 @@ func (t *transaction) trim(s *state, limits Limits, now int64, most int) (int, e
 func (j *Journal) Forget(apexes []dname.Name) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	dropped := map[string]snapshot{}
+	dropped := map[string]contentFile{}
 	err := j.write(func(tx *bolt.Tx) error {
 		t := begin(tx)
 		for _, apex := range apexes {
@@ -252,8 +252,8 @@ func (j *Journal) Forget(apexes []dname.Name) error {
 			if err := t.forgetNotes(&s); err != nil {
 				return err
 			}
-			dropped[apex.Key()] = s.snapshot
-			s.Kept, s.snapshot, s.since = false, snapshot{}, 0
+			dropped[apex.Key()] = s.content
+			s.Kept, s.content, s.since = false, contentFile{}, 0
 			if err := t.zones.Put([]byte(apex.Key()), s.encode([]byte(apex.Key()))); err != nil {
 				return err
 			}
@@ -262,7 +262,7 @@ func (j *Journal) Forget(apexes []dname.Name) error {
 	})
 	if err == nil {
 		for key, file := range dropped {
-			j.dropSnapshot(key, file, snapshot{})
+			j.removeSuperseded(key, file, contentFile{})
 		}
 	}
 	return err

@@ -41,7 +41,7 @@ func TestTrimByAge(t *testing.T) {
 	}
 	expect := func(what string, ofA, ofB, files int, restored bool) {
 		t.Helper()
-		list, err := os.ReadDir(j.snapshotPath(""))
+		list, err := os.ReadDir(j.contentPath(""))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestKeepAhead(t *testing.T) {
 		if err := j.Append(&zone.Batch{Changes: []zone.Change{{Zone: z.WithSerial(serial), Apex: z.Apex(), Kept: true}}}); err != nil {
 			t.Fatal(err)
 		}
-		files, err := os.ReadDir(j.snapshotPath(""))
+		files, err := os.ReadDir(j.contentPath(""))
 		if err != nil || len(files) != 1 {
 			t.Errorf("serial %d: %d files, want 1: %v", serial, len(files), err)
 		}

@@ -205,7 +205,7 @@ func TestFlippedBits(t *testing.T) {
 func format2(t *testing.T) string {
 	t.Helper()
 	path := newPath(t)
-	dir := filepath.Join(filepath.Dir(path), snapshotDir)
+	dir := filepath.Join(filepath.Dir(path), contentDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -526,7 +526,7 @@ func TestLostJournal(t *testing.T) {
 	if got, ok, err := j.Restore(z.Apex(), nil); !ok || err != nil || got.Serial() != next.Serial() {
 		t.Errorf("restored %v %v", ok, err)
 	}
-	if list, _ := filepath.Glob(j.snapshotPath("*")); len(list) != 1 {
+	if list, _ := filepath.Glob(j.contentPath("*")); len(list) != 1 {
 		t.Errorf("files: %v", list)
 	}
 }
@@ -535,11 +535,11 @@ func TestLostJournal(t *testing.T) {
 func TestDamagedContent(t *testing.T) {
 	path, z := keptJournal(t)
 	j := mustOpen(t, path)
-	if err := j.Snapshot(z, nil); err != nil {
+	if err := j.UpdateContent(z, nil); err != nil {
 		t.Fatal(err)
 	}
 	j.Close()
-	list, _ := filepath.Glob(j.snapshotPath("*"))
+	list, _ := filepath.Glob(j.contentPath("*"))
 	if len(list) != 1 {
 		t.Fatal(list)
 	}
@@ -597,7 +597,7 @@ func TestChangeDamagedMeanwhile(t *testing.T) {
 	if due, err := j.IsDue(next.Apex()); !due || err != nil {
 		t.Errorf("due: %v %v", due, err)
 	}
-	if err := j.Snapshot(next, nil); err != nil {
+	if err := j.UpdateContent(next, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got, ok, err := j.Restore(next.Apex(), nil); !ok || err != nil || got.Digest() != next.Digest() {

@@ -1,0 +1,155 @@
+package journal
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/disk"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// raise makes the entry of a zone one with at least the serial. If it has none yet, or an
+// earlier one, the content that was served with the serial is not known, so that
+// whatever is served next gets a later one. A kept zone keeps its entry, and gets a floor
+// beside it. The serial of a zone that is served verbatim is its source's.
+func (t *transaction) raise(j *Journal, tx *bolt.Tx, key string, serial zone.Serial) error {
+	var s state
+	k := []byte(key)
+	if v := t.zones.Get(k); v != nil {
+		var ok bool
+		if s, ok = decode(k, v); !ok {
+			return corrupt(j.path, fmt.Sprintf("entry of %v", dname.Name(key)))
+		}
+		if s.Sequence > 0 && !s.Serial.Before(serial) || s.Verbatim {
+			return nil
+		}
+	}
+	if s.Kept {
+		return tx.Bucket([]byte(bucketFloors)).Put(k, withSum(bucketFloors, k, binary.BigEndian.AppendUint32(nil, uint32(serial))))
+	}
+	s.Serial, s.Digest = serial, zone.Digest{}
+	if s.Sequence == 0 {
+		s.Sequence = 1
+	}
+	s.first, s.octets, s.since = s.Sequence+1, 0, 0
+	if err := t.number(&s, key); err != nil {
+		return err
+	}
+	return t.zones.Put(k, s.encode(k))
+}
+
+// Raise makes the journal remember that zones were served with serials, by key of the
+// apex, which it does not know itself: what is served next gets later ones. Of kept zones
+// [Journal.Floor] returns them.
+func (j *Journal) Raise(serials map[string]zone.Serial) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.write(func(tx *bolt.Tx) error {
+		t := begin(tx)
+		for _, key := range slices.Sorted(maps.Keys(serials)) {
+			if err := t.raise(j, tx, key, serials[key]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	return j.loadFloors()
+}
+
+// loadFloors reads the floors.
+func (j *Journal) loadFloors() error {
+	floors := map[string]zone.Serial{}
+	err := j.view(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte(bucketFloors)).ForEach(func(k, v []byte) error {
+			if b, ok := summed(bucketFloors, k, v); ok && len(b) == 4 {
+				floors[string(k)] = zone.Serial(binary.BigEndian.Uint32(b))
+			}
+			return nil
+		})
+	})
+	j.floorMu.Lock()
+	defer j.floorMu.Unlock()
+	j.floors = floors
+	return err
+}
+
+// Floor returns a serial that a kept zone was served with although its entry has an
+// earlier one: the content is from a backup, for example. ok is false where there is none.
+func (j *Journal) Floor(apex dname.Name) (serial zone.Serial, ok bool) {
+	j.floorMu.Lock()
+	defer j.floorMu.Unlock()
+	serial, ok = j.floors[apex.Key()]
+	return serial, ok
+}
+
+// passFloors forgets the floors that the edits are past.
+func (j *Journal) passFloors(edits []*edit) error {
+	j.floorMu.Lock()
+	var passed []string
+	for _, e := range edits {
+		if len(j.floors) == 0 {
+			break
+		}
+		if f, ok := j.floors[e.key]; ok && f.Before(e.next.Serial) {
+			passed = append(passed, e.key)
+			delete(j.floors, e.key)
+		}
+	}
+	j.floorMu.Unlock()
+	if len(passed) == 0 {
+		return nil
+	}
+	return j.write(func(tx *bolt.Tx) error {
+		countTransaction(tx)
+		for _, key := range passed {
+			if err := tx.Bucket([]byte(bucketFloors)).Delete([]byte(key)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// RecallSerials takes over the serials of zones from journals that were set aside: what
+// is served next gets later ones. What else is in them is older than what was served
+// since, or was taken over already.
+func (j *Journal) RecallSerials() error {
+	serials := map[string]zone.Serial{}
+	for _, path := range disk.Aside(j.disk, j.path) {
+		f, err := os.Open(path) // that of a database
+		if err != nil {
+			continue // it can only help
+		}
+		if fi, err := f.Stat(); err == nil {
+			if p, err := openPages(f, fi.Size()); err == nil {
+				(&survey{p: p, format: format}).recall(serials)
+			}
+		}
+		f.Close()
+	}
+	if len(serials) == 0 {
+		return nil
+	}
+	return j.Raise(serials)
+}
+
+// recall adds the serials of all entries that can be verified.
+func (v *survey) recall(serials map[string]zone.Serial) {
+	v.walkAll(func(bucket string, it item, ok bool) {
+		if !ok || bucket != bucketZones {
+			return
+		}
+		s, _ := decode(it.key, it.value)
+		if old, known := serials[string(it.key)]; s.Sequence > 0 && (!known || old.Before(s.Serial)) {
+			serials[string(it.key)] = s.Serial
+		}
+	})
+}
