@@ -96,9 +96,20 @@ func Write(on FS, path string, data []byte) error {
 	})
 }
 
-// IsTemp reports whether a name is one that [Replace] gives to an unfinished file, and
-// returns the name of the file that it was to become.
-func IsTemp(name string) (of string, ok bool) {
-	of, _, ok = strings.Cut(name, strings.TrimSuffix(TempPattern, "*"))
-	return of, ok
+// RemoveUnfinished removes those files in a directory that [Replace] had begun when the
+// process ended, if isOurs accepts the name of the file that they were to become.
+func RemoveUnfinished(on FS, dir string, isOurs func(name string) bool) error {
+	list, err := on.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if of, _, ok := strings.Cut(e.Name(), strings.TrimSuffix(TempPattern, "*")); !ok || !isOurs(of) || !e.Type().IsRegular() {
+			continue
+		}
+		if err := on.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -144,12 +144,11 @@ func (j *Journal) update(edits []*edit, notes []zone.ZoneNotes) error {
 	slices.SortStableFunc(edits, func(a, b *edit) int { return strings.Compare(a.key, b.key) })
 	limits := j.limits.Load()
 	return j.write(func(tx *bolt.Tx) error {
-		t := begin(tx)
-		t.pause = j.pause()
+		t := j.begin(tx)
 		var puts []put
 		for _, e := range edits {
 			t.pause()
-			if err := t.apply(j, e, limits); err != nil {
+			if err := t.apply(e, limits); err != nil {
 				return err
 			}
 			puts = append(puts, e.writer.puts...)
@@ -171,13 +170,13 @@ func (j *Journal) update(edits []*edit, notes []zone.ZoneNotes) error {
 				}
 			}
 			if e.next != e.was {
-				if err := t.zones.Put([]byte(e.key), e.next.encode([]byte(e.key))); err != nil {
+				if err := t.putState(e.key, &e.next); err != nil {
 					return err
 				}
 			}
 		}
 		for _, n := range notes {
-			if err := t.noteZone(j, n); err != nil {
+			if err := t.noteZone(n); err != nil {
 				return err
 			}
 		}
@@ -215,16 +214,25 @@ func (e *unfitError) Error() string { return e.text }
 
 // transaction is one that writes.
 type transaction struct {
+	j                            *Journal
 	zones, names, history, notes *bolt.Bucket
 	pause                        func()
 }
 
-func begin(tx *bolt.Tx) *transaction {
-	t := &transaction{tx.Bucket([]byte(bucketZones)), tx.Bucket([]byte(bucketNames)), tx.Bucket([]byte(bucketChanges)), tx.Bucket([]byte(bucketNotes)), func() {}}
+func (j *Journal) begin(tx *bolt.Tx) *transaction {
+	bucket := func(name string) *bolt.Bucket { return tx.Bucket([]byte(name)) }
+	t := &transaction{j, bucket(bucketZones), bucket(bucketNames), bucket(bucketChanges), bucket(bucketNotes), j.pause()}
 	t.history.FillPercent = changesFill
 	t.names.FillPercent = changesFill
 	countTransaction(tx)
 	return t
+}
+
+// state returns the entry that has the key; the zero value: there is none.
+func (t *transaction) state(key string) (state, error) { return t.j.readState(t.zones, key) }
+
+func (t *transaction) putState(key string, s *state) error {
+	return t.zones.Put([]byte(key), s.encode([]byte(key)))
 }
 
 // countTransaction gives the root page that is going to be written a number, by which
@@ -263,15 +271,12 @@ func (t *transaction) number(s *state, key string) error {
 }
 
 // apply computes the state that follows an edit, and the blocks to be written.
-func (t *transaction) apply(j *Journal, e *edit, limits *limitSet) error {
-	e.was, e.next, e.writer = state{}, state{}, blockWriter{}
-	if v := t.zones.Get([]byte(e.key)); v != nil {
-		var ok bool
-		if e.was, ok = decode([]byte(e.key), v); !ok {
-			return corrupt(j.path, fmt.Sprintf("entry of %v", e.change.Apex))
-		}
+func (t *transaction) apply(e *edit, limits *limitSet) error {
+	was, err := t.state(e.key)
+	if err != nil {
+		return err
 	}
-	e.next = e.was
+	e.was, e.next, e.writer = was, was, blockWriter{}
 	next, c, z := &e.next, e.change, e.content()
 	if z == nil && next.Sequence == 0 && len(c.Notes) == 0 {
 		return nil // never served: nothing to keep
@@ -286,7 +291,7 @@ func (t *transaction) apply(j *Journal, e *edit, limits *limitSet) error {
 	case c.Zone == nil && !next.Gone && next.Sequence > 0:
 		w.event(blockEnded, next.Serial, e.at, e.source, 0)
 	case len(c.Steps) > 0 && z != nil:
-		if err := t.steps(j, e); err != nil {
+		if err := t.steps(e); err != nil {
 			return err
 		}
 		if most := limits.of(e.key).MaxSize; int64(w.added) > most && !c.Kept {
@@ -306,18 +311,19 @@ func (t *transaction) apply(j *Journal, e *edit, limits *limitSet) error {
 		next.epoch = uint32(w.sum >> 32)
 	}
 	if len(w.puts) > 0 {
+		began, ended := e.times()
 		if next.first > next.Sequence || next.Sequence == 0 {
-			next.first, next.oldest = next.Sequence+1, e.began()
+			next.first, next.oldest = next.Sequence+1, began
 		}
 		next.Sequence = w.next - 1
 		next.octets += uint64(w.added)
 		next.since += uint64(w.added)
-		next.at = e.ended()
+		next.at = ended
 	}
 	switch {
 	case z == nil:
 	case !c.Kept:
-		next.content, next.since = contentFile{}, 0
+		next.dropContent()
 	case e.file != (contentFile{}):
 		next.content, next.since = e.file, 0
 		next.content.sequence = next.Sequence
@@ -325,23 +331,16 @@ func (t *transaction) apply(j *Journal, e *edit, limits *limitSet) error {
 	return nil
 }
 
-// began and ended return when the first and the last of the changes were made.
-func (e *edit) began() int64 {
+// times returns when the first and the last of the changes were made.
+func (e *edit) times() (began, ended int64) {
 	if s := e.change.Steps; len(s) > 0 && e.change.Zone != nil {
-		return s[0].At
+		return s[0].At, s[len(s)-1].At
 	}
-	return e.at
-}
-
-func (e *edit) ended() int64 {
-	if s := e.change.Steps; len(s) > 0 && e.change.Zone != nil {
-		return s[len(s)-1].At
-	}
-	return e.at
+	return e.at, e.at
 }
 
 // steps writes the steps of a change behind those that are there.
-func (t *transaction) steps(j *Journal, e *edit) error {
+func (t *transaction) steps(e *edit) error {
 	c, w, serial := e.change, &e.writer, e.was.Serial
 	if e.was.Sequence == 0 {
 		return &unfitError{fmt.Sprintf("zone %v: a changeset from serial %d, but the zone was never kept", c.Apex, c.Steps[0].Changeset.From)}

@@ -119,19 +119,14 @@ func Verify(path string) (files []string, err error) {
 		return nil, err
 	}
 	defer release()
-	f, err := os.Open(path)
+	v, err := openSurvey(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
+	defer v.file.Close()
 	bad := func(what string) ([]string, error) { return nil, fmt.Errorf("%s: %w (%s)", path, ErrCorrupt, what) }
-	v := &survey{format: format}
-	if v.p, err = openPages(f, fi.Size()); err != nil {
-		return bad(err.Error())
+	if v.p == nil {
+		return bad(v.unusable.Error())
 	}
 	if err := v.readFormat(path); err != nil {
 		return nil, err

@@ -202,17 +202,13 @@ func blockAt(c *bolt.Cursor, id uint32, sequence uint64) (*block, error) {
 // key and value. The cursor moves on.
 func readBlock(c *bolt.Cursor, k, v []byte) (*block, error) {
 	id, sequence, part := splitKey(k)
-	b := &block{id: id, sequence: sequence, value: v}
 	bad := func() (*block, error) {
 		return nil, fmt.Errorf("change %d of zone number %d", sequence, id)
 	}
-	kind, ok := blockKind(k, v)
-	if !ok || part != 0 || kind == blockPart {
+	b, ok := newBlock(k, v)
+	if !ok || part != 0 {
 		return bad()
 	}
-	b.kind = kind
-	b.extended = binary.BigEndian.Uint64(v[5:])
-	b.at = blockTime(v)
 	if len(v) < blockMost {
 		return b, nil
 	}
@@ -226,6 +222,17 @@ func readBlock(c *bolt.Cursor, k, v []byte) (*block, error) {
 		}
 		b.parts = append(b.parts, v[5:])
 	}
+}
+
+// newBlock returns the block whose first part a key and value are; ok is false where they
+// are damaged or another part.
+func newBlock(k, v []byte) (b *block, ok bool) {
+	kind, ok := blockKind(k, v)
+	if !ok || kind == blockPart {
+		return nil, false
+	}
+	id, sequence, _ := splitKey(k)
+	return &block{id: id, sequence: sequence, value: v, kind: kind, extended: binary.BigEndian.Uint64(v[5:]), at: blockTime(v)}, true
 }
 
 // blockKind returns the kind of a block, or of a part of one; ok is false where it is

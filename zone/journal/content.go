@@ -93,7 +93,7 @@ func (j *Journal) adopt(apex dname.Name, file contentFile, before uint64) (err e
 		was, now = s.content, file
 		s.content = file
 		s.since -= min(s.since, before)
-		return begin(tx).zones.Put([]byte(key), s.encode([]byte(key)))
+		return j.begin(tx).putState(key, &s)
 	})
 	if err == nil {
 		j.removeSuperseded(key, was, now)
@@ -254,7 +254,7 @@ func (j *Journal) after(s *state, apex dname.Name) (list []*zone.Changeset, err 
 // or begin again, without what is lost. Its files are not touched.
 func (j *Journal) Release(apex dname.Name) (err error) {
 	key := apex.Key()
-	contents, _ := readContents(j.disk, j.contentPath(""))
+	contents, _, _ := readContents(j.disk, j.contentPath(""), nil)
 	j.foundMu.Lock()
 	if j.found == nil {
 		j.found = map[string][]foundFile{}
@@ -271,7 +271,7 @@ func (j *Journal) Release(apex dname.Name) (err error) {
 		if err != nil {
 			return err
 		}
-		t := begin(tx)
+		t := j.begin(tx)
 		if s.id == 0 { // so that no notes of it can be missed any more
 			s.first = s.Sequence + 1
 			if err := t.number(&s, key); err != nil {
@@ -279,8 +279,9 @@ func (j *Journal) Release(apex dname.Name) (err error) {
 			}
 		}
 		if s.Kept {
-			s.Kept, s.content, s.since, s.Digest = false, contentFile{}, 0, zone.Digest{}
+			s.dropContent()
+			s.Digest = zone.Digest{}
 		}
-		return t.zones.Put([]byte(key), s.encode([]byte(key)))
+		return t.putState(key, &s)
 	})
 }

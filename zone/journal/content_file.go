@@ -48,13 +48,13 @@ type foundFile struct {
 	octets uint64
 }
 
-// readContents reads the heads of the files in a directory, by key of the apex, the
-// latest serial last. Files without a valid head are returned by name.
-func readContents(on disk.FS, dir string) (contents map[string][]foundFile, invalid []string) {
+// readContents reads the heads of the files in a directory but those to skip, by key of
+// the apex, the latest serial last. Files without a valid head are returned by name.
+func readContents(on disk.FS, dir string, skip map[string]bool) (contents map[string][]foundFile, invalid []string, err error) {
 	contents = map[string][]foundFile{}
-	list, _ := on.ReadDir(dir) // without it there are none
+	list, err := on.ReadDir(dir)
 	for _, e := range list {
-		if !strings.HasSuffix(e.Name(), contentSuffix) {
+		if skip[e.Name()] || !strings.HasSuffix(e.Name(), contentSuffix) {
 			continue
 		}
 		apex, c, err := readContentHead(on, filepath.Join(dir, e.Name()))
@@ -67,7 +67,7 @@ func readContents(on disk.FS, dir string) (contents map[string][]foundFile, inva
 	for _, list := range contents {
 		sortContents(list)
 	}
-	return contents, invalid
+	return contents, invalid, err
 }
 
 // sortContents sorts files of one zone by their serials, the latest last.

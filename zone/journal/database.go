@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"os"
 	"reflect"
 	"runtime/debug"
@@ -260,32 +259,15 @@ func (d *database) checkAs(number, size int64) error {
 	return err
 }
 
-// The layout of a meta page of bbolt (internal/common), in the machine's byte order:
-// a page header of 16 octets, of which the first 8 are the number of the page, and then
-//
-//	 0  magic, version, page size, flags: 4 octets each
-//	16  root bucket: 16 octets
-//	32  page of the list of free pages, number of pages, number of the transaction: 8 each
-//	56  FNV-1a over all that
-const (
-	metaHeader = 16
-	metaNumber = metaHeader + 48
-	metaSum    = metaHeader + 56
-	metaLen    = metaSum + 8
-	metaMagic  = 0xED0CDAED
-)
-
-// readMeta returns the meta page of a transaction from page 0 or 1 of the file. It is
-// page 0 for even numbers and page 1 for odd ones, unless placeMeta has something to do.
+// readMeta returns the meta page of a transaction from page 0 or 1 of the file (page.go).
+// It is page 0 for even numbers and page 1 for odd ones, unless placeMeta has something to
+// do.
 func (d *database) readMeta(number, page int64) ([]byte, error) {
-	b := make([]byte, metaLen)
+	b := make([]byte, pageHeaderLen+headLen)
 	if _, err := d.own.ReadAt(b, page*d.pageSize); err != nil {
-		return nil, fmt.Errorf("read what was committed last: %w", err)
+		return nil, fmt.Errorf("read the last commit: %w", err)
 	}
-	sum := fnv.New64a()
-	sum.Write(b[metaHeader:metaSum])
-	order := binary.NativeEndian
-	if order.Uint32(b[metaHeader:]) != metaMagic || order.Uint64(b[metaSum:]) != sum.Sum64() || int64(order.Uint64(b[metaNumber:])) != number {
+	if h, ok := decodeHead(b); !ok || int64(h.tx) != number {
 		return nil, ErrOverwritten
 	}
 	return b, nil

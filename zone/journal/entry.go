@@ -56,6 +56,9 @@ type contentFile struct {
 // wraps around, so that the order of changes can be searched by it.
 func (s *state) extended() uint64 { return uint64(s.epoch)<<32 | uint64(s.Serial) }
 
+// dropContent makes the zone one whose content is not kept. Its Digest stays.
+func (s *state) dropContent() { s.Kept, s.content, s.since = false, contentFile{}, 0 }
+
 const (
 	entryLen   = 4 + 1 + 4 + 16 + 4 + 8 // of format 1
 	historyLen = 4 + 8 + 4 + 8 + 8 + 8 + 8

@@ -2,9 +2,7 @@ package journal
 
 import (
 	"encoding/binary"
-	"fmt"
 	"maps"
-	"os"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
@@ -18,19 +16,13 @@ import (
 // earlier one, the content that was served with the serial is not known, so that
 // whatever is served next gets a later one. A kept zone keeps its entry, and gets a floor
 // beside it. The serial of a zone that is served verbatim is its source's.
-func (t *transaction) raise(j *Journal, tx *bolt.Tx, key string, serial zone.Serial) error {
-	var s state
-	k := []byte(key)
-	if v := t.zones.Get(k); v != nil {
-		var ok bool
-		if s, ok = decode(k, v); !ok {
-			return corrupt(j.path, fmt.Sprintf("entry of %v", dname.Name(key)))
-		}
-		if s.Sequence > 0 && !s.Serial.Before(serial) || s.Verbatim {
-			return nil
-		}
+func (t *transaction) raise(tx *bolt.Tx, key string, serial zone.Serial) error {
+	s, err := t.state(key)
+	if err != nil || s.Sequence > 0 && !s.Serial.Before(serial) || s.Verbatim {
+		return err
 	}
 	if s.Kept {
+		k := []byte(key)
 		return tx.Bucket([]byte(bucketFloors)).Put(k, withSum(bucketFloors, k, binary.BigEndian.AppendUint32(nil, uint32(serial))))
 	}
 	s.Serial, s.Digest = serial, zone.Digest{}
@@ -41,7 +33,7 @@ func (t *transaction) raise(j *Journal, tx *bolt.Tx, key string, serial zone.Ser
 	if err := t.number(&s, key); err != nil {
 		return err
 	}
-	return t.zones.Put(k, s.encode(k))
+	return t.putState(key, &s)
 }
 
 // Raise makes the journal remember that zones were served with serials, by key of the
@@ -51,9 +43,9 @@ func (j *Journal) Raise(serials map[string]zone.Serial) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.write(func(tx *bolt.Tx) error {
-		t := begin(tx)
+		t := j.begin(tx)
 		for _, key := range slices.Sorted(maps.Keys(serials)) {
-			if err := t.raise(j, tx, key, serials[key]); err != nil {
+			if err := t.raise(tx, key, serials[key]); err != nil {
 				return err
 			}
 		}
@@ -66,15 +58,13 @@ func (j *Journal) Raise(serials map[string]zone.Serial) error {
 
 // loadFloors reads the floors.
 func (j *Journal) loadFloors() error {
+	values, err := j.readSummed(bucketFloors)
 	floors := map[string]zone.Serial{}
-	err := j.view(func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte(bucketFloors)).ForEach(func(k, v []byte) error {
-			if b, ok := summed(bucketFloors, k, v); ok && len(b) == 4 {
-				floors[string(k)] = zone.Serial(binary.BigEndian.Uint32(b))
-			}
-			return nil
-		})
-	})
+	for key, b := range values {
+		if len(b) == 4 {
+			floors[key] = zone.Serial(binary.BigEndian.Uint32(b))
+		}
+	}
 	j.floorMu.Lock()
 	defer j.floorMu.Unlock()
 	j.floors = floors
@@ -124,16 +114,14 @@ func (j *Journal) passFloors(edits []*edit) error {
 func (j *Journal) RecallSerials() error {
 	serials := map[string]zone.Serial{}
 	for _, path := range disk.Aside(j.disk, j.path) {
-		f, err := os.Open(path) // that of a database
+		v, err := openSurvey(path)
 		if err != nil {
-			continue // it can only help
+			continue // its serials are only an improvement
 		}
-		if fi, err := f.Stat(); err == nil {
-			if p, err := openPages(f, fi.Size()); err == nil {
-				(&survey{p: p, format: format}).recall(serials)
-			}
+		if v.p != nil {
+			v.recall(serials)
 		}
-		f.Close()
+		v.file.Close()
 	}
 	if len(serials) == 0 {
 		return nil

@@ -26,35 +26,22 @@ func (j *Journal) examineContents(needed map[string]bool) error {
 		}
 		j.report(nil, "%s was no directory, and is kept as %s", filepath.Clean(dir), aside)
 	}
-	list, err := j.disk.ReadDir(dir)
+	contents, invalid, err := readContents(j.disk, dir, needed)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if err == nil {
+		err = disk.RemoveUnfinished(j.disk, dir, func(name string) bool { return strings.HasSuffix(name, contentSuffix) })
 	}
 	if err != nil {
 		return fmt.Errorf("look for the content of kept zones: %w", err)
 	}
-	j.found = map[string][]foundFile{}
-	for _, e := range list {
-		name := e.Name()
-		if of, ok := disk.IsTemp(name); ok && strings.HasSuffix(of, contentSuffix) && e.Type().IsRegular() {
-			if err := j.disk.Remove(j.contentPath(name)); err != nil {
-				return fmt.Errorf("remove a file that was never finished: %w", err)
-			}
-			continue
+	for _, name := range invalid {
+		if err := j.setAside(nil, name, "it has no valid head"); err != nil {
+			return err
 		}
-		if needed[name] || !strings.HasSuffix(name, contentSuffix) {
-			continue
-		}
-		apex, c, err := readContentHead(j.disk, j.contentPath(name))
-		if err != nil {
-			if err := j.setAside(nil, name, "it has no valid head"); err != nil {
-				return err
-			}
-			continue
-		}
-		key := apex.Key()
-		j.found[key] = append(j.found[key], c)
 	}
+	j.found = contents
 	return j.adoptFound()
 }
 
@@ -99,7 +86,6 @@ func (j *Journal) adoptFound() error {
 				continue
 			}
 		}
-		sortContents(list)
 		serial := list[len(list)-1].serial
 		j.report(apex, "the journal has no entry of it, but its content as of serial %d is in %s", serial, j.contentPath(""))
 		if s.Sequence == 0 || s.Serial.Before(serial) {

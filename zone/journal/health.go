@@ -297,13 +297,10 @@ func (j *Journal) keepLost() {
 		return
 	}
 	lost := map[string]state{}
-	_ = j.view(func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte(bucketZones)).ForEach(func(k, v []byte) error {
-			if s, ok := decode(k, v); ok && s.Kept && !s.Gone && !j.hasContent(dname.FromWire(k), &s.content) {
-				lost[string(k)] = s
-			}
-			return nil
-		})
+	_ = j.eachState(func(_ *bolt.Tx, k []byte, s *state, ok bool) {
+		if ok && s.Kept && !s.Gone && !j.hasContent(dname.FromWire(k), &s.content) {
+			lost[string(k)] = *s
+		}
 	})
 	for key, s := range lost {
 		z := j.o.Content(dname.FromWire([]byte(key)))

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -185,16 +186,8 @@ func (j *Journal) prepare(o Options) error {
 	if err := o.Disk.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the state directory: %w", err)
 	}
-	list, err := o.Disk.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("read the state directory: %w", err)
-	}
-	for _, e := range list {
-		if of, ok := disk.IsTemp(e.Name()); ok && of == base && e.Type().IsRegular() {
-			if err := o.Disk.Remove(filepath.Join(dir, e.Name())); err != nil {
-				return fmt.Errorf("remove a journal that was never finished: %w", err)
-			}
-		}
+	if err := disk.RemoveUnfinished(o.Disk, dir, func(name string) bool { return name == base }); err != nil {
+		return fmt.Errorf("prepare the state directory: %w", err)
 	}
 	switch fi, err := o.Disk.Stat(j.path); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -333,13 +326,44 @@ func (j *Journal) state(apex dname.Name) (s state, err error) {
 }
 
 func (j *Journal) stateIn(tx *bolt.Tx, apex dname.Name) (s state, err error) {
-	v := tx.Bucket([]byte(bucketZones)).Get([]byte(apex.Key()))
+	return j.readState(tx.Bucket([]byte(bucketZones)), apex.Key())
+}
+
+// readState returns the entry that has the key; the zero value: there is none.
+func (j *Journal) readState(zones *bolt.Bucket, key string) (state, error) {
+	v := zones.Get([]byte(key))
 	if v == nil {
 		return state{}, nil
 	}
-	s, ok := decode([]byte(apex.Key()), v)
+	s, ok := decode([]byte(key), v)
 	if !ok {
-		return state{}, corrupt(j.path, fmt.Sprintf("entry of %v", apex))
+		return state{}, corrupt(j.path, fmt.Sprintf("entry of %v", dname.Name(key)))
 	}
 	return s, nil
+}
+
+// readSummed returns the values of a small bucket that agree with their checksums.
+func (j *Journal) readSummed(bucket string) (values map[string][]byte, err error) {
+	values = map[string][]byte{}
+	err = j.view(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte(bucket)).ForEach(func(k, v []byte) error {
+			if b, ok := summed(bucket, k, v); ok {
+				values[string(k)] = bytes.Clone(b)
+			}
+			return nil
+		})
+	})
+	return values, err
+}
+
+// eachState calls visit with all entries; ok is false for one that is damaged. The key
+// is valid until visit returns.
+func (j *Journal) eachState(visit func(tx *bolt.Tx, key []byte, s *state, ok bool)) error {
+	return j.view(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte(bucketZones)).ForEach(func(k, v []byte) error {
+			s, ok := decode(k, v)
+			visit(tx, k, &s, ok)
+			return nil
+		})
+	})
 }

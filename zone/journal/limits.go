@@ -2,6 +2,9 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -58,13 +61,10 @@ func (j *Journal) ageAt(at int64) int64 {
 }
 
 func (j *Journal) readNewest() (at int64, err error) {
-	err = j.view(func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte(bucketZones)).ForEach(func(k, v []byte) error {
-			if s, ok := decode(k, v); ok {
-				at = max(at, s.at)
-			}
-			return nil
-		})
+	err = j.eachState(func(_ *bolt.Tx, _ []byte, s *state, ok bool) {
+		if ok {
+			at = max(at, s.at)
+		}
 	})
 	return at, err
 }
@@ -100,21 +100,19 @@ func (j *Journal) Trim(now time.Time) error {
 // overdue returns the keys of zones of which something has to go.
 func (j *Journal) overdue(now time.Time) (keys []string, err error) {
 	limits := j.limits.Load()
-	err = j.view(func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte(bucketZones)).ForEach(func(k, v []byte) error {
-			s, ok := decode(k, v)
-			if !ok {
-				return corrupt(j.path, "an entry")
-			}
-			l := limits.of(string(k))
-			cutoff := now.UnixMilli() - l.MaxAge.Milliseconds()
-			if s.first <= s.Sequence && (s.octets > uint64(l.MaxSize) || s.oldest < cutoff) || s.isForgotten(now.UnixMilli()-l.Grace.Milliseconds()) {
-				keys = append(keys, string(k))
-			}
-			return nil
-		})
+	var damaged error
+	err = j.eachState(func(_ *bolt.Tx, k []byte, s *state, ok bool) {
+		if !ok {
+			damaged = corrupt(j.path, fmt.Sprintf("entry of %v", dname.Name(k)))
+			return
+		}
+		l := limits.of(string(k))
+		cutoff := now.UnixMilli() - l.MaxAge.Milliseconds()
+		if s.first <= s.Sequence && (s.octets > uint64(l.MaxSize) || s.oldest < cutoff) || s.isForgotten(now.UnixMilli()-l.Grace.Milliseconds()) {
+			keys = append(keys, string(k))
+		}
 	})
-	return keys, err
+	return keys, cmp.Or(err, damaged)
 }
 
 // isForgotten reports whether the zone went before a moment, and more is kept of
@@ -131,22 +129,21 @@ func (j *Journal) trimSome(keys []string, now time.Time) (rest []string, err err
 	limits := j.limits.Load()
 	dropped := map[string]contentFile{}
 	err = j.write(func(tx *bolt.Tx) error {
-		t := begin(tx)
+		t := j.begin(tx)
 		rest = keys
 		for left := trimBatch; len(rest) > 0 && left > 0; rest = rest[1:] {
-			key := []byte(rest[0])
-			s, ok := decode(key, t.zones.Get(key))
-			if !ok {
-				return corrupt(j.path, "an entry")
+			key := rest[0]
+			s, err := t.state(key)
+			if err != nil {
+				return err
 			}
-			was, l := s, limits.of(rest[0])
+			was, l := s, limits.of(key)
 			if s.isForgotten(now.UnixMilli() - l.Grace.Milliseconds()) {
 				l.MaxAge = min(l.MaxAge, l.Grace)
-				s.Kept, s.content, s.since = false, contentFile{}, 0
-				dropped[rest[0]] = was.content
-				if err := t.forgetNotes(&s); err != nil {
+				if err := t.forget(&s); err != nil {
 					return err
 				}
+				dropped[key] = was.content
 			}
 			n, err := t.trim(&s, l, now.UnixMilli(), left)
 			if err != nil {
@@ -155,7 +152,7 @@ func (j *Journal) trimSome(keys []string, now time.Time) (rest []string, err err
 			if s == was {
 				continue // some that are newer, or needed, lie in one block with it
 			}
-			if err := t.zones.Put(key, s.encode(key)); err != nil {
+			if err := t.putState(key, &s); err != nil {
 				return err
 			}
 			if left -= n + 1; n > 0 {
@@ -165,11 +162,23 @@ func (j *Journal) trimSome(keys []string, now time.Time) (rest []string, err err
 		return nil
 	})
 	if err == nil {
-		for key, file := range dropped {
-			j.removeSuperseded(key, file, contentFile{})
-		}
+		j.removeAll(dropped)
 	}
 	return rest, err
+}
+
+// forget drops the content and the notes of a zone.
+func (t *transaction) forget(s *state) error {
+	s.dropContent()
+	return t.removeNotes(s)
+}
+
+// removeAll removes the content files of zones, by the keys of their apexes, which no
+// entry names any more.
+func (j *Journal) removeAll(files map[string]contentFile) {
+	for key, file := range files {
+		j.removeSuperseded(key, file, contentFile{})
+	}
 }
 
 // trimAtOnce is how many keys a change may take out of the history beside those
@@ -240,30 +249,25 @@ func (j *Journal) Forget(apexes []dname.Name) error {
 	defer j.mu.Unlock()
 	dropped := map[string]contentFile{}
 	err := j.write(func(tx *bolt.Tx) error {
-		t := begin(tx)
+		t := j.begin(tx)
 		for _, apex := range apexes {
-			s, err := j.stateIn(tx, apex)
+			key := apex.Key()
+			s, err := t.state(key)
 			if err != nil {
 				return err
 			}
 			if s.id == 0 {
 				continue
 			}
-			if err := t.forgetNotes(&s); err != nil {
-				return err
-			}
-			dropped[apex.Key()] = s.content
-			s.Kept, s.content, s.since = false, contentFile{}, 0
-			if err := t.zones.Put([]byte(apex.Key()), s.encode([]byte(apex.Key()))); err != nil {
+			dropped[key] = s.content
+			if err := errors.Join(t.forget(&s), t.putState(key, &s)); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	if err == nil {
-		for key, file := range dropped {
-			j.removeSuperseded(key, file, contentFile{})
-		}
+		j.removeAll(dropped)
 	}
 	return err
 }

@@ -12,19 +12,12 @@ const lostAny = "*"
 
 // loadLost reads which zones lost notes.
 func (j *Journal) loadLost() error {
+	values, err := j.readSummed(bucketLost)
 	j.lostNotes = map[string]string{}
-	return j.view(func(tx *bolt.Tx) error {
-		b := tx.Bucket([]byte(bucketLost))
-		if b == nil {
-			return nil
-		}
-		return b.ForEach(func(k, v []byte) error {
-			if text, ok := summed(bucketLost, k, v); ok {
-				j.lostNotes[string(k)] = string(text)
-			}
-			return nil
-		})
-	})
+	for key, text := range values {
+		j.lostNotes[key] = string(text)
+	}
+	return err
 }
 
 // lost returns why the notes of a zone are not all there; empty: they are. Of a zone

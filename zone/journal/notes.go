@@ -45,18 +45,13 @@ func (j *Journal) Notes(apex dname.Name, prefix string) (list []zone.Note, err e
 // zones that have such notes. A zone whose entry is damaged is left out. yield must not
 // call the Journal.
 func (j *Journal) AllNotes(prefix string, yield func(apex dname.Name, notes []zone.Note)) error {
-	return j.view(func(tx *bolt.Tx) error {
-		all := tx.Bucket([]byte(bucketNotes)).Cursor()
-		return tx.Bucket([]byte(bucketZones)).ForEach(func(k, v []byte) error {
-			s, ok := decode(k, v)
-			if !ok || s.notes == 0 {
-				return nil
-			}
-			if list, _ := notesOf(all, s.id, prefix); len(list) > 0 {
-				yield(dname.FromWire(bytes.Clone(k)), list)
-			}
-			return nil
-		})
+	return j.eachState(func(tx *bolt.Tx, key []byte, s *state, ok bool) {
+		if !ok || s.notes == 0 {
+			return
+		}
+		if list, _ := notesOf(tx.Bucket([]byte(bucketNotes)).Cursor(), s.id, prefix); len(list) > 0 {
+			yield(dname.FromWire(bytes.Clone(key)), list)
+		}
 	})
 }
 
@@ -79,33 +74,30 @@ func (j *Journal) SetNotes(apex dname.Name, notes []zone.Note) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.write(func(tx *bolt.Tx) error {
-		return begin(tx).noteZone(j, zone.ZoneNotes{Apex: apex, Notes: notes})
+		return j.begin(tx).noteZone(zone.ZoneNotes{Apex: apex, Notes: notes})
 	})
 }
 
 // noteZone writes notes of a zone that does not change.
-func (t *transaction) noteZone(j *Journal, n zone.ZoneNotes) error {
-	key := []byte(n.Apex.Key())
-	var s state
-	if v := t.zones.Get(key); v != nil {
-		var ok bool
-		if s, ok = decode(key, v); !ok {
-			return corrupt(j.path, fmt.Sprintf("entry of %v", n.Apex))
-		}
+func (t *transaction) noteZone(n zone.ZoneNotes) error {
+	key := n.Apex.Key()
+	s, err := t.state(key)
+	if err != nil {
+		return err
 	}
 	was := s
 	if s.id == 0 {
 		if s.Sequence == 0 {
 			s.first = 1
 		}
-		if err := t.number(&s, n.Apex.Key()); err != nil {
+		if err := t.number(&s, key); err != nil {
 			return err
 		}
 	}
 	if err := t.note(&s, n.Notes); err != nil || s == was {
 		return err
 	}
-	return t.zones.Put(key, s.encode(key))
+	return t.putState(key, &s)
 }
 
 // note writes notes, of several with one key the last, and counts them.
@@ -135,8 +127,8 @@ func (t *transaction) note(s *state, notes []zone.Note) error {
 	return nil
 }
 
-// forgetNotes forgets all notes of a zone.
-func (t *transaction) forgetNotes(s *state) error {
+// removeNotes removes all notes of a zone.
+func (t *transaction) removeNotes(s *state) error {
 	prefix := noteKey(s.id, "")
 	var keys [][]byte
 	c := t.notes.Cursor()

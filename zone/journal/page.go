@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
 )
 
 // The database reads its pages through a memory map and believes what they say: an
@@ -46,6 +47,28 @@ const (
 	// at least two elements.
 	maxDepth = 64
 )
+
+// head is what one of the two first pages contains.
+type head struct {
+	root, free, pages, tx uint64
+	sequence              uint64
+	pageSize              uint64
+}
+
+// decodeHead reads a head from its page; ok is false where it is damaged.
+func decodeHead(b []byte) (h head, ok bool) {
+	ne := binary.NativeEndian
+	m := b[pageHeaderLen:]
+	sum := fnv.New64a()
+	sum.Write(m[:headLen-8])
+	if ne.Uint32(m) != headMagic || ne.Uint32(m[4:]) != headVersion || sum.Sum64() != ne.Uint64(m[headLen-8:]) {
+		return head{}, false
+	}
+	return head{
+		pageSize: uint64(ne.Uint32(m[8:])), root: ne.Uint64(m[16:]), sequence: ne.Uint64(m[24:]),
+		free: ne.Uint64(m[32:]), pages: ne.Uint64(m[40:]), tx: ne.Uint64(m[48:]),
+	}, true
+}
 
 // leafElement returns an element of a page that was checked.
 func leafElement(b []byte, i int) (k, v []byte, flags uint32) {

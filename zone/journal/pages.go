@@ -5,16 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"os"
 )
-
-// head is what one of the two first pages says.
-type head struct {
-	root, free, pages, tx uint64
-	sequence              uint64
-}
 
 // item is one key and value of a bucket. Its octets are valid until the function that
 // got it returns.
@@ -149,14 +142,8 @@ func (p *pages) readHead(off, size uint64) (h head, ok bool) {
 		return h, false
 	}
 	ne := binary.NativeEndian
-	m := b[pageHeaderLen:]
-	sum := fnv.New64a()
-	sum.Write(m[:headLen-8])
-	if ne.Uint64(b[:]) != off/size || ne.Uint16(b[8:]) != pageHead || ne.Uint32(m) != headMagic || ne.Uint32(m[4:]) != headVersion ||
-		uint64(ne.Uint32(m[8:])) != size || sum.Sum64() != ne.Uint64(m[headLen-8:]) {
-		return h, false
-	}
-	return head{root: ne.Uint64(m[16:]), sequence: ne.Uint64(m[24:]), free: ne.Uint64(m[32:]), pages: ne.Uint64(m[40:]), tx: ne.Uint64(m[48:])}, true
+	h, ok = decodeHead(b[:])
+	return h, ok && ne.Uint64(b[:]) == off/size && ne.Uint16(b[8:]) == pageHead && h.pageSize == size
 }
 
 // findRoot looks through the file for the root page of the latest transaction: the

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -138,10 +137,13 @@ func (v *survey) sequenceOf(id uint32, run []record, serial zone.Serial) (n uint
 	}
 	v.p.again().walk(bucketChanges, func(it item) {
 		of, sequence, part := splitKey(it.key)
-		if of != id || part != 0 || !inside[sequence] || !isWhole(bucketChanges, it) {
+		if of != id || part != 0 || !inside[sequence] {
 			return
 		}
-		b := &block{id: id, sequence: sequence, value: it.value, kind: blockSteps, extended: binary.BigEndian.Uint64(it.value[5:]), at: blockTime(it.value)}
+		b, isWhole := newBlock(it.key, it.value)
+		if !isWhole {
+			return
+		}
 		for steps := b.steps(dname.Name(v.names[id])); steps.next(); {
 			if steps.head.to == serial && steps.sequence > n {
 				n, ok = steps.sequence, true

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -36,21 +35,14 @@ func inspect(path string, o Options) (files map[string]bool, damage []Damage, er
 		return nil, nil, err
 	}
 	defer func() { release() }()
-	f, err := os.Open(path)
+	v, err := openSurvey(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, nil, err
-	}
-	v := &survey{format: format}
+	defer v.file.Close()
 	var why string
-	v.p, err = openPages(f, fi.Size())
-	if err != nil {
-		why = err.Error()
-		v.p = nil
+	if v.p == nil {
+		why = v.unusable.Error()
 	} else {
 		if err := v.readFormat(path); err != nil {
 			return nil, nil, err
@@ -63,9 +55,9 @@ func inspect(path string, o Options) (files map[string]bool, damage []Damage, er
 			why += fmt.Sprintf(" and %d places more", v.p.faults-1)
 		}
 	}
-	contents, _ := readContents(o.Disk, filepath.Join(filepath.Dir(path), contentDir))
 	noted := map[string]string{}
 	if v.p != nil {
+		contents, _, _ := readContents(o.Disk, filepath.Join(filepath.Dir(path), contentDir), nil)
 		v.collect()
 		damage, noted = v.resolve(contents)
 		if v.p.mayBeOld {
@@ -81,7 +73,7 @@ func inspect(path string, o Options) (files map[string]bool, damage []Damage, er
 	entries := len(v.zones)
 	release() // or it could not be renamed everywhere
 	release = func() {}
-	f.Close()
+	v.file.Close()
 	if !isOlder {
 		aside, err := keepAside(path, o)
 		if err != nil {

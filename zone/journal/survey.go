@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/ptrd/ptrd/zone/dname"
@@ -11,9 +12,11 @@ import (
 
 // survey is what of a database can be verified.
 type survey struct {
-	p      *pages
-	format uint32
-	bad    map[string]int // damaged pages and values, by bucket
+	file     *os.File
+	p        *pages // nil: no part of the file can be used
+	unusable error  // then, the reason
+	format   uint32
+	bad      map[string]int // damaged pages and values, by bucket
 
 	zones   map[string]*state   // by key of the apex: entries
 	names   map[uint32]string   // keys of apexes by number
@@ -33,6 +36,24 @@ type record struct {
 
 // bucketNotes2 is where format 2 had notes, without checksums.
 const bucketNotes2 = "notes"
+
+// openSurvey opens the journal at path.
+func openSurvey(path string) (*survey, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	fi, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	v := &survey{file: f, format: format}
+	if v.p, err = openPages(f, fi.Size()); err != nil {
+		v.p, v.unusable = nil, err
+	}
+	return v, nil
+}
 
 // readFormat finds out which format a database has. A newer one is an error.
 func (v *survey) readFormat(path string) error {
@@ -223,11 +244,13 @@ func (v *survey) collectBlock(it item) {
 		v.history[id] = append(v.history[id], r)
 		return
 	}
-	kind, _ := blockKind(it.key, it.value)
-	b := &block{id: id, sequence: sequence, value: it.value, kind: kind, extended: binary.BigEndian.Uint64(it.value[5:]), at: blockTime(it.value)}
-	r.kind, r.begin, r.end, r.at, r.ended = kind, b.extended, b.extended, b.at, b.at
+	b, ok := newBlock(it.key, it.value)
+	if !ok {
+		return
+	}
+	r.kind, r.begin, r.end, r.at, r.ended = b.kind, b.extended, b.extended, b.at, b.at
 	switch {
-	case kind != blockSteps:
+	case b.kind != blockSteps:
 		to, _, _, ok := b.event()
 		if !ok {
 			return
