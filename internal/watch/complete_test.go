@@ -48,7 +48,7 @@ func TestSlowWriter(t *testing.T) {
 			}
 		}
 		f.change(t, file, "end", Changed, Closed)
-		pass(settle + time.Millisecond)
+		pass(settleTime + time.Millisecond)
 		expectSignal(t, w, file, true, "closed")
 		pass(time.Minute)
 		if signalled(w) || len(w.Unfinished()) > 0 {
@@ -82,7 +82,7 @@ func TestWrittenAgainAfterClose(t *testing.T) {
 		pass(DefaultQuiet - time.Millisecond)
 		expectSignal(t, w, file, false, "open")
 		f.change(t, file, "", Closed)
-		pass(settle + time.Millisecond)
+		pass(settleTime + time.Millisecond)
 		expectSignal(t, w, file, true, "closed")
 	})
 }
@@ -105,7 +105,7 @@ func TestGoneAndEmpty(t *testing.T) {
 		pass(DefaultQuiet - time.Millisecond)
 		expectSignal(t, w, file, false, "created again")
 		f.events <- Event{file, Closed}
-		pass(settle + time.Millisecond)
+		pass(settleTime + time.Millisecond)
 		expectSignal(t, w, file, true, "closed")
 
 		remove()
@@ -116,7 +116,7 @@ func TestGoneAndEmpty(t *testing.T) {
 		pass(DefaultQuiet - time.Millisecond)
 		expectSignal(t, w, file, false, "empty")
 		f.change(t, file, "content", Placed)
-		pass(settle + time.Millisecond)
+		pass(settleTime + time.Millisecond)
 		expectSignal(t, w, file, true, "put in place")
 	})
 }
@@ -161,7 +161,7 @@ func TestModeAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.events <- Event{file, Attributes}
-		pass(settle + time.Millisecond)
+		pass(settleTime + time.Millisecond)
 		expectSignal(t, w, file, true, "after the change of mode")
 	})
 }

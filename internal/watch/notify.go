@@ -17,7 +17,7 @@ const (
 	Attributes
 	// Closed: a process that could write to the file closed it.
 	Closed
-	// Placed: a file that was made elsewhere was renamed to the name.
+	// Placed: another file was renamed to the name.
 	Placed
 	// Lost: the watched directory that Event.Name names is gone, and so is its watch.
 	Lost
@@ -39,12 +39,11 @@ type Notifier interface {
 	Close() error
 }
 
-// ErrOverflow says that events were lost.
+// ErrOverflow is reported when events were lost.
 var ErrOverflow = errors.New("file events were lost")
 
-// isExhausted reports whether err says that the system has no watches left:
-// ENOSPC is inotify's word for too many watches, EMFILE and ENFILE for too many
-// instances or descriptors.
+// isExhausted reports whether the system has no watches left. inotify returns ENOSPC for
+// too many watches, EMFILE and ENFILE for too many instances or descriptors.
 func isExhausted(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
 		errors.Is(err, syscall.ENOMEM)

@@ -14,8 +14,8 @@ import (
 )
 
 // inotify is the kernel's source of events (inotify(7)). It is used directly
-// because portable libraries leave IN_CLOSE_WRITE out, which tells a file that is
-// complete from one that is still being written.
+// because portable libraries omit IN_CLOSE_WRITE, which distinguishes a complete file
+// from one that is still being written.
 type inotify struct {
 	file   *os.File // never blocks: the runtime's poller waits for it
 	events chan Event
@@ -78,15 +78,15 @@ func (n *inotify) Remove(dir string) error {
 	if !ok {
 		return nil
 	}
-	n.forget(wd)
+	n.removeWatch(wd)
 	return n.control(func(fd int) error {
 		_, err := unix.InotifyRmWatch(fd, uint32(wd))
 		return err
 	})
 }
 
-// forget drops what is known of a watch descriptor.
-func (n *inotify) forget(wd int32) {
+// removeWatch removes a watch descriptor from the tables.
+func (n *inotify) removeWatch(wd int32) {
 	if dir, ok := n.dirs[wd]; ok {
 		delete(n.dirs, wd)
 		if n.wds[dir] == wd {
@@ -136,7 +136,7 @@ func (n *inotify) handle(wd int32, mask uint32, name string) bool {
 	n.mu.Lock()
 	dir, ok := n.dirs[wd]
 	if mask&unix.IN_IGNORED != 0 {
-		n.forget(wd)
+		n.removeWatch(wd)
 	}
 	n.mu.Unlock()
 	if !ok {
@@ -173,8 +173,8 @@ func (n *inotify) fail(err error) bool {
 }
 
 // isClosed reports whether no process has the file at path open for writing; false
-// where that is not known. The kernel gives a read lease (fcntl(2)) on no other
-// file; only the owner of the file and CAP_LEASE may ask.
+// where that is not known. The kernel grants a read lease (fcntl(2)) on no other file,
+// and only to the owner of the file or with CAP_LEASE.
 func isClosed(t *infile.Task, path string) bool {
 	return t.Do(path, func() error {
 		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)

@@ -11,8 +11,8 @@ import (
 // maxLinks bounds the symbolic links on the way to one file, as Linux does.
 const maxLinks = 40
 
-// trace is what was on the way to each path at one moment. What does not answer
-// counts as missing.
+// trace is what was on the way to each path at one moment. A file system that does not
+// answer counts as missing.
 type trace struct {
 	task   *infile.Task
 	states map[string]state    // by path
@@ -22,18 +22,19 @@ type trace struct {
 	memo   map[string]place    // directories already walked
 }
 
-// state is what tells one content of a file from another. It is comparable.
+// state identifies the content of a file. States are comparable.
 type state struct {
 	exists  bool
-	id      fileID
+	device  uint64
+	inode   uint64
 	mode    fs.FileMode
 	size    int64
 	written int64     // modification time, Unix nanoseconds
-	changed time.Time // latest change of the inode or of a link on the way, where the system tells
+	changed time.Time // latest change of the inode or of a link on the way
 	real    string    // the path without links
 }
 
-// none is the state of a file that was never looked at. No file has it.
+// none is the state of a file that was never looked at. It equals no other state.
 var none = state{size: -1}
 
 // sameContent reports whether nothing but the mode and the owner differs.
@@ -75,18 +76,18 @@ func (t *trace) file(path string) state {
 			break
 		}
 		path = filepath.Join(dir.real, filepath.Base(path))
-		t.note(path)
+		t.addName(path)
 		info, err := t.task.Lstat(path)
 		if err != nil {
-			t.end(asked, path)
+			t.addEnd(asked, path)
 			break
 		}
 		id, changed := identify(info)
 		latest = later(latest, changed)
 		if info.Mode()&fs.ModeSymlink == 0 {
-			t.end(asked, path)
+			t.addEnd(asked, path)
 			return state{
-				exists: true, id: id, mode: info.Mode(), size: info.Size(),
+				exists: true, device: id.Device, inode: id.Inode, mode: info.Mode(), size: info.Size(),
 				written: info.ModTime().UnixNano(), changed: latest, real: path,
 			}
 		}
@@ -97,8 +98,18 @@ func (t *trace) file(path string) state {
 	return state{changed: latest}
 }
 
-// end notes that a path ends at a name.
-func (t *trace) end(path, name string) {
+// identify returns the identity of a file and when its inode last changed in any way,
+// renames included; where the system does not report that, the modification time.
+func identify(info fs.FileInfo) (infile.Identity, time.Time) {
+	id := infile.IdentityOf(info)
+	if id.Changed == 0 {
+		return id, info.ModTime()
+	}
+	return id, time.Unix(0, id.Changed)
+}
+
+// addEnd records that a path ends at a name.
+func (t *trace) addEnd(path, name string) {
 	if path == name {
 		t.names[name] = true
 	} else {
@@ -138,13 +149,13 @@ func (t *trace) walk(path, parent string, links int) place {
 	real := filepath.Join(up.real, filepath.Base(path))
 	info, err := t.task.Lstat(real)
 	switch {
-	case err != nil: // the first missing component: wait for it
-		t.note(real)
+	case err != nil: // the first missing component
+		t.addName(real)
 		return place{changed: up.changed}
 	case info.Mode()&fs.ModeSymlink == 0:
 		return place{real: real, exists: true, changed: up.changed}
 	}
-	t.note(real)
+	t.addName(real)
 	_, changed := identify(info)
 	target, err := t.follow(real)
 	if err != nil || links == 0 {
@@ -155,8 +166,8 @@ func (t *trace) walk(path, parent string, links int) place {
 	return p
 }
 
-// note marks a name, in a directory without links, as one that matters.
-func (t *trace) note(path string) {
+// addName marks a name, in a directory without links, as one that matters.
+func (t *trace) addName(path string) {
 	if _, known := t.names[path]; !known {
 		t.names[path] = false
 	}

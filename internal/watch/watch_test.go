@@ -237,7 +237,7 @@ func TestFollowsAfterReplacement(t *testing.T) {
 	for calm := false; !calm; {
 		select {
 		case <-w.Changed():
-		case <-time.After(20 * settle):
+		case <-time.After(20 * settleTime):
 			calm = true
 		}
 	}

@@ -27,7 +27,19 @@ func infoOf(path string, st *syscall.Stat_t) (Info, error) {
 	default:
 		return Info{}, checkMode(path, fs.ModeIrregular)
 	}
-	return Info{st.Size, Identity{uint64(st.Dev), uint64(st.Ino), syscall.TimespecToNsec(st.Ctim), time.Now().UnixNano()}}, nil
+	return Info{st.Size, identityOf(st)}, nil
+}
+
+// IdentityOf returns the identity of the file that info describes.
+func IdentityOf(info fs.FileInfo) Identity {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return identityOf(st)
+	}
+	return Identity{}
+}
+
+func identityOf(st *syscall.Stat_t) Identity {
+	return Identity{uint64(st.Dev), uint64(st.Ino), syscall.TimespecToNsec(st.Ctim), time.Now().UnixNano()}
 }
 
 // fstat asks about an open file, which it makes a blocking one.

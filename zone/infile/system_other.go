@@ -2,7 +2,10 @@
 
 package infile
 
-import "os"
+import (
+	"io/fs"
+	"os"
+)
 
 // Stat asks about a regular file, symbolic links followed. The identity is that
 // of no file: nothing proves that a file is unchanged, and its content is compared
@@ -14,6 +17,9 @@ func (OS) Stat(path string) (Info, error) {
 	}
 	return Info{Size: info.Size()}, checkMode(path, info.Mode())
 }
+
+// IdentityOf returns the identity of no file.
+func IdentityOf(fs.FileInfo) Identity { return Identity{} }
 
 func fstat(f *os.File) (Info, error) {
 	info, err := f.Stat()
