@@ -32,7 +32,7 @@ var (
 	commentedItem = regexp.MustCompile(`(?m)^( *)#(- |  )`) // a line of an item that needs servers of others
 )
 
-// uncommented returns the example with its commented defaults in force.
+// uncommented returns the example with its commented defaults.
 func uncommented(t *testing.T) string {
 	return commentedKey.ReplaceAllString(example(t), "$1$2")
 }
