@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/config"
@@ -9,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// checked is what `check` found.
+// checked is the result of `check`.
 type checked struct {
 	OK       bool             `json:"ok"` // no errors
 	Errors   int              `json:"errors"`
@@ -19,17 +20,15 @@ type checked struct {
 }
 
 func newCheck(g *globals) *cobra.Command {
-	var asJSON bool
 	var origin string
 	cmd := &cobra.Command{
 		Use:   "check [--config FILE] | check --origin ORIGIN FILE",
 		Short: "Check the configuration and its zones, or one master file",
-		Long: `check reads the configuration and everything it names, as serve would, and tells
-all that is wrong. With --origin it reads one master file by itself, as the zone
-of that name.
+		Long: `check reads the configuration and all files that it names, as serve does, and prints
+all errors and warnings. With --origin it checks one master file as the zone of that
+name.
 
-It exits with 0 if there are only warnings or nothing at all, with 1 if there are
-errors, and with 2 if the command line is wrong.`,
+Exit codes: 0 no errors; 1 errors; 2 wrong command line.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if origin == "" {
 				if len(args) > 0 {
@@ -53,11 +52,7 @@ errors, and with 2 if the command line is wrong.`,
 			}
 			r.Errors, r.Warnings = daemon.Count(r.Findings)
 			r.OK = r.Errors == 0
-			if asJSON {
-				if err := printJSON(cmd.OutOrStdout(), r); err != nil {
-					return err
-				}
-			} else if err := r.print(cmd); err != nil {
+			if err := g.show(cmd, &r); err != nil {
 				return err
 			}
 			if !r.OK {
@@ -66,7 +61,7 @@ errors, and with 2 if the command line is wrong.`,
 			return nil
 		},
 	}
-	addJSON(cmd, &asJSON)
+	g.addJSON(cmd)
 	cmd.Flags().StringVar(&origin, "origin", "", "the `ORIGIN` that names in the master file are relative to: its zone, by name or prefix")
 	_ = cmd.RegisterFlagCompletionFunc("origin", g.completeZone) // the flag is there: it was made above
 	return cmd
@@ -94,24 +89,15 @@ func (r *checked) config(cmd *cobra.Command, g *globals) error {
 	return nil
 }
 
-func (r *checked) print(cmd *cobra.Command) error {
-	if err := printFindings(cmd, r.Findings); err != nil {
+// Print writes the findings and how many there are.
+func (r *checked) Print(w io.Writer) error {
+	if err := printFindings(w, r.Findings); err != nil {
 		return err
 	}
-	var err error
-	switch {
-	case r.Errors+r.Warnings == 0:
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "ok, %s\n", count(r.Zones, "zone"))
-	default:
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s, %s\n", count(r.Errors, "error"), count(r.Warnings, "warning"))
+	summary := count(r.Errors, "error") + ", " + count(r.Warnings, "warning")
+	if r.Errors+r.Warnings == 0 {
+		summary = "ok, " + count(r.Zones, "zone")
 	}
+	_, err := fmt.Fprintln(w, summary)
 	return err
-}
-
-// count returns the number with its noun.
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

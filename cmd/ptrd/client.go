@@ -15,8 +15,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// stateDir returns the state directory that the configuration names. A server may run
-// on while its configuration has errors, and these are not in the way.
+// stateDir returns the state directory of the configuration. It works with a configuration
+// that has errors too, because the server may still run.
 func (g *globals) stateDir() (string, error) {
 	if g.state != "" {
 		return g.state, nil
@@ -45,8 +45,8 @@ func (g *globals) stateDir() (string, error) {
 
 var stateDirLine = regexp.MustCompile(`(?m)^\s*["']?state_dir["']?\s*:\s*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#"'][^#\n]*?))\s*(?:#.*)?$`)
 
-// stateDirIn returns the state directory that a configuration names, be it YAML or not;
-// empty for none.
+// stateDirIn returns the state directory in the text of a configuration, even if that is not
+// YAML; empty: none.
 func stateDirIn(data []byte) string {
 	var only struct {
 		StateDir string `yaml:"state_dir"`
@@ -60,7 +60,7 @@ func stateDirIn(data []byte) string {
 	return ""
 }
 
-// send sends a request to the running server and copies the answer.
+// send sends a request to the running server and writes the response to w.
 func (g *globals) send(cmd *cobra.Command, verb string, args url.Values, w io.Writer) error {
 	dir, err := g.stateDir()
 	if err != nil {
@@ -69,25 +69,22 @@ func (g *globals) send(cmd *cobra.Command, verb string, args url.Values, w io.Wr
 	return control.Call(cmd.Context(), control.Path(dir), verb, args, w)
 }
 
-// call sends a request to the running server and reads the answer into to.
+// call sends a request to the running server and decodes the response into to.
 func (g *globals) call(cmd *cobra.Command, verb string, args url.Values, to any) error {
 	var buf bytes.Buffer
 	if err := g.send(cmd, verb, args, &buf); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(buf.Bytes(), to); err != nil {
-		return fmt.Errorf("the server's answer cannot be read, is it of another version than this command? %w", err)
+		return fmt.Errorf("the response of the server is not readable: %w; use the `ptrd` command of the version that runs", err)
 	}
 	return nil
 }
 
-// printer is what can be shown to a person.
-type printer interface{ Print(io.Writer) error }
-
-// show prints what a subcommand found.
-func show(cmd *cobra.Command, asJSON bool, p printer) error {
-	if asJSON {
-		return printJSON(cmd.OutOrStdout(), p)
+// ask sends a request to the running server and prints the response.
+func (g *globals) ask(cmd *cobra.Command, verb string, args url.Values, to printer) error {
+	if err := g.call(cmd, verb, args, to); err != nil {
+		return err
 	}
-	return p.Print(cmd.OutOrStdout())
+	return g.show(cmd, to)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// defaultConfigs are where the configuration is looked for without --config.
+// defaultConfigs returns the paths of the configuration without --config.
 func defaultConfigs() []string { return []string{"config.yaml", "/etc/ptrd/config.yaml"} }
 
 // path returns the path of the configuration file.
@@ -22,7 +22,7 @@ func (g *globals) path() (string, error) {
 			return p, nil
 		}
 	}
-	return "", usagef("there is neither ./config.yaml nor /etc/ptrd/config.yaml; name the configuration by --config FILE")
+	return "", usagef("there is neither ./config.yaml nor /etc/ptrd/config.yaml; give the configuration by --config FILE")
 }
 
 // load reads the configuration.
@@ -34,7 +34,7 @@ func (g *globals) load() (*config.Config, error) {
 	return config.Load(path)
 }
 
-// completeZone offers the apexes of the configuration.
+// completeZone completes the apexes of the configuration.
 func (g *globals) completeZone(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp

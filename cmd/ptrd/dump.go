@@ -21,13 +21,12 @@ func newDump(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dump ZONE|PREFIX",
 		Short: "Print a zone as a canonical master file",
-		Long: `dump prints a zone as the running server has it, as a master file: one record a
-line, all names absolute, in canonical order. Where no server runs with this
-configuration, and with --sources, the zone is made from the sources; a generated
-serial is then what it would be if the server had never served the zone before.
+		Long: `dump prints a zone of the running server as a master file: one record a line, all names
+absolute, in canonical order. If no server runs with this configuration, or with --sources,
+the zone is built from its sources; a generated serial is then that of a zone that was
+never served before.
 
-Of a zone with sources that updates add to, a comment behind each record says whose
-it is.`,
+For a zone with sources and updates, a comment after each record shows its source.`,
 		Example: `  ptrd dump 113.0.203.in-addr.arpa
   ptrd dump 203.0.113.64/26`,
 		Args:              exactly(1, "a zone or its prefix"),
@@ -55,11 +54,11 @@ it is.`,
 			return w.Flush()
 		},
 	}
-	cmd.Flags().BoolVar(&sources, "sources", false, "make the zone from its sources, even if a server runs")
+	cmd.Flags().BoolVar(&sources, "sources", false, "build the zone from its sources, even if a server runs")
 	return cmd
 }
 
-// zoneFromSources makes one zone of the configuration.
+// zoneFromSources builds one zone of the configuration.
 func zoneFromSources(cmd *cobra.Command, g *globals, apex dname.Name) (*zone.Zone, error) {
 	set, findings, err := setFromSources(cmd, g)
 	if err != nil {
@@ -75,13 +74,12 @@ func zoneFromSources(cmd *cobra.Command, g *globals, apex dname.Name) (*zone.Zon
 				fmt.Fprintln(cmd.ErrOrStderr(), f)
 			}
 		}
-		return nil, fmt.Errorf("zone %v has errors; `ptrd check` tells all of them", apex)
+		return nil, fmt.Errorf("zone %v has errors; `ptrd check` shows all of them", apex)
 	}
 	return z, nil
 }
 
-// setFromSources makes all zones of the configuration, as a server would at its
-// first start.
+// setFromSources builds all zones of the configuration, as a server does at its first start.
 func setFromSources(cmd *cobra.Command, g *globals) (*zone.Set, []daemon.Finding, error) {
 	cfg, err := g.load()
 	if err != nil {

@@ -15,13 +15,13 @@ import (
 func newEmit(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "emit PROGRAM",
-		Short: "Print the configuration that another program needs beside ptrd",
-		Long: `emit prints what a secondary, a resolver or a DHCP server needs in its own
-configuration so that it knows the zones of this one: all of them, or those that are
-named by their apex, by a prefix that they are in, or by an address that is in them.
+		Short: "Print the configuration of another program for use with ptrd",
+		Long: `emit prints the configuration that a secondary, a resolver or a DHCP server needs for the
+zones of ptrd: all of them, or those given by apex, by a prefix that contains them, or by an
+address in them.
 
-The text begins with comments that say which file it goes into and what else is
-needed. A TSIG key appears by its name; the secret stays in a file of its own.`,
+Comments at its start name the file that it belongs into and what else is needed. TSIG keys
+appear by name; their secrets belong into a separate file.`,
 		Args: noSuchSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -32,10 +32,10 @@ needed. A TSIG key appears by its name; the secret stays in a file of its own.`,
 	return cmd
 }
 
-// emitUses says what a role is, for the help.
+// emitUses describes the roles in the help.
 var emitUses = map[emit.Role]string{
-	emit.Secondary: "as a secondary, which transfers the zones and serves them too",
-	emit.Resolver:  "as a resolver, which asks ptrd for the names in the zones",
+	emit.Secondary: "as a secondary, which transfers the zones and serves them",
+	emit.Resolver:  "as a resolver, which queries ptrd for names in the zones",
 	emit.Updater:   "as a DHCP server, which writes PTR records by dynamic update",
 }
 
@@ -67,7 +67,7 @@ func newEmitTarget(g *globals, t *emit.Target) *cobra.Command {
 			}
 			if o.Role == emit.Updater && len(args) == 0 {
 				if zones = slices.DeleteFunc(zones, func(z emitZone) bool { return len(z.item.Update.Rules) == 0 }); len(zones) == 0 {
-					return fmt.Errorf("no zone of the configuration has `update`, so that nobody can change one; add it, with the DHCP server's key or address")
+					return fmt.Errorf("no zone of the configuration has `update`; add it with the key or address of the DHCP server")
 				}
 			}
 			keys := emitKeys{cfg: cfg}
@@ -84,7 +84,7 @@ func newEmitTarget(g *globals, t *emit.Target) *cobra.Command {
 				if o.Role == emit.Updater {
 					what, where = "updates", "update"
 				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s of %s are allowed to nobody who could be meant; add the neighbour's address, or its key, to `%s`\n", t.Name, what, shortList(keys.closed), where)
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s: no entry allows %s of %s; add the address or the key of the other server to `%s`\n", t.Name, what, shortList(keys.closed), where)
 			}
 			text, err := t.Text(o)
 			if err != nil {
@@ -95,21 +95,21 @@ func newEmitTarget(g *globals, t *emit.Target) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&servers, "server", nil, "`ADDRESS[:PORT]` where the neighbour finds ptrd; may be repeated (default listen.dns)")
+	f.StringArrayVar(&servers, "server", nil, "`ADDRESS[:PORT]` of ptrd for the other server; may be repeated (default listen.dns)")
 	if t.Roles[0] != emit.Resolver {
-		f.StringVar(&key, "key", "", "`NAME` of the TSIG key that the neighbour has; empty: none (default for each zone the first in its list of who may)")
+		f.StringVar(&key, "key", "", "`NAME` of the TSIG key of the other server; empty: none (default: the first key that the zone allows)")
 	}
 	if t.KeyFile != "" {
-		f.StringVar(&o.KeyFile, "key-file", t.KeyFile, "the neighbour's `FILE` with the TSIG keys")
+		f.StringVar(&o.KeyFile, "key-file", t.KeyFile, "`FILE` of the other server with the TSIG keys")
 	}
 	if t.HasFiles {
-		f.StringVar(&o.Directory, "directory", t.Directory, "the neighbour's `DIRECTORY` for the files of zones (default its own)")
+		f.StringVar(&o.Directory, "directory", t.Directory, "`DIRECTORY` of the other server for zone files (default: its own default)")
 	}
 	if t.HasLink {
-		f.StringVar(&o.Link, "link", "", "write a drop-in for the network configuration of this `INTERFACE`, over which ptrd is reached")
+		f.StringVar(&o.Link, "link", "", "print a drop-in for the network configuration of the `INTERFACE` to ptrd")
 	}
 	if slices.Contains(t.Roles, emit.Resolver) {
-		f.BoolVar(&o.Unsigned, "unsigned", false, "nobody above vouches for any of the zones: a validating resolver takes them unsigned")
+		f.BoolVar(&o.Unsigned, "unsigned", false, "no parent zone has DS records for the zones: a validating resolver accepts them unsigned")
 		if len(t.Roles) > 1 {
 			f.BoolVar(&resolver, "resolver", false, t.Program+" "+emitUses[emit.Resolver])
 		}
@@ -117,8 +117,8 @@ func newEmitTarget(g *globals, t *emit.Target) *cobra.Command {
 	return cmd
 }
 
-// emitServers returns the addresses by which a neighbour reaches the server: those
-// given, else those that it listens on, but for loopback ones beside others.
+// emitServers returns the addresses of ptrd for the other server: those given, or else those
+// of listen.dns, without loopback addresses if there are others.
 func emitServers(cfg *config.Config, given []string) ([]netip.AddrPort, error) {
 	var list []netip.AddrPort
 	for _, s := range given {
@@ -126,12 +126,12 @@ func emitServers(cfg *config.Config, given []string) ([]netip.AddrPort, error) {
 		if err != nil {
 			a, err := netip.ParseAddr(strings.Trim(s, "[]"))
 			if err != nil {
-				return nil, usagef("--server %q is no address; write one such as 192.0.2.53, 192.0.2.53:5300 or [2001:db8::53]:5300", s)
+				return nil, usagef("--server %q is not an address; write one such as 192.0.2.53, 192.0.2.53:5300 or [2001:db8::53]:5300", s)
 			}
 			ap = netip.AddrPortFrom(a, 53)
 		}
 		if ap.Addr().IsUnspecified() || ap.Port() == 0 {
-			return nil, usagef("--server %q is nowhere in particular; name an address of ptrd and its port", s)
+			return nil, usagef("--server %q is not a specific address and port; give those of ptrd", s)
 		}
 		list = append(list, ap)
 	}
@@ -141,7 +141,7 @@ func emitServers(cfg *config.Config, given []string) ([]netip.AddrPort, error) {
 	loopback := true
 	for _, ap := range cfg.Listen.DNS {
 		if ap.Addr().IsUnspecified() || ap.Port() == 0 {
-			return nil, usagef("listen.dns has %v, which does not say by which address others reach ptrd; name it by --server", ap)
+			return nil, usagef("listen.dns has %v, which is not a specific address and port; give those of ptrd by --server", ap)
 		}
 		loopback = loopback && ap.Addr().IsLoopback()
 		list = append(list, ap)
@@ -150,7 +150,7 @@ func emitServers(cfg *config.Config, given []string) ([]netip.AddrPort, error) {
 		list = slices.DeleteFunc(list, func(ap netip.AddrPort) bool { return ap.Addr().IsLoopback() })
 	}
 	if len(list) == 0 {
-		return nil, usagef("listen.dns is empty, so that it does not say by which address others reach ptrd; name it by --server")
+		return nil, usagef("listen.dns is empty; give the address of ptrd by --server")
 	}
 	return list, nil
 }
@@ -161,15 +161,15 @@ type emitZone struct {
 	apex dname.Name
 }
 
-// emitKeys finds the key that a neighbour signs with.
+// emitKeys finds the key that the other server signs with.
 type emitKeys struct {
 	cfg    *config.Config
-	chosen bool      // key is for all zones
+	chosen bool      // key is used for all zones
 	key    *emit.Key // nil: none
 	closed []dname.Name
 }
 
-// choose takes a key for all zones, none for the empty name.
+// choose sets the key for all zones; an empty name means none.
 func (k *emitKeys) choose(name string) error {
 	k.chosen = true
 	if name == "" {
@@ -177,10 +177,10 @@ func (k *emitKeys) choose(name string) error {
 	}
 	n, err := dname.Parse(name)
 	if err != nil {
-		return usagef("--key %q is not the name of a key: %v", name, err)
+		return usagef("--key %q is not a key name: %v", name, err)
 	}
 	if k.key = k.named(n); k.key == nil {
-		return fmt.Errorf("key %v is not under `keys` of the configuration; `ptrd key generate %[1]v` makes one", n)
+		return fmt.Errorf("key %v is not under `keys` of the configuration; create it by `ptrd key generate %[1]v`", n)
 	}
 	return nil
 }
@@ -194,8 +194,8 @@ func (k *emitKeys) named(n dname.Name) *emit.Key {
 	return nil
 }
 
-// of returns the key of a zone. It notes the zones that a neighbour with that key could
-// neither transfer nor update, wherever it is.
+// of returns the key of a zone. It records the zones that no client with this key could
+// transfer or update.
 func (k *emitKeys) of(z emitZone, role emit.Role) *emit.Key {
 	var names []dname.Name // of the keys in the zone's list, nil for an entry without one
 	switch role {
@@ -223,8 +223,8 @@ func (k *emitKeys) of(z emitZone, role emit.Role) *emit.Key {
 	return key
 }
 
-// emitZones returns the zones of the configuration that the arguments name, in the
-// order of the file; all without arguments.
+// emitZones returns the zones of the configuration that the arguments select, in the order of
+// the file; without arguments, all zones.
 func emitZones(cfg *config.Config, args []string) ([]emitZone, error) {
 	wanted := make([]func(*config.Zone, dname.Name) bool, len(args))
 	for i, arg := range args {
@@ -238,30 +238,30 @@ func emitZones(cfg *config.Config, args []string) ([]emitZone, error) {
 	for i := range cfg.Zones {
 		z := &cfg.Zones[i]
 		for _, apex := range z.Apexes {
-			take := len(args) == 0
+			selected := len(args) == 0
 			for k, is := range wanted {
 				if is(z, apex) {
-					take, used[k] = true, true
+					selected, used[k] = true, true
 				}
 			}
-			if take {
+			if selected {
 				list = append(list, emitZone{z, apex})
 			}
 		}
 	}
 	if k := slices.Index(used, false); k >= 0 {
-		return nil, fmt.Errorf("no zone of the configuration is %s, or a part of it, or holds it; name what is under `zones`", args[k])
+		return nil, fmt.Errorf("no zone of the configuration is %s, is in it, or contains it; give a zone of `zones`", args[k])
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("the configuration has no zone; list one under `zones`")
+		return nil, fmt.Errorf("the configuration has no zone; add one under `zones`")
 	}
 	return list, nil
 }
 
-// emitWanted reads one argument: it returns whether an apex of a zone is meant by it.
+// emitWanted returns a function that reports whether an argument selects an apex of a zone.
 func emitWanted(cfg *config.Config, arg string) (func(*config.Zone, dname.Name) bool, error) {
 	if a, err := netip.ParseAddr(arg); err == nil {
-		best := -1 // the zone that is asked for an address is the one of the longest prefix
+		best := -1 // the zone with the longest prefix answers for an address
 		for i := range cfg.Zones {
 			if z := &cfg.Zones[i]; z.Prefix.IsValid() && z.Prefix.Contains(a) && z.Prefix.Bits() > best {
 				best = z.Prefix.Bits()
@@ -274,7 +274,7 @@ func emitWanted(cfg *config.Config, arg string) (func(*config.Zone, dname.Name) 
 	}
 	if p, err := netip.ParsePrefix(arg); err == nil {
 		if p != p.Masked() {
-			return nil, usagef("prefix %v has bits set behind its length; write %v", p, p.Masked())
+			return nil, usagef("prefix %v has host bits; write %v", p, p.Masked())
 		}
 		return func(z *config.Zone, apex dname.Name) bool {
 			part := apexPrefix(z, apex)
@@ -283,7 +283,7 @@ func emitWanted(cfg *config.Config, arg string) (func(*config.Zone, dname.Name) 
 	}
 	n, err := dname.Parse(arg)
 	if err != nil {
-		return nil, usagef("%q is no zone, no prefix and no address: %v", arg, err)
+		return nil, usagef("%q is not a zone, a prefix or an address: %v", arg, err)
 	}
 	return func(_ *config.Zone, apex dname.Name) bool { return apex.Equal(n) }, nil
 }
@@ -291,7 +291,7 @@ func emitWanted(cfg *config.Config, arg string) (func(*config.Zone, dname.Name) 
 // apexPrefix returns the prefix of one zone of an item.
 func apexPrefix(z *config.Zone, apex dname.Name) netip.Prefix {
 	if len(z.Apexes) > 1 {
-		p, _ := dname.ToPrefix(apex) // as several have
+		p, _ := dname.ToPrefix(apex) // several apexes are on boundaries
 		return p
 	}
 	return z.Prefix

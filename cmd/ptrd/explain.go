@@ -21,18 +21,18 @@ import (
 )
 
 func newExplain(g *globals) *cobra.Command {
-	var asJSON, sources bool
+	var sources bool
 	var client, qtype string
 	cmd := &cobra.Command{
 		Use:   "explain ADDRESS|NAME|PREFIX",
-		Short: "Show what is answered for an address or a name, why, and where it comes from",
-		Long: `explain asks the running server what it answers for the reverse name of an
-address, for any name, or for the apex of a prefix's zone, and shows the way to that
-answer: zones, cuts, aliases, wildcards. Then it reads the sources again and shows the file and line, or the
-rule of the configuration, that each record comes from.
+		Short: "Show the answer for an address or a name, its reason, and its source",
+		Long: `explain shows what the running server answers for the reverse name of an address, for a
+name, or for the apex of the zone of a prefix, and the steps to this answer: zones, zone
+cuts, aliases, wildcards. It shows the file and line, or the rule of the configuration, that
+each record comes from.
 
-Where no server runs with this configuration, and with --sources, the zones are
-made from the sources.`,
+If no server runs with this configuration, or with --sources, the zones are built from
+their sources.`,
 		Example: `  ptrd explain 203.0.113.25
   ptrd explain 2001:db8::25 --client 192.0.2.1
   ptrd explain --type NS 203.0.113.0/24`,
@@ -56,13 +56,13 @@ made from the sources.`,
 			} else if err := trace(cmd, cfg, set, e); err != nil {
 				return err
 			}
-			return show(cmd, asJSON, e)
+			return g.show(cmd, e)
 		},
 	}
-	addJSON(cmd, &asJSON)
-	cmd.Flags().BoolVar(&sources, "sources", false, "make the zones from their sources, even if a server runs")
-	cmd.Flags().StringVar(&client, "client", "", "answer as for a client with this `ADDRESS`, with the access lists (default: without them)")
-	cmd.Flags().StringVar(&qtype, "type", "PTR", "the `TYPE` that is asked for")
+	g.addJSON(cmd)
+	cmd.Flags().BoolVar(&sources, "sources", false, "build the zones from their sources, even if a server runs")
+	cmd.Flags().StringVar(&client, "client", "", "the answer for a client with this `ADDRESS`, subject to access lists (default: without them)")
+	cmd.Flags().StringVar(&qtype, "type", "PTR", "the `TYPE` in question")
 	return cmd
 }
 
@@ -78,7 +78,7 @@ func (g *globals) question(what, qtype, client string) (q explain.Question, err 
 	}
 	var ok bool
 	if q.Type, ok = rr.ParseType(qtype); !ok {
-		return q, usagef("--type %q is not a type", qtype)
+		return q, usagef("--type %q is not a record type", qtype)
 	}
 	if client != "" {
 		if q.Client, err = netip.ParseAddr(client); err != nil {
@@ -88,8 +88,8 @@ func (g *globals) question(what, qtype, client string) (q explain.Question, err 
 	return q, nil
 }
 
-// answer asks the running server, or else makes the zones from the sources; set is
-// nil where the server answered.
+// answer asks the running server, or builds the zones from their sources; set is nil if the
+// server answered.
 func (g *globals) answer(cmd *cobra.Command, q explain.Question, cfg *config.Config, sources bool) (*explain.Explanation, *zone.Set, error) {
 	if !sources {
 		args := url.Values{"name": {q.Name.String()}, "type": {q.Type.String()}}
@@ -115,10 +115,9 @@ func (g *globals) answer(cmd *cobra.Command, q explain.Question, cfg *config.Con
 	return e, set, err
 }
 
-// fromAbove explains the name of an address that no zone here has. Where a
-// classless zone of the configuration is for it, resolvers come with the name that
-// the zone above, which is somebody else's, leads them to (RFC 2317 §4). None is
-// returned as it was.
+// fromAbove explains an address that is in no zone, but whose name in a parent zone
+// elsewhere should be a CNAME into a classless zone of the configuration (RFC 2317 §4). If
+// there is no such zone, it returns none.
 func (g *globals) fromAbove(cmd *cobra.Command, q explain.Question, cfg *config.Config, sources bool, none *explain.Explanation, set *zone.Set) (*explain.Explanation, *zone.Set, error) {
 	a, ok := dname.ToAddr(q.Name)
 	if !ok {
@@ -140,7 +139,7 @@ func (g *globals) fromAbove(cmd *cobra.Command, q explain.Question, cfg *config.
 	}
 	first := explain.Step{
 		Name: q.Name.String(),
-		What: fmt.Sprintf("no zone here is at or above it; who serves %v has to lead it to %v by a CNAME", q.Name.Parent(), target),
+		What: fmt.Sprintf("no zone here contains it; the server of %v needs a CNAME to %v", q.Name.Parent(), target),
 	}
 	q.Name = target
 	e, set, err := g.answer(cmd, q, cfg, sources)
@@ -150,9 +149,9 @@ func (g *globals) fromAbove(cmd *cobra.Command, q explain.Question, cfg *config.
 	return e, set, err
 }
 
-// trace reads the sources of the records in the answer.
+// trace finds the sources of the records in the answer.
 func trace(cmd *cobra.Command, cfg *config.Config, set *zone.Set, e *explain.Explanation) error {
-	stored := map[string]string{} // where the data of a name are, if not at the name: wildcards
+	stored := map[string]string{} // by name, the wildcard with its data
 	for _, s := range e.Steps {
 		if s.Owner != "" && strings.HasPrefix(s.Owner, "*.") {
 			stored[s.Name] = s.Owner
@@ -183,7 +182,7 @@ func trace(cmd *cobra.Command, cfg *config.Config, set *zone.Set, e *explain.Exp
 	return nil
 }
 
-// sourcesOf returns where the record comes from, out of all records at its owner.
+// sourcesOf returns the sources of a record, out of those of all records at its owner.
 func sourcesOf(r *explain.Record, list []assemble.Origin) (out []explain.Source) {
 	for _, o := range list {
 		if o.Record.Type.String() != r.Type || r.Type != "SOA" && zonefile.RData(o.Record.Type, o.Record.Data) != r.Data {
@@ -191,7 +190,7 @@ func sourcesOf(r *explain.Record, list []assemble.Origin) (out []explain.Source)
 		}
 		what := o.Layer.String()
 		if o.Rule != assemble.RuleNone {
-			what = "made by the rule " + o.Rule.String()
+			what = "generated by the rule " + o.Rule.String()
 		}
 		out = append(out, explain.Source{File: o.Pos.File, Line: o.Pos.Line, Col: o.Pos.Col, What: what})
 	}

@@ -14,7 +14,7 @@ import (
 func newKey() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
-		Short: "Make TSIG keys",
+		Short: "Create TSIG keys",
 		Args:  noSuchSubcommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -30,10 +30,9 @@ func newKeyGenerate() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "generate NAME",
-		Short: "Print a new key, as `keys` of the configuration takes it",
-		Long: `generate prints an item for ` + "`keys`" + ` of the configuration with a new random secret,
-as long as the MACs of its algorithm. Whoever has the secret can do what the key
-may: write it to a file that nobody else reads.`,
+		Short: "Print a new key for `keys` of the configuration",
+		Long: `generate prints an item for ` + "`keys`" + ` of the configuration with a new random secret, as
+long as the MACs of its algorithm. Store it in a file that other users cannot read.`,
 		Example:           "  ptrd key generate transfer-key\n  ptrd key generate --algorithm hmac-sha512 office-key",
 		Args:              exactly(1, "the name of the key"),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -44,7 +43,7 @@ may: write it to a file that nobody else reads.`,
 			}
 			name, err := dname.Parse(args[0])
 			if err != nil {
-				return usagef("%q is not the name of a key: %v", args[0], err)
+				return usagef("%q is not a key name: %v", args[0], err)
 			}
 			secret := make([]byte, a.Size()) // RFC 8945 §8: at least as long as the MAC
 			rand.Read(secret)                // never fails
@@ -57,6 +56,6 @@ may: write it to a file that nobody else reads.`,
 		},
 	}
 	cmd.Flags().StringVar(&algorithm, "algorithm", algorithm, "`ALGORITHM` of the key: "+strings.Join(names, ", "))
-	_ = cmd.RegisterFlagCompletionFunc("algorithm", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)) // the flag is there: it was made above
+	_ = cmd.RegisterFlagCompletionFunc("algorithm", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	return cmd
 }

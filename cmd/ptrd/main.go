@@ -1,9 +1,12 @@
-// Command ptrd serves reverse zones, and any other, with authority.
+// Command ptrd is an authoritative DNS server for reverse zones and other zones.
 //
-// Each file of this package is one subcommand. They read flags, call the rooms
-// that do the work, and print; what a zone means is decided elsewhere. The exit
-// code is 0 for success, 1 where something is wrong with what was asked about,
-// and 2 where the command line itself is wrong.
+// Each subcommand has its own file, which reads flags, calls the packages that do the work,
+// and prints the result. main.go has what they share, client.go the requests to the running
+// server, output.go the output as text and JSON, zonearg.go arguments that name a zone. A
+// new subcommand is a new file, a line in newRoot, a script in testdata/script, and a line in
+// docs/commands.md.
+//
+// The exit code is 0 for success, 1 for an error, and 2 for a wrong command line.
 package main
 
 import (
@@ -20,15 +23,15 @@ import (
 
 // Exit codes.
 const (
-	exitFault = 1 // the config, a zone, the server
-	exitUsage = 2 // the command line
+	exitError = 1 // in the configuration, a zone or the server
+	exitUsage = 2 // wrong command line
 )
 
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the whole program but for the process around it.
+// run runs the command and returns its exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
@@ -44,35 +47,36 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "ptrd: %v\n", err)
 		return exitUsage
 	case errors.As(err, &quiet):
-		return exitFault
+		return exitError
 	}
-	var problems config.Errors
-	if errors.As(err, &problems) {
-		for _, f := range daemon.FromConfig(problems) {
+	var findings config.Errors
+	if errors.As(err, &findings) {
+		for _, f := range daemon.FromConfig(findings) {
 			fmt.Fprintln(stderr, f)
 		}
-		return exitFault
+		return exitError
 	}
 	fmt.Fprintln(stderr, err)
-	return exitFault
+	return exitError
 }
 
-// usageError says that the command line is wrong.
+// usageError is an error in the command line.
 type usageError struct{ text string }
 
 func (e *usageError) Error() string { return e.text }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// silentError says that all was told already and only the exit code is missing.
+// silentError sets the exit code after the error was printed.
 type silentError struct{}
 
-func (*silentError) Error() string { return "told already" }
+func (*silentError) Error() string { return "already printed" }
 
 // globals are the flags that every subcommand has.
 type globals struct {
-	config string // as given; empty: looked for
-	state  string // the state directory of the running server, as given; empty: as the configuration says
+	config string // path of the configuration; empty: one of the default paths
+	state  string // state directory of the running server; empty: that of the configuration
+	json   bool   // of the subcommand that runs
 }
 
 func newRoot() *cobra.Command {
@@ -80,14 +84,13 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "ptrd",
 		Short: "Authoritative DNS server for reverse zones",
-		Long: `ptrd serves reverse zones (in-addr.arpa and ip6.arpa), and any other, from one
-YAML file.
+		Long: `ptrd serves reverse zones (in-addr.arpa and ip6.arpa) and other zones.
 
-Without --config, the file is ./config.yaml if there is one, else
+Without --config, the configuration is ./config.yaml if it exists, otherwise
 /etc/ptrd/config.yaml.
 
-Exit codes: 0 all is well, or there are only warnings; 1 something is wrong with
-the config, a zone or the server; 2 the command line is wrong.`,
+Exit codes: 0 success, possibly with warnings; 1 an error in the configuration, a zone or
+the server; 2 a wrong command line.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noSuchSubcommand,
@@ -97,10 +100,10 @@ the config, a zone or the server; 2 the command line is wrong.`,
 		return usagef("%v; see `%s --help`", err, cmd.CommandPath())
 	})
 	root.SuggestionsMinimumDistance = 2
-	root.PersistentFlags().StringVar(&g.config, "config", "", "the configuration `FILE` (default ./config.yaml, else /etc/ptrd/config.yaml)")
-	root.PersistentFlags().StringVar(&g.state, "state-dir", "", "the state directory `DIR` of the running server, for commands that ask it (default: as in the configuration)")
-	_ = root.MarkPersistentFlagDirname("state-dir")              // the flag is there: it was made above
-	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml") // the flag is there: it was made above
+	root.PersistentFlags().StringVar(&g.config, "config", "", "the configuration `FILE` (default ./config.yaml, or /etc/ptrd/config.yaml)")
+	root.PersistentFlags().StringVar(&g.state, "state-dir", "", "the state directory `DIR` of the running server (default: as in the configuration)")
+	_ = root.MarkPersistentFlagDirname("state-dir")              // the flag exists
+	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml") // the flag exists
 	root.AddCommand(
 		newServe(g),
 		newCheck(g),
@@ -124,14 +127,14 @@ the config, a zone or the server; 2 the command line is wrong.`,
 	)
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
-		if c.Name() == "completion" { // else a shell that it does not know is no error
+		if c.Name() == "completion" { // by default, an unknown shell is not an error
 			c.Args, c.RunE = noSuchSubcommand, root.RunE
 		}
 	}
 	return root
 }
 
-// noSuchSubcommand refuses arguments of a command that has only subcommands.
+// noSuchSubcommand returns an error for arguments of a command that has only subcommands.
 func noSuchSubcommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -143,25 +146,19 @@ func noSuchSubcommand(cmd *cobra.Command, args []string) error {
 	return usagef("%s; `%s --help` lists them", text, cmd.CommandPath())
 }
 
-// exactly takes n arguments, called by what.
-func exactly(n int, what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == n {
-			return nil
-		}
-		if n == 0 {
-			return usagef("%s takes no argument, %q was given; see `%s --help`", cmd.CommandPath(), args[0], cmd.CommandPath())
-		}
-		return usagef("%s takes one argument, %s, and %d were given; see `%s --help`", cmd.CommandPath(), what, len(args), cmd.CommandPath())
-	}
-}
+// exactly accepts n arguments, described by what.
+func exactly(n int, what string) cobra.PositionalArgs { return between(n, n, what) }
 
-// between takes least to most arguments, called by what.
+// between accepts least to most arguments, described by what.
 func between(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) < least || len(args) > most {
-			return usagef("%s takes %s, and %d arguments were given; see `%s --help`", cmd.CommandPath(), what, len(args), cmd.CommandPath())
+		path := cmd.CommandPath()
+		switch {
+		case len(args) >= least && len(args) <= most:
+			return nil
+		case most == 0:
+			return usagef("%s has no arguments, %q was given; see `%s --help`", path, args[0], path)
 		}
-		return nil
+		return usagef("%s needs %s, %s given; see `%s --help`", path, what, count(len(args), "argument"), path)
 	}
 }

@@ -13,17 +13,16 @@ import (
 )
 
 func newName(g *globals) *cobra.Command {
-	var asJSON bool
 	var servers []string
 	cmd := &cobra.Command{
 		Use:   "name ADDRESS|PREFIX|REVERSE-NAME",
-		Short: "Turn addresses and prefixes into reverse names and zones, and back",
-		Long: `name turns an address into its reverse name, a prefix into the zones that make
-it up, and a reverse name into its address or prefix. For a prefix it also prints
-the records that the owner of the addresses puts into the zone above.
+		Short: "Convert addresses and prefixes into reverse names and zones, and back",
+		Long: `name converts an address into its reverse name, a prefix into its zones, and a reverse
+name into its address or prefix. For a prefix it also prints the records that the owner
+of the addresses needs in the parent zone.
 
-The name servers in those records are the ones given by --ns; else, with
---config, those of the configuration, which may also name the zone of a prefix.`,
+The name servers in these records are those given by --ns, or with --config those of the
+configuration, which can also have a name for the zone of a prefix.`,
 		Example: `  ptrd name 203.0.113.25
   ptrd name 203.0.113.64/26 --ns ns1.example.com --ns ns2.example.net
   ptrd name 64-127.113.0.203.in-addr.arpa`,
@@ -38,18 +37,15 @@ The name servers in those records are the ones given by --ns; else, with
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), r)
-			}
-			return r.print(cmd.OutOrStdout())
+			return g.show(cmd, r)
 		},
 	}
-	addJSON(cmd, &asJSON)
-	cmd.Flags().StringArrayVar(&servers, "ns", nil, "a name server's `NAME`, for the records to hand over; may be repeated")
+	g.addJSON(cmd)
+	cmd.Flags().StringArrayVar(&servers, "ns", nil, "`NAME` of a name server, for the records of the parent zone; may be repeated")
 	return cmd
 }
 
-// handover is what the records for the zone above are made from.
+// handover has the input for the records of the parent zone.
 type handover struct {
 	servers []config.NameServer // as given by --ns; nil: those of the configuration
 	cfg     *config.Config
@@ -58,7 +54,7 @@ type handover struct {
 func newHandover(g *globals, given []string) (h handover, err error) {
 	for _, s := range given {
 		if _, err := netip.ParseAddr(s); err == nil {
-			return h, usagef("--ns %q is an address; an NS record holds the name of a server, such as ns1.example.com", s)
+			return h, usagef("--ns %q is an address; NS records have the name of a server, such as ns1.example.com", s)
 		}
 		n, err := dname.Parse(s)
 		if err != nil {
@@ -72,8 +68,8 @@ func newHandover(g *globals, given []string) (h handover, err error) {
 	return h, err
 }
 
-// of returns the name servers of a prefix, and the name that the configuration
-// gives to its zone, if it has that zone.
+// of returns the name servers of a prefix, and the name of its zone in the configuration, if
+// it has that zone.
 func (h *handover) of(p netip.Prefix) (servers []config.NameServer, apex dname.Name) {
 	if h.cfg == nil {
 		return h.servers, nil
@@ -91,21 +87,21 @@ func (h *handover) of(p netip.Prefix) (servers []config.NameServer, apex dname.N
 	return servers, apex
 }
 
-// naming is what there is to say about an address, a prefix or a name.
+// naming is the result of `name`.
 type naming struct {
 	Input   string       `json:"input"`
 	Kind    string       `json:"kind"` // address, prefix
 	Address *netip.Addr  `json:"address,omitempty"`
 	Prefix  netip.Prefix `json:"prefix"`
-	Name    string       `json:"name,omitempty"`  // the one reverse name; none for a prefix of several zones
-	Zones   []string     `json:"zones,omitempty"` // that make up the prefix, or could hold the address, the longest first
+	Name    string       `json:"name,omitempty"`  // the reverse name; none for a prefix of several zones
+	Zones   []string     `json:"zones,omitempty"` // of the prefix, or possible ones of the address, the longest first
 	Styles  []styled     `json:"styles,omitempty"`
-	Parent  string       `json:"parent,omitempty"` // the zone that delegates
+	Parent  string       `json:"parent,omitempty"` // the parent zone
 	Records []string     `json:"records,omitempty"`
-	Short   string       `json:"short,omitempty"` // the CNAMEs in one line
+	Short   string       `json:"short,omitempty"` // the CNAMEs as a $GENERATE line
 	Notes   []string     `json:"notes,omitempty"`
 
-	decided string // who chose one of the styles, or another name; empty: nobody
+	decided string // where the name of a classless zone comes from; empty: not decided
 }
 
 // styled is the name of a classless prefix in one style.
@@ -114,28 +110,28 @@ type styled struct {
 	Name  string `json:"name"`
 }
 
-// describe works out everything about the input.
+// describe returns the result for an argument.
 func describe(input string, h *handover) (*naming, error) {
 	if p, err := netip.ParsePrefix(input); err == nil {
 		r := &naming{Input: input}
 		if m := p.Masked(); m != p {
-			r.Notes = append(r.Notes, fmt.Sprintf("%v lies in %v, which is what is shown", p.Addr(), m))
+			r.Notes = append(r.Notes, fmt.Sprintf("%v is in %v, which is shown", p.Addr(), m))
 			p = m
 		}
 		if p.Addr().Is4In6() {
-			return nil, fmt.Errorf("prefix %s: IPv4 addresses mapped into IPv6 have no reverse zones of their own; write the IPv4 prefix", input)
+			return nil, fmt.Errorf("prefix %s: IPv4-mapped addresses have no reverse zones; write the IPv4 prefix", input)
 		}
 		return r.prefix(p, nil, h), nil
 	}
 	if a, err := netip.ParseAddr(input); err == nil {
 		if a.Zone() != "" {
-			return nil, fmt.Errorf("address %s: names know no interface; leave %%%s out", input, a.Zone())
+			return nil, fmt.Errorf("address %s: reverse names have no interface; remove %%%s", input, a.Zone())
 		}
 		return (&naming{Input: input}).address(a.Unmap()), nil
 	}
 	n, err := dname.Parse(input)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no address, no prefix and no name: %w", input, err)
+		return nil, fmt.Errorf("%q is not an address, a prefix or a name: %w", input, err)
 	}
 	if a, ok := dname.ToAddr(n); ok {
 		return (&naming{Input: input}).address(a), nil
@@ -168,35 +164,35 @@ func addressBelow(n dname.Name) (netip.Addr, bool) {
 	return a, ok && p.Contains(a)
 }
 
-// notReverse says why a name stands for no prefix.
+// notReverse returns the error for a name that is not the reverse name of a prefix.
 func notReverse(input string, n dname.Name) error {
 	f, address, rest := dname.Tree(n)
 	switch {
 	case f == dname.Forward && looksNumeric(input):
-		return fmt.Errorf("%q is no address and no prefix: an IPv4 address has four octets; write a prefix with its length, as 203.0.113.0/24", input)
+		return fmt.Errorf("%q is not an address or a prefix: an IPv4 address has four octets; write a prefix with its length, such as 203.0.113.0/24", input)
 	case f == dname.Forward:
 		return fmt.Errorf("%v is not under in-addr.arpa. or ip6.arpa.; give an address, a prefix or a reverse name", n)
 	}
 	if p, ok := dname.ToClassless(n.Parent()); ok {
 		first := p.Addr().As4()[3]
-		return fmt.Errorf("%s: label %q is no address of %v; one from %d to %d would be", input, n.Label(), p, first, int(first)+1<<(32-p.Bits())-1)
+		return fmt.Errorf("%s: label %q is not an address of %v; use %d to %d", input, n.Label(), p, first, int(first)+1<<(32-p.Bits())-1)
 	}
 	for range rest - 1 {
 		n = n.Parent()
 	}
 	label := string(n.Label())
-	tree, full, what := "in-addr.arpa.", 4, "an octet (0 to 255, without leading zeros) nor a part of a /24 (as 64-127, 64/26, 64-26)"
+	tree, full, what := "in-addr.arpa.", 4, "an octet (0 to 255, without leading zeros) nor a part of a /24 (such as 64-127, 64/26, 64-26)"
 	if f == dname.IP6 {
 		tree, full, what = "ip6.arpa.", 32, "a nibble (0 to 9, a to f)"
 	}
 	if address == full {
-		return fmt.Errorf("%s: label %q lies below a full address: names under %s have at most %d labels that are part of one", input, label, tree, full)
+		return fmt.Errorf("%s: label %q is below a complete address, which has %[4]d labels under %[3]s; remove it", input, label, tree, full)
 	}
 	neither := "not"
 	if f == dname.InAddr {
 		neither = "neither"
 	}
-	return fmt.Errorf("%s: label %q is %s %s, so the name stands for no prefix; a free label can be any name's, and only the zone above knows what it is for", input, label, neither, what)
+	return fmt.Errorf("%s: label %q is %s %s, so that the name has no prefix; give the address or prefix instead", input, label, neither, what)
 }
 
 func looksNumeric(s string) bool { return strings.Trim(s, "0123456789./:") == "" }
@@ -216,14 +212,13 @@ func (r *naming) address(a netip.Addr) *naming {
 	return r
 }
 
-// placeholders stand where nobody said which name servers there are.
+// placeholders returns names to use if no name servers are known.
 func placeholders() []config.NameServer {
 	return []config.NameServer{{Name: dname.MustParse("ns1.example.")}, {Name: dname.MustParse("ns2.example.")}}
 }
 
-// delegate adds the records that delegate the zone n to the servers: NS, and
-// the addresses of those whose names lie in the zone itself, which nobody could
-// find otherwise (RFC 9471).
+// delegate adds the records that delegate the zone n to the servers: NS, and glue for the
+// servers with names in the zone itself (RFC 9471).
 func (r *naming) delegate(n dname.Name, servers []config.NameServer) {
 	for _, s := range servers {
 		r.Records = append(r.Records, fmt.Sprintf("%v NS %v", n, s.Name))
@@ -240,13 +235,12 @@ func (r *naming) delegate(n dname.Name, servers []config.NameServer) {
 			r.Records = append(r.Records, fmt.Sprintf("%v %s %v", s.Name, typ, a))
 		}
 		if len(s.Addresses) == 0 {
-			r.Notes = append(r.Notes, fmt.Sprintf("%v lies in the zone itself, so its addresses have to be handed over with it; give them under `nameservers` in the configuration", s.Name))
+			r.Notes = append(r.Notes, fmt.Sprintf("%v is in the zone itself, so that the parent zone needs its addresses; give them under `nameservers` in the configuration", s.Name))
 		}
 	}
 }
 
-// prefix fills in what there is to say of a prefix; given is the name of a
-// classless one, nil if it was not given.
+// prefix fills in the result for a prefix; given is the name of a classless one, or nil.
 func (r *naming) prefix(p netip.Prefix, given dname.Name, h *handover) *naming {
 	r.Kind, r.Prefix = "prefix", p
 	ns, apex := h.of(p)
@@ -258,7 +252,7 @@ func (r *naming) prefix(p netip.Prefix, given dname.Name, h *handover) *naming {
 	}
 	if len(ns) == 0 {
 		ns = placeholders()
-		r.Notes = append(r.Notes, "ns1.example. and ns2.example. stand for your name servers; name them by --ns")
+		r.Notes = append(r.Notes, "ns1.example. and ns2.example. are placeholders; give your name servers by --ns")
 	}
 	if dname.IsClassless(p) {
 		return r.classless(p, ns, apex)
@@ -278,13 +272,13 @@ func (r *naming) prefix(p netip.Prefix, given dname.Name, h *handover) *naming {
 		n, _ := dname.FromPrefix(above)
 		r.Parent = n.String()
 	} else {
-		r.Records = nil // the tree itself is nobody's to hand over
+		r.Records = nil // in-addr.arpa and ip6.arpa are not delegated to operators
 	}
 	return r
 }
 
-// classless fills in what there is to say of a part of a /24; apex is the name of
-// its zone, or nil for the usual one.
+// classless fills in the result for a part of a /24; apex is the name of its zone, or nil
+// for the default.
 func (r *naming) classless(p netip.Prefix, ns []config.NameServer, apex dname.Name) *naming {
 	for _, s := range []dname.Style{dname.Range, dname.Slash, dname.RFC4183} {
 		r.Styles = append(r.Styles, styled{s.String(), dname.FromClassless(p, s).String()})
@@ -299,7 +293,7 @@ func (r *naming) classless(p netip.Prefix, ns []config.NameServer, apex dname.Na
 	r.delegate(apex, ns)
 	for a := p.Addr(); a.IsValid() && p.Contains(a); a = a.Next() {
 		n := dname.FromAddr(a)
-		target, _ := apex.Prepend(n.Label()) // an octet in front of a name of a /24's part always fits
+		target, _ := apex.Prepend(n.Label()) // there is always room for an octet
 		r.Records = append(r.Records, fmt.Sprintf("%v CNAME %v", n, target))
 	}
 	first := int(p.Addr().As4()[3])
@@ -307,7 +301,8 @@ func (r *naming) classless(p netip.Prefix, ns []config.NameServer, apex dname.Na
 	return r
 }
 
-func (r *naming) print(out io.Writer) error {
+// Print writes the result as text.
+func (r *naming) Print(out io.Writer) error {
 	w := bufio.NewWriter(out)
 	if r.Kind == "address" {
 		fmt.Fprintf(w, "address  %v\nname     %s\n", r.Address, r.Name)

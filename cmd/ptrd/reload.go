@@ -8,46 +8,40 @@ import (
 )
 
 func newReload(g *globals) *cobra.Command {
-	var asJSON bool
 	var accept []string
 	cmd := &cobra.Command{
 		Use:   "reload",
-		Short: "Let the running server reload, and tell what came of it",
-		Long: `reload asks the server that runs with this configuration to read the configuration
-and everything that changed, waits for it, and prints what changed and what is
-wrong. The server sees most changes by itself and may have been quicker: what it
-reloaded in the ten seconds before, and nobody was told of, is in the list as well.
+		Short: "Reload the running server and print the result",
+		Long: `reload makes the running server read the configuration and all changed files, waits, and
+prints changes and errors. The server reloads most changes automatically; changes of the
+last ten seconds that were not printed before are included.
 
-A change that removes more than max_shrink of a zone, of the configuration or of a
-catalog is held back, and what was served stays. --accept-shrink lets it pass, in this
-reload alone: with the name or the prefix of a zone, the name of a catalog,
-"configuration", or "all". It may be given several times. ptrd status lists what is
-held back.
+A change that removes more than max_shrink of a zone, of the configuration or of a catalog
+needs confirmation; until then the previous data stays served. --accept-shrink confirms it
+for this reload, with the name or the prefix of a zone, the name of a catalog,
+"configuration", or "all". It may be repeated. ptrd status lists such changes.
 
-It exits with 0 if everything is served as its sources have it, and with 1
-if the server refused the configuration or a zone has errors.`,
+It exits with 1 if the configuration or a zone has errors, or if a change needs
+confirmation.`,
 		Example: `  ptrd reload
   ptrd reload --accept-shrink 192.0.2.0/24 --accept-shrink catalog.example.net`,
 		Args:              exactly(0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return g.showOutcome(cmd, daemon.VerbReload, url.Values{"accept_shrink": accept}, asJSON)
+			return g.showOutcome(cmd, daemon.VerbReload, url.Values{"accept_shrink": accept})
 		},
 	}
-	addJSON(cmd, &asJSON)
-	cmd.Flags().StringSliceVar(&accept, "accept-shrink", nil, "let a change pass that is held back: `NAME` of a zone or catalog, configuration, or all")
-	_ = cmd.RegisterFlagCompletionFunc("accept-shrink", g.completeHeld) // the flag is there: it was made above
+	g.addJSON(cmd)
+	cmd.Flags().StringSliceVar(&accept, "accept-shrink", nil, "confirm the large removal of `NAME`: a zone, a catalog, configuration, or all")
+	_ = cmd.RegisterFlagCompletionFunc("accept-shrink", g.completeHeld) // the flag exists
 	return cmd
 }
 
-// showOutcome has the server do what ends with the outcome of a reload, and prints that.
-// It fails silently unless everything is served as it should be.
-func (g *globals) showOutcome(cmd *cobra.Command, verb string, args url.Values, asJSON bool) error {
+// showOutcome sends a request that has the outcome of a reload as response, and prints it.
+// It returns a silentError if the outcome has errors.
+func (g *globals) showOutcome(cmd *cobra.Command, verb string, args url.Values) error {
 	var o daemon.Outcome
-	if err := g.call(cmd, verb, args, &o); err != nil {
-		return err
-	}
-	if err := show(cmd, asJSON, &o); err != nil {
+	if err := g.ask(cmd, verb, args, &o); err != nil {
 		return err
 	}
 	if !o.OK() {
@@ -56,7 +50,7 @@ func (g *globals) showOutcome(cmd *cobra.Command, verb string, args url.Values, 
 	return nil
 }
 
-// completeHeld offers what the running server holds back.
+// completeHeld completes the names that need confirmation.
 func (g *globals) completeHeld(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	var s daemon.Status
 	if err := g.call(cmd, daemon.VerbStatus, nil, &s); err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,11 +14,11 @@ func newServe(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the zones of the configuration",
-		Long: `serve answers queries until it is told to stop by SIGTERM or SIGINT.
+		Long: `serve answers queries until it receives SIGTERM or SIGINT.
 
-It reloads by itself when the configuration or a file that it names changes; at
-once on SIGHUP and for ` + "`ptrd reload`" + `. A configuration or a zone with an error
-leaves what is served as it is.`,
+It reloads automatically when the configuration or a file that it names changes, and
+immediately on SIGHUP and for ` + "`ptrd reload`" + `. If the configuration or a zone has an
+error, the previous data stays served.`,
 		Args:              exactly(0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -29,7 +28,7 @@ leaves what is served as it is.`,
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt)
 			defer stop()
-			context.AfterFunc(ctx, stop) // a second signal ends the process at once
+			context.AfterFunc(ctx, stop) // a second signal ends the process immediately
 			hangup := make(chan os.Signal, 1)
 			signal.Notify(hangup, syscall.SIGHUP)
 			defer signal.Stop(hangup)
@@ -41,14 +40,4 @@ leaves what is served as it is.`,
 			}, nil)
 		},
 	}
-}
-
-// printFindings writes findings for a person, one a line.
-func printFindings(cmd *cobra.Command, list []daemon.Finding) error {
-	for _, f := range list {
-		if _, err := fmt.Fprintln(cmd.OutOrStdout(), f); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -6,20 +6,16 @@ import (
 )
 
 func newStatus(g *globals) *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:               "status",
-		Short:             "Show what the running server serves",
+		Short:             "Show the zones and the state of the running server",
 		Args:              exactly(0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var s daemon.Status
-			if err := g.call(cmd, daemon.VerbStatus, nil, &s); err != nil {
-				return err
-			}
-			return show(cmd, asJSON, &s)
+			return g.ask(cmd, daemon.VerbStatus, nil, &s)
 		},
 	}
-	addJSON(cmd, &asJSON)
+	g.addJSON(cmd)
 	return cmd
 }

@@ -8,12 +8,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// release is set by the build: `-ldflags "-X main.release=v1.2.3"`. Empty, the
-// version is taken from what the go command noted in the binary.
+// release is set by the build: `-ldflags "-X main.release=v1.2.3"`.
 var release string
 
-// version returns the release, or the module version or the commit that the go
-// command noted in the binary.
+// version returns the release, or else the module version or the commit in the build
+// information.
 func version() string {
 	if release != "" {
 		return release

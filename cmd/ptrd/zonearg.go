@@ -7,20 +7,19 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// apex reads an argument that names a zone: its name, or its prefix, for nobody
-// has to reverse an address. A zone of the configuration has the name that it has
-// there; without a configuration a prefix is no error.
+// apex reads an argument that is the name or the prefix of a zone. The zone of a prefix has
+// the name that it has in the configuration, if there is one.
 func (g *globals) apex(what string) (dname.Name, error) {
 	p, err := netip.ParsePrefix(what)
 	if err != nil {
 		n, err := dname.Parse(what)
 		if err != nil {
-			return nil, usagef("%q is neither the name of a zone nor a prefix: %v", what, err)
+			return nil, usagef("%q is neither a zone name nor a prefix: %v", what, err)
 		}
 		return n, nil
 	}
 	if p != p.Masked() {
-		return nil, usagef("prefix %v has bits set behind its length; write %v", p, p.Masked())
+		return nil, usagef("prefix %v has host bits; write %v", p, p.Masked())
 	}
 	names := g.apexes(p)
 	switch {
@@ -34,13 +33,13 @@ func (g *globals) apex(what string) (dname.Name, error) {
 		}
 	}
 	if len(names) > 1 {
-		return nil, usagef("prefix %v has %d zones; name one of them: %s", p, len(names), shortList(names))
+		return nil, usagef("prefix %v is %d zones; give one of them: %s", p, len(names), shortList(names))
 	}
 	return names[0], nil
 }
 
-// apexes returns the zones that the configuration makes of exactly this prefix;
-// nil if there is no configuration or it makes none.
+// apexes returns the zones of the item with this prefix in the configuration; nil: there is
+// none.
 func (g *globals) apexes(p netip.Prefix) []dname.Name {
 	cfg, err := g.load()
 	if err != nil {

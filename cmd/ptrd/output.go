@@ -1,0 +1,57 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/ptrd/ptrd/internal/daemon"
+	"github.com/spf13/cobra"
+)
+
+// printer is a result that can be printed as text; it is also encoded as JSON.
+type printer interface{ Print(io.Writer) error }
+
+// addJSON adds the flag --json to a subcommand.
+func addJSON(cmd *cobra.Command, to *bool) {
+	cmd.Flags().BoolVar(to, "json", false, "print JSON for programs")
+}
+
+func (g *globals) addJSON(cmd *cobra.Command) { addJSON(cmd, &g.json) }
+
+// show prints the result of a subcommand.
+func (g *globals) show(cmd *cobra.Command, p printer) error { return show(cmd, g.json, p) }
+
+func show(cmd *cobra.Command, asJSON bool, p printer) error {
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), p)
+	}
+	return p.Print(cmd.OutOrStdout())
+}
+
+// printJSON writes v as indented JSON with a final newline. `<`, `>` and `&` are not
+// escaped.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// printFindings writes findings as text, one a line.
+func printFindings(w io.Writer, list []daemon.Finding) error {
+	for _, f := range list {
+		if _, err := fmt.Fprintln(w, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// count returns the number with its noun.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"net/url"
+
+	"github.com/ptrd/ptrd/internal/daemon"
+	"github.com/ptrd/ptrd/internal/history"
+	"github.com/spf13/cobra"
+)
+
+func newRollback(g *globals) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rollback ZONE|ADDRESS|PREFIX SERIAL",
+		Short: "Serve the content of an earlier serial again",
+		Long: `rollback publishes the content of an earlier serial under a new one, so that secondaries
+follow. It works for zones whose content only the server stores, not for those of files or
+primaries, whose source would undo it. ` + "`ptrd log`" + ` lists the serials, ` + "`ptrd diff`" + ` shows the
+difference.`,
+		Example:           `  ptrd rollback 113.0.203.in-addr.arpa 2026012301`,
+		Args:              exactly(2, "a zone and a serial"),
+		ValidArgsFunction: g.completeZone,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !isSerial(args[1]) {
+				return usagef("%q is not a serial, a number from 0 to 4294967295", args[1])
+			}
+			var r history.Rollback
+			return g.ask(cmd, daemon.VerbRollback, url.Values{"what": {args[0]}, "serial": {args[1]}}, &r)
+		},
+	}
+	g.addJSON(cmd)
+	return cmd
+}
