@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/ptrd/ptrd/bench/report"
 )
 
 // Each flood sends what it says, from 127.0.0.0/8, never from the address of an honest
@@ -131,13 +133,12 @@ func TestDescribe(t *testing.T) {
 func TestResultsAreKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "results")
 	for n := range 3 {
-		r, err := openResults(path)
-		if err != nil || len(r.all) != n {
-			t.Fatalf("call %d finds %d results: %v", n, len(r.all), err)
+		r, err := report.OpenResults[result](path, false)
+		if err != nil || len(r.All) != n {
+			t.Fatalf("call %d finds %d results: %v", n, len(r.All), err)
 		}
-		if err := r.add(result{Attack: "any", Kept: []float64{1}}); err != nil {
+		if err := r.Add(result{Attack: "any", Kept: []float64{1}}); err != nil {
 			t.Fatal(err)
 		}
-		r.file.Close()
 	}
 }

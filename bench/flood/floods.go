@@ -79,7 +79,7 @@ func Run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	results, err := openResults(*kept)
+	results, err := report.OpenResults[result](*kept, false)
 	if err != nil {
 		return err
 	}
@@ -106,13 +106,13 @@ func Run(ctx context.Context, args []string) error {
 					return fmt.Errorf("%s against %s: %w", a.name, d.name, err)
 				}
 				fmt.Fprintf(os.Stderr, "%s\n", r)
-				if err := results.add(*r); err != nil {
+				if err := results.Add(*r); err != nil {
 					return err
 				}
 			}
 		}
 	}
-	text := describe(results.all, *honest, *duration)
+	text := describe(results.All, *honest, *duration)
 	if *document == "" {
 		fmt.Print(text)
 		return nil

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/ptrd/ptrd/bench/machine"
+	"github.com/ptrd/ptrd/bench/peer"
 )
 
 // The scene: a reverse zone of a /16 with a PTR for each address whose last octet is
@@ -37,6 +37,7 @@ func reverseName(rng *rand.Rand, exists bool) string {
 type scene struct {
 	dir, program string
 	address      netip.AddrPort // of the server
+	logPath      string         // likewise
 }
 
 // newScene writes the zones.
@@ -54,8 +55,8 @@ func newScene(dir, program string) (*scene, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, text := range map[string]string{"reverse.zone": b.String(), "signed.zone": signed} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+	for zone, text := range map[string]string{reverseZone: b.String(), signedZone: signed} {
+		if err := os.WriteFile(filepath.Join(dir, zone+"zone"), []byte(text), 0o644); err != nil {
 			return nil, err
 		}
 	}
@@ -136,20 +137,19 @@ func (s *scene) start(ctx context.Context, d defence) (*machine.Process, error) 
 		return nil, err
 	}
 	s.address = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
-	state, err := os.MkdirTemp(s.dir, "state-")
+	server, err := peer.Ptrd("ptrd", s.program)
 	if err != nil {
 		return nil, err
 	}
-	config := fmt.Sprintf("listen: {dns: [%q]}\nstate_dir: %s\n%s\nzones:\n  - {name: %s, file: reverse.zone}\n  - {name: %s, file: signed.zone}\n",
-		s.address, state, d.config, reverseZone, signedZone)
-	path := filepath.Join(s.dir, "ptrd.yaml")
-	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
+	site := &peer.Site{Zones: s.dir, Apexes: []string{strings.TrimSuffix(reverseZone, "."), strings.TrimSuffix(signedZone, ".")}, Port: int(port), Extra: d.config + "\n"}
+	if site.Dir, err = os.MkdirTemp(s.dir, "server-"); err != nil {
 		return nil, err
 	}
-	if err := os.Remove(s.logPath()); err != nil && !os.IsNotExist(err) {
+	s.logPath = filepath.Join(site.Dir, "ptrd.log")
+	if err := server.Configure(site); err != nil {
 		return nil, err
 	}
-	p, err := machine.Start(exec.Command(s.program, "serve", "--config", path), s.logPath(), 0)
+	p, err := machine.Start(server.Command(site), s.logPath, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -167,10 +167,8 @@ func (s *scene) start(ctx context.Context, d defence) (*machine.Process, error) 
 	}
 }
 
-func (s *scene) logPath() string { return filepath.Join(s.dir, "ptrd.log") }
-
 func (s *scene) log() string {
-	data, err := os.ReadFile(s.logPath())
+	data, err := os.ReadFile(s.logPath)
 	if err != nil {
 		return err.Error()
 	}

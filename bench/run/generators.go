@@ -98,7 +98,7 @@ func (l *lab) compareGenerators(list []generator, d *data, transport string, o l
 			spent, _ := s.Usage().Since(before)
 			one.Kind, one.Set = kindGenerators, transport
 			one.Values[valueShare] = spent.Seconds() / one.Values[valueLength]
-			if err := l.add(one); err != nil {
+			if err := l.Add(one); err != nil {
 				return err
 			}
 			fmt.Fprintf(l.out, "%s run %d  %-18s %6.2f µs/query, %.2f of it outside the kernel  %8.0f/s  %.0f lost  floor %.0f %% busy\n", transport, run+1, g.name,

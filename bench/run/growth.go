@@ -52,7 +52,7 @@ func (l *lab) growthStarts(sets map[string]*data, o loadOptions) error {
 			if err != nil {
 				return fmt.Errorf("start of %s: %w", d.set.Name, err)
 			}
-			if err := l.add(one); err != nil {
+			if err := l.Add(one); err != nil {
 				return err
 			}
 			fmt.Fprintf(l.out, "start %-10s run %d  %7.3f s  %8.1f MB, peak %8.1f MB\n", d.set.Name, run+1,
@@ -99,7 +99,7 @@ func (l *lab) growthLoad(sets map[string]*data, o loadOptions) error {
 			if s.Peer == nil {
 				one.Set = floorName
 			}
-			if err := l.add(one); err != nil {
+			if err := l.Add(one); err != nil {
 				return err
 			}
 			fmt.Fprintf(l.out, "udp   %-10s run %d  %7.2f µs/answer%s\n", one.Set, run+1, one.Values[valueCPU], unlessQuiet(one))

@@ -138,7 +138,7 @@ func TestResults(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, n := range []float64{3, 1, 2} {
-		if err := r.add(record{Kind: kindUDP, Set: "v4-1k", Server: "a", Values: map[string]float64{valueCPU: n}}); err != nil {
+		if err := r.Add(record{Kind: kindUDP, Set: "v4-1k", Server: "a", Values: map[string]float64{valueCPU: n}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -149,7 +149,7 @@ func TestResults(t *testing.T) {
 	if got := l.summary(kindUDP, "v4-1k", "a", valueCPU).String(); got != "2.00 (1.00–3.00)" {
 		t.Error(got)
 	}
-	if r, err = openResults(dir, "x", true); err != nil || len(r.all) != 0 {
+	if r, err = openResults(dir, "x", true); err != nil || len(r.All) != 0 {
 		t.Errorf("%v, %v", r, err)
 	}
 }

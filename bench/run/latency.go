@@ -48,7 +48,7 @@ func latency(ctx context.Context, args []string) error {
 				if err != nil {
 					return fmt.Errorf("%s under %s: %w", p.Name, a.name, err)
 				}
-				if err := l.add(one); err != nil {
+				if err := l.Add(one); err != nil {
 					return err
 				}
 				v := one.Values

@@ -102,7 +102,7 @@ func (l *lab) interleave(kind string, d *data, o loadOptions) error {
 				}
 			}
 			one.Kind, one.Set, one.Round = kind, setName(d, o), round
-			if err := l.add(one); err != nil {
+			if err := l.Add(one); err != nil {
 				return err
 			}
 			fmt.Fprintf(l.out, "%-4s %-10s run %d  %-12s %7.2f µs/answer  %8.0f/s  p50 %.1f p99 %.1f µs  %.0f of %.0f lost%s\n", kind, one.Set, run+1, s.name,

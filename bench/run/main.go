@@ -154,7 +154,7 @@ func (c *common) parse(ctx context.Context, args []string) (*lab, error) {
 	if l.results, err = openResults(dir, c.set.Name(), c.fresh || c.quick); err != nil {
 		return nil, err
 	}
-	return l, l.add(record{Kind: kindMachine, Text: machine.Describe()})
+	return l, l.Add(record{Kind: kindMachine, Text: machine.Describe()})
 }
 
 // unlessGiven sets a flag that is not on the command line.
@@ -215,7 +215,7 @@ func (l *lab) tellVersions() error {
 	for _, p := range l.peers {
 		v := p.Version()
 		fmt.Fprintf(l.out, "# %-12s %s\n", p.Name, v)
-		if err := l.add(record{Kind: kindVersion, Server: p.Name, Text: v}); err != nil {
+		if err := l.Add(record{Kind: kindVersion, Server: p.Name, Text: v}); err != nil {
 			return err
 		}
 	}

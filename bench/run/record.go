@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
-	"fmt"
-	"os"
 	"path/filepath"
+
+	"github.com/ptrd/ptrd/bench/report"
 )
 
 // record is one run of one server, or one thing that was found out about it.
@@ -68,52 +66,18 @@ const (
 )
 
 // results are the records of this and of earlier calls in the same directory.
-type results struct {
-	path string
-	all  []record
-}
+type results struct{ *report.Results[record] }
 
-// openResults reads what is there; fresh forgets it.
+// openResults reads what is there; fresh removes it.
 func openResults(dir, name string, fresh bool) (*results, error) {
-	r := &results{path: filepath.Join(dir, name+".jsonl")}
-	if fresh {
-		if err := os.Remove(r.path); err != nil && !os.IsNotExist(err) {
-			return nil, err
-		}
-		return r, nil
-	}
-	f, err := os.Open(r.path)
-	if os.IsNotExist(err) {
-		return r, nil
-	} else if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		var one record
-		if err := json.Unmarshal(s.Bytes(), &one); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w; --fresh begins again", r.path, len(r.all)+1, err)
-		}
-		r.all = append(r.all, one)
-	}
-	return r, nil
-}
-
-// add keeps a record at once: what was measured is not lost when a later run fails.
-func (r *results) add(one record) error {
-	r.all = append(r.all, one)
-	f, err := os.OpenFile(r.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return json.NewEncoder(f).Encode(one)
+	r, err := report.OpenResults[record](filepath.Join(dir, name+".jsonl"), fresh)
+	return &results{r}, err
 }
 
 // of returns the records of a kind and, unless they are empty, of a set and a server.
 func (r *results) of(kind, set, server string) []record {
 	var out []record
-	for _, one := range r.all {
+	for _, one := range r.All {
 		if one.Kind == kind && (set == "" || one.Set == set) && (server == "" || one.Server == server) {
 			out = append(out, one)
 		}

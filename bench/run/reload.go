@@ -143,7 +143,7 @@ func (l *lab) restOnce(d *data, o loadOptions) error {
 	v[valueStolen] = (stolen() - before).Seconds()
 	fmt.Fprintf(l.out, "reload %-8s        %-12s   rests, %.0f of %.0f lost, p50 %.0f µs, p99 %.0f µs, max %.1f ms\n", d.set.Name, floorName,
 		v[valueLost], v[valueSent], v[valueP50], v[valueP99], v[valueMax]/1e3)
-	return l.add(record{Kind: kindReload, Set: d.set.Name, Server: floorName, Values: v, Quiet: v[valueStolen] < 0.05})
+	return l.Add(record{Kind: kindReload, Set: d.set.Name, Server: floorName, Values: v, Quiet: v[valueStolen] < 0.05})
 }
 
 // span is a time of a run, counted from its start.

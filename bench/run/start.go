@@ -34,7 +34,7 @@ func (l *lab) each(runs int, measure func(*peer.Peer) (record, error), print fun
 				fmt.Fprintf(l.out, "# left out: %v\n", err)
 				continue
 			}
-			if err := l.add(one); err != nil {
+			if err := l.Add(one); err != nil {
 				return err
 			}
 			print(run+1, p, one.Values)

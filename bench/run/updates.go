@@ -48,7 +48,7 @@ func updates(ctx context.Context, args []string) error {
 				if role == peer.FileUpdates {
 					one.Server += ", file"
 				}
-				if err := l.add(one); err != nil {
+				if err := l.Add(one); err != nil {
 					return err
 				}
 				fmt.Fprintf(l.out, "updates run %d  %-12s %8.0f/s\n", run+1, one.Server, one.Values[valueUpdates])
