@@ -114,9 +114,9 @@ const lasting = `zones:
 func primaryConfig(p *side, sides []*side, members []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "listen: {dns: [%q], admin: \"\"}\nstate_dir: state\n%s", p.dns, keysText())
-	var tell []string
+	var notify []string
 	for _, s := range sides {
-		tell = append(tell, fmt.Sprintf("%q", s.dns))
+		notify = append(notify, fmt.Sprintf("%q", s.dns))
 	}
 	fmt.Fprintf(&b, `defaults:
   nameservers: [ns1.example.com]
@@ -127,7 +127,7 @@ zones:
   - {name: sec1.example, dynamic: {seed: dyn.zone}, update: [127.0.0.1]}
   - {name: sec2.example, dynamic: {seed: dyn.zone}, update: [127.0.0.1]}
   - {name: 66.18.198.in-addr.arpa, dynamic: {seed: dyn.zone}, update: [127.0.0.1]}
-`, strings.Join(tell, ", "))
+`, strings.Join(notify, ", "))
 	for _, m := range members {
 		fmt.Fprintf(&b, "  - {name: %s, file: plain.zone}\n", m)
 	}

@@ -11,7 +11,7 @@
 //
 // N is a number, with k for thousand or M for million. Nine questions in ten are for names
 // that are there, one for a name that is not: in v4 and many mostly a free
-// address beside used ones, in v6 mostly a free address in a used network.
+// address next to used ones, in v6 mostly a free address in a used network.
 //
 // Everything follows from the name and from arithmetic on the number of a record,
 // so that the same name gives the same octets on every machine, and no memory is taken

@@ -139,7 +139,7 @@ func (s *Set) writeQuestions(f Files) error {
 	})
 }
 
-// writeFile writes a file by f. What goes wrong meanwhile is told by the Flush.
+// writeFile writes a file by f. Flush returns the first error of the writes.
 func writeFile(path string, f func(w *bufio.Writer)) error {
 	out, err := os.Create(path)
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package flood attacks a ptrd on a loopback address, asks it honestly meanwhile, and
-// tells what the honest clients still got and what a victim got whose address was
+// reports what the honest clients still got and what a victim got whose address was
 // forged: floods over UDP with each of the defences and without, and hostile
 // connections. `make bench-floods` writes the tables of docs/benchmarks.md.
 //

@@ -7,7 +7,7 @@ type result struct {
 	Attack, Defence string
 	Size            int
 	Seconds         float64   // that honest clients asked
-	Kept            []float64 // part of the queries of each honest client that was answered: first those beside the attack, then those elsewhere
+	Kept            []float64 // part of the queries of each honest client that was answered: first those in the prefix of the attack, then those elsewhere
 	P50, P99        []float64 // of their answers, milliseconds
 	Flow            flow
 	Before, After   uint64 // octets of memory

@@ -175,7 +175,7 @@ func (s *scene) log() string {
 	return string(data)
 }
 
-// freePort returns a port that nobody has on UDP and TCP.
+// freePort returns a port that is free on both UDP and TCP.
 func freePort() (uint16, error) {
 	for range 16 {
 		ln, err := net.Listen("tcp4", "127.0.0.1:0")

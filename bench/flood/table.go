@@ -14,7 +14,7 @@ func describe(all []result, honest int, duration time.Duration) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %s. Each honest client asks %d times a second, for %v under each attack. Median of all runs, in brackets the least and the greatest.\n",
 		time.Now().Format(time.DateOnly), machine.Describe(), honest, duration)
-	clients := []string{"beside: UDP", "cookies", "TCP", "TCP, kept", "elsewhere: UDP", "cookies", "TCP", "TCP, kept"}
+	clients := []string{"same prefix: UDP", "cookies", "TCP", "TCP, kept", "elsewhere: UDP", "cookies", "TCP", "TCP, kept"}
 	for _, f := range floods() {
 		t := report.Table{Head: append(append([]string{"defence"}, clients...), "UDP p50, p99 ms", "TCP p50, p99 ms", "octets out for one in", "MiB before", "after")}
 		of := only(all, func(r *result) bool { return r.Attack == f.name })
@@ -42,21 +42,21 @@ func describe(all []result, honest int, duration time.Duration) string {
 	return b.String()
 }
 
-// row returns the cells of results of the same attack and defence; tell is what a kind
-// of attack has to tell beside the others.
-func row(name string, of []result, tell func(r *result) float64) []any {
+// row returns the cells of results of the same attack and defence; special is the column that
+// only this kind of attack has.
+func row(name string, of []result, special func(r *result) float64) []any {
 	cells := []any{name}
 	for i := range of[0].Kept {
 		cells = append(cells, percent(summary(of, func(r *result) float64 { return r.Kept[i] })))
 	}
-	// A time is that of the client elsewhere; who is beside the attack is limited with it.
+	// Times are those of the client elsewhere: a client in the prefix is limited with the attack.
 	for _, kind := range []honestKind{honestKinds + plainClient, honestKinds + tcpClient} {
 		p50 := summary(of, func(r *result) float64 { return r.P50[kind] })
 		p99 := summary(of, func(r *result) float64 { return r.P99[kind] })
 		cells = append(cells, fmt.Sprintf("%.1f, %.1f", p50.Median, p99.Median))
 	}
 	const mib = 1.0 / (1 << 20)
-	return append(cells, summary(of, tell),
+	return append(cells, summary(of, special),
 		fmt.Sprintf("%.1f", summary(of, func(r *result) float64 { return float64(r.Before) }).Median*mib),
 		fmt.Sprintf("%.1f", summary(of, func(r *result) float64 { return float64(r.After) }).Median*mib))
 }

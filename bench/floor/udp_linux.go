@@ -50,7 +50,7 @@ func ServeUDP(at netip.AddrPort) error {
 			vecs[i].SetLen(octets)
 			msgs[i].hdr.Namelen = unix.SizeofSockaddrInet4
 		}
-		// The scheduler is only told of a call that has to wait.
+		// Only a call that has to wait goes through the scheduler.
 		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&msgs[0])), batch, unix.MSG_DONTWAIT, 0, 0)
 		if errno == unix.EAGAIN {
 			n, _, errno = unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&msgs[0])), batch, unix.MSG_WAITFORONE, 0, 0)

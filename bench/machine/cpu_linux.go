@@ -29,7 +29,7 @@ func CPU(cpu int) Load {
 	return Load{}
 }
 
-// Settle waits, at most so long, until nobody uses the processors.
+// Settle waits, at most so long, until the processors are idle.
 func Settle(atMost time.Duration, cpus ...int) {
 	const look = 200 * time.Millisecond
 	for end := time.Now().Add(atMost); time.Now().Before(end); {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// ErrSystem says that this system does not tell what is to be measured.
+// ErrSystem reports that this system has no counters for what is to be measured.
 var ErrSystem = errors.New("comparisons of servers read /proc and need Linux")
 
 // Usage is what a tree of processes has used of processors so far.

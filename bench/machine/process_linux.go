@@ -81,7 +81,7 @@ func Start(cmd *exec.Cmd, output string, cpus ...int) (*Process, error) {
 		}
 		raiseGroup(cmd.Process.Pid)
 		started <- nil
-		_ = cmd.Wait() // how it ended is told by its output
+		_ = cmd.Wait() // its output has the reason
 		close(p.done)
 	}()
 	if err := <-started; err != nil {

@@ -1,5 +1,5 @@
-// Package peer knows how each server of a comparison is configured, started, told to
-// reload and asked for its version: one file a server. All of them get one worker for UDP and
+// Package peer knows how each server of a comparison is configured, started, reloaded
+// and asked for its version: one file per server. All of them get one worker for UDP and
 // one for TCP, no recursion, no rate limit, no statistics and no query log, minimal
 // responses, and the zones as master files; what else they do is as they come.
 package peer
@@ -61,9 +61,9 @@ type Peer struct {
 	roles   map[Role]role
 	prepare func(s *Site) error
 	args    []string // `$DIR` and others stand for what Site has
-	reload  []string // a command; nil: it sees by itself what has changed
+	reload  []string // a command; nil: it notices changes
 	version func(output string) string
-	asked   []string // arguments that make it tell its version
+	asked   []string // arguments that print its version
 
 	path string // of the program, once found
 }
@@ -170,7 +170,7 @@ func (s *Site) expand(text, zone string) string {
 			return strconv.Itoa(s.Primary)
 		case "EXTRA":
 			return s.Extra
-		case "CONTROL": // a port beside it
+		case "CONTROL": // a second port
 			return strconv.Itoa(s.Port + 1000)
 		case "UID":
 			return strconv.Itoa(s.UID)
@@ -199,8 +199,8 @@ func (p *Peer) Command(s *Site) *exec.Cmd {
 	return exec.Command(p.path, s.expandAll(p.args, "")...)
 }
 
-// Reload tells the server that the master file of a zone has changed, unless it sees that
-// by itself. It may return before the server has read it.
+// Reload has the server read the changed master file of a zone, unless it notices changes
+// without a command. It may return before the server has read it.
 func (p *Peer) Reload(ctx context.Context, s *Site, zone string) error {
 	if p.prepare != nil {
 		if err := p.prepare(s); err != nil {

@@ -204,7 +204,7 @@ func apart(ends []lineEnd) []lineEnd {
 	return ends
 }
 
-// axis is where values are on a drawing, and which of them are written beside it.
+// axis is where values are on a drawing, and which of them are labelled.
 type axis struct {
 	at    func(float64) float64
 	ticks []float64
@@ -251,7 +251,7 @@ func fromZero(most, a, b float64) axis {
 	return axis{func(v float64) float64 { return a + v/(n*step)*(b-a) }, ticks}
 }
 
-// short returns a number as one reads it beside an axis.
+// short returns a number as the label of an axis.
 func short(v float64) string {
 	for _, unit := range []struct {
 		size float64

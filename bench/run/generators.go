@@ -26,7 +26,7 @@ type generator struct {
 	read func(out []byte) (answered, lost, seconds float64, err error)
 }
 
-// generators measures the load generator of ptrd beside dnsperf: what a query costs it,
+// generators measures the load generator of ptrd and dnsperf: what a query costs it,
 // and how many it gets answered, where the server is the floor.
 func generators(ctx context.Context, args []string) error {
 	c := newCommon("generators")
@@ -139,7 +139,7 @@ func readPtrd(out []byte) (answered, lost, seconds float64, err error) {
 
 const dnsperfName = "dnsperf"
 
-// What dnsperf tells.
+// The lines of dnsperf that are read.
 var (
 	dnsperfVersion  = regexp.MustCompile(`^DNS Performance Testing Tool\s+Version (\S+)`)
 	dnsperfAnswered = regexp.MustCompile(`Queries completed:\s+(\d+)`)

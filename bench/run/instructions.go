@@ -146,7 +146,7 @@ func (c *counter) run(binary, bench string, batches int) (int64, error) {
 	_, rest, ok := strings.Cut(string(out), "Collected : ")
 	first := strings.Fields(rest)
 	if !ok || len(first) == 0 {
-		return 0, fmt.Errorf("callgrind tells no number of instructions:\n%s", out)
+		return 0, fmt.Errorf("the output of callgrind has no number of instructions:\n%s", out)
 	}
 	return strconv.ParseInt(first[0], 10, 64)
 }

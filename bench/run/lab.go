@@ -162,9 +162,9 @@ func (s *server) start(transport string, cpus ...int) error {
 	return err
 }
 
-// up waits until the server has answered the probes rightly, one after the other,
+// awaitUp waits until the server has answered the probes rightly, one after the other,
 // and returns how long that took since the given time.
-func (s *server) up(ctx context.Context, since time.Time, probes []probe, patience time.Duration) (time.Duration, error) {
+func (s *server) awaitUp(ctx context.Context, since time.Time, probes []probe, patience time.Duration) (time.Duration, error) {
 	for right := 0; right < len(probes); {
 		if probes[right].ask(s.at) {
 			right++
@@ -175,17 +175,17 @@ func (s *server) up(ctx context.Context, since time.Time, probes []probe, patien
 		case ctx.Err() != nil:
 			return 0, ctx.Err()
 		case s.Ended():
-			return 0, fmt.Errorf("%s ended: %s", s.name, s.lastWords())
+			return 0, fmt.Errorf("%s ended: %s", s.name, s.logTail())
 		case time.Since(since) > patience:
-			return 0, fmt.Errorf("%s gives no right answers after %v: %s", s.name, patience, s.lastWords())
+			return 0, fmt.Errorf("%s gives no right answers after %v: %s", s.name, patience, s.logTail())
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
 	return time.Since(since), nil
 }
 
-// lastWords returns the end of the server's log.
-func (s *server) lastWords() string {
+// logTail returns the end of the server's log.
+func (s *server) logTail() string {
 	b, _ := os.ReadFile(filepath.Join(s.site.Dir, "out.log"))
 	return string(b[max(0, len(b)-400):])
 }
@@ -232,13 +232,13 @@ func (l *lab) bringUp(s *server, d *data, transport string, patience time.Durati
 	if s.Peer == nil {
 		time.Sleep(200 * time.Millisecond) // it says nothing when it is ready
 		if s.Ended() {
-			return errors.New(s.lastWords())
+			return errors.New(s.logTail())
 		}
 		return nil
 	}
-	took, err := s.up(l.ctx, begin, d.probes, patience)
+	took, err := s.awaitUp(l.ctx, begin, d.probes, patience)
 	if err == nil {
-		err = l.allRight(s, d, begin.Add(patience))
+		err = l.awaitRightAnswers(s, d, begin.Add(patience))
 	}
 	if err != nil {
 		s.Stop()
@@ -248,9 +248,9 @@ func (l *lab) bringUp(s *server, d *data, transport string, patience time.Durati
 	return nil
 }
 
-// allRight waits until the whole sample of answers is right: of many zones, some servers
+// awaitRightAnswers waits until the whole sample of answers is right: of many zones, some servers
 // answer the first ones while they read the last.
-func (l *lab) allRight(s *server, d *data, deadline time.Time) error {
+func (l *lab) awaitRightAnswers(s *server, d *data, deadline time.Time) error {
 	for {
 		wrong, err := l.wrong(s, d)
 		if err != nil || wrong == 0 {

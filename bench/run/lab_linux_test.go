@@ -50,7 +50,7 @@ func TestFloorEnds(t *testing.T) {
 			}
 		}
 		if s.Ended() {
-			t.Fatal(s.lastWords())
+			t.Fatal(s.logTail())
 		}
 	}
 	if err := syscall.Kill(s.PID(), syscall.SIGTERM); err != nil {
@@ -110,14 +110,14 @@ func TestPeers(t *testing.T) {
 					break
 				}
 				if time.Now().After(deadline) {
-					t.Fatalf("the new serial is not answered: %s", s.lastWords())
+					t.Fatalf("the new serial is not answered: %s", s.logTail())
 				}
 			}
 		})
 	}
 }
 
-// TestSpan: what a reload tells is about the queries that were due meanwhile.
+// TestSpan: the latencies of a reload are those of the queries that were due meanwhile.
 func TestSpan(t *testing.T) {
 	const ms = time.Millisecond
 	samples := []loadgen.Sample{{Due: 9 * ms, Latency: ms}, {Due: 10 * ms, Latency: 2 * ms}, {Due: 11 * ms, Latency: loadgen.Lost}, {Due: 12 * ms, Latency: 4 * ms}, {Due: 20 * ms, Latency: 9 * ms}}

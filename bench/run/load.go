@@ -57,7 +57,7 @@ func (l *lab) measure(s *server, d *data, o loadOptions, tcp bool) (record, erro
 		v[valueUser] = user.Seconds() * 1e6 / float64(r.Answered)
 	}
 	// The generator never sleeps: where it had less than all of its processor,
-	// somebody else was there. The same holds for a server that had too much to do.
+	// another process was running. The same holds for a server that had too much to do.
 	own := (ownAfter - ownBefore).Seconds() / r.Seconds
 	quiet := own > 0.95 && v[valueStolen] < 0.05 && (v[valueShare] > 0.93 || r.Busy > 0.95 || o.rate > 0)
 	return record{Set: d.set.Name, Server: s.name, Values: v, Quiet: quiet}, l.ctx.Err()

@@ -1,4 +1,4 @@
-// Command run measures ptrd beside other servers and writes docs/benchmarks.md. The
+// Command run measures ptrd next to other servers and writes docs/benchmarks.md. The
 // Makefile has a target for each of its subcommands; docs/benchmarks.md says how the figures are made.
 package main
 
@@ -31,12 +31,12 @@ func main() {
 }
 
 const usage = `subcommands, each with -h:
-  peers         ptrd beside other servers: processor time, throughput, memory, start, reload
+  peers         ptrd and other servers: processor time, throughput, memory, start, reload
   growth        ptrd by the number of names and of zones
-  generators    ptrd bench beside dnsperf
+  generators    ptrd bench and dnsperf
   instructions  what metrics and the query log cost, counted by callgrind
-  updates       ptrd beside servers that take updates: updates a second, latency of queries
-  transfers     ptrd beside other servers as secondary and as primary of a large zone
+  updates       ptrd, BIND and Knot under UPDATE messages: updates a second, latency of queries
+  transfers     ptrd and other servers as secondary and as primary of a large zone
   latency       queries of ptrd at rest, and under updates, transfers and reloads: p50 to p99.9
   floods        ptrd under floods and hostile connections
   data SET …    write data sets`
@@ -189,7 +189,7 @@ func (c *common) findPtrd(l *lab) error {
 	return nil
 }
 
-// findPeers adds the other servers that are on this machine, and tells what is not.
+// findPeers adds the other servers that are on this machine, and prints what is missing.
 func (l *lab) findPeers(only []string) error {
 	all := peer.All()
 	for _, name := range only {
@@ -210,8 +210,8 @@ func (l *lab) findPeers(only []string) error {
 	return nil
 }
 
-// tellVersions keeps the versions of all servers.
-func (l *lab) tellVersions() error {
+// recordVersions keeps the versions of all servers.
+func (l *lab) recordVersions() error {
 	for _, p := range l.peers {
 		v := p.Version()
 		fmt.Fprintf(l.out, "# %-12s %s\n", p.Name, v)

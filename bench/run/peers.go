@@ -10,7 +10,7 @@ import (
 	"github.com/ptrd/ptrd/bench/report"
 )
 
-// peers measures ptrd beside the other servers found on this machine.
+// peers measures ptrd and the other servers found on this machine.
 func peers(ctx context.Context, args []string) error {
 	c := newCommon("peers")
 	what := c.set.String("what", "udp,tcp,rate,start,reload", "what is measured")
@@ -20,7 +20,7 @@ func peers(ctx context.Context, args []string) error {
 	rate := c.set.Uint64("rate", 1000, "queries a second of rate")
 	startSets := c.set.String("start-sets", "v4-1M,v6-1M,v4-10M", "data `sets` of start")
 	reloadSets := c.set.String("reload-sets", "v4-1M", "data `sets` of reload")
-	only := c.set.String("peers", "", "servers beside ptrd (default: all that are found); - for none")
+	only := c.set.String("peers", "", "other servers (default: all that are found); - for none")
 	do := c.set.Bool("do", false, "udp and tcp: ask with EDNS and DO")
 	l, err := c.parse(ctx, args)
 	if err != nil {
@@ -39,7 +39,7 @@ func peers(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	if err := l.tellVersions(); err != nil {
+	if err := l.recordVersions(); err != nil {
 		return err
 	}
 	o := c.load()
@@ -74,7 +74,7 @@ func peers(ctx context.Context, args []string) error {
 }
 
 // publish prints a part of the document and, unless doc is empty, writes it there, with its
-// charts in a directory beside it.
+// charts in a directory next to it.
 func (l *lab) publish(doc, name, text string, charts map[string]string) error {
 	fmt.Println(text)
 	if doc == "" {

@@ -75,7 +75,7 @@ func (l *lab) reloadOnce(p *peer.Peer, d *data, o loadOptions) (record, error) {
 		return record{}, err
 	}
 	defer s.Stop()
-	if _, err := s.up(l.ctx, begin, d.probes, startPatience); err != nil {
+	if _, err := s.awaitUp(l.ctx, begin, d.probes, startPatience); err != nil {
 		return record{}, err
 	}
 	next := file + ".new"
@@ -176,7 +176,7 @@ func (l *lab) loadInBackground(s *server, d *data) (began time.Time, end func() 
 	}
 }
 
-// change puts the changed file in the place of the old one, tells the server, and waits
+// change puts the changed file in the place of the old one, has the server reload, and waits
 // until it answers with the new serial.
 func (l *lab) change(s *server, file, next, apex string, began time.Time) (span, error) {
 	ctx, cancel := context.WithTimeout(l.ctx, reloadBefore+reloadPatience)
@@ -188,9 +188,9 @@ func (l *lab) change(s *server, file, next, apex string, began time.Time) (span,
 		return span{}, err
 	}
 	from := time.Since(began)
-	told := make(chan error, 1)
+	reloaded := make(chan error, 1)
 	go func() {
-		told <- machine.Leisurely(func() error { return s.Reload(ctx, s.site, apex) })
+		reloaded <- machine.Leisurely(func() error { return s.Reload(ctx, s.site, apex) })
 	}()
 	for {
 		if n, ok := serial(s.at, apex); ok && n == dataset.SerialAfter {
@@ -198,11 +198,11 @@ func (l *lab) change(s *server, file, next, apex string, began time.Time) (span,
 		}
 		if s.Ended() || !sleep(ctx, 5*time.Millisecond) {
 			cancel()
-			return span{}, errors.Join(fmt.Errorf("%s: the new serial was not answered within %v: %s", s.name, reloadPatience, s.lastWords()), <-told)
+			return span{}, errors.Join(fmt.Errorf("%s: the new serial was not answered within %v: %s", s.name, reloadPatience, s.logTail()), <-reloaded)
 		}
 	}
 	to := time.Since(began)
-	if err := <-told; err != nil {
+	if err := <-reloaded; err != nil {
 		return span{}, fmt.Errorf("%s: %w", s.name, err)
 	}
 	sleep(ctx, reloadAfter)

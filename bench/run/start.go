@@ -55,7 +55,7 @@ func (l *lab) startOnce(p *peer.Peer, d *data, o loadOptions) (record, error) {
 		return record{}, err
 	}
 	defer s.Stop()
-	took, err := s.up(l.ctx, begin, d.probes, startPatience)
+	took, err := s.awaitUp(l.ctx, begin, d.probes, startPatience)
 	if err != nil {
 		return record{}, err
 	}

@@ -28,7 +28,7 @@ func transfers(ctx context.Context, args []string) error {
 	c := newCommon("transfers")
 	set := c.set.String("set", "v4-1M", "data `set` of one zone")
 	way := c.set.String("way", "in", "`in` or out")
-	c.set.String("peers", "NSD,Knot", "servers beside ptrd; - for none")
+	c.set.String("peers", "NSD,Knot", "other servers; - for none")
 	l, d, err := c.parseOneZone(ctx, args, set, "")
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (l *lab) transferIn(p *peer.Peer, d *data) (record, error) {
 		return record{}, err
 	}
 	defer s.Stop()
-	took, err := s.up(l.ctx, begin, d.probes, startPatience)
+	took, err := s.awaitUp(l.ctx, begin, d.probes, startPatience)
 	if err != nil {
 		return record{}, err
 	}

@@ -27,7 +27,7 @@ func updates(ctx context.Context, args []string) error {
 	set := c.set.String("set", "v4-1M", "data `set` of one zone")
 	inFlight := c.set.Int("in-flight", 128, "updates that wait for their answer at a time")
 	rate := c.set.Uint64("queries", 5000, "queries a second meanwhile")
-	only := c.set.String("peers", "BIND,Knot", "servers beside ptrd; - for none")
+	only := c.set.String("peers", "BIND,Knot", "other servers; - for none")
 	l, d, err := c.parseOneZone(ctx, args, set, *only)
 	if err != nil {
 		return err
@@ -132,7 +132,7 @@ func (l *lab) startServer(p *peer.Peer, site peer.Site, d *data) (*server, error
 	if err := s.start("udp"); err != nil {
 		return nil, err
 	}
-	if _, err := s.up(l.ctx, begin, d.probes, startPatience); err != nil {
+	if _, err := s.awaitUp(l.ctx, begin, d.probes, startPatience); err != nil {
 		s.Stop()
 		return nil, err
 	}

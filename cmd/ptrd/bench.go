@@ -34,7 +34,7 @@ func newBench() *cobra.Command {
 		Use:   "bench --server ADDRESS[:PORT] (--queries FILE | --zone FILE --origin NAME | --prefix PREFIX)",
 		Short: "Put load on a DNS server and measure its answers",
 		Long: `bench asks a server as many questions as it answers, or --rate of them a second,
-and tells how many were answered, with what, and how fast.
+and reports how many were answered, with what, and how fast.
 
 The questions come from a query file as dnsperf has it (NAME TYPE a line), from
 the RRsets of a master file, or are PTR of random addresses in a prefix. With

@@ -37,9 +37,9 @@ func (c *counts) sample(due int64, latency time.Duration) {
 	}
 }
 
-// take looks at a message that came at the given time: does it answer a query in
+// matchAnswer looks at a message that came at the given time: does it answer a query in
 // flight, and how.
-func (f *flow) take(msg []byte, now int64, x *Expectations) {
+func (f *flow) matchAnswer(msg []byte, now int64, x *Expectations) {
 	c := f.counts
 	h, ok := wire.ReadHeader(msg)
 	if !ok || h.Flags&wire.QR == 0 {

@@ -11,7 +11,7 @@
 //	answer.go     what came back: does it answer a query in flight, and how
 //	expect.go     comparison with the answers that were expected
 //	histogram.go  times
-//	result.go     what is told in the end; print.go for a person
+//	result.go     the results; print.go prints them
 //
 // transport.go says what the loop needs of sockets. On Linux it gets it by
 // sendmmsg, recvmmsg and ppoll (transport_linux.go, udp_linux.go, tcp_linux.go),
@@ -22,7 +22,7 @@
 //
 // The open loop is free of coordinated omission: a time is measured from the
 // moment at which the query was due, whatever kept it from being sent then, this
-// generator included. How late queries were sent is told beside.
+// generator included. How late queries were sent is a figure of its own.
 //
 // Each query that was sent ends as exactly one of answered, timed out, disconnected and
 // abandoned; a message that came and answers no query in flight is counted as

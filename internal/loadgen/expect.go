@@ -15,7 +15,7 @@ const (
 	// maxExpected bounds the memory of Expectations to about a gigabyte.
 	maxExpected = 4 << 20
 
-	// maxExamples is how many differences are shown: the first ones tell what is
+	// maxExamples is how many differences are shown: the first ones show what is
 	// wrong, and the others are counted.
 	maxExamples = 10
 )

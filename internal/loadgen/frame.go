@@ -36,7 +36,7 @@ func (f *frames) room() []byte {
 	return f.buf[f.end:]
 }
 
-// came tells that n octets were put into the room.
+// came records that n octets were put into the room.
 func (f *frames) came(n int) { f.end += n }
 
 // next returns the next whole message as a view, or nil if there is none. An empty

@@ -15,7 +15,7 @@ const subBits = 7
 // never too low.
 const HistogramError = 1.0 / (1 << subBits)
 
-// maxTime is the longest time that is told apart, some 18 minutes in ns.
+// maxTime is the longest time that has a bucket of its own, some 18 minutes in ns.
 const maxTime = 1<<40 - 1
 
 const buckets = (40-subBits)<<subBits + 1<<subBits

@@ -48,7 +48,7 @@ type Options struct {
 	Rate uint64
 
 	// Window is the number of queries in flight over all sockets; 0 means a default.
-	// An open loop whose window is full sends late, and tells so.
+	// An open loop whose window is full sends late, and reports it.
 	Window int
 
 	Sockets int // or connections; 0 means DefaultSockets
@@ -154,7 +154,7 @@ func (e *RemoteError) Error() string {
 	return fmt.Sprintf("server %v is not a loopback address: a load generator that is pointed at the wrong host is an attack on it", e.Addr)
 }
 
-// Progress tells how far a run has come.
+// Progress reports how far a run has come.
 type Progress struct {
 	Elapsed                  time.Duration
 	Sent, Answered, Timeouts uint64 // so far

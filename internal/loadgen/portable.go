@@ -199,7 +199,7 @@ func (c *connTransport) recv() ([][]byte, error) {
 	return c.got, nil
 }
 
-// drops returns 0: the net package does not tell.
+// drops returns 0: the net package has no counter for it.
 func (c *connTransport) drops() uint64 { return 0 }
 
 func (c *connTransport) close() {

@@ -43,7 +43,7 @@ func (r *Result) Print(out io.Writer) error {
 	}
 	line(w, "dropped", "answers that this host had no room for (raise the sysctl net.core.rmem_max, or lower the load)", r.Dropped)
 	line(w, "reconnects", "", r.Reconnects)
-	line(w, "refused", "nobody listened at the port (ICMP)", r.Unreachable)
+	line(w, "refused", "no program listened at the port (ICMP)", r.Unreachable)
 	if r.Busy > nearlyAll {
 		fmt.Fprintf(w, "busy       %.0f %% of the time: this generator may be the limit; try more workers or sockets\n", 100*r.Busy)
 	}

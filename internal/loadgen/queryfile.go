@@ -66,7 +66,7 @@ func parseName(at source.Position, w field) (dname.Name, error) {
 	at.Col = w.col
 	n, err := dname.Parse(w.text)
 	if err != nil {
-		return nil, fmt.Errorf("%v: %q is not a name: %w; mend it", at, w.text, err)
+		return nil, fmt.Errorf("%v: %q is not a name: %w; fix it", at, w.text, err)
 	}
 	return n, nil
 }

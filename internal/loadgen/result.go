@@ -44,7 +44,7 @@ type Result struct {
 	WrongQuestion uint64 `json:"wrong_question"`
 	Malformed     uint64 `json:"malformed"`
 
-	Unreachable uint64 `json:"unreachable"` // ICMP: nobody listens at the port
+	Unreachable uint64 `json:"unreachable"` // ICMP: no program listens at the port
 	Reconnects  uint64 `json:"reconnects"`
 	Dropped     uint64 `json:"dropped_here"`         // answers that this host had no room for, as far as known
 	LastError   string `json:"last_error,omitempty"` // of a socket

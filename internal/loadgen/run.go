@@ -61,7 +61,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return newResult(&o, workers, ctx.Err() != nil), nil
 }
 
-// watch tells the progress until all workers have ended.
+// watch reports the progress until all workers have ended.
 func watch(done <-chan struct{}, now func() int64, workers []*worker, progress func(Progress)) {
 	if progress == nil {
 		<-done

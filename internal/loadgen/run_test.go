@@ -199,7 +199,7 @@ func TestCancel(t *testing.T) {
 			if n < 10 {
 				return [][]byte{response(query, 0)}
 			}
-			// With the window full, the 21st query tells that an answer was counted.
+			// With the window full, the 21st query shows that an answer was counted.
 			if n >= o.Window {
 				cancel()
 			}
@@ -299,7 +299,7 @@ func TestAllocations(t *testing.T) {
 	id := binary.BigEndian.Uint16(answer)
 	if n := testing.AllocsPerRun(1000, func() {
 		binary.BigEndian.PutUint16(answer, id)
-		f.take(answer, 1, w.o.Expect)
+		f.matchAnswer(answer, 1, w.o.Expect)
 		f.prepare(w.cursor, 1)
 		id = f.slots[f.batch[0]].id
 		if _, err := f.flush(1); err != nil || f.inFlight != 1 {
@@ -330,7 +330,7 @@ func BenchmarkQuery(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		binary.BigEndian.PutUint16(answer, f.slots[0].id)
-		f.take(answer, 1, nil)
+		f.matchAnswer(answer, 1, nil)
 		f.prepare(w.cursor, 1)
 		if _, err := f.flush(1); err != nil {
 			b.Fatal(err)

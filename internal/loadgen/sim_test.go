@@ -17,7 +17,7 @@ import (
 type sim struct {
 	now    int64
 	n      int                                        // queries so far
-	answer func(t *simTransport, n int, query []byte) // is told the n-th query, from 0
+	answer func(t *simTransport, n int, query []byte) // gets the n-th query, from 0
 	flows  map[int]*simTransport
 	opened int
 	refuse bool // connections

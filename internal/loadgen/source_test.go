@@ -69,7 +69,7 @@ func TestReadQueriesErrors(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"", "q.txt: there is no query in it; a line has a name and a type, as `1.2.0.192.in-addr.arpa PTR`"},
 		{"; only\n", "q.txt: there is no query in it; a line has a name and a type, as `1.2.0.192.in-addr.arpa PTR`"},
-		{"a. PTR\n  a..b PTR\n", `q.txt:2:3: "a..b" is not a name: empty label; mend it`},
+		{"a. PTR\n  a..b PTR\n", `q.txt:2:3: "a..b" is not a name: empty label; fix it`},
 		{"a.b\n", "q.txt:1:1: 1 words, a line has two, a name and a type, as `a.b PTR`"},
 		{"a.b IN PTR\n", "q.txt:1:8: 3 words, a line has two, a name and a type, as `a.b PTR`"},
 		{"\na.b\tPTRR\n", `q.txt:2:5: a.b.: "PTRR" is not a type; write a mnemonic, as PTR, or TYPE12`},
@@ -233,7 +233,7 @@ func TestReadZoneErrors(t *testing.T) {
 	origin := dname.MustParse("2.0.192.in-addr.arpa.")
 	path := writeZone(t, "$TTL 1h\n1 PTR a..b\n2 PTRR x\n")
 	_, err := ReadZone(path, ZoneOptions{Origin: origin})
-	if err == nil || !strings.HasPrefix(err.Error(), path+":2:") || !strings.HasSuffix(err.Error(), "(and 1 more; `ptrd check --origin` tells all)") {
+	if err == nil || !strings.HasPrefix(err.Error(), path+":2:") || !strings.HasSuffix(err.Error(), "(and 1 more; `ptrd check --origin` lists all)") {
 		t.Errorf("%v", err)
 	}
 	if _, err := ReadZone(writeZone(t, ""), ZoneOptions{Origin: origin}); err == nil || !strings.Contains(err.Error(), ":1:1: the file has no record;") {

@@ -11,7 +11,7 @@ type tcpSocket struct {
 	fd  int
 	in  frames
 	out []byte // taken and not yet written
-	err error  // what ended the connection; told when all that came was handed out
+	err error  // what ended the connection; returned when all that came was handed out
 	*scratch
 }
 

@@ -57,9 +57,9 @@ type group interface {
 	close()
 }
 
-// errUnreachable says that an earlier datagram found nobody at its port. It has
+// errUnreachable says that an earlier datagram found no program at its port. It has
 // nothing to do with the call that returned it.
-var errUnreachable = errors.New("port unreachable: nobody listens there")
+var errUnreachable = errors.New("port unreachable: no program listens there")
 
 // errClosed says that the peer closed the connection.
 var errClosed = errors.New("the server closed the connection")

@@ -31,7 +31,7 @@ type fdTransport interface {
 // fineTimer lets waits of this thread end within a microsecond of their time; the
 // usual 50 would be more than many a server takes to answer.
 func fineTimer() {
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1000, 0, 0, 0) // without it, queries are some 50 µs later, and that is told
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1000, 0, 0, 0) // without it, queries are some 50 µs later, which the result reports
 }
 
 // newGroup returns the group of a worker with n flows.
@@ -95,7 +95,7 @@ func duplicate(c syscall.Conn) (int, error) {
 }
 
 // setBuffers asks for the buffers, past the host's limit where the process may.
-// Where it gets less, drops tells what came of it.
+// Where it gets less, drops counts what was lost.
 func setBuffers(fd int) {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, recvBuffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, recvBuffer)
@@ -130,7 +130,7 @@ func (g *fdGroup) wait(d time.Duration, ready []bool) error {
 		return fmt.Errorf("waiting for sockets: %w", errno)
 	}
 	for i := range g.fds {
-		if g.fds[i].Revents&^unix.POLLOUT != 0 { // errors are told by a read
+		if g.fds[i].Revents&^unix.POLLOUT != 0 { // a read returns the error
 			ready[i] = true
 		}
 	}

@@ -47,7 +47,7 @@ func newScratch(o *Options) *scratch {
 }
 
 // udpSocket is a connected UDP socket that moves batches. The calls are raw: they
-// never block, so the scheduler need not be told of them.
+// never block, so they need not go through the scheduler.
 type udpSocket struct {
 	fd   int
 	full bool
@@ -66,7 +66,7 @@ func (u *udpSocket) send(msgs [][]byte) (int, error) {
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(u.fd), uintptr(unsafe.Pointer(&u.out[sent])), uintptr(len(msgs)-sent), 0, 0, 0)
 		switch errno {
 		case 0:
-			// The kernel stops at a message that it cannot send and tells why at the
+			// The kernel stops at a message that it cannot send and returns why at the
 			// next call.
 			if sent += int(n); sent == len(msgs) {
 				return sent, nil

@@ -195,7 +195,7 @@ func (w *worker) receive() (bool, error) {
 		msgs, err := f.t.recv()
 		now := w.now()
 		for _, m := range msgs {
-			f.take(m, now, w.o.Expect)
+			f.matchAnswer(m, now, w.o.Expect)
 		}
 		busy = busy || len(msgs) > 0
 		if len(msgs) < batchSize {

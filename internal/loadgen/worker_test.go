@@ -41,7 +41,7 @@ func TestStall(t *testing.T) {
 	}
 }
 
-// TestUnsent: what was due and found no room until the end is told.
+// TestUnsent: what was due and found no room until the end is reported.
 func TestUnsent(t *testing.T) {
 	r, _ := simulate(t, Options{Rate: 1000, Duration: time.Second, Sockets: 2, Window: 10, Timeout: 10 * time.Second},
 		func(*simTransport, int, []byte) {})
@@ -111,7 +111,7 @@ func TestMessages(t *testing.T) {
 				want.Malformed++
 				t.after(d, bad, nil)
 				t.after(d+1, good, nil)
-			case 6: // more octets than the counts tell
+			case 6: // more octets than the counts say
 				want.Malformed++
 				t.after(d, append(bytes.Clone(good), 0), nil)
 				t.after(d+1, good, nil)

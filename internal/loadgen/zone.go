@@ -28,18 +28,18 @@ type ZoneOptions struct {
 	Seed uint64
 }
 
-// FileError tells what is wrong with a master file, one line for each finding.
+// FileError describes what is wrong with a master file, one line for each finding.
 type FileError struct{ Findings []string }
 
 func (e *FileError) Error() string {
 	if len(e.Findings) == 1 {
 		return e.Findings[0]
 	}
-	return fmt.Sprintf("%s (and %d more; `ptrd check --origin` tells all)", e.Findings[0], len(e.Findings)-1)
+	return fmt.Sprintf("%s (and %d more; `ptrd check --origin` lists all)", e.Findings[0], len(e.Findings)-1)
 }
 
 // ReadZone reads a master file and returns a question for each RRset in it, in
-// random order. RRsets of DNSSEC that answer nobody's question (RRSIG, NSEC and NSEC3) are
+// random order. RRsets of DNSSEC that no client asks for (RRSIG, NSEC and NSEC3) are
 // left out.
 func ReadZone(path string, o ZoneOptions) (*Questions, error) {
 	if math.IsNaN(o.Missing) || o.Missing < 0 || o.Missing > 1 {
