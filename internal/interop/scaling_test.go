@@ -104,8 +104,8 @@ func (f *servers) serial(zone string) (serial uint32) {
 func contentAt(addr netip.AddrPort, zone string) (list []dns.RR) {
 	m := new(dns.Msg)
 	m.SetAxfr(zone)
-	tr := &dns.Transfer{TsigSecret: map[string]string{"fleet.": "Zm9yIHRoZSBmbGVldCBhbmQgbm9ib2R5IGVsc2UhISE="}}
-	m.SetTsig("fleet.", dns.HmacSHA256, 300, time.Now().Unix())
+	tr := &dns.Transfer{TsigSecret: map[string]string{"transfer-key.": "Zm9yIHRoZSBmbGVldCBhbmQgbm9ib2R5IGVsc2UhISE="}}
+	m.SetTsig("transfer-key.", dns.HmacSHA256, 300, time.Now().Unix())
 	in, err := tr.In(m, addr.String())
 	if err != nil {
 		return nil
