@@ -1,23 +1,20 @@
-// Package admin answers HTTP on the admin address: metrics, health, status, and
-// profiles where they are configured. It only reads; state is changed over the
-// control socket.
+// Package admin serves HTTP on the admin address: metrics, health, status, and profiles
+// if they are configured. It only reads; state is changed over the control socket.
 //
 //	/metrics        Prometheus text, see docs/metrics.md
 //	/healthz        200 as long as the process answers
-//	/readyz         200 once every configured zone was loaded or reported as broken
+//	/readyz         200 once every configured zone was loaded or reported as invalid
 //	/status         JSON, what `ptrd status --json` prints
 //	/debug/pprof/   profiles, only with `listen.pprof: true`
 //
-// There is no password. A browser must not be made to read it for a web page whose
-// name was pointed at this address (DNS rebinding): a request that names the server
-// otherwise than by an address, localhost, the host's own name or one of
-// `listen.admin_hosts` is refused.
+// There is no password. To prevent a web page from reading it through the browser of a
+// user (DNS rebinding), requests are refused unless they name the server by an address,
+// localhost, the host's own name or one of `listen.admin_hosts`.
 package admin
 
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -32,32 +29,31 @@ import (
 	"github.com/ptrd/ptrd/internal/connlimit"
 )
 
-// The times that a client has. An answer of /metrics with a thousand zones takes
-// milliseconds; whoever is slower than this only holds a connection.
+// Timeouts of a client. An answer of /metrics with a thousand zones takes milliseconds; a
+// slower client only holds a connection.
 const (
 	readTimeout  = 5 * time.Second
 	writeTimeout = 30 * time.Second
 	idleTimeout  = 2 * time.Minute // scrapes come every 15 to 60 s and may keep their connection
 )
 
-// MaxConns is how many connections there are at a time. Some scrapers and probes need
-// one each.
+// MaxConns is the most connections at a time. A few scrapers and probes need one each.
 const MaxConns = 64
 
-// maxProfile is the longest profile that may be asked for: it holds a connection.
+// maxProfile bounds how long a profile may take: it holds a connection.
 const maxProfile = 5 * time.Minute
 
 // Options are what a Server shows.
 type Options struct {
 	Metrics http.Handler
-	Ready   func() (ready bool, why string) // why tells what is awaited
+	Ready   func() (ready bool, why string) // why: what is missing
 	Status  func() any                      // printed as JSON
 	Pprof   func() bool                     // whether profiles are configured at the moment
-	Hosts   func() []string                 // names that requests may call the server by, in lower case, without a final dot
+	Hosts   func() []string                 // names of the server that requests may have, in lower case, without a final dot
 	Log     *slog.Logger
 }
 
-// Server answers on admin addresses.
+// Server serves admin addresses.
 type Server struct {
 	o     Options
 	mux   *http.ServeMux
@@ -76,7 +72,7 @@ func New(o Options) *Server {
 	return s
 }
 
-// ServeHTTP answers one request. Only GET and HEAD are taken.
+// ServeHTTP answers one request. Only GET and HEAD are allowed.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
@@ -93,8 +89,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// isOurs reports whether a Host header names this server. Any address does: no web
-// page is from an address that its author does not have. Clients older than HTTP/1.1
+// isOurs reports whether a Host header names this server. Any address does: a web page
+// cannot claim an address that its author does not have. Clients older than HTTP/1.1
 // send no header; browsers do.
 func (s *Server) isOurs(host string) bool {
 	if host == "" {
@@ -153,8 +149,8 @@ func (s *Server) profile(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	// The profile may take longer than the whole request, whose deadline would end it;
-	// it moves the deadline for the answer itself.
+	// The deadline for reading the request would end a long profile; package pprof extends
+	// the deadline for writing the answer.
 	if err := http.NewResponseController(w).SetReadDeadline(time.Time{}); err != nil {
 		s.o.Log.Debug("profile under the usual deadline", "err", err)
 	}
@@ -172,35 +168,20 @@ func (s *Server) profile(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Serve answers on ln until ctx is done. It may run for several listeners at the
-// same time, which is how the admin address moves; they share the connections that
-// there may be.
+// Serve answers on ln until ctx is done. It may run for several listeners at the same
+// time, as while the admin address changes; they share the limit of connections.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	hs := &http.Server{
-		Handler:           s.conns.Handler(s),
-		ConnContext:       s.conns.ConnContext,
+	err := s.conns.Serve(ctx, &http.Server{
+		Handler:           s,
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
+	}, ln)
+	if err != nil {
+		return fmt.Errorf("admin address %v: %w", ln.Addr(), err)
 	}
-	stopped := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(stopped)
-		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if hs.Shutdown(bound) != nil {
-			hs.Close()
-		}
-	})
-	err := hs.Serve(s.conns.Listener(ln))
-	if !stop() {
-		<-stopped
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("admin address %v: %w", ln.Addr(), err)
+	return nil
 }

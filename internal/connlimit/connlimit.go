@@ -1,25 +1,26 @@
 // Package connlimit bounds the connections of an HTTP server, so that clients that
-// open many, or send half of a request, take neither descriptors nor memory from
-// others.
+// open many, or send half a request, take neither descriptors nor memory from others.
 //
-// Where the table is full, a new connection takes the place of one that no request
-// is answered on: of those that never brought a whole request, if there is one, the
-// oldest; else of the one that has been idle longest. So a client that sends its
-// request at once is answered even while others hold all places. Where each
-// connection has a request in work, the new one is closed.
+// If the table is full, a new connection replaces one without a request in progress:
+// the oldest of those that never sent a whole request, or else the one that has been
+// idle longest. A client that sends its request at once is therefore answered even
+// while others hold all places. If every connection has a request in progress, the new
+// one is closed.
 package connlimit
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
-// Table holds the connections of one server, over all of its listeners. It may be used
-// by any number of goroutines.
+// Table holds the connections of one server, over all of its listeners. Its methods may
+// be called concurrently.
 type Table struct {
-	most int
+	max int
 
 	mu    sync.Mutex
 	conns []*conn // the oldest, or longest idle, first
@@ -29,22 +30,50 @@ type Table struct {
 type conn struct {
 	net.Conn
 	table  *Table
-	work   int  // requests in work
-	served bool // a whole request came
+	work   int  // requests in progress
+	served bool // a whole request was received
 }
 
-// New returns a table of at most so many connections.
-func New(most int) *Table { return &Table{most: most} }
+// New returns a table of at most max connections.
+func New(max int) *Table { return &Table{max: max} }
 
-// Open returns how many connections there are.
+// Open returns the number of connections.
 func (t *Table) Open() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.conns)
 }
 
-// Listener returns a listener whose connections are in the table.
-func (t *Table) Listener(ln net.Listener) net.Listener { return listener{ln, t} }
+// shutdownTime is how long Serve waits for requests in progress when ctx is done.
+const shutdownTime = time.Second
+
+// Serve accepts connections from ln into the table and serves them until ctx is done, then
+// waits at most a second for requests in progress. The requests themselves end with
+// their clients, not with ctx. It may be called for several listeners, each with its own
+// http.Server, of which it sets ConnContext and wraps the Handler.
+func (t *Table) Serve(ctx context.Context, s *http.Server, ln net.Listener) error {
+	s.Handler = t.handler(s.Handler)
+	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, connKey{}, c)
+	}
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+		defer cancel()
+		if s.Shutdown(bound) != nil {
+			s.Close()
+		}
+	})
+	err := s.Serve(listener{ln, t})
+	if !stop() {
+		<-stopped
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
 
 type listener struct {
 	net.Listener
@@ -65,10 +94,10 @@ func (l listener) Accept() (net.Conn, error) {
 	}
 }
 
-// add makes room for c and reports whether there is some.
+// add adds c, if necessary in place of another, and reports whether it could.
 func (t *Table) add(c *conn) bool {
 	t.mu.Lock()
-	if len(t.conns) < t.most {
+	if len(t.conns) < t.max {
 		t.conns = append(t.conns, c)
 		t.mu.Unlock()
 		return true
@@ -90,7 +119,7 @@ func (t *Table) add(c *conn) bool {
 	return true
 }
 
-// remove takes c out, if it is in the table.
+// remove removes c and reports whether it was in the table.
 func (t *Table) remove(c *conn) (found bool) {
 	for i, o := range t.conns {
 		if o == c {
@@ -111,14 +140,8 @@ func (c *conn) Close() error {
 
 type connKey struct{}
 
-// ConnContext is for http.Server.ConnContext: Handler finds the connection by it.
-func (t *Table) ConnContext(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, c)
-}
-
-// Handler returns a handler whose requests keep their connections from being closed
-// for others.
-func (t *Table) Handler(h http.Handler) http.Handler {
+// handler returns a handler during whose requests the connection is not closed for another.
+func (t *Table) handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
 			c.begin()
@@ -135,7 +158,7 @@ func (c *conn) begin() {
 	c.served = true
 }
 
-// end puts the connection behind all others: it is the one that was busy last.
+// end moves the connection behind all others: it is the most recently active.
 func (c *conn) end() {
 	t := c.table
 	t.mu.Lock()

@@ -1,6 +1,7 @@
 package connlimit
 
 import (
+	"context"
 	"bufio"
 	"errors"
 	"fmt"
@@ -21,9 +22,9 @@ func start(t *testing.T, most int, h http.Handler) (*Table, string) {
 		t.Fatal(err)
 	}
 	table := New(most)
-	s := &http.Server{Handler: table.Handler(h), ConnContext: table.ConnContext}
+	s := &http.Server{Handler: h}
 	done := make(chan error)
-	go func() { done <- s.Serve(table.Listener(ln)) }()
+	go func() { done <- table.Serve(context.Background(), s, ln) }()
 	t.Cleanup(func() {
 		s.Close()
 		<-done

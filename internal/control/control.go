@@ -1,12 +1,12 @@
-// Package control carries questions and orders between the command line and a
-// running server, over a Unix socket in the state directory.
+// Package control carries requests of the command line to a running server, over a Unix
+// socket in the state directory.
 //
-// The protocol is HTTP/1.1: `POST /VERB?ARGUMENTS`. 200 brings the answer, whose
-// form is the verb's own; every other code brings a text that says what was
-// wrong. What verbs there are is the server's affair; this package knows none.
+// The protocol is HTTP/1.1: `POST /VERB?ARGUMENTS`. With status 200 the body is the
+// answer, in a form that depends on the verb; with every other status it is an error
+// message. The verbs are defined by package daemon.
 //
-// Who may connect: the user that the server runs as, and root. The socket has
-// mode 0600, and on Linux the kernel is asked for each peer's user as well.
+// The user that the server runs as and root may connect: the socket has mode 0600, and
+// on Linux the user of each peer is checked as well.
 package control
 
 import (
@@ -32,21 +32,21 @@ import (
 // socketName is the socket's name in the state directory.
 const socketName = "control.sock"
 
-// MaxConns is how many connections there are at a time. A command has one; a script
-// that reloads for each of many zones may run some at once.
+// MaxConns is the most connections at a time. A command uses one; a script that reloads
+// for each of many zones may run several at once.
 const MaxConns = 32
 
 // Path returns the path of the socket in a state directory.
 func Path(stateDir string) string { return filepath.Join(stateDir, socketName) }
 
-// Verb answers one request. What it has written before it returns an error is
-// sent all the same, and the peer is told that it is not whole. ctx ends when
-// the peer goes away.
+// Verb answers one request. If it returns an error after it wrote something, the peer
+// sees an incomplete answer. ctx ends when the peer closes the connection.
 type Verb func(ctx context.Context, args url.Values, w io.Writer) error
 
 // Server listens on the control socket.
 type Server struct {
 	ln    net.Listener
+	conns *connlimit.Table
 	http  *http.Server
 	verbs map[string]Verb
 	log   *slog.Logger
@@ -59,18 +59,17 @@ type Options struct {
 	Log   *slog.Logger
 }
 
-// Listen binds the control socket. A socket file that nobody listens on any more
-// is replaced; one that somebody listens on is an error.
+// Listen binds the control socket. It replaces a socket file that no process listens on;
+// one that a process listens on is an error.
 func Listen(o Options) (*Server, error) {
 	ln, err := bind(o.Path)
 	if err != nil {
 		return nil, err
 	}
 	conns := connlimit.New(MaxConns)
-	s := &Server{ln: conns.Listener(guard(ln)), verbs: o.Verbs, log: o.Log}
+	s := &Server{ln: guarded{ln}, conns: conns, verbs: o.Verbs, log: o.Log}
 	s.http = &http.Server{
-		Handler:           conns.Handler(s),
-		ConnContext:       conns.ConnContext,
+		Handler:           s,
 		ReadHeaderTimeout: 5 * time.Second, // requests are a line long and come from this machine
 		IdleTimeout:       5 * time.Second, // a command has one request
 		MaxHeaderBytes:    16 << 10,
@@ -90,7 +89,7 @@ func bind(path string) (net.Listener, error) {
 			c.Close()
 			return nil, fmt.Errorf("control socket %s: another ptrd serves from this state_dir; stop it or give this one a state_dir of its own", path)
 		} else if !errors.Is(err, syscall.ECONNREFUSED) {
-			return nil, fmt.Errorf("control socket %s: somebody has it: %w", path, err)
+			return nil, fmt.Errorf("control socket %s: in use: %w", path, err)
 		}
 		if err := clear(path); err != nil {
 			return nil, fmt.Errorf("control socket %s: removing what a dead server left: %w", path, err)
@@ -107,7 +106,7 @@ func bind(path string) (net.Listener, error) {
 	return ln, nil
 }
 
-// clear removes a socket that nobody listens on, and sets aside anything else.
+// clear removes a socket that no process listens on, and sets aside any other file.
 func clear(path string) error {
 	fi, err := os.Lstat(path)
 	if err != nil {
@@ -120,8 +119,8 @@ func clear(path string) error {
 	return err
 }
 
-// checkLength refuses a path that does not fit into a socket address, which
-// the kernel would only call an invalid argument.
+// checkLength returns an error if a path does not fit into a socket address; the kernel
+// would only report an invalid argument.
 func checkLength(path string) error {
 	limit := len(syscall.RawSockaddrUnix{}.Path) - 1
 	if len(path) > limit {
@@ -130,30 +129,16 @@ func checkLength(path string) error {
 	return nil
 }
 
-// Serve answers until ctx is done, then waits for the requests in work for at
-// most a second.
+// Serve answers until ctx is done, see [connlimit.Table.Serve]. A reload in progress
+// completes.
 func (s *Server) Serve(ctx context.Context) error {
-	// Requests end with their peer, not with ctx: a reload in work gets to its end.
-	stopped := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(stopped)
-		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if s.http.Shutdown(bound) != nil {
-			s.http.Close()
-		}
-	})
-	err := s.http.Serve(s.ln)
-	if !stop() {
-		<-stopped
+	if err := s.conns.Serve(ctx, s.http, s.ln); err != nil {
+		return fmt.Errorf("control socket: %w", err)
 	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("control socket: %w", err)
+	return nil
 }
 
-// Close gives the socket up without having served.
+// Close closes the socket of a Server that never served.
 func (s *Server) Close() error { return s.ln.Close() }
 
 // ServeHTTP answers one request.
@@ -164,14 +149,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("this server does not know the request %q; is it of another version than the command?", strings.TrimPrefix(r.URL.Path, "/")), http.StatusNotFound)
 		return
 	case r.Method != http.MethodPost:
-		http.Error(w, "only POST is taken here", http.StatusMethodNotAllowed)
+		http.Error(w, "only POST is allowed", http.StatusMethodNotAllowed)
 		return
 	}
 	out := &counted{w: w}
 	if err := verb(r.Context(), r.URL.Query(), out); err != nil {
 		if out.n > 0 {
-			s.log.Warn("control request broken off", "verb", r.URL.Path, "err", err)
-			panic(http.ErrAbortHandler) // the peer sees an answer without its end
+			s.log.Warn("a control request failed after part of its answer was sent", "verb", r.URL.Path, "err", err)
+			panic(http.ErrAbortHandler) // so that the peer sees an incomplete answer
 		}
 		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 	}
@@ -189,10 +174,8 @@ func (c *counted) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// guarded hands out only connections of users that may connect.
+// guarded accepts only connections of users that may connect.
 type guarded struct{ net.Listener }
-
-func guard(ln net.Listener) net.Listener { return guarded{ln} }
 
 func (g guarded) Accept() (net.Conn, error) {
 	for {
@@ -207,7 +190,7 @@ func (g guarded) Accept() (net.Conn, error) {
 	}
 }
 
-// NotRunningError says that no server listens on the socket.
+// NotRunningError is returned if no server listens on the socket.
 type NotRunningError struct {
 	Path string
 	Err  error
@@ -216,7 +199,7 @@ type NotRunningError struct {
 func (e *NotRunningError) Error() string {
 	why := "there is no such file"
 	if !errors.Is(e.Err, fs.ErrNotExist) {
-		why = "nobody listens there"
+		why = "no process listens on it"
 	}
 	return fmt.Sprintf("control socket %s: %s, so ptrd does not run with this state_dir; start it with `ptrd serve`, or name the config it runs with by --config", e.Path, why)
 }
@@ -224,8 +207,8 @@ func (e *NotRunningError) Error() string {
 func (e *NotRunningError) Unwrap() error { return e.Err }
 
 // Call sends one request to the server behind the socket at path and copies the
-// answer to w. The error is a *NotRunningError where there is no server, and
-// else the text that the server gave or what went wrong on the way.
+// answer to w. The error is a *NotRunningError if there is no server, or the server's
+// message, or a failure of the connection.
 func Call(ctx context.Context, path, verb string, args url.Values, w io.Writer) error {
 	if err := checkLength(path); err != nil {
 		return err
@@ -249,7 +232,7 @@ func Call(ctx context.Context, path, verb string, args url.Values, w io.Writer) 
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("control socket %s: permission denied; run this as the user that ptrd runs as, or as root", path)
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
-		return fmt.Errorf("control socket %s: the server hung up without an answer; is it stopping, or does it run as another user?", path)
+		return fmt.Errorf("control socket %s: the server closed the connection without an answer; is it stopping, or does it run as another user?", path)
 	case err != nil:
 		return fmt.Errorf("control socket %s: %w", path, errors.Unwrap(err))
 	}
@@ -262,7 +245,7 @@ func Call(ctx context.Context, path, verb string, args url.Values, w io.Writer) 
 		return errors.New(strings.TrimSpace(string(text)))
 	}
 	if _, err := io.Copy(w, resp.Body); err != nil {
-		return fmt.Errorf("control request %s: the answer is not whole: %w", verb, err)
+		return fmt.Errorf("control request %s: the answer is incomplete: %w", verb, err)
 	}
 	return nil
 }

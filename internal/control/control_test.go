@@ -86,7 +86,7 @@ func TestCall(t *testing.T) {
 	}
 	for verb, want := range map[string]string{
 		"refuse":  "zones/a.zone:3:1: no",
-		"half":    "control request half: the answer is not whole: unexpected EOF",
+		"half":    "control request half: the answer is incomplete: unexpected EOF",
 		"unknown": `this server does not know the request "unknown"; is it of another version than the command?`,
 	} {
 		if err := Call(t.Context(), path, verb, nil, io.Discard); err == nil || err.Error() != want {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mayConnect asks the kernel who is at the other end (unix(7), SO_PEERCRED).
+// mayConnect checks the user of the peer (unix(7), SO_PEERCRED).
 func mayConnect(c net.Conn) bool {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
@@ -27,8 +27,8 @@ func mayConnect(c net.Conn) bool {
 	return isAllowed(cred.Uid, uint32(os.Geteuid()))
 }
 
-// private gives the socket its mode before it has a name, so that there is no
-// moment at which others could open it.
+// private sets the mode of the socket before it is bound to a name, so that other users
+// can never open it.
 func private(_, _ string, c syscall.RawConn) error {
 	var err error
 	if e := c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o600) }); e != nil {
