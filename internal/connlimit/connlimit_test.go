@@ -1,8 +1,8 @@
 package connlimit
 
 import (
-	"context"
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"

@@ -1,13 +1,12 @@
-// Package notify tells secondaries that a zone has changed (RFC 1996).
+// Package notify sends NOTIFY to secondaries when a zone has changed (RFC 1996).
 //
-// A change is told at once, and what follows it within a second is told together
-// at the end of that second. A server that does not answer is told again after
-// longer and longer times, until it answers or a later change is told in place of
-// this one. Nothing waits for it: a secondary that learns nothing asks by itself.
+// The first change of a zone is announced at once, those of the following second
+// together at its end. A target that does not answer gets the message again, after
+// growing pauses, until it answers or a later change replaces this one. Nothing depends
+// on the answer: a secondary that gets no NOTIFY checks the zone at its refresh time.
 //
-// Who is told is what the configuration names, and those of the zone's NS records
-// whose addresses can be known without asking anybody: the configuration gives them,
-// or a zone that is served here.
+// The targets are those in the configuration, and the zone's name servers (NS) whose
+// addresses are known without a query: from the configuration or from a zone served here.
 //
 //	goroutine        owner   ends when
 //	Run              caller  ctx ends

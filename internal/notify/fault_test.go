@@ -39,7 +39,7 @@ func TestReaderNeverEndsSilently(t *testing.T) {
 	}
 }
 
-// TestSocketIsMadeAgain: what is told after a socket was given up goes by another.
+// TestSocketIsMadeAgain: messages after a socket was given up go through another.
 func TestSocketIsMadeAgain(t *testing.T) {
 	r := newRound(New(Options{Log: slog.New(slog.DiscardHandler)}))
 	defer r.close()

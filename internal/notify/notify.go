@@ -15,46 +15,47 @@ import (
 )
 
 const (
-	// gap is how long changes of a zone are collected after one was told. A secondary
-	// that asks for each of a hundred changes a second would do little else; a
-	// longer time would show in how long they are behind.
+	// gap is how long changes of a zone are collected after a NOTIFY, so that a secondary
+	// of a zone with a hundred changes a second is not kept busy by transfers. A longer
+	// time would visibly delay the secondaries.
 	gap = time.Second
 
-	// patience is how long the first answer may take; each further one may take twice
-	// as long, up to patienceMost. RFC 1996 §4.2 would wait for 60 seconds from the
-	// beginning, of which a datagram lost in between makes a minute of delay.
-	patience     = 2 * time.Second
-	patienceMost = time.Minute
+	// firstTimeout is how long the first answer may take; it doubles with each try, up to
+	// maxTimeout. With the 60 seconds of RFC 1996 §4.2 one lost datagram would delay a
+	// secondary by a minute.
+	firstTimeout = 2 * time.Second
+	maxTimeout   = time.Minute
 
-	// tries is how often a server is told: for some three minutes, as a restart takes.
+	// tries is how often a message is sent, over some three minutes: a restart of the
+	// target takes less.
 	tries = 7
 
-	// burst is how many messages are sent in a row, and rest the time until the next:
-	// ten thousand a second at most, so that ten thousand zones changed at once fill
-	// nobody's buffers.
+	// burst is how many messages are sent in a row, and pause the time until the next:
+	// ten thousand a second at most, so that ten thousand zones changed at once overflow
+	// no socket buffer.
 	burst = 50
-	rest  = 5 * time.Millisecond
+	pause = 5 * time.Millisecond
 )
 
-// Target is a server to be told.
+// Target is a server that gets NOTIFY.
 type Target struct {
 	Address netip.AddrPort
-	Source  netip.Addr // that we tell it from; invalid: any
+	Source  netip.Addr // of the messages; invalid: any
 	Key     *tsig.Key  // nil: not signed
 }
 
-// Zone says who is told of a zone's changes.
+// Zone has the targets of one zone.
 type Zone struct {
 	Targets     []Target
-	NameServers bool                    // those of its NS records too
-	Addresses   map[string][]netip.Addr // of name servers, by dname.Name.Key; others are looked for in our own zones
+	NameServers bool                    // the servers of its NS records are targets too
+	Addresses   map[string][]netip.Addr // of name servers, by dname.Name.Key; others are looked up in our own zones
 }
 
 // Options are what a Notifier needs.
 type Options struct {
 	Set func() *zone.Set // the zones that are served
-	// IsOwn reports whether an address is one of ours, which is not told. Nil: none
-	// is.
+	// IsOwn reports whether an address is one of this server, which is no target; nil:
+	// none is.
 	IsOwn func(netip.Addr) bool
 	Log   *slog.Logger
 	Guard *supervise.Supervisor // contains panics over single messages; nil: they are not contained
@@ -62,13 +63,13 @@ type Options struct {
 
 // Totals count what was sent.
 type Totals struct {
-	Sent     atomic.Uint64 // messages, repeated ones too
-	Answered atomic.Uint64 // by NOERROR
-	Refused  atomic.Uint64 // by anything else
-	Lost     atomic.Uint64 // given up, for want of an answer
+	Sent     atomic.Uint64 // messages, including repeated ones
+	Answered atomic.Uint64 // with NOERROR
+	Refused  atomic.Uint64 // any other answer
+	Lost     atomic.Uint64 // no answer after all tries
 }
 
-// Notifier tells secondaries of changes.
+// Notifier sends NOTIFY to secondaries.
 type Notifier struct {
 	o      Options
 	totals Totals
@@ -76,10 +77,10 @@ type Notifier struct {
 
 	mu      sync.Mutex
 	zones   map[string]*Zone      // by dname.Name.Key of the apex
-	changed map[string]dname.Name // likewise; not yet taken by Run
+	changed map[string]dname.Name // likewise; not yet handled by Run
 }
 
-// New returns a Notifier that tells nobody yet.
+// New returns a Notifier without zones.
 func New(o Options) *Notifier {
 	if o.IsOwn == nil {
 		o.IsOwn = func(netip.Addr) bool { return false }
@@ -90,16 +91,16 @@ func New(o Options) *Notifier {
 // Totals returns the counters.
 func (n *Notifier) Totals() *Totals { return &n.totals }
 
-// SetZones says who is told from now on, by dname.Name.Key of the apex. The
-// Notifier owns the map.
+// SetZones replaces the targets, by dname.Name.Key of the apex. The Notifier owns the
+// map.
 func (n *Notifier) SetZones(zones map[string]*Zone) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.zones = zones
 }
 
-// Published takes note of the zones that came into force. It does not wait, and may
-// be called by any goroutine at any time.
+// Published records the zones that changed. It does not block and may be called at any
+// time.
 func (n *Notifier) Published(b *zone.Batch) {
 	n.mu.Lock()
 	for i := range b.Changes {
@@ -115,8 +116,8 @@ func (n *Notifier) Published(b *zone.Batch) {
 	}
 }
 
-// take returns the zones that changed since it was last called.
-func (n *Notifier) take() map[string]dname.Name {
+// removeChanged returns the zones that changed since its last call.
+func (n *Notifier) removeChanged() map[string]dname.Name {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	out := n.changed
@@ -127,7 +128,7 @@ func (n *Notifier) take() map[string]dname.Name {
 // part is what panics are counted under.
 const part = "notify"
 
-// Run tells of changes until ctx ends.
+// Run sends messages until ctx ends.
 func (n *Notifier) Run(ctx context.Context) error {
 	r := newRound(n)
 	defer r.close()
@@ -138,15 +139,15 @@ func (n *Notifier) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-n.wake:
-			n.o.Guard.Do(part, func() { r.changed(n.take(), time.Now()) })
+			n.o.Guard.Do(part, func() { r.scheduleZones(n.removeChanged(), time.Now()) })
 		case a := <-r.answers:
-			n.o.Guard.Do(part, func() { r.answered(a, time.Now()) })
+			n.o.Guard.Do(part, func() { r.handleAnswer(a, time.Now()) })
 		case s := <-r.failed:
 			r.dropSocket(s)
 		case <-timer.C:
 		}
-		wait := rest // after a panic
-		n.o.Guard.Do(part, func() { wait = r.work(time.Now()) })
+		wait := pause // after a panic
+		n.o.Guard.Do(part, func() { wait = r.sendDue(time.Now()) })
 		timer.Reset(wait)
 	}
 }

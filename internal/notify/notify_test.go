@@ -62,7 +62,7 @@ func build(t testing.TB, name string, serial int, lines ...string) *zone.Zone {
 	return z
 }
 
-// secondary is a server that is told.
+// secondary is a target of NOTIFY.
 type secondary struct {
 	t    testing.TB
 	conn *net.UDPConn
@@ -187,8 +187,8 @@ func await(t testing.TB, what string, condition func() bool) {
 	}
 }
 
-// TestNotify: all who are to be told are, with our SOA and signed where they have a key;
-// who answers is told no more.
+// TestNotify: all targets get NOTIFY with our SOA, signed if they have a key;
+// a target that answers gets no more messages.
 func TestNotify(t *testing.T) {
 	signed := newSecondary(t, func(m *dns.Msg, request []byte) []byte {
 		keys := tsig.NewKeys([]*tsig.Key{key})
@@ -221,7 +221,7 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// TestBurst: the first of many changes is told at once, the others together.
+// TestBurst: the first of many changes is announced at once, the others together.
 func TestBurst(t *testing.T) {
 	s := newSecondary(t, good)
 	g := newRig(t, &Zone{Targets: []Target{{Address: s.target()}}})
@@ -259,7 +259,7 @@ func TestAnswers(t *testing.T) {
 		g.publish(build(t, apex, 1, apex+" 60 IN NS ns1.example.net."))
 		if c.refused {
 			await(t, c.what, func() bool { return g.totals.Refused.Load() == 1 })
-		} else { // it is told again
+		} else { // no answer: it is sent again
 			await(t, c.what, func() bool { return len(s.messages()) == 2 })
 		}
 		if n := g.totals.Answered.Load(); n != 0 {
@@ -293,7 +293,7 @@ func TestTargets(t *testing.T) {
 		t.Errorf("a hidden primary tells %v", got)
 	}
 	if got := n.targets(set, forward); got != nil {
-		t.Errorf("of a zone that nobody is told of: %v", got)
+		t.Errorf("of a zone without targets: %v", got)
 	}
 }
 
@@ -311,7 +311,7 @@ func FuzzAnswered(f *testing.F) {
 		k := taskKey{dname.MustParse(apex).Key(), from}
 		_, v := key.Request(message(1, build(t, apex, 1, apex+" 60 IN NS ns1.example.net.")), 1)
 		r.tasks[k] = &task{apex: dname.MustParse(apex), id: 1, tries: 1, verifier: v}
-		r.answered(answer{from, data}, time.Unix(1, 0))
+		r.handleAnswer(answer{from, data}, time.Unix(1, 0))
 		if r.tasks[k] == nil {
 			t.Fatalf("%x is a signed answer", data)
 		}
@@ -352,9 +352,9 @@ func TestDeadSecondariesAreFewLogLines(t *testing.T) {
 	r := newRound(n)
 	defer r.close()
 	now := time.Unix(1_800_000_000, 0)
-	r.changed(changed, now)
+	r.scheduleZones(changed, now)
 	for n.Totals().Lost.Load() < 3*zones {
-		now = now.Add(r.work(now))
+		now = now.Add(r.sendDue(now))
 	}
 	events.Close()
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")

@@ -17,11 +17,11 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// round is the state of Run, which alone uses it.
+// round is the state of Run. Only Run uses it.
 type round struct {
 	n       *Notifier
 	agenda  *priority.Queue[entry] // by time
-	told    map[string]time.Time   // by the apex: when its last change was told; later ones may wait
+	sent    map[string]time.Time   // by the apex: when its last change was announced or will be
 	tasks   map[taskKey]*task
 	sockets map[netip.Addr]*net.UDPConn // by the address that they send from
 	readers sync.WaitGroup
@@ -29,13 +29,13 @@ type round struct {
 	failed  chan *net.UDPConn // sockets that only give errors
 }
 
-// taskKey is a zone and a server that is to be told of it.
+// taskKey is a zone and one of its targets.
 type taskKey struct {
 	apex   string
 	target netip.AddrPort
 }
 
-// task is a server that is being told.
+// task is a NOTIFY to one target.
 type task struct {
 	apex     dname.Name
 	target   Target
@@ -43,16 +43,16 @@ type task struct {
 	id       uint16
 	verifier *tsig.Verifier // of the answer to the last message; nil: none was sent, or it is not signed
 	tries    int
-	next     time.Time // when it is told, or told again
+	next     time.Time // of the next message
 }
 
-// answer is a datagram that came.
+// answer is a received datagram.
 type answer struct {
 	from netip.AddrPort
 	data []byte
 }
 
-// entry is what is due at a time: a zone, or a server.
+// entry is what is due at a time: the first messages of a zone, or a task.
 type entry struct {
 	at   time.Time
 	apex dname.Name // nil: not a zone
@@ -61,12 +61,12 @@ type entry struct {
 
 func newRound(n *Notifier) *round {
 	return &round{
-		n: n, agenda: priority.New(func(a, b entry) bool { return a.at.Before(b.at) }, nil), told: make(map[string]time.Time), tasks: make(map[taskKey]*task),
+		n: n, agenda: priority.New(func(a, b entry) bool { return a.at.Before(b.at) }, nil), sent: make(map[string]time.Time), tasks: make(map[taskKey]*task),
 		sockets: make(map[netip.Addr]*net.UDPConn), answers: make(chan answer), failed: make(chan *net.UDPConn),
 	}
 }
 
-// close ends the readers and waits for them.
+// close closes the sockets and waits for their readers.
 func (r *round) close() {
 	for _, s := range r.sockets {
 		s.Close()
@@ -78,7 +78,7 @@ func (r *round) close() {
 	}()
 	for {
 		select {
-		case <-r.answers: // nobody asks any more
+		case <-r.answers: // no longer of interest
 		case <-r.failed:
 		case <-ended:
 			return
@@ -86,23 +86,23 @@ func (r *round) close() {
 	}
 }
 
-// changed notes the zones that changed.
-func (r *round) changed(zones map[string]dname.Name, now time.Time) {
+// scheduleZones schedules the zones that changed.
+func (r *round) scheduleZones(zones map[string]dname.Name, now time.Time) {
 	for key, apex := range zones {
 		at := now
-		switch last, ok := r.told[key]; {
-		case ok && last.After(now): // will be told with what is there then
+		switch last, ok := r.sent[key]; {
+		case ok && last.After(now): // is scheduled, and announces the zone as it is then
 			continue
 		case ok && last.Add(gap).After(now):
 			at = last.Add(gap)
 		}
-		r.told[key] = at
+		r.sent[key] = at
 		r.agenda.Push(entry{at: at, apex: apex})
 	}
 }
 
-// work does what is due and returns how long it is until something else is.
-func (r *round) work(now time.Time) time.Duration {
+// sendDue sends the messages that are due and returns the time until the next is.
+func (r *round) sendDue(now time.Time) time.Duration {
 	for sent := 0; ; {
 		e, ok := r.agenda.First()
 		if !ok {
@@ -112,28 +112,28 @@ func (r *round) work(now time.Time) time.Duration {
 			return wait
 		}
 		if sent >= burst {
-			return rest
+			return pause
 		}
 		due := r.agenda.Pop()
 		if due.apex != nil {
-			r.tell(due.apex, now)
+			r.addTasks(due.apex, now)
 			continue
 		}
-		if t := r.tasks[due.key]; t != nil && t.next.Equal(due.at) { // else a later change is told
+		if t := r.tasks[due.key]; t != nil && t.next.Equal(due.at) { // else a later change replaced it
 			r.send(due.key, t, now)
 			sent++
 		}
 	}
-	for key, at := range r.told {
+	for key, at := range r.sent {
 		if now.Sub(at) > gap {
-			delete(r.told, key)
+			delete(r.sent, key)
 		}
 	}
 	return time.Hour
 }
 
-// tell makes the tasks of a zone that changed.
-func (r *round) tell(apex dname.Name, now time.Time) {
+// addTasks adds the tasks of a zone that changed.
+func (r *round) addTasks(apex dname.Name, now time.Time) {
 	set := r.n.o.Set()
 	z := set.Get(apex)
 	if z == nil || !z.IsAvailable() {
@@ -151,7 +151,7 @@ func (r *round) tell(apex dname.Name, now time.Time) {
 	}
 }
 
-// send tells a server, or gives it up.
+// send sends the next message of a task, or ends it after the last try.
 func (r *round) send(key taskKey, t *task, now time.Time) {
 	z := r.n.o.Set().Get(t.apex)
 	if z == nil || !z.IsAvailable() {
@@ -179,13 +179,13 @@ func (r *round) send(key taskKey, t *task, now time.Time) {
 		r.log(slog.LevelWarn, "a NOTIFY could not be sent", t, slog.Any("err", err))
 	}
 	r.n.totals.Sent.Add(1)
-	t.next = now.Add(min(patience<<t.tries, patienceMost))
+	t.next = now.Add(min(firstTimeout<<t.tries, maxTimeout))
 	t.tries++
 	r.agenda.Push(entry{at: t.next, key: key})
 }
 
-// message returns a NOTIFY with the zone's SOA as a hint (RFC 1996 §3.7), where that
-// is not too long for a datagram.
+// message returns a NOTIFY with the zone's SOA as a hint (RFC 1996 §3.7), if that fits
+// into a datagram.
 func message(id uint16, z *zone.Zone) []byte {
 	apex := z.Apex()
 	msg := make([]byte, wire.HeaderLen, wire.MinUDP)
@@ -209,10 +209,10 @@ func message(id uint16, z *zone.Zone) []byte {
 	return msg
 }
 
-// signatureRoom is what most TSIG records take at most.
+// signatureRoom is enough for the TSIG records of all usual key names and algorithms.
 const signatureRoom = 150
 
-// socket returns the socket that a server is told by.
+// socket returns the socket for messages to a target.
 func (r *round) socket(t Target) (*net.UDPConn, error) {
 	from := t.Source
 	if !from.IsValid() {
@@ -242,25 +242,25 @@ type packetReader interface {
 	ReadFromUDPAddrPort(b []byte) (n int, from netip.AddrPort, err error)
 }
 
-// dropSocket gives up a socket that cannot be read from. The next message from its address
-// makes another; what was sent by it is sent again for want of an answer.
+// dropSocket closes a socket that cannot be read from. The next message from its address
+// opens another; messages without an answer are sent again.
 func (r *round) dropSocket(s *net.UDPConn) {
 	for from, other := range r.sockets {
 		if other == s {
-			r.n.o.Log.Warn("the socket that NOTIFY goes out by only gives errors; another one is made", "source", from.String())
+			r.n.o.Log.Warn("a socket for NOTIFY returns only errors; opening another", "source", from.String())
 			delete(r.sockets, from)
 		}
 	}
 	s.Close()
 }
 
-// maxReadErrors in a row, which no answer interrupts, make a socket useless. Fewer come of
-// ICMP messages about secondaries that do not listen.
+// maxReadErrors in a row make a socket useless. Fewer may result from ICMP messages about
+// secondaries that do not listen.
 const maxReadErrors = 100
 
-// read hands on what comes until the socket is closed. Errors of others than the
-// reader (ICMP) come by reading as well and mean nothing: no answer comes. A socket that
-// gives nothing but errors is reported.
+// read passes on datagrams until the socket is closed. ICMP messages show as errors of
+// reading and are ignored: the answer is missing anyway. report is called if the socket
+// returns nothing but errors.
 func (r *round) read(s packetReader, report func()) {
 	buf := make([]byte, 4096)
 	for failures := 0; ; {
@@ -280,8 +280,9 @@ func (r *round) read(s packetReader, report func()) {
 	}
 }
 
-// answered takes an answer. Whatever is none to what we sent last is passed over.
-func (r *round) answered(a answer, now time.Time) {
+// handleAnswer ends the task that a datagram answers. It ignores datagrams that do not
+// answer the last message.
+func (r *round) handleAnswer(a answer, now time.Time) {
 	h, ok := wire.ReadHeader(a.data)
 	if !ok || h.Flags&wire.QR == 0 || h.Flags.Opcode() != wire.OpcodeNotify || h.Questions != 1 {
 		return

@@ -11,10 +11,10 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// port is what name servers answer at.
+// port is that of name servers.
 const port = 53
 
-// targets returns who is told of a change of the zone, each once.
+// targets returns the targets of a zone, each once.
 func (n *Notifier) targets(set *zone.Set, z *zone.Zone) []Target {
 	n.mu.Lock()
 	conf := n.zones[z.Key()]
@@ -53,7 +53,7 @@ func primaryOf(z *zone.Zone) dname.Name {
 	return dname.FromWire(append(slices.Clone(it.Head), it.Tail...))
 }
 
-// addresses returns the addresses of a name server, as far as they are known here.
+// addresses returns the known addresses of a name server.
 func (n *Notifier) addresses(set *zone.Set, conf *Zone, name dname.Name) []netip.Addr {
 	if list := conf.Addresses[name.Key()]; len(list) > 0 {
 		return list
