@@ -33,33 +33,15 @@ func growth(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	if err := l.growthStarts(sets, c.load()); err != nil {
+	o := c.load()
+	if err := l.startsOf(func(p *peer.Peer) *data { return sets[p.Name] }, o); err != nil {
 		return err
 	}
-	if err := l.growthLoad(sets, c.load()); err != nil {
+	if err := l.growthLoad(sets, o); err != nil {
 		return err
 	}
 	text, charts := l.growthReport()
 	return l.publish(c.doc, "growth", text, charts)
-}
-
-// growthStarts starts each size alone, in turn.
-func (l *lab) growthStarts(sets map[string]*data, o loadOptions) error {
-	for run := range o.runs {
-		for _, p := range l.peers {
-			d := sets[p.Name]
-			one, err := l.startOnce(p, d, o)
-			if err != nil {
-				return fmt.Errorf("start of %s: %w", d.set.Name, err)
-			}
-			if err := l.Add(one); err != nil {
-				return err
-			}
-			fmt.Fprintf(l.out, "start %-10s run %d  %7.3f s  %8.1f MB, peak %8.1f MB\n", d.set.Name, run+1,
-				one.Values[valueStart], one.Values[valuePSS]/1e6, one.Values[valuePeak]/1e6)
-		}
-	}
-	return nil
 }
 
 // growthLoad has all sizes and the floor up, and loads them in turn.
@@ -85,27 +67,12 @@ func (l *lab) growthLoad(sets map[string]*data, o loadOptions) error {
 		running = append(running, s)
 		sets[s.name] = d
 	}
-	for run := range o.runs {
-		round := len(l.of(kindGrowth, floorName, ""))
-		for _, s := range running {
-			var one record
-			var err error
-			for try := 0; try <= o.retries && !one.Quiet; try++ {
-				if one, err = l.measure(s, sets[s.name], o, false); err != nil {
-					return fmt.Errorf("%s: %w", s.name, err)
-				}
-			}
-			one.Kind, one.Round = kindGrowth, round
-			if s.Peer == nil {
-				one.Set = floorName
-			}
-			if err := l.Add(one); err != nil {
-				return err
-			}
-			fmt.Fprintf(l.out, "udp   %-10s run %d  %7.2f µs/answer%s\n", one.Set, run+1, one.Values[valueCPU], unlessQuiet(one))
+	return l.inTurn(kindGrowth, floorName, running, func(s *server) (*data, string) {
+		if s.Peer == nil {
+			return sets[floorName], floorName
 		}
-	}
-	return nil
+		return sets[s.name], sets[s.name].set.Name
+	}, o)
 }
 
 // growthReport returns the table and the charts.

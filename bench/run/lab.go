@@ -184,6 +184,25 @@ func (s *server) awaitUp(ctx context.Context, since time.Time, probes []probe, p
 	return time.Since(since), nil
 }
 
+// startServer starts a server, on its processor or on those given, and waits for right
+// answers. It returns how long that took.
+func (l *lab) startServer(p *peer.Peer, site peer.Site, d *data, cpus ...int) (*server, time.Duration, error) {
+	s, err := l.newServer(p, site)
+	if err != nil {
+		return nil, 0, err
+	}
+	begin := time.Now()
+	if err := s.start("udp", cpus...); err != nil {
+		return nil, 0, err
+	}
+	took, err := s.awaitUp(l.ctx, begin, d.probes, startPatience)
+	if err != nil {
+		s.Stop()
+		return nil, 0, err
+	}
+	return s, took, nil
+}
+
 // logTail returns the end of the server's log.
 func (s *server) logTail() string {
 	b, _ := os.ReadFile(filepath.Join(s.site.Dir, "out.log"))

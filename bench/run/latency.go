@@ -77,7 +77,7 @@ func (l *lab) latencyOnce(p *peer.Peer, d *data, a activity, o loadOptions, rate
 	if err := peer.CopyFile(filepath.Join(d.Zones, file), filepath.Join(zones, file)); err != nil {
 		return record{}, err
 	}
-	s, err := l.startServer(p, peer.Site{Zones: zones, Apexes: d.apexes, Role: peer.FileUpdates, Reloads: true}, d)
+	s, _, err := l.startServer(p, peer.Site{Zones: zones, Apexes: d.apexes, Role: peer.FileUpdates, Reloads: true}, d)
 	if err != nil {
 		return record{}, err
 	}

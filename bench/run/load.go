@@ -91,9 +91,16 @@ func (l *lab) interleave(kind string, d *data, o loadOptions) error {
 			s.Stop()
 		}
 	}()
+	return l.inTurn(kind, setName(d, o), servers, func(*server) (*data, string) { return d, setName(d, o) }, o)
+}
+
+// inTurn measures servers that run, several times round. of returns what a server is asked and
+// the set that its figures are kept under; those of the floor in floorSet count the rounds.
+func (l *lab) inTurn(kind, floorSet string, servers []*server, of func(*server) (*data, string), o loadOptions) error {
 	for run := range o.runs {
-		round := len(l.of(kind, setName(d, o), floorName))
+		round := len(l.of(kind, floorSet, floorName))
 		for _, s := range servers {
+			d, set := of(s)
 			var one record
 			var err error
 			for try := 0; try <= o.retries && !one.Quiet; try++ {
@@ -101,7 +108,7 @@ func (l *lab) interleave(kind string, d *data, o loadOptions) error {
 					return fmt.Errorf("%s: %w", s.name, err)
 				}
 			}
-			one.Kind, one.Set, one.Round = kind, setName(d, o), round
+			one.Kind, one.Set, one.Round = kind, set, round
 			if err := l.Add(one); err != nil {
 				return err
 			}

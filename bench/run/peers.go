@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/ptrd/ptrd/bench/peer"
 	"github.com/ptrd/ptrd/bench/report"
 )
 
@@ -54,7 +55,7 @@ func peers(ctx context.Context, args []string) error {
 		{kindUDP, *sets, func(d *data) error { return l.interleave(kindUDP, d, o) }},
 		{kindTCP, *tcpSets, func(d *data) error { return l.interleave(kindTCP, d, o) }},
 		{kindRate, *rateSets, func(d *data) error { return l.interleave(kindRate, d, slow) }},
-		{kindStart, *startSets, func(d *data) error { return l.starts(d, o) }},
+		{kindStart, *startSets, func(d *data) error { return l.startsOf(func(*peer.Peer) *data { return d }, o) }},
 		{kindReload, *reloadSets, func(d *data) error { return l.reloads(d, o) }},
 	} {
 		if !slices.Contains(list(*what), step.name) {

@@ -66,18 +66,11 @@ func (l *lab) reloadOnce(p *peer.Peer, d *data, o loadOptions) (record, error) {
 	if err := os.Chtimes(file, old, old); err != nil {
 		return record{}, err
 	}
-	s, err := l.newServer(p, peer.Site{Zones: zones, Apexes: d.apexes, Reloads: true})
+	s, _, err := l.startServer(p, peer.Site{Zones: zones, Apexes: d.apexes, Reloads: true}, d)
 	if err != nil {
 		return record{}, err
 	}
-	begin := time.Now()
-	if err := s.start("udp"); err != nil {
-		return record{}, err
-	}
 	defer s.Stop()
-	if _, err := s.awaitUp(l.ctx, begin, d.probes, startPatience); err != nil {
-		return record{}, err
-	}
 	next := file + ".new"
 	if err := errors.Join(peer.CopyFile(filepath.Join(d.Changed, apex+".zone"), next), syncFile(next)); err != nil {
 		return record{}, err

@@ -12,11 +12,11 @@ import (
 // took a minute and a half for ten million records.
 const startPatience = 5 * time.Minute
 
-// starts starts each server alone, from an empty directory, and looks how long it takes to
-// the first right answers and what memory it has then.
-func (l *lab) starts(d *data, o loadOptions) error {
-	return l.each(o.runs, func(p *peer.Peer) (record, error) { return l.startOnce(p, d, o) }, func(run int, p *peer.Peer, v map[string]float64) {
-		fmt.Fprintf(l.out, "start %-10s run %d  %-12s %7.2f s  %8.1f MB, peak %8.1f MB  %.0f wrong answers\n", d.set.Name, run, p.Name,
+// startsOf starts each server alone with its data set, from an empty directory, and measures
+// the time to the first right answers and the memory then.
+func (l *lab) startsOf(set func(*peer.Peer) *data, o loadOptions) error {
+	return l.each(o.runs, func(p *peer.Peer) (record, error) { return l.startOnce(p, set(p), o) }, func(run int, p *peer.Peer, v map[string]float64) {
+		fmt.Fprintf(l.out, "start %-10s run %d  %-12s %7.2f s  %8.1f MB, peak %8.1f MB  %.0f wrong answers\n", set(p).set.Name, run, p.Name,
 			v[valueStart], v[valuePSS]/1e6, v[valuePeak]/1e6, v[valueWrong])
 	})
 }
@@ -44,21 +44,13 @@ func (l *lab) each(runs int, measure func(*peer.Peer) (record, error), print fun
 }
 
 func (l *lab) startOnce(p *peer.Peer, d *data, o loadOptions) (record, error) {
-	s, err := l.newServer(p, d.site())
-	if err != nil {
-		return record{}, err
-	}
 	machine.Settle(o.wait, serverCPU, generatorCPU)
 	before := stolen()
-	begin := time.Now()
-	if err := s.start("udp"); err != nil {
+	s, took, err := l.startServer(p, d.site(), d)
+	if err != nil {
 		return record{}, err
 	}
 	defer s.Stop()
-	took, err := s.awaitUp(l.ctx, begin, d.probes, startPatience)
-	if err != nil {
-		return record{}, err
-	}
 	lost := stolen() - before
 	wrong, err := l.wrong(s, d)
 	if err != nil {

@@ -76,7 +76,7 @@ func (l *lab) startPrimary(d *data) (stop func(), err error) {
 		}
 		site := d.site()
 		site.Role, site.Port = peer.Transfers, primaryPort
-		s, err := l.startServer(p, site, d)
+		s, _, err := l.startServer(p, site, d)
 		if err != nil {
 			return nil, fmt.Errorf("the primary: %w", err)
 		}
@@ -86,19 +86,11 @@ func (l *lab) startPrimary(d *data) (stop func(), err error) {
 }
 
 func (l *lab) transferIn(p *peer.Peer, d *data) (record, error) {
-	s, err := l.newServer(p, peer.Site{Apexes: d.apexes, Role: peer.Secondary, Primary: primaryPort})
+	s, took, err := l.startServer(p, peer.Site{Apexes: d.apexes, Role: peer.Secondary, Primary: primaryPort}, d, serverCPU, generatorCPU)
 	if err != nil {
-		return record{}, err
-	}
-	begin := time.Now()
-	if err := s.start("udp", serverCPU, generatorCPU); err != nil {
 		return record{}, err
 	}
 	defer s.Stop()
-	took, err := s.awaitUp(l.ctx, begin, d.probes, startPatience)
-	if err != nil {
-		return record{}, err
-	}
 	if !sleep(l.ctx, 2*time.Second) { // what it still has to do, as writing the zone to disk
 		return record{}, l.ctx.Err()
 	}
@@ -112,7 +104,7 @@ func (l *lab) transferIn(p *peer.Peer, d *data) (record, error) {
 func (l *lab) transferOut(p *peer.Peer, d *data) (record, error) {
 	site := d.site()
 	site.Role = peer.Transfers
-	s, err := l.startServer(p, site, d)
+	s, _, err := l.startServer(p, site, d)
 	if err != nil {
 		return record{}, err
 	}

@@ -96,7 +96,7 @@ func (c *common) parseOneZone(ctx context.Context, args []string, set *string, o
 func (l *lab) updateOnce(p *peer.Peer, role peer.Role, d *data, o loadOptions, inFlight int, rate uint64) (record, error) {
 	site := d.site()
 	site.Role = role
-	s, err := l.startServer(p, site, d)
+	s, _, err := l.startServer(p, site, d)
 	if err != nil {
 		return record{}, err
 	}
@@ -120,23 +120,6 @@ func (l *lab) updateOnce(p *peer.Peer, role peer.Role, d *data, o loadOptions, i
 		v[valueCPU] = used.Seconds() * 1e6 / float64(n)
 	}
 	return record{Kind: kindUpdates, Set: d.set.Name, Server: p.Name, Values: v}, nil
-}
-
-// startServer starts a server and waits for right answers.
-func (l *lab) startServer(p *peer.Peer, site peer.Site, d *data) (*server, error) {
-	s, err := l.newServer(p, site)
-	if err != nil {
-		return nil, err
-	}
-	begin := time.Now()
-	if err := s.start("udp"); err != nil {
-		return nil, err
-	}
-	if _, err := s.awaitUp(l.ctx, begin, d.probes, startPatience); err != nil {
-		s.Stop()
-		return nil, err
-	}
-	return s, nil
 }
 
 // queriesDuring asks at a rate, whatever comes back, while f runs.
