@@ -57,10 +57,15 @@ var forbidden = []struct{ from, path, why string }{
 	{"server/answer", "log/slog", "answers do not log"},
 	{"server/answer", "context", "answers start no goroutines"},
 	{"server/answer", module + "server", "answers are independent of transports"},
+	{"server/answer", "net", "answering is independent of sockets"},
+	{"server/answer", "os", "answering is independent of files"},
+	{"server/answer", "log/slog", "answering does not log"},
+	{"server/answer", "context", "answering starts no goroutines"},
 	{"server", "os/signal", "the server stops when its context ends"},
 	{"server", "flag", "the server has no flags"},
 	{"server", module + "internal/config", "the server is independent of the configuration file"},
 	{"server", "gopkg.in/yaml.v3", "the server is independent of YAML"},
+	{"internal/commit", module + "internal", "the writer of zones is independent of the sources of changes"},
 	{"internal/config", "net", "the configuration opens no sockets"},
 	{"internal/config", module + "zone", "the configuration is independent of zone contents"},
 }
@@ -77,6 +82,7 @@ var allowed = map[[2]string]string{
 	{"server/answer", module + "server/wire"}:     "messages",
 	{"server/answer", module + "server/tsig"}:     "signatures of messages",
 	{"server/wire", "net/netip"}:                  "addresses are plain values",
+	{"server/answer", "net/netip"}:                "addresses are plain values",
 	{"internal/config", "net/netip"}:              "addresses are plain values",
 	{"internal/config", module + "zone/dname"}:    "configuration values that are names",
 	{"internal/config", module + "zone/rr"}:       "configuration values that are types",
@@ -95,6 +101,10 @@ var onlyIn = map[string][]string{
 	"github.com/prometheus/client_golang": {"internal/admin"},
 	module + "bench":                      {"bench"}, // the server does not depend on its benchmarks
 }
+
+// sources lists the packages that propose changes of zones. They do not import each
+// other, nor the package that wires them.
+var sources = []string{"internal/assemble", "internal/update", "internal/secondary", "internal/catalog", "internal/history"}
 
 type pkg struct {
 	ImportPath string
@@ -156,6 +166,9 @@ func wrongImports(p pkg) []string {
 				out = append(out, p.ImportPath+" imports "+to+": "+f.why)
 			}
 		}
+		if source := strings.TrimPrefix(to, module); slices.Contains(sources, from) && (slices.Contains(sources, source) || source == "internal/daemon") {
+			out = append(out, p.ImportPath+" imports "+to+", but sources of changes are independent of each other and of their wiring")
+		}
 		for lib, importers := range onlyIn {
 			if (to == lib || strings.HasPrefix(to, lib+"/")) && !slices.ContainsFunc(importers, func(i string) bool {
 				return from == i || strings.HasPrefix(from, strings.TrimSuffix(i, "/")+"/")
@@ -192,6 +205,11 @@ func TestWrongImports(t *testing.T) {
 		{"server/wire", module + "zone", module + "server/wire imports " + module + "zone: messages are independent of zones"},
 		{"server", "github.com/miekg/dns", module + "server imports github.com/miekg/dns, which only zone/zonefile, zone/zonetest, server/servertest, internal/, cmd/, bench/ may import"},
 		{"internal/daemon", module + "server", ""},
+		{"internal/daemon", module + "internal/update", ""},
+		{"internal/update", module + "internal/secondary", module + "internal/update imports " + module + "internal/secondary, but sources of changes are independent of each other and of their wiring"},
+		{"internal/commit", module + "internal/daemon", module + "internal/commit imports " + module + "internal/daemon: the writer of zones is independent of the sources of changes"},
+		{"server/answer", "net", module + "server/answer imports net: answering is independent of sockets"},
+		{"server/answer", "net/netip", ""},
 		{"bench/run", module + "bench/peer", ""},
 		{"bench/run", module + "internal/loadgen", ""},
 		{"cmd/ptrd", module + "bench/report", module + "cmd/ptrd imports " + module + "bench/report, which only bench may import"},
