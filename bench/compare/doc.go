@@ -7,8 +7,9 @@
 // scenes: each one serves other zones (those of internal/interop/testdata, and random ones,
 // some of them signed), taken over by a reload, next to zones that stay all the time and are
 // changed by files, by UPDATE and from a third ptrd, the primary of secondary zones
-// and of a catalog. In the middle both servers are restarted. With -upgrade, both sides run
-// the other binary until then, so that the restart opens its state directory with this one.
+// and of a catalog. In the middle both servers are restarted, and later both are killed and
+// started. With -upgrade, both sides run the other binary until the restart, which then opens
+// its state directory with this one.
 //
 // Requests are made from a seed: the same seed makes the same requests. What differs between
 // two runs of the same binary is masked where it is parsed (mask.go): server cookies, times

@@ -39,10 +39,17 @@ func (c *comparison) play() error {
 			if err := c.playScene(s, round*len(scenes)+i, max(500, c.requests/len(scenes))); err != nil {
 				return fmt.Errorf("scene %s: %w", s.name, err)
 			}
-			if round == 0 && i == len(scenes)/2 {
-				if err := c.restart(false); err != nil {
-					return err
-				}
+			if round > 0 {
+				continue
+			}
+			switch i {
+			case len(scenes) / 2:
+				err = c.restart(false, syscall.SIGTERM)
+			case len(scenes) * 3 / 4:
+				err = c.restart(false, syscall.SIGKILL)
+			}
+			if err != nil {
+				return err
 			}
 		}
 	}
@@ -99,10 +106,10 @@ func (c *comparison) followed(s *side) error {
 
 // restart stops and starts both sides, with their state, or with an empty directory and
 // the configuration that is to be next.
-func (c *comparison) restart(empty bool) error {
+func (c *comparison) restart(empty bool, how syscall.Signal) error {
 	c.events["restart"]++
 	return c.both(func(s *side) error {
-		if err := s.stop(syscall.SIGTERM); err != nil {
+		if err := s.stop(how); err != nil {
 			return err
 		}
 		if empty {
@@ -169,7 +176,7 @@ func (c *comparison) playScene(s *scene, number, requests int) error {
 	// In later rounds zones of the same name follow each other, some with a serial that is
 	// refused.
 	if s.fresh && number < c.scenes {
-		if err := c.restart(true); err != nil {
+		if err := c.restart(true, syscall.SIGTERM); err != nil {
 			return err
 		}
 	}
@@ -194,7 +201,7 @@ func (c *comparison) playScene(s *scene, number, requests int) error {
 		if part%3 == 0 {
 			steps = append(steps, func() error { return c.stream(names, zones, true) })
 		}
-		if part == 1 {
+		if part == 0 {
 			steps = append(steps, func() error { return c.edits(s, number) }, func() error { return c.transfers(zones) })
 		}
 		if part == 0 && number%3 == 0 {
@@ -386,6 +393,19 @@ func (c *comparison) edits(s *scene, number int) error {
 		}
 	}
 	if err := c.reload("--accept-shrink", "big.test"); err != nil {
+		return err
+	}
+	// A configuration that is refused changes nothing.
+	if err := c.both(func(side *side) error { return side.write("ptrd.yaml", side.config(c, c.value)+"listen: {}\n") }); err != nil {
+		return err
+	}
+	if err := c.reload(); err != nil {
+		return err
+	}
+	if err := c.queries(slices.Concat(s.names, c.lastingNames()), 100); err != nil {
+		return err
+	}
+	if err := c.configure(c.value); err != nil {
 		return err
 	}
 	if s.edit == nil {
