@@ -165,7 +165,7 @@ catalogs: [{name: cat.example, secondary: PRIMARY, members: {transfer: {allow: 1
 		"no next zone": {version2, "a.zones PTR a.", "coo.a.zones PTR b.", "coo.a.zones PTR c."},
 	} {
 		l.list("cat.example", lines...)
-		if err := l.refresh("cat.example"); !strings.Contains(err, "which is not taken: ") {
+		if err := l.refresh("cat.example"); !strings.Contains(err, "which is rejected: ") {
 			t.Errorf("%s: %q", name, err)
 		}
 		l.told("cat.example", "the catalog goes on as it was: ")
@@ -303,7 +303,7 @@ catalogs: [{name: cat.example, secondary: PRIMARY}]`, "cat.example")
 	list(11)
 	before := l.secondary.follower.States()[0].Expires
 	for range 2 {
-		if err := l.refresh("cat.example"); !strings.Contains(err, "which is not taken: "+text+", and reload.max_shrink lets a change remove 50% at most") {
+		if err := l.refresh("cat.example"); !strings.Contains(err, "which is rejected: "+text+", and reload.max_shrink lets a change remove 50% at most") {
 			t.Fatalf("%q", err)
 		}
 		held(text)

@@ -12,18 +12,18 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// outcome is what came of a check.
+// outcome is the result of a check.
 type outcome struct {
-	zone     *zone.Zone // that is new; nil: what there is is current
+	zone     *zone.Zone // that was transferred; nil: the current data are confirmed
 	changes  []*zone.Changeset
-	findings []zone.Finding // about what came
+	findings []zone.Finding // about what was transferred
 	from     *Primary
 	expire   time.Duration // from now on
-	least    bool          // expire only counts where it is later than what there is (RFC 7314 §4)
+	least    bool          // expire only counts if it is later than the current expiry (RFC 7314 §4)
 	log      []any
 }
 
-// job compares one zone with its primaries and takes what changed.
+// job compares one zone with its primaries and publishes what changed.
 func (k *Follower) job(ctx context.Context, t *task) {
 	k.mu.Lock()
 	ctx, t.cancel = context.WithCancel(ctx)
@@ -31,7 +31,7 @@ func (k *Follower) job(ctx context.Context, t *task) {
 	w := work{k: k, conf: t.conf, t: t, good: t.good, whole: t.whole, preferred: t.preferred, expired: !t.served.IsAvailable()}
 	waiting := t.waiting
 	t.again, t.whole, t.waiting = false, false, nil
-	if k.tasks[t.conf.Apex.Key()] != t {
+	if !k.isCurrent(t) {
 		cancel()
 	}
 	k.mu.Unlock()
@@ -41,7 +41,7 @@ func (k *Follower) job(ctx context.Context, t *task) {
 	var err error
 	if !k.o.Guard.Do(part, func() {
 		if out, err = w.check(ctx); out != nil {
-			err = errors.Join(err, k.take(t, out, w.good))
+			err = errors.Join(err, k.publish(t, out, w.good))
 		}
 	}) {
 		out, err = nil, errInternal
@@ -49,21 +49,21 @@ func (k *Follower) job(ctx context.Context, t *task) {
 	k.finish(t, out, err, waiting)
 }
 
-// errInternal is the failure of a zone over which the server itself failed.
-var errInternal = errors.New("internal error, which the log has with its stack")
+// errInternal is the error of a check that panicked.
+var errInternal = errors.New("internal error; see the log for its stack")
 
-// work is one check under way.
+// work is one running check. It has copies of what it needs of the task.
 type work struct {
 	k         *Follower
 	t         *task
 	conf      *Zone
 	good      *zone.Zone
 	whole     bool
-	expired   bool // or never there: any serial will do
+	expired   bool // or there were never data: any serial is accepted
 	preferred int
 }
 
-// primaryAnswer is what one primary said.
+// primaryAnswer is the answer of one primary.
 type primaryAnswer struct {
 	*checked
 	index int
@@ -71,12 +71,12 @@ type primaryAnswer struct {
 	err   error
 }
 
-// answerGrace is how long others are waited for once one primary has answered.
+// answerGrace is how long a check waits for other primaries after one has answered.
 const answerGrace = time.Second
 
-// ask asks all primaries for the SOA at the same time, and returns their answers,
-// which are to be closed.
-func (w *work) ask(ctx context.Context) []primaryAnswer {
+// askPrimaries asks all primaries for the SOA at the same time, and returns their answers, which are
+// to be closed.
+func (w *work) askPrimaries(ctx context.Context) []primaryAnswer {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	all := w.conf.Primaries
@@ -101,7 +101,7 @@ func (w *work) ask(ctx context.Context) []primaryAnswer {
 				grace = timer.C
 			}
 		case <-grace:
-			cancel() // the rest come at once, with errors
+			cancel() // the others follow at once, with errors
 			grace = nil
 			list = append(list, <-answers)
 		}
@@ -109,11 +109,11 @@ func (w *work) ask(ctx context.Context) []primaryAnswer {
 	return list
 }
 
-// check finds out which primary has the latest zone, and takes it from there. With
-// an error there may be an outcome all the same: the zone cannot be had from the
-// primary that has a later one, but another has what we have.
+// check finds the primaries with the latest zone and transfers it from one of them. It may return an
+// outcome and an error: transfers from the primaries with a later zone failed, but another primary
+// confirmed the current data.
 func (w *work) check(ctx context.Context) (*outcome, error) {
-	answers := w.ask(ctx)
+	answers := w.askPrimaries(ctx)
 	defer func() {
 		for _, a := range answers {
 			if a.checked != nil {
@@ -141,7 +141,7 @@ func (w *work) check(ctx context.Context) (*outcome, error) {
 		case w.expired:
 			better = append(better, *a)
 		default:
-			errs = append(errs, fmt.Errorf("%v has serial %d, which is before ours, %d (RFC 1982); if that is meant, `ptrd retransfer %v` takes it", a.p, a.serial, w.good.Serial(), w.conf.Apex))
+			errs = append(errs, fmt.Errorf("%v has serial %d, which is before that of the current copy, %d (RFC 1982); if this is intended, run `ptrd retransfer %v`", a.p, a.serial, w.good.Serial(), w.conf.Apex))
 		}
 	}
 	slices.SortStableFunc(better, func(a, b primaryAnswer) int {
@@ -172,8 +172,8 @@ func (w *work) check(ctx context.Context) (*outcome, error) {
 	return nil, errors.Join(errs...)
 }
 
-// rank orders primaries that have the same: who sent the NOTIFY first, then as the
-// configuration does.
+// rank orders primaries with the same serial: the sender of the NOTIFY first, then as in the
+// configuration.
 func (w *work) rank(a primaryAnswer) int {
 	if a.index == w.preferred {
 		return -1
@@ -181,7 +181,7 @@ func (w *work) rank(a primaryAnswer) int {
 	return a.index
 }
 
-// confirmed is the outcome where a primary has what we have.
+// confirmed returns the outcome where a primary has the serial of the current data.
 func (w *work) confirmed(a *primaryAnswer) *outcome {
 	out := &outcome{from: a.p, expire: timersOf(w.good).expire}
 	if a.opt.hasExpire {
@@ -191,46 +191,45 @@ func (w *work) confirmed(a *primaryAnswer) *outcome {
 	return out
 }
 
-// transfer takes the zone from one primary: what changed, or else all of it.
+// transfer transfers the zone from one primary: what changed, or else all of it.
 func (w *work) transfer(ctx context.Context, a primaryAnswer) (*outcome, error) {
 	k := w.k
-	give, err := k.transfers.take(ctx, a.p.Address.Addr())
+	end, err := k.beginTransfer(ctx, a.p)
 	if err != nil {
 		return nil, err
 	}
-	defer give()
+	defer end()
 	k.setPhase(w.t, transferring)
-	asked := Asked{
-		Type: rr.TypeAXFR, Apex: w.conf.Apex, Base: w.good, AnySerial: w.whole || w.expired,
-		MaxOctets: w.conf.MaxOctets, Pause: k.o.Pause(),
+	asked := request{
+		typ: rr.TypeAXFR, apex: w.conf.Apex, base: w.good, anySerial: w.whole || w.expired,
+		maxOctets: w.conf.MaxOctets, pause: k.o.Pause(),
 	}
 	conn := a.conn
 	a.conn = nil
 	began := k.o.Now()
 	if w.good != nil && !w.whole {
-		asked.Type = rr.TypeIXFR
+		asked.typ = rr.TypeIXFR
 		got, err := k.client.transfer(ctx, a.p, asked, !a.noEDNS, conn)
 		if err == nil {
-			return w.received(a, got, rr.TypeIXFR, began)
+			return w.transferred(a, got, rr.TypeIXFR, began)
 		}
 		if ctx.Err() != nil || !isForAXFR(err) {
 			return nil, err
 		}
 		k.totals.FailedIXFR.Add(1)
-		k.o.Log.Info("differences of a secondary zone cannot be used; asking for all of it", "zone", w.conf.Apex.String(), "peer", a.p.String(), "err", err)
-		asked.Type, conn = rr.TypeAXFR, nil
+		k.o.Log.Info("differences of a secondary zone cannot be used; requesting the whole zone", "zone", w.conf.Apex.String(), "peer", a.p.String(), "err", err)
+		asked.typ, conn = rr.TypeAXFR, nil
 	}
 	got, err := k.client.transfer(ctx, a.p, asked, !a.noEDNS, conn)
 	if err != nil {
 		return nil, err
 	}
-	return w.received(a, got, rr.TypeAXFR, began)
+	return w.transferred(a, got, rr.TypeAXFR, began)
 }
 
-// isForAXFR reports whether an IXFR failed in a way that an AXFR may not: the primary
-// refused it or hung up, or its differences are of no use. A primary that is not reached
-// or does not prove who it is would answer that no better. An answer without a signature
-// that only says no is as good as a closed connection.
+// isForAXFR reports whether AXFR may succeed where an IXFR failed: the primary refused it or closed
+// the connection, or its differences are invalid. It may not if the primary was not reached or not
+// authenticated. An unsigned answer with an RCODE counts like a closed connection.
 func isForAXFR(err error) bool {
 	var gone *transportError
 	if errors.As(err, &gone) {
@@ -244,37 +243,37 @@ func isForAXFR(err error) bool {
 	return true
 }
 
-// received is the outcome of a transfer.
-func (w *work) received(a primaryAnswer, got *Received, typ rr.Type, began time.Time) (*outcome, error) {
+// transferred returns the outcome of a transfer.
+func (w *work) transferred(a primaryAnswer, got *received, typ rr.Type, began time.Time) (*outcome, error) {
 	k := w.k
-	out := &outcome{zone: got.Zone, changes: got.Changes, findings: got.Findings, from: a.p}
-	if got.Zone == nil {
-		if got.Serial != w.good.Serial() {
-			return nil, fmt.Errorf("%v answers with serial %d to %v, and with %d to SOA", a.p, got.Serial, typ, a.serial)
+	out := &outcome{zone: got.zone, changes: got.changes, findings: got.findings, from: a.p}
+	if got.zone == nil {
+		if got.serial != w.good.Serial() {
+			return nil, fmt.Errorf("%v answers with serial %d to %v, and with %d to SOA", a.p, got.serial, typ, a.serial)
 		}
 		return w.confirmed(&a), nil
 	}
 	if w.conf.Check != nil {
-		if err := w.conf.Check(w.good, got.Zone); err != nil {
-			return nil, fmt.Errorf("%v has serial %d, which is not taken: %w", a.p, got.Zone.Serial(), err)
+		if err := w.conf.Check(w.good, got.zone); err != nil {
+			return nil, fmt.Errorf("%v has serial %d, which is rejected: %w", a.p, got.zone.Serial(), err)
 		}
 	}
-	out.expire = timersOf(got.Zone).expire
-	if got.HasExpire {
-		out.expire = min(out.expire, time.Duration(got.Expire)*time.Second)
+	out.expire = timersOf(got.zone).expire
+	if got.hasExpire {
+		out.expire = min(out.expire, time.Duration(got.expire)*time.Second)
 	}
-	if got.Changes == nil {
+	if got.changes == nil {
 		k.totals.AXFR.Add(1)
 	} else {
 		k.totals.IXFR.Add(1)
 	}
-	k.totals.Records.Add(uint64(got.Records))
-	out.log = []any{"type", typ.String(), "records", got.Records, "messages", got.Messages, "took", k.o.Now().Sub(began).Round(time.Millisecond)}
-	if n := len(got.Findings); n > 0 {
-		out.log = append(out.log, "warnings", n, "first", got.Findings[0].String())
+	k.totals.Records.Add(uint64(got.records))
+	out.log = []any{"type", typ.String(), "records", got.records, "messages", got.messages, "took", k.o.Now().Sub(began).Round(time.Millisecond)}
+	if n := len(got.findings); n > 0 {
+		out.log = append(out.log, "warnings", n, "first", got.findings[0].String())
 	}
-	if got.Outside > 0 {
-		out.log = append(out.log, "out_of_zone", got.Outside)
+	if got.outside > 0 {
+		out.log = append(out.log, "out_of_zone", got.outside)
 	}
 	return out, nil
 }

@@ -16,14 +16,15 @@ import (
 
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// Primary is a server that a zone is taken from.
+// Primary is a server that a zone is transferred from.
 type Primary struct {
 	Address netip.AddrPort
-	Source  netip.Addr // that we ask from; zero: the system's choice
+	Source  netip.Addr // local address of requests; zero: the system's choice
 	Key     *tsig.Key  // that requests are signed with, and answers must be; nil: none
 	TLS     *TLS       // of zone transfer over TLS (RFC 9103); nil: UDP and TCP
 }
@@ -31,29 +32,29 @@ type Primary struct {
 // String returns the address, as logs and errors show it.
 func (p *Primary) String() string { return p.Address.String() }
 
-// Times that a primary has. They are much above what honest ones need.
+// Time limits of a primary. They are far above what a working one needs.
 const (
 	udpFirst    = 1500 * time.Millisecond // for an answer over UDP
-	udpSecond   = 3 * time.Second         // for the answer to another query
-	dialTime    = 5 * time.Second         // for a connection, TLS included
-	messageTime = 15 * time.Second        // for one message, or for us to send one
+	udpSecond   = 3 * time.Second         // for the answer to the second query
+	dialTime    = 5 * time.Second         // for a connection, including TLS
+	messageTime = 15 * time.Second        // for receiving or sending one message
 
-	// loneTime is how long an IXFR may go on with nothing after a first message that is a
-	// newer SOA alone. Most servers fill their messages, so that this is all that comes
-	// from one without differences; the zone is asked for by AXFR then.
+	// loneTime limits the wait for more after the first message of an IXFR that only has a newer
+	// SOA. Most servers fill their messages, so that a server that sends such a message has no
+	// differences. Then the zone is requested by AXFR.
 	loneTime = 2 * time.Second
 
-	// A transfer may take this long in all, not counting the time that we compute.
-	// Someone who drips octets would hold its place for ever otherwise.
+	// transferTime limits a whole transfer, without the time of processing it. Without it, a
+	// primary that sends single octets would occupy one of the transfers for ever.
 	transferTime  = 2 * time.Hour
 	transferGrace = time.Minute
-	transferRate  = 4 << 10 // octets a second that it must come with after the grace
+	transferRate  = 4 << 10 // octets a second, the minimum after transferGrace
 )
 
 // Dialer opens connections, as net.Dialer does.
 type Dialer func(ctx context.Context, network string, source netip.Addr, address netip.AddrPort) (net.Conn, error)
 
-// dial is the Dialer of the system. The kernel chooses a port at random.
+// dial is the Dialer of the system. The kernel chooses a random port.
 func dial(ctx context.Context, network string, source netip.Addr, address netip.AddrPort) (net.Conn, error) {
 	var d net.Dialer
 	if source.IsValid() {
@@ -66,16 +67,27 @@ func dial(ctx context.Context, network string, source netip.Addr, address netip.
 	return d.DialContext(ctx, network, address.String())
 }
 
-// client asks primaries.
+// Serial asks a server for the serial of its copy of a zone.
+func Serial(ctx context.Context, from Primary, apex dname.Name) (zone.Serial, error) {
+	c := client{dial: dial, now: time.Now}
+	a, err := c.soa(ctx, &from, apex)
+	if err != nil {
+		return 0, err
+	}
+	a.close()
+	return a.serial, nil
+}
+
+// client sends requests to primaries.
 type client struct {
 	dial Dialer
 	now  func() time.Time
 	lone time.Duration // 0: loneTime
 }
 
-// transportError is that the primary was not reached, was too slow or went away. Another
-// way to ask the same would not help, unless it closed a connection that was open: some
-// servers answer so what they do not know.
+// transportError means that the primary was not reached, was too slow or closed the connection.
+// Another request would not help, unless the primary closed an established connection: some servers
+// do so when they do not support a request.
 type transportError struct {
 	err    error
 	closed bool
@@ -84,17 +96,16 @@ type transportError struct {
 func (e *transportError) Error() string { return e.err.Error() }
 func (e *transportError) Unwrap() error { return e.err }
 
-// trustError is that an answer was not the primary's, or not proved to be.
+// trustError means that an answer does not come from the primary, or does not prove it.
 type trustError struct{ err error }
 
 func (e *trustError) Error() string { return e.err.Error() }
 func (e *trustError) Unwrap() error { return e.err }
 
-// checked is what a primary answered to the SOA query of a check, and what is
-// useful for the transfer that may follow.
+// checked is the answer of a primary to an SOA query, and what a transfer after it can use.
 type checked struct {
 	soaAnswer
-	noEDNS bool    // the primary does not take EDNS
+	noEDNS bool    // the primary does not support EDNS
 	conn   *stream // open, over TLS; nil: none. To be closed
 }
 
@@ -105,8 +116,8 @@ func (c *checked) close() {
 	}
 }
 
-// soa asks a primary for the SOA of the zone: over TLS where it has that, else over
-// UDP, and over TCP if nothing comes or what comes is not whole or not trusted.
+// soa asks a primary for the SOA of the zone: over TLS where that is configured, else over UDP, and
+// over TCP if there is no answer or the answer is truncated or not trusted.
 func (c *client) soa(ctx context.Context, p *Primary, apex dname.Name) (*checked, error) {
 	q := &query{apex: apex, typ: rr.TypeSOA, edns: true}
 	a, err := c.soaOnce(ctx, p, q)
@@ -135,7 +146,7 @@ func (c *client) soaOnce(ctx context.Context, p *Primary, q *query) (*checked, e
 		case err == nil:
 			return &checked{soaAnswer: a}, nil
 		case ctx.Err() != nil, errors.As(err, &refused) && refused.RCode != wire.RCodeRefused && !errors.As(err, &untrusted):
-			return nil, err // over TCP, Knot answers for catalog zones as well
+			return nil, err // REFUSED is asked again: Knot DNS answers for catalog zones over TCP only
 		}
 	}
 	s, err := c.connect(ctx, p)
@@ -153,8 +164,8 @@ func (c *client) soaOnce(ctx context.Context, p *Primary, q *query) (*checked, e
 	return &checked{soaAnswer: a, conn: s}, nil
 }
 
-// soaUDP sends one datagram, with an ID and from a port of its own, and waits for
-// the answer to it. Others that come are not heeded: they may be forged.
+// soaUDP sends one datagram, with a random ID and from a new port, and waits for its answer. It
+// ignores other datagrams, which may be forged.
 func (c *client) soaUDP(ctx context.Context, p *Primary, q *query, wait time.Duration) (a soaAnswer, err error) {
 	conn, err := c.dial(ctx, "udp", p.Source, p.Address)
 	if err != nil {
@@ -174,19 +185,9 @@ func (c *client) soaUDP(ctx context.Context, p *Primary, q *query, wait time.Dur
 		if err != nil {
 			return a, &transportError{err: err}
 		}
-		if !isAnswer(buf[:n], q) {
-			continue
+		if isAnswer(buf[:n], q) {
+			return c.readSOA(verifier, buf[:n], q)
 		}
-		msg, err := c.verify(verifier, buf[:n])
-		if err != nil {
-			return a, err
-		}
-		if verifier != nil {
-			if err := verifier.End(); err != nil {
-				return a, &trustError{err}
-			}
-		}
-		return readSOA(msg, q)
 	}
 }
 
@@ -203,7 +204,18 @@ func isAnswer(msg []byte, q *query) bool {
 	return next > 0 && question.Type == q.typ && question.Name.Equal(q.apex)
 }
 
-// verify returns the message without its signature. A nil verifier takes any.
+// readSOA verifies and reads the answer to an SOA query.
+func (c *client) readSOA(v *tsig.Verifier, msg []byte, q *query) (a soaAnswer, err error) {
+	if msg, err = c.verify(v, msg); err == nil {
+		err = verifyEnd(v)
+	}
+	if err != nil {
+		return a, err
+	}
+	return readSOA(msg, q)
+}
+
+// verify returns the message without its signature. A nil verifier accepts every message.
 func (c *client) verify(v *tsig.Verifier, msg []byte) ([]byte, error) {
 	if v == nil {
 		return msg, nil
@@ -218,6 +230,16 @@ func (c *client) verify(v *tsig.Verifier, msg []byte) ([]byte, error) {
 	return nil, &trustError{err}
 }
 
+// verifyEnd checks that the last message of an answer was signed.
+func verifyEnd(v *tsig.Verifier) error {
+	if v != nil {
+		if err := v.End(); err != nil {
+			return &trustError{err}
+		}
+	}
+	return nil
+}
+
 func (c *client) soaStream(p *Primary, q *query, s *stream) (a soaAnswer, err error) {
 	q.id = randomID()
 	if p.TLS != nil {
@@ -230,34 +252,25 @@ func (c *client) soaStream(p *Primary, q *query, s *stream) (a soaAnswer, err er
 	if msg, err = s.read(messageTime); err != nil {
 		return a, err
 	}
-	if msg, err = c.verify(verifier, msg); err != nil {
-		return a, err
-	}
-	if verifier != nil {
-		if err := verifier.End(); err != nil {
-			return a, &trustError{err}
-		}
-	}
-	return readSOA(msg, q)
+	return c.readSOA(verifier, msg, q)
 }
 
-// transfer asks for the zone by AXFR or IXFR, and returns when all of it has come
-// and is verified. conn is one that is open to the primary; nil: a new one is made.
-// The connection is closed afterwards.
-func (c *client) transfer(ctx context.Context, p *Primary, a Asked, edns bool, s *stream) (*Received, error) {
+// transfer requests the zone by AXFR or IXFR, and returns it when it is complete and verified. s is
+// an open connection to the primary; nil: a new one is opened. The connection is closed afterwards.
+func (c *client) transfer(ctx context.Context, p *Primary, a request, edns bool, s *stream) (*received, error) {
 	out, err := c.transferOver(ctx, p, a, edns, s)
 	var gone *transportError
 	if s != nil && errors.As(err, &gone) && ctx.Err() == nil {
-		// A server may close a connection that it has answered on (RFC 7766 §6.2.3).
+		// A server may close a connection after an answer (RFC 7766 §6.2.3).
 		out, err = c.transferOver(ctx, p, a, edns, nil)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%v from %v: %w", a.Type, p, err)
+		return nil, fmt.Errorf("%v from %v: %w", a.typ, p, err)
 	}
 	return out, nil
 }
 
-func (c *client) transferOver(ctx context.Context, p *Primary, a Asked, edns bool, s *stream) (*Received, error) {
+func (c *client) transferOver(ctx context.Context, p *Primary, a request, edns bool, s *stream) (*received, error) {
 	if s == nil {
 		var err error
 		if s, err = c.connect(ctx, p); err != nil {
@@ -265,7 +278,7 @@ func (c *client) transferOver(ctx context.Context, p *Primary, a Asked, edns boo
 		}
 	}
 	defer s.close()
-	q := &query{id: randomID(), apex: a.Apex, typ: a.Type, base: a.Base, edns: edns}
+	q := &query{id: randomID(), apex: a.apex, typ: a.typ, base: a.base, edns: edns}
 	if p.TLS != nil {
 		q.pad = padTo
 	}
@@ -273,8 +286,8 @@ func (c *client) transferOver(ctx context.Context, p *Primary, a Asked, edns boo
 	if err := s.send(msg); err != nil {
 		return nil, err
 	}
-	a.ID = q.id
-	r := NewReceiver(a)
+	a.id = q.id
+	r := newReceiver(a)
 	var octets int64
 	var waited time.Duration
 	for {
@@ -291,7 +304,7 @@ func (c *client) transferOver(ctx context.Context, p *Primary, a Asked, edns boo
 		msg, err := s.read(min(left, within))
 		switch {
 		case err != nil && lone && ctx.Err() == nil:
-			return nil, fmt.Errorf("an SOA of serial %d and nothing else: the primary has no differences from %d", r.out.Serial, a.Base.Serial())
+			return nil, fmt.Errorf("an SOA of serial %d and nothing else: the primary has no differences from %d", r.out.serial, a.base.Serial())
 		case err != nil:
 			return nil, err
 		}
@@ -300,7 +313,7 @@ func (c *client) transferOver(ctx context.Context, p *Primary, a Asked, edns boo
 		if msg, err = c.verify(verifier, msg); err != nil {
 			return nil, err
 		}
-		done, err := r.Message(msg)
+		done, err := r.addMessage(msg)
 		if err != nil {
 			return nil, err
 		}
@@ -308,25 +321,23 @@ func (c *client) transferOver(ctx context.Context, p *Primary, a Asked, edns boo
 			break
 		}
 	}
-	if verifier != nil {
-		if err := verifier.End(); err != nil {
-			return nil, &trustError{err}
-		}
+	if err := verifyEnd(verifier); err != nil {
+		return nil, err
 	}
-	return r.Received(), nil
+	return r.result(), nil
 }
 
-// stream is a connection that messages come over, each with its length in front.
+// stream is a connection for messages with a length prefix.
 type stream struct {
 	conn net.Conn
 	now  func() time.Time
-	buf  []byte // what was read; messages lie in it
+	buf  []byte // what was read, messages and their lengths
 	n    int    // octets in buf
-	at   int    // of them used
+	at   int    // of them, those returned already
 	stop func() bool
 }
 
-// connect opens a connection, over TLS where the primary has that. It ends with ctx.
+// connect opens a connection, over TLS if the primary is configured so. It is closed when ctx ends.
 func (c *client) connect(ctx context.Context, p *Primary) (*stream, error) {
 	within, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
@@ -376,8 +387,8 @@ func (s *stream) send(msg []byte) error {
 	return nil
 }
 
-// read returns the next message, which must come within the span. It is valid until
-// the next read.
+// read returns the next message, which must be received within the duration. It is valid until the
+// next read.
 func (s *stream) read(within time.Duration) ([]byte, error) {
 	s.conn.SetReadDeadline(s.now().Add(within))
 	if err := s.fill(2); err != nil {
@@ -392,7 +403,7 @@ func (s *stream) read(within time.Duration) ([]byte, error) {
 	return msg, nil
 }
 
-// fill reads until so many octets are there.
+// fill reads until buf has so many octets that were not returned.
 func (s *stream) fill(octets int) error {
 	if s.n-s.at >= octets {
 		return nil
@@ -414,7 +425,7 @@ func (s *stream) fill(octets int) error {
 	return &transportError{err, true}
 }
 
-// randomID returns an ID that nobody can guess (RFC 5452 §9.2).
+// randomID returns an unpredictable ID (RFC 5452 §9.2).
 func randomID() uint16 {
 	var b [2]byte
 	rand.Read(b[:]) // never fails

@@ -144,7 +144,7 @@ func (f *fakePrimary) answer(network string, request []byte) (out [][]byte) {
 			typ = rr.TypeIXFR
 			serial := zone.Serial(q.Ns[0].(*dns.SOA).Serial)
 			if from := f.since[serial]; from != nil {
-				records = differences(from, f.o)
+				records = sequences(from, f.o)
 			} else if serial == f.o.Serial() {
 				records = records[:1]
 			}
@@ -201,14 +201,14 @@ func newFake(t testing.TB) *fakePrimary {
 }
 
 // take asks the primary for the SOA, and then for the zone.
-func (f *fakePrimary) take(p *Primary, typ rr.Type, now func() time.Time) (*Received, error) {
+func (f *fakePrimary) take(p *Primary, typ rr.Type, now func() time.Time) (*received, error) {
 	p.Address = fakeAddr
 	c := &client{dial: f.dial, now: now}
 	a, err := c.soa(f.t.Context(), p, f.o.Apex)
 	if err != nil {
 		return nil, err
 	}
-	asked := Asked{Type: typ, Apex: f.o.Apex, Base: mustBuild(f.t, f.since[1])}
+	asked := request{typ: typ, apex: f.o.Apex, base: mustBuild(f.t, f.since[1])}
 	return c.transfer(f.t.Context(), p, asked, !a.noEDNS, nil)
 }
 
@@ -263,9 +263,9 @@ func TestTake(t *testing.T) {
 				t.Errorf("%s: %v", c.what, err)
 				continue
 			}
-			hold(t, got.Zone, f.o)
-			if (got.Changes != nil) != (typ == rr.TypeIXFR) {
-				t.Errorf("%s, %v: %d differences", c.what, typ, len(got.Changes))
+			hold(t, got.zone, f.o)
+			if (got.changes != nil) != (typ == rr.TypeIXFR) {
+				t.Errorf("%s, %v: %d differences", c.what, typ, len(got.changes))
 			}
 			want := strings.Replace(c.asked, "tcp  ", "tcp "+typ.String()+" ", 1)
 			if strings.HasSuffix(want, "tcp ") {
@@ -422,7 +422,7 @@ func TestCancel(t *testing.T) {
 		return answer
 	}
 	c := &client{dial: f.dial, now: time.Now}
-	if _, err := c.transfer(ctx, &Primary{Address: fakeAddr}, Asked{Type: rr.TypeAXFR, Apex: f.o.Apex}, true, nil); err == nil {
+	if _, err := c.transfer(ctx, &Primary{Address: fakeAddr}, request{typ: rr.TypeAXFR, apex: f.o.Apex}, true, nil); err == nil {
 		t.Error("it is taken")
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// isFlaw reports whether a finding is about data that a server of its own zone would not
-// load. The others are advice for the operator of the primary, and are logged only.
+// isFlaw reports whether a finding is about data that would be rejected in a file of a primary zone.
+// Other findings are advice for the operator of the primary, and are only logged.
 func isFlaw(f zone.Finding) bool {
 	switch f.Code {
 	case "odd-rdata", "nsec3-owner", "signature-without-rrset", "no-ns", "dname-and-ns", "ttl-differs":
@@ -18,10 +18,10 @@ func isFlaw(f zone.Finding) bool {
 	return false
 }
 
-// remaining returns the findings about a zone after a transfer, where old are those
-// before it. Those about names at which an IXFR removed something are dropped: what is
-// still there at such a name is found again when it is transferred as a whole.
-func remaining(old []zone.Finding, out *outcome) []zone.Finding {
+// mergeFindings returns the findings about a zone after a transfer, where old are those before it.
+// Findings about names at which an IXFR removed a record are dropped: if they still apply, the next
+// transfer of the whole zone finds them again.
+func mergeFindings(old []zone.Finding, out *outcome) []zone.Finding {
 	var list []zone.Finding
 	for _, f := range out.findings {
 		if isFlaw(f) {
@@ -45,13 +45,13 @@ func remaining(old []zone.Finding, out *outcome) []zone.Finding {
 	return list
 }
 
-// The note that keeps the findings about a zone. Of each:
+// noteFindings is the key of the note with the findings about a zone. Each finding is
 //
 //	length of the owner (1), owner; type (2); length of the text (2), text
 const noteFindings = notePrefix + "findings"
 
 func findingsNote(list []zone.Finding) zone.Note {
-	n := zone.Note{Key: noteFindings} // without a value, it removes the one before
+	n := zone.Note{Key: noteFindings} // without a value it removes the earlier note
 	for _, f := range list {
 		text := f.Text[:min(len(f.Text), maxFindingText)]
 		n.Value = append(append(n.Value, byte(len(f.Owner))), f.Owner...)
@@ -61,10 +61,10 @@ func findingsNote(list []zone.Finding) zone.Note {
 	return n
 }
 
-// maxFindingText is more than any finding has, in octets.
+// maxFindingText bounds the text of a finding, in octets. No finding has as much.
 const maxFindingText = 4 << 10
 
-// readFindings reads what findingsNote wrote, as far as it is whole.
+// readFindings reads what findingsNote wrote, up to the first finding that is incomplete.
 func readFindings(notes []zone.Note) (list []zone.Finding) {
 	for _, n := range notes {
 		if n.Key != noteFindings {

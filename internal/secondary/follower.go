@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,15 +19,15 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// Zone is what the configuration says of a secondary zone.
+// Zone is the configuration of a secondary zone.
 type Zone struct {
 	Apex      dname.Name
 	Primaries []Primary    // at least one
-	Notifiers answer.Peers // who may send NOTIFY beside the primaries' addresses
-	MaxOctets int64        // of the records of a transfer, uncompressed; 0: DefaultMaxOctets
+	Notifiers answer.Peers // who may send NOTIFY besides the primaries' addresses
+	MaxOctets int64        // limit of the records of a transfer, uncompressed; 0: a default
 
-	// Check, if set, says what is wrong with a zone that was transferred, next, which then
-	// does not take the place of the one before, old; nil: there is none.
+	// Check, if set, returns what is wrong with a zone that was transferred, next, which then does
+	// not replace the current one, old; nil: there is none.
 	Check func(old, next *zone.Zone) error
 }
 
@@ -38,82 +39,106 @@ type Journal interface {
 	SetNotes(apex dname.Name, notes []zone.Note) error
 }
 
-// Options are what a Follower needs.
+// Options configure a Follower.
 type Options struct {
 	Store   *commit.Writer
 	Journal Journal            // nil: nothing is kept over a restart
 	Log     *slog.Logger       // nil: nothing is logged
 	Now     func() time.Time   // nil: time.Now
-	Steps   func() clock.Steps // how far the clock of Now was set; nil: never
+	Steps   func() clock.Steps // by how much the clock of Now was set; nil: never
 	Dial    Dialer             // nil: the system's
 	Random  func() float64     // from 0 to 1, called by several goroutines; nil: math/rand
 
 	Pause func() func()         // see assemble.Options
 	Guard *supervise.Supervisor // contains panics over single zones; nil: they are not contained
-	Made  func(int64)           // told the octets of each zone that was made anew; nil: nobody is told
+	Made  func(int64)           // called with the octets of each zone that was built; may be nil
 }
 
-// Follower keeps secondary zones. Its methods may be called at the same time.
+// Follower keeps secondary zones equal to those of their primaries. Its methods are safe for
+// concurrent use.
 type Follower struct {
-	o      Options
-	client client
-	wake   chan struct{} // has room for one
-	ended  chan struct{} // closed when Run does
+	o         Options
+	client    client
+	wake      chan struct{} // of capacity one
+	ended     chan struct{} // closed when Run returns
+	transfers chan struct{} // has an element for each running transfer; it limits them
+	totals    Totals
+	wg        sync.WaitGroup // of the goroutines of start
 
+	// mu guards the fields below and the fields of all tasks. It is not held while a check waits
+	// for a primary or a disk.
 	mu     sync.Mutex
 	tasks  map[string]*task       // by key of the apex
-	queue  *priority.Queue[*task] // those that something is to be done for, by time
-	lines  map[netip.Addr]*line
-	heeded clock.Steps // by the times of the tasks
-	jobs   int         // under way
+	queue  *priority.Queue[*task] // by the time at which something is to be done
+	peers  map[netip.Addr]*peer
+	queued int         // tasks that wait for other jobs to end
+	jobs   int         // running
+	steps  clock.Steps // that the times of the tasks take into account
 	run    context.Context
-	wg     sync.WaitGroup // of jobs
-	totals Totals
-
-	transfers places
 }
 
-// task is one zone that is kept. Its fields are guarded by the Follower's mu.
+// task is one secondary zone. Its phases are
+//
+//	idle ──due──▶ queued ──limits allow──▶ checking ──a primary has a later serial──▶ transferring
+//	 ▲                                        │                                            │
+//	 └───────────────── finish ───────────────┴────────────────────────────────────────────┘
+//
+// Independent of its phase, the zone expires (expire) when no primary confirmed it for too long, and
+// is served again after the next confirmation or when the clock is set back (revive). A task that
+// was removed from the Follower's map is canceled, and has no effect when its check ends.
 type task struct {
 	conf *Zone // replaced as a whole
+	data
+	plan
+	history
+}
 
-	served  *zone.Zone   // that we put into the Store, or found there when we came
-	good    *zone.Zone   // the last data, also when they have expired; nil: none yet
-	expires atomic.Int64 // when good does, in Unix seconds
-	stored  time.Time    // expires as the journal has it
-	own     bool         // expires was set by this process
-	kept    keptTimes    // that an earlier one set, unless own
+// data is what is known of the content of a zone.
+type data struct {
+	served   *zone.Zone     // that was published, or was in the snapshot when the task began
+	good     *zone.Zone     // the last data, also after they expired; nil: none yet
+	findings []zone.Finding // about good, which is served nevertheless
+	expires  atomic.Int64   // when good does, in Unix seconds; read by queries
+	own      bool           // expires was set by this process
+	kept     keptTimes      // that an earlier process set, unless own
+	stored   time.Time      // expires as it is in the journal
+}
 
-	findings []zone.Finding // about good: it is served all the same
+// isServed reports whether there are data that are served.
+func (d *data) isServed() bool { return d.good != nil && d.served.IsAvailable() }
 
-	expireNext time.Time // before which good is not taken away, because that failed or is under way
+// plan is what is to be done next for a zone, see schedule.go.
+type plan struct {
+	phase      phase
+	next       time.Time // of the check
+	expireNext time.Time // before which good is not removed, because that failed or is running
+	due        time.Time // position in the queue
+	at         int       // index in the queue; -1: not in it
+	again      bool      // a check was requested while one was running
+	whole      bool      // the next transfer is an AXFR, whatever the serial
+	preferred  int       // index of the primary that is asked first of those with the same serial
+	cancel     context.CancelFunc
+	waiting    []chan State // receive the state after the next check; each has capacity one
+}
 
-	next      time.Time // of the check
-	at        int       // place in the queue; -1: none
-	due       time.Time // by which it is sorted
-	phase     phase
-	again     bool // NOTIFY came while a check was under way
-	whole     bool // the next transfer is an AXFR, whatever the serial
-	preferred int  // primary to be asked first of those with one serial
-	cancel    context.CancelFunc
-	waiting   []chan State // told the state after the next check
-
-	checked     time.Time // when a primary confirmed or brought good
+// history is what happened to a zone, for the status.
+type history struct {
+	checked     time.Time // when a primary confirmed or sent good
 	tried       time.Time // when a check ended last
 	transferred time.Time
-	from        string // the primary that did
-	failure     string // of the last check; empty: it was good
+	from        string // the primary that confirmed or sent good
+	failure     string // of the last check; empty: it succeeded
 	failures    int    // in a row
 }
 
-// phase is what is being done about a zone.
+// phase is the state of a task in its life cycle.
 type phase uint8
 
 const (
-	waiting      phase = iota
-	standing           // in line for its primary
+	idle         phase = iota
+	queued             // waits for other jobs to end
 	checking           // being compared with the primaries
-	transferring       // coming from one
+	transferring       // being transferred from a primary
 )
 
 func (p phase) String() string {
@@ -144,27 +169,27 @@ func NewFollower(o Options) *Follower {
 		o.Made = func(int64) {}
 	}
 	return &Follower{
-		o: o, heeded: o.Steps(), client: client{dial: o.Dial, now: o.Now}, wake: make(chan struct{}, 1), ended: make(chan struct{}),
-		queue: newQueue(), tasks: map[string]*task{}, lines: map[netip.Addr]*line{}, transfers: newPlaces(),
+		o: o, steps: o.Steps(), client: client{dial: o.Dial, now: o.Now}, wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		queue: newQueue(), tasks: map[string]*task{}, peers: map[netip.Addr]*peer{}, transfers: make(chan struct{}, maxTransfers),
 	}
 }
 
-// Plan is what a configuration changes about the zones that a Follower has.
+// Plan is what a configuration changes about the zones of a Follower.
 type Plan struct {
-	Changes []zone.Change // for the Batch that puts the configuration in force
+	Changes []zone.Change // for the Batch that activates the configuration
 	zones   map[string]*Zone
 	expires map[string]*atomic.Int64
-	fresh   []*task
-	gone    map[string]bool
+	added   []*task
+	removed map[string]bool
 }
 
-// Plan compares the zones of a configuration with those that are kept. What it
-// returns suits the set; after a conflict a new plan is needed. A zone that is
-// not kept any more goes, unless stays says that others have the apex now. A new zone
-// is served as the journal has it; else, until the first transfer, whatever is in
-// the set goes on, or there is a zone without data.
+// Plan compares the zones of a configuration with those of the Follower. The result fits set; after
+// commit.ErrConflict a new plan is needed. A zone that is no longer configured is removed from the
+// snapshot, unless stays reports that another source has its apex now. A new zone is served as it is
+// in the journal. If it is not there, the zone in set is served until the first transfer, or a zone
+// without data.
 func (k *Follower) Plan(zones []Zone, set *zone.Set, stays func(apex dname.Name) bool) *Plan {
-	p := &Plan{zones: make(map[string]*Zone, len(zones)), expires: make(map[string]*atomic.Int64, len(zones)), gone: map[string]bool{}}
+	p := &Plan{zones: make(map[string]*Zone, len(zones)), expires: make(map[string]*atomic.Int64, len(zones)), removed: map[string]bool{}}
 	k.mu.Lock()
 	for i := range zones {
 		z := &zones[i]
@@ -172,8 +197,8 @@ func (k *Follower) Plan(zones []Zone, set *zone.Set, stays func(apex dname.Name)
 		p.zones[key] = z
 		t := k.tasks[key]
 		if t == nil {
-			t = &task{conf: z, at: -1}
-			p.fresh = append(p.fresh, t)
+			t = &task{conf: z, plan: plan{at: -1}}
+			p.added = append(p.added, t)
 		}
 		p.expires[key] = &t.expires
 	}
@@ -181,14 +206,14 @@ func (k *Follower) Plan(zones []Zone, set *zone.Set, stays func(apex dname.Name)
 		if p.zones[key] != nil {
 			continue
 		}
-		p.gone[key] = true
+		p.removed[key] = true
 		if base := set.Get(t.conf.Apex); base != nil && !stays(t.conf.Apex) {
 			p.Changes = append(p.Changes, zone.Change{Apex: t.conf.Apex, Base: base})
 		}
 	}
 	k.mu.Unlock()
 	pause := k.o.Pause()
-	for _, t := range p.fresh {
+	for _, t := range p.added {
 		if c := k.begin(t, set.Get(t.conf.Apex), pause); c != nil {
 			p.Changes = append(p.Changes, *c)
 		}
@@ -196,8 +221,8 @@ func (k *Follower) Plan(zones []Zone, set *zone.Set, stays func(apex dname.Name)
 	return p
 }
 
-// begin finds out what a new zone is served as, where base is in the set. nil: as it
-// is.
+// begin decides what a new zone is served as, where base is in the set, and returns the change; nil
+// if it stays as it is.
 func (k *Follower) begin(t *task, base *zone.Zone, pause func()) *zone.Change {
 	apex := t.conf.Apex
 	z, kept, findings := k.restore(apex, pause)
@@ -206,12 +231,12 @@ func (k *Follower) begin(t *task, base *zone.Zone, pause func()) *zone.Change {
 	now := k.o.Now()
 	expires := kept.at(now)
 	switch {
-	case z != nil && expires.After(now):
-		t.expires.Store(expires.Unix())
-		t.served = z
 	case z != nil:
 		t.expires.Store(expires.Unix())
-		t.served = zone.Expired(apex, expiredReason)
+		t.served = z
+		if !expires.After(now) {
+			t.served = zone.Expired(apex, expiredReason)
+		}
 	case base != nil && base.IsAvailable():
 		t.served = base
 		return nil
@@ -227,8 +252,8 @@ func (k *Follower) begin(t *task, base *zone.Zone, pause func()) *zone.Change {
 
 const expiredReason = "no primary has confirmed the zone for longer than its SOA allows (EXPIRE)"
 
-// restore returns what the journal has of a zone; nil: nothing. What it cannot give
-// back the primary can.
+// restore returns what the journal has of a zone; nil: nothing. What cannot be read is transferred
+// again.
 func (k *Follower) restore(apex dname.Name, pause func()) (z *zone.Zone, kept keptTimes, findings []zone.Finding) {
 	if k.o.Journal == nil {
 		return nil, kept, nil
@@ -237,7 +262,7 @@ func (k *Follower) restore(apex dname.Name, pause func()) (z *zone.Zone, kept ke
 	if err == nil && ok {
 		var notes []zone.Note
 		if notes, err = k.o.Journal.Notes(apex, notePrefix); err == nil {
-			if kept, ok = readTimes(notes); !ok { // it was kept for another reason
+			if kept, ok = readTimes(notes); !ok { // it was not a secondary zone then
 				kept.checked = k.o.Now()
 				kept.expires = kept.checked.Add(timersOf(z).expire)
 			}
@@ -245,18 +270,16 @@ func (k *Follower) restore(apex dname.Name, pause func()) (z *zone.Zone, kept ke
 		}
 	}
 	if err != nil {
-		k.o.Log.Warn("what was kept of a secondary zone cannot be read, and is transferred anew", "zone", apex.String(), "err", err)
+		k.o.Log.Warn("the kept copy of a secondary zone cannot be read, and is transferred again", "zone", apex.String(), "err", err)
 	}
 	return nil, keptTimes{}, nil
 }
 
-// Adopt activates a plan whose Changes are published. It is called in
-// [commit.Request.After].
+// Adopt activates a plan whose Changes were published. It is called in [commit.Request.After].
 func (k *Follower) Adopt(p *Plan) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := k.o.Now()
-	for key := range p.gone {
+	for key := range p.removed {
 		t := k.tasks[key]
 		delete(k.tasks, key)
 		k.queue.Remove(t.at)
@@ -267,61 +290,52 @@ func (k *Follower) Adopt(p *Plan) {
 		if t == nil {
 			continue
 		}
-		// Keys and certificates may be others where all else is the same: whatever
-		// failed is tried anew.
-		again := t.failures > 0 || !t.conf.same(z)
+		// A failure is tried again in any case: keys and certificates may have changed.
+		isDue := t.failures > 0 || !t.conf.hasPrimariesOf(z)
 		t.conf, t.preferred = z, 0
-		if again {
-			k.check(t, now)
+		if isDue {
+			k.requestCheck(t, time.Time{})
 		}
 	}
-	for _, t := range p.fresh {
+	for _, t := range p.added {
 		k.tasks[t.conf.Apex.Key()] = t
-		// All at once would be many packets in a millisecond.
-		t.next = now.Add(time.Duration(k.o.Random() * float64(min(time.Duration(len(p.fresh))*time.Millisecond, time.Minute))))
+		t.next = k.firstCheck(len(p.added))
 		k.schedule(t)
 	}
+	k.removePeers()
 	k.signal()
 }
 
-const notKept = "the zone is not kept any more"
-
-// tell answers those who wait for a check. Each has room for one answer.
-func (t *task) tell(waiting []chan State, s State) {
+// sendState sends the state after a check to those who wait for it.
+func sendState(waiting []chan State, s State) {
 	for _, w := range waiting {
 		w <- s
 	}
 }
 
-// end ends what is under way for a zone that is not kept any more.
+// end cancels the running check of a zone that was removed.
 func (t *task) end() {
 	if t.cancel != nil {
 		t.cancel()
 	}
-	t.tell(t.waiting, State{Apex: t.conf.Apex, Error: notKept})
+	sendState(t.waiting, State{Apex: t.conf.Apex, Error: errRemoved.Error()})
 	t.waiting = nil
 }
 
-// same reports whether two configurations of a zone name the same primaries.
-func (z *Zone) same(y *Zone) bool {
-	if len(z.Primaries) != len(y.Primaries) || z.MaxOctets != y.MaxOctets {
-		return false
-	}
-	for i := range z.Primaries {
-		p, q := &z.Primaries[i], &y.Primaries[i]
-		if p.Address != q.Address || p.Source != q.Source || (p.Key == nil) != (q.Key == nil) || (p.TLS == nil) != (q.TLS == nil) {
-			return false
-		}
-	}
-	return true
+// hasPrimariesOf reports whether two configurations of a zone have the same primaries. Keys and TLS
+// settings are only compared for their presence.
+func (z *Zone) hasPrimariesOf(y *Zone) bool {
+	return z.MaxOctets == y.MaxOctets && slices.EqualFunc(z.Primaries, y.Primaries, func(p, q Primary) bool {
+		return p.Address == q.Address && p.Source == q.Source && (p.Key == nil) == (q.Key == nil) && (p.TLS == nil) == (q.TLS == nil)
+	})
 }
 
-// Expires returns when the copies of the zones expire, in Unix seconds and kept up to
-// date, by key of the apex. 0: there is no copy yet.
+// Expires returns when the copies of the zones expire, in Unix seconds, by key of the apex; 0: there is
+// no copy yet. The Follower updates the values.
 func (p *Plan) Expires() map[string]*atomic.Int64 { return p.expires }
 
-// Run checks zones when it is time, until ctx ends, and returns after every
-// goroutine that it started has ended.
+// Run checks zones when they are due, until ctx ends. It returns after every goroutine that it
+// started has ended.
 func (k *Follower) Run(ctx context.Context) error {
 	k.mu.Lock()
 	k.run = ctx
@@ -329,9 +343,9 @@ func (k *Follower) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		next, some := k.o.Now().Add(time.Second), true // after a panic
-		k.o.Guard.Do(part, func() { next, some = k.work() })
-		if some {
+		next, ok := k.o.Now().Add(time.Second), true // after a panic
+		k.o.Guard.Do(part, func() { next, ok = k.work() })
+		if ok {
 			timer.Reset(max(next.Sub(k.o.Now()), 0))
 		} else {
 			timer.Stop()
@@ -347,7 +361,7 @@ func (k *Follower) Run(ctx context.Context) error {
 	}
 }
 
-// signal has Run look at the queue.
+// signal makes Run look at the queue.
 func (k *Follower) signal() {
 	select {
 	case k.wake <- struct{}{}:
@@ -355,92 +369,7 @@ func (k *Follower) signal() {
 	}
 }
 
-// work starts what is due and returns when the next of the others is.
-func (k *Follower) work() (next time.Time, some bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.heedClock()
-	now := k.o.Now()
-	for {
-		t, ok := k.queue.First()
-		switch {
-		case !ok:
-			return next, false
-		case t.due.After(now):
-			return t.due, true
-		}
-		k.queue.Remove(t.at)
-		if k.isPast(t, now) {
-			t.expireNext = now.Add(expireRetry)
-			k.start(func(context.Context) { k.expire(t) })
-		}
-		if t.phase == waiting && !t.next.After(now) {
-			k.enter(t)
-		}
-		k.schedule(t)
-	}
-}
-
-// isPast reports whether the data of t are served and should not be.
-func (k *Follower) isPast(t *task, now time.Time) bool {
-	return t.good != nil && t.served.IsAvailable() && !t.expireAt().After(now)
-}
-
-// expireRetry is the wait before it is tried again to take a zone away that has
-// expired.
-const expireRetry = time.Minute
-
-// expireAt returns when the data of t are to be taken away.
-func (t *task) expireAt() time.Time {
-	if e := time.Unix(t.expires.Load(), 0); e.After(t.expireNext) {
-		return e
-	}
-	return t.expireNext
-}
-
-// schedule puts t into the queue, at the time that something is to be done for it.
-func (k *Follower) schedule(t *task) {
-	k.queue.Remove(t.at)
-	var due time.Time
-	if t.phase == waiting {
-		due = t.next
-	}
-	if t.good != nil && t.served.IsAvailable() {
-		if e := t.expireAt(); due.IsZero() || e.Before(due) {
-			due = e
-		}
-	}
-	if !due.IsZero() && k.tasks[t.conf.Apex.Key()] == t {
-		t.due = due
-		k.queue.Push(t)
-	}
-}
-
-// check has t checked as soon as it can be, once more if it is being checked.
-func (k *Follower) check(t *task, at time.Time) {
-	if t.phase != waiting {
-		t.again = true
-		return
-	}
-	if at.Before(t.next) {
-		t.next = at
-	}
-	k.schedule(t)
-	k.signal()
-}
-
-// Retry has all zones checked soon of which the last check failed.
-func (k *Follower) Retry() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, t := range k.tasks {
-		if t.failures > 0 {
-			k.check(t, k.o.Now())
-		}
-	}
-}
-
-// part is what panics are counted under.
+// part is the name under which panics are counted.
 const part = "secondary zones"
 
 // start runs f in a goroutine that Run waits for.

@@ -244,7 +244,7 @@ func TestKeep(t *testing.T) {
 	}
 	s := l.idle()
 	hold(t, l.served(), l.f.o)
-	if s.Serial != 2 || s.Error != "" || s.Expired || s.From != fakeAddr.String() || s.Next.Sub(s.Checked) != leastRefresh {
+	if s.Serial != 2 || s.Error != "" || s.Expired || s.From != fakeAddr.String() || s.Next.Sub(s.Checked) != minRefresh {
 		t.Errorf("%+v", s)
 	}
 	// Nothing changed.
@@ -265,7 +265,7 @@ func TestKeep(t *testing.T) {
 	four := l.primary(strings.Replace(soa3, " 3 ", " 4 ", 1) + rest + "c 60 PTR c.\n")
 	l.set(&l.f, four)
 	l.idle()
-	l.pass(leastRefresh)
+	l.pass(minRefresh)
 	l.await("the next serial", func(s State) bool { return s.Serial == 4 })
 	hold(t, l.served(), four.o)
 	want := []string{"anew 2 transfer from 192.0.2.1:53", "2→3 transfer from 192.0.2.1:53", "3→4 transfer from 192.0.2.1:53"}
@@ -284,10 +284,10 @@ func TestExpire(t *testing.T) {
 	f := l.f
 	l.set(&l.f, nil)
 	s := l.refresh(false)
-	if !strings.Contains(s.Error, "nobody is there") || s.Failures != 1 || s.Next.Sub(s.Tried) != leastRetry {
+	if !strings.Contains(s.Error, "nobody is there") || s.Failures != 1 || s.Next.Sub(s.Tried) != minRetry {
 		t.Errorf("%+v", s)
 	}
-	if again := l.refresh(false); again.Failures != 2 || again.Next.Sub(again.Tried) != 2*leastRetry {
+	if again := l.refresh(false); again.Failures != 2 || again.Next.Sub(again.Tried) != 2*minRetry {
 		t.Errorf("%+v", again)
 	}
 	l.pass(s.Expires.Sub(l.time()) - time.Second)
@@ -383,7 +383,7 @@ func TestGoesBack(t *testing.T) {
 	l.idle()
 	old := l.primary(soa1 + rest)
 	l.set(&l.f, old)
-	if s := l.refresh(false); !strings.Contains(s.Error, "has serial 1, which is before ours, 2") || s.Serial != 2 {
+	if s := l.refresh(false); !strings.Contains(s.Error, "has serial 1, which is before that of the current copy, 2") || s.Serial != 2 {
 		t.Errorf("%+v", s)
 	}
 	if s := l.refresh(true); s.Error != "" || s.Serial != 1 {
@@ -521,7 +521,7 @@ func TestNoTransfer(t *testing.T) {
 	}
 	l.set(&l.f, next)
 	s := l.refresh(false)
-	if !strings.Contains(s.Error, "closed before the end") || s.Serial != 2 || s.Next.Sub(l.time()) < leastRetry {
+	if !strings.Contains(s.Error, "closed before the end") || s.Serial != 2 || s.Next.Sub(l.time()) < minRetry {
 		t.Errorf("%+v", s)
 	}
 	if got := strings.Join(next.asked, ","); got != "udp SOA,tcp IXFR,tcp AXFR" {
@@ -555,7 +555,7 @@ func TestGone(t *testing.T) {
 	<-reached
 	l.configure()
 	close(goOn)
-	if s := <-told; s.Error != notKept {
+	if s := <-told; s.Error != errRemoved.Error() {
 		t.Errorf("%+v", s)
 	}
 	if z := l.served(); z != nil {
@@ -664,7 +664,7 @@ func TestNotify(t *testing.T) {
 	l.await("a check", func(s State) bool { return l.k.Totals().Checks.Load() == checks+1 && s.Doing == "" })
 	// Damaged messages have no serial.
 	for n := range notification(apex, 7) {
-		if _, ok := hint(notification(apex, 7)[:n]); ok {
+		if _, ok := hintedSerial(notification(apex, 7)[:n]); ok {
 			t.Errorf("%d octets have a serial", n)
 		}
 	}

@@ -39,13 +39,13 @@ func FuzzReceiver(f *testing.F) {
 		if len(data) == 0 {
 			return
 		}
-		r := NewReceiver(Asked{ID: testID, Type: types[data[0]&1], Apex: base.Apex(), Base: base, MaxOctets: 1 << 16})
+		r := newReceiver(request{id: testID, typ: types[data[0]&1], apex: base.Apex(), base: base, maxOctets: 1 << 16})
 		data = data[1:]
 		done := false
 		for !done && len(data) >= 2 {
 			n := min(int(binary.BigEndian.Uint16(data)), len(data)-2)
 			var err error
-			if done, err = r.Message(data[2 : 2+n]); err != nil {
+			if done, err = r.addMessage(data[2 : 2+n]); err != nil {
 				break
 			}
 			data = data[2+n:]
@@ -56,29 +56,29 @@ func FuzzReceiver(f *testing.F) {
 		if !done {
 			return
 		}
-		got := r.Received()
-		if got.Zone == nil {
-			if base.Serial().Before(got.Serial) {
-				t.Fatalf("serial %d, and nothing came", got.Serial)
+		got := r.result()
+		if got.zone == nil {
+			if base.Serial().Before(got.serial) {
+				t.Fatalf("serial %d, and nothing came", got.serial)
 			}
 			return
 		}
-		if err := got.Zone.Check(); err != nil {
+		if err := got.zone.Check(); err != nil {
 			t.Fatal(err)
 		}
 		if err := base.Check(); err != nil {
 			t.Fatal(err)
 		}
-		if got.Serial != got.Zone.Serial() || !base.Serial().Before(got.Serial) {
-			t.Fatalf("serial %d of the zone, %d of the answer", got.Zone.Serial(), got.Serial)
+		if got.serial != got.zone.Serial() || !base.Serial().Before(got.serial) {
+			t.Fatalf("serial %d of the zone, %d of the answer", got.zone.Serial(), got.serial)
 		}
 		b := zone.NewBuilder(base.Apex())
 		b.SetVerbatim()
-		for rec := range got.Zone.All() {
+		for rec := range got.zone.All() {
 			b.Add(rec)
 		}
 		again, findings := b.Build()
-		if again == nil || again.Digest() != got.Zone.Digest() {
+		if again == nil || again.Digest() != got.zone.Digest() {
 			t.Fatalf("a Builder makes another zone of the records: %v", findings)
 		}
 	})

@@ -13,9 +13,9 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// HandleSlow answers a NOTIFY (RFC 1996) and has the zone checked that it is about.
-// The addresses of the primaries may send one, signed or not, and the Notifiers.
-// A forged one leads to no more than an SOA query, once a second.
+// HandleSlow answers a NOTIFY (RFC 1996) and requests a check of its zone. The addresses of the
+// primaries may send one, signed or not, and the Notifiers. A forged NOTIFY causes at most one SOA
+// query a second.
 func (k *Follower) HandleSlow(_ context.Context, r *server.SlowRequest) {
 	q := r.Question()
 	rcode, ede := k.notified(q.Name, r.Client.Addr(), r.Key, r.Message)
@@ -29,7 +29,7 @@ func (k *Follower) HandleSlow(_ context.Context, r *server.SlowRequest) {
 	_ = r.Send(wire.AA, wire.RCodeNoError, 0, "")
 }
 
-// notified takes a NOTIFY of the zone at apex.
+// notified handles a NOTIFY of the zone at apex and returns the RCODE and extended error of the answer.
 func (k *Follower) notified(apex dname.Name, from netip.Addr, key *tsig.Key, msg []byte) (wire.RCode, uint16) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -48,8 +48,8 @@ func (k *Follower) notified(apex dname.Name, from netip.Addr, key *tsig.Key, msg
 	if preferred < 0 && !t.conf.Notifiers.Allow(from, key) {
 		return wire.RCodeRefused, wire.EDEProhibited
 	}
-	// RFC 1996 §3.7: what it says of the zone is a hint.
-	if serial, ok := hint(msg); ok && t.failures == 0 && t.good != nil && t.served.IsAvailable() && !t.good.Serial().Before(serial) {
+	// RFC 1996 §3.7: the records in it are hints.
+	if serial, ok := hintedSerial(msg); ok && t.failures == 0 && t.good != nil && t.served.IsAvailable() && !t.good.Serial().Before(serial) {
 		k.totals.Needless.Add(1)
 		return wire.RCodeNoError, 0
 	}
@@ -57,17 +57,12 @@ func (k *Follower) notified(apex dname.Name, from netip.Addr, key *tsig.Key, msg
 	if preferred >= 0 {
 		t.preferred = preferred
 	}
-	at := k.o.Now()
-	if soon := t.tried.Add(notifyGap); soon.After(at) {
-		at = soon
-	}
-	k.check(t, at)
+	k.requestCheck(t, t.tried.Add(notifyGap))
 	return wire.RCodeNoError, 0
 }
 
-// hint returns the serial of the SOA in the answer section of a NOTIFY, if it has
-// one.
-func hint(msg []byte) (serial zone.Serial, ok bool) {
+// hintedSerial returns the serial of the SOA in the answer section of a NOTIFY, if it has one.
+func hintedSerial(msg []byte) (serial zone.Serial, ok bool) {
 	h, _ := wire.ReadHeader(msg)
 	q, off := wire.ReadQuestion(msg, wire.HeaderLen)
 	if off < 0 || h.Answers == 0 {

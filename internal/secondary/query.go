@@ -15,22 +15,22 @@ type query struct {
 	id   uint16
 	apex dname.Name
 	typ  rr.Type    // SOA, AXFR or IXFR
-	base *zone.Zone // of an IXFR: the zone that we have
+	base *zone.Zone // of an IXFR: the current copy
 	edns bool
-	pad  int // octets that the length shall be a multiple of (RFC 8467); 0: any
+	pad  int // block length of the padding (RFC 8467), a power of two; 0: no padding
 }
 
-// padTo is what queries over TLS are padded to (RFC 8467 §4.1).
+// padTo is the block length of queries over TLS (RFC 8467 §4.1).
 const padTo = 128
 
-// pack returns the message, signed where key is one; then verifier is for the answer.
+// pack returns the message. With a key it is signed, and verifier verifies the answer.
 func (q *query) pack(key *tsig.Key, unix int64) (msg []byte, verifier *tsig.Verifier) {
 	h := wire.Header{ID: q.id, Questions: 1}
 	msg = make([]byte, wire.HeaderLen, 512)
 	msg = append(msg, q.apex...)
 	msg = appendType(msg, q.typ)
 	if q.typ == rr.TypeIXFR {
-		// RFC 1995 §3: the SOA that we have.
+		// RFC 1995 §3: the SOA of the current copy.
 		h.Authorities = 1
 		soa, _ := q.base.Get(q.apex, rr.TypeSOA)
 		data := soa.First(nil)
@@ -63,7 +63,7 @@ func (q *query) pack(key *tsig.Key, unix int64) (msg []byte, verifier *tsig.Veri
 	return key.Request(msg, unix)
 }
 
-// udpSize is the largest datagram that we ask for, see RFC 9715 §3.2.
+// udpSize is the largest datagram that requests allow, see RFC 9715 §3.2.
 const udpSize = 1232
 
 func appendType(msg []byte, t rr.Type) []byte {
@@ -78,10 +78,10 @@ func appendOption(msg []byte, code uint16, n int) []byte {
 	return append(msg, make([]byte, n)...)
 }
 
-// soaAnswer is what a primary says of a zone when it is asked for the SOA.
+// soaAnswer is what the answer to an SOA query has of the zone.
 type soaAnswer struct {
 	serial zone.Serial
-	opt    optSays
+	opt    optData
 }
 
 // readSOA reads the answer to an SOA query.
@@ -95,8 +95,8 @@ func readSOA(msg []byte, q *query) (a soaAnswer, err error) {
 	}
 	for range h.Answers {
 		raw, next := wire.ReadRecord(msg, off)
-		var room [dname.MaxWire]byte
-		owner := wire.AppendName(room[:0], msg, raw.Owner)
+		var buf [dname.MaxWire]byte
+		owner := wire.AppendName(buf[:0], msg, raw.Owner)
 		if owner == nil {
 			return a, errMalformed
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
@@ -12,71 +13,70 @@ import (
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
-// Asked is the request that a Receiver takes the answer to.
-type Asked struct {
-	ID   uint16
-	Type rr.Type // AXFR or IXFR
-	Apex dname.Name
-	Base *zone.Zone // that we have, with data; nil: none. IXFR needs one
+// request is a transfer request, whose answer a receiver reads.
+type request struct {
+	id   uint16
+	typ  rr.Type // AXFR or IXFR
+	apex dname.Name
+	base *zone.Zone // the current copy, with data; nil: none. IXFR needs one
 
-	// AnySerial takes whatever serial the primary has, not only those after Base's.
-	AnySerial bool
+	// anySerial accepts any serial of the primary, not only those after that of base.
+	anySerial bool
 
-	// MaxOctets bounds the records, uncompressed; 0: DefaultMaxOctets. The memory that they
-	// take until the zone is built is bounded by MemoryFactor times as much.
-	MaxOctets int64
+	// maxOctets bounds the uncompressed records; 0: defaultMaxOctets. The memory that they take
+	// until the zone is built is bounded by memoryFactor times as much.
+	maxOctets int64
 
-	Pause func() // called every few microseconds of the work; nil: never
+	pause func() // called every few microseconds of the work; nil: never
 }
 
-// MemoryFactor is how many octets of memory a zone may take while it comes and is built,
-// for each octet of MaxOctets. Names and PTRs of usual length need 1 to 3, records of
-// some 25 octets with a name each, the shortest there are, 5; then half of it or less is
-// given back. An IXFR keeps its changes meanwhile, of which the same is true.
-const MemoryFactor = 6
+// memoryFactor is how many octets of memory a zone may take while it is received and built, for each
+// octet of maxOctets. Names and PTRs of usual length need 1 to 3. The shortest records, of some 25
+// octets with a name each, need 5, of which half or more is freed then. The same is true of the
+// changesets of an IXFR.
+const memoryFactor = 6
 
-// DefaultMaxOctets is how large a zone may be where nothing else is configured:
-// some fifteen million PTRs, which take half as much in memory. It is there for
-// the primary that sends without end.
-const DefaultMaxOctets = 1 << 30
+// defaultMaxOctets is the default size limit of a zone: some fifteen million PTRs, which take half as
+// much in memory. It protects against a primary that never ends its answer.
+const defaultMaxOctets = 1 << 30
 
-// Received is what a whole answer comes to.
-type Received struct {
-	Serial   zone.Serial       // that the primary has
-	Zone     *zone.Zone        // nil: there is nothing after the serial of Base
-	Changes  []*zone.Changeset // that lead from Base to Zone; nil: it came whole
-	Findings []zone.Finding    // Warnings about what came: it is served all the same
-	Outside  int               // records that an IXFR had out of zone; they are ignored
+// received is the content of a complete answer.
+type received struct {
+	serial   zone.Serial       // of the primary
+	zone     *zone.Zone        // nil: the primary has nothing after the serial of base
+	changes  []*zone.Changeset // that lead from base to zone; nil: the whole zone was sent
+	findings []zone.Finding    // warnings: the zone is served nevertheless
+	outside  int               // records of an IXFR that are out of zone; they are ignored
 
-	Expire    uint32 // seconds that the primary will have the zone for (RFC 7314)
-	HasExpire bool
+	expire    uint32 // seconds until the primary's copy expires (RFC 7314)
+	hasExpire bool
 
-	Messages, Records int
+	messages, records int
 }
 
-// Receiver makes a zone out of the messages of one answer. It serves one goroutine.
-type Receiver struct {
-	a           Asked
-	out         Received
+// receiver builds a zone from the messages of one answer. It is not safe for concurrent use.
+type receiver struct {
+	a           request
+	out         received
 	state       state
-	soa         soa    // that the answer began with
+	soa         soa    // first record of the answer
 	octets      int64  // of records so far, uncompressed
-	owner, data []byte // room for a record
+	owner, data []byte // buffers for one record
 
-	builder *zone.Builder // of a zone that comes whole
-	steps   steps         // of one that comes in differences
+	builder     *zone.Builder // of a zone that is sent as a whole
+	differences differences   // of an IXFR
 }
 
-// state is what the next record is to be.
+// state is what the next record must be.
 type state uint8
 
 const (
-	atFirst   state = iota // the SOA that the primary has
-	atSecond               // of an IXFR: it tells differences from a whole zone
-	inWhole                // a record of the zone, or the SOA again
-	inRemoved              // of differences
-	inAdded
-	atEnd
+	atFirst   state = iota // the SOA of the primary
+	atSecond               // of an IXFR: an SOA if differences follow, else a record of a whole zone
+	inWhole                // a record of the zone, or the first SOA again
+	inRemoved              // a record that a difference removes, or the SOA that ends them
+	inAdded                // a record that it adds, or the SOA that ends them
+	atEnd                  // no record
 )
 
 // soa is an SOA at the apex.
@@ -86,18 +86,18 @@ type soa struct {
 	serial zone.Serial
 }
 
-// NewReceiver returns a Receiver of the answer to a request.
-func NewReceiver(a Asked) *Receiver {
-	if a.Type == rr.TypeIXFR && a.Base == nil {
-		panic("secondary: IXFR without a zone to begin at")
+// newReceiver returns a receiver of the answer to a request.
+func newReceiver(a request) *receiver {
+	if a.typ == rr.TypeIXFR && a.base == nil {
+		panic("secondary: IXFR without a current copy")
 	}
-	if a.MaxOctets == 0 {
-		a.MaxOctets = DefaultMaxOctets
+	if a.maxOctets == 0 {
+		a.maxOctets = defaultMaxOctets
 	}
-	if a.Pause == nil {
-		a.Pause = func() {}
+	if a.pause == nil {
+		a.pause = func() {}
 	}
-	return &Receiver{a: a, owner: make([]byte, 0, dname.MaxWire)}
+	return &receiver{a: a, owner: make([]byte, 0, dname.MaxWire)}
 }
 
 // RefusedError is an answer without data.
@@ -105,27 +105,27 @@ type RefusedError struct{ RCode wire.RCode }
 
 func (e *RefusedError) Error() string { return "answers " + e.RCode.String() }
 
-// Message takes the next message, without its TSIG record. done says that it was
-// the last one. After an error the answer is of no use; msg is the caller's again.
-func (r *Receiver) Message(msg []byte) (done bool, err error) {
-	r.out.Messages++
-	if err := r.message(msg); err != nil {
+// addMessage reads the next message, without its TSIG record. done reports that the answer is
+// complete. After an error the receiver must not be used. It does not keep msg.
+func (r *receiver) addMessage(msg []byte) (done bool, err error) {
+	r.out.messages++
+	if err := r.readMessage(msg); err != nil {
 		var refused *RefusedError
 		if errors.As(err, &refused) {
 			return false, err
 		}
-		return false, fmt.Errorf("message %d: %w", r.out.Messages, err)
+		return false, fmt.Errorf("message %d: %w", r.out.messages, err)
 	}
 	return r.state == atEnd, nil
 }
 
-// isLone reports whether an IXFR has brought a newer SOA so far and nothing else.
-func (r *Receiver) isLone() bool { return r.state == atSecond }
+// isLone reports whether only a newer SOA was received so far of an IXFR.
+func (r *receiver) isLone() bool { return r.state == atSecond }
 
-// Received returns what came, once Message said that it is done.
-func (r *Receiver) Received() *Received {
+// result returns the content of the answer after addMessage reported that it is complete.
+func (r *receiver) result() *received {
 	if r.state != atEnd {
-		panic("secondary: an answer is used that has not come to its end")
+		panic("secondary: an incomplete answer is used")
 	}
 	return &r.out
 }
@@ -136,35 +136,39 @@ var (
 	errNoSOA     = errors.New("there is no SOA of the zone in it")
 )
 
-func (r *Receiver) message(msg []byte) error {
-	h, off, err := readHead(msg, r.a.ID, r.a.Apex, r.a.Type, r.out.Messages == 1)
+func (r *receiver) readMessage(msg []byte) error {
+	h, off, err := readHead(msg, r.a.id, r.a.apex, r.a.typ, r.out.messages == 1)
 	if err != nil {
 		return err
 	}
-	// What OPT says is needed before the records: an RCODE that is no answer.
-	if err := r.readAdditional(msg, off, h); err != nil {
+	// The OPT record first: it may have an RCODE.
+	opt, err := readOPT(msg, off, h)
+	if err != nil {
 		return err
+	}
+	if opt.hasExpire {
+		r.out.expire, r.out.hasExpire = opt.expire, true
 	}
 	if h.Answers == 0 {
 		return errors.New("there is no record in it")
 	}
 	for range h.Answers {
 		if r.state == atEnd {
-			if r.out.Zone == nil {
-				return nil // the primary has no differences, whatever else it sends
+			if r.out.zone == nil {
+				return nil // the primary has no differences; other records are ignored
 			}
 			return errors.New("records follow the SOA that ends the answer")
 		}
-		if off, err = r.next(msg, off); err != nil {
-			return fmt.Errorf("record %d: %w", r.out.Records, err)
+		if off, err = r.readRecord(msg, off); err != nil {
+			return fmt.Errorf("record %d: %w", r.out.records, err)
 		}
 	}
 	return nil
 }
 
-// readHead checks the header and question of a response (RFC 5936 §2.2.1) and
-// returns the offset of its first record. RFC 5936 wants AA in transfers as well,
-// which Knot DNS does not set; it matters in the answer to the SOA query alone.
+// readHead checks the header and question of a response (RFC 5936 §2.2.1) and returns the offset of
+// its first record. RFC 5936 requires AA also in transfers, which Knot DNS does not set. It is only
+// checked in the answer to the SOA query.
 func readHead(msg []byte, id uint16, name dname.Name, t rr.Type, first bool) (h wire.Header, off int, err error) {
 	h, ok := wire.ReadHeader(msg)
 	f := h.Flags
@@ -200,33 +204,20 @@ func readHead(msg []byte, id uint16, name dname.Name, t rr.Type, first bool) (h 
 	return h, off, nil
 }
 
-// readAdditional reads what the OPT record of the message says, and finds the
-// message malformed now if it is anywhere.
-func (r *Receiver) readAdditional(msg []byte, off int, h wire.Header) error {
-	o, err := readOPT(msg, off, h)
-	if err != nil {
-		return err
-	}
-	if o.hasExpire {
-		r.out.Expire, r.out.HasExpire = o.expire, true
-	}
-	return nil
-}
-
-// optSays is what we read of an OPT record.
-type optSays struct {
+// optData is what is used of an OPT record.
+type optData struct {
 	expire    uint32 // seconds, RFC 7314
 	hasExpire bool
 }
 
-// readOPT walks over all records of a response and reads the OPT record, if there
-// is one. An error is an RCODE that only EDNS has, or errMalformed.
-func readOPT(msg []byte, off int, h wire.Header) (says optSays, err error) {
+// readOPT walks over all records of a response and reads the OPT record, if there is one. It returns
+// errMalformed if any record is malformed, and a RefusedError if there is an extended RCODE.
+func readOPT(msg []byte, off int, h wire.Header) (opt optData, err error) {
 	before := int(h.Answers) + int(h.Authorities)
 	for i := range before + int(h.Additionals) {
 		rec, next := wire.ReadRecord(msg, off)
 		if next < 0 {
-			return says, errMalformed
+			return opt, errMalformed
 		}
 		off = next
 		if i < before || rec.Type != rr.TypeOPT {
@@ -234,34 +225,33 @@ func readOPT(msg []byte, off int, h wire.Header) (says optSays, err error) {
 		}
 		edns := wire.EDNSOf(rec)
 		if c := wire.RCode(edns.RCode)<<4 | h.Flags.RCode(); c != wire.RCodeNoError {
-			return says, &RefusedError{c}
+			return opt, &RefusedError{c}
 		}
 		it := wire.IterOptions(edns.Options)
 		for it.Next() {
 			if it.Code == wire.OptionExpire && len(it.Data) == 4 {
-				says.expire, says.hasExpire = binary.BigEndian.Uint32(it.Data), true
+				opt.expire, opt.hasExpire = binary.BigEndian.Uint32(it.Data), true
 			}
 		}
 	}
 	if off != len(msg) {
-		return says, errMalformed
+		return opt, errMalformed
 	}
-	return says, nil
+	return opt, nil
 }
 
-// pauseRecords is how many records, each well below a microsecond, lie between two
-// pauses.
+// pauseRecords is how many records, of less than a microsecond each, are read between two pauses.
 const pauseRecords = 64
 
-// next reads the record at offset off, hands it on and returns the offset behind it.
-func (r *Receiver) next(msg []byte, off int) (int, error) {
-	if r.out.Records++; r.out.Records%pauseRecords == 0 {
-		r.a.Pause()
-		if held := r.held(); held > MemoryFactor*r.a.MaxOctets {
+// readRecord reads and handles the record at offset off and returns the offset after it.
+func (r *receiver) readRecord(msg []byte, off int) (int, error) {
+	if r.out.records++; r.out.records%pauseRecords == 0 {
+		r.a.pause()
+		if held := r.held(); held > memoryFactor*r.a.maxOctets {
 			return 0, fmt.Errorf("more than %d octets of memory; raise `max_size` if the zone is as large", held)
 		}
 	}
-	raw, next := wire.ReadRecord(msg, off) // readOPT has been here
+	raw, next := wire.ReadRecord(msg, off) // valid: readOPT has checked it
 	owner := wire.AppendName(r.owner[:0], msg, raw.Owner)
 	if owner == nil {
 		return 0, errMalformed
@@ -278,7 +268,7 @@ func (r *Receiver) next(msg []byte, off int) (int, error) {
 		return 0, fmt.Errorf("%v at %v: the type exists in queries only (RFC 6895 §3.1)", raw.Type, owner)
 	}
 	if !isPlain(raw.Type) {
-		// Other name servers carry such octets as they are, and so do we.
+		// As in other name servers, the octets are kept as they are.
 		if reason := zonefile.CheckRData(raw.Type, data); reason != "" && r.state != inRemoved {
 			r.warn(zone.Finding{Code: "odd-rdata", Owner: rec.Owner.Clone(), Type: rec.Type, Text: fmt.Sprintf("the RDATA is not of this type: %s; correct it at the primary", reason)})
 		}
@@ -286,31 +276,31 @@ func (r *Receiver) next(msg []byte, off int) (int, error) {
 	if rec.TTL > 1<<31-1 {
 		rec.TTL = 0 // RFC 2181 §8
 	}
-	if r.octets += int64(len(owner) + 10 + len(data)); r.octets > r.a.MaxOctets {
-		return 0, fmt.Errorf("more than %d octets of records; raise `max_size` if the zone is as large", r.a.MaxOctets)
+	if r.octets += int64(len(owner) + 10 + len(data)); r.octets > r.a.maxOctets {
+		return 0, fmt.Errorf("more than %d octets of records; raise `max_size` if the zone is as large", r.a.maxOctets)
 	}
-	return next, r.take(&rec)
+	return next, r.handleRecord(&rec)
 }
 
-// held returns how much memory the records take so far.
-func (r *Receiver) held() int64 {
+// held returns how many octets of memory the records take so far.
+func (r *receiver) held() int64 {
 	if r.builder != nil {
 		return r.builder.Held()
 	}
-	return r.steps.held
+	return r.differences.held
 }
 
-// maxFindings is how many findings of one zone are kept.
+// maxFindings is how many findings about one zone are kept.
 const maxFindings = 100
 
-// warn adds findings, as far as there is room.
-func (r *Receiver) warn(list ...zone.Finding) {
-	room := maxFindings - len(r.out.Findings)
-	r.out.Findings = append(r.out.Findings, list[:max(min(len(list), room), 0)]...)
+// warn adds findings up to maxFindings.
+func (r *receiver) warn(list ...zone.Finding) {
+	left := maxFindings - len(r.out.findings)
+	r.out.findings = append(r.out.findings, list[:max(min(len(list), left), 0)]...)
 }
 
-// isPlain reports whether RDATA that AppendRData took, or that package zone checks
-// anyway, needs no further look.
+// isPlain reports whether the RDATA of a type need no further check because AppendRData or package
+// zone checks them.
 func isPlain(t rr.Type) bool {
 	switch t {
 	case rr.TypePTR, rr.TypeNS, rr.TypeCNAME, rr.TypeDNAME, rr.TypeSOA, rr.TypeMX, rr.TypeSRV, rr.TypeA, rr.TypeAAAA:
@@ -319,9 +309,9 @@ func isPlain(t rr.Type) bool {
 	return false
 }
 
-// take does with a record what it is there for. Its octets are the caller's again.
-func (r *Receiver) take(rec *zone.Record) error {
-	isSOA := rec.Type == rr.TypeSOA && rec.Owner.Equal(r.a.Apex)
+// handleRecord handles a record according to the state. It does not keep the octets of rec.
+func (r *receiver) handleRecord(rec *zone.Record) error {
+	isSOA := rec.Type == rr.TypeSOA && rec.Owner.Equal(r.a.apex)
 	var s soa
 	if isSOA {
 		var err error
@@ -334,16 +324,16 @@ func (r *Receiver) take(rec *zone.Record) error {
 		if !isSOA {
 			return fmt.Errorf("the answer begins with %v at %v, must begin with the SOA of the zone", rec.Type, rec.Owner)
 		}
-		return r.begin(rec, s)
+		return r.handleFirst(s)
 	case atSecond:
 		switch {
 		case !isSOA || s.serial == r.soa.serial:
 			r.beginWhole()
-		case s.serial == r.a.Base.Serial():
-			r.beginSteps(s)
+		case s.serial == r.a.base.Serial():
+			r.beginDifferences(s)
 			return nil
 		default:
-			return fmt.Errorf("the differences begin at serial %d, asked for those from %d", s.serial, r.a.Base.Serial())
+			return fmt.Errorf("the differences begin at serial %d, asked for those from %d", s.serial, r.a.base.Serial())
 		}
 		fallthrough
 	case inWhole:
@@ -356,19 +346,19 @@ func (r *Receiver) take(rec *zone.Record) error {
 		}
 		return r.endWhole()
 	}
-	return r.difference(rec, s, isSOA)
+	return r.handleDifference(rec, s, isSOA)
 }
 
-// begin takes the first record, the SOA that the primary has.
-func (r *Receiver) begin(rec *zone.Record, s soa) error {
-	r.soa, r.out.Serial = s, s.serial
-	isNew := r.a.AnySerial || r.a.Base == nil || r.a.Base.Serial().Before(s.serial)
+// handleFirst handles the first record, the SOA of the primary.
+func (r *receiver) handleFirst(s soa) error {
+	r.soa, r.out.serial = s, s.serial
+	isNew := r.a.anySerial || r.a.base == nil || r.a.base.Serial().Before(s.serial)
 	switch {
-	case r.a.Type == rr.TypeIXFR && (!isNew || s.serial == r.a.Base.Serial()):
-		r.state = atEnd // RFC 1995 §2: nothing but the SOA
+	case r.a.typ == rr.TypeIXFR && (!isNew || s.serial == r.a.base.Serial()):
+		r.state = atEnd // RFC 1995 §2: only the SOA
 	case !isNew:
-		return fmt.Errorf("serial %d is not after %d, which we have", s.serial, r.a.Base.Serial())
-	case r.a.Type == rr.TypeIXFR:
+		return fmt.Errorf("serial %d is not after %d, that of the current copy", s.serial, r.a.base.Serial())
+	case r.a.typ == rr.TypeIXFR:
 		r.state = atSecond
 	default:
 		r.beginWhole()
@@ -388,5 +378,51 @@ func soaOf(rec *zone.Record) (s soa, err error) {
 	return s, fmt.Errorf("SOA at %v: the RDATA is malformed", rec.Owner)
 }
 
-// equal compares without the case of names, which compression may change.
+// equal compares names without case, which compression may change.
 func (s *soa) equal(t *soa) bool { return rr.EqualData(rr.TypeSOA, s.data, t.data) }
+
+// beginWhole begins a zone that is sent record by record, after its SOA.
+func (r *receiver) beginWhole() {
+	r.state = inWhole
+	r.builder = zone.NewBuilder(r.a.apex)
+	r.builder.SetPause(r.a.pause)
+	r.builder.SetVerbatim()
+	r.builder.SetMaxBytes(memoryFactor * r.a.maxOctets)
+	r.builder.Add(zone.Record{Owner: r.a.apex, Type: rr.TypeSOA, TTL: r.soa.ttl, Data: r.soa.data})
+}
+
+// endWhole builds the zone.
+func (r *receiver) endWhole() error {
+	z, findings := r.builder.Build()
+	r.builder = nil
+	if z == nil {
+		return invalidZone(findings)
+	}
+	r.out.zone = z
+	r.warn(findings...)
+	r.state = atEnd
+	return nil
+}
+
+// maxListed is how many errors of a zone a message lists. The operator of the primary has to correct
+// all of them, and sees all of them there.
+const maxListed = 3
+
+// invalidZone returns the error about a zone that cannot be served.
+func invalidZone(findings []zone.Finding) error {
+	var texts []string
+	more := 0
+	for _, f := range findings {
+		switch {
+		case f.Severity != zone.Error:
+		case len(texts) < maxListed:
+			texts = append(texts, f.String())
+		default:
+			more++
+		}
+	}
+	if more > 0 {
+		texts = append(texts, fmt.Sprintf("%d more errors", more))
+	}
+	return fmt.Errorf("the zone cannot be served: %s", strings.Join(texts, "; "))
+}

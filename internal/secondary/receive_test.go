@@ -40,13 +40,13 @@ func TestWhole(t *testing.T) {
 	forEachZone(t, func(t *testing.T, g *zonetest.Random, o *zonetest.Oracle) {
 		most := 1 + g.IntN(40)
 		list := messages(t, o.Apex, rr.TypeAXFR, whole(o), func() int { return g.IntN(most) })
-		got, err := receive(Asked{Type: rr.TypeAXFR, Apex: o.Apex}, list)
+		got, err := receive(request{typ: rr.TypeAXFR, apex: o.Apex}, list)
 		if err != nil {
 			t.Fatal(err)
 		}
-		hold(t, got.Zone, o)
-		if got.Changes != nil || got.Messages != len(list) || got.Serial != o.Serial() {
-			t.Errorf("%d differences, %d messages, serial %d", len(got.Changes), got.Messages, got.Serial)
+		hold(t, got.zone, o)
+		if got.changes != nil || got.messages != len(list) || got.serial != o.Serial() {
+			t.Errorf("%d differences, %d messages, serial %d", len(got.changes), got.messages, got.serial)
 		}
 	})
 }
@@ -68,29 +68,29 @@ func TestDifferences(t *testing.T) {
 			return // such a zone is refused, see TestRefused
 		}
 		most := 1 + g.IntN(40)
-		list := messages(t, o.Apex, rr.TypeIXFR, differences(chain...), func() int { return g.IntN(most) })
-		got, err := receive(Asked{Type: rr.TypeIXFR, Apex: o.Apex, Base: base}, list)
+		list := messages(t, o.Apex, rr.TypeIXFR, sequences(chain...), func() int { return g.IntN(most) })
+		got, err := receive(request{typ: rr.TypeIXFR, apex: o.Apex, base: base}, list)
 		if err != nil {
 			t.Fatal(err)
 		}
-		hold(t, got.Zone, last)
+		hold(t, got.zone, last)
 		hold(t, base, o)
 		z := base
-		for i, c := range got.Changes {
+		for i, c := range got.changes {
 			if z, err = z.Apply(c); err != nil {
 				t.Fatalf("difference %d: %v", i, err)
 			}
 			hold(t, z, chain[i+1])
 		}
-		if len(got.Changes) != len(chain)-1 {
-			t.Errorf("%d differences, want %d", len(got.Changes), len(chain)-1)
+		if len(got.changes) != len(chain)-1 {
+			t.Errorf("%d differences, want %d", len(got.changes), len(chain)-1)
 		}
 		// The same, answered whole (RFC 1995 §4).
 		list = messages(t, o.Apex, rr.TypeIXFR, whole(last), func() int { return g.IntN(most) })
-		if got, err = receive(Asked{Type: rr.TypeIXFR, Apex: o.Apex, Base: base}, list); err != nil {
+		if got, err = receive(request{typ: rr.TypeIXFR, apex: o.Apex, base: base}, list); err != nil {
 			t.Fatal(err)
 		}
-		hold(t, got.Zone, last)
+		hold(t, got.zone, last)
 	})
 }
 
@@ -196,7 +196,7 @@ func TestAnswers(t *testing.T) {
 		for _, each := range []int{1, 2, 100} {
 			before := base.Digest()
 			list := messages(t, base.Apex(), c.typ, parse(t, c.text), func() int { return each })
-			got, err := receive(Asked{Type: c.typ, Apex: base.Apex(), Base: base}, list)
+			got, err := receive(request{typ: c.typ, apex: base.Apex(), base: base}, list)
 			if errors.Is(err, errEarly) && (strings.HasPrefix(c.want, "none") || strings.Contains(c.want, "records follow")) {
 				continue // the connection is closed by then
 			}
@@ -244,7 +244,7 @@ func TestOddRData(t *testing.T) {
 			rr.TypeAXFR: append(append(first, l), first[0]),
 			rr.TypeIXFR: append(append(middle, l), middle[0]),
 		} {
-			got, err := receive(Asked{Type: typ, Apex: base.Apex(), Base: base}, [][]byte{rawMessage(base.Apex(), typ, list)})
+			got, err := receive(request{typ: typ, apex: base.Apex(), base: base}, [][]byte{rawMessage(base.Apex(), typ, list)})
 			says, want := outline(got, err), c.want
 			if typ == rr.TypeIXFR { // which is not told what is no matter of RDATA
 				want = strings.Replace(strings.Replace(want, "whole", "1 steps to", 1), ", warning ds-without-ns", "", 1)
@@ -255,10 +255,10 @@ func TestOddRData(t *testing.T) {
 			if err != nil {
 				continue
 			}
-			if s, ok := got.Zone.Get(l.Owner, l.Type); !ok || c.typ != rr.TypeSVCB && string(s.First(nil)) != c.data {
+			if s, ok := got.zone.Get(l.Owner, l.Type); !ok || c.typ != rr.TypeSVCB && string(s.First(nil)) != c.data {
 				t.Errorf("%s, %v: %x is served", c.what, typ, s.First(nil))
 			}
-			if err := got.Zone.Check(); err != nil {
+			if err := got.zone.Check(); err != nil {
 				t.Errorf("%s, %v: %v", c.what, typ, err)
 			}
 		}
@@ -279,21 +279,21 @@ func rawMessage(apex dname.Name, typ rr.Type, list []zone.Record) []byte {
 }
 
 // outline says in a line what came.
-func outline(got *Received, err error) (s string) {
+func outline(got *received, err error) (s string) {
 	switch {
 	case err != nil:
 		return "error: " + err.Error()
-	case got.Zone == nil:
-		return "none " + itoa(got.Serial)
-	case got.Changes == nil:
-		s = "whole " + itoa(got.Zone.Serial())
+	case got.zone == nil:
+		return "none " + itoa(got.serial)
+	case got.changes == nil:
+		s = "whole " + itoa(got.zone.Serial())
 	default:
-		s = itoa(zone.Serial(len(got.Changes))) + " steps to " + itoa(got.Zone.Serial())
+		s = itoa(zone.Serial(len(got.changes))) + " steps to " + itoa(got.zone.Serial())
 	}
-	if got.Outside > 0 {
-		s += ", " + itoa(zone.Serial(got.Outside)) + " outside"
+	if got.outside > 0 {
+		s += ", " + itoa(zone.Serial(got.outside)) + " outside"
 	}
-	for _, f := range got.Findings {
+	for _, f := range got.findings {
 		s += ", " + f.Severity.String() + " " + f.Code
 	}
 	return s
@@ -360,13 +360,13 @@ func TestMessages(t *testing.T) {
 		{"a name in RDATA cut", raw(1, func(b []byte) []byte { return replace(b, "\x00\x03\x01x\x00", "\x00\x03\x02x\x00") }), "PTR at a.example.: the RDATA is malformed"},
 		{"a TTL with the upper bit", raw(1, func(b []byte) []byte { return replace(b, "\x00\x00\x00\x3c", "\x80\x00\x00\x3c") }), ""},
 	} {
-		_, err := receive(Asked{Type: rr.TypeAXFR, Apex: apex}, c.list(t))
+		_, err := receive(request{typ: rr.TypeAXFR, apex: apex}, c.list(t))
 		if err == nil && c.want != "" || err != nil && (c.want == "" || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: error %v, want %q", c.what, err, c.want)
 		}
 	}
 	var refused *RefusedError
-	if _, err := receive(Asked{Type: rr.TypeAXFR, Apex: apex}, with(0, func(m *dns.Msg) { m.Rcode = dns.RcodeNotAuth })(t)); !errors.As(err, &refused) || refused.RCode != wire.RCodeNotAuth {
+	if _, err := receive(request{typ: rr.TypeAXFR, apex: apex}, with(0, func(m *dns.Msg) { m.Rcode = dns.RcodeNotAuth })(t)); !errors.As(err, &refused) || refused.RCode != wire.RCodeNotAuth {
 		t.Errorf("NOTAUTH: %v", err)
 	}
 }
@@ -387,11 +387,11 @@ func TestUpperBitOfTTL(t *testing.T) {
 	list := messages(t, apex, rr.TypeAXFR, parse(t, soa2+"@ 60 NS ns.other.\na 60 PTR x.\n"+soa2), func() int { return 100 })
 	at := strings.Index(string(list[0]), "\x00\x0c\x00\x01")
 	list[0][at+4] = 0x80
-	got, err := receive(Asked{Type: rr.TypeAXFR, Apex: apex}, list)
+	got, err := receive(request{typ: rr.TypeAXFR, apex: apex}, list)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, ok := got.Zone.Get(dname.MustParse("a.example."), rr.TypePTR); !ok || s.TTL != 0 {
+	if s, ok := got.zone.Get(dname.MustParse("a.example."), rr.TypePTR); !ok || s.TTL != 0 {
 		t.Errorf("TTL %d", s.TTL)
 	}
 }
@@ -411,13 +411,13 @@ func TestEndless(t *testing.T) {
 		{rr.TypeIXFR, soa2 + soa1, "octets of differences", 2 << 20},
 		{rr.TypeIXFR, soa2 + soa1 + soa2, "octets of differences", 2 << 20},
 	} {
-		r := NewReceiver(Asked{ID: testID, Type: c.typ, Apex: base.Apex(), Base: base, MaxOctets: c.most})
+		r := newReceiver(request{id: testID, typ: c.typ, apex: base.Apex(), base: base, maxOctets: c.most})
 		first := messages(t, base.Apex(), c.typ, parse(t, c.begin), func() int { return 100 })
 		more := messages(t, base.Apex(), c.typ, parse(t, strings.Repeat("c 60 PTR z.\n", 1000)), func() int { return 1000 })
-		_, err := r.Message(first[0])
+		_, err := r.addMessage(first[0])
 		const enough = 1000
 		for n := 0; err == nil && n < enough; n++ {
-			_, err = r.Message(more[0])
+			_, err = r.addMessage(more[0])
 		}
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v after %q: %v, want %q", c.typ, c.begin, err, c.want)
@@ -439,12 +439,12 @@ func TestExpireOption(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := receive(Asked{Type: rr.TypeAXFR, Apex: apex}, [][]byte{b})
+	got, err := receive(request{typ: rr.TypeAXFR, apex: apex}, [][]byte{b})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.HasExpire || got.Expire != 86400 {
-		t.Errorf("%d, %v", got.Expire, got.HasExpire)
+	if !got.hasExpire || got.expire != 86400 {
+		t.Errorf("%d, %v", got.expire, got.hasExpire)
 	}
 }
 
@@ -465,22 +465,22 @@ func TestMemory(t *testing.T) {
 		rr.TypeAXFR: {slices.Concat(soa[:4], many[:len(many)-20], soa[:1]), "whole 2"},
 		rr.TypeIXFR: {slices.Concat(soa[:1], soa[4:6], many[:len(many)-20], soa[:1]), "octets of memory"},
 	} {
-		got, err := receive(Asked{Type: typ, Apex: base.Apex(), Base: base, MaxOctets: most}, [][]byte{rawMessage(base.Apex(), typ, c.list)})
+		got, err := receive(request{typ: typ, apex: base.Apex(), base: base, maxOctets: most}, [][]byte{rawMessage(base.Apex(), typ, c.list)})
 		if says := outline(got, err); !strings.Contains(says, c.want) {
 			t.Errorf("%v: %s, want %s", typ, says, c.want)
 		}
 	}
 	// A Builder that holds more than it may is stopped while records come.
-	r := NewReceiver(Asked{ID: testID, Type: rr.TypeAXFR, Apex: base.Apex(), MaxOctets: most})
-	if _, err := r.Message(rawMessage(base.Apex(), rr.TypeAXFR, soa[:4])); err != nil {
+	r := newReceiver(request{id: testID, typ: rr.TypeAXFR, apex: base.Apex(), maxOctets: most})
+	if _, err := r.addMessage(rawMessage(base.Apex(), rr.TypeAXFR, soa[:4])); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 * MemoryFactor {
+	for range 2 * memoryFactor {
 		for i := range many { // a Builder that is asked for what no answer has
 			r.builder.Add(many[i])
 		}
 	}
-	if _, err := r.Message(rawMessage(base.Apex(), rr.TypeAXFR, many[:pauseRecords])); err == nil || !strings.Contains(err.Error(), "octets of memory") {
+	if _, err := r.addMessage(rawMessage(base.Apex(), rr.TypeAXFR, many[:pauseRecords])); err == nil || !strings.Contains(err.Error(), "octets of memory") {
 		t.Errorf("%v", err)
 	}
 }

@@ -12,32 +12,32 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// State is how a secondary zone is. A zero time is one that was not yet.
+// State is the state of a secondary zone. A time is zero if its event has not happened yet.
 type State struct {
 	Apex        dname.Name
-	Serial      zone.Serial // means nothing unless HasData
-	HasData     bool        // there are some, expired or not
+	Serial      zone.Serial // valid only if HasData
+	HasData     bool        // there are data, expired or not
 	Expired     bool
 	Primaries   []string
-	From        string    // the primary that confirmed or brought the data last
+	From        string    // the primary that confirmed or sent the data last
 	Checked     time.Time // when it did
 	Transferred time.Time
-	Tried       time.Time // when the last check ended, well or not
-	Next        time.Time // when the next check is to be; zero: now
+	Tried       time.Time // when the last check ended, with or without success
+	Next        time.Time // of the next check; zero: one is running or due
 	Expires     time.Time
-	Doing       string         // what is under way; empty: nothing
-	Error       string         // of the last check; empty: it was good
+	Doing       string         // what is running; empty: nothing
+	Error       string         // of the last check; empty: it succeeded
 	Failures    int            // in a row
-	Findings    []zone.Finding // about what is served; at most 100, and not to be changed
+	Findings    []zone.Finding // about what is served, at most 100; not to be changed
 }
 
-// Totals are counted since the start.
+// Totals count events since the start.
 type Totals struct {
 	Checks, Failures            atomic.Uint64
-	AXFR, IXFR, FailedIXFR      atomic.Uint64 // that brought a zone, and that had to be followed by an AXFR
-	Records                     atomic.Uint64 // that came in them
+	AXFR, IXFR, FailedIXFR      atomic.Uint64 // transfers of each kind, and IXFRs that an AXFR had to replace
+	Records                     atomic.Uint64 // in transfers
 	Expired                     atomic.Uint64
-	Notified, Refused, Needless atomic.Uint64 // NOTIFY that led to a check, that was not let in, and with a serial that we have
+	Notified, Refused, Needless atomic.Uint64 // NOTIFY that requested a check, were refused, or had a known serial
 }
 
 // Totals returns the counters.
@@ -63,7 +63,7 @@ func (k *Follower) state(t *task) State {
 	for i := range t.conf.Primaries {
 		s.Primaries = append(s.Primaries, t.conf.Primaries[i].String())
 	}
-	if t.phase == waiting {
+	if t.phase == idle {
 		s.Next = t.next
 	}
 	if t.good != nil {
@@ -75,8 +75,7 @@ func (k *Follower) state(t *task) State {
 	return s
 }
 
-// Data returns the last data of the zone at apex, also when they have expired; nil:
-// there are none.
+// Data returns the last data of the zone at apex, also after they have expired; nil: there are none.
 func (k *Follower) Data(apex dname.Name) *zone.Zone {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -86,11 +85,11 @@ func (k *Follower) Data(apex dname.Name) *zone.Zone {
 	return nil
 }
 
-// ErrNotSecondary says that a zone is not kept here.
+// ErrNotSecondary means that a zone is not a secondary zone of this Follower.
 var ErrNotSecondary = errors.New("no secondary zone of this server; `ptrd status` lists them")
 
-// Refresh has the zone at apex compared with its primaries now and waits for the
-// outcome; with whole, all of it is transferred, whatever its serial.
+// Refresh compares the zone at apex with its primaries now and waits for the result; with whole, all
+// of it is transferred, whatever its serial.
 func (k *Follower) Refresh(ctx context.Context, apex dname.Name, whole bool) (State, error) {
 	k.mu.Lock()
 	t := k.tasks[apex.Key()]
@@ -101,7 +100,7 @@ func (k *Follower) Refresh(ctx context.Context, apex dname.Name, whole bool) (St
 	reply := make(chan State, 1)
 	t.waiting = append(t.waiting, reply)
 	t.whole = t.whole || whole
-	k.check(t, k.o.Now())
+	k.requestCheck(t, time.Time{})
 	k.mu.Unlock()
 	select {
 	case s := <-reply:
@@ -113,7 +112,7 @@ func (k *Follower) Refresh(ctx context.Context, apex dname.Name, whole bool) (St
 	}
 }
 
-// Has reports whether the zone with the apex of this dname.Name.Key is kept.
+// Has reports whether there is a secondary zone whose apex has this dname.Name.Key.
 func (k *Follower) Has(key string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()

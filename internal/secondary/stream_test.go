@@ -43,7 +43,7 @@ func whole(o *zonetest.Oracle) (list []zone.Record) {
 }
 
 // differences returns the records of an IXFR that leads through the oracles.
-func differences(list ...*zonetest.Oracle) []zone.Record {
+func sequences(list ...*zonetest.Oracle) []zone.Record {
 	soa := whole(list[len(list)-1])[0]
 	out := []zone.Record{soa}
 	part := func(soa zone.Record, records []zone.Record) {
@@ -103,11 +103,11 @@ func messages(t testing.TB, apex dname.Name, typ rr.Type, records []zone.Record,
 }
 
 // receive hands the messages to a Receiver.
-func receive(a Asked, list [][]byte) (*Received, error) {
-	a.ID = testID
-	r := NewReceiver(a)
+func receive(a request, list [][]byte) (*received, error) {
+	a.id = testID
+	r := newReceiver(a)
 	for i, m := range list {
-		done, err := r.Message(m)
+		done, err := r.addMessage(m)
 		if err != nil {
 			return nil, err
 		}
@@ -115,7 +115,7 @@ func receive(a Asked, list [][]byte) (*Received, error) {
 			if i != len(list)-1 {
 				return nil, errEarly
 			}
-			return r.Received(), nil
+			return r.result(), nil
 		}
 	}
 	return nil, errOpen

@@ -10,25 +10,23 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// timers are the REFRESH, RETRY and EXPIRE of an SOA, within bounds: whoever writes
-// 0 there must not make us ask without end, and whoever writes years must not make
-// us forget the zone.
+// timers are the REFRESH, RETRY and EXPIRE of an SOA, within bounds: a value of 0 must not cause
+// continuous queries, and one of years must not stop them.
 type timers struct{ refresh, retry, expire time.Duration }
 
 const (
-	leastRefresh, mostRefresh = 30 * time.Second, 24 * time.Hour
-	leastRetry, mostRetry     = 10 * time.Second, 24 * time.Hour
+	minRefresh, maxRefresh = 30 * time.Second, 24 * time.Hour
+	minRetry, maxRetry     = 10 * time.Second, 24 * time.Hour
 
-	// Without a zone there are no timers: the first try is soon repeated, later ones
-	// less often.
+	// Without a zone there are no timers: the second try follows soon, later ones less often.
 	firstRetry, lastRetry = 10 * time.Second, 15 * time.Minute
 
-	// notifyGap is the least time between two checks that NOTIFY asks for. A burst of
-	// changes at the primary becomes few transfers.
+	// notifyGap is the minimum time between two checks that NOTIFY requests. A burst of changes at
+	// the primary becomes few transfers.
 	notifyGap = time.Second
 )
 
-// timersOf returns the timers that the SOA of a zone sets.
+// timersOf returns the timers in the SOA of a zone.
 func timersOf(z *zone.Zone) timers {
 	soa, _ := z.Get(z.Apex(), rr.TypeSOA)
 	data := soa.First(nil)
@@ -36,33 +34,33 @@ func timersOf(z *zone.Zone) timers {
 		return time.Duration(binary.BigEndian.Uint32(data[len(data)-20+4*i:])) * time.Second
 	}
 	t := timers{
-		refresh: min(max(number(1), leastRefresh), mostRefresh),
-		retry:   min(max(number(2), leastRetry), mostRetry),
+		refresh: min(max(number(1), minRefresh), maxRefresh),
+		retry:   min(max(number(2), minRetry), maxRetry),
 		expire:  number(3),
 	}
-	// A zone that expires before it is refreshed would come and go.
+	// A zone that expires before it is refreshed would be served now and then only.
 	t.expire = max(t.expire, t.refresh+t.retry)
 	return t
 }
 
-// backoff is the wait after so many failures in a row, for a first of d and at most
-// most: a zone that cannot be served as it comes is not to be fetched every few
-// seconds.
-func backoff(d, most time.Duration, failures int) time.Duration {
-	for ; failures > 1 && d < most; failures-- {
+// backoff returns the wait after so many failures in a row: first, then twice as long each time, up to
+// longest. So a zone that cannot be served is not transferred every few seconds.
+func backoff(first, longest time.Duration, failures int) time.Duration {
+	d := first
+	for ; failures > 1 && d < longest; failures-- {
 		d *= 2
 	}
-	return min(d, max(most, 0))
+	return min(d, max(longest, 0))
 }
 
-// spread returns a time between three quarters of d and d, so that zones of one
-// primary do not all ask at once. random is from 0 to 1.
+// spread returns a time between three quarters of d and d, so that the zones of one primary are not all
+// checked at once. random is from 0 to 1.
 func spread(d time.Duration, random float64) time.Duration {
 	return d - time.Duration(random*float64(d)/4)
 }
 
-// The note that keeps a zone's times: when it was checked last and when it expires,
-// in Unix seconds.
+// noteTimes is the key of the note with the times of a zone: when it was checked last and when it
+// expires, in Unix seconds.
 const (
 	notePrefix = "secondary/"
 	noteTimes  = notePrefix + "times"
@@ -73,7 +71,7 @@ func timesNote(checked, expires time.Time) zone.Note {
 	return zone.Note{Key: noteTimes, Value: binary.BigEndian.AppendUint64(b, uint64(expires.Unix()))}
 }
 
-// keptTimes are the times of a zone as an earlier process wrote them down.
+// keptTimes are the times of a zone that an earlier process wrote.
 type keptTimes struct{ checked, expires time.Time }
 
 func readTimes(notes []zone.Note) (t keptTimes, ok bool) {
@@ -86,9 +84,9 @@ func readTimes(notes []zone.Note) (t keptTimes, ok bool) {
 	return t, false
 }
 
-// at returns when the zone expires where the clock shows now. With a clock that is behind
-// it is not later than if the zone was checked now. Of what was written down with a clock
-// that was wrong only the span counts.
+// at returns when the zone expires if the clock shows now. If the clock is behind, that is not later
+// than if the zone were checked now. If the clock was wrong when the times were written, only the
+// duration between them counts.
 func (t keptTimes) at(now time.Time) time.Time {
 	latest := now.Round(0).Add(t.expires.Sub(t.checked))
 	if t.expires.Before(latest) && clock.IsPossible(t.checked) {
@@ -97,17 +95,17 @@ func (t keptTimes) at(now time.Time) time.Time {
 	return latest
 }
 
-// heedClock moves the times of all zones by what the clock was set since the last call.
+// followClock moves the times of all zones by the time by which the clock was set since the last call.
 // It is called with mu held.
-func (k *Follower) heedClock() {
+func (k *Follower) followClock() {
 	steps := k.o.Steps()
-	if steps == k.heeded {
+	if steps == k.steps {
 		return
 	}
-	all, forward := steps.All-k.heeded.All, steps.Forward-k.heeded.Forward
-	k.heeded = steps
+	all, forward := steps.All-k.steps.All, steps.Forward-k.steps.Forward
+	k.steps = steps
 	now := k.o.Now()
-	// A time of this process is as long ago as before, by the clock that is not set.
+	// By the monotonic clock, a time of this process is as long ago as before.
 	move := func(t *time.Time) {
 		if !t.IsZero() {
 			*t = now.Add(t.Sub(now))
@@ -132,26 +130,5 @@ func (k *Follower) heedClock() {
 	}
 }
 
-// revive serves the data of a zone again that have not expired, as it turned out when the
-// clock was set back.
-func (k *Follower) revive(t *task) {
-	k.mu.Lock()
-	apex, served, good := t.conf.Apex, t.served, t.good
-	isPast := k.tasks[apex.Key()] != t || served.IsAvailable() || t.expires.Load() <= k.o.Now().Unix()
-	k.mu.Unlock()
-	if isPast {
-		return
-	}
-	err := k.replace(apex, served, good, "clock")
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if err != nil {
-		return // a transfer came, or comes
-	}
-	t.served = good
-	k.o.Log.Info("secondary zone is served again: the clock was set back to before it expires", "zone", apex.String(), "serial", uint32(good.Serial()))
-	k.schedule(t)
-}
-
-// ClockSet has the times of zones looked at again, after the clock was set.
+// ClockSet makes the Follower look at the times of its zones again after the clock was set.
 func (k *Follower) ClockSet() { k.signal() }

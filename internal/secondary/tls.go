@@ -9,20 +9,20 @@ import (
 	"github.com/ptrd/ptrd/zone/infile"
 )
 
-// alpn is the protocol that both sides of zone transfer over TLS name (RFC 9103 §7.1).
+// alpn is the protocol name of zone transfer over TLS (RFC 9103 §7.1).
 const alpn = "dot"
 
-// TLS says how a primary proves who it is over TLS, and how we do.
+// TLS is how both sides of a zone transfer over TLS are authenticated.
 type TLS struct {
-	ServerName string        // in its certificate
-	CAFile     string        // of the authorities that we trust; empty: those of the system
-	CertFile   string        // of our certificate, for primaries that ask for one; empty: none
-	KeyFile    string        // of its key
+	ServerName string        // in the primary's certificate
+	CAFile     string        // trusted authorities; empty: those of the system
+	CertFile   string        // client certificate, for primaries that request one; empty: none
+	KeyFile    string        // key of the client certificate
 	Files      *infile.Files // that the files are read through; nil: without a time limit
 }
 
-// maxPEM bounds each of the files, in octets: the authorities of a whole system take
-// a fourth of it.
+// maxPEM bounds the size of each file in octets. The authorities of a whole system take a fourth
+// of it.
 const maxPEM = 1 << 20
 
 // read returns the content of one of the files.
@@ -33,9 +33,9 @@ func (o *TLS) read(ctx context.Context, path string) (data []byte, err error) {
 	return data, err
 }
 
-// config returns the configuration of a connection to one primary (RFC 9103 §7.1: TLS
-// 1.3, and in the strict profile of RFC 8310: without a valid certificate nothing is
-// asked). Files are read now, so that new certificates need no reload.
+// config returns the TLS configuration of a connection to the primary (RFC 9103 §7.1: TLS 1.3 in the
+// strict profile of RFC 8310: without a valid certificate no request is sent). It reads the files
+// now, so that new certificates need no reload.
 func (o *TLS) config(ctx context.Context) (*tls.Config, error) {
 	c := &tls.Config{ServerName: o.ServerName, NextProtos: []string{alpn}, MinVersion: tls.VersionTLS13}
 	if o.CAFile != "" {

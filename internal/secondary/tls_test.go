@@ -132,9 +132,9 @@ func TestTLS(t *testing.T) {
 		p := &Primary{Address: fakeAddr, TLS: &c.tls}
 		a, err := client.soa(t.Context(), p, f.o.Apex)
 		if err == nil {
-			var got *Received
-			if got, err = client.transfer(t.Context(), p, Asked{Type: rr.TypeAXFR, Apex: f.o.Apex}, true, a.conn); err == nil {
-				hold(t, got.Zone, f.o)
+			var got *received
+			if got, err = client.transfer(t.Context(), p, request{typ: rr.TypeAXFR, apex: f.o.Apex}, true, a.conn); err == nil {
+				hold(t, got.zone, f.o)
 			}
 		}
 		switch {
