@@ -245,7 +245,7 @@ func (d *Daemon) checkReadable(ctx context.Context, cfg *config.Config) error {
 		}
 	}
 	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("%s: user: %q cannot read what a reload reads: %v; give this user the right, as with `chgrp GROUP FILE` and `chmod g+r FILE`", cfg.File, cfg.User, err)
+		return fmt.Errorf("%s: user: %q cannot read what a reload reads: %v; give this user the right, as with `chgrp GROUP FILE` and `chmod g+r FILE`", cfg.File, cfg.User, err) //nolint:errorlint // the errors of the configuration are not those of the command
 	}
 	return nil
 }
