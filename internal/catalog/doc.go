@@ -1,17 +1,17 @@
-// Package catalog knows catalog zones (RFC 9432): zones that list zones, by which
-// secondaries learn what they are to serve.
+// Package catalog reads and generates catalog zones (RFC 9432), which list zones for
+// secondaries.
 //
-//	content.go  a zone → what it lists, or why it is broken
-//	make.go     what is to be listed → the records of the zone
-//	produce.go  the catalogs that we make → changes
-//	claim.go    what followed catalogs list → which of them owns which zone
+//	content.go  a zone → the zones that it lists, or the reason why it is invalid
+//	make.go     a list of zones → the records of a catalog
+//	produce.go  the catalogs of the configuration → changes
+//	claim.go    the lists of all followed catalogs → the owner of each zone
 //
-// A catalog that we make follows from the configuration alone, so that it needs no
-// state: the label of a member is a hash of its apex, the same in every catalog and
-// after every restart, and so a zone that moves from one of our catalogs to another
-// keeps what secondaries know of it (§4.3.1).
+// The content of our own catalogs depends only on the configuration, so that it needs no
+// state. The label of a member is a hash of its apex, the same in every catalog and after every
+// restart. A zone that moves between our catalogs therefore has the same label, and secondaries
+// retain its data (§4.3.1).
 //
-// A catalog that we follow is a secondary zone like others. A broken one is refused
-// when it arrives, before it takes the place of the last good one (§5.1), and one
-// that has expired goes on as it was: neither takes a zone away.
+// A catalog of another server is a secondary zone. An invalid one is rejected when it arrives
+// and the previous one stays active (§5.1); an expired one stays active too. Neither removes a
+// zone.
 package catalog

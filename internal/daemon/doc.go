@@ -1,57 +1,47 @@
-// Package daemon is the server as a process: it puts the configuration, the
-// sources, the journal, the zones, the sockets and the admin address together,
-// and keeps them so while they change.
+// Package daemon is the server process. It wires the configuration, the sources of changes, the
+// journal, the zones, the listeners and the admin address, and keeps them up to date.
 //
-// # Starting
+// # Start
 //
-//	read the config → bind sockets → give up root → control socket → journal
-//	→ load all zones → serve → tell the service manager
+//	read the configuration → bind sockets → give up root → control socket → journal
+//	→ load all zones → serve → notify the service manager
 //
-// A config that is wrong, or an address that another program has, ends it there. An
-// address that no interface has yet is tried again until it is there (absent.go). A
-// zone that cannot be loaded does not, nor does damage of the state directory: it answers SERVFAIL until it is mended.
+// An invalid configuration, or an address that another program uses, ends the process. An
+// address that no interface has yet is retried (absent.go). A zone that cannot be loaded, or
+// whose stored data is damaged, is answered with SERVFAIL.
 //
-// # Changing
+// # Changes
 //
-// One goroutine, the one that called Run, reloads when a
-// watched file changed, at SIGHUP, and for `ptrd reload`, one after the other. The first
-// reads no file that is still being written (package watch says which), and its zones
-// stay as they are; the others read whatever there is:
+// The goroutine of Run reloads when a watched file changed, on SIGHUP, and for `ptrd reload`, one
+// after the other. A reload because of a changed file does not read files that are still being
+// written (package watch); the others read all files:
 //
-//	read the config → make a plan → bind what is new → journal and swap
-//	→ let go of what is no longer wanted
+//	read the configuration → assemble a plan → bind new sockets → commit
+//	→ close what is no longer used
 //
-// Others that change zones (`ptrd rollback`) do it by publishMade, with the policy that there is; who
-// was slower makes its change anew.
+// Zones and policy become active in one step. An error before it changes nothing. Other changes
+// (`ptrd rollback`, updates, transfers) go through package commit with the current policy.
 //
-// Zones and policy come into force in one swap. Whatever goes wrong before it
-// leaves everything as it was, and nothing after it can go wrong.
-//
-// A catalog that we follow (follow.go) changes which zones are served without a reload:
-// when one came, the same goroutine reads what all of them list, decides who owns which
-// zone, and publishes the secondary zones that come and go together with their policy.
-// A reload keeps what they listed, and then looks at them once more.
-//
-// # Giving way
-//
-// While queries are answered a reload computes in slices and lets them go first in
-// between, see package pace; what it cannot slice (the journal's flush) it does with a
-// processor more, and giving memory back, which would take ten milliseconds at once,
-// it leaves to the runtime, in pieces. Before there is anything to answer it does
-// neither.
+// A catalog of another server (follow.go) changes the served zones without a reload: the same
+// goroutine reads the lists of all catalogs, determines the owner of each zone, and commits the
+// added and removed secondary zones together with their policy.
 //
 // # Logging
 //
-// Parts log to a logger that merges repeats (package eventlog), so that none needs a
-// limit of its own. What was asked for, and what is bounded already, is written each
-// time: the outcomes of reloads, start and stop, new findings, sampled queries.
+// Parts log to a logger that merges repeated events (package eventlog). Results of commands and
+// events that are rare are always written: reloads, start and stop, new findings, sampled queries.
 //
-// # Faults
+// # Panics
 //
-// A panic is contained (package supervise): it costs the item in work, as one reload, one
-// update or one check of a secondary zone, or starts the part again; a part that keeps
-// failing ends the server with a reason. The watchdog (vital.go) probes the parts, and no
-// longer reports to the service manager that the server lives where one does nothing.
+// A panic is contained (package supervise): it affects one reload, one update or one check of a
+// secondary zone, or restarts a part; a part that keeps failing ends the server with a reason.
+// The watchdog (vital.go) probes the parts, and stops notifying the service manager if one makes
+// no progress.
+//
+// # Where to make a change
+//
+// The settings that the server needs from the configuration are compiled in policy.go, a
+// command of the control socket is in verbs.go, and what `ptrd status` shows is in status.go.
 //
 // # Goroutines
 //
@@ -67,6 +57,6 @@
 //	address changes  Run     ctx ends
 //	history.Keeper   Run     ctx ends
 //	progress         apply   the load ends
-//	reader of files  caller  it has read; in a call that does not return it is
+//	reader of files  caller  the file was read; if a call does not return, it is
 //	                         abandoned and counted, see [infile.Files.Run]
 package daemon

@@ -1,8 +1,8 @@
-// Package faulttest makes disks and peers fail, so that tests can show what the
-// server does then.
+// Package faulttest has disks and connections that fail, for tests of what the server does
+// then.
 //
-// [Disk] is a [disk.FS] that fails at chosen operations: for code that takes one as an
-// option. [Conn] and [Listener] do the same for sockets.
+// [Disk] is a [disk.FS] that fails at chosen operations, for code that has it as an option.
+// [Conn] and [Listener] do the same for sockets.
 package faulttest
 
 import (

@@ -1,9 +1,9 @@
-// Package history answers who changed what and when, undoes changes, and keeps the
-// journal small: it writes the contents of kept zones anew when much of them
-// changed, and trims what nobody changed for long.
+// Package history reads the history of zones from the journal, restores the content of earlier
+// serials, and bounds the size of the journal: in the background it writes zone contents again
+// when they have changed a lot, and removes changes that are older than the limits.
 //
-//	log.go       `ptrd log`: the lines of a zone's history
-//	diff.go      `ptrd diff`: what differs between two serials
-//	rollback.go  the changeset that brings back the content of an earlier serial
-//	keeper.go    what is done in the background
+//	log.go       `ptrd log`: the changes of a zone
+//	diff.go      `ptrd diff`: the difference between two serials
+//	rollback.go  the changeset that restores the content of an earlier serial
+//	keeper.go    the work in the background
 package history

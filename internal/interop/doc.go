@@ -1,55 +1,52 @@
-// Package interop holds the tests that compare ptrd with the servers it should
-// agree with (NSD, Knot DNS, BIND) and that put the resolvers and tools in front of it
-// that its users have. It has no code of its own.
+// Package interop has tests that compare ptrd with other servers (NSD, Knot DNS, BIND) and test
+// it together with resolvers and tools. It has no other code.
 //
-// A zone set is a file of testdata: prose, lines that say which zones it has, and the
-// master files.
+// A zone set is a file of testdata: a description, lines that list its zones, and the master
+// files.
 //
 //	zone APEX FILE                                served from FILE
 //	sign APEX FILE nsec|nsec3|optout [ecdsa|rsa] [ITERATIONS SALT]
 //	                                              FILE is unsigned/FILE, signed
-//	ask NAME                                      a QNAME beside those made from the owners
+//	ask NAME                                      a QNAME in addition to those from owner names
 //
-// Signed files are committed with signatures that last until the end of 2037, so that no test
-// depends on the clock; `go test ./internal/interop -run TestSign -sign` makes them anew.
+// Signed files are committed with signatures that are valid until the end of 2037, so that no
+// test depends on the clock; `go test ./internal/interop -run TestSign -sign` generates them.
 //
-// TestAnswers starts the three servers on loopback with each set, asks all of them
-// and ptrd for every name × type × DO × size, and compares. Where the three agree, ptrd
-// must agree as well. Where they do not, the difference must be of a kind that the
-// table in differences_test.go lists with the RFC that decides it, and ptrd must do
-// what is written there. docs/differences.md is that table
-// (`go test ./internal/interop -run TestDifferencesDoc -update` writes it). What the
-// table says of the three was seen in the versions of Debian 12; others may differ elsewhere.
+// TestAnswers starts the three servers on loopback with each set, queries them and ptrd for
+// every name × type × DO × size, and compares the responses. If the three agree, ptrd must
+// agree. Otherwise the difference must be in the table of differences_test.go, with the RFC that
+// decides it, and ptrd must answer as described there. docs/differences.md is that table (`go
+// test ./internal/interop -run TestDifferencesDoc -update` writes it). The table was made with
+// the versions of Debian 12.
 //
-// TestUpdate sends the same UPDATE messages to ptrd and to BIND, and compares their
-// answers and the zones afterwards. TestKea has Kea's DDNS server register leases.
+// TestUpdate sends the same UPDATE messages to ptrd and to BIND, and compares the responses and
+// the zones. TestKea makes the DDNS server of Kea register leases.
 //
-// TestSecondaries lets the three servers get zones from ptrd, with the right key, with
-// a wrong one and without.
+// TestSecondaries transfers zones from ptrd to the three servers, with the right key, with a
+// wrong one and without a key.
 //
-// TestTolerance has ptrd take zones with one odd record each from a primary that checks
-// nothing, and serve what most of the three serve (testdata/tolerance.txt).
+// TestTolerance transfers zones with one unusual record each to ptrd, which must serve what most
+// of the three servers serve (testdata/tolerance.txt).
 //
-// TestSecondary and those beside it have ptrd follow zones of the three, told by NOTIFY
-// of each change. PTRD_TRANSFER_CHANGES and PTRD_TRANSFER_RECORDS make these and TestFleet
-// longer and larger (200 and 1000000 for a release; -timeout 30m).
+// TestSecondary and the tests in its file make ptrd a secondary of the three servers, with
+// NOTIFY for each change. PTRD_TRANSFER_CHANGES and PTRD_TRANSFER_RECORDS make these and
+// TestFleet longer and larger (200 and 1000000 for a release; -timeout 30m).
 //
-// TestFleet changes a zone at random, at ptrd by file or by UPDATE, or at one of the three
-// that ptrd is a secondary of, and holds that all four have the same after each change.
+// TestFleet changes a zone at random, on ptrd by file or by UPDATE, or on one of the three servers
+// of which ptrd is a secondary, and checks that all four have the same zone after each change.
 //
-// TestCrash kills a primary and a secondary, both ptrd, at random moments while zones
-// change and are transferred, and looks at what is there after the start.
-// TestPowerFailure drops or tears writes since the last sync with each kill, and
-// TestIOErrors has the disk fail (`go test ./internal/interop -run
-// 'TestCrash|TestPowerFailure|TestIOErrors' -faults 1000 -timeout 3h` for long).
+// TestCrash kills a primary and a secondary, both ptrd, at random times while zones change and
+// are transferred, and checks their data after the restart. TestPowerFailure also drops or tears
+// writes since the last sync, and TestIOErrors makes the disk fail (`go test ./internal/interop
+// -run 'TestCrash|TestPowerFailure|TestIOErrors' -faults 1000 -timeout 3h` for a long run).
 //
-// TestScaling runs the servers that docs/scaling.md describes, with the configurations
-// that stand there, and TestFollowPeers has ptrd follow catalogs of BIND and Knot.
+// TestScaling runs the servers of docs/scaling.md with the configurations there, and
+// TestFollowPeers makes ptrd follow catalogs of BIND and Knot DNS.
 //
-// TestHostileSecondary lets clients loose on ptrd that mean harm, while others are served.
+// TestHostileSecondary runs hostile clients against ptrd while others are served.
 //
-// TestUnbound, TestDelv and TestTools put resolvers and tools in front of the real
-// program, TestEmitResolver, TestEmitSecondary and TestEmitUpdater put those in front of it and beside it that
-// `ptrd emit` writes the configuration for, and TestNamespace runs getent, Zonemaster and DNSViz in a network namespace
-// with a root of its own. Nothing is ever sent beyond loopback.
+// TestUnbound, TestDelv and TestTools run resolvers and tools with the ptrd binary.
+// TestEmitResolver, TestEmitSecondary and TestEmitUpdater run the programs that `ptrd emit` has
+// configurations for. TestNamespace runs getent, Zonemaster and DNSViz in a network namespace with
+// its own root zone. Nothing is ever sent beyond loopback.
 package interop

@@ -1,20 +1,18 @@
-// Package tsig signs messages with shared keys and verifies them (RFC 8945), on
-// their octets.
+// Package tsig signs messages with shared keys and verifies them (RFC 8945). It works on the
+// octets of messages.
 //
-// A server verifies a request by [Keys.Verify] and answers it with the [Signer]
-// that this returns, each message of the answer one after the other. A client
-// signs a request by [Key.Request] and hands each message of the answer to the
-// [Verifier] that this returns.
+// A server verifies a request by [Keys.Verify] and signs the messages of the response in order
+// with the [Signer] that this returns. A client signs a request by [Key.Request] and verifies
+// the messages of the response with the [Verifier] that this returns.
 //
-// The MAC of a message is that of these octets (RFC 8945 §4.3):
+// A MAC covers these octets (RFC 8945 §4.3):
 //
-//	request             message without its TSIG record, variables
-//	first answer        MAC of the request, message, variables
-//	each further one    MAC before, unsigned messages since, message, timers
+//	request              message without its TSIG record, variables
+//	first response       MAC of the request, message, variables
+//	each further message previous MAC, unsigned messages since then, message, timers
 //
-// where a MAC has its length in front, the message has its original ID, the
-// variables are all of the TSIG record but MAC and original ID, and the timers are
-// its time and fudge.
+// A MAC is preceded by its length, the message has its original ID, the variables are the
+// TSIG record without MAC and original ID, and the timers are its time and fudge.
 //
-// No secret leaves the package, whatever a [Key] is printed with.
+// Secrets are not accessible outside of the package, and printing a [Key] does not show them.
 package tsig

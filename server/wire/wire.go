@@ -1,13 +1,12 @@
-// Package wire reads and writes the octets of DNS messages (RFC 1035 §4) in the
-// caller's buffer. It knows names, types and positions; zones, policies and
-// sockets are none of its business.
+// Package wire reads and writes DNS messages (RFC 1035 §4) in the buffer of the caller. It
+// depends on names, types and positions, but not on zones, policies or sockets.
 //
-// Reading never allocates and never looks past the slice it is given, whatever
-// the octets are: every reader returns the next offset, or a negative one if
-// the message is malformed there. What it returns of a message are views of it.
+// Reading never allocates and never reads beyond the slice, whatever its octets: every reader
+// returns the next offset, or a negative one if the message is malformed. The results refer to
+// the message.
 //
-// Writing goes through a [Writer], which compresses names (RFC 1035 §4.1.4) and
-// never goes past its limit: a record is in the message whole or not at all.
+// A [Writer] compresses names (RFC 1035 §4.1.4) and stays within its limit: it writes a record
+// completely or not at all.
 package wire
 
 import (

@@ -1,9 +1,8 @@
-// Package disk is the file system as those packages use it that write files which
-// must outlive the process. It is an interface, so that tests can put a disk that
-// fails in its place (internal/faulttest).
+// Package disk is the interface to the file system for packages that write files which must
+// survive the process. Tests replace it by a disk that fails (internal/faulttest).
 //
-// A file that must be whole after a crash is written by [Replace]: under another name,
-// synced, renamed, and its directory synced.
+// [Replace] writes a file that is complete after a crash: it writes a new file, syncs it,
+// renames it, and syncs the directory.
 package disk
 
 import (

@@ -1,7 +1,6 @@
-// Package rr holds the facts about types and classes of resource records that
-// every room needs and none owns: their numbers and mnemonics (the IANA
-// registry "Domain Name System (DNS) Parameters"), and where domain names lie in
-// RDATA. It knows neither zones nor messages.
+// Package rr has the numbers and mnemonics of types and classes (IANA registry "Domain Name
+// System (DNS) Parameters"), and the positions of domain names in RDATA. It is independent of
+// zones and messages. A new type is added to its tables.
 package rr
 
 import (

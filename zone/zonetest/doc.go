@@ -1,5 +1,5 @@
-// Package zonetest is the slow twin of package zone: an [Oracle] that answers
-// from a plain map of owner names by the texts of the RFCs, a signer, and a
-// generator of random zones and edits that are biased to trouble. Tests ask both
-// and compare; nothing that serves imports it.
+// Package zonetest has test helpers for package zone: an [Oracle], which answers from a plain
+// map of owner names by the text of the RFCs, a signer, and a generator of random zones and
+// edits that prefers unusual cases. Tests compare the oracle with package zone. Only tests
+// import it.
 package zonetest
