@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/ptrd/ptrd/bench/machine"
 )
 
 // comparison is a run.
@@ -38,10 +40,10 @@ func newComparison(ctx context.Context, o options, dir string) (*comparison, err
 	for _, s := range []*side{{name: "this", program: o.this}, {name: "other", program: o.other}, {name: "primary", program: o.other}} {
 		s.dir, s.serials, s.udp = filepath.Join(dir, s.name), serials{}, map[netip.Addr]*net.UDPConn{}
 		var err error
-		if s.dns, err = freePort(); err != nil {
+		if s.dns, err = machine.FreePort(); err != nil {
 			return nil, err
 		}
-		if s.tls, err = freePort(); err != nil {
+		if s.tls, err = machine.FreePort(); err != nil {
 			return nil, err
 		}
 		if s.notified, err = listen(); err != nil {
@@ -136,20 +138,3 @@ func (c *comparison) compare(way string, requests []*request, ask func(*side) (r
 }
 
 func (l *listener) port() uint16 { return l.conn.LocalAddr().(*net.UDPAddr).AddrPort().Port() }
-
-// freePort returns a port on loopback that is free for TCP and for UDP.
-func freePort() (netip.AddrPort, error) {
-	for range 16 {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			return netip.AddrPort{}, err
-		}
-		p, err := net.ListenPacket("udp4", l.Addr().String())
-		l.Close()
-		if err == nil {
-			p.Close()
-			return l.Addr().(*net.TCPAddr).AddrPort(), nil
-		}
-	}
-	return netip.AddrPort{}, fmt.Errorf("no port is free for UDP and TCP")
-}

@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -132,16 +131,15 @@ func defences() []defence {
 
 // start starts a server with the defence and waits until it answers.
 func (s *scene) start(ctx context.Context, d defence) (*machine.Process, error) {
-	port, err := freePort()
-	if err != nil {
+	var err error
+	if s.address, err = machine.FreePort(); err != nil {
 		return nil, err
 	}
-	s.address = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
 	server, err := peer.Ptrd("ptrd", s.program)
 	if err != nil {
 		return nil, err
 	}
-	site := &peer.Site{Zones: s.dir, Apexes: []string{strings.TrimSuffix(reverseZone, "."), strings.TrimSuffix(signedZone, ".")}, Port: int(port), Extra: d.config + "\n"}
+	site := &peer.Site{Zones: s.dir, Apexes: []string{strings.TrimSuffix(reverseZone, "."), strings.TrimSuffix(signedZone, ".")}, Port: int(s.address.Port()), Extra: d.config + "\n"}
 	if site.Dir, err = os.MkdirTemp(s.dir, "server-"); err != nil {
 		return nil, err
 	}
@@ -173,22 +171,4 @@ func (s *scene) log() string {
 		return err.Error()
 	}
 	return string(data)
-}
-
-// freePort returns a port that is free on both UDP and TCP.
-func freePort() (uint16, error) {
-	for range 16 {
-		ln, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			return 0, err
-		}
-		port := ln.Addr().(*net.TCPAddr).Port
-		c, err := net.ListenPacket("udp4", ln.Addr().String())
-		ln.Close()
-		if err == nil {
-			c.Close()
-			return uint16(port), nil
-		}
-	}
-	return 0, fmt.Errorf("no port is free on both UDP and TCP")
 }

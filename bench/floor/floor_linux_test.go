@@ -3,10 +3,10 @@
 package floor
 
 import (
-	"net"
 	"net/netip"
 	"testing"
 
+	"github.com/ptrd/ptrd/bench/machine"
 	"github.com/ptrd/ptrd/internal/loadgen"
 )
 
@@ -19,7 +19,10 @@ func TestFloor(t *testing.T) {
 	}
 	for name, serve := range map[string]func(netip.AddrPort) error{"udp": ServeUDP, "tcp": ServeTCP} {
 		t.Run(name, func(t *testing.T) {
-			at := freePort(t)
+			at, err := machine.FreePort()
+			if err != nil {
+				t.Fatal(err)
+			}
 			ended := make(chan error, 1)
 			go func() { ended <- serve(at) }()
 			o := loadgen.Options{Server: at, TCP: name == "tcp", Source: source, Count: 2000, Sockets: 4, Window: 40, UDPSize: 1232}
@@ -45,15 +48,4 @@ func TestFloor(t *testing.T) {
 	if err := ServeUDP(netip.MustParseAddrPort("[::1]:1")); err == nil {
 		t.Error("an IPv6 address was taken")
 	}
-}
-
-// freePort returns a loopback address whose port was free a moment ago.
-func freePort(t *testing.T) netip.AddrPort {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return netip.MustParseAddrPort(l.Addr().String())
 }
