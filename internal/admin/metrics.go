@@ -14,13 +14,12 @@ import (
 	"github.com/ptrd/ptrd/server/answer"
 )
 
-// maxZoneSeries is up to how many zones each zone has its own serial, records and
-// bytes among the metrics without being asked for: a thousand zones are four
-// thousand series, which every Prometheus takes; hundreds of thousands would be
-// the operator's own decision.
+// maxZoneSeries is up to how many zones each zone has its own metrics by default. A
+// thousand zones are four thousand series, which every Prometheus can store; the operator
+// decides about hundreds of thousands.
 const maxZoneSeries = 1000
 
-// Source is what metrics are made from when somebody asks for them.
+// Source provides the values of the metrics at each scrape.
 type Source struct {
 	Version string
 	Totals  func() server.Totals
@@ -28,52 +27,52 @@ type Source struct {
 	View    func() *answer.View    // nil before the first one
 	Reload  func() Reload
 	Journal func() (isWritable bool, failures uint64)
-	Damage  func() int // places in the state directory that were damaged at the start
+	Damage  func() int // damaged places found in the state directory at the start
 	Load    func() Load
 	Hung    func() int               // reads of files that were given up
 	Absent  func() int               // addresses that cannot be listened on yet
 	Faults  func() map[string]uint64 // panics that were contained, by part
-	Stuck   func() int               // parts that do nothing any more
+	Stuck   func() int               // parts that no longer make progress
 
 	Secondaries func() Secondaries
 	Transfers   func() Transfers
 	Log         func() map[string]eventlog.Totals // by level
 }
 
-// Transfers tells of what secondaries got and were told.
+// Transfers counts zone transfers and NOTIFY messages to secondaries.
 type Transfers struct {
 	Answers, Records, Octets map[string]uint64 // by kind of the answer
-	Notifies                 map[string]uint64 // by what became of them
+	Notifies                 map[string]uint64 // by result
 }
 
-// Secondaries tells of the zones that others are primary for.
+// Secondaries describes the secondary zones.
 type Secondaries struct {
 	Zones    []Secondary
-	Counts   map[string]uint64 // of checks and what came of them
-	Notifies map[string]uint64 // by what became of them
-	Records  uint64            // that came in transfers
+	Counts   map[string]uint64 // of checks, by result
+	Notifies map[string]uint64 // by result
+	Records  uint64            // received in transfers
 }
 
-// Secondary is one such zone.
+// Secondary describes a secondary zone.
 type Secondary struct {
 	Zone             string
 	Checked, Expires time.Time // zero: never
-	Good             bool      // the last check was
+	Good             bool      // the last check succeeded
 }
 
-// Reload tells of the last reload, the start included.
+// Reload describes the last reload or start.
 type Reload struct {
 	OK               bool
 	At               time.Time // zero: none yet
 	LastOK           time.Time // zero: never
 	Took             time.Duration
 	Errors, Warnings int
-	LastGood         int            // zones served from data of before, because their sources have errors
+	LastGood         int            // zones served from earlier data because their sources have errors
 	Held             map[string]int // changes that are held back, by kind
 	Unfinished       int            // files that changed and are not complete
 }
 
-// Load tells of the reload under way or, of none, of the last one.
+// Load describes the reload in progress, or else the last one.
 type Load struct {
 	UnderWay         bool
 	ZonesDone, Zones int64
@@ -88,24 +87,24 @@ func Metrics(s Source) http.Handler {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	// Two scrapers may ask at a time; more would only be an attack.
+	// Two scrapers may ask at the same time; more are probably an attack.
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: writeTimeout})
 }
 
-// collector makes the metrics out of counters that the server keeps anyway.
-// Nothing is counted twice, and queries never touch Prometheus' own objects.
+// collector makes the metrics from the server's own counters: queries never touch
+// Prometheus objects.
 type collector struct {
 	s     Source
 	descs map[string]*prometheus.Desc
 }
 
-// metric is what there is to say of one metric.
+// metric describes one metric.
 type metric struct {
 	name, help string
 	labels     []string
 }
 
-// list is every metric of ours; docs/metrics.md says which add up to which.
+// list returns all metrics; docs/metrics.md describes which add up to which.
 func list() []metric {
 	l := func(labels ...string) []string { return labels }
 	return []metric{
@@ -203,7 +202,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// sink makes metrics and sends them on.
+// sink creates metrics and sends them to ch.
 type sink struct {
 	*collector
 	ch chan<- prometheus.Metric
@@ -249,7 +248,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// groups are the metrics of the groups of answer.Counter.
+// groups returns the metrics of the groups of answer.Counter.
 func groups() map[string]string {
 	return map[string]string{
 		"requests": "ptrd_queries_total",
@@ -373,7 +372,7 @@ func (s sink) transfers(x Transfers) {
 	}
 }
 
-// secondaries tells of single zones where zones does.
+// secondaries sends the metrics of secondary zones, of single ones if zones does.
 func (s sink) secondaries(x Secondaries, v *answer.View) {
 	each := v != nil && (v.Policy.ZoneQueries != nil || v.Zones.Len() <= maxZoneSeries)
 	good := 0

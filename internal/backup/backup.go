@@ -1,11 +1,10 @@
-// Package backup copies the state directory while the server runs or is stopped, and
-// puts a copy back.
+// Package backup copies the state directory, while the server runs or is stopped, and
+// restores such a copy.
 //
-// A backup is a directory with the journal, the contents of kept zones that it names,
-// and the secret for cookies, all of one moment, as they are in the state directory. The
-// file backup.json has the size and SHA-256 of each; it is written last, so that a
-// backup without it is not complete. The configuration, zone files and keys are not part
-// of it: they have a place of their own.
+// A backup is a directory with the journal, the content files that it names, and the
+// secret for cookies, all of one moment. The file backup.json has the size and SHA-256 of
+// each; it is written last, so that a backup without it is incomplete. The configuration,
+// zone files and keys are not part of it.
 package backup
 
 import (
@@ -31,8 +30,8 @@ const (
 	SecretName  = "cookie.secret"
 	contentDir  = "zones"
 
-	// RestoredName is there from a restore until the server has asked secondaries for the
-	// serials that they have.
+	// RestoredName exists from a restore until the server has asked secondaries for their
+	// serials.
 	RestoredName = "restored"
 )
 
@@ -48,7 +47,7 @@ type Manifest struct {
 	Files []journal.BackupFile `json:"files"` // sorted by name
 }
 
-// Print writes what was done for a person.
+// Print writes a summary for a person.
 func (m *Manifest) Print(w io.Writer) error {
 	var octets int64
 	for _, f := range m.Files {
@@ -71,7 +70,7 @@ func Stream(j *journal.Journal, stateDir string, w io.Writer) error {
 	return t.Close()
 }
 
-// StreamStopped writes the state of a server that does not run as a tar archive.
+// StreamStopped writes the state of a stopped server as a tar archive.
 func StreamStopped(stateDir string, w io.Writer) error {
 	names, err := journal.Verify(filepath.Join(stateDir, JournalName))
 	if err != nil {
@@ -105,16 +104,16 @@ func put(t *tar.Writer, name string, size int64, from io.Reader) error {
 	return err
 }
 
-// putSecret puts the secret for cookies, if there is one.
+// putSecret writes the secret for cookies, if there is one.
 func putSecret(t *tar.Writer, stateDir string) error {
 	data, err := disk.Read(disk.OS{}, filepath.Join(stateDir, SecretName), maxSecret)
 	if err != nil {
-		return nil // it is made again
+		return nil // the server creates a new one
 	}
 	return put(t, SecretName, int64(len(data)), strings.NewReader(string(data)))
 }
 
-// isName reports whether a name is one of a file of a backup.
+// isName reports whether a file of a backup may have a name.
 func isName(name string) bool {
 	if rest, ok := strings.CutPrefix(name, contentDir+"/"); ok {
 		return filepath.IsLocal(rest) && !strings.ContainsAny(rest, `/\`) && strings.HasSuffix(rest, ".zone")
@@ -122,8 +121,8 @@ func isName(name string) bool {
 	return name == JournalName || name == SecretName
 }
 
-// Receive makes a backup of an archive in a directory that is empty or not there, and
-// verifies it.
+// Receive writes an archive as a backup into a directory, which must be empty or not
+// exist, and verifies it.
 func Receive(dir string, r io.Reader) (*Manifest, error) {
 	if list, err := os.ReadDir(dir); err == nil && len(list) > 0 {
 		return nil, fmt.Errorf("%s: is not empty; name a new directory", dir)
@@ -146,7 +145,7 @@ func Receive(dir string, r io.Reader) (*Manifest, error) {
 			return nil, fmt.Errorf("%s is not complete: %w", dir, err)
 		}
 		if !isName(h.Name) {
-			return nil, fmt.Errorf("%s is not complete: the server sent a file %q", dir, h.Name)
+			return nil, fmt.Errorf("%s is not complete: the server sent an unknown file %q", dir, h.Name)
 		}
 		if err := disk.Replace(disk.OS{}, filepath.Join(dir, filepath.FromSlash(h.Name)), func(w io.Writer) error {
 			_, err := io.Copy(w, t)
@@ -186,7 +185,7 @@ func sum(dir, name string) (size int64, text string, err error) {
 	return journal.SHA256(f)
 }
 
-// verifyState verifies the journal and that all the contents that it names are there.
+// verifyState verifies the journal and that all content files that it names exist.
 func verifyState(dir string, m *Manifest) error {
 	names, err := journal.Verify(filepath.Join(dir, JournalName))
 	if err != nil {
@@ -200,7 +199,7 @@ func verifyState(dir string, m *Manifest) error {
 	return nil
 }
 
-// Verify reads a backup, and returns an error unless it is complete and as it was made.
+// Verify reads a backup, and returns an error unless it is complete and undamaged.
 func Verify(dir string) (*Manifest, error) {
 	text, err := disk.Read(disk.OS{}, filepath.Join(dir, manifestName), maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -224,27 +223,27 @@ func Verify(dir string) (*Manifest, error) {
 	return m, verifyState(dir, m)
 }
 
-// Restored is what came of a restore.
+// Restored is the result of a restore.
 type Restored struct {
 	Manifest
-	Aside []string `json:"aside"` // where what was there before is kept
+	Aside []string `json:"aside"` // where the previous state is kept
 }
 
-// Print writes it for a person.
+// Print writes a summary for a person.
 func (r *Restored) Print(w io.Writer) error {
 	if err := r.Manifest.Print(w); err != nil {
 		return err
 	}
 	for _, path := range r.Aside {
-		fmt.Fprintf(w, "what was there before is kept as %s\n", path)
+		fmt.Fprintf(w, "the previous state is kept as %s\n", path)
 	}
 	_, err := fmt.Fprintln(w, "restored; start the server")
 	return err
 }
 
-// Restore puts a backup into a state directory that no server uses. What was there is
-// set aside. own, if not nil, is called with each path that is made. The serials in the
-// journal that is set aside are taken over, so that none goes back.
+// Restore writes a backup into a state directory that no server uses. Existing files are
+// set aside. own, if not nil, is called with each path that is created. The serials in
+// the journal that is set aside are adopted, so that none goes back.
 func Restore(dir, stateDir string, own func(path string) error) (*Restored, error) {
 	m, err := Verify(dir)
 	if err == nil {
@@ -260,12 +259,12 @@ func Restore(dir, stateDir string, own func(path string) error) (*Restored, erro
 	if err := os.MkdirAll(stateDir, 0o700); err != nil {
 		return nil, err
 	}
-	// All is copied first, so that a full disk leaves everything as it is.
+	// Copy all files first, so that a full disk changes nothing.
 	next, err := os.MkdirTemp(stateDir, "restore"+disk.TempPattern)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(next) // what is left of the copy
+	defer os.RemoveAll(next) // files that were not moved
 	if err := os.Mkdir(filepath.Join(next, contentDir), 0o700); err != nil {
 		return nil, err
 	}
@@ -312,7 +311,7 @@ func Restore(dir, stateDir string, own func(path string) error) (*Restored, erro
 	})
 }
 
-// checkSums returns an error unless the files are as the manifest has them.
+// checkSums returns an error unless the files match the manifest.
 func checkSums(dir string, m *Manifest) error {
 	for _, f := range m.Files {
 		switch size, text, err := sum(dir, f.Name); {
@@ -337,14 +336,14 @@ func copyFile(from, to string) error {
 	})
 }
 
-// IsRestored reports whether a state directory was restored and secondaries were not
+// IsRestored reports whether a state directory was restored and secondaries have not been
 // asked since.
 func IsRestored(stateDir string) bool {
 	_, err := os.Lstat(filepath.Join(stateDir, RestoredName))
 	return err == nil
 }
 
-// Forget forgets that a state directory was restored.
+// Forget removes the mark that a state directory was restored.
 func Forget(stateDir string) error {
 	err := os.Remove(filepath.Join(stateDir, RestoredName))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,11 +1,11 @@
-// Package clock finds out when the clock of the system is set while the process runs, as
-// happens on machines that learn the time late, so that what lasts a span (a lease, the
-// copy of a zone) lasts that span whatever the clock says meanwhile.
+// Package clock detects when the system clock is set while the process runs, as on
+// machines that learn the time late, so that leases and copies of zones last as long as
+// they should whatever the clock shows.
 //
-// A [Clock] holds the wall clock against one that is never set. Its users keep moments in
-// wall time, ask for [Clock.Steps] before they act on one, and move those moments by
-// what the steps have grown. The log has one line for each step, and one at the start
-// for a clock that cannot be right ([Clock.Start]).
+// A [Clock] compares the wall clock with one that is never set. Its users store moments in
+// wall time, call [Clock.Steps] before they act on one, and move the moments by the
+// growth of the steps. The log has one line for each step, and one at the start for a
+// clock that cannot be right ([Clock.Start]).
 package clock
 
 import (
@@ -16,17 +16,17 @@ import (
 )
 
 const (
-	// leap is the least difference that counts as a step. Time servers slew the clock
-	// over less than that, and a virtual machine that was stopped loses about as much.
+	// leap is the least difference that counts as a step. Time daemons correct less than
+	// that gradually, and a paused virtual machine loses about as much.
 	leap = 10 * time.Second
 
 	// behind and ahead are how far the clock may be from the last moment that is known to
-	// have passed: no clock is a day behind what was written by it, and no server is
-	// switched on again after ten years.
+	// have passed. A correct clock is not a day behind the time of the last write, and no
+	// server is switched on again after ten years.
 	behind = 24 * time.Hour
 	ahead  = 10 * 365 * 24 * time.Hour
 
-	// every is how often Run looks.
+	// every is how often Run checks the clock.
 	every = 10 * time.Second
 )
 
@@ -36,38 +36,37 @@ var earliest = time.Unix(Earliest, 0)
 // Earliest is a Unix time before this software existed: a clock that shows less is wrong.
 const Earliest = 1_600_000_000 // 2020-09-13
 
-// IsPossible reports whether a clock that was right may have shown t.
+// IsPossible reports whether a correct clock may have shown t.
 func IsPossible(t time.Time) bool { return !t.Before(earliest) }
 
-// Options are what a Clock needs. All may be left out.
+// Options are what a Clock needs. All are optional.
 type Options struct {
 	Log     *slog.Logger
 	Wall    func() time.Time     // the clock that may be set; nil: time.Now
-	Elapsed func() time.Duration // since some moment, by one that never is; nil: the system's, which goes on during sleep where there is such
+	Elapsed func() time.Duration // since some moment, by a clock that is never set; nil: the system's, which on Linux includes sleep
 }
 
-// Clock is the system's clock and what is known of it. Its methods may be called at the
-// same time.
+// Clock is the system clock and its steps. Its methods may be called concurrently.
 type Clock struct {
 	o     Options
 	began time.Duration // elapsed time at the start
 
 	mu     sync.Mutex
-	newest time.Time     // that is known to have passed at the start
+	newest time.Time     // a moment that had passed at the start
 	base   time.Duration // wall time less elapsed time, as of the last step
 	steps  Steps
 }
 
 // Steps are how far the clock was set since the start.
 type Steps struct {
-	// All is the sum of all steps, back ones negative: what was begun in this process
-	// ends so much later by the clock.
+	// All is the sum of all steps, those back negative. Periods that began in this process
+	// end so much later by the clock.
 	All time.Duration
 
 	// Forward is the sum of the steps ahead from a clock that was not known to be wrong.
-	// What an earlier process wrote down ends so much later: nothing is lost because
-	// the clock was wrongly set ahead. Where it was wrong before, or goes back, what was
-	// written down is right as it is.
+	// Periods that an earlier process stored end so much later, so that nothing expires
+	// because the clock was wrongly set ahead. After a step from a wrong clock, or back,
+	// stored times are right as they are.
 	Forward time.Duration
 }
 
@@ -87,8 +86,8 @@ func New(o Options) *Clock {
 	return c
 }
 
-// Start logs if the clock of the system cannot be right, where newest is a moment that
-// is known to have passed, if there is one.
+// Start logs if the system clock cannot be right. newest is a moment that has passed, or
+// zero.
 func (c *Clock) Start(newest time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -96,13 +95,13 @@ func (c *Clock) Start(newest time.Time) {
 	now := c.o.Wall()
 	switch why := c.wrong(now); {
 	case why != "":
-		c.o.Log.Warn("the system clock is wrong, or was; until it is set, signed messages fail (BADTIME)", "now", now.UTC(), "why", why)
+		c.o.Log.Warn("the system clock is or was wrong; until it is set, signed messages fail (BADTIME)", "now", now.UTC(), "why", why)
 	case !newest.IsZero() && now.Sub(newest) > ahead:
 		c.o.Log.Warn("the system clock may be wrong: it is years after the last change on disk", "now", now.UTC(), "last", newest.UTC())
 	}
 }
 
-// wrong returns why the clock cannot be right when it shows t; "": it may be.
+// wrong returns why a clock that shows t cannot be right; empty if it may be.
 func (c *Clock) wrong(t time.Time) string {
 	switch {
 	case !IsPossible(t):
@@ -117,7 +116,7 @@ func (c *Clock) offset(wall time.Time) time.Duration {
 	return time.Duration(wall.UnixNano()) - c.o.Elapsed()
 }
 
-// Steps returns how far the clock was set until now.
+// Steps returns how far the clock was set so far.
 func (c *Clock) Steps() Steps {
 	c.mu.Lock()
 	defer c.mu.Unlock()

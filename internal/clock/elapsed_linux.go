@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// elapsed reads CLOCK_BOOTTIME, which unlike the monotonic clock of package time goes on
-// while the machine sleeps.
+// elapsed reads CLOCK_BOOTTIME, which unlike the monotonic clock of package time includes
+// the time that the machine sleeps.
 func elapsed() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {

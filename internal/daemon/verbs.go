@@ -177,7 +177,7 @@ func (d *Daemon) dump(apex string, w io.Writer) error {
 	case z == nil:
 		return fmt.Errorf("zone %v is not served here; `ptrd status` lists those that are", name)
 	case !z.IsAvailable():
-		return fmt.Errorf("zone %v has no data until its sources are mended; `ptrd status` tells what is wrong", name)
+		return fmt.Errorf("zone %v has no data until its sources are fixed; `ptrd status` tells what is wrong", name)
 	}
 	if base := d.updater.Base(z); base != nil {
 		return dumpLayers(w, z, base)

@@ -1,20 +1,20 @@
-// Package eventlog bounds the log: whatever happens, and however many zones and
-// peers it happens to, one condition is a line each [Interval].
+// Package eventlog bounds the log: a condition is one line per [Interval], however many
+// zones and peers it concerns.
 //
-// A condition is a level and a message, which is constant; attributes say what it
-// concerns. The first record of a condition is written at once. Those that follow
-// within the interval are counted, and one line at its end has their number and
-// some of their attributes' values:
+// A condition is a level and a constant message; attributes say what it concerns. The
+// first record of a condition is written at once. Those that follow within the interval
+// are counted, and one line at its end has their number and some of their attributes'
+// values:
 //
 //	level=WARN msg="a secondary does not answer to NOTIFY" zone=a. peer=192.0.2.1:53
 //	level=WARN msg="a secondary does not answer to NOTIFY" zone="a., b., c., d. and more" peer="192.0.2.1:53, 192.0.2.2:53" suppressed=30008 within=10s
 //
-// A single record that had to wait is written as it is. Records below the level of
-// a warning report events rather than conditions, and up to [Events] of a message
-// are written in an interval before the rest is counted.
+// A single record that had to wait is written unchanged. Records below the level of a
+// warning report events rather than conditions: up to [Events] of a message are written
+// in an interval before the others are counted.
 //
-// What must be in the log each time goes to the logger that [Every] returns: the
-// outcomes of reloads, start and stop, and what is sampled already.
+// The logger that [Every] returns writes every record. It is for the outcomes of reloads,
+// start and stop, and for events that are sampled already.
 package eventlog
 
 import (
@@ -33,35 +33,35 @@ const (
 	// reported. A condition that lasts a day is some 1 MB of log.
 	Interval = 10 * time.Second
 
-	// Events is how many records of one message below the level of a warning are
-	// written in an interval. A small server logs each transfer; one with
-	// thousands of zones logs some of them and a count.
+	// Events is how many records of one message below the level of a warning are written
+	// in an interval. A small server logs each transfer; one with thousands of zones logs
+	// some of them and a count.
 	Events = 10
 
 	// maxConditions bounds the memory, for each of four ranges of levels. Messages are
-	// constant, so only a fault of ours, or a library with messages of its own (that
-	// of HTTP at debug), comes near it; those beyond it share one condition.
+	// constant, so that only a bug or a library with variable messages (net/http at debug)
+	// gets near it; further messages share one condition.
 	maxConditions = 128
 
-	// maxValues and maxValueLen bound what a line quotes of suppressed records, and
-	// maxRead of how many of them the values are looked at.
+	// maxValues and maxValueLen bound the values of suppressed records in a line, and
+	// maxRead how many records the values are taken from.
 	maxValues   = 4
 	maxValueLen = 200 // octets
 	maxRead     = 1000
 )
 
-// beyond is the message of the conditions that share one.
+// beyond is the message of the shared condition.
 const beyond = "further messages"
 
-// Handler is a slog.Handler that merges repeats and hands the rest on. Close it
-// once nothing more is logged, or what is still counted is lost.
+// Handler is a slog.Handler that merges repeats and passes other records on. Close it when
+// logging has ended, or the last counts are lost.
 type Handler struct {
 	next   slog.Handler
 	every  bool // merge nothing
 	merger *merger
 }
 
-// merger is what the Handlers of one log share.
+// merger is the shared state of the Handlers of one log.
 type merger struct {
 	totals [numLevels]levelCounts
 	timers sync.WaitGroup // of conditions
@@ -77,17 +77,17 @@ type condition struct {
 	message string
 }
 
-// repeats is what is known of a condition in the current interval.
+// repeats is the state of a condition in the current interval.
 type repeats struct {
 	timer   *time.Timer  // ends the interval
 	written int          // records written
 	count   int          // records suppressed
-	next    slog.Handler // of the first of those suppressed
-	first   slog.Record  // of those suppressed
-	values  []values     // of theirs
+	next    slog.Handler // of the first suppressed record
+	first   slog.Record  // the first suppressed record
+	values  []values     // of the suppressed records
 }
 
-// values are different values of an attribute.
+// values are the distinct values of an attribute.
 type values struct {
 	key  string
 	list []string
@@ -113,12 +113,12 @@ func indexOf(l slog.Level) int {
 	return 3
 }
 
-// New returns a Handler in front of another one.
+// New returns a Handler that writes to next.
 func New(next slog.Handler) *Handler {
 	return &Handler{next: next, merger: &merger{conditions: map[condition]*repeats{}}}
 }
 
-// Every returns a logger like l of which every record is written.
+// Every returns a logger like l that writes every record.
 func Every(l *slog.Logger) *slog.Logger {
 	h, ok := l.Handler().(*Handler)
 	if !ok {
@@ -127,8 +127,8 @@ func Every(l *slog.Logger) *slog.Logger {
 	return slog.New(&Handler{next: h.next, every: true, merger: h.merger})
 }
 
-// Totals returns what was logged, by level in lower case. A line that reports
-// suppressed records is not counted as written.
+// Totals returns the numbers of records, by level in lower case. Lines that report
+// suppressed records are not counted.
 func (h *Handler) Totals() map[string]Totals {
 	out := make(map[string]Totals, numLevels)
 	for i, name := range [numLevels]string{"debug", "info", "warn", "error"} {
@@ -161,7 +161,7 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	return h.next.Handle(ctx, r)
 }
 
-// suppress counts a record and reports whether it is not to be written now.
+// suppress reports whether the record must not be written now, and counts it then.
 func (m *merger) suppress(next slog.Handler, r slog.Record) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -189,7 +189,7 @@ func (m *merger) suppress(next slog.Handler, r slog.Record) bool {
 	return true
 }
 
-// add counts a record that is not written.
+// add counts a suppressed record.
 func (c *repeats) add(next slog.Handler, r slog.Record) {
 	if c.count++; c.count == 1 {
 		c.next, c.first = next, r.Clone()
@@ -203,8 +203,8 @@ func (c *repeats) add(next slog.Handler, r slog.Record) {
 	})
 }
 
-// addValue notes the value of an attribute, unless that measures something: numbers
-// differ from record to record, and do not say what it concerns.
+// addValue adds the value of an attribute unless it is a number: numbers differ from
+// record to record and do not say what the record concerns.
 func (c *repeats) addValue(a slog.Attr) {
 	a.Value = a.Value.Resolve()
 	switch a.Value.Kind() {
@@ -233,9 +233,8 @@ func (c *repeats) addValue(a slog.Attr) {
 	}
 }
 
-// endInterval reports what was suppressed in the interval of a condition. That is the
-// line of the next interval, if there is to be one: a condition without repeats is
-// forgotten.
+// endInterval reports the records suppressed in the interval of a condition. The report is
+// the line of the next interval. A condition without repeats is removed.
 func (m *merger) endInterval(key condition, c *repeats) {
 	defer m.timers.Done()
 	m.mu.Lock()
@@ -254,10 +253,10 @@ func (m *merger) endInterval(key condition, c *repeats) {
 	m.timers.Add(1)
 	c.timer.Reset(Interval)
 	m.mu.Unlock()
-	_ = next.Handle(context.Background(), report) // there is no other place to report to
+	_ = next.Handle(context.Background(), report) // an error has no other place to go
 }
 
-// report returns the record that stands for those suppressed.
+// report returns the record that summarizes the suppressed ones.
 func (c *repeats) report(key condition) slog.Record {
 	if c.count == 1 {
 		return c.first
@@ -274,8 +273,8 @@ func (c *repeats) report(key condition) slog.Record {
 	return r
 }
 
-// Close reports what is suppressed at the moment and ends the merging: further
-// records are written one by one. It returns after the last line was written.
+// Close reports the suppressed records and ends the merging: further records are written
+// one by one. It returns after the last line was written.
 func (h *Handler) Close() {
 	m := h.merger
 	m.mu.Lock()

@@ -1,7 +1,6 @@
-// Package explain says what a server with a given view answers to a question,
-// and the way to that answer: zone by zone, cut by cut, alias by alias. The
-// answer is the server's own, through server.Respond; the way is told from the
-// same zones.
+// Package explain returns the answer of a server with a given view to a question and the
+// steps that lead to it: zone by zone, cut by cut, alias by alias. The answer is that of
+// answer.Respond; the steps are derived from the same zones.
 package explain
 
 import (
@@ -19,14 +18,14 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// Question is what is asked, and by whom.
+// Question is a query and its client.
 type Question struct {
 	Name   dname.Name
 	Type   rr.Type
-	Client netip.Addr // invalid: somebody whom no access list keeps out
+	Client netip.Addr // invalid: a client that every access list allows
 }
 
-// Explanation is the answer and the way to it.
+// Explanation is the answer and the steps that lead to it.
 type Explanation struct {
 	Name          string   `json:"name"`
 	Type          string   `json:"type"`
@@ -42,19 +41,19 @@ type Explanation struct {
 // Step is one zone's part in the answer.
 type Step struct {
 	Name   string       `json:"name"`           // looked up
-	Zone   string       `json:"zone,omitempty"` // the zone that has it; none: nobody here
+	Zone   string       `json:"zone,omitempty"` // the zone that it is in; empty: none here
 	Serial *zone.Serial `json:"serial,omitempty"`
 	What   string       `json:"what"`            // in a sentence
 	Owner  string       `json:"owner,omitempty"` // where the data are stored, if not at the name: cut, wildcard, DNAME
 }
 
-// Record is one record of the answer, as a master file has it.
+// Record is one record of the answer in presentation format.
 type Record struct {
 	Owner   string   `json:"owner"`
 	TTL     uint32   `json:"ttl"`
 	Type    string   `json:"type"`
 	Data    string   `json:"data"`
-	Sources []Source `json:"sources,omitempty"` // filled in by whoever reads the sources
+	Sources []Source `json:"sources,omitempty"` // set by the caller, who reads the sources
 }
 
 // Source is where a record comes from.
@@ -65,7 +64,7 @@ type Source struct {
 	What string `json:"what"` // the kind of source, or the rule that makes the record
 }
 
-// maxSteps bounds the aliases that are followed, as in an answer.
+// maxSteps bounds the aliases that are followed, as for answers.
 const maxSteps = 16
 
 // Explain answers q from v.
@@ -79,7 +78,7 @@ func Explain(v *answer.View, q Question) (*Explanation, error) {
 		v = &answer.View{Zones: v.Zones, Policy: &open}
 	}
 	quiet := *v.Policy
-	quiet.ZoneQueries = nil // this is no query of a client
+	quiet.ZoneQueries = nil // so that the query is not counted
 	v = &answer.View{Zones: v.Zones, Policy: &quiet}
 	if err := e.ask(v, q); err != nil {
 		return nil, err
@@ -88,7 +87,7 @@ func Explain(v *answer.View, q Question) (*Explanation, error) {
 	return e, nil
 }
 
-// ask puts the question to Respond, with the room that TCP gives.
+// ask calls Respond with the question, as if it came over TCP.
 func (e *Explanation) ask(v *answer.View, q Question) error {
 	m := new(dns.Msg)
 	m.Question = []dns.Question{{Name: q.Name.String(), Qtype: uint16(q.Type), Qclass: dns.ClassINET}}
@@ -105,7 +104,7 @@ func (e *Explanation) ask(v *answer.View, q Question) error {
 	req := &answer.Request{Client: netip.AddrPortFrom(client, 53), Local: netip.AddrPortFrom(client, 53), Transport: answer.TCP, Now: time.Now().Unix()}
 	n, verdict := answer.NewResponder(answer.ResponderOptions{}).Respond(v, req, buf, n)
 	if verdict != answer.Answered {
-		return errors.New("such a question has no answer of its own: it is dropped, or leads to a transfer")
+		return errors.New("such a question gets no ordinary answer: it is dropped, or starts a transfer")
 	}
 	var resp dns.Msg
 	if err := resp.Unpack(buf[:n]); err != nil {
@@ -131,11 +130,11 @@ func (e *Explanation) ask(v *answer.View, q Question) error {
 	return nil
 }
 
-// walk takes the steps of RFC 1034 §4.3.2 and tells of each.
+// walk follows RFC 1034 §4.3.2 and records each step.
 func (e *Explanation) walk(v *answer.View, q Question) {
 	client := q.Client
 	if q.Client.IsValid() && !v.Policy.Access.Allows(client) {
-		e.Steps = append(e.Steps, Step{Name: e.Name, What: fmt.Sprintf("the access list keeps %v out: REFUSED", client)})
+		e.Steps = append(e.Steps, Step{Name: e.Name, What: fmt.Sprintf("the access list does not allow %v: REFUSED", client)})
 		return
 	}
 	name := q.Name
@@ -146,14 +145,14 @@ func (e *Explanation) walk(v *answer.View, q Question) {
 		if z == nil {
 			s.What = "no zone here is at or above it: REFUSED"
 			if n > 0 {
-				s.What = "no zone here is at or above it, so the client asks on by itself"
+				s.What = "no zone here is at or above it, so the client must ask elsewhere"
 			}
 			e.Steps = append(e.Steps, s)
 			return
 		}
 		s.Zone = z.Apex().String()
 		if l := v.Policy.ZoneAccess[z.Apex().Key()]; l != nil && q.Client.IsValid() && !l.Allows(client) {
-			s.What = fmt.Sprintf("the zone's access list keeps %v out", client)
+			s.What = fmt.Sprintf("the zone's access list does not allow %v", client)
 			if n == 0 {
 				s.What += ": REFUSED"
 			}
@@ -161,7 +160,7 @@ func (e *Explanation) walk(v *answer.View, q Question) {
 			return
 		}
 		if !z.IsAvailable() {
-			s.What = "the zone has no data until its sources are mended"
+			s.What = "the zone has no data until its sources are fixed"
 			if n == 0 {
 				s.What += ": SERVFAIL"
 			}
@@ -176,11 +175,11 @@ func (e *Explanation) walk(v *answer.View, q Question) {
 		if a.Next != nil {
 			next = a.Next.Clone()
 		}
-		s.What, s.Owner = tell(z, name, q.Type, &a)
+		s.What, s.Owner = describe(z, name, q.Type, &a)
 		e.Steps = append(e.Steps, s)
 		for _, before := range e.Steps {
 			if next != nil && strings.EqualFold(before.Name, next.String()) {
-				e.Steps = append(e.Steps, Step{Name: next.String(), What: "the chain of aliases comes back to where it was and ends"})
+				e.Steps = append(e.Steps, Step{Name: next.String(), What: "the chain of aliases is a loop and ends here"})
 				return
 			}
 		}
@@ -200,12 +199,12 @@ func find(s *zone.Set, name dname.Name, t rr.Type) *zone.Zone {
 	return z
 }
 
-// tell says what a lookup found, and where the data are if not at the name.
-func tell(z *zone.Zone, name dname.Name, t rr.Type, a *zone.Answer) (what, owner string) {
+// describe returns what a lookup found, and the owner of the data if it is not the name.
+func describe(z *zone.Zone, name dname.Name, t rr.Type, a *zone.Answer) (what, owner string) {
 	synthesized := ""
 	if w := synthesisSource(z, name, a); w != nil {
 		owner = w.String()
-		synthesized = fmt.Sprintf("the name does not exist, and the wildcard %v stands in (RFC 4592): ", w)
+		synthesized = fmt.Sprintf("the name does not exist, and the wildcard %v applies (RFC 4592): ", w)
 	}
 	switch a.Kind {
 	case zone.NXDomain:
@@ -249,8 +248,8 @@ func tell(z *zone.Zone, name dname.Name, t rr.Type, a *zone.Answer) (what, owner
 	return synthesized + fmt.Sprintf("has %d records of type %v", n, first.Set.Type), owner
 }
 
-// synthesisSource returns the source of synthesis where a wildcard stands in for name
-// (RFC 4592 §3.3.1); nil if the data are the name's own.
+// synthesisSource returns the wildcard that the data of name are synthesized from (RFC
+// 4592 §3.3.1); nil if the name has the data itself.
 func synthesisSource(z *zone.Zone, name dname.Name, a *zone.Answer) dname.Name {
 	if a.Kind == zone.NoData {
 		var all zone.Answer

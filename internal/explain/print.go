@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Print writes the explanation for a person.
+// Print writes the explanation as text.
 func (e *Explanation) Print(out io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "question  %s %s", e.Name, e.Type)

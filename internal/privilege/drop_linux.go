@@ -11,7 +11,7 @@ import (
 
 // Drop makes every thread of the process run as the account, with
 // CAP_NET_BIND_SERVICE as its only capability, and forbids it to gain any other.
-// kept is false where the capability could not be kept: in a binary that links C
+// kept is false if the capability could not be kept, as in a binary that links C
 // code, whose threads the Go runtime does not know.
 func Drop(a Account) (kept bool, err error) {
 	kept = true
@@ -21,10 +21,10 @@ func Drop(a Account) (kept bool, err error) {
 		return false, fmt.Errorf("keeping capabilities over the change of user: %w", err)
 	}
 	if err := syscall.Setgroups(a.Groups); err != nil {
-		return false, fmt.Errorf("taking the groups of user %q: %w", a.Name, err)
+		return false, fmt.Errorf("setting the groups of user %q: %w", a.Name, err)
 	}
 	if err := syscall.Setresgid(a.GID, a.GID, a.GID); err != nil {
-		return false, fmt.Errorf("taking the group of user %q: %w", a.Name, err)
+		return false, fmt.Errorf("setting the group of user %q: %w", a.Name, err)
 	}
 	if err := syscall.Setresuid(a.UID, a.UID, a.UID); err != nil {
 		return false, fmt.Errorf("becoming user %q: %w", a.Name, err)
@@ -35,12 +35,12 @@ func Drop(a Account) (kept bool, err error) {
 		}
 	}
 	if syscall.Geteuid() != a.UID || syscall.Getegid() != a.GID {
-		return false, fmt.Errorf("becoming user %q: the kernel did not obey", a.Name)
+		return false, fmt.Errorf("becoming user %q: the kernel did not change the user", a.Name)
 	}
 	return kept, nil
 }
 
-// limit leaves every thread CAP_NET_BIND_SERVICE alone.
+// limit drops all capabilities but CAP_NET_BIND_SERVICE in every thread.
 func limit() error {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	// Version 3 has two words of each set; the capability is in the first.
@@ -48,10 +48,10 @@ func limit() error {
 	data[0].Effective = 1 << unix.CAP_NET_BIND_SERVICE
 	data[0].Permitted = 1 << unix.CAP_NET_BIND_SERVICE
 	if err := allThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&data[0])), 0); err != nil {
-		return fmt.Errorf("keeping CAP_NET_BIND_SERVICE alone: %w", err)
+		return fmt.Errorf("dropping all capabilities but CAP_NET_BIND_SERVICE: %w", err)
 	}
 	if err := allThreads(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 0, 0); err != nil {
-		return fmt.Errorf("keeping capabilities no longer: %w", err)
+		return fmt.Errorf("resetting PR_SET_KEEPCAPS: %w", err)
 	}
 	if err := allThreads6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return fmt.Errorf("forbidding new privileges: %w", err)

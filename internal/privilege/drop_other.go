@@ -4,7 +4,7 @@ package privilege
 
 import "errors"
 
-// Drop is not for this system, where nothing runs as root.
+// Drop fails: these systems have no users to change to.
 func Drop(Account) (kept bool, err error) {
 	return false, errors.New("there are no users to change to on this system; remove `user`")
 }

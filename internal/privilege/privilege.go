@@ -1,5 +1,5 @@
-// Package privilege gives up the rights of root after the first sockets are
-// bound, and keeps the one that binding more of them needs.
+// Package privilege drops the privileges of root after the first sockets are bound, except
+// the capability to bind more of them.
 package privilege
 
 import (
@@ -32,7 +32,7 @@ func Lookup(name string) (Account, error) {
 	}
 	ids, err := u.GroupIds()
 	if err != nil {
-		ids = nil // a system that cannot list them: the primary group has to do
+		ids = nil // the system cannot list them; use the primary group only
 	}
 	for _, id := range ids {
 		if g, err := strconv.Atoi(id); err == nil {
@@ -42,8 +42,8 @@ func Lookup(name string) (Account, error) {
 	return a, nil
 }
 
-// MakeDir makes the directory, and its parents, where it is missing; one that it
-// makes belongs to the account, if one is given.
+// MakeDir creates a missing directory and its parents. A directory that it creates belongs
+// to the account, if one is given.
 func MakeDir(dir string, owner *Account) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil

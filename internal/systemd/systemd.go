@@ -1,7 +1,7 @@
-// Package systemd speaks the few words of systemd's protocols that a service
-// needs: readiness and watchdog messages (sd_notify(3)), and sockets that the
-// service manager bound (sd_listen_fds(3)). Where no service manager started the
-// process, every call does nothing.
+// Package systemd implements the parts of systemd's protocols that a service needs:
+// readiness and watchdog messages (sd_notify(3)), and sockets that the service manager
+// bound (sd_listen_fds(3)). If no service manager started the process, all calls do
+// nothing.
 package systemd
 
 import (
@@ -15,29 +15,28 @@ import (
 	"time"
 )
 
-// Environment is where the service manager leaves its words: os.Getenv, or a
-// test's own.
+// Environment returns a variable set by the service manager: os.Getenv, or a test's own.
 type Environment func(key string) string
 
-// The states that a service tells of.
+// The states that a service reports.
 const (
 	Ready    = "READY=1"
 	Stopping = "STOPPING=1"
 	Alive    = "WATCHDOG=1"
 )
 
-// Reloading returns the state of a service that begins to reload, at a time of
-// the monotonic clock.
+// Reloading returns the state of a service that begins to reload at a time of the
+// monotonic clock.
 func Reloading(monotonic time.Duration) string {
 	return "RELOADING=1\nMONOTONIC_USEC=" + strconv.FormatInt(monotonic.Microseconds(), 10)
 }
 
-// Status returns the state that puts a line of text into `systemctl status`.
+// Status returns the state that shows a line of text in `systemctl status`.
 func Status(text string) string { return "STATUS=" + strings.ReplaceAll(text, "\n", " ") }
 
-// Notifier tells the service manager what the service does.
+// Notifier reports states to the service manager.
 type Notifier struct {
-	conn     *net.UnixConn // nil: nobody listens
+	conn     *net.UnixConn // nil: no service manager
 	watchdog time.Duration
 }
 
@@ -61,11 +60,11 @@ func NewNotifier(env Environment) (*Notifier, error) {
 	return n, nil
 }
 
-// Interval returns how often Alive is to be sent: half the time after which the
-// service manager takes the service for dead. Zero: never.
+// Interval returns how often Alive must be sent: half the time after which the service
+// manager considers the service dead. Zero: never.
 func (n *Notifier) Interval() time.Duration { return n.watchdog / 2 }
 
-// Send tells the service manager one or several states.
+// Send sends one or several states to the service manager.
 func (n *Notifier) Send(states ...string) error {
 	if n.conn == nil {
 		return nil
@@ -84,11 +83,10 @@ func (n *Notifier) Close() error {
 	return n.conn.Close()
 }
 
-// firstFD is the descriptor that passed sockets begin at (sd_listen_fds(3)).
+// firstFD is the descriptor of the first passed socket (sd_listen_fds(3)).
 const firstFD = 3
 
-// Sockets are what the service manager bound for us: UDP sockets and listening
-// TCP sockets.
+// Sockets are the UDP and listening TCP sockets that the service manager bound.
 type Sockets struct {
 	Files []*os.File
 	Addrs []netip.AddrPort // the address of each
@@ -101,12 +99,12 @@ func (s *Sockets) Close() {
 	}
 }
 
-// Activated takes over the sockets that the service manager passed to this
-// process. The descriptors are ours afterwards, so it works once.
+// Activated returns the sockets that the service manager passed to this process. The
+// caller owns them; a second call fails.
 func Activated(env Environment) (*Sockets, error) {
 	s := &Sockets{}
 	if env("LISTEN_FDS") == "" || env("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
-		return s, nil // passed to a parent of ours, or none at all
+		return s, nil // none, or passed to a parent process
 	}
 	n, err := strconv.Atoi(env("LISTEN_FDS"))
 	if err != nil || n < 0 {

@@ -7,14 +7,13 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// condense returns the chain as one changeset without what it removes and adds
-// again (RFC 1995 §5), or the chain itself if it has nothing of that kind: then
-// those who keep a history of their own get the steps.
+// condense returns the chain as one changeset without records that it removes and adds
+// again (RFC 1995 §5). If there are none it returns the chain itself, so that secondaries
+// that keep a history get its steps.
 func condense(chain []*zone.Changeset, pause func()) []*zone.Changeset {
 	first, last := chain[0], chain[len(chain)-1]
 	c := &zone.Changeset{Apex: first.Apex, From: first.From, To: last.To}
-	// A record is at most once in a zone: it was removed and is there again, or was
-	// added and is gone, or its last change is what counts.
+	// A zone has a record at most once, so that its changes add up to +1, -1 or 0.
 	type change struct {
 		record *zone.Record
 		net    int8 // +1: added; -1: removed; 0: neither
@@ -22,7 +21,7 @@ func condense(chain []*zone.Changeset, pause func()) []*zone.Changeset {
 	var all []change
 	at := make(map[string]int)
 	var key []byte
-	note := func(r *zone.Record, by int8) {
+	count := func(r *zone.Record, by int8) {
 		if r.Type == rr.TypeSOA {
 			return
 		}
@@ -40,10 +39,10 @@ func condense(chain []*zone.Changeset, pause func()) []*zone.Changeset {
 	}
 	for _, step := range chain {
 		for i := range step.Removed {
-			note(&step.Removed[i], -1)
+			count(&step.Removed[i], -1)
 		}
 		for i := range step.Added {
-			note(&step.Added[i], +1)
+			count(&step.Added[i], +1)
 		}
 	}
 	c.Removed = append(c.Removed, soasOf(first.Removed)...)
@@ -56,7 +55,7 @@ func condense(chain []*zone.Changeset, pause func()) []*zone.Changeset {
 			c.Added = append(c.Added, *x.record)
 		}
 	}
-	before := 0 // records of the chain but SOAs
+	before := 0 // records of the chain without SOAs
 	for _, step := range chain {
 		before += len(step.Removed) + len(step.Added) - len(soasOf(step.Removed)) - len(soasOf(step.Added))
 	}
@@ -75,8 +74,7 @@ func soasOf(list []zone.Record) (out []zone.Record) {
 	return out
 }
 
-// appendKey appends what makes two records the same to a key: all of them, names of
-// owners without regard to case.
+// appendKey appends the key of a record: all its fields, with the owner in lower case.
 func appendKey(key []byte, r *zone.Record) []byte {
 	key = r.Owner.AppendLower(key)
 	key = binary.BigEndian.AppendUint16(key, uint16(r.Type))

@@ -1,19 +1,17 @@
 // Package transfer sends zones to their secondaries: AXFR (RFC 5936) and IXFR (RFC
 // 1995).
 //
-// A transfer is of the zone of one snapshot, whatever is published meanwhile: all of
-// what the zone holds, glue and occluded records too, and nothing that is made for
-// an answer. The records go out as the zone has them, one TTL an RRset, into
-// messages of up to messageSize octets, as many in each as fit.
+// A transfer sends the zone of one snapshot, whatever is published meanwhile: all its
+// records, including glue and occluded ones, and nothing that is synthesized for
+// answers. Messages have up to messageSize octets.
 //
-// An IXFR is made from the changesets that the history keeps, between the client's
-// serial and ours. Of several, those that undo each other are left out where that
-// makes the answer shorter. It is answered by the whole zone where the history does
-// not reach back, or is longer than the zone, and by our SOA alone where the client
-// has nothing to get, and over UDP where the answer is not one datagram.
+// An IXFR consists of the changesets in the history between the client's serial and
+// ours; changes that undo each other are omitted if that makes the answer shorter. The
+// answer is the whole zone if the history does not reach back or is longer than the
+// zone; it is our SOA alone if the client is up to date, or if the answer over UDP does
+// not fit into one datagram.
 //
-// What a message costs is computed by few transfers at a time, half as many as there
-// are processors, in slices that queries go before (package pace); while a client
-// takes its message, another one's is made. A message is made when the client has taken
-// the one before the last; how long it may take is the server's to say.
+// Few transfers compute at a time, half as many as there are processors, and they yield
+// to queries (package pace). A message is computed when the client has received the one
+// before the last; package server bounds how long that may take.
 package transfer

@@ -34,27 +34,27 @@ func clientSerial(msg []byte) (zone.Serial, bool) {
 	return zone.Serial(binary.BigEndian.Uint32(msg[off:])), true
 }
 
-// patience is how many times as many records as the zone has a history may have for
-// us to look whether what does not undo itself is less than the zone, and
-// patienceLeast how many it may have in a small zone: both bound memory.
+// Bounds of the history, in records.
 const (
-	patience      = 2
-	patienceLeast = 1000
+	// maxHistory times the records of the zone, or minHistory in a small zone, is how much
+	// history is read to see whether it condenses to less than the zone: it bounds memory.
+	maxHistory = 2
+	minHistory = 1000
+
+	// minIncremental is how many records an incremental answer may have even if the zone has
+	// fewer: they fit into a message or two, and the client learns what changed.
+	minIncremental = 100
 )
 
-// leastIncremental is how many records an answer by changesets may have however small
-// the zone is: they are a message or two, and tell the client more.
-const leastIncremental = 100
-
-// incremental answers an IXFR of a client that has a serial.
+// incremental answers an IXFR of a client that has the serial from.
 func (h *Handler) incremental(s *stream, z *zone.Zone, from zone.Serial) Kind {
 	soa := soaOf(z)
 	if from == z.Serial() || z.Serial().Before(from) { // RFC 1995 §2: the same or newer
 		return s.current(&soa)
 	}
 	udp := s.r.Transport == answer.UDP
-	most := max(z.Stats().Records, leastIncremental)
-	chain := h.chain(s.r, z, from, max(patience*most, patienceLeast))
+	most := max(z.Stats().Records, minIncremental)
+	chain := h.chain(s.r, z, from, max(maxHistory*most, minHistory))
 	if len(chain) > 1 {
 		chain = condense(chain, s.pause)
 	}
@@ -72,15 +72,15 @@ func (h *Handler) incremental(s *stream, z *zone.Zone, from zone.Serial) Kind {
 	return Incremental
 }
 
-// chain returns the changesets from the client's serial to ours; nil if they are not
-// to be had.
+// chain returns the changesets from the client's serial to ours; nil if the history does
+// not have them.
 func (h *Handler) chain(r *server.SlowRequest, z *zone.Zone, from zone.Serial, most int) []*zone.Changeset {
 	if h.o.History == nil {
 		return nil
 	}
 	chain, ok, err := h.o.History.Chain(z.Apex(), from, z.Serial(), most)
 	if err != nil {
-		h.o.Log.Error("reading the history; the whole zone is sent", slog.String("zone", z.Apex().String()), slog.String("peer", r.Client.String()), slog.Any("err", err))
+		h.o.Log.Error("reading the history failed; sending the whole zone", slog.String("zone", z.Apex().String()), slog.String("peer", r.Client.String()), slog.Any("err", err))
 	}
 	if err != nil || !ok || len(chain) == 0 {
 		return nil
@@ -88,8 +88,7 @@ func (h *Handler) chain(r *server.SlowRequest, z *zone.Zone, from zone.Serial, m
 	return chain
 }
 
-// records returns how many records an answer with the changesets has, the SOA at its
-// beginning and end left out.
+// records returns the number of records in the changesets.
 func records(chain []*zone.Changeset) (n int) {
 	for _, c := range chain {
 		n += len(c.Removed) + len(c.Added)
@@ -107,7 +106,7 @@ func (s *stream) chain(soa *zone.Record, chain []*zone.Changeset) {
 	s.add(soa)
 }
 
-// list writes the SOA of the list, which stands for the serial, and then the rest.
+// list writes the SOA of the list, which has the serial, and then the other records.
 func (s *stream) list(list []zone.Record) {
 	for _, soa := range []bool{true, false} {
 		for i := range list {
@@ -124,8 +123,8 @@ func (s *stream) list(list []zone.Record) {
 	}
 }
 
-// datagram answers by the changesets where that is one datagram, and by our SOA alone
-// where it is not, upon which the client asks over TCP (RFC 1995 §2).
+// datagram answers with the changesets if they fit into one datagram, and otherwise with
+// our SOA alone, after which the client asks over TCP (RFC 1995 §2).
 func (s *stream) datagram(soa *zone.Record, chain []*zone.Changeset) Kind {
 	s.single = true
 	if s.chain(soa, chain); s.err == nil {
@@ -135,8 +134,7 @@ func (s *stream) datagram(soa *zone.Record, chain []*zone.Changeset) Kind {
 	return s.current(soa)
 }
 
-// current answers by our SOA alone; over UDP where there is no room for that, by
-// the order to ask over TCP.
+// current answers with our SOA alone or, if that does not fit into a datagram, with TC.
 func (s *stream) current(soa *zone.Record) Kind {
 	s.single = s.r.Transport == answer.UDP
 	if s.add(soa); errors.Is(s.err, errTooLong) {

@@ -13,9 +13,8 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// messageSize is how many octets a message has: as many as compression pointers
-// reach (RFC 1035 §4.1.4). Longer ones would save a system call now and then, and
-// write longer names.
+// messageSize is the size of a message in octets: as far as compression pointers reach
+// (RFC 1035 §4.1.4). Longer messages would save few system calls and compress worse.
 const messageSize = 16 << 10
 
 var (
@@ -23,20 +22,19 @@ var (
 	errTooLong = errors.New("the answer is longer than one message")
 )
 
-// stream writes records into as many messages as they take. After an error it
-// writes nothing more.
+// stream writes records into messages and sends them. After an error it does nothing.
 type stream struct {
 	ctx   context.Context
 	r     *server.SlowRequest
 	turns chan struct{}
 	pause func()
 
-	hasTurn bool         // to compute
+	hasTurn bool         // holds one of turns
 	w       *wire.Writer // nil: no message is begun
-	limit   int          // octets of it; 0: what the client takes
-	empty   bool         // it has no records
-	single  bool         // there is to be no other one: errTooLong
-	owner   wire.Owner   // of the record before, if that is in the message
+	limit   int          // of the message, in octets; 0: the largest that the client accepts
+	empty   bool         // the message has no records
+	single  bool         // a second message is an error, errTooLong
+	owner   wire.Owner   // of the previous record, if that is in the message
 	name    [dname.MaxWire]byte
 
 	records, messages, octets int
@@ -57,10 +55,10 @@ func (s *stream) zone(z *zone.Zone) {
 	s.add(&soa)
 }
 
-// add writes a record that is the caller's for good.
+// add writes a record.
 func (s *stream) add(r *zone.Record) { s.record(r.Owner, r.Type, r.TTL, r.Data) }
 
-// record writes a record, into another message if there is no room in this one.
+// record writes a record, into a new message if this one is full.
 func (s *stream) record(owner dname.Name, t rr.Type, ttl uint32, data []byte) {
 	for s.err == nil {
 		if s.w == nil {
@@ -75,22 +73,22 @@ func (s *stream) record(owner dname.Name, t rr.Type, ttl uint32, data []byte) {
 			s.records++
 			return
 		case s.single:
-			s.giveTurn()
+			s.endTurn()
 			s.err = errTooLong
 		case !s.empty:
 			s.send()
 		case s.limit != 0: // a large record gets a message of its own
-			s.giveTurn()
+			s.endTurn()
 			s.begin(0)
 		default:
-			s.giveTurn()
+			s.endTurn()
 			s.err = fmt.Errorf("%v at %v: %d octets of RDATA are more than a message holds", t, owner, len(data))
-			_ = s.r.Fail(wire.RCodeServFail, 0, "a record is larger than a message") // and the client may be gone
+			_ = s.r.Fail(wire.RCodeServFail, 0, "a record is larger than a message") // the client may be gone
 		}
 	}
 }
 
-// begin begins a message when it is our turn to compute.
+// begin waits for a turn to compute and begins a message.
 func (s *stream) begin(limit int) {
 	s.turns <- struct{}{}
 	s.hasTurn = true
@@ -98,8 +96,8 @@ func (s *stream) begin(limit int) {
 	s.owner = wire.Owner{}
 }
 
-// giveTurn gives back the turn to compute, if there is one.
-func (s *stream) giveTurn() {
+// endTurn lets another transfer compute.
+func (s *stream) endTurn() {
 	s.w = nil
 	if s.hasTurn {
 		s.hasTurn = false
@@ -107,12 +105,12 @@ func (s *stream) giveTurn() {
 	}
 }
 
-// send sends the message begun, once the client took the one before. Others may compute
-// meanwhile.
+// send sends the message when the client has received the one before. Other transfers
+// may compute meanwhile.
 func (s *stream) send() {
 	s.messages++
 	s.octets += s.w.Len()
-	s.giveTurn()
+	s.endTurn()
 	if s.ctx.Err() != nil {
 		s.err = errStopped
 		return
@@ -120,7 +118,7 @@ func (s *stream) send() {
 	s.err = s.r.Send(wire.AA, wire.RCodeNoError, 0, "")
 }
 
-// end sends what is left.
+// end sends the last message.
 func (s *stream) end() {
 	if s.w != nil {
 		s.send()

@@ -14,26 +14,25 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// History tells what led from one serial of a zone to another.
+// History has the changes between the serials of a zone.
 type History interface {
-	// Chain returns the changesets, one after the other; ok is false where they are
-	// not all kept, or have more than most records together.
+	// Chain returns the changesets in order; ok is false if one is missing or they have
+	// more than most records in total.
 	Chain(apex dname.Name, from, to zone.Serial, most int) (list []*zone.Changeset, ok bool, err error)
 }
 
 // Options are what a Handler needs.
 type Options struct {
 	History History          // nil: every IXFR is answered by the whole zone
-	Pause   func() func()    // returns what a goroutine that computes calls every few microseconds; nil: nothing
+	Pause   func() func()    // returns a function that is called every few microseconds of a computation; nil: none
 	Now     func() time.Time // nil: time.Now
 	Log     *slog.Logger     // nil: nothing is logged
 }
 
-// Handler answers AXFR and IXFR. Any number of goroutines may call it at the same
-// time.
+// Handler answers AXFR and IXFR. It may be called concurrently.
 type Handler struct {
 	o     Options
-	turns chan struct{} // holds as many as may compute at a time
+	turns chan struct{} // its capacity is how many transfers may compute at a time
 
 	counts [NumKinds]counts
 }
@@ -45,13 +44,13 @@ type Kind uint8
 const (
 	Full        Kind = iota // the whole zone, asked for by AXFR
 	FullByIXFR              // the whole zone, asked for by IXFR
-	Incremental             // what changed
-	Current                 // our SOA alone: the client has nothing to get, or has to ask over TCP
-	Broken                  // the answer did not come to its end
+	Incremental             // the changes
+	Current                 // our SOA alone: the client is up to date, or must ask over TCP
+	Broken                  // the answer is incomplete
 	NumKinds
 )
 
-// String returns the kind as metrics and the log have it.
+// String returns the name of the kind in metrics and the log.
 func (k Kind) String() string {
 	return [NumKinds]string{"axfr", "axfr_by_ixfr", "ixfr", "soa", "broken"}[k]
 }
@@ -61,8 +60,8 @@ type counts struct{ answers, records, octets atomic.Uint64 }
 // Totals are the answers of one kind.
 type Totals struct{ Answers, Records, Octets uint64 }
 
-// Totals returns what was sent, by Kind. The records and octets of broken answers
-// are those that were.
+// Totals returns what was sent, by Kind. Broken answers count with the records and octets
+// that were sent.
 func (h *Handler) Totals() (t [NumKinds]Totals) {
 	for k := range t {
 		c := &h.counts[k]
@@ -85,12 +84,12 @@ func New(o Options) *Handler {
 	return &Handler{o: o, turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 }
 
-// HandleSlow answers one request, whose client may have the zone.
+// HandleSlow answers one request of a client that is allowed to transfer the zone.
 func (h *Handler) HandleSlow(ctx context.Context, r *server.SlowRequest) {
 	begin := h.o.Now()
 	z := r.Zone()
 	s := &stream{ctx: ctx, r: r, turns: h.turns, pause: h.o.Pause()}
-	defer s.giveTurn() // also after a panic, which the server contains
+	defer s.endTurn() // also after a panic, which the server contains
 	attrs := r.LogAttrs()
 	kind := Full
 	if r.Question().Type == rr.TypeIXFR {
@@ -119,7 +118,7 @@ func (h *Handler) HandleSlow(ctx context.Context, r *server.SlowRequest) {
 		slog.Duration("took", h.o.Now().Sub(begin).Round(time.Microsecond)))
 	switch {
 	case kind == Broken:
-		h.o.Log.LogAttrs(ctx, slog.LevelWarn, "a transfer did not come to its end", append(attrs, slog.Any("err", s.err))...)
+		h.o.Log.LogAttrs(ctx, slog.LevelWarn, "a transfer failed", append(attrs, slog.Any("err", s.err))...)
 	case kind == Current:
 		h.o.Log.LogAttrs(ctx, slog.LevelDebug, "nothing to transfer", attrs...)
 	default:
