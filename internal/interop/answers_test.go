@@ -252,7 +252,7 @@ func (w *worker) compareName(name string) {
 }
 
 // compareWhole puts q in the ways in which nothing is truncated. It reports false if
-// somebody does not answer.
+// a server does not answer.
 func (w *worker) compareWhole(q question) (whole [wholeWays]comparison, ok bool) {
 	for i := range wholeWays {
 		c, ok := w.ask(q, ways[i])
@@ -285,7 +285,7 @@ func (w *worker) compareSizes(q question, whole [wholeWays]comparison) {
 	}
 }
 
-// ask puts q in one way to everybody.
+// ask sends q to all servers in one way.
 func (w *worker) ask(q question, way way) (comparison, bool) {
 	c := comparison{w: w, set: w.set, q: q, way: way}
 	for j := range c.peers {
@@ -386,7 +386,7 @@ func (c comparison) judge() {
 // by chance: one that differs in kind from another can have the same RCODE.
 func (c *comparison) isExcused(kinds []*difference) bool {
 	if c.part.isSection() && (c.peers[0].tc || c.ours.tc) {
-		return true // TC is judged by itself
+		return true // TC is compared separately
 	}
 	for _, d := range kinds {
 		if d.hold(c) == nil {

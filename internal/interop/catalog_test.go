@@ -18,7 +18,7 @@ type producer struct {
 	// config writes what the server needs to be primary for the zones, and for the catalog
 	// cat.example, and to tell a secondary of changes.
 	config func(dir string, addr, secondary netip.AddrPort, zones []string) []string
-	// again has it read its configuration anew.
+	// again has it reload its configuration.
 	again func(t *testing.T, dir string, p *process)
 }
 
@@ -84,7 +84,7 @@ catalogs: [{name: cat.example, secondary: {primaries: %q}}]
 			await(one, 7)
 			await(two, 7)
 			if serialAt(secondary, "cat.example.") != 0 {
-				t.Error("the catalog is told to anybody")
+				t.Error("the catalog is answered to any client")
 			}
 			p.config(dir, addr, secondary, []string{two, three})
 			p.again(t, dir, peer)

@@ -137,7 +137,7 @@ func proofs(sets []rrset) []rrset {
 }
 
 // holdChain demands that ptrd follows the chain: as NSD does, or as the answers
-// of each zone by itself put together.
+// of the single zones, concatenated.
 func holdChain(c *comparison) error {
 	ours := c.ours
 	if ours.tc {

@@ -30,7 +30,7 @@ func (c *crash) load() (stop func()) {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				if f(rng) != nil {
-					time.Sleep(2 * time.Millisecond) // nobody is there
+					time.Sleep(2 * time.Millisecond) // no server is running
 				}
 			}
 		})
@@ -80,7 +80,7 @@ func (c *crash) load() (stop func()) {
 				z.mu.Unlock()
 			}
 		}
-		if rng.IntN(2) == 0 { // else the server sees it by itself
+		if rng.IntN(2) == 0 { // otherwise the server notices the change
 			_ = c.primary.call(daemon.VerbReload, nil, nil) // or is not there
 		}
 		time.Sleep(time.Duration(rng.IntN(100)) * time.Millisecond)
@@ -137,7 +137,7 @@ func (c *crash) run(v *victim, to any, args ...string) {
 
 // verifyLog compares the log of a zone with what is known of it: from its newest
 // line back there is no gap, and, at the primary, as many updates as were carried
-// out. The history of a zone begins anew where a secondary had to take the whole, and
+// out. The history of a zone starts again where a secondary had to transfer the whole zone, and
 // where a file is another one after a start.
 func (c *crash) verifyLog(v *victim, z *crashZone) {
 	c.t.Helper()

@@ -37,7 +37,7 @@ var (
 //     contents, or out of their order;
 //   - changes by IXFR from earlier contents lead, step by step, to what AXFR gives;
 //   - `ptrd log` has a line for each update, from serial to serial without a gap, and
-//     `ptrd diff` tells what differs;
+//     `ptrd diff` shows the difference;
 //   - the secondary serves at once what it had, and follows.
 //
 // Which moments these are is the matter of a seed as far as the machine lets it:
@@ -102,7 +102,7 @@ type crash struct {
 	primary, secondary *victim
 	zones              []*crashZone
 
-	gate sync.RWMutex // held for reading by whoever is a part of the load
+	gate sync.RWMutex // read-locked by each part of the load
 
 	killed, lossy         atomic.Int64
 	recovered             int

@@ -104,7 +104,7 @@ var differences = []difference{
 		what:  "QTYPE NSEC at an alias of an unsigned zone",
 		peers: "NSD follows the alias, Knot and BIND answer NODATA.",
 		ptrd:  "Follows the alias, as for every type that the name has not got.",
-		rfc:   "RFC 1034 §3.6.2; RFC 4035 §2.5 lets NSEC stand beside a CNAME and does not say that its absence ends the chain",
+		rfc:   "RFC 1034 §3.6.2; RFC 4035 §2.5 allows NSEC next to a CNAME and does not say that its absence ends the chain",
 		applies: func(c *comparison) bool {
 			return c.q.qtype == dns.TypeNSEC && len(c.whole[nsd].aliases()) > len(c.whole[bind].aliases())
 		},
@@ -126,7 +126,7 @@ var differences = []difference{
 		what:  "An alias that leads to another zone of the same server",
 		peers: "NSD goes on there. BIND stops at the border. Knot goes on only with what the first zone has: a referral from the parent, or data of the parent that the child's apex hides.",
 		ptrd:  "Goes on, as if a client had asked for each name of the chain; RCODE and authority section are of the last, proofs of wildcards on the way stay.",
-		rfc:   "RFC 1034 §4.3.2 step 3a (\"go back to step 1\", which finds the zone anew); RFC 6604 §3",
+		rfc:   "RFC 1034 §4.3.2 step 3a (\"go back to step 1\", which finds the zone again); RFC 6604 §3",
 		applies: func(c *comparison) bool {
 			return c.leavesZone()
 		},

@@ -81,9 +81,9 @@ func (e *emitting) emit(t *testing.T, dir string, args ...string) (path, text st
 	return mustWrite(dir, args[0], string(out)), string(out)
 }
 
-// beside returns the comments of an emitted text that lie behind a tab after a line
+// commentsAfter returns the comments of an emitted text that are indented by a tab after a line
 // that ends with the words.
-func beside(text, words string) string {
+func commentsAfter(text, words string) string {
 	var b strings.Builder
 	_, rest, _ := strings.Cut(text, " "+words+"\n")
 	for l := range strings.Lines(rest) {
@@ -135,7 +135,7 @@ func TestEmitResolver(t *testing.T) {
 				t.Errorf("a name that does not exist: %v", got)
 			}
 			if got := lookup(t, c, addr, "10.99.0.1", dns.TypePTR); got.Rcode != dns.RcodeNameError {
-				t.Errorf("a private name beside the zones is asked for elsewhere: %v", got)
+				t.Errorf("a private name outside of the zones is queried elsewhere: %v", got)
 			}
 			if got := lookup(t, c, addr, "lab.example.", dns.TypeSOA); got.Rcode != dns.RcodeSuccess || len(got.Answer) != 1 {
 				t.Errorf("the forward zone: %v", got)
@@ -170,7 +170,7 @@ func lookup(t *testing.T, c *process, server netip.AddrPort, name string, qtype 
 	}
 }
 
-// rootDS makes a resolver validate everything that it is not told to take unsigned. No
+// rootDS makes a resolver validate everything that it is not configured to accept unsigned. No
 // root server is reached, so that nothing else validates.
 const rootDS = ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"
 
@@ -206,7 +206,7 @@ func emitDnsmasq(t *testing.T, e *emitting) (netip.AddrPort, *process) {
 		"--bind-interfaces", "--listen-address="+addr.Addr().String(), fmt.Sprintf("--port=%d", addr.Port()), "--conf-file="+file)
 }
 
-// emitBIND runs BIND as a resolver whose root servers are nobody.
+// emitBIND runs BIND as a resolver without root servers.
 func emitBIND(t *testing.T, e *emitting, want string) (netip.AddrPort, *process) {
 	program := peertest.Require(t, "named")
 	dir, addr := t.TempDir(), freePort(t)
@@ -230,7 +230,7 @@ trust-anchors { "." static-ds 20326 8 2 "E06D44B80B8F1D39A95C0B0D7C65D08458E8804
 controls { };
 zone "." { type hint; file "hints"; };
 include "%[5]s";
-`, dir, addr.Addr(), addr.Port(), beside(text, "need:"), file)
+`, dir, addr.Addr(), addr.Port(), commentsAfter(text, "need:"), file)
 	return addr, startProcess(t, dir, program, "-4", "-g", "-n", "1", "-c", mustWrite(dir, "named.conf", conf))
 }
 
@@ -247,14 +247,14 @@ func emitRecursor(t *testing.T, e *emitting) (netip.AddrPort, *process) {
 	dir, addr := t.TempDir(), freePort(t)
 	file, text := e.emit(t, dir, "powerdns", "--resolver", "--unsigned")
 	mustWrite(dir, "recursor.conf", fmt.Sprintf("forward-zones-file=%s\nlua-config-file=%s\nlocal-address=%s\nlocal-port=%d\nsocket-dir=%s\ndnssec=validate\nhint-file=%s\nquery-local-address=127.0.0.1\ndont-query=%s\nsetuid=\nsetgid=\nthreads=1\n",
-		file, mustWrite(dir, "lua", beside(text, "needs:")), addr.Addr(), addr.Port(), dir, mustWrite(dir, "hints", ". 3600000 NS nobody.\nnobody. 3600000 A 127.0.0.1\n"), strings.Join(elsewhere, ",")))
+		file, mustWrite(dir, "lua", commentsAfter(text, "needs:")), addr.Addr(), addr.Port(), dir, mustWrite(dir, "hints", ". 3600000 NS nobody.\nnobody. 3600000 A 127.0.0.1\n"), strings.Join(elsewhere, ",")))
 	return addr, startProcess(t, dir, program, "--config-dir="+dir, "--daemon=no", "--disable-syslog")
 }
 
 // emitKeys writes the file of the keys that an emitted text asks for.
 func emitKeys(t *testing.T, path, text string) {
 	t.Helper()
-	keys := strings.ReplaceAll(beside(text, "holds:"), "…", emitSecret)
+	keys := strings.ReplaceAll(commentsAfter(text, "holds:"), "…", emitSecret)
 	if keys == "" {
 		t.Fatalf("no key in\n%s", text)
 	}
@@ -420,7 +420,7 @@ func emitPowerDNS(t *testing.T, e *emitting) (netip.AddrPort, *process) {
 	mustWrite(dir, "pdns.conf", fmt.Sprintf("launch=lmdb\nlmdb-filename=%[1]s/pdns.lmdb\nlmdb-sync-mode=nosync\nsocket-dir=%[1]s\nsecondary=yes\nxfr-cycle-interval=1\nlocal-address=%[2]s\nlocal-port=%[3]d\nsetuid=\nsetgid=\n",
 		dir, addr.Addr(), addr.Port()))
 	file, text := e.emit(t, dir, "powerdns")
-	keys := beside(text, "history:")
+	keys := commentsAfter(text, "history:")
 	if keys == "" {
 		t.Fatalf("no key in\n%s", text)
 	}

@@ -31,7 +31,7 @@ type fleet struct {
 type member struct {
 	name string
 	addr netip.AddrPort
-	key  string // it gives the zone to those who have this; empty: to everybody
+	key  string // of clients that may transfer the zone; empty: all clients
 }
 
 // fleets are the ways in which a change comes to all four.
@@ -47,7 +47,7 @@ var fleets = []struct {
 }
 
 // startWith runs ptrd with one zone and then the named servers as its secondaries, which
-// it tells of changes.
+// it notifies of changes.
 func (f *fleet) startWith(t *testing.T, dir string, ours netip.AddrPort, apex, source string, names ...string) {
 	t.Helper()
 	var notify []string
@@ -62,7 +62,7 @@ func (f *fleet) startWith(t *testing.T, dir string, ours netip.AddrPort, apex, s
 	f.ours = startProcess(t, dir, requireBinary(t), "serve", "--config", config)
 	f.members = append(f.members, member{name: "ptrd", addr: ours})
 	f.processes = append(f.processes, f.ours)
-	// One that asks in vain at first, as BIND, does not ask again for a while.
+	// A server that fails at first, such as BIND, retries only after a while.
 	if !awaitZones(ours, []string{apex}, f.ours.ended) {
 		t.Fatalf("ptrd does not answer:\n%s", f.logs())
 	}

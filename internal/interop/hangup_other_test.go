@@ -9,5 +9,5 @@ import (
 )
 
 func reloadByHangup(t *testing.T, _ string, _ *process) {
-	peertest.Missing(t, "there is no SIGHUP here, by which the servers read their configuration anew")
+	peertest.Missing(t, "there is no SIGHUP here, by which the servers reload their configuration")
 }

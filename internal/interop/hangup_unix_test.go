@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// reloadByHangup has a server read its configuration anew.
+// reloadByHangup makes a server reload its configuration.
 func reloadByHangup(t *testing.T, _ string, p *process) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {

@@ -103,7 +103,7 @@ zones:
 	send(register, "elsewhere", "192.0.2.10") // outside of the prefix
 	for end := time.Now().Add(startWait); !strings.Contains(c.log(), "DHCP_DDNS_REVERSE_REPLACE_REJECTED"); <-time.After(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("kea-dhcp-ddns is not told of the refusal:\n%s", c.log())
+			t.Fatalf("kea-dhcp-ddns does not receive the refusal:\n%s", c.log())
 		}
 	}
 	await("10.2.0.192.in-addr.arpa.", dns.TypePTR, "NXDOMAIN")

@@ -15,7 +15,7 @@ import (
 	"github.com/ptrd/ptrd/internal/peertest"
 )
 
-// TestEmitUpdater runs kea-dhcp-ddns with what ptrd emits for it. It is told of leases as
+// TestEmitUpdater runs kea-dhcp-ddns with what ptrd emits for it. It receives leases as
 // Kea's DHCP servers tell it, and writes names and takes them away.
 func TestEmitUpdater(t *testing.T) {
 	t.Parallel()

@@ -159,7 +159,7 @@ zones:
 	}
 }
 
-// testGetent asks by way of glibc, whose resolver is told to ask ptrd.
+// testGetent asks by way of glibc, whose resolver queries ptrd.
 func testGetent(t *testing.T, dir string) {
 	// Nothing that is mounted here is seen outside.
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {

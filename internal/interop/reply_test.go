@@ -148,7 +148,7 @@ func (r *reply) hasAuthority(t uint16) bool {
 	return slices.ContainsFunc(r.authority, func(s rrset) bool { return s.rtype == t && len(s.data) > 0 })
 }
 
-// part is what of a reply is compared by itself.
+// part is a section of a reply that is compared separately.
 type part string
 
 const (

@@ -86,7 +86,7 @@ func (f *servers) await(zone string, serial uint32, servers ...int) {
 	}
 }
 
-// serial returns the serial at the primary, which tells it to those who have the key.
+// serial returns the serial at the primary, which answers clients that have the key.
 func (f *servers) serial(zone string) (serial uint32) {
 	f.t.Helper()
 	awaitThat(f.t, zone+" at the primary", func() bool {
@@ -167,7 +167,7 @@ func TestScaling(t *testing.T) {
 			t.Errorf(".%d answers %v (%v)", s, r, err)
 		}
 		if serialAt(f.at(s), catalog) != 0 {
-			t.Errorf(".%d tells anybody of the catalog", s)
+			t.Errorf(".%d answers any client from the catalog", s)
 		}
 	}
 	if serialAt(f.at(11), v4) != 0 {

@@ -104,7 +104,7 @@ type xfrPrimary struct {
 }
 
 // xfrPrimaries are the servers that ptrd is a secondary of. Each has the zones in z,
-// gives them to whoever has the key, and tells notify.
+// lets clients with the key transfer them, and notifies notify.
 func xfrPrimaries(notify netip.AddrPort) []xfrPrimary {
 	return []xfrPrimary{
 		{peer{"nsd", "nsd", func(dir string, addr netip.AddrPort, zones []setZone) []string {
@@ -270,7 +270,7 @@ func startXfrPrimary(t testing.TB, p xfrPrimary, apex string, text []byte) (c *p
 }
 
 // TestSecondary has ptrd follow zones of NSD, Knot and BIND: from one record on, over
-// the wrap of the serial and a restart of ours, each change told by NOTIFY and then the
+// the wrap of the serial and a restart of ours, each change with NOTIFY and then the
 // same in both.
 func TestSecondary(t *testing.T) {
 	changes := envNumber(t, changesEnv, 8)
@@ -342,12 +342,12 @@ func TestSecondaryKeys(t *testing.T) {
 				g := newGrowing(1, 1)
 				_, primary, _ := startXfrPrimary(t, xfrPrimaries(addr)[i], g.apex, g.text())
 				ours := startSecondary(t, filepath.Join(t.TempDir(), "ptrd"), addr, primary, g.apex, c.key, c.secret)
-				const told = "no primary confirms or sends the secondary zone"
+				const message = "no primary confirms or sends the secondary zone"
 				deadline := time.Now().Add(startWait)
-				for !strings.Contains(ours.log(), told) && time.Now().Before(deadline) {
+				for !strings.Contains(ours.log(), message) && time.Now().Before(deadline) {
 					time.Sleep(20 * time.Millisecond)
 				}
-				_, line, _ := strings.Cut(ours.log(), told)
+				_, line, _ := strings.Cut(ours.log(), message)
 				if !slices.ContainsFunc(strings.Split(c.want, "|"), func(w string) bool { return strings.Contains(line, w) }) {
 					t.Errorf("%s: the log does not say %s:\n%s", c.what, c.want, ours.log())
 				}

@@ -15,7 +15,7 @@ import (
 	"github.com/ptrd/ptrd/internal/peertest"
 )
 
-var sign = flag.Bool("sign", false, "sign the zone sets of testdata anew")
+var sign = flag.Bool("sign", false, "sign the zone sets of testdata again")
 
 // The validity of the committed signatures. RFC 4034 §3.1.5 compares them in serial
 // number arithmetic; ldns, and with it Zonemaster, takes no end behind 2038.
@@ -25,7 +25,7 @@ const inception, expiration = "20240101000000", "20371231000000"
 // parent of the set gets the DS of its signed children.
 func TestSign(t *testing.T) {
 	if !*sign {
-		t.Skip("signed zones are committed; -sign makes them anew")
+		t.Skip("signed zones are committed; -sign generates them")
 	}
 	for _, s := range loadSets(t) {
 		if !s.isSigned() {

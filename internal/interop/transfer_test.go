@@ -20,9 +20,9 @@ const (
 	guessedSecret  = "YSBndWVzcyBvZiB0aGUgdGVzdHMsIHdoaWNoIGlzIGZhbHNl"
 )
 
-// secondary is how a server of other software is told to be secondary for zones of
+// secondary is how a server of other software is configured as secondary for zones of
 // a primary on loopback, with a key or without (secret empty), and to give them to
-// everybody.
+// all clients.
 type secondary struct {
 	program string
 	config  func(dir string, addr, primary netip.AddrPort, secret string, zones []string) []string
@@ -109,7 +109,7 @@ const smallZone, largeZone = "2.0.192.in-addr.arpa.", "10.in-addr.arpa."
 
 // startPrimary runs ptrd with a zone of one PTR record and one of many, which those
 // may have who have the key.
-// A secondary is told of changes.
+// A secondary is notified of changes.
 func startPrimary(t *testing.T, many int, secondary netip.AddrPort) *primary {
 	t.Helper()
 	p := &primary{dir: t.TempDir(), addr: freePort(t)}
@@ -136,7 +136,7 @@ zones:
 	return p
 }
 
-// change writes the small zone anew, with another serial and target.
+// change writes the small zone again, with another serial and target.
 func (p *primary) change(t *testing.T, serial uint32) {
 	t.Helper()
 	mustWrite(p.dir, "small.new", fmt.Sprintf("@ 3600 IN SOA ns1.example.net. hostmaster.example.net. %d 7200 900 1209600 300\n@ 3600 NS ns1.example.net.\n1 3600 PTR host%d.example.com.\n", serial, serial))
@@ -194,7 +194,7 @@ func awaitThat(t *testing.T, what string, condition func() bool, logs ...*proces
 			for _, p := range logs {
 				all.WriteString(p.log() + "\n")
 			}
-			t.Fatalf("waited in vain: %s\n%s", what, all.String())
+			t.Fatalf("did not happen: %s\n%s", what, all.String())
 		}
 		time.Sleep(10 * time.Millisecond) // between two tries
 	}

@@ -17,7 +17,7 @@ import (
 // depend on ours.
 const validationTime = "20300101000000"
 
-// specialZones are those of RFC 6303 that unbound answers by itself unless told not to.
+// specialZones are those of RFC 6303 that unbound answers itself by default.
 var specialZones = []string{
 	"0.in-addr.arpa.", "10.in-addr.arpa.", "254.169.in-addr.arpa.", "16.172.in-addr.arpa.", "2.0.192.in-addr.arpa.",
 	"100.51.198.in-addr.arpa.", "113.0.203.in-addr.arpa.", "127.in-addr.arpa.", "8.b.d.0.1.0.0.2.ip6.arpa.",
@@ -73,7 +73,7 @@ func startUnbound(t testing.TB, s *zoneSet, ptrd netip.AddrPort) netip.AddrPort 
 		fmt.Fprintf(&b, "stub-zone:\n\tname: \"%s\"\n\tstub-addr: %s@%d\n\tstub-prime: no\n", z.apex, ptrd.Addr(), ptrd.Port())
 	}
 	if s.covers(".") == "" {
-		// Nobody there: names outside the set fail at once.
+		// No server there: names outside the set fail at once.
 		fmt.Fprintf(&b, "forward-zone:\n\tname: \".\"\n\tforward-addr: 127.0.0.1@%d\n", freePort(t).Port())
 	}
 	c := startProcess(t, dir, program, "-d", "-c", mustWrite(dir, "unbound.conf", b.String()))

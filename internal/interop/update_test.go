@@ -23,7 +23,7 @@ const updateZone = "2.0.192.in-addr.arpa."
 // is not after the zone's and ignores it. Neither changes the zone.
 const farSerial = "update add @ 1800 SOA ns1.example.com. hostmaster.example.com. 2147485648 1 2 3 4"
 
-// updateScripts are messages in the language of nsupdate, each by itself. Names are
+// updateScripts are messages in the language of nsupdate, each separate. Names are
 // relative to the zone; a script is sent to zones as the ones before it left them.
 var updateScripts = []string{
 	// Prerequisites (RFC 2136 §2.4), each that holds and each that does not.
@@ -59,9 +59,9 @@ var updateScripts = []string{
 	"update add 2 60 PTR d.example.com.",           // nothing new
 	"update add 2 61 PTR d.example.com.",           // another TTL
 	"update add 2 61 PTR D.example.com.",           // another case
-	"update add 3 60 PTR beside.example.com.",      // beside a CNAME
+	"update add 3 60 PTR beside.example.com.",      // next to a CNAME
 	"update add 3 60 CNAME elsewhere.example.com.", // in its place
-	"update add 4 60 CNAME elsewhere.example.com.", // beside other data
+	"update add 4 60 CNAME elsewhere.example.com.", // next to other data
 	"update add 23 60 CNAME a.example.com.\nupdate add 23 60 CNAME b.example.com.",
 	"update add 24 60 PTR a.example.com.\nupdate add 24 60 CNAME b.example.com.",
 	"update add 25 60 CNAME a.example.com.\nupdate add 25 60 PTR b.example.com.",
@@ -110,7 +110,7 @@ var updateScripts = []string{
 	"update add 31 60 PTR a.example.com.\nupdate delete 31",
 }
 
-// configUpdates returns what starts a server that lets everybody change and transfer
+// configUpdates returns what starts a server that lets all clients change and transfer
 // the zone.
 func configUpdates(dir string, addr netip.AddrPort, zones []setZone, server string) []string {
 	switch server {

@@ -242,7 +242,7 @@ func parent(n string) string {
 	return n[i:]
 }
 
-// neighbours returns names beside n: its first label followed by one more octet, which
+// neighbours returns neighbours of n: its first label followed by one more octet, which
 // is the canonical successor of its kind, and for a number or a nibble the next one.
 func neighbours(n string) []string {
 	i, _ := dns.NextLabel(n, 0)
