@@ -20,9 +20,9 @@
 //	delegation.go  zones that their parent, served here, does not delegate
 //	explain.go     which line a record comes from
 //
-// To add a check of a single zone, see check.go of package zone. A check that needs other zones
-// or positions in files is a method like round.checkDelegations, which Assemble calls. Then it
-// reports with findings.report.
+// To add a check of single records, report a finding in merge.addStatic, which sees each record of
+// files and configuration. A check of the records of one name belongs to check.go of package zone.
+// A check that needs other zones is a method like round.checkDelegations, which Assemble calls.
 //
 // # What is served after an error
 //
