@@ -8,7 +8,7 @@ import (
 )
 
 // specialPrefixes are those that RFC 6303 §4 and RFC 7793 §2.1 have a resolver answer for
-// by itself, because nobody beyond its network knows their names.
+// itself, because their names are known in one network only.
 var specialPrefixes = [...]string{
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.2.0/24",
 	"192.168.0.0/16", "198.51.100.0/24", "203.0.113.0/24", "255.255.255.255/32",
@@ -18,12 +18,12 @@ var specialPrefixes = [...]string{
 // specialNames are the forward names of that kind (RFC 6761, RFC 7686, RFC 8375).
 var specialNames = [...]string{"home.arpa.", "invalid.", "localhost.", "onion.", "test."}
 
-// special returns the apexes that resolvers answer for by themselves.
+// special returns the apexes that resolvers answer for themselves.
 func special() []dname.Name {
 	var list []dname.Name
 	for _, s := range specialPrefixes {
 		for _, p := range dname.Split(netip.MustParsePrefix(s)) {
-			n, _ := dname.FromPrefix(p) // Split gives boundaries only
+			n, _ := dname.FromPrefix(p) // never fails after Split
 			list = append(list, n)
 		}
 	}
@@ -58,9 +58,9 @@ func (p *printer) specials() (s specials) {
 	return s
 }
 
-// unsigned returns the zones for which a validating resolver needs to be told that
-// nobody vouches: the special ones, and all where Options say so. Those below one of
-// them need no mention.
+// unsigned returns the zones that a validating resolver must be configured to treat as
+// insecure: the special ones, or all if Options say so. Zones below one of them are
+// omitted.
 func (p *printer) unsigned() []dname.Name {
 	all := special()
 	var list []dname.Name
@@ -75,7 +75,7 @@ func (p *printer) unsigned() []dname.Name {
 // covers reports whether n is at or below a name of the list.
 func covers(list []dname.Name, n dname.Name) bool { return slices.ContainsFunc(list, n.IsAtOrBelow) }
 
-// topmost returns the names of the list that are below no other, in their order.
+// topmost returns the names of the list that are not below another, in their order.
 func topmost(list []dname.Name) []dname.Name {
 	in := make(map[string]bool, len(list)) // by dname.Name.Key
 	for _, n := range list {
