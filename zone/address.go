@@ -36,7 +36,7 @@ type addressList struct {
 	pairs pairs
 }
 
-// pairNibbles is how many nibbles of an IPv6 address a pair holds beside its ref.
+// pairNibbles is how many nibbles of an IPv6 address a pair holds next to its ref.
 const pairNibbles = 24
 
 // maxLists is how many lists there may be: finding one and making one cost more

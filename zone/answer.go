@@ -77,7 +77,7 @@ func (it *RDataIter) Next() bool {
 	return true
 }
 
-// Kind says how a lookup ended.
+// Kind is how a lookup ended.
 type Kind uint8
 
 // The kinds. CNAME and DNAME chains that go on have Answer.Next set as well.

@@ -16,7 +16,7 @@ import (
 // not, and has the TTL of its RRset (RFC 2181 §5.2); signatures come and go with
 // what they cover, but for those of a verbatim zone. So its reverse, applied to the result, leads back. The error
 // names the first record that does not fit, or is out of zone, or of a kind that
-// no zone can hold. What records of one name may stand beside each other is the
+// no zone can hold. Which records of one name may coexist is the
 // caller's to check, see [Zone.Recheck].
 func (z *Zone) Apply(c *Changeset) (*Zone, error) { return z.ApplyPaused(c, nil) }
 
@@ -41,15 +41,15 @@ func (z *Zone) ApplyPaused(c *Changeset, pause func()) (*Zone, error) {
 		e.err = fmt.Errorf("SOA at %v: a zone has exactly one SOA at its apex", z.apex)
 	}
 	if e.err != nil {
-		w.giveBack(&z.storage)
+		w.rollback(&z.storage)
 		return nil, e.err
 	}
-	n.tidy(w)
+	n.continueSweep(w)
 	if w.full {
-		w.giveBack(&z.storage)
+		w.rollback(&z.storage)
 		return nil, z.tooLarge()
 	}
-	n.storage = w.done()
+	n.storage = w.finish()
 	n.ttls = w.ttls
 	n.w = nil
 	n.derive()
@@ -215,7 +215,7 @@ func (e *edit) owner(n *node, list []change, hashed bool) {
 	e.value = z.w.encodeValue(e.value[:0], sets, false)
 	n.value = e.value
 	if z.w.sweep != nil && n.value[0] != formSets {
-		z.w.sweep.met(n.value)
+		z.w.sweep.markTTL(n.value)
 	}
 	if !hashed {
 		n.flags = flagsOf(sets, p.nibbles)
@@ -292,8 +292,8 @@ func (z *Zone) WithSerial(s Serial) *Zone {
 		Removed: []Record{{Owner: z.apex, Type: rr.TypeSOA, TTL: z.soa.TTL, Data: old}},
 		Added:   []Record{{Owner: z.apex, Type: rr.TypeSOA, TTL: z.soa.TTL, Data: data}},
 	}
-	// The signatures over the SOA stay beside it: a signed zone's serial is its
-	// signer's, and who changes it signs anew.
+	// The signatures over the SOA stay: the serial of a signed zone is its signer's,
+	// which signs again after a change.
 	m, err := z.Apply(c)
 	if err != nil {
 		panic("zone: SOA of a zone cannot be replaced: " + err.Error())

@@ -14,7 +14,7 @@ import (
 //
 // What nearly all records of a reverse zone are, one PTR at a whole address, is
 // written at once to where the zone will have it, and only the address is kept
-// beside it (address.go, slot.go). All other records wait in a log (entry.go). Both
+// next to it (address.go, slot.go). All other records wait in a log (entry.go). Both
 // are sorted once (order.go); then the trie is written from its leaves up
 // (spine.go), each node with exactly the room it needs.
 type Builder struct {
@@ -44,7 +44,7 @@ const (
 
 	// What one name may have, repetitions included, is far above what any use needs; a
 	// name with more would take a time that grows with its square. BIND serves a hundred
-	// types at a name and a hundred records of each unless it is told to serve more.
+	// types at a name and a hundred records of each unless a larger limit is set.
 	maxAtName = 1 << 16
 	maxTypes  = 1000
 	maxInSet  = maxMessage / rrFixed // an RRset of more fits in no message
@@ -122,14 +122,14 @@ func (b *Builder) report(s Severity, code string, tag Tag, owner dname.Name, t r
 
 // Add takes a copy of one record. A record that is the same as an earlier one
 // (owner, type and RDATA) is dropped; what is wrong with it or with the records
-// together is told by Build.
+// together is reported by Build.
 func (b *Builder) Add(r Record) {
 	if b.w.full || b.addresses.used && formOf(r.Type) != formSets && b.addAddress(&r) {
 		return
 	}
 	if !r.Owner.IsAtOrBelow(b.apex) {
 		if b.outside++; b.outside <= maxOutside {
-			b.report(Warning, "out-of-zone", r.Tag, r.Owner.Clone(), r.Type, "the owner is not in zone %v and is ignored; move the record to its own zone, or mend the $ORIGIN or the owner", b.apex)
+			b.report(Warning, "out-of-zone", r.Tag, r.Owner.Clone(), r.Type, "the owner is not in zone %v and is ignored; move the record to its own zone, or correct the $ORIGIN or the owner", b.apex)
 		}
 		return
 	}
@@ -237,7 +237,7 @@ func (b *Builder) Build() (*Zone, []Finding) {
 	} else if !b.w.full {
 		c.checkZone()
 	}
-	z.storage, z.ttls, z.w = b.w.done(), b.w.ttls, nil
+	z.storage, z.ttls, z.w = b.w.finish(), b.w.ttls, nil
 	b.w, b.addresses, b.log, b.main, b.nsec3 = nil, addresses{}, nil, entries{}, entries{}
 	slices.SortStableFunc(b.findings, func(x, y Finding) int { return cmp.Compare(x.Tag, y.Tag) })
 	for s, n := range b.reported {

@@ -15,7 +15,7 @@ type checker struct {
 
 	apexNS   bool
 	soa      bool
-	soaTag   Tag   // of the SOA, for what the zone lacks beside it
+	soaTag   Tag   // of the SOA, for what the zone lacks next to it
 	cut      *path // the last zone cut, nil if none
 	dname    *path // the last owner of a DNAME
 	occluded int
@@ -182,7 +182,7 @@ func (s *contentSet) faults(sets content, zone dname.Name, owner func() dname.Na
 	switch s.typ {
 	case rr.TypeSOA:
 		if !isApex {
-			yield("soa-below-apex", false, fmt.Sprintf("an SOA stands at the apex %v only; remove it, or give %v a file of its own", zone, owner()))
+			yield("soa-below-apex", false, fmt.Sprintf("an SOA belongs at the apex %v only; remove it, or give %v a file of its own", zone, owner()))
 		} else if several {
 			yield("several-soas", true, "a zone has one SOA, this is another (RFC 1035 §5.2); remove it")
 		}
@@ -192,7 +192,7 @@ func (s *contentSet) faults(sets content, zone dname.Name, owner func() dname.Na
 		}
 		for _, o := range sets {
 			if o.typ != rr.TypeCNAME && o.typ != rr.TypeNSEC && o.typ != rr.TypeKEY && len(o.data) > 0 {
-				yield("cname-and-other-data", false, fmt.Sprintf("CNAME beside %v: an alias has no other data (RFC 2181 §10.1); remove the CNAME or the %v", o.typ, o.typ))
+				yield("cname-and-other-data", false, fmt.Sprintf("CNAME together with %v: an alias has no other data (RFC 2181 §10.1); remove the CNAME or the %v", o.typ, o.typ))
 				break
 			}
 		}
@@ -201,7 +201,7 @@ func (s *contentSet) faults(sets content, zone dname.Name, owner func() dname.Na
 			yield("several-dnames", true, "a name has one DNAME, this is another (RFC 6672 §2.4); remove one")
 		}
 		if !isApex && sets.has(rr.TypeNS) {
-			yield(codeDNAMEAndNS, false, "DNAME beside NS at a zone cut (RFC 6672 §2.3); remove one of them")
+			yield(codeDNAMEAndNS, false, "DNAME together with NS at a zone cut (RFC 6672 §2.3); remove one of them")
 		}
 	}
 }
@@ -220,7 +220,7 @@ func second(recs []rec, t rr.Type) (tag Tag) {
 	return tag
 }
 
-// checkZone checks what can be told only once the trie stands.
+// checkZone checks what is known only once the trie is built.
 func (c *checker) checkZone() {
 	b := c.b
 	if !c.soa {
@@ -238,7 +238,7 @@ func (c *checker) checkZone() {
 		b.report(severity, "no-ns", c.soaTag, nil, 0, noNS, b.apex)
 	}
 	if inIP6Int(b.apex) {
-		b.report(Warning, "ip6-int", 0, nil, 0, "zone %v is in ip6.int, which was abolished (RFC 4159), so that nobody asks for it; write ip6.arpa in place of ip6.int", b.apex)
+		b.report(Warning, "ip6-int", 0, nil, 0, "zone %v is in ip6.int, which was abolished (RFC 4159), so that no resolver asks for it; write ip6.arpa in place of ip6.int", b.apex)
 	}
 	if c.occluded > maxOccluded {
 		b.report(Warning, "occluded", 0, nil, 0, "%d more records lie below a zone cut or a DNAME and are never answered", c.occluded-maxOccluded)
@@ -260,7 +260,7 @@ func (c *checker) checkZone() {
 		case has(rr.TypeCNAME):
 			b.report(Warning, "ns-is-alias", t.tag, t.owner, t.typ, "name server %v is a CNAME (RFC 2181 §10.3); give its addresses", t.name)
 		case t.name.IsAtOrBelow(t.owner) || !c.z.isCovered(&k):
-			b.report(Warning, "ns-without-address", t.tag, t.owner, t.typ, "name server %v lies in this zone and has no address here; add its A or AAAA, or mend its name", t.name)
+			b.report(Warning, "ns-without-address", t.tag, t.owner, t.typ, "name server %v lies in this zone and has no address here; add its A or AAAA, or correct its name", t.name)
 		}
 	}
 }

@@ -21,14 +21,14 @@ func Condense(list []*Changeset) *Changeset {
 		for i := range part.Removed {
 			r := &part.Removed[i]
 			key = appendRecordKey(key[:0], r)
-			if !added.takeBack(key) {
+			if !added.cancel(key) {
 				removed.put(key, r)
 			}
 		}
 		for i := range part.Added {
 			r := &part.Added[i]
 			key = appendRecordKey(key[:0], r)
-			if !removed.takeBack(key) {
+			if !removed.cancel(key) {
 				added.put(key, r)
 			}
 		}
@@ -53,7 +53,7 @@ func (s *side) put(key []byte, r *Record) {
 	s.records = append(s.records, r)
 }
 
-func (s *side) takeBack(key []byte) bool {
+func (s *side) cancel(key []byte) bool {
 	i, ok := s.index[string(key)]
 	if ok {
 		delete(s.index, string(key))
@@ -75,7 +75,7 @@ func (s *side) list() []Record {
 	return out
 }
 
-// appendRecordKey appends what tells the record from others of its zone.
+// appendRecordKey appends what distinguishes the record from others of its zone.
 func appendRecordKey(dst []byte, r *Record) []byte {
 	var room [dname.MaxWire]byte
 	dst = append(dst, r.Owner.AppendLower(room[:0])...)

@@ -10,7 +10,7 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// proof is what a signed answer must prove beside its data.
+// proof is what a signed answer must prove in addition to its data.
 type proof uint8
 
 const (

@@ -11,12 +11,12 @@ import (
 // step: nearly all that a reverse zone is asked. Each step ends with a prefetch of
 // the octets that the next one reads. A step of another Descent taken in between
 // needs nothing of them, so that the waits for memory of a batch of questions
-// overlap, where one walk after the other would wait for each by itself.
+// overlap, where walks one after the other would wait for each in turn.
 //
-// It knows the plain cases only: a name with one PTR, and a name that does not
-// exist in a zone without wildcards. Whatever else it comes upon, a zone cut, a
-// DNAME, an alias, is Other and for [Zone.Lookup] to answer; a Descent never
-// says anything that Lookup would not.
+// It handles the plain cases only: a name with one PTR, and a name that does not
+// exist in a zone without wildcards. Everything else, such as a zone cut, a DNAME or
+// an alias, is Other and left to [Zone.Lookup]; a Descent never returns anything that
+// Lookup would not.
 type Descent struct {
 	hi, lo uint64   // the nibbles still to go, the next one on top
 	chunks [][]byte // of the zone
@@ -44,12 +44,12 @@ type search struct {
 	masks  []prefixMask // of the lengths from this one on
 }
 
-// DescentStatus says how far a Descent is.
+// DescentStatus is how far a Descent has come.
 type DescentStatus uint8
 
 // The states of a Descent.
 const (
-	Other    DescentStatus = iota // nothing to say
+	Other    DescentStatus = iota // use Lookup
 	HasPTR                        // the name has one PTR and nothing else
 	NoName                        // the name does not exist, nor a wildcard for it
 	inSlots                       // from here on Step goes on: the zone is looked for
@@ -120,7 +120,7 @@ func (d *Descent) find() {
 func (d *Descent) Status() DescentStatus { return d.status }
 
 // Release lets go of the zone that was walked and of what was found there, so that
-// who waits for the next question does not keep a replaced zone in memory.
+// waiting for the next question does not keep a replaced zone in memory.
 func (d *Descent) Release() {
 	d.chunks, d.slot, d.zone, d.head, d.tail, d.search.table, d.search.page, d.search.masks = nil, nil, nil, nil, nil, nil, nil, nil
 	d.status = Other
@@ -177,7 +177,7 @@ func (d *Descent) Step() bool {
 }
 
 // ahead prefetches the node that the next step reads: its header, and what that step
-// reads behind it, as far as it can be told. In a node with all of the children that is
+// reads behind it, as far as it is known. In a node with all of the children that is
 // the ref of the next; at the depth of the name it is the value, most of which is 30
 // to 50 octets.
 func (d *Descent) ahead() {
@@ -311,7 +311,7 @@ type NegativeSOA struct {
 	Numbers []byte // SERIAL to MINIMUM
 }
 
-// soaNames says where in the SOA the pieces of NegativeSOA lie, worked out when
+// soaNames is where in the SOA the pieces of NegativeSOA lie, computed when
 // the zone is made.
 type soaNames struct {
 	mname, rname, rest uint8 // octets of MNAME; of RNAME, before what is shared; of that

@@ -76,7 +76,7 @@ func checkDescent(t *testing.T, s *zone.Set, names []dname.Name) (ptrs, none int
 }
 
 // Random zones, several in a set, one inside the other: what a Descent tells is
-// what Find and Lookup tell.
+// what Find and Lookup y.
 func TestDescent(t *testing.T) {
 	var ptrs, none int
 	large := largeZone(t)

@@ -30,10 +30,10 @@ func DiffWithin(from, to *Zone, limit int64, pause func()) *Changeset {
 	d := differ{pauser: pauser{pause: pause}, to: to, c: &Changeset{Apex: to.apex, To: to.serial}, left: limit}
 	if from == nil || !from.IsAvailable() {
 		d.begin(false)
-		d.only(to, to.root, 0, to.family == dname.Forward)
+		d.addAll(to, to.root, 0, to.family == dname.Forward)
 		if to.nsec3 != 0 {
 			d.begin(true)
-			d.only(to, to.nsec3, 0, true)
+			d.addAll(to, to.nsec3, 0, true)
 		}
 	} else {
 		d.c.From = from.serial
@@ -49,9 +49,9 @@ func DiffWithin(from, to *Zone, limit int64, pause func()) *Changeset {
 		case from.nsec3 != 0 && to.nsec3 != 0:
 			d.both(place{at: from.nsec3}, place{at: to.nsec3}, true)
 		case from.nsec3 != 0:
-			d.only(from, from.nsec3, 0, true)
+			d.addAll(from, from.nsec3, 0, true)
 		case to.nsec3 != 0:
-			d.only(to, to.nsec3, 0, true)
+			d.addAll(to, to.nsec3, 0, true)
 		}
 	}
 	if d.left < 0 {
@@ -117,7 +117,7 @@ func (d *differ) both(p, q place, inOrdinary bool) {
 		return
 	}
 	save := d.path.n
-	if p.used|q.used == 0 && d.alike(p.at, q.at, p.depth, inOrdinary) {
+	if p.used|q.used == 0 && d.sameNode(p.at, q.at, p.depth, inOrdinary) {
 		d.path.n = save
 		return
 	}
@@ -174,9 +174,9 @@ func (d *differ) both(p, q place, inOrdinary bool) {
 	d.path.n = save
 }
 
-// alike is both for nodes that have the same run and the same children, which
-// nearly all have that a change did not touch; false says that they have not.
-func (d *differ) alike(r, s ref, depth int, inOrdinary bool) bool {
+// sameNode is both for nodes that have the same run and the same children, which
+// nearly all have that a change did not touch; false: they have not.
+func (d *differ) sameNode(r, s ref, depth int, inOrdinary bool) bool {
 	a, b := d.from.node(r, depth), d.to.node(s, depth)
 	if a.isLeaf() || !a.isAlike(b) {
 		return false
@@ -220,9 +220,9 @@ func (d *differ) child(x, y place, inOrdinary bool) {
 	case x.at != 0 && y.at != 0:
 		d.both(x, y, inOrdinary)
 	case x.at != 0:
-		d.only(d.from, x.at, x.used, inOrdinary)
+		d.addAll(d.from, x.at, x.used, inOrdinary)
 	case y.at != 0:
-		d.only(d.to, y.at, y.used, inOrdinary)
+		d.addAll(d.to, y.at, y.used, inOrdinary)
 	}
 }
 
@@ -233,7 +233,7 @@ func (z *Zone) inRun(p place) bool {
 }
 
 // sameLeaf reports whether at x and y are leaves with the same run, which begins
-// at depth, and the same value; false says nothing.
+// at depth, and the same value; false means nothing.
 func (d *differ) sameLeaf(x, y ref, depth int) bool {
 	if x == y && d.shared(x) {
 		return true
@@ -243,7 +243,7 @@ func (d *differ) sameLeaf(x, y ref, depth int) bool {
 }
 
 // sameValue reports whether two values are stored in the same way, but for the
-// numbers of TTLs and suffixes; false says nothing.
+// numbers of TTLs and suffixes; false means nothing.
 func (d *differ) sameValue(v, w []byte) bool {
 	if v[0] != w[0] {
 		return false
@@ -277,9 +277,9 @@ func (d *differ) sameSuffix(r, s ref) bool {
 	return true
 }
 
-// only tells everything that is at or below the node at r of z, one of the two
+// addAll adds everything that is at or below the node at r of z, one of the two
 // zones, from the given nibble of its run on.
-func (d *differ) only(z *Zone, r ref, used int, inOrdinary bool) {
+func (d *differ) addAll(z *Zone, r ref, used int, inOrdinary bool) {
 	list := &d.added
 	if z == d.from {
 		list = &d.removed
@@ -325,8 +325,8 @@ func (d *differ) owner() dname.Name {
 	return d.to.name(&d.split)
 }
 
-// keep returns a copy of an RDATA in two pieces.
-func (d *differ) keep(head, tail []byte) []byte {
+// copyData returns a copy of an RDATA in two pieces.
+func (d *differ) copyData(head, tail []byte) []byte {
 	const room = 32 << 10
 	n := len(head) + len(tail)
 	if cap(d.slab)-len(d.slab) < n {
@@ -349,10 +349,10 @@ func (d *differ) addValue(list *recordList, z *Zone, v []byte) {
 	owner := d.owner()
 	z.sets(v, func(s RRset) bool {
 		for it := s.Data(); it.Next(); {
-			d.add(list, Record{Owner: owner, Type: s.Type, TTL: s.TTL, Data: d.keep(it.Head, it.Tail)})
+			d.add(list, Record{Owner: owner, Type: s.Type, TTL: s.TTL, Data: d.copyData(it.Head, it.Tail)})
 		}
 		for it := s.SigData(); it.Next(); {
-			d.add(list, Record{Owner: owner, Type: rr.TypeRRSIG, TTL: s.SigTTL, Data: d.keep(it.Head, it.Tail)})
+			d.add(list, Record{Owner: owner, Type: rr.TypeRRSIG, TTL: s.SigTTL, Data: d.copyData(it.Head, it.Tail)})
 		}
 		return true
 	})
@@ -386,7 +386,7 @@ func (d *differ) addMissing(list *recordList, owner *dname.Name, a, b content) {
 				if *owner == nil {
 					*owner = d.owner()
 				}
-				d.add(list, Record{Owner: *owner, Type: t, TTL: ttl, Data: d.keep(data[i], nil)})
+				d.add(list, Record{Owner: *owner, Type: t, TTL: ttl, Data: d.copyData(data[i], nil)})
 			}
 		}
 		missing(s.typ, s.ttl, other.ttl, s.data, other.data)

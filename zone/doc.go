@@ -3,7 +3,7 @@
 // # What is stored
 //
 // A [Zone] is one trie over the nibbles of the names below its apex, in chunks
-// of octets without pointers (storage.go has the bits). A label of an IPv4
+// of octets without pointers (node.go has the bits). A label of an IPv4
 // reverse name is two nibbles, one of an IPv6 reverse name is one, every other
 // label is spelled in its octets (key.go). Runs without branches are one node.
 // The RRsets of a name are its value (value.go): a lone PTR, CNAME or NS takes 7
@@ -27,7 +27,7 @@
 // [Set.Find] looks for the QNAME's ancestors among the apexes, the longest first,
 // and only at lengths that some apex has. [Zone.Lookup] turns the labels below the
 // apex into nibbles and walks node by node: a comparison with the node's run,
-// then one table of bits says which child is next (find.go). It ends at a zone
+// then one table of bits selects the next child (find.go). It ends at a zone
 // cut, at a DNAME, at the name, inside a run (an empty non-terminal) or nowhere.
 // What follows from each is lookup.go, step by step of RFC 1034 §4.3.2; the file
 // decides between NXDOMAIN and NODATA. Denials of signed zones are in denial.go.
@@ -35,7 +35,7 @@
 // Nearly every question is for a PTR at the name of a whole address. That name is
 // read as a number ([dname.ReadAddress]), its zone found by the prefix it lies in,
 // and the walk taken step by step ([Descent]), so that the walks of a batch of
-// questions wait for memory together. It knows the plain outcomes only and says
+// questions wait for memory together. It handles the plain outcomes only and returns
 // nothing that Lookup would not.
 //
 // The canonical order of names (RFC 4034 §6.1) is not the order of the trie, as
@@ -65,7 +65,7 @@
 //
 // It could as well be rewritten in the background and published when done; but then
 // all changes made meanwhile would have to be made twice, a zone would for a while
-// take twice its size, and somebody would have to own a goroutine for it.
+// take twice its size, and need a goroutine that someone owns.
 //
 // [Diff] walks two tries at once and skips what they share. [Store] orders the
 // writers and publishes batches of zones in one step.
@@ -74,7 +74,7 @@
 //
 // [Builder] writes the value of a record at a whole address at once to where the
 // zone will have it, and keeps the address (8 octets, IPv6 16) and its tag (one or
-// two) beside it. All other records wait in a log. Both are sorted by their digits
+// two) next to it. All other records wait in a log. Both are sorted by their digits
 // when the zone is built, and the trie is written from its leaves up (spine.go).
 // While a zone is built it takes 10 octets a name more than it will (IPv6 18). Records
 // that come again and again are dropped at once (repeat.go).

@@ -15,7 +15,7 @@ type change struct {
 func (e *edit) path(c change) path { return readPath(e.keys[c.key:]) }
 
 // trie returns the root of the trie at root with the changes made in it; hashed
-// says that it is the one of NSEC3.
+// means the one of NSEC3.
 func (e *edit) trie(root ref, list []change, inOrdinary, hashed bool) ref {
 	if len(list) == 0 {
 		return root

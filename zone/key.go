@@ -8,7 +8,7 @@ import (
 // down.
 //
 // Octet labels of IPv4 reverse names are two nibbles, nibble labels of IPv6 ones
-// are one; see [Zone] for where they may stand. Every other label is ordinary:
+// are one; see [Zone] for where they are allowed. Every other label is ordinary:
 // from the first ordinary label on, all labels are, each its octets in lower
 // case and a zero octet as its end (in the labels themselves, octet 0 is written
 // 1 1 and octet 1 is written 1 2, which keeps the canonical order). The first
@@ -110,7 +110,7 @@ func (k *key) copyFrom(m *key) {
 	copy(k.b[:(k.n+1)>>1], m.b[:(m.n+1)>>1])
 }
 
-// layout says which labels below an apex are address labels.
+// layout describes which labels below an apex are address labels.
 type layout struct {
 	prefix     prefix // of the apex, where it is one
 	apex       dname.Name

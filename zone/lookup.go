@@ -93,8 +93,8 @@ func (z *Zone) Lookup(qname dname.Name, qtype rr.Type, do bool, a *Answer) {
 	}
 }
 
-// answer appends what the RRsets in value say to qtype, under the owner qname.
-// It leaves NoData where they say nothing.
+// answer appends the RRsets in value that answer qtype, under the owner qname.
+// If none does, NoData stays.
 func (z *Zone) answer(qname dname.Name, qtype rr.Type, value []byte, do bool, a *Answer) {
 	a.Kind = Success
 	switch qtype {
@@ -151,7 +151,7 @@ func (z *Zone) any(value []byte) RRset {
 // negative appends the SOA of a negative answer (RFC 2308 §3).
 func (z *Zone) negative(do bool, a *Answer) {
 	it := a.add(SectionAuthority, z.apex, z.soa, do)
-	// RFC 2308 §5; the signature says the same TTL (RFC 4035 §2.2).
+	// RFC 2308 §5; the signature has the same TTL (RFC 4035 §2.2).
 	it.TTL = z.negTTL
 	it.SigTTL = min(it.SigTTL, z.negTTL)
 }

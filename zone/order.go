@@ -148,7 +148,7 @@ const (
 	sortRoom = 1 << 14
 )
 
-// spare are pages that nobody uses any more.
+// spare are pages that are no longer used.
 type spare struct{ pages [][]uint64 }
 
 func (p *pairs) add(x pair, from *spare) {

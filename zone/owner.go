@@ -117,7 +117,7 @@ func (t *trieWriter) records(f *frame) {
 			// The record may turn out to be one that is there already, or have
 			// another TTL.
 			d.add(&z.digest, -1, r.typ, r.ttl, r.data)
-			t.w.give(r.slot, t.w.slotSize(r.slot))
+			t.w.release(r.slot, t.w.slotSize(r.slot))
 		}
 	}
 	c := t.content(recs)

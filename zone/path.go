@@ -9,7 +9,7 @@ import (
 // path is a key without its labels.
 type path struct {
 	nibbles  int
-	ordinary int    // as entryPlain says it where no ordinary branch is taken
+	ordinary int    // entryPlain if no ordinary branch is taken
 	octets   []byte // two nibbles each; the lower half of the last is zero if they are odd
 }
 

@@ -9,7 +9,7 @@ type pauser struct {
 
 // pauseSteps is how many steps, each below a microsecond, lie between two calls of
 // pause: few enough for a caller that counts in tenths of milliseconds, and enough
-// for the call not to be felt.
+// for the call to be negligible.
 const pauseSteps = 64
 
 // step counts one step: a comparison, a node, a name.

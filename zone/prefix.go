@@ -54,7 +54,7 @@ type prefixSlot struct {
 	ttls      [2]uint32 // the first of the zone's table
 	// The chunk of a zone that has but one; else nil. It is the last, as an object of
 	// this size begins 8 octets behind the start of a line, and so it is the
-	// capacity, which nobody reads, that lies in the next one.
+	// capacity, which is never read, that lies in the next one.
 	chunks [1][]byte
 }
 

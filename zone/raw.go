@@ -8,8 +8,8 @@ import (
 // raw is where octets of a chunk are, to be read without a look at the end of the
 // chunk, which would take a third of the instructions of a walk. That is sound because
 // a ref comes from the writer, as all that lies at it does: a node, a value and a
-// suffix lie in their chunk as a whole, and who reads one reads no more than what it
-// says of itself. [Zone.Check] proves it of a zone, with bounds checked.
+// suffix lie in their chunk as a whole, and a reader stays within the size that it
+// states. [Zone.Check] proves it of a zone, with bounds checked.
 //
 // The pointer keeps the chunk alive.
 type raw struct{ p unsafe.Pointer }

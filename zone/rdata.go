@@ -41,7 +41,7 @@ func badRData(t rr.Type, d []byte) string {
 		}
 		return d[len(n):]
 	}
-	const malformed = "the RDATA is malformed; write the record anew"
+	const malformed = "the RDATA is malformed; write the record again"
 	switch t {
 	case rr.TypePTR, rr.TypeNS, rr.TypeCNAME, rr.TypeDNAME:
 		if rest := name(d); rest == nil || len(rest) != 0 {

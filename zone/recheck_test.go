@@ -30,7 +30,7 @@ func TestRecheck(t *testing.T) {
 		{"nothing wrong", nil, []zone.Record{record("c.example", rr.TypePTR, name("x.example")), record("b.example", rr.TypeTXT, "\x01x")}, nil},
 		{"second CNAME", nil, []zone.Record{record("a.example", rr.TypeCNAME, name("c.example"))}, []string{"several-cnames"}},
 		{"data beside a CNAME", nil, []zone.Record{record("a.example", rr.TypeA, "1234")}, []string{"cname-and-other-data"}},
-		{"CNAME beside data", nil, []zone.Record{record("b.example", rr.TypeCNAME, name("c.example"))}, []string{"cname-and-other-data"}},
+		{"CNAME together with data", nil, []zone.Record{record("b.example", rr.TypeCNAME, name("c.example"))}, []string{"cname-and-other-data"}},
 		{"two new ones", nil, []zone.Record{record("d.example", rr.TypeCNAME, name("c.example")), record("d.example", rr.TypeA, "1234")}, []string{"cname-and-other-data"}},
 		{"one goes, one comes", base[:1], []zone.Record{record("a.example", rr.TypeA, "1234")}, nil},
 		{"second DNAME", nil, []zone.Record{record("d.example", rr.TypeDNAME, name("a.")), record("d.example", rr.TypeDNAME, name("b."))}, []string{"several-dnames"}},

@@ -58,7 +58,7 @@ func (s Severity) String() string {
 	return "warning"
 }
 
-// Finding is one thing wrong with zone data, worded for the person who mends it.
+// Finding is one thing wrong with zone data, worded for the person who corrects it.
 type Finding struct {
 	Severity Severity
 	Code     string     // stable identifier, kebab-case, e.g. "cname-and-other-data"

@@ -19,7 +19,7 @@ type recentAddress struct {
 }
 
 const (
-	// The table takes 32 KiB, which a core has at hand.
+	// The table takes 32 KiB, which fits in the first caches of a core.
 	recentSlots = 1024
 	// A zone of fewer records has none.
 	recentFrom = 4096

@@ -38,7 +38,7 @@ func (w *zoneWriter) slotValue(r ref) []byte {
 func (w *zoneWriter) emptySlot(r ref) (v []byte, at ref) {
 	b := w.at(r)
 	v = w.slotValue(r)
-	w.give(r, w.slotSize(r)-(len(v)+3)&^3)
+	w.release(r, w.slotSize(r)-(len(v)+3)&^3)
 	return b[:copy(b, v)], r
 }
 
@@ -59,7 +59,7 @@ func (w *zoneWriter) fillSlot(r ref, path []byte, depth, end int, flags uint32) 
 	v := valueAt(b[4+room:])
 	if off < 4+room {
 		before := (4 + room + len(v) + 3) &^ 3
-		w.give(r, before-(off+len(v)+3)&^3)
+		w.release(r, before-(off+len(v)+3)&^3)
 		copy(b[off:], v)
 	}
 	binary.LittleEndian.PutUint32(b, flags|bitValue|uint32(end-depth)<<runShift)

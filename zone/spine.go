@@ -33,7 +33,7 @@ func (s *spine) add(p path) *frame {
 	inside := p.ordinary != entryPlain && !s.plain
 	if len(s.stack) > 0 {
 		end := s.path.common(p)
-		s.part(end, inside && p.ordinary == s.path.ordinary && p.ordinary <= end)
+		s.closeBelow(end, inside && p.ordinary == s.path.ordinary && p.ordinary <= end)
 	}
 	s.path = path{p.nibbles, p.ordinary, append(s.path.octets[:0], p.octets...)}
 	if inside && !s.isOpen(p.ordinary, false) {
@@ -56,9 +56,9 @@ func (f *frame) isAbove(end int, inside bool) bool {
 	return f.end < end || f.end == end && inside && !f.inside
 }
 
-// part writes the nodes below the place at which the next name parts from the
+// closeBelow writes the nodes below the place at which the next name parts from the
 // last one. The node there is left open.
-func (s *spine) part(end int, inside bool) {
+func (s *spine) closeBelow(end int, inside bool) {
 	for {
 		top := len(s.stack) - 1
 		f := &s.stack[top]

@@ -39,7 +39,7 @@ type book struct {
 // fill is what is known of a chunk.
 type fill struct {
 	live      uint32 // octets that are referred to
-	suffixes  bool   // holds suffixes: nobody knows which of them are referred to, and they count as live
+	suffixes  bool   // holds suffixes: whether they are referred to is unknown, and they count as live
 	condemned bool   // is to be emptied, see sweep.go
 }
 

@@ -63,20 +63,20 @@ func (s *suffixes) grow() {
 
 // suffix returns the ref of a suffix, which it stores if it is new.
 func (w *zoneWriter) suffix(s []byte) ref {
-	r, _ := w.goodSuffix(s, nil)
+	r, _ := w.validSuffix(s, nil)
 	return r
 }
 
-// goodSuffix is suffix for octets that may be anything: ok is false if they are not
+// validSuffix is suffix for octets that may be anything: ok is false if they are not
 // good. What is stored is good, and not looked at again.
-func (w *zoneWriter) goodSuffix(s []byte, isGood func([]byte) bool) (r ref, ok bool) {
+func (w *zoneWriter) validSuffix(s []byte, isValid func([]byte) bool) (r ref, ok bool) {
 	w.suffixes.grow()
 	h := uint32(maphash.Bytes(w.suffixes.seed, s))
 	r, at := w.suffixes.find(w.writer, s, h)
 	if r != 0 {
 		return r, true
 	}
-	if isGood != nil && !isGood(s) {
+	if isValid != nil && !isValid(s) {
 		return 0, false
 	}
 	r = w.putSuffix(s)
@@ -107,7 +107,7 @@ func (w *zoneWriter) target(rdata []byte) (head []byte, suffix ref, ok bool) {
 	if first > 1+dname.MaxLabel || first == 1 {
 		return nil, 0, false
 	}
-	suffix, ok = w.goodSuffix(rdata[first:], isName)
+	suffix, ok = w.validSuffix(rdata[first:], isName)
 	return rdata[:first], suffix, ok
 }
 

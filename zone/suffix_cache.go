@@ -35,7 +35,7 @@ func (c *suffixCache) bucket(suffix []byte) []ref {
 	return c.slots[i : i+suffixBucket]
 }
 
-// find returns the ref of a suffix, zero if it is not at hand. The cache may be nil.
+// find returns the ref of a suffix, zero if it is not cached. The cache may be nil.
 func (c *suffixCache) find(s *storage, suffix []byte) ref {
 	if c == nil {
 		return 0

@@ -8,21 +8,21 @@ import (
 	"slices"
 )
 
-// A change writes anew what lies on the path to it, and leaves behind what was
-// there: the chunks get holes. Holes are not filled, as older zones may read there.
+// A change rewrites the nodes on the path to it and leaves the old ones behind: the
+// chunks get holes. Holes are not filled, as older zones may read there.
 // Instead, when what is not used has grown to a share of the zone, the chunks that
 // are sparse are condemned, and each further change moves a little of what is
-// still used out of them: a cursor goes through the trie in order and writes every
-// node anew that lies in such a chunk. A chunk out of which everything was moved is
-// dropped at once, all are once the cursor is through.
+// still used out of them: a cursor goes through the trie in order and rewrites every
+// node that lies in such a chunk. A chunk is dropped as soon as it is empty, all of them
+// when the cursor reaches the end.
 //
 // The cursor passes everything, since a node does not know its parent, but it
 // writes only what it must. Nodes it moves lie in the order of the trie again, as a
 // build writes them.
 //
-// Suffixes are shared, and nobody counts who uses them. When many may have been
+// Suffixes are shared, and their uses are not counted. When many may have been
 // given up, all chunks are condemned, and the cursor looks into each leaf that it
-// passes. So it does when the table of TTLs is full, to find those that nobody uses.
+// passes. So it does when the table of TTLs is full, to find unused ones.
 const (
 	// A sweep begins when this share of a zone, one part in so many, is not used.
 	// Fewer parts cost memory, more cost time: what is moved for each octet given up
@@ -41,8 +41,8 @@ const (
 	sweepRate = 16
 	// A node that is only looked at counts as this many octets.
 	sweepLook = 16
-	// What is done at once, at least, so that the path to the cursor is not written
-	// anew for little: about ten microseconds.
+	// What is done at once, at least, so that the path to the cursor is not rewritten
+	// for little: about ten microseconds.
 	sweepStep = 8 << 10
 	// A zone that gives up less than this is not swept.
 	sweepSlack = 1 << 10
@@ -69,8 +69,9 @@ func (s *storage) isSparse() bool {
 	return unused > s.live/sweepBegin+sweepSlack
 }
 
-// tidy begins a sweep where it is time, and goes on with it as far as w has written.
-func (z *Zone) tidy(w *zoneWriter) {
+// continueSweep starts a sweep if one is due, and continues it in proportion to what w has
+// written.
+func (z *Zone) continueSweep(w *zoneWriter) {
 	w.dropEmptied()
 	if w.sweep == nil {
 		if !w.isSparse() {
@@ -87,13 +88,13 @@ func (z *Zone) tidy(w *zoneWriter) {
 	s.run()
 }
 
-// compact sweeps a zone that nobody has seen yet at once.
+// compact sweeps a zone that was not published yet at once.
 func (z *Zone) compact() {
 	w := &zoneWriter{writer: z.extend(), ttls: z.ttls}
 	w.beginSweep(true)
 	s := sweeper{w: w, z: z, left: math.MaxInt64}
 	s.run()
-	z.storage, z.ttls = w.done(), w.ttls
+	z.storage, z.ttls = w.finish(), w.ttls
 }
 
 // beginSweep condemns what is sparse, or all.
@@ -124,12 +125,12 @@ func (w *zoneWriter) beginSweep(all bool) {
 func (w *zoneWriter) condemn(chunk int) {
 	w.fills[chunk].condemned = true
 	w.sweep.leaves = w.sweep.leaves || w.fills[chunk].suffixes
-	w.shut(chunk)
+	w.closeChunk(chunk)
 }
 
 // sparseChunks returns the chunks of which so much is not used that they should
 // be emptied, the sparsest first. Chunks of suffixes only go together with all
-// others: who uses them is everywhere, and would have to be written anew anyway.
+// others: the values that use them are everywhere, and would have to be rewritten anyway.
 func (w *writer) sparseChunks() (list []int) {
 	used := make([]int, len(w.chunks))
 	for i, c := range w.chunks {
@@ -169,8 +170,8 @@ func (w *zoneWriter) endSweep() {
 	w.sweep = nil
 }
 
-// met notes that a short value is there, with its TTL.
-func (s *sweep) met(v []byte) { s.ttls[v[1]/64] |= 1 << (v[1] % 64) }
+// markTTL notes that a short value is there, with its TTL.
+func (s *sweep) markTTL(v []byte) { s.ttls[v[1]/64] |= 1 << (v[1] % 64) }
 
 // sweeper is one step of a sweep.
 type sweeper struct {
@@ -272,7 +273,7 @@ func (s *sweeper) node(r ref, depth int, cursor []byte) ref {
 	for i, next := range news {
 		binary.LittleEndian.PutUint32(to[n.refsAt()+refSize*i:], uint32(next))
 	}
-	s.w.give(r, size)
+	s.w.release(r, size)
 	s.left -= int64(size)
 	return moved
 }
@@ -289,7 +290,7 @@ func (s *sweeper) child(r ref, depth int, symbol byte, cursor []byte) ref {
 	return r
 }
 
-// pass returns what is left of the cursor behind a symbol of the path. isDone says
+// pass returns what is left of the cursor behind a symbol of the path. isDone reports
 // that all behind it comes before the cursor.
 func pass(cursor []byte, symbol byte) (rest []byte, isDone bool) {
 	switch {
@@ -317,7 +318,7 @@ func (s *sweeper) leaf(r ref, leaf nodeView) ref {
 	n, to := s.w.alloc(off + len(v))
 	copy(to, leaf.b[:off])
 	copy(to[off:], v)
-	s.w.give(r, off+len(old))
+	s.w.release(r, off+len(old))
 	s.left -= int64(off + len(v))
 	return n
 }
@@ -335,18 +336,18 @@ func (s *sweeper) value(r ref) ref {
 	}
 	n, to := s.w.alloc(len(v))
 	copy(to, v)
-	s.w.give(r, len(old))
+	s.w.release(r, len(old))
 	s.left -= int64(len(v))
 	return n
 }
 
 // moved returns a value with its suffix where it stays, valid until the next
-// call, and whether it has to be written anew, which must says it has anyway.
+// call, and whether it has to be rewritten; with must it has to be in any case.
 func (s *sweeper) moved(v []byte, must bool) (moved []byte, changed bool) {
 	if v[0] == formSets {
 		return v, must
 	}
-	s.w.sweep.met(v)
+	s.w.sweep.markTTL(v)
 	le := binary.LittleEndian
 	old := ref(le.Uint32(v[3:]))
 	head, suffix := v[shortHeader:], []byte(nil)

@@ -289,7 +289,7 @@ func (c content) short() bool {
 }
 
 // encodeValue appends c as a value to dst. With share the suffix of a name is
-// stored where it is not there yet; without, one that is not at hand stays with
+// stored where it is not there yet; without, one that is not cached stays with
 // the name.
 func (w *zoneWriter) encodeValue(dst []byte, c content, share bool) []byte {
 	if !c.short() {

@@ -248,7 +248,7 @@ func (z *Zone) children(s spot, yield func(child) bool) {
 		z.ordinaryChildren(s.place, path[:0], room[:0], yield)
 		return
 	}
-	var plain []child // few, beside address labels
+	var plain []child // few, in addition to address labels
 	if p, ok := z.ordinary(s.place); ok {
 		var path [4*dname.MaxLabel + 4]byte
 		z.ordinaryChildren(p, path[:0], room[:0], func(c child) bool {
@@ -400,11 +400,11 @@ func (z *Zone) All() iter.Seq[Record] {
 		nextHashed, stop := iter.Pull2(z.hashed)
 		defer stop()
 		hashOwner, hashValue, hashOK := nextHashed()
-		tell := telling{z: z, yield: yield}
+		records := recordYielder{z: z, yield: yield}
 		more := true
 		z.names(func(owner dname.Name, value []byte) bool {
 			for hashOK && dname.Compare(hashOwner, owner) < 0 {
-				if more = tell.name(hashOwner, hashValue); !more {
+				if more = records.name(hashOwner, hashValue); !more {
 					return false
 				}
 				hashOwner, hashValue, hashOK = nextHashed()
@@ -412,26 +412,26 @@ func (z *Zone) All() iter.Seq[Record] {
 			if owner.Labels() == z.apexLabels {
 				owner = z.apex
 			}
-			more = tell.name(owner, value)
+			more = records.name(owner, value)
 			return more
 		})
 		for more && hashOK {
-			more = tell.name(hashOwner, hashValue)
+			more = records.name(hashOwner, hashValue)
 			hashOwner, hashValue, hashOK = nextHashed()
 		}
 	}
 }
 
-// telling yields records. It keeps what each needs, so that none costs an
+// recordYielder yields records. Its state is reused, so that none costs an
 // allocation.
-type telling struct {
+type recordYielder struct {
 	z     *Zone
 	yield func(Record) bool
 	room  []byte // for RDATA that lies in two pieces
 }
 
 // name yields the records of one name, the SOA before all others.
-func (t *telling) name(owner dname.Name, value []byte) bool {
+func (t *recordYielder) name(owner dname.Name, value []byte) bool {
 	if value[0] != formSets {
 		s := t.z.short(value)
 		return t.set(owner, &s)
@@ -451,7 +451,7 @@ func (t *telling) name(owner dname.Name, value []byte) bool {
 	return true
 }
 
-func (t *telling) set(owner dname.Name, s *RRset) bool {
+func (t *recordYielder) set(owner dname.Name, s *RRset) bool {
 	for it := s.Data(); it.Next(); {
 		d := it.Head
 		if len(it.Tail) > 0 {

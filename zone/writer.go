@@ -13,7 +13,7 @@ type area struct {
 const (
 	areaNodes    = iota // of a fresh build, or written by a change
 	areaSwept           // moved here by a sweep, in the order of the trie
-	areaSuffixes        // which nobody counts the references to
+	areaSuffixes        // whose references are not counted
 	areas
 )
 
@@ -102,9 +102,9 @@ func (s *storage) extend() *writer {
 	return w
 }
 
-// giveBack undoes the extend of s that made w: another writer may have the room,
+// rollback undoes the extend of s that made w: another writer may have the room,
 // which is zero again.
-func (w *writer) giveBack(s *storage) {
+func (w *writer) rollback(s *storage) {
 	if !w.took {
 		return
 	}
@@ -208,7 +208,7 @@ func (w *writer) ownChunks() {
 }
 
 // allocSuffix is alloc for a suffix. In a small zone it goes with all else: a
-// chunk more would be felt, and all of it is swept at once.
+// chunk more would matter, and all of it is swept at once.
 func (w *writer) allocSuffix(n int) (ref, []byte) {
 	old := w.area
 	if w.live > smallZone {
@@ -220,8 +220,8 @@ func (w *writer) allocSuffix(n int) (ref, []byte) {
 	return r, b
 }
 
-// give counts n octets at r that are no longer referred to.
-func (w *writer) give(r ref, n int) {
+// release counts n octets at r that are no longer referred to.
+func (w *writer) release(r ref, n int) {
 	n = (n + 3) &^ 3
 	i := int(r >> chunkShift)
 	f := &w.fills[i]
@@ -234,10 +234,10 @@ func (w *writer) give(r ref, n int) {
 
 // free counts the octets of a node that is no longer referred to. A value that
 // lies apart from it is still there.
-func (w *writer) free(r ref, depth int) { n := w.node(r, depth); w.give(r, n.size()) }
+func (w *writer) free(r ref, depth int) { n := w.node(r, depth); w.release(r, n.size()) }
 
 // freeValue counts the octets of a value at r, apart from its node.
-func (w *writer) freeValue(r ref, v []byte) { w.give(r, len(v)) }
+func (w *writer) freeValue(r ref, v []byte) { w.release(r, len(v)) }
 
 // drop lets go of a chunk to which nothing refers any more.
 func (w *writer) drop(i int) {
@@ -245,11 +245,11 @@ func (w *writer) drop(i int) {
 	w.total -= int64(len(w.chunks[i]))
 	w.live -= int64(w.fills[i].live)
 	w.chunks[i], w.fills[i] = nil, fill{}
-	w.shut(i)
+	w.closeChunk(i)
 }
 
-// shut makes nothing more be written to a chunk.
-func (w *writer) shut(chunk int) {
+// closeChunk makes nothing more be written to a chunk.
+func (w *writer) closeChunk(chunk int) {
 	for i := range w.areas {
 		if int(w.areas[i].chunk) == chunk {
 			w.areas[i].chunk = -1
@@ -278,8 +278,8 @@ func (w *writer) isOpen(chunk int) bool {
 	return false
 }
 
-// done returns the storage; the writer is spent. A fresh build is trimmed.
-func (w *writer) done() storage {
+// finish returns the storage; the writer is spent. A fresh build is trimmed.
+func (w *writer) finish() storage {
 	if w.fresh {
 		for i, a := range w.areas {
 			if a.chunk >= 0 {

@@ -73,7 +73,7 @@ func (z *Zone) IsExpired() bool { return z.expired }
 // IsAvailable reports whether the zone has data.
 func (z *Zone) IsAvailable() bool { return z.reason == "" }
 
-// Reason says why an unavailable zone has no data.
+// Reason returns why an unavailable zone has no data.
 func (z *Zone) Reason() string { return z.reason }
 
 // Apex returns the owner name of the zone's SOA, in the case it was given in.

@@ -31,7 +31,7 @@ func TestCheckFile(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"good", withSOA(7, "1 PTR a.example.com.\n"), ""},
 		{"no SOA", "$TTL 600\n@ NS ns.example.net.\n", "error: a.zone: zone 2.0.192.in-addr.arpa. has no SOA at its apex; add one"},
-		{"contradiction", withSOA(7, "1 PTR a.example.com.\n1 CNAME b.example.com.\n"), "error: a.zone:5:1: CNAME at 1.2.0.192.in-addr.arpa.: CNAME beside PTR: an alias has no other data (RFC 2181 §10.1); remove the CNAME or the PTR"},
+		{"contradiction", withSOA(7, "1 PTR a.example.com.\n1 CNAME b.example.com.\n"), "error: a.zone:5:1: CNAME at 1.2.0.192.in-addr.arpa.: CNAME together with PTR: an alias has no other data (RFC 2181 §10.1); remove the CNAME or the PTR"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l.write("-- a.zone --\n" + c.text)

@@ -186,7 +186,7 @@ $TTL 600
 @ NS ns.example.net.
 `)
 	l.expect(l.reload().Findings, `
-		error: a.zone:3:1: CNAME at 7.2.0.192.in-addr.arpa.: CNAME beside PTR: an alias has no other data (RFC 2181 §10.1); remove the CNAME or the PTR (there is PTR at ptrd.yaml:7:11)
+		error: a.zone:3:1: CNAME at 7.2.0.192.in-addr.arpa.: CNAME together with PTR: an alias has no other data (RFC 2181 §10.1); remove the CNAME or the PTR (there is PTR at ptrd.yaml:7:11)
 		error: b.zone:2:1: CNAME at 2.2.0.192.in-addr.arpa.: a name has one CNAME, this is another (RFC 2181 §10.1); remove one (there is CNAME at a.zone:2:1)
 		error: b.zone:4:1: SOA at 2.0.192.in-addr.arpa.: a zone has one SOA, this is another (RFC 1035 §5.2); remove it (there is SOA at b.zone:3:1)
 	`)
@@ -237,7 +237,7 @@ $TTL 600
 `)
 	got := l.text(l.reload().Findings)
 	for _, want := range []string{
-		"error: a.zone:2:1: SOA at sub.2.0.192.in-addr.arpa.: an SOA stands at the apex 2.0.192.in-addr.arpa. only",
+		"error: a.zone:2:1: SOA at sub.2.0.192.in-addr.arpa.: an SOA belongs at the apex 2.0.192.in-addr.arpa. only",
 		"error: b.zone:2:1: zone 3.0.192.in-addr.arpa. has no NS at its apex",
 	} {
 		if !strings.Contains(got, want) {

@@ -362,7 +362,7 @@ func TestPrimaries(t *testing.T) {
 	l.set(&l.f, bad)
 	before := l.k.States()[0].Expires
 	l.pass(5 * time.Second)
-	if s := l.refresh(false); !strings.Contains(s.Error, "CNAME beside PTR") || s.Serial != 3 || !s.Expires.After(before) {
+	if s := l.refresh(false); !strings.Contains(s.Error, "CNAME together with PTR") || s.Serial != 3 || !s.Expires.After(before) {
 		t.Errorf("%+v", s)
 	}
 	hold(t, l.served(), l.g.o)

@@ -43,7 +43,7 @@ y.5 60 DNAME example.
 		{nil, append(rec("", rr.TypeNS, rr.ClassNONE, 0, name("ns.example.")), rec("", rr.TypeNS, rr.ClassNONE, 0, name("ns2.example."))...)},                // the last NS
 		{nil, rec("", rr.TypeSOA, rr.ClassIN, 60, name("a.")+name("b.")+"\x00\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01")}, // SOA
 		{nil, rec("2.", rr.TypePTR, rr.ClassIN, 60, name("a.example."))},                                                                                     // beside a CNAME
-		{nil, rec("3.", rr.TypeCNAME, rr.ClassIN, 60, name("a.example."))},                                                                                   // CNAME beside data
+		{nil, rec("3.", rr.TypeCNAME, rr.ClassIN, 60, name("a.example."))},                                                                                   // CNAME together with data
 		{nil, rec("x.4.", rr.TypeDNAME, rr.ClassIN, 60, name("a.example."))},                                                                                 // DNAME at a cut
 		{nil, rec("4.", rr.TypeNS, rr.ClassIN, 60, name("a.example."))},                                                                                      // hides what lies below
 		{nil, rec("6.", 65280, rr.ClassIN, 1<<31, "")},                                                                                                       // an unknown type without RDATA

@@ -220,7 +220,7 @@ func (w *work) add(r *Record, n *name) *Fault {
 		}
 	case rr.TypeSOA:
 		if s == nil {
-			w.ignore(r, "an SOA stands at the apex only (RFC 2136 §3.4.2.2)")
+			w.ignore(r, "an SOA belongs at the apex only (RFC 2136 §3.4.2.2)")
 			return nil
 		}
 		// After the first one too: of several in a message, each may be after the one

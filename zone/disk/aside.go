@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// asideInfix stands between the name of a file that was set aside and the time.
+// asideInfix separates the name of a file that was set aside from the time.
 const asideInfix = ".aside-"
 
 // asideTime is the layout of the time in the name of a file that was set aside. It
@@ -55,7 +55,7 @@ func Aside(on FS, path string) []string {
 	return out
 }
 
-// ErrUnusable says that a path names no regular file, or one that is too large.
+// ErrUnusable means that a path names no regular file, or one that is too large.
 var ErrUnusable = errors.New("is not a file that ptrd wrote")
 
 // OpenRegular opens a regular file for reading.

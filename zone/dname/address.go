@@ -59,7 +59,7 @@ func ReadAddress(b *[AddressRoom]byte, k *AddressKey) int {
 			return 0
 		}
 		// The digits, the hundreds lowest, and 0 where there are none. How many there
-		// are is nothing that a branch could be told ahead.
+		// are cannot be predicted by a branch.
 		left := 8 * (3 - n) & 31
 		d := (w>>8<<left - 0x30_30_30<<left) & 0xff_ff_ff
 		ordered := bits.ReverseBytes32(d) >> 8

@@ -22,14 +22,14 @@ const (
 )
 
 // Name is a domain name in uncompressed wire form, its final root octet
-// included. A Name is never changed once made; whoever is handed one that lies
-// in a buffer is told how long it stays valid. The zero value (nil) is no name.
+// included. A Name is immutable; a function that returns one in a
+// buffer documents how long it stays valid. The zero value (nil) is no name.
 type Name []byte
 
 // Root returns the name of the DNS root.
 func Root() Name { return Name{0} }
 
-// SyntaxError tells where in a presentation form the first fault lies.
+// SyntaxError is the position of the first fault in a presentation form.
 type SyntaxError struct {
 	Offset int    // octets from the start of the text
 	Reason string // the rule that was broken, lower case
@@ -268,7 +268,7 @@ func (n Name) IsAtOrBelow(ancestor Name) bool {
 // IsWildcard reports whether the first label is `*` (RFC 4592 §2.1.1).
 func (n Name) IsWildcard() bool { return len(n) > 2 && n[0] == 1 && n[1] == '*' }
 
-// Prepend returns the name with one more label in front. The error says which
+// Prepend returns the name with one more label in front. The error names which
 // limit of RFC 1035 §2.3.4 would be broken.
 func (n Name) Prepend(label []byte) (Name, error) {
 	switch {

@@ -75,7 +75,7 @@ func upper(c byte) byte {
 	return c
 }
 
-// Family says in which reverse tree a name lies.
+// Family is the reverse tree that a name lies in.
 type Family uint8
 
 // The families of Tree.

@@ -2,7 +2,7 @@
 // gives one address one name.
 //
 // The first name of a line is the canonical one and becomes the target; the
-// aliases behind it are ignored. An address that stands on several lines gets the
+// aliases behind it are ignored. An address on several lines gets the
 // first name of each of them, in that order, as dnsmasq and CoreDNS have it for
 // separate lines.
 package hostsfile
@@ -23,7 +23,7 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// Options say how a hosts file is read.
+// Options control how a hosts file is read.
 type Options struct {
 	// Domain completes names without a dot. Without it (nil) they are an error.
 	Domain dname.Name
@@ -76,7 +76,7 @@ func Load(path string, o Options, emit func(netip.Addr, dname.Name, zone.Tag)) *
 	return Read(path, f, o, emit)
 }
 
-// Read is Load for text from r; name stands for the file in positions.
+// Read is Load for text from r; name is the name of the file in positions.
 func Read(name string, r io.Reader, o Options, emit func(netip.Addr, dname.Name, zone.Tag)) *Result {
 	if o.Tap != nil {
 		r = o.Tap(name, r)
@@ -182,7 +182,7 @@ func field(text []byte, i int) (f []byte, at int) {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f' }
 
-// addressHint guesses what stands where an address should.
+// addressHint guesses what was written in place of an address.
 func addressHint(text, rest []byte) string {
 	s := string(text)
 	if _, err := netip.ParsePrefix(s); err == nil {
@@ -199,15 +199,15 @@ func addressHint(text, rest []byte) string {
 	return "; write one like 192.0.2.1 or 2001:db8::1, then its name"
 }
 
-// name reads a host name. offset and reason tell what is wrong with it; aliases
-// are what stands behind it on the line.
+// name reads a host name. offset and reason describe what is wrong with it; aliases
+// are what follows it on the line.
 func (p *parser) name(text, aliases []byte) (n dname.Name, offset int, reason string) {
 	for i, c := range text {
 		switch {
 		case c >= 0x80:
 			return nil, i, "it has octets beyond ASCII; write an internationalized name in its xn-- form"
 		case !isHostOctet(c):
-			return nil, i, fmt.Sprintf("%q cannot stand in a host name; letters, digits, hyphen, underscore and dots can", c)
+			return nil, i, fmt.Sprintf("%q is not allowed in a host name; letters, digits, hyphen, underscore and dots can", c)
 		}
 	}
 	if !bytes.ContainsRune(text, '.') && !bytes.EqualFold(text, []byte("localhost")) { // a full name (RFC 6761 §6.3)

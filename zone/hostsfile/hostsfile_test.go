@@ -76,7 +76,7 @@ func TestRead(t *testing.T) {
 				"error hosts:4:10: address 192.0.2.1 has no name; write one behind it\n" +
 				"error hosts:5:13: name \"a..example\" of 192.0.2.1: empty label\n" +
 				"error hosts:6:11: name \"ä.example\" of 192.0.2.1: it has octets beyond ASCII; write an internationalized name in its xn-- form\n" +
-				"error hosts:7:12: name \"a,b.example\" of 192.0.2.1: ',' cannot stand in a host name; letters, digits, hyphen, underscore and dots can\n" +
+				"error hosts:7:12: name \"a,b.example\" of 192.0.2.1: ',' is not allowed in a host name; letters, digits, hyphen, underscore and dots can\n" +
 				"error hosts:8:1: \"foo\" is not an address; write one like 192.0.2.1 or 2001:db8::1, then its name\n"},
 		{"too long a line", "192.0.2.1 a.example\n" + strings.Repeat("x", maxLine+1), Options{},
 			"hosts:1:1 192.0.2.1 a.example.\nerror hosts:2:1: the line is longer than 65536 octets; is this a hosts file?\n"},

@@ -16,7 +16,7 @@
 // [ErrHung] at this path at once. The abandoned goroutine is counted, touches nothing
 // more when its call returns, and takes the mark away.
 //
-//	infile.go   Files, Run: who waits for whom, and for how long
+//	infile.go   Files, Run: which calls are abandoned, and after how long
 //	task.go     Task: the calls
 //	file.go     File: a regular file open for reading
 //	system*.go  the operating system's calls

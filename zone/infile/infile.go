@@ -155,7 +155,7 @@ func (f *Files) giveUp(t *Task, stopping bool) bool {
 	return given
 }
 
-// answered takes note that a call that was given up has returned.
+// answered records that an abandoned call has returned.
 func (f *Files) answered(path string) {
 	f.mu.Lock()
 	f.mark(path, -1)

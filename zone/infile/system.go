@@ -65,7 +65,7 @@ type Info struct {
 	Identity Identity
 }
 
-// Identity is what the file system tells of a file without reading it. The zero
+// Identity is what the file system knows of a file without reading it. The zero
 // value is that of no file.
 type Identity struct {
 	Device, Inode uint64

@@ -21,12 +21,12 @@ const changesFill = 0.95
 
 // Append makes the batch durable in one transaction, flushed to disk before it
 // returns; with an error nothing of it is kept. Each change gets its steps into
-// the history, or the note that the history begins anew or ends; a zone that is
+// the history, or an event that the history restarts or ends; a zone that is
 // served as it was last, after a restart, gets nothing. A zone that goes keeps its
 // serial for the day it comes back; a zone without data leaves its serial as it is.
 //
-// Of a kept zone whose history begins anew the content is written first. That
-// takes as long as it is large; [Journal.Keep] does it ahead.
+// The content of a kept zone whose history restarts is written first. That takes time in
+// proportion to its size; [Journal.Keep] does it in advance.
 func (j *Journal) Append(b *zone.Batch) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -37,16 +37,16 @@ func (j *Journal) Append(b *zone.Batch) error {
 	for i := range b.Changes {
 		edits[i] = newEdit(&b.Changes[i], b)
 	}
-	err := j.keepBegun(edits)
+	err := j.writeContents(edits)
 	if err == nil {
 		err = j.update(edits, b.Notes)
 	}
 	if err != nil {
 		if !errors.Is(err, zone.ErrUndecided) {
-			j.dropWritten(edits)
+			j.removeWritten(edits)
 		}
 		if j.db.Load() != nil && isOfFile(err) {
-			err = cmp.Or(j.look(), err)
+			err = cmp.Or(j.checkFile(), err)
 		}
 		return err
 	}
@@ -57,14 +57,14 @@ func (j *Journal) Append(b *zone.Batch) error {
 			delete(j.prepared, e.key)
 		}
 	}
-	// What these forget is of no effect any more, and forgotten later at the latest.
-	_ = j.passFloors(edits)
-	_ = j.forgetLost(edits)
+	// What these remove has no effect any more. If they fail, a later change removes it.
+	_ = j.removePassedFloors(edits)
+	_ = j.clearLost(edits)
 	return nil
 }
 
-// dropWritten removes the contents that were written for edits that came to nothing.
-func (j *Journal) dropWritten(edits []*edit) {
+// removeWritten removes the contents that were written for edits that came to nothing.
+func (j *Journal) removeWritten(edits []*edit) {
 	for _, e := range edits {
 		if _, ok := j.prepared[e.key]; !ok && e.file != (contentFile{}) {
 			j.removeSuperseded(e.key, e.file, e.had)
@@ -98,7 +98,7 @@ func (e *edit) content() *zone.Zone {
 	return nil
 }
 
-// begins reports whether the history begins anew after old.
+// begins reports whether the history restarts after old.
 func (e *edit) begins(old *state) bool {
 	z := e.content()
 	return z != nil && len(e.change.Steps) == 0 &&
@@ -111,9 +111,9 @@ func (e *edit) needsContent(old *state) bool {
 	return e.change.Kept && e.content() != nil && (old.content == contentFile{} || e.begins(old))
 }
 
-// keepBegun writes the content of kept zones whose history begins, and of those that
+// writeContents writes the content of kept zones whose history begins, and of those that
 // lost the file that they would be restored from.
-func (j *Journal) keepBegun(edits []*edit) error {
+func (j *Journal) writeContents(edits []*edit) error {
 	for _, e := range edits {
 		if !e.change.Kept || e.content() == nil {
 			continue
@@ -153,7 +153,7 @@ func (j *Journal) update(edits []*edit, notes []zone.ZoneNotes) error {
 			}
 			puts = append(puts, e.writer.puts...)
 		}
-		if err := t.changes(puts); err != nil {
+		if err := t.putBlocks(puts); err != nil {
 			return err
 		}
 		for _, e := range edits {
@@ -161,7 +161,7 @@ func (j *Journal) update(edits []*edit, notes []zone.ZoneNotes) error {
 			if e.next.Sequence == 0 && e.next.id == 0 {
 				continue
 			}
-			if err := t.note(&e.next, e.change.Notes); err != nil {
+			if err := t.putNotes(&e.next, e.change.Notes); err != nil {
 				return err
 			}
 			if len(e.writer.puts) > 0 {
@@ -176,7 +176,7 @@ func (j *Journal) update(edits []*edit, notes []zone.ZoneNotes) error {
 			}
 		}
 		for _, n := range notes {
-			if err := t.noteZone(n); err != nil {
+			if err := t.putZoneNotes(n); err != nil {
 				return err
 			}
 		}
@@ -197,7 +197,7 @@ func (j *Journal) pause() func() {
 	return func() {}
 }
 
-// wrap says what was being done, unless the error says so itself.
+// wrap adds to an error what was being done, unless the error has it.
 func (j *Journal) wrap(err error) error {
 	var unfit *unfitError
 	if err == nil || errors.Is(err, ErrCorrupt) || errors.As(err, &unfit) {
@@ -206,8 +206,7 @@ func (j *Journal) wrap(err error) error {
 	return fmt.Errorf("write the journal %s: %w", j.path, err)
 }
 
-// unfitError says that a change is not one of what was last kept: its maker has a
-// fault.
+// unfitError means that a change does not follow the last entry: a bug of the caller.
 type unfitError struct{ text string }
 
 func (e *unfitError) Error() string { return e.text }
@@ -243,8 +242,8 @@ func countTransaction(tx *bolt.Tx) {
 	_ = meta.SetSequence(max(meta.Sequence()+1, uint64(time.Now().UnixNano()))) // fails only in a transaction that cannot write
 }
 
-// changes writes blocks.
-func (t *transaction) changes(puts []put) error {
+// putBlocks writes blocks.
+func (t *transaction) putBlocks(puts []put) error {
 	slices.SortFunc(puts, func(a, b put) int { return bytes.Compare(a.key, b.key) })
 	for _, p := range puts {
 		t.pause()
@@ -255,9 +254,9 @@ func (t *transaction) changes(puts []put) error {
 	return nil
 }
 
-// number gives the zone with the key a number of its own. The name is kept under the
-// number as well, so that a damaged entry can be made again from its history.
-func (t *transaction) number(s *state, key string) error {
+// assignNumber gives the zone with the key a number of its own. The name is kept under the
+// number as well, so that a damaged entry can be rebuilt from its history.
+func (t *transaction) assignNumber(s *state, key string) error {
 	if s.id != 0 {
 		return nil
 	}
@@ -281,7 +280,7 @@ func (t *transaction) apply(e *edit, limits *limitSet) error {
 	if z == nil && next.Sequence == 0 && len(c.Notes) == 0 {
 		return nil // never served: nothing to keep
 	}
-	if err := t.number(next, e.key); err != nil {
+	if err := t.assignNumber(next, e.key); err != nil {
 		return err
 	}
 	w := &e.writer

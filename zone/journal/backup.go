@@ -140,7 +140,7 @@ func Verify(path string) (files []string, err error) {
 	}
 	j := &Journal{path: path, disk: disk.OS{}}
 	var list []string
-	v.p.again().walk(bucketZones, func(it item) {
+	v.p.secondPass().walk(bucketZones, func(it item) {
 		s, _ := decode(it.key, it.value)
 		apex := dname.FromWire(it.key)
 		if err != nil || s.content == (contentFile{}) {
@@ -162,7 +162,7 @@ func Verify(path string) (files []string, err error) {
 // CheckUnlocked returns ErrLocked if a process has the journal at path open.
 func CheckUnlocked(path string) error {
 	if _, err := os.Stat(path); err != nil {
-		return nil // nobody has what is not there
+		return nil // a missing file is not open
 	}
 	release, err := lockShared(path, Options{LockWait: lockWait, Disk: disk.OS{}})
 	if err == nil {

@@ -14,7 +14,7 @@ import (
 // the number of the first. Package doc has the layout.
 const (
 	blockSteps = 0
-	blockBegan = 1 // the history begins anew with content that no changeset leads to
+	blockBegan = 1 // the history restarts with content that no changeset leads to
 	blockEnded = 2 // the zone went
 	blockPart  = 3 // more of the block before
 
@@ -91,7 +91,7 @@ func (w *blockWriter) resume(b *block) {
 		r.records()
 	}
 	if r.err != nil {
-		return // whoever reads it is told; what comes now can be read by itself
+		return // reading it returns an error; the new block does not depend on it
 	}
 	w.coder = r.coder
 	w.coder.owner, w.coder.slab = nil, nil
@@ -251,7 +251,7 @@ func blockKind(k, v []byte) (kind byte, ok bool) {
 // blockTime returns when the first step of the block was made.
 func blockTime(v []byte) int64 { return int64(binary.BigEndian.Uint64(v[13:])) }
 
-// event returns what the event says.
+// event returns the content of an event block.
 func (b *block) event() (to zone.Serial, records int, source string, ok bool) {
 	r := reader{b: b.value[blockHeader:]}
 	serial := r.octets(4)

@@ -10,8 +10,8 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// errDamaged says that octets are not what was written.
-var errDamaged = errors.New("octets that nobody wrote")
+// errDamaged means that octets are not what was written.
+var errDamaged = errors.New("damaged octets")
 
 // recordCoder writes and reads records, each relative to the one before it, since
 // neighbours mostly have type, TTL and the end of their RDATA in common. Package
@@ -75,8 +75,8 @@ func (c *recordCoder) append(dst []byte, r *zone.Record) ([]byte, error) {
 	return dst, nil
 }
 
-// keep makes what append remembers of the last record its own.
-func (c *recordCoder) keep() {
+// copyLast makes what append remembers of the last record its own.
+func (c *recordCoder) copyLast() {
 	n := len(c.left)
 	c.slab = append(append(c.slab[:0], c.left...), c.data...)
 	c.left, c.data = c.slab[:n:n], c.slab[n:]
@@ -204,8 +204,8 @@ type stepCoder struct {
 
 const (
 	sameSource = 1
-	soaGoes    = 2 // the SOA known is removed first
-	soaComes   = 4 // an SOA that differs from it in the serial alone is added first
+	removesSOA = 2 // the SOA known is removed first
+	addsSOA    = 4 // an SOA that differs from it in the serial alone is added first
 )
 
 // append appends a step.
@@ -216,14 +216,14 @@ func (c *stepCoder) append(dst []byte, s *zone.Step, pause func()) ([]byte, erro
 	if s.Source == c.source {
 		flags |= sameSource
 	}
-	if len(removed) > 0 && c.isKnown(&removed[0], set.From) {
-		flags |= soaGoes
+	if len(removed) > 0 && c.isRememberedSOA(&removed[0], set.From) {
+		flags |= removesSOA
 		removed = removed[1:]
 	} else if len(removed) > 0 && removed[0].Type == rr.TypeSOA {
-		c.know(&removed[0])
+		c.rememberSOA(&removed[0])
 	}
-	if len(added) > 0 && c.isKnown(&added[0], set.To) {
-		flags |= soaComes
+	if len(added) > 0 && c.isRememberedSOA(&added[0], set.To) {
+		flags |= addsSOA
 		added = added[1:]
 	}
 	dst = append(dst, flags)
@@ -248,20 +248,20 @@ func (c *stepCoder) append(dst []byte, s *zone.Step, pause func()) ([]byte, erro
 	}
 	c.serial, c.at, c.source = set.To, s.At, s.Source
 	if len(set.Added) > 0 {
-		c.know(&set.Added[0])
+		c.rememberSOA(&set.Added[0])
 	}
 	return dst, nil
 }
 
-// know takes over the SOA, if r is one at the apex.
-func (c *stepCoder) know(r *zone.Record) {
+// rememberSOA remembers the SOA, if r is one at the apex.
+func (c *stepCoder) rememberSOA(r *zone.Record) {
 	if r.Type == rr.TypeSOA && r.Owner.Equal(c.apex) && len(r.Data) >= 20 {
 		c.soa, c.soaTTL = r.Data, r.TTL
 	}
 }
 
-// isKnown reports whether r is the SOA known with the given serial.
-func (c *stepCoder) isKnown(r *zone.Record, serial zone.Serial) bool {
+// isRememberedSOA reports whether r is the SOA known with the given serial.
+func (c *stepCoder) isRememberedSOA(r *zone.Record, serial zone.Serial) bool {
 	at := len(c.soa) - 20
 	return c.soa != nil && r.Type == rr.TypeSOA && r.Owner.Equal(c.apex) && r.TTL == c.soaTTL && len(r.Data) == len(c.soa) &&
 		string(r.Data[:at]) == string(c.soa[:at]) && string(r.Data[at+4:]) == string(c.soa[at+4:]) &&
@@ -278,8 +278,8 @@ type stepHead struct {
 }
 
 // removes and adds return how many records the step has, the SOA among them.
-func (h *stepHead) removes() int { return h.removed + int(h.flags&soaGoes)/soaGoes }
-func (h *stepHead) adds() int    { return h.added + int(h.flags&soaComes)/soaComes }
+func (h *stepHead) removes() int { return h.removed + int(h.flags&removesSOA)/removesSOA }
+func (h *stepHead) adds() int    { return h.added + int(h.flags&addsSOA)/addsSOA }
 
 // readHead reads the head of a step. What it leaves is to be read by readRecords.
 func (c *stepCoder) readHead(r *reader) (h stepHead) {
@@ -294,7 +294,7 @@ func (c *stepCoder) readHead(r *reader) (h stepHead) {
 	}
 	removed, added := r.uvarint(), r.uvarint()
 	// A record takes two octets at least.
-	if to > 1<<32-1 || removed > uint64(len(r.b)) || added > uint64(len(r.b)) || h.flags&^(sameSource|soaGoes|soaComes) != 0 {
+	if to > 1<<32-1 || removed > uint64(len(r.b)) || added > uint64(len(r.b)) || h.flags&^(sameSource|removesSOA|addsSOA) != 0 {
 		r.bad = true
 		return stepHead{}
 	}
@@ -306,7 +306,7 @@ func (c *stepCoder) readHead(r *reader) (h stepHead) {
 // readRecords reads the records of the step whose head was read last.
 func (c *stepCoder) readRecords(r *reader, h *stepHead) *zone.Changeset {
 	set := &zone.Changeset{Apex: c.apex, From: h.from, To: h.to}
-	if h.flags&soaGoes != 0 {
+	if h.flags&removesSOA != 0 {
 		set.Removed = append(make([]zone.Record, 0, h.removed+1), c.soaWith(r, h.from))
 	}
 	for range h.removed {
@@ -316,11 +316,11 @@ func (c *stepCoder) readRecords(r *reader, h *stepHead) *zone.Changeset {
 		rec := c.read(r)
 		if len(set.Removed) == 0 {
 			set.Removed = make([]zone.Record, 0, h.removed)
-			c.know(&rec)
+			c.rememberSOA(&rec)
 		}
 		set.Removed = append(set.Removed, rec)
 	}
-	if h.flags&soaComes != 0 {
+	if h.flags&addsSOA != 0 {
 		set.Added = append(make([]zone.Record, 0, h.added+1), c.soaWith(r, h.to))
 	}
 	for range h.added {
@@ -333,7 +333,7 @@ func (c *stepCoder) readRecords(r *reader, h *stepHead) *zone.Changeset {
 		return nil
 	}
 	if len(set.Added) > 0 {
-		c.know(&set.Added[0])
+		c.rememberSOA(&set.Added[0])
 	}
 	return set
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// ErrNotCurrent says that a zone is not the one that was published last.
+// ErrNotCurrent means that a zone is not the one that was published last.
 var ErrNotCurrent = errors.New("the zone is not the one that was published last")
 
 func (j *Journal) contentPath(name string) string {
@@ -22,7 +22,7 @@ func (j *Journal) contentPath(name string) string {
 }
 
 // Keep writes the content of a kept zone to disk ahead of the change that its
-// history begins with, so that Append, and everybody who waits for it, need not
+// history begins with, so that Append, and its waiting callers, do not
 // wait for that. pause is called every few microseconds; it may be nil.
 func (j *Journal) Keep(z *zone.Zone, pause func()) error {
 	file, err := j.writeContent(z, pause)
@@ -60,7 +60,7 @@ func (j *Journal) IsDue(apex dname.Name) (bool, error) {
 // UpdateContent writes the content of a kept zone as it was published last, so that the
 // changes until now are not needed to restore it any more. It takes no lock while it
 // writes; pause is called every few microseconds and may be nil. [ErrNotCurrent]
-// says that z is not what was published last.
+// means that z is not what was published last.
 func (j *Journal) UpdateContent(z *zone.Zone, pause func()) error {
 	s, err := j.state(z.Apex())
 	if err != nil {
@@ -76,19 +76,19 @@ func (j *Journal) UpdateContent(z *zone.Zone, pause func()) error {
 	file.sequence = s.Sequence
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.adopt(z.Apex(), file, s.since)
+	return j.commitContent(z.Apex(), file, s.since)
 }
 
-// adopt makes a file the one that a zone is restored from; before is what changed
+// commitContent makes a file the one that a zone is restored from; before is what changed
 // until then. The caller holds mu.
-func (j *Journal) adopt(apex dname.Name, file contentFile, before uint64) (err error) {
+func (j *Journal) commitContent(apex dname.Name, file contentFile, before uint64) (err error) {
 	key := apex.Key()
 	was, now := file, contentFile{}
 	err = j.write(func(tx *bolt.Tx) error {
 		s, err := j.stateIn(tx, apex)
 		if err != nil || !s.Kept || s.content.sequence >= file.sequence {
 			now = s.content
-			return err // there is a later one, or its history began anew
+			return err // there is a later one, or its history restarted
 		}
 		was, now = s.content, file
 		s.content = file
@@ -133,8 +133,8 @@ func (j *Journal) writeContent(z *zone.Zone, pause func()) (s contentFile, err e
 }
 
 // Restore returns the content of a kept zone as it was published last; ok is false
-// where the zone at apex is no kept one. An error says that the content is not
-// whole; it is ErrCorrupt. pause is called every few microseconds and may be nil.
+// if the zone at apex is not a kept one. The error is ErrCorrupt if the content is
+// incomplete or damaged. pause is called every few microseconds and may be nil.
 func (j *Journal) Restore(apex dname.Name, pause func()) (z *zone.Zone, ok bool, err error) {
 	s, err := j.state(apex)
 	if err != nil || !s.Kept || s.Sequence == 0 {
@@ -169,11 +169,11 @@ func (j *Journal) Restore(apex dname.Name, pause func()) (z *zone.Zone, ok bool,
 	if z.Serial() != s.Serial || s.hasDigest() && z.Digest() != s.Digest {
 		return fail("they lead to serial %d with other records", z.Serial())
 	}
-	j.dropFound(apex, z.Serial())
+	j.removeFound(apex, z.Serial())
 	return z, true, nil
 }
 
-// readContent reads a file of content. errDamaged says that it is not whole, or of
+// readContent reads a content file. errDamaged means that it is incomplete, or of
 // another zone.
 func (j *Journal) readContent(apex dname.Name, name string, verbatim bool, pause func()) (z *zone.Zone, serial zone.Serial, digest zone.Digest, err error) {
 	f, err := disk.OpenRegular(j.disk, j.contentPath(name))
@@ -212,7 +212,7 @@ func (j *Journal) readContent(apex dname.Name, name string, verbatim bool, pause
 	return z, serial, digest, nil
 }
 
-// after returns the changesets after the snapshot.
+// after returns the changesets after the content file.
 func (j *Journal) after(s *state, apex dname.Name) (list []*zone.Changeset, err error) {
 	err = j.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket([]byte(bucketChanges)).Cursor()
@@ -274,7 +274,7 @@ func (j *Journal) Release(apex dname.Name) (err error) {
 		t := j.begin(tx)
 		if s.id == 0 { // so that no notes of it can be missed any more
 			s.first = s.Sequence + 1
-			if err := t.number(&s, key); err != nil {
+			if err := t.assignNumber(&s, key); err != nil {
 				return err
 			}
 		}

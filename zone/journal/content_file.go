@@ -15,7 +15,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// Files of snapshots. Package doc has their layout.
+// Content files. Package doc has their layout.
 const (
 	contentDir    = "zones"
 	contentSuffix = ".zone"
@@ -99,8 +99,8 @@ func readContentHead(on disk.FS, path string) (apex dname.Name, c foundFile, err
 	return apex, c, err
 }
 
-// chunkTarget is the size at which a chunk of a snapshot ends, each with a sum of
-// its own: reading finds damage before it goes on with it.
+// chunkTarget is the size at which a chunk of a content file ends. Each has its own
+// checksum, so that damage is found before the records are used.
 const chunkTarget = 64 << 10
 
 // maxRecord is more than the octets that any record takes.
@@ -143,7 +143,7 @@ func writeZone(to io.Writer, z *zone.Zone, pause func()) error {
 			continue
 		}
 		// A record is valid until the next one.
-		coder.keep()
+		coder.copyLast()
 	}
 	if len(chunk) > 0 {
 		if err := flush(); err != nil {
@@ -210,9 +210,9 @@ func (z *zoneReader) head() (apex dname.Name, serial zone.Serial, digest zone.Di
 	return dname.Name(name).Clone(), zone.Serial(binary.BigEndian.Uint32(number)), zone.Digest(sum), nil
 }
 
-// records calls take with each record of the zone at apex, which is valid until take
+// records calls visit with each record of the zone at apex, which is valid until visit
 // returns. The only error is errDamaged.
-func (z *zoneReader) records(apex dname.Name, take func(zone.Record)) error {
+func (z *zoneReader) records(apex dname.Name, visit func(zone.Record)) error {
 	for {
 		if !z.next() {
 			return errDamaged
@@ -229,7 +229,7 @@ func (z *zoneReader) records(apex dname.Name, take func(zone.Record)) error {
 			if r.bad {
 				return errDamaged
 			}
-			take(rec)
+			visit(rec)
 		}
 	}
 }

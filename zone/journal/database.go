@@ -15,8 +15,8 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// database is an open database file. bbolt leaves four things to its user that this
-// type takes care of:
+// database is an open database file. This type handles four things that
+// bbolt leaves to its user:
 //
 //   - After a failed commit it is unknown what the file holds. A commit writes the pages
 //     of the transaction, syncs, writes one of the two meta pages, and syncs again. If
@@ -167,7 +167,7 @@ func (d *database) awaitCommit() {
 	defer d.settling.RUnlock()
 }
 
-// errUnsettled says that what could be read now belongs to a commit that failed, or has not
+// errUnsettled means that the readable state belongs to a commit that failed, or has not
 // ended.
 var errUnsettled = errors.New("a commit has not ended")
 
@@ -185,11 +185,11 @@ func (d *database) read(accept func(number int64) bool, f func(*bolt.Tx) error) 
 	return true, f(tx)
 }
 
-// ErrOverwritten says that another program wrote to the journal while it was open, so that
+// ErrOverwritten means that another program wrote to the journal while it was open, so that
 // what it holds is lost.
 var ErrOverwritten = errors.New("another program wrote to the file while it was open")
 
-// errReplaced says that there is another file at the path than the open one.
+// errReplaced means that the file at the path is not the open one.
 var errReplaced = errors.New("there is another file now")
 
 // write calls f with a transaction that writes, and commits it. began reports whether
@@ -319,8 +319,8 @@ func (d *database) undo() error {
 }
 
 // begin begins a transaction. bbolt reads the meta pages meanwhile, and leaves its locks
-// held if that is a memory fault; there is no way to let go of them but this one. A
-// lock that stays held would have everything hang that comes later, Close included.
+// held if that is a memory fault; this is the only way to release them. A
+// lock that stays held would block every later call, Close included.
 func (d *database) begin(writable bool) (tx *bolt.Tx, err error) {
 	done := false
 	defer func() {
@@ -362,7 +362,7 @@ func guard(path string, err *error) func() {
 	}
 }
 
-// faultError says that a page of the file cannot be read. It is ErrCorrupt.
+// faultError means that a page of the file cannot be read. It is ErrCorrupt.
 type faultError struct {
 	error
 	addr uintptr

@@ -19,7 +19,7 @@
 //	serial floors key of the apex → serial that a kept zone was served with, for all
 //	              others know, although its entry has an earlier one
 //
-// Every value has a CRC-32C, in its first 4 octets unless said otherwise. It covers the
+// Every value has a CRC-32C, in its first 4 octets unless stated otherwise. It covers the
 // first octet of the bucket's name, the key, and the rest of the value.
 //
 // The key of an apex is its name in lower-case wire form. A zone gets its number
@@ -39,12 +39,12 @@
 //	8       number of the oldest change that is there
 //	4       how often the serial wrapped around
 //	8       octets of the changes, with their keys
-//	8       octets of those since the snapshot
+//	8       octets of those since the content file
 //	8, 8    when the oldest and the last were made, Unix milliseconds
 //	        since format 3:
 //	4       number of its notes
 //	4       number of its records, where flag 32 is set
-//	        where there is a snapshot:
+//	        if there is a content file:
 //	8       number of the last change in it
 //	4, 16   its serial and digest
 //	8       octets of its file
@@ -57,18 +57,18 @@
 //
 // # Damage
 //
-// The database trusts its pages, so Open reads all of the file first (pages.go), checks
+// bbolt trusts its pages, so Open reads all of the file first (pages.go), checks
 // every number against the page and the file and every value against its checksum.
-// Where something is wrong (salvage.go), a new journal is made of all values that agree
+// Where something is wrong (survey.go, resolve.go, salvage.go), a new journal is made of all values that agree
 // with their checksums and takes the place of the damaged one, which stays in the
 // directory under another name. A head of the file that is lost is made up for by the root
 // page of the latest transaction: the sequence of bucket meta counts them. What lay below
-// a damaged page is found among the pages that are neither in the tree nor free. An
-// entry that is lost is made again from the zone's name and history.
+// a damaged page is found among the pages that are neither in the tree nor free. A
+// lost entry is rebuilt from the zone's name and history.
 //
-// What remains lost is the matter of one zone: a content that cannot be restored is an
+// A loss concerns one zone: a content that cannot be restored is an
 // error of [Journal.Restore], a missing note one of [Journal.Notes], until
-// [Journal.Release] says that the loss is accepted. [Journal.Damage] lists all of it.
+// [Journal.Release] accepts the loss. [Journal.Damage] lists all of it.
 // Without an entry, the serial of a zone is known from its content and from journals that
 // were set aside ([Journal.Raise] is for what others know), and its content can be had
 // by [Journal.Found].
@@ -81,7 +81,7 @@
 // the number of the first:
 //
 //	4  CRC-32C; of the rest of the value alone where bit 128 of the next is not set
-//	1  0: steps; 1: the zone began anew; 2: it went; 3: part of a block; + 128
+//	1  0: steps; 1: the history restarted; 2: the zone went; 3: part of a block; + 128
 //	8  serial that the first step leads from, above it how often it had wrapped around
 //	8  when the first step was made
 //
@@ -108,7 +108,7 @@
 //
 // A write that fails leaves unknown what the file holds, and the next sync proves nothing
 // (database.go). So the last acknowledged transaction is made the one that the file holds,
-// by writing its meta page again, and the file is opened again; until that went well
+// by writing its meta page again, and the file is opened again; until that succeeds
 // nothing else is written, and a change whose fate is open is [zone.ErrUndecided]. A panic
 // or memory fault in a transaction is such a failure, and never leaves a lock held.
 // [Journal.Run] tries until the disk works again; [Journal.Condition] has the reason
@@ -123,12 +123,12 @@
 //
 // # Zones that have no other source
 //
-// The content of a kept zone is in a file of its own in the directory zones beside the
+// The content of a kept zone is in a file of its own in the directory zones next to the
 // journal, named by apex, serial and digest, and in the changes since. It is written
-// when the zone's history begins, before the change that says so, and again when the
+// when the zone's history begins, before that change, and again when the
 // changes since are half as large. The entry names the file that counts. What no
 // entry names, because a process ended in between, is removed once the zone was restored
-// from a later one (contents.go); it is set aside if it is later itself or damaged. The file is
+// from a later one (found.go); it is set aside if it is later itself or damaged. The file is
 // chunks: length (4), CRC-32C (4), octets. The first has the head, the others
 // records as above, the last is empty:
 //

@@ -34,17 +34,17 @@ type state struct {
 	content contentFile
 }
 
-// history says which changes of a zone are there.
+// history describes which changes of a zone are stored.
 type history struct {
 	first  uint64 // sequence number of the oldest; one after the last: none
 	epoch  uint32 // how often the serial wrapped around: the upper half of [state.extended]
 	octets uint64 // that the changes take
-	since  uint64 // octets of the changes since the snapshot
+	since  uint64 // octets of the changes since the content file
 	oldest int64  // when the oldest was made, in Unix milliseconds
 	at     int64  // when the last was made
 }
 
-// snapshot names the file that has a kept zone's content. The zero value: none.
+// contentFile identifies the file with the content of a kept zone. The zero value: none.
 type contentFile struct {
 	sequence uint64 // number of the last change that is in it
 	serial   zone.Serial

@@ -15,7 +15,7 @@ import (
 // raise makes the entry of a zone one with at least the serial. If it has none yet, or an
 // earlier one, the content that was served with the serial is not known, so that
 // whatever is served next gets a later one. A kept zone keeps its entry, and gets a floor
-// beside it. The serial of a zone that is served verbatim is its source's.
+// next to it. The serial of a zone that is served verbatim is its source's.
 func (t *transaction) raise(tx *bolt.Tx, key string, serial zone.Serial) error {
 	s, err := t.state(key)
 	if err != nil || s.Sequence > 0 && !s.Serial.Before(serial) || s.Verbatim {
@@ -30,7 +30,7 @@ func (t *transaction) raise(tx *bolt.Tx, key string, serial zone.Serial) error {
 		s.Sequence = 1
 	}
 	s.first, s.octets, s.since = s.Sequence+1, 0, 0
-	if err := t.number(&s, key); err != nil {
+	if err := t.assignNumber(&s, key); err != nil {
 		return err
 	}
 	return t.putState(key, &s)
@@ -80,8 +80,8 @@ func (j *Journal) Floor(apex dname.Name) (serial zone.Serial, ok bool) {
 	return serial, ok
 }
 
-// passFloors forgets the floors that the edits are past.
-func (j *Journal) passFloors(edits []*edit) error {
+// removePassedFloors forgets the floors that the edits are past.
+func (j *Journal) removePassedFloors(edits []*edit) error {
 	j.floorMu.Lock()
 	var passed []string
 	for _, e := range edits {

@@ -42,7 +42,7 @@ func (j *Journal) examineContents(needed map[string]bool) error {
 		}
 	}
 	j.found = contents
-	return j.adoptFound()
+	return j.reserveFoundSerials()
 }
 
 // setAside sets a file of content aside and reports it.
@@ -60,9 +60,9 @@ func (j *Journal) report(apex dname.Name, format string, args ...any) {
 	j.damage = append(j.damage, Damage{apex, fmt.Sprintf(format, args...)})
 }
 
-// adoptFound gives the zones of contents that were found an entry with their serial,
+// reserveFoundSerials gives the zones of contents that were found an entry with their serial,
 // where there is none, so that it is not used again.
-func (j *Journal) adoptFound() error {
+func (j *Journal) reserveFoundSerials() error {
 	if len(j.found) == 0 {
 		return nil
 	}
@@ -125,9 +125,9 @@ func (j *Journal) Found(apex dname.Name, pause func()) (z *zone.Zone, ok bool, e
 	return nil, false, nil
 }
 
-// dropFound removes the files of a zone that was restored from a later one. One with a
+// removeFound removes the files of a zone that was restored from a later one. One with a
 // later serial is set aside: the change that it was written for was never made.
-func (j *Journal) dropFound(apex dname.Name, now zone.Serial) {
+func (j *Journal) removeFound(apex dname.Name, now zone.Serial) {
 	j.foundMu.Lock()
 	defer j.foundMu.Unlock()
 	key := apex.Key()

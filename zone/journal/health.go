@@ -18,32 +18,32 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// ErrUnavailable says that the journal cannot be used for now, and that nothing was
+// ErrUnavailable means that the journal cannot be used for now, and that nothing was
 // written.
 var ErrUnavailable = errors.New("the journal cannot be used")
 
 // Condition is why a journal cannot be written. It is immutable.
 type Condition struct {
 	Since time.Time
-	Err   error // with a remedy where there is one but to repair the disk
+	Err   error // with a remedy, unless it is to repair the disk
 }
 
 // health is what is known of the state of a journal.
 type health struct {
-	condition atomic.Pointer[Condition] // nil: the last write went well
+	condition atomic.Pointer[Condition] // nil: the last write succeeded
 	failures  atomic.Uint64
 	wake      chan struct{} // has room for one: the journal is to be looked at
 }
 
-// Condition returns why the journal cannot be written; nil: the last write went well. The
-// history can perhaps still be read.
+// Condition returns why the journal cannot be written; nil: the last write succeeded. The
+// history may still be readable.
 func (j *Journal) Condition() *Condition { return j.health.condition.Load() }
 
 // Failures returns how many writes failed because of the disk.
 func (j *Journal) Failures() uint64 { return j.health.failures.Load() }
 
-// view calls f with a transaction that reads. It must be short: what others give
-// free meanwhile is not used again, and the file grows.
+// view calls f with a read transaction. It must be short: pages that others free
+// meanwhile are not reused, and the file grows.
 func (j *Journal) view(f func(*bolt.Tx) error) error {
 	for {
 		d := j.db.Load()
@@ -61,7 +61,7 @@ func (j *Journal) view(f func(*bolt.Tx) error) error {
 		case isOfDatabase(err) && j.db.Load() != d:
 			continue // it was closed meanwhile, and perhaps opened again
 		case isOfFile(err):
-			j.lookSoon()
+			j.wakeRun()
 		}
 		return err
 	}
@@ -94,8 +94,8 @@ func (j *Journal) refuse() error {
 	return j.unavailable()
 }
 
-// lookSoon has Run look at the journal.
-func (j *Journal) lookSoon() {
+// wakeRun makes Run check the journal.
+func (j *Journal) wakeRun() {
 	select {
 	case j.health.wake <- struct{}{}:
 	default:
@@ -116,7 +116,7 @@ func (j *Journal) write(f func(*bolt.Tx) error) error {
 		var refused *refusal
 		switch {
 		case err == nil:
-			j.healthy()
+			j.clearCondition()
 		case errors.As(err, &refused):
 			err = j.wrap(refused.error)
 		case !began && errors.Is(err, ErrCorrupt) && !isOfFile(err):
@@ -125,7 +125,7 @@ func (j *Journal) write(f func(*bolt.Tx) error) error {
 			if cause := d.check(); cause != nil && !began {
 				err = cause // of a memory fault, for example
 			}
-			err = j.explain(err)
+			err = j.addRemedy(err)
 			j.fail(d, began, err)
 		}
 		d.writing.Store(false)
@@ -143,31 +143,31 @@ func (j *Journal) write(f func(*bolt.Tx) error) error {
 	}
 }
 
-// explain adds to an error of a database what the operator can do.
-func (j *Journal) explain(err error) error {
+// addRemedy adds to an error of a database what the operator can do.
+func (j *Journal) addRemedy(err error) error {
 	switch {
 	case errors.Is(err, errReplaced):
 		return fmt.Errorf("%s: %w that is not the one ptrd has open, so nothing can be changed; move it away and the open one is written there again, or restart ptrd, which then begins with the other one", j.path, err)
 	case errors.As(err, new(*faultError)):
-		return fmt.Errorf("%s: a part of the file cannot be read, so nothing can be changed; look in the log of the system for errors of the disk", j.path)
+		return fmt.Errorf("%s: a part of the file cannot be read, so nothing can be changed; look for disk errors in the system log", j.path)
 	case errors.Is(err, ErrOverwritten):
 		return fmt.Errorf("%s: %w, so nothing can be changed; restart ptrd, which then begins with what the file has; `ptrd dump ZONE` prints what is served until then", j.path, err)
 	}
 	return j.wrap(err)
 }
 
-// fail notes that a database can no longer be used. began reports whether it may hold a
-// transaction that failed.
+// fail marks a database as unusable. began reports whether it may contain a failed
+// transaction.
 func (j *Journal) fail(d *database, began bool, err error) {
 	j.health.failures.Add(1)
 	j.db.Store(nil)
 	j.broken, j.isOpen = d, true
 	j.mustUndo = began
-	j.sick(err)
-	j.lookSoon()
+	j.setCondition(err)
+	j.wakeRun()
 }
 
-func (j *Journal) sick(err error) {
+func (j *Journal) setCondition(err error) {
 	old, since := j.Condition(), j.o.Now()
 	if old != nil {
 		since = old.Since
@@ -179,7 +179,7 @@ func (j *Journal) sick(err error) {
 	}
 }
 
-func (j *Journal) healthy() {
+func (j *Journal) clearCondition() {
 	if j.Condition() == nil {
 		return
 	}
@@ -189,8 +189,8 @@ func (j *Journal) healthy() {
 	}
 }
 
-// recover makes a database usable again that failed: it undoes what may have been
-// written, writes the file again where it was removed, and opens it.
+// recover makes a failed database usable again: it undoes what may have been written,
+// writes the file again if it was removed, and opens it.
 func (j *Journal) recover() error {
 	d := j.broken
 	if d == nil {
@@ -198,7 +198,7 @@ func (j *Journal) recover() error {
 	}
 	err := j.recoverFrom(d)
 	if err != nil {
-		j.sick(j.explain(err))
+		j.setCondition(j.addRemedy(err))
 	}
 	return err
 }
@@ -229,7 +229,7 @@ func (j *Journal) recoverFrom(d *database) error {
 	j.broken = nil
 	j.db.Store(next)
 	if isGone {
-		j.keepLost()
+		j.rewriteContents()
 	}
 	return nil
 }
@@ -243,8 +243,8 @@ func (j *Journal) closeBroken(d *database) {
 	}
 }
 
-// copyBack writes the file of a database again at its path, where there is none, from
-// the open one, which has no name any more or another one.
+// copyBack writes the file of a database at its path again, where none exists now, from
+// the open file, which was deleted or renamed.
 func (j *Journal) copyBack(d *database) (*database, error) {
 	dir := filepath.Dir(j.path)
 	if err := j.disk.MkdirAll(dir, 0o700); err != nil {
@@ -289,10 +289,10 @@ func (j *Journal) copyBack(d *database) (*database, error) {
 	return next, nil
 }
 
-// keepLost writes the content of kept zones of which the file is gone. Of a zone that
-// is not served as it was kept last, nothing can be done; a secondary gets it from its
-// primary again.
-func (j *Journal) keepLost() {
+// rewriteContents writes the content files of kept zones that no longer exist. A zone that
+// is not served as it was kept last is left out; a secondary zone comes from its primary
+// again.
+func (j *Journal) rewriteContents() {
 	if j.o.Content == nil {
 		return
 	}
@@ -309,7 +309,7 @@ func (j *Journal) keepLost() {
 		}
 		if file, err := j.writeContent(z, nil); err == nil {
 			file.sequence = s.Sequence
-			_ = j.adopt(z.Apex(), file, s.since)
+			_ = j.commitContent(z.Apex(), file, s.since)
 		}
 	}
 }
@@ -320,8 +320,8 @@ func (j *Journal) hasContent(apex dname.Name, s *contentFile) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// Recover makes a journal usable again that could not be written, and tries whether it
-// can be; nil: it can.
+// Recover makes a journal usable again that could not be written, and writes to it; nil:
+// that succeeded.
 func (j *Journal) Recover() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -334,9 +334,9 @@ func (j *Journal) Recover() error {
 	})
 }
 
-// look finds out whether the open file is still the one at its path, and can be read;
+// checkFile finds out whether the open file is still the one at its path, and can be read;
 // the caller holds mu.
-func (j *Journal) look() error {
+func (j *Journal) checkFile() error {
 	d := j.db.Load()
 	if d == nil {
 		return j.unavailable()
@@ -346,7 +346,7 @@ func (j *Journal) look() error {
 		err = d.view(func(*bolt.Tx) error { return nil })
 	}
 	if err != nil {
-		err = j.explain(err)
+		err = j.addRemedy(err)
 		j.fail(d, false, err)
 	}
 	return err
@@ -357,7 +357,7 @@ const (
 	// does so itself.
 	checkEvery = 10 * time.Second
 	// A write that failed is tried again after firstRetry, then after twice as long each
-	// time up to lastRetry: so long after a disk works again the journal may take to.
+	// time up to lastRetry: the longest time between the repair of a disk and the recovery of the journal.
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 5 * time.Second
 )
@@ -374,11 +374,11 @@ func (j *Journal) Run(ctx context.Context) error {
 		case <-j.health.wake:
 		case <-tick.C:
 			if j.Condition() == nil {
-				wait = firstRetry // it has been well for a while
+				wait = firstRetry // no failure for a while
 			}
 		}
 		j.mu.Lock()
-		_ = j.look() // the condition has the error
+		_ = j.checkFile() // the condition has the error
 		j.mu.Unlock()
 		for j.Condition() != nil {
 			select {

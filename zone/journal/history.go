@@ -16,7 +16,7 @@ type Kind uint8
 // The kinds of lines.
 const (
 	Changed Kind = iota // by a changeset
-	Began               // the history begins, or begins anew with content that no changeset leads to
+	Began               // the history starts, or restarts with content that no changeset leads to
 	Ended               // the zone went
 )
 
@@ -187,7 +187,7 @@ func (j *Journal) logPage(tx *bolt.Tx, apex dname.Name, from uint64, records boo
 	return page, next, nil
 }
 
-// lines returns what a block tells, the oldest first.
+// lines returns the lines of a block, the oldest first.
 func (b *block) lines(apex dname.Name, records bool) (list []Line, err error) {
 	if b.kind != blockSteps {
 		to, n, source, ok := b.event()

@@ -46,28 +46,28 @@ const (
 	// growBy is by how much the file grows at a time. Each time costs a flush more.
 	growBy = 1 << 20
 	// mapSize is the part of the address space that is set aside for the file, so
-	// that it can grow there: else each growth beyond a power of two would have to
-	// wait for who reads.
+	// that it can grow there: otherwise each growth beyond a power of two would
+	// wait for the readers.
 	mapSize = 1 << 30
 )
 
-// lockWait is how long Open waits for another process to let go of the file. A
+// lockWait is how long Open waits for another process to release the file. A
 // restart waits for the old server to end before it starts the new one, so this
 // only bridges the moment between the two; a longer wait would only delay the
 // message about a second server.
 const lockWait = 500 * time.Millisecond
 
-// The errors that a caller can tell apart.
+// Errors that callers handle differently.
 var (
-	// ErrLocked says that another process has the journal open.
+	// ErrLocked means that another process has the journal open.
 	ErrLocked = errors.New("journal is in use")
-	// ErrCorrupt says that the file is damaged or is no journal.
+	// ErrCorrupt means that the file is damaged or is not a journal.
 	ErrCorrupt = errors.New("journal is damaged")
 )
 
-// Options of Open. The zero value is good.
+// Options of Open. The zero value is ready.
 type Options struct {
-	// LockWait is how long to wait for another process to let go of the file; 0
+	// LockWait is how long to wait for another process to release the file; 0
 	// means half a second.
 	LockWait time.Duration
 
@@ -102,7 +102,7 @@ type Journal struct {
 	newest int64        // Unix milliseconds of the last change when it was opened; 0: none
 	aged   atomic.Int64 // likewise, the time that ages are measured at, see ageAt
 
-	mu        sync.Mutex             // orders who writes
+	mu        sync.Mutex             // serializes writers
 	broken    *database              // to be recovered; then db is nil
 	isOpen    bool                   // the DB of broken is
 	mustUndo  bool                   // broken may hold a transaction that failed
@@ -126,7 +126,7 @@ type Journal struct {
 // Open opens the journal at path, or makes an empty one, its directory included
 // (mode 0700; the file has 0600). All of it is read once and checked. Where it is
 // damaged, what can be verified is taken over into a new one, which takes its place,
-// and the damaged one is set aside; [Journal.Damage] says what is lost. Errors are
+// and the damaged one is set aside; [Journal.Damage] lists the losses. Errors are
 // ErrLocked or the operating system's.
 func Open(path string, o Options) (*Journal, error) {
 	if o.LockWait == 0 {
@@ -180,7 +180,7 @@ func Open(path string, o Options) (*Journal, error) {
 // the serials of all zones that were ever served.
 func (j *Journal) IsNew() bool { return j.isNew }
 
-// prepare sees to it that there is a file at the path.
+// prepare makes the file at the path if there is none.
 func (j *Journal) prepare(o Options) error {
 	dir, base := filepath.Dir(j.path), filepath.Base(j.path)
 	if err := o.Disk.MkdirAll(dir, 0o700); err != nil {

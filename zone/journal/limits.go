@@ -181,9 +181,9 @@ func (j *Journal) removeAll(files map[string]contentFile) {
 	}
 }
 
-// trimAtOnce is how many keys a change may take out of the history beside those
-// that it adds. They lie together, so that they cost little more than one; more
-// would be felt by who waits for the change.
+// trimAtOnce is how many keys a change may remove from the history in addition to
+// those that it adds. They are adjacent, so that they cost little more than one; more
+// would delay the change.
 const trimAtOnce = 256
 
 // trim takes the oldest blocks out of the history where they are too old at the

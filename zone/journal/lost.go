@@ -6,7 +6,8 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// lostAny stands in the bucket of zones that lost notes for all zones without an entry.
+// lostAny is the key, in the bucket of zones that lost notes, for all zones without an
+// entry.
 // It is no name in wire form.
 const lostAny = "*"
 
@@ -34,9 +35,9 @@ func (j *Journal) lost(apex dname.Name, hasEntry bool) (string, error) {
 	return any, j.setLost(key, any)
 }
 
-// forgetLost forgets that notes of secondary zones were lost that come from their
+// clearLost forgets that notes of secondary zones were lost that come from their
 // primaries now.
-func (j *Journal) forgetLost(edits []*edit) error {
+func (j *Journal) clearLost(edits []*edit) error {
 	j.lostMu.Lock()
 	var keys []string
 	for _, e := range edits {

@@ -14,7 +14,7 @@ import (
 )
 
 // Notes returns the notes of a zone whose keys begin with prefix, in the order of
-// their keys. ErrCorrupt says that some of the zone's notes were lost; those that are
+// their keys. ErrCorrupt means that some of the zone's notes were lost; those that are
 // left are returned with it.
 func (j *Journal) Notes(apex dname.Name, prefix string) (list []zone.Note, err error) {
 	var bad int
@@ -74,12 +74,12 @@ func (j *Journal) SetNotes(apex dname.Name, notes []zone.Note) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.write(func(tx *bolt.Tx) error {
-		return j.begin(tx).noteZone(zone.ZoneNotes{Apex: apex, Notes: notes})
+		return j.begin(tx).putZoneNotes(zone.ZoneNotes{Apex: apex, Notes: notes})
 	})
 }
 
-// noteZone writes notes of a zone that does not change.
-func (t *transaction) noteZone(n zone.ZoneNotes) error {
+// putZoneNotes writes notes of a zone that does not change.
+func (t *transaction) putZoneNotes(n zone.ZoneNotes) error {
 	key := n.Apex.Key()
 	s, err := t.state(key)
 	if err != nil {
@@ -90,18 +90,18 @@ func (t *transaction) noteZone(n zone.ZoneNotes) error {
 		if s.Sequence == 0 {
 			s.first = 1
 		}
-		if err := t.number(&s, key); err != nil {
+		if err := t.assignNumber(&s, key); err != nil {
 			return err
 		}
 	}
-	if err := t.note(&s, n.Notes); err != nil || s == was {
+	if err := t.putNotes(&s, n.Notes); err != nil || s == was {
 		return err
 	}
 	return t.putState(key, &s)
 }
 
-// note writes notes, of several with one key the last, and counts them.
-func (t *transaction) note(s *state, notes []zone.Note) error {
+// putNotes writes notes, of several with one key the last, and counts them.
+func (t *transaction) putNotes(s *state, notes []zone.Note) error {
 	if len(notes) > 1 {
 		notes = slices.Clone(notes)
 		slices.SortStableFunc(notes, func(a, b zone.Note) int { return strings.Compare(a.Key, b.Key) })

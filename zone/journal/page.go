@@ -7,7 +7,7 @@ import (
 	"hash/fnv"
 )
 
-// The database reads its pages through a memory map and believes what they say: an
+// The database reads its pages through a memory map and trusts them: an
 // offset with one flipped bit leads outside of the file. Its pages have no checksums
 // but for the two that it begins with. So the whole tree is read here first, with
 // every number checked against the page and the file, before the database sees it.

@@ -236,7 +236,7 @@ func (p *pages) read(n uint64) ([]byte, error) {
 		return nil, err
 	}
 	if ne.Uint64(b) != n {
-		return nil, fmt.Errorf("it says that it is page %d", ne.Uint64(b))
+		return nil, fmt.Errorf("its header has page number %d", ne.Uint64(b))
 	}
 	more := uint64(ne.Uint32(b[12:]))
 	if more == 0 {
@@ -245,7 +245,7 @@ func (p *pages) read(n uint64) ([]byte, error) {
 	if more >= p.size/p.page-n {
 		return nil, fmt.Errorf("it takes %d pages more than are there", more)
 	}
-	// The lengths of the elements must say the same before so much is allocated.
+	// The lengths of the elements must agree before so much is allocated.
 	if total := elementsEnd(b, p.page); total/p.page != more {
 		return nil, fmt.Errorf("it takes %d pages for %d octets", more+1, total)
 	}
@@ -277,8 +277,8 @@ func (p *pages) walk(bucket string, visit func(item)) {
 	p.walkPage(r.page, nil, nil, 0, leaf)
 }
 
-// again forgets which pages were seen in a bucket, for a second walk.
-func (p *pages) again() *pages {
+// secondPass forgets which pages were seen in a bucket, for a second walk.
+func (p *pages) secondPass() *pages {
 	q := *p
 	q.faults, q.isUsed = 0, make(bitset, len(p.isUsed))
 	return &q
@@ -322,7 +322,7 @@ func (p *pages) walkPage(n uint64, low, high []byte, depth int, visit func(item,
 		p.fault("page %d: %v", n, err)
 		if b != nil && binary.NativeEndian.Uint16(b[8:]) == pageLeaf {
 			p.isUsed.set(n)
-			p.walkLoose(b, &pageSpan{low, high}, visit)
+			p.walkDamaged(b, &pageSpan{low, high}, visit)
 		}
 		return
 	}
@@ -331,7 +331,7 @@ func (p *pages) walkPage(n uint64, low, high []byte, depth int, visit func(item,
 			p.fault("page %d is used twice", n+i)
 			return
 		}
-		if p.isFree.has(n + i) { // the page itself says that it is part of the tree
+		if p.isFree.has(n + i) { // the page itself is part of the tree
 			p.fault("page %d is listed as free", n+i)
 			p.freeOK = false
 		}
@@ -353,7 +353,7 @@ func (p *pages) walkPage(n uint64, low, high []byte, depth int, visit func(item,
 		if i+1 < count {
 			to = key(i + 1)
 		}
-		// The first key of a page may be later than its parent says.
+		// The first key of a page may be later than the one in its parent.
 		if low != nil && bytes.Compare(from, low) < 0 || to != nil && bytes.Compare(from, to) >= 0 {
 			p.fault("page %d: key %d is not in order", n, i)
 			from, to = low, high
@@ -377,9 +377,9 @@ func (p *pages) walkLeaf(n uint64, b []byte, low, high []byte, visit func(item, 
 	}
 }
 
-// walkLoose calls visit with those elements of a damaged leaf page that lie in it.
-// Their checksums tell which of them are whole.
-func (p *pages) walkLoose(b []byte, span *pageSpan, visit func(item, uint32)) {
+// walkDamaged calls visit with those elements of a damaged leaf page that lie in it.
+// Their checksums show which of them are intact.
+func (p *pages) walkDamaged(b []byte, span *pageSpan, visit func(item, uint32)) {
 	ne := binary.NativeEndian
 	for i := range uint64(ne.Uint16(b[10:])) {
 		off := pageHeaderLen + i*elementLen
@@ -395,11 +395,11 @@ func (p *pages) walkLoose(b []byte, span *pageSpan, visit func(item, uint32)) {
 	}
 }
 
-// strays calls visit with the items of leaf pages that are neither in the tree as far
+// orphans calls visit with the items of leaf pages that are neither in the tree as far
 // as it could be walked, nor free: they were in it, below a page that is damaged.
-// Only checksums tell which bucket they are of. Without the list of free pages there
+// Only checksums show which bucket they belong to. Without the list of free pages there
 // are none: what is outside of the tree may be old.
-func (p *pages) strays(visit func(item)) {
+func (p *pages) orphans(visit func(item)) {
 	if !p.freeOK {
 		return
 	}
@@ -411,6 +411,6 @@ func (p *pages) strays(visit func(item)) {
 		if err != nil || binary.NativeEndian.Uint16(b[8:]) != pageLeaf {
 			continue
 		}
-		p.walkLoose(b, nil, func(it item, _ uint32) { visit(it) })
+		p.walkDamaged(b, nil, func(it item, _ uint32) { visit(it) })
 	}
 }

@@ -13,7 +13,7 @@ import (
 // and returns what is lost.
 func (v *survey) resolve(contents map[string][]foundFile) (lost []Damage, noted map[string]string) {
 	noted = map[string]string{}
-	tell := func(key, format string, args ...any) {
+	report := func(key, format string, args ...any) {
 		lost = append(lost, Damage{dname.Name(key), fmt.Sprintf(format, args...)})
 	}
 	for _, id := range slices.Sorted(maps.Keys(v.names)) {
@@ -29,20 +29,20 @@ func (v *survey) resolve(contents map[string][]foundFile) (lost []Damage, noted 
 			s = v.rebuild(id, contents[key])
 			v.zones[key] = s
 			if s.Sequence > 0 {
-				tell(key, "its entry in the journal was damaged and was made again from its history, with serial %d", s.Serial)
+				report(key, "its entry in the journal was damaged and was made again from its history, with serial %d", s.Serial)
 			} else {
-				tell(key, "its entry in the journal was damaged: its serial is not known")
+				report(key, "its entry in the journal was damaged: its serial is not known")
 			}
 		}
 		if n := v.trimHistory(s, v.history[id]); n > 0 && !made {
-			tell(key, "part of its history is lost: no change before number %d can be read", s.first)
+			report(key, "part of its history is lost: no change before number %d can be read", s.first)
 		}
 		count := v.notes[id]
 		if why := ""; made && v.bad[bucketNotes] > 0 || v.format < formatSummed && v.bad[bucketNotes2] > 0 || !made && v.format >= formatSummed && count != s.notes {
 			if why = "some of what updates noted about it is lost"; !made && s.notes > count {
 				why = fmt.Sprintf("%d of %d notes about it (records that updates added, lifetimes, times of a secondary) are lost", s.notes-count, s.notes)
 			}
-			tell(key, "%s", why)
+			report(key, "%s", why)
 			noted[key] = why
 		}
 		s.notes = count
@@ -135,7 +135,7 @@ func (v *survey) sequenceOf(id uint32, run []record, serial zone.Serial) (n uint
 	if len(inside) == 0 {
 		return n, ok
 	}
-	v.p.again().walk(bucketChanges, func(it item) {
+	v.p.secondPass().walk(bucketChanges, func(it item) {
 		of, sequence, part := splitKey(it.key)
 		if of != id || part != 0 || !inside[sequence] {
 			return

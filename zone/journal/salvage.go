@@ -61,7 +61,7 @@ func inspect(path string, o Options) (files map[string]bool, damage []Damage, er
 		v.collect()
 		damage, noted = v.resolve(contents)
 		if v.p.mayBeOld {
-			damage = append(damage, Damage{Text: "the last change of a zone before the damage may be lost, and cannot be told from what is there"})
+			damage = append(damage, Damage{Text: "the last change of a zone before the damage may be lost; the file does not show whether it is"})
 		}
 	}
 	next, err := v.makeNext(path, o, noted)
@@ -75,7 +75,7 @@ func inspect(path string, o Options) (files map[string]bool, damage []Damage, er
 	release = func() {}
 	v.file.Close()
 	if !isOlder {
-		aside, err := keepAside(path, o)
+		aside, err := linkAside(path, o)
 		if err != nil {
 			return nil, nil, fmt.Errorf("set the damaged journal aside: %w", err)
 		}
@@ -110,10 +110,10 @@ func (v *survey) makeNext(path string, o Options, noted map[string]string) (next
 	return next, nil
 }
 
-// keepAside gives a damaged journal a second name: the first one is that of the new
+// linkAside gives a damaged journal a second name: the first one is that of the new
 // journal soon. Where the file system has no links it is renamed, and after a crash
 // in between the next start finds it by that name.
-func keepAside(path string, o Options) (string, error) {
+func linkAside(path string, o Options) (string, error) {
 	aside := disk.AsidePath(o.Disk, path)
 	if err := o.Disk.Link(path, aside); err == nil {
 		return aside, o.Disk.SyncDir(filepath.Dir(path))
@@ -156,12 +156,12 @@ func (v *survey) copyTo(db *bolt.DB, noted map[string]string) error {
 	}
 	w := &copier{db: db}
 	defer w.rollback()
-	v.p.again().walk(bucketLost, func(it item) { // of an earlier time
+	v.p.secondPass().walk(bucketLost, func(it item) { // of an earlier time
 		if text, ok := summed(bucketLost, it.key, it.value); ok && noted[string(it.key)] == "" {
 			noted[string(it.key)] = string(text)
 		}
 	})
-	v.p.again().walk(bucketFloors, func(it item) {
+	v.p.secondPass().walk(bucketFloors, func(it item) {
 		if isWhole(bucketFloors, it) {
 			w.put(bucketFloors, it.key, it.value)
 		}

@@ -59,7 +59,7 @@ func openSurvey(path string) (*survey, error) {
 func (v *survey) readFormat(path string) error {
 	v.format = format
 	var number, sum []byte
-	v.p.again().walk(bucketMeta, func(it item) {
+	v.p.secondPass().walk(bucketMeta, func(it item) {
 		switch string(it.key) {
 		case keyFormat:
 			number = bytes.Clone(it.value)
@@ -138,9 +138,9 @@ func (v *survey) walk(p *pages, visit func(bucket string, it item, ok bool)) {
 
 // walkAll is walk with what lies below damaged pages.
 func (v *survey) walkAll(visit func(bucket string, it item, ok bool)) {
-	p := v.p.again()
+	p := v.p.secondPass()
 	v.walk(p, visit)
-	p.strays(func(it item) {
+	p.orphans(func(it item) {
 		for _, bucket := range []string{bucketZones, bucketNames, bucketChanges, bucketNotes} {
 			if isKeyed(bucket, it) && isWhole(bucket, it) {
 				visit(bucket, it, true)
@@ -166,7 +166,7 @@ func isWhole(bucket string, it item) bool {
 }
 
 // isKeyed reports whether the checksum of an item, if it is one of the bucket, covers
-// its key and so tells that it is.
+// its key and so proves it.
 func isKeyed(bucket string, it item) bool {
 	switch bucket {
 	case bucketZones:

@@ -1,4 +1,4 @@
-// Package source tells where records come from: it turns positions in files into
+// Package source records where data come from: it turns positions in files into
 // the opaque tags that package zone carries along, and back.
 package source
 

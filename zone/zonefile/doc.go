@@ -1,5 +1,5 @@
 // Package zonefile reads and writes master files (RFC 1035 §5) with all that
-// BIND accepts in them, and tells the owner of a file what is wrong with it, as
+// BIND accepts in them, and reports what is wrong with a file to its owner, as
 // someone who has seen many reverse zones would.
 //
 // The way of a record:
@@ -19,9 +19,9 @@
 //	print.go      the way back: canonical text of records and RDATA
 //
 // A fault never ends the reading of a file: the parser goes on with the next
-// logical line, so that one run tells everything.
+// logical line, so that one run reports everything.
 //
-// Relations between records (CNAME beside other data, NS without addresses,
+// Relations between records (CNAME together with other data, NS without addresses,
 // several PTRs, out-of-zone and occluded data) are not seen here but by
 // [zone.Builder.Build].
 package zonefile

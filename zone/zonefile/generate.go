@@ -14,7 +14,7 @@ import (
 // All records count as standing at the line of the $GENERATE, and the last owner
 // name stays what it was before. As in BIND an rhs
 // in quotes is read without them, which is how one writes RDATA of several
-// fields; unlike BIND, several fields may stand there unquoted as well.
+// fields; unlike BIND, several fields may be there unquoted as well.
 func (p *parser) generate(f *frame, directive *token, args []token) *fault {
 	const form = "$GENERATE start-stop[/step] owner [TTL] [class] type data"
 	if bad := arguments(directive, args, 4, math.MaxInt, form); bad != nil {
@@ -75,7 +75,7 @@ func (p *parser) generate(f *frame, directive *token, args []token) *fault {
 		if p.setOwner(f, &toks[0]) {
 			p.record(f, toks, toks[1:], true)
 		}
-		if p.fs.Errors > before { // the other steps would say the same
+		if p.fs.Errors > before { // the other steps have the same finding
 			if e := p.fs.LastError(); e != nil {
 				e.Text += fmt.Sprintf(" ($GENERATE at step %d)", v)
 			}

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// maxDepth is how deep $INCLUDE may be nested; nobody needs more than two or
+	// maxDepth is how deep $INCLUDE may be nested; no file needs more than two or
 	// three, and each level keeps a file open.
 	maxDepth = 16
 	// maxIncludes bounds all the $INCLUDEs of one Load: without it sixteen levels
@@ -23,7 +23,7 @@ const (
 // Options.Root, which is where BIND's `directory` usually points. The included
 // file starts with the includer's owner name and, unless the line gives one, its
 // origin; both are the includer's own again afterwards (RFC 1035 §5.1), while a
-// $TTL stays in force, as in BIND.
+// $TTL stays active, as in BIND.
 func (p *parser) include(f *frame, args []token) *fault {
 	t := &args[0]
 	origin := f.origin
@@ -73,7 +73,7 @@ func (p *parser) include(f *frame, args []token) *fault {
 }
 
 // locate opens the file that an $INCLUDE in f names and notes each path it
-// tries in the Result, so that a file that appears later is seen. problem says
+// tries in the Result, so that a file that appears later is seen. problem describes
 // why there is none to read.
 func (p *parser) locate(f *frame, name string) (file *infile.File, path, resolved, problem string) {
 	tries := []string{filepath.Join(filepath.Dir(f.name), name)}

@@ -113,7 +113,7 @@ func (l *lexer) next() bool {
 }
 
 // start steps over a byte order mark. It returns true if the text is not what a
-// lexer can read, with a fault that says so.
+// lexer can read, with a fault.
 func (l *lexer) start() bool {
 	for l.end < 3 && l.more() {
 	}

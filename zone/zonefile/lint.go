@@ -28,7 +28,7 @@ type linter struct {
 	lastBad   []byte // owner reported last; records below each other share it
 
 	ttlDone  bool
-	lastTag  zone.Tag // of the last warning, to tell each step of a $GENERATE once
+	lastTag  zone.Tag // of the last warning, to report each step of a $GENERATE once
 	lastCode string
 
 	shallow   []waiting
@@ -100,7 +100,7 @@ func (l *linter) record(p *parser, f *frame, h head, ownerGiven bool) {
 			l.marks(p, s, &l.owner, "owner")
 		}
 		if isMnemonic(l.owner.text) && !l.owner.quoted && l.isMistaken(h.typ) {
-			isMnemonicHere = true // enough said about it
+			isMnemonicHere = true // one finding is enough
 			l.warn(p, s, &l.owner, 0, "mnemonic-owner", "%s in column 1 is taken for the owner name; put a blank before it to mean the last owner", l.owner.text)
 		}
 	case f.afterOrigin && !f.ownerIsBad:
@@ -132,7 +132,7 @@ func (l *linter) isMistaken(t rr.Type) bool {
 	return bytes.EqualFold(l.owner.text, []byte("IN")) || l.reverse && t != rr.TypeA && t != rr.TypeAAAA
 }
 
-// soa looks at where an SOA stands.
+// soa checks the place of an SOA.
 func (l *linter) soa(p *parser, s subject, h head) {
 	for _, a := range p.o.Apexes {
 		if s.owner.Equal(a) {
@@ -151,7 +151,7 @@ func (l *linter) soa(p *parser, s subject, h head) {
 }
 
 // bareText looks for texts that are meant to be one string, those of SPF, DKIM,
-// DMARC and their like, and stand without quotes.
+// DMARC and their like, and are written without quotes.
 func (l *linter) bareText(p *parser, s subject, h head) {
 	if len(h.data) == 0 {
 		return
@@ -193,15 +193,15 @@ func (l *linter) origin(p *parser, f *frame, t *token, origin dname.Name, form n
 				return
 			}
 		}
-		l.warn(p, s, t, 0, "origin-outside-zone", "$ORIGIN %v lies outside %s, and so do all names relative to it; mend it, or load the file as another zone", origin, list(p.o.Apexes))
+		l.warn(p, s, t, 0, "origin-outside-zone", "$ORIGIN %v lies outside %s, and so do all names relative to it; correct it, or load the file as another zone", origin, list(p.o.Apexes))
 	}
 }
 
-// marks warns of marks of a template that nobody filled in. It reports whether
+// marks warns of marks of a template that were not replaced. It reports whether
 // there were any.
 func (l *linter) marks(p *parser, s subject, t *token, what string) bool {
 	if mark := templateMark(t.text); mark != "" {
-		l.warn(p, s, t, bytes.Index(t.text, []byte(mark)), "template-mark", "%s %s has %s in it, which a template should have replaced; generate the file anew", what, quote(t.text), quote([]byte(mark)))
+		l.warn(p, s, t, bytes.Index(t.text, []byte(mark)), "template-mark", "%s %s has %s in it, which a template should have replaced; generate the file again", what, quote(t.text), quote([]byte(mark)))
 		return true
 	}
 	return false

@@ -10,8 +10,8 @@ import (
 
 // networks are the /24s and /64s that addresses lie in. The zero value has none.
 type networks struct {
-	last   dname.AddressKey // the one added last: addresses of one mostly stand together
-	v4, v6 []uint64         // the first 64 bits of each, an IPv4 network's on the left; some stand there twice
+	last   dname.AddressKey // the one added last: addresses of one are mostly adjacent
+	v4, v6 []uint64         // the first 64 bits of each, an IPv4 network's on the left; some are there twice
 	isFull bool             // there were more than can be kept
 }
 

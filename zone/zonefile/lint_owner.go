@@ -145,7 +145,7 @@ func judgeOwner(s subject, t *token, family dname.Family, address, rest int, rel
 			return "wrong-depth", "the owner has labels in front of the four octets of an address; remove them"
 		}
 	case isNumber(last):
-		return "not-an-octet", "label " + quote(last) + " is not an octet (0 to 255, without leading zeros), so no address leads here; mend it"
+		return "not-an-octet", "label " + quote(last) + " is not an octet (0 to 255, without leading zeros), so no address leads here; correct it"
 	case !isPTR:
 		// a free label: a zone cut or an alias for RFC 2317
 	case isOctet(first):
@@ -153,7 +153,7 @@ func judgeOwner(s subject, t *token, family dname.Family, address, rest int, rel
 			return outsideClassless(s, first)
 		}
 	case isNumber(first):
-		return "not-an-octet", "label " + quote(first) + " is not an octet (0 to 255, without leading zeros), so no address leads here; mend it"
+		return "not-an-octet", "label " + quote(first) + " is not an octet (0 to 255, without leading zeros), so no address leads here; correct it"
 	case !isWildcard:
 		if _, ok := dname.ToClassless(owner); !ok {
 			return "not-an-octet", "label " + quote(first) + " is not an octet (0 to 255), so no address leads here; write the address, in reversed octets"
@@ -163,7 +163,7 @@ func judgeOwner(s subject, t *token, family dname.Family, address, rest int, rel
 }
 
 // outsideClassless warns of an address in a classless zone that is not of its
-// range (RFC 2317): nobody is led there.
+// range (RFC 2317): no query leads there.
 func outsideClassless(s subject, octet []byte) (code, text string) {
 	zone := s.owner.Parent()
 	p, ok := dname.ToClassless(zone)
@@ -176,7 +176,7 @@ func outsideClassless(s subject, octet []byte) (code, text string) {
 	if p.Contains(netip.AddrFrom4(a)) {
 		return "", ""
 	}
-	return "outside-classless-range", "address " + netip.AddrFrom4(a).String() + " is not in " + p.String() + ", for which " + zone.String() + " stands; mend the octet or move the record"
+	return "outside-classless-range", "address " + netip.AddrFrom4(a).String() + " is not in " + p.String() + ", the range of " + zone.String() + "; correct the octet or move the record"
 }
 
 // addressOwner words the warning for an owner written as an address.
@@ -246,9 +246,9 @@ func (l *linter) wrongTree(p *parser, s subject, t *token, n dname.Name, what st
 	case second == "ip6" && top == "int":
 		l.warn(p, s, t, 0, "ip6-int", "%s %s is in ip6.int, which was abolished (RFC 4159); write ip6.arpa", what, t.text)
 	case looksLike(second+"."+top, "in-addr.arpa"), looksLike(top, "in-addr"):
-		l.warn(p, s, t, 0, "misspelt-tree", "%s %s does not end in in-addr.arpa.; mend it", what, t.text)
+		l.warn(p, s, t, 0, "misspelt-tree", "%s %s does not end in in-addr.arpa.; correct it", what, t.text)
 	case looksLike(second+"."+top, "ip6.arpa"), top == "ip6":
-		l.warn(p, s, t, 0, "misspelt-tree", "%s %s does not end in ip6.arpa.; mend it", what, t.text)
+		l.warn(p, s, t, 0, "misspelt-tree", "%s %s does not end in ip6.arpa.; correct it", what, t.text)
 	default:
 		return false
 	}

@@ -64,7 +64,7 @@ func (l *linter) target(p *parser, s subject, h head, i int) {
 		case rr.TypeCNAME, rr.TypeDNAME:
 			remedy = "write a name, or " + dname.FromAddr(a).String() + " if the reverse name is meant"
 		}
-		l.warn(p, s, t, 0, "address-as-target", "%s %s is an address, where only a name can stand; %s", what, t.text, remedy)
+		l.warn(p, s, t, 0, "address-as-target", "%s %s is an address, where only a name is allowed; %s", what, t.text, remedy)
 		return
 	}
 	if !n.form.relative {
@@ -128,5 +128,5 @@ func (l *linter) address(p *parser, s subject, h head) {
 	if len(l.hasAddr) < maxWaiting {
 		l.hasAddr[s.owner.Key()] = true
 	}
-	l.wait(&l.addresses, l.finding(s, h.typeTok, 0, "address-in-reverse-zone", "an address record in a reverse zone serves nobody who looks up a host; move it to the zone of the host's name, or write PTR if the name of an address is meant"), s.owner)
+	l.wait(&l.addresses, l.finding(s, h.typeTok, 0, "address-in-reverse-zone", "an address record in a reverse zone does not help a client that looks up a host; move it to the zone of the host's name, or write PTR if the name of an address is meant"), s.owner)
 }

@@ -12,13 +12,13 @@ type nameFault struct {
 	text   string
 }
 
-// nameForm says how a name was written.
+// nameForm is how a name was written.
 type nameForm struct {
 	relative bool // without a final dot, so that the origin was appended
 	odd      bool // with octets other than letters, digits, hyphen and dot
 }
 
-// nameText tells octets that a name consists of from those that need a thought.
+// nameText marks the octets of a name that need no special handling.
 // It is read only.
 var nameText = func() (t [256]bool) {
 	for c := range t {
@@ -29,7 +29,7 @@ var nameText = func() (t [256]bool) {
 
 // appendName appends to dst the wire form of the name that text writes, case
 // kept, relative to origin where it has no final dot (RFC 1035 §5.1). It differs
-// from [dname.ParseIn] in that it allocates nothing and tells the form.
+// from [dname.ParseIn] in that it allocates nothing and returns the form.
 func appendName(dst, text []byte, origin dname.Name) ([]byte, nameForm, *nameFault) {
 	first := len(dst)
 	switch {

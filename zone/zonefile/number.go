@@ -32,7 +32,7 @@ const (
 )
 
 // parsePeriod reads seconds, or numbers with the units w, d, h, m, s in either
-// case, as in 1h30m. As in BIND a number without a unit stands alone.
+// case, as in 1h30m. As in BIND, a number without a unit is allowed only alone.
 func parsePeriod(text []byte) (seconds uint32, p period) {
 	if len(text) == 0 || !isDigit(text[0]) {
 		return 0, noPeriod

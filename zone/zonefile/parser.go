@@ -175,7 +175,7 @@ func (p *parser) line(f *frame) {
 			return
 		}
 	} else if f.owner.name == nil {
-		p.fail(subject{f: f}, toks[0].at(0, "no-owner", "the line starts with white space, which stands for the last owner name, but there is none yet; write the owner name in column 1 (@ for %v)", f.origin))
+		p.fail(subject{f: f}, toks[0].at(0, "no-owner", "the line starts with white space, which means the last owner name, but there is none yet; write the owner name in column 1 (@ for %v)", f.origin))
 		return
 	}
 	p.record(f, lex.toks, toks, given)
@@ -197,7 +197,7 @@ func (p *parser) setOwner(f *frame, t *token) bool {
 	return true
 }
 
-// head is what stands between owner and RDATA.
+// head is what is between owner and RDATA.
 type head struct {
 	typ     rr.Type
 	typeTok *token
@@ -288,7 +288,7 @@ func unknownType(t, owner *token) *fault {
 	return t.at(0, "unknown-type", "%s is not a type%s", quote(t.text), hint)
 }
 
-// ownerHint tells of an owner name that is likely not meant as one: a mnemonic
+// ownerHint warns of an owner name that is likely not meant as one: a mnemonic
 // in column 1, where the white space for "the last owner" was forgotten.
 func ownerHint(owner *token) string {
 	if owner == nil || owner.quoted || !isMnemonic(owner.text) {
@@ -416,7 +416,7 @@ func (p *parser) ttl(f *frame, s subject, h head) (ttl uint32, ok bool) {
 	return 0, false
 }
 
-// quietTTL is ttl for a record without one, where there is nothing (more) to tell.
+// quietTTL is ttl for a record without one, where there is nothing (more) to report.
 func (p *parser) quietTTL(t rr.Type) (ttl uint32, ok bool) {
 	switch {
 	case p.hasDefaultTTL:
@@ -427,7 +427,7 @@ func (p *parser) quietTTL(t rr.Type) (ttl uint32, ok bool) {
 	return p.lastTTL, p.hasLastTTL && p.lint.ttlDone
 }
 
-// quote shows text from a file in a message as it stands there: in quotes,
+// quote shows text from a file in a message as it is there: in quotes,
 // control octets escaped, and not too much of it.
 func quote(text []byte) string {
 	const most = 80

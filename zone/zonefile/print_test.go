@@ -118,7 +118,7 @@ func TestParseRData(t *testing.T) {
 		{rr.TypeTXT, "(a\n\n b)", `"a" "b"`},
 		{rr.TypeSRV, "1 2 3 srv", "1 2 3 srv.example."},
 		{rr.TypePTR, "", "! column 1: the target is missing; write it"},
-		{rr.TypePTR, "a b", "! column 3: \"b\" stands behind the last field; remove it, or put ; before it if it is a comment"},
+		{rr.TypePTR, "a b", "! column 3: \"b\" follows the last field; remove it, or put ; before it if it is a comment"},
 		{rr.TypePTR, "a\nb", "! line 2, column 1: more than one line; write the data of one record, in parentheses if it needs more lines"},
 		{rr.TypeTXT, "a (", "! column 3: ( is never closed; put the ) behind the record's last field"},
 		{rr.TypeANY, "a", "! ANY is not a type of stored data (RFC 6895 §3.1)"},

@@ -28,7 +28,7 @@ type nameField struct {
 	off  int // in out
 }
 
-// ParseRData reads RDATA of type t in presentation form, as it stands behind the
+// ParseRData reads RDATA of type t in presentation form, as it follows the
 // type in a master file; relative names start at origin. The error's text starts
 // with the column, counted from 1 in octets of text.
 func ParseRData(t rr.Type, text string, origin dname.Name) ([]byte, error) {
@@ -104,7 +104,7 @@ func extra(t *token) *fault {
 	if strings.HasPrefix(string(t.text), "#") || strings.HasPrefix(string(t.text), "//") {
 		hint = "a comment starts with ;"
 	}
-	return t.at(0, "extra-field", "%s stands behind the last field; %s", quote(t.text), hint)
+	return t.at(0, "extra-field", "%s follows the last field; %s", quote(t.text), hint)
 }
 
 // next takes the next field, called what in a message if there is none.
@@ -124,7 +124,7 @@ func (r *rdata) name(what string) *fault {
 		return missing
 	}
 	if t.quoted {
-		return t.at(-1, "quoted-name", "the %s %s is in quotes; a name stands without them", what, quote(t.text))
+		return t.at(-1, "quoted-name", "the %s %s is in quotes; write the name without them", what, quote(t.text))
 	}
 	off := len(r.out)
 	out, form, bad := appendName(r.out, t.text, r.origin)

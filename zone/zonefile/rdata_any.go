@@ -51,7 +51,7 @@ const (
 	typeAPL  rr.Type = 42
 )
 
-// joinFields writes fields as text on one line and tells where each starts.
+// joinFields writes fields as text on one line and returns where each starts.
 func joinFields(head string, toks []token) (text string, starts []int) {
 	var b strings.Builder
 	b.WriteString(head)
@@ -123,7 +123,7 @@ func libraryError(err error) (reason string, column int) {
 	return strings.ReplaceAll(reason, "\n", " "), column
 }
 
-// formOf says what the data of a type consists of, for the end of a message.
+// formOf describes the data of a type, for the end of a message.
 func formOf(t rr.Type) string {
 	form := ""
 	switch t {
@@ -183,7 +183,7 @@ func (r *rdata) generic(t rr.Type) *fault {
 	for len(r.toks) > 0 {
 		tok, _ := r.next("")
 		if tok.quoted {
-			return tok.at(-1, "bad-hex", "hexadecimal digits stand without quotes")
+			return tok.at(-1, "bad-hex", "write hexadecimal digits without quotes")
 		}
 		for i, c := range tok.text {
 			if _, ok := dname.NibbleLabel([]byte{c}); !ok {
@@ -193,7 +193,7 @@ func (r *rdata) generic(t rr.Type) *fault {
 		digits = append(digits, tok.text...)
 	}
 	if uint64(len(digits)) != 2*n {
-		return length.at(0, "bad-length", `\# says %d octets, but %d hexadecimal digits follow; two make an octet`, n, len(digits))
+		return length.at(0, "bad-length", `\# states %d octets, but %d hexadecimal digits follow; two make an octet`, n, len(digits))
 	}
 	r.out = append(r.out, make([]byte, n)...)
 	hex.Decode(r.out, digits)

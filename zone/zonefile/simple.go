@@ -17,7 +17,7 @@ import (
 //
 // with names of letters, digits, hyphens, slashes and dots, and nothing to report. What is
 // not is left, untouched, to the parser of all lines, so that there is one place
-// that says what is wrong, and everything here means the same as there.
+// that reports what is wrong, and everything here means the same as there.
 
 // simple reads the simple lines at the start of the unread text, up to the first
 // that is not.
@@ -167,7 +167,7 @@ type simpleHead struct {
 	hasTTL bool
 }
 
-// readSimpleHead reads what stands between owner and RDATA and the white space
+// readSimpleHead reads what is between owner and RDATA and the white space
 // behind it. It returns its length; 0 if it is not simple.
 func readSimpleHead(text []byte) (h simpleHead, n int) {
 	hasClass := false
@@ -231,7 +231,7 @@ func lineEnd(text []byte) int {
 	return 0
 }
 
-// isQuietTarget reports whether the linter has surely nothing to say about a
+// isQuietTarget reports whether the linter certainly has no finding about a
 // target, which has letters, digits, hyphens, slashes and dots only.
 func (f *frame) isQuietTarget(text []byte, absolute bool, t rr.Type) bool {
 	last := len(text) - 1

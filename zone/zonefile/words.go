@@ -87,7 +87,7 @@ func scanName(room *nameRoom, text []byte) (n int, absolute bool) {
 
 // scanNibbles reports whether text starts with count labels of one octet, at least
 // one, with dots between them, and writes their wire form to room. It does not look
-// at the octets: [dname.Name.Address] tells whether they are nibbles.
+// at the octets: [dname.Name.Address] reports whether they are nibbles.
 func scanNibbles(room *nameRoom, text []byte, count int) bool {
 	const (
 		pairs  = 0x0001000100010001 // a nibble's octet and its dot's

@@ -13,7 +13,7 @@ import (
 	"github.com/ptrd/ptrd/zone/source"
 )
 
-// Options say how a master file is read.
+// Options control how a master file is read.
 type Options struct {
 	// Origin is what relative names start at until the first $ORIGIN: the apex
 	// of the zone. It must be set.
@@ -29,7 +29,7 @@ type Options struct {
 	Size int64
 
 	// DefaultTTL, in seconds, counts like a $TTL in front of the first line, if
-	// HasDefaultTTL is set. Set it only where somebody gave it for this very
+	// HasDefaultTTL is set. Set it only if it was configured for this
 	// zone or the file has no SOA: without it the SOA's MINIMUM serves, as in
 	// BIND.
 	DefaultTTL    uint32
@@ -76,7 +76,7 @@ type Result struct {
 	// Files are the paths that were read or looked for, the file itself first:
 	// a change of any of them asks for another Load.
 	Files []string
-	// HasSOA tells whether an SOA record was among the records.
+	// HasSOA reports whether an SOA record was among the records.
 	HasSOA bool
 	// Records is the number of records emitted.
 	Records int
@@ -120,7 +120,7 @@ func Load(path string, o Options, emit func(zone.Record)) *Result {
 // maxFile is the largest file that is opened, in octets.
 const maxFile = 4 << 30
 
-// Read is Load for text from r; name stands for the file in positions.
+// Read is Load for text from r; name is the name of the file in positions.
 func Read(name string, r io.Reader, o Options, emit func(zone.Record)) *Result {
 	p := newParser(o, emit)
 	p.res.Files = append(p.res.Files, name)
@@ -128,7 +128,7 @@ func Read(name string, r io.Reader, o Options, emit func(zone.Record)) *Result {
 	return p.finish()
 }
 
-// ReadBytes is Read for text at hand.
+// ReadBytes is Read for text in memory.
 func ReadBytes(name string, text []byte, o Options, emit func(zone.Record)) *Result {
 	return Read(name, bytes.NewReader(text), o, emit)
 }
