@@ -3,6 +3,7 @@ package zone
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -133,10 +134,7 @@ func (e *edit) gather() {
 		}
 		list := &e.names
 		if ok {
-			k.reset(&layout{})
-			for _, c := range hash {
-				k.pushOctet(c)
-			}
+			k.setHash(hash)
 			list = &e.hashes
 		} else {
 			z.fill(&k, r.Owner)
@@ -248,10 +246,7 @@ func (z *Zone) contentIn(room *loneSet, v []byte) content {
 
 // findFor returns the RRset that r belongs to or signs, or nil.
 func (c content) findFor(r *Record) *contentSet {
-	if r.Type == rr.TypeRRSIG {
-		return c.find(covered(r.Data))
-	}
-	return c.find(r.Type)
+	return c.find(belongsTo(r.Type, r.Data))
 }
 
 // listOf returns the records of s of type t, RRSIG or its own.
@@ -271,12 +266,7 @@ func (s *contentSet) ttlOf(t rr.Type) *uint32 {
 
 // has reports whether r is one of the records or signatures of s.
 func (s *contentSet) has(r *Record) bool {
-	for _, d := range *s.listOf(r.Type) {
-		if bytes.Equal(d, r.Data) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(*s.listOf(r.Type), func(d []byte) bool { return bytes.Equal(d, r.Data) })
 }
 
 // WithSerial returns the zone with another SERIAL in its SOA.

@@ -152,10 +152,7 @@ func (b *Builder) Add(r Record) {
 	number := 2 * uint64(b.addresses.n)
 	if isOfNSEC3(&r) {
 		if hash, ok := b.nsec3Hash(r.Owner); ok {
-			b.key.reset(&layout{})
-			for _, c := range hash {
-				b.key.pushOctet(c)
-			}
+			b.key.setHash(hash)
 			b.addEntry(&b.nsec3, &r, number)
 			return
 		}
@@ -184,7 +181,7 @@ const nsec3Owner = "the owner must be one label of 32 base32hex digits below the
 
 // isOfNSEC3 reports whether a record is an NSEC3 or a signature over one.
 func isOfNSEC3(r *Record) bool {
-	return r.Type == rr.TypeNSEC3 || r.Type == rr.TypeRRSIG && covered(r.Data) == rr.TypeNSEC3
+	return belongsTo(r.Type, r.Data) == rr.TypeNSEC3
 }
 
 // addAddress takes a record whose type has a short form, if its owner is a whole

@@ -216,10 +216,7 @@ func (z *Zone) hashInto(k *key, name dname.Name, room []byte) {
 		b = append(b, z.salt...)
 		h = sha1.Sum(b)
 	}
-	k.n, k.labels, k.ordinary = 0, 0, 0
-	for _, c := range h {
-		k.pushOctet(c)
-	}
+	k.setHash(h[:])
 }
 
 // matchNSEC3 appends the NSEC3 of name's own hash and reports whether there is

@@ -57,6 +57,12 @@ func (k *key) reset(z *layout) {
 	}
 }
 
+// setHash makes k the key of an NSEC3 hash in its trie.
+func (k *key) setHash(hash []byte) {
+	k.reset(&layout{})
+	k.n = 2 * copy(k.b[:], hash)
+}
+
 // add appends one label below what the key has.
 func (k *key) add(z *layout, label []byte) {
 	if k.ordinary == noOrdinary {

@@ -167,28 +167,29 @@ func covered(rdata []byte) rr.Type {
 	return rr.Type(binary.BigEndian.Uint16(rdata))
 }
 
+// belongsTo returns the type of the RRset that a record is in: of a signature, what it
+// covers.
+func belongsTo(t rr.Type, data []byte) rr.Type {
+	if t == rr.TypeRRSIG {
+		return covered(data)
+	}
+	return t
+}
+
 // add puts a record in, signatures with what they cover; it reports whether the
 // record is new. The TTL of an RRset is that of its first record (RFC 2181
 // §5.2).
 func (c *content) add(t rr.Type, ttl uint32, data []byte) bool {
-	of := t
-	if t == rr.TypeRRSIG {
-		of = covered(data)
-	}
+	of := belongsTo(t, data)
 	s := c.find(of)
 	if s == nil {
 		i, _ := slices.BinarySearchFunc(*c, of, func(s contentSet, t rr.Type) int { return int(s.typ) - int(t) })
 		*c = slices.Insert(*c, i, contentSet{typ: of, ttl: ttl, sigTTL: ttl})
 		s = &(*c)[i]
 	}
-	list := &s.data
-	if t == rr.TypeRRSIG {
-		list = &s.sigs
-		if len(*list) == 0 {
-			s.sigTTL = ttl
-		}
-	} else if len(*list) == 0 {
-		s.ttl = ttl
+	list := s.listOf(t)
+	if len(*list) == 0 {
+		*s.ttlOf(t) = ttl
 	}
 	i, there := slices.BinarySearchFunc(*list, data, bytes.Compare)
 	if there {
@@ -201,18 +202,11 @@ func (c *content) add(t rr.Type, ttl uint32, data []byte) bool {
 // remove takes a record out and reports whether it was there. Empty RRsets stay
 // until prune.
 func (c *content) remove(t rr.Type, data []byte) bool {
-	of := t
-	if t == rr.TypeRRSIG {
-		of = covered(data)
-	}
-	s := c.find(of)
+	s := c.find(belongsTo(t, data))
 	if s == nil {
 		return false
 	}
-	list := &s.data
-	if t == rr.TypeRRSIG {
-		list = &s.sigs
-	}
+	list := s.listOf(t)
 	i, there := slices.BinarySearchFunc(*list, data, bytes.Compare)
 	if there {
 		*list = slices.Delete(*list, i, i+1)

@@ -239,10 +239,7 @@ func (z *Zone) Get(owner dname.Name, t rr.Type) (set RRset, ok bool) {
 			if z.nsec3 == 0 {
 				return RRset{}, false
 			}
-			k.reset(&layout{})
-			for _, c := range hash {
-				k.pushOctet(c)
-			}
+			k.setHash(hash)
 			if f := z.findIn(z.nsec3, &k, true, false); f.status == foundName {
 				set = z.set(f.value, t)
 			}

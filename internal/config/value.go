@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/spelling"
 	"gopkg.in/yaml.v3"
 )
 
@@ -211,7 +212,7 @@ func (v value) unknownKey(key string, fields []field) {
 	all := make([]string, len(fields))
 	for i, f := range fields {
 		all[i] = f.key
-		if d := distance(strings.ToLower(key), f.key); d < bestDistance {
+		if d := spelling.Distance(strings.ToLower(key), f.key); d < bestDistance {
 			best, bestDistance = f.key, d
 		}
 	}
@@ -220,27 +221,6 @@ func (v value) unknownKey(key string, fields []field) {
 		return
 	}
 	v.fail("unknown key %q; the keys allowed here are %s", key, strings.Join(all, ", "))
-}
-
-// distance returns the Levenshtein distance of a and b in octets.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // list calls read for each item of a list. A null value counts as an empty list.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // place is where an origin lies in the reverse trees; see [dname.Tree].
@@ -255,30 +256,11 @@ func (l *linter) wrongTree(p *parser, s subject, t *token, n dname.Name, what st
 	return true
 }
 
-// looksLike reports whether s is want but for one or two slips: octets missing,
-// added, or other ones (the edit distance is 1 or 2).
+// looksLike reports whether s is want but for one or two slips.
 func looksLike(s, want string) bool {
 	const slips = 2
-	if s == want || len(s) > len(want)+slips || len(s)+slips < len(want) {
-		return s == want
-	}
-	row := make([]int, len(want)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(s) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(want) {
-			d := diagonal
-			if s[i] != want[j] {
-				d++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(d, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(want)] <= slips
+	isSimilarLength := len(s) <= len(want)+slips && len(s)+slips >= len(want)
+	return isSimilarLength && spelling.Distance(s, want) <= slips
 }
 
 func isNumber(label []byte) bool {
