@@ -115,9 +115,9 @@ func (a *addresses) room(p addr) int {
 	return runOctets(c, a.width-c)
 }
 
-// takes reports whether there is a list for p, and makes it the one that add adds
+// accepts reports whether there is a list for p, and makes it the one that add adds
 // to. Should the extra nibbles be too many different ones, there is none.
-func (a *addresses) takes(p addr) bool {
+func (a *addresses) accepts(p addr) bool {
 	extra := p.hi >> (64 - 4*a.extra)
 	if a.n > 0 && a.lists[a.list].extra == extra {
 		return true

@@ -128,7 +128,7 @@ type Answer struct {
 	Cut bool
 
 	// Room for a chain of 16 aliases, each from a wildcard with its proof. A referral
-	// takes two items for each name server, so that glue for 63 has room here.
+	// accepts two items for each name server, so that glue for 63 has room here.
 	items    [128]Item
 	overflow Item
 	used     int                      // items that may still hold something

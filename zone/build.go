@@ -196,7 +196,7 @@ func (b *Builder) addAddress(r *Record) bool {
 	if repeats {
 		return true
 	}
-	if a.n > 0 && p == a.last || !a.takes(p) {
+	if a.n > 0 && p == a.last || !a.accepts(p) {
 		return false
 	}
 	head, suffix, ok := b.w.target(r.Data)

@@ -11,7 +11,7 @@ import (
 )
 
 // Diff gives the least changeset that leads from one zone to the other, Apply
-// takes it in any order, Reverse undoes it, and the digest is that of a fresh
+// accepts it in any order, Reverse undoes it, and the digest is that of a fresh
 // build, whatever the way to the content was.
 func TestDiffApplyReverse(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64) {

@@ -95,7 +95,7 @@ func (z *Zone) lastAtOrBefore(name dname.Name, a *Answer) (owner dname.Name, val
 			buf.reset(at)
 			buf.push(c.label)
 			if v := z.lastSecure(c.spot, buf); v != nil {
-				return a.keep(buf.name()), v
+				return a.copyName(buf.name()), v
 			}
 			bound = append(next[:0], c.label...)
 		}
@@ -283,5 +283,5 @@ func (z *Zone) addNSEC3(hash, v []byte, a *Answer) {
 	var label [32]byte
 	hashLabel(label[:], hash)
 	buf.push(label[:])
-	a.addOnce(SectionAuthority, a.keep(buf.name()), z.set(v, rr.TypeNSEC3), true)
+	a.addOnce(SectionAuthority, a.copyName(buf.name()), z.set(v, rr.TypeNSEC3), true)
 }

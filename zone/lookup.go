@@ -283,8 +283,8 @@ func (a *Answer) room(n int) []byte {
 	return b
 }
 
-// keep copies a name to stay until the next Reset.
-func (a *Answer) keep(n dname.Name) dname.Name {
+// copyName copies a name to stay until the next Reset.
+func (a *Answer) copyName(n dname.Name) dname.Name {
 	b := a.room(len(n))
 	if b == nil {
 		return n[len(n)-1:]

@@ -112,7 +112,7 @@ func (f *Files) watch(t *Task, do func(*Task)) (done bool, err error) {
 			stopping, stop = true, nil
 			tick.Reset(stopWait / 2)
 		case <-tick.C:
-			if f.giveUp(t, stopping) {
+			if f.abandon(t, stopping) {
 				return stopping, context.Cause(t.ctx)
 			}
 		}
@@ -137,8 +137,8 @@ func (f *Files) tick() time.Duration {
 	return max(cmp.Or(f.Wait, DefaultWait)/hungShare/4, time.Millisecond)
 }
 
-// giveUp gives up the call that t is in, if it lasts too long.
-func (f *Files) giveUp(t *Task, stopping bool) bool {
+// abandon stops waiting for the call that t is in, if it lasts too long.
+func (f *Files) abandon(t *Task, stopping bool) bool {
 	c := t.call.Load()
 	if c == nil || !f.isLate(c.path, time.Since(c.began), stopping) {
 		return false

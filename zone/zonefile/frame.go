@@ -47,14 +47,14 @@ func (f *frame) setOrigin(origin dname.Name, line int) {
 	f.place = placeOf(origin)
 }
 
-// takeOwner makes what is in spare the last owner.
-func (f *frame) takeOwner() { f.owner, f.spare = f.spare, f.owner }
+// swapOwner makes what is in spare the last owner.
+func (f *frame) swapOwner() { f.owner, f.spare = f.spare, f.owner }
 
-// keepOwner makes a copy of name the last owner; nil for none.
-func (f *frame) keepOwner(name dname.Name) {
+// copyOwner makes a copy of name the last owner; nil for none.
+func (f *frame) copyOwner(name dname.Name) {
 	f.spare.name, f.spare.address = nil, dname.AddressKey{}
 	if name != nil {
 		f.spare.name = append(f.spare.room[:0], name...)
 	}
-	f.takeOwner()
+	f.swapOwner()
 }

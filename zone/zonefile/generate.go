@@ -50,7 +50,7 @@ func (p *parser) generate(f *frame, directive *token, args []token) *fault {
 	before := p.fs.Errors
 	last, lastIsBad := f.owner.name.Clone(), f.ownerIsBad
 	defer func() {
-		f.keepOwner(last)
+		f.copyOwner(last)
 		f.ownerIsBad = lastIsBad
 	}()
 	for v := int64(start); v <= int64(stop); v += int64(step) {

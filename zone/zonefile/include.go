@@ -66,7 +66,7 @@ func (p *parser) include(f *frame, args []token) *fault {
 	}
 	child := p.newFrame(path, file, file.Size, origin)
 	child.parent, child.resolved, child.originLine = f, resolved, f.originLine
-	child.keepOwner(f.owner.name)
+	child.copyOwner(f.owner.name)
 	child.ownerIsBad, child.afterOrigin = f.ownerIsBad, f.afterOrigin
 	p.run(child)
 	return nil

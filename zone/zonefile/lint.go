@@ -3,6 +3,7 @@ package zonefile
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ptrd/ptrd/zone"
@@ -49,11 +50,7 @@ type waiting struct {
 const maxWaiting = 1000
 
 func (l *linter) init(p *parser) {
-	for _, a := range p.o.Apexes {
-		if f, _, _ := dname.Tree(a); f != dname.Forward {
-			l.reverse = true
-		}
-	}
+	l.reverse = slices.ContainsFunc(p.o.Apexes, isReverse)
 	l.glue, l.hasAddr = map[string]bool{}, map[string]bool{}
 }
 
@@ -134,10 +131,8 @@ func (l *linter) isMistaken(t rr.Type) bool {
 
 // soa checks the place of an SOA.
 func (l *linter) soa(p *parser, s subject, h head) {
-	for _, a := range p.o.Apexes {
-		if s.owner.Equal(a) {
-			return
-		}
+	if isApex(p, s.owner) {
+		return
 	}
 	if n := len(p.o.Apexes); n > 1 {
 		p.fail(s, h.typeTok.at(0, "soa-not-at-apex", "the file is loaded as %d zones, %s, whose SOAs are generated; remove the SOA, or load a file of its own for each zone", n, list(p.o.Apexes)))
@@ -159,6 +154,11 @@ func (l *linter) bareText(p *parser, s subject, h head) {
 	if t := &h.data[0]; !t.quoted && len(t.text) > 2 && t.text[0]|0x20 == 'v' && t.text[1] == '=' {
 		l.warn(p, s, t, 0, "bare-text", "the text %s… has no quotes, so that a blank parts it into strings, which are joined without it, and a ; starts a comment; put all of it in double quotes", t.text)
 	}
+}
+
+func isReverse(n dname.Name) bool {
+	family, _, _ := dname.Tree(n)
+	return family != dname.Forward
 }
 
 func list(names []dname.Name) string {
@@ -188,10 +188,8 @@ func (l *linter) origin(p *parser, f *frame, t *token, origin dname.Name, form n
 		l.warn(p, s, t, 0, "relative-origin", "$ORIGIN %s is relative and becomes %v, which moves if a line above it changes; write it out with its final dot", t.text, origin)
 	case l.reverse && l.wrongTree(p, s, t, origin, "$ORIGIN"):
 	default:
-		for _, a := range p.o.Apexes {
-			if a.IsAtOrBelow(origin) || origin.IsAtOrBelow(a) {
-				return
-			}
+		if isInZone(p, origin) || slices.ContainsFunc(p.o.Apexes, func(a dname.Name) bool { return a.IsAtOrBelow(origin) }) {
+			return
 		}
 		l.warn(p, s, t, 0, "origin-outside-zone", "$ORIGIN %v lies outside %s, and so do all names relative to it; correct it, or load the file as another zone", origin, list(p.o.Apexes))
 	}

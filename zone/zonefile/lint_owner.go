@@ -3,6 +3,7 @@ package zonefile
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/ptrd/ptrd/zone/dname"
@@ -65,23 +66,9 @@ func (l *linter) ownerName(p *parser, s subject, h head, given bool) {
 	}
 }
 
-func isApex(p *parser, n dname.Name) bool {
-	for _, a := range p.o.Apexes {
-		if a.Equal(n) {
-			return true
-		}
-	}
-	return false
-}
+func isApex(p *parser, n dname.Name) bool { return slices.ContainsFunc(p.o.Apexes, n.Equal) }
 
-func isInZone(p *parser, n dname.Name) bool {
-	for _, a := range p.o.Apexes {
-		if n.IsAtOrBelow(a) {
-			return true
-		}
-	}
-	return false
-}
+func isInZone(p *parser, n dname.Name) bool { return slices.ContainsFunc(p.o.Apexes, n.IsAtOrBelow) }
 
 // shallowPTR keeps the warning for a PTR at fewer octets or nibbles than an
 // address has, until it is known whether there are addresses below.
@@ -230,7 +217,7 @@ func endsInTree(text []byte) bool {
 // wrongTree warns of an absolute name outside the reverse trees that looks as if
 // it were meant to be inside one. It reports whether it did.
 func (l *linter) wrongTree(p *parser, s subject, t *token, n dname.Name, what string) bool {
-	if f, _, _ := dname.Tree(n); f != dname.Forward {
+	if isReverse(n) {
 		return false
 	}
 	if a, ok := writtenAddress(t.text); ok && what == "owner" {

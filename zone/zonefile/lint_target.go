@@ -20,7 +20,7 @@ func (l *linter) targets(p *parser, s subject, h head) {
 	}
 	if s.typ == rr.TypeNS && len(l.glue) < maxWaiting {
 		target := dname.Name(p.rdata.out)
-		if f, _, _ := dname.Tree(target); f != dname.Forward {
+		if isReverse(target) {
 			l.glue[target.Key()] = true
 		}
 	}
@@ -71,7 +71,7 @@ func (l *linter) target(p *parser, s subject, h head, i int) {
 		return
 	}
 	target := dname.FromWire(p.rdata.out[n.off:])
-	if f, _, _ := dname.Tree(target); f == dname.Forward {
+	if !isReverse(target) {
 		return
 	}
 	if (s.typ == rr.TypeCNAME || s.typ == rr.TypeDNAME) && isInside(s, target) {
@@ -122,7 +122,7 @@ func (l *linter) reverseTarget(p *parser, s subject, n *nameField) {
 // whether it is glue. An A of 255.… at a network's name is a mask (RFC 1101
 // §4.1).
 func (l *linter) address(p *parser, s subject, h head) {
-	if f, _, _ := dname.Tree(s.owner); f == dname.Forward || p.rdata.out[0] == 255 {
+	if !isReverse(s.owner) || p.rdata.out[0] == 255 {
 		return
 	}
 	if len(l.hasAddr) < maxWaiting {

@@ -185,13 +185,13 @@ func (p *parser) line(f *frame) {
 func (p *parser) setOwner(f *frame, t *token) bool {
 	owner, form, bad := appendName(f.spare.room[:0], t.text, f.origin)
 	if bad != nil {
-		f.keepOwner(f.origin)
+		f.copyOwner(f.origin)
 		f.ownerIsBad = true
 		p.fail(subject{f: f}, t.at(bad.offset, "bad-name", "owner %s: %s", quote(t.text), bad.text))
 		return false
 	}
 	f.spare.name, f.spare.address = owner, dname.AddressKey{}
-	f.takeOwner()
+	f.swapOwner()
 	f.ownerIsBad, f.afterOrigin = false, false
 	p.lint.owner, p.lint.ownerForm = *t, form
 	return true

@@ -104,7 +104,7 @@ func (p *parser) simpleLine(f *frame, text []byte, line int) int {
 	}
 
 	if given {
-		f.takeOwner()
+		f.swapOwner()
 		f.ownerIsBad, f.afterOrigin = false, false
 	}
 	if h.hasTTL {
