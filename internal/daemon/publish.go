@@ -39,7 +39,7 @@ func (d *Daemon) saveContents() {
 		if item := itemOf(cfg, z.Apex()); item == nil || !item.Dynamic || !z.IsAvailable() {
 			continue
 		}
-		if err := d.journal.Save(z, d.pause()); err != nil {
+		if err := d.journal.SaveContent(z, d.pause()); err != nil {
 			d.log.Error("the content of a dynamic zone cannot be saved", "zone", z.Apex().String(), "err", err)
 			continue
 		}

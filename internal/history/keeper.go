@@ -121,7 +121,7 @@ func (k *Keeper) write(ctx context.Context) bool {
 // and not yet in the Set, or come in between; so it is tried some times, and left to
 // that change, which wakes the keeper again.
 func (k *Keeper) writeOne(ctx context.Context, apex dname.Name) error {
-	if due, err := k.o.Journal.IsDue(apex); err != nil || !due {
+	if due, err := k.o.Journal.IsContentDue(apex); err != nil || !due {
 		return err
 	}
 	for n := range attempts {

@@ -71,7 +71,7 @@ func TestKeeper(t *testing.T) {
 		if serial%500 == 0 {
 			// The keeper may be at it: what it is to do it does sooner or later.
 			for deadline := time.Now().Add(30 * time.Second); ; {
-				due, err := j.IsDue(apex)
+				due, err := j.IsContentDue(apex)
 				if err != nil {
 					t.Fatal(err)
 				}

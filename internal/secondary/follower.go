@@ -34,7 +34,7 @@ type Zone struct {
 // Journal keeps zones over a restart.
 type Journal interface {
 	Restore(apex dname.Name, pause func()) (z *zone.Zone, ok bool, err error)
-	Keep(z *zone.Zone, pause func()) error
+	PrepareContent(z *zone.Zone, pause func()) error
 	Notes(apex dname.Name, prefix string) ([]zone.Note, error)
 	SetNotes(apex dname.Name, notes []zone.Note) error
 }

@@ -70,7 +70,7 @@ func (m *memory) Restore(apex dname.Name, _ func()) (*zone.Zone, bool, error) {
 	return z, z != nil, m.fail
 }
 
-func (m *memory) Keep(*zone.Zone, func()) error { return m.fail }
+func (m *memory) PrepareContent(*zone.Zone, func()) error { return m.fail }
 
 func (m *memory) Notes(apex dname.Name, _ string) ([]zone.Note, error) {
 	m.mu.Lock()

@@ -26,7 +26,7 @@ const changesFill = 0.95
 // serial for the day it comes back; a zone without data leaves its serial as it is.
 //
 // The content of a kept zone whose history restarts is written first. That takes time in
-// proportion to its size; [Journal.Keep] does it in advance.
+// proportion to its size; [Journal.PrepareContent] does it in advance.
 func (j *Journal) Append(b *zone.Batch) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -185,14 +185,14 @@ func TestLargeChange(t *testing.T) {
 			break
 		}
 		if kept {
-			due, err := j.IsDue(apex)
+			due, err := j.IsContentDue(apex)
 			if !due || err != nil {
 				t.Errorf("the content is not due to be written: %v", err)
 			}
 			if err := j.UpdateContent(z, nil); err != nil {
 				t.Fatal(err)
 			}
-			if due, err := j.IsDue(apex); due || err != nil {
+			if due, err := j.IsContentDue(apex); due || err != nil {
 				t.Errorf("the content is due again: %v", err)
 			}
 			if err := j.UpdateContent(first, nil); err == nil {

@@ -21,10 +21,10 @@ func (j *Journal) contentPath(name string) string {
 	return filepath.Join(filepath.Dir(j.path), contentDir, name)
 }
 
-// Keep writes the content of a kept zone to disk ahead of the change that its
+// PrepareContent writes the content of a kept zone to disk ahead of the change that its
 // history begins with, so that Append, and its waiting callers, do not
 // wait for that. pause is called every few microseconds; it may be nil.
-func (j *Journal) Keep(z *zone.Zone, pause func()) error {
+func (j *Journal) PrepareContent(z *zone.Zone, pause func()) error {
 	file, err := j.writeContent(z, pause)
 	if err != nil {
 		return err
@@ -42,16 +42,16 @@ func (j *Journal) Keep(z *zone.Zone, pause func()) error {
 	return nil
 }
 
-// Save writes the content of a zone to a file from which it can be restored where the
+// SaveContent writes the content of a zone to a file from which it can be restored where the
 // journal is lost. It is for a journal that cannot be used any more.
-func (j *Journal) Save(z *zone.Zone, pause func()) error {
+func (j *Journal) SaveContent(z *zone.Zone, pause func()) error {
 	_, err := j.writeContent(z, pause)
 	return err
 }
 
-// IsDue reports whether so much of a kept zone changed since its content was
+// IsContentDue reports whether so much of a kept zone changed since its content was
 // written that it is to be written again, by [Journal.UpdateContent].
-func (j *Journal) IsDue(apex dname.Name) (bool, error) {
+func (j *Journal) IsContentDue(apex dname.Name) (bool, error) {
 	s, err := j.state(apex)
 	// Less than a block of changes is not worth a file.
 	return s.Kept && !s.Gone && s.since > max(s.content.octets/2, blockMost), err

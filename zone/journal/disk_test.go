@@ -24,7 +24,7 @@ func TestFailingFiles(t *testing.T) {
 			publish := func(serial byte, ahead bool) {
 				z := build(t, "2.0.192.in-addr.arpa", serial)
 				if ahead {
-					if err := j.Keep(z, nil); err != nil {
+					if err := j.PrepareContent(z, nil); err != nil {
 						return
 					}
 				}

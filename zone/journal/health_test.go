@@ -277,7 +277,7 @@ func TestTruncatedUnderLoad(t *testing.T) {
 	failed := make(chan struct{}, 100)
 	for _, f := range []func() error{
 		func() error { _, _, err := j.Last(dname.MustParse(healthApex)); return err },
-		func() error { _, err := j.IsDue(dname.MustParse(healthApex)); return err },
+		func() error { _, err := j.IsContentDue(dname.MustParse(healthApex)); return err },
 		func() error {
 			for _, err := range j.Log(dname.MustParse(healthApex), true) {
 				return err

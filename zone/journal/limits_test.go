@@ -83,7 +83,7 @@ func TestKeepAhead(t *testing.T) {
 	defer j.Close()
 	z := build(t, "a.example", 7)
 	for _, serial := range []zone.Serial{7, 8, 9} {
-		if err := j.Keep(z.WithSerial(serial), nil); err != nil {
+		if err := j.PrepareContent(z.WithSerial(serial), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -98,7 +98,7 @@ func TestKeepAhead(t *testing.T) {
 		if back, ok, err := j.Restore(z.Apex(), nil); !ok || err != nil || back.Serial() != serial {
 			t.Errorf("serial %d: %v %v", serial, ok, err)
 		}
-		if err := j.Keep(z.WithSerial(serial), nil); err != nil { // once more what is served
+		if err := j.PrepareContent(z.WithSerial(serial), nil); err != nil { // once more what is served
 			t.Fatal(err)
 		}
 	}

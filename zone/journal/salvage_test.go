@@ -594,7 +594,7 @@ func TestChangeDamagedMeanwhile(t *testing.T) {
 	if err := j.Append(&zone.Batch{Changes: []zone.Change{{Zone: next, Apex: next.Apex(), Base: z, Kept: true, Steps: []zone.Step{s}}}}); err != nil {
 		t.Fatal(err)
 	}
-	if due, err := j.IsDue(next.Apex()); !due || err != nil {
+	if due, err := j.IsContentDue(next.Apex()); !due || err != nil {
 		t.Errorf("due: %v %v", due, err)
 	}
 	if err := j.UpdateContent(next, nil); err != nil {
