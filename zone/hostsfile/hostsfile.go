@@ -19,7 +19,6 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/source"
 )
 
@@ -51,32 +50,16 @@ type Result struct {
 	Errors, Warnings int
 }
 
-// OK reports whether there is no error.
-func (r *Result) OK() bool { return r.Errors == 0 }
-
 // maxLine bounds a line; glibc reads any length, but an address with this many
 // aliases is a mistake.
 const maxLine = 64 << 10
 
-// maxFile is the largest file that Load opens, in octets.
-const maxFile = 4 << 30
-
-// Load reads the hosts file at path and hands each address with its name to
-// emit, in the order of the file. IPv4 addresses mapped into IPv6 come as IPv4,
+// Read reads a hosts file and hands each address with its name to emit, in the order
+// of the file; name is the name of the file in positions. IPv4 addresses mapped into IPv6 come as IPv4,
 // and the interface of a scoped address (fe80::1%eth0) is left out, as DNS knows
 // none. A faulty line gives a finding and no name; the lines after it are read
 // all the same. A file without any host is an error, one without a wanted host is
-// not. The name belongs to the receiver.
-func Load(path string, o Options, emit func(netip.Addr, dname.Name, zone.Tag)) *Result {
-	f, err := (*infile.Task)(nil).Open(path, maxFile)
-	if err != nil {
-		return unreadable(o.Table.Add(path), err)
-	}
-	defer f.Close()
-	return Read(path, f, o, emit)
-}
-
-// Read is Load for text from r; name is the name of the file in positions.
+// not. The name that emit gets belongs to it.
 func Read(name string, r io.Reader, o Options, emit func(netip.Addr, dname.Name, zone.Tag)) *Result {
 	if o.Tap != nil {
 		r = o.Tap(name, r)

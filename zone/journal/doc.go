@@ -136,4 +136,27 @@
 //	    apex: length (1), wire form
 //	4   serial
 //	16  digest
+//
+// # Files
+//
+//	journal.go       Journal, Open, entries
+//	database.go      the bbolt file: transactions, undo after a failed commit
+//	health.go        Run, Recover: what happens when the disk fails
+//	append.go        Append: a batch in one transaction
+//	entry.go         the entry of a zone
+//	block.go         blocks of the history
+//	codec.go         steps and records within a block or content file
+//	history.go       Chain, Log
+//	limits.go        limits of the history, Trim, Forget
+//	notes.go         notes
+//	lost.go          zones whose notes were lost
+//	floor.go         serials that others know of
+//	content.go       Restore, and when contents are written
+//	content_file.go  the format of content files
+//	found.go         content files that no entry names
+//	page.go          pages of bbolt, pages.go walks them without trusting any
+//	survey.go        what of a damaged journal can be verified
+//	resolve.go       what the new journal gets of each zone
+//	salvage.go       inspect: makes the new journal and sets the damaged one aside
+//	backup.go        Backup, Verify
 package journal
