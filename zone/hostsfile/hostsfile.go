@@ -139,7 +139,7 @@ func (p *parser) read(text []byte) {
 	}
 	name, nameAt := field(text, at+len(first))
 	if len(name) == 0 {
-		p.fail(at+len(first)+1, "missing-name", "address %v has no name; write one behind it", addr)
+		p.fail(at+len(first)+1, "missing-name", "address %v has no name; write one after it", addr)
 		return
 	}
 	target, offset, reason := p.name(name, text[nameAt+len(name):])

@@ -153,7 +153,7 @@ func TestEmpty(t *testing.T) {
 		{"$INCLUDE part\n", "1 PTR a.\n", ""},
 		{"2 PTR b.\n$INCLUDE part\n", "; nothing\n", "DIR/part:1:1: " + empty + "the $INCLUDE of it if it is empty on purpose\n"},
 		{"$INCLUDE part\n", "", "DIR/part:1:1: " + empty + "the $INCLUDE of it if it is empty on purpose\n"},
-		{"1 PTR (\n", "", "DIR/f:1:7: ( is never closed; put the ) behind the record's last field\n"},
+		{"1 PTR (\n", "", "DIR/f:1:7: ( is never closed; put the ) after the record's last field\n"},
 	} {
 		dir := tree(t, "f", c.main, "part", c.part)
 		res, got := loadTree(dir, "f", "")

@@ -175,7 +175,7 @@ func (l *lexer) scan() bool {
 				return false
 			}
 			if depth > 0 {
-				l.setFault(openLine, openCol, "unclosed-parenthesis", "( is never closed; put the ) behind the record's last field")
+				l.setFault(openLine, openCol, "unclosed-parenthesis", "( is never closed; put the ) after the record's last field")
 				l.rewind(open, openLine)
 				return true
 			}

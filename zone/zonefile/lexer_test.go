@@ -52,7 +52,7 @@ func TestLineEnds(t *testing.T) {
 	check(t, "1 PTR a.;x\r\n2 PTR b.;y\r", one+two)
 	check(t, "\xef\xbb\xbf1 PTR a.\n2 PTR b.\n", one+two)
 	check(t, "1 PTR (a.\r\n)\r\n3 PTR c.", one+"3:1 3.2.0.192.in-addr.arpa. 1 IN PTR c.\n")
-	check(t, "1 PTR a.\n2 PTR (b.", one+"f:2:7: ( is never closed; put the ) behind the record's last field\n")
+	check(t, "1 PTR a.\n2 PTR (b.", one+"f:2:7: ( is never closed; put the ) after the record's last field\n")
 	check(t, "1 PTR a.\n\\", one+"f:2:1: owner \"\\\": \\ at the end; write \\\\ for a backslash\n")
 	check(t, "1 TXT \"", "f:1:7: \" is never closed on its line; put the closing \"\n")
 	check(t, "1 TXT \"\\", "f:1:7: \" is never closed on its line; put the closing \"\n")
@@ -93,7 +93,7 @@ func TestLongLine(t *testing.T) {
 	}
 	// Behind an unclosed parenthesis, too far for the window.
 	open := "1 1 PTR (a.\n" + strings.Repeat(" \n", maxLine) + "2 1 PTR b.\n"
-	if got := outcome(strings.NewReader(open), Options{}); got != "f:1:9: ( is never closed; put the ) behind the record's last field\n" {
+	if got := outcome(strings.NewReader(open), Options{}); got != "f:1:9: ( is never closed; put the ) after the record's last field\n" {
 		t.Errorf("%.300s", got)
 	}
 	// Many of them: bounded work, and every one told up to the bound.

@@ -171,7 +171,7 @@ func (p *parser) line(f *frame) {
 		toks = toks[1:]
 		if len(toks) == 0 {
 			t := &lex.toks[0]
-			p.fail(subject{f, f.owner.name, 0}, t.behind("missing-type", "the line ends behind the owner name; a record needs a type and its data%s", ownerHint(t)))
+			p.fail(subject{f, f.owner.name, 0}, t.behind("missing-type", "the line ends after the owner name; a record needs a type and its data%s", ownerHint(t)))
 			return
 		}
 	} else if f.owner.name == nil {

@@ -120,7 +120,7 @@ func TestParseRData(t *testing.T) {
 		{rr.TypePTR, "", "! column 1: the target is missing; write it"},
 		{rr.TypePTR, "a b", "! column 3: \"b\" follows the last field; remove it, or put ; before it if it is a comment"},
 		{rr.TypePTR, "a\nb", "! line 2, column 1: more than one line; write the data of one record, in parentheses if it needs more lines"},
-		{rr.TypeTXT, "a (", "! column 3: ( is never closed; put the ) behind the record's last field"},
+		{rr.TypeTXT, "a (", "! column 3: ( is never closed; put the ) after the record's last field"},
 		{rr.TypeANY, "a", "! ANY is not a type of stored data (RFC 6895 §3.1)"},
 		{rr.TypeSRV, "1 2 x srv", "! column 5: bad SRV Port: \"x\"; the data of SRV is: priority weight port target (RFC 2782)"},
 	} {
