@@ -156,8 +156,8 @@ func (a *Answer) Reset() {
 	a.Kind = Success
 }
 
-// Release is Reset that lets go of the zones that were asked as well, so that who
-// waits for the next query does not keep a replaced zone in memory.
+// Release is Reset that also drops the references to the zones that were asked, so that
+// an idle Answer does not keep a replaced zone in memory.
 func (a *Answer) Release() {
 	a.Reset()
 	clear(a.items[:a.used])

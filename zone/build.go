@@ -217,8 +217,8 @@ func (b *Builder) addAddress(r *Record) bool {
 	return true
 }
 
-// Build makes the zone. Without an Error among the findings the zone is good to
-// serve; with one it is nil. Findings come in the order of their records' tags.
+// Build makes the zone. Without an Error among the findings the zone can be
+// served; with one it is nil. Findings come in the order of their records' tags.
 // The Builder is spent.
 func (b *Builder) Build() (*Zone, []Finding) {
 	if b.outside > maxOutside {

@@ -119,7 +119,7 @@ func (d *Descent) find() {
 // Status returns where the walk has ended.
 func (d *Descent) Status() DescentStatus { return d.status }
 
-// Release lets go of the zone that was walked and of what was found there, so that
+// Release drops the references to the zone that was walked and to what was found, so that
 // waiting for the next question does not keep a replaced zone in memory.
 func (d *Descent) Release() {
 	d.chunks, d.slot, d.zone, d.head, d.tail, d.search.table, d.search.page, d.search.masks = nil, nil, nil, nil, nil, nil, nil, nil
@@ -133,7 +133,7 @@ func (d *Descent) Zone() *Zone { return d.zone }
 // The pieces are views of the zone. The status must be HasPTR.
 func (d *Descent) PTR() (ttl uint32, head, tail []byte) { return d.ttl, d.head, d.tail }
 
-// Step reads one node, or the upper ones that every walk comes by at once, or what
+// Step reads one node, or at once the upper ones that every walk passes, or what
 // comes before the first or behind the last. It must be called only
 // while Going, and returns whether that still holds.
 func (d *Descent) Step() bool {

@@ -52,8 +52,8 @@
 //
 // Everything reachable from a Zone is immutable. [Zone.Apply] sorts the changes as
 // the trie has them and walks it once: each node on the path to a changed name is
-// written once behind the end of a chunk (graft.go), all the rest is shared; who
-// holds the old Zone sees the old data. What was there before leaves holes, which
+// written once behind the end of a chunk (graft.go), all the rest is shared;
+// readers of the old Zone see the old data. What was there before leaves holes, which
 // are not filled, since older zones may read there. When a sixth of the storage is
 // holes, a sweep begins (sweep.go): each further Apply moves a bounded amount of
 // what is in use out of the sparse chunks, in proportion to what it writes itself, so

@@ -42,7 +42,7 @@ func newPrefixMask(nibbles uint8) prefixMask {
 }
 
 // prefixSlot is a slot of the table by prefix. A cache line of 64 octets holds what
-// a walk needs of the zone itself, so that a question for a PTR comes by it alone on
+// a walk needs of the zone itself, so that a question for a PTR reads only it on
 // its way to the trie, however many zones there are.
 type prefixSlot struct {
 	hi, lo    uint64 // the prefix

@@ -68,7 +68,7 @@ func (w *zoneWriter) suffix(s []byte) ref {
 }
 
 // validSuffix is suffix for octets that may be anything: ok is false if they are not
-// good. What is stored is good, and not looked at again.
+// valid. What is stored is valid, and not checked again.
 func (w *zoneWriter) validSuffix(s []byte, isValid func([]byte) bool) (r ref, ok bool) {
 	w.suffixes.grow()
 	h := uint32(maphash.Bytes(w.suffixes.seed, s))

@@ -5,7 +5,7 @@ import "github.com/cespare/xxhash/v2"
 // suffixCache finds suffixes that were met lately, so that changes share them as a
 // build does. It may forget one, and it may hold refs of another zone that grew
 // out of the same: what it finds is compared, and octets that are the same are
-// good whatever wrote them.
+// valid whatever wrote them.
 //
 // Its hash has no secret: which suffixes it forgets decides what is stored, and the
 // same changes are to give the same chunks everywhere. Nobody gains by collisions: a

@@ -239,7 +239,7 @@ func (w *writer) free(r ref, depth int) { n := w.node(r, depth); w.release(r, n.
 // freeValue counts the octets of a value at r, apart from its node.
 func (w *writer) freeValue(r ref, v []byte) { w.release(r, len(v)) }
 
-// drop lets go of a chunk to which nothing refers any more.
+// drop releases a chunk to which nothing refers any more.
 func (w *writer) drop(i int) {
 	w.ownChunks()
 	w.total -= int64(len(w.chunks[i]))

@@ -112,7 +112,7 @@ func (z *Zone) Stats() Stats {
 // Digest is an order-independent hash of a zone's records, the SOA's serial
 // left out: equal for equal content. It is the sum of the records' hashes in
 // both halves, so that a change costs what it changes; it is no protection
-// against who would forge it.
+// against forgery.
 type Digest [16]byte
 
 // Digest returns the digest of the zone's content.

@@ -62,7 +62,7 @@ func ParseIn(s string, origin Name) (Name, error) {
 	return append(n[:len(n)-1:len(n)-1], origin...), nil
 }
 
-// MustParse is Parse for names known to be good; it panics on others.
+// MustParse is Parse for names known to be valid; it panics on others.
 func MustParse(s string) Name {
 	n, err := Parse(s)
 	if err != nil {

@@ -26,7 +26,7 @@ type call struct {
 	began time.Time
 }
 
-// system returns who makes the calls.
+// system returns what makes the calls.
 func (t *Task) system() System {
 	if t == nil || t.files.System == nil {
 		return OS{}

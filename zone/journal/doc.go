@@ -23,7 +23,7 @@
 // first octet of the bucket's name, the key, and the rest of the value.
 //
 // The key of an apex is its name in lower-case wire form. A zone gets its number
-// when it is first kept, for good; its changes are numbered from 1, so that they
+// when it is first kept, and never loses it; its changes are numbered from 1, so that they
 // lie together and in order of time whatever its serials do. An entry is:
 //
 //	octets  what
