@@ -89,6 +89,7 @@ var allowed = map[[2]string]string{
 	{"internal/config", module + "zone/source"}:   "positions in files",
 	{"internal/config", module + "zone/infile"}:   "the files that positions refer to",
 	{"internal/config", module + "zone/zonefile"}: "syntax of records written in the configuration",
+	{"internal/config", module + "zone/spelling"}: "suggestions for misspelt keys",
 }
 
 // onlyIn lists libraries that only some packages may import.
