@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"ptrd": main})
 }
 
-// TestScript runs the commands as a person would. Beside the commands of
+// TestScript runs the commands like a user. In addition to the commands of
 // testscript there are:
 //
 //	ready [STATE_DIR]            waits for the server and sets DNS, ADMIN and PID

@@ -149,10 +149,10 @@ func TestDropsRoot(t *testing.T) {
 	mustAnswer(t, "tcp", "127.77.0.2:53")
 }
 
-// TestStateDir: a directory that the user cannot write to is told with the remedy.
+// TestStateDir: a directory that the user cannot write to is reported with the remedy.
 func TestStateDir(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can run as somebody else")
+		t.Skip("only root can run as another user")
 	}
 	dir := place(t, "user: nobody\nlisten: {dns: ['127.0.0.1:0']}"+oneZone)
 	if err := os.Mkdir(filepath.Join(dir, "state"), 0o755); err != nil {
@@ -168,7 +168,7 @@ func TestStateDir(t *testing.T) {
 	}
 }
 
-// TestActivation hands sockets over as systemd does; they are answered beside,
+// TestActivation passes sockets as systemd does; they are served in addition,
 // and without, configured addresses.
 func TestActivation(t *testing.T) {
 	udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -179,7 +179,7 @@ func TestActivation(t *testing.T) {
 	tcp, err := net.Listen("tcp4", addr)
 	if err != nil {
 		udp.Close()
-		t.Skipf("the TCP port beside the UDP port is taken: %v", err)
+		t.Skipf("the TCP port with the number of the UDP port is in use: %v", err)
 	}
 	uf, err := udp.File()
 	if err != nil {
@@ -360,7 +360,7 @@ func TestAdminFloodLeavesDNS(t *testing.T) {
 // TestUserReads: what the user cannot read at a reload is found out at the start.
 func TestUserReads(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can run as somebody else")
+		t.Skip("only root can run as another user")
 	}
 	const key = "keys: [{name: k, secret_file: key}]\n"
 	for name, mode := range map[string]os.FileMode{"config.yaml": 0o600, "key": 0o600} {

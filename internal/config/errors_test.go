@@ -45,7 +45,7 @@ func TestErrors(t *testing.T) {
 			case !errors.As(err, &errs):
 				t.Errorf("%s: %s: error is a %T, want Errors", path, f.Name, err)
 			case cfg != nil:
-				t.Errorf("%s: %s: a config beside the error", path, f.Name)
+				t.Errorf("%s: %s: a config together with the error", path, f.Name)
 			default:
 				got = err.Error() + "\n"
 			}

@@ -98,7 +98,7 @@ func TestExampleIsWhole(t *testing.T) {
 		m.node.Content = m.node.Content[:len(m.node.Content)-2]
 		_, err = Parse(examplePath, out)
 		if err == nil {
-			t.Errorf("%s: an unknown key was taken", m.place)
+			t.Errorf("%s: an unknown key was accepted", m.place)
 			continue
 		}
 		found := regexp.MustCompile(`unknown key "not_a_key_at_all"; the keys allowed here are (.*)`).FindStringSubmatch(err.Error())
@@ -121,7 +121,7 @@ func TestExampleIsWhole(t *testing.T) {
 	}
 }
 
-// explained returns where the example tells what a mapping of a catalog means that
+// explained returns where the example explains a mapping of a catalog that
 // is the same in zones, or in another mapping of it.
 func explained(place string) string {
 	place = strings.Replace(place, ".catalogs[].groups.lab", ".catalogs[].members", 1)

@@ -14,7 +14,7 @@ import (
 )
 
 // FuzzParse: no text makes Parse panic; what it refuses has positions inside the
-// file, in order; what it takes keeps the promises of the struct.
+// file, in order; the result has the invariants of the struct.
 func FuzzParse(f *testing.F) {
 	data, err := os.ReadFile(examplePath)
 	if err != nil {
@@ -42,7 +42,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			checkErrors(t, data, err)
 			if cfg != nil {
-				t.Error("a config beside an error")
+				t.Error("a config together with an error")
 			}
 			return
 		}

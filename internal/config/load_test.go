@@ -106,7 +106,7 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// TestLoadUnreadable: a configuration that is not there can be told from one that
+// TestLoadUnreadable: a missing configuration is distinguished from one that
 // is wrong.
 func TestLoadUnreadable(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ptrd.yaml")

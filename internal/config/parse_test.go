@@ -195,7 +195,7 @@ zones:
 	}
 }
 
-// TestInheritance: what a zone gives goes before the defaults, key by key; name
+// TestInheritance: what a zone sets takes precedence over the defaults, key by key; name
 // servers as a whole.
 func TestInheritance(t *testing.T) {
 	cfg := mustParse(t, `

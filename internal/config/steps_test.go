@@ -77,7 +77,7 @@ func TestStepsAreLinear(t *testing.T) {
 }
 
 // TestManyValues: what would take gigabytes as a tree is refused before it is one; each
-// value of a file is counted, and those of addresses are not taken for several.
+// value of a file is counted, and an address counts as one.
 func TestManyValues(t *testing.T) {
 	for _, text := range []string{"x,", "x\n", "{", "- ", "[", "\"x\":"} {
 		_, err := Parse("f", []byte("zones: ["+strings.Repeat(text, maxValues)))

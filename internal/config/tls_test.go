@@ -10,7 +10,7 @@ import (
 	"github.com/ptrd/ptrd/internal/certtest"
 )
 
-// A Loader reads certificates anew when the files change, and only then.
+// A Loader reads certificates again only when the files change.
 func TestListenTLS(t *testing.T) {
 	dir := write(t, map[string]string{
 		"ptrd.yaml": "zones: []\nlisten: {tls: {addresses: \"127.0.0.1:853\", cert_file: ns1.pem, key_file: ns1.key, client_ca_file: ca.pem}}\n",

@@ -183,7 +183,7 @@ func (p *printer) head(mark, program, where string) string {
 		command += " --resolver"
 	}
 	return note(mark, "%s as a %s ptrd: %s. %s", program, what, plural(len(p.Zones), "zone"), where) + "\n" +
-		note(mark, "Written by `%s`; write it anew when the zones change.", command)
+		note(mark, "Written by `%s`; run it again when the zones change.", command)
 }
 
 // keys returns the keys of the zones, each once, in their order.
@@ -210,7 +210,7 @@ func (p *printer) keyNote(mark, between, form string) string {
 		list[i] = fmt.Sprintf(form, bare(k.Name), k.Algorithm, strings.ToUpper(k.Algorithm))
 	}
 	lines := strings.ReplaceAll("\n"+strings.Join(list, between+"\n"), "\n", "\n"+mark+"\t")
-	return "\n" + note(mark, "%s is readable for the program alone, and holds:", p.KeyFile) + lines
+	return "\n" + note(mark, "%s must be readable only by the program, and holds:", p.KeyFile) + lines
 }
 
 // zoneNote returns a comment with the addresses of a zone.
