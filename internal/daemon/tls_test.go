@@ -84,7 +84,7 @@ func TestTLSCertificates(t *testing.T) {
 	}
 	replace(t, filepath.Join(dir, "ns1.pem"), "not a certificate")
 	o := l.reload(t)
-	if o.InForce || len(o.Findings) != 1 || !strings.Contains(o.Findings[0].Text, filepath.Join(dir, "ns1.pem")+": there is no certificate in it") {
+	if o.InForce || len(o.Findings) != 1 || !strings.Contains(o.Findings[0].Text, filepath.Join(dir, "ns1.pem")+": there is no certificate in the file") {
 		t.Errorf("%+v", o)
 	}
 	if name, err := l.shown(t, ca.File, "ns1.example"); err != nil || name != "b" {
