@@ -11,8 +11,10 @@ import (
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/history"
+	"github.com/ptrd/ptrd/internal/update"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/journal"
 )
 
 // readLog answers VerbLog.
@@ -77,10 +79,36 @@ func (d *Daemon) rollback(args url.Values) (any, error) {
 		return nil, err
 	}
 	out := &history.Rollback{Zone: apex.String(), To: to}
-	_, err = d.zones.Commit(commit.Request{Propose: func(set *zone.Set) (*zone.Batch, error) {
+	if item := itemOf(d.state.Load().cfg, apex); item != nil && len(item.Update.Rules) > 0 {
+		var r *update.Rollback
+		if r, err = d.updater.Rollback(apex, to, past{d.journal}); err == nil {
+			out.From, out.Serial, out.Removed, out.Added = r.From, r.Serial, r.Removed, r.Added
+			out.Layer, out.Ended, out.Renewed = r.Layer, r.Ended, r.Renewed
+		}
+	} else {
+		err = d.rollbackWhole(apex, to, out)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.each.Info("rolled back", "zone", out.Zone, "to", uint32(to), "serial", uint32(out.Serial))
+	return out, nil
+}
+
+// past is the journal as the Updater wants it.
+type past struct{ *journal.Journal }
+
+func (p past) Back(z *zone.Zone, to zone.Serial) (*zone.Changeset, error) {
+	return history.Back(p.Journal, z, to, time.Now().Unix())
+}
+
+// rollbackWhole rolls back a zone whose content is in the journal only and that takes no
+// updates.
+func (d *Daemon) rollbackWhole(apex dname.Name, to zone.Serial, out *history.Rollback) error {
+	_, err := d.zones.Commit(commit.Request{Propose: func(set *zone.Set) (*zone.Batch, error) {
 		z := set.Get(apex)
 		if z == nil || !z.IsAvailable() {
-			return nil, fmt.Errorf("zone %v is not served; `ptrd status` tells what is", apex)
+			return nil, fmt.Errorf("zone %v is not served; `ptrd status` lists those that are", apex)
 		}
 		now := time.Now()
 		c, err := history.Back(d.journal, z, to, now.Unix())
@@ -98,15 +126,11 @@ func (d *Daemon) rollback(args url.Values) (any, error) {
 			Steps: []zone.Step{{Changeset: c, Source: source, At: now.UnixMilli()}},
 		}}}, nil
 	}})
-	if err != nil {
-		return nil, err
-	}
-	d.each.Info("rolled back", "zone", out.Zone, "to", uint32(to), "serial", uint32(out.Serial))
-	return out, nil
+	return err
 }
 
-// mayChange returns an error unless the content of a zone is the server's own: else
-// its source would bring back what was rolled back.
+// mayChange returns an error if nothing of a zone can be rolled back: its source would
+// bring back what was rolled back. What updates added to the sources can be.
 func (d *Daemon) mayChange(apex dname.Name) error {
 	e, ok, err := d.journal.Last(apex)
 	z := itemOf(d.state.Load().cfg, apex)
@@ -120,7 +144,9 @@ func (d *Daemon) mayChange(apex dname.Name) error {
 	case ok && e.Kept:
 		return nil
 	case z == nil:
-		return fmt.Errorf("zone %v is not served; `ptrd status` tells what is", apex)
+		return fmt.Errorf("zone %v is not served; `ptrd status` lists those that are", apex)
+	case len(z.Update.Rules) > 0 && !e.Verbatim:
+		return nil
 	case len(z.Files) > 0:
 		return fmt.Errorf("zone %v comes from %s, which would bring back at the next reload what is rolled back here; put the old content into the file, `ptrd diff` shows it", apex, z.Files[0].Path)
 	}

@@ -2,8 +2,11 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"net/url"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,6 +121,60 @@ func TestRollback(t *testing.T) {
 	if !ok || err != nil || z.Digest() != served.Digest() || z.Serial() != served.Serial() {
 		t.Errorf("after a restart: %v %v", ok, err)
 	}
+}
+
+// Of a zone with sources a rollback changes what updates added, and nothing else; a
+// reload does not bring it back.
+func TestRollbackOfLayer(t *testing.T) {
+	dir := shortDir(t)
+	file := filepath.Join(dir, "file.zone")
+	replace(t, file, "generation 60 TXT 1\n")
+	l := start(t, dir, updating)
+	apex := dname.MustParse("file.example.")
+	back := func(to zone.Serial) (string, error) {
+		v, err := l.rollback(url.Values{"what": {"file.example."}, "serial": {fmt.Sprint(uint32(to))}})
+		if err != nil {
+			return "", err
+		}
+		var b strings.Builder
+		err = v.(*history.Rollback).Print(&b)
+		return b.String(), err
+	}
+	want := func(what string, there ...string) {
+		t.Helper()
+		text := l.dumped(t, "file.example.")
+		for _, s := range []string{"a.file.example.", "b.file.example.", `"1"`, `"2"`} {
+			if strings.Contains(text, s) != slices.Contains(there, s) {
+				t.Errorf("%s: %s\n%s", what, s, text)
+			}
+		}
+	}
+	first := l.zones.Set().Get(apex).Serial()
+	l.update(t, "file.example.", "a")
+	to := l.zones.Set().Get(apex).Serial()
+	l.update(t, "file.example.", "b")
+	replace(t, file, "generation 60 TXT 2\n")
+	l.reload(t)
+	want("before", "a.file.example.", "b.file.example.", `"2"`)
+	if text, err := back(to); err != nil || !strings.Contains(text, "with the sources as they are and the updates of") {
+		t.Errorf("%s %v", text, err)
+	}
+	want("after the rollback", "a.file.example.", `"2"`)
+	replace(t, file, "generation 60 TXT 1\n")
+	l.reload(t)
+	want("after a reload", "a.file.example.", `"1"`)
+	if text, err := back(first); err != nil {
+		t.Errorf("%s %v", text, err)
+	}
+	want("at the start", `"1"`)
+	if _, err := back(first); err == nil || !strings.Contains(err.Error(), "no update that can be undone changed it since") {
+		t.Errorf("again: %v", err)
+	}
+	if err := l.stop(); err != nil {
+		t.Fatal(err)
+	}
+	l = start(t, dir, updating)
+	want("after a restart", `"1"`)
 }
 
 // A copy of what a primary has is rolled back there.

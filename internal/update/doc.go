@@ -9,6 +9,7 @@
 //	pending.go   datagrams that are sent again
 //	follow.go    names that are aliases into classless zones (RFC 2317)
 //	layer.go     the layer of updates in a zone with sources
+//	rollback.go  the layer of updates, or the whole of a dynamic zone, as it was at a serial
 //	lifetime.go  records that expire
 //
 // Two kinds of zones accept updates. A zone without any other source follows the RFC exactly,
@@ -16,9 +17,9 @@
 // remove, change or hide an RRset of the sources is refused; all other RRsets form a separate
 // layer, which is stored in notes of the journal.
 //
-// Only the goroutine of Updater.Run changes zones here. It processes all waiting messages in
-// order, each on the result of the previous ones, commits the result as one batch, and then
-// answers all: a response is sent after its change is on disk and served. A reload, which
-// replaces such a zone, pauses updates while it commits, and reports the new sources to the
-// Updater.
+// The goroutine of Updater.Run processes all waiting messages in order, each on the result
+// of the previous ones, commits the result as one batch, and then answers all: a response is
+// sent after its change is on disk and served. A reload calls Updater.Adopt as part of its own
+// commit, so that no round is committed under a policy, or on top of sources, that are not
+// active any more.
 package update

@@ -3,6 +3,7 @@ package update
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -27,29 +28,48 @@ func rrsetKey(prefix string, owner dname.Name, t rr.Type) string {
 	return string(binary.BigEndian.AppendUint16([]byte(prefix+owner.Key()), uint16(t)))
 }
 
-// rrsetNote returns the note about an RRset of a zone; one that is not there is to
-// be forgotten.
-func rrsetNote(z *zone.Zone, owner dname.Name, t rr.Type) zone.Note {
-	n := zone.Note{Key: rrsetKey(noteRRset, owner, t)}
-	if s, ok := z.Get(owner, t); ok {
-		n.Value = binary.BigEndian.AppendUint32(nil, s.TTL)
-		for it := s.Data(); it.Next(); {
-			n.Value = binary.BigEndian.AppendUint16(n.Value, uint16(len(it.Head)+len(it.Tail)))
-			n.Value = append(append(n.Value, it.Head...), it.Tail...)
-		}
-	}
-	return n
-}
-
 // noted is an RRset as a note has it.
 type noted struct {
 	owner dname.Name
 	typ   rr.Type
 	ttl   uint32
-	data  [][]byte
+	data  [][]byte // none: there is no RRset
 }
 
-// readRRset reads what rrsetNote wrote; ok is false where it did not.
+// rrsetAt returns an RRset of a zone.
+func rrsetAt(z *zone.Zone, owner dname.Name, t rr.Type) noted {
+	s := noted{owner: owner, typ: t}
+	if set, ok := z.Get(owner, t); ok {
+		s.ttl = set.TTL
+		for it := set.Data(); it.Next(); {
+			s.data = append(s.data, slices.Concat(it.Head, it.Tail))
+		}
+	}
+	return s
+}
+
+func (s noted) key() string { return rrsetKey(noteRRset, s.owner, s.typ) }
+
+// note returns the note about the RRset; one without data is deleted.
+func (s noted) note() zone.Note {
+	n := zone.Note{Key: s.key()}
+	if len(s.data) > 0 {
+		n.Value = binary.BigEndian.AppendUint32(nil, s.ttl)
+	}
+	for _, d := range s.data {
+		n.Value = append(binary.BigEndian.AppendUint16(n.Value, uint16(len(d))), d...)
+	}
+	return n
+}
+
+func (s noted) records() (list []zone.Record) {
+	for _, d := range s.data {
+		list = append(list, zone.Record{Owner: s.owner, Type: s.typ, TTL: s.ttl, Data: d})
+	}
+	return list
+}
+
+// readRRset reads what noted.note wrote; ok is false if it is something else.
 func readRRset(n zone.Note) (s noted, ok bool) {
 	key := []byte(n.Key[len(noteRRset):])
 	s.owner = dname.FromWire(key)
@@ -69,26 +89,40 @@ func readRRset(n zone.Note) (s noted, ok bool) {
 	return s, len(s.data) > 0
 }
 
-// Overlay returns the zone made from its sources, static, with the RRsets that
-// updates put beside it. What the sources have goes first: an RRset of the layer
-// that would add to one of theirs, stand beside a CNAME or hide a name below it is
-// left out until they no longer have it.
+// Overlay returns the zone made from its sources, static, with the RRsets that updates
+// added to it.
 func Overlay(notes Notes, static *zone.Zone) (*zone.Zone, error) {
-	list, err := notes.Notes(static.Apex(), noteRRset)
+	list, err := readLayer(notes, static.Apex())
 	if err != nil {
-		return nil, fmt.Errorf("read what updates put into zone %v: %w", static.Apex(), err)
+		return nil, err
 	}
-	if len(list) == 0 {
-		return static, nil
+	return overlay(static, list)
+}
+
+// readLayer returns the RRsets that updates added to a zone with sources.
+func readLayer(notes Notes, apex dname.Name) (layer []noted, err error) {
+	list, err := notes.Notes(apex, noteRRset)
+	if err != nil {
+		return nil, fmt.Errorf("read what updates put into zone %v: %w", apex, err)
 	}
-	// What goes with everything first, then what stands alone: two RRsets of the layer
-	// can contradict each other if the sources hid one while the other was added.
-	var rounds [3][]noted
 	for _, n := range list {
 		s, ok := readRRset(n)
 		if !ok {
-			return nil, fmt.Errorf("what updates put into zone %v: %w (note %q)", static.Apex(), journal.ErrCorrupt, n.Key)
+			return nil, fmt.Errorf("what updates put into zone %v: %w (note %q)", apex, journal.ErrCorrupt, n.Key)
 		}
+		layer = append(layer, s)
+	}
+	return layer, nil
+}
+
+// overlay puts a layer under what the sources have: an RRset of the layer that would add
+// to one of theirs, coexist with a CNAME or hide a name below it is left out as long as
+// they have it.
+func overlay(static *zone.Zone, layer []noted) (z *zone.Zone, err error) {
+	// First what coexists with everything, then what must be alone: two RRsets of the
+	// layer can contradict each other if one was added while the sources hid the other.
+	var rounds [3][]noted
+	for _, s := range layer {
 		i := 0
 		switch s.typ {
 		case rr.TypeDNAME:
@@ -98,7 +132,7 @@ func Overlay(notes Notes, static *zone.Zone) (*zone.Zone, error) {
 		}
 		rounds[i] = append(rounds[i], s)
 	}
-	z := static
+	z = static
 	for _, sets := range rounds {
 		c := &zone.Changeset{Apex: z.Apex(), From: z.Serial(), To: z.Serial()}
 		for i := range sets {
@@ -106,9 +140,7 @@ func Overlay(notes Notes, static *zone.Zone) (*zone.Zone, error) {
 			if !fitsBeside(z, static, s) {
 				continue
 			}
-			for _, d := range s.data {
-				c.Added = append(c.Added, zone.Record{Owner: s.owner, Type: s.typ, TTL: s.ttl, Data: d})
-			}
+			c.Added = append(c.Added, s.records()...)
 		}
 		if c.IsEmpty() {
 			continue

@@ -304,7 +304,7 @@ func (u *Updater) expireIn(r *round, apex dname.Name, l *lifetimes) {
 			m.Updates = append(m.Updates, Record{Owner: e.owner, Type: e.typ, Class: rr.ClassNONE, Data: e.data})
 		}
 	}
-	if _, fault := r.apply(zr, m, nil, "end of dynamic_lifetime"); fault != nil {
+	if _, fault := r.apply(zr, m, nil, sourceExpiry); fault != nil {
 		u.o.Log.Error("records whose life ended cannot be removed", "zone", apex.String(), "why", fault.Text)
 	}
 	for _, e := range due {

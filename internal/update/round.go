@@ -77,7 +77,7 @@ func (r *round) carryOut(j *job) {
 	}
 	if fault == nil {
 		allow := func(owner dname.Name, t rr.Type) string { return zr.policy.Allow(j.who, owner, t) }
-		j.ignored, fault = r.apply(zr, m, allow, "update by "+j.who.String())
+		j.ignored, fault = r.apply(zr, m, allow, sourceUpdate+j.who.String())
 	}
 	j.fault = fault
 	for i := range j.ignored {
@@ -148,7 +148,7 @@ func (r *round) batch() *zone.Batch {
 	changesLives := false
 	for _, zr := range r.zones {
 		for _, t := range zr.touched {
-			zr.notes = append(zr.notes, rrsetNote(zr.zone, t.Owner, t.Type))
+			zr.notes = append(zr.notes, rrsetAt(zr.zone, t.Owner, t.Type).note())
 		}
 		zr.notes = r.u.lifetimes[zr.base.Key()].notes(zr.notes, zr)
 		changesLives = changesLives || len(zr.lives) > 0

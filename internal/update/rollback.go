@@ -1,0 +1,347 @@
+package update
+
+import (
+	"bytes"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/journal"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// The sources of steps, as the history names them.
+const (
+	sourceUpdate   = "update by " // and the client
+	sourceExpiry   = "end of dynamic_lifetime"
+	sourceRollback = "rollback to " // and the serial
+)
+
+// History is what is known of former contents of zones.
+type History interface {
+	// Back returns the changeset that gives z the content that the zone had with a
+	// serial, under a new one.
+	Back(z *zone.Zone, to zone.Serial) (*zone.Changeset, error)
+	// Log yields the steps of a zone, the newest first.
+	Log(apex dname.Name, records bool) iter.Seq2[journal.Line, error]
+}
+
+// Rollback is what became of a rollback.
+type Rollback struct {
+	From, Serial   zone.Serial // before and after it
+	Layer          bool        // only what updates added was changed, not what comes from the sources
+	Removed, Added int         // records, the SOA among them
+	Ended          int         // records that stay away because their lifetime had ended
+	Renewed        int         // records that begin a new lifetime
+}
+
+// Rollback gives what updates made of a zone the content that it had with an earlier
+// serial. Of a zone with sources this is the layer of updates only.
+//
+// Records whose lifetime ended since then stay away. Other records that return and that
+// an update had added begin a new lifetime if the zone has dynamic_lifetime.
+func (u *Updater) Rollback(apex dname.Name, to zone.Serial, h History) (*Rollback, error) {
+	var out *Rollback
+	var r *round
+	_, err := u.o.Store.Commit(commit.Request{
+		Propose: func(set *zone.Set) (*zone.Batch, error) {
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			r = u.newRound(set)
+			zr, fault := r.of(apex)
+			if fault != nil {
+				return nil, fmt.Errorf("zone %v: %s", apex, fault.Text)
+			}
+			var err error
+			if out, err = r.rollback(zr, to, h); err != nil {
+				return nil, err
+			}
+			return r.batch(), nil
+		},
+		After: func() error {
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			r.activateLives()
+			return nil
+		},
+	})
+	return out, err
+}
+
+// rollback adds the step that Updater.Rollback describes to the round of a zone.
+func (r *round) rollback(zr *zoneRound, to zone.Serial, h History) (*Rollback, error) {
+	z := zr.zone
+	c, err := h.Back(z, to)
+	if err != nil {
+		return nil, err
+	}
+	past, err := since(h, z, to)
+	if err != nil {
+		return nil, err
+	}
+	out := &Rollback{From: z.Serial(), Layer: zr.static.Zone != nil}
+	var removed, returned []zone.Record
+	if out.Layer {
+		if removed, returned, err = r.rollbackLayer(zr, past, out); err != nil {
+			return nil, err
+		}
+		c = zone.Diff(z, zr.zone, nil)
+	} else {
+		c.Added = out.withoutEnded(c.Added, c.Removed, past.ended())
+		if zr.zone, err = z.Apply(c); err != nil {
+			return nil, fmt.Errorf("zone %v: %w", z.Apex(), err)
+		}
+		removed, returned = without(c.Removed, c.Added), without(c.Added, c.Removed)
+	}
+	out.Serial, out.Removed, out.Added = zr.zone.Serial(), len(c.Removed), len(c.Added)
+	zr.steps = append(zr.steps, zone.Step{Changeset: c, Source: fmt.Sprintf("%s%d", sourceRollback, to), At: r.milli})
+	if zr.policy.Lifetime > 0 {
+		for i := range removed {
+			zr.lives.set(removed[i].Owner, removed[i].Type, removed[i].Data, 0)
+		}
+		byUpdate, err := addedByUpdate(h, z.Apex(), to, returned)
+		if err != nil {
+			return nil, err
+		}
+		for i := range byUpdate {
+			zr.lives.set(byUpdate[i].Owner, byUpdate[i].Type, byUpdate[i].Data, r.unix+int64(zr.policy.Lifetime.Seconds()))
+		}
+		out.Renewed = len(byUpdate)
+	}
+	return out, nil
+}
+
+// rollbackLayer gives the layer of updates its former content and makes the zone again
+// from it and the sources. RRsets of the layer that the sources hide stay as they are:
+// their changes are not part of the history, so that no other rollback could undo them.
+// It returns the records that leave the layer and those that return to it.
+func (r *round) rollbackLayer(zr *zoneRound, past steps, out *Rollback) (removed, returned []zone.Record, err error) {
+	apex := zr.base.Apex()
+	list, err := readLayer(r.u.o.Notes, apex)
+	if err != nil {
+		return nil, nil, err
+	}
+	layer := map[string]noted{}
+	for _, s := range list {
+		layer[s.key()] = s
+	}
+	ended := past.ended()
+	for key, records := range past.layerBefore(zr.zone) {
+		old := layer[key].records()
+		records = out.withoutEnded(records, old, ended)
+		s := noted{}
+		for _, rec := range records {
+			s.owner, s.typ, s.ttl, s.data = rec.Owner, rec.Type, rec.TTL, append(s.data, rec.Data)
+		}
+		if isHidden(zr.static.Zone, layer[key]) || isHidden(zr.static.Zone, s) {
+			continue
+		}
+		removed, returned = append(removed, without(old, records)...), append(returned, without(records, old)...)
+		delete(layer, key)
+		if len(records) == 0 {
+			zr.notes = append(zr.notes, zone.Note{Key: key})
+			continue
+		}
+		layer[key] = s
+		zr.notes = append(zr.notes, s.note())
+	}
+	if len(removed)+len(returned) == 0 {
+		return nil, nil, fmt.Errorf("zone %v: no update that can be undone changed it since, and its sources are not rolled back; `ptrd log %[1]v` lists what changed it", apex)
+	}
+	next, err := overlay(zr.static.Zone, slices.Collect(maps.Values(layer)))
+	if err != nil {
+		return nil, nil, err
+	}
+	zr.zone = next.WithSerial(zr.next(r.unix)(zr.zone.Serial()))
+	return removed, returned, nil
+}
+
+// isHidden reports whether the sources hide an RRset of the layer.
+func isHidden(static *zone.Zone, s noted) bool {
+	return len(s.data) > 0 && !fitsBeside(static, static, &s)
+}
+
+// withoutEnded counts the records that ended, unless they are there again, and returns
+// the others.
+func (out *Rollback) withoutEnded(list, there []zone.Record, ended map[string]bool) []zone.Record {
+	stay := map[string]bool{}
+	for i := range there {
+		stay[recordKey(&there[i])] = true
+	}
+	return slices.DeleteFunc(list, func(rec zone.Record) bool {
+		key := recordKey(&rec)
+		if !ended[key] || stay[key] {
+			return false
+		}
+		out.Ended++
+		return true
+	})
+}
+
+// steps are those of a zone since it had an earlier serial, the newest first.
+type steps []journal.Line
+
+// since returns the steps that led from a serial, which is known, to z.
+func since(h History, z *zone.Zone, to zone.Serial) (list steps, err error) {
+	for l, err := range h.Log(z.Apex(), true) {
+		switch {
+		case err != nil:
+			return nil, err
+		case len(list) == 0 && l.To != z.Serial():
+			continue // it is not served yet
+		}
+		list = append(list, l)
+		if l.From == to {
+			break
+		}
+	}
+	return list, nil
+}
+
+// isByUpdate reports whether a step changed only what updates made.
+func isByUpdate(l *journal.Line) bool {
+	return strings.HasPrefix(l.Source, sourceUpdate) || l.Source == sourceExpiry || strings.HasPrefix(l.Source, sourceRollback)
+}
+
+// ended returns the records whose latest removal, but for what a source of the zone
+// removed, was the end of their lifetime, by recordKey.
+func (list steps) ended() map[string]bool {
+	out := map[string]bool{}
+	for i := range list {
+		c := list[i].Changeset
+		if c == nil || !isByUpdate(&list[i]) {
+			continue
+		}
+		for _, rec := range without(c.Removed, c.Added) {
+			key := recordKey(&rec)
+			if _, known := out[key]; !known {
+				out[key] = list[i].Source == sourceExpiry
+			}
+		}
+	}
+	return out
+}
+
+// layerBefore returns the RRsets that updates changed in these steps, as they were before
+// the first such change, by key of their note. z is the zone after all steps. An RRset
+// belongs to the layer of updates when one changes it, whatever it belonged to before.
+func (list steps) layerBefore(z *zone.Zone) map[string][]zone.Record {
+	now, before := map[string][]zone.Record{}, map[string][]zone.Record{}
+	each := func(l *journal.Line, f func(key string, rec *zone.Record, added bool)) {
+		if l.Changeset == nil {
+			return
+		}
+		for i, part := range [...][]zone.Record{l.Changeset.Added, l.Changeset.Removed} {
+			for j := range part {
+				if rec := &part[j]; rec.Type != rr.TypeSOA {
+					f(rrsetKey(noteRRset, rec.Owner, rec.Type), rec, i == 0)
+				}
+			}
+		}
+	}
+	for i := range list {
+		if isByUpdate(&list[i]) {
+			each(&list[i], func(key string, rec *zone.Record, _ bool) {
+				if _, known := now[key]; !known {
+					set := rrsetAt(z, rec.Owner, rec.Type)
+					now[key] = set.records()
+				}
+			})
+		}
+	}
+	for i := range list {
+		touched := map[string]bool{}
+		each(&list[i], func(key string, rec *zone.Record, added bool) {
+			records, tracked := now[key]
+			if !tracked {
+				return
+			}
+			touched[key] = true
+			if added {
+				now[key] = slices.DeleteFunc(records, func(old zone.Record) bool { return bytes.Equal(old.Data, rec.Data) })
+			} else {
+				now[key] = append(records, *rec)
+			}
+		})
+		if isByUpdate(&list[i]) {
+			for key := range touched {
+				before[key] = slices.Clone(now[key])
+			}
+		}
+	}
+	return before
+}
+
+// addedByUpdate returns those records that an update had added to the zone by the time
+// of a serial. What came with the zone, or so long ago that the history does not reach
+// back, is not among them. What a rollback added is as it was at the serial to which that
+// rollback went.
+func addedByUpdate(h History, apex dname.Name, to zone.Serial, list []zone.Record) (out []zone.Record, err error) {
+	wanted := map[string]zone.Record{}
+	from := map[zone.Serial][]zone.Record{} // the serial from which on to look back
+	for _, rec := range list {
+		if rec.Type != rr.TypeSOA {
+			from[to] = append(from[to], rec)
+		}
+	}
+	for l, err := range h.Log(apex, true) {
+		if err != nil {
+			return nil, err
+		}
+		for _, rec := range from[l.To] {
+			wanted[recordKey(&rec)] = rec
+		}
+		delete(from, l.To)
+		if len(wanted) == 0 && len(from) == 0 {
+			break
+		}
+		if l.Changeset == nil || len(wanted) == 0 || !isByUpdate(&l) {
+			continue
+		}
+		for _, added := range without(l.Changeset.Added, l.Changeset.Removed) {
+			key := recordKey(&added)
+			rec, ok := wanted[key]
+			if !ok {
+				continue
+			}
+			delete(wanted, key)
+			if strings.HasPrefix(l.Source, sourceUpdate) {
+				out = append(out, rec)
+			} else if s, ok := strings.CutPrefix(l.Source, sourceRollback); ok {
+				if n, err := strconv.ParseUint(s, 10, 32); err == nil {
+					from[zone.Serial(n)] = append(from[zone.Serial(n)], rec)
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// recordKey is the same for records that differ in their TTL only.
+func recordKey(r *zone.Record) string {
+	return rrsetKey("", r.Owner, r.Type) + string(r.Data)
+}
+
+// without returns the records of list that are not in other, whatever their TTLs.
+func without(list, other []zone.Record) []zone.Record {
+	if len(list) == 0 || len(other) == 0 {
+		return list
+	}
+	known := make(map[string]bool, len(other))
+	for i := range other {
+		known[recordKey(&other[i])] = true
+	}
+	var out []zone.Record
+	for i := range list {
+		if !known[recordKey(&list[i])] {
+			out = append(out, list[i])
+		}
+	}
+	return out
+}
