@@ -411,7 +411,7 @@ func (d *Daemon) tellCatalogs(told []CatalogStatus, findings []catalog.Finding) 
 		s.Findings = append(s.Findings, fmt.Sprintf("%d more", n))
 	}
 	d.fleet.findings.log = d.each
-	d.fleet.findings.tell(list)
+	d.fleet.findings.logActive(list)
 	d.fleet.told.Store(&told)
 }
 

@@ -44,10 +44,10 @@ type findingLog struct {
 	refusal map[string]bool // of the configuration that was refused since; nil: none
 }
 
-// tell logs the findings of the new active configuration that are new, and how many earlier ones are
+// logActive logs the findings of the new active configuration that are new, and how many earlier ones are
 // resolved.
-func (l *findingLog) tell(list []Finding) {
-	now := l.report(list)
+func (l *findingLog) logActive(list []Finding) {
+	now := l.logNew(list)
 	resolved := 0
 	for _, before := range []map[string]bool{l.last, l.refusal} {
 		for s := range before {
@@ -62,14 +62,14 @@ func (l *findingLog) tell(list []Finding) {
 	l.last, l.refusal = now, nil
 }
 
-// refused logs the new findings of a configuration that was refused. Its zones were not checked, so
+// logRefused logs the new findings of a configuration that was refused. Its zones were not checked, so
 // that earlier findings about them are not resolved.
-func (l *findingLog) refused(list []Finding) {
-	l.refusal = l.report(list)
+func (l *findingLog) logRefused(list []Finding) {
+	l.refusal = l.logNew(list)
 }
 
-// report logs the new findings in list and returns the texts of all.
-func (l *findingLog) report(list []Finding) map[string]bool {
+// logNew logs the new findings in list and returns the texts of all.
+func (l *findingLog) logNew(list []Finding) map[string]bool {
 	now := make(map[string]bool, len(list))
 	type kind struct {
 		code  string

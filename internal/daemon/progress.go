@@ -40,9 +40,9 @@ func (d *Daemon) loadingNow() *Loading {
 	return &l
 }
 
-// tellProgress reports the progress of the load that begins now to the log and the service manager, at
+// reportProgress reports the progress of the load that begins now to the log and the service manager, at
 // each element of every, until end is called.
-func (d *Daemon) tellProgress(every <-chan time.Time) (end func()) {
+func (d *Daemon) reportProgress(every <-chan time.Time) (end func()) {
 	var begin load
 	begin.records, begin.bytes = d.progress.Read()
 	d.load.Store(&begin)

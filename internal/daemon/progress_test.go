@@ -37,7 +37,7 @@ func TestProgress(t *testing.T) {
 	}
 	for range 2 { // the second one begins at zero again
 		tick := make(chan time.Time)
-		end := d.tellProgress(tick)
+		end := d.reportProgress(tick)
 		for range 2 {
 			tick <- time.Time{}
 			if line := <-w.lines; !strings.Contains(line, "msg=loading zones=0 of=0 records=0 bytes=0") {

@@ -108,7 +108,7 @@ func (d *Daemon) refuse(o *Outcome, begin time.Time) *Outcome {
 	if o.Broken == nil {
 		o.Broken = []BrokenZone{}
 	}
-	d.findings.refused(o.Findings)
+	d.findings.logRefused(o.Findings)
 	return o
 }
 
@@ -163,7 +163,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	}
 	d.state.Store(next)
 	setLevel(d.level, &cfg.Log)
-	d.findings.tell(o.Findings)
+	d.findings.logActive(o.Findings)
 	d.watch(plan, begin)
 	d.adoptClaims(cfg, claims)
 	return o
@@ -175,7 +175,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy *answer.Policy, o *Outcome, how round) (plan *assemble.Plan, warnings []error, err error) {
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
-	defer d.tellProgress(tick.C)()
+	defer d.reportProgress(tick.C)()
 	notified := notifyZones(whole, policy.Keys)
 	var others *secondary.Plan
 	report, err := d.zones.Commit(commit.Request{
