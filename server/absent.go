@@ -2,11 +2,11 @@ package server
 
 import (
 	"errors"
-	"github.com/ptrd/ptrd/server/answer"
-	"net"
 	"net/netip"
 	"slices"
-	"strconv"
+
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/sock"
 )
 
 // Absent is an address that the server is to listen on and that no interface has, or
@@ -18,7 +18,7 @@ type Absent struct {
 }
 
 // IsAbsent reports whether binding addr failed because no interface has it, or not yet.
-func IsAbsent(err error, addr netip.Addr) bool { return err != nil && isAbsent(err, addr) }
+func IsAbsent(err error, addr netip.Addr) bool { return err != nil && sock.IsAbsent(err, addr) }
 
 // Absent returns the addresses that could not be bound, in order. Recheck tries them again.
 func (s *Server) Absent() []Absent {
@@ -47,7 +47,7 @@ func (s *Server) Recheck() bool {
 // bound. The caller holds mu.
 func (s *Server) dropStale() {
 	for k, l := range s.listeners {
-		if zone := k.addr.Addr().Zone(); zone == "" || interfaceIndex(zone) == l.index {
+		if zone := k.addr.Addr().Zone(); zone == "" || sock.InterfaceIndex(zone) == l.index {
 			continue
 		}
 		delete(s.listeners, k)
@@ -57,7 +57,7 @@ func (s *Server) dropStale() {
 		} else {
 			l.discard()
 		}
-		s.setAbsent(k, bindError(s.transportOf(k), k.addr, errStale))
+		s.setAbsent(k, sock.BindError(s.transportOf(k), k.addr, errStale))
 	}
 }
 
@@ -106,29 +106,4 @@ func (s *Server) transportOf(k listenKey) string {
 		return answer.TLS.String()
 	}
 	return answer.UDP.String()
-}
-
-// interfaceIndex returns the number of the interface that an address's IPv6 zone names; 0
-// if there is none. It differs after the interface was created again.
-func interfaceIndex(zone string) int {
-	if i, err := net.InterfaceByName(zone); err == nil {
-		return i.Index
-	}
-	if n, err := strconv.Atoi(zone); err == nil { // a number may be given as it is
-		if i, err := net.InterfaceByIndex(n); err == nil {
-			return i.Index
-		}
-	}
-	return 0
-}
-
-// bindName returns the address for the net package, with the number of the interface: the
-// package remembers for a minute which number a name has.
-func bindName(addr netip.AddrPort) string {
-	if zone := addr.Addr().Zone(); zone != "" {
-		if n := interfaceIndex(zone); n != 0 {
-			addr = netip.AddrPortFrom(addr.Addr().WithZone(strconv.Itoa(n)), addr.Port())
-		}
-	}
-	return addr.String()
 }

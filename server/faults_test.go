@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"github.com/ptrd/ptrd/server/answer"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -10,26 +9,33 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/deferred"
+	"github.com/ptrd/ptrd/server/worker"
+	"github.com/ptrd/ptrd/server/workertest"
 )
 
 // A panic of a part costs what was in work: the part goes on, keeps no turn, desk or place,
 // and is counted; on all transports, and in the slow lane.
 func TestPartsGoOnAfterPanics(t *testing.T) {
 	eachWay(t, func(t *testing.T, way func(*Options)) {
-		a := newTestIssuer(t)
+		a := workertest.NewTestIssuer(t)
 		var faults atomic.Int32
 		r := serve(t, func(o *Options) {
 			way(o)
 			o.Workers = 1
-			o.newAnswerer = func(stats *answer.Stats) answerer { return &fakeAnswerer{stats: stats, faults: &faults} }
+			o.newAnswerer = func(stats *answer.Stats) worker.Answerer {
+				return &workertest.FakeAnswerer{Stats: stats, Faults: &faults}
+			}
 			o.ListenTLS = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
-			o.TLS = &TLSIdentity{Certificate: a.named("ns1.example")}
+			o.TLS = &TLSIdentity{Certificate: a.Named("ns1.example")}
 		}, "127.0.0.1")
 		udp := func() {
-			c := udpClient(t, r.addr().Addr())
+			c := workertest.UDPClient(t, r.addr().Addr())
 			defer c.Close()
 			c.SetReadDeadline(time.Now().Add(20 * time.Second))
-			if _, err := c.WriteToUDPAddrPort(fakeQuery(1, "a.example"), r.addr()); err != nil {
+			if _, err := c.WriteToUDPAddrPort(workertest.FakeQuery(1, "a.example"), r.addr()); err != nil {
 				t.Fatal(err)
 			}
 			if n, _, err := c.ReadFromUDPAddrPort(make([]byte, 512)); n == 0 || err != nil {
@@ -39,18 +45,18 @@ func TestPartsGoOnAfterPanics(t *testing.T) {
 		for part, ask := range map[string]func(){
 			"UDP": udp,
 			"TCP": func() {
-				c := dial(t, r.addr())
-				c.Write(framed(fakeQuery(1, "a.example")))
-				_, _ = c.next() // the answer, or the end
+				c := workertest.Dial(t, r.addr())
+				c.Write(workertest.Framed(workertest.FakeQuery(1, "a.example")))
+				_, _ = c.Next() // the answer, or the end
 			},
 			"TLS": func() {
-				c := mustDialTLS(t, r.TLSAddrs()[0], a.client())
-				_, _ = c.exchange(fakeQuery(1, "a.example"))
+				c := workertest.MustDialTLS(t, r.TLSAddrs()[0], a.Client())
+				_, _ = c.Exchange(workertest.FakeQuery(1, "a.example"))
 				c.Close()
 			},
 			"slow lane": func() {
-				c := dial(t, r.addr())
-				c.Write(framed(fakeQuery(1, "slow.example")))
+				c := workertest.Dial(t, r.addr())
+				c.Write(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
 				c.Close()
 			},
 		} {
@@ -63,9 +69,9 @@ func TestPartsGoOnAfterPanics(t *testing.T) {
 				}
 			}
 			udp()
-			dial(t, r.addr()).ask(1, "a.example")
-			dial(t, r.addr()).ask(1, "slow.example")
-			mustDialTLS(t, r.TLSAddrs()[0], a.client()).ask(1, "a.example")
+			workertest.Dial(t, r.addr()).Ask(1, "a.example")
+			workertest.Dial(t, r.addr()).Ask(1, "slow.example")
+			workertest.MustDialTLS(t, r.TLSAddrs()[0], a.Client()).Ask(1, "a.example")
 			if t.Failed() {
 				t.Fatal(part)
 			}
@@ -79,12 +85,12 @@ func TestPartsGoOnAfterPanics(t *testing.T) {
 
 // A part that panics all the time ends Serve with a reason.
 func TestTooManyPanicsEndServe(t *testing.T) {
-	log := new(testLog)
-	s := newTestServer(t, func(o *Options) { o.Logger = log.logger() })
+	log := new(workertest.TestLog)
+	s := newTestServer(t, func(o *Options) { o.Logger = log.Logger() })
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(context.Background()) }()
-	left := maxFaults + 1
-	s.keepRunning("test", func() {
+	left := worker.MaxFaults + 1
+	s.group.KeepRunning("test", func() {
 		if left--; left >= 0 {
 			panic("asked to")
 		}
@@ -92,7 +98,7 @@ func TestTooManyPanicsEndServe(t *testing.T) {
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "panics") {
 		t.Errorf("Serve returned %v", err)
 	}
-	if n := s.Totals().Faults; n != maxFaults+1 || !strings.Contains(log.String(), "part=test") {
+	if n := s.Totals().Faults; n != worker.MaxFaults+1 || !strings.Contains(log.String(), "part=test") {
 		t.Errorf("%d faults; %v", n, log)
 	}
 }
@@ -112,12 +118,12 @@ func TestQueryLogGoesOnAfterPanics(t *testing.T) {
 		o.Limits.LogQueries = 1
 		o.Logger = slog.New(panicHandler{slog.NewTextHandler(io.Discard, nil)})
 	}, "127.0.0.1")
-	c := dial(t, r.addr())
+	c := workertest.Dial(t, r.addr())
 	for id := range uint16(3) {
-		c.ask(id, "a.example")
+		c.Ask(id, "a.example")
 	}
-	await(t, "panics", func() bool { return r.Totals().Faults == 3 })
-	c.ask(4, "a.example")
+	workertest.Await(t, "panics", func() bool { return r.Totals().Faults == 3 })
+	c.Ask(4, "a.example")
 }
 
 // The addresses are known while listeners end, which takes as long as what was deferred
@@ -125,17 +131,17 @@ func TestQueryLogGoesOnAfterPanics(t *testing.T) {
 func TestAddressesAreKnownWhileListenersEnd(t *testing.T) {
 	block := make(chan struct{})
 	r := serve(t, func(o *Options) {
-		o.slow = handlerFunc(func(_ context.Context, q *SlowRequest) { <-block; _ = q.Reply(q.Message) })
+		o.slow = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) { <-block; _ = q.Reply(q.Message) })
 	}, "127.0.0.1")
-	c := udpClient(t, r.addr().Addr())
+	c := workertest.UDPClient(t, r.addr().Addr())
 	defer c.Close()
-	if _, err := c.WriteToUDPAddrPort(fakeQuery(1, "slow.example"), r.addr()); err != nil {
+	if _, err := c.WriteToUDPAddrPort(workertest.FakeQuery(1, "slow.example"), r.addr()); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "work", func() bool { return r.Totals().Slow.Working == 1 })
+	workertest.Await(t, "work", func() bool { return r.Totals().Slow.Working == 1 })
 	removed := make(chan error)
 	go func() { removed <- r.SetListeners(nil, nil) }()
-	await(t, "the removal", func() bool { return len(r.Addrs()) == 0 })
+	workertest.Await(t, "the removal", func() bool { return len(r.Addrs()) == 0 })
 	select {
 	case err := <-removed:
 		t.Errorf("the listener ended before what it deferred: %v", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/servertest"
+	"github.com/ptrd/ptrd/server/workertest"
 	"github.com/ptrd/ptrd/zone"
 )
 
@@ -35,7 +36,7 @@ func from(t *testing.T, addr string) *net.UDPConn {
 // answers with a cookie and over TCP, and others all of theirs.
 func TestFloodFromOnePrefix(t *testing.T) {
 	rng := servertest.Random(t)
-	var log testLog
+	var log workertest.TestLog
 	v := &answer.View{Zones: zone.NewSet(), Policy: &answer.Policy{RequireCookies: answer.RequireLimited}}
 	for _, text := range servertest.Zones {
 		v.Zones = v.Zones.With([]*zone.Zone{servertest.Zone(t, text)}, nil)
@@ -46,7 +47,7 @@ func TestFloodFromOnePrefix(t *testing.T) {
 	}
 	v.Policy.RateLimit = floodLimits(t)
 	r := serve(t, func(o *Options) {
-		o.newAnswerer, o.Logger = nil, log.logger()
+		o.newAnswerer, o.Logger = nil, log.Logger()
 		o.Now = func() time.Time { return time.Unix(servertest.Now, 0) } // no bucket fills, however slow the machine
 		o.Views.Swap(v)
 	}, "127.0.0.1")
@@ -82,7 +83,7 @@ func TestFloodFromOnePrefix(t *testing.T) {
 			t.Fatalf("round %d: % x, %v", round, buf[:n], err)
 		}
 	}
-	await(t, "all is received", func() bool { return r.Totals().Transports[answer.UDP].Received == rounds*(each+1) })
+	workertest.Await(t, "all is received", func() bool { return r.Totals().Transports[answer.UDP].Received == rounds*(each+1) })
 
 	neighbour := net.IPv4(127, 0, 1, 200)
 	nope := func(edits ...func(*dns.Msg)) *dns.Msg {

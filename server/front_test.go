@@ -11,9 +11,11 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/server/workertest"
 	"github.com/ptrd/ptrd/zone"
 )
 
@@ -40,9 +42,9 @@ func TestHandlers(t *testing.T) {
 	k := servertest.Key(t, "key.")
 	var mu sync.Mutex
 	seen := map[string]int{}
-	later := make(chan *SlowRequest, 1)
-	handler := func(name string) SlowHandler {
-		return handlerFunc(func(_ context.Context, r *SlowRequest) {
+	later := make(chan *deferred.Request, 1)
+	handler := func(name string) deferred.Handler {
+		return workertest.HandlerFunc(func(_ context.Context, r *deferred.Request) {
 			mu.Lock()
 			defer mu.Unlock()
 			seen[name]++
@@ -80,7 +82,7 @@ func TestHandlers(t *testing.T) {
 	s := frontServer(t, func(o *Options) {
 		o.Transfer, o.Update, o.Notify = handler("transfer"), handler("update"), handler("notify")
 	}, k)
-	c := dial(t, s.addr())
+	c := workertest.Dial(t, s.addr())
 	ask := func(opcode int, qtype uint16, key *tsig.Key) *tsig.Verifier {
 		m := servertest.Query("2.0.192.in-addr.arpa.", qtype, servertest.EDNS())
 		m.Opcode = opcode
@@ -90,16 +92,16 @@ func TestHandlers(t *testing.T) {
 		}
 		var v *tsig.Verifier
 		if key != nil {
-			b, v = key.Request(b, s.now().Unix())
+			b, v = key.Request(b, s.group.Now().Unix())
 		}
-		c.send(framed(b))
+		c.Send(workertest.Framed(b))
 		return v
 	}
 	receive := func(v *tsig.Verifier) *dns.Msg {
-		b := c.receive()
+		b := c.Receive()
 		if v != nil {
 			var err error
-			if b, err = v.Verify(b, s.now().Unix()); err != nil {
+			if b, err = v.Verify(b, s.group.Now().Unix()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -120,7 +122,7 @@ func TestHandlers(t *testing.T) {
 	}
 	v = ask(dns.OpcodeUpdate, dns.TypeSOA, k)
 	held := <-later
-	await(t, "the handler's return", func() bool { return s.Totals().Slow.Working == 1 })
+	workertest.Await(t, "the handler's return", func() bool { return s.Totals().Slow.Working == 1 })
 	if err := held.Fail(wire.RCodeNoError, 0, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +130,7 @@ func TestHandlers(t *testing.T) {
 	if m := receive(v); m.Rcode != dns.RcodeSuccess || m.Opcode != dns.OpcodeUpdate {
 		t.Errorf("UPDATE: %v", m)
 	}
-	await(t, "rest", func() bool { return s.Totals().Slow.Working == 0 })
+	workertest.Await(t, "rest", func() bool { return s.Totals().Slow.Working == 0 })
 	if total := checkLaws(t, s.Server); total.Slow.Replies != 5 || total.Respond[answer.CountSlowTransfer] != 1 || total.Respond[answer.CountSlowNotify] != 1 || total.Respond[answer.CountSlowUpdate] != 1 {
 		t.Errorf("%+v", total.Slow)
 	}
@@ -145,24 +147,24 @@ func TestTransferLimits(t *testing.T) {
 	var mu sync.Mutex
 	s := frontServer(t, func(o *Options) {
 		o.Limits.Transfers, o.Limits.TransfersPer = 3, 2
-		o.Transfer = handlerFunc(func(ctx context.Context, r *SlowRequest) {
+		o.Transfer = workertest.HandlerFunc(func(ctx context.Context, r *deferred.Request) {
 			mu.Lock()
 			working++
 			most = max(most, working)
 			mu.Unlock()
-			wait(ctx, block)
+			workertest.Wait(ctx, block)
 			mu.Lock()
 			working--
 			mu.Unlock()
 			r.Fail(wire.RCodeNoError, 0, "")
 		})
-		o.Notify = handlerFunc(func(_ context.Context, r *SlowRequest) { r.Fail(wire.RCodeNoError, 0, "") })
+		o.Notify = workertest.HandlerFunc(func(_ context.Context, r *deferred.Request) { r.Fail(wire.RCodeNoError, 0, "") })
 	})
 	b, err := servertest.Query("2.0.192.in-addr.arpa.", dns.TypeAXFR).Pack()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var clients []*tcpClient
+	var clients []*workertest.StreamClient
 	for _, address := range []string{"127.0.0.2", "127.0.0.3"} {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
 		conn, err := d.Dial("tcp", s.addr().String())
@@ -170,14 +172,14 @@ func TestTransferLimits(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { conn.Close() })
-		c := &tcpClient{t, conn.(*net.TCPConn)}
+		c := &workertest.StreamClient{T: t, TCPConn: conn.(*net.TCPConn)}
 		clients = append(clients, c)
 		for i := range 4 {
 			binary.BigEndian.PutUint16(b, uint16(i))
-			c.send(framed(b))
+			c.Send(workertest.Framed(b))
 		}
 		want := []int{2, 3}[len(clients)-1]
-		await(t, "transfers", func() bool {
+		workertest.Await(t, "transfers", func() bool {
 			total := s.Totals()
 			return total.Slow.Transfers == want && total.Slow.TransfersWaiting == 4*len(clients)-want
 		})
@@ -187,15 +189,15 @@ func TestTransferLimits(t *testing.T) {
 	if b, err = notify.Pack(); err != nil {
 		t.Fatal(err)
 	}
-	clients[0].send(framed(b))
-	clients[0].receive()
+	clients[0].Send(workertest.Framed(b))
+	clients[0].Receive()
 	close(block)
 	for _, c := range clients {
 		for range 4 {
-			c.receive()
+			c.Receive()
 		}
 	}
-	await(t, "rest", func() bool { return s.Totals().Slow.Working == 0 })
+	workertest.Await(t, "rest", func() bool { return s.Totals().Slow.Working == 0 })
 	checkLaws(t, s.Server)
 	if most != 3 {
 		t.Errorf("%d transfers at a time, 3 are allowed", most)

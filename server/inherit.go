@@ -2,10 +2,13 @@ package server
 
 import (
 	"fmt"
-	"github.com/ptrd/ptrd/server/answer"
 	"net"
 	"net/netip"
 	"os"
+
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/sock"
+	"github.com/ptrd/ptrd/server/udp"
 )
 
 // inheritedSockets are sockets that were bound before the process started
@@ -18,7 +21,7 @@ type inheritedSocket struct {
 	addr      netip.AddrPort
 	transport answer.Transport
 	dual      bool // an IPv6 wildcard that takes IPv4 as well
-	drops     *socketDrops
+	drops     *udp.Drops
 }
 
 // newInherited finds out what the files are.
@@ -41,8 +44,8 @@ func inspect(f *os.File) (inheritedSocket, error) {
 		if !ok {
 			return inheritedSocket{}, fmt.Errorf("a listener on %s", ln.Addr().Network())
 		}
-		addr := addrPort(t.Addr())
-		return inheritedSocket{f, addr, answer.TCP, addr.Addr().Is6() && isDualStack(t), nil}, nil
+		addr := sock.AddrPort(t.Addr())
+		return inheritedSocket{f, addr, answer.TCP, addr.Addr().Is6() && sock.IsDualStack(t), nil}, nil
 	}
 	conn, err := net.FilePacketConn(f)
 	if err != nil {
@@ -53,8 +56,8 @@ func inspect(f *os.File) (inheritedSocket, error) {
 	if !ok {
 		return inheritedSocket{}, fmt.Errorf("a socket of %s", conn.LocalAddr().Network())
 	}
-	addr := boundTo(u)
-	return inheritedSocket{f, addr, answer.UDP, addr.Addr().Is6() && isDualStack(u), new(socketDrops)}, nil
+	addr := sock.BoundTo(u)
+	return inheritedSocket{f, addr, answer.UDP, addr.Addr().Is6() && sock.IsDualStack(u), new(udp.Drops)}, nil
 }
 
 // covers reports whether the socket gets what is sent to addr.
@@ -65,7 +68,7 @@ func (s *inheritedSocket) covers(addr netip.AddrPort) bool {
 
 // udp returns a new descriptor of the inherited UDP socket for addr, and what is
 // counted of its drops; nil if there is none.
-func (s inheritedSockets) udp(addr netip.AddrPort) (*net.UDPConn, *socketDrops, error) {
+func (s inheritedSockets) udp(addr netip.AddrPort) (*net.UDPConn, *udp.Drops, error) {
 	for i := range s {
 		if s[i].transport == answer.UDP && s[i].covers(addr) {
 			conn, err := net.FilePacketConn(s[i].file)

@@ -1,17 +1,15 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"github.com/ptrd/ptrd/server/answer"
-	"log/slog"
-	"net"
 	"net/netip"
-	"os"
 	"slices"
-	"sync"
-	"syscall"
+
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/sock"
+	"github.com/ptrd/ptrd/server/stream"
+	"github.com/ptrd/ptrd/server/udp"
 )
 
 // portTries is how often a pair of UDP and TCP ports is looked for when the
@@ -28,78 +26,32 @@ type listenKey struct {
 type listener struct {
 	addr  netip.AddrPort // bound to; differs from the one asked for where that has port 0
 	index int            // of the interface that the IPv6 zone names; 0: there is none
-	udp   *udpListener   // nil: TLS
-	tcp   *tcpListener
+	udp   *udp.Listener  // nil: TLS
+	tcp   *stream.Listener
 }
 
 func (l *listener) start() {
 	if l.udp != nil {
-		l.udp.start()
+		l.udp.Start()
 	}
-	l.tcp.start()
+	l.tcp.Start()
 }
 
 // stop ends the workers and closes the sockets. The connections go on ending.
 func (l *listener) stop() {
-	l.tcp.stop()
+	l.tcp.Stop()
 	if l.udp != nil {
-		l.udp.stop()
+		l.udp.Stop()
 	}
 }
 
 // discard closes sockets that were never served.
 func (l *listener) discard() {
 	if l.tcp != nil {
-		l.tcp.close()
+		l.tcp.Close()
 	}
 	if l.udp != nil {
-		l.udp.close()
-	}
-}
-
-// udpListener are the sockets of one address and their workers.
-type udpListener struct {
-	server  *Server
-	addr    netip.AddrPort
-	ports   []udpPort // one a worker, or one for all
-	workers sync.WaitGroup
-	pending sync.WaitGroup // deferred requests, which are answered through ports
-}
-
-func (l *udpListener) start() {
-	for i := range l.server.workers {
-		port := l.ports[i%len(l.ports)]
-		l.workers.Go(func() {
-			l.server.keepRunning("UDP worker", func() {
-				if err := l.work(port); err != nil {
-					l.server.fail(l.addr, "udp", err)
-				}
-			})
-		})
-	}
-}
-
-func (l *udpListener) work(port udpPort) error {
-	own := l.server.lanes.get()
-	defer l.server.lanes.put(own)
-	return newUDPWorker(l.server, port.socket(own), own, &l.pending).run()
-}
-
-// stop wakes the workers, which answer what the sockets still hold, waits for
-// them and for the slow lane to answer what they deferred, and closes the
-// sockets.
-func (l *udpListener) stop() {
-	for _, p := range l.ports {
-		p.interrupt()
-	}
-	l.workers.Wait()
-	l.pending.Wait()
-	l.close()
-}
-
-func (l *udpListener) close() {
-	for _, p := range l.ports {
-		p.close()
+		l.udp.Close()
 	}
 }
 
@@ -137,7 +89,7 @@ func (s *Server) SetListeners(addrs, overTLS []netip.AddrPort) error {
 		switch {
 		case err == nil:
 			added[a] = l
-		case isAbsent(err, a.addr.Addr()):
+		case sock.IsAbsent(err, a.addr.Addr()):
 			absent[a] = err
 		default:
 			errs = append(errs, err)
@@ -230,132 +182,36 @@ func (s *Server) bind(k listenKey, added map[listenKey]*listener) (*listener, er
 func (s *Server) bindOnce(addr netip.AddrPort, overTLS, reuse bool) (*listener, error) {
 	l := &listener{addr: addr}
 	if zone := addr.Addr().Zone(); zone != "" {
-		l.index = interfaceIndex(zone) // before the socket, so that a change in between is noticed
+		l.index = sock.InterfaceIndex(zone) // before the socket, so that a change in between is noticed
 	}
-	way, transport := s.conns.way, answer.TCP
+	transport := answer.TCP
 	if overTLS {
-		way, transport = s.conns.tls, answer.TLS
+		transport = answer.TLS
+	}
+	ln, err := s.inherited.tcp(addr)
+	if err != nil {
+		return nil, sock.BindError(transport.String(), addr, err)
 	}
 	// TCP first: it fails where another process has the port, which SO_REUSEPORT
 	// would hide on UDP.
-	sockets, err := s.bindTCP(addr, way, reuse)
-	if err != nil {
-		return nil, bindError(transport.String(), addr, err)
+	if l.tcp, err = s.conns.Bind(transport, addr, ln, reuse, s.freebind.Load()); err != nil {
+		return nil, sock.BindError(transport.String(), addr, err)
 	}
-	l.addr = netip.AddrPortFrom(addr.Addr(), addrPort(sockets[0].Addr()).Port())
-	l.tcp = &tcpListener{server: s, way: way, sockets: sockets, local: l.addr, stopped: make(chan struct{})}
+	l.addr = l.tcp.Local
 	if overTLS {
 		return l, nil
 	}
-	l.udp = &udpListener{server: s, addr: l.addr}
-	if err := l.udp.bind(); err != nil {
+	conn, drops, err := s.inherited.udp(l.addr)
+	if err == nil {
+		l.udp, err = udp.Listen(udp.ListenOptions{
+			Host: s.group, Slow: s.slow, Attend: s.conns.Attend, Addr: l.addr, Inherited: conn, Drops: drops, Freebind: s.freebind.Load(),
+		})
+	}
+	if err != nil {
 		l.discard()
-		return nil, bindError("udp", l.addr, err)
+		return nil, sock.BindError(answer.UDP.String(), l.addr, err)
 	}
 	return l, nil
-}
-
-// bindTCP returns the TCP sockets of an address, as bindUDP those of UDP.
-func (s *Server) bindTCP(addr netip.AddrPort, way tcpWay, reuse bool) ([]*net.TCPListener, error) {
-	ln, err := s.inherited.tcp(addr)
-	if err != nil {
-		return nil, err
-	}
-	sockets := []*net.TCPListener{ln}
-	if ln == nil {
-		n := 1
-		if socketPerWorker && !s.portable && way == s.conns.way {
-			n = s.workers
-		}
-		if sockets, err = listenTCP(context.Background(), addr, n, reuse, s.freebind.Load()); err != nil {
-			return nil, err
-		}
-	}
-	for _, ln := range sockets {
-		if err := way.prepare(ln); err != nil {
-			for _, ln := range sockets {
-				ln.Close()
-			}
-			return nil, err
-		}
-	}
-	return sockets, nil
-}
-
-// bind makes the UDP sockets of the address: one a worker, or one that all
-// share where it is inherited or the system cannot spread clients over several.
-func (l *udpListener) bind() error {
-	s := l.server
-	conn, drops, err := s.inherited.udp(l.addr)
-	if err != nil {
-		return err
-	}
-	if conn != nil {
-		if err := s.prepareInherited(conn); err != nil {
-			return err
-		}
-		return l.add(conn, drops)
-	}
-	n := 1
-	if socketPerWorker && !s.portable {
-		n = s.workers
-	}
-	for range n {
-		var granted int
-		config := net.ListenConfig{Control: controlUDP(l.addr.Addr(), &granted, s.freebind.Load())}
-		conn, err := config.ListenPacket(context.Background(), network("udp", l.addr), bindName(l.addr))
-		if err != nil {
-			return err
-		}
-		if err := l.add(conn.(*net.UDPConn), new(socketDrops)); err != nil {
-			return err
-		}
-		s.noteReceiveBuffer(granted)
-	}
-	return nil
-}
-
-// add takes conn over.
-func (l *udpListener) add(conn *net.UDPConn, drops *socketDrops) error {
-	port, err := newUDPPort(conn, drops, l.server.portable)
-	if err == nil {
-		l.ports = append(l.ports, port)
-	}
-	return err
-}
-
-// prepareInherited sets the options of a socket that somebody else bound.
-func (s *Server) prepareInherited(conn *net.UDPConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var granted int
-	var optionErr error
-	err = raw.Control(func(fd uintptr) { granted, optionErr = setUDPOptions(fd, boundTo(conn).Addr(), false) })
-	if err == nil {
-		err = optionErr
-	}
-	if err != nil {
-		conn.Close()
-		return err
-	}
-	s.noteReceiveBuffer(granted)
-	return nil
-}
-
-// boundTo returns the address of the socket, which is [::] for an inherited one
-// that stands for 0.0.0.0 as well, without an IPv6 zone.
-func boundTo(conn *net.UDPConn) netip.AddrPort {
-	a := conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
-}
-
-func (s *Server) noteReceiveBuffer(granted int) {
-	if granted < udpReceiveBuffer {
-		warn(s.log, "the receive buffer of UDP sockets is small; bursts of queries may be lost",
-			slog.Int("granted", granted), slog.Int("wanted", udpReceiveBuffer), slog.String("remedy", receiveBufferRemedy))
-	}
 }
 
 // shareWith reports whether addr overlaps an address of ours, a wildcard and a
@@ -369,10 +225,8 @@ func (s *Server) shareWith(addr netip.AddrPort, added map[listenKey]*listener) (
 				continue
 			}
 			share = true
-			for _, ln := range l.tcp.sockets {
-				if err := controlListener(ln, shareTCPPort); err != nil {
-					return false, bindError("tcp", addr, err)
-				}
+			if err := l.tcp.Share(); err != nil {
+				return false, sock.BindError(answer.TCP.String(), addr, err)
 			}
 		}
 	}
@@ -382,63 +236,4 @@ func (s *Server) shareWith(addr netip.AddrPort, added map[listenKey]*listener) (
 func overlap(a, b netip.AddrPort) bool {
 	return a.Port() == b.Port() && a.Addr().Is4() == b.Addr().Is4() &&
 		(a.Addr().IsUnspecified() || b.Addr().IsUnspecified() || a.Addr() == b.Addr())
-}
-
-// network returns the network's name for the net package. The digit keeps IPv6
-// sockets from taking IPv4 as well (IPV6_V6ONLY), which has sockets of its own.
-func network(transport string, addr netip.AddrPort) string {
-	if addr.Addr().Is4() {
-		return transport + "4"
-	}
-	return transport + "6"
-}
-
-func controlUDP(local netip.Addr, granted *int, freebind bool) func(string, string, syscall.RawConn) error {
-	return func(_, _ string, raw syscall.RawConn) error {
-		var optionErr error
-		err := raw.Control(func(fd uintptr) {
-			if *granted, optionErr = setUDPOptions(fd, local, true); freebind && optionErr == nil {
-				optionErr = setFreebind(fd, local.Is6())
-			}
-		})
-		if err == nil {
-			err = optionErr
-		}
-		return err
-	}
-}
-
-func controlTCP(reuse, freebind, is6 bool) func(string, string, syscall.RawConn) error {
-	if !reuse && !freebind {
-		return nil
-	}
-	return func(_, _ string, raw syscall.RawConn) error {
-		var optionErr error
-		err := raw.Control(func(fd uintptr) {
-			if reuse {
-				optionErr = shareTCPPort(fd)
-			}
-			if freebind && optionErr == nil {
-				optionErr = setFreebind(fd, is6)
-			}
-		})
-		if err == nil {
-			err = optionErr
-		}
-		return err
-	}
-}
-
-// bindError tells the address, what the system said and what to do.
-func bindError(transport string, addr netip.AddrPort, err error) error {
-	cause := err
-	var op *net.OpError
-	if errors.As(err, &op) {
-		cause = op.Err
-		var call *os.SyscallError
-		if errors.As(cause, &call) {
-			cause = call.Err
-		}
-	}
-	return fmt.Errorf("listen %v %s: %w; %s", addr, transport, cause, bindRemedy(err, addr))
 }

@@ -2,12 +2,15 @@ package server
 
 import (
 	"fmt"
-	"github.com/ptrd/ptrd/server/answer"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/worker"
+	"github.com/ptrd/ptrd/server/workertest"
 )
 
 // dropsInProc returns what /proc tells of the drops of all UDP sockets that are
@@ -35,13 +38,13 @@ func dropsInProc(t *testing.T, port uint16) (sockets int, drops uint64) {
 
 // stalledAnswerer answers nothing before it is released.
 type stalledAnswerer struct {
-	fakeAnswerer
+	workertest.FakeAnswerer
 	released chan struct{}
 }
 
 func (a *stalledAnswerer) Respond(v *answer.View, q *answer.Request, buf []byte, n int) (int, answer.Verdict) {
 	<-a.released
-	return a.fakeAnswerer.Respond(v, q, buf, n)
+	return a.FakeAnswerer.Respond(v, q, buf, n)
 }
 
 // While workers stand still, a flood overflows their sockets. When they go on, all
@@ -54,8 +57,8 @@ func TestFloodOfStalledWorkersIsCounted(t *testing.T) {
 			released := make(chan struct{})
 			r := serve(t, func(o *Options) {
 				o.Workers = 2
-				o.newAnswerer = func(stats *answer.Stats) answerer {
-					return &stalledAnswerer{fakeAnswerer{stats: stats}, released}
+				o.newAnswerer = func(stats *answer.Stats) worker.Answerer {
+					return &stalledAnswerer{workertest.FakeAnswerer{Stats: stats}, released}
 				}
 				if inherited {
 					udp, tcp, addr := inherit(t, "4", "127.0.0.1:0")
@@ -66,13 +69,13 @@ func TestFloodOfStalledWorkersIsCounted(t *testing.T) {
 			port := addr.Port()
 			clients := make([]*net.UDPConn, 16) // so that each socket gets its part
 			for i := range clients {
-				clients[i] = udpClient(t, addr.Addr())
+				clients[i] = workertest.UDPClient(t, addr.Addr())
 			}
 			sent := uint64(0)
 			send := func(n int) {
 				t.Helper()
 				for i := range n {
-					if _, err := clients[i%len(clients)].WriteToUDPAddrPort(fakeQuery(uint16(i), "drop"), addr); err != nil {
+					if _, err := clients[i%len(clients)].WriteToUDPAddrPort(workertest.FakeQuery(uint16(i), "drop"), addr); err != nil {
 						t.Fatal(err)
 					}
 					sent++
@@ -89,10 +92,10 @@ func TestFloodOfStalledWorkersIsCounted(t *testing.T) {
 				total := r.Totals()
 				return total.Transports[answer.UDP].Received+drops == sent
 			}
-			await(t, "all is received that was not dropped", settled)
+			workertest.Await(t, "all is received that was not dropped", settled)
 			// The kernel tells of drops with the next datagram that it queues.
 			send(len(clients))
-			await(t, "the last ones are received", settled)
+			workertest.Await(t, "the last ones are received", settled)
 			if inherited {
 				if err := r.SetListeners(nil, nil); err != nil {
 					t.Fatal(err)
@@ -101,7 +104,7 @@ func TestFloodOfStalledWorkersIsCounted(t *testing.T) {
 					t.Fatal(err)
 				}
 				send(len(clients))
-				await(t, "those after the address came back are received", settled)
+				workertest.Await(t, "those after the address came back are received", settled)
 			}
 			sockets, drops := dropsInProc(t, port)
 			want := 2

@@ -7,6 +7,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/servertest"
+	"github.com/ptrd/ptrd/server/workertest"
 	"github.com/ptrd/ptrd/zone"
 )
 
@@ -49,12 +50,12 @@ func TestServeAnswersFromAZone(t *testing.T) {
 				}
 			}
 		}
-		response := fakeQuery(1, "a.example")
+		response := workertest.FakeQuery(1, "a.example")
 		response[2] = 0x80 // gets no answer
-		if _, err := udpClient(t, r.addr().Addr()).WriteToUDPAddrPort(response, r.addr()); err != nil {
+		if _, err := workertest.UDPClient(t, r.addr().Addr()).WriteToUDPAddrPort(response, r.addr()); err != nil {
 			t.Fatal(err)
 		}
-		await(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropByRespond] == 1 })
+		workertest.Await(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropByRespond] == 1 })
 		r.end()
 		total := r.Totals()
 		if total.Slow.Done != 3 { // notify twice, the transfer over TCP

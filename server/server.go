@@ -3,8 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
-	"github.com/ptrd/ptrd/server/answer"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
@@ -13,6 +11,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/deferred"
+	"github.com/ptrd/ptrd/server/stream"
+	"github.com/ptrd/ptrd/server/worker"
 )
 
 // Options are what a Server is made of.
@@ -23,9 +26,9 @@ type Options struct {
 	ListenTLS []netip.AddrPort // likewise
 	TLS       *TLSIdentity     // see SetTLS; nil: there is none yet
 	Inherited []*os.File       // sockets bound already; used for the addresses of Listen that they are bound to
-	Transfer  SlowHandler      // answers AXFR and IXFR of clients that Policy.Transfers lets in; nil: refused
-	Notify    SlowHandler      // answers NOTIFY; nil: refused
-	Update    SlowHandler      // answers UPDATE; nil: refused
+	Transfer  deferred.Handler // answers AXFR and IXFR of clients that Policy.Transfers lets in; nil: refused
+	Notify    deferred.Handler // answers NOTIFY; nil: refused
+	Update    deferred.Handler // answers UPDATE; nil: refused
 	Logger    *slog.Logger     // should bound repeats: clients cause them; nil: nothing is logged
 	QueryLog  *slog.Logger     // for what Limits.LogQueries samples; nil: Logger
 	Workers   int              // UDP workers an address, and TCP workers; 0: one a processor
@@ -33,29 +36,18 @@ type Options struct {
 	Portable  bool             // use the portable way with sockets even where the system has a faster one
 	Now       func() time.Time // nil: time.Now
 
-	newAnswerer func(*answer.Stats) answerer // nil: NewResponder
-	slow        SlowHandler                  // answers all that Respond defers; nil: the front of the slow lane
+	newAnswerer func(*answer.Stats) worker.Answerer // nil: NewResponder
+	slow        deferred.Handler                    // answers all that Respond defers; nil: the front of the slow lane
 }
 
 // Server serves UDP and TCP on a set of addresses, and TLS on another.
 type Server struct {
-	views     *answer.Views
-	limits    atomic.Pointer[Limits]
-	lanes     *lanes
-	tls       atomic.Pointer[tlsIdentity] // nil: none yet
-	conns     *tcpConns
-	slow      *slowLane
-	queryLog  *queryLog
-	log       *slog.Logger
-	now       func() time.Time
-	began     time.Time // what clock and Request.Elapsed count from
-	workers   int
-	portable  bool
+	group     *worker.Group
+	conns     *stream.Set
+	slow      *deferred.Lane
 	inherited inheritedSockets
 	freebind  atomic.Bool
 	absent    atomic.Pointer[[]Absent] // replaced with mu held
-	failed    chan error               // has room for the first
-	faults    faults
 
 	mu        sync.Mutex
 	state     state
@@ -70,10 +62,6 @@ const (
 	serving
 	stopped
 )
-
-// slowWorkers is how many requests the slow lane has in work. They wait for a
-// disk or a client more than they compute.
-const slowWorkers = 8
 
 // New returns a Server whose sockets are bound and wait for Serve; clients that
 // come in between wait with them. It owns o.Inherited unless it returns an error.
@@ -94,23 +82,16 @@ func New(o Options) (*Server, error) {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	if o.newAnswerer == nil {
-		o.newAnswerer = func(stats *answer.Stats) answerer { return answer.NewResponder(answer.ResponderOptions{Stats: stats}) }
+		o.newAnswerer = func(stats *answer.Stats) worker.Answerer {
+			return answer.NewResponder(answer.ResponderOptions{Stats: stats})
+		}
 	}
-	s := &Server{
-		views: o.Views, log: o.Logger, now: o.Now, began: o.Now(), workers: o.Workers, portable: o.Portable,
-		queryLog:  newQueryLog(o.QueryLog),
-		failed:    make(chan error, 1),
-		listeners: make(map[listenKey]*listener),
-	}
-	s.faults.log, s.faults.now = o.Logger, o.Now
-	s.queryLog.contain = s.contain
-	s.lanes = &lanes{new: o.newAnswerer, log: s.queryLog}
-	s.slow = &slowLane{
-		queue: make(chan *SlowRequest, slowQueue), all: o.slow, handlers: [answer.NumKinds]SlowHandler{answer.KindNotify: o.Notify, answer.KindUpdate: o.Update, answer.KindTransfer: o.Transfer},
-		lanes: s.lanes, log: s.log, now: o.Now,
-	}
-	s.slow.transfers = transferLane{lane: s.slow, limits: &s.limits, contain: s.contain, clients: make(map[netip.Addr]transferShare)}
-	s.conns = newTCPConns(s, rand.Uint64())
+	h := worker.New(worker.Options{
+		Views: o.Views, Log: o.Logger, QueryLog: o.QueryLog, Now: o.Now, Workers: o.Workers, Portable: o.Portable, Answerer: o.newAnswerer,
+	})
+	s := &Server{group: h, listeners: make(map[listenKey]*listener)}
+	s.slow = deferred.New(h, [answer.NumKinds]deferred.Handler{answer.KindNotify: o.Notify, answer.KindUpdate: o.Update, answer.KindTransfer: o.Transfer}, o.slow)
+	s.conns = stream.New(h, s.slow, rand.Uint64())
 	s.SetFreebind(o.Freebind)
 	err := s.SetLimits(o.Limits)
 	if err != nil {
@@ -137,7 +118,7 @@ func (s *Server) warnUnused() {
 			used = used || s.inherited[i].covers(asked.addr)
 		}
 		if !used {
-			s.log.Warn("an inherited socket is not among the listen addresses and stays unanswered",
+			s.group.Log.Warn("an inherited socket is not among the listen addresses and stays unanswered",
 				slog.String("address", s.inherited[i].addr.String()), slog.String("transport", s.inherited[i].transport.String()))
 		}
 	}
@@ -147,20 +128,19 @@ func (s *Server) warnUnused() {
 // the sockets receive as soon as one has them. On Linux only; elsewhere binding then fails.
 func (s *Server) SetFreebind(on bool) { s.freebind.Store(on) }
 
-// SetLimits puts new limits in force. Connections that are over a lower limit
-// stay until they end.
+// SetLimits makes other limits apply from now on. Connections that are over a lower
+// limit stay until they end.
 func (s *Server) SetLimits(l Limits) error {
-	if err := l.check(); err != nil {
+	if err := s.group.SetLimits(l); err != nil {
 		return err
 	}
-	s.limits.Store(&l)
-	s.queryLog.every.Store(int64(l.LogQueries))
-	s.conns.way.limitsChanged()
+	s.conns.LimitsChanged()
 	return nil
 }
 
-// clock returns the time since the server was made. It does not go back.
-func (s *Server) clock() time.Duration { return s.now().Sub(s.began) }
+// SetTLS makes an identity apply to the connections that are opened from now on, see
+// [tcpConns.setTLS].
+func (s *Server) SetTLS(id TLSIdentity) { s.conns.SetTLS(id) }
 
 // Serve answers until ctx ends or a worker cannot go on, whose error it then
 // returns. It returns after every goroutine that it started has ended: the
@@ -174,7 +154,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
-	case err = <-s.failed:
+	case err = <-s.group.Failure():
 	}
 	cancel() // tells the handlers of the slow lane
 	s.stop()
@@ -187,15 +167,15 @@ func (s *Server) start(ctx context.Context) error {
 	if s.state != fresh {
 		return errors.New("a server serves once")
 	}
-	if s.views.Load() == nil {
+	if s.group.Views.Load() == nil {
 		return errors.New("there is no view to serve")
 	}
-	if err := s.conns.way.start(); err != nil {
+	if err := s.conns.Start(); err != nil {
 		return err
 	}
 	s.state = serving
-	go s.queryLog.run()
-	s.slow.start(ctx, slowWorkers, s.keepRunning)
+	s.group.Start()
+	s.slow.Start(ctx)
 	for _, l := range s.listeners {
 		l.start()
 	}
@@ -214,22 +194,15 @@ func (s *Server) stop() {
 	stopping.Wait()
 	clear(s.listeners)
 	s.noteBound()
-	s.conns.wg.Wait()
-	s.slow.stop()
-	s.conns.way.stop()
-	s.conns.tls.stop()
-	s.queryLog.stop()
+	s.conns.Wait()
+	s.slow.Stop()
+	s.conns.Stop()
+	s.group.Stop()
 	s.inherited.close()
 }
 
-// fail ends Serve with the error of a worker. The first one counts.
-func (s *Server) fail(addr netip.AddrPort, transport string, err error) {
-	s.failWith(fmt.Errorf("listen %v %s: %w", addr, transport, err))
-}
+// Limits bound what clients can use of the transports.
+type Limits = worker.Limits
 
-func (s *Server) failWith(err error) {
-	select {
-	case s.failed <- err:
-	default:
-	}
-}
+// TLSIdentity is how a server proves who it is on TLS connections, and who may open one.
+type TLSIdentity = stream.Identity

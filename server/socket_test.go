@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/ptrd/ptrd/server/answer"
 	"net"
 	"net/netip"
 	"os"
@@ -14,7 +13,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
+
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/deferred"
+	"github.com/ptrd/ptrd/server/sock"
+	"github.com/ptrd/ptrd/server/udp"
+	"github.com/ptrd/ptrd/server/workertest"
 )
 
 // running is a server on loopback.
@@ -108,39 +112,13 @@ func eachWay(t *testing.T, test func(t *testing.T, way func(*Options))) {
 	}
 }
 
-// udpClient returns an unconnected socket, which sees where answers come from.
-func udpClient(t testing.TB, like netip.Addr) *net.UDPConn {
-	t.Helper()
-	local := "127.0.0.1:0"
-	if like.Is6() {
-		local = "[::1]:0"
-	}
-	c, err := net.ListenPacket("udp", local)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c.(*net.UDPConn)
-}
-
 // ask sends a query over c and returns the answer and where it came from.
 func ask(t testing.TB, c *net.UDPConn, to netip.AddrPort, query []byte) ([]byte, netip.AddrPort) {
 	t.Helper()
 	if _, err := c.WriteToUDPAddrPort(query, to); err != nil {
 		t.Fatal(err)
 	}
-	return hear(t, c)
-}
-
-func hear(t testing.TB, c *net.UDPConn) ([]byte, netip.AddrPort) {
-	t.Helper()
-	buf := make([]byte, 1<<16)
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
-	n, from, err := c.ReadFromUDPAddrPort(buf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+	return workertest.Hear(t, c)
 }
 
 func TestUDPWildcardAnswersFromTheAddressAsked(t *testing.T) {
@@ -148,22 +126,22 @@ func TestUDPWildcardAnswersFromTheAddressAsked(t *testing.T) {
 		for _, c := range []struct{ listen, asked string }{
 			{"0.0.0.0", "127.0.0.1"}, {"0.0.0.0", "127.0.0.2"}, {"0.0.0.0", "127.9.8.7"}, {"::", "::1"}, {"127.0.0.3", "127.0.0.3"},
 		} {
-			if net.ParseIP(c.asked).To4() == nil && !hasIPv6() {
+			if net.ParseIP(c.asked).To4() == nil && !workertest.HasIPv6() {
 				t.Log("this host has no IPv6 on loopback: skipping ", c.asked)
 				continue
 			}
 			var asked atomic.Value
 			r := serve(t, func(o *Options) {
 				way(o)
-				o.slow = handlerFunc(func(_ context.Context, q *SlowRequest) {
+				o.slow = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) {
 					asked.Store(q.Local)
 					q.Reply(q.Message)
 				})
 			}, c.listen)
 			to := netip.AddrPortFrom(netip.MustParseAddr(c.asked), r.addr().Port())
-			client := udpClient(t, to.Addr())
+			client := workertest.UDPClient(t, to.Addr())
 			for _, name := range []string{"fast.example", "slow.example"} {
-				if _, from := ask(t, client, to, fakeQuery(1, name)); from != to {
+				if _, from := ask(t, client, to, workertest.FakeQuery(1, name)); from != to {
 					t.Errorf("%s listening at %s: asked %v, answered from %v", name, c.listen, to, from)
 				}
 			}
@@ -191,7 +169,7 @@ func TestUDPWildcardAnswersFromLinkLocal(t *testing.T) {
 		defer c.Close()
 		to := netip.AddrPortFrom(asked, r.addr().Port())
 		for _, name := range []string{"fast.example", "slow.example"} {
-			if _, from := ask(t, c, to, fakeQuery(1, name)); from != to {
+			if _, from := ask(t, c, to, workertest.FakeQuery(1, name)); from != to {
 				t.Errorf("asked %v, answered from %v", to, from)
 			}
 		}
@@ -228,34 +206,26 @@ func linkLocal() (local, global netip.Addr, ok bool) {
 	return local, global, false
 }
 
-func hasIPv6() bool {
-	c, err := net.ListenPacket("udp6", "[::1]:0")
-	if err == nil {
-		c.Close()
-	}
-	return err == nil
-}
-
 func TestUDPDropsWhatIsTooLong(t *testing.T) {
 	eachWay(t, func(t *testing.T, way func(*Options)) {
 		r := serve(t, way, "127.0.0.1")
-		c := udpClient(t, r.addr().Addr())
-		long := append(fakeQuery(1, "long.example"), make([]byte, udpBuffer)...)
+		c := workertest.UDPClient(t, r.addr().Addr())
+		long := append(workertest.FakeQuery(1, "long.example"), make([]byte, udp.BufferSize)...)
 		if _, err := c.WriteToUDPAddrPort(long, r.addr()); err != nil {
 			t.Fatal(err)
 		}
-		longest := append(fakeQuery(2, "fits.example"), make([]byte, udpBuffer)...)[:udpBuffer]
-		if answer, _ := ask(t, c, r.addr(), longest); len(answer) != udpBuffer || answer[1] != 2 {
+		longest := append(workertest.FakeQuery(2, "fits.example"), make([]byte, udp.BufferSize)...)[:udp.BufferSize]
+		if answer, _ := ask(t, c, r.addr(), longest); len(answer) != udp.BufferSize || answer[1] != 2 {
 			t.Errorf("answer of %d octets to id %d", len(answer), answer[1])
 		}
-		await(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropTooLong] == 1 })
+		workertest.Await(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropTooLong] == 1 })
 	})
 }
 
 func TestUDPDropsBroadcast(t *testing.T) {
 	eachWay(t, func(t *testing.T, way func(*Options)) {
 		r := serve(t, way, "0.0.0.0")
-		c := udpClient(t, r.addr().Addr())
+		c := workertest.UDPClient(t, r.addr().Addr())
 		raw, err := c.SyscallConn()
 		if err != nil {
 			t.Fatal(err)
@@ -264,11 +234,11 @@ func TestUDPDropsBroadcast(t *testing.T) {
 			t.Fatal(err)
 		}
 		to := netip.AddrPortFrom(netip.MustParseAddr("127.255.255.255"), r.addr().Port())
-		if _, err := c.WriteToUDPAddrPort(fakeQuery(1, "a.example"), to); err != nil {
+		if _, err := c.WriteToUDPAddrPort(workertest.FakeQuery(1, "a.example"), to); err != nil {
 			t.Skip("this host does not send to the broadcast address of loopback: ", err)
 		}
 		// Each socket of the address gets one of its own.
-		await(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropNotUnicast] > 0 })
+		workertest.Await(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropNotUnicast] > 0 })
 	})
 }
 
@@ -277,10 +247,10 @@ func TestManyClientsGetTheirOwnAnswers(t *testing.T) {
 		r := serve(t, way, "127.0.0.1")
 		var clients sync.WaitGroup
 		for k := range 8 {
-			c := udpClient(t, r.addr().Addr())
+			c := workertest.UDPClient(t, r.addr().Addr())
 			clients.Go(func() {
 				for i := range 100 {
-					query := fakeQuery(uint16(i), fmt.Sprintf("c%d-%d.example", k, i))
+					query := workertest.FakeQuery(uint16(i), fmt.Sprintf("c%d-%d.example", k, i))
 					answer, _ := ask(t, c, r.addr(), query)
 					query[2] |= 0x80
 					if !bytes.Equal(answer, query) {
@@ -292,7 +262,7 @@ func TestManyClientsGetTheirOwnAnswers(t *testing.T) {
 		}
 		clients.Wait()
 		r.end()
-		if total := r.Totals(); total.Transports[answer.UDP].Answered != 800 || sumOf(total.Transports[answer.UDP].Unsent[:]) != 0 {
+		if total := r.Totals(); total.Transports[answer.UDP].Answered != 800 || workertest.SumOf(total.Transports[answer.UDP].Unsent[:]) != 0 {
 			t.Errorf("%+v", total.Transports[answer.UDP])
 		}
 	})
@@ -302,11 +272,11 @@ func TestServeLeavesNoGoroutine(t *testing.T) {
 	eachWay(t, func(t *testing.T, way func(*Options)) {
 		before := runtime.NumGoroutine()
 		r := serve(t, way, "127.0.0.1", "127.0.0.2")
-		ask(t, udpClient(t, r.addr().Addr()), r.addr(), fakeQuery(1, "a.example"))
-		idle := dial(t, r.addr()) // the server closes it
-		idle.ask(1, "a.example")
+		ask(t, workertest.UDPClient(t, r.addr().Addr()), r.addr(), workertest.FakeQuery(1, "a.example"))
+		idle := workertest.Dial(t, r.addr()) // the server closes it
+		idle.Ask(1, "a.example")
 		r.end()
-		await(t, "the end of the goroutine that called Serve", func() bool { return runtime.NumGoroutine() <= before })
+		workertest.Await(t, "the end of the goroutine that called Serve", func() bool { return runtime.NumGoroutine() <= before })
 		if err := r.SetListeners(nil, nil); err == nil {
 			t.Error("a stopped server takes listeners")
 		}
@@ -327,7 +297,7 @@ func TestListenersComeAndGoUnderTraffic(t *testing.T) {
 		var clients sync.WaitGroup
 		var asked atomic.Int64
 		for range 3 {
-			c := udpClient(t, stays.Addr())
+			c := workertest.UDPClient(t, stays.Addr())
 			clients.Go(func() {
 				for i := uint16(0); ; i++ {
 					select {
@@ -335,7 +305,7 @@ func TestListenersComeAndGoUnderTraffic(t *testing.T) {
 						return
 					default:
 					}
-					if answer, _ := ask(t, c, stays, fakeQuery(i, "a.example")); answer[0] != byte(i>>8) || answer[1] != byte(i) {
+					if answer, _ := ask(t, c, stays, workertest.FakeQuery(i, "a.example")); answer[0] != byte(i>>8) || answer[1] != byte(i) {
 						t.Errorf("asked %d, answered %x", i, answer[:2])
 						return
 					}
@@ -343,13 +313,13 @@ func TestListenersComeAndGoUnderTraffic(t *testing.T) {
 				}
 			})
 		}
-		tcp := dial(t, stays)
+		tcp := workertest.Dial(t, stays)
 		for i := range 20 {
 			if err := r.SetListeners([]netip.AddrPort{r.asked(stays), other}, nil); err != nil {
 				t.Fatal(err)
 			}
-			ask(t, udpClient(t, other.Addr()), other, fakeQuery(1, "a.example"))
-			dial(t, other).ask(1, "a.example")
+			ask(t, workertest.UDPClient(t, other.Addr()), other, workertest.FakeQuery(1, "a.example"))
+			workertest.Dial(t, other).Ask(1, "a.example")
 			if err := r.SetListeners([]netip.AddrPort{r.asked(stays)}, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -357,7 +327,7 @@ func TestListenersComeAndGoUnderTraffic(t *testing.T) {
 				c.Close()
 				t.Error("a removed address accepts connections")
 			}
-			tcp.ask(uint16(i), "a.example")
+			tcp.Ask(uint16(i), "a.example")
 		}
 		close(done)
 		clients.Wait()
@@ -365,7 +335,7 @@ func TestListenersComeAndGoUnderTraffic(t *testing.T) {
 			t.Error("no traffic")
 		}
 		// 2 workers of the address that stayed, as many of the other, the slow lane, the TCP workers.
-		if n := len(r.lanes.all); n > 2+2+slowWorkers+2 {
+		if n := len(r.group.Lanes.All); n > 2+2+deferred.Workers+2 {
 			t.Errorf("%d lanes: they are not used again", n)
 		}
 	})
@@ -391,8 +361,8 @@ func TestWildcardGivesWayToSingleAddressAndBack(t *testing.T) {
 		if err := r.SetListeners(step, nil); err != nil {
 			t.Fatalf("%v: %v", step, err)
 		}
-		ask(t, udpClient(t, single.Addr()), single, fakeQuery(1, "a.example"))
-		dial(t, single).ask(1, "a.example")
+		ask(t, workertest.UDPClient(t, single.Addr()), single, workertest.FakeQuery(1, "a.example"))
+		workertest.Dial(t, single).Ask(1, "a.example")
 	}
 }
 
@@ -404,7 +374,7 @@ func TestAddressThatCannotBeBoundChangesNothing(t *testing.T) {
 	defer taken.Close()
 	r := serveAt(t, nil, "127.0.0.1")
 	stays, added := r.asked(r.addr()), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), r.addr().Port())
-	busy := addrPort(taken.Addr())
+	busy := sock.AddrPort(taken.Addr())
 	foreign := netip.MustParseAddrPort("192.0.2.254:5300")
 	err = r.SetListeners([]netip.AddrPort{added, busy, foreign}, nil)
 	if err == nil {
@@ -418,7 +388,7 @@ func TestAddressThatCannotBeBoundChangesNothing(t *testing.T) {
 	if got := r.Addrs(); len(got) != 1 {
 		t.Errorf("listening on %v", got)
 	}
-	ask(t, udpClient(t, stays.Addr()), r.addr(), fakeQuery(1, "a.example"))
+	ask(t, workertest.UDPClient(t, stays.Addr()), r.addr(), workertest.FakeQuery(1, "a.example"))
 	if err := r.SetListeners([]netip.AddrPort{stays, added}, nil); err != nil {
 		t.Errorf("the failed step left something behind: %v", err)
 	}
@@ -427,15 +397,15 @@ func TestAddressThatCannotBeBoundChangesNothing(t *testing.T) {
 func TestWorkerThatCannotGoOnEndsServe(t *testing.T) {
 	s := newTestServer(t, func(o *Options) {
 		o.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
-		o.slow = handlerFunc(func(ctx context.Context, q *SlowRequest) { <-ctx.Done() })
+		o.slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) { <-ctx.Done() })
 	})
 	result := make(chan error, 1)
 	go func() { result <- s.Serve(context.Background()) }()
-	dial(t, s.Addrs()[0]).send(framed(fakeQuery(1, "slow.example")))
-	await(t, "a handler that waits for the end", func() bool { return s.Totals().Slow.Working == 1 })
+	workertest.Dial(t, s.Addrs()[0]).Send(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
+	workertest.Await(t, "a handler that waits for the end", func() bool { return s.Totals().Slow.Working == 1 })
 	s.mu.Lock()
 	for _, l := range s.listeners {
-		l.udp.ports[0].close()
+		l.udp.Close()
 	}
 	s.mu.Unlock()
 	if err := <-result; !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "udp: receive") {
@@ -455,7 +425,7 @@ func TestLimitsAreChecked(t *testing.T) {
 		func(l *Limits) { l.TCPClients = 0 }, func(l *Limits) { l.TCPClientsPer = -1 }, func(l *Limits) { l.TCPIdle = 0 },
 		func(l *Limits) { l.TCPWrite = 0 }, func(l *Limits) { l.TCPPipeline = 0 }, func(l *Limits) { l.LogQueries = -1 },
 	} {
-		l := testLimits
+		l := workertest.TestLimits
 		edit(&l)
 		if newTestServer(t, nil).SetLimits(l) == nil {
 			t.Errorf("took %+v", l)
@@ -471,7 +441,7 @@ func inherit(t *testing.T, network, addr string) (udp, tcp *os.File, bound netip
 		if err != nil {
 			t.Fatal(err)
 		}
-		bound = addrPort(ln.Addr())
+		bound = sock.AddrPort(ln.Addr())
 		conn, err := net.ListenPacket("udp"+network, ln.Addr().String())
 		if err != nil {
 			ln.Close()
@@ -504,15 +474,15 @@ func TestInheritedSocketsAreSharedByAllWorkers(t *testing.T) {
 		})
 		var clients sync.WaitGroup
 		for range 4 {
-			c := udpClient(t, bound.Addr())
+			c := workertest.UDPClient(t, bound.Addr())
 			clients.Go(func() {
 				for i := range 50 {
-					ask(t, c, bound, fakeQuery(uint16(i), "a.example"))
+					ask(t, c, bound, workertest.FakeQuery(uint16(i), "a.example"))
 				}
 			})
 		}
 		clients.Wait()
-		dial(t, bound).ask(1, "a.example")
+		workertest.Dial(t, bound).Ask(1, "a.example")
 		// Removed and back again, though somebody else keeps the port bound.
 		if err := r.SetListeners(nil, nil); err != nil {
 			t.Fatal(err)
@@ -520,13 +490,13 @@ func TestInheritedSocketsAreSharedByAllWorkers(t *testing.T) {
 		if err := r.SetListeners([]netip.AddrPort{bound}, nil); err != nil {
 			t.Fatal(err)
 		}
-		ask(t, udpClient(t, bound.Addr()), bound, fakeQuery(1, "a.example"))
-		dial(t, bound).ask(1, "a.example")
+		ask(t, workertest.UDPClient(t, bound.Addr()), bound, workertest.FakeQuery(1, "a.example"))
+		workertest.Dial(t, bound).Ask(1, "a.example")
 	})
 }
 
 func TestInheritedDualStackSocketServesBothWildcards(t *testing.T) {
-	if !hasIPv6() {
+	if !workertest.HasIPv6() {
 		t.Skip("this host has no IPv6 on loopback")
 	}
 	eachWay(t, func(t *testing.T, way func(*Options)) {
@@ -546,10 +516,10 @@ func TestInheritedDualStackSocketServesBothWildcards(t *testing.T) {
 			for _, asked := range c.asked {
 				to := netip.AddrPortFrom(netip.MustParseAddr(asked), bound.Port())
 				for range 5 {
-					if _, from := ask(t, udpClient(t, to.Addr()), to, fakeQuery(1, "a.example")); from != to {
+					if _, from := ask(t, workertest.UDPClient(t, to.Addr()), to, workertest.FakeQuery(1, "a.example")); from != to {
 						t.Errorf("listening at %v: asked %v, answered from %v", c.listen, to, from)
 					}
-					dial(t, to).ask(1, "a.example")
+					workertest.Dial(t, to).Ask(1, "a.example")
 				}
 			}
 			r.end()
@@ -563,7 +533,7 @@ func TestInheritedSocketThatIsNoneIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	o := Options{Views: new(answer.Views), Limits: testLimits, Inherited: []*os.File{f}}
+	o := Options{Views: new(answer.Views), Limits: workertest.TestLimits, Inherited: []*os.File{f}}
 	if _, err := New(o); err == nil || !strings.Contains(err.Error(), "inherited socket 0") {
 		t.Errorf("%v", err)
 	}

@@ -8,8 +8,10 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/server/workertest"
 )
 
 // A client that asks for transfers without end leaves room for others to wait in, who
@@ -18,9 +20,9 @@ func TestTransferQueueIsShared(t *testing.T) {
 	block := make(chan struct{})
 	s := frontServer(t, func(o *Options) {
 		o.Limits.Transfers, o.Limits.TransfersPer = 2, 1
-		o.Limits.TCPPipeline = 2 * transferQueue
-		o.Transfer = handlerFunc(func(ctx context.Context, r *SlowRequest) {
-			wait(ctx, block)
+		o.Limits.TCPPipeline = 2 * deferred.TransferQueue
+		o.Transfer = workertest.HandlerFunc(func(ctx context.Context, r *deferred.Request) {
+			workertest.Wait(ctx, block)
 			r.Fail(wire.RCodeNoError, 0, "")
 		})
 	})
@@ -28,7 +30,7 @@ func TestTransferQueueIsShared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dialFrom := func(address string) *tcpClient {
+	dialFrom := func(address string) *workertest.StreamClient {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
 		conn, err := d.Dial("tcp", s.addr().String())
 		if err != nil {
@@ -36,42 +38,40 @@ func TestTransferQueueIsShared(t *testing.T) {
 		}
 		t.Cleanup(func() { conn.Close() })
 		conn.SetDeadline(time.Now().Add(20 * time.Second))
-		return &tcpClient{t, conn.(*net.TCPConn)}
+		return &workertest.StreamClient{T: t, TCPConn: conn.(*net.TCPConn)}
 	}
 	waiting := func(want int) {
 		t.Helper()
-		await(t, "transfers", func() bool { return s.Totals().Slow.TransfersWaiting == want })
+		workertest.Await(t, "transfers", func() bool { return s.Totals().Slow.TransfersWaiting == want })
 	}
 	greedy := dialFrom("127.0.0.2")
-	greedy.send(framed(b))
-	await(t, "a transfer", func() bool { return s.Totals().Slow.Transfers == 1 })
-	for n := range transferQueue / 2 {
-		greedy.send(framed(b))
+	greedy.Send(workertest.Framed(b))
+	workertest.Await(t, "a transfer", func() bool { return s.Totals().Slow.Transfers == 1 })
+	for n := range deferred.TransferQueue / 2 {
+		greedy.Send(workertest.Framed(b))
 		waiting(n + 1) // one by one, or the queue before this one would be full
 	}
-	greedy.send(framed(b))
-	if m := greedy.receive(); m[3]&15 != dns.RcodeServerFailure {
+	greedy.Send(workertest.Framed(b))
+	if m := greedy.Receive(); m[3]&15 != dns.RcodeServerFailure {
 		t.Errorf("beyond half of the queue: % x", m)
 	}
 	other := dialFrom("127.0.0.3")
-	other.send(framed(b))
-	await(t, "another client's transfer", func() bool { return s.Totals().Slow.Transfers == 2 })
-	other.send(framed(b))
-	waiting(transferQueue/2 + 1)
+	other.Send(workertest.Framed(b))
+	workertest.Await(t, "another client's transfer", func() bool { return s.Totals().Slow.Transfers == 2 })
+	other.Send(workertest.Framed(b))
+	waiting(deferred.TransferQueue/2 + 1)
 	close(block)
 	for range 2 {
-		if m := other.receive(); m[3]&15 != dns.RcodeSuccess {
+		if m := other.Receive(); m[3]&15 != dns.RcodeSuccess {
 			t.Errorf("another client: % x", m)
 		}
 	}
-	for range transferQueue/2 + 1 {
-		greedy.receive()
+	for range deferred.TransferQueue/2 + 1 {
+		greedy.Receive()
 	}
-	await(t, "rest", func() bool { return s.Totals().Slow.Working == 0 })
+	workertest.Await(t, "rest", func() bool { return s.Totals().Slow.Working == 0 })
 	checkLaws(t, s.Server)
-	s.slow.transfers.mu.Lock()
-	defer s.slow.transfers.mu.Unlock()
-	if n := len(s.slow.transfers.clients); n != 0 {
+	if n := s.Totals().Slow.TransferClients; n != 0 {
 		t.Errorf("%d clients are counted at rest", n)
 	}
 }

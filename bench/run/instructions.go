@@ -21,8 +21,8 @@ import (
 // They are counted by leaving them out: the same benchmark is built once more with
 // these functions empty.
 var (
-	metricsFunctions = []string{"Responder.count", "Responder.countPlain", "Responder.Publish", "Histogram.Observe", "tally.addTo"}
-	logFunctions     = []string{"sampler.begin", "sampler.plan", "sampler.take", "sampler.send"}
+	metricsFunctions = []string{"Responder.count", "Responder.countPlain", "Responder.Publish", "Histogram.Observe", "Tally.AddTo"}
+	logFunctions     = []string{"Sampler.Begin", "Sampler.plan", "Sampler.Take", "Sampler.Send"}
 )
 
 // instructionsBudget is the part of an answer's instructions that metrics and the
@@ -112,7 +112,7 @@ func (c *counter) perAnswer(name, bench string, empty []string) (float64, error)
 	if err != nil {
 		return 0, err
 	}
-	build := exec.CommandContext(c.ctx, "go", "test", "-c", "-overlay", overlay, "-o", binary, "./server")
+	build := exec.CommandContext(c.ctx, "go", "test", "-c", "-overlay", overlay, "-o", binary, "./server/udp")
 	if out, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("%v: %w\n%s", build, err, out)
 	}
@@ -138,7 +138,7 @@ func (c *counter) run(binary, bench string, batches int) (int64, error) {
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1")
 	out, err := cmd.CombinedOutput()
 	if err == nil && !strings.Contains(string(out), "BenchmarkBatch/") {
-		err = errors.New("BenchmarkBatch of package server did not run")
+		err = errors.New("BenchmarkBatch of package server/udp did not run")
 	}
 	if err != nil {
 		return 0, fmt.Errorf("%v: %w\n%s", cmd, err, out)

@@ -275,7 +275,7 @@ func (s sink) totals(t server.Totals) {
 	s.count("ptrd_kernel_dropped_total", t.KernelDropped)
 	s.gauge("ptrd_tcp_connections", float64(t.Open))
 	s.count("ptrd_tcp_accepted_total", t.Accepted)
-	for i := range server.NumCloseReasons {
+	for i := range answer.NumCloseReasons {
 		s.count("ptrd_tcp_closed_total", t.Closed[i], i.String())
 	}
 	s.count("ptrd_tcp_accept_errors_total", t.AcceptErrors)

@@ -12,8 +12,8 @@ import (
 // names them. A call with its frame costs about ten instructions, as much as most of
 // these functions themselves.
 var inlined = map[string][]string{
-	"server/udp.go": {
-		"answer.(*Views).Load", "(*sampler).begin", "(*sampler).due", "answer.(*Histogram).Observe", "(*tally).addTo",
+	"server/udp/udp.go": {
+		"answer.(*Views).Load", "worker.(*Sampler).Begin", "worker.(*Sampler).Due", "answer.(*Histogram).Observe", "worker.(*Tally).AddTo",
 	},
 	"server/answer/respond.go": {"(*Plain).step", "(*Responder).countPlain", "(*Responder).count", "netip.AddrPort.Addr"},
 	"server/answer/plain.go": {

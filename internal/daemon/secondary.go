@@ -12,7 +12,7 @@ import (
 	"github.com/ptrd/ptrd/internal/admin"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/secondary"
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -21,8 +21,8 @@ import (
 // the sockets are bound already.
 type notified struct{ d *Daemon }
 
-func (n notified) HandleSlow(ctx context.Context, r *server.SlowRequest) {
-	n.d.follower.HandleSlow(ctx, r)
+func (n notified) Handle(ctx context.Context, r *deferred.Request) {
+	n.d.follower.Handle(ctx, r)
 }
 
 // secondaries plans what cfg changes about the zones that others are primary for.

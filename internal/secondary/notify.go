@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
@@ -13,10 +13,10 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// HandleSlow answers a NOTIFY (RFC 1996) and requests a check of its zone. The addresses of the
+// Handle answers a NOTIFY (RFC 1996) and requests a check of its zone. The addresses of the
 // primaries may send one, signed or not, and the Notifiers. A forged NOTIFY causes at most one SOA
 // query a second.
-func (k *Follower) HandleSlow(_ context.Context, r *server.SlowRequest) {
+func (k *Follower) Handle(_ context.Context, r *deferred.Request) {
 	q := r.Question()
 	rcode, ede := k.notified(q.Name, r.Client.Addr(), r.Key, r.Message)
 	if rcode != wire.RCodeNoError {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -74,7 +74,7 @@ func (h *Handler) incremental(s *stream, z *zone.Zone, from zone.Serial) Kind {
 
 // chain returns the changesets from the client's serial to ours; nil if the history does
 // not have them.
-func (h *Handler) chain(r *server.SlowRequest, z *zone.Zone, from zone.Serial, most int) []*zone.Changeset {
+func (h *Handler) chain(r *deferred.Request, z *zone.Zone, from zone.Serial, most int) []*zone.Changeset {
 	if h.o.History == nil {
 		return nil
 	}

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -25,7 +25,7 @@ var (
 // stream writes records into messages and sends them. After an error it does nothing.
 type stream struct {
 	ctx   context.Context
-	r     *server.SlowRequest
+	r     *deferred.Request
 	turns chan struct{}
 	pause func()
 

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -84,8 +84,8 @@ func New(o Options) *Handler {
 	return &Handler{o: o, turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 }
 
-// HandleSlow answers one request of a client that is allowed to transfer the zone.
-func (h *Handler) HandleSlow(ctx context.Context, r *server.SlowRequest) {
+// Handle answers one request of a client that is allowed to transfer the zone.
+func (h *Handler) Handle(ctx context.Context, r *deferred.Request) {
 	begin := h.o.Now()
 	z := r.Zone()
 	s := &stream{ctx: ctx, r: r, turns: h.turns, pause: h.o.Pause()}

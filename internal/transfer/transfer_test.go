@@ -684,7 +684,7 @@ func TestPanicsKeepNoTransferFromBeingMade(t *testing.T) {
 		}
 	}
 	await(t, "rest", func() bool { return g.server.Totals().Slow.Working == 0 })
-	if total := g.server.Totals(); total.Slow.Transfers != 0 || total.Slow.TransfersWaiting != 0 || total.Closed[server.CloseFault] != 80 {
+	if total := g.server.Totals(); total.Slow.Transfers != 0 || total.Slow.TransfersWaiting != 0 || total.Closed[answer.CloseFault] != 80 {
 		t.Errorf("%+v, closed %v", total.Slow, total.Closed)
 	}
 }

@@ -3,14 +3,14 @@ package update
 import (
 	"context"
 
-	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/wire"
 )
 
-// HandleSlow takes an UPDATE over from the slow lane of the server, which has
+// Handle takes an UPDATE over from the slow lane of the server, which has
 // verified its signature and signs the answer. It does not wait for the disk.
-func (u *Updater) HandleSlow(_ context.Context, r *server.SlowRequest) {
+func (u *Updater) Handle(_ context.Context, r *deferred.Request) {
 	r.Hold()
 	req := &Request{Message: r.Message, Client: r.Client, Drop: r.End, Answer: func(c wire.RCode, ede uint16, text string) {
 		// Who does not get the answer asks again; the server has counted the error.

@@ -2,12 +2,13 @@ package answer
 
 import (
 	"encoding/binary"
-	"github.com/ptrd/ptrd/server/servertest"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/ptrd/ptrd/server/servertest"
 )
 
 // testSeed returns the seed of a table's hash.

@@ -74,3 +74,26 @@ func (c *TransportStats) AddTo(t *TransportTotals) {
 	}
 	c.Latency.AddTo(&t.Latency)
 }
+
+// CloseReason says why a connection of TCP or TLS ended.
+type CloseReason uint8
+
+// The reasons.
+const (
+	CloseByClient    CloseReason = iota // the client closed or reset it
+	CloseIdle                           // no query in time, and no part of one
+	CloseSlowQuery                      // a query, or a TLS handshake, begun and not delivered in time
+	CloseSlowReader                     // an answer not taken in time
+	CloseProtocol                       // what came was no request
+	CloseShed                           // its place was needed, and it had made no progress for longest
+	CloseTotalLimit                     // refused: too many connections, and the slow lane works for each
+	CloseClientLimit                    // refused: too many of this client
+	CloseStop                           // the address was removed or the server stops
+	CloseFault                          // answering a message of it panicked
+	CloseHandshake                      // the two sides of a TLS handshake did not agree
+	NumCloseReasons
+)
+
+func (r CloseReason) String() string {
+	return [NumCloseReasons]string{"client", "idle", "slow_query", "slow_reader", "protocol", "shed", "total_limit", "client_limit", "stop", "fault", "handshake"}[r]
+}

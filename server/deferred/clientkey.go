@@ -1,0 +1,20 @@
+package deferred
+
+import "net/netip"
+
+// clientKey is what counts as one client: an IPv4 address, or an IPv6 /56, which
+// is what one site gets, with any number of addresses in it.
+func ClientKey(a netip.Addr) netip.Addr { return Masked(a, 32, 56) }
+
+func Masked(a netip.Addr, bits4, bits6 int) netip.Addr {
+	a = a.Unmap().WithZone("")
+	bits := bits6
+	if a.Is4() {
+		bits = bits4
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		panic("the length of a prefix: " + err.Error())
+	}
+	return p.Addr()
+}

@@ -1,0 +1,311 @@
+package deferred
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/server/worker"
+
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+const (
+	// slowQueue is how many deferred requests wait. A TCP request is up to 64 KiB,
+	// so a full queue is 16 MiB at the very most, and at some hundred requests a
+	// second the last one waits for about a second, after which its client
+	// would ask again.
+	slowQueue = 256
+
+	// slowQueueUDP is the share of datagrams, whose senders may be anybody. The rest is
+	// for connections. Neither can take the share of the other: a few connections that
+	// send as fast as they can would otherwise keep every datagram out, and a flood of
+	// datagrams every connection.
+	QueueDatagrams = slowQueue / 2
+	QueueStreams   = slowQueue - QueueDatagrams
+
+	// slowQueueStrangers is the share of that for datagrams of clients that are not
+	// known: a flood from forged addresses leaves room for peers.
+	QueueStrangers = QueueDatagrams / 2
+)
+
+// SlowHandler answers requests of one kind that the fast lane defers: transfers,
+// updates or NOTIFY. Several goroutines call it at the same time. It may wait, but
+// not longer than ctx lasts, which ends when the server stops.
+type Handler interface {
+	Handle(ctx context.Context, r *Request)
+}
+
+// SlowRequest is a deferred request. It belongs to the handler until Handle
+// returns, or, where that calls Hold, until End.
+type Request struct {
+	answer.Deferred
+
+	desk  *slowDesk // nil: nothing was written yet
+	held  bool
+	ended atomic.Bool
+
+	From  client // where it came from
+	paced bool   // each message of the answer waits until the client took the one before
+	since time.Time
+	lane  *Lane
+}
+
+// client is where a deferred request came from and its answer goes. The transport
+// implements it. No method but drain waits.
+type client interface {
+	// reply sends or queues the message buf[headroom:]. The octets before it are for the
+	// transport's framing. buf is the caller's again.
+	Reply(buf []byte) error
+	// drain waits until the client took what is queued; the error is why it will not.
+	Drain() error
+	// transferring adds to the number of transfers that are being made for the client.
+	Transferring(n int)
+	// breakOff ends the connection, if there is one, for err.
+	BreakOff(err error)
+	// done reports that the request is answered or will not be.
+	Done()
+}
+
+// headroom is how many octets before a message a transport may use for its framing.
+const Headroom = 2
+
+// errFault ends the connection of a request whose handler panicked.
+var ErrFault = errors.New("answering a request panicked")
+
+// slowLane is a bounded queue and the workers that empty it.
+type Lane struct {
+	*worker.Group
+	queue     chan *Request
+	all       Handler                  // of tests: in place of the front
+	handlers  [answer.NumKinds]Handler // nil: such requests are refused
+	transfers transferLane
+	running   sync.WaitGroup
+
+	desksMu sync.Mutex
+	desks   []*slowDesk // that nobody is at
+
+	queued        [2]atomic.Int64 // requests in queue: those of connections, datagrams
+	working       atomic.Int64
+	done, replies atomic.Uint64
+	unsent, full  atomic.Uint64
+	latency       answer.Histogram
+	latencyMu     sync.Mutex // a histogram has one writer
+}
+
+// newSlowLane returns a lane. all, if there is one, answers all requests in place of the
+// front: for tests.
+func New(h *worker.Group, handlers [answer.NumKinds]Handler, all Handler) *Lane {
+	l := &Lane{Group: h, queue: make(chan *Request, slowQueue), all: all, handlers: handlers}
+	l.transfers = transferLane{lane: l, clients: make(map[netip.Addr]transferShare)}
+	return l
+}
+
+// hasRoom reports whether a request that came by t may join the queue; known is for
+// those over UDP.
+func (l *Lane) HasRoom(t answer.Transport, known bool) bool {
+	switch {
+	case !t.IsDatagram():
+		return l.queued[0].Load() < QueueStreams
+	case known:
+		return l.queued[1].Load() < QueueDatagrams
+	}
+	return l.queued[1].Load() < QueueStrangers
+}
+
+// inQueue is how many requests wait that came by the same way as t: UDP, or not.
+func (l *Lane) inQueue(t answer.Transport) *atomic.Int64 {
+	if t.IsDatagram() {
+		return &l.queued[1]
+	}
+	return &l.queued[0]
+}
+
+// countFull counts a request that was turned away because the queue is full.
+func (l *Lane) CountFull() { l.full.Add(1) }
+
+// countUnsent counts n messages of the lane that were not sent.
+func (l *Lane) CountUnsent(n int) { l.unsent.Add(uint64(n)) }
+
+// discard empties the queue of a lane that does not run, and returns how many requests
+// were in it.
+func (l *Lane) Discard() (n int) {
+	for {
+		select {
+		case r := <-l.queue:
+			l.inQueue(r.Transport).Add(-1)
+			r.From.Done()
+			n++
+		default:
+			return n
+		}
+	}
+}
+
+// offer puts r into the queue, or counts that there was no room.
+func (l *Lane) Offer(r *Request) bool {
+	r.lane, r.since, r.Plain = l, l.Now(), nil
+	waiting := l.inQueue(r.Transport)
+	waiting.Add(1)
+	select {
+	case l.queue <- r:
+		return true
+	default:
+		waiting.Add(-1)
+		l.full.Add(1)
+		return false
+	}
+}
+
+// slowWorkers is how many requests the lane has in work. They wait for a disk or a client
+// more than they compute.
+const Workers = 8
+
+// start starts the workers. They end once the queue is closed and empty.
+func (l *Lane) Start(ctx context.Context) {
+	for range Workers {
+		l.running.Go(func() { l.KeepRunning("slow lane worker", func() { l.work(ctx) }) })
+	}
+}
+
+// stop ends the workers after what is queued, and waits for them. Nobody may
+// defer any more.
+func (l *Lane) Stop() {
+	close(l.queue)
+	l.running.Wait()
+	l.transfers.wait()
+	l.desksMu.Lock() // a handler may hold a request whose connection is gone
+	defer l.desksMu.Unlock()
+	for _, d := range l.desks {
+		l.Lanes.Put(d.lane)
+	}
+	l.desks = nil
+}
+
+func (l *Lane) work(ctx context.Context) {
+	for r := range l.queue {
+		l.inQueue(r.Transport).Add(-1)
+		l.working.Add(1)
+		l.serve(ctx, r)
+	}
+}
+
+// serve has a request handled and ends it, unless it is held.
+func (l *Lane) serve(ctx context.Context, r *Request) {
+	if fault := l.containRequest(r, func() { l.handle(ctx, r) }); fault || !r.held {
+		r.End()
+	}
+}
+
+// containRequest calls f for a request and reports whether it panicked. That costs the one
+// request, and its connection, whose client would wait for the rest of the answer.
+func (l *Lane) containRequest(r *Request, f func()) (fault bool) {
+	defer func() {
+		if f := recover(); f != nil {
+			fault = true
+			worker.LogFault(l.Log, f, &r.Request)
+			r.From.BreakOff(ErrFault)
+		}
+	}()
+	f()
+	return false
+}
+
+func (l *Lane) handle(ctx context.Context, r *Request) {
+	if l.all != nil {
+		l.all.Handle(ctx, r)
+		return
+	}
+	if l.front(r) != answer.Defer {
+		return
+	}
+	if r.Kind == answer.KindTransfer {
+		l.transfers.take(ctx, r)
+		return
+	}
+	l.handlers[r.Kind].Handle(ctx, r)
+}
+
+// front answers what is no matter of a handler; all else is deferred further.
+func (l *Lane) front(r *Request) answer.Verdict {
+	d := l.takeDesk()
+	defer l.putDesk(d)
+	for k, h := range l.handlers {
+		r.Handled[k] = h != nil
+	}
+	r.Request.Deferred = &r.Deferred
+	buf := d.message(r.Transport)
+	n, verdict := d.lane.Respond(r.View, &r.Request, buf, copy(buf, r.Message))
+	if limits := r.View.Policy.RateLimit; limits != nil {
+		d.lane.LogLimited(limits, r.Elapsed, l.Log)
+	}
+	if r.Why != "" {
+		worker.Warn(l.Log, "refused in the slow lane", append(r.LogAttrs(), slog.String("why", r.Why))...)
+	}
+	if verdict == answer.Answered {
+		// It has counted the error, and there is nobody else to tell.
+		_ = r.transmit(d, n, nil) // signed already
+	}
+	return verdict
+}
+
+func (l *Lane) takeDesk() *slowDesk {
+	l.desksMu.Lock()
+	defer l.desksMu.Unlock()
+	if n := len(l.desks); n > 0 {
+		d := l.desks[n-1]
+		l.desks = l.desks[:n-1]
+		return d
+	}
+	return &slowDesk{lane: l.Lanes.Get()}
+}
+
+func (l *Lane) putDesk(d *slowDesk) {
+	defer func() { // whatever Publish does
+		l.desksMu.Lock()
+		defer l.desksMu.Unlock()
+		l.desks = append(l.desks, d)
+	}()
+	d.lane.Publish()
+}
+
+func (l *Lane) AddTo(t *Totals) {
+	t.Waiting += len(l.queue)
+	t.Working += int(l.working.Load())
+	t.Done += l.done.Load()
+	t.Replies += l.replies.Load()
+	t.Unsent += l.unsent.Load()
+	t.Full += l.full.Load()
+	l.transfers.addTo(t)
+	l.latency.AddTo(&t.Latency)
+}
+
+// servfail makes the request in buf[:n] its own SERVFAIL response and returns
+// the length: what a connection gets when the slow lane is full. It has the
+// question, where it can be read, and no OPT record: a server that is out of
+// room may leave out what is only for extensions.
+func ServFail(buf []byte, n int) int {
+	if n < wire.HeaderLen {
+		return 0
+	}
+	buf[2] = buf[2]&0x79 | 0x80 // QR, and OPCODE and RD of the request
+	buf[3] = 2
+	end := wire.HeaderLen
+	if binary.BigEndian.Uint16(buf[4:]) == 1 {
+		if name := dname.FromWire(buf[wire.HeaderLen:n]); name != nil && wire.HeaderLen+len(name)+4 <= n {
+			end += len(name) + 4
+		}
+	}
+	clear(buf[4:wire.HeaderLen])
+	if end > wire.HeaderLen {
+		buf[5] = 1
+	}
+	return end
+}

@@ -1,0 +1,156 @@
+package deferred
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/tsig"
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/server/worker"
+)
+
+// datagramRoom is how many octets the answer to a datagram has at most: no policy allows
+// more.
+const datagramRoom = 4096
+
+// slowDesk is what is needed to write a message in the slow lane: whoever has one
+// is alone with it.
+type slowDesk struct {
+	lane *worker.Worker
+	buf  [Headroom + wire.MaxMessage]byte
+}
+
+// responder returns what writes the messages.
+func (d *slowDesk) responder() *answer.Responder { return d.lane.Answerer.(*answer.Responder) }
+
+// message returns the room for a message, which has headroom octets before it.
+func (d *slowDesk) message(t answer.Transport) []byte {
+	room := d.buf[Headroom:]
+	if t.IsDatagram() {
+		room = room[:datagramRoom]
+	}
+	return room
+}
+
+// Begin begins the next message of the answer and returns what its records are
+// written with, until Send: it has the question, and room is kept for the OPT
+// record, which the first message has, and the signature. It has at most limit
+// octets without them, or as many as the client takes; 0: as many as that.
+func (r *Request) Begin(limit int) *wire.Writer {
+	if r.desk == nil {
+		r.desk = r.lane.takeDesk()
+	}
+	return r.desk.responder().Begin(&r.Deferred, r.desk.message(r.Transport), limit)
+}
+
+// Send sends the message begun, with those of AA and TC that are to be set, and the
+// extended error ede and its text (0: none). An error says that the client is gone
+// and further messages are in vain. It waits for the client in a transfer only: until
+// that took the message before.
+func (r *Request) Send(f wire.Flags, c wire.RCode, ede uint16, text string) error {
+	n, ok := r.desk.responder().Finish(&r.Deferred, f, c, ede, text)
+	if !ok {
+		return nil
+	}
+	return r.transmit(r.desk, n, r.Signer())
+}
+
+// Fail answers with an RCODE, the extended error ede and its text (0: none), and no
+// records.
+func (r *Request) Fail(c wire.RCode, ede uint16, text string) error {
+	r.Begin(0)
+	return r.Send(0, c, ede, text)
+}
+
+// Reply sends one message to the client as Send does, signed if the request was. On
+// TCP there may be several, which are sent in order. The message is the caller's again
+// afterwards.
+func (r *Request) Reply(message []byte) error {
+	if r.desk == nil {
+		r.desk = r.lane.takeDesk()
+	}
+	return r.transmit(r.desk, copy(r.desk.buf[Headroom:], message), r.Signer())
+}
+
+// transmit signs, if there is somebody to, and sends the n octets that the desk
+// holds.
+func (r *Request) transmit(d *slowDesk, n int, signer *tsig.Signer) error {
+	r.lane.replies.Add(1)
+	if err := r.drain(); err != nil {
+		return r.unsent(err)
+	}
+	if signer != nil {
+		if n+signer.Len() > wire.MaxMessage {
+			return r.unsent(fmt.Errorf("a message of %d octets leaves no room for its signature", n))
+		}
+		n = len(signer.Sign(d.buf[Headroom:][:n], r.lane.Now().Unix()))
+	}
+	if err := r.From.Reply(d.buf[:Headroom+n]); err != nil {
+		return r.unsent(err)
+	}
+	return nil
+}
+
+// unsent counts a message that is not sent, and returns the error.
+func (r *Request) unsent(err error) error {
+	r.lane.unsent.Add(1)
+	if !errors.Is(err, net.ErrClosed) {
+		worker.Warn(r.lane.Log, "answer to a deferred request not sent", slog.String("client", r.Client.String()), slog.Any("error", err))
+	}
+	return err
+}
+
+// drain waits, in a transfer, until the client took what is queued for it.
+func (r *Request) drain() error {
+	if !r.paced {
+		return nil
+	}
+	return r.From.Drain()
+}
+
+// Hold tells that the handler goes on with the request after Handle returns, or
+// hands it to others: whoever has it then calls End. Only the handler may call it,
+// before it hands on.
+func (r *Request) Hold() { r.held = true }
+
+// End says that the request that Hold held is answered, or will not be. Nothing may
+// be done with it afterwards.
+func (r *Request) End() {
+	if r.ended.Swap(true) {
+		return
+	}
+	l := r.lane
+	defer func() { // whatever putDesk does
+		r.From.Done()
+		l.latencyMu.Lock()
+		l.latency.Observe(l.Now().Sub(r.since), 1)
+		l.latencyMu.Unlock()
+		l.done.Add(1)
+		l.working.Add(-1)
+	}()
+	if d := r.desk; d != nil {
+		r.desk = nil
+		l.putDesk(d)
+	}
+}
+
+// keyText names the key of the request for the log.
+func (r *Request) keyText() string {
+	if r.Signer() == nil {
+		return ""
+	}
+	return r.Signer().KeyName().String()
+}
+
+// LogAttrs returns what the log tells of a request: its client, its zone, and its
+// key if it has one.
+func (r *Request) LogAttrs() []slog.Attr {
+	attrs := []slog.Attr{slog.String("zone", r.Question().Name.String()), slog.String("peer", r.Client.String())}
+	if r.Signer() != nil {
+		attrs = append(attrs, slog.String("key", r.keyText()))
+	}
+	return attrs
+}

@@ -1,0 +1,355 @@
+package stream
+
+import (
+	"encoding/binary"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/deferred"
+	"github.com/ptrd/ptrd/server/worker"
+)
+
+const (
+	maxMessage = 65535 // octets of a message on TCP (RFC 1035 §4.2.2)
+	prefixSize = 2     // octets of the length in front of it
+
+	// writeSize is how many octets of answers make a write. It bounds what a slow
+	// reader makes us hold: this much and one message.
+	writeSize = 16 << 10
+
+	// deskBuffer has room for writeSize octets and one more message of any length.
+	deskBuffer = writeSize + prefixSize + maxMessage
+
+	// readSize is how much is read at once: some ninety queries, so that the system
+	// call no longer counts. A client that sends without end keeps the others
+	// waiting for no longer than that, some 60 µs.
+	readSize = 4 << 10
+
+	// stopGrace is how long a client may take for its answers, at most, once the
+	// server stops or its address is removed.
+	stopGrace = time.Second
+)
+
+// tcpPhase is what a connection waits for.
+type tcpPhase uint8
+
+const (
+	tcpFresh   tcpPhase = iota // the client, with its first query
+	tcpOwing                   // the client, with the rest of another query
+	tcpIdle                    // the client, with another query
+	tcpClogged                 // the client, to take its answers
+	tcpWorking                 // the slow lane
+	tcpSending                 // the client, to go on taking a transfer
+	tcpLeaving                 // the client, to take its last answers, while we stop
+	numTCPPhases
+)
+
+func (p tcpPhase) isEvictable() bool { return p < tcpWorking }
+
+// limit returns how long a connection may stay in the phase while so many are
+// open; 0: for any time.
+func (p tcpPhase) limit(l *worker.Limits, open int) time.Duration {
+	switch p {
+	case tcpFresh:
+		return min(l.Idle(open), l.Message(open))
+	case tcpOwing, tcpClogged:
+		return l.Message(open)
+	case tcpIdle:
+		return l.Idle(open)
+	case tcpSending:
+		return l.TransferStall
+	case tcpLeaving:
+		return min(l.TCPWrite, stopGrace)
+	}
+	return 0
+}
+
+// quantum returns how many octets the client has to take for its time to begin again:
+// of answers as many as a message has at most, so that one who takes them in drips
+// does not stay; of a transfer any, so that a slow link carries it to its end.
+func (p tcpPhase) quantum() int {
+	if p == tcpSending {
+		return 1
+	}
+	return maxMessage
+}
+
+// overdue returns why a connection ends that stayed in the phase for too long;
+// begun says that a part of a query is there.
+func (p tcpPhase) overdue(begun bool) answer.CloseReason {
+	switch {
+	case p == tcpClogged || p == tcpSending || p == tcpLeaving:
+		return answer.CloseSlowReader
+	case begun:
+		return answer.CloseSlowQuery
+	}
+	return answer.CloseIdle
+}
+
+// tcpSocket is what a connection needs of the way it is served.
+type tcpSocket interface {
+	// send hands n answers to the client and reports whether it took them all. What
+	// it did not take the socket holds, and the connection answers nothing until
+	// it has. The octets are the caller's again.
+	send(answers []byte, n int) bool
+	// reply sends a message, with its length in front, from the slow lane, or queues
+	// what the client does not take at once. It does not wait, and may be called by
+	// any goroutine. The octets are the caller's again.
+	reply(message []byte) error
+	// wake tells whoever serves the connection that the slow lane has less work
+	// for it. It may be called by any goroutine.
+	wake()
+	// abort ends the connection to make room. It does not wait, and may be called
+	// by any goroutine.
+	abort()
+}
+
+// tcpConn is one connection. Whoever serves it reads and answers, alone; the
+// workers of the slow lane add to what it sends, a whole message at a time.
+type tcpConn struct {
+	conns       *Set
+	listener    *Listener
+	sock        tcpSocket
+	transport   answer.Transport
+	client      netip.AddrPort
+	local       netip.AddrPort
+	withoutALPN bool // see Request
+
+	// Of tcpConns, under its lock.
+	place              int // in its table; -1: not there
+	ofClient, ofPrefix *int
+
+	state     atomic.Int64 // phase in the lowest bits, above them when it began, by Server.clock
+	inWork    atomic.Int32 // queries in the slow lane, and those whose answers are queued
+	transfers atomic.Int32 // of inWork: zones being transferred
+	out       sendQueue
+
+	asked  bool // a query of it was answered or deferred
+	ending bool // nothing more is read
+	reason answer.CloseReason
+}
+
+const phaseBits = 3 // of tcpConn.state
+
+// enter notes that the connection is in the phase from now on.
+func (c *tcpConn) enter(p tcpPhase, now time.Duration) {
+	c.state.Store(int64(now)<<phaseBits | int64(p))
+}
+
+// phase returns what the connection waits for, and since when.
+func (c *tcpConn) phase() (tcpPhase, time.Duration) {
+	s := c.state.Load()
+	return tcpPhase(s & (1<<phaseBits - 1)), time.Duration(s >> phaseBits)
+}
+
+// end notes that nothing more is read, and why. The first reason counts.
+func (c *tcpConn) end(reason answer.CloseReason) {
+	if !c.ending {
+		c.ending, c.reason = true, reason
+	}
+}
+
+// clogging returns the phase of a connection whose client is to take what is queued.
+func (c *tcpConn) clogging() tcpPhase {
+	if c.transfers.Load() > 0 {
+		return tcpSending
+	}
+	return tcpClogged
+}
+
+// isFull reports whether the connection has as many queries in the slow lane as
+// it may have, and so nothing more is read.
+func (c *tcpConn) isFull() bool {
+	n := c.inWork.Load()
+	return n > 0 && int(n) >= c.conns.Limits.Load().TCPPipeline
+}
+
+// wholeMessage returns the message that stream begins with; false if it is not
+// all there.
+func wholeMessage(stream []byte) ([]byte, bool) {
+	if len(stream) < prefixSize {
+		return nil, false
+	}
+	n := int(binary.BigEndian.Uint16(stream))
+	if len(stream)-prefixSize < n {
+		return nil, false
+	}
+	return stream[prefixSize:][:n], true
+}
+
+// tcpDesk is what is needed to answer, and not to wait. Whoever has one does not
+// wait for anything.
+type tcpDesk struct {
+	lane      *worker.Worker
+	log       *slog.Logger
+	transport answer.Transport // of the connections
+	view      *answer.View
+	at        time.Time // when what is being answered came
+	work      []byte    // deskBuffer octets
+
+	ahead []answer.Message // batchSize messages that are looked up together, as datagrams are
+
+	size, answers int // octets and number of the answers in work
+
+	tally    worker.Tally // of the round
+	received int          // likewise
+}
+
+func newTCPDesk(h *worker.Group, t answer.Transport) *tcpDesk {
+	return &tcpDesk{lane: h.Lanes.Get(), log: h.Log, transport: t, work: make([]byte, deskBuffer), ahead: make([]answer.Message, answer.BatchSize)}
+}
+
+// begin begins a round, which publish ends.
+func (d *tcpDesk) begin(at time.Time) { d.at = at }
+
+// publish adds what was counted in the round to the lane's counters.
+func (d *tcpDesk) publish() {
+	if d.received == 0 {
+		return
+	}
+	d.lane.Publish()
+	d.tally.AddTo(&d.lane.Transports[d.transport], d.received)
+	d.tally, d.received = worker.Tally{}, 0
+}
+
+// answer answers the whole messages that stream begins with, as long as the
+// client takes the answers, and returns how many octets that were: all up to a
+// part of a message, unless the connection is clogged, full or ends.
+func (c *tcpConn) answer(d *tcpDesk, stream []byte) (taken int) {
+	for more := true; more; {
+		var n int
+		n, more = c.fill(d, stream[taken:])
+		taken += n
+		if d.size > 0 && !c.sock.send(d.work[:d.size], d.answers) {
+			return taken
+		}
+	}
+	return taken
+}
+
+// fill answers messages into the desk's buffer until none is left, and returns
+// how many octets they were. more says that the buffer is full before.
+func (c *tcpConn) fill(d *tcpDesk, stream []byte) (taken int, more bool) {
+	l, s := d.lane, c.conns
+	// Not before the messages were read: who saw a change acknowledged and asks then
+	// gets an answer that has it.
+	d.view = s.Views.Load()
+	l.Request = answer.Request{
+		Client: c.client, Local: c.local, Transport: d.transport, WithoutALPN: c.withoutALPN, Now: d.at.Unix(),
+		Keepalive: s.Limits.Load().Keepalive(int(s.open.Load())),
+	}
+	d.size, d.answers = 0, 0
+	received := 0
+	more = true
+batches:
+	for more {
+		batch := d.lookAhead(stream[taken:])
+		more = len(batch) == len(d.ahead)
+		for i := range batch {
+			if c.ending || c.isFull() {
+				more = false
+				break batches
+			}
+			if d.size >= writeSize {
+				more = true
+				break batches
+			}
+			message := batch[i].Buf[:batch[i].Len]
+			taken += prefixSize + len(message)
+			received++
+			l.Request.Plain = &batch[i].Plain
+			c.answerOne(d, message)
+		}
+	}
+	if received > 0 {
+		c.asked = true
+		d.received += received
+		now := s.Now()
+		l.Transports[d.transport].Latency.Observe(now.Sub(d.at), received)
+		d.at = now
+	}
+	return taken, more
+}
+
+// lookAhead looks the first messages of stream up, together, and returns them.
+func (d *tcpDesk) lookAhead(stream []byte) []answer.Message {
+	n := 0
+	for ; n < len(d.ahead); n++ {
+		message, ok := wholeMessage(stream)
+		if !ok {
+			break
+		}
+		// What lies behind a message is of no meaning, but room that Plain reads in.
+		d.ahead[n].Buf, d.ahead[n].Len = message[:cap(message)], len(message)
+		stream = stream[prefixSize+len(message):]
+	}
+	d.lane.LookUp(d.view, d.ahead[:n], d.log)
+	return d.ahead[:n]
+}
+
+// answerOne answers one message into the desk's buffer, hands it to the slow
+// lane, or ends the connection.
+func (c *tcpConn) answerOne(d *tcpDesk, message []byte) {
+	room := d.work[d.size+prefixSize:][:maxMessage:maxMessage]
+	n, verdict, fault := c.respond(d, room, copy(room, message))
+	switch {
+	case fault:
+		d.tally.Dropped[answer.DropFault]++
+		c.end(answer.CloseFault)
+		return
+	case verdict == answer.Defer && c.deferQuery(d, message):
+		d.tally.Deferred++
+		return
+	case verdict == answer.Defer: // the client waits for an answer
+		n = deferred.ServFail(room, copy(room, message))
+	case verdict != answer.Answered:
+		// What follows, on a stream, a message that was no request cannot be trusted
+		// to be one.
+		d.tally.Dropped[answer.DropByRespond]++
+		c.end(answer.CloseProtocol)
+		return
+	}
+	binary.BigEndian.PutUint16(d.work[d.size:], uint16(n))
+	d.size += prefixSize + n
+	d.answers++
+	d.tally.Answered++
+}
+
+// respond answers one message. A panic costs the connection, and nothing else.
+func (c *tcpConn) respond(d *tcpDesk, room []byte, n int) (size int, verdict answer.Verdict, fault bool) {
+	l := d.lane
+	defer func() {
+		if f := recover(); f != nil {
+			worker.LogFault(c.conns.Log, f, &l.Request)
+			size, verdict, fault = 0, answer.Drop, true
+		}
+	}()
+	l.Sample.Begin(d.at, 1)
+	if l.Sample.Due(0) {
+		size, verdict = l.RespondSampled(d.view, &l.Request, room, n)
+	} else {
+		size, verdict = l.Respond(d.view, &l.Request, room, n)
+	}
+	return size, verdict, false
+}
+
+// deferQuery hands a query to the slow lane; false if that is full.
+func (c *tcpConn) deferQuery(d *tcpDesk, message []byte) bool {
+	slow := c.conns.slow
+	if !slow.HasRoom(d.transport, false) {
+		slow.CountFull()
+		return false
+	}
+	c.inWork.Add(1)
+	ok := slow.Offer(&deferred.Request{
+		Deferred: answer.Deferred{Request: d.lane.Request, View: d.view, Message: append([]byte(nil), message...)},
+		From:     deferredConn{c},
+	})
+	if !ok {
+		c.inWork.Add(-1)
+	}
+	return ok
+}

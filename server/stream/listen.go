@@ -1,0 +1,138 @@
+package stream
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/sock"
+)
+
+// tcpListener are the listening sockets of one address.
+type Listener struct {
+	conns   *Set
+	way     tcpWay
+	sockets []*net.TCPListener // one, or one a worker
+	Local   netip.AddrPort
+	stopped chan struct{} // closed by stop
+}
+
+func (l *Listener) Start() {
+	if err := l.way.listen(l); err != nil {
+		l.conns.Fail(l.Local, "tcp", err)
+	}
+}
+
+func (l *Listener) Stop() {
+	close(l.stopped)
+	l.way.unlisten(l)
+}
+
+func (l *Listener) isStopped() bool {
+	select {
+	case <-l.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l *Listener) Close() {
+	for _, s := range l.sockets {
+		s.Close()
+	}
+}
+
+// share lets another socket of ours be bound to an address that overlaps that of l.
+func (l *Listener) Share() error {
+	for _, ln := range l.sockets {
+		if err := sock.ControlListener(ln, sock.ShareTCPPort); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bind returns a listener whose sockets are bound, or take ln over, which is bound to addr
+// already (nil: it is not). reuse lets them be bound although they overlap an address of ours.
+func (t *Set) Bind(transport answer.Transport, addr netip.AddrPort, ln *net.TCPListener, reuse, freebind bool) (*Listener, error) {
+	way := t.way
+	if transport == answer.TLS {
+		way = t.tls
+	}
+	sockets := []*net.TCPListener{ln}
+	if ln == nil {
+		n := 1
+		if sock.PerWorker && !t.Portable && way == t.way {
+			n = t.Workers
+		}
+		var err error
+		if sockets, err = listenTCP(context.Background(), addr, n, reuse, freebind); err != nil {
+			return nil, err
+		}
+	}
+	l := &Listener{conns: t, way: way, sockets: sockets, Local: netip.AddrPortFrom(addr.Addr(), sock.AddrPort(sockets[0].Addr()).Port()), stopped: make(chan struct{})}
+	for _, ln := range sockets {
+		if err := way.prepare(ln); err != nil {
+			l.Close()
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// listenTCP binds the address n times. reuse lets it stand beside a wildcard of
+// ours on the same port. The first socket is bound as if it were to be alone, so
+// that the address of another process is refused; then it admits the others to
+// its group, among which the kernel spreads the connections.
+func listenTCP(ctx context.Context, addr netip.AddrPort, n int, reuse, freebind bool) ([]*net.TCPListener, error) {
+	var sockets []*net.TCPListener
+	for len(sockets) < n {
+		config := net.ListenConfig{
+			KeepAlive: -1, // the idle limit ends dead connections sooner
+			Control:   controlTCP(reuse, freebind, addr.Addr().Is6()),
+		}
+		// Multipath TCP, which Go listens with by default, costs each connection more
+		// and gives a client with one query nothing.
+		config.SetMultipathTCP(false)
+		ln, err := config.Listen(ctx, sock.Network("tcp", addr), sock.BindName(addr))
+		if err == nil {
+			sockets = append(sockets, ln.(*net.TCPListener))
+			addr = netip.AddrPortFrom(addr.Addr(), sock.AddrPort(ln.Addr()).Port())
+			if n > 1 && !reuse {
+				reuse = true
+				err = sock.ControlListener(sockets[0], sock.ShareTCPPort)
+			}
+		}
+		if err != nil {
+			for _, s := range sockets {
+				s.Close()
+			}
+			return nil, err
+		}
+	}
+	return sockets, nil
+}
+
+func controlTCP(reuse, freebind, is6 bool) func(string, string, syscall.RawConn) error {
+	if !reuse && !freebind {
+		return nil
+	}
+	return func(_, _ string, raw syscall.RawConn) error {
+		var optionErr error
+		err := raw.Control(func(fd uintptr) {
+			if reuse {
+				optionErr = sock.ShareTCPPort(fd)
+			}
+			if freebind && optionErr == nil {
+				optionErr = sock.SetFreebind(fd, is6)
+			}
+		})
+		if err == nil {
+			err = optionErr
+		}
+		return err
+	}
+}

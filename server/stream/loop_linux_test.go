@@ -1,0 +1,652 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/deferred"
+	"github.com/ptrd/ptrd/server/servertest"
+	"github.com/ptrd/ptrd/server/sock"
+	"github.com/ptrd/ptrd/server/workertest"
+	"golang.org/x/sys/unix"
+)
+
+// newTestLoop returns a loop that does not run: the test calls what it would do.
+func newTestLoop(t testing.TB, edit func(*Options)) *tcpLoop {
+	t.Helper()
+	s := newTestServer(t, edit)
+	l := s.conns.way.(*loopWay).loops[0]
+	if err := l.open(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.close)
+	return l
+}
+
+// connect returns a connection of the loop and the client's end of it.
+func (l *tcpLoop) connect(t testing.TB) (c *loopConn, client int) {
+	t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = &loopConn{loop: l, fd: pair[0]}
+	c.tcpConn = tcpConn{conns: l.conns, listener: new(Listener), sock: c, transport: answer.TCP, place: -1, client: workertest.MemClient, local: workertest.MemLocal}
+	if !l.conns.add(&c.tcpConn) {
+		t.Fatal("no place")
+	}
+	c.slot = l.take()
+	l.slots[c.slot].conn = c
+	c.enter(tcpFresh, l.now)
+	l.waiting[tcpFresh].push(c)
+	if err := c.watch(unix.EPOLL_CTL_ADD); err != nil {
+		t.Fatal(err)
+	}
+	return c, pair[1]
+}
+
+// takeAll reads what is there for the client.
+func takeAll(client int, into []byte) []byte {
+	var room [8192]byte
+	for {
+		n, err := unix.Read(client, room[:])
+		if n <= 0 || err != nil {
+			return into
+		}
+		into = append(into, room[:n]...)
+	}
+}
+
+// turn is one turn of the loop that does not wait.
+func (l *tcpLoop) turn() {
+	l.poll(uintptr(l.epoll.FD))
+	l.round()
+}
+
+// FuzzTCPLoop is FuzzTCPStream over sockets.
+func FuzzTCPLoop(f *testing.F) {
+	streamSeeds(f)
+	l := newTestLoop(f, nil)
+	f.Fuzz(func(t *testing.T, stream []byte, piece uint16) {
+		want, wantSlow, wantEnd := wantedOf(stream)
+		c, client := l.connect(t)
+		defer unix.Close(client)
+		var got []byte
+		slow := 0
+		for rest := stream; len(rest) > 0 && c.fd >= 0 && !c.ending; {
+			n, err := unix.Write(client, rest[:min(int(piece)+1, len(rest))])
+			if err == nil {
+				rest = rest[n:]
+			}
+			l.turn()
+			slow += l.conns.slow.Discard()
+			got = takeAll(client, got)
+		}
+		for quiet := 0; quiet < 3; quiet++ { // what it answers in the end
+			l.turn()
+			before := len(got) + slow
+			slow += l.conns.slow.Discard()
+			if got = takeAll(client, got); len(got)+slow > before || len(l.again) > 0 {
+				quiet = -1
+			}
+		}
+		if !bytes.Equal(got, want) || slow != wantSlow || c.ending != wantEnd {
+			t.Errorf("%d octets of answers (want %d), equal %v, %d deferred (want %d), ended %v (want %v)",
+				len(got), len(want), bytes.Equal(got, want), slow, wantSlow, c.ending, wantEnd)
+		}
+		if c.fd >= 0 {
+			c.end(answer.CloseByClient)
+			l.settle(c, false)
+		}
+		if c.fd >= 0 || len(l.conns.all) > 0 {
+			t.Fatal("the connection is still there")
+		}
+	})
+}
+
+func TestTCPLoopAllocatesNothing(t *testing.T) {
+	servertest.SkipAllocs(t)
+	l := newTestLoop(t, nil)
+	_, client := l.connect(t)
+	defer unix.Close(client)
+	query := workertest.Framed(workertest.FakeQuery(1, "25.113.0.203.in-addr.arpa"))
+	batch := bytes.Repeat(query, 16)
+	var room [8192]byte
+	exchange := func(b []byte) {
+		if n, err := unix.Write(client, b); err != nil || n != len(b) {
+			t.Fatal(n, err)
+		}
+		l.turn()
+	}
+	hear := func(want int) {
+		if n, err := unix.Read(client, room[:]); err != nil || n != want {
+			t.Fatalf("%d octets of answers, want %d: %v", n, want, err)
+		}
+	}
+	for name, f := range map[string]func(){
+		"one query": func() { exchange(query); hear(len(query)) },
+		"sixteen":   func() { exchange(batch); hear(len(batch)) },
+		"cut in a query": func() {
+			exchange(batch[:100])
+			hear(2 * len(query))
+			exchange(batch[100:])
+			hear(14 * len(query))
+		},
+		"octet by octet":  func() { exchange(query[:1]); exchange(query[1:2]); exchange(query[2:]); hear(len(query)) },
+		"nothing to read": l.turn,
+	} {
+		if len(query) != 45 && name == "cut in a query" {
+			t.Fatalf("a query has %d octets: the cut is elsewhere", len(query))
+		}
+		if n := testing.AllocsPerRun(100, f); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+// TestTCPLoopTakesTurns has a client that always has more to read, and one with a
+// query: it waits for one read of the other.
+func TestTCPLoopTakesTurns(t *testing.T) {
+	l := newTestLoop(t, nil)
+	greedy, much := l.connect(t)
+	defer unix.Close(much)
+	_, modest := l.connect(t)
+	defer unix.Close(modest)
+	query := workertest.Framed(workertest.FakeQuery(1, "a.example"))
+	flood := bytes.Repeat(query, 10*readSize/len(query))
+	if n, err := unix.Write(much, flood); err != nil || n != len(flood) {
+		t.Fatal(n, err)
+	}
+	l.turn()
+	if got := len(takeAll(much, nil)); got == 0 || got > 2*readSize {
+		t.Fatalf("%d octets answered in the first turn, a read is %d", got, readSize)
+	}
+	if len(l.again) != 1 || l.again[0] != greedy {
+		t.Fatalf("%d connections wait for their turn", len(l.again))
+	}
+	if _, err := unix.Write(modest, query); err != nil {
+		t.Fatal(err)
+	}
+	l.turn()
+	if got := takeAll(modest, nil); len(got) != len(query) {
+		t.Errorf("the modest client got %d octets", len(got))
+	}
+	var got []byte
+	for range 20 {
+		l.turn()
+		got = takeAll(much, got)
+	}
+	if len(l.again) > 0 {
+		t.Error("the greedy client is not done")
+	}
+}
+
+// TestTCPLoopIgnoresEventsOfBefore closes a connection whose event is under way,
+// and gives its slot to another.
+func TestTCPLoopIgnoresEventsOfBefore(t *testing.T) {
+	l := newTestLoop(t, nil)
+	old, client := l.connect(t)
+	unix.Close(client)
+	l.poll(uintptr(l.epoll.FD))
+	if l.ready == 0 {
+		t.Fatal("no event")
+	}
+	old.end(answer.CloseByClient)
+	l.settle(old, false)
+	next, client := l.connect(t)
+	defer unix.Close(client)
+	if next.slot != old.slot {
+		t.Fatalf("slot %d, not %d again", next.slot, old.slot)
+	}
+	l.round()
+	if next.hungUp || next.fd < 0 {
+		t.Error("the end of one connection was taken for that of another")
+	}
+}
+
+// TestTCPLoopDripsCostNoCopies lets a long message come octet by octet: it is put
+// where it belongs, and grows by doubling.
+func TestTCPLoopDripsCostNoCopies(t *testing.T) {
+	l := newTestLoop(t, nil)
+	c, client := l.connect(t)
+	defer unix.Close(client)
+	message := workertest.Framed(append(workertest.FakeQuery(1, "a.example"), make([]byte, 5000)...))
+	if _, err := unix.Write(client, message[:prefixSize]); err != nil {
+		t.Fatal(err)
+	}
+	l.turn()
+	if cap(c.part) > 64 {
+		t.Errorf("%d octets are held for a length of a message", cap(c.part))
+	}
+	moves := 0
+	var at *byte
+	for i := prefixSize; i < len(message)-1; i++ {
+		if _, err := unix.Write(client, message[i:i+1]); err != nil {
+			t.Fatal(err)
+		}
+		l.turn()
+		if len(c.part) != i+1 {
+			t.Fatalf("%d octets kept of %d", len(c.part), i+1)
+		}
+		if p := &c.part[0]; i > keptPart && p != at {
+			moves, at = moves+1, p
+		}
+	}
+	if moves > 6 {
+		t.Errorf("moved %d times", moves)
+	}
+	if _, err := unix.Write(client, message[len(message)-1:]); err != nil {
+		t.Fatal(err)
+	}
+	l.turn()
+	if got := takeAll(client, nil); len(got) != len(message) {
+		t.Errorf("%d octets answered, want %d", len(got), len(message))
+	}
+	if c.part != nil {
+		t.Errorf("%d octets are kept", cap(c.part))
+	}
+}
+
+// loopClock is a clock that the test sets, for a server that runs.
+type loopClock struct {
+	base  time.Time
+	ahead atomic.Int64
+}
+
+func (c *loopClock) now() time.Time { return c.base.Add(time.Duration(c.ahead.Load())) }
+
+// settled lets all loops of a server have a round that began now.
+func (r *running) settled() {
+	for range 2 { // a call may come within a round that began before
+		for _, l := range r.conns.way.(*loopWay).loops {
+			l.do(func() {})
+		}
+	}
+}
+
+// TestTCPTimes moves the clock to just before and just behind the end of each time.
+func TestTCPTimes(t *testing.T) {
+	const idle, message = 10 * time.Second, 4 * time.Second
+	query := workertest.Framed(workertest.FakeQuery(1, "a.example"))
+	for _, c := range []struct {
+		name  string
+		shed  bool
+		send  []byte // before the clock moves
+		drip  int    // octets of an endless message, in equal spans
+		limit time.Duration
+		want  answer.CloseReason
+	}{
+		{"idle", false, query, 0, idle, answer.CloseIdle},
+		{"idle while places are short", true, query, 0, idle / 4, answer.CloseIdle},
+		{"a part of the first query", false, query[:5], 0, message, answer.CloseSlowQuery},
+		{"a part of the next query", false, append(bytes.Clone(query), query[:5]...), 0, message, answer.CloseSlowQuery},
+		{"a part while places are short", true, query[:5], 0, message / 4, answer.CloseSlowQuery},
+		{"a length", false, []byte{255, 255}, 0, message, answer.CloseSlowQuery},
+		{"drips", false, []byte{255, 255}, 7, message, answer.CloseSlowQuery},
+		{"drips of the next query", false, append(bytes.Clone(query), 255, 255), 7, message, answer.CloseSlowQuery},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			clock := &loopClock{base: time.Now()}
+			r := serve(t, func(o *Options) {
+				o.Now = clock.now
+				o.Limits.TCPIdle, o.Limits.TCPWrite = idle, message
+				o.Slow = workertest.HandlerFunc(func(ctx context.Context, _ *deferred.Request) { <-ctx.Done() })
+				o.Limits.TCPClients = 4
+			}, "127.0.0.1")
+			others := 0
+			if c.shed { // with three more, whom the slow lane works for without end
+				for others = range 3 {
+					workertest.Dial(t, r.addr()).Send(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
+				}
+				others++
+				workertest.Await(t, "work", func() bool { return r.Totals().Slow.Working == others })
+			}
+			client := workertest.Dial(t, r.addr())
+			client.SetNoDelay(true)
+			client.Send(c.send)
+			if len(c.send) >= len(query) {
+				client.Receive()
+			}
+			wantPart := len(c.send) % len(query)
+			kept := func() (n int) {
+				for _, l := range r.conns.way.(*loopWay).loops {
+					l.do(func() {
+						for i := range l.slots {
+							if c := l.slots[i].conn; c != nil {
+								n += len(c.part)
+							}
+						}
+					})
+				}
+				return n
+			}
+			workertest.Await(t, "the octets", func() bool { return r.Totals().Open == 1+others && kept() == wantPart })
+			for range c.drip {
+				clock.ahead.Add(int64(c.limit) / int64(c.drip+1))
+				client.Send([]byte{0})
+				wantPart++
+				workertest.Await(t, "the drip", func() bool { return kept() == wantPart })
+			}
+			clock.ahead.Store(int64(c.limit - 1))
+			r.settled()
+			if total := r.Totals(); total.Open != 1+others {
+				t.Fatalf("closed too early: %v", total.Closed)
+			}
+			clock.ahead.Store(int64(c.limit))
+			r.settled()
+			if total := r.Totals(); total.Closed[c.want] != 1 {
+				t.Fatalf("not closed as %v: open %d, %v", c.want, total.Open, total.Closed)
+			}
+			if !client.IsClosed() {
+				t.Error("the client does not know")
+			}
+		})
+	}
+}
+
+// TestTCPLoopWaitsAfterItsLastConnection has the time of the only connection end: the
+// loop, which has nothing to wait for any more, waits all the same.
+func TestTCPLoopWaitsAfterItsLastConnection(t *testing.T) {
+	r := serve(t, func(o *Options) { o.Workers, o.Limits.TCPIdle = 1, time.Millisecond }, "127.0.0.1")
+	client := workertest.Dial(t, r.addr())
+	client.Ask(1, "a.example")
+	if !client.IsClosed() {
+		t.Fatal("the connection stays")
+	}
+	l := r.conns.way.(*loopWay).loops[0]
+	l.do(func() {
+		if err := l.epoll.Raw.Read(func(uintptr) bool { return true }); err != nil || l.alarm != 0 {
+			t.Errorf("an alarm at %v, and waiting ends with %v", l.alarm, err)
+		}
+	})
+}
+
+// TestAttend has a goroutine that never waits keep the only processor. One call lets the
+// loop answer, whose socket the scheduler has not looked at; or a second one, for once in
+// 61 times the scheduler takes up first what has just let others run.
+func TestAttend(t *testing.T) {
+	r := serve(t, func(o *Options) { o.Workers = 1 }, "127.0.0.1")
+	c := workertest.Dial(t, r.addr())
+	c.Ask(0, "a.example")
+	w := r.conns.way.(*loopWay)
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for id := range uint16(100) {
+		w.loops[0].do(func() {})
+		runtime.Gosched() // it waits again
+		c.Send(workertest.Framed(workertest.FakeQuery(id, "a.example")))
+		there := false
+		for range 2 {
+			w.attend(int(id))
+			if err := raw.Control(func(fd uintptr) {
+				n, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+				there = there || n > 0 && err == nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !there {
+			t.Fatalf("query %d is not answered", id)
+		}
+		c.Receive()
+	}
+	if w.loops[0].isReady() {
+		t.Error("the loop has left something")
+	}
+}
+
+// TestTCPSocketOptions looks at an accepted connection: that it inherits what the
+// listening socket was told.
+func TestTCPSocketOptions(t *testing.T) {
+	r := serve(t, nil, "127.0.0.1", "0.0.0.0")
+	for _, to := range r.Addrs() {
+		if to.Addr().IsUnspecified() {
+			to = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.9"), to.Port())
+		}
+		client := workertest.Dial(t, to)
+		client.Ask(1, "a.example")
+		seen := false
+		for _, l := range r.conns.way.(*loopWay).loops {
+			l.do(func() {
+				for i := range l.slots {
+					c := l.slots[i].conn
+					if c == nil || c.local != to {
+						continue
+					}
+					seen = true
+					if got := sock.AddrPort(client.LocalAddr()); c.client != got {
+						t.Errorf("the client is %v, not %v", c.client, got)
+					}
+					for _, o := range []sock.Option{
+						{Level: unix.IPPROTO_TCP, Name: unix.TCP_NODELAY, Value: 1},
+						{Level: unix.IPPROTO_TCP, Name: unix.TCP_NOTSENT_LOWAT, Value: unsentLimit},
+						{Level: unix.SOL_SOCKET, Name: unix.SO_RCVBUF, Value: 2 * tcpReceiveBuffer},
+					} {
+						if got, err := unix.GetsockoptInt(c.fd, o.Level, o.Name); err != nil || got != o.Value {
+							t.Errorf("option %d of level %d is %d, want %d: %v", o.Name, o.Level, got, o.Value, err)
+						}
+					}
+				}
+			})
+		}
+		if !seen {
+			t.Errorf("no connection at %v", to)
+		}
+	}
+}
+
+// TestRemovedAddressAnswersWhatWaits removes an address while connections with
+// queries wait to be accepted.
+func TestRemovedAddressAnswersWhatWaits(t *testing.T) {
+	r := serve(t, func(o *Options) { o.Workers = 1 }, "127.0.0.1")
+	workertest.Dial(t, r.addr()).Ask(1, "a.example") // it serves
+	held, release := make(chan struct{}), make(chan struct{})
+	loop := r.conns.way.(*loopWay).loops[0]
+	go loop.do(func() { close(held); <-release })
+	<-held
+	var clients []*workertest.StreamClient
+	for i := range 40 { // more than one round accepts
+		c := workertest.Dial(t, r.addr())
+		c.Send(workertest.Framed(workertest.FakeQuery(uint16(i), "a.example")))
+		clients = append(clients, c)
+	}
+	removed := make(chan error)
+	go func() { r.removeListeners(); removed <- nil }()
+	workertest.Await(t, "the removal", func() bool {
+		loop.mu.Lock()
+		defer loop.mu.Unlock()
+		return len(loop.calls) > 0
+	})
+	close(release)
+	for i, c := range clients {
+		if m := c.Receive(); m[1] != byte(i) {
+			t.Errorf("client %d got %x", i, m)
+		}
+		if !c.IsClosed() {
+			t.Errorf("connection %d stays", i)
+		}
+	}
+	if err := <-removed; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTCPRepliesAndAnswersDoNotMix has a client that does not take its answers at first
+// while the fast and the slow lane answer large ones: each comes once, and whole.
+func TestTCPRepliesAndAnswersDoNotMix(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Slow = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) {
+				for range 3 {
+					answer := make([]byte, 20000)
+					copy(answer, q.Message)
+					answer[2], answer[len(answer)-1] = 0x81, q.Message[1]
+					if err := q.Reply(answer); err != nil {
+						t.Errorf("reply: %v", err)
+					}
+				}
+			})
+		}, "127.0.0.1")
+		rng := rand.New(rand.NewPCG(seed, 0))
+		c := workertest.Dial(t, r.addr())
+		const n = 400 // some 12 MB of answers, more than is room for on the way
+		var all []byte
+		want := map[uint16]int{}
+		for id := range uint16(n) {
+			name := [...]string{"slow.example", "big.example", "mid.example", "a.example"}[rng.IntN(4)]
+			all = append(all, workertest.Framed(workertest.FakeQuery(id, name))...)
+			if want[id] = 1; name == "slow.example" {
+				want[id] = 3
+			}
+		}
+		go c.Write(all)
+		workertest.Await(t, "a client that does not take its answers", func() bool {
+			r.conns.mu.Lock()
+			defer r.conns.mu.Unlock()
+			if len(r.conns.all) == 0 {
+				return false
+			}
+			// Or all that it may have in work are replies that it does not take.
+			p, _ := r.conns.all[0].phase()
+			return p == tcpClogged || r.conns.all[0].isFull()
+		})
+		for total := 0; len(want) > 0; total++ {
+			m := c.Receive()
+			id := uint16(m[0])<<8 | uint16(m[1])
+			if want[id] == 0 || m[2] == 0x81 && (len(m) != 20000 || m[len(m)-1] != m[1]) {
+				t.Fatalf("message %d: id %d, %d octets: %x", total, id, len(m), m[:12])
+			}
+			if want[id]--; want[id] == 0 {
+				delete(want, id)
+			}
+		}
+		r.end()
+		if total := r.Totals(); workertest.SumOf(total.Transports[answer.TCP].Unsent[:])+total.Slow.Unsent > 0 {
+			t.Errorf("unsent: %v, %d of the slow lane", total.Transports[answer.TCP].Unsent, total.Slow.Unsent)
+		}
+	})
+}
+
+// A client that acknowledges octets of a transfer, but too few for the kernel to take
+// more of us, makes progress.
+func TestAcknowledgedOctetsAreProgress(t *testing.T) {
+	axfr, err := servertest.Query("2.0.192.in-addr.arpa.", dns.TypeAXFR).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := newHandClock()
+	eachStream(t, func(o *Options) { stallOptions(o, clock, 1000) }, func(t *testing.T, w *streamWay) {
+		c := w.dial()
+		c.send(t, axfr)
+		var served *tcpConn
+		workertest.Await(t, "a queue", func() bool {
+			if w.connections(func(c *tcpConn) { served = c }); served == nil {
+				return false
+			}
+			served.out.mu.Lock()
+			defer served.out.mu.Unlock()
+			return len(served.out.octets) > 0
+		})
+		owed := func() int {
+			if n, ok := served.sock.(*netConn); ok {
+				return unackedBy(n.raw)
+			}
+			served.out.mu.Lock()
+			defer served.out.mu.Unlock()
+			return unacked(served.sock.(*loopConn).fd)
+		}
+		// Until it moves no more: all buffers on the way are full.
+		last, same := 0, 0
+		workertest.Await(t, "full buffers", func() bool {
+			if n := owed(); n != last {
+				last, same = n, 0
+			}
+			same++
+			return same == 300
+		})
+		for range 5 {
+			before := owed()
+			for owed() == before { // a few octets are acknowledged only with others
+				if _, err := io.CopyN(io.Discard, c, 1000); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// The server sees it now, or has already.
+			now := clock.now().Sub(w.Began)
+			clock.advance(40 * time.Minute) // of an hour that it may make none
+			w.look()
+			workertest.Await(t, "progress", func() bool { return served.moved() >= now || w.Totals().Open == 0 })
+		}
+		if w.Totals().Open != 1 {
+			t.Fatal("the connection was closed")
+		}
+		workertest.Await(t, "its end", func() bool {
+			clock.advance(time.Hour)
+			w.look()
+			return w.Totals().Closed[answer.CloseSlowReader] == 1
+		})
+	})
+}
+
+// Answers of the slow lane clog connections while the loop takes others: what a
+// connection has in epoll is the loop's alone (to be run with the race detector).
+func TestRepliesClogWhileConnectionsCome(t *testing.T) {
+	r := serve(t, func(o *Options) {
+		o.Workers = 1
+		o.Limits.TCPClients, o.Limits.TCPClientsPer = 500, 500
+		o.Slow = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) {
+			for range 10 {
+				if q.Reply(make([]byte, 60_000)) != nil {
+					return
+				}
+			}
+		})
+	}, "127.0.0.1")
+	var deaf []*workertest.StreamClient
+	for range 20 {
+		c := workertest.Dial(t, r.addr())
+		c.SetReadBuffer(readBuffer)
+		c.Ask(1, "a.example")
+		deaf = append(deaf, c)
+	}
+	var ended sync.WaitGroup
+	for i, c := range deaf {
+		ended.Go(func() {
+			for id := range 2 {
+				if _, err := c.Write(workertest.Framed(workertest.FakeQuery(uint16(id), "slow.example"))); err != nil {
+					t.Errorf("client %d: %v", i, err)
+				}
+			}
+		})
+	}
+	for range 200 {
+		workertest.Dial(t, r.addr()).Ask(1, "a.example")
+	}
+	ended.Wait()
+	workertest.Await(t, "clogged connections", func() bool { return r.clogged() == len(deaf) })
+	for _, c := range deaf {
+		for range 20 {
+			if n := len(c.Receive()); n != 60_000 {
+				t.Fatalf("%d octets", n)
+			}
+		}
+	}
+	workertest.Await(t, "rest", func() bool { return r.Totals().Slow.Working == 0 })
+	checkLaws(t, r.Server)
+}

@@ -1,0 +1,486 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/deferred"
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/server/worker"
+	"github.com/ptrd/ptrd/server/workertest"
+)
+
+// isRefused reports whether the server resets a new connection.
+func isRefused(t testing.TB, to netip.AddrPort) bool {
+	t.Helper()
+	c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(to))
+	if errors.Is(err, syscall.ECONNRESET) { // before we had time to see it made
+		return true
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return (&workertest.StreamClient{T: t, TCPConn: c}).IsClosed()
+}
+
+func TestTCPPipelining(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, way, "127.0.0.1")
+		c := workertest.Dial(t, r.addr())
+		const n = 1000
+		var all []byte
+		for i := range n {
+			name := "a.example"
+			if i%100 == 50 {
+				name = "mid.example"
+			}
+			all = append(all, workertest.Framed(workertest.FakeQuery(uint16(i), name))...)
+		}
+		go c.Write(all)
+		for i := range n {
+			if m := c.Receive(); binary.BigEndian.Uint16(m) != uint16(i) {
+				t.Fatalf("answer %d has id %x", i, m[:2])
+			}
+		}
+		c.Close()
+		workertest.Await(t, "the end of the connection", func() bool { return r.Totals().Closed[answer.CloseByClient] == 1 })
+		r.end()
+		if total := r.Totals(); total.Transports[answer.TCP].Answered != n || total.Accepted != 1 {
+			t.Errorf("%+v", total.Transports[answer.TCP])
+		}
+	})
+}
+
+func TestTCPAnyCuttingOfTheStream(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, way, "127.0.0.1")
+		c := workertest.Dial(t, r.addr())
+		c.SetNoDelay(true)
+		var all []byte
+		for i := range 20 {
+			all = append(all, workertest.Framed(workertest.FakeQuery(uint16(i), "a.example"))...)
+		}
+		go func() {
+			for size := 1; len(all) > 0; size++ {
+				n := min(size, len(all))
+				c.Write(all[:n])
+				all = all[n:]
+			}
+		}()
+		for i := range 20 {
+			if m := c.Receive(); m[1] != byte(i) {
+				t.Fatalf("answer %d is %x", i, m)
+			}
+		}
+	})
+}
+
+func TestTCPLargestMessages(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, way, "127.0.0.1")
+		c := workertest.Dial(t, r.addr())
+		large := append(workertest.FakeQuery(7, "a.example"), make([]byte, maxMessage)...)[:maxMessage]
+		go func() {
+			c.Write(workertest.Framed(large))
+			c.Write(workertest.Framed(workertest.FakeQuery(8, "big.example")))
+			c.Write(workertest.Framed(workertest.FakeQuery(9, "a.example")))
+		}()
+		if m := c.Receive(); len(m) != maxMessage || m[1] != 7 {
+			t.Errorf("%d octets, id %d", len(m), m[1])
+		}
+		if m := c.Receive(); len(m) != 60000 || m[1] != 8 {
+			t.Errorf("%d octets, id %d", len(m), m[1])
+		}
+		if m := c.Receive(); m[1] != 9 {
+			t.Errorf("id %d", m[1])
+		}
+	})
+}
+
+func TestTCPSlowQueryDoesNotHoldUpFastOnes(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		release := make(chan struct{})
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
+				workertest.Wait(ctx, release)
+				q.Reply(append(q.Message[:3:3], 9))
+				q.Reply(append(q.Message[:3:3], 10)) // a transfer is many messages
+			})
+		}, "127.0.0.1")
+		c := workertest.Dial(t, r.addr())
+		c.Send(append(workertest.Framed(workertest.FakeQuery(1, "slow.example")), workertest.Framed(workertest.FakeQuery(2, "fast.example"))...))
+		if m := c.Receive(); m[1] != 2 {
+			t.Fatalf("first answer has id %d, want the fast one", m[1])
+		}
+		close(release)
+		for _, want := range []byte{9, 10} {
+			if m := c.Receive(); m[1] != 1 || m[3] != want {
+				t.Fatalf("got %x", m)
+			}
+		}
+	})
+}
+
+func TestTCPIsNotIdleWhileTheSlowLaneWorks(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		release := make(chan struct{})
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Limits.TCPIdle = 20 * time.Millisecond
+			o.Slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
+				workertest.Wait(ctx, release)
+				q.Reply(q.Message)
+			})
+		}, "127.0.0.1")
+		c := workertest.Dial(t, r.addr())
+		c.Send(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
+		other := workertest.Dial(t, r.addr()) // is idle for as long
+		if !other.IsClosed() {
+			t.Error("an idle connection stays")
+		}
+		workertest.Await(t, "the reason", func() bool { return r.Totals().Closed[answer.CloseIdle] == 1 })
+		other = workertest.Dial(t, r.addr())
+		if !other.IsClosed() {
+			t.Error("an idle connection stays")
+		}
+		c.Ask(2, "fast.example")
+		close(release)
+		if m := c.Receive(); m[1] != 1 {
+			t.Errorf("got %x", m)
+		}
+	})
+}
+
+func TestTCPPipelineLimitStopsReading(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		release := make(chan struct{})
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Limits.TCPPipeline = 3
+			o.Slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
+				workertest.Wait(ctx, release)
+				q.Reply(q.Message)
+			})
+		}, "127.0.0.1")
+		c := workertest.Dial(t, r.addr())
+		for i := range 6 {
+			c.Send(workertest.Framed(workertest.FakeQuery(uint16(i), "slow.example")))
+		}
+		workertest.Await(t, "three queries in work", func() bool { return r.Totals().Slow.Working == 3 })
+		if total := r.Totals(); total.Transports[answer.TCP].Deferred > 3 || total.Slow.Waiting > 0 {
+			t.Errorf("more than the limit: %+v", total)
+		}
+		close(release)
+		for range 6 {
+			c.Receive()
+		}
+	})
+}
+
+func TestTCPFullSlowLaneIsServfail(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		release := make(chan struct{})
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Limits.TCPPipeline = deferred.QueueStreams + deferred.Workers + 10
+			o.Slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
+				workertest.Wait(ctx, release)
+				q.Reply(q.Message)
+			})
+		}, "127.0.0.1")
+		c := workertest.Dial(t, r.addr())
+		for i := range deferred.QueueStreams + deferred.Workers + 1 {
+			if i == deferred.Workers {
+				workertest.Await(t, "busy workers", func() bool { return r.Totals().Slow.Working == deferred.Workers })
+			}
+			c.Send(workertest.Framed(workertest.FakeQuery(uint16(i), "slow.example")))
+		}
+		m := c.Receive()
+		want := workertest.FakeQuery(binary.BigEndian.Uint16(m), "slow.example")
+		want[2], want[3] = 0x80, 2
+		if !bytes.Equal(m, want) {
+			t.Errorf("got %x, want %x", m, want)
+		}
+		if r.slow.HasRoom(answer.TCP, false) || !r.slow.HasRoom(answer.UDP, false) {
+			t.Error("connections that fill the queue leave no room for datagrams")
+		}
+		close(release)
+		for range deferred.QueueStreams + deferred.Workers {
+			c.Receive()
+		}
+		workertest.Await(t, "rest", func() bool { return r.Totals().Slow.Working == 0 })
+		if total := checkLaws(t, r.Server); total.Slow.Full != 1 {
+			t.Errorf("%+v", total.Slow)
+		}
+	})
+}
+
+func TestTCPHalfClosedClientGetsItsAnswers(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		release := make(chan struct{})
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
+				workertest.Wait(ctx, release)
+				q.Reply(q.Message)
+			})
+		}, "127.0.0.1")
+		c := workertest.Dial(t, r.addr())
+		c.Send(append(workertest.Framed(workertest.FakeQuery(1, "slow.example")), workertest.Framed(workertest.FakeQuery(2, "fast.example"))...))
+		c.CloseWrite()
+		if m := c.Receive(); m[1] != 2 {
+			t.Errorf("got %x", m)
+		}
+		close(release)
+		if m := c.Receive(); m[1] != 1 {
+			t.Errorf("got %x", m)
+		}
+		if !c.IsClosed() {
+			t.Error("the connection stays open")
+		}
+	})
+}
+
+func TestTCPLimitsOfTime(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		for _, c := range []struct {
+			name string
+			edit func(*worker.Limits)
+			send []byte
+			want answer.CloseReason
+		}{
+			{"idle", func(l *worker.Limits) { l.TCPIdle = 30 * time.Millisecond }, workertest.Framed(workertest.FakeQuery(1, "a.example")), answer.CloseIdle},
+			{"slow query", func(l *worker.Limits) { l.TCPWrite = 30 * time.Millisecond }, workertest.Framed(workertest.FakeQuery(1, "a.example"))[:9], answer.CloseSlowQuery},
+			{"no request", func(*worker.Limits) {}, workertest.Framed(workertest.FakeQuery(1, "drop.example")), answer.CloseProtocol},
+			{"fault", func(*worker.Limits) {}, workertest.Framed(workertest.FakeQuery(1, "panic.example")), answer.CloseFault},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				r := serve(t, func(o *Options) { way(o); c.edit(&o.Limits) }, "127.0.0.1")
+				client := workertest.Dial(t, r.addr())
+				client.Send(c.send)
+				if !client.IsClosed() {
+					t.Error("not closed")
+				}
+				workertest.Await(t, "the reason", func() bool { return r.Totals().Closed[c.want] == 1 })
+			})
+		}
+	})
+}
+
+// TestTCPSlowloris feeds octet after octet: each resets no clock.
+func TestTCPSlowloris(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, func(o *Options) { way(o); o.Limits.TCPWrite = 20 * time.Millisecond }, "127.0.0.1")
+		c := workertest.Dial(t, r.addr())
+		c.SetNoDelay(true)
+		endless := workertest.Framed(make([]byte, maxMessage))
+		for i := 0; ; i++ {
+			if _, err := c.Write(endless[i : i+1]); err != nil {
+				break
+			}
+			if i == maxMessage {
+				t.Fatal("a whole message went through")
+			}
+		}
+		workertest.Await(t, "the reason", func() bool { return r.Totals().Closed[answer.CloseSlowQuery] == 1 })
+	})
+}
+
+func TestTCPSlowReaderIsCutOff(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, func(o *Options) { way(o); o.Limits.TCPWrite = 100 * time.Millisecond }, "127.0.0.1")
+		c := workertest.Dial(t, r.addr())
+		c.SetReadBuffer(4096)
+		query := workertest.Framed(workertest.FakeQuery(1, "big.example"))
+		for { // until what is between us and it is full
+			if _, err := c.Write(query); err != nil {
+				break
+			}
+			if r.Totals().Closed[answer.CloseSlowReader] == 1 {
+				break
+			}
+		}
+		workertest.Await(t, "the reason", func() bool { return r.Totals().Closed[answer.CloseSlowReader] == 1 })
+		if n := r.Totals().Transports[answer.TCP].Unsent[answer.SendTimeout]; n == 0 {
+			t.Error("the answers that it did not take are not counted")
+		}
+	})
+}
+
+func TestTCPSlowReaderDoesNotHoldUpTheStop(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, way, "127.0.0.1") // whose clients have a minute
+		c := workertest.Dial(t, r.addr())
+		query := workertest.Framed(workertest.FakeQuery(1, "big.example"))
+		for range 400 {
+			c.Send(query) // 24 MB of answers, more than is room for on the way
+		}
+		before, same := uint64(0), 0
+		workertest.Await(t, "a blocked write", func() bool {
+			now := r.Totals().Transports[answer.TCP].Received
+			if same++; now != before || now == 0 {
+				before, same = now, 0
+			}
+			return same == 100
+		})
+		begin := time.Now()
+		r.end()
+		if d := time.Since(begin); d > 20*time.Second {
+			t.Errorf("stopping took %v", d)
+		}
+		if n := r.Totals().Closed[answer.CloseSlowReader]; n != 1 {
+			t.Errorf("%d slow readers, want 1", n)
+		}
+	})
+}
+
+func TestTCPSlowReaderOfTheSlowLaneDoesNotHoldUpTheStop(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, func(o *Options) {
+			way(o) // whose clients have a minute
+			o.Slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
+				<-ctx.Done()
+				for q.Reply(make([]byte, 60000)) == nil {
+				}
+			})
+		}, "127.0.0.1")
+		c := workertest.Dial(t, r.addr())
+		c.Send(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
+		workertest.Await(t, "work", func() bool { return r.Totals().Slow.Working == 1 })
+		begin := time.Now()
+		r.end()
+		if d := time.Since(begin); d > 20*time.Second {
+			t.Errorf("stopping took %v", d)
+		}
+	})
+}
+
+func TestTCPClientLimit(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		r := serve(t, func(o *Options) { way(o); o.Limits.TCPClientsPer = 2 }, "127.0.0.1")
+		first, second := workertest.Dial(t, r.addr()), workertest.Dial(t, r.addr())
+		first.Ask(1, "a.example")
+		second.Ask(1, "a.example")
+		if !isRefused(t, r.addr()) {
+			t.Error("a third connection")
+		}
+		first.Ask(2, "a.example")
+		first.Close()
+		workertest.Await(t, "room", func() bool { return r.Totals().Open == 1 })
+		workertest.Dial(t, r.addr()).Ask(1, "a.example")
+		if n := r.Totals().Closed[answer.CloseClientLimit]; n != 1 {
+			t.Errorf("%d over the limit, want 1", n)
+		}
+		// A higher limit holds at once.
+		limits := workertest.TestLimits
+		if err := r.SetLimits(limits); err != nil {
+			t.Fatal(err)
+		}
+		workertest.Dial(t, r.addr()).Ask(1, "a.example")
+	})
+}
+
+func TestTCPTotalLimitMakesRoom(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		release := make(chan struct{})
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Limits.TCPClients = 3
+			o.Slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
+				workertest.Wait(ctx, release)
+				q.Reply(q.Message)
+			})
+		}, "127.0.0.1")
+		var clients []*workertest.StreamClient
+		for i := range 3 { // one after the other, so that the first is idle for longest
+			clients = append(clients, workertest.Dial(t, r.addr()))
+			clients[i].Ask(1, "a.example")
+			workertest.Await(t, "idleness", func() bool { return r.idle() == i+1 })
+		}
+		workertest.Dial(t, r.addr()).Ask(1, "a.example")
+		if !clients[0].IsClosed() {
+			t.Error("the longest idle connection is still there")
+		}
+		if n := r.Totals().Closed[answer.CloseShed]; n != 1 {
+			t.Errorf("%d closed to make room, want 1", n)
+		}
+		clients[1].Ask(2, "a.example")
+
+		// With everybody at work, the new one goes.
+		busy := []*workertest.StreamClient{clients[1], clients[2]}
+		for _, c := range busy {
+			c.Send(workertest.Framed(workertest.FakeQuery(3, "slow.example")))
+		}
+		workertest.Await(t, "work", func() bool { return r.Totals().Slow.Working == 2 })
+		last := workertest.Dial(t, r.addr()) // takes the place of the fourth
+		last.Send(workertest.Framed(workertest.FakeQuery(3, "slow.example")))
+		workertest.Await(t, "work", func() bool { return r.Totals().Slow.Working == 3 })
+		if !isRefused(t, r.addr()) {
+			t.Error("over the limit")
+		}
+		close(release)
+		for _, c := range append(busy, last) {
+			c.Receive()
+		}
+		if n := r.Totals().Closed[answer.CloseTotalLimit]; n != 1 {
+			t.Errorf("%d refused, want 1", n)
+		}
+	})
+}
+
+func (r *running) idle() (n int) {
+	r.conns.mu.Lock()
+	defer r.conns.mu.Unlock()
+	for _, c := range r.conns.all {
+		if p, _ := c.phase(); p == tcpIdle {
+			n++
+		}
+	}
+	return n
+}
+
+func TestKeepaliveIsZeroWhileShedding(t *testing.T) {
+	l := worker.Limits{TCPClients: 100, TCPIdle: 10 * time.Second}
+	if k := l.Keepalive(75); k != 100 || l.Idle(75) != l.TCPIdle {
+		t.Errorf("keepalive %d, idle %v", k, l.Idle(75))
+	}
+	if k := l.Keepalive(76); k != 0 || l.Idle(76) != l.TCPIdle/4 {
+		t.Errorf("keepalive %d, idle %v while shedding", k, l.Idle(76))
+	}
+	l.TCPIdle = 30 * time.Millisecond
+	if k := l.Keepalive(1); k != 1 {
+		t.Errorf("keepalive %d would ask the client to close", k)
+	}
+	l.TCPIdle = 24 * time.Hour
+	if k := l.Keepalive(1); k != 0xffff {
+		t.Errorf("keepalive %d", k)
+	}
+}
+
+func TestServfail(t *testing.T) {
+	q := workertest.FakeQuery(5, "a.example")
+	q[2], q[3] = 0x29, 0xff // opcode 5, RD
+	q[11] = 1               // an additional record
+	q = append(q, 0, 0, 41, 16, 0, 0, 0, 0, 0, 0, 0)
+	n := deferred.ServFail(q, len(q))
+	want := workertest.FakeQuery(5, "a.example")
+	want[2], want[3] = 0xa9, 2
+	if !bytes.Equal(q[:n], want) {
+		t.Errorf("got %x, want %x", q[:n], want)
+	}
+	broken := append(make([]byte, 0, wire.HeaderLen+1), 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 63)
+	if n := deferred.ServFail(broken, len(broken)); n != wire.HeaderLen || broken[5] != 0 {
+		t.Errorf("question that cannot be read: %x", broken[:n])
+	}
+}

@@ -1,0 +1,296 @@
+package udp
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/deferred"
+	"github.com/ptrd/ptrd/server/sock"
+	"github.com/ptrd/ptrd/server/worker"
+)
+
+const (
+	// udpBuffer is the room for a request and then its response, in octets.
+	// Responses are at most Policy.UDPSize (1232 by default) or this long;
+	// requests are one question and options. Larger buffers would only be memory
+	// that no cache holds.
+	BufferSize = 4096
+
+	// bufferStride keeps the heads of the buffers, which every request touches,
+	// out of each other's way: 4096 octets apart they would all fall into the
+	// same set of a first-level cache of 64 sets of 64 octets.
+	bufferStride = BufferSize + 64
+
+	// maxRecvErrors is how many errors in a row a socket may return before it
+	// counts as broken. Errors that pass (no memory, a queued ICMP error) come
+	// one at a time.
+	maxRecvErrors = 1000
+
+	// maxUnrested is how many full batches a worker answers in a row before its counts
+	// are made visible: some milliseconds of work.
+	maxUnrested = 64
+
+	// attendEvery is how long a worker that always finds queries keeps the processor
+	// before it looks whether TCP has something to do. By itself the scheduler does
+	// so after 10 ms, and then once for each step of a connection. To look
+	// costs 0.2 µs; what TCP takes is up to loopSlice each time, so that a flood over
+	// both leaves UDP two thirds.
+	attendEvery = time.Millisecond
+
+	// maxDrainBatches bounds what a worker still answers after its address was
+	// removed: more than a full receive buffer holds, so only a flood is cut off.
+	maxDrainBatches = 1024
+)
+
+// udpPort is a bound socket that one worker or several take datagrams from.
+type udpPort interface {
+	// socket returns the packetSocket of one worker.
+	socket(l *worker.Worker) packetSocket
+	// interrupt makes recv of all workers return instead of waiting.
+	interrupt()
+	Close()
+}
+
+// packetSocket moves batches of datagrams. Each worker has one of its own, which
+// owns the datagrams; several may share a kernel socket.
+type packetSocket interface {
+	// recv returns the next datagrams, valid until the next recv. With wait it
+	// waits for at least one, or returns os.ErrDeadlineExceeded once the socket
+	// is interrupted; without, it returns none if there are none.
+	recv(wait bool) ([]answer.Message, error)
+	// send sends the responses (out > 0) in msgs, which recv returned. failed is
+	// called for each that could not be sent.
+	send(msgs []answer.Message, failed func(error))
+	// rest lets go of what the lookups of all datagrams so far hold, and counts
+	// what the kernel dropped.
+	rest()
+	// replier returns a function that sends responses to the i-th datagram of
+	// the last recv, for use by any goroutine at any later time.
+	replier(i int) func([]byte) error
+}
+
+// newBuffers returns the datagrams of a batch. Each buffer has room for at least
+// one octet more than its length, by which a datagram that is too long shows.
+func newBuffers(n int) []answer.Message {
+	msgs := make([]answer.Message, n)
+	room := make([]byte, n*bufferStride)
+	for i := range msgs {
+		msgs[i].Buf = room[i*bufferStride:][:BufferSize]
+	}
+	return msgs
+}
+
+// udpWorker answers the datagrams of one socket.
+type udpWorker struct {
+	socket  packetSocket
+	lane    *worker.Worker
+	views   *answer.Views
+	slow    *deferred.Lane
+	pending *sync.WaitGroup // deferred requests that will be answered through socket
+	log     *slog.Logger
+	now     func() time.Time
+	began   time.Time   // of the server
+	failed  func(error) // sendFailed, made once
+	next    int         // datagram of the batch being answered
+	batches int         // answered since the last rest
+	tally   worker.Tally
+
+	attendStreams func(turn int) // lets TCP work, see attend
+	attended      time.Time      // when TCP was last looked after
+	turns         int
+}
+
+func newUDPWorker(h *worker.Group, slow *deferred.Lane, attend func(int), socket packetSocket, own *worker.Worker, pending *sync.WaitGroup) *udpWorker {
+	w := &udpWorker{socket: socket, lane: own, views: h.Views, slow: slow, pending: pending, log: h.Log, now: h.Now, began: h.Began, attendStreams: attend}
+	w.failed = w.sendFailed
+	return w
+}
+
+// run answers until the socket is interrupted, then what the socket still
+// holds, and returns nil; or the error that makes the socket useless.
+func (w *udpWorker) run() error {
+	for failures := 0; ; {
+		var msgs []answer.Message
+		var err error
+		if w.batches > 0 { // the last one was full: there is likely more
+			msgs, err = w.socket.recv(false)
+		}
+		if err == nil && len(msgs) == 0 {
+			w.rest()
+			msgs, err = w.socket.recv(true)
+		}
+		switch {
+		case err == nil:
+			failures = 0
+			w.answer(msgs)
+			continue
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			w.drain()
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("receive: %w", err)
+		}
+		worker.Warn(w.log, "receiving datagrams", slog.Any("error", err))
+		if failures++; failures == maxRecvErrors {
+			return fmt.Errorf("receive: %d errors in a row, the last: %w", failures, err)
+		}
+	}
+}
+
+func (w *udpWorker) drain() {
+	defer w.rest()
+	for range maxDrainBatches {
+		msgs, err := w.socket.recv(false)
+		if err != nil || len(msgs) == 0 {
+			return
+		}
+		w.answer(msgs)
+	}
+}
+
+// answer answers one batch. It allocates nothing, deferred requests apart.
+func (w *udpWorker) answer(msgs []answer.Message) {
+	start := w.now()
+	view := w.views.Load()
+	l := w.lane
+	l.Request = answer.Request{Transport: answer.UDP, Now: start.Unix()}
+	limits := view.Policy.RateLimit
+	if limits != nil {
+		l.Request.Elapsed = start.Sub(w.began)
+	}
+	l.Sample.Begin(start, len(msgs))
+	w.tally = worker.Tally{}
+	l.LookUp(view, msgs, w.log)
+	for w.next = 0; w.next < len(msgs); {
+		w.answerFrom(msgs, view)
+	}
+	w.socket.send(msgs, w.failed)
+	if w.batches++; len(msgs) < answer.BatchSize || w.batches == maxUnrested {
+		w.rest()
+	}
+	if limits != nil {
+		l.LogLimited(limits, l.Request.Elapsed, w.log)
+	}
+	c := &l.Transports[answer.UDP]
+	w.tally.AddTo(c, len(msgs))
+	end := w.now()
+	c.Latency.Observe(end.Sub(start), len(msgs))
+	if end.Sub(w.attended) > attendEvery {
+		w.attend(end)
+	}
+}
+
+// attend lets TCP have the processor if it has something to do. The batch is answered.
+func (w *udpWorker) attend(now time.Time) {
+	w.attended = now
+	w.turns++
+	w.attendStreams(w.turns)
+}
+
+// rest does what a worker has to have done before it waits, and under load does
+// once in a while: its counts are made visible, and nothing that was answered from
+// is held any longer.
+func (w *udpWorker) rest() {
+	if w.batches == 0 {
+		return
+	}
+	w.batches = 0
+	w.socket.rest()
+	w.lane.Publish()
+}
+
+// answerFrom answers the datagrams from next on. A panic costs the one datagram.
+func (w *udpWorker) answerFrom(msgs []answer.Message, view *answer.View) {
+	defer w.contain(msgs)
+	l := w.lane
+	q := &l.Request
+	for ; w.next < len(msgs); w.next++ {
+		d := &msgs[w.next]
+		d.Out = 0
+		if d.Unfit != answer.DropByRespond {
+			w.tally.Dropped[d.Unfit]++
+			continue
+		}
+		if d.Client.Port() == 0 {
+			w.tally.Dropped[answer.DropPortZero]++
+			continue
+		}
+		q.Client, q.Local, q.Plain = d.Client, d.Local, &d.Plain
+		var n int
+		var verdict answer.Verdict
+		if l.Sample.Due(w.next) {
+			n, verdict = l.RespondSampled(view, q, d.Buf[:BufferSize:BufferSize], d.Len)
+		} else {
+			n, verdict = l.Respond(view, q, d.Buf[:BufferSize:BufferSize], d.Len)
+		}
+		switch verdict {
+		case answer.Answered:
+			d.Out = n
+			w.tally.Answered++
+		case answer.Defer:
+			w.deferRequest(view, d)
+		default:
+			w.tally.Dropped[answer.DropByRespond]++
+		}
+	}
+}
+
+func (w *udpWorker) contain(msgs []answer.Message) {
+	if fault := recover(); fault != nil {
+		worker.LogFault(w.log, fault, &w.lane.Request)
+		msgs[w.next].Out = 0
+		w.tally.Dropped[answer.DropFault]++
+		w.next++
+	}
+}
+
+// deferRequest hands the datagram to the slow lane. A full one costs the
+// request: the client tries again, and an answer to a spoofed address helps
+// nobody.
+func (w *udpWorker) deferRequest(view *answer.View, d *answer.Message) {
+	if !w.slow.HasRoom(answer.UDP, w.lane.Request.Known) {
+		w.slow.CountFull()
+		w.tally.Dropped[answer.DropSlowFull]++
+		return
+	}
+	w.pending.Add(1)
+	r := &deferred.Request{
+		Deferred: answer.Deferred{Request: w.lane.Request, View: view, Message: append([]byte(nil), d.Buf[:d.Len]...)},
+		From:     &datagramClient{w.socket.replier(w.next), w.pending},
+	}
+	if !w.slow.Offer(r) {
+		w.pending.Done()
+		w.tally.Dropped[answer.DropSlowFull]++
+		return
+	}
+	w.tally.Deferred++
+}
+
+// datagramClient is the client of a deferred datagram.
+type datagramClient struct {
+	send    func(message []byte) error
+	pending *sync.WaitGroup
+}
+
+func (c *datagramClient) Reply(buf []byte) error { return c.send(buf[deferred.Headroom:]) }
+
+func (c *datagramClient) Done() { c.pending.Done() }
+
+// Nothing is queued for the client of a datagram, and there is no connection to end.
+
+func (c *datagramClient) Drain() error { return nil }
+
+func (c *datagramClient) Transferring(int) {}
+
+func (c *datagramClient) BreakOff(error) {}
+
+func (w *udpWorker) sendFailed(err error) {
+	w.lane.Transports[answer.UDP].Unsent[sock.SendFailure(err)].Add(1)
+	worker.Warn(w.log, "sending datagrams", slog.Any("error", err))
+}
