@@ -57,18 +57,22 @@ func TestStrangersLeaveRoomForKnownClients(t *testing.T) {
 		return servertest.Packed(t, servertest.Query("2.0.192.in-addr.arpa.", dns.TypeSOA, append(edits, func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate })...))
 	}
 	r.start()
+	for i := range deferred.Workers { // which all workers are at
+		r.socket.in <- memDatagram{client: netip.MustParseAddrPort(fmt.Sprintf("203.0.113.%d:4242", i)), local: workertest.MemLocal, data: update()}
+	}
+	workertest.Await(t, "work", func() bool { return r.server.Totals().Slow.Working == deferred.Workers })
 	for i := range deferred.QueueDatagrams + 20 {
 		r.socket.in <- memDatagram{client: netip.MustParseAddrPort(fmt.Sprintf("198.51.100.%d:4242", i)), local: workertest.MemLocal, data: update()}
 	}
-	workertest.Await(t, "the flood", func() bool { return r.server.Totals().Transports[answer.UDP].Received == deferred.QueueDatagrams+20 })
+	workertest.Await(t, "the flood", func() bool { return r.server.Totals().Transports[answer.UDP].Received == deferred.Workers+deferred.QueueDatagrams+20 })
 	flood := r.server.Totals().Transports[answer.UDP].Deferred
-	if flood < deferred.QueueStrangers || flood > deferred.QueueStrangers+deferred.Workers { // those in work
-		t.Errorf("%d of the flood are in the queue, want %d", flood, deferred.QueueStrangers)
+	if flood != deferred.Workers+deferred.QueueStrangers {
+		t.Errorf("%d of the flood are in the queue, want %d", flood-deferred.Workers, deferred.QueueStrangers)
 	}
 	r.socket.in <- memDatagram{client: netip.MustParseAddrPort("192.0.2.1:53"), local: workertest.MemLocal, data: update()}
 	r.socket.in <- memDatagram{client: proven, local: workertest.MemLocal, data: update()}
 	r.socket.in <- memDatagram{client: holder, local: workertest.MemLocal, data: update(cookie)}
-	workertest.Await(t, "the known clients", func() bool { return r.server.Totals().Transports[answer.UDP].Received == deferred.QueueDatagrams+23 })
+	workertest.Await(t, "the known clients", func() bool { return r.server.Totals().Transports[answer.UDP].Received == deferred.Workers+deferred.QueueDatagrams+23 })
 	if n := r.server.Totals().Transports[answer.UDP].Deferred - flood; n != 3 {
 		t.Errorf("%d of 3 known clients found room", n)
 	}
