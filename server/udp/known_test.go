@@ -64,7 +64,9 @@ func TestStrangersLeaveRoomForKnownClients(t *testing.T) {
 	for i := range deferred.QueueDatagrams + 20 {
 		r.socket.in <- memDatagram{client: netip.MustParseAddrPort(fmt.Sprintf("198.51.100.%d:4242", i)), local: workertest.MemLocal, data: update()}
 	}
-	workertest.Await(t, "the flood", func() bool { return r.server.Totals().Transports[answer.UDP].Received == deferred.Workers+deferred.QueueDatagrams+20 })
+	workertest.Await(t, "the flood", func() bool {
+		return r.server.Totals().Transports[answer.UDP].Received == deferred.Workers+deferred.QueueDatagrams+20
+	})
 	flood := r.server.Totals().Transports[answer.UDP].Deferred
 	if flood != deferred.Workers+deferred.QueueStrangers {
 		t.Errorf("%d of the flood are in the queue, want %d", flood-deferred.Workers, deferred.QueueStrangers)
@@ -72,7 +74,9 @@ func TestStrangersLeaveRoomForKnownClients(t *testing.T) {
 	r.socket.in <- memDatagram{client: netip.MustParseAddrPort("192.0.2.1:53"), local: workertest.MemLocal, data: update()}
 	r.socket.in <- memDatagram{client: proven, local: workertest.MemLocal, data: update()}
 	r.socket.in <- memDatagram{client: holder, local: workertest.MemLocal, data: update(cookie)}
-	workertest.Await(t, "the known clients", func() bool { return r.server.Totals().Transports[answer.UDP].Received == deferred.Workers+deferred.QueueDatagrams+23 })
+	workertest.Await(t, "the known clients", func() bool {
+		return r.server.Totals().Transports[answer.UDP].Received == deferred.Workers+deferred.QueueDatagrams+23
+	})
 	if n := r.server.Totals().Transports[answer.UDP].Deferred - flood; n != 3 {
 		t.Errorf("%d of 3 known clients found room", n)
 	}
