@@ -430,24 +430,24 @@ func TestFindingsAreLoggedOnce(t *testing.T) {
 	if n := strings.Count(l.log.String(), "2 PTRs at one address"); n != 1 {
 		t.Errorf("logged %d times:\n%s", n, l.log)
 	}
-	// While the config is refused, nobody knows whether the zones are mended.
+	// While the config is refused, it is unknown whether the zones are fixed.
 	path := filepath.Join(l.dir, "config.yaml")
 	replace(t, path, text+"more: 1\n")
 	for range 2 {
 		l.reload(t)
 	}
 	if n := strings.Count(l.log.String(), "unknown key"); n != 1 || strings.Contains(l.log.String(), "resolved") {
-		t.Errorf("the refusal is logged %d times, or something as mended:\n%s", n, l.log)
+		t.Errorf("the refusal is logged %d times, or something as fixed:\n%s", n, l.log)
 	}
 	replace(t, path, text)
 	l.reload(t)
 	if n := strings.Count(l.log.String(), "2 PTRs at one address"); n != 1 || strings.Count(l.log.String(), `msg="findings resolved" count=1`) != 1 {
-		t.Errorf("logged %d times, or the refusal not as mended:\n%s", n, l.log)
+		t.Errorf("logged %d times, or the refusal not as fixed:\n%s", n, l.log)
 	}
 	replace(t, path, generation(0))
 	l.reload(t)
 	if strings.Count(l.log.String(), `msg="findings resolved" count=1`) != 2 {
-		t.Errorf("not told as mended:\n%s", l.log)
+		t.Errorf("not reported as fixed:\n%s", l.log)
 	}
 }
 
@@ -455,7 +455,7 @@ func TestFindingsAreLoggedOnce(t *testing.T) {
 func TestPrintOutcome(t *testing.T) {
 	o := Outcome{
 		InForce:  true,
-		Findings: []Finding{{Severity: "error", File: "a.zone", Line: 7, Col: 3, Text: "mend it"}},
+		Findings: []Finding{{Severity: "error", File: "a.zone", Line: 7, Col: 3, Text: "correct it"}},
 		Changed: []ChangedZone{
 			{Zone: "2.0.192.in-addr.arpa.", What: "added", To: 5},
 			{Zone: "113.0.203.in-addr.arpa.", What: "removed", From: 5},
@@ -467,12 +467,12 @@ func TestPrintOutcome(t *testing.T) {
 		Closed:  []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")},
 		Restart: []string{"user"},
 	}
-	const want = `a.zone:7:3: error: mend it
+	const want = `a.zone:7:3: error: correct it
 zone 2.0.192.in-addr.arpa.: added, serial 5
 zone 113.0.203.in-addr.arpa.: removed
 zone 100.51.198.in-addr.arpa.: serial 4294967295 → 0
 zone a.example.: has errors, the data of before are still served
-zone b.example.: has errors and no data of before, answers SERVFAIL until it is mended
+zone b.example.: has errors and no previous data; answers SERVFAIL until it is fixed
 listens on [::]:53
 no longer listens on 127.0.0.1:53
 user: changed, which takes a restart

@@ -175,7 +175,7 @@ func (o *Outcome) Print(w io.Writer) error {
 		if z.LastGood {
 			fmt.Fprintf(&b, "zone %s: has errors, the data of before are still served\n", z.Zone)
 		} else {
-			fmt.Fprintf(&b, "zone %s: has errors and no data of before, answers SERVFAIL until it is mended\n", z.Zone)
+			fmt.Fprintf(&b, "zone %s: has errors and no previous data; answers SERVFAIL until it is fixed\n", z.Zone)
 		}
 	}
 	for _, a := range o.Waiting {

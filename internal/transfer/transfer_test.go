@@ -689,7 +689,7 @@ func TestPanicsKeepNoTransferFromBeingMade(t *testing.T) {
 	}
 }
 
-// await fails the test unless the condition comes true.
+// await fails the test unless the condition becomes true.
 func await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)

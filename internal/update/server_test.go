@@ -97,7 +97,7 @@ func TestDeafClientStallsNoUpdates(t *testing.T) {
 	}
 }
 
-// await fails the test unless the condition comes true.
+// await fails the test unless the condition becomes true.
 func await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)

@@ -632,7 +632,7 @@ func TestLifetimeClock(t *testing.T) {
 	pass(700, "3")
 	pass(300) // 1200 seconds, a tenth of which the restart may cost
 
-	// And while it is at 1970, whence it is set with what was kept still to last.
+	// And while the clock is at 1970, it is set to now, with the remaining lifetimes unchanged.
 	carry(add("4."+parent, "x."))
 	was := b.now
 	restart(time.Unix(200, 0))
