@@ -109,7 +109,7 @@ var TestLimits = worker.Limits{
 	TCPClients: 100, TCPClientsPer: 50, TCPIdle: time.Minute, TCPWrite: time.Minute, TCPPipeline: 16, Transfers: 4, TransfersPer: 2, TransferStall: time.Minute,
 }
 
-// await fails the test unless the condition comes true.
+// await fails the test unless the condition becomes true.
 func Await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
