@@ -58,18 +58,18 @@ type prefixSlot struct {
 	chunks [1][]byte
 }
 
-// fill makes the slot that of z.
-func (e *prefixSlot) fill(z *Zone) {
+func newPrefixSlot(z *Zone) prefixSlot {
 	p := &z.prefix
-	*e = prefixSlot{hi: p.key.Hi, lo: p.key.Lo, nibbles: p.nibbles, family: p.key.Family, available: z.IsAvailable(), root: z.root, zone: z}
+	e := prefixSlot{hi: p.key.Hi, lo: p.key.Lo, nibbles: p.nibbles, family: p.key.Family, available: z.IsAvailable(), root: z.root, zone: z}
 	copy(e.ttls[:], z.ttls)
 	if len(z.chunks) == 1 {
 		e.chunks[0] = z.chunks[0]
 	}
+	return e
 }
 
-func (e *prefixSlot) occupant() *Zone { return e.zone }
-func (e *prefixSlot) home() uint32    { return e.zone.prefix.hash() }
+func (e *prefixSlot) key() string  { return keyOf(e.zone) }
+func (e *prefixSlot) home() uint32 { return e.zone.prefix.hash() }
 
 // isOf reports whether the slot is that of the prefix.
 func (e *prefixSlot) isOf(p *prefix) bool {

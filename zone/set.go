@@ -48,9 +48,16 @@ type slot struct {
 	zone *Zone // nil: the slot is free
 }
 
-func (e *slot) occupant() *Zone { return e.zone }
-func (e *slot) home() uint32    { return e.hash }
-func (e *slot) fill(z *Zone)    { *e = slot{z.apexHash, z} }
+func (e *slot) key() string  { return keyOf(e.zone) }
+func (e *slot) home() uint32 { return e.hash }
+
+// keyOf returns the key of a zone's apex; empty if there is no zone.
+func keyOf(z *Zone) string {
+	if z == nil {
+		return ""
+	}
+	return z.id
+}
 
 // NewSet returns a set without zones.
 func NewSet() *Set {
@@ -68,9 +75,9 @@ func (s *Set) With(zones []*Zone, gone []dname.Name) *Set {
 	for _, apex := range gone {
 		if z := n.Get(apex); z != nil {
 			n.add(z, -1)
-			n.names.remove(z, n.maxBits())
+			n.names.remove(z.apexHash, z.id, maxTableBits(n.count))
 			if z.prefix.is {
-				n.prefixes.remove(z, n.maxBits())
+				n.prefixes.remove(z.prefix.hash(), z.id, maxTableBits(n.count))
 			}
 		}
 	}
@@ -79,9 +86,9 @@ func (s *Set) With(zones []*Zone, gone []dname.Name) *Set {
 			n.add(old, -1)
 		}
 		n.add(z, 1)
-		n.names.put(z, n.maxBits())
+		n.names.put(slot{z.apexHash, z}, maxTableBits(n.count))
 		if z.prefix.is {
-			n.prefixes.put(z, n.maxBits())
+			n.prefixes.put(newPrefixSlot(z), maxTableBits(n.count))
 		}
 	}
 	if n.counts != s.counts || len(n.prefixes.crowded) != len(s.prefixes.crowded) {
@@ -91,12 +98,6 @@ func (s *Set) With(zones []*Zone, gone []dname.Name) *Set {
 	n.findFew()
 	return &n
 }
-
-// maxBits bounds the bits of a directory: pages of random hashes need fewer. Hashes take
-// octets for the same that differ in bit 5 alone, letters or not, so that a catalog
-// could list any number of names with one hash, which no split divides. Such names are
-// searched in a map when their page is full.
-func (s *Set) maxBits() uint32 { return uint32(bits.Len(uint(s.count/pageSplit))) + 3 }
 
 // add counts a zone, or with -1 no longer counts it.
 func (s *Set) add(z *Zone, n int32) {
@@ -134,12 +135,8 @@ func (s *Set) findFew() {
 	if s.count > maxFew {
 		return
 	}
-	for z := range s.names.all {
-		if p := &z.prefix; p.is {
-			e := fewSlot{mask: newPrefixMask(p.nibbles)}
-			e.fill(z)
-			s.few = append(s.few, e)
-		}
+	for e := range s.prefixes.all {
+		s.few = append(s.few, fewSlot{*e, newPrefixMask(e.nibbles)})
 	}
 	slices.SortFunc(s.few, func(a, b fewSlot) int { return int(b.mask.nibbles) - int(a.mask.nibbles) })
 }
@@ -194,15 +191,23 @@ func (s *Set) Get(apex dname.Name) *Zone {
 	return s.getCrowded(apex)
 }
 
-// getCrowded returns the zone at apex if its page had no room for it.
+// getCrowded returns the zone at apex if its page had no room for it. It is not inlined
+// because its buffer would be part of the frame of Get.
+//
+//go:noinline
 func (s *Set) getCrowded(apex dname.Name) *Zone {
 	var lower [dname.MaxWire]byte
-	return s.names.crowded[string(apex.AppendLower(lower[:0]))]
+	return s.names.crowded[string(apex.AppendLower(lower[:0]))].zone
 }
 
 // All yields the zones in canonical order of their apexes.
 func (s *Set) All() iter.Seq[*Zone] {
-	return slices.Values(slices.SortedFunc(s.names.all, func(a, b *Zone) int { return dname.Compare(a.apex, b.apex) }))
+	zones := make([]*Zone, 0, s.count)
+	for e := range s.names.all {
+		zones = append(zones, e.zone)
+	}
+	slices.SortFunc(zones, func(a, b *Zone) int { return dname.Compare(a.apex, b.apex) })
+	return slices.Values(zones)
 }
 
 // Len returns the number of zones.

@@ -2,6 +2,7 @@ package zone
 
 import (
 	"maps"
+	"math/bits"
 	"slices"
 )
 
@@ -16,16 +17,16 @@ const (
 	pageMerge = pageSlots / 8
 )
 
-// table is a hash table of zones by extendible hashing: a directory, indexed by the top
+// table is a hash table by apex, with extendible hashing: a directory, indexed by the top
 // bits of the hash, of small pages, each a hash table of its own with linear probing.
-// A full page is split into two; no other page is touched. Tables of different sets
-// share the pages in which they do not differ.
+// A full page is split into two; no other page is touched. A table and those made
+// from it share the pages in which they do not differ.
 type table[S any, P tableSlot[S]] struct {
-	pages   []*page[S]       // a page with fewer bits than shift leaves fills several neighbouring places
-	shift   uint32           // 32 - bits of the directory
-	most    uint8            // slots of a page that may be used
-	edit    uint64           // the edit that owns pages, see page
-	crowded map[string]*Zone // by key of the apex: those whose page is full and cannot be split
+	pages   []*page[S]   // a page with fewer bits than shift leaves fills several neighbouring places
+	shift   uint32       // 32 - bits of the directory
+	most    uint8        // slots of a page that may be used
+	edit    uint64       // the edit that owns pages, see page
+	crowded map[string]S // by key of the apex: those whose page is full and cannot be split
 }
 
 // page is one page of a table. The slots come first: see prefixSlot.
@@ -33,54 +34,49 @@ type page[S any] struct {
 	slots [pageSlots]S
 	edit  uint64 // the edit that made the page, and may change it
 	used  uint8  // slots
-	bits  uint8  // of the hash that all zones of the page have in common
+	bits  uint8  // of the hash that all slots of the page have in common
 }
 
 // tableSlot is a slot of a table.
 type tableSlot[S any] interface {
 	*S
-	occupant() *Zone // nil: the slot is free
-	home() uint32    // hash of the occupant
-	fill(z *Zone)
+	key() string  // of the apex; empty: the slot is free
+	home() uint32 // hash of the apex
 }
 
 func newTable[S any, P tableSlot[S]](most uint8) table[S, P] {
 	return table[S, P]{pages: []*page[S]{new(page[S])}, shift: 32, most: most}
 }
 
-// page returns the page of the zones with hash h.
+// page returns the page of hash h.
 func (t *table[S, P]) page(h uint32) *page[S] { return t.pages[uint64(h)>>(t.shift&63)] }
 
-// find returns the index in p of the slot with the zone at z's apex; ok is false if
+// find returns the index in p of the slot with the key, whose hash is h; ok is false if
 // there is none, and i is then the index of the free slot where it would be, if any.
-func (t *table[S, P]) find(p *page[S], h uint32, z *Zone) (i uint32, ok bool) {
+func (t *table[S, P]) find(p *page[S], h uint32, key string) (i uint32, ok bool) {
 	for n := range uint32(pageSlots) {
 		i = (h + n) % pageSlots
-		o := P(&p.slots[i]).occupant()
-		if o == nil {
+		switch P(&p.slots[i]).key() {
+		case "":
 			return i, false
-		}
-		if o.apexHash == z.apexHash && o.apex.Equal(z.apex) {
+		case key:
 			return i, true
 		}
 	}
 	return 0, false
 }
 
-// put adds a zone, or replaces the one with the same apex. maxBits bounds the bits of
-// the directory.
-func (t *table[S, P]) put(z *Zone, maxBits uint32) {
-	var e S
-	P(&e).fill(z)
-	h := P(&e).home()
+// put adds e, or replaces the slot with the same key. maxBits bounds the bits of the
+// directory.
+func (t *table[S, P]) put(e S, maxBits uint32) {
+	h, key := P(&e).home(), P(&e).key()
 	p := t.page(h)
-	i, ok := t.find(p, h, z)
-	switch {
-	case ok:
+	if i, ok := t.find(p, h, key); ok {
 		t.own(h).slots[i] = e
 		return
-	case t.crowded[z.id] != nil:
-		t.crowded[z.id] = z
+	}
+	if _, ok := t.crowded[key]; ok {
+		t.crowded[key] = e
 		return
 	}
 	for p.used >= pageSplit && uint32(p.bits) < maxBits {
@@ -88,33 +84,30 @@ func (t *table[S, P]) put(z *Zone, maxBits uint32) {
 		p = t.page(h)
 	}
 	if p.used == t.most {
-		t.crowded[z.id] = z
+		t.crowded[key] = e
 		return
 	}
 	t.own(h)
 	t.move(&e)
 }
 
-// remove removes the zone at z's apex, which the table has.
-func (t *table[S, P]) remove(z *Zone, maxBits uint32) {
-	var e S
-	P(&e).fill(z)
-	h := P(&e).home()
-	first, ok := t.find(t.page(h), h, z)
+// remove removes the slot with the key, whose hash is h and which the table has.
+func (t *table[S, P]) remove(h uint32, key string, maxBits uint32) {
+	first, ok := t.find(t.page(h), h, key)
 	if !ok {
-		delete(t.crowded, z.id)
+		delete(t.crowded, key)
 		return
 	}
 	p := t.own(h)
 	free := first
-	// Zones behind the free slot that a search would no longer find move into it.
+	// Slots behind the free one that a search would no longer find move into it.
 	for n := range uint32(pageSlots - 1) {
 		next := (first + 1 + n) % pageSlots
-		o := P(&p.slots[next])
-		if o.occupant() == nil {
+		e := P(&p.slots[next])
+		if e.key() == "" {
 			break
 		}
-		if (next-o.home())%pageSlots >= (next-free)%pageSlots {
+		if (next-e.home())%pageSlots >= (next-free)%pageSlots {
 			p.slots[free] = p.slots[next]
 			free = next
 		}
@@ -127,7 +120,7 @@ func (t *table[S, P]) remove(z *Zone, maxBits uint32) {
 	t.merge(h)
 }
 
-// own returns the page of the zones with hash h for this edit to change.
+// own returns the page of hash h for this edit to change.
 func (t *table[S, P]) own(h uint32) *page[S] {
 	p := t.page(h)
 	if p.edit != t.edit {
@@ -149,7 +142,7 @@ func (t *table[S, P]) place(h uint32, p *page[S]) {
 	}
 }
 
-// split divides the page of the zones with hash h by the next bit of their hashes.
+// split divides the page of hash h by the next bit of the hashes.
 func (t *table[S, P]) split(h, maxBits uint32) {
 	p := t.page(h)
 	if uint32(p.bits) == 32-t.shift {
@@ -165,7 +158,7 @@ func (t *table[S, P]) split(h, maxBits uint32) {
 	t.place(h&^bit, half[0])
 	t.place(h|bit, half[1])
 	for i := range p.slots {
-		if e := P(&p.slots[i]); e.occupant() != nil {
+		if e := P(&p.slots[i]); e.key() != "" {
 			t.move(e)
 		}
 	}
@@ -179,29 +172,27 @@ func (t *table[S, P]) split(h, maxBits uint32) {
 func (t *table[S, P]) move(e P) {
 	h := e.home()
 	p := t.page(h)
-	i, _ := t.find(p, h, e.occupant())
+	i, _ := t.find(p, h, e.key())
 	p.slots[i] = *e
 	p.used++
 }
 
-// resettle moves crowded zones into the page of the zones with hash h, which has room
-// now: a search goes on among the crowded zones only where a page is full.
+// resettle moves crowded slots into the page of hash h, which has room now: a search goes
+// on among the crowded ones only where a page is full.
 func (t *table[S, P]) resettle(h, maxBits uint32) {
-	for key, z := range t.crowded {
-		var e S
-		P(&e).fill(z)
+	for key, e := range t.crowded {
 		p := t.page(h)
 		if p.used == t.most {
 			return
 		}
 		if t.page(P(&e).home()) == p {
 			delete(t.crowded, key)
-			t.put(z, maxBits)
+			t.put(e, maxBits)
 		}
 	}
 }
 
-// merge makes the page of the zones with hash h one with its neighbour, as long as both
+// merge makes the page of hash h one with its neighbour, as long as both
 // are nearly empty.
 func (t *table[S, P]) merge(h uint32) {
 	for {
@@ -216,7 +207,7 @@ func (t *table[S, P]) merge(h uint32) {
 		t.place(h, &page[S]{edit: t.edit, bits: p.bits - 1})
 		for _, old := range []*page[S]{p, q} {
 			for i := range old.slots {
-				if e := P(&old.slots[i]); e.occupant() != nil {
+				if e := P(&old.slots[i]); e.key() != "" {
 					t.move(e)
 				}
 			}
@@ -229,12 +220,12 @@ func (t *table[S, P]) begin() {
 	t.edit++
 	t.pages = slices.Clone(t.pages)
 	if t.crowded = maps.Clone(t.crowded); t.crowded == nil {
-		t.crowded = map[string]*Zone{}
+		t.crowded = map[string]S{}
 	}
 }
 
-// all yields the zones in no order.
-func (t *table[S, P]) all(yield func(*Zone) bool) {
+// all yields the slots in use, in no order.
+func (t *table[S, P]) all(yield func(*S) bool) {
 	var last *page[S]
 	for _, p := range t.pages {
 		if p == last {
@@ -242,14 +233,20 @@ func (t *table[S, P]) all(yield func(*Zone) bool) {
 		}
 		last = p
 		for i := range p.slots {
-			if z := P(&p.slots[i]).occupant(); z != nil && !yield(z) {
+			if e := &p.slots[i]; P(e).key() != "" && !yield(e) {
 				return
 			}
 		}
 	}
-	for _, z := range t.crowded {
-		if !yield(z) {
+	for _, e := range t.crowded {
+		if !yield(&e) {
 			return
 		}
 	}
 }
+
+// maxTableBits bounds the bits of the directory of a table with so many slots in use:
+// pages of random hashes need fewer. Hashes take octets for the same that differ in bit 5
+// alone, letters or not, so that a catalog could list any number of names with one hash,
+// which no split divides. Such names are searched in a map when their page is full.
+func maxTableBits(count int) uint32 { return uint32(bits.Len(uint(count/pageSplit))) + 3 }
