@@ -25,11 +25,12 @@ func frontServer(t *testing.T, edit func(*Options), keys ...*tsig.Key) *running 
 	return serve(t, func(o *Options) {
 		o.newAnswerer = nil
 		set := zone.NewSet()
-		policy := &answer.Policy{Keys: tsig.NewKeys(keys), Transfers: map[string]answer.Peers{}}
+		policy := &answer.Policy{Keys: tsig.NewKeys(keys)}
+		peers := &answer.ZonePolicy{Transfers: answer.Peers{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}}
 		for _, text := range servertest.Zones {
 			z := servertest.Zone(t, text)
 			set = set.With([]*zone.Zone{z}, nil)
-			policy.Transfers[z.Key()] = answer.Peers{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}
+			policy.Zones = policy.Zones.With([]zone.MapChange[answer.ZonePolicy]{{Apex: z.Apex(), Value: peers}})
 		}
 		o.Views.Swap(&answer.View{Zones: set, Policy: policy})
 		edit(o)

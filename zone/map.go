@@ -26,10 +26,8 @@ type MapChange[V any] struct {
 
 // With returns the map with the changes made, one after the other.
 func (m *Map[V]) With(changes []MapChange[V]) *Map[V] {
-	n := &Map[V]{}
-	if m == nil {
-		n.entries = newTable[mapSlot[V], *mapSlot[V]](pageSlots)
-	} else {
+	n := &Map[V]{entries: newTable[mapSlot[V], *mapSlot[V]](pageSlots)}
+	if m.Len() > 0 {
 		*n = *m
 	}
 	n.entries.begin()
@@ -57,7 +55,7 @@ func (m *Map[V]) Of(z *Zone) *V { return m.get(z.apexHash, z.id) }
 func (m *Map[V]) Get(apex dname.Name) *V { return m.get(hashName(apex), apex.Key()) }
 
 func (m *Map[V]) get(h uint32, key string) *V {
-	if m == nil {
+	if m.Len() == 0 {
 		return nil
 	}
 	p := m.entries.page(h)
@@ -72,7 +70,7 @@ func (m *Map[V]) get(h uint32, key string) *V {
 
 // All yields the values in no order.
 func (m *Map[V]) All(yield func(*V) bool) {
-	if m == nil {
+	if m.Len() == 0 {
 		return
 	}
 	for e := range m.entries.all {

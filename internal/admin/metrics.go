@@ -374,7 +374,7 @@ func (s sink) transfers(x Transfers) {
 
 // secondaries sends the metrics of secondary zones, of single ones if zones does.
 func (s sink) secondaries(x Secondaries, v *answer.View) {
-	each := v != nil && (v.Policy.ZoneQueries != nil || v.Zones.Len() <= maxZoneSeries)
+	each := v != nil && (v.Policy.CountsZones || v.Zones.Len() <= maxZoneSeries)
 	good := 0
 	for _, z := range x.Zones {
 		if z.Good {
@@ -402,7 +402,7 @@ func (s sink) zones(v *answer.View, lastGood int) {
 	if v == nil {
 		return
 	}
-	each := v.Policy.ZoneQueries != nil || v.Zones.Len() <= maxZoneSeries
+	each := v.Policy.CountsZones || v.Zones.Len() <= maxZoneSeries
 	var unavailable, records int
 	var bytes int64
 	for z := range v.Zones.All() {
@@ -420,8 +420,8 @@ func (s sink) zones(v *answer.View, lastGood int) {
 		s.gauge("ptrd_zone_serial", float64(z.Serial()), name)
 		s.gauge("ptrd_zone_records", float64(n.Records), name)
 		s.gauge("ptrd_zone_bytes", float64(n.Bytes), name)
-		if c := v.Policy.ZoneQueries[z.Apex().Key()]; c != nil {
-			s.count("ptrd_zone_queries_total", c.Load(), name)
+		if own := v.Policy.Zones.Of(z); own != nil && own.Queries != nil {
+			s.count("ptrd_zone_queries_total", own.Queries.Load(), name)
 		}
 	}
 	s.gauge("ptrd_zones", float64(v.Zones.Len()-unavailable-lastGood), "served")

@@ -56,7 +56,7 @@ func testSource(t *testing.T) Source {
 	views := new(answer.Views)
 	view := &answer.View{
 		Zones:  zone.NewSet().With([]*zone.Zone{z, zone.Unavailable(broken, "a test")}, nil),
-		Policy: &answer.Policy{ZoneQueries: map[string]*atomic.Uint64{z.Apex().Key(): &queries}},
+		Policy: &answer.Policy{CountsZones: true, Zones: new(zone.Map[answer.ZonePolicy]).With([]zone.MapChange[answer.ZonePolicy]{{Apex: z.Apex(), Value: &answer.ZonePolicy{Queries: &queries}}})},
 	}
 	views.Swap(view)
 	s, err := server.New(server.Options{Views: views, Limits: server.Limits{
@@ -181,7 +181,7 @@ func TestManyZones(t *testing.T) {
 	if text := scrape(t, s); strings.Contains(text, "ptrd_zone_serial{") || !strings.Contains(text, `ptrd_zones{state="served"} 1001`) {
 		t.Error("series by zone for more than a thousand zones")
 	}
-	view.Policy.ZoneQueries = map[string]*atomic.Uint64{}
+	view.Policy.CountsZones = true
 	if text := scrape(t, s); strings.Count(text, "ptrd_zone_serial{") != maxZoneSeries+1 {
 		t.Error("no series by zone although they were asked for")
 	}

@@ -113,15 +113,11 @@ func (f *Follow) Accepts(apex dname.Name) bool {
 	return f.Accept == nil || len(f.accept.holding(apex, netip.Prefix{})) > 0
 }
 
-// MemberZone returns the settings of a zone that the catalog lists.
-func (c *Catalog) MemberZone(apex dname.Name, groups []string) Zone {
-	m := c.Follow.Of(groups)
-	z := Zone{Path: c.Path, Pos: c.Pos, Name: apex, Origin: apex, Apexes: []dname.Name{apex}, Secondary: m.Secondary, Access: m.Access}
-	z.Transfer = m.Transfer
-	if p, ok := dname.ToPrefix(apex); ok {
-		z.Prefix = p
-	} else if p, ok := dname.ToClassless(apex); ok {
-		z.Prefix = p
+// Settings returns all that Of may return.
+func (f *Follow) Settings() []*MemberZones {
+	list := []*MemberZones{&f.Members}
+	for i := range f.Groups {
+		list = append(list, &f.Groups[i].MemberZones)
 	}
-	return z
+	return list
 }

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 
@@ -11,53 +10,6 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/source"
 )
-
-// everybody is the prefixes of all addresses.
-var everybody = [...]netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
-
-// whole returns cfg with the zones that it makes without being items of `zones`, those
-// that its catalogs claim among them: what holds for zones holds for them, too.
-func (d *Daemon) whole(cfg *config.Config, claims map[string]*catalog.Claim) *config.Config {
-	if len(cfg.Catalogs) == 0 {
-		return cfg
-	}
-	out := *cfg
-	out.Zones = slices.Clone(cfg.Zones)
-	at := map[string]*config.Catalog{}
-	for i := range cfg.Catalogs {
-		c := &cfg.Catalogs[i]
-		at[c.Name.Key()] = c
-		out.Zones = append(out.Zones, catalogZone(c))
-	}
-	for _, c := range claims {
-		out.Zones = append(out.Zones, at[c.Catalog].MemberZone(c.Apex, c.Groups))
-	}
-	return &out
-}
-
-// catalogZone returns a catalog as a zone. Only those who may transfer it may ask for
-// what is in it (RFC 9432 §6).
-func catalogZone(c *config.Catalog) config.Zone {
-	z := config.Zone{Path: c.Path, Pos: c.Pos, Name: c.Name, Origin: c.Name, Apexes: []dname.Name{c.Name}, Access: &config.Access{}}
-	z.Transfer = c.Transfer
-	z.Transfer.NameServers = false // they are nobody's: `invalid.`
-	if c.Follow != nil {
-		z.Secondary = c.Follow.Secondary
-	}
-	for _, p := range c.Transfer.Allow {
-		switch {
-		case p.Key != nil: // the server lets whoever signs with it ask
-		case p.Prefix.IsValid():
-			z.Access.Allow = append(z.Access.Allow, p.Prefix)
-		default:
-			z.Access.Allow = append(z.Access.Allow, everybody[:]...)
-		}
-	}
-	if len(z.Access.Allow) == 0 {
-		z.Access.Deny = everybody[:]
-	}
-	return z
-}
 
 // heldAt is what is held back, and where the configuration asks for it.
 type heldAt struct {

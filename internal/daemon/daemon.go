@@ -25,6 +25,7 @@ import (
 	"github.com/ptrd/ptrd/internal/notify"
 	"github.com/ptrd/ptrd/internal/pace"
 	"github.com/ptrd/ptrd/internal/privilege"
+	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/internal/supervise"
 	"github.com/ptrd/ptrd/internal/systemd"
@@ -63,6 +64,7 @@ type Daemon struct {
 	level   *slog.LevelVar
 
 	views     answer.Views
+	registry  atomic.Pointer[registry.Zones] // that belongs to the view
 	server    *server.Server
 	updater   *update.Updater
 	admin     *admin.Server

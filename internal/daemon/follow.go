@@ -13,6 +13,7 @@ import (
 	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
@@ -71,38 +72,22 @@ func (f *fleet) published(b *zone.Batch) {
 	}
 }
 
-// still returns the claims that a new configuration leaves as they are until its
-// catalogs are looked at.
-func (d *Daemon) still(cfg *config.Config) map[string]*catalog.Claim {
-	if len(d.fleet.claims) == 0 {
-		return nil
-	}
-	follows := map[string]bool{}
-	for i := range cfg.Catalogs {
-		follows[cfg.Catalogs[i].Name.Key()] = cfg.Catalogs[i].Follow != nil
-	}
-	own := owners(cfg)
-	out := map[string]*catalog.Claim{}
+// compile returns the zones of a configuration, with those claims of now that it leaves
+// as they are until its catalogs are looked at. All but those of the claims are in base.
+func (d *Daemon) compile(cfg *config.Config) (base *registry.Zones, claims map[string]*catalog.Claim) {
+	base = registry.New(registry.Options{Config: cfg, Before: d.registry.Load(), Check: d.check, Files: d.files})
+	claims = map[string]*catalog.Claim{}
 	for key, c := range d.fleet.claims {
-		if follows[c.Catalog] && own[key] == "" {
-			out[key] = c
+		if base.Follows(c.Catalog) && base.Get(c.Apex) == nil {
+			claims[key] = c
 		}
 	}
-	return out
+	return base, claims
 }
 
-// owners returns which key path makes a zone, by dname.Name.Key.
-func owners(cfg *config.Config) map[string]string {
-	own := make(map[string]string, len(cfg.Zones)+len(cfg.Catalogs))
-	for i := range cfg.Zones {
-		for _, apex := range cfg.Zones[i].Apexes {
-			own[apex.Key()] = cfg.Zones[i].Path
-		}
-	}
-	for i := range cfg.Catalogs {
-		own[cfg.Catalogs[i].Name.Key()] = cfg.Catalogs[i].Path
-	}
-	return own
+// withClaims returns the zones of compile with those of the claims.
+func (d *Daemon) withClaims(base *registry.Zones, claims map[string]*catalog.Claim) *registry.Zones {
+	return base.With(slices.Collect(maps.Values(claims)), nil, d.registry.Load())
 }
 
 // follow serves what the catalogs list by now, and nothing that they do not.
@@ -114,12 +99,18 @@ func (d *Daemon) follow() {
 		f.told.Store(nil)
 		return
 	}
-	own := owners(cfg)
-	claims, findings := catalog.Resolve(list, f.claims, func(apex dname.Name) string { return own[apex.Key()] }, d.ownerBefore)
-	findings = append(d.unaccepted(cfg, claims), findings...)
+	zones := d.registry.Load()
+	owner := func(apex dname.Name) string {
+		if z := zones.Get(apex); z != nil && z.Claim == nil {
+			return z.Path()
+		}
+		return ""
+	}
+	claims, findings := catalog.Resolve(list, f.claims, owner, d.ownerBefore)
+	findings = append(unaccepted(zones, claims), findings...)
 	var err error
 	if first := withoutReset(claims); len(first) < len(claims) {
-		err = d.claim(cfg, first)
+		err = d.claim(first)
 		for key, c := range claims {
 			if first[key] == nil && err == nil {
 				err = d.journal.Forget([]dname.Name{c.Apex}) // of an earlier process, too
@@ -127,7 +118,7 @@ func (d *Daemon) follow() {
 		}
 	}
 	if err == nil {
-		err = d.claim(cfg, claims)
+		err = d.claim(claims)
 	}
 	if err != nil {
 		d.log.Error("what catalogs list is not served yet; it is tried again with their next change, and with a reload", "err", err)
@@ -191,20 +182,10 @@ func (d *Daemon) readCatalogs(cfg *config.Config) (list []catalog.Followed, told
 	return list, told
 }
 
-// unaccepted takes the claims out that the configuration does not accept, and says so.
-func (d *Daemon) unaccepted(cfg *config.Config, claims map[string]*catalog.Claim) (findings []catalog.Finding) {
-	by := map[string]*config.Catalog{}
-	for i := range cfg.Catalogs {
-		by[cfg.Catalogs[i].Name.Key()] = &cfg.Catalogs[i]
-	}
-	zones := map[string]*config.Zone{}
-	for i := range cfg.Zones {
-		for _, apex := range cfg.Zones[i].Apexes {
-			zones[apex.Key()] = &cfg.Zones[i]
-		}
-	}
+// unaccepted removes the claims that the configuration does not accept, and reports them.
+func unaccepted(zones *registry.Zones, claims map[string]*catalog.Claim) (findings []catalog.Finding) {
 	for key, c := range claims {
-		cat := by[c.Catalog]
+		cat := zones.Catalog(c.Catalog)
 		why := ""
 		if cat.Follow.Accept != nil {
 			if !cat.Follow.Accepts(c.Apex) {
@@ -212,8 +193,8 @@ func (d *Daemon) unaccepted(cfg *config.Config, claims map[string]*catalog.Claim
 			}
 		} else {
 			for up := c.Apex; why == "" && !up.IsRoot(); up = up.Parent() {
-				if z := zones[up.Key()]; z != nil {
-					why = fmt.Sprintf("it lies in zone %v, which %s has; name it in `accept` if the catalog may list it", up, z.Path)
+				if z := zones.Get(up); z != nil && z.Item != nil {
+					why = fmt.Sprintf("it lies in zone %v, which %s has; name it in `accept` if the catalog may list it", up, z.Path())
 				}
 			}
 		}
@@ -228,66 +209,78 @@ func (d *Daemon) unaccepted(cfg *config.Config, claims map[string]*catalog.Claim
 // claim serves the zones that are claimed, and no longer those that are not. What is
 // kept of the latter stays for a time (reload.keep_removed): a catalog may lose a zone
 // by mistake, and list it again.
-func (d *Daemon) claim(cfg *config.Config, claims map[string]*catalog.Claim) error {
+func (d *Daemon) claim(claims map[string]*catalog.Claim) error {
 	f := &d.fleet
-	old := f.claims
-	if maps.EqualFunc(old, claims, isSameClaim) {
-		return nil
-	}
-	gone := 0
-	for key := range old {
-		if claims[key] == nil {
-			gone++
+	var changed []*catalog.Claim
+	var gone []dname.Name
+	for key, c := range claims {
+		if old := f.claims[key]; old == nil || !isSameClaim(old, c) {
+			changed = append(changed, c)
 		}
 	}
-	changed, err := d.serveClaims(cfg, claims)
+	for key, c := range f.claims {
+		if claims[key] == nil {
+			gone = append(gone, c.Apex)
+		}
+	}
+	if len(changed)+len(gone) == 0 {
+		return nil
+	}
+	noted, err := d.serveClaims(changed, gone)
 	if err != nil {
 		return err
 	}
 	f.claims = claims
-	d.log.Info("follows catalogs", "zones", len(claims), "removed", gone, "changed", changed)
+	d.log.Info("follows catalogs", "zones", len(claims), "removed", len(gone), "changed", len(noted))
+	for _, c := range changed {
+		if noted[c.Apex.Key()] {
+			continue
+		}
+		if err := d.journal.SetNotes(c.Apex, claimNotes(c)); err != nil {
+			return fmt.Errorf("note the catalog of zone %v: %w", c.Apex, err)
+		}
+	}
 	return nil
 }
 
-// serveClaims publishes the zones that are claimed, in addition to those of cfg, with
-// the notes of their claims. It returns how many of the zones changed.
-func (d *Daemon) serveClaims(cfg *config.Config, claims map[string]*catalog.Claim) (changed int, err error) {
-	whole := d.whole(cfg, claims)
-	policy, err := d.policy(whole)
-	if err != nil {
-		return 0, err
+// serveClaims publishes zones whose claim is new or changed, and no longer those at the
+// apexes in gone. It returns the keys of those whose claims were noted with it.
+func (d *Daemon) serveClaims(changed []*catalog.Claim, gone []dname.Name) (noted map[string]bool, err error) {
+	now := d.registry.Load()
+	next := now.With(changed, gone, now)
+	at := map[string]*catalog.Claim{}
+	var apexes []dname.Name
+	for _, c := range changed {
+		at[c.Apex.Key()] = c
+		apexes = append(apexes, c.Apex)
 	}
-	notified := notifyZones(whole, policy.Keys)
+	policy := *d.views.Load().Policy
 	var plan *secondary.Plan
 	_, err = d.zones.Commit(commit.Request{
 		Propose: func(set *zone.Set) (*zone.Batch, error) {
-			plan = d.secondaries(whole, set)
-			b := &zone.Batch{Changes: plan.Changes, Source: sourceCatalog, At: time.Now().UnixMilli()}
-			noted := map[string]bool{}
-			for i := range b.Changes {
-				c := &b.Changes[i]
-				key := c.Apex.Key()
-				if claim := claims[key]; claim != nil && c.Zone != nil {
+			plan = d.follower.PlanChange(next.SecondariesOf(apexes), gone, set, next.IsPrimary)
+			next.SetPolicies(&policy, plan.Expires())
+			noted = map[string]bool{}
+			for i := range plan.Changes {
+				c := &plan.Changes[i]
+				if claim := at[c.Apex.Key()]; claim != nil && c.Zone != nil {
 					c.Notes = append(c.Notes, claimNotes(claim)...)
-					noted[key] = true
+					noted[c.Apex.Key()] = true
 				}
 			}
-			changed = len(noted)
-			for key, c := range claims {
-				if was := d.fleet.claims[key]; !noted[key] && (was == nil || !isSameClaim(was, c)) {
-					b.Notes = append(b.Notes, zone.ZoneNotes{Apex: c.Apex, Notes: claimNotes(c)})
-				}
-			}
-			return b, nil
+			return &zone.Batch{Changes: plan.Changes, Source: sourceCatalog, At: time.Now().UnixMilli()}, nil
 		},
-		Show: func(set *zone.Set) {
-			policy.Expires = plan.Expires()
-			d.notifier.SetZones(notified)
-			d.views.Swap(&answer.View{Zones: set, Policy: policy})
-		},
+		Show:  func(set *zone.Set) { d.showWith(set, next, &policy) },
 		After: func() error { d.follower.Adopt(plan); return nil },
 	})
-	return changed, err
+	return noted, err
+}
+
+// showWith serves zones with the settings that belong to them.
+func (d *Daemon) showWith(set *zone.Set, zones *registry.Zones, policy *answer.Policy) {
+	d.registry.Store(zones)
+	d.notifier.SetZones(zones.Notified)
+	d.views.Swap(&answer.View{Zones: set, Policy: policy})
 }
 
 // sourceCatalog is the source of changes that a catalog asks for.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"time"
 
@@ -79,7 +78,7 @@ func (d *Daemon) rollback(args url.Values) (any, error) {
 		return nil, err
 	}
 	out := &history.Rollback{Zone: apex.String(), To: to}
-	if item := itemOf(d.state.Load().cfg, apex); item != nil && len(item.Update.Rules) > 0 {
+	if item := d.registry.Load().Item(apex); item != nil && len(item.Update.Rules) > 0 {
 		var r *update.Rollback
 		if r, err = d.updater.Rollback(apex, to, past{d.journal}); err == nil {
 			out.From, out.Serial, out.Removed, out.Added = r.From, r.Serial, r.Removed, r.Added
@@ -133,7 +132,7 @@ func (d *Daemon) rollbackWhole(apex dname.Name, to zone.Serial, out *history.Rol
 // bring back what was rolled back. What updates added to the sources can be.
 func (d *Daemon) mayChange(apex dname.Name) error {
 	e, ok, err := d.journal.Last(apex)
-	z := itemOf(d.state.Load().cfg, apex)
+	z := d.registry.Load().Item(apex)
 	switch {
 	case err != nil:
 		return err
@@ -151,16 +150,6 @@ func (d *Daemon) mayChange(apex dname.Name) error {
 		return fmt.Errorf("zone %v comes from %s, which would bring back at the next reload what is rolled back here; put the old content into the file, `ptrd diff` shows it", apex, z.Files[0].Path)
 	}
 	return fmt.Errorf("zone %v comes from %v, which would bring back at the next reload what is rolled back here; put the old content there, `ptrd diff` shows it", apex, z.Pos)
-}
-
-// itemOf returns the item that makes the zone; nil if none does.
-func itemOf(cfg *config.Config, apex dname.Name) *config.Zone {
-	for i := range cfg.Zones {
-		if z := &cfg.Zones[i]; slices.ContainsFunc(z.Apexes, apex.Equal) {
-			return z
-		}
-	}
-	return nil
 }
 
 // zoneOf returns the zone that somebody means by its name, by a prefix, or by an

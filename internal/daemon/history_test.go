@@ -13,6 +13,7 @@ import (
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/history"
+	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/zonetest"
@@ -182,9 +183,7 @@ func TestRollbackOfSecondary(t *testing.T) {
 	l := start(t, shortDir(t), emptyConfig)
 	c := config.Zone{Apexes: []dname.Name{dname.MustParse("3.0.192.in-addr.arpa")},
 		Secondary: &config.Secondary{Primaries: []config.Primary{{Remote: config.Remote{Address: netip.MustParseAddrPort("192.0.2.1:53")}}}}}
-	s := *l.state.Load()
-	s.cfg = &config.Config{Zones: []config.Zone{c}}
-	l.state.Store(&s)
+	l.registry.Store(registry.New(registry.Options{Config: &config.Config{Zones: []config.Zone{c}}}))
 	want := "zone 3.0.192.in-addr.arpa. is a copy of what 192.0.2.1:53 has; roll it back there"
 	if err := l.mayChange(c.Apexes[0]); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)

@@ -5,18 +5,17 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
-	"github.com/ptrd/ptrd/server/tsig"
 )
 
 // newPolicy returns the policy that cfg asks for, with secret to make cookies by where
-// cfg has none. The counters of zones, and what clients used of their limits, go on as
-// in old, which does not change.
+// cfg has none. What clients used of their limits goes on as in old, which does not
+// change. The policies of single zones are added by registry.Zones.
 func newPolicy(cfg *config.Config, secret []byte, old *answer.Policy) (*answer.Policy, error) {
 	out := &answer.Policy{
 		Access:  answer.NewACL(cfg.Access.Allow, cfg.Access.Deny),
@@ -24,7 +23,7 @@ func newPolicy(cfg *config.Config, secret []byte, old *answer.Policy) (*answer.P
 		Version: cfg.Identity.Version,
 		Server:  cfg.Identity.Server,
 		UDPSize: cfg.Limits.UDPSize,
-		Keys:    keys(cfg),
+		Keys:    registry.Keys(cfg),
 	}
 	if cfg.Cookies.Enabled {
 		secrets := cfg.Cookies.Secrets
@@ -46,39 +45,6 @@ func newPolicy(cfg *config.Config, secret []byte, old *answer.Policy) (*answer.P
 	}
 	out.RateLimit = rates
 	out.Known = answer.NewKnown(knownClients(cfg), old.Known)
-	queries := map[string]*atomic.Uint64{}
-	var shared *config.Peer
-	var list answer.Peers
-	for i := range cfg.Zones {
-		z := &cfg.Zones[i]
-		for _, apex := range z.Apexes {
-			key := apex.Key()
-			if z.Access != nil {
-				if out.ZoneAccess == nil {
-					out.ZoneAccess = map[string]*answer.ACL{}
-				}
-				access := answer.NewACL(z.Access.Allow, z.Access.Deny)
-				out.ZoneAccess[key] = &access
-			}
-			if len(z.Transfer.Allow) > 0 {
-				if out.Transfers == nil {
-					out.Transfers = map[string]answer.Peers{}
-				}
-				if shared == nil || &z.Transfer.Allow[0] != shared { // mostly the list of `defaults`
-					shared, list = &z.Transfer.Allow[0], peers(z.Transfer.Allow)
-				}
-				out.Transfers[key] = list
-			}
-			if cfg.Metrics.PerZone {
-				if queries[key] = old.ZoneQueries[key]; queries[key] == nil {
-					queries[key] = new(atomic.Uint64)
-				}
-			}
-		}
-	}
-	if cfg.Metrics.PerZone {
-		out.ZoneQueries = queries
-	}
 	return out, nil
 }
 
@@ -114,35 +80,51 @@ func knownClients(cfg *config.Config) answer.KnownOptions {
 		a = a.Unmap().WithZone("")
 		add(netip.PrefixFrom(a, a.BitLen()))
 	}
+	allPeers := func(list []config.Peer) {
+		for _, p := range list {
+			add(p.Prefix)
+		}
+	}
+	transfer := func(t *config.Transfer) {
+		allPeers(t.Allow)
+		for _, to := range t.Notify {
+			host(to.Address.Addr())
+		}
+	}
+	primaries := func(s *config.Secondary) {
+		if s == nil {
+			return
+		}
+		for _, p := range s.Primaries {
+			host(p.Address.Addr())
+		}
+		allPeers(s.Notify)
+	}
 	last := &config.Zone{}
 	for i := range cfg.Zones {
 		z := &cfg.Zones[i]
-		if !sameSlice(z.Transfer.Allow, last.Transfer.Allow) { // mostly it is that of `defaults`
-			for _, p := range z.Transfer.Allow {
-				add(p.Prefix)
+		if !sameSlice(z.Transfer.Allow, last.Transfer.Allow) || !sameSlice(z.Transfer.Notify, last.Transfer.Notify) { // mostly it is that of `defaults`
+			transfer(&z.Transfer)
+		}
+		for _, r := range z.Update.Rules {
+			for _, p := range r.From {
+				add(p)
 			}
 		}
-		if !sameSlice(z.Transfer.Notify, last.Transfer.Notify) {
-			for _, t := range z.Transfer.Notify {
-				host(t.Address.Addr())
-			}
-		}
-		if !sameSlice(z.Update.Rules, last.Update.Rules) {
-			for _, r := range z.Update.Rules {
-				for _, p := range r.From {
-					add(p)
-				}
-			}
-		}
-		if s := z.Secondary; s != nil && s != last.Secondary {
-			for _, p := range s.Primaries {
-				host(p.Address.Addr())
-			}
-			for _, p := range s.Notify {
-				add(p.Prefix)
-			}
-		}
+		primaries(z.Secondary)
 		last = z
+	}
+	for i := range cfg.Catalogs {
+		c := &cfg.Catalogs[i]
+		transfer(&c.Transfer)
+		if c.Follow == nil {
+			continue
+		}
+		primaries(c.Follow.Secondary)
+		for _, m := range c.Follow.Settings() {
+			transfer(&m.Transfer)
+			primaries(m.Secondary)
+		}
 	}
 	o.Prefixes = slices.Collect(maps.Keys(prefixes))
 	return o
@@ -157,24 +139,9 @@ func (d *Daemon) policy(cfg *config.Config) (*answer.Policy, error) {
 	return newPolicy(cfg, d.secret, old)
 }
 
-// keys returns the keys that requests are signed with.
-func keys(cfg *config.Config) *tsig.Keys {
-	var list []*tsig.Key
-	for i := range cfg.Keys {
-		if k := cfg.Keys[i].TSIG; k != nil { // nil where nobody read the files
-			list = append(list, k)
-		}
-	}
-	return tsig.NewKeys(list)
-}
-
-// peers returns the list as the server has it.
-func peers(list []config.Peer) answer.Peers {
-	out := make(answer.Peers, len(list))
-	for i, p := range list {
-		out[i] = answer.Peer{Prefix: p.Prefix, Key: string(p.Key)}
-	}
-	return out
+// sameSlice reports whether two slices have the same memory.
+func sameSlice[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // limits returns the limits of the transports.
@@ -187,5 +154,9 @@ func limits(cfg *config.Config) server.Limits {
 func NewPolicy(cfg *config.Config) (*answer.Policy, error) {
 	quiet := *cfg
 	quiet.Cookies.Enabled, quiet.RateLimit.Enabled, quiet.Metrics.PerZone = false, false, false
-	return newPolicy(&quiet, nil, &answer.Policy{})
+	p, err := newPolicy(&quiet, nil, &answer.Policy{})
+	if err == nil {
+		registry.New(registry.Options{Config: &quiet}).SetPolicies(p, nil)
+	}
+	return p, err
 }

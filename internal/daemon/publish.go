@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -33,10 +32,10 @@ func (d *Daemon) journalChanged(c *journal.Condition) {
 // saveContents writes the content of the zones that have no other source, after the journal
 // that has it was overwritten by another program. The next start finds it.
 func (d *Daemon) saveContents() {
-	cfg := d.state.Load().cfg
+	zones := d.registry.Load()
 	saved := 0
 	for z := range d.zones.Set().All() {
-		if item := itemOf(cfg, z.Apex()); item == nil || !item.Dynamic || !z.IsAvailable() {
+		if item := zones.Item(z.Apex()); item == nil || !item.Dynamic || !z.IsAvailable() {
 			continue
 		}
 		if err := d.journal.SaveContent(z, d.pause()); err != nil {
@@ -80,22 +79,4 @@ func (d *Daemon) published(b *zone.Batch) {
 	d.keeper.Published(b)
 	d.notifier.Published(b)
 	d.fleet.published(b)
-}
-
-// limitHistory bounds the history of each zone as cfg says.
-func (d *Daemon) limitHistory(cfg *config.Config) {
-	limits := func(h config.History) journal.Limits {
-		return journal.Limits{MaxSize: int64(h.MaxSize), MaxAge: h.MaxAge, Grace: cfg.Reload.KeepRemoved}
-	}
-	own := map[string]journal.Limits{}
-	for i := range cfg.Zones {
-		z := &cfg.Zones[i]
-		if z.History == cfg.Defaults.History {
-			continue
-		}
-		for _, apex := range z.Apexes {
-			own[apex.Key()] = limits(z.History)
-		}
-	}
-	d.journal.SetLimits(limits(cfg.Defaults.History), own)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/platform"
+	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/internal/systemd"
 	"github.com/ptrd/ptrd/server"
@@ -123,9 +124,9 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	}
 	old := d.state.Load()
 	o.Restart = unchangeable(d.first, cfg)
-	claims := d.still(cfg)
-	whole := d.whole(cfg, claims)
-	policy, err := d.policy(whole)
+	base, claims := d.compile(cfg)
+	zones := d.withClaims(base, claims)
+	policy, err := d.policy(cfg)
 	if err != nil {
 		return fail(err)
 	}
@@ -138,13 +139,13 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 			undo()
 		}
 	}()
-	plan, warnings, err := d.publish(ctx, cfg, whole, policy, o, how)
+	plan, warnings, err := d.publish(ctx, zones, policy, cfg, o, how)
 	if err != nil {
 		return fail(err)
 	}
 	o.InForce = true
 	release()
-	d.limitHistory(cfg)
+	d.journal.SetLimits(zones.History())
 	for _, err := range warnings {
 		o.Findings = append(o.Findings, Finding{Severity: zone.Warning.String(), Code: "after-reload", Text: err.Error()})
 	}
@@ -169,18 +170,17 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	return o
 }
 
-// publish makes a plan and serves it together with the policy. whole is cfg with
-// the zones that are not in its own list. What failed after the plan was served is a
-// warning.
-func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy *answer.Policy, o *Outcome, how round) (plan *assemble.Plan, warnings []error, err error) {
+// publish makes a plan and serves it together with the policy. What failed after the plan
+// was served is a warning.
+func (d *Daemon) publish(ctx context.Context, zones *registry.Zones, policy *answer.Policy, cfg *config.Config, o *Outcome, how round) (plan *assemble.Plan, warnings []error, err error) {
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
 	defer d.reportProgress(tick.C)()
-	notified := notifyZones(whole, policy.Keys)
 	var others *secondary.Plan
 	report, err := d.zones.Commit(commit.Request{
 		Propose: func(set *zone.Set) (*zone.Batch, error) {
-			others = d.secondaries(whole, set)
+			others = d.follower.Plan(zones.Secondaries(), set, zones.IsPrimary)
+			zones.SetPolicies(policy, others.Expires())
 			if plan, err = d.assembler.Assemble(ctx, cfg, with(set, others), how.Round); err != nil {
 				return nil, err
 			}
@@ -199,11 +199,7 @@ func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy 
 			o.Findings = append(FromExposed(cfg.Exposed), o.Findings...)
 			return plan.Batch, nil
 		},
-		Show: func(set *zone.Set) {
-			policy.Expires = others.Expires()
-			d.notifier.SetZones(notified)
-			d.views.Swap(&answer.View{Zones: set, Policy: policy})
-		},
+		Show: func(set *zone.Set) { d.showWith(set, zones, policy) },
 		After: func() (err error) {
 			if !d.contain.Do("reloads", func() {
 				for _, c := range plan.Batch.Changes {
@@ -212,7 +208,7 @@ func (d *Daemon) publish(ctx context.Context, cfg, whole *config.Config, policy 
 					}
 				}
 				d.follower.Adopt(others)
-				err = d.adopt(cfg, plan)
+				err = d.adopt(zones, plan)
 			}) {
 				err = errors.New("internal error after the reload, which the log has with its stack")
 			}

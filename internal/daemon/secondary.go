@@ -10,11 +10,9 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/admin"
-	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/zone"
-	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // notified hands NOTIFY to the follower of secondary zones, which is there only when
@@ -23,47 +21,6 @@ type notified struct{ d *Daemon }
 
 func (n notified) Handle(ctx context.Context, r *deferred.Request) {
 	n.d.follower.Handle(ctx, r)
-}
-
-// secondaries plans what cfg changes about the zones that others are primary for.
-func (d *Daemon) secondaries(cfg *config.Config, set *zone.Set) *secondary.Plan {
-	known := keys(cfg)
-	follows := map[string]*config.Follow{} // by key of the apex
-	for i := range cfg.Catalogs {
-		if c := &cfg.Catalogs[i]; c.Follow != nil {
-			follows[c.Name.Key()] = c.Follow
-		}
-	}
-	own := map[string]bool{} // by key of the apex
-	var list []secondary.Zone
-	for i := range cfg.Zones {
-		z := &cfg.Zones[i]
-		for _, apex := range z.Apexes {
-			if z.Secondary == nil {
-				own[apex.Key()] = true
-				continue
-			}
-			one := secondary.Zone{Apex: apex, Notifiers: peers(z.Secondary.Notify), MaxOctets: z.Secondary.MaxSize}
-			if of, limit := follows[apex.Key()], z.MaxShrink; of != nil || limit > 0 {
-				if of != nil {
-					limit = cfg.Reload.MaxShrink
-				}
-				one.Check = func(old, next *zone.Zone) error { return d.check(of, limit, old, next) }
-			}
-			for _, p := range z.Secondary.Primaries {
-				primary := secondary.Primary{Address: p.Address, Source: p.Source}
-				if p.Key != nil {
-					primary.Key = known.Get(p.Key)
-				}
-				if t := p.TLS; t != nil {
-					primary.TLS = &secondary.TLS{ServerName: t.ServerName, CAFile: t.CA.Path, CertFile: t.Cert.Path, KeyFile: t.Key.Path, Files: d.files}
-				}
-				one.Primaries = append(one.Primaries, primary)
-			}
-			list = append(list, one)
-		}
-	}
-	return d.follower.Plan(list, set, func(apex dname.Name) bool { return own[apex.Key()] })
 }
 
 // with returns the set as it will be with the zones that a plan adds, so that their

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/backup"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -40,13 +41,16 @@ func (d *Daemon) recallSerials(ctx context.Context, cfg *config.Config, isOld bo
 		to   secondary.Primary
 	}
 	var questions []question
-	for key, z := range notifyZones(d.whole(cfg, nil), keys(cfg)) {
-		apex := dname.FromWire([]byte(key))
+	for z := range registry.New(registry.Options{Config: cfg}).All {
+		if z.Notify == nil {
+			continue
+		}
+		apex := z.Apex
 		e, ok, err := d.journal.Last(apex)
 		if err != nil || !isRestored && ok && e.Digest != (zone.Digest{}) || e.Verbatim {
 			continue
 		}
-		for _, t := range z.Targets {
+		for _, t := range z.Notify.Targets {
 			questions = append(questions, question{apex, secondary.Primary{Address: t.Address, Source: t.Source, Key: t.Key}})
 		}
 	}

@@ -144,13 +144,12 @@ func (c *confirmation) unneeded() (names []string) {
 // where cfg would remove too many zones.
 func (d *Daemon) guardConfig(cfg *config.Config, c *confirmation) (*config.Config, *Held) {
 	old := d.state.Load().cfg
-	claims := d.still(cfg)
-	d.unaccepted(cfg, claims)
-	stays := apexes(d.whole(cfg, claims))
+	base, claims := d.compile(cfg)
+	unaccepted(base, claims)
 	h := &Held{Kind: heldConfiguration}
-	for key := range apexes(d.whole(old, d.fleet.claims)) {
+	for z := range d.registry.Load().All {
 		h.Before++
-		if stays[key] {
+		if base.Get(z.Apex) != nil || claims[z.Apex.Key()] != nil {
 			h.After++
 		}
 	}
@@ -158,17 +157,6 @@ func (d *Daemon) guardConfig(cfg *config.Config, c *confirmation) (*config.Confi
 		return cfg, nil
 	}
 	return old, h
-}
-
-// apexes returns the keys of the zones of a configuration.
-func apexes(cfg *config.Config) map[string]bool {
-	out := make(map[string]bool, len(cfg.Zones))
-	for i := range cfg.Zones {
-		for _, apex := range cfg.Zones[i].Apexes {
-			out[apex.Key()] = true
-		}
-	}
-	return out
 }
 
 // guard holds transfers back. Other changes are held by what makes them.

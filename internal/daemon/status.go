@@ -156,8 +156,8 @@ func (d *Daemon) Status() *Status {
 				zs.State = stateLastGood
 			}
 		}
-		if c := view.Policy.ZoneQueries[z.Apex().Key()]; c != nil {
-			n := c.Load()
+		if own := view.Policy.Zones.Of(z); own != nil && own.Queries != nil {
+			n := own.Queries.Load()
 			zs.Queries = &n
 		}
 		s.Zones = append(s.Zones, zs)

@@ -1,11 +1,9 @@
 package daemon
 
 import (
-	"net/netip"
-
 	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/commit"
-	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/internal/update"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -30,39 +28,11 @@ func (u updates) SetNotes(apex dname.Name, notes []zone.Note) error {
 
 // adopt has updates carried out as cfg says, on top of what plan has from the sources.
 // Both are served by now, and other writers wait.
-func (d *Daemon) adopt(cfg *config.Config, plan *assemble.Plan) error {
+func (d *Daemon) adopt(zones *registry.Zones, plan *assemble.Plan) error {
 	d.assembler.Published(plan)
 	static := make(map[string]update.Static, len(plan.Bases))
 	for key, b := range plan.Bases {
 		static[key] = update.Static{Zone: b.Zone, Generated: b.Generated, Declared: b.Declared, HasDeclared: b.HasDeclared}
 	}
-	return d.updater.Adopt(updatePolicy(cfg), static)
-}
-
-// updatePolicy returns who may update what.
-func updatePolicy(cfg *config.Config) *update.Policy {
-	p := &update.Policy{Zones: map[string]*update.ZonePolicy{}}
-	for i := range cfg.Zones {
-		z := &cfg.Zones[i]
-		if len(z.Update.Rules) == 0 {
-			continue
-		}
-		zp := &update.ZonePolicy{
-			Addresses:       func(owner dname.Name) (netip.Prefix, bool) { return z.AddressesOf(owner) },
-			Lifetime:        z.Update.Lifetime,
-			FollowClassless: z.Update.FollowClassless,
-			Dynamic:         z.Dynamic,
-		}
-		for _, r := range z.Update.Rules {
-			rule := update.Rule{From: r.From, Prefixes: r.Prefixes, Types: r.Types}
-			if r.Key != nil {
-				rule.Key = r.Key.Key()
-			}
-			zp.Rules = append(zp.Rules, rule)
-		}
-		for _, apex := range z.Apexes {
-			p.Zones[apex.Key()] = zp
-		}
-	}
-	return p
+	return d.updater.Adopt(zones.Updates(), static)
 }

@@ -74,11 +74,11 @@ func Explain(v *answer.View, q Question) (*Explanation, error) {
 		e.Client = q.Client.String()
 	} else {
 		open := *v.Policy
-		open.Access, open.ZoneAccess = answer.ACL{}, nil
+		open.Access, open.HasZoneAccess = answer.ACL{}, false
 		v = &answer.View{Zones: v.Zones, Policy: &open}
 	}
 	quiet := *v.Policy
-	quiet.ZoneQueries = nil // so that the query is not counted
+	quiet.CountsZones = false // so that the query is not counted
 	v = &answer.View{Zones: v.Zones, Policy: &quiet}
 	if err := e.ask(v, q); err != nil {
 		return nil, err
@@ -151,7 +151,7 @@ func (e *Explanation) walk(v *answer.View, q Question) {
 			return
 		}
 		s.Zone = z.Apex().String()
-		if l := v.Policy.ZoneAccess[z.Apex().Key()]; l != nil && q.Client.IsValid() && !l.Allows(client) {
+		if own := v.Policy.Zones.Of(z); own != nil && own.Access != nil && q.Client.IsValid() && !own.Access.Allows(client) {
 			s.What = fmt.Sprintf("the zone's access list does not allow %v", client)
 			if n == 0 {
 				s.What += ": REFUSED"

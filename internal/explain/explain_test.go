@@ -48,7 +48,7 @@ deep.under TXT t
 			load(t, "closed.example.", "x PTR secret.example.\n"),
 			zone.Unavailable(dname.MustParse("broken.example."), "a test"),
 		}, nil),
-		Policy: &answer.Policy{ZoneAccess: map[string]*answer.ACL{apex.Key(): &closed}},
+		Policy: &answer.Policy{HasZoneAccess: true, Zones: new(zone.Map[answer.ZonePolicy]).With([]zone.MapChange[answer.ZonePolicy]{{Apex: apex, Value: &answer.ZonePolicy{Access: &closed}}})},
 	}
 }
 
@@ -106,7 +106,7 @@ func TestNotCounted(t *testing.T) {
 	if _, err := Explain(v, Question{Name: dname.MustParse("x.closed.example."), Type: rr.TypePTR}); err != nil {
 		t.Fatal(err)
 	}
-	if len(v.Policy.ZoneAccess) != 1 {
+	if v.Policy.Zones.Len() != 1 || !v.Policy.HasZoneAccess {
 		t.Error("the policy in force was changed")
 	}
 	if _, err := Explain(v, Question{Name: dname.MustParse("x.closed.example."), Type: rr.TypeAXFR}); err == nil {

@@ -69,7 +69,7 @@ func TestPanicCostsOneMessage(t *testing.T) {
 		}
 		return g.store.Set()
 	}})
-	g.SetZones(map[string]*Zone{dname.MustParse(apex).Key(): {Targets: []Target{{Address: s.target()}}}})
+	g.SetZones(byKey(map[string]*Zone{dname.MustParse(apex).Key(): {Targets: []Target{{Address: s.target()}}}}))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- g.Run(ctx) }()

@@ -76,8 +76,8 @@ type Notifier struct {
 	wake   chan struct{} // has room for one
 
 	mu      sync.Mutex
-	zones   map[string]*Zone      // by dname.Name.Key of the apex
-	changed map[string]dname.Name // likewise; not yet handled by Run
+	zones   func(apex dname.Name) *Zone
+	changed map[string]dname.Name // by dname.Name.Key of the apex; not yet handled by Run
 }
 
 // New returns a Notifier without zones.
@@ -85,15 +85,15 @@ func New(o Options) *Notifier {
 	if o.IsOwn == nil {
 		o.IsOwn = func(netip.Addr) bool { return false }
 	}
-	return &Notifier{o: o, wake: make(chan struct{}, 1), changed: make(map[string]dname.Name)}
+	none := func(dname.Name) *Zone { return nil }
+	return &Notifier{o: o, zones: none, wake: make(chan struct{}, 1), changed: make(map[string]dname.Name)}
 }
 
 // Totals returns the counters.
 func (n *Notifier) Totals() *Totals { return &n.totals }
 
-// SetZones replaces the targets, by dname.Name.Key of the apex. The Notifier owns the
-// map.
-func (n *Notifier) SetZones(zones map[string]*Zone) {
+// SetZones sets the servers to notify of changes of each zone; nil: none.
+func (n *Notifier) SetZones(zones func(apex dname.Name) *Zone) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.zones = zones

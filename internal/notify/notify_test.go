@@ -153,12 +153,17 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// byKey looks zones up by dname.Name.Key of the apex.
+func byKey(zones map[string]*Zone) func(dname.Name) *Zone {
+	return func(apex dname.Name) *Zone { return zones[apex.Key()] }
+}
+
 func newRig(t testing.TB, conf *Zone) *rig {
 	t.Helper()
 	g := &rig{t: t}
 	g.store = commit.New(commit.Options{Published: func(b *zone.Batch) { g.Published(b) }})
 	g.Notifier = New(Options{Set: g.store.Set, Log: slog.New(slog.NewTextHandler(&g.log, nil))})
-	g.SetZones(map[string]*Zone{dname.MustParse(apex).Key(): conf})
+	g.SetZones(byKey(map[string]*Zone{dname.MustParse(apex).Key(): conf}))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- g.Run(ctx) }()
@@ -279,7 +284,7 @@ func TestTargets(t *testing.T) {
 	n := New(Options{IsOwn: func(a netip.Addr) bool { return a.String() == "192.0.2.9" }})
 	conf := &Zone{Targets: []Target{{Address: given, Key: key}}, NameServers: true, Addresses: map[string][]netip.Addr{
 		dname.MustParse("given.example.org.").Key(): {netip.MustParseAddr("198.51.100.1")}, dname.MustParse("ns1.example.net.").Key(): {netip.MustParseAddr("198.51.100.2")}}}
-	n.SetZones(map[string]*Zone{z.Key(): conf})
+	n.SetZones(byKey(map[string]*Zone{z.Key(): conf}))
 	var got []string
 	for _, t := range n.targets(set, z) {
 		got = append(got, t.Address.String())
@@ -348,7 +353,7 @@ func TestDeadSecondariesAreFewLogLines(t *testing.T) {
 	var log lockedBuffer
 	events := eventlog.New(slog.NewTextHandler(&log, nil))
 	n := New(Options{Set: store.Set, Log: slog.New(events)})
-	n.SetZones(names)
+	n.SetZones(byKey(names))
 	r := newRound(n)
 	defer r.close()
 	now := time.Unix(1_800_000_000, 0)

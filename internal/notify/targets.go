@@ -17,7 +17,7 @@ const port = 53
 // targets returns the targets of a zone, each once.
 func (n *Notifier) targets(set *zone.Set, z *zone.Zone) []Target {
 	n.mu.Lock()
-	conf := n.zones[z.Key()]
+	conf := n.zones(z.Apex())
 	n.mu.Unlock()
 	if conf == nil {
 		return nil

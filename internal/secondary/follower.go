@@ -189,6 +189,24 @@ type Plan struct {
 // in the journal. If it is not there, the zone in set is served until the first transfer, or a zone
 // without data.
 func (k *Follower) Plan(zones []Zone, set *zone.Set, stays func(apex dname.Name) bool) *Plan {
+	kept := make(map[string]bool, len(zones))
+	for i := range zones {
+		kept[zones[i].Apex.Key()] = true
+	}
+	var removed []dname.Name
+	k.mu.Lock()
+	for key, t := range k.tasks {
+		if !kept[key] {
+			removed = append(removed, t.conf.Apex)
+		}
+	}
+	k.mu.Unlock()
+	return k.PlanChange(zones, removed, set, stays)
+}
+
+// PlanChange is Plan for some zones: those that are new or configured in another way, and the
+// apexes of those that are removed. All others stay as they are and cost nothing.
+func (k *Follower) PlanChange(zones []Zone, removed []dname.Name, set *zone.Set, stays func(apex dname.Name) bool) *Plan {
 	p := &Plan{zones: make(map[string]*Zone, len(zones)), expires: make(map[string]*atomic.Int64, len(zones)), removed: map[string]bool{}}
 	k.mu.Lock()
 	for i := range zones {
@@ -202,13 +220,14 @@ func (k *Follower) Plan(zones []Zone, set *zone.Set, stays func(apex dname.Name)
 		}
 		p.expires[key] = &t.expires
 	}
-	for key, t := range k.tasks {
-		if p.zones[key] != nil {
+	for _, apex := range removed {
+		key := apex.Key()
+		if k.tasks[key] == nil {
 			continue
 		}
 		p.removed[key] = true
-		if base := set.Get(t.conf.Apex); base != nil && !stays(t.conf.Apex) {
-			p.Changes = append(p.Changes, zone.Change{Apex: t.conf.Apex, Base: base})
+		if base := set.Get(apex); base != nil && !stays(apex) {
+			p.Changes = append(p.Changes, zone.Change{Apex: apex, Base: base})
 		}
 	}
 	k.mu.Unlock()
@@ -330,8 +349,8 @@ func (z *Zone) hasPrimariesOf(y *Zone) bool {
 	})
 }
 
-// Expires returns when the copies of the zones expire, in Unix seconds, by key of the apex; 0: there is
-// no copy yet. The Follower updates the values.
+// Expires returns when the copies of the zones of the plan expire, in Unix seconds and kept up to
+// date, by key of the apex. 0: there is no copy yet.
 func (p *Plan) Expires() map[string]*atomic.Int64 { return p.expires }
 
 // Run checks zones when they are due, until ctx ends. It returns after every goroutine that it

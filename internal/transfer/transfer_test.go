@@ -160,8 +160,10 @@ func newRigWith(t testing.TB, z *zone.Zone, edit func(*Options)) *rig {
 // serve puts another content of the zone in force.
 func (g *rig) serve(z *zone.Zone) {
 	g.views.Swap(&answer.View{Zones: zone.NewSet().With([]*zone.Zone{z}, nil), Policy: &answer.Policy{
-		Keys:      tsig.NewKeys([]*tsig.Key{g.key}),
-		Transfers: map[string]answer.Peers{z.Key(): {{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}},
+		Keys: tsig.NewKeys([]*tsig.Key{g.key}),
+		Zones: new(zone.Map[answer.ZonePolicy]).With([]zone.MapChange[answer.ZonePolicy]{
+			{Apex: z.Apex(), Value: &answer.ZonePolicy{Transfers: answer.Peers{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}}},
+		}),
 	}})
 }
 

@@ -27,7 +27,7 @@ func newDeferLab(t testing.TB, edit func(*RateLimitOptions)) *deferLab {
 	l := &deferLab{lab: newLab(t, servertest.Zones...), key: servertest.Key(t, "key."), front: NewResponder(ResponderOptions{})}
 	p := l.view.Policy
 	p.Keys = tsig.NewKeys([]*tsig.Key{l.key})
-	p.Transfers = map[string]Peers{dname.MustParse("2.0.192.in-addr.arpa.").Key(): {{Key: string(l.key.Name())}}}
+	p.setZone("2.0.192.in-addr.arpa.", ZonePolicy{Transfers: Peers{{Key: string(l.key.Name())}}})
 	p.RateLimit = newTestRates(t, edit)
 	return l
 }

@@ -133,8 +133,8 @@ func (r *Responder) expire(p *Policy, q *Request) (left uint32, ok bool) {
 	default:
 		return 0, false
 	}
-	if at := p.Expires[z.Key()]; at != nil {
-		return uint32(min(max(at.Load()-q.Now, 0), math.MaxUint32)), true
+	if own := p.Zones.Of(z); own != nil && own.Expires != nil {
+		return uint32(min(max(own.Expires.Load()-q.Now, 0), math.MaxUint32)), true
 	}
 	set, ok := z.Get(z.Apex(), rr.TypeSOA)
 	if !ok {

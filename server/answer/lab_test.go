@@ -122,8 +122,12 @@ func summary(m *dns.Msg) string {
 
 // countZone has the queries for a zone counted.
 func (l *lab) countZone(apex string) {
-	if l.view.Policy.ZoneQueries == nil {
-		l.view.Policy.ZoneQueries = map[string]*atomic.Uint64{}
-	}
-	l.view.Policy.ZoneQueries[dname.MustParse(apex).Key()] = new(atomic.Uint64)
+	l.view.Policy.CountsZones = true
+	l.view.Policy.setZone(apex, ZonePolicy{Queries: new(atomic.Uint64)})
+}
+
+// setZone sets the policy of a zone.
+func (p *Policy) setZone(apex string, own ZonePolicy) {
+	p.HasZoneAccess = p.HasZoneAccess || own.Access != nil
+	p.Zones = p.Zones.With([]zone.MapChange[ZonePolicy]{{Apex: dname.MustParse(apex), Value: &own}})
 }

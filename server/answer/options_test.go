@@ -7,7 +7,6 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/server/servertest"
-	"github.com/ptrd/ptrd/zone/dname"
 )
 
 func TestOptions(t *testing.T) {
@@ -137,14 +136,14 @@ func TestOptionsKeepTheirRoom(t *testing.T) {
 // RFC 7314: the EXPIRE of the SOA where we are primary, what is left of it elsewhere.
 func TestExpire(t *testing.T) {
 	const apex = "2.0.192.in-addr.arpa."
-	at := func(unix int64) map[string]*atomic.Int64 {
+	at := func(unix int64) *atomic.Int64 {
 		n := new(atomic.Int64)
 		n.Store(unix)
-		return map[string]*atomic.Int64{dname.MustParse(apex).Key(): n}
+		return n
 	}
 	for _, c := range []struct {
 		what    string
-		expires map[string]*atomic.Int64
+		expires *atomic.Int64
 		qtype   uint16
 		options []dns.EDNS0
 		want    string
@@ -156,7 +155,7 @@ func TestExpire(t *testing.T) {
 		{"expired", at(servertest.Now - 1), dns.TypeSOA, []dns.EDNS0{servertest.Option(9, "")}, "0009:00000000"},
 	} {
 		l := newLab(t, servertest.Zones...)
-		l.view.Policy.Expires = c.expires
+		l.view.Policy.setZone(apex, ZonePolicy{Expires: c.expires})
 		if s := servertest.Options(l.must(servertest.Query(apex, c.qtype, servertest.EDNS(c.options...)))); s != c.want {
 			t.Errorf("%s: got %s, want %s", c.what, s, c.want)
 		}

@@ -201,15 +201,15 @@ func TestPlainWayAndPolicy(t *testing.T) {
 	if !bothRoads(t, l, request, 4096) {
 		t.Error("not plain")
 	}
-	if n := l.view.Policy.ZoneQueries[dname.MustParse("1.10.in-addr.arpa.").Key()].Load(); n != 3 {
+	if n := l.view.Policy.Zones.Get(dname.MustParse("1.10.in-addr.arpa.")).Queries.Load(); n != 3 {
 		t.Errorf("%d queries counted for the zone, 3 were answered", n)
 	}
 	nobody := NewACL(nil, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")})
-	l.view.Policy.ZoneAccess = map[string]*ACL{dname.MustParse("1.10.in-addr.arpa.").Key(): &nobody}
+	l.view.Policy.setZone("1.10.in-addr.arpa.", ZonePolicy{Access: &nobody})
 	if bothRoads(t, l, request, 4096) {
 		t.Error("the zone's access list is passed by")
 	}
-	l.view.Policy.ZoneAccess = nil
+	l.view.Policy.Zones, l.view.Policy.HasZoneAccess, l.view.Policy.CountsZones = nil, false, false
 	l.view.Policy.Access = nobody
 	if bothRoads(t, l, request, 4096) {
 		t.Error("the access list is passed by")

@@ -11,19 +11,26 @@ import (
 // that belong to answers. It is immutable once in a View.
 type Policy struct {
 	Access         ACL
-	ZoneAccess     map[string]*ACL           // by dname.Name.Key of the apex; nil where no zone has one
-	ZoneQueries    map[string]*atomic.Uint64 // likewise; queries answered from the zone are counted; nil: none are
-	NSID           []byte                    // RFC 5001; nil: none
-	Version        string                    // version.bind CH TXT; empty: refused
-	Server         string                    // id.server and hostname.bind CH TXT; empty: refused
-	UDPSize        int                       // octets, largest UDP response; 0: DefaultUDPSize
-	Cookies        *Cookies                  // nil: off
-	RequireCookies CookieRequirement         // of UDP clients that send a cookie
-	RateLimit      *RateLimit                // of UDP answers; nil: none
-	Known          *Known                    // nil: no client is, but those with a cookie
-	Keys           *tsig.Keys                // that requests are signed with; nil: none
-	Transfers      map[string]Peers          // by dname.Name.Key of the apex: who may transfer the zone
-	Expires        map[string]*atomic.Int64  // likewise: when the copy of a zone that others are primary for expires, in Unix seconds
+	Zones          *zone.Map[ZonePolicy] // zones that have no policy of their own are not in it
+	HasZoneAccess  bool                  // one of Zones has Access
+	CountsZones    bool                  // one of Zones has Queries
+	NSID           []byte                // RFC 5001; nil: none
+	Version        string                // version.bind CH TXT; empty: refused
+	Server         string                // id.server and hostname.bind CH TXT; empty: refused
+	UDPSize        int                   // octets, largest UDP response; 0: DefaultUDPSize
+	Cookies        *Cookies              // nil: off
+	RequireCookies CookieRequirement     // of UDP clients that send a cookie
+	RateLimit      *RateLimit            // of UDP answers; nil: none
+	Known          *Known                // nil: no client is, but those with a cookie
+	Keys           *tsig.Keys            // that requests are signed with; nil: none
+}
+
+// ZonePolicy is the policy of one zone, or of several that have no counters of their own.
+type ZonePolicy struct {
+	Access    *ACL           // clients that may query the zone; nil: those of [Policy.Access]
+	Transfers Peers          // clients that may transfer it
+	Queries   *atomic.Uint64 // counts the queries that are answered from it; nil: they are not counted
+	Expires   *atomic.Int64  // when the copy of a secondary zone expires, in Unix seconds; nil: ptrd is primary
 }
 
 // CookieRequirement says when UDP clients that send a cookie get BADCOOKIE until
@@ -57,7 +64,7 @@ func (p *Policy) udpSize() int {
 // maySee reports whether the client of q may ask for what is in zone z, beyond
 // [Policy.Access].
 func (p *Policy) maySee(z *zone.Zone, q *Request) bool {
-	return p.ZoneAccess == nil && q.Key == nil || p.zoneAllows(z, q)
+	return !p.HasZoneAccess && q.Key == nil || p.zoneAllows(z, q)
 }
 
 // zoneAllows asks the zone's own lists, if it has any. Whoever may transfer the zone
@@ -71,24 +78,25 @@ func (p *Policy) zoneAllows(z *zone.Zone, q *Request) bool {
 			return false
 		}
 	}
-	l := p.ZoneAccess[z.Key()]
-	return l == nil || l.Allows(q.Client.Addr())
+	own := p.Zones.Of(z)
+	return own == nil || own.Access == nil || own.Access.Allows(q.Client.Addr())
 }
 
 // mayTransfer reports whether the client of q may transfer zone z.
 func (p *Policy) mayTransfer(z *zone.Zone, q *Request) bool {
-	return p.Transfers[z.Key()].Allow(q.Client.Addr(), q.Key)
+	own := p.Zones.Of(z)
+	return own != nil && own.Transfers.Allow(q.Client.Addr(), q.Key)
 }
 
 // countQuery counts a query answered from zone z, where that is wanted.
 func (p *Policy) countQuery(z *zone.Zone) {
-	if p.ZoneQueries != nil {
+	if p.CountsZones {
 		p.countZone(z)
 	}
 }
 
 func (p *Policy) countZone(z *zone.Zone) {
-	if c := p.ZoneQueries[z.Key()]; c != nil {
-		c.Add(1)
+	if own := p.Zones.Of(z); own != nil && own.Queries != nil {
+		own.Queries.Add(1)
 	}
 }

@@ -20,7 +20,7 @@ func closedLab(t testing.TB) *lab {
 	l := newLab(t, servertest.Zones...)
 	l.view.Zones = l.view.Zones.With([]*zone.Zone{zone.Unavailable(dname.MustParse("broken.example."), "no file"), zone.Expired(dname.MustParse("old.example."), "no primary")}, nil)
 	acl := NewACL(prefixes("192.0.2.0/24"), nil)
-	l.view.Policy.ZoneAccess = map[string]*ACL{dname.MustParse("CLOSED.example.").Key(): &acl}
+	l.view.Policy.setZone("CLOSED.example.", ZonePolicy{Access: &acl})
 	return l
 }
 
@@ -104,7 +104,7 @@ func TestDSIsTheParents(t *testing.T) {
 		t.Errorf("with the parent: got\n%swant\n%s", summary(got), want)
 	}
 	acl := NewACL(prefixes("192.0.2.0/24"), nil)
-	l.view.Policy.ZoneAccess = map[string]*ACL{dname.MustParse("2.0.192.in-addr.arpa.").Key(): &acl}
+	l.view.Policy.setZone("2.0.192.in-addr.arpa.", ZonePolicy{Access: &acl})
 	if got = l.must(servertest.Query(name, dns.TypeDS)); len(got.Answer) != 0 || got.Rcode != dns.RcodeSuccess || len(got.Ns) != 1 {
 		t.Errorf("with the parent closed to the client: got\n%s", summary(got))
 	}
@@ -282,7 +282,7 @@ func TestZoneQueriesAreCounted(t *testing.T) {
 		l.must(servertest.Query(name, dns.TypePTR))
 	}
 	for name, want := range map[string]uint64{"2.0.192.in-addr.arpa.": 2, "broken.example.": 1} {
-		if got := l.view.Policy.ZoneQueries[dname.MustParse(name).Key()].Load(); got != want {
+		if got := l.view.Policy.Zones.Get(dname.MustParse(name)).Queries.Load(); got != want {
 			t.Errorf("%s: %d, want %d", name, got, want)
 		}
 	}

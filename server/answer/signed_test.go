@@ -9,7 +9,6 @@ import (
 	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/server/wire"
-	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // A signed query is answered as any other, and signed; so are errors that are none of
@@ -90,19 +89,20 @@ func TestSignatureFits(t *testing.T) {
 // say, and for nothing else.
 func TestKeyOpensItsZone(t *testing.T) {
 	mine, other := servertest.Key(t, "mine."), servertest.Key(t, "other.")
-	zoneKey := dname.MustParse("2.0.192.in-addr.arpa.").Key()
 	nobody := NewACL(nil, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")})
 	for _, c := range []struct {
 		what   string
 		policy Policy
+		zone   *ACL
 	}{
-		{"the list of all zones", Policy{Access: nobody}},
-		{"the list of the zone", Policy{ZoneAccess: map[string]*ACL{zoneKey: &nobody, dname.MustParse("113.0.203.in-addr.arpa.").Key(): &nobody}}},
+		{"the list of all zones", Policy{Access: nobody}, nil},
+		{"the list of the zone", Policy{}, &nobody},
 	} {
 		l := newLab(t, servertest.Zones...)
 		l.view.Policy = &c.policy
 		c.policy.Keys = tsig.NewKeys([]*tsig.Key{mine, other})
-		c.policy.Transfers = map[string]Peers{zoneKey: {{Key: string(mine.Name())}}}
+		c.policy.setZone("2.0.192.in-addr.arpa.", ZonePolicy{Access: c.zone, Transfers: Peers{{Key: string(mine.Name())}}})
+		c.policy.setZone("113.0.203.in-addr.arpa.", ZonePolicy{Access: c.zone})
 		for _, q := range []struct {
 			key  *tsig.Key
 			name string

@@ -1,0 +1,204 @@
+// Package registry knows which zones there are, what makes each of them, and the settings
+// compiled from that: who may query, transfer and update a zone, which servers are
+// notified of its changes, how much history is kept, and the primaries of a secondary.
+//
+// [New] compiles a configuration. [Zones.With] adds zones that catalogs list and removes
+// others, at the cost of these zones alone. Both return an immutable snapshot, a candidate
+// that is served together with the data of its zones, or dropped where the data cannot
+// be committed.
+//
+// A new setting is a field of [Settings], compiled in settings.go; a new source of zones
+// is a field of [Zone].
+package registry
+
+import (
+	"sync/atomic"
+
+	"github.com/ptrd/ptrd/internal/catalog"
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/tsig"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// Zone is one zone and its only owner: an item of `zones`, or a catalog.
+type Zone struct {
+	Apex    dname.Name
+	Item    *config.Zone    // nil: the owner is Catalog
+	Catalog *config.Catalog // that the zone is, or that lists it; nil: the owner is Item
+	Claim   *catalog.Claim  // the catalog's entry; nil: the zone is the catalog itself
+	*Settings
+}
+
+// Path returns the key path of the owner in the configuration, such as `zones[3]`.
+func (z *Zone) Path() string {
+	if z.Item != nil {
+		return z.Item.Path
+	}
+	return z.Catalog.Path
+}
+
+// Options are what settings refer to.
+type Options struct {
+	Config *config.Config
+	Before *Zones // whose counters go on; nil: none
+	// Check returns what is wrong with a transferred zone. of is the catalog that it is,
+	// or nil, and limit applies to its records.
+	Check CheckFunc
+	Files FileReader
+}
+
+// Zones is a snapshot of all zones. The nil Zones has none.
+type Zones struct {
+	o          Options
+	keys       *tsig.Keys
+	zones      *zone.Map[Zone]
+	policies   *zone.Map[answer.ZonePolicy]
+	restricted int // zones with an access list
+	catalogs   map[string]*config.Catalog
+	members    map[*config.MemberZones]*Settings
+}
+
+// New compiles the zones of a configuration and its catalogs, without those that catalogs
+// of other servers list.
+func New(o Options) *Zones {
+	before := o.Before
+	o.Before = nil
+	z := &Zones{o: o, keys: Keys(o.Config), catalogs: map[string]*config.Catalog{}, members: map[*config.MemberZones]*Settings{}}
+	var list []*Zone
+	var last *Settings
+	for i := range o.Config.Zones {
+		item := &o.Config.Zones[i]
+		if i == 0 || !isAlike(item, &o.Config.Zones[i-1]) {
+			last = z.itemSettings(item)
+		}
+		for _, apex := range item.Apexes {
+			list = append(list, &Zone{Apex: apex, Item: item, Settings: last})
+		}
+	}
+	for i := range o.Config.Catalogs {
+		c := &o.Config.Catalogs[i]
+		z.catalogs[c.Name.Key()] = c
+		list = append(list, &Zone{Apex: c.Name, Catalog: c, Settings: z.catalogSettings(c)})
+		if f := c.Follow; f != nil {
+			for _, m := range f.Settings() {
+				z.members[m] = z.memberSettings(m)
+			}
+		}
+	}
+	z.change(list, nil, before)
+	return z
+}
+
+// With returns the zones with those that catalogs list added or replaced, and those at
+// the apexes in gone left out. Counters of zones in before go on.
+func (z *Zones) With(claims []*catalog.Claim, gone []dname.Name, before *Zones) *Zones {
+	n := *z
+	var list []*Zone
+	for _, c := range claims {
+		cat := z.catalogs[c.Catalog]
+		list = append(list, &Zone{Apex: c.Apex, Catalog: cat, Claim: c, Settings: z.members[cat.Follow.Of(c.Groups)]})
+	}
+	n.change(list, gone, before)
+	return &n
+}
+
+// change adds and removes zones. The counters of zones that are in before go on.
+func (z *Zones) change(add []*Zone, gone []dname.Name, before *Zones) {
+	zones := make([]zone.MapChange[Zone], 0, len(gone)+len(add))
+	var policies []zone.MapChange[answer.ZonePolicy]
+	remove := func(apex dname.Name) {
+		if old := z.zones.Get(apex); old != nil && old.access != nil {
+			z.restricted--
+		}
+	}
+	for _, apex := range gone {
+		remove(apex)
+		zones = append(zones, zone.MapChange[Zone]{Apex: apex})
+		policies = append(policies, zone.MapChange[answer.ZonePolicy]{Apex: apex})
+	}
+	for _, one := range add {
+		remove(one.Apex)
+		if one.access != nil {
+			z.restricted++
+		}
+		policy := one.policy
+		if z.o.Config.Metrics.PerZone {
+			policy = &answer.ZonePolicy{Access: one.access, Transfers: one.transfers, Queries: before.queries(one.Apex)}
+		}
+		zones = append(zones, zone.MapChange[Zone]{Apex: one.Apex, Value: one})
+		policies = append(policies, zone.MapChange[answer.ZonePolicy]{Apex: one.Apex, Value: policy})
+	}
+	z.zones = z.zones.With(zones)
+	z.policies = z.policies.With(policies)
+}
+
+// queries returns the counter of a zone's queries, a new one if there is none.
+func (z *Zones) queries(apex dname.Name) *atomic.Uint64 {
+	if z != nil {
+		if p := z.policies.Get(apex); p != nil && p.Queries != nil {
+			return p.Queries
+		}
+	}
+	return new(atomic.Uint64)
+}
+
+// Get returns the zone at apex; nil if there is none.
+func (z *Zones) Get(apex dname.Name) *Zone {
+	if z == nil {
+		return nil
+	}
+	return z.zones.Get(apex)
+}
+
+// Item returns the item of `zones` that is the owner of the zone at apex; nil if none is.
+func (z *Zones) Item(apex dname.Name) *config.Zone {
+	if one := z.Get(apex); one != nil {
+		return one.Item
+	}
+	return nil
+}
+
+// Catalog returns the catalog with the name whose dname.Name.Key is key; nil if there is none.
+func (z *Zones) Catalog(key string) *config.Catalog { return z.catalogs[key] }
+
+// Follows reports whether there is such a catalog and it is another server's.
+func (z *Zones) Follows(key string) bool {
+	c := z.catalogs[key]
+	return c != nil && c.Follow != nil
+}
+
+// All yields the zones in no order.
+func (z *Zones) All(yield func(*Zone) bool) {
+	if z != nil {
+		z.zones.All(yield)
+	}
+}
+
+// Len returns the number of zones.
+func (z *Zones) Len() int { return z.zones.Len() }
+
+// Keys returns the keys that requests are signed with.
+func (z *Zones) Keys() *tsig.Keys { return z.keys }
+
+// SetPolicies sets what p has of single zones. expires has the times at which copies of
+// secondary zones expire, by dname.Name.Key, of those zones that were added since before.
+func (z *Zones) SetPolicies(p *answer.Policy, expires map[string]*atomic.Int64) {
+	var changes []zone.MapChange[answer.ZonePolicy]
+	for key, at := range expires {
+		apex := dname.FromWire([]byte(key))
+		if own := z.policies.Get(apex); own == nil || own.Expires != at {
+			next := answer.ZonePolicy{}
+			if own != nil {
+				next = *own
+			}
+			next.Expires = at
+			changes = append(changes, zone.MapChange[answer.ZonePolicy]{Apex: apex, Value: &next})
+		}
+	}
+	if len(changes) > 0 {
+		z.policies = z.policies.With(changes)
+	}
+	p.Zones, p.HasZoneAccess, p.CountsZones = z.policies, z.restricted > 0, z.o.Config.Metrics.PerZone
+}
