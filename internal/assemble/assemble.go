@@ -178,6 +178,8 @@ type round struct {
 	done  map[string]*zone.Zone // secondary zones, and zones that are decided already
 	now   time.Time
 	how   Round
+
+	memory int64 // octets that the records of one item may take; asking the system takes as long as a small zone
 }
 
 // Assemble compares the configuration and its sources with the zones in set and returns the plan
@@ -192,7 +194,7 @@ type round struct {
 func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.Set, how Round) (*Plan, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, now: a.o.Now(), how: how}
+	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, now: a.o.Now(), how: how, memory: zoneMemory(cfg)}
 	a.o.Progress.done.Store(0)
 	plan := &Plan{Bases: map[string]*Base{}, Batch: &zone.Batch{Source: sourceReload, At: r.now.UnixMilli()}}
 	ours := len(r.index.zones)

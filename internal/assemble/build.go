@@ -53,7 +53,7 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 	}
 	m := newMerge(item, generated, r.a.o.Table, r.cfg.Limits.GenerateSteps, w)
 	m.fs = fs
-	m.memory = r.zoneMemory()
+	m.memory = r.memory
 	var builders []*zone.Builder
 	for _, part := range m.parts {
 		b := zone.NewBuilder(part.apex)
@@ -110,8 +110,8 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 }
 
 // zoneMemory returns how many octets the records of one item may take.
-func (r *round) zoneMemory() int64 {
-	if n := r.cfg.Limits.ZoneMemory; n > 0 {
+func zoneMemory(cfg *config.Config) int64 {
+	if n := cfg.Limits.ZoneMemory; n > 0 {
 		return n
 	}
 	if n := platform.Memory() / 2; n > 0 {

@@ -25,7 +25,7 @@ type Origin struct {
 // sources may have changed since they were loaded, and errors in them are ignored here; Assemble
 // reports them. The error is that of ctx.
 func Explain(ctx context.Context, cfg *config.Config, set *zone.Set, owner dname.Name) (out []Origin, err error) {
-	r := &round{a: New(Options{}), cfg: cfg, index: newIndex(cfg), done: map[string]*zone.Zone{}}
+	r := &round{a: New(Options{}), cfg: cfg, index: newIndex(cfg), done: map[string]*zone.Zone{}, memory: zoneMemory(cfg)}
 	if set != nil {
 		for z := range set.All() {
 			r.done[z.Apex().Key()] = z
