@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -214,7 +213,7 @@ func (d *Daemon) claim(claims map[string]*catalog.Claim) error {
 	var changed []*catalog.Claim
 	var gone []dname.Name
 	for key, c := range claims {
-		if old := f.claims[key]; old == nil || !isSameClaim(old, c) {
+		if old := f.claims[key]; old == nil || !old.Equal(c) {
 			changed = append(changed, c)
 		}
 	}
@@ -236,7 +235,7 @@ func (d *Daemon) claim(claims map[string]*catalog.Claim) error {
 		if noted[c.Apex.Key()] {
 			continue
 		}
-		if err := d.journal.SetNotes(c.Apex, claimNotes(c)); err != nil {
+		if err := d.journal.SetNotes(c.Apex, c.Notes()); err != nil {
 			return fmt.Errorf("note the catalog of zone %v: %w", c.Apex, err)
 		}
 	}
@@ -264,7 +263,7 @@ func (d *Daemon) serveClaims(changed []*catalog.Claim, gone []dname.Name) (noted
 			for i := range plan.Changes {
 				c := &plan.Changes[i]
 				if claim := at[c.Apex.Key()]; claim != nil && c.Zone != nil {
-					c.Notes = append(c.Notes, claimNotes(claim)...)
+					c.Notes = append(c.Notes, claim.Notes()...)
 					noted[c.Apex.Key()] = true
 				}
 			}
@@ -286,54 +285,6 @@ func (d *Daemon) showWith(set *zone.Set, zones *registry.Zones, policy *answer.P
 // sourceCatalog is the source of changes that a catalog asks for.
 const sourceCatalog = "catalog"
 
-// The notes that keep a claim: the name of the catalog that a zone came by with the
-// zone's label there, and its groups.
-const (
-	noteOwner  = "catalog/owner"
-	noteGroups = "catalog/groups"
-)
-
-func isSameClaim(a, b *catalog.Claim) bool {
-	return a.Owner == b.Owner && slices.Equal(a.Groups, b.Groups)
-}
-
-func claimNotes(c *catalog.Claim) []zone.Note {
-	groups := []byte{}
-	for _, g := range c.Groups {
-		groups = append(binary.BigEndian.AppendUint16(groups, uint16(len(g))), g...) // it was in a TXT record
-	}
-	return []zone.Note{
-		{Key: noteGroups, Value: groups},
-		{Key: noteOwner, Value: append([]byte(c.Catalog), c.Label...)},
-	}
-}
-
-// readClaim reads what claimNotes wrote of the zone at apex; nil: it has no owner.
-// hasGroups is false if an older ptrd wrote it, which did not keep groups.
-func readClaim(apex dname.Name, notes []zone.Note) (c *catalog.Claim, hasGroups bool) {
-	var groups []string
-	for _, n := range notes {
-		switch n.Key {
-		case noteOwner:
-			if name := dname.FromWire(n.Value); name != nil {
-				c = &catalog.Claim{Owner: catalog.Owner{Catalog: name.Key(), Label: string(n.Value[len(name):])}, Apex: apex}
-			}
-		case noteGroups:
-			b := n.Value
-			for len(b) >= 2 {
-				n := min(2+int(binary.BigEndian.Uint16(b)), len(b))
-				groups = append(groups, string(b[2:n]))
-				b = b[n:]
-			}
-			hasGroups = true
-		}
-	}
-	if c != nil {
-		c.Groups = groups
-	}
-	return c, hasGroups
-}
-
 // restoreClaims returns the claims of an earlier process that catalogs of cfg made.
 // They stay until their catalog can be read, as it must be even if the copy of it that
 // was kept is lost or broken (RFC 9432 §5.1).
@@ -348,8 +299,8 @@ func (d *Daemon) restoreClaims(cfg *config.Config) map[string]*catalog.Claim {
 		return nil
 	}
 	out := map[string]*catalog.Claim{}
-	err := d.journal.AllNotes("catalog/", func(apex dname.Name, notes []zone.Note) {
-		c, hasGroups := readClaim(apex, notes)
+	err := d.journal.AllNotes(catalog.NotePrefix, func(apex dname.Name, notes []zone.Note) {
+		c, hasGroups := catalog.ReadClaim(apex, notes)
 		if c == nil {
 			return
 		}
@@ -366,12 +317,12 @@ func (d *Daemon) restoreClaims(cfg *config.Config) map[string]*catalog.Claim {
 
 // ownerBefore returns the owner of a zone that an earlier process served.
 func (d *Daemon) ownerBefore(apex dname.Name) (o catalog.Owner, ok bool) {
-	notes, err := d.journal.Notes(apex, noteOwner)
+	notes, err := d.journal.Notes(apex, catalog.OwnerNote)
 	if err != nil {
 		d.log.Error("the catalog that a zone came by cannot be read", "zone", apex.String(), "err", err)
 		return o, false
 	}
-	if c, _ := readClaim(apex, notes); c != nil {
+	if c, _ := catalog.ReadClaim(apex, notes); c != nil {
 		return c.Owner, true
 	}
 	return o, false
