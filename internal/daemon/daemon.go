@@ -53,68 +53,89 @@ type Options struct {
 	Env     systemd.Environment // nil: os.Getenv
 }
 
-// Daemon is the running server.
+// Daemon is the running server. Its fields are in groups by the goroutines that may use them.
 type Daemon struct {
 	o       Options
 	started time.Time
 	first   *config.Config // that the process started with
+	secret  []byte         // for cookies
+	damage  []Damage       // of the state directory; it does not change
+	sockets *systemd.Sockets
+	logs
+	components
+	current
+	signals
+	writing
+}
+
+// logs are the logs, for all goroutines.
+type logs struct {
 	events  *eventlog.Handler
 	log     *slog.Logger // merges repeats
 	each    *slog.Logger // merges nothing: for outcomes that are asked for, and what is bounded already
 	level   *slog.LevelVar
+	fileLog atomic.Pointer[slog.Logger] // nil until there is a log
+}
 
-	views     answer.Views
-	registry  atomic.Pointer[registry.Zones] // that belongs to the view
+// components are the parts that serve. Each has goroutines of its own, may be used by all, and
+// does not change once it is set. There are more than 20: one for each part, in the order in
+// which a query and then a change meets them.
+type components struct {
 	server    *server.Server
+	transfers *transfer.Handler
+	notifier  *notify.Notifier
 	updater   *update.Updater
+	follower  *secondary.Follower
+	zones     *commit.Writer
+	journal   *journal.Journal
+	keeper    *history.Keeper
 	admin     *admin.Server
 	front     adminFront
 	control   *control.Server
-	journal   *journal.Journal
-	zones     *commit.Writer
-	keeper    *history.Keeper
-	follower  *secondary.Follower
-	watcher   *watch.Watcher
 	manager   *systemd.Notifier
-	transfers *transfer.Handler
-	notifier  *notify.Notifier
-	sockets   *systemd.Sockets // passed by the service manager
-	absences  absences
+	watcher   *watch.Watcher
+	files     *infile.Files
+	clock     *clock.Clock
+	pacer     *pace.Pacer
 	contain   *supervise.Supervisor
+	absences  absences
+	guard     guard
 	vitals    *vitals // nil until it serves
 	stuck     atomic.Int64
-	beats     chan struct{} // taken by the writer, so that the watchdog sees it live
+}
 
-	// The rest belongs to the goroutine of Run, which is the only writer.
+// current is what queries, status and metrics see.
+type current struct {
+	views    answer.Views
+	registry atomic.Pointer[registry.Zones] // that belongs to the view
+	state    atomic.Pointer[state]
+	progress assemble.Progress
+	load     atomic.Pointer[load] // under way; nil: none
+}
+
+// signals wake the goroutine of Run.
+type signals struct {
+	beats    chan struct{}      // received by the writer, so that the watchdog sees it live
+	came     chan int64         // octets of zones that were transferred; has room for some
+	reloads  chan reloadRequest // from the control socket
+	written  chan struct{}      // the journal can be written again; has room for one
+	lost     chan struct{}      // what the journal holds is lost; has room for one
+	answered chan struct{}      // a file that hung can be read again; has room for one
+	ended    chan struct{}      // closed when no more reloads are received
+}
+
+// writing belongs to the goroutine of Run, which is the only one that reloads.
+type writing struct {
 	loader    config.Loader
 	assembler *assemble.Assembler
 	producer  catalog.Producer
 	fleet     fleet
-	guard     guard
-	clock     *clock.Clock
-	secret    []byte   // for cookies
-	damage    []Damage // of the state directory; it does not change
 	findings  findingLog
-	pacer     *pace.Pacer
 	serving   bool // queries are answered: long work gives way to them
 	earlier   earlier
 	watched   []string // sources of the last plan
 	made      int64    // octets of zones made since the last release
 	freed     freed
-
-	came    chan int64         // octets of zones that were transferred; has room for some
-	reloads chan reloadRequest // from the control socket
-	written chan struct{}      // the journal can be written again; has room for one
-	lost    chan struct{}      // what the journal holds is lost; has room for one
-	ended   chan struct{}      // closed when nobody takes reloads any more
-
-	files    *infile.Files
-	answered chan struct{} // a file that hung can be read again; capacity 1
-	fileLog  atomic.Pointer[slog.Logger]
-	state    atomic.Pointer[state]
-
-	progress assemble.Progress
-	load     atomic.Pointer[load] // under way; nil: none
 }
 
 // reloadRequest asks for a reload.
@@ -136,11 +157,13 @@ func Run(ctx context.Context, o Options, ready func(*Daemon)) error {
 	if o.Env == nil {
 		o.Env = os.Getenv
 	}
-	d := &Daemon{o: o, started: time.Now(), came: make(chan int64, 16), reloads: make(chan reloadRequest), written: make(chan struct{}, 1), lost: make(chan struct{}, 1), ended: make(chan struct{}), beats: make(chan struct{})}
+	d := &Daemon{o: o, started: time.Now(), signals: signals{
+		beats: make(chan struct{}), came: make(chan int64, 16), reloads: make(chan reloadRequest),
+		written: make(chan struct{}, 1), lost: make(chan struct{}, 1), answered: make(chan struct{}, 1), ended: make(chan struct{}),
+	}}
 	if d.files = o.Files; d.files == nil {
 		d.files = new(infile.Files)
 	}
-	d.answered = make(chan struct{}, 1)
 	d.absences = absences{changed: make(chan struct{}, 1), pause: firstRetry, timer: time.NewTimer(lastRetry)}
 	d.files.Hung, d.files.Answered = d.fileHung, d.fileAnswered
 	d.loader.Path, d.loader.Open = o.Config, d.files

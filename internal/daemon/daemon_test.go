@@ -388,7 +388,7 @@ func TestCookieSecret(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, secretName)
 	var log syncBuffer
-	d := &Daemon{log: slog.New(slog.NewTextHandler(&log, nil))}
+	d := &Daemon{logs: logs{log: slog.New(slog.NewTextHandler(&log, nil))}}
 	a := d.cookieSecret(dir)
 	if b := d.cookieSecret(dir); !bytes.Equal(a, b) || len(a) != 16 || log.String() != "" {
 		t.Errorf("%x, then %x\n%s", a, b, &log)

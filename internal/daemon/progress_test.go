@@ -31,7 +31,7 @@ func TestProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := &lineWriter{lines: make(chan string)}
-	d := &Daemon{log: slog.New(slog.NewTextHandler(w, nil)), manager: manager}
+	d := &Daemon{logs: logs{log: slog.New(slog.NewTextHandler(w, nil))}, components: components{manager: manager}}
 	if d.loadingNow() != nil || d.loadMetrics().UnderWay {
 		t.Error("a load is under way before there is one")
 	}

@@ -15,7 +15,7 @@ func TestRelease(t *testing.T) {
 		debug.SetGCPercent(p)
 		return p
 	}
-	d := &Daemon{made: releaseFrom - 1}
+	d := &Daemon{writing: writing{made: releaseFrom - 1}}
 	d.freed.interrupt()()
 	if d.release(); percent() != before || d.freed.ends != nil {
 		t.Errorf("collects at %d %% after a small change", percent())
