@@ -12,12 +12,13 @@ import (
 
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/deferred"
+	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/server/worker"
 	"github.com/ptrd/ptrd/server/workertest"
 )
 
 // A panic of a part costs what was in work: the part goes on, keeps no turn, desk or place,
-// and is counted; on all transports, and in the slow lane.
+// and is counted; on all transports, and in the deferred lane.
 func TestPartsGoOnAfterPanics(t *testing.T) {
 	eachWay(t, func(t *testing.T, way func(*Options)) {
 		a := workertest.NewTestIssuer(t)
@@ -54,7 +55,7 @@ func TestPartsGoOnAfterPanics(t *testing.T) {
 				_, _ = c.Exchange(workertest.FakeQuery(1, "a.example"))
 				c.Close()
 			},
-			"slow lane": func() {
+			"deferred lane": func() {
 				c := workertest.Dial(t, r.addr())
 				c.Write(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
 				c.Close()
@@ -89,7 +90,7 @@ func TestTooManyPanicsEndServe(t *testing.T) {
 	s := newTestServer(t, func(o *Options) { o.Logger = log.Logger() })
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(context.Background()) }()
-	left := worker.MaxFaults + 1
+	left := supervise.MaxPanics + 1
 	s.group.KeepRunning("test", func() {
 		if left--; left >= 0 {
 			panic("asked to")
@@ -98,7 +99,7 @@ func TestTooManyPanicsEndServe(t *testing.T) {
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "panics") {
 		t.Errorf("Serve returned %v", err)
 	}
-	if n := s.Totals().Faults; n != worker.MaxFaults+1 || !strings.Contains(log.String(), "part=test") {
+	if n := s.Totals().Faults; n != supervise.MaxPanics+1 || !strings.Contains(log.String(), "part=test") {
 		t.Errorf("%d faults; %v", n, log)
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"log/slog"
 	"testing"
 
-	"github.com/ptrd/ptrd/internal/supervise"
+	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 

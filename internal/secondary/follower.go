@@ -13,8 +13,8 @@ import (
 	"github.com/ptrd/ptrd/internal/clock"
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/priority"
-	"github.com/ptrd/ptrd/internal/supervise"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/ptrd/ptrd/internal/supervise"
+	"github.com/ptrd/ptrd/server/supervise"
 )
 
 // TestPanicCostsOneCheck: a panic while a zone is checked is its failure; it is checked

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/ptrd/ptrd/internal/commit"
-	"github.com/ptrd/ptrd/internal/supervise"
+	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone/dname"
 )

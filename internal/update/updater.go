@@ -12,7 +12,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/clock"
 	"github.com/ptrd/ptrd/internal/commit"
-	"github.com/ptrd/ptrd/internal/supervise"
+	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"

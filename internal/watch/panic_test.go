@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ptrd/ptrd/internal/supervise"
+	"github.com/ptrd/ptrd/server/supervise"
 )
 
 // TestWatcherStartsAgain: after a panic it is started again, and sees what changes.

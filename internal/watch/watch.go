@@ -43,7 +43,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ptrd/ptrd/internal/supervise"
+	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/zone/infile"
 )
 

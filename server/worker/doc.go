@@ -6,5 +6,4 @@
 //	group.go      Group
 //	limits.go     Limits: what clients can use. A new limit is a field and a check here
 //	querylog.go   sampled queries to a logger
-//	faults.go     contained panics of parts of the server
 package worker

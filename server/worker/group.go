@@ -8,9 +8,10 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/supervise"
 )
 
-// hostOptions are what a host is made of.
+// Options are what a host is made of.
 type Options struct {
 	Views    *answer.Views
 	Log      *slog.Logger
@@ -21,7 +22,7 @@ type Options struct {
 	Answerer func(*answer.Stats) Answerer
 }
 
-// host is what all transports of a server and its deferred lane share.
+// Group is what all transports of a server and its deferred lane share.
 type Group struct {
 	Views    *answer.Views
 	Limits   atomic.Pointer[Limits]
@@ -32,59 +33,65 @@ type Group struct {
 	Portable bool
 	Lanes    *Pool
 	queryLog *queryLog
-	faults   faults
+	faults   *supervise.Supervisor
 	failed   chan error // has room for the first
 }
 
-// newHost returns a host.
+// New returns a host.
 func New(o Options) *Group {
-	h := &Group{
+	g := &Group{
 		Views: o.Views, Log: o.Log, Now: o.Now, Began: o.Now(), Workers: o.Workers, Portable: o.Portable,
-		queryLog: newQueryLog(o.QueryLog), failed: make(chan error, 1),
+		queryLog: newQueryLog(o.QueryLog), failed: make(chan error, 1), faults: supervise.New(o.Log),
 	}
-	h.faults.log, h.faults.now = o.Log, o.Now
-	h.queryLog.contain = h.Contain
-	h.Lanes = &Pool{new: o.Answerer, log: h.queryLog}
-	return h
+	g.queryLog.contain = g.Contain
+	g.Lanes = &Pool{new: o.Answerer, log: g.queryLog}
+	return g
 }
 
-// setLimits makes other limits apply from now on.
-func (h *Group) SetLimits(l Limits) error {
+// SetLimits makes other limits apply from now on.
+func (g *Group) SetLimits(l Limits) error {
 	if err := l.check(); err != nil {
 		return err
 	}
-	h.Limits.Store(&l)
-	h.queryLog.every.Store(int64(l.LogQueries))
+	g.Limits.Store(&l)
+	g.queryLog.every.Store(int64(l.LogQueries))
 	return nil
 }
 
-// clock returns the time since the host was made. It does not go back.
-func (h *Group) Clock() time.Duration { return h.Now().Sub(h.Began) }
+// Clock returns the time since the host was made. It does not go back.
+func (g *Group) Clock() time.Duration { return g.Now().Sub(g.Began) }
 
-// fail ends the server with the error of a worker. The first one counts.
-func (h *Group) Fail(addr netip.AddrPort, transport string, err error) {
-	h.failWith(fmt.Errorf("listen %v %s: %w", addr, transport, err))
+// Fail ends the server with the error of a worker. The first one counts.
+func (g *Group) Fail(addr netip.AddrPort, transport string, err error) {
+	g.failWith(fmt.Errorf("listen %v %s: %w", addr, transport, err))
 }
 
-func (h *Group) failWith(err error) {
+func (g *Group) failWith(err error) {
 	select {
-	case h.failed <- err:
+	case g.failed <- err:
 	default:
 	}
 }
 
-// failure receives the error that ends the server.
-func (h *Group) Failure() <-chan error { return h.failed }
+// Failure receives the error that ends the server.
+func (g *Group) Failure() <-chan error { return g.failed }
 
-// start starts the writer of the query log, which stop ends.
-func (h *Group) Start() { go h.queryLog.run() }
+// Start starts the writer of the query log, which stop ends.
+func (g *Group) Start() { go g.queryLog.run() }
 
-// stop ends the writer of the query log. No worker may be at work any more.
-func (h *Group) Stop() { h.queryLog.stop() }
+// Stop ends the writer of the query log. No worker may be at work any more.
+func (g *Group) Stop() { g.queryLog.stop() }
 
-// addTo adds up what the workers counted.
-func (h *Group) AddTo(t *Totals) {
-	h.Lanes.addTo(t)
-	t.Faults += h.faults.count.Load()
-	t.LogLost += h.queryLog.lost.Load()
+// AddTo adds up what the workers counted.
+func (g *Group) AddTo(t *Totals) {
+	g.Lanes.addTo(t)
+	t.Faults += g.faults.Total()
+	t.LogLost += g.queryLog.lost.Load()
 }
+
+// Contain calls f and reports whether it panicked.
+func (g *Group) Contain(part string, f func()) (fault bool) { return !g.faults.Do(part, f) }
+
+// KeepRunning calls f, a part of the server that works for all clients, until it returns. A
+// panic costs what was in work, and f is called again; too many of them end Serve.
+func (g *Group) KeepRunning(part string, f func()) { g.faults.Keep(part, f, g.failWith) }

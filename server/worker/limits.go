@@ -12,7 +12,7 @@ type Limits struct {
 	TCPClientsPer int           // connections of one client: an IPv4 address or an IPv6 /56
 	TCPIdle       time.Duration // that a connection may stay without a query
 	TCPWrite      time.Duration // for a client to take its answers, or 64 KiB of them, and to deliver the whole of its first query, or of one that it began
-	TCPPipeline   int           // queries of one connection in the slow lane
+	TCPPipeline   int           // queries of one connection in the deferred lane
 	Transfers     int           // of zones at a time, in all; further ones wait
 	TransfersPer  int           // of one client, which is what counts as one for TCPClientsPer
 	TransferStall time.Duration // for a client to take any octet of a transfer
@@ -48,7 +48,7 @@ func (l *Limits) check() error {
 // takes in new clients while the old ones go.
 func (l *Limits) isShedding(open int) bool { return open > l.TCPClients-l.TCPClients/4 }
 
-// idle returns how long a connection may stay without a query while so many are
+// Idle returns how long a connection may stay without a query while so many are
 // open. Shedding cuts it to a quarter.
 func (l *Limits) Idle(open int) time.Duration {
 	if l.isShedding(open) {
@@ -57,7 +57,7 @@ func (l *Limits) Idle(open int) time.Duration {
 	return l.TCPIdle
 }
 
-// message returns how long a client may take to deliver a query, or to take
+// Message returns how long a client may take to deliver a query, or to take
 // answers, while so many connections are open. Shedding cuts it to a quarter.
 func (l *Limits) Message(open int) time.Duration {
 	if l.isShedding(open) {
@@ -66,7 +66,7 @@ func (l *Limits) Message(open int) time.Duration {
 	return l.TCPWrite
 }
 
-// keepalive returns the timeout to advertise, in units of 100 ms; 0 asks the
+// Keepalive returns the timeout to advertise, in units of 100 ms; 0 asks the
 // client to close (RFC 7828 §3.4).
 func (l *Limits) Keepalive(open int) uint16 {
 	if l.isShedding(open) {

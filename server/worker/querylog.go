@@ -90,7 +90,7 @@ func (l *queryLog) Write(s *sample) {
 	l.log.LogAttrs(context.Background(), slog.LevelInfo, "query", a...)
 }
 
-// sampler takes samples of the queries of one lane:
+// Sampler takes samples of the queries of one lane:
 //
 //	begin(at, n)
 //	for each of n queries, the i-th of which
@@ -112,7 +112,7 @@ type Sampler struct {
 
 const noTurn = math.MaxInt
 
-// begin begins a batch of n queries that came at the given time.
+// Begin begins a batch of n queries that came at the given time.
 func (p *Sampler) Begin(at time.Time, n int) {
 	if every := p.Log.every.Load(); every != p.Every {
 		p.Every, p.left = every, every
@@ -132,18 +132,18 @@ func (p *Sampler) plan(at time.Time, n int64) {
 	p.left -= n
 }
 
-// due reports whether query i is to be sampled. One that never came to that is made
+// Due reports whether query i is to be sampled. One that never came to that is made
 // up for by the next.
 func (p *Sampler) Due(i int) bool { return i >= p.turn }
 
-// take notes the request in buf[:n]; Respond will write over it.
+// Take notes the request in buf[:n]; Respond will write over it.
 func (p *Sampler) Take(q *answer.Request, buf []byte, n int) {
 	p.turn += int(p.Every)
 	p.s = sample{at: p.At, request: *q, size: n}
 	p.s.questionLen = copy(p.s.question[:], buf[:n])
 }
 
-// send hands the sample to the log with what became of it.
+// Send hands the sample to the log with what became of it.
 func (p *Sampler) Send(buf []byte, n int, v answer.Verdict) {
 	p.s.verdict, p.s.responseSize = v, n
 	if v == answer.Answered && n >= 4 {

@@ -12,7 +12,7 @@ import (
 	"github.com/ptrd/ptrd/server/answer"
 )
 
-// answerer is what a lane needs of a [Responder].
+// Answerer is what a lane needs of a [Responder].
 type Answerer interface {
 	LookAhead(v *answer.View, batch []answer.Message)
 	Respond(v *answer.View, q *answer.Request, buf []byte, n int) (int, answer.Verdict)
@@ -20,7 +20,7 @@ type Answerer interface {
 	LimitNote() answer.LimitNote
 }
 
-// lane is what a goroutine needs to answer requests: one goroutine at a time
+// Worker is what a goroutine needs to answer requests: one goroutine at a time
 // holds it. A lane given back is used again, so its counters never go back and
 // a reload that adds and removes addresses leaves nothing behind.
 type Worker struct {
@@ -32,7 +32,7 @@ type Worker struct {
 	KernelDropped atomic.Uint64
 }
 
-// lookUp is lookAhead, and contains its panics: the requests then take the general way.
+// LookUp is lookAhead, and contains its panics: the requests then take the general way.
 func (l *Worker) LookUp(v *answer.View, batch []answer.Message, log *slog.Logger) {
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -45,14 +45,14 @@ func (l *Worker) LookUp(v *answer.View, batch []answer.Message, log *slog.Logger
 	l.LookAhead(v, batch)
 }
 
-// logLimited logs the last response that was over a rate limit, if there is one to log.
+// LogLimited logs the last response that was over a rate limit, if there is one to log.
 func (l *Worker) LogLimited(limits *answer.RateLimit, elapsed time.Duration, log *slog.Logger) {
 	if prefix, kind, ok := limits.Report(l.LimitNote(), elapsed); ok {
 		Warn(log, "answers are over a rate limit", slog.String("prefix", prefix.String()), slog.String("kind", kind), slog.Bool("log_only", limits.IsLogOnly()))
 	}
 }
 
-// respondSampled is Respond with a sample for the query log. It is a call of its
+// RespondSampled is Respond with a sample for the query log. It is a call of its
 // own, so that what is done for few queries costs the others no register.
 func (l *Worker) RespondSampled(v *answer.View, q *answer.Request, buf []byte, n int) (int, answer.Verdict) {
 	l.Sample.Take(q, buf, n)
@@ -61,7 +61,7 @@ func (l *Worker) RespondSampled(v *answer.View, q *answer.Request, buf []byte, n
 	return n, verdict
 }
 
-// lanes hands out lanes.
+// Pool hands out lanes.
 type Pool struct {
 	new  func(*answer.Stats) Answerer
 	log  *queryLog
@@ -91,7 +91,7 @@ func (p *Pool) Put(l *Worker) {
 	p.mu.Unlock()
 }
 
-// laneTotals are the counters of all lanes.
+// Totals are the counters of all lanes.
 type Totals struct {
 	Respond       [answer.NumCounters]uint64
 	Transports    [answer.NumTransports]answer.TransportTotals
@@ -114,7 +114,7 @@ func (p *Pool) addTo(t *Totals) {
 	}
 }
 
-// tally are the counts of one batch, added to the lane's at its end.
+// Tally are the counts of one batch, added to the lane's at its end.
 type Tally struct {
 	Answered, Deferred int
 	Dropped            [answer.NumDropReasons]int
@@ -135,13 +135,13 @@ func (t *Tally) AddTo(c *answer.TransportStats, received int) {
 	}
 }
 
-// logFault logs a recovered panic.
+// LogFault logs a recovered panic.
 func LogFault(log *slog.Logger, fault any, q *answer.Request) {
 	log.LogAttrs(context.Background(), slog.LevelError, "answering a request panicked; this is a fault of ptrd, please report it",
 		slog.String("fault", fmt.Sprint(fault)), slog.String("client", q.Client.String()), slog.String("stack", string(debug.Stack())))
 }
 
-// warn logs a warning.
+// Warn logs a warning.
 func Warn(log *slog.Logger, message string, attrs ...slog.Attr) {
 	log.LogAttrs(context.Background(), slog.LevelWarn, message, attrs...)
 }

@@ -2,10 +2,11 @@
 // costs the item in work, or restarts the part, and is logged with its stack and counted;
 // a part that keeps failing ends the server with a reason. None ends silently.
 //
-// A part is a loop that the daemon starts (Run); where it works on items that do not depend
+// A part is a loop that the daemon starts (Run). Where it works on items that do not depend
 // on each other, as the zones of a follower, its package contains each of them (Do), so
-// that the loop goes on. What a part locks it must unlock by defer, or a panic blocks it;
-// the watchdog of package daemon finds that out.
+// that the loop goes on. A part that answers clients is started again without a pause
+// (Keep). What a part locks it must unlock by defer, or a panic blocks it; the watchdog of
+// package daemon finds that out.
 package supervise
 
 import (
@@ -30,6 +31,18 @@ const (
 	maxFailures = 12
 )
 
+const (
+	// MaxPanics is how many panics of parts that answer clients are contained within
+	// panicSpan. A part that panics more often does nothing else, and a restart by the
+	// service manager may help.
+	MaxPanics = 20
+	panicSpan = time.Minute
+
+	// panicPause is the pause of such a part after more panics than that, while the server
+	// stops.
+	panicPause = 10 * time.Millisecond
+)
+
 // Supervisor counts and logs what it contains. A nil Supervisor contains nothing. Its
 // methods may be called at the same time.
 type Supervisor struct {
@@ -39,6 +52,7 @@ type Supervisor struct {
 
 	mu     sync.Mutex
 	counts map[string]uint64
+	recent []time.Time // panics within Keep, of panicSpan
 }
 
 // New returns a Supervisor.
@@ -94,6 +108,30 @@ func (s *Supervisor) Run(ctx context.Context, part string, run func(context.Cont
 	}
 }
 
+// Keep runs a part that answers clients until it returns, and starts it again at once when
+// it panics: no client may be able to cause a pause. After more than MaxPanics within a
+// minute it calls fail with the reason, which ends the server, and goes on until then.
+func (s *Supervisor) Keep(part string, run func(), fail func(error)) {
+	for !s.Do(part, run) {
+		if s.isTooMany() {
+			fail(fmt.Errorf("%s: more than %d panics within %v, of which the log has the stacks; please report them", part, MaxPanics, panicSpan))
+			time.Sleep(panicPause)
+		}
+	}
+}
+
+// isTooMany records a panic and reports whether there were too many.
+func (s *Supervisor) isTooMany() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	for len(s.recent) > 0 && now.Sub(s.recent[0]) >= panicSpan {
+		s.recent = s.recent[1:]
+	}
+	s.recent = append(s.recent, now)
+	return len(s.recent) > MaxPanics
+}
+
 // ErrFailing says that a part failed too often to be started again.
 var ErrFailing = errors.New("failed")
 
@@ -102,6 +140,14 @@ func (s *Supervisor) Counts() map[string]uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.counts)
+}
+
+// Total returns how often parts failed since the start.
+func (s *Supervisor) Total() (n uint64) {
+	for _, c := range s.Counts() {
+		n += c
+	}
+	return n
 }
 
 // note counts and logs a failure. Of a panic the stack is that of where it happened.
