@@ -59,7 +59,7 @@ func TestServeAnswersFromAZone(t *testing.T) {
 		r.end()
 		total := r.Totals()
 		if total.Slow.Done != 3 { // notify twice, the transfer over TCP
-			t.Errorf("%d requests went through the slow lane, want 3", total.Slow.Done)
+			t.Errorf("%d requests went through the deferred lane, want 3", total.Slow.Done)
 		}
 		for _, c := range []struct {
 			transport string

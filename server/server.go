@@ -37,7 +37,7 @@ type Options struct {
 	Now       func() time.Time // nil: time.Now
 
 	newAnswerer func(*answer.Stats) worker.Answerer // nil: NewResponder
-	slow        deferred.Handler                    // answers all that Respond defers; nil: the front of the slow lane
+	slow        deferred.Handler                    // answers all that Respond defers; nil: the front of the deferred lane
 }
 
 // Server serves UDP and TCP on a set of addresses, and TLS on another.
@@ -156,7 +156,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-s.group.Failure():
 	}
-	cancel() // tells the handlers of the slow lane
+	cancel() // tells the handlers of the deferred lane
 	s.stop()
 	return err
 }

@@ -334,7 +334,7 @@ func TestListenersComeAndGoUnderTraffic(t *testing.T) {
 		if asked.Load() == 0 {
 			t.Error("no traffic")
 		}
-		// 2 workers of the address that stayed, as many of the other, the slow lane, the TCP workers.
+		// 2 workers of the address that stayed, as many of the other, the deferred lane, the TCP workers.
 		if n := len(r.group.Lanes.All); n > 2+2+deferred.Workers+2 {
 			t.Errorf("%d lanes: they are not used again", n)
 		}

@@ -5,7 +5,7 @@ import (
 )
 
 // admit decides, before anything is queued or verified, whether the request in
-// buf[:n], which came over UDP, may go to the slow lane. It notes in q whether the
+// buf[:n], which came over UDP, may go to the deferred lane. It notes in q whether the
 // client is known. Where rates are limited it takes a token for the response: of a
 // stranger's prefix as many a second as it may have errors, of a known client's as
 // it may have responses in all, in buckets of their own.
@@ -54,7 +54,7 @@ func (r *Responder) isKnown(v *View, q *Request, msg []byte) bool {
 	return m.cookieState == cookieValid
 }
 
-// limitDeferred takes the tokens for what the front of the slow lane answers over UDP
+// limitDeferred takes the tokens for what the front of the deferred lane answers over UDP
 // in buf[:n], or, with the verdict Defer, hands to a handler. An answer to a signed
 // query counts as any other; an IXFR as an answer of full size; an error as one. What
 // an UPDATE or NOTIFY that is handed on may lead to, admit has taken a token for, and

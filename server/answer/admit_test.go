@@ -14,7 +14,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// deferLab is a lab whose deferred requests go through the slow lane, without its queue.
+// deferLab is a lab whose deferred requests go through the deferred lane, without its queue.
 type deferLab struct {
 	*lab
 	front *Responder // of the deferred lane

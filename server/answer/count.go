@@ -77,8 +77,8 @@ const (
 	CountDropShort     // shorter than a header
 	CountDropResponse  // a response, which is never answered
 	CountDropLimited   // over a rate limit
-	CountDeferredQuery // to the slow lane: transfers and signed requests
-	CountDeferredOther // to the slow lane: NOTIFY and UPDATE
+	CountDeferredQuery // to the deferred lane: transfers and signed requests
+	CountDeferredOther // to the deferred lane: NOTIFY and UPDATE
 
 	CountRCodeNoError
 	CountRCodeFormErr
@@ -106,7 +106,7 @@ const (
 	CountLimitedReferral
 	CountLimitedError
 	CountLimitedAll      // kinds together
-	CountLimitedDeferred // requests for the slow lane
+	CountLimitedDeferred // requests for the deferred lane
 
 	CountLimitDropped
 	CountLimitSlipped   // answered without records

@@ -8,7 +8,7 @@ import (
 	"github.com/ptrd/ptrd/server/wire"
 )
 
-// deferred has a request answered by the front of the slow lane.
+// deferred has a request answered by the front of the deferred lane.
 func (l *lab) deferred(request []byte) ([]byte, Verdict) {
 	return l.deferredWith(&Deferred{Request: l.request, View: l.view, Message: append([]byte(nil), request...)})
 }

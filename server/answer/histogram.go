@@ -30,13 +30,13 @@ func (l *Latency) Count() uint64 {
 	return n
 }
 
-// histogram is a Latency in the making. It has one writer.
+// Histogram is a Latency in the making. It has one writer.
 type Histogram struct {
 	buckets [LatencyBuckets]atomic.Uint64
 	sum     atomic.Uint64 // nanoseconds
 }
 
-// observe counts n requests that took d each: those of a batch wait for each
+// Observe counts n requests that took d each: those of a batch wait for each
 // other and have the same time.
 func (h *Histogram) Observe(d time.Duration, n int) {
 	if n == 0 {

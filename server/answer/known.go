@@ -21,7 +21,7 @@ type KnownOptions struct {
 // address, and addresses from which a message with a valid signature came within
 // [provenFor]. A datagram's address may be forged, so being known is no permission. It
 // is a cheap test before signatures are verified, and gives a larger share of the
-// slow lane and a limit of its own: a flood from addresses at random leaves room for
+// deferred lane and a limit of its own: a flood from addresses at random leaves room for
 // peers. Clients with a valid server cookie are known as well.
 //
 // All methods may be called by any number of goroutines.

@@ -2,7 +2,7 @@ package answer
 
 import "net/netip"
 
-// batchSize is how many messages a batch has at most. A system call that moves datagrams
+// BatchSize is how many messages a batch has at most. A system call that moves datagrams
 // costs about as much as a third of a datagram's way through the kernel, so at 32 it is
 // 1 % of the work. A larger batch would only delay its first answer.
 const BatchSize = 32
@@ -18,7 +18,7 @@ type Message struct {
 	Plain  Plain          // what lookAhead found
 }
 
-// releaseAll releases what the lookups of the messages hold.
+// Release releases what the lookups of the messages hold.
 func Release(batch []Message) {
 	for i := range batch {
 		batch[i].Plain.descent.Release()

@@ -79,7 +79,7 @@ func (p *Plain) begin(v *View, buf []byte, n int) bool {
 // step takes the lookup one node further and reports whether it goes on.
 func (p *Plain) step() bool { return p.descent.Step() }
 
-// lookAhead looks the plain requests of a batch up, a step of each in turn.
+// LookAhead looks the plain requests of a batch up, a step of each in turn.
 func (r *Responder) LookAhead(v *View, batch []Message) {
 	n := 0
 	for i := range batch {

@@ -18,8 +18,8 @@ type RateLimitOptions struct {
 	NoData     int // from one zone
 	NXDomains  int // from one zone, whatever the names: random ones share a bucket
 	Referrals  int // from one zone
-	Errors     int // REFUSED, FORMERR and all others, and what the server tells of itself; also requests of strangers for the slow lane
-	All        int // of all kinds together; also requests of known clients for the slow lane
+	Errors     int // REFUSED, FORMERR and all others, and what the server tells of itself; also requests of strangers for the deferred lane
+	All        int // of all kinds together; also requests of known clients for the deferred lane
 	Window     time.Duration
 	Slip       int // of so many answers over a limit one goes out truncated; 0: none
 	IPv4Prefix int // bits
@@ -68,7 +68,7 @@ const (
 	rateBadCookie // one of the errors, but apart: a flood of errors keeps no client from a cookie
 	rateError     // all others
 	rateAll
-	rateDeferred // requests of strangers for the slow lane
+	rateDeferred // requests of strangers for the deferred lane
 	rateKnown    // those of known clients
 	rateNone
 	numRateKinds = rateNone
@@ -227,20 +227,20 @@ func (l *RateLimit) hasBadCookie(q *Request) bool {
 		l.table.take(l.table.key.sum(l.prefixOf(q.Client.Addr()), uint64(rateBadCookie)), ticks(q.Elapsed), l.burst, interval, interval)
 }
 
-// rateNote tells of a response that was over a limit.
+// LimitNote tells of a response that was over a limit.
 type LimitNote struct {
 	client netip.Addr // invalid: there was none
 	kind   rateKind
 }
 
-// takeNote returns the last response since the last call that was over a limit.
+// LimitNote returns the last response since the last call that was over a limit.
 func (r *Responder) LimitNote() LimitNote {
 	n := r.lastLimited
 	r.lastLimited = LimitNote{}
 	return n
 }
 
-// report returns the prefix and the kind of limit to be logged for a response that was
+// Report returns the prefix and the kind of limit to be logged for a response that was
 // over one; false if there is nothing to log. That is so at most once a second, so that
 // workers do not wait for the log; the metrics have the numbers.
 func (l *RateLimit) Report(one LimitNote, elapsed time.Duration) (prefix netip.Prefix, kind string, ok bool) {
@@ -257,5 +257,5 @@ func (l *RateLimit) Report(one LimitNote, elapsed time.Duration) (prefix netip.P
 	return prefix, kind, true
 }
 
-// isLogOnly reports whether responses over a limit are sent all the same.
+// IsLogOnly reports whether responses over a limit are sent all the same.
 func (l *RateLimit) IsLogOnly() bool { return l.logOnly }

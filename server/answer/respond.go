@@ -172,7 +172,7 @@ func (r *Responder) respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 		return r.fail(v, q, buf, wire.RCodeBadCookie, CountBadCookie, 0, "")
 	}
 
-	// Who may transfer a zone is asked in the slow lane, and who has a key, later on.
+	// Who may transfer a zone is asked in the deferred lane, and who has a key, later on.
 	if t := m.question.Type; t == rr.TypeAXFR && !q.Transport.IsDatagram() || t == rr.TypeIXFR {
 		return r.deferTo(CountDeferredQuery)
 	}

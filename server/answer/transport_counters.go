@@ -13,7 +13,7 @@ const (
 	DropPortZero                     // UDP from port 0: nothing to answer to
 	DropTooLong                      // a datagram longer than any request may be
 	DropNotUnicast                   // asked at a broadcast or multicast address: an answer would be one of many
-	DropSlowFull                     // deferred, and the slow lane is full
+	DropSlowFull                     // deferred, and the deferred lane is full
 	DropFault                        // answering it panicked
 	NumDropReasons
 )
@@ -46,7 +46,7 @@ func (f SendFailure) String() string {
 type TransportTotals struct {
 	Received uint64
 	Answered uint64 // an answer was made
-	Deferred uint64 // handed to the slow lane
+	Deferred uint64 // handed to the deferred lane
 	Dropped  [NumDropReasons]uint64
 	Unsent   [NumSendFailures]uint64
 	// Latency is the time from the arrival of a batch in the process until its
@@ -54,7 +54,7 @@ type TransportTotals struct {
 	Latency Latency
 }
 
-// transportCounters are a lane's part of TransportTotals.
+// TransportStats are a lane's part of TransportTotals.
 type TransportStats struct {
 	Received, Answered, Deferred atomic.Uint64
 	Dropped                      [NumDropReasons]atomic.Uint64
@@ -86,7 +86,7 @@ const (
 	CloseSlowReader                     // an answer not taken in time
 	CloseProtocol                       // what came was no request
 	CloseShed                           // its place was needed, and it had made no progress for longest
-	CloseTotalLimit                     // refused: too many connections, and the slow lane works for each
+	CloseTotalLimit                     // refused: too many connections, and the deferred lane works for each
 	CloseClientLimit                    // refused: too many of this client
 	CloseStop                           // the address was removed or the server stops
 	CloseFault                          // answering a message of it panicked

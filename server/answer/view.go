@@ -49,7 +49,7 @@ type Verdict uint8
 const (
 	Answered Verdict = iota // the buffer holds a response
 	Drop                    // no response
-	Defer                   // the request, unchanged, goes to the slow lane
+	Defer                   // the request, unchanged, goes to the deferred lane
 )
 
 // String returns the verdict's name in logs.

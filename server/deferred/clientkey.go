@@ -2,7 +2,7 @@ package deferred
 
 import "net/netip"
 
-// clientKey is what counts as one client: an IPv4 address, or an IPv6 /56, which
+// ClientKey is what counts as one client: an IPv4 address, or an IPv6 /56, which
 // is what one site gets, with any number of addresses in it.
 func ClientKey(a netip.Addr) netip.Addr { return Masked(a, 32, 56) }
 

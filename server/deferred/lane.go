@@ -36,21 +36,21 @@ const (
 	QueueStrangers = QueueDatagrams / 2
 )
 
-// SlowHandler answers requests of one kind that the fast lane defers: transfers,
+// Handler answers requests of one kind that the transports defer: transfers,
 // updates or NOTIFY. Several goroutines call it at the same time. It may wait, but
 // not longer than ctx lasts, which ends when the server stops.
 type Handler interface {
 	Handle(ctx context.Context, r *Request)
 }
 
-// SlowRequest is a deferred request. It belongs to the handler until Handle
+// Request is a deferred request. It belongs to the handler until Handle
 // returns, or, where that calls Hold, until End.
 type Request struct {
 	answer.Deferred
 
-	desk  *slowDesk // nil: nothing was written yet
-	held  bool
-	ended atomic.Bool
+	writer *messageWriter // nil: nothing was written yet
+	held   bool
+	ended  atomic.Bool
 
 	From  client // where it came from
 	paced bool   // each message of the answer waits until the client took the one before
@@ -74,13 +74,13 @@ type client interface {
 	Done()
 }
 
-// headroom is how many octets before a message a transport may use for its framing.
+// Headroom is how many octets before a message a transport may use for its framing.
 const Headroom = 2
 
-// errFault ends the connection of a request whose handler panicked.
+// ErrFault ends the connection of a request whose handler panicked.
 var ErrFault = errors.New("answering a request panicked")
 
-// slowLane is a bounded queue and the workers that empty it.
+// Lane is a bounded queue and the workers that empty it.
 type Lane struct {
 	*worker.Group
 	queue     chan *Request
@@ -89,8 +89,8 @@ type Lane struct {
 	transfers transferLane
 	running   sync.WaitGroup
 
-	desksMu sync.Mutex
-	desks   []*slowDesk // that nobody is at
+	writersMu sync.Mutex
+	writers   []*messageWriter // that are free
 
 	queued        [2]atomic.Int64 // requests in queue: those of connections, datagrams
 	working       atomic.Int64
@@ -100,7 +100,7 @@ type Lane struct {
 	latencyMu     sync.Mutex // a histogram has one writer
 }
 
-// newSlowLane returns a lane. all, if there is one, answers all requests in place of the
+// New returns a lane. all, if there is one, answers all requests in place of the
 // front: for tests.
 func New(h *worker.Group, handlers [answer.NumKinds]Handler, all Handler) *Lane {
 	l := &Lane{Group: h, queue: make(chan *Request, slowQueue), all: all, handlers: handlers}
@@ -108,7 +108,7 @@ func New(h *worker.Group, handlers [answer.NumKinds]Handler, all Handler) *Lane 
 	return l
 }
 
-// hasRoom reports whether a request that came by t may join the queue; known is for
+// HasRoom reports whether a request that came by t may join the queue; known is for
 // those over UDP.
 func (l *Lane) HasRoom(t answer.Transport, known bool) bool {
 	switch {
@@ -128,13 +128,13 @@ func (l *Lane) inQueue(t answer.Transport) *atomic.Int64 {
 	return &l.queued[0]
 }
 
-// countFull counts a request that was turned away because the queue is full.
+// CountFull counts a request that was turned away because the queue is full.
 func (l *Lane) CountFull() { l.full.Add(1) }
 
-// countUnsent counts n messages of the lane that were not sent.
+// CountUnsent counts n messages of the lane that were not sent.
 func (l *Lane) CountUnsent(n int) { l.unsent.Add(uint64(n)) }
 
-// discard empties the queue of a lane that does not run, and returns how many requests
+// Discard empties the queue of a lane that does not run, and returns how many requests
 // were in it.
 func (l *Lane) Discard() (n int) {
 	for {
@@ -149,7 +149,7 @@ func (l *Lane) Discard() (n int) {
 	}
 }
 
-// offer puts r into the queue, or counts that there was no room.
+// Offer puts r into the queue, or counts that there was no room.
 func (l *Lane) Offer(r *Request) bool {
 	r.lane, r.since, r.Plain = l, l.Now(), nil
 	waiting := l.inQueue(r.Transport)
@@ -168,25 +168,25 @@ func (l *Lane) Offer(r *Request) bool {
 // more than they compute.
 const Workers = 8
 
-// start starts the workers. They end once the queue is closed and empty.
+// Start starts the workers. They end once the queue is closed and empty.
 func (l *Lane) Start(ctx context.Context) {
 	for range Workers {
-		l.running.Go(func() { l.KeepRunning("slow lane worker", func() { l.work(ctx) }) })
+		l.running.Go(func() { l.KeepRunning("deferred lane worker", func() { l.work(ctx) }) })
 	}
 }
 
-// stop ends the workers after what is queued, and waits for them. Nobody may
+// Stop ends the workers after what is queued, and waits for them. Nobody may
 // defer any more.
 func (l *Lane) Stop() {
 	close(l.queue)
 	l.running.Wait()
 	l.transfers.wait()
-	l.desksMu.Lock() // a handler may hold a request whose connection is gone
-	defer l.desksMu.Unlock()
-	for _, d := range l.desks {
-		l.Lanes.Put(d.lane)
+	l.writersMu.Lock() // a handler may hold a request whose connection is gone
+	defer l.writersMu.Unlock()
+	for _, d := range l.writers {
+		l.Lanes.Put(d.worker)
 	}
-	l.desks = nil
+	l.writers = nil
 }
 
 func (l *Lane) work(ctx context.Context) {
@@ -235,19 +235,19 @@ func (l *Lane) handle(ctx context.Context, r *Request) {
 
 // front answers what is no matter of a handler; all else is deferred further.
 func (l *Lane) front(r *Request) answer.Verdict {
-	d := l.takeDesk()
-	defer l.putDesk(d)
+	d := l.acquireWriter()
+	defer l.releaseWriter(d)
 	for k, h := range l.handlers {
 		r.Handled[k] = h != nil
 	}
 	r.Request.Deferred = &r.Deferred
 	buf := d.message(r.Transport)
-	n, verdict := d.lane.Respond(r.View, &r.Request, buf, copy(buf, r.Message))
+	n, verdict := d.worker.Respond(r.View, &r.Request, buf, copy(buf, r.Message))
 	if limits := r.View.Policy.RateLimit; limits != nil {
-		d.lane.LogLimited(limits, r.Elapsed, l.Log)
+		d.worker.LogLimited(limits, r.Elapsed, l.Log)
 	}
 	if r.Why != "" {
-		worker.Warn(l.Log, "refused in the slow lane", append(r.LogAttrs(), slog.String("why", r.Why))...)
+		worker.Warn(l.Log, "request refused", append(r.LogAttrs(), slog.String("why", r.Why))...)
 	}
 	if verdict == answer.Answered {
 		// It has counted the error, and there is nobody else to tell.
@@ -256,24 +256,24 @@ func (l *Lane) front(r *Request) answer.Verdict {
 	return verdict
 }
 
-func (l *Lane) takeDesk() *slowDesk {
-	l.desksMu.Lock()
-	defer l.desksMu.Unlock()
-	if n := len(l.desks); n > 0 {
-		d := l.desks[n-1]
-		l.desks = l.desks[:n-1]
+func (l *Lane) acquireWriter() *messageWriter {
+	l.writersMu.Lock()
+	defer l.writersMu.Unlock()
+	if n := len(l.writers); n > 0 {
+		d := l.writers[n-1]
+		l.writers = l.writers[:n-1]
 		return d
 	}
-	return &slowDesk{lane: l.Lanes.Get()}
+	return &messageWriter{worker: l.Lanes.Get()}
 }
 
-func (l *Lane) putDesk(d *slowDesk) {
+func (l *Lane) releaseWriter(d *messageWriter) {
 	defer func() { // whatever Publish does
-		l.desksMu.Lock()
-		defer l.desksMu.Unlock()
-		l.desks = append(l.desks, d)
+		l.writersMu.Lock()
+		defer l.writersMu.Unlock()
+		l.writers = append(l.writers, d)
 	}()
-	d.lane.Publish()
+	d.worker.Publish()
 }
 
 func (l *Lane) AddTo(t *Totals) {
@@ -287,8 +287,8 @@ func (l *Lane) AddTo(t *Totals) {
 	l.latency.AddTo(&t.Latency)
 }
 
-// servfail makes the request in buf[:n] its own SERVFAIL response and returns
-// the length: what a connection gets when the slow lane is full. It has the
+// ServFail makes the request in buf[:n] its own SERVFAIL response and returns
+// the length: what a connection gets when the deferred lane is full. It has the
 // question, where it can be read, and no OPT record: a server that is out of
 // room may leave out what is only for extensions.
 func ServFail(buf []byte, n int) int {

@@ -16,18 +16,18 @@ import (
 // more.
 const datagramRoom = 4096
 
-// slowDesk is what is needed to write a message in the slow lane: whoever has one
+// messageWriter is what is needed to write a message in the deferred lane: whoever has one
 // is alone with it.
-type slowDesk struct {
-	lane *worker.Worker
-	buf  [Headroom + wire.MaxMessage]byte
+type messageWriter struct {
+	worker *worker.Worker
+	buf    [Headroom + wire.MaxMessage]byte
 }
 
 // responder returns what writes the messages.
-func (d *slowDesk) responder() *answer.Responder { return d.lane.Answerer.(*answer.Responder) }
+func (d *messageWriter) responder() *answer.Responder { return d.worker.Answerer.(*answer.Responder) }
 
 // message returns the room for a message, which has headroom octets before it.
-func (d *slowDesk) message(t answer.Transport) []byte {
+func (d *messageWriter) message(t answer.Transport) []byte {
 	room := d.buf[Headroom:]
 	if t.IsDatagram() {
 		room = room[:datagramRoom]
@@ -40,10 +40,10 @@ func (d *slowDesk) message(t answer.Transport) []byte {
 // record, which the first message has, and the signature. It has at most limit
 // octets without them, or as many as the client takes; 0: as many as that.
 func (r *Request) Begin(limit int) *wire.Writer {
-	if r.desk == nil {
-		r.desk = r.lane.takeDesk()
+	if r.writer == nil {
+		r.writer = r.lane.acquireWriter()
 	}
-	return r.desk.responder().Begin(&r.Deferred, r.desk.message(r.Transport), limit)
+	return r.writer.responder().Begin(&r.Deferred, r.writer.message(r.Transport), limit)
 }
 
 // Send sends the message begun, with those of AA and TC that are to be set, and the
@@ -51,11 +51,11 @@ func (r *Request) Begin(limit int) *wire.Writer {
 // and further messages are in vain. It waits for the client in a transfer only: until
 // that took the message before.
 func (r *Request) Send(f wire.Flags, c wire.RCode, ede uint16, text string) error {
-	n, ok := r.desk.responder().Finish(&r.Deferred, f, c, ede, text)
+	n, ok := r.writer.responder().Finish(&r.Deferred, f, c, ede, text)
 	if !ok {
 		return nil
 	}
-	return r.transmit(r.desk, n, r.Signer())
+	return r.transmit(r.writer, n, r.Signer())
 }
 
 // Fail answers with an RCODE, the extended error ede and its text (0: none), and no
@@ -69,15 +69,15 @@ func (r *Request) Fail(c wire.RCode, ede uint16, text string) error {
 // TCP there may be several, which are sent in order. The message is the caller's again
 // afterwards.
 func (r *Request) Reply(message []byte) error {
-	if r.desk == nil {
-		r.desk = r.lane.takeDesk()
+	if r.writer == nil {
+		r.writer = r.lane.acquireWriter()
 	}
-	return r.transmit(r.desk, copy(r.desk.buf[Headroom:], message), r.Signer())
+	return r.transmit(r.writer, copy(r.writer.buf[Headroom:], message), r.Signer())
 }
 
-// transmit signs, if there is somebody to, and sends the n octets that the desk
+// transmit signs, if there is somebody to, and sends the n octets that the writer
 // holds.
-func (r *Request) transmit(d *slowDesk, n int, signer *tsig.Signer) error {
+func (r *Request) transmit(d *messageWriter, n int, signer *tsig.Signer) error {
 	r.lane.replies.Add(1)
 	if err := r.drain(); err != nil {
 		return r.unsent(err)
@@ -123,7 +123,7 @@ func (r *Request) End() {
 		return
 	}
 	l := r.lane
-	defer func() { // whatever putDesk does
+	defer func() { // whatever releaseWriter does
 		r.From.Done()
 		l.latencyMu.Lock()
 		l.latency.Observe(l.Now().Sub(r.since), 1)
@@ -131,9 +131,9 @@ func (r *Request) End() {
 		l.done.Add(1)
 		l.working.Add(-1)
 	}()
-	if d := r.desk; d != nil {
-		r.desk = nil
-		l.putDesk(d)
+	if d := r.writer; d != nil {
+		r.writer = nil
+		l.releaseWriter(d)
 	}
 }
 

@@ -2,7 +2,7 @@ package deferred
 
 import "github.com/ptrd/ptrd/server/answer"
 
-// SlowTotals count what the slow lane does.
+// Totals count what the deferred lane does.
 type Totals struct {
 	Waiting int // in the queue
 	Working int // in the hands of a worker

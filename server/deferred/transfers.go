@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// transferQueue is how many transfers wait for their turn: a secondary that was
+	// TransferQueue is how many transfers wait for their turn: a secondary that was
 	// just started asks for all of its zones, as fast as it has connections.
 	TransferQueue = 512
 

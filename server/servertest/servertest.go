@@ -15,10 +15,10 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// labNow is the time of every request of the lab.
+// Now is the time of every request of the lab.
 const Now = 1_700_000_000
 
-// labZone builds a zone with a parser and packer that are not ours.
+// Zone builds a zone with a parser and packer that are not ours.
 func Zone(t testing.TB, text string) *zone.Zone {
 	t.Helper()
 	var b *zone.Builder
@@ -47,7 +47,7 @@ func Zone(t testing.TB, text string) *zone.Zone {
 	return z
 }
 
-// query returns a request for the name and type, changed by each of the edits.
+// Query returns a request for the name and type, changed by each of the edits.
 func Query(name string, qtype uint16, edits ...func(*dns.Msg)) *dns.Msg {
 	m := new(dns.Msg)
 	m.Id = 0x1234
@@ -58,7 +58,7 @@ func Query(name string, qtype uint16, edits ...func(*dns.Msg)) *dns.Msg {
 	return m
 }
 
-// edns adds an OPT record with the options.
+// EDNS adds an OPT record with the options.
 func EDNS(options ...dns.EDNS0) func(*dns.Msg) {
 	return func(m *dns.Msg) {
 		m.SetEdns0(4096, false)
@@ -66,7 +66,7 @@ func EDNS(options ...dns.EDNS0) func(*dns.Msg) {
 	}
 }
 
-// labZones are the zones that most tests ask.
+// Zones are the zones that most tests ask.
 var Zones = []string{`
 $ORIGIN 2.0.192.in-addr.arpa.
 $TTL 3600
@@ -120,7 +120,7 @@ $TTL 600
 36	PTR	secret.example.
 `}
 
-// labKey returns a key of the name.
+// Key returns a key of the name.
 func Key(t testing.TB, name string) *tsig.Key {
 	t.Helper()
 	k, err := tsig.NewKey(tsig.KeyOptions{Name: dname.MustParse(name), Algorithm: tsig.HMACSHA256, Secret: []byte("secret of " + name)})
@@ -139,14 +139,14 @@ func Packed(t testing.TB, m *dns.Msg) []byte {
 	return b
 }
 
-// newRandom returns a source of random numbers whose seed a failing test shows.
+// Random returns a source of random numbers whose seed a failing test shows.
 func Random(t testing.TB) *rand.Rand {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// signed packs the query and signs it.
+// Signed packs the query and signs it.
 func Signed(t testing.TB, k *tsig.Key, m *dns.Msg, at int64) ([]byte, *tsig.Verifier) {
 	t.Helper()
 	b, err := m.Pack()
@@ -170,7 +170,7 @@ func SkipAllocs(t testing.TB) {
 	}
 }
 
-// ede returns the code of the extended error in a response; -1 without one.
+// EDE returns the code of the extended error in a response; -1 without one.
 func EDE(m *dns.Msg) int {
 	if o := m.IsEdns0(); o != nil {
 		for _, e := range o.Option {
@@ -182,7 +182,7 @@ func EDE(m *dns.Msg) int {
 	return -1
 }
 
-// options returns the options of a response as text: code, and data in hex.
+// Options returns the options of a response as text: code, and data in hex.
 func Options(m *dns.Msg) string {
 	o := m.IsEdns0()
 	if o == nil {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// epoll is an epoll descriptor that itself waits in the runtime's poller: who waits for
+// Epoll is an epoll descriptor that itself waits in the runtime's poller: who waits for
 // it is a parked goroutine that a deadline can wake, not a thread that keeps its
 // processor until the scheduler takes it away.
 type Epoll struct {
@@ -16,7 +16,7 @@ type Epoll struct {
 	Raw  syscall.RawConn // of file
 }
 
-// newEpoll returns an epoll that watches nothing.
+// NewEpoll returns an epoll that watches nothing.
 func NewEpoll() (e Epoll, err error) {
 	if e.FD, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return e, os.NewSyscallError("epoll_create1", err)
@@ -36,7 +36,7 @@ func NewEpoll() (e Epoll, err error) {
 	return e, nil
 }
 
-// close gives the descriptor back, if there is one.
+// Close gives the descriptor back, if there is one.
 func (e *Epoll) Close() {
 	if e.File != nil {
 		e.File.Close()

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setFreebind lets fd be bound to an address that no interface has yet.
+// SetFreebind lets fd be bound to an address that no interface has yet.
 func SetFreebind(fd uintptr, is6 bool) error {
 	level, name := unix.IPPROTO_IP, unix.IP_FREEBIND
 	if is6 {

@@ -4,7 +4,7 @@ package sock
 
 import "errors"
 
-// setFreebind says that this system cannot do it.
+// SetFreebind says that this system cannot do it.
 func SetFreebind(uintptr, bool) error {
 	return errors.New("freebind is there on Linux only")
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/ptrd/ptrd/server/answer"
 )
 
-// bindError tells the address, what the system said and what to do.
+// BindError tells the address, what the system said and what to do.
 func BindError(transport string, addr netip.AddrPort, err error) error {
 	cause := err
 	var op *net.OpError
@@ -27,7 +27,7 @@ func BindError(transport string, addr netip.AddrPort, err error) error {
 	return fmt.Errorf("listen %v %s: %w; %s", addr, transport, cause, bindRemedy(err, addr))
 }
 
-// network returns the network's name for the net package. The digit keeps IPv6
+// Network returns the network's name for the net package. The digit keeps IPv6
 // sockets from taking IPv4 as well (IPV6_V6ONLY), which has sockets of its own.
 func Network(transport string, addr netip.AddrPort) string {
 	if addr.Addr().Is4() {
@@ -36,7 +36,7 @@ func Network(transport string, addr netip.AddrPort) string {
 	return transport + "6"
 }
 
-// interfaceIndex returns the number of the interface that an address's IPv6 zone names; 0
+// InterfaceIndex returns the number of the interface that an address's IPv6 zone names; 0
 // if there is none. It differs after the interface was created again.
 func InterfaceIndex(zone string) int {
 	if i, err := net.InterfaceByName(zone); err == nil {
@@ -50,7 +50,7 @@ func InterfaceIndex(zone string) int {
 	return 0
 }
 
-// bindName returns the address for the net package, with the number of the interface: the
+// BindName returns the address for the net package, with the number of the interface: the
 // package remembers for a minute which number a name has.
 func BindName(addr netip.AddrPort) string {
 	if zone := addr.Addr().Zone(); zone != "" {
@@ -61,14 +61,14 @@ func BindName(addr netip.AddrPort) string {
 	return addr.String()
 }
 
-// boundTo returns the address of the socket, which is [::] for an inherited one
+// BoundTo returns the address of the socket, which is [::] for an inherited one
 // that stands for 0.0.0.0 as well, without an IPv6 zone.
 func BoundTo(conn *net.UDPConn) netip.AddrPort {
 	a := conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
-// controlListener calls f with the descriptor of the socket.
+// ControlListener calls f with the descriptor of the socket.
 func ControlListener(ln *net.TCPListener, f func(fd uintptr) error) error {
 	raw, err := ln.SyscallConn()
 	if err != nil {
@@ -84,7 +84,7 @@ func ControlListener(ln *net.TCPListener, f func(fd uintptr) error) error {
 	return nil
 }
 
-// addrPort returns the address of a TCP end, without an IPv6 zone; the zero value
+// AddrPort returns the address of a TCP end, without an IPv6 zone; the zero value
 // where the system could not tell it, because the connection had ended.
 func AddrPort(a net.Addr) netip.AddrPort {
 	t, ok := a.(*net.TCPAddr)
@@ -95,7 +95,7 @@ func AddrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(p.Addr().Unmap().WithZone(""), p.Port())
 }
 
-// sendFailure sorts an error of a send into its counter.
+// SendFailure sorts an error of a send into its counter.
 func SendFailure(err error) answer.SendFailure {
 	var errno syscall.Errno
 	switch {
@@ -109,7 +109,7 @@ func SendFailure(err error) answer.SendFailure {
 	return answer.SendOther
 }
 
-// drainTime is how long a worker without a non-blocking read looks for datagrams
+// DrainTime is how long a worker without a non-blocking read looks for datagrams
 // that a removed address still holds. They are there already, so it only has to
 // be longer than a read takes.
 const DrainTime = 20 * time.Millisecond

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sockaddr returns the address in sa, without an IPv6 zone.
+// Sockaddr returns the address in sa, without an IPv6 zone.
 func Sockaddr(sa *unix.RawSockaddrInet6) netip.AddrPort {
 	if sa.Family == unix.AF_INET {
 		sa4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketPerWorker: SO_REUSEPORT does not spread clients on these systems, so the
+// PerWorker: SO_REUSEPORT does not spread clients on these systems, so the
 // workers share one socket.
 const PerWorker = false
 
@@ -19,7 +19,7 @@ const PerWorker = false
 // hundred queries.
 const ReceiveBuffer = 256 << 10
 
-// setUDPOptions prepares the socket fd, bound to local or about to be, and
+// SetUDPOptions prepares the socket fd, bound to local or about to be, and
 // returns the size of its receive buffer.
 func SetUDPOptions(fd uintptr, local netip.Addr, _ bool) (receiveBuffer int, err error) {
 	// The net package allows sending to broadcast addresses; a response never goes there.
@@ -42,7 +42,7 @@ func SetUDPOptions(fd uintptr, local netip.Addr, _ bool) (receiveBuffer int, err
 
 const ReceiveBufferRemedy = "raise the system's limit of socket buffers (sysctl kern.ipc.maxsockbuf, on NetBSD kern.sbmax)"
 
-// parsePacketInfo reads the control messages of a datagram.
+// ParsePacketInfo reads the control messages of a datagram.
 func ParsePacketInfo(control []byte) (PacketInfo, bool) {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
@@ -60,7 +60,7 @@ func ParsePacketInfo(control []byte) (PacketInfo, bool) {
 	return PacketInfo{}, false
 }
 
-// appendPacketInfo appends the control message that makes a response come from
+// AppendPacketInfo appends the control message that makes a response come from
 // info.addr.
 func AppendPacketInfo(b []byte, info PacketInfo) []byte {
 	if info.Addr.Is4() {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketPerWorker: each worker has a socket of its own in one SO_REUSEPORT
+// PerWorker: each worker has a socket of its own in one SO_REUSEPORT
 // group, among which the kernel spreads the clients by a hash of their address.
 const PerWorker = true
 
@@ -26,13 +26,13 @@ const (
 	udpSendBuffer = 1 << 20
 )
 
-// option is one socket option and the behaviour that needs it.
+// Option is one socket option and the behaviour that needs it.
 type Option struct {
 	Level, Name, Value int
 	Optional           bool // an old kernel may lack it
 }
 
-// setUDPOptions prepares the socket fd, bound to local or about to be, and
+// SetUDPOptions prepares the socket fd, bound to local or about to be, and
 // returns the size of its receive buffer. reuse puts it in the group of the
 // sockets with its address.
 func SetUDPOptions(fd uintptr, local netip.Addr, reuse bool) (receiveBuffer int, err error) {
@@ -80,10 +80,10 @@ func setReceiveBuffer(fd int) (int, error) {
 	return n / 2, err // the kernel tells the double
 }
 
-// receiveBufferRemedy says what to do about a receive buffer that is too small.
+// ReceiveBufferRemedy says what to do about a receive buffer that is too small.
 const ReceiveBufferRemedy = "raise the sysctl net.core.rmem_max"
 
-// parsePacketInfo reads the control messages of a datagram.
+// ParsePacketInfo reads the control messages of a datagram.
 func ParsePacketInfo(control []byte) (PacketInfo, bool) {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
@@ -106,7 +106,7 @@ func ParsePacketInfo(control []byte) (PacketInfo, bool) {
 	return PacketInfo{}, false
 }
 
-// appendPacketInfo appends the control message that makes a response come from
+// AppendPacketInfo appends the control message that makes a response come from
 // info.addr.
 func AppendPacketInfo(b []byte, info PacketInfo) []byte {
 	if info.Addr.Is4() {

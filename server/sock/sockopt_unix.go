@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// shareTCPPort lets fd be bound beside another socket of ours on the same port.
+// ShareTCPPort lets fd be bound beside another socket of ours on the same port.
 func ShareTCPPort(fd uintptr) error {
 	return unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 }
 
-// isDualStack reports whether the IPv6 socket takes IPv4 as well.
+// IsDualStack reports whether the IPv6 socket takes IPv4 as well.
 func IsDualStack(c syscall.Conn) bool {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -49,7 +49,7 @@ func errnoFailure(errno syscall.Errno) answer.SendFailure {
 	return answer.SendOther
 }
 
-// isAbsent reports whether binding addr failed because no interface has it, or not yet: the
+// IsAbsent reports whether binding addr failed because no interface has it, or not yet: the
 // interface of a link-local address is not there (EINVAL, ENODEV), or the address is still
 // being checked for a duplicate (RFC 4862 §5.4).
 func IsAbsent(err error, addr netip.Addr) bool {
@@ -57,7 +57,7 @@ func IsAbsent(err error, addr netip.Addr) bool {
 		addr.Zone() != "" && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO))
 }
 
-// isScarcity reports whether an accept failed for want of descriptors or memory.
+// IsScarcity reports whether an accept failed for want of descriptors or memory.
 func IsScarcity(err error) bool {
 	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM)
 }

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// socketPerWorker: the workers share one socket.
+// PerWorker: the workers share one socket.
 const PerWorker = false
 
 // udpReceiveBuffer holds some thousand queries.
@@ -24,7 +24,7 @@ const (
 	ipv6Only     = 27 // IPV6_V6ONLY
 )
 
-// setUDPOptions prepares the socket fd, bound to local or about to be, and
+// SetUDPOptions prepares the socket fd, bound to local or about to be, and
 // returns the size of its receive buffer.
 func SetUDPOptions(fd uintptr, local netip.Addr, _ bool) (receiveBuffer int, err error) {
 	h := windows.Handle(fd)
@@ -45,11 +45,11 @@ func SetUDPOptions(fd uintptr, local netip.Addr, _ bool) (receiveBuffer int, err
 
 const ReceiveBufferRemedy = "lower the load"
 
-// shareTCPPort is not to be had here: SO_REUSEADDR would let any process take
+// ShareTCPPort is not to be had here: SO_REUSEADDR would let any process take
 // the port over.
 func ShareTCPPort(uintptr) error { return nil }
 
-// isDualStack reports whether the IPv6 socket takes IPv4 as well.
+// IsDualStack reports whether the IPv6 socket takes IPv4 as well.
 func IsDualStack(c syscall.Conn) bool {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -72,7 +72,7 @@ const (
 	controlHeader = (wordSize + 8 + wordSize - 1) / wordSize * wordSize
 )
 
-// parsePacketInfo reads the control messages of a datagram.
+// ParsePacketInfo reads the control messages of a datagram.
 func ParsePacketInfo(control []byte) (PacketInfo, bool) {
 	for len(control) >= controlHeader {
 		size := int(control[0]) | int(control[1])<<8
@@ -93,7 +93,7 @@ func ParsePacketInfo(control []byte) (PacketInfo, bool) {
 	return PacketInfo{}, false
 }
 
-// appendPacketInfo appends the control message that makes a response come from
+// AppendPacketInfo appends the control message that makes a response come from
 // info.addr.
 func AppendPacketInfo(b []byte, info PacketInfo) []byte {
 	level, addr := uint32(windows.IPPROTO_IPV6), info.Addr.AsSlice()
@@ -138,12 +138,12 @@ func errnoFailure(errno syscall.Errno) answer.SendFailure {
 	return answer.SendOther
 }
 
-// isAbsent reports whether binding addr failed because no interface has it, or not yet.
+// IsAbsent reports whether binding addr failed because no interface has it, or not yet.
 func IsAbsent(err error, addr netip.Addr) bool {
 	return errors.Is(err, windows.WSAEADDRNOTAVAIL) || addr.Zone() != "" && errors.Is(err, windows.WSAEINVAL)
 }
 
-// isScarcity reports whether an accept failed for want of descriptors or memory.
+// IsScarcity reports whether an accept failed for want of descriptors or memory.
 func IsScarcity(err error) bool {
 	return errors.Is(err, windows.WSAEMFILE) || errors.Is(err, windows.WSAENOBUFS)
 }

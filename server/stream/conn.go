@@ -20,8 +20,8 @@ const (
 	// reader makes us hold: this much and one message.
 	writeSize = 16 << 10
 
-	// deskBuffer has room for writeSize octets and one more message of any length.
-	deskBuffer = writeSize + prefixSize + maxMessage
+	// answerBuffer has room for writeSize octets and one more message of any length.
+	answerBuffer = writeSize + prefixSize + maxMessage
 
 	// readSize is how much is read at once: some ninety queries, so that the system
 	// call no longer counts. A client that sends without end keeps the others
@@ -41,7 +41,7 @@ const (
 	tcpOwing                   // the client, with the rest of another query
 	tcpIdle                    // the client, with another query
 	tcpClogged                 // the client, to take its answers
-	tcpWorking                 // the slow lane
+	tcpWorking                 // the deferred lane
 	tcpSending                 // the client, to go on taking a transfer
 	tcpLeaving                 // the client, to take its last answers, while we stop
 	numTCPPhases
@@ -95,11 +95,11 @@ type tcpSocket interface {
 	// it did not take the socket holds, and the connection answers nothing until
 	// it has. The octets are the caller's again.
 	send(answers []byte, n int) bool
-	// reply sends a message, with its length in front, from the slow lane, or queues
+	// reply sends a message, with its length in front, from the deferred lane, or queues
 	// what the client does not take at once. It does not wait, and may be called by
 	// any goroutine. The octets are the caller's again.
 	reply(message []byte) error
-	// wake tells whoever serves the connection that the slow lane has less work
+	// wake tells whoever serves the connection that the deferred lane has less work
 	// for it. It may be called by any goroutine.
 	wake()
 	// abort ends the connection to make room. It does not wait, and may be called
@@ -108,7 +108,7 @@ type tcpSocket interface {
 }
 
 // tcpConn is one connection. Whoever serves it reads and answers, alone; the
-// workers of the slow lane add to what it sends, a whole message at a time.
+// workers of the deferred lane add to what it sends, a whole message at a time.
 type tcpConn struct {
 	conns       *Set
 	listener    *Listener
@@ -123,7 +123,7 @@ type tcpConn struct {
 	ofClient, ofPrefix *int
 
 	state     atomic.Int64 // phase in the lowest bits, above them when it began, by Server.clock
-	inWork    atomic.Int32 // queries in the slow lane, and those whose answers are queued
+	inWork    atomic.Int32 // queries in the deferred lane, and those whose answers are queued
 	transfers atomic.Int32 // of inWork: zones being transferred
 	out       sendQueue
 
@@ -160,7 +160,7 @@ func (c *tcpConn) clogging() tcpPhase {
 	return tcpClogged
 }
 
-// isFull reports whether the connection has as many queries in the slow lane as
+// isFull reports whether the connection has as many queries in the deferred lane as
 // it may have, and so nothing more is read.
 func (c *tcpConn) isFull() bool {
 	n := c.inWork.Load()
@@ -180,15 +180,15 @@ func wholeMessage(stream []byte) ([]byte, bool) {
 	return stream[prefixSize:][:n], true
 }
 
-// tcpDesk is what is needed to answer, and not to wait. Whoever has one does not
+// connAnswerer is what is needed to answer, and not to wait. Whoever has one does not
 // wait for anything.
-type tcpDesk struct {
-	lane      *worker.Worker
+type connAnswerer struct {
+	worker    *worker.Worker
 	log       *slog.Logger
 	transport answer.Transport // of the connections
 	view      *answer.View
 	at        time.Time // when what is being answered came
-	work      []byte    // deskBuffer octets
+	work      []byte    // answerBuffer octets
 
 	ahead []answer.Message // batchSize messages that are looked up together, as datagrams are
 
@@ -198,27 +198,27 @@ type tcpDesk struct {
 	received int          // likewise
 }
 
-func newTCPDesk(h *worker.Group, t answer.Transport) *tcpDesk {
-	return &tcpDesk{lane: h.Lanes.Get(), log: h.Log, transport: t, work: make([]byte, deskBuffer), ahead: make([]answer.Message, answer.BatchSize)}
+func newConnAnswerer(h *worker.Group, t answer.Transport) *connAnswerer {
+	return &connAnswerer{worker: h.Lanes.Get(), log: h.Log, transport: t, work: make([]byte, answerBuffer), ahead: make([]answer.Message, answer.BatchSize)}
 }
 
 // begin begins a round, which publish ends.
-func (d *tcpDesk) begin(at time.Time) { d.at = at }
+func (d *connAnswerer) begin(at time.Time) { d.at = at }
 
 // publish adds what was counted in the round to the lane's counters.
-func (d *tcpDesk) publish() {
+func (d *connAnswerer) publish() {
 	if d.received == 0 {
 		return
 	}
-	d.lane.Publish()
-	d.tally.AddTo(&d.lane.Transports[d.transport], d.received)
+	d.worker.Publish()
+	d.tally.AddTo(&d.worker.Transports[d.transport], d.received)
 	d.tally, d.received = worker.Tally{}, 0
 }
 
 // answer answers the whole messages that stream begins with, as long as the
 // client takes the answers, and returns how many octets that were: all up to a
 // part of a message, unless the connection is clogged, full or ends.
-func (c *tcpConn) answer(d *tcpDesk, stream []byte) (taken int) {
+func (c *tcpConn) answer(d *connAnswerer, stream []byte) (taken int) {
 	for more := true; more; {
 		var n int
 		n, more = c.fill(d, stream[taken:])
@@ -230,10 +230,10 @@ func (c *tcpConn) answer(d *tcpDesk, stream []byte) (taken int) {
 	return taken
 }
 
-// fill answers messages into the desk's buffer until none is left, and returns
+// fill answers messages into the answerer's buffer until none is left, and returns
 // how many octets they were. more says that the buffer is full before.
-func (c *tcpConn) fill(d *tcpDesk, stream []byte) (taken int, more bool) {
-	l, s := d.lane, c.conns
+func (c *tcpConn) fill(d *connAnswerer, stream []byte) (taken int, more bool) {
+	l, s := d.worker, c.conns
 	// Not before the messages were read: who saw a change acknowledged and asks then
 	// gets an answer that has it.
 	d.view = s.Views.Load()
@@ -275,7 +275,7 @@ batches:
 }
 
 // lookAhead looks the first messages of stream up, together, and returns them.
-func (d *tcpDesk) lookAhead(stream []byte) []answer.Message {
+func (d *connAnswerer) lookAhead(stream []byte) []answer.Message {
 	n := 0
 	for ; n < len(d.ahead); n++ {
 		message, ok := wholeMessage(stream)
@@ -286,13 +286,13 @@ func (d *tcpDesk) lookAhead(stream []byte) []answer.Message {
 		d.ahead[n].Buf, d.ahead[n].Len = message[:cap(message)], len(message)
 		stream = stream[prefixSize+len(message):]
 	}
-	d.lane.LookUp(d.view, d.ahead[:n], d.log)
+	d.worker.LookUp(d.view, d.ahead[:n], d.log)
 	return d.ahead[:n]
 }
 
-// answerOne answers one message into the desk's buffer, hands it to the slow
+// answerOne answers one message into the answerer's buffer, hands it to the slow
 // lane, or ends the connection.
-func (c *tcpConn) answerOne(d *tcpDesk, message []byte) {
+func (c *tcpConn) answerOne(d *connAnswerer, message []byte) {
 	room := d.work[d.size+prefixSize:][:maxMessage:maxMessage]
 	n, verdict, fault := c.respond(d, room, copy(room, message))
 	switch {
@@ -319,8 +319,8 @@ func (c *tcpConn) answerOne(d *tcpDesk, message []byte) {
 }
 
 // respond answers one message. A panic costs the connection, and nothing else.
-func (c *tcpConn) respond(d *tcpDesk, room []byte, n int) (size int, verdict answer.Verdict, fault bool) {
-	l := d.lane
+func (c *tcpConn) respond(d *connAnswerer, room []byte, n int) (size int, verdict answer.Verdict, fault bool) {
+	l := d.worker
 	defer func() {
 		if f := recover(); f != nil {
 			worker.LogFault(c.conns.Log, f, &l.Request)
@@ -336,8 +336,8 @@ func (c *tcpConn) respond(d *tcpDesk, room []byte, n int) (size int, verdict ans
 	return size, verdict, false
 }
 
-// deferQuery hands a query to the slow lane; false if that is full.
-func (c *tcpConn) deferQuery(d *tcpDesk, message []byte) bool {
+// deferQuery hands a query to the deferred lane; false if that is full.
+func (c *tcpConn) deferQuery(d *connAnswerer, message []byte) bool {
 	slow := c.conns.slow
 	if !slow.HasRoom(d.transport, false) {
 		slow.CountFull()
@@ -345,7 +345,7 @@ func (c *tcpConn) deferQuery(d *tcpDesk, message []byte) bool {
 	}
 	c.inWork.Add(1)
 	ok := slow.Offer(&deferred.Request{
-		Deferred: answer.Deferred{Request: d.lane.Request, View: d.view, Message: append([]byte(nil), message...)},
+		Deferred: answer.Deferred{Request: d.worker.Request, View: d.view, Message: append([]byte(nil), message...)},
 		From:     deferredConn{c},
 	})
 	if !ok {

@@ -38,7 +38,7 @@ func (m *memStream) reply([]byte) error { return nil }
 func (m *memStream) wake()              {}
 func (m *memStream) abort()             {}
 
-// streamConn returns a connection without a client, and a desk to answer it at.
+// streamConn returns a connection without a client, and an answerer to answer it at.
 func streamConn(s *Server) (*tcpConn, *memStream) {
 	m := new(memStream)
 	return &tcpConn{conns: s.conns, sock: m, client: netip.MustParseAddrPort("198.51.100.7:4242"), local: netip.MustParseAddrPort("203.0.113.1:53")}, m
@@ -49,14 +49,14 @@ func streamSeeds(f *testing.F) {
 	f.Add(workertest.Framed(workertest.FakeQuery(1, "a.example")), uint16(1))                                                                          // octet by octet
 	f.Add(append(workertest.Framed(workertest.FakeQuery(1, "a.example")), workertest.Framed(workertest.FakeQuery(2, "big.example"))...), uint16(7))    // a long answer
 	f.Add(append(workertest.Framed(workertest.FakeQuery(1, "drop.example")), workertest.Framed(workertest.FakeQuery(2, "a.example"))...), uint16(600)) // the end after the first
-	f.Add(append(workertest.Framed(workertest.FakeQuery(1, "slow.example")), workertest.Framed(workertest.FakeQuery(2, "a.example"))...), uint16(3))   // one for the slow lane
+	f.Add(append(workertest.Framed(workertest.FakeQuery(1, "slow.example")), workertest.Framed(workertest.FakeQuery(2, "a.example"))...), uint16(3))   // one for the deferred lane
 	f.Add(append(workertest.Framed(append(workertest.FakeQuery(1, "a.example"), make([]byte, 5000)...)), 0, 0, 1, 2), uint16(999))                     // a long query, an empty one
 	f.Add(bytes.Repeat(workertest.Framed(workertest.FakeQuery(3, "mid.example")), 40), uint16(4096))                                                   // several writes
 	f.Add(bytes.Repeat(workertest.Framed(workertest.FakeQuery(4, "slow.example")), 40), uint16(50))                                                    // more than may be in work
 }
 
 // wantedOf returns the answers to a stream, in order, how many of its queries
-// are for the slow lane, and whether it ends the connection.
+// are for the deferred lane, and whether it ends the connection.
 func wantedOf(stream []byte) (answers []byte, slow int, end bool) {
 	for rest := stream; len(rest) >= prefixSize; {
 		n := int(binary.BigEndian.Uint16(rest))
@@ -84,7 +84,7 @@ func wantedOf(stream []byte) (answers []byte, slow int, end bool) {
 func FuzzTCPStream(f *testing.F) {
 	streamSeeds(f)
 	s := newTestServer(f, nil)
-	desk := newTCPDesk(s.Group, answer.TCP)
+	answerer := newConnAnswerer(s.Group, answer.TCP)
 	f.Fuzz(func(t *testing.T, stream []byte, piece uint16) {
 		want, wantSlow, wantEnd := wantedOf(stream)
 		c, m := streamConn(s)
@@ -95,9 +95,9 @@ func FuzzTCPStream(f *testing.F) {
 			n := min(int(piece)+1, len(rest))
 			in, rest = append(in, rest[:n]...), rest[n:]
 			for {
-				desk.begin(s.Now())
-				taken := c.answer(desk, in)
-				desk.publish()
+				answerer.begin(s.Now())
+				taken := c.answer(answerer, in)
+				answerer.publish()
 				in = in[taken:]
 				slow += s.slow.Discard()
 				if m.take(); taken == 0 {
@@ -125,13 +125,13 @@ func respondAlone(buf []byte, n int) (length int, v answer.Verdict) {
 func TestTCPBatchAllocatesNothing(t *testing.T) {
 	servertest.SkipAllocs(t)
 	s := newTestServer(t, nil)
-	desk := newTCPDesk(s.Group, answer.TCP)
+	answerer := newConnAnswerer(s.Group, answer.TCP)
 	c, m := streamConn(s)
 	batch := bytes.Repeat(workertest.Framed(workertest.FakeQuery(1, "a.example")), 10)
 	n := testing.AllocsPerRun(100, func() {
-		desk.begin(s.Now())
-		taken := c.answer(desk, batch)
-		desk.publish()
+		answerer.begin(s.Now())
+		taken := c.answer(answerer, batch)
+		answerer.publish()
 		if taken != len(batch) || len(m.sent) != len(batch) {
 			t.Fatalf("%d octets taken, %d sent", taken, len(m.sent))
 		}

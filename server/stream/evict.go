@@ -22,7 +22,7 @@ const (
 )
 
 // evict closes a connection to make room and reports whether there was one to
-// close: one that the slow lane works for stays. t.mu is held.
+// close: one that the deferred lane works for stays. t.mu is held.
 func (t *Set) evict() bool {
 	now := t.Clock()
 	var worst *tcpConn

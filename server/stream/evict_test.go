@@ -56,7 +56,7 @@ func TestEvictTheOneWithoutProgress(t *testing.T) {
 			{"192.0.2.1", tcpIdle, 3 * time.Second}, {"198.51.100.1", tcpOwing, 4 * time.Second},
 			{"203.0.113.1", tcpClogged, 5 * time.Second}, {"10.0.0.1", tcpFresh, 2 * time.Second},
 		}, []int{2, 1, 0, 3}},
-		{"nobody whom the slow lane works for", []conn{
+		{"nobody whom the deferred lane works for", []conn{
 			{"192.0.2.1", tcpWorking, time.Hour}, {"198.51.100.1", tcpLeaving, time.Hour}, {"203.0.113.1", tcpIdle, time.Millisecond},
 		}, []int{2}},
 		{"the neighbourhood with most, at the same time", []conn{

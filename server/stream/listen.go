@@ -10,24 +10,24 @@ import (
 	"github.com/ptrd/ptrd/server/sock"
 )
 
-// tcpListener are the listening sockets of one address.
+// Listener are the listening sockets of one address.
 type Listener struct {
 	conns   *Set
-	way     tcpWay
+	engine  engine
 	sockets []*net.TCPListener // one, or one a worker
 	Local   netip.AddrPort
 	stopped chan struct{} // closed by stop
 }
 
 func (l *Listener) Start() {
-	if err := l.way.listen(l); err != nil {
+	if err := l.engine.listen(l); err != nil {
 		l.conns.Fail(l.Local, "tcp", err)
 	}
 }
 
 func (l *Listener) Stop() {
 	close(l.stopped)
-	l.way.unlisten(l)
+	l.engine.unlisten(l)
 }
 
 func (l *Listener) isStopped() bool {
@@ -45,7 +45,7 @@ func (l *Listener) Close() {
 	}
 }
 
-// share lets another socket of ours be bound to an address that overlaps that of l.
+// Share lets another socket of ours be bound to an address that overlaps that of l.
 func (l *Listener) Share() error {
 	for _, ln := range l.sockets {
 		if err := sock.ControlListener(ln, sock.ShareTCPPort); err != nil {
@@ -55,17 +55,17 @@ func (l *Listener) Share() error {
 	return nil
 }
 
-// bind returns a listener whose sockets are bound, or take ln over, which is bound to addr
+// Bind returns a listener whose sockets are bound, or take ln over, which is bound to addr
 // already (nil: it is not). reuse lets them be bound although they overlap an address of ours.
 func (t *Set) Bind(transport answer.Transport, addr netip.AddrPort, ln *net.TCPListener, reuse, freebind bool) (*Listener, error) {
-	way := t.way
+	e := t.engine
 	if transport == answer.TLS {
-		way = t.tls
+		e = t.tls
 	}
 	sockets := []*net.TCPListener{ln}
 	if ln == nil {
 		n := 1
-		if sock.PerWorker && !t.Portable && way == t.way {
+		if sock.PerWorker && !t.Portable && e == t.engine {
 			n = t.Workers
 		}
 		var err error
@@ -73,9 +73,9 @@ func (t *Set) Bind(transport answer.Transport, addr netip.AddrPort, ln *net.TCPL
 			return nil, err
 		}
 	}
-	l := &Listener{conns: t, way: way, sockets: sockets, Local: netip.AddrPortFrom(addr.Addr(), sock.AddrPort(sockets[0].Addr()).Port()), stopped: make(chan struct{})}
+	l := &Listener{conns: t, engine: e, sockets: sockets, Local: netip.AddrPortFrom(addr.Addr(), sock.AddrPort(sockets[0].Addr()).Port()), stopped: make(chan struct{})}
 	for _, ln := range sockets {
-		if err := way.prepare(ln); err != nil {
+		if err := e.prepare(ln); err != nil {
 			l.Close()
 			return nil, err
 		}

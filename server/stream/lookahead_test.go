@@ -17,7 +17,7 @@ import (
 // Pipelined queries are looked up ahead as those of a batch are.
 func TestPipelinedQueriesArePlain(t *testing.T) {
 	seen := 0
-	d := &tcpDesk{lane: &worker.Worker{Answerer: aheadAnswerer{seen: &seen}}, view: new(answer.View), ahead: make([]answer.Message, answer.BatchSize)}
+	d := &connAnswerer{worker: &worker.Worker{Answerer: aheadAnswerer{seen: &seen}}, view: new(answer.View), ahead: make([]answer.Message, answer.BatchSize)}
 	stream := make([]byte, 0, 4096)
 	for _, a := range []string{"10.1.0.1", "2001:db8::1", "10.1.255.255"} {
 		request, err := servertest.Query(dname.FromAddr(netip.MustParseAddr(a)).String(), dns.TypePTR).Pack()

@@ -31,29 +31,29 @@ const (
 	loopTick = 10 * time.Millisecond
 )
 
-// newTCPWay returns the way of this system.
-func newTCPWay(t *Set) tcpWay {
+// newEngine returns the way of this system.
+func newEngine(t *Set) engine {
 	if t.Portable {
-		return newConnWay(t, answer.TCP)
+		return newConnEngine(t, answer.TCP)
 	}
-	return newLoopWay(t)
+	return newLoopEngine(t)
 }
 
-// loopWay serves all connections by one tcpLoop a worker.
-type loopWay struct {
+// loopEngine serves all connections by one tcpLoop a worker.
+type loopEngine struct {
 	loops   []*tcpLoop
 	running sync.WaitGroup
 }
 
-func newLoopWay(t *Set) *loopWay {
-	w := new(loopWay)
+func newLoopEngine(t *Set) *loopEngine {
+	w := new(loopEngine)
 	for range t.Workers {
 		w.loops = append(w.loops, &tcpLoop{conns: t, signals: -1})
 	}
 	return w
 }
 
-func (w *loopWay) start() error {
+func (w *loopEngine) start() error {
 	for _, l := range w.loops {
 		if err := l.open(); err != nil {
 			for _, l := range w.loops {
@@ -73,7 +73,7 @@ func (w *loopWay) start() error {
 	return nil
 }
 
-func (w *loopWay) stop() {
+func (w *loopEngine) stop() {
 	for _, l := range w.loops {
 		l.do(func() { l.stopped = true })
 	}
@@ -83,7 +83,7 @@ func (w *loopWay) stop() {
 	}
 }
 
-func (w *loopWay) limitsChanged() {
+func (w *loopEngine) limitsChanged() {
 	for _, l := range w.loops {
 		l.mu.Lock()
 		l.signal()
@@ -93,7 +93,7 @@ func (w *loopWay) limitsChanged() {
 
 // attend looks at one loop in turn, so that many workers look at each as often as one
 // worker at its only one.
-func (w *loopWay) attend(turn int) {
+func (w *loopEngine) attend(turn int) {
 	if l := w.loops[turn%len(w.loops)]; l.isReady() {
 		// A deadline in the past makes a goroutine ready that waits in the poller, and
 		// park takes it back. Whatever wants to run is then before the caller.
@@ -119,9 +119,9 @@ func (l *tcpLoop) isReady() bool {
 // A connection that says nothing holds its tcpConn and no buffer: octets are read
 // into the loop's buffer, and what is left of them there is part of a message.
 type tcpLoop struct {
-	conns *Set
-	desk  *tcpDesk
-	in    []byte // readSize octets, behind the largest part that is put in front
+	conns    *Set
+	answerer *connAnswerer
+	in       []byte // readSize octets, behind the largest part that is put in front
 
 	epoll   sock.Epoll
 	signals int // an eventfd that interrupts waiting
@@ -193,7 +193,7 @@ func (q *loopQueue) remove(c *loopConn) {
 
 // open makes what the loop needs to run.
 func (l *tcpLoop) open() (err error) {
-	l.desk = newTCPDesk(l.conns.Group, answer.TCP)
+	l.answerer = newConnAnswerer(l.conns.Group, answer.TCP)
 	l.in = make([]byte, keptPart+readSize)
 	l.parked = true
 	if l.epoll, err = sock.NewEpoll(); err != nil {
@@ -214,8 +214,8 @@ func (l *tcpLoop) open() (err error) {
 
 // close gives back what open made, as far as that came.
 func (l *tcpLoop) close() {
-	if l.desk != nil {
-		l.conns.Lanes.Put(l.desk.lane)
+	if l.answerer != nil {
+		l.conns.Lanes.Put(l.answerer.worker)
 	}
 	l.epoll.Close()
 	l.mu.Lock()
@@ -282,7 +282,7 @@ func (l *tcpLoop) run() {
 		case !l.poll(uintptr(l.epoll.FD)) && len(l.again) == 0:
 			l.arm()
 			l.park(l.waitFn)
-		case l.desk.at.Sub(l.rested) > loopSlice:
+		case l.answerer.at.Sub(l.rested) > loopSlice:
 			l.yielded = false
 			l.park(l.yieldFn)
 		}
@@ -391,7 +391,7 @@ func (l *tcpLoop) round() {
 		l.parked, l.rested = false, at
 	}
 	l.now = at.Sub(l.conns.Began)
-	l.desk.begin(at)
+	l.answerer.begin(at)
 	called := false
 	for l.next < l.ready {
 		e := &l.events[l.next]
@@ -416,7 +416,7 @@ func (l *tcpLoop) round() {
 		l.answerCalls()
 	}
 	l.expire()
-	l.desk.publish()
+	l.answerer.publish()
 }
 
 // serveAgain serves connections that have more to read, in turn, for so long in a
@@ -424,7 +424,7 @@ func (l *tcpLoop) round() {
 // say, and those that are new.
 func (l *tcpLoop) serveAgain(at time.Time) {
 	n, i := len(l.again), 0
-	for ; i < n && l.desk.at.Sub(at) < loopSlice; i++ {
+	for ; i < n && l.answerer.at.Sub(at) < loopSlice; i++ {
 		c := l.again[i]
 		c.queued = false
 		l.serve(c)

@@ -25,7 +25,7 @@ import (
 func newTestLoop(t testing.TB, edit func(*Options)) *tcpLoop {
 	t.Helper()
 	s := newTestServer(t, edit)
-	l := s.conns.way.(*loopWay).loops[0]
+	l := s.conns.engine.(*loopEngine).loops[0]
 	if err := l.open(); err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func (c *loopClock) now() time.Time { return c.base.Add(time.Duration(c.ahead.Lo
 // settled lets all loops of a server have a round that began now.
 func (r *running) settled() {
 	for range 2 { // a call may come within a round that began before
-		for _, l := range r.conns.way.(*loopWay).loops {
+		for _, l := range r.conns.engine.(*loopEngine).loops {
 			l.do(func() {})
 		}
 	}
@@ -304,7 +304,7 @@ func TestTCPTimes(t *testing.T) {
 				o.Limits.TCPClients = 4
 			}, "127.0.0.1")
 			others := 0
-			if c.shed { // with three more, whom the slow lane works for without end
+			if c.shed { // with three more, whom the deferred lane works for without end
 				for others = range 3 {
 					workertest.Dial(t, r.addr()).Send(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
 				}
@@ -319,7 +319,7 @@ func TestTCPTimes(t *testing.T) {
 			}
 			wantPart := len(c.send) % len(query)
 			kept := func() (n int) {
-				for _, l := range r.conns.way.(*loopWay).loops {
+				for _, l := range r.conns.engine.(*loopEngine).loops {
 					l.do(func() {
 						for i := range l.slots {
 							if c := l.slots[i].conn; c != nil {
@@ -363,7 +363,7 @@ func TestTCPLoopWaitsAfterItsLastConnection(t *testing.T) {
 	if !client.IsClosed() {
 		t.Fatal("the connection stays")
 	}
-	l := r.conns.way.(*loopWay).loops[0]
+	l := r.conns.engine.(*loopEngine).loops[0]
 	l.do(func() {
 		if err := l.epoll.Raw.Read(func(uintptr) bool { return true }); err != nil || l.alarm != 0 {
 			t.Errorf("an alarm at %v, and waiting ends with %v", l.alarm, err)
@@ -378,7 +378,7 @@ func TestAttend(t *testing.T) {
 	r := serve(t, func(o *Options) { o.Workers = 1 }, "127.0.0.1")
 	c := workertest.Dial(t, r.addr())
 	c.Ask(0, "a.example")
-	w := r.conns.way.(*loopWay)
+	w := r.conns.engine.(*loopEngine)
 	raw, err := c.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
@@ -419,7 +419,7 @@ func TestTCPSocketOptions(t *testing.T) {
 		client := workertest.Dial(t, to)
 		client.Ask(1, "a.example")
 		seen := false
-		for _, l := range r.conns.way.(*loopWay).loops {
+		for _, l := range r.conns.engine.(*loopEngine).loops {
 			l.do(func() {
 				for i := range l.slots {
 					c := l.slots[i].conn
@@ -454,7 +454,7 @@ func TestRemovedAddressAnswersWhatWaits(t *testing.T) {
 	r := serve(t, func(o *Options) { o.Workers = 1 }, "127.0.0.1")
 	workertest.Dial(t, r.addr()).Ask(1, "a.example") // it serves
 	held, release := make(chan struct{}), make(chan struct{})
-	loop := r.conns.way.(*loopWay).loops[0]
+	loop := r.conns.engine.(*loopEngine).loops[0]
 	go loop.do(func() { close(held); <-release })
 	<-held
 	var clients []*workertest.StreamClient
@@ -485,7 +485,7 @@ func TestRemovedAddressAnswersWhatWaits(t *testing.T) {
 }
 
 // TestTCPRepliesAndAnswersDoNotMix has a client that does not take its answers at first
-// while the fast and the slow lane answer large ones: each comes once, and whole.
+// while the fast and the deferred lane answer large ones: each comes once, and whole.
 func TestTCPRepliesAndAnswersDoNotMix(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -538,7 +538,7 @@ func TestTCPRepliesAndAnswersDoNotMix(t *testing.T) {
 		}
 		r.end()
 		if total := r.Totals(); workertest.SumOf(total.Transports[answer.TCP].Unsent[:])+total.Slow.Unsent > 0 {
-			t.Errorf("unsent: %v, %d of the slow lane", total.Transports[answer.TCP].Unsent, total.Slow.Unsent)
+			t.Errorf("unsent: %v, %d of the deferred lane", total.Transports[answer.TCP].Unsent, total.Slow.Unsent)
 		}
 	})
 }
@@ -604,7 +604,7 @@ func TestAcknowledgedOctetsAreProgress(t *testing.T) {
 	})
 }
 
-// Answers of the slow lane clog connections while the loop takes others: what a
+// Answers of the deferred lane clog connections while the loop takes others: what a
 // connection has in epoll is the loop's alone (to be run with the race detector).
 func TestRepliesClogWhileConnectionsCome(t *testing.T) {
 	r := serve(t, func(o *Options) {

@@ -62,7 +62,7 @@ func (l *tcpLoop) answer(c *loopConn) {
 	read := false
 	for !c.ending && !c.clogged && !c.isFull() {
 		if _, whole := wholeMessage(c.part); whole {
-			taken := c.answer(l.desk, c.part)
+			taken := c.answer(l.answerer, c.part)
 			c.keep(c.part[taken:])
 			moved = moved || taken > 0
 			continue
@@ -73,7 +73,7 @@ func (l *tcpLoop) answer(c *loopConn) {
 		}
 		stream, more := l.read(c)
 		if stream != nil {
-			taken := c.answer(l.desk, stream)
+			taken := c.answer(l.answerer, stream)
 			c.keep(stream[taken:])
 			moved = moved || taken > 0
 		}
@@ -188,7 +188,7 @@ func (l *tcpLoop) overdue(c *loopConn, p tcpPhase) {
 	l.settle(c, false)
 }
 
-// woke looks at a connection after the slow lane did something with it.
+// woke looks at a connection after the deferred lane did something with it.
 func (l *tcpLoop) woke(c *loopConn) {
 	if c.fd < 0 {
 		return
@@ -232,7 +232,7 @@ func (l *tcpLoop) closeConn(c *loopConn) {
 	l.conns.ended(&c.tcpConn, c.reason)
 }
 
-// send is the fast lane's.
+// send is the worker's.
 func (c *loopConn) send(answers []byte, n int) bool {
 	q := &c.out
 	q.mu.Lock()
@@ -282,7 +282,7 @@ func (c *loopConn) flush() (moved bool) {
 	return true
 }
 
-// reply is the slow lane's. What the client does not take at once is the loop's to send,
+// reply is the deferred lane's. What the client does not take at once is the loop's to send,
 // which alone knows the socket's place in epoll.
 func (c *loopConn) reply(message []byte) error {
 	q := &c.out

@@ -27,61 +27,61 @@ const (
 	keptOutput = 4 << 10
 )
 
-// connWay serves each connection by a goroutine of its own, by the net package:
+// connEngine serves each connection by a goroutine of its own, by the net package:
 // for TLS, and for systems without the epoll of tcpLoop. It behaves as that does,
 // slower, and with a stack for each connection.
-type connWay struct {
+type connEngine struct {
 	conns     *Set
 	transport answer.Transport
 	accept    map[*Listener]*sync.WaitGroup
 	mu        sync.Mutex
 
-	turns chan struct{} // has room for as many as can be at work at the same time
-	desks []*tcpDesk    // that nobody is at; under mu
+	turns     chan struct{}   // has room for as many as can be at work at the same time
+	answerers []*connAnswerer // that are free; under mu
 }
 
-func newConnWay(conns *Set, t answer.Transport) *connWay {
-	return &connWay{conns: conns, transport: t, turns: make(chan struct{}, conns.Workers), accept: make(map[*Listener]*sync.WaitGroup)}
+func newConnEngine(conns *Set, t answer.Transport) *connEngine {
+	return &connEngine{conns: conns, transport: t, turns: make(chan struct{}, conns.Workers), accept: make(map[*Listener]*sync.WaitGroup)}
 }
 
-// takeDesk waits for its turn, and returns a desk.
-func (w *connWay) takeDesk() *tcpDesk {
+// acquireAnswerer waits for its turn, and returns an answerer.
+func (w *connEngine) acquireAnswerer() *connAnswerer {
 	w.turns <- struct{}{}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := len(w.desks)
+	n := len(w.answerers)
 	if n == 0 {
-		return newTCPDesk(w.conns.Group, w.transport)
+		return newConnAnswerer(w.conns.Group, w.transport)
 	}
-	d := w.desks[n-1]
-	w.desks = w.desks[:n-1]
+	d := w.answerers[n-1]
+	w.answerers = w.answerers[:n-1]
 	return d
 }
 
-func (w *connWay) putDesk(d *tcpDesk) {
+func (w *connEngine) releaseAnswerer(d *connAnswerer) {
 	w.mu.Lock()
-	w.desks = append(w.desks, d)
+	w.answerers = append(w.answerers, d)
 	w.mu.Unlock()
 	<-w.turns
 }
 
-func (w *connWay) start() error { return nil }
+func (w *connEngine) start() error { return nil }
 
-func (w *connWay) limitsChanged() {}
+func (w *connEngine) limitsChanged() {}
 
 // attend does nothing: a goroutine for each connection is what schedulers are made for.
-func (w *connWay) attend(int) {}
+func (w *connEngine) attend(int) {}
 
-func (w *connWay) prepare(ln *net.TCPListener) error { return prepareTCP(ln) }
+func (w *connEngine) prepare(ln *net.TCPListener) error { return prepareTCP(ln) }
 
-func (w *connWay) stop() {
-	for _, d := range w.desks {
-		w.conns.Lanes.Put(d.lane)
+func (w *connEngine) stop() {
+	for _, d := range w.answerers {
+		w.conns.Lanes.Put(d.worker)
 	}
-	w.desks = nil
+	w.answerers = nil
 }
 
-func (w *connWay) listen(l *Listener) error {
+func (w *connEngine) listen(l *Listener) error {
 	accepting := new(sync.WaitGroup)
 	w.mu.Lock()
 	w.accept[l] = accepting
@@ -98,7 +98,7 @@ func (w *connWay) listen(l *Listener) error {
 	return nil
 }
 
-func (w *connWay) unlisten(l *Listener) {
+func (w *connEngine) unlisten(l *Listener) {
 	w.mu.Lock()
 	accepting := w.accept[l]
 	delete(w.accept, l)
@@ -118,7 +118,7 @@ func (w *connWay) unlisten(l *Listener) {
 	}
 }
 
-func (w *connWay) run(l *Listener, ln *net.TCPListener) error {
+func (w *connEngine) run(l *Listener, ln *net.TCPListener) error {
 	pause := acceptPause
 	for {
 		conn, err := ln.AcceptTCP()
@@ -145,8 +145,8 @@ func (w *connWay) run(l *Listener, ln *net.TCPListener) error {
 	}
 }
 
-func (w *connWay) admit(l *Listener, conn *net.TCPConn) {
-	c := &netConn{way: w, raw: conn, woken: make(chan struct{}, 1)}
+func (w *connEngine) admit(l *Listener, conn *net.TCPConn) {
+	c := &netConn{engine: w, raw: conn, woken: make(chan struct{}, 1)}
 	c.conn = &clientConn{TCPConn: conn, c: c}
 	c.tcpConn = tcpConn{
 		conns: w.conns, listener: l, sock: c, transport: w.transport, place: -1,
@@ -177,9 +177,9 @@ func (w *connWay) admit(l *Listener, conn *net.TCPConn) {
 // netConn is a connection with a goroutine.
 type netConn struct {
 	tcpConn
-	way  *connWay
-	raw  *net.TCPConn
-	conn net.Conn // a clientConn, or TLS over it
+	engine *connEngine
+	raw    *net.TCPConn
+	conn   net.Conn // a clientConn, or TLS over it
 
 	in     []byte // in[:filled] is read and not yet answered
 	filled int
@@ -188,7 +188,7 @@ type netConn struct {
 
 	woken    chan struct{} // has room for one
 	stopping atomic.Bool
-	writers  sync.WaitGroup // goroutines that write replies of the slow lane
+	writers  sync.WaitGroup // goroutines that write replies of the deferred lane
 
 	// Guarded by out.mu.
 	writing bool          // one goroutine writes what is queued
@@ -246,7 +246,7 @@ func (c *netConn) serve() {
 	c.close()
 }
 
-// finish waits until the slow lane has done with the connection, which answers also a
+// finish waits until the deferred lane has done with the connection, which answers also a
 // client that closed only its own half (RFC 7766 §6.2.4, RFC 9293 §3.6).
 func (c *netConn) finish() {
 	for c.inWork.Load() > 0 {
@@ -260,8 +260,8 @@ func (c *netConn) finish() {
 // answerAll answers what is there, as long as there is room for the answers, and returns
 // how many octets that were.
 func (c *netConn) answerAll() int {
-	d := c.way.takeDesk()
-	defer c.way.putDesk(d) // also after a panic
+	d := c.engine.acquireAnswerer()
+	defer c.engine.releaseAnswerer(d) // also after a panic
 	d.begin(c.conns.Now())
 	taken := c.answer(d, c.in[:c.filled])
 	d.publish()
@@ -279,7 +279,7 @@ func (c *netConn) answerBatch() {
 }
 
 // send queues the answers for serve, which has them written when it has given back
-// its desk.
+// its answerer.
 func (c *netConn) send(answers []byte, n int) bool {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
@@ -372,7 +372,7 @@ func (c *netConn) makeRoom() {
 }
 
 // readFailed ends the connection for err, unless that is the idle limit and the
-// connection is not idle, because the slow lane works for it.
+// connection is not idle, because the deferred lane works for it.
 func (c *netConn) readFailed(err error) {
 	late := errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
@@ -405,7 +405,7 @@ func (c *netConn) isQueued() bool {
 	return len(c.out.octets) > 0
 }
 
-// reply is the slow lane's. It begins a goroutine that writes, unless there is one.
+// reply is the deferred lane's. It begins a goroutine that writes, unless there is one.
 func (c *netConn) reply(message []byte) error {
 	c.out.mu.Lock()
 	c.enqueue(message, 1)
@@ -524,7 +524,7 @@ func (w *clientConn) Read(b []byte) (int, error) {
 	if !w.handshake {
 		return w.TCPConn.Read(b)
 	}
-	<-w.c.way.turns
-	defer func() { w.c.way.turns <- struct{}{} }()
+	<-w.c.engine.turns
+	defer func() { w.c.engine.turns <- struct{}{} }()
 	return w.TCPConn.Read(b)
 }

@@ -23,19 +23,19 @@ var (
 )
 
 // sendQueue has the messages of a connection that its client has not taken: what is
-// left of the first, and whole ones behind it. The workers of the slow lane add to it
+// left of the first, and whole ones behind it. The workers of the deferred lane add to it
 // and never wait; what serves the connection sends. Its fields are guarded by mu.
 type sendQueue struct {
 	mu      sync.Mutex
 	octets  []byte
-	answers int           // of the fast lane among them
-	replies int           // of the slow lane among them
-	held    int           // requests of the slow lane that are in work until their answers are sent
+	answers int           // of the worker among them
+	replies int           // of the deferred lane among them
+	held    int           // requests of the deferred lane that are in work until their answers are sent
 	failure error         // why nothing more is sent; the queue is empty then
 	drained chan struct{} // closed once the queue is empty; nil: no goroutine waits for that
 }
 
-// enqueue adds octets of n replies of the slow lane behind what is queued, or fails. q.mu
+// enqueue adds octets of n replies of the deferred lane behind what is queued, or fails. q.mu
 // is held.
 func (c *tcpConn) enqueue(octets []byte, replies int) {
 	q := &c.out
@@ -76,7 +76,7 @@ func (c *tcpConn) fail(err error) {
 	c.emptied()
 }
 
-// countUnsent counts n answers of the fast lane that are not sent because sending
+// countUnsent counts n answers of the worker that are not sent because sending
 // failed. q.mu is held.
 func (c *tcpConn) countUnsent(n int) {
 	if n > 0 {
@@ -88,7 +88,7 @@ func (c *tcpConn) countUnsent(n int) {
 	}
 }
 
-// breakOff ends the connection for err. It does not wait, and may be called by any
+// BreakOff ends the connection for err. It does not wait, and may be called by any
 // goroutine.
 func (c *tcpConn) BreakOff(err error) {
 	c.out.mu.Lock()
@@ -116,7 +116,7 @@ func (c *tcpConn) whyBroken() answer.CloseReason {
 	return answer.CloseByClient
 }
 
-// drain waits until the client took all that is queued; the error is why it will not.
+// Drain waits until the client took all that is queued; the error is why it will not.
 // Only the goroutines of transfers wait, and the one that a connection has for itself.
 func (c *tcpConn) Drain() error {
 	q := &c.out
@@ -134,7 +134,7 @@ func (c *tcpConn) Drain() error {
 	return q.failure
 }
 
-// slowDone notes that the slow lane has done with a request. It counts as in work until
+// slowDone notes that the deferred lane has done with a request. It counts as in work until
 // the client took the answer, and so does a client that reads nothing ask nothing more.
 func (c *tcpConn) slowDone() {
 	c.out.mu.Lock()
@@ -150,7 +150,7 @@ func (c *tcpConn) slowDone() {
 // deferredConn is the connection as the client of a deferred request.
 type deferredConn struct{ *tcpConn }
 
-// reply frames the message with its length (RFC 1035 §4.2.2).
+// Reply frames the message with its length (RFC 1035 §4.2.2).
 func (c deferredConn) Reply(buf []byte) error {
 	binary.BigEndian.PutUint16(buf[deferred.Headroom-prefixSize:], uint16(len(buf)-deferred.Headroom))
 	return c.sock.reply(buf[deferred.Headroom-prefixSize:])

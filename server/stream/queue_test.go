@@ -128,7 +128,7 @@ func opcode(t testing.TB, code int, name string) []byte {
 	return b
 }
 
-// Clients that ask for what the slow lane answers, and never read, have their connections
+// Clients that ask for what the deferred lane answers, and never read, have their connections
 // stay as they are, and hold up nobody: no worker, and not the one goroutine that answers
 // held requests. The clock does not move, so that no time ends them.
 func TestDeafClientsHoldUpNobody(t *testing.T) {
@@ -234,7 +234,7 @@ func TestQueueIsBounded(t *testing.T) {
 
 // look has what serves connections look at the clock.
 func (s *Server) look() {
-	s.conns.way.limitsChanged()
+	s.conns.engine.limitsChanged()
 	s.connections(func(c *tcpConn) {
 		if n, ok := c.sock.(*netConn); ok {
 			n.raw.SetWriteDeadline(time.Unix(1, 0))

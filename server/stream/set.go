@@ -23,11 +23,11 @@ const (
 	acceptPauseMax = time.Second
 )
 
-// tcpWay is how connections are accepted, read and written: by few workers with
+// engine is how connections are accepted, read and written: by few workers with
 // the connections as states (loop_linux.go), or by a goroutine for each
 // (portable.go). What is done with what was read, and who may have a
 // connection, is the same.
-type tcpWay interface {
+type engine interface {
 	// start starts what all addresses share.
 	start() error
 	// prepare sets the options of a listening socket.
@@ -43,17 +43,17 @@ type tcpWay interface {
 	// limitsChanged tells that other limits are in force.
 	limitsChanged()
 	// stop ends what start started. There are no connections any more, and nobody
-	// in the slow lane that would answer one.
+	// in the deferred lane that would answer one.
 	stop()
 }
 
-// tcpConns are the connections of all addresses and the limits on them.
+// Set are the connections of all addresses and the limits on them.
 type Set struct {
 	*worker.Group
 	slow     *deferred.Lane
 	identity atomic.Pointer[tlsIdentity] // nil: none yet
-	way      tcpWay
-	tls      *connWay       // for TLS, on all systems alike
+	engine   engine
+	tls      *connEngine    // for TLS, on all systems alike
 	wg       sync.WaitGroup // one a connection
 
 	mu       sync.Mutex
@@ -77,28 +77,28 @@ func New(h *worker.Group, slow *deferred.Lane, seed uint64) *Set {
 		prefixes: make(map[netip.Addr]*int),
 		random:   rand.New(rand.NewPCG(seed, 0)),
 	}
-	t.way = newTCPWay(t)
-	t.tls = newConnWay(t, answer.TLS)
+	t.engine = newEngine(t)
+	t.tls = newConnEngine(t, answer.TLS)
 	return t
 }
 
-// start starts what all addresses share.
-func (t *Set) Start() error { return t.way.start() }
+// Start starts what all addresses share.
+func (t *Set) Start() error { return t.engine.start() }
 
-// wait waits for the end of all connections.
+// Wait waits for the end of all connections.
 func (t *Set) Wait() { t.wg.Wait() }
 
-// stop ends what start started, after the deferred lane.
+// Stop ends what start started, after the deferred lane.
 func (t *Set) Stop() {
-	t.way.stop()
+	t.engine.stop()
 	t.tls.stop()
 }
 
-// limitsChanged reports that other limits apply.
-func (t *Set) LimitsChanged() { t.way.limitsChanged() }
+// LimitsChanged reports that other limits apply.
+func (t *Set) LimitsChanged() { t.engine.limitsChanged() }
 
-// attend serves connections that the scheduler has not looked at for long, see tcpWay.
-func (t *Set) Attend(turn int) { t.way.attend(turn) }
+// Attend serves connections that the scheduler has not looked at for long, see engine.
+func (t *Set) Attend(turn int) { t.engine.attend(turn) }
 
 // prefixKey is what counts as one neighbourhood when places are short: an IPv4
 // /24, or an IPv6 /48, the least that somebody can have of the routing table.
@@ -106,7 +106,7 @@ func prefixKey(a netip.Addr) netip.Addr { return deferred.Masked(a, 24, 48) }
 
 // add gives c a place, if need be that of the connection that deserves its own
 // least; false where that cannot be: over the limit of its client, or over that of
-// all while the slow lane works for each.
+// all while the deferred lane works for each.
 func (t *Set) add(c *tcpConn) bool {
 	t.accepted.Add(1)
 	limits := t.Limits.Load()

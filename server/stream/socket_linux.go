@@ -43,7 +43,7 @@ const (
 	tcpReceiveBuffer = 64 << 10
 )
 
-func (w *loopWay) prepare(ln *net.TCPListener) error { return prepareTCP(ln) }
+func (w *loopEngine) prepare(ln *net.TCPListener) error { return prepareTCP(ln) }
 
 // prepareTCP sets the options; what the socket accepts from then on inherits them.
 func prepareTCP(ln *net.TCPListener) error {
@@ -78,7 +78,7 @@ type loopListener struct {
 }
 
 // listen spreads the sockets of l over the loops; a single one all of them share.
-func (w *loopWay) listen(l *Listener) error {
+func (w *loopEngine) listen(l *Listener) error {
 	for i, loop := range w.loops {
 		var err error
 		controlErr := sock.ControlListener(l.sockets[i%len(l.sockets)], func(fd uintptr) error {
@@ -92,7 +92,7 @@ func (w *loopWay) listen(l *Listener) error {
 	return nil
 }
 
-func (w *loopWay) unlisten(l *Listener) {
+func (w *loopEngine) unlisten(l *Listener) {
 	for _, loop := range w.loops {
 		loop.do(func() { loop.unlisten(l) })
 	}

@@ -19,7 +19,7 @@ import (
 // as registered for ALPN, RFC 9103 §7.1).
 const alpn = "dot"
 
-// TLSIdentity is how the server proves who it is on TLS connections, and who may open
+// Identity is how the server proves who it is on TLS connections, and who may open
 // one.
 type Identity struct {
 	Certificate *tls.Certificate // with its chain and its key
@@ -32,7 +32,7 @@ type tlsIdentity struct {
 	config *tls.Config
 }
 
-// setTLS makes an identity apply to the connections that are opened from now on. The
+// SetTLS makes an identity apply to the connections that are opened from now on. The
 // same one again changes nothing; after another one, nobody resumes a session that
 // began before (RFC 8446 §2.2), so that whoever is no longer trusted stays out.
 func (t *Set) SetTLS(id Identity) {
@@ -89,15 +89,15 @@ func (c *netConn) secure() {
 
 // handshake takes a turn for the handshake.
 func (c *netConn) handshake(t *tls.Conn) error {
-	c.way.turns <- struct{}{}
-	defer func() { <-c.way.turns }() // also after a panic
+	c.engine.turns <- struct{}{}
+	defer func() { <-c.engine.turns }() // also after a panic
 	return t.Handshake()
 }
 
 // close closes the connection. That of TLS tells the client first (RFC 8446 §6.1),
 // for which crypto/tls would wait longer than we do.
 func (c *netConn) close() {
-	if c.way.transport == answer.TLS {
+	if c.engine.transport == answer.TLS {
 		timer := time.AfterFunc(stopGrace, c.reset)
 		defer timer.Stop()
 	}

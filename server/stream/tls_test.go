@@ -32,7 +32,7 @@ func serveTLS(t testing.TB, a *workertest.TestIssuer, edit func(*Options)) *runn
 	})
 }
 
-// Queries are answered in their order and counted apart, the slow lane's among them,
+// Queries are answered in their order and counted apart, the deferred lane's among them,
 // however they are cut into records of TLS.
 func TestTLSPipelining(t *testing.T) {
 	a := workertest.NewTestIssuer(t)

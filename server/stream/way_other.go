@@ -8,8 +8,8 @@ import (
 	"github.com/ptrd/ptrd/server/answer"
 )
 
-// newTCPWay returns the way of this system.
-func newTCPWay(t *Set) tcpWay { return newConnWay(t, answer.TCP) }
+// newEngine returns the way of this system.
+func newEngine(t *Set) engine { return newConnEngine(t, answer.TCP) }
 
 // prepareTCP does nothing: what the options bound is bounded on Linux only.
 func prepareTCP(*net.TCPListener) error { return nil }

@@ -2,7 +2,7 @@ package udp
 
 import "sync/atomic"
 
-// socketDrops is how many of a kernel socket's drops are counted. Those who share
+// Drops is how many of a kernel socket's drops are counted. Those who share
 // the socket share it, and it lasts as long as the socket: the kernel counts on
 // while an inherited one is not listened on.
 type Drops struct{ counted atomic.Uint32 }

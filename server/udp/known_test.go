@@ -17,7 +17,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// A flood of strangers' datagrams leaves room in the slow lane for known clients, by
+// A flood of strangers' datagrams leaves room in the deferred lane for known clients, by
 // address, signature or cookie, and these leave room for TCP.
 func TestStrangersLeaveRoomForKnownClients(t *testing.T) {
 	block := make(chan struct{})

@@ -14,7 +14,7 @@ import (
 	"github.com/ptrd/ptrd/server/worker"
 )
 
-// udpOptions are what a udpListener is made of.
+// ListenOptions are what a udpListener is made of.
 type ListenOptions struct {
 	Host      *worker.Group
 	Slow      *deferred.Lane
@@ -25,7 +25,7 @@ type ListenOptions struct {
 	Freebind  bool         // bind an address that no interface has yet
 }
 
-// listenUDP returns a listener whose sockets are bound: one a worker, or one that all
+// Listen returns a listener whose sockets are bound: one a worker, or one that all
 // share where it is inherited or the system cannot spread clients over several.
 func Listen(o ListenOptions) (*Listener, error) {
 	l := &Listener{host: o.Host, slow: o.Slow, attend: o.Attend, addr: o.Addr}
@@ -56,7 +56,7 @@ func Listen(o ListenOptions) (*Listener, error) {
 	return l, nil
 }
 
-// udpListener are the sockets of one address and their workers.
+// Listener are the sockets of one address and their workers.
 type Listener struct {
 	host    *worker.Group
 	slow    *deferred.Lane
@@ -86,8 +86,8 @@ func (l *Listener) work(port udpPort) error {
 	return newUDPWorker(l.host, l.slow, l.attend, port.socket(own), own, &l.pending).run()
 }
 
-// stop wakes the workers, which answer what the sockets still hold, waits for
-// them and for the slow lane to answer what they deferred, and closes the
+// Stop wakes the workers, which answer what the sockets still hold, waits for
+// them and for the deferred lane to answer what they deferred, and closes the
 // sockets.
 func (l *Listener) Stop() {
 	for _, p := range l.ports {

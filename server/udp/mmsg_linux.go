@@ -20,7 +20,7 @@ import (
 // the worker's processor away in the midst of a long batch.
 type mmsgSocket struct {
 	port     *mmsgPort
-	lane     *worker.Worker // counts the kernel's drops
+	worker   *worker.Worker // counts the kernel's drops
 	wildcard bool
 	is6      bool
 
@@ -58,13 +58,13 @@ type sendControl [5]uint64
 // socket returns the packetSocket of one worker.
 func (p *mmsgPort) socket(l *worker.Worker) packetSocket {
 	m := &mmsgSocket{
-		port: p, lane: l, wildcard: p.local.Addr().IsUnspecified(), is6: p.local.Addr().Is6(),
+		port: p, worker: l, wildcard: p.local.Addr().IsUnspecified(), is6: p.local.Addr().Is6(),
 		msgs: newBuffers(answer.BatchSize),
 	}
 	m.readFn = m.readable
 	m.tryFn = m.receive
 	m.sendFn = m.transmit
-	m.restFn = func(uintptr) { m.lane.KernelDropped.Add(m.port.dropped()) }
+	m.restFn = func(uintptr) { m.worker.KernelDropped.Add(m.port.dropped()) }
 	for i := range m.in {
 		m.inVec[i].Base = &m.msgs[i].Buf[0]
 		m.inVec[i].SetLen(BufferSize)

@@ -69,7 +69,7 @@ func (p *mmsgPort) interrupt() {
 	_ = p.epoll.File.SetReadDeadline(time.Unix(1, 0))
 }
 
-// close closes the socket once no system call on it is under way.
+// Close closes the socket once no system call on it is under way.
 func (p *mmsgPort) Close() {
 	if p.closed.Swap(true) {
 		return

@@ -37,9 +37,9 @@ func TestReplacedSnapshotIsLetGo(t *testing.T) {
 	}
 	buf := make([]byte, 512)
 	for _, name := range []string{"1.113.0.203.in-addr.arpa", "2.113.0.203.in-addr.arpa"} { // as TCP does, one by one
-		r.worker.lane.Respond(r.server.Views.Load(), &answer.Request{Client: workertest.MemClient, Local: workertest.MemLocal, Transport: answer.TCP}, buf, copy(buf, workertest.FakeQuery(1, name)))
+		r.worker.worker.Respond(r.server.Views.Load(), &answer.Request{Client: workertest.MemClient, Local: workertest.MemLocal, Transport: answer.TCP}, buf, copy(buf, workertest.FakeQuery(1, name)))
 	}
-	r.worker.lane.Publish()
+	r.worker.worker.Publish()
 	if runtime.GC(); old.Value() == nil {
 		t.Fatal("the snapshot is gone while it is served")
 	}

@@ -89,7 +89,7 @@ func newBuffers(n int) []answer.Message {
 // udpWorker answers the datagrams of one socket.
 type udpWorker struct {
 	socket  packetSocket
-	lane    *worker.Worker
+	worker  *worker.Worker
 	views   *answer.Views
 	slow    *deferred.Lane
 	pending *sync.WaitGroup // deferred requests that will be answered through socket
@@ -107,7 +107,7 @@ type udpWorker struct {
 }
 
 func newUDPWorker(h *worker.Group, slow *deferred.Lane, attend func(int), socket packetSocket, own *worker.Worker, pending *sync.WaitGroup) *udpWorker {
-	w := &udpWorker{socket: socket, lane: own, views: h.Views, slow: slow, pending: pending, log: h.Log, now: h.Now, began: h.Began, attendStreams: attend}
+	w := &udpWorker{socket: socket, worker: own, views: h.Views, slow: slow, pending: pending, log: h.Log, now: h.Now, began: h.Began, attendStreams: attend}
 	w.failed = w.sendFailed
 	return w
 }
@@ -158,7 +158,7 @@ func (w *udpWorker) drain() {
 func (w *udpWorker) answer(msgs []answer.Message) {
 	start := w.now()
 	view := w.views.Load()
-	l := w.lane
+	l := w.worker
 	l.Request = answer.Request{Transport: answer.UDP, Now: start.Unix()}
 	limits := view.Policy.RateLimit
 	if limits != nil {
@@ -202,13 +202,13 @@ func (w *udpWorker) rest() {
 	}
 	w.batches = 0
 	w.socket.rest()
-	w.lane.Publish()
+	w.worker.Publish()
 }
 
 // answerFrom answers the datagrams from next on. A panic costs the one datagram.
 func (w *udpWorker) answerFrom(msgs []answer.Message, view *answer.View) {
 	defer w.contain(msgs)
-	l := w.lane
+	l := w.worker
 	q := &l.Request
 	for ; w.next < len(msgs); w.next++ {
 		d := &msgs[w.next]
@@ -243,25 +243,25 @@ func (w *udpWorker) answerFrom(msgs []answer.Message, view *answer.View) {
 
 func (w *udpWorker) contain(msgs []answer.Message) {
 	if fault := recover(); fault != nil {
-		worker.LogFault(w.log, fault, &w.lane.Request)
+		worker.LogFault(w.log, fault, &w.worker.Request)
 		msgs[w.next].Out = 0
 		w.tally.Dropped[answer.DropFault]++
 		w.next++
 	}
 }
 
-// deferRequest hands the datagram to the slow lane. A full one costs the
+// deferRequest hands the datagram to the deferred lane. A full one costs the
 // request: the client tries again, and an answer to a spoofed address helps
 // nobody.
 func (w *udpWorker) deferRequest(view *answer.View, d *answer.Message) {
-	if !w.slow.HasRoom(answer.UDP, w.lane.Request.Known) {
+	if !w.slow.HasRoom(answer.UDP, w.worker.Request.Known) {
 		w.slow.CountFull()
 		w.tally.Dropped[answer.DropSlowFull]++
 		return
 	}
 	w.pending.Add(1)
 	r := &deferred.Request{
-		Deferred: answer.Deferred{Request: w.lane.Request, View: view, Message: append([]byte(nil), d.Buf[:d.Len]...)},
+		Deferred: answer.Deferred{Request: w.worker.Request, View: view, Message: append([]byte(nil), d.Buf[:d.Len]...)},
 		From:     &datagramClient{w.socket.replier(w.next), w.pending},
 	}
 	if !w.slow.Offer(r) {
@@ -291,6 +291,6 @@ func (c *datagramClient) Transferring(int) {}
 func (c *datagramClient) BreakOff(error) {}
 
 func (w *udpWorker) sendFailed(err error) {
-	w.lane.Transports[answer.UDP].Unsent[sock.SendFailure(err)].Add(1)
+	w.worker.Transports[answer.UDP].Unsent[sock.SendFailure(err)].Add(1)
 	worker.Warn(w.log, "sending datagrams", slog.Any("error", err))
 }

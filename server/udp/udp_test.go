@@ -121,10 +121,10 @@ func TestUDPWorkerCountsEachDatagramOnce(t *testing.T) {
 		t.Errorf("counted %+v, want %+v", total.Transports[answer.UDP], want)
 	}
 	if total.Slow.Done != 1 || total.Slow.Replies != 1 {
-		t.Errorf("slow lane: %+v", total.Slow)
+		t.Errorf("deferred lane: %+v", total.Slow)
 	}
 	sent := r.socket.sent()
-	if len(sent) != 10 { // 11 answers but 2, and 1 from the slow lane
+	if len(sent) != 10 { // 11 answers but 2, and 1 from the deferred lane
 		t.Errorf("%d datagrams sent, want 10", len(sent))
 	}
 	for _, d := range sent {
@@ -196,9 +196,9 @@ func TestUDPWorkerDropsWhatTheSlowLaneHasNoRoomFor(t *testing.T) {
 		r.put("slow.example")
 	}
 	r.put("fast.example")
-	workertest.Await(t, "a fast answer past the full slow lane", func() bool { return len(r.socket.sent()) == 1 })
+	workertest.Await(t, "a fast answer past the full deferred lane", func() bool { return len(r.socket.sent()) == 1 })
 	if !r.server.slow.HasRoom(answer.TCP, false) {
-		t.Error("datagrams took the room of TCP in the slow lane")
+		t.Error("datagrams took the room of TCP in the deferred lane")
 	}
 	close(block)
 	if err := r.finish(); err != nil {
@@ -228,7 +228,7 @@ func TestSlowHandlerPanicCostsOneRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	if total := checkLaws(t, r.server); total.Slow.Done != 2 || total.Slow.Replies != 1 {
-		t.Errorf("slow lane: %+v", total.Slow)
+		t.Errorf("deferred lane: %+v", total.Slow)
 	}
 }
 

@@ -29,11 +29,11 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// fakeAnswerer answers by the first label of QNAME, so that the transports are
+// FakeAnswerer answers by the first label of QNAME, so that the transports are
 // tested without zones:
 //
 //	drop   no answer        panic  a fault
-//	slow   the slow lane    big    an answer of 60,000 octets, where there is room
+//	slow   the deferred lane    big    an answer of 60,000 octets, where there is room
 //	mid    1,000 octets  trip   a fault of lookAhead, then the request back
 //
 // Any other name gets the request back as its response.
@@ -96,7 +96,7 @@ func fakeLabel(request []byte) string {
 	return ""
 }
 
-// fakeQuery returns a query for the name.
+// FakeQuery returns a query for the name.
 func FakeQuery(id uint16, name string) []byte {
 	q := make([]byte, wire.HeaderLen, 64)
 	binary.BigEndian.PutUint16(q, id)
@@ -109,7 +109,7 @@ var TestLimits = worker.Limits{
 	TCPClients: 100, TCPClientsPer: 50, TCPIdle: time.Minute, TCPWrite: time.Minute, TCPPipeline: 16, Transfers: 4, TransfersPer: 2, TransferStall: time.Minute,
 }
 
-// await fails the test unless the condition becomes true.
+// Await fails the test unless the condition becomes true.
 func Await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -130,7 +130,7 @@ func SumOf(counts []uint64) (sum uint64) {
 	return sum
 }
 
-// testLog is a log that a test reads.
+// TestLog is a log that a test reads.
 type TestLog struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -154,7 +154,7 @@ type HandlerFunc func(context.Context, *deferred.Request)
 
 func (f HandlerFunc) Handle(ctx context.Context, r *deferred.Request) { f(ctx, r) }
 
-// tcpClient is a client with one connection.
+// StreamClient is a client with one connection.
 type StreamClient struct {
 	T testing.TB
 	*net.TCPConn
@@ -201,7 +201,7 @@ func (c *StreamClient) Next() ([]byte, error) {
 	return m, err
 }
 
-// ask sends a query and checks that what comes back is the answer to it.
+// Ask sends a query and checks that what comes back is the answer to it.
 func (c *StreamClient) Ask(id uint16, name string) []byte {
 	c.T.Helper()
 	c.Send(Framed(FakeQuery(id, name)))
@@ -212,13 +212,13 @@ func (c *StreamClient) Ask(id uint16, name string) []byte {
 	return m
 }
 
-// isClosed waits for the end of the connection.
+// IsClosed waits for the end of the connection.
 func (c *StreamClient) IsClosed() bool {
 	_, err := io.Copy(io.Discard, c)
 	return err == nil || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)
 }
 
-// testIssuer issues certificates.
+// TestIssuer issues certificates.
 type TestIssuer struct {
 	t    testing.TB
 	cert *x509.Certificate
@@ -258,7 +258,7 @@ func (a *TestIssuer) Issue(c *x509.Certificate) *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-// named returns a certificate for a name.
+// Named returns a certificate for a name.
 func (a *TestIssuer) Named(name string) *tls.Certificate {
 	return a.Issue(&x509.Certificate{DNSNames: []string{name}})
 }
@@ -269,18 +269,18 @@ func (a *TestIssuer) Pool() *x509.CertPool {
 	return p
 }
 
-// client returns what a client needs that trusts the issuer.
+// Client returns what a client needs that trusts the issuer.
 func (a *TestIssuer) Client() *tls.Config {
 	return &tls.Config{RootCAs: a.Pool(), ServerName: "ns1.example", NextProtos: []string{"dot"}}
 }
 
-// tlsClient is a client with one TLS connection.
+// TLSConn is a client with one TLS connection.
 type TLSConn struct {
 	t testing.TB
 	*tls.Conn
 }
 
-// dialTLS returns the connection, or the error of its handshake. In TLS 1.3 a server
+// DialTLS returns the connection, or the error of its handshake. In TLS 1.3 a server
 // refuses a client after the client's last word, so that it is asked for one octet.
 func DialTLS(t testing.TB, to netip.AddrPort, c *tls.Config) (*TLSConn, error) {
 	t.Helper()
@@ -292,7 +292,7 @@ func DialTLS(t testing.TB, to netip.AddrPort, c *tls.Config) (*TLSConn, error) {
 	return &TLSConn{t, conn}, nil
 }
 
-// mustHandshake makes a TLS connection of one of TCP.
+// MustHandshake makes a TLS connection of one of TCP.
 func MustHandshake(t testing.TB, raw *StreamClient, c *tls.Config) *TLSConn {
 	t.Helper()
 	conn := tls.Client(raw.TCPConn, c)
@@ -344,7 +344,7 @@ var (
 	MemLocal  = netip.MustParseAddrPort("203.0.113.1:53")
 )
 
-// wait waits for the release, or for the end of a test that failed before it.
+// Wait waits for the release, or for the end of a test that failed before it.
 func Wait(ctx context.Context, release <-chan struct{}) {
 	select {
 	case <-release:
