@@ -1,7 +1,9 @@
 package architecture
 
 import (
+	"io/fs"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -39,5 +41,26 @@ func notInTop(paths []string) []string {
 func TestNotInTop(t *testing.T) {
 	if got := notInTop([]string{"zone/zone.go", "new/a.go", "new/b.go", "notes.txt", "README.md"}); !slices.Equal(got, []string{"new", "notes.txt"}) {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestServerPackagesStaySmall: server was one package of 49 files in which nothing could be
+// found.
+func TestServerPackagesStaySmall(t *testing.T) {
+	const most = 25
+	count := map[string]int{}
+	err := filepath.WalkDir(filepath.Join(repository(t), "server"), func(path string, d fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			count[filepath.Dir(path)]++
+		}
+		return err
+	})
+	if err != nil || len(count) < 3 {
+		t.Fatalf("%d packages, %v", len(count), err)
+	}
+	for dir, n := range count {
+		if n > most {
+			t.Errorf("%s has %d files, must have at most %d; split the package", dir, n, most)
+		}
 	}
 }
