@@ -30,6 +30,7 @@ var words = []struct {
 
 	{word(`mend|mends|mended|mending`), "fix, correct"},
 	{word(`pour|pours|poured|pouring`), "add, read"},
+	{word(`guilt|guilty`), "what is measured, e.g. eviction score"},
 	{word(`shy`), "what happens, e.g. waits"},
 	{word(`whence|thence|hither|thither|whereof|lest`), "a usual word"},
 	{word(`comes? true|came true`), "becomes true"},
