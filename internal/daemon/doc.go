@@ -33,7 +33,7 @@
 //
 // # Panics
 //
-// A panic is contained (package supervise): it affects one reload, one update or one check of a
+// A panic is contained (server/supervise): it affects one reload, one update or one check of a
 // secondary zone, or restarts a part; a part that keeps failing ends the server with a reason.
 // The watchdog (vital.go) probes the parts, and stops notifying the service manager if one makes
 // no progress.
