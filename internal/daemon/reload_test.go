@@ -106,10 +106,10 @@ zones:
 			}
 		}, want: "cannot be written to the journal"},
 	} {
-		replace(t, path, c.text)
-		if c.begin != nil {
+		if c.begin != nil { // before the watcher can find the configuration
 			c.begin()
 		}
+		replace(t, path, c.text)
 		o := l.reload(t)
 		var b strings.Builder
 		if err := o.Print(&b); err != nil {
