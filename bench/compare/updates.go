@@ -53,7 +53,7 @@ func (g *generator) record(owner string, t uint16, ttl uint32) dns.RR {
 	case dns.TypeDHCID:
 		data = "AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA="
 	case dns.TypeSOA:
-		data = fmt.Sprintf("ns1.example.com. hostmaster.example.com. %d 1 2 3 4", pick(g, []int{1, 2000, 3000, 1 << 20, 1<<31 + 5}))
+		data = fmt.Sprintf("ns1.example.com. hostmaster.example.com. %d 1 2 3 4", pick(g, []uint32{1, 2000, 3000, 1 << 20, 1<<31 + 5}))
 	case dns.TypeHINFO:
 		data = "a b"
 	case 65280:
