@@ -256,6 +256,43 @@ func (p *pages) read(n uint64) ([]byte, error) {
 	return b, nil
 }
 
+// readDamaged reads a page of the tree whose header or table of elements is damaged, as
+// if it were a leaf unless it is a branch. The number of elements is in the header and,
+// as the start of the first key, in the first element; the number of further pages
+// follows from the elements. If one of the three is damaged, the two others agree. It
+// returns nil if the page cannot be read.
+func (p *pages) readDamaged(n uint64) []byte {
+	ne := binary.NativeEndian
+	b := make([]byte, p.page)
+	if _, err := p.f.ReadAt(b, int64(n*p.page)); err != nil {
+		return nil
+	}
+	if ne.Uint16(b[8:]) == pageBranch {
+		return b
+	}
+	ne.PutUint16(b[8:], pageLeaf)
+	more := uint64(ne.Uint32(b[12:]))
+	counts := [...]uint64{uint64(ne.Uint32(b[pageHeaderLen+4:])) / elementLen, uint64(ne.Uint16(b[10:]))}
+	pagesFor := func(count uint64) uint64 {
+		ne.PutUint16(b[10:], uint16(count))
+		return elementsEnd(b, p.page) / p.page
+	}
+	if pagesFor(counts[0]) != more && pagesFor(counts[1]) != more {
+		if counts[0] != counts[1] {
+			return b
+		}
+		more = pagesFor(counts[0])
+	}
+	if more >= p.size/p.page-n {
+		return b
+	}
+	b = append(b, make([]byte, more*p.page)...)
+	if _, err := p.f.ReadAt(b[p.page:], int64((n+1)*p.page)); err != nil {
+		return b[:p.page]
+	}
+	return b
+}
+
 // walk calls visit with each item of a bucket that lies on a valid page, in the order
 // of the tree.
 func (p *pages) walk(bucket string, visit func(item)) {
@@ -320,7 +357,9 @@ func (p *pages) walkPage(n uint64, low, high []byte, depth int, visit func(item,
 	}
 	if err != nil {
 		p.fault("page %d: %v", n, err)
-		if b != nil && binary.NativeEndian.Uint16(b[8:]) == pageLeaf {
+		// The leaves below a damaged branch are orphans. Any other page is taken for a
+		// leaf, because the number of its kind may be what is damaged.
+		if b := p.readDamaged(n); b != nil && binary.NativeEndian.Uint16(b[8:]) != pageBranch {
 			p.isUsed.set(n)
 			p.walkDamaged(b, &pageSpan{low, high}, visit)
 		}
