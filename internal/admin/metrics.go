@@ -112,7 +112,7 @@ func list() []metric {
 
 		{"ptrd_received_total", "Requests taken from the sockets.", l("transport")},
 		{"ptrd_answered_total", "Requests that an answer was made for.", l("transport")},
-		{"ptrd_deferred_total", "Requests handed to the slow lane.", l("transport")},
+		{"ptrd_deferred_total", "Requests that were queued for deferred handling.", l("transport")},
 		{"ptrd_dropped_total", "Requests without an answer, by reason.", l("transport", "reason")},
 		{"ptrd_unsent_total", "Answers that could not be sent, by reason.", l("transport", "reason")},
 		{"ptrd_kernel_dropped_total", "UDP requests that the kernel dropped because a receive buffer was full.", nil},
@@ -142,12 +142,12 @@ func list() []metric {
 		{"ptrd_slow_done_total", "Deferred requests that are done.", nil},
 		{"ptrd_slow_replies_total", "Messages made for deferred requests.", nil},
 		{"ptrd_slow_unsent_total", "Messages for deferred requests that were not sent.", nil},
-		{"ptrd_slow_full_total", "Requests turned away because the slow lane was full.", nil},
+		{"ptrd_slow_full_total", "Requests refused because the queue of deferred requests was full.", nil},
 		{"ptrd_log_lines_total", "Lines written to the log, by level.", l("level")},
 		{"ptrd_log_suppressed_total", "Log records that were counted instead of written, by level.", l("level")},
 		{"ptrd_query_log_lost_total", "Sampled queries that the log was too slow for.", nil},
 
-		{"ptrd_reload_success", "1 if the last reload put everything in force as its sources have it.", nil},
+		{"ptrd_reload_success", "1 if the last reload succeeded and every zone is served as its sources have it.", nil},
 		{"ptrd_reload_timestamp_seconds", "When the last reload began.", nil},
 		{"ptrd_reload_last_success_timestamp_seconds", "When the last successful reload began; 0 if none was.", nil},
 		{"ptrd_reload_duration_seconds", "How long the last reload took.", nil},

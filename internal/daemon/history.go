@@ -167,7 +167,7 @@ func (d *Daemon) zoneOf(what string) (apex dname.Name, about func(dname.Name) bo
 	}
 	if p, err := netip.ParsePrefix(what); err == nil {
 		if p != p.Masked() {
-			return nil, nil, fmt.Errorf("prefix %v has bits set behind its length; write %v", p, p.Masked())
+			return nil, nil, fmt.Errorf("prefix %v has host bits; write %v", p, p.Masked())
 		}
 		for i := range cfg.Zones {
 			switch z := &cfg.Zones[i]; {

@@ -79,7 +79,7 @@ func (d *Daemon) reload(ctx context.Context, cause string, c *confirmation) *Out
 			d.each.Warn("changed keys that are read at the start only; restart ptrd", "keys", o.Restart)
 		}
 		if len(o.Opened)+len(o.Closed) > 0 {
-			d.each.Info("listens elsewhere", "opened", o.Opened, "closed", o.Closed)
+			d.each.Info("listeners changed", "opened", o.Opened, "closed", o.Closed)
 		}
 		for _, c := range o.Changed {
 			d.log.Debug("zone changed", "zone", c.Zone, "what", c.What, "from", uint32(c.From), "serial", uint32(c.To))

@@ -53,7 +53,7 @@ func (h Held) String() string {
 
 // text is what is said of it where it is found; key is the one that limits it.
 func (h Held) text(key string, limit config.Shrink) string {
-	return fmt.Sprintf("%v, and %s lets a change remove %v at most, so what was served stays; if this is meant, run `ptrd reload --accept-shrink %s`", h, key, limit, h.Name())
+	return fmt.Sprintf("%v, and %s lets a change remove %v at most, so the earlier content is still served; if this is meant, run `ptrd reload --accept-shrink %s`", h, key, limit, h.Name())
 }
 
 // finding returns it as an error at a place of the configuration.

@@ -8,8 +8,8 @@ import (
 	"github.com/ptrd/ptrd/server/wire"
 )
 
-// Handle takes an UPDATE over from the slow lane of the server, which has
-// verified its signature and signs the answer. It does not wait for the disk.
+// Handle handles an UPDATE that the server deferred. The server has verified its
+// signature and signs the answer. Handle does not wait for the disk.
 func (u *Updater) Handle(_ context.Context, r *deferred.Request) {
 	r.Hold()
 	req := &Request{Message: r.Message, Client: r.Client, Drop: r.End, Answer: func(c wire.RCode, ede uint16, text string) {
