@@ -32,8 +32,14 @@ func (l *lab) observable(t *testing.T, ca string) string {
 		t.Fatal(err)
 	}
 	n, used := view.Policy.RateLimit.Buckets(0)
-	return fmt.Sprintf("listeners %v %v %v, certificate %s, level %v, zones %s, held %v, buckets %d %d, findings %v",
-		s.Listen, s.TLS, s.Admin, cn, l.level.Level(), zones, s.Held, n, used, l.findings.last)
+	logged := 0 // each finding of the active configuration is logged once
+	for line := range strings.Lines(l.log.String()) {
+		if strings.Contains(line, "msg=finding") && strings.Contains(line, "file.zone") {
+			logged++
+		}
+	}
+	return fmt.Sprintf("listeners %v %v %v, certificate %s, level %v, zones %s, held %v, buckets %d %d, findings logged %d",
+		s.Listen, s.TLS, s.Admin, cn, l.level.Level(), zones, s.Held, n, used, logged)
 }
 
 // query asks a question n times over UDP.
@@ -71,7 +77,7 @@ zones:
   - {name: file.example, file: file.zone, update: [127.0.0.1], dynamic_lifetime: 1h}
   - {name: new.example}
 `
-	replace(t, filepath.Join(dir, "file.zone"), "a 60 TXT 1\nb 60 CNAME c\nc 60 CNAME b\n")
+	replace(t, filepath.Join(dir, "file.zone"), "a 60 TXT 1\na 61 TXT 2\nb 60 CNAME c\nc 60 CNAME b\n")
 	fs := &explosive{over: "file.zone"}
 	l := startWith(t, dir, good, Options{Files: &infile.Files{System: fs}})
 	path, journal := filepath.Join(dir, "config.yaml"), filepath.Join(dir, "state", journalName)

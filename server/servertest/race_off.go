@@ -2,4 +2,5 @@
 
 package servertest
 
+// RaceEnabled reports whether the race detector is on.
 const RaceEnabled = false
