@@ -54,11 +54,11 @@ func (r *Responder) isKnown(v *View, q *Request, msg []byte) bool {
 	return m.cookieState == cookieValid
 }
 
-// limitDeferred takes the tokens for what the front of the deferred lane answers over UDP
-// in buf[:n], or, with the verdict Defer, hands to a handler. An answer to a signed
-// query counts as any other; an IXFR as an answer of full size; an error as one. What
-// an UPDATE or NOTIFY that is handed on may lead to, admit has taken a token for, and
-// [SlowRequest.Send] does where it is refused.
+// limitDeferred applies the rate limits to a deferred request: to the answer in buf[:n],
+// or, with the verdict Defer, to what a handler may send. A signed query counts as any
+// other, an IXFR as an answer of full size, and an error as an error. An UPDATE or NOTIFY
+// has used a token in admit; if the handler refuses it, Send of package deferred uses
+// another one.
 func (r *Responder) limitDeferred(s *Deferred, buf []byte, n int, verdict Verdict) (int, Verdict) {
 	m, q, l := &r.m, &s.Request, s.View.Policy.RateLimit
 	size := n + m.signs

@@ -122,7 +122,7 @@ type tcpConn struct {
 	place              int // in its table; -1: not there
 	ofClient, ofPrefix *int
 
-	state     atomic.Int64 // phase in the lowest bits, above them when it began, by Server.clock
+	state     atomic.Int64 // phase in the lowest bits, above them when it began, by Group.Clock
 	inWork    atomic.Int32 // queries in the deferred lane, and those whose answers are queued
 	transfers atomic.Int32 // of inWork: zones being transferred
 	out       sendQueue

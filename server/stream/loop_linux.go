@@ -111,13 +111,15 @@ func (l *tcpLoop) isReady() bool {
 	return errno == 0 && n > 0
 }
 
-// tcpLoop serves its connections alone. It learns by epoll which of them can be
-// read, edge-triggered, so that a connection costs no system call beside those
-// that move octets; idle, it waits as an epoll does. Reading and writing are raw
-// system calls, which do not block, as in mmsgSocket.
+// tcpLoop serves its connections in one goroutine. Edge-triggered epoll reports which of
+// them can be read, so that a connection costs no system calls but those that move
+// octets. Reading and writing are raw system calls that do not block, as for UDP.
 //
-// A connection that says nothing holds its tcpConn and no buffer: octets are read
-// into the loop's buffer, and what is left of them there is part of a message.
+// An idle connection holds its tcpConn and no buffer: octets are read into the buffer of
+// the loop, and the connection keeps only an incomplete message.
+//
+// All state of one event loop is in this struct: splitting it would only rename the
+// fields, because each step of the loop uses most of them.
 type tcpLoop struct {
 	conns    *Set
 	answerer *connAnswerer
@@ -133,7 +135,7 @@ type tcpLoop struct {
 	ready  int           // events to be handled
 	next   int           // the first of them that is not
 	served *loopConn     // the connection in work
-	now    time.Duration // when the round began, by Server.clock
+	now    time.Duration // when the round began, by Group.Clock
 	parked bool          // others had the processor since the last round
 	rested time.Time     // when that was
 	alarm  time.Duration // when the deadline wakes the loop; 0: it is not set

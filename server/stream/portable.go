@@ -193,7 +193,7 @@ type netConn struct {
 	// Guarded by out.mu.
 	writing bool          // one goroutine writes what is queued
 	leaving bool          // and was told that the connection stops
-	since   time.Duration // when the client last made progress in taking it, by Server.clock
+	since   time.Duration // when the client last made progress in taking it, by Group.Clock
 	unacked int           // octets that it had not acknowledged then
 }
 

@@ -28,7 +28,7 @@ type Group struct {
 	Limits   atomic.Pointer[Limits]
 	Log      *slog.Logger
 	Now      func() time.Time
-	Began    time.Time // what clock and Request.Elapsed count from
+	Began    time.Time // what Clock and Request.Elapsed count from
 	Workers  int
 	Portable bool
 	Lanes    *Pool
@@ -58,7 +58,7 @@ func (g *Group) SetLimits(l Limits) error {
 	return nil
 }
 
-// Clock returns the time since the host was made. It does not go back.
+// Clock returns the time since Began. It never goes back.
 func (g *Group) Clock() time.Duration { return g.Now().Sub(g.Began) }
 
 // Fail ends the server with the error of a worker. The first one counts.

@@ -90,8 +90,11 @@ type Options struct {
 	Pause func() func()
 }
 
-// Journal is an open journal file. It implements [zone.Journal]; all methods may
-// be called at the same time.
+// Journal is an open journal file, to which each batch is appended before it is served.
+// Its methods may be called by several goroutines at once.
+//
+// The fields are five groups, each with its own lock or none. A writer needs most of
+// the group of mu; found, lostNotes and floors are filled by Open.
 type Journal struct {
 	o      Options
 	db     atomic.Pointer[database] // nil: it cannot be used for now
