@@ -509,6 +509,49 @@ func TestDamagedChange(t *testing.T) {
 	j.Close()
 }
 
+// If the root page is damaged, a page of changes may be gone too without a trace: the
+// history is not taken for complete, and older content is not restored in its place.
+func TestDamagedRoot(t *testing.T) {
+	path, z := keptJournal(t)
+	more := mustOpen(t, path)
+	serve(t, more, 7, manyZones()...)
+	more.Close()
+	editFile(t, path, func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte(bucketChanges))
+		c := b.Cursor()
+		k, _ := c.Seek(blockKey(2, 0, 0)) // of the other zone
+		if k != nil {
+			k, _ = c.Prev()
+		} else {
+			k, _ = c.Last()
+		}
+		return errors.Join(b.Delete(bytes.Clone(k)), flip(tx.Bucket([]byte(bucketZones)), []byte(z.Key())))
+	})
+	v, err := openSurvey(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.file.Close()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := data[v.p.head.root*v.p.page:][:v.p.page]
+	at := bytes.Index(root, []byte(bucketChanges))
+	if at < 0 || v.p.roots[bucketChanges].page == 0 {
+		t.Fatal("changes have no page of their own")
+	}
+	root[at] ^= 1
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j := mustOpen(t, path)
+	defer j.Close()
+	if got, ok, err := j.Restore(z.Apex(), nil); ok && err == nil {
+		t.Errorf("restored with serial %d, the last was %d", got.Serial(), z.Serial())
+	}
+}
+
 // Without a journal the contents are found, and no serial is used again: neither
 // that of a content nor one that a journal has which was set aside.
 func TestLostJournal(t *testing.T) {

@@ -132,6 +132,9 @@ func (v *survey) walk(p *pages, visit func(bucket string, it item, ok bool)) {
 		p.walk(bucket, func(it item) { visit(bucket, it, isWhole(bucket, it)) })
 		if v.bad != nil {
 			v.bad[bucket] += p.faults - before
+			if _, ok := p.roots[bucket]; !ok && v.format == format {
+				v.bad[bucket]++ // some of its pages may be damaged as well
+			}
 		}
 	}
 }
