@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -211,11 +212,10 @@ func TestUDPWorkerDropsWhatTheSlowLaneHasNoRoomFor(t *testing.T) {
 }
 
 func TestSlowHandlerPanicCostsOneRequest(t *testing.T) {
-	first := true
+	var panicked atomic.Bool
 	r := newMemRun(t, func(o *Options) {
 		o.Slow = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) {
-			if first {
-				first = false
+			if panicked.CompareAndSwap(false, true) {
 				panic("asked to")
 			}
 			q.Reply(q.Message)
