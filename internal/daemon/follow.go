@@ -225,26 +225,18 @@ func (d *Daemon) claim(claims map[string]*catalog.Claim) error {
 	if len(changed)+len(gone) == 0 {
 		return nil
 	}
-	noted, err := d.serveClaims(changed, gone)
+	served, err := d.serveClaims(changed, gone)
 	if err != nil {
 		return err
 	}
 	f.claims = claims
-	d.log.Info("follows catalogs", "zones", len(claims), "removed", len(gone), "changed", len(noted))
-	for _, c := range changed {
-		if noted[c.Apex.Key()] {
-			continue
-		}
-		if err := d.journal.SetNotes(c.Apex, c.Notes()); err != nil {
-			return fmt.Errorf("note the catalog of zone %v: %w", c.Apex, err)
-		}
-	}
+	d.log.Info("follows catalogs", "zones", len(claims), "removed", len(gone), "changed", served)
 	return nil
 }
 
-// serveClaims publishes zones whose claim is new or changed, and no longer those at the
-// apexes in gone. It returns the keys of those whose claims were noted with it.
-func (d *Daemon) serveClaims(changed []*catalog.Claim, gone []dname.Name) (noted map[string]bool, err error) {
+// serveClaims publishes zones whose claim is new or changed, with the notes of their
+// claims, and no longer those at the apexes in gone. It returns how many zones changed.
+func (d *Daemon) serveClaims(changed []*catalog.Claim, gone []dname.Name) (served int, err error) {
 	now := d.registry.Load()
 	next := now.With(changed, gone, now)
 	at := map[string]*catalog.Claim{}
@@ -259,20 +251,27 @@ func (d *Daemon) serveClaims(changed []*catalog.Claim, gone []dname.Name) (noted
 		Propose: func(set *zone.Set) (*zone.Batch, error) {
 			plan = d.follower.PlanChange(next.SecondariesOf(apexes), gone, set, next.IsPrimary)
 			next.SetPolicies(&policy, plan.Expires())
-			noted = map[string]bool{}
-			for i := range plan.Changes {
-				c := &plan.Changes[i]
+			b := &zone.Batch{Changes: plan.Changes, Source: sourceCatalog, At: time.Now().UnixMilli()}
+			noted := map[string]bool{}
+			for i := range b.Changes {
+				c := &b.Changes[i]
 				if claim := at[c.Apex.Key()]; claim != nil && c.Zone != nil {
 					c.Notes = append(c.Notes, claim.Notes()...)
 					noted[c.Apex.Key()] = true
 				}
 			}
-			return &zone.Batch{Changes: plan.Changes, Source: sourceCatalog, At: time.Now().UnixMilli()}, nil
+			served = len(noted)
+			for _, c := range changed {
+				if !noted[c.Apex.Key()] {
+					b.Notes = append(b.Notes, zone.ZoneNotes{Apex: c.Apex, Notes: c.Notes()})
+				}
+			}
+			return b, nil
 		},
 		Show:  func(set *zone.Set) { d.showWith(set, next, &policy) },
 		After: func() error { d.follower.Adopt(plan); return nil },
 	})
-	return noted, err
+	return served, err
 }
 
 // showWith serves zones with the settings that belong to them.
