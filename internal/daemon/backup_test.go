@@ -58,7 +58,7 @@ func TestBackupAndRestore(t *testing.T) {
 		for ; !stop.Load(); n++ {
 			add(l, n)
 			z := l.zones.Set().Get(dname.MustParse("dynamic.example"))
-			if err := l.journal.UpdateContent(z, nil); err != nil && !errors.Is(err, journal.ErrNotCurrent) {
+			if err := l.journal.UpdateContent(z); err != nil && !errors.Is(err, journal.ErrNotCurrent) {
 				t.Error(err)
 			}
 		}

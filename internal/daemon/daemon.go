@@ -131,7 +131,7 @@ type writing struct {
 	producer  catalog.Producer
 	fleet     fleet
 	findings  findingLog
-	serving   bool // queries are answered: long work gives way to them
+	serving   atomic.Bool // queries are answered: long work gives way to them
 	earlier   earlier
 	watched   []string // sources of the last plan
 	made      int64    // octets of zones made since the last release
@@ -309,7 +309,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	}
 	defer func() { d.control.Close() }() // nothing new where Serve closed it
 	isOld := hasSecret(cfg.StateDir)
-	if d.journal, err = journal.Open(filepath.Join(cfg.StateDir, journalName), journal.Options{Changed: d.journalChanged, Content: d.content}); err != nil {
+	if d.journal, err = journal.Open(filepath.Join(cfg.StateDir, journalName), journal.Options{Changed: d.journalChanged, Content: d.content, Pause: d.pause}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.journal.Close()) }()
@@ -317,7 +317,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.findDamage(cfg, isOld)
 	d.secret = d.cookieSecret(cfg.StateDir)
 	d.zones = commit.New(commit.Options{Journal: d.journal, Show: d.show, Published: d.published})
-	d.keeper = history.NewKeeper(history.Options{Journal: d.journal, Set: d.zones.Set, Pause: d.pause, Log: d.log, Guard: d.contain})
+	d.keeper = history.NewKeeper(history.Options{Journal: d.journal, Set: d.zones.Set, Log: d.log, Guard: d.contain})
 	d.notifier = notify.New(notify.Options{Set: d.zones.Set, IsOwn: d.isOwn, Log: d.log, Guard: d.contain})
 	d.pacer = pace.New()
 	defer d.pacer.Close()
@@ -362,7 +362,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		}
 		return errors.New(outcome.Error)
 	}
-	d.serving = true
+	d.serving.Store(true)
 	d.vitals = d.newVitals()
 	part("answers", d.server.Serve)
 	part("updates", d.updater.Run)
@@ -474,7 +474,7 @@ func (d *Daemon) fileAnswered(path string) {
 // pause returns what a goroutine that computes calls often; nil before there are
 // queries to give way to.
 func (d *Daemon) pause() func() {
-	if !d.serving {
+	if !d.serving.Load() {
 		return nil
 	}
 	return d.pacer.Pause()

@@ -59,18 +59,19 @@ func (d *Daemon) findDamage(cfg *config.Config, isOld bool) {
 // the journal has no entry of it, the latest content that is left is taken, under a
 // serial after all that are known: more may have been served.
 func (d *Daemon) restoreZone(apex dname.Name) (*zone.Zone, bool, error) {
-	z, ok, err := d.journal.Restore(apex, d.pause())
+	z, ok, err := d.journal.Restore(apex)
 	if err != nil {
 		return nil, false, err
 	}
 	if ok {
 		// Of a backup or a content that was left, later serials may have been served.
-		if floor, ok := d.journal.Floor(apex); ok && !floor.Before(z.Serial()) {
+		floor, ok, err := d.journal.Floor(apex)
+		if ok && !floor.Before(z.Serial()) {
 			z = z.WithSerial(floor.Next(time.Now().Unix()))
 		}
-		return z, true, nil
+		return z, err == nil, err
 	}
-	if z, ok, err = d.journal.Found(apex, d.pause()); !ok {
+	if z, ok, err = d.journal.Found(apex); !ok {
 		return nil, false, err
 	}
 	serial := z.Serial()

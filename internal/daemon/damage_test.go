@@ -483,7 +483,7 @@ func TestJournalMovedAway(t *testing.T) {
 		l.addRecord(t, "dynamic.example.", fmt.Sprintf("r%d.dynamic.example. 60 TXT x", n))
 	}
 	z := l.zones.Set().Get(dname.MustParse("dynamic.example"))
-	if err := l.journal.UpdateContent(z, nil); err != nil {
+	if err := l.journal.UpdateContent(z); err != nil {
 		t.Fatal(err)
 	}
 	want := l.servedZones()["dynamic.example."]

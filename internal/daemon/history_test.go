@@ -118,7 +118,7 @@ func TestRollback(t *testing.T) {
 		t.Fatal(err)
 	}
 	l = start(t, dir, emptyConfig)
-	z, ok, err := l.journal.Restore(apex, nil)
+	z, ok, err := l.journal.Restore(apex)
 	if !ok || err != nil || z.Digest() != served.Digest() || z.Serial() != served.Serial() {
 		t.Errorf("after a restart: %v %v", ok, err)
 	}

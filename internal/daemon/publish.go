@@ -38,7 +38,7 @@ func (d *Daemon) saveContents() {
 		if item := zones.Item(z.Apex()); item == nil || !item.Dynamic || !z.IsAvailable() {
 			continue
 		}
-		if err := d.journal.SaveContent(z, d.pause()); err != nil {
+		if err := d.journal.SaveContent(z); err != nil {
 			d.log.Error("the content of a dynamic zone cannot be saved", "zone", z.Apex().String(), "err", err)
 			continue
 		}

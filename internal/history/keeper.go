@@ -31,7 +31,6 @@ const attemptWait = time.Millisecond
 type Options struct {
 	Journal *journal.Journal
 	Set     func() *zone.Set // what is published
-	Pause   func() func()    // gives each computation its pause, as for assemble.Options
 	Log     *slog.Logger
 
 	Guard *supervise.Supervisor // contains panics over single zones; nil: they are not contained
@@ -129,7 +128,7 @@ func (k *Keeper) writeOne(ctx context.Context, apex dname.Name) error {
 		if z == nil || !z.IsAvailable() {
 			return nil
 		}
-		if err := k.o.Journal.UpdateContent(z, k.o.Pause()); !errors.Is(err, journal.ErrNotCurrent) {
+		if err := k.o.Journal.UpdateContent(z); !errors.Is(err, journal.ErrNotCurrent) {
 			return err
 		}
 		select {

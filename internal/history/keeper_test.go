@@ -30,7 +30,7 @@ func TestKeeper(t *testing.T) {
 	var log bytes.Buffer
 	var k *Keeper
 	store := commit.New(commit.Options{Journal: j, Published: func(b *zone.Batch) { k.Published(b) }})
-	k = NewKeeper(Options{Journal: j, Set: store.Set, Pause: func() func() { return nil }, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	k = NewKeeper(Options{Journal: j, Set: store.Set, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	ctx, cancel := context.WithCancel(t.Context())
 	var run sync.WaitGroup
 	run.Go(func() { k.Run(ctx) })
@@ -83,7 +83,7 @@ func TestKeeper(t *testing.T) {
 				}
 				time.Sleep(time.Millisecond)
 			}
-			back, ok, err := j.Restore(apex, nil)
+			back, ok, err := j.Restore(apex)
 			if !ok || err != nil || back.Serial() != z.Serial() || back.Digest() != z.Digest() {
 				t.Fatalf("restored at serial %d: %v %v", serial, ok, err)
 			}

@@ -33,8 +33,8 @@ type Zone struct {
 
 // Journal keeps zones over a restart.
 type Journal interface {
-	Restore(apex dname.Name, pause func()) (z *zone.Zone, ok bool, err error)
-	PrepareContent(z *zone.Zone, pause func()) error
+	Restore(apex dname.Name) (z *zone.Zone, ok bool, err error)
+	PrepareContent(z *zone.Zone) error
 	Notes(apex dname.Name, prefix string) ([]zone.Note, error)
 	SetNotes(apex dname.Name, notes []zone.Note) error
 }
@@ -231,9 +231,8 @@ func (k *Follower) PlanChange(zones []Zone, removed []dname.Name, set *zone.Set,
 		}
 	}
 	k.mu.Unlock()
-	pause := k.o.Pause()
 	for _, t := range p.added {
-		if c := k.begin(t, set.Get(t.conf.Apex), pause); c != nil {
+		if c := k.begin(t, set.Get(t.conf.Apex)); c != nil {
 			p.Changes = append(p.Changes, *c)
 		}
 	}
@@ -242,9 +241,9 @@ func (k *Follower) PlanChange(zones []Zone, removed []dname.Name, set *zone.Set,
 
 // begin decides what a new zone is served as, where base is in the set, and returns the change; nil
 // if it stays as it is.
-func (k *Follower) begin(t *task, base *zone.Zone, pause func()) *zone.Change {
+func (k *Follower) begin(t *task, base *zone.Zone) *zone.Change {
 	apex := t.conf.Apex
-	z, kept, findings := k.restore(apex, pause)
+	z, kept, findings := k.restore(apex)
 	t.good, t.findings = z, findings
 	t.stored, t.kept = kept.expires, kept
 	now := k.o.Now()
@@ -273,11 +272,11 @@ const expiredReason = "no primary has confirmed the zone for longer than its SOA
 
 // restore returns what the journal has of a zone; nil: nothing. What cannot be read is transferred
 // again.
-func (k *Follower) restore(apex dname.Name, pause func()) (z *zone.Zone, kept keptTimes, findings []zone.Finding) {
+func (k *Follower) restore(apex dname.Name) (z *zone.Zone, kept keptTimes, findings []zone.Finding) {
 	if k.o.Journal == nil {
 		return nil, kept, nil
 	}
-	z, ok, err := k.o.Journal.Restore(apex, pause)
+	z, ok, err := k.o.Journal.Restore(apex)
 	if err == nil && ok {
 		var notes []zone.Note
 		if notes, err = k.o.Journal.Notes(apex, notePrefix); err == nil {

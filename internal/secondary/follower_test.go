@@ -63,14 +63,14 @@ func (m *memory) Append(b *zone.Batch) error {
 	return nil
 }
 
-func (m *memory) Restore(apex dname.Name, _ func()) (*zone.Zone, bool, error) {
+func (m *memory) Restore(apex dname.Name) (*zone.Zone, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	z := m.zones[apex.Key()]
 	return z, z != nil, m.fail
 }
 
-func (m *memory) PrepareContent(*zone.Zone, func()) error { return m.fail }
+func (m *memory) PrepareContent(*zone.Zone) error { return m.fail }
 
 func (m *memory) Notes(apex dname.Name, _ string) ([]zone.Note, error) {
 	m.mu.Lock()

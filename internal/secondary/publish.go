@@ -67,7 +67,7 @@ func (k *Follower) propose(t *task, out *outcome, good *zone.Zone) (*proposal, *
 			change.Notes = append(change.Notes, findingsNote(p.findings))
 		}
 		if len(change.Steps) == 0 && k.o.Journal != nil {
-			if err := k.o.Journal.PrepareContent(p.zone, k.o.Pause()); err != nil {
+			if err := k.o.Journal.PrepareContent(p.zone); err != nil {
 				return nil, nil, fmt.Errorf("keep the zone on disk, without which it is not served: %w", err)
 			}
 		}

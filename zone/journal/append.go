@@ -8,9 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
-
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/ptrd/ptrd/zone"
 )
@@ -39,7 +36,7 @@ func (j *Journal) Append(b *zone.Batch) error {
 	}
 	err := j.writeContents(edits)
 	if err == nil {
-		err = j.update(edits, b.Notes)
+		err = j.makeEdits(edits, b.Notes)
 	}
 	if err != nil {
 		if !errors.Is(err, zone.ErrUndecided) {
@@ -57,9 +54,6 @@ func (j *Journal) Append(b *zone.Batch) error {
 			delete(j.prepared, e.key)
 		}
 	}
-	// What these remove has no effect any more. If they fail, a later change removes it.
-	_ = j.removePassedFloors(edits)
-	_ = j.clearLost(edits)
 	return nil
 }
 
@@ -129,22 +123,23 @@ func (j *Journal) writeContents(edits []*edit) error {
 		z := e.content()
 		if p, ok := j.prepared[e.key]; ok && p.serial == z.Serial() && p.digest == z.Digest() && j.hasContent(e.change.Apex, &p) {
 			e.file = p
-		} else if e.file, err = j.writeContent(z, j.pause()); err != nil {
+		} else if e.file, err = j.writeContent(z); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// update makes the edits in one transaction. Entries and changes each are written by
+// makeEdits makes the edits in one transaction. Entries and changes each are written by
 // ascending keys: the database keeps the new keys of a transaction in one sorted
 // list, which a hundred thousand in any other order would move each time.
-func (j *Journal) update(edits []*edit, notes []zone.ZoneNotes) error {
+func (j *Journal) makeEdits(edits []*edit, notes []zone.ZoneNotes) error {
 	edits = slices.Clone(edits)
 	slices.SortStableFunc(edits, func(a, b *edit) int { return strings.Compare(a.key, b.key) })
 	limits := j.limits.Load()
-	return j.write(func(tx *bolt.Tx) error {
-		t := j.begin(tx)
+	return j.write(func(t *transaction) error {
+		t.bucket(bucketChanges).FillPercent = changesFill
+		t.bucket(bucketNames).FillPercent = changesFill
 		var puts []put
 		for _, e := range edits {
 			t.pause()
@@ -180,7 +175,7 @@ func (j *Journal) update(edits []*edit, notes []zone.ZoneNotes) error {
 				return err
 			}
 		}
-		return nil
+		return errors.Join(t.removePassedFloors(edits), t.clearLost(edits))
 	})
 }
 
@@ -211,43 +206,12 @@ type unfitError struct{ text string }
 
 func (e *unfitError) Error() string { return e.text }
 
-// transaction is one that writes.
-type transaction struct {
-	j                            *Journal
-	zones, names, history, notes *bolt.Bucket
-	pause                        func()
-}
-
-func (j *Journal) begin(tx *bolt.Tx) *transaction {
-	bucket := func(name string) *bolt.Bucket { return tx.Bucket([]byte(name)) }
-	t := &transaction{j, bucket(bucketZones), bucket(bucketNames), bucket(bucketChanges), bucket(bucketNotes), j.pause()}
-	t.history.FillPercent = changesFill
-	t.names.FillPercent = changesFill
-	countTransaction(tx)
-	return t
-}
-
-// state returns the entry that has the key; the zero value: there is none.
-func (t *transaction) state(key string) (state, error) { return t.j.readState(t.zones, key) }
-
-func (t *transaction) putState(key string, s *state) error {
-	return t.zones.Put([]byte(key), s.encode([]byte(key)))
-}
-
-// countTransaction gives the root page that is going to be written a number, by which
-// the latest is found when the heads of the file are damaged. It is a time, so that the
-// root of a transaction that failed has an earlier one than any that was committed later.
-func countTransaction(tx *bolt.Tx) {
-	meta := tx.Bucket([]byte(bucketMeta))
-	_ = meta.SetSequence(max(meta.Sequence()+1, uint64(time.Now().UnixNano()))) // fails only in a transaction that cannot write
-}
-
 // putBlocks writes blocks.
 func (t *transaction) putBlocks(puts []put) error {
 	slices.SortFunc(puts, func(a, b put) int { return bytes.Compare(a.key, b.key) })
 	for _, p := range puts {
 		t.pause()
-		if err := t.history.Put(p.key, p.value); err != nil {
+		if err := t.bucket(bucketChanges).Put(p.key, p.value); err != nil {
 			return err
 		}
 	}
@@ -260,13 +224,13 @@ func (t *transaction) assignNumber(s *state, key string) error {
 	if s.id != 0 {
 		return nil
 	}
-	n, err := t.history.NextSequence()
+	n, err := t.bucket(bucketChanges).NextSequence()
 	if err != nil {
 		return err
 	}
 	s.id = uint32(n)
 	number := binary.BigEndian.AppendUint32(nil, s.id)
-	return t.names.Put(number, withSum(bucketNames, number, []byte(key)))
+	return t.putSummed(bucketNames, number, []byte(key))
 }
 
 // apply computes the state that follows an edit, and the blocks to be written.
@@ -344,7 +308,7 @@ func (t *transaction) steps(e *edit) error {
 	if e.was.Sequence == 0 {
 		return &unfitError{fmt.Sprintf("zone %v: a changeset from serial %d, but the zone was never kept", c.Apex, c.Steps[0].Changeset.From)}
 	}
-	last, err := blockAt(t.history.Cursor(), e.was.id, e.was.Sequence)
+	last, err := blockAt(t.bucket(bucketChanges).Cursor(), e.was.id, e.was.Sequence)
 	if err != nil {
 		// It was damaged since Open: what comes now can be read without it, and the
 		// content of a kept zone is due to be written.

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/ptrd/ptrd/zone/disk"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -36,9 +34,9 @@ func (j *Journal) Backup(put func(name string, size int64, from io.Reader) error
 	j.pin()
 	defer j.unpin()
 	var files []string
-	if err := j.view(func(tx *bolt.Tx) error {
-		files = filesOf(tx)
-		_, err := tx.WriteTo(f)
+	if err := j.view(func(t *transaction) error {
+		files = t.contentFiles()
+		_, err := t.WriteTo(f)
 		return err
 	}); err != nil {
 		return fmt.Errorf("copy the journal: %w", err)
@@ -61,9 +59,9 @@ func (j *Journal) Backup(put func(name string, size int64, from io.Reader) error
 	return nil
 }
 
-// filesOf returns the names of the content files that entries name.
-func filesOf(tx *bolt.Tx) (files []string) {
-	c := tx.Bucket([]byte(bucketZones)).Cursor()
+// contentFiles returns the names of the content files that entries name.
+func (t *transaction) contentFiles() (files []string) {
+	c := t.bucket(bucketZones).Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		if s, ok := decode(k, v); ok && s.content != (contentFile{}) {
 			files = append(files, s.content.name(dname.FromWire(k)))
@@ -147,7 +145,7 @@ func Verify(path string) (files []string, err error) {
 			return
 		}
 		name := s.content.name(apex)
-		if _, _, _, readErr := j.readContent(apex, name, s.Verbatim, nil); readErr != nil {
+		if _, _, _, readErr := j.readContent(apex, name, s.Verbatim); readErr != nil {
 			err = fmt.Errorf("%s: %w", j.contentPath(name), errors.Join(ErrCorrupt, readErr))
 		}
 		list = append(list, contentDir+"/"+name)

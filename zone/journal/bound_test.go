@@ -189,13 +189,13 @@ func TestLargeChange(t *testing.T) {
 			if !due || err != nil {
 				t.Errorf("the content is not due to be written: %v", err)
 			}
-			if err := j.UpdateContent(z, nil); err != nil {
+			if err := j.UpdateContent(z); err != nil {
 				t.Fatal(err)
 			}
 			if due, err := j.IsContentDue(apex); due || err != nil {
 				t.Errorf("the content is due again: %v", err)
 			}
-			if err := j.UpdateContent(first, nil); err == nil {
+			if err := j.UpdateContent(first); err == nil {
 				t.Error("an old content was taken")
 			}
 			if err := j.Trim(time.UnixMilli(1)); err != nil {
@@ -204,7 +204,7 @@ func TestLargeChange(t *testing.T) {
 			if s, err := j.state(apex); err != nil || s.octets > 64<<10 {
 				t.Errorf("after the content was written %d octets stay: %v", s.octets, err)
 			}
-			back, ok, err := j.Restore(apex, nil)
+			back, ok, err := j.Restore(apex)
 			if !ok || err != nil || back.Digest() != z.Digest() || back.Serial() != 2 {
 				t.Errorf("restored: %v %v", ok, err)
 			}

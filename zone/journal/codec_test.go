@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"testing"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -106,8 +104,8 @@ func TestDamagedHistory(t *testing.T) {
 		}
 	}
 	apex, last := u.zone.Apex(), u.zone.Serial()
-	if err := j.write(func(tx *bolt.Tx) error {
-		b := tx.Bucket([]byte(bucketChanges))
+	if err := j.write(func(tx *transaction) error {
+		b := tx.bucket(bucketChanges)
 		k, v := b.Cursor().Seek(blockKey(1, 100, 0))
 		v = bytes.Clone(v)
 		v[len(v)/2] ^= 1

@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/disk"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -23,9 +21,9 @@ func (j *Journal) contentPath(name string) string {
 
 // PrepareContent writes the content of a kept zone to disk ahead of the change that its
 // history begins with, so that Append, and its waiting callers, do not
-// wait for that. pause is called every few microseconds; it may be nil.
-func (j *Journal) PrepareContent(z *zone.Zone, pause func()) error {
-	file, err := j.writeContent(z, pause)
+// wait for that.
+func (j *Journal) PrepareContent(z *zone.Zone) error {
+	file, err := j.writeContent(z)
 	if err != nil {
 		return err
 	}
@@ -44,8 +42,8 @@ func (j *Journal) PrepareContent(z *zone.Zone, pause func()) error {
 
 // SaveContent writes the content of a zone to a file from which it can be restored where the
 // journal is lost. It is for a journal that cannot be used any more.
-func (j *Journal) SaveContent(z *zone.Zone, pause func()) error {
-	_, err := j.writeContent(z, pause)
+func (j *Journal) SaveContent(z *zone.Zone) error {
+	_, err := j.writeContent(z)
 	return err
 }
 
@@ -59,9 +57,8 @@ func (j *Journal) IsContentDue(apex dname.Name) (bool, error) {
 
 // UpdateContent writes the content of a kept zone as it was published last, so that the
 // changes until now are not needed to restore it any more. It takes no lock while it
-// writes; pause is called every few microseconds and may be nil. [ErrNotCurrent]
-// means that z is not what was published last.
-func (j *Journal) UpdateContent(z *zone.Zone, pause func()) error {
+// writes. [ErrNotCurrent] means that z is not what was published last.
+func (j *Journal) UpdateContent(z *zone.Zone) error {
 	s, err := j.state(z.Apex())
 	if err != nil {
 		return err
@@ -69,7 +66,7 @@ func (j *Journal) UpdateContent(z *zone.Zone, pause func()) error {
 	if !s.Kept || s.Gone || s.Serial != z.Serial() || s.Digest != z.Digest() {
 		return fmt.Errorf("zone %v: %w", z.Apex(), ErrNotCurrent)
 	}
-	file, err := j.writeContent(z, pause)
+	file, err := j.writeContent(z)
 	if err != nil {
 		return err
 	}
@@ -84,8 +81,8 @@ func (j *Journal) UpdateContent(z *zone.Zone, pause func()) error {
 func (j *Journal) commitContent(apex dname.Name, file contentFile, before uint64) (err error) {
 	key := apex.Key()
 	was, now := file, contentFile{}
-	err = j.write(func(tx *bolt.Tx) error {
-		s, err := j.stateIn(tx, apex)
+	err = j.write(func(t *transaction) error {
+		s, err := t.state(key)
 		if err != nil || !s.Kept || s.content.sequence >= file.sequence {
 			now = s.content
 			return err // there is a later one, or its history restarted
@@ -93,7 +90,7 @@ func (j *Journal) commitContent(apex dname.Name, file contentFile, before uint64
 		was, now = s.content, file
 		s.content = file
 		s.since -= min(s.since, before)
-		return j.begin(tx).putState(key, &s)
+		return t.putState(key, &s)
 	})
 	if err == nil {
 		j.removeSuperseded(key, was, now)
@@ -111,7 +108,7 @@ func (j *Journal) removeSuperseded(key string, was, now contentFile) {
 }
 
 // writeContent writes the file of a zone's content.
-func (j *Journal) writeContent(z *zone.Zone, pause func()) (s contentFile, err error) {
+func (j *Journal) writeContent(z *zone.Zone) (s contentFile, err error) {
 	s = contentFile{serial: z.Serial(), digest: z.Digest()}
 	path := j.contentPath(s.name(z.Apex()))
 	fail := func(err error) (contentFile, error) {
@@ -125,7 +122,7 @@ func (j *Journal) writeContent(z *zone.Zone, pause func()) (s contentFile, err e
 		return fail(err)
 	}
 	var count counter
-	if err := disk.Replace(j.disk, path, func(w io.Writer) error { return writeZone(io.MultiWriter(w, &count), z, pause) }); err != nil {
+	if err := disk.Replace(j.disk, path, func(w io.Writer) error { return writeZone(io.MultiWriter(w, &count), z, j.pause()) }); err != nil {
 		return fail(err)
 	}
 	s.octets = uint64(count)
@@ -134,8 +131,8 @@ func (j *Journal) writeContent(z *zone.Zone, pause func()) (s contentFile, err e
 
 // Restore returns the content of a kept zone as it was published last; ok is false
 // if the zone at apex is not a kept one. The error is ErrCorrupt if the content is
-// incomplete or damaged. pause is called every few microseconds and may be nil.
-func (j *Journal) Restore(apex dname.Name, pause func()) (z *zone.Zone, ok bool, err error) {
+// incomplete or damaged.
+func (j *Journal) Restore(apex dname.Name) (z *zone.Zone, ok bool, err error) {
 	s, err := j.state(apex)
 	if err != nil || !s.Kept || s.Sequence == 0 {
 		return nil, false, err
@@ -145,7 +142,7 @@ func (j *Journal) Restore(apex dname.Name, pause func()) (z *zone.Zone, ok bool,
 		return nil, false, fmt.Errorf("zone %v: its content as of serial %d cannot be restored from %s and %s: %w (%s)",
 			apex, s.Serial, j.contentPath(name), j.path, ErrCorrupt, fmt.Sprintf(what, args...))
 	}
-	z, serial, digest, err := j.readContent(apex, name, s.Verbatim, pause)
+	z, serial, digest, err := j.readContent(apex, name, s.Verbatim)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fail("the first is not there")
@@ -175,7 +172,7 @@ func (j *Journal) Restore(apex dname.Name, pause func()) (z *zone.Zone, ok bool,
 
 // readContent reads a content file. errDamaged means that it is incomplete, or of
 // another zone.
-func (j *Journal) readContent(apex dname.Name, name string, verbatim bool, pause func()) (z *zone.Zone, serial zone.Serial, digest zone.Digest, err error) {
+func (j *Journal) readContent(apex dname.Name, name string, verbatim bool) (z *zone.Zone, serial zone.Serial, digest zone.Digest, err error) {
 	f, err := disk.OpenRegular(j.disk, j.contentPath(name))
 	if err != nil {
 		return nil, 0, digest, err
@@ -186,16 +183,14 @@ func (j *Journal) readContent(apex dname.Name, name string, verbatim bool, pause
 	if err == nil && !of.Equal(apex) {
 		err = errDamaged
 	}
-	b := zone.NewBuilder(apex)
+	b, pause := zone.NewBuilder(apex), j.pause()
 	b.SetPause(pause)
 	if verbatim {
 		b.SetVerbatim()
 	}
 	if err == nil {
 		err = r.records(apex, func(rec zone.Record) {
-			if pause != nil {
-				pause()
-			}
+			pause()
 			b.Add(rec)
 		})
 	}
@@ -214,8 +209,8 @@ func (j *Journal) readContent(apex dname.Name, name string, verbatim bool, pause
 
 // after returns the changesets after the content file.
 func (j *Journal) after(s *state, apex dname.Name) (list []*zone.Changeset, err error) {
-	err = j.view(func(tx *bolt.Tx) error {
-		c := tx.Bucket([]byte(bucketChanges)).Cursor()
+	err = j.view(func(t *transaction) error {
+		c := t.bucket(bucketChanges).Cursor()
 		b, err := blockAt(c, s.id, s.content.sequence+1)
 		for next := s.content.sequence + 1; next <= s.Sequence && err == nil; {
 			if b == nil || b.sequence > next {
@@ -261,17 +256,11 @@ func (j *Journal) Release(apex dname.Name) (err error) {
 	}
 	j.found[key] = contents[key]
 	j.foundMu.Unlock()
-	if err := j.setLost(key, ""); err != nil {
-		return err
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.write(func(tx *bolt.Tx) error {
-		s, err := j.stateIn(tx, apex)
+	return j.update(func(t *transaction) error {
+		s, err := t.state(key)
 		if err != nil {
 			return err
 		}
-		t := j.begin(tx)
 		if s.id == 0 { // so that no notes of it can be missed any more
 			s.first = s.Sequence + 1
 			if err := t.assignNumber(&s, key); err != nil {
@@ -282,6 +271,6 @@ func (j *Journal) Release(apex dname.Name) (err error) {
 			s.dropContent()
 			s.Digest = zone.Digest{}
 		}
-		return t.putState(key, &s)
+		return errors.Join(t.setLost(key, ""), t.putState(key, &s))
 	})
 }

@@ -128,9 +128,7 @@ func writeZone(to io.Writer, z *zone.Zone, pause func()) error {
 	}
 	coder := recordCoder{apex: z.Apex()}
 	for r := range z.All() {
-		if pause != nil {
-			pause()
-		}
+		pause()
 		var err error
 		if chunk, err = coder.append(chunk, &r); err != nil {
 			return err

@@ -24,7 +24,7 @@ func TestFailingFiles(t *testing.T) {
 			publish := func(serial byte, ahead bool) {
 				z := build(t, "2.0.192.in-addr.arpa", serial)
 				if ahead {
-					if err := j.PrepareContent(z, nil); err != nil {
+					if err := j.PrepareContent(z); err != nil {
 						return
 					}
 				}
@@ -50,7 +50,7 @@ func TestFailingFiles(t *testing.T) {
 				break
 			}
 			j = mustOpen(t, path)
-			z, ok, err := j.Restore(build(t, "2.0.192.in-addr.arpa", 1).Apex(), nil)
+			z, ok, err := j.Restore(build(t, "2.0.192.in-addr.arpa", 1).Apex())
 			if !ok || err != nil || z.Serial() != acked {
 				t.Errorf("operation %v failed: serial %d was acknowledged; restored: %v %v %v", ops[first+n], acked, z, ok, err)
 			}

@@ -141,6 +141,7 @@
 //
 //	journal.go       Journal, Open, entries
 //	database.go      the bbolt file: transactions, undo after a failed commit
+//	transaction.go   transactions with the buckets of the journal
 //	health.go        Run, Recover: what happens when the disk fails
 //	append.go        Append: a batch in one transaction
 //	entry.go         the entry of a zone

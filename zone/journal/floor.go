@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/disk"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -16,14 +14,13 @@ import (
 // earlier one, the content that was served with the serial is not known, so that
 // whatever is served next gets a later one. A kept zone keeps its entry, and gets a floor
 // next to it. The serial of a zone that is served verbatim is its source's.
-func (t *transaction) raise(tx *bolt.Tx, key string, serial zone.Serial) error {
+func (t *transaction) raise(key string, serial zone.Serial) error {
 	s, err := t.state(key)
 	if err != nil || s.Sequence > 0 && !s.Serial.Before(serial) || s.Verbatim {
 		return err
 	}
 	if s.Kept {
-		k := []byte(key)
-		return tx.Bucket([]byte(bucketFloors)).Put(k, withSum(bucketFloors, k, binary.BigEndian.AppendUint32(nil, uint32(serial))))
+		return t.putSummed(bucketFloors, []byte(key), binary.BigEndian.AppendUint32(nil, uint32(serial)))
 	}
 	s.Serial, s.Digest = serial, zone.Digest{}
 	if s.Sequence == 0 {
@@ -40,72 +37,48 @@ func (t *transaction) raise(tx *bolt.Tx, key string, serial zone.Serial) error {
 // apex, which it does not know itself: what is served next gets later ones. Of kept zones
 // [Journal.Floor] returns them.
 func (j *Journal) Raise(serials map[string]zone.Serial) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if err := j.write(func(tx *bolt.Tx) error {
-		t := j.begin(tx)
+	return j.update(func(t *transaction) error {
 		for _, key := range slices.Sorted(maps.Keys(serials)) {
-			if err := t.raise(tx, key, serials[key]); err != nil {
-				return err
-			}
-		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	return j.loadFloors()
-}
-
-// loadFloors reads the floors.
-func (j *Journal) loadFloors() error {
-	values, err := j.readSummed(bucketFloors)
-	floors := map[string]zone.Serial{}
-	for key, b := range values {
-		if len(b) == 4 {
-			floors[key] = zone.Serial(binary.BigEndian.Uint32(b))
-		}
-	}
-	j.floorMu.Lock()
-	defer j.floorMu.Unlock()
-	j.floors = floors
-	return err
-}
-
-// Floor returns a serial that a kept zone was served with although its entry has an
-// earlier one: the content is from a backup, for example. ok is false where there is none.
-func (j *Journal) Floor(apex dname.Name) (serial zone.Serial, ok bool) {
-	j.floorMu.Lock()
-	defer j.floorMu.Unlock()
-	serial, ok = j.floors[apex.Key()]
-	return serial, ok
-}
-
-// removePassedFloors forgets the floors that the edits are past.
-func (j *Journal) removePassedFloors(edits []*edit) error {
-	j.floorMu.Lock()
-	var passed []string
-	for _, e := range edits {
-		if len(j.floors) == 0 {
-			break
-		}
-		if f, ok := j.floors[e.key]; ok && f.Before(e.next.Serial) {
-			passed = append(passed, e.key)
-			delete(j.floors, e.key)
-		}
-	}
-	j.floorMu.Unlock()
-	if len(passed) == 0 {
-		return nil
-	}
-	return j.write(func(tx *bolt.Tx) error {
-		countTransaction(tx)
-		for _, key := range passed {
-			if err := tx.Bucket([]byte(bucketFloors)).Delete([]byte(key)); err != nil {
+			if err := t.raise(key, serials[key]); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// floor returns the floor of a zone; ok is false where there is none.
+func (t *transaction) floor(key string) (serial zone.Serial, ok bool) {
+	b := t.summed(bucketFloors, key)
+	if len(b) != 4 {
+		return 0, false
+	}
+	return zone.Serial(binary.BigEndian.Uint32(b)), true
+}
+
+// Floor returns a serial that a kept zone was served with although its entry has an
+// earlier one: the content is from a backup, for example. ok is false where there is none.
+func (j *Journal) Floor(apex dname.Name) (serial zone.Serial, ok bool, err error) {
+	err = j.view(func(t *transaction) error {
+		serial, ok = t.floor(apex.Key())
+		return nil
+	})
+	return serial, ok, err
+}
+
+// removePassedFloors forgets the floors that the edits are past.
+func (t *transaction) removePassedFloors(edits []*edit) error {
+	if t.isEmpty(bucketFloors) {
+		return nil
+	}
+	for _, e := range edits {
+		if f, ok := t.floor(e.key); ok && f.Before(e.next.Serial) {
+			if err := t.bucket(bucketFloors).Delete([]byte(e.key)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // RecallSerials takes over the serials of zones from journals that were set aside: what

@@ -104,12 +104,12 @@ func (s *state) hasDigest() bool { return s.Digest != (zone.Digest{}) }
 // Found returns the content of a zone that the journal has no entry of, or whose
 // content was given up by [Journal.Release]: the file with the latest serial that is
 // whole. ok is false where there is none. Those that are damaged are set aside.
-func (j *Journal) Found(apex dname.Name, pause func()) (z *zone.Zone, ok bool, err error) {
+func (j *Journal) Found(apex dname.Name) (z *zone.Zone, ok bool, err error) {
 	j.foundMu.Lock()
 	defer j.foundMu.Unlock()
 	list := j.found[apex.Key()]
 	for i := len(list) - 1; i >= 0; i-- {
-		z, _, _, err := j.readContent(apex, list[i].name, false, pause)
+		z, _, _, err := j.readContent(apex, list[i].name, false)
 		if err == nil {
 			return z, true, nil
 		}

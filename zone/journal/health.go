@@ -44,13 +44,13 @@ func (j *Journal) Failures() uint64 { return j.health.failures.Load() }
 
 // view calls f with a read transaction. It must be short: pages that others free
 // meanwhile are not reused, and the file grows.
-func (j *Journal) view(f func(*bolt.Tx) error) error {
+func (j *Journal) view(f func(*transaction) error) error {
 	for {
 		d := j.db.Load()
 		if d == nil {
 			return j.unavailable()
 		}
-		err := d.view(f)
+		err := d.view(func(tx *bolt.Tx) error { return f(&transaction{Tx: tx, j: j}) })
 		switch {
 		case err == nil:
 			return nil
@@ -105,14 +105,17 @@ func (j *Journal) wakeRun() {
 // write calls f with a transaction that writes; the caller holds mu. What f did is on
 // disk when write returns nil. With an error nothing of it is kept, unless it is
 // [zone.ErrUndecided]. f may be called twice.
-func (j *Journal) write(f func(*bolt.Tx) error) error {
+func (j *Journal) write(f func(*transaction) error) error {
 	for again := true; ; again = false {
 		d := j.db.Load()
 		if d == nil {
 			return j.refuse()
 		}
 		d.writing.Store(true)
-		began, err := d.write(f)
+		began, err := d.write(func(tx *bolt.Tx) error {
+			countTransaction(tx)
+			return f(&transaction{Tx: tx, j: j, pause: j.pause()})
+		})
 		var refused *refusal
 		switch {
 		case err == nil:
@@ -297,7 +300,7 @@ func (j *Journal) rewriteContents() {
 		return
 	}
 	lost := map[string]state{}
-	_ = j.eachState(func(_ *bolt.Tx, k []byte, s *state, ok bool) {
+	_ = j.eachState(func(_ *transaction, k []byte, s *state, ok bool) {
 		if ok && s.Kept && !s.Gone && !j.hasContent(dname.FromWire(k), &s.content) {
 			lost[string(k)] = *s
 		}
@@ -307,7 +310,7 @@ func (j *Journal) rewriteContents() {
 		if z == nil || !z.IsAvailable() || z.Serial() != s.Serial || z.Digest() != s.Digest {
 			continue
 		}
-		if file, err := j.writeContent(z, nil); err == nil {
+		if file, err := j.writeContent(z); err == nil {
 			file.sequence = s.Sequence
 			_ = j.commitContent(z.Apex(), file, s.since)
 		}
@@ -328,10 +331,7 @@ func (j *Journal) Recover() error {
 	if err := j.recover(); err != nil {
 		return err
 	}
-	return j.write(func(tx *bolt.Tx) error { // a commit that changes nothing
-		countTransaction(tx)
-		return nil
-	})
+	return j.write(func(*transaction) error { return nil }) // a commit that changes nothing
 }
 
 // checkFile finds out whether the open file is still the one at its path, and can be read;

@@ -244,7 +244,7 @@ func TestFilesUnderTheServer(t *testing.T) {
 			}
 			j = mustOpen(t, path)
 			defer j.Close()
-			if z, ok, err := j.Restore(killApex(0), nil); !ok || err != nil || z.Serial() != killSerial(last) {
+			if z, ok, err := j.Restore(killApex(0)); !ok || err != nil || z.Serial() != killSerial(last) {
 				t.Errorf("restored %v %v %v", z, ok, err)
 			}
 		})

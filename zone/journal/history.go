@@ -38,8 +38,8 @@ type Line struct {
 // than most records together (0: no limit). Serials are found over the wrap of
 // RFC 1982 as well, one whole turn of them back from the last.
 func (j *Journal) Chain(apex dname.Name, from, to zone.Serial, most int) (list []*zone.Changeset, ok bool, err error) {
-	err = j.view(func(tx *bolt.Tx) error {
-		s, err := j.stateIn(tx, apex)
+	err = j.view(func(t *transaction) error {
+		s, err := t.state(apex.Key())
 		if err != nil || s.Sequence == 0 {
 			return err
 		}
@@ -48,7 +48,7 @@ func (j *Journal) Chain(apex dname.Name, from, to zone.Serial, most int) (list [
 		if back > last || ahead > back {
 			return nil
 		}
-		list, err = j.chain(tx.Bucket([]byte(bucketChanges)).Cursor(), &s, apex, last-back, last-back+ahead, most)
+		list, err = j.chain(t.bucket(bucketChanges).Cursor(), &s, apex, last-back, last-back+ahead, most)
 		ok = list != nil
 		return err
 	})
@@ -133,8 +133,8 @@ func (j *Journal) Log(apex dname.Name, records bool) iter.Seq2[Line, error] {
 		next := ^uint64(0)
 		for {
 			var page []Line
-			err := j.view(func(tx *bolt.Tx) (err error) {
-				page, next, err = j.logPage(tx, apex, next, records)
+			err := j.view(func(t *transaction) (err error) {
+				page, next, err = t.logPage(apex, next, records)
 				return err
 			})
 			if err != nil {
@@ -155,24 +155,24 @@ func (j *Journal) Log(apex dname.Name, records bool) iter.Seq2[Line, error] {
 
 // logPage returns the lines of some blocks, of which the last is the one that line
 // number from is in, and the number to go on with; 0: there are no more.
-func (j *Journal) logPage(tx *bolt.Tx, apex dname.Name, from uint64, records bool) (page []Line, next uint64, err error) {
-	s, err := j.stateIn(tx, apex)
+func (t *transaction) logPage(apex dname.Name, from uint64, records bool) (page []Line, next uint64, err error) {
+	s, err := t.state(apex.Key())
 	if err != nil || s.id == 0 {
 		return nil, 0, err
 	}
-	c := tx.Bucket([]byte(bucketChanges)).Cursor()
+	c := t.bucket(bucketChanges).Cursor()
 	next = min(from, s.Sequence)
 	for n := 0; n < logPage && next > 0; n++ {
 		b, err := blockAt(c, s.id, next)
 		if err != nil {
-			return nil, 0, corrupt(j.path, err)
+			return nil, 0, corrupt(t.j.path, err)
 		}
 		if b == nil {
 			return page, 0, nil
 		}
 		lines, err := b.lines(apex, records)
 		if err != nil {
-			return nil, 0, corrupt(j.path, err)
+			return nil, 0, corrupt(t.j.path, err)
 		}
 		for i := len(lines) - 1; i >= 0; i-- {
 			if lines[i].Sequence <= next {

@@ -158,7 +158,7 @@ func TestHistory(t *testing.T) {
 				t.Fatal(err)
 			}
 			if w := twins[g.IntN(len(twins))]; w.kept && !w.gone && g.Chance(3) {
-				if err := j.UpdateContent(w.zone, nil); err != nil {
+				if err := j.UpdateContent(w.zone); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -295,7 +295,7 @@ func (w *twin) checkLog(t *testing.T, j *Journal, trims bool) {
 
 func (w *twin) checkRestore(t *testing.T, j *Journal) {
 	t.Helper()
-	z, ok, err := j.Restore(w.oracle.Apex, nil)
+	z, ok, err := j.Restore(w.oracle.Apex)
 	if ok != w.kept && !w.gone || err != nil {
 		t.Fatalf("%v: restored %v, want %v: %v", w.oracle.Apex, ok, w.kept, err)
 	}

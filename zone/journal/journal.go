@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -93,8 +92,8 @@ type Options struct {
 // Journal is an open journal file, to which each batch is appended before it is served.
 // Its methods may be called by several goroutines at once.
 //
-// The fields are five groups, each with its own lock or none. A writer needs most of
-// the group of mu; found, lostNotes and floors are filled by Open.
+// The fields are three groups, each with its own lock or none. A writer needs most of
+// the group of mu; found is filled by Open.
 type Journal struct {
 	o      Options
 	db     atomic.Pointer[database] // nil: it cannot be used for now
@@ -118,12 +117,6 @@ type Journal struct {
 
 	foundMu sync.Mutex
 	found   map[string][]foundFile // by key of the apex: files that no entry names, the latest serial last
-
-	lostMu    sync.Mutex
-	lostNotes map[string]string // by key of the apex: why its notes are not all there
-
-	floorMu sync.Mutex
-	floors  map[string]zone.Serial // by key of the apex: serials of kept zones that others know of
 }
 
 // Open opens the journal at path, or makes an empty one, its directory included
@@ -162,10 +155,7 @@ func Open(path string, o Options) (*Journal, error) {
 	}
 	j.db.Store(db)
 	j.SetLimits(defaultLimits, nil)
-	if err = errors.Join(j.loadLost(), j.loadFloors()); err == nil {
-		err = j.examineContents(files)
-	}
-	if err == nil && j.isNew {
+	if err = j.examineContents(files); err == nil && j.isNew {
 		err = j.RecallSerials()
 	}
 	if err == nil {
@@ -321,51 +311,20 @@ func (j *Journal) Last(apex dname.Name) (e Entry, ok bool, err error) {
 
 // state returns what is known of the zone at apex; the zero value: nothing.
 func (j *Journal) state(apex dname.Name) (s state, err error) {
-	err = j.view(func(tx *bolt.Tx) error {
-		s, err = j.stateIn(tx, apex)
+	err = j.view(func(t *transaction) error {
+		s, err = t.state(apex.Key())
 		return err
 	})
 	return s, err
 }
 
-func (j *Journal) stateIn(tx *bolt.Tx, apex dname.Name) (s state, err error) {
-	return j.readState(tx.Bucket([]byte(bucketZones)), apex.Key())
-}
-
-// readState returns the entry that has the key; the zero value: there is none.
-func (j *Journal) readState(zones *bolt.Bucket, key string) (state, error) {
-	v := zones.Get([]byte(key))
-	if v == nil {
-		return state{}, nil
-	}
-	s, ok := decode([]byte(key), v)
-	if !ok {
-		return state{}, corrupt(j.path, fmt.Sprintf("entry of %v", dname.Name(key)))
-	}
-	return s, nil
-}
-
-// readSummed returns the values of a small bucket that agree with their checksums.
-func (j *Journal) readSummed(bucket string) (values map[string][]byte, err error) {
-	values = map[string][]byte{}
-	err = j.view(func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte(bucket)).ForEach(func(k, v []byte) error {
-			if b, ok := summed(bucket, k, v); ok {
-				values[string(k)] = bytes.Clone(b)
-			}
-			return nil
-		})
-	})
-	return values, err
-}
-
 // eachState calls visit with all entries; ok is false for one that is damaged. The key
 // is valid until visit returns.
-func (j *Journal) eachState(visit func(tx *bolt.Tx, key []byte, s *state, ok bool)) error {
-	return j.view(func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte(bucketZones)).ForEach(func(k, v []byte) error {
+func (j *Journal) eachState(visit func(t *transaction, key []byte, s *state, ok bool)) error {
+	return j.view(func(t *transaction) error {
+		return t.bucket(bucketZones).ForEach(func(k, v []byte) error {
 			s, ok := decode(k, v)
-			visit(tx, k, &s, ok)
+			visit(t, k, &s, ok)
 			return nil
 		})
 	})

@@ -124,7 +124,7 @@ func killWriter(path string) error {
 		if len(notes) > 0 {
 			at = int(binary.BigEndian.Uint32(notes[0].Value))
 		}
-		z, ok, err := j.Restore(killApex(i), nil)
+		z, ok, err := j.Restore(killApex(i))
 		if err != nil {
 			return err
 		}
@@ -156,7 +156,7 @@ func killWriter(path string) error {
 	others.Go(func() {
 		for k := 0; ; k++ {
 			set := store.Set()
-			if err := j.UpdateContent(set.Get(killApex(k%(killZones/2))), nil); err != nil && !errors.Is(err, ErrNotCurrent) && !fails {
+			if err := j.UpdateContent(set.Get(killApex(k % (killZones / 2)))); err != nil && !errors.Is(err, ErrNotCurrent) && !fails {
 				fmt.Println("error", err)
 			}
 			if err := j.Trim(time.UnixMilli(int64(k))); err != nil && !fails {
@@ -323,7 +323,7 @@ func checkKilled(t *testing.T, path string, acked, most int) {
 				t.Errorf("zone %d: the changesets from serial %d lead elsewhere", i, from)
 			}
 		}
-		z, ok, err := j.Restore(killApex(i), nil)
+		z, ok, err := j.Restore(killApex(i))
 		switch kept := i < killZones/2; {
 		case ok != kept || err != nil:
 			t.Errorf("zone %d: restored: %v %v", i, ok, err)

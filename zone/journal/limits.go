@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
@@ -61,7 +59,7 @@ func (j *Journal) ageAt(at int64) int64 {
 }
 
 func (j *Journal) readNewest() (at int64, err error) {
-	err = j.eachState(func(_ *bolt.Tx, _ []byte, s *state, ok bool) {
+	err = j.eachState(func(_ *transaction, _ []byte, s *state, ok bool) {
 		if ok {
 			at = max(at, s.at)
 		}
@@ -101,7 +99,7 @@ func (j *Journal) Trim(now time.Time) error {
 func (j *Journal) overdue(now time.Time) (keys []string, err error) {
 	limits := j.limits.Load()
 	var damaged error
-	err = j.eachState(func(_ *bolt.Tx, k []byte, s *state, ok bool) {
+	err = j.eachState(func(_ *transaction, k []byte, s *state, ok bool) {
 		if !ok {
 			damaged = corrupt(j.path, fmt.Sprintf("entry of %v", dname.Name(k)))
 			return
@@ -128,8 +126,7 @@ func (j *Journal) trimSome(keys []string, now time.Time) (rest []string, err err
 	defer j.mu.Unlock()
 	limits := j.limits.Load()
 	dropped := map[string]contentFile{}
-	err = j.write(func(tx *bolt.Tx) error {
-		t := j.begin(tx)
+	err = j.write(func(t *transaction) error {
 		rest = keys
 		for left := trimBatch; len(rest) > 0 && left > 0; rest = rest[1:] {
 			key := rest[0]
@@ -214,7 +211,8 @@ func (t *transaction) trim(s *state, limits Limits, now int64, most int) (int, e
 		block, octets = nil, 0
 		return true
 	}
-	c := t.history.Cursor()
+	history := t.bucket(bucketChanges)
+	c := history.Cursor()
 	k, v := c.Seek(blockKey(s.id, first, 0))
 	for ; ; k, v = c.Next() {
 		of, sequence, part := splitKey(k)
@@ -235,7 +233,7 @@ func (t *transaction) trim(s *state, limits Limits, now int64, most int) (int, e
 		octets += uint64(len(k) + len(v))
 	}
 	for _, k := range gone {
-		if err := t.history.Delete(k); err != nil {
+		if err := history.Delete(k); err != nil {
 			return 0, err
 		}
 	}
@@ -248,8 +246,7 @@ func (j *Journal) Forget(apexes []dname.Name) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	dropped := map[string]contentFile{}
-	err := j.write(func(tx *bolt.Tx) error {
-		t := j.begin(tx)
+	err := j.write(func(t *transaction) error {
 		for _, apex := range apexes {
 			key := apex.Key()
 			s, err := t.state(key)

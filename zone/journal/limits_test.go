@@ -45,7 +45,7 @@ func TestTrimByAge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, ok, err := j.Restore(b.Apex(), nil)
+		_, ok, err := j.Restore(b.Apex())
 		notes, noteErr := j.Notes(b.Apex(), "test/")
 		if err != nil || noteErr != nil || lines(a) != ofA || lines(b) != ofB || len(list) != files || ok != restored || (len(notes) == 1) != restored {
 			t.Errorf("%s: %d and %d lines, want %d and %d; %d files, want %d; restored %v, %d notes: %v %v", what, lines(a), lines(b), ofA, ofB, len(list), files, ok, len(notes), err, noteErr)
@@ -72,7 +72,7 @@ func TestTrimByAge(t *testing.T) {
 		t.Errorf("%+v %v %v", e, ok, err)
 	}
 	publish(zone.Change{Zone: b, Apex: b.Apex(), Kept: true})
-	if z, ok, err := j.Restore(b.Apex(), nil); !ok || err != nil || z.Serial() != 9 {
+	if z, ok, err := j.Restore(b.Apex()); !ok || err != nil || z.Serial() != 9 {
 		t.Errorf("back: %v %v", ok, err)
 	}
 }
@@ -83,7 +83,7 @@ func TestKeepAhead(t *testing.T) {
 	defer j.Close()
 	z := build(t, "a.example", 7)
 	for _, serial := range []zone.Serial{7, 8, 9} {
-		if err := j.PrepareContent(z.WithSerial(serial), nil); err != nil {
+		if err := j.PrepareContent(z.WithSerial(serial)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -95,10 +95,10 @@ func TestKeepAhead(t *testing.T) {
 		if err != nil || len(files) != 1 {
 			t.Errorf("serial %d: %d files, want 1: %v", serial, len(files), err)
 		}
-		if back, ok, err := j.Restore(z.Apex(), nil); !ok || err != nil || back.Serial() != serial {
+		if back, ok, err := j.Restore(z.Apex()); !ok || err != nil || back.Serial() != serial {
 			t.Errorf("serial %d: %v %v", serial, ok, err)
 		}
-		if err := j.PrepareContent(z.WithSerial(serial), nil); err != nil { // once more what is served
+		if err := j.PrepareContent(z.WithSerial(serial)); err != nil { // once more what is served
 			t.Fatal(err)
 		}
 	}

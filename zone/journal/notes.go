@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -17,24 +15,24 @@ import (
 // their keys. ErrCorrupt means that some of the zone's notes were lost; those that are
 // left are returned with it.
 func (j *Journal) Notes(apex dname.Name, prefix string) (list []zone.Note, err error) {
-	var bad int
-	hasEntry := false
-	err = j.view(func(tx *bolt.Tx) error {
-		s, err := j.stateIn(tx, apex)
-		hasEntry = s.id != 0
-		if err != nil || !hasEntry {
+	key, why, isOfAny := apex.Key(), "", false
+	err = j.view(func(t *transaction) error {
+		s, err := t.state(key)
+		if err != nil {
 			return err
 		}
-		list, bad = notesOf(tx.Bucket([]byte(bucketNotes)).Cursor(), s.id, prefix)
+		var bad int
+		if s.id != 0 {
+			if list, bad = t.notesOf(s.id, prefix); bad > 0 {
+				return corrupt(j.path, fmt.Sprintf("%d notes of zone %v", bad, apex))
+			}
+		}
+		why, isOfAny = t.lost(key, s.id != 0)
 		return nil
 	})
-	if err == nil && bad > 0 {
-		err = corrupt(j.path, fmt.Sprintf("%d notes of zone %v", bad, apex))
+	if isOfAny && err == nil { // the zone exists, so that the next process knows it too
+		err = j.update(func(t *transaction) error { return t.setLost(key, why) })
 	}
-	if err != nil {
-		return list, err
-	}
-	why, err := j.lost(apex, hasEntry)
 	if err == nil && why != "" {
 		err = fmt.Errorf("zone %v: %w: %s", apex, ErrCorrupt, why)
 	}
@@ -45,11 +43,11 @@ func (j *Journal) Notes(apex dname.Name, prefix string) (list []zone.Note, err e
 // zones that have such notes. A zone whose entry is damaged is left out. yield must not
 // call the Journal.
 func (j *Journal) AllNotes(prefix string, yield func(apex dname.Name, notes []zone.Note)) error {
-	return j.eachState(func(tx *bolt.Tx, key []byte, s *state, ok bool) {
+	return j.eachState(func(t *transaction, key []byte, s *state, ok bool) {
 		if !ok || s.notes == 0 {
 			return
 		}
-		if list, _ := notesOf(tx.Bucket([]byte(bucketNotes)).Cursor(), s.id, prefix); len(list) > 0 {
+		if list, _ := t.notesOf(s.id, prefix); len(list) > 0 {
 			yield(dname.FromWire(bytes.Clone(key)), list)
 		}
 	})
@@ -57,8 +55,9 @@ func (j *Journal) AllNotes(prefix string, yield func(apex dname.Name, notes []zo
 
 // notesOf returns the notes of the zone with a number whose keys begin with prefix, and
 // how many of them are damaged.
-func notesOf(c *bolt.Cursor, id uint32, prefix string) (list []zone.Note, bad int) {
+func (t *transaction) notesOf(id uint32, prefix string) (list []zone.Note, bad int) {
 	begin := noteKey(id, prefix)
+	c := t.bucket(bucketNotes).Cursor()
 	for k, v := c.Seek(begin); bytes.HasPrefix(k, begin); k, v = c.Next() {
 		if value, ok := summed(bucketNotes, k, v); ok {
 			list = append(list, zone.Note{Key: string(k[4:]), Value: append([]byte{}, value...)})
@@ -71,10 +70,8 @@ func notesOf(c *bolt.Cursor, id uint32, prefix string) (list []zone.Note, bad in
 
 // SetNotes makes notes of a zone durable without a change of it.
 func (j *Journal) SetNotes(apex dname.Name, notes []zone.Note) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.write(func(tx *bolt.Tx) error {
-		return j.begin(tx).putZoneNotes(zone.ZoneNotes{Apex: apex, Notes: notes})
+	return j.update(func(t *transaction) error {
+		return t.putZoneNotes(zone.ZoneNotes{Apex: apex, Notes: notes})
 	})
 }
 
@@ -106,19 +103,20 @@ func (t *transaction) putNotes(s *state, notes []zone.Note) error {
 		notes = slices.Clone(notes)
 		slices.SortStableFunc(notes, func(a, b zone.Note) int { return strings.Compare(a.Key, b.Key) })
 	}
+	bucket := t.bucket(bucketNotes)
 	for _, n := range notes {
 		key := noteKey(s.id, n.Key)
-		had := t.notes.Get(key) != nil
+		had := bucket.Get(key) != nil
 		var err error
 		switch {
 		case n.Value != nil:
 			if !had {
 				s.notes++
 			}
-			err = t.notes.Put(key, withSum(bucketNotes, key, n.Value))
+			err = t.putSummed(bucketNotes, key, n.Value)
 		case had:
 			s.notes--
-			err = t.notes.Delete(key)
+			err = bucket.Delete(key)
 		}
 		if err != nil {
 			return err
@@ -131,12 +129,12 @@ func (t *transaction) putNotes(s *state, notes []zone.Note) error {
 func (t *transaction) removeNotes(s *state) error {
 	prefix := noteKey(s.id, "")
 	var keys [][]byte
-	c := t.notes.Cursor()
+	c := t.bucket(bucketNotes).Cursor()
 	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 		keys = append(keys, bytes.Clone(k))
 	}
 	for _, k := range keys {
-		if err := t.notes.Delete(k); err != nil {
+		if err := t.bucket(bucketNotes).Delete(k); err != nil {
 			return err
 		}
 	}

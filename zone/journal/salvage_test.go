@@ -140,7 +140,7 @@ func TestFlippedBits(t *testing.T) {
 	}
 	var used []int64
 	page := int64(os.Getpagesize())
-	if err := j.view(func(tx *bolt.Tx) error {
+	if err := j.view(func(tx *transaction) error {
 		for n := int64(0); n < tx.Size()/page; n++ {
 			if p, err := tx.Page(int(n)); err == nil && p != nil && p.Type != "free" {
 				used = append(used, n)
@@ -261,7 +261,7 @@ func TestSecondFormat(t *testing.T) {
 		if len(j.Damage()) > 0 {
 			t.Errorf("damage: %v", j.Damage())
 		}
-		z, ok, err := j.Restore(killApex(0), nil)
+		z, ok, err := j.Restore(killApex(0))
 		if !ok || err != nil || z.Serial() != 4171096384 || z.Digest() != killZone(0, 59).Digest() {
 			t.Errorf("restored %v %v", ok, err)
 		}
@@ -278,7 +278,7 @@ func TestSecondFormat(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := j.view(func(tx *bolt.Tx) error {
+		if err := j.view(func(tx *transaction) error {
 			if v := tx.Bucket([]byte(bucketMeta)).Get([]byte(keyFormat)); !bytes.Equal(v, []byte{0, 0, 0, format}) {
 				t.Errorf("format %v", v)
 			}
@@ -290,7 +290,7 @@ func TestSecondFormat(t *testing.T) {
 		if err := j.Append(&zone.Batch{Changes: []zone.Change{{Zone: next, Apex: next.Apex(), Base: z, Kept: true, Steps: []zone.Step{s}}}}); err != nil {
 			t.Fatal(err)
 		}
-		if z, ok, err := j.Restore(killApex(0), nil); !ok || err != nil || z.Digest() != next.Digest() {
+		if z, ok, err := j.Restore(killApex(0)); !ok || err != nil || z.Digest() != next.Digest() {
 			t.Errorf("restored %v %v", ok, err)
 		}
 		j.Close()
@@ -436,7 +436,7 @@ func TestDamagedEntry(t *testing.T) {
 	if d := j.Damage(); len(d) != 2 || !z.Apex().Equal(d[1].Apex) || !strings.Contains(d[1].Text, "made again from its history") {
 		t.Errorf("told: %v", d)
 	}
-	got, ok, err := j.Restore(z.Apex(), nil)
+	got, ok, err := j.Restore(z.Apex())
 	if !ok || err != nil || got.Serial() != z.Serial() || got.Digest() != z.Digest() {
 		t.Errorf("restored %v %v", ok, err)
 	}
@@ -459,7 +459,7 @@ func TestDamagedNote(t *testing.T) {
 		if notes, err := j.Notes(z.Apex(), ""); err != nil || len(notes) > 0 {
 			t.Errorf("%v %v", notes, err)
 		}
-		if _, ok, err := j.Restore(z.Apex(), nil); !ok || err != nil {
+		if _, ok, err := j.Restore(z.Apex()); !ok || err != nil {
 			t.Errorf("restored %v %v", ok, err)
 		}
 		j.Close()
@@ -484,20 +484,20 @@ func TestDamagedChange(t *testing.T) {
 		return flip(b, bytes.Clone(k))
 	})
 	j := mustOpen(t, path)
-	if _, _, err := j.Restore(z.Apex(), nil); !errors.Is(err, ErrCorrupt) {
+	if _, _, err := j.Restore(z.Apex()); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("restored: %v", err)
 	}
-	if _, ok, err := j.Found(z.Apex(), nil); ok || err != nil {
+	if _, ok, err := j.Found(z.Apex()); ok || err != nil {
 		t.Errorf("older content is used without being asked for: %v %v", ok, err)
 	}
 	if err := j.Release(z.Apex()); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, ok, err := j.Restore(z.Apex(), nil); ok || err != nil {
+		if _, ok, err := j.Restore(z.Apex()); ok || err != nil {
 			t.Errorf("restored after it was given up: %v %v", ok, err)
 		}
-		if got, ok, err := j.Found(z.Apex(), nil); !ok || err != nil || got.Digest() != killZone(0, 1).Digest() {
+		if got, ok, err := j.Found(z.Apex()); !ok || err != nil || got.Digest() != killZone(0, 1).Digest() {
 			t.Errorf("found: %v %v", ok, err)
 		}
 		if e, ok, err := j.Last(z.Apex()); !ok || err != nil || e.Serial != z.Serial() || e.Digest != (zone.Digest{}) {
@@ -547,7 +547,7 @@ func TestDamagedRoot(t *testing.T) {
 	}
 	j := mustOpen(t, path)
 	defer j.Close()
-	if got, ok, err := j.Restore(z.Apex(), nil); ok && err == nil {
+	if got, ok, err := j.Restore(z.Apex()); ok && err == nil {
 		t.Errorf("restored with serial %d, the last was %d", got.Serial(), z.Serial())
 	}
 }
@@ -564,7 +564,7 @@ func TestLostJournal(t *testing.T) {
 	if !j.IsNew() || len(j.Damage()) != 1 || !z.Apex().Equal(j.Damage()[0].Apex) {
 		t.Errorf("told: %v", j.Damage())
 	}
-	got, ok, err := j.Found(z.Apex(), nil)
+	got, ok, err := j.Found(z.Apex())
 	if !ok || err != nil || got.Digest() != killZone(0, 1).Digest() {
 		t.Errorf("found %v %v", ok, err)
 	}
@@ -585,7 +585,7 @@ func TestLostJournal(t *testing.T) {
 	j.Close()
 	j = mustOpen(t, path)
 	defer j.Close()
-	if got, ok, err := j.Restore(z.Apex(), nil); !ok || err != nil || got.Serial() != next.Serial() {
+	if got, ok, err := j.Restore(z.Apex()); !ok || err != nil || got.Serial() != next.Serial() {
 		t.Errorf("restored %v %v", ok, err)
 	}
 	if list, _ := filepath.Glob(j.contentPath("*")); len(list) != 1 {
@@ -597,7 +597,7 @@ func TestLostJournal(t *testing.T) {
 func TestDamagedContent(t *testing.T) {
 	path, z := keptJournal(t)
 	j := mustOpen(t, path)
-	if err := j.UpdateContent(z, nil); err != nil {
+	if err := j.UpdateContent(z); err != nil {
 		t.Fatal(err)
 	}
 	j.Close()
@@ -615,13 +615,13 @@ func TestDamagedContent(t *testing.T) {
 	}
 	j = mustOpen(t, path)
 	defer j.Close()
-	if _, _, err := j.Restore(z.Apex(), nil); !errors.Is(err, ErrCorrupt) {
+	if _, _, err := j.Restore(z.Apex()); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("restored: %v", err)
 	}
 	if err := j.Release(z.Apex()); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok, err := j.Found(z.Apex(), nil); ok || err != nil {
+	if _, ok, err := j.Found(z.Apex()); ok || err != nil {
 		t.Errorf("found: %v %v", ok, err)
 	}
 	if aside := disk.Aside(disk.OS{}, list[0]); len(aside) != 1 {
@@ -659,10 +659,10 @@ func TestChangeDamagedMeanwhile(t *testing.T) {
 	if due, err := j.IsContentDue(next.Apex()); !due || err != nil {
 		t.Errorf("due: %v %v", due, err)
 	}
-	if err := j.UpdateContent(next, nil); err != nil {
+	if err := j.UpdateContent(next); err != nil {
 		t.Fatal(err)
 	}
-	if got, ok, err := j.Restore(next.Apex(), nil); !ok || err != nil || got.Digest() != next.Digest() {
+	if got, ok, err := j.Restore(next.Apex()); !ok || err != nil || got.Digest() != next.Digest() {
 		t.Errorf("restored %v %v", ok, err)
 	}
 }
