@@ -51,6 +51,7 @@ type ZoneNotes struct {
 type Batch struct {
 	Changes []Change
 	Notes   []ZoneNotes // of zones that do not change
+	Layers  []Change    // of the [Layers] of zones whose data stay; they are not durable
 	Source  string      // of changes without Steps, for the history: "reload", …
 	At      int64       // when, in Unix milliseconds
 }

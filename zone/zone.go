@@ -36,6 +36,7 @@ type Zone struct {
 	stats    Stats
 	digest   Digest
 	verbatim bool // see Builder.SetVerbatim
+	layers   Layers
 
 	w *zoneWriter // while being made; else nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -41,9 +42,9 @@ type Options struct {
 	Files    *infile.Files // that sources are read through; nil: new ones
 
 	// Restore returns a zone that has no source but its history; nil: each such zone is new.
-	// Overlay adds to static, what the sources of a zone have, what updates added; nil: nothing.
+	// Dynamic returns what updates added to a zone with sources; nil: nothing.
 	Restore func(apex dname.Name) (z *zone.Zone, ok bool, err error)
-	Overlay func(static *zone.Zone) (*zone.Zone, error)
+	Dynamic func(apex dname.Name) ([]commit.RRset, error)
 }
 
 // Assembler builds zones from a configuration and its sources. It remembers what it read, so
@@ -56,7 +57,6 @@ type Assembler struct {
 	mu    sync.Mutex
 	items map[string]*outcome   // by key of the item's first apex
 	owned map[string]dname.Name // apexes of zones built here, as published last
-	bases map[string]*Base      // of the last plan that was published
 }
 
 // New returns an Assembler that has read nothing yet.
@@ -93,9 +93,6 @@ type Plan struct {
 	// Watch are the files whose change asks for a new plan: sources, included files, and files
 	// that were looked for but do not exist. The configuration file is not among them. Sorted.
 	Watch []string
-	// Bases are what the zones that accept updates have from their sources, by key of the apex.
-	// Zones without sources are not among them.
-	Bases map[string]*Base
 	// Reused is the number of items of the configuration that were not read again.
 	Reused int
 	// Unfinished are the files that were not read because Round.IsComplete returned false.
@@ -149,7 +146,6 @@ type outcome struct {
 // result is the result of one zone.
 type result struct {
 	zone   *zone.Zone // to be served
-	base   *Base      // nil: the zone accepts no updates, or has no sources
 	reason string     // why the sources cannot be used; empty: they are used
 }
 
@@ -157,16 +153,26 @@ type result struct {
 type itemPlan struct {
 	*outcome
 	changes    []zone.Change
+	layers     []zone.Change // see zone.Batch.Layers
 	reused     bool
 	incomplete []string // files because of which the item stays as it is
 }
 
 // add adds the next zone of the item. A nil change leaves it as it is.
 func (p *itemPlan) add(change *zone.Change, res result) {
-	if change != nil {
+	switch {
+	case change == nil:
+	case isSame(change.Base, change.Zone):
+		p.layers = append(p.layers, *change)
+	default:
 		p.changes = append(p.changes, *change)
 	}
 	p.results = append(p.results, res)
+}
+
+// isSame reports whether two zones, of which the second may be nil, have the same data.
+func isSame(base, z *zone.Zone) bool {
+	return z != nil && base != nil && base.IsAvailable() && base.Serial() == z.Serial() && base.Digest() == z.Digest()
 }
 
 // round is one call of Assemble.
@@ -196,7 +202,7 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	defer a.mu.Unlock()
 	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, now: a.o.Now(), how: how, memory: zoneMemory(cfg)}
 	a.o.Progress.done.Store(0)
-	plan := &Plan{Bases: map[string]*Base{}, Batch: &zone.Batch{Source: sourceReload, At: r.now.UnixMilli()}}
+	plan := &Plan{Batch: &zone.Batch{Source: sourceReload, At: r.now.UnixMilli()}}
 	ours := len(r.index.zones)
 	for i := range cfg.Zones {
 		if cfg.Zones[i].Secondary == nil {
@@ -218,6 +224,7 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 		for i, p := range plans {
 			items[level[i].Apexes[0].Key()] = p.outcome
 			plan.Batch.Changes = append(plan.Batch.Changes, p.changes...)
+			plan.Batch.Layers = append(plan.Batch.Layers, p.layers...)
 			plan.Findings = append(plan.Findings, p.findings...)
 			if p.reused {
 				plan.Reused++
@@ -232,9 +239,6 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 			for j, res := range p.results {
 				apex := p.apexes[j]
 				r.done[apex.Key()] = res.zone
-				if res.base != nil {
-					plan.Bases[apex.Key()] = res.base
-				}
 				if res.reason != "" {
 					plan.Broken = append(plan.Broken, Broken{apex, res.reason, res.zone.IsAvailable()})
 				}

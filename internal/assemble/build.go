@@ -77,20 +77,18 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 		}
 	}
 	m.source = r.source(item, old, p.outcome)
-	next, err := r.overlayUpdates(m, static)
+	next, err := r.mergeLayers(m, static)
 	if err != nil {
 		return itemPlan{}, err
 	}
 	p.held = r.holdShrunk(m, next)
 	for i, part := range m.parts {
-		change, res, err := r.decide(m, part, static[i], next[i])
+		change, res, err := r.decide(m, part, next[i])
 		switch {
 		case err != nil:
 			return itemPlan{}, err
 		case kept != nil && !kept[i].isNew():
 			change, res = kept[i].change()
-		case res.reason != "":
-			res.base = r.a.bases[part.apex.Key()] // updates still apply to what is served
 		}
 		p.add(change, res)
 	}
@@ -167,7 +165,7 @@ func (o *outcome) isUsable(r *round, item *config.Zone, in inputs, w *worker) (o
 		return false, nil
 	}
 	for i, res := range o.results {
-		if served := r.set.Get(o.apexes[i]); served == nil || served != res.zone && !r.isBelowUpdates(o.apexes[i], res) {
+		if served := r.set.Get(o.apexes[i]); served == nil || served != res.zone && !isUpdated(res.zone, served) {
 			return false, nil
 		}
 	}
@@ -227,15 +225,15 @@ func (m *merge) reportDamaged(apex dname.Name, err error) {
 	m.damaged = true
 }
 
-// overlayUpdates returns what is to be served where the sources of an item have the zones
-// static; nil for a zone that cannot be used.
-func (r *round) overlayUpdates(m *merge, static []*zone.Zone) (next []*zone.Zone, err error) {
+// mergeLayers returns what is to be served where the sources of an item have the zones static;
+// nil for a zone that cannot be used.
+func (r *round) mergeLayers(m *merge, static []*zone.Zone) (next []*zone.Zone, err error) {
 	next = make([]*zone.Zone, len(static))
 	for i, z := range static {
 		if z == nil || m.fs.errors > m.fs.ofZones {
 			continue
 		}
-		switch next[i], err = r.withUpdates(m.item, z); {
+		switch next[i], err = r.withUpdates(m, z); {
 		case errors.Is(err, journal.ErrCorrupt):
 			m.reportDamaged(m.parts[i].apex, err)
 			next[i] = nil
@@ -247,9 +245,8 @@ func (r *round) overlayUpdates(m *merge, static []*zone.Zone) (next []*zone.Zone
 }
 
 // decide returns the change at one apex, nil if there is none, and its result. z is what is to be
-// served, made from static, the zone that the sources have. If z is nil or cannot follow what was
-// served before, that stays.
-func (r *round) decide(m *merge, part *zonePart, static, z *zone.Zone) (*zone.Change, result, error) {
+// served. If it is nil or cannot follow what was served before, that stays.
+func (r *round) decide(m *merge, part *zonePart, z *zone.Zone) (*zone.Change, result, error) {
 	base := r.set.Get(part.apex)
 	hasBase := base != nil && base.IsAvailable()
 	change := &zone.Change{Apex: part.apex, Base: base, Kept: m.item.Dynamic}
@@ -277,10 +274,12 @@ func (r *round) decide(m *merge, part *zonePart, static, z *zone.Zone) (*zone.Ch
 		change, res := keepServed(part.apex, base)
 		return change, res, nil
 	case hasBase && base.Serial() == serial && base.Digest() == z.Digest():
-		return nil, result{zone: base, base: baseOf(m, static)}, nil
-	case serial != z.Serial():
-		z = z.WithSerial(serial)
+		if change.Zone = base.WithLayers(z.Layers()); change.Zone == base {
+			return nil, result{zone: base}, nil
+		}
+		return change, result{zone: change.Zone}, nil
 	}
+	z = z.WithSerial(serial)
 	change.Zone = z
 	if hasBase {
 		limit := max(base.Stats().Bytes, z.Stats().Bytes, minChangeset)
@@ -288,7 +287,7 @@ func (r *round) decide(m *merge, part *zonePart, static, z *zone.Zone) (*zone.Ch
 			change.Steps = []zone.Step{{Changeset: c, Source: m.source, At: r.now.UnixMilli()}}
 		}
 	}
-	return change, result{zone: z, base: baseOf(m, static)}, nil
+	return change, result{zone: z}, nil
 }
 
 // setSerial returns the serial that z is to be served with, and fills in what change says about
@@ -299,7 +298,7 @@ func (m *merge) setSerial(change *zone.Change, part *zonePart, prev last, z *zon
 	}
 	serial = z.Serial()
 	change.Declared, change.HasDeclared = serial, true
-	if !z.IsSigned() {
+	if !z.IsPreSigned() {
 		serial, warning := declaredSerial(prev, z.Digest(), serial)
 		if warning != "" {
 			m.reportZone(zone.Warning, "serial-not-taken", part.apex, "%s", warning)

@@ -5,57 +5,42 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
 )
 
-// Base is what a zone that accepts updates has from its sources.
-type Base struct {
-	Zone      *zone.Zone
-	Generated bool // no source has an SOA
-
-	// Declared is the serial in the sources' SOA. It is valid only if HasDeclared is set.
-	Declared    zone.Serial
-	HasDeclared bool
-}
-
 // takesUpdates reports whether an item has sources and also accepts updates.
 func takesUpdates(item *config.Zone) bool { return !item.Dynamic && len(item.Update.Rules) > 0 }
 
 // withUpdates returns what is to be served where the sources of an item have static.
-func (r *round) withUpdates(item *config.Zone, static *zone.Zone) (*zone.Zone, error) {
-	// A signed zone accepts no updates: they would have no signatures.
-	if !takesUpdates(item) || r.a.o.Overlay == nil || static.IsSigned() {
+func (r *round) withUpdates(m *merge, static *zone.Zone) (z *zone.Zone, err error) {
+	if !takesUpdates(m.item) {
 		return static, nil
 	}
-	return r.a.o.Overlay(static)
-}
-
-// baseOf returns the base of a zone; nil if the zone accepts no updates.
-func baseOf(m *merge, static *zone.Zone) *Base {
-	if !takesUpdates(m.item) {
-		return nil
+	var dynamic []commit.RRset
+	// A pre-signed zone accepts no updates: they would have no signatures.
+	if r.a.o.Dynamic != nil && !static.IsPreSigned() {
+		if dynamic, err = r.a.o.Dynamic(static.Apex()); err != nil {
+			return nil, err
+		}
 	}
-	b := &Base{Zone: static, Generated: m.soaFile == ""}
-	if !b.Generated {
-		b.Declared, b.HasDeclared = static.Serial(), true
-	}
-	return b
+	return commit.Merge(static, m.soaFile != "", dynamic)
 }
 
 // Published is called after a plan of this Assembler was published.
 func (a *Assembler) Published(p *Plan) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.bases, a.owned = p.Bases, p.owned
+	a.owned = p.owned
 }
 
-// isBelowUpdates reports whether the zone served at apex is res with later updates applied: the
-// base of res is the one that was published.
-func (r *round) isBelowUpdates(apex dname.Name, res result) bool {
-	return res.base != nil && r.a.bases[apex.Key()] == res.base
+// isUpdated reports whether served is z with later updates applied.
+func isUpdated(z, served *zone.Zone) bool {
+	static := z.Layers().Static
+	return static != nil && static == served.Layers().Static
 }
 
 // asServed returns the outcome with the zones that are served now.
@@ -115,9 +100,10 @@ func (k *keptZone) change() (*zone.Change, result) {
 		change, res := keepServed(k.apex, k.base)
 		res.reason = k.damage.Text
 		return change, res
-	case k.zone == k.base:
+	case k.zone == k.base && k.zone.Layers().Static == nil:
 		return nil, result{zone: k.zone}
 	}
+	k.zone = k.zone.WithLayers(zone.Layers{Signed: k.zone.Layers().Signed})
 	return &zone.Change{Zone: k.zone, Apex: k.zone.Apex(), Base: k.base, Kept: true}, result{zone: k.zone}
 }
 

@@ -51,11 +51,7 @@ func (r *round) changedMeanwhile(files []*fileState, old *outcome, w *worker) (l
 // never served have no data until then.
 func (r *round) postpone(item *config.Zone, old *outcome, incomplete []string) itemPlan {
 	if old.isServed(r, item) {
-		p := itemPlan{outcome: old.asServed(r.set), reused: true, incomplete: incomplete}
-		for i, apex := range p.apexes {
-			p.results[i].base = r.a.bases[apex.Key()] // old may be of a plan that was not published
-		}
-		return p
+		return itemPlan{outcome: old.asServed(r.set), reused: true, incomplete: incomplete}
 	}
 	p := itemPlan{outcome: &outcome{apexes: item.Apexes}, incomplete: incomplete}
 	var fs findings

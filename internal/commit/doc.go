@@ -10,11 +10,15 @@
 // more, this time while all other writers wait. A batch is durable before it is
 // visible, and it becomes visible as a whole.
 //
+// Within a zone, sources are layers: static data, such as files and the configuration,
+// before dynamic data, such as updates ([Merge]). A zone carries its static layer
+// ([zone.Layers]), so that a source sees it in the snapshot that it proposes for.
+//
 // An error of Commit means that what is served is as it was; [ErrNotDurable],
 // [zone.ErrUndecided] and [ErrConflict] tell the reasons apart, any other error is
 // that of Propose or of a stage. What fails after the batch is visible cannot undo
 // it and is a warning in the [Report].
 //
 // To add a source, write its Propose: a function from a snapshot to a [zone.Batch].
-// To add records that are derived from others, or signatures, write a [Stage].
+// To add a layer, hand its RRsets to Merge. To add records that are derived from others, or signatures, write a [Stage].
 package commit

@@ -173,15 +173,17 @@ func (w *Writer) publish(b *zone.Batch, r *Request) (Report, error) {
 	now := w.current.Load()
 	var zones []*zone.Zone
 	var gone []dname.Name
-	for i := range b.Changes {
-		c := &b.Changes[i]
-		switch {
-		case now.set.Get(c.Apex) != c.Base:
-			return Report{}, fmt.Errorf("zone %v: %w", c.Apex, ErrConflict)
-		case c.Zone == nil:
-			gone = append(gone, c.Apex)
-		default:
-			zones = append(zones, c.Zone)
+	for _, list := range [...][]zone.Change{b.Changes, b.Layers} {
+		for i := range list {
+			c := &list[i]
+			switch {
+			case now.set.Get(c.Apex) != c.Base:
+				return Report{}, fmt.Errorf("zone %v: %w", c.Apex, ErrConflict)
+			case c.Zone == nil:
+				gone = append(gone, c.Apex)
+			default:
+				zones = append(zones, c.Zone)
+			}
 		}
 	}
 	if w.o.Journal != nil && len(b.Changes)+len(b.Notes) > 0 {
@@ -190,7 +192,7 @@ func (w *Writer) publish(b *zone.Batch, r *Request) (Report, error) {
 		}
 	}
 	next := *now
-	if len(b.Changes) > 0 {
+	if len(zones)+len(gone) > 0 {
 		next.set = now.set.With(zones, gone)
 	}
 	show := w.o.Show

@@ -324,7 +324,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.assembler = assemble.New(assemble.Options{
 		Journal: d.journal, Pause: d.pause, Progress: &d.progress, Files: d.files,
 		Restore: d.restoreZone,
-		Overlay: func(static *zone.Zone) (*zone.Zone, error) { return update.Overlay(d.journal, static) },
+		Dynamic: func(apex dname.Name) ([]commit.RRset, error) { return update.ReadLayer(d.journal, apex) },
 	})
 	d.follower = secondary.NewFollower(secondary.Options{
 		Store: d.zones, Journal: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Made: d.transferred,

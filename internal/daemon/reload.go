@@ -208,7 +208,8 @@ func (d *Daemon) publish(ctx context.Context, zones *registry.Zones, policy *ans
 					}
 				}
 				d.follower.Adopt(others)
-				err = d.adopt(zones, plan)
+				d.assembler.Published(plan)
+				err = d.updater.Adopt(zones.Updates())
 			}) {
 				err = errors.New("internal error after the reload, which the log has with its stack")
 			}

@@ -1,10 +1,7 @@
 package daemon
 
 import (
-	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/commit"
-	"github.com/ptrd/ptrd/internal/registry"
-	"github.com/ptrd/ptrd/internal/update"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -24,15 +21,4 @@ func (u updates) Notes(apex dname.Name, prefix string) ([]zone.Note, error) {
 // SetNotes is for what the updater keeps of a zone that does not change.
 func (u updates) SetNotes(apex dname.Name, notes []zone.Note) error {
 	return u.d.journal.SetNotes(apex, notes)
-}
-
-// adopt has updates carried out as cfg says, on top of what plan has from the sources.
-// Both are served by now, and other writers wait.
-func (d *Daemon) adopt(zones *registry.Zones, plan *assemble.Plan) error {
-	d.assembler.Published(plan)
-	static := make(map[string]update.Static, len(plan.Bases))
-	for key, b := range plan.Bases {
-		static[key] = update.Static{Zone: b.Zone, Generated: b.Generated, Declared: b.Declared, HasDeclared: b.HasDeclared}
-	}
-	return d.updater.Adopt(zones.Updates(), static)
 }

@@ -179,8 +179,8 @@ func (d *Daemon) dump(apex string, w io.Writer) error {
 	case !z.IsAvailable():
 		return fmt.Errorf("zone %v has no data until its sources are fixed; `ptrd status` tells what is wrong", name)
 	}
-	if base := d.updater.Base(z); base != nil {
-		return dumpLayers(w, z, base)
+	if static := z.Layers().Static; static != nil {
+		return dumpLayers(w, z, static)
 	}
 	b := bufio.NewWriter(w)
 	if err := zonefile.Write(b, z); err != nil {
@@ -189,14 +189,13 @@ func (d *Daemon) dump(apex string, w io.Writer) error {
 	return b.Flush()
 }
 
-// dumpLayers writes a zone of which base comes from its sources and the rest from
-// updates, and says so behind each record.
-func dumpLayers(w io.Writer, z, base *zone.Zone) error {
+// dumpLayers writes a zone with a comment after each record that names its layer.
+func dumpLayers(w io.Writer, z, static *zone.Zone) error {
 	b := bufio.NewWriter(w)
 	var line []byte
 	for r := range z.All() {
 		from := " ; by update\n"
-		if _, ok := base.Get(r.Owner, r.Type); ok || r.Type == rr.TypeRRSIG {
+		if _, ok := static.Get(r.Owner, r.Type); ok || r.Type == rr.TypeRRSIG {
 			from = " ; from the sources\n"
 		}
 		line = append(zonefile.AppendRecord(line[:0], r), from...)

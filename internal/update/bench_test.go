@@ -41,15 +41,14 @@ func BenchmarkUpdate(b *testing.B) {
 				}
 				defer j.Close()
 				store := commit.New(commit.Options{Journal: j})
+				if !dynamic {
+					z = z.WithLayers(zone.Layers{Static: z})
+				}
 				if err := store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: z, Apex: z.Apex(), Kept: dynamic}}}); err != nil {
 					b.Fatal(err)
 				}
 				u := New(Options{Store: store, Notes: j, Log: slog.New(slog.DiscardHandler)})
-				static := map[string]Static{}
-				if !dynamic {
-					static[z.Key()] = Static{Zone: z}
-				}
-				if err := u.Adopt(&Policy{Zones: map[string]*ZonePolicy{z.Key(): anybody(dynamic)}}, static); err != nil {
+				if err := u.Adopt(&Policy{Zones: map[string]*ZonePolicy{z.Key(): anybody(dynamic)}}); err != nil {
 					b.Fatal(err)
 				}
 				ctx, cancel := context.WithCancel(context.Background())

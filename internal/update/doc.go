@@ -8,14 +8,14 @@
 //	round.go     messages that wait together → one batch, with a step for each
 //	pending.go   datagrams that are sent again
 //	follow.go    names that are aliases into classless zones (RFC 2317)
-//	layer.go     the layer of updates in a zone with sources
+//	layer.go     notes that store the layer of updates of a zone with sources
 //	rollback.go  the layer of updates, or the whole of a dynamic zone, as it was at a serial
 //	lifetime.go  records that expire
 //
 // Two kinds of zones accept updates. A zone without any other source follows the RFC exactly,
 // including SOA and NS. In a zone with sources (files, the configuration), an update that would
 // remove, change or hide an RRset of the sources is refused; all other RRsets form a separate
-// layer, which is stored in notes of the journal.
+// layer, which is stored in notes of the journal and merged by package commit.
 //
 // The goroutine of Updater.Run processes all waiting messages in order, each on the result
 // of the previous ones, commits the result as one batch, and then answers all: a response is

@@ -49,7 +49,7 @@ func (m *Message) Run(t *Target) (*Effect, *Fault) {
 	switch {
 	case !t.Zone.IsAvailable():
 		return nil, faultf(wire.RCodeServFail, "zone %v has no data", m.Zone)
-	case t.Zone.IsSigned():
+	case t.Zone.IsPreSigned():
 		return nil, faultf(wire.RCodeRefused, "zone %v is signed where its file is made, and a change would have no signature", m.Zone)
 	}
 	w := &work{t: t}

@@ -290,8 +290,8 @@ func (u *Updater) expireIn(r *round, apex dname.Name, l *lifetimes) {
 	m := &Message{Zone: apex}
 	for _, e := range due {
 		hidden := false
-		if zr.static.Zone != nil {
-			_, hidden = zr.static.Zone.Get(e.owner, e.typ)
+		if zr.static != nil {
+			_, hidden = zr.static.Get(e.owner, e.typ)
 			if _, ok := zr.zone.Get(e.owner, e.typ); !ok {
 				hidden = true
 			}

@@ -85,7 +85,7 @@ func (r *round) rollback(zr *zoneRound, to zone.Serial, h History) (*Rollback, e
 	if err != nil {
 		return nil, err
 	}
-	out := &Rollback{From: z.Serial(), Layer: zr.static.Zone != nil}
+	out := &Rollback{From: z.Serial(), Layer: zr.static != nil}
 	var removed, returned []zone.Record
 	if out.Layer {
 		if removed, returned, err = r.rollbackLayer(zr, past, out); err != nil {
@@ -123,23 +123,24 @@ func (r *round) rollback(zr *zoneRound, to zone.Serial, h History) (*Rollback, e
 // It returns the records that leave the layer and those that return to it.
 func (r *round) rollbackLayer(zr *zoneRound, past steps, out *Rollback) (removed, returned []zone.Record, err error) {
 	apex := zr.base.Apex()
-	list, err := readLayer(r.u.o.Notes, apex)
+	list, err := ReadLayer(r.u.o.Notes, apex)
 	if err != nil {
 		return nil, nil, err
 	}
-	layer := map[string]noted{}
+	layer := map[string]commit.RRset{}
 	for _, s := range list {
-		layer[s.key()] = s
+		layer[rrsetKey(noteRRset, s.Owner, s.Type)] = s
 	}
 	ended := past.ended()
 	for key, records := range past.layerBefore(zr.zone) {
-		old := layer[key].records()
+		was := layer[key]
+		old := was.Records()
 		records = out.withoutEnded(records, old, ended)
-		s := noted{}
+		s := commit.RRset{}
 		for _, rec := range records {
-			s.owner, s.typ, s.ttl, s.data = rec.Owner, rec.Type, rec.TTL, append(s.data, rec.Data)
+			s.Owner, s.Type, s.TTL, s.Data = rec.Owner, rec.Type, rec.TTL, append(s.Data, rec.Data)
 		}
-		if isHidden(zr.static.Zone, layer[key]) || isHidden(zr.static.Zone, s) {
+		if commit.IsHidden(zr.static, &was) || commit.IsHidden(zr.static, &s) {
 			continue
 		}
 		removed, returned = append(removed, without(old, records)...), append(returned, without(records, old)...)
@@ -149,22 +150,17 @@ func (r *round) rollbackLayer(zr *zoneRound, past steps, out *Rollback) (removed
 			continue
 		}
 		layer[key] = s
-		zr.notes = append(zr.notes, s.note())
+		zr.notes = append(zr.notes, newNote(s))
 	}
 	if len(removed)+len(returned) == 0 {
 		return nil, nil, fmt.Errorf("zone %v: no update that can be undone changed it since, and its sources are not rolled back; `ptrd log %[1]v` lists what changed it", apex)
 	}
-	next, err := overlay(zr.static.Zone, slices.Collect(maps.Values(layer)))
+	next, err := commit.Merge(zr.static, zr.base.Layers().Declared, slices.Collect(maps.Values(layer)))
 	if err != nil {
 		return nil, nil, err
 	}
 	zr.zone = next.WithSerial(zr.next(r.unix)(zr.zone.Serial()))
 	return removed, returned, nil
-}
-
-// isHidden reports whether the sources hide an RRset of the layer.
-func isHidden(static *zone.Zone, s noted) bool {
-	return len(s.data) > 0 && !fitsBeside(static, static, &s)
 }
 
 // withoutEnded counts the records that ended, unless they are there again, and returns
@@ -250,7 +246,7 @@ func (list steps) layerBefore(z *zone.Zone) map[string][]zone.Record {
 			each(&list[i], func(key string, rec *zone.Record, _ bool) {
 				if _, known := now[key]; !known {
 					set := rrsetAt(z, rec.Owner, rec.Type)
-					now[key] = set.records()
+					now[key] = set.Records()
 				}
 			})
 		}

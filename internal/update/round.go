@@ -23,7 +23,7 @@ type round struct {
 // zoneRound is one zone of a round.
 type zoneRound struct {
 	policy  *ZonePolicy
-	static  Static     // without a zone: it is dynamic
+	static  *zone.Zone // its static data; nil: it is dynamic
 	base    *zone.Zone // as it is served
 	zone    *zone.Zone // with the steps so far
 	steps   []zone.Step
@@ -51,10 +51,8 @@ func (r *round) of(apex dname.Name) (*zoneRound, *Fault) {
 	if p == nil {
 		return nil, faultf(wire.RCodeRefused, "zone %v takes no updates", apex)
 	}
-	zr := &zoneRound{policy: p, base: z, zone: z, touched: map[string]Record{}}
-	if s, ok := r.u.static[z.Key()]; ok {
-		zr.static = s
-	} else if !p.Dynamic {
+	zr := &zoneRound{policy: p, static: z.Layers().Static, base: z, zone: z, touched: map[string]Record{}}
+	if zr.static == nil && !p.Dynamic {
 		return nil, faultf(wire.RCodeServFail, "zone %v is not loaded", apex)
 	}
 	r.zones = append(r.zones, zr)
@@ -91,7 +89,7 @@ func (r *round) carryOut(j *job) {
 
 // apply makes a step of what a message does.
 func (r *round) apply(zr *zoneRound, m *Message, allow func(dname.Name, rr.Type) string, source string) ([]Ignored, *Fault) {
-	effect, fault := m.Run(&Target{Zone: zr.zone, Static: zr.static.Zone, Allow: allow, Next: zr.next(r.unix)})
+	effect, fault := m.Run(&Target{Zone: zr.zone, Static: zr.static, Allow: allow, Next: zr.next(r.unix)})
 	if fault != nil {
 		return nil, fault
 	}
@@ -114,7 +112,7 @@ func (r *round) apply(zr *zoneRound, m *Message, allow func(dname.Name, rr.Type)
 // next returns how serials go on.
 func (zr *zoneRound) next(unix int64) func(zone.Serial) zone.Serial {
 	return func(s zone.Serial) zone.Serial {
-		if zr.static.Generated {
+		if zr.static != nil && !zr.base.Layers().Declared {
 			s = s.Next(unix)
 		} else {
 			s++
@@ -128,7 +126,7 @@ func (zr *zoneRound) next(unix int64) func(zone.Serial) zone.Serial {
 
 // note remembers what a step changed.
 func (zr *zoneRound) note(c *zone.Changeset) {
-	if zr.static.Zone != nil {
+	if zr.static != nil {
 		for _, list := range [][]zone.Record{c.Removed, c.Added} {
 			for i := range list {
 				if r := &list[i]; r.Type != rr.TypeSOA {
@@ -148,16 +146,17 @@ func (r *round) batch() *zone.Batch {
 	changesLives := false
 	for _, zr := range r.zones {
 		for _, t := range zr.touched {
-			zr.notes = append(zr.notes, rrsetAt(zr.zone, t.Owner, t.Type).note())
+			zr.notes = append(zr.notes, newNote(rrsetAt(zr.zone, t.Owner, t.Type)))
 		}
 		zr.notes = r.u.lifetimes[zr.base.Key()].notes(zr.notes, zr)
 		changesLives = changesLives || len(zr.lives) > 0
 		switch {
 		case len(zr.steps) > 0:
-			b.Changes = append(b.Changes, zone.Change{
-				Zone: zr.zone, Apex: zr.base.Apex(), Base: zr.base, Steps: zr.steps, Notes: zr.notes, Kept: zr.static.Zone == nil,
-				Declared: zr.static.Declared, HasDeclared: zr.static.HasDeclared,
-			})
+			c := zone.Change{Zone: zr.zone, Apex: zr.base.Apex(), Base: zr.base, Steps: zr.steps, Notes: zr.notes, Kept: zr.static == nil}
+			if c.HasDeclared = zr.base.Layers().Declared; c.HasDeclared {
+				c.Declared = zr.static.Serial()
+			}
+			b.Changes = append(b.Changes, c)
 		case len(zr.notes) > 0: // lives were prolonged, no more
 			b.Notes = append(b.Notes, zone.ZoneNotes{Apex: zr.base.Apex(), Notes: zr.notes})
 		}

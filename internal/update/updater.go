@@ -70,19 +70,6 @@ const (
 	roundLen = 1024
 )
 
-// Static is what a zone that takes updates is made of beside them.
-type Static struct {
-	Zone *zone.Zone // from the sources
-
-	// Generated says that no source has an SOA, so that the serial is the time where
-	// that is later.
-	Generated bool
-
-	// Declared is the serial that the sources state, where they do.
-	Declared    zone.Serial
-	HasDeclared bool
-}
-
 // Updater carries out updates, one round of waiting messages after the other: each
 // message is a step of its own with a serial of its own, all of a round are on disk
 // with one flush.
@@ -95,8 +82,7 @@ type Updater struct {
 	gate    sync.RWMutex // held while a request joins the queue
 	stopped bool         // nobody takes requests any more
 
-	mu        sync.Mutex // held while a round is computed, not while it is committed
-	static    map[string]Static
+	mu        sync.Mutex            // held while a round is computed, not while it is committed
 	lifetimes map[string]*lifetimes // by key of the apex
 	wake      chan struct{}         // lifetimes changed, or the clock
 	began     time.Time             // by the wall clock, less the steps until then
@@ -141,24 +127,13 @@ func (u *Updater) Wait() {
 	defer u.mu.Unlock()
 }
 
-// Adopt activates a policy, with what its zones have from sources other than updates,
-// by key of the apex; zones without an entry have no other source. It is called in
-// [commit.Request.After] of the request that serves these zones. After an error some
-// lifetimes are not known yet; they are read again later.
-func (u *Updater) Adopt(p *Policy, static map[string]Static) error {
+// Adopt activates a policy. It is called in [commit.Request.After] of the request that serves
+// its zones. After an error some lifetimes are not known yet; they are read again later.
+func (u *Updater) Adopt(p *Policy) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.policy.Store(p)
-	u.static = static
 	return u.adoptLifetimes(p)
-}
-
-// Base returns what a zone has from its sources, where updates make a layer beside
-// them; nil for any other zone.
-func (u *Updater) Base(z *zone.Zone) *zone.Zone {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.static[z.Key()].Zone
 }
 
 // Submit takes a request, and may answer it at once. It does not wait; any number

@@ -120,14 +120,18 @@ func newBed(t *testing.T, zones ...string) *bed {
 // adopt puts a policy in force; the zones named have what they hold now as sources.
 func (b *bed) adopt(p map[string]*ZonePolicy, static ...string) {
 	b.t.Helper()
-	policy, bases := &Policy{Zones: map[string]*ZonePolicy{}}, map[string]Static{}
+	policy, batch := &Policy{Zones: map[string]*ZonePolicy{}}, &zone.Batch{}
 	for apex, zp := range p {
 		policy.Zones[dname.MustParse(apex).Key()] = zp
 	}
 	for _, apex := range static {
-		bases[dname.MustParse(apex).Key()] = Static{Zone: b.zone(apex)}
+		z := b.zone(apex)
+		batch.Layers = append(batch.Layers, zone.Change{Zone: z.WithLayers(zone.Layers{Static: z}), Apex: z.Apex(), Base: z})
 	}
-	if err := b.Adopt(policy, bases); err != nil {
+	if err := b.store.Publish(batch); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := b.Adopt(policy); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -499,7 +503,11 @@ func TestLayer(t *testing.T) {
 		{"2 60 TXT x\n", []string{"2. a.", "x.4. c."}},
 	} {
 		static := build(t, dname.MustParse(parent), zonetest.MustParse(parent, soaNS+c.file).Records())
-		z, err := Overlay(b.m, static)
+		layer, err := ReadLayer(b.m, static.Apex())
+		if err != nil {
+			t.Fatal(err)
+		}
+		z, err := commit.Merge(static, false, layer)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -551,11 +559,8 @@ func TestLifetime(t *testing.T) {
 	}
 	// After a restart it may live a tenth longer.
 	restarted := New(Options{Store: b.store, Notes: b.m, Log: b.o.Log, Now: b.o.Now})
-	old := b.Updater
 	b.Updater = restarted
-	base := old.static
 	b.adopt(map[string]*ZonePolicy{parent: p})
-	b.static = base
 	pass(399)
 	b.wantZone(parent, "1."+parent+" file.", "2."+parent+" a.")
 	if got := b.untilExpiry(); got != 101*time.Second {
@@ -581,15 +586,9 @@ func TestLifetimeClock(t *testing.T) {
 		t.Helper()
 		b.now = now
 		c := clock.New(clock.Options{Wall: b.o.Now, Elapsed: func() time.Duration { return elapsed }})
-		base := b.static
 		c.Start(right.Add(-time.Hour))
 		b.Updater = New(Options{Store: b.store, Notes: b.m, Log: b.o.Log, Now: b.o.Now, Steps: c.Steps})
-		if base == nil {
-			b.adopt(map[string]*ZonePolicy{parent: p}, parent)
-		} else {
-			b.adopt(map[string]*ZonePolicy{parent: p})
-			b.static = base
-		}
+		b.adopt(map[string]*ZonePolicy{parent: p})
 	}
 	carry := func(r ...Record) {
 		t.Helper()
@@ -608,7 +607,7 @@ func TestLifetimeClock(t *testing.T) {
 	}
 	set := func(s time.Duration) { b.now = b.now.Add(s * time.Second) }
 
-	b.static = nil
+	b.adopt(nil, parent)
 	restart(time.Unix(100, 0)) // 1970
 	carry(add("1."+parent, "x."))
 	pass(400, "1")

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -213,7 +214,7 @@ func (w *work) add(r *Record, n *name) *Fault {
 		return faultf(wire.RCodeRefused, "%v at %v: what proves a zone's answers is made by its signer, not by updates", r.Type, r.Owner)
 	case rr.TypeCNAME:
 		for _, other := range n.now {
-			if !mayStandByCNAME(other.typ) {
+			if !commit.CoexistsWithCNAME(other.typ) {
 				w.ignore(r, "the name has "+other.typ.String()+", and an alias has no other data (RFC 2136 §3.4.2.2)")
 				return nil
 			}
@@ -263,12 +264,6 @@ func (w *work) add(r *Record, n *name) *Fault {
 	}
 	w.soa = w.soa || r.Type == rr.TypeSOA
 	return nil
-}
-
-// mayStandByCNAME reports whether an RRset of the type is no reason not to have a
-// CNAME (RFC 2535 §2.3.5, RFC 4035 §2.5).
-func mayStandByCNAME(t rr.Type) bool {
-	return t == rr.TypeCNAME || t == rr.TypeKEY || t == rr.TypeNSEC
 }
 
 // replaces reports whether a record takes the place of another one, of which
