@@ -19,6 +19,10 @@
 // test ./internal/interop -run TestDifferencesDoc -update` writes it). The table was made with
 // the versions of Debian 12.
 //
+// testdata/rdata has records of every type, valid and not, each with the RFC that decides it.
+// TestRDataLines compares ptrd's parser with it, TestRDataCheckers the zone checkers of the
+// three servers: where those agree, the RFC must plainly say otherwise (rdata_decided.list).
+//
 // TestUpdate sends the same UPDATE messages to ptrd and to BIND, and compares the responses and
 // the zones. TestKea makes the DDNS server of Kea register leases.
 //

@@ -45,7 +45,9 @@ func Package(program string) string {
 		return "isc-dhcp-server"
 	case "kea-dhcp-ddns", "kea-dhcp4":
 		return program + "-server"
-	case "nsd-checkconf":
+	case "kzonecheck":
+		return "knot-dnssecutils"
+	case "nsd-checkconf", "nsd-checkzone":
 		return "nsd"
 	case "unbound-checkconf":
 		return "unbound"
