@@ -22,6 +22,7 @@ const (
 	blockKeyed = 0x80
 
 	blockHeader = 4 + 1 + 8 + 8
+	partHeader  = 4 + 1
 	keyLen      = 4 + 8 + 4
 )
 
@@ -220,7 +221,7 @@ func readBlock(c *bolt.Cursor, k, v []byte) (*block, error) {
 		if kind, ok := blockKind(k, v); !ok || kind != blockPart {
 			return bad()
 		}
-		b.parts = append(b.parts, v[5:])
+		b.parts = append(b.parts, v[partHeader:])
 	}
 }
 
@@ -238,7 +239,7 @@ func newBlock(k, v []byte) (b *block, ok bool) {
 // blockKind returns the kind of a block, or of a part of one; ok is false where it is
 // damaged.
 func blockKind(k, v []byte) (kind byte, ok bool) {
-	if len(k) != keyLen || len(v) < 5 || len(v) > 2*blockMost {
+	if len(k) != keyLen || len(v) < partHeader || len(v) > 2*blockMost {
 		return 0, false
 	}
 	sum := binary.BigEndian.Uint32(v)

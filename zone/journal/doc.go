@@ -157,7 +157,7 @@
 //	found.go         content files that no entry names
 //	page.go          pages of bbolt, pages.go walks them without trusting any
 //	survey.go        what of a damaged journal can be verified
+//	salvage.go       inspect: sets the damaged journal aside for the new one
 //	resolve.go       what the new journal gets of each zone
-//	salvage.go       inspect: makes the new journal and sets the damaged one aside
 //	backup.go        Backup, Verify
 package journal

@@ -17,7 +17,7 @@ import (
 // zone; those are removed, or once their zone was restored. A file of a zone without
 // an entry may be all that is left of it: it stays, the zone can be restored from it,
 // and its serial is not used again.
-func (j *Journal) examineContents(needed map[string]bool) error {
+func (j *Journal) examineContents() error {
 	dir := j.contentPath("")
 	if fi, err := j.disk.Stat(dir); err == nil && !fi.IsDir() {
 		aside, err := disk.SetAside(j.disk, filepath.Clean(dir))
@@ -25,6 +25,15 @@ func (j *Journal) examineContents(needed map[string]bool) error {
 			return fmt.Errorf("set aside what is no directory: %w", err)
 		}
 		j.report(nil, "%s was no directory, and is kept as %s", filepath.Clean(dir), aside)
+	}
+	needed := map[string]bool{}
+	if err := j.view(func(t *transaction) error {
+		for _, name := range t.contentFiles() {
+			needed[name] = true
+		}
+		return nil
+	}); err != nil {
+		return err
 	}
 	contents, invalid, err := readContents(j.disk, dir, needed)
 	if errors.Is(err, fs.ErrNotExist) {

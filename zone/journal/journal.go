@@ -143,7 +143,7 @@ func Open(path string, o Options) (*Journal, error) {
 	if err := disk.SyncPath(o.Disk, filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("open the journal: %w", err)
 	}
-	files, damage, err := inspect(path, o)
+	damage, err := inspect(path, o)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func Open(path string, o Options) (*Journal, error) {
 	}
 	j.db.Store(db)
 	j.SetLimits(defaultLimits, nil)
-	if err = j.examineContents(files); err == nil && j.isNew {
+	if err = j.examineContents(); err == nil && j.isNew {
 		err = j.RecallSerials()
 	}
 	if err == nil {

@@ -70,12 +70,19 @@ func decodeHead(b []byte) (h head, ok bool) {
 	}, true
 }
 
-// leafElement returns an element of a page that was checked.
-func leafElement(b []byte, i int) (k, v []byte, flags uint32) {
+// leafElement returns an element of a leaf page; ok is false where it lies outside.
+func leafElement(b []byte, i int) (k, v []byte, flags uint32, ok bool) {
 	ne := binary.NativeEndian
-	e := b[pageHeaderLen+i*elementLen:]
-	pos, ks, vs := ne.Uint32(e[4:]), ne.Uint32(e[8:]), ne.Uint32(e[12:])
-	return e[pos : pos+ks : pos+ks], e[pos+ks : pos+ks+vs : pos+ks+vs], ne.Uint32(e)
+	at := pageHeaderLen + i*elementLen
+	if at+elementLen > len(b) {
+		return nil, nil, 0, false
+	}
+	e := b[at:]
+	pos, ks, vs := uint64(ne.Uint32(e[4:])), uint64(ne.Uint32(e[8:])), uint64(ne.Uint32(e[12:]))
+	if pos+ks+vs > uint64(len(e)) {
+		return nil, nil, 0, false
+	}
+	return e[pos : pos+ks : pos+ks], e[pos+ks : pos+ks+vs : pos+ks+vs], ne.Uint32(e), true
 }
 
 // elementsEnd returns how many octets a page takes by its elements, as far as their

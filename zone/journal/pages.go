@@ -21,6 +21,10 @@ type pageSpan struct {
 	low, high []byte // keys from low to before high; nil: no bound
 }
 
+func (s *pageSpan) holds(key []byte) bool {
+	return (s.low == nil || bytes.Compare(key, s.low) >= 0) && (s.high == nil || bytes.Compare(key, s.high) < 0)
+}
+
 // pages reads the pages of a database without trusting any of them.
 type pages struct {
 	f    io.ReaderAt
@@ -88,7 +92,7 @@ func openPages(f io.ReaderAt, size int64) (*pages, error) {
 		p.readFree()
 	}
 	p.roots = map[string]bucketRoot{}
-	p.walkPage(p.head.root, nil, nil, 0, func(it item, flags uint32) {
+	p.walkPage(p.head.root, &pageSpan{}, 0, func(it item, flags uint32) {
 		if flags&elementBucket == 0 || len(it.value) < 16 {
 			p.fault("page %d: %q is no bucket", p.head.root, it.key)
 			return
@@ -170,8 +174,8 @@ func (p *pages) generation(n uint64) (g uint64, ok bool) {
 	}
 	names := 0
 	for i := range int(binary.NativeEndian.Uint16(b[10:])) {
-		k, v, flags := leafElement(b, i)
-		if flags&elementBucket == 0 || len(v) < 16 {
+		k, v, flags, ok := leafElement(b, i)
+		if !ok || flags&elementBucket == 0 || len(v) < 16 {
 			return 0, false
 		}
 		switch string(k) {
@@ -311,7 +315,7 @@ func (p *pages) walk(bucket string, visit func(item)) {
 		p.walkInline(bucket, r.inline, leaf)
 		return
 	}
-	p.walkPage(r.page, nil, nil, 0, leaf)
+	p.walkPage(r.page, &pageSpan{}, 0, leaf)
 }
 
 // secondPass forgets which pages were seen in a bucket, for a second walk.
@@ -338,11 +342,11 @@ func (p *pages) walkInline(bucket string, b []byte, visit func(item, uint32)) {
 		p.fault("bucket %s: %v", bucket, err)
 		return
 	}
-	p.walkLeaf(0, padded, nil, nil, visit)
+	p.walkLeaf(0, padded, &pageSpan{}, false, visit)
 }
 
-// walkPage walks the tree below a page whose keys are from low to before high.
-func (p *pages) walkPage(n uint64, low, high []byte, depth int, visit func(item, uint32)) {
+// walkPage walks the tree below a page whose keys are in the span.
+func (p *pages) walkPage(n uint64, span *pageSpan, depth int, visit func(item, uint32)) {
 	if n < 2 || n >= p.head.pages || depth > maxDepth {
 		p.fault("page %d is asked for, there are %d", n, p.head.pages)
 		return
@@ -361,7 +365,7 @@ func (p *pages) walkPage(n uint64, low, high []byte, depth int, visit func(item,
 		// leaf, because the number of its kind may be what is damaged.
 		if b := p.readDamaged(n); b != nil && binary.NativeEndian.Uint16(b[8:]) != pageBranch {
 			p.isUsed.set(n)
-			p.walkDamaged(b, &pageSpan{low, high}, visit)
+			p.walkLeaf(n, b, span, true, visit)
 		}
 		return
 	}
@@ -377,7 +381,7 @@ func (p *pages) walkPage(n uint64, low, high []byte, depth int, visit func(item,
 		p.isUsed.set(n + i)
 	}
 	if binary.NativeEndian.Uint16(b[8:]) == pageLeaf {
-		p.walkLeaf(n, b, low, high, visit)
+		p.walkLeaf(n, b, span, false, visit)
 		return
 	}
 	ne := binary.NativeEndian
@@ -388,49 +392,36 @@ func (p *pages) walkPage(n uint64, low, high []byte, depth int, visit func(item,
 		return e[pos : pos+ks : pos+ks]
 	}
 	for i := range count {
-		from, to := key(i), high
+		below := &pageSpan{key(i), span.high}
 		if i+1 < count {
-			to = key(i + 1)
+			below.high = key(i + 1)
 		}
 		// The first key of a page may be later than the one in its parent.
-		if low != nil && bytes.Compare(from, low) < 0 || to != nil && bytes.Compare(from, to) >= 0 {
+		if span.low != nil && bytes.Compare(below.low, span.low) < 0 || !below.holds(below.low) {
 			p.fault("page %d: key %d is not in order", n, i)
-			from, to = low, high
+			below = span
 		}
-		p.walkPage(ne.Uint64(b[pageHeaderLen+i*elementLen+8:]), from, to, depth+1, visit)
+		p.walkPage(ne.Uint64(b[pageHeaderLen+i*elementLen+8:]), below, depth+1, visit)
 	}
 }
 
-// walkLeaf calls visit with the elements of a leaf page that was checked.
-func (p *pages) walkLeaf(n uint64, b []byte, low, high []byte, visit func(item, uint32)) {
-	span := &pageSpan{low, high}
+// walkLeaf calls visit with the elements of a leaf page. Of a damaged one these are the
+// elements that lie in it; their checksums show which of them are intact.
+func (p *pages) walkLeaf(n uint64, b []byte, span *pageSpan, isDamaged bool, visit func(item, uint32)) {
 	var last []byte
 	for i := range int(binary.NativeEndian.Uint16(b[10:])) {
-		k, v, flags := leafElement(b, i)
-		if last != nil && bytes.Compare(k, last) <= 0 || low != nil && bytes.Compare(k, low) < 0 || high != nil && bytes.Compare(k, high) >= 0 {
+		k, v, flags, ok := leafElement(b, i)
+		switch {
+		case !ok:
+			continue
+		case isDamaged:
+			flags = 0
+		case last != nil && bytes.Compare(k, last) <= 0 || !span.holds(k):
 			p.fault("page %d: key %d is not in order", n, i)
-		} else {
+		default:
 			last = k
 		}
 		visit(item{k, v, span}, flags)
-	}
-}
-
-// walkDamaged calls visit with those elements of a damaged leaf page that lie in it.
-// Their checksums show which of them are intact.
-func (p *pages) walkDamaged(b []byte, span *pageSpan, visit func(item, uint32)) {
-	ne := binary.NativeEndian
-	for i := range uint64(ne.Uint16(b[10:])) {
-		off := pageHeaderLen + i*elementLen
-		if off+elementLen > uint64(len(b)) {
-			return
-		}
-		e := b[off:]
-		pos, ks, vs := uint64(ne.Uint32(e[4:])), uint64(ne.Uint32(e[8:])), uint64(ne.Uint32(e[12:]))
-		if pos+ks+vs > uint64(len(e)) {
-			continue
-		}
-		visit(item{e[pos : pos+ks : pos+ks], e[pos+ks : pos+ks+vs : pos+ks+vs], span}, 0)
 	}
 }
 
@@ -450,6 +441,6 @@ func (p *pages) orphans(visit func(item)) {
 		if err != nil || binary.NativeEndian.Uint16(b[8:]) != pageLeaf {
 			continue
 		}
-		p.walkDamaged(b, nil, func(it item, _ uint32) { visit(it) })
+		p.walkLeaf(n, b, nil, true, func(it item, _ uint32) { visit(it) })
 	}
 }

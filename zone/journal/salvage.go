@@ -2,13 +2,10 @@ package journal
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path/filepath"
-	"slices"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -27,17 +24,16 @@ func (j *Journal) Damage() []Damage { return j.damage }
 
 // inspect reads all of the journal at path before the database does. Where it is
 // damaged, or of an older format, a new one takes its place with all that could be
-// verified, and a damaged one is set aside. It returns the names of the files that
-// the entries of kept zones name.
-func inspect(path string, o Options) (files map[string]bool, damage []Damage, err error) {
+// verified, and a damaged one is set aside.
+func inspect(path string, o Options) (damage []Damage, err error) {
 	release, err := lockShared(path, o)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { release() }()
 	v, err := openSurvey(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer v.file.Close()
 	var why string
@@ -45,69 +41,61 @@ func inspect(path string, o Options) (files map[string]bool, damage []Damage, er
 		why = v.unusable.Error()
 	} else {
 		if err := v.readFormat(path); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		files = v.check()
+		v.check()
 		if v.p.faults == 0 && v.format == format {
-			return files, nil, nil
+			return nil, nil
 		}
 		if why = v.p.example; v.p.faults > 1 {
 			why += fmt.Sprintf(" and %d places more", v.p.faults-1)
 		}
 	}
-	noted := map[string]string{}
-	if v.p != nil {
-		contents, _, _ := readContents(o.Disk, filepath.Join(filepath.Dir(path), contentDir), nil)
-		v.collect()
-		damage, noted = v.resolve(contents)
-		if v.p.mayBeOld {
-			damage = append(damage, Damage{Text: "the last change of a zone before the damage may be lost; the file does not show whether it is"})
-		}
-	}
-	next, err := v.makeNext(path, o, noted)
+	next, entries, damage, err := v.makeNext(path, o)
 	if err != nil {
-		return nil, nil, err
+		return nil, fmt.Errorf("make a new journal of what can be read of %s: %w", path, err)
 	}
 	defer func() { _ = o.Disk.Remove(next) }() // of no effect once it was renamed
 	isOlder := v.p != nil && v.p.faults == 0
-	entries := len(v.zones)
 	release() // or it could not be renamed everywhere
 	release = func() {}
 	v.file.Close()
 	if !isOlder {
 		aside, err := linkAside(path, o)
 		if err != nil {
-			return nil, nil, fmt.Errorf("set the damaged journal aside: %w", err)
+			return nil, fmt.Errorf("set the damaged journal aside: %w", err)
 		}
 		damage = append([]Damage{{Text: fmt.Sprintf("the journal was damaged (%s); the entries of %d zones were taken over into a new one, and the damaged file is kept as %s", why, entries, aside)}}, damage...)
 	}
 	if err := o.Disk.Rename(next, path); err != nil {
-		return nil, nil, fmt.Errorf("put the new journal in its place: %w", err)
+		return nil, fmt.Errorf("put the new journal in its place: %w", err)
 	}
-	if err := o.Disk.SyncDir(filepath.Dir(path)); err != nil {
-		return nil, nil, err
-	}
-	files = map[string]bool{}
-	for key, s := range v.zones {
-		if s.content != (contentFile{}) {
-			files[s.content.name(dname.Name(key))] = true
-		}
-	}
-	return files, damage, nil
+	return damage, o.Disk.SyncDir(filepath.Dir(path))
 }
 
-// makeNext makes a new journal of a survey and returns its path.
-func (v *survey) makeNext(path string, o Options, noted map[string]string) (next string, err error) {
+// makeNext makes a new journal of a survey and returns its path, how many entries it has,
+// and what is lost.
+func (v *survey) makeNext(path string, o Options) (next string, entries int, damage []Damage, err error) {
 	next, err = createTemp(path, o, func(db *bolt.DB) error {
 		if v.p == nil {
 			return nil
 		}
-		return v.copyTo(db, noted)
+		contents, _, _ := readContents(o.Disk, filepath.Join(filepath.Dir(path), contentDir), nil)
+		s := salvage{survey: v, out: copier{db: db}, contents: contents}
+		defer s.out.rollback()
+		if err := s.run(); err != nil {
+			return err
+		}
+		damage = s.lost
+		return db.View(func(tx *bolt.Tx) error {
+			entries = tx.Bucket([]byte(bucketZones)).Stats().KeyN
+			return nil
+		})
 	})
-	if err != nil {
-		return "", fmt.Errorf("make a new journal of what can be read of %s: %w", path, err)
+	if v.p != nil && v.p.mayBeOld {
+		damage = append(damage, Damage{Text: "the last change of a zone before the damage may be lost; the file does not show whether it is"})
 	}
-	return next, nil
+	return next, entries, damage, err
 }
 
 // linkAside gives a damaged journal a second name: the first one is that of the new
@@ -143,124 +131,69 @@ func lockShared(path string, o Options) (release func(), err error) {
 // copyBatch is how many octets a transaction of a salvage takes: they are in memory.
 const copyBatch = 4 << 20
 
-// copyTo writes what resolve decided on into an empty database.
-func (v *survey) copyTo(db *bolt.DB, noted map[string]string) error {
-	var most uint32
-	for id := range v.names {
-		most = max(most, id)
-	}
-	for _, root := range v.p.roots {
-		if root.sequence < 1<<32 { // the number of zones so far
-			most = max(most, uint32(min(root.sequence, 1<<31)))
-		}
-	}
-	w := &copier{db: db}
-	defer w.rollback()
-	v.p.secondPass().walk(bucketLost, func(it item) { // of an earlier time
-		if text, ok := summed(bucketLost, it.key, it.value); ok && noted[string(it.key)] == "" {
-			noted[string(it.key)] = string(text)
-		}
-	})
-	v.p.secondPass().walk(bucketFloors, func(it item) {
-		if isWhole(bucketFloors, it) {
-			w.put(bucketFloors, it.key, it.value)
-		}
-	})
-	w.edit(func(tx *bolt.Tx) error { return tx.Bucket([]byte(bucketChanges)).SetSequence(uint64(most)) })
-	for _, key := range slices.Sorted(maps.Keys(v.zones)) {
-		w.put(bucketZones, []byte(key), v.zones[key].encode([]byte(key)))
-	}
-	for _, id := range slices.Sorted(maps.Keys(v.names)) {
-		if s := v.zones[v.names[id]]; s != nil && s.id == id {
-			key := binary.BigEndian.AppendUint32(nil, id)
-			w.put(bucketNames, key, withSum(bucketNames, key, []byte(v.names[id])))
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(noted)) {
-		w.put(bucketLost, []byte(key), withSum(bucketLost, []byte(key), []byte(noted[key])))
-	}
-	v.walkAll(func(bucket string, it item, ok bool) {
-		if !ok || len(it.key) < 4 {
-			return
-		}
-		id := binary.BigEndian.Uint32(it.key)
-		s := v.zones[v.names[id]]
-		if s == nil || s.id != id {
-			return
-		}
-		switch bucket {
-		case bucketChanges:
-			if _, sequence, _ := splitKey(it.key); sequence >= s.first && sequence <= s.Sequence {
-				w.add(bucketChanges, it)
-			}
-		case bucketNotes:
-			w.add(bucketNotes, it)
-		case bucketNotes2:
-			w.put(bucketNotes, it.key, withSum(bucketNotes, it.key, it.value))
-		}
-	})
-	return w.end()
-}
-
-// copier puts items into a database, some in each transaction.
+// copier changes a database, with some values in each transaction.
 type copier struct {
 	db     *bolt.DB
-	tx     *bolt.Tx
-	octets int
-	err    error
+	t      *transaction // nil: the next one has not begun
+	octets int          // that it takes
 }
 
-func (w *copier) edit(f func(*bolt.Tx) error) {
-	if w.err == nil && w.tx == nil {
-		w.tx, w.err = w.db.Begin(true)
-		w.octets = 0
-		if w.err == nil {
-			countTransaction(w.tx)
+// next returns the transaction for so many octets more.
+func (w *copier) next(octets int) (*transaction, error) {
+	if w.octets += octets; w.octets > copyBatch {
+		if err := w.commit(); err != nil {
+			return nil, err
 		}
 	}
-	if w.err == nil {
-		w.err = f(w.tx)
+	if w.t == nil {
+		tx, err := w.db.Begin(true)
+		if err != nil {
+			return nil, err
+		}
+		countTransaction(tx)
+		w.t, w.octets = &transaction{Tx: tx}, octets
 	}
-	if w.err == nil && w.octets > copyBatch {
-		w.err = w.tx.Commit()
-		w.tx = nil
-	}
+	return w.t, nil
 }
 
-func (w *copier) put(bucket string, key, value []byte) {
-	w.octets += len(key) + len(value)
-	w.edit(func(tx *bolt.Tx) error {
-		b := tx.Bucket([]byte(bucket))
-		b.FillPercent = changesFill
-		return b.Put(bytes.Clone(key), bytes.Clone(value))
-	})
+func (w *copier) put(bucket string, key, value []byte) error {
+	t, err := w.next(len(key) + len(value))
+	if err != nil {
+		return err
+	}
+	b := t.bucket(bucket)
+	b.FillPercent = changesFill
+	return b.Put(bytes.Clone(key), bytes.Clone(value))
 }
 
-// add puts an item unless a newer one is there.
-func (w *copier) add(bucket string, it item) {
-	if it.page == nil {
-		isThere := false
-		w.edit(func(tx *bolt.Tx) error {
-			isThere = tx.Bucket([]byte(bucket)).Get(it.key) != nil
-			return nil
-		})
-		if isThere {
-			return
+func (w *copier) has(bucket string, key []byte) (bool, error) {
+	t, err := w.next(0)
+	return err == nil && t.bucket(bucket).Get(key) != nil, err
+}
+
+func (w *copier) remove(bucket string, keys [][]byte) error {
+	for _, k := range keys {
+		t, err := w.next(len(k))
+		if err == nil {
+			err = t.bucket(bucket).Delete(k)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	w.put(bucket, it.key, it.value)
+	return nil
 }
 
-func (w *copier) end() error {
-	if w.err == nil && w.tx != nil {
-		w.err = w.tx.Commit()
-		w.tx = nil
+func (w *copier) commit() error {
+	t := w.t
+	if w.t = nil; t == nil {
+		return nil
 	}
-	return w.err
+	return t.Commit()
 }
 
 func (w *copier) rollback() {
-	if w.tx != nil {
-		_ = w.tx.Rollback() // after an error that is returned
+	if w.t != nil {
+		_ = w.t.Rollback() // after an error that is returned
 	}
 }
