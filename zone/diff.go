@@ -27,33 +27,18 @@ func Diff(from, to *Zone, pause func()) *Changeset {
 // DiffWithin is Diff, but nil if the changeset would take more octets of memory
 // than limit. It then ends as soon as it has found so many.
 func DiffWithin(from, to *Zone, limit int64, pause func()) *Changeset {
-	d := differ{pauser: pauser{pause: pause}, to: to, c: &Changeset{Apex: to.apex, To: to.serial}, left: limit}
+	d := differ{pauser: pauser{pause: pause}, from: from, to: to, c: &Changeset{Apex: to.apex, To: to.serial}, left: limit}
 	if from == nil || !from.IsAvailable() {
-		d.begin(false)
-		d.addAll(to, to.root, 0, to.family == dname.Forward)
-		if to.nsec3 != 0 {
-			d.begin(true)
-			d.addAll(to, to.nsec3, 0, true)
-		}
+		d.from = &Zone{}
 	} else {
 		d.c.From = from.serial
 		if from == to {
 			return d.c
 		}
-		d.from = from
 		d.same = sameChunks(&from.storage, &to.storage)
-		d.begin(false)
-		d.both(place{at: from.root}, place{at: to.root}, to.family == dname.Forward)
-		d.begin(true)
-		switch {
-		case from.nsec3 != 0 && to.nsec3 != 0:
-			d.both(place{at: from.nsec3}, place{at: to.nsec3}, true)
-		case from.nsec3 != 0:
-			d.addAll(from, from.nsec3, 0, true)
-		case to.nsec3 != 0:
-			d.addAll(to, to.nsec3, 0, true)
-		}
 	}
+	d.trie(d.from.root, to.root, false)
+	d.trie(d.from.nsec3, to.nsec3, true)
 	if d.left < 0 {
 		return nil
 	}
@@ -93,12 +78,62 @@ type differ struct {
 	slab     []byte // room for RDATA: a changeset of many records is few allocations
 }
 
-func (d *differ) begin(hashed bool) {
+// trie compares the tries at two roots, of the names or of NSEC3; 0: there is none.
+func (d *differ) trie(from, to ref, hashed bool) {
 	d.hashed = hashed
 	d.path.reset(&d.to.layout)
 	if hashed {
 		d.path.reset(&layout{})
 	}
+	d.both(zonePlace{d.from, place{at: from}}, zonePlace{d.to, place{at: to}}, hashed || d.to.family == dname.Forward)
+}
+
+// zonePlace is a place in one of the zones. At 0 there is nothing.
+type zonePlace struct {
+	z *Zone
+	place
+}
+
+func (p zonePlace) exists() bool { return p.at != 0 }
+
+// inRun reports whether the run of the node goes on.
+func (p zonePlace) inRun() bool {
+	if !p.exists() {
+		return false
+	}
+	n := p.z.node(p.at, p.depth)
+	return p.used < n.run()
+}
+
+func (p zonePlace) next() uint32 {
+	if !p.exists() {
+		return 0
+	}
+	return p.z.next(p.place)
+}
+
+func (p zonePlace) value() []byte {
+	if !p.exists() {
+		return nil
+	}
+	return p.z.value(p.place)
+}
+
+// step goes on with a nibble, of next those of thip zonePlace.
+func (p zonePlace) step(next uint32, v byte) zonePlace {
+	if next>>v&1 == 0 {
+		return zonePlace{z: p.z}
+	}
+	return zonePlace{p.z, p.z.step(p.place, v)}
+}
+
+func (p zonePlace) ordinary() zonePlace {
+	if p.exists() {
+		if below, ok := p.z.ordinary(p.place); ok {
+			return zonePlace{p.z, below}
+		}
+	}
+	return zonePlace{z: p.z}
 }
 
 // shared reports whether both zones have the same at r.
@@ -108,33 +143,30 @@ func (d *differ) shared(r ref) bool {
 }
 
 // both compares what lies at and below a place of each trie, on the same path.
-func (d *differ) both(p, q place, inOrdinary bool) {
-	d.step()
-	if d.left < 0 {
+func (d *differ) both(p, q zonePlace, inOrdinary bool) {
+	if !p.exists() && !q.exists() {
 		return
 	}
-	if p == q && d.shared(p.at) {
+	d.step()
+	if d.left < 0 || p.place == q.place && d.shared(p.at) {
 		return
 	}
 	save := d.path.n
-	if p.used|q.used == 0 && d.sameNode(p.at, q.at, p.depth, inOrdinary) {
+	if p.exists() && q.exists() && p.used|q.used == 0 && d.sameNode(p.at, q.at, p.depth, inOrdinary) {
 		d.path.n = save
 		return
 	}
-	for { // along the run that both have
-		a, b := d.from.inRun(p), d.to.inRun(q)
-		if !a || !b {
+	for { // along the run that both have, or the only one
+		a, b := p.inRun(), q.inRun()
+		v, w := p.next(), q.next()
+		if a != p.exists() || b != q.exists() || a && b && v != w {
 			break
 		}
-		v := d.from.next(p)
-		if v != d.to.next(q) {
-			break
-		}
-		d.path.push(byte(bits.TrailingZeros32(v)))
+		d.path.push(byte(bits.TrailingZeros32(v | w)))
 		p.used++
 		q.used++
 	}
-	switch v, w := d.from.value(p), d.to.value(q); {
+	switch v, w := p.value(), q.value(); {
 	case v == nil && w == nil:
 	case w == nil:
 		d.addValue(&d.removed, d.from, v)
@@ -143,32 +175,17 @@ func (d *differ) both(p, q place, inOrdinary bool) {
 	case !d.sameValue(v, w):
 		d.values(v, w)
 	}
-	next, nextTo := d.from.next(p), d.to.next(q)
+	next, nextTo := p.next(), q.next()
 	for all := next | nextTo; all != 0; all &= all - 1 {
 		v := byte(bits.TrailingZeros32(all))
-		var x, y place
-		if next>>v&1 != 0 {
-			x = d.from.step(p, v)
-		}
-		if nextTo>>v&1 != 0 {
-			y = d.to.step(q, v)
-		}
 		d.path.push(v)
-		d.child(x, y, inOrdinary)
+		d.both(p.step(next, v), q.step(nextTo, v), inOrdinary)
 		d.path.n--
 	}
 	if !inOrdinary {
 		old := d.path.ordinary
 		d.path.ordinary = d.path.n
-		x, ok := d.from.ordinary(p)
-		if !ok {
-			x = place{}
-		}
-		y, ok := d.to.ordinary(q)
-		if !ok {
-			y = place{}
-		}
-		d.child(x, y, true)
+		d.both(p.ordinary(), q.ordinary(), true)
 		d.path.ordinary = old
 	}
 	d.path.n = save
@@ -197,7 +214,7 @@ func (d *differ) sameNode(r, s ref, depth int, inOrdinary bool) bool {
 		x, y := a.ref(i), b.ref(i)
 		old := d.path.ordinary
 		d.path.ordinary = end
-		d.both(place{at: x, depth: end}, place{at: y, depth: end}, true)
+		d.both(zonePlace{d.from, place{at: x, depth: end}}, zonePlace{d.to, place{at: y, depth: end}}, true)
 		d.path.ordinary = old
 	}
 	i := a.childIndex(0) // of the first
@@ -208,28 +225,10 @@ func (d *differ) sameNode(r, s ref, depth int, inOrdinary bool) bool {
 			continue
 		}
 		d.path.push(byte(bits.TrailingZeros32(all)))
-		d.both(place{at: x, depth: end + 1}, place{at: y, depth: end + 1}, inOrdinary)
+		d.both(zonePlace{d.from, place{at: x, depth: end + 1}}, zonePlace{d.to, place{at: y, depth: end + 1}}, inOrdinary)
 		d.path.n--
 	}
 	return true
-}
-
-// child is both where one or both of the places may not be there (at 0).
-func (d *differ) child(x, y place, inOrdinary bool) {
-	switch {
-	case x.at != 0 && y.at != 0:
-		d.both(x, y, inOrdinary)
-	case x.at != 0:
-		d.addAll(d.from, x.at, x.used, inOrdinary)
-	case y.at != 0:
-		d.addAll(d.to, y.at, y.used, inOrdinary)
-	}
-}
-
-// inRun reports whether the run of the node goes on at p.
-func (z *Zone) inRun(p place) bool {
-	n := z.node(p.at, p.depth)
-	return p.used < n.run()
 }
 
 // sameLeaf reports whether at x and y are leaves with the same run, which begins
@@ -275,44 +274,6 @@ func (d *differ) sameSuffix(r, s ref) bool {
 	}
 	*pair = [2]ref{r, s}
 	return true
-}
-
-// addAll adds everything that is at or below the node at r of z, one of the two
-// zones, from the given nibble of its run on.
-func (d *differ) addAll(z *Zone, r ref, used int, inOrdinary bool) {
-	list := &d.added
-	if z == d.from {
-		list = &d.removed
-	}
-	d.below(z, list, place{at: r, used: used, depth: d.path.n - used}, inOrdinary)
-}
-
-func (d *differ) below(z *Zone, list *recordList, p place, inOrdinary bool) {
-	d.step()
-	if d.left < 0 {
-		return
-	}
-	save := d.path.n
-	for z.inRun(p) {
-		d.path.push(byte(bits.TrailingZeros32(z.next(p))))
-		p.used++
-	}
-	if v := z.value(p); v != nil {
-		d.addValue(list, z, v)
-	}
-	for next := z.next(p); next != 0; next &= next - 1 {
-		v := byte(bits.TrailingZeros32(next))
-		d.path.push(v)
-		d.below(z, list, z.step(p, v), inOrdinary)
-		d.path.n--
-	}
-	if q, ok := z.ordinary(p); ok && !inOrdinary {
-		old := d.path.ordinary
-		d.path.ordinary = d.path.n
-		d.below(z, list, q, true)
-		d.path.ordinary = old
-	}
-	d.path.n = save
 }
 
 // owner returns the owner name that the path leads to.

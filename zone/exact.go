@@ -26,30 +26,6 @@ func (z *Zone) HasBelow(owner dname.Name) bool {
 	if !z.IsAvailable() || !owner.IsAtOrBelow(z.apex) {
 		return false
 	}
-	var k key
-	z.fill(&k, owner)
-	p := place{at: z.root}
-	inOrdinary := z.family == dname.Forward
-	for depth := 0; ; depth++ {
-		if depth == k.ordinary && !inOrdinary && depth < k.n {
-			var ok bool
-			if p, ok = z.ordinary(p); !ok {
-				return false
-			}
-			inOrdinary = true
-		}
-		if depth == k.n {
-			break
-		}
-		v := k.nibble(depth)
-		if z.next(p)>>v&1 == 0 {
-			return false
-		}
-		p = z.step(p, v)
-	}
-	if z.next(p) != 0 {
-		return true
-	}
-	_, ok := z.ordinary(p)
-	return ok
+	s, ok := z.spotAt(owner, owner.Labels()-z.apexLabels)
+	return ok && !z.isLeaf(s.place)
 }
