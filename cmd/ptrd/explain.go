@@ -16,7 +16,6 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/zonefile"
 	"github.com/spf13/cobra"
 )
 
@@ -185,7 +184,7 @@ func trace(cmd *cobra.Command, cfg *config.Config, set *zone.Set, e *explain.Exp
 // sourcesOf returns the sources of a record, out of those of all records at its owner.
 func sourcesOf(r *explain.Record, list []assemble.Origin) (out []explain.Source) {
 	for _, o := range list {
-		if o.Record.Type.String() != r.Type || r.Type != "SOA" && zonefile.RData(o.Record.Type, o.Record.Data) != r.Data {
+		if o.Record.Type.String() != r.Type || r.Type != "SOA" && rr.Text(o.Record.Type, o.Record.Data) != r.Data {
 			continue
 		}
 		what := o.Layer.String()

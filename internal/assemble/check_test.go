@@ -10,7 +10,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/zonefile"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 func TestCheck(t *testing.T) {
@@ -125,7 +125,7 @@ $INCLUDE part.inc
 				if o.Rule != RuleNone {
 					rule = " " + o.Rule.String()
 				}
-				fmt.Fprintf(&b, "%v %s%s: %v %s", o.Layer, strings.TrimPrefix(o.Pos.String(), l.dir+"/"), rule, o.Record.Type, zonefile.RData(o.Record.Type, o.Record.Data))
+				fmt.Fprintf(&b, "%v %s%s: %v %s", o.Layer, strings.TrimPrefix(o.Pos.String(), l.dir+"/"), rule, o.Record.Type, rr.Text(o.Record.Type, o.Record.Data))
 				if z := l.store.Set().Find(owner); !z.Apex().Equal(o.Apex) {
 					fmt.Fprintf(&b, " (%v)", o.Apex)
 				}

@@ -17,7 +17,6 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
 // lab is a directory with a configuration and sources, and what a server does
@@ -193,7 +192,7 @@ func dump(z *zone.Zone) string {
 			owner = "@"
 		}
 		if r.Type != rr.TypeSOA {
-			fmt.Fprintf(&b, "%s %d %v %s\n", owner, r.TTL, r.Type, zonefile.RData(r.Type, r.Data))
+			fmt.Fprintf(&b, "%s %d %v %s\n", owner, r.TTL, r.Type, rr.Text(r.Type, r.Data))
 		}
 	}
 	return b.String()

@@ -10,7 +10,6 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/source"
-	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
 // merge merges the static layer of one item, record by record, so that only the generated
@@ -287,7 +286,7 @@ func (m *merge) reportOverruled(r *generatedRecord, n *staticNode) {
 	where, _ := m.table.Position(n.tags[i])
 	m.fs.add(m.at(zone.Finding{Severity: zone.Warning, Code: "overruled", Tag: r.Tag, Owner: r.Owner, Type: r.Type,
 		Text: fmt.Sprintf("%s is not served: %v has %v at this name, which takes precedence over what is generated (%v); make both the same, or remove one",
-			zonefile.RData(r.Type, r.Data), where, r.Type, r.rule)}))
+			rr.Text(r.Type, r.Data), where, r.Type, r.rule)}))
 }
 
 // reportCollision reports a generated CNAME at a name that has other static data. Against a

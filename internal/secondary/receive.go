@@ -10,7 +10,6 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
 // request is a transfer request, whose answer a receiver reads.
@@ -269,7 +268,7 @@ func (r *receiver) readRecord(msg []byte, off int) (int, error) {
 	}
 	if !isPlain(raw.Type) {
 		// As in other name servers, the octets are kept as they are.
-		if reason := zonefile.CheckRData(raw.Type, data); reason != "" && r.state != inRemoved {
+		if reason := rr.FormFault(raw.Type, data); reason != "" && r.state != inRemoved {
 			r.warn(zone.Finding{Code: "odd-rdata", Owner: rec.Owner.Clone(), Type: rec.Type, Text: fmt.Sprintf("the RDATA is not of this type: %s; correct it at the primary", reason)})
 		}
 	}

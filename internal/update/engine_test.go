@@ -10,7 +10,6 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/zonefile"
 	"github.com/ptrd/ptrd/zone/zonetest"
 )
 
@@ -68,7 +67,7 @@ func encode(t testing.TB, apex dname.Name, prerequisites, updates []Record, comp
 	h := wire.Header{ID: 1, Questions: 1, Flags: wire.Flags(0).WithOpcode(wire.OpcodeUpdate)}
 	// RDATA that is none can only be written as it is.
 	isWhole := func(r Record) bool {
-		return len(r.Data) > 0 && zonefile.CheckRData(r.Type, r.Data) == "" || rr.NamesIn(r.Type).Count == 0
+		return len(r.Data) > 0 && rr.FormFault(r.Type, r.Data) == "" || rr.NamesIn(r.Type).Count == 0
 	}
 	for _, r := range slices.Concat(prerequisites, updates) {
 		compress = compress && isWhole(r)
@@ -238,7 +237,7 @@ func TestEngineAgainstOracle(t *testing.T) {
 			prerequisites, updates := s.prerequisites(now), s.updates(now)
 			parsed, fault := Parse(encode(t, apex, prerequisites, updates, g.Chance(2)))
 			if fault != nil {
-				malformed := slices.ContainsFunc(updates, func(r Record) bool { return len(r.Data) == 0 && zonefile.CheckRData(r.Type, r.Data) != "" })
+				malformed := slices.ContainsFunc(updates, func(r Record) bool { return len(r.Data) == 0 && rr.FormFault(r.Type, r.Data) != "" })
 				if want := o.clone().update(prerequisites, updates); want == wire.RCodeNoError && !malformed {
 					t.Fatalf("the message is not read: %v", fault)
 				}

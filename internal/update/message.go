@@ -6,7 +6,6 @@ import (
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
 // Message is an UPDATE message taken apart (RFC 2136 §2). It shares nothing with
@@ -97,7 +96,7 @@ func readSection(room *[]byte, msg []byte, off, count int, section string) ([]Re
 			}
 			r.Data = (*room)[start:len(*room):len(*room)]
 			if !rec.Type.IsMeta() {
-				if reason := badRData(r.Type, r.Data); reason != "" {
+				if reason := rr.FormFault(r.Type, r.Data); reason != "" {
 					return nil, 0, faultf(wire.RCodeFormErr, "the RDATA of %v at %v is malformed: %s", r.Type, r.Owner, reason)
 				}
 			}
@@ -106,19 +105,4 @@ func readSection(room *[]byte, msg []byte, off, count int, section string) ([]Re
 		off = next
 	}
 	return list, off, nil
-}
-
-// badRData returns why octets are no RDATA of type t; of the types that nearly
-// every update is about, that is plain to see here.
-func badRData(t rr.Type, data []byte) string {
-	switch t {
-	case rr.TypePTR, rr.TypeCNAME, rr.TypeNS, rr.TypeDNAME:
-		return "" // a whole name: it was read as one
-	case rr.TypeDHCID:
-		if len(data) < 3 { // RFC 4701 §3.1: type, digest type, digest
-			return fmt.Sprintf("%d octets are too few (RFC 4701 §3.1)", len(data))
-		}
-		return ""
-	}
-	return zonefile.CheckRData(t, data)
 }

@@ -144,8 +144,12 @@ func annotate(msg []byte) string {
 		} else {
 			line(msg[data-10:data], "%v %v, TTL %d, %d octets", r.Class, r.Type, r.TTL, len(r.Data))
 			comment := ""
+			skip, ok := map[rr.Type]int{rr.TypeDNAME: 0, rr.TypeSRV: 6}[r.Type]
 			if in := rr.NamesIn(r.Type); in.Count > 0 {
-				comment = wire.AppendName(nil, msg, data+in.Skip).String()
+				skip, ok = int(in.Skip), true
+			}
+			if ok {
+				comment = wire.AppendName(nil, msg, data+skip).String()
 			}
 			line(r.Data, "%s", comment)
 		}

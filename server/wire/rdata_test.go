@@ -44,7 +44,8 @@ func TestAppendRData(t *testing.T) {
 			t.Errorf("%s: %x, %v, want %x", text, got, ok, want)
 		}
 		// One octet less or more is no such RDATA, where it has fields.
-		if rr.Layout(r.Type) == "" || r.Type == rr.TypeSOA || r.Type == rr.TypeSIG || r.Type == 30 {
+		switch r.Type {
+		case rr.TypeA, rr.TypeTXT, 65534, rr.TypeDHCID, rr.TypeSOA, rr.TypeSIG, 30:
 			continue
 		}
 		for _, by := range []int{-1, 1} {

@@ -139,7 +139,7 @@ func (w *Writer) target(p int) int {
 }
 
 func (w *Writer) rdata(in rr.Names, head, tail []byte) bool {
-	if !in.Compress || len(head)+len(tail) > joinedLen {
+	if in.Count == 0 || len(head)+len(tail) > joinedLen {
 		return w.octets(head) && w.octets(tail)
 	}
 	if len(tail) != 0 {
@@ -147,10 +147,11 @@ func (w *Writer) rdata(in rr.Names, head, tail []byte) bool {
 		n += copy(w.joined[n:], tail)
 		head = w.joined[:n]
 	}
-	if in.Skip > len(head) || !w.octets(head[:in.Skip]) {
+	skip := int(in.Skip)
+	if skip > len(head) || !w.octets(head[:skip]) {
 		return false
 	}
-	head = head[in.Skip:]
+	head = head[skip:]
 	for range in.Count {
 		n := dname.FromWire(head)
 		if n == nil {

@@ -11,7 +11,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"strings"
 )
 
 // Limits of RFC 1035 §2.3.4.
@@ -129,8 +128,6 @@ func parse(s string) (n Name, absolute bool, err error) {
 	return n, absolute, nil
 }
 
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
-
 // FromWire returns the uncompressed name at the start of b, as a view of b, or
 // nil if there is none: a compression pointer, a label type other than 00, a
 // name over 255 octets, or b too short.
@@ -151,36 +148,6 @@ func FromWire(b []byte) Name {
 		i += 1 + l
 	}
 	return nil
-}
-
-// String returns the presentation form with its final dot. Octets that a
-// master file gives a meaning are written `\X`, those outside printable ASCII
-// `\DDD`; reading it back gives the same octets.
-func (n Name) String() string {
-	if len(n) <= 1 {
-		return "."
-	}
-	var b strings.Builder
-	b.Grow(len(n) + 8)
-	for i := 0; i < len(n) && n[i] != 0; i += 1 + int(n[i]) {
-		appendLabel(&b, n[i+1:i+1+int(n[i])])
-		b.WriteByte('.')
-	}
-	return b.String()
-}
-
-func appendLabel(b *strings.Builder, label []byte) {
-	for _, c := range label {
-		switch {
-		case c == '"' || c == '$' || c == '(' || c == ')' || c == '.' || c == ';' || c == '@' || c == '\\':
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		case c <= ' ' || c >= 0x7f:
-			fmt.Fprintf(b, `\%03d`, c)
-		default:
-			b.WriteByte(c)
-		}
-	}
 }
 
 // Lower returns the ASCII lower case of c (RFC 4343 §3).

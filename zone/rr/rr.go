@@ -1,13 +1,21 @@
 // Package rr has the numbers and mnemonics of types and classes (IANA registry "Domain Name
-// System (DNS) Parameters"), and the positions of domain names in RDATA. It is independent of
-// zones and messages. A new type is added to its tables.
+// System (DNS) Parameters"), and RDATA: how its text is read and printed, which octets are valid,
+// and where the domain names in it are. It is independent of zones, files and messages.
+//
+//	table.go      a row per type: its mnemonic, its RFC and its fields
+//	kind.go       the kinds of fields: numbers, names, addresses; strings.go, dnssec.go,
+//	              gateway.go, svcb.go and old.go have more
+//	parse.go      text to RDATA
+//	print.go      RDATA to text
+//	check.go      is RDATA valid; the rules whose severity is a choice
+//	names.go      compression, canonical form and comparison, targets
+//
+// To add a type, add a row to table.go and a line to testdata/golden.txt.
 package rr
 
 import (
+	"math"
 	"strconv"
-	"strings"
-
-	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // Type is an RR type (TYPE or QTYPE, RFC 1035 §3.2.2).
@@ -72,36 +80,45 @@ func (t Type) IsMeta() bool { return t == TypeOPT || t >= 128 && t <= 255 || t =
 
 // String returns the mnemonic, or TYPEn for a type without one (RFC 3597 §5).
 func (t Type) String() string {
-	if s, ok := mnemonic(t); ok {
-		return s
+	if r := rowOf(t); r != nil {
+		return r.mnemonic
 	}
 	return "TYPE" + strconv.Itoa(int(t))
 }
 
 // ParseType reads a mnemonic in either case, or TYPEn.
-func ParseType(s string) (Type, bool) {
-	if len(s) > 10 {
+func ParseType[T string | []byte](s T) (Type, bool) {
+	if len(s) > maxMnemonic {
 		return 0, false
 	}
-	u := upper(s)
-	if n, ok := strings.CutPrefix(u, "TYPE"); ok {
-		if v, err := strconv.ParseUint(n, 10, 16); err == nil {
-			return Type(v), true
+	for i := hashOf(s); byMnemonic[i%hashSize] != 0; i++ {
+		if r := &rows[byMnemonic[i%hashSize]-1]; isFold(r.mnemonic, s) {
+			return r.t, true
 		}
 	}
-	return byMnemonic(u)
+	if len(s) > 4 && isFold("TYPE", s[:4]) {
+		v, ok := ParseUint([]byte(s[4:]), math.MaxUint16)
+		return Type(v), ok
+	}
+	return 0, false
 }
 
-// upper returns s with ASCII letters in upper case. strings.ToUpper would make an
-// S of a long s.
-func upper(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if c >= 'a' && c <= 'z' {
-			b[i] = c - 'a' + 'A'
+// isFold reports whether s, with ASCII letters in upper case, is upper. Other ways to fold would
+// make an S of a long s.
+func isFold[T string | []byte](upper string, s T) bool {
+	if len(upper) != len(s) {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if c-'a' < 26 {
+			c -= 'a' - 'A'
+		}
+		if c != upper[i] {
+			return false
 		}
 	}
-	return string(b)
+	return true
 }
 
 // String returns the mnemonic, or CLASSn (RFC 3597 §5).
@@ -122,66 +139,15 @@ func (c Class) String() string {
 }
 
 // ParseClass reads a mnemonic in either case, or CLASSn.
-func ParseClass(s string) (Class, bool) {
-	if len(s) < 2 || len(s) > 10 {
+func ParseClass[T string | []byte](s T) (Class, bool) {
+	for _, c := range [...]Class{ClassIN, ClassCH, ClassHS} {
+		if isFold(c.String(), s) {
+			return c, true
+		}
+	}
+	if len(s) < 6 || len(s) > maxMnemonic || !isFold("CLASS", s[:5]) {
 		return 0, false
 	}
-	switch u := upper(s); u {
-	case "IN":
-		return ClassIN, true
-	case "CH":
-		return ClassCH, true
-	case "HS":
-		return ClassHS, true
-	default:
-		if n, ok := strings.CutPrefix(u, "CLASS"); ok {
-			if v, err := strconv.ParseUint(n, 10, 16); err == nil {
-				return Class(v), true
-			}
-		}
-	}
-	return 0, false
-}
-
-// Names describes the domain names in the RDATA of a type: Skip octets, then
-// Count names, then whatever follows.
-type Names struct {
-	Skip, Count int
-	Compress    bool // may be compressed in a message (RFC 3597 §4: types of RFC 1035 only)
-}
-
-// NamesIn returns where the names in RDATA of type t lie; the zero Names for a
-// type without names, or whose names are neither compressed nor followed.
-func NamesIn(t Type) Names {
-	switch t {
-	case TypeNS, TypeCNAME, TypePTR:
-		return Names{0, 1, true}
-	case TypeSOA:
-		return Names{0, 2, true}
-	case TypeMX:
-		return Names{2, 1, true}
-	case 3, 4, 7, 8, 9: // MD MF MB MG MR
-		return Names{0, 1, true}
-	case 14: // MINFO
-		return Names{0, 2, true}
-	case TypeDNAME: // RFC 6672 §2.5: not compressed
-		return Names{0, 1, false}
-	case TypeSRV: // RFC 2782: not compressed
-		return Names{6, 1, false}
-	}
-	return Names{}
-}
-
-// Target returns the name that an RDATA of type t points to, for which servers
-// add addresses (RFC 1034 §4.3.2 step 6; NS, MX, SRV) or which continues a
-// chain (CNAME, DNAME, PTR), as a view of rdata; nil if t has none or rdata is
-// malformed.
-func Target(t Type, rdata []byte) dname.Name {
-	switch t {
-	case TypeNS, TypeMX, TypeSRV, TypeCNAME, TypeDNAME, TypePTR:
-		if skip := NamesIn(t).Skip; skip < len(rdata) {
-			return dname.FromWire(rdata[skip:])
-		}
-	}
-	return nil
+	v, ok := ParseUint([]byte(s[5:]), math.MaxUint16)
+	return Class(v), ok
 }

@@ -1,6 +1,11 @@
 package zonefile
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
 
 func isDirective(t *token) bool {
 	for _, d := range [...]string{"$ORIGIN", "$TTL", "$INCLUDE", "$GENERATE"} {
@@ -23,8 +28,8 @@ func (p *parser) directive(f *frame, toks []token) {
 		}
 	case t.is("$TTL"):
 		if bad = arguments(t, args, 1, 1, "$TTL seconds"); bad == nil {
-			v, k := parsePeriod(args[0].text)
-			if k != isPeriod || args[0].quoted {
+			v, k := rr.ParsePeriod(args[0].text)
+			if k != rr.IsPeriod || args[0].quoted {
 				bad = args[0].at(0, "bad-ttl", "%s is not a TTL; write seconds up to %d, or units as in 1h30m", quote(args[0].text), maxTTL)
 				break
 			}
@@ -71,9 +76,9 @@ func arguments(t *token, args []token, least, most int, form string) *fault {
 
 // originLine reads the name of an $ORIGIN.
 func (p *parser) originLine(f *frame, t *token) *fault {
-	origin, form, bad := appendName(nil, t.text, f.origin)
+	origin, form, bad := dname.AppendText(nil, t.text, f.origin)
 	if bad != nil {
-		return t.at(bad.offset, "bad-name", "$ORIGIN %s: %s", quote(t.text), bad.text)
+		return t.at(bad.Offset, "bad-name", "$ORIGIN %s: %s", quote(t.text), bad.Reason)
 	}
 	p.lint.origin(p, f, t, origin, form)
 	f.setOrigin(origin, t.line)

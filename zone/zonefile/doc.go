@@ -12,11 +12,9 @@
 //	parser.go     directives, and [owner] [TTL] [class] type
 //	include.go    $INCLUDE, confined to a directory
 //	generate.go   $GENERATE, one step one record
-//	rdata.go      RDATA of the types that reverse zones are made of, straight from
-//	              the tokens; rdata_any.go has the others, through miekg/dns, and
-//	              the generic form of RFC 3597
+//	rdata.go      RDATA, through package rr, which knows the types
 //	lint*.go      warnings: what loads, but was surely not meant
-//	print.go      the way back: canonical text of records and RDATA
+//	print.go      the way back: canonical text of records
 //
 // A fault never ends the reading of a file: the parser goes on with the next
 // logical line, so that one run reports everything.

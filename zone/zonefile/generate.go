@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // generate takes `$GENERATE start-stop[/step] lhs [ttl] [class] type rhs`, BIND's
@@ -91,11 +93,11 @@ func parseRange(t *token) (start, stop, step uint32, bad *fault) {
 	}
 	bounds, stepText, hasStep := strings.Cut(string(t.text), "/")
 	from, to, ok := strings.Cut(bounds, "-")
-	a, ok1 := parseUint([]byte(from), math.MaxUint32)
-	b, ok2 := parseUint([]byte(to), math.MaxUint32)
+	a, ok1 := rr.ParseUint([]byte(from), math.MaxUint32)
+	b, ok2 := rr.ParseUint([]byte(to), math.MaxUint32)
 	s, ok3 := uint64(1), true
 	if hasStep {
-		s, ok3 = parseUint([]byte(stepText), math.MaxUint32)
+		s, ok3 = rr.ParseUint([]byte(stepText), math.MaxUint32)
 	}
 	if !ok || !ok1 || !ok2 || !ok3 || a > b || s == 0 || t.quoted {
 		return fail()
@@ -191,7 +193,7 @@ func parseModifier(s string) (v part, ok bool) {
 	}
 	v.offset = offset
 	if len(fields) > 1 {
-		width, ok := parseUint([]byte(fields[1]), maxWidth)
+		width, ok := rr.ParseUint([]byte(fields[1]), maxWidth)
 		if !ok {
 			return v, false
 		}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/infile"
 )
 
@@ -28,9 +29,9 @@ func (p *parser) include(f *frame, args []token) *fault {
 	t := &args[0]
 	origin := f.origin
 	if len(args) > 1 {
-		o, form, bad := appendName(nil, args[1].text, f.origin)
+		o, form, bad := dname.AppendText(nil, args[1].text, f.origin)
 		if bad != nil {
-			return args[1].at(bad.offset, "bad-name", "origin %s of $INCLUDE: %s", quote(args[1].text), bad.text)
+			return args[1].at(bad.Offset, "bad-name", "origin %s of $INCLUDE: %s", quote(args[1].text), bad.Reason)
 		}
 		p.lint.origin(p, f, &args[1], o, form)
 		origin = o

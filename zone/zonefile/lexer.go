@@ -11,6 +11,7 @@ type token struct {
 	text      []byte // without the quotes of a quoted string
 	line, col int
 	quoted    bool
+	joined    bool // nothing is between the token before it and this one
 }
 
 // fault is something wrong at a place in the text.
@@ -168,6 +169,7 @@ func (l *lexer) scan() bool {
 	buf := l.buf[:l.end]
 	i, start, line := l.pos, l.pos, l.line // start: of the line of the file
 	depth, open, openLine, openCol := 0, 0, 0, 0
+	last := -1 // end of the last token
 	l.blank = classes[buf[i]] == blank
 	for {
 		if i == len(buf) {
@@ -253,11 +255,12 @@ func (l *lexer) scan() bool {
 			if j == len(buf) || buf[j] != '"' {
 				l.setFault(at, col, "unclosed-quote", `" is never closed on its line; put the closing "`)
 			}
-			l.toks = append(l.toks, token{buf[i+1 : j : j], at, col, true})
+			l.toks = append(l.toks, token{buf[i+1 : j : j], at, col, true, i == last})
 			i = j
 			if i < len(buf) && buf[i] == '"' {
 				i++
 			}
+			last = i
 		default:
 			j := i
 			for j < len(buf) {
@@ -275,8 +278,8 @@ func (l *lexer) scan() bool {
 				i = j
 				continue
 			}
-			l.toks = append(l.toks, token{buf[i:j:j], line, i - start + 1, false})
-			i = j
+			l.toks = append(l.toks, token{buf[i:j:j], line, i - start + 1, false, i == last})
+			i, last = j, j
 		}
 	}
 	l.pos, l.line = i, line

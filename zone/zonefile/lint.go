@@ -25,7 +25,7 @@ type linter struct {
 
 	// The last record's owner as it is written, where it is.
 	owner     token
-	ownerForm nameForm
+	ownerForm dname.Form
 	lastBad   []byte // owner reported last; records below each other share it
 
 	ttlDone  bool
@@ -93,7 +93,7 @@ func (l *linter) record(p *parser, f *frame, h head, ownerGiven bool) {
 	isMnemonicHere := false
 	switch {
 	case ownerGiven:
-		if l.ownerForm.odd {
+		if l.ownerForm.Odd {
 			l.marks(p, s, &l.owner, "owner")
 		}
 		if isMnemonic(l.owner.text) && !l.owner.quoted && l.isMistaken(h.typ) {
@@ -178,13 +178,13 @@ func list(names []dname.Name) string {
 }
 
 // origin looks at the name of an $ORIGIN, or that of an $INCLUDE.
-func (l *linter) origin(p *parser, f *frame, t *token, origin dname.Name, form nameForm) {
+func (l *linter) origin(p *parser, f *frame, t *token, origin dname.Name, form dname.Form) {
 	s := subject{f: f}
 	switch {
-	case form.odd && l.marks(p, s, t, "$ORIGIN"):
-	case form.relative && endsInTree(t.text):
+	case form.Odd && l.marks(p, s, t, "$ORIGIN"):
+	case form.Relative && endsInTree(t.text):
 		l.warn(p, s, t, 0, "relative-origin", "$ORIGIN %s has no final dot and so becomes %v; add the dot", t.text, origin)
-	case form.relative:
+	case form.Relative:
 		l.warn(p, s, t, 0, "relative-origin", "$ORIGIN %s is relative and becomes %v, which moves if a line above it changes; write it out with its final dot", t.text, origin)
 	case l.reverse && l.wrongTree(p, s, t, origin, "$ORIGIN"):
 	default:

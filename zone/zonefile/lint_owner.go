@@ -38,7 +38,7 @@ func (l *linter) ownerName(p *parser, s subject, h head, given bool) {
 			return
 		}
 	}
-	relative := given && l.ownerForm.relative
+	relative := given && l.ownerForm.Relative
 	isPTR := s.typ == rr.TypePTR
 	if a, ok := addressOf(s.owner); ok {
 		if isPTR {

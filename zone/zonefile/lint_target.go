@@ -9,12 +9,17 @@ import (
 
 // targets looks at the names in the RDATA of a record near a reverse zone.
 func (l *linter) targets(p *parser, s subject, h head) {
-	for i := range p.rdata.names {
-		n := &p.rdata.names[i]
-		if n.form.relative || n.form.odd || !isHostLike(n.tok.text) {
+	switch s.typ {
+	case rr.TypePTR, rr.TypeNS, rr.TypeCNAME, rr.TypeDNAME, rr.TypeMX, rr.TypeSOA:
+	default:
+		return
+	}
+	for i := range p.rdata.Names {
+		n := &p.rdata.Names[i]
+		if n.Form.Relative || n.Form.Odd || !isHostLike(p.rdata.toks[n.Word].text) {
 			l.target(p, s, h, i)
 		}
-		if s.typ == rr.TypePTR && !n.form.relative {
+		if s.typ == rr.TypePTR && !n.Form.Relative {
 			l.reverseTarget(p, s, n)
 		}
 	}
@@ -41,14 +46,17 @@ func field(t rr.Type, i int) string {
 	case t == rr.TypeSOA:
 		return "contact (RNAME)"
 	}
-	return targetField(t)
+	if t == rr.TypeNS {
+		return "name server"
+	}
+	return "target"
 }
 
 func (l *linter) target(p *parser, s subject, h head, i int) {
-	n := &p.rdata.names[i]
-	t := &n.tok
+	n := &p.rdata.Names[i]
+	t := &p.rdata.toks[n.Word]
 	what := field(s.typ, i)
-	if n.form.odd && l.marks(p, s, t, what) {
+	if n.Form.Odd && l.marks(p, s, t, what) {
 		return
 	}
 	isContact := s.typ == rr.TypeSOA && i == 1
@@ -67,10 +75,10 @@ func (l *linter) target(p *parser, s subject, h head, i int) {
 		l.warn(p, s, t, 0, "address-as-target", "%s %s is an address, where only a name is allowed; %s", what, t.text, remedy)
 		return
 	}
-	if !n.form.relative {
+	if !n.Form.Relative {
 		return
 	}
-	target := dname.FromWire(p.rdata.out[n.off:])
+	target := dname.FromWire(p.rdata.out[n.Offset:])
 	if !isReverse(target) {
 		return
 	}
@@ -105,8 +113,8 @@ func mailboxName(text []byte) string {
 }
 
 // reverseTarget warns of a PTR that leads back into the reverse trees.
-func (l *linter) reverseTarget(p *parser, s subject, n *nameField) {
-	target := dname.FromWire(p.rdata.out[n.off:])
+func (l *linter) reverseTarget(p *parser, s subject, n *rr.Name) {
+	target := dname.FromWire(p.rdata.out[n.Offset:])
 	if f, address, _ := dname.Tree(target); f == dname.Forward || address == 0 {
 		return
 	}
@@ -115,7 +123,8 @@ func (l *linter) reverseTarget(p *parser, s subject, n *nameField) {
 			return
 		}
 	}
-	l.warn(p, s, &n.tok, 0, "reverse-target", "target %s is itself a reverse name; write the name of the host", n.tok.text)
+	t := &p.rdata.toks[n.Word]
+	l.warn(p, s, t, 0, "reverse-target", "target %s is itself a reverse name; write the name of the host", t.text)
 }
 
 // address keeps the warning for an A or AAAA in a reverse tree until it is known

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -28,6 +30,42 @@ var miekgDiffers = []struct {
 	{regexp.MustCompile(`[^\s;][()]|[()][^\s;]`), false, "1 TXT a(b)\n", "it joins what stands before and behind a parenthesis"},
 	{regexp.MustCompile(`\([^)]*\n[^\s)]`), false, "1 TXT ( a\nb )\n", "it joins what ends a line and starts the next within parentheses"},
 	{regexp.MustCompile(`\d{10}|\d{4}\d*[wdhmWDHM]`), true, "1 2147483648 PTR a.\n", "it takes TTLs above 2147483647 (RFC 2181 §8) as they are"},
+}
+
+// viaLibrary returns the RDATA of the one record that text is.
+func viaLibrary(text string, origin dname.Name) ([]byte, error) {
+	zp := dns.NewZoneParser(strings.NewReader(text), origin.String(), "")
+	record, ok := zp.Next()
+	if err := zp.Err(); err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fmt.Errorf("nothing can be read from it")
+	}
+	if _, more := zp.Next(); more {
+		return nil, fmt.Errorf("it reads as more than one record")
+	}
+	return packRData(record)
+}
+
+// packRData returns the RDATA of a record in wire form, names uncompressed.
+func packRData(record dns.RR) ([]byte, error) {
+	record.Header().Name = "."
+	buf := make([]byte, dns.Len(record)+64)
+	for {
+		n, err := dns.PackRR(record, buf, 0, nil, false)
+		if err == nil {
+			const head = 1 + 10 // root name, type, class, TTL, length
+			if n-head > math.MaxUint16 {
+				return nil, fmt.Errorf("the RDATA takes %d octets, at most 65535 are allowed", n-head)
+			}
+			return buf[head:n], nil
+		}
+		if len(buf) > 2*math.MaxUint16 {
+			return nil, err
+		}
+		buf = make([]byte, 4*len(buf)) // Len may fall short of what packing needs
+	}
 }
 
 // byMiekg returns the records of a master file as miekg/dns reads it.

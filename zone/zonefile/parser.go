@@ -183,11 +183,11 @@ func (p *parser) line(f *frame) {
 
 // setOwner reads the owner name in the first column.
 func (p *parser) setOwner(f *frame, t *token) bool {
-	owner, form, bad := appendName(f.spare.room[:0], t.text, f.origin)
+	owner, form, bad := dname.AppendText(f.spare.room[:0], t.text, f.origin)
 	if bad != nil {
 		f.copyOwner(f.origin)
 		f.ownerIsBad = true
-		p.fail(subject{f: f}, t.at(bad.offset, "bad-name", "owner %s: %s", quote(t.text), bad.text))
+		p.fail(subject{f: f}, t.at(bad.Offset, "bad-name", "owner %s: %s", quote(t.text), bad.Reason))
 		return false
 	}
 	f.spare.name, f.spare.address = owner, dname.AddressKey{}
@@ -218,15 +218,15 @@ func readHead(toks []token, owner *token) (h head, rest []token, bad *fault) {
 				continue
 			}
 			if h.ttlTok == nil {
-				switch v, k := parsePeriod(t.text); k {
-				case isPeriod:
+				switch v, k := rr.ParsePeriod(t.text); k {
+				case rr.IsPeriod:
 					h.ttlTok, h.ttl = t, v
 					continue
-				case tooLong:
+				case rr.TooLong:
 					return h, nil, t.at(0, "ttl-too-long", "TTL %s is out of range; at most %d (seconds) is allowed", t.text, maxTTL)
 				}
 			}
-			if typ, ok := parseType(t.text); ok {
+			if typ, ok := rr.ParseType(t.text); ok {
 				h.typ, h.typeTok = typ, t
 				if class != nil && !isIN(class.text) {
 					return h, nil, class.at(0, "wrong-class", "class %s, but the zone is of class IN; write IN or nothing", class.text)
@@ -255,18 +255,6 @@ func isClass(text []byte) bool {
 	}
 	_, ok := rr.ParseClass(string(text))
 	return ok
-}
-
-func parseType(text []byte) (rr.Type, bool) {
-	switch string(text) { // the common ones, without a conversion
-	case "PTR":
-		return rr.TypePTR, true
-	case "NS":
-		return rr.TypeNS, true
-	case "CNAME":
-		return rr.TypeCNAME, true
-	}
-	return rr.ParseType(string(text))
 }
 
 // unknownType words the fault of a token that is no type, by what it may be
@@ -336,8 +324,12 @@ func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
 	}
 	h.data = rest
 	r := &p.rdata
-	if bad = r.read(h.typ, h.typeTok, rest, f.origin); bad != nil {
-		p.fail(s, bad.hinted(line))
+	if !r.read(h.typ, h.typeTok, rest, f.origin) {
+		for i := range r.Faults {
+			if !r.Faults[i].Warning {
+				p.fail(s, r.place(&r.Faults[i]).hinted(line))
+			}
+		}
 		if h.typ == rr.TypeSOA { // its MINIMUM is lost: no complaint about every record without TTL
 			p.hasDefaultTTL = true
 		}
@@ -349,6 +341,10 @@ func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
 	}
 	if h.typ == rr.TypeSOA {
 		p.res.HasSOA = true
+	}
+	for i := range r.Faults {
+		e := &r.Faults[i]
+		p.lint.warn(p, s, r.tokenOf(e), e.Offset, e.Rule, "%s", e.Text)
 	}
 	p.lint.record(p, f, h, ownerGiven)
 	p.res.Records++
@@ -427,22 +423,18 @@ func (p *parser) quietTTL(t rr.Type) (ttl uint32, ok bool) {
 	return p.lastTTL, p.hasLastTTL && p.lint.ttlDone
 }
 
-// quote shows text from a file in a message as it is there: in quotes,
-// control octets escaped, and not too much of it.
-func quote(text []byte) string {
-	const most = 80
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, c := range text[:min(most, len(text))] {
-		if c < ' ' || c == 0x7f {
-			fmt.Fprintf(&b, `\%03d`, c)
-		} else {
-			b.WriteByte(c)
-		}
+func quote(text []byte) string { return rr.Quote(text) }
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+// extra is the fault of a field behind the last one.
+func extra(t *token) *fault {
+	hint := "remove it, or put ; before it if it is a comment"
+	if strings.HasPrefix(string(t.text), "#") || strings.HasPrefix(string(t.text), "//") {
+		hint = "a comment starts with ;"
 	}
-	b.WriteByte('"')
-	if len(text) > most {
-		b.WriteString("…")
-	}
-	return strings.ToValidUTF8(b.String(), "\ufffd")
+	return t.at(0, "extra-field", "%s follows the last field; %s", quote(t.text), hint)
 }
+
+// maxTTL is the largest TTL (RFC 2181 §8).
+const maxTTL = 1<<31 - 1

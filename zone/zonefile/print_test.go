@@ -100,7 +100,7 @@ func TestRData(t *testing.T) {
 		{rr.TypeSRV, "\x00\x01\x00", `\# 3 000100`},
 		{65534, "\x00", `\# 1 00`},
 	} {
-		if got := RData(c.typ, []byte(c.data)); got != c.want {
+		if got := rr.Text(c.typ, []byte(c.data)); got != c.want {
 			t.Errorf("%v %q: got %s, want %s", c.typ, c.data, got, c.want)
 		}
 	}
@@ -122,14 +122,14 @@ func TestParseRData(t *testing.T) {
 		{rr.TypePTR, "a\nb", "! line 2, column 1: more than one line; write the data of one record, in parentheses if it needs more lines"},
 		{rr.TypeTXT, "a (", "! column 3: ( is never closed; put the ) after the record's last field"},
 		{rr.TypeANY, "a", "! ANY is not a type of stored data (RFC 6895 §3.1)"},
-		{rr.TypeSRV, "1 2 x srv", "! column 5: bad SRV Port: \"x\"; the data of SRV is: priority weight port target (RFC 2782)"},
+		{rr.TypeSRV, "1 2 x srv", "! column 5: port \"x\" is not a whole number from 0 to 65535; the data of SRV is: priority weight port target (RFC 2782)"},
 	} {
 		data, err := ParseRData(c.typ, c.text, origin)
 		got := ""
 		if err != nil {
 			got = "! " + err.Error()
 		} else {
-			got = RData(c.typ, data)
+			got = rr.Text(c.typ, data)
 		}
 		if got != c.want {
 			t.Errorf("%v %q: got %s\nwant %s", c.typ, c.text, got, c.want)

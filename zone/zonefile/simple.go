@@ -19,6 +19,15 @@ import (
 // not is left, untouched, to the parser of all lines, so that there is one place
 // that reports what is wrong, and everything here means the same as there.
 
+// nameText marks the octets of a name that need no special handling.
+// It is read only.
+var nameText = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c == '-' || isDigit(byte(c)) || isLetter(byte(c))
+	}
+	return t
+}()
+
 // simple reads the simple lines at the start of the unread text, up to the first
 // that is not.
 func (p *parser) simple(f *frame) {
@@ -191,8 +200,8 @@ func readSimpleHead(text []byte) (h simpleHead, n int) {
 			for nameText[text[i]] {
 				i++
 			}
-			v, k := parsePeriod(text[n:i])
-			if k != isPeriod || v > maxTTL {
+			v, k := rr.ParsePeriod(text[n:i])
+			if k != rr.IsPeriod || v > maxTTL {
 				return h, 0
 			}
 			h.ttl, h.hasTTL = v, true

@@ -1,13 +1,10 @@
-package zonefile
+package rr
 
 import "math"
 
-// maxTTL is the largest TTL (RFC 2181 §8).
-const maxTTL = 1<<31 - 1
-
-// parseUint reads a decimal number without sign or blanks; ok is false for
+// ParseUint reads a decimal number without sign or blanks; ok is false for
 // anything else and for what is larger than limit.
-func parseUint(text []byte, limit uint64) (v uint64, ok bool) {
+func ParseUint(text []byte, limit uint64) (v uint64, ok bool) {
 	if len(text) == 0 {
 		return 0, false
 	}
@@ -22,38 +19,38 @@ func parseUint(text []byte, limit uint64) (v uint64, ok bool) {
 	return v, true
 }
 
-// period is what parsePeriod makes of a text.
-type period uint8
+// Period is what ParsePeriod makes of a text.
+type Period uint8
 
 const (
-	noPeriod period = iota // something else
-	isPeriod
-	tooLong // a period of more than 2^32-1 seconds
+	NoPeriod Period = iota // something else
+	IsPeriod
+	TooLong // a period of more than 2^32-1 seconds
 )
 
-// parsePeriod reads seconds, or numbers with the units w, d, h, m, s in either
+// ParsePeriod reads seconds, or numbers with the units w, d, h, m, s in either
 // case, as in 1h30m. As in BIND, a number without a unit is allowed only alone.
-func parsePeriod(text []byte) (seconds uint32, p period) {
+func ParsePeriod(text []byte) (seconds uint32, p Period) {
 	if len(text) == 0 || !isDigit(text[0]) {
-		return 0, noPeriod
+		return 0, NoPeriod
 	}
-	p = isPeriod
+	p = IsPeriod
 	var sum uint64
 	for i := 0; i < len(text); {
 		var n uint64
 		digits := i
 		for ; i < len(text) && isDigit(text[i]); i++ {
 			if n = n*10 + uint64(text[i]-'0'); n > math.MaxUint32 {
-				n, p = math.MaxUint32, tooLong
+				n, p = math.MaxUint32, TooLong
 			}
 		}
 		if i == digits {
-			return 0, noPeriod
+			return 0, NoPeriod
 		}
 		unit := uint64(1)
 		if i == len(text) {
 			if sum != 0 {
-				return 0, noPeriod
+				return 0, NoPeriod
 			}
 		} else {
 			switch text[i] | 0x20 {
@@ -67,13 +64,15 @@ func parsePeriod(text []byte) (seconds uint32, p period) {
 			case 'w':
 				unit = 7 * 86400
 			default:
-				return 0, noPeriod
+				return 0, NoPeriod
 			}
 			i++
 		}
 		if sum += n * unit; sum > math.MaxUint32 {
-			sum, p = math.MaxUint32, tooLong
+			sum, p = math.MaxUint32, TooLong
 		}
 	}
 	return uint32(sum), p
 }
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -1,0 +1,227 @@
+package rr
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// gateway is nothing, an address or a name. Which, say those bits of the second octet of RDATA
+// that are set here (RFC 4025 §2.3, RFC 8777 §4.2.3).
+type gateway byte
+
+const (
+	gatewayNone = iota
+	gatewayIP4
+	gatewayIP6
+	gatewayName
+)
+
+// field returns the kind of field that the gateway is.
+func (k gateway) field(d []byte) kind {
+	switch d[1] & byte(k) {
+	case gatewayIP4:
+		return ip4{}
+	case gatewayIP6:
+		return ip6{}
+	case gatewayName:
+		return plainName
+	}
+	return nil
+}
+
+func (k gateway) parse(p *Parser, name string) *Fault {
+	d := p.out[p.start:]
+	if f := k.field(d); f != nil {
+		return f.parse(p, name)
+	}
+	w, missing := p.next(name)
+	switch {
+	case missing != nil:
+		return missing
+	case d[1]&byte(k) != gatewayNone:
+		return p.fault(0, "bad-gateway", "%s type %d is not one of 0 (none), 1 (IPv4), 2 (IPv6) and 3 (name)", name, d[1]&byte(k))
+	case w.Quoted || string(w.Text) != ".":
+		return p.fault(0, "bad-gateway", "%s %s, but type 0 means that there is none; write a dot", name, Quote(w.Text))
+	}
+	return nil
+}
+
+func (k gateway) size(d []byte, at int) (int, string) {
+	if f := k.field(d); f != nil {
+		return f.size(d, at)
+	}
+	if t := d[1] & byte(k); t != gatewayNone {
+		return 0, fmt.Sprintf("its type %d is not one of 0 (none), 1 (IPv4), 2 (IPv6) and 3 (name)", t)
+	}
+	return 0, ""
+}
+
+func (k gateway) print(dst, d []byte, at, n int) []byte {
+	if f := k.field(d); f != nil {
+		return f.print(dst, d, at, n)
+	}
+	return append(dst, '.')
+}
+
+// ipsecKey is a key in base64, or nothing if the algorithm is 0 (RFC 4025 §2.4).
+type ipsecKey struct{}
+
+func (ipsecKey) octets(d []byte) int { return min(int(d[2]), 1) }
+func (k ipsecKey) parse(p *Parser, name string) *Fault {
+	return base64Data(k.octets(p.out[p.start:])).parse(p, name)
+}
+func (k ipsecKey) size(d []byte, at int) (int, string) { return hexadecimal(k.octets(d)).size(d, at) }
+func (ipsecKey) print(dst, d []byte, at, n int) []byte { return base64Data(0).print(dst, d, at, n) }
+
+// relayType is the discovery bit and the type of a relay in one octet, in two words (RFC 8777 §4.2).
+type relayType struct{}
+
+func (relayType) parse(p *Parser, name string) *Fault {
+	var v [2]uint64
+	for i, limit := range [...]uint64{1, 127} {
+		w, missing := p.next([...]string{"discovery-optional bit", "relay type"}[i])
+		if missing != nil {
+			return missing
+		}
+		var ok bool
+		if v[i], ok = ParseUint(w.Text, limit); !ok || w.Quoted {
+			return p.fault(0, "bad-number", "%s is not a whole number from 0 to %d", Quote(w.Text), limit)
+		}
+	}
+	p.out = append(p.out, byte(v[0]<<7|v[1]))
+	return nil
+}
+
+func (relayType) size(d []byte, at int) (int, string) { return exactly(d, at, 1) }
+func (relayType) print(dst, d []byte, at, _ int) []byte {
+	return fmt.Appendf(dst, "%d %d", d[at]>>7, d[at]&0x7f)
+}
+
+// hostIdentity is the algorithm, identity tag and public key of a host in words of their own, the lengths
+// in front (RFC 8005 §5).
+type hostIdentity struct{}
+
+func (hostIdentity) parse(p *Parser, _ string) *Fault {
+	head := len(p.out)
+	p.out = append(p.out, 0)
+	if bad := number(1).parse(p, "algorithm"); bad != nil {
+		return bad
+	}
+	p.out = append(p.out, 0, 0)
+	w, missing := p.next("host identity tag")
+	if missing != nil {
+		return missing
+	}
+	if bad := p.hexWord("host identity tag", w); bad != nil {
+		return bad
+	}
+	tagOctets := len(p.out) - head - 4
+	if w, missing = p.next("public key"); missing != nil {
+		return missing
+	}
+	out, err := base64.StdEncoding.AppendDecode(p.out, w.Text)
+	key := len(out) - len(p.out)
+	if err != nil || w.Quoted || key == 0 || key > 0xffff {
+		return p.fault(0, "bad-base64", "public key %s is not base64", Quote(w.Text))
+	}
+	p.out = out
+	if tagOctets > 255 {
+		return p.fault(0, "long-tag", "the host identity tag has %d octets, at most 255 are allowed", tagOctets)
+	}
+	p.out[head] = byte(tagOctets)
+	binary.BigEndian.PutUint16(p.out[head+2:], uint16(key))
+	return nil
+}
+
+func (hostIdentity) size(d []byte, at int) (int, string) {
+	if len(d)-at < 4 {
+		return exactly(d, at, 4)
+	}
+	tagOctets, key := int(d[at]), int(binary.BigEndian.Uint16(d[at+2:]))
+	if tagOctets == 0 || key == 0 {
+		return 0, "the host identity tag or the key is empty"
+	}
+	return exactly(d, at, 4+tagOctets+key)
+}
+
+func (hostIdentity) print(dst, d []byte, at, n int) []byte {
+	keyAt := at + 4 + int(d[at])
+	dst = fmt.Appendf(dst, "%d ", d[at+1])
+	dst = append(appendHex(dst, d[at+4:keyAt]), ' ')
+	return base64.StdEncoding.AppendEncode(dst, d[keyAt:at+n])
+}
+
+// a6Suffix is the length of the prefix and the other bits of the address (RFC 2874 §3.1).
+type a6Suffix struct{}
+
+func (a6Suffix) parse(p *Parser, _ string) *Fault {
+	w, missing := p.next("prefix length")
+	if missing != nil {
+		return missing
+	}
+	length, ok := ParseUint(w.Text, 128)
+	if !ok || w.Quoted {
+		return p.fault(0, "bad-number", "prefix length %s is not a whole number from 0 to 128", Quote(w.Text))
+	}
+	p.out = append(p.out, byte(length))
+	if length == 128 {
+		return nil
+	}
+	at := len(p.out)
+	if bad := (ip6{}).parse(p, "address suffix"); bad != nil {
+		return bad
+	}
+	p.out = append(p.out[:at], p.out[at+int(length)/8:]...)
+	p.out[at] &= 0xff >> (length % 8)
+	return nil
+}
+
+func (a6Suffix) size(d []byte, at int) (int, string) {
+	if at == len(d) || d[at] > 128 {
+		return 0, "the prefix length is missing or above 128"
+	}
+	length := int(d[at])
+	n := 1 + (135-length)/8
+	if len(d)-at >= n && length < 128 && d[at+1]&^(0xff>>(length%8)) != 0 {
+		return 0, "bits of the prefix are set in the suffix"
+	}
+	return exactly(d, at, n)
+}
+
+func (a6Suffix) print(dst, d []byte, at, n int) []byte {
+	dst = fmt.Appendf(dst, "%d", d[at])
+	if n == 1 {
+		return dst
+	}
+	var a [16]byte
+	copy(a[17-n:], d[at+1:at+n])
+	return netip.AddrFrom16(a).AppendTo(append(dst, ' '))
+}
+
+// a6Name is the name of the prefix, if it has bits.
+type a6Name struct{}
+
+func (a6Name) parse(p *Parser, name string) *Fault {
+	if p.out[p.start] == 0 {
+		return nil
+	}
+	return plainName.parse(p, name)
+}
+
+func (a6Name) size(d []byte, at int) (int, string) {
+	if d[0] == 0 {
+		return 0, ""
+	}
+	return plainName.size(d, at)
+}
+
+func (a6Name) print(dst, d []byte, at, n int) []byte {
+	if n == 0 {
+		return dst
+	}
+	return dname.Name(d[at : at+n]).AppendString(dst)
+}
