@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"reflect"
@@ -250,6 +251,41 @@ func TestProducer(t *testing.T) {
 	}
 }
 
+// catalogList is what a catalog lists.
+type catalogList struct {
+	Name    dname.Name
+	Members []Member
+	Known   bool
+}
+
+// resolveAll resolves all zones that catalogs list or that have a claim.
+func resolveAll(list []catalogList, claims map[string]*Claim, taken func(dname.Name) string, before func(dname.Name) (Owner, bool)) (map[string]*Claim, []Finding) {
+	r := resolver{taken: taken, before: before}
+	keys := map[string]bool{}
+	for i := range list {
+		c := &followed{name: list[i].Name, key: list[i].Name.Key(), err: errNotTransferred}
+		if list[i].Known {
+			c.zone, c.err = zone.Unavailable(c.name, "test"), nil
+		}
+		c.set(list[i].Members)
+		for key := range c.members {
+			keys[key] = true
+		}
+		r.catalogs = append(r.catalogs, c)
+	}
+	for key := range claims {
+		keys[key] = true
+	}
+	next, findings := map[string]*Claim{}, []Finding(nil)
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		c, f := r.resolve(key, claims[key])
+		if findings = append(findings, f...); c != nil {
+			next[key] = c
+		}
+	}
+	return next, findings
+}
+
 // TestResolve follows catalogs through rounds: these as print writes them, the outcome as
 // apex=catalog/label, with ! where it begins anew.
 func TestResolve(t *testing.T) {
@@ -288,7 +324,7 @@ func TestResolve(t *testing.T) {
 			var claims map[string]*Claim
 			for i, round := range c.rounds {
 				var findings []Finding
-				claims, findings = Resolve(parse(round), claims, func(apex dname.Name) string {
+				claims, findings = resolveAll(parse(round), claims, func(apex dname.Name) string {
 					if apex.Equal(name("config.")) {
 						return "zones[0]"
 					}
@@ -316,11 +352,11 @@ func TestResolve(t *testing.T) {
 }
 
 // parse reads catalogs: "A: label=apex>owner … | B? | …"; with ? it has no data.
-func parse(s string) (list []Followed) {
+func parse(s string) (list []catalogList) {
 	for _, part := range strings.Split(s, "|") {
 		part = strings.TrimSpace(part)
 		i := strings.IndexAny(part, ":?")
-		f := Followed{Name: name(part[:i] + "."), Known: part[i] == ':'}
+		f := catalogList{Name: name(part[:i] + "."), Known: part[i] == ':'}
 		for _, entry := range strings.Fields(part[i+1:]) {
 			label, apex, _ := strings.Cut(entry, "=")
 			m := Member{Label: label}
@@ -366,10 +402,10 @@ func TestResolveRandom(t *testing.T) {
 	unknown := func(dname.Name) (Owner, bool) { return Owner{}, false }
 	var claims map[string]*Claim
 	for round := range 2000 {
-		var list []Followed
+		var list []catalogList
 		lists := map[Owner]map[string]*Member{}
 		for i := range 3 {
-			f := Followed{Name: name(fmt.Sprintf("c%d.", i)), Known: g.IntN(8) > 0}
+			f := catalogList{Name: name(fmt.Sprintf("c%d.", i)), Known: g.IntN(8) > 0}
 			for j := 0; f.Known && j < g.IntN(6); j++ {
 				m := Member{Apex: name(fmt.Sprintf("z%d.", g.IntN(4))), Label: strconv.Itoa(j)}
 				if slices.ContainsFunc(f.Members, func(o Member) bool { return o.Apex.Equal(m.Apex) }) {
@@ -386,9 +422,9 @@ func TestResolveRandom(t *testing.T) {
 			}
 			list = append(list, f)
 		}
-		next, _ := Resolve(list, claims, nobody, unknown)
+		next, _ := resolveAll(list, claims, nobody, unknown)
 		known := func(catalog string) bool {
-			return slices.ContainsFunc(list, func(f Followed) bool { return f.Known && f.Name.Key() == catalog })
+			return slices.ContainsFunc(list, func(f catalogList) bool { return f.Known && f.Name.Key() == catalog })
 		}
 		for key, c := range next {
 			if lists[c.Owner][key] == nil && known(c.Catalog) {

@@ -2,16 +2,11 @@ package catalog
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/zone/dname"
 )
-
-// Followed is a catalog that we follow.
-type Followed struct {
-	Name    dname.Name
-	Members []Member // each zone once, as Read returns them; nil: none, or none are known
-	Known   bool     // Members are what the catalog lists; else there are no data of it
-}
 
 // Owner is the catalog that a zone came by, and the label that it had there.
 type Owner struct {
@@ -19,12 +14,46 @@ type Owner struct {
 	Label   string
 }
 
-// Claim is a zone that we are to serve because a catalog lists it.
+// Claim is a zone that is served because a catalog lists it. It is a [registry.Owner].
 type Claim struct {
 	Owner
 	Apex   dname.Name
 	Groups []string
-	Reset  bool // what we have of the zone is another one's: it begins anew
+	Reset  bool // data that are kept of the zone belong to another one: they are discarded
+}
+
+// Equal reports whether both are of the same catalog, label and groups.
+func (c *Claim) Equal(b *Claim) bool {
+	return c.Owner == b.Owner && slices.Equal(c.Groups, b.Groups)
+}
+
+// Path implements [registry.Owner].
+func (c *Claim) Path() string { return "catalog " + dname.Name(c.Catalog).String() }
+
+// Settings implements [registry.Owner].
+func (c *Claim) Settings(z *registry.Zones, _ dname.Name) *registry.Settings {
+	follow := z.Follow(c.Catalog)
+	if follow == nil || c.refusal(z) != "" {
+		return nil
+	}
+	return z.Members(follow, c.Groups)
+}
+
+// refusal returns why the configuration, which follows the catalog, does not accept the zone;
+// empty if it does.
+func (c *Claim) refusal(zones *registry.Zones) string {
+	if follow := zones.Follow(c.Catalog); follow.Accept != nil {
+		if !follow.Accepts(c.Apex) {
+			return "`accept` has no such zone; add it there if the catalog may list it"
+		}
+		return ""
+	}
+	for up := c.Apex; !up.IsRoot(); up = up.Parent() {
+		if z := zones.Get(up); z != nil && z.Item != nil {
+			return fmt.Sprintf("it lies in zone %v, which %s has; name it in `accept` if the catalog may list it", up, z.Path())
+		}
+	}
+	return ""
 }
 
 // Finding says why a catalog's member is not served as that catalog has it.
@@ -33,125 +62,109 @@ type Finding struct {
 	Text    string
 }
 
-// Resolve returns the zones that catalogs make us serve, by key of the apex, and
-// what they list in vain. Every zone has one owner:
+// resolver decides which catalog owns a zone. Every zone has one owner:
 //
-//   - taken reports who has an apex by the configuration, and "" for nobody. What
-//     has an owner there is no catalog's.
-//   - before tells the owner that a zone has had. It stays, for as long as that
-//     catalog lists the zone, unless this one hands it over to another (`coo`) that
-//     lists it, too (RFC 9432 §4.3.1, §5.2).
+//   - taken returns what has an apex by the configuration, "" if nothing does. Such a zone is
+//     no catalog's.
+//   - before returns the owner that a zone had in an earlier process. The owner stays as long
+//     as it lists the zone, unless it hands the zone over to another catalog (`coo`) that lists
+//     it, too (RFC 9432 §4.3.1, §5.2).
 //   - A zone without owner goes to the first catalog in the list.
 //
-// Zones whose owner has no data are kept as they are in claims, which are those of
-// the last call.
-func Resolve(list []Followed, claims map[string]*Claim, taken func(apex dname.Name) string, before func(apex dname.Name) (Owner, bool)) (map[string]*Claim, []Finding) {
-	r := resolver{list: list, at: make(map[string]int, len(list)), listed: map[string][]listing{}, next: make(map[string]*Claim, len(claims))}
-	for i := range list {
-		r.at[list[i].Name.Key()] = i
-	}
-	for i := range list {
-		for j := range list[i].Members {
-			m := &list[i].Members[j]
-			key := m.Apex.Key()
-			if by := taken(m.Apex); by != "" {
-				r.find(i, "zone %v is ignored: %s has it; remove it there, or from the catalog", m.Apex, by)
-				continue
-			}
-			r.listed[key] = append(r.listed[key], listing{i, m})
-		}
-	}
-	for key, c := range claims {
-		if i, follows := r.at[c.Catalog]; follows && !list[i].Known && taken(c.Apex) == "" {
-			kept := *c
-			kept.Reset = false
-			r.next[key] = &kept
-		}
-	}
-	for i := range list {
-		for j := range list[i].Members {
-			key := list[i].Members[j].Apex.Key()
-			if all := r.listed[key]; len(all) > 0 && all[0].m == &list[i].Members[j] { // once for each zone
-				r.resolve(key, all, claims[key], before)
-			}
-		}
-	}
-	return r.next, r.findings
-}
-
-// resolver is one call of Resolve.
+// The zones of an owner without data are kept as they are.
 type resolver struct {
-	list     []Followed
-	at       map[string]int // index in list, by key of the name
-	listed   map[string][]listing
-	next     map[string]*Claim
-	findings []Finding
+	catalogs []*followed // in the order of the configuration
+	taken    func(apex dname.Name) string
+	before   func(apex dname.Name) (Owner, bool)
 }
 
 // listing is a zone in one catalog.
 type listing struct {
-	catalog int
-	m       *Member
-}
-
-func (r *resolver) find(catalog int, format string, args ...any) {
-	r.findings = append(r.findings, Finding{r.list[catalog].Name, fmt.Sprintf(format, args...)})
+	by *followed
+	m  *Member
 }
 
 // owner returns the listing as the one that owns its zone.
-func (r *resolver) owner(l listing) Owner { return Owner{r.list[l.catalog].Name.Key(), l.m.Label} }
+func (l listing) owner() Owner { return Owner{l.by.key, l.m.Label} }
 
-// resolve finds the owner of a zone that is listed at least once.
-func (r *resolver) resolve(key string, all []listing, old *Claim, before func(dname.Name) (Owner, bool)) {
+// finding returns that the zone is listed in vain.
+func (l listing) finding(format string, args ...any) Finding {
+	return Finding{l.by.name, fmt.Sprintf("zone %v is ignored: ", l.m.Apex) + fmt.Sprintf(format, args...)}
+}
+
+// catalog returns the catalog with a key; nil if none has it.
+func (r *resolver) catalog(key string) *followed {
+	if i := slices.IndexFunc(r.catalogs, func(c *followed) bool { return c.key == key }); i >= 0 {
+		return r.catalogs[i]
+	}
+	return nil
+}
+
+// resolve returns the claim of the zone with a key, nil if no catalog owns it. old is the
+// present claim, nil if there is none. The findings are about catalogs that list it in vain.
+func (r *resolver) resolve(key string, old *Claim) (*Claim, []Finding) {
+	var all []listing
+	var findings []Finding
+	for _, c := range r.catalogs {
+		if m := c.members[key]; m != nil {
+			all = append(all, listing{c, m})
+		}
+	}
+	clashes := func(owner string, except *Member) {
+		for _, l := range all {
+			// What was handed over may stay listed for a time.
+			if except == nil || l.m != except && l.m.Owner == nil {
+				findings = append(findings, l.finding("it came by catalog %v, which lists it without `coo`; remove it from one of the two, or hand it over (RFC 9432 §4.3.1)", r.catalog(owner).name))
+			}
+		}
+	}
+	if by := r.taken(dname.FromWire([]byte(key))); by != "" {
+		for _, l := range all {
+			findings = append(findings, l.finding("%s has it; remove it there, or from the catalog", by))
+		}
+		return nil, findings
+	}
+	if old != nil {
+		if c := r.catalog(old.Catalog); c != nil && !c.isKnown() {
+			kept := *old
+			kept.Reset = false
+			clashes(old.Catalog, nil)
+			return &kept, findings
+		}
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
 	apex := all[0].m.Apex
 	var was Owner
-	had := false
-	if old != nil {
-		was, had = old.Owner, true
+	had := old != nil
+	if had {
+		was = old.Owner
 	} else {
-		was, had = before(apex)
-	}
-	if r.next[key] != nil { // the owner has no data, and hands nothing over
-		for _, l := range all {
-			r.clash(l, was.Catalog)
-		}
-		return
+		was, had = r.before(apex)
 	}
 	best := all[0]
 	if had {
-		best = prefer(all, func(l listing) bool { return r.owner(l).Catalog == was.Catalog }, best)
-		best = prefer(all, func(l listing) bool { return r.owner(l) == was }, best)
+		best = prefer(all, func(l listing) bool { return l.by.key == was.Catalog }, best)
 	}
-	handed := !had || r.owner(best).Catalog == was.Catalog
-	for range r.list { // it may be handed on; not without end
+	handed := !had || best.by.key == was.Catalog
+	for range r.catalogs { // it may be handed on, but not in a circle
 		if best.m.Owner == nil {
 			break
 		}
 		to := best.m.Owner.Key()
-		next := prefer(all, func(l listing) bool { return r.owner(l).Catalog == to }, best)
+		next := prefer(all, func(l listing) bool { return l.by.key == to }, best)
 		if next == best {
 			break
 		}
-		best = prefer(all, func(l listing) bool { return r.owner(l) == Owner{to, best.m.Label} }, next)
+		best = next
 	}
-	c := &Claim{Owner: r.owner(best), Apex: apex, Groups: best.m.Groups}
-	// The label stands for what is known of the zone (§5.4); and a catalog that was
-	// not given the zone is not given that either.
+	c := &Claim{Owner: best.owner(), Apex: apex, Groups: best.m.Groups}
+	// The data belong to the label (§5.4), and a catalog to which the zone was not handed over
+	// does not get them.
 	c.Reset = had && (!handed || c.Label != was.Label)
-	r.next[key] = c
-	for _, l := range all {
-		switch {
-		case l.m == best.m || l.m.Owner != nil: // what was handed over may stay listed for a time
-		default:
-			r.clash(l, c.Catalog)
-		}
-	}
-}
-
-// clash notes that a zone is listed but another catalog owns it.
-func (r *resolver) clash(l listing, owner string) {
-	r.find(l.catalog, "zone %v is ignored: it came by catalog %v, which lists it without `coo`; remove it from one of the two, or hand it over (RFC 9432 §4.3.1)",
-		l.m.Apex, r.list[r.at[owner]].Name)
+	clashes(c.Catalog, best.m)
+	return c, findings
 }
 
 // prefer returns the first listing that fits, or else the other one.

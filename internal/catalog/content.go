@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -48,6 +49,31 @@ func Read(z *zone.Zone, most int) ([]Member, error) {
 		}
 	}
 	return r.done()
+}
+
+// readNode returns the member whose node this is; nil if the node lists none.
+func readNode(z *zone.Zone, node dname.Name) (*Member, error) {
+	r := reader{apex: z.Apex(), depth: z.ApexLabels(), most: 1, labels: map[string]string{}}
+	for _, label := range [][]byte{nil, labelCoo, labelGroup} {
+		owner := node
+		if label != nil {
+			var err error
+			if owner, err = node.Prepend(label); err != nil {
+				continue // such a name is too long
+			}
+		}
+		for s := range z.RRsets(owner) {
+			for it := s.Data(); it.Next(); {
+				if err := r.record(&zone.Record{Owner: owner, Type: s.Type, Data: slices.Concat(it.Head, it.Tail)}); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	if len(r.members) == 0 {
+		return nil, nil
+	}
+	return &r.members[0], nil
 }
 
 // reader reads the records of one catalog, in canonical order: a member node comes

@@ -4,7 +4,9 @@
 //	content.go  a zone → the zones that it lists, or the reason why it is invalid
 //	make.go     a list of zones → the records of a catalog
 //	produce.go  the catalogs of the configuration → changes
-//	claim.go    the lists of all followed catalogs → the owner of each zone
+//	claim.go    what all followed catalogs list → the owner of each zone
+//	follow.go   followed catalogs → zones that are served; only what changed is read
+//	note.go     notes that store the owner of a zone
 //
 // The content of our own catalogs depends only on the configuration, so that it needs no
 // state. The label of a member is a hash of its apex, the same in every catalog and after every

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -17,11 +16,6 @@ const (
 	OwnerNote  = NotePrefix + "owner"
 	groupsNote = NotePrefix + "groups"
 )
-
-// Equal reports whether both are of the same catalog, label and groups.
-func (c *Claim) Equal(b *Claim) bool {
-	return c.Owner == b.Owner && slices.Equal(c.Groups, b.Groups)
-}
 
 // Notes returns the notes from which ReadClaim makes the claim again.
 func (c *Claim) Notes() []zone.Note {

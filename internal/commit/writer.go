@@ -201,10 +201,11 @@ func (w *Writer) publish(b *zone.Batch, r *Request) (Report, error) {
 		next.policy++
 	}
 	if next != *now {
-		w.current.Store(&next)
+		w.current.Store(&state{next.set, now.policy})
 		if show != nil {
 			show(next.set)
 		}
+		w.current.Store(&next) // what is proposed before now may be for the former policy
 	}
 	if w.o.Published != nil && len(b.Changes) > 0 {
 		w.o.Published(b)

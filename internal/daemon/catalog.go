@@ -1,11 +1,14 @@
 package daemon
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/source"
@@ -17,9 +20,9 @@ type heldAt struct {
 	pos source.Position
 }
 
-// catalogs plans the catalogs that we make. Those that would list too few of the zones
+// ownCatalogs plans the catalogs that we make. Those that would list too few of the zones
 // that they listed before stay as they are, unless it is confirmed.
-func (d *Daemon) catalogs(cfg *config.Config, set *zone.Set, confirmed *confirmation) ([]zone.Change, []heldAt, error) {
+func (d *Daemon) ownCatalogs(cfg *config.Config, set *zone.Set, confirmed *confirmation) ([]zone.Change, []heldAt, error) {
 	var list []catalog.Produced
 	at := map[string]source.Position{}
 	for i := range cfg.Catalogs {
@@ -42,6 +45,56 @@ func (d *Daemon) catalogs(cfg *config.Config, set *zone.Set, confirmed *confirma
 		held = append(held, heldAt{Held{heldCatalog, h.Name.String(), h.Before, h.After}, at[h.Name.Key()]})
 	}
 	return changes, held, err
+}
+
+// serveClaims serves zones whose claim is new or changed, with the notes of their claims, and no
+// longer those at the apexes in gone. It returns how many zones changed.
+func (d *Daemon) serveClaims(changed []*catalog.Claim, gone []dname.Name) (served int, err error) {
+	var add []*registry.Zone
+	notes := map[string][]zone.Note{}
+	for _, c := range changed {
+		add = append(add, &registry.Zone{Apex: c.Apex, Owner: c})
+		notes[c.Apex.Key()] = c.Notes()
+	}
+	err = d.changeZones("catalog", add, gone, func(_ *zone.Set, b *zone.Batch) error {
+		noted := map[string]bool{}
+		for i := range b.Changes {
+			if c := &b.Changes[i]; c.Zone != nil {
+				c.Notes = append(c.Notes, notes[c.Apex.Key()]...)
+				noted[c.Apex.Key()] = true
+			}
+		}
+		served = len(noted)
+		for _, c := range changed {
+			if key := c.Apex.Key(); !noted[key] {
+				b.Notes = append(b.Notes, zone.ZoneNotes{Apex: c.Apex, Notes: notes[key]})
+			}
+		}
+		return nil
+	})
+	return served, err
+}
+
+// logCatalogs logs findings about catalogs that are new.
+func (d *Daemon) logCatalogs(findings []catalog.Finding) {
+	list := make([]Finding, 0, len(findings))
+	for _, f := range findings {
+		list = append(list, Finding{Severity: zone.Error.String(), Zone: f.Catalog.String(), Code: "catalog", Text: fmt.Sprintf("catalog %v: %s", f.Catalog, f.Text)})
+	}
+	d.catalogFindings.logActive(list)
+}
+
+// catalogStatus returns the state of the catalogs that are followed. It includes why their last
+// transfers were refused, as that of an invalid catalog is.
+func (d *Daemon) catalogStatus(zones map[string]*SecondaryStatus) []catalog.Status {
+	list := d.catalogs.Status()
+	for i := range list {
+		c := &list[i]
+		if s := zones[c.Zone]; s != nil && s.Error != "" {
+			c.Findings = append([]string{"the catalog goes on as it was: " + strings.ReplaceAll(s.Error, "\n", "; ")}, c.Findings...)
+		}
+	}
+	return list
 }
 
 // together returns the changes of several owners in canonical order, one for

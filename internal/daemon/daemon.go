@@ -86,6 +86,7 @@ type components struct {
 	notifier  *notify.Notifier
 	updater   *update.Updater
 	follower  *secondary.Follower
+	catalogs  *catalog.Follower
 	zones     *commit.Writer
 	journal   *journal.Journal
 	keeper    *history.Keeper
@@ -126,16 +127,16 @@ type signals struct {
 
 // writing belongs to the goroutine of Run, which is the only one that reloads.
 type writing struct {
-	loader    config.Loader
-	assembler *assemble.Assembler
-	producer  catalog.Producer
-	fleet     fleet
-	findings  findingLog
-	serving   atomic.Bool // queries are answered: long work gives way to them
-	earlier   earlier
-	watched   []string // sources of the last plan
-	made      int64    // octets of zones made since the last release
-	freed     freed
+	loader          config.Loader
+	assembler       *assemble.Assembler
+	producer        catalog.Producer
+	findings        findingLog
+	catalogFindings findingLog
+	serving         atomic.Bool // queries are answered: long work gives way to them
+	earlier         earlier
+	watched         []string // sources of the last plan
+	made            int64    // octets of zones made since the last release
+	freed           freed
 }
 
 // reloadRequest asks for a reload.
@@ -181,7 +182,7 @@ func Run(ctx context.Context, o Options, ready func(*Daemon)) error {
 	d.each = eventlog.Every(d.log)
 	d.contain = supervise.New(d.log)
 	d.fileLog.Store(d.log)
-	d.findings.log = d.each
+	d.findings.log, d.catalogFindings.log = d.each, d.each
 	if d.manager, err = systemd.NewNotifier(o.Env); err != nil {
 		return err
 	}
@@ -330,7 +331,9 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		Store: d.zones, Journal: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Made: d.transferred,
 		Guard: d.contain,
 	})
-	d.fleet.changed = make(chan struct{}, 1)
+	d.catalogs = catalog.NewFollower(catalog.FollowerOptions{
+		Journal: d.journal, Zones: d.registry.Load, Content: d.content, Serve: d.serveClaims, Report: d.logCatalogs, Log: d.log,
+	})
 	d.producer = catalog.Producer{Journal: d.journal, Pause: d.pause}
 	d.watcher = watch.New(watch.Options{Log: d.log, Files: d.files, Guard: d.contain})
 	d.admin = d.newAdmin()
@@ -352,7 +355,10 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.front.serve(ctx, d.admin, &parts, func(err error) { cancel(err) })
 	part("control socket", d.control.Serve)
 	begin := time.Now()
-	d.fleet.claims = d.restoreClaims(cfg)
+	if len(cfg.Catalogs) > 0 {
+		zones := d.compile(cfg)
+		d.registry.Store(zones.With(d.catalogs.Restore(zones), nil, zones))
+	}
 	d.recallSerials(ctx, cfg, isOld)
 	outcome := d.apply(ctx, cfg, begin, round{})
 	if !outcome.InForce {
@@ -422,8 +428,8 @@ func (d *Daemon) write(ctx context.Context) {
 			d.tryReload(ctx, causeFile, nil)
 		case <-d.o.Hangup:
 			d.tryReload(ctx, causeSignal, nil)
-		case <-d.fleet.changed:
-			d.contain.Do("catalogs", d.follow)
+		case <-d.catalogs.Changed():
+			d.contain.Do("catalogs", d.catalogs.Follow)
 		case <-d.lost:
 			d.contain.Do("journal", d.saveContents)
 		case <-d.written:

@@ -22,9 +22,9 @@
 // Zones and policy become active in one step. An error before it changes nothing. Other changes
 // (`ptrd rollback`, updates, transfers) go through package commit with the current policy.
 //
-// A catalog of another server (follow.go) changes the served zones without a reload: the same
-// goroutine reads the lists of all catalogs, determines the owner of each zone, and commits the
-// added and removed secondary zones together with their policy.
+// A catalog of another server (package catalog) changes the served zones without a reload: the
+// same goroutine reads what changed in the list, determines the owner of each zone, and commits
+// the added and removed zones together with their policy (changeZones, for all such sources).
 //
 // # Logging
 //

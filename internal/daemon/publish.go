@@ -3,7 +3,11 @@ package daemon
 import (
 	"context"
 	"errors"
+	"time"
 
+	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/internal/registry"
+	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -52,7 +56,7 @@ func (d *Daemon) catchUp(ctx context.Context) {
 	if o := d.state.Load().outcome; !o.InForce && o.Error != "" {
 		d.reload(ctx, causeDisk, nil)
 	} else {
-		d.follow()
+		d.catalogs.Follow()
 	}
 	d.follower.Retry()
 }
@@ -73,10 +77,39 @@ func (d *Daemon) show(set *zone.Set) {
 	}
 }
 
+// showWith serves zones with the settings that belong to them.
+func (d *Daemon) showWith(set *zone.Set, zones *registry.Zones, policy *answer.Policy) {
+	d.registry.Store(zones)
+	d.notifier.SetZones(zones.Notified)
+	d.views.Swap(&answer.View{Zones: set, Policy: policy})
+}
+
+// changeZones serves the zones in add, whose owners are new or have other settings for them, and no
+// longer those at the apexes in gone, together with their policy. complete adds to the batch, which
+// has the changes of secondary zones. It may be called by any goroutine.
+func (d *Daemon) changeZones(source string, add []*registry.Zone, gone []dname.Name, complete func(*zone.Set, *zone.Batch) error) error {
+	var next *registry.Zones
+	var policy answer.Policy
+	var plan *secondary.Plan
+	_, err := d.zones.Commit(commit.Request{
+		Propose: func(set *zone.Set) (*zone.Batch, error) {
+			now := d.registry.Load()
+			next, policy = now.With(add, gone, now), *d.views.Load().Policy
+			plan = d.follower.PlanChange(next.SecondariesOf(add), gone, set, next.IsPrimary)
+			next.SetPolicies(&policy, plan.Expires())
+			b := &zone.Batch{Changes: plan.Changes, Source: source, At: time.Now().UnixMilli()}
+			return b, complete(set, b)
+		},
+		Show:  func(set *zone.Set) { d.showWith(set, next, &policy) },
+		After: func() error { d.follower.Adopt(plan); return nil },
+	})
+	return err
+}
+
 // published hands a batch to those who observe changes. It is called by the writer of
 // zones and must not wait.
 func (d *Daemon) published(b *zone.Batch) {
 	d.keeper.Published(b)
 	d.notifier.Published(b)
-	d.fleet.published(b)
+	d.catalogs.Published(b)
 }

@@ -124,8 +124,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	}
 	old := d.state.Load()
 	o.Restart = unchangeable(d.first, cfg)
-	base, claims := d.compile(cfg)
-	zones := d.withClaims(base, claims)
+	zones := d.compile(cfg)
 	policy, err := d.policy(cfg)
 	if err != nil {
 		return fail(err)
@@ -145,7 +144,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	}
 	o.InForce = true
 	release()
-	d.journal.SetLimits(zones.History())
+	d.journal.SetLimits(d.registry.Load().History())
 	for _, err := range warnings {
 		o.Findings = append(o.Findings, Finding{Severity: zone.Warning.String(), Code: "after-reload", Text: err.Error()})
 	}
@@ -166,25 +165,32 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	setLevel(d.level, &cfg.Log)
 	d.findings.logActive(o.Findings)
 	d.watch(plan, begin)
-	d.adoptClaims(cfg, claims)
+	d.catalogs.Reload()
 	return o
+}
+
+// compile returns the zones of a configuration, without those that are added at run time.
+func (d *Daemon) compile(cfg *config.Config) *registry.Zones {
+	return registry.New(registry.Options{Config: cfg, Before: d.registry.Load(), Check: d.check, Files: d.files})
 }
 
 // publish makes a plan and serves it together with the policy. What failed after the plan
 // was served is a warning.
-func (d *Daemon) publish(ctx context.Context, zones *registry.Zones, policy *answer.Policy, cfg *config.Config, o *Outcome, how round) (plan *assemble.Plan, warnings []error, err error) {
+func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy *answer.Policy, cfg *config.Config, o *Outcome, how round) (plan *assemble.Plan, warnings []error, err error) {
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
 	defer d.reportProgress(tick.C)()
+	var zones *registry.Zones
 	var others *secondary.Plan
 	report, err := d.zones.Commit(commit.Request{
 		Propose: func(set *zone.Set) (*zone.Batch, error) {
+			zones = configured.Retain(d.registry.Load())
 			others = d.follower.Plan(zones.Secondaries(), set, zones.IsPrimary)
 			zones.SetPolicies(policy, others.Expires())
 			if plan, err = d.assembler.Assemble(ctx, cfg, with(set, others), how.Round); err != nil {
 				return nil, err
 			}
-			catalogs, held, err := d.catalogs(cfg, set, how.confirmed)
+			catalogs, held, err := d.ownCatalogs(cfg, set, how.confirmed)
 			if err != nil {
 				return nil, err
 			}

@@ -144,12 +144,11 @@ func (c *confirmation) unneeded() (names []string) {
 // where cfg would remove too many zones.
 func (d *Daemon) guardConfig(cfg *config.Config, c *confirmation) (*config.Config, *Held) {
 	old := d.state.Load().cfg
-	base, claims := d.compile(cfg)
-	unaccepted(base, claims)
+	next := d.compile(cfg).Retain(d.registry.Load())
 	h := &Held{Kind: heldConfiguration}
 	for z := range d.registry.Load().All {
 		h.Before++
-		if base.Get(z.Apex) != nil || claims[z.Apex.Key()] != nil {
+		if next.Get(z.Apex) != nil {
 			h.After++
 		}
 	}

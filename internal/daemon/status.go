@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"fmt"
-	"github.com/ptrd/ptrd/server/answer"
 	"io"
 	"net/netip"
 	"os"
@@ -10,6 +9,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/catalog"
+	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 )
 
@@ -31,8 +32,8 @@ type Status struct {
 	Queries  Queries         `json:"queries"`
 	Zones    []ZoneStatus    `json:"zones"`
 
-	Damage   []Damage        `json:"damage,omitempty"`   // of the state directory, found at the start
-	Catalogs []CatalogStatus `json:"catalogs,omitempty"` // that are followed
+	Damage   []Damage         `json:"damage,omitempty"`   // of the state directory, found at the start
+	Catalogs []catalog.Status `json:"catalogs,omitempty"` // that are followed
 
 	Unfinished []UnfinishedFile `json:"unfinished,omitempty"` // that are not read yet
 	Held       []Held           `json:"held,omitempty"`       // changes that are held back
@@ -142,9 +143,7 @@ func (d *Daemon) Status() *Status {
 	}
 	view := d.views.Load()
 	others := d.secondaryStatus()
-	if told := d.fleet.told.Load(); told != nil {
-		s.Catalogs = withTransfers(*told, others)
-	}
+	s.Catalogs = d.catalogStatus(others)
 	for z := range view.Zones.All() {
 		zs := zoneStatus(z)
 		if zs.Secondary = others[zs.Zone]; zs.Secondary != nil && !z.IsAvailable() {
@@ -262,7 +261,9 @@ func (s *Status) Print(out io.Writer) error {
 	}
 	w.Flush() // to a strings.Builder, which takes everything
 	printSecondaries(&b, s.Zones)
-	printCatalogs(&b, s.Catalogs)
+	for i := range s.Catalogs {
+		s.Catalogs[i].Print(&b)
+	}
 	_, err := io.WriteString(out, b.String())
 	return err
 }

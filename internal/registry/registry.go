@@ -2,19 +2,19 @@
 // compiled from that: who may query, transfer and update a zone, which servers are
 // notified of its changes, how much history is kept, and the primaries of a secondary.
 //
-// [New] compiles a configuration. [Zones.With] adds zones that catalogs list and removes
-// others, at the cost of these zones alone. Both return an immutable snapshot, a candidate
-// that is served together with the data of its zones, or dropped where the data cannot
-// be committed.
+// [New] compiles a configuration. [Zones.With] adds zones at run time, such as those that
+// catalogs list, and removes others, at the cost of these zones alone. [Zones.Retain] adds
+// those of an earlier snapshot to a new configuration. All return an immutable snapshot, a
+// candidate that is served together with the data of its zones, or dropped where the data
+// cannot be committed.
 //
 // A new setting is a field of [Settings], compiled in settings.go; a new source of zones
-// is a field of [Zone].
+// at run time is an [Owner], in the package of the source.
 package registry
 
 import (
 	"sync/atomic"
 
-	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/tsig"
@@ -22,21 +22,38 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// Zone is one zone and its only owner: an item of `zones`, or a catalog.
+// Zone is one zone and its only owner: an item of `zones`, or an Owner.
 type Zone struct {
-	Apex    dname.Name
-	Item    *config.Zone    // nil: the owner is Catalog
-	Catalog *config.Catalog // that the zone is, or that lists it; nil: the owner is Item
-	Claim   *catalog.Claim  // the catalog's entry; nil: the zone is the catalog itself
+	Apex  dname.Name
+	Item  *config.Zone // nil: the owner is Owner
+	Owner Owner        // nil: the owner is Item
 	*Settings
 }
+
+// Owner is an owner of zones that are no items of `zones`.
+type Owner interface {
+	// Path returns the key path of the owner in the configuration, such as
+	// `catalogs[0]`, or what else makes its zones.
+	Path() string
+	// Settings returns the settings of its zone at apex under another configuration;
+	// nil: this has no such zone at run time.
+	Settings(z *Zones, apex dname.Name) *Settings
+}
+
+// catalogOwner is the configuration as the owner of catalogs.
+type catalogOwner struct{ *config.Catalog }
+
+func (c catalogOwner) Path() string { return c.Catalog.Path }
+
+// Settings returns nil: New compiles the catalogs of each configuration.
+func (catalogOwner) Settings(*Zones, dname.Name) *Settings { return nil }
 
 // Path returns the key path of the owner in the configuration, such as `zones[3]`.
 func (z *Zone) Path() string {
 	if z.Item != nil {
 		return z.Item.Path
 	}
-	return z.Catalog.Path
+	return z.Owner.Path()
 }
 
 // Options are what settings refer to.
@@ -60,8 +77,8 @@ type Zones struct {
 	members    map[*config.MemberZones]*Settings
 }
 
-// New compiles the zones of a configuration and its catalogs, without those that catalogs
-// of other servers list.
+// New compiles the zones of a configuration and its catalogs, without those that are added at
+// run time.
 func New(o Options) *Zones {
 	before := o.Before
 	o.Before = nil
@@ -80,7 +97,7 @@ func New(o Options) *Zones {
 	for i := range o.Config.Catalogs {
 		c := &o.Config.Catalogs[i]
 		z.catalogs[c.Name.Key()] = c
-		list = append(list, &Zone{Apex: c.Name, Catalog: c, Settings: z.catalogSettings(c)})
+		list = append(list, &Zone{Apex: c.Name, Owner: catalogOwner{c}, Settings: z.catalogSettings(c)})
 		if f := c.Follow; f != nil {
 			for _, m := range f.Settings() {
 				z.members[m] = z.memberSettings(m)
@@ -91,17 +108,31 @@ func New(o Options) *Zones {
 	return z
 }
 
-// With returns the zones with those that catalogs list added or replaced, and those at
-// the apexes in gone left out. Counters of zones in before go on.
-func (z *Zones) With(claims []*catalog.Claim, gone []dname.Name, before *Zones) *Zones {
+// With returns the zones with those in add added or replaced, as far as their owners have
+// settings for them, and those at the apexes in gone left out. Counters of zones in before go
+// on.
+func (z *Zones) With(add []*Zone, gone []dname.Name, before *Zones) *Zones {
 	n := *z
-	var list []*Zone
-	for _, c := range claims {
-		cat := z.catalogs[c.Catalog]
-		list = append(list, &Zone{Apex: c.Apex, Catalog: cat, Claim: c, Settings: z.members[cat.Follow.Of(c.Groups)]})
+	list := make([]*Zone, 0, len(add))
+	for _, one := range add {
+		if s := one.Owner.Settings(z, one.Apex); s != nil {
+			list = append(list, &Zone{Apex: one.Apex, Owner: one.Owner, Settings: s})
+		}
 	}
 	n.change(list, gone, before)
 	return &n
+}
+
+// Retain returns the zones of a new configuration with those that were added at run time to
+// the zones in before, as far as it does not have these apexes itself.
+func (z *Zones) Retain(before *Zones) *Zones {
+	var list []*Zone
+	for one := range before.All {
+		if one.Owner != nil && z.Get(one.Apex) == nil {
+			list = append(list, one)
+		}
+	}
+	return z.With(list, nil, before)
 }
 
 // change adds and removes zones. The counters of zones that are in before go on.
@@ -160,13 +191,28 @@ func (z *Zones) Item(apex dname.Name) *config.Zone {
 	return nil
 }
 
-// Catalog returns the catalog with the name whose dname.Name.Key is key; nil if there is none.
-func (z *Zones) Catalog(key string) *config.Catalog { return z.catalogs[key] }
+// Followed returns the catalogs of other servers, in the order of the configuration.
+func (z *Zones) Followed() (list []*config.Catalog) {
+	for i := range z.o.Config.Catalogs {
+		if c := &z.o.Config.Catalogs[i]; c.Follow != nil {
+			list = append(list, c)
+		}
+	}
+	return list
+}
 
-// Follows reports whether there is such a catalog and it is another server's.
-func (z *Zones) Follows(key string) bool {
-	c := z.catalogs[key]
-	return c != nil && c.Follow != nil
+// Follow returns the settings of the followed catalog with the name whose dname.Name.Key is
+// key; nil if there is none.
+func (z *Zones) Follow(key string) *config.Follow {
+	if c := z.catalogs[key]; c != nil {
+		return c.Follow
+	}
+	return nil
+}
+
+// Members returns the settings of the zones that a followed catalog lists in these groups.
+func (z *Zones) Members(of *config.Follow, groups []string) *Settings {
+	return z.members[of.Of(groups)]
 }
 
 // All yields the zones in no order.

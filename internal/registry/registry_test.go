@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -38,13 +37,25 @@ catalogs:
     groups: {open: {access: {allow: [192.0.2.0/24]}}}
 `
 
-func claim(name string, groups ...string) *catalog.Claim {
-	return &catalog.Claim{Owner: catalog.Owner{Catalog: dname.MustParse("theirs.example").Key(), Label: "x"}, Apex: dname.MustParse(name), Groups: groups}
+// member is the owner of a zone that a catalog lists.
+type member struct{ groups []string }
+
+func (member) Path() string { return "catalogs[1]" }
+
+func (m member) Settings(z *Zones, _ dname.Name) *Settings {
+	if follow := z.Follow(dname.MustParse("theirs.example").Key()); follow != nil {
+		return z.Members(follow, m.groups)
+	}
+	return nil
+}
+
+func claim(name string, groups ...string) *Zone {
+	return &Zone{Apex: dname.MustParse(name), Owner: member{groups}}
 }
 
 // TestOwners: each zone has one owner, and the settings of it.
 func TestOwners(t *testing.T) {
-	z := New(Options{Config: parsed(t, text)}).With([]*catalog.Claim{claim("m.example"), claim("o.example", "open")}, nil, nil)
+	z := New(Options{Config: parsed(t, text)}).With([]*Zone{claim("m.example"), claim("o.example", "open")}, nil, nil)
 	for _, c := range []struct {
 		zone, path                                            string
 		item, member, notify, update, history, secondary, acl bool
@@ -63,7 +74,8 @@ func TestOwners(t *testing.T) {
 		if one == nil {
 			t.Fatalf("%s: no such zone", c.zone)
 		}
-		got := []any{one.Path(), one.Item != nil, one.Claim != nil, one.Notify != nil, one.Update != nil, one.History != nil, one.Secondary != nil, one.access != nil}
+		_, isMember := one.Owner.(member)
+		got := []any{one.Path(), one.Item != nil, isMember, one.Notify != nil, one.Update != nil, one.History != nil, one.Secondary != nil, one.access != nil}
 		want := []any{c.path, c.item, c.member, c.notify, c.update, c.history, c.secondary, c.acl}
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: %v, want %v", c.zone, got, want)
@@ -81,6 +93,22 @@ func TestOwners(t *testing.T) {
 	}
 }
 
+// TestRetain: zones that were added at run time are in the next configuration too, with the
+// settings that it gives them, unless it has these zones itself or no longer follows their
+// catalog.
+func TestRetain(t *testing.T) {
+	now := New(Options{Config: parsed(t, text)}).With([]*Zone{claim("m.example"), claim("o.example", "open")}, nil, nil)
+	other := strings.NewReplacer("example.com,", "m.example,", "deny: [0.0.0.0/0]", "deny: [192.0.2.77]").Replace(text)
+	next := New(Options{Config: parsed(t, other), Before: now}).Retain(now)
+	m, o := next.Get(dname.MustParse("m.example")), next.Get(dname.MustParse("o.example"))
+	if m == nil || m.Item == nil || o == nil || o.Owner == nil || o.Settings == now.Get(o.Apex).Settings || next.Len() != 8 {
+		t.Errorf("%d zones, %+v, %+v", next.Len(), m, o)
+	}
+	if strict := New(Options{Config: parsed(t, text[:strings.Index(text, "  - name: theirs")])}).Retain(now); strict.Len() != 6 {
+		t.Errorf("%d zones without the catalog, want 6", strict.Len())
+	}
+}
+
 // TestCounters: a reload goes on with the counters of zones, and so do changes of catalogs;
 // a candidate that is dropped changes nothing of the zones that are served.
 func TestCounters(t *testing.T) {
@@ -90,7 +118,7 @@ func TestCounters(t *testing.T) {
 		return p
 	}
 	item, member := dname.MustParse("1.10.in-addr.arpa"), dname.MustParse("m.example")
-	first := New(Options{Config: parsed(t, text)}).With([]*catalog.Claim{claim("m.example")}, nil, nil)
+	first := New(Options{Config: parsed(t, text)}).With([]*Zone{claim("m.example")}, nil, nil)
 	served := policy(first, map[string]*atomic.Int64{member.Key(): new(atomic.Int64)})
 	served.Zones.Get(item).Queries.Add(3)
 	served.Zones.Get(member).Queries.Add(5)
@@ -102,12 +130,12 @@ func TestCounters(t *testing.T) {
 	}
 	same("served", served)
 	base := New(Options{Config: parsed(t, text), Before: first})
-	reloaded := base.With([]*catalog.Claim{claim("m.example")}, nil, first)
+	reloaded := base.With([]*Zone{claim("m.example")}, nil, first)
 	same("after a reload", policy(reloaded, nil))
 	if policy(reloaded, nil).Zones.Get(member).Expires != nil {
 		t.Error("the candidate has the expiry of a plan that it does not belong to")
 	}
-	same("after a change of the claim", policy(reloaded.With([]*catalog.Claim{claim("m.example", "open")}, nil, reloaded), nil))
+	same("after a change of the claim", policy(reloaded.With([]*Zone{claim("m.example", "open")}, nil, reloaded), nil))
 	quiet := strings.Replace(text, "per_zone: true", "per_zone: false", 1)
 	if p := policy(New(Options{Config: parsed(t, quiet), Before: first}), nil); p.CountsZones || p.Zones.Get(item).Queries != nil {
 		t.Error("queries are counted without being asked for")
@@ -121,12 +149,12 @@ func TestCounters(t *testing.T) {
 
 // BenchmarkAddMember adds a zone that a catalog lists to 100,000 and removes it again.
 func BenchmarkAddMember(b *testing.B) {
-	var claims []*catalog.Claim
+	var claims []*Zone
 	for i := range 100_000 {
 		claims = append(claims, claim(fmt.Sprintf("%d.%d.10.in-addr.arpa", i&255, i>>8)))
 	}
 	z := New(Options{Config: parsed(b, text)}).With(claims, nil, nil)
-	one := []*catalog.Claim{claim("one.example")}
+	one := []*Zone{claim("one.example")}
 	gone := []dname.Name{one[0].Apex}
 	expires := map[string]*atomic.Int64{one[0].Apex.Key(): new(atomic.Int64)}
 	b.ReportAllocs()

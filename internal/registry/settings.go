@@ -244,14 +244,14 @@ func (z *Zones) Secondaries() (list []secondary.Zone) {
 	return list
 }
 
-// SecondariesOf returns the secondary zones at the given apexes.
-func (z *Zones) SecondariesOf(apexes []dname.Name) (list []secondary.Zone) {
-	for _, apex := range apexes {
-		if one := z.Get(apex); one != nil && one.Secondary != nil {
-			list = append(list, one.of(apex))
+// SecondariesOf returns those in list that are secondary zones here.
+func (z *Zones) SecondariesOf(list []*Zone) (out []secondary.Zone) {
+	for _, one := range list {
+		if one = z.Get(one.Apex); one != nil && one.Secondary != nil {
+			out = append(out, one.of(one.Apex))
 		}
 	}
-	return list
+	return out
 }
 
 // IsPrimary reports whether there is a zone at apex for which ptrd is primary.
