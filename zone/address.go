@@ -14,17 +14,18 @@ import (
 // each, and here its address in 8 octets (IPv4) or 16 (IPv6) and its tag in one
 // or two.
 type addresses struct {
-	used  bool // the zone has room for whole addresses
-	apex  prefix
-	mask  prefixMask    // of the apex
-	width int           // nibbles of an address below the apex
-	extra uint          // of these that a pair has no room for
-	lists []addressList // by ascending extra nibbles
-	list  int           // of the last address
-	last  addr
-	n     int
-	tags  tags
-	free  spare
+	used   bool // the zone has room for whole addresses
+	apex   prefix
+	mask   prefixMask    // of the apex
+	width  int           // nibbles of an address below the apex
+	extra  uint          // of these that a pair has no room for
+	lists  []addressList // by ascending extra nibbles
+	list   int           // of the last address
+	last   addr
+	n      int
+	tags   tags
+	free   spare
+	sorted []pair // room of the sorter
 }
 
 // addr is the nibbles of an address below the apex, from the top of hi on.
@@ -43,13 +44,13 @@ const pairNibbles = 24
 // with their number.
 const maxLists = 1 << 10
 
-// newAddresses returns an empty list for a zone.
-func newAddresses(z *layout) (a addresses) {
+// reset makes a an empty list for a zone.
+func (a *addresses) reset(z *layout) {
+	*a = addresses{lists: a.lists[:0], free: a.free, sorted: a.sorted, tags: tags{marks: a.tags.marks[:0], b: a.tags.b[:0]}}
 	a.apex, a.mask = z.prefix, newPrefixMask(z.prefix.nibbles)
 	a.width = int(addressNibbles(z.family)) - int(a.apex.nibbles)
 	a.used = a.apex.is && a.width > 0
 	a.extra = uint(max(0, a.width-pairNibbles))
-	return a
 }
 
 // addr returns the nibbles of an owner; ok is false unless that is a whole address.
@@ -149,7 +150,7 @@ func (a *addresses) add(p addr, slot ref, tag Tag) {
 // ascend calls yield with each address in ascending order, records of the same one
 // in the order they were added in, and empties the lists.
 func (a *addresses) ascend(pause *pauser, yield func(addr, ref)) {
-	s := sorter{pause: pause, free: &a.free}
+	s := sorter{pause: pause, free: &a.free, room: a.sorted}
 	for i := range a.lists {
 		l := &a.lists[i]
 		s.ascend(&l.pairs, func(x pair) {
@@ -164,7 +165,7 @@ func (a *addresses) ascend(pause *pauser, yield func(addr, ref)) {
 			yield(p, ref(x.second))
 		})
 	}
-	a.lists, a.free = nil, spare{}
+	a.lists, a.sorted = a.lists[:0], s.room
 }
 
 // tags holds the tags of the records in slots. Refs ascend and tags mostly grow by
@@ -206,7 +207,10 @@ func (t *tags) add(r ref, tag Tag) {
 			if last == 0 {
 				size = firstBlock
 			}
-			t.b = append(t.b, make([]byte, 0, size))
+			if t.b = slices.Grow(t.b, 1)[:last+1]; t.b[last] == nil {
+				t.b[last] = make([]byte, 0, size)
+			}
+			t.b[last] = t.b[last][:0]
 		}
 		t.marks = append(t.marks, mark{r, uint32(len(t.b[last])), tag, last})
 		t.step = 0

@@ -35,6 +35,7 @@ type Builder struct {
 	reported  [Error + 1]int // by severity, those that are only counted as well
 	key       key
 	recent    *recent // nil: not yet
+	tries     trieWriter
 	pauser
 }
 
@@ -60,10 +61,26 @@ const (
 
 // NewBuilder returns a Builder of the zone at apex.
 func NewBuilder(apex dname.Name) *Builder {
-	b := &Builder{layout: newLayout(apex.Clone()), w: newZoneWriter(0)}
-	b.addresses = newAddresses(&b.layout)
+	b := &Builder{layout: newLayout(apex.Clone()), w: newZoneWriter()}
+	b.addresses.reset(&b.layout)
 	return b
 }
+
+// Reset makes a spent Builder as good as a new one of the zone at apex. It uses the
+// memory again in which it built the zone before, as far as that is what small zones
+// need.
+func (b *Builder) Reset(apex dname.Name) {
+	b.w.reset()
+	*b = Builder{
+		layout: newLayout(apex.Clone()), w: b.w, addresses: b.addresses, digester: b.digester,
+		log: b.log, main: entries{list: b.main.list[:0]}, nsec3: entries{list: b.nsec3.list[:0]}, tries: b.tries,
+	}
+	b.log.reset()
+	b.addresses.reset(&b.layout)
+}
+
+// smallBuild is up to how many records a Builder keeps its memory for the next zone.
+const smallBuild = 1 << 12
 
 // SetPause makes Build, and what of Add takes longer, call pause every few
 // microseconds of the work.
@@ -235,7 +252,9 @@ func (b *Builder) Build() (*Zone, []Finding) {
 		c.checkZone()
 	}
 	z.storage, z.ttls, z.w = b.w.finish(), b.w.ttls, nil
-	b.w, b.addresses, b.log, b.main, b.nsec3 = nil, addresses{}, nil, entries{}, entries{}
+	if z.stats.Records > smallBuild || b.Held() > smallBuild<<6 {
+		b.addresses, b.log, b.main, b.nsec3, b.tries = addresses{}, nil, entries{}, entries{}, trieWriter{}
+	}
 	slices.SortStableFunc(b.findings, func(x, y Finding) int { return cmp.Compare(x.Tag, y.Tag) })
 	for s, n := range b.reported {
 		if n > maxFindings && !b.verbatim {
@@ -257,7 +276,7 @@ func (b *Builder) Build() (*Zone, []Finding) {
 // trie writes the trie of the names and returns its root.
 func (b *Builder) trie(z *Zone, c *checker) ref {
 	b.main.sort(b.log, &b.pauser)
-	t := newTrieWriter(b, z, c, b.family == dname.Forward)
+	t := b.trieWriter(z, c, b.family == dname.Forward)
 	waiting := b.main.list
 	var before addr // the next entry comes before addresses from here on
 	some := true    // there are such
@@ -290,7 +309,7 @@ func (b *Builder) hashTrie(z *Zone) ref {
 		return 0
 	}
 	b.nsec3.sort(b.log, &b.pauser)
-	t := newTrieWriter(b, z, nil, true)
+	t := b.trieWriter(z, nil, true)
 	for _, x := range b.nsec3.list {
 		t.entry(b.log.entry(x.second))
 	}

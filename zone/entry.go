@@ -59,6 +59,13 @@ func (l *entryLog) add(k *key, r *Record, number uint64) (at uint64) {
 	return at
 }
 
+// reset empties the log.
+func (l *entryLog) reset() {
+	if len(*l) > 0 {
+		*l = append((*l)[:0], (*l)[0][:0])
+	}
+}
+
 func (l entryLog) entry(at uint64) entry { return l[at>>32][uint32(at):] }
 
 // entries are the records of one trie, each a pair of the beginning of its key

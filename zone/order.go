@@ -193,9 +193,7 @@ func (p *pairs) drain(to *spare, yield func(pair)) {
 			}
 		}
 		p.pages[i] = nil
-		if cap(page) == pageWords {
-			to.pages = append(to.pages, page[:0])
-		}
+		to.pages = append(to.pages, page[:0])
 	}
 	p.pages, p.n = nil, 0
 }

@@ -28,8 +28,14 @@ type trieWriter struct {
 	data [1][]byte
 }
 
-func newTrieWriter(b *Builder, z *Zone, check *checker, plain bool) *trieWriter {
-	return &trieWriter{spine: spine{w: b.w, plain: plain}, b: b, z: z, check: check}
+// trieWriter returns the writer of one trie. It uses the room of the one before.
+func (b *Builder) trieWriter(z *Zone, check *checker, plain bool) *trieWriter {
+	t := &b.tries
+	*t = trieWriter{
+		spine: spine{w: b.w, plain: plain, stack: t.stack[:0], path: path{octets: t.path.octets[:0]}},
+		b:     b, z: z, check: check, slots: t.slots[:0], entries: t.entries[:0], recs: t.recs[:0],
+	}
+	return t
 }
 
 // entry takes the next record.

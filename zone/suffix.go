@@ -17,7 +17,21 @@ type suffixes struct {
 	pauser
 }
 
-const firstSuffixes = 16
+const (
+	firstSuffixes = 16
+	// A table up to this size is cleared for the next zone; a larger one would take
+	// longer to clear than a small zone to build.
+	spareSuffixes = 1 << 10
+)
+
+// reset forgets all suffixes.
+func (s *suffixes) reset() {
+	if len(s.table) > spareSuffixes {
+		s.table = nil
+	}
+	clear(s.table)
+	s.n, s.pauser = 0, pauser{}
+}
 
 // find returns the ref of a suffix, or zero and where it belongs.
 func (s *suffixes) find(w *writer, name []byte, hash uint32) (r ref, at uint32) {

@@ -319,9 +319,18 @@ type zoneWriter struct {
 	suffixes suffixes
 }
 
-// newZoneWriter returns a writer of an empty zone; hint is how many octets will
-// come, as far as they are known.
-func newZoneWriter(hint int64) *zoneWriter { return &zoneWriter{writer: newWriter(hint)} }
+// newZoneWriter returns a writer of an empty zone.
+func newZoneWriter() *zoneWriter { return &zoneWriter{writer: newWriter(make([]byte, minChunk))} }
+
+// reset makes a writer that has finished a build one of an empty zone.
+func (w *zoneWriter) reset() {
+	first := w.spare
+	if first == nil {
+		first = make([]byte, minChunk)
+	}
+	w.writer, w.ttls = newWriter(first), nil
+	w.suffixes.reset()
+}
 
 // ttlIndex returns the index of a TTL in the zone's table; ok is false once 256
 // different ones are there.

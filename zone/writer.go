@@ -35,7 +35,8 @@ const (
 
 // room is what zones that grew out of one have in common: how far the chunks that
 // are not full are used by any of them, by which only one writer may go on at a
-// time. What a zone that was never published has taken there is lost.
+// time. What a zone that was never published has taken there is lost. A fresh build has
+// none: its chunks are full.
 type room struct {
 	mu    sync.Mutex
 	busy  bool
@@ -56,16 +57,16 @@ type writer struct {
 	toSweep int64 // octets that a sweep still has to move, about
 	emptied []int // chunks in which nothing is referred to any more, perhaps
 	cache   *suffixCache
+	spare   []byte // a first chunk, zeroed, for the next build; nil: none
 }
 
-// newWriter returns a writer of an empty storage; hint is how many octets will
-// come, as far as they are known.
-func newWriter(hint int64) *writer {
+// newWriter returns a writer of an empty storage that begins in the octets of first,
+// which are zero.
+func newWriter(first []byte) *writer {
 	w := &writer{storage: storage{book: new(book)}, fresh: true, own: true}
-	first := int(min(max(hint, minChunk), smallZone))
-	w.chunks = [][]byte{make([]byte, first)}
+	w.chunks = [][]byte{first}
 	w.fills = []fill{{}}
-	w.total = int64(first)
+	w.total = int64(len(first))
 	for i := range w.areas {
 		w.areas[i].chunk = -1
 	}
@@ -82,6 +83,10 @@ func (s *storage) extend() *writer {
 		b.sweep = &next
 	}
 	w.fills = append(make([]fill, 0, len(s.fills)+1), s.fills...)
+	if s.room == nil { // a fresh build, in which nothing has room
+		w.room = new(room)
+		return w
+	}
 	s.room.mu.Lock()
 	defer s.room.mu.Unlock()
 	w.took = !s.room.busy
@@ -287,11 +292,13 @@ func (w *writer) finish() storage {
 				w.chunks[a.chunk] = append(make([]byte, 0, a.end), c[:a.end]...)
 				w.total -= int64(len(c) - int(a.end))
 				w.areas[i].chunk = -1
+				if len(c) <= smallZone {
+					clear(c[:a.end])
+					w.spare = c
+				}
 			}
 		}
-	}
-	if w.fresh {
-		w.room = new(room)
+		return w.storage
 	}
 	w.room.mu.Lock()
 	defer w.room.mu.Unlock()
