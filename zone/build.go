@@ -66,10 +66,11 @@ func NewBuilder(apex dname.Name) *Builder {
 	return b
 }
 
-// Reset makes a spent Builder as good as a new one of the zone at apex. It uses the
-// memory again in which it built the zone before, as far as that is what small zones
+// Reset makes a Builder, spent or not, as good as a new one of the zone at apex. It uses
+// the memory again in which it built the zone before, as far as that is what small zones
 // need.
 func (b *Builder) Reset(apex dname.Name) {
+	b.dropLarge()
 	b.w.reset()
 	*b = Builder{
 		layout: newLayout(apex.Clone()), w: b.w, addresses: b.addresses, digester: b.digester,
@@ -79,8 +80,15 @@ func (b *Builder) Reset(apex dname.Name) {
 	b.addresses.reset(&b.layout)
 }
 
-// smallBuild is up to how many records a Builder keeps its memory for the next zone.
-const smallBuild = 1 << 12
+// smallBuild is up to how many octets of memory are kept for the next zone.
+const smallBuild = 256 << 10
+
+// dropLarge drops the memory that a large zone took.
+func (b *Builder) dropLarge() {
+	if b.Held() > smallBuild {
+		b.addresses, b.log, b.main, b.nsec3, b.tries = addresses{}, nil, entries{}, entries{}, trieWriter{}
+	}
+}
 
 // SetPause makes Build, and what of Add takes longer, call pause every few
 // microseconds of the work.
@@ -252,9 +260,7 @@ func (b *Builder) Build() (*Zone, []Finding) {
 		c.checkZone()
 	}
 	z.storage, z.ttls, z.w = b.w.finish(), b.w.ttls, nil
-	if z.stats.Records > smallBuild || b.Held() > smallBuild<<6 {
-		b.addresses, b.log, b.main, b.nsec3, b.tries = addresses{}, nil, entries{}, entries{}, trieWriter{}
-	}
+	b.dropLarge()
 	slices.SortStableFunc(b.findings, func(x, y Finding) int { return cmp.Compare(x.Tag, y.Tag) })
 	for s, n := range b.reported {
 		if n > maxFindings && !b.verbatim {

@@ -303,7 +303,7 @@ func (r *round) planLevel(ctx context.Context, items []*config.Zone) ([]itemPlan
 			at := -1                                        // the current item, planned again where a read hung
 			_ = r.a.o.Files.Run(ctx, func(t *infile.Task) { // the error is that of ctx
 				w.unreserve()
-				w.task = t
+				w.begin(t)
 				for {
 					if at < 0 {
 						i, ok := <-next

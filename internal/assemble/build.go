@@ -55,8 +55,8 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 	m.fs = fs
 	m.memory = r.memory
 	var builders []*zone.Builder
-	for _, part := range m.parts {
-		b := zone.NewBuilder(part.apex)
+	for i, part := range m.parts {
+		b := w.newBuilder(i, part.apex)
 		b.SetPause(w.pause)
 		builders = append(builders, b)
 		part.emit = func(rec zone.Record, _ Layer, _ Rule) {

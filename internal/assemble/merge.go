@@ -47,14 +47,18 @@ type zonePart struct {
 	generated []generatedRecord
 	emit      func(r zone.Record, from Layer, rule Rule)
 
-	// static has what the static layers have at the owners of generated and at the apex, by
-	// their keys. lengths are the lengths of those owners: they spare nearly every record of a
-	// large file the lookup.
-	static  map[string]*staticNode
-	lengths [dname.MaxWire + 1]bool
+	top    staticNode   // what the static layers have at the apex
+	others *staticNodes // and at the other owners of generated; nil: there are none
 
 	apexNS dname.Name // the first static one
 	added  int        // records that did not come from a master file
+}
+
+// staticNodes are the nodes of some owners by their keys. lengths are the lengths of those
+// owners: they spare nearly every record of a large file the lookup.
+type staticNodes struct {
+	nodes   map[string]*staticNode
+	lengths [dname.MaxWire + 1]bool
 }
 
 // staticNode is what the static layers have at one owner name.
@@ -108,8 +112,7 @@ func (l Layer) String() string {
 func newMerge(item *config.Zone, generated [][]generatedRecord, table *source.Table, limit int, w *worker) *merge {
 	m := &merge{item: item, table: table, limit: limit, worker: w, read: fileReader{worker: w}}
 	for i, apex := range item.Apexes {
-		part := &zonePart{apex: apex, generated: generated[i], static: map[string]*staticNode{}}
-		part.remember(apex)
+		part := &zonePart{apex: apex, generated: generated[i]}
 		for _, r := range part.generated {
 			part.remember(r.Owner)
 		}
@@ -120,8 +123,26 @@ func newMerge(item *config.Zone, generated [][]generatedRecord, table *source.Ta
 
 // remember has what the static layers have at owner remembered.
 func (part *zonePart) remember(owner dname.Name) {
-	part.static[owner.Key()] = &staticNode{}
-	part.lengths[len(owner)] = true
+	if owner.Equal(part.apex) {
+		return
+	}
+	if part.others == nil {
+		part.others = &staticNodes{nodes: map[string]*staticNode{}}
+	}
+	part.others.nodes[owner.Key()] = &staticNode{}
+	part.others.lengths[len(owner)] = true
+}
+
+// static returns the node of an owner; nil if it is not remembered.
+func (part *zonePart) static(owner dname.Name) *staticNode {
+	if len(owner) == len(part.apex) && owner.Equal(part.apex) {
+		return &part.top
+	}
+	if part.others == nil || !part.others.lengths[len(owner)] {
+		return nil
+	}
+	var buf [dname.MaxWire]byte
+	return part.others.nodes[string(owner.AppendLower(buf[:0]))]
 }
 
 // readLayers hands every record of every layer to the emit of its part.
@@ -173,11 +194,8 @@ func (m *merge) addStatic(r zone.Record, from Layer) {
 	if atApex && r.Type == rr.TypeNS && part.apexNS == nil {
 		part.apexNS = dname.FromWire(r.Data).Clone()
 	}
-	if part.lengths[len(r.Owner)] {
-		var buf [dname.MaxWire]byte
-		if n := part.static[string(r.Owner.AppendLower(buf[:0]))]; n != nil {
-			n.add(&r)
-		}
+	if n := part.static(r.Owner); n != nil {
+		n.add(&r)
 	}
 	part.emit(r, from, RuleNone)
 }
@@ -248,7 +266,7 @@ func (m *merge) addGenerated(part *zonePart) {
 		if m.soaFile != "" && r.rule.needsOwnSOA() {
 			continue
 		}
-		n := part.static[r.Owner.Key()]
+		n := part.static(r.Owner)
 		switch {
 		case r.Type == rr.TypeCNAME && len(n.types) > 0:
 			m.reportCollision(r, n)

@@ -35,6 +35,7 @@ func (m *merge) readMaster(f *config.File) {
 		Root:          filepath.Dir(f.Path),
 		Size:          from.Size,
 		Task:          m.worker.task,
+		Room:          m.worker.room,
 		Origin:        m.item.Origin,
 		GenerateLimit: m.limit,
 		Table:         m.table,

@@ -6,7 +6,10 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/infile"
+	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
 // Progress counts what Assemble does, so that others can report it meanwhile. The zero value is
@@ -33,6 +36,29 @@ type worker struct {
 	records  int64         // not yet added to progress
 	budget   *memoryBudget // nil: there is no other worker
 	reserved int64         // octets of the budget
+
+	// What one zone after the other is read and built in.
+	room    *zonefile.Room
+	builder *zone.Builder // nil: not yet
+}
+
+// begin makes the worker use task. A read of the task before that hung may still write to
+// the room.
+func (w *worker) begin(task *infile.Task) {
+	w.task, w.room, w.builder = task, new(zonefile.Room), nil
+}
+
+// newBuilder returns a builder of part i of an item. Most items have one.
+func (w *worker) newBuilder(i int, apex dname.Name) *zone.Builder {
+	switch {
+	case i > 0:
+		return zone.NewBuilder(apex)
+	case w.builder == nil:
+		w.builder = zone.NewBuilder(apex)
+	default:
+		w.builder.Reset(apex)
+	}
+	return w.builder
 }
 
 // reserve waits until zones may be built from sources of so many octets.

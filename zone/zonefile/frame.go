@@ -31,13 +31,23 @@ type ownerName struct {
 	room    nameRoom
 }
 
-// newFrame returns a frame for the text of that size (0: unknown) from r, which
+// frameRoom is the memory of a frame.
+type frameRoom struct {
+	frame
+	lexer
+	owners [2]ownerName
+}
+
+// newFrame returns a frame, in room, for the text of that size (0: unknown) from r, which
 // starts at origin without an owner name.
-func (p *parser) newFrame(name string, r io.Reader, size int64, origin dname.Name) *frame {
-	f := &frame{
-		name: name, id: p.o.Table.Add(name), lex: newLexer(p.tap(name, r), p.window(size)),
-		owner: new(ownerName), spare: new(ownerName),
+func (p *parser) newFrame(room *frameRoom, name string, r io.Reader, size int64, origin dname.Name) *frame {
+	room.lexer.init(p.tap(name, r), p.window(size))
+	for i := range room.owners {
+		o := &room.owners[i]
+		o.name, o.address = nil, dname.AddressKey{}
 	}
+	f := &room.frame
+	*f = frame{name: name, id: p.o.Table.Add(name), lex: &room.lexer, owner: &room.owners[0], spare: &room.owners[1]}
 	f.setOrigin(origin, 0)
 	return f
 }

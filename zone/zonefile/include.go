@@ -65,7 +65,7 @@ func (p *parser) include(f *frame, args []token) *fault {
 	if p.octets += file.Size; p.octets > maxFile {
 		return t.at(0, "include", "the files of this zone have more than 4 GiB together; split the zone at an octet or nibble boundary")
 	}
-	child := p.newFrame(path, file, file.Size, origin)
+	child := p.newFrame(new(frameRoom), path, file, file.Size, origin)
 	child.parent, child.resolved, child.originLine = f, resolved, f.originLine
 	child.copyOwner(f.owner.name)
 	child.ownerIsBad, child.afterOrigin = f.ownerIsBad, f.afterOrigin

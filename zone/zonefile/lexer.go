@@ -77,9 +77,14 @@ var classes = func() (t [256]class) {
 	return t
 }()
 
-// newLexer returns a lexer with a window of so many octets at first.
-func newLexer(src io.Reader, window int) *lexer {
-	return &lexer{src: src, buf: newWindow(window), line: 1}
+// init makes the lexer read src, with a window of so many octets at first. It uses its
+// memory again, unless a long line made the window large.
+func (l *lexer) init(src io.Reader, window int) {
+	buf := l.buf[:0]
+	if cap(buf) < window+slack || cap(buf) > windowSize+slack {
+		buf = newWindow(window)
+	}
+	*l = lexer{src: src, buf: buf[:window], toks: l.toks[:0], line: 1}
 }
 
 func newWindow(size int) []byte { return make([]byte, size, size+slack) }

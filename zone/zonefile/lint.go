@@ -51,7 +51,6 @@ const maxWaiting = 1000
 
 func (l *linter) init(p *parser) {
 	l.reverse = slices.ContainsFunc(p.o.Apexes, isReverse)
-	l.glue, l.hasAddr = map[string]bool{}, map[string]bool{}
 }
 
 func (l *linter) finding(s subject, t *token, offset int, code, format string, args ...any) zone.Finding {
@@ -77,6 +76,14 @@ func (l *linter) wait(list *[]waiting, f zone.Finding, key dname.Name) {
 	if len(*list) < maxWaiting {
 		*list = append(*list, waiting{f, key.Key()})
 	}
+}
+
+// addKey adds a name to a set, which is made with its first name.
+func addKey(set *map[string]bool, name dname.Name) {
+	if *set == nil {
+		*set = map[string]bool{}
+	}
+	(*set)[name.Key()] = true
 }
 
 // missingTTL warns, once, that a record's TTL is a guess.

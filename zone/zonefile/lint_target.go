@@ -26,7 +26,7 @@ func (l *linter) targets(p *parser, s subject, h head) {
 	if s.typ == rr.TypeNS && len(l.glue) < maxWaiting {
 		target := dname.Name(p.rdata.out)
 		if isReverse(target) {
-			l.glue[target.Key()] = true
+			addKey(&l.glue, target)
 		}
 	}
 }
@@ -135,7 +135,7 @@ func (l *linter) address(p *parser, s subject, h head) {
 		return
 	}
 	if len(l.hasAddr) < maxWaiting {
-		l.hasAddr[s.owner.Key()] = true
+		addKey(&l.hasAddr, s.owner)
 	}
 	l.wait(&l.addresses, l.finding(s, h.typeTok, 0, "address-in-reverse-zone", "an address record in a reverse zone does not help a client that looks up a host; move it to the zone of the host's name, or write PTR if the name of an address is meant"), s.owner)
 }

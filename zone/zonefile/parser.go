@@ -47,7 +47,11 @@ func newParser(o Options, emit func(zone.Record)) *parser {
 	if o.Apexes == nil {
 		o.Apexes = []dname.Name{o.Origin}
 	}
-	p := &parser{o: o, emit: emit, res: &Result{}, defaultTTL: o.DefaultTTL, hasDefaultTTL: o.HasDefaultTTL}
+	if o.Room == nil {
+		o.Room = new(Room)
+	}
+	p := &o.Room.parser
+	*p = parser{o: o, emit: emit, res: &Result{}, defaultTTL: o.DefaultTTL, hasDefaultTTL: o.HasDefaultTTL, rdata: p.rdata}
 	p.lint.init(p)
 	return p
 }
@@ -55,7 +59,7 @@ func newParser(o Options, emit func(zone.Record)) *parser {
 // file reads the file that the caller named.
 func (p *parser) file(name string, r io.Reader, origin dname.Name) {
 	p.octets = p.o.Size
-	p.run(p.newFrame(name, r, p.o.Size, origin))
+	p.run(p.newFrame(&p.o.Room.first, name, r, p.o.Size, origin))
 }
 
 // window returns how many octets the lexer of a text of that size (0: unknown)

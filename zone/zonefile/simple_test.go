@@ -228,7 +228,7 @@ func TestSimple(t *testing.T) {
 		o := Options{Origin: dname.MustParse(c.origin), Table: new(source.Table), DefaultTTL: 1, HasDefaultTTL: true}
 		records := 0
 		p := newParser(o, func(zone.Record) { records++ })
-		f := p.newFrame("f", strings.NewReader(c.line), 0, o.Origin)
+		f := p.newFrame(new(frameRoom), "f", strings.NewReader(c.line), 0, o.Origin)
 		f.lex.more()
 		p.simple(f)
 		if got := f.lex.pos == len(c.line); got != c.simple || !got && (f.lex.pos > 0 || records > 0 || f.owner.name != nil) {

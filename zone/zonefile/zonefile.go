@@ -61,10 +61,20 @@ type Options struct {
 	// Task opens files. Nil: they are opened without a time limit.
 	Task *infile.Task
 
+	// Room is memory that one call after the other may use; nil: new memory.
+	Room *Room
+
 	// For tests: oneRoad has no line read as a simple one, window is how many octets
 	// the lexer starts with in place of windowSize.
 	oneRoad bool
 	window  int
+}
+
+// Room is the memory of a call that reads a file, to be used for the next one. The zero
+// value is ready. One call at a time may use it.
+type Room struct {
+	parser parser
+	first  frameRoom
 }
 
 // DefaultGenerateLimit admits a /16 written as one $GENERATE and is small enough
