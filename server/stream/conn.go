@@ -33,24 +33,27 @@ const (
 	stopGrace = time.Second
 )
 
-// tcpPhase is what a connection waits for.
+// tcpPhase is what a connection waits for. [tcpConn.waitsFor] decides it.
 type tcpPhase uint8
 
 const (
-	tcpFresh   tcpPhase = iota // the client, with its first query
-	tcpOwing                   // the client, with the rest of another query
-	tcpIdle                    // the client, with another query
-	tcpClogged                 // the client, to take its answers
+	tcpFresh   tcpPhase = iota // the first query of the client
+	tcpOwing                   // the rest of a later query
+	tcpIdle                    // another query
+	tcpClogged                 // the client has to read its answers
 	tcpWorking                 // the deferred lane
-	tcpSending                 // the client, to go on taking a transfer
-	tcpLeaving                 // the client, to take its last answers, while we stop
+	tcpSending                 // the client has to continue to read a transfer
+	tcpLeaving                 // the client has to read its last answers; the listener stops
 	numTCPPhases
 )
 
 func (p tcpPhase) isEvictable() bool { return p < tcpWorking }
 
-// limit returns how long a connection may stay in the phase while so many are
-// open; 0: for any time.
+// isWriting reports whether the client has octets to read.
+func (p tcpPhase) isWriting() bool { return p == tcpClogged || p == tcpSending || p == tcpLeaving }
+
+// limit returns how long a connection may stay in the phase while so many connections are
+// open; 0: without limit.
 func (p tcpPhase) limit(l *worker.Limits, open int) time.Duration {
 	switch p {
 	case tcpFresh:
@@ -67,9 +70,9 @@ func (p tcpPhase) limit(l *worker.Limits, open int) time.Duration {
 	return 0
 }
 
-// quantum returns how many octets the client has to take for its time to begin again:
-// of answers as many as a message has at most, so that one who takes them in drips
-// does not stay; of a transfer any, so that a slow link carries it to its end.
+// quantum returns how many octets the client has to read for its time to begin again: the
+// size of the largest message, so that a client that reads a few octets at a time does not
+// stay; of a transfer a single octet, so that it can complete over a slow link.
 func (p tcpPhase) quantum() int {
 	if p == tcpSending {
 		return 1
@@ -77,11 +80,11 @@ func (p tcpPhase) quantum() int {
 	return maxMessage
 }
 
-// overdue returns why a connection ends that stayed in the phase for too long;
-// begun says that a part of a query is there.
+// overdue returns why a connection ends that stayed in the phase for too long; begun means
+// that a part of a query was received.
 func (p tcpPhase) overdue(begun bool) answer.CloseReason {
 	switch {
-	case p == tcpClogged || p == tcpSending || p == tcpLeaving:
+	case p.isWriting():
 		return answer.CloseSlowReader
 	case begun:
 		return answer.CloseSlowQuery
@@ -89,26 +92,25 @@ func (p tcpPhase) overdue(begun bool) answer.CloseReason {
 	return answer.CloseIdle
 }
 
-// tcpSocket is what a connection needs of the way it is served.
+// tcpSocket is what a connection needs of the engine that serves it.
 type tcpSocket interface {
-	// send hands n answers to the client and reports whether it took them all. What
-	// it did not take the socket holds, and the connection answers nothing until
-	// it has. The octets are the caller's again.
+	// send sends n answers and reports whether the client took them all. The socket keeps
+	// the rest, and the connection answers nothing until that is sent. The caller may use
+	// the octets again.
 	send(answers []byte, n int) bool
-	// reply sends a message, with its length in front, from the deferred lane, or queues
-	// what the client does not take at once. It does not wait, and may be called by
-	// any goroutine. The octets are the caller's again.
+	// reply sends a message of the deferred lane, with its length in front, or queues what
+	// the client does not take at once. It does not wait, and may be called by any
+	// goroutine. The caller may use the octets again.
 	reply(message []byte) error
-	// wake tells whoever serves the connection that the deferred lane has less work
-	// for it. It may be called by any goroutine.
+	// wake reports that the deferred lane has completed a request. It may be called by any
+	// goroutine.
 	wake()
-	// abort ends the connection to make room. It does not wait, and may be called
-	// by any goroutine.
+	// abort ends the connection. It does not wait, and may be called by any goroutine.
 	abort()
 }
 
-// tcpConn is one connection. Whoever serves it reads and answers, alone; the
-// workers of the deferred lane add to what it sends, a whole message at a time.
+// tcpConn is one connection. One goroutine reads and answers. The workers of the deferred
+// lane add whole messages to what it sends.
 type tcpConn struct {
 	conns       *Set
 	listener    *Listener
@@ -118,8 +120,8 @@ type tcpConn struct {
 	local       netip.AddrPort
 	withoutALPN bool // see Request
 
-	// Of tcpConns, under its lock.
-	place              int // in its table; -1: not there
+	// Guarded by Set.mu.
+	place              int // in Set.all; -1: not there
 	ofClient, ofPrefix *int
 
 	state     atomic.Int64 // phase in the lowest bits, above them when it began, by Group.Clock
@@ -127,14 +129,16 @@ type tcpConn struct {
 	transfers atomic.Int32 // of inWork: zones being transferred
 	out       sendQueue
 
-	asked  bool // a query of it was answered or deferred
-	ending bool // nothing more is read
-	reason answer.CloseReason
+	asked   bool // a query was answered or deferred
+	ending  bool // nothing more is read
+	reason  answer.CloseReason
+	leaving bool // the listener stops
+	unacked int  // octets that the client had not acknowledged when it last made progress in a transfer
 }
 
 const phaseBits = 3 // of tcpConn.state
 
-// enter notes that the connection is in the phase from now on.
+// enter records that the connection is in the phase from now on.
 func (c *tcpConn) enter(p tcpPhase, now time.Duration) {
 	c.state.Store(int64(now)<<phaseBits | int64(p))
 }
@@ -145,30 +149,53 @@ func (c *tcpConn) phase() (tcpPhase, time.Duration) {
 	return tcpPhase(s & (1<<phaseBits - 1)), time.Duration(s >> phaseBits)
 }
 
-// end notes that nothing more is read, and why. The first reason counts.
+// end records that nothing more is read, and why. The first reason counts.
 func (c *tcpConn) end(reason answer.CloseReason) {
 	if !c.ending {
 		c.ending, c.reason = true, reason
 	}
 }
 
-// clogging returns the phase of a connection whose client is to take what is queued.
+// clogging returns the phase while answers are queued.
 func (c *tcpConn) clogging() tcpPhase {
-	if c.transfers.Load() > 0 {
+	switch {
+	case c.leaving:
+		return tcpLeaving
+	case c.transfers.Load() > 0:
 		return tcpSending
 	}
 	return tcpClogged
 }
 
-// isFull reports whether the connection has as many queries in the deferred lane as
-// it may have, and so nothing more is read.
+// waitsFor returns the phase while no answers are queued; part is what was read and is not
+// answered.
+func (c *tcpConn) waitsFor(part []byte) tcpPhase {
+	inWork := c.inWork.Load() > 0
+	_, whole := wholeMessage(part)
+	switch {
+	case c.ending || inWork && (whole || len(part) == 0):
+		return tcpWorking
+	case !c.asked:
+		return tcpFresh
+	case len(part) > 0:
+		return tcpOwing
+	}
+	return tcpIdle
+}
+
+// limit returns how long the connection may stay in a phase; 0: without limit.
+func (c *tcpConn) limit(p tcpPhase) time.Duration {
+	return p.limit(c.conns.Limits.Load(), int(c.conns.open.Load()))
+}
+
+// isFull reports whether the connection has as many queries in the deferred lane as it may
+// have. Then nothing more is read.
 func (c *tcpConn) isFull() bool {
 	n := c.inWork.Load()
 	return n > 0 && int(n) >= c.conns.Limits.Load().TCPPipeline
 }
 
-// wholeMessage returns the message that stream begins with; false if it is not
-// all there.
+// wholeMessage returns the message that stream begins with; false if it is incomplete.
 func wholeMessage(stream []byte) ([]byte, bool) {
 	if len(stream) < prefixSize {
 		return nil, false
@@ -180,14 +207,14 @@ func wholeMessage(stream []byte) ([]byte, bool) {
 	return stream[prefixSize:][:n], true
 }
 
-// connAnswerer is what is needed to answer, and not to wait. Whoever has one does not
-// wait for anything.
+// connAnswerer is what a goroutine needs to answer messages. A goroutine that has one does
+// not wait for anything.
 type connAnswerer struct {
 	worker    *worker.Worker
 	log       *slog.Logger
 	transport answer.Transport // of the connections
 	view      *answer.View
-	at        time.Time // when what is being answered came
+	at        time.Time // when the messages being answered arrived
 	work      []byte    // answerBuffer octets
 
 	ahead []answer.Message // batchSize messages that are looked up together, as datagrams are
@@ -205,7 +232,7 @@ func newConnAnswerer(h *worker.Group, t answer.Transport) *connAnswerer {
 // begin begins a round, which publish ends.
 func (d *connAnswerer) begin(at time.Time) { d.at = at }
 
-// publish adds what was counted in the round to the lane's counters.
+// publish adds the counts of the round to the counters of the worker.
 func (d *connAnswerer) publish() {
 	if d.received == 0 {
 		return
@@ -215,9 +242,9 @@ func (d *connAnswerer) publish() {
 	d.tally, d.received = worker.Tally{}, 0
 }
 
-// answer answers the whole messages that stream begins with, as long as the
-// client takes the answers, and returns how many octets that were: all up to a
-// part of a message, unless the connection is clogged, full or ends.
+// answer answers the complete messages that stream begins with, as long as the client takes
+// the answers, and returns how many octets were answered: all but an incomplete message,
+// unless the connection is clogged, full or ends.
 func (c *tcpConn) answer(d *connAnswerer, stream []byte) (taken int) {
 	for more := true; more; {
 		var n int
@@ -230,12 +257,12 @@ func (c *tcpConn) answer(d *connAnswerer, stream []byte) (taken int) {
 	return taken
 }
 
-// fill answers messages into the answerer's buffer until none is left, and returns
-// how many octets they were. more says that the buffer is full before.
+// fill answers messages into the answerer's buffer until none is left, and returns how many
+// octets they were. more means that the buffer was full before.
 func (c *tcpConn) fill(d *connAnswerer, stream []byte) (taken int, more bool) {
 	l, s := d.worker, c.conns
-	// Not before the messages were read: who saw a change acknowledged and asks then
-	// gets an answer that has it.
+	// Loaded after the messages were read: a client that asks after a change was
+	// acknowledged gets an answer that has the change.
 	d.view = s.Views.Load()
 	l.Request = answer.Request{
 		Client: c.client, Local: c.local, Transport: d.transport, WithoutALPN: c.withoutALPN, Now: d.at.Unix(),
@@ -274,7 +301,7 @@ batches:
 	return taken, more
 }
 
-// lookAhead looks the first messages of stream up, together, and returns them.
+// lookAhead looks up the first messages of stream together, and returns them.
 func (d *connAnswerer) lookAhead(stream []byte) []answer.Message {
 	n := 0
 	for ; n < len(d.ahead); n++ {
@@ -282,7 +309,7 @@ func (d *connAnswerer) lookAhead(stream []byte) []answer.Message {
 		if !ok {
 			break
 		}
-		// What lies behind a message is of no meaning, but room that Plain reads in.
+		// Plain may read behind the message, where the octets have no meaning.
 		d.ahead[n].Buf, d.ahead[n].Len = message[:cap(message)], len(message)
 		stream = stream[prefixSize+len(message):]
 	}
@@ -290,8 +317,8 @@ func (d *connAnswerer) lookAhead(stream []byte) []answer.Message {
 	return d.ahead[:n]
 }
 
-// answerOne answers one message into the answerer's buffer, hands it to the slow
-// lane, or ends the connection.
+// answerOne answers one message into the answerer's buffer, defers it, or ends the
+// connection.
 func (c *tcpConn) answerOne(d *connAnswerer, message []byte) {
 	room := d.work[d.size+prefixSize:][:maxMessage:maxMessage]
 	n, verdict, fault := c.respond(d, room, copy(room, message))
@@ -306,8 +333,7 @@ func (c *tcpConn) answerOne(d *connAnswerer, message []byte) {
 	case verdict == answer.Defer: // the client waits for an answer
 		n = deferred.ServFail(room, copy(room, message))
 	case verdict != answer.Answered:
-		// What follows, on a stream, a message that was no request cannot be trusted
-		// to be one.
+		// On a stream, what follows a message that was no request cannot be trusted.
 		d.tally.Dropped[answer.DropByRespond]++
 		c.end(answer.CloseProtocol)
 		return
@@ -318,7 +344,7 @@ func (c *tcpConn) answerOne(d *connAnswerer, message []byte) {
 	d.tally.Answered++
 }
 
-// respond answers one message. A panic costs the connection, and nothing else.
+// respond answers one message. A panic ends the connection, and nothing else.
 func (c *tcpConn) respond(d *connAnswerer, room []byte, n int) (size int, verdict answer.Verdict, fault bool) {
 	l := d.worker
 	defer func() {
@@ -336,7 +362,7 @@ func (c *tcpConn) respond(d *connAnswerer, room []byte, n int) (size int, verdic
 	return size, verdict, false
 }
 
-// deferQuery hands a query to the deferred lane; false if that is full.
+// deferQuery queues a query for the deferred lane; false if the lane is full.
 func (c *tcpConn) deferQuery(d *connAnswerer, message []byte) bool {
 	slow := c.conns.slow
 	if !slow.HasRoom(d.transport, false) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
 
 	"github.com/ptrd/ptrd/server/answer"
@@ -16,12 +17,14 @@ type Listener struct {
 	engine  engine
 	sockets []*net.TCPListener // one, or one a worker
 	Local   netip.AddrPort
-	stopped chan struct{} // closed by stop
+	stopped chan struct{} // closed by Stop
+
+	accepting sync.WaitGroup // goroutines of connEngine
 }
 
 func (l *Listener) Start() {
 	if err := l.engine.listen(l); err != nil {
-		l.conns.Fail(l.Local, "tcp", err)
+		l.conns.Fail(l.Local, answer.TCP.String(), err)
 	}
 }
 
@@ -45,7 +48,7 @@ func (l *Listener) Close() {
 	}
 }
 
-// Share lets another socket of ours be bound to an address that overlaps that of l.
+// Share lets another socket of this process be bound to an address that overlaps that of l.
 func (l *Listener) Share() error {
 	for _, ln := range l.sockets {
 		if err := sock.ControlListener(ln, sock.ShareTCPPort); err != nil {
@@ -55,17 +58,14 @@ func (l *Listener) Share() error {
 	return nil
 }
 
-// Bind returns a listener whose sockets are bound, or take ln over, which is bound to addr
-// already (nil: it is not). reuse lets them be bound although they overlap an address of ours.
+// Bind returns a listener with bound sockets. If ln is not nil, it is already bound to addr,
+// and Bind takes it over. With reuse, addr may overlap an address that is in use.
 func (t *Set) Bind(transport answer.Transport, addr netip.AddrPort, ln *net.TCPListener, reuse, freebind bool) (*Listener, error) {
-	e := t.engine
-	if transport == answer.TLS {
-		e = t.tls
-	}
+	e := t.engines[transport]
 	sockets := []*net.TCPListener{ln}
 	if ln == nil {
 		n := 1
-		if sock.PerWorker && !t.Portable && e == t.engine {
+		if _, portable := e.(*connEngine); sock.PerWorker && !portable {
 			n = t.Workers
 		}
 		var err error
@@ -75,7 +75,7 @@ func (t *Set) Bind(transport answer.Transport, addr netip.AddrPort, ln *net.TCPL
 	}
 	l := &Listener{conns: t, engine: e, sockets: sockets, Local: netip.AddrPortFrom(addr.Addr(), sock.AddrPort(sockets[0].Addr()).Port()), stopped: make(chan struct{})}
 	for _, ln := range sockets {
-		if err := e.prepare(ln); err != nil {
+		if err := prepareTCP(ln); err != nil {
 			l.Close()
 			return nil, err
 		}
@@ -83,10 +83,10 @@ func (t *Set) Bind(transport answer.Transport, addr netip.AddrPort, ln *net.TCPL
 	return l, nil
 }
 
-// listenTCP binds the address n times. reuse lets it stand beside a wildcard of
-// ours on the same port. The first socket is bound as if it were to be alone, so
-// that the address of another process is refused; then it admits the others to
-// its group, among which the kernel spreads the connections.
+// listenTCP binds the address n times. With reuse, a wildcard address on the same port may
+// be in use. The first socket is bound without sharing, so that an address in use by another
+// process is an error. Then the others join its group, among which the kernel distributes
+// the connections.
 func listenTCP(ctx context.Context, addr netip.AddrPort, n int, reuse, freebind bool) ([]*net.TCPListener, error) {
 	var sockets []*net.TCPListener
 	for len(sockets) < n {

@@ -1,56 +1,44 @@
 package stream
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"sync"
 	"time"
-	"unsafe"
 
 	"github.com/ptrd/ptrd/server/answer"
-	"github.com/ptrd/ptrd/server/sock"
 	"golang.org/x/sys/unix"
 )
 
 const (
-	// loopEvents is how many sockets that are ready one system call tells of. At 64
-	// the call costs each of them 10 ns.
-	loopEvents = 64
-
-	// loopSlice is how long a loop works before it lets others on the processor, and
-	// how long a round gives to connections that send more than one read takes. To
-	// let others work it waits in the poller like everybody, which costs some
-	// microseconds. Longer, and UDP queries that arrive meanwhile would feel it: by
-	// itself the scheduler looks at their socket after 10 ms.
+	// loopSlice is how long a loop works before it yields the processor, and how long a
+	// round serves connections that send more than one read takes. Yielding costs some
+	// microseconds, because the loop waits in the poller as other goroutines do. With a
+	// longer slice UDP queries would wait: without help, the scheduler looks at their
+	// sockets only every 10 ms.
 	loopSlice = 500 * time.Microsecond
 
-	// loopTick is the shortest time that a loop waits for a connection's time to be
-	// over, so that many that end one after the other cost one wake-up.
+	// loopTick is the shortest time that a loop waits for the end of a connection's time,
+	// so that many that end one after the other cost one wake-up.
 	loopTick = 10 * time.Millisecond
 )
 
-// newEngine returns the way of this system.
+// newEngine returns the engine for TCP.
 func newEngine(t *Set) engine {
 	if t.Portable {
 		return newConnEngine(t, answer.TCP)
 	}
-	return newLoopEngine(t)
+	w := new(loopEngine)
+	for range t.Workers {
+		w.loops = append(w.loops, &tcpLoop{conns: t, loopPoller: loopPoller{signals: -1}})
+	}
+	return w
 }
 
 // loopEngine serves all connections by one tcpLoop a worker.
 type loopEngine struct {
 	loops   []*tcpLoop
 	running sync.WaitGroup
-}
-
-func newLoopEngine(t *Set) *loopEngine {
-	w := new(loopEngine)
-	for range t.Workers {
-		w.loops = append(w.loops, &tcpLoop{conns: t, signals: -1})
-	}
-	return w
 }
 
 func (w *loopEngine) start() error {
@@ -85,9 +73,7 @@ func (w *loopEngine) stop() {
 
 func (w *loopEngine) limitsChanged() {
 	for _, l := range w.loops {
-		l.mu.Lock()
-		l.signal()
-		l.mu.Unlock()
+		l.post(func() {})
 	}
 }
 
@@ -95,78 +81,36 @@ func (w *loopEngine) limitsChanged() {
 // worker at its only one.
 func (w *loopEngine) attend(turn int) {
 	if l := w.loops[turn%len(w.loops)]; l.isReady() {
-		// A deadline in the past makes a goroutine ready that waits in the poller, and
-		// park takes it back. Whatever wants to run is then before the caller.
-		_ = l.epoll.File.SetReadDeadline(time.Unix(1, 0)) // as in arm
+		l.interrupt() // its goroutine then runs before the caller
 		runtime.Gosched()
 	}
 }
 
-// isReady reports whether one of the sockets is ready. It takes no event from the loop
-// and may be called by any goroutine.
-func (l *tcpLoop) isReady() bool {
-	fd := unix.PollFd{Fd: int32(l.epoll.FD), Events: unix.POLLIN}
-	var now unix.Timespec
-	n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fd)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
-	return errno == 0 && n > 0
-}
-
-// tcpLoop serves its connections in one goroutine. Edge-triggered epoll reports which of
-// them can be read, so that a connection costs no system calls but those that move
-// octets. Reading and writing are raw system calls that do not block, as for UDP.
+// tcpLoop serves its connections in one goroutine. Reading and writing are raw system calls
+// that do not block, as for UDP.
 //
 // An idle connection holds its tcpConn and no buffer: octets are read into the buffer of
 // the loop, and the connection keeps only an incomplete message.
-//
-// All state of one event loop is in this struct: splitting it would only rename the
-// fields, because each step of the loop uses most of them.
 type tcpLoop struct {
+	loopPoller
 	conns    *Set
 	answerer *connAnswerer
-	in       []byte // readSize octets, behind the largest part that is put in front
+	in       []byte // readSize octets, behind room for the largest part that is copied
 
-	epoll   sock.Epoll
-	signals int // an eventfd that interrupts waiting
-	waitFn  func(fd uintptr) bool
-	yieldFn func(fd uintptr) bool
-	yielded bool
-
-	events [loopEvents]unix.EpollEvent
-	ready  int           // events to be handled
-	next   int           // the first of them that is not
 	served *loopConn     // the connection in work
 	now    time.Duration // when the round began, by Group.Clock
-	parked bool          // others had the processor since the last round
+	parked bool          // other goroutines had the processor since the last round
 	rested time.Time     // when that was
 	alarm  time.Duration // when the deadline wakes the loop; 0: it is not set
 
-	slots     []loopSlot
-	free      []int32
 	listeners []*loopListener
 	waiting   [numTCPPhases]loopQueue
-	again     []*loopConn // that have more to read, in turn
+	again     []*loopConn // have more to read; served in turn
 	stopped   bool
-
-	todo struct { // taken of the two below
-		calls []func()
-		woken []*loopConn
-	}
-
-	mu    sync.Mutex
-	calls []func()    // to be called by the loop
-	woken []*loopConn // to be looked at by the loop
 }
 
-// loopSlot is what an event is about. Its generation tells an event of now from
-// one that was under way when the slot changed hands.
-type loopSlot struct {
-	conn       *loopConn
-	listener   *loopListener
-	generation int32
-}
-
-// loopQueue are the connections in one phase, which share a time limit, in the
-// order in which they entered it.
+// loopQueue are the connections in one phase, which share a time limit, in the order in
+// which they entered it.
 type loopQueue struct{ first, last *loopConn }
 
 func (q *loopQueue) push(c *loopConn) {
@@ -194,87 +138,19 @@ func (q *loopQueue) remove(c *loopConn) {
 }
 
 // open makes what the loop needs to run.
-func (l *tcpLoop) open() (err error) {
+func (l *tcpLoop) open() error {
 	l.answerer = newConnAnswerer(l.conns.Group, answer.TCP)
 	l.in = make([]byte, keptPart+readSize)
 	l.parked = true
-	if l.epoll, err = sock.NewEpoll(); err != nil {
-		return err
-	}
-	signals, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		return os.NewSyscallError("eventfd", err)
-	}
-	l.mu.Lock()
-	l.signals = signals
-	l.mu.Unlock()
-	l.waitFn, l.yieldFn = l.poll, l.yield
-	l.slots = []loopSlot{{}} // of the signals
-	// Edge-triggered it need not be read: each write is an event.
-	return l.control(unix.EPOLL_CTL_ADD, signals, 0, unix.EPOLLIN|unix.EPOLLET)
+	return l.loopPoller.open()
 }
 
-// close gives back what open made, as far as that came.
+// close closes what open made, as far as that came.
 func (l *tcpLoop) close() {
 	if l.answerer != nil {
 		l.conns.Lanes.Put(l.answerer.worker)
 	}
-	l.epoll.Close()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.signals >= 0 {
-		unix.Close(l.signals)
-		l.signals = -1
-	}
-}
-
-// control is epoll_ctl for the descriptor of a slot.
-func (l *tcpLoop) control(op, fd int, slot int32, events uint32) error {
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll.FD, op, fd, &unix.EpollEvent{
-		Events: events, Fd: slot, Pad: l.slots[slot].generation,
-	}))
-}
-
-// take returns a slot that is free.
-func (l *tcpLoop) take() int32 {
-	if n := len(l.free); n > 0 {
-		slot := l.free[n-1]
-		l.free = l.free[:n-1]
-		return slot
-	}
-	l.slots = append(l.slots, loopSlot{})
-	return int32(len(l.slots) - 1)
-}
-
-// release makes a slot free.
-func (l *tcpLoop) release(slot int32) {
-	l.slots[slot] = loopSlot{generation: l.slots[slot].generation + 1}
-	l.free = append(l.free, slot)
-}
-
-// do lets the loop call f between two rounds, and waits for that.
-func (l *tcpLoop) do(f func()) {
-	done := make(chan struct{})
-	l.mu.Lock()
-	l.calls = append(l.calls, func() { defer close(done); f() })
-	l.signal()
-	l.mu.Unlock()
-	<-done
-}
-
-// look lets the loop look at c. It may be called by any goroutine.
-func (l *tcpLoop) look(c *loopConn) {
-	l.mu.Lock()
-	l.woken = append(l.woken, c)
-	l.signal()
-	l.mu.Unlock()
-}
-
-// signal ends waiting. l.mu is held: the descriptor goes with the loop.
-func (l *tcpLoop) signal() {
-	one := [8]byte{1}
-	// An error can only be that the counter is full, and then it has been an event.
-	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(l.signals), uintptr(unsafe.Pointer(&one)), 8)
+	l.loopPoller.close()
 }
 
 // run serves until stop, which comes after the last connection.
@@ -283,17 +159,26 @@ func (l *tcpLoop) run() {
 		switch {
 		case !l.poll(uintptr(l.epoll.FD)) && len(l.again) == 0:
 			l.arm()
-			l.park(l.waitFn)
+			l.wait(l.waitFn)
 		case l.answerer.at.Sub(l.rested) > loopSlice:
 			l.yielded = false
-			l.park(l.yieldFn)
+			l.wait(l.yieldFn)
 		}
 		l.round()
 	}
 }
 
+// wait lets other goroutines use the processor until ready returns true, the alarm goes off,
+// or attend interrupts it.
+func (l *tcpLoop) wait(ready func(fd uintptr) bool) {
+	if !l.park(ready) {
+		l.alarm = 0
+	}
+	l.parked = true
+}
+
 // recoverRound ends the connection that was in work when a panic ended run, if there was
-// one, and handles the events that are left: epoll reports each once.
+// one, and handles the remaining events and calls: epoll reports an event once.
 func (l *tcpLoop) recoverRound() {
 	if c := l.served; c != nil {
 		l.served = nil
@@ -305,57 +190,13 @@ func (l *tcpLoop) recoverRound() {
 	if l.next < l.ready {
 		l.round()
 	}
+	l.callPosted()
 }
 
-// poll asks which sockets are ready and reports whether there are some.
-func (l *tcpLoop) poll(fd uintptr) bool {
-	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&l.events)), loopEvents, 0, 0, 0)
-		switch errno {
-		case 0:
-			l.ready, l.next = int(n), 0
-			return n > 0
-		case unix.EINTR:
-		default:
-			panic("epoll_pwait of a loop that runs: " + errno.Error())
-		}
-	}
-}
-
-// park gives the processor away until ready, called when epoll has events,
-// reports true, or the alarm goes.
-func (l *tcpLoop) park(ready func(fd uintptr) bool) {
-	err := l.epoll.Raw.Read(ready)
-	l.parked = true
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		// The alarm, or attend. A deadline that is over lets nobody wait, and there may
-		// be no other one to set.
-		l.alarm = 0
-		_ = l.epoll.File.SetReadDeadline(time.Time{}) // as in arm
-	case err != nil:
-		panic("waiting for the epoll descriptor of a loop that runs: " + err.Error())
-	}
-}
-
-// yield goes through the poller once, with what is ready left as it is. The
-// signal is an event of after the poller began to wait, so that it is seen.
-func (l *tcpLoop) yield(uintptr) bool {
-	if l.yielded {
-		return true
-	}
-	l.yielded = true
-	l.mu.Lock()
-	l.signal()
-	l.mu.Unlock()
-	return false
-}
-
-// arm sets the alarm for the first connection or listener whose time will be over.
-// An alarm that is set is left alone unless it would come too late: times are
-// prolonged with each query, and so it goes once in the time of a phase.
+// arm sets the alarm for the first connection or listener whose time will be over. An alarm
+// that is set stays unless it would be too late: each query prolongs a time, so the alarm
+// goes off only once in the time of a phase.
 func (l *tcpLoop) arm() {
-	limits, open := l.conns.Limits.Load(), int(l.conns.open.Load())
 	next := time.Duration(0)
 	consider := func(at time.Duration) {
 		if at = max(at, 1); next == 0 || at < next {
@@ -364,7 +205,7 @@ func (l *tcpLoop) arm() {
 	}
 	for p := range l.waiting {
 		if c := l.waiting[p].first; c != nil {
-			if limit := tcpPhase(p).limit(limits, open); limit > 0 {
+			if limit := c.limit(tcpPhase(p)); limit > 0 {
 				_, since := c.phase()
 				consider(since + limit)
 			}
@@ -380,13 +221,10 @@ func (l *tcpLoop) arm() {
 	}
 	wait := max(next-l.now, loopTick)
 	l.alarm = l.now + wait
-	// The poller's clock, not the server's: waiting is a matter of the operating
-	// system. The descriptor is open and in the poller, or raw.Read panics.
-	_ = l.epoll.File.SetReadDeadline(time.Now().Add(wait))
+	l.setAlarm(wait)
 }
 
-// round handles the events that are there. What it answers is answered from one
-// View.
+// round handles the events that are there, and answers from one View.
 func (l *tcpLoop) round() {
 	at := l.conns.Now()
 	if l.parked {
@@ -400,7 +238,7 @@ func (l *tcpLoop) round() {
 		l.next++
 		s := &l.slots[e.Fd]
 		switch {
-		case s.generation != e.Pad: // of before
+		case s.generation != e.Pad: // of an earlier use of the slot
 		case s.conn != nil:
 			s.conn.hungUp = s.conn.hungUp || e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 			if !s.conn.queued {
@@ -415,15 +253,15 @@ func (l *tcpLoop) round() {
 	l.ready, l.next = 0, 0
 	l.serveAgain(at)
 	if called {
-		l.answerCalls()
+		l.callPosted()
 	}
 	l.expire()
 	l.answerer.publish()
 }
 
-// serveAgain serves connections that have more to read, in turn, for so long in a
-// round that began at that others do not wait for them: those that have little to
-// say, and those that are new.
+// serveAgain serves connections that have more to read, in turn, in a round that began at
+// the given time. It stops after loopSlice, so that connections with few queries, and new
+// ones, do not wait for them.
 func (l *tcpLoop) serveAgain(at time.Time) {
 	n, i := len(l.again), 0
 	for ; i < n && l.answerer.at.Sub(at) < loopSlice; i++ {
@@ -436,36 +274,15 @@ func (l *tcpLoop) serveAgain(at time.Time) {
 	l.again = l.again[:rest]
 }
 
-// answerCalls does what others want of the loop.
-func (l *tcpLoop) answerCalls() {
-	l.mu.Lock()
-	calls, woken := l.calls, l.woken
-	l.calls, l.woken = nil, nil
-	l.mu.Unlock()
-	l.todo.woken = append(l.todo.woken, woken...)
-	l.todo.calls = append(l.todo.calls, calls...)
-	for len(l.todo.woken) > 0 {
-		c := l.todo.woken[0]
-		l.todo.woken = l.todo.woken[1:]
-		l.woke(c)
-	}
-	for len(l.todo.calls) > 0 {
-		f := l.todo.calls[0]
-		l.todo.calls = l.todo.calls[1:]
-		f()
-	}
-	l.todo.woken, l.todo.calls = nil, nil
-}
-
 // expire ends what waited for too long.
 func (l *tcpLoop) expire() {
-	limits, open := l.conns.Limits.Load(), int(l.conns.open.Load())
 	for p := range l.waiting {
-		limit := tcpPhase(p).limit(limits, open)
-		if limit == 0 {
+		c := l.waiting[p].first
+		if c == nil {
 			continue
 		}
-		for c := l.waiting[p].first; c != nil; c = l.waiting[p].first {
+		limit := c.limit(tcpPhase(p))
+		for ; limit != 0 && c != nil; c = l.waiting[p].first {
 			if _, since := c.phase(); since+limit > l.now {
 				break
 			}

@@ -25,7 +25,7 @@ import (
 func newTestLoop(t testing.TB, edit func(*Options)) *tcpLoop {
 	t.Helper()
 	s := newTestServer(t, edit)
-	l := s.conns.engine.(*loopEngine).loops[0]
+	l := s.conns.engines[answer.TCP].(*loopEngine).loops[0]
 	if err := l.open(); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func (l *tcpLoop) connect(t testing.TB) (c *loopConn, client int) {
 	if !l.conns.add(&c.tcpConn) {
 		t.Fatal("no place")
 	}
-	c.slot = l.take()
+	c.slot = l.acquireSlot()
 	l.slots[c.slot].conn = c
 	c.enter(tcpFresh, l.now)
 	l.waiting[tcpFresh].push(c)
@@ -268,7 +268,7 @@ func (c *loopClock) now() time.Time { return c.base.Add(time.Duration(c.ahead.Lo
 // settled lets all loops of a server have a round that began now.
 func (r *running) settled() {
 	for range 2 { // a call may come within a round that began before
-		for _, l := range r.conns.engine.(*loopEngine).loops {
+		for _, l := range r.conns.engines[answer.TCP].(*loopEngine).loops {
 			l.do(func() {})
 		}
 	}
@@ -319,7 +319,7 @@ func TestTCPTimes(t *testing.T) {
 			}
 			wantPart := len(c.send) % len(query)
 			kept := func() (n int) {
-				for _, l := range r.conns.engine.(*loopEngine).loops {
+				for _, l := range r.conns.engines[answer.TCP].(*loopEngine).loops {
 					l.do(func() {
 						for i := range l.slots {
 							if c := l.slots[i].conn; c != nil {
@@ -363,7 +363,7 @@ func TestTCPLoopWaitsAfterItsLastConnection(t *testing.T) {
 	if !client.IsClosed() {
 		t.Fatal("the connection stays")
 	}
-	l := r.conns.engine.(*loopEngine).loops[0]
+	l := r.conns.engines[answer.TCP].(*loopEngine).loops[0]
 	l.do(func() {
 		if err := l.epoll.Raw.Read(func(uintptr) bool { return true }); err != nil || l.alarm != 0 {
 			t.Errorf("an alarm at %v, and waiting ends with %v", l.alarm, err)
@@ -378,7 +378,7 @@ func TestAttend(t *testing.T) {
 	r := serve(t, func(o *Options) { o.Workers = 1 }, "127.0.0.1")
 	c := workertest.Dial(t, r.addr())
 	c.Ask(0, "a.example")
-	w := r.conns.engine.(*loopEngine)
+	w := r.conns.engines[answer.TCP].(*loopEngine)
 	raw, err := c.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
@@ -419,7 +419,7 @@ func TestTCPSocketOptions(t *testing.T) {
 		client := workertest.Dial(t, to)
 		client.Ask(1, "a.example")
 		seen := false
-		for _, l := range r.conns.engine.(*loopEngine).loops {
+		for _, l := range r.conns.engines[answer.TCP].(*loopEngine).loops {
 			l.do(func() {
 				for i := range l.slots {
 					c := l.slots[i].conn
@@ -454,7 +454,7 @@ func TestRemovedAddressAnswersWhatWaits(t *testing.T) {
 	r := serve(t, func(o *Options) { o.Workers = 1 }, "127.0.0.1")
 	workertest.Dial(t, r.addr()).Ask(1, "a.example") // it serves
 	held, release := make(chan struct{}), make(chan struct{})
-	loop := r.conns.engine.(*loopEngine).loops[0]
+	loop := r.conns.engines[answer.TCP].(*loopEngine).loops[0]
 	go loop.do(func() { close(held); <-release })
 	<-held
 	var clients []*workertest.StreamClient

@@ -3,45 +3,41 @@ package stream
 import (
 	"encoding/binary"
 	"net"
-	"os"
 
 	"github.com/ptrd/ptrd/server/answer"
 	"golang.org/x/sys/unix"
 )
 
-// keptPart is the largest part of a message that is put in front of what is read
-// next, so that one read finds its rest and further messages. The rest of a
-// longer one is read by itself, or each octet of a client that drips would have
-// it copied. A connection keeps a buffer of up to this size for its next part.
+// keptPart is the size of the largest incomplete message that is copied in front of the next
+// read, so that one read gets its rest and further messages. The rest of a longer one is
+// read separately: otherwise a client that sends single octets would cause a copy for each.
+// A connection keeps a buffer of up to this size for its next part.
 const keptPart = 512
 
-// loopConn is a connection that a tcpLoop serves. The loop has its fields, but for
-// those that say otherwise.
+// loopConn is a connection that a tcpLoop serves. Only the loop uses its fields, with the
+// exceptions noted.
 type loopConn struct {
 	tcpConn
 	loop *tcpLoop
 	slot int32
 
 	queued   bool // in loop.again
-	hungUp   bool // the kernel reported that the end is near: it is there to be read
+	hungUp   bool // the kernel reported the end of the stream, which is still to be read
 	clogged  bool // answers are queued
 	broken   bool // nothing can be sent
-	leaving  bool // the listener stops
 	watched  bool // fd is in epoll
-	writable bool // epoll is to report when fd takes more
-	taken    int  // octets of what is queued that the client took since the phase began
-	unacked  int  // octets that it had not acknowledged when it last made progress in a transfer
+	writable bool // epoll reports when fd takes more
+	taken    int  // octets of the queue that the client took since the phase began
 
 	part           []byte // octets read and not answered
 	before, behind *loopConn
 
-	// Changed by the loop with out.mu held, which a goroutine has that uses it.
+	// Changed by the loop, with out.mu held; other goroutines read it with out.mu held.
 	fd      int // -1: closed
 	aborted bool
 }
 
-// serve answers what the client sent, as far as the client takes the answers and
-// one read goes.
+// serve answers what one read gets, as long as the client takes the answers.
 func (l *tcpLoop) serve(c *loopConn) {
 	if c.fd < 0 {
 		return
@@ -68,7 +64,10 @@ func (l *tcpLoop) answer(c *loopConn) {
 			continue
 		}
 		if read {
-			l.queue(c) // the others first
+			if !c.queued { // the others first
+				c.queued = true
+				l.again = append(l.again, c)
+			}
 			break
 		}
 		stream, more := l.read(c)
@@ -85,15 +84,8 @@ func (l *tcpLoop) answer(c *loopConn) {
 	l.settle(c, moved)
 }
 
-func (l *tcpLoop) queue(c *loopConn) {
-	if !c.queued {
-		c.queued = true
-		l.again = append(l.again, c)
-	}
-}
-
-// read reads what follows c.part and returns both; nothing if nothing came. more
-// says that there may be more to read. The end of the stream ends c.
+// read reads what follows c.part and returns both; nil if there is nothing. more means that
+// there may be more to read. The end of the stream ends c.
 func (l *tcpLoop) read(c *loopConn) (stream []byte, more bool) {
 	front := len(c.part)
 	var room []byte
@@ -132,30 +124,22 @@ func (c *loopConn) keep(rest []byte) {
 	}
 }
 
-// settle finds out what the connection waits for now, and closes it if that is
-// nothing. moved says that it made progress: its time begins again.
+// settle determines what the connection waits for now, and closes it if that is nothing. If
+// moved is set, it made progress, and its time begins again.
 func (l *tcpLoop) settle(c *loopConn, moved bool) {
-	inWork := c.inWork.Load() > 0
-	_, whole := wholeMessage(c.part)
-	p := tcpIdle
+	p := tcpWorking
 	switch {
 	case c.broken:
 		c.endBroken()
 		l.closeConn(c)
 		return
-	case c.clogged && c.leaving:
-		p = tcpLeaving
 	case c.clogged:
 		p = c.clogging()
-	case c.ending && !inWork:
+	case c.ending && c.inWork.Load() == 0:
 		l.closeConn(c)
 		return
-	case c.ending || inWork && (whole || len(c.part) == 0):
-		p = tcpWorking
-	case !c.asked:
-		p = tcpFresh
-	case len(c.part) > 0:
-		p = tcpOwing
+	default:
+		p = c.waitsFor(c.part)
 	}
 	if was, _ := c.phase(); p != was || moved {
 		l.waiting[was].remove(c)
@@ -170,26 +154,22 @@ func (l *tcpLoop) settle(c *loopConn, moved bool) {
 
 // overdue ends a connection that stayed in a phase for too long.
 func (l *tcpLoop) overdue(c *loopConn, p tcpPhase) {
-	switch p {
-	case tcpSending:
-		// What the kernel holds may take longer than the phase lasts.
-		if unacked(c.fd) < c.unacked {
-			l.settle(c, true)
-			return
-		}
-		fallthrough
-	case tcpClogged, tcpLeaving:
-		c.ending, c.reason, c.broken = true, answer.CloseSlowReader, true
-		c.out.mu.Lock()
-		c.fail(os.ErrDeadlineExceeded)
-		c.out.mu.Unlock()
+	if p == tcpSending && unacked(c.fd) < c.unacked { // progress in what the kernel holds
+		l.settle(c, true)
+		return
 	}
 	c.end(p.overdue(len(c.part) > 0))
+	if p.isWriting() {
+		c.reason, c.broken = answer.CloseSlowReader, true
+		c.out.mu.Lock()
+		c.expireQueue()
+		c.out.mu.Unlock()
+	}
 	l.settle(c, false)
 }
 
-// woke looks at a connection after the deferred lane did something with it.
-func (l *tcpLoop) woke(c *loopConn) {
+// attend serves a connection for which the deferred lane has completed or queued something.
+func (l *tcpLoop) attend(c *loopConn) {
 	if c.fd < 0 {
 		return
 	}
@@ -202,7 +182,7 @@ func (l *tcpLoop) woke(c *loopConn) {
 	}
 }
 
-// leave makes the connection end once what came by now is answered.
+// leave makes the connection end once the queries received by now are answered.
 func (l *tcpLoop) leave(c *loopConn) {
 	c.leaving = true
 	l.serve(c)
@@ -222,7 +202,7 @@ func (l *tcpLoop) closeConn(c *loopConn) {
 	c.out.mu.Unlock()
 	p, _ := c.phase()
 	l.waiting[p].remove(c)
-	l.release(c.slot)
+	l.releaseSlot(c.slot)
 	c.part = nil
 	if abortive {
 		reset(fd)
@@ -232,7 +212,7 @@ func (l *tcpLoop) closeConn(c *loopConn) {
 	l.conns.ended(&c.tcpConn, c.reason)
 }
 
-// send is the worker's.
+// send sends what the client takes now, and queues the rest.
 func (c *loopConn) send(answers []byte, n int) bool {
 	q := &c.out
 	q.mu.Lock()
@@ -254,13 +234,13 @@ func (c *loopConn) send(answers []byte, n int) bool {
 	return false
 }
 
-// breakDown notes that nothing more can be sent. out.mu is held.
+// breakDown records that nothing more can be sent. out.mu is held.
 func (c *loopConn) breakDown() {
 	c.broken = true
 	c.end(c.whyBroken())
 }
 
-// flush sends what the client takes now of what is queued, and reports whether that is
+// flush sends as much of the queue as the client takes now, and reports whether that is
 // progress.
 func (c *loopConn) flush() (moved bool) {
 	q := &c.out
@@ -282,8 +262,8 @@ func (c *loopConn) flush() (moved bool) {
 	return true
 }
 
-// reply is the deferred lane's. What the client does not take at once is the loop's to send,
-// which alone knows the socket's place in epoll.
+// reply sends a message of the deferred lane. The loop sends what the client does not take at
+// once, because only the loop may change what epoll reports.
 func (c *loopConn) reply(message []byte) error {
 	q := &c.out
 	q.mu.Lock()
@@ -296,7 +276,7 @@ func (c *loopConn) reply(message []byte) error {
 	err, all := q.failure, len(message) == 0
 	q.mu.Unlock()
 	if err != nil || !all {
-		c.wake() // to be closed, or to have a time to be watched
+		c.wake() // to close it, or to limit its time
 	}
 	return err
 }
@@ -318,7 +298,7 @@ func (c *loopConn) transmit(b []byte) (sent int) {
 	return sent
 }
 
-// awaitRoom has epoll report when the socket takes more. out.mu is held.
+// awaitRoom makes epoll report when the socket takes more. out.mu is held.
 func (c *loopConn) awaitRoom() {
 	if c.writable {
 		return
@@ -332,8 +312,8 @@ func (c *loopConn) awaitRoom() {
 	}
 }
 
-// watch puts the connection into epoll, or changes what epoll reports of it. Only the
-// loop may call it: slots move while others are taken.
+// watch adds the connection to epoll, or changes what epoll reports about it. Only the loop
+// may call it: a new slot may move the others.
 func (c *loopConn) watch(op int) error {
 	c.watched = true
 	events := uint32(unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET)
@@ -343,15 +323,15 @@ func (c *loopConn) watch(op int) error {
 	return c.loop.control(op, c.fd, c.slot, events)
 }
 
-func (c *loopConn) wake() { c.loop.look(c) }
+func (c *loopConn) wake() { c.loop.post(func() { c.loop.attend(c) }) }
 
-// abort makes the kernel end the stream, which is an event for the loop.
+// abort ends the stream. That is an event for the loop, which closes the connection.
 func (c *loopConn) abort() {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
 	if c.fd >= 0 {
 		c.aborted = true
-		// An error says that the client has ended it, which is an event as well.
+		// An error means that the client has ended it, which is an event as well.
 		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
 	}
 }

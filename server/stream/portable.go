@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,78 +15,65 @@ import (
 )
 
 const (
-	// connBuffer is what a connection reads into at first: some six queries of
-	// eighty octets. It grows for clients that send more, up to readSize for
-	// pipelined queries and as far as it must for a longer message, and a
-	// connection that went quiet has a small one again.
+	// connBuffer is the first read buffer of a connection: some six queries of eighty
+	// octets. It grows for clients that send more, up to readSize for pipelined queries
+	// and to the whole size of a longer message, and shrinks when reads are small again.
 	connBuffer = 512
 
 	// keptOutput is the largest output buffer that a connection keeps for its next
 	// answers.
 	keptOutput = 4 << 10
+
+	// checkTick is how often the time limits are checked. It is short compared with all
+	// useful limits, and a check of a connection takes some nanoseconds.
+	checkTick = 100 * time.Millisecond
+
+	// transferChunk is how much of a transfer is written at once: a TLS record. A client
+	// makes progress with each.
+	transferChunk = 16 << 10
 )
 
-// connEngine serves each connection by a goroutine of its own, by the net package:
-// for TLS, and for systems without the epoll of tcpLoop. It behaves as that does,
-// slower, and with a stack for each connection.
+// connEngine serves each connection in a goroutine, with package net: for TLS, and for
+// systems without the epoll of tcpLoop. It behaves as tcpLoop does, but is slower and needs
+// a stack for each connection.
 type connEngine struct {
 	conns     *Set
 	transport answer.Transport
-	accept    map[*Listener]*sync.WaitGroup
-	mu        sync.Mutex
-
-	turns     chan struct{}   // has room for as many as can be at work at the same time
-	answerers []*connAnswerer // that are free; under mu
+	turns     chan *connAnswerer // one for each goroutine that may compute; nil: not made yet
+	checking  sync.Once
+	running   sync.WaitGroup // what checking started
+	stopped   chan struct{}
 }
 
 func newConnEngine(conns *Set, t answer.Transport) *connEngine {
-	return &connEngine{conns: conns, transport: t, turns: make(chan struct{}, conns.Workers), accept: make(map[*Listener]*sync.WaitGroup)}
-}
-
-// acquireAnswerer waits for its turn, and returns an answerer.
-func (w *connEngine) acquireAnswerer() *connAnswerer {
-	w.turns <- struct{}{}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n := len(w.answerers)
-	if n == 0 {
-		return newConnAnswerer(w.conns.Group, w.transport)
+	w := &connEngine{conns: conns, transport: t, turns: make(chan *connAnswerer, conns.Workers), stopped: make(chan struct{})}
+	for range conns.Workers {
+		w.turns <- nil
 	}
-	d := w.answerers[n-1]
-	w.answerers = w.answerers[:n-1]
-	return d
-}
-
-func (w *connEngine) releaseAnswerer(d *connAnswerer) {
-	w.mu.Lock()
-	w.answerers = append(w.answerers, d)
-	w.mu.Unlock()
-	<-w.turns
+	return w
 }
 
 func (w *connEngine) start() error { return nil }
 
 func (w *connEngine) limitsChanged() {}
 
-// attend does nothing: a goroutine for each connection is what schedulers are made for.
+// attend does nothing: the scheduler serves goroutines in turn.
 func (w *connEngine) attend(int) {}
 
-func (w *connEngine) prepare(ln *net.TCPListener) error { return prepareTCP(ln) }
-
 func (w *connEngine) stop() {
-	for _, d := range w.answerers {
-		w.conns.Lanes.Put(d.worker)
+	close(w.stopped)
+	w.running.Wait()
+	for range w.conns.Workers {
+		if d := <-w.turns; d != nil {
+			w.conns.Lanes.Put(d.worker)
+		}
 	}
-	w.answerers = nil
 }
 
 func (w *connEngine) listen(l *Listener) error {
-	accepting := new(sync.WaitGroup)
-	w.mu.Lock()
-	w.accept[l] = accepting
-	w.mu.Unlock()
+	w.checking.Do(func() { w.running.Go(w.checkTimes) })
 	for _, ln := range l.sockets {
-		accepting.Go(func() {
+		l.accepting.Go(func() {
 			w.conns.KeepRunning("TCP accept loop", func() {
 				if err := w.run(l, ln); err != nil {
 					w.conns.Fail(l.Local, w.transport.String(), err)
@@ -99,25 +85,52 @@ func (w *connEngine) listen(l *Listener) error {
 }
 
 func (w *connEngine) unlisten(l *Listener) {
-	w.mu.Lock()
-	accepting := w.accept[l]
-	delete(w.accept, l)
-	w.mu.Unlock()
 	for _, s := range l.sockets {
-		// An error says that it is closed, which ends accepting as well.
+		// An error means that the socket is closed, which ends accepting as well.
 		_ = s.SetDeadline(time.Now().Add(sock.DrainTime))
 	}
-	accepting.Wait()
+	l.accepting.Wait()
 	l.Close()
+	w.each(func(c *netConn) {
+		if c.listener == l {
+			c.leave()
+		}
+	})
+}
+
+// each calls f for each connection, with conns.mu held.
+func (w *connEngine) each(f func(c *netConn)) {
 	w.conns.mu.Lock()
 	defer w.conns.mu.Unlock()
 	for _, c := range w.conns.all {
-		if c.listener == l {
-			c.sock.(*netConn).leave()
+		if c, ok := c.sock.(*netConn); ok && c.engine == w {
+			f(c)
 		}
 	}
 }
 
+// checkTimes ends the connections whose time is over, until the engine stops.
+func (w *connEngine) checkTimes() {
+	tick := time.NewTicker(checkTick)
+	defer tick.Stop()
+	w.conns.KeepRunning("TCP time limits", func() {
+		for {
+			select {
+			case <-w.stopped:
+				return
+			case <-tick.C:
+				w.check()
+			}
+		}
+	})
+}
+
+func (w *connEngine) check() {
+	now := w.conns.Clock()
+	w.each(func(c *netConn) { c.check(now) })
+}
+
+// run accepts connections until the listener stops.
 func (w *connEngine) run(l *Listener, ln *net.TCPListener) error {
 	pause := acceptPause
 	for {
@@ -134,28 +147,24 @@ func (w *connEngine) run(l *Listener, ln *net.TCPListener) error {
 			return err
 		}
 		w.conns.acceptFailed(err)
-		timer := time.NewTimer(pause)
 		select {
 		case <-l.stopped:
-			timer.Stop()
 			return nil
-		case <-timer.C:
+		case <-time.After(pause):
 		}
 		pause = min(2*pause, acceptPauseMax)
 	}
 }
 
 func (w *connEngine) admit(l *Listener, conn *net.TCPConn) {
-	c := &netConn{engine: w, raw: conn, woken: make(chan struct{}, 1)}
-	c.conn = &clientConn{TCPConn: conn, c: c}
+	c := &netConn{engine: w, raw: conn, conn: conn, woken: make(chan struct{}, 1)}
 	c.tcpConn = tcpConn{
 		conns: w.conns, listener: l, sock: c, transport: w.transport, place: -1,
 		client: sock.AddrPort(conn.RemoteAddr()), local: sock.AddrPort(conn.LocalAddr()),
 	}
-	c.began = time.Now()
 	c.enter(tcpFresh, w.conns.Clock())
 	if !c.client.IsValid() || !c.local.IsValid() || !w.conns.add(&c.tcpConn) {
-		c.reset()
+		c.abort()
 		return
 	}
 	go func() {
@@ -174,64 +183,115 @@ func (w *connEngine) admit(l *Listener, conn *net.TCPConn) {
 	}()
 }
 
-// netConn is a connection with a goroutine.
+// netConn is a connection with a goroutine that reads, answers, and writes the answers.
+// Replies of the deferred lane are written by another goroutine, which exists as long as
+// there are any.
 type netConn struct {
 	tcpConn
 	engine *connEngine
 	raw    *net.TCPConn
-	conn   net.Conn // a clientConn, or TLS over it
+	conn   net.Conn // raw, or TLS over it
 
 	in     []byte // in[:filled] is read and not yet answered
 	filled int
-	peak   int       // most that a read found since the buffer was last made
-	began  time.Time // when the message that in starts with began to come
+	peak   int  // most that a read found since the buffer was last made
+	moved  bool // messages were answered since the last read
 
 	woken    chan struct{} // has room for one
-	stopping atomic.Bool
-	writers  sync.WaitGroup // goroutines that write replies of the deferred lane
+	stopping atomic.Bool   // the listener stops
+	late     atomic.Bool   // the client did not send in time
+	writers  sync.WaitGroup
 
 	// Guarded by out.mu.
-	writing bool          // one goroutine writes what is queued
-	leaving bool          // and was told that the connection stops
-	since   time.Duration // when the client last made progress in taking it, by Group.Clock
-	unacked int           // octets that it had not acknowledged then
+	idle    tcpPhase // the phase while nothing is queued
+	writing bool     // one goroutine writes what is queued
+}
+
+// check ends the connection if its time is over. The goroutine that reads, or writes, then
+// gets an error.
+func (c *netConn) check(now time.Duration) {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	p, since := c.phase()
+	if p == tcpSending {
+		// The kernel took or delivered some octets.
+		if n := unackedBy(c.raw); n != c.unacked {
+			c.unacked = n
+			c.enter(p, now)
+			return
+		}
+	}
+	switch limit := c.limit(p); {
+	case limit == 0 || now-since < limit:
+	case p.isWriting():
+		c.expireQueue()
+		c.abort()
+	default:
+		c.late.Store(true)
+		c.raw.SetReadDeadline(time.Unix(1, 0))
+	}
 }
 
 // leave makes the connection end once it has answered what it read.
 func (c *netConn) leave() {
 	c.stopping.Store(true)
 	c.raw.SetReadDeadline(time.Unix(1, 0))
-	c.raw.SetWriteDeadline(time.Unix(1, 0)) // to have whoever writes look at the time
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.leaving = true
+	c.settle(false)
 }
 
-// reset closes the connection and leaves nothing of it behind, not even a
-// TIME_WAIT.
-func (c *netConn) reset() {
+// settle notes what the connection waits for now. If moved is set, it made progress, and its
+// time begins again. out.mu is held.
+func (c *netConn) settle(moved bool) {
+	p := c.idle
+	switch {
+	case len(c.out.octets) > 0:
+		p = c.clogging()
+	case p == tcpWorking && c.inWork.Load() == 0:
+		p = tcpIdle
+	}
+	if was, _ := c.phase(); p != was || moved {
+		c.enter(p, c.conns.Clock())
+	}
+}
+
+// await notes what the connection waits for while nothing is queued.
+func (c *netConn) await(moved bool) {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.idle = c.waitsFor(c.in[:c.filled])
+	c.settle(moved)
+}
+
+// abort closes the connection and leaves nothing of it behind, not even a TIME_WAIT.
+func (c *netConn) abort() {
 	c.raw.SetLinger(0)
 	c.raw.Close()
 }
 
-func (c *netConn) abort() { c.reset() }
-
 func (c *netConn) wake() {
-	if s := c.state.Load(); c.inWork.Load() == 0 && tcpPhase(s&(1<<phaseBits-1)) == tcpWorking {
-		// The goroutine may be reading: it is idle now, and may be closed for others.
-		c.state.CompareAndSwap(s, int64(c.conns.Clock())<<phaseBits|int64(tcpIdle))
-	}
+	c.out.mu.Lock()
+	c.settle(false)
+	c.out.mu.Unlock()
+	c.signal()
+}
+
+func (c *netConn) signal() {
 	select {
 	case c.woken <- struct{}{}:
 	default:
 	}
 }
 
-// serve answers until the client, a limit or the server ends the connection, and
-// closes it.
+// serve answers until the client, a limit or the server ends the connection, and closes it.
 func (c *netConn) serve() {
 	for !c.ending {
 		_, whole := wholeMessage(c.in[:c.filled])
 		switch {
 		case whole && c.isFull():
-			c.enter(tcpWorking, c.conns.Clock())
+			c.await(false)
 			<-c.woken
 		case whole:
 			c.answerBatch()
@@ -241,45 +301,50 @@ func (c *netConn) serve() {
 	}
 	c.finish()
 	if c.reason == answer.CloseSlowQuery {
-		c.raw.SetLinger(0) // nothing is on its way to it
+		c.raw.SetLinger(0) // nothing is on its way to the client
 	}
-	c.close()
+	c.out.mu.Lock()
+	c.enter(tcpLeaving, c.conns.Clock()) // TLS sends a message (RFC 8446 §6.1)
+	c.out.mu.Unlock()
+	c.conn.Close()
 }
 
-// finish waits until the deferred lane has done with the connection, which answers also a
-// client that closed only its own half (RFC 7766 §6.2.4, RFC 9293 §3.6).
+// finish waits until the deferred lane has answered all requests of the connection, also
+// those of a client that closed only its own half (RFC 7766 §6.2.4, RFC 9293 §3.6).
 func (c *netConn) finish() {
 	for c.inWork.Load() > 0 {
-		c.enter(tcpWorking, c.conns.Clock())
+		c.await(false)
 		<-c.woken
 	}
-	_ = c.flush() // nothing more comes of it
+	_ = c.flush() // the connection ends in any case
 	c.writers.Wait()
 }
 
-// answerAll answers what is there, as long as there is room for the answers, and returns
-// how many octets that were.
+// answerBatch answers what was read, as long as there is room for the answers, and writes
+// them.
+func (c *netConn) answerBatch() {
+	taken := c.answerAll()
+	c.filled = copy(c.in, c.in[taken:c.filled])
+	c.moved = true
+	if c.flush() != nil {
+		c.endBroken()
+	}
+}
+
+// answerAll waits for an answerer and returns how many octets were answered.
 func (c *netConn) answerAll() int {
-	d := c.engine.acquireAnswerer()
-	defer c.engine.releaseAnswerer(d) // also after a panic
+	d := <-c.engine.turns
+	defer func() { c.engine.turns <- d }() // also after a panic
+	if d == nil {
+		d = newConnAnswerer(c.conns.Group, c.transport)
+	}
 	d.begin(c.conns.Now())
 	taken := c.answer(d, c.in[:c.filled])
 	d.publish()
 	return taken
 }
 
-// answerBatch answers what is there and writes the answers.
-func (c *netConn) answerBatch() {
-	taken := c.answerAll()
-	c.filled = copy(c.in, c.in[taken:c.filled])
-	c.began = time.Now()
-	if c.flush() != nil {
-		c.endBroken()
-	}
-}
-
-// send queues the answers for serve, which has them written when it has given back
-// its answerer.
+// send queues the answers. They are written by flush, when the answerer is free again.
 func (c *netConn) send(answers []byte, n int) bool {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
@@ -292,64 +357,40 @@ func (c *netConn) send(answers []byte, n int) bool {
 	return false
 }
 
-// flush waits until the client took what is queued, and writes that unless another
-// goroutine does.
+// flush writes what is queued, unless another goroutine does, and waits until the client
+// took it.
 func (c *netConn) flush() error {
-	c.out.mu.Lock()
-	queued, writing := len(c.out.octets) > 0, c.writing
-	c.writing = writing || queued
-	c.out.mu.Unlock()
-	if queued {
-		c.enter(c.clogging(), c.conns.Clock())
-	}
-	if queued && !writing {
+	if c.beginWriting() {
 		c.write()
 	}
 	return c.Drain()
 }
 
-// read waits for more octets. A message that has begun must be complete in time,
+// beginWriting reports whether the caller must call write.
+func (c *netConn) beginWriting() bool {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	begin := !c.writing && len(c.out.octets) > 0
+	c.writing = c.writing || begin
+	return begin
+}
+
+// read waits for more octets. check ends waiting: a message must be complete in time,
 // counted from its first octet, however often a few of them come.
 func (c *netConn) read() {
 	c.makeRoom()
-	phase, began := tcpFresh, c.began
-	switch {
-	case c.filled == 0 && c.inWork.Load() > 0:
-		phase, began = tcpWorking, time.Now()
-	case c.filled == 0 && c.asked:
-		phase, began = tcpIdle, time.Now()
-	case c.asked:
-		phase = tcpOwing
-	}
-	if was, _ := c.phase(); was != phase || phase == tcpIdle {
-		c.enter(phase, c.conns.Clock())
-	}
-	if phase == tcpWorking { // it is idle soon
-		phase = tcpIdle
-	}
-	// The poller's clock, not the server's: a deadline is a matter of the
-	// operating system.
-	deadline := began.Add(phase.limit(c.conns.Limits.Load(), int(c.conns.open.Load())))
-	err := c.conn.SetReadDeadline(deadline)
-	if err == nil && c.stopping.Load() { // leave may have come before the line above
-		err = os.ErrDeadlineExceeded
-	}
-	n := 0
-	if err == nil {
-		n, err = c.conn.Read(c.in[c.filled:])
-	}
-	if n > 0 && c.filled == 0 && c.asked {
-		c.began = time.Now()
-	}
+	c.await(c.moved)
+	c.moved = false
+	n, err := c.conn.Read(c.in[c.filled:])
 	c.filled += n
 	c.peak = max(c.peak, c.filled)
-	if n == 0 && err != nil { // otherwise it comes again
+	if n == 0 && err != nil { // otherwise the next read reports it
 		c.readFailed(err)
 	}
 }
 
-// makeRoom makes the buffer large enough for the message in front, twice as
-// large when a read filled it, and small again when reads have become small.
+// makeRoom makes the buffer large enough for the first message in it, twice as large when a
+// read filled it, and small again when reads have become small.
 func (c *netConn) makeRoom() {
 	size := len(c.in)
 	switch {
@@ -371,70 +412,55 @@ func (c *netConn) makeRoom() {
 	c.peak = c.filled
 }
 
-// readFailed ends the connection for err, unless that is the idle limit and the
-// connection is not idle, because the deferred lane works for it.
+// readFailed ends the connection.
 func (c *netConn) readFailed(err error) {
-	late := errors.Is(err, os.ErrDeadlineExceeded)
+	c.out.mu.Lock()
+	broken := c.out.failure != nil
+	c.out.mu.Unlock()
 	switch {
-	case c.isBroken():
+	case broken:
 		c.endBroken()
 	case c.stopping.Load():
 		c.end(answer.CloseStop)
-	case errors.Is(err, io.EOF):
-		c.end(answer.CloseByClient)
-	case late && c.filled == 0 && (c.inWork.Load() > 0 || c.isQueued()):
-	case late:
-		p, _ := c.phase()
-		c.end(p.overdue(c.filled > 0))
+	case !errors.Is(err, io.EOF) && c.late.Load():
+		c.end(tcpIdle.overdue(c.filled > 0))
 	default:
 		c.end(answer.CloseByClient)
 	}
 }
 
-// isBroken reports whether nothing more can be sent.
-func (c *netConn) isBroken() bool {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
-	return c.out.failure != nil
-}
-
-// isQueued reports whether the client has answers to take.
-func (c *netConn) isQueued() bool {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
-	return len(c.out.octets) > 0
-}
-
-// reply is the deferred lane's. It begins a goroutine that writes, unless there is one.
+// reply queues a message of the deferred lane.
 func (c *netConn) reply(message []byte) error {
 	c.out.mu.Lock()
 	c.enqueue(message, 1)
-	err, begin := c.out.failure, !c.writing
-	c.writing = true
+	err := c.out.failure
 	c.out.mu.Unlock()
 	switch {
 	case err != nil:
-		c.reset() // what is left of a message would spoil the stream
-	case begin:
+		c.abort() // the rest of a message must not follow
+	case c.beginWriting():
 		c.writers.Go(c.write)
 	}
 	return err
 }
 
-// write writes what is queued until nothing is left, alone. A client that does not take
-// it in time loses the connection.
+// write writes what is queued until nothing is left. Only one goroutine does at a time.
 func (c *netConn) write() {
 	q := &c.out
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.failure == nil && len(q.octets) > 0 {
-		b := q.octets[:min(len(q.octets), tcpClogged.quantum())] // stays as it is while others queue more
-		c.begun(c.conns.Clock())
+		size := maxMessage // the progress that a client must make in time
+		if c.transfers.Load() > 0 {
+			size = transferChunk
+		}
+		b := q.octets[:min(len(q.octets), size)] // unchanged while others queue more
+		c.settle(true)
 		q.mu.Unlock()
 		err := c.writeContained(b)
 		q.mu.Lock()
 		switch {
-		case q.failure != nil: // queued too much, or broken off
+		case q.failure != nil: // queued too much, too late, or broken off
 		case err != nil:
 			c.fail(err)
 		case len(b) < len(q.octets):
@@ -449,9 +475,10 @@ func (c *netConn) write() {
 	}
 	c.writing = false
 	if q.failure != nil {
-		c.reset()
+		c.abort()
 	}
-	c.wake()
+	c.settle(false)
+	c.signal()
 }
 
 // writeContained writes b. A panic is an error.
@@ -460,71 +487,4 @@ func (c *netConn) writeContained(b []byte) (err error) {
 		return deferred.ErrFault
 	}
 	return err
-}
-
-// begun notes that the client has its time from now on to take octets. out.mu is held.
-func (c *netConn) begun(now time.Duration) {
-	c.since = now
-	if c.transfers.Load() > 0 {
-		c.unacked = unackedBy(c.raw)
-	}
-}
-
-// mayTakeLonger reports whether the client has time left for what it was sent, of which
-// it took n octets since it was last asked.
-func (c *netConn) mayTakeLonger(n int) bool {
-	now := c.conns.Clock()
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
-	p := c.clogging()
-	switch {
-	case c.stopping.Load():
-		p = tcpLeaving
-		if !c.leaving {
-			c.leaving, c.since = true, now
-		}
-	case p == tcpSending && (n > 0 || unackedBy(c.raw) < c.unacked):
-		c.begun(now)
-	}
-	return c.out.failure == nil && now-c.since < p.limit(c.conns.Limits.Load(), int(c.conns.open.Load()))
-}
-
-// writeTick is how often a write that waits for the client looks at the time.
-const writeTick = time.Second
-
-// clientConn is the TCP connection of a netConn. Its writes wait for the client as long
-// as that may take, and its reads give back the turn of a handshake meanwhile: a
-// handshake takes some hundred times as long to compute as an answer, and however many
-// clients shake hands at a time, no more of them compute than there are workers.
-type clientConn struct {
-	*net.TCPConn
-	c         *netConn
-	handshake bool // is under way
-}
-
-func (w *clientConn) Write(b []byte) (n int, err error) {
-	if w.handshake {
-		return w.TCPConn.Write(b)
-	}
-	for {
-		// The poller's clock, not the server's: a deadline is a matter of the
-		// operating system.
-		if err := w.SetWriteDeadline(time.Now().Add(writeTick)); err != nil {
-			return n, err
-		}
-		m, err := w.TCPConn.Write(b[n:])
-		n += m
-		if !errors.Is(err, os.ErrDeadlineExceeded) || !w.c.mayTakeLonger(m) {
-			return n, err
-		}
-	}
-}
-
-func (w *clientConn) Read(b []byte) (int, error) {
-	if !w.handshake {
-		return w.TCPConn.Read(b)
-	}
-	<-w.c.engine.turns
-	defer func() { w.c.engine.turns <- struct{}{} }()
-	return w.TCPConn.Read(b)
 }

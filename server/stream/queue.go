@@ -11,32 +11,30 @@ import (
 	"github.com/ptrd/ptrd/server/sock"
 )
 
-// maxQueued is how many octets of messages may wait for the client of a connection,
-// beyond those that the kernel holds. A client that does not read its answers is
-// asked nothing more (tcpConn.isFull), so that a stranger has far less here: the
-// answers of one write and an error for each of Limits.TCPPipeline requests. Those who
-// may ask more get sixteen of the longest answers.
+// maxQueued is how many octets of messages may wait for the client of a connection, beyond
+// those in the kernel. From a client that does not read its answers no more queries are
+// read (tcpConn.isFull), so that an unknown client has far less here: the answers of one
+// write and an error for each of Limits.TCPPipeline requests. Clients with more rights get
+// sixteen of the longest answers.
 const maxQueued = 1 << 20
 
-var (
-	errQueueFull = errors.New("the client leaves too many answers unread")
-)
+var errQueueFull = errors.New("the client leaves too many answers unread")
 
-// sendQueue has the messages of a connection that its client has not taken: what is
-// left of the first, and whole ones behind it. The workers of the deferred lane add to it
-// and never wait; what serves the connection sends. Its fields are guarded by mu.
+// sendQueue has the messages of a connection that its client has not taken: the rest of the
+// first, and complete ones behind it. The workers of the deferred lane add to it and never
+// wait; the goroutine that serves the connection sends. Its fields are guarded by mu.
 type sendQueue struct {
 	mu      sync.Mutex
 	octets  []byte
-	answers int           // of the worker among them
-	replies int           // of the deferred lane among them
-	held    int           // requests of the deferred lane that are in work until their answers are sent
+	answers int           // queued answers of the worker
+	replies int           // queued messages of the deferred lane
+	held    int           // requests of the deferred lane that are in work until the queue is empty
 	failure error         // why nothing more is sent; the queue is empty then
 	drained chan struct{} // closed once the queue is empty; nil: no goroutine waits for that
 }
 
-// enqueue adds octets of n replies of the deferred lane behind what is queued, or fails. q.mu
-// is held.
+// enqueue appends octets, with so many replies of the deferred lane, to the queue, or fails.
+// out.mu is held.
 func (c *tcpConn) enqueue(octets []byte, replies int) {
 	q := &c.out
 	switch {
@@ -49,7 +47,7 @@ func (c *tcpConn) enqueue(octets []byte, replies int) {
 	}
 }
 
-// emptied notes that the client took all that was queued. q.mu is held.
+// emptied records that the client took all that was queued. out.mu is held.
 func (c *tcpConn) emptied() {
 	q := &c.out
 	q.answers, q.replies = 0, 0
@@ -63,8 +61,8 @@ func (c *tcpConn) emptied() {
 	}
 }
 
-// fail notes why nothing more is sent, drops what is queued and counts it. The first
-// failure counts. q.mu is held.
+// fail records why nothing more is sent, drops what is queued and counts it. The first
+// failure counts. out.mu is held.
 func (c *tcpConn) fail(err error) {
 	q := &c.out
 	if q.failure == nil {
@@ -76,8 +74,11 @@ func (c *tcpConn) fail(err error) {
 	c.emptied()
 }
 
-// countUnsent counts n answers of the worker that are not sent because sending
-// failed. q.mu is held.
+// expireQueue records that the client did not take its answers in time. out.mu is held.
+func (c *tcpConn) expireQueue() { c.fail(os.ErrDeadlineExceeded) }
+
+// countUnsent counts n answers of the worker that are not sent because sending failed.
+// out.mu is held.
 func (c *tcpConn) countUnsent(n int) {
 	if n > 0 {
 		why := answer.SendTimeout
@@ -97,15 +98,15 @@ func (c *tcpConn) BreakOff(err error) {
 	c.sock.abort()
 }
 
-// endBroken notes that the connection ends because the client is gone or nothing more
-// can be sent to it.
+// endBroken records that the connection ends because the client is gone or nothing more can
+// be sent to it.
 func (c *tcpConn) endBroken() {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
 	c.end(c.whyBroken())
 }
 
-// whyBroken returns why the connection ends. q.mu is held.
+// whyBroken returns why the connection ends. out.mu is held.
 func (c *tcpConn) whyBroken() answer.CloseReason {
 	switch err := c.out.failure; {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, errQueueFull):
@@ -117,7 +118,7 @@ func (c *tcpConn) whyBroken() answer.CloseReason {
 }
 
 // Drain waits until the client took all that is queued; the error is why it will not.
-// Only the goroutines of transfers wait, and the one that a connection has for itself.
+// Only goroutines that work for a single client call it.
 func (c *tcpConn) Drain() error {
 	q := &c.out
 	q.mu.Lock()
@@ -134,19 +135,6 @@ func (c *tcpConn) Drain() error {
 	return q.failure
 }
 
-// slowDone notes that the deferred lane has done with a request. It counts as in work until
-// the client took the answer, and so does a client that reads nothing ask nothing more.
-func (c *tcpConn) slowDone() {
-	c.out.mu.Lock()
-	if len(c.out.octets) > 0 {
-		c.out.held++
-	} else {
-		c.inWork.Add(-1)
-	}
-	c.out.mu.Unlock()
-	c.sock.wake()
-}
-
 // deferredConn is the connection as the client of a deferred request.
 type deferredConn struct{ *tcpConn }
 
@@ -157,4 +145,16 @@ func (c deferredConn) Reply(buf []byte) error {
 }
 
 func (c deferredConn) Transferring(n int) { c.transfers.Add(int32(n)) }
-func (c deferredConn) Done()              { c.slowDone() }
+
+// Done records that the deferred lane has completed a request. The request is in work until
+// the client took the answer: from a client that does not read, no more is read.
+func (c deferredConn) Done() {
+	c.out.mu.Lock()
+	if len(c.out.octets) > 0 {
+		c.out.held++
+	} else {
+		c.inWork.Add(-1)
+	}
+	c.out.mu.Unlock()
+	c.sock.wake()
+}

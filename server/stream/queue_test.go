@@ -232,14 +232,14 @@ func TestQueueIsBounded(t *testing.T) {
 	})
 }
 
-// look has what serves connections look at the clock.
+// look makes the engines check the times.
 func (s *Server) look() {
-	s.conns.engine.limitsChanged()
-	s.connections(func(c *tcpConn) {
-		if n, ok := c.sock.(*netConn); ok {
-			n.raw.SetWriteDeadline(time.Unix(1, 0))
+	s.conns.LimitsChanged()
+	for _, e := range s.conns.engines {
+		if e, ok := e.(*connEngine); ok {
+			e.check()
 		}
-	})
+	}
 }
 
 // stallOptions have transfers of so many messages of 60,000 octets.
@@ -260,14 +260,9 @@ func stallOptions(o *Options, clock *handClock, messages int) {
 	o.Notify = workertest.HandlerFunc(func(_ context.Context, r *deferred.Request) { _ = r.Fail(wire.RCodeNoError, 0, "") })
 }
 
-// moved returns when the client of the connection last made progress in a transfer, by
-// the server's clock.
+// moved returns when the phase of the connection began: in a transfer, when the client last
+// made progress, by the server's clock.
 func (c *tcpConn) moved() time.Duration {
-	if n, ok := c.sock.(*netConn); ok {
-		c.out.mu.Lock()
-		defer c.out.mu.Unlock()
-		return n.since
-	}
 	_, since := c.phase()
 	return since
 }

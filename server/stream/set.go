@@ -3,7 +3,6 @@ package stream
 import (
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -15,35 +14,32 @@ import (
 	"github.com/ptrd/ptrd/server/worker"
 )
 
-// acceptPause is how long accepting rests when the process or the host is out of
-// descriptors or memory, doubled up to acceptPauseMax while that lasts. New
-// connections wait in the kernel's queue meanwhile.
+// acceptPause is how long accepting pauses when the process or the host is out of
+// descriptors or memory, doubled up to acceptPauseMax while that lasts. New connections wait
+// in the kernel's queue meanwhile.
 const (
 	acceptPause    = 5 * time.Millisecond
 	acceptPauseMax = time.Second
 )
 
-// engine is how connections are accepted, read and written: by few workers with
-// the connections as states (loop_linux.go), or by a goroutine for each
-// (portable.go). What is done with what was read, and who may have a
-// connection, is the same.
+// engine accepts, reads and writes connections: with few workers and the connections as
+// states (loop_linux.go), or with a goroutine for each (portable.go). What both share, the
+// states of a connection and its limits, is in conn.go and queue.go.
 type engine interface {
 	// start starts what all addresses share.
 	start() error
-	// prepare sets the options of a listening socket.
-	prepare(ln *net.TCPListener) error
 	// listen accepts connections from the sockets of l, which it owns from now on.
 	listen(l *Listener) error
-	// unlisten accepts what waits, closes the sockets and tells the connections of
-	// l to end once what they were asked is answered. It does not wait for those.
+	// unlisten accepts the connections that wait, closes the sockets and makes the
+	// connections of l end once their queries are answered. It does not wait for that.
 	unlisten(l *Listener)
-	// attend lets connections be served that have something to say and that the
-	// scheduler has not looked at. UDP workers call it, each with its own turn.
+	// attend lets the scheduler serve connections that have something to read. UDP
+	// workers call it, each with its own turn.
 	attend(turn int)
-	// limitsChanged tells that other limits are in force.
+	// limitsChanged reports that other limits apply.
 	limitsChanged()
-	// stop ends what start started. There are no connections any more, and nobody
-	// in the deferred lane that would answer one.
+	// stop ends what start started. There are no connections any more, and the deferred
+	// lane sends nothing.
 	stop()
 }
 
@@ -52,9 +48,8 @@ type Set struct {
 	*worker.Group
 	slow     *deferred.Lane
 	identity atomic.Pointer[tlsIdentity] // nil: none yet
-	engine   engine
-	tls      *connEngine    // for TLS, on all systems alike
-	wg       sync.WaitGroup // one a connection
+	engines  map[answer.Transport]engine // by transport
+	wg       sync.WaitGroup              // of the connections
 
 	mu       sync.Mutex
 	all      []*tcpConn // in no order
@@ -77,36 +72,47 @@ func New(h *worker.Group, slow *deferred.Lane, seed uint64) *Set {
 		prefixes: make(map[netip.Addr]*int),
 		random:   rand.New(rand.NewPCG(seed, 0)),
 	}
-	t.engine = newEngine(t)
-	t.tls = newConnEngine(t, answer.TLS)
+	t.engines = map[answer.Transport]engine{answer.TCP: newEngine(t), answer.TLS: newConnEngine(t, answer.TLS)}
 	return t
 }
 
 // Start starts what all addresses share.
-func (t *Set) Start() error { return t.engine.start() }
+func (t *Set) Start() error {
+	for _, e := range t.engines {
+		if err := e.start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Wait waits for the end of all connections.
 func (t *Set) Wait() { t.wg.Wait() }
 
-// Stop ends what start started, after the deferred lane.
+// Stop ends what Start started, after the deferred lane.
 func (t *Set) Stop() {
-	t.engine.stop()
-	t.tls.stop()
+	for _, e := range t.engines {
+		e.stop()
+	}
 }
 
 // LimitsChanged reports that other limits apply.
-func (t *Set) LimitsChanged() { t.engine.limitsChanged() }
+func (t *Set) LimitsChanged() {
+	for _, e := range t.engines {
+		e.limitsChanged()
+	}
+}
 
 // Attend serves connections that the scheduler has not looked at for long, see engine.
-func (t *Set) Attend(turn int) { t.engine.attend(turn) }
+func (t *Set) Attend(turn int) { t.engines[answer.TCP].attend(turn) }
 
-// prefixKey is what counts as one neighbourhood when places are short: an IPv4
-// /24, or an IPv6 /48, the least that somebody can have of the routing table.
+// prefixKey is the prefix that an address belongs to when places are short: an IPv4 /24, or
+// an IPv6 /48, the longest prefixes in the global routing table.
 func prefixKey(a netip.Addr) netip.Addr { return deferred.Masked(a, 24, 48) }
 
-// add gives c a place, if need be that of the connection that deserves its own
-// least; false where that cannot be: over the limit of its client, or over that of
-// all while the deferred lane works for each.
+// add gives c a place, if necessary that of the connection with the highest eviction score.
+// It returns false if the client has too many connections, or if there are too many in all
+// and the deferred lane works for each.
 func (t *Set) add(c *tcpConn) bool {
 	t.accepted.Add(1)
 	limits := t.Limits.Load()
@@ -143,7 +149,7 @@ func counterOf(m map[netip.Addr]*int, key netip.Addr) *int {
 	return n
 }
 
-// ended takes note of the end of a connection that add took.
+// ended records the end of a connection that add added.
 func (t *Set) ended(c *tcpConn, reason answer.CloseReason) {
 	t.mu.Lock()
 	if t.drop(c) {
@@ -153,7 +159,7 @@ func (t *Set) ended(c *tcpConn, reason answer.CloseReason) {
 	t.wg.Done()
 }
 
-// drop takes c out of the table and reports whether it was there.
+// drop removes c from the table and reports whether it was there.
 func (t *Set) drop(c *tcpConn) bool {
 	if c.place < 0 {
 		return false
@@ -175,8 +181,8 @@ func (t *Set) drop(c *tcpConn) bool {
 	return true
 }
 
-// acceptFailed takes note of an error of accept, after which accepting rests for a
-// while. Where descriptors or memory are short, some connections end to make room.
+// acceptFailed records an error of accept, after which the caller pauses. If descriptors or
+// memory are short, some connections are closed.
 func (t *Set) acceptFailed(err error) {
 	t.acceptErrors.Add(1)
 	worker.Warn(t.Log, "accepting a TCP connection", slog.Any("error", err))

@@ -17,42 +17,39 @@ import (
 
 const (
 	// acceptBatch is how many connections of an address are accepted in one round,
-	// so that a flood of them leaves room for those that are there.
+	// so that a flood of them leaves time for existing connections.
 	acceptBatch = 32
 
-	// lastAccepts bounds how many connections of a removed address are still
-	// accepted: more than its queue holds by default, so only a flood is cut off.
+	// lastAccepts is how many connections of a removed address are still accepted:
+	// more than its queue holds by default, so only a flood is cut off.
 	lastAccepts = 8192
 
-	// deferAccept is for how many seconds the kernel keeps a connection to itself on
-	// which no octet came. A query comes right behind the handshake, so that
-	// accepting a connection finds it there, and a connection that says nothing
-	// costs neither a descriptor nor a place of ours for that time. It is let in
-	// afterwards, so that a client may also connect first and ask later.
+	// deferAccept is for how many seconds the kernel hides a connection on which no
+	// octet arrived. A query usually follows the handshake at once and is there when the
+	// connection is accepted. A connection without a query costs us neither a descriptor
+	// nor a place for that time. It is accepted afterwards, so that a client may also
+	// connect first and ask later.
 	deferAccept = 1
 
-	// unsentLimit is how many octets of answers, not yet on their way, the kernel
-	// takes from us for one connection, instead of up to net.ipv4.tcp_wmem, some
-	// MiB: a client that does not read costs little more, and one that does has
-	// its window full all the same.
+	// unsentLimit is how many unsent octets of answers the kernel buffers for a
+	// connection, instead of up to net.ipv4.tcp_wmem, some MiB. A client that does not
+	// read then costs little, and the window of one that does is still full.
 	unsentLimit = 64 << 10
 
-	// tcpReceiveBuffer is how many octets of queries the kernel takes in advance for
-	// a connection, instead of up to net.ipv4.tcp_rmem. It is the largest message,
-	// and hundreds of queries.
+	// tcpReceiveBuffer is how many octets of queries the kernel buffers for a
+	// connection, instead of up to net.ipv4.tcp_rmem. It has room for the largest
+	// message, or for hundreds of queries.
 	tcpReceiveBuffer = 64 << 10
 )
 
-func (w *loopEngine) prepare(ln *net.TCPListener) error { return prepareTCP(ln) }
-
-// prepareTCP sets the options; what the socket accepts from then on inherits them.
+// prepareTCP sets the options of a listening socket. Accepted sockets inherit them.
 func prepareTCP(ln *net.TCPListener) error {
 	return sock.ControlListener(ln, func(fd uintptr) error { return setTCPOptions(int(fd)) })
 }
 
 func setTCPOptions(fd int) error {
 	for _, o := range []sock.Option{
-		// Each write is all that there is to say; it need not wait for more.
+		// A write contains all answers that are ready, and need not wait for more.
 		{Level: unix.IPPROTO_TCP, Name: unix.TCP_NODELAY, Value: 1},
 		{Level: unix.IPPROTO_TCP, Name: unix.TCP_DEFER_ACCEPT, Value: deferAccept, Optional: true},
 		{Level: unix.IPPROTO_TCP, Name: unix.TCP_NOTSENT_LOWAT, Value: unsentLimit, Optional: true},
@@ -70,14 +67,14 @@ type loopListener struct {
 	*Listener
 	fd    int
 	slot  int32
-	local netip.AddrPort // of the connections; the zero value where each has to be asked
+	local netip.AddrPort // of the connections; the zero value: differs, see localAddr
 
 	pause   time.Duration // of the next rest
 	resting bool
 	until   time.Duration
 }
 
-// listen spreads the sockets of l over the loops; a single one all of them share.
+// listen distributes the sockets of l over the loops. All share a single one.
 func (w *loopEngine) listen(l *Listener) error {
 	for i, loop := range w.loops {
 		var err error
@@ -101,7 +98,7 @@ func (w *loopEngine) unlisten(l *Listener) {
 
 // listen accepts connections from fd, a socket of listener.
 func (l *tcpLoop) listen(listener *Listener, fd int) error {
-	ln := &loopListener{Listener: listener, fd: fd, slot: l.take(), pause: acceptPause}
+	ln := &loopListener{Listener: listener, fd: fd, slot: l.acquireSlot(), pause: acceptPause}
 	if a := listener.Local; !a.Addr().IsUnspecified() {
 		ln.local = netip.AddrPortFrom(a.Addr().WithZone(""), a.Port())
 	}
@@ -110,8 +107,8 @@ func (l *tcpLoop) listen(listener *Listener, fd int) error {
 	return l.control(unix.EPOLL_CTL_ADD, fd, ln.slot, unix.EPOLLIN)
 }
 
-// unlisten accepts what waits at the sockets of listener, takes them out of epoll,
-// and tells the connections to end.
+// unlisten accepts the connections that wait at the sockets of listener, removes the sockets
+// from epoll, and makes the connections end.
 func (l *tcpLoop) unlisten(listener *Listener) {
 	for _, ln := range l.listeners {
 		if ln.Listener != listener {
@@ -122,9 +119,9 @@ func (l *tcpLoop) unlisten(listener *Listener) {
 				break
 			}
 		}
-		// An error says that it is not there, which is what is wanted.
+		// An error means that it is not there, as wanted.
 		_ = l.control(unix.EPOLL_CTL_DEL, ln.fd, ln.slot, 0)
-		l.release(ln.slot)
+		l.releaseSlot(ln.slot)
 	}
 	l.listeners = slices.DeleteFunc(l.listeners, func(ln *loopListener) bool { return ln.Listener == listener })
 	for i := range l.slots {
@@ -143,8 +140,8 @@ func (l *tcpLoop) accept(ln *loopListener) {
 	}
 }
 
-// acceptOne accepts a connection and answers what came with it, and reports
-// whether there may be more.
+// acceptOne accepts a connection, answers its first queries, and reports whether there may
+// be more connections.
 func (l *tcpLoop) acceptOne(ln *loopListener) bool {
 	var sa unix.RawSockaddrInet6
 	fd, errno := accept(ln.fd, &sa)
@@ -170,12 +167,12 @@ func (l *tcpLoop) acceptOne(ln *loopListener) bool {
 		reset(fd)
 		return true
 	}
-	c.slot = l.take()
+	c.slot = l.acquireSlot()
 	l.slots[c.slot].conn = c
 	l.waiting[tcpFresh].push(c)
 	l.serve(c)
 	if c.fd >= 0 {
-		if c.watch(unix.EPOLL_CTL_ADD) != nil { // out of memory, or of what a user may watch
+		if c.watch(unix.EPOLL_CTL_ADD) != nil { // no memory, or fs.epoll.max_user_watches
 			c.broken = true
 			c.end(answer.CloseTotalLimit)
 			l.settle(c, false)
@@ -184,7 +181,7 @@ func (l *tcpLoop) acceptOne(ln *loopListener) bool {
 	return true
 }
 
-// suspend lets accepting rest; resume goes on.
+// suspend pauses accepting until resume.
 func (l *tcpLoop) suspend(ln *loopListener) {
 	if l.watch(ln, 0) == nil {
 		ln.resting, ln.until = true, l.now+ln.pause
@@ -202,7 +199,7 @@ func (l *tcpLoop) watch(ln *loopListener, events uint32) error {
 	return l.control(unix.EPOLL_CTL_MOD, ln.fd, ln.slot, events)
 }
 
-// The system calls below do not block and are raw, as those of mmsgSocket.
+// The system calls below are raw and do not block, as those of package udp.
 
 func accept(fd int, sa *unix.RawSockaddrInet6) (int, syscall.Errno) {
 	size := uint32(unix.SizeofSockaddrInet6)
@@ -221,7 +218,7 @@ func localAddr(fd int) netip.AddrPort {
 	return sock.Sockaddr(&sa)
 }
 
-// receive returns how many octets came; 0 without an error at the end of the stream.
+// receive returns how many octets were read; 0 without an error at the end of the stream.
 func receive(fd int, b []byte) (int, syscall.Errno) {
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
@@ -259,11 +256,11 @@ func unacked(fd int) int {
 }
 
 func closeSocket(fd int) {
-	// What the kernel has to say of it is about data that nobody waits for.
+	// An error concerns data that is no longer wanted.
 	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
 }
 
-// reset closes a connection and leaves nothing of it behind, not even a TIME_WAIT.
+// reset closes a connection without a TIME_WAIT state.
 func reset(fd int) {
 	linger := unix.Linger{Onoff: 1}
 	_, _, _ = unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&linger)), unsafe.Sizeof(linger), 0)

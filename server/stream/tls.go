@@ -7,9 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"syscall"
-	"time"
 
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/worker"
@@ -19,22 +17,21 @@ import (
 // as registered for ALPN, RFC 9103 §7.1).
 const alpn = "dot"
 
-// Identity is how the server proves who it is on TLS connections, and who may open
-// one.
+// Identity is how the server proves its identity on TLS connections, and which clients may
+// open one.
 type Identity struct {
 	Certificate *tls.Certificate // with its chain and its key
-	Clients     *x509.CertPool   // authorities, of one of which each client needs a certificate; nil: none is asked for
+	Clients     *x509.CertPool   // each client needs a certificate of one of these authorities; nil: no certificate is requested
 }
 
-// tlsIdentity is a TLSIdentity in force.
+// tlsIdentity is an Identity and the configuration made from it.
 type tlsIdentity struct {
 	Identity
 	config *tls.Config
 }
 
-// SetTLS makes an identity apply to the connections that are opened from now on. The
-// same one again changes nothing; after another one, nobody resumes a session that
-// began before (RFC 8446 §2.2), so that whoever is no longer trusted stays out.
+// SetTLS sets the identity for connections opened from now on. If it has changed, no client
+// can resume an earlier session (RFC 8446 §2.2): one that is no longer trusted stays out.
 func (t *Set) SetTLS(id Identity) {
 	if old := t.identity.Load(); old != nil && old.Identity == id {
 		return
@@ -50,7 +47,7 @@ func (t *Set) SetTLS(id Identity) {
 	t.identity.Store(&tlsIdentity{id, c})
 }
 
-// secure makes the connection one of TLS, or notes why it ends.
+// secure begins TLS on the connection, or notes why it ends.
 func (c *netConn) secure() {
 	id := c.conns.identity.Load()
 	if id == nil {
@@ -58,26 +55,17 @@ func (c *netConn) secure() {
 		worker.Warn(c.conns.Log, "TLS connection without a certificate of ours", slog.String("client", c.client.String()))
 		return
 	}
-	under := c.conn.(*clientConn)
-	under.handshake = true
+	under := &handshakeConn{TCPConn: c.raw, turns: c.engine.turns}
 	t := tls.Server(under, id.config)
 	c.conn = t
-	// The time is that for the first query, whatever drips in.
-	err := c.raw.SetDeadline(c.began.Add(tcpFresh.limit(c.conns.Limits.Load(), int(c.conns.open.Load()))))
-	if err == nil && c.stopping.Load() { // leave may have come before the line above
-		err = os.ErrDeadlineExceeded
-	}
-	if err == nil {
-		err = c.handshake(t)
-	}
-	under.handshake = false
+	err := under.handshake(t)
 	switch {
 	case err == nil:
-		c.began = time.Now()
+		c.moved = true // there is time for the first query again
 		c.withoutALPN = t.ConnectionState().NegotiatedProtocol != alpn
 	case c.stopping.Load():
 		c.end(answer.CloseStop)
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case c.late.Load():
 		c.end(answer.CloseSlowQuery)
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
 		c.end(answer.CloseByClient)
@@ -87,19 +75,33 @@ func (c *netConn) secure() {
 	}
 }
 
-// handshake takes a turn for the handshake.
-func (c *netConn) handshake(t *tls.Conn) error {
-	c.engine.turns <- struct{}{}
-	defer func() { <-c.engine.turns }() // also after a panic
+// handshakeConn is a TCP connection under TLS. A handshake takes some hundred times as long
+// to compute as an answer. However many clients shake hands at a time, no more of them
+// compute than there are workers: each has a turn, except while it waits for octets.
+type handshakeConn struct {
+	*net.TCPConn
+	turns chan *connAnswerer
+	turn  *connAnswerer
+	busy  bool // the handshake is under way
+}
+
+func (c *handshakeConn) handshake(t *tls.Conn) error {
+	c.begin()
+	defer c.end() // also after a panic
 	return t.Handshake()
 }
 
-// close closes the connection. That of TLS tells the client first (RFC 8446 §6.1),
-// for which crypto/tls would wait longer than we do.
-func (c *netConn) close() {
-	if c.engine.transport == answer.TLS {
-		timer := time.AfterFunc(stopGrace, c.reset)
-		defer timer.Stop()
+func (c *handshakeConn) begin() { c.turn, c.busy = <-c.turns, true }
+
+func (c *handshakeConn) end() {
+	c.turns <- c.turn
+	c.busy = false
+}
+
+func (c *handshakeConn) Read(b []byte) (int, error) {
+	if c.busy {
+		c.end()
+		defer c.begin()
 	}
-	c.conn.Close()
+	return c.TCPConn.Read(b)
 }
