@@ -5,16 +5,15 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/sock"
 )
 
-// Absent is an address that the server is to listen on and that no interface has, or
-// cannot be bound for another reason that came up later.
+// Absent is an address that the server should listen on and cannot: no interface has it, or
+// binding failed for a reason that came up later.
 type Absent struct {
-	Addr netip.AddrPort
-	TLS  bool
-	Err  error // of the last try, with the address and what to do
+	Addr    netip.AddrPort
+	Service Service
+	Err     error // of the last try, with the address and the remedy
 }
 
 // IsAbsent reports whether binding addr failed because no interface has it, or not yet.
@@ -29,8 +28,8 @@ func (s *Server) Absent() []Absent {
 	return *list
 }
 
-// Recheck binds the addresses that have come since, and gives up the sockets of link-local
-// addresses whose interface has gone or was created again: such a socket belongs to the
+// Recheck binds absent addresses that now exist, and closes the sockets of link-local
+// addresses whose interface was removed or created again: such a socket belongs to the
 // number that the interface had, and receives nothing any more. It reports whether every
 // address is bound.
 func (s *Server) Recheck() bool {
@@ -38,72 +37,51 @@ func (s *Server) Recheck() bool {
 	defer s.mu.Unlock()
 	if s.state != stopped {
 		s.dropStale()
-		s.bindAbsent()
+		for _, a := range s.Absent() {
+			e := endpoint{a.Addr, a.Service}
+			if l, err := s.bind(e, nil); err != nil {
+				s.setAbsent(e, err)
+			} else {
+				s.add(e, l)
+			}
+		}
 	}
 	return len(s.Absent()) == 0
 }
 
-// dropStale makes absent the addresses whose interface is another one than when they were
-// bound. The caller holds mu.
+// dropStale makes the addresses absent whose interface has changed since they were bound.
+// The caller holds mu.
 func (s *Server) dropStale() {
-	for k, l := range s.listeners {
-		if zone := k.addr.Addr().Zone(); zone == "" || sock.InterfaceIndex(zone) == l.index {
+	for e, l := range s.listeners {
+		if zone := e.addr.Addr().Zone(); zone == "" || sock.InterfaceIndex(zone) == l.index {
 			continue
 		}
-		delete(s.listeners, k)
+		delete(s.listeners, e)
 		s.noteBound()
-		if s.state == serving {
-			l.stop()
-		} else {
-			l.discard()
-		}
-		s.setAbsent(k, sock.BindError(s.transportOf(k), k.addr, errStale))
+		l.stop(s.state == serving)
+		transports := transportsOf[e.service]
+		s.setAbsent(e, sock.BindError(transports[len(transports)-1].String(), e.addr, errStale))
 	}
 }
 
 var errStale = errors.New("its interface has gone or was created again")
 
-// bindAbsent tries every absent address once. The caller holds mu.
-func (s *Server) bindAbsent() {
-	for _, a := range s.Absent() {
-		k := listenKey{a.Addr, a.TLS}
-		l, err := s.bind(k, nil)
-		if err != nil {
-			s.setAbsent(k, err)
-			continue
-		}
-		s.setAbsent(k, nil)
-		s.listeners[k] = l
-		s.noteBound()
-		if s.state == serving {
-			l.start()
-		}
-	}
-}
-
-// setAbsent puts an address and its error into the list of absent ones, or takes it out,
-// without an error. The list is copied: it is read without mu. The caller holds mu.
-func (s *Server) setAbsent(k listenKey, err error) {
-	list := slices.DeleteFunc(slices.Clone(s.Absent()), func(a Absent) bool { return a.Addr == k.addr && a.TLS == k.tls })
+// setAbsent adds an address and its error to the list of absent ones, or removes it if err
+// is nil. The list is copied: Absent reads it without mu. The caller holds mu.
+func (s *Server) setAbsent(e endpoint, err error) {
+	list := slices.DeleteFunc(slices.Clone(s.Absent()), func(a Absent) bool { return e == endpoint{a.Addr, a.Service} })
 	if err != nil {
-		list = append(list, Absent{k.addr, k.tls, err})
+		list = append(list, Absent{e.addr, e.service, err})
 		slices.SortFunc(list, func(a, b Absent) int { return a.Addr.Compare(b.Addr) })
 	}
 	s.absent.Store(&list)
 }
 
-// keepAbsent takes out of the list what is no longer wanted. The caller holds mu.
-func (s *Server) keepAbsent(wanted []listenKey) {
+// keepAbsent removes what is no longer wanted from the list. The caller holds mu.
+func (s *Server) keepAbsent(wanted []endpoint) {
 	for _, a := range s.Absent() {
-		if k := (listenKey{a.Addr, a.TLS}); !slices.Contains(wanted, k) {
-			s.setAbsent(k, nil)
+		if e := (endpoint{a.Addr, a.Service}); !slices.Contains(wanted, e) {
+			s.setAbsent(e, nil)
 		}
 	}
-}
-
-func (s *Server) transportOf(k listenKey) string {
-	if k.tls {
-		return answer.TLS.String()
-	}
-	return answer.UDP.String()
 }

@@ -71,6 +71,6 @@
 // # A new transport
 //
 // Add a constant and its properties to answer/transport.go, write a package for it with
-// worker.Group and deferred.Lane (udp is the smaller example), start and stop it in
-// server.go, and bind its addresses in listen.go.
+// worker.Group and deferred.Lane (udp is the smaller example), and bind it in listen.go,
+// where its service is listed. A new kind of stream is another engine of stream.Set.
 package server

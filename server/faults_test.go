@@ -29,7 +29,7 @@ func TestPartsGoOnAfterPanics(t *testing.T) {
 			o.newAnswerer = func(stats *answer.Stats) worker.Answerer {
 				return &workertest.FakeAnswerer{Stats: stats, Faults: &faults}
 			}
-			o.ListenTLS = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
+			o.Listen = o.Listen.And(Addrs{TLS: {netip.MustParseAddrPort("127.0.0.1:0")}})
 			o.TLS = &TLSIdentity{Certificate: a.Named("ns1.example")}
 		}, "127.0.0.1")
 		udp := func() {
@@ -51,7 +51,7 @@ func TestPartsGoOnAfterPanics(t *testing.T) {
 				_, _ = c.Next() // the answer, or the end
 			},
 			"TLS": func() {
-				c := workertest.MustDialTLS(t, r.TLSAddrs()[0], a.Client())
+				c := workertest.MustDialTLS(t, r.Addrs()[TLS][0], a.Client())
 				_, _ = c.Exchange(workertest.FakeQuery(1, "a.example"))
 				c.Close()
 			},
@@ -72,7 +72,7 @@ func TestPartsGoOnAfterPanics(t *testing.T) {
 			udp()
 			workertest.Dial(t, r.addr()).Ask(1, "a.example")
 			workertest.Dial(t, r.addr()).Ask(1, "slow.example")
-			workertest.MustDialTLS(t, r.TLSAddrs()[0], a.Client()).Ask(1, "a.example")
+			workertest.MustDialTLS(t, r.Addrs()[TLS][0], a.Client()).Ask(1, "a.example")
 			if t.Failed() {
 				t.Fatal(part)
 			}
@@ -141,8 +141,8 @@ func TestAddressesAreKnownWhileListenersEnd(t *testing.T) {
 	}
 	workertest.Await(t, "work", func() bool { return r.Totals().Slow.Working == 1 })
 	removed := make(chan error)
-	go func() { removed <- r.SetListeners(nil, nil) }()
-	workertest.Await(t, "the removal", func() bool { return len(r.Addrs()) == 0 })
+	go func() { removed <- r.SetListeners(nil) }()
+	workertest.Await(t, "the removal", func() bool { return len(r.Addrs()[DNS]) == 0 })
 	select {
 	case err := <-removed:
 		t.Errorf("the listener ended before what it deferred: %v", err)

@@ -11,20 +11,20 @@ import (
 	"github.com/ptrd/ptrd/server/udp"
 )
 
-// inheritedSockets are sockets that were bound before the process started
-// (socket activation). They stay open until Serve ends, so that an address that
-// a reload removes can come back: whoever passed them keeps the port bound.
+// inheritedSockets are sockets that were bound before the process started (socket
+// activation). They stay open until Serve ends: the service manager keeps the port bound, so
+// an address that a reload removes can be added again.
 type inheritedSockets []inheritedSocket
 
 type inheritedSocket struct {
 	file      *os.File
 	addr      netip.AddrPort
 	transport answer.Transport
-	dual      bool // an IPv6 wildcard that takes IPv4 as well
+	dual      bool // an IPv6 wildcard that receives IPv4 as well
 	drops     *udp.Drops
 }
 
-// newInherited finds out what the files are.
+// newInherited determines the address and transport of each file.
 func newInherited(files []*os.File) (inheritedSockets, error) {
 	var sockets inheritedSockets
 	for i, f := range files {
@@ -60,39 +60,20 @@ func inspect(f *os.File) (inheritedSocket, error) {
 	return inheritedSocket{f, addr, answer.UDP, addr.Addr().Is6() && sock.IsDualStack(u), new(udp.Drops)}, nil
 }
 
-// covers reports whether the socket gets what is sent to addr.
+// covers reports whether the socket receives what is sent to addr.
 func (s *inheritedSocket) covers(addr netip.AddrPort) bool {
 	return s.addr == addr ||
 		s.dual && s.addr.Addr().IsUnspecified() && s.addr.Port() == addr.Port() && addr.Addr() == netip.IPv4Unspecified()
 }
 
-// udp returns a new descriptor of the inherited UDP socket for addr, and what is
-// counted of its drops; nil if there is none.
-func (s inheritedSockets) udp(addr netip.AddrPort) (*net.UDPConn, *udp.Drops, error) {
+// find returns the socket for addr; nil if there is none.
+func (s inheritedSockets) find(addr netip.AddrPort, datagrams bool) *inheritedSocket {
 	for i := range s {
-		if s[i].transport == answer.UDP && s[i].covers(addr) {
-			conn, err := net.FilePacketConn(s[i].file)
-			if err != nil {
-				return nil, nil, err
-			}
-			return conn.(*net.UDPConn), s[i].drops, nil
+		if s[i].transport.IsDatagram() == datagrams && s[i].covers(addr) {
+			return &s[i]
 		}
 	}
-	return nil, nil, nil
-}
-
-// tcp is udp for listening TCP sockets.
-func (s inheritedSockets) tcp(addr netip.AddrPort) (*net.TCPListener, error) {
-	for i := range s {
-		if s[i].transport == answer.TCP && s[i].covers(addr) {
-			ln, err := net.FileListener(s[i].file)
-			if err != nil {
-				return nil, err
-			}
-			return ln.(*net.TCPListener), nil
-		}
-	}
-	return nil, nil
+	return nil
 }
 
 func (s inheritedSockets) close() {

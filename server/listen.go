@@ -3,6 +3,8 @@ package server
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"net/netip"
 	"slices"
 
@@ -12,164 +14,216 @@ import (
 	"github.com/ptrd/ptrd/server/udp"
 )
 
-// portTries is how often a pair of UDP and TCP ports is looked for when the
-// system chooses the port (port 0): the one that TCP got may be taken on UDP.
-const portTries = 16
+// Service is what the server offers at an address: one or several transports.
+type Service string
 
-// listenKey is the address asked for, and what for: TLS, or UDP and TCP.
-type listenKey struct {
-	addr netip.AddrPort
-	tls  bool
+// The services.
+const (
+	DNS Service = "dns" // UDP and TCP
+	TLS Service = "tls"
+)
+
+// transportsOf lists the transports of each service, in the order of binding. TCP is before
+// UDP: it fails if another process has the port, which SO_REUSEPORT would hide on UDP.
+var transportsOf = map[Service][]answer.Transport{
+	DNS: {answer.TCP, answer.UDP},
+	TLS: {answer.TLS},
 }
 
-// listener is one address, on UDP and TCP or on TLS.
+// Addrs are addresses by service.
+type Addrs map[Service][]netip.AddrPort
+
+// All returns the addresses of all services.
+func (a Addrs) All() (list []netip.AddrPort) {
+	for _, service := range slices.Sorted(maps.Keys(a)) {
+		list = append(list, a[service]...)
+	}
+	return list
+}
+
+// And returns the addresses of both.
+func (a Addrs) And(b Addrs) Addrs {
+	sum := make(Addrs)
+	for _, addrs := range []Addrs{a, b} {
+		for service, list := range addrs {
+			sum[service] = slices.Concat(sum[service], list)
+		}
+	}
+	return sum
+}
+
+// Without returns the addresses of a that are not in b.
+func (a Addrs) Without(b Addrs) Addrs {
+	rest := make(Addrs)
+	for service, list := range a {
+		rest[service] = slices.DeleteFunc(slices.Clone(list), func(addr netip.AddrPort) bool { return slices.Contains(b[service], addr) })
+	}
+	return rest
+}
+
+// portTries is how often a port that is free on all transports is looked for when the
+// system chooses it (port 0): the port found for one may be taken on another.
+const portTries = 16
+
+// endpoint is a configured address and the service on it.
+type endpoint struct {
+	addr    netip.AddrPort
+	service Service
+}
+
+// transportListener is the sockets of one address and transport.
+type transportListener interface {
+	Start()
+	Stop()  // ends the workers and closes the sockets; connections may go on until they end
+	Close() // closes sockets that were never served
+}
+
+// listener is one endpoint.
 type listener struct {
-	addr  netip.AddrPort // bound to; differs from the one asked for where that has port 0
-	index int            // of the interface that the IPv6 zone names; 0: there is none
-	udp   *udp.Listener  // nil: TLS
-	tcp   *stream.Listener
+	addr       netip.AddrPort // bound to; differs from the configured one if that has port 0
+	index      int            // of the interface that the IPv6 zone names; 0: there is none
+	transports []transportListener
 }
 
 func (l *listener) start() {
-	if l.udp != nil {
-		l.udp.Start()
-	}
-	l.tcp.Start()
-}
-
-// stop ends the workers and closes the sockets. The connections go on ending.
-func (l *listener) stop() {
-	l.tcp.Stop()
-	if l.udp != nil {
-		l.udp.Stop()
+	for _, t := range l.transports {
+		t.Start()
 	}
 }
 
-// discard closes sockets that were never served.
-func (l *listener) discard() {
-	if l.tcp != nil {
-		l.tcp.Close()
-	}
-	if l.udp != nil {
-		l.udp.Close()
+// stop ends the listener, which was served if serving is set.
+func (l *listener) stop(serving bool) {
+	for _, t := range l.transports {
+		if serving {
+			t.Stop()
+		} else {
+			t.Close()
+		}
 	}
 }
 
-// SetListeners makes the server listen on addrs, UDP and TCP each, on overTLS for
-// TLS, and on no other address. Port 0 lets the system choose one, the same for UDP and
-// TCP. Addresses that stay are not touched; queries that are there already on one that
-// goes are answered. An address that this host does not have is put aside, see Absent and
-// Recheck. One that cannot be bound for another reason is an error, and everything stays
-// as it was. It waits until the workers of removed addresses have ended.
-func (s *Server) SetListeners(addrs, overTLS []netip.AddrPort) error {
+// SetListeners makes the server listen on these addresses and on no other. Port 0 lets the
+// system choose one, the same for all transports of a service. Addresses that stay are not
+// touched; queries that were received on one that goes are answered. An address that this
+// host does not have is set aside, see Absent and Recheck. If one cannot be bound for another
+// reason, SetListeners returns an error and changes nothing. It waits until the workers of
+// removed addresses have ended.
+func (s *Server) SetListeners(addrs Addrs) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == stopped {
 		return errors.New("the server has stopped")
 	}
-	wanted := make([]listenKey, 0, len(addrs)+len(overTLS))
-	for i, a := range slices.Concat(addrs, overTLS) {
-		if !a.IsValid() {
-			return fmt.Errorf("listen %q: not an address and port", a)
-		}
-		k := listenKey{netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), i >= len(addrs)}
-		if !slices.Contains(wanted, k) {
-			wanted = append(wanted, k)
+	var wanted []endpoint
+	for _, service := range slices.Sorted(maps.Keys(addrs)) {
+		for _, a := range addrs[service] {
+			if !a.IsValid() {
+				return fmt.Errorf("listen %q: not an address and port", a)
+			}
+			e := endpoint{netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), service}
+			if !slices.Contains(wanted, e) {
+				wanted = append(wanted, e)
+			}
 		}
 	}
 	s.dropStale()
-	added := make(map[listenKey]*listener)
-	absent := make(map[listenKey]error)
+	added := make(map[endpoint]*listener)
+	absent := make(map[endpoint]error)
 	var errs []error
-	for _, a := range wanted {
-		if s.listeners[a] != nil {
+	for _, e := range wanted {
+		if s.listeners[e] != nil {
 			continue
 		}
-		l, err := s.bind(a, added)
+		l, err := s.bind(e, added)
 		switch {
 		case err == nil:
-			added[a] = l
-		case sock.IsAbsent(err, a.addr.Addr()):
-			absent[a] = err
+			added[e] = l
+		case sock.IsAbsent(err, e.addr.Addr()):
+			absent[e] = err
 		default:
 			errs = append(errs, err)
 		}
 	}
 	if len(errs) > 0 {
 		for _, l := range added {
-			l.discard()
+			l.stop(false)
 		}
 		return errors.Join(errs...)
 	}
-	// The new ones first: where an address moves between a wildcard and a
-	// single one, one of both is always there.
-	for a, l := range added {
-		s.setAbsent(a, nil)
-		s.listeners[a] = l
-		if s.state == serving {
-			l.start()
-		}
+	// The new ones first: if a wildcard address replaces a single one, or the reverse, one
+	// of them is always served.
+	for e, l := range added {
+		s.add(e, l)
 	}
-	for a, err := range absent {
-		s.setAbsent(a, err)
+	for e, err := range absent {
+		s.setAbsent(e, err)
 	}
 	s.keepAbsent(wanted)
 	var removed []*listener
-	for a, l := range s.listeners {
-		if !slices.Contains(wanted, a) {
-			delete(s.listeners, a)
+	for e, l := range s.listeners {
+		if !slices.Contains(wanted, e) {
+			delete(s.listeners, e)
 			removed = append(removed, l)
 		}
 	}
 	s.noteBound()
 	for _, l := range removed {
-		if s.state == serving {
-			l.stop()
-		} else {
-			l.discard()
-		}
+		l.stop(s.state == serving)
 	}
 	return nil
 }
 
-// boundAddrs are the addresses of the listeners.
-type boundAddrs struct{ plain, tls []netip.AddrPort }
-
-// noteBound notes the addresses of the listeners for those who ask: they do not wait while
-// listeners end, which takes as long as what was deferred from them. The caller holds mu.
-func (s *Server) noteBound() {
-	b := &boundAddrs{plain: []netip.AddrPort{}, tls: []netip.AddrPort{}}
-	for k, l := range s.listeners {
-		list := &b.plain
-		if k.tls {
-			list = &b.tls
-		}
-		*list = append(*list, l.addr)
+// add adds a listener and starts it if the server serves. The caller holds mu.
+func (s *Server) add(e endpoint, l *listener) {
+	s.setAbsent(e, nil)
+	s.listeners[e] = l
+	s.noteBound()
+	if s.state == serving {
+		l.start()
 	}
-	slices.SortFunc(b.plain, netip.AddrPort.Compare)
-	slices.SortFunc(b.tls, netip.AddrPort.Compare)
-	s.bound.Store(b)
 }
 
-// Addrs returns the addresses that the server listens on for UDP and TCP, in order.
-func (s *Server) Addrs() []netip.AddrPort { return slices.Clone(s.bound.Load().plain) }
+// noteBound publishes the addresses of the listeners. Addrs does not take the lock, which is
+// held until listeners end, and that takes as long as their deferred requests. The caller
+// holds mu.
+func (s *Server) noteBound() {
+	b := Addrs{DNS: {}, TLS: {}}
+	for e, l := range s.listeners {
+		b[e.service] = append(b[e.service], l.addr)
+	}
+	for _, list := range b {
+		slices.SortFunc(list, netip.AddrPort.Compare)
+	}
+	s.bound.Store(&b)
+}
 
-// TLSAddrs returns the addresses that the server listens on for TLS, in order.
-func (s *Server) TLSAddrs() []netip.AddrPort { return slices.Clone(s.bound.Load().tls) }
+// Addrs returns the addresses that the server listens on, in order. The caller must not
+// change them.
+func (s *Server) Addrs() Addrs { return *s.bound.Load() }
 
-// bind makes the sockets of an address, or takes the inherited ones.
-func (s *Server) bind(k listenKey, added map[listenKey]*listener) (*listener, error) {
-	addr := k.addr
-	reuse, err := s.shareWith(addr, added)
+// bind makes the sockets of an endpoint, or uses inherited ones.
+func (s *Server) bind(e endpoint, added map[endpoint]*listener) (*listener, error) {
+	reuse, err := s.shareWith(e.addr, added)
 	if err != nil {
 		return nil, err
 	}
 	tries := 1
-	if addr.Port() == 0 && !k.tls {
+	if e.addr.Port() == 0 && len(transportsOf[e.service]) > 1 {
 		tries = portTries
 	}
 	for ; ; tries-- {
-		l, err := s.bindOnce(addr, k.tls, reuse)
+		l := &listener{addr: e.addr}
+		if zone := e.addr.Addr().Zone(); zone != "" {
+			l.index = sock.InterfaceIndex(zone) // before binding, so that a change in between is noticed
+		}
+		var err error
+		for _, transport := range transportsOf[e.service] {
+			if err = s.bindTransport(l, transport, reuse); err != nil {
+				err = sock.BindError(transport.String(), l.addr, err)
+				l.stop(false)
+				break
+			}
+		}
 		if err == nil {
 			return l, nil
 		}
@@ -179,54 +233,60 @@ func (s *Server) bind(k listenKey, added map[listenKey]*listener) (*listener, er
 	}
 }
 
-func (s *Server) bindOnce(addr netip.AddrPort, overTLS, reuse bool) (*listener, error) {
-	l := &listener{addr: addr}
-	if zone := addr.Addr().Zone(); zone != "" {
-		l.index = sock.InterfaceIndex(zone) // before the socket, so that a change in between is noticed
+// bindTransport adds a transport to a listener.
+func (s *Server) bindTransport(l *listener, transport answer.Transport, reuse bool) error {
+	inherited := s.inherited.find(l.addr, transport.IsDatagram())
+	if transport.IsDatagram() {
+		o := udp.ListenOptions{Host: s.group, Lane: s.lane, Attend: s.conns.Attend, Addr: l.addr, Freebind: s.freebind.Load()}
+		if inherited != nil {
+			conn, err := net.FilePacketConn(inherited.file)
+			if err != nil {
+				return err
+			}
+			o.Inherited, o.Drops = conn.(*net.UDPConn), inherited.drops
+		}
+		u, err := udp.Listen(o)
+		if err != nil {
+			return err
+		}
+		l.transports = append(l.transports, u)
+		return nil
 	}
-	transport := answer.TCP
-	if overTLS {
-		transport = answer.TLS
+	var ln *net.TCPListener
+	if inherited != nil {
+		file, err := net.FileListener(inherited.file)
+		if err != nil {
+			return err
+		}
+		ln = file.(*net.TCPListener)
 	}
-	ln, err := s.inherited.tcp(addr)
+	t, err := s.conns.Bind(transport, l.addr, ln, reuse, s.freebind.Load())
 	if err != nil {
-		return nil, sock.BindError(transport.String(), addr, err)
+		return err
 	}
-	// TCP first: it fails where another process has the port, which SO_REUSEPORT
-	// would hide on UDP.
-	if l.tcp, err = s.conns.Bind(transport, addr, ln, reuse, s.freebind.Load()); err != nil {
-		return nil, sock.BindError(transport.String(), addr, err)
-	}
-	l.addr = l.tcp.Local
-	if overTLS {
-		return l, nil
-	}
-	conn, drops, err := s.inherited.udp(l.addr)
-	if err == nil {
-		l.udp, err = udp.Listen(udp.ListenOptions{
-			Host: s.group, Slow: s.slow, Attend: s.conns.Attend, Addr: l.addr, Inherited: conn, Drops: drops, Freebind: s.freebind.Load(),
-		})
-	}
-	if err != nil {
-		l.discard()
-		return nil, sock.BindError(answer.UDP.String(), l.addr, err)
-	}
-	return l, nil
+	l.addr = t.Local
+	l.transports = append(l.transports, t)
+	return nil
 }
 
-// shareWith reports whether addr overlaps an address of ours, a wildcard and a
-// single one with the same port, and lets their TCP sockets be bound at the same
-// time.
-func (s *Server) shareWith(addr netip.AddrPort, added map[listenKey]*listener) (bool, error) {
+// shareWith reports whether addr overlaps the address of a listener (a wildcard and a single
+// address with the same port), and lets the TCP sockets of both be bound at the same time.
+func (s *Server) shareWith(addr netip.AddrPort, added map[endpoint]*listener) (bool, error) {
 	share := false
-	for _, set := range []map[listenKey]*listener{s.listeners, added} {
+	for _, set := range []map[endpoint]*listener{s.listeners, added} {
 		for _, l := range set {
 			if !overlap(l.addr, addr) {
 				continue
 			}
 			share = true
-			if err := l.tcp.Share(); err != nil {
-				return false, sock.BindError(answer.TCP.String(), addr, err)
+			for _, t := range l.transports {
+				t, ok := t.(*stream.Listener)
+				if !ok {
+					continue
+				}
+				if err := t.Share(); err != nil {
+					return false, sock.BindError(answer.TCP.String(), addr, err)
+				}
 			}
 		}
 	}

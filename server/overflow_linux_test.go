@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -62,10 +61,10 @@ func TestFloodOfStalledWorkersIsCounted(t *testing.T) {
 				}
 				if inherited {
 					udp, tcp, addr := inherit(t, "4", "127.0.0.1:0")
-					o.Inherited, o.Listen = []*os.File{udp, tcp}, []netip.AddrPort{addr}
+					o.Inherited, o.Listen = []*os.File{udp, tcp}, Addrs{DNS: {addr}}
 				}
 			}, "127.0.0.1")
-			addr := r.Addrs()[0]
+			addr := r.Addrs()[DNS][0]
 			port := addr.Port()
 			clients := make([]*net.UDPConn, 16) // so that each socket gets its part
 			for i := range clients {
@@ -97,10 +96,10 @@ func TestFloodOfStalledWorkersIsCounted(t *testing.T) {
 			send(len(clients))
 			workertest.Await(t, "the last ones are received", settled)
 			if inherited {
-				if err := r.SetListeners(nil, nil); err != nil {
+				if err := r.SetListeners(nil); err != nil {
 					t.Fatal(err)
 				}
-				if err := r.SetListeners([]netip.AddrPort{addr}, nil); err != nil {
+				if err := r.SetListeners(Addrs{DNS: {addr}}); err != nil {
 					t.Fatal(err)
 				}
 				send(len(clients))

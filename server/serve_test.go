@@ -77,15 +77,15 @@ func TestServeAnswersFromAZone(t *testing.T) {
 func TestAddrsAreWhatIsBound(t *testing.T) {
 	s := newTestServer(t, func(o *Options) {
 		// The same address in two forms, and twice.
-		o.Listen = []netip.AddrPort{
+		o.Listen = Addrs{DNS: {
 			netip.MustParseAddrPort("[::ffff:127.0.0.1]:0"), netip.MustParseAddrPort("127.0.0.1:0"), netip.MustParseAddrPort("127.0.0.2:0"),
-		}
+		}}
 	})
-	addrs := s.Addrs()
+	addrs := s.Addrs()[DNS]
 	if len(addrs) != 2 || addrs[0].Port() == 0 || addrs[0].Addr().String() != "127.0.0.1" || addrs[1].Addr().String() != "127.0.0.2" {
 		t.Errorf("listening on %v", addrs)
 	}
-	if err := s.SetListeners(nil, nil); err != nil || len(s.Addrs()) != 0 {
-		t.Errorf("%v, listening on %v", err, s.Addrs())
+	if err := s.SetListeners(nil); err != nil || len(s.Addrs()[DNS]) != 0 {
+		t.Errorf("%v, listening on %v", err, s.Addrs()[DNS])
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"net/netip"
 	"os"
 	"runtime"
 	"sync"
@@ -20,39 +19,38 @@ import (
 
 // Options are what a Server is made of.
 type Options struct {
-	Views     *answer.Views    // what is answered; holds a View before Serve
+	Views     *answer.Views    // what is answered; has a View before Serve
 	Limits    Limits           // see SetLimits
-	Listen    []netip.AddrPort // see SetListeners
-	ListenTLS []netip.AddrPort // likewise
+	Listen    Addrs            // see SetListeners
 	TLS       *TLSIdentity     // see SetTLS; nil: there is none yet
-	Inherited []*os.File       // sockets bound already; used for the addresses of Listen that they are bound to
-	Transfer  deferred.Handler // answers AXFR and IXFR of clients that Policy.Transfers lets in; nil: refused
+	Inherited []*os.File       // bound sockets; used for the addresses of Listen that they are bound to
+	Transfer  deferred.Handler // answers AXFR and IXFR of clients that Policy.Transfers allows; nil: refused
 	Notify    deferred.Handler // answers NOTIFY; nil: refused
 	Update    deferred.Handler // answers UPDATE; nil: refused
-	Logger    *slog.Logger     // should bound repeats: clients cause them; nil: nothing is logged
+	Logger    *slog.Logger     // should limit repeated messages, which clients cause; nil: nothing is logged
 	QueryLog  *slog.Logger     // for what Limits.LogQueries samples; nil: Logger
-	Workers   int              // UDP workers an address, and TCP workers; 0: one a processor
+	Workers   int              // UDP workers of each address, and TCP workers; 0: one for each processor
 	Freebind  bool             // see SetFreebind
-	Portable  bool             // use the portable way with sockets even where the system has a faster one
+	Portable  bool             // use only what all systems have, even if this one has something faster
 	Now       func() time.Time // nil: time.Now
 
 	newAnswerer func(*answer.Stats) worker.Answerer // nil: NewResponder
 	slow        deferred.Handler                    // answers all that Respond defers; nil: the front of the deferred lane
 }
 
-// Server serves UDP and TCP on a set of addresses, and TLS on another.
+// Server answers requests on a set of addresses.
 type Server struct {
 	group     *worker.Group
 	conns     *stream.Set
-	slow      *deferred.Lane
+	lane      *deferred.Lane
 	inherited inheritedSockets
 	freebind  atomic.Bool
 	absent    atomic.Pointer[[]Absent] // replaced with mu held
 
 	mu        sync.Mutex
 	state     state
-	listeners map[listenKey]*listener
-	bound     atomic.Pointer[boundAddrs] // of listeners
+	listeners map[endpoint]*listener
+	bound     atomic.Pointer[Addrs] // of listeners
 }
 
 type state uint8
@@ -63,8 +61,8 @@ const (
 	stopped
 )
 
-// New returns a Server whose sockets are bound and wait for Serve; clients that
-// come in between wait with them. It owns o.Inherited unless it returns an error.
+// New returns a Server whose sockets are bound; requests wait in them until Serve. It owns
+// o.Inherited unless it returns an error.
 func New(o Options) (*Server, error) {
 	if o.Views == nil {
 		panic("server.New without Views")
@@ -89,9 +87,9 @@ func New(o Options) (*Server, error) {
 	h := worker.New(worker.Options{
 		Views: o.Views, Log: o.Logger, QueryLog: o.QueryLog, Now: o.Now, Workers: o.Workers, Portable: o.Portable, Answerer: o.newAnswerer,
 	})
-	s := &Server{group: h, listeners: make(map[listenKey]*listener)}
-	s.slow = deferred.New(h, [answer.NumKinds]deferred.Handler{answer.KindNotify: o.Notify, answer.KindUpdate: o.Update, answer.KindTransfer: o.Transfer}, o.slow)
-	s.conns = stream.New(h, s.slow, rand.Uint64())
+	s := &Server{group: h, listeners: make(map[endpoint]*listener)}
+	s.lane = deferred.New(h, [answer.NumKinds]deferred.Handler{answer.KindNotify: o.Notify, answer.KindUpdate: o.Update, answer.KindTransfer: o.Transfer}, o.slow)
+	s.conns = stream.New(h, s.lane, rand.Uint64())
 	s.SetFreebind(o.Freebind)
 	err := s.SetLimits(o.Limits)
 	if err != nil {
@@ -103,14 +101,14 @@ func New(o Options) (*Server, error) {
 	if o.TLS != nil {
 		s.SetTLS(*o.TLS)
 	}
-	if err := s.SetListeners(o.Listen, o.ListenTLS); err != nil {
+	if err := s.SetListeners(o.Listen); err != nil {
 		return nil, err
 	}
 	s.warnUnused()
 	return s, nil
 }
 
-// warnUnused tells of inherited sockets that nobody will read from.
+// warnUnused logs the inherited sockets that are not used.
 func (s *Server) warnUnused() {
 	for i := range s.inherited {
 		used := false
@@ -124,12 +122,11 @@ func (s *Server) warnUnused() {
 	}
 }
 
-// SetFreebind lets addresses be bound from now on that no interface has (IP_FREEBIND):
-// the sockets receive as soon as one has them. On Linux only; elsewhere binding then fails.
+// SetFreebind allows binding addresses that no interface has yet (IP_FREEBIND). It works on
+// Linux only; elsewhere binding then fails.
 func (s *Server) SetFreebind(on bool) { s.freebind.Store(on) }
 
-// SetLimits makes other limits apply from now on. Connections that are over a lower
-// limit stay until they end.
+// SetLimits replaces the limits. Connections above a lower limit stay until they end.
 func (s *Server) SetLimits(l Limits) error {
 	if err := s.group.SetLimits(l); err != nil {
 		return err
@@ -138,13 +135,12 @@ func (s *Server) SetLimits(l Limits) error {
 	return nil
 }
 
-// SetTLS makes an identity apply to the connections that are opened from now on, see
-// [tcpConns.setTLS].
+// SetTLS sets the identity for connections opened from now on, see [stream.Set.SetTLS].
 func (s *Server) SetTLS(id TLSIdentity) { s.conns.SetTLS(id) }
 
-// Serve answers until ctx ends or a worker cannot go on, whose error it then
-// returns. It returns after every goroutine that it started has ended: the
-// requests that had come by then are answered. It can be called once.
+// Serve answers until ctx ends, or until a worker cannot go on, and then returns the error of
+// the worker. It returns after every goroutine that it started has ended. Requests received
+// by then are answered. It can be called once.
 func (s *Server) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -156,7 +152,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-s.group.Failure():
 	}
-	cancel() // tells the handlers of the deferred lane
+	cancel() // ends the handlers of the deferred lane
 	s.stop()
 	return err
 }
@@ -175,27 +171,27 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.state = serving
 	s.group.Start()
-	s.slow.Start(ctx)
+	s.lane.Start(ctx)
 	for _, l := range s.listeners {
 		l.start()
 	}
 	return nil
 }
 
-// stop ends everything in the order in which work is handed on.
+// stop ends all parts, in the order in which requests pass through them.
 func (s *Server) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state = stopped
 	var stopping sync.WaitGroup
 	for _, l := range s.listeners {
-		stopping.Go(l.stop)
+		stopping.Go(func() { l.stop(true) })
 	}
 	stopping.Wait()
 	clear(s.listeners)
 	s.noteBound()
 	s.conns.Wait()
-	s.slow.Stop()
+	s.lane.Stop()
 	s.conns.Stop()
 	s.group.Stop()
 	s.inherited.close()
@@ -204,5 +200,6 @@ func (s *Server) stop() {
 // Limits bound what clients can use of the transports.
 type Limits = worker.Limits
 
-// TLSIdentity is how a server proves who it is on TLS connections, and who may open one.
+// TLSIdentity is how the server proves its identity on TLS connections, and which clients may
+// open one.
 type TLSIdentity = stream.Identity

@@ -36,7 +36,7 @@ func serve(t testing.TB, edit func(*Options), addrs ...string) *running {
 	r := &running{t: t, result: make(chan error, 1)}
 	r.Server = newTestServer(t, func(o *Options) {
 		for _, a := range addrs {
-			o.Listen = append(o.Listen, netip.AddrPortFrom(netip.MustParseAddr(a), 0))
+			o.Listen = o.Listen.And(Addrs{DNS: {netip.AddrPortFrom(netip.MustParseAddr(a), 0)}})
 		}
 		if edit != nil {
 			edit(o)
@@ -80,7 +80,7 @@ func serveAt(t testing.TB, edit func(*Options), addr string) *running {
 	t.Helper()
 	at := netip.AddrPortFrom(netip.MustParseAddr(addr), ownPort(t))
 	return serve(t, func(o *Options) {
-		o.Listen = []netip.AddrPort{at}
+		o.Listen = Addrs{DNS: {at}}
 		if edit != nil {
 			edit(o)
 		}
@@ -99,7 +99,7 @@ func (r *running) end() {
 }
 
 // addr returns the only address.
-func (r *running) addr() netip.AddrPort { return r.Addrs()[0] }
+func (r *running) addr() netip.AddrPort { return r.Addrs()[DNS][0] }
 
 // eachWay runs the test over both ways with sockets.
 func eachWay(t *testing.T, test func(t *testing.T, way func(*Options))) {
@@ -277,7 +277,7 @@ func TestServeLeavesNoGoroutine(t *testing.T) {
 		idle.Ask(1, "a.example")
 		r.end()
 		workertest.Await(t, "the end of the goroutine that called Serve", func() bool { return runtime.NumGoroutine() <= before })
-		if err := r.SetListeners(nil, nil); err == nil {
+		if err := r.SetListeners(nil); err == nil {
 			t.Error("a stopped server takes listeners")
 		}
 		if err := r.Serve(context.Background()); err == nil {
@@ -315,12 +315,12 @@ func TestListenersComeAndGoUnderTraffic(t *testing.T) {
 		}
 		tcp := workertest.Dial(t, stays)
 		for i := range 20 {
-			if err := r.SetListeners([]netip.AddrPort{r.asked(stays), other}, nil); err != nil {
+			if err := r.SetListeners(Addrs{DNS: {r.asked(stays), other}}); err != nil {
 				t.Fatal(err)
 			}
 			ask(t, workertest.UDPClient(t, other.Addr()), other, workertest.FakeQuery(1, "a.example"))
 			workertest.Dial(t, other).Ask(1, "a.example")
-			if err := r.SetListeners([]netip.AddrPort{r.asked(stays)}, nil); err != nil {
+			if err := r.SetListeners(Addrs{DNS: {r.asked(stays)}}); err != nil {
 				t.Fatal(err)
 			}
 			if c, err := net.Dial("tcp", other.String()); err == nil {
@@ -358,7 +358,7 @@ func TestWildcardGivesWayToSingleAddressAndBack(t *testing.T) {
 	single := r.addr()
 	wildcard := netip.AddrPortFrom(netip.IPv4Unspecified(), single.Port())
 	for _, step := range [][]netip.AddrPort{{wildcard}, {single}, {single, wildcard}, {single}, {wildcard}} {
-		if err := r.SetListeners(step, nil); err != nil {
+		if err := r.SetListeners(Addrs{DNS: step}); err != nil {
 			t.Fatalf("%v: %v", step, err)
 		}
 		ask(t, workertest.UDPClient(t, single.Addr()), single, workertest.FakeQuery(1, "a.example"))
@@ -376,7 +376,7 @@ func TestAddressThatCannotBeBoundChangesNothing(t *testing.T) {
 	stays, added := r.asked(r.addr()), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), r.addr().Port())
 	busy := sock.AddrPort(taken.Addr())
 	foreign := netip.MustParseAddrPort("192.0.2.254:5300")
-	err = r.SetListeners([]netip.AddrPort{added, busy, foreign}, nil)
+	err = r.SetListeners(Addrs{DNS: {added, busy, foreign}})
 	if err == nil {
 		t.Fatal("bound an address that is taken")
 	}
@@ -385,27 +385,27 @@ func TestAddressThatCannotBeBoundChangesNothing(t *testing.T) {
 	if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), foreign.String()) {
 		t.Errorf("%q, want %q alone", err, want)
 	}
-	if got := r.Addrs(); len(got) != 1 {
+	if got := r.Addrs()[DNS]; len(got) != 1 {
 		t.Errorf("listening on %v", got)
 	}
 	ask(t, workertest.UDPClient(t, stays.Addr()), r.addr(), workertest.FakeQuery(1, "a.example"))
-	if err := r.SetListeners([]netip.AddrPort{stays, added}, nil); err != nil {
+	if err := r.SetListeners(Addrs{DNS: {stays, added}}); err != nil {
 		t.Errorf("the failed step left something behind: %v", err)
 	}
 }
 
 func TestWorkerThatCannotGoOnEndsServe(t *testing.T) {
 	s := newTestServer(t, func(o *Options) {
-		o.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
+		o.Listen = Addrs{DNS: {netip.MustParseAddrPort("127.0.0.1:0")}}
 		o.slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) { <-ctx.Done() })
 	})
 	result := make(chan error, 1)
 	go func() { result <- s.Serve(context.Background()) }()
-	workertest.Dial(t, s.Addrs()[0]).Send(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
+	workertest.Dial(t, s.Addrs()[DNS][0]).Send(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
 	workertest.Await(t, "a handler that waits for the end", func() bool { return s.Totals().Slow.Working == 1 })
 	s.mu.Lock()
 	for _, l := range s.listeners {
-		l.udp.Close()
+		l.transports[1].Close() // UDP
 	}
 	s.mu.Unlock()
 	if err := <-result; !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "udp: receive") {
@@ -470,7 +470,7 @@ func TestInheritedSocketsAreSharedByAllWorkers(t *testing.T) {
 			way(o)
 			o.Workers = 3
 			o.Inherited = []*os.File{udp, tcp}
-			o.Listen = []netip.AddrPort{bound}
+			o.Listen = Addrs{DNS: {bound}}
 		})
 		var clients sync.WaitGroup
 		for range 4 {
@@ -484,10 +484,10 @@ func TestInheritedSocketsAreSharedByAllWorkers(t *testing.T) {
 		clients.Wait()
 		workertest.Dial(t, bound).Ask(1, "a.example")
 		// Removed and back again, though somebody else keeps the port bound.
-		if err := r.SetListeners(nil, nil); err != nil {
+		if err := r.SetListeners(nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.SetListeners([]netip.AddrPort{bound}, nil); err != nil {
+		if err := r.SetListeners(Addrs{DNS: {bound}}); err != nil {
 			t.Fatal(err)
 		}
 		ask(t, workertest.UDPClient(t, bound.Addr()), bound, workertest.FakeQuery(1, "a.example"))
@@ -510,7 +510,7 @@ func TestInheritedDualStackSocketServesBothWildcards(t *testing.T) {
 				way(o)
 				o.Inherited = []*os.File{udp, tcp}
 				for _, a := range c.listen {
-					o.Listen = append(o.Listen, netip.AddrPortFrom(netip.MustParseAddr(a), bound.Port()))
+					o.Listen = o.Listen.And(Addrs{DNS: {netip.AddrPortFrom(netip.MustParseAddr(a), bound.Port())}})
 				}
 			})
 			for _, asked := range c.asked {

@@ -29,6 +29,6 @@ func (s *Server) Totals() Totals {
 	var t Totals
 	s.group.AddTo(&t.Totals)
 	s.conns.AddTo(&t.ConnTotals, &t.Transports)
-	s.slow.AddTo(&t.Slow)
+	s.lane.AddTo(&t.Slow)
 	return t
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/platform"
+	"github.com/ptrd/ptrd/server"
 )
 
 // Addresses that the host does not have yet, as at boot before its network is up, do not
@@ -34,13 +35,10 @@ type AbsentAddress struct {
 }
 
 // absent returns the addresses of clients that wait, as configured.
-func (d *Daemon) absent() (a addresses) {
+func (d *Daemon) absent() server.Addrs {
+	a := make(server.Addrs)
 	for _, w := range d.server.Absent() {
-		if w.TLS {
-			a.tls = append(a.tls, w.Addr)
-		} else {
-			a.dns = append(a.dns, w.Addr)
-		}
+		a[w.Service] = append(a[w.Service], w.Addr)
 	}
 	return a
 }
@@ -48,11 +46,7 @@ func (d *Daemon) absent() (a addresses) {
 // absentAddresses returns what waits. May be called by any goroutine.
 func (d *Daemon) absentAddresses() (list []AbsentAddress) {
 	for _, a := range d.server.Absent() {
-		transport := "dns"
-		if a.TLS {
-			transport = "tls"
-		}
-		list = append(list, AbsentAddress{a.Addr.String(), transport, a.Err.Error()})
+		list = append(list, AbsentAddress{a.Addr.String(), string(a.Service), a.Err.Error()})
 	}
 	if addr, err := d.front.absent(); err != nil {
 		list = append(list, AbsentAddress{addr.String(), "admin", err.Error()})
@@ -89,7 +83,7 @@ func (d *Daemon) noteAbsent() {
 	case len(now) > 0:
 		a.timer.Reset(a.pause)
 		a.pause = min(2*a.pause, lastRetry)
-	case hasZone(d.server.Addrs()) || hasZone(d.server.TLSAddrs()):
+	case hasZone(d.server.Addrs().All()):
 		a.timer.Reset(lastRetry)
 	default:
 		a.timer.Stop()
@@ -121,7 +115,7 @@ func (d *Daemon) watchAddresses(ctx context.Context) error {
 
 // listens reports whether the server can be asked anything; why not otherwise.
 func (d *Daemon) listens() (ok bool, why string) {
-	if len(d.server.Addrs())+len(d.server.TLSAddrs()) > 0 {
+	if len(d.server.Addrs().All()) > 0 {
 		return true, ""
 	}
 	list := d.server.Absent()

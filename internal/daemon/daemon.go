@@ -201,7 +201,7 @@ func (d *Daemon) bind(cfg *config.Config) error {
 	}
 	d.transfers = transfer.New(transfer.Options{History: chains{d}, Pause: d.pauseTransfer, Log: d.log})
 	listen := d.addresses(cfg)
-	if len(listen.all()) == 0 {
+	if len(listen.All()) == 0 {
 		return fmt.Errorf("%s: listen.dns: there is no address to listen on, and no socket was handed over; give one", cfg.File)
 	}
 	d.clock = clock.New(clock.Options{Log: d.log})
@@ -211,8 +211,7 @@ func (d *Daemon) bind(cfg *config.Config) error {
 		Update:    d.updater,
 		Notify:    notified{d},
 		Limits:    d.limits(cfg),
-		Listen:    listen.dns,
-		ListenTLS: listen.tls,
+		Listen:    listen,
 		TLS:       tlsIdentity(cfg),
 		Freebind:  cfg.Listen.Freebind,
 		Inherited: d.sockets.Files,
@@ -383,7 +382,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	part("addresses", d.watchAddresses)
 	part("notify", d.notifier.Run)
 	d.recheck()
-	d.each.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs(), "listen_tls", d.server.TLSAddrs(), "loaded_in", time.Since(begin).Round(time.Millisecond))
+	d.each.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs()[server.DNS], "listen_tls", d.server.Addrs()[server.TLS], "loaded_in", time.Since(begin).Round(time.Millisecond))
 	d.tell(systemd.Ready, systemd.Status(d.statusLine()))
 	if ready != nil {
 		ready(d)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
 )
 
@@ -281,7 +282,7 @@ func await(t *testing.T, ok func() bool) {
 func TestFailuresChangeNothing(t *testing.T) {
 	l := start(t, shortDir(t), generation(0))
 	path := filepath.Join(l.dir, "config.yaml")
-	view, addrs, admin := l.views.Load(), l.server.Addrs(), l.front.address()
+	view, addrs, admin := l.views.Load(), l.server.Addrs()[server.DNS], l.front.address()
 	other, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -307,7 +308,7 @@ func TestFailuresChangeNothing(t *testing.T) {
 			if l.views.Load() != view {
 				t.Error("the view was exchanged")
 			}
-			if got := l.server.Addrs(); fmt.Sprint(got) != fmt.Sprint(addrs) {
+			if got := l.server.Addrs()[server.DNS]; fmt.Sprint(got) != fmt.Sprint(addrs) {
 				t.Errorf("listens on %v, was %v", got, addrs)
 			}
 			if got := l.front.address(); got != admin {

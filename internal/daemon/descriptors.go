@@ -37,7 +37,7 @@ func (d *Daemon) limits(cfg *config.Config) server.Limits {
 	if !ok {
 		return l
 	}
-	if most := max(open-reserved(len(d.addresses(cfg).all())), leastTCP); most < l.TCPClients {
+	if most := max(open-reserved(len(d.addresses(cfg).All())), leastTCP); most < l.TCPClients {
 		d.log.Warn("limits.tcp_clients does not fit into the limit of open files; raise that (LimitNOFILE, ulimit -n) or lower tcp_clients",
 			"tcp_clients", l.TCPClients, "used", most, "open_files", open)
 		l.TCPClients = most

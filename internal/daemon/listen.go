@@ -13,30 +13,20 @@ import (
 	"github.com/ptrd/ptrd/server"
 )
 
-// addresses are what to listen on, for UDP and TCP and for TLS.
-type addresses struct{ dns, tls []netip.AddrPort }
-
 // addresses returns the configured addresses, and those of the sockets that the service
-// manager passed: a socket is for TLS where the configuration has its address for that.
-func (d *Daemon) addresses(cfg *config.Config) (a addresses) {
+// manager passed: a socket is for TLS if the configuration has its address for TLS.
+func (d *Daemon) addresses(cfg *config.Config) server.Addrs {
+	a := server.Addrs{server.DNS: slices.Clone(cfg.Listen.DNS)}
 	if t := cfg.Listen.TLS; t != nil {
-		a.tls = t.Addresses
+		a[server.TLS] = t.Addresses
 	}
-	a.dns = append(a.dns, cfg.Listen.DNS...)
 	for _, s := range d.sockets.Addrs {
-		if !slices.Contains(a.tls, s) {
-			a.dns = append(a.dns, s)
+		if !slices.Contains(a[server.TLS], s) {
+			a[server.DNS] = append(a[server.DNS], s)
 		}
 	}
 	return a
 }
-
-// and returns the addresses of both.
-func (a addresses) and(b addresses) addresses {
-	return addresses{slices.Concat(a.dns, b.dns), slices.Concat(a.tls, b.tls)}
-}
-
-func (a addresses) all() []netip.AddrPort { return slices.Concat(a.dns, a.tls) }
 
 // tlsIdentity returns how the server proves who it is; nil: it does not.
 func tlsIdentity(cfg *config.Config) *server.TLSIdentity {

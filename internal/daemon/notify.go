@@ -7,6 +7,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/admin"
 	"github.com/ptrd/ptrd/internal/transfer"
+	"github.com/ptrd/ptrd/server"
 )
 
 // transferMetrics tells what secondaries got and were told.
@@ -23,7 +24,7 @@ func (d *Daemon) transferMetrics() admin.Transfers {
 
 // isOwn reports whether an address is one that we listen on.
 func (d *Daemon) isOwn(a netip.Addr) bool {
-	for _, own := range d.server.Addrs() {
+	for _, own := range d.server.Addrs()[server.DNS] {
 		if own.Addr() == a || own.Addr().IsUnspecified() && isLocal(a) {
 			return true
 		}

@@ -150,8 +150,8 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	}
 	if old != nil {
 		before, after := d.addresses(old.cfg), d.addresses(cfg)
-		o.Opened, o.Closed = after.without(before).without(d.absent()).all(), before.without(after).all()
-		o.Waiting = d.absent().all()
+		o.Opened, o.Closed = after.Without(before).Without(d.absent()).All(), before.Without(after).All()
+		o.Waiting = d.absent().All()
 	}
 	o.At, o.Seconds = begin, time.Since(begin).Seconds()
 	o.Zones = d.zones.Set().Len()
@@ -233,13 +233,13 @@ func (d *Daemon) open(cfg *config.Config) (undo, release func(), err error) {
 		return func() {}, func() {}, nil
 	}
 	before, after := d.addresses(old.cfg), d.addresses(cfg)
-	if len(after.all()) == 0 {
+	if len(after.All()) == 0 {
 		return nil, nil, fmt.Errorf("%s: listen.dns: there is no address to listen on; give one", cfg.File)
 	}
 	d.proveBy(cfg)
 	d.server.SetFreebind(cfg.Listen.Freebind)
-	both := before.and(after)
-	if err := d.server.SetListeners(both.dns, both.tls); err != nil {
+	both := before.And(after)
+	if err := d.server.SetListeners(both); err != nil {
 		d.proveBy(old.cfg)
 		d.server.SetFreebind(old.cfg.Listen.Freebind)
 		key := "listen.dns"
@@ -256,7 +256,7 @@ func (d *Daemon) open(cfg *config.Config) (undo, release func(), err error) {
 	back := func() {
 		d.proveBy(old.cfg)
 		d.server.SetFreebind(old.cfg.Listen.Freebind)
-		set("letting go of new addresses", func() error { return d.server.SetListeners(before.dns, before.tls) })
+		set("letting go of new addresses", func() error { return d.server.SetListeners(before) })
 	}
 	var ln net.Listener
 	var absent error
@@ -275,7 +275,7 @@ func (d *Daemon) open(cfg *config.Config) (undo, release func(), err error) {
 		}
 	}
 	release = func() {
-		set("letting go of old addresses", func() error { return d.server.SetListeners(after.dns, after.tls) })
+		set("letting go of old addresses", func() error { return d.server.SetListeners(after) })
 		set("limits", func() error { return d.server.SetLimits(d.limits(cfg)) })
 		if cfg.Listen.Admin != d.front.asked {
 			d.front.move(cfg.Listen.Admin, ln)
@@ -292,11 +292,6 @@ func (d *Daemon) proveBy(cfg *config.Config) {
 	if id := tlsIdentity(cfg); id != nil {
 		d.server.SetTLS(*id)
 	}
-}
-
-// without returns the addresses that are not in b.
-func (a addresses) without(b addresses) addresses {
-	return addresses{without(a.dns, b.dns), without(a.tls, b.tls)}
 }
 
 // without returns those of list that are not in other.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/catalog"
+	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 )
@@ -99,10 +100,10 @@ func (d *Daemon) Status() *Status {
 		Version: d.o.Version, PID: os.Getpid(), Started: d.started, Config: d.o.Config, StateDir: d.first.StateDir,
 		Listen: []string{}, Zones: []ZoneStatus{},
 	}
-	for _, a := range d.server.Addrs() {
+	for _, a := range d.server.Addrs()[server.DNS] {
 		s.Listen = append(s.Listen, a.String())
 	}
-	for _, a := range d.server.TLSAddrs() {
+	for _, a := range d.server.Addrs()[server.TLS] {
 		s.TLS = append(s.TLS, a.String())
 	}
 	if a := d.front.address(); a != (netip.AddrPort{}) {

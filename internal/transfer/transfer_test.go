@@ -138,7 +138,7 @@ func newRigWith(t testing.TB, z *zone.Zone, edit func(*Options)) *rig {
 	s, err := server.New(server.Options{
 		Views:    &g.views,
 		Limits:   server.Limits{TCPClients: 100, TCPClientsPer: 100, TCPIdle: time.Minute, TCPWrite: time.Minute, TCPPipeline: 16, Transfers: 16, TransfersPer: 16, TransferStall: time.Minute},
-		Listen:   []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
+		Listen:   server.Addrs{server.DNS: {netip.MustParseAddrPort("127.0.0.1:0")}},
 		Transfer: g.handler,
 	})
 	if err != nil {
@@ -153,7 +153,7 @@ func newRigWith(t testing.TB, z *zone.Zone, edit func(*Options)) *rig {
 			t.Error(err)
 		}
 	})
-	g.addr, g.server = s.Addrs()[0].String(), s
+	g.addr, g.server = s.Addrs()[server.DNS][0].String(), s
 	return g
 }
 

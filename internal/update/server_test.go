@@ -25,7 +25,7 @@ func TestDeafClientStallsNoUpdates(t *testing.T) {
 	views := new(answer.Views)
 	views.Swap(&answer.View{Zones: b.store.Set(), Policy: new(answer.Policy)})
 	s, err := server.New(server.Options{
-		Views: views, Update: b.Updater, Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
+		Views: views, Update: b.Updater, Listen: server.Addrs{server.DNS: {netip.MustParseAddrPort("127.0.0.1:0")}},
 		Limits: server.Limits{
 			TCPClients: 10, TCPClientsPer: 10, TCPIdle: time.Hour, TCPWrite: time.Hour, TCPPipeline: 64,
 			Transfers: 1, TransfersPer: 1, TransferStall: time.Hour,
@@ -44,7 +44,7 @@ func TestDeafClientStallsNoUpdates(t *testing.T) {
 		}
 	}()
 	dial := func() *net.TCPConn {
-		c, err := net.Dial("tcp", s.Addrs()[0].String())
+		c, err := net.Dial("tcp", s.Addrs()[server.DNS][0].String())
 		if err != nil {
 			t.Fatal(err)
 		}

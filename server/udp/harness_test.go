@@ -40,7 +40,7 @@ func newTestServer(t testing.TB, edit func(*Options)) *Server {
 		*o = all.Options
 	})
 	for _, a := range all.Listen {
-		l, err := Listen(ListenOptions{Host: s.Group, Slow: s.slow, Attend: func(int) {}, Addr: a})
+		l, err := Listen(ListenOptions{Host: s.Group, Lane: s.slow, Attend: func(int) {}, Addr: a})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,7 +17,7 @@ import (
 // ListenOptions are what a udpListener is made of.
 type ListenOptions struct {
 	Host      *worker.Group
-	Slow      *deferred.Lane
+	Lane      *deferred.Lane
 	Attend    func(turn int) // lets streams be served that have something to say; workers call it, each with its own turn
 	Addr      netip.AddrPort
 	Inherited *net.UDPConn // bound to Addr already; nil: sockets are bound
@@ -28,7 +28,7 @@ type ListenOptions struct {
 // Listen returns a listener whose sockets are bound: one a worker, or one that all
 // share where it is inherited or the system cannot spread clients over several.
 func Listen(o ListenOptions) (*Listener, error) {
-	l := &Listener{host: o.Host, slow: o.Slow, attend: o.Attend, addr: o.Addr}
+	l := &Listener{host: o.Host, slow: o.Lane, attend: o.Attend, addr: o.Addr}
 	if o.Inherited != nil {
 		if err := l.prepareInherited(o.Inherited); err != nil {
 			return nil, err
