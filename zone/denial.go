@@ -23,13 +23,13 @@ const (
 
 // prove appends the NSEC or NSEC3 RRsets that prove p for qname to a. The
 // closest encloser of qname, or the owner of the cut, has enc labels below the
-// apex; qname has k.labels.
-func (z *Zone) prove(p proof, qname dname.Name, enc int, k *key, a *Answer) {
+// apex.
+func (z *Zone) prove(p proof, qname dname.Name, enc int, a *Answer) {
 	switch z.denial {
 	case withNSEC:
-		z.proveNSEC(p, qname, enc, k, a)
+		z.proveNSEC(p, qname, enc, a)
 	case withNSEC3:
-		z.proveNSEC3(p, qname, enc, k, a)
+		z.proveNSEC3(p, qname, enc, a)
 	}
 }
 
@@ -38,19 +38,15 @@ func (z *Zone) below(qname dname.Name, labels int) dname.Name {
 	return qname.Suffix(z.apexLabels + labels)
 }
 
-func (z *Zone) proveNSEC(p proof, qname dname.Name, enc int, k *key, a *Answer) {
-	switch p {
-	case noType:
-		z.nsecAtOrBefore(qname, a)
-	case insecure:
-		z.nsecAtOrBefore(z.below(qname, enc), a)
-	case noName, noSynth:
-		z.nsecAtOrBefore(qname, a)
+func (z *Zone) proveNSEC(p proof, qname dname.Name, enc int, a *Answer) {
+	if p == insecure {
+		qname = z.below(qname, enc)
+	}
+	z.nsecAtOrBefore(qname, a)
+	if p == noName || p == noSynth {
 		if wild := a.wildcard(z.below(qname, enc)); wild != nil {
 			z.nsecAtOrBefore(wild, a)
 		}
-	case noExact:
-		z.nsecAtOrBefore(qname, a)
 	}
 }
 
@@ -158,7 +154,7 @@ func (z *Zone) spotAt(name dname.Name, labels int) (s spot, ok bool) {
 	return s, true
 }
 
-func (z *Zone) proveNSEC3(p proof, qname dname.Name, enc int, k *key, a *Answer) {
+func (z *Zone) proveNSEC3(p proof, qname dname.Name, enc int, a *Answer) {
 	switch p {
 	case noType, insecure:
 		at := qname

@@ -229,7 +229,7 @@ func (s *sweeper) node(r ref, depth int, cursor []byte) ref {
 		s.left -= sweepLook
 	}
 	if n.isLeaf() {
-		return s.leaf(r, n)
+		return s.rewrite(r, n.b[:n.body], n.b[n.body:])
 	}
 	save := len(s.path)
 	for i := range n.run() {
@@ -257,7 +257,7 @@ func (s *sweeper) node(r ref, depth int, cursor []byte) ref {
 		news[i] = s.child(news[i], end, pathOrdinary, cursor)
 	}
 	if n.hasValue() {
-		news[0] = s.value(news[0])
+		news[0] = s.rewrite(news[0], nil, s.w.at(news[0]))
 	}
 	s.path = s.path[:save]
 	changed := s.isCondemned(r)
@@ -304,40 +304,22 @@ func pass(cursor []byte, symbol byte) (rest []byte, isDone bool) {
 
 func (s *sweeper) isCondemned(r ref) bool { return s.w.fills[r>>chunkShift].condemned }
 
-// leaf is node for a leaf.
-func (s *sweeper) leaf(r ref, leaf nodeView) ref {
-	if !s.isCondemned(r) && !s.w.sweep.leaves {
+// rewrite returns the ref that takes the place of r, where a value lies behind a head: the
+// header and run of a leaf, or nothing in front of a value apart from its node.
+func (s *sweeper) rewrite(r ref, head, value []byte) ref {
+	must := s.isCondemned(r)
+	if !must && !s.w.sweep.leaves {
 		return r
 	}
-	off := int(leaf.body)
-	old := valueAt(leaf.b[off:])
-	v, changed := s.moved(old, s.isCondemned(r))
+	old := valueAt(value)
+	v, changed := s.moved(old, must)
 	if !changed {
 		return r
 	}
-	n, to := s.w.alloc(off + len(v))
-	copy(to, leaf.b[:off])
-	copy(to[off:], v)
-	s.w.release(r, off+len(old))
-	s.left -= int64(off + len(v))
-	return n
-}
-
-// value returns the ref that takes the place of that of a value apart from its
-// node.
-func (s *sweeper) value(r ref) ref {
-	if !s.isCondemned(r) && !s.w.sweep.leaves {
-		return r
-	}
-	old := valueAt(s.w.at(r))
-	v, changed := s.moved(old, s.isCondemned(r))
-	if !changed {
-		return r
-	}
-	n, to := s.w.alloc(len(v))
-	copy(to, v)
-	s.w.release(r, len(old))
-	s.left -= int64(len(v))
+	n, to := s.w.alloc(len(head) + len(v))
+	copy(to[copy(to, head):], v)
+	s.w.release(r, len(head)+len(old))
+	s.left -= int64(len(head) + len(v))
 	return n
 }
 

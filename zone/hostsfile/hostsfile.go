@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/netip"
 	"strings"
 
@@ -80,7 +79,7 @@ func Read(name string, r io.Reader, o Options, emit func(netip.Addr, dname.Name,
 		p.line++
 		p.fail(1, "long-line", "the line is longer than %d octets; is this a hosts file?", maxLine)
 	case err != nil:
-		return unreadable(p.id, err)
+		return &Result{Errors: 1, Findings: []zone.Finding{p.id.Unreadable(err)}}
 	}
 	if p.hosts == 0 && p.fs.Errors == 0 {
 		// It lost its content, or is still to be written.
@@ -88,17 +87,6 @@ func Read(name string, r io.Reader, o Options, emit func(netip.Addr, dname.Name,
 		p.fail(1, "empty-file", "the file has no host; write a line with an address and a name, or remove it from the zone if it is empty on purpose")
 	}
 	return &Result{p.names, p.fs.Sorted(), p.fs.Errors, p.fs.Warnings}
-}
-
-func unreadable(id source.File, err error) *Result {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err // the path is in front already
-	}
-	return &Result{Errors: 1, Findings: []zone.Finding{{
-		Severity: zone.Error, Code: "unreadable-file", Tag: id.Tag(0, 0),
-		Text: "cannot read the file: " + err.Error() + "; correct the path or the file's mode",
-	}}}
 }
 
 type parser struct {

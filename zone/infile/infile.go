@@ -144,7 +144,7 @@ func (f *Files) abandon(t *Task, stopping bool) bool {
 		return false
 	}
 	f.mu.Lock()
-	given := t.call.CompareAndSwap(c, &call{path: c.path})
+	given := t.call.CompareAndSwap(c, &pending{path: c.path})
 	if given {
 		f.mark(c.path, 1)
 	}

@@ -16,12 +16,12 @@ import (
 type Task struct {
 	files     *Files
 	ctx       context.Context
-	call      atomic.Pointer[call] // under way; nil: none
-	abandoned bool                 // a call was given up and has returned
+	call      atomic.Pointer[pending] // under way; nil: none
+	abandoned bool                    // a call was given up and has returned
 }
 
-// call is a system call that may not return.
-type call struct {
+// pending is a system call that may not return.
+type pending struct {
 	path  string
 	began time.Time
 }
@@ -46,7 +46,7 @@ func (t *Task) do(path string, op func() error, undo func()) error {
 	if t.files.isHung(path) {
 		return &fs.PathError{Op: "open", Path: path, Err: ErrHung}
 	}
-	c := &call{path: path, began: time.Now()}
+	c := &pending{path: path, began: time.Now()}
 	t.call.Store(c)
 	err := op()
 	if !t.call.CompareAndSwap(c, nil) {
@@ -72,31 +72,28 @@ func (t *Task) isTooSlow(octets int64, spent time.Duration) bool {
 // Do makes another call that may hang; path is what it is about.
 func (t *Task) Do(path string, op func() error) error { return t.do(path, op, nil) }
 
-// Stat asks about path, symbolic links followed.
-func (t *Task) Stat(path string) (info Info, err error) {
+// call makes a call that returns a value.
+func call[T any](t *Task, path string, op func() (T, error)) (value T, err error) {
 	err = t.do(path, func() error {
-		info, err = t.system().Stat(path)
+		value, err = op()
 		return err
 	}, nil)
-	return info, err
+	return value, err
+}
+
+// Stat asks about path, symbolic links followed.
+func (t *Task) Stat(path string) (Info, error) {
+	return call(t, path, func() (Info, error) { return t.system().Stat(path) })
 }
 
 // Lstat asks about path itself, be it a symbolic link.
-func (t *Task) Lstat(path string) (info fs.FileInfo, err error) {
-	err = t.do(path, func() error {
-		info, err = t.system().Lstat(path)
-		return err
-	}, nil)
-	return info, err
+func (t *Task) Lstat(path string) (fs.FileInfo, error) {
+	return call(t, path, func() (fs.FileInfo, error) { return t.system().Lstat(path) })
 }
 
 // Readlink returns where the symbolic link at path leads.
-func (t *Task) Readlink(path string) (target string, err error) {
-	err = t.do(path, func() error {
-		target, err = t.system().Readlink(path)
-		return err
-	}, nil)
-	return target, err
+func (t *Task) Readlink(path string) (string, error) {
+	return call(t, path, func() (string, error) { return t.system().Readlink(path) })
 }
 
 // Open opens the regular file at path. A file of more than limit octets is not read
@@ -147,12 +144,8 @@ func (t *Task) ReadFile(path string, limit int64) ([]byte, error) {
 }
 
 // EvalSymlinks returns the absolute path without symbolic links.
-func (t *Task) EvalSymlinks(path string) (resolved string, err error) {
-	err = t.do(path, func() error {
-		resolved, err = resolve(path)
-		return err
-	}, nil)
-	return resolved, err
+func (t *Task) EvalSymlinks(path string) (string, error) {
+	return call(t, path, func() (string, error) { return resolve(path) })
 }
 
 func resolve(path string) (string, error) {

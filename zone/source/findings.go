@@ -1,13 +1,16 @@
 package source
 
 import (
+	"cmp"
+	"errors"
+	"io/fs"
 	"slices"
 
 	"github.com/ptrd/ptrd/zone"
 )
 
 // MaxFindings is how many findings of each severity [Findings] keeps; the others
-// are counted. Nobody reads more, and a file of the wrong kind would give one a
+// are counted. More would not be read, and a file of the wrong kind would give one a
 // line.
 const MaxFindings = 100
 
@@ -41,14 +44,31 @@ func (fs *Findings) LastError() *zone.Finding {
 // Sorted returns the findings that were kept, by position.
 func (fs *Findings) Sorted() []zone.Finding {
 	list := slices.Concat(fs.errors, fs.warnings)
-	slices.SortStableFunc(list, func(a, b zone.Finding) int {
-		switch {
-		case a.Tag < b.Tag:
-			return -1
-		case a.Tag > b.Tag:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(list, func(a, b zone.Finding) int { return cmp.Compare(a.Tag, b.Tag) })
 	return list
+}
+
+// Unreadable returns the finding about a file that cannot be opened or read.
+func (f File) Unreadable(err error) zone.Finding {
+	remedy := "see that it is a regular file"
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		remedy = "correct the path or create the file"
+	case errors.Is(err, fs.ErrPermission):
+		remedy = "make it readable for the user that ptrd runs as"
+	}
+	return zone.Finding{
+		Severity: zone.Error, Code: "unreadable-file", Tag: f.Tag(0, 0),
+		Text: "cannot read the file: " + PlainError(err) + "; " + remedy,
+	}
+}
+
+// PlainError returns the text of an error of the operating system without the path that
+// it repeats.
+func PlainError(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return err.Error()
 }

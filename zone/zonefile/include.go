@@ -8,6 +8,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/infile"
+	"github.com/ptrd/ptrd/zone/source"
 )
 
 const (
@@ -96,14 +97,14 @@ func (p *parser) locate(f *frame, name string) (file *infile.File, path, resolve
 		case errors.Is(err, infile.ErrNotRegular), errors.Is(err, infile.ErrDirectory):
 			return nil, "", "", fmt.Sprintf("%s is not a regular file", path)
 		case errors.Is(err, infile.ErrHung):
-			return nil, "", "", fmt.Sprintf("cannot read %s: %s; make it available again", path, plainError(err))
+			return nil, "", "", fmt.Sprintf("cannot read %s: %s; make it available again", path, source.PlainError(err))
 		case resolved != "":
-			return nil, "", "", fmt.Sprintf("cannot read %s: %s", path, plainError(err))
+			return nil, "", "", fmt.Sprintf("cannot read %s: %s", path, source.PlainError(err))
 		case firstErr == nil:
 			firstErr = err
 		}
 	}
-	return nil, "", "", fmt.Sprintf("cannot read %s: %s; correct the path or create the file", strings.Join(tries, " or "), plainError(firstErr))
+	return nil, "", "", fmt.Sprintf("cannot read %s: %s; correct the path or create the file", strings.Join(tries, " or "), source.PlainError(firstErr))
 }
 
 // circle shows the way from file up, which is included again as path by f.

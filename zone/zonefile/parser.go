@@ -89,7 +89,7 @@ func (p *parser) run(f *frame) {
 		}
 	}
 	if f.lex.err != nil {
-		p.unreadable(f.id, f.lex.err)
+		p.fs.Add(f.id.Unreadable(f.lex.err))
 	}
 	if p.res.Records == records && p.fs.Errors == errs {
 		p.empty(f)

@@ -2,9 +2,7 @@ package zonefile
 
 import (
 	"bytes"
-	"errors"
 	"io"
-	"io/fs"
 	"path/filepath"
 
 	"github.com/ptrd/ptrd/zone"
@@ -118,7 +116,7 @@ func Load(path string, o Options, emit func(zone.Record)) *Result {
 	p.res.Files = append(p.res.Files, path)
 	f, err := o.Task.Open(path, maxFile)
 	if err != nil {
-		p.unreadable(o.Table.Add(path), err)
+		p.fs.Add(o.Table.Add(path).Unreadable(err))
 		return p.finish()
 	}
 	defer f.Close()
@@ -141,29 +139,4 @@ func Read(name string, r io.Reader, o Options, emit func(zone.Record)) *Result {
 // ReadBytes is Read for text in memory.
 func ReadBytes(name string, text []byte, o Options, emit func(zone.Record)) *Result {
 	return Read(name, bytes.NewReader(text), o, emit)
-}
-
-// unreadable reports a file that cannot be opened or read.
-func (p *parser) unreadable(id source.File, err error) {
-	remedy := "see that it is a regular file"
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		remedy = "correct the path or create the file"
-	case errors.Is(err, fs.ErrPermission):
-		remedy = "make it readable for the user that ptrd runs as"
-	}
-	p.fs.Add(zone.Finding{
-		Severity: zone.Error, Code: "unreadable-file", Tag: id.Tag(0, 0),
-		Text: "cannot read the file: " + plainError(err) + "; " + remedy,
-	})
-}
-
-// plainError returns the text of an error of the operating system without the
-// path that it repeats.
-func plainError(err error) string {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
-	}
-	return err.Error()
 }
