@@ -210,5 +210,8 @@ func (s *Set) All() iter.Seq[*Zone] {
 	return slices.Values(zones)
 }
 
+// Bytes returns how much memory the data of all zones take.
+func (s *Set) Bytes() int64 { return s.octets }
+
 // Len returns the number of zones.
 func (s *Set) Len() int { return s.count }

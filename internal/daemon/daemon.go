@@ -411,7 +411,7 @@ func stopped(ctx context.Context) error {
 // write is the only writer: it reloads for whoever asks, until ctx ends.
 func (d *Daemon) write(ctx context.Context) {
 	defer close(d.ended)
-	defer d.endRelease()
+	defer d.restoreCollector()
 	defer d.absences.timer.Stop()
 	d.releaseAtOnce()
 	for {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"time"
 )
 
@@ -21,21 +22,46 @@ const (
 	// to return 400 MB after a zone of ten million names was built. A longer release would make
 	// the collector run at each change.
 	releaseFor = 15 * time.Second
+
+	// minGarbage is how many octets of garbage may come together at least before the collector
+	// runs, as in a heap of this size.
+	minGarbage = 32 << 20
 )
 
-// freed is the current release of memory.
+// freed is the current release of memory, and the collector's setting outside of one.
 type freed struct {
 	ends    <-chan time.Time // nil: there is none
-	percent int              // setting of the collector before it
+	base    int              // setting of the process, in percent
+	percent int              // setting for the zones that are served
+}
+
+// collectorPercent returns how much garbage there may be before the collector runs, in percent of
+// what is in use. Zones have no pointers, so that the collector does not read them: it runs as
+// often as if they were not there, and their memory allows no garbage of its own.
+func collectorPercent(base int, used, zones int64) int {
+	if base < 0 || used <= 0 {
+		return base
+	}
+	return min(base, max(releasePercent, int(int64(base)*max(used-zones, minGarbage)/used)))
+}
+
+// adjustCollector adapts the setting to what is in use since the last collection.
+func (d *Daemon) adjustCollector() {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	d.freed.percent = collectorPercent(d.freed.base, int64(live[0].Value.Uint64()), d.zones.Set().Bytes())
 }
 
 // releaseAtOnce returns memory to the system after the first load. It takes some milliseconds, in which
 // queries wait.
 func (d *Daemon) releaseAtOnce() {
+	d.freed.base = debug.SetGCPercent(releasePercent)
 	if d.made >= releaseFrom {
 		debug.FreeOSMemory()
 	}
 	d.made = 0
+	d.adjustCollector()
+	debug.SetGCPercent(d.freed.percent)
 }
 
 // release begins to return memory to the system after a large load. Queries do not wait for it.
@@ -44,18 +70,19 @@ func (d *Daemon) release() {
 		return
 	}
 	d.made = 0
-	d.endRelease()
-	d.freed = freed{time.After(releaseFor), debug.SetGCPercent(releasePercent)}
+	d.freed.ends = time.After(releaseFor)
+	debug.SetGCPercent(releasePercent)
 	// The first collection finds what is no longer used. How much memory the runtime keeps depends on
 	// what was in use at the end of the last collection, and it keeps spans that were full at the
 	// one before. Collections are fast: zones have no pointers.
 	for range 3 {
 		runtime.GC()
 	}
+	d.adjustCollector()
 }
 
-// interrupt restores the setting of the collector until resume is called. Otherwise the collector would
-// run again and again while a zone is loaded.
+// interrupt ends the release until resume is called. Otherwise the collector would run again and
+// again while a zone is loaded.
 func (f *freed) interrupt() (resume func()) {
 	if f.ends == nil {
 		return func() {}
@@ -67,11 +94,14 @@ func (f *freed) interrupt() (resume func()) {
 	}
 }
 
-// endRelease restores the setting of the collector.
+// endRelease ends the release.
 func (d *Daemon) endRelease() {
 	if d.freed.ends == nil {
 		return
 	}
 	debug.SetGCPercent(d.freed.percent)
-	d.freed = freed{}
+	d.freed.ends = nil
 }
+
+// restoreCollector leaves the collector as it was before the first load.
+func (d *Daemon) restoreCollector() { debug.SetGCPercent(d.freed.base) }

@@ -99,13 +99,13 @@ func (n *Notifier) SetZones(zones func(apex dname.Name) *Zone) {
 	n.zones = zones
 }
 
-// Published records the zones that changed. It does not block and may be called at any
-// time.
+// Published records the zones that changed and have servers to notify. It does not block
+// and may be called at any time.
 func (n *Notifier) Published(b *zone.Batch) {
 	n.mu.Lock()
 	for i := range b.Changes {
 		c := &b.Changes[i]
-		if c.Zone != nil && c.Zone.IsAvailable() && (c.Base == nil || c.Base.Serial() != c.Zone.Serial() || !c.Base.IsAvailable()) {
+		if c.Zone != nil && c.Zone.IsAvailable() && n.zones(c.Apex) != nil && (c.Base == nil || c.Base.Serial() != c.Zone.Serial() || !c.Base.IsAvailable()) {
 			n.changed[c.Apex.Key()] = c.Apex
 		}
 	}

@@ -373,3 +373,24 @@ func TestDeadSecondariesAreFewLogLines(t *testing.T) {
 		}
 	}
 }
+
+// TestPublishedWithoutTargets: changes of zones that no server is notified of are not kept.
+func TestPublishedWithoutTargets(t *testing.T) {
+	n := New(Options{})
+	with := dname.MustParse(apex)
+	n.SetZones(func(a dname.Name) *Zone {
+		if a.Equal(with) {
+			return &Zone{}
+		}
+		return nil
+	})
+	var b zone.Batch
+	for _, name := range []string{apex, "3.0.192.in-addr.arpa."} {
+		z := build(t, name, 1, name+" 3600 IN NS ns1.example.net.", "1."+name+" 3600 IN PTR a.example.net.")
+		b.Changes = append(b.Changes, zone.Change{Apex: z.Apex(), Zone: z})
+	}
+	n.Published(&b)
+	if got := n.removeChanged(); len(got) != 1 || got[with.Key()] == nil {
+		t.Errorf("%d zones are kept, want that with targets", len(got))
+	}
+}
