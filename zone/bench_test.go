@@ -9,6 +9,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -68,7 +69,7 @@ func newBenchZoneOf(tb testing.TB, names int, v6, wildcard bool) benchZone {
 		z.present[i], z.present[j] = z.present[j], z.present[i]
 		z.wrong[i], z.wrong[j] = z.wrong[j], z.wrong[i]
 	})
-	var findings []zone.Finding
+	var findings []finding.Finding
 	if z.zone, findings = b.Build(); z.zone == nil {
 		tb.Fatal(findings)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -58,7 +59,7 @@ func TestHeld(t *testing.T) {
 
 // TestMaxBytes: a zone that takes more memory than it may is not built to the end.
 func TestMaxBytes(t *testing.T) {
-	build := func(most int64) (*zone.Zone, []zone.Finding) {
+	build := func(most int64) (*zone.Zone, []finding.Finding) {
 		b := zone.NewBuilder(dname.MustParse("example."))
 		b.SetVerbatim()
 		b.SetMaxBytes(most)
@@ -78,7 +79,7 @@ func TestMaxBytes(t *testing.T) {
 	}
 	for _, most := range []int64{1000, 1_000_000} { // before it begins, and in between
 		z, findings := build(most)
-		if z != nil || len(findings) != 1 || findings[0].Code != "zone-too-large" || !strings.Contains(findings[0].Text, fmt.Sprint(most)) {
+		if z != nil || len(findings) != 1 || findings[0].Rule != "zone-too-large" || !strings.Contains(findings[0].Text, fmt.Sprint(most)) {
 			t.Errorf("at most %d: %v %v", most, z != nil, findings)
 		}
 	}
@@ -141,7 +142,7 @@ func TestAtName(t *testing.T) {
 			if z == nil {
 				t.Errorf("%s: %v", what, findings)
 			}
-		case z != nil || findings[len(findings)-1].Code != c.code && findings[0].Code != c.code:
+		case z != nil || findings[len(findings)-1].Rule != c.code && findings[0].Rule != c.code:
 			t.Errorf("%s: %v %.300v", what, z != nil, findings)
 		}
 		if c.change == "" {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -27,12 +28,12 @@ type Builder struct {
 	log       entryLog
 	main      entries
 	nsec3     entries
-	findings  []Finding
+	findings  []finding.Finding
 	outside   int   // records out of zone
 	logged    int64 // octets of the log
 	maxBytes  int64 // that may be held; 0: any
 	verbatim  bool
-	reported  [Error + 1]int // by severity, those that are only counted as well
+	reported  [finding.Error + 1]int // by severity, those that are only counted as well
 	key       key
 	recent    *recent // nil: not yet
 	tries     trieWriter
@@ -117,24 +118,24 @@ func (b *Builder) isOver() bool {
 		return false
 	}
 	if !b.w.full {
-		b.report(Error, "zone-too-large", 0, nil, 0, "it takes more than %d octets of memory while it is built", b.maxBytes)
+		b.report(finding.Error, "zone-too-large", 0, nil, 0, "it takes more than %d octets of memory while it is built", b.maxBytes)
 		b.w.full = true
 	}
 	return true
 }
 
 // flaw returns the severity of what a zone of another server may have.
-func (b *Builder) flaw() Severity {
+func (b *Builder) flaw() finding.Severity {
 	if b.verbatim {
-		return Warning
+		return finding.Warning
 	}
-	return Error
+	return finding.Error
 }
 
 // Apex returns the apex of the zone being built.
 func (b *Builder) Apex() dname.Name { return b.apex }
 
-func (b *Builder) report(s Severity, code string, tag Tag, owner dname.Name, t rr.Type, format string, args ...any) {
+func (b *Builder) report(s finding.Severity, code string, tag Tag, owner dname.Name, t rr.Type, format string, args ...any) {
 	most := maxFindings
 	if b.verbatim {
 		most = maxVerbatim
@@ -142,7 +143,7 @@ func (b *Builder) report(s Severity, code string, tag Tag, owner dname.Name, t r
 	if b.reported[s]++; b.reported[s] > most {
 		return
 	}
-	b.findings = append(b.findings, Finding{s, code, tag, owner, t, fmt.Sprintf(format, args...)})
+	b.findings = append(b.findings, finding.Finding{Severity: s, Rule: code, Tag: tag, Owner: owner, Type: t, Text: fmt.Sprintf(format, args...)})
 }
 
 // Add takes a copy of one record. A record that is the same as an earlier one
@@ -154,20 +155,20 @@ func (b *Builder) Add(r Record) {
 	}
 	if !r.Owner.IsAtOrBelow(b.apex) {
 		if b.outside++; b.outside <= maxOutside {
-			b.report(Warning, "out-of-zone", r.Tag, r.Owner.Clone(), r.Type, "the owner is not in zone %v and is ignored; move the record to its own zone, or correct the $ORIGIN or the owner", b.apex)
+			b.report(finding.Warning, "out-of-zone", r.Tag, r.Owner.Clone(), r.Type, "the owner is not in zone %v and is ignored; move the record to its own zone, or correct the $ORIGIN or the owner", b.apex)
 		}
 		return
 	}
 	if r.Type.IsMeta() {
-		b.report(Error, "meta-type", r.Tag, r.Owner.Clone(), r.Type, "the type exists in queries only (RFC 6895 §3.1); remove the record")
+		b.report(finding.Error, "meta-type", r.Tag, r.Owner.Clone(), r.Type, "the type exists in queries only (RFC 6895 §3.1); remove the record")
 		return
 	}
 	if r.TTL > maxTTL {
-		b.report(Error, "ttl-range", r.Tag, r.Owner.Clone(), r.Type, "TTL %d is larger than 2147483647 (RFC 2181 §8); lower it", r.TTL)
+		b.report(finding.Error, "ttl-range", r.Tag, r.Owner.Clone(), r.Type, "TTL %d is larger than 2147483647 (RFC 2181 §8); lower it", r.TTL)
 		return
 	}
 	if reason := badRData(r.Type, r.Data); reason != "" {
-		b.report(Error, "bad-rdata", r.Tag, r.Owner.Clone(), r.Type, "%s", reason)
+		b.report(finding.Error, "bad-rdata", r.Tag, r.Owner.Clone(), r.Type, "%s", reason)
 		return
 	}
 	if reason := oddRData(r.Type, r.Data); reason != "" {
@@ -245,9 +246,9 @@ func (b *Builder) addAddress(r *Record) bool {
 // Build makes the zone. Without an Error among the findings the zone can be
 // served; with one it is nil. Findings come in the order of their records' tags.
 // The Builder is spent.
-func (b *Builder) Build() (*Zone, []Finding) {
+func (b *Builder) Build() (*Zone, []finding.Finding) {
 	if b.outside > maxOutside {
-		b.report(Warning, "out-of-zone", 0, nil, 0, "%d more records are not in zone %v and are ignored", b.outside-maxOutside, b.apex)
+		b.report(finding.Warning, "out-of-zone", 0, nil, 0, "%d more records are not in zone %v and are ignored", b.outside-maxOutside, b.apex)
 	}
 	b.recent = nil
 	z := &Zone{layout: b.layout, verbatim: b.verbatim, w: b.w, digest: b.digest}
@@ -255,20 +256,20 @@ func (b *Builder) Build() (*Zone, []Finding) {
 	z.root = b.trie(z, &c)
 	z.nsec3 = b.hashTrie(z)
 	if b.w.full && !b.isOver() {
-		b.report(Error, "zone-too-large", 0, nil, 0, "the zone takes more than 16 GiB; split it at an octet or nibble boundary")
+		b.report(finding.Error, "zone-too-large", 0, nil, 0, "the zone takes more than 16 GiB; split it at an octet or nibble boundary")
 	} else if !b.w.full {
 		c.checkZone()
 	}
 	z.storage, z.ttls, z.w = b.w.finish(), b.w.ttls, nil
 	b.dropLarge()
-	slices.SortStableFunc(b.findings, func(x, y Finding) int { return cmp.Compare(x.Tag, y.Tag) })
+	slices.SortStableFunc(b.findings, func(x, y finding.Finding) int { return cmp.Compare(x.Tag, y.Tag) })
 	for s, n := range b.reported {
 		if n > maxFindings && !b.verbatim {
-			b.findings = append(b.findings, Finding{Severity: Severity(s), Code: "further", Text: fmt.Sprintf("there are %d further %ss about this zone", n-maxFindings, Severity(s))})
+			b.findings = append(b.findings, finding.Finding{Severity: finding.Severity(s), Rule: "further", Text: fmt.Sprintf("there are %d further %ss about this zone", n-maxFindings, finding.Severity(s))})
 		}
 	}
 	for _, f := range b.findings {
-		if f.Severity == Error {
+		if f.Severity == finding.Error {
 			return nil, b.findings
 		}
 	}

@@ -145,7 +145,7 @@ func TestBuildTags(t *testing.T) {
 		if f.Tag != want[f.Owner.Key()] {
 			t.Errorf("%v: tag %#x, want %#x", f, f.Tag, want[f.Owner.Key()])
 		}
-		count[f.Code]++
+		count[f.Rule]++
 	}
 	if count["several-ptrs"] != 256 || count["ttl-differs"] != 256 || len(findings) != 512 {
 		t.Errorf("findings %v, want each of two for 256 names", count)

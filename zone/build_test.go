@@ -6,6 +6,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/zonetest"
 )
@@ -24,7 +25,7 @@ func TestZoneInIP6Int(t *testing.T) {
 		_, findings := b.Build()
 		n := 0
 		for _, f := range findings {
-			if f.Code == "ip6-int" {
+			if f.Rule == "ip6-int" {
 				n++
 			}
 		}
@@ -88,10 +89,10 @@ func TestBuildFindings(t *testing.T) {
 			if z != nil {
 				check(t, z)
 			}
-			codes := map[string]zone.Finding{}
+			codes := map[string]finding.Finding{}
 			for _, f := range findings {
-				codes[f.Code] = f
-				if f.Severity == zone.Error && !c.isError || strings.HasSuffix(f.Text, ".") || f.Text == "" {
+				codes[f.Rule] = f
+				if f.Severity == finding.Error && !c.isError || strings.HasSuffix(f.Text, ".") || f.Text == "" {
 					t.Errorf("%s: finding %v", c.name, f)
 				}
 			}
@@ -99,8 +100,8 @@ func TestBuildFindings(t *testing.T) {
 			switch {
 			case c.code == "" && len(findings) > 0 || c.code != "" && !found:
 				t.Errorf("%s: findings %v, want %q", c.name, findings, c.code)
-			case c.code != "" && (f.Severity == zone.Error) != c.isError:
-				t.Errorf("%s: %v is an error: %v", c.name, f, f.Severity == zone.Error)
+			case c.code != "" && (f.Severity == finding.Error) != c.isError:
+				t.Errorf("%s: %v is an error: %v", c.name, f, f.Severity == finding.Error)
 			case c.code != "" && f.Tag != c.tag && !reversed:
 				t.Errorf("%s: %v has tag %d, want %d", c.name, f, f.Tag, c.tag)
 			}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -82,7 +83,7 @@ func (c *checker) owner(at path, recs []rec, sets content) {
 			continue
 		}
 		if s := sets.find(r.typ); s != nil && s.ttl != r.ttl {
-			b.report(Warning, "ttl-differs", r.tag(), name(), r.typ, "TTL %d differs from %d of the first record of this RRset and is ignored (RFC 2181 §5.2); give both the same", r.ttl, s.ttl)
+			b.report(finding.Warning, "ttl-differs", r.tag(), name(), r.typ, "TTL %d differs from %d of the first record of this RRset and is ignored (RFC 2181 §5.2); give both the same", r.ttl, s.ttl)
 		}
 	}
 	for i := range sets {
@@ -92,7 +93,7 @@ func (c *checker) owner(at path, recs []rec, sets content) {
 			if b.verbatim {
 				ignored = ""
 			}
-			b.report(Warning, "signature-without-rrset", tagOf(rr.TypeRRSIG), name(), rr.TypeRRSIG, noRRset+"%s; sign the zone again", s.typ, ignored)
+			b.report(finding.Warning, "signature-without-rrset", tagOf(rr.TypeRRSIG), name(), rr.TypeRRSIG, noRRset+"%s; sign the zone again", s.typ, ignored)
 			continue
 		}
 		c.set(s, recs, sets, name, tagOf, apex, below)
@@ -112,7 +113,7 @@ func (c *checker) hidden(tag Tag, owner dname.Name, t rr.Type, what string, at d
 	if c.occluded++; c.occluded > maxOccluded {
 		return
 	}
-	c.b.report(Warning, "occluded", tag, owner, t, "the record lies below the %s at %v and is never answered; move it to that zone or remove it", what, at)
+	c.b.report(finding.Warning, "occluded", tag, owner, t, "the record lies below the %s at %v and is never answered; move it to that zone or remove it", what, at)
 }
 
 // set checks one RRset of a name.
@@ -132,12 +133,12 @@ func (c *checker) set(s *contentSet, recs []rec, sets content, name func() dname
 		}
 	case rr.TypeDS:
 		if ns := sets.find(rr.TypeNS); !apex && (ns == nil || len(ns.data) == 0) {
-			b.report(Warning, "ds-without-ns", tagOf(s.typ), name(), s.typ, "DS at a name without NS delegates nothing (RFC 4035 §2.4); add the NS or remove the DS")
+			b.report(finding.Warning, "ds-without-ns", tagOf(s.typ), name(), s.typ, "DS at a name without NS delegates nothing (RFC 4035 §2.4); add the NS or remove the DS")
 		}
 	case rr.TypePTR:
 		if len(s.data) > 1 && !below {
 			if _, ok := dname.ToAddr(name()); ok {
-				b.report(Warning, "several-ptrs", second(recs, s.typ), name(), s.typ, "%d PTRs at one address; many programs look at one only, and mail servers may want each to lead back to the address; keep the one that does", len(s.data))
+				b.report(finding.Warning, "several-ptrs", second(recs, s.typ), name(), s.typ, "%d PTRs at one address; many programs look at one only, and mail servers may want each to lead back to the address; keep the one that does", len(s.data))
 			}
 		}
 	case rr.TypeNS:
@@ -153,17 +154,17 @@ func (c *checker) set(s *contentSet, recs []rec, sets content, name func() dname
 		}
 	case rr.TypeNSEC3PARAM:
 		if it := int(s.data[0][2])<<8 | int(s.data[0][3]); apex && it > 0 {
-			b.report(Warning, "nsec3-iterations", tagOf(s.typ), name(), s.typ, "%d iterations, RFC 9276 §3.1 wants 0: validators may treat the zone as unsigned; sign it again with 0", it)
+			b.report(finding.Warning, "nsec3-iterations", tagOf(s.typ), name(), s.typ, "%d iterations, RFC 9276 §3.1 wants 0: validators may treat the zone as unsigned; sign it again with 0", it)
 		}
 	}
 }
 
 // severityOf returns the severity of a fault.
-func severityOf(code string, verbatim bool) Severity {
+func severityOf(code string, verbatim bool) finding.Severity {
 	if verbatim && code == codeDNAMEAndNS {
-		return Warning
+		return finding.Warning
 	}
-	return Error
+	return finding.Error
 }
 
 const codeDNAMEAndNS = "dname-and-ns"
@@ -228,20 +229,20 @@ func (c *checker) checkZone() {
 		if b.outside > 0 {
 			hint = fmt.Sprintf("; %d records are out of zone, so the $ORIGIN or the name of the zone may be wrong", b.outside)
 		}
-		b.report(Error, "no-soa", 0, nil, 0, "zone %v has no SOA at its apex%s; add one", b.apex, hint)
+		b.report(finding.Error, "no-soa", 0, nil, 0, "zone %v has no SOA at its apex%s; add one", b.apex, hint)
 	}
 	if !c.apexNS {
-		severity := Error
+		severity := finding.Error
 		if b.verbatim && c.z.stats.Records > 1 {
-			severity = Warning // an SOA alone is a zone that lost its content
+			severity = finding.Warning // an SOA alone is a zone that lost its content
 		}
 		b.report(severity, "no-ns", c.soaTag, nil, 0, noNS, b.apex)
 	}
 	if inIP6Int(b.apex) {
-		b.report(Warning, "ip6-int", 0, nil, 0, "zone %v is in ip6.int, which was abolished (RFC 4159), so that no resolver asks for it; write ip6.arpa in place of ip6.int", b.apex)
+		b.report(finding.Warning, "ip6-int", 0, nil, 0, "zone %v is in ip6.int, which was abolished (RFC 4159), so that no resolver asks for it; write ip6.arpa in place of ip6.int", b.apex)
 	}
 	if c.occluded > maxOccluded {
-		b.report(Warning, "occluded", 0, nil, 0, "%d more records lie below a zone cut or a DNAME and are never answered", c.occluded-maxOccluded)
+		b.report(finding.Warning, "occluded", 0, nil, 0, "%d more records lie below a zone cut or a DNAME and are never answered", c.occluded-maxOccluded)
 	}
 	c.z.storage, c.z.ttls = c.z.w.storage, c.z.w.ttls
 	for _, t := range c.targets {
@@ -258,9 +259,9 @@ func (c *checker) checkZone() {
 		switch {
 		case has(rr.TypeA) || has(rr.TypeAAAA):
 		case has(rr.TypeCNAME):
-			b.report(Warning, "ns-is-alias", t.tag, t.owner, t.typ, "name server %v is a CNAME (RFC 2181 §10.3); give its addresses", t.name)
+			b.report(finding.Warning, "ns-is-alias", t.tag, t.owner, t.typ, "name server %v is a CNAME (RFC 2181 §10.3); give its addresses", t.name)
 		case t.name.IsAtOrBelow(t.owner) || !c.z.isCovered(&k):
-			b.report(Warning, "ns-without-address", t.tag, t.owner, t.typ, "name server %v lies in this zone and has no address here; add its A or AAAA, or correct its name", t.name)
+			b.report(finding.Warning, "ns-without-address", t.tag, t.owner, t.typ, "name server %v lies in this zone and has no address here; add its A or AAAA, or correct its name", t.name)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -92,7 +93,7 @@ func (t *trieWriter) name() {
 	t.slots, t.entries = t.slots[:0], t.entries[:0]
 	if t.isOver {
 		t.isOver = false
-		t.b.report(Error, "name-too-large", 0, t.b.pathName(t.owner), 0, "more than %d records have this name; remove some", maxAtName)
+		t.b.report(finding.Error, "name-too-large", 0, t.b.pathName(t.owner), 0, "more than %d records have this name; remove some", maxAtName)
 	}
 }
 
@@ -132,7 +133,7 @@ func (t *trieWriter) records(f *frame) {
 	}
 	c.prune(z.verbatim)
 	if len(c) == 0 {
-		t.b.report(Error, "only-signatures", recs[0].tag(), nil, rr.TypeRRSIG, "a name has signatures and nothing that they cover; sign the zone again")
+		t.b.report(finding.Error, "only-signatures", recs[0].tag(), nil, rr.TypeRRSIG, "a name has signatures and nothing that they cover; sign the zone again")
 		f.value = append(f.value, formSets, 0, 0)
 		return
 	}
@@ -196,14 +197,14 @@ func (t *trieWriter) content(recs []rec) (c content) {
 		r := &recs[i]
 		if r.typ == rr.TypeRRSIG {
 			if s := c.find(covered(r.data)); s != nil && len(s.sigs) > maxInSet {
-				t.b.report(Error, "name-too-large", r.tag(), t.b.pathName(t.owner), r.typ, "more than %d signatures cover %v; remove some", maxInSet, s.typ)
+				t.b.report(finding.Error, "name-too-large", r.tag(), t.b.pathName(t.owner), r.typ, "more than %d signatures cover %v; remove some", maxInSet, s.typ)
 				break
 			}
 		} else if s := c.find(r.typ); s != nil && len(s.data) > maxInSet {
 			continue // it is too large already, which faults finds
 		}
 		if c.add(r.typ, r.ttl, r.data); len(c) > maxTypes {
-			t.b.report(Error, "name-too-large", r.tag(), t.b.pathName(t.owner), 0, "this name has records of more than %d types; remove some", maxTypes)
+			t.b.report(finding.Error, "name-too-large", r.tag(), t.b.pathName(t.owner), 0, "this name has records of more than %d types; remove some", maxTypes)
 			break
 		}
 	}

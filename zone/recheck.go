@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -11,12 +12,12 @@ import (
 // [Zone.Apply] made of c: all Errors, and the Warnings that are such because the zone is
 // another server's ([Builder.SetVerbatim]). It looks at the names that c adds records
 // to, and at the apex. pause is called every few microseconds; it may be nil.
-func (z *Zone) Recheck(c *Changeset, pause func()) (findings []Finding) {
+func (z *Zone) Recheck(c *Changeset, pause func()) (findings []finding.Finding) {
 	p := pauser{pause: pause}
 	if _, ok := z.Get(z.apex, rr.TypeNS); !ok {
-		f := Finding{Severity: Error, Code: "no-ns", Text: fmt.Sprintf(noNS, z.apex)}
+		f := finding.Finding{Severity: finding.Error, Rule: "no-ns", Text: fmt.Sprintf(noNS, z.apex)}
 		if z.verbatim && z.stats.Records > 1 {
-			f.Severity = Warning
+			f.Severity = finding.Warning
 		}
 		findings = append(findings, f)
 	}
@@ -42,11 +43,11 @@ func (z *Zone) Recheck(c *Changeset, pause func()) (findings []Finding) {
 		for j := range sets {
 			s := &sets[j]
 			if len(s.data) == 0 {
-				findings = append(findings, Finding{Warning, "signature-without-rrset", 0, r.Owner, rr.TypeRRSIG, fmt.Sprintf(noRRset+"; sign the zone again", s.typ)})
+				findings = append(findings, finding.Finding{Rule: "signature-without-rrset", Owner: r.Owner, Type: rr.TypeRRSIG, Text: fmt.Sprintf(noRRset+"; sign the zone again", s.typ)})
 				continue
 			}
 			s.faults(sets, z.apex, func() dname.Name { return r.Owner }, k.n == 0, func(code string, _ bool, text string) {
-				findings = append(findings, Finding{Severity: severityOf(code, z.verbatim), Code: code, Owner: r.Owner, Type: s.typ, Text: text})
+				findings = append(findings, finding.Finding{Severity: severityOf(code, z.verbatim), Rule: code, Owner: r.Owner, Type: s.typ, Text: text})
 			})
 		}
 	}
@@ -55,12 +56,12 @@ func (z *Zone) Recheck(c *Changeset, pause func()) (findings []Finding) {
 
 // recheckNSEC3 appends what is odd about an NSEC3 or a signature over one. Apply takes
 // neither of a zone that is not verbatim.
-func (z *Zone) recheckNSEC3(findings []Finding, r *Record) []Finding {
+func (z *Zone) recheckNSEC3(findings []finding.Finding, r *Record) []finding.Finding {
 	if _, ok := z.nsec3Hash(r.Owner); !ok {
-		findings = append(findings, Finding{Warning, "nsec3-owner", 0, r.Owner, r.Type, nsec3Owner + "; sign the zone again"})
+		findings = append(findings, finding.Finding{Rule: "nsec3-owner", Owner: r.Owner, Type: r.Type, Text: nsec3Owner + "; sign the zone again"})
 	}
 	if reason := oddRData(r.Type, r.Data); reason != "" {
-		findings = append(findings, Finding{Warning, "odd-rdata", 0, r.Owner, r.Type, reason})
+		findings = append(findings, finding.Finding{Rule: "odd-rdata", Owner: r.Owner, Type: r.Type, Text: reason})
 	}
 	return findings
 }

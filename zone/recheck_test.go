@@ -6,6 +6,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -53,7 +54,7 @@ func TestRecheck(t *testing.T) {
 		}
 		var got []string
 		for _, f := range next.Recheck(change, nil) {
-			got = append(got, f.Code)
+			got = append(got, f.Rule)
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.what, got, c.want)
@@ -65,8 +66,8 @@ func TestRecheck(t *testing.T) {
 		}
 		var codes []string
 		for _, f := range second(b.Build()) {
-			if f.Severity == zone.Error {
-				codes = append(codes, f.Code)
+			if f.Severity == finding.Error {
+				codes = append(codes, f.Rule)
 			}
 		}
 		if !slices.Equal(codes, c.want) {
@@ -75,7 +76,7 @@ func TestRecheck(t *testing.T) {
 	}
 }
 
-func second(_ *zone.Zone, findings []zone.Finding) []zone.Finding { return findings }
+func second(_ *zone.Zone, findings []finding.Finding) []finding.Finding { return findings }
 
 // A zone without NS at its apex is noticed wherever that was removed.
 func TestRecheckApex(t *testing.T) {
@@ -96,7 +97,7 @@ func TestRecheckApex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := next.Recheck(change, nil); len(f) != 1 || f[0].Code != "no-ns" {
+	if f := next.Recheck(change, nil); len(f) != 1 || f[0].Rule != "no-ns" {
 		t.Errorf("%v, want no-ns", f)
 	}
 }

@@ -1,9 +1,8 @@
 package zone
 
 import (
-	"fmt"
-
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -18,8 +17,8 @@ type Record struct {
 
 // Tag is a source's own mark of where a record came from (a file and its line,
 // a rule of the config). Package zone never looks inside; it hands the tag back
-// in a [Finding]. Records that come out of a zone have none (zero).
-type Tag uint64
+// in a [finding.Finding]. Records that come out of a zone have none (zero).
+type Tag = finding.Tag
 
 // Serial is the SERIAL of an SOA, ordered by RFC 1982.
 type Serial uint32
@@ -41,44 +40,6 @@ func (s Serial) Next(unix int64) Serial {
 
 // earliestSerial is a Unix time before this software existed.
 const earliestSerial = 1_600_000_000 // 2020-09-13
-
-// Severity grades a Finding.
-type Severity uint8
-
-// The severities: an Error keeps the zone from being served, a Warning does not.
-const (
-	Warning Severity = iota
-	Error
-)
-
-func (s Severity) String() string {
-	if s == Error {
-		return "error"
-	}
-	return "warning"
-}
-
-// Finding is one thing wrong with zone data, worded for the person who corrects it.
-type Finding struct {
-	Severity Severity
-	Code     string     // stable identifier, kebab-case, e.g. "cname-and-other-data"
-	Tag      Tag        // of the record it is about; 0: of the zone as a whole
-	Owner    dname.Name // nil: the zone as a whole
-	Type     rr.Type    // 0: none in particular
-	Text     string     // the rule with the value seen, then the remedy
-}
-
-// String returns owner, type and text: all but the position, which the keeper
-// of the tag puts in front.
-func (f Finding) String() string {
-	switch {
-	case f.Owner == nil:
-		return f.Text
-	case f.Type == 0:
-		return fmt.Sprintf("%v: %s", f.Owner, f.Text)
-	}
-	return fmt.Sprintf("%v at %v: %s", f.Type, f.Owner, f.Text)
-}
 
 // Changeset is what turns the zone of one serial into that of another: the
 // records removed and those added, each RRset's TTL with its records, the SOA

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -72,7 +73,7 @@ func TestSerialNext(t *testing.T) {
 
 func TestFindingString(t *testing.T) {
 	owner := dname.MustParse("1.2.0.192.in-addr.arpa.")
-	for want, f := range map[string]zone.Finding{
+	for want, f := range map[string]finding.Finding{
 		"a rule":                                 {Text: "a rule"},
 		"1.2.0.192.in-addr.arpa.: a rule":        {Owner: owner, Text: "a rule"},
 		"PTR at 1.2.0.192.in-addr.arpa.: a rule": {Owner: owner, Type: rr.TypePTR, Text: "a rule"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/zonetest"
 )
@@ -33,7 +34,7 @@ d 60 NS y.
 below.d 60 A 192.0.2.1
 `
 
-func verbatimZone(t *testing.T, records []zone.Record) (*zone.Zone, []zone.Finding) {
+func verbatimZone(t *testing.T, records []zone.Record) (*zone.Zone, []finding.Finding) {
 	t.Helper()
 	b := zone.NewBuilder(dname.MustParse("example."))
 	b.SetVerbatim()
@@ -73,7 +74,7 @@ func TestVerbatim(t *testing.T) {
 	}
 	codes := map[string]int{}
 	for _, f := range findings {
-		codes[f.Code]++
+		codes[f.Rule]++
 	}
 	for code, want := range map[string]int{"signature-without-rrset": 4, "odd-rdata": 2, "nsec3-owner": 3, "dname-and-ns": 1} {
 		if codes[code] != want {
@@ -191,7 +192,7 @@ func TestVerbatimLost(t *testing.T) {
 		for _, r := range parseRecords(t, "@ 60 SOA ns h 1 10 5 100 60\n"+text) {
 			b.Add(r)
 		}
-		if z, findings := b.Build(); (z != nil) != want || len(findings) != 1 || findings[0].Code != "no-ns" {
+		if z, findings := b.Build(); (z != nil) != want || len(findings) != 1 || findings[0].Rule != "no-ns" {
 			t.Errorf("%q: %v %v", text, z != nil, findings)
 		}
 	}

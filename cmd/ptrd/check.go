@@ -6,17 +6,17 @@ import (
 
 	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/config"
-	"github.com/ptrd/ptrd/internal/daemon"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/spf13/cobra"
 )
 
 // checked is the result of `check`.
 type checked struct {
-	OK       bool             `json:"ok"` // no errors
-	Errors   int              `json:"errors"`
-	Warnings int              `json:"warnings"`
-	Zones    int              `json:"zones"`
-	Findings []daemon.Finding `json:"findings"`
+	OK       bool              `json:"ok"` // no errors
+	Errors   int               `json:"errors"`
+	Warnings int               `json:"warnings"`
+	Zones    int               `json:"zones"`
+	Findings []finding.Finding `json:"findings"`
 }
 
 func newCheck(g *globals) *cobra.Command {
@@ -39,18 +39,18 @@ Exit codes: 0 no errors; 1 errors; 2 wrong command line.`,
 			return exactly(1, "a master file")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var r checked
+			r := checked{Findings: []finding.Finding{}}
 			if origin != "" {
 				apex, err := g.apex(origin)
 				if err != nil {
 					return fmt.Errorf("--origin: %w", err)
 				}
 				_, list := assemble.CheckFile(apex, args[0], 0)
-				r.Zones, r.Findings = 1, daemon.FromAssemble(list)
+				r.Zones, r.Findings = 1, append(r.Findings, list...)
 			} else if err := r.config(cmd, g); err != nil {
 				return err
 			}
-			r.Errors, r.Warnings = daemon.Count(r.Findings)
+			r.Errors, r.Warnings = finding.Count(r.Findings)
 			r.OK = r.Errors == 0
 			if err := g.show(cmd, &r); err != nil {
 				return err
@@ -75,7 +75,7 @@ func (r *checked) config(cmd *cobra.Command, g *globals) error {
 	}
 	cfg, err := config.Load(path)
 	if err != nil {
-		r.Findings = daemon.FromConfig(err)
+		r.Findings = config.FindingsOf(err)
 		return nil
 	}
 	list, err := assemble.Check(cmd.Context(), cfg)
@@ -85,14 +85,16 @@ func (r *checked) config(cmd *cobra.Command, g *globals) error {
 	for i := range cfg.Zones {
 		r.Zones += len(cfg.Zones[i].Apexes)
 	}
-	r.Findings = append(daemon.FromExposed(cfg.Exposed), daemon.FromAssemble(list)...)
+	r.Findings = append(append(r.Findings, cfg.Exposed...), list...)
 	return nil
 }
 
 // Print writes the findings and how many there are.
 func (r *checked) Print(w io.Writer) error {
-	if err := printFindings(w, r.Findings); err != nil {
-		return err
+	for _, f := range r.Findings {
+		if _, err := fmt.Fprintln(w, f.Report()); err != nil {
+			return err
+		}
 	}
 	summary := count(r.Errors, "error") + ", " + count(r.Warnings, "warning")
 	if r.Errors+r.Warnings == 0 {

@@ -12,6 +12,7 @@ import (
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/zonefile"
 	"github.com/spf13/cobra"
 )
@@ -70,8 +71,8 @@ func zoneFromSources(cmd *cobra.Command, g *globals, apex dname.Name) (*zone.Zon
 		return nil, fmt.Errorf("zone %v is not in the configuration", apex)
 	case !z.IsAvailable():
 		for _, f := range findings {
-			if f.Severity == zone.Error.String() {
-				fmt.Fprintln(cmd.ErrOrStderr(), f)
+			if f.Severity == finding.Error {
+				fmt.Fprintln(cmd.ErrOrStderr(), f.Report())
 			}
 		}
 		return nil, fmt.Errorf("zone %v has errors; `ptrd check` shows all of them", apex)
@@ -80,7 +81,7 @@ func zoneFromSources(cmd *cobra.Command, g *globals, apex dname.Name) (*zone.Zon
 }
 
 // setFromSources builds all zones of the configuration, as a server does at its first start.
-func setFromSources(cmd *cobra.Command, g *globals) (*zone.Set, []daemon.Finding, error) {
+func setFromSources(cmd *cobra.Command, g *globals) (*zone.Set, []finding.Finding, error) {
 	cfg, err := g.load()
 	if err != nil {
 		return nil, nil, err
@@ -93,5 +94,5 @@ func setFromSources(cmd *cobra.Command, g *globals) (*zone.Set, []daemon.Finding
 	if err := zones.Publish(plan.Batch); err != nil {
 		return nil, nil, err
 	}
-	return zones.Set(), daemon.FromAssemble(plan.Findings), nil
+	return zones.Set(), plan.Findings, nil
 }

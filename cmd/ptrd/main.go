@@ -17,7 +17,6 @@ import (
 	"os"
 
 	"github.com/ptrd/ptrd/internal/config"
-	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/spf13/cobra"
 )
 
@@ -51,8 +50,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	var findings config.Errors
 	if errors.As(err, &findings) {
-		for _, f := range daemon.FromConfig(findings) {
-			fmt.Fprintln(stderr, f)
+		for _, f := range findings {
+			fmt.Fprintln(stderr, f.Report())
 		}
 		return exitError
 	}

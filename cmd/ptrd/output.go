@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/spf13/cobra"
 )
 
@@ -36,16 +35,6 @@ func printJSON(w io.Writer, v any) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
-}
-
-// printFindings writes findings as text, one a line.
-func printFindings(w io.Writer, list []daemon.Finding) error {
-	for _, f := range list {
-		if _, err := fmt.Fprintln(w, f); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // count returns the number with its noun.

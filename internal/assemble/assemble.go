@@ -14,6 +14,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/journal"
 	"github.com/ptrd/ptrd/zone/source"
@@ -87,7 +88,7 @@ type Plan struct {
 	// Findings are the errors and warnings of all zones, including those that were not read
 	// again, by file and position. At most a hundred of each severity are listed for one file,
 	// and the others counted.
-	Findings []Finding
+	Findings []finding.Finding
 	// Broken are the zones whose sources cannot be used, in canonical order.
 	Broken []Broken
 	// Watch are the files whose change asks for a new plan: sources, included files, and files
@@ -136,7 +137,7 @@ type outcome struct {
 	apexes   []dname.Name
 	in       inputs
 	files    []*fileState
-	findings []Finding
+	findings []finding.Finding
 	results  []result // one for each apex
 	held     []Held
 	soaFile  string // the file that has the SOA; empty: it is generated

@@ -11,8 +11,8 @@ import (
 	"github.com/ptrd/ptrd/internal/platform"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/journal"
-	"github.com/ptrd/ptrd/zone/source"
 )
 
 // notLoaded is the reason that clients get for a zone without data. Only the operator learns
@@ -97,7 +97,7 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 	}
 	m.warnShrunkTogether()
 	m.addOtherPositions(generated)
-	sortFindings(m.fs.list)
+	finding.Sort(m.fs.list)
 	for i := range p.results {
 		if p.results[i].reason != "" {
 			p.results[i].reason = firstError(m.fs.list, p.apexes[i])
@@ -126,7 +126,7 @@ const memoryInterval = 1 << 12
 func (m *merge) hasMemory(b *zone.Builder) bool {
 	if m.count++; m.count%memoryInterval == 0 && !m.isOver && b.Held() > m.memory {
 		m.isOver = true
-		m.fs.report(zone.Error, "zone-too-large", m.item.Pos, "%s: the zone takes more than %d octets of memory while it is loaded; remove what is not meant to be in its sources, or raise `limits.zone_memory`", m.item.Path, m.memory)
+		m.fs.report(finding.Error, "zone-too-large", m.item.Pos, "%s: the zone takes more than %d octets of memory while it is loaded; remove what is not meant to be in its sources, or raise `limits.zone_memory`", m.item.Path, m.memory)
 	}
 	return !m.isOver
 }
@@ -161,7 +161,7 @@ func (o *outcome) isUsable(r *round, item *config.Zone, in inputs, w *worker) (o
 	if o == nil || o.damaged || o.in.data != in.data || len(o.apexes) != len(item.Apexes) {
 		return false, nil
 	}
-	if o.in.places != in.places && slices.ContainsFunc(o.findings, func(f Finding) bool { return f.Pos.File == item.Pos.File }) {
+	if o.in.places != in.places && slices.ContainsFunc(o.findings, func(f finding.Finding) bool { return f.File == item.Pos.File }) {
 		return false, nil
 	}
 	for i, res := range o.results {
@@ -189,34 +189,34 @@ func (m *merge) build(b *zone.Builder) *zone.Zone {
 	z, list := b.Build()
 	hasOtherErrors := m.fs.errors > m.fs.ofZones
 	for _, f := range list {
-		if hasOtherErrors && (f.Code == "no-soa" || f.Code == "no-ns") {
+		if hasOtherErrors && (f.Rule == "no-soa" || f.Rule == "no-ns") {
 			continue // the line that has it may be one of those with an error
 		}
-		g := m.at(f)
-		g.Apex = b.Apex()
-		if g.Pos == (source.Position{}) {
-			g.Pos = m.place()
+		f = m.table.Locate(f)
+		f.Zone = b.Apex()
+		if f.Position == (finding.Position{}) {
+			f.Position = m.place()
 		}
-		m.fs.add(g)
+		m.fs.add(f)
 	}
 	return z
 }
 
 // place returns the position of findings about a zone as a whole: its SOA, its first file or
 // hosts file, or its item.
-func (m *merge) place() source.Position {
+func (m *merge) place() finding.Position {
 	if p, ok := m.table.Position(m.soaTag); ok {
 		return p
 	}
 	if files := sourceFiles(m.item); len(files) > 0 {
-		return source.Position{File: files[0].Path}
+		return finding.Position{File: files[0].Path}
 	}
 	return m.item.Pos
 }
 
 // reportZone adds a finding about one zone as a whole.
-func (m *merge) reportZone(s zone.Severity, code string, apex dname.Name, format string, args ...any) {
-	m.fs.add(Finding{Finding: zone.Finding{Severity: s, Code: code, Text: fmt.Sprintf(format, args...)}, Pos: m.place(), Apex: apex})
+func (m *merge) reportZone(s finding.Severity, rule string, apex dname.Name, format string, args ...any) {
+	m.fs.add(finding.Finding{Severity: s, Position: m.place(), Zone: apex, Rule: rule, Text: fmt.Sprintf(format, args...)})
 }
 
 // reportDamaged reports that the data of a zone in the state directory cannot be read.
@@ -301,19 +301,19 @@ func (m *merge) setSerial(change *zone.Change, part *zonePart, prev last, z *zon
 	if !z.IsPreSigned() {
 		serial, warning := declaredSerial(prev, z.Digest(), serial)
 		if warning != "" {
-			m.reportZone(zone.Warning, "serial-not-taken", part.apex, "%s", warning)
+			m.reportZone(finding.Warning, "serial-not-taken", part.apex, "%s", warning)
 		}
 		return serial, true
 	}
 	change.Verbatim = true
 	if part.added > 0 {
-		m.reportZone(zone.Error, "signed-and-added", part.apex,
+		m.reportZone(finding.Error, "signed-and-added", part.apex,
 			"zone %v is signed, but %s adds %s from the configuration, which would have no signatures; put them in the file before it is signed",
 			part.apex, m.item.Path, plural(part.added, "record", "records"))
 		return 0, false
 	}
 	if fault := signedSerial(prev, z.Digest(), serial); fault != "" {
-		m.reportZone(zone.Error, "signed-serial", part.apex, "%s", fault)
+		m.reportZone(finding.Error, "signed-serial", part.apex, "%s", fault)
 		return 0, false
 	}
 	return serial, true
@@ -348,9 +348,9 @@ func (r *round) last(base *zone.Zone, apex dname.Name) (last, error) {
 }
 
 // firstError returns the first error that concerns the zone at apex.
-func firstError(list []Finding, apex dname.Name) string {
+func firstError(list []finding.Finding, apex dname.Name) string {
 	for _, f := range list {
-		if f.Severity == zone.Error && (f.Apex == nil || f.Apex.Equal(apex)) {
+		if f.Severity == finding.Error && (f.Zone == nil || f.Zone.Equal(apex)) {
 			return f.String()
 		}
 	}
@@ -362,7 +362,7 @@ func firstError(list []Finding, apex dname.Name) string {
 func (m *merge) addOtherPositions(generated [][]generatedRecord) {
 	owners := map[string][]int{} // findings by owner
 	for i, f := range m.fs.list {
-		switch f.Code {
+		switch f.Rule {
 		case "several-cnames", "cname-and-other-data", "several-soas", "several-dnames", "dname-and-ns":
 			owners[f.Owner.Key()] = append(owners[f.Owner.Key()], i)
 		}
@@ -376,7 +376,7 @@ func (m *merge) addOtherPositions(generated [][]generatedRecord) {
 		part.emit = func(r zone.Record, _ Layer, _ Rule) {
 			for _, i := range owners[r.Owner.Key()] {
 				f := &m.fs.list[i]
-				if strings.HasPrefix(f.Code, "several-") && r.Type != f.Type {
+				if strings.HasPrefix(f.Rule, "several-") && r.Type != f.Type {
 					continue
 				}
 				p, _ := m.table.Position(r.Tag)

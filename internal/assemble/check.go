@@ -6,13 +6,14 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/source"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
 // Check reads all sources of a configuration and returns the findings about them, by file and
 // position. It does not know the serials that were served before. The error is that of ctx.
-func Check(ctx context.Context, cfg *config.Config) ([]Finding, error) {
+func Check(ctx context.Context, cfg *config.Config) ([]finding.Finding, error) {
 	plan, err := New(Options{}).Assemble(ctx, cfg, zone.NewSet(), Round{})
 	if err != nil {
 		return nil, err
@@ -23,12 +24,12 @@ func Check(ctx context.Context, cfg *config.Config) ([]Finding, error) {
 // CheckFile reads one master file as the zone at origin, without a configuration, and returns the
 // zone and the findings; with an Error among them the zone is nil. generateSteps bounds $GENERATE; 0
 // is the default of zonefile.
-func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, []Finding) {
+func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, []finding.Finding) {
 	var fs findings
 	var table source.Table
 	f, fault := openSource(nil, path)
 	if fault != "" {
-		fs.report(zone.Error, "unreadable-file", source.Position{File: path}, "%s", fault)
+		fs.report(finding.Error, "unreadable-file", finding.Position{File: path}, "%s", fault)
 		return nil, fs.list
 	}
 	f.Close()
@@ -36,20 +37,19 @@ func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, [
 	res := zonefile.Load(path, zonefile.Options{Origin: origin, GenerateLimit: generateSteps, Table: &table}, b.Add)
 	z, list := b.Build()
 	for _, f := range append(res.Findings, list...) {
-		if !res.HasSOA && !res.OK() && f.Code == "no-soa" {
+		if !res.HasSOA && !res.OK() && f.Rule == "no-soa" {
 			continue // the SOA may be among the records with errors
 		}
-		pos, ok := table.Position(f.Tag)
-		if !ok {
-			pos.File = path
+		if f = table.Locate(f); f.File == "" {
+			f.File = path
 		}
-		fs.add(Finding{Finding: f, Pos: pos})
+		fs.add(f)
 	}
 	if fs.errors > 0 {
 		z = nil
 	}
 	if n := res.Omitted(); n > 0 {
-		fs.report(zone.Warning, "more", source.Position{File: path}, "%s", plural(n, "more finding", "more findings"))
+		fs.report(finding.Warning, "more", finding.Position{File: path}, "%s", plural(n, "more finding", "more findings"))
 	}
 	return z, limitFindings(fs.list)
 }

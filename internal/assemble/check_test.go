@@ -10,6 +10,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -20,7 +21,7 @@ func TestCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(list) != 2 || list[0].Severity != zone.Error || list[0].Pos.Line != 4 || list[1].Severity != zone.Warning || list[1].Pos.Line != 6 {
+	if len(list) != 2 || list[0].Severity != finding.Error || list[0].Line != 4 || list[1].Severity != finding.Warning || list[1].Line != 6 {
 		t.Errorf("findings\n%s", l.text(list))
 	}
 }

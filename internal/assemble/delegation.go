@@ -8,8 +8,8 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/source"
 )
 
 // maxChain bounds how many aliases are followed from an address to its PTR.
@@ -26,7 +26,7 @@ type delegationCheck struct {
 // checkDelegations reports zones of the configuration that their parent zone does not delegate, and
 // those that it delegates to other servers than they have. It only looks at parents from files with
 // an SOA; a parent whose SOA is generated gets the delegations as well.
-func (r *round) checkDelegations(items map[string]*outcome) []Finding {
+func (r *round) checkDelegations(items map[string]*outcome) []finding.Finding {
 	c := &delegationCheck{round: r}
 	for i := range r.cfg.Zones {
 		item := &r.cfg.Zones[i]
@@ -42,7 +42,7 @@ func (r *round) checkDelegations(items map[string]*outcome) []Finding {
 			}
 			pos := item.Pos
 			if o.soaFile != "" {
-				pos = source.Position{File: o.soaFile}
+				pos = finding.Position{File: o.soaFile}
 				for _, child := range r.index.cuts[key] {
 					if _, classless := classlessPart(child.item); !classless && !c.isCut(z, child.apex) {
 						c.reportNotDelegated(pos, apex, child)
@@ -62,7 +62,7 @@ func (r *round) checkDelegations(items map[string]*outcome) []Finding {
 
 // checkNameServers reports a child that its parent delegates to other name servers than the child
 // itself has.
-func (c *delegationCheck) checkNameServers(pos source.Position, parent *zone.Zone, child ref) {
+func (c *delegationCheck) checkNameServers(pos finding.Position, parent *zone.Zone, child ref) {
 	set, ok := parent.Get(child.apex, rr.TypeNS)
 	if !ok {
 		return
@@ -80,7 +80,7 @@ func (c *delegationCheck) checkNameServers(pos source.Position, parent *zone.Zon
 	if slices.Equal(above, below) {
 		return
 	}
-	c.fs.report(zone.Warning, "other-servers", pos,
+	c.fs.report(finding.Warning, "other-servers", pos,
 		"zone %v delegates %v to %s, but that zone, which is configured here (%v), names %s; make the two equal (RFC 1034 §4.2.2)",
 		parent.Apex(), child.apex, strings.Join(above, ", "), child.item.Pos, strings.Join(below, ", "))
 }
@@ -95,15 +95,15 @@ func (c *delegationCheck) isCut(z *zone.Zone, name dname.Name) bool {
 }
 
 // reportNotDelegated reports a zone for which the zone at parent has no NS.
-func (c *delegationCheck) reportNotDelegated(pos source.Position, parent dname.Name, child ref) {
-	c.fs.report(zone.Warning, "child-not-delegated", pos,
+func (c *delegationCheck) reportNotDelegated(pos finding.Position, parent dname.Name, child ref) {
+	c.fs.report(finding.Warning, "child-not-delegated", pos,
 		"zone %v is configured here (%v), but zone %v does not delegate it: resolvers that ask that zone first learn that its names do not exist; %s",
 		child.apex, child.item.Pos, parent, addLines(c.cutLines(child)))
 }
 
 // checkAliases reports addresses of a classless zone that z, the zone home, which has their own
 // names, does not lead to the classless zone (RFC 2317 §4).
-func (c *delegationCheck) checkAliases(pos source.Position, home ref, z *zone.Zone, child classlessZone) {
+func (c *delegationCheck) checkAliases(pos finding.Position, home ref, z *zone.Zone, child classlessZone) {
 	var missing []netip.Addr
 	for a := child.prefix.Addr(); child.prefix.Contains(a); a = a.Next() {
 		owner, ok := c.index.ownerIn(home, a)
@@ -122,7 +122,7 @@ func (c *delegationCheck) checkAliases(pos source.Position, home ref, z *zone.Zo
 	if !delegated {
 		lines = c.cutLines(child.ref)
 	}
-	c.fs.report(zone.Warning, "addresses-unreachable", pos,
+	c.fs.report(finding.Warning, "addresses-unreachable", pos,
 		"%s unreachable: zone %v does not lead to zone %v, which is configured here (%v) for %v; %s",
 		plural(len(missing), "address", "addresses"), home.apex, child.apex, child.item.Pos, child.prefix, addLines(append(lines, aliasLines(home, missing, child.apex)...)))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/journal"
 )
 
@@ -56,9 +57,9 @@ func (o *outcome) asServed(set *zone.Set) *outcome {
 // keptZone is a zone of an item that has no source but updates.
 type keptZone struct {
 	apex   dname.Name
-	base   *zone.Zone // in the snapshot
-	zone   *zone.Zone // as it is or was served; nil: there is none
-	damage *Finding   // why the zone cannot be restored; nil: it can be, or it is new
+	base   *zone.Zone       // in the snapshot
+	zone   *zone.Zone       // as it is or was served; nil: there is none
+	damage *finding.Finding // why the zone cannot be restored; nil: it can be, or it is new
 }
 
 // isNew reports whether the zone begins with what its item has in files.
@@ -108,7 +109,7 @@ func (k *keptZone) change() (*zone.Change, result) {
 }
 
 // damages returns the findings about zones that cannot be restored.
-func damages(kept []*keptZone) (list []Finding) {
+func damages(kept []*keptZone) (list []finding.Finding) {
 	for _, k := range kept {
 		if k.damage != nil {
 			list = append(list, *k.damage)
@@ -128,12 +129,11 @@ func planKept(item *config.Zone, kept []*keptZone, in inputs) itemPlan {
 	return p
 }
 
-// codeDamaged is the code of findings about damaged data of a zone in the state directory.
-const codeDamaged = "damaged"
+// ruleDamaged is the rule of findings about damaged data of a zone in the state directory.
+const ruleDamaged = "damaged"
 
 // damaged returns the finding that the data of a zone in the state directory are damaged.
-func damaged(item *config.Zone, apex dname.Name, err error) Finding {
-	return Finding{Finding: zone.Finding{Severity: zone.Error, Code: codeDamaged,
-		Text: fmt.Sprintf("%v; restore a backup, or accept the loss: `ptrd recover %v` serves what is left, under a later serial", err, apex)},
-		Pos: item.Pos, Apex: apex}
+func damaged(item *config.Zone, apex dname.Name, err error) finding.Finding {
+	return finding.Finding{Severity: finding.Error, Position: item.Pos, Zone: apex, Rule: ruleDamaged,
+		Text: fmt.Sprintf("%v; restore a backup, or accept the loss: `ptrd recover %v` serves what is left, under a later serial", err, apex)}
 }

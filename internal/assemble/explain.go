@@ -6,16 +6,16 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // Origin is where a record comes from.
 type Origin struct {
 	Record zone.Record
 	Layer  Layer
-	Rule   Rule            // of a generated record; else RuleNone
-	Pos    source.Position // the line of the file, or the place in the configuration
-	Apex   dname.Name      // of the zone that it is in
+	Rule   Rule             // of a generated record; else RuleNone
+	Pos    finding.Position // the line of the file, or the place in the configuration
+	Apex   dname.Name       // of the zone that it is in
 }
 
 // Explain reads the sources of the zone that owner lies in again and returns the origins of the

@@ -9,6 +9,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/source"
 )
@@ -63,7 +64,7 @@ type generator struct {
 	alias map[string]bool // owners of CNAMEs
 }
 
-func (g *generator) add(rule Rule, owner dname.Name, t rr.Type, ttl uint32, data []byte, pos source.Position) {
+func (g *generator) add(rule Rule, owner dname.Name, t rr.Type, ttl uint32, data []byte, pos finding.Position) {
 	g.list = append(g.list, generatedRecord{zone.Record{Owner: owner, Type: t, TTL: ttl, Data: data, Tag: tagOf(g.table, pos)}, rule})
 }
 
@@ -121,7 +122,7 @@ func (g *generator) isCut(name dname.Name) bool {
 // addAliases adds the CNAME of every address of a classless part (RFC 2317 §4), including the
 // first and the last: the part need not be used as one network. ownerOf returns the owner name
 // of an address in this zone.
-func (g *generator) addAliases(rule Rule, part netip.Prefix, child dname.Name, ttl uint32, pos source.Position, ownerOf func(netip.Addr) (dname.Name, bool)) {
+func (g *generator) addAliases(rule Rule, part netip.Prefix, child dname.Name, ttl uint32, pos finding.Position, ownerOf func(netip.Addr) (dname.Name, bool)) {
 	for a := part.Masked().Addr(); part.Contains(a); a = a.Next() {
 		owner, ok := ownerOf(a)
 		if !ok {
@@ -133,7 +134,7 @@ func (g *generator) addAliases(rule Rule, part netip.Prefix, child dname.Name, t
 		}
 		target, err := classlessOwner(a, child)
 		if err != nil {
-			g.fs.report(zone.Error, "name-too-long", pos, "%s: the name of %v below %v: %v; give the part a shorter name", g.item.Path, a, child, err)
+			g.fs.report(finding.Error, "name-too-long", pos, "%s: the name of %v below %v: %v; give the part a shorter name", g.item.Path, a, child, err)
 			return
 		}
 		g.alias[key] = true

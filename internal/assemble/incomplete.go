@@ -4,8 +4,7 @@ import (
 	"slices"
 
 	"github.com/ptrd/ptrd/internal/config"
-	"github.com/ptrd/ptrd/zone"
-	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // isComplete reports whether the file at path may be read.
@@ -55,7 +54,7 @@ func (r *round) postpone(item *config.Zone, old *outcome, incomplete []string) i
 	}
 	p := itemPlan{outcome: &outcome{apexes: item.Apexes}, incomplete: incomplete}
 	var fs findings
-	fs.report(zone.Error, "unfinished-file", source.Position{File: incomplete[0]},
+	fs.report(finding.Error, "unfinished-file", finding.Position{File: incomplete[0]},
 		"the file is still being written, so that %s is not served from it yet; it is read when it is closed, or with `ptrd reload`", item.Path)
 	p.findings = fs.list
 	for _, apex := range item.Apexes {

@@ -9,6 +9,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/source"
 	"github.com/ptrd/ptrd/zone/zonefile"
@@ -60,7 +61,7 @@ func zoneIndex(item *config.Zone, owner dname.Name) int {
 }
 
 // tagOf returns the tag of a position in the configuration.
-func tagOf(t *source.Table, p source.Position) zone.Tag {
+func tagOf(t *source.Table, p finding.Position) zone.Tag {
 	return t.Add(p.File).Tag(p.Line, p.Col)
 }
 
@@ -96,13 +97,13 @@ func itemName(item *config.Zone) string {
 
 // parseRecord parses one record in presentation form, with the parser of master files, so that the
 // same syntax is valid and gets the same findings.
-func parseRecord(item *config.Zone, owner dname.Name, typ, data string, pos source.Position, fs *findings, t *source.Table) (rec zone.Record, ok bool) {
+func parseRecord(item *config.Zone, owner dname.Name, typ, data string, pos finding.Position, fs *findings, t *source.Table) (rec zone.Record, ok bool) {
 	var table source.Table
 	tag := tagOf(t, pos)
 	if fault := checkQuotes(typ, data); fault != "" {
-		f := zone.Finding{Severity: zone.Error, Code: "bare-text", Tag: tag, Owner: owner, Text: fault}
+		f := finding.Finding{Severity: finding.Error, Position: pos, Rule: "bare-text", Tag: tag, Owner: owner, Text: fault}
 		f.Type, _ = rr.ParseType(typ)
-		fs.add(Finding{Finding: f, Pos: pos})
+		fs.add(f)
 		return rec, false
 	}
 	res := zonefile.ReadBytes("record", fmt.Appendf(nil, "%v 0 IN %s %s\n", owner, typ, data), zonefile.Options{
@@ -113,8 +114,8 @@ func parseRecord(item *config.Zone, owner dname.Name, typ, data string, pos sour
 		rec = zone.Record{Owner: r.Owner.Clone(), Type: r.Type, Data: append([]byte(nil), r.Data...), Tag: tag}
 	})
 	for _, f := range res.Findings {
-		f.Tag = tag
-		fs.add(Finding{Finding: f, Pos: pos})
+		f.Position, f.Tag = pos, tag
+		fs.add(f)
 	}
 	return rec, res.OK()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/journal"
 	"github.com/ptrd/ptrd/zone/rr"
 )
@@ -155,7 +156,7 @@ func (l *lab) serial(apex string) zone.Serial {
 
 // text returns findings without the lab's directory, a line each with its severity
 // in front.
-func (l *lab) text(list []Finding) string {
+func (l *lab) text(list []finding.Finding) string {
 	var b strings.Builder
 	for _, f := range list {
 		fmt.Fprintf(&b, "%v: %s\n", f.Severity, strings.ReplaceAll(f.String(), l.dir+"/", ""))
@@ -164,7 +165,7 @@ func (l *lab) text(list []Finding) string {
 }
 
 // expect compares findings, one a line.
-func (l *lab) expect(list []Finding, want string) {
+func (l *lab) expect(list []finding.Finding, want string) {
 	l.t.Helper()
 	if got, want := l.text(list), lines(want); got != want {
 		l.t.Errorf("findings are\n%swant\n%s", got, want)

@@ -8,6 +8,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/source"
 )
@@ -155,7 +156,7 @@ func (m *merge) readLayers() {
 		m.readHosts(&m.item.Hosts[i])
 	}
 	if n := m.outside - maxFindings; n > 0 {
-		m.fs.report(zone.Warning, "out-of-zone", m.item.Pos, "%s: %d more records of its files are not in %s and are ignored", m.item.Path, n, itemName(m.item))
+		m.fs.report(finding.Warning, "out-of-zone", m.item.Pos, "%s: %d more records of its files are not in %s and are ignored", m.item.Path, n, itemName(m.item))
 	}
 	if m.soaFile != "" {
 		m.reportUnused()
@@ -163,12 +164,6 @@ func (m *merge) readLayers() {
 	for _, part := range m.parts {
 		m.addGenerated(part)
 	}
-}
-
-// at returns a finding with the position of its record.
-func (m *merge) at(f zone.Finding) Finding {
-	p, _ := m.table.Position(f.Tag)
-	return Finding{Finding: f, Pos: p}
 }
 
 // addStatic adds a record of a static layer.
@@ -203,14 +198,14 @@ func (m *merge) addStatic(r zone.Record, from Layer) {
 // reportOutside reports a record that lies in none of the item's zones. A file may have such
 // records, as in BIND; in the configuration they are an error.
 func (m *merge) reportOutside(r zone.Record, from Layer) {
-	f := zone.Finding{Severity: zone.Warning, Code: "out-of-zone", Tag: r.Tag, Owner: r.Owner.Clone(), Type: r.Type,
+	f := finding.Finding{Severity: finding.Warning, Rule: "out-of-zone", Tag: r.Tag, Owner: r.Owner.Clone(), Type: r.Type,
 		Text: fmt.Sprintf("the owner is not in %s and is ignored; move the record to its own zone, or correct the $ORIGIN or the owner", itemName(m.item))}
 	if from != LayerFile {
-		f.Severity = zone.Error
+		f.Severity = finding.Error
 		f.Text = fmt.Sprintf("the owner is not in %s; move the record to its own zone, or correct the owner", itemName(m.item))
 	}
-	if m.outside++; m.outside <= maxFindings || f.Severity == zone.Error {
-		m.fs.add(m.at(f))
+	if m.outside++; m.outside <= maxFindings || f.Severity == finding.Error {
+		m.fs.add(m.table.Locate(f))
 	}
 }
 
@@ -218,7 +213,7 @@ func (m *merge) reportOutside(r zone.Record, from Layer) {
 // could be that of one zone only.
 func (m *merge) rejectsSOA(r *zone.Record) bool {
 	if len(m.parts) > 1 {
-		m.fs.add(m.at(zone.Finding{Severity: zone.Error, Code: "soa-of-several", Tag: r.Tag, Owner: r.Owner.Clone(), Type: r.Type,
+		m.fs.add(m.table.Locate(finding.Finding{Severity: finding.Error, Rule: "soa-of-several", Tag: r.Tag, Owner: r.Owner.Clone(), Type: r.Type,
 			Text: fmt.Sprintf("%s makes %d zones, whose SOAs are generated; remove the SOA from the file, or configure each zone with a file of its own", itemName(m.item), len(m.parts))}))
 		return true
 	}
@@ -234,16 +229,16 @@ func (m *merge) rejectsNS(r *zone.Record) bool {
 	if len(m.parts) == 1 {
 		return false
 	}
-	m.fs.add(m.at(zone.Finding{Severity: zone.Error, Code: "ns-of-several", Tag: r.Tag, Owner: r.Owner.Clone(), Type: r.Type,
+	m.fs.add(m.table.Locate(finding.Finding{Severity: finding.Error, Rule: "ns-of-several", Tag: r.Tag, Owner: r.Owner.Clone(), Type: r.Type,
 		Text: fmt.Sprintf("%s makes %d zones, which share `nameservers`; remove the NS from the file and give the server there", itemName(m.item), len(m.parts))}))
 	return true
 }
 
 // reportUnused reports settings that have no effect because a file has an SOA.
 func (m *merge) reportUnused() {
-	report := func(given bool, key string, pos source.Position) {
+	report := func(given bool, key string, pos finding.Position) {
 		if given {
-			m.fs.report(zone.Warning, "setting-not-used", pos, "%s.%s: not used, because %s has an SOA, and then the SOA and NS of the zone come from there; remove `%s` here, or the SOA and NS there",
+			m.fs.report(finding.Warning, "setting-not-used", pos, "%s.%s: not used, because %s has an SOA, and then the SOA and NS of the zone come from there; remove `%s` here, or the SOA and NS there",
 				m.item.Path, key, m.soaFile, key)
 		}
 	}
@@ -286,7 +281,7 @@ func (m *merge) addSOA(part *zonePart) {
 		ns = m.item.NameServers[0].Name
 	}
 	if ns == nil {
-		m.fs.report(zone.Error, "no-name-servers", m.item.Pos, "%s: zone %v has no name servers; give `nameservers` here or in `defaults`, as the zone's parent has them", m.item.Path, part.apex)
+		m.fs.report(finding.Error, "no-name-servers", m.item.Pos, "%s: zone %v has no name servers; give `nameservers` here or in `defaults`, as the zone's parent has them", m.item.Path, part.apex)
 		return
 	}
 	part.added++
@@ -302,7 +297,7 @@ func (m *merge) reportOverruled(r *generatedRecord, n *staticNode) {
 		return
 	}
 	where, _ := m.table.Position(n.tags[i])
-	m.fs.add(m.at(zone.Finding{Severity: zone.Warning, Code: "overruled", Tag: r.Tag, Owner: r.Owner, Type: r.Type,
+	m.fs.add(m.table.Locate(finding.Finding{Severity: finding.Warning, Rule: "overruled", Tag: r.Tag, Owner: r.Owner, Type: r.Type,
 		Text: fmt.Sprintf("%s is not served: %v has %v at this name, which takes precedence over what is generated (%v); make both the same, or remove one",
 			rr.Text(r.Type, r.Data), where, r.Type, r.rule)}))
 }
@@ -316,14 +311,13 @@ func (m *merge) reportCollision(r *generatedRecord, n *staticNode) {
 		return
 	}
 	i := max(slices.IndexFunc(n.types, func(t rr.Type) bool { return t != rr.TypeRRSIG && t != rr.TypeNSEC }), 0)
-	where, _ := m.table.Position(n.tags[i])
 	rule, _ := m.table.Position(r.Tag)
-	f := zone.Finding{Severity: zone.Error, Code: "alias-collision", Tag: n.tags[i], Owner: r.Owner, Type: n.types[i],
+	f := finding.Finding{Severity: finding.Error, Rule: "alias-collision", Tag: n.tags[i], Owner: r.Owner, Type: n.types[i],
 		Text: fmt.Sprintf("the address is delegated at %v, which makes this name a CNAME to %v, and a CNAME excludes other data (RFC 2317 §4, RFC 2181 §10.1); remove the %v, or delegate without this address", rule, target, n.types[i])}
 	if r.rule == RuleChildAlias {
-		f.Severity = zone.Warning
-		f.Code = "alias-hidden"
+		f.Severity = finding.Warning
+		f.Rule = "alias-hidden"
 		f.Text = fmt.Sprintf("this record hides %v of the zone configured at %v; move it there, so that the CNAME to that zone can be made", target, rule)
 	}
-	m.fs.add(Finding{Finding: f, Pos: where})
+	m.fs.add(m.table.Locate(f))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 var seedFlag = flag.Uint64("seed", 0, "seed of random tests; 0: a new one")
@@ -178,10 +179,10 @@ func (r *random) compare(n int, cfg *config.Config, p *Plan, set *zone.Set, brok
 			t.Errorf("step %d: zone %v differs", n, c.Apex)
 		}
 	}
-	keep := func(list []Finding) string { // those about serials depend on the past
+	keep := func(list []finding.Finding) string { // those about serials depend on the past
 		var b strings.Builder
 		for _, f := range list {
-			if f.Code != "serial-not-taken" {
+			if f.Rule != "serial-not-taken" {
 				b.WriteString(f.String() + "\n")
 			}
 		}

@@ -7,10 +7,10 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/hostsfile"
 	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/source"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
@@ -19,7 +19,7 @@ import (
 func (m *merge) open(f *config.File, key string) *infile.File {
 	from, fault := m.read.open(f.Path)
 	if fault != "" {
-		m.fs.report(zone.Error, "unreadable-file", f.Pos, "%s.%s: %s %s", m.item.Path, key, f.Path, fault)
+		m.fs.report(finding.Error, "unreadable-file", f.Pos, "%s.%s: %s %s", m.item.Path, key, f.Path, fault)
 	}
 	return from
 }
@@ -76,11 +76,11 @@ func (m *merge) readHosts(f *config.File) {
 }
 
 // addFindings adds the findings in a file. total is their number, list has the first of them.
-func (m *merge) addFindings(path string, list []zone.Finding, total int) {
+func (m *merge) addFindings(path string, list []finding.Finding, total int) {
 	for _, f := range list {
-		m.fs.add(m.at(f))
+		m.fs.add(m.table.Locate(f))
 	}
 	if n := total - len(list); n > 0 {
-		m.fs.report(zone.Warning, "more", source.Position{File: path}, "%s", plural(n, "more finding", "more findings"))
+		m.fs.report(finding.Warning, "more", finding.Position{File: path}, "%s", plural(n, "more finding", "more findings"))
 	}
 }

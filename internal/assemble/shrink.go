@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // holdShrunk sets those zones in next, the zones to be served at the apexes of an item, to nil
@@ -31,7 +32,7 @@ func (r *round) holdShrunk(m *merge, next []*zone.Zone) (held []Held) {
 		}
 		next[i] = nil
 		held = append(held, h)
-		m.reportZone(zone.Error, "max-shrink", h.Apex,
+		m.reportZone(finding.Error, "max-shrink", h.Apex,
 			"zone %v would go from %d records to %d, and max_shrink lets a change remove %v at most, so the earlier content is still served; check that the sources are complete, and if this is intended, run `ptrd reload --accept-shrink %[1]v`",
 			h.Apex, h.Before, h.After, limit)
 	}
@@ -59,5 +60,5 @@ func (m *merge) warnShrunkTogether() {
 }
 
 func (m *merge) reportLoss(what string, before, after int) {
-	m.fs.report(zone.Warning, "max-shrink", m.place(), "%s had %d records when it was served last and has %d now; the earlier content is not kept over a restart, so the new one is served; check that its sources are complete", what, before, after)
+	m.fs.report(finding.Warning, "max-shrink", m.place(), "%s had %d records when it was served last and has %d now; the earlier content is not kept over a restart, so the new one is served; check that its sources are complete", what, before, after)
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/zonefile"
 	"github.com/ptrd/ptrd/zone/zonetest"
 )
@@ -353,7 +353,7 @@ func TestFindingsAreCounted(t *testing.T) {
 	list := l.reload().Findings
 	errs := 0
 	for _, f := range list {
-		if f.Severity == zone.Error {
+		if f.Severity == finding.Error {
 			errs++
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/journal"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/source"
@@ -259,7 +260,7 @@ type catalogList struct {
 }
 
 // resolveAll resolves all zones that catalogs list or that have a claim.
-func resolveAll(list []catalogList, claims map[string]*Claim, taken func(dname.Name) string, before func(dname.Name) (Owner, bool)) (map[string]*Claim, []Finding) {
+func resolveAll(list []catalogList, claims map[string]*Claim, taken func(dname.Name) string, before func(dname.Name) (Owner, bool)) (map[string]*Claim, []finding.Finding) {
 	r := resolver{taken: taken, before: before}
 	keys := map[string]bool{}
 	for i := range list {
@@ -276,7 +277,7 @@ func resolveAll(list []catalogList, claims map[string]*Claim, taken func(dname.N
 	for key := range claims {
 		keys[key] = true
 	}
-	next, findings := map[string]*Claim{}, []Finding(nil)
+	next, findings := map[string]*Claim{}, []finding.Finding(nil)
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		c, f := r.resolve(key, claims[key])
 		if findings = append(findings, f...); c != nil {
@@ -323,7 +324,7 @@ func TestResolve(t *testing.T) {
 			}
 			var claims map[string]*Claim
 			for i, round := range c.rounds {
-				var findings []Finding
+				var findings []finding.Finding
 				claims, findings = resolveAll(parse(round), claims, func(apex dname.Name) string {
 					if apex.Equal(name("config.")) {
 						return "zones[0]"

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // Owner is the catalog that a zone came by, and the label that it had there.
@@ -56,12 +57,6 @@ func (c *Claim) refusal(zones *registry.Zones) string {
 	return ""
 }
 
-// Finding says why a catalog's member is not served as that catalog has it.
-type Finding struct {
-	Catalog dname.Name
-	Text    string
-}
-
 // resolver decides which catalog owns a zone. Every zone has one owner:
 //
 //   - taken returns what has an apex by the configuration, "" if nothing does. Such a zone is
@@ -88,8 +83,8 @@ type listing struct {
 func (l listing) owner() Owner { return Owner{l.by.key, l.m.Label} }
 
 // finding returns that the zone is listed in vain.
-func (l listing) finding(format string, args ...any) Finding {
-	return Finding{l.by.name, fmt.Sprintf("zone %v is ignored: ", l.m.Apex) + fmt.Sprintf(format, args...)}
+func (l listing) finding(format string, args ...any) finding.Finding {
+	return ignored(l.by.name, l.m.Apex, fmt.Sprintf(format, args...))
 }
 
 // catalog returns the catalog with a key; nil if none has it.
@@ -102,9 +97,9 @@ func (r *resolver) catalog(key string) *followed {
 
 // resolve returns the claim of the zone with a key, nil if no catalog owns it. old is the
 // present claim, nil if there is none. The findings are about catalogs that list it in vain.
-func (r *resolver) resolve(key string, old *Claim) (*Claim, []Finding) {
+func (r *resolver) resolve(key string, old *Claim) (*Claim, []finding.Finding) {
 	var all []listing
-	var findings []Finding
+	var findings []finding.Finding
 	for _, c := range r.catalogs {
 		if m := c.members[key]; m != nil {
 			all = append(all, listing{c, m})
@@ -165,6 +160,11 @@ func (r *resolver) resolve(key string, old *Claim) (*Claim, []Finding) {
 	c.Reset = had && (!handed || c.Label != was.Label)
 	clashes(c.Catalog, best.m)
 	return c, findings
+}
+
+// ignored returns the finding that the catalog lists a zone, which it does not own.
+func ignored(catalog, apex dname.Name, why string) finding.Finding {
+	return finding.Finding{Severity: finding.Error, Zone: catalog, Rule: "catalog", Text: fmt.Sprintf("zone %v is ignored: %s", apex, why)}
 }
 
 // prefer returns the first listing that fits, or else the other one.

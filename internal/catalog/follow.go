@@ -13,6 +13,7 @@ import (
 	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -31,7 +32,7 @@ type FollowerOptions struct {
 	// the removal of those at the apexes in gone. It returns how many zones changed.
 	Serve func(changed []*Claim, gone []dname.Name) (int, error)
 	// Report receives all findings after each call of Follow.
-	Report func([]Finding)
+	Report func([]finding.Finding)
 	Log    *slog.Logger
 }
 
@@ -45,9 +46,9 @@ type Follower struct {
 
 	catalogs []*followed // in the order of the configuration
 	claims   map[string]*Claim
-	serves   map[string]int       // claims by catalog
-	findings map[string][]Finding // by key of the zone
-	pending  map[string]bool      // keys of zones to resolve
+	serves   map[string]int               // claims by catalog
+	findings map[string][]finding.Finding // by key of the zone
+	pending  map[string]bool              // keys of zones to resolve
 }
 
 // Status is the state of a catalog that is followed.
@@ -64,7 +65,7 @@ const maxFindings = 100
 
 // NewFollower returns a Follower without catalogs.
 func NewFollower(o FollowerOptions) *Follower {
-	return &Follower{o: o, changed: make(chan struct{}, 1), findings: map[string][]Finding{}, pending: map[string]bool{}}
+	return &Follower{o: o, changed: make(chan struct{}, 1), findings: map[string][]finding.Finding{}, pending: map[string]bool{}}
 }
 
 // Restore returns the zones that catalogs listed in an earlier process, as far as zones follows
@@ -196,7 +197,7 @@ func (f *Follower) serve(zones *registry.Zones) error {
 		c, findings := r.resolve(key, old)
 		if c != nil {
 			if why := c.refusal(zones); why != "" {
-				findings = append(findings, Finding{r.catalog(c.Catalog).name, fmt.Sprintf("zone %v is ignored: %s", c.Apex, why)})
+				findings = append(findings, ignored(r.catalog(c.Catalog).name, c.Apex, why))
 				c = nil
 			}
 		}
@@ -286,10 +287,10 @@ func (f *Follower) report() {
 		at[c.key] = &list[i]
 	}
 	findings := slices.Concat(slices.Collect(maps.Values(f.findings))...)
-	slices.SortFunc(findings, func(a, b Finding) int { return strings.Compare(a.Text, b.Text) })
+	slices.SortFunc(findings, func(a, b finding.Finding) int { return strings.Compare(a.Text, b.Text) })
 	more := map[*Status]int{}
-	findings = slices.DeleteFunc(findings, func(g Finding) bool {
-		s := at[g.Catalog.Key()]
+	findings = slices.DeleteFunc(findings, func(g finding.Finding) bool {
+		s := at[g.Zone.Key()]
 		if len(s.Findings) == maxFindings {
 			more[s]++
 			return true

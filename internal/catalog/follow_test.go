@@ -17,6 +17,7 @@ import (
 	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // TestReadChanges: a catalog that is read by its changes has the members that a whole read
@@ -172,7 +173,7 @@ func TestFollower(t *testing.T) {
 			zones = zones.With(add, gone, zones)
 			return len(changed), nil
 		},
-		Report: func([]Finding) {}, Log: slog.New(slog.DiscardHandler),
+		Report: func([]finding.Finding) {}, Log: slog.New(slog.DiscardHandler),
 	})
 	want := func(what, list string) {
 		t.Helper()

@@ -4,14 +4,14 @@ import (
 	"slices"
 
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // Catalog is an item of `catalogs`: a zone that lists the zones that secondaries serve
 // (RFC 9432).
 type Catalog struct {
-	Path     string          // key path, `catalogs[0]`
-	Pos      source.Position // of the item
+	Path     string           // key path, `catalogs[0]`
+	Pos      finding.Position // of the item
 	Name     dname.Name
 	Transfer Transfer
 	Entries  []CatalogEntry // what our own catalog lists
@@ -23,7 +23,7 @@ type CatalogEntry struct {
 	ZoneRange            // without prefix and name: all
 	Groups    []string   // at most 255 octets each
 	Owner     dname.Name // the catalog that the zones may move to; nil: none
-	Pos       source.Position
+	Pos       finding.Position
 	path      string
 }
 

@@ -22,7 +22,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // Config is a configuration with its defaults applied.
@@ -45,7 +45,7 @@ type Config struct {
 	Zones     []Zone
 	Catalogs  []Catalog
 
-	Exposed []Finding // warnings about files with secrets that every user of the host can read
+	Exposed []finding.Finding // warnings about files with secrets that every user of the host can read
 }
 
 // Listen has the addresses of the listeners.
@@ -103,7 +103,7 @@ type Reload struct {
 type NameServer struct {
 	Name      dname.Name
 	Addresses []netip.Addr
-	Pos       source.Position
+	Pos       finding.Position
 }
 
 // SOA are the timers of a generated SOA.
@@ -135,15 +135,15 @@ type History struct {
 // that CNAMEs in the parent point to. It has more than 20 fields because the key of every
 // source of data is optional in the same item.
 type Zone struct {
-	Path        string          // key path, `zones[3]`
-	Pos         source.Position // of the item
-	Prefix      netip.Prefix    // invalid: given by name alone
-	Name        dname.Name      // as given, or of the prefix if that is one zone; nil: the prefix is several zones
-	Apexes      []dname.Name    // of the zones of this item, at least one, in ascending order of their prefixes
-	Origin      dname.Name      // relative names in files and records are relative to it: Name, or the name of the enclosing octet or nibble
-	Files       []File          // master files, paths joined with Dir
-	Hosts       []File          // hosts(5) files
-	HostsDomain dname.Name      // appended to names without a dot; nil: those are an error
+	Path        string           // key path, `zones[3]`
+	Pos         finding.Position // of the item
+	Prefix      netip.Prefix     // invalid: given by name alone
+	Name        dname.Name       // as given, or of the prefix if that is one zone; nil: the prefix is several zones
+	Apexes      []dname.Name     // of the zones of this item, at least one, in ascending order of their prefixes
+	Origin      dname.Name       // relative names in files and records are relative to it: Name, or the name of the enclosing octet or nibble
+	Files       []File           // master files, paths joined with Dir
+	Hosts       []File           // hosts(5) files
+	HostsDomain dname.Name       // appended to names without a dot; nil: those are an error
 	PTR         []PTR
 	Records     []Record // any type at any owner
 	Delegate    []Delegation
@@ -162,7 +162,7 @@ type Explicit struct{ NameServers, Contact, SOA, TTL, MaxShrink bool }
 // File is a path and the position of its key.
 type File struct {
 	Path string
-	Pos  source.Position
+	Pos  finding.Position
 }
 
 // PTR are the names of one address.
@@ -170,7 +170,7 @@ type PTR struct {
 	Addr    netip.Addr
 	Targets []dname.Name
 	TTL     time.Duration // negative: that of the zone
-	Pos     source.Position
+	Pos     finding.Position
 }
 
 // Record is a record in presentation form.
@@ -179,7 +179,7 @@ type Record struct {
 	Type  string
 	Data  string        // RDATA as in a master file; relative names are relative to the Origin of the zone
 	TTL   time.Duration // negative: that of the zone
-	Pos   source.Position
+	Pos   finding.Position
 }
 
 // Delegation is a zone cut. An item of `delegate` whose prefix is not on an octet or
@@ -190,5 +190,5 @@ type Delegation struct {
 	NameServers []NameServer
 	DS          []string      // RDATA in presentation form
 	TTL         time.Duration // negative: that of the zone NSTTL
-	Pos         source.Position
+	Pos         finding.Position
 }

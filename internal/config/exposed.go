@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/infile"
-	"github.com/ptrd/ptrd/zone/source"
 )
 
 // secretFiles returns the files with secrets, and the files with the certificates for
@@ -21,7 +21,7 @@ func (c *Config) secretFiles() (secrets, others []File) {
 			}
 		}
 	}
-	self := File{Path: c.File, Pos: source.Position{File: c.File}}
+	self := File{Path: c.File, Pos: finding.Position{File: c.File}}
 	inline := len(c.Cookies.Secrets) > 0
 	for _, k := range c.Keys {
 		inline = inline || k.File.Path == ""
@@ -62,7 +62,7 @@ func (c *Config) secretFiles() (secrets, others []File) {
 
 // exposed returns a warning for each file with a secret that every user of the host can
 // read, judged by its mode and the modes of the directories above it.
-func exposed(t *infile.Task, secrets []File) (list []Finding) {
+func exposed(t *infile.Task, secrets []File) (list []finding.Finding) {
 	if runtime.GOOS == "windows" {
 		return nil // there, the mode does not show who can read a file
 	}
@@ -78,7 +78,7 @@ func exposed(t *infile.Task, secrets []File) (list []Finding) {
 			return nil
 		})
 		if open {
-			list = append(list, Finding{Pos: f.Pos, Text: fmt.Sprintf("%s has a secret, and every user of this host can read it; run `chmod o-r %[1]s`", f.Path)})
+			list = append(list, finding.Finding{Position: f.Pos, Rule: "exposed-secret", Text: fmt.Sprintf("%s has a secret, and every user of this host can read it; run `chmod o-r %[1]s`", f.Path)})
 		}
 	}
 	return list
@@ -119,7 +119,7 @@ func (c *Config) Unreadable(t *infile.Task) (errs Errors) {
 		}
 		seen[f.Path] = true
 		if _, err := readFile(t, f.Path, maxFile); err != nil {
-			errs = append(errs, Finding{Pos: f.Pos, Text: err.Error()})
+			errs = append(errs, errorAt(f.Pos, "", "%v", err))
 		}
 	}
 	return errs

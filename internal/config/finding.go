@@ -1,32 +1,26 @@
 package config
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
-	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
-// Finding is one error or warning about the configuration file.
-type Finding struct {
-	Pos     source.Position
-	KeyPath string // `zones[3].file`; empty: the whole file
-	Text    string // the value seen, the values allowed; the remedy
-}
-
-// String returns `file:line:col: key.path: text`.
-func (f Finding) String() string {
-	if f.KeyPath == "" {
-		return f.Pos.String() + ": " + f.Text
+// errorAt returns the error at a place of the file: the key path, such as `zones[3].file`
+// (empty: the whole file), and the value seen, the values allowed, the remedy.
+func errorAt(pos finding.Position, path, format string, args ...any) finding.Finding {
+	text := fmt.Sprintf(format, args...)
+	if path != "" {
+		text = path + ": " + text
 	}
-	return f.Pos.String() + ": " + f.KeyPath + ": " + f.Text
+	return finding.Finding{Severity: finding.Error, Position: pos, Rule: "config", Text: text}
 }
 
 // Errors are the findings of a file, sorted by position. It is the error type of
 // [Parse].
-type Errors []Finding
+type Errors []finding.Finding
 
 // maxShown bounds the findings in the text of an error: an operator fixes the first ones
 // before reading on.
@@ -40,7 +34,7 @@ func (e Errors) Error() string {
 			b.WriteByte('\n')
 		}
 		if i == maxShown {
-			fmt.Fprintf(&b, "%s: %d more errors", f.Pos.File, len(e)-i)
+			fmt.Fprintf(&b, "%s: %d more errors", f.File, len(e)-i)
 			break
 		}
 		b.WriteString(f.String())
@@ -48,8 +42,12 @@ func (e Errors) Error() string {
 	return b.String()
 }
 
-func (e Errors) sort() {
-	slices.SortStableFunc(e, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Col, b.Pos.Col))
-	})
+// FindingsOf returns the findings in an error of [Load]: those of the file, or the error
+// as one.
+func FindingsOf(err error) []finding.Finding {
+	var list Errors
+	if errors.As(err, &list) {
+		return list
+	}
+	return []finding.Finding{{Severity: finding.Error, Rule: "config", Text: err.Error()}}
 }

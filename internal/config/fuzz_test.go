@@ -78,11 +78,11 @@ func checkErrors(t *testing.T, data []byte, err error) {
 		lines += strings.Count(string(data), end)
 	}
 	for i, p := range errs {
-		if p.Pos.File != "dir/ptrd.yaml" || p.Pos.Line < 0 || p.Pos.Line > lines+1 || p.Pos.Col < 0 || p.Text == "" {
-			t.Errorf("%d lines, error at %v: %s", lines, p.Pos, p.Text)
+		if p.File != "dir/ptrd.yaml" || p.Line < 0 || p.Line > lines+1 || p.Col < 0 || p.Text == "" {
+			t.Errorf("%d lines, error at %v: %s", lines, p.Position, p.Text)
 		}
-		if i > 0 && cmp.Or(cmp.Compare(errs[i-1].Pos.Line, p.Pos.Line), cmp.Compare(errs[i-1].Pos.Col, p.Pos.Col)) > 0 {
-			t.Errorf("error %d at %v comes before %v", i, errs[i-1].Pos, p.Pos)
+		if i > 0 && cmp.Or(cmp.Compare(errs[i-1].Line, p.Line), cmp.Compare(errs[i-1].Col, p.Col)) > 0 {
+			t.Errorf("error %d at %v comes before %v", i, errs[i-1].Position, p.Position)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // Key is a TSIG key (RFC 8945).
@@ -17,7 +17,7 @@ type Key struct {
 	MinMAC    int       // octets of the shortest MAC that is accepted; 0: only complete ones
 	TSIG      *tsig.Key // never prints its secret; nil: File has the secret and was not read yet
 	File      File      // with the secret; without a path: the configuration has it
-	Pos       source.Position
+	Pos       finding.Position
 }
 
 // maxKeyFile bounds a file with a secret, in octets.
@@ -117,7 +117,7 @@ func readKeys(list []Key, read reader) ([]Key, error) {
 		if k.File.Path != "" {
 			var err error
 			if k, err = k.readFile(read); err != nil {
-				errs = append(errs, Finding{k.File.Pos, fmt.Sprintf("keys[%d].secret_file", i), err.Error()})
+				errs = append(errs, errorAt(k.File.Pos, fmt.Sprintf("keys[%d].secret_file", i), "%v", err))
 			}
 		}
 		out[i] = k

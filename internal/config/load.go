@@ -12,8 +12,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/infile"
-	"github.com/ptrd/ptrd/zone/source"
 	"gopkg.in/yaml.v3"
 )
 
@@ -83,9 +83,9 @@ func Parse(name string, data []byte) (*Config, error) {
 	d := &document{file: name, dir: filepath.Dir(name)}
 	cfg := d.parse(data)
 	if len(d.errs) > 0 {
-		d.errs.sort()
+		finding.Sort(d.errs)
 		if n := d.findings - len(d.errs); n > 0 {
-			d.errs = append(d.errs, Finding{Pos: source.Position{File: name}, Text: fmt.Sprintf("there are %d more errors; fix these first", n)})
+			d.errs = append(d.errs, errorAt(finding.Position{File: name}, "", "there are %d more errors; fix these first", n))
 		}
 		return nil, d.errs
 	}
@@ -108,7 +108,7 @@ func (d *document) parse(data []byte) *Config {
 // there is none.
 func (d *document) tree(data []byte) *yaml.Node {
 	fail := func(line, col int, format string, args ...any) *yaml.Node {
-		d.report(source.Position{File: d.file, Line: line, Col: col}, "", format, args...)
+		d.report(finding.Position{File: d.file, Line: line, Col: col}, "", format, args...)
 		return nil
 	}
 	if len(data) > maxFile {
@@ -211,10 +211,10 @@ func (d *document) syntax(err error, read int) *yaml.Node {
 	line = max(1, min(line, len(d.lines)))
 	s := d.lines[line-1]
 	if i := strings.IndexByte(s, '\t'); i >= 0 && strings.TrimLeft(s[:i], " -") == "" {
-		d.report(source.Position{File: d.file, Line: line, Col: i + 1}, "", "the indentation has a tab, YAML allows spaces only; replace it by spaces")
+		d.report(finding.Position{File: d.file, Line: line, Col: i + 1}, "", "the indentation has a tab, YAML allows spaces only; replace it by spaces")
 		return nil
 	}
-	d.report(source.Position{File: d.file, Line: line}, "",
+	d.report(finding.Position{File: d.file, Line: line}, "",
 		"not YAML: %s; look at the indentation, brackets and quotes of this line and the one before (a text that begins with one of [ { * & ! %% @ ` or contains `: ` goes in quotes)", text)
 	return nil
 }

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/infile"
-	"github.com/ptrd/ptrd/zone/source"
 )
 
 // Loader loads one configuration repeatedly, as a server does on each reload. It parses
@@ -82,7 +82,7 @@ func (l *Loader) parse() error {
 	case l.parsed != nil && l.isUnfinished(l.Path):
 		return nil
 	case errors.Is(err, infile.ErrTooLarge):
-		return Errors{{Pos: source.Position{File: l.Path}, Text: tooLarge}}
+		return Errors{errorAt(finding.Position{File: l.Path}, "", tooLarge)}
 	case err != nil:
 		return err
 	}

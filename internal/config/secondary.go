@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // Secondary configures a zone that is transferred from its primaries.
@@ -13,7 +13,7 @@ type Secondary struct {
 	Primaries []Primary // at least one
 	Notify    []Peer    // may send NOTIFY, in addition to the addresses of the primaries
 	MaxSize   int64     // octets, of the records without name compression
-	Pos       source.Position
+	Pos       finding.Position
 }
 
 // Primary is a server that a zone is transferred from.

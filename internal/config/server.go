@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // defaultConfig returns the configuration of an empty file. config.example.yaml documents
@@ -247,7 +247,7 @@ func (c *Cookies) readFiles(read reader) error {
 	for _, f := range c.Files {
 		data, err := read(f.Path, maxKeyFile)
 		if err != nil {
-			errs = append(errs, Finding{f.Pos, "cookies.secret_files", err.Error()})
+			errs = append(errs, errorAt(f.Pos, "cookies.secret_files", "%v", err))
 			continue
 		}
 		count := 0
@@ -259,20 +259,20 @@ func (c *Cookies) readFiles(read reader) error {
 			}
 			b, err := parseSecret(s)
 			if err != nil {
-				errs = append(errs, Finding{Pos: source.Position{File: f.Path, Line: n}, Text: err.Error()})
+				errs = append(errs, errorAt(finding.Position{File: f.Path, Line: n}, "", "%v", err))
 			}
 			count++
 			c.Secrets = append(c.Secrets, b)
 		}
 		if count == 0 {
-			errs = append(errs, Finding{f.Pos, "cookies.secret_files", fmt.Sprintf("%s has no secret; make one with `openssl rand -hex %d`", f.Path, secretOctets)})
+			errs = append(errs, errorAt(f.Pos, "cookies.secret_files", "%s has no secret; make one with `openssl rand -hex %d`", f.Path, secretOctets))
 		}
 	}
 	if n := len(c.Secrets); n > maxSecrets && len(errs) == 0 {
-		errs = append(errs, Finding{c.Files[0].Pos, "cookies.secret_files", fmt.Sprintf("%d secrets in total, must be at most %d; remove the oldest", n, maxSecrets)})
+		errs = append(errs, errorAt(c.Files[0].Pos, "cookies.secret_files", "%d secrets in total, must be at most %d; remove the oldest", n, maxSecrets))
 	}
 	if len(errs) > 0 {
-		errs.sort()
+		finding.Sort(errs)
 		return errs
 	}
 	return nil

@@ -79,7 +79,7 @@ func (l *tlsFiles) read(t *ListenTLS, read reader) (*ListenTLS, error) {
 	for i, f := range t.files() {
 		data, err := read(f.Path, maxPEM)
 		if err != nil {
-			errs = append(errs, Finding{f.Pos, "listen.tls", err.Error()})
+			errs = append(errs, errorAt(f.Pos, "listen.tls", "%v", err))
 		}
 		content[i] = data
 		fmt.Fprintf(h, "%d %d ", i, len(data))
@@ -96,11 +96,11 @@ func (l *tlsFiles) read(t *ListenTLS, read reader) (*ListenTLS, error) {
 	}
 	var err error
 	if out.Certificate, err = parsePair(t.Cert.Path, content[0], t.Key.Path, content[1]); err != nil {
-		errs = append(errs, Finding{t.Cert.Pos, "listen.tls.cert_file", err.Error()})
+		errs = append(errs, errorAt(t.Cert.Pos, "listen.tls.cert_file", "%v", err))
 	}
 	if t.ClientCA.Path != "" {
 		if out.Clients, err = parseAuthorities(t.ClientCA.Path, content[2]); err != nil {
-			errs = append(errs, Finding{t.ClientCA.Pos, "listen.tls.client_ca_file", err.Error()})
+			errs = append(errs, errorAt(t.ClientCA.Pos, "listen.tls.client_ca_file", "%v", err))
 		}
 	}
 	if len(errs) > 0 {

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // Transfer lists the clients that may transfer a zone, and the servers to notify.
@@ -19,14 +19,14 @@ type Remote struct {
 	Address netip.AddrPort
 	Source  netip.Addr // local address of requests; invalid: any
 	Key     dname.Name // in lower case, of the key that signs requests; nil: not signed
-	Pos     source.Position
+	Pos     finding.Position
 }
 
 // Peer identifies a client by address, by key, or by both.
 type Peer struct {
 	Prefix netip.Prefix // of the address; invalid: any
 	Key    dname.Name   // in lower case; nil: signed or not
-	Pos    source.Position
+	Pos    finding.Position
 }
 
 // transfer reads the keys that are present and leaves the rest unchanged.

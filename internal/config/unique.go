@@ -2,14 +2,14 @@ package config
 
 import (
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // distinct returns the items that read returns ok for, and reports those whose key an
 // item before had. The method each visits the values; the key is printed.
 func distinct[T any, K comparable](each func(func(value)), read func(value) (item T, key K, ok bool)) []T {
 	var list []T
-	var seen unique[K, source.Position]
+	var seen unique[K, finding.Position]
 	each(func(v value) {
 		item, key, ok := read(v)
 		if !ok {

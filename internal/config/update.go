@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/source"
 )
 
 // Update configures changes of a zone by UPDATE messages (RFC 2136).
@@ -22,7 +22,7 @@ type UpdateRule struct {
 	From     []netip.Prefix // of the client; nil: any
 	Prefixes []netip.Prefix // that contain the addresses of the owner name; nil: any owner
 	Types    []rr.Type      // nil: any
-	Pos      source.Position
+	Pos      finding.Position
 }
 
 // updateRules reads a list of rules, or a single one.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/spelling"
 	"gopkg.in/yaml.v3"
 )
@@ -89,24 +89,24 @@ type value struct {
 	path string
 }
 
-func (v value) pos() source.Position { return v.doc.position(v.node) }
+func (v value) pos() finding.Position { return v.doc.position(v.node) }
 
-func (d *document) position(n *yaml.Node) source.Position {
+func (d *document) position(n *yaml.Node) finding.Position {
 	col := n.Column
 	if n.Line-1 < len(d.lines) && n.Line > 0 {
 		col = d.octet(n.Line, max(n.Column, 1))
 	}
-	return source.Position{File: d.file, Line: n.Line, Col: col}
+	return finding.Position{File: d.file, Line: n.Line, Col: col}
 }
 
 // fail reports an error in the value.
 func (v value) fail(format string, args ...any) { v.doc.report(v.pos(), v.path, format, args...) }
 
-func (d *document) report(pos source.Position, path, format string, args ...any) {
+func (d *document) report(pos finding.Position, path, format string, args ...any) {
 	if d.findings++; d.findings > maxFindings {
 		return
 	}
-	d.errs = append(d.errs, Finding{pos, path, fmt.Sprintf(format, args...)})
+	d.errs = append(d.errs, errorAt(pos, path, format, args...))
 }
 
 // maxFindings bounds the findings of a file. A file of the maximum size can have

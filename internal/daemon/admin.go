@@ -7,6 +7,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/admin"
 	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 func (d *Daemon) newAdmin() *admin.Server {
@@ -86,7 +87,7 @@ func (d *Daemon) lastReload() admin.Reload {
 		OK: o.OK(), At: o.At, LastOK: st.good,
 		Took: time.Duration(o.Seconds * float64(time.Second)), Unfinished: len(d.watcher.Unfinished()), Held: d.heldCounts(),
 	}
-	r.Errors, r.Warnings = Count(o.Findings)
+	r.Errors, r.Warnings = finding.Count(o.Findings)
 	for _, z := range o.Broken {
 		if z.LastGood {
 			r.LastGood++

@@ -11,20 +11,20 @@ import (
 	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // heldAt is what is held back, and where the configuration asks for it.
 type heldAt struct {
 	Held
-	pos source.Position
+	pos finding.Position
 }
 
 // ownCatalogs plans the catalogs that we make. Those that would list too few of the zones
 // that they listed before stay as they are, unless it is confirmed.
 func (d *Daemon) ownCatalogs(cfg *config.Config, set *zone.Set, confirmed *confirmation) ([]zone.Change, []heldAt, error) {
 	var list []catalog.Produced
-	at := map[string]source.Position{}
+	at := map[string]finding.Position{}
 	for i := range cfg.Catalogs {
 		c := &cfg.Catalogs[i]
 		if c.Follow != nil {
@@ -42,7 +42,7 @@ func (d *Daemon) ownCatalogs(cfg *config.Config, set *zone.Set, confirmed *confi
 	changes, stopped, err := d.producer.Plan(list, set, time.Now())
 	var held []heldAt
 	for _, h := range stopped {
-		held = append(held, heldAt{Held{heldCatalog, h.Name.String(), h.Before, h.After}, at[h.Name.Key()]})
+		held = append(held, heldAt{Held{heldCatalog, h.Name, h.Before, h.After}, at[h.Name.Key()]})
 	}
 	return changes, held, err
 }
@@ -76,10 +76,11 @@ func (d *Daemon) serveClaims(changed []*catalog.Claim, gone []dname.Name) (serve
 }
 
 // logCatalogs logs findings about catalogs that are new.
-func (d *Daemon) logCatalogs(findings []catalog.Finding) {
-	list := make([]Finding, 0, len(findings))
+func (d *Daemon) logCatalogs(findings []finding.Finding) {
+	list := make([]finding.Finding, 0, len(findings))
 	for _, f := range findings {
-		list = append(list, Finding{Severity: zone.Error.String(), Zone: f.Catalog.String(), Code: "catalog", Text: fmt.Sprintf("catalog %v: %s", f.Catalog, f.Text)})
+		f.Text = fmt.Sprintf("catalog %v: %s", f.Zone, f.Text)
+		list = append(list, f)
 	}
 	d.catalogFindings.logActive(list)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // patience is how long a test waits for what must come.
@@ -302,7 +303,7 @@ func TestFailuresChangeNothing(t *testing.T) {
 			if o.InForce || o.OK() {
 				t.Fatalf("it came into force: %+v", o)
 			}
-			if errs, _ := Count(o.Findings); errs == 0 && o.Error == "" {
+			if errs, _ := finding.Count(o.Findings); errs == 0 && o.Error == "" {
 				t.Errorf("nothing says what is wrong: %+v", o)
 			}
 			if l.views.Load() != view {
@@ -456,7 +457,7 @@ func TestFindingsAreLoggedOnce(t *testing.T) {
 func TestPrintOutcome(t *testing.T) {
 	o := Outcome{
 		InForce:  true,
-		Findings: []Finding{{Severity: "error", File: "a.zone", Line: 7, Col: 3, Text: "correct it"}},
+		Findings: []finding.Finding{{Severity: finding.Error, Position: finding.Position{File: "a.zone", Line: 7, Col: 3}, Text: "correct it"}},
 		Changed: []ChangedZone{
 			{Zone: "2.0.192.in-addr.arpa.", What: "added", To: 5},
 			{Zone: "113.0.203.in-addr.arpa.", What: "removed", From: 5},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/eventlog"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // newLogger returns the handler of the log that is configured, and its level, which setLevel changes.
@@ -46,7 +47,7 @@ type findingLog struct {
 
 // logActive logs the findings of the new active configuration that are new, and how many earlier ones are
 // resolved.
-func (l *findingLog) logActive(list []Finding) {
+func (l *findingLog) logActive(list []finding.Finding) {
 	now := l.logNew(list)
 	resolved := 0
 	for _, before := range []map[string]bool{l.last, l.refusal} {
@@ -64,12 +65,12 @@ func (l *findingLog) logActive(list []Finding) {
 
 // logRefused logs the new findings of a configuration that was refused. Its zones were not checked, so
 // that earlier findings about them are not resolved.
-func (l *findingLog) logRefused(list []Finding) {
+func (l *findingLog) logRefused(list []finding.Finding) {
 	l.refusal = l.logNew(list)
 }
 
 // logNew logs the new findings in list and returns the texts of all.
-func (l *findingLog) logNew(list []Finding) map[string]bool {
+func (l *findingLog) logNew(list []finding.Finding) map[string]bool {
 	now := make(map[string]bool, len(list))
 	type kind struct {
 		code  string
@@ -78,16 +79,16 @@ func (l *findingLog) logNew(list []Finding) map[string]bool {
 	logged := map[kind]int{}
 	var more []kind // in the order of their first finding
 	for _, f := range list {
-		s := f.String()
+		s := f.Report()
 		now[s] = true
 		if l.last[s] || l.refusal[s] {
 			continue
 		}
 		level := slog.LevelWarn
-		if f.isError() {
+		if f.Severity == finding.Error {
 			level = slog.LevelError
 		}
-		k := kind{f.Code, level}
+		k := kind{f.Rule, level}
 		switch logged[k]++; {
 		case logged[k] <= maxLoggedFindings:
 			l.log.Log(context.Background(), level, "finding", "text", s)

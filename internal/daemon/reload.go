@@ -20,7 +20,7 @@ import (
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // The causes of a reload. Only the last has somebody who waits for the outcome.
@@ -55,7 +55,7 @@ func (d *Daemon) reload(ctx context.Context, cause string, c *confirmation) *Out
 	cfg, err := d.loader.Load(ctx)
 	var o *Outcome
 	if err != nil {
-		o = d.refuse(&Outcome{Findings: FromConfig(err)}, begin)
+		o = d.refuse(&Outcome{Findings: config.FindingsOf(err)}, begin)
 	} else {
 		cfg, how.held = d.guardConfig(cfg, c)
 		o = d.apply(ctx, cfg, begin, how)
@@ -65,7 +65,7 @@ func (d *Daemon) reload(ctx context.Context, cause string, c *confirmation) *Out
 	}
 	o.Unneeded = c.unneeded()
 	if ctx.Err() == nil {
-		errs, warnings := Count(o.Findings)
+		errs, warnings := finding.Count(o.Findings)
 		attrs := []any{"cause", cause, "changed", len(o.Changed), "broken", len(o.Broken), "held", len(o.Held), "errors", errs, "warnings", warnings, "took", time.Since(begin).Round(time.Microsecond)}
 		switch {
 		case o.Error != "":
@@ -116,7 +116,7 @@ func (d *Daemon) refuse(o *Outcome, begin time.Time) *Outcome {
 // apply puts a config and the zones that it asks for in force, or changes
 // nothing. begin is a moment before the config was read.
 func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time, how round) *Outcome {
-	o := &Outcome{Changed: []ChangedZone{}, Broken: []BrokenZone{}, Findings: []Finding{}}
+	o := &Outcome{Changed: []ChangedZone{}, Broken: []BrokenZone{}, Findings: []finding.Finding{}}
 	fail := func(err error) *Outcome {
 		o.Error = err.Error()
 		o.Changed, o.Broken = nil, nil
@@ -146,7 +146,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	release()
 	d.journal.SetLimits(d.registry.Load().History())
 	for _, err := range warnings {
-		o.Findings = append(o.Findings, Finding{Severity: zone.Warning.String(), Code: "after-reload", Text: err.Error()})
+		o.Findings = append(o.Findings, finding.Finding{Rule: "after-reload", Text: err.Error()})
 	}
 	if old != nil {
 		before, after := d.addresses(old.cfg), d.addresses(cfg)
@@ -197,12 +197,12 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 			plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs)
 			o.note(plan)
 			if h := how.held; h != nil {
-				o.hold(*h, source.Position{File: cfg.File}, cfg.Reload.MaxShrink)
+				o.hold(*h, finding.Position{File: cfg.File}, cfg.Reload.MaxShrink)
 			}
 			for _, h := range held {
 				o.hold(h.Held, h.pos, cfg.Reload.MaxShrink)
 			}
-			o.Findings = append(FromExposed(cfg.Exposed), o.Findings...)
+			o.Findings = append(append([]finding.Finding{}, cfg.Exposed...), o.Findings...)
 			return plan.Batch, nil
 		},
 		Show: func(set *zone.Set) { d.showWith(set, zones, policy) },

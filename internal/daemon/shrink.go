@@ -13,7 +13,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // The kinds of Held.
@@ -26,10 +26,10 @@ const (
 // Held is a change that removes more than max_shrink allows, so that what was served
 // stays until it is confirmed.
 type Held struct {
-	Kind   string `json:"kind"` // zone, configuration, catalog
-	Zone   string `json:"zone,omitempty"`
-	Before int    `json:"before"` // records of a zone; else zones
-	After  int    `json:"after"`
+	Kind   string     `json:"kind"` // zone, configuration, catalog
+	Zone   dname.Name `json:"zone,omitempty"`
+	Before int        `json:"before"` // records of a zone; else zones
+	After  int        `json:"after"`
 }
 
 // Name is what `ptrd reload --accept-shrink` calls it.
@@ -37,7 +37,7 @@ func (h Held) Name() string {
 	if h.Kind == heldConfiguration {
 		return heldConfiguration
 	}
-	return h.Zone
+	return h.Zone.String()
 }
 
 // String says what would become of what.
@@ -57,9 +57,9 @@ func (h Held) text(key string, limit config.Shrink) string {
 }
 
 // finding returns it as an error at a place of the configuration.
-func (h Held) finding(pos source.Position, limit config.Shrink) Finding {
-	return Finding{
-		Severity: zone.Error.String(), File: pos.File, Line: pos.Line, Col: pos.Col, Zone: h.Zone, Code: "max-shrink",
+func (h Held) finding(pos finding.Position, limit config.Shrink) finding.Finding {
+	return finding.Finding{
+		Severity: finding.Error, Position: pos, Zone: h.Zone, Rule: "max-shrink",
 		Text: h.text("reload.max_shrink", limit),
 	}
 }
@@ -168,7 +168,7 @@ type guard struct {
 // check returns what is wrong with a zone that was transferred; old is what there was
 // before, nil: nothing. of is the catalog that the zone is, nil: none.
 func (d *Daemon) check(of *config.Follow, limit config.Shrink, old, next *zone.Zone) error {
-	h := Held{Kind: heldZone, Zone: next.Apex().String(), After: next.Stats().Records}
+	h := Held{Kind: heldZone, Zone: next.Apex(), After: next.Stats().Records}
 	key, stops := "max_shrink", limit.StopsRecords
 	if old != nil {
 		h.Before = old.Stats().Records
@@ -239,20 +239,20 @@ func (d *Daemon) heldTransfers() map[string]Held {
 
 // transferConfirmed has those zones transferred whose transfer is held back and is
 // confirmed, and returns what went wrong.
-func (d *Daemon) transferConfirmed(ctx context.Context, c *confirmation) (list []Finding) {
+func (d *Daemon) transferConfirmed(ctx context.Context, c *confirmation) (list []finding.Finding) {
 	for key, h := range d.heldTransfers() {
 		if !c.has(key) {
 			continue
 		}
 		d.guard.let(key, true)
-		s, err := d.follower.Refresh(ctx, dname.MustParse(h.Zone), false)
+		s, err := d.follower.Refresh(ctx, h.Zone, false)
 		d.guard.let(key, false)
 		text := s.Error
 		if err != nil {
 			text = err.Error()
 		}
 		if text != "" {
-			list = append(list, Finding{Severity: zone.Error.String(), Zone: h.Zone, Code: "transfer", Text: fmt.Sprintf("zone %s: %s", h.Zone, text)})
+			list = append(list, finding.Finding{Severity: finding.Error, Zone: h.Zone, Rule: "transfer", Text: fmt.Sprintf("zone %s: %s", h.Zone, text)})
 		}
 	}
 	return list
@@ -264,7 +264,7 @@ func (d *Daemon) heldNow() []Held {
 	for _, h := range d.heldTransfers() {
 		list = append(list, h)
 	}
-	slices.SortFunc(list, func(a, b Held) int { return strings.Compare(a.Kind+a.Zone, b.Kind+b.Zone) })
+	slices.SortFunc(list, func(a, b Held) int { return strings.Compare(a.Kind+a.Name(), b.Kind+b.Name()) })
 	return list
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // Status is what the server tells about itself.
@@ -48,13 +49,13 @@ type UnfinishedFile struct {
 
 // ReloadStatus tells of the last reload, the start included.
 type ReloadStatus struct {
-	At       time.Time  `json:"at"`
-	OK       bool       `json:"ok"`
-	LastOK   *time.Time `json:"last_ok,omitempty"`
-	Summary  string     `json:"summary"`
-	Error    string     `json:"error,omitempty"`
-	Restart  []string   `json:"restart,omitempty"`
-	Findings []Finding  `json:"findings"`
+	At       time.Time         `json:"at"`
+	OK       bool              `json:"ok"`
+	LastOK   *time.Time        `json:"last_ok,omitempty"`
+	Summary  string            `json:"summary"`
+	Error    string            `json:"error,omitempty"`
+	Restart  []string          `json:"restart,omitempty"`
+	Findings []finding.Finding `json:"findings"`
 }
 
 // JournalFault is why the journal cannot be written.
@@ -226,7 +227,7 @@ func (s *Status) Print(out io.Writer) error {
 	fmt.Fprintf(&b, "%d dropped\n", s.Queries.Dropped)
 	fmt.Fprintf(&b, "reload    %s, %s\n", s.Reload.At.Format(time.DateTime), s.Reload.Summary)
 	for _, f := range s.Reload.Findings {
-		fmt.Fprintf(&b, "          %v\n", f)
+		fmt.Fprintf(&b, "          %s\n", f.Report())
 	}
 	if s.Reload.Error != "" {
 		fmt.Fprintf(&b, "          %s\n", s.Reload.Error)

@@ -16,6 +16,7 @@ import (
 	"github.com/ptrd/ptrd/internal/explain"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
@@ -113,7 +114,7 @@ func (d *Daemon) answer(f func(url.Values) (any, error)) control.Verb {
 // prefix, `configuration`, or `all`.
 func (d *Daemon) Reload(ctx context.Context, acceptShrink ...string) (*Outcome, error) {
 	var c *confirmation
-	var failed []Finding
+	var failed []finding.Finding
 	if len(acceptShrink) > 0 {
 		if d.state.Load() == nil {
 			return nil, errLoading

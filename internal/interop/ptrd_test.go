@@ -10,6 +10,7 @@ import (
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/source"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
@@ -27,14 +28,14 @@ func buildSet(t testing.TB, s *zoneSet) *zone.Set {
 		b := zone.NewBuilder(apex)
 		res := zonefile.ReadBytes(z.file, z.text, zonefile.Options{Origin: apex, Table: &table}, b.Add)
 		for _, f := range res.Findings {
-			if f.Severity == zone.Error {
-				t.Fatalf("%s: %s", s.path, table.Format(f))
+			if f.Severity == finding.Error {
+				t.Fatalf("%s: %s", s.path, table.Locate(f))
 			}
 		}
 		built, findings := b.Build()
 		for _, f := range findings {
-			if f.Severity == zone.Error {
-				t.Fatalf("%s: %s", s.path, table.Format(f))
+			if f.Severity == finding.Error {
+				t.Fatalf("%s: %s", s.path, table.Locate(f))
 			}
 		}
 		zones = append(zones, built)

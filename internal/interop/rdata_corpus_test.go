@@ -18,6 +18,7 @@ import (
 	"github.com/ptrd/ptrd/internal/peertest"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/source"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
@@ -93,9 +94,9 @@ func readRDataLine(l rdataLine) (verdict, text string) {
 	verdict = "ok"
 	for _, f := range res.Findings {
 		switch {
-		case f.Severity == zone.Error:
+		case f.Severity == finding.Error:
 			return "bad", f.Text
-		case !slices.Contains(namingFindings, f.Code):
+		case !slices.Contains(namingFindings, f.Rule):
 			verdict, text = "warn", f.Text
 		}
 	}

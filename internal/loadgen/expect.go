@@ -7,8 +7,8 @@ import (
 
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/source"
 )
 
 const (
@@ -44,7 +44,7 @@ type Difference struct {
 // with `;` are ignored. name stands for the file in positions.
 func ReadExpectations(name string, r io.Reader) (*Expectations, error) {
 	x := &Expectations{byName: map[string]*expected{}}
-	err := readLines(name, r, func(at source.Position, words []field) error {
+	err := readLines(name, r, func(at finding.Position, words []field) error {
 		owner, err := parseName(at, words[0])
 		if err != nil {
 			return err

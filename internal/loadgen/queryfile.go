@@ -8,8 +8,8 @@ import (
 	"io"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/source"
 )
 
 // maxLine is longer than a name in which each octet is written \DDD, and its type.
@@ -23,10 +23,10 @@ type field struct {
 
 // readLines calls f with the words of each line that is not empty and does not
 // begin with `;`. It ends with the first error, which it gives its position.
-func readLines(name string, r io.Reader, f func(at source.Position, words []field) error) error {
+func readLines(name string, r io.Reader, f func(at finding.Position, words []field) error) error {
 	in := bufio.NewScanner(r)
 	in.Buffer(make([]byte, 0, maxLine), maxLine)
-	at := source.Position{File: name}
+	at := finding.Position{File: name}
 	for in.Scan() {
 		at.Line++
 		var words []field
@@ -62,7 +62,7 @@ func readLines(name string, r io.Reader, f func(at source.Position, words []fiel
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
 
 // parseName reads the name in a word.
-func parseName(at source.Position, w field) (dname.Name, error) {
+func parseName(at finding.Position, w field) (dname.Name, error) {
 	at.Col = w.col
 	n, err := dname.Parse(w.text)
 	if err != nil {
@@ -76,7 +76,7 @@ func parseName(at source.Position, w field) (dname.Name, error) {
 // positions.
 func ReadQueries(name string, r io.Reader) (*Questions, error) {
 	q := &Questions{}
-	err := readLines(name, r, func(at source.Position, words []field) error {
+	err := readLines(name, r, func(at finding.Position, words []field) error {
 		owner, err := parseName(at, words[0])
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/source"
 	"github.com/ptrd/ptrd/zone/zonefile"
@@ -53,8 +54,8 @@ func ReadZone(path string, o ZoneOptions) (*Questions, error) {
 	if !r.OK() {
 		e := &FileError{}
 		for _, f := range r.Findings {
-			if f.Severity == zone.Error {
-				e.Findings = append(e.Findings, table.Format(f))
+			if f.Severity == finding.Error {
+				e.Findings = append(e.Findings, table.Locate(f).String())
 			}
 		}
 		return nil, e

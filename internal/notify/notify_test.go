@@ -19,6 +19,7 @@ import (
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -55,7 +56,7 @@ func build(t testing.TB, name string, serial int, lines ...string) *zone.Zone {
 	}
 	z, findings := b.Build()
 	for _, f := range findings {
-		if f.Severity == zone.Error {
+		if f.Severity == finding.Error {
 			t.Fatal(f)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -16,7 +17,7 @@ import (
 type outcome struct {
 	zone     *zone.Zone // that was transferred; nil: the current data are confirmed
 	changes  []*zone.Changeset
-	findings []zone.Finding // about what was transferred
+	findings []finding.Finding // about what was transferred
 	from     *Primary
 	expire   time.Duration // from now on
 	least    bool          // expire only counts if it is later than the current expiry (RFC 7314 §4)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -95,7 +96,7 @@ func (r *receiver) applyDifference() error {
 		return fmt.Errorf("the difference from serial %d to %d does not fit: %w", d.next.From, d.next.To, err)
 	}
 	findings := next.Recheck(d.next, r.a.pause)
-	if slices.ContainsFunc(findings, func(f zone.Finding) bool { return f.Severity == zone.Error }) {
+	if slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.Severity == finding.Error }) {
 		return invalidZone(findings)
 	}
 	r.warn(findings...)

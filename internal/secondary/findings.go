@@ -5,13 +5,14 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // isFlaw reports whether a finding is about data that would be rejected in a file of a primary zone.
 // Other findings are advice for the operator of the primary, and are only logged.
-func isFlaw(f zone.Finding) bool {
-	switch f.Code {
+func isFlaw(f finding.Finding) bool {
+	switch f.Rule {
 	case "odd-rdata", "nsec3-owner", "signature-without-rrset", "no-ns", "dname-and-ns", "ttl-differs":
 		return true
 	}
@@ -21,8 +22,8 @@ func isFlaw(f zone.Finding) bool {
 // mergeFindings returns the findings about a zone after a transfer, where old are those before it.
 // Findings about names at which an IXFR removed a record are dropped: if they still apply, the next
 // transfer of the whole zone finds them again.
-func mergeFindings(old []zone.Finding, out *outcome) []zone.Finding {
-	var list []zone.Finding
+func mergeFindings(old []finding.Finding, out *outcome) []finding.Finding {
+	var list []finding.Finding
 	for _, f := range out.findings {
 		if isFlaw(f) {
 			list = append(list, f)
@@ -50,7 +51,7 @@ func mergeFindings(old []zone.Finding, out *outcome) []zone.Finding {
 //	length of the owner (1), owner; type (2); length of the text (2), text
 const noteFindings = notePrefix + "findings"
 
-func findingsNote(list []zone.Finding) zone.Note {
+func findingsNote(list []finding.Finding) zone.Note {
 	n := zone.Note{Key: noteFindings} // without a value it removes the earlier note
 	for _, f := range list {
 		text := f.Text[:min(len(f.Text), maxFindingText)]
@@ -65,7 +66,7 @@ func findingsNote(list []zone.Finding) zone.Note {
 const maxFindingText = 4 << 10
 
 // readFindings reads what findingsNote wrote, up to the first finding that is incomplete.
-func readFindings(notes []zone.Note) (list []zone.Finding) {
+func readFindings(notes []zone.Note) (list []finding.Finding) {
 	for _, n := range notes {
 		if n.Key != noteFindings {
 			continue
@@ -79,7 +80,7 @@ func readFindings(notes []zone.Note) (list []zone.Finding) {
 			if len(b) < text {
 				break
 			}
-			f := zone.Finding{Type: rr.Type(binary.BigEndian.Uint16(b[owner:])), Text: string(b[owner+4 : text])}
+			f := finding.Finding{Type: rr.Type(binary.BigEndian.Uint16(b[owner:])), Text: string(b[owner+4 : text])}
 			if name := dname.FromWire(b[1:owner]); len(name) == owner-1 {
 				f.Owner = name
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // Zone is the configuration of a secondary zone.
@@ -95,13 +96,13 @@ type task struct {
 
 // data is what is known of the content of a zone.
 type data struct {
-	served   *zone.Zone     // that was published, or was in the snapshot when the task began
-	good     *zone.Zone     // the last data, also after they expired; nil: none yet
-	findings []zone.Finding // about good, which is served nevertheless
-	expires  atomic.Int64   // when good does, in Unix seconds; read by queries
-	own      bool           // expires was set by this process
-	kept     keptTimes      // that an earlier process set, unless own
-	stored   time.Time      // expires as it is in the journal
+	served   *zone.Zone        // that was published, or was in the snapshot when the task began
+	good     *zone.Zone        // the last data, also after they expired; nil: none yet
+	findings []finding.Finding // about good, which is served nevertheless
+	expires  atomic.Int64      // when good does, in Unix seconds; read by queries
+	own      bool              // expires was set by this process
+	kept     keptTimes         // that an earlier process set, unless own
+	stored   time.Time         // expires as it is in the journal
 }
 
 // isServed reports whether there are data that are served.
@@ -272,7 +273,7 @@ const expiredReason = "no primary has confirmed the zone for longer than its SOA
 
 // restore returns what the journal has of a zone; nil: nothing. What cannot be read is transferred
 // again.
-func (k *Follower) restore(apex dname.Name) (z *zone.Zone, kept keptTimes, findings []zone.Finding) {
+func (k *Follower) restore(apex dname.Name) (z *zone.Zone, kept keptTimes, findings []finding.Finding) {
 	if k.o.Journal == nil {
 		return nil, kept, nil
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // publish serves the result of a check of t. good are the data that the check compared.
@@ -29,7 +30,7 @@ func (k *Follower) publish(t *task, out *outcome, good *zone.Zone) error {
 type proposal struct {
 	zone     *zone.Zone // to be served; nil: the served zone is confirmed
 	isNew    bool       // it was transferred
-	findings []zone.Finding
+	findings []finding.Finding
 	now      time.Time
 	steps    time.Duration // by which the clock was set until now
 	expires  time.Time

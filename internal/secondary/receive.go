@@ -9,6 +9,7 @@ import (
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -44,7 +45,7 @@ type received struct {
 	serial   zone.Serial       // of the primary
 	zone     *zone.Zone        // nil: the primary has nothing after the serial of base
 	changes  []*zone.Changeset // that lead from base to zone; nil: the whole zone was sent
-	findings []zone.Finding    // warnings: the zone is served nevertheless
+	findings []finding.Finding // warnings: the zone is served nevertheless
 	outside  int               // records of an IXFR that are out of zone; they are ignored
 
 	expire    uint32 // seconds until the primary's copy expires (RFC 7314)
@@ -269,7 +270,7 @@ func (r *receiver) readRecord(msg []byte, off int) (int, error) {
 	if !isPlain(raw.Type) {
 		// As in other name servers, the octets are kept as they are.
 		if reason := rr.FormFault(raw.Type, data); reason != "" && r.state != inRemoved {
-			r.warn(zone.Finding{Code: "odd-rdata", Owner: rec.Owner.Clone(), Type: rec.Type, Text: fmt.Sprintf("the RDATA is not of this type: %s; correct it at the primary", reason)})
+			r.warn(finding.Finding{Rule: "odd-rdata", Owner: rec.Owner.Clone(), Type: rec.Type, Text: fmt.Sprintf("the RDATA is not of this type: %s; correct it at the primary", reason)})
 		}
 	}
 	if rec.TTL > 1<<31-1 {
@@ -293,7 +294,7 @@ func (r *receiver) held() int64 {
 const maxFindings = 100
 
 // warn adds findings up to maxFindings.
-func (r *receiver) warn(list ...zone.Finding) {
+func (r *receiver) warn(list ...finding.Finding) {
 	left := maxFindings - len(r.out.findings)
 	r.out.findings = append(r.out.findings, list[:max(min(len(list), left), 0)]...)
 }
@@ -408,12 +409,12 @@ func (r *receiver) endWhole() error {
 const maxListed = 3
 
 // invalidZone returns the error about a zone that cannot be served.
-func invalidZone(findings []zone.Finding) error {
+func invalidZone(findings []finding.Finding) error {
 	var texts []string
 	more := 0
 	for _, f := range findings {
 		switch {
-		case f.Severity != zone.Error:
+		case f.Severity != finding.Error:
 		case len(texts) < maxListed:
 			texts = append(texts, f.String())
 		default:

@@ -13,6 +13,7 @@ import (
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/zonetest"
 )
@@ -95,7 +96,7 @@ func TestDifferences(t *testing.T) {
 }
 
 // mustTry returns what a Builder has against the oracle.
-func mustTry(o *zonetest.Oracle) []zone.Finding {
+func mustTry(o *zonetest.Oracle) []finding.Finding {
 	b := zone.NewBuilder(o.Apex)
 	for _, r := range o.Records() {
 		b.Add(r)
@@ -294,7 +295,7 @@ func outline(got *received, err error) (s string) {
 		s += ", " + itoa(zone.Serial(got.outside)) + " outside"
 	}
 	for _, f := range got.findings {
-		s += ", " + f.Severity.String() + " " + f.Code
+		s += ", " + f.Severity.String() + " " + f.Rule
 	}
 	return s
 }

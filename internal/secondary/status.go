@@ -10,6 +10,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // State is the state of a secondary zone. A time is zero if its event has not happened yet.
@@ -25,10 +26,10 @@ type State struct {
 	Tried       time.Time // when the last check ended, with or without success
 	Next        time.Time // of the next check; zero: one is running or due
 	Expires     time.Time
-	Doing       string         // what is running; empty: nothing
-	Error       string         // of the last check; empty: it succeeded
-	Failures    int            // in a row
-	Findings    []zone.Finding // about what is served, at most 100; not to be changed
+	Doing       string            // what is running; empty: nothing
+	Error       string            // of the last check; empty: it succeeded
+	Failures    int               // in a row
+	Findings    []finding.Finding // about what is served, at most 100; not to be changed
 }
 
 // Totals count events since the start.

@@ -25,6 +25,7 @@ import (
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -64,7 +65,7 @@ func build(t testing.TB, lines ...string) *zone.Zone {
 	}
 	z, findings := b.Build()
 	for _, f := range findings {
-		if f.Severity == zone.Error {
+		if f.Severity == finding.Error {
 			t.Fatal(f)
 		}
 	}
@@ -297,7 +298,7 @@ func zoneOf(t testing.TB, all []dns.RR) *zone.Zone {
 	}
 	z, findings := b.Build()
 	for _, f := range findings {
-		if f.Severity == zone.Error {
+		if f.Severity == finding.Error {
 			t.Fatal(f)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -40,7 +41,7 @@ func Zone(t testing.TB, text string) *zone.Zone {
 	}
 	z, findings := b.Build()
 	for _, f := range findings {
-		if f.Severity == zone.Error {
+		if f.Severity == finding.Error {
 			t.Fatal(f)
 		}
 	}

@@ -129,3 +129,12 @@ func (n Name) AppendString(dst []byte) []byte {
 	}
 	return dst
 }
+
+// MarshalText returns what String does, so that JSON and logs have names as text.
+func (n Name) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (n *Name) UnmarshalText(b []byte) (err error) {
+	*n, err = Parse(string(b))
+	return err
+}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/source"
 )
 
@@ -44,7 +45,7 @@ type Result struct {
 	// Names is how many names were emitted.
 	Names int
 	// Findings are at most source.MaxFindings of each severity, by position.
-	Findings []zone.Finding
+	Findings []finding.Finding
 	// Errors and Warnings count all findings.
 	Errors, Warnings int
 }
@@ -79,7 +80,7 @@ func Read(name string, r io.Reader, o Options, emit func(netip.Addr, dname.Name,
 		p.line++
 		p.fail(1, "long-line", "the line is longer than %d octets; is this a hosts file?", maxLine)
 	case err != nil:
-		return &Result{Errors: 1, Findings: []zone.Finding{p.id.Unreadable(err)}}
+		return &Result{Errors: 1, Findings: []finding.Finding{p.id.Unreadable(err)}}
 	}
 	if p.hosts == 0 && p.fs.Errors == 0 {
 		// It lost its content, or is still to be written.
@@ -101,8 +102,8 @@ type parser struct {
 }
 
 func (p *parser) fail(col int, code, format string, args ...any) {
-	p.fs.Add(zone.Finding{
-		Severity: zone.Error, Code: code, Tag: p.id.Tag(p.line, col), Text: fmt.Sprintf(format, args...),
+	p.fs.Add(finding.Finding{
+		Severity: finding.Error, Rule: code, Tag: p.id.Tag(p.line, col), Text: fmt.Sprintf(format, args...),
 	})
 }
 

@@ -26,7 +26,7 @@ func read(t *testing.T, text string, o Options) string {
 		fmt.Fprintf(&b, "%v %v %v\n", p, a, n)
 	})
 	for _, f := range res.Findings {
-		fmt.Fprintf(&b, "%v %s\n", f.Severity, o.Table.Format(f))
+		fmt.Fprintf(&b, "%v %s\n", f.Severity, o.Table.Locate(f))
 	}
 	return b.String()
 }
@@ -113,7 +113,7 @@ func TestReadFile(t *testing.T) {
 		t.Errorf("got %+v, %d names emitted", res, n)
 	}
 	res := load(dir, Options{Table: &table}, emit)
-	if res.Errors != 1 || len(res.Findings) != 1 || !strings.HasPrefix(table.Format(res.Findings[0]), dir+": cannot read the file: ") {
+	if res.Errors != 1 || len(res.Findings) != 1 || !strings.HasPrefix(table.Locate(res.Findings[0]).String(), dir+": cannot read the file: ") {
 		t.Errorf("a directory: got %+v", res)
 	}
 }

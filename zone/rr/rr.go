@@ -14,6 +14,7 @@
 package rr
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 )
@@ -77,6 +78,18 @@ const (
 // IsMeta reports whether t is a pseudo-type or a QTYPE, which no zone can hold
 // (RFC 6895 §3.1: OPT and 128 to 255).
 func (t Type) IsMeta() bool { return t == TypeOPT || t >= 128 && t <= 255 || t == TypeNone }
+
+// MarshalText returns what String does.
+func (t Type) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (t *Type) UnmarshalText(b []byte) (err error) {
+	var ok bool
+	if *t, ok = ParseType(string(b)); !ok {
+		err = fmt.Errorf("%q is not a record type", b)
+	}
+	return err
+}
 
 // String returns the mnemonic, or TYPEn for a type without one (RFC 3597 §5).
 func (t Type) String() string {

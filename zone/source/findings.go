@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"slices"
 
-	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // MaxFindings is how many findings of each severity [Findings] keeps; the others
@@ -17,13 +17,13 @@ const MaxFindings = 100
 // Findings collects what is wrong with one source. The zero value is empty.
 type Findings struct {
 	Errors, Warnings int // all of them, those that were not kept as well
-	errors, warnings []zone.Finding
+	errors, warnings []finding.Finding
 }
 
 // Add takes a finding, with a copy of its owner.
-func (fs *Findings) Add(f zone.Finding) {
+func (fs *Findings) Add(f finding.Finding) {
 	list, count := &fs.warnings, &fs.Warnings
-	if f.Severity == zone.Error {
+	if f.Severity == finding.Error {
 		list, count = &fs.errors, &fs.Errors
 	}
 	if *count++; *count <= MaxFindings {
@@ -34,7 +34,7 @@ func (fs *Findings) Add(f zone.Finding) {
 
 // LastError returns the error added last, to add to its text; nil if it was not
 // kept.
-func (fs *Findings) LastError() *zone.Finding {
+func (fs *Findings) LastError() *finding.Finding {
 	if fs.Errors == 0 || fs.Errors > MaxFindings {
 		return nil
 	}
@@ -42,14 +42,14 @@ func (fs *Findings) LastError() *zone.Finding {
 }
 
 // Sorted returns the findings that were kept, by position.
-func (fs *Findings) Sorted() []zone.Finding {
+func (fs *Findings) Sorted() []finding.Finding {
 	list := slices.Concat(fs.errors, fs.warnings)
-	slices.SortStableFunc(list, func(a, b zone.Finding) int { return cmp.Compare(a.Tag, b.Tag) })
+	slices.SortStableFunc(list, func(a, b finding.Finding) int { return cmp.Compare(a.Tag, b.Tag) })
 	return list
 }
 
 // Unreadable returns the finding about a file that cannot be opened or read.
-func (f File) Unreadable(err error) zone.Finding {
+func (f File) Unreadable(err error) finding.Finding {
 	remedy := "see that it is a regular file"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -57,8 +57,8 @@ func (f File) Unreadable(err error) zone.Finding {
 	case errors.Is(err, fs.ErrPermission):
 		remedy = "make it readable for the user that ptrd runs as"
 	}
-	return zone.Finding{
-		Severity: zone.Error, Code: "unreadable-file", Tag: f.Tag(0, 0),
+	return finding.Finding{
+		Severity: finding.Error, Rule: "unreadable-file", Tag: f.Tag(0, 0),
 		Text: "cannot read the file: " + PlainError(err) + "; " + remedy,
 	}
 }

@@ -3,29 +3,11 @@
 package source
 
 import (
-	"fmt"
 	"sync"
 
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/finding"
 )
-
-// Position is a place in a file. Line and Col count from 1, Col in octets; zero
-// means unknown.
-type Position struct {
-	File      string
-	Line, Col int
-}
-
-// String returns `file:line:col`, without the parts that are unknown.
-func (p Position) String() string {
-	switch {
-	case p.Line == 0:
-		return p.File
-	case p.Col == 0:
-		return fmt.Sprintf("%s:%d", p.File, p.Line)
-	}
-	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
-}
 
 // Table numbers files. The zero value is ready; all methods may be called at the
 // same time.
@@ -69,20 +51,20 @@ func (f File) Tag(line, col int) zone.Tag {
 
 // Position returns the position that a tag was made from; ok is false for the
 // zero tag and for one that is not of this table.
-func (t *Table) Position(tag zone.Tag) (p Position, ok bool) {
+func (t *Table) Position(tag zone.Tag) (p finding.Position, ok bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	id := tag >> (colBits + lineBits)
 	if id == 0 || int(id) > len(t.files) {
-		return Position{}, false
+		return finding.Position{}, false
 	}
-	return Position{t.files[id-1], int(tag >> colBits & maxLine), int(tag & maxCol)}, true
+	return finding.Position{File: t.files[id-1], Line: int(tag >> colBits & maxLine), Col: int(tag & maxCol)}, true
 }
 
-// Format returns a finding with its position in front: `file:line:col: text`.
-func (t *Table) Format(f zone.Finding) string {
+// Locate returns the finding with the position that its tag was made from.
+func (t *Table) Locate(f finding.Finding) finding.Finding {
 	if p, ok := t.Position(f.Tag); ok {
-		return p.String() + ": " + f.String()
+		f.Position = p
 	}
-	return f.String()
+	return f
 }

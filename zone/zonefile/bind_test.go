@@ -257,7 +257,7 @@ func byUs(path string) (lines []string, res *Result, findings string) {
 	slices.Sort(lines)
 	var b strings.Builder
 	for _, f := range res.Findings {
-		fmt.Fprintln(&b, f.Severity, table.Format(f))
+		fmt.Fprintln(&b, f.Severity, table.Locate(f))
 	}
 	return slices.Compact(lines), res, b.String()
 }

@@ -105,11 +105,11 @@ func readGolden(t *testing.T, dir string, o Options) string {
 		b.WriteByte('\n')
 	}
 	for _, f := range res.Findings {
-		text := strings.ReplaceAll(o.Table.Format(f), dir+string(filepath.Separator), "")
-		fmt.Fprintf(&b, "%v %s [%s]\n", f.Severity, strings.ReplaceAll(text, filepath.Dir(dir), "UP"), f.Code)
+		text := strings.ReplaceAll(o.Table.Locate(f).String(), dir+string(filepath.Separator), "")
+		fmt.Fprintf(&b, "%v %s [%s]\n", f.Severity, strings.ReplaceAll(text, filepath.Dir(dir), "UP"), f.Rule)
 		end := f.Text[strings.LastIndexByte(f.Text, ' ')+1:]
-		if strings.ToLower(f.Code) != f.Code || strings.ContainsAny(f.Code, " _") || strings.IndexByte(end, '.') == len(end)-1 {
-			t.Errorf("code %q, text %q", f.Code, f.Text)
+		if strings.ToLower(f.Rule) != f.Rule || strings.ContainsAny(f.Rule, " _") || strings.IndexByte(end, '.') == len(end)-1 {
+			t.Errorf("code %q, text %q", f.Rule, f.Text)
 		}
 	}
 	return b.String()

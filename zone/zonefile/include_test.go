@@ -49,7 +49,7 @@ func loadTree(dir, file, root string) (*Result, string) {
 		fmt.Fprintf(&b, "%s\n", AppendRecord(nil, r))
 	})
 	for _, f := range res.Findings {
-		fmt.Fprintf(&b, "%s\n", strings.ReplaceAll(table.Format(f), dir, "DIR"))
+		fmt.Fprintf(&b, "%s\n", strings.ReplaceAll(table.Locate(f).String(), dir, "DIR"))
 	}
 	return res, b.String()
 }

@@ -25,7 +25,7 @@ func outcome(r io.Reader, o Options) string {
 		fmt.Fprintf(&b, "%d:%d %s\n", p.Line, p.Col, AppendRecord(nil, r))
 	})
 	for _, f := range res.Findings {
-		fmt.Fprintf(&b, "%s\n", o.Table.Format(f))
+		fmt.Fprintf(&b, "%s\n", o.Table.Locate(f))
 	}
 	return b.String()
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -43,7 +44,7 @@ type linter struct {
 
 // waiting is a warning that is given at the end if nothing speaks against it.
 type waiting struct {
-	f   zone.Finding
+	f   finding.Finding
 	key string
 }
 
@@ -53,10 +54,10 @@ func (l *linter) init(p *parser) {
 	l.reverse = slices.ContainsFunc(p.o.Apexes, isReverse)
 }
 
-func (l *linter) finding(s subject, t *token, offset int, code, format string, args ...any) zone.Finding {
+func (l *linter) finding(s subject, t *token, offset int, code, format string, args ...any) finding.Finding {
 	e := t.at(offset, code, format, args...)
-	return zone.Finding{
-		Severity: zone.Warning, Code: code, Tag: s.f.id.Tag(e.line, e.col),
+	return finding.Finding{
+		Severity: finding.Warning, Rule: code, Tag: s.f.id.Tag(e.line, e.col),
 		Owner: s.owner.Clone(), Type: s.typ, Text: e.text,
 	}
 }
@@ -72,7 +73,7 @@ func (l *linter) warn(p *parser, s subject, t *token, offset int, code, format s
 	p.fs.Add(l.finding(s, t, offset, code, format, args...))
 }
 
-func (l *linter) wait(list *[]waiting, f zone.Finding, key dname.Name) {
+func (l *linter) wait(list *[]waiting, f finding.Finding, key dname.Name) {
 	if len(*list) < maxWaiting {
 		*list = append(*list, waiting{f, key.Key()})
 	}

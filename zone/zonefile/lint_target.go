@@ -90,7 +90,7 @@ func (l *linter) target(p *parser, s subject, h head, i int) {
 		l.wait(&l.servers, f, target)
 		return
 	}
-	l.warn(p, s, t, 0, f.Code, "%s", f.Text)
+	l.warn(p, s, t, 0, f.Rule, "%s", f.Text)
 }
 
 // isInside reports whether a relative target of an alias may be meant to stay in

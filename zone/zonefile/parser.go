@@ -8,6 +8,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/source"
 )
@@ -103,8 +104,8 @@ func (p *parser) empty(f *frame) {
 	if f.parent != nil {
 		remedy = "remove the $INCLUDE of it"
 	}
-	p.fs.Add(zone.Finding{
-		Severity: zone.Error, Code: "empty-file", Tag: f.id.Tag(1, 1),
+	p.fs.Add(finding.Finding{
+		Severity: finding.Error, Rule: "empty-file", Tag: f.id.Tag(1, 1),
 		Text: "the file has no record; write what it should have, or " + remedy + " if it is empty on purpose",
 	})
 }
@@ -124,8 +125,8 @@ type subject struct {
 }
 
 func (p *parser) fail(s subject, e *fault) {
-	p.fs.Add(zone.Finding{
-		Severity: zone.Error, Code: e.code, Tag: s.f.id.Tag(e.line, e.col),
+	p.fs.Add(finding.Finding{
+		Severity: finding.Error, Rule: e.code, Tag: s.f.id.Tag(e.line, e.col),
 		Owner: s.owner, Type: s.typ, Text: e.text,
 	})
 }

@@ -21,7 +21,7 @@ func build(t *testing.T, apex dname.Name, text []byte) *zone.Zone {
 	z, findings := b.Build()
 	if !res.OK() || z == nil {
 		for _, f := range append(res.Findings, findings...) {
-			t.Log(table.Format(f))
+			t.Log(table.Locate(f))
 		}
 		t.Fatal("no zone")
 	}

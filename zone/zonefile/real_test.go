@@ -39,7 +39,7 @@ func TestRealZones(t *testing.T) {
 			z, findings := b.Build()
 			refused := !res.OK() || z == nil
 			for _, f := range append(res.Findings, findings...) {
-				t.Logf("%v [%s] %s", f.Severity, f.Code, strings.TrimPrefix(table.Format(f), dir+"/"))
+				t.Logf("%v [%s] %s", f.Severity, f.Rule, strings.TrimPrefix(table.Locate(f).String(), dir+"/"))
 			}
 			if refused != (cols[4] != "ok") {
 				t.Fatalf("BIND says %s, we refuse it: %v", cols[4], refused)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/source"
 )
@@ -90,7 +91,7 @@ type Result struct {
 	Records int
 	// Findings are at most source.MaxFindings of each severity, sorted by position;
 	// a file's own before those of the files it includes.
-	Findings []zone.Finding
+	Findings []finding.Finding
 	// Errors and Warnings count the findings, those beyond source.MaxFindings as well.
 	Errors, Warnings int
 }
