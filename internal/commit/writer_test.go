@@ -386,3 +386,40 @@ func (f *flaky) Append(*zone.Batch) error {
 	}
 	return nil
 }
+
+// A proposal that begins while another policy becomes active is for the former one: it is
+// proposed again, however little time is between the two.
+func TestPolicyDuringShow(t *testing.T) {
+	w := New(Options{})
+	policy := 0
+	var seen []int
+	var done sync.WaitGroup
+	_, err := w.Commit(Request{
+		Propose: func(*zone.Set) (*zone.Batch, error) { return &zone.Batch{}, nil },
+		Show: func(*zone.Set) {
+			began := make(chan struct{})
+			done.Go(func() {
+				first := true
+				if _, err := w.Commit(Request{Propose: func(*zone.Set) (*zone.Batch, error) {
+					seen = append(seen, policy)
+					if first {
+						first = false
+						close(began)
+					}
+					return &zone.Batch{}, nil
+				}}); err != nil {
+					t.Error(err)
+				}
+			})
+			<-began
+			policy = 1
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done.Wait()
+	if !slices.Equal(seen, []int{0, 1}) {
+		t.Errorf("proposed under policies %v, want first the former and then the active one", seen)
+	}
+}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/catalog"
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -533,5 +535,39 @@ catalogs: [{name: cat.example, secondary: PRIMARY}]`}
 		if err := l.secondary.journal.Trim(time.Now().Add(time.Duration(day) * 24 * time.Hour)); err != nil || kept() != want {
 			t.Errorf("%d zones are kept after %d days, want %d (%v)", kept(), day, want, err)
 		}
+	}
+}
+
+// TestFollowNotDurable: members of which the journal does not take the notes are not served,
+// and neither the registry nor the policy has them. They are served once it does.
+func TestFollowNotDurable(t *testing.T) {
+	l := newFleet(t, testZones, `
+zones: []
+catalogs: [{name: cat.example, secondary: PRIMARY}]`, "cat.example")
+	l.serves("cat.example")
+	s := l.secondary
+	file := filepath.Join(s.dir, "state", journalName)
+	if err := os.Rename(file, file+".away"); err != nil {
+		t.Fatal(err)
+	}
+	replace(t, file, "a backup")
+	one := dname.MustParse("one.example")
+	claim := &catalog.Claim{Owner: catalog.Owner{Catalog: dname.MustParse("cat.example").Key(), Label: "a"}, Apex: one}
+	if _, err := s.serveClaims([]*catalog.Claim{claim}, nil); !errors.Is(err, commit.ErrNotDurable) {
+		t.Errorf("%v, want that it is not durable", err)
+	}
+	l.serves("cat.example")
+	if s.registry.Load().Get(one) != nil || s.views.Load().Policy.Zones.Get(one) != nil || s.follower.Has(one.Key()) {
+		t.Error("a part of the server has the zone")
+	}
+	if err := os.Rename(file+".away", file); err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() bool { ready, _ := s.isReady(); return ready })
+	l.list("cat.example", version2, "a.zones PTR one.example.")
+	l.refresh("cat.example")
+	l.serves("cat.example", "one.example")
+	if notes, err := s.journal.Notes(one, catalog.OwnerNote); err != nil || len(notes) != 1 {
+		t.Errorf("notes %v %v", notes, err)
 	}
 }
