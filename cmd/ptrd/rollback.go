@@ -4,7 +4,7 @@ import (
 	"net/url"
 
 	"github.com/ptrd/ptrd/internal/daemon"
-	"github.com/ptrd/ptrd/internal/history"
+	updates "github.com/ptrd/ptrd/internal/update"
 	"github.com/spf13/cobra"
 )
 
@@ -24,7 +24,7 @@ difference.`,
 			if !isSerial(args[1]) {
 				return usagef("%q is not a serial, a number from 0 to 4294967295", args[1])
 			}
-			var r history.Rollback
+			var r updates.Rollback
 			return g.ask(cmd, daemon.VerbRollback, url.Values{"what": {args[0]}, "serial": {args[1]}}, &r)
 		},
 	}

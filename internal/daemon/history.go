@@ -7,10 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/history"
-	"github.com/ptrd/ptrd/internal/update"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
@@ -77,16 +75,7 @@ func (d *Daemon) rollback(args url.Values) (any, error) {
 	if err := d.mayChange(apex); err != nil {
 		return nil, err
 	}
-	out := &history.Rollback{Zone: apex.String(), To: to}
-	if item := d.registry.Load().Item(apex); item != nil && len(item.Update.Rules) > 0 {
-		var r *update.Rollback
-		if r, err = d.updater.Rollback(apex, to, past{d.journal}); err == nil {
-			out.From, out.Serial, out.Removed, out.Added = r.From, r.Serial, r.Removed, r.Added
-			out.Layer, out.Ended, out.Renewed = r.Layer, r.Ended, r.Renewed
-		}
-	} else {
-		err = d.rollbackWhole(apex, to, out)
-	}
+	out, err := d.updater.Rollback(apex, to, past{d.journal})
 	if err != nil {
 		return nil, err
 	}
@@ -99,33 +88,6 @@ type past struct{ *journal.Journal }
 
 func (p past) Back(z *zone.Zone, to zone.Serial) (*zone.Changeset, error) {
 	return history.Back(p.Journal, z, to, time.Now().Unix())
-}
-
-// rollbackWhole rolls back a zone whose content is in the journal only and that takes no
-// updates.
-func (d *Daemon) rollbackWhole(apex dname.Name, to zone.Serial, out *history.Rollback) error {
-	_, err := d.zones.Commit(commit.Request{Propose: func(set *zone.Set) (*zone.Batch, error) {
-		z := set.Get(apex)
-		if z == nil || !z.IsAvailable() {
-			return nil, fmt.Errorf("zone %v is not served; `ptrd status` lists those that are", apex)
-		}
-		now := time.Now()
-		c, err := history.Back(d.journal, z, to, now.Unix())
-		if err != nil {
-			return nil, err
-		}
-		next, err := z.Apply(c)
-		if err != nil {
-			return nil, fmt.Errorf("zone %v: %w", apex, err)
-		}
-		out.From, out.Serial, out.Removed, out.Added = c.From, c.To, len(c.Removed), len(c.Added)
-		source := fmt.Sprintf("rollback to %d", to)
-		return &zone.Batch{Source: source, At: now.UnixMilli(), Changes: []zone.Change{{
-			Zone: next, Apex: apex, Base: z, Kept: true,
-			Steps: []zone.Step{{Changeset: c, Source: source, At: now.UnixMilli()}},
-		}}}, nil
-	}})
-	return err
 }
 
 // mayChange returns an error if nothing of a zone can be rolled back: its source would

@@ -14,6 +14,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/internal/registry"
+	"github.com/ptrd/ptrd/internal/update"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/zonetest"
@@ -78,7 +79,7 @@ func TestRollback(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := v.(*history.Rollback)
+	out := v.(*update.Rollback)
 	if out.From != 1 || out.To != 4294967295 || out.Removed != 3 || out.Added != 1 || !zone.Serial(1).Before(out.Serial) {
 		t.Errorf("%+v", out)
 	}
@@ -138,7 +139,7 @@ func TestRollbackOfLayer(t *testing.T) {
 			return "", err
 		}
 		var b strings.Builder
-		err = v.(*history.Rollback).Print(&b)
+		err = v.(*update.Rollback).Print(&b)
 		return b.String(), err
 	}
 	want := func(what string, there ...string) {

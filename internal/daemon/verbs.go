@@ -31,7 +31,7 @@ const (
 	// The history: what is a zone, an address, a prefix or a name in a zone.
 	VerbLog      = "log"      // what, limit, since (RFC 3339): JSON of a history.Log
 	VerbDiff     = "diff"     // what, from, to (empty: what is served): JSON of a history.Diff
-	VerbRollback = "rollback" // what, serial: JSON of a history.Rollback
+	VerbRollback = "rollback" // what, serial: JSON of an update.Rollback
 
 	VerbRecover = "recover" // what: waits for a reload; JSON of an Outcome
 

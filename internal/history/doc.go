@@ -4,6 +4,6 @@
 //
 //	log.go       `ptrd log`: the changes of a zone
 //	diff.go      `ptrd diff`: the difference between two serials
-//	rollback.go  the changeset that restores the content of an earlier serial
+//	rollback.go  the changeset that restores the content of an earlier serial (package update commits it)
 //	keeper.go    the work in the background
 package history

@@ -3,6 +3,7 @@ package update
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"slices"
@@ -32,44 +33,58 @@ type History interface {
 	Log(apex dname.Name, records bool) iter.Seq2[journal.Line, error]
 }
 
-// Rollback is what became of a rollback.
+// Rollback is the result of restoring the content of an earlier serial.
 type Rollback struct {
-	From, Serial   zone.Serial // before and after it
-	Layer          bool        // only what updates added was changed, not what comes from the sources
-	Removed, Added int         // records, the SOA among them
-	Ended          int         // records that stay away because their lifetime had ended
-	Renewed        int         // records that begin a new lifetime
+	Zone    string      `json:"zone"`
+	To      zone.Serial `json:"to"` // whose content is served again
+	From    zone.Serial `json:"from"`
+	Serial  zone.Serial `json:"serial"`  // of the zone afterwards
+	Removed int         `json:"removed"` // records, the SOA among them
+	Added   int         `json:"added"`
+	Layer   bool        `json:"layer"`   // only what updates added was changed, not what comes from the sources
+	Ended   int         `json:"ended"`   // records that do not return because their lifetime had ended
+	Renewed int         `json:"renewed"` // records that begin a new lifetime
 }
 
-// Rollback gives what updates made of a zone the content that it had with an earlier
-// serial. Of a zone with sources this is the layer of updates only.
+// Print writes the result for the operator.
+func (r *Rollback) Print(w io.Writer) error {
+	what := "the content"
+	if r.Layer {
+		what = "the sources as they are and the updates"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "zone %s: serial %d → %d with %s of %d, %d removed, %d added\n", r.Zone, r.From, r.Serial, what, r.To, r.Removed, r.Added)
+	if r.Ended > 0 {
+		fmt.Fprintf(&b, "%d records stay away, because their lifetime has ended\n", r.Ended)
+	}
+	if r.Renewed > 0 {
+		fmt.Fprintf(&b, "%d records begin a new lifetime\n", r.Renewed)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Rollback restores the content that a zone had with an earlier serial. The zone has no source
+// but updates, whether it accepts any now or not; of a zone with sources, only the layer of
+// updates is restored.
 //
 // Records whose lifetime ended since then stay away. Other records that return and that
 // an update had added begin a new lifetime if the zone has dynamic_lifetime.
-func (u *Updater) Rollback(apex dname.Name, to zone.Serial, h History) (*Rollback, error) {
-	var out *Rollback
-	var r *round
-	_, err := u.o.Store.Commit(commit.Request{
-		Propose: func(set *zone.Set) (*zone.Batch, error) {
-			u.mu.Lock()
-			defer u.mu.Unlock()
-			r = u.newRound(set)
-			zr, fault := r.of(apex)
-			if fault != nil {
-				return nil, fmt.Errorf("zone %v: %s", apex, fault.Text)
-			}
-			var err error
-			if out, err = r.rollback(zr, to, h); err != nil {
-				return nil, err
-			}
-			return r.batch(), nil
-		},
-		After: func() error {
-			u.mu.Lock()
-			defer u.mu.Unlock()
-			r.activateLives()
-			return nil
-		},
+func (u *Updater) Rollback(apex dname.Name, to zone.Serial, h History) (out *Rollback, err error) {
+	err = u.propose(func(set *zone.Set) (*round, error) {
+		z, r := set.Get(apex), u.newRound(set)
+		if z == nil || !z.IsAvailable() {
+			return nil, fmt.Errorf("zone %v is not served; `ptrd status` lists those that are", apex)
+		}
+		if r.policy.Zones[z.Key()] == nil {
+			r.add(z, &ZonePolicy{Dynamic: true})
+		}
+		zr, fault := r.of(apex)
+		if fault != nil {
+			return nil, fmt.Errorf("zone %v: %s", apex, fault.Text)
+		}
+		out, err = r.rollback(zr, to, h)
+		return r, err
 	})
 	return out, err
 }
@@ -85,7 +100,7 @@ func (r *round) rollback(zr *zoneRound, to zone.Serial, h History) (*Rollback, e
 	if err != nil {
 		return nil, err
 	}
-	out := &Rollback{From: z.Serial(), Layer: zr.static != nil}
+	out := &Rollback{Zone: z.Apex().String(), To: to, From: z.Serial(), Layer: zr.static != nil}
 	var removed, returned []zone.Record
 	if out.Layer {
 		if removed, returned, err = r.rollbackLayer(zr, past, out); err != nil {

@@ -51,13 +51,18 @@ func (r *round) of(apex dname.Name) (*zoneRound, *Fault) {
 	if p == nil {
 		return nil, faultf(wire.RCodeRefused, "zone %v takes no updates", apex)
 	}
-	zr := &zoneRound{policy: p, static: z.Layers().Static, base: z, zone: z, touched: map[string]Record{}}
-	if zr.static == nil && !p.Dynamic {
+	if z.Layers().Static == nil && !p.Dynamic {
 		return nil, faultf(wire.RCodeServFail, "zone %v is not loaded", apex)
 	}
+	return r.add(z, p), nil
+}
+
+// add adds a zone to the round.
+func (r *round) add(z *zone.Zone, p *ZonePolicy) *zoneRound {
+	zr := &zoneRound{policy: p, static: z.Layers().Static, base: z, zone: z, touched: map[string]Record{}}
 	r.zones = append(r.zones, zr)
 	r.byKey[z.Key()] = zr
-	return zr, nil
+	return zr
 }
 
 // carryOut carries out one message in the zones as the ones before it left them,

@@ -265,28 +265,34 @@ func (u *Updater) commit(jobs []*job, pause func()) {
 }
 
 // commitRound commits what fill puts into an empty round.
-func (u *Updater) commitRound(fill func(*round) *round) error {
-	var r *round
-	var err error
-	ok := u.o.Guard.Do("updates", func() {
-		_, err = u.o.Store.Commit(commit.Request{
-			Propose: func(set *zone.Set) (*zone.Batch, error) {
-				u.mu.Lock()
-				defer u.mu.Unlock()
-				r = fill(u.newRound(set))
-				return r.batch(), nil
-			},
-			After: func() error {
-				u.mu.Lock()
-				defer u.mu.Unlock()
-				r.activateLives()
-				return nil
-			},
-		})
-	})
-	if !ok { // the panic may have come before or after the change was on disk
+func (u *Updater) commitRound(fill func(*round) *round) (err error) {
+	if !u.o.Guard.Do("updates", func() {
+		err = u.propose(func(set *zone.Set) (*round, error) { return fill(u.newRound(set)), nil })
+	}) { // the panic may have come before or after the change was on disk
 		return fmt.Errorf("internal error: %w", zone.ErrUndecided)
 	}
+	return err
+}
+
+// propose commits the round that compute returns; it is called with mu held.
+func (u *Updater) propose(compute func(*zone.Set) (*round, error)) error {
+	var r *round
+	_, err := u.o.Store.Commit(commit.Request{
+		Propose: func(set *zone.Set) (b *zone.Batch, err error) {
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			if r, err = compute(set); err != nil {
+				return nil, err
+			}
+			return r.batch(), nil
+		},
+		After: func() error {
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			r.activateLives()
+			return nil
+		},
+	})
 	return err
 }
 
