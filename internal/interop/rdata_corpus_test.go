@@ -89,7 +89,11 @@ func rdataList(t testing.TB, path string) map[string]bool {
 // around the record do not count.
 func readRDataLine(l rdataLine) (verdict, text string) {
 	var table source.Table
-	res := zonefile.ReadBytes("line", []byte("x 3600 IN "+l.text+"\n"),
+	owner := "x"
+	if l.typ() == "SOA" || l.typ() == "TYPE6" {
+		owner = "@"
+	}
+	res := zonefile.ReadBytes("line", []byte(owner+" 3600 IN "+l.text+"\n"),
 		zonefile.Options{Origin: dname.MustParse("example."), Table: &table}, func(zone.Record) {})
 	verdict = "ok"
 	for _, f := range res.Findings {

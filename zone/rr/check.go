@@ -30,6 +30,8 @@ const (
 	ruleMandatory
 	ruleDefaultALPN
 	ruleDoHPath
+	ruleKey
+	ruleFlags
 	ruleCount
 )
 
@@ -42,11 +44,11 @@ type Rule struct {
 
 // rules are the rules whose severity is a choice. Read only.
 var rules = [ruleCount]Rule{
-	ruleDigest:      {"digest-length", Error, "a digest has the length that its algorithm makes (RFC 4034 §5.1.4, RFC 4255 §3.1.3, RFC 6698 §2.1.3, RFC 8976 §2.2.4)"},
+	ruleDigest:      {"digest-length", Error, "a digest has the length that its algorithm makes (RFC 4509 §2.1, RFC 5155 §3.1.7, RFC 6594 §4, RFC 6698 §2.1.3, RFC 8976 §2.2.3)"},
 	ruleKeyProtocol: {"dnskey-protocol", Warn, "the protocol of DNSKEY and CDNSKEY is 3 (RFC 4034 §2.1.2)"},
 	ruleDigits:      {"x25-digits", Error, "an X25 address is decimal digits, at least 4 (RFC 1183 §3.1)"},
 	ruleDegrees:     {"gpos-range", Error, "longitude, latitude and altitude of GPOS are decimal numbers in range (RFC 1712 §3)"},
-	ruleURI:         {"uri-target", Error, "the target of URI is not empty (RFC 7553 §4.4)"},
+	ruleURI:         {"uri-target", Warn, "the target of URI is not empty (RFC 7553 §4.4)"},
 	ruleTag:         {"caa-tag", Error, "the tag of CAA is letters and digits (RFC 8659 §4.1)"},
 	ruleNAPTRFlags:  {"naptr-flags", Warn, "the flags of NAPTR are letters and digits (RFC 3403 §4.1)"},
 	ruleNAPTRRegexp: {"naptr-regexp", Warn, "the regexp of NAPTR is a substitution expression (RFC 3402 §3.2)"},
@@ -54,6 +56,8 @@ var rules = [ruleCount]Rule{
 	ruleMandatory:   {"svcb-mandatory", Error, "a key that mandatory lists is there (RFC 9460 §8)"},
 	ruleDefaultALPN: {"svcb-alpn", Error, "no-default-alpn comes with alpn (RFC 9460 §7.1.1)"},
 	ruleDoHPath:     {"svcb-dohpath", Warn, "dohpath is a relative template with the variable dns (RFC 9461 §5)"},
+	ruleKey:         {"svcb-key", Warn, "key 65535 is reserved (RFC 9460 §14.3.2)"},
+	ruleFlags:       {"flags", Warn, "flags without a meaning are 0 (RFC 4034 §2.1.1, RFC 7477 §2.1.1.2, RFC 8659 §4.1)"},
 }
 
 // ruleForm is the name of the rule that RDATA has the form of its type, which is no choice.
@@ -132,10 +136,10 @@ func (c *Checks) appendFaults(list []Fault, r *row, d []byte) []Fault {
 				if s == Default {
 					s = rules[broken].Severity
 				}
-				list = append(list, Fault{
-					Rule: rules[broken].Name, Warning: s == Warn, Word: i,
-					Text: fmt.Sprintf("%s: %s; %s", r.fields[i].name, text, rules[broken].Text),
-				})
+				if !strings.Contains(text, "RFC") {
+					text += "; " + rules[broken].Text
+				}
+				list = append(list, Fault{Rule: rules[broken].Name, Warning: s == Warn, Word: i, Text: r.fields[i].name + ": " + text})
 			}
 		}
 		at += n
@@ -155,7 +159,10 @@ func (r *row) form() string {
 		if _, short, ok := strings.Cut(name, "("); ok {
 			name = strings.TrimSuffix(short, ")")
 		}
-		names[i] = strings.ReplaceAll(name, " ", "-")
+		if !strings.Contains(name, "-") { // it names several words
+			name = strings.ReplaceAll(name, " ", "-")
+		}
+		names[i] = name
 	}
 	return fmt.Sprintf("; the data of %s is: %s (%s)", r.mnemonic, strings.Join(names, " "), r.ref)
 }

@@ -152,13 +152,13 @@ func (k digest) judge(d []byte, at, n int) (rule, string) {
 	case "ZONEMD":
 		want, ref = [256]int{1: 48, 2: 64}[a], "RFC 8976 §2.2.3"
 		if n < 12 {
-			return ruleDigest, fmt.Sprintf("%d octets, at least 12 are required (RFC 8976 §2.2.4)", n)
+			return ruleDigest, fmt.Sprintf("%d octets, but at least 12 are required (RFC 8976 §2.2.4); write all of them", n)
 		}
 	}
 	if want == 0 || n == want {
 		return 0, ""
 	}
-	return ruleDigest, fmt.Sprintf("%d octets, algorithm %d makes %d (%s)", n, a, want, ref)
+	return ruleDigest, fmt.Sprintf("%d octets, but algorithm %d makes %d (%s); correct one of them", n, a, want, ref)
 }
 
 // keyProtocol is the protocol of a DNSKEY.

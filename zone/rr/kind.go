@@ -76,6 +76,19 @@ func (p *Parser) appendUint(v uint64, octets int) {
 	}
 }
 
+// flags is a number of so many octets, of which only the known bits have a meaning.
+type flags struct {
+	number
+	known uint64
+}
+
+func (k flags) judge(d []byte, at, n int) (rule, string) {
+	if v := uintOf(d[at : at+n]); v&^k.known != 0 {
+		return ruleFlags, fmt.Sprintf("%d has bits without a meaning; those with one make %d", v, k.known)
+	}
+	return 0, ""
+}
+
 // serial is the SERIAL of an SOA.
 type serial struct{ number4 }
 

@@ -9,8 +9,11 @@ import (
 // comes in the generic form of RFC 3597 §5. [Parser.Parse] reads either as the same octets, if it
 // accepts them.
 func Append(dst []byte, t Type, rdata []byte) []byte {
+	if dst == nil {
+		dst = make([]byte, 0, 64) // so that nil can mean failure below
+	}
 	if r := rowOf(t); r != nil && r.fields != nil {
-		if out := r.append(dst, rdata); out != nil {
+		if out, ok := r.append(dst, rdata); ok {
 			return out
 		}
 	}
@@ -23,14 +26,14 @@ func Append(dst []byte, t Type, rdata []byte) []byte {
 	return dst
 }
 
-// append returns nil if text cannot express d.
-func (r *row) append(dst, d []byte) []byte {
+// append returns false if text cannot express d.
+func (r *row) append(dst, d []byte) (out []byte, ok bool) {
 	at, start := 0, len(dst)
 	for i := range r.fields {
 		k := r.fields[i].kind
 		n, reason := k.size(d, at)
 		if reason != "" {
-			return nil
+			return nil, false
 		}
 		end := len(dst)
 		if end > start {
@@ -38,17 +41,14 @@ func (r *row) append(dst, d []byte) []byte {
 		}
 		length := len(dst)
 		if dst = k.print(dst, d, at, n); dst == nil {
-			return nil
+			return nil, false
 		}
 		if len(dst) == length { // an empty field
 			dst = dst[:end]
 		}
 		at += n
 	}
-	if at != len(d) {
-		return nil
-	}
-	return dst
+	return dst, at == len(d)
 }
 
 // Text returns what Append appends.

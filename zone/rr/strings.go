@@ -379,6 +379,13 @@ func (hashedName) size(d []byte, at int) (int, string) {
 	return countedSize(d, at)
 }
 
+func (hashedName) judge(d []byte, at, n int) (rule, string) {
+	if d[0] == 1 && n != 1+20 { // RFC 5155 §11: SHA-1
+		return ruleDigest, fmt.Sprintf("%d octets, but algorithm 1 makes 20 (RFC 5155 §3.1.7); correct one of them", n-1)
+	}
+	return 0, ""
+}
+
 func (hashedName) print(dst, d []byte, at, n int) []byte {
 	return base32Hex.AppendEncode(dst, d[at+1:at+n])
 }

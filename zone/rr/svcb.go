@@ -38,7 +38,7 @@ func parseSvcKey(s string) (int, bool) {
 		return k, true
 	}
 	digits, ok := strings.CutPrefix(s, "key")
-	v, isNumber := ParseUint([]byte(digits), keyInvalid-1)
+	v, isNumber := ParseUint([]byte(digits), keyInvalid)
 	return int(v), ok && isNumber && (digits == "0" || digits[0] != '0')
 }
 
@@ -63,7 +63,7 @@ func (svcParams) parse(p *Parser, _ string) *Fault {
 		keyText, value, hasValue := bytes.Cut(w.Text, []byte{'='})
 		key, ok := parseSvcKey(string(keyText))
 		if !ok || w.Quoted {
-			return p.fault(0, "bad-svcparam", "%s is not a key; write one of %s or keyN (N to 65534), then = and the value", Quote(keyText), strings.Join(svcKeys[:], ", "))
+			return p.fault(0, "bad-svcparam", "%s is not a key; write one of %s or keyN (N to 65535), then = and the value", Quote(keyText), strings.Join(svcKeys[:], ", "))
 		}
 		param := svcParam{key: key, start: len(p.out), word: p.word - 1}
 		if p.word < len(p.words) && hasValue && len(value) == 0 && p.words[p.word].Quoted && p.words[p.word].Joined {
@@ -191,8 +191,6 @@ func (s svcParams) size(d []byte, at int) (int, string) {
 			return 0, "a parameter is cut short"
 		case key <= last:
 			return 0, fmt.Sprintf("key %s is not above the key before it", appendSvcKey(nil, key))
-		case key == keyInvalid:
-			return 0, "key 65535 is reserved"
 		}
 		if want := svcValueFault(key, d[value:end]); want != "" {
 			return 0, fmt.Sprintf("the value of %s is not %s", appendSvcKey(nil, key), want)
@@ -322,6 +320,9 @@ func (s svcParams) judge(d []byte, at, _ int) (rule, string) {
 		key, value, end := s.next(d, i)
 		keys[key] = d[value:end]
 		i = end
+	}
+	if _, ok := keys[keyInvalid]; ok {
+		return ruleKey, "key65535 is there"
 	}
 	for v := keys[keyMandatory]; len(v) > 0; v = v[2:] {
 		k := int(binary.BigEndian.Uint16(v))
