@@ -1,6 +1,7 @@
 package secondary
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -330,10 +331,8 @@ func (c *client) transferOver(ctx context.Context, p *Primary, a request, edns b
 // stream is a connection for messages with a length prefix.
 type stream struct {
 	conn net.Conn
+	in   *bufio.Reader // with room for a message of any length
 	now  func() time.Time
-	buf  []byte // what was read, messages and their lengths
-	n    int    // octets in buf
-	at   int    // of them, those returned already
 	stop func() bool
 }
 
@@ -368,7 +367,7 @@ func (c *client) connect(ctx context.Context, p *Primary) (*stream, error) {
 		conn = t
 	}
 	return &stream{
-		conn: conn, now: c.now, buf: make([]byte, 2*wire.MaxMessage+4),
+		conn: conn, in: bufio.NewReaderSize(conn, 2*(2+wire.MaxMessage)), now: c.now,
 		stop: context.AfterFunc(ctx, func() { conn.Close() }),
 	}, nil
 }
@@ -391,33 +390,22 @@ func (s *stream) send(msg []byte) error {
 // next read.
 func (s *stream) read(within time.Duration) ([]byte, error) {
 	s.conn.SetReadDeadline(s.now().Add(within))
-	if err := s.fill(2); err != nil {
-		return nil, err
+	head, err := s.in.Peek(2)
+	if err != nil {
+		return nil, readError(err)
 	}
-	n := 2 + int(binary.BigEndian.Uint16(s.buf[s.at:]))
-	if err := s.fill(n); err != nil {
-		return nil, err
+	n := 2 + int(binary.BigEndian.Uint16(head))
+	msg, err := s.in.Peek(n)
+	if err != nil {
+		return nil, readError(err)
 	}
-	msg := s.buf[s.at+2 : s.at+n]
-	s.at += n
-	return msg, nil
+	s.in.Discard(n) // they are there
+	return msg[2:], nil
 }
 
-// fill reads until buf has so many octets that were not returned.
-func (s *stream) fill(octets int) error {
-	if s.n-s.at >= octets {
-		return nil
-	}
-	if s.at+octets > len(s.buf) || s.at == s.n {
-		s.n = copy(s.buf, s.buf[s.at:s.n])
-		s.at = 0
-	}
-	n, err := io.ReadAtLeast(s.conn, s.buf[s.n:], octets-(s.n-s.at))
-	s.n += n
+func readError(err error) error {
 	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF):
 		return &transportError{errors.New("the connection was closed before the end of the answer"), true}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &transportError{fmt.Errorf("the answer stopped: %w", err), false}
