@@ -17,7 +17,7 @@ import (
 type Zone struct {
 	Apex   dname.Name
 	Prefix netip.Prefix // of the addresses in it; invalid: unknown
-	Key    *Key         // that the neighbour signs with; nil: ptrd identifies it by its address
+	Key    *Key         // that the other program signs with; nil: ptrd identifies it by its address
 }
 
 // Key is a TSIG key, without its secret.
@@ -26,7 +26,7 @@ type Key struct {
 	Algorithm string // as in `hmac-sha256`
 }
 
-// Role is what a neighbour is to ptrd.
+// Role is what the other program does with ptrd.
 type Role int
 
 // The roles.
@@ -36,34 +36,34 @@ const (
 	Updater               // a DHCP server: writes PTR records by UPDATE
 )
 
-// Options say what is wanted of a Target.
+// Options are what the text depends on.
 type Options struct {
 	Zones     []Zone           // at least one
-	Servers   []netip.AddrPort // where the neighbour finds ptrd, at least one
+	Servers   []netip.AddrPort // addresses of ptrd for the other program, at least one
 	Role      Role             // one of the target's Roles
-	KeyFile   string           // that holds the keys, on the neighbour; empty: the target's KeyFile
+	KeyFile   string           // with the keys, on the host of the other program; empty: the target's KeyFile
 	Directory string           // of a secondary's zone files; empty: the target's Directory
-	Unsigned  bool             // no parent has a DS record of the zones: a validating resolver must treat all of them as insecure
-	Link      string           // systemd-resolved: the interface that ptrd is reached by; empty: no .network file is wanted
+	Unsigned  bool             // no parent has a DS record of the zones: a validating resolver is configured to treat all of them as insecure
+	Link      string           // systemd-resolved: the interface towards ptrd; empty: no .network file is made
 }
 
-// Target is a program that a ptrd may have for a neighbour.
+// Target is a program whose configuration this package writes.
 type Target struct {
 	Name      string               // as in `ptrd emit NAME`
-	Program   string               // as its makers write it
-	Roles     []Role               // the usual one first
-	KeyFile   string               // where the keys are by default; empty: no such file
-	Directory string               // of a secondary's zone files; empty: what the program itself has
-	HasFiles  bool                 // Directory may be chosen
-	HasLink   bool                 // Link may be chosen
-	check     func(*printer) error // what the program cannot express; nil: nothing
+	Program   string               // its proper name
+	Roles     []Role               // the default first
+	KeyFile   string               // default file of the keys; empty: the program has none
+	Directory string               // default directory of zone files; empty: the program's own default
+	HasFiles  bool                 // Options.Directory applies
+	HasLink   bool                 // Options.Link applies
+	check     func(*printer) error // returns an error for what the program cannot do; nil: no check
 }
 
 //go:embed templates
 var templates embed.FS
 
-// Text returns the text for the neighbour. It is an error if the program has no way
-// to write what is asked for.
+// Text returns the configuration of the other program, or an error if that program cannot
+// express it.
 func (t *Target) Text(o Options) ([]byte, error) {
 	if len(o.Zones) == 0 {
 		return nil, errors.New("there is no zone to write about")
@@ -79,21 +79,21 @@ func (t *Target) Text(o Options) ([]byte, error) {
 	}
 	for _, s := range []string{o.KeyFile, o.Directory, o.Link} {
 		if i := strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune("\"'`\\;<>{}#?$", r) }); i >= 0 {
-			return nil, fmt.Errorf("%q has %q, which does not mean the same in the configurations of all programs; take another", s, s[i])
+			return nil, fmt.Errorf("%q has %q, which has a special meaning in some configuration files; choose another", s, s[i])
 		}
 	}
 	for _, s := range o.Servers {
 		if s.Addr().Zone() != "" {
-			return nil, fmt.Errorf("%v is an address of one interface, which other machines call by another name; give one without %%", s)
+			return nil, fmt.Errorf("%v has the name of an interface, which means nothing on other hosts; give an address without %%", s)
 		}
 	}
 	p := &printer{Options: o, target: t}
 	for _, z := range o.Zones {
 		if !isPlain(z.Apex) {
-			return nil, fmt.Errorf("zone %v: the configuration of %s has no sure way to write this name, only letters, digits, and `-`, `_`, `/`; name the other zones", z.Apex, t.Program)
+			return nil, fmt.Errorf("zone %v: only letters, digits, `-`, `_` and `/` are safe in names in the configuration of %s; name the other zones", z.Apex, t.Program)
 		}
 		if z.Key != nil && !isPlain(z.Key.Name) {
-			return nil, fmt.Errorf("key %v: the configuration of %s has no sure way to write this name, only letters, digits, and `-`, `_`, `/`; rename the key", z.Key.Name, t.Program)
+			return nil, fmt.Errorf("key %v: only letters, digits, `-`, `_` and `/` are safe in names in the configuration of %s; rename the key", z.Key.Name, t.Program)
 		}
 	}
 	if o.Role == Updater {
@@ -122,8 +122,8 @@ func (t *Target) Text(o Options) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// isPlain reports whether a name has no octet that any program would read as
-// something else.
+// isPlain reports whether all octets of a name mean themselves in the configuration of every
+// program.
 func isPlain(n dname.Name) bool {
 	for ; !n.IsRoot(); n = n.Parent() {
 		for _, c := range n.Label() {
@@ -137,12 +137,12 @@ func isPlain(n dname.Name) bool {
 	return true
 }
 
-// printer holds what a template needs. Its functions return lines without the last
-// newline; where they may return none, they begin with one.
+// printer has the functions for templates. They return lines without a final newline. A
+// function that may return no line begins its result with a newline instead.
 type printer struct {
 	Options
-	target *Target
-	left   []string // zones that a DHCP server cannot update
+	target  *Target
+	skipped []string // zones that a DHCP server cannot update
 }
 
 func (p *printer) funcs() template.FuncMap {
@@ -157,7 +157,7 @@ func (p *printer) funcs() template.FuncMap {
 	}
 }
 
-// columns is how long the lines of a comment get.
+// columns is the maximum length of a line of a comment.
 const columns = 88
 
 // note returns a paragraph as comments that begin with mark.
@@ -174,8 +174,7 @@ func note(mark, format string, args ...any) string {
 	return strings.Join(append(lines, line), "\n")
 }
 
-// head returns what every text begins with: what it is, for which program, and where
-// it goes.
+// head returns the comment at the start of a text: the purpose, the program, and the file.
 func (p *printer) head(mark, program, where string) string {
 	what := [...]string{"secondary of", "resolver that asks", "DHCP server that updates"}[p.Role]
 	command := "ptrd emit " + p.target.Name
@@ -186,7 +185,7 @@ func (p *printer) head(mark, program, where string) string {
 		note(mark, "Written by `%s`; run it again when the zones change.", command)
 }
 
-// keys returns the keys of the zones, each once, in their order.
+// keys returns the keys of the zones without duplicates, in the order of the zones.
 func (p *printer) keys() []*Key {
 	var list []*Key
 	for _, z := range p.Zones {
@@ -197,9 +196,9 @@ func (p *printer) keys() []*Key {
 	return list
 }
 
-// keyNote describes the file of the keys. form has the verbs %[1]s for the name of a key,
-// %[2]s for its algorithm, and %[3]s for that in capitals; between follows each key but
-// the last.
+// keyNote returns a comment with the content of the key file. form has the verbs %[1]s for
+// the name of a key, %[2]s for its algorithm, and %[3]s for the algorithm in capitals; between
+// separates keys.
 func (p *printer) keyNote(mark, between, form string) string {
 	keys := p.keys()
 	if len(keys) == 0 {
@@ -221,30 +220,30 @@ func zoneNote(mark string, z Zone) string {
 	return fmt.Sprintf("\n%s %v", mark, z.Prefix)
 }
 
-// omitClassless removes the zones that a DHCP server cannot update. It makes the owner
-// name of an address from its octets or nibbles and finds the zone above it, which for
-// the parts of a /24 is the zone of the /24 (RFC 2317).
+// omitClassless removes classless zones (RFC 2317), which a DHCP server cannot update: it
+// makes the owner name of an address from octets or nibbles, and that name is in the zone of
+// the /24.
 func (p *printer) omitClassless() error {
 	all := p.Zones
 	p.Zones = nil
 	for _, z := range all {
 		if z.Prefix.IsValid() && dname.IsClassless(z.Prefix) || z.Apex.IsRoot() {
-			p.left = append(p.left, bare(z.Apex))
+			p.skipped = append(p.skipped, bare(z.Apex))
 		} else {
 			p.Zones = append(p.Zones, z)
 		}
 	}
 	if len(p.Zones) == 0 {
-		return errors.New("none of the zones can be updated by a DHCP server: it makes names of whole octets or nibbles, such as 65.113.0.203.in-addr.arpa., and classless zones have others; name the zone of the /24 too")
+		return errors.New("a DHCP server can update none of the zones: it makes names of whole octets or nibbles, such as 65.113.0.203.in-addr.arpa., and the names in classless zones are different; name the zone of the /24 too")
 	}
 	return nil
 }
 
 func (p *printer) omitted(mark string) string {
-	if len(p.left) == 0 {
+	if len(p.skipped) == 0 {
 		return ""
 	}
-	return "\n" + note(mark, "Left out: %s. The names that a DHCP server makes are of whole octets, and lie in the zone above.", strings.Join(p.left, ", "))
+	return "\n" + note(mark, "Omitted: %s. A DHCP server makes names of whole octets, which are in the zone above.", strings.Join(p.skipped, ", "))
 }
 
 // families returns the forward and the reverse zones.
@@ -278,7 +277,7 @@ func (p *printer) first(isOf func(netip.Addr) bool) string {
 	return ""
 }
 
-// remotes returns the keys that ptrd is asked with, nil among them where a zone has none.
+// remotes returns the keys of requests to ptrd; nil is among them if a zone has no key.
 func (p *printer) remotes() []*Key {
 	if slices.ContainsFunc(p.Zones, func(z Zone) bool { return z.Key == nil }) {
 		return append([]*Key{nil}, p.keys()...)
@@ -286,7 +285,7 @@ func (p *printer) remotes() []*Key {
 	return p.keys()
 }
 
-// remoteID is Knot's name for ptrd where it is asked with the key.
+// remoteID returns the ID of ptrd in the configuration of Knot DNS, for requests with the key.
 func remoteID(k *Key) string {
 	if k == nil {
 		return "ptrd"
@@ -302,9 +301,8 @@ func bare(n dname.Name) string {
 	return strings.TrimSuffix(n.String(), ".")
 }
 
-// fileName returns the name of a secondary's file for a zone. Octets that are no part
-// of a file's name everywhere become `_` and two hexadecimal digits, so that no two zones
-// share a file.
+// fileName returns the name of a secondary's file for a zone. Octets that file names cannot
+// have become `_` and two hexadecimal digits, so that names of different zones differ.
 func (p *printer) fileName(apex dname.Name) string {
 	var b strings.Builder
 	if p.Directory != "" {
@@ -324,7 +322,7 @@ func (p *printer) fileName(apex dname.Name) string {
 	return b.String() + ".zone"
 }
 
-// isLocal reports whether ptrd runs on the neighbour's own machine.
+// isLocal reports whether ptrd and the other program are on one host.
 func (p *printer) isLocal() bool {
 	return slices.ContainsFunc(p.Servers, func(s netip.AddrPort) bool { return s.Addr().IsLoopback() })
 }
@@ -334,7 +332,7 @@ func (p *printer) isPort53() bool {
 	return !slices.ContainsFunc(p.Servers, func(s netip.AddrPort) bool { return s.Port() != 53 })
 }
 
-// at returns an address and its port with a sign between, as `@` or `#`; port 53, the
+// at returns an address and its port, separated by sign, such as `@` or `#`. Port 53, the
 // default of all programs, is omitted.
 func at(s netip.AddrPort, sign string) string {
 	if s.Port() == 53 {

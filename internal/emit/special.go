@@ -7,18 +7,18 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// specialPrefixes are those that RFC 6303 §4 and RFC 7793 §2.1 have a resolver answer for
-// itself, because their names are known in one network only.
+// specialPrefixes are those whose reverse zones a resolver has itself (RFC 6303 §4, RFC 7793
+// §2.1), because they differ between networks.
 var specialPrefixes = [...]string{
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.2.0/24",
 	"192.168.0.0/16", "198.51.100.0/24", "203.0.113.0/24", "255.255.255.255/32",
 	"::/128", "::1/128", "2001:db8::/32", "fd00::/8", "fe80::/10",
 }
 
-// specialNames are the forward names of that kind (RFC 6761, RFC 7686, RFC 8375).
+// specialNames are such forward zones (RFC 6761, RFC 7686, RFC 8375).
 var specialNames = [...]string{"home.arpa.", "invalid.", "localhost.", "onion.", "test."}
 
-// special returns the apexes that resolvers answer for themselves.
+// special returns the apexes of the zones that resolvers have themselves.
 func special() []dname.Name {
 	var list []dname.Name
 	for _, s := range specialPrefixes {
@@ -33,10 +33,10 @@ func special() []dname.Name {
 	return list
 }
 
-// specials are the apexes of special that matter to zones of ours.
+// specials are the special zones that affect zones of ptrd.
 type specials struct {
-	Within []dname.Name // at or below a zone of ours, each once
-	Below  []dname.Name // zones of ours below a special one that is not Within, nor below another of these
+	Within []dname.Name // special zones at or below a zone of ptrd, without duplicates
+	Below  []dname.Name // zones of ptrd below a special zone; not those in Within or below another one of Below
 }
 
 func (p *printer) specials() (s specials) {
@@ -59,7 +59,7 @@ func (p *printer) specials() (s specials) {
 }
 
 // unsigned returns the zones that a validating resolver must be configured to treat as
-// insecure: the special ones, or all if Options say so. Zones below one of them are
+// insecure: the special ones, or all with Options.Unsigned. Zones below one of them are
 // omitted.
 func (p *printer) unsigned() []dname.Name {
 	all := special()

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// The targets. Each has a template NAME.tmpl, and NAME-resolver.tmpl where it is a
-// resolver besides.
+// The targets. Each has a template NAME.tmpl, and if Resolver is its second role,
+// NAME-resolver.tmpl.
 var (
 	bind = Target{
 		Name: "bind", Program: "BIND", Roles: []Role{Secondary, Resolver},
