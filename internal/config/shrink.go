@@ -23,8 +23,8 @@ const (
 // confirmation.
 func (s Shrink) StopsRecords(before, after int) bool { return s.stops(before, after, leastRecords) }
 
-// StopsZones reports whether a change from before to after zones of a configuration or a
-// catalog needs confirmation.
+// StopsZones reports whether a change of the number of zones, in the configuration or in a
+// catalog, needs confirmation.
 func (s Shrink) StopsZones(before, after int) bool { return s.stops(before, after, leastZones) }
 
 func (s Shrink) stops(before, after, least int) bool {

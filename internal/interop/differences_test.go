@@ -26,8 +26,8 @@ var differences = []difference{
 	{
 		id:      "tc-by-size",
 		what:    "A message near the size limit",
-		peers:   "They compress more or less well, so that the same content fits in one and not in another. NSD and BIND leave in-domain glue out without TC; NSD keeps a limit of its own of some 1220 octets where glue is concerned. For an alias to another zone here they send more or less (below).",
-		ptrd:    "TC if, and only if, the answer, the authority section or in-domain glue does not fit; other additional data are left out without TC.",
+		peers:   "Their compression differs, so that the same content may or may not fit. NSD and BIND omit in-domain glue without TC; NSD has its own limit of some 1220 octets for responses with glue. For an alias into another zone of the server they send different content (see below).",
+		ptrd:    "TC if, and only if, the answer, the authority section or in-domain glue does not fit; other additional data is omitted without TC.",
 		rfc:     "RFC 9471 §3.1, RFC 2181 §9",
 		applies: func(c *comparison) bool { return c.part == partTC },
 		hold:    holdTC,
@@ -35,7 +35,7 @@ var differences = []difference{
 	{
 		id:    "glue-dropped",
 		what:  "In-domain glue that does not fit",
-		peers: "NSD and BIND send what fits of it, Knot sets TC.",
+		peers: "NSD and BIND send the part that fits, Knot sets TC.",
 		ptrd:  "All of it, or TC.",
 		rfc:   "RFC 9471 §3.1",
 		applies: func(c *comparison) bool {
@@ -47,7 +47,7 @@ var differences = []difference{
 		id:      "dname-growing",
 		what:    "A DNAME that leads below itself, so that every substitution makes the name longer",
 		peers:   "NSD substitutes once, Knot five times, BIND twelve times and answers SERVFAIL.",
-		ptrd:    "NOERROR with as many substitutions as its bound on aliases allows, the DNAME once; YXDOMAIN if the name becomes too long first.",
+		ptrd:    "NOERROR with as many substitutions as the limit on aliases allows, and the DNAME once; YXDOMAIN if the name becomes too long first.",
 		rfc:     "RFC 6672 §3.2 (go on at the new QNAME), §2.2 (YXDOMAIN)",
 		applies: func(c *comparison) bool { return c.grows() },
 		hold:    validChain,
@@ -55,8 +55,8 @@ var differences = []difference{
 	{
 		id:      "any",
 		what:    "QTYPE ANY",
-		peers:   "NSD and Knot send one RRset, not always the same; BIND sends one over UDP and all over TCP, and stops at the CNAME that a DNAME makes.",
-		ptrd:    "One whole RRset with its signatures, over UDP and TCP; an alias is the answer and is not followed, but the CNAME that a DNAME makes is.",
+		peers:   "NSD and Knot send one RRset, not always the same; BIND sends one over UDP and all over TCP, and stops at the CNAME that is synthesized from a DNAME.",
+		ptrd:    "One whole RRset with its signatures, over UDP and TCP; an alias is the answer and is not followed, except for the CNAME that is synthesized from a DNAME.",
 		rfc:     "RFC 8482 §4.1",
 		applies: func(c *comparison) bool { return c.q.qtype == dns.TypeANY },
 		hold:    holdAny,
@@ -64,8 +64,8 @@ var differences = []difference{
 	{
 		id:      "rrsig",
 		what:    "QTYPE RRSIG",
-		peers:   "NSD and BIND send every signature of the name, Knot those of one RRset. At an alias without signatures NSD follows the alias, the others say NODATA.",
-		ptrd:    "Every signature of the name; at a name without any, NODATA.",
+		peers:   "NSD and BIND send every signature of the name, Knot those of one RRset. At an alias without signatures NSD follows the alias, the others answer NODATA.",
+		ptrd:    "Every signature of the name; NODATA for a name without signatures.",
 		rfc:     "RFC 1034 §4.3.2 step 3a (all RRs that match QTYPE); RFC 4034 §3 (a signature belongs to what it covers)",
 		applies: func(c *comparison) bool { return c.q.qtype == dns.TypeRRSIG },
 		hold:    holdAny,
@@ -73,7 +73,7 @@ var differences = []difference{
 	{
 		id:      "alias-loop",
 		what:    "A loop of CNAMEs",
-		peers:   "BIND answers SERVFAIL with the chain up to the loop; NSD and Knot answer NOERROR with it, NSD some CNAMEs twice.",
+		peers:   "BIND answers SERVFAIL with the chain up to the loop; NSD and Knot answer NOERROR with the chain, in which NSD has some CNAMEs twice.",
 		ptrd:    "NOERROR with every CNAME of the loop once.",
 		rfc:     "RFC 1034 §3.6.2 (chains are followed, loops are signalled by the resolver: §5.2.2); RFC 6604 §2",
 		applies: func(c *comparison) bool { return c.loops() },
@@ -82,8 +82,8 @@ var differences = []difference{
 	{
 		id:      "chain-very-long",
 		what:    "A chain of more than eleven aliases in one zone",
-		peers:   "BIND answers SERVFAIL with the first twelve, Knot ends after the fifth, NSD goes on to the end.",
-		ptrd:    fmt.Sprintf("Goes on, but sends no more than %d aliases; a longer chain ends there, with NOERROR, and the client asks on.", maxAliases),
+		peers:   "BIND answers SERVFAIL with the first twelve aliases, Knot stops after the fifth, NSD follows the whole chain.",
+		ptrd:    fmt.Sprintf("Follows the chain for at most %d aliases. The answer to a longer one ends there, with NOERROR, and the client queries for the rest.", maxAliases),
 		rfc:     "RFC 1034 §4.3.2 step 3a; no RFC sets a limit",
 		applies: func(c *comparison) bool { return c.longestChain() > 11 },
 		hold:    holdLongChain,
@@ -92,7 +92,7 @@ var differences = []difference{
 		id:    "nsec3-at-alias",
 		what:  "QTYPE NSEC3 at an alias",
 		peers: "NSD answers NODATA, Knot and BIND follow the alias.",
-		ptrd:  "Follows the alias, as for every type that the name has not got.",
+		ptrd:  "Follows the alias, as for every type that does not exist at the name.",
 		rfc:   "RFC 1034 §3.6.2; RFC 5155 §7.2.8 (NSEC3 RRs are not found by their owner)",
 		applies: func(c *comparison) bool {
 			return c.q.qtype == dns.TypeNSEC3 && len(c.whole[bind].aliases()) > len(c.whole[nsd].aliases())
@@ -103,7 +103,7 @@ var differences = []difference{
 		id:    "nsec-at-alias",
 		what:  "QTYPE NSEC at an alias of an unsigned zone",
 		peers: "NSD follows the alias, Knot and BIND answer NODATA.",
-		ptrd:  "Follows the alias, as for every type that the name has not got.",
+		ptrd:  "Follows the alias, as for every type that does not exist at the name.",
 		rfc:   "RFC 1034 §3.6.2; RFC 4035 §2.5 allows NSEC next to a CNAME and does not say that its absence ends the chain",
 		applies: func(c *comparison) bool {
 			return c.q.qtype == dns.TypeNSEC && len(c.whole[nsd].aliases()) > len(c.whole[bind].aliases())
@@ -113,8 +113,8 @@ var differences = []difference{
 	{
 		id:    "nsec-at-cut",
 		what:  "QTYPE NSEC at a zone cut of a signed zone",
-		peers: "BIND answers with the parent's NSEC; NSD and Knot refer to the child.",
-		ptrd:  "Refers to the child.",
+		peers: "BIND answers with the NSEC of the parent; NSD and Knot send a referral to the child.",
+		ptrd:  "Sends a referral to the child.",
 		rfc:   "RFC 1034 §4.3.2 step 3b; RFC 4035 §3.1.4.1 makes an exception for DS alone",
 		applies: func(c *comparison) bool {
 			return c.q.qtype == dns.TypeNSEC && c.peers[nsd].kind() == kindReferral && c.peers[bind].kind() == kindData
@@ -124,8 +124,8 @@ var differences = []difference{
 	{
 		id:    "chain-across-zones",
 		what:  "An alias that leads to another zone of the same server",
-		peers: "NSD goes on there. BIND stops at the border. Knot goes on only with what the first zone has: a referral from the parent, or data of the parent that the child's apex hides.",
-		ptrd:  "Goes on, as if a client had asked for each name of the chain; RCODE and authority section are of the last, proofs of wildcards on the way stay.",
+		peers: "NSD follows the alias into the other zone. BIND stops at the end of the first zone. Knot continues with data of the first zone only: a referral from the parent, or data of the parent that the apex of the child hides.",
+		ptrd:  "Follows the alias, as if a client had queried for each name of the chain. The RCODE and the authority section are those of the last name; proofs for wildcards before it are included.",
 		rfc:   "RFC 1034 §4.3.2 step 3a (\"go back to step 1\", which finds the zone again); RFC 6604 §3",
 		applies: func(c *comparison) bool {
 			return c.leavesZone()
@@ -135,8 +135,8 @@ var differences = []difference{
 	{
 		id:      "chain-long",
 		what:    "A chain of six to eleven aliases in one zone",
-		peers:   "Knot ends after the fifth; NSD and BIND go on.",
-		ptrd:    "Goes on.",
+		peers:   "Knot stops after the fifth; NSD and BIND continue.",
+		ptrd:    "Continues.",
 		rfc:     "RFC 1034 §4.3.2 step 3a; no RFC sets a limit",
 		applies: func(c *comparison) bool { return c.odd() == knot && c.longestChain() > 5 },
 		hold:    follow("nsd", "bind"),
@@ -144,8 +144,8 @@ var differences = []difference{
 	{
 		id:    "parent-leaks",
 		what:  "A name that only the parent's data have, below the apex of a child that is here too",
-		peers: "NSD answers NODATA, for the name exists in the tree that its zones share; Knot and BIND answer NXDOMAIN.",
-		ptrd:  "NXDOMAIN: data of a parent and of its child never meet.",
+		peers: "NSD answers NODATA, because the name exists in the tree that its zones share; Knot and BIND answer NXDOMAIN.",
+		ptrd:  "NXDOMAIN: data of a parent and of its child are separate.",
 		rfc:   "RFC 1034 §4.3.2 step 2 and 3c",
 		applies: func(c *comparison) bool {
 			return c.part == partCode && c.odd() == nsd && len(c.set.zones) > 1 &&
@@ -156,8 +156,8 @@ var differences = []difference{
 	{
 		id:    "dname-at-wildcard",
 		what:  "A name below a wildcard that owns a DNAME, asked for by the wildcard's own name",
-		peers: "Knot renames the DNAME to the QNAME; NSD and BIND send it as it is.",
-		ptrd:  "Sends the DNAME as it is, and its CNAME.",
+		peers: "Knot sends the DNAME with the QNAME as its owner; NSD and BIND send it unchanged.",
+		ptrd:  "Sends the DNAME unchanged, and the synthesized CNAME.",
 		rfc:   "RFC 4592 §2.3, §4.4: an asterisk in the QNAME is an ordinary label and the wildcard is found as itself",
 		applies: func(c *comparison) bool {
 			return c.part == partAnswer && c.odd() == knot && c.peers[nsd].hasWildcardDNAME()
@@ -167,8 +167,8 @@ var differences = []difference{
 	{
 		id:    "nsec-from-wildcard",
 		what:  "QTYPE NSEC answered by a wildcard",
-		peers: "Knot leaves out the proof that no closer name exists; NSD and BIND send it.",
-		ptrd:  "Sends it.",
+		peers: "Knot omits the proof that no closer name exists; NSD and BIND send it.",
+		ptrd:  "Sends the proof.",
 		rfc:   "RFC 4035 §3.1.3.3",
 		applies: func(c *comparison) bool {
 			return c.part == partAuthority && c.odd() == knot && c.q.qtype == dns.TypeNSEC && len(c.peers[bind].answer) > 0
@@ -189,8 +189,8 @@ var differences = []difference{
 	{
 		id:    "dname-proof",
 		what:  "A denial, or a wildcard's answer, behind a DNAME",
-		peers: "NSD sends proofs for another name than the one that the DNAME leads to; Knot and BIND prove that one.",
-		ptrd:  "Proves what is said of the last name of the chain.",
+		peers: "NSD sends proofs for a name other than the target of the DNAME; Knot and BIND send those for the target.",
+		ptrd:  "Sends the proofs for the last name of the chain.",
 		rfc:   "RFC 4035 §3.1.3, RFC 6672 §3.2",
 		applies: func(c *comparison) bool {
 			return c.nsdProves() && slices.ContainsFunc(c.peers[nsd].answer, func(s rrset) bool { return s.rtype == dns.TypeDNAME })
@@ -200,7 +200,7 @@ var differences = []difference{
 	{
 		id:    "opt-out-proof",
 		what:  "A denial below an empty non-terminal that opt-out leaves without an NSEC3",
-		peers: "NSD takes the empty non-terminal for the closest encloser although nothing proves it; Knot and BIND prove the closest one that has an NSEC3.",
+		peers: "NSD uses the empty non-terminal as the closest encloser, although no record proves it; Knot and BIND prove the closest one that has an NSEC3.",
 		ptrd:  "Proves the closest encloser that has an NSEC3.",
 		rfc:   "RFC 5155 §7.2.1, §7.2.2; RFC 5155 §6 on opt-out",
 		applies: func(c *comparison) bool {

@@ -42,11 +42,11 @@ func differencesDoc() string {
 The tests in ` + "`internal/interop`" + ` ask NSD 4.6.1, Knot DNS 3.2.6 and BIND 9.18.49 (Debian 12) and ptrd for all
 names × types × DO × sizes of some thirty-five zone sets. They compare RCODE, AA, TC, the answer section with its TTLs and
 the order of a chain, the authority section of referrals, denials and wildcards, and the glue that a referral
-must have. Where the three agree, ptrd answers alike. This is every kind of question on which they do not agree.
+must have. Where the three agree, ptrd gives the same answer. This page lists every kind of question on which they differ.
 
 What is not compared, because no RFC asks for it: the order of RRs within an RRset, the case of owner
 names (RFC 4343 §4.1), the apex NS RRset that NSD adds to answers (RFC 1034 §3.7 allows it; ptrd does not send
-it), and additional data that are no required glue.
+it), and additional data other than required glue.
 `)
 	for _, d := range differences {
 		fmt.Fprintf(&b, "\n## %s\n\n`%s`\n\n- NSD, Knot, BIND: %s\n- **ptrd**: %s\n- Decided by: %s.\n", d.what, d.id, d.peers, d.ptrd, d.rfc)
