@@ -7,6 +7,7 @@
 //	value.go      reading a YAML node: mappings, lists, scalars (scalar.go), names (names.go)
 //	server.go     the top level and global sections; limits.go, ratelimit.go, keys.go, tls.go
 //	zone.go       an item of zones; defaults.go, ptr.go, records.go, delegate.go, transfer.go, secondary.go, update.go
+//	route53.go    the Route 53 API and its access keys
 //	catalog.go    an item of catalogs; follow.go for those of other servers
 //	checkzones.go checks between items
 //
@@ -44,6 +45,7 @@ type Config struct {
 	Defaults  Defaults
 	Zones     []Zone
 	Catalogs  []Catalog
+	Route53   Route53
 
 	Exposed []finding.Finding // warnings about files with secrets that every user of the host can read
 }
@@ -55,6 +57,8 @@ type Listen struct {
 	Admin netip.AddrPort   // zero: none
 	Hosts []string         // Host headers that the admin listener accepts, in lower case, without a final dot
 	Pprof bool             // on the admin listener
+
+	Route53 *ListenRoute53 // nil: none
 
 	Freebind bool // bind to addresses that no interface has yet (Linux)
 }

@@ -27,12 +27,19 @@ func (c *Config) secretFiles() (secrets, others []File) {
 		inline = inline || k.File.Path == ""
 		add(&secrets, k.File)
 	}
+	for _, k := range c.Route53.AccessKeys {
+		inline = inline || k.File.Path == ""
+		add(&secrets, k.File)
+	}
 	if inline {
 		add(&secrets, self)
 	}
 	add(&secrets, c.Cookies.Files...)
 	if t := c.Listen.TLS; t != nil {
 		add(&secrets, t.Key)
+	}
+	if r := c.Listen.Route53; r != nil && r.TLS != nil {
+		add(&secrets, r.TLS.Key)
 	}
 	primaries := func(s *Secondary) {
 		if s == nil {

@@ -29,6 +29,7 @@ type Loader struct {
 	sum    [sha256.Size]byte // of the content that was parsed
 	parsed *Config           // without the content of other files; nil: never parsed successfully
 	tls    tlsFiles
+	apiTLS tlsFiles
 	files  map[string][]byte // last content of the files that the configuration names
 }
 
@@ -63,6 +64,16 @@ func (l *Loader) load(t *infile.Task) (*Config, error) {
 	var err error
 	if cfg.Keys, err = readKeys(cfg.Keys, l.read); err != nil {
 		return nil, err
+	}
+	if cfg.Route53.AccessKeys, err = readAccessKeys(cfg.Route53.AccessKeys, l.read); err != nil {
+		return nil, err
+	}
+	if r := cfg.Listen.Route53; r != nil && r.TLS != nil {
+		own := *r
+		if own.TLS, err = l.apiTLS.read(r.TLS, l.read); err != nil {
+			return nil, err
+		}
+		cfg.Listen.Route53 = &own
 	}
 	if cfg.Listen.TLS != nil {
 		if cfg.Listen.TLS, err = l.tls.read(cfg.Listen.TLS, l.read); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/zone/finding"
+	"gopkg.in/yaml.v3"
 )
 
 // defaultConfig returns the configuration of an empty file. config.example.yaml documents
@@ -32,7 +33,8 @@ func defaultConfig() *Config {
 			Slip:   2, IPv4Prefix: 24, IPv6Prefix: 56, // as in BIND
 			TableSize: 1 << 17, // 1 MiB
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Route53: defaultRoute53(),
+		Log:     Log{Level: "info", Format: "text"},
 		Reload: Reload{
 			Quiet:       5 * time.Second,     // programs pause while they write a file; see watch.DefaultQuiet
 			KeepRemoved: 30 * 24 * time.Hour, // as long as the history, and longer than a holiday
@@ -58,6 +60,7 @@ func (v value) config() *Config {
 	c := defaultConfig()
 	c.File, c.Dir = v.doc.file, v.doc.dir
 	hasZones := false
+	var section value
 	v.mapping(
 		field{"listen", func(v value) { v.listen(&c.Listen) }},
 		field{"state_dir", func(v value) { c.StateDir = v.filePath() }},
@@ -74,6 +77,7 @@ func (v value) config() *Config {
 		field{"reload", func(v value) { v.reload(&c.Reload) }},
 		field{"keys", func(v value) { c.Keys = v.keys() }},
 		field{"defaults", func(v value) { v.defaults(&c.Defaults) }},
+		field{"route53", func(v value) { section = v }},
 		field{"zones", func(v value) {
 			hasZones = !v.isNull()
 			c.Zones = make([]Zone, len(v.node.Content)) // list reports a value that is not a list
@@ -90,6 +94,11 @@ func (v value) config() *Config {
 	if !hasZones && v.isMapping() {
 		v.fail("`zones` is missing, so that nothing would be served; add a zone, or write `zones: []` to serve none")
 	}
+	if section.node == nil {
+		section = value{v.doc, &yaml.Node{Kind: yaml.MappingNode}, "route53"}
+	}
+	section.route53(&c.Route53, c.Listen.Route53, &c.Defaults)
+	v.doc.checkRoute53(c)
 	v.doc.checkZones(c.Zones)
 	v.doc.checkCatalogs(c.Catalogs, c.Zones)
 	return c
@@ -119,6 +128,7 @@ func (v value) listen(l *Listen) {
 				once(v, l.Admin)
 			}
 		}},
+		field{"route53", func(v value) { l.Route53 = v.listenRoute53(once) }},
 		field{"admin_hosts", func(v value) {
 			v.each(func(v value) {
 				if name := v.name(); name != nil {

@@ -13,6 +13,7 @@ import (
 
 // ListenTLS configures DNS over TLS (RFC 7858), including transfers (RFC 9103).
 type ListenTLS struct {
+	Path      string // key path
 	Addresses []netip.AddrPort
 	Cert, Key File
 	ClientCA  File // authorities for client certificates; without a path: clients need none
@@ -24,7 +25,7 @@ type ListenTLS struct {
 
 // listenTLS reads `listen.tls`; once reports duplicate addresses.
 func (v value) listenTLS(once func(value, netip.AddrPort)) *ListenTLS {
-	t := &ListenTLS{}
+	t := &ListenTLS{Path: v.path}
 	read := func(v value) {
 		ap := v.addrPort(853)
 		once(v, ap)
@@ -79,7 +80,7 @@ func (l *tlsFiles) read(t *ListenTLS, read reader) (*ListenTLS, error) {
 	for i, f := range t.files() {
 		data, err := read(f.Path, maxPEM)
 		if err != nil {
-			errs = append(errs, errorAt(f.Pos, "listen.tls", "%v", err))
+			errs = append(errs, errorAt(f.Pos, t.Path, "%v", err))
 		}
 		content[i] = data
 		fmt.Fprintf(h, "%d %d ", i, len(data))
@@ -96,11 +97,11 @@ func (l *tlsFiles) read(t *ListenTLS, read reader) (*ListenTLS, error) {
 	}
 	var err error
 	if out.Certificate, err = parsePair(t.Cert.Path, content[0], t.Key.Path, content[1]); err != nil {
-		errs = append(errs, errorAt(t.Cert.Pos, "listen.tls.cert_file", "%v", err))
+		errs = append(errs, errorAt(t.Cert.Pos, t.Path+".cert_file", "%v", err))
 	}
 	if t.ClientCA.Path != "" {
 		if out.Clients, err = parseAuthorities(t.ClientCA.Path, content[2]); err != nil {
-			errs = append(errs, errorAt(t.ClientCA.Pos, "listen.tls.client_ca_file", "%v", err))
+			errs = append(errs, errorAt(t.ClientCA.Pos, t.Path+".client_ca_file", "%v", err))
 		}
 	}
 	if len(errs) > 0 {

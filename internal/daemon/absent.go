@@ -30,7 +30,7 @@ type absences struct {
 // AbsentAddress is an address that the server is to listen on and cannot yet.
 type AbsentAddress struct {
 	Address   string `json:"address"`
-	Transport string `json:"transport"` // dns, tls, admin
+	Transport string `json:"transport"` // dns, tls, admin, route53
 	Error     string `json:"error"`
 }
 
@@ -51,6 +51,9 @@ func (d *Daemon) absentAddresses() (list []AbsentAddress) {
 	if addr, err := d.front.absent(); err != nil {
 		list = append(list, AbsentAddress{addr.String(), "admin", err.Error()})
 	}
+	if addr, err := d.api.absent(); err != nil {
+		list = append(list, AbsentAddress{addr.String(), "route53", err.Error()})
+	}
 	return list
 }
 
@@ -59,6 +62,7 @@ func (d *Daemon) absentAddresses() (list []AbsentAddress) {
 func (d *Daemon) recheck() {
 	d.server.Recheck()
 	d.front.recheck()
+	d.api.recheck()
 	d.noteAbsent()
 }
 

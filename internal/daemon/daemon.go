@@ -22,10 +22,12 @@ import (
 	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/eventlog"
 	"github.com/ptrd/ptrd/internal/history"
+	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/internal/notify"
 	"github.com/ptrd/ptrd/internal/pace"
 	"github.com/ptrd/ptrd/internal/privilege"
 	"github.com/ptrd/ptrd/internal/registry"
+	"github.com/ptrd/ptrd/internal/route53"
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/internal/systemd"
 	"github.com/ptrd/ptrd/internal/transfer"
@@ -91,7 +93,9 @@ type components struct {
 	journal   *journal.Journal
 	keeper    *history.Keeper
 	admin     *admin.Server
-	front     adminFront
+	front     front // of admin
+	hosted    *hosted.Store
+	api       front // of route53
 	control   *control.Server
 	manager   *systemd.Notifier
 	watcher   *watch.Watcher
@@ -112,6 +116,8 @@ type current struct {
 	state    atomic.Pointer[state]
 	progress assemble.Progress
 	load     atomic.Pointer[load] // under way; nil: none
+
+	apiPolicy atomic.Pointer[route53.Policy]
 }
 
 // signals wake the goroutine of Run.
@@ -221,7 +227,11 @@ func (d *Daemon) bind(cfg *config.Config) error {
 	}); err != nil {
 		return err
 	}
+	d.front.key, d.api.key = "listen.admin", "listen.route53"
 	if err := d.front.bind(cfg.Listen.Admin); err != nil {
+		return err
+	}
+	if err := d.api.bind(apiAddress(cfg)); err != nil {
 		return err
 	}
 	return d.becomeUser(cfg)
@@ -336,6 +346,10 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.producer = catalog.Producer{Journal: d.journal, Pause: d.pause}
 	d.watcher = watch.New(watch.Options{Log: d.log, Files: d.files, Guard: d.contain})
 	d.admin = d.newAdmin()
+	d.hosted = d.newHosted()
+	if err := d.hosted.Load(); err != nil {
+		return err
+	}
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -351,12 +365,12 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		})
 	}
 	// Health and status can be asked while many zones load.
-	d.front.serve(ctx, d.admin, &parts, func(err error) { cancel(err) })
+	d.front.serve(ctx, d.admin.Serve, &parts, func(err error) { cancel(err) })
 	part("control socket", d.control.Serve)
 	begin := time.Now()
-	if len(cfg.Catalogs) > 0 {
+	if hosted := d.hosted.Apexes(); len(cfg.Catalogs)+len(hosted) > 0 {
 		zones := d.compile(cfg)
-		d.registry.Store(zones.With(d.catalogs.Restore(zones), nil, zones))
+		d.registry.Store(zones.With(append(d.catalogs.Restore(zones), hostedZones(hosted)...), nil, zones))
 	}
 	d.recallSerials(ctx, cfg, isOld)
 	outcome := d.apply(ctx, cfg, begin, round{})
@@ -366,6 +380,10 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 			return stopped(ctx)
 		}
 		return errors.New(outcome.Error)
+	}
+	if err := d.hosted.Start(); err != nil {
+		close(d.ended)
+		return fmt.Errorf("hosted zones: %w", err)
 	}
 	d.serving.Store(true)
 	d.vitals = d.newVitals()
@@ -378,6 +396,8 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		return d.clock.Run(ctx, func() { d.follower.ClockSet(); d.updater.ClockSet() })
 	})
 	part("history", d.keeper.Run)
+	part("hosted zones", d.hosted.Run)
+	d.api.serve(ctx, d.newRoute53().Serve, &parts, func(err error) { cancel(err) })
 	part("journal", d.journal.Run)
 	part("addresses", d.watchAddresses)
 	part("notify", d.notifier.Run)

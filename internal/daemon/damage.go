@@ -95,7 +95,7 @@ func (d *Daemon) recover(ctx context.Context, args url.Values) (any, error) {
 	if z := d.zones.Set().Get(apex); z != nil && z.IsAvailable() {
 		return nil, fmt.Errorf("zone %v is served with serial %d, so there is nothing to recover", apex, z.Serial())
 	}
-	if z := d.registry.Load().Item(apex); z == nil || z.Secondary != nil {
+	if z := d.registry.Load().Get(apex); z == nil || z.Secondary != nil {
 		return nil, fmt.Errorf("zone %v has nothing that is kept here alone; `ptrd retransfer %[1]v` has a secondary zone transferred", apex)
 	}
 	if err := d.journal.Release(apex); err != nil {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/ptrd/ptrd/internal/admin"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/server"
 )
@@ -37,8 +36,9 @@ func tlsIdentity(cfg *config.Config) *server.TLSIdentity {
 	return &server.TLSIdentity{Certificate: t.Certificate, Clients: t.Clients}
 }
 
-// adminFront is the admin address, which may move.
-type adminFront struct {
+// front is an address of HTTP, which may move: that of admin or of route53.
+type front struct {
+	key   string // in the configuration
 	asked netip.AddrPort
 	ln    net.Listener // nil: none
 	stop  func()       // ends its Serve and waits for it
@@ -51,21 +51,29 @@ type adminFront struct {
 	start func(net.Listener) (stop func()) // starts to serve a listener
 }
 
-// bindAdmin listens on addr; nil for no address.
-func bindAdmin(addr netip.AddrPort) (net.Listener, error) {
+// apiAddress returns the address of the Route 53 API; the zero value: none.
+func apiAddress(cfg *config.Config) (a netip.AddrPort) {
+	if l := cfg.Listen.Route53; l != nil {
+		a = l.Address
+	}
+	return a
+}
+
+// listen listens on addr; nil for no address.
+func (f *front) listen(addr netip.AddrPort) (net.Listener, error) {
 	if !addr.IsValid() {
 		return nil, nil
 	}
 	ln, err := net.Listen("tcp", addr.String())
 	if err != nil {
-		return nil, fmt.Errorf("listen.admin %v: %w", addr, err)
+		return nil, fmt.Errorf("%s %v: %w", f.key, addr, err)
 	}
 	return ln, nil
 }
 
 // bind listens on the first address, now or when it is there.
-func (f *adminFront) bind(addr netip.AddrPort) error {
-	ln, err := bindAdmin(addr)
+func (f *front) bind(addr netip.AddrPort) error {
+	ln, err := f.listen(addr)
 	if server.IsAbsent(err, addr.Addr()) {
 		f.wait(addr, err)
 		return nil
@@ -78,7 +86,7 @@ func (f *adminFront) bind(addr netip.AddrPort) error {
 }
 
 // wait has no listener until recheck can bind addr.
-func (f *adminFront) wait(addr netip.AddrPort, err error) {
+func (f *front) wait(addr netip.AddrPort, err error) {
 	f.asked = addr
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -86,12 +94,12 @@ func (f *adminFront) wait(addr netip.AddrPort, err error) {
 }
 
 // recheck binds the address that waits, if there is one and it has come.
-func (f *adminFront) recheck() {
+func (f *front) recheck() {
 	addr, err := f.absent()
 	if err == nil {
 		return
 	}
-	ln, err := bindAdmin(addr)
+	ln, err := f.listen(addr)
 	if err != nil {
 		f.wait(addr, err)
 		return
@@ -101,13 +109,13 @@ func (f *adminFront) recheck() {
 
 // absent returns the address that waits, and why; without an error there is none. It may be
 // called by any goroutine.
-func (f *adminFront) absent() (netip.AddrPort, error) {
+func (f *front) absent() (netip.AddrPort, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.waits, f.waitErr
 }
 
-func (f *adminFront) set(asked netip.AddrPort, ln net.Listener) {
+func (f *front) set(asked netip.AddrPort, ln net.Listener) {
 	f.asked, f.ln = asked, ln
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -118,13 +126,13 @@ func (f *adminFront) set(asked netip.AddrPort, ln net.Listener) {
 }
 
 // serve starts to answer on the address, now and wherever it moves.
-func (f *adminFront) serve(ctx context.Context, s *admin.Server, parts *sync.WaitGroup, fail func(error)) {
+func (f *front) serve(ctx context.Context, s func(context.Context, net.Listener) error, parts *sync.WaitGroup, fail func(error)) {
 	f.start = func(ln net.Listener) func() {
 		ctx, cancel := context.WithCancel(ctx)
 		done := make(chan struct{})
 		parts.Go(func() {
 			defer close(done)
-			if err := s.Serve(ctx, ln); err != nil {
+			if err := s(ctx, ln); err != nil {
 				fail(err)
 			}
 		})
@@ -138,8 +146,30 @@ func (f *adminFront) serve(ctx context.Context, s *admin.Server, parts *sync.Wai
 	}
 }
 
+// open binds the address that a configuration has. Exactly one of undo and release is called.
+func (f *front) open(addr netip.AddrPort) (undo, release func(), err error) {
+	if addr == f.asked {
+		return func() {}, func() {}, nil
+	}
+	ln, err := f.listen(addr)
+	if err != nil && !server.IsAbsent(err, addr.Addr()) {
+		return nil, nil, err
+	}
+	undo = func() {
+		if ln != nil {
+			ln.Close()
+		}
+	}
+	return undo, func() {
+		f.move(addr, ln)
+		if err != nil {
+			f.wait(addr, err)
+		}
+	}, nil
+}
+
 // move takes over a listener that is bound already, or none.
-func (f *adminFront) move(asked netip.AddrPort, ln net.Listener) {
+func (f *front) move(asked netip.AddrPort, ln net.Listener) {
 	old := f.stop
 	f.stop = nil
 	if ln != nil {
@@ -152,7 +182,7 @@ func (f *adminFront) move(asked netip.AddrPort, ln net.Listener) {
 }
 
 // address returns the address bound, for anybody.
-func (f *adminFront) address() netip.AddrPort {
+func (f *front) address() netip.AddrPort {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.addr

@@ -39,7 +39,9 @@ func (d *Daemon) saveContents() {
 	zones := d.registry.Load()
 	saved := 0
 	for z := range d.zones.Set().All() {
-		if item := zones.Item(z.Apex()); item == nil || !item.Dynamic || !z.IsAvailable() {
+		one := zones.Get(z.Apex())
+		isKept := one != nil && (one.Owner == hostedOwner{} || one.Item != nil && one.Item.Dynamic)
+		if !isKept || !z.IsAvailable() {
 			continue
 		}
 		if err := d.journal.SaveContent(z); err != nil {
@@ -112,4 +114,5 @@ func (d *Daemon) published(b *zone.Batch) {
 	d.keeper.Published(b)
 	d.notifier.Published(b)
 	d.catalogs.Published(b)
+	d.hosted.Published(b)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/internal/systemd"
-	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -145,6 +143,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	o.InForce = true
 	release()
 	d.journal.SetLimits(d.registry.Load().History())
+	d.setHosted(cfg)
 	for _, err := range warnings {
 		o.Findings = append(o.Findings, finding.Finding{Rule: "after-reload", Text: err.Error()})
 	}
@@ -184,6 +183,9 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 	var others *secondary.Plan
 	report, err := d.zones.Commit(commit.Request{
 		Propose: func(set *zone.Set) (*zone.Batch, error) {
+			if err := d.checkHosted(configured); err != nil {
+				return nil, err
+			}
 			zones = configured.Retain(d.registry.Load())
 			others = d.follower.Plan(zones.Secondaries(), set, zones.IsPrimary)
 			zones.SetPolicies(policy, others.Expires())
@@ -194,7 +196,7 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 			if err != nil {
 				return nil, err
 			}
-			plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs)
+			plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs, d.planHosted(set, o))
 			o.note(plan)
 			if h := how.held; h != nil {
 				o.hold(*h, finding.Position{File: cfg.File}, cfg.Reload.MaxShrink)
@@ -258,31 +260,27 @@ func (d *Daemon) open(cfg *config.Config) (undo, release func(), err error) {
 		d.server.SetFreebind(old.cfg.Listen.Freebind)
 		set("letting go of new addresses", func() error { return d.server.SetListeners(before) })
 	}
-	var ln net.Listener
-	var absent error
-	if moved := cfg.Listen.Admin != d.front.asked; moved {
-		if ln, err = bindAdmin(cfg.Listen.Admin); server.IsAbsent(err, cfg.Listen.Admin.Addr()) {
-			absent = err
-		} else if err != nil {
-			back()
-			return nil, nil, fmt.Errorf("%s: %w", cfg.File, err)
-		}
+	closeAdmin, moveAdmin, err := d.front.open(cfg.Listen.Admin)
+	if err != nil {
+		back()
+		return nil, nil, fmt.Errorf("%s: %w", cfg.File, err)
+	}
+	closeAPI, moveAPI, err := d.api.open(apiAddress(cfg))
+	if err != nil {
+		back()
+		closeAdmin()
+		return nil, nil, fmt.Errorf("%s: %w", cfg.File, err)
 	}
 	undo = func() {
 		back()
-		if ln != nil {
-			ln.Close()
-		}
+		closeAdmin()
+		closeAPI()
 	}
 	release = func() {
 		set("letting go of old addresses", func() error { return d.server.SetListeners(after) })
 		set("limits", func() error { return d.server.SetLimits(d.limits(cfg)) })
-		if cfg.Listen.Admin != d.front.asked {
-			d.front.move(cfg.Listen.Admin, ln)
-			if absent != nil {
-				d.front.wait(cfg.Listen.Admin, absent)
-			}
-		}
+		moveAdmin()
+		moveAPI()
 	}
 	return undo, release, nil
 }
@@ -314,6 +312,7 @@ func unchangeable(old, cfg *config.Config) (keys []string) {
 		{"state_dir", old.StateDir != cfg.StateDir},
 		{"user", old.User != cfg.User},
 		{"log.format", old.Log.Format != cfg.Log.Format},
+		{"listen.route53 (TLS or not)", old.Listen.Route53 != nil && cfg.Listen.Route53 != nil && (old.Listen.Route53.TLS == nil) != (cfg.Listen.Route53.TLS == nil)},
 	} {
 		if k.changed {
 			keys = append(keys, k.name)

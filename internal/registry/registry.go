@@ -75,6 +75,7 @@ type Zones struct {
 	restricted int // zones with an access list
 	catalogs   map[string]*config.Catalog
 	members    map[*config.MemberZones]*Settings
+	hosted     *Settings // of all hosted zones
 }
 
 // New compiles the zones of a configuration and its catalogs, without those that are added at
@@ -104,6 +105,7 @@ func New(o Options) *Zones {
 			}
 		}
 	}
+	z.hosted = z.hostedSettings(&o.Config.Route53)
 	z.change(list, nil, before)
 	return z
 }
@@ -174,6 +176,9 @@ func (z *Zones) queries(apex dname.Name) *atomic.Uint64 {
 	}
 	return new(atomic.Uint64)
 }
+
+// Hosted returns the settings of zones that the Route 53 API makes.
+func (z *Zones) Hosted() *Settings { return z.hosted }
 
 // Get returns the zone at apex; nil if there is none.
 func (z *Zones) Get(apex dname.Name) *Zone {

@@ -71,6 +71,21 @@ func (z *Zones) memberSettings(m *config.MemberZones) *Settings {
 	return s
 }
 
+// hostedSettings returns the settings of hosted zones.
+func (z *Zones) hostedSettings(r *config.Route53) *Settings {
+	s := z.settings(&r.Transfer, r.Access, nil, nil, 0)
+	var servers []config.NameServer
+	for _, set := range r.DelegationSets {
+		servers = append(servers, set...)
+	}
+	s.Notify = z.notify(&r.Transfer, servers)
+	if r.History != z.o.Config.Defaults.History {
+		limits := z.limits(r.History)
+		s.History = &limits
+	}
+	return s
+}
+
 // catalogSettings returns the settings of a catalog. Only clients that may transfer it may
 // query it (RFC 9432 §6).
 func (z *Zones) catalogSettings(c *config.Catalog) *Settings {

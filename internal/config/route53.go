@@ -1,0 +1,258 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/source"
+)
+
+// ListenRoute53 is the listener of the Route 53 API.
+type ListenRoute53 struct {
+	Address netip.AddrPort
+	TLS     *ListenTLS // nil: plain HTTP, on a loopback address only
+	Pos     source.Position
+}
+
+// Route53 configures hosted zones and the API that changes them.
+type Route53 struct {
+	AccessKeys     []AccessKey
+	Anonymous      bool // requests need no signature; on a loopback address only
+	Throttle       int  // requests per second of one access key; 0: any number
+	DelegationSets [][]NameServer
+	Contact        dname.Name // nil: hostmaster in the domain of the first name server
+	SOA            SOA
+	SOATTL         time.Duration
+	NSTTL          time.Duration
+	Transfer       Transfer
+	History        History
+	Access         *Access       // nil: only the global one
+	KeepReferences time.Duration // how long the CallerReference of a removed zone cannot be used again
+}
+
+// AccessKey is a key that requests to the API are signed with, and what it may do.
+type AccessKey struct {
+	ID           string
+	Secret       string // never printed; empty: File has it and was not read yet
+	File         File   // with the secret; without a path: the configuration has it
+	SessionToken string // that requests must have; empty: none
+	ReadOnly     bool
+	Names        []dname.Name   // zones at or below these; with Prefixes nil: all
+	Prefixes     []netip.Prefix // zones of these addresses
+	Operations   []string       // names, perhaps ending in *; nil: all
+	Pos          source.Position
+}
+
+// String has no secret.
+func (k AccessKey) String() string { return "access key " + k.ID }
+
+// GoString has no secret.
+func (k AccessKey) GoString() string { return k.String() }
+
+// Allows reports whether the key may act on a zone.
+func (k *AccessKey) Allows(apex dname.Name) bool {
+	if k.Names == nil && k.Prefixes == nil {
+		return true
+	}
+	if slices.ContainsFunc(k.Names, apex.IsAtOrBelow) {
+		return true
+	}
+	p, ok := dname.ToPrefix(apex)
+	if !ok {
+		p, ok = dname.ToClassless(apex)
+	}
+	return ok && slices.ContainsFunc(k.Prefixes, func(own netip.Prefix) bool { return contains(own, p) })
+}
+
+// Permits reports whether the key may call an operation, which reads or changes.
+func (k *AccessKey) Permits(operation string, changes bool) bool {
+	if k.ReadOnly && changes {
+		return false
+	}
+	return k.Operations == nil || slices.ContainsFunc(k.Operations, func(o string) bool {
+		if p, any := strings.CutSuffix(o, "*"); any {
+			return strings.HasPrefix(operation, p)
+		}
+		return operation == o
+	})
+}
+
+// defaultRoute53 has the values that a new hosted zone has at AWS.
+func defaultRoute53() Route53 {
+	return Route53{
+		SOA:            SOA{Refresh: 2 * time.Hour, Retry: 15 * time.Minute, Expire: 14 * 24 * time.Hour, Minimum: 24 * time.Hour},
+		SOATTL:         15 * time.Minute,
+		NSTTL:          48 * time.Hour,
+		KeepReferences: 30 * 24 * time.Hour,
+	}
+}
+
+// listenRoute53 reads `listen.route53`: an address, or a mapping with a certificate.
+func (v value) listenRoute53(once func(value, netip.AddrPort)) *ListenRoute53 {
+	if s, ok := v.node.Value, !v.isMapping(); ok && s == "" {
+		return nil
+	}
+	l := &ListenRoute53{Pos: v.pos()}
+	before := v.doc.findings
+	if !v.isMapping() {
+		l.Address = v.addrPort(4566)
+	} else {
+		t := &ListenTLS{Path: v.path}
+		v.mapping(
+			field{"address", func(v value) { l.Address = v.addrPort(443) }},
+			field{"cert_file", func(v value) { t.Cert = v.file() }},
+			field{"key_file", func(v value) { t.Key = v.file() }},
+		)
+		switch {
+		case !v.hasKey("address"):
+			v.fail("there is no listen address; give `address`, such as \"127.0.0.1:4566\"")
+		case v.hasKey("cert_file") != v.hasKey("key_file"):
+			v.fail("TLS needs a certificate and its key; give both `cert_file` and `key_file`, or none of them on a loopback address")
+		case v.hasKey("cert_file"):
+			l.TLS = t
+		}
+	}
+	if v.doc.findings > before {
+		return nil
+	}
+	once(v, l.Address)
+	if l.TLS == nil && !l.Address.Addr().IsLoopback() {
+		v.fail("%v is not a loopback address, and without TLS others can read and replay requests; give `{address: \"%[1]v\", cert_file: …, key_file: …}`, or listen on 127.0.0.1", l.Address)
+		return nil
+	}
+	return l
+}
+
+// route53 reads the section `route53`.
+func (v value) route53(r *Route53, listen *ListenRoute53, defaults *Defaults) {
+	r.Transfer, r.History = defaults.Transfer, defaults.History
+	r.Contact = defaults.Contact
+	v.mapping(
+		field{"access_keys", func(v value) { r.AccessKeys = v.accessKeys() }},
+		field{"anonymous", func(v value) {
+			if r.Anonymous = v.boolean(); r.Anonymous && listen != nil && !listen.Address.Addr().IsLoopback() {
+				v.fail("anyone who reaches %v could change zones; remove the key, or listen on a loopback address", listen.Address)
+			}
+		}},
+		field{"throttle", number(&r.Throttle, 0, 1<<20, "requests per second")},
+		field{"delegation_sets", func(v value) {
+			v.list(func(v value) { r.DelegationSets = append(r.DelegationSets, v.nameServers()) })
+		}},
+		field{"contact", func(v value) { r.Contact = v.contact() }},
+		field{"soa", func(v value) { v.soa(&r.SOA) }},
+		field{"soa_ttl", func(v value) { r.SOATTL = v.seconds(0) }},
+		field{"ns_ttl", func(v value) { r.NSTTL = v.seconds(0) }},
+		field{"transfer", func(v value) { v.transfer(&r.Transfer) }},
+		field{"history", func(v value) { v.history(&r.History) }},
+		field{"access", func(v value) {
+			r.Access = &Access{}
+			v.access(r.Access)
+		}},
+		field{"keep_references", duration(&r.KeepReferences, 0, maxSpan)},
+	)
+}
+
+// checkRoute53 checks what depends on several sections.
+func (d *document) checkRoute53(c *Config) {
+	if c.Route53.DelegationSets == nil && len(c.Defaults.NameServers) > 0 {
+		c.Route53.DelegationSets = [][]NameServer{c.Defaults.NameServers}
+	}
+	l := c.Listen.Route53
+	if l == nil {
+		return
+	}
+	if len(c.Route53.DelegationSets) == 0 {
+		d.report(l.Pos, "listen.route53", "hosted zones would have no name servers; give `route53: {delegation_sets: [[ns1.example.net, ns2.example.net]]}`, or `nameservers` under `defaults`")
+	}
+	if len(c.Route53.AccessKeys) == 0 && !c.Route53.Anonymous {
+		d.report(l.Pos, "listen.route53", "no client could sign a request; give `route53: {access_keys: [{id: …, secret_file: …}]}`")
+	}
+}
+
+func (v value) accessKeys() []AccessKey {
+	return distinct(v.list, func(v value) (k AccessKey, id string, ok bool) {
+		k, ok = v.accessKey()
+		return k, k.ID, ok
+	})
+}
+
+func (v value) accessKey() (k AccessKey, ok bool) {
+	k.Pos = v.pos()
+	before := v.doc.findings
+	v.mapping(
+		field{"id", func(v value) {
+			if k.ID, ok = v.text(); ok && (k.ID == "" || strings.ContainsAny(k.ID, " /,;=\t\n")) {
+				v.fail("%q is not the id of an access key; write letters and digits, such as AKIALAB", k.ID)
+			}
+		}},
+		field{"secret", func(v value) {
+			if k.Secret, _ = v.text(); k.Secret == "" {
+				v.fail("the secret is empty; give one of random characters, such as `openssl rand -base64 30` prints")
+			}
+		}},
+		field{"secret_file", func(v value) { k.File = v.file() }},
+		field{"session_token", func(v value) { k.SessionToken, _ = v.text() }},
+		field{"read_only", func(v value) { k.ReadOnly = v.boolean() }},
+		field{"zones", func(v value) { v.oneOrMore(func(v value) { v.keyZone(&k) }) }},
+		field{"operations", func(v value) {
+			v.oneOrMore(func(v value) {
+				if s, ok := v.text(); ok {
+					k.Operations = append(k.Operations, s)
+				}
+			})
+		}},
+	)
+	switch {
+	case v.doc.findings > before:
+		return k, false
+	case k.ID == "":
+		v.fail("the access key has no `id`; give it one, such as AKIALAB")
+	case v.hasKey("secret") == v.hasKey("secret_file"):
+		v.fail("access key %s needs either `secret` or `secret_file`", k.ID)
+	}
+	return k, v.doc.findings == before
+}
+
+// keyZone reads a name or prefix that a key may act on.
+func (v value) keyZone(k *AccessKey) {
+	s, ok := v.scalar()
+	if !ok {
+		return
+	}
+	if strings.Contains(s, "/") {
+		if p, ok := parsePrefix(s); ok {
+			k.Prefixes = append(k.Prefixes, p)
+			return
+		}
+	}
+	if n := v.name(); n != nil {
+		k.Names = append(k.Names, n)
+	}
+}
+
+// readAccessKeys returns the keys with the secrets from their files.
+func readAccessKeys(list []AccessKey, read reader) ([]AccessKey, error) {
+	out := slices.Clone(list)
+	var errs Errors
+	for i := range out {
+		k := &out[i]
+		if k.File.Path == "" {
+			continue
+		}
+		data, err := read(k.File.Path, maxKeyFile)
+		if k.Secret = strings.TrimSpace(string(data)); err == nil && (k.Secret == "" || strings.ContainsAny(k.Secret, " \t\r\n")) {
+			err = fmt.Errorf("%s: the file must have the secret alone, on one line", k.File.Path)
+		}
+		if err != nil {
+			errs = append(errs, Finding{k.File.Pos, fmt.Sprintf("route53.access_keys[%d].secret_file", i), err.Error()})
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return out, nil
+}

@@ -1,0 +1,147 @@
+package daemon
+
+import (
+	"crypto/tls"
+	"fmt"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/hosted"
+	"github.com/ptrd/ptrd/internal/registry"
+	"github.com/ptrd/ptrd/internal/route53"
+	"github.com/ptrd/ptrd/internal/sigv4"
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+func (d *Daemon) newHosted() *hosted.Store {
+	return hosted.New(hosted.Options{
+		Writer: d.zones, Journal: d.journal, Owners: owners{d}, Log: d.log, Restore: d.restoreZone, Guard: d.contain,
+		LastSerial: func(apex dname.Name) (zone.Serial, bool, error) {
+			e, ok, err := d.journal.Last(apex)
+			if err != nil {
+				return 0, false, err
+			}
+			floor, has, err := d.journal.Floor(apex)
+			if has && (!ok || e.Serial.Before(floor)) {
+				return floor, true, err
+			}
+			return e.Serial, ok, err
+		},
+	})
+}
+
+func (d *Daemon) newRoute53() *route53.Server {
+	return route53.New(route53.Options{
+		Store: d.hosted, Log: d.log, View: func() *answer.View { return d.views.Load() },
+		Policy: func() *route53.Policy { return d.apiPolicy.Load() },
+		Certificate: func() *tls.Certificate {
+			if l := d.state.Load().cfg.Listen.Route53; l != nil && l.TLS != nil {
+				return l.TLS.Certificate
+			}
+			return nil
+		},
+		Addresses: func() (list []string) {
+			for _, a := range d.server.Addrs() {
+				list = append(list, a.String())
+			}
+			return list
+		},
+	})
+}
+
+// setHosted activates what a configuration has for hosted zones and the API.
+func (d *Daemon) setHosted(cfg *config.Config) {
+	r := &cfg.Route53
+	seconds := func(t time.Duration) uint32 { return uint32(t / time.Second) }
+	s := &hosted.Settings{
+		Contact: r.Contact, SOATTL: seconds(r.SOATTL), NSTTL: seconds(r.NSTTL), KeepRefs: r.KeepReferences,
+		Timers: [4]uint32{seconds(r.SOA.Refresh), seconds(r.SOA.Retry), seconds(r.SOA.Expire), seconds(r.SOA.Minimum)},
+	}
+	for _, set := range r.DelegationSets {
+		var names []dname.Name
+		for _, ns := range set {
+			names = append(names, ns.Name)
+		}
+		s.Sets = append(s.Sets, names)
+	}
+	d.hosted.SetSettings(s)
+	p := &route53.Policy{Keys: map[string]*route53.Key{}, Anonymous: r.Anonymous, Throttle: r.Throttle}
+	for i := range r.AccessKeys {
+		k := &r.AccessKeys[i]
+		p.Keys[k.ID] = &route53.Key{
+			Key:     sigv4.Key{ID: k.ID, Secret: k.Secret, SessionToken: k.SessionToken},
+			Permits: k.Permits, Allows: k.Allows,
+		}
+	}
+	d.apiPolicy.Store(p)
+}
+
+// checkHosted returns an error if a configuration has a zone that is hosted: a zone has one
+// owner.
+func (d *Daemon) checkHosted(configured *registry.Zones) error {
+	for _, apex := range d.hosted.Apexes() {
+		if one := configured.Get(apex); one != nil {
+			return fmt.Errorf("%s: zone %v is a hosted zone of the Route 53 API, with the id %s; remove it here, or delete it there (`aws route53 delete-hosted-zone --id %[3]s`)",
+				place(one), apex, d.hosted.Has(apex))
+		}
+	}
+	return nil
+}
+
+// place returns where the configuration has a zone.
+func place(one *registry.Zone) string {
+	if one.Item != nil {
+		return fmt.Sprintf("%v: %s", one.Item.Pos, one.Path())
+	}
+	return one.Path()
+}
+
+// hostedOwner is the Route 53 API as the owner of zones.
+type hostedOwner struct{}
+
+// Path implements [registry.Owner].
+func (hostedOwner) Path() string { return "the Route 53 API" }
+
+// Settings implements [registry.Owner].
+func (hostedOwner) Settings(z *registry.Zones, _ dname.Name) *registry.Settings { return z.Hosted() }
+
+// hostedZones returns hosted zones for the registry.
+func hostedZones(apexes []dname.Name) (list []*registry.Zone) {
+	for _, apex := range apexes {
+		list = append(list, &registry.Zone{Apex: apex, Owner: hostedOwner{}})
+	}
+	return list
+}
+
+// planHosted returns the changes that serve the hosted zones of an earlier process.
+func (d *Daemon) planHosted(set *zone.Set, o *Outcome) []zone.Change {
+	changes, failed := d.hosted.Plan(set)
+	for apex, err := range failed {
+		o.Findings = append(o.Findings, Finding{Severity: zone.Error.String(), Zone: apex, Code: "damaged",
+			Text: fmt.Sprintf("%v; restore a backup, or accept the loss: `ptrd recover %s` serves what is left, under a later serial", err, apex)})
+	}
+	return changes
+}
+
+// owners are the zones and what makes them, for package hosted.
+type owners struct{ d *Daemon }
+
+// Owner implements [hosted.Owners].
+func (o owners) Owner(apex dname.Name) string {
+	one := o.d.registry.Load().Get(apex)
+	if one == nil {
+		return ""
+	}
+	return place(one)
+}
+
+// With implements [hosted.Owners].
+func (o owners) With(added, gone []dname.Name) func(*zone.Set) {
+	now := o.d.registry.Load()
+	next := now.With(hostedZones(added), gone, now)
+	policy := *o.d.views.Load().Policy
+	next.SetPolicies(&policy, nil)
+	return func(set *zone.Set) { o.d.showWith(set, next, &policy) }
+}

@@ -1,0 +1,292 @@
+package hosted
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Action is what a change does with an RRset.
+type Action string
+
+// The actions.
+const (
+	Create Action = "CREATE"
+	Delete Action = "DELETE"
+	Upsert Action = "UPSERT"
+)
+
+// Edit is one change of a batch.
+type Edit struct {
+	Action Action
+	Owner  dname.Name
+	Type   rr.Type
+	TTL    uint32
+	Values []Value
+}
+
+// Limits of a batch and of an RRset. An UPSERT counts twice in those of a batch.
+const (
+	MaxRecords    = 1000
+	MaxCharacters = 32000
+	MaxSet        = 400
+)
+
+// work is a batch on its way into a zone.
+type work struct {
+	zone   *zone.Zone
+	texts  textFunc
+	sets   map[string]*workSet
+	order  []*workSet // as they were first looked at
+	faults []string
+}
+
+// workSet is an RRset before and after the edits so far.
+type workSet struct {
+	owner    dname.Name
+	typ      rr.Type
+	was, now rrset
+	edited   bool
+}
+
+func (w *work) fault(format string, args ...any) {
+	w.faults = append(w.faults, fmt.Sprintf(format, args...))
+}
+
+func (w *work) set(owner dname.Name, t rr.Type) *workSet {
+	key := setKey(owner, t)
+	s := w.sets[key]
+	if s == nil {
+		s = &workSet{owner: owner, typ: t}
+		s.was, _ = readSet(w.zone, owner, t, w.texts)
+		s.now = s.was
+		w.sets[key] = s
+		w.order = append(w.order, s)
+	}
+	return s
+}
+
+// apply carries out the edits, one after the other on what the ones before left, and checks
+// the result. It returns the changeset to a serial, nil if no record changes, and the RRsets
+// whose text may have changed.
+func apply(z *zone.Zone, texts textFunc, edits []Edit, next zone.Serial) (c *zone.Changeset, touched []*workSet, err error) {
+	w := &work{zone: z, texts: texts, sets: make(map[string]*workSet, len(edits))}
+	w.limits(edits)
+	for i := range edits {
+		w.edit(&edits[i])
+	}
+	for _, s := range w.order {
+		w.coexist(s)
+	}
+	w.apex()
+	if len(w.faults) > 0 {
+		return nil, nil, &Fault{InvalidChangeBatch, w.faults}
+	}
+	for _, s := range w.order {
+		if s.edited {
+			touched = append(touched, s)
+		}
+	}
+	return w.changeset(next), touched, nil
+}
+
+func (w *work) limits(edits []Edit) {
+	records, characters := 0, 0
+	for i := range edits {
+		times := 1
+		if edits[i].Action == Upsert {
+			times = 2
+		}
+		records += times * len(edits[i].Values)
+		for _, v := range edits[i].Values {
+			characters += times * len(v.Text)
+		}
+	}
+	if records > MaxRecords {
+		w.fault("Number of records limit of %d exceeded.", MaxRecords)
+	}
+	if characters > MaxCharacters {
+		w.fault("RDATA character limit of %d exceeded.", MaxCharacters)
+	}
+}
+
+// edit carries out one edit.
+func (w *work) edit(e *Edit) {
+	apex := w.zone.Apex()
+	name, in := FormatName(e.Owner), FormatName(apex)
+	if !e.Owner.IsAtOrBelow(apex) {
+		w.fault("RRSet with DNS name %s is not permitted in zone %s", name, in)
+		return
+	}
+	s := w.set(e.Owner, e.Type)
+	given := rrset{e.TTL, e.Values}
+	isThere := len(s.now.values) > 0
+	switch {
+	case e.Action == Delete && !isThere:
+		w.fault("Tried to delete resource record set [name='%s', type='%v'] but it was not found", name, e.Type)
+		return
+	case e.Action == Delete && !s.now.equal(e.Type, &given):
+		w.fault("Tried to delete resource record set [name='%s', type='%v'] but the values provided do not match the current values", name, e.Type)
+		return
+	case e.Action == Delete:
+		s.now, s.edited = rrset{}, true
+		return
+	case e.Action == Create && isThere:
+		w.fault("Tried to create resource record set [name='%s', type='%v'] but it already exists", name, e.Type)
+		return
+	}
+	if w.permits(e, name, in) {
+		s.now, s.edited = given, true
+	}
+}
+
+// permits reports whether an RRset may be put at its name, whatever else is there.
+func (w *work) permits(e *Edit, name, in string) bool {
+	before := len(w.faults)
+	atApex := e.Owner.Equal(w.zone.Apex())
+	switch {
+	case atApex && (e.Type == rr.TypeCNAME || e.Type == rr.TypeDS):
+		w.fault("RRSet of type %v with DNS name %s is not permitted at apex in zone %s", e.Type, name, in)
+	case !atApex && e.Type == rr.TypeSOA:
+		w.fault("RRSet of type SOA with DNS name %s is not permitted in zone %s: an SOA belongs to the name of the zone", name, in)
+	case len(e.Values) > 1 && (e.Type == rr.TypeCNAME || e.Type == rr.TypeSOA):
+		w.fault("RRSet of type %v with DNS name %s has %d values, must have one", e.Type, name, len(e.Values))
+	case len(e.Values) > MaxSet:
+		w.fault("RRSet of type %v with DNS name %s has %d values, must have at most %d", e.Type, name, len(e.Values), MaxSet)
+	}
+	seen := make(map[string]bool, len(e.Values))
+	for _, v := range e.Values {
+		if seen[string(v.Data)] {
+			w.fault("Duplicate Resource Record: '%s'", v.Text)
+		}
+		seen[string(v.Data)] = true
+	}
+	return len(w.faults) == before
+}
+
+// coexist checks an RRset that was edited against the others at its name.
+func (w *work) coexist(s *workSet) {
+	if !s.edited || len(s.now.values) == 0 {
+		return
+	}
+	others := map[rr.Type]bool{}
+	for set := range w.zone.RRsets(s.owner) {
+		others[set.Type] = true
+	}
+	for _, o := range w.order {
+		if o.owner.Equal(s.owner) {
+			others[o.typ] = len(o.now.values) > 0
+		}
+	}
+	for t, there := range others {
+		if there && t != s.typ && (s.typ == rr.TypeCNAME || t == rr.TypeCNAME) {
+			w.fault("RRSet of type %v with DNS name %s is not permitted as it conflicts with other records with the same DNS name in zone %s",
+				s.typ, FormatName(s.owner), FormatName(w.zone.Apex()))
+			return
+		}
+	}
+}
+
+// apex checks that the zone has an SOA and NS afterwards.
+func (w *work) apex() {
+	for _, s := range w.order {
+		if !s.edited || len(s.now.values) > 0 || !s.owner.Equal(w.zone.Apex()) {
+			continue
+		}
+		switch s.typ {
+		case rr.TypeNS:
+			w.fault("A HostedZone must contain at least one NS record for the zone itself.")
+		case rr.TypeSOA:
+			w.fault("A HostedZone must contain exactly one SOA record.")
+		}
+	}
+}
+
+// changeset returns what turns the zone into the edited one; nil: nothing.
+func (w *work) changeset(next zone.Serial) *zone.Changeset {
+	apex := w.zone.Apex()
+	c := &zone.Changeset{Apex: apex, From: w.zone.Serial(), To: next}
+	was, _ := w.zone.Get(apex, rr.TypeSOA)
+	soa := zone.Record{Owner: apex, Type: rr.TypeSOA, TTL: was.TTL, Data: was.First(nil)}
+	now := soa
+	for _, s := range w.order {
+		switch {
+		case !s.edited || s.was.equal(s.typ, &s.now) && sameOctets(s.was.values, s.now.values):
+		case s.typ == rr.TypeSOA:
+			now.TTL, now.Data = s.now.ttl, s.now.values[0].Data
+		default:
+			c.Removed = s.missing(c.Removed, &s.was, &s.now)
+			c.Added = s.missing(c.Added, &s.now, &s.was)
+		}
+	}
+	same := now.TTL == soa.TTL && bytes.Equal(withSerial(now.Data, 0), withSerial(soa.Data, 0))
+	if same && len(c.Removed)+len(c.Added) == 0 {
+		return nil
+	}
+	now.Data = withSerial(now.Data, next)
+	c.Removed = append([]zone.Record{soa}, c.Removed...)
+	c.Added = append([]zone.Record{now}, c.Added...)
+	return c
+}
+
+// sameOctets reports whether equal RRsets are written alike, such as in the case of letters.
+func sameOctets(a, b []Value) bool {
+	for _, v := range a {
+		if !contains(b, v.Data) {
+			return false
+		}
+	}
+	return true
+}
+
+func contains(list []Value, data []byte) bool {
+	for _, v := range list {
+		if bytes.Equal(v.Data, data) {
+			return true
+		}
+	}
+	return false
+}
+
+// missing appends the records of a that b lacks.
+func (s *workSet) missing(out []zone.Record, a, b *rrset) []zone.Record {
+	known := make(map[string]bool, len(b.values))
+	if a.ttl == b.ttl {
+		for _, v := range b.values {
+			known[string(v.Data)] = true
+		}
+	}
+	for _, v := range a.values {
+		if !known[string(v.Data)] {
+			out = append(out, zone.Record{Owner: s.owner, Type: s.typ, TTL: a.ttl, Data: v.Data})
+		}
+	}
+	return out
+}
+
+// misspelled returns the name that an apex was likely meant to be; nil: it is as good as any.
+func misspelled(apex dname.Name) dname.Name {
+	for _, tree := range []string{"in-addr.arpa.", "ip6.arpa."} {
+		wrong := dname.MustParse(strings.TrimSuffix(tree, "a.") + ".")
+		if !apex.IsAtOrBelow(wrong) {
+			continue
+		}
+		n := dname.MustParse(tree)
+		var labels [][]byte
+		for rest := apex; !rest.Equal(wrong); rest = rest.Parent() {
+			labels = append(labels, rest.Label())
+		}
+		for i := len(labels) - 1; i >= 0; i-- {
+			var err error
+			if n, err = n.Prepend(labels[i]); err != nil {
+				return nil
+			}
+		}
+		return n
+	}
+	return nil
+}

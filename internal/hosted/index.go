@@ -1,0 +1,113 @@
+package hosted
+
+import (
+	"sync"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// index has the owner names of a zone in the order of the API. It is built when it is first
+// asked for, which takes about a second for a million names, and follows changes from then on.
+type index struct {
+	mu       sync.RWMutex
+	names    *ordered // keys of orderKey below the apex; nil: not built
+	building *zone.Zone
+	behind   []zone.Change // that were published while it is built
+}
+
+// ready returns with the index built and locked for reading; the caller releases it. z is the
+// zone that is served. The returned zone is at least as late as the index.
+func (x *index) ready(served func() *zone.Zone) (z *zone.Zone, release func()) {
+	for {
+		x.mu.RLock()
+		if x.names != nil {
+			if z = served(); z == nil || !z.IsAvailable() {
+				x.mu.RUnlock()
+				return nil, func() {}
+			}
+			return z, x.mu.RUnlock
+		}
+		x.mu.RUnlock()
+		if !x.build(served) {
+			return nil, func() {}
+		}
+	}
+}
+
+// build builds the index from the zone that is served; false: there is none.
+func (x *index) build(served func() *zone.Zone) bool {
+	x.mu.Lock()
+	x.behind = nil
+	z := served()
+	x.building = z
+	x.mu.Unlock()
+	if z == nil || !z.IsAvailable() {
+		return false
+	}
+	var keys []string
+	var last dname.Name
+	skip := z.Apex().Labels()
+	for r := range z.All() {
+		if last == nil || !r.Owner.Equal(last) {
+			last = r.Owner.Clone()
+			keys = append(keys, orderKey(last, skip))
+		}
+	}
+	names := newOrdered(keys)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.building != z { // another goroutine began later
+		return true
+	}
+	x.names, x.building = names, nil
+	for i := range x.behind {
+		x.follow(&x.behind[i])
+	}
+	x.behind = nil
+	return true
+}
+
+// published makes the index follow a change of the zone.
+func (x *index) published(c *zone.Change) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch {
+	case c.Zone == nil || len(c.Steps) == 0:
+		x.names, x.building, x.behind = nil, nil, nil // built again when it is asked for
+	case x.names != nil:
+		x.follow(c)
+	case x.building != nil:
+		x.behind = append(x.behind, *c)
+	}
+}
+
+// follow has a change in the index. It is locked.
+func (x *index) follow(c *zone.Change) {
+	skip := c.Apex.Labels()
+	for i := range c.Steps {
+		set := c.Steps[i].Changeset
+		for _, list := range [][]zone.Record{set.Removed, set.Added} {
+			var last dname.Name
+			for j := range list {
+				owner := list[j].Owner
+				if last != nil && owner.Equal(last) {
+					continue
+				}
+				last = owner
+				if hasRRsets(c.Zone, owner) {
+					x.names.insert(orderKey(owner, skip))
+				} else {
+					x.names.remove(orderKey(owner, skip))
+				}
+			}
+		}
+	}
+}
+
+func hasRRsets(z *zone.Zone, owner dname.Name) bool {
+	for range z.RRsets(owner) {
+		return true
+	}
+	return false
+}

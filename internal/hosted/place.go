@@ -1,0 +1,422 @@
+package hosted
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Creation is a zone that is to be created.
+type Creation struct {
+	Apex            dname.Name
+	CallerReference string
+	Comment         string
+	Set             string // id of a reusable delegation set; empty: the next of the settings
+}
+
+// placement is the creation or removal of one zone on its way.
+type placement struct {
+	create *Creation
+	remove string // id
+
+	zone   *Zone // created or removed
+	change Change
+	err    error
+	done   bool // in a round
+}
+
+// CreateZone creates a zone and returns after it is durable and served.
+func (s *Store) CreateZone(c *Creation) (*Zone, Change, error) {
+	if n := misspelled(c.Apex); n != nil {
+		return nil, Change{}, faultf(InvalidDomainName, "%s is not a valid domain name: there is no such reverse tree; did you mean %s?", FormatName(c.Apex), FormatName(n))
+	}
+	if c.Apex.IsRoot() || c.Apex.IsWildcard() {
+		return nil, Change{}, faultf(InvalidDomainName, "%s is not a valid domain name", FormatName(c.Apex))
+	}
+	return s.place(&placement{create: c})
+}
+
+// DeleteZone removes a zone that has no records but its SOA and NS.
+func (s *Store) DeleteZone(id string) (Change, error) {
+	_, c, err := s.place(&placement{remove: id})
+	return c, err
+}
+
+// place carries out p together with those that wait.
+func (s *Store) place(p *placement) (*Zone, Change, error) {
+	s.waits.Lock()
+	s.waiting = append(s.waiting, p)
+	s.waits.Unlock()
+	s.placeAll() // returns after p was carried out, here or by another caller
+	return p.zone, p.change, p.err
+}
+
+// placeAll carries out all that wait.
+func (s *Store) placeAll() {
+	s.order.Lock()
+	defer s.order.Unlock()
+	s.waits.Lock()
+	list := s.waiting
+	s.waiting = nil
+	s.waits.Unlock()
+	for len(list) > 0 {
+		list = s.placeSome(list)
+	}
+}
+
+// placeSome carries out all that concern different zones, and returns the others.
+func (s *Store) placeSome(list []*placement) (rest []*placement) {
+	var p *plan
+	var err error
+	ok := s.o.Guard.Do("hosted zones", func() {
+		_, err = s.o.Writer.Commit(commit.Request{
+			Propose: func(set *zone.Set) (*zone.Batch, error) {
+				p = s.plan(set, list)
+				if len(p.batch.Changes) == 0 {
+					return nil, nil
+				}
+				p.show = s.o.Owners.With(p.added, p.gone)
+				return p.batch, nil
+			},
+			Show: func(set *zone.Set) { p.show(set) },
+			After: func() error {
+				s.adopt(p)
+				return nil
+			},
+		})
+	})
+	if !ok {
+		err = fmt.Errorf("internal error: %w", ErrUndecided)
+	}
+	if err != nil {
+		s.o.Log.Error("hosted zones could not be created or removed", "zones", len(list), "err", err)
+	}
+	for _, one := range list {
+		switch {
+		case err != nil && one.err == nil:
+			one.err = notCarriedOut(err)
+		case err == nil && !one.done:
+			rest = append(rest, one)
+		}
+	}
+	return rest
+}
+
+// plan is what a round of placements changes.
+type plan struct {
+	s           *Store
+	set         *zone.Set
+	now         time.Time
+	batch       *zone.Batch
+	shared      []zone.Note
+	added, gone []dname.Name
+	show        func(*zone.Set)
+	entries     []*entry // that are created
+	dropped     []*entry
+	removed     []removed
+	refs        map[string]bool // CallerReferences of this round
+	touched     map[string]bool // apexes
+	next        int
+}
+
+func (s *Store) plan(set *zone.Set, list []*placement) *plan {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	now := s.o.Now()
+	p := &plan{s: s, set: set, now: now, batch: &zone.Batch{Source: "route53", At: now.UnixMilli()}, refs: map[string]bool{}, touched: map[string]bool{}, next: s.next}
+	for _, one := range list {
+		one.zone, one.change, one.err = nil, Change{}, nil
+		one.done = p.add(one)
+	}
+	if len(p.shared) > 0 {
+		p.batch.Notes = append(p.batch.Notes, zone.ZoneNotes{Apex: shared, Notes: p.shared})
+	}
+	return p
+}
+
+// add adds a placement to the plan, or refuses it; false: another one of the same zone has to
+// be carried out before.
+func (p *plan) add(one *placement) bool {
+	if c := one.create; c != nil {
+		if p.touched[c.Apex.Key()] || p.refs[c.CallerReference] {
+			return false
+		}
+		if one.zone, one.change, one.err = p.create(c); one.err == nil {
+			p.touched[c.Apex.Key()], p.refs[c.CallerReference] = true, true
+		}
+		return true
+	}
+	e := p.s.byID[one.remove]
+	if e == nil {
+		one.err = noSuchZone(one.remove)
+		return true
+	}
+	if p.touched[e.zone.Apex.Key()] {
+		return false
+	}
+	if one.zone, one.change, one.err = p.remove(e); one.err == nil {
+		p.touched[e.zone.Apex.Key()] = true
+	}
+	return true
+}
+
+func (p *plan) create(c *Creation) (*Zone, Change, error) {
+	none := Change{}
+	s := p.s
+	if s.refs[c.CallerReference] != "" {
+		return nil, none, faultf(HostedZoneAlreadyExists, "A hosted zone has already been created with the specified caller reference: %s", c.CallerReference)
+	}
+	if e := s.byApex[c.Apex.Key()]; e != nil {
+		return nil, none, faultf(ConflictingDomainExists, "The hosted zone %s exists already, with the ID %s: one server answers for a name with one zone. Change that one, or delete it first.", FormatName(c.Apex), e.zone.ID)
+	}
+	if owner := s.o.Owners.Owner(c.Apex); owner != "" {
+		return nil, none, faultf(ConflictingDomainExists, "The zone %s is served already: %s has it. Remove it there, or change it there.", FormatName(c.Apex), owner)
+	}
+	z := &Zone{Apex: c.Apex, CallerReference: c.CallerReference, Comment: c.Comment, Set: c.Set, Created: p.now.UnixMilli()}
+	if c.Set != "" {
+		set := s.sets[c.Set]
+		if set == nil {
+			return nil, none, faultf(NoSuchDelegationSet, "No delegation set found with ID: %s", c.Set)
+		}
+		z.NameServers = set.NameServers
+	} else if z.NameServers = s.freeSet(&p.next); z.NameServers == nil {
+		return nil, none, faultf(DelegationSetNotAvailable, "There is no delegation set for the zone: configure one under `route53: delegation_sets` that is not a reusable delegation set.")
+	}
+	for z.ID == "" || s.byID[z.ID] != nil || s.byPart[z.ID[:1+changeZone]] != nil || s.removed[z.ID].ID != "" {
+		z.ID = newID('Z')
+	}
+	content, soa, err := p.content(z)
+	if err != nil {
+		return nil, none, err
+	}
+	note, sub := soa.note(z.Apex, rr.TypeSOA)
+	p.batch.Changes = append(p.batch.Changes, zone.Change{Zone: content, Apex: z.Apex, Base: p.set.Get(z.Apex), Kept: true,
+		Notes: []zone.Note{noteOf(noteZone, z), note}})
+	p.added = append(p.added, z.Apex)
+	p.entries = append(p.entries, &entry{id: z.ID, apex: z.Apex, zone: z, texts: map[string]submitted{setKey(z.Apex, rr.TypeSOA): sub}})
+	return z, Change{s.changeID(z.ID, content.Serial(), p.now), p.now.UTC()}, nil
+}
+
+// freeSet returns the next delegation set that is not reusable; nil: there is none.
+func (s *Store) freeSet(next *int) []string {
+	list := s.settings.Load().Sets
+	for range list {
+		names := textsOf(list[*next%len(list)])
+		*next++
+		free := true
+		for _, set := range s.sets {
+			free = free && !slices.Equal(set.NameServers, names)
+		}
+		if free {
+			return names
+		}
+	}
+	return nil
+}
+
+func textsOf(names []dname.Name) (out []string) {
+	for _, n := range names {
+		out = append(out, n.String())
+	}
+	return out
+}
+
+// content returns the records that a zone begins with, and the SOA as it is listed.
+func (p *plan) content(z *Zone) (*zone.Zone, *rrset, error) {
+	c := p.s.settings.Load()
+	servers := make([]dname.Name, len(z.NameServers))
+	for i, text := range z.NameServers {
+		servers[i] = dname.MustParse(text) // it was made from a name
+	}
+	contact := c.Contact
+	if contact == nil {
+		var err error
+		if contact, err = servers[0].Parent().Prepend([]byte("hostmaster")); err != nil {
+			contact = servers[0]
+		}
+	}
+	serial := zone.Serial(uint32(p.now.Unix()))
+	last, had, err := p.s.o.LastSerial(z.Apex)
+	if err != nil {
+		return nil, nil, faultf(ServiceUnavailable, "The last serial of zone %s cannot be read: %v", FormatName(z.Apex), err)
+	}
+	if had {
+		serial = last.Next(p.now.Unix())
+	}
+	data := slices.Concat(servers[0], contact, make([]byte, 4))
+	for _, n := range c.Timers {
+		data = binary.BigEndian.AppendUint32(data, n)
+	}
+	b := zone.NewBuilder(z.Apex)
+	b.Add(zone.Record{Owner: z.Apex, Type: rr.TypeSOA, TTL: c.SOATTL, Data: withSerial(data, serial)})
+	for _, n := range servers {
+		b.Add(zone.Record{Owner: z.Apex, Type: rr.TypeNS, TTL: c.NSTTL, Data: n})
+	}
+	content, findings := b.Build()
+	if content == nil {
+		return nil, nil, faultf(InvalidDomainName, "The zone %s cannot be made: %v", FormatName(z.Apex), findings)
+	}
+	data = withSerial(data, 1)
+	return content, &rrset{c.SOATTL, []Value{{textOf(rr.TypeSOA, data), data}}}, nil
+}
+
+// newID returns a random id.
+func newID(first byte) string {
+	var b [12]byte
+	rand.Read(b[:]) // never fails
+	return string(first) + idEncoding.EncodeToString(b[:])
+}
+
+func (p *plan) remove(e *entry) (*Zone, Change, error) {
+	z := p.set.Get(e.zone.Apex)
+	if z == nil || !z.IsAvailable() {
+		return nil, Change{}, faultf(ServiceUnavailable, "The zone has no data: what is stored of it is damaged; `ptrd status` has the reason.")
+	}
+	if z.Stats().RRsets > 2 {
+		return nil, Change{}, faultf(HostedZoneNotEmpty, "The specified hosted zone contains non-required resource record sets and so cannot be deleted.")
+	}
+	c := zone.Change{Apex: e.zone.Apex, Base: z, Notes: []zone.Note{{Key: noteZone}}}
+	for key := range e.texts {
+		c.Notes = append(c.Notes, zone.Note{Key: noteText + key})
+	}
+	p.batch.Changes = append(p.batch.Changes, c)
+	r := removed{e.zone.ID, e.zone.CallerReference, p.now.UnixMilli()}
+	p.shared = append(p.shared, noteOf(noteRemoved+r.ID, r))
+	cutoff := p.now.Add(-p.s.settings.Load().KeepRefs).UnixMilli()
+	for id, old := range p.s.removed {
+		if old.At < cutoff {
+			p.shared = append(p.shared, zone.Note{Key: noteRemoved + id})
+		}
+	}
+	p.removed = append(p.removed, r)
+	p.gone = append(p.gone, e.zone.Apex)
+	p.dropped = append(p.dropped, e)
+	return e.zone, Change{p.s.changeID(e.zone.ID, z.Serial(), p.now), p.now.UTC()}, nil
+}
+
+// adopt makes the plan what there is.
+func (s *Store) adopt(p *plan) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next = p.next
+	for _, e := range p.dropped {
+		s.drop(e)
+	}
+	cutoff := p.now.Add(-s.settings.Load().KeepRefs).UnixMilli()
+	for id, old := range s.removed {
+		if old.At < cutoff && len(p.removed) > 0 {
+			delete(s.removed, id)
+			delete(s.refs, old.CallerReference)
+		}
+	}
+	for _, r := range p.removed {
+		s.removed[r.ID] = r
+	}
+	for _, e := range p.entries {
+		s.put(e)
+	}
+}
+
+// note makes notes durable, and then what they say known.
+func (s *Store) note(n zone.ZoneNotes, adopt func()) error {
+	_, err := s.o.Writer.Commit(commit.Request{
+		Propose: func(*zone.Set) (*zone.Batch, error) { return &zone.Batch{Notes: []zone.ZoneNotes{n}}, nil },
+		After: func() error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			adopt()
+			return nil
+		},
+	})
+	if err != nil {
+		s.o.Log.Error("a change of hosted zones could not be carried out", "err", err)
+		return notCarriedOut(err)
+	}
+	return nil
+}
+
+// ChangeZone replaces what is known of a zone besides its records by what change returns.
+func (s *Store) ChangeZone(id string, change func(Zone) (Zone, error)) (*Zone, error) {
+	s.order.Lock()
+	defer s.order.Unlock()
+	e, err := s.entryOf(id)
+	if err != nil {
+		return nil, err
+	}
+	next, err := change(*e.zone)
+	if err != nil {
+		return nil, err
+	}
+	return &next, s.note(zone.ZoneNotes{Apex: e.zone.Apex, Notes: []zone.Note{noteOf(noteZone, &next)}}, func() { e.zone = &next })
+}
+
+// CreateSet makes a reusable delegation set of the next in the settings, or of that of a zone.
+func (s *Store) CreateSet(reference, zoneID string) (*DelegationSet, error) {
+	s.order.Lock()
+	defer s.order.Unlock()
+	set, next, err := s.newSet(reference, zoneID)
+	if err != nil {
+		return nil, err
+	}
+	return set, s.note(zone.ZoneNotes{Apex: shared, Notes: []zone.Note{noteOf(noteSet+set.ID, set)}}, func() {
+		s.putSet(set)
+		s.next = next
+	})
+}
+
+func (s *Store) newSet(reference, zoneID string) (set *DelegationSet, next int, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	next = s.next
+	if s.setRefs[reference] {
+		return nil, 0, faultf(DelegationSetExists, "A delegation set has already been created with the specified caller reference: %s", reference)
+	}
+	set = &DelegationSet{ID: newID('N'), CallerReference: reference}
+	if zoneID == "" {
+		if set.NameServers = s.freeSet(&next); set.NameServers == nil {
+			return nil, 0, faultf(DelegationSetNotAvailable, "There is no delegation set left under `route53: delegation_sets`.")
+		}
+		return set, next, nil
+	}
+	e := s.byID[zoneID]
+	if e == nil {
+		return nil, 0, faultf("HostedZoneNotFound", "No hosted zone found with ID: %s", zoneID)
+	}
+	for _, old := range s.sets {
+		if slices.Equal(old.NameServers, e.zone.NameServers) {
+			return nil, 0, faultf(DelegationSetReusable, "The delegation set of hosted zone %s is reusable already, with the ID %s", zoneID, old.ID)
+		}
+	}
+	set.NameServers = e.zone.NameServers
+	return set, next, nil
+}
+
+// DeleteSet removes a reusable delegation set that no zone uses.
+func (s *Store) DeleteSet(id string) error {
+	s.order.Lock()
+	defer s.order.Unlock()
+	set, err := s.Set(id)
+	if err != nil {
+		return err
+	}
+	s.mu.RLock()
+	for _, e := range s.byID {
+		if e.zone.Set == id {
+			defer s.mu.RUnlock()
+			return faultf(DelegationSetInUse, "The delegation set %s is used by hosted zone %s", id, e.zone.ID)
+		}
+	}
+	s.mu.RUnlock()
+	return s.note(zone.ZoneNotes{Apex: shared, Notes: []zone.Note{{Key: noteSet + id}}}, func() {
+		delete(s.sets, id)
+		delete(s.setRefs, set.CallerReference)
+		s.setIDs.remove(id)
+	})
+}

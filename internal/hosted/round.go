@@ -1,0 +1,298 @@
+package hosted
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/zone"
+)
+
+const (
+	// queueLen is how many batches wait for the disk. Each belongs to a connection, which
+	// waits, so that there are no more than these.
+	queueLen = 1024
+
+	// roundLen is how many of them one flush of the disk carries.
+	roundLen = 256
+)
+
+// job is a batch on its way.
+type job struct {
+	entry  *entry
+	edits  []Edit
+	source string // for the history
+	done   chan struct{}
+
+	change Change
+	err    error
+	broken bool // carrying it out ended in a panic
+}
+
+// ErrUndecided is the error of a change of which it is not certain whether it is on the disk:
+// the client must not get an answer.
+var ErrUndecided = zone.ErrUndecided
+
+var errStopping = faultf(ServiceUnavailable, "The server is stopping.")
+
+// ChangeRecords carries out a batch of edits, all of them or none, and returns after the result is
+// durable and served. by is the client, for the history.
+func (s *Store) ChangeRecords(ctx context.Context, id string, edits []Edit, by string) (Change, error) {
+	e, err := s.entryOf(id)
+	if err != nil {
+		return Change{}, err
+	}
+	j := &job{entry: e, edits: edits, source: "route53 by " + by, done: make(chan struct{})}
+	if !s.enqueue(ctx, j) {
+		return Change{}, errStopping
+	}
+	<-j.done
+	return j.change, j.err
+}
+
+// enqueue puts a job into the queue, from where it is answered; false: the server stops, or
+// ctx ended.
+func (s *Store) enqueue(ctx context.Context, j *job) bool {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.stopped {
+		return false
+	}
+	select {
+	case s.queue <- j:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Run carries out batches until ctx ends; it then refuses those that wait.
+func (s *Store) Run(ctx context.Context) error {
+	jobs := make([]*job, 0, roundLen)
+	for {
+		jobs = jobs[:0]
+		select {
+		case <-ctx.Done():
+			s.refuseRest()
+			return nil
+		case j := <-s.queue:
+			jobs = append(jobs, j)
+		}
+	more:
+		for len(jobs) < roundLen {
+			select {
+			case j := <-s.queue:
+				jobs = append(jobs, j)
+			default:
+				break more
+			}
+		}
+		s.commit(jobs)
+		for i, j := range jobs {
+			close(j.done)
+			jobs[i] = nil
+		}
+	}
+}
+
+// refuseRest refuses what waits when the server stops.
+func (s *Store) refuseRest() {
+	s.gate.Lock()
+	s.stopped = true
+	s.gate.Unlock()
+	for {
+		select {
+		case j := <-s.queue:
+			j.err = errStopping
+			close(j.done)
+		default:
+			return
+		}
+	}
+}
+
+// round is some batches on their way into the zones of one moment.
+type round struct {
+	s     *Store
+	set   *zone.Set
+	now   time.Time
+	zones []*zoneRound
+	of    map[*entry]*zoneRound
+}
+
+// zoneRound is one zone of a round.
+type zoneRound struct {
+	entry *entry
+	base  *zone.Zone
+	zone  *zone.Zone
+	texts map[string]submitted // with those of the round
+	steps []zone.Step
+	notes []zone.Note
+	next  map[string]submitted // texts that change; without a text: none from now on
+}
+
+// commit carries out batches in their order and makes what they change durable and visible.
+func (s *Store) commit(jobs []*job) {
+	var r *round
+	var err error
+	ok := s.o.Guard.Do("hosted zones", func() {
+		_, err = s.o.Writer.Commit(commit.Request{
+			Propose: func(set *zone.Set) (*zone.Batch, error) {
+				r = s.carryOut(set, jobs)
+				return r.batch(), nil
+			},
+			After: func() error {
+				r.adopt()
+				return nil
+			},
+		})
+	})
+	if !ok { // the panic may have come before or after the change was on disk
+		err = fmt.Errorf("internal error: %w", ErrUndecided)
+	}
+	if err == nil {
+		return
+	}
+	s.o.Log.Error("changes of hosted zones could not be carried out", "batches", len(jobs), "err", err)
+	for _, j := range jobs {
+		if j.err == nil {
+			j.err = notCarriedOut(err)
+		}
+	}
+}
+
+// notCarriedOut returns what the client learns of an error of the commit.
+func notCarriedOut(err error) error {
+	switch {
+	case errors.Is(err, ErrUndecided):
+		return ErrUndecided
+	case errors.Is(err, commit.ErrNotDurable):
+		return faultf(ServiceUnavailable, "The change could not be made durable; the disk of the server failed.")
+	}
+	return faultf(ServiceUnavailable, "The change could not be carried out.")
+}
+
+// carryOut returns a round with what the batches change. One that causes a panic is refused,
+// and the round begun again without it.
+func (s *Store) carryOut(set *zone.Set, jobs []*job) *round {
+again:
+	r := &round{s: s, set: set, now: s.o.Now(), of: map[*entry]*zoneRound{}}
+	for _, j := range jobs {
+		if j.broken {
+			j.err = faultf(ServiceUnavailable, "The server failed over this request.")
+			continue
+		}
+		j.err = nil
+		if !s.o.Guard.Do("hosted zones", func() { r.carryOut(j) }) {
+			j.broken = true
+			goto again
+		}
+	}
+	return r
+}
+
+// zone returns the round of a zone; nil: it is no longer there, or without data.
+func (r *round) zone(e *entry) (*zoneRound, error) {
+	if zr := r.of[e]; zr != nil {
+		return zr, nil
+	}
+	r.s.mu.RLock()
+	defer r.s.mu.RUnlock()
+	if r.s.byID[e.id] != e {
+		return nil, noSuchZone(e.id)
+	}
+	z := r.set.Get(e.apex)
+	if z == nil || !z.IsAvailable() {
+		return nil, faultf(ServiceUnavailable, "The zone has no data: what is stored of it is damaged; `ptrd status` has the reason.")
+	}
+	zr := &zoneRound{entry: e, base: z, zone: z, next: map[string]submitted{}}
+	r.of[e] = zr
+	r.zones = append(r.zones, zr)
+	return zr, nil
+}
+
+// text returns the submitted text of an RRset as the steps so far left it.
+func (zr *zoneRound) text(key string) (submitted, bool) {
+	if sub, ok := zr.next[key]; ok {
+		return sub, len(sub.texts) > 0
+	}
+	sub, ok := zr.entry.texts[key]
+	return sub, ok
+}
+
+func (r *round) carryOut(j *job) {
+	zr, err := r.zone(j.entry)
+	if err != nil {
+		j.err = err
+		return
+	}
+	r.s.mu.RLock()
+	defer r.s.mu.RUnlock()
+	c, touched, err := apply(zr.zone, zr.text, j.edits, zr.zone.Serial().Next(r.now.Unix()))
+	if err != nil {
+		j.err = err
+		return
+	}
+	if c != nil {
+		next, err := zr.zone.Apply(c)
+		if err != nil {
+			j.err = &Fault{InvalidChangeBatch, []string{err.Error()}}
+			return
+		}
+		var faults []string
+		for _, f := range next.Recheck(c, nil) {
+			if f.Severity == zone.Error {
+				faults = append(faults, f.String())
+			}
+		}
+		if len(faults) > 0 {
+			j.err = &Fault{InvalidChangeBatch, faults}
+			return
+		}
+		zr.zone = next
+		zr.steps = append(zr.steps, zone.Step{Changeset: c, Source: j.source, At: r.now.UnixMilli()})
+	}
+	for _, s := range touched {
+		n, sub := s.now.note(s.owner, s.typ)
+		key := setKey(s.owner, s.typ)
+		if _, had := zr.text(key); had || n.Value != nil {
+			zr.notes = append(zr.notes, n)
+			zr.next[key] = sub
+		}
+	}
+	j.change = Change{ID: r.s.changeID(j.entry.id, zr.zone.Serial(), r.now), SubmittedAt: r.now.UTC()}
+}
+
+// batch returns what the round changes; nil: nothing.
+func (r *round) batch() *zone.Batch {
+	b := &zone.Batch{Source: "route53", At: r.now.UnixMilli()}
+	for _, zr := range r.zones {
+		switch {
+		case len(zr.steps) > 0:
+			b.Changes = append(b.Changes, zone.Change{Zone: zr.zone, Apex: zr.base.Apex(), Base: zr.base, Steps: zr.steps, Notes: zr.notes, Kept: true})
+		case len(zr.notes) > 0:
+			b.Notes = append(b.Notes, zone.ZoneNotes{Apex: zr.base.Apex(), Notes: zr.notes})
+		}
+	}
+	if len(b.Changes)+len(b.Notes) == 0 {
+		return nil
+	}
+	return b
+}
+
+// adopt makes the texts of the round those that are listed.
+func (r *round) adopt() {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	for _, zr := range r.zones {
+		for key, sub := range zr.next {
+			if len(sub.texts) > 0 {
+				zr.entry.texts[key] = sub
+			} else {
+				delete(zr.entry.texts, key)
+			}
+		}
+	}
+}

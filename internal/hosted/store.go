@@ -1,0 +1,309 @@
+package hosted
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/server/supervise"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// Writer is where zones are changed: a [commit.Writer].
+type Writer interface {
+	Set() *zone.Set
+	Commit(r commit.Request) (commit.Report, error)
+}
+
+// Journal has what an earlier process knew.
+type Journal interface {
+	AllNotes(prefix string, yield func(apex dname.Name, notes []zone.Note)) error
+}
+
+// Owners are all zones and what makes each of them.
+type Owners interface {
+	// Owner returns what makes the zone at apex, in words; empty: nothing does.
+	Owner(apex dname.Name) string
+	// With returns what shows a snapshot to which hosted zones were added, and from which
+	// others were removed. It is called in Propose of a commit, whose Show that is.
+	With(added, gone []dname.Name) (show func(*zone.Set))
+}
+
+// Options are what a Store needs.
+type Options struct {
+	Writer  Writer
+	Journal Journal
+	Owners  Owners
+	Log     *slog.Logger
+	Now     func() time.Time // nil: time.Now
+
+	// Restore returns the content of a zone that an earlier process served.
+	Restore func(apex dname.Name) (*zone.Zone, bool, error)
+	// LastSerial returns the last serial that a zone had; ok is false if it had none.
+	LastSerial func(apex dname.Name) (s zone.Serial, ok bool, err error)
+
+	Guard *supervise.Supervisor // contains panics over single rounds; nil: they are not contained
+}
+
+// Settings are what hosted zones begin with.
+type Settings struct {
+	Sets     [][]dname.Name // delegation sets, in the order in which zones get them
+	Contact  dname.Name     // of the SOA; nil: hostmaster in the domain of the first name server
+	Timers   [4]uint32      // of the SOA: refresh, retry, expire, minimum
+	SOATTL   uint32
+	NSTTL    uint32
+	KeepRefs time.Duration // how long the CallerReference of a removed zone cannot be used again
+}
+
+// Store knows the hosted zones and is the source of their changes. Make one with [New], call
+// [Store.Load] before anything else, and [Store.Run] once zones are served. Its methods may be
+// called by several goroutines.
+type Store struct {
+	o        Options
+	settings atomic.Pointer[Settings]
+	secret   []byte // of the ids of changes
+	queue    chan *job
+	gate     sync.RWMutex // held while a job joins the queue
+	stopped  bool         // the queue is no longer read
+	placing
+	known
+}
+
+// placing is the work of place.go: what creates, changes and removes zones, one round after
+// the other.
+type placing struct {
+	order   sync.Mutex // held by what writes notes of zones or shared notes
+	waits   sync.Mutex
+	waiting []*placement
+}
+
+// known is what there is, as it was committed.
+type known struct {
+	mu      sync.RWMutex
+	byApex  map[string]*entry // by dname.Name.Key
+	byID    map[string]*entry
+	byPart  map[string]*entry // by the part of the id that ids of changes have
+	ids     ordered
+	names   ordered           // keys of orderKey
+	refs    map[string]string // CallerReference → id, also of removed zones
+	removed map[string]removed
+	sets    map[string]*DelegationSet
+	setIDs  ordered
+	setRefs map[string]bool
+	next    int // index in Settings.Sets
+}
+
+// entry is a hosted zone.
+type entry struct {
+	id    string
+	apex  dname.Name
+	zone  *Zone                // the rest of it, which may change
+	texts map[string]submitted // by setKey
+	index index
+}
+
+// New returns a Store without zones.
+func New(o Options) *Store {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Store{o: o, queue: make(chan *job, queueLen), known: known{
+		byApex: map[string]*entry{}, byID: map[string]*entry{}, byPart: map[string]*entry{}, refs: map[string]string{},
+		removed: map[string]removed{}, sets: map[string]*DelegationSet{}, setRefs: map[string]bool{},
+	}}
+	s.settings.Store(&Settings{})
+	return s
+}
+
+// SetSettings sets what zones begin with from now on.
+func (s *Store) SetSettings(c *Settings) { s.settings.Store(c) }
+
+// Load reads what an earlier process knew.
+func (s *Store) Load() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var bad []string
+	err := s.o.Journal.AllNotes(NotePrefix, func(apex dname.Name, notes []zone.Note) {
+		if apex.Equal(shared) {
+			bad = append(bad, s.loadShared(notes)...)
+			return
+		}
+		e := &entry{texts: map[string]submitted{}}
+		for _, n := range notes {
+			if key, ok := strings.CutPrefix(n.Key, noteText); ok {
+				if sub, ok := readNote(n.Value); ok {
+					e.texts[key] = sub
+				}
+			} else if n.Key == noteZone {
+				e.zone = &Zone{Apex: apex}
+				if json.Unmarshal(n.Value, e.zone) != nil || len(e.zone.ID) < 1+changeZone {
+					e.zone = nil
+					bad = append(bad, "zone "+apex.String())
+				}
+			}
+		}
+		if e.zone != nil {
+			e.id, e.apex = e.zone.ID, apex
+			s.put(e)
+		}
+	})
+	if err == nil && len(bad) > 0 {
+		err = fmt.Errorf("what is known of hosted zones cannot be read: %s", strings.Join(bad, ", "))
+	}
+	return err
+}
+
+func (s *Store) loadShared(notes []zone.Note) (bad []string) {
+	for _, n := range notes {
+		var err error
+		switch {
+		case n.Key == noteSecret:
+			s.secret = n.Value
+		case strings.HasPrefix(n.Key, noteSet):
+			set := &DelegationSet{}
+			if err = json.Unmarshal(n.Value, set); err == nil {
+				s.putSet(set)
+			}
+		case strings.HasPrefix(n.Key, noteRemoved):
+			var r removed
+			if err = json.Unmarshal(n.Value, &r); err == nil {
+				s.removed[r.ID] = r
+				s.refs[r.CallerReference] = r.ID
+			}
+		}
+		if err != nil {
+			bad = append(bad, n.Key)
+		}
+	}
+	return bad
+}
+
+// Start makes the secret of the ids of changes if there is none yet. It is called when the
+// journal can be written, before any change.
+func (s *Store) Start() error {
+	if s.secret != nil {
+		return nil
+	}
+	secret := make([]byte, 32)
+	rand.Read(secret) // never fails
+	_, err := s.o.Writer.Commit(commit.Request{Propose: func(*zone.Set) (*zone.Batch, error) {
+		return &zone.Batch{Notes: []zone.ZoneNotes{{Apex: shared, Notes: []zone.Note{{Key: noteSecret, Value: secret}}}}}, nil
+	}})
+	if err == nil {
+		s.secret = secret
+	}
+	return err
+}
+
+func (s *Store) put(e *entry) {
+	z := e.zone
+	s.byApex[z.Apex.Key()], s.byID[z.ID], s.byPart[z.ID[:1+changeZone]] = e, e, e
+	s.ids.insert(z.ID)
+	s.names.insert(orderKey(z.Apex, 0))
+	s.refs[z.CallerReference] = z.ID
+}
+
+func (s *Store) drop(e *entry) {
+	z := e.zone
+	delete(s.byApex, z.Apex.Key())
+	delete(s.byID, z.ID)
+	delete(s.byPart, z.ID[:1+changeZone])
+	s.ids.remove(z.ID)
+	s.names.remove(orderKey(z.Apex, 0))
+}
+
+func (s *Store) putSet(set *DelegationSet) {
+	s.sets[set.ID] = set
+	s.setIDs.insert(set.ID)
+	s.setRefs[set.CallerReference] = true
+}
+
+// Apexes returns the apexes of all hosted zones.
+func (s *Store) Apexes() []dname.Name {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := make([]dname.Name, 0, len(s.byApex))
+	for _, e := range s.byApex {
+		out = append(out, e.apex)
+	}
+	slices.SortFunc(out, dname.Compare)
+	return out
+}
+
+// Has returns the id of the hosted zone at apex; empty: there is none.
+func (s *Store) Has(apex dname.Name) (id string) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if e := s.byApex[apex.Key()]; e != nil {
+		return e.id
+	}
+	return ""
+}
+
+// apexOf returns the apex of the zone whose id begins with part; nil: there is none.
+func (s *Store) apexOf(part string) dname.Name {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if e := s.byPart[part]; e != nil {
+		return e.apex
+	}
+	return nil
+}
+
+// Plan returns the changes that serve the hosted zones which set lacks, as an earlier process
+// served them, and why some cannot be.
+func (s *Store) Plan(set *zone.Set) (changes []zone.Change, failed map[string]error) {
+	for _, apex := range s.Apexes() {
+		base := set.Get(apex)
+		if base != nil && base.IsAvailable() {
+			continue
+		}
+		z, ok, err := s.o.Restore(apex)
+		if err == nil && !ok {
+			err = fmt.Errorf("zone %v: its content is lost", apex)
+		}
+		if err != nil {
+			if failed == nil {
+				failed = map[string]error{}
+			}
+			failed[apex.String()] = err
+			if base != nil {
+				continue
+			}
+			z = zone.Unavailable(apex, err.Error())
+		}
+		changes = append(changes, zone.Change{Zone: z, Apex: apex, Base: base, Kept: true})
+	}
+	return changes, failed
+}
+
+// Published is to be told every batch. It does not wait.
+func (s *Store) Published(b *zone.Batch) {
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		s.mu.RLock()
+		e := s.byApex[c.Apex.Key()]
+		s.mu.RUnlock()
+		if e != nil {
+			e.index.published(c)
+		}
+	}
+}
+
+// entryOf returns the zone with an id.
+func (s *Store) entryOf(id string) (*entry, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if e := s.byID[id]; e != nil {
+		return e, nil
+	}
+	return nil, noSuchZone(id)
+}

@@ -1,0 +1,221 @@
+package route53
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ptrd/ptrd/internal/hosted"
+	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/spelling"
+)
+
+const (
+	maxRecordPage = 300
+	maxTTL        = 1<<31 - 1
+)
+
+// parseType reads a type that a hosted zone can have.
+func parseType(s string) (rr.Type, error) {
+	if slices.Contains(hosted.Types, s) {
+		t, _ := rr.ParseType(s)
+		return t, nil
+	}
+	text := fmt.Sprintf("Invalid XML ; cvc-enumeration-valid: Value '%.50s' is not facet-valid with respect to enumeration '[%s]'. It must be a value from the enumeration.", s, strings.Join(hosted.Types, ", "))
+	best, distance := "", 2
+	for _, t := range hosted.Types {
+		if d := spelling.Distance(strings.ToUpper(s), t); d < distance || d == distance && t == "PTR" {
+			best, distance = t, d
+		}
+	}
+	if best != "" {
+		text += fmt.Sprintf(" Did you mean %s?", best)
+	}
+	return 0, invalidInput("%s", text)
+}
+
+// notOffered are the elements of a record set that make it one of a routing policy.
+var notOffered = map[string]string{
+	"Weight":                  "weighted routing",
+	"Region":                  "latency-based routing",
+	"GeoLocation":             "geolocation routing",
+	"GeoProximityLocation":    "geoproximity routing",
+	"Failover":                "failover routing",
+	"MultiValueAnswer":        "multivalue answer routing",
+	"CidrRoutingConfig":       "IP-based routing",
+	"HealthCheckId":           "a health check",
+	"TrafficPolicyInstanceId": "a traffic policy instance",
+	"SetIdentifier":           "routing by set identifiers",
+}
+
+func (s *Server) changeResourceRecordSets(q *request) (any, error) {
+	z, err := s.zone(q, q.path[0])
+	if err != nil {
+		return nil, err
+	}
+	root, err := parseXML(q.body, "ChangeResourceRecordSetsRequest")
+	if err != nil {
+		return nil, err
+	}
+	batch := root.child("ChangeBatch")
+	text := ""
+	if batch != nil {
+		if text, err = comment(batch); err != nil {
+			return nil, err
+		}
+	}
+	changes := batch.list("Changes", "Change")
+	if len(changes) == 0 {
+		return nil, invalidInput("1 validation error detected: Value at 'changeBatch.changes' failed to satisfy constraint: Member must have length greater than or equal to 1")
+	}
+	if len(changes) > hosted.MaxRecords {
+		return nil, faultf(hosted.InvalidChangeBatch, "[Number of records limit of %d exceeded.]", hosted.MaxRecords)
+	}
+	edits := make([]hosted.Edit, 0, len(changes))
+	var faults []string
+	for _, c := range changes {
+		e, wrong, err := parseChange(c)
+		if err != nil {
+			return nil, err
+		}
+		faults = append(faults, wrong...)
+		edits = append(edits, e)
+	}
+	if err := root.rest(); err != nil {
+		return nil, err
+	}
+	if len(faults) > 0 {
+		return nil, &hosted.Fault{Code: hosted.InvalidChangeBatch, Texts: faults}
+	}
+	by := q.key.ID
+	if text != "" {
+		by += ": " + text
+	}
+	change, err := s.o.Store.ChangeRecords(q.http.Context(), z.ID, edits, by)
+	if err != nil {
+		return nil, err
+	}
+	info := xmlChangeOf(change)
+	info.Comment = text
+	return struct{ ChangeInfo xmlChange }{info}, nil
+}
+
+// parseChange reads one change. faults are what is wrong with its values and name, which does
+// not keep the others from being checked.
+func parseChange(c *element) (e hosted.Edit, faults []string, err error) {
+	action, err := c.required("Action")
+	if err != nil {
+		return e, nil, err
+	}
+	e.Action = hosted.Action(action)
+	switch e.Action {
+	case hosted.Create, hosted.Delete, hosted.Upsert:
+	default:
+		return e, nil, invalidInput("Invalid XML ; cvc-enumeration-valid: Value '%.50s' is not facet-valid with respect to enumeration '[CREATE, DELETE, UPSERT]'. It must be a value from the enumeration.", action)
+	}
+	set := c.child("ResourceRecordSet")
+	if set == nil {
+		return e, nil, invalidInput("Invalid XML ; the element 'Change' has no 'ResourceRecordSet'")
+	}
+	name, err := set.required("Name")
+	if err != nil {
+		return e, nil, err
+	}
+	if err := atMost("name", name, maxName); err != nil {
+		return e, nil, err
+	}
+	kind, err := set.required("Type")
+	if err != nil {
+		return e, nil, err
+	}
+	if e.Type, err = parseType(kind); err != nil {
+		return e, nil, err
+	}
+	for _, child := range set.children {
+		if what := notOffered[child.name]; what != "" {
+			return e, nil, invalidInput("%s is not offered: %s of record set [name='%s', type='%s']", child.name, what, name, kind)
+		}
+	}
+	if set.child("AliasTarget") != nil {
+		return e, nil, invalidInput("AliasTarget is not offered: record set [name='%s', type='%s']", name, kind)
+	}
+	ttl, hasTTL := set.value("TTL")
+	records := set.list("ResourceRecords", "ResourceRecord")
+	if !hasTTL || len(records) == 0 {
+		return e, nil, invalidInput("Invalid request: Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found none in Change with [Action=%s, Name=%s, Type=%s, SetIdentifier=null]", action, name, kind)
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(ttl), 10, 64)
+	if err != nil || n < 0 || n > maxTTL {
+		return e, nil, invalidInput("The TTL '%.50s' of record set [name='%s', type='%s'] must be a number from 0 to %d", ttl, name, kind, maxTTL)
+	}
+	e.TTL = uint32(n)
+	if e.Owner, err = hosted.ParseName(name); err != nil {
+		faults = append(faults, fmt.Sprintf("Invalid Resource Record Set: the name '%s' is not a valid domain name: %v", name, err))
+	}
+	for _, r := range records {
+		text, ok := r.value("Value") // as it is, so that it is listed so
+		if !ok {
+			return e, nil, invalidInput("Invalid XML ; the element 'ResourceRecord' has no 'Value'")
+		}
+		if err := atMost("value", text, hosted.MaxValue); err != nil {
+			return e, nil, err
+		}
+		v, err := hosted.ParseValue(e.Type, text)
+		if err != nil {
+			faults = append(faults, err.Error())
+		}
+		e.Values = append(e.Values, v)
+	}
+	return e, faults, nil
+}
+
+func (s *Server) listResourceRecordSets(q *request) (any, error) {
+	z, err := s.zone(q, q.path[0])
+	if err != nil {
+		return nil, err
+	}
+	limit, err := maxItems(q.query["maxitems"], maxRecordPage)
+	if err != nil {
+		return nil, err
+	}
+	var start hosted.Start
+	if name := q.query["name"]; name != "" {
+		if start.Owner, err = hosted.ParseName(name); err != nil {
+			return nil, invalidInput("The name '%.100s' is not a valid domain name: %v", name, err)
+		}
+	}
+	if kind := q.query["type"]; kind != "" {
+		if _, err := parseType(kind); err != nil {
+			return nil, err
+		}
+		if start.Type = kind; start.Owner == nil {
+			return nil, invalidInput("The input is not valid: type needs name")
+		}
+	}
+	if q.query["identifier"] != "" {
+		return nil, invalidInput("identifier is not offered: there is no routing by set identifiers")
+	}
+	page, next, err := s.o.Store.Records(z.ID, start, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := struct {
+		Sets        []xmlRecords `xml:"ResourceRecordSets>ResourceRecordSet"`
+		IsTruncated bool
+		NextName    string `xml:"NextRecordName,omitempty"`
+		NextType    string `xml:"NextRecordType,omitempty"`
+		MaxItems    string
+	}{MaxItems: strconv.Itoa(limit)}
+	for _, r := range page {
+		x := xmlRecords{Name: hosted.FormatName(r.Owner), Type: r.Type.String(), TTL: r.TTL}
+		for _, v := range r.Values {
+			x.Values = append(x.Values, xmlValue{v.Text})
+		}
+		out.Sets = append(out.Sets, x)
+	}
+	if next != nil {
+		out.IsTruncated, out.NextName, out.NextType = true, hosted.FormatName(next.Owner), next.Type.String()
+	}
+	return out, nil
+}

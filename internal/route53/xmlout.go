@@ -1,0 +1,95 @@
+package route53
+
+import (
+	"encoding/xml"
+	"strings"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/hosted"
+)
+
+const namespace = "https://route53.amazonaws.com/doc/2013-04-01/"
+
+// The elements of responses. Their order is that of the API: there are clients that search
+// the text instead of reading XML.
+type (
+	xmlZone struct {
+		ID              string `xml:"Id"`
+		Name            string
+		CallerReference string
+		Config          xmlConfig
+		Count           int `xml:"ResourceRecordSetCount"`
+	}
+	xmlConfig struct {
+		Comment     string `xml:",omitempty"`
+		PrivateZone bool
+	}
+	xmlChange struct {
+		ID          string `xml:"Id"`
+		Status      string
+		SubmittedAt string
+		Comment     string `xml:",omitempty"`
+	}
+	xmlSet struct {
+		ID              string   `xml:"Id,omitempty"`
+		CallerReference string   `xml:",omitempty"`
+		NameServers     []string `xml:"NameServers>NameServer"`
+	}
+	xmlRecords struct {
+		Name   string
+		Type   string
+		TTL    uint32
+		Values []xmlValue `xml:"ResourceRecords>ResourceRecord"`
+	}
+	xmlValue struct{ Value string }
+	xmlTags  struct {
+		ResourceType string
+		ResourceID   string `xml:"ResourceId"`
+		Tags         xmlTagList
+	}
+	xmlTagList struct {
+		List []xmlTag `xml:"Tag"`
+	}
+	xmlTag struct{ Key, Value string }
+)
+
+// body returns the XML of a response: one line, because there are clients that search it by
+// lines.
+func body(name string, v any) ([]byte, error) {
+	var b strings.Builder
+	b.WriteString("<?xml version=\"1.0\"?>\n")
+	e := xml.NewEncoder(&b)
+	start := xml.StartElement{Name: xml.Name{Local: name}, Attr: []xml.Attr{{Name: xml.Name{Local: "xmlns"}, Value: namespace}}}
+	if err := e.EncodeElement(v, start); err != nil {
+		return nil, err
+	}
+	return []byte(b.String()), e.Close()
+}
+
+func (s *Server) xmlZone(z *hosted.Zone) xmlZone {
+	return xmlZone{"/hostedzone/" + z.ID, hosted.FormatName(z.Apex), z.CallerReference, xmlConfig{Comment: z.Comment}, s.o.Store.Count(z)}
+}
+
+func xmlChangeOf(c hosted.Change) xmlChange {
+	return xmlChange{ID: "/change/" + c.ID, Status: "INSYNC", SubmittedAt: c.SubmittedAt.Format(time.RFC3339)}
+}
+
+// xmlSetOf returns a delegation set. Its names have no final dot.
+func xmlSetOf(id, reference string, names []string) xmlSet {
+	x := xmlSet{CallerReference: reference}
+	if id != "" {
+		x.ID = "/delegationset/" + id
+	}
+	for _, n := range names {
+		x.NameServers = append(x.NameServers, strings.TrimSuffix(n, "."))
+	}
+	return x
+}
+
+func xmlTagsOf(kind, id string, z *hosted.Zone) xmlTags {
+	x := xmlTags{ResourceType: kind, ResourceID: id}
+	for _, t := range z.Tags {
+		x.Tags.List = append(x.Tags.List, xmlTag{t.Key, t.Value})
+	}
+	return x
+}
