@@ -106,7 +106,7 @@ var onlyIn = map[string][]string{
 
 // sources lists the packages that propose changes of zones. They do not import each
 // other, nor the package that wires them.
-var sources = []string{"internal/assemble", "internal/update", "internal/secondary", "internal/catalog", "internal/history"}
+var sources = []string{"internal/hosted", "internal/assemble", "internal/update", "internal/secondary", "internal/catalog", "internal/history"}
 
 type pkg struct {
 	ImportPath string

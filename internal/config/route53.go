@@ -121,7 +121,7 @@ func (v value) listenRoute53(once func(value, netip.AddrPort)) *ListenRoute53 {
 	}
 	once(v, l.Address)
 	if l.TLS == nil && !l.Address.Addr().IsLoopback() {
-		v.fail("%v is not a loopback address, and without TLS others can read and replay requests; give `{address: \"%[1]v\", cert_file: …, key_file: …}`, or listen on 127.0.0.1", l.Address)
+		v.fail("%v is not a loopback address, and without TLS others can read and replay requests; give `{address: %q, cert_file: …, key_file: …}`, or listen on 127.0.0.1", l.Address, l.Address.String())
 		return nil
 	}
 	return l

@@ -10,6 +10,7 @@ import (
 	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/internal/route53"
 	"github.com/ptrd/ptrd/internal/sigv4"
+	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -43,7 +44,7 @@ func (d *Daemon) newRoute53() *route53.Server {
 			return nil
 		},
 		Addresses: func() (list []string) {
-			for _, a := range d.server.Addrs() {
+			for _, a := range d.server.Addrs()[server.DNS] {
 				list = append(list, a.String())
 			}
 			return list
@@ -56,7 +57,7 @@ func (d *Daemon) setHosted(cfg *config.Config) {
 	r := &cfg.Route53
 	seconds := func(t time.Duration) uint32 { return uint32(t / time.Second) }
 	s := &hosted.Settings{
-		Contact: r.Contact, SOATTL: seconds(r.SOATTL), NSTTL: seconds(r.NSTTL), KeepRefs: r.KeepReferences,
+		Contact: r.Contact, MName: r.SOA.MName, SOATTL: seconds(r.SOATTL), NSTTL: seconds(r.NSTTL), KeepRefs: r.KeepReferences,
 		Timers: [4]uint32{seconds(r.SOA.Refresh), seconds(r.SOA.Retry), seconds(r.SOA.Expire), seconds(r.SOA.Minimum)},
 	}
 	for _, set := range r.DelegationSets {

@@ -250,7 +250,11 @@ func (p *plan) content(z *Zone) (*zone.Zone, *rrset, error) {
 	if had {
 		serial = last.Next(p.now.Unix())
 	}
-	data := slices.Concat(servers[0], contact, make([]byte, 4))
+	mname := c.MName
+	if mname == nil {
+		mname = servers[0]
+	}
+	data := slices.Concat(mname, contact, make([]byte, 4))
 	for _, n := range c.Timers {
 		data = binary.BigEndian.AppendUint32(data, n)
 	}

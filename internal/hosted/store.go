@@ -57,6 +57,7 @@ type Options struct {
 type Settings struct {
 	Sets     [][]dname.Name // delegation sets, in the order in which zones get them
 	Contact  dname.Name     // of the SOA; nil: hostmaster in the domain of the first name server
+	MName    dname.Name     // of the SOA; nil: the first name server
 	Timers   [4]uint32      // of the SOA: refresh, retry, expire, minimum
 	SOATTL   uint32
 	NSTTL    uint32
