@@ -8,14 +8,14 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // ListenRoute53 is the listener of the Route 53 API.
 type ListenRoute53 struct {
 	Address netip.AddrPort
 	TLS     *ListenTLS // nil: plain HTTP, on a loopback address only
-	Pos     source.Position
+	Pos     finding.Position
 }
 
 // Route53 configures hosted zones and the API that changes them.
@@ -44,7 +44,7 @@ type AccessKey struct {
 	Names        []dname.Name   // zones at or below these; with Prefixes nil: all
 	Prefixes     []netip.Prefix // zones of these addresses
 	Operations   []string       // names, perhaps ending in *; nil: all
-	Pos          source.Position
+	Pos          finding.Position
 }
 
 // String has no secret.
@@ -248,7 +248,7 @@ func readAccessKeys(list []AccessKey, read reader) ([]AccessKey, error) {
 			err = fmt.Errorf("%s: the file must have the secret alone, on one line", k.File.Path)
 		}
 		if err != nil {
-			errs = append(errs, Finding{k.File.Pos, fmt.Sprintf("route53.access_keys[%d].secret_file", i), err.Error()})
+			errs = append(errs, errorAt(k.File.Pos, fmt.Sprintf("route53.access_keys[%d].secret_file", i), "%v", err))
 		}
 	}
 	if len(errs) > 0 {

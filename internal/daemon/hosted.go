@@ -119,10 +119,7 @@ func hostedZones(apexes []dname.Name) (list []*registry.Zone) {
 // planHosted returns the changes that serve the hosted zones of an earlier process.
 func (d *Daemon) planHosted(set *zone.Set, o *Outcome) []zone.Change {
 	changes, failed := d.hosted.Plan(set)
-	for apex, err := range failed {
-		o.Findings = append(o.Findings, Finding{Severity: zone.Error.String(), Zone: apex, Code: "damaged",
-			Text: fmt.Sprintf("%v; restore a backup, or accept the loss: `ptrd recover %s` serves what is left, under a later serial", err, apex)})
-	}
+	o.Findings = append(o.Findings, failed...)
 	return changes
 }
 

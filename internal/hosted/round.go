@@ -8,6 +8,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 const (
@@ -243,7 +244,7 @@ func (r *round) carryOut(j *job) {
 		}
 		var faults []string
 		for _, f := range next.Recheck(c, nil) {
-			if f.Severity == zone.Error {
+			if f.Severity == finding.Error {
 				faults = append(faults, f.String())
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // Writer is where zones are changed: a [commit.Writer].
@@ -261,7 +262,7 @@ func (s *Store) apexOf(part string) dname.Name {
 
 // Plan returns the changes that serve the hosted zones which set lacks, as an earlier process
 // served them, and why some cannot be.
-func (s *Store) Plan(set *zone.Set) (changes []zone.Change, failed map[string]error) {
+func (s *Store) Plan(set *zone.Set) (changes []zone.Change, failed []finding.Finding) {
 	for _, apex := range s.Apexes() {
 		base := set.Get(apex)
 		if base != nil && base.IsAvailable() {
@@ -272,10 +273,8 @@ func (s *Store) Plan(set *zone.Set) (changes []zone.Change, failed map[string]er
 			err = fmt.Errorf("zone %v: its content is lost", apex)
 		}
 		if err != nil {
-			if failed == nil {
-				failed = map[string]error{}
-			}
-			failed[apex.String()] = err
+			failed = append(failed, finding.Finding{Severity: finding.Error, Zone: apex, Rule: "damaged",
+				Text: fmt.Sprintf("%v; restore a backup, or accept the loss: `ptrd recover %v` serves what is left, under a later serial", err, apex)})
 			if base != nil {
 				continue
 			}
