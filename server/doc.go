@@ -61,11 +61,11 @@
 // [Totals] holds sums over all workers. Besides those of package answer, at rest
 //
 //	Accepted = Open + Σ Closed
-//	Σ Deferred of all transports = Slow.Waiting + Slow.Working + Slow.Done
+//	Σ Deferred of all transports = Deferred.Waiting + Deferred.Working + Deferred.Done
 //
-// Of Slow.Replies, messages that the deferred lane made, Slow.Unsent were not sent. A
+// Of Deferred.Replies, messages that the deferred lane made, Deferred.Unsent were not sent. A
 // request on a connection that the full lane turns away is Answered (with SERVFAIL), and
-// counted in Slow.Full as well; a datagram is Dropped there. KernelDropped datagrams were
+// counted in Deferred.Full as well; a datagram is Dropped there. KernelDropped datagrams were
 // never received and are part of no sum.
 //
 // # A new transport

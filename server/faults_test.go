@@ -78,7 +78,7 @@ func TestPartsGoOnAfterPanics(t *testing.T) {
 			}
 		}
 		r.end()
-		if n := r.Totals().Slow.Working; n != 0 {
+		if n := r.Totals().Deferred.Working; n != 0 {
 			t.Errorf("%d requests in work at the end", n)
 		}
 	})
@@ -132,14 +132,14 @@ func TestQueryLogGoesOnAfterPanics(t *testing.T) {
 func TestAddressesAreKnownWhileListenersEnd(t *testing.T) {
 	block := make(chan struct{})
 	r := serve(t, func(o *Options) {
-		o.slow = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) { <-block; _ = q.Reply(q.Message) })
+		o.handleAll = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) { <-block; _ = q.Reply(q.Message) })
 	}, "127.0.0.1")
 	c := workertest.UDPClient(t, r.addr().Addr())
 	defer c.Close()
 	if _, err := c.WriteToUDPAddrPort(workertest.FakeQuery(1, "slow.example"), r.addr()); err != nil {
 		t.Fatal(err)
 	}
-	workertest.Await(t, "work", func() bool { return r.Totals().Slow.Working == 1 })
+	workertest.Await(t, "work", func() bool { return r.Totals().Deferred.Working == 1 })
 	removed := make(chan error)
 	go func() { removed <- r.SetListeners(nil) }()
 	workertest.Await(t, "the removal", func() bool { return len(r.Addrs()[DNS]) == 0 })

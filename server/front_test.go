@@ -123,7 +123,7 @@ func TestHandlers(t *testing.T) {
 	}
 	v = ask(dns.OpcodeUpdate, dns.TypeSOA, k)
 	held := <-later
-	workertest.Await(t, "the handler's return", func() bool { return s.Totals().Slow.Working == 1 })
+	workertest.Await(t, "the handler's return", func() bool { return s.Totals().Deferred.Working == 1 })
 	if err := held.Fail(wire.RCodeNoError, 0, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -131,9 +131,9 @@ func TestHandlers(t *testing.T) {
 	if m := receive(v); m.Rcode != dns.RcodeSuccess || m.Opcode != dns.OpcodeUpdate {
 		t.Errorf("UPDATE: %v", m)
 	}
-	workertest.Await(t, "rest", func() bool { return s.Totals().Slow.Working == 0 })
-	if total := checkLaws(t, s.Server); total.Slow.Replies != 5 || total.Respond[answer.CountSlowTransfer] != 1 || total.Respond[answer.CountSlowNotify] != 1 || total.Respond[answer.CountSlowUpdate] != 1 {
-		t.Errorf("%+v", total.Slow)
+	workertest.Await(t, "rest", func() bool { return s.Totals().Deferred.Working == 0 })
+	if total := checkLaws(t, s.Server); total.Deferred.Replies != 5 || total.Respond[answer.CountDeferredTransfer] != 1 || total.Respond[answer.CountDeferredNotify] != 1 || total.Respond[answer.CountDeferredUpdate] != 1 {
+		t.Errorf("%+v", total.Deferred)
 	}
 	if seen["transfer"] != 1 || seen["update"] != 1 || seen["notify"] != 1 {
 		t.Error(seen)
@@ -182,7 +182,7 @@ func TestTransferLimits(t *testing.T) {
 		want := []int{2, 3}[len(clients)-1]
 		workertest.Await(t, "transfers", func() bool {
 			total := s.Totals()
-			return total.Slow.Transfers == want && total.Slow.TransfersWaiting == 4*len(clients)-want
+			return total.Deferred.Transfers == want && total.Deferred.TransfersWaiting == 4*len(clients)-want
 		})
 	}
 	notify := servertest.Query("2.0.192.in-addr.arpa.", dns.TypeSOA)
@@ -198,7 +198,7 @@ func TestTransferLimits(t *testing.T) {
 			c.Receive()
 		}
 	}
-	workertest.Await(t, "rest", func() bool { return s.Totals().Slow.Working == 0 })
+	workertest.Await(t, "rest", func() bool { return s.Totals().Deferred.Working == 0 })
 	checkLaws(t, s.Server)
 	if most != 3 {
 		t.Errorf("%d transfers at a time, 3 are allowed", most)

@@ -29,7 +29,7 @@ func newTestServer(t testing.TB, edit func(*Options)) *Server {
 func checkLaws(t testing.TB, s *Server) Totals {
 	t.Helper()
 	total := s.Totals()
-	workertest.CheckTotals(t, total.Totals, total.Slow)
+	workertest.CheckTotals(t, total.Totals, total.Deferred)
 	if sum := uint64(total.Open) + workertest.SumOf(total.Closed[:]); total.Accepted != sum {
 		t.Errorf("accepted %d, open + closed %d: %+v", total.Accepted, sum, total)
 	}

@@ -58,8 +58,8 @@ func TestServeAnswersFromAZone(t *testing.T) {
 		workertest.Await(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropByRespond] == 1 })
 		r.end()
 		total := r.Totals()
-		if total.Slow.Done != 3 { // notify twice, the transfer over TCP
-			t.Errorf("%d requests went through the deferred lane, want 3", total.Slow.Done)
+		if total.Deferred.Done != 3 { // notify twice, the transfer over TCP
+			t.Errorf("%d requests went through the deferred lane, want 3", total.Deferred.Done)
 		}
 		for _, c := range []struct {
 			transport string

@@ -35,7 +35,7 @@ type Options struct {
 	Now       func() time.Time // nil: time.Now
 
 	newAnswerer func(*answer.Stats) worker.Answerer // nil: NewResponder
-	slow        deferred.Handler                    // answers all that Respond defers; nil: the front of the deferred lane
+	handleAll   deferred.Handler                    // answers all that Respond defers; nil: the front of the deferred lane
 }
 
 // Server answers requests on a set of addresses.
@@ -88,7 +88,7 @@ func New(o Options) (*Server, error) {
 		Views: o.Views, Log: o.Logger, QueryLog: o.QueryLog, Now: o.Now, Workers: o.Workers, Portable: o.Portable, Answerer: o.newAnswerer,
 	})
 	s := &Server{group: h, listeners: make(map[endpoint]*listener)}
-	s.lane = deferred.New(h, [answer.NumKinds]deferred.Handler{answer.KindNotify: o.Notify, answer.KindUpdate: o.Update, answer.KindTransfer: o.Transfer}, o.slow)
+	s.lane = deferred.New(h, [answer.NumKinds]deferred.Handler{answer.KindNotify: o.Notify, answer.KindUpdate: o.Update, answer.KindTransfer: o.Transfer}, o.handleAll)
 	s.conns = stream.New(h, s.lane, rand.Uint64())
 	s.SetFreebind(o.Freebind)
 	err := s.SetLimits(o.Limits)

@@ -133,7 +133,7 @@ func TestUDPWildcardAnswersFromTheAddressAsked(t *testing.T) {
 			var asked atomic.Value
 			r := serve(t, func(o *Options) {
 				way(o)
-				o.slow = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) {
+				o.handleAll = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) {
 					asked.Store(q.Local)
 					q.Reply(q.Message)
 				})
@@ -397,12 +397,12 @@ func TestAddressThatCannotBeBoundChangesNothing(t *testing.T) {
 func TestWorkerThatCannotGoOnEndsServe(t *testing.T) {
 	s := newTestServer(t, func(o *Options) {
 		o.Listen = Addrs{DNS: {netip.MustParseAddrPort("127.0.0.1:0")}}
-		o.slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) { <-ctx.Done() })
+		o.handleAll = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) { <-ctx.Done() })
 	})
 	result := make(chan error, 1)
 	go func() { result <- s.Serve(context.Background()) }()
 	workertest.Dial(t, s.Addrs()[DNS][0]).Send(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
-	workertest.Await(t, "a handler that waits for the end", func() bool { return s.Totals().Slow.Working == 1 })
+	workertest.Await(t, "a handler that waits for the end", func() bool { return s.Totals().Deferred.Working == 1 })
 	s.mu.Lock()
 	for _, l := range s.listeners {
 		l.transports[1].Close() // UDP

@@ -10,7 +10,7 @@ import (
 type Totals struct {
 	worker.Totals
 	stream.ConnTotals
-	Slow deferred.Totals
+	Deferred deferred.Totals
 }
 
 // RateBuckets returns how many buckets the rate limits have, and how many of them
@@ -29,6 +29,6 @@ func (s *Server) Totals() Totals {
 	var t Totals
 	s.group.AddTo(&t.Totals)
 	s.conns.AddTo(&t.ConnTotals, &t.Transports)
-	s.lane.AddTo(&t.Slow)
+	s.lane.AddTo(&t.Deferred)
 	return t
 }

@@ -42,11 +42,11 @@ func TestTransferQueueIsShared(t *testing.T) {
 	}
 	waiting := func(want int) {
 		t.Helper()
-		workertest.Await(t, "transfers", func() bool { return s.Totals().Slow.TransfersWaiting == want })
+		workertest.Await(t, "transfers", func() bool { return s.Totals().Deferred.TransfersWaiting == want })
 	}
 	greedy := dialFrom("127.0.0.2")
 	greedy.Send(workertest.Framed(b))
-	workertest.Await(t, "a transfer", func() bool { return s.Totals().Slow.Transfers == 1 })
+	workertest.Await(t, "a transfer", func() bool { return s.Totals().Deferred.Transfers == 1 })
 	for n := range deferred.TransferQueue / 2 {
 		greedy.Send(workertest.Framed(b))
 		waiting(n + 1) // one by one, or the queue before this one would be full
@@ -57,7 +57,7 @@ func TestTransferQueueIsShared(t *testing.T) {
 	}
 	other := dialFrom("127.0.0.3")
 	other.Send(workertest.Framed(b))
-	workertest.Await(t, "another client's transfer", func() bool { return s.Totals().Slow.Transfers == 2 })
+	workertest.Await(t, "another client's transfer", func() bool { return s.Totals().Deferred.Transfers == 2 })
 	other.Send(workertest.Framed(b))
 	waiting(deferred.TransferQueue/2 + 1)
 	close(block)
@@ -69,9 +69,9 @@ func TestTransferQueueIsShared(t *testing.T) {
 	for range deferred.TransferQueue/2 + 1 {
 		greedy.Receive()
 	}
-	workertest.Await(t, "rest", func() bool { return s.Totals().Slow.Working == 0 })
+	workertest.Await(t, "rest", func() bool { return s.Totals().Deferred.Working == 0 })
 	checkLaws(t, s.Server)
-	if n := s.Totals().Slow.TransferClients; n != 0 {
+	if n := s.Totals().Deferred.TransferClients; n != 0 {
 		t.Errorf("%d clients are counted at rest", n)
 	}
 }

@@ -686,9 +686,9 @@ func TestPanicsKeepNoTransferFromBeingMade(t *testing.T) {
 			t.Errorf("%d records", len(all))
 		}
 	}
-	await(t, "rest", func() bool { return g.server.Totals().Slow.Working == 0 })
-	if total := g.server.Totals(); total.Slow.Transfers != 0 || total.Slow.TransfersWaiting != 0 || total.Closed[answer.CloseFault] != 80 {
-		t.Errorf("%+v, closed %v", total.Slow, total.Closed)
+	await(t, "rest", func() bool { return g.server.Totals().Deferred.Working == 0 })
+	if total := g.server.Totals(); total.Deferred.Transfers != 0 || total.Deferred.TransfersWaiting != 0 || total.Closed[answer.CloseFault] != 80 {
+		t.Errorf("%+v, closed %v", total.Deferred, total.Closed)
 	}
 }
 

@@ -68,7 +68,7 @@ func TestDeafClientStallsNoUpdates(t *testing.T) {
 	}()
 	last, same := uint64(0), 0
 	await(t, "a client whose answers are queued", func() bool {
-		if n := s.Totals().Slow.Done; n != last || n == 0 {
+		if n := s.Totals().Deferred.Done; n != last || n == 0 {
 			last, same = n, 0
 		}
 		same++

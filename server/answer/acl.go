@@ -1,21 +1,40 @@
 package answer
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/netip"
 	"slices"
 )
 
-// ACL is an access list by prefix; the zero value lets everybody in. It is
-// immutable.
-//
-// The prefixes are compiled into ranges of addresses that are let in, disjoint
-// and sorted, so that a question costs one binary search however long the lists
-// were.
+// ACL is an access list by prefix. The zero value allows all addresses. It is immutable.
 type ACL struct {
 	restricted bool
-	v4, v6     []addrRange
+	all        bool // all addresses that are not in deny are allowed
+	allow      prefixSet
+	deny       prefixSet
 }
+
+// NewACL returns the list that allows the addresses in allow, or all if that is empty, except
+// those in deny. A prefix of IPv6 does not match IPv4 addresses, `::/0` included.
+func NewACL(allow, deny []netip.Prefix) ACL {
+	return ACL{
+		restricted: len(allow)+len(deny) > 0, all: len(allow) == 0,
+		allow: newPrefixSet(allow), deny: newPrefixSet(deny),
+	}
+}
+
+// Allows reports whether the address is allowed. An IPv4 address mapped into IPv6 counts as
+// IPv4.
+func (l *ACL) Allows(a netip.Addr) bool { return !l.restricted || l.allows(a) }
+
+func (l *ACL) allows(a netip.Addr) bool {
+	return (l.all || l.allow.contains(a)) && !l.deny.contains(a)
+}
+
+// prefixSet is a set of prefixes. They are compiled into sorted, disjoint ranges, so that a
+// lookup costs one binary search.
+type prefixSet struct{ v4, v6 []addrRange }
 
 // addrRange is the addresses from first to last, both included.
 type addrRange struct{ first, last addr128 }
@@ -27,47 +46,19 @@ func (a addr128) less(b addr128) bool {
 	return a.hi < b.hi || a.hi == b.hi && a.lo < b.lo
 }
 
-func (a addr128) next() addr128 {
-	a.lo++
-	if a.lo == 0 {
-		a.hi++
-	}
-	return a
+func (a addr128) compare(b addr128) int {
+	return cmp.Or(cmp.Compare(a.hi, b.hi), cmp.Compare(a.lo, b.lo))
 }
 
-func (a addr128) previous() addr128 {
-	if a.lo == 0 {
-		a.hi--
+// contains reports whether the address is in one of the prefixes.
+func (s *prefixSet) contains(a netip.Addr) bool {
+	if len(s.v4)+len(s.v6) == 0 {
+		return false
 	}
-	a.lo--
-	return a
-}
-
-// NewACL returns the list that refuses the addresses in deny and then lets those
-// in allow in, or everybody where allow is empty. A prefix of IPv6 says nothing
-// about IPv4 addresses, `::/0` included.
-func NewACL(allow, deny []netip.Prefix) ACL {
-	if len(allow) == 0 && len(deny) == 0 {
-		return ACL{}
-	}
-	if len(allow) == 0 {
-		allow = []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
-	}
-	a4, a6 := ranges(allow)
-	d4, d6 := ranges(deny)
-	return ACL{restricted: true, v4: subtract(a4, d4), v6: subtract(a6, d6)}
-}
-
-// Allows reports whether the address is let in. An IPv4 address mapped into IPv6
-// counts as IPv4.
-func (l *ACL) Allows(a netip.Addr) bool { return !l.restricted || l.contains(a) }
-
-// contains reports whether the address is in one of the ranges.
-func (l *ACL) contains(a netip.Addr) bool {
 	n, is4 := number(a)
-	list := l.v6
+	list := s.v6
 	if is4 {
-		list = l.v4
+		list = s.v4
 	}
 	lo, hi := 0, len(list) // the first range that ends at or behind n
 	for lo < hi {
@@ -80,7 +71,7 @@ func (l *ACL) contains(a netip.Addr) bool {
 	return lo < len(list) && !n.less(list[lo].first)
 }
 
-// number returns the address as a number, and whether it is of IPv4.
+// number returns the address as a number, and whether it is an IPv4 address.
 func number(a netip.Addr) (n addr128, is4 bool) {
 	if a.Is4() || a.Is4In6() {
 		b := a.As4()
@@ -90,9 +81,9 @@ func number(a netip.Addr) (n addr128, is4 bool) {
 	return addr128{binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])}, false
 }
 
-// ranges returns the prefixes as sorted, disjoint ranges. Of two prefixes that
-// meet one contains the other.
-func ranges(prefixes []netip.Prefix) (v4, v6 []addrRange) {
+// newPrefixSet returns the set of the valid prefixes. Of two that overlap, one contains the
+// other.
+func newPrefixSet(prefixes []netip.Prefix) (s prefixSet) {
 	for _, p := range prefixes {
 		if !p.IsValid() {
 			continue
@@ -109,12 +100,12 @@ func ranges(prefixes []netip.Prefix) (v4, v6 []addrRange) {
 		host := hostMask(width - bits)
 		r := addrRange{addr128{n.hi &^ host.hi, n.lo &^ host.lo}, addr128{n.hi | host.hi, n.lo | host.lo}}
 		if is4 {
-			v4 = append(v4, r)
+			s.v4 = append(s.v4, r)
 		} else {
-			v6 = append(v6, r)
+			s.v6 = append(s.v6, r)
 		}
 	}
-	return disjoint(v4), disjoint(v6)
+	return prefixSet{disjoint(s.v4), disjoint(s.v6)}
 }
 
 // hostMask returns the number whose low n bits are set.
@@ -125,50 +116,15 @@ func hostMask(n int) addr128 {
 	return addr128{lo: 1<<n - 1}
 }
 
+// disjoint sorts the ranges and removes those that others contain.
 func disjoint(list []addrRange) []addrRange {
 	slices.SortFunc(list, func(a, b addrRange) int {
-		switch {
-		case a.first.less(b.first):
-			return -1
-		case b.first.less(a.first):
-			return 1
-		case b.last.less(a.last): // the larger of two with one beginning first
-			return -1
-		case a.last.less(b.last):
-			return 1
-		}
-		return 0
+		// Of two that begin at the same address, the larger one is first.
+		return cmp.Or(a.first.compare(b.first), b.last.compare(a.last))
 	})
 	out := list[:0]
 	for _, r := range list {
 		if n := len(out); n == 0 || out[n-1].last.less(r.first) {
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
-// subtract returns what of list is not in gone, both sorted and disjoint.
-func subtract(list, gone []addrRange) []addrRange {
-	var out []addrRange
-	for _, r := range list {
-		for len(gone) > 0 && gone[0].last.less(r.first) {
-			gone = gone[1:] // and before all that follow in list
-		}
-		for _, g := range gone {
-			if r.last.less(g.first) {
-				break
-			}
-			if r.first.less(g.first) {
-				out = append(out, addrRange{r.first, g.first.previous()})
-			}
-			if !g.last.less(r.last) {
-				r.first, r.last = addr128{lo: 1}, addr128{} // nothing is left
-				break
-			}
-			r.first = g.last.next()
-		}
-		if !r.last.less(r.first) {
 			out = append(out, r)
 		}
 	}

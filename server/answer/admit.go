@@ -64,7 +64,7 @@ func (r *Responder) limitDeferred(s *Deferred, buf []byte, n int, verdict Verdic
 	size := n + m.signs
 	outcome := m.outcome
 	if verdict == Defer {
-		if outcome != CountSlowTransfer {
+		if outcome != CountDeferredTransfer {
 			return n, verdict
 		}
 		m.outcome, r.zone, size = CountAnswered, s.zone, m.limit+m.signs
@@ -85,7 +85,7 @@ func (r *Responder) limitDeferred(s *Deferred, buf []byte, n int, verdict Verdic
 		r.count(CountLimitDropped)
 		n, verdict = 0, Drop
 	}
-	m.outcome = CountSlowLimited
+	m.outcome = CountDeferredLimited
 	return n, verdict
 }
 

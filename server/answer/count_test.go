@@ -7,6 +7,8 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/server/servertest"
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 func TestCountersHaveNames(t *testing.T) {
@@ -23,9 +25,9 @@ func TestCountersHaveNames(t *testing.T) {
 	}
 	for c, want := range map[Counter]string{
 		CountRequests + Counter(TCP): "requests tcp", CountTypePTR: "qtype PTR", CountTypeNone: "qtype none", CountAnswered: "outcome answered",
-		CountDeferredOther: "outcome deferred_other", CountRCodeNoError: "rcode NOERROR", CountRCodeOther: "rcode other",
+		CountDeferOther: "outcome deferred_other", CountRCodeNoError: "rcode NOERROR", CountRCodeOther: "rcode other",
 		CountCookieMalformed: "cookie malformed", CountCookieValid: "cookie valid", CountTruncated: "features truncated", CountDO: "features do",
-		CountSlowFormErr: "slow formerr", CountSlowBadKey: "slow badkey",
+		CountDeferredFormErr: "slow formerr", CountDeferredBadKey: "slow badkey",
 	} {
 		if group, name := c.Name(); group+" "+name != want {
 			t.Errorf("counter %d is %s %s, want %s", c, group, name, want)
@@ -96,7 +98,7 @@ func TestRCodesAndTypesHaveCounters(t *testing.T) {
 		}
 	}
 	l.Publish()
-	for c, want := range map[Counter]uint64{CountRequests + Counter(UDP): 3, CountTypePTR: 1, CountTypeOther: 1, CountTypeNAPTR: 1, CountAnswered: 1, CountNoData: 1, CountNotOurs: 1, CountRCodeNoError: 2, CountRCodeRefused: 1} {
+	for c, want := range map[Counter]uint64{CountRequests + Counter(UDP): 3, CountTypePTR: 1, CountTypeOther: 1, countOfType(rr.TypeNAPTR): 1, CountAnswered: 1, CountNoData: 1, CountNotOurs: 1, CountRCodeNoError: 2, countOfRCode(wire.RCodeRefused): 1} {
 		if got := l.Stats().Load(c); got != want {
 			_, name := c.Name()
 			t.Errorf("%s: %d, want %d", name, got, want)

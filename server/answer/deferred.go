@@ -84,7 +84,7 @@ func (r *Responder) Begin(d *Deferred, buf []byte, limit int) *wire.Writer {
 // set, and the extended error ede and its text (0: none). It returns the length; false if
 // the message is a refusal that is over a rate limit, and must not be sent.
 func (r *Responder) Finish(d *Deferred, f wire.Flags, c wire.RCode, ede uint16, text string) (n int, ok bool) {
-	n, _ = r.finish(d.View.Policy, &d.Request, f, c, CountSlowAnswered, ede, text)
+	n, _ = r.finish(d.View.Policy, &d.Request, f, c, CountDeferredAnswered, ede, text)
 	ok = !isRefusal(c) || r.mayRefuse(d, n)
 	if ok {
 		d.messages++
@@ -106,8 +106,8 @@ func (r *Responder) answerDeferred(s *Deferred, buf []byte, n int) (int, Verdict
 	if s.Transport.IsDatagram() && s.View.Policy.RateLimit != nil {
 		length, verdict = r.limitDeferred(s, buf, length, verdict)
 	}
-	if r.m.outcome < CountSlowFormErr { // a query, answered as any other
-		r.m.outcome = CountSlowAnswered
+	if r.m.outcome < CountDeferredFormErr { // a query, answered as any other
+		r.m.outcome = CountDeferredAnswered
 	}
 	r.count(r.m.outcome)
 	r.mixed = true
@@ -126,13 +126,13 @@ func (r *Responder) respondDeferred(s *Deferred, buf []byte, n int) (int, Verdic
 	m.setLimit(v.Policy, q, len(buf))
 	// RFC 1996 §3.7, RFC 2136 §2.3: one question, or one zone.
 	if m.header.Questions != 1 || !m.readQuestion(msg) || !m.readRecords(msg) {
-		return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
+		return r.bare(v, buf, wire.RCodeFormErr, CountDeferredFormErr, 0)
 	}
 	s.question, _ = wire.ReadQuestion(s.Message, wire.HeaderLen)
 	m.setLimit(v.Policy, q, len(buf))
 	if m.tsig != 0 {
 		if s.signer, ok = v.Policy.Keys.Verify(msg, m.tsig, q.Now); !ok {
-			return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
+			return r.bare(v, buf, wire.RCodeFormErr, CountDeferredFormErr, 0)
 		}
 		m.limit = s.roomIn(m.limit, m.end)
 		m.signs = s.signer.Len()
@@ -152,10 +152,10 @@ func (r *Responder) respondDeferred(s *Deferred, buf []byte, n int) (int, Verdic
 	}
 	if m.hasOPT {
 		if m.opt.Version != 0 {
-			return r.fail(v, q, buf, wire.RCodeBadVers, CountSlowBadVers, 0, "")
+			return r.fail(v, q, buf, wire.RCodeBadVers, CountDeferredBadVers, 0, "")
 		}
 		if !m.readOptions(v.Policy, q) {
-			return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
+			return r.bare(v, buf, wire.RCodeFormErr, CountDeferredFormErr, 0)
 		}
 	}
 	s.store(m, buf[:n])
@@ -181,20 +181,20 @@ func (r *Responder) respondWriter(s *Deferred, buf []byte) (int, Verdict) {
 	// RFC 1996 §3.6 would let other types be notified of, and nobody does; RFC 2136
 	// §3.1.1.
 	if m.question.Type != rr.TypeSOA {
-		return r.bare(v, buf, wire.RCodeFormErr, CountSlowFormErr, 0)
+		return r.bare(v, buf, wire.RCodeFormErr, CountDeferredFormErr, 0)
 	}
-	kind, outcome := KindNotify, CountSlowNotify
+	kind, outcome := KindNotify, CountDeferredNotify
 	if m.header.Flags.Opcode() == wire.OpcodeUpdate {
-		kind, outcome = KindUpdate, CountSlowUpdate
+		kind, outcome = KindUpdate, CountDeferredUpdate
 	}
 	if s.Handled[kind] {
 		m.outcome, s.Kind = outcome, kind
 		return 0, Defer
 	}
 	if m.question.Class != rr.ClassIN || v.Zones.Get(m.question.Name) == nil {
-		return r.fail(v, q, buf, wire.RCodeNotAuth, CountSlowNotAuth, wire.EDENotAuthoritative, "")
+		return r.fail(v, q, buf, wire.RCodeNotAuth, CountDeferredNotAuth, wire.EDENotAuthoritative, "")
 	}
-	return r.fail(v, q, buf, wire.RCodeRefused, CountSlowRefused, wire.EDEProhibited, "")
+	return r.fail(v, q, buf, wire.RCodeRefused, CountDeferredRefused, wire.EDEProhibited, "")
 }
 
 // respondTransfer is for AXFR and IXFR (RFC 5936 §2.2.1 and §5, and RFC 9103 §7.1 for
@@ -204,25 +204,25 @@ func (r *Responder) respondTransfer(s *Deferred, buf []byte) (int, Verdict) {
 	z := v.Zones.Get(m.question.Name)
 	if z == nil || m.question.Class != rr.ClassIN {
 		s.Why = "no zone of that name is served"
-		return r.fail(v, q, buf, wire.RCodeNotAuth, CountSlowNotAuth, wire.EDENotAuthoritative, "")
+		return r.fail(v, q, buf, wire.RCodeNotAuth, CountDeferredNotAuth, wire.EDENotAuthoritative, "")
 	}
 	if !v.Policy.mayTransfer(z, q) {
 		s.Why = "the zone's transfer list has no such address and key"
-		return r.fail(v, q, buf, wire.RCodeRefused, CountSlowRefused, wire.EDEProhibited, "")
+		return r.fail(v, q, buf, wire.RCodeRefused, CountDeferredRefused, wire.EDEProhibited, "")
 	}
 	if q.WithoutALPN {
 		s.Why = "the TLS connection was opened without ALPN"
-		return r.fail(v, q, buf, wire.RCodeRefused, CountSlowRefused, wire.EDEProhibited, "transfers over TLS need ALPN dot")
+		return r.fail(v, q, buf, wire.RCodeRefused, CountDeferredRefused, wire.EDEProhibited, "transfers over TLS need ALPN dot")
 	}
 	if !z.IsAvailable() {
 		s.Why = "the zone has no valid data yet"
-		return r.fail(v, q, buf, wire.RCodeServFail, CountSlowServFail, wire.EDENotReady, "zone has no valid data yet")
+		return r.fail(v, q, buf, wire.RCodeServFail, CountDeferredServFail, wire.EDENotReady, "zone has no valid data yet")
 	}
 	if !s.Handled[KindTransfer] {
 		s.Why = "transfers are not served here"
-		return r.fail(v, q, buf, wire.RCodeNotImp, CountSlowNotImp, wire.EDENotSupported, "")
+		return r.fail(v, q, buf, wire.RCodeNotImp, CountDeferredNotImp, wire.EDENotSupported, "")
 	}
-	m.outcome, s.Kind, s.zone = CountSlowTransfer, KindTransfer, z
+	m.outcome, s.Kind, s.zone = CountDeferredTransfer, KindTransfer, z
 	return 0, Defer
 }
 
@@ -230,11 +230,11 @@ func (r *Responder) respondTransfer(s *Deferred, buf []byte) (int, Verdict) {
 func countOfTSIG(e tsig.Error) Counter {
 	switch e {
 	case tsig.BadKey:
-		return CountSlowBadKey
+		return CountDeferredBadKey
 	case tsig.BadTime:
-		return CountSlowBadTime
+		return CountDeferredBadTime
 	case tsig.BadTrunc:
-		return CountSlowBadTrunc
+		return CountDeferredBadTrunc
 	}
-	return CountSlowBadSig
+	return CountDeferredBadSig
 }

@@ -33,17 +33,17 @@ func TestDeferredRequestsAreAnswered(t *testing.T) {
 		ede   int
 		count Counter
 	}{
-		{"AXFR of a zone", servertest.Query(apex, dns.TypeAXFR, servertest.EDNS()), dns.RcodeRefused, wire.EDEProhibited, CountSlowRefused},
-		{"AXFR below an apex", servertest.Query(below, dns.TypeAXFR, servertest.EDNS()), dns.RcodeNotAuth, wire.EDENotAuthoritative, CountSlowNotAuth},
-		{"AXFR of another class", servertest.Query(apex, dns.TypeAXFR, func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }), dns.RcodeNotAuth, -1, CountSlowNotAuth},
-		{"NOTIFY for a zone", servertest.Query(apex, dns.TypeSOA, opcode(dns.OpcodeNotify)), dns.RcodeRefused, -1, CountSlowRefused},
-		{"NOTIFY for another", servertest.Query(away, dns.TypeSOA, opcode(dns.OpcodeNotify)), dns.RcodeNotAuth, -1, CountSlowNotAuth},
-		{"UPDATE of a zone", servertest.Query(apex, dns.TypeSOA, opcode(dns.OpcodeUpdate)), dns.RcodeRefused, -1, CountSlowRefused},
-		{"UPDATE of another", servertest.Query(away, dns.TypeSOA, opcode(dns.OpcodeUpdate)), dns.RcodeNotAuth, -1, CountSlowNotAuth},
-		{"UPDATE whose zone is not a SOA", servertest.Query(apex, dns.TypeNS, opcode(dns.OpcodeUpdate)), dns.RcodeFormatError, -1, CountSlowFormErr},
-		{"UPDATE without a zone", servertest.Query(apex, dns.TypeSOA, opcode(dns.OpcodeUpdate), func(m *dns.Msg) { m.Question = nil }), dns.RcodeFormatError, -1, CountSlowFormErr},
-		{"UPDATE of two zones", servertest.Query(apex, dns.TypeSOA, opcode(dns.OpcodeUpdate), func(m *dns.Msg) { m.Question = append(m.Question, m.Question[0]) }), dns.RcodeFormatError, -1, CountSlowFormErr},
-		{"NOTIFY with EDNS 1", servertest.Query(apex, dns.TypeSOA, opcode(dns.OpcodeNotify), version1), dns.RcodeBadVers, -1, CountSlowBadVers},
+		{"AXFR of a zone", servertest.Query(apex, dns.TypeAXFR, servertest.EDNS()), dns.RcodeRefused, wire.EDEProhibited, CountDeferredRefused},
+		{"AXFR below an apex", servertest.Query(below, dns.TypeAXFR, servertest.EDNS()), dns.RcodeNotAuth, wire.EDENotAuthoritative, CountDeferredNotAuth},
+		{"AXFR of another class", servertest.Query(apex, dns.TypeAXFR, func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }), dns.RcodeNotAuth, -1, CountDeferredNotAuth},
+		{"NOTIFY for a zone", servertest.Query(apex, dns.TypeSOA, opcode(dns.OpcodeNotify)), dns.RcodeRefused, -1, CountDeferredRefused},
+		{"NOTIFY for another", servertest.Query(away, dns.TypeSOA, opcode(dns.OpcodeNotify)), dns.RcodeNotAuth, -1, CountDeferredNotAuth},
+		{"UPDATE of a zone", servertest.Query(apex, dns.TypeSOA, opcode(dns.OpcodeUpdate)), dns.RcodeRefused, -1, CountDeferredRefused},
+		{"UPDATE of another", servertest.Query(away, dns.TypeSOA, opcode(dns.OpcodeUpdate)), dns.RcodeNotAuth, -1, CountDeferredNotAuth},
+		{"UPDATE whose zone is not a SOA", servertest.Query(apex, dns.TypeNS, opcode(dns.OpcodeUpdate)), dns.RcodeFormatError, -1, CountDeferredFormErr},
+		{"UPDATE without a zone", servertest.Query(apex, dns.TypeSOA, opcode(dns.OpcodeUpdate), func(m *dns.Msg) { m.Question = nil }), dns.RcodeFormatError, -1, CountDeferredFormErr},
+		{"UPDATE of two zones", servertest.Query(apex, dns.TypeSOA, opcode(dns.OpcodeUpdate), func(m *dns.Msg) { m.Question = append(m.Question, m.Question[0]) }), dns.RcodeFormatError, -1, CountDeferredFormErr},
+		{"NOTIFY with EDNS 1", servertest.Query(apex, dns.TypeSOA, opcode(dns.OpcodeNotify), version1), dns.RcodeBadVers, -1, CountDeferredBadVers},
 	} {
 		b, err := c.q.Pack()
 		if err != nil {

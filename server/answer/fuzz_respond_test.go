@@ -59,7 +59,7 @@ func FuzzRespond(f *testing.F) {
 				if n != 0 {
 					t.Fatalf("dropped with %d octets", n)
 				}
-				if len(request) >= wire.HeaderLen && request[2]&0x80 == 0 && (l != flooded || tcp || l.m.outcome != CountDropLimited && l.m.outcome != CountSlowLimited) {
+				if len(request) >= wire.HeaderLen && request[2]&0x80 == 0 && (l != flooded || tcp || l.m.outcome != CountDropLimited && l.m.outcome != CountDeferredLimited) {
 					t.Fatal("a request was dropped")
 				}
 				continue

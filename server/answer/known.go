@@ -26,7 +26,7 @@ type KnownOptions struct {
 //
 // All methods may be called by any number of goroutines.
 type Known struct {
-	peers  ACL
+	peers  prefixSet
 	newest map[string]*atomic.Int64 // by dname.Name.Key of a key: the latest time of signing of a valid message
 	proven *provenTable
 }
@@ -44,7 +44,7 @@ func NewKnown(o KnownOptions, old *Known) *Known {
 			peers = append(peers, p)
 		}
 	}
-	k.peers = NewACL(peers, nil)
+	k.peers = newPrefixSet(peers)
 	for _, name := range o.Keys {
 		key := name.Key()
 		if old != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/server/servertest"
+	"github.com/ptrd/ptrd/server/wire"
 )
 
 // testRates are the limits that tests and benchmarks start from.
@@ -326,7 +327,7 @@ func TestBadCookieOverTheLimit(t *testing.T) {
 		if m.Rcode != dns.RcodeBadCookie || len(m.Question) != 1 || m.Truncated || len(m.Answer) != 0 {
 			t.Errorf("mode %d: got\n%s", c.require, m)
 		}
-		if n := l.counts[CountBadCookie]; n != 5 || l.counts[CountRCodeBadCookie] != 5 {
+		if n := l.counts[CountBadCookie]; n != 5 || l.counts[countOfRCode(wire.RCodeBadCookie)] != 5 {
 			t.Errorf("mode %d: %d BADCOOKIE", c.require, n)
 		}
 		if n := l.counts[CountLimitBadCookie]; (n == 5) != (c.require == RequireLimited) {

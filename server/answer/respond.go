@@ -115,7 +115,7 @@ func (r *Responder) respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 	switch m.header.Flags.Opcode() {
 	case wire.OpcodeQuery:
 	case wire.OpcodeNotify, wire.OpcodeUpdate:
-		return r.deferTo(CountDeferredOther)
+		return r.deferTo(CountDeferOther)
 	default:
 		// RFC 8906 §3.1.4: nothing is known of the message but its header, and of
 		// that not even what RD means.
@@ -155,7 +155,7 @@ func (r *Responder) respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 		}
 	}
 	if m.tsig != 0 {
-		return r.deferTo(CountDeferredQuery)
+		return r.deferTo(CountDeferQuery)
 	}
 
 	// Cookies (RFC 7873 §5.2 and, for a query without a question, §5.4).
@@ -174,7 +174,7 @@ func (r *Responder) respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 
 	// Who may transfer a zone is asked in the deferred lane, and who has a key, later on.
 	if t := m.question.Type; t == rr.TypeAXFR && !q.Transport.IsDatagram() || t == rr.TypeIXFR {
-		return r.deferTo(CountDeferredQuery)
+		return r.deferTo(CountDeferQuery)
 	}
 	if q.Key == nil && !v.Policy.Access.Allows(q.Client.Addr()) {
 		return r.fail(v, q, buf, wire.RCodeRefused, CountProhibited, wire.EDEProhibited, "")

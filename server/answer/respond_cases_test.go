@@ -70,8 +70,8 @@ func respondCases(t testing.TB) []respondCase {
 		{"QTYPE NXNAME", servertest.Query("10.2.0.192.in-addr.arpa.", 128, servertest.EDNS()), CountFormErr},
 		{"QTYPE MAILA", servertest.Query("10.2.0.192.in-addr.arpa.", dns.TypeMAILA, servertest.EDNS()), CountNotImp},
 		{"unknown opcode", servertest.Query(".", dns.TypeNS, opcode15), CountNotImp},
-		{"NOTIFY", servertest.Query("2.0.192.in-addr.arpa.", dns.TypeSOA, func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify }), CountDeferredOther},
-		{"TSIG", servertest.Query("10.2.0.192.in-addr.arpa.", dns.TypePTR, func(m *dns.Msg) { m.SetTsig("key.", dns.HmacSHA256, 300, servertest.Now) }), CountDeferredQuery},
+		{"NOTIFY", servertest.Query("2.0.192.in-addr.arpa.", dns.TypeSOA, func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify }), CountDeferOther},
+		{"TSIG", servertest.Query("10.2.0.192.in-addr.arpa.", dns.TypePTR, func(m *dns.Msg) { m.SetTsig("key.", dns.HmacSHA256, 300, servertest.Now) }), CountDeferQuery},
 		{"a response", servertest.Query("10.2.0.192.in-addr.arpa.", dns.TypePTR, func(m *dns.Msg) { m.Response = true }), CountDropResponse},
 	} {
 		b, err := c.q.Pack()
@@ -88,7 +88,7 @@ func respondCases(t testing.TB) []respondCase {
 		t.Fatal(err)
 	}
 	return append(out,
-		respondCase{name: "AXFR", tcp: true, request: axfr, outcome: CountDeferredQuery},
+		respondCase{name: "AXFR", tcp: true, request: axfr, outcome: CountDeferQuery},
 		respondCase{name: "half a header", request: axfr[:7], outcome: CountDropShort},
 	)
 }

@@ -9,12 +9,12 @@ type DropReason uint8
 
 // The reasons.
 const (
-	DropByRespond  DropReason = iota // Respond's verdict; its own counters say more
-	DropPortZero                     // UDP from port 0: nothing to answer to
-	DropTooLong                      // a datagram longer than any request may be
-	DropNotUnicast                   // asked at a broadcast or multicast address: an answer would be one of many
-	DropSlowFull                     // deferred, and the deferred lane is full
-	DropFault                        // answering it panicked
+	DropByRespond    DropReason = iota // Respond's verdict; its own counters say more
+	DropPortZero                       // UDP from port 0: nothing to answer to
+	DropTooLong                        // a datagram longer than any request may be
+	DropNotUnicast                     // asked at a broadcast or multicast address: an answer would be one of many
+	DropDeferredFull                   // deferred, and the deferred lane is full
+	DropFault                          // answering it panicked
 	NumDropReasons
 )
 

@@ -1,4 +1,4 @@
-// Package sock sets options of sockets and reads their control messages, by operating
-// system: sockopt_*.go and freebind_*.go have the options, sock.go what all systems share,
-// and epoll_linux.go an epoll descriptor that waits in the runtime's poller.
+// Package sock sets socket options and reads control messages, for each operating system:
+// sockopt_*.go have the options, pktinfo_*.go the destination addresses of datagrams, sock.go
+// what all systems share, and epoll_linux.go an epoll descriptor in the runtime's poller.
 package sock

@@ -7,13 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Epoll is an epoll descriptor that itself waits in the runtime's poller: who waits for
-// it is a parked goroutine that a deadline can wake, not a thread that keeps its
-// processor until the scheduler takes it away.
+// Epoll is an epoll descriptor that is itself in the runtime's poller. A goroutine that waits
+// for it is parked and can be woken by a deadline, and does not block a thread.
 type Epoll struct {
 	FD   int
 	File *os.File
-	Raw  syscall.RawConn // of file
+	Raw  syscall.RawConn // of File
 }
 
 // NewEpoll returns an epoll that watches nothing.
@@ -21,7 +20,7 @@ func NewEpoll() (e Epoll, err error) {
 	if e.FD, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return e, os.NewSyscallError("epoll_create1", err)
 	}
-	// The os package leaves a descriptor that blocks out of its poller.
+	// Package os does not add a blocking descriptor to the poller.
 	err = unix.SetNonblock(e.FD, true)
 	e.File = os.NewFile(uintptr(e.FD), "epoll")
 	if err != nil {
@@ -36,7 +35,7 @@ func NewEpoll() (e Epoll, err error) {
 	return e, nil
 }
 
-// Close gives the descriptor back, if there is one.
+// Close closes the descriptor, if there is one.
 func (e *Epoll) Close() {
 	if e.File != nil {
 		e.File.Close()

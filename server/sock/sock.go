@@ -13,7 +13,7 @@ import (
 	"github.com/ptrd/ptrd/server/answer"
 )
 
-// BindError tells the address, what the system said and what to do.
+// BindError returns an error with the address, the reason of the system and the remedy.
 func BindError(transport string, addr netip.AddrPort, err error) error {
 	cause := err
 	var op *net.OpError
@@ -27,8 +27,8 @@ func BindError(transport string, addr netip.AddrPort, err error) error {
 	return fmt.Errorf("listen %v %s: %w; %s", addr, transport, cause, bindRemedy(err, addr))
 }
 
-// Network returns the network's name for the net package. The digit keeps IPv6
-// sockets from taking IPv4 as well (IPV6_V6ONLY), which has sockets of its own.
+// Network returns the network's name for package net. With the digit, IPv6 sockets do not
+// receive IPv4 (IPV6_V6ONLY), which has its own sockets.
 func Network(transport string, addr netip.AddrPort) string {
 	if addr.Addr().Is4() {
 		return transport + "4"
@@ -50,8 +50,8 @@ func InterfaceIndex(zone string) int {
 	return 0
 }
 
-// BindName returns the address for the net package, with the number of the interface: the
-// package remembers for a minute which number a name has.
+// BindName returns the address for package net, with the number of the interface: the package
+// caches for a minute which number a name has.
 func BindName(addr netip.AddrPort) string {
 	if zone := addr.Addr().Zone(); zone != "" {
 		if n := InterfaceIndex(zone); n != 0 {
@@ -61,31 +61,40 @@ func BindName(addr netip.AddrPort) string {
 	return addr.String()
 }
 
-// BoundTo returns the address of the socket, which is [::] for an inherited one
-// that stands for 0.0.0.0 as well, without an IPv6 zone.
+// BoundTo returns the address of the socket, without an IPv6 zone. It is [::] for an inherited
+// socket that receives IPv4 as well.
 func BoundTo(conn *net.UDPConn) netip.AddrPort {
 	a := conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
-// ControlListener calls f with the descriptor of the socket.
-func ControlListener(ln *net.TCPListener, f func(fd uintptr) error) error {
-	raw, err := ln.SyscallConn()
+// Control calls f with the descriptor of the socket.
+func Control(c syscall.Conn, f func(fd uintptr) error) error {
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return err
 	}
+	return ControlRaw(raw, f)
+}
+
+// ControlRaw calls f with the descriptor.
+func ControlRaw(raw syscall.RawConn, f func(fd uintptr) error) error {
 	var inner error
 	if err := raw.Control(func(fd uintptr) { inner = f(fd) }); err != nil {
 		return err
 	}
-	if inner != nil {
-		return fmt.Errorf("socket option: %w", inner)
-	}
-	return nil
+	return inner
 }
 
-// AddrPort returns the address of a TCP end, without an IPv6 zone; the zero value
-// where the system could not tell it, because the connection had ended.
+// IsDualStack reports whether the IPv6 socket receives IPv4 as well.
+func IsDualStack(c syscall.Conn) (dual bool) {
+	// After an error it does not.
+	_ = Control(c, func(fd uintptr) error { dual = !isIPv6Only(fd); return nil })
+	return dual
+}
+
+// AddrPort returns the address of an end of a TCP connection, without an IPv6 zone; the zero
+// value if the connection had ended before the system was asked.
 func AddrPort(a net.Addr) netip.AddrPort {
 	t, ok := a.(*net.TCPAddr)
 	if !ok {
@@ -95,7 +104,7 @@ func AddrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(p.Addr().Unmap().WithZone(""), p.Port())
 }
 
-// SendFailure sorts an error of a send into its counter.
+// SendFailure returns the counter for an error of sending.
 func SendFailure(err error) answer.SendFailure {
 	var errno syscall.Errno
 	switch {
@@ -109,14 +118,13 @@ func SendFailure(err error) answer.SendFailure {
 	return answer.SendOther
 }
 
-// DrainTime is how long a worker without a non-blocking read looks for datagrams
-// that a removed address still holds. They are there already, so it only has to
-// be longer than a read takes.
+// DrainTime is how long a worker without non-blocking reads reads what the socket of a removed
+// address still holds. It only has to be longer than a read takes.
 const DrainTime = 20 * time.Millisecond
 
-// PacketInfo is what the kernel tells of the way that a datagram came.
+// PacketInfo is what the kernel reports about how a datagram was received.
 type PacketInfo struct {
-	Addr    netip.Addr // the address asked
-	Index   uint32     // of the interface, where known
-	Unicast bool       // false where the kernel knows that addr was a broadcast address
+	Addr    netip.Addr // its destination
+	Index   uint32     // of the interface, if known
+	Unicast bool       // false if the kernel reports that Addr is a broadcast address
 }

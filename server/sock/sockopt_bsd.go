@@ -6,23 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// PerWorker: SO_REUSEPORT does not spread clients on these systems, so the
+// PerWorker is false: SO_REUSEPORT does not distribute clients on these systems, so the
 // workers share one socket.
 const PerWorker = false
 
-// udpReceiveBuffer is within the default limit of these systems and holds some
-// hundred queries.
+// ReceiveBuffer is within the default limit of these systems and holds some hundred queries.
 const ReceiveBuffer = 256 << 10
 
-// SetUDPOptions prepares the socket fd, bound to local or about to be, and
+// SetUDPOptions sets the options of the socket fd, which is or will be bound to local, and
 // returns the size of its receive buffer.
 func SetUDPOptions(fd uintptr, local netip.Addr, _ bool) (receiveBuffer int, err error) {
-	// The net package allows sending to broadcast addresses; a response never goes there.
+	// Package net allows sending to broadcast addresses; a response never goes there.
 	if err := unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 0); err != nil {
 		return 0, fmt.Errorf("socket option SO_BROADCAST: %w", err)
 	}
@@ -35,52 +33,18 @@ func SetUDPOptions(fd uintptr, local netip.Addr, _ bool) (receiveBuffer int, err
 			return 0, fmt.Errorf("socket option for the address asked: %w", err)
 		}
 	}
-	// A smaller buffer than wanted is what setUDPOptions reports, not an error.
+	// A smaller buffer is not an error; the caller reports it.
 	_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, ReceiveBuffer)
 	return unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF)
 }
 
+// ReceiveBufferRemedy is what to do about a receive buffer that is too small.
 const ReceiveBufferRemedy = "raise the system's limit of socket buffers (sysctl kern.ipc.maxsockbuf, on NetBSD kern.sbmax)"
 
-// ParsePacketInfo reads the control messages of a datagram.
-func ParsePacketInfo(control []byte) (PacketInfo, bool) {
-	messages, err := unix.ParseSocketControlMessage(control)
-	if err != nil {
-		return PacketInfo{}, false
-	}
-	for _, m := range messages {
-		switch {
-		case m.Header.Level == unix.IPPROTO_IP && m.Header.Type == receiveInfo4:
-			return parseInfo4(m.Data)
-		case m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_PKTINFO && len(m.Data) >= unix.SizeofInet6Pktinfo:
-			p := (*unix.Inet6Pktinfo)(unsafe.Pointer(&m.Data[0]))
-			return PacketInfo{Addr: netip.AddrFrom16(p.Addr), Index: p.Ifindex, Unicast: true}, true
-		}
-	}
-	return PacketInfo{}, false
-}
+// SetFreebind returns an error: this system does not support it.
+func SetFreebind(uintptr, bool) error { return errors.New("freebind is there on Linux only") }
 
-// AppendPacketInfo appends the control message that makes a response come from
-// info.addr.
-func AppendPacketInfo(b []byte, info PacketInfo) []byte {
-	if info.Addr.Is4() {
-		return appendControl(b, unix.IPPROTO_IP, sendInfo4, info4(info))
-	}
-	var p unix.Inet6Pktinfo
-	p.Addr, p.Ifindex = info.Addr.As16(), info.Index
-	return appendControl(b, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, unsafe.Slice((*byte)(unsafe.Pointer(&p)), unix.SizeofInet6Pktinfo))
-}
-
-func appendControl(b []byte, level, name int32, data []byte) []byte {
-	message := make([]byte, unix.CmsgSpace(len(data)))
-	h := (*unix.Cmsghdr)(unsafe.Pointer(&message[0]))
-	h.Level, h.Type = level, name
-	h.SetLen(unix.CmsgLen(len(data)))
-	copy(message[unix.CmsgLen(0):], data)
-	return append(b, message...)
-}
-
-// bindRemedy says what an operator can do about an address that cannot be bound.
+// bindRemedy returns what an operator can do about an address that cannot be bound.
 func bindRemedy(err error, addr netip.AddrPort) string {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):

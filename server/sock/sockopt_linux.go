@@ -1,6 +1,7 @@
 package sock
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -9,20 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// PerWorker: each worker has a socket of its own in one SO_REUSEPORT
-// group, among which the kernel spreads the clients by a hash of their address.
+// PerWorker is whether each worker has its own socket, in one SO_REUSEPORT group: the kernel
+// distributes the clients by a hash of their address.
 const PerWorker = true
 
 const (
-	// udpReceiveBuffer bridges the time in which a worker does not run. The kernel
-	// takes this twice and charges a small datagram some 1,280 octets of it, so
-	// there is room for about 6,500 queries: 30 ms at 200,000 a second on one
-	// socket, longer than the collector or the scheduler of a busy host takes. A
-	// larger one would only hold queries whose clients have asked again already.
+	// ReceiveBuffer holds the queries that arrive while a worker does not run. The kernel
+	// doubles it and charges some 1,280 octets for a small datagram, so there is room for
+	// about 6,500 queries: 30 ms at 200,000 queries a second on one socket, which is longer
+	// than garbage collection or the scheduler of a busy host takes. A larger one would
+	// only hold queries that the clients have sent again already.
 	ReceiveBuffer = 4 << 20
 
-	// udpSendBuffer takes several batches of full-sized responses while the device
-	// works; what does not fit is dropped, see mmsgSocket.transmit.
+	// udpSendBuffer has room for several batches of full-sized responses. Responses that
+	// do not fit are dropped, see mmsgSocket.transmit of package udp.
 	udpSendBuffer = 1 << 20
 )
 
@@ -32,21 +33,21 @@ type Option struct {
 	Optional           bool // an old kernel may lack it
 }
 
-// SetUDPOptions prepares the socket fd, bound to local or about to be, and
-// returns the size of its receive buffer. reuse puts it in the group of the
-// sockets with its address.
+// SetUDPOptions sets the options of the socket fd, which is or will be bound to local, and
+// returns the size of its receive buffer. reuse adds it to the group of the sockets with its
+// address.
 func SetUDPOptions(fd uintptr, local netip.Addr, reuse bool) (receiveBuffer int, err error) {
 	wildcard := local.IsUnspecified()
 	options := []Option{
-		// The net package allows sending to broadcast addresses; a response never goes there.
+		// Package net allows sending to broadcast addresses; a response never goes there.
 		{unix.SOL_SOCKET, unix.SO_BROADCAST, 0, false},
 		{unix.SOL_SOCKET, unix.SO_SNDBUF, udpSendBuffer, false},
 	}
 	if reuse {
 		options = append(options, Option{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1, false})
 	}
-	// RFC 9715 §3.1: no DF bit, and no path MTU from ICMP messages that anybody
-	// can forge; Respond keeps the responses small enough.
+	// RFC 9715 §3.1: no DF bit, and no path MTU from ICMP messages, which can be
+	// forged; Respond keeps the responses small enough.
 	if local.Is4() {
 		options = append(options, Option{unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_OMIT, true})
 		if wildcard { // which address was asked
@@ -68,8 +69,8 @@ func SetUDPOptions(fd uintptr, local netip.Addr, reuse bool) (receiveBuffer int,
 	return setReceiveBuffer(int(fd))
 }
 
-// setReceiveBuffer asks for udpReceiveBuffer, past the host's limit where the
-// process may, and returns what it got.
+// setReceiveBuffer requests ReceiveBuffer, above the host's limit if the process has the
+// privilege, and returns the size granted.
 func setReceiveBuffer(fd int) (int, error) {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, ReceiveBuffer) != nil {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, ReceiveBuffer); err != nil {
@@ -77,45 +78,25 @@ func setReceiveBuffer(fd int) (int, error) {
 		}
 	}
 	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
-	return n / 2, err // the kernel tells the double
+	return n / 2, err // the kernel reports the double
+}
+
+// SetFreebind allows fd to be bound to an address that no interface has yet.
+func SetFreebind(fd uintptr, is6 bool) error {
+	level, name := unix.IPPROTO_IP, unix.IP_FREEBIND
+	if is6 {
+		level, name = unix.IPPROTO_IPV6, unix.IPV6_FREEBIND
+	}
+	if err := unix.SetsockoptInt(int(fd), level, name, 1); err != nil {
+		return fmt.Errorf("socket option for freebind: %w", err)
+	}
+	return nil
 }
 
 // ReceiveBufferRemedy says what to do about a receive buffer that is too small.
 const ReceiveBufferRemedy = "raise the sysctl net.core.rmem_max"
 
-// ParsePacketInfo reads the control messages of a datagram.
-func ParsePacketInfo(control []byte) (PacketInfo, bool) {
-	messages, err := unix.ParseSocketControlMessage(control)
-	if err != nil {
-		return PacketInfo{}, false
-	}
-	for _, m := range messages {
-		switch {
-		case m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_PKTINFO && len(m.Data) >= unix.SizeofInet4Pktinfo:
-			p := (*unix.Inet4Pktinfo)(unsafe.Pointer(&m.Data[0]))
-			return PacketInfo{
-				Addr:    netip.AddrFrom4(p.Addr),
-				Index:   uint32(p.Ifindex),
-				Unicast: p.Spec_dst == p.Addr || p.Spec_dst == [4]byte{},
-			}, true
-		case m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_PKTINFO && len(m.Data) >= unix.SizeofInet6Pktinfo:
-			p := (*unix.Inet6Pktinfo)(unsafe.Pointer(&m.Data[0]))
-			return PacketInfo{Addr: netip.AddrFrom16(p.Addr), Index: p.Ifindex, Unicast: true}, true
-		}
-	}
-	return PacketInfo{}, false
-}
-
-// AppendPacketInfo appends the control message that makes a response come from
-// info.addr.
-func AppendPacketInfo(b []byte, info PacketInfo) []byte {
-	if info.Addr.Is4() {
-		return append(b, unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(info.Index), Spec_dst: info.Addr.As4()})...)
-	}
-	return append(b, unix.PktInfo6(&unix.Inet6Pktinfo{Ifindex: info.Index, Addr: info.Addr.As16()})...)
-}
-
-// bindRemedy says what an operator can do about an address that cannot be bound.
+// bindRemedy returns what an operator can do about an address that cannot be bound.
 func bindRemedy(err error, addr netip.AddrPort) string {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
@@ -128,4 +109,18 @@ func bindRemedy(err error, addr netip.AddrPort) string {
 		return "this host has no such address family; leave the address out"
 	}
 	return "listen on another address"
+}
+
+// Sockaddr returns the address in sa, without an IPv6 zone.
+func Sockaddr(sa *unix.RawSockaddrInet6) netip.AddrPort {
+	if sa.Family == unix.AF_INET {
+		sa4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(sa4.Addr), ntohs(sa4.Port))
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), ntohs(sa.Port))
+}
+
+// ntohs returns the number that the kernel wrote in network order.
+func ntohs(n uint16) uint16 {
+	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&n))[:])
 }

@@ -6,30 +6,57 @@ import (
 	"errors"
 	"net/netip"
 	"syscall"
+	"unsafe"
 
 	"github.com/ptrd/ptrd/server/answer"
 	"golang.org/x/sys/unix"
 )
 
-// ShareTCPPort lets fd be bound beside another socket of ours on the same port.
+// ShareTCPPort lets fd be bound next to another socket of this process on the same port.
 func ShareTCPPort(fd uintptr) error {
 	return unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 }
 
-// IsDualStack reports whether the IPv6 socket takes IPv4 as well.
-func IsDualStack(c syscall.Conn) bool {
-	raw, err := c.SyscallConn()
+func isIPv6Only(fd uintptr) bool {
+	only, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
+	return err != nil || only != 0
+}
+
+// ParsePacketInfo reads the control messages of a datagram.
+func ParsePacketInfo(control []byte) (PacketInfo, bool) {
+	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
-		return false
+		return PacketInfo{}, false
 	}
-	var dual bool
-	if err := raw.Control(func(fd uintptr) {
-		only, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
-		dual = err == nil && only == 0
-	}); err != nil {
-		return false
+	for _, m := range messages {
+		switch {
+		case m.Header.Level == unix.IPPROTO_IP && m.Header.Type == receiveInfo4:
+			return parseInfo4(m.Data)
+		case m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_PKTINFO && len(m.Data) >= unix.SizeofInet6Pktinfo:
+			p := (*unix.Inet6Pktinfo)(unsafe.Pointer(&m.Data[0]))
+			return PacketInfo{Addr: netip.AddrFrom16(p.Addr), Index: p.Ifindex, Unicast: true}, true
+		}
 	}
-	return dual
+	return PacketInfo{}, false
+}
+
+// AppendPacketInfo appends the control message that sets the source address of a response to
+// info.Addr.
+func AppendPacketInfo(b []byte, info PacketInfo) []byte {
+	if info.Addr.Is4() {
+		return appendControl(b, unix.IPPROTO_IP, sendInfo4, info4(info))
+	}
+	p := unix.Inet6Pktinfo{Addr: info.Addr.As16(), Ifindex: info.Index}
+	return appendControl(b, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, unsafe.Slice((*byte)(unsafe.Pointer(&p)), unix.SizeofInet6Pktinfo))
+}
+
+func appendControl(b []byte, level, name int32, data []byte) []byte {
+	message := make([]byte, unix.CmsgSpace(len(data)))
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&message[0]))
+	h.Level, h.Type = level, name
+	h.SetLen(unix.CmsgLen(len(data)))
+	copy(message[unix.CmsgLen(0):], data)
+	return append(b, message...)
 }
 
 // errnoFailure sorts an error of the kernel into its counter.

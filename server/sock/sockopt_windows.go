@@ -12,19 +12,19 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// PerWorker: the workers share one socket.
+// PerWorker is false: the workers share one socket.
 const PerWorker = false
 
-// udpReceiveBuffer holds some thousand queries.
+// ReceiveBuffer holds some thousand queries.
 const ReceiveBuffer = 1 << 20
 
-// Options and control messages of ws2ipdef.h that x/sys does not name.
+// Options and control messages of ws2ipdef.h that x/sys does not define.
 const (
 	ipPacketInfo = 19 // IP_PKTINFO and IPV6_PKTINFO
 	ipv6Only     = 27 // IPV6_V6ONLY
 )
 
-// SetUDPOptions prepares the socket fd, bound to local or about to be, and
+// SetUDPOptions sets the options of the socket fd, which is or will be bound to local, and
 // returns the size of its receive buffer.
 func SetUDPOptions(fd uintptr, local netip.Addr, _ bool) (receiveBuffer int, err error) {
 	h := windows.Handle(fd)
@@ -43,26 +43,15 @@ func SetUDPOptions(fd uintptr, local netip.Addr, _ bool) (receiveBuffer int, err
 	return ReceiveBuffer, nil
 }
 
+// ReceiveBufferRemedy is what to do about a receive buffer that is too small.
 const ReceiveBufferRemedy = "lower the load"
 
-// ShareTCPPort is not to be had here: SO_REUSEADDR would let any process take
-// the port over.
+// ShareTCPPort does nothing: SO_REUSEADDR would allow any process to take over the port.
 func ShareTCPPort(uintptr) error { return nil }
 
-// IsDualStack reports whether the IPv6 socket takes IPv4 as well.
-func IsDualStack(c syscall.Conn) bool {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return false
-	}
-	var dual bool
-	if err := raw.Control(func(fd uintptr) {
-		only, err := windows.GetsockoptInt(windows.Handle(fd), windows.IPPROTO_IPV6, ipv6Only)
-		dual = err == nil && only == 0
-	}); err != nil {
-		return false
-	}
-	return dual
+func isIPv6Only(fd uintptr) bool {
+	only, err := windows.GetsockoptInt(windows.Handle(fd), windows.IPPROTO_IPV6, ipv6Only)
+	return err != nil || only != 0
 }
 
 // A control message is a WSACMSGHDR, a size_t and two ints, and data that start
@@ -93,8 +82,8 @@ func ParsePacketInfo(control []byte) (PacketInfo, bool) {
 	return PacketInfo{}, false
 }
 
-// AppendPacketInfo appends the control message that makes a response come from
-// info.addr.
+// AppendPacketInfo appends the control message that sets the source address of a response to
+// info.Addr.
 func AppendPacketInfo(b []byte, info PacketInfo) []byte {
 	level, addr := uint32(windows.IPPROTO_IPV6), info.Addr.AsSlice()
 	if info.Addr.Is4() {
@@ -110,7 +99,10 @@ func AppendPacketInfo(b []byte, info PacketInfo) []byte {
 	return append(b, message...)
 }
 
-// bindRemedy says what an operator can do about an address that cannot be bound.
+// SetFreebind returns an error: this system does not support it.
+func SetFreebind(uintptr, bool) error { return errors.New("freebind is there on Linux only") }
+
+// bindRemedy returns what an operator can do about an address that cannot be bound.
 func bindRemedy(err error, addr netip.AddrPort) string {
 	switch {
 	case errors.Is(err, windows.WSAEADDRINUSE):

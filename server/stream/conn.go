@@ -364,13 +364,13 @@ func (c *tcpConn) respond(d *connAnswerer, room []byte, n int) (size int, verdic
 
 // deferQuery queues a query for the deferred lane; false if the lane is full.
 func (c *tcpConn) deferQuery(d *connAnswerer, message []byte) bool {
-	slow := c.conns.slow
-	if !slow.HasRoom(d.transport, false) {
-		slow.CountFull()
+	lane := c.conns.lane
+	if !lane.HasRoom(d.transport, false) {
+		lane.CountFull()
 		return false
 	}
 	c.inWork.Add(1)
-	ok := slow.Offer(&deferred.Request{
+	ok := lane.Offer(&deferred.Request{
 		Deferred: answer.Deferred{Request: d.worker.Request, View: d.view, Message: append([]byte(nil), message...)},
 		From:     deferredConn{c},
 	})

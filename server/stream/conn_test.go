@@ -99,7 +99,7 @@ func FuzzTCPStream(f *testing.F) {
 				taken := c.answer(answerer, in)
 				answerer.publish()
 				in = in[taken:]
-				slow += s.slow.Discard()
+				slow += s.lane.Discard()
 				if m.take(); taken == 0 {
 					break
 				}

@@ -29,7 +29,7 @@ func tableOf(t *testing.T, limits worker.Limits) (*Server, func(addr string, p t
 		o.Now = func() time.Time { return now }
 	})
 	now = now.Add(time.Hour)
-	s.conns = New(s.Group, s.slow, 1)
+	s.conns = New(s.Group, s.lane, 1)
 	return s, func(addr string, p tcpPhase, quiet time.Duration) (*tcpConn, bool) {
 		c := &tcpConn{conns: s.conns, place: -1, client: netip.AddrPortFrom(netip.MustParseAddr(addr), 4242), sock: new(abortedStream)}
 		c.enter(p, s.Clock()-quiet)

@@ -25,7 +25,7 @@ type Options struct {
 // Server is a group of workers, a deferred lane and a set of connections.
 type Server struct {
 	*worker.Group
-	slow  *deferred.Lane
+	lane  *deferred.Lane
 	conns *Set
 
 	plain, tls []*Listener
@@ -35,21 +35,21 @@ type Server struct {
 type Totals struct {
 	worker.Totals
 	ConnTotals
-	Slow deferred.Totals
+	Deferred deferred.Totals
 }
 
 func newTestServer(t testing.TB, edit func(*Options)) *Server {
 	t.Helper()
 	var all Options
 	s := new(Server)
-	s.Group, s.slow = workertest.New(t, func(o *workertest.Options) {
+	s.Group, s.lane = workertest.New(t, func(o *workertest.Options) {
 		all.Options = *o
 		if edit != nil {
 			edit(&all)
 		}
 		*o = all.Options
 	})
-	s.conns = New(s.Group, s.slow, 1)
+	s.conns = New(s.Group, s.lane, 1)
 	if all.TLS != nil {
 		s.SetTLS(*all.TLS)
 	}
@@ -81,7 +81,7 @@ func (s *Server) Serve(ctx context.Context) (err error) {
 		return err
 	}
 	s.Group.Start()
-	s.slow.Start(ctx)
+	s.lane.Start(ctx)
 	for _, l := range append(s.plain, s.tls...) {
 		l.Start()
 	}
@@ -91,7 +91,7 @@ func (s *Server) Serve(ctx context.Context) (err error) {
 	}
 	s.removeListeners()
 	s.conns.Wait()
-	s.slow.Stop()
+	s.lane.Stop()
 	s.conns.Stop()
 	s.Group.Stop()
 	return err
@@ -109,14 +109,14 @@ func (s *Server) Totals() Totals {
 	var t Totals
 	s.Group.AddTo(&t.Totals)
 	s.conns.AddTo(&t.ConnTotals, &t.Transports)
-	s.slow.AddTo(&t.Slow)
+	s.lane.AddTo(&t.Deferred)
 	return t
 }
 
 func checkLaws(t testing.TB, s *Server) Totals {
 	t.Helper()
 	total := s.Totals()
-	workertest.CheckTotals(t, total.Totals, total.Slow)
+	workertest.CheckTotals(t, total.Totals, total.Deferred)
 	if sum := uint64(total.Open) + workertest.SumOf(total.Closed[:]); total.Accepted != sum {
 		t.Errorf("accepted %d, open + closed %d: %+v", total.Accepted, sum, total)
 	}

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -51,8 +52,8 @@ func (l *Listener) Close() {
 // Share lets another socket of this process be bound to an address that overlaps that of l.
 func (l *Listener) Share() error {
 	for _, ln := range l.sockets {
-		if err := sock.ControlListener(ln, sock.ShareTCPPort); err != nil {
-			return err
+		if err := sock.Control(ln, sock.ShareTCPPort); err != nil {
+			return fmt.Errorf("socket option: %w", err)
 		}
 	}
 	return nil
@@ -103,7 +104,7 @@ func listenTCP(ctx context.Context, addr netip.AddrPort, n int, reuse, freebind 
 			addr = netip.AddrPortFrom(addr.Addr(), sock.AddrPort(ln.Addr()).Port())
 			if n > 1 && !reuse {
 				reuse = true
-				err = sock.ControlListener(sockets[0], sock.ShareTCPPort)
+				err = sock.Control(sockets[0], sock.ShareTCPPort)
 			}
 		}
 		if err != nil {
@@ -121,18 +122,14 @@ func controlTCP(reuse, freebind, is6 bool) func(string, string, syscall.RawConn)
 		return nil
 	}
 	return func(_, _ string, raw syscall.RawConn) error {
-		var optionErr error
-		err := raw.Control(func(fd uintptr) {
+		return sock.ControlRaw(raw, func(fd uintptr) (err error) {
 			if reuse {
-				optionErr = sock.ShareTCPPort(fd)
+				err = sock.ShareTCPPort(fd)
 			}
-			if freebind && optionErr == nil {
-				optionErr = sock.SetFreebind(fd, is6)
+			if freebind && err == nil {
+				err = sock.SetFreebind(fd, is6)
 			}
+			return err
 		})
-		if err == nil {
-			err = optionErr
-		}
-		return err
 	}
 }

@@ -89,13 +89,13 @@ func FuzzTCPLoop(f *testing.F) {
 				rest = rest[n:]
 			}
 			l.turn()
-			slow += l.conns.slow.Discard()
+			slow += l.conns.lane.Discard()
 			got = takeAll(client, got)
 		}
 		for quiet := 0; quiet < 3; quiet++ { // what it answers in the end
 			l.turn()
 			before := len(got) + slow
-			slow += l.conns.slow.Discard()
+			slow += l.conns.lane.Discard()
 			if got = takeAll(client, got); len(got)+slow > before || len(l.again) > 0 {
 				quiet = -1
 			}
@@ -300,7 +300,7 @@ func TestTCPTimes(t *testing.T) {
 			r := serve(t, func(o *Options) {
 				o.Now = clock.now
 				o.Limits.TCPIdle, o.Limits.TCPWrite = idle, message
-				o.Slow = workertest.HandlerFunc(func(ctx context.Context, _ *deferred.Request) { <-ctx.Done() })
+				o.HandleAll = workertest.HandlerFunc(func(ctx context.Context, _ *deferred.Request) { <-ctx.Done() })
 				o.Limits.TCPClients = 4
 			}, "127.0.0.1")
 			others := 0
@@ -309,7 +309,7 @@ func TestTCPTimes(t *testing.T) {
 					workertest.Dial(t, r.addr()).Send(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
 				}
 				others++
-				workertest.Await(t, "work", func() bool { return r.Totals().Slow.Working == others })
+				workertest.Await(t, "work", func() bool { return r.Totals().Deferred.Working == others })
 			}
 			client := workertest.Dial(t, r.addr())
 			client.SetNoDelay(true)
@@ -492,7 +492,7 @@ func TestTCPRepliesAndAnswersDoNotMix(t *testing.T) {
 	eachWay(t, func(t *testing.T, way func(*Options)) {
 		r := serve(t, func(o *Options) {
 			way(o)
-			o.Slow = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) {
+			o.HandleAll = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) {
 				for range 3 {
 					answer := make([]byte, 20000)
 					copy(answer, q.Message)
@@ -537,8 +537,8 @@ func TestTCPRepliesAndAnswersDoNotMix(t *testing.T) {
 			}
 		}
 		r.end()
-		if total := r.Totals(); workertest.SumOf(total.Transports[answer.TCP].Unsent[:])+total.Slow.Unsent > 0 {
-			t.Errorf("unsent: %v, %d of the deferred lane", total.Transports[answer.TCP].Unsent, total.Slow.Unsent)
+		if total := r.Totals(); workertest.SumOf(total.Transports[answer.TCP].Unsent[:])+total.Deferred.Unsent > 0 {
+			t.Errorf("unsent: %v, %d of the deferred lane", total.Transports[answer.TCP].Unsent, total.Deferred.Unsent)
 		}
 	})
 }
@@ -610,7 +610,7 @@ func TestRepliesClogWhileConnectionsCome(t *testing.T) {
 	r := serve(t, func(o *Options) {
 		o.Workers = 1
 		o.Limits.TCPClients, o.Limits.TCPClientsPer = 500, 500
-		o.Slow = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) {
+		o.HandleAll = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) {
 			for range 10 {
 				if q.Reply(make([]byte, 60_000)) != nil {
 					return
@@ -647,6 +647,6 @@ func TestRepliesClogWhileConnectionsCome(t *testing.T) {
 			}
 		}
 	}
-	workertest.Await(t, "rest", func() bool { return r.Totals().Slow.Working == 0 })
+	workertest.Await(t, "rest", func() bool { return r.Totals().Deferred.Working == 0 })
 	checkLaws(t, r.Server)
 }

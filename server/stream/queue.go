@@ -69,7 +69,7 @@ func (c *tcpConn) fail(err error) {
 		q.failure = err
 	}
 	c.countUnsent(q.answers)
-	c.conns.slow.CountUnsent(q.replies)
+	c.conns.lane.CountUnsent(q.replies)
 	q.octets = nil
 	c.emptied()
 }

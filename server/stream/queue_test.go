@@ -187,7 +187,7 @@ func TestDeafClientsHoldUpNobody(t *testing.T) {
 				}
 				last, same := uint64(0), 0
 				workertest.Await(t, "deaf clients whose answers are queued", func() bool {
-					if n := w.Totals().Slow.Done; w.clogged() < deaf || n != last {
+					if n := w.Totals().Deferred.Done; w.clogged() < deaf || n != last {
 						last, same = n, 0
 					}
 					same++
@@ -224,10 +224,10 @@ func TestQueueIsBounded(t *testing.T) {
 		c := w.dial()
 		c.send(t, opcode(t, dns.OpcodeNotify, "2.0.192.in-addr.arpa."))
 		workertest.Await(t, "the reason", func() bool { return w.Totals().Closed[answer.CloseSlowReader] == 1 })
-		workertest.Await(t, "rest", func() bool { return w.Totals().Slow.Working == 0 })
+		workertest.Await(t, "rest", func() bool { return w.Totals().Deferred.Working == 0 })
 		total := checkLaws(t, w.Server)
-		if kernel := total.Slow.Replies - total.Slow.Unsent; total.Slow.Unsent < maxQueued/60_000 || kernel*60_000 > 16<<20 {
-			t.Errorf("%d messages made, %d unsent", total.Slow.Replies, total.Slow.Unsent)
+		if kernel := total.Deferred.Replies - total.Deferred.Unsent; total.Deferred.Unsent < maxQueued/60_000 || kernel*60_000 > 16<<20 {
+			t.Errorf("%d messages made, %d unsent", total.Deferred.Replies, total.Deferred.Unsent)
 		}
 	})
 }
@@ -305,7 +305,7 @@ func TestTransferEndsOnlyWithoutProgress(t *testing.T) {
 			return len(c.out.octets) > 0
 		}
 		for received < messages {
-			workertest.Await(t, "a queue, or the end", func() bool { return isQueued() || w.Totals().Slow.Done == 1 })
+			workertest.Await(t, "a queue, or the end", func() bool { return isQueued() || w.Totals().Deferred.Done == 1 })
 			clock.advance(59 * time.Minute)
 			w.look()
 			now := clock.now().Sub(w.Began)
@@ -320,8 +320,8 @@ func TestTransferEndsOnlyWithoutProgress(t *testing.T) {
 		if d := clock.now().Sub(began); d < 5*time.Hour {
 			t.Errorf("the transfer took %v, which is no test of one that takes long", d)
 		}
-		workertest.Await(t, "rest", func() bool { return w.Totals().Slow.Working == 0 })
-		if n := w.Totals().Slow.Unsent; n != 0 {
+		workertest.Await(t, "rest", func() bool { return w.Totals().Deferred.Working == 0 })
+		if n := w.Totals().Deferred.Unsent; n != 0 {
 			t.Errorf("%d messages unsent", n)
 		}
 
@@ -344,7 +344,7 @@ func TestTransferEndsOnlyWithoutProgress(t *testing.T) {
 		for range messages {
 			next.receive(t)
 		}
-		workertest.Await(t, "rest", func() bool { return w.Totals().Slow.Working == 0 })
+		workertest.Await(t, "rest", func() bool { return w.Totals().Deferred.Working == 0 })
 		checkLaws(t, w.Server)
 	})
 }

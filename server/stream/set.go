@@ -46,7 +46,7 @@ type engine interface {
 // Set are the connections of all addresses and the limits on them.
 type Set struct {
 	*worker.Group
-	slow     *deferred.Lane
+	lane     *deferred.Lane
 	identity atomic.Pointer[tlsIdentity] // nil: none yet
 	engines  map[answer.Transport]engine // by transport
 	wg       sync.WaitGroup              // of the connections
@@ -64,10 +64,10 @@ type Set struct {
 	unsent       [answer.NumTransports][answer.NumSendFailures]atomic.Uint64
 }
 
-func New(h *worker.Group, slow *deferred.Lane, seed uint64) *Set {
+func New(h *worker.Group, lane *deferred.Lane, seed uint64) *Set {
 	t := &Set{
 		Group:    h,
-		slow:     slow,
+		lane:     lane,
 		clients:  make(map[netip.Addr]*int),
 		prefixes: make(map[netip.Addr]*int),
 		random:   rand.New(rand.NewPCG(seed, 0)),

@@ -44,7 +44,7 @@ const (
 
 // prepareTCP sets the options of a listening socket. Accepted sockets inherit them.
 func prepareTCP(ln *net.TCPListener) error {
-	return sock.ControlListener(ln, func(fd uintptr) error { return setTCPOptions(int(fd)) })
+	return sock.Control(ln, func(fd uintptr) error { return setTCPOptions(int(fd)) })
 }
 
 func setTCPOptions(fd int) error {
@@ -78,7 +78,7 @@ type loopListener struct {
 func (w *loopEngine) listen(l *Listener) error {
 	for i, loop := range w.loops {
 		var err error
-		controlErr := sock.ControlListener(l.sockets[i%len(l.sockets)], func(fd uintptr) error {
+		controlErr := sock.Control(l.sockets[i%len(l.sockets)], func(fd uintptr) error {
 			loop.do(func() { err = loop.listen(l, int(fd)) })
 			return err
 		})

@@ -112,7 +112,7 @@ func TestTCPSlowQueryDoesNotHoldUpFastOnes(t *testing.T) {
 		release := make(chan struct{})
 		r := serve(t, func(o *Options) {
 			way(o)
-			o.Slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
+			o.HandleAll = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
 				workertest.Wait(ctx, release)
 				q.Reply(append(q.Message[:3:3], 9))
 				q.Reply(append(q.Message[:3:3], 10)) // a transfer is many messages
@@ -138,7 +138,7 @@ func TestTCPIsNotIdleWhileTheSlowLaneWorks(t *testing.T) {
 		r := serve(t, func(o *Options) {
 			way(o)
 			o.Limits.TCPIdle = 20 * time.Millisecond
-			o.Slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
+			o.HandleAll = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
 				workertest.Wait(ctx, release)
 				q.Reply(q.Message)
 			})
@@ -168,7 +168,7 @@ func TestTCPPipelineLimitStopsReading(t *testing.T) {
 		r := serve(t, func(o *Options) {
 			way(o)
 			o.Limits.TCPPipeline = 3
-			o.Slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
+			o.HandleAll = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
 				workertest.Wait(ctx, release)
 				q.Reply(q.Message)
 			})
@@ -177,8 +177,8 @@ func TestTCPPipelineLimitStopsReading(t *testing.T) {
 		for i := range 6 {
 			c.Send(workertest.Framed(workertest.FakeQuery(uint16(i), "slow.example")))
 		}
-		workertest.Await(t, "three queries in work", func() bool { return r.Totals().Slow.Working == 3 })
-		if total := r.Totals(); total.Transports[answer.TCP].Deferred > 3 || total.Slow.Waiting > 0 {
+		workertest.Await(t, "three queries in work", func() bool { return r.Totals().Deferred.Working == 3 })
+		if total := r.Totals(); total.Transports[answer.TCP].Deferred > 3 || total.Deferred.Waiting > 0 {
 			t.Errorf("more than the limit: %+v", total)
 		}
 		close(release)
@@ -194,7 +194,7 @@ func TestTCPFullSlowLaneIsServfail(t *testing.T) {
 		r := serve(t, func(o *Options) {
 			way(o)
 			o.Limits.TCPPipeline = deferred.QueueStreams + deferred.Workers + 10
-			o.Slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
+			o.HandleAll = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
 				workertest.Wait(ctx, release)
 				q.Reply(q.Message)
 			})
@@ -202,7 +202,7 @@ func TestTCPFullSlowLaneIsServfail(t *testing.T) {
 		c := workertest.Dial(t, r.addr())
 		for i := range deferred.QueueStreams + deferred.Workers + 1 {
 			if i == deferred.Workers {
-				workertest.Await(t, "busy workers", func() bool { return r.Totals().Slow.Working == deferred.Workers })
+				workertest.Await(t, "busy workers", func() bool { return r.Totals().Deferred.Working == deferred.Workers })
 			}
 			c.Send(workertest.Framed(workertest.FakeQuery(uint16(i), "slow.example")))
 		}
@@ -212,16 +212,16 @@ func TestTCPFullSlowLaneIsServfail(t *testing.T) {
 		if !bytes.Equal(m, want) {
 			t.Errorf("got %x, want %x", m, want)
 		}
-		if r.slow.HasRoom(answer.TCP, false) || !r.slow.HasRoom(answer.UDP, false) {
+		if r.lane.HasRoom(answer.TCP, false) || !r.lane.HasRoom(answer.UDP, false) {
 			t.Error("connections that fill the queue leave no room for datagrams")
 		}
 		close(release)
 		for range deferred.QueueStreams + deferred.Workers {
 			c.Receive()
 		}
-		workertest.Await(t, "rest", func() bool { return r.Totals().Slow.Working == 0 })
-		if total := checkLaws(t, r.Server); total.Slow.Full != 1 {
-			t.Errorf("%+v", total.Slow)
+		workertest.Await(t, "rest", func() bool { return r.Totals().Deferred.Working == 0 })
+		if total := checkLaws(t, r.Server); total.Deferred.Full != 1 {
+			t.Errorf("%+v", total.Deferred)
 		}
 	})
 }
@@ -231,7 +231,7 @@ func TestTCPHalfClosedClientGetsItsAnswers(t *testing.T) {
 		release := make(chan struct{})
 		r := serve(t, func(o *Options) {
 			way(o)
-			o.Slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
+			o.HandleAll = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
 				workertest.Wait(ctx, release)
 				q.Reply(q.Message)
 			})
@@ -349,7 +349,7 @@ func TestTCPSlowReaderOfTheSlowLaneDoesNotHoldUpTheStop(t *testing.T) {
 	eachWay(t, func(t *testing.T, way func(*Options)) {
 		r := serve(t, func(o *Options) {
 			way(o) // whose clients have a minute
-			o.Slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
+			o.HandleAll = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
 				<-ctx.Done()
 				for q.Reply(make([]byte, 60000)) == nil {
 				}
@@ -357,7 +357,7 @@ func TestTCPSlowReaderOfTheSlowLaneDoesNotHoldUpTheStop(t *testing.T) {
 		}, "127.0.0.1")
 		c := workertest.Dial(t, r.addr())
 		c.Send(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
-		workertest.Await(t, "work", func() bool { return r.Totals().Slow.Working == 1 })
+		workertest.Await(t, "work", func() bool { return r.Totals().Deferred.Working == 1 })
 		begin := time.Now()
 		r.end()
 		if d := time.Since(begin); d > 20*time.Second {
@@ -397,7 +397,7 @@ func TestTCPTotalLimitMakesRoom(t *testing.T) {
 		r := serve(t, func(o *Options) {
 			way(o)
 			o.Limits.TCPClients = 3
-			o.Slow = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
+			o.HandleAll = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
 				workertest.Wait(ctx, release)
 				q.Reply(q.Message)
 			})
@@ -422,10 +422,10 @@ func TestTCPTotalLimitMakesRoom(t *testing.T) {
 		for _, c := range busy {
 			c.Send(workertest.Framed(workertest.FakeQuery(3, "slow.example")))
 		}
-		workertest.Await(t, "work", func() bool { return r.Totals().Slow.Working == 2 })
+		workertest.Await(t, "work", func() bool { return r.Totals().Deferred.Working == 2 })
 		last := workertest.Dial(t, r.addr()) // takes the place of the fourth
 		last.Send(workertest.Framed(workertest.FakeQuery(3, "slow.example")))
-		workertest.Await(t, "work", func() bool { return r.Totals().Slow.Working == 3 })
+		workertest.Await(t, "work", func() bool { return r.Totals().Deferred.Working == 3 })
 		if !isRefused(t, r.addr()) {
 			t.Error("over the limit")
 		}

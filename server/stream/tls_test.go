@@ -37,7 +37,7 @@ func serveTLS(t testing.TB, a *workertest.TestIssuer, edit func(*Options)) *runn
 func TestTLSPipelining(t *testing.T) {
 	a := workertest.NewTestIssuer(t)
 	r := serveTLS(t, a, func(o *Options) {
-		o.Slow = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) {
+		o.HandleAll = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) {
 			if q.Transport != answer.TLS || q.WithoutALPN {
 				t.Errorf("transport %v, %v", q.Transport, q.WithoutALPN)
 			}
@@ -69,7 +69,7 @@ func TestTLSPipelining(t *testing.T) {
 	if _, err := c.Exchange(workertest.FakeQuery(1, "slow.example")); err != nil {
 		t.Fatal(err)
 	}
-	workertest.Await(t, "rest", func() bool { return r.Totals().Slow.Done == 1 && r.Totals().Transports[answer.TLS].Received > n })
+	workertest.Await(t, "rest", func() bool { return r.Totals().Deferred.Done == 1 && r.Totals().Transports[answer.TLS].Received > n })
 	total := r.Totals()
 	if total.Transports[answer.TLS].Received != n+1 || total.Transports[answer.TLS].Answered != n || total.Transports[answer.TCP].Received != 0 || total.Open != 1 {
 		t.Errorf("%+v", total)

@@ -18,21 +18,21 @@ type Options struct {
 // Server is a group of workers, a deferred lane and listeners that do not serve.
 type Server struct {
 	*worker.Group
-	slow      *deferred.Lane
+	lane      *deferred.Lane
 	listeners []*Listener
 }
 
 // Totals are the counters of a Server.
 type Totals struct {
 	worker.Totals
-	Slow deferred.Totals
+	Deferred deferred.Totals
 }
 
 func newTestServer(t testing.TB, edit func(*Options)) *Server {
 	t.Helper()
 	var all Options
 	s := new(Server)
-	s.Group, s.slow = workertest.New(t, func(o *workertest.Options) {
+	s.Group, s.lane = workertest.New(t, func(o *workertest.Options) {
 		all.Options = *o
 		if edit != nil {
 			edit(&all)
@@ -40,7 +40,7 @@ func newTestServer(t testing.TB, edit func(*Options)) *Server {
 		*o = all.Options
 	})
 	for _, a := range all.Listen {
-		l, err := Listen(ListenOptions{Host: s.Group, Lane: s.slow, Attend: func(int) {}, Addr: a})
+		l, err := Listen(ListenOptions{Host: s.Group, Lane: s.lane, Attend: func(int) {}, Addr: a})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,13 +53,13 @@ func newTestServer(t testing.TB, edit func(*Options)) *Server {
 func (s *Server) Totals() Totals {
 	var t Totals
 	s.Group.AddTo(&t.Totals)
-	s.slow.AddTo(&t.Slow)
+	s.lane.AddTo(&t.Deferred)
 	return t
 }
 
 func checkLaws(t testing.TB, s *Server) Totals {
 	t.Helper()
 	total := s.Totals()
-	workertest.CheckTotals(t, total.Totals, total.Slow)
+	workertest.CheckTotals(t, total.Totals, total.Deferred)
 	return total
 }

@@ -51,7 +51,7 @@ func TestStrangersLeaveRoomForKnownClients(t *testing.T) {
 		o.NewAnswerer = nil
 		o.Views.Swap(v)
 		o.Now = func() time.Time { return time.Unix(servertest.Now, 0) }
-		o.Slow = workertest.HandlerFunc(func(_ context.Context, r *deferred.Request) { <-block })
+		o.HandleAll = workertest.HandlerFunc(func(_ context.Context, r *deferred.Request) { <-block })
 	})
 	update := func(edits ...func(*dns.Msg)) []byte {
 		return servertest.Packed(t, servertest.Query("2.0.192.in-addr.arpa.", dns.TypeSOA, append(edits, func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate })...))
@@ -60,7 +60,7 @@ func TestStrangersLeaveRoomForKnownClients(t *testing.T) {
 	for i := range deferred.Workers { // which all workers are at
 		r.socket.in <- memDatagram{client: netip.MustParseAddrPort(fmt.Sprintf("203.0.113.%d:4242", i)), local: workertest.MemLocal, data: update()}
 	}
-	workertest.Await(t, "work", func() bool { return r.server.Totals().Slow.Working == deferred.Workers })
+	workertest.Await(t, "work", func() bool { return r.server.Totals().Deferred.Working == deferred.Workers })
 	for i := range deferred.QueueDatagrams + 20 {
 		r.socket.in <- memDatagram{client: netip.MustParseAddrPort(fmt.Sprintf("198.51.100.%d:4242", i)), local: workertest.MemLocal, data: update()}
 	}
@@ -80,7 +80,7 @@ func TestStrangersLeaveRoomForKnownClients(t *testing.T) {
 	if n := r.server.Totals().Transports[answer.UDP].Deferred - flood; n != 3 {
 		t.Errorf("%d of 3 known clients found room", n)
 	}
-	if r.server.slow.HasRoom(answer.UDP, false) || !r.server.slow.HasRoom(answer.TCP, false) {
+	if r.server.lane.HasRoom(answer.UDP, false) || !r.server.lane.HasRoom(answer.TCP, false) {
 		t.Error("the shares of the queue do not hold")
 	}
 	close(block)

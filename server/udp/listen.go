@@ -14,21 +14,21 @@ import (
 	"github.com/ptrd/ptrd/server/worker"
 )
 
-// ListenOptions are what a udpListener is made of.
+// ListenOptions are the options of a Listener.
 type ListenOptions struct {
 	Host      *worker.Group
 	Lane      *deferred.Lane
-	Attend    func(turn int) // lets streams be served that have something to say; workers call it, each with its own turn
+	Attend    func(turn int) // serves streams that have something to read; workers call it, each with its own turn
 	Addr      netip.AddrPort
 	Inherited *net.UDPConn // bound to Addr already; nil: sockets are bound
 	Drops     *Drops       // of Inherited
 	Freebind  bool         // bind an address that no interface has yet
 }
 
-// Listen returns a listener whose sockets are bound: one a worker, or one that all
-// share where it is inherited or the system cannot spread clients over several.
+// Listen returns a listener with bound sockets: one for each worker, or one that all share if
+// it is inherited or the system cannot distribute clients.
 func Listen(o ListenOptions) (*Listener, error) {
-	l := &Listener{host: o.Host, slow: o.Lane, attend: o.Attend, addr: o.Addr}
+	l := &Listener{host: o.Host, lane: o.Lane, attend: o.Attend, addr: o.Addr}
 	if o.Inherited != nil {
 		if err := l.prepareInherited(o.Inherited); err != nil {
 			return nil, err
@@ -59,7 +59,7 @@ func Listen(o ListenOptions) (*Listener, error) {
 // Listener are the sockets of one address and their workers.
 type Listener struct {
 	host    *worker.Group
-	slow    *deferred.Lane
+	lane    *deferred.Lane
 	attend  func(turn int)
 	addr    netip.AddrPort
 	ports   []udpPort // one a worker, or one for all
@@ -83,12 +83,11 @@ func (l *Listener) Start() {
 func (l *Listener) work(port udpPort) error {
 	own := l.host.Lanes.Get()
 	defer l.host.Lanes.Put(own)
-	return newUDPWorker(l.host, l.slow, l.attend, port.socket(own), own, &l.pending).run()
+	return newUDPWorker(l.host, l.lane, l.attend, port.socket(own), own, &l.pending).run()
 }
 
-// Stop wakes the workers, which answer what the sockets still hold, waits for
-// them and for the deferred lane to answer what they deferred, and closes the
-// sockets.
+// Stop interrupts the workers, which answer the datagrams that the sockets still hold. It waits
+// for them and for the answers of the deferred lane, and closes the sockets.
 func (l *Listener) Stop() {
 	for _, p := range l.ports {
 		p.interrupt()
@@ -113,19 +112,13 @@ func (l *Listener) add(conn *net.UDPConn, drops *Drops) error {
 	return err
 }
 
-// prepareInherited sets the options of a socket that somebody else bound.
+// prepareInherited sets the options of a socket that another process bound.
 func (l *Listener) prepareInherited(conn *net.UDPConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
 	var granted int
-	var optionErr error
-	err = raw.Control(func(fd uintptr) { granted, optionErr = sock.SetUDPOptions(fd, sock.BoundTo(conn).Addr(), false) })
-	if err == nil {
-		err = optionErr
-	}
-	if err != nil {
+	if err := sock.Control(conn, func(fd uintptr) (err error) {
+		granted, err = sock.SetUDPOptions(fd, sock.BoundTo(conn).Addr(), false)
+		return err
+	}); err != nil {
 		conn.Close()
 		return err
 	}
@@ -142,15 +135,11 @@ func (l *Listener) noteReceiveBuffer(granted int) {
 
 func controlUDP(local netip.Addr, granted *int, freebind bool) func(string, string, syscall.RawConn) error {
 	return func(_, _ string, raw syscall.RawConn) error {
-		var optionErr error
-		err := raw.Control(func(fd uintptr) {
-			if *granted, optionErr = sock.SetUDPOptions(fd, local, true); freebind && optionErr == nil {
-				optionErr = sock.SetFreebind(fd, local.Is6())
+		return sock.ControlRaw(raw, func(fd uintptr) (err error) {
+			if *granted, err = sock.SetUDPOptions(fd, local, true); freebind && err == nil {
+				err = sock.SetFreebind(fd, local.Is6())
 			}
+			return err
 		})
-		if err == nil {
-			err = optionErr
-		}
-		return err
 	}
 }

@@ -1,7 +1,6 @@
 package udp
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -48,12 +47,11 @@ const unwatchAfter = 16
 func newMmsgPort(conn *net.UDPConn, drops *Drops) (*mmsgPort, error) {
 	defer conn.Close()
 	p := &mmsgPort{local: sock.BoundTo(conn), drops: drops}
-	raw, err := conn.SyscallConn()
+	err := sock.Control(conn, func(fd uintptr) (err error) {
+		p.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	dupErr := raw.Control(func(fd uintptr) { p.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
-	if err = errors.Join(dupErr, err); err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	if p.epoll, err = sock.NewEpoll(); err != nil {

@@ -29,7 +29,7 @@ func TestMmsgAllocatesNothing(t *testing.T) {
 		defer l.Close()
 		own := s.Lanes.Get()
 		socket := l.ports[0].socket(own)
-		w := newUDPWorker(s.Group, s.slow, func(int) {}, socket, own, &l.pending)
+		w := newUDPWorker(s.Group, s.lane, func(int) {}, socket, own, &l.pending)
 		to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), l.addr.Port())
 		if listen == "::" {
 			to = netip.AddrPortFrom(netip.IPv6Loopback(), l.addr.Port())

@@ -91,7 +91,7 @@ type udpWorker struct {
 	socket  packetSocket
 	worker  *worker.Worker
 	views   *answer.Views
-	slow    *deferred.Lane
+	lane    *deferred.Lane
 	pending *sync.WaitGroup // deferred requests that will be answered through socket
 	log     *slog.Logger
 	now     func() time.Time
@@ -106,8 +106,8 @@ type udpWorker struct {
 	turns         int
 }
 
-func newUDPWorker(h *worker.Group, slow *deferred.Lane, attend func(int), socket packetSocket, own *worker.Worker, pending *sync.WaitGroup) *udpWorker {
-	w := &udpWorker{socket: socket, worker: own, views: h.Views, slow: slow, pending: pending, log: h.Log, now: h.Now, began: h.Began, attendStreams: attend}
+func newUDPWorker(h *worker.Group, lane *deferred.Lane, attend func(int), socket packetSocket, own *worker.Worker, pending *sync.WaitGroup) *udpWorker {
+	w := &udpWorker{socket: socket, worker: own, views: h.Views, lane: lane, pending: pending, log: h.Log, now: h.Now, began: h.Began, attendStreams: attend}
 	w.failed = w.sendFailed
 	return w
 }
@@ -254,9 +254,9 @@ func (w *udpWorker) contain(msgs []answer.Message) {
 // request: the client tries again, and an answer to a spoofed address helps
 // nobody.
 func (w *udpWorker) deferRequest(view *answer.View, d *answer.Message) {
-	if !w.slow.HasRoom(answer.UDP, w.worker.Request.Known) {
-		w.slow.CountFull()
-		w.tally.Dropped[answer.DropSlowFull]++
+	if !w.lane.HasRoom(answer.UDP, w.worker.Request.Known) {
+		w.lane.CountFull()
+		w.tally.Dropped[answer.DropDeferredFull]++
 		return
 	}
 	w.pending.Add(1)
@@ -264,9 +264,9 @@ func (w *udpWorker) deferRequest(view *answer.View, d *answer.Message) {
 		Deferred: answer.Deferred{Request: w.worker.Request, View: view, Message: append([]byte(nil), d.Buf[:d.Len]...)},
 		From:     &datagramClient{w.socket.replier(w.next), w.pending},
 	}
-	if !w.slow.Offer(r) {
+	if !w.lane.Offer(r) {
 		w.pending.Done()
-		w.tally.Dropped[answer.DropSlowFull]++
+		w.tally.Dropped[answer.DropDeferredFull]++
 		return
 	}
 	w.tally.Deferred++

@@ -31,13 +31,13 @@ type memRun struct {
 
 func newMemRun(t testing.TB, edit func(*Options)) *memRun {
 	r := &memRun{t: t, server: newTestServer(t, edit), socket: newMemSocket(), result: make(chan error, 1)}
-	r.worker = newUDPWorker(r.server.Group, r.server.slow, func(int) {}, r.socket, r.server.Lanes.Get(), &r.pending)
+	r.worker = newUDPWorker(r.server.Group, r.server.lane, func(int) {}, r.socket, r.server.Lanes.Get(), &r.pending)
 	return r
 }
 
 func (r *memRun) start() {
 	r.server.Group.Start()
-	r.server.slow.Start(context.Background())
+	r.server.lane.Start(context.Background())
 	go func() { r.result <- r.worker.run() }()
 }
 
@@ -50,7 +50,7 @@ func (r *memRun) finish() error {
 func (r *memRun) wait() error {
 	err := <-r.result
 	r.pending.Wait()
-	r.server.slow.Stop()
+	r.server.lane.Stop()
 	r.server.Group.Stop()
 	return err
 }
@@ -121,8 +121,8 @@ func TestUDPWorkerCountsEachDatagramOnce(t *testing.T) {
 	if total.Transports[answer.UDP] != want {
 		t.Errorf("counted %+v, want %+v", total.Transports[answer.UDP], want)
 	}
-	if total.Slow.Done != 1 || total.Slow.Replies != 1 {
-		t.Errorf("deferred lane: %+v", total.Slow)
+	if total.Deferred.Done != 1 || total.Deferred.Replies != 1 {
+		t.Errorf("deferred lane: %+v", total.Deferred)
 	}
 	sent := r.socket.sent()
 	if len(sent) != 10 { // 11 answers but 2, and 1 from the deferred lane
@@ -186,19 +186,19 @@ func TestUDPWorkerEndsOnABrokenSocket(t *testing.T) {
 func TestUDPWorkerDropsWhatTheSlowLaneHasNoRoomFor(t *testing.T) {
 	block := make(chan struct{})
 	r := newMemRun(t, func(o *Options) {
-		o.Slow = workertest.HandlerFunc(func(context.Context, *deferred.Request) { <-block })
+		o.HandleAll = workertest.HandlerFunc(func(context.Context, *deferred.Request) { <-block })
 	})
 	r.start()
 	for range deferred.Workers {
 		r.put("slow.example")
 	}
-	workertest.Await(t, "work", func() bool { return r.server.Totals().Slow.Working == deferred.Workers })
+	workertest.Await(t, "work", func() bool { return r.server.Totals().Deferred.Working == deferred.Workers })
 	for range deferred.QueueStrangers + 20 {
 		r.put("slow.example")
 	}
 	r.put("fast.example")
 	workertest.Await(t, "a fast answer past the full deferred lane", func() bool { return len(r.socket.sent()) == 1 })
-	if !r.server.slow.HasRoom(answer.TCP, false) {
+	if !r.server.lane.HasRoom(answer.TCP, false) {
 		t.Error("datagrams took the room of TCP in the deferred lane")
 	}
 	close(block)
@@ -206,15 +206,15 @@ func TestUDPWorkerDropsWhatTheSlowLaneHasNoRoomFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	total := checkLaws(t, r.server)
-	if n := total.Transports[answer.UDP].Dropped[answer.DropSlowFull]; n != 20 || n != total.Slow.Full {
-		t.Errorf("dropped %d, the lane turned away %d; want 20", n, total.Slow.Full)
+	if n := total.Transports[answer.UDP].Dropped[answer.DropDeferredFull]; n != 20 || n != total.Deferred.Full {
+		t.Errorf("dropped %d, the lane turned away %d; want 20", n, total.Deferred.Full)
 	}
 }
 
 func TestSlowHandlerPanicCostsOneRequest(t *testing.T) {
 	var panicked atomic.Bool
 	r := newMemRun(t, func(o *Options) {
-		o.Slow = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) {
+		o.HandleAll = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) {
 			if panicked.CompareAndSwap(false, true) {
 				panic("asked to")
 			}
@@ -227,8 +227,8 @@ func TestSlowHandlerPanicCostsOneRequest(t *testing.T) {
 	if err := r.finish(); err != nil {
 		t.Fatal(err)
 	}
-	if total := checkLaws(t, r.server); total.Slow.Done != 2 || total.Slow.Replies != 1 {
-		t.Errorf("deferred lane: %+v", total.Slow)
+	if total := checkLaws(t, r.server); total.Deferred.Done != 2 || total.Deferred.Replies != 1 {
+		t.Errorf("deferred lane: %+v", total.Deferred)
 	}
 }
 

@@ -383,7 +383,7 @@ type Options struct {
 	Workers                  int
 	Portable                 bool
 	NewAnswerer              func(*answer.Stats) worker.Answerer // nil: a Responder
-	Slow                     deferred.Handler                    // answers all deferred requests
+	HandleAll                deferred.Handler                    // answers all deferred requests
 	Transfer, Update, Notify deferred.Handler
 }
 
@@ -409,7 +409,7 @@ func New(t testing.TB, edit func(*Options)) (*worker.Group, *deferred.Lane) {
 	}
 	return g, deferred.New(g, [answer.NumKinds]deferred.Handler{
 		answer.KindNotify: o.Notify, answer.KindUpdate: o.Update, answer.KindTransfer: o.Transfer,
-	}, o.Slow)
+	}, o.HandleAll)
 }
 
 // UDPClient returns an unconnected socket, which sees where answers come from.

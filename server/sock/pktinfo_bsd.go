@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The control messages that carry the address asked, and back, on IPv4. The second
-// one is IP_SENDSRCADDR, which has the number of the first on these systems; x/sys
-// does not name it for NetBSD.
+// The control messages with the local IPv4 address of a received and of a sent datagram. The
+// second is IP_SENDSRCADDR, which has the number of the first on these systems; x/sys does
+// not define it for NetBSD.
 const (
 	receiveInfo4 = unix.IP_RECVDSTADDR
 	sendInfo4    = unix.IP_RECVDSTADDR
