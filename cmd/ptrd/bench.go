@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// benchFlags are the flags of bench that are not options of the load generator
-// as they stand.
+// benchFlags are the flags of bench: the options of the load generator, and those that need
+// parsing first.
 type benchFlags struct {
 	loadgen.Options
 	server          string
@@ -32,24 +32,22 @@ func newBench() *cobra.Command {
 	var f benchFlags
 	cmd := &cobra.Command{
 		Use:   "bench --server ADDRESS[:PORT] (--queries FILE | --zone FILE --origin NAME | --prefix PREFIX)",
-		Short: "Put load on a DNS server and measure its answers",
-		Long: `bench asks a server as many questions as it answers, or --rate of them a second,
-and reports how many were answered, with what, and how fast.
+		Short: "Measure how many queries a DNS server answers, and how fast",
+		Long: `bench sends queries to a server, as many as it answers or --rate a second, and reports
+the number of answers by response code, and the times.
 
-The questions come from a query file as dnsperf has it (NAME TYPE a line), from
-the RRsets of a master file, or are PTR of random addresses in a prefix. With
---rate the times are measured from when a query was due, not from when it could be
-sent, so that a server that stalls does not look better for it. Without, each
-answer lets the next query go, and the times say little but window divided by
-throughput.
+The queries are those in a file in the format of dnsperf (NAME TYPE a line), those for the
+RRsets of a master file, or those for the PTR records of random addresses in a prefix. With
+--rate, times are measured from when a query was due, so that a server that stalls for a
+moment shows it. Without --rate, each answer lets the next query go, so that the times are
+only the window divided by the throughput.
 
-It ends after --duration, in any case, and after --count queries, if that is
-sooner; SIGINT ends it with the results so far. What is not on this host is only
-asked with --allow-remote: a load generator that is pointed at the wrong host is an
-attack on it.
+bench ends after --duration or after --count queries, whichever is first. SIGINT ends it with
+the results so far. A server on another host needs --allow-remote, because load sent to the
+wrong host is an attack.
 
-Exit codes: 0 there were answers; 1 there were none, or other ones than --expect
-has; 2 the command line is wrong.`,
+Exit codes: 0 there were answers; 1 there were none, or some differ from --expect; 2 wrong
+command line.`,
 		Example: `  ptrd bench --server 127.0.0.1:5300 --prefix 203.0.113.0/24
   ptrd bench --server 127.0.0.1 --queries queries.txt --rate 20000 --duration 1m
   ptrd bench --server [::1]:5300 --tcp --zone zones/2.0.192.zone --origin 2.0.192.in-addr.arpa --missing 0.1`,
@@ -59,32 +57,32 @@ has; 2 the command line is wrong.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.server, "server", "", "the `ADDRESS[:PORT]` to ask; port 53 if there is none")
-	fs.StringVar(&f.queries, "queries", "", "ask what is in the query `FILE`, in its order, again and again; - is standard input")
-	fs.StringVar(&f.zone, "zone", "", "ask for the RRsets in the zone `FILE`, in random order")
-	fs.StringVar(&f.origin, "origin", "", "the zone's `NAME`, with --zone")
-	fs.Float64Var(&f.missing, "missing", 0, "the `PART` of questions for names that are not in the zone, 0 to 1, with --zone")
-	fs.StringVar(&f.prefix, "prefix", "", "ask for PTR of random addresses in the `PREFIX`")
-	fs.BoolVar(&f.shuffle, "shuffle", false, "ask what is in the query file in random order")
-	fs.BoolVar(&f.TCP, "tcp", false, "ask over TCP, pipelined")
+	fs.StringVar(&f.server, "server", "", "`ADDRESS[:PORT]` of the server; the default port is 53")
+	fs.StringVar(&f.queries, "queries", "", "send the queries in `FILE`, in order, repeatedly; - is standard input")
+	fs.StringVar(&f.zone, "zone", "", "query for the RRsets in the master `FILE`, in random order")
+	fs.StringVar(&f.origin, "origin", "", "`NAME` of the zone, with --zone")
+	fs.Float64Var(&f.missing, "missing", 0, "`PART` of the queries, 0 to 1, that are for names that do not exist in the zone, with --zone")
+	fs.StringVar(&f.prefix, "prefix", "", "query for the PTR records of random addresses in the `PREFIX`")
+	fs.BoolVar(&f.shuffle, "shuffle", false, "send the queries of --queries in random order")
+	fs.BoolVar(&f.TCP, "tcp", false, "use TCP, with pipelining")
 	fs.Uint64Var(&f.Rate, "rate", 0, "send `N` queries a second (default: as many as are answered)")
 	fs.IntVar(&f.Window, "window", 0, fmt.Sprintf("have at most `N` queries in flight, over all sockets (default %d; with --rate, 32768)", loadgen.DefaultWindow))
 	fs.IntVar(&f.Sockets, "sockets", loadgen.DefaultSockets, "use `N` sockets or connections")
 	fs.IntVar(&f.Workers, "workers", 0, "send and receive with `N` threads (default: half of the processors)")
-	fs.BoolVar(&f.Spin, "spin", false, "look for answers all the time instead of sleeping until they come; takes a processor for each worker")
-	fs.DurationVar(&f.Duration, "duration", loadgen.DefaultDuration, "send for so long")
-	fs.Uint64Var(&f.Count, "count", 0, "send at most `N` queries (default: no such bound)")
-	fs.DurationVar(&f.Timeout, "timeout", loadgen.DefaultTimeout, "wait for an answer for so long")
-	fs.Uint16Var(&f.UDPSize, "edns", loadgen.DefaultUDPSize, "the payload `SIZE` to offer by EDNS; 0 sends no OPT record")
-	fs.BoolVar(&f.DO, "do", false, "ask for DNSSEC records")
+	fs.BoolVar(&f.Spin, "spin", false, "poll for answers without sleeping; each worker uses a whole processor")
+	fs.DurationVar(&f.Duration, "duration", loadgen.DefaultDuration, "send queries for this time")
+	fs.Uint64Var(&f.Count, "count", 0, "send at most `N` queries (default: no limit)")
+	fs.DurationVar(&f.Timeout, "timeout", loadgen.DefaultTimeout, "wait for an answer for this time")
+	fs.Uint16Var(&f.UDPSize, "edns", loadgen.DefaultUDPSize, "payload `SIZE` in EDNS; 0: send no OPT record")
+	fs.BoolVar(&f.DO, "do", false, "request DNSSEC records (DO)")
 	fs.BoolVar(&f.Cookie, "cookie", false, "use DNS cookies")
-	fs.BoolVar(&f.RecursionDesired, "rd", false, "set RD, as for a resolver")
-	fs.Uint64Var(&f.Seed, "seed", 1, "the seed of all that is random")
-	fs.StringVar(&f.expect, "expect", "", "compare the answers for PTR with the `FILE`: NAME TARGET|NXDOMAIN|NODATA a line")
-	fs.BoolVar(&f.AllowRemote, "allow-remote", false, "ask a server that is not on this host; be sure that its owner agrees")
+	fs.BoolVar(&f.RecursionDesired, "rd", false, "set RD, to query a resolver")
+	fs.Uint64Var(&f.Seed, "seed", 1, "seed of everything that is random")
+	fs.StringVar(&f.expect, "expect", "", "compare the answers for PTR with `FILE`: NAME TARGET|NXDOMAIN|NODATA a line")
+	fs.BoolVar(&f.AllowRemote, "allow-remote", false, "allow a server on another host; be sure that its owner agrees")
 	addJSON(cmd, &f.asJSON)
 	for _, name := range []string{"server", "origin", "prefix"} {
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions) // the flags are there: they were made above
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions) // the flags exist
 	}
 	return cmd
 }
@@ -114,17 +112,17 @@ func (f *benchFlags) run(cmd *cobra.Command) error {
 	}
 	switch {
 	case r.Answered == 0:
-		return fmt.Errorf("server %v answered none of %s; does it listen there, and may this host ask it?", f.Server, count(int(r.Sent), "message"))
+		return fmt.Errorf("server %v answered none of %s; check that it listens there, and that its access lists allow this host", f.Server, count(int(r.Sent), "message"))
 	case !r.OK():
 		return &silentError{}
 	}
 	return nil
 }
 
-// check sees to the flags that need no file.
+// check checks the flags that need no file.
 func (f *benchFlags) check(cmd *cobra.Command) error {
 	if f.server == "" {
-		return usagef("bench needs the server to ask: --server ADDRESS[:PORT]")
+		return usagef("bench needs a server; give --server ADDRESS[:PORT]")
 	}
 	var err error
 	if f.Server, err = serverAddress(f.server); err != nil {
@@ -139,29 +137,29 @@ func (f *benchFlags) check(cmd *cobra.Command) error {
 	given := cmd.Flags().Changed
 	switch {
 	case sources != 1:
-		return usagef("bench needs one source of questions, %d were given: --queries, --zone or --prefix", sources)
+		return usagef("bench needs one source of queries, %d were given; give one of --queries, --zone and --prefix", sources)
 	case f.zone != "" && f.origin == "":
-		return usagef("--zone %s needs the name of the zone: --origin NAME", f.zone)
+		return usagef("--zone %s needs the name of the zone; give --origin NAME", f.zone)
 	case f.zone == "" && (f.origin != "" || given("missing")):
-		return usagef("--origin and --missing go with --zone")
+		return usagef("--origin and --missing have no effect without --zone; remove them, or give --zone")
 	case f.queries == "" && f.shuffle:
-		return usagef("--shuffle goes with --queries; the others are in random order anyhow")
+		return usagef("--shuffle has no effect without --queries, because other queries are in random order already; remove it")
 	case !(f.missing >= 0 && f.missing <= 1):
-		return usagef("--missing %v is not a part; 0 to 1 is allowed", f.missing)
+		return usagef("--missing %v is not a part of the queries, must be 0 to 1", f.missing)
 	}
-	// What is too small to be taken is 0, which means a default to the generator.
+	// For the generator, 0 means the default.
 	for name, wrong := range map[string]bool{
 		"window": f.Window == 0, "workers": f.Workers == 0, "sockets": f.Sockets == 0, "count": f.Count == 0,
 		"rate": f.Rate == 0, "duration": f.Duration == 0, "timeout": f.Timeout == 0,
 	} {
 		if given(name) && wrong {
-			return usagef("--%s 0 is too small; leave it out for the default", name)
+			return usagef("--%s 0 is too small; omit it for the default", name)
 		}
 	}
 	if err := f.Options.Check(); err != nil {
 		var remote *loadgen.RemoteError
 		if errors.As(err, &remote) {
-			return usagef("%v; if it is yours, or its owner agrees, give --allow-remote", err)
+			return usagef("%v; if its owner agrees, give --allow-remote", err)
 		}
 		return usagef("%v", err)
 	}
@@ -232,8 +230,8 @@ func readFrom[T any](path string, stdin io.Reader, read func(string, io.Reader) 
 	return read(path, file)
 }
 
-// progressLine returns where a line that changes may be shown: w, if that is a
-// terminal, else nil.
+// progressLine returns w if it is a terminal, which can show a line that changes, and otherwise
+// nil.
 func progressLine(w io.Writer) io.Writer {
 	if f, ok := w.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {

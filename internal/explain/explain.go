@@ -15,6 +15,7 @@ import (
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -53,14 +54,12 @@ type Record struct {
 	TTL     uint32   `json:"ttl"`
 	Type    string   `json:"type"`
 	Data    string   `json:"data"`
-	Sources []Source `json:"sources,omitempty"` // set by the caller, who reads the sources
+	Sources []Source `json:"sources,omitempty"` // added by Trace
 }
 
 // Source is where a record comes from.
 type Source struct {
-	File string `json:"file,omitempty"`
-	Line int    `json:"line,omitempty"`
-	Col  int    `json:"col,omitempty"`
+	finding.Position
 	What string `json:"what"` // the kind of source, or the rule that makes the record
 }
 

@@ -52,12 +52,5 @@ func (s Source) String() string {
 	if s.File == "" {
 		return s.What
 	}
-	at := s.File
-	if s.Line > 0 {
-		at += fmt.Sprintf(":%d", s.Line)
-		if s.Col > 0 {
-			at += fmt.Sprintf(":%d", s.Col)
-		}
-	}
-	return at + ", " + s.What
+	return s.Position.String() + ", " + s.What
 }
