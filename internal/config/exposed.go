@@ -12,11 +12,13 @@ import (
 )
 
 // secretFiles returns the files with secrets, and the files with the certificates for
-// connections to primaries.
+// connections to primaries, each file once.
 func (c *Config) secretFiles() (secrets, others []File) {
+	seen := map[string]bool{"": true}
 	add := func(list *[]File, files ...File) {
 		for _, f := range files {
-			if f.Path != "" {
+			if !seen[f.Path] {
+				seen[f.Path] = true
 				*list = append(*list, f)
 			}
 		}
@@ -73,12 +75,7 @@ func exposed(t *infile.Task, secrets []File) (list []finding.Finding) {
 	if runtime.GOOS == "windows" {
 		return nil // there, the mode does not show who can read a file
 	}
-	seen := map[string]bool{}
 	for _, f := range secrets {
-		if seen[f.Path] {
-			continue
-		}
-		seen[f.Path] = true
 		open := false
 		_ = t.Do(f.Path, func() error { // reading the file reports the error
 			open = isOpenToAll(f.Path)
@@ -119,12 +116,7 @@ func isOpenToAll(path string) bool {
 // now. Some of them are read only for a connection to a primary.
 func (c *Config) Unreadable(t *infile.Task) (errs Errors) {
 	secrets, others := c.secretFiles()
-	seen := map[string]bool{}
 	for _, f := range append(secrets, others...) {
-		if seen[f.Path] {
-			continue
-		}
-		seen[f.Path] = true
 		if _, err := readFile(t, f.Path, maxFile); err != nil {
 			errs = append(errs, errorAt(f.Pos, "", "%v", err))
 		}
