@@ -35,141 +35,110 @@ var (
 var versionData = []byte{1, '2'}
 
 // Read returns the members that a catalog zone lists, in the order of their labels.
-// An error says why the catalog is broken and must not be processed (RFC 9432 §5.1);
-// a catalog with more than most members counts as broken. Records without a meaning
+// An error says why the catalog is invalid and must not be processed (RFC 9432 §5.1);
+// a catalog with more than most members counts as invalid. Records without a meaning
 // in RFC 9432 are ignored (§3).
-func Read(z *zone.Zone, most int) ([]Member, error) {
+func Read(z *zone.Zone, most int) (list []Member, err error) {
 	if !z.IsAvailable() {
 		return nil, errNotCatalog
 	}
-	r := reader{apex: z.Apex(), depth: z.ApexLabels(), most: most, labels: map[string]string{}}
+	labels := map[string]string{} // of members, by key of the apex
+	var last dname.Name
 	for rec := range z.All() {
-		if err := r.record(&rec); err != nil {
+		if rec.Type != rr.TypePTR || !isNode(z, rec.Owner) || last.Equal(rec.Owner) {
+			continue
+		}
+		last = rec.Owner.Clone()
+		m, err := readNode(z, last)
+		if err != nil {
 			return nil, err
 		}
+		if len(list) == most {
+			return nil, fmt.Errorf("the catalog lists more than %d zones; raise `max_members` if that is meant", most)
+		}
+		key := m.Apex.Key()
+		if first, twice := labels[key]; twice {
+			return nil, fmt.Errorf("zone %v is listed under the labels %q and %q, a catalog lists a zone once (RFC 9432 §4.1); remove one of them from the catalog", m.Apex, first, m.Label)
+		}
+		labels[key] = m.Label
+		list = append(list, *m)
 	}
-	return r.done()
+	return list, checkVersion(z)
 }
+
+// isNode reports whether a name is that of a member node: two labels below the apex.
+func isNode(z *zone.Zone, owner dname.Name) bool {
+	depth := z.ApexLabels()
+	return owner.Labels() == depth+2 && isZones(owner.Suffix(depth+1))
+}
+
+// isZones reports whether a name one label below the apex is that above the member nodes.
+func isZones(n dname.Name) bool { return dname.CompareLabels(n.Label(), labelZones) == 0 }
 
 // readNode returns the member whose node this is; nil if the node lists none.
 func readNode(z *zone.Zone, node dname.Name) (*Member, error) {
-	r := reader{apex: z.Apex(), depth: z.ApexLabels(), most: 1, labels: map[string]string{}}
-	for _, label := range [][]byte{nil, labelCoo, labelGroup} {
-		owner := node
-		if label != nil {
-			var err error
-			if owner, err = node.Prepend(label); err != nil {
-				continue // such a name is too long
-			}
-		}
-		for s := range z.RRsets(owner) {
-			for it := s.Data(); it.Next(); {
-				if err := r.record(&zone.Record{Owner: owner, Type: s.Type, Data: slices.Concat(it.Head, it.Tail)}); err != nil {
-					return nil, err
-				}
-			}
+	zones, err := onlyPTR(z, node, "a member node has one (RFC 9432 §4.1)")
+	if zones == nil || err != nil {
+		return nil, err
+	}
+	m := &Member{Apex: zones, Label: lower(node.Label())}
+	if coo, err := node.Prepend(labelCoo); err == nil { // else the name is too long to be there
+		if m.Owner, err = onlyPTR(z, coo, "a zone has one next owner (RFC 9432 §4.3.1)"); err != nil {
+			return nil, err
 		}
 	}
-	if len(r.members) == 0 {
+	if group, err := node.Prepend(labelGroup); err == nil {
+		for _, data := range values(z, group, rr.TypeTXT) {
+			s, ok := text(data)
+			if !ok { // transferred zones may have such RDATA
+				return nil, fmt.Errorf("the TXT record at %v is malformed", group)
+			}
+			m.Groups = append(m.Groups, s)
+		}
+	}
+	return m, nil
+}
+
+// onlyPTR returns the target of the only PTR record at a name, nil if there is none. rule is
+// part of the error if there are several.
+func onlyPTR(z *zone.Zone, owner dname.Name, rule string) (dname.Name, error) {
+	list := values(z, owner, rr.TypePTR)
+	switch len(list) {
+	case 0:
 		return nil, nil
+	case 1:
+		return list[0], nil
 	}
-	return &r.members[0], nil
+	return nil, fmt.Errorf("%v has more than one PTR record, %s", owner, rule)
 }
 
-// reader reads the records of one catalog, in canonical order: a member node comes
-// before what lies below it.
-type reader struct {
-	apex     dname.Name
-	depth    int // labels of it
-	most     int
-	members  []Member
-	labels   map[string]string // of members, by key of the apex
-	versions int
-	wrong    []byte // a version that is not ours
-	node     []byte // label of the last member node that has a PTR
+// values returns the RDATA of an RRset.
+func values(z *zone.Zone, owner dname.Name, t rr.Type) (list [][]byte) {
+	if s, ok := z.Get(owner, t); ok {
+		for it := s.Data(); it.Next(); {
+			list = append(list, slices.Concat(it.Head, it.Tail))
+		}
+	}
+	return list
 }
 
-func (r *reader) record(rec *zone.Record) error {
-	labels := rec.Owner.Labels() - r.depth
-	if labels < 1 {
-		return nil
+// checkVersion checks the version of the schema (§4.2.1).
+func checkVersion(z *zone.Zone) error {
+	owner, err := z.Apex().Prepend(labelVersion)
+	if err != nil {
+		return err
 	}
-	is := func(n dname.Name, label []byte) bool { return dname.CompareLabels(n.Label(), label) == 0 }
-	top := rec.Owner.Suffix(r.depth + 1)
+	list := values(z, owner, rr.TypeTXT)
 	switch {
-	case labels == 1 && rec.Type == rr.TypeTXT && is(top, labelVersion):
-		if r.versions++; !bytes.Equal(rec.Data, versionData) {
-			r.wrong = bytes.Clone(rec.Data)
-		}
-	case labels == 2 && rec.Type == rr.TypePTR && is(top, labelZones):
-		return r.member(rec)
-	case labels == 3 && is(top, labelZones):
-		if m := r.of(rec.Owner.Parent()); m != nil {
-			return m.property(rec)
-		}
+	case len(list) == 0:
+		return fmt.Errorf("there is no TXT record at version.%v, as every catalog zone has one (RFC 9432 §4.2.1)", z.Apex())
+	case len(list) > 1:
+		return fmt.Errorf("there are %d TXT records at version.%v, a catalog zone has one (RFC 9432 §4.2.1)", len(list), z.Apex())
+	case !bytes.Equal(list[0], versionData):
+		wrong, _ := text(list[0])
+		return fmt.Errorf("the TXT record at version.%v is %q, must be \"2\" (RFC 9432 §4.2.1)", z.Apex(), wrong)
 	}
 	return nil
-}
-
-// member takes the PTR of a member node.
-func (r *reader) member(rec *zone.Record) error {
-	label := rec.Owner.Label()
-	if r.node != nil && dname.CompareLabels(r.node, label) == 0 {
-		return fmt.Errorf("%v has more than one PTR record, a member node has one (RFC 9432 §4.1)", rec.Owner)
-	}
-	if len(r.members) == r.most {
-		return fmt.Errorf("the catalog lists more than %d zones; raise `max_members` if that is meant", r.most)
-	}
-	r.node = bytes.Clone(label)
-	m := Member{Apex: dname.Name(rec.Data).Clone(), Label: lower(label)}
-	key := m.Apex.Key()
-	if first, twice := r.labels[key]; twice {
-		return fmt.Errorf("zone %v is listed under the labels %q and %q, a catalog lists a zone once (RFC 9432 §4.1); remove one of them from the catalog", m.Apex, first, m.Label)
-	}
-	r.labels[key] = m.Label
-	r.members = append(r.members, m)
-	return nil
-}
-
-// of returns the member whose node this is; nil: the node has no PTR, and what lies
-// below it concerns nobody.
-func (r *reader) of(node dname.Name) *Member {
-	if r.node == nil || dname.CompareLabels(r.node, node.Label()) != 0 {
-		return nil
-	}
-	return &r.members[len(r.members)-1]
-}
-
-// property takes a record of a name one label below a member node.
-func (m *Member) property(rec *zone.Record) error {
-	label := rec.Owner.Label()
-	switch {
-	case rec.Type == rr.TypePTR && dname.CompareLabels(label, labelCoo) == 0:
-		if m.Owner != nil {
-			return fmt.Errorf("%v has more than one PTR record, a zone has one next owner (RFC 9432 §4.3.1)", rec.Owner)
-		}
-		m.Owner = dname.Name(rec.Data).Clone()
-	case rec.Type == rr.TypeTXT && dname.CompareLabels(label, labelGroup) == 0:
-		group, ok := text(rec.Data)
-		if !ok { // transferred zones may have such RDATA
-			return fmt.Errorf("the TXT record at %v is malformed", rec.Owner)
-		}
-		m.Groups = append(m.Groups, group)
-	}
-	return nil
-}
-
-func (r *reader) done() ([]Member, error) {
-	switch {
-	case r.versions == 0:
-		return nil, fmt.Errorf("there is no TXT record at version.%v, as every catalog zone has one (RFC 9432 §4.2.1)", r.apex)
-	case r.versions > 1:
-		return nil, fmt.Errorf("there are %d TXT records at version.%v, a catalog zone has one (RFC 9432 §4.2.1)", r.versions, r.apex)
-	case r.wrong != nil:
-		wrong, _ := text(r.wrong)
-		return nil, fmt.Errorf("the TXT record at version.%v is %q, must be \"2\" (RFC 9432 §4.2.1)", r.apex, wrong)
-	}
-	return r.members, nil
 }
 
 // text returns the character-strings of a TXT record's RDATA as one; ok is false if there

@@ -14,7 +14,6 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
-	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // FollowerOptions are what a Follower needs.
@@ -390,17 +389,9 @@ func (c *followed) readChanges(old *zone.Zone, touched map[string]bool) bool {
 	nodes := map[string]dname.Name{} // by label
 	for _, list := range [...][]zone.Record{changes.Removed, changes.Added} {
 		for i := range list {
-			switch owner := list[i].Owner; owner.Labels() - depth {
-			case 0:
-			case 1:
-				if list[i].Type == rr.TypeTXT { // perhaps the version
-					return false
-				}
-			default:
-				if dname.CompareLabels(owner.Suffix(depth+1).Label(), labelZones) == 0 {
-					node := owner.Suffix(depth + 2)
-					nodes[lower(node.Label())] = node
-				}
+			if owner := list[i].Owner; owner.Labels() >= depth+2 && isZones(owner.Suffix(depth+1)) {
+				node := owner.Suffix(depth + 2)
+				nodes[lower(node.Label())] = node
 			}
 		}
 	}
@@ -426,5 +417,5 @@ func (c *followed) readChanges(old *zone.Zone, touched map[string]bool) bool {
 		touched[key] = true
 		c.members[key], c.nodes[label] = m, key
 	}
-	return len(c.members) <= c.most
+	return len(c.members) <= c.most && checkVersion(c.zone) == nil
 }
