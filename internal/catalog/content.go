@@ -14,7 +14,7 @@ import (
 // Member is a zone that a catalog lists.
 type Member struct {
 	Apex   dname.Name
-	Label  string     // of the member node, in lower case; another one asks for the zone to begin anew (RFC 9432 §5.4)
+	Label  string     // of the member node, in lower case; with another one the data of the zone are discarded (RFC 9432 §5.4)
 	Groups []string   // what the zone is to be treated as (§4.3.2)
 	Owner  dname.Name // the catalog that may take the zone over (§4.3.1, `coo`); nil: none
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// What a catalog's SOA says (RFC 9432 appendix A). Changes are told by NOTIFY, and
-// one that got lost costs no more than the refresh. A catalog that is too old is
+// What a catalog's SOA says (RFC 9432 appendix A). Changes are announced by NOTIFY, and
+// a lost one delays them by the refresh at most. A catalog that is too old is
 // better than none: it is not to expire.
 const (
 	refresh = 3600

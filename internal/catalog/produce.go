@@ -26,7 +26,7 @@ type Held struct {
 	Before, After int // members
 }
 
-// Journal tells what was served before a restart.
+// Journal knows what was served before a restart.
 type Journal interface {
 	Last(apex dname.Name) (journal.Entry, bool, error)
 }

@@ -15,9 +15,14 @@
 // ([zone.Layers]), so that a source sees it in the snapshot that it proposes for.
 //
 // An error of Commit means that what is served is as it was; [ErrNotDurable],
-// [zone.ErrUndecided] and [ErrConflict] tell the reasons apart, any other error is
+// [zone.ErrUndecided] and [ErrConflict] are three of the reasons, any other error is
 // that of Propose or of a stage. What fails after the batch is visible cannot undo
 // it and is a warning in the [Report].
+//
+// Two kinds of writes to the journal need no Writer, because they change nothing that is
+// served and conflict with nothing: notes of a zone that does not change (times of a
+// confirmed secondary zone, ends of lifetimes after the clock was set), and discarding what
+// is kept of a zone that is not served.
 //
 // To add a source, write its Propose: a function from a snapshot to a [zone.Batch].
 // To add a layer, hand its RRsets to Merge. To add records that are derived from others, or signatures, write a [Stage].

@@ -63,11 +63,11 @@ func (d *Daemon) recheck() {
 	d.server.Recheck()
 	d.front.recheck()
 	d.api.recheck()
-	d.noteAbsent()
+	d.logAbsent()
 }
 
-// noteAbsent logs what differs in the list of waiting addresses, and sets the timer.
-func (d *Daemon) noteAbsent() {
+// logAbsent logs what differs in the list of waiting addresses, and sets the timer.
+func (d *Daemon) logAbsent() {
 	a := &d.absences
 	now := map[string]string{}
 	for _, w := range d.absentAddresses() {
@@ -94,8 +94,8 @@ func (d *Daemon) noteAbsent() {
 	}
 }
 
-// hurry makes the next tries come soon again.
-func (a *absences) hurry() { a.pause = firstRetry }
+// retrySoon resets the pause before the next retry.
+func (a *absences) retrySoon() { a.pause = firstRetry }
 
 func hasZone(list []netip.AddrPort) bool {
 	for _, a := range list {

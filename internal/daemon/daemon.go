@@ -403,12 +403,12 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	part("notify", d.notifier.Run)
 	d.recheck()
 	d.each.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs()[server.DNS], "listen_tls", d.server.Addrs()[server.TLS], "loaded_in", time.Since(begin).Round(time.Millisecond))
-	d.tell(systemd.Ready, systemd.Status(d.statusLine()))
+	d.notifyManager(systemd.Ready, systemd.Status(d.statusLine()))
 	if ready != nil {
 		ready(d)
 	}
 	d.write(ctx)
-	d.tell(systemd.Stopping)
+	d.notifyManager(systemd.Stopping)
 	d.each.Info("stopping")
 	parts.Wait()
 	if err := stopped(ctx); err != nil {
@@ -419,8 +419,8 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	return nil
 }
 
-// stopped returns the error of the part that ended ctx; nil if we were told to
-// stop.
+// stopped returns the error of the part that ended ctx; nil if that was a
+// request to stop.
 func stopped(ctx context.Context) error {
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
@@ -428,7 +428,7 @@ func stopped(ctx context.Context) error {
 	return nil
 }
 
-// write is the only writer: it reloads for whoever asks, until ctx ends.
+// write carries out reloads, and what must not happen during one, until ctx ends.
 func (d *Daemon) write(ctx context.Context) {
 	defer close(d.ended)
 	defer d.restoreCollector()
@@ -456,7 +456,7 @@ func (d *Daemon) write(ctx context.Context) {
 		case <-d.absences.timer.C:
 			d.contain.Do("addresses", d.recheck)
 		case <-d.absences.changed:
-			d.absences.hurry()
+			d.absences.retrySoon()
 			d.contain.Do("addresses", d.recheck)
 		case n := <-d.came:
 			d.made += n
@@ -472,7 +472,7 @@ func (d *Daemon) tryReload(ctx context.Context, cause string, c *confirmation) (
 	begin := time.Now()
 	if !d.contain.Do("reloads", func() { o = d.reload(ctx, cause, c) }) {
 		o = d.refuse(&Outcome{Error: "internal error, which the log has with its stack; keeping what is served"}, begin)
-		d.tell(systemd.Ready, systemd.Status(d.statusLine()))
+		d.notifyManager(systemd.Ready, systemd.Status(d.statusLine()))
 	}
 	return o
 }
@@ -515,8 +515,8 @@ func (c chains) Chain(apex dname.Name, from, to zone.Serial, most int) ([]*zone.
 // pauseTransfer is pause for what goes on only while queries are answered.
 func (d *Daemon) pauseTransfer() func() { return d.pacer.Pause() }
 
-// tell sends states to the service manager, which may be gone.
-func (d *Daemon) tell(states ...string) {
+// notifyManager sends states to the service manager, which may be gone.
+func (d *Daemon) notifyManager(states ...string) {
 	if err := d.manager.Send(states...); err != nil {
 		d.log.Warn("the service manager does not listen", "err", err)
 	}

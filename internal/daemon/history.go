@@ -114,8 +114,8 @@ func (d *Daemon) mayChange(apex dname.Name) error {
 	return fmt.Errorf("zone %v comes from %v, which would bring back at the next reload what is rolled back here; put the old content there, `ptrd diff` shows it", apex, z.Pos)
 }
 
-// zoneOf returns the zone that somebody means by its name, by a prefix, or by an
-// address or a name in it; about tells what was meant of it, nil: all.
+// zoneOf returns the zone that what designates: its name, its prefix, or an address, prefix or
+// name in it; about reports which owner names are meant, nil: all.
 func (d *Daemon) zoneOf(what string) (apex dname.Name, about func(dname.Name) bool, err error) {
 	set, cfg := d.views.Load().Zones, d.state.Load().cfg
 	if a, err := netip.ParseAddr(what); err == nil {
@@ -164,7 +164,7 @@ func (d *Daemon) zoneOf(what string) (apex dname.Name, about func(dname.Name) bo
 	return holder(set, name, what, func(owner dname.Name) bool { return owner.Equal(name) })
 }
 
-// holder returns the zone that has the name.
+// holder returns the zone that a name lies in.
 func holder(set *zone.Set, name dname.Name, what string, about func(dname.Name) bool) (dname.Name, func(dname.Name) bool, error) {
 	z := set.Find(name)
 	if z == nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/ptrd/ptrd/server"
 )
 
-// transferMetrics tells what secondaries got and were told.
+// transferMetrics returns the counters of transfers to secondaries and of NOTIFY.
 func (d *Daemon) transferMetrics() admin.Transfers {
 	out := admin.Transfers{Answers: map[string]uint64{}, Records: map[string]uint64{}, Octets: map[string]uint64{}}
 	for k, t := range d.transfers.Totals() {
@@ -32,8 +32,8 @@ func (d *Daemon) isOwn(a netip.Addr) bool {
 	return false
 }
 
-// isLocal reports whether an interface has the address; where the system does not
-// tell, none has.
+// isLocal reports whether an interface has the address; if the system does not list the
+// addresses, none has.
 func isLocal(a netip.Addr) bool {
 	list, _ := net.InterfaceAddrs()
 	return slices.ContainsFunc(list, func(i net.Addr) bool {

@@ -18,12 +18,12 @@ import (
 type Outcome struct {
 	At       time.Time         `json:"at"`
 	Seconds  float64           `json:"seconds"`         // how long it took
-	InForce  bool              `json:"in_force"`        // the config as read is in force; false: nothing changed
+	InForce  bool              `json:"in_force"`        // the configuration as read is active; false: nothing changed
 	Error    string            `json:"error,omitempty"` // why it is not, where no finding says it
-	Changed  []ChangedZone     `json:"changed"`         // told to who asked for it, with those of reloads just before
+	Changed  []ChangedZone     `json:"changed"`         // for the client that asked: with those of reloads just before
 	Zones    int               `json:"zones"`           // served now, in all
 	Broken   []BrokenZone      `json:"broken"`
-	Held     []Held            `json:"held,omitempty"`     // changes that are held back; while the configuration is among them, that of before is in force
+	Held     []Held            `json:"held,omitempty"`     // changes that are held back; while the configuration is among them, the previous one is active
 	Unneeded []string          `json:"unneeded,omitempty"` // names that were to be let pass and that nothing is held back of
 	Opened   []netip.AddrPort  `json:"opened,omitempty"`   // addresses that it listens on from now on
 	Closed   []netip.AddrPort  `json:"closed,omitempty"`   // addresses that it no longer listens on
@@ -134,8 +134,8 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// note takes over what a plan changes and what is broken in it.
-func (o *Outcome) note(p *assemble.Plan) {
+// addPlan adds the changes of a plan and what is broken in it.
+func (o *Outcome) addPlan(p *assemble.Plan) {
 	o.Changed, o.Broken = make([]ChangedZone, 0, len(p.Batch.Changes)), make([]BrokenZone, 0, len(p.Broken))
 	for _, c := range p.Batch.Changes {
 		z := ChangedZone{Zone: c.Apex.String(), What: "changed"}
@@ -146,7 +146,7 @@ func (o *Outcome) note(p *assemble.Plan) {
 		case c.Zone == nil:
 			z.What = "removed"
 		case !c.Zone.IsAvailable():
-			continue // told as broken
+			continue // it is among the broken ones
 		case c.Base == nil || !c.Base.IsAvailable():
 			z.What = "added"
 			fallthrough

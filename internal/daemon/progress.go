@@ -56,7 +56,7 @@ func (d *Daemon) reportProgress(every <-chan time.Time) (end func()) {
 			case <-every:
 				l := d.loadingNow()
 				d.log.Info("loading", "zones", l.Zones, "of", l.Of, "records", l.Records, "bytes", l.Bytes)
-				d.tell(systemd.Status("loading: " + l.String()))
+				d.notifyManager(systemd.Status("loading: " + l.String()))
 			}
 		}
 	}()

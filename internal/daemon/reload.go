@@ -21,7 +21,7 @@ import (
 	"github.com/ptrd/ptrd/zone/finding"
 )
 
-// The causes of a reload. Only the last has somebody who waits for the outcome.
+// The causes of a reload. Only for the last does a client wait for the outcome.
 const (
 	causeFile    = "file"
 	causeSignal  = "signal"
@@ -41,12 +41,12 @@ type round struct {
 func (d *Daemon) reload(ctx context.Context, cause string, c *confirmation) *Outcome {
 	begin := time.Now()
 	defer d.freed.interrupt()()
-	d.tell(systemd.Reloading(monotonic(d.started)))
+	d.notifyManager(systemd.Reloading(monotonic(d.started)))
 	old := d.state.Load().outcome
 	how := round{confirmed: c}
 	how.MayShrink = func(apex dname.Name) bool { return c.has(apex.Key()) }
 	if cause != causeSignal && cause != causeControl {
-		// Who asks for a reload wants what is there; else another file may be written.
+		// An operator who asks for a reload wants the files as they are. Otherwise one may be incomplete.
 		how.IsComplete = d.watcher.IsComplete
 	}
 	d.loader.IsComplete = how.IsComplete
@@ -83,13 +83,13 @@ func (d *Daemon) reload(ctx context.Context, cause string, c *confirmation) *Out
 			d.log.Debug("zone changed", "zone", c.Zone, "what", c.What, "from", uint32(c.From), "serial", uint32(c.To))
 		}
 	}
-	d.absences.hurry()
-	d.noteAbsent()
-	d.tell(systemd.Ready, systemd.Status(d.statusLine()))
+	d.absences.retrySoon()
+	d.logAbsent()
+	d.notifyManager(systemd.Ready, systemd.Status(d.statusLine()))
 	if cause == causeControl {
-		return d.earlier.tell(o)
+		return d.earlier.merge(o)
 	}
-	d.earlier.keep(o)
+	d.earlier.add(o)
 	return o
 }
 
@@ -111,8 +111,8 @@ func (d *Daemon) refuse(o *Outcome, begin time.Time) *Outcome {
 	return o
 }
 
-// apply puts a config and the zones that it asks for in force, or changes
-// nothing. begin is a moment before the config was read.
+// apply activates a configuration together with its zones, or changes nothing. begin is a
+// moment before the configuration was read.
 func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time, how round) *Outcome {
 	o := &Outcome{Changed: []ChangedZone{}, Broken: []BrokenZone{}, Findings: []finding.Finding{}}
 	fail := func(err error) *Outcome {
@@ -197,7 +197,7 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 				return nil, err
 			}
 			plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs, d.planHosted(set, o))
-			o.note(plan)
+			o.addPlan(plan)
 			if h := how.held; h != nil {
 				o.hold(*h, finding.Position{File: cfg.File}, cfg.Reload.MaxShrink)
 			}
@@ -238,11 +238,11 @@ func (d *Daemon) open(cfg *config.Config) (undo, release func(), err error) {
 	if len(after.All()) == 0 {
 		return nil, nil, fmt.Errorf("%s: listen.dns: there is no address to listen on; give one", cfg.File)
 	}
-	d.proveBy(cfg)
+	d.setCertificate(cfg)
 	d.server.SetFreebind(cfg.Listen.Freebind)
 	both := before.And(after)
 	if err := d.server.SetListeners(both); err != nil {
-		d.proveBy(old.cfg)
+		d.setCertificate(old.cfg)
 		d.server.SetFreebind(old.cfg.Listen.Freebind)
 		key := "listen.dns"
 		if cfg.Listen.TLS != nil {
@@ -256,7 +256,7 @@ func (d *Daemon) open(cfg *config.Config) (undo, release func(), err error) {
 		}
 	}
 	back := func() {
-		d.proveBy(old.cfg)
+		d.setCertificate(old.cfg)
 		d.server.SetFreebind(old.cfg.Listen.Freebind)
 		set("letting go of new addresses", func() error { return d.server.SetListeners(before) })
 	}
@@ -285,8 +285,8 @@ func (d *Daemon) open(cfg *config.Config) (undo, release func(), err error) {
 	return undo, release, nil
 }
 
-// proveBy puts the certificate of cfg in force, if it has one.
-func (d *Daemon) proveBy(cfg *config.Config) {
+// setCertificate activates the certificate of cfg, if it has one.
+func (d *Daemon) setCertificate(cfg *config.Config) {
 	if id := tlsIdentity(cfg); id != nil {
 		d.server.SetTLS(*id)
 	}

@@ -38,8 +38,8 @@ func with(set *zone.Set, p *secondary.Plan) *zone.Set {
 	return set.With(zones, nil)
 }
 
-// transferred notes that a zone was made anew, so that memory is given back. Nothing
-// is lost where nobody has the time to hear it.
+// transferred counts the octets of a zone that was built, so that memory is released to the
+// system later. It does not wait: a number that is missed only delays that.
 func (d *Daemon) transferred(octets int64) {
 	select {
 	case d.came <- octets:
@@ -47,7 +47,7 @@ func (d *Daemon) transferred(octets int64) {
 	}
 }
 
-// SecondaryStatus tells how a zone is that others are primary for.
+// SecondaryStatus is the state of a secondary zone.
 type SecondaryStatus struct {
 	Zone        string      `json:"zone"`
 	Serial      zone.Serial `json:"serial,omitempty"` // of what there is, expired or not

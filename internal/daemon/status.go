@@ -16,7 +16,7 @@ import (
 	"github.com/ptrd/ptrd/zone/finding"
 )
 
-// Status is what the server tells about itself.
+// Status is the state of the server.
 type Status struct {
 	Version  string          `json:"version"`
 	PID      int             `json:"pid"`
@@ -47,7 +47,7 @@ type UnfinishedFile struct {
 	Since time.Time `json:"since"`
 }
 
-// ReloadStatus tells of the last reload, the start included.
+// ReloadStatus is the result of the last reload, the start included.
 type ReloadStatus struct {
 	At       time.Time         `json:"at"`
 	OK       bool              `json:"ok"`
@@ -80,7 +80,7 @@ const (
 	stateExpired     = "expired"     // likewise, as no primary confirmed it for too long
 )
 
-// ZoneStatus tells of one zone.
+// ZoneStatus is the state of one zone.
 type ZoneStatus struct {
 	Zone    string      `json:"zone"`
 	State   string      `json:"state"`

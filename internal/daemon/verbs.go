@@ -40,10 +40,10 @@ const (
 	VerbRefresh = "refresh" // what, whole (true: by AXFR, whatever the serial): waits for a check; JSON of a SecondaryStatus
 )
 
-// errLoading answers who asks about zones before there are any.
-var errLoading = errors.New("zones are still being loaded; `ptrd status` tells when they are")
+// errLoading is the answer before the zones are loaded.
+var errLoading = errors.New("zones are still being loaded; `ptrd status` shows the progress")
 
-// errStopping answers who asks for a change when the server ends.
+// errStopping is the answer to a request for a change while the server stops.
 var errStopping = errors.New("the server is stopping")
 
 func (d *Daemon) verbs() map[string]control.Verb {
@@ -178,7 +178,7 @@ func (d *Daemon) dump(apex string, w io.Writer) error {
 	case z == nil:
 		return fmt.Errorf("zone %v is not served here; `ptrd status` lists those that are", name)
 	case !z.IsAvailable():
-		return fmt.Errorf("zone %v has no data until its sources are fixed; `ptrd status` tells what is wrong", name)
+		return fmt.Errorf("zone %v has no data until its sources are fixed; `ptrd status` shows what is wrong", name)
 	}
 	if static := z.Layers().Static; static != nil {
 		return dumpLayers(w, z, static)

@@ -38,7 +38,7 @@ type pulse struct {
 	running atomic.Bool
 	since   time.Time // when the probe under way began, or the part moved last
 	moved   int64
-	told    bool
+	logged  bool // that it is stuck
 }
 
 // look starts the probes that are not under way and reports whether none of the others has
@@ -47,8 +47,8 @@ func (v *vitals) look() (alive bool) {
 	now, stuck := v.now(), int64(0)
 	for _, p := range v.pulses {
 		if !p.running.Load() {
-			if p.told {
-				p.told = false
+			if p.logged {
+				p.logged = false
 				v.log.Info("a part of the server works again", "part", p.part)
 			}
 			p.since = now
@@ -71,9 +71,9 @@ func (v *vitals) look() (alive bool) {
 			continue
 		}
 		stuck++
-		if !p.told {
-			p.told = true
-			v.log.Error("a part of the server does nothing any more; the service manager is no longer told that it lives", "part", p.part, "since", p.since)
+		if !p.logged {
+			p.logged = true
+			v.log.Error("a part of the server makes no progress; the service manager gets no more watchdog notifications", "part", p.part, "since", p.since)
 		}
 	}
 	v.stuck.Store(stuck)
@@ -111,7 +111,7 @@ func (d *Daemon) watchdog(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if d.vitals.look() {
-			d.tell(systemd.Alive)
+			d.notifyManager(systemd.Alive)
 		}
 		select {
 		case <-ctx.Done():

@@ -46,7 +46,7 @@ func TestVitals(t *testing.T) {
 		}
 		settle()
 	}
-	if n := strings.Count(log.String(), "does nothing any more"); n != 1 || v.stuck.Load() != 1 {
+	if n := strings.Count(log.String(), "makes no progress"); n != 1 || v.stuck.Load() != 1 {
 		t.Errorf("%d lines, %d stuck\n%s", n, v.stuck.Load(), log)
 	}
 	close(hold)

@@ -50,7 +50,7 @@ func NewKeeper(o Options) *Keeper {
 	return &Keeper{o: o, wake: make(chan struct{}, 1), changed: map[string]dname.Name{}}
 }
 
-// Published is to be told every batch. It does not wait.
+// Published observes a batch. It does not wait.
 func (k *Keeper) Published(b *zone.Batch) {
 	any := false
 	k.mu.Lock()

@@ -12,7 +12,7 @@ import (
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
-// Query is what somebody wants to know of a zone's history.
+// Query selects a part of a zone's history.
 type Query struct {
 	Zone  dname.Name
 	About func(owner dname.Name) bool // only changes of these names, with their records; nil: all, without

@@ -198,7 +198,7 @@ func (w *work) permissions(list []Record) *Fault {
 			continue
 		}
 		n := w.name(r.Owner)
-		if len(n.now) == 0 { // of a name that does not exist, nobody is told so
+		if len(n.now) == 0 { // not even whether a name exists is revealed
 			if reason := w.t.Allow(r.Owner, rr.TypeANY); reason != "" {
 				return faultf(wire.RCodeRefused, "%s", reason)
 			}

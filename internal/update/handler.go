@@ -13,7 +13,7 @@ import (
 func (u *Updater) Handle(_ context.Context, r *deferred.Request) {
 	r.Hold()
 	req := &Request{Message: r.Message, Client: r.Client, Drop: r.End, Answer: func(c wire.RCode, ede uint16, text string) {
-		// Who does not get the answer asks again; the server has counted the error.
+		// A client that does not get the response asks again; the server has counted the error.
 		_ = r.Fail(c, ede, text)
 		r.End()
 	}}

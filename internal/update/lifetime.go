@@ -161,7 +161,7 @@ func (u *Updater) adoptLifetimes(p *Policy) error {
 			}
 			end := int64(binary.BigEndian.Uint64(n.Value))
 			if !clock.IsPossible(time.Unix(end, 0)) {
-				// The clock was wrong then, and how long it has been nobody knows.
+				// The clock was wrong then, so that the age is not known.
 				end = u.o.Now().Add(z.Lifetime).Unix()
 			}
 			e := &life{key: n.Key, owner: owner, typ: rr.Type(binary.BigEndian.Uint16(rest[len(owner):])), data: n.Value[8:], end: end, noted: end}
@@ -176,7 +176,7 @@ func (u *Updater) adoptLifetimes(p *Policy) error {
 
 // untilExpiry returns how long to wait for the next record to end.
 func (u *Updater) untilExpiry() time.Duration {
-	const most = time.Hour // somebody may set the clock
+	const most = time.Hour // the clock may be set
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	wait := most

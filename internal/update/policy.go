@@ -10,7 +10,7 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// Policy says which zones take updates, and of whom. It is immutable.
+// Policy has the zones that accept updates, and from which clients. It is immutable.
 type Policy struct {
 	Zones map[string]*ZonePolicy // by dname.Name.Key of the apex
 }
@@ -28,7 +28,7 @@ type ZonePolicy struct {
 	Dynamic         bool          // the zone has no source but updates
 }
 
-// Rule lets somebody change something. Whatever it has a condition for must hold.
+// Rule permits changes. All of its conditions must hold.
 type Rule struct {
 	Key      string         // dname.Name.Key of the key that the request is signed with; empty: signed or not
 	From     []netip.Prefix // that the client is in; nil: anywhere
@@ -49,7 +49,7 @@ func (w Who) String() string {
 	return fmt.Sprintf("%v with key %v", w.Addr, w.Key)
 }
 
-// isFor reports whether a rule speaks of the client.
+// isFor reports whether a rule applies to the client.
 func (r *Rule) isFor(w Who) bool {
 	if r.Key != "" && (w.Key == nil || w.Key.Key() != r.Key) {
 		return false
@@ -58,8 +58,8 @@ func (r *Rule) isFor(w Who) bool {
 	return r.From == nil || slices.ContainsFunc(r.From, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// Knows reports whether any rule speaks of the client at all. Who is unknown is
-// not even told whether a prerequisite holds.
+// Knows reports whether any rule applies to the client. Others do not even learn whether a
+// prerequisite holds.
 func (p *ZonePolicy) Knows(w Who) bool {
 	return slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.isFor(w) })
 }
@@ -85,7 +85,7 @@ func (p *ZonePolicy) Allow(w Who, owner dname.Name, t rr.Type) string {
 			return ""
 		case covers:
 			why, near = fmt.Sprintf("types %s only", list(r.Types)), true
-		case near: // what comes nearest to being allowed is told
+		case near: // the reason is that of the rule that comes nearest
 		case hasAddress:
 			why = fmt.Sprintf("%v is not in %s", at, list(r.Prefixes))
 		default:

@@ -84,8 +84,7 @@ func (r *round) carryOut(j *job) {
 	}
 	j.fault = fault
 	for i := range j.ignored {
-		// Who sends updates of a name that is an alias (RFC 2317) is told where they
-		// belong.
+		// The log says where updates of a name that is an alias (RFC 2317) belong.
 		if target, child := aliasOf(r.set, zr.zone, j.ignored[i].Record.Owner); child != nil {
 			j.ignored[i].Why = fmt.Sprintf("the name is an alias of %v; send the update to zone %v, or let follow_classless do so", target, child.Apex())
 		}
@@ -106,7 +105,7 @@ func (r *round) apply(zr *zoneRound, m *Message, allow func(dname.Name, rr.Type)
 		}
 		zr.zone = next
 		zr.steps = append(zr.steps, zone.Step{Changeset: c, Source: source, At: r.milli})
-		zr.note(c)
+		zr.record(c)
 	}
 	if zr.policy.Lifetime > 0 {
 		zr.lives.added(effect.Added, r.unix+int64(zr.policy.Lifetime.Seconds()))
@@ -129,8 +128,8 @@ func (zr *zoneRound) next(unix int64) func(zone.Serial) zone.Serial {
 	}
 }
 
-// note remembers what a step changed.
-func (zr *zoneRound) note(c *zone.Changeset) {
+// record records what a step changed.
+func (zr *zoneRound) record(c *zone.Changeset) {
 	if zr.static != nil {
 		for _, list := range [][]zone.Record{c.Removed, c.Added} {
 			for i := range list {

@@ -80,7 +80,7 @@ type Updater struct {
 	pending pending
 
 	gate    sync.RWMutex // held while a request joins the queue
-	stopped bool         // nobody takes requests any more
+	stopped bool         // no more requests are accepted
 
 	mu        sync.Mutex            // held while a round is computed, not while it is committed
 	lifetimes map[string]*lifetimes // by key of the apex
@@ -173,7 +173,7 @@ func (u *Updater) enqueue(j *job) *Fault {
 	}
 }
 
-// admit refuses what nobody has to wait for.
+// admit refuses requests that need not wait in the queue to be refused.
 func (u *Updater) admit(j *job) *Fault {
 	z := u.o.Store.Set().Get(j.m.Zone)
 	if z == nil {
@@ -316,10 +316,10 @@ again:
 	return r
 }
 
-// answer tells the client, and the log what it should know.
+// answer sends the response and logs it.
 func (u *Updater) answer(j *job) {
 	requests := append(u.pending.leave(j), j.Request)
-	u.tell(j)
+	u.logResult(j)
 	c, ede, text := wire.RCodeNoError, uint16(0), ""
 	if j.fault != nil {
 		c, text = j.fault.RCode, j.fault.Text
@@ -344,9 +344,9 @@ func edeOf(c wire.RCode) uint16 {
 	return 0 // the RCODE says it all
 }
 
-// tell logs refusals and what had no effect. That a prerequisite does not hold is
-// how clients find out, and told at debug level only.
-func (u *Updater) tell(j *job) {
+// logResult logs refusals and what had no effect. Unmet prerequisites are part of normal
+// operation and logged at debug level only.
+func (u *Updater) logResult(j *job) {
 	level, message := slog.LevelWarn, "update refused"
 	var why string
 	switch {
