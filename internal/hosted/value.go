@@ -35,6 +35,9 @@ func ParseValue(t rr.Type, text string) (Value, error) {
 	if strings.HasPrefix(strings.TrimSpace(text), `\#`) {
 		return v, illegal(text, "UnparseableResourceRecord (the form \\# of RFC 3597 is not accepted; write the value in the form of its type)")
 	}
+	if (t == rr.TypeTXT || t == typeSPF) && !isQuoted(text) {
+		return v, illegal(text, "InvalidCharacterString (Value should be enclosed in quotation marks)")
+	}
 	data, err := zonefile.ParseRData(t, toDecimal(text), dname.Root())
 	if err != nil {
 		return v, illegal(text, "%s", reason(t, text, err))
@@ -60,9 +63,6 @@ func reason(t rr.Type, text string, err error) string {
 			return "AAAARRDATAIllegalIPv6Address (Value is not a valid IPv6 address)"
 		}
 	case rr.TypeTXT, typeSPF:
-		if !strings.HasPrefix(strings.TrimSpace(text), `"`) {
-			return "InvalidCharacterString (Value should be enclosed in quotation marks)"
-		}
 		if strings.Contains(err.Error(), "255") {
 			return "CharacterStringTooLong (Value is too long)"
 		}
@@ -71,6 +71,31 @@ func reason(t rr.Type, text string, err error) string {
 }
 
 const typeSPF rr.Type = 99
+
+// isQuoted reports whether a text is quoted strings alone.
+func isQuoted(text string) bool {
+	rest := strings.TrimSpace(text)
+	for ok := rest != ""; ok; rest = strings.TrimLeft(rest, " \t") {
+		if rest == "" {
+			return true
+		}
+		if rest[0] != '"' {
+			return false
+		}
+		end := 1
+		for end < len(rest) && rest[end] != '"' {
+			if rest[end] == '\\' {
+				end++
+			}
+			end++
+		}
+		if end >= len(rest) {
+			return false
+		}
+		rest = rest[end+1:]
+	}
+	return false
+}
 
 // toDecimal returns text with its octal escapes as the decimal ones of master files.
 func toDecimal(text string) string {

@@ -16,6 +16,9 @@ const (
 	maxTTL        = 1<<31 - 1
 )
 
+// meant are types that people write for others.
+var meant = map[string]string{"RDP": "PTR", "RDNS": "PTR", "REVERSE": "PTR", "POINTER": "PTR", "ALIAS": "CNAME", "ANAME": "CNAME"}
+
 // parseType reads a type that a hosted zone can have.
 func parseType(s string) (rr.Type, error) {
 	if slices.Contains(hosted.Types, s) {
@@ -23,10 +26,10 @@ func parseType(s string) (rr.Type, error) {
 		return t, nil
 	}
 	text := fmt.Sprintf("Invalid XML ; cvc-enumeration-valid: Value '%.50s' is not facet-valid with respect to enumeration '[%s]'. It must be a value from the enumeration.", s, strings.Join(hosted.Types, ", "))
-	best, distance := "", 2
+	best, distance := meant[strings.ToUpper(s)], 1
 	for _, t := range hosted.Types {
-		if d := spelling.Distance(strings.ToUpper(s), t); d < distance || d == distance && t == "PTR" {
-			best, distance = t, d
+		if d := spelling.Distance(strings.ToUpper(s), t); best == "" && d <= distance {
+			best = t
 		}
 	}
 	if best != "" {
@@ -36,17 +39,17 @@ func parseType(s string) (rr.Type, error) {
 }
 
 // notOffered are the elements of a record set that make it one of a routing policy.
-var notOffered = map[string]string{
-	"Weight":                  "weighted routing",
-	"Region":                  "latency-based routing",
-	"GeoLocation":             "geolocation routing",
-	"GeoProximityLocation":    "geoproximity routing",
-	"Failover":                "failover routing",
-	"MultiValueAnswer":        "multivalue answer routing",
-	"CidrRoutingConfig":       "IP-based routing",
-	"HealthCheckId":           "a health check",
-	"TrafficPolicyInstanceId": "a traffic policy instance",
-	"SetIdentifier":           "routing by set identifiers",
+var notOffered = []struct{ element, is string }{
+	{"Weight", "weighted routing"},
+	{"Region", "latency-based routing"},
+	{"GeoLocation", "geolocation routing"},
+	{"GeoProximityLocation", "geoproximity routing"},
+	{"Failover", "failover routing"},
+	{"MultiValueAnswer", "multivalue answer routing"},
+	{"CidrRoutingConfig", "IP-based routing"},
+	{"HealthCheckId", "a health check"},
+	{"TrafficPolicyInstanceId", "a traffic policy instance"},
+	{"SetIdentifier", "routing by set identifiers"},
 }
 
 func (s *Server) changeResourceRecordSets(q *request) (any, error) {
@@ -132,9 +135,9 @@ func parseChange(c *element) (e hosted.Edit, faults []string, err error) {
 	if e.Type, err = parseType(kind); err != nil {
 		return e, nil, err
 	}
-	for _, child := range set.children {
-		if what := notOffered[child.name]; what != "" {
-			return e, nil, invalidInput("%s is not offered: %s of record set [name='%s', type='%s']", child.name, what, name, kind)
+	for _, what := range notOffered {
+		if set.child(what.element) != nil {
+			return e, nil, invalidInput("%s is not offered: %s of record set [name='%s', type='%s']", what.element, what.is, name, kind)
 		}
 	}
 	if set.child("AliasTarget") != nil {
