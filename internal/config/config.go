@@ -136,18 +136,23 @@ type History struct {
 
 // Zone is one item of `zones` with its defaults applied. No two items have the same apex;
 // two may share a classless prefix under different names, of which the first is the one
-// that CNAMEs in the parent point to. It has more than 20 fields because the key of every
-// source of data is optional in the same item.
+// that CNAMEs in the parent point to.
 type Zone struct {
-	Path        string           // key path, `zones[3]`
-	Pos         finding.Position // of the item
-	Prefix      netip.Prefix     // invalid: given by name alone
-	Name        dname.Name       // as given, or of the prefix if that is one zone; nil: the prefix is several zones
-	Apexes      []dname.Name     // of the zones of this item, at least one, in ascending order of their prefixes
-	Origin      dname.Name       // relative names in files and records are relative to it: Name, or the name of the enclosing octet or nibble
-	Files       []File           // master files, paths joined with Dir
-	Hosts       []File           // hosts(5) files
-	HostsDomain dname.Name       // appended to names without a dot; nil: those are an error
+	Path   string           // key path, `zones[3]`
+	Pos    finding.Position // of the item
+	Prefix netip.Prefix     // invalid: given by name alone
+	Name   dname.Name       // as given, or of the prefix if that is one zone; nil: the prefix is several zones
+	Apexes []dname.Name     // of the zones of this item, at least one, in ascending order of their prefixes
+	Origin dname.Name       // relative names in files and records are relative to it: Name, or the name of the enclosing octet or nibble
+	Files  []File           // master files, paths joined with Dir
+	*ZoneOptions
+}
+
+// ZoneOptions are what an item of `zones` has in addition to its name and its files, or has
+// from `defaults`. Items without keys of their own share them, so that many cost little.
+type ZoneOptions struct {
+	Hosts       []File     // hosts(5) files
+	HostsDomain dname.Name // appended to names without a dot; nil: those are an error
 	PTR         []PTR
 	Records     []Record // any type at any owner
 	Delegate    []Delegation

@@ -317,3 +317,27 @@ func TestSmallThings(t *testing.T) {
 		t.Errorf("no sockets of our own: %v", cfg.Listen.DNS)
 	}
 }
+
+// TestSharedOptions: items without keys of their own share what they have from `defaults`,
+// and no other item does.
+func TestSharedOptions(t *testing.T) {
+	cfg := mustParse(t, `
+defaults: {nameservers: [ns1.example.net], transfer: {allow: [192.0.2.1]}}
+zones:
+- {prefix: 192.0.2.0/24}
+- {name: 2.10.in-addr.arpa, ttl: 1m}
+- {name: 3.10.in-addr.arpa, file: a.zone}
+- {name: 4.10.in-addr.arpa, secondary: {primaries: "192.0.2.9:53"}}
+- {name: 5.10.in-addr.arpa}
+`)
+	z := cfg.Zones
+	if z[0].ZoneOptions != z[2].ZoneOptions || z[0].ZoneOptions != z[4].ZoneOptions {
+		t.Error("items alike do not share their options")
+	}
+	if z[1].ZoneOptions == z[0].ZoneOptions || z[1].TTL != time.Minute || z[4].TTL == time.Minute || z[4].Explicit.TTL {
+		t.Errorf("TTLs %v, %v, %v", z[0].TTL, z[1].TTL, z[4].TTL)
+	}
+	if z[3].Secondary == nil || z[4].Secondary != nil || z[0].Contact == nil || z[3].Contact != nil || len(z[4].Transfer.Allow) != 1 {
+		t.Errorf("%+v\n%+v", *z[3].ZoneOptions, *z[4].ZoneOptions)
+	}
+}

@@ -80,12 +80,9 @@ func (v value) config() *Config {
 		field{"route53", func(v value) { section = v }},
 		field{"zones", func(v value) {
 			hasZones = !v.isNull()
-			c.Zones = make([]Zone, len(v.node.Content)) // list reports a value that is not a list
-			z, i := newItem(), 0
-			v.list(func(v value) {
-				c.Zones[i] = v.zone(z, &c.Defaults)
-				i++
-			})
+			c.Zones = make([]Zone, 0, len(v.node.Content)) // list reports a value that is not a list
+			z := newItem()
+			v.list(func(v value) { c.Zones = append(c.Zones, v.zone(z, &c.Defaults)) })
 		}},
 		field{"catalogs", func(v value) {
 			v.list(func(v value) { c.Catalogs = append(c.Catalogs, v.catalog(&c.Defaults)) })

@@ -11,6 +11,8 @@ import (
 // turn, so that its fields are made once and not a hundred thousand times.
 type item struct {
 	Zone
+	own       ZoneOptions  // of the item
+	common    *ZoneOptions // of items without keys of their own; nil: none was read yet
 	delegated prefixIndex[*Delegation]
 	keys      []field
 	named     naming
@@ -23,7 +25,7 @@ type item struct {
 func newItem() *item {
 	z := new(item)
 	into := func(to *value) func(value) { return func(v value) { *to = v } }
-	z.keys = append(append([]field{{"prefix", into(&z.prefix)}}, z.named.fields()...), append(z.Defaults.fields(&z.Explicit),
+	z.keys = append(append([]field{{"prefix", into(&z.prefix)}}, z.named.fields()...), append(z.own.Defaults.fields(&z.own.Explicit),
 		field{"access", func(v value) {
 			if !v.isNull() {
 				z.Access = &Access{}
@@ -47,9 +49,31 @@ func newItem() *item {
 
 // zone reads one item of `zones` by means of z.
 func (v value) zone(z *item, defaults *Defaults) Zone {
-	*z = item{Zone: Zone{Path: v.path, Pos: v.pos(), Defaults: *defaults}, keys: z.keys}
+	*z = item{Zone: Zone{Path: v.path, Pos: v.pos()}, own: ZoneOptions{Defaults: *defaults}, keys: z.keys, common: z.common}
+	z.ZoneOptions = &z.own
 	v.item(z)
-	return z.Zone
+	out, hasOptions := z.Zone, v.hasOptions()
+	if out.ZoneOptions = z.common; z.common == nil || hasOptions {
+		own := z.own
+		out.ZoneOptions = &own
+	}
+	if !hasOptions {
+		z.common = out.ZoneOptions
+	}
+	return out
+}
+
+// hasOptions reports whether an item has keys whose values are ZoneOptions, or decide about
+// them.
+func (v value) hasOptions() bool {
+	for i := 0; i+1 < len(v.node.Content); i += 2 {
+		switch v.node.Content[i].Value {
+		case "prefix", "name", "style", "label", "file":
+		default:
+			return true
+		}
+	}
+	return false
 }
 
 func (v value) item(z *item) {

@@ -183,7 +183,7 @@ func TestRollbackOfLayer(t *testing.T) {
 func TestRollbackOfSecondary(t *testing.T) {
 	l := start(t, shortDir(t), emptyConfig)
 	c := config.Zone{Apexes: []dname.Name{dname.MustParse("3.0.192.in-addr.arpa")},
-		Secondary: &config.Secondary{Primaries: []config.Primary{{Remote: config.Remote{Address: netip.MustParseAddrPort("192.0.2.1:53")}}}}}
+		ZoneOptions: &config.ZoneOptions{Secondary: &config.Secondary{Primaries: []config.Primary{{Remote: config.Remote{Address: netip.MustParseAddrPort("192.0.2.1:53")}}}}}}
 	l.registry.Store(registry.New(registry.Options{Config: &config.Config{Zones: []config.Zone{c}}}))
 	want := "zone 3.0.192.in-addr.arpa. is a copy of what 192.0.2.1:53 has; roll it back there"
 	if err := l.mayChange(c.Apexes[0]); err == nil || err.Error() != want {

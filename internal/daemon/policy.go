@@ -100,9 +100,9 @@ func knownClients(cfg *config.Config) answer.KnownOptions {
 		}
 		allPeers(s.Notify)
 	}
-	last := &config.Zone{}
+	last := new(config.ZoneOptions)
 	for i := range cfg.Zones {
-		z := &cfg.Zones[i]
+		z := cfg.Zones[i].ZoneOptions
 		if !sameSlice(z.Transfer.Allow, last.Transfer.Allow) || !sameSlice(z.Transfer.Notify, last.Transfer.Notify) { // mostly it is that of `defaults`
 			transfer(&z.Transfer)
 		}
