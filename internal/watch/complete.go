@@ -47,9 +47,9 @@ type unfinished struct {
 // May be called at any time.
 func (w *Watcher) IsComplete(t *infile.Task, path string) bool {
 	path = absolute([]string{path})[0]
-	now := newTrace(t, []string{path}).states[path]
+	now := newTrace(t, []string{path}).states[0]
 	w.mu.Lock()
-	known, ok := w.last.states[path]
+	known, ok := w.last.state(path)
 	if u := w.unfinished[path]; u != nil {
 		known = u.was
 	}
@@ -173,14 +173,15 @@ func (w *Watcher) finish() {
 		}
 	}
 	w.mu.Unlock()
+	slices.Sort(due)
 	t := w.newTrace(due)
 	if w.ctx.Err() != nil {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, path := range due {
-		u, state := w.unfinished[path], t.states[path]
+	for i, path := range due {
+		u, state := w.unfinished[path], t.states[i]
 		if u.looked && state != u.state {
 			u.since, u.whole = now, false // a change that no event reported
 		}
@@ -191,7 +192,9 @@ func (w *Watcher) finish() {
 		if u.sure || u.was != state {
 			signal(w.changed)
 		}
-		w.last.states[path] = state
+		if i, ok := w.last.index(path); ok {
+			w.last.states[i] = state
+		}
 		delete(w.unfinished, path)
 	}
 }
@@ -199,4 +202,11 @@ func (w *Watcher) finish() {
 func (w *Watcher) isClosed(path string) (closed bool) {
 	_ = w.o.Files.Run(w.ctx, func(task *infile.Task) { closed = isClosed(task, path) })
 	return closed
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

@@ -41,14 +41,14 @@ func (w *Watcher) replace() {
 	for _, p := range w.deferred {
 		deferred[p] = true
 	}
-	for _, p := range w.current {
-		state := last.states[p]
-		was, known := old.states[p]
+	for i, p := range w.current {
+		state := last.states[i]
+		was, known := old.stateNear(i, p)
 		if !known {
-			was = first.states[p]
+			was = first.states[i]
 		}
 		switch {
-		case !known && (deferred[p] || !w.since.IsZero() && !state.changed.Before(w.since.Add(-slack))):
+		case !known && (deferred[p] || !w.since.IsZero() && state.changed >= w.since.Add(-slack).UnixNano()):
 			u := w.unfinish(p, none, now)
 			u.sure = true
 			w.recordChange(u, none, state, now)
@@ -60,7 +60,7 @@ func (w *Watcher) replace() {
 		}
 	}
 	maps.DeleteFunc(w.unfinished, func(p string, _ *unfinished) bool {
-		_, stays := last.states[p]
+		_, stays := last.index(p)
 		return !stays
 	})
 }
@@ -84,9 +84,9 @@ func (w *Watcher) look() {
 	old := w.last
 	w.last = last
 	now := time.Now()
-	for _, p := range w.current {
-		was, state := old.states[p], last.states[p]
-		u := w.unfinished[p]
+	for i, p := range w.current {
+		was, _ := old.stateNear(i, p)
+		state, u := last.states[i], w.unfinished[p]
 		switch {
 		case u == nil && was != state:
 			w.recordChange(w.unfinish(p, was, now), was, state, now)
@@ -114,7 +114,7 @@ func (w *Watcher) trace() (first, last *trace) {
 
 // newTrace traces paths. The result is incomplete if ctx is done.
 func (w *Watcher) newTrace(paths []string) *trace {
-	t := &trace{}
+	t := emptyTrace(nil, paths)
 	_ = w.o.Files.Run(w.ctx, func(task *infile.Task) { t = newTrace(task, paths) })
 	return t
 }

@@ -3,7 +3,7 @@ package watch
 import (
 	"io/fs"
 	"path/filepath"
-	"time"
+	"slices"
 
 	"github.com/ptrd/ptrd/zone/infile"
 )
@@ -12,12 +12,15 @@ import (
 const maxLinks = 40
 
 // trace is what was on the way to each path at one moment. A file system that does not
-// answer counts as missing.
+// answer counts as missing. There may be a hundred thousand paths, nearly all of them
+// files without a link on the way: such a path has one entry, and no string of its own.
 type trace struct {
 	task   *infile.Task
-	states map[string]state    // by path
+	paths  []string            // sorted, each once
+	states []state             // of paths
+	own    []bool              // of paths: the path ends at the name of the same text
 	dirs   map[string]bool     // directories whose names matter, without links in them
-	names  map[string]bool     // the names that matter, directory included; true: the path of this text ends there
+	names  map[string]bool     // further names that matter, directory included
 	others map[string][]string // further paths that end at a name
 	memo   map[string]place    // directories already walked
 }
@@ -25,13 +28,13 @@ type trace struct {
 // state identifies the content of a file. States are comparable.
 type state struct {
 	exists  bool
+	mode    fs.FileMode
 	device  uint64
 	inode   uint64
-	mode    fs.FileMode
 	size    int64
-	written int64     // modification time, Unix nanoseconds
-	changed time.Time // latest change of the inode or of a link on the way
-	real    string    // the path without links
+	written int64  // modification time, Unix nanoseconds
+	changed int64  // latest change of the inode or of a link on the way, likewise
+	real    string // the path without links
 }
 
 // none is the state of a file that was never looked at. It equals no other state.
@@ -47,50 +50,81 @@ func (s state) sameContent(o state) bool {
 type place struct {
 	real    string
 	exists  bool
-	changed time.Time // latest change of a link on the way
+	changed int64 // latest change of a link on the way
 }
 
-func newTrace(task *infile.Task, paths []string) *trace {
-	t := &trace{
+// emptyTrace is newTrace of files that do not exist, in directories that do not either.
+func emptyTrace(task *infile.Task, paths []string) *trace {
+	return &trace{
 		task:   task,
-		states: make(map[string]state, len(paths)),
+		paths:  paths,
+		states: make([]state, len(paths)),
+		own:    make([]bool, len(paths)),
 		dirs:   map[string]bool{},
 		names:  map[string]bool{},
 		others: map[string][]string{},
 		memo:   map[string]place{},
 	}
-	for _, p := range paths {
-		t.states[p] = t.file(p)
+}
+
+// newTrace walks to paths, which are sorted, each once.
+func newTrace(task *infile.Task, paths []string) *trace {
+	t := emptyTrace(task, paths)
+	for i := range paths {
+		t.states[i] = t.file(i)
 	}
 	return t
 }
 
-// file walks to path and returns its state.
-func (t *trace) file(path string) state {
-	var latest time.Time
-	asked := path
+// index returns where in paths a path is.
+func (t *trace) index(path string) (i int, ok bool) { return slices.BinarySearch(t.paths, path) }
+
+// state returns the state of a path; ok is false if it is not among paths.
+func (t *trace) state(path string) (s state, ok bool) {
+	i, ok := t.index(path)
+	if ok {
+		s = t.states[i]
+	}
+	return s, ok
+}
+
+// stateNear is state for a path that is probably the one at index i.
+func (t *trace) stateNear(i int, path string) (s state, ok bool) {
+	if i < len(t.paths) && t.paths[i] == path {
+		return t.states[i], true
+	}
+	return t.state(path)
+}
+
+// file walks to path i and returns its state.
+func (t *trace) file(i int) state {
+	var latest int64
+	path := t.paths[i]
 	for range maxLinks {
-		dir := t.dir(filepath.Dir(path), maxLinks)
-		latest = later(latest, dir.changed)
+		name := filepath.Dir(path)
+		dir := t.dir(name, maxLinks)
+		latest = max(latest, dir.changed)
 		if !dir.exists {
 			break
 		}
-		path = filepath.Join(dir.real, filepath.Base(path))
-		t.addName(path)
+		if dir.real != name {
+			path = filepath.Join(dir.real, filepath.Base(path))
+		}
 		info, err := t.task.Lstat(path)
 		if err != nil {
-			t.addEnd(asked, path)
+			t.addEnd(i, path)
 			break
 		}
 		id, changed := identify(info)
-		latest = later(latest, changed)
+		latest = max(latest, changed)
 		if info.Mode()&fs.ModeSymlink == 0 {
-			t.addEnd(asked, path)
+			t.addEnd(i, path)
 			return state{
 				exists: true, device: id.Device, inode: id.Inode, mode: info.Mode(), size: info.Size(),
 				written: info.ModTime().UnixNano(), changed: latest, real: path,
 			}
 		}
+		t.addName(path)
 		if path, err = t.follow(path); err != nil {
 			break
 		}
@@ -99,32 +133,35 @@ func (t *trace) file(path string) state {
 }
 
 // identify returns the identity of a file and when its inode last changed in any way,
-// renames included; where the system does not report that, the modification time.
-func identify(info fs.FileInfo) (infile.Identity, time.Time) {
-	id := infile.IdentityOf(info)
+// renames included, in Unix nanoseconds; where the system does not report that, the
+// modification time.
+func identify(info fs.FileInfo) (id infile.Identity, changed int64) {
+	id = infile.IdentityOf(info)
 	if id.Changed == 0 {
-		return id, info.ModTime()
+		return id, info.ModTime().UnixNano()
 	}
-	return id, time.Unix(0, id.Changed)
+	return id, id.Changed
 }
 
-// addEnd records that a path ends at a name.
-func (t *trace) addEnd(path, name string) {
-	if path == name {
-		t.names[name] = true
-	} else {
+// addEnd records that path i ends at a name.
+func (t *trace) addEnd(i int, name string) {
+	if path := t.paths[i]; path != name {
+		t.addName(name)
 		t.others[name] = append(t.others[name], path)
+		return
 	}
+	t.own[i] = true
+	t.dirs[filepath.Dir(name)] = true
 }
 
 // ends returns the paths that end at a name: none where it is a link or a directory that
 // is missing. matters is false for names that no path leads over.
 func (t *trace) ends(name string) (paths []string, matters bool) {
-	own, matters := t.names[name]
-	if paths = t.others[name]; own {
-		paths = append(paths[:len(paths):len(paths)], name)
+	paths = t.others[name]
+	if i, ok := t.index(name); ok && t.own[i] {
+		return append(paths[:len(paths):len(paths)], name), true
 	}
-	return paths, matters
+	return paths, t.names[name]
 }
 
 // dir walks to a directory.
@@ -159,18 +196,16 @@ func (t *trace) walk(path, parent string, links int) place {
 	_, changed := identify(info)
 	target, err := t.follow(real)
 	if err != nil || links == 0 {
-		return place{changed: later(up.changed, changed)}
+		return place{changed: max(up.changed, changed)}
 	}
 	p := t.dir(target, links-1)
-	p.changed = later(p.changed, later(up.changed, changed))
+	p.changed = max(p.changed, up.changed, changed)
 	return p
 }
 
 // addName marks a name, in a directory without links, as one that matters.
 func (t *trace) addName(path string) {
-	if _, known := t.names[path]; !known {
-		t.names[path] = false
-	}
+	t.names[path] = true
 	t.dirs[filepath.Dir(path)] = true
 }
 
@@ -184,11 +219,4 @@ func (t *trace) follow(path string) (string, error) {
 		target = filepath.Join(filepath.Dir(path), target)
 	}
 	return filepath.Clean(target), nil
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }

@@ -40,6 +40,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -139,6 +140,8 @@ func (w *Watcher) Changed() <-chan struct{} { return w.changed }
 func (w *Watcher) Set(paths, deferred []string, since time.Time) {
 	w.mu.Lock()
 	w.paths, w.deferred, w.since = absolute(paths), absolute(deferred), since
+	slices.Sort(w.paths)
+	w.paths = slices.Compact(w.paths)
 	w.mu.Unlock()
 	w.wake()
 }
@@ -270,7 +273,8 @@ func (w *Watcher) event(e Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, path := range ends {
-		u := w.unfinish(path, w.last.states[path], now)
+		was, _ := w.last.state(path)
+		u := w.unfinish(path, was, now)
 		u.since, u.looked = now, false
 		switch e.Op {
 		case Changed:
