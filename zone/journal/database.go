@@ -114,11 +114,18 @@ func lockedError(path string) error {
 	return fmt.Errorf("%s: %w by another process; stop the other ptrd, or give this one its own state_dir", path, ErrLocked)
 }
 
+// successor returns a database that takes the place of d, with another file of the same
+// content or the same one. Its DB is still that of d.
+func (d *database) successor(own *os.File) *database {
+	next := &database{DB: d.DB, path: d.path, own: own, pageSize: d.pageSize, size: d.size}
+	next.committed.Store(d.committed.Load())
+	return next
+}
+
 // reopen returns a database with a DB of its own on the same file, after the one of d
 // was closed.
 func (d *database) reopen(o Options) (*database, error) {
-	next := &database{path: d.path, own: d.own, pageSize: d.pageSize, size: d.size}
-	next.committed.Store(d.committed.Load())
+	next := d.successor(d.own)
 	if err := next.open(o); err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ type Entry struct {
 type state struct {
 	Entry
 	id    uint32 // of the zone in the other buckets; 0: none yet
-	notes uint32 // how many there are: one that is lost is missed
+	notes uint32 // how many there are, so that a lost one is noticed
 	history
 	content contentFile
 }

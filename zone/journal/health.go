@@ -164,7 +164,7 @@ func (j *Journal) addRemedy(err error) error {
 func (j *Journal) fail(d *database, began bool, err error) {
 	j.health.failures.Add(1)
 	j.db.Store(nil)
-	j.broken, j.isOpen = d, true
+	j.broken = d
 	j.mustUndo = began
 	j.setCondition(err)
 	j.wakeRun()
@@ -218,7 +218,7 @@ func (j *Journal) recoverFrom(d *database) error {
 	if err != nil && !isGone {
 		return err
 	}
-	j.closeBroken(d)
+	_ = d.DB.Close() // nothing depends on what that returns, nor on how often it is called
 	if isGone {
 		if d, err = j.copyBack(d); err != nil {
 			return err
@@ -235,15 +235,6 @@ func (j *Journal) recoverFrom(d *database) error {
 		j.rewriteContents()
 	}
 	return nil
-}
-
-// closeBroken closes the DB of a database that failed. Nothing depends on what that
-// returns.
-func (j *Journal) closeBroken(d *database) {
-	if j.isOpen {
-		_ = d.DB.Close()
-		j.isOpen = false
-	}
 }
 
 // copyBack writes the file of a database at its path again, where none exists now, from
@@ -287,9 +278,7 @@ func (j *Journal) copyBack(d *database) (*database, error) {
 		return nil, err
 	}
 	d.own.Close()
-	next := &database{path: d.path, own: own, pageSize: d.pageSize, size: d.size}
-	next.committed.Store(d.committed.Load())
-	return next, nil
+	return d.successor(own), nil
 }
 
 // rewriteContents writes the content files of kept zones that no longer exist. A zone that

@@ -106,7 +106,6 @@ type Journal struct {
 
 	mu        sync.Mutex             // serializes writers
 	broken    *database              // to be recovered; then db is nil
-	isOpen    bool                   // the DB of broken is
 	mustUndo  bool                   // broken may hold a transaction that failed
 	prepared  map[string]contentFile // by key of the apex: files that no entry names yet
 	pins      int                    // backups under way
@@ -291,15 +290,13 @@ func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	d := j.db.Swap(nil)
-	if d != nil {
-		return d.close()
+	if d == nil {
+		d, j.broken = j.broken, nil
 	}
-	if d = j.broken; d == nil {
+	if d == nil {
 		return nil
 	}
-	j.broken = nil
-	j.closeBroken(d)
-	return d.own.Close()
+	return d.close()
 }
 
 // Last returns the entry of the zone at apex, also of one that is gone; ok is
