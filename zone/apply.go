@@ -151,38 +151,8 @@ func (e *edit) owner(n *node, list []change, hashed bool) {
 	p := e.path(list[0])
 	old := z.contentIn(&e.was, n.value)
 	sets := z.contentIn(&e.now, n.value)
-	if len(list) > 2*maxAtName {
-		e.fail(list[0].index, "more than %d records of this name change", 2*maxAtName)
+	if !e.change(&sets, list) {
 		return
-	}
-	for _, c := range list {
-		r, remove := e.record(c.index)
-		if len(sets) > maxTypes {
-			e.fail(c.index, "this name has records of more than %d types", maxTypes)
-			return
-		}
-		if s := sets.findFor(r); remove {
-			if s == nil || !s.has(r) {
-				e.fail(c.index, "record to be removed is not there")
-			} else if ttl := *s.ttlOf(r.Type); ttl != r.TTL {
-				e.fail(c.index, "record to be removed has TTL %d there, not %d", ttl, r.TTL)
-			} else {
-				sets.remove(r.Type, r.Data)
-			}
-		} else if s != nil && len(*s.listOf(r.Type)) > 0 && *s.ttlOf(r.Type) != r.TTL {
-			e.fail(c.index, "record to be added has TTL %d, its RRset has %d, and an RRset has one TTL (RFC 2181 §5.2)", r.TTL, *s.ttlOf(r.Type))
-		} else if !sets.add(r.Type, r.TTL, r.Data) {
-			e.fail(c.index, "record to be added is there already")
-		}
-	}
-	for i := range sets {
-		if s := &sets[i]; len(s.data) == 0 && len(s.sigs) > 0 && !z.verbatim {
-			for _, c := range list {
-				if r, _ := e.record(c.index); sets.findFor(r) == s {
-					e.fail(c.index, "signatures over %v would be left without it; they come and go with what they cover", s.typ)
-				}
-			}
-		}
 	}
 	sets.prune(z.verbatim)
 	if len(p.octets) == 0 && !hashed { // the apex
@@ -218,6 +188,45 @@ func (e *edit) owner(n *node, list []change, hashed bool) {
 	if !hashed {
 		n.flags = flagsOf(sets, p.nibbles)
 	}
+}
+
+// change makes the changes in list in the RRsets of one name, and reports whether there is
+// room for all of them.
+func (e *edit) change(sets *content, list []change) bool {
+	if len(list) > 2*maxAtName {
+		e.fail(list[0].index, "more than %d records of this name change", 2*maxAtName)
+		return false
+	}
+	for _, c := range list {
+		r, remove := e.record(c.index)
+		if len(*sets) > maxTypes {
+			e.fail(c.index, "this name has records of more than %d types", maxTypes)
+			return false
+		}
+		if s := sets.findFor(r); remove {
+			if s == nil || !s.has(r) {
+				e.fail(c.index, "record to be removed is not there")
+			} else if ttl := *s.ttlOf(r.Type); ttl != r.TTL {
+				e.fail(c.index, "record to be removed has TTL %d there, not %d", ttl, r.TTL)
+			} else {
+				sets.remove(r.Type, r.Data)
+			}
+		} else if s != nil && len(*s.listOf(r.Type)) > 0 && *s.ttlOf(r.Type) != r.TTL {
+			e.fail(c.index, "record to be added has TTL %d, its RRset has %d, and an RRset has one TTL (RFC 2181 §5.2)", r.TTL, *s.ttlOf(r.Type))
+		} else if !sets.add(r.Type, r.TTL, r.Data) {
+			e.fail(c.index, "record to be added is there already")
+		}
+	}
+	for i := range *sets {
+		if s := &(*sets)[i]; len(s.data) == 0 && len(s.sigs) > 0 && !e.z.verbatim {
+			for _, c := range list {
+				if r, _ := e.record(c.index); sets.findFor(r) == s {
+					e.fail(c.index, "signatures over %v would be left without it; they come and go with what they cover", s.typ)
+				}
+			}
+		}
+	}
+	return true
 }
 
 // loneSet is room for the content of nearly every name, one RRset of one record,

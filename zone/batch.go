@@ -14,7 +14,7 @@ type Change struct {
 
 	// Steps lead from Base to Zone, one after the other, each from the serial where
 	// the one before it ended. There are none where the history of the zone begins,
-	// begins anew (with a change larger than the zone) or ends.
+	// restarts (with a change larger than the zone) or ends.
 	Steps []Step
 	Notes []Note
 

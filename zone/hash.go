@@ -15,8 +15,8 @@ import (
 var hashKey = [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}
 
 // hashName hashes a name, sixteen octets at a time. Bit 5 is set in every octet, so
-// that case does not matter; what else that makes alike, the comparison tells
-// apart.
+// that case does not matter. It makes other octets equal too, which the comparison of
+// names tells apart.
 func hashName(n dname.Name) uint32 {
 	const fold = 0x2020_2020_2020_2020
 	h := hashKey[0] ^ uint64(len(n))
@@ -44,8 +44,8 @@ func (p *prefix) hash() uint32 {
 	return uint32(mix(p.key.Hi^uint64(p.nibbles)<<8^uint64(p.key.Family)^hashKey[0], p.key.Lo^hashKey[1]))
 }
 
-// mix multiplies two words and folds the product. Who knows neither factor cannot tell
-// which words give equal results, as in wyhash.
+// mix multiplies two words and folds the product. Without knowing one of the factors, which
+// words give equal results cannot be predicted, as in wyhash.
 func mix(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)
 	return hi ^ lo

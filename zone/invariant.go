@@ -123,32 +123,33 @@ func (c *structure) node(r ref, depth int, inOrdinary, hashed bool) error {
 	}
 	end := depth + len(n.run)
 	children := view.children()
-	if n.value == nil && view.isLeaf() {
-		return fail("neither value nor children")
+	address := c.z.family != dname.Forward && !inOrdinary
+	nibbles := 1 // of an address label
+	if c.z.family == dname.InAddr {
+		nibbles = 2
 	}
-	if n.value == nil && bits.OnesCount32(children) == 1 && n.ordinary == 0 && len(n.run) < maxRun {
+	switch {
+	case n.value == nil && view.isLeaf():
+		return fail("neither value nor children")
+	case n.value == nil && n.flags != 0:
+		return fail("flags %#x without a value", n.flags)
+	case (n.value != nil || n.ordinary != 0) && address && end%nibbles != 0:
+		return fail("a name ends inside an octet")
+	case address && end > nibbles*c.z.address:
+		return fail("more address labels than an address has")
+	case n.at != 0 && !fits(n.at):
+		return fail("ref of the value outside the chunks")
+	case n.ordinary != 0 && inOrdinary:
+		return fail("an ordinary branch below another")
+	}
+	if n.value == nil && n.ordinary == 0 && bits.OnesCount32(children) == 1 {
 		below := c.z.node(n.children[bits.TrailingZeros32(children)], end+1)
 		if len(n.run)+1+below.run() <= maxRun {
 			return fail("a run is in two pieces")
 		}
 	}
-	address := c.z.family != dname.Forward && !inOrdinary
-	nibbles := 1
-	if c.z.family == dname.InAddr {
-		nibbles = 2
-	}
-	boundary := !address || end%nibbles == 0
-	if (n.value != nil || n.ordinary != 0) && !boundary {
-		return fail("a name ends inside an octet")
-	}
-	if address && end > nibbles*c.z.address {
-		return fail("more address labels than an address has")
-	}
 	c.live[r>>chunkShift] += uint32(view.size())
 	if n.at != 0 {
-		if !fits(n.at) {
-			return fail("ref of the value outside the chunks")
-		}
 		c.live[n.at>>chunkShift] += uint32(align(len(n.value)))
 	}
 	if n.value != nil {
@@ -160,8 +161,6 @@ func (c *structure) node(r ref, depth int, inOrdinary, hashed bool) error {
 		if err := c.visit(&c.k, n.value, n.flags, hashed); err != nil {
 			return fail("%v", err)
 		}
-	} else if n.flags != 0 {
-		return fail("flags %#x without a value", n.flags)
 	}
 	for v, child := range n.children {
 		if child == 0 {
@@ -174,9 +173,6 @@ func (c *structure) node(r ref, depth int, inOrdinary, hashed bool) error {
 		c.k.n = end
 	}
 	if n.ordinary != 0 {
-		if inOrdinary {
-			return fail("an ordinary branch below another")
-		}
 		old := c.k.ordinary
 		c.k.ordinary = end
 		if err := c.node(n.ordinary, end, true, hashed); err != nil {

@@ -39,11 +39,18 @@ func (z *Zone) Lookup(qname dname.Name, qtype rr.Type, do bool, a *Answer) {
 	case foundName: // step 3a
 		z.answer(qname, qtype, f.value, do, a)
 		if a.Kind == NoData {
-			z.deny(NoData, noType, qname, k.labels, do, a)
+			z.negative(do, a)
+			if do {
+				z.prove(noType, qname, k.labels, a)
+			}
 		}
 		return
 	case foundEmpty: // RFC 4592 §2.2.2, RFC 8020
-		z.deny(NoData, noType, qname, k.labels, do, a)
+		a.Kind = NoData
+		z.negative(do, a)
+		if do {
+			z.prove(noType, qname, k.labels, a)
+		}
 		return
 	case foundDNAME: // step 3c, RFC 6672 §3.2
 		z.substitute(qname, qtype, k.encloser(f.depth), f.value, do, a)
@@ -62,17 +69,28 @@ func (z *Zone) Lookup(qname dname.Name, qtype rr.Type, do bool, a *Answer) {
 		case foundName:
 			z.answer(qname, qtype, f.value, do, a)
 			if a.Kind == NoData {
-				z.deny(NoData, noSynth, qname, enc, do, a)
+				z.negative(do, a)
+				if do {
+					z.prove(noSynth, qname, enc, a)
+				}
 			} else if do {
 				z.prove(noExact, qname, enc, a)
 			}
 			return
 		case foundEmpty:
-			z.deny(NoData, noSynth, qname, enc, do, a)
+			a.Kind = NoData
+			z.negative(do, a)
+			if do {
+				z.prove(noSynth, qname, enc, a)
+			}
 			return
 		}
 	}
-	z.deny(NXDomain, noName, qname, enc, do, a)
+	a.Kind = NXDomain
+	z.negative(do, a)
+	if do {
+		z.prove(noName, qname, enc, a)
+	}
 }
 
 // answer appends the RRsets in value that answer qtype, under the owner qname.
@@ -130,17 +148,12 @@ func (z *Zone) any(value []byte) RRset {
 	return s
 }
 
-// deny makes a a negative answer: it appends the SOA (RFC 2308 §3) and, with do, a proof.
-// The closest encloser of qname has enc labels below the apex.
-func (z *Zone) deny(kind Kind, p proof, qname dname.Name, enc int, do bool, a *Answer) {
-	a.Kind = kind
+// negative appends the SOA of a negative answer (RFC 2308 §3).
+func (z *Zone) negative(do bool, a *Answer) {
 	it := a.add(SectionAuthority, z.apex, z.soa, do)
 	// RFC 2308 §5; the signature has the same TTL (RFC 4035 §2.2).
 	it.TTL = z.negTTL
 	it.SigTTL = min(it.SigTTL, z.negTTL)
-	if do {
-		z.prove(p, qname, enc, a)
-	}
 }
 
 // refer appends a referral to the zone cut enc labels below the apex.

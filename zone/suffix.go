@@ -8,8 +8,8 @@ import (
 )
 
 // suffixes finds the suffixes that a writer has stored, by a hash table of their
-// hashes (upper half) and refs. The hashes have a secret, as suffixes come from
-// strangers; where a suffix is stored depends on its turn alone.
+// hashes (upper half) and refs. The hashes depend on a secret, because suffixes come from
+// outside; where a suffix is stored depends only on the order they come in.
 type suffixes struct {
 	seed  maphash.Seed
 	table []uint64 // a power of two of them; 0: free

@@ -8,7 +8,7 @@ import "github.com/cespare/xxhash/v2"
 // valid whatever wrote them.
 //
 // Its hash has no secret: which suffixes it forgets decides what is stored, and the
-// same changes are to give the same chunks everywhere. Nobody gains by collisions: a
+// same changes are to give the same chunks everywhere. Collisions cost little: a
 // search looks at four slots at most, and a suffix that is not found is stored once
 // more, in no more octets than it came in.
 type suffixCache struct {
