@@ -20,23 +20,24 @@ import (
 // (spine.go), each node with exactly the room it needs.
 type Builder struct {
 	layout
-	w         *zoneWriter
-	addresses addresses
-	digest    Digest // of the records in slots
-	digester  digester
-	octets    [16]byte // of the last address
-	log       entryLog
-	main      entries
-	nsec3     entries
-	findings  []finding.Finding
-	outside   int   // records out of zone
-	logged    int64 // octets of the log
-	maxBytes  int64 // that may be held; 0: any
-	verbatim  bool
-	reported  [finding.Error + 1]int // by severity, those that are only counted as well
-	key       key
-	recent    *recent // nil: not yet
-	tries     trieWriter
+	w          *zoneWriter
+	addresses  addresses
+	digest     Digest // of the records in slots
+	digester   digester
+	octets     [16]byte // of the last address
+	log        entryLog
+	main       entries
+	nsec3      entries
+	findings   []finding.Finding
+	outside    int   // records out of zone
+	logged     int64 // octets of the log
+	maxBytes   int64 // that may be held; 0: any
+	verbatim   bool
+	mergesCase bool                   // see MergeCase
+	reported   [finding.Error + 1]int // by severity, those that are only counted as well
+	key        key
+	recent     *recent // nil: not yet
+	tries      trieWriter
 	pauser
 }
 
@@ -90,6 +91,11 @@ func (b *Builder) dropLarge() {
 		b.addresses, b.log, b.main, b.nsec3, b.tries = addresses{}, nil, entries{}, entries{}, trieWriter{}
 	}
 }
+
+// MergeCase makes records that differ only in the case of names in their RDATA one record, of
+// which the first spelling stays (RFC 4343 §3; see [rr.AppendCanonical]). Without it, what was
+// written octet by octet is read back so.
+func (b *Builder) MergeCase() { b.mergesCase = true }
 
 // SetPause makes Build, and what of Add takes longer, call pause every few
 // microseconds of the work.

@@ -1,52 +1,52 @@
-package zone_test
+package zone
 
 import (
+	"fmt"
 	"testing"
 
-	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/zonetest"
 )
 
-// Letters and hex digits compare without case (RFC 4343); owners made from QNAME
-// come back as they were asked, RDATA as it was written.
-func TestCase(t *testing.T) {
-	answers(t, "8.B.D.0.1.0.0.2.IP6.arpa.", `
-A.b PTR Mixed.Example.
-Customer-A TXT x
-c NS NS.Elsewhere.
-d DNAME Target.Example.
-e.e CNAME Upper.Example.
-`, []literal{
-		{"a.B", "PTR", "success | a.b PTR"},
-		{"A.B", "PTR", "success | a.b PTR"},
-		{"CUSTOMER-a", "TXT", "success | customer-a TXT"},
-		{"C", "DS", "nodata |  | @ SOA"},
-		{"X.C", "PTR", "referral |  | c NS"},
-		{"Q.D", "PTR", "success | d DNAME, q.d CNAME > Q.Target.Example."},
-		{"E.E", "PTR", "success | e.e CNAME > Upper.Example."},
-	})
-	o := zonetest.MustParse("8.b.d.0.1.0.0.2.ip6.arpa.", soaNS+"a.b PTR Mixed.Example.\nc NS ns.example.\n")
-	z := build(t, o, o.Records())
-	var a zone.Answer
-	for _, name := range []string{"A.b.8.B.d.0.1.0.0.2.iP6.ARPA.", "x.C.8.B.d.0.1.0.0.2.iP6.ARPA."} {
-		a.Reset()
-		qname := dname.MustParse(name)
-		z.Lookup(qname, rr.TypePTR, false, &a)
-		want := qname
-		if a.Kind == zone.Referral {
-			want = qname.Parent()
-		}
-		if got := a.Items[0].Owner.String(); got != want.String() {
-			t.Errorf("%s: owner %s, want %v", name, got, want)
+// TestCaseOfTargets: records that differ in the case of names in their RDATA are one, the first,
+// in small RRsets and large ones, if the Builder merges them.
+func TestCaseOfTargets(t *testing.T) {
+	apex := dname.MustParse("2.0.192.in-addr.arpa.")
+	for _, n := range []int{1, 2, 15, 16, 17, 100} {
+		for _, exact := range []bool{false, true} {
+			b := NewBuilder(apex)
+			if !exact {
+				b.MergeCase()
+			}
+			add := func(owner string, typ rr.Type, data string) {
+				b.Add(Record{Owner: dname.MustParse(owner), Type: typ, TTL: 60, Data: []byte(data)})
+			}
+			name := func(s string) string { return string(dname.MustParse(s)) }
+			add("2.0.192.in-addr.arpa.", rr.TypeSOA, name("ns.example.")+name("host.example.")+string(make([]byte, 20)))
+			add("2.0.192.in-addr.arpa.", rr.TypeNS, name("ns.example."))
+			for _, domain := range []string{"Example.", "example.", "EXAMPLE.", "example."} {
+				for i := range n {
+					add("1.2.0.192.in-addr.arpa.", rr.TypePTR, name(fmt.Sprintf("Host-%d.%s", i, domain)))
+					add("x.2.0.192.in-addr.arpa.", rr.TypeMX, "\x00\x0a"+name(fmt.Sprintf("Host-%d.%s", i, domain)))
+					add("x.2.0.192.in-addr.arpa.", rr.TypeTXT, "\x05"+domain[:5])
+				}
+			}
+			z, findings := b.Build()
+			if z == nil {
+				t.Fatal(findings)
+			}
+			want := 2 + 2*n + 3
+			if exact {
+				want = 2 + 6*n + 3
+			}
+			if got := int(z.Stats().Records); got != want {
+				t.Errorf("%d names, exact %v: %d records, want %d", n, exact, got, want)
+			}
+			for r := range z.All() {
+				if first := "\x07Example\x00"; !exact && (r.Type == rr.TypePTR || r.Type == rr.TypeMX) && string(r.Data[len(r.Data)-len(first):]) != first {
+					t.Errorf("%v %q is not the first spelling", r.Type, r.Data)
+				}
+			}
 		}
 	}
-	// `[` and `{`, `@` and "`" differ by the bit that tells the case of letters.
-	answers(t, "example.", "[ TXT a\n\\@ TXT b\n", []literal{
-		{"[", "TXT", "success | [ TXT"},
-		{"{", "TXT", "nxdomain |  | @ SOA"},
-		{"`", "TXT", "nxdomain |  | @ SOA"},
-		{`\219`, "TXT", "nxdomain |  | @ SOA"},
-	})
 }

@@ -24,9 +24,10 @@ type trieWriter struct {
 	owner   path
 	octets  [16]byte // of owner, if that is of an address
 
-	recs []rec // scratch
-	only [1]contentSet
-	data [1][]byte
+	recs      []rec // scratch
+	spellings map[spelling]bool
+	only      [1]contentSet
+	data      [1][]byte
 }
 
 // trieWriter returns the writer of one trie. It uses the room of the one before.
@@ -34,7 +35,7 @@ func (b *Builder) trieWriter(z *Zone, check *checker, plain bool) *trieWriter {
 	t := &b.tries
 	*t = trieWriter{
 		spine: spine{w: b.w, plain: plain, stack: t.stack[:0], path: path{octets: t.path.octets[:0]}},
-		b:     b, z: z, check: check, slots: t.slots[:0], entries: t.entries[:0], recs: t.recs[:0],
+		b:     b, z: z, check: check, slots: t.slots[:0], entries: t.entries[:0], recs: t.recs[:0], spellings: t.spellings,
 	}
 	return t
 }
@@ -193,6 +194,7 @@ func (t *trieWriter) content(recs []rec) (c content) {
 		t.only[0] = contentSet{typ: r.typ, ttl: r.ttl, sigTTL: r.ttl, data: t.data[:]}
 		return t.only[:]
 	}
+	clear(t.spellings)
 	for i := range recs {
 		r := &recs[i]
 		if r.typ == rr.TypeRRSIG {
@@ -202,6 +204,8 @@ func (t *trieWriter) content(recs []rec) (c content) {
 			}
 		} else if s := c.find(r.typ); s != nil && len(s.data) > maxInSet {
 			continue // it is too large already, which faults finds
+		} else if s != nil && t.b.mergesCase && t.isThere(s, r.data) {
+			continue
 		}
 		if c.add(r.typ, r.ttl, r.data); len(c) > maxTypes {
 			t.b.report(finding.Error, "name-too-large", r.tag(), t.b.pathName(t.owner), 0, "this name has records of more than %d types; remove some", maxTypes)
@@ -209,6 +213,40 @@ func (t *trieWriter) content(recs []rec) (c content) {
 		}
 	}
 	return c
+}
+
+// isThere reports whether the records of s have one that is the same as data. The first spelling
+// of names in RDATA is that of the record.
+func (t *trieWriter) isThere(s *contentSet, data []byte) bool {
+	const few = 16 // as many are compared one by one
+	if !rr.HasCase(s.typ) {
+		return false
+	}
+	if len(s.data) < few {
+		return slices.ContainsFunc(s.data, func(d []byte) bool { return rr.EqualData(s.typ, d, data) })
+	}
+	if t.spellings == nil {
+		t.spellings = map[spelling]bool{}
+	}
+	if len(s.data) == few {
+		for _, d := range s.data {
+			t.spellings[spellingOf(s.typ, d)] = true
+		}
+	}
+	as := spellingOf(s.typ, data)
+	is := t.spellings[as]
+	t.spellings[as] = true
+	return is
+}
+
+// spelling is the canonical form of RDATA.
+type spelling struct {
+	typ  rr.Type
+	data string
+}
+
+func spellingOf(t rr.Type, data []byte) spelling {
+	return spelling{t, string(rr.AppendCanonical(nil, t, data))}
 }
 
 // flagsOf returns the node flags of a name's RRsets.

@@ -34,6 +34,7 @@ func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, [
 	}
 	f.Close()
 	b := zone.NewBuilder(origin)
+	b.MergeCase()
 	res := zonefile.Load(path, zonefile.Options{Origin: origin, GenerateLimit: generateSteps, Table: &table}, b.Add)
 	z, list := b.Build()
 	for _, f := range append(res.Findings, list...) {

@@ -50,15 +50,17 @@ func (w *worker) begin(task *infile.Task) {
 
 // newBuilder returns a builder of part i of an item. Most items have one.
 func (w *worker) newBuilder(i int, apex dname.Name) *zone.Builder {
-	switch {
-	case i > 0:
-		return zone.NewBuilder(apex)
-	case w.builder == nil:
-		w.builder = zone.NewBuilder(apex)
-	default:
-		w.builder.Reset(apex)
+	b := w.builder
+	if i > 0 || b == nil {
+		b = zone.NewBuilder(apex)
+	} else {
+		b.Reset(apex)
 	}
-	return w.builder
+	if i == 0 {
+		w.builder = b
+	}
+	b.MergeCase()
+	return b
 }
 
 // reserve waits until zones may be built from sources of so many octets.

@@ -263,9 +263,7 @@ func (o *oracle) one(u Record) {
 			single := u.Type == rr.TypeSOA || u.Type == rr.TypeCNAME || u.Type == rr.TypeDNAME
 			if single || same(d) {
 				list := slices.Clone(old.data)
-				if !same(d) {
-					list[i] = data
-				}
+				list[i] = data // with the case of names that it has now
 				o.put(owner, u.Type, oracleSet{ttl, list})
 				return
 			}

@@ -245,8 +245,8 @@ func (w *work) add(r *Record, n *name) *Fault {
 		s.ttl, s.data = r.TTL, [][]byte{r.Data}
 		return nil
 	}
-	same := s.index(r.Data) >= 0 // the zone keeps the case that it has
-	if same && s.ttl == r.TTL {
+	i := s.index(r.Data)
+	if i >= 0 && s.ttl == r.TTL && bytes.Equal(s.data[i], r.Data) {
 		return nil
 	}
 	if fault := w.static(n, r.Type); fault != nil {
@@ -254,12 +254,12 @@ func (w *work) add(r *Record, n *name) *Fault {
 	}
 	s = n.edit(r.Type)
 	s.ttl = r.TTL // of the whole RRset: it has one (RFC 2181 §5.2)
-	i := slices.IndexFunc(s.data, func(old []byte) bool { return replaces(r.Type, r.Data, old) })
-	switch {
-	case same:
-	case i >= 0:
+	if i < 0 {
+		i = slices.IndexFunc(s.data, func(old []byte) bool { return replaces(r.Type, r.Data, old) })
+	}
+	if i >= 0 { // of a record that is there already, with the case of names that it has now
 		s.data[i] = r.Data
-	default:
+	} else {
 		s.data = append(s.data, r.Data)
 	}
 	w.soa = w.soa || r.Type == rr.TypeSOA

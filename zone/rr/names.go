@@ -33,34 +33,48 @@ func Target(t Type, rdata []byte) dname.Name {
 }
 
 // EqualData reports whether two RDATA of type t, names in them uncompressed, are the same: octet by
-// octet, but for the case of the names that the canonical form has in lower case (RFC 4034 §6.2,
-// RFC 6840 §5.1).
+// octet, but for the case of the names that the canonical form has in lower case.
 func EqualData(t Type, a, b []byte) bool {
-	if len(a) != len(b) {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	if r := rowOf(t); len(a) != len(b) || r == nil || !r.hasLower {
 		return false
 	}
+	var room [2][512]byte
+	return bytes.Equal(AppendCanonical(room[0][:0], t, a), AppendCanonical(room[1][:0], t, b))
+}
+
+// AppendCanonical appends the canonical form of RDATA of type t, names in it uncompressed: with
+// names in lower case in the types of RFC 4034 §6.2 as amended by RFC 6840 §5.1.
+func AppendCanonical(dst []byte, t Type, rdata []byte) []byte {
+	start := len(dst)
+	dst = append(dst, rdata...)
 	r := rowOf(t)
 	if r == nil || !r.hasLower {
-		return bytes.Equal(a, b)
+		return dst
 	}
 	at := 0
 	for i := range r.fields {
 		k := r.fields[i].kind
-		n, reason := k.size(a, at)
-		m, _ := k.size(b, at)
-		if reason != "" || n != m {
+		n, reason := k.size(rdata, at)
+		if reason != "" {
 			break
 		}
-		if isLower(k) && n > 0 {
-			if !dname.Name(a[at : at+n]).Equal(dname.Name(b[at : at+n])) {
-				return false
+		if isLower(k) {
+			for j, c := range rdata[at : at+n] {
+				dst[start+at+j] = dname.Lower(c)
 			}
-		} else if !bytes.Equal(a[at:at+n], b[at:at+n]) {
-			return false
 		}
 		at += n
 	}
-	return bytes.Equal(a[at:], b[at:])
+	return dst
+}
+
+// HasCase reports whether RDATA of type t may be the same though its octets differ.
+func HasCase(t Type) bool {
+	r := rowOf(t)
+	return r != nil && r.hasLower
 }
 
 func isLower(k kind) bool {
