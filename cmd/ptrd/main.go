@@ -39,12 +39,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	err := root.ExecuteContext(ctx)
 	var usage *usageError
 	var quiet *silentError
+	var exit *exitStatus
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "ptrd: %v\n", err)
 		return exitUsage
+	case errors.As(err, &exit):
+		return exit.code
 	case errors.As(err, &quiet):
 		return exitError
 	}
@@ -120,6 +123,7 @@ the server; 2 a wrong command line.`,
 		newBackup(g),
 		newRestore(g),
 		newEmit(g),
+		newLab(g),
 		newBench(),
 		newKey(),
 		newVersion(),

@@ -28,6 +28,7 @@ type Status struct {
 	Listen   []string        `json:"listen"` // addresses bound, UDP and TCP each
 	TLS      []string        `json:"listen_tls,omitempty"`
 	Admin    string          `json:"admin,omitempty"`
+	Route53  string          `json:"route53,omitempty"`
 	Absent   []AbsentAddress `json:"absent,omitempty"` // addresses that cannot be listened on yet
 	Reload   ReloadStatus    `json:"reload"`
 	Journal  *JournalFault   `json:"journal,omitempty"` // why changes cannot be written; nil: they can
@@ -109,6 +110,9 @@ func (d *Daemon) Status() *Status {
 	}
 	if a := d.front.address(); a != (netip.AddrPort{}) {
 		s.Admin = a.String()
+	}
+	if a := d.api.address(); a != (netip.AddrPort{}) {
+		s.Route53 = a.String()
 	}
 	s.Absent = d.absentAddresses()
 	s.Loading = d.loadingNow()
@@ -208,6 +212,9 @@ func (s *Status) Print(out io.Writer) error {
 	}
 	if s.Admin != "" {
 		fmt.Fprintf(&b, "admin     %s\n", s.Admin)
+	}
+	if s.Route53 != "" {
+		fmt.Fprintf(&b, "route53   %s\n", s.Route53)
 	}
 	for _, a := range s.Absent {
 		fmt.Fprintf(&b, "waiting   %s %s: %s\n", a.Transport, a.Address, a.Error)
