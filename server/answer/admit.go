@@ -4,15 +4,14 @@ import (
 	"github.com/ptrd/ptrd/server/wire"
 )
 
-// admit decides, before anything is queued or verified, whether the request in
-// buf[:n], which came over UDP, may go to the deferred lane. It notes in q whether the
-// client is known. Where rates are limited it takes a token for the response: of a
-// stranger's prefix as many a second as it may have errors, of a known client's as
-// it may have responses in all, in buckets of their own.
+// admit decides, before anything is queued or verified, whether the request in buf[:n], a
+// datagram, may go to the deferred lane. It sets q.Known. If rates are limited, the response
+// uses a token of a separate bucket: for unknown clients with the rate of errors, for known
+// clients with the rate of all responses.
 //
-// Over the limit an unsigned query may get TC, as any other. All else is dropped:
-// TC means nothing to who sends an UPDATE or a NOTIFY, which is sent again, and a
-// client that signs takes no response without a signature (RFC 8945 §5.3).
+// An unsigned query over the limit may be answered with TC, as any other query. All other
+// requests over the limit are dropped: TC has no meaning for UPDATE and NOTIFY, which are
+// sent again, and a client that signs accepts no unsigned response (RFC 8945 §5.3).
 func (r *Responder) admit(v *View, q *Request, buf []byte, n int) (int, Verdict) {
 	m, l := &r.m, v.Policy.RateLimit
 	q.Known = r.isKnown(v, q, buf[:n])
@@ -33,7 +32,7 @@ func (r *Responder) admit(v *View, q *Request, buf []byte, n int) (int, Verdict)
 		return 0, Defer
 	}
 	if m.header.Flags.Opcode() == wire.OpcodeQuery && m.tsig == 0 {
-		m.outcome = CountAnswered // of which a slipped response leaves out the records
+		m.outcome = CountAnswered // so that limited omits the records
 		return r.limited(v, q, buf, n, kind)
 	}
 	r.countLimited(q, kind)
@@ -41,8 +40,8 @@ func (r *Responder) admit(v *View, q *Request, buf []byte, n int) (int, Verdict)
 	return r.drop(CountDropLimited)
 }
 
-// isKnown reports whether the client of the request in msg is known. It reads the
-// cookie of NOTIFY and UPDATE, which respond left alone.
+// isKnown reports whether the client of the request in msg is known. For NOTIFY and UPDATE it
+// reads the cookie, which respond did not.
 func (r *Responder) isKnown(v *View, q *Request, msg []byte) bool {
 	m := &r.m
 	if v.Policy.Known.has(q.Client.Addr(), q.Now) {
@@ -54,11 +53,10 @@ func (r *Responder) isKnown(v *View, q *Request, msg []byte) bool {
 	return m.cookieState == cookieValid
 }
 
-// limitDeferred applies the rate limits to a deferred request: to the answer in buf[:n],
-// or, with the verdict Defer, to what a handler may send. A signed query counts as any
-// other, an IXFR as an answer of full size, and an error as an error. An UPDATE or NOTIFY
-// has used a token in admit; if the handler refuses it, Send of package deferred uses
-// another one.
+// limitDeferred applies the rate limits to a deferred request: to the answer in buf[:n], or,
+// with the verdict Defer, to the answer of the handler. A signed query counts as a query, an
+// IXFR as an answer of full size, and an error as an error. An UPDATE or NOTIFY has used a
+// token in admit; if the handler refuses it, mayRefuse uses another one.
 func (r *Responder) limitDeferred(s *Deferred, buf []byte, n int, verdict Verdict) (int, Verdict) {
 	m, q, l := &r.m, &s.Request, s.View.Policy.RateLimit
 	size := n + m.signs
@@ -89,8 +87,8 @@ func (r *Responder) limitDeferred(s *Deferred, buf []byte, n int, verdict Verdic
 	return n, verdict
 }
 
-// isRefusal reports whether a handler's response takes a token as an error. The
-// RCODEs of prerequisites (RFC 2136 §2.2) are how clients find out what is there.
+// isRefusal reports whether a handler's response counts as an error for the rate limits. The
+// RCODEs of prerequisites (RFC 2136 §2.2) do not: clients use them to ask what exists.
 func isRefusal(c wire.RCode) bool {
 	switch c {
 	case wire.RCodeNoError, wire.RCodeNXDomain, wire.RCodeYXDomain, wire.RCodeNXRRSet, wire.RCodeYXRRSet:
@@ -99,8 +97,7 @@ func isRefusal(c wire.RCode) bool {
 	return true
 }
 
-// mayRefuse takes the token for a refusal by a handler, and reports whether there
-// was one.
+// mayRefuse uses a token for a refusal by a handler, and reports whether there was one.
 func (r *Responder) mayRefuse(s *Deferred, n int) bool {
 	l := s.View.Policy.RateLimit
 	if l == nil || !s.Transport.IsDatagram() {

@@ -27,10 +27,10 @@ const (
 // immutable.
 type Cookies struct{ keys []sipKey }
 
-// NewCookies returns Cookies that makes them with the first secret and takes
-// those of all; each secret is 16 octets. To change the secret of several servers
-// of one address, first add the new one to all of them at the end of the list,
-// then put it first, then remove the old one an hour later (RFC 9018 §5).
+// NewCookies returns Cookies that makes cookies with the first secret and accepts those of
+// all; each secret has 16 octets. To change the secret of several servers that share an
+// address, add the new one at the end of the list of each, then move it to the front, then
+// remove the old one an hour later (RFC 9018 §5).
 func NewCookies(secrets [][]byte) (*Cookies, error) {
 	if len(secrets) == 0 {
 		return nil, fmt.Errorf("no cookie secret, at least one is needed")
@@ -45,7 +45,7 @@ func NewCookies(secrets [][]byte) (*Cookies, error) {
 	return c, nil
 }
 
-// cookieState is what became of a COOKIE option.
+// cookieState is the result of checking a COOKIE option.
 type cookieState uint8
 
 const (
@@ -60,9 +60,9 @@ const (
 // one of the response.
 type cookie [clientCookieLen + serverCookieLen]byte
 
-// check judges the data of a COOKIE option from a client, and fills out with what
-// the response carries: the client cookie and a server cookie, which is the
-// client's own while that is valid and young.
+// check checks the data of a COOKIE option from a client, and writes the option of the
+// response to out: the client cookie and a server cookie, which is the one of the request
+// while that is valid and recent.
 func (c *Cookies) check(data []byte, client netip.Addr, now int64, out *cookie) cookieState {
 	n := len(data) - clientCookieLen
 	if n != 0 && (n < minServerCookieLen || n > maxServerCookieLen) {
@@ -72,7 +72,7 @@ func (c *Cookies) check(data []byte, client netip.Addr, now int64, out *cookie) 
 	state := cookieClientOnly
 	if n != 0 {
 		state = cookieInvalid
-		// RFC 9018 §4.1: any other version than 1 is not ours.
+		// RFC 9018 §4.1: only version 1 is defined.
 		if n == serverCookieLen && data[clientCookieLen] == 1 {
 			made := binary.BigEndian.Uint32(data[clientCookieLen+4:])
 			age := int32(uint32(now) - made) // RFC 9018 §4.3: serial number arithmetic

@@ -19,15 +19,15 @@ const (
 	NumKinds
 )
 
-// Deferred is a request that Respond deferred, and what it finds out about the request
-// when it gets it again.
+// Deferred is a request that Respond deferred, with what Respond learns about it the second
+// time.
 type Deferred struct {
 	Request
-	View    *View          // that was current when the request came
-	Message []byte         // the request; once Respond has seen it, without its TSIG record
+	View    *View          // that was current when the request arrived
+	Message []byte         // the request; after the second Respond without its TSIG record
 	Handled [NumKinds]bool // the kinds that have a handler; others are refused
-	Kind    Kind           // set with the verdict Defer: whose turn it is
-	Why     string         // the request was refused, for the log
+	Kind    Kind           // set with the verdict Defer: which handler must answer
+	Why     string         // why the request was refused, for the log
 
 	question wire.Question
 	zone     *zone.Zone   // to be transferred
@@ -53,9 +53,9 @@ func (d *Deferred) store(m *message, message []byte) {
 	d.m.opt.Options = nil
 }
 
-// roomIn returns how many octets of a limit a message of the answer may have next to
-// its signature. A key whose name is so long that not even the question fits in
-// next to it gets an answer over the limit.
+// roomIn returns how many octets a message of the answer may have, so that it is within the
+// limit with its signature. If the name of the key leaves no room for the question, the
+// answer exceeds the limit.
 func (d *Deferred) roomIn(limit, end int) int {
 	if d.signer == nil {
 		return limit
@@ -63,10 +63,10 @@ func (d *Deferred) roomIn(limit, end int) int {
 	return min(max(limit-d.signer.Len(), end+wire.OPTLen), wire.MaxMessage-d.signer.Len())
 }
 
-// Begin begins the next message of an answer in buf and returns what its records are
-// written with, until Finish. The message has the question, and room is reserved for the
-// OPT record, which the first message has, and for the signature. It has at most limit
-// octets without them, or as many as the client accepts; 0: as many as that.
+// Begin begins the next message of an answer in buf and returns the writer for its records,
+// which is used until Finish. The message has the question, and room is reserved for the OPT
+// record of the first message and for the signature. Without them it has at most limit
+// octets, or as many as the client accepts, if that is less or limit is 0.
 func (r *Responder) Begin(d *Deferred, buf []byte, limit int) *wire.Writer {
 	end := d.m.end
 	copy(buf, d.Message[:end])
@@ -92,10 +92,10 @@ func (r *Responder) Finish(d *Deferred, f wire.Flags, c wire.RCode, ede uint16, 
 	return n, ok
 }
 
-// answerDeferred answers what Respond deferred, or with the verdict Defer sets in s the
-// kind of handler whose turn it is. It verifies signatures, signs what it answers, and
-// checks who may transfer a zone; who may notify and update, the handlers know. What buf
-// has behind its length, up to its capacity, is room for a signature.
+// answerDeferred answers a deferred request, or returns Defer and sets s.Kind to the handler
+// that must answer it. It verifies and makes signatures, and checks who may transfer a zone;
+// the handlers check who may notify and update. The octets of buf between its length and its
+// capacity are for a signature.
 func (r *Responder) answerDeferred(s *Deferred, buf []byte, n int) (int, Verdict) {
 	r.m = message{end: wire.HeaderLen}
 	r.zone = nil
@@ -106,7 +106,7 @@ func (r *Responder) answerDeferred(s *Deferred, buf []byte, n int) (int, Verdict
 	if s.Transport.IsDatagram() && s.View.Policy.RateLimit != nil {
 		length, verdict = r.limitDeferred(s, buf, length, verdict)
 	}
-	if r.m.outcome < CountDeferredFormErr { // a query, answered as any other
+	if r.m.outcome < CountDeferredFormErr { // a query
 		r.m.outcome = CountDeferredAnswered
 	}
 	r.count(r.m.outcome)
@@ -140,7 +140,7 @@ func (r *Responder) respondDeferred(s *Deferred, buf []byte, n int) (int, Verdic
 			s.Why = "TSIG " + fault.String()
 			return r.fail(v, q, buf, s.signer.RCode(), countOfTSIG(fault), 0, "")
 		}
-		// From here on the request is what was signed.
+		// From here on, the TSIG record is no longer part of the request.
 		q.Key = s.signer.Key()
 		if q.Transport.IsDatagram() {
 			v.Policy.Known.learn(q.Client.Addr(), q.Key, s.signer.Time(), q.Now)
@@ -166,7 +166,7 @@ func (r *Responder) respondDeferred(s *Deferred, buf []byte, n int) (int, Verdic
 	if t := m.question.Type; t == rr.TypeIXFR || t == rr.TypeAXFR && !q.Transport.IsDatagram() {
 		return r.respondTransfer(s, buf)
 	}
-	// What was counted already, when it was deferred, is not counted again.
+	// The query was counted when it was deferred.
 	saved := r.counts
 	limit := m.limit
 	r.m = message{qtype: CountTypeNone, end: wire.HeaderLen, signs: m.signs}
@@ -178,8 +178,7 @@ func (r *Responder) respondDeferred(s *Deferred, buf []byte, n int) (int, Verdic
 // respondWriter is for NOTIFY and UPDATE.
 func (r *Responder) respondWriter(s *Deferred, buf []byte) (int, Verdict) {
 	m, q, v := &r.m, &s.Request, s.View
-	// RFC 1996 §3.6 would let other types be notified of, and nobody does; RFC 2136
-	// §3.1.1.
+	// RFC 1996 §3.6 allows other types in NOTIFY, which no server uses; RFC 2136 §3.1.1.
 	if m.question.Type != rr.TypeSOA {
 		return r.bare(v, buf, wire.RCodeFormErr, CountDeferredFormErr, 0)
 	}

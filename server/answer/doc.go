@@ -6,15 +6,14 @@
 //
 // A transport fills a batch of [Message], has the [Responder] look it up
 // ([Responder.LookAhead]), and calls [Responder.Respond] for each message, which writes
-// the response over the request. The [Verdict] says what becomes of it: it is answered,
+// the response over the request. The [Verdict] is what to do with it: it is answered,
 // dropped, or deferred. A deferred request comes to Respond a second time, from the
 // deferred lane, with Request.Deferred set. Then signatures are verified, and what a
 // handler has to answer (transfers, updates, NOTIFY) is named in [Deferred].
 //
 // Most requests are plain ([Plain]): one question for the PTR of a whole address. Those
 // of a batch are looked up together, and Respond writes their responses from what was
-// found. All others are answered the general way; tests hold both to the same octets and
-// counts.
+// found. All others take the general path; tests require the same octets and counts of both.
 //
 // # Where to find what
 //
@@ -22,7 +21,7 @@
 //	request.go         what is read of a request: records, EDNS options, response size
 //	respond.go         Respond: the checks in their order, up to the zone
 //	resolve.go         RFC 1034 §4.3.2: zones, aliases, sections
-//	plain.go           the short way for PTR questions
+//	plain.go           the short path for PTR questions
 //	finish.go          OPT record, options and header of a response
 //	deferred.go        signed requests, transfers, NOTIFY, UPDATE: who may, what handlers need
 //	identity.go        version.bind and its like

@@ -8,9 +8,9 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// bare answers with a header and, if the request had a good one, an OPT record
-// without options but the extended error ede (0: none): the answer to what is
-// malformed is not longer than that itself.
+// bare answers with a header and, if the request had a valid one, an OPT record whose only
+// option is the extended error ede (0: none). So the answer to a malformed request is not
+// longer than the request.
 func (r *Responder) bare(v *View, buf []byte, c wire.RCode, outcome Counter, ede uint16) (int, Verdict) {
 	r.w.Reset(buf, r.m.limit, wire.HeaderLen, nil)
 	if r.m.hasOPT {
@@ -29,9 +29,8 @@ func (r *Responder) fail(v *View, q *Request, buf []byte, c wire.RCode, outcome 
 	return r.finish(v.Policy, q, 0, c, outcome, ede, text)
 }
 
-// begin starts the response behind the question, and keeps room for the OPT
-// record and its options, the extended error left out: that takes what is left at
-// the end.
+// begin starts the response behind the question, and reserves room for the OPT record and its
+// options. The extended error is not included: it is written only if there is room at the end.
 func (r *Responder) begin(p *Policy, buf []byte) {
 	m := &r.m
 	r.w.Reset(buf, m.limit, m.end, m.question.Name)
@@ -80,7 +79,7 @@ func (r *Responder) writeOPT(p *Policy, q *Request, c wire.RCode, ede uint16, te
 	if !m.hasOPT {
 		return
 	}
-	r.w.OPT(uint16(p.udpSize()), c, m.opt.Flags&wire.DO) // RFC 6891 §6.1.4: no other flag is ours to set
+	r.w.OPT(uint16(p.udpSize()), c, m.opt.Flags&wire.DO) // RFC 6891 §6.1.4: other flags are clear
 	if m.cookieState > cookieMalformed {
 		r.w.Option(wire.OptionCookie, m.cookie[:], nil)
 	}
@@ -93,8 +92,8 @@ func (r *Responder) writeOPT(p *Policy, q *Request, c wire.RCode, ede uint16, te
 		r.w.Option(wire.OptionKeepalive, b[:], nil)
 	}
 	if m.wantVersion && r.zone != nil {
-		// RFC 9660 §3.2: of the zone that encloses the QNAME, and only if it is
-		// ours; a chain that goes on into another zone changes nothing in that.
+		// RFC 9660 §3.2: of the zone that encloses the QNAME, if it is served here, even
+		// if a chain of aliases leads into another zone.
 		var b [zoneVersionLen]byte
 		b[0] = uint8(r.zone.ApexLabels())
 		binary.BigEndian.PutUint32(b[2:], uint32(r.zone.Serial()))
@@ -120,9 +119,9 @@ const padBlock = 468
 // expireLen is the length of an EXPIRE option's data (RFC 7314 §2).
 const expireLen = 4
 
-// expire returns the seconds that an EXPIRE option tells, if there is to be one: with
-// an SOA, and with transfers. Of a zone that we are primary for it is the EXPIRE of
-// the SOA (RFC 7314 §3.2), of another one what is left of it (§3.1).
+// expire returns the seconds of the EXPIRE option, which SOA answers and transfers have. For
+// a primary zone they are the EXPIRE of the SOA (RFC 7314 §3.2), for a secondary one the
+// remaining time (§3.1).
 func (r *Responder) expire(p *Policy, q *Request) (left uint32, ok bool) {
 	m, z := &r.m, r.zone
 	if !m.wantExpire || z == nil || len(m.question.Name) != len(z.Apex()) {

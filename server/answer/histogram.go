@@ -36,8 +36,8 @@ type Histogram struct {
 	sum     atomic.Uint64 // nanoseconds
 }
 
-// Observe counts n requests that took d each: those of a batch wait for each
-// other and have the same time.
+// Observe counts n requests that took d each: the requests of a batch are sent together and
+// have the same time.
 func (h *Histogram) Observe(d time.Duration, n int) {
 	if n == 0 {
 		return

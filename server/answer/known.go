@@ -9,7 +9,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// KnownOptions say who is a known client.
+// KnownOptions are the options of Known.
 type KnownOptions struct {
 	Prefixes []netip.Prefix // of peers: those who may transfer, update or notify; a prefix of all addresses is ignored
 	Keys     []dname.Name   // that peers sign with
@@ -17,12 +17,12 @@ type KnownOptions struct {
 	Seed     [32]byte       // random
 }
 
-// Known is who a deferred request over UDP is likely to be welcome from: peers by
-// address, and addresses from which a message with a valid signature came within
-// [provenFor]. A datagram's address may be forged, so being known is no permission. It
-// is a cheap test before signatures are verified, and gives a larger share of the
-// deferred lane and a limit of its own: a flood from addresses at random leaves room for
-// peers. Clients with a valid server cookie are known as well.
+// Known has the clients whose deferred datagrams are probably legitimate: configured peers,
+// and addresses that sent a message with a valid signature within [provenFor]. The address of
+// a datagram may be forged, so being known is not a permission. It is a cheap test before
+// signatures are verified: known clients have a larger share of the deferred lane and a
+// separate rate limit, so that a flood from random addresses leaves room for peers. Clients
+// with a valid server cookie are known as well.
 //
 // All methods may be called by any number of goroutines.
 type Known struct {
@@ -31,11 +31,11 @@ type Known struct {
 	proven *provenTable
 }
 
-// provenFor is for how many seconds an address is known by its signature. Whatever
-// updates or transfers zones signs more often; one that does not begins as a stranger.
+// provenFor is for how many seconds an address is known after a valid signature. Clients that
+// update or transfer zones usually sign more often; after a longer pause one is unknown again.
 const provenFor = 600
 
-// NewKnown returns what o asks for. It keeps what was learned before, if anything.
+// NewKnown returns a Known with the addresses that old, if not nil, has learned.
 func NewKnown(o KnownOptions, old *Known) *Known {
 	k := &Known{newest: make(map[string]*atomic.Int64, len(o.Keys))}
 	var peers []netip.Prefix
@@ -99,9 +99,9 @@ func (k *Known) learn(a netip.Addr, key *tsig.Key, signed, now int64) {
 //	│ hash          │ Unix seconds         │
 //	└───────────────┴──────────────────────┘
 //
-// A set of four has all addresses whose hashes have the same lowest bits; a new one
-// takes the place of the oldest. For instance, f3c1a2b5_6a000000 is an address whose
-// hash begins with f3c1a2b5, and that was proven on 2026-05-10.
+// A set of four has the addresses whose hashes have the same lowest bits. A new one replaces
+// the oldest. For instance, f3c1a2b5_6a000000 is an address whose hash begins with f3c1a2b5
+// and that was proven on 2026-05-10.
 type provenTable struct {
 	key  rateKey
 	sets [provenSets][rateWays]atomic.Uint64

@@ -6,13 +6,13 @@ import (
 	"github.com/ptrd/ptrd/server/tsig"
 )
 
-// Peer is somebody who may do something: by address, by key, or by both.
+// Peer is a client with a permission, identified by address, by key, or by both.
 type Peer struct {
 	Prefix netip.Prefix // that the address is in; invalid: any address
 	Key    string       // the wire form, in lower case, of the name of the key that the request is signed with; empty: signed or not
 }
 
-// Peers is who may do something; nil: nobody. It is immutable.
+// Peers are the clients that have a permission; nil: none. It is immutable.
 type Peers []Peer
 
 // Allow reports whether one of the peers has the address and the key that the

@@ -9,13 +9,11 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// Plain is what nearly every request of a reverse zone is: one question for the
-// PTR of a whole address, perhaps with an OPT record without options. It is read
-// and looked up by itself, ahead of [Responder.Respond] and a step at a time, so
-// that the requests of a batch wait for memory together (see [zone.Descent]).
-// Respond then writes the response from what was found. Whatever is not plain,
-// in the request, the zone or the policy, takes the general way; both give the
-// same octets.
+// Plain is a request as nearly all for reverse zones are: one question for the PTR of a whole
+// address, with at most an OPT record without options. It is looked up before
+// [Responder.Respond], one step at a time, so that the memory accesses of a batch overlap
+// (see [zone.Descent]). Respond then writes the response from the result. Anything special in
+// the request, the zone or the policy takes the general path, which produces the same octets.
 //
 // The zero value is a request that is not plain.
 type Plain struct {
@@ -30,8 +28,8 @@ type Plain struct {
 // questionEnd is the octets of QTYPE and QCLASS.
 const questionEnd = 4
 
-// begin reads the request buf[:n] and begins the lookup. It reports whether that
-// goes on with [Plain.step].
+// begin reads the request buf[:n] and begins the lookup. It reports whether [Plain.step] must
+// continue it.
 func (p *Plain) begin(v *View, buf []byte, n int) bool {
 	p.name = 0
 	const name = wire.HeaderLen
@@ -76,10 +74,10 @@ func (p *Plain) begin(v *View, buf []byte, n int) bool {
 	return true
 }
 
-// step takes the lookup one node further and reports whether it goes on.
+// step continues the lookup by one node and reports whether more are needed.
 func (p *Plain) step() bool { return p.descent.Step() }
 
-// LookAhead looks the plain requests of a batch up, a step of each in turn.
+// LookAhead looks up the plain requests of a batch, one step of each in turn.
 func (r *Responder) LookAhead(v *View, batch []Message) {
 	n := 0
 	for i := range batch {
@@ -100,8 +98,8 @@ func (r *Responder) LookAhead(v *View, batch []Message) {
 	}
 }
 
-// respondPlain writes the response to a plain request over it and returns its
-// length; 0, the request unchanged, if that is for the general way to do.
+// respondPlain writes the response to a plain request over it and returns its length. It
+// returns 0, and leaves the request unchanged, if the general path must answer.
 func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int {
 	d, policy := &p.descent, v.Policy
 	if p.name == 0 || d.Status() == zone.Other {
@@ -166,8 +164,8 @@ func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int 
 	return n
 }
 
-// notePlain notes what the general way would know of a plain request, whose response
-// was just written to buf, so that another one can be.
+// notePlain sets what the general path would have read of a plain request whose response was
+// just written to buf, so that another response can be written.
 func (r *Responder) notePlain(policy *Policy, q *Request, p *Plain, buf []byte) {
 	end := wire.HeaderLen + p.name + questionEnd
 	m := message{hasQuestion: true, end: end, hasOPT: p.hasOPT, qtype: r.m.qtype, outcome: r.m.outcome, rcode: r.m.rcode}
@@ -186,8 +184,8 @@ func (r *Responder) notePlain(policy *Policy, q *Request, p *Plain, buf []byte) 
 	r.m = m
 }
 
-// plainKind is what the counters of a plain request depend on: a sum of these,
-// where DO takes the place of OPT.
+// plainKind is a sum of the properties that the counters of a plain request depend on. DO
+// replaces OPT.
 type plainKind uint8
 
 const (
@@ -196,12 +194,12 @@ const (
 	plainNoName plainKind = 3
 )
 
-// plainTransport is added once for each Transport before the request's own.
+// plainTransport is multiplied by the Transport.
 const plainTransport plainKind = 6
 
 const plainKinds = plainTransport * plainKind(NumTransports)
 
-// countPlain counts a plain request once, in place of in each of its counters.
+// countPlain counts a plain request once, instead of in each of its counters.
 func (r *Responder) countPlain(k plainKind) { r.plains[k%plainKinds]++ }
 
 // settle counts the plain requests in all of their counters.
@@ -229,14 +227,13 @@ func (r *Responder) settle() {
 	}
 }
 
-// countersOfPlain are the counters that plain requests are counted in, those of the
-// transports apart.
+// countersOfPlain are the counters of plain requests, except those of transports.
 var countersOfPlain = [...]Counter{
 	CountTypePTR, CountAnswered, CountNXDomain, CountRCodeNoError, CountRCodeNXDomain, CountEDNS, CountDO,
 }
 
-// writeNoName writes the SOA of a negative answer to buf[end:] and returns the
-// length of the message; 0 if it does not fit or takes more than that.
+// writeNoName writes the SOA of a negative answer to buf[end:] and returns the length of the
+// message; 0 if it does not fit or the general path must write it.
 func writeNoName(z *zone.Zone, buf []byte, end int) int {
 	s, ok := z.NegativeSOA()
 	size := len(s.MName) + len(s.RName) + len(s.Numbers)
@@ -271,8 +268,8 @@ func putRecordHead(b []byte, owner int, t rr.Type, ttl uint32, size int) []byte 
 	return b[recordHead:]
 }
 
-// endsInArpa reports whether a target ends in arpa, in any case: then its end may
-// be that of QNAME and be written as a pointer.
+// endsInArpa reports whether a target ends in arpa, in any case. Then it may share labels with
+// QNAME, which the general path compresses.
 func endsInArpa(head, tail []byte) bool {
 	const arpa = "arpa\x00"
 	if len(tail) < len(arpa) {

@@ -7,8 +7,8 @@ import (
 	"github.com/ptrd/ptrd/zone"
 )
 
-// Policy is who may ask what, how the server presents itself, and the limits
-// that belong to answers. It is immutable once in a View.
+// Policy has access lists, what the server tells about itself, and the limits of answers. It is
+// immutable once it is in a View.
 type Policy struct {
 	Access         ACL
 	Zones          *zone.Map[ZonePolicy] // zones that have no policy of their own are not in it
@@ -33,24 +33,23 @@ type ZonePolicy struct {
 	Expires   *atomic.Int64  // when the copy of a secondary zone expires, in Unix seconds; nil: ptrd is primary
 }
 
-// CookieRequirement says when UDP clients that send a cookie get BADCOOKIE until
-// it is a good one (RFC 7873 §5.2.3). Those that send none are never asked for it.
+// CookieRequirement is when UDP clients that send a cookie get BADCOOKIE until the cookie is
+// valid (RFC 7873 §5.2.3). Clients that send none never get it.
 type CookieRequirement uint8
 
 // The requirements.
 const (
 	RequireNever   CookieRequirement = iota
-	RequireLimited                   // when their answer is over a rate limit: it is the next one that they get
+	RequireLimited                   // if their answer is over a rate limit; the next one then is not limited
 	RequireAlways
 )
 
-// DefaultUDPSize is the largest UDP response where nothing else is configured: it
-// fits into the least MTU of IPv6 with its headers, so that no answer is
-// fragmented on any path (RFC 9715 §3.1). Larger answers would be lost where
-// fragments are; smaller ones only send more clients to TCP.
+// DefaultUDPSize is the default size of the largest UDP response. With its headers it fits into
+// the minimum MTU of IPv6, so that no answer is fragmented (RFC 9715 §3.1). Larger answers
+// would be lost where fragments are dropped; a smaller limit only sends more clients to TCP.
 const DefaultUDPSize = 1232
 
-// udpSize returns the limit of UDP responses, at least what every client takes.
+// udpSize returns the limit of UDP responses, at least the size that every client accepts.
 func (p *Policy) udpSize() int {
 	switch {
 	case p.UDPSize == 0:
@@ -67,14 +66,14 @@ func (p *Policy) maySee(z *zone.Zone, q *Request) bool {
 	return !p.HasZoneAccess && q.Key == nil || p.zoneAllows(z, q)
 }
 
-// zoneAllows asks the zone's own lists, if it has any. Whoever may transfer the zone
-// by a key may see it: a secondary asks for the SOA first.
+// zoneAllows checks the lists of the zone, if it has any. A client that may transfer the zone by
+// a key may query it: a secondary asks for the SOA first.
 func (p *Policy) zoneAllows(z *zone.Zone, q *Request) bool {
 	if q.Key != nil {
 		if p.mayTransfer(z, q) {
 			return true
 		}
-		if !p.Access.Allows(q.Client.Addr()) { // which Respond left to us
+		if !p.Access.Allows(q.Client.Addr()) { // which Respond did not check
 			return false
 		}
 	}
@@ -88,7 +87,7 @@ func (p *Policy) mayTransfer(z *zone.Zone, q *Request) bool {
 	return own != nil && own.Transfers.Allow(q.Client.Addr(), q.Key)
 }
 
-// countQuery counts a query answered from zone z, where that is wanted.
+// countQuery counts a query answered from zone z, if zones count queries.
 func (p *Policy) countQuery(z *zone.Zone) {
 	if p.CountsZones {
 		p.countZone(z)

@@ -10,24 +10,24 @@ import (
 	"github.com/ptrd/ptrd/server/wire"
 )
 
-// RateLimitOptions say how many UDP answers a second the clients of one prefix
-// get, by kind of answer; 0: without limit. An answer counts as one for each 512
-// octets of it that it begins, so that the limits bound octets as well.
+// RateLimitOptions are how many UDP answers a second the clients of one prefix get, by kind of
+// answer; 0: without limit. An answer counts once for each 512 octets or part of them, so that
+// the limits bound octets as well.
 type RateLimitOptions struct {
 	Answers    int // with the RRset asked for, or an alias, from one zone
 	NoData     int // from one zone
-	NXDomains  int // from one zone, whatever the names: random ones share a bucket
+	NXDomains  int // from one zone, for all names together
 	Referrals  int // from one zone
-	Errors     int // REFUSED, FORMERR and all others, and what the server tells of itself; also requests of strangers for the deferred lane
+	Errors     int // REFUSED, FORMERR and others, and answers about the server; also requests of unknown clients for the deferred lane
 	All        int // of all kinds together; also requests of known clients for the deferred lane
 	Window     time.Duration
-	Slip       int // of so many answers over a limit one goes out truncated; 0: none
+	Slip       int // one of so many answers over a limit is sent truncated; 0: none
 	IPv4Prefix int // bits
 	IPv6Prefix int // bits, at most 64
 	Exempt     []netip.Prefix
 	LogOnly    bool // count and log, but answer
 	Buckets    int
-	Seed       [32]byte // of a table that has to be made; random
+	Seed       [32]byte // of a new table; random
 }
 
 // The bounds of RateLimitOptions.
@@ -38,9 +38,8 @@ const (
 	MaxRateBuckets = 1 << 24 // 128 MiB
 )
 
-// RateLimit limits what clients get who may not be who they say: over UDP and
-// without a valid server cookie. It is immutable but for the buckets, which all
-// workers share.
+// RateLimit limits answers to addresses that may be forged: over UDP and without a valid server
+// cookie. It is immutable, except for the buckets, which all workers share.
 type RateLimit struct {
 	intervals [numRateKinds]uint64 // ticks between two answers of a bucket; 0: no limit
 	burst     uint64               // ticks' worth of answers that a full bucket holds
@@ -53,7 +52,7 @@ type RateLimit struct {
 	bits6     int
 	exempt    ACL
 	table     *rateTable
-	noted     *atomic.Int64 // when a note was last taken, nanoseconds of Request.Elapsed
+	noted     *atomic.Int64 // when Report last returned something, nanoseconds of Request.Elapsed
 }
 
 // rateKind is a kind of answer that has buckets of its own. The first ones are in
@@ -65,10 +64,10 @@ const (
 	rateNoData
 	rateNXDomain
 	rateReferral
-	rateBadCookie // one of the errors, but apart: a flood of errors keeps no client from a cookie
+	rateBadCookie // separate from other errors, so that a flood of errors does not block cookies
 	rateError     // all others
 	rateAll
-	rateDeferred // requests of strangers for the deferred lane
+	rateDeferred // requests of unknown clients for the deferred lane
 	rateKnown    // those of known clients
 	rateNone
 	numRateKinds = rateNone
@@ -92,9 +91,8 @@ func (k rateKind) counter() Counter {
 	return CountLimitedAnswer + Counter(k)
 }
 
-// NewRateLimit returns the limits of o. Those before them, if any, hand their
-// buckets on where the size is the same: what a client had taken under the old
-// limits counts under the new ones.
+// NewRateLimit returns the limits of o. It uses the buckets of old, if that is not nil and their
+// number is the same: what a client has used counts under the new limits.
 func NewRateLimit(o RateLimitOptions, old *RateLimit) (*RateLimit, error) {
 	l := &RateLimit{burst: ticks(o.Window), logOnly: o.LogOnly, exempts: len(o.Exempt) > 0, bits4: o.IPv4Prefix, bits6: o.IPv6Prefix}
 	for k, rate := range [numRateKinds]int{
@@ -158,10 +156,10 @@ const rateUnit = 9
 // over; rateNone if it is over none. A response that is not over the limit of its
 // own kind but over that of all counts for the former as well.
 func (r *Responder) overLimit(l *RateLimit, q *Request, n int) rateKind {
-	if r.m.cookieState == cookieValid { // the client is who it says
+	if r.m.cookieState == cookieValid { // the address is not forged
 		return rateNone
 	}
-	if l.exempts && l.exempt.Allows(q.Client.Addr()) { // nor does it use up what its neighbours may ask
+	if l.exempts && l.exempt.Allows(q.Client.Addr()) { // uses no tokens of its prefix either
 		return rateNone
 	}
 	kind, zone := kindOf(r.m.outcome), uint64(0)
@@ -180,8 +178,8 @@ func (r *Responder) overLimit(l *RateLimit, q *Request, n int) rateKind {
 	return rateNone
 }
 
-// limited decides what becomes of the response of n octets in buf, which is over
-// the limit of a kind.
+// limited decides what is sent instead of the response of n octets in buf, which is over the
+// limit of a kind.
 func (r *Responder) limited(v *View, q *Request, buf []byte, n int, kind rateKind) (int, Verdict) {
 	m, l := &r.m, v.Policy.RateLimit
 	r.countLimited(q, kind)
@@ -189,19 +187,19 @@ func (r *Responder) limited(v *View, q *Request, buf []byte, n int, kind rateKin
 		r.count(CountLimitLogOnly)
 		return n, Answered
 	}
-	// RFC 7873 §5.2.3: the client can prove itself with its next query.
+	// RFC 7873 §5.2.3: the client can prove its address with its next query.
 	if v.Policy.RequireCookies >= RequireLimited && m.isUnproven() && m.outcome != CountBadCookie && l.hasBadCookie(q) {
 		r.count(CountLimitBadCookie)
 		return r.fail(v, q, buf, wire.RCodeBadCookie, CountBadCookie, 0, "")
 	}
-	// The golden section's multiples spread evenly, and no rhythm of queries falls
-	// in with them, as it might with every second one.
+	// Multiples of the golden ratio are evenly distributed, and do not coincide with a
+	// pattern of queries, as every second response could.
 	if r.slip += 0x9e37_79b9; l.slip == 0 || r.slip > l.slip {
 		r.count(CountLimitDropped)
 		return r.drop(CountDropLimited)
 	}
 	r.count(CountLimitSlipped)
-	if m.outcome > CountIdentity || m.outcome == CountBadCookie { // it has no records to leave out, nor has it over TCP
+	if m.outcome > CountIdentity || m.outcome == CountBadCookie { // has no records, also over TCP
 		m.outcome = CountSlipped
 		return n, Answered
 	}
@@ -213,21 +211,20 @@ func (r *Responder) limited(v *View, q *Request, buf []byte, n int, kind rateKin
 	return r.finish(v.Policy, q, f, m.rcode, CountSlipped, 0, "")
 }
 
-// countLimited counts a response over the limit of a kind, and notes it for the log.
+// countLimited counts a response over the limit of a kind, and stores it for the log.
 func (r *Responder) countLimited(q *Request, kind rateKind) {
 	r.count(kind.counter())
 	r.lastLimited = LimitNote{q.Client.Addr(), kind}
 }
 
-// hasBadCookie reports whether the client may get BADCOOKIE, and takes one out of
-// the bucket.
+// hasBadCookie reports whether the client may get BADCOOKIE, and uses a token for it.
 func (l *RateLimit) hasBadCookie(q *Request) bool {
 	interval := l.intervals[rateBadCookie]
 	return interval == 0 ||
 		l.table.take(l.table.key.sum(l.prefixOf(q.Client.Addr()), uint64(rateBadCookie)), ticks(q.Elapsed), l.burst, interval, interval)
 }
 
-// LimitNote tells of a response that was over a limit.
+// LimitNote is a response that was over a limit, for the log.
 type LimitNote struct {
 	client netip.Addr // invalid: there was none
 	kind   rateKind
@@ -240,9 +237,9 @@ func (r *Responder) LimitNote() LimitNote {
 	return n
 }
 
-// Report returns the prefix and the kind of limit to be logged for a response that was
-// over one; false if there is nothing to log. That is so at most once a second, so that
-// workers do not wait for the log; the metrics have the numbers.
+// Report returns the prefix and the kind of limit to be logged for a response that was over
+// one; false if there is nothing to log. It returns true at most once a second, so that workers
+// do not wait for the log; the metrics have the numbers.
 func (l *RateLimit) Report(one LimitNote, elapsed time.Duration) (prefix netip.Prefix, kind string, ok bool) {
 	last := l.noted.Load()
 	if !one.client.IsValid() || last != 0 && int64(elapsed)-last < int64(time.Second) || !l.noted.CompareAndSwap(last, int64(elapsed)) {
@@ -257,5 +254,5 @@ func (l *RateLimit) Report(one LimitNote, elapsed time.Duration) (prefix netip.P
 	return prefix, kind, true
 }
 
-// IsLogOnly reports whether responses over a limit are sent all the same.
+// IsLogOnly reports whether responses over a limit are sent anyway.
 func (l *RateLimit) IsLogOnly() bool { return l.logOnly }

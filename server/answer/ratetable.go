@@ -7,10 +7,9 @@ import (
 	"time"
 )
 
-// rateTable holds token buckets by the hash of what they count, in memory that
-// never grows. All workers share it: the kernel spreads the clients of one prefix
-// over the sockets of all workers, or leaves them all to one, so that a table a
-// worker with a share of the limit each would let through too little or too much.
+// rateTable has token buckets by the hash of what they count, in memory of fixed size. All
+// workers share it: the kernel may distribute the clients of a prefix over all workers, or give
+// them all to one, so that a table for each worker with a share of the limit would be wrong.
 //
 // A bucket is one word: a tag and the time at which it will be full again.
 //
@@ -19,24 +18,20 @@ import (
 //	│ tag       │ full at, in ticks of 128 ns      │
 //	└───────────┴──────────────────────────────────┘
 //
-// Taking a token of a bucket for r a second moves that time 1/r seconds on; the
-// distance from now is what the bucket lacks. For instance, at 100 a second with
-// room for 200 tokens, one that is full at now + 1.5 s lacks 150 of them and
-// has 50. A bucket whose time has come is full, and is no different from one that
-// is not there: it costs nothing to forget it, and nobody has to clean up.
+// Using a token of a bucket with r tokens a second adds 1/r seconds to that time. The distance
+// from now is what the bucket lacks. For instance, at 100 a second with room for 200 tokens, a
+// bucket that is full at now + 1.5 s lacks 150 tokens and has 50. A bucket whose time is past
+// is full, which is the same as a missing bucket, so that none has to be removed.
 //
-// The time goes round in 26 days. A bucket of so long ago may look for some
-// seconds like one that lacks tokens, if it belongs to the same client and
-// nothing took its place meanwhile.
+// The time wraps in 26 days. After that, an old bucket may for some seconds seem to lack tokens,
+// if it belongs to the same client and was not replaced meanwhile.
 //
-// A hash has its place in one set of four buckets, half a line of a cache. Where
-// it is not there, it takes the place of the bucket that lacks least. Those that
-// are empty, which hold off a flood, therefore stay until four of them share a
-// set. Two hashes that share a bucket would make one pay for the other: they
-// share it if set and tag are equal, which with 2^15 sets is one pair in 2^35,
-// and since the hash has a secret key nobody can look for such a pair. Where the
-// table is too small for an attack, buckets are forgotten, and answers go out that
-// should have been limited; nobody is limited for others.
+// A hash belongs to one set of four buckets, half a cache line. A new hash replaces the bucket
+// that lacks least, so that the empty buckets, which stop a flood, stay until four of them
+// share a set. Two clients would share a bucket if set and tag were equal: with 2^15 sets that
+// is one pair in 2^35, and the hash has a secret key, so that an attacker cannot search for
+// such a pair. If the table is too small for an attack, buckets are lost, and answers are sent
+// that should have been limited. No client is limited because of others.
 type rateTable struct {
 	sets []rateSet
 	key  rateKey
@@ -76,9 +71,9 @@ func (t *rateTable) fits(n int) bool { return len(t.sets) == rateSets(n) }
 // buckets returns how many buckets there are.
 func (t *rateTable) buckets() int { return len(t.sets) * rateWays }
 
-// take takes cost ticks' worth of tokens out of the bucket of h, which holds up
-// to burst ticks' worth, and reports whether there was one, of interval ticks, to
-// begin with; a bucket without is left as it is. now is in ticks.
+// take uses tokens worth cost ticks of the bucket of h, which has room for burst ticks. It
+// returns false, and changes nothing, if the bucket has less than one token, of interval ticks.
+// now is in ticks.
 func (t *rateTable) take(h, now, burst, interval, cost uint64) bool {
 	set := &t.sets[h&uint64(len(t.sets)-1)]
 	// Tags are equal where the bits that differ are all of the time.
@@ -123,8 +118,8 @@ func (s *rateSet) emptiest(now, h uint64) (best int, content uint64) {
 	return best, content
 }
 
-// lackOf returns what the bucket lacks, in ticks. One that nobody ever took is full,
-// also when the time is about to go round.
+// lackOf returns what the bucket lacks, in ticks. A bucket that was never used is full, also
+// when the time is about to wrap.
 func lackOf(b, now uint64) uint64 {
 	lack := (b - now) & rateTimeMask
 	if lack > rateHorizon || b == 0 {
@@ -145,10 +140,10 @@ func (t *rateTable) used(now uint64) (n int) {
 	return n
 }
 
-// rateKey is the key of the hash: products of 64 bits folded, with a secret in
-// each of their factors. That is some twenty instructions where SipHash has a
-// hundred, and enough here: nobody ever sees a hash, and who found two equal ones
-// by trying would have a prefix pay for another until the next restart.
+// rateKey is the key of the hash: folded 64-bit products with secrets in their factors. It takes
+// some twenty instructions, SipHash a hundred. It is sufficient, because hashes are never
+// visible, and an attacker who found a collision could only make one prefix use the tokens of
+// another until the next restart.
 type rateKey [4]uint64
 
 func fold(a, b uint64) uint64 {
@@ -156,7 +151,7 @@ func fold(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-// sum returns the hash of a prefix with what else tells buckets apart.
+// sum returns the hash of a prefix and of what else distinguishes buckets.
 func (k *rateKey) sum(prefix, what uint64) uint64 {
 	return fold(fold(prefix^k[0], what^k[1])^k[2], k[3])
 }

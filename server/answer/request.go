@@ -5,8 +5,8 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// message is what a Responder reads of a request, and what it notes for the
-// response that is written over it.
+// message is what a Responder reads of a request and needs for the response, which is written
+// over it.
 type message struct {
 	header      wire.Header
 	question    wire.Question // Name is a view of the buffer, which the response leaves in its place
@@ -40,8 +40,8 @@ func (m *message) readQuestion(msg []byte) bool {
 	return true
 }
 
-// readRecords reads the records behind the question, of which only OPT and TSIG
-// say something to us, and reports whether all of the message is well-formed:
+// readRecords reads the records behind the question, of which only OPT and TSIG matter, and
+// reports whether the whole message is well-formed:
 //
 //   - an OPT record is in the additional section, once, at the root (RFC 6891 §6.1.1);
 //   - a TSIG record is the last one (RFC 8945 §5.1);
@@ -73,10 +73,9 @@ func (m *message) readRecords(msg []byte) bool {
 	return off == len(msg)
 }
 
-// readOptions reads the options of the OPT record and reports whether they are
-// well-formed. Those that we do not know are passed over (RFC 6891 §6.1.2), among
-// them client subnets, which an answer of ours never depends on (RFC 7871 §7.2.1),
-// and padding, which is for encrypted transports (RFC 7830 §6).
+// readOptions reads the options of the OPT record and reports whether they are well-formed.
+// Unknown options are ignored (RFC 6891 §6.1.2). So are client subnets, on which no answer
+// depends (RFC 7871 §7.2.1), and padding on unencrypted transports (RFC 7830 §6).
 func (m *message) readOptions(p *Policy, q *Request) bool {
 	it := wire.IterOptions(m.opt.Options)
 	for it.Next() {
@@ -104,8 +103,7 @@ func (m *message) readOptions(p *Policy, q *Request) bool {
 // isDO reports whether the client asks for DNSSEC records.
 func (m *message) isDO() bool { return m.hasOPT && m.opt.Flags&wire.DO != 0 }
 
-// isUnproven reports whether the client takes part in cookies and has not proved
-// its address by one.
+// isUnproven reports whether the client sent a cookie that does not prove its address.
 func (m *message) isUnproven() bool {
 	return m.cookieState == cookieClientOnly || m.cookieState == cookieInvalid
 }

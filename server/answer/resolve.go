@@ -7,10 +7,9 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// maxAliases bounds the chain of CNAME and DNAME records in an answer. A chain of
-// more is a mistake of the zones, or an attempt to make answers dear; resolvers
-// give up at similar lengths (BIND after 11, unbound after 11), and the room in a
-// [zone.Answer] is made for this many.
+// maxAliases bounds the chain of CNAME and DNAME records in an answer. A longer chain is a
+// mistake, or an attempt to make answers expensive. Resolvers stop at similar lengths (BIND
+// after 11, Unbound after 11), and a [zone.Answer] has room for this many.
 const maxAliases = 16
 
 // resolve answers a question about our zones: the steps of RFC 1034 §4.3.2 but
@@ -35,18 +34,17 @@ func (r *Responder) resolve(v *View, q *Request, buf []byte) (int, Verdict) {
 	p.countQuery(z)
 	r.zone = z
 
-	// Steps 3 and 4, in each zone that the chain of aliases leads through. The
-	// chain ends, with what was found so far, where the next name is not ours to
-	// tell: the client asks on by itself.
+	// Steps 3 and 4, in each zone of the chain of aliases. The chain ends, with what was
+	// found so far, at a name that is not served here or not to this client.
 	a := &r.answer
 	a.Reset()
 	a.Large = !q.Transport.IsDatagram()
 	do := m.isDO()
 	z.Lookup(m.question.Name, m.question.Type, do, a)
-	// RFC 1034 §6.2.7, RFC 1035 §4.1.1: AA speaks of the first owner name.
+	// RFC 1034 §6.2.7, RFC 1035 §4.1.1: AA concerns the first owner name.
 	f := wire.AA
 	if a.Kind == zone.Referral || m.question.Class == rr.ClassANY {
-		f = 0 // QCLASS ANY asks for classes that we know nothing of (RFC 1035 §6.2)
+		f = 0 // QCLASS ANY includes classes that are not served (RFC 1035 §6.2)
 	}
 	for n := 1; a.Next != nil && n <= maxAliases && !r.isInChain(a.Next); n++ {
 		z := r.zoneFor(v, q, a.Next)
@@ -64,10 +62,9 @@ func (r *Responder) resolve(v *View, q *Request, buf []byte) (int, Verdict) {
 	return r.finish(p, q, f, c, outcome, 0, "")
 }
 
-// zoneFor returns the zone that answers for name: the one with the longest apex;
-// but for DS at an apex the zone above, which holds it (RFC 4035 §3.1.4.1), if
-// that is served here and to this client. The zone below then has no part in it
-// but to answer that it has none.
+// zoneFor returns the zone that answers for name: the one with the longest apex. For DS at an
+// apex it is the zone above, which has the DS (RFC 4035 §3.1.4.1), if that is served here and
+// to this client; otherwise the zone below answers that there is none.
 func (r *Responder) zoneFor(v *View, q *Request, name dname.Name) *zone.Zone {
 	z := v.Zones.Find(name)
 	if r.m.question.Type == rr.TypeDS && z != nil && len(z.Apex()) == len(name) {

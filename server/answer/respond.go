@@ -7,9 +7,8 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// Responder answers requests for one worker; not for use by two at a time. It
-// keeps all the room that an answer needs from one request to the next, some 50
-// kilobytes.
+// Responder answers requests for one worker. It is not safe for concurrent use. It has all the
+// memory that answers need, some 50 kilobytes, and reuses it.
 type Responder struct {
 	m      message
 	w      wire.Writer
@@ -17,14 +16,14 @@ type Responder struct {
 	zone   *zone.Zone // that the response is made from, for ZONEVERSION; nil: none
 	key    [dname.MaxWire]byte
 	plain  Plain
-	going  [BatchSize]uint8 // of lookAhead: the requests of a batch whose lookup is not at its end
+	going  [BatchSize]uint8 // of LookAhead: the requests of a batch whose lookup is not complete
 	counts counts
 	plains [plainKinds]uint64 // not yet in counts
 	mixed  bool               // something but plain requests was counted since the last Publish
 	stats  *Stats
 
-	slip        uint32    // decides which of the responses over a rate limit go out truncated
-	lastLimited LimitNote // see takeNote
+	slip        uint32    // decides which responses over a rate limit are sent truncated
+	lastLimited LimitNote // see LimitNote
 }
 
 // ResponderOptions is what a Responder needs.
@@ -43,12 +42,11 @@ func NewResponder(o ResponderOptions) *Responder {
 // Stats returns the counters that Publish writes to.
 func (r *Responder) Stats() *Stats { return r.stats }
 
-// Respond is the only door: UDP, TCP, the tests and the fuzzers go through it.
-// buf[:n] holds the request; the response is written over it and is at most
-// len(buf) octets long. It returns the length of the response and the verdict;
-// the length is 0 unless the verdict is Answered, and on Defer buf[:n] is
-// unchanged. It takes no lock, allocates nothing (but for an answer of more RRsets over
-// TCP or TLS than a [zone.Answer] has room for) and does no I/O.
+// Respond answers one request. All transports, the tests and the fuzzers call it. buf[:n] has
+// the request. The response is written over it and has at most len(buf) octets. Respond returns
+// the length of the response, which is 0 unless the verdict is Answered; with Defer, buf[:n] is
+// unchanged. It takes no lock, does no I/O and allocates nothing, except for an answer over TCP
+// or TLS with more RRsets than a [zone.Answer] has room for.
 func (r *Responder) Respond(v *View, q *Request, buf []byte, n int) (int, Verdict) {
 	p := q.Plain
 	if p == nil {
@@ -103,8 +101,8 @@ func (r *Responder) respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 	m, msg := &r.m, buf[:n]
 	var ok bool
 
-	// The header. Whatever is no request is dropped, so that two servers never
-	// keep on answering each other.
+	// The header. What is not a request is dropped, so that two servers never answer
+	// each other without end.
 	if m.header, ok = wire.ReadHeader(msg); !ok {
 		return r.drop(CountDropShort)
 	}
@@ -117,8 +115,7 @@ func (r *Responder) respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 	case wire.OpcodeNotify, wire.OpcodeUpdate:
 		return r.deferTo(CountDeferOther)
 	default:
-		// RFC 8906 §3.1.4: nothing is known of the message but its header, and of
-		// that not even what RD means.
+		// RFC 8906 §3.1.4: only the header is known, except for the meaning of RD.
 		m.header.Flags &^= wire.RD
 		return r.bare(v, buf, wire.RCodeNotImp, CountNotImp, 0)
 	}
@@ -172,7 +169,7 @@ func (r *Responder) respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 		return r.fail(v, q, buf, wire.RCodeBadCookie, CountBadCookie, 0, "")
 	}
 
-	// Who may transfer a zone is asked in the deferred lane, and who has a key, later on.
+	// Permissions for transfers are checked in the deferred lane, those of a key later.
 	if t := m.question.Type; t == rr.TypeAXFR && !q.Transport.IsDatagram() || t == rr.TypeIXFR {
 		return r.deferTo(CountDeferQuery)
 	}
@@ -180,8 +177,8 @@ func (r *Responder) respond(v *View, q *Request, buf []byte, n int) (int, Verdic
 		return r.fail(v, q, buf, wire.RCodeRefused, CountProhibited, wire.EDEProhibited, "")
 	}
 
-	// QTYPEs that no zone can hold (RFC 6895 §3.1). The question could be read and
-	// is sent back, so that the client knows what the answer is to.
+	// QTYPEs that no zone can have (RFC 6895 §3.1). The response has the question, so that
+	// the client can match it.
 	switch m.question.Type {
 	case rr.TypeOPT, rr.TypeTSIG, rr.TypeNXNAME: // NXNAME: RFC 9824 §3.5
 		return r.fail(v, q, buf, wire.RCodeFormErr, CountFormErr, wire.EDEInvalidQueryType, "")

@@ -2,8 +2,8 @@ package answer
 
 import "strconv"
 
-// Transport is how a request came. What depends on that, in what is answered and counted,
-// is in this file: a new transport is added here.
+// Transport is how a request was received. What answers and counters depend on is in this file:
+// a new transport is added here.
 type Transport uint8
 
 // The transports.
@@ -26,8 +26,7 @@ const (
 
 type transportSet uint8
 
-// IsDatagram reports whether each message is a datagram from an address that nobody
-// has proven.
+// IsDatagram reports whether each message is a datagram, whose source address may be forged.
 func (t Transport) IsDatagram() bool { return datagrams>>(t&7)&1 != 0 }
 
 func (t Transport) isEncrypted() bool { return encrypted>>(t&7)&1 != 0 }

@@ -4,12 +4,12 @@ import (
 	"sync/atomic"
 )
 
-// DropReason says why a request got no answer.
+// DropReason is why a request got no answer.
 type DropReason uint8
 
 // The reasons.
 const (
-	DropByRespond    DropReason = iota // Respond's verdict; its own counters say more
+	DropByRespond    DropReason = iota // Respond's verdict; its counters have the reason
 	DropPortZero                       // UDP from port 0: nothing to answer to
 	DropTooLong                        // a datagram longer than any request may be
 	DropNotUnicast                     // asked at a broadcast or multicast address: an answer would be one of many
@@ -22,7 +22,7 @@ func (r DropReason) String() string {
 	return [NumDropReasons]string{"respond", "port_zero", "too_long", "not_unicast", "slow_lane_full", "fault"}[r]
 }
 
-// SendFailure says why an answer was not sent.
+// SendFailure is why an answer was not sent.
 type SendFailure uint8
 
 // The failures.
@@ -41,8 +41,7 @@ func (f SendFailure) String() string {
 	return [NumSendFailures]string{"refused", "forbidden", "no_buffer", "unreachable", "too_long", "timeout", "other"}[f]
 }
 
-// TransportTotals count the requests of one transport. The package doc says
-// which add up to which.
+// TransportTotals count the requests of one transport. The package doc has the sums.
 type TransportTotals struct {
 	Received uint64
 	Answered uint64 // an answer was made
@@ -54,7 +53,7 @@ type TransportTotals struct {
 	Latency Latency
 }
 
-// TransportStats are a lane's part of TransportTotals.
+// TransportStats are the part of a worker in TransportTotals.
 type TransportStats struct {
 	Received, Answered, Deferred atomic.Uint64
 	Dropped                      [NumDropReasons]atomic.Uint64
@@ -75,7 +74,7 @@ func (c *TransportStats) AddTo(t *TransportTotals) {
 	c.Latency.AddTo(&t.Latency)
 }
 
-// CloseReason says why a connection of TCP or TLS ended.
+// CloseReason is why a connection of TCP or TLS ended.
 type CloseReason uint8
 
 // The reasons.

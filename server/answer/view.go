@@ -10,24 +10,23 @@ import (
 	"github.com/ptrd/ptrd/zone"
 )
 
-// View is what one batch of queries is answered from: the zones and the policy
-// that belongs to them. It is immutable.
+// View is the zones and the policy for them, from which a batch of queries is answered. It is
+// immutable.
 type View struct {
 	Zones  *zone.Set
 	Policy *Policy
 }
 
-// Views holds the current View. A reader loads it once a batch; a new one is
-// swapped in whole.
+// Views has the current View. A reader loads it once for each batch.
 type Views struct{ p atomic.Pointer[View] }
 
 // Load returns the current view.
 func (v *Views) Load() *View { return v.p.Load() }
 
-// Swap puts a new view in force for every batch that begins afterwards.
+// Swap replaces the view for every batch that begins afterwards.
 func (v *Views) Swap(w *View) { v.p.Store(w) }
 
-// Request is what Respond needs to know of a message beside its octets.
+// Request is what Respond needs to know about a message besides its octets.
 type Request struct {
 	Client      netip.AddrPort
 	Local       netip.AddrPort // the address asked, also on wildcard listeners
@@ -37,12 +36,12 @@ type Request struct {
 	Keepalive   uint16        // idle timeout to advertise on TCP and TLS, in units of 100 ms; 0 asks the client to close (RFC 7828 §3.1)
 	Now         int64         // Unix seconds, read once a batch
 	Elapsed     time.Duration // since any fixed moment, by a clock that is never set, read once a batch; on UDP, where rates are limited
-	Key         *tsig.Key     // that the request is signed with; nil: it is not, or nobody looked yet
+	Key         *tsig.Key     // that the request is signed with; nil: it is not, or that is not known yet
 	Plain       *Plain        // what was looked up ahead with the same View; nil: nothing was
 	Deferred    *Deferred     // of a request that Respond deferred before; nil: it is new
 }
 
-// Verdict says what becomes of a request.
+// Verdict is what to do with a request.
 type Verdict uint8
 
 // The verdicts.
