@@ -1,4 +1,4 @@
-// Package server ties the transports of a DNS server together: it binds and removes
+// Package server connects the transports of a DNS server: it binds and removes
 // listen addresses, starts and stops what serves them in order, and adds up the counters.
 // The answers come from package answer, which has no sockets; callers that only need views,
 // policies or a Responder import that package alone.
@@ -28,9 +28,9 @@
 //	          their answers   → bounded queue of the connection, which sends them
 //
 // Linux has these calls. Elsewhere a UDP worker moves one datagram at a time, and
-// a TCP connection is a goroutine. A worker loads the View once a batch. It never
-// waits for anything but its sockets: what needs a disk, a signature or a long answer goes
-// to the deferred lane, and a full lane costs the request, not the worker.
+// a TCP connection is a goroutine. A worker loads the View once for each batch, and waits
+// only for its sockets: requests that need a disk, a signature or a long answer go to the
+// deferred lane. If the lane is full, the request fails, and the worker goes on.
 //
 // No goroutine that works for several clients waits for one of them; see package deferred.
 //
@@ -45,16 +45,16 @@
 //	  or TCP accept loop    stream.Set        the address is removed or Serve ends
 //	  and connection (TLS)  stream.Set        the client or a limit ends it; on removal and stop once its queries are answered
 //	  and its writer        stream.Set        the answers of the deferred lane are written, or cannot be
+//	  and time limits       stream.Set        Serve ends; started with the first address
 //	transfer                deferred.Lane     its client has received it, stalls or is gone, or Serve ends
 //	deferred lane worker    deferred.Lane     Serve ends, after the connections and UDP workers that defer to it
 //	query log writer        worker.Group      Serve ends, last
 //
-// A worker that cannot go on ends Serve with its error. A panic while one message is
-// answered is a defect of ours that a client must not be able to turn into an outage: the
-// message gets no answer, the panic is logged with its stack and counted, and the worker
-// goes on. So does a part that panics elsewhere (worker.Group.KeepRunning); it loses what
-// was in work, its counts among that, is counted in Totals.Faults, and too many such panics
-// end Serve with an error.
+// A worker that cannot go on ends Serve with its error. A panic while a message is answered is
+// a defect of ptrd, which must not allow a client to cause an outage: the message gets no
+// answer, the panic is logged with its stack and counted, and the worker goes on. After a panic
+// elsewhere (worker.Group.KeepRunning) the part is started again without what was in work. It is
+// counted in Totals.Faults, and too many such panics end Serve with an error.
 //
 // # Counters
 //

@@ -2,10 +2,11 @@ package deferred
 
 import "net/netip"
 
-// ClientKey is what counts as one client: an IPv4 address, or an IPv6 /56, which
-// is what one site gets, with any number of addresses in it.
+// ClientKey returns what counts as one client: an IPv4 address, or an IPv6 /56, the prefix of one
+// site.
 func ClientKey(a netip.Addr) netip.Addr { return Masked(a, 32, 56) }
 
+// Masked returns the first address of the prefix of a with so many bits.
 func Masked(a netip.Addr, bits4, bits6 int) netip.Addr {
 	a = a.Unmap().WithZone("")
 	bits := bits6

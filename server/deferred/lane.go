@@ -18,27 +18,24 @@ import (
 )
 
 const (
-	// slowQueue is how many deferred requests wait. A TCP request is up to 64 KiB,
-	// so a full queue is 16 MiB at the very most, and at some hundred requests a
-	// second the last one waits for about a second, after which its client
-	// would ask again.
-	slowQueue = 256
+	// queueSize is how many deferred requests wait. A TCP request has up to 64 KiB, so a
+	// full queue has at most 16 MiB. With some hundred requests a second the last one waits
+	// for about a second, after which its client would ask again.
+	queueSize = 256
 
-	// slowQueueUDP is the share of datagrams, whose senders may be anybody. The rest is
-	// for connections. Neither can take the share of the other: a few connections that
-	// send as fast as they can would otherwise keep every datagram out, and a flood of
-	// datagrams every connection.
-	QueueDatagrams = slowQueue / 2
-	QueueStreams   = slowQueue - QueueDatagrams
+	// QueueDatagrams is the share of datagrams; the rest is for connections. Neither can use
+	// the share of the other: otherwise a few connections that send as fast as they can
+	// would keep out all datagrams, and a flood of datagrams all connections.
+	QueueDatagrams = queueSize / 2
+	QueueStreams   = queueSize - QueueDatagrams
 
-	// slowQueueStrangers is the share of that for datagrams of clients that are not
-	// known: a flood from forged addresses leaves room for peers.
+	// QueueStrangers is the part of QueueDatagrams for unknown clients: a flood from forged
+	// addresses leaves room for peers.
 	QueueStrangers = QueueDatagrams / 2
 )
 
-// Handler answers requests of one kind that the transports defer: transfers,
-// updates or NOTIFY. Several goroutines call it at the same time. It may wait, but
-// not longer than ctx lasts, which ends when the server stops.
+// Handler answers deferred requests of one kind: transfers, updates or NOTIFY. It must be safe for
+// concurrent use. It may wait until ctx ends, when the server stops.
 type Handler interface {
 	Handle(ctx context.Context, r *Request)
 }
@@ -53,24 +50,24 @@ type Request struct {
 	ended  atomic.Bool
 
 	From  client // where it came from
-	paced bool   // each message of the answer waits until the client took the one before
+	paced bool   // each message of the answer waits until the client has read the last one
 	since time.Time
 	lane  *Lane
 }
 
-// client is where a deferred request came from and its answer goes. The transport
-// implements it. No method but drain waits.
+// client is the source of a deferred request, to which the answer is sent. The transport
+// implements it. Only Drain waits.
 type client interface {
-	// reply sends or queues the message buf[headroom:]. The octets before it are for the
-	// transport's framing. buf is the caller's again.
+	// Reply sends or queues the message buf[Headroom:]. The octets before it are for the
+	// transport's framing. The caller may use buf again.
 	Reply(buf []byte) error
-	// drain waits until the client took what is queued; the error is why it will not.
+	// Drain waits until the client has read what is queued; the error is why it will not.
 	Drain() error
-	// transferring adds to the number of transfers that are being made for the client.
+	// Transferring adds n to the number of transfers in progress for the client.
 	Transferring(n int)
-	// breakOff ends the connection, if there is one, for err.
+	// BreakOff ends the connection, if there is one, because of err.
 	BreakOff(err error)
-	// done reports that the request is answered or will not be.
+	// Done reports that the request is answered or will not be.
 	Done()
 }
 
@@ -84,7 +81,7 @@ var ErrFault = errors.New("answering a request panicked")
 type Lane struct {
 	*worker.Group
 	queue     chan *Request
-	all       Handler                  // of tests: in place of the front
+	all       Handler                  // for tests, see New
 	handlers  [answer.NumKinds]Handler // nil: such requests are refused
 	transfers transferLane
 	running   sync.WaitGroup
@@ -100,16 +97,15 @@ type Lane struct {
 	latencyMu     sync.Mutex // a histogram has one writer
 }
 
-// New returns a lane. all, if there is one, answers all requests in place of the
-// front: for tests.
+// New returns a lane. all, if not nil, answers all requests, without Respond: for tests.
 func New(h *worker.Group, handlers [answer.NumKinds]Handler, all Handler) *Lane {
-	l := &Lane{Group: h, queue: make(chan *Request, slowQueue), all: all, handlers: handlers}
+	l := &Lane{Group: h, queue: make(chan *Request, queueSize), all: all, handlers: handlers}
 	l.transfers = transferLane{lane: l, clients: make(map[netip.Addr]transferShare)}
 	return l
 }
 
-// HasRoom reports whether a request that came by t may join the queue; known is for
-// those over UDP.
+// HasRoom reports whether a request over t may join the queue; known is whether the client of a
+// datagram is known.
 func (l *Lane) HasRoom(t answer.Transport, known bool) bool {
 	switch {
 	case !t.IsDatagram():
@@ -120,7 +116,7 @@ func (l *Lane) HasRoom(t answer.Transport, known bool) bool {
 	return l.queued[1].Load() < QueueStrangers
 }
 
-// inQueue is how many requests wait that came by the same way as t: UDP, or not.
+// inQueue returns the number of waiting requests that share the queue with those over t.
 func (l *Lane) inQueue(t answer.Transport) *atomic.Int64 {
 	if t.IsDatagram() {
 		return &l.queued[1]
@@ -164,8 +160,7 @@ func (l *Lane) Offer(r *Request) bool {
 	}
 }
 
-// slowWorkers is how many requests the lane has in work. They wait for a disk or a client
-// more than they compute.
+// Workers is how many requests the lane works on at a time. They mostly wait for a disk.
 const Workers = 8
 
 // Start starts the workers. They end once the queue is closed and empty.
@@ -175,8 +170,8 @@ func (l *Lane) Start(ctx context.Context) {
 	}
 }
 
-// Stop ends the workers after what is queued, and waits for them. Nobody may
-// defer any more.
+// Stop ends the workers after what is queued, and waits for them. No request may be deferred
+// after that.
 func (l *Lane) Stop() {
 	close(l.queue)
 	l.running.Wait()
@@ -204,8 +199,8 @@ func (l *Lane) serve(ctx context.Context, r *Request) {
 	}
 }
 
-// containRequest calls f for a request and reports whether it panicked. That costs the one
-// request, and its connection, whose client would wait for the rest of the answer.
+// containRequest calls f for a request and reports whether it panicked. A panic ends the
+// connection of the request, whose client would otherwise wait for the rest of the answer.
 func (l *Lane) containRequest(r *Request, f func()) (fault bool) {
 	defer func() {
 		if f := recover(); f != nil {
@@ -227,13 +222,13 @@ func (l *Lane) handle(ctx context.Context, r *Request) {
 		return
 	}
 	if r.Kind == answer.KindTransfer {
-		l.transfers.take(ctx, r)
+		l.transfers.enqueue(ctx, r)
 		return
 	}
 	l.handlers[r.Kind].Handle(ctx, r)
 }
 
-// front answers what is no matter of a handler; all else is deferred further.
+// front answers the requests that need no handler, and returns Defer for others.
 func (l *Lane) front(r *Request) answer.Verdict {
 	d := l.acquireWriter()
 	defer l.releaseWriter(d)
@@ -250,7 +245,7 @@ func (l *Lane) front(r *Request) answer.Verdict {
 		worker.Warn(l.Log, "request refused", append(r.LogAttrs(), slog.String("why", r.Why))...)
 	}
 	if verdict == answer.Answered {
-		// It has counted the error, and there is nobody else to tell.
+		// transmit has counted and logged the error.
 		_ = r.transmit(d, n, nil) // signed already
 	}
 	return verdict
@@ -268,7 +263,7 @@ func (l *Lane) acquireWriter() *messageWriter {
 }
 
 func (l *Lane) releaseWriter(d *messageWriter) {
-	defer func() { // whatever Publish does
+	defer func() { // also after a panic
 		l.writersMu.Lock()
 		defer l.writersMu.Unlock()
 		l.writers = append(l.writers, d)
@@ -287,10 +282,9 @@ func (l *Lane) AddTo(t *Totals) {
 	l.latency.AddTo(&t.Latency)
 }
 
-// ServFail makes the request in buf[:n] its own SERVFAIL response and returns
-// the length: what a connection gets when the deferred lane is full. It has the
-// question, where it can be read, and no OPT record: a server that is out of
-// room may leave out what is only for extensions.
+// ServFail changes the request in buf[:n] to a SERVFAIL response, for a connection whose request
+// finds the deferred lane full, and returns the length. The response has the question, if that
+// can be read, and no OPT record.
 func ServFail(buf []byte, n int) int {
 	if n < wire.HeaderLen {
 		return 0

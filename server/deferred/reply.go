@@ -12,12 +12,11 @@ import (
 	"github.com/ptrd/ptrd/server/worker"
 )
 
-// datagramRoom is how many octets the answer to a datagram has at most: no policy allows
-// more.
+// datagramRoom is how many octets the answer to a datagram has at most. No policy allows more.
 const datagramRoom = 4096
 
-// messageWriter is what is needed to write a message in the deferred lane: whoever has one
-// is alone with it.
+// messageWriter has what a goroutine needs to write messages in the deferred lane. Only one
+// goroutine uses it at a time.
 type messageWriter struct {
 	worker *worker.Worker
 	buf    [Headroom + wire.MaxMessage]byte
@@ -35,10 +34,10 @@ func (d *messageWriter) message(t answer.Transport) []byte {
 	return room
 }
 
-// Begin begins the next message of the answer and returns what its records are
-// written with, until Send: it has the question, and room is kept for the OPT
-// record, which the first message has, and the signature. It has at most limit
-// octets without them, or as many as the client takes; 0: as many as that.
+// Begin begins the next message of the answer and returns the writer for its records, which is
+// used until Send. The message has the question, and room is reserved for the OPT record of the
+// first message and for the signature. Without them it has at most limit octets, or as many as
+// the client accepts, if that is less or limit is 0.
 func (r *Request) Begin(limit int) *wire.Writer {
 	if r.writer == nil {
 		r.writer = r.lane.acquireWriter()
@@ -46,10 +45,9 @@ func (r *Request) Begin(limit int) *wire.Writer {
 	return r.writer.responder().Begin(&r.Deferred, r.writer.message(r.Transport), limit)
 }
 
-// Send sends the message begun, with those of AA and TC that are to be set, and the
-// extended error ede and its text (0: none). An error says that the client is gone
-// and further messages are in vain. It waits for the client in a transfer only: until
-// that took the message before.
+// Send sends the message that Begin began, with those of AA and TC that are to be set, and the
+// extended error ede and its text (0: none). After an error the client is gone, and no further
+// message can be sent. In a transfer, it waits until the client has read the last message.
 func (r *Request) Send(f wire.Flags, c wire.RCode, ede uint16, text string) error {
 	n, ok := r.writer.responder().Finish(&r.Deferred, f, c, ede, text)
 	if !ok {
@@ -65,9 +63,8 @@ func (r *Request) Fail(c wire.RCode, ede uint16, text string) error {
 	return r.Send(0, c, ede, text)
 }
 
-// Reply sends one message to the client as Send does, signed if the request was. On
-// TCP there may be several, which are sent in order. The message is the caller's again
-// afterwards.
+// Reply sends one message to the client as Send does, signed if the request was. On TCP there may
+// be several, which are sent in order. The caller may use the message again.
 func (r *Request) Reply(message []byte) error {
 	if r.writer == nil {
 		r.writer = r.lane.acquireWriter()
@@ -75,8 +72,7 @@ func (r *Request) Reply(message []byte) error {
 	return r.transmit(r.writer, copy(r.writer.buf[Headroom:], message), r.Signer())
 }
 
-// transmit signs, if there is somebody to, and sends the n octets that the writer
-// holds.
+// transmit sends the n octets in the writer, signed if signer is not nil.
 func (r *Request) transmit(d *messageWriter, n int, signer *tsig.Signer) error {
 	r.lane.replies.Add(1)
 	if err := r.drain(); err != nil {
@@ -103,7 +99,7 @@ func (r *Request) unsent(err error) error {
 	return err
 }
 
-// drain waits, in a transfer, until the client took what is queued for it.
+// drain waits, in a transfer, until the client has read what is queued.
 func (r *Request) drain() error {
 	if !r.paced {
 		return nil
@@ -111,19 +107,17 @@ func (r *Request) drain() error {
 	return r.From.Drain()
 }
 
-// Hold tells that the handler goes on with the request after Handle returns, or
-// hands it to others: whoever has it then calls End. Only the handler may call it,
-// before it hands on.
+// Hold makes the request last after Handle returns, until End is called. Only the handler may call
+// it, before it passes the request to another goroutine.
 func (r *Request) Hold() { r.held = true }
 
-// End says that the request that Hold held is answered, or will not be. Nothing may
-// be done with it afterwards.
+// End ends a request after Hold. The request must not be used afterwards.
 func (r *Request) End() {
 	if r.ended.Swap(true) {
 		return
 	}
 	l := r.lane
-	defer func() { // whatever releaseWriter does
+	defer func() { // also after a panic
 		r.From.Done()
 		l.latencyMu.Lock()
 		l.latency.Observe(l.Now().Sub(r.since), 1)
@@ -137,7 +131,7 @@ func (r *Request) End() {
 	}
 }
 
-// keyText names the key of the request for the log.
+// keyText returns the name of the key of the request, for the log.
 func (r *Request) keyText() string {
 	if r.Signer() == nil {
 		return ""
@@ -145,8 +139,7 @@ func (r *Request) keyText() string {
 	return r.Signer().KeyName().String()
 }
 
-// LogAttrs returns what the log tells of a request: its client, its zone, and its
-// key if it has one.
+// LogAttrs returns the client, the zone and, if there is one, the key of the request.
 func (r *Request) LogAttrs() []slog.Attr {
 	attrs := []slog.Attr{slog.String("zone", r.Question().Name.String()), slog.String("peer", r.Client.String())}
 	if r.Signer() != nil {

@@ -11,18 +11,17 @@ import (
 )
 
 const (
-	// TransferQueue is how many transfers wait for their turn: a secondary that was
-	// just started asks for all of its zones, as fast as it has connections.
+	// TransferQueue is how many transfers wait for their turn. A secondary that was just
+	// started asks for all of its zones, on many connections.
 	TransferQueue = 512
 
-	// transferQueueUDP is the share of it that datagrams may take: an IXFR over UDP
-	// is asked again soon, by TCP in the end.
+	// transferQueueUDP is the share of datagrams: the client repeats an IXFR over UDP soon,
+	// and finally uses TCP.
 	transferQueueUDP = TransferQueue / 8
 )
 
-// transferLane has the transfers, a goroutine each, so that those who take one
-// slowly hold up neither updates nor NOTIFY. A client has no more than its share of
-// them at a time; what it asks for beyond that waits.
+// transferLane makes transfers, each in a goroutine, so that clients that read slowly do not delay
+// updates and NOTIFY. A client has a limited number at a time; further ones wait.
 type transferLane struct {
 	lane  *Lane
 	ended sync.WaitGroup
@@ -36,7 +35,7 @@ type transferLane struct {
 // transferShare counts the transfers of a client.
 type transferShare struct{ working, waiting int }
 
-// add counts what comes and goes.
+// add adds to the counts of a client.
 func (t *transferLane) add(client netip.Addr, working, waiting int) {
 	s := t.clients[client]
 	s.working += working
@@ -48,10 +47,10 @@ func (t *transferLane) add(client netip.Addr, working, waiting int) {
 	t.clients[client] = s
 }
 
-// take has a transfer made, now or when it is its turn. No more may wait of a client
-// than there is room for others beside: one that asks without end takes half of the
-// queue, and the next one half of the rest.
-func (t *transferLane) take(ctx context.Context, r *Request) {
+// enqueue makes a transfer, now or later. A client may have as many waiting transfers as there are
+// free places: one that asks without end uses half of the queue, and the next one half of the
+// rest.
+func (t *transferLane) enqueue(ctx context.Context, r *Request) {
 	limit := TransferQueue
 	if r.Transport.IsDatagram() {
 		limit = transferQueueUDP
@@ -61,7 +60,7 @@ func (t *transferLane) take(ctx context.Context, r *Request) {
 	if room := limit - len(t.waiting); room <= t.clients[client].waiting {
 		t.mu.Unlock()
 		t.lane.full.Add(1)
-		if !r.Transport.IsDatagram() { // a datagram comes again
+		if !r.Transport.IsDatagram() { // the client repeats a datagram
 			_ = r.Fail(wire.RCodeServFail, wire.EDENotReady, "too many transfers are waiting, try again") // the client may be gone
 		}
 		return
@@ -73,7 +72,7 @@ func (t *transferLane) take(ctx context.Context, r *Request) {
 	t.mu.Unlock()
 }
 
-// next starts whatever may start. t.mu is held.
+// next starts the waiting transfers that are within the limits. t.mu is held.
 func (t *transferLane) next(ctx context.Context) {
 	limits := t.lane.Limits.Load()
 	for i := 0; i < len(t.waiting) && t.working < limits.Transfers; {
@@ -90,11 +89,10 @@ func (t *transferLane) next(ctx context.Context) {
 	}
 }
 
-// work has a transfer made, and waits until the client took all of it. The messages
-// are made as the client takes them; what ends one that does not is its connection
-// (tcpSending).
+// work makes a transfer, and waits until the client has read all of it. Messages are made as the
+// client reads them. If it does not, its connection ends (tcpSending of package stream).
 func (t *transferLane) work(ctx context.Context, r *Request, client netip.Addr) {
-	// What it has is given back in the opposite order, whatever panics.
+	// Released in the opposite order, also after a panic.
 	defer t.leave(ctx, client)
 	defer r.End()
 	r.paced = true
@@ -102,11 +100,11 @@ func (t *transferLane) work(ctx context.Context, r *Request, client netip.Addr) 
 	defer r.From.Transferring(-1)
 	t.lane.containRequest(r, func() {
 		t.lane.handlers[answer.KindTransfer].Handle(ctx, r)
-		_ = r.drain() // an error is the connection's, which ends for it
+		_ = r.drain() // an error ends the connection
 	})
 }
 
-// leave gives back the place of a transfer.
+// leave releases the place of a transfer.
 func (t *transferLane) leave(ctx context.Context, client netip.Addr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -115,7 +113,7 @@ func (t *transferLane) leave(ctx context.Context, client netip.Addr) {
 	t.next(ctx)
 }
 
-// wait waits for the end of all transfers. Nobody may ask for one any more.
+// wait waits for the end of all transfers. No new one may be requested.
 func (t *transferLane) wait() { t.ended.Wait() }
 
 func (t *transferLane) addTo(total *Totals) {

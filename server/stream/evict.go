@@ -7,22 +7,21 @@ import (
 )
 
 const (
-	// evictSample is how many connections, at random, are looked at for the one
-	// that is closed to make room. Of a table whose half is hostile, all sixteen
-	// are legitimate once in 65,536 times; looking at more costs each connection
-	// of a flood more, some 30 ns each.
+	// evictSample is how many random connections are compared to find the one that is
+	// closed to make room. If half of the table is hostile, all sixteen are legitimate
+	// once in 65,536 times. More would cost each connection of a flood some 30 ns each.
 	evictSample = 16
 
 	// evictAll is up to how many connections all of them are looked at.
 	evictAll = 64
 
-	// evictPart: where descriptors or memory are short, one in so many connections
-	// is closed at once, for accepting rests afterwards.
+	// evictPart: if descriptors or memory are short, one in so many connections is closed
+	// at once, because accepting pauses afterwards.
 	evictPart = 32
 )
 
-// evict closes a connection to make room and reports whether there was one to
-// close: one that the deferred lane works for stays. t.mu is held.
+// evict closes a connection to make room and reports whether there was one. A connection that the
+// deferred lane works for is not closed. t.mu is held.
 func (t *Set) evict() bool {
 	now := t.Clock()
 	var worst *tcpConn
@@ -52,12 +51,10 @@ func (t *Set) evict() bool {
 	return true
 }
 
-// evictionScore is higher the less a connection deserves its place: by how long ago it made
-// progress, times the connections that its neighbourhood has. So a client that
-// just came stays in front of all that are quiet, however many those are and
-// whoever holds them, and somebody with many addresses side by side makes room
-// for somebody with a few. Progress is a query answered, or answers taken: octets
-// that come in drips are none.
+// evictionScore is the time since a connection made progress, times the number of connections of
+// its prefix. The connection with the highest score is closed. So a new client is preferred to
+// all idle ones, and a client with few connections to one with many addresses in a prefix.
+// Progress is an answered query, or answers that were read, but not single octets.
 func evictionScore(quiet time.Duration, ofPrefix int) float64 {
 	return float64(max(quiet, time.Millisecond)) * float64(ofPrefix)
 }

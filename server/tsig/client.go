@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The reasons why an answer is not taken.
+// The reasons why an answer is not accepted.
 var (
 	ErrMalformed = errors.New("the message or its TSIG record is malformed")
 	ErrUnsigned  = errors.New("the answer is not signed, which whoever has no key can send; give the peer the key, or ask it without one")
@@ -24,7 +24,7 @@ var (
 type Refusal struct {
 	Err   Error
 	Clock time.Duration // that the server's clock is ahead of the request's, for BADTIME
-	// Signed says that the server has the key. Anybody can send another one.
+	// Signed means that the server has the key. A refusal that is not signed may be forged.
 	Signed bool
 }
 
@@ -49,8 +49,8 @@ type Verifier struct {
 	digest   *digest
 	prior    []byte // MAC of the request, then of the message that was signed last
 	time     uint64 // of the request
-	started  bool   // a signed message came
-	unsigned int    // messages since the one that was signed last; they are in digest
+	started  bool   // a signed message was received
+	unsigned int    // messages since the last signed one; they are in digest
 }
 
 // Request appends a TSIG record to the request msg, and returns both and what the
@@ -72,8 +72,8 @@ func (k *Key) Request(msg []byte, now int64) ([]byte, *Verifier) {
 func (k *Key) RequestLen() int { return k.recordLen(0) }
 
 // Verify checks the next message of the answer and returns it without its TSIG
-// record, in its place. A message of a stream that has none may be a good one all
-// the same: only a later one tells, or End.
+// record, in its place. A message without one may be valid as part of a stream: a later message,
+// or End, decides that.
 //
 // An error is one of this package, or a *[Refusal]. After an error the exchange
 // is over.
@@ -128,8 +128,7 @@ func (v *Verifier) Verify(msg []byte, now int64) ([]byte, error) {
 	return msg[:at], nil
 }
 
-// verifyUnsigned takes a message of a stream that is not signed into the MAC of the
-// next one that is.
+// verifyUnsigned adds an unsigned message of a stream to the MAC of the next signed one.
 func (v *Verifier) verifyUnsigned(msg []byte) error {
 	switch {
 	case !v.started:

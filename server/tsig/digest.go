@@ -9,7 +9,7 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// digest is a MAC under way. It is used for all messages of one exchange.
+// digest computes the MACs of all messages of one exchange.
 type digest struct {
 	mac  hash.Hash
 	room [2*dname.MaxWire + 32]byte
@@ -24,8 +24,8 @@ func (d *digest) prior(mac []byte) {
 	d.mac.Write(append(b, mac...))
 }
 
-// message adds a message that has no TSIG record, with another ID (RFC 8945 §4.3.2).
-// records says by how many its header counts more than it has.
+// message adds a message without its TSIG record, with another ID (RFC 8945 §4.3.2). records is
+// how many records its header counts in excess.
 func (d *digest) message(msg []byte, id uint16, records uint16) {
 	b := append(d.room[:0], msg[:headerLen]...)
 	binary.BigEndian.PutUint16(b, id)
@@ -34,8 +34,8 @@ func (d *digest) message(msg []byte, id uint16, records uint16) {
 	d.mac.Write(msg[headerLen:])
 }
 
-// variables adds what the record says beside its MAC (RFC 8945 §4.3.3), names in
-// canonical form.
+// variables adds the fields of the record except its MAC (RFC 8945 §4.3.3), names in canonical
+// form.
 func (d *digest) variables(t *record) {
 	b := []byte(t.name.AppendLower(d.room[:0]))
 	b = binary.BigEndian.AppendUint16(b, uint16(rr.ClassANY))
@@ -49,21 +49,20 @@ func (d *digest) variables(t *record) {
 	d.mac.Write(t.other)
 }
 
-// timers adds the part of the variables that messages of a stream have but for the
-// first (RFC 8945 §5.3.1).
+// timers adds the part of the variables that all messages of a stream except the first have (RFC
+// 8945 §5.3.1).
 func (d *digest) timers(t *record) {
 	d.mac.Write(binary.BigEndian.AppendUint16(appendTime(d.room[:0], t.time), t.fudge))
 }
 
-// end returns the MAC, valid until the next end, and begins another.
+// end returns the MAC, valid until the next call of end, and begins another one.
 func (d *digest) end() []byte {
 	mac := d.mac.Sum(d.sum[:0])
 	d.mac.Reset()
 	return mac
 }
 
-// isWithin reports whether the time of the record is one that now may be (RFC
-// 8945 §5.2.3).
+// isWithin reports whether now is within the fudge of the time of the record (RFC 8945 §5.2.3).
 func (t *record) isWithin(now int64) bool {
 	n := uint64(now) & timeMask
 	return max(n, t.time)-min(n, t.time) <= uint64(t.fudge)

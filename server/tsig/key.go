@@ -12,11 +12,11 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// Algorithm is an algorithm of RFC 8945 §6. HMAC-MD5 and GSS-TSIG are none of ours.
+// Algorithm is an algorithm of RFC 8945 §6. HMAC-MD5 and GSS-TSIG are not supported.
 type Algorithm uint8
 
-// The algorithms. HMAC-SHA1 is there for the peers of old: RFC 8945 §6 has it
-// implemented and not used.
+// The algorithms. HMAC-SHA1 is for old peers: RFC 8945 §6 requires its implementation and advises
+// against its use.
 const (
 	HMACSHA1 Algorithm = iota
 	HMACSHA224
@@ -56,17 +56,17 @@ func (a Algorithm) hash() func() hash.Hash {
 	return [numAlgorithms]func() hash.Hash{sha1.New, sha256.New224, sha256.New, sha512.New384, sha512.New}[a]
 }
 
-// leastMAC is the shortest MAC that is taken at all: ten octets, or half of the
-// whole one if that is more (RFC 8945 §5.2.2.1).
+// leastMAC is the length of the shortest MAC that any key accepts: ten octets, or half of the
+// whole MAC if that is more (RFC 8945 §5.2.2.1).
 func (a Algorithm) leastMAC() int { return max(10, a.Size()/2) }
 
-// KeyOptions are what a Key is made of.
+// KeyOptions are the options of a Key.
 type KeyOptions struct {
 	Name      dname.Name
 	Algorithm Algorithm
 	Secret    []byte
-	// MinMAC is the shortest truncated MAC that is taken, in octets; 0: only whole
-	// ones are, which every implementation sends unless it is told otherwise.
+	// MinMAC is the length of the shortest truncated MAC to accept, in octets; 0: only whole
+	// ones, which every implementation sends by default.
 	MinMAC int
 }
 
@@ -79,7 +79,7 @@ type Key struct {
 	minMAC    int
 }
 
-// NewKey returns the key. The error does not tell the secret.
+// NewKey returns the key. The error does not contain the secret.
 func NewKey(o KeyOptions) (*Key, error) {
 	switch {
 	case o.Name.IsRoot():
@@ -105,18 +105,17 @@ func (k *Key) Name() dname.Name { return k.name }
 // Algorithm returns the algorithm.
 func (k *Key) Algorithm() Algorithm { return k.algorithm }
 
-// Format writes the name, whatever the verb: a secret is never printed.
+// Format writes the name for every verb: a secret is never printed.
 func (k Key) Format(f fmt.State, _ rune) { io.WriteString(f, k.name.String()) }
 
 func (k *Key) mac() hash.Hash { return hmac.New(k.algorithm.hash(), k.secret) }
 
-// recordLen returns the octets of a TSIG record with a MAC of the key and so many
-// octets of other data.
+// recordLen returns the length of a TSIG record with a MAC of the key and other data of a length.
 func (k *Key) recordLen(other int) int {
 	return len(k.name) + recordFixed + len(k.wire) + dataFixed + k.algorithm.Size() + other
 }
 
-// Keys are the keys that are known, by name. A nil one has none. It is immutable.
+// Keys are the known keys, by name. nil has no keys. It is immutable.
 type Keys struct{ byName map[string]*Key }
 
 // NewKeys returns the keys. Of two with one name the last counts.

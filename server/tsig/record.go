@@ -15,11 +15,11 @@ type Error uint16
 // The errors.
 const (
 	NoError  Error = 0
-	FormErr  Error = 1  // the record is malformed; no TSIG record says so, but the RCODE
+	FormErr  Error = 1  // the record is malformed; only the RCODE of the answer has this
 	BadSig   Error = 16 // the MAC is not that of the message
 	BadKey   Error = 17 // no such key, or not with this algorithm
 	BadTime  Error = 18 // the clocks differ by more than the fudge
-	BadTrunc Error = 22 // the MAC is shorter than we take
+	BadTrunc Error = 22 // the MAC is shorter than accepted
 )
 
 // String returns the mnemonic.
@@ -47,7 +47,7 @@ const Fudge = 300
 
 const (
 	recordFixed = 10                     // octets of a record between its owner and its RDATA
-	dataFixed   = timers + 2 + 2 + 2 + 2 // octets of RDATA beside algorithm, MAC and other data
+	dataFixed   = timers + 2 + 2 + 2 + 2 // octets of RDATA without algorithm, MAC and other data
 	timers      = 6 + 2                  // time signed, fudge
 	timeLen     = 6                      // octets of a time
 	timeMask    = 1<<(8*timeLen) - 1     // RFC 8945 §4.2: 48 bits

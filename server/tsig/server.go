@@ -22,13 +22,12 @@ type Signer struct {
 }
 
 // Verify checks the TSIG record at offset at of a request, which is its last
-// record, in the order of RFC 8945 §5.2: key, MAC, time, length of the MAC. now is
-// in Unix seconds. The Signer's Err says what is wrong; nil and false mean a
-// malformed record, which is answered by FORMERR without a TSIG record.
+// record, in the order of RFC 8945 §5.2: key, MAC, time, length of the MAC. now is in Unix
+// seconds. The Signer's Err is the result. nil and false mean a malformed record, which is
+// answered by FORMERR without a TSIG record.
 //
-// Where RFC 8945 §5.2.3 would have us remember the time of each key's last message,
-// we do not: a secondary that has many zones asks for all of them at once, and
-// its requests overtake each other.
+// The time of the last message of each key is not stored, although RFC 8945 §5.2.3 recommends
+// it: a secondary with many zones sends many requests at once, which arrive in any order.
 func (k *Keys) Verify(msg []byte, at int, now int64) (*Signer, bool) {
 	t, ok := parse(msg, at)
 	if !ok {
@@ -67,11 +66,10 @@ func (s *Signer) Err() Error { return s.err }
 // Time returns when the request was signed, by its client's clock, in Unix seconds.
 func (s *Signer) Time() int64 { return int64(s.time) }
 
-// RCode returns the RCODE of an answer to a request that something is wrong with.
+// RCode returns the RCODE of the answer to a request with an error.
 func (s *Signer) RCode() wire.RCode { return s.err.rcode() }
 
-// Key returns the key that the request was signed with; nil if something is wrong
-// with it.
+// Key returns the key that the request was signed with; nil after an error.
 func (s *Signer) Key() *Key {
 	if s.err != NoError {
 		return nil
@@ -104,7 +102,7 @@ func (s *Signer) Sign(msg []byte, now int64) []byte {
 		name: s.name, algorithm: s.algorithm, time: uint64(now) & timeMask, fudge: Fudge,
 		originalID: uint16(msg[0])<<8 | uint16(msg[1]), err: s.err,
 	}
-	if s.err == BadTime { // RFC 8945 §5.2.3: the client's time, and ours beside it
+	if s.err == BadTime { // RFC 8945 §5.2.3: the client's time, and ours as other data
 		t.other = appendTime(nil, t.time)
 		t.time, t.fudge = s.time, s.fudge
 	}

@@ -2,13 +2,13 @@ package udp
 
 import "sync/atomic"
 
-// Drops is how many of a kernel socket's drops are counted. Those who share
-// the socket share it, and it lasts as long as the socket: the kernel counts on
-// while an inherited one is not listened on.
+// Drops is how many drops of a kernel socket have been counted. Workers that share the socket
+// share it. It lives as long as the socket: the kernel continues to count while nothing listens
+// on an inherited one.
 type Drops struct{ counted atomic.Uint32 }
 
-// advance takes the kernel's count, which goes round, and returns by how many it is
-// ahead of what is counted. A count that another worker was told later is not.
+// advance returns by how much the kernel's count, which wraps, is ahead of what was counted. It
+// returns 0 if another worker has already counted a later one.
 func (d *Drops) advance(count uint32) uint64 {
 	for {
 		counted := d.counted.Load()

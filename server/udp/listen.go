@@ -103,7 +103,7 @@ func (l *Listener) Close() {
 	}
 }
 
-// add takes conn over.
+// add adds the port of conn, which it owns.
 func (l *Listener) add(conn *net.UDPConn, drops *Drops) error {
 	port, err := newUDPPort(conn, drops, l.host.Portable)
 	if err == nil {

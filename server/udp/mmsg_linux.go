@@ -11,13 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mmsgSocket moves batches by recvmmsg and sendmmsg.
+// mmsgSocket receives and sends batches by recvmmsg and sendmmsg.
 //
-// While there is traffic a call finds datagrams and nobody waits at all; when there
-// is none, mmsgPort waits. The
-// calls themselves are raw: they do not block, so the scheduler need not be told
-// of them, which would cost more than a small datagram and would let it take
-// the worker's processor away in the midst of a long batch.
+// Under load a call finds datagrams and the worker does not wait; otherwise mmsgPort waits. The
+// calls are raw: they do not block, and telling the scheduler about them would cost more than a
+// small datagram. It could also take the processor from the worker during a long batch.
 type mmsgSocket struct {
 	port     *mmsgPort
 	worker   *worker.Worker // counts the kernel's drops
@@ -92,8 +90,7 @@ func (m *mmsgSocket) resetHeader(i int) {
 	}
 }
 
-// prepareSource fills in what stays the same in the control message of a
-// response.
+// prepareSource fills in the constant part of the control message of a response.
 func (m *mmsgSocket) prepareSource(i int) {
 	h := (*unix.Cmsghdr)(unsafe.Pointer(&m.source[i]))
 	if m.is6 {
@@ -128,7 +125,7 @@ func (m *mmsgSocket) recv(wait bool) ([]answer.Message, error) {
 	return m.msgs[:m.received], nil
 }
 
-// readable receives and reports whether there is no need to wait.
+// readable receives datagrams and reports whether waiting is unnecessary.
 func (m *mmsgSocket) readable(uintptr) bool {
 	if m.receive(0); m.errno != unix.EAGAIN {
 		m.port.found()
@@ -154,7 +151,7 @@ func (m *mmsgSocket) receive(uintptr) {
 	}
 }
 
-// read takes one received datagram out of its header.
+// read reads the header of a received datagram.
 func (m *mmsgSocket) read(i int) {
 	h, d := &m.in[i], &m.msgs[i]
 	d.Len, d.Out, d.Unfit = int(h.n), 0, answer.DropByRespond
@@ -168,10 +165,9 @@ func (m *mmsgSocket) read(i int) {
 	}
 }
 
-// readControl takes the address asked out of the control
-// messages, and prepares the one of the response: the same address as its
-// source, but not the interface, so that routing decides, as it would for any
-// other answer; only a link-local address needs its interface.
+// readControl reads the destination address from the control messages, and prepares the control
+// message of the response: it has the same address as its source, but not the interface, so that
+// routing chooses one. Only a link-local address needs its interface.
 func (m *mmsgSocket) readControl(i, n int) {
 	c := unsafe.Slice((*byte)(unsafe.Pointer(&m.control[i])), n)
 	d := &m.msgs[i]
@@ -186,8 +182,8 @@ func (m *mmsgSocket) readControl(i, n int) {
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && size >= unix.CmsgLen(unix.SizeofInet4Pktinfo):
 			info := (*unix.Inet4Pktinfo)(data)
 			d.Local = netip.AddrPortFrom(netip.AddrFrom4(info.Addr), m.port.local.Port())
-			// Spec_dst is the address that routing made of the one asked:
-			// another one where that was broadcast or multicast (ip(7)).
+			// Spec_dst is the local address that routing chose: it differs from
+			// Addr if that is a broadcast or multicast address (ip(7)).
 			if info.Spec_dst != info.Addr && info.Spec_dst != [4]byte{} || !isUnicast(d.Local.Addr()) {
 				d.Unfit = answer.DropNotUnicast
 			}
@@ -223,7 +219,7 @@ func (m *mmsgSocket) sourceInfo6(i int) *unix.Inet6Pktinfo {
 
 func (m *mmsgSocket) rest() {
 	answer.Release(m.msgs)
-	// An error says that the socket is closed, which recv tells as well.
+	// An error means that the socket is closed, which recv reports as well.
 	_ = m.port.try(m.restFn)
 }
 
@@ -238,10 +234,9 @@ func (m *mmsgSocket) send(msgs []answer.Message, failed func(error)) {
 	}
 }
 
-// transmit sends the pending responses. It does not wait for room in the send
-// buffer: what the device cannot take now would be late, and the next batch
-// waits. The kernel stops at the message that it cannot send and tells why at
-// the next call; that one is left out.
+// transmit sends the pending responses. It does not wait for room in the send buffer: the
+// responses would be late, and the next batch waits. The kernel stops at a message that it
+// cannot send and returns the error with the next call; that message is skipped.
 func (m *mmsgSocket) transmit(uintptr) {
 	n := 0
 	for i := range m.pending {
@@ -263,7 +258,7 @@ func (m *mmsgSocket) transmit(uintptr) {
 	}
 }
 
-// fill makes the k-th outgoing header of the response to datagram i.
+// fill fills in the k-th outgoing header, for the response to datagram i.
 func (m *mmsgSocket) fill(k, i int, d *answer.Message) {
 	m.outVec[k].Base = &d.Buf[0]
 	m.outVec[k].SetLen(d.Out)

@@ -13,19 +13,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mmsgPort is a bound socket and the way in which its workers wait for it.
+// mmsgPort is a bound socket, with the means for its workers to wait for it.
 //
-// The socket itself is not in the runtime's poller: that one wants to hear of
-// everything, and the kernel would have to tell it of each datagram that comes and,
-// by the room in the send buffer, of each that goes, which costs a twentieth of what
-// the datagram does. Instead there is an epoll descriptor of its own for it, which is in
-// the poller, and looks at the socket while there is not much to do. A worker that
-// waits is a parked goroutine that a deadline wakes, so stopping needs no signal,
-// no extra descriptor and no thread of its own.
+// The socket itself is not in the runtime's poller. The kernel would have to report each
+// received datagram, and each sent one because of the room in the send buffer, which costs a
+// twentieth of the work for a datagram. Instead, a separate epoll descriptor is in the poller,
+// and watches the socket only under low load. A worker that waits is a parked goroutine that a
+// deadline wakes, so that stopping needs no signal, no extra descriptor and no thread.
 //
-// Workers that share a socket (an inherited one) take turns: the lock of the epoll
-// descriptor lets one of them wait and receive while the others answer. Every
-// system call on the socket is made while that descriptor is held open.
+// Workers that share an inherited socket take turns: because of the lock of the epoll
+// descriptor, one of them waits and receives while the others answer. The descriptor stays open
+// during every system call on the socket.
 type mmsgPort struct {
 	fd     int
 	local  netip.AddrPort // that the socket is bound to
@@ -33,14 +31,14 @@ type mmsgPort struct {
 	epoll  sock.Epoll
 	closed atomic.Bool
 
-	// Of the worker whose turn it is.
+	// Used by the worker that waits or receives.
 	watched bool // by epoll
-	busy    int  // how often, one after the other, there was no need to wait
+	busy    int  // how often in a row waiting was unnecessary
 }
 
-// unwatchAfter is how often in a row a worker finds datagrams when it would wait
-// before the socket is no longer watched. To watch it again costs a microsecond,
-// little among so many batches, or nearly as many datagrams if they come singly.
+// unwatchAfter is how often in a row a worker must find datagrams before the socket is no longer
+// watched. Watching it again costs a microsecond, which is little for so many batches, or for
+// nearly as many single datagrams.
 const unwatchAfter = 16
 
 // newMmsgPort returns the port of conn's socket, and closes conn.
@@ -63,7 +61,7 @@ func newMmsgPort(conn *net.UDPConn, drops *Drops) (*mmsgPort, error) {
 
 // interrupt makes recv of all workers return instead of waiting.
 func (p *mmsgPort) interrupt() {
-	// An error says that the descriptor is closed already, which ends the workers as well.
+	// An error means that the descriptor is already closed, which ends the workers as well.
 	_ = p.epoll.File.SetReadDeadline(time.Unix(1, 0))
 }
 
@@ -84,22 +82,20 @@ func (p *mmsgPort) err(err error) error {
 	return err
 }
 
-// await calls receive, whose turn it is then, until that reports that there is no
-// need to wait.
+// await calls receive until that returns true. Only one worker at a time is in await.
 func (p *mmsgPort) await(receive func(uintptr) bool) error { return p.err(p.epoll.Raw.Read(receive)) }
 
-// try calls f, which makes system calls that do not wait.
+// try calls f, which makes system calls that do not block.
 func (p *mmsgPort) try(f func(uintptr)) error { return p.err(p.epoll.Raw.Control(f)) }
 
-// found notes that the worker whose turn it is had no need to wait.
+// found records that waiting was unnecessary.
 func (p *mmsgPort) found() {
 	if p.busy++; p.watched && p.busy >= unwatchAfter {
 		p.watched = p.control(unix.EPOLL_CTL_DEL) != 0
 	}
 }
 
-// watch makes the next datagram wake the worker whose turn it is; one that is there
-// already does as well.
+// watch makes the next datagram wake the worker. One that is already there does as well.
 func (p *mmsgPort) watch() syscall.Errno {
 	p.busy = 0
 	if p.watched {
@@ -111,15 +107,15 @@ func (p *mmsgPort) watch() syscall.Errno {
 }
 
 func (p *mmsgPort) control(op uintptr) syscall.Errno {
-	// The poller is told of each event, which need not be taken out of here.
+	// The runtime's poller reports each event, which need not be read here.
 	event := unix.EpollEvent{Events: unix.EPOLLIN}
 	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.epoll.FD), op, uintptr(p.fd), uintptr(unsafe.Pointer(&event)), 0, 0)
 	return errno
 }
 
-// dropped returns how many datagrams that found the receive buffer full were not
-// counted yet. The kernel could also tell with each datagram (SO_RXQ_OVFL); then
-// every one would make it look for what there is to tell.
+// dropped returns how many datagrams were dropped because the receive buffer was full, since the
+// last call. The kernel could also report that with each datagram (SO_RXQ_OVFL), but that would
+// cost something for each.
 func (p *mmsgPort) dropped() uint64 {
 	const drops = 8 // SK_MEMINFO_DROPS of linux/sock_diag.h
 	var info [drops + 1]uint32
@@ -132,7 +128,7 @@ func (p *mmsgPort) dropped() uint64 {
 	return p.drops.advance(info[drops])
 }
 
-// newUDPPort returns the port of conn's socket, and takes conn over.
+// newUDPPort returns the port of conn's socket. It owns conn.
 func newUDPPort(conn *net.UDPConn, drops *Drops, portable bool) (udpPort, error) {
 	if portable {
 		return connPort{conn}, nil

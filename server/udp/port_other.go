@@ -4,7 +4,7 @@ package udp
 
 import "net"
 
-// newUDPPort returns the port of conn's socket, and takes conn over.
+// newUDPPort returns the port of conn's socket. It owns conn.
 func newUDPPort(conn *net.UDPConn, _ *Drops, _ bool) (udpPort, error) {
 	return connPort{conn}, nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/ptrd/ptrd/server/worker"
 )
 
-// connPort is a bound socket that workers wait for by the net package.
+// connPort is a bound socket of package net.
 type connPort struct{ conn *net.UDPConn }
 
 func (p connPort) socket(*worker.Worker) packetSocket {
@@ -18,15 +18,15 @@ func (p connPort) socket(*worker.Worker) packetSocket {
 }
 
 func (p connPort) interrupt() {
-	// An error says that the socket is closed already, which ends its workers as well.
+	// An error means that the socket is already closed, which ends its workers as well.
 	_ = p.conn.SetReadDeadline(time.Unix(1, 0))
 }
 
 func (p connPort) Close() { p.conn.Close() }
 
-// connSocket moves one datagram a call, by the net package: for systems without
-// recvmmsg. It behaves as mmsgSocket does, slower, except that it learns nothing
-// of datagrams that the kernel dropped. Workers share the kernel socket.
+// connSocket receives and sends one datagram at a time, with package net: for systems without
+// recvmmsg. It behaves as mmsgSocket does, but is slower and does not count datagrams that the
+// kernel dropped. Workers share the kernel socket.
 type connSocket struct {
 	conn     *net.UDPConn
 	local    netip.AddrPort
@@ -34,7 +34,7 @@ type connSocket struct {
 	msgs     []answer.Message // one
 	client   netip.AddrPort   // of the datagram, with its IPv6 zone
 	control  [128]byte
-	source   []byte // control message that makes a response come from the address asked
+	source   []byte // control message that sets the source address of the response
 }
 
 func newConnSocket(conn *net.UDPConn, local netip.AddrPort) *connSocket {
@@ -65,7 +65,7 @@ func (c *connSocket) recv(wait bool) ([]answer.Message, error) {
 	return c.msgs, nil
 }
 
-// readSource takes the address asked from the control messages.
+// readSource reads the destination address from the control messages.
 func (c *connSocket) readSource(d *answer.Message, control []byte) {
 	info, ok := sock.ParsePacketInfo(control)
 	if !ok {

@@ -16,49 +16,47 @@ import (
 )
 
 const (
-	// udpBuffer is the room for a request and then its response, in octets.
-	// Responses are at most Policy.UDPSize (1232 by default) or this long;
-	// requests are one question and options. Larger buffers would only be memory
-	// that no cache holds.
+	// BufferSize is the room for a request and then its response, in octets. Responses
+	// have at most Policy.UDPSize (1232 by default) or this many; requests are one
+	// question and options. Larger buffers would only use more of the processor's caches.
 	BufferSize = 4096
 
-	// bufferStride keeps the heads of the buffers, which every request touches,
-	// out of each other's way: 4096 octets apart they would all fall into the
-	// same set of a first-level cache of 64 sets of 64 octets.
+	// bufferStride is the distance of buffers. Every request uses the first octets of its
+	// buffer. At a distance of 4096 octets, these would all be in the same set of a
+	// first-level cache of 64 sets of 64 octets.
 	bufferStride = BufferSize + 64
 
-	// maxRecvErrors is how many errors in a row a socket may return before it
-	// counts as broken. Errors that pass (no memory, a queued ICMP error) come
-	// one at a time.
+	// maxRecvErrors is how many errors in a row a socket may return before it counts as
+	// broken. Temporary errors (no memory, a queued ICMP error) occur one at a time.
 	maxRecvErrors = 1000
 
-	// maxUnrested is how many full batches a worker answers in a row before its counts
-	// are made visible: some milliseconds of work.
+	// maxUnrested is how many full batches a worker answers before it publishes its counts:
+	// some milliseconds of work.
 	maxUnrested = 64
 
-	// attendEvery is how long a worker that always finds queries keeps the processor
-	// before it looks whether TCP has something to do. By itself the scheduler does
-	// so after 10 ms, and then once for each step of a connection. To look
-	// costs 0.2 µs; what TCP takes is up to loopSlice each time, so that a flood over
-	// both leaves UDP two thirds.
+	// attendEvery is how long a worker that always finds queries keeps the processor before
+	// it checks whether TCP has work. Otherwise the scheduler would do so after 10 ms, and
+	// only once for each step of a connection. A check costs 0.2 µs. TCP then works for up to
+	// loopSlice of package stream, so that UDP has two thirds of the time under a flood on
+	// both.
 	attendEvery = time.Millisecond
 
-	// maxDrainBatches bounds what a worker still answers after its address was
-	// removed: more than a full receive buffer holds, so only a flood is cut off.
+	// maxDrainBatches is how many batches a worker still answers after its address was
+	// removed: more than a full receive buffer has, so only a flood is cut off.
 	maxDrainBatches = 1024
 )
 
-// udpPort is a bound socket that one worker or several take datagrams from.
+// udpPort is a bound socket from which one or several workers receive.
 type udpPort interface {
 	// socket returns the packetSocket of one worker.
 	socket(l *worker.Worker) packetSocket
-	// interrupt makes recv of all workers return instead of waiting.
+	// interrupt ends waiting in recv of all workers.
 	interrupt()
 	Close()
 }
 
-// packetSocket moves batches of datagrams. Each worker has one of its own, which
-// owns the datagrams; several may share a kernel socket.
+// packetSocket receives and sends batches of datagrams. Each worker has one, which owns the
+// datagrams; several may share a kernel socket.
 type packetSocket interface {
 	// recv returns the next datagrams, valid until the next recv. With wait it
 	// waits for at least one, or returns os.ErrDeadlineExceeded once the socket
@@ -67,16 +65,15 @@ type packetSocket interface {
 	// send sends the responses (out > 0) in msgs, which recv returned. failed is
 	// called for each that could not be sent.
 	send(msgs []answer.Message, failed func(error))
-	// rest lets go of what the lookups of all datagrams so far hold, and counts
-	// what the kernel dropped.
+	// rest releases the zones of all lookups so far, and counts what the kernel dropped.
 	rest()
 	// replier returns a function that sends responses to the i-th datagram of
 	// the last recv, for use by any goroutine at any later time.
 	replier(i int) func([]byte) error
 }
 
-// newBuffers returns the datagrams of a batch. Each buffer has room for at least
-// one octet more than its length, by which a datagram that is too long shows.
+// newBuffers returns the datagrams of a batch. Each buffer has room for at least one octet more
+// than its length, so that a datagram that is too long is noticed.
 func newBuffers(n int) []answer.Message {
 	msgs := make([]answer.Message, n)
 	room := make([]byte, n*bufferStride)
@@ -101,8 +98,8 @@ type udpWorker struct {
 	batches int         // answered since the last rest
 	tally   worker.Tally
 
-	attendStreams func(turn int) // lets TCP work, see attend
-	attended      time.Time      // when TCP was last looked after
+	attendStreams func(turn int) // see attend
+	attended      time.Time      // when attend was last called
 	turns         int
 }
 
@@ -112,8 +109,8 @@ func newUDPWorker(h *worker.Group, lane *deferred.Lane, attend func(int), socket
 	return w
 }
 
-// run answers until the socket is interrupted, then what the socket still
-// holds, and returns nil; or the error that makes the socket useless.
+// run answers until the socket is interrupted, answers what the socket still has, and returns
+// nil; or it returns the error because of which the socket cannot be used.
 func (w *udpWorker) run() error {
 	for failures := 0; ; {
 		var msgs []answer.Message
@@ -186,16 +183,15 @@ func (w *udpWorker) answer(msgs []answer.Message) {
 	}
 }
 
-// attend lets TCP have the processor if it has something to do. The batch is answered.
+// attend yields the processor to TCP if that has work. It is called between batches.
 func (w *udpWorker) attend(now time.Time) {
 	w.attended = now
 	w.turns++
 	w.attendStreams(w.turns)
 }
 
-// rest does what a worker has to have done before it waits, and under load does
-// once in a while: its counts are made visible, and nothing that was answered from
-// is held any longer.
+// rest publishes the counts and releases the zones of the last queries. A worker calls it before
+// it waits, and under load at intervals.
 func (w *udpWorker) rest() {
 	if w.batches == 0 {
 		return
@@ -205,7 +201,7 @@ func (w *udpWorker) rest() {
 	w.worker.Publish()
 }
 
-// answerFrom answers the datagrams from next on. A panic costs the one datagram.
+// answerFrom answers the datagrams from next on. After a panic, one datagram gets no answer.
 func (w *udpWorker) answerFrom(msgs []answer.Message, view *answer.View) {
 	defer w.contain(msgs)
 	l := w.worker
@@ -250,9 +246,8 @@ func (w *udpWorker) contain(msgs []answer.Message) {
 	}
 }
 
-// deferRequest hands the datagram to the deferred lane. A full one costs the
-// request: the client tries again, and an answer to a spoofed address helps
-// nobody.
+// deferRequest queues the datagram for the deferred lane. If that is full, the request is
+// dropped: the client tries again, and the address may be forged.
 func (w *udpWorker) deferRequest(view *answer.View, d *answer.Message) {
 	if !w.lane.HasRoom(answer.UDP, w.worker.Request.Known) {
 		w.lane.CountFull()
@@ -282,7 +277,8 @@ func (c *datagramClient) Reply(buf []byte) error { return c.send(buf[deferred.He
 
 func (c *datagramClient) Done() { c.pending.Done() }
 
-// Nothing is queued for the client of a datagram, and there is no connection to end.
+// Drain, Transferring and BreakOff do nothing: no answers to datagrams are queued, and there is
+// no connection.
 
 func (c *datagramClient) Drain() error { return nil }
 

@@ -6,21 +6,20 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// names remembers where labels lie in a message, so that a later name can end
-// in a pointer to them (RFC 1035 §4.1.4).
+// names has the positions of labels in a message, so that a later name can end in a pointer to
+// them (RFC 1035 §4.1.4).
 //
-// It is a tree of labels kept in a hash table: an entry says that the label at
-// offset label stands in front of the name at offset parent, 0 being the root.
-// A name is looked up from its last label to its first and the walk ends where
-// a label is not known, so that a name that shares nothing costs one probe. The
-// labels of the question are not in the table; [Writer] compares with them
-// directly, because most names that are written end there or share nothing.
+// It is a tree of labels in a hash table: an entry means that the label at offset label precedes
+// the name at offset parent; 0 is the root. A name is looked up from its last label to the
+// first, until a label is not found, so that a name that shares nothing costs one probe. The
+// labels of the question are not in the table; [Writer] compares with them directly, because
+// most names end in labels of the question or share nothing.
 type names struct {
 	slots [nameSlots]nameSlot
 	used  [nameMax]uint16 // filled slots in the order of filling
 	n     int             // of used
-	// The first name that was written waits here until there is a second one:
-	// most answers hold one PTR and never need the table.
+	// The first name, which is added to the table only when there is a second one: most
+	// answers have one PTR and do not need the table.
 	pending, pendingLen uint16
 }
 
@@ -29,10 +28,9 @@ type nameSlot struct {
 	parent uint16
 }
 
-// The table has room for the labels of an answer that fills 1,232 octets many
-// times over. When three quarters are filled, further names are compressed
-// against those known, but not remembered: longer probes would cost more than
-// the octets they save in a large answer over TCP.
+// The table has room for the labels of an answer of several times 1,232 octets. When three quarters
+// are filled, further names are compressed, but not added: in a large answer over TCP, longer
+// probes would cost more than the saved octets.
 const (
 	nameSlotBits = 9
 	nameSlots    = 1 << nameSlotBits
@@ -42,9 +40,8 @@ const (
 // maxPointer is the first offset that a compression pointer cannot express.
 const maxPointer = 1 << 14
 
-// labelKey is a secret of this process: labels come from the zones of strangers, who
-// could give all of an answer one place in the table. It is never changed. What is
-// written does not depend on it.
+// labelKey is a secret of this process: labels may come from an attacker, who could choose them so
+// that all have the same slot. It is never changed. The output does not depend on it.
 var labelKey = [2]uint64{rand.Uint64(), rand.Uint64() | 1}
 
 func slotOf(parent int, label []byte) int {
@@ -55,8 +52,8 @@ func slotOf(parent int, label []byte) int {
 	return int(h >> (64 - nameSlotBits)) // the upper bits depend on all of it
 }
 
-// find returns the offset of a known label in front of the name at parent; 0 if
-// there is none. With fold the case of letters does not matter.
+// find returns the offset of a label that precedes the name at parent; 0 if there is none. With
+// fold, case is ignored.
 func (t *names) find(msg []byte, parent int, label []byte, fold bool) int {
 	for i := slotOf(parent, label); ; i = (i + 1) & (nameSlots - 1) {
 		s := t.slots[i]
@@ -84,8 +81,8 @@ func sameLabel(b, label []byte, fold bool) bool {
 	return true
 }
 
-// add remembers the label at offset at in front of the name at parent, if there
-// is room for it and a pointer can lead there.
+// add adds the label at offset at, which precedes the name at parent, if there is room for it and
+// a pointer can express its offset.
 func (t *names) add(msg []byte, parent, at int) {
 	if t.n == nameMax || at >= maxPointer || parent >= maxPointer {
 		return
@@ -99,8 +96,8 @@ func (t *names) add(msg []byte, parent, at int) {
 	t.n++
 }
 
-// truncate forgets all entries but the first n. Entries go in the opposite order
-// of their coming, which leaves every chain of probes as it was before.
+// truncate removes all entries but the first n, in the opposite order of adding, which restores
+// every chain of probes.
 func (t *names) truncate(n int) {
 	for t.n > n {
 		t.n--
@@ -108,9 +105,9 @@ func (t *names) truncate(n int) {
 	}
 }
 
-// sharedWithQuestion returns how many octets of n stand in front of the longest
-// name that ends both n and the question's name q, and the offset of that name in
-// q; at is negative if they share nothing but the root.
+// sharedWithQuestion returns how many octets of n precede the longest name that ends both n and the
+// question's name q, and the offset of that name in q; at is negative if they share only the
+// root.
 func sharedWithQuestion(n, q dname.Name, fold bool) (front, at int) {
 	same := 1 // octets that are equal at the end of both: the root octet
 	for same < len(n) && same < len(q) {

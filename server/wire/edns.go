@@ -5,7 +5,7 @@ import "encoding/binary"
 // DO is the bit of [EDNS.Flags] that asks for DNSSEC records (RFC 3225 §3).
 const DO = 1 << 15
 
-// The EDNS options that ptrd's code speaks of.
+// The EDNS options that ptrd uses.
 const (
 	OptionNSID        = 3  // RFC 5001
 	OptionExpire      = 9  // RFC 7314
@@ -26,7 +26,7 @@ const (
 	EDEInvalidQueryType = 30 // RFC 9824 §4
 )
 
-// EDNS is what an OPT record says (RFC 6891 §6.1.3).
+// EDNS is the content of an OPT record (RFC 6891 §6.1.3).
 type EDNS struct {
 	UDPSize uint16 // octets of the requestor's largest UDP payload, as sent
 	RCode   uint8  // the upper eight bits of the RCODE
@@ -35,7 +35,7 @@ type EDNS struct {
 	Options []byte // a view of the message
 }
 
-// EDNSOf returns what the OPT record r says.
+// EDNSOf returns the content of the OPT record r.
 func EDNSOf(r Record) EDNS {
 	return EDNS{
 		UDPSize: uint16(r.Class),
@@ -53,7 +53,7 @@ func EDNSOf(r Record) EDNS {
 //		// it.Code, it.Data
 //	}
 //	if it.Malformed() {
-//		// octets are left that make no option
+//		// the remaining octets are not an option
 //	}
 type OptionIter struct {
 	Code uint16

@@ -18,8 +18,8 @@ type Question struct {
 	Class rr.Class
 }
 
-// ReadQuestion reads the question at offset off and returns the offset behind
-// it. A compressed name is malformed: nothing but the header is in front of it.
+// ReadQuestion reads the question at offset off and returns the offset behind it. A compressed
+// name is malformed: only the header precedes it.
 func ReadQuestion(msg []byte, off int) (q Question, next int) {
 	if off > len(msg) {
 		return q, Malformed
@@ -39,9 +39,9 @@ func ReadQuestion(msg []byte, off int) (q Question, next int) {
 	}, next
 }
 
-// SkipName returns the offset behind the name at off. It takes a compression
-// pointer that leads backwards as the end of the name (RFC 1035 §4.1.4) and does
-// not follow it; label types other than 00 and 11 are malformed (RFC 6891 §5).
+// SkipName returns the offset behind the name at off. A compression pointer ends the name (RFC
+// 1035 §4.1.4); it must point backwards and is not followed. Label types other than 00 and 11
+// are malformed (RFC 6891 §5).
 func SkipName(msg []byte, off int) int {
 	for start := off; off < len(msg) && off-start < dname.MaxWire; {
 		switch l := int(msg[off]); {
@@ -61,8 +61,7 @@ func SkipName(msg []byte, off int) int {
 	return Malformed
 }
 
-// Record is a resource record as it lies in a message (RFC 1035 §4.1.3), its
-// owner name not decompressed.
+// Record is a resource record in a message (RFC 1035 §4.1.3).
 type Record struct {
 	Owner int // offset of the owner name
 	Type  rr.Type
@@ -92,8 +91,7 @@ func ReadRecord(msg []byte, off int) (r Record, next int) {
 
 // AppendName appends the name at offset off, its compression pointers followed,
 // to dst; it returns nil if the name is malformed or longer than 255 octets.
-// Every pointer leads to an earlier octet than the one before, so that following
-// them comes to an end.
+// Every pointer must point before the last one, so that following them ends.
 func AppendName(dst, msg []byte, off int) dname.Name {
 	start := len(dst)
 	for limit := off; off < len(msg); {

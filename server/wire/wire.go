@@ -17,7 +17,7 @@ import (
 // Sizes of RFC 1035 and RFC 6891.
 const (
 	HeaderLen  = 12    // octets of a header
-	MinUDP     = 512   // octets that every client takes over UDP (RFC 1035 §2.3.4)
+	MinUDP     = 512   // octets that every client accepts over UDP (RFC 1035 §2.3.4)
 	MaxMessage = 65535 // octets of the longest message (RFC 1035 §4.2.2)
 	OPTLen     = 11    // octets of an OPT record without options (RFC 6891 §6.1.2)
 )
@@ -41,7 +41,7 @@ const (
 // Opcode is the kind of a request.
 type Opcode uint8
 
-// The opcodes that ptrd's code speaks of (RFC 6895 §2.2).
+// The opcodes that ptrd uses (RFC 6895 §2.2).
 const (
 	OpcodeQuery  Opcode = 0
 	OpcodeNotify Opcode = 4
@@ -64,7 +64,7 @@ func (f Flags) WithRCode(c RCode) Flags { return f&^15 | Flags(c&15) }
 // record (RFC 6891 §6.1.3).
 type RCode uint16
 
-// The response codes that ptrd's code speaks of (RFC 6895 §2.3).
+// The response codes that ptrd uses (RFC 6895 §2.3).
 const (
 	RCodeNoError   RCode = 0
 	RCodeFormErr   RCode = 1

@@ -17,8 +17,8 @@ const (
 	Additional
 )
 
-// Writer writes a message over the caller's buffer. It is about 4 KB large, so
-// that one is kept and reset for every message. Not for use by two at a time.
+// Writer writes a message to the caller's buffer. It has about 4 KB and should be reused with
+// Reset. It is not safe for concurrent use.
 type Writer struct {
 	buf      []byte // the caller's, cut to the limit
 	n        int    // octets written
@@ -53,27 +53,26 @@ func (w *Writer) Reset(buf []byte, limit, n int, question dname.Name) {
 // Len returns the number of octets written.
 func (w *Writer) Len() int { return w.n }
 
-// Room returns the number of octets that records may still take.
+// Room returns the number of octets that are free for records.
 func (w *Writer) Room() int { return len(w.buf) - w.reserved - w.n }
 
-// Reserve keeps n octets free at the end of the message, in place of those
-// reserved before.
+// Reserve reserves n octets at the end of the message, instead of those reserved before.
 func (w *Writer) Reserve(n int) { w.reserved = n }
 
-// Mark is a place in a message to go back to.
+// Mark is a position in a message for Rollback.
 type Mark struct {
 	n, names int
 	counts   [3]uint16
 	pending  uint16
 }
 
-// Mark returns the present place.
+// Mark returns the current position.
 func (w *Writer) Mark() Mark {
 	return Mark{n: w.n, names: w.names.n, counts: w.counts, pending: w.names.pending}
 }
 
-// Rollback removes what was written after the mark was taken. Owners that were
-// written meanwhile are to be forgotten.
+// Rollback removes what was written since Mark. An [Owner] that was written since then must not be
+// used again.
 func (w *Writer) Rollback(m Mark) {
 	w.n = m.n
 	w.counts = m.counts
@@ -155,7 +154,7 @@ func (w *Writer) rdata(in rr.Names, head, tail []byte) bool {
 	for range in.Count {
 		n := dname.FromWire(head)
 		if n == nil {
-			break // not what the type promises: as it is
+			break // invalid for the type: written unchanged
 		}
 		if !w.name(n, false) {
 			return false
@@ -182,11 +181,10 @@ func (w *Writer) pointer(at int) bool {
 	return true
 }
 
-// name appends n, its end replaced by a pointer to the longest name in the
-// message that it ends with. Owner names are compared without regard to case:
-// they show the case of the question where they share its labels (RFC 4343
-// §4.1). Names in RDATA point only to octets that equal their own, so that a
-// PTR's target reaches the client in the case it was written in.
+// name appends n. Its end is replaced by a pointer to the longest name in the message that it
+// ends with. Owner names are compared without regard to case: the labels that they share with
+// the question have its case (RFC 4343 §4.1). Names in RDATA point only to equal octets, so
+// that the target of a PTR keeps its case.
 func (w *Writer) name(n dname.Name, fold bool) bool {
 	front, at := len(n)-1, 0
 	if len(w.question) > 1 {
@@ -235,10 +233,9 @@ func (w *Writer) name(n dname.Name, fold bool) bool {
 	return true
 }
 
-// known looks for the labels of n[:front], which stand in front of the name at
-// offset at, from the last one on. It returns how many are not in the message,
-// where they end in n, and the offset of what follows them. w.labels has their
-// offsets.
+// known looks for the labels of n[:front], which precede the name at offset at, from the last one
+// on. It returns how many are not in the message, where they end in n, and the offset of the
+// name that follows them. w.labels has their offsets.
 func (w *Writer) known(n dname.Name, front, at int, fold bool) (k, end, parent int) {
 	k = w.split(n[:front])
 	for k > 0 {
@@ -272,8 +269,8 @@ func (w *Writer) split(front []byte) int {
 	return k
 }
 
-// remember enters the first k labels of w.labels, which belong to a name written
-// at offset start; the name at offset parent (0: the root) follows them.
+// remember adds the first k labels of w.labels, which belong to a name written at offset start, to
+// the table; the name at offset parent (0: the root) follows them.
 func (w *Writer) remember(k, start, parent int) {
 	for k > 0 {
 		k--
@@ -318,8 +315,8 @@ func (w *Writer) Option(code uint16, head, tail []byte) bool {
 	return true
 }
 
-// EDE appends an extended DNS error, with text if there is room for it and
-// without if there is not (RFC 8914 §3 lets the text go first).
+// EDE appends an extended DNS error, without its text if there is no room for that (RFC 8914 §3
+// allows dropping the text).
 func (w *Writer) EDE(info uint16, text string) bool {
 	b := w.option(OptionEDE, 2+len(text))
 	if b == nil {
@@ -332,8 +329,8 @@ func (w *Writer) EDE(info uint16, text string) bool {
 	return true
 }
 
-// Padding appends an option (RFC 7830) that makes the message, and the octets that are
-// to follow, a multiple of block long, or as long as it may be.
+// Padding appends an option (RFC 7830) so that the length of the message, with the octets that
+// will follow, is a multiple of block, or as long as it may be.
 func (w *Writer) Padding(block, following int) bool {
 	n := w.n + 4 + following
 	n = (n+block-1)/block*block - n

@@ -11,14 +11,14 @@ import (
 	"github.com/ptrd/ptrd/server/supervise"
 )
 
-// Options are what a host is made of.
+// Options are the options of a Group.
 type Options struct {
 	Views    *answer.Views
 	Log      *slog.Logger
 	QueryLog *slog.Logger
 	Now      func() time.Time
-	Workers  int  // UDP workers an address, and TCP workers
-	Portable bool // use the portable sockets even where the system has faster ones
+	Workers  int  // UDP workers of each address, and TCP workers
+	Portable bool // use the portable sockets even if the system has faster ones
 	Answerer func(*answer.Stats) Answerer
 }
 
@@ -37,7 +37,7 @@ type Group struct {
 	failed   chan error // has room for the first
 }
 
-// New returns a host.
+// New returns a Group.
 func New(o Options) *Group {
 	g := &Group{
 		Views: o.Views, Log: o.Log, Now: o.Now, Began: o.Now(), Workers: o.Workers, Portable: o.Portable,
@@ -76,10 +76,10 @@ func (g *Group) failWith(err error) {
 // Failure receives the error that ends the server.
 func (g *Group) Failure() <-chan error { return g.failed }
 
-// Start starts the writer of the query log, which stop ends.
+// Start starts the writer of the query log.
 func (g *Group) Start() { go g.queryLog.run() }
 
-// Stop ends the writer of the query log. No worker may be at work any more.
+// Stop ends the writer of the query log. No worker may be in use.
 func (g *Group) Stop() { g.queryLog.stop() }
 
 // AddTo adds up what the workers counted.
@@ -92,6 +92,6 @@ func (g *Group) AddTo(t *Totals) {
 // Contain calls f and reports whether it panicked.
 func (g *Group) Contain(part string, f func()) (fault bool) { return !g.faults.Do(part, f) }
 
-// KeepRunning calls f, a part of the server that works for all clients, until it returns. A
-// panic costs what was in work, and f is called again; too many of them end Serve.
+// KeepRunning calls f, a part of the server that works for all clients, until it returns. After a
+// panic, what was in work is lost and f is called again; too many panics end Serve.
 func (g *Group) KeepRunning(part string, f func()) { g.faults.Keep(part, f, g.failWith) }

@@ -11,11 +11,11 @@ type Limits struct {
 	TCPClients    int           // connections in all
 	TCPClientsPer int           // connections of one client: an IPv4 address or an IPv6 /56
 	TCPIdle       time.Duration // that a connection may stay without a query
-	TCPWrite      time.Duration // for a client to take its answers, or 64 KiB of them, and to deliver the whole of its first query, or of one that it began
+	TCPWrite      time.Duration // for a client to read its answers, or 64 KiB of them, and to send a complete query
 	TCPPipeline   int           // queries of one connection in the deferred lane
 	Transfers     int           // of zones at a time, in all; further ones wait
 	TransfersPer  int           // of one client, which is what counts as one for TCPClientsPer
-	TransferStall time.Duration // for a client to take any octet of a transfer
+	TransferStall time.Duration // for a client to read any octet of a transfer
 	LogQueries    int           // log one query of so many; 0: none
 }
 
@@ -43,9 +43,9 @@ func (l *Limits) check() error {
 	return nil
 }
 
-// isShedding reports whether open connections are so many that clients are asked
-// to close theirs: above three quarters of the limit, so that the last quarter
-// takes in new clients while the old ones go.
+// isShedding reports whether there are so many open connections that clients are asked to close
+// theirs: more than three quarters of the limit, so that the last quarter is for new clients
+// while the old connections end.
 func (l *Limits) isShedding(open int) bool { return open > l.TCPClients-l.TCPClients/4 }
 
 // Idle returns how long a connection may stay without a query while so many are
@@ -57,8 +57,8 @@ func (l *Limits) Idle(open int) time.Duration {
 	return l.TCPIdle
 }
 
-// Message returns how long a client may take to deliver a query, or to take
-// answers, while so many connections are open. Shedding cuts it to a quarter.
+// Message returns how long a client may take to send a query, or to read answers, while so many
+// connections are open. Shedding cuts it to a quarter.
 func (l *Limits) Message(open int) time.Duration {
 	if l.isShedding(open) {
 		return max(l.TCPWrite/4, time.Millisecond)

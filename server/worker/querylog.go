@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// queryLogQueue is how many samples wait for the log. A sample is some 350
-	// octets, and one that finds no room is lost: the log must not slow answers.
+	// queryLogQueue is how many samples wait for the log. A sample has some 350 octets. One
+	// that finds no room is lost: the log must not delay answers.
 	queryLogQueue = 128
 )
 
@@ -57,7 +57,7 @@ func (l *queryLog) run() {
 	}
 }
 
-// stop ends run and waits for it. No sampler may be at work any more.
+// stop ends run and waits for it. No sampler may be in use.
 func (l *queryLog) stop() {
 	close(l.Samples)
 	<-l.done
@@ -90,7 +90,7 @@ func (l *queryLog) Write(s *sample) {
 	l.log.LogAttrs(context.Background(), slog.LevelInfo, "query", a...)
 }
 
-// Sampler takes samples of the queries of one lane:
+// Sampler takes samples of the queries of one worker:
 //
 //	begin(at, n)
 //	for each of n queries, the i-th of which
@@ -123,7 +123,7 @@ func (p *Sampler) Begin(at time.Time, n int) {
 	}
 }
 
-// plan finds out which queries of a batch are due.
+// plan determines which queries of a batch are due.
 func (p *Sampler) plan(at time.Time, n int64) {
 	if p.left <= n {
 		p.At, p.turn = at, int(p.left-1)
@@ -132,8 +132,8 @@ func (p *Sampler) plan(at time.Time, n int64) {
 	p.left -= n
 }
 
-// Due reports whether query i is to be sampled. One that never came to that is made
-// up for by the next.
+// Due reports whether query i is to be sampled. If a due query was not sampled, the next one is
+// due.
 func (p *Sampler) Due(i int) bool { return i >= p.turn }
 
 // Take notes the request in buf[:n]; Respond will write over it.
@@ -143,7 +143,7 @@ func (p *Sampler) Take(q *answer.Request, buf []byte, n int) {
 	p.s.questionLen = copy(p.s.question[:], buf[:n])
 }
 
-// Send hands the sample to the log with what became of it.
+// Send sends the sample, with the response, to the log.
 func (p *Sampler) Send(buf []byte, n int, v answer.Verdict) {
 	p.s.verdict, p.s.responseSize = v, n
 	if v == answer.Answered && n >= 4 {

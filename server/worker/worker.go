@@ -12,7 +12,7 @@ import (
 	"github.com/ptrd/ptrd/server/answer"
 )
 
-// Answerer is what a lane needs of a [Responder].
+// Answerer is what a Worker needs of an [answer.Responder].
 type Answerer interface {
 	LookAhead(v *answer.View, batch []answer.Message)
 	Respond(v *answer.View, q *answer.Request, buf []byte, n int) (int, answer.Verdict)
@@ -20,9 +20,9 @@ type Answerer interface {
 	LimitNote() answer.LimitNote
 }
 
-// Worker is what a goroutine needs to answer requests: one goroutine at a time
-// holds it. A lane given back is used again, so its counters never go back and
-// a reload that adds and removes addresses leaves nothing behind.
+// Worker is what a goroutine needs to answer requests. One goroutine at a time uses it. A Pool
+// reuses workers, so that counters never decrease, and reloads that add and remove addresses
+// leave nothing behind.
 type Worker struct {
 	Answerer
 	stats         *answer.Stats
@@ -32,7 +32,7 @@ type Worker struct {
 	KernelDropped atomic.Uint64
 }
 
-// LookUp is lookAhead, and contains its panics: the requests then take the general way.
+// LookUp is LookAhead. After a panic, the requests take the general path.
 func (l *Worker) LookUp(v *answer.View, batch []answer.Message, log *slog.Logger) {
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -52,8 +52,8 @@ func (l *Worker) LogLimited(limits *answer.RateLimit, elapsed time.Duration, log
 	}
 }
 
-// RespondSampled is Respond with a sample for the query log. It is a call of its
-// own, so that what is done for few queries costs the others no register.
+// RespondSampled is Respond with a sample for the query log. It is a separate function, so that
+// other queries are not slower.
 func (l *Worker) RespondSampled(v *answer.View, q *answer.Request, buf []byte, n int) (int, answer.Verdict) {
 	l.Sample.Take(q, buf, n)
 	n, verdict := l.Respond(v, q, buf, n)
@@ -61,7 +61,7 @@ func (l *Worker) RespondSampled(v *answer.View, q *answer.Request, buf []byte, n
 	return n, verdict
 }
 
-// Pool hands out lanes.
+// Pool has the workers of a server.
 type Pool struct {
 	new  func(*answer.Stats) Answerer
 	log  *queryLog
@@ -91,7 +91,7 @@ func (p *Pool) Put(l *Worker) {
 	p.mu.Unlock()
 }
 
-// Totals are the counters of all lanes.
+// Totals are the counters of all workers.
 type Totals struct {
 	Respond       [answer.NumCounters]uint64
 	Transports    [answer.NumTransports]answer.TransportTotals
@@ -114,7 +114,7 @@ func (p *Pool) addTo(t *Totals) {
 	}
 }
 
-// Tally are the counts of one batch, added to the lane's at its end.
+// Tally are the counts of one batch, which are added to those of the worker at its end.
 type Tally struct {
 	Answered, Deferred int
 	Dropped            [answer.NumDropReasons]int
