@@ -11,15 +11,25 @@ import (
 	"github.com/ptrd/ptrd/zone/infile"
 )
 
-// secretFiles returns the files with secrets, and the files with the certificates for
+// credential is a file for authentication.
+type credential struct {
+	File
+	isSecret bool // a secret or a private key; otherwise a certificate
+}
+
+// credentials returns the files with secrets, and those with the certificates for
 // connections to primaries, each file once.
-func (c *Config) secretFiles() (secrets, others []File) {
-	seen := map[string]bool{"": true}
-	add := func(list *[]File, files ...File) {
+func (c *Config) credentials() (list []credential) {
+	index := map[string]int{} // in list, by path
+	add := func(isSecret bool, files ...File) {
 		for _, f := range files {
-			if !seen[f.Path] {
-				seen[f.Path] = true
-				*list = append(*list, f)
+			switch i, known := index[f.Path]; {
+			case f.Path == "":
+			case known:
+				list[i].isSecret = list[i].isSecret || isSecret
+			default:
+				index[f.Path] = len(list)
+				list = append(list, credential{f, isSecret})
 			}
 		}
 	}
@@ -27,21 +37,21 @@ func (c *Config) secretFiles() (secrets, others []File) {
 	inline := len(c.Cookies.Secrets) > 0
 	for _, k := range c.Keys {
 		inline = inline || k.File.Path == ""
-		add(&secrets, k.File)
+		add(true, k.File)
 	}
 	for _, k := range c.Route53.AccessKeys {
 		inline = inline || k.File.Path == ""
-		add(&secrets, k.File)
+		add(true, k.File)
 	}
 	if inline {
-		add(&secrets, self)
+		add(true, self)
 	}
-	add(&secrets, c.Cookies.Files...)
+	add(true, c.Cookies.Files...)
 	if t := c.Listen.TLS; t != nil {
-		add(&secrets, t.Key)
+		add(true, t.Key)
 	}
 	if r := c.Listen.Route53; r != nil && r.TLS != nil {
-		add(&secrets, r.TLS.Key)
+		add(true, r.TLS.Key)
 	}
 	primaries := func(s *Secondary) {
 		if s == nil {
@@ -49,8 +59,8 @@ func (c *Config) secretFiles() (secrets, others []File) {
 		}
 		for _, p := range s.Primaries {
 			if p.TLS != nil {
-				add(&secrets, p.TLS.Key)
-				add(&others, p.TLS.CA, p.TLS.Cert)
+				add(true, p.TLS.Key)
+				add(false, p.TLS.CA, p.TLS.Cert)
 			}
 		}
 	}
@@ -66,16 +76,19 @@ func (c *Config) secretFiles() (secrets, others []File) {
 			}
 		}
 	}
-	return secrets, others
+	return list
 }
 
 // exposed returns a warning for each file with a secret that every user of the host can
 // read, judged by its mode and the modes of the directories above it.
-func exposed(t *infile.Task, secrets []File) (list []finding.Finding) {
+func exposed(t *infile.Task, files []credential) (list []finding.Finding) {
 	if runtime.GOOS == "windows" {
 		return nil // there, the mode does not show who can read a file
 	}
-	for _, f := range secrets {
+	for _, f := range files {
+		if !f.isSecret {
+			continue
+		}
 		open := false
 		_ = t.Do(f.Path, func() error { // reading the file reports the error
 			open = isOpenToAll(f.Path)
@@ -115,8 +128,7 @@ func isOpenToAll(path string) bool {
 // Unreadable returns an error for each file with keys or certificates that cannot be read
 // now. Some of them are read only for a connection to a primary.
 func (c *Config) Unreadable(t *infile.Task) (errs Errors) {
-	secrets, others := c.secretFiles()
-	for _, f := range append(secrets, others...) {
+	for _, f := range c.credentials() {
 		if _, err := readFile(t, f.Path, maxFile); err != nil {
 			errs = append(errs, errorAt(f.Pos, "", "%v", err))
 		}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -63,6 +64,26 @@ func TestExposed(t *testing.T) {
 		}
 		if got := load(c.text, c.mode); got != c.want {
 			t.Errorf("%s, mode %v in %v: exposed %q, want %q", c.text, c.mode, c.dir, got, c.want)
+		}
+	}
+}
+
+// TestSecretAmongCertificates: a file that is a certificate of one primary and the key of
+// another one is a secret, in either order.
+func TestSecretAmongCertificates(t *testing.T) {
+	both, cert, key := File{Path: "both.pem"}, File{Path: "cert.pem"}, File{Path: "key.pem"}
+	first, second := Primary{TLS: &TLS{Cert: both, Key: key}}, Primary{TLS: &TLS{Cert: cert, Key: both}}
+	for _, primaries := range [][]Primary{{first, second}, {second, first}} {
+		secrets := map[string]bool{}
+		cfg := Config{Zones: []Zone{{ZoneOptions: &ZoneOptions{Secondary: &Secondary{Primaries: primaries}}}}}
+		for _, f := range cfg.credentials() {
+			if _, twice := secrets[f.Path]; twice {
+				t.Errorf("%s is listed twice", f.Path)
+			}
+			secrets[f.Path] = f.isSecret
+		}
+		if want := map[string]bool{"both.pem": true, "cert.pem": false, "key.pem": true}; !maps.Equal(secrets, want) {
+			t.Errorf("secrets are %v, want %v", secrets, want)
 		}
 	}
 }
