@@ -56,8 +56,8 @@ type Assembler struct {
 	seed maphash.Seed // of the checksums of configuration and files
 
 	mu    sync.Mutex
-	items map[string]*outcome   // by key of the item's first apex
-	owned map[string]dname.Name // apexes of zones built here, as published last
+	items map[string]*outcome // by key of the item's first apex
+	owned []dname.Name        // apexes of zones built here, as published last
 }
 
 // New returns an Assembler that has read nothing yet.
@@ -77,7 +77,7 @@ func New(o Options) *Assembler {
 	if o.Pause == nil {
 		o.Pause = func() func() { return nil }
 	}
-	return &Assembler{o: o, seed: maphash.MakeSeed(), items: map[string]*outcome{}, owned: map[string]dname.Name{}}
+	return &Assembler{o: o, seed: maphash.MakeSeed(), items: map[string]*outcome{}}
 }
 
 // Plan is the difference between the zones that a configuration asks for and those in a set.
@@ -103,7 +103,7 @@ type Plan struct {
 	// than max_shrink allows. They are Broken as well. In canonical order.
 	Held []Held
 
-	owned map[string]dname.Name // apexes of the zones that it has
+	owned []dname.Name // apexes of the zones that it has
 }
 
 // Held is a change that is held until the operator confirms it.
@@ -350,8 +350,8 @@ func (r *round) planLevel(ctx context.Context, items []*config.Zone) ([]itemPlan
 // removals returns the removal of the zones that were built here and are no longer configured.
 // Zones in the set that were not built here stay.
 func (r *round) removals() (out []zone.Change) {
-	for key, apex := range r.a.owned {
-		if _, stays := r.index.zones[key]; stays {
+	for _, apex := range r.a.owned {
+		if _, stays := r.index.zones[apex.Key()]; stays {
 			continue
 		}
 		if old := r.set.Get(apex); old != nil {
@@ -362,11 +362,10 @@ func (r *round) removals() (out []zone.Change) {
 }
 
 // own returns the apexes of the zones that are built here.
-func (r *round) own() map[string]dname.Name {
-	owned := map[string]dname.Name{}
-	for key, z := range r.index.zones {
+func (r *round) own() (owned []dname.Name) {
+	for _, z := range r.index.zones {
 		if z.item.Secondary == nil {
-			owned[key] = z.apex
+			owned = append(owned, z.apex)
 		}
 	}
 	return owned

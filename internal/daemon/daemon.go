@@ -154,8 +154,15 @@ type reloadRequest struct {
 // state is what status and metrics show. It is immutable.
 type state struct {
 	cfg     *config.Config
-	outcome *Outcome // of the last reload
+	outcome *Outcome // of the last reload, without the list of changed zones
+	summary string   // of the outcome
 	good    time.Time
+}
+
+func newState(cfg *config.Config, o *Outcome, good time.Time) *state {
+	kept := *o
+	kept.Changed = nil // at the start there are as many as zones
+	return &state{cfg: cfg, outcome: &kept, summary: o.Summary(), good: good}
 }
 
 // Run serves until ctx ends, and returns after every goroutine that it started

@@ -102,7 +102,7 @@ func (d *Daemon) refuse(o *Outcome, begin time.Time) *Outcome {
 	}
 	if old := d.state.Load(); old != nil { // else the start fails
 		o.Broken, o.Held = old.outcome.Broken, old.outcome.Held // they are still as they were
-		d.state.Store(&state{cfg: old.cfg, good: old.good, outcome: o})
+		d.state.Store(newState(old.cfg, o, old.good))
 	}
 	if o.Broken == nil {
 		o.Broken = []BrokenZone{}
@@ -154,13 +154,13 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	}
 	o.At, o.Seconds = begin, time.Since(begin).Seconds()
 	o.Zones = d.zones.Set().Len()
-	next := &state{cfg: cfg, outcome: o}
+	var good time.Time
 	if o.OK() {
-		next.good = begin
+		good = begin
 	} else if old != nil {
-		next.good = old.good
+		good = old.good
 	}
-	d.state.Store(next)
+	d.state.Store(newState(cfg, o, good))
 	setLevel(d.level, &cfg.Log)
 	d.findings.logActive(o.Findings)
 	d.watch(plan, begin)

@@ -122,7 +122,7 @@ func (d *Daemon) Status() *Status {
 	}
 	s.Ready = true
 	s.Reload = ReloadStatus{
-		At: st.outcome.At, OK: st.outcome.OK(), Summary: st.outcome.Summary(), Error: st.outcome.Error,
+		At: st.outcome.At, OK: st.outcome.OK(), Summary: st.summary, Error: st.outcome.Error,
 		Restart: st.outcome.Restart, Findings: st.outcome.Findings,
 	}
 	if !st.good.IsZero() {
