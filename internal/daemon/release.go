@@ -12,6 +12,10 @@ import (
 // the next load makes it collect garbage. A collection after every small change would be wasteful.
 const releaseFrom = 8 << 20
 
+// itemOctets is about how much memory it takes to read and check one item of the configuration,
+// which counts as made.
+const itemOctets = 2 << 10
+
 const (
 	// releasePercent is how much more memory than is in use the runtime keeps during a release, in
 	// percent. It returns the rest in the background, in pieces of a millisecond and in one

@@ -55,6 +55,7 @@ func (d *Daemon) reload(ctx context.Context, cause string, c *confirmation) *Out
 	if err != nil {
 		o = d.refuse(&Outcome{Findings: config.FindingsOf(err)}, begin)
 	} else {
+		d.made += int64(len(cfg.Zones)) * itemOctets
 		cfg, how.held = d.guardConfig(cfg, c)
 		o = d.apply(ctx, cfg, begin, how)
 	}
