@@ -26,18 +26,14 @@ func (r *Responder) admit(v *View, q *Request, buf []byte, n int) (int, Verdict)
 	if interval == 0 || l.table.take(l.table.key.sum(l.prefixOf(q.Client.Addr()), uint64(kind)), ticks(q.Elapsed), l.burst, interval, interval) {
 		return 0, Defer
 	}
-	if l.logOnly {
-		r.countLimited(q, kind)
-		r.count(CountLimitLogOnly)
-		return 0, Defer
-	}
-	if m.header.Flags.Opcode() == wire.OpcodeQuery && m.tsig == 0 {
+	if !l.logOnly && m.header.Flags.Opcode() == wire.OpcodeQuery && m.tsig == 0 {
 		m.outcome = CountAnswered // so that limited omits the records
 		return r.limited(v, q, buf, n, kind)
 	}
-	r.countLimited(q, kind)
-	r.count(CountLimitDropped)
-	return r.drop(CountDropLimited)
+	if r.dropsLimited(l, q, kind) {
+		return r.drop(CountDropLimited)
+	}
+	return 0, Defer
 }
 
 // isKnown reports whether the client of the request in msg is known. For NOTIFY and UPDATE it
@@ -71,17 +67,13 @@ func (r *Responder) limitDeferred(s *Deferred, buf []byte, n int, verdict Verdic
 	case kind == rateNone:
 		m.outcome = outcome
 		return n, verdict
-	case l.logOnly:
-		r.countLimited(q, kind)
-		r.count(CountLimitLogOnly)
+	case !l.logOnly && m.header.Flags.Opcode() == wire.OpcodeQuery:
+		n, verdict = r.limited(s.View, q, buf[:m.limit], n, kind)
+	case r.dropsLimited(l, q, kind):
+		n, verdict = 0, Drop
+	default:
 		m.outcome = outcome
 		return n, verdict
-	case m.header.Flags.Opcode() == wire.OpcodeQuery:
-		n, verdict = r.limited(s.View, q, buf[:m.limit], n, kind)
-	default:
-		r.countLimited(q, kind)
-		r.count(CountLimitDropped)
-		n, verdict = 0, Drop
 	}
 	m.outcome = CountDeferredLimited
 	return n, verdict
@@ -108,11 +100,5 @@ func (r *Responder) mayRefuse(s *Deferred, n int) bool {
 		return true
 	}
 	r.mixed = true
-	r.countLimited(&s.Request, kind)
-	if l.logOnly {
-		r.count(CountLimitLogOnly)
-		return true
-	}
-	r.count(CountLimitDropped)
-	return false
+	return !r.dropsLimited(l, &s.Request, kind)
 }

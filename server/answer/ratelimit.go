@@ -211,6 +211,18 @@ func (r *Responder) limited(v *View, q *Request, buf []byte, n int, kind rateKin
 	return r.finish(v.Policy, q, f, m.rcode, CountSlipped, 0, "")
 }
 
+// dropsLimited counts a response over the limit of a kind, and reports whether it is dropped: not
+// if limits are only logged.
+func (r *Responder) dropsLimited(l *RateLimit, q *Request, kind rateKind) bool {
+	r.countLimited(q, kind)
+	if l.logOnly {
+		r.count(CountLimitLogOnly)
+	} else {
+		r.count(CountLimitDropped)
+	}
+	return !l.logOnly
+}
+
 // countLimited counts a response over the limit of a kind, and stores it for the log.
 func (r *Responder) countLimited(q *Request, kind rateKind) {
 	r.count(kind.counter())
