@@ -2,12 +2,10 @@ package daemon
 
 import (
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
 
-	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -114,75 +112,12 @@ func (d *Daemon) mayChange(apex dname.Name) error {
 	return fmt.Errorf("zone %v comes from %v, which would bring back at the next reload what is rolled back here; put the old content there, `ptrd diff` shows it", apex, z.Pos)
 }
 
-// zoneOf returns the zone that what designates: its name, its prefix, or an address, prefix or
-// name in it; about reports which owner names are meant, nil: all.
+// zoneOf returns the zone that what designates, see [registry.Zones.Find].
 func (d *Daemon) zoneOf(what string) (apex dname.Name, about func(dname.Name) bool, err error) {
-	set, cfg := d.views.Load().Zones, d.state.Load().cfg
-	if a, err := netip.ParseAddr(what); err == nil {
-		name := dname.FromAddr(a.WithZone("").Unmap())
-		if z := classlessOf(cfg, a); z != nil {
-			if name, err = z.Name.Prepend(name.Label()); err != nil {
-				return nil, nil, fmt.Errorf("%v in zone %v: %w", a, z.Name, err)
-			}
-		}
-		return holder(set, name, what, func(owner dname.Name) bool { return owner.Equal(name) })
-	}
-	if p, err := netip.ParsePrefix(what); err == nil {
-		if p != p.Masked() {
-			return nil, nil, fmt.Errorf("prefix %v has host bits; write %v", p, p.Masked())
-		}
-		for i := range cfg.Zones {
-			switch z := &cfg.Zones[i]; {
-			case z.Prefix != p:
-			case len(z.Apexes) > 1:
-				return nil, nil, fmt.Errorf("prefix %v has %d zones, from %v to %v; name one of them", p, len(z.Apexes), z.Apexes[0], z.Apexes[len(z.Apexes)-1])
-			default:
-				return z.Apexes[0], nil, nil
-			}
-		}
-		unit := 4
-		if p.Addr().Is4() {
-			unit = 8
-		}
-		outer, _ := p.Addr().Prefix(p.Bits() / unit * unit) // no longer than p
-		name, _ := dname.FromPrefix(outer)                  // on a boundary
-		return holder(set, name, what, func(owner dname.Name) bool {
-			a, ok := dname.ToAddr(owner)
-			return ok && p.Contains(a)
-		})
-	}
-	name, err := dname.Parse(what)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%q is neither a zone, an address nor a prefix: %w", what, err)
-	}
-	if set.Get(name) != nil {
-		return name, nil, nil
-	}
-	if _, known, err := d.journal.Last(name); known || err != nil {
-		return name, nil, err
-	}
-	return holder(set, name, what, func(owner dname.Name) bool { return owner.Equal(name) })
-}
-
-// holder returns the zone that a name lies in.
-func holder(set *zone.Set, name dname.Name, what string, about func(dname.Name) bool) (dname.Name, func(dname.Name) bool, error) {
-	z := set.Find(name)
-	if z == nil {
-		return nil, nil, fmt.Errorf("no zone here holds %s; `ptrd status` lists those that are served", what)
-	}
-	return z.Apex(), about, nil
-}
-
-// classlessOf returns the item whose classless zone has the address, the smallest of
-// several; nil if there is none.
-func classlessOf(cfg *config.Config, a netip.Addr) (best *config.Zone) {
-	for i := range cfg.Zones {
-		z := &cfg.Zones[i]
-		if dname.IsClassless(z.Prefix) && z.Prefix.Contains(a) && (best == nil || z.Prefix.Bits() > best.Prefix.Bits()) {
-			best = z
-		}
-	}
-	return best
+	return d.registry.Load().Find(d.views.Load().Zones, what, func(apex dname.Name) (bool, error) {
+		_, known, err := d.journal.Last(apex)
+		return known, err
+	})
 }
 
 func parseSerial(s string) (zone.Serial, error) {

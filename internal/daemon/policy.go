@@ -2,9 +2,6 @@ package daemon
 
 import (
 	"crypto/rand"
-	"maps"
-	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
@@ -44,7 +41,10 @@ func newPolicy(cfg *config.Config, secret []byte, old *answer.Policy) (*answer.P
 		return nil, err
 	}
 	out.RateLimit = rates
-	out.Known = answer.NewKnown(knownClients(cfg), old.Known)
+	known := registry.KnownClients(cfg)
+	known.Now = time.Now().Unix()
+	rand.Read(known.Seed[:]) // never fails
+	out.Known = answer.NewKnown(known, old.Known)
 	return out, nil
 }
 
@@ -62,74 +62,6 @@ func rateLimit(cfg *config.RateLimit, old *answer.RateLimit) (*answer.RateLimit,
 	return answer.NewRateLimit(o, old)
 }
 
-// knownClients returns the addresses and keys that are named in what zones say of
-// their peers.
-func knownClients(cfg *config.Config) answer.KnownOptions {
-	o := answer.KnownOptions{Now: time.Now().Unix()}
-	rand.Read(o.Seed[:]) // never fails
-	for i := range cfg.Keys {
-		o.Keys = append(o.Keys, cfg.Keys[i].Name)
-	}
-	prefixes := map[netip.Prefix]bool{}
-	add := func(p netip.Prefix) {
-		if p.IsValid() {
-			prefixes[p] = true
-		}
-	}
-	host := func(a netip.Addr) {
-		a = a.Unmap().WithZone("")
-		add(netip.PrefixFrom(a, a.BitLen()))
-	}
-	allPeers := func(list []config.Peer) {
-		for _, p := range list {
-			add(p.Prefix)
-		}
-	}
-	transfer := func(t *config.Transfer) {
-		allPeers(t.Allow)
-		for _, to := range t.Notify {
-			host(to.Address.Addr())
-		}
-	}
-	primaries := func(s *config.Secondary) {
-		if s == nil {
-			return
-		}
-		for _, p := range s.Primaries {
-			host(p.Address.Addr())
-		}
-		allPeers(s.Notify)
-	}
-	last := new(config.ZoneOptions)
-	for i := range cfg.Zones {
-		z := cfg.Zones[i].ZoneOptions
-		if !sameSlice(z.Transfer.Allow, last.Transfer.Allow) || !sameSlice(z.Transfer.Notify, last.Transfer.Notify) { // mostly it is that of `defaults`
-			transfer(&z.Transfer)
-		}
-		for _, r := range z.Update.Rules {
-			for _, p := range r.From {
-				add(p)
-			}
-		}
-		primaries(z.Secondary)
-		last = z
-	}
-	for i := range cfg.Catalogs {
-		c := &cfg.Catalogs[i]
-		transfer(&c.Transfer)
-		if c.Follow == nil {
-			continue
-		}
-		primaries(c.Follow.Secondary)
-		for _, m := range c.Follow.Settings() {
-			transfer(&m.Transfer)
-			primaries(m.Secondary)
-		}
-	}
-	o.Prefixes = slices.Collect(maps.Keys(prefixes))
-	return o
-}
-
 // policy returns the policy that cfg asks for as the successor of the active one.
 func (d *Daemon) policy(cfg *config.Config) (*answer.Policy, error) {
 	old := &answer.Policy{}
@@ -137,11 +69,6 @@ func (d *Daemon) policy(cfg *config.Config) (*answer.Policy, error) {
 		old = v.Policy
 	}
 	return newPolicy(cfg, d.secret, old)
-}
-
-// sameSlice reports whether two slices have the same memory.
-func sameSlice[T any](a, b []T) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // limits returns the limits of the transports.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/server/answer"
 )
 
@@ -76,7 +77,7 @@ zones:
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := knownClients(cfg)
+	o := registry.KnownClients(cfg)
 	var got []string
 	for _, p := range o.Prefixes {
 		got = append(got, p.String())

@@ -8,6 +8,9 @@
 // candidate that is served together with the data of its zones, or dropped where the data
 // cannot be committed.
 //
+// [Zones.Find] finds the zone that an operator means, and [KnownClients] lists the clients that
+// settings name.
+//
 // A new setting is a field of [Settings], compiled in settings.go; a new source of zones
 // at run time is an [Owner], in the package of the source.
 package registry
