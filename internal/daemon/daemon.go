@@ -35,8 +35,8 @@ import (
 	"github.com/ptrd/ptrd/internal/watch"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/supervise"
-	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/journal"
@@ -212,23 +212,21 @@ func (d *Daemon) bind(cfg *config.Config) error {
 	if d.sockets, err = systemd.Activated(d.o.Env); err != nil {
 		return err
 	}
-	d.transfers = transfer.New(transfer.Options{History: chains{d}, Pause: d.pauseTransfer, Log: d.log})
 	listen := d.addresses(cfg)
 	if len(listen.All()) == 0 {
 		return fmt.Errorf("%s: listen.dns: there is no address to listen on, and no socket was handed over; give one", cfg.File)
 	}
 	d.clock = clock.New(clock.Options{Log: d.log})
-	d.updater = update.New(update.Options{Store: updates{d}, Notes: updates{d}, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Guard: d.contain})
 	if d.server, err = server.New(server.Options{
 		Views:     &d.views,
-		Update:    d.updater,
-		Notify:    notified{d},
+		Update:    late(func() deferred.Handler { return d.updater }),
+		Notify:    late(func() deferred.Handler { return d.follower }),
 		Limits:    d.limits(cfg),
 		Listen:    listen,
 		TLS:       tlsIdentity(cfg),
 		Freebind:  cfg.Listen.Freebind,
 		Inherited: d.sockets.Files,
-		Transfer:  d.transfers,
+		Transfer:  late(func() deferred.Handler { return d.transfers }),
 		Logger:    d.log,
 		QueryLog:  d.each,
 	}); err != nil {
@@ -338,6 +336,8 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.notifier = notify.New(notify.Options{Set: d.zones.Set, IsOwn: d.isOwn, Log: d.log, Guard: d.contain})
 	d.pacer = pace.New()
 	defer d.pacer.Close()
+	d.transfers = transfer.New(transfer.Options{History: d.journal, Pause: d.pacer.Pause, Log: d.log})
+	d.updater = update.New(update.Options{Store: d.zones, Notes: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Guard: d.contain})
 	d.assembler = assemble.New(assemble.Options{
 		Journal: d.journal, Pause: d.pause, Progress: &d.progress, Files: d.files,
 		Restore: d.restoreZone,
@@ -512,15 +512,11 @@ func (d *Daemon) pause() func() {
 	return d.pacer.Pause()
 }
 
-// chains is the journal, which is opened when the sockets are bound.
-type chains struct{ d *Daemon }
+// late is a handler that is made after the sockets are bound, and before they are served.
+type late func() deferred.Handler
 
-func (c chains) Chain(apex dname.Name, from, to zone.Serial, most int) ([]*zone.Changeset, bool, error) {
-	return c.d.journal.Chain(apex, from, to, most)
-}
-
-// pauseTransfer is pause for what goes on only while queries are answered.
-func (d *Daemon) pauseTransfer() func() { return d.pacer.Pause() }
+// Handle implements [deferred.Handler].
+func (h late) Handle(ctx context.Context, r *deferred.Request) { h().Handle(ctx, r) }
 
 // notifyManager sends states to the service manager, which may be gone.
 func (d *Daemon) notifyManager(states ...string) {

@@ -143,7 +143,7 @@ zones:
 	}
 
 	// What fails after the data are served is reported as that.
-	l.updater = update.New(update.Options{Store: updates{l.Daemon}, Notes: noNotes{}, Log: l.Daemon.log})
+	l.updater = update.New(update.Options{Store: l.zones, Notes: noNotes{}, Log: l.Daemon.log})
 	replace(t, path, bad)
 	o := l.reload(t)
 	var b strings.Builder
@@ -159,8 +159,10 @@ zones:
 }
 
 // noNotes cannot read notes.
-type noNotes struct{ updates }
+type noNotes struct{}
 
 func (noNotes) Notes(dname.Name, string) ([]zone.Note, error) {
 	return nil, errors.New("cannot be read")
 }
+
+func (noNotes) SetNotes(dname.Name, []zone.Note) error { return nil }

@@ -11,17 +11,8 @@ import (
 
 	"github.com/ptrd/ptrd/internal/admin"
 	"github.com/ptrd/ptrd/internal/secondary"
-	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/zone"
 )
-
-// notified hands NOTIFY to the follower of secondary zones, which is there only when
-// the sockets are bound already.
-type notified struct{ d *Daemon }
-
-func (n notified) Handle(ctx context.Context, r *deferred.Request) {
-	n.d.follower.Handle(ctx, r)
-}
 
 // with returns the set as it will be with the zones that a plan adds, so that their
 // parents see them.
