@@ -13,10 +13,10 @@ func newRollback(g *globals) *cobra.Command {
 		Use:   "rollback ZONE|ADDRESS|PREFIX SERIAL",
 		Short: "Serve the content of an earlier serial again",
 		Long: `rollback publishes the content of an earlier serial under a new one, so that secondaries
-follow. Of a zone that has sources and accepts updates, it restores what updates had added; the
-sources stay as they are. Records whose dynamic_lifetime has ended stay away. It does not work
-for other zones of files, nor for those of primaries, whose source would undo it. ` + "`ptrd log`" + ` lists the serials, ` + "`ptrd diff`" + ` shows the
-difference.`,
+follow. For a zone that has sources and accepts updates, it restores only the records that
+updates had added; the sources do not change, and records whose dynamic_lifetime has ended
+are not restored. It fails for other zones with sources and for secondary zones, because
+their source would undo it. ` + "`ptrd log`" + ` lists the serials, ` + "`ptrd diff`" + ` shows the difference.`,
 		Example:           `  ptrd rollback 113.0.203.in-addr.arpa 2026012301`,
 		Args:              exactly(2, "a zone and a serial"),
 		ValidArgsFunction: g.completeZone,

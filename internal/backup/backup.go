@@ -2,7 +2,7 @@
 // restores such a copy.
 //
 // A backup is a directory with the journal, the content files that it names, and the
-// secret for cookies, all of one moment. The file backup.json has the size and SHA-256 of
+// secret for cookies, all as they were at one moment. The file backup.json has the size and SHA-256 of
 // each; it is written last, so that a backup without it is incomplete. The configuration,
 // zone files and keys are not part of it.
 package backup

@@ -1,11 +1,11 @@
 // Package clock detects when the system clock is set while the process runs, as on
-// machines that learn the time late, so that leases and copies of zones last as long as
-// they should whatever the clock shows.
+// machines without a battery for their clock. Leases and copies of zones then last as long as
+// they should.
 //
-// A [Clock] compares the wall clock with one that is never set. Its users store moments in
-// wall time, call [Clock.Steps] before they act on one, and move the moments by the
-// growth of the steps. The log has one line for each step, and one at the start for a
-// clock that cannot be right ([Clock.Start]).
+// A [Clock] compares the wall clock with one that is never set. Its users store times of the
+// wall clock. Before they compare one with the present, they call [Clock.Steps], and add to the
+// stored time how far the clock was set since the last call. Each step is logged, and so is a
+// clock that cannot be right at the start ([Clock.Start]).
 package clock
 
 import (

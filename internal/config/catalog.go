@@ -90,7 +90,7 @@ func (v value) catalogName() dname.Name {
 	case n.IsRoot():
 		v.fail("the root cannot be the name of a catalog, because it contains every name; give it a unique name")
 	case len(n) > MaxCatalogName:
-		v.fail("%v has %d octets, must be at most %d, because the names in the catalog are longer than its own; give it a shorter name", n, len(n), MaxCatalogName)
+		v.fail("%v has %d octets, must be at most %d, because every zone in the catalog has a name below it, which is longer; give it a shorter name", n, len(n), MaxCatalogName)
 	default:
 		return n
 	}

@@ -47,8 +47,8 @@ func defaultConfig() *Config {
 			// queried soon, by the mail server that just rejected a mail.
 			SOA:      SOA{Refresh: 24 * time.Hour, Retry: 2 * time.Hour, Expire: 1000 * time.Hour, Minimum: time.Hour},
 			Transfer: Transfer{NameServers: true}, // RFC 1996 §2
-			// About a million changes of one PTR, for longer than most outages of a
-			// secondary, which otherwise needs a full transfer.
+			// Room for about a million changes of one PTR. Most outages of a secondary are
+			// shorter; after a longer one it needs a full transfer.
 			History:   History{MaxSize: 64 << 20, MaxAge: 30 * 24 * time.Hour},
 			MaxShrink: defaultShrink,
 		},

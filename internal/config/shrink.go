@@ -9,8 +9,8 @@ import (
 // confirmation. 0: all of them.
 type Shrink int
 
-// defaultShrink allows usual changes, and stops truncated files, of which usually little
-// remains.
+// defaultShrink allows usual changes. It stops truncated files, which usually have few records
+// left.
 const defaultShrink Shrink = 50
 
 // Smaller sets are not protected: removing most of a few records is a usual change.

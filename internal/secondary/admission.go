@@ -11,14 +11,14 @@ const MaxConns = maxJobs
 // Limits of concurrent work. Those of a single primary keep one that does not answer from delaying
 // the zones of others.
 const (
-	maxJobs        = 64 // zones being checked or transferred; each is some goroutines and, over TCP, 128 KiB
+	maxJobs        = 64 // zones being checked or transferred; each needs some goroutines and, over TCP, 128 KiB
 	maxJobsPer     = 24 // of one first primary
 	maxTransfers   = 16 // each is a zone being built, in memory
 	maxTransferPer = 8  // of one primary, which has a limit of its own and refuses transfers beyond it
 )
 
-// peer is what is running with one primary, by its address. Its fields but transfers are guarded by
-// the Follower's mu.
+// peer is the work with one primary, identified by its address. The mutex of the Follower guards its
+// fields, except transfers.
 type peer struct {
 	jobs      int           // whose first primary it is
 	queue     []*task       // that wait for one of these jobs to end, in the order of their arrival

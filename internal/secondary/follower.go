@@ -97,9 +97,9 @@ type task struct {
 // data is what is known of the content of a zone.
 type data struct {
 	served   *zone.Zone        // that was published, or was in the snapshot when the task began
-	good     *zone.Zone        // the last data, also after they expired; nil: none yet
-	findings []finding.Finding // about good, which is served nevertheless
-	expires  atomic.Int64      // when good does, in Unix seconds; read by queries
+	good     *zone.Zone        // the last data, even if expired; nil: none yet
+	findings []finding.Finding // about good, which is served in spite of them
+	expires  atomic.Int64      // when good expires, in Unix seconds; read by queries
 	own      bool              // expires was set by this process
 	kept     keptTimes         // that an earlier process set, unless own
 	stored   time.Time         // expires as it is in the journal

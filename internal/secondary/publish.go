@@ -69,7 +69,7 @@ func (k *Follower) propose(t *task, out *outcome, good *zone.Zone) (*proposal, *
 		}
 		if len(change.Steps) == 0 && k.o.Journal != nil {
 			if err := k.o.Journal.PrepareContent(p.zone); err != nil {
-				return nil, nil, fmt.Errorf("keep the zone on disk, without which it is not served: %w", err)
+				return nil, nil, fmt.Errorf("the zone cannot be written to disk, so it is not served: %w", err)
 			}
 		}
 	}

@@ -32,8 +32,8 @@ type request struct {
 
 // memoryFactor is how many octets of memory a zone may take while it is received and built, for each
 // octet of maxOctets. Names and PTRs of usual length need 1 to 3. The shortest records, of some 25
-// octets with a name each, need 5, of which half or more is freed then. The same is true of the
-// changesets of an IXFR.
+// octets with a name each, need 5; half of it or more is freed when the zone is built. The changesets
+// of an IXFR need as much.
 const memoryFactor = 6
 
 // defaultMaxOctets is the default size limit of a zone: some fifteen million PTRs, which take half as
@@ -248,7 +248,7 @@ func (r *receiver) readRecord(msg []byte, off int) (int, error) {
 	if r.out.records++; r.out.records%pauseRecords == 0 {
 		r.a.pause()
 		if held := r.held(); held > memoryFactor*r.a.maxOctets {
-			return 0, fmt.Errorf("more than %d octets of memory; raise `max_size` if the zone is as large", held)
+			return 0, fmt.Errorf("more than %d octets of memory; raise `max_size` if the zone is really that large", held)
 		}
 	}
 	raw, next := wire.ReadRecord(msg, off) // valid: readOPT has checked it
@@ -277,7 +277,7 @@ func (r *receiver) readRecord(msg []byte, off int) (int, error) {
 		rec.TTL = 0 // RFC 2181 §8
 	}
 	if r.octets += int64(len(owner) + 10 + len(data)); r.octets > r.a.maxOctets {
-		return 0, fmt.Errorf("more than %d octets of records; raise `max_size` if the zone is as large", r.a.maxOctets)
+		return 0, fmt.Errorf("more than %d octets of records; raise `max_size` if the zone is really that large", r.a.maxOctets)
 	}
 	return next, r.handleRecord(&rec)
 }
