@@ -21,6 +21,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/disk"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 var flips = flag.Int("flips", 5, "bits that TestFlippedBits changes in the header of each page, its table and its content")
@@ -664,5 +665,52 @@ func TestChangeDamagedMeanwhile(t *testing.T) {
 	}
 	if got, ok, err := j.Restore(next.Apex()); !ok || err != nil || got.Digest() != next.Digest() {
 		t.Errorf("restored %v %v", ok, err)
+	}
+}
+
+// Of a change in several parts any one may be lost: the history then begins behind it.
+func TestLostPart(t *testing.T) {
+	for part := range uint32(3) {
+		t.Run(fmt.Sprint(part), func(t *testing.T) {
+			path := newPath(t)
+			j := mustOpen(t, path)
+			apex := dname.MustParse("a.example")
+			var z *zone.Zone
+			for serial := byte(1); serial <= 3; serial++ {
+				next := build(t, "a.example", serial)
+				change := zone.Change{Zone: next, Apex: apex, Base: z}
+				if z != nil {
+					c := zone.Diff(z, next, nil)
+					for n := 0; serial == 2 && n < 3*blockMost/16; n++ {
+						owner, _ := apex.Prepend([]byte(fmt.Sprintf("host-%d", n)))
+						c.Added = append(c.Added, zone.Record{Owner: owner, Type: rr.TypeA, TTL: 60, Data: []byte{192, 0, 2, 1}})
+					}
+					change.Steps = []zone.Step{{Changeset: c}}
+				}
+				if err := j.Append(&zone.Batch{Changes: []zone.Change{change}}); err != nil {
+					t.Fatal(err)
+				}
+				z = next
+			}
+			j.Close()
+			editFile(t, path, func(tx *bolt.Tx) error {
+				b := tx.Bucket([]byte(bucketChanges))
+				if k := blockKey(1, 2, 3); b.Get(k) != nil || b.Get(blockKey(1, 2, 2)) == nil {
+					t.Error("the change has not three parts")
+				}
+				return flip(b, blockKey(1, 2, part))
+			})
+			j = mustOpen(t, path)
+			defer j.Close()
+			if d := j.Damage(); len(d) != 2 || !strings.Contains(d[1].Text, "no change before number 3 can be read") {
+				t.Errorf("damage: %v", d)
+			}
+			if _, ok, err := j.Chain(apex, 1, 3, 0); ok || err != nil {
+				t.Errorf("a chain over the loss: %v %v", ok, err)
+			}
+			if list, ok, err := j.Chain(apex, 2, 3, 0); len(list) != 1 || !ok || err != nil {
+				t.Errorf("a chain behind the loss: %v %v", ok, err)
+			}
+		})
 	}
 }
