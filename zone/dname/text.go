@@ -102,9 +102,9 @@ func Unescape(text []byte) (c byte, n int, reason string) {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// String returns the presentation form with its final dot. Octets that a
-// master file gives a meaning are written `\X`, those outside printable ASCII
-// `\DDD`; reading it back gives the same octets.
+// String returns the presentation form with its final dot. Octets other than letters,
+// digits and the signs - * / _ are written `\X`, those outside printable ASCII, [ and # as `\DDD`:
+// Knot reads no other sign without a backslash. Reading it back gives the same octets.
 func (n Name) String() string { return string(n.AppendString(make([]byte, 0, len(n)+8))) }
 
 // AppendString appends what String returns.
@@ -115,14 +115,12 @@ func (n Name) AppendString(dst []byte) []byte {
 	for i := 0; i < len(n) && n[i] != 0; i += 1 + int(n[i]) {
 		for _, c := range n[i+1 : i+1+int(n[i])] {
 			switch {
-			case nameText[c]:
+			case nameText[c] || c == '*' || c == '/' || c == '_':
 				dst = append(dst, c)
-			case c == '"' || c == '$' || c == '(' || c == ')' || c == '.' || c == ';' || c == '@' || c == '\\':
-				dst = append(dst, '\\', c)
-			case c <= ' ' || c >= 0x7f:
+			case c <= ' ' || c >= 0x7f || c == '[' || c == '#': // \[ starts a bit-string label in BIND (RFC 2673 §4), \# generic data in Knot
 				dst = append(dst, '\\', '0'+c/100, '0'+c/10%10, '0'+c%10)
 			default:
-				dst = append(dst, c)
+				dst = append(dst, '\\', c)
 			}
 		}
 		dst = append(dst, '.')

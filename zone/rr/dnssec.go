@@ -10,7 +10,7 @@ import (
 type bitmap struct{ empty bool } // empty: there may be no type
 
 func (k bitmap) parse(p *Parser, name string) *Fault {
-	list, bad := p.typeList(name, k.empty)
+	list, bad := p.typeList(name, k.empty, false)
 	if bad != nil {
 		return bad
 	}
@@ -31,14 +31,14 @@ func (k bitmap) parse(p *Parser, name string) *Fault {
 }
 
 // typeList takes the words that are left as types and returns them in ascending order.
-func (p *Parser) typeList(name string, canBeEmpty bool) ([]Type, *Fault) {
+func (p *Parser) typeList(name string, canBeEmpty bool, word typeCode) ([]Type, *Fault) {
 	p.types = p.types[:0]
 	for p.word < len(p.words) || len(p.types) == 0 && !canBeEmpty {
 		w, missing := p.next(name)
 		if missing != nil {
 			return nil, missing
 		}
-		t, ok := ParseType(w.Text)
+		t, ok := word.find(w.Text)
 		if !ok || w.Quoted || t == TypeNone {
 			return nil, p.fault(0, "bad-type", "%s is not a type; write mnemonics, or TYPEn", Quote(w.Text))
 		}
@@ -87,7 +87,7 @@ func appendTypes(dst []byte, start, base int, bits []byte) []byte {
 			if len(dst) > start {
 				dst = append(dst, ' ')
 			}
-			dst = append(dst, Type(base+i).String()...)
+			dst = Type(base + i).append(dst)
 		}
 	}
 	return dst
@@ -97,7 +97,7 @@ func appendTypes(dst []byte, start, base int, bits []byte) []byte {
 type nxtBitmap struct{}
 
 func (nxtBitmap) parse(p *Parser, name string) *Fault {
-	list, bad := p.typeList(name, true)
+	list, bad := p.typeList(name, true, true)
 	if bad != nil {
 		return bad
 	}

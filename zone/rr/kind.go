@@ -2,6 +2,7 @@ package rr
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"net/netip"
@@ -151,7 +152,8 @@ func (moment) parse(p *Parser, name string) *Fault {
 	v, ok := ParseUint(w.Text, math.MaxUint32)
 	if len(w.Text) == len(momentLayout) {
 		t, err := time.Parse(momentLayout, string(w.Text))
-		v, ok = uint64(uint32(t.Unix())), err == nil && t.Unix() >= 0
+		// Years before 1970 stand for times that BIND prints so (RFC 4034 §3.1.5: serial number arithmetic).
+		v, ok = uint64(uint32(t.Unix())), err == nil && t.Year() >= 1900
 	}
 	if !ok || w.Quoted {
 		return p.fault(0, "bad-time", "%s %s is not a time; write it as YYYYMMDDHHmmSS, or in seconds since 1970", name, Quote(w.Text))
@@ -210,15 +212,24 @@ func (m mnemonics) find(text []byte) (uint64, bool) {
 	return 0, false
 }
 
-// typeCode is the number of a type.
-type typeCode struct{}
+// typeCode is the number of a type. If it is true, text may have a bare number, which BIND prints
+// in SIG and NXT (RFC 2535 §5.2).
+type typeCode bool
 
-func (typeCode) parse(p *Parser, name string) *Fault {
+func (k typeCode) find(text []byte) (t Type, ok bool) {
+	if t, ok = ParseType(text); ok || !bool(k) {
+		return t, ok
+	}
+	v, ok := ParseUint(text, math.MaxUint16)
+	return Type(v), ok
+}
+
+func (k typeCode) parse(p *Parser, name string) *Fault {
 	w, missing := p.next(name)
 	if missing != nil {
 		return missing
 	}
-	t, ok := ParseType(w.Text)
+	t, ok := k.find(w.Text)
 	if !ok || w.Quoted {
 		return p.fault(0, "bad-type", "%s %s is not a type; write its mnemonic, or TYPEn", name, Quote(w.Text))
 	}
@@ -228,7 +239,7 @@ func (typeCode) parse(p *Parser, name string) *Fault {
 
 func (typeCode) size(d []byte, at int) (int, string) { return exactly(d, at, 2) }
 func (typeCode) print(dst, d []byte, at, n int) []byte {
-	return append(dst, Type(binary.BigEndian.Uint16(d[at:])).String()...)
+	return Type(binary.BigEndian.Uint16(d[at:])).append(dst)
 }
 
 // nameKind is a domain name.
@@ -415,7 +426,7 @@ func (nodeID) print(dst, d []byte, at, n int) []byte {
 		if i > 0 {
 			dst = append(dst, ':')
 		}
-		dst = strconv.AppendUint(dst, uint64(binary.BigEndian.Uint16(d[at+i:])), 16)
+		dst = hex.AppendEncode(dst, d[at+i:at+i+2]) // with all digits, which Knot requires
 	}
 	return dst
 }

@@ -16,6 +16,7 @@ package rr
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -97,6 +98,18 @@ func (t Type) String() string {
 		return r.mnemonic
 	}
 	return "TYPE" + strconv.Itoa(int(t))
+}
+
+// append appends the text of a type within RDATA: the mnemonic if Knot 3.2 reads it too,
+// otherwise TYPEn.
+func (t Type) append(dst []byte) []byte {
+	switch {
+	case t >= 64 && t <= 65, t >= 104 && t <= 109, t >= 42 && t <= 53, t >= 59 && t <= 63, t >= 12 && t <= 18:
+	case slices.Contains([]Type{1, 2, 5, 6, 21, 25, 28, 29, 33, 35, 36, 37, 39, 99, 256, 257}, t):
+	default:
+		return strconv.AppendInt(append(dst, "TYPE"...), int64(t), 10)
+	}
+	return append(dst, t.String()...)
 }
 
 // ParseType reads a mnemonic in either case, or TYPEn.

@@ -43,7 +43,7 @@ func parseSvcKey(s string) (int, bool) {
 }
 
 func appendSvcKey(dst []byte, k int) []byte {
-	if k <= keyDoHPath { // BIND 9.18 reads the others as numbers only
+	if k <= keyIPv6Hint { // Knot 3.2 reads the others as numbers only
 		return append(dst, svcKeys[k]...)
 	}
 	return strconv.AppendInt(append(dst, "key"...), int64(k), 10)
@@ -253,13 +253,26 @@ func (s svcParams) print(dst, d []byte, at, n int) []byte {
 			dst = append(dst, ' ')
 		}
 		key, value, end := s.next(d, i)
-		dst = appendSvcKey(dst, key)
-		if v := d[value:end]; len(v) > 0 {
+		v := d[value:end]
+		if key == keyALPN && confusesKnot(v) {
+			dst = appendQuoted(append(dst, "key1="...), v)
+		} else if dst = appendSvcKey(dst, key); len(v) > 0 {
 			dst = appendSvcText(append(dst, '='), key, v)
 		}
 		i = end
 	}
 	return dst
+}
+
+// confusesKnot reports whether Knot 3.2 misreads the value of alpn as a list: it finds an empty item
+// in a protocol of one octet that is not the last, and loses escapes of commas and backslashes.
+func confusesKnot(v []byte) bool {
+	for i := 0; i < len(v); i += 1 + int(v[i]) {
+		if v[i] == 1 && i+2 < len(v) || bytes.ContainsAny(v[i+1:i+1+int(v[i])], `,\`) {
+			return true
+		}
+	}
+	return false
 }
 
 func appendSvcText(dst []byte, key int, v []byte) []byte {

@@ -51,7 +51,7 @@ var rows = compile([]row{
 	{t: 21, mnemonic: "RT", ref: "RFC 1183 §3.3", fields: fields{{number(2), "preference"}, {lowerName, "intermediate host"}}},
 	{t: 22, mnemonic: "NSAP", ref: "RFC 1706 §5", fields: fields{{nsap{}, "NSAP address"}}},
 	{t: 23, mnemonic: "NSAP-PTR", ref: "RFC 1348", fields: fields{{plainName, "owner"}}},
-	{t: 24, mnemonic: "SIG", ref: "RFC 2535 §4.1", fields: signature},
+	{t: 24, mnemonic: "SIG", ref: "RFC 2535 §4.1", fields: append(fields{{typeCode(true), "type covered"}}, signature[1:]...)},
 	{t: 25, mnemonic: "KEY", ref: "RFC 2535 §3.1", fields: fields{{number(2), "flags"}, {number(1), "protocol"}, {algorithm, "algorithm"}, {keyOfKEY{}, "key"}}},
 	{t: 26, mnemonic: "PX", ref: "RFC 2163 §4", fields: fields{{number(2), "preference"}, {lowerName, "RFC 822 name"}, {lowerName, "X.400 name"}}},
 	{t: 27, mnemonic: "GPOS", ref: "RFC 1712 §3", fields: fields{{degrees(90), "longitude"}, {degrees(180), "latitude"}, {degrees(0), "altitude"}}},
@@ -65,7 +65,7 @@ var rows = compile([]row{
 	{t: 35, mnemonic: "NAPTR", ref: "RFC 3403 §4.1", fields: fields{{number(2), "order"}, {number(2), "preference"}, {naptrFlags{}, "flags"}, {str{}, "services"},
 		{naptrRegexp{}, "regexp"}, {lowerName, "replacement"}}},
 	{t: 36, mnemonic: "KX", ref: "RFC 2230 §3.1", fields: fields{{number(2), "preference"}, {lowerName, "exchanger"}}},
-	{t: 37, mnemonic: "CERT", ref: "RFC 4398 §2", fields: fields{{enum{2, certTypes, true}, "type"}, {number(2), "key tag"}, {enum{1, algorithms, true}, "algorithm"}, {base64Data(1), "certificate"}}},
+	{t: 37, mnemonic: "CERT", ref: "RFC 4398 §2", fields: fields{{enum{2, certTypes, true}, "type"}, {number(2), "key tag"}, {algorithm, "algorithm"}, {base64Data(1), "certificate"}}},
 	{t: 38, mnemonic: "A6", ref: "RFC 2874 §3.1", fields: fields{{a6Suffix{}, "prefix-length [address-suffix]"}, {a6Name{}, "prefix name"}}},
 	{t: 39, mnemonic: "DNAME", ref: "RFC 6672 §2.1", fields: fields{{lowerName | target, "target"}}},
 	{t: 40, mnemonic: "SINK", ref: "draft-eastlake-kitchen-sink", fields: fields{{number(1), "meaning"}, {number(1), "coding"}, {number(1), "subcoding"}, {base64Data(0), "data"}}},
@@ -94,7 +94,7 @@ var rows = compile([]row{
 	{t: 63, mnemonic: "ZONEMD", ref: "RFC 8976 §2.3", fields: fields{{number(4), "serial"}, {number(1), "scheme"}, {number(1), "hash algorithm"}, {digest{5, "ZONEMD"}, "digest"}}},
 	{t: 64, mnemonic: "SVCB", ref: "RFC 9460 §2.1", fields: service},
 	{t: 65, mnemonic: "HTTPS", ref: "RFC 9460 §2.1", fields: service},
-	{t: 66, mnemonic: "DSYNC", ref: "RFC 9859 §2.1", fields: fields{{typeCode{}, "type"}, {enum{1, schemes, true}, "scheme"}, {number(2), "port"}, {plainName, "target"}}},
+	{t: 66, mnemonic: "DSYNC", ref: "RFC 9859 §2.1", fields: fields{{typeCode(false), "type"}, {enum{1, schemes, true}, "scheme"}, {number(2), "port"}, {plainName, "target"}}},
 	{t: 67, mnemonic: "HHIT", ref: "RFC 9886 §5.1", fields: fields{{base64Data(1), "data"}}},
 	{t: 68, mnemonic: "BRID", ref: "RFC 9886 §5.2", fields: fields{{base64Data(1), "data"}}},
 	{t: 99, mnemonic: "SPF", ref: "RFC 7208 §14.1", fields: fields{{strs{}, "text"}}},
@@ -150,7 +150,7 @@ type fields = []field
 
 // The RDATA that several types share.
 var (
-	signature = fields{{typeCode{}, "type covered"}, {algorithm, "algorithm"}, {number(1), "labels"}, {number(4), "original TTL"},
+	signature = fields{{typeCode(false), "type covered"}, {algorithm, "algorithm"}, {number(1), "labels"}, {number(4), "original TTL"},
 		{moment{}, "expiration"}, {moment{}, "inception"}, {number(2), "key tag"}, {lowerName, "signer"}, {base64Data(1), "signature"}}
 	delegationSigner = fields{{number(2), "key tag"}, {algorithm, "algorithm"}, {enum{1, digestTypes, false}, "digest type"}, {digest{3, "DS"}, "digest"}}
 	publicKey        = fields{{flags{2, 0x181}, "flags"}, {keyProtocol{}, "protocol"}, {algorithm, "algorithm"}, {base64Data(1), "key"}}
