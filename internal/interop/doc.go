@@ -23,6 +23,9 @@
 // TestRDataLines compares ptrd's parser with it, TestRDataCheckers the zone checkers of the
 // three servers: where those agree, the RFC must plainly say otherwise (rdata_decided.list).
 //
+// TestRandomRData makes random RDATA of every type and compares the octets that ptrd, BIND and
+// Knot read and the text that they print (PTRD_RDATA_RECORDS=10000 for a release).
+//
 // TestUpdate sends the same UPDATE messages to ptrd and to BIND, and compares the responses and
 // the zones. TestKea makes the DDNS server of Kea register leases.
 //

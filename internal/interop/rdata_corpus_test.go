@@ -39,6 +39,8 @@ type rdataLine struct {
 
 func (l rdataLine) typ() string { return strings.Fields(l.text)[0] }
 
+func (l rdataLine) isSOA() bool { return l.typ() == "SOA" || l.typ() == "TYPE6" }
+
 // owner returns an owner name of its own for the line with index i.
 func (l rdataLine) owner(i int) string {
 	if l.typ() == "NSEC3" {
@@ -90,7 +92,7 @@ func rdataList(t testing.TB, path string) map[string]bool {
 func readRDataLine(l rdataLine) (verdict, text string) {
 	var table source.Table
 	owner := "x"
-	if l.typ() == "SOA" || l.typ() == "TYPE6" {
+	if l.isSOA() {
 		owner = "@"
 	}
 	res := zonefile.ReadBytes("line", []byte(owner+" 3600 IN "+l.text+"\n"),
@@ -194,7 +196,7 @@ func (c checker) judge(t *testing.T, lines []rdataLine) []string {
 			byOwner := map[string]int{}
 			for _, i := range list {
 				owner := lines[i].owner(i)
-				if lines[i].typ() == "SOA" || lines[i].typ() == "TYPE6" {
+				if lines[i].isSOA() {
 					zone.Reset()
 					zone.WriteString(strings.Repeat("\n", linesApart/2))
 					owner = "@"
@@ -251,7 +253,7 @@ func (c checker) judge(t *testing.T, lines []rdataLine) []string {
 	var list []int
 	for i, l := range lines {
 		switch {
-		case l.typ() == "SOA" || l.typ() == "TYPE6":
+		case l.isSOA():
 			settle([]int{i})
 			continue
 		case c.program == "kzonecheck" && l.file == "pointers.txt":
