@@ -348,3 +348,58 @@ func TestTransferEndsOnlyWithoutProgress(t *testing.T) {
 		checkLaws(t, w.Server)
 	})
 }
+
+// The time of a phase ends when its limit says, not earlier, whatever serves the connection.
+func TestTimesOfEachStream(t *testing.T) {
+	const idle, message = 10 * time.Second, 4 * time.Second
+	query, err := servertest.Query("2.0.192.in-addr.arpa.", dns.TypeSOA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var clock *handClock
+	eachStream(t, func(o *Options) {
+		clock = newHandClock()
+		o.Now = clock.now
+		o.Limits.TCPIdle, o.Limits.TCPWrite = idle, message
+	}, func(t *testing.T, w *streamWay) {
+		for _, step := range []struct {
+			part  int // octets of another query
+			phase tcpPhase
+			limit time.Duration
+			want  answer.CloseReason
+		}{
+			{0, tcpIdle, idle, answer.CloseIdle},
+			{5, tcpOwing, message, answer.CloseSlowQuery},
+		} {
+			c := w.dial()
+			c.send(t, query)
+			c.receive(t)
+			if _, err := c.Write(workertest.Framed(query)[:step.part]); err != nil {
+				t.Fatal(err)
+			}
+			workertest.Await(t, "the phase", func() (is bool) {
+				w.connections(func(c *tcpConn) {
+					p, _ := c.phase()
+					is = p == step.phase
+				})
+				return is
+			})
+			clock.advance(step.limit - 1)
+			w.look()
+			early := w.Totals().Open != 1
+			w.connections(func(c *tcpConn) {
+				n, ok := c.sock.(*netConn)
+				early = early || ok && n.late.Load()
+			})
+			if early {
+				t.Errorf("closed before its time as %v", step.want)
+			}
+			clock.advance(1)
+			w.look()
+			workertest.Await(t, "its end", func() bool { return w.Totals().Closed[step.want] == 1 })
+			if _, err := c.Read(make([]byte, 1)); err == nil {
+				t.Error("the client got more")
+			}
+		}
+	})
+}
