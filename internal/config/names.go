@@ -233,7 +233,7 @@ func (w *naming) anyClassless(prefix value, p netip.Prefix, base dname.Name) (dn
 			return nil, nil
 		}
 		if len(n) == len(base) || !n.IsAtOrBelow(base) {
-			w.name.fail("%v is not below %v, where the name of %v must be; correct the name, or remove it for %s.%v", n, base, p, label, base)
+			w.name.fail("%v is not below %v, where the name of %v must be; correct the name, or remove it to use %s.%v", n, base, p, label, base)
 			return nil, nil
 		}
 		if n.Parent().Equal(base) && w.name.isOctet(n.Label(), p) {
