@@ -331,7 +331,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.clock.Start(d.journal.Newest())
 	d.findDamage(cfg, isOld)
 	d.secret = d.cookieSecret(cfg.StateDir)
-	d.zones = commit.New(commit.Options{Journal: d.journal, Show: d.show, Published: d.published})
+	d.zones = commit.New(commit.Options{Journal: d.journal, Derive: []commit.Stage{d.derive}, Show: d.show, Published: d.published})
 	d.keeper = history.NewKeeper(history.Options{Journal: d.journal, Set: d.zones.Set, Log: d.log, Guard: d.contain})
 	d.notifier = notify.New(notify.Options{Set: d.zones.Set, IsOwn: d.isOwn, Log: d.log, Guard: d.contain})
 	d.pacer = pace.New()

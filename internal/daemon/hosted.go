@@ -123,6 +123,9 @@ func (d *Daemon) planHosted(set *zone.Set, o *Outcome) []zone.Change {
 	return changes
 }
 
+// derive adds what follows from changes of hosted zones.
+func (d *Daemon) derive(set *zone.Set, b *zone.Batch) error { return d.hosted.Derive(set, b) }
+
 // owners are the zones and what makes them, for package hosted.
 type owners struct{ d *Daemon }
 

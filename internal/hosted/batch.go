@@ -27,6 +27,7 @@ type Edit struct {
 	Type   rr.Type
 	TTL    uint32
 	Values []Value
+	Alias  *Alias // nil: TTL and Values are its own
 }
 
 // Limits of a batch and of an RRset. An UPSERT counts twice in those of a batch.
@@ -39,7 +40,7 @@ const (
 // work is a batch on its way into a zone.
 type work struct {
 	zone   *zone.Zone
-	texts  textFunc
+	known  facts
 	sets   map[string]*workSet
 	order  []*workSet // as they were first looked at
 	faults []string
@@ -62,7 +63,7 @@ func (w *work) set(owner dname.Name, t rr.Type) *workSet {
 	s := w.sets[key]
 	if s == nil {
 		s = &workSet{owner: owner, typ: t}
-		s.was, _ = readSet(w.zone, owner, t, w.texts)
+		s.was, _ = readSet(w.zone, owner, t, w.known)
 		s.now = s.was
 		w.sets[key] = s
 		w.order = append(w.order, s)
@@ -73,12 +74,13 @@ func (w *work) set(owner dname.Name, t rr.Type) *workSet {
 // apply carries out the edits, one after the other on what the ones before left, and checks
 // the result. It returns the changeset to a serial, nil if no record changes, and the RRsets
 // whose text may have changed.
-func apply(z *zone.Zone, texts textFunc, edits []Edit, next zone.Serial) (c *zone.Changeset, touched []*workSet, err error) {
-	w := &work{zone: z, texts: texts, sets: make(map[string]*workSet, len(edits))}
+func apply(z *zone.Zone, known facts, edits []Edit, next zone.Serial) (c *zone.Changeset, touched []*workSet, err error) {
+	w := &work{zone: z, known: known, sets: make(map[string]*workSet, len(edits))}
 	w.limits(edits)
 	for i := range edits {
 		w.edit(&edits[i])
 	}
+	w.aliases()
 	for _, s := range w.order {
 		w.coexist(s)
 	}
@@ -101,7 +103,7 @@ func (w *work) limits(edits []Edit) {
 		if edits[i].Action == Upsert {
 			times = 2
 		}
-		records += times * len(edits[i].Values)
+		records += times * max(len(edits[i].Values), 1) // an alias is one
 		for _, v := range edits[i].Values {
 			characters += times * len(v.Text)
 		}
@@ -123,8 +125,8 @@ func (w *work) edit(e *Edit) {
 		return
 	}
 	s := w.set(e.Owner, e.Type)
-	given := rrset{e.TTL, e.Values}
-	isThere := len(s.now.values) > 0
+	given := rrset{e.TTL, e.Values, e.Alias}
+	isThere := len(s.now.values) > 0 || s.now.alias != nil
 	switch {
 	case e.Action == Delete && !isThere:
 		w.fault("Tried to delete resource record set [name='%s', type='%v'] but it was not found", name, e.Type)
@@ -151,6 +153,8 @@ func (w *work) permits(e *Edit, name, in string) bool {
 	switch {
 	case atApex && (e.Type == rr.TypeCNAME || e.Type == rr.TypeDS):
 		w.fault("RRSet of type %v with DNS name %s is not permitted at apex in zone %s", e.Type, name, in)
+	case e.Alias != nil && (e.Type == rr.TypeNS || e.Type == rr.TypeSOA || e.Type == rr.TypeCNAME):
+		w.fault("RRSet of type %v with DNS name %s is not permitted as an alias in zone %s", e.Type, name, in)
 	case !atApex && e.Type == rr.TypeSOA:
 		w.fault("RRSet of type SOA with DNS name %s is not permitted in zone %s: an SOA belongs to the name of the zone", name, in)
 	case len(e.Values) > 1 && (e.Type == rr.TypeCNAME || e.Type == rr.TypeSOA):
@@ -215,7 +219,7 @@ func (w *work) changeset(next zone.Serial) *zone.Changeset {
 	now := soa
 	for _, s := range w.order {
 		switch {
-		case !s.edited || s.was.equal(s.typ, &s.now) && sameOctets(s.was.values, s.now.values):
+		case !s.edited:
 		case s.typ == rr.TypeSOA:
 			now.TTL, now.Data = s.now.ttl, s.now.values[0].Data
 		default:
@@ -231,25 +235,6 @@ func (w *work) changeset(next zone.Serial) *zone.Changeset {
 	c.Removed = append([]zone.Record{soa}, c.Removed...)
 	c.Added = append([]zone.Record{now}, c.Added...)
 	return c
-}
-
-// sameOctets reports whether equal RRsets are written alike, such as in the case of letters.
-func sameOctets(a, b []Value) bool {
-	for _, v := range a {
-		if !contains(b, v.Data) {
-			return false
-		}
-	}
-	return true
-}
-
-func contains(list []Value, data []byte) bool {
-	for _, v := range list {
-		if bytes.Equal(v.Data, data) {
-			return true
-		}
-	}
-	return false
 }
 
 // missing appends the records of a that b lacks.

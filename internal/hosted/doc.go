@@ -6,6 +6,7 @@
 //	zone.go     what is known of a zone besides its records, and how notes store it
 //	place.go    creation and removal of zones
 //	batch.go    a batch of changes and a zone → a changeset, or all faults
+//	alias.go    aliases within a zone, which follow their targets
 //	round.go    batches that wait together → one commit, with a step for each
 //	value.go    texts of records ↔ RDATA; submitted texts that differ from ours
 //	list.go     pages of record sets and zones; index.go and order.go keep their order

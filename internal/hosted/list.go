@@ -15,6 +15,7 @@ type RecordSet struct {
 	Type   rr.Type
 	TTL    uint32
 	Values []Value
+	Alias  *Alias // nil: TTL and Values are its own
 }
 
 // Start is where a list of record sets begins: at the first that is not before it.
@@ -49,10 +50,6 @@ func (s *Store) Records(id string, start Start, limit int) (page []RecordSet, ne
 	defer release()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	texts := func(key string) (submitted, bool) {
-		sub, ok := e.texts[key]
-		return sub, ok
-	}
 	for key := range e.index.names.from(from) {
 		owner := nameOfKey(key, apex)
 		for _, set := range sortedSets(z, owner) {
@@ -63,8 +60,8 @@ func (s *Store) Records(id string, start Start, limit int) (page []RecordSet, ne
 			if len(page) == limit {
 				return page, &one, nil
 			}
-			read := asSet(owner, &set, texts)
-			one.TTL, one.Values = read.ttl, read.values
+			read := asSet(owner, &set, e)
+			one.TTL, one.Values, one.Alias = read.ttl, read.values, read.alias
 			page = append(page, one)
 		}
 	}

@@ -130,7 +130,7 @@ func (s *Store) plan(set *zone.Set, list []*placement) *plan {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	now := s.o.Now()
-	p := &plan{s: s, set: set, now: now, batch: &zone.Batch{Source: "route53", At: now.UnixMilli()}, refs: map[string]bool{}, touched: map[string]bool{}, next: s.next}
+	p := &plan{s: s, set: set, now: now, batch: &zone.Batch{Source: source, At: now.UnixMilli()}, refs: map[string]bool{}, touched: map[string]bool{}, next: s.next}
 	for _, one := range list {
 		one.zone, one.change, one.err = nil, Change{}, nil
 		one.done = p.add(one)
@@ -268,7 +268,7 @@ func (p *plan) content(z *Zone) (*zone.Zone, *rrset, error) {
 		return nil, nil, faultf(InvalidDomainName, "The zone %s cannot be made: %v", FormatName(z.Apex), findings)
 	}
 	data = withSerial(data, 1)
-	return content, &rrset{c.SOATTL, []Value{{textOf(rr.TypeSOA, data), data}}}, nil
+	return content, &rrset{ttl: c.SOATTL, values: []Value{{textOf(rr.TypeSOA, data), data}}}, nil
 }
 
 // newID returns a random id.
@@ -289,6 +289,9 @@ func (p *plan) remove(e *entry) (*Zone, Change, error) {
 	c := zone.Change{Apex: e.zone.Apex, Base: z, Notes: []zone.Note{{Key: noteZone}}}
 	for key := range e.texts {
 		c.Notes = append(c.Notes, zone.Note{Key: noteText + key})
+	}
+	for key := range e.aliased.byKey {
+		c.Notes = append(c.Notes, zone.Note{Key: noteAlias + key})
 	}
 	p.batch.Changes = append(p.batch.Changes, c)
 	r := removed{e.zone.ID, e.zone.CallerReference, p.now.UnixMilli()}

@@ -45,7 +45,7 @@ func (s *Store) ChangeRecords(ctx context.Context, id string, edits []Edit, by s
 	if err != nil {
 		return Change{}, err
 	}
-	j := &job{entry: e, edits: edits, source: "route53 by " + by, done: make(chan struct{})}
+	j := &job{entry: e, edits: edits, source: source + " by " + by, done: make(chan struct{})}
 	if !s.enqueue(ctx, j) {
 		return Change{}, errStopping
 	}
@@ -114,6 +114,9 @@ func (s *Store) refuseRest() {
 	}
 }
 
+// source begins the sources of our steps in the history.
+const source = "route53"
+
 // round is some batches on their way into the zones of one moment.
 type round struct {
 	s     *Store
@@ -128,10 +131,10 @@ type zoneRound struct {
 	entry *entry
 	base  *zone.Zone
 	zone  *zone.Zone
-	texts map[string]submitted // with those of the round
 	steps []zone.Step
 	notes []zone.Note
 	next  map[string]submitted // texts that change; without a text: none from now on
+	now   map[string]*Alias    // aliases that come and go (nil)
 }
 
 // commit carries out batches in their order and makes what they change durable and visible.
@@ -208,13 +211,31 @@ func (r *round) zone(e *entry) (*zoneRound, error) {
 	if z == nil || !z.IsAvailable() {
 		return nil, faultf(ServiceUnavailable, "The zone has no data: what is stored of it is damaged; `ptrd status` has the reason.")
 	}
-	zr := &zoneRound{entry: e, base: z, zone: z, next: map[string]submitted{}}
+	zr := &zoneRound{entry: e, base: z, zone: z, next: map[string]submitted{}, now: map[string]*Alias{}}
 	r.of[e] = zr
 	r.zones = append(r.zones, zr)
 	return zr, nil
 }
 
-// text returns the submitted text of an RRset as the steps so far left it.
+// alias implements facts.
+func (zr *zoneRound) alias(key string) *Alias {
+	if a, ok := zr.now[key]; ok {
+		return a
+	}
+	return zr.entry.alias(key)
+}
+
+// aliasesOf implements facts. Some may have another target by now.
+func (zr *zoneRound) aliasesOf(target string) (keys []string) {
+	for key, a := range zr.now {
+		if a != nil && a.Target.Key()+key[len(key)-2:] == target {
+			keys = append(keys, key)
+		}
+	}
+	return append(keys, zr.entry.aliasesOf(target)...)
+}
+
+// text implements facts: the submitted text of an RRset as the steps so far left it.
 func (zr *zoneRound) text(key string) (submitted, bool) {
 	if sub, ok := zr.next[key]; ok {
 		return sub, len(sub.texts) > 0
@@ -231,7 +252,7 @@ func (r *round) carryOut(j *job) {
 	}
 	r.s.mu.RLock()
 	defer r.s.mu.RUnlock()
-	c, touched, err := apply(zr.zone, zr.text, j.edits, zr.zone.Serial().Next(r.now.Unix()))
+	c, touched, err := apply(zr.zone, zr, j.edits, zr.zone.Serial().Next(r.now.Unix()))
 	if err != nil {
 		j.err = err
 		return
@@ -262,13 +283,21 @@ func (r *round) carryOut(j *job) {
 			zr.notes = append(zr.notes, n)
 			zr.next[key] = sub
 		}
+		if had := zr.alias(key); !had.equal(s.now.alias) {
+			n := zone.Note{Key: noteAlias + key}
+			if s.now.alias != nil {
+				n = noteOf(n.Key, s.now.alias)
+			}
+			zr.notes = append(zr.notes, n)
+			zr.now[key] = s.now.alias
+		}
 	}
 	j.change = Change{ID: r.s.changeID(j.entry.id, zr.zone.Serial(), r.now), SubmittedAt: r.now.UTC()}
 }
 
 // batch returns what the round changes; nil: nothing.
 func (r *round) batch() *zone.Batch {
-	b := &zone.Batch{Source: "route53", At: r.now.UnixMilli()}
+	b := &zone.Batch{Source: source, At: r.now.UnixMilli()}
 	for _, zr := range r.zones {
 		switch {
 		case len(zr.steps) > 0:
@@ -294,6 +323,9 @@ func (r *round) adopt() {
 			} else {
 				delete(zr.entry.texts, key)
 			}
+		}
+		for key, a := range zr.now {
+			zr.entry.aliased.set(key, a)
 		}
 	}
 }

@@ -109,6 +109,7 @@ type entry struct {
 	apex  dname.Name
 	zone  *Zone                // the rest of it, which may change
 	texts map[string]submitted // by setKey
+	aliased
 	index index
 }
 
@@ -143,6 +144,10 @@ func (s *Store) Load() error {
 			if key, ok := strings.CutPrefix(n.Key, noteText); ok {
 				if sub, ok := readNote(n.Value); ok {
 					e.texts[key] = sub
+				}
+			} else if key, ok := strings.CutPrefix(n.Key, noteAlias); ok && len(key) > 2 {
+				if a := new(Alias); json.Unmarshal(n.Value, a) == nil && dname.FromWire(a.Target) != nil {
+					e.aliased.set(key, a)
 				}
 			} else if n.Key == noteZone {
 				e.zone = &Zone{Apex: apex}
@@ -296,6 +301,12 @@ func (s *Store) Published(b *zone.Batch) {
 			e.index.published(c)
 		}
 	}
+}
+
+// text implements facts.
+func (e *entry) text(key string) (submitted, bool) {
+	sub, ok := e.texts[key]
+	return sub, ok
 }
 
 // entryOf returns the zone with an id.

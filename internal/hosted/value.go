@@ -145,6 +145,7 @@ func textOf(t rr.Type, data []byte) string { return toOctal(rr.Text(t, data)) }
 type rrset struct {
 	ttl    uint32
 	values []Value
+	alias  *Alias // that has these values from another RRset; nil: they are its own
 }
 
 // submitted is the text of an RRset as a client submitted it, where that differs from ours.
@@ -153,8 +154,12 @@ type submitted struct {
 	texts []string
 }
 
-// textFunc returns the submitted text of an RRset by setKey.
-type textFunc func(key string) (submitted, bool)
+// facts are what is known of RRsets besides their data, by setKey.
+type facts interface {
+	text(key string) (submitted, bool)
+	alias(key string) *Alias
+	aliasesOf(target string) []string
+}
 
 // setKey is the key of an RRset: the owner in lower case and the type.
 func setKey(owner dname.Name, t rr.Type) string {
@@ -182,24 +187,28 @@ func sumOf(t rr.Type, values []Value) (sum [8]byte) {
 
 // readSet returns the RRset of a zone, with the texts that were submitted. The serial of an
 // SOA is the submitted one.
-func readSet(z *zone.Zone, owner dname.Name, t rr.Type, texts textFunc) (s rrset, ok bool) {
+func readSet(z *zone.Zone, owner dname.Name, t rr.Type, known facts) (s rrset, ok bool) {
 	set, ok := z.Get(owner, t)
 	if !ok {
-		return s, false
+		return rrset{alias: known.alias(setKey(owner, t))}, false
 	}
-	return asSet(owner, &set, texts), true
+	return asSet(owner, &set, known), true
 }
 
 // asSet is readSet of an RRset that was found already.
-func asSet(owner dname.Name, set *zone.RRset, texts textFunc) rrset {
+func asSet(owner dname.Name, set *zone.RRset, known facts) rrset {
 	t := set.Type
 	s := rrset{ttl: set.TTL}
 	for it := set.Data(); it.Next(); {
 		s.values = append(s.values, Value{Data: slices.Concat(it.Head, it.Tail)})
 	}
-	if known, has := texts(setKey(owner, t)); has && known.sum == sumOf(t, s.values) {
-		list := make([]Value, 0, len(known.texts))
-		for _, text := range known.texts {
+	key := setKey(owner, t)
+	if s.alias = known.alias(key); s.alias != nil {
+		return s
+	}
+	if sub, has := known.text(key); has && sub.sum == sumOf(t, s.values) {
+		list := make([]Value, 0, len(sub.texts))
+		for _, text := range sub.texts {
 			v, err := ParseValue(t, text)
 			if err != nil { // a later version reads it in another way
 				break
@@ -219,6 +228,9 @@ func asSet(owner dname.Name, set *zone.RRset, texts textFunc) rrset {
 
 // equal reports whether both have the same TTL and RDATA.
 func (s *rrset) equal(t rr.Type, b *rrset) bool {
+	if s.alias != nil || b.alias != nil {
+		return s.alias.equal(b.alias)
+	}
 	if s.ttl != b.ttl || len(s.values) != len(b.values) {
 		return false
 	}
@@ -231,6 +243,9 @@ func (s *rrset) equal(t rr.Type, b *rrset) bool {
 // note returns the note of an RRset's text: without a value if the text is ours.
 func (s *rrset) note(owner dname.Name, t rr.Type) (zone.Note, submitted) {
 	n := zone.Note{Key: noteText + setKey(owner, t)}
+	if s.alias != nil {
+		return n, submitted{}
+	}
 	own := t != rr.TypeSOA // its serial is ours
 	for _, v := range s.values {
 		own = own && v.Text == textOf(t, v.Data)

@@ -45,11 +45,12 @@ type removed struct {
 const NotePrefix = "hosted/"
 
 // The keys of notes: of a zone, its own and one for each RRset whose text differs from ours
-// (the owner in lower case and the type follow); of shared, one for each delegation set and
+// or that is an alias (the owner in lower case and the type follow); of shared, one for each delegation set and
 // removed zone (the id follows), and the secret of the ids of changes.
 const (
 	noteZone    = NotePrefix + "zone"
 	noteText    = NotePrefix + "text/"
+	noteAlias   = NotePrefix + "alias/"
 	noteSet     = NotePrefix + "set/"
 	noteRemoved = NotePrefix + "removed/"
 	noteSecret  = NotePrefix + "secret"

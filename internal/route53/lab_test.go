@@ -60,7 +60,7 @@ func (l *lab) start() {
 		l.t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	l.writer = commit.New(commit.Options{Journal: j, Published: func(b *zone.Batch) { l.store.Published(b) }})
+	l.writer = commit.New(commit.Options{Journal: j, Derive: []commit.Stage{func(set *zone.Set, b *zone.Batch) error { return l.store.Derive(set, b) }}, Published: func(b *zone.Batch) { l.store.Published(b) }})
 	l.store = hosted.New(hosted.Options{
 		Writer: l.writer, Journal: j, Owners: l, Log: log, Now: func() time.Time { return l.now },
 		Restore: func(apex dname.Name) (*zone.Zone, bool, error) { return j.Restore(apex) },

@@ -78,7 +78,7 @@ func (s *Server) changeResourceRecordSets(q *request) (any, error) {
 	edits := make([]hosted.Edit, 0, len(changes))
 	var faults []string
 	for _, c := range changes {
-		e, wrong, err := parseChange(c)
+		e, wrong, err := parseChange(c, z.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -106,7 +106,7 @@ func (s *Server) changeResourceRecordSets(q *request) (any, error) {
 
 // parseChange reads one change. faults are what is wrong with its values and name, which does
 // not keep the others from being checked.
-func parseChange(c *element) (e hosted.Edit, faults []string, err error) {
+func parseChange(c *element, zoneID string) (e hosted.Edit, faults []string, err error) {
 	action, err := c.required("Action")
 	if err != nil {
 		return e, nil, err
@@ -140,11 +140,17 @@ func parseChange(c *element) (e hosted.Edit, faults []string, err error) {
 			return e, nil, invalidInput("%s is not offered: %s of record set [name='%s', type='%s']", what.element, what.is, name, kind)
 		}
 	}
-	if set.child("AliasTarget") != nil {
-		return e, nil, invalidInput("AliasTarget is not offered: record set [name='%s', type='%s']", name, kind)
+	if e.Owner, err = hosted.ParseName(name); err != nil {
+		faults = append(faults, fmt.Sprintf("Invalid Resource Record Set: the name '%s' is not a valid domain name: %v", name, err))
 	}
 	ttl, hasTTL := set.value("TTL")
 	records := set.list("ResourceRecords", "ResourceRecord")
+	if target := set.child("AliasTarget"); target != nil && !hasTTL && len(records) == 0 {
+		e.Alias, err = parseAlias(target, zoneID, name, kind)
+		return e, faults, err
+	} else if target != nil {
+		return e, nil, invalidInput("Invalid request: Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found more than one in Change with [Action=%s, Name=%s, Type=%s, SetIdentifier=null]", action, name, kind)
+	}
 	if !hasTTL || len(records) == 0 {
 		return e, nil, invalidInput("Invalid request: Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found none in Change with [Action=%s, Name=%s, Type=%s, SetIdentifier=null]", action, name, kind)
 	}
@@ -153,9 +159,6 @@ func parseChange(c *element) (e hosted.Edit, faults []string, err error) {
 		return e, nil, invalidInput("The TTL '%.50s' of record set [name='%s', type='%s'] must be a number from 0 to %d", ttl, name, kind, maxTTL)
 	}
 	e.TTL = uint32(n)
-	if e.Owner, err = hosted.ParseName(name); err != nil {
-		faults = append(faults, fmt.Sprintf("Invalid Resource Record Set: the name '%s' is not a valid domain name: %v", name, err))
-	}
 	for _, r := range records {
 		text, ok := r.value("Value") // as it is, so that it is listed so
 		if !ok {
@@ -171,6 +174,30 @@ func parseChange(c *element) (e hosted.Edit, faults []string, err error) {
 		e.Values = append(e.Values, v)
 	}
 	return e, faults, nil
+}
+
+// parseAlias reads the target of an alias, which must be in the same hosted zone.
+func parseAlias(e *element, zoneID, name, kind string) (*hosted.Alias, error) {
+	id, err := e.required("HostedZoneId")
+	if err != nil {
+		return nil, err
+	}
+	target, err := e.required("DNSName")
+	if err != nil {
+		return nil, err
+	}
+	evaluate, err := e.required("EvaluateTargetHealth")
+	if err != nil {
+		return nil, err
+	}
+	if bareID(id) != zoneID {
+		return nil, invalidInput("AliasTarget with HostedZoneId %s is not offered: an alias can target records of its own hosted zone %s alone; record set [name='%s', type='%s']", bareID(id), zoneID, name, kind)
+	}
+	a := &hosted.Alias{Evaluate: evaluate == "true"}
+	if a.Target, err = hosted.ParseName(target); err != nil {
+		return nil, invalidInput("The alias target '%s' of record set [name='%s', type='%s'] is not a valid domain name: %v", target, name, kind, err)
+	}
+	return a, nil
 }
 
 func (s *Server) listResourceRecordSets(q *request) (any, error) {
@@ -211,9 +238,14 @@ func (s *Server) listResourceRecordSets(q *request) (any, error) {
 		MaxItems    string
 	}{MaxItems: strconv.Itoa(limit)}
 	for _, r := range page {
-		x := xmlRecords{Name: hosted.FormatName(r.Owner), Type: r.Type.String(), TTL: r.TTL}
-		for _, v := range r.Values {
-			x.Values = append(x.Values, xmlValue{v.Text})
+		x := xmlRecords{Name: hosted.FormatName(r.Owner), Type: r.Type.String()}
+		if a := r.Alias; a != nil {
+			x.Alias = &xmlAlias{z.ID, hosted.FormatName(a.Target), a.Evaluate}
+		} else {
+			x.TTL, x.Values = &r.TTL, &xmlValues{}
+			for _, v := range r.Values {
+				x.Values.List = append(x.Values.List, xmlValue{v.Text})
+			}
 		}
 		out.Sets = append(out.Sets, x)
 	}

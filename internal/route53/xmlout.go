@@ -38,8 +38,17 @@ type (
 	xmlRecords struct {
 		Name   string
 		Type   string
-		TTL    uint32
-		Values []xmlValue `xml:"ResourceRecords>ResourceRecord"`
+		TTL    *uint32    `xml:",omitempty"`
+		Values *xmlValues `xml:"ResourceRecords,omitempty"`
+		Alias  *xmlAlias  `xml:"AliasTarget,omitempty"`
+	}
+	xmlAlias struct {
+		ZoneID   string `xml:"HostedZoneId"`
+		DNSName  string
+		Evaluate bool `xml:"EvaluateTargetHealth"`
+	}
+	xmlValues struct {
+		List []xmlValue `xml:"ResourceRecord"`
 	}
 	xmlValue struct{ Value string }
 	xmlTags  struct {

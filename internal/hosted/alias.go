@@ -1,0 +1,175 @@
+package hosted
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Alias is an RRset that has the data of another one of its zone. Queries see records of its
+// type and not the alias.
+type Alias struct {
+	Target   dname.Name `json:"target"`
+	Evaluate bool       `json:"evaluate,omitempty"` // as submitted; there are no health checks
+}
+
+// equal reports whether both are the same alias, or none.
+func (a *Alias) equal(b *Alias) bool {
+	return a == nil && b == nil || a != nil && b != nil && a.Evaluate == b.Evaluate && a.Target.Equal(b.Target)
+}
+
+// aliased are the aliases of a zone, by setKey, and which there are of each target.
+type aliased struct {
+	byKey    map[string]*Alias
+	byTarget map[string][]string
+}
+
+// alias implements facts.
+func (a *aliased) alias(key string) *Alias { return a.byKey[key] }
+
+// aliasesOf implements facts.
+func (a *aliased) aliasesOf(target string) []string { return a.byTarget[target] }
+
+func (a *aliased) set(key string, alias *Alias) {
+	typ := key[len(key)-2:]
+	if old := a.byKey[key]; old != nil {
+		target := old.Target.Key() + typ
+		a.byTarget[target] = slices.DeleteFunc(a.byTarget[target], func(k string) bool { return k == key })
+		if len(a.byTarget[target]) == 0 {
+			delete(a.byTarget, target)
+		}
+	}
+	if alias == nil {
+		delete(a.byKey, key)
+		return
+	}
+	if a.byKey == nil {
+		a.byKey, a.byTarget = map[string]*Alias{}, map[string][]string{}
+	}
+	a.byKey[key] = alias
+	target := alias.Target.Key() + typ
+	a.byTarget[target] = append(a.byTarget[target], key)
+}
+
+// nameOf returns the owner and type of a setKey.
+func nameOf(key string) (dname.Name, rr.Type) {
+	n := len(key) - 2
+	return dname.FromWire([]byte(key[:n])), rr.Type(key[n])<<8 | rr.Type(key[n+1])
+}
+
+// aliases gives aliases the data of their targets, after all edits.
+func (w *work) aliases() {
+	for _, s := range slices.Clone(w.order) {
+		if s.edited && s.now.alias != nil {
+			w.derive(s)
+		}
+	}
+	for _, s := range slices.Clone(w.order) {
+		if !s.edited || s.now.alias != nil {
+			continue
+		}
+		for _, key := range w.known.aliasesOf(setKey(s.owner, s.typ)) {
+			owner, typ := nameOf(key)
+			if a := w.set(owner, typ); a.now.alias != nil && a.now.alias.Target.Equal(s.owner) {
+				a.edited = true
+				w.derive(a)
+			}
+		}
+	}
+}
+
+// derive gives an alias the data of its target.
+func (w *work) derive(s *workSet) {
+	target := w.set(s.now.alias.Target, s.typ)
+	in := FormatName(w.zone.Apex())
+	switch {
+	case !target.owner.IsAtOrBelow(w.zone.Apex()):
+		w.fault("Tried to create an alias that targets %s, type %v in zone %s, but the alias target name does not lie within the target zone", FormatName(target.owner), s.typ, in)
+	case target.now.alias != nil:
+		w.fault("Tried to create an alias that targets %s, type %v in zone %s, which is an alias itself", FormatName(target.owner), s.typ, in)
+	case len(target.now.values) == 0:
+		w.fault("Tried to create an alias [name='%s', type='%v'] that targets %s, type %v in zone %s, but that target was not found", FormatName(s.owner), s.typ, FormatName(target.owner), s.typ, in)
+	}
+	s.now.ttl, s.now.values = target.now.ttl, target.now.values
+}
+
+// Derive implements a [commit.Stage]: aliases follow changes that others make of their zone,
+// such as a rollback, in the same step.
+func (s *Store) Derive(_ *zone.Set, b *zone.Batch) error {
+	for i := range b.Changes {
+		if err := s.deriveZone(&b.Changes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) deriveZone(c *zone.Change) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	e := s.byApex[c.Apex.Key()]
+	if e == nil || len(e.aliased.byKey) == 0 || c.Zone == nil || len(c.Steps) == 0 {
+		return nil
+	}
+	for _, step := range c.Steps {
+		if strings.HasPrefix(step.Source, source) {
+			return nil // by apply, which knows of aliases that come and go with this step
+		}
+	}
+	last := &c.Steps[len(c.Steps)-1]
+	extra := &zone.Changeset{Apex: c.Apex, From: c.Zone.Serial(), To: c.Zone.Serial() + 1}
+	seen := map[string]bool{}
+	follow := func(key string) {
+		a := e.aliased.byKey[key]
+		if a == nil || seen[key] {
+			return
+		}
+		seen[key] = true
+		owner, typ := nameOf(key)
+		had, want := records(c.Zone, owner, owner, typ), records(c.Zone, a.Target, owner, typ)
+		if !slices.EqualFunc(had, want, func(x, y zone.Record) bool { return x.TTL == y.TTL && bytes.Equal(x.Data, y.Data) }) {
+			extra.Removed, extra.Added = append(extra.Removed, had...), append(extra.Added, want...)
+		}
+	}
+	for _, step := range c.Steps {
+		for _, list := range [][]zone.Record{step.Changeset.Removed, step.Changeset.Added} {
+			for i := range list {
+				key := setKey(list[i].Owner, list[i].Type)
+				follow(key)
+				for _, alias := range e.aliased.byTarget[key] {
+					follow(alias)
+				}
+			}
+		}
+	}
+	if len(extra.Removed)+len(extra.Added) == 0 {
+		return nil
+	}
+	soa := records(c.Zone, c.Apex, c.Apex, rr.TypeSOA)[0]
+	next := soa
+	next.Data = withSerial(soa.Data, extra.To)
+	extra.Removed, extra.Added = append([]zone.Record{soa}, extra.Removed...), append([]zone.Record{next}, extra.Added...)
+	z, err := c.Zone.Apply(extra)
+	if err != nil {
+		return err
+	}
+	c.Zone, last.Changeset = z, zone.Condense([]*zone.Changeset{last.Changeset, extra})
+	return nil
+}
+
+// records returns the records of an RRset as those of another owner.
+func records(z *zone.Zone, from, owner dname.Name, t rr.Type) (out []zone.Record) {
+	set, ok := z.Get(from, t)
+	if !ok {
+		return nil
+	}
+	for it := set.Data(); it.Next(); {
+		out = append(out, zone.Record{Owner: owner, Type: t, TTL: set.TTL, Data: slices.Concat(it.Head, it.Tail)})
+	}
+	slices.SortFunc(out, func(a, b zone.Record) int { return bytes.Compare(a.Data, b.Data) })
+	return out
+}

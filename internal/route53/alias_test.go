@@ -1,0 +1,99 @@
+package route53
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// aliasTo is a change of an alias.
+func aliasTo(action, name, kind, id, target string) string {
+	return fmt.Sprintf("<Change><Action>%s</Action><ResourceRecordSet><AliasTarget><DNSName>%s</DNSName><EvaluateTargetHealth>false</EvaluateTargetHealth><HostedZoneId>%s</HostedZoneId></AliasTarget><Name>%s</Name><Type>%s</Type></ResourceRecordSet></Change>",
+		action, target, id, name, kind)
+}
+
+// TestAlias: an alias has the data and the TTL of its target, in the same changeset.
+func TestAlias(t *testing.T) {
+	l := newLab(t)
+	id := l.create("example.com", "1")
+	apex := dname.MustParse("example.com")
+	served := func(name string) string {
+		z := l.writer.Set().Get(apex)
+		set, ok := z.Get(dname.MustParse(name), rr.TypeA)
+		if !ok {
+			return ""
+		}
+		out := fmt.Sprint(set.TTL)
+		for it := set.Data(); it.Next(); {
+			out += fmt.Sprint(" ", append(append([]byte{}, it.Head...), it.Tail...))
+		}
+		return out
+	}
+	check := func(what, name, want string) {
+		t.Helper()
+		if got := served(name); got != want {
+			t.Errorf("%s: %s has %q, want %q", what, name, got, want)
+		}
+	}
+	l.must(id, aliasTo("CREATE", "example.com", "A", id, "www.example.com"), aliasTo("CREATE", `\052.example.com`, "A", id, "www.example.com."), change("CREATE", "www.example.com", "A", 60, "192.0.2.1"))
+	check("created", "example.com", "60 [192 0 2 1]")
+	check("created", "*.example.com", "60 [192 0 2 1]")
+	before := l.writer.Set().Get(apex).Serial()
+	l.must(id, change("UPSERT", "www.example.com", "A", 90, "192.0.2.1", "192.0.2.2"))
+	check("changed", "example.com", "90 [192 0 2 1] [192 0 2 2]")
+	if after := l.writer.Set().Get(apex).Serial(); after != before+1 {
+		t.Errorf("serial %d after %d, must be one step", after, before)
+	}
+	listing := func() string { return l.call("GET", "hostedzone/"+id+"/rrset", "").body }
+	want := "<ResourceRecordSet><Name>example.com.</Name><Type>A</Type><AliasTarget><HostedZoneId>" + id + "</HostedZoneId><DNSName>www.example.com.</DNSName><EvaluateTargetHealth>false</EvaluateTargetHealth></AliasTarget></ResourceRecordSet>"
+	if !strings.Contains(listing(), want) {
+		t.Errorf("%s", listing())
+	}
+	for _, c := range []struct{ what, change, message string }{
+		{"target deleted", change("DELETE", "www.example.com", "A", 90, "192.0.2.1", "192.0.2.2"), "[Tried to create an alias [name='example.com.', type='A'] that targets www.example.com., type A in zone example.com., but that target was not found, Tried to create an alias [name='\\052.example.com.', type='A'] that targets www.example.com., type A in zone example.com., but that target was not found]"},
+		{"no target", aliasTo("CREATE", "x.example.com", "A", id, "none.example.com"), "[Tried to create an alias [name='x.example.com.', type='A'] that targets none.example.com., type A in zone example.com., but that target was not found]"},
+		{"outside", aliasTo("CREATE", "x.example.com", "A", id, "example.org"), "[Tried to create an alias that targets example.org., type A in zone example.com., but the alias target name does not lie within the target zone]"},
+		{"alias of an alias", aliasTo("CREATE", "x.example.com", "A", id, "example.com"), "[Tried to create an alias that targets example.com., type A in zone example.com., which is an alias itself]"},
+		{"another zone", aliasTo("CREATE", "x.example.com", "A", "Z2FDTNDATAQYW2", "d1.cloudfront.net"), "AliasTarget with HostedZoneId Z2FDTNDATAQYW2 is not offered: an alias can target records of its own hosted zone " + id + " alone; record set [name='x.example.com', type='A']"},
+		{"there already", aliasTo("CREATE", "example.com", "A", id, "www.example.com"), "[Tried to create resource record set [name='example.com.', type='A'] but it already exists]"},
+		{"deleted as records", change("DELETE", "example.com", "A", 90, "192.0.2.1", "192.0.2.2"), "[Tried to delete resource record set [name='example.com.', type='A'] but the values provided do not match the current values]"},
+	} {
+		if got := l.batch(id, c.change); got.status != 400 || got.message != c.message {
+			t.Errorf("%s: %d %s, want %s", c.what, got.status, got.message, c.message)
+		}
+	}
+	l.stop()
+	l.start()
+	if !strings.Contains(listing(), want) {
+		t.Errorf("after a restart: %s", listing())
+	}
+	// Another source changes the target, as a rollback does.
+	if _, err := l.writer.Commit(commit.Request{Propose: func(set *zone.Set) (*zone.Batch, error) {
+		z := set.Get(apex)
+		soa, _ := z.Get(apex, rr.TypeSOA)
+		data := soa.First(nil)
+		next := append([]byte{}, data...)
+		next[len(next)-17]++
+		www := dname.MustParse("www.example.com")
+		c := &zone.Changeset{Apex: apex, From: z.Serial(), To: z.Serial() + 1,
+			Removed: []zone.Record{{Owner: apex, Type: rr.TypeSOA, TTL: soa.TTL, Data: data}, {Owner: www, Type: rr.TypeA, TTL: 90, Data: []byte{192, 0, 2, 1}}},
+			Added:   []zone.Record{{Owner: apex, Type: rr.TypeSOA, TTL: soa.TTL, Data: next}}}
+		applied, err := z.Apply(c)
+		return &zone.Batch{Changes: []zone.Change{{Zone: applied, Apex: apex, Base: z, Kept: true, Steps: []zone.Step{{Changeset: c, Source: "rollback"}}}}}, err
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	check("changed by another source", "example.com", "90 [192 0 2 2]")
+	l.must(id, change("UPSERT", "www.example.com", "A", 30, "192.0.2.3"))
+	check("changed after a restart", "*.example.com", "30 [192 0 2 3]")
+	l.must(id, aliasTo("DELETE", "example.com", "A", id, "www.example.com"), aliasTo("DELETE", "*.example.com", "A", id, "www.example.com"), change("DELETE", "www.example.com", "A", 30, "192.0.2.3"))
+	check("deleted", "example.com", "")
+	if got := l.call("DELETE", "hostedzone/"+id, ""); got.status != 200 {
+		t.Errorf("%+v", got)
+	}
+}
