@@ -175,7 +175,7 @@ func (r *Responder) respondDeferred(s *Deferred, buf []byte, n int) (int, Verdic
 	return length, verdict
 }
 
-// respondWriter is for NOTIFY and UPDATE.
+// respondWriter answers NOTIFY and UPDATE, or defers to their handlers.
 func (r *Responder) respondWriter(s *Deferred, buf []byte) (int, Verdict) {
 	m, q, v := &r.m, &s.Request, s.View
 	// RFC 1996 §3.6 allows other types in NOTIFY, which no server uses; RFC 2136 §3.1.1.
@@ -196,8 +196,8 @@ func (r *Responder) respondWriter(s *Deferred, buf []byte) (int, Verdict) {
 	return r.fail(v, q, buf, wire.RCodeRefused, CountDeferredRefused, wire.EDEProhibited, "")
 }
 
-// respondTransfer is for AXFR and IXFR (RFC 5936 §2.2.1 and §5, and RFC 9103 §7.1 for
-// those over TLS).
+// respondTransfer answers AXFR and IXFR, or defers to their handler (RFC 5936 §2.2.1 and §5; RFC
+// 9103 §7.1 for TLS).
 func (r *Responder) respondTransfer(s *Deferred, buf []byte) (int, Verdict) {
 	m, q, v := &r.m, &s.Request, s.View
 	z := v.Zones.Get(m.question.Name)

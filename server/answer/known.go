@@ -68,7 +68,7 @@ func (k *Known) has(a netip.Addr, now int64) bool {
 	return k != nil && (k.peers.contains(a) || k.proven.has(a, now))
 }
 
-// learn notes that a message with a valid signature came from the address. Only one
+// learn records that a message with a valid signature came from the address. Only one
 // that was signed later than all before it, by the same key, counts: a replayed message
 // must not make its victim a known client.
 func (k *Known) learn(a netip.Addr, key *tsig.Key, signed, now int64) {

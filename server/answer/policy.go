@@ -7,7 +7,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 )
 
-// Policy has access lists, what the server tells about itself, and the limits of answers. It is
+// Policy has access lists, what the server reports about itself, and the limits of answers. It is
 // immutable once it is in a View.
 type Policy struct {
 	Access         ACL

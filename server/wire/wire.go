@@ -1,7 +1,7 @@
 // Package wire reads and writes DNS messages (RFC 1035 §4) in the buffer of the caller. It
 // depends on names, types and positions, but not on zones, policies or sockets.
 //
-// Reading never allocates and never reads beyond the slice, whatever its octets: every reader
+// Reading never allocates and never reads beyond the slice: every reader
 // returns the next offset, or a negative one if the message is malformed. The results refer to
 // the message.
 //

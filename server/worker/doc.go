@@ -1,4 +1,4 @@
-// Package worker has what every goroutine that answers requests needs, whatever transport
+// Package worker has what every goroutine that answers requests needs, for any transport
 // it serves: a [Worker] with a Responder, counters and samples for the query log, and a
 // [Group] with what the workers of a server share (view, limits, clock, log).
 //
