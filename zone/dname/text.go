@@ -34,30 +34,35 @@ func AppendText(dst, text []byte, origin Name) ([]byte, Form, *SyntaxError) {
 	label := len(dst) // where its length octet is
 	dst = append(dst, 0)
 	for i := 0; i < len(text); i++ {
+		plain := i
+		for i < len(text) && nameText[text[i]] {
+			i++
+		}
+		if dst = append(dst, text[plain:i]...); i == len(text) {
+			break
+		}
 		c := text[i]
-		if !nameText[c] {
-			if c == '.' {
-				n := len(dst) - label - 1
-				if n == 0 {
-					return dst[:first], form, &SyntaxError{i, "two dots with no label between them"}
-				}
-				if n > MaxLabel {
-					return dst[:first], form, longLabel(i, n)
-				}
-				dst[label] = byte(n)
-				label = len(dst)
-				dst = append(dst, 0)
-				continue
+		if c == '.' {
+			n := len(dst) - label - 1
+			if n == 0 {
+				return dst[:first], form, &SyntaxError{i, "two dots with no label between them"}
 			}
-			form.Odd = true
-			if c == '\\' {
-				v, n, reason := Unescape(text[i:])
-				if reason != "" {
-					return dst[:first], form, &SyntaxError{i, reason}
-				}
-				c = v
-				i += n - 1
+			if n > MaxLabel {
+				return dst[:first], form, longLabel(i, n)
 			}
+			dst[label] = byte(n)
+			label = len(dst)
+			dst = append(dst, 0)
+			continue
+		}
+		form.Odd = true
+		if c == '\\' {
+			v, n, reason := Unescape(text[i:])
+			if reason != "" {
+				return dst[:first], form, &SyntaxError{i, reason}
+			}
+			c = v
+			i += n - 1
 		}
 		dst = append(dst, c)
 	}
