@@ -9,11 +9,8 @@ import (
 // bitmap is a set of types in windows of 256 (RFC 4034 §4.1.2).
 type bitmap struct{ empty bool } // empty: there may be no type
 
-func (k bitmap) parse(p *Parser, name string) *Fault {
-	list, bad := p.typeList(name, k.empty, false)
-	if bad != nil {
-		return bad
-	}
+func (k bitmap) parse(p *Parser, name string) {
+	list := p.typeList(name, k.empty, false)
 	for len(list) > 0 {
 		window := list[0] >> 8
 		length := len(p.out) + 1
@@ -27,25 +24,21 @@ func (k bitmap) parse(p *Parser, name string) *Fault {
 		}
 		p.out[length] = byte(len(p.out) - length - 1)
 	}
-	return nil
 }
 
 // typeList takes the words that are left as types and returns them in ascending order.
-func (p *Parser) typeList(name string, canBeEmpty bool, word typeCode) ([]Type, *Fault) {
+func (p *Parser) typeList(name string, canBeEmpty bool, word typeCode) []Type {
 	p.types = p.types[:0]
 	for p.word < len(p.words) || len(p.types) == 0 && !canBeEmpty {
-		w, missing := p.next(name)
-		if missing != nil {
-			return nil, missing
-		}
+		w := p.next(name)
 		t, ok := word.find(w.Text)
 		if !ok || w.Quoted || t == TypeNone {
-			return nil, p.fault(0, "bad-type", "%s is not a type; write mnemonics, or TYPEn", Quote(w.Text))
+			p.fail(0, "bad-type", "%s is not a type; write mnemonics, or TYPEn", Quote(w.Text))
 		}
 		p.types = append(p.types, t)
 	}
 	slices.Sort(p.types)
-	return p.types, nil
+	return p.types
 }
 
 func (k bitmap) size(d []byte, at int) (int, string) {
@@ -96,22 +89,17 @@ func appendTypes(dst []byte, start, base int, bits []byte) []byte {
 // nxtBitmap is a set of types below 128 (RFC 2535 §5.2).
 type nxtBitmap struct{}
 
-func (nxtBitmap) parse(p *Parser, name string) *Fault {
-	list, bad := p.typeList(name, true, true)
-	if bad != nil {
-		return bad
-	}
+func (nxtBitmap) parse(p *Parser, name string) {
 	start := len(p.out)
-	for _, t := range list {
+	for _, t := range p.typeList(name, true, true) {
 		if t > 127 {
-			return p.fault(0, "bad-type", "%v is above 127, which NXT cannot have", t)
+			p.fail(0, "bad-type", "%v is above 127, which NXT cannot have", t)
 		}
 		for len(p.out) <= start+int(t)/8 {
 			p.out = append(p.out, 0)
 		}
 		p.out[len(p.out)-1] |= 0x80 >> (t & 7)
 	}
-	return nil
 }
 
 func (nxtBitmap) size(d []byte, at int) (int, string) {
@@ -132,7 +120,7 @@ type digest struct {
 	of        string
 }
 
-func (digest) parse(p *Parser, name string) *Fault   { return hexadecimal(1).parse(p, name) }
+func (digest) parse(p *Parser, name string)          { hexadecimal(1).parse(p, name) }
 func (digest) size(d []byte, at int) (int, string)   { return hexadecimal(1).size(d, at) }
 func (digest) print(dst, d []byte, at, n int) []byte { return appendHex(dst, d[at:at+n]) }
 
@@ -174,15 +162,15 @@ func (keyProtocol) judge(d []byte, at, _ int) (rule, string) {
 // number1 is number(1), to be embedded.
 type number1 struct{}
 
-func (number1) parse(p *Parser, name string) *Fault   { return number(1).parse(p, name) }
+func (number1) parse(p *Parser, name string)          { number(1).parse(p, name) }
 func (number1) size(d []byte, at int) (int, string)   { return number(1).size(d, at) }
 func (number1) print(dst, d []byte, at, n int) []byte { return number(1).print(dst, d, at, n) }
 
 // keyOfKEY is the key of a KEY, which the flags may say is not there.
 type keyOfKEY struct{}
 
-func (keyOfKEY) parse(p *Parser, name string) *Fault {
-	return base64Data(keyOctets(p.out[p.start:])).parse(p, name)
+func (keyOfKEY) parse(p *Parser, name string) {
+	base64Data(keyOctets(p.out[p.start:])).parse(p, name)
 }
 
 // keyOctets returns how many octets the key has at least.

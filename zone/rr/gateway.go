@@ -33,21 +33,19 @@ func (k gateway) field(d []byte) kind {
 	return nil
 }
 
-func (k gateway) parse(p *Parser, name string) *Fault {
+func (k gateway) parse(p *Parser, name string) {
 	d := p.out[p.start:]
 	if f := k.field(d); f != nil {
-		return f.parse(p, name)
+		f.parse(p, name)
+		return
 	}
-	w, missing := p.next(name)
+	w := p.next(name)
 	switch {
-	case missing != nil:
-		return missing
 	case d[1]&byte(k) != gatewayNone:
-		return p.fault(0, "bad-gateway", "%s type %d is not one of 0 (none), 1 (IPv4), 2 (IPv6) and 3 (name)", name, d[1]&byte(k))
+		p.fail(0, "bad-gateway", "%s type %d is not one of 0 (none), 1 (IPv4), 2 (IPv6) and 3 (name)", name, d[1]&byte(k))
 	case w.Quoted || string(w.Text) != ".":
-		return p.fault(0, "bad-gateway", "%s %s, but type 0 means that there is none; write a dot", name, Quote(w.Text))
+		p.fail(0, "bad-gateway", "%s %s, but type 0 means that there is none; write a dot", name, Quote(w.Text))
 	}
-	return nil
 }
 
 func (k gateway) size(d []byte, at int) (int, string) {
@@ -71,8 +69,8 @@ func (k gateway) print(dst, d []byte, at, n int) []byte {
 type ipsecKey struct{}
 
 func (ipsecKey) octets(d []byte) int { return min(int(d[2]), 1) }
-func (k ipsecKey) parse(p *Parser, name string) *Fault {
-	return base64Data(k.octets(p.out[p.start:])).parse(p, name)
+func (k ipsecKey) parse(p *Parser, name string) {
+	base64Data(k.octets(p.out[p.start:])).parse(p, name)
 }
 func (k ipsecKey) size(d []byte, at int) (int, string) { return hexadecimal(k.octets(d)).size(d, at) }
 func (ipsecKey) print(dst, d []byte, at, n int) []byte { return base64Data(0).print(dst, d, at, n) }
@@ -80,20 +78,16 @@ func (ipsecKey) print(dst, d []byte, at, n int) []byte { return base64Data(0).pr
 // relayType is the discovery bit and the type of a relay in one octet, in two words (RFC 8777 §4.2).
 type relayType struct{}
 
-func (relayType) parse(p *Parser, name string) *Fault {
+func (relayType) parse(p *Parser, name string) {
 	var v [2]uint64
 	for i, limit := range [...]uint64{1, 127} {
-		w, missing := p.next([...]string{"discovery-optional bit", "relay type"}[i])
-		if missing != nil {
-			return missing
-		}
+		w := p.next([...]string{"discovery-optional bit", "relay type"}[i])
 		var ok bool
 		if v[i], ok = ParseUint(w.Text, limit); !ok || w.Quoted {
-			return p.fault(0, "bad-number", "%s is not a whole number from 0 to %d", Quote(w.Text), limit)
+			p.fail(0, "bad-number", "%s is not a whole number from 0 to %d", Quote(w.Text), limit)
 		}
 	}
 	p.out = append(p.out, byte(v[0]<<7|v[1]))
-	return nil
 }
 
 func (relayType) size(d []byte, at int) (int, string) { return exactly(d, at, 1) }
@@ -105,36 +99,25 @@ func (relayType) print(dst, d []byte, at, _ int) []byte {
 // in front (RFC 8005 §5).
 type hostIdentity struct{}
 
-func (hostIdentity) parse(p *Parser, _ string) *Fault {
+func (hostIdentity) parse(p *Parser, _ string) {
 	head := len(p.out)
 	p.out = append(p.out, 0)
-	if bad := number(1).parse(p, "algorithm"); bad != nil {
-		return bad
-	}
+	number(1).parse(p, "algorithm")
 	p.out = append(p.out, 0, 0)
-	w, missing := p.next("host identity tag")
-	if missing != nil {
-		return missing
-	}
-	if bad := p.hexWord("host identity tag", w); bad != nil {
-		return bad
-	}
+	p.hexWord("host identity tag", p.next("host identity tag"))
 	tagOctets := len(p.out) - head - 4
-	if w, missing = p.next("public key"); missing != nil {
-		return missing
-	}
+	w := p.next("public key")
 	out, err := base64.StdEncoding.AppendDecode(p.out, w.Text)
 	key := len(out) - len(p.out)
 	if err != nil || w.Quoted || key == 0 || key > 0xffff {
-		return p.fault(0, "bad-base64", "public key %s is not base64", Quote(w.Text))
+		p.fail(0, "bad-base64", "public key %s is not base64", Quote(w.Text))
 	}
 	p.out = out
 	if tagOctets > 255 {
-		return p.fault(0, "long-tag", "the host identity tag has %d octets, at most 255 are allowed", tagOctets)
+		p.fail(0, "long-tag", "the host identity tag has %d octets, at most 255 are allowed", tagOctets)
 	}
 	p.out[head] = byte(tagOctets)
 	binary.BigEndian.PutUint16(p.out[head+2:], uint16(key))
-	return nil
 }
 
 func (hostIdentity) size(d []byte, at int) (int, string) {
@@ -158,26 +141,22 @@ func (hostIdentity) print(dst, d []byte, at, n int) []byte {
 // a6Suffix is the length of the prefix and the other bits of the address (RFC 2874 §3.1).
 type a6Suffix struct{}
 
-func (a6Suffix) parse(p *Parser, _ string) *Fault {
-	w, missing := p.next("prefix length")
-	if missing != nil {
-		return missing
-	}
+func (a6Suffix) parse(p *Parser, _ string) {
+	w := p.next("prefix length")
 	length, ok := ParseUint(w.Text, 128)
 	if !ok || w.Quoted {
-		return p.fault(0, "bad-number", "prefix length %s is not a whole number from 0 to 128", Quote(w.Text))
+		p.fail(0, "bad-number", "prefix length %s is not a whole number from 0 to 128", Quote(w.Text))
 	}
 	p.out = append(p.out, byte(length))
 	if length == 128 {
-		return nil
+		return
 	}
 	at := len(p.out)
-	if bad := (ip6{}).parse(p, "address suffix"); bad != nil {
-		return bad
+	if (ip6{}).parse(p, "address suffix"); p.bad != nil {
+		return
 	}
 	p.out = append(p.out[:at], p.out[at+int(length)/8:]...)
 	p.out[at] &= 0xff >> (length % 8)
-	return nil
 }
 
 func (a6Suffix) size(d []byte, at int) (int, string) {
@@ -205,11 +184,11 @@ func (a6Suffix) print(dst, d []byte, at, n int) []byte {
 // a6Name is the name of the prefix, if it has bits.
 type a6Name struct{}
 
-func (a6Name) parse(p *Parser, name string) *Fault {
+func (a6Name) parse(p *Parser, name string) {
 	if p.out[p.start] == 0 {
-		return nil
+		return
 	}
-	return plainName.parse(p, name)
+	plainName.parse(p, name)
 }
 
 func (a6Name) size(d []byte, at int) (int, string) {

@@ -17,7 +17,7 @@ import (
 // and how they are written as text. A field may be empty, so that its text has no word.
 type kind interface {
 	// parse appends to p.out what the next words of p stand for.
-	parse(p *Parser, name string) *Fault
+	parse(p *Parser, name string)
 	// size returns how many octets of the RDATA d are the field that starts at offset at, which is
 	// at most len(d). If these octets are no such field, it returns a reason.
 	size(d []byte, at int) (n int, reason string)
@@ -46,17 +46,13 @@ type number int
 
 func (k number) limit() uint64 { return math.MaxUint64 >> (64 - 8*k) }
 
-func (k number) parse(p *Parser, name string) *Fault {
-	w, missing := p.next(name)
-	if missing != nil {
-		return missing
-	}
+func (k number) parse(p *Parser, name string) {
+	w := p.next(name)
 	v, ok := ParseUint(w.Text, k.limit())
 	if !ok || w.Quoted {
-		return p.fault(0, "bad-number", "%s %s is not a whole number from 0 to %d", name, Quote(w.Text), k.limit())
+		p.fail(0, "bad-number", "%s %s is not a whole number from 0 to %d", name, Quote(w.Text), k.limit())
 	}
 	p.appendUint(v, int(k))
-	return nil
 }
 
 func (k number) size(d []byte, at int) (int, string) { return exactly(d, at, int(k)) }
@@ -93,17 +89,13 @@ func (k flags) judge(d []byte, at, n int) (rule, string) {
 // serial is the SERIAL of an SOA.
 type serial struct{ number4 }
 
-func (serial) parse(p *Parser, name string) *Fault {
-	w, missing := p.next(name)
-	if missing != nil {
-		return missing
-	}
+func (serial) parse(p *Parser, name string) {
+	w := p.next(name)
 	v, ok := ParseUint(w.Text, math.MaxUint32)
 	if !ok || w.Quoted {
-		return p.fault(0, "bad-serial", "%s %s is not a whole number from 0 to 4294967295; write one%s", name, Quote(w.Text), serialHint(w.Text))
+		p.fail(0, "bad-serial", "%s %s is not a whole number from 0 to 4294967295; write one%s", name, Quote(w.Text), serialHint(w.Text))
 	}
 	p.appendUint(v, 4)
-	return nil
 }
 
 func serialHint(text []byte) string {
@@ -126,17 +118,13 @@ func (number4) print(dst, d []byte, at, n int) []byte { return number(4).print(d
 // period is a time in seconds, which units may follow.
 type period struct{ number4 }
 
-func (period) parse(p *Parser, name string) *Fault {
-	w, missing := p.next(name)
-	if missing != nil {
-		return missing
-	}
+func (period) parse(p *Parser, name string) {
+	w := p.next(name)
 	v, result := ParsePeriod(w.Text)
 	if result != IsPeriod || w.Quoted {
-		return p.fault(0, "bad-number", "%s %s is not a time; write seconds up to 4294967295, or units as in 1h30m", name, Quote(w.Text))
+		p.fail(0, "bad-number", "%s %s is not a time; write seconds up to 4294967295, or units as in 1h30m", name, Quote(w.Text))
 	}
 	p.appendUint(uint64(v), 4)
-	return nil
 }
 
 // moment is a time since 1970, as YYYYMMDDHHmmSS or in seconds (RFC 4034 §3.2).
@@ -144,11 +132,8 @@ type moment struct{}
 
 const momentLayout = "20060102150405"
 
-func (moment) parse(p *Parser, name string) *Fault {
-	w, missing := p.next(name)
-	if missing != nil {
-		return missing
-	}
+func (moment) parse(p *Parser, name string) {
+	w := p.next(name)
 	v, ok := ParseUint(w.Text, math.MaxUint32)
 	if len(w.Text) == len(momentLayout) {
 		t, err := time.Parse(momentLayout, string(w.Text))
@@ -156,10 +141,9 @@ func (moment) parse(p *Parser, name string) *Fault {
 		v, ok = uint64(uint32(t.Unix())), err == nil && t.Year() >= 1900
 	}
 	if !ok || w.Quoted {
-		return p.fault(0, "bad-time", "%s %s is not a time; write it as YYYYMMDDHHmmSS, or in seconds since 1970", name, Quote(w.Text))
+		p.fail(0, "bad-time", "%s %s is not a time; write it as YYYYMMDDHHmmSS, or in seconds since 1970", name, Quote(w.Text))
 	}
 	p.appendUint(v, 4)
-	return nil
 }
 
 func (moment) size(d []byte, at int) (int, string) { return exactly(d, at, 4) }
@@ -175,20 +159,16 @@ type enum struct {
 	prints bool
 }
 
-func (k enum) parse(p *Parser, name string) *Fault {
-	w, missing := p.next(name)
-	if missing != nil {
-		return missing
-	}
+func (k enum) parse(p *Parser, name string) {
+	w := p.next(name)
 	v, ok := ParseUint(w.Text, k.octets.limit())
 	if !ok {
 		v, ok = k.words.find(w.Text)
 	}
 	if !ok || w.Quoted {
-		return p.fault(0, "bad-number", "%s %s is neither a whole number from 0 to %d nor one of the words for them, such as %s", name, Quote(w.Text), k.octets.limit(), k.words[0].word)
+		p.fail(0, "bad-number", "%s %s is neither a whole number from 0 to %d nor one of the words for them, such as %s", name, Quote(w.Text), k.octets.limit(), k.words[0].word)
 	}
 	p.appendUint(v, int(k.octets))
-	return nil
 }
 
 func (k enum) size(d []byte, at int) (int, string) { return k.octets.size(d, at) }
@@ -224,17 +204,13 @@ func (k typeCode) find(text []byte) (t Type, ok bool) {
 	return Type(v), ok
 }
 
-func (k typeCode) parse(p *Parser, name string) *Fault {
-	w, missing := p.next(name)
-	if missing != nil {
-		return missing
-	}
+func (k typeCode) parse(p *Parser, name string) {
+	w := p.next(name)
 	t, ok := k.find(w.Text)
 	if !ok || w.Quoted {
-		return p.fault(0, "bad-type", "%s %s is not a type; write its mnemonic, or TYPEn", name, Quote(w.Text))
+		p.fail(0, "bad-type", "%s %s is not a type; write its mnemonic, or TYPEn", name, Quote(w.Text))
 	}
 	p.appendUint(uint64(t), 2)
-	return nil
 }
 
 func (typeCode) size(d []byte, at int) (int, string) { return exactly(d, at, 2) }
@@ -254,22 +230,18 @@ const (
 	rfc1035Name = lowerName | compressed
 )
 
-func (nameKind) parse(p *Parser, name string) *Fault {
-	w, missing := p.next(name)
-	if missing != nil {
-		return missing
-	}
+func (nameKind) parse(p *Parser, name string) {
+	w := p.next(name)
 	if w.Quoted {
-		return p.fault(-1, "quoted-name", "the %s %s is in quotes; write the name without them", name, Quote(w.Text))
+		p.fail(-1, "quoted-name", "the %s %s is in quotes; write the name without them", name, Quote(w.Text))
 	}
 	off := len(p.out)
 	out, form, bad := dname.AppendText(p.out, w.Text, p.origin)
 	if bad != nil {
-		return p.fault(bad.Offset, "bad-name", "%s %s: %s", name, Quote(w.Text), bad.Reason)
+		p.fail(bad.Offset, "bad-name", "%s %s: %s", name, Quote(w.Text), bad.Reason)
 	}
 	p.out = out
 	p.Names = append(p.Names, Name{Word: p.word - 1, Form: form, Offset: off - p.start})
-	return nil
 }
 
 func (nameKind) size(d []byte, at int) (int, string) {
@@ -286,13 +258,10 @@ func (nameKind) print(dst, d []byte, at, n int) []byte {
 // nameList is any number of names, up to the end.
 type nameList struct{}
 
-func (nameList) parse(p *Parser, name string) *Fault {
+func (nameList) parse(p *Parser, name string) {
 	for p.word < len(p.words) {
-		if bad := plainName.parse(p, name); bad != nil {
-			return bad
-		}
+		plainName.parse(p, name)
 	}
-	return nil
 }
 
 func (nameList) size(d []byte, at int) (int, string) {
@@ -324,14 +293,11 @@ type (
 	ip6 struct{}
 )
 
-func (ip4) parse(p *Parser, name string) *Fault { return p.address(name, false) }
-func (ip6) parse(p *Parser, name string) *Fault { return p.address(name, true) }
+func (ip4) parse(p *Parser, name string) { p.address(name, false) }
+func (ip6) parse(p *Parser, name string) { p.address(name, true) }
 
-func (p *Parser) address(name string, is6 bool) *Fault {
-	w, missing := p.next(name)
-	if missing != nil {
-		return missing
-	}
+func (p *Parser) address(name string, is6 bool) {
+	w := p.next(name)
 	a, err := netip.ParseAddr(string(w.Text))
 	switch {
 	case err != nil || w.Quoted || a.Zone() != "":
@@ -339,13 +305,16 @@ func (p *Parser) address(name string, is6 bool) *Fault {
 		if is6 {
 			example = "2001:db8::1"
 		}
-		return p.fault(0, "bad-address", "%s is not an address; write one like %s", Quote(w.Text), example)
+		p.fail(0, "bad-address", "%s is not an address; write one like %s", Quote(w.Text), example)
 	case a.Is4() == is6 && p.t == TypeA:
-		return p.fault(0, "bad-address", "%s is an IPv6 address; use type AAAA for it", w.Text)
+		p.fail(0, "bad-address", "%s is an IPv6 address; use type AAAA for it", w.Text)
 	case a.Is4() == is6 && p.t == TypeAAAA:
-		return p.fault(0, "bad-address", "%s is an IPv4 address; use type A for it", w.Text)
+		p.fail(0, "bad-address", "%s is an IPv4 address; use type A for it", w.Text)
 	case a.Is4() == is6:
-		return p.fault(0, "bad-address", "%s %s is an address of the other family", name, w.Text)
+		p.fail(0, "bad-address", "%s %s is an address of the other family", name, w.Text)
+	}
+	if p.bad != nil {
+		return
 	}
 	if is6 {
 		b := a.As16()
@@ -354,7 +323,6 @@ func (p *Parser) address(name string, is6 bool) *Fault {
 		b := a.As4()
 		p.out = append(p.out, b[:]...)
 	}
-	return nil
 }
 
 func (ip4) size(d []byte, at int) (int, string) { return exactly(d, at, 4) }
@@ -369,11 +337,8 @@ func (ip6) print(dst, d []byte, at, n int) []byte {
 // hardwareAddress is that of so many octets, in hexadecimal pairs with hyphens.
 type hardwareAddress int
 
-func (k hardwareAddress) parse(p *Parser, name string) *Fault {
-	w, missing := p.next(name)
-	if missing != nil {
-		return missing
-	}
+func (k hardwareAddress) parse(p *Parser, name string) {
+	w := p.next(name)
 	ok := !w.Quoted && len(w.Text) == 3*int(k)-1
 	for i := 0; ok && i < len(w.Text); i += 3 {
 		var v uint64
@@ -382,9 +347,8 @@ func (k hardwareAddress) parse(p *Parser, name string) *Fault {
 		p.out = append(p.out, byte(v))
 	}
 	if !ok {
-		return p.fault(0, "bad-address", "%s %s is not %d pairs of hexadecimal digits with hyphens between them, as in 00-00-5e-00-53-2a", name, Quote(w.Text), int(k))
+		p.fail(0, "bad-address", "%s %s is not %d pairs of hexadecimal digits with hyphens between them, as in 00-00-5e-00-53-2a", name, Quote(w.Text), int(k))
 	}
-	return nil
 }
 
 func (k hardwareAddress) size(d []byte, at int) (int, string) { return exactly(d, at, int(k)) }
@@ -401,11 +365,8 @@ func (k hardwareAddress) print(dst, d []byte, at, n int) []byte {
 // nodeID is 64 bits as four groups of hexadecimal digits (RFC 6742 §2.1).
 type nodeID struct{}
 
-func (nodeID) parse(p *Parser, name string) *Fault {
-	w, missing := p.next(name)
-	if missing != nil {
-		return missing
-	}
+func (nodeID) parse(p *Parser, name string) {
+	w := p.next(name)
 	groups := strings.Split(string(w.Text), ":")
 	ok := !w.Quoted && len(groups) == 4
 	for i := 0; ok && i < 4; i++ {
@@ -415,9 +376,8 @@ func (nodeID) parse(p *Parser, name string) *Fault {
 		p.appendUint(v, 2)
 	}
 	if !ok {
-		return p.fault(0, "bad-address", "%s %s is not four groups of up to four hexadecimal digits, as in 14:4fff:ff20:ee64", name, Quote(w.Text))
+		p.fail(0, "bad-address", "%s %s is not four groups of up to four hexadecimal digits, as in 14:4fff:ff20:ee64", name, Quote(w.Text))
 	}
-	return nil
 }
 
 func (nodeID) size(d []byte, at int) (int, string) { return exactly(d, at, 8) }

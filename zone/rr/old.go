@@ -14,23 +14,22 @@ import (
 // services is the set of ports of WKS, one bit each.
 type services struct{}
 
-func (services) parse(p *Parser, name string) *Fault {
+func (services) parse(p *Parser, name string) {
 	start := len(p.out)
 	for p.word < len(p.words) {
-		w, _ := p.next(name)
+		w := p.next(name)
 		port, ok := ParseUint(w.Text, math.MaxUint16)
 		if !ok {
 			port, ok = ports.find(w.Text)
 		}
 		if !ok || w.Quoted {
-			return p.fault(0, "bad-number", "%s is neither a port from 0 to 65535 nor a well-known service", Quote(w.Text))
+			p.fail(0, "bad-number", "%s is neither a port from 0 to 65535 nor a well-known service", Quote(w.Text))
 		}
 		for len(p.out) <= start+int(port)/8 {
 			p.out = append(p.out, 0)
 		}
 		p.out[start+int(port)/8] |= 0x80 >> (port & 7)
 	}
-	return nil
 }
 
 func (services) size(d []byte, at int) (int, string) {
@@ -59,19 +58,16 @@ func (services) print(dst, d []byte, at, n int) []byte {
 // nsap is an address in hexadecimal behind 0x, with dots anywhere.
 type nsap struct{}
 
-func (nsap) parse(p *Parser, name string) *Fault {
-	w, missing := p.next(name)
-	if missing != nil {
-		return missing
-	}
+func (nsap) parse(p *Parser, name string) {
+	w := p.next(name)
 	if text := bytes.ToLower(w.Text); bytes.HasPrefix(text, []byte("0x")) && !w.Quoted {
 		out, err := hex.AppendDecode(p.out, bytes.ReplaceAll(text[2:], []byte{'.'}, nil))
 		if err == nil && len(out) > len(p.out) {
 			p.out = out
-			return nil
+			return
 		}
 	}
-	return p.fault(0, "bad-address", "%s %s is not 0x and pairs of hexadecimal digits", name, Quote(w.Text))
+	p.fail(0, "bad-address", "%s %s is not 0x and pairs of hexadecimal digits", name, Quote(w.Text))
 }
 
 func (nsap) size(d []byte, at int) (int, string) { return hexadecimal(1).size(d, at) }
@@ -82,11 +78,8 @@ func (nsap) print(dst, d []byte, at, n int) []byte {
 // atmAddress is an address in hexadecimal, with dots anywhere, or in decimal digits behind a plus.
 type atmAddress struct{}
 
-func (atmAddress) parse(p *Parser, name string) *Fault {
-	w, missing := p.next(name)
-	if missing != nil {
-		return missing
-	}
+func (atmAddress) parse(p *Parser, name string) {
+	w := p.next(name)
 	plain := bytes.ReplaceAll(w.Text, []byte{'.'}, nil)
 	ok := !w.Quoted && len(plain) > 1
 	if ok && plain[0] == '+' {
@@ -97,9 +90,8 @@ func (atmAddress) parse(p *Parser, name string) *Fault {
 		p.out, ok = out, err == nil
 	}
 	if !ok {
-		return p.fault(0, "bad-address", "%s %s is neither pairs of hexadecimal digits nor + and decimal digits", name, Quote(w.Text))
+		p.fail(0, "bad-address", "%s %s is neither pairs of hexadecimal digits nor + and decimal digits", name, Quote(w.Text))
 	}
-	return nil
 }
 
 func (atmAddress) size(d []byte, at int) (int, string) {
@@ -135,76 +127,58 @@ const (
 	maxCentimetre = 90_000_000_00
 )
 
-func (location) parse(p *Parser, _ string) *Fault {
+func (location) parse(p *Parser, _ string) {
 	p.out = append(p.out, 0)
 	p.out = append(p.out, defaultSizes...)
 	for _, axis := range [...]struct {
 		name, positive, negative string
 		limit                    uint64
 	}{{"latitude", "N", "S", 90}, {"longitude", "E", "W", 180}} {
-		v, bad := p.arc(axis.name, axis.positive, axis.negative, axis.limit)
-		if bad != nil {
-			return bad
-		}
-		p.appendUint(uint64(arcZero+v), 4)
+		p.appendUint(uint64(arcZero+p.arc(axis.name, axis.positive, axis.negative, axis.limit)), 4)
 	}
-	altitude, bad := p.metres("altitude", -altitudeZero, math.MaxUint32-altitudeZero)
-	if bad != nil {
-		return bad
-	}
-	p.appendUint(uint64(altitude+altitudeZero), 4)
+	p.appendUint(uint64(altitudeZero+p.metres("altitude", -altitudeZero, math.MaxUint32-altitudeZero)), 4)
 	sizes := p.out[p.start+1:][:3]
 	for i, name := range [...]string{"size", "horizontal precision", "vertical precision"} {
 		if p.word == len(p.words) {
 			break
 		}
-		v, bad := p.metres(name, 0, maxCentimetre)
-		if bad != nil {
-			return bad
-		}
+		v := p.metres(name, 0, maxCentimetre)
 		exponent := byte(0)
 		for ; v > 9; v /= 10 {
 			exponent++
 		}
 		sizes[i] = byte(v)<<4 | exponent
 	}
-	return nil
 }
 
 // arc takes degrees, minutes and seconds up to the letter of a direction.
-func (p *Parser) arc(name, positive, negative string, limit uint64) (int64, *Fault) {
+func (p *Parser) arc(name, positive, negative string, limit uint64) int64 {
 	v := uint64(0)
 	for i, unit := range [...]struct{ limit, decimals, thousandths uint64 }{{limit, 0, arcDegree}, {59, 0, 60_000}, {59_999, 3, 1}, {}} {
-		w, missing := p.next(name)
-		if missing != nil {
-			return 0, missing
-		}
+		w := p.next(name)
 		if text := strings.ToUpper(string(w.Text)); i > 0 && !w.Quoted && (text == positive || text == negative) {
 			if v > limit*arcDegree {
-				return 0, p.fault(0, "bad-location", "the %s is more than %d degrees", name, limit)
+				p.fail(0, "bad-location", "the %s is more than %d degrees", name, limit)
 			}
 			if text == negative {
-				return -int64(v), nil
+				return -int64(v)
 			}
-			return int64(v), nil
+			return int64(v)
 		}
 		n, ok := parseDecimal(w.Text, int(unit.decimals))
 		if !ok || n > unit.limit || w.Quoted || unit.thousandths == 0 {
-			return 0, p.fault(0, "bad-location", "%s %s is not %s", name, Quote(w.Text), [...]string{
+			p.fail(0, "bad-location", "%s %s is not %s", name, Quote(w.Text), [...]string{
 				fmt.Sprintf("whole degrees from 0 to %d", limit), "whole minutes from 0 to 59, " + positive + " or " + negative,
 				"seconds from 0 to 59.999, " + positive + " or " + negative, positive + " or " + negative}[i])
 		}
 		v += n * unit.thousandths
 	}
-	panic("unreachable")
+	return 0 // after a fault
 }
 
 // metres takes a distance, which an m may follow, and returns centimetres.
-func (p *Parser) metres(name string, least, most int64) (int64, *Fault) {
-	w, missing := p.next(name)
-	if missing != nil {
-		return 0, missing
-	}
+func (p *Parser) metres(name string, least, most int64) int64 {
+	w := p.next(name)
 	text, isNegative := bytes.CutPrefix(bytes.TrimSuffix(bytes.ToLower(w.Text), []byte{'m'}), []byte{'-'})
 	n, ok := parseDecimal(text, 2)
 	v := int64(min(n, math.MaxInt64))
@@ -212,9 +186,9 @@ func (p *Parser) metres(name string, least, most int64) (int64, *Fault) {
 		v = -v
 	}
 	if !ok || w.Quoted || v < least || v > most {
-		return 0, p.fault(0, "bad-location", "%s %s is not metres from %d to %d with at most two decimals", name, Quote(w.Text), least/100, most/100)
+		p.fail(0, "bad-location", "%s %s is not metres from %d to %d with at most two decimals", name, Quote(w.Text), least/100, most/100)
 	}
-	return v, nil
+	return v
 }
 
 // parseDecimal reads an unsigned number with at most so many decimals, and multiplies it by ten to
@@ -289,9 +263,9 @@ func (location) print(dst, d []byte, _, n int) []byte {
 // prefixes is a list of address prefixes (RFC 3123 §4).
 type prefixes struct{}
 
-func (prefixes) parse(p *Parser, name string) *Fault {
+func (prefixes) parse(p *Parser, name string) {
 	for p.word < len(p.words) {
-		w, _ := p.next(name)
+		w := p.next(name)
 		rest, negated := bytes.CutPrefix(w.Text, []byte{'!'})
 		family, prefix, hasColon := bytes.Cut(rest, []byte{':'})
 		address, lengthText, hasSlash := bytes.Cut(prefix, []byte{'/'})
@@ -299,7 +273,7 @@ func (prefixes) parse(p *Parser, name string) *Fault {
 		length, ok := ParseUint(lengthText, uint64(a.BitLen()))
 		f, isNumber := ParseUint(family, 2)
 		if err != nil || !ok || !isNumber || !hasColon || !hasSlash || w.Quoted || a.Zone() != "" || a.Is4() != (f == 1) || f == 0 {
-			return p.fault(0, "bad-prefix", "%s is not a prefix; write 1:192.0.2.0/24 or 2:2001:db8::/32, a ! in front to exclude it", Quote(w.Text))
+			p.fail(0, "bad-prefix", "%s is not a prefix; write 1:192.0.2.0/24 or 2:2001:db8::/32, a ! in front to exclude it", Quote(w.Text))
 		}
 		octets := bytes.TrimRight(a.AsSlice(), "\x00")
 		sign := byte(0)
@@ -309,7 +283,6 @@ func (prefixes) parse(p *Parser, name string) *Fault {
 		p.out = append(p.out, 0, byte(f), byte(length), sign|byte(len(octets)))
 		p.out = append(p.out, octets...)
 	}
-	return nil
 }
 
 func (prefixes) size(d []byte, at int) (int, string) {

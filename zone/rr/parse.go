@@ -52,6 +52,7 @@ type Parser struct {
 	origin dname.Name
 	out    []byte
 	start  int // of the RDATA in out
+	bad    *Fault
 
 	joined []byte // buffers of single kinds
 	types  []Type
@@ -67,11 +68,12 @@ func (p *Parser) Parse(dst []byte, t Type, words []Word, origin dname.Name) ([]b
 	p.Names, p.Faults = p.Names[:0], p.Faults[:0]
 	p.t, p.words, p.word, p.origin = t, words, 0, origin
 	p.out, p.start = dst, len(dst)
-	bad := p.parse()
+	p.bad = nil
+	p.parse()
 	out := p.out
 	p.out = nil
-	if bad != nil {
-		p.Faults = append(p.Faults[:0], *bad)
+	if p.bad != nil {
+		p.Faults = append(p.Faults[:0], *p.bad)
 		return dst, false
 	}
 	for i := range p.Faults {
@@ -82,108 +84,109 @@ func (p *Parser) Parse(dst []byte, t Type, words []Word, origin dname.Name) ([]b
 	return out, true
 }
 
-func (p *Parser) parse() *Fault {
-	if len(p.words) > 0 && !p.words[0].Quoted && string(p.words[0].Text) == `\#` {
-		return p.generic()
-	}
+func (p *Parser) parse() {
 	r := rowOf(p.t)
-	if r == nil || r.fields == nil {
-		return p.faultBehind("unknown-form", `the data of %v cannot be read as text; write it as \# LENGTH HEX (RFC 3597 §5)`, p.t)
+	hasText := r != nil && r.fields != nil
+	if len(p.words) > 0 && !p.words[0].Quoted && string(p.words[0].Text) == `\#` {
+		if p.generic(); p.bad == nil && hasText {
+			p.check(r, nil)
+		}
+		return
+	}
+	if !hasText {
+		p.failBehind("unknown-form", `the data of %v cannot be read as text; write it as \# LENGTH HEX (RFC 3597 §5)`, p.t)
+		return
 	}
 	var first [maxFields]int // word of each field
 	for i := range r.fields {
 		first[i] = p.word
-		if bad := r.fields[i].parse(p, r.fields[i].name); bad != nil {
-			bad.Text += r.form()
-			return bad
+		if r.fields[i].parse(p, r.fields[i].name); p.bad != nil {
+			p.bad.Text += r.form()
+			return
 		}
 	}
 	if p.word < len(p.words) {
-		return p.extra(r)
-	}
-	if n := len(p.out) - p.start; n > math.MaxUint16 {
-		return p.faultAt(-1, 0, "long-rdata", "the RDATA takes %d octets, at most 65535 are allowed", n)
-	}
-	if r.hasJudge {
-		p.Faults = p.Checks.appendFaults(p.Faults, r, p.out[p.start:])
-		for i := range p.Faults {
-			f := &p.Faults[i]
-			f.Word = min(first[f.Word], len(p.words)-1)
+		w := &p.words[p.word]
+		hint := "remove it, or put ; before it if it is a comment" + r.form()
+		if strings.HasPrefix(string(w.Text), "#") || strings.HasPrefix(string(w.Text), "//") {
+			hint = "a comment starts with ;"
 		}
+		p.failAt(p.word, 0, "extra-field", "%s follows the last field; %s", Quote(w.Text), hint)
+	} else if n := len(p.out) - p.start; n > math.MaxUint16 {
+		p.failAt(-1, 0, "long-rdata", "the RDATA takes %d octets, at most 65535 are allowed", n)
+	} else if r.hasJudge {
+		p.check(r, &first)
 	}
-	return nil
 }
 
-// extra is the fault of a word behind the last field.
-func (p *Parser) extra(r *row) *Fault {
-	w := &p.words[p.word]
-	hint := "remove it, or put ; before it if it is a comment" + r.form()
-	if strings.HasPrefix(string(w.Text), "#") || strings.HasPrefix(string(w.Text), "//") {
-		hint = "a comment starts with ;"
+// check looks for broken rules in the RDATA that was read. first has the word of each field, if
+// fields were read.
+func (p *Parser) check(r *row, first *[maxFields]int) {
+	p.Faults = p.Checks.appendFaults(p.Faults, r, p.out[p.start:])
+	for i := range p.Faults {
+		f := &p.Faults[i]
+		switch {
+		case first != nil:
+			f.Word = min(first[f.Word], len(p.words)-1)
+		case f.Rule == ruleForm:
+			f.Text = fmt.Sprintf("the octets are no RDATA of type %v: %s", p.t, f.Text)
+			fallthrough
+		default:
+			f.Word = 0
+		}
 	}
-	return p.faultAt(p.word, 0, "extra-field", "%s follows the last field; %s", Quote(w.Text), hint)
 }
 
 // generic reads `\# length hex…`, which serves for every type (RFC 3597 §5). What it gives for a
 // type with a known form must be of that form.
-func (p *Parser) generic() *Fault {
+func (p *Parser) generic() {
 	p.word = 1
-	w, missing := p.next("length")
-	if missing != nil {
-		return missing
-	}
+	w := p.next("length")
 	n, ok := ParseUint(w.Text, math.MaxUint16)
 	if !ok || w.Quoted {
-		return p.fault(0, "bad-number", "length %s is not a whole number from 0 to 65535", Quote(w.Text))
+		p.fail(0, "bad-number", "length %s is not a whole number from 0 to 65535", Quote(w.Text))
 	}
 	var digits []byte
 	if p.word < len(p.words) {
-		var bad *Fault
-		if digits, bad = p.encoded("", hexDigits, "bad-hex", "hexadecimal"); bad != nil {
-			return bad
-		}
+		digits = p.encoded("", hexDigits, "bad-hex", "hexadecimal")
 	}
 	if uint64(len(digits)) != 2*n {
-		return p.faultAt(1, 0, "bad-length", `\# states %d octets, but %d hexadecimal digits follow; two make an octet`, n, len(digits))
+		p.failAt(1, 0, "bad-length", `\# states %d octets, but %d hexadecimal digits follow; two make an octet`, n, len(digits))
 	}
 	p.out, _ = hex.AppendDecode(p.out, digits)
-	if r := rowOf(p.t); r != nil && r.fields != nil {
-		p.Faults = p.Checks.appendFaults(p.Faults, r, p.out[p.start:])
-		for i := range p.Faults {
-			f := &p.Faults[i]
-			f.Word = 0
-			if f.Rule == ruleForm {
-				f.Text = fmt.Sprintf("the octets are no RDATA of type %v: %s", p.t, f.Text)
-			}
-		}
-	}
-	return nil
 }
 
-// next takes the next word, called what in a message if there is none.
-func (p *Parser) next(what string) (*Word, *Fault) {
+// next takes the next word, called what in a message if there is none. Then it returns an empty
+// word.
+func (p *Parser) next(what string) *Word {
 	if p.word == len(p.words) {
-		return nil, p.faultBehind("missing-field", "the %s is missing; write it", what)
+		p.failBehind("missing-field", "the %s is missing; write it", what)
+		return &Word{}
 	}
 	p.word++
-	return &p.words[p.word-1], nil
+	return &p.words[p.word-1]
 }
 
-// faultAt returns a fault at an offset of a word.
-func (p *Parser) faultAt(word, offset int, rule, format string, args ...any) *Fault {
-	return &Fault{Rule: rule, Word: word, Offset: offset, Text: fmt.Sprintf(format, args...)}
+// failAt makes a fault at an offset of a word that of the text, unless there was one before. What
+// is parsed further does not matter, so that kinds need not look for faults, except before they
+// rely on what they have parsed.
+func (p *Parser) failAt(word, offset int, rule, format string, args ...any) {
+	if p.bad == nil {
+		p.bad = &Fault{Rule: rule, Word: word, Offset: offset, Text: fmt.Sprintf(format, args...)}
+	}
 }
 
-// fault returns a fault at an offset of the word that was taken last.
-func (p *Parser) fault(offset int, rule, format string, args ...any) *Fault {
-	return p.faultAt(p.word-1, offset, rule, format, args...)
+// fail is failAt for the word that was taken last.
+func (p *Parser) fail(offset int, rule, format string, args ...any) {
+	p.failAt(p.word-1, offset, rule, format, args...)
 }
 
-// faultBehind returns a fault behind the word that was taken last.
-func (p *Parser) faultBehind(rule, format string, args ...any) *Fault {
-	f := p.fault(0, rule, format, args...)
-	f.Behind = true
-	return f
+// failBehind is fail for what lacks behind the word.
+func (p *Parser) failBehind(rule, format string, args ...any) {
+	if p.bad == nil {
+		p.fail(0, rule, format, args...)
+		p.bad.Behind = true
+	}
 }
 
 // Quote shows text from a file in a message as it is there: in quotes, control octets escaped, and

@@ -12,20 +12,20 @@ import (
 )
 
 // appendUnescaped appends what the next word stands for, with its escapes decoded.
-func (p *Parser) appendUnescaped(w *Word) *Fault {
+func (p *Parser) appendUnescaped(w *Word) {
 	for i := 0; i < len(w.Text); i++ {
 		c := w.Text[i]
 		if c == '\\' {
 			v, n, reason := dname.Unescape(w.Text[i:])
 			if reason != "" {
-				return p.fault(i, "bad-string", "%s", reason)
+				p.fail(i, "bad-string", "%s", reason)
+				return
 			}
 			c = v
 			i += n - 1
 		}
 		p.out = append(p.out, c)
 	}
-	return nil
 }
 
 // appendQuoted appends a string in quotes.
@@ -45,22 +45,16 @@ func appendQuoted(dst, s []byte) []byte {
 }
 
 // counted takes a word as a field with its length in front, one octet, which convert appends.
-func (p *Parser) counted(name string, convert func(*Word) *Fault) *Fault {
-	w, missing := p.next(name)
-	if missing != nil {
-		return missing
-	}
+func (p *Parser) counted(name string, convert func(*Word)) {
+	w := p.next(name)
 	length := len(p.out)
 	p.out = append(p.out, 0)
-	if bad := convert(w); bad != nil {
-		return bad
-	}
+	convert(w)
 	n := len(p.out) - length - 1
 	if n > math.MaxUint8 {
-		return p.fault(0, "long-string", `a string of %d octets, at most 255 are allowed; split it into several quoted strings`, n)
+		p.fail(0, "long-string", `a string of %d octets, at most 255 are allowed; split it into several quoted strings`, n)
 	}
 	p.out[length] = byte(n)
-	return nil
 }
 
 func countedSize(d []byte, at int) (int, string) {
@@ -73,18 +67,18 @@ func countedSize(d []byte, at int) (int, string) {
 // str is a character-string (RFC 1035 §3.3).
 type str struct{}
 
-func (str) parse(p *Parser, name string) *Fault   { return p.counted(name, p.appendUnescaped) }
+func (str) parse(p *Parser, name string)          { p.counted(name, p.appendUnescaped) }
 func (str) size(d []byte, at int) (int, string)   { return countedSize(d, at) }
 func (str) print(dst, d []byte, at, n int) []byte { return appendQuoted(dst, d[at+1:at+n]) }
 
 // optionalStr is a character-string or nothing.
 type optionalStr struct{ str }
 
-func (optionalStr) parse(p *Parser, name string) *Fault {
+func (optionalStr) parse(p *Parser, name string) {
 	if p.word == len(p.words) {
-		return nil
+		return
 	}
-	return str{}.parse(p, name)
+	str{}.parse(p, name)
 }
 
 func (optionalStr) size(d []byte, at int) (int, string) {
@@ -104,13 +98,10 @@ func (optionalStr) print(dst, d []byte, at, n int) []byte {
 // strs is one character-string or more, up to the end.
 type strs struct{}
 
-func (strs) parse(p *Parser, name string) *Fault {
+func (strs) parse(p *Parser, name string) {
 	for first := true; first || p.word < len(p.words); first = false {
-		if bad := (str{}).parse(p, name); bad != nil {
-			return bad
-		}
+		(str{}).parse(p, name)
 	}
-	return nil
 }
 
 func (strs) size(d []byte, at int) (int, string) {
@@ -137,7 +128,7 @@ func (strs) print(dst, d []byte, at, n int) []byte {
 // digits is a character-string of so many decimal digits or more.
 type digits int
 
-func (digits) parse(p *Parser, name string) *Fault   { return str{}.parse(p, name) }
+func (digits) parse(p *Parser, name string)          { str{}.parse(p, name) }
 func (digits) size(d []byte, at int) (int, string)   { return countedSize(d, at) }
 func (digits) print(dst, d []byte, at, n int) []byte { return str{}.print(dst, d, at, n) }
 
@@ -152,7 +143,7 @@ func (k digits) judge(d []byte, at, n int) (rule, string) {
 // degrees is a character-string with a decimal number, whose amount is at most that; 0: any.
 type degrees int
 
-func (degrees) parse(p *Parser, name string) *Fault   { return str{}.parse(p, name) }
+func (degrees) parse(p *Parser, name string)          { str{}.parse(p, name) }
 func (degrees) size(d []byte, at int) (int, string)   { return countedSize(d, at) }
 func (degrees) print(dst, d []byte, at, n int) []byte { return str{}.print(dst, d, at, n) }
 
@@ -173,12 +164,9 @@ func (k degrees) judge(d []byte, at, n int) (rule, string) {
 // text is a string without a length, up to the end.
 type text struct{}
 
-func (text) parse(p *Parser, name string) *Fault {
-	w, missing := p.next(name)
-	if missing != nil {
-		return missing
-	}
-	return p.appendUnescaped(w)
+func (text) parse(p *Parser, name string) {
+	w := p.next(name)
+	p.appendUnescaped(w)
 }
 
 func (text) size(d []byte, at int) (int, string)   { return len(d) - at, "" }
@@ -219,24 +207,21 @@ func (tag) judge(d []byte, at, n int) (rule, string) {
 
 // encoded takes the words that are left, the parts of one text in an encoding with these digits,
 // and returns it joined.
-func (p *Parser) encoded(name, digits, code, what string) ([]byte, *Fault) {
+func (p *Parser) encoded(name, digits, code, what string) []byte {
 	p.joined = p.joined[:0]
 	for first := true; first || p.word < len(p.words); first = false {
-		w, missing := p.next(name)
-		if missing != nil {
-			return nil, missing
-		}
+		w := p.next(name)
 		if w.Quoted {
-			return nil, p.fault(-1, code, "write %s digits without quotes", what)
+			p.fail(-1, code, "write %s digits without quotes", what)
 		}
 		for i, c := range w.Text {
 			if strings.IndexByte(digits, c) < 0 {
-				return nil, p.fault(i, code, "%q is not a %s digit", c, what)
+				p.fail(i, code, "%q is not a %s digit", c, what)
 			}
 		}
 		p.joined = append(p.joined, w.Text...)
 	}
-	return p.joined, nil
+	return p.joined
 }
 
 const (
@@ -247,16 +232,12 @@ const (
 // hexadecimal is at least so many octets, up to the end, as hexadecimal digits.
 type hexadecimal int
 
-func (hexadecimal) parse(p *Parser, name string) *Fault {
-	digits, bad := p.encoded(name, hexDigits, "bad-hex", "hexadecimal")
-	if bad != nil {
-		return bad
-	}
+func (hexadecimal) parse(p *Parser, name string) {
+	digits := p.encoded(name, hexDigits, "bad-hex", "hexadecimal")
 	if len(digits)%2 != 0 {
-		return p.fault(0, "bad-hex", "%s has %d hexadecimal digits; two make an octet", name, len(digits))
+		p.fail(0, "bad-hex", "%s has %d hexadecimal digits; two make an octet", name, len(digits))
 	}
 	p.out, _ = hex.AppendDecode(p.out, digits)
-	return nil
 }
 
 func (k hexadecimal) size(d []byte, at int) (int, string) {
@@ -281,24 +262,16 @@ func appendHex(dst, b []byte) []byte {
 // base64Data is at least so many octets, up to the end, in base64.
 type base64Data int
 
-func (k base64Data) parse(p *Parser, name string) *Fault {
+func (k base64Data) parse(p *Parser, name string) {
 	if k == 0 && p.word == len(p.words) {
-		return nil
+		return
 	}
-	digits, bad := p.encoded(name, base64Digits, "bad-base64", "base64")
-	if bad != nil {
-		return bad
-	}
-	return p.decode64(name, digits)
-}
-
-func (p *Parser) decode64(name string, digits []byte) (bad *Fault) {
+	digits := p.encoded(name, base64Digits, "bad-base64", "base64")
 	out, err := base64.StdEncoding.AppendDecode(p.out, digits)
 	if err != nil {
-		return p.fault(0, "bad-base64", "%s has %d digits that are no whole base64; four make three octets, and = fills the last four", name, len(digits))
+		p.fail(0, "bad-base64", "%s has %d digits that are no whole base64; four make three octets, and = fills the last four", name, len(digits))
 	}
 	p.out = out
-	return nil
 }
 
 func (k base64Data) size(d []byte, at int) (int, string) { return hexadecimal(k).size(d, at) }
@@ -309,12 +282,12 @@ func (base64Data) print(dst, d []byte, at, n int) []byte {
 // base64OrDash is base64Data, with a hyphen for none.
 type base64OrDash struct{}
 
-func (base64OrDash) parse(p *Parser, name string) *Fault {
+func (base64OrDash) parse(p *Parser, name string) {
 	if p.word < len(p.words) && string(p.words[p.word].Text) == "-" {
 		p.word++
-		return nil
+		return
 	}
-	return base64Data(1).parse(p, name)
+	base64Data(1).parse(p, name)
 }
 
 func (base64OrDash) size(d []byte, at int) (int, string) { return len(d) - at, "" }
@@ -328,23 +301,22 @@ func (base64OrDash) print(dst, d []byte, at, n int) []byte {
 // salt is octets with their number in front, one word of hexadecimal; a hyphen for none.
 type salt struct{}
 
-func (salt) parse(p *Parser, name string) *Fault {
-	return p.counted(name, func(w *Word) *Fault {
+func (salt) parse(p *Parser, name string) {
+	p.counted(name, func(w *Word) {
 		if string(w.Text) == "-" {
-			return nil
+			return
 		}
-		return p.hexWord(name, w)
+		p.hexWord(name, w)
 	})
 }
 
 // hexWord appends a word of hexadecimal.
-func (p *Parser) hexWord(name string, w *Word) *Fault {
+func (p *Parser) hexWord(name string, w *Word) {
 	out, err := hex.AppendDecode(p.out, w.Text)
 	if err != nil || w.Quoted || len(w.Text) == 0 {
-		return p.fault(0, "bad-hex", "%s %s is not pairs of hexadecimal digits", name, Quote(w.Text))
+		p.fail(0, "bad-hex", "%s %s is not pairs of hexadecimal digits", name, Quote(w.Text))
 	}
 	p.out = out
-	return nil
 }
 
 func (salt) size(d []byte, at int) (int, string) { return countedSize(d, at) }
@@ -360,15 +332,15 @@ type hashedName struct{}
 
 var base32Hex = base32.HexEncoding.WithPadding(base32.NoPadding)
 
-func (hashedName) parse(p *Parser, name string) *Fault {
-	return p.counted(name, func(w *Word) *Fault {
+func (hashedName) parse(p *Parser, name string) {
+	p.counted(name, func(w *Word) {
 		upper := []byte(strings.ToUpper(string(w.Text)))
 		out, err := base32Hex.AppendDecode(p.out, upper)
 		if err != nil || w.Quoted || len(out) == len(p.out) {
-			return p.fault(0, "bad-base32", "%s %s is not base32hex", name, Quote(w.Text))
+			p.fail(0, "bad-base32", "%s %s is not base32hex", name, Quote(w.Text))
 		}
 		p.out = out
-		return nil
+		return
 	})
 }
 

@@ -55,35 +55,34 @@ type svcParam struct {
 	word            int
 }
 
-func (svcParams) parse(p *Parser, _ string) *Fault {
+func (svcParams) parse(p *Parser, _ string) {
 	first := len(p.out)
 	p.params = p.params[:0]
 	for p.word < len(p.words) {
-		w, _ := p.next("")
+		w := p.next("")
 		keyText, value, hasValue := bytes.Cut(w.Text, []byte{'='})
 		key, ok := parseSvcKey(string(keyText))
 		if !ok || w.Quoted {
-			return p.fault(0, "bad-svcparam", "%s is not a key; write one of %s or keyN (N to 65535), then = and the value", Quote(keyText), strings.Join(svcKeys[:], ", "))
+			p.fail(0, "bad-svcparam", "%s is not a key; write one of %s or keyN (N to 65535), then = and the value", Quote(keyText), strings.Join(svcKeys[:], ", "))
+			return
 		}
 		param := svcParam{key: key, start: len(p.out), word: p.word - 1}
 		if p.word < len(p.words) && hasValue && len(value) == 0 && p.words[p.word].Quoted && p.words[p.word].Joined {
-			w, _ = p.next("")
+			w = p.next("")
 			value = w.Text
 		}
-		if bad := p.appendUnescaped(&Word{Text: value}); bad != nil {
-			return bad
-		}
+		p.appendUnescaped(&Word{Text: value})
 		octets := slices.Clone(p.out[param.start:])
 		if string(keyText[:min(3, len(keyText))]) != "key" { // the value of keyN is octets
 			out, reason := appendSvcValue(p.out[:param.start], key, octets)
 			if reason != "" {
-				return p.fault(0, "bad-svcparam", "value %s of %s is not %s", Quote(value), keyText, reason)
+				p.fail(0, "bad-svcparam", "value %s of %s is not %s", Quote(value), keyText, reason)
 			}
 			p.out = out
 		}
 		param.end = len(p.out)
 		if i := slices.IndexFunc(p.params, func(o svcParam) bool { return o.key == key }); i >= 0 {
-			return p.faultAt(param.word, 0, "bad-svcparam", "key %s is there twice (RFC 9460 §2.1); remove one", keyText)
+			p.failAt(param.word, 0, "bad-svcparam", "key %s is there twice (RFC 9460 §2.1); remove one", keyText)
 		}
 		p.params = append(p.params, param)
 	}
@@ -95,7 +94,6 @@ func (svcParams) parse(p *Parser, _ string) *Fault {
 		p.appendUint(uint64(param.end-param.start), 2)
 		p.out = append(p.out, values[param.start-first:param.end-first]...)
 	}
-	return nil
 }
 
 // appendSvcValue appends the wire format of the value of key, whose escapes were decoded, or
