@@ -110,6 +110,7 @@ func parseRecord(item *config.Zone, owner dname.Name, typ, data string, pos find
 		Origin: item.Origin,
 		Table:  &table,
 		Apexes: item.Apexes,
+		Checks: item.Checks,
 	}, func(r zone.Record) {
 		rec = zone.Record{Owner: r.Owner.Clone(), Type: r.Type, Data: append([]byte(nil), r.Data...), Tag: tag}
 	})

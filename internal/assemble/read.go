@@ -40,6 +40,7 @@ func (m *merge) readMaster(f *config.File) {
 		GenerateLimit: m.limit,
 		Table:         m.table,
 		Apexes:        m.item.Apexes,
+		Checks:        m.item.Checks,
 		Tap:           m.read.tap,
 	}
 	// A TTL of this very zone is like a $TTL at the top of its files; one from `defaults` only

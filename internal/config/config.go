@@ -24,6 +24,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // Config is a configuration with its defaults applied.
@@ -126,6 +127,7 @@ type Defaults struct {
 	Transfer    Transfer
 	History     History
 	MaxShrink   Shrink // of the records of a zone
+	Checks      rr.Checks
 }
 
 // History bounds the journal of a zone.

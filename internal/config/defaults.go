@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // defaults reads the section `defaults`.
@@ -24,8 +25,28 @@ func (d *Defaults) fields(given *Explicit) []field {
 		{"soa", func(v value) { v.soa(&d.SOA); given.SOA = true }},
 		{"history", func(v value) { v.history(&d.History) }},
 		{"max_shrink", func(v value) { d.MaxShrink, given.MaxShrink = v.shrink(), true }},
+		{"checks", func(v value) { v.checks(&d.Checks) }},
 		{"transfer", func(v value) { v.transfer(&d.Transfer) }},
 	}
+}
+
+// checks reads the severities of rules about RDATA that are present and leaves the others
+// unchanged.
+func (v value) checks(c *rr.Checks) {
+	var fields []field
+	for _, r := range rr.Rules() {
+		fields = append(fields, field{r.Name, func(v value) {
+			s := rr.Error
+			if v.oneOf("error", "warn") == "warn" {
+				s = rr.Warn
+			}
+			if s == r.Severity {
+				s = rr.Default // equal settings are equal values
+			}
+			c.Set(r.Name, s)
+		}})
+	}
+	v.mapping(fields...)
 }
 
 // Bounds of the history. A block of the journal has some KiB, so that less is useless.

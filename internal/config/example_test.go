@@ -28,7 +28,7 @@ func example(t *testing.T) string {
 }
 
 var (
-	commentedKey  = regexp.MustCompile(`(?m)^( *)#([a-z0-9_]+:)`)
+	commentedKey  = regexp.MustCompile(`(?m)^( *)#([a-z0-9_-]+:)`)
 	commentedItem = regexp.MustCompile(`(?m)^( *)#(- |  )`) // a line of an item that needs servers of others
 )
 
@@ -125,6 +125,7 @@ func TestExampleIsWhole(t *testing.T) {
 // is the same in zones, or in another mapping of it.
 func explained(place string) string {
 	place = strings.Replace(place, ".catalogs[].groups.lab", ".catalogs[].members", 1)
+	place = strings.Replace(place, ".zones[].checks", ".defaults.checks", 1)
 	return regexp.MustCompile(`^\.catalogs\[\]\.(?:members\.)?(secondary|transfer|access)`).ReplaceAllString(place, ".zones[].$1")
 }
 

@@ -241,7 +241,7 @@ func TestContact(t *testing.T) {
 	for in, want := range map[string]string{
 		"hostmaster@example.com":   "hostmaster.example.com.",
 		"host.master@example.com.": `host\.master.example.com.`,
-		"host+ma$ter@example.com":  `host+ma\$ter.example.com.`,
+		"host+ma$ter@example.com":  `host\+ma\$ter.example.com.`,
 		"hostmaster.example.com":   "hostmaster.example.com.",
 		`host\.master.example.com`: `host\.master.example.com.`,
 	} {
