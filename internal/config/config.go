@@ -5,7 +5,7 @@
 //	config.go     the data: Config, Zone and their parts
 //	load.go       file → YAML tree; loader.go reads again only what changed
 //	value.go      reading a YAML node: mappings, lists, scalars (scalar.go), names (names.go)
-//	server.go     the top level and global sections; limits.go, ratelimit.go, keys.go, tls.go
+//	server.go     the top level and global sections; listen.go, limits.go, ratelimit.go, keys.go, tls.go
 //	zone.go       an item of zones; defaults.go, ptr.go, records.go, delegate.go, transfer.go, secondary.go, update.go
 //	route53.go    the Route 53 API and its access keys
 //	catalog.go    an item of catalogs; follow.go for those of other servers
@@ -49,19 +49,6 @@ type Config struct {
 	Route53   Route53
 
 	Exposed []finding.Finding // warnings about files with secrets that every user of the host can read
-}
-
-// Listen has the addresses of the listeners.
-type Listen struct {
-	DNS   []netip.AddrPort // each UDP and TCP
-	TLS   *ListenTLS       // nil: none
-	Admin netip.AddrPort   // zero: none
-	Hosts []string         // Host headers that the admin listener accepts, in lower case, without a final dot
-	Pprof bool             // on the admin listener
-
-	Route53 *ListenRoute53 // nil: none
-
-	Freebind bool // bind to addresses that no interface has yet (Linux)
 }
 
 // Identity is what the server reveals about itself.
