@@ -52,6 +52,10 @@
 //
 // TestHostileSecondary runs hostile clients against ptrd while others are served.
 //
+// TestRoute53Clients and TestRoute53Mail run clients of Route 53 against `ptrd lab`. The one of the
+// SDK for Go is a module of its own (testdata/route53/go); PTRD_NODE_MODULES names the directory
+// with the SDK for JavaScript.
+//
 // TestUnbound, TestDelv and TestTools run resolvers and tools with the ptrd binary.
 // TestEmitResolver, TestEmitSecondary and TestEmitUpdater run the programs that `ptrd emit` has
 // configurations for. TestNamespace runs getent, Zonemaster and DNSViz in a network namespace with

@@ -69,6 +69,8 @@ func Package(program string) string {
 		return "iproute2"
 	case "unshare":
 		return "util-linux"
+	case "node":
+		return "nodejs"
 	case "getent":
 		return "libc-bin"
 	}
