@@ -25,6 +25,7 @@
 //
 // TestRandomRData makes random RDATA of every type and compares the octets that ptrd, BIND and
 // Knot read and the text that they print (PTRD_RDATA_RECORDS=10000 for a release).
+// TestTransferOfAllTypes transfers a record of each type from ptrd to the servers and back.
 //
 // TestUpdate sends the same UPDATE messages to ptrd and to BIND, and compares the responses and
 // the zones. TestKea makes the DDNS server of Kea register leases.

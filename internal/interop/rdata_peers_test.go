@@ -38,11 +38,12 @@ func (d typedData) generic() string {
 	return fmt.Sprintf(`TYPE%d \# %d %x`, uint16(d.typ), len(d.data), d.data)
 }
 
-// byOwner is what one server has of a zone with one record at each name, but for the apex.
+// byOwner is what one server has of a zone with one record of a type at each name, but for the
+// apex, by owner and type.
 type byOwner map[string]typedData
 
 func (m byOwner) add(owner string, typ rr.Type, data []byte) {
-	m[strings.ToLower(owner)] = typedData{typ, string(data)}
+	m[fmt.Sprintf("%s %v", strings.ToLower(owner), typ)] = typedData{typ, string(data)}
 }
 
 // compare reports up to some differences.
