@@ -90,11 +90,16 @@ func (s *Store) Count(z *Zone) int {
 	return 0
 }
 
-// Len returns the number of zones.
-func (s *Store) Len() int {
+// CountZones returns the number of zones that want accepts.
+func (s *Store) CountZones(want func(apex dname.Name) bool) (n int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return len(s.byID)
+	for _, e := range s.byID {
+		if want(e.apex) {
+			n++
+		}
+	}
+	return n
 }
 
 // page returns at most limit of what keys lead to, and what comes next.

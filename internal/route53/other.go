@@ -9,6 +9,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/zone"
 )
 
 func (s *Server) getChange(q *request) (any, error) {
@@ -52,7 +53,8 @@ func (s *Server) getHealthCheckCount(*request) (any, error) {
 	}{}, nil
 }
 
-// testDNSAnswer returns what the server answers to a question, by the same code.
+// testDNSAnswer returns what the hosted zone alone answers to a question, by the code that
+// answers queries.
 func (s *Server) testDNSAnswer(q *request) (any, error) {
 	z, err := s.zone(q, q.query["hostedzoneid"])
 	if err != nil {
@@ -85,6 +87,13 @@ func (s *Server) testDNSAnswer(q *request) (any, error) {
 		return nil, invalidInput("recordname is '%.100s', which cannot be asked: %v", q.query["recordname"], err)
 	}
 	v := s.o.View()
+	// The other zones of the server are left out: a key that may not read them must not get
+	// their records by a CNAME or by a name below a zone cut.
+	served := v.Zones.Get(z.Apex)
+	if served == nil {
+		return nil, invalidInput("The question gets no answer.")
+	}
+	only := zone.NewSet().With([]*zone.Zone{served}, nil)
 	quiet := *v.Policy
 	quiet.CountsZones = false // so that the query is not counted
 	if q.query["resolverip"] == "" {
@@ -94,7 +103,7 @@ func (s *Server) testDNSAnswer(q *request) (any, error) {
 	n := copy(buf, query)
 	at := netip.AddrPortFrom(client, 53)
 	req := &answer.Request{Client: at, Local: at, Transport: answer.TCP, Now: s.o.Now().Unix()}
-	n, verdict := answer.NewResponder(answer.ResponderOptions{}).Respond(&answer.View{Zones: v.Zones, Policy: &quiet}, req, buf, n)
+	n, verdict := answer.NewResponder(answer.ResponderOptions{}).Respond(&answer.View{Zones: only, Policy: &quiet}, req, buf, n)
 	var response dns.Msg
 	if verdict != answer.Answered || response.Unpack(buf[:n]) != nil {
 		return nil, invalidInput("The question gets no answer.")

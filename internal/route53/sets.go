@@ -12,11 +12,8 @@ func (s *Server) createReusableDelegationSet(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	reference, err := root.required("CallerReference")
+	reference, err := callerReference(root)
 	if err != nil {
-		return nil, err
-	}
-	if err := atMost("callerReference", reference, maxReference); err != nil {
 		return nil, err
 	}
 	id, _ := root.value("HostedZoneId")

@@ -32,6 +32,18 @@ func parseZoneName(s string) (dname.Name, error) {
 	return n, nil
 }
 
+// callerReference reads the reference that makes a request one of its kind.
+func callerReference(root *element) (string, error) {
+	reference, err := root.required("CallerReference")
+	switch {
+	case err != nil:
+		return "", err
+	case reference == "":
+		return "", invalidInput("1 validation error detected: Value at 'callerReference' failed to satisfy constraint: Member must have length greater than or equal to 1")
+	}
+	return reference, atMost("callerReference", reference, maxReference)
+}
+
 func (s *Server) createHostedZone(q *request) (any, error) {
 	root, err := parseXML(q.body, "CreateHostedZoneRequest")
 	if err != nil {
@@ -42,13 +54,7 @@ func (s *Server) createHostedZone(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.CallerReference, err = root.required("CallerReference"); err != nil {
-		return nil, err
-	}
-	if c.CallerReference == "" {
-		return nil, invalidInput("1 validation error detected: Value at 'callerReference' failed to satisfy constraint: Member must have length greater than or equal to 1")
-	}
-	if err := atMost("callerReference", c.CallerReference, maxReference); err != nil {
+	if c.CallerReference, err = callerReference(root); err != nil {
 		return nil, err
 	}
 	if config := root.child("HostedZoneConfig"); config != nil {
@@ -215,10 +221,10 @@ func (s *Server) listHostedZonesByName(q *request) (any, error) {
 	return out, nil
 }
 
-func (s *Server) getHostedZoneCount(*request) (any, error) {
+func (s *Server) getHostedZoneCount(q *request) (any, error) {
 	return struct {
 		Count int `xml:"HostedZoneCount"`
-	}{s.o.Store.Len()}, nil
+	}{s.o.Store.CountZones(q.key.Allows)}, nil
 }
 
 func (s *Server) updateHostedZoneComment(q *request) (any, error) {

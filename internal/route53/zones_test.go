@@ -280,6 +280,27 @@ func TestPolicy(t *testing.T) {
 	if got := l.callAs("LIMITED", "GET", "hostedzone", ""); strings.Contains(got.body, "other.example") || !strings.Contains(got.body, "mine.example") {
 		t.Errorf("%+v", got)
 	}
+	if got := l.callAs("LIMITED", "GET", "hostedzonecount", ""); element1(got.body, "HostedZoneCount") != "1" {
+		t.Errorf("zones of others are counted: %+v", got)
+	}
+	// Records of other zones are not read through TestDNSAnswer.
+	l.policy.Keys["LIMITED"].Allows = dname.MustParse("mine.example").Equal
+	below := l.create("below.mine.example", "3")
+	l.must(other, change("CREATE", "a.other.example", "A", 60, "192.0.2.99"))
+	l.must(below, change("CREATE", "a.below.mine.example", "A", 60, "192.0.2.99"))
+	l.must(mine, change("CREATE", "c.mine.example", "CNAME", 60, "a.other.example"), change("CREATE", "own.mine.example", "A", 60, "192.0.2.1"))
+	for _, c := range []struct{ id, name, code, want string }{
+		{mine, "own.mine.example", "", "192.0.2.1"},
+		{mine, "c.mine.example", "", "a.other.example."},
+		{mine, "a.below.mine.example", "", ""},
+		{mine, "a.other.example", "InvalidInput", ""},
+		{other, "a.other.example", "AccessDenied", ""},
+	} {
+		got := l.callAs("LIMITED", "GET", "testdnsanswer?hostedzoneid="+c.id+"&recordname="+c.name+"&recordtype=A", "")
+		if got.code != c.code || element1(got.body, "RecordDataEntry") != c.want || strings.Contains(got.body, "192.0.2.99") {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
 	l.policy.Throttle = 2
 	codes := ""
 	for range 3 {
