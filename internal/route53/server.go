@@ -60,7 +60,6 @@ type Options struct {
 // Server serves the API.
 type Server struct {
 	o        Options
-	verifier sigv4.Verifier
 	conns    *connlimit.Table
 	throttle throttle
 }
@@ -70,15 +69,18 @@ func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{o: o, conns: connlimit.New(MaxConns)}
-	s.verifier = sigv4.Verifier{Service: "route53", Now: o.Now, Key: func(id string) (*sigv4.Key, bool) {
-		k := o.Policy().Keys[id]
+	return &Server{o: o, conns: connlimit.New(MaxConns)}
+}
+
+// verifier returns the verifier of one request: a reload may change the keys meanwhile.
+func (s *Server) verifier(p *Policy) *sigv4.Verifier {
+	return &sigv4.Verifier{Service: "route53", Now: s.o.Now, Key: func(id string) (*sigv4.Key, bool) {
+		k := p.Keys[id]
 		if k == nil {
 			return nil, false
 		}
 		return &k.Key, true
 	}}
-	return s
 }
 
 // Serve answers on ln until ctx is done. It may run for several listeners at the same time.
@@ -172,7 +174,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (name string, st
 		}
 		q.key = anonymous
 	} else {
-		if claim, err = s.verifier.Read(r); err != nil {
+		if claim, err = s.verifier(policy).Read(r); err != nil {
 			return "", 0, nil, err
 		}
 		q.key = policy.Keys[claim.Key.ID]

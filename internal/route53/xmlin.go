@@ -17,6 +17,11 @@ const (
 	maxBody     = 2 << 20
 	maxElements = 40_000
 	maxDepth    = 16
+
+	// The decoder reads a tag with all of its attributes before it can be looked at. Clients
+	// send one attribute, the namespace.
+	maxTag        = 4 << 10
+	maxAttributes = 64
 )
 
 // element is an element of a request.
@@ -30,6 +35,9 @@ type element struct {
 // parseXML reads the body of a request, whose root must have the given name. A document type
 // is refused, so that there are no entities but those of XML.
 func parseXML(body []byte, root string) (*element, error) {
+	if hasLongTag(body) {
+		return nil, faultf("MalformedXML", "The request has a tag or a comment of more than %d octets.", maxTag)
+	}
 	d := xml.NewDecoder(bytes.NewReader(body))
 	d.CharsetReader = func(charset string, input io.Reader) (io.Reader, error) {
 		if strings.EqualFold(charset, "us-ascii") {
@@ -39,7 +47,7 @@ func parseXML(body []byte, root string) (*element, error) {
 	}
 	top := &element{}
 	stack := []*element{top}
-	count := 0
+	count, attributes := 0, 0
 	for {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
@@ -53,6 +61,9 @@ func parseXML(body []byte, root string) (*element, error) {
 		case xml.StartElement:
 			if count++; count > maxElements {
 				return nil, faultf("MalformedXML", "The request has more than %d elements.", maxElements)
+			}
+			if attributes += len(t.Attr); attributes > maxAttributes {
+				return nil, faultf("MalformedXML", "The request has more than %d attributes.", maxAttributes)
 			}
 			if len(stack) > maxDepth {
 				return nil, faultf("MalformedXML", "The elements of the request are nested more than %d deep.", maxDepth)
@@ -78,6 +89,22 @@ func parseXML(body []byte, root string) (*element, error) {
 		return e, nil
 	}
 	return nil, invalidInput("Invalid XML ; the element '%s' was found, expected '%s'", top.children[0].name, root)
+}
+
+// hasLongTag reports whether any tag, or what else begins with "<", is too long.
+func hasLongTag(body []byte) bool {
+	for {
+		begin := bytes.IndexByte(body, '<')
+		if begin < 0 {
+			return false
+		}
+		body = body[begin:]
+		end := bytes.IndexByte(body[:min(len(body), maxTag)], '>')
+		if end < 0 {
+			return len(body) > maxTag
+		}
+		body = body[end:]
+	}
 }
 
 // child returns the only child with a name; nil: there is none.
