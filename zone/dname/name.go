@@ -40,25 +40,21 @@ func (e *SyntaxError) Error() string { return e.Reason }
 // and `\DDD` are understood); the final dot may be missing. The error is a
 // *SyntaxError.
 func Parse(s string) (Name, error) {
-	n, _, err := parse(s)
-	return n, err
+	if s == "@" {
+		return Name("\x01@\x00"), nil
+	}
+	return ParseIn(s, Root())
 }
 
 // ParseIn reads a name as a master file has it (RFC 1035 §5.1): `@` is the
 // origin, a name without a final dot is relative to it. The error is a
 // *SyntaxError.
 func ParseIn(s string, origin Name) (Name, error) {
-	if s == "@" {
-		return origin, nil
+	n, _, bad := AppendText(make(Name, 0, len(s)+2), []byte(s), origin)
+	if bad != nil {
+		return nil, bad
 	}
-	n, absolute, err := parse(s)
-	if err != nil || absolute {
-		return n, err
-	}
-	if len(n)-1+len(origin) > MaxWire {
-		return nil, &SyntaxError{0, fmt.Sprintf("name of %d octets with its origin, at most 255 are allowed", len(n)-1+len(origin))}
-	}
-	return append(n[:len(n)-1:len(n)-1], origin...), nil
+	return n, nil
 }
 
 // MustParse is Parse for names known to be valid; it panics on others.
@@ -68,64 +64,6 @@ func MustParse(s string) Name {
 		panic(fmt.Sprintf("dname: %q: %v", s, err))
 	}
 	return n
-}
-
-func parse(s string) (n Name, absolute bool, err error) {
-	if s == "." {
-		return Name{0}, true, nil
-	}
-	if s == "" {
-		return nil, false, &SyntaxError{0, "empty name"}
-	}
-	n = make(Name, 1, len(s)+2)
-	start := 0 // of the label's length octet
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c == '.':
-			if len(n)-start == 1 {
-				return nil, false, &SyntaxError{i, "empty label"}
-			}
-			n[start] = byte(len(n) - start - 1)
-			start = len(n)
-			n = append(n, 0)
-			absolute = i == len(s)-1
-			continue
-		case c == '\\':
-			if i+1 >= len(s) {
-				return nil, false, &SyntaxError{i, `\ at the end of a name`}
-			}
-			if d := s[i+1]; d < '0' || d > '9' {
-				c = d
-				i++
-				break
-			}
-			if i+3 >= len(s) || !isDigit(s[i+2]) || !isDigit(s[i+3]) {
-				return nil, false, &SyntaxError{i, `\ and a digit must be followed by two more digits`}
-			}
-			v := int(s[i+1]-'0')*100 + int(s[i+2]-'0')*10 + int(s[i+3]-'0')
-			if v > 255 {
-				return nil, false, &SyntaxError{i, fmt.Sprintf(`\%d is not an octet, at most \255 is allowed`, v)}
-			}
-			c = byte(v)
-			i += 3
-		}
-		if len(n)-start > MaxLabel {
-			return nil, false, &SyntaxError{i, "label longer than 63 octets"}
-		}
-		n = append(n, c)
-		if len(n) > MaxWire {
-			return nil, false, &SyntaxError{i, "name longer than 255 octets"}
-		}
-	}
-	if !absolute {
-		n[start] = byte(len(n) - start - 1)
-		n = append(n, 0)
-	}
-	if len(n) > MaxWire {
-		return nil, false, &SyntaxError{len(s) - 1, "name longer than 255 octets"}
-	}
-	return n, absolute, nil
 }
 
 // FromWire returns the uncompressed name at the start of b, as a view of b, or

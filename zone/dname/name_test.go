@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -62,20 +63,20 @@ func TestParseErrors(t *testing.T) {
 		offset int
 		reason string
 	}{
-		{"", 0, "empty name"},
-		{"..", 0, "empty label"},
-		{".a.", 0, "empty label"},
-		{"a..b.", 2, "empty label"},
-		{`a\`, 1, `\ at the end of a name`},
-		{`a\1`, 1, `\ and a digit must be followed by two more digits`},
-		{`a\12.`, 1, `\ and a digit must be followed by two more digits`},
-		{`a\1x2.`, 1, `\ and a digit must be followed by two more digits`},
+		{"", 0, "the name is empty"},
+		{"..", 0, "two dots with no label between them"},
+		{".a.", 0, "two dots with no label between them"},
+		{"a..b.", 2, "two dots with no label between them"},
+		{`a\`, 1, `\ at the end; write \\ for a backslash`},
+		{`a\1`, 1, `\ and a digit need two more digits, as in \032`},
+		{`a\12.`, 1, `\ and a digit need two more digits, as in \032`},
+		{`a\1x2.`, 1, `\ and a digit need two more digits, as in \032`},
 		{`a\256.`, 1, `\256 is not an octet, at most \255 is allowed`},
-		{strings.Repeat("x", 64) + ".", 63, "label longer than 63 octets"},
-		{strings.Repeat("a.", 128), 253, "name longer than 255 octets"},
-		{strings.Repeat("a.", 127) + "a", 254, "name longer than 255 octets"},
-		{labels63(62), 253, "name longer than 255 octets"},
-		{labels63(63), 254, "name longer than 255 octets"},
+		{strings.Repeat("x", 64) + ".", 63, "a label of 64 octets, at most 63 are allowed"},
+		{strings.Repeat("a.", 128), 253, "the name takes 257 octets, at most 255 are allowed"},
+		{strings.Repeat("a.", 127) + "a", 254, "the name takes 257 octets, at most 255 are allowed"},
+		{labels63(62), 253, "the name takes 256 octets, at most 255 are allowed"},
+		{labels63(63), 254, "the name takes 257 octets, at most 255 are allowed"},
 	} {
 		n, err := Parse(c.in)
 		var e *SyntaxError
@@ -86,7 +87,7 @@ func TestParseErrors(t *testing.T) {
 		if e.Reason != c.reason {
 			t.Errorf("Parse(%q): %q, want %q", c.in, e.Reason, c.reason)
 		}
-		if e.Offset != c.offset && !strings.HasPrefix(c.reason, "name longer") {
+		if e.Offset != c.offset && !strings.HasPrefix(c.reason, "the name takes") {
 			t.Errorf("Parse(%q): offset %d, want %d", c.in, e.Offset, c.offset)
 		}
 		if e.Offset < 0 || e.Offset > len(c.in) {
@@ -314,4 +315,88 @@ func lowerASCII(b []byte) string {
 		out[i] = c
 	}
 	return string(out)
+}
+
+// FuzzText: AppendText reads what this simpler reader reads.
+func FuzzText(f *testing.F) {
+	for _, s := range []string{"@", ".", "", "a", "a.", "a..", "..", "a\\.b", "a\\046b.", "\\300", "\\", "a\\", "\\12", strings.Repeat("a", 64), strings.Repeat("a", 63) + ".", strings.Repeat("abcdefg.", 31) + "abcdef.", strings.Repeat("abcdefg.", 32)} {
+		f.Add(s)
+	}
+	origin := MustParse("2.0.192.in-addr.arpa")
+	f.Fuzz(func(t *testing.T, s string) {
+		want, absolute, err := parse(s)
+		switch {
+		case s == "@":
+			want, absolute, err = origin, true, nil
+		case err == nil && !absolute:
+			if want = append(want[:len(want)-1], origin...); len(want) > MaxWire {
+				err = errors.New("too long")
+			}
+		}
+		got, form, bad := AppendText([]byte("x"), []byte(s), origin)
+		if (err != nil) != (bad != nil) {
+			t.Fatalf("%q: %v, want %v", s, bad, err)
+		}
+		if err == nil && (!bytes.Equal(got[1:], want) || form.Relative == absolute && s != "@") {
+			t.Errorf("%q: %v, relative %v, want %v", s, Name(got[1:]), form.Relative, want)
+		}
+	})
+}
+
+func parse(s string) (n Name, absolute bool, err error) {
+	if s == "." {
+		return Name{0}, true, nil
+	}
+	if s == "" {
+		return nil, false, &SyntaxError{0, "empty name"}
+	}
+	n = make(Name, 1, len(s)+2)
+	start := 0 // of the label's length octet
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '.':
+			if len(n)-start == 1 {
+				return nil, false, &SyntaxError{i, "empty label"}
+			}
+			n[start] = byte(len(n) - start - 1)
+			start = len(n)
+			n = append(n, 0)
+			absolute = i == len(s)-1
+			continue
+		case c == '\\':
+			if i+1 >= len(s) {
+				return nil, false, &SyntaxError{i, `\ at the end of a name`}
+			}
+			if d := s[i+1]; d < '0' || d > '9' {
+				c = d
+				i++
+				break
+			}
+			if i+3 >= len(s) || !isDigit(s[i+2]) || !isDigit(s[i+3]) {
+				return nil, false, &SyntaxError{i, `\ and a digit must be followed by two more digits`}
+			}
+			v := int(s[i+1]-'0')*100 + int(s[i+2]-'0')*10 + int(s[i+3]-'0')
+			if v > 255 {
+				return nil, false, &SyntaxError{i, fmt.Sprintf(`\%d is not an octet, at most \255 is allowed`, v)}
+			}
+			c = byte(v)
+			i += 3
+		}
+		if len(n)-start > MaxLabel {
+			return nil, false, &SyntaxError{i, "label longer than 63 octets"}
+		}
+		n = append(n, c)
+		if len(n) > MaxWire {
+			return nil, false, &SyntaxError{i, "name longer than 255 octets"}
+		}
+	}
+	if !absolute {
+		n[start] = byte(len(n) - start - 1)
+		n = append(n, 0)
+	}
+	if len(n) > MaxWire {
+		return nil, false, &SyntaxError{len(s) - 1, "name longer than 255 octets"}
+	}
+	return n, absolute, nil
 }

@@ -344,12 +344,7 @@ func (hashedName) parse(p *Parser, name string) {
 	})
 }
 
-func (hashedName) size(d []byte, at int) (int, string) {
-	if at < len(d) && d[at] == 0 {
-		return 0, "it is empty"
-	}
-	return countedSize(d, at)
-}
+func (hashedName) size(d []byte, at int) (int, string) { return protocol{}.size(d, at) }
 
 func (hashedName) judge(d []byte, at, n int) (rule, string) {
 	if d[0] == 1 && n != 1+20 { // RFC 5155 §11: SHA-1

@@ -2,11 +2,9 @@ package rr
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"math"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,22 +17,44 @@ const (
 	keyMandatory     = 0
 	keyALPN          = 1
 	keyNoDefaultALPN = 2
-	keyPort          = 3
-	keyIPv4Hint      = 4
-	keyECH           = 5
 	keyIPv6Hint      = 6
 	keyDoHPath       = 7
-	keyOHTTP         = 8
-	keyGroups        = 9
 	keyInvalid       = 65535
 )
 
-// svcKeys are the names of keys by number (RFC 9460 §14.3.2, RFC 9461 §5, RFC 9540 §4, RFC 9848 §3).
-// Read only.
-var svcKeys = [...]string{"mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath", "ohttp", "tls-supported-groups"}
+// svcKey is a key that has a name: its value is a list of at most so many items.
+type svcKey struct {
+	name string
+	item kind // nil: the value is octets
+	most int
+	want string // what the value is, for a message
+}
+
+// svcKeys are the keys that have names, by number (RFC 9460 §14.3.2, RFC 9461 §5, RFC 9540 §4,
+// RFC 9848 §3). Read only.
+var svcKeys = [...]svcKey{
+	{"mandatory", mandatoryKey{}, math.MaxUint16, "a list of other keys, each once"},
+	{"alpn", protocol{}, math.MaxUint16, "a list of protocols of 1 to 255 octets"},
+	{"no-default-alpn", ip4{}, 0, "empty, which it must be"},
+	{"port", number(2), 1, "a whole number from 0 to 65535"},
+	{"ipv4hint", ip4{}, math.MaxUint16, "a list of IPv4 addresses"},
+	{"ech", base64Data(1), 1, "base64 of at least one octet"},
+	{"ipv6hint", ip6{}, math.MaxUint16, "a list of IPv6 addresses"},
+	{"dohpath", nil, 0, ""},
+	{"ohttp", ip4{}, 0, "empty, which it must be"},
+	{"tls-supported-groups", number(2), math.MaxUint16, "a list of whole numbers from 0 to 65535"},
+}
+
+// svcKeyOf returns what is known of a key.
+func svcKeyOf(k int) *svcKey {
+	if k < len(svcKeys) {
+		return &svcKeys[k]
+	}
+	return &svcKey{}
+}
 
 func parseSvcKey(s string) (int, bool) {
-	if k := slices.Index(svcKeys[:], s); k >= 0 {
+	if k := slices.IndexFunc(svcKeys[:], func(k svcKey) bool { return k.name == s }); k >= 0 {
 		return k, true
 	}
 	digits, ok := strings.CutPrefix(s, "key")
@@ -44,10 +64,51 @@ func parseSvcKey(s string) (int, bool) {
 
 func appendSvcKey(dst []byte, k int) []byte {
 	if k <= keyIPv6Hint { // Knot 3.2 reads the others as numbers only
-		return append(dst, svcKeys[k]...)
+		return append(dst, svcKeys[k].name...)
 	}
 	return strconv.AppendInt(append(dst, "key"...), int64(k), 10)
 }
+
+// mandatoryKey is a key in the list of those that are mandatory, above the one before it.
+type mandatoryKey struct{}
+
+func (mandatoryKey) parse(p *Parser, name string) {
+	k, ok := parseSvcKey(string(p.next(name).Text))
+	if !ok {
+		p.fail(0, "bad-svcparam", "not a key")
+	}
+	p.appendUint(uint64(k), 2)
+}
+
+func (mandatoryKey) size(d []byte, at int) (int, string) {
+	if len(d)-at >= 2 && uintOf(d[max(at-2, 0):at]) >= uintOf(d[at:at+2]) { // 0 is mandatory itself
+		return 0, "it is not above the key before it"
+	}
+	return exactly(d, at, 2)
+}
+
+func (mandatoryKey) print(dst, d []byte, at, n int) []byte {
+	return appendSvcKey(dst, int(uintOf(d[at:at+n])))
+}
+
+// protocol is an item of alpn.
+type protocol struct{}
+
+func (protocol) parse(p *Parser, name string) {
+	w := p.next(name)
+	if len(w.Text) > math.MaxUint8 {
+		p.fail(0, "bad-svcparam", "too long")
+	}
+	p.out = append(append(p.out, byte(len(w.Text))), w.Text...)
+}
+
+func (protocol) size(d []byte, at int) (int, string) {
+	if at < len(d) && d[at] == 0 {
+		return 0, "it is empty"
+	}
+	return countedSize(d, at)
+}
+func (protocol) print(dst, d []byte, at, n int) []byte { return append(dst, d[at+1:at+n]...) }
 
 // svcParam is where a parameter lies in the octets that parse collects.
 type svcParam struct {
@@ -63,7 +124,7 @@ func (svcParams) parse(p *Parser, _ string) {
 		keyText, value, hasValue := bytes.Cut(w.Text, []byte{'='})
 		key, ok := parseSvcKey(string(keyText))
 		if !ok || w.Quoted {
-			p.fail(0, "bad-svcparam", "%s is not a key; write one of %s or keyN (N to 65535), then = and the value", Quote(keyText), strings.Join(svcKeys[:], ", "))
+			p.fail(0, "bad-svcparam", "%s is not a key; write one of %s or keyN (N to 65535), then = and the value", Quote(keyText), svcNames())
 			return
 		}
 		param := svcParam{key: key, start: len(p.out), word: p.word - 1}
@@ -72,13 +133,11 @@ func (svcParams) parse(p *Parser, _ string) {
 			value = w.Text
 		}
 		p.appendUnescaped(&Word{Text: value})
-		octets := slices.Clone(p.out[param.start:])
 		if string(keyText[:min(3, len(keyText))]) != "key" { // the value of keyN is octets
-			out, reason := appendSvcValue(p.out[:param.start], key, octets)
-			if reason != "" {
-				p.fail(0, "bad-svcparam", "value %s of %s is not %s", Quote(value), keyText, reason)
+			octets := slices.Clone(p.out[param.start:])
+			if p.out, ok = svcKeyOf(key).appendValue(p.out[:param.start], key, octets); !ok {
+				p.fail(0, "bad-svcparam", "value %s of %s is not %s", Quote(value), keyText, svcKeyOf(key).want)
 			}
-			p.out = out
 		}
 		param.end = len(p.out)
 		if i := slices.IndexFunc(p.params, func(o svcParam) bool { return o.key == key }); i >= 0 {
@@ -96,72 +155,45 @@ func (svcParams) parse(p *Parser, _ string) {
 	}
 }
 
-// appendSvcValue appends the wire format of the value of key, whose escapes were decoded, or
-// returns what it should be.
-func appendSvcValue(dst []byte, key int, value []byte) (out []byte, reason string) {
-	items := strings.Split(string(value), ",")
-	switch key {
-	case keyMandatory:
-		var keys []int
-		for _, item := range items {
-			k, ok := parseSvcKey(item)
-			if !ok {
-				return dst, "a list of keys"
-			}
-			keys = append(keys, k)
-		}
-		slices.Sort(keys)
-		for _, k := range keys {
-			dst = binary.BigEndian.AppendUint16(dst, uint16(k))
-		}
-	case keyALPN:
-		for _, item := range splitList(value) {
-			if len(item) > math.MaxUint8 {
-				return dst, "a list of protocols of at most 255 octets"
-			}
-			dst = append(append(dst, byte(len(item))), item...)
-		}
-	case keyNoDefaultALPN, keyOHTTP:
-		if len(value) > 0 {
-			return dst, "empty, which it must be"
-		}
-	case keyPort, keyGroups:
-		for _, item := range items {
-			v, ok := ParseUint([]byte(item), math.MaxUint16)
-			if !ok || key == keyPort && len(items) > 1 {
-				return dst, "a whole number from 0 to 65535"
-			}
-			dst = binary.BigEndian.AppendUint16(dst, uint16(v))
-		}
-	case keyIPv4Hint, keyIPv6Hint:
-		for _, item := range items {
-			a, err := netip.ParseAddr(item)
-			if err != nil || a.Zone() != "" || a.Is4() != (key == keyIPv4Hint) {
-				return dst, "a list of IPv" + svcKeys[key][3:4] + " addresses"
-			}
-			dst = append(dst, a.AsSlice()...)
-		}
-	case keyECH:
-		out, err := base64.StdEncoding.AppendDecode(dst, value)
-		if err != nil {
-			return dst, "base64"
-		}
-		dst = out
-	default:
-		dst = append(dst, value...)
+// appendValue appends the wire format of the value of key k, whose escapes were decoded.
+func (k *svcKey) appendValue(dst []byte, key int, value []byte) (out []byte, ok bool) {
+	if k.item == nil || len(value) == 0 {
+		return append(dst, value...), true
 	}
-	return dst, ""
+	items := splitList(value)
+	if key == keyMandatory {
+		slices.SortFunc(items, func(a, b Word) int {
+			x, _ := parseSvcKey(string(a.Text))
+			y, _ := parseSvcKey(string(b.Text))
+			return x - y
+		})
+	}
+	// A list, so that each item is read as if it were the only one.
+	q := Parser{out: dst}
+	for i := range items {
+		q.words, q.word = items[i:i+1], 0
+		k.item.parse(&q, k.name)
+	}
+	return q.out, q.bad == nil && len(items) <= k.most
+}
+
+func svcNames() string {
+	names := make([]string, len(svcKeys))
+	for i := range svcKeys {
+		names[i] = svcKeys[i].name
+	}
+	return strings.Join(names, ", ")
 }
 
 // splitList splits a list at its commas, and decodes its escapes of commas and backslashes (RFC
 // 9460 §A.1).
-func splitList(value []byte) (items [][]byte) {
-	item := []byte{}
+func splitList(value []byte) (items []Word) {
+	var item []byte
 	for i := 0; i < len(value); i++ {
 		switch c := value[i]; {
 		case c == ',':
-			items = append(items, item)
-			item = []byte{}
+			items = append(items, Word{Text: item})
+			item = nil
 		case c == '\\' && i+1 < len(value):
 			i++
 			item = append(item, value[i])
@@ -169,7 +201,7 @@ func splitList(value []byte) (items [][]byte) {
 			item = append(item, c)
 		}
 	}
-	return append(items, item)
+	return append(items, Word{Text: item})
 }
 
 // next returns the key, the offset of the value and the offset behind it of the parameter at i.
@@ -190,59 +222,28 @@ func (s svcParams) size(d []byte, at int) (int, string) {
 		case key <= last:
 			return 0, fmt.Sprintf("key %s is not above the key before it", appendSvcKey(nil, key))
 		}
-		if want := svcValueFault(key, d[value:end]); want != "" {
-			return 0, fmt.Sprintf("the value of %s is not %s", appendSvcKey(nil, key), want)
+		if k := svcKeyOf(key); !k.isValue(d[value:end]) {
+			return 0, fmt.Sprintf("the value of %s is not %s", appendSvcKey(nil, key), k.want)
 		}
 		last, i = key, end
 	}
 	return len(d) - at, ""
 }
 
-// svcValueFault returns what the value of key should be, if it is not.
-func svcValueFault(key int, v []byte) (want string) {
-	multiple := func(n int) bool { return len(v) > 0 && len(v)%n == 0 }
-	switch key {
-	case keyMandatory:
-		for i := 2; i+1 < len(v); i += 2 {
-			if binary.BigEndian.Uint16(v[i:]) <= binary.BigEndian.Uint16(v[i-2:]) {
-				return "a list of keys, each once"
-			}
-		}
-		if !multiple(2) || binary.BigEndian.Uint16(v) == keyMandatory {
-			return "a list of other keys"
-		}
-	case keyALPN:
-		for i := 0; i == 0 || i < len(v); i += 1 + int(v[i]) {
-			if i >= len(v) || v[i] == 0 || i+1+int(v[i]) > len(v) {
-				return "a list of protocols of 1 to 255 octets"
-			}
-		}
-	case keyNoDefaultALPN, keyOHTTP:
-		if len(v) > 0 {
-			return "empty, which it must be"
-		}
-	case keyPort:
-		if len(v) != 2 {
-			return "2 octets"
-		}
-	case keyIPv4Hint:
-		if !multiple(4) {
-			return "IPv4 addresses"
-		}
-	case keyIPv6Hint:
-		if !multiple(16) {
-			return "IPv6 addresses"
-		}
-	case keyECH:
-		if len(v) == 0 {
-			return "at least one octet"
-		}
-	case keyGroups:
-		if !multiple(2) {
-			return "a list of 16-bit numbers"
-		}
+// isValue reports whether v is a value of the key.
+func (k *svcKey) isValue(v []byte) bool {
+	if k.item == nil {
+		return true
 	}
-	return ""
+	n := 0
+	for i := 0; i < len(v); n++ {
+		octets, reason := k.item.size(v, i)
+		if reason != "" {
+			return false
+		}
+		i += octets
+	}
+	return n <= k.most && (n > 0 || k.most == 0)
 }
 
 func (s svcParams) print(dst, d []byte, at, n int) []byte {
@@ -255,7 +256,7 @@ func (s svcParams) print(dst, d []byte, at, n int) []byte {
 		if key == keyALPN && confusesKnot(v) {
 			dst = appendQuoted(append(dst, "key1="...), v)
 		} else if dst = appendSvcKey(dst, key); len(v) > 0 {
-			dst = appendSvcText(append(dst, '='), key, v)
+			dst = svcKeyOf(key).appendText(append(dst, '='), key, v)
 		}
 		i = end
 	}
@@ -273,48 +274,21 @@ func confusesKnot(v []byte) bool {
 	return false
 }
 
-func appendSvcText(dst []byte, key int, v []byte) []byte {
-	separate := func(i int) {
+func (k *svcKey) appendText(dst []byte, key int, v []byte) []byte {
+	if k.item == nil || key > keyIPv6Hint {
+		return appendQuoted(dst, v)
+	}
+	start := len(dst)
+	for i := 0; i < len(v); {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
+		n, _ := k.item.size(v, i)
+		dst = k.item.print(dst, v, i, n)
+		i += n
 	}
-	switch key {
-	case keyMandatory:
-		for i := 0; i < len(v); i += 2 {
-			separate(i)
-			dst = appendSvcKey(dst, int(binary.BigEndian.Uint16(v[i:])))
-		}
-	case keyALPN:
-		var list []byte
-		for i := 0; i < len(v); i += 1 + int(v[i]) {
-			if i > 0 {
-				list = append(list, ',')
-			}
-			for _, c := range v[i+1 : i+1+int(v[i])] {
-				if c == ',' || c == '\\' {
-					list = append(list, '\\')
-				}
-				list = append(list, c)
-			}
-		}
-		return appendQuoted(dst, list)
-	case keyPort:
-		dst = strconv.AppendUint(dst, uintOf(v), 10)
-	case keyIPv4Hint:
-		for i := 0; i < len(v); i += 4 {
-			separate(i)
-			dst = ip4{}.print(dst, v, i, 4)
-		}
-	case keyIPv6Hint:
-		for i := 0; i < len(v); i += 16 {
-			separate(i)
-			dst = ip6{}.print(dst, v, i, 16)
-		}
-	case keyECH:
-		dst = base64.StdEncoding.AppendEncode(dst, v)
-	default:
-		dst = appendQuoted(dst, v)
+	if key == keyALPN {
+		return appendQuoted(dst[:start], slices.Clone(dst[start:]))
 	}
 	return dst
 }

@@ -96,27 +96,6 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzName: names mean the same here as in package dname.
-func FuzzName(f *testing.F) {
-	for _, s := range []string{"@", ".", "", "a", "a.", "a..", "..", "a\\.b", "a\\046b.", "\\300", "\\", "a\\", "\\12", strings.Repeat("a", 64), strings.Repeat("a", 63) + ".", strings.Repeat("abcdefg.", 31) + "abcdef.", strings.Repeat("abcdefg.", 32)} {
-		f.Add(s)
-	}
-	origin := dname.MustParse("2.0.192.in-addr.arpa")
-	f.Fuzz(func(t *testing.T, s string) {
-		want, err := dname.ParseIn(s, origin)
-		got, form, bad := dname.AppendText(nil, []byte(s), origin)
-		if (err != nil) != (bad != nil) {
-			t.Fatalf("%q: %v here, %v there", s, bad, err)
-		}
-		if err == nil && !bytes.Equal(got, want) {
-			t.Errorf("%q: %v here, %v there", s, dname.Name(got), want)
-		}
-		if err == nil && !form.Relative && s != "@" && !strings.HasSuffix(s, ".") {
-			t.Errorf("%q is absolute", s)
-		}
-	})
-}
-
 // FuzzAgainstMiekg: RDATA of the types that are read here means the same to
 // miekg/dns, where both accept it.
 func FuzzAgainstMiekg(f *testing.F) {
