@@ -47,7 +47,8 @@ func ParseValue(t rr.Type, text string) (Value, error) {
 }
 
 func illegal(text, format string, args ...any) error {
-	return fmt.Errorf("Invalid Resource Record: 'FATAL problem: %s encountered with '%s''", fmt.Sprintf(format, args...), text) //nolint:staticcheck // the text of the API
+	//lint:ignore ST1005 the text of Amazon's API
+	return fmt.Errorf("Invalid Resource Record: 'FATAL problem: %s encountered with '%s''", fmt.Sprintf(format, args...), text)
 }
 
 // reason returns the API's name for what is wrong with a value, as far as it is known, and

@@ -471,11 +471,11 @@ var randomTypes = []randomType{
 	{52, "TLSA", true, true, (*randomData).tlsa},
 	{53, "SMIMEA", true, true, (*randomData).tlsa},
 	{55, "HIP", true, false, func(r *randomData) {
-		hit, key := 1+r.IntN(20), 1+r.IntN(100)
-		r.u8(hit)
+		tag, key := 1+r.IntN(20), 1+r.IntN(100)
+		r.u8(tag)
 		r.any8()
 		r.u16(key)
-		r.octets(hit+key, hit+key)
+		r.octets(tag+key, tag+key)
 		for range r.IntN(3) {
 			r.name()
 		}

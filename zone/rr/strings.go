@@ -72,7 +72,7 @@ func (str) size(d []byte, at int) (int, string)   { return countedSize(d, at) }
 func (str) print(dst, d []byte, at, n int) []byte { return appendQuoted(dst, d[at+1:at+n]) }
 
 // optionalStr is a character-string or nothing.
-type optionalStr struct{ str }
+type optionalStr struct{}
 
 func (optionalStr) parse(p *Parser, name string) {
 	if p.word == len(p.words) {
@@ -340,7 +340,6 @@ func (hashedName) parse(p *Parser, name string) {
 			p.fail(0, "bad-base32", "%s %s is not base32hex", name, Quote(w.Text))
 		}
 		p.out = out
-		return
 	})
 }
 
