@@ -33,7 +33,7 @@ var typeArguments = regexp.MustCompile(`\[.*\]`)
 
 // TestInlining compares the table with what the compiler reports.
 func TestInlining(t *testing.T) {
-	cmd := exec.Command("go", "build", "-gcflags=-m", "./zone", "./server/...")
+	cmd := exec.Command("go", "build", "-trimpath=false", "-gcflags=-m", "./zone", "./server/...")
 	cmd.Dir = repository(t)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
