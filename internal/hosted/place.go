@@ -85,10 +85,11 @@ func (s *Store) placeSome(list []*placement) (rest []*placement) {
 				p.show = s.o.Owners.With(p.added, p.gone)
 				return p.batch, nil
 			},
-			Show: func(set *zone.Set) { p.show(set) },
-			After: func() error {
+			// A source that proposes for the new snapshot must find the zones of it here, or it
+			// would restore one that is deleted.
+			Show: func(set *zone.Set) {
+				p.show(set)
 				s.adopt(p)
-				return nil
 			},
 		})
 	})

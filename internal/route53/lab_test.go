@@ -38,7 +38,8 @@ type lab struct {
 	http   *httptest.Server
 	stop   func()
 
-	taken map[string]string // owners of zones by apex
+	taken     map[string]string // owners of zones by apex
+	published func(*zone.Batch)
 }
 
 func newLab(t testing.TB) *lab {
@@ -60,7 +61,12 @@ func (l *lab) start() {
 		l.t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	l.writer = commit.New(commit.Options{Journal: j, Derive: []commit.Stage{func(set *zone.Set, b *zone.Batch) error { return l.store.Derive(set, b) }}, Published: func(b *zone.Batch) { l.store.Published(b) }})
+	l.writer = commit.New(commit.Options{Journal: j, Derive: []commit.Stage{func(set *zone.Set, b *zone.Batch) error { return l.store.Derive(set, b) }}, Published: func(b *zone.Batch) {
+		l.store.Published(b)
+		if l.published != nil {
+			l.published(b)
+		}
+	}})
 	l.store = hosted.New(hosted.Options{
 		Writer: l.writer, Journal: j, Owners: l, Log: log, Now: func() time.Time { return l.now },
 		Restore: func(apex dname.Name) (*zone.Zone, bool, error) { return j.Restore(apex) },

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
@@ -230,6 +231,23 @@ func TestZones(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	if got := l.call("POST", "hostedzone", "<CreateHostedZoneRequest><Name>none.example</Name><CallerReference>10</CallerReference></CreateHostedZoneRequest>"); got.code != "DelegationSetNotAvailable" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestDeletedStays: a reload that begins when a deletion has just become visible does not
+// restore the zone.
+func TestDeletedStays(t *testing.T) {
+	l := newLab(t)
+	id := l.create("example.com", "1")
+	seen := false
+	l.published = func(*zone.Batch) {
+		seen = true
+		if changes, failed := l.store.Plan(l.writer.Set()); len(changes)+len(failed) > 0 {
+			t.Errorf("planned: %v %v", changes, failed)
+		}
+	}
+	if got := l.call("DELETE", "hostedzone/"+id, ""); got.status != http.StatusOK || !seen {
 		t.Errorf("%+v", got)
 	}
 }
