@@ -43,6 +43,7 @@ type work struct {
 	known  facts
 	sets   map[string]*workSet
 	order  []*workSet // as they were first looked at
+	owners map[string][]*workSet
 	faults []string
 }
 
@@ -67,6 +68,7 @@ func (w *work) set(owner dname.Name, t rr.Type) *workSet {
 		s.now = s.was
 		w.sets[key] = s
 		w.order = append(w.order, s)
+		w.owners[owner.Key()] = append(w.owners[owner.Key()], s)
 	}
 	return s
 }
@@ -75,7 +77,7 @@ func (w *work) set(owner dname.Name, t rr.Type) *workSet {
 // the result. It returns the changeset to a serial, nil if no record changes, and the RRsets
 // whose text may have changed.
 func apply(z *zone.Zone, known facts, edits []Edit, next zone.Serial) (c *zone.Changeset, touched []*workSet, err error) {
-	w := &work{zone: z, known: known, sets: make(map[string]*workSet, len(edits))}
+	w := &work{zone: z, known: known, sets: make(map[string]*workSet, len(edits)), owners: map[string][]*workSet{}}
 	w.limits(edits)
 	for i := range edits {
 		w.edit(&edits[i])
@@ -181,10 +183,8 @@ func (w *work) coexist(s *workSet) {
 	for set := range w.zone.RRsets(s.owner) {
 		others[set.Type] = true
 	}
-	for _, o := range w.order {
-		if o.owner.Equal(s.owner) {
-			others[o.typ] = len(o.now.values) > 0
-		}
+	for _, o := range w.owners[s.owner.Key()] {
+		others[o.typ] = len(o.now.values) > 0
 	}
 	for t, there := range others {
 		if there && t != s.typ && (s.typ == rr.TypeCNAME || t == rr.TypeCNAME) {

@@ -141,6 +141,8 @@ type zoneRound struct {
 func (s *Store) commit(jobs []*job) {
 	var r *round
 	var err error
+	s.order.Lock() // a zone is not removed while notes of its texts are written
+	defer s.order.Unlock()
 	ok := s.o.Guard.Do("hosted zones", func() {
 		_, err = s.o.Writer.Commit(commit.Request{
 			Propose: func(set *zone.Set) (*zone.Batch, error) {

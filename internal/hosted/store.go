@@ -82,7 +82,7 @@ type Store struct {
 // placing is the work of place.go: what creates, changes and removes zones, one round after
 // the other.
 type placing struct {
-	order   sync.Mutex // held by what writes notes of zones or shared notes
+	order   sync.Mutex // held by what writes notes
 	waits   sync.Mutex
 	waiting []*placement
 }
