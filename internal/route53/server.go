@@ -18,6 +18,7 @@ import (
 	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/internal/sigv4"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
@@ -55,6 +56,7 @@ type Options struct {
 	Addresses   func() []string         // that DNS is served at, for TestDNSAnswer
 	Now         func() time.Time        // nil: time.Now
 	Log         *slog.Logger
+	Guard       *supervise.Supervisor // contains panics over single requests; nil: they are not contained
 }
 
 // Server serves the API.
@@ -126,13 +128,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	requestID := hex.EncodeToString(id[:])
 	w.Header().Set("x-amzn-RequestId", requestID)
 	w.Header().Set("Content-Type", "text/xml")
-	name, status, out, err := s.answer(w, r)
-	if errors.Is(err, hosted.ErrUndecided) {
+	var name string
+	var status int
+	var out []byte
+	var err error
+	ok := s.o.Guard.Do("route53", func() { name, status, out, err = s.answer(w, r) })
+	if !ok || errors.Is(err, hosted.ErrUndecided) {
 		panic(http.ErrAbortHandler) // closes the connection without an answer
 	}
 	if err != nil {
 		f := faultOf(err)
-		s.o.Log.Info("route53 request refused", "operation", name, "peer", r.RemoteAddr, "code", f.code, "err", f.text)
+		s.o.Log.Info("route53 request refused", "operation", name, "peer", r.RemoteAddr, "code", f.code, "err", truncated(f.text))
 		status = f.status
 		out, err = errorBody(f, requestID)
 	}
@@ -144,6 +150,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, err := w.Write(out); err != nil {
 		s.o.Log.Debug("a response of route53 was not delivered", "err", err)
 	}
+}
+
+// truncated returns the beginning of a text that can be as long as a request.
+func truncated(s string) string {
+	const most = 500
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
 }
 
 func errorBody(f *fault, requestID string) ([]byte, error) {
