@@ -71,6 +71,16 @@ func TestGolden(t *testing.T) {
 	check(t, file, text, out.String())
 }
 
+// TestTypesDoc: the list of types in the documentation is that of the table.
+func TestTypesDoc(t *testing.T) {
+	const file = "../../docs/types.md"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, file, text, rr.TypesDoc())
+}
+
 // check compares a file with what it should be.
 func check(t *testing.T, file string, was []byte, want string) {
 	t.Helper()
