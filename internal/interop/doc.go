@@ -53,9 +53,11 @@
 //
 // TestHostileSecondary runs hostile clients against ptrd while others are served.
 //
-// TestRoute53Clients and TestRoute53Mail run clients of Route 53 against `ptrd lab`. The one of the
-// SDK for Go is a module of its own (testdata/route53/go); PTRD_NODE_MODULES names the directory
-// with the SDK for JavaScript.
+// TestRoute53Clients runs unmodified clients of Route 53 (testdata/route53) against `ptrd lab`: each
+// makes the zones of zones.txt, waits for the change, and pages through them; dig resolves what it
+// lists; then it deletes that. The client with the SDK for Go is a module of its own;
+// PTRD_NODE_MODULES names the directory with the SDK for JavaScript. TestRoute53Mail runs the script
+// of docs/route53-mail.sh.
 //
 // TestUnbound, TestDelv and TestTools run resolvers and tools with the ptrd binary.
 // TestEmitResolver, TestEmitSecondary and TestEmitUpdater run the programs that `ptrd emit` has

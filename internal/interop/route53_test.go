@@ -34,48 +34,6 @@ func runIn(t *testing.T, env []string, command ...string) string {
 	return string(out)
 }
 
-// TestRoute53Clients takes a reverse IPv4 zone, an IPv6 zone, a classless child and a forward zone
-// through their whole life by each client, unmodified, in `ptrd lab`.
-func TestRoute53Clients(t *testing.T) {
-	ptrd, dir := requireBinary(t), route53Dir(t)
-	peertest.Require(t, "dig")
-	zones := filepath.Join(dir, "zones.json")
-	life := func(t *testing.T, env []string, command ...string) {
-		runIn(t, env, append(append([]string{ptrd, "lab", "--"}, command...), zones)...)
-	}
-	// Debian's programs, whatever else PATH has.
-	const python = "/usr/bin/python3"
-	t.Run("aws", func(t *testing.T) {
-		if _, err := os.Stat("/usr/bin/aws"); err != nil {
-			peertest.Missing(t, "aws is not installed (Debian package awscli)")
-		}
-		life(t, []string{"AWS=/usr/bin/aws"}, "sh", filepath.Join(dir, "life.sh"))
-	})
-	t.Run("boto3", func(t *testing.T) {
-		if exec.Command(python, "-c", "import boto3").Run() != nil {
-			peertest.Missing(t, "boto3 is not installed (Debian package python3-boto3)")
-		}
-		life(t, nil, python, filepath.Join(dir, "life.py"))
-	})
-	t.Run("go", func(t *testing.T) {
-		program := filepath.Join(t.TempDir(), "life")
-		build := exec.Command("go", "build", "-o", program, ".")
-		build.Dir = filepath.Join(dir, "go")
-		if out, err := build.CombinedOutput(); err != nil {
-			peertest.Missing(t, "the SDK for Go cannot be built: "+string(out))
-		}
-		life(t, nil, program)
-	})
-	t.Run("javascript", func(t *testing.T) {
-		node := peertest.Require(t, "node")
-		modules := os.Getenv("PTRD_NODE_MODULES")
-		if modules == "" {
-			peertest.Missing(t, "PTRD_NODE_MODULES does not name the node_modules with @aws-sdk/client-route-53")
-		}
-		life(t, nil, node, filepath.Join(dir, "life.mjs"))
-	})
-}
-
 // TestRoute53Mail runs the script of docs/route53-mail.sh, and asks for both addresses by getent
 // through unbound. Names and types that are often misspelt get errors that say what was meant.
 func TestRoute53Mail(t *testing.T) {

@@ -1,15 +1,14 @@
-// Command route53 takes hosted zones through their life by the SDK for Go of AWS, unmodified. It
-// is a module of its own, so that the SDK is no dependency of ptrd.
+// Command go uses the AWS SDK for Go, version 2. It is a module of its own, so that the SDK is
+// no dependency of ptrd.
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
+	"log"
 	"os"
-	"os/exec"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,93 +17,124 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 )
 
-type zone struct {
-	Name    string
-	Records []struct {
-		Name, Type string
-		TTL        int64
-		Values     []string
-	}
-}
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	return v
-}
-
 func main() {
-	ctx := context.Background()
-	c := route53.New(route53.Options{
-		BaseEndpoint: aws.String(os.Getenv("PTRD_LAB_ENDPOINT")), Region: "us-east-1",
-		Credentials: credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), ""),
-	})
-	var zones []zone
-	must(0, json.Unmarshal(must(os.ReadFile(os.Args[1])), &zones))
-	for _, z := range zones {
-		life(ctx, c, z)
-	}
-	_, err := c.GetHostedZone(ctx, &route53.GetHostedZoneInput{Id: aws.String("ZNONE")})
-	var none *types.NoSuchHostedZone
-	if !asError(err, &none) {
-		must(0, fmt.Errorf("an unknown zone: %w", err))
+	log.SetFlags(0)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	if err := run(ctx); err != nil {
+		log.Fatal(err)
 	}
 }
 
-func asError[T error](err error, target *T) bool {
-	for ; err != nil; err = unwrap(err) {
-		if e, ok := err.(T); ok {
-			*target = e
-			return true
+func run(ctx context.Context) error {
+	// The module config, which reads all of this from the environment, takes long to build.
+	c := client{route53.New(route53.Options{
+		Region:       os.Getenv("AWS_REGION"),
+		BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL_ROUTE_53")),
+		Credentials:  credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), ""),
+	})}
+	if os.Args[1] == "delete" {
+		return c.deleteAll(ctx)
+	}
+	f, err := os.Open("zones.txt")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		var name, path string
+		if _, err := fmt.Sscan(lines.Text(), &name, &path); err != nil {
+			return err
+		}
+		if err := c.create(ctx, name, path); err != nil {
+			return err
 		}
 	}
-	return false
+	return lines.Err()
 }
 
-func unwrap(err error) error {
-	if u, ok := err.(interface{ Unwrap() error }); ok {
-		return u.Unwrap()
+type client struct{ *route53.Client }
+
+func (c client) create(ctx context.Context, name, path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var batch types.ChangeBatch
+	if err := json.Unmarshal(text, &batch); err != nil {
+		return err
+	}
+	made, err := c.CreateHostedZone(ctx, &route53.CreateHostedZoneInput{Name: &name, CallerReference: aws.String("go " + name)})
+	if err != nil {
+		return err
+	}
+	changed, err := c.ChangeResourceRecordSets(ctx, &route53.ChangeResourceRecordSetsInput{HostedZoneId: made.HostedZone.Id, ChangeBatch: &batch})
+	if err != nil {
+		return err
+	}
+	wait := route53.NewResourceRecordSetsChangedWaiter(c.Client)
+	if err := wait.Wait(ctx, &route53.GetChangeInput{Id: changed.ChangeInfo.Id}, time.Minute); err != nil {
+		return err
+	}
+	sets, err := c.listed(ctx, made.HostedZone.Id)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(map[string]any{"ResourceRecordSets": sets})
+}
+
+func (c client) listed(ctx context.Context, zone *string) ([]types.ResourceRecordSet, error) {
+	var sets []types.ResourceRecordSet
+	pages := 0
+	p := route53.NewListResourceRecordSetsPaginator(c, &route53.ListResourceRecordSetsInput{HostedZoneId: zone, MaxItems: aws.Int32(3)})
+	for p.HasMorePages() {
+		page, err := p.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		sets = append(sets, page.ResourceRecordSets...)
+		pages++
+	}
+	if pages < 2 {
+		return nil, fmt.Errorf("%d pages of %s", pages, *zone)
+	}
+	return sets, nil
+}
+
+func (c client) deleteAll(ctx context.Context) error {
+	var zones []types.HostedZone
+	p := route53.NewListHostedZonesPaginator(c, &route53.ListHostedZonesInput{MaxItems: aws.Int32(1)})
+	for p.HasMorePages() {
+		page, err := p.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		zones = append(zones, page.HostedZones...)
+	}
+	for _, z := range zones {
+		if err := c.delete(ctx, z); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func life(ctx context.Context, c *route53.Client, z zone) {
-	made := must(c.CreateHostedZone(ctx, &route53.CreateHostedZoneInput{Name: &z.Name, CallerReference: aws.String(fmt.Sprint("go ", z.Name, time.Now()))}))
-	id := made.HostedZone.Id
-	var changes []types.Change
-	for _, r := range z.Records {
-		set := &types.ResourceRecordSet{Name: aws.String(r.Name), Type: types.RRType(r.Type), TTL: aws.Int64(r.TTL)}
-		for _, v := range r.Values {
-			set.ResourceRecords = append(set.ResourceRecords, types.ResourceRecord{Value: aws.String(v)})
-		}
-		changes = append(changes, types.Change{Action: types.ChangeActionUpsert, ResourceRecordSet: set})
+func (c client) delete(ctx context.Context, z types.HostedZone) error {
+	sets, err := c.listed(ctx, z.Id)
+	if err != nil {
+		return err
 	}
-	changed := must(c.ChangeResourceRecordSets(ctx, &route53.ChangeResourceRecordSetsInput{HostedZoneId: id, ChangeBatch: &types.ChangeBatch{Changes: changes}}))
-	waiter := route53.NewResourceRecordSetsChangedWaiter(c, func(o *route53.ResourceRecordSetsChangedWaiterOptions) { o.MinDelay = time.Second })
-	must(0, waiter.Wait(ctx, &route53.GetChangeInput{Id: changed.ChangeInfo.Id}, time.Minute))
-	host, port, _ := net.SplitHostPort(os.Getenv("PTRD_LAB_DNS"))
-	for _, r := range z.Records {
-		out := must(exec.Command("dig", "@"+host, "-p", port, "+short", strings.NewReplacer("*", "w", `\057`, "/").Replace(r.Name), r.Type).Output())
-		if got := strings.Fields(string(out)); len(got) == 0 {
-			must(0, fmt.Errorf("%s %s: no answer", r.Name, r.Type))
-		}
-	}
-	var sets []types.ResourceRecordSet
-	pages := route53.NewListResourceRecordSetsPaginator(c, &route53.ListResourceRecordSetsInput{HostedZoneId: id, MaxItems: aws.Int32(2)})
-	for pages.HasMorePages() {
-		sets = append(sets, must(pages.NextPage(ctx)).ResourceRecordSets...)
-	}
-	if len(sets) != len(z.Records)+2 {
-		must(0, fmt.Errorf("%s: %d record sets are listed, want %d", z.Name, len(sets), len(z.Records)+2))
-	}
-	changes = nil
+	var batch types.ChangeBatch
 	for _, s := range sets {
-		if s.Type != types.RRTypeSoa && !(s.Type == types.RRTypeNs && *s.Name == *made.HostedZone.Name) {
-			changes = append(changes, types.Change{Action: types.ChangeActionDelete, ResourceRecordSet: &s})
+		if *s.Name == *z.Name && (s.Type == types.RRTypeSoa || s.Type == types.RRTypeNs) {
+			continue
 		}
+		batch.Changes = append(batch.Changes, types.Change{Action: types.ChangeActionDelete, ResourceRecordSet: &s})
 	}
-	must(c.ChangeResourceRecordSets(ctx, &route53.ChangeResourceRecordSetsInput{HostedZoneId: id, ChangeBatch: &types.ChangeBatch{Changes: changes}}))
-	must(c.DeleteHostedZone(ctx, &route53.DeleteHostedZoneInput{Id: id}))
+	if _, err := c.ChangeResourceRecordSets(ctx, &route53.ChangeResourceRecordSetsInput{HostedZoneId: z.Id, ChangeBatch: &batch}); err != nil {
+		return err
+	}
+	_, err = c.DeleteHostedZone(ctx, &route53.DeleteHostedZoneInput{Id: z.Id})
+	return err
 }

@@ -1,0 +1,334 @@
+package interop
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/ptrd/ptrd/internal/peertest"
+)
+
+// clientTime bounds one run of a client of the Route 53 API. Debian's aws CLI needs a second of
+// processor time per command.
+const clientTime = 3 * time.Minute
+
+// modulesEnv names the directory node_modules that has the AWS SDK for JavaScript.
+const modulesEnv = "PTRD_NODE_MODULES"
+
+// A recordSet is a resource record set as clients print it.
+type recordSet struct {
+	Name, Type      string
+	TTL             uint32
+	ResourceRecords []struct{ Value string }
+}
+
+func (s *recordSet) values() (out []string) {
+	for _, r := range s.ResourceRecords {
+		out = append(out, r.Value)
+	}
+	return out
+}
+
+// octal are the escapes in names of the API.
+var octal = regexp.MustCompile(`\\([0-7]{3})`)
+
+// owner returns the name of s in presentation format (RFC 1035 §5.1), in lower case.
+func (s *recordSet) owner() string {
+	return strings.ToLower(dns.Fqdn(octal.ReplaceAllStringFunc(s.Name, func(e string) string {
+		c, _ := strconv.ParseUint(e[1:], 8, 8) // it matches
+		if strings.ContainsRune(`/*`, rune(c)) {
+			return string(rune(c))
+		}
+		return fmt.Sprintf(`\%03d`, c)
+	})))
+}
+
+// records returns the records of s.
+func (s *recordSet) records(t *testing.T) (out []dns.RR) {
+	for _, v := range s.values() {
+		rr, err := dns.NewRR(fmt.Sprintf("%s %d IN %s %s", s.owner(), s.TTL, s.Type, v))
+		if err != nil {
+			t.Fatalf("%s %s %s: %v", s.Name, s.Type, v, err)
+		}
+		out = append(out, rr)
+	}
+	return out
+}
+
+// String is what two descriptions of a record set have in common.
+func (s *recordSet) String() string {
+	values := s.values()
+	slices.Sort(values)
+	return fmt.Sprintf("%s %d %s %q", s.owner(), s.TTL, s.Type, values)
+}
+
+// lab is a running `ptrd lab`.
+type lab struct {
+	dir string
+	env []string // of clients
+}
+
+// startLab runs `ptrd lab` with flags in dir.
+func startLab(t *testing.T, program, dir string, flags ...string) *lab {
+	t.Helper()
+	args := append([]string{"lab", "--state-dir", "lab"}, flags...)
+	c := startProcess(t, dir, program, append(args, "--", "sh", "-c", "env >made && mv made env && exec sleep 600")...)
+	for deadline := time.Now().Add(startWait); ; {
+		if text, err := os.ReadFile(filepath.Join(dir, "env")); err == nil {
+			return &lab{dir, strings.Split(strings.TrimSpace(string(text)), "\n")}
+		}
+		select {
+		case <-c.ended:
+			t.Fatalf("ptrd lab ended:\n%s", c.log())
+		case <-time.After(10 * time.Millisecond): // between two tries
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("ptrd lab has not started:\n%s", c.log())
+		}
+	}
+}
+
+// get returns a variable of the environment.
+func (l *lab) get(name string) string {
+	for _, v := range l.env {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// run runs a client with the additional environment and returns what it prints.
+func (l *lab) run(t *testing.T, env []string, command ...string) string {
+	t.Helper()
+	out, stderr, err := l.try(t, env, command...)
+	if err != nil {
+		t.Fatalf("%s: %v\n%s%s", strings.Join(command, " "), err, out, stderr)
+	}
+	return out
+}
+
+func (l *lab) try(t *testing.T, env []string, command ...string) (stdout, stderr string, err error) {
+	ctx, cancel := context.WithTimeout(t.Context(), clientTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Dir, cmd.Env, cmd.WaitDelay = l.dir, append(slices.Clone(l.env), env...), time.Second
+	var o, e strings.Builder
+	cmd.Stdout, cmd.Stderr = &o, &e
+	endWithParent(cmd)
+	err = cmd.Run()
+	return o.String(), e.String(), err
+}
+
+// requireAWS returns the path of the aws CLI, preferably Debian's.
+func requireAWS(t *testing.T) string {
+	t.Helper()
+	if _, err := os.Stat("/usr/bin/aws"); err == nil {
+		return "/usr/bin/aws"
+	}
+	return peertest.Require(t, "aws")
+}
+
+// requirePython returns a Python that has the module, preferably Debian's.
+func requirePython(t *testing.T, module string) string {
+	t.Helper()
+	for _, p := range []string{"/usr/bin/python3", "python3"} {
+		if exec.Command(p, "-c", "import "+module).Run() == nil {
+			return p
+		}
+	}
+	peertest.Missing(t, "no Python has the module "+module+" (Debian package python3-"+module+")")
+	return ""
+}
+
+// buildClient builds a program of the module testdata/route53/go.
+func buildClient(t *testing.T, pkg string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), filepath.Base(pkg)+".test")
+	for _, step := range []struct {
+		args  []string
+		fails func(string)
+	}{
+		{[]string{"mod", "download"}, func(text string) { peertest.Missing(t, "the modules of clients cannot be downloaded: "+text) }},
+		{[]string{"build", "-trimpath", "-o", path, pkg}, func(text string) { t.Fatal(text) }},
+	} {
+		cmd := exec.CommandContext(t.Context(), "go", step.args...)
+		cmd.Dir = "testdata/route53/go"
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build, so that the standard library is in the cache
+		if out, err := cmd.CombinedOutput(); err != nil {
+			step.fails(fmt.Sprintf("%v: %s", err, out))
+		}
+	}
+	return path
+}
+
+// clients are the clients that make the zones of testdata/route53/zones.txt when they are
+// called with "create", and print what they list; and delete with "delete" what they list.
+var clients = []struct {
+	name    string
+	require func(t *testing.T) (command, env []string)
+}{
+	{"aws-cli", func(t *testing.T) (command, env []string) {
+		return []string{"sh", "cli.sh"}, []string{"AWS=" + requireAWS(t)}
+	}},
+	{"boto3", func(t *testing.T) (command, env []string) {
+		return []string{requirePython(t, "boto3"), "boto3_client.py"}, nil
+	}},
+	{"sdk-go", func(t *testing.T) (command, env []string) { return []string{buildClient(t, ".")}, nil }},
+	{"sdk-js", func(t *testing.T) (command, env []string) {
+		node := peertest.Require(t, "node")
+		modules := os.Getenv(modulesEnv)
+		if _, err := os.Stat(filepath.Join(modules, "@aws-sdk/client-route-53")); modules == "" || err != nil {
+			peertest.Missing(t, modulesEnv+" names no directory with @aws-sdk/client-route-53")
+		}
+		return []string{node, "sdk.js"}, []string{"NODE_PATH=" + modules}
+	}},
+}
+
+// TestRoute53Clients makes hosted zones with unmodified clients, resolves all their records with dig,
+// and deletes the zones with the same clients.
+func TestRoute53Clients(t *testing.T) {
+	program := requireBinary(t)
+	for _, c := range clients {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			command, env := c.require(t)
+			dir := t.TempDir()
+			if err := os.CopyFS(dir, os.DirFS("testdata/route53")); err != nil {
+				t.Fatal(err)
+			}
+			l := startLab(t, program, dir)
+			listed := parseSets(t, l.run(t, env, append(command, "create")...))
+			l.checkListed(t, listed)
+			l.checkAnswers(t, listed)
+			l.run(t, env, append(command, "delete")...)
+			for _, z := range clientZones(t) {
+				if r := l.dig(t, z.name, "SOA"); !strings.Contains(r, "status: REFUSED") {
+					t.Errorf("%s is still answered after it was deleted:\n%s", z.name, r)
+				}
+			}
+		})
+	}
+}
+
+// parseSets reads the listings of a client.
+func parseSets(t *testing.T, text string) (out []*recordSet) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(text))
+	for {
+		var page struct{ ResourceRecordSets []*recordSet }
+		if err := d.Decode(&page); errors.Is(err, io.EOF) {
+			return out
+		} else if err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		out = append(out, page.ResourceRecordSets...)
+	}
+}
+
+// A clientZone is a zone that clients make.
+type clientZone struct {
+	name string
+	sets []*recordSet
+}
+
+func clientZones(t *testing.T) (out []clientZone) {
+	t.Helper()
+	list, err := os.ReadFile("testdata/route53/zones.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(list)) {
+		name, file, _ := strings.Cut(strings.TrimSpace(line), " ")
+		text, err := os.ReadFile(filepath.Join("testdata/route53", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var batch struct {
+			Changes []struct{ ResourceRecordSet *recordSet }
+		}
+		if err := json.Unmarshal(text, &batch); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		z := clientZone{name: name}
+		for _, c := range batch.Changes {
+			z.sets = append(z.sets, c.ResourceRecordSet)
+		}
+		out = append(out, z)
+	}
+	return out
+}
+
+// checkListed compares what a client lists with what it has made: the values are those that
+// were submitted, to the letter.
+func (l *lab) checkListed(t *testing.T, listed []*recordSet) {
+	t.Helper()
+	var got, want []string
+	for _, s := range listed {
+		if s.Type != "SOA" {
+			got = append(got, s.String())
+		}
+	}
+	for _, z := range clientZones(t) {
+		for _, s := range z.sets {
+			want = append(want, s.String())
+		}
+		want = append(want, fmt.Sprintf("%s. 172800 NS %q", z.name, []string{"ns1.ptrd.test.", "ns2.ptrd.test."}))
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("the client lists\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// checkAnswers resolves every record that was listed.
+func (l *lab) checkAnswers(t *testing.T, listed []*recordSet) {
+	t.Helper()
+	for _, s := range listed {
+		text := l.dig(t, s.owner(), s.Type)
+		got := map[string]bool{}
+		for line := range strings.Lines(text) {
+			if rr, err := dns.NewRR(line); err == nil && rr != nil {
+				got[normal(rr)] = true
+			}
+		}
+		for _, rr := range s.records(t) {
+			if !got[normal(rr)] {
+				t.Errorf("%v is listed, but the answer is\n%s", rr, text)
+			}
+		}
+	}
+}
+
+// normal returns rr with the case of names and the serial that do not matter.
+func normal(rr dns.RR) string {
+	if soa, ok := rr.(*dns.SOA); ok {
+		soa.Serial = 0 // the served one is generated
+	}
+	return strings.ToLower(rr.String())
+}
+
+// dig asks the lab.
+func (l *lab) dig(t *testing.T, name, typ string) string {
+	t.Helper()
+	host, port, err := net.SplitHostPort(l.get("PTRD_LAB_DNS"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run(t, l.dir, "dig", "@"+host, "-p", port, "+norecurse", "+bufsize=4096", "+tries=2", "+time=5", name, typ)
+}
