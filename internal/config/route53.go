@@ -31,6 +31,7 @@ type Route53 struct {
 	Transfer       Transfer
 	History        History
 	Access         *Access       // nil: only the global one
+	List, Change   []ZoneRange   // zones of `zones` that the API lists, and dynamic ones that it changes
 	KeepReferences time.Duration // how long the CallerReference of a removed zone cannot be used again
 }
 
@@ -152,8 +153,52 @@ func (v value) route53(r *Route53, listen *ListenRoute53, defaults *Defaults) {
 			r.Access = &Access{}
 			v.access(r.Access)
 		}},
+		field{"list", func(v value) { r.List = v.zoneRanges() }},
+		field{"change", func(v value) { r.Change = v.zoneRanges() }},
 		field{"keep_references", duration(&r.KeepReferences, 0, maxSpan)},
 	)
+}
+
+// zoneRanges reads prefixes and names, or `all`.
+func (v value) zoneRanges() []ZoneRange {
+	return distinct(v.each, func(v value) (r ZoneRange, key rangeKey, ok bool) {
+		if v.node.Value == "all" {
+			return r, rangeKey{}, true
+		}
+		r, ok = v.zoneRange()
+		return r, r.key(), ok
+	})
+}
+
+// ListedZone is a zone of an item that the API lists.
+type ListedZone struct {
+	Apex    dname.Name
+	Item    *Zone
+	Changes bool // the API changes it
+}
+
+// Listed returns the zones of the configuration that the API lists.
+func (c *Config) Listed() (out []ListedZone) {
+	var list, change rangeIndex
+	for i := range c.Route53.List {
+		list.add(&c.Route53.List[i], i)
+	}
+	for i := range c.Route53.Change {
+		change.add(&c.Route53.Change[i], i)
+	}
+	if len(c.Route53.List)+len(c.Route53.Change) == 0 {
+		return nil
+	}
+	for i := range c.Zones {
+		z := &c.Zones[i]
+		for _, apex := range z.Apexes {
+			changes := z.Dynamic && len(change.holding(apex, z.Prefix)) > 0
+			if changes || len(list.holding(apex, z.Prefix)) > 0 {
+				out = append(out, ListedZone{apex, z, changes})
+			}
+		}
+	}
+	return out
 }
 
 // checkRoute53 checks what depends on several sections.

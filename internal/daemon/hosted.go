@@ -77,6 +77,11 @@ func (d *Daemon) setHosted(cfg *config.Config) {
 		}
 	}
 	d.apiPolicy.Store(p)
+	var listed []hosted.Listed
+	for _, z := range cfg.Listed() {
+		listed = append(listed, hosted.Listed{Apex: z.Apex, From: fmt.Sprintf("%v: %s", z.Item.Pos, z.Item.Path), Writable: z.Changes})
+	}
+	d.hosted.SetListed(listed)
 }
 
 // checkHosted returns an error if a configuration has a zone that is hosted: a zone has one

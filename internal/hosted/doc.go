@@ -4,6 +4,7 @@
 //
 //	store.go    Store: which hosted zones there are; restoring them after a start
 //	zone.go     what is known of a zone besides its records, and how notes store it
+//	listed.go   zones of other owners that are listed, and may be changed if they are dynamic
 //	place.go    creation and removal of zones
 //	batch.go    a batch of changes and a zone → a changeset, or all faults
 //	alias.go    aliases within a zone, which follow their targets

@@ -174,7 +174,7 @@ func (p *plan) create(c *Creation) (*Zone, Change, error) {
 	if s.refs[c.CallerReference] != "" {
 		return nil, none, faultf(HostedZoneAlreadyExists, "A hosted zone has already been created with the specified caller reference: %s", c.CallerReference)
 	}
-	if e := s.byApex[c.Apex.Key()]; e != nil {
+	if e := s.byApex[c.Apex.Key()]; e != nil && e.zone.From == "" {
 		return nil, none, faultf(ConflictingDomainExists, "The hosted zone %s exists already, with the ID %s: one server answers for a name with one zone. Change that one, or delete it first.", FormatName(c.Apex), e.zone.ID)
 	}
 	if owner := s.o.Owners.Owner(c.Apex); owner != "" {
@@ -280,6 +280,9 @@ func newID(first byte) string {
 }
 
 func (p *plan) remove(e *entry) (*Zone, Change, error) {
+	if err := e.zone.notHere(); err != nil {
+		return nil, Change{}, err
+	}
 	z := p.set.Get(e.zone.Apex)
 	if z == nil || !z.IsAvailable() {
 		return nil, Change{}, faultf(ServiceUnavailable, "The zone has no data: what is stored of it is damaged; `ptrd status` has the reason.")
@@ -356,6 +359,9 @@ func (s *Store) ChangeZone(id string, change func(Zone) (Zone, error)) (*Zone, e
 	defer s.order.Unlock()
 	e, err := s.entryOf(id)
 	if err != nil {
+		return nil, err
+	}
+	if err := e.zone.notHere(); err != nil {
 		return nil, err
 	}
 	next, err := change(*e.zone)

@@ -209,6 +209,9 @@ func (r *round) zone(e *entry) (*zoneRound, error) {
 	if r.s.byID[e.id] != e {
 		return nil, noSuchZone(e.id)
 	}
+	if err := e.zone.readOnly(); err != nil {
+		return nil, err
+	}
 	z := r.set.Get(e.apex)
 	if z == nil || !z.IsAvailable() {
 		return nil, faultf(ServiceUnavailable, "The zone has no data: what is stored of it is damaged; `ptrd status` has the reason.")

@@ -100,7 +100,8 @@ type known struct {
 	sets    map[string]*DelegationSet
 	setIDs  ordered
 	setRefs map[string]bool
-	next    int // index in Settings.Sets
+	next    int               // index in Settings.Sets
+	loose   map[string]*entry // notes of zones that are neither hosted nor listed, by key of the apex
 }
 
 // entry is a hosted zone.
@@ -120,7 +121,7 @@ func New(o Options) *Store {
 	}
 	s := &Store{o: o, queue: make(chan *job, queueLen), known: known{
 		byApex: map[string]*entry{}, byID: map[string]*entry{}, byPart: map[string]*entry{}, refs: map[string]string{},
-		removed: map[string]removed{}, sets: map[string]*DelegationSet{}, setRefs: map[string]bool{},
+		removed: map[string]removed{}, sets: map[string]*DelegationSet{}, setRefs: map[string]bool{}, loose: map[string]*entry{},
 	}}
 	s.settings.Store(&Settings{})
 	return s
@@ -160,6 +161,8 @@ func (s *Store) Load() error {
 		if e.zone != nil {
 			e.id, e.apex = e.zone.ID, apex
 			s.put(e)
+		} else {
+			s.loose[apex.Key()] = e
 		}
 	})
 	if err == nil && len(bad) > 0 {
@@ -215,7 +218,9 @@ func (s *Store) put(e *entry) {
 	s.byApex[z.Apex.Key()], s.byID[z.ID], s.byPart[z.ID[:1+changeZone]] = e, e, e
 	s.ids.insert(z.ID)
 	s.names.insert(orderKey(z.Apex, 0))
-	s.refs[z.CallerReference] = z.ID
+	if z.From == "" {
+		s.refs[z.CallerReference] = z.ID
+	}
 }
 
 func (s *Store) drop(e *entry) {
@@ -239,7 +244,9 @@ func (s *Store) Apexes() []dname.Name {
 	defer s.mu.RUnlock()
 	out := make([]dname.Name, 0, len(s.byApex))
 	for _, e := range s.byApex {
-		out = append(out, e.apex)
+		if e.zone.From == "" {
+			out = append(out, e.apex)
+		}
 	}
 	slices.SortFunc(out, dname.Compare)
 	return out

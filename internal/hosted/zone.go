@@ -19,6 +19,9 @@ type Zone struct {
 	Set             string     `json:"set,omitempty"` // id of the delegation set if it is reusable
 	Created         int64      `json:"created"`       // Unix milliseconds
 	Tags            []Tag      `json:"tags,omitempty"`
+
+	From     string `json:"-"` // what makes it; empty: it is hosted
+	Writable bool   `json:"-"` // records of a zone that is not hosted can be changed
 }
 
 // Tag is a tag of a zone.

@@ -117,7 +117,7 @@ func (s *Server) delegationSet(z *hosted.Zone) xmlSet {
 	if set, err := s.o.Store.Set(z.Set); err == nil {
 		reference = set.CallerReference
 	}
-	return xmlSetOf(z.Set, reference, z.NameServers)
+	return xmlSetOf(z.Set, reference, s.o.Store.NameServers(z))
 }
 
 func (s *Server) getHostedZone(q *request) (any, error) {
