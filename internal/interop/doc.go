@@ -57,7 +57,8 @@
 // makes the zones of zones.txt, waits for the change, and pages through them; dig resolves what it
 // lists; then it deletes that. The client with the SDK for Go is a module of its own;
 // PTRD_NODE_MODULES names the directory with the SDK for JavaScript. TestRoute53Mail runs the script
-// of docs/route53-mail.sh.
+// of docs/route53-mail.sh. TestRoute53ACME gets certificates from pebble, a test CA, with lego and
+// certbot.
 //
 // TestUnbound, TestDelv and TestTools run resolvers and tools with the ptrd binary.
 // TestEmitResolver, TestEmitSecondary and TestEmitUpdater run the programs that `ptrd emit` has

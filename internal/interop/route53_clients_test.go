@@ -2,7 +2,9 @@ package interop
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -43,8 +45,11 @@ func (s *recordSet) values() (out []string) {
 	return out
 }
 
-// octal are the escapes in names of the API.
-var octal = regexp.MustCompile(`\\([0-7]{3})`)
+// octal are the escapes in names of the API, and listedName is the form of those that it lists.
+var (
+	octal      = regexp.MustCompile(`\\([0-7]{3})`)
+	listedName = regexp.MustCompile(`^([a-z0-9_.-]|\\[0-7]{3})+\.$`)
+)
 
 // owner returns the name of s in presentation format (RFC 1035 §5.1), in lower case.
 func (s *recordSet) owner() string {
@@ -115,23 +120,19 @@ func (l *lab) get(name string) string {
 // run runs a client with the additional environment and returns what it prints.
 func (l *lab) run(t *testing.T, env []string, command ...string) string {
 	t.Helper()
-	out, stderr, err := l.try(t, env, command...)
-	if err != nil {
-		t.Fatalf("%s: %v\n%s%s", strings.Join(command, " "), err, out, stderr)
-	}
-	return out
-}
-
-func (l *lab) try(t *testing.T, env []string, command ...string) (stdout, stderr string, err error) {
 	ctx, cancel := context.WithTimeout(t.Context(), clientTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = l.dir, append(slices.Clone(l.env), env...), time.Second
-	var o, e strings.Builder
-	cmd.Stdout, cmd.Stderr = &o, &e
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
 	endWithParent(cmd)
-	err = cmd.Run()
-	return o.String(), e.String(), err
+	cmd.Cancel = func() error { endGroup(cmd.Process); return nil }
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s%s", strings.Join(command, " "), err, out, stderr.String())
+	}
+	return string(out)
 }
 
 // requireAWS returns the path of the aws CLI, preferably Debian's.
@@ -151,7 +152,7 @@ func requirePython(t *testing.T, module string) string {
 			return p
 		}
 	}
-	peertest.Missing(t, "no Python has the module "+module+" (Debian package python3-"+module+")")
+	peertest.Missing(t, "no Python has the module "+module+" (Debian package python3-"+strings.ReplaceAll(module, "_", "-")+")")
 	return ""
 }
 
@@ -279,6 +280,9 @@ func (l *lab) checkListed(t *testing.T, listed []*recordSet) {
 	t.Helper()
 	var got, want []string
 	for _, s := range listed {
+		if !listedName.MatchString(s.Name) {
+			t.Errorf("the name %q is not escaped or not in lower case", s.Name)
+		}
 		if s.Type != "SOA" {
 			got = append(got, s.String())
 		}
@@ -331,4 +335,47 @@ func (l *lab) dig(t *testing.T, name, typ string) string {
 		t.Fatal(err)
 	}
 	return run(t, l.dir, "dig", "@"+host, "-p", port, "+norecurse", "+bufsize=4096", "+tries=2", "+time=5", name, typ)
+}
+
+// TestRoute53ACME gets certificates by the DNS-01 challenge from pebble, which asks ptrd for the
+// records that lego and certbot make.
+func TestRoute53ACME(t *testing.T) {
+	peertest.RequireRoot(t, "to make a network namespace")
+	unshare := peertest.Require(t, "unshare", peertest.Namespaces)
+	program, script := requireBinary(t), filepath.Join(route53Dir(t), "acme.sh")
+	pebble := buildClient(t, "github.com/letsencrypt/pebble/v2/cmd/pebble")
+	for _, name := range []string{"lego", "certbot"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := peertest.Require(t, name)
+			if name == "certbot" {
+				requirePython(t, "certbot_dns_route53")
+			}
+			l := &lab{dir: t.TempDir(), env: os.Environ()}
+			out := l.run(t, nil, unshare, "--net", "--mount", "sh", script, program, pebble, requireAWS(t), client)
+			text, err := os.ReadFile(filepath.Join(l.dir, "certificate.pem"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			block, _ := pem.Decode(text)
+			if block == nil {
+				t.Fatalf("no certificate in %q\n%s", text, out)
+			}
+			c, err := x509.ParseCertificate(block.Bytes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			slices.Sort(c.DNSNames)
+			if want := []string{"*.example.com", "example.com"}; !slices.Equal(c.DNSNames, want) {
+				t.Errorf("the certificate is for %q, want %q", c.DNSNames, want)
+			}
+			listed, err := os.ReadFile(filepath.Join(l.dir, "listed.txt"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(listed), "TXT") {
+				t.Errorf("records of the challenge are left:\n%s", listed)
+			}
+		})
+	}
 }

@@ -37,6 +37,7 @@ func runIn(t *testing.T, env []string, command ...string) string {
 // TestRoute53Mail runs the script of docs/route53-mail.sh, and asks for both addresses by getent
 // through unbound. Names and types that are often misspelt get errors that say what was meant.
 func TestRoute53Mail(t *testing.T) {
+	t.Parallel()
 	peertest.RequireRoot(t, "to make a network namespace")
 	ptrd, dir := requireBinary(t), route53Dir(t)
 	for _, p := range []string{"dig", "ip", "getent", "unshare"} {
