@@ -26,6 +26,9 @@
 // TestRandomRData makes random RDATA of every type and compares the octets that ptrd, BIND and
 // Knot read and the text that they print (PTRD_RDATA_RECORDS=10000 for a release).
 // TestTransferOfAllTypes transfers a record of each type from ptrd to the servers and back.
+// TestUpdateOfAllTypes adds each type by UPDATE, whole and cut short; TestCaseOfRData changes only
+// the case of names in RDATA; TestStateWithRefusedRecords opens a state directory of an earlier
+// version with records that are refused today.
 //
 // TestUpdate sends the same UPDATE messages to ptrd and to BIND, and compares the responses and
 // the zones. TestKea makes the DDNS server of Kea register leases.
