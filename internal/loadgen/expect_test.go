@@ -65,7 +65,7 @@ func TestExpectErrors(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"", "x: there is no name in it; a line has a name and its target, or NXDOMAIN, or NODATA"},
 		{"a. b.\na.\n", "x:2:1: a.: 1 words, a line has two, a name and its target, or NXDOMAIN, or NODATA"},
-		{"a. b..c\n", `x:1:4: "b..c" is not a name: empty label; fix it`},
+		{"a. b..c\n", `x:1:4: "b..c" is not a name: two dots with no label between them; fix it`},
 		{"a. b\nA NXDOMAIN\n", "x:2:1: A.: NXDOMAIN, but b. is expected by an earlier line; keep one of them"},
 		{"a. NODATA\nA NXDOMAIN\n", "x:2:1: A.: NXDOMAIN, but NODATA is expected by an earlier line; keep one of them"},
 		{"a. NODATA\nA b\n", "x:2:1: A.: b, but NODATA is expected by an earlier line; keep one of them"},

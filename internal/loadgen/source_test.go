@@ -69,7 +69,7 @@ func TestReadQueriesErrors(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"", "q.txt: there is no query in it; a line has a name and a type, as `1.2.0.192.in-addr.arpa PTR`"},
 		{"; only\n", "q.txt: there is no query in it; a line has a name and a type, as `1.2.0.192.in-addr.arpa PTR`"},
-		{"a. PTR\n  a..b PTR\n", `q.txt:2:3: "a..b" is not a name: empty label; fix it`},
+		{"a. PTR\n  a..b PTR\n", `q.txt:2:3: "a..b" is not a name: two dots with no label between them; fix it`},
 		{"a.b\n", "q.txt:1:1: 1 words, a line has two, a name and a type, as `a.b PTR`"},
 		{"a.b IN PTR\n", "q.txt:1:8: 3 words, a line has two, a name and a type, as `a.b PTR`"},
 		{"\na.b\tPTRR\n", `q.txt:2:5: a.b.: "PTRR" is not a type; write a mnemonic, as PTR, or TYPE12`},
