@@ -34,39 +34,10 @@ func badRData(t rr.Type, d []byte) string {
 	if len(d) > maxMessage-rrFixed-17 {
 		return fmt.Sprintf("RDATA of %d octets does not fit in a message; shorten it", len(d))
 	}
-	name := func(d []byte) []byte {
-		n := dname.FromWire(d)
-		if n == nil {
-			return nil
-		}
-		return d[len(n):]
-	}
 	const malformed = "the RDATA is malformed; write the record again"
 	switch t {
-	case rr.TypePTR, rr.TypeNS, rr.TypeCNAME, rr.TypeDNAME:
-		if rest := name(d); rest == nil || len(rest) != 0 {
-			return malformed
-		}
-	case rr.TypeSOA:
-		if rest := name(d); rest == nil {
-			return malformed
-		} else if rest = name(rest); len(rest) != 20 {
-			return malformed
-		}
-	case rr.TypeMX:
-		if len(d) < 3 || len(name(d[2:])) != 0 || dname.FromWire(d[2:]) == nil {
-			return malformed
-		}
-	case rr.TypeSRV:
-		if len(d) < 7 || len(name(d[6:])) != 0 || dname.FromWire(d[6:]) == nil {
-			return malformed
-		}
-	case rr.TypeA:
-		if len(d) != 4 {
-			return malformed
-		}
-	case rr.TypeAAAA:
-		if len(d) != 16 {
+	case rr.TypePTR, rr.TypeNS, rr.TypeCNAME, rr.TypeDNAME, rr.TypeSOA, rr.TypeMX, rr.TypeSRV, rr.TypeA, rr.TypeAAAA, rr.TypeNSEC3PARAM:
+		if rr.FormFault(t, d) != "" {
 			return malformed
 		}
 	case rr.TypeRRSIG:
@@ -79,10 +50,6 @@ func badRData(t rr.Type, d []byte) string {
 		}
 	case rr.TypeNSEC3:
 		if len(d) < 5 || len(d) < 6+int(d[4]) || len(d) < 6+int(d[4])+int(d[5+int(d[4])]) {
-			return malformed
-		}
-	case rr.TypeNSEC3PARAM:
-		if len(d) < 5 || len(d) != 5+int(d[4]) {
 			return malformed
 		}
 	}

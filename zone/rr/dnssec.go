@@ -1,7 +1,6 @@
 package rr
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 )
@@ -150,7 +149,7 @@ func (k digest) judge(d []byte, at, n int) (rule, string) {
 }
 
 // keyProtocol is the protocol of a DNSKEY.
-type keyProtocol struct{ number1 }
+type keyProtocol struct{ number }
 
 func (keyProtocol) judge(d []byte, at, _ int) (rule, string) {
 	if d[at] != 3 {
@@ -159,27 +158,23 @@ func (keyProtocol) judge(d []byte, at, _ int) (rule, string) {
 	return 0, ""
 }
 
-// number1 is number(1), to be embedded.
-type number1 struct{}
-
-func (number1) parse(p *Parser, name string)          { number(1).parse(p, name) }
-func (number1) size(d []byte, at int) (int, string)   { return number(1).size(d, at) }
-func (number1) print(dst, d []byte, at, n int) []byte { return number(1).print(dst, d, at, n) }
-
-// keyOfKEY is the key of a KEY, which the flags may say is not there.
-type keyOfKEY struct{}
-
-func (keyOfKEY) parse(p *Parser, name string) {
-	base64Data(keyOctets(p.out[p.start:])).parse(p, name)
+// optionalKey is a key in base64, or nothing if the bits of an octet of RDATA have a value
+// (RFC 2535 §3.1.2, RFC 4025 §2.4).
+type optionalKey struct {
+	octet      int
+	mask, none byte
 }
 
-// keyOctets returns how many octets the key has at least.
-func keyOctets(d []byte) int {
-	if binary.BigEndian.Uint16(d)&0xc000 == 0xc000 { // RFC 2535 §3.1.2: no key
+// least returns how many octets the key has at least.
+func (k optionalKey) least(d []byte) int {
+	if d[k.octet]&k.mask == k.none {
 		return 0
 	}
 	return 1
 }
 
-func (keyOfKEY) size(d []byte, at int) (int, string)   { return hexadecimal(keyOctets(d)).size(d, at) }
-func (keyOfKEY) print(dst, d []byte, at, n int) []byte { return base64Data(0).print(dst, d, at, n) }
+func (k optionalKey) parse(p *Parser, name string) {
+	base64Data(k.least(p.out[p.start:])).parse(p, name)
+}
+func (k optionalKey) size(d []byte, at int) (int, string) { return hexadecimal(k.least(d)).size(d, at) }
+func (optionalKey) print(dst, d []byte, at, n int) []byte { return base64Data(0).print(dst, d, at, n) }

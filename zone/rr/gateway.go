@@ -24,9 +24,9 @@ const (
 func (k gateway) field(d []byte) kind {
 	switch d[1] & byte(k) {
 	case gatewayIP4:
-		return ip4{}
+		return ip4
 	case gatewayIP6:
-		return ip6{}
+		return ip6
 	case gatewayName:
 		return plainName
 	}
@@ -64,16 +64,6 @@ func (k gateway) print(dst, d []byte, at, n int) []byte {
 	}
 	return append(dst, '.')
 }
-
-// ipsecKey is a key in base64, or nothing if the algorithm is 0 (RFC 4025 §2.4).
-type ipsecKey struct{}
-
-func (ipsecKey) octets(d []byte) int { return min(int(d[2]), 1) }
-func (k ipsecKey) parse(p *Parser, name string) {
-	base64Data(k.octets(p.out[p.start:])).parse(p, name)
-}
-func (k ipsecKey) size(d []byte, at int) (int, string) { return hexadecimal(k.octets(d)).size(d, at) }
-func (ipsecKey) print(dst, d []byte, at, n int) []byte { return base64Data(0).print(dst, d, at, n) }
 
 // relayType is the discovery bit and the type of a relay in one octet, in two words (RFC 8777 §4.2).
 type relayType struct{}
@@ -152,9 +142,7 @@ func (a6Suffix) parse(p *Parser, _ string) {
 		return
 	}
 	at := len(p.out)
-	if (ip6{}).parse(p, "address suffix"); p.bad != nil {
-		return
-	}
+	ip6.parse(p, "address suffix")
 	p.out = append(p.out[:at], p.out[at+int(length)/8:]...)
 	p.out[at] &= 0xff >> (length % 8)
 }

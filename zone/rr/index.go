@@ -1,9 +1,6 @@
 package rr
 
-const (
-	maxMnemonic = 10
-	hashSize    = 512 // a power of two, several times the number of rows
-)
+const maxMnemonic = len("NSEC3PARAM")
 
 // What follows from the rows. Read only.
 var (
@@ -35,25 +32,12 @@ func indexRows() (low [512]*row) {
 	return low
 }
 
-// hashOf returns a hash of s that does not depend on the case of letters.
-func hashOf[T string | []byte](s T) uint32 {
-	h := uint32(2166136261)
-	for i := range len(s) {
-		h = (h ^ uint32(s[i]&^0x20)) * 16777619
-	}
-	return h >> 8
-}
-
-// indexMnemonics returns an open-addressed hash table of indexes of rows plus one.
-func indexMnemonics() (table [hashSize]uint8) {
+func indexMnemonics() map[string]Type {
+	types := make(map[string]Type, len(rows))
 	for i := range rows {
-		at := hashOf(rows[i].mnemonic)
-		for table[at%hashSize] != 0 {
-			at++
-		}
-		table[at%hashSize] = uint8(i + 1)
+		types[rows[i].mnemonic] = rows[i].t
 	}
-	return table
+	return types
 }
 
 // indexNames returns, by type, where compressed names are, and the offset of the target plus one.

@@ -87,7 +87,7 @@ func (k flags) judge(d []byte, at, n int) (rule, string) {
 }
 
 // serial is the SERIAL of an SOA.
-type serial struct{ number4 }
+type serial struct{ number }
 
 func (serial) parse(p *Parser, name string) {
 	w := p.next(name)
@@ -109,14 +109,8 @@ func serialHint(text []byte) string {
 	return ", such as 2026010101"
 }
 
-// number4 is number(4), to be embedded.
-type number4 struct{}
-
-func (number4) size(d []byte, at int) (int, string)   { return number(4).size(d, at) }
-func (number4) print(dst, d []byte, at, n int) []byte { return number(4).print(dst, d, at, n) }
-
 // period is a time in seconds, which units may follow.
-type period struct{ number4 }
+type period struct{ number }
 
 func (period) parse(p *Parser, name string) {
 	w := p.next(name)
@@ -287,51 +281,40 @@ func (nameList) print(dst, d []byte, at, _ int) []byte {
 	return dst
 }
 
-// ip4 and ip6 are addresses.
-type (
-	ip4 struct{}
-	ip6 struct{}
+// ip is an address of so many octets.
+type ip int
+
+const (
+	ip4 ip = 4
+	ip6 ip = 16
 )
 
-func (ip4) parse(p *Parser, name string) { p.address(name, false) }
-func (ip6) parse(p *Parser, name string) { p.address(name, true) }
-
-func (p *Parser) address(name string, is6 bool) {
+func (k ip) parse(p *Parser, name string) {
 	w := p.next(name)
 	a, err := netip.ParseAddr(string(w.Text))
+	isOther := a.Is4() != (k == ip4)
 	switch {
 	case err != nil || w.Quoted || a.Zone() != "":
 		example := "192.0.2.1"
-		if is6 {
+		if k == ip6 {
 			example = "2001:db8::1"
 		}
 		p.fail(0, "bad-address", "%s is not an address; write one like %s", Quote(w.Text), example)
-	case a.Is4() == is6 && p.t == TypeA:
+	case isOther && p.t == TypeA:
 		p.fail(0, "bad-address", "%s is an IPv6 address; use type AAAA for it", w.Text)
-	case a.Is4() == is6 && p.t == TypeAAAA:
+	case isOther && p.t == TypeAAAA:
 		p.fail(0, "bad-address", "%s is an IPv4 address; use type A for it", w.Text)
-	case a.Is4() == is6:
+	case isOther:
 		p.fail(0, "bad-address", "%s %s is an address of the other family", name, w.Text)
 	}
-	if p.bad != nil {
-		return
-	}
-	if is6 {
-		b := a.As16()
-		p.out = append(p.out, b[:]...)
-	} else {
-		b := a.As4()
-		p.out = append(p.out, b[:]...)
-	}
+	b := a.As16() // of an IPv4 address, the end
+	p.out = append(p.out, b[len(b)-int(k):]...)
 }
 
-func (ip4) size(d []byte, at int) (int, string) { return exactly(d, at, 4) }
-func (ip6) size(d []byte, at int) (int, string) { return exactly(d, at, 16) }
-func (ip4) print(dst, d []byte, at, n int) []byte {
-	return netip.AddrFrom4([4]byte(d[at : at+n])).AppendTo(dst)
-}
-func (ip6) print(dst, d []byte, at, n int) []byte {
-	return netip.AddrFrom16([16]byte(d[at : at+n])).AppendTo(dst)
+func (k ip) size(d []byte, at int) (int, string) { return exactly(d, at, int(k)) }
+func (k ip) print(dst, d []byte, at, n int) []byte {
+	a, _ := netip.AddrFromSlice(d[at : at+n])
+	return a.AppendTo(dst)
 }
 
 // hardwareAddress is that of so many octets, in hexadecimal pairs with hyphens.

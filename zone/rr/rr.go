@@ -117,10 +117,12 @@ func ParseType[T string | []byte](s T) (Type, bool) {
 	if len(s) > maxMnemonic {
 		return 0, false
 	}
-	for i := hashOf(s); byMnemonic[i%hashSize] != 0; i++ {
-		if r := &rows[byMnemonic[i%hashSize]-1]; isFold(r.mnemonic, s) {
-			return r.t, true
-		}
+	var upper [maxMnemonic]byte
+	for i := range len(s) {
+		upper[i] = upperOf(s[i])
+	}
+	if t, ok := byMnemonic[string(upper[:len(s)])]; ok {
+		return t, true
 	}
 	if len(s) > 4 && isFold("TYPE", s[:4]) {
 		v, ok := ParseUint([]byte(s[4:]), math.MaxUint16)
@@ -129,22 +131,25 @@ func ParseType[T string | []byte](s T) (Type, bool) {
 	return 0, false
 }
 
-// isFold reports whether s, with ASCII letters in upper case, is upper. Other ways to fold would
-// make an S of a long s.
+// isFold reports whether s, with ASCII letters in upper case, is upper.
 func isFold[T string | []byte](upper string, s T) bool {
 	if len(upper) != len(s) {
 		return false
 	}
 	for i := range len(s) {
-		c := s[i]
-		if c-'a' < 26 {
-			c -= 'a' - 'A'
-		}
-		if c != upper[i] {
+		if upperOf(s[i]) != upper[i] {
 			return false
 		}
 	}
 	return true
+}
+
+// upperOf returns the ASCII upper case of c. Other ways to fold would make an S of a long s.
+func upperOf(c byte) byte {
+	if c-'a' < 26 {
+		return c - 'a' + 'A'
+	}
+	return c
 }
 
 // String returns the mnemonic, or CLASSn (RFC 3597 §5).

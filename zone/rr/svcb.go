@@ -35,13 +35,13 @@ type svcKey struct {
 var svcKeys = [...]svcKey{
 	{"mandatory", mandatoryKey{}, math.MaxUint16, "a list of other keys, each once"},
 	{"alpn", protocol{}, math.MaxUint16, "a list of protocols of 1 to 255 octets"},
-	{"no-default-alpn", ip4{}, 0, "empty, which it must be"},
+	{"no-default-alpn", ip4, 0, "empty, which it must be"},
 	{"port", number(2), 1, "a whole number from 0 to 65535"},
-	{"ipv4hint", ip4{}, math.MaxUint16, "a list of IPv4 addresses"},
+	{"ipv4hint", ip4, math.MaxUint16, "a list of IPv4 addresses"},
 	{"ech", base64Data(1), 1, "base64 of at least one octet"},
-	{"ipv6hint", ip6{}, math.MaxUint16, "a list of IPv6 addresses"},
+	{"ipv6hint", ip6, math.MaxUint16, "a list of IPv6 addresses"},
 	{"dohpath", nil, 0, ""},
-	{"ohttp", ip4{}, 0, "empty, which it must be"},
+	{"ohttp", ip4, 0, "empty, which it must be"},
 	{"tls-supported-groups", number(2), math.MaxUint16, "a list of whole numbers from 0 to 65535"},
 }
 

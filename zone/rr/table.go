@@ -26,19 +26,19 @@ type field struct {
 // rows are the types of the IANA registry, ascending. To add a type, add a row here and a line
 // to testdata/golden.txt. Read only.
 var rows = compile([]row{
-	{t: 1, mnemonic: "A", ref: "RFC 1035 §3.4.1", fields: fields{{ip4{}, "address"}}},
+	{t: 1, mnemonic: "A", ref: "RFC 1035 §3.4.1", fields: fields{{ip4, "address"}}},
 	{t: 2, mnemonic: "NS", ref: "RFC 1035 §3.3.11", fields: fields{{rfc1035Name | target, "name server"}}},
 	{t: 3, mnemonic: "MD", ref: "RFC 1035 §3.3.4", fields: fields{{rfc1035Name, "host"}}},
 	{t: 4, mnemonic: "MF", ref: "RFC 1035 §3.3.5", fields: fields{{rfc1035Name, "host"}}},
 	{t: 5, mnemonic: "CNAME", ref: "RFC 1035 §3.3.1", fields: fields{{rfc1035Name | target, "target"}}},
 	{t: 6, mnemonic: "SOA", ref: "RFC 1035 §3.3.13", fields: fields{
-		{rfc1035Name, "primary name server (MNAME)"}, {rfc1035Name, "contact (RNAME)"}, {serial{}, "SERIAL"},
-		{period{}, "REFRESH"}, {period{}, "RETRY"}, {period{}, "EXPIRE"}, {period{}, "MINIMUM"}}},
+		{rfc1035Name, "primary name server (MNAME)"}, {rfc1035Name, "contact (RNAME)"}, {serial{4}, "SERIAL"},
+		{period{4}, "REFRESH"}, {period{4}, "RETRY"}, {period{4}, "EXPIRE"}, {period{4}, "MINIMUM"}}},
 	{t: 7, mnemonic: "MB", ref: "RFC 1035 §3.3.3", fields: fields{{rfc1035Name, "host"}}},
 	{t: 8, mnemonic: "MG", ref: "RFC 1035 §3.3.6", fields: fields{{rfc1035Name, "mailbox"}}},
 	{t: 9, mnemonic: "MR", ref: "RFC 1035 §3.3.8", fields: fields{{rfc1035Name, "mailbox"}}},
 	{t: 10, mnemonic: "NULL", ref: "RFC 1035 §3.3.10"},
-	{t: 11, mnemonic: "WKS", ref: "RFC 1035 §3.4.2", fields: fields{{ip4{}, "address"}, {enum{1, protocols, false}, "protocol"}, {services{}, "services"}}},
+	{t: 11, mnemonic: "WKS", ref: "RFC 1035 §3.4.2", fields: fields{{ip4, "address"}, {enum{1, protocols, false}, "protocol"}, {services{}, "services"}}},
 	{t: 12, mnemonic: "PTR", ref: "RFC 1035 §3.3.12", fields: fields{{rfc1035Name | target, "target"}}},
 	{t: 13, mnemonic: "HINFO", ref: "RFC 1035 §3.3.2", fields: fields{{str{}, "CPU"}, {str{}, "OS"}}},
 	{t: 14, mnemonic: "MINFO", ref: "RFC 1035 §3.3.7", fields: fields{{rfc1035Name, "responsible mailbox"}, {rfc1035Name, "error mailbox"}}},
@@ -52,10 +52,10 @@ var rows = compile([]row{
 	{t: 22, mnemonic: "NSAP", ref: "RFC 1706 §5", fields: fields{{nsap{}, "NSAP address"}}},
 	{t: 23, mnemonic: "NSAP-PTR", ref: "RFC 1348", fields: fields{{plainName, "owner"}}},
 	{t: 24, mnemonic: "SIG", ref: "RFC 2535 §4.1", fields: append(fields{{typeCode(true), "type covered"}}, signature[1:]...)},
-	{t: 25, mnemonic: "KEY", ref: "RFC 2535 §3.1", fields: fields{{number(2), "flags"}, {number(1), "protocol"}, {algorithm, "algorithm"}, {keyOfKEY{}, "key"}}},
+	{t: 25, mnemonic: "KEY", ref: "RFC 2535 §3.1", fields: fields{{number(2), "flags"}, {number(1), "protocol"}, {algorithm, "algorithm"}, {optionalKey{0, 0xc0, 0xc0}, "key"}}},
 	{t: 26, mnemonic: "PX", ref: "RFC 2163 §4", fields: fields{{number(2), "preference"}, {lowerName, "RFC 822 name"}, {lowerName, "X.400 name"}}},
 	{t: 27, mnemonic: "GPOS", ref: "RFC 1712 §3", fields: fields{{degrees(90), "longitude"}, {degrees(180), "latitude"}, {degrees(0), "altitude"}}},
-	{t: 28, mnemonic: "AAAA", ref: "RFC 3596 §2.2", fields: fields{{ip6{}, "address"}}},
+	{t: 28, mnemonic: "AAAA", ref: "RFC 3596 §2.2", fields: fields{{ip6, "address"}}},
 	{t: 29, mnemonic: "LOC", ref: "RFC 1876 §3", fields: fields{{location{}, "latitude longitude altitude-[size [horizontal-precision [vertical-precision]]]"}}},
 	{t: 30, mnemonic: "NXT", ref: "RFC 2535 §5.2", fields: fields{{lowerName, "next name"}, {nxtBitmap{}, "type"}}},
 	{t: 31, mnemonic: "EID", ref: "draft-ietf-nimrod-dns", fields: fields{{hexadecimal(1), "endpoint identifier"}}},
@@ -73,7 +73,7 @@ var rows = compile([]row{
 	{t: 42, mnemonic: "APL", ref: "RFC 3123 §4", fields: fields{{prefixes{}, "prefixes"}}},
 	{t: 43, mnemonic: "DS", ref: "RFC 4034 §5.3", fields: delegationSigner},
 	{t: 44, mnemonic: "SSHFP", ref: "RFC 4255 §3.2", fields: fields{{number(1), "algorithm"}, {number(1), "fingerprint type"}, {digest{1, "SSHFP"}, "fingerprint"}}},
-	{t: 45, mnemonic: "IPSECKEY", ref: "RFC 4025 §3.1", fields: fields{{number(1), "precedence"}, {number(1), "gateway type"}, {number(1), "algorithm"}, {gateway(0xff), "gateway"}, {ipsecKey{}, "key"}}},
+	{t: 45, mnemonic: "IPSECKEY", ref: "RFC 4025 §3.1", fields: fields{{number(1), "precedence"}, {number(1), "gateway type"}, {number(1), "algorithm"}, {gateway(0xff), "gateway"}, {optionalKey{2, 0xff, 0}, "key"}}},
 	{t: 46, mnemonic: "RRSIG", ref: "RFC 4034 §3.2", fields: signature},
 	{t: 47, mnemonic: "NSEC", ref: "RFC 4034 §4.2", fields: fields{{plainName, "next name"}, {bitmap{}, "type"}}},
 	{t: 48, mnemonic: "DNSKEY", ref: "RFC 4034 §2.2", fields: publicKey},
@@ -103,7 +103,7 @@ var rows = compile([]row{
 	{t: 102, mnemonic: "GID", ref: "IANA"},
 	{t: 103, mnemonic: "UNSPEC", ref: "IANA"},
 	{t: 104, mnemonic: "NID", ref: "RFC 6742 §2.1", fields: fields{{number(2), "preference"}, {nodeID{}, "node ID"}}},
-	{t: 105, mnemonic: "L32", ref: "RFC 6742 §2.2", fields: fields{{number(2), "preference"}, {ip4{}, "locator"}}},
+	{t: 105, mnemonic: "L32", ref: "RFC 6742 §2.2", fields: fields{{number(2), "preference"}, {ip4, "locator"}}},
 	{t: 106, mnemonic: "L64", ref: "RFC 6742 §2.3", fields: fields{{number(2), "preference"}, {nodeID{}, "locator"}}},
 	{t: 107, mnemonic: "LP", ref: "RFC 6742 §2.4", fields: fields{{number(2), "preference"}, {plainName, "name"}}},
 	{t: 108, mnemonic: "EUI48", ref: "RFC 7043 §3.2", fields: fields{{hardwareAddress(6), "address"}}},
@@ -153,7 +153,7 @@ var (
 	signature = fields{{typeCode(false), "type covered"}, {algorithm, "algorithm"}, {number(1), "labels"}, {number(4), "original TTL"},
 		{moment{}, "expiration"}, {moment{}, "inception"}, {number(2), "key tag"}, {lowerName, "signer"}, {base64Data(1), "signature"}}
 	delegationSigner = fields{{number(2), "key tag"}, {algorithm, "algorithm"}, {enum{1, digestTypes, false}, "digest type"}, {digest{3, "DS"}, "digest"}}
-	publicKey        = fields{{flags{2, 0x181}, "flags"}, {keyProtocol{}, "protocol"}, {algorithm, "algorithm"}, {base64Data(1), "key"}}
+	publicKey        = fields{{flags{2, 0x181}, "flags"}, {keyProtocol{1}, "protocol"}, {algorithm, "algorithm"}, {base64Data(1), "key"}}
 	association      = fields{{number(1), "usage"}, {number(1), "selector"}, {number(1), "matching type"}, {digest{2, "TLSA"}, "data"}}
 	service          = fields{{number(2), "priority"}, {plainName, "target"}, {svcParams{}, "parameters"}}
 
