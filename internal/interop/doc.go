@@ -50,6 +50,9 @@
 // are transferred, and checks their data after the restart. TestPowerFailure also drops or tears
 // writes since the last sync, and TestIOErrors makes the disk fail (`go test ./internal/interop
 // -run 'TestCrash|TestPowerFailure|TestIOErrors' -faults 1000 -timeout 3h` for a long run).
+// TestHostedCrash, TestHostedPowerFailure and TestHostedIOErrors do so, with a fifth of the faults,
+// to hosted zones while batches of the Route 53 API, reloads and rollbacks go on; TestHostedHostile
+// sends that API the most expensive requests while DNS is queried.
 //
 // TestScaling runs the servers of docs/scaling.md with the configurations there, and
 // TestFollowPeers makes ptrd follow catalogs of BIND and Knot DNS.

@@ -36,7 +36,7 @@ import (
 //
 // It has a fifth of the kills of -faults:
 //
-//	go test ./internal/interop -run 'TestHosted(Crash|PowerFailure|IOErrors)' -faults 1000 -timeout 3h
+//	go test ./internal/interop -run 'TestHosted' -faults 1000 -timeout 3h
 func TestHostedCrash(t *testing.T) {
 	h := newHostedCrash(t, crashSeedOf(t), false)
 	h.repeat(func() bool { return h.killed < *faults/5 }, h.round)
