@@ -10,9 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/miekg/dns"
-
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -88,14 +87,10 @@ func Explain(v *answer.View, q Question) (*Explanation, error) {
 
 // ask calls Respond with the question, as if it came over TCP.
 func (e *Explanation) ask(v *answer.View, q Question) error {
-	m := new(dns.Msg)
-	m.Question = []dns.Question{{Name: q.Name.String(), Qtype: uint16(q.Type), Qclass: dns.ClassINET}}
-	query, err := m.Pack()
-	if err != nil {
-		return fmt.Errorf("the question %v %v: %w", q.Name, q.Type, err)
-	}
-	buf := make([]byte, dns.MaxMsgSize)
-	n := copy(buf, query)
+	buf := make([]byte, wire.MaxMessage)
+	wire.Header{Questions: 1}.Put(buf)
+	n := wire.HeaderLen + copy(buf[wire.HeaderLen:], q.Name)
+	n += copy(buf[n:], []byte{byte(q.Type >> 8), byte(q.Type), 0, byte(rr.ClassIN)})
 	client := q.Client
 	if !client.IsValid() {
 		client = netip.IPv6Loopback()
@@ -105,25 +100,33 @@ func (e *Explanation) ask(v *answer.View, q Question) error {
 	if verdict != answer.Answered {
 		return errors.New("such a question gets no ordinary answer: it is dropped, or starts a transfer")
 	}
-	var resp dns.Msg
-	if err := resp.Unpack(buf[:n]); err != nil {
-		return fmt.Errorf("the answer cannot be read: %w", err)
+	return e.read(buf[:n])
+}
+
+// read reads the response.
+func (e *Explanation) read(msg []byte) error {
+	h, _ := wire.ReadHeader(msg)
+	e.RCode = h.Flags.RCode().String()
+	e.Authoritative = h.Flags&wire.AA != 0
+	off := wire.HeaderLen
+	if h.Questions > 0 {
+		_, off = wire.ReadQuestion(msg, off)
 	}
-	e.RCode = dns.RcodeToString[resp.Rcode]
-	e.Authoritative = resp.Authoritative
-	for _, s := range []struct {
-		from []dns.RR
-		to   *[]Record
-	}{{resp.Answer, &e.Answer}, {resp.Ns, &e.Authority}, {resp.Extra, &e.Additional}} {
-		for _, r := range s.from {
-			h := r.Header()
-			if h.Rrtype == dns.TypeOPT {
+	for i, to := range []*[]Record{&e.Answer, &e.Authority, &e.Additional} {
+		for range [...]uint16{h.Answers, h.Authorities, h.Additionals}[i] {
+			r, next := wire.ReadRecord(msg, off)
+			if next < 0 {
+				return errors.New("the answer cannot be read")
+			}
+			off = next
+			if r.Type == rr.TypeOPT {
 				continue
 			}
-			*s.to = append(*s.to, Record{
-				Owner: h.Name, TTL: h.Ttl, Type: rr.Type(h.Rrtype).String(),
-				Data: strings.TrimPrefix(r.String(), h.String()),
-			})
+			data, ok := wire.AppendRData(nil, msg, r, next)
+			if !ok {
+				data = r.Data
+			}
+			*to = append(*to, Record{Owner: wire.AppendName(nil, msg, r.Owner).String(), TTL: r.TTL, Type: r.Type.String(), Data: rr.Text(r.Type, data)})
 		}
 	}
 	return nil
