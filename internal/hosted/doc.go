@@ -11,6 +11,7 @@
 //	round.go    batches that wait together → one commit, with a step for each
 //	value.go    texts of records ↔ RDATA; submitted texts that differ from ours
 //	list.go     pages of record sets and zones; index.go and order.go keep their order
+//	exchange.go  JSON of the AWS CLI ↔ records, for `ptrd import` and `export`
 //	change.go   ids of changes, which can be verified and need not be stored
 //	name.go     names with octal escapes, and their order
 //

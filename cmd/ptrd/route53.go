@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+
+	"github.com/ptrd/ptrd/internal/control"
+	"github.com/ptrd/ptrd/internal/daemon"
+	"github.com/ptrd/ptrd/internal/hosted"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/zonefile"
+	"github.com/spf13/cobra"
+)
+
+func newImport(*globals) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "import PROGRAM",
+		Short: "Make a zone of what another program has",
+		Args:  noSuchSubcommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	batches := false
+	route53 := &cobra.Command{
+		Use:   "route53 FILE...",
+		Short: "Print a hosted zone of Route 53 as a master file",
+		Long: `route53 reads the JSON of ` + "`aws route53 list-resource-record-sets`" + `, one file a page or one with
+all of them (- is standard input), and prints a master file. With --batches it prints change
+batches instead, one a line, as ` + "`ptrd export route53`" + ` does.
+
+What cannot be imported is listed as a warning: aliases of other zones, and record sets with
+routing policies. An alias of a name in the zone becomes the records that it has.`,
+		Example: `  aws route53 list-resource-record-sets --hosted-zone-id Z123 | ptrd import route53 - >zone`,
+		Args:    between(1, 1<<20, "a file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var pages [][]byte
+			for _, path := range args {
+				b, err := readInput(cmd, path)
+				if err != nil {
+					return err
+				}
+				pages = append(pages, b)
+			}
+			records, left, err := hosted.Import(pages)
+			if err != nil {
+				return err
+			}
+			b := zone.NewBuilder(records[0].Owner)
+			var text []byte
+			for _, r := range records {
+				b.Add(r)
+				text = append(zonefile.AppendRecord(text, r), '\n')
+			}
+			z, findings := b.Build()
+			for _, f := range findings {
+				fmt.Fprintln(cmd.ErrOrStderr(), f.Report())
+			}
+			if errs, _ := finding.Count(findings); errs > 0 {
+				return &silentError{}
+			}
+			if batches {
+				return export(cmd, z, left)
+			}
+			warn(cmd, left)
+			_, err = cmd.OutOrStdout().Write(text)
+			return err
+		},
+	}
+	route53.Flags().BoolVar(&batches, "batches", false, "print change batches")
+	cmd.AddCommand(route53)
+	return cmd
+}
+
+func newExport(g *globals) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "export PROGRAM",
+		Short: "Print a zone for another program",
+		Args:  noSuchSubcommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use:   "route53 ZONE|PREFIX",
+		Short: "Print change batches that make the records of a zone in Route 53",
+		Long: `route53 prints change batches in JSON, one a line, each within the limits of Route 53: 1000
+records and 32,000 characters of values, which UPSERT counts twice. SOA and NS of the apex are
+left out, because a hosted zone has its own. What Route 53 does not accept is listed as a
+warning.
+
+The zone is that of the running server; without one, it is built from its sources.`,
+		Example: `  ptrd export route53 113.0.203.in-addr.arpa | while read -r batch; do
+    aws route53 change-resource-record-sets --hosted-zone-id Z123 --change-batch "$batch"
+  done`,
+		Args:              exactly(1, "a zone or its prefix"),
+		ValidArgsFunction: g.completeZone,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			apex, err := g.apex(args[0])
+			if err != nil {
+				return err
+			}
+			var text bytes.Buffer
+			err = g.send(cmd, daemon.VerbDump, url.Values{"zone": {apex.String()}}, &text)
+			var down *control.NotRunningError
+			if errors.As(err, &down) {
+				z, err := zoneFromSources(cmd, g, apex)
+				if err != nil {
+					return err
+				}
+				return export(cmd, z, nil)
+			}
+			if err != nil {
+				return err
+			}
+			b := zone.NewBuilder(apex)
+			zonefile.ReadBytes(apex.String(), text.Bytes(), zonefile.Options{Origin: apex}, b.Add)
+			z, findings := b.Build()
+			if z == nil {
+				return fmt.Errorf("zone %v: %v", apex, findings)
+			}
+			return export(cmd, z, nil)
+		},
+	})
+	return cmd
+}
+
+// export prints change batches, and warns of what was left out.
+func export(cmd *cobra.Command, z *zone.Zone, left []string) error {
+	batches, more, err := hosted.Export(z)
+	if err != nil {
+		return err
+	}
+	warn(cmd, append(left, more...))
+	for _, b := range batches {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func warn(cmd *cobra.Command, left []string) {
+	for _, text := range left {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: left out: %s\n", text)
+	}
+}
+
+// readInput returns the content of a file, or standard input for -.
+func readInput(cmd *cobra.Command, path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(cmd.InOrStdin())
+	}
+	return os.ReadFile(path)
+}
