@@ -66,6 +66,11 @@
 // a damaged page is found among the pages that are neither in the tree nor free. A
 // lost entry is rebuilt from the zone's name and history.
 //
+// Free pages have values of earlier transactions, with valid checksums. So a page that lies
+// in the place of another one is not read as that one, and the serials of all zones are
+// looked for in all pages of the damaged file (floor.go): a zone whose last change is lost is
+// reported, and what is served next gets a later serial.
+//
 // A loss concerns one zone: a content that cannot be restored is an
 // error of [Journal.Restore], a missing note one of [Journal.Notes], until
 // [Journal.Release] accepts the loss. [Journal.Damage] lists all of it.

@@ -69,15 +69,14 @@ func openPages(f io.ReaderAt, size int64) (*pages, error) {
 	if p.heads < 2 {
 		// The damaged head may have been the newer one, and the pages of its tree are
 		// all there: what a transaction needs is not overwritten by the next one.
-		newer, ok := p.findRoot()
+		newer, ok, isSure := p.findRoot()
 		switch {
 		case ok:
 			p.head = newer
 		case p.heads == 0:
 			return nil, errors.New("it has no valid head and no root")
 		}
-		// Its root may be damaged as well.
-		p.mayBeOld = !ok || p.heads == 0
+		p.mayBeOld = !isSure
 	}
 	if n := p.size / p.page; p.head.pages > n {
 		p.fault("%d octets of %d are there", p.size, p.head.pages*p.page)
@@ -151,32 +150,41 @@ func (p *pages) readHead(off, size uint64) (h head, ok bool) {
 }
 
 // findRoot looks through the file for the root page of the latest transaction: the
-// sequence of the bucket of meta data counts them. It has no list of free pages.
-func (p *pages) findRoot() (h head, ok bool) {
+// sequence of the bucket of meta data counts them. It has no list of free pages. ok is not
+// set where there is none that is later than that of the valid head. isSure is set where no
+// later one can be damaged.
+func (p *pages) findRoot() (h head, ok, isSure bool) {
 	latest := uint64(0)
 	if p.heads > 0 {
-		latest, _ = p.generation(p.head.root)
+		// A root whose number cannot be read may be a later one than any that is found.
+		latest, _ = generation(p.readDamaged(p.head.root))
+		isSure = latest > 0
 	}
 	for n := uint64(2); n < p.size/p.page; n++ {
-		if g, isRoot := p.generation(n); isRoot && g > latest {
+		b, err := p.read(n)
+		if err != nil || binary.NativeEndian.Uint16(b[8:]) != pageLeaf || checkElements(b, p.page) != nil {
+			continue
+		}
+		if g, isRoot := generation(b); isRoot && g > latest {
 			latest, ok = g, true
 			h = head{root: n, pages: p.size / p.page}
 		}
 	}
-	return h, ok
+	return h, ok, ok && isSure
 }
 
-// generation returns the number of the transaction whose root a page is.
-func (p *pages) generation(n uint64) (g uint64, ok bool) {
-	b, err := p.read(n)
-	if err != nil || binary.NativeEndian.Uint16(b[8:]) != pageLeaf || checkElements(b, p.page) != nil {
+// generation returns the number of the transaction whose root a page is, which may be
+// damaged in part: 0 where it cannot be read. isRoot is set where the page has the names of
+// buckets of a root.
+func generation(b []byte) (g uint64, isRoot bool) {
+	if b == nil || binary.NativeEndian.Uint16(b[8:]) != pageLeaf {
 		return 0, false
 	}
 	names := 0
 	for i := range int(binary.NativeEndian.Uint16(b[10:])) {
 		k, v, flags, ok := leafElement(b, i)
 		if !ok || flags&elementBucket == 0 || len(v) < 16 {
-			return 0, false
+			continue
 		}
 		switch string(k) {
 		case bucketMeta:
@@ -361,9 +369,10 @@ func (p *pages) walkPage(n uint64, span *pageSpan, depth int, visit func(item, u
 	}
 	if err != nil {
 		p.fault("page %d: %v", n, err)
-		// The leaves below a damaged branch are orphans. Any other page is taken for a
-		// leaf, because the number of its kind may be what is damaged.
-		if b := p.readDamaged(n); b != nil && binary.NativeEndian.Uint16(b[8:]) != pageBranch {
+		// The leaves below a damaged branch are orphans, and so is another page in the place
+		// of this one. Any other page is taken for a leaf, because the number of its kind may
+		// be what is damaged.
+		if b := p.readDamaged(n); b != nil && p.origin(n, b) == n && binary.NativeEndian.Uint16(b[8:]) != pageBranch {
 			p.isUsed.set(n)
 			p.walkLeaf(n, b, span, true, visit)
 		}
@@ -425,22 +434,50 @@ func (p *pages) walkLeaf(n uint64, b []byte, span *pageSpan, isDamaged bool, vis
 	}
 }
 
+// origin returns the number of the page that lies in the place of page n: a disk may have
+// written or copied another one there, which may be free and so have old values. A page
+// whose number alone is damaged is page n.
+func (p *pages) origin(n uint64, b []byte) uint64 {
+	other := binary.NativeEndian.Uint64(b)
+	if other == n || other >= p.size/p.page {
+		return n
+	}
+	there := make([]byte, p.page)
+	if _, err := p.f.ReadAt(there, int64(other*p.page)); err != nil {
+		return n
+	}
+	switch number := binary.NativeEndian.Uint64(there); {
+	case number == 0 && other != 0: // not used yet
+		return n
+	case number == other && !bytes.Equal(there[pageHeaderLen:], b[pageHeaderLen:p.page]):
+		return n // the other page is in its own place
+	}
+	return other
+}
+
 // orphans calls visit with the items of leaf pages that are neither in the tree as far
-// as it could be walked, nor free: they were in it, below a page that is damaged.
+// as it could be walked, nor free: they were in it, below a page that is damaged, or lie in
+// the place of another page.
 // Only checksums show which bucket they belong to. Without the list of free pages there
 // are none: what is outside of the tree may be old.
 func (p *pages) orphans(visit func(item)) {
 	if !p.freeOK {
 		return
 	}
-	for n := uint64(2); n < p.head.pages; n++ {
-		if p.isUsed.has(n) || p.isFree.has(n) {
-			continue
+	p.leaves(func(n uint64, it item) {
+		if n < p.head.pages && !p.isUsed.has(n) && !p.isFree.has(n) {
+			visit(it)
 		}
-		b, err := p.read(n)
-		if err != nil || binary.NativeEndian.Uint16(b[8:]) != pageLeaf {
-			continue
+	})
+}
+
+// leaves calls visit with the items of all leaf pages of the file, also of free and of
+// damaged ones, and with the number of the page that they are from.
+func (p *pages) leaves(visit func(n uint64, it item)) {
+	for n := uint64(2); n < p.size/p.page; n++ {
+		if b := p.readDamaged(n); b != nil && binary.NativeEndian.Uint16(b[8:]) == pageLeaf {
+			of := p.origin(n, b)
+			p.walkLeaf(n, b, nil, true, func(it item, _ uint32) { visit(of, it) })
 		}
-		p.walkLeaf(n, b, nil, true, func(it item, _ uint32) { visit(it) })
 	}
 }

@@ -42,6 +42,9 @@ func (v *salvage) run() error {
 	if err := v.removeUnnamed(kept); err != nil {
 		return err
 	}
+	if v.bad[bucketFloors] > 0 || v.bad[bucketLost] > 0 {
+		v.lost = append(v.lost, Damage{Text: "the list of later serials that others know of zones, or that of zones without all their notes, is damaged: some of it may be lost"})
+	}
 	for _, key := range slices.Sorted(maps.Keys(v.noted)) {
 		if err := v.out.put(bucketLost, []byte(key), withSum(bucketLost, []byte(key), []byte(v.noted[key]))); err != nil {
 			return err

@@ -562,8 +562,8 @@ func TestLostJournal(t *testing.T) {
 	}
 	j := mustOpen(t, path)
 	defer j.Close()
-	if !j.IsNew() || len(j.Damage()) != 1 || !z.Apex().Equal(j.Damage()[0].Apex) {
-		t.Errorf("told: %v", j.Damage())
+	if d := j.Damage(); !j.IsNew() || len(d) != 3 || !z.Apex().Equal(d[0].Apex) || !z.Apex().Equal(d[1].Apex) || !killApex(1).Equal(d[2].Apex) {
+		t.Errorf("told: %v", d)
 	}
 	got, ok, err := j.Found(z.Apex())
 	if !ok || err != nil || got.Digest() != killZone(0, 1).Digest() {

@@ -119,7 +119,7 @@ func (v *survey) walkAll(visit func(bucket string, it item, ok bool)) {
 	p := v.p.secondPass()
 	v.walk(p, visit)
 	p.orphans(func(it item) {
-		for _, bucket := range []string{bucketZones, bucketNames, bucketChanges, bucketNotes} {
+		for _, bucket := range []string{bucketZones, bucketNames, bucketChanges, bucketNotes, bucketLost, bucketFloors} {
 			if isKeyed(bucket, it) && isWhole(bucket, it) {
 				visit(bucket, it, true)
 			}
@@ -132,16 +132,29 @@ func isWhole(bucket string, it item) bool {
 	switch bucket {
 	case bucketZones:
 		_, ok := decode(it.key, it.value)
-		return ok && len(dname.FromWire(it.key)) == len(it.key)
+		return ok && isName(it.key)
 	case bucketChanges:
 		_, ok := blockKind(it.key, it.value)
 		return ok
 	case bucketNotes2:
 		return len(it.key) > 4
 	}
-	_, ok := summed(bucket, it.key, it.value)
-	return ok && (len(it.key) >= 4 || bucket == bucketLost || bucket == bucketFloors)
+	value, ok := summed(bucket, it.key, it.value)
+	isFloor := len(value) == 4 && isName(it.key)
+	switch bucket {
+	case bucketFloors: // its checksums are as those of notes
+		return ok && isFloor
+	case bucketLost:
+		return ok && (string(it.key) == lostAny || isName(it.key))
+	case bucketNotes:
+		ok = ok && !isFloor
+	}
+	return ok && len(it.key) >= 4
 }
+
+// isName reports whether a key is that of an apex. That of a note is none: it begins with the
+// number of a zone, whose first octet is 0 unless there were 16 million zones.
+func isName(key []byte) bool { return len(key) > 0 && len(dname.FromWire(key)) == len(key) }
 
 // isKeyed reports whether the checksum of an item, if it is one of the bucket, covers
 // its key and so proves it.
