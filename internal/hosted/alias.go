@@ -72,7 +72,8 @@ func (w *work) aliases() {
 		if !s.edited || s.now.alias != nil {
 			continue
 		}
-		for _, key := range w.known.aliasesOf(setKey(s.owner, s.typ)) {
+		keys := slices.Sorted(slices.Values(w.known.aliasesOf(setKey(s.owner, s.typ))))
+		for _, key := range slices.Compact(keys) {
 			owner, typ := nameOf(key)
 			if a := w.set(owner, typ); a.now.alias != nil && a.now.alias.Target.Equal(s.owner) {
 				a.edited = true

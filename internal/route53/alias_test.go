@@ -55,7 +55,7 @@ func TestAlias(t *testing.T) {
 		t.Errorf("%s", listing())
 	}
 	for _, c := range []struct{ what, change, message string }{
-		{"target deleted", change("DELETE", "www.example.com", "A", 90, "192.0.2.1", "192.0.2.2"), "[Tried to create an alias [name='example.com.', type='A'] that targets www.example.com., type A in zone example.com., but that target was not found, Tried to create an alias [name='\\052.example.com.', type='A'] that targets www.example.com., type A in zone example.com., but that target was not found]"},
+		{"target deleted", change("DELETE", "www.example.com", "A", 90, "192.0.2.1", "192.0.2.2"), "[Tried to create an alias [name='\\052.example.com.', type='A'] that targets www.example.com., type A in zone example.com., but that target was not found, Tried to create an alias [name='example.com.', type='A'] that targets www.example.com., type A in zone example.com., but that target was not found]"},
 		{"no target", aliasTo("CREATE", "x.example.com", "A", id, "none.example.com"), "[Tried to create an alias [name='x.example.com.', type='A'] that targets none.example.com., type A in zone example.com., but that target was not found]"},
 		{"outside", aliasTo("CREATE", "x.example.com", "A", id, "example.org"), "[Tried to create an alias that targets example.org., type A in zone example.com., but the alias target name does not lie within the target zone]"},
 		{"alias of an alias", aliasTo("CREATE", "x.example.com", "A", id, "example.com"), "[Tried to create an alias that targets example.com., type A in zone example.com., which is an alias itself]"},
