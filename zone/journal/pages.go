@@ -447,7 +447,7 @@ func (p *pages) origin(n uint64, b []byte) uint64 {
 		return n
 	}
 	switch number := binary.NativeEndian.Uint64(there); {
-	case number == 0 && other != 0: // not used yet
+	case number == 0 && other != 0, number >= p.size/p.page: // not used yet, or the rest of a page
 		return n
 	case number == other && !bytes.Equal(there[pageHeaderLen:], b[pageHeaderLen:p.page]):
 		return n // the other page is in its own place
