@@ -64,6 +64,11 @@ func (h *Hang) Files() *infile.Files {
 func (h *Hang) wait(set map[string]bool, path string) {
 	h.mu.Lock()
 	hangs := set[path]
+	select {
+	case <-h.open:
+		hangs = false
+	default:
+	}
 	if hangs {
 		h.in[path]++
 	}

@@ -41,7 +41,7 @@ func (f *File) Read(b []byte) (n int, err error) {
 	}, nil)
 	f.spent += time.Since(began)
 	f.read += int64(n)
-	if f.err == nil && f.task.isTooSlow(f.read, f.spent) {
+	if f.err == nil && f.task.isTooSlow(f.path, f.read, f.spent) {
 		n, f.err = 0, ErrHung
 	}
 	if f.left -= int64(n); f.left < 0 {

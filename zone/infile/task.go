@@ -64,9 +64,15 @@ func (t *Task) do(path string, op func() error, undo func()) error {
 // that drips ends too: a tenth of what a slow link to a file server has.
 const minRate = 64 << 10
 
-// isTooSlow reports whether reading so many octets should not have taken so long.
-func (t *Task) isTooSlow(octets int64, spent time.Duration) bool {
-	return t != nil && spent > cmp.Or(t.files.Wait, DefaultWait)+time.Duration(octets/minRate)*time.Second
+// isTooSlow reports whether reading so many octets of path should not have taken so long.
+func (t *Task) isTooSlow(path string, octets int64, spent time.Duration) bool {
+	if t == nil {
+		return false
+	}
+	if t.files.Late != nil {
+		return t.files.Late(path, spent)
+	}
+	return spent > cmp.Or(t.files.Wait, DefaultWait)+time.Duration(octets/minRate)*time.Second
 }
 
 // Do makes another call that may hang; path is what it is about.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/infile"
 )
 
 // MaxFindings is how many findings of each severity [Findings] keeps; the others
@@ -56,6 +57,8 @@ func (f File) Unreadable(err error) finding.Finding {
 		remedy = "correct the path or create the file"
 	case errors.Is(err, fs.ErrPermission):
 		remedy = "make it readable for the user that ptrd runs as"
+	case errors.Is(err, infile.ErrHung):
+		remedy = "make it available again"
 	}
 	return finding.Finding{
 		Severity: finding.Error, Rule: "unreadable-file", Tag: f.Tag(0, 0),
