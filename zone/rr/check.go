@@ -139,6 +139,9 @@ func (c *Checks) appendFaults(list []Fault, r *row, d []byte) []Fault {
 				if !strings.Contains(text, "RFC") {
 					text += "; " + rules[broken].Text
 				}
+				if s != Warn {
+					text += fmt.Sprintf("; `checks: {%s: warn}` allows it", rules[broken].Name)
+				}
 				list = append(list, Fault{Rule: rules[broken].Name, Warning: s == Warn, Word: i, Text: r.fields[i].name + ": " + text})
 			}
 		}
