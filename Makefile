@@ -63,7 +63,7 @@ run: build
 # new path each time, so that the results of skipped tests are not cached.
 test:
 	@list=$$(mktemp); trap 'rm -f '$$list EXIT; \
-	PTRD_SKIPPED=$$list $(GO) test ./...; status=$$?; \
+	PTRD_SKIPPED=$$list $(GO) test -timeout 20m ./...; status=$$?; \
 	if [ -s $$list ]; then \
 		echo 'skipped:'; \
 		sort -u $$list | awk '{ at = index($$0, ": "); why = substr($$0, at + 2); tests[why] = tests[why] " " substr($$0, 1, at - 1) } \
