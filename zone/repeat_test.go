@@ -51,8 +51,8 @@ func TestRepeatedRecords(t *testing.T) {
 		t.Error("the zone is another one")
 	}
 	// Two that share a place in the table are not found, so that some of 300 are
-	// collected each time.
-	if all := 1000 * len(once); n > all/2 {
+	// collected each time: about a fifth, with an unlucky key of the hash more than half.
+	if all := 1000 * len(once); n > all*3/4 {
 		t.Errorf("%d of %d records were collected", n, all)
 	}
 	// The same record alone is always seen.

@@ -58,7 +58,6 @@ var updateScripts = []string{
 	"update add 2 60 PTR d.example.com.",           // the TTL of all (RFC 2181 §5.2)
 	"update add 2 60 PTR d.example.com.",           // nothing new
 	"update add 2 61 PTR d.example.com.",           // another TTL
-	"update add 2 61 PTR D.example.com.",           // another case
 	"update add 3 60 PTR beside.example.com.",      // next to a CNAME
 	"update add 3 60 CNAME elsewhere.example.com.", // in its place
 	"update add 4 60 CNAME elsewhere.example.com.", // next to other data
