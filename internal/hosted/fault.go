@@ -44,3 +44,7 @@ func faultf(code, format string, args ...any) *Fault {
 func noSuchZone(id string) *Fault {
 	return faultf(NoSuchHostedZone, "No hosted zone found with ID: %s", id)
 }
+
+func noData() error {
+	return faultf(ServiceUnavailable, "The zone has no data: what is stored of it is damaged; `ptrd status` has the reason.")
+}

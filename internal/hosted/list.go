@@ -45,7 +45,7 @@ func (s *Store) Records(id string, start Start, limit int) (page []RecordSet, ne
 	}
 	z, release := e.index.ready(func() *zone.Zone { return s.o.Writer.Set().Get(apex) })
 	if z == nil {
-		return nil, nil, faultf(ServiceUnavailable, "The zone has no data: what is stored of it is damaged; `ptrd status` has the reason.")
+		return nil, nil, noData()
 	}
 	defer release()
 	s.mu.RLock()

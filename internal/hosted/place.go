@@ -285,7 +285,7 @@ func (p *plan) remove(e *entry) (*Zone, Change, error) {
 	}
 	z := p.set.Get(e.zone.Apex)
 	if z == nil || !z.IsAvailable() {
-		return nil, Change{}, faultf(ServiceUnavailable, "The zone has no data: what is stored of it is damaged; `ptrd status` has the reason.")
+		return nil, Change{}, noData()
 	}
 	if z.Stats().RRsets > 2 {
 		return nil, Change{}, faultf(HostedZoneNotEmpty, "The specified hosted zone contains non-required resource record sets and so cannot be deleted.")

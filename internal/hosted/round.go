@@ -214,7 +214,7 @@ func (r *round) zone(e *entry) (*zoneRound, error) {
 	}
 	z := r.set.Get(e.apex)
 	if z == nil || !z.IsAvailable() {
-		return nil, faultf(ServiceUnavailable, "The zone has no data: what is stored of it is damaged; `ptrd status` has the reason.")
+		return nil, noData()
 	}
 	zr := &zoneRound{entry: e, base: z, zone: z, next: map[string]submitted{}, now: map[string]*Alias{}}
 	r.of[e] = zr
