@@ -33,7 +33,6 @@ type Deferred struct {
 	zone     *zone.Zone   // to be transferred
 	m        message      // what was read of the request
 	signer   *tsig.Signer // of the answer; nil: it is not signed
-	messages int          // of the answer
 }
 
 // Zone returns the zone to be transferred.
@@ -65,14 +64,14 @@ func (d *Deferred) roomIn(limit, end int) int {
 
 // Begin begins the next message of an answer in buf and returns the writer for its records,
 // which is used until Finish. The message has the question, and room is reserved for the OPT
-// record of the first message and for the signature. Without them it has at most limit
+// record, which every message has if the request had one (RFC 5936 §2.2.5 allows it, and dig
+// warns about messages without), and for the signature. Without them it has at most limit
 // octets, or as many as the client accepts, if that is less or limit is 0.
 func (r *Responder) Begin(d *Deferred, buf []byte, limit int) *wire.Writer {
 	end := d.m.end
 	copy(buf, d.Message[:end])
 	r.m, r.zone = d.m, d.zone
 	r.m.question.Name = buf[wire.HeaderLen : end-questionEnd]
-	r.m.hasOPT = d.m.hasOPT && d.messages == 0 // RFC 5936 §2.2.5
 	if limit > 0 {
 		r.m.limit = min(r.m.limit, limit)
 	}
@@ -85,11 +84,7 @@ func (r *Responder) Begin(d *Deferred, buf []byte, limit int) *wire.Writer {
 // the message is a refusal that is over a rate limit, and must not be sent.
 func (r *Responder) Finish(d *Deferred, f wire.Flags, c wire.RCode, ede uint16, text string) (n int, ok bool) {
 	n, _ = r.finish(d.View.Policy, &d.Request, f, c, CountDeferredAnswered, ede, text)
-	ok = !isRefusal(c) || r.mayRefuse(d, n)
-	if ok {
-		d.messages++
-	}
-	return n, ok
+	return n, !isRefusal(c) || r.mayRefuse(d, n)
 }
 
 // answerDeferred answers a deferred request, or returns Defer and sets s.Kind to the handler

@@ -35,9 +35,9 @@ func (d *messageWriter) message(t answer.Transport) []byte {
 }
 
 // Begin begins the next message of the answer and returns the writer for its records, which is
-// used until Send. The message has the question, and room is reserved for the OPT record of the
-// first message and for the signature. Without them it has at most limit octets, or as many as
-// the client accepts, if that is less or limit is 0.
+// used until Send. The message has the question, and room is reserved for the OPT record and the
+// signature. Without them it has at most limit octets, or as many as the client accepts, if
+// that is less or limit is 0.
 func (r *Request) Begin(limit int) *wire.Writer {
 	if r.writer == nil {
 		r.writer = r.lane.acquireWriter()
