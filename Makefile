@@ -25,7 +25,7 @@ STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI    = $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: help run build test test-bench check lint vet fmt race fuzz bench benchcmp cross test-386 clean
-.PHONY: bench-peers bench-growth bench-generators bench-instructions bench-updates bench-transfers bench-latency bench-floods bench-mixed mixed-load compare
+.PHONY: bench-peers bench-growth bench-generators bench-instructions bench-updates bench-transfers bench-latency bench-route53 bench-floods bench-mixed mixed-load compare
 
 help:
 	@echo 'run       build, and serve config.example.yaml'
@@ -39,7 +39,7 @@ help:
 	@echo 'compare   responses of OTHER=binary against those of the tree, octet by octet'
 	@echo 'benchcmp  benchmarks of REF=commit against the tree as it is'
 	@echo 'bench-peers, bench-growth, bench-generators, bench-instructions, bench-floods,'
-	@echo 'bench-updates, bench-transfers, bench-latency'
+	@echo 'bench-updates, bench-transfers, bench-latency, bench-route53'
 	@echo '          measurements for docs/benchmarks.md, FLAGS=--quick for a look'
 	@echo 'mixed-load, bench-mixed'
 	@echo '          honest and hostile clients together for MIXED ($(MIXED)): leaks and races; latencies'
@@ -115,7 +115,7 @@ bench:
 	$(GO) test -tags bench -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(or $(PACKAGES),./bench) | tee $(OUT)
 
 # Measurements of the whole, which write their part of docs/benchmarks.md.
-bench-peers bench-growth bench-generators bench-instructions bench-updates bench-transfers bench-latency: build
+bench-peers bench-growth bench-generators bench-instructions bench-updates bench-transfers bench-latency bench-route53: build
 	$(GO) run ./bench/run $(@:bench-%=%) $(FLAGS)
 
 bench-floods: build

@@ -46,8 +46,9 @@ func (u Usage) Since(before Usage) (all, user time.Duration) {
 
 // Memory is what a tree of processes takes.
 type Memory struct {
-	PSS  uint64 // octets now; what several processes share is counted once
-	Peak uint64 // the greatest resident size of each process so far, added up
+	PSS     uint64 // octets now; what several processes share is counted once
+	Private uint64 // octets that are no pages of a file
+	Peak    uint64 // the greatest resident size of each process so far, added up
 }
 
 // Load is what a processor did between two readings of its time.

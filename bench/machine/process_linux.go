@@ -259,6 +259,7 @@ func (p *Process) Memory() Memory {
 	var m Memory
 	for _, id := range tree(p.PID()) {
 		m.PSS += kilobytes(fmt.Sprintf("/proc/%d/smaps_rollup", id), "Pss:") << 10
+		m.Private += kilobytes(fmt.Sprintf("/proc/%d/smaps_rollup", id), "Anonymous:") << 10
 		m.Peak += kilobytes(fmt.Sprintf("/proc/%d/status", id), "VmHWM:") << 10
 	}
 	return m

@@ -35,6 +35,9 @@ type Site struct {
 	Extra   string // lines of ptrd's configuration
 }
 
+// ControlPort is a second port, of which what it is for depends on the server.
+func (s *Site) ControlPort() int { return s.Port + 1000 }
+
 // Role is what a server does with its zones.
 type Role int
 
@@ -44,6 +47,7 @@ const (
 	FileUpdates             // the same, with a master file that stays the source
 	Transfers               // it gives the zones to secondaries on loopback
 	Secondary               // it has the zones from a primary
+	Hosted                  // it takes updates as above, and has the Route 53 API on Site.ControlPort
 )
 
 // role is the part of a configuration that a role replaces.
@@ -171,7 +175,7 @@ func (s *Site) expand(text, zone string) string {
 		case "EXTRA":
 			return s.Extra
 		case "CONTROL": // a second port
-			return strconv.Itoa(s.Port + 1000)
+			return strconv.Itoa(s.ControlPort())
 		case "UID":
 			return strconv.Itoa(s.UID)
 		case "WATCH": // how often to look for changes

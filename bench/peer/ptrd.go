@@ -21,14 +21,18 @@ func Ptrd(name, path string) (*Peer, error) {
 		Name: name, program: path, path: path,
 		files: []config{{
 			name: "config.yaml",
-			head: "listen: {dns: [\"127.0.0.1:$PORT\"]}\nstate_dir: $DIR/state\n${EXTRA}zones:\n",
+			head: "listen: {dns: [\"127.0.0.1:$PORT\"]${ROLE}}\nstate_dir: $DIR/state\n${EXTRA}zones:\n",
 			zone: "  - {name: $ZONE, file: $ZONES/$ZONE.zone}\n",
 		}},
 		roles: map[Role]role{
 			Updates:     {zone: "  - {name: $ZONE, dynamic: {seed: $ZONES/$ZONE.zone}, update: {from: 127.0.0.0/8}}\n"},
 			FileUpdates: {zone: "  - {name: $ZONE, file: $ZONES/$ZONE.zone, update: {from: 127.0.0.0/8}, transfer: {allow: [127.0.0.0/8]}}\n"},
 			Transfers:   {zone: "  - {name: $ZONE, file: $ZONES/$ZONE.zone, transfer: {allow: [127.0.0.0/8]}}\n"},
-			Secondary:   {zone: "  - {name: $ZONE, secondary: {primaries: \"127.0.0.1:$PRIMARY\"}}\n"},
+			Hosted: {
+				head: ", route53: \"127.0.0.1:$CONTROL\"",
+				zone: "  - {name: $ZONE, dynamic: {seed: $ZONES/$ZONE.zone}, update: {from: 127.0.0.0/8}}\n",
+			},
+			Secondary: {zone: "  - {name: $ZONE, secondary: {primaries: \"127.0.0.1:$PRIMARY\"}}\n"},
 		},
 		args:   []string{"serve", "--config", "$DIR/config.yaml"},
 		reload: []string{path, "reload", "--config", "$DIR/config.yaml"},

@@ -38,6 +38,7 @@ const usage = `subcommands, each with -h:
   updates       ptrd, BIND and Knot under UPDATE messages: updates a second, latency of queries
   transfers     ptrd and other servers as secondary and as primary of a large zone
   latency       queries of ptrd at rest, and under updates, transfers and reloads: p50 to p99.9
+  route53       the Route 53 API of ptrd: batches next to updates, pages, memory
   floods        ptrd under floods and hostile connections
   data SET …    write data sets`
 
@@ -70,6 +71,8 @@ func run(args []string) error {
 		return transfers(ctx, args[1:])
 	case "latency":
 		return latency(ctx, args[1:])
+	case "route53":
+		return route53(ctx, args[1:])
 	case "floods":
 		return flood.Run(ctx, args[1:])
 	case "data":

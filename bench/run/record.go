@@ -36,6 +36,7 @@ const (
 	kindUpdates    = "updates"
 	kindTransfers  = "transfers"
 	kindLatency    = "latency" // Set is what the server does meanwhile
+	kindRoute53    = "route53" // Set is what the clients do
 )
 
 // The values. Each kind has some of them.
@@ -58,7 +59,8 @@ const (
 	valuePeak   = "peak_octets"
 	valueWrong  = "wrong" // of the checked answers
 	valueReload = "reload_s"
-	valueCount  = "count" // records or zones of the set
+	valueCount  = "count"  // records or zones of the set
+	valueOctets = "octets" // of memory, for each record set or zone
 
 	valueUpdates   = "updates_per_second"
 	valueUpdateP50 = "update_p50_ms"

@@ -1,0 +1,565 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ptrd/ptrd/bench/machine"
+	"github.com/ptrd/ptrd/bench/peer"
+	"github.com/ptrd/ptrd/bench/report"
+	"github.com/ptrd/ptrd/internal/sigv4/sigv4test"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// The rows of the tables: what clients of the Route 53 API do. Of each kind of page there is one
+// from the start, from the middle and from the end of the list.
+const (
+	rowUpdate  = "UPDATE of one record"
+	rowEmpty   = "batch of one record, empty zone"
+	rowLarge   = "batch of one record, large zone"
+	rowBatches = "batch of 1,000 records"
+
+	rowSets      = "a record set"
+	rowZones     = "a hosted zone"
+	rowRestarted = "after a restart"
+
+	rowRecords = "ListResourceRecordSets, 300 items"
+	rowListed  = "ListHostedZones, 100 items"
+	rowNamed   = "ListHostedZonesByName, 100 items"
+	rowIndex   = "ListResourceRecordSets, the first after a start"
+)
+
+const (
+	largeZone = "44.in-addr.arpa"
+	batchLen  = 1000
+
+	accessKey = "AKIABENCH"
+	secretKey = "secret"
+	hostedKey = "route53: {access_keys: [{id: " + accessKey + ", secret: " + secretKey + "}], delegation_sets: [[ns1.example.net, ns2.example.net]]}\n"
+)
+
+// hostedBench is a measurement of the Route 53 API.
+type hostedBench struct {
+	*lab
+	p           *peer.Peer
+	s           *server
+	api         netip.AddrPort
+	o           loadOptions
+	connections int
+	pages       int // requests of each kind of page
+	zones       int // how many hosted zones were made so far
+	largeNext   atomic.Int64
+}
+
+// route53 measures the Route 53 API of ptrd: batches next to UPDATE messages, pages of large
+// lists, and memory. Clients sign each request and keep their connections; what they cost is on
+// the other processor.
+func route53(ctx context.Context, args []string) error {
+	c := newCommon("route53")
+	sets := c.set.Int("sets", 1_000_000, "record sets of the large zone")
+	zones := c.set.Int("zones", 10_000, "hosted zones")
+	connections := c.set.Int("connections", 60, "connections of clients, and UPDATE messages in flight")
+	pages := c.set.Int("pages", 200, "requests of each kind of page")
+	l, err := c.parse(ctx, args)
+	if err != nil {
+		return err
+	}
+	if c.quick {
+		c.unlessGiven("sets", "20000")
+		c.unlessGiven("zones", "500")
+		c.unlessGiven("pages", "20")
+	}
+	if err := c.findPtrd(l); err != nil {
+		return err
+	}
+	d, err := l.openData("v4-1k")
+	if err != nil {
+		return err
+	}
+	for run := range c.runs {
+		for _, p := range l.peers {
+			fmt.Fprintf(l.out, "# run %d  %s\n", run+1, p.Name)
+			b := &hostedBench{lab: l, p: p, o: c.load(), connections: *connections, pages: *pages}
+			if err := b.run(d, *sets, *zones); err != nil {
+				return fmt.Errorf("%s: %w", p.Name, err)
+			}
+		}
+	}
+	return l.publish(c.doc, "route53", l.route53Tables(), nil)
+}
+
+// run measures everything once.
+func (b *hostedBench) run(d *data, sets, zones int) (err error) {
+	site := d.site()
+	site.Role, site.Extra = peer.Hosted, hostedKey
+	if b.s, _, err = b.startServer(b.p, site, d); err != nil {
+		return err
+	}
+	defer func() { b.s.Stop() }()
+	b.api = netip.AddrPortFrom(b.s.at.Addr(), uint16(b.s.site.ControlPort()))
+	for _, step := range []func() error{
+		func() error { return b.fill(sets) },
+		func() error { return b.writes(d) },
+		func() error { return b.restart(sets) },
+		func() error { return b.recordPages(sets) },
+		func() error { return b.makeZones(zones) },
+		func() error { return b.zonePages(zones) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add records the values of a row.
+func (b *hostedBench) add(row string, v map[string]float64) error {
+	fmt.Fprintf(b.out, "%-50s %8.0f/s  %8.1f CPU µs  p50 %8.2f ms  %6.0f octets  client %.0f %%\n",
+		row, v[valueUpdates], v[valueCPU], v[valueUpdateP50], v[valueOctets], 100*v[valueBusy])
+	return b.Add(record{Kind: kindRoute53, Set: row, Server: b.p.Name, Values: v})
+}
+
+// during returns the values of requests that f makes: how many, and how long each took.
+func (b *hostedBench) during(f func() (took []time.Duration, failed int, err error)) (map[string]float64, error) {
+	machine.Settle(b.o.wait, serverCPU, generatorCPU)
+	before, begin := b.s.Usage(), time.Now()
+	ownBefore, _ := machine.Own()
+	took, failed, err := f()
+	length := time.Since(begin)
+	if err == nil && len(took) == 0 {
+		err = errors.New("no request succeeded")
+	}
+	if err != nil {
+		return nil, err
+	}
+	used, _ := b.s.Usage().Since(before)
+	own, _ := machine.Own()
+	slices.Sort(took)
+	n := len(took)
+	return map[string]float64{
+		valueUpdates: float64(n) / length.Seconds(), valueWrong: float64(failed), valueLength: length.Seconds(),
+		valueUpdateP50: took[n/2].Seconds() * 1e3, valueUpdateP99: took[n*99/100].Seconds() * 1e3,
+		valueCPU: used.Seconds() * 1e6 / float64(n), valueBusy: (own - ownBefore).Seconds() / length.Seconds(),
+	}, nil
+}
+
+// concurrently sends the requests that next returns over several connections until it returns
+// an empty path or time is up; 0 is no limit of time.
+func (b *hostedBench) concurrently(connections int, length time.Duration, next func() (path, body string)) (took []time.Duration, failed int, err error) {
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	ctx := b.ctx
+	if length > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, length)
+		defer cancel()
+	}
+	for range connections {
+		c, dialErr := dialAPI(b.api)
+		if dialErr != nil {
+			return nil, 0, dialErr
+		}
+		defer c.Close()
+		group.Go(func() {
+			for ctx.Err() == nil {
+				path, body := next()
+				if path == "" {
+					return
+				}
+				begin := time.Now()
+				_, callErr := c.call(http.MethodPost, path, body)
+				one := time.Since(begin)
+				mu.Lock()
+				if took = append(took, one); callErr != nil {
+					took = took[:len(took)-1]
+					failed++
+					err = callErr
+				}
+				mu.Unlock()
+				if callErr != nil {
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	return took, failed, err
+}
+
+// fill makes the large zone, in batches of as many records as the API takes.
+func (b *hostedBench) fill(sets int) error {
+	id, err := b.createZone(largeZone)
+	if err != nil {
+		return err
+	}
+	before := b.memory()
+	n := 0
+	var mu sync.Mutex
+	v, err := b.during(func() ([]time.Duration, int, error) {
+		return b.concurrently(4, 0, func() (string, string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if n >= sets {
+				return "", ""
+			}
+			from := n
+			n = min(n+batchLen, sets)
+			return "hostedzone/" + id + "/rrset", changesOf("CREATE", largeZone, from, n-from)
+		})
+	})
+	if err != nil {
+		return err
+	}
+	v[valueOctets], v[valueCount] = (b.memory()-before)/float64(sets), float64(sets)
+	return b.add(rowSets, v)
+}
+
+// memory returns the octets that the server has on its own, so without the pages of its
+// journal that the kernel has read and can drop.
+func (b *hostedBench) memory() float64 {
+	time.Sleep(settleMemory)
+	return float64(b.s.Memory().Private)
+}
+
+// writes compares batches with UPDATE messages, in turn and with as many in flight.
+func (b *hostedBench) writes(d *data) error {
+	large, err := b.zoneID(largeZone)
+	if err != nil {
+		return err
+	}
+	single := func(zone, id string, next *atomic.Int64) func() ([]time.Duration, int, error) {
+		return func() ([]time.Duration, int, error) {
+			return b.concurrently(b.connections, b.o.length, func() (string, string) {
+				return "hostedzone/" + id + "/rrset", changesOf("UPSERT", zone, int(next.Add(-1))&(1<<24-1), 1)
+			})
+		}
+	}
+	empty, emptyID, err := b.newZone()
+	if err != nil {
+		return err
+	}
+	other, otherID, err := b.newZone()
+	if err != nil {
+		return err
+	}
+	var emptyNext, otherNext atomic.Int64
+	for _, row := range []struct {
+		name string
+		run  func() ([]time.Duration, int, error)
+	}{
+		{rowUpdate, func() ([]time.Duration, int, error) {
+			ctx, cancel := context.WithTimeout(b.ctx, b.o.length)
+			defer cancel()
+			u := updater{at: b.s.at, apex: dname.MustParse(d.apexes[0] + "."), inFlight: b.connections}
+			err := u.run(ctx)
+			return u.took, u.failed, err
+		}},
+		{rowEmpty, single(empty, emptyID, &emptyNext)},
+		{rowLarge, single(largeZone, large, &b.largeNext)},
+		{rowBatches, func() ([]time.Duration, int, error) {
+			return b.concurrently(b.connections, b.o.length, func() (string, string) {
+				from := int(otherNext.Add(batchLen)) - batchLen
+				return "hostedzone/" + otherID + "/rrset", changesOf("CREATE", other, from, batchLen)
+			})
+		}},
+	} {
+		v, err := b.during(row.run)
+		if err != nil {
+			return fmt.Errorf("%s: %w", row.name, err)
+		}
+		if err := b.add(row.name, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restart measures the memory that the zones take after a restart, and the first page, for which
+// the order of the names is computed.
+func (b *hostedBench) restart(sets int) error {
+	b.s.Stop()
+	begin := time.Now()
+	if err := b.s.start("udp"); err != nil {
+		return err
+	}
+	name, target := record24(largeZone, 0)
+	up, err := b.s.awaitUp(b.ctx, begin, []probe{{name, target}}, startPatience)
+	if err != nil {
+		return err
+	}
+	if err := b.add(rowRestarted, map[string]float64{valueStart: up.Seconds(), valueOctets: b.memory() / float64(sets)}); err != nil {
+		return err
+	}
+	id, err := b.zoneID(largeZone)
+	if err != nil {
+		return err
+	}
+	return b.page(rowIndex, []string{"hostedzone/" + id + "/rrset"}, 1)
+}
+
+// recordPages measures pages of the large zone.
+func (b *hostedBench) recordPages(sets int) error {
+	id, err := b.zoneID(largeZone)
+	if err != nil {
+		return err
+	}
+	var paths []string
+	for _, n := range []int{0, sets / 2, sets - 1} {
+		// In the order of the API, the last label of the reversed name decides first.
+		name, _ := record24(largeZone, n)
+		paths = append(paths, "hostedzone/"+id+"/rrset?name="+url.QueryEscape(name))
+	}
+	paths[0] = "hostedzone/" + id + "/rrset"
+	return b.page(rowRecords, paths, b.pages)
+}
+
+// page measures pages of a list: from its start, its middle and its end, in turn.
+func (b *hostedBench) page(row string, paths []string, n int) error {
+	c, err := dialAPI(b.api)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for i, path := range paths {
+		v, err := b.during(func() (took []time.Duration, failed int, err error) {
+			for range n {
+				begin := time.Now()
+				if _, err := c.call(http.MethodGet, path, ""); err != nil {
+					return nil, 0, err
+				}
+				took = append(took, time.Since(begin))
+			}
+			return took, 0, nil
+		})
+		if err != nil {
+			return err
+		}
+		if len(paths) > 1 {
+			err = b.add(row+", "+[]string{"start", "middle", "end"}[i], v)
+		} else {
+			err = b.add(row, v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeZones makes many hosted zones.
+func (b *hostedBench) makeZones(zones int) error {
+	before := b.memory()
+	var mu sync.Mutex
+	last := b.zones + zones
+	v, err := b.during(func() ([]time.Duration, int, error) {
+		return b.concurrently(b.connections, 0, func() (string, string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if b.zones == last {
+				return "", ""
+			}
+			_, body := b.creation()
+			return "hostedzone", body
+		})
+	})
+	if err != nil {
+		return err
+	}
+	v[valueOctets], v[valueCount] = (b.memory()-before)/float64(zones), float64(zones)
+	return b.add(rowZones, v)
+}
+
+// zonePages measures pages of the hosted zones.
+func (b *hostedBench) zonePages(zones int) error {
+	c, err := dialAPI(b.api)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for _, list := range []struct{ row, path, marker, element string }{
+		{rowListed, "hostedzone", "marker", "NextMarker"},
+		{rowNamed, "hostedzonesbyname", "dnsname", "NextDNSName"},
+	} {
+		paths := []string{list.path}
+		for path := list.path; ; {
+			out, err := c.call(http.MethodGet, path, "")
+			if err != nil {
+				return err
+			}
+			next := elementOf(out, list.element)
+			if next == "" {
+				break
+			}
+			path = list.path + "?" + list.marker + "=" + url.QueryEscape(next)
+			paths = append(paths, path)
+		}
+		last := max(len(paths)-2, 0) // the last page may be a short one
+		if err := b.page(list.row, []string{paths[0], paths[last/2], paths[last]}, b.pages); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// creation returns the name of the next hosted zone and the request that makes it.
+func (b *hostedBench) creation() (name, body string) {
+	name = fmt.Sprintf("%d.%d.45.in-addr.arpa", b.zones>>8, b.zones&255)
+	b.zones++
+	return name, creationOf(name)
+}
+
+func creationOf(name string) string {
+	return "<CreateHostedZoneRequest><Name>" + name + "</Name><CallerReference>" + name + "</CallerReference></CreateHostedZoneRequest>"
+}
+
+// newZone makes the next hosted zone.
+func (b *hostedBench) newZone() (name, id string, err error) {
+	name, _ = b.creation()
+	id, err = b.createZone(name)
+	return name, id, err
+}
+
+func (b *hostedBench) createZone(name string) (id string, err error) {
+	return b.askID(http.MethodPost, "hostedzone", creationOf(name))
+}
+
+// zoneID returns the id of a hosted zone.
+func (b *hostedBench) zoneID(name string) (id string, err error) {
+	return b.askID(http.MethodGet, "hostedzonesbyname?maxitems=1&dnsname="+name, "")
+}
+
+func (b *hostedBench) askID(method, path, body string) (id string, err error) {
+	c, err := dialAPI(b.api)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	out, err := c.call(method, path, body)
+	return strings.TrimPrefix(elementOf(out, "Id"), "/hostedzone/"), err
+}
+
+// record24 returns the n-th PTR of a zone.
+func record24(zone string, n int) (owner, target string) {
+	return fmt.Sprintf("%d.%d.%d.%s.", n>>16&255, n>>8&255, n&255, zone), fmt.Sprintf("h%d.pool.example.net.", n)
+}
+
+// changesOf returns a request with some PTRs of a zone.
+func changesOf(action, zone string, from, count int) string {
+	var b strings.Builder
+	b.WriteString(`<ChangeResourceRecordSetsRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><ChangeBatch><Changes>`)
+	for n := from; n < from+count; n++ {
+		owner, target := record24(zone, n)
+		fmt.Fprintf(&b, "<Change><Action>%s</Action><ResourceRecordSet><Name>%s</Name><Type>PTR</Type><TTL>3600</TTL><ResourceRecords><ResourceRecord><Value>%s</Value></ResourceRecord></ResourceRecords></ResourceRecordSet></Change>", action, owner, target)
+	}
+	b.WriteString("</Changes></ChangeBatch></ChangeResourceRecordSetsRequest>")
+	return b.String()
+}
+
+// elementOf returns the text of the first element with a name; empty: there is none.
+func elementOf(text []byte, name string) string {
+	_, rest, _ := bytes.Cut(text, []byte("<"+name+">"))
+	value, _, ok := bytes.Cut(rest, []byte("<"))
+	if !ok {
+		return ""
+	}
+	return string(value)
+}
+
+// apiConn is a connection of a client, which it keeps.
+type apiConn struct {
+	net.Conn
+	in  *bufio.Reader
+	out *bufio.Writer
+}
+
+func dialAPI(at netip.AddrPort) (*apiConn, error) {
+	conn, err := net.DialTimeout("tcp", at.String(), startPatience)
+	if err != nil {
+		return nil, err
+	}
+	return &apiConn{conn, bufio.NewReader(conn), bufio.NewWriter(conn)}, nil
+}
+
+// call sends a signed request and returns the body of its response.
+func (c *apiConn) call(method, path, body string) ([]byte, error) {
+	r, err := http.NewRequest(method, "http://"+c.RemoteAddr().String()+"/2013-04-01/"+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	sigv4test.Signer{ID: accessKey, Secret: secretKey, Service: "route53", Now: time.Now()}.Sign(r, []byte(body))
+	if err := r.Write(c.out); err != nil {
+		return nil, err
+	}
+	if err := c.out.Flush(); err != nil {
+		return nil, err
+	}
+	resp, err := http.ReadResponse(c.in, r)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode >= http.StatusBadRequest {
+		var e struct {
+			Code    string `xml:"Error>Code"`
+			Message string `xml:"Error>Message"`
+		}
+		_ = xml.Unmarshal(text, &e) // the status is there in any case
+		err = fmt.Errorf("%s %s: %d %s: %s", method, path, resp.StatusCode, e.Code, e.Message)
+	}
+	return text, err
+}
+
+// route53Tables returns the tables of the document.
+func (l *lab) route53Tables() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Machine: %s. Median of all runs, in brackets the least and the greatest.\n\n", l.text(kindMachine, ""))
+	for _, server := range report.Keys(l.of(kindRoute53, "", ""), serverOf) {
+		if len(l.peers) > 1 {
+			fmt.Fprintf(&b, "**%s**\n\n", server)
+		}
+		sum := func(row, value string) report.Summary { return l.summary(kindRoute53, row, server, value) }
+		t := report.Table{Head: []string{"request", "a second", "p50 ms", "p99 ms", "CPU µs of the server", "busy client"}}
+		for _, row := range []string{rowUpdate, rowEmpty, rowLarge, rowBatches} {
+			t.Add(row, sum(row, valueUpdates), sum(row, valueUpdateP50), sum(row, valueUpdateP99), sum(row, valueCPU), sum(row, valueBusy))
+		}
+		fmt.Fprintf(&b, "%s\n", &t)
+		t = report.Table{Head: []string{"what is made", "count", "seconds", "CPU s of the server", "octets of memory each"}}
+		for _, row := range []string{rowSets, rowZones} {
+			n := sum(row, valueCount)
+			perRequest := sum(row, valueCPU)
+			requests := n.Median
+			if row == rowSets {
+				requests /= batchLen
+			}
+			t.Add(row, n, sum(row, valueLength), perRequest.Scaled(requests*1e-6), sum(row, valueOctets))
+		}
+		t.Add(rowSets+", "+rowRestarted, sum(rowSets, valueCount), sum(rowRestarted, valueStart), "", sum(rowRestarted, valueOctets))
+		fmt.Fprintf(&b, "%s\n", &t)
+		t = report.Table{Head: []string{"page", "p50 ms", "p99 ms", "CPU µs of the server"}}
+		rows := []string{rowIndex}
+		for _, row := range []string{rowRecords, rowListed, rowNamed} {
+			for _, at := range []string{"start", "middle", "end"} {
+				rows = append(rows, row+", "+at)
+			}
+		}
+		for _, row := range rows {
+			t.Add(row, sum(row, valueUpdateP50), sum(row, valueUpdateP99), sum(row, valueCPU))
+		}
+		fmt.Fprintf(&b, "%s\n", &t)
+	}
+	return b.String()
+}
