@@ -15,6 +15,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/admin"
 	"github.com/ptrd/ptrd/internal/assemble"
+	"github.com/ptrd/ptrd/internal/awsapi"
 	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/clock"
 	"github.com/ptrd/ptrd/internal/commit"
@@ -27,7 +28,6 @@ import (
 	"github.com/ptrd/ptrd/internal/pace"
 	"github.com/ptrd/ptrd/internal/privilege"
 	"github.com/ptrd/ptrd/internal/registry"
-	"github.com/ptrd/ptrd/internal/route53"
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/internal/systemd"
 	"github.com/ptrd/ptrd/internal/transfer"
@@ -117,7 +117,7 @@ type current struct {
 	progress assemble.Progress
 	load     atomic.Pointer[load] // under way; nil: none
 
-	apiPolicy atomic.Pointer[route53.Policy]
+	apiPolicy atomic.Pointer[awsapi.Policy]
 }
 
 // signals wake the goroutine of Run.

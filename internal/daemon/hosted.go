@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/awsapi"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/internal/registry"
@@ -36,7 +37,7 @@ func (d *Daemon) newHosted() *hosted.Store {
 func (d *Daemon) newRoute53() *route53.Server {
 	return route53.New(route53.Options{
 		Store: d.hosted, Log: d.log, Guard: d.contain, View: func() *answer.View { return d.views.Load() },
-		Policy: func() *route53.Policy { return d.apiPolicy.Load() },
+		Policy: func() *awsapi.Policy { return d.apiPolicy.Load() },
 		Certificate: func() *tls.Certificate {
 			if l := d.state.Load().cfg.Listen.Route53; l != nil && l.TLS != nil {
 				return l.TLS.Certificate
@@ -68,10 +69,10 @@ func (d *Daemon) setHosted(cfg *config.Config) {
 		s.Sets = append(s.Sets, names)
 	}
 	d.hosted.SetSettings(s)
-	p := &route53.Policy{Keys: map[string]*route53.Key{}, Anonymous: r.Anonymous, Throttle: r.Throttle}
+	p := &awsapi.Policy{Keys: map[string]*awsapi.Key{}, Anonymous: r.Anonymous, Throttle: r.Throttle}
 	for i := range r.AccessKeys {
 		k := &r.AccessKeys[i]
-		p.Keys[k.ID] = &route53.Key{
+		p.Keys[k.ID] = &awsapi.Key{
 			Key:     sigv4.Key{ID: k.ID, Secret: k.Secret, SessionToken: k.SessionToken},
 			Permits: k.Permits, Allows: k.Allows,
 		}

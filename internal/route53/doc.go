@@ -2,7 +2,7 @@
 //
 //	request → body → signature → operation → policy of the key → package hosted → XML
 //
-//	server.go      Server: HTTP, limits, who signed; every answer is XML
+//	server.go      Server, on top of package awsapi: HTTP, limits, who signed
 //	operations.go  the operations of the API: path → handler, or why there is none
 //	errors.go      codes, their HTTP status, and the form of errors
 //	xmlin.go       the body of a request → a tree of elements, which names what it does not know
@@ -13,7 +13,7 @@
 //	other.go       changes, limits, DNSSEC status, health checks, TestDNSAnswer
 //
 // What zones and records may be, and how they are stored and served, is decided in package
-// hosted; signatures are verified by package sigv4. To add an operation, write its handler and
+// hosted. To add an operation, write its handler and
 // name it in operations.go. An operation that is not offered is refused by name, and so is an
 // element or a query parameter that a handler does not know: nothing is accepted and ignored.
 package route53

@@ -5,18 +5,10 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/ptrd/ptrd/internal/awsapi"
 	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/internal/sigv4"
 )
-
-// fault is an error as the API has it.
-type fault struct {
-	status int
-	code   string
-	text   string
-}
-
-func (f *fault) Error() string { return f.code + ": " + f.text }
 
 // statuses are the HTTP statuses of codes; the others have 400.
 var statuses = map[string]int{
@@ -34,26 +26,29 @@ var statuses = map[string]int{
 	"MethodNotAllowed":             http.StatusMethodNotAllowed,
 }
 
-func faultf(code, format string, args ...any) *fault {
+func faultf(code, format string, args ...any) *awsapi.Fault {
 	status := statuses[code]
 	if status == 0 {
 		status = http.StatusBadRequest
 	}
-	return &fault{status, code, fmt.Sprintf(format, args...)}
+	return &awsapi.Fault{Status: status, Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
-func invalidInput(format string, args ...any) *fault {
+func invalidInput(format string, args ...any) *awsapi.Fault {
 	return faultf(hosted.InvalidInput, format, args...)
 }
 
 // faultOf returns the fault that an error is.
-func faultOf(err error) *fault {
-	var own *fault
+func faultOf(err error) *awsapi.Fault {
+	var own *awsapi.Fault
+	var refusal *awsapi.Refusal
 	var of *hosted.Fault
 	var signature *sigv4.Error
 	switch {
 	case errors.As(err, &own):
 		return own
+	case errors.As(err, &refusal):
+		return faultf(refusalCodes[refusal.Cause], "%s", refusal.Text)
 	case errors.As(err, &of):
 		return faultf(of.Code, "%s", of.Error())
 	case errors.As(err, &signature):
@@ -62,10 +57,31 @@ func faultOf(err error) *fault {
 	return faultf(hosted.ServiceUnavailable, "The request could not be carried out.")
 }
 
+var refusalCodes = map[awsapi.Cause]string{
+	awsapi.Denied:    "AccessDenied",
+	awsapi.Throttled: "Throttling",
+	awsapi.TooLarge:  "RequestEntityTooLarge",
+	awsapi.TimedOut:  "RequestTimeout",
+}
+
 var signatureCodes = map[sigv4.Reason]string{
 	sigv4.Missing:    "MissingAuthenticationToken",
 	sigv4.Incomplete: "IncompleteSignature",
 	sigv4.UnknownKey: "InvalidClientTokenId",
 	sigv4.Mismatch:   "SignatureDoesNotMatch",
 	sigv4.Expired:    "SignatureDoesNotMatch",
+}
+
+// writeFault returns the body of a response with an error.
+func writeFault(f *awsapi.Fault, requestID string) ([]byte, error) {
+	var v struct {
+		Error struct {
+			Type    string
+			Code    string
+			Message string
+		}
+		RequestID string `xml:"RequestId"`
+	}
+	v.Error.Type, v.Error.Code, v.Error.Message, v.RequestID = f.Type(), f.Code, f.Text, requestID
+	return awsapi.XML(namespace, "ErrorResponse", v)
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/awsapi"
 	"github.com/ptrd/ptrd/internal/sigv4"
 	"github.com/ptrd/ptrd/internal/sigv4/sigv4test"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -49,7 +50,7 @@ func (l *lab) signer() sigv4test.Signer {
 func (l *lab) serve(r *http.Request) (got reply) {
 	l.t.Helper()
 	w := httptest.NewRecorder()
-	l.server.ServeHTTP(w, r)
+	l.server.http.ServeHTTP(w, r)
 	got.status, got.body = w.Code, w.Body.String()
 	var e struct {
 		XMLName xml.Name
@@ -70,7 +71,7 @@ func (l *lab) serve(r *http.Request) (got reply) {
 // changes nothing, and the code of the response says why.
 func TestSignatures(t *testing.T) {
 	l := newLab(t)
-	l.policy.Keys["ASIALAB"] = &Key{Key: sigv4.Key{ID: "ASIALAB", Secret: "other", SessionToken: "token"}, Permits: func(string, bool) bool { return true }, Allows: func(dname.Name) bool { return true }}
+	l.policy.Keys["ASIALAB"] = &awsapi.Key{Key: sigv4.Key{ID: "ASIALAB", Secret: "other", SessionToken: "token"}, Permits: func(string, bool) bool { return true }, Allows: func(dname.Name) bool { return true }}
 	const body = "<CreateHostedZoneRequest><Name>forged.example</Name><CallerReference>1</CallerReference></CreateHostedZoneRequest>"
 	const mismatch = "SignatureDoesNotMatch"
 	edit := func(f func(*http.Request)) func(*http.Request) { return f }
@@ -176,9 +177,9 @@ func TestKeysReplaced(t *testing.T) {
 	l := newLab(t)
 	calls := 0
 	o := l.server.o
-	o.Policy = func() *Policy {
+	o.Policy = func() *awsapi.Policy {
 		if calls++; calls == 1 {
-			return &Policy{}
+			return &awsapi.Policy{}
 		}
 		return l.policy
 	}
@@ -336,7 +337,7 @@ func FuzzAuthorization(f *testing.F) {
 }
 
 // TestConnections: clients that open many connections and send half a request, or half a body,
-// keep no others from being answered, and hold no more than MaxConns connections.
+// keep no others from being answered, and hold no more than awsapi.MaxConns connections.
 func TestConnections(t *testing.T) {
 	l := newLab(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -354,7 +355,7 @@ func TestConnections(t *testing.T) {
 	}()
 	forged := l.signed(l.signer(), "POST", "hostedzone", "x").Header.Get("Authorization")
 	forged = strings.Replace(forged, "AKIALAB", "AKIANONE", 1)
-	for i := range 3 * MaxConns {
+	for i := range 3 * awsapi.MaxConns {
 		c, err := net.Dial("tcp", ln.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -376,7 +377,7 @@ func TestConnections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if open := l.server.conns.Open(); open > MaxConns {
+		if open := l.server.http.Open(); open > awsapi.MaxConns {
 			t.Fatalf("%d connections", open)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/awsapi"
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/internal/sigv4"
@@ -33,7 +34,7 @@ type lab struct {
 	now    time.Time
 	store  *hosted.Store
 	writer *commit.Writer
-	policy *Policy
+	policy *awsapi.Policy
 	server *Server
 	http   *httptest.Server
 	stop   func()
@@ -44,7 +45,7 @@ type lab struct {
 
 func newLab(t testing.TB) *lab {
 	l := &lab{t: t, dir: t.TempDir(), now: time.Unix(1_800_000_000, 0), taken: map[string]string{}}
-	l.policy = &Policy{Keys: map[string]*Key{"AKIALAB": {
+	l.policy = &awsapi.Policy{Keys: map[string]*awsapi.Key{"AKIALAB": {
 		Key:     sigv4.Key{ID: "AKIALAB", Secret: "secret"},
 		Permits: func(string, bool) bool { return true },
 		Allows:  func(dname.Name) bool { return true },
@@ -99,11 +100,11 @@ func (l *lab) start() {
 	var run sync.WaitGroup
 	run.Go(func() { _ = l.store.Run(ctx) })
 	l.server = New(Options{
-		Store: l.store, Log: log, Policy: func() *Policy { return l.policy }, Now: func() time.Time { return l.now },
+		Store: l.store, Log: log, Policy: func() *awsapi.Policy { return l.policy }, Now: func() time.Time { return l.now },
 		Certificate: func() *tls.Certificate { return nil }, Addresses: func() []string { return []string{"127.0.0.1:53"} },
 		View: func() *answer.View { return &answer.View{Zones: l.writer.Set(), Policy: &answer.Policy{}} },
 	})
-	l.http = httptest.NewServer(l.server)
+	l.http = httptest.NewServer(l.server.http)
 	l.stop = func() {
 		l.http.Close()
 		cancel()

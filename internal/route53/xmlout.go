@@ -1,7 +1,6 @@
 package route53
 
 import (
-	"encoding/xml"
 	"strings"
 	"time"
 
@@ -61,19 +60,6 @@ type (
 	}
 	xmlTag struct{ Key, Value string }
 )
-
-// body returns the XML of a response: one line, because there are clients that search it by
-// lines.
-func body(name string, v any) ([]byte, error) {
-	var b strings.Builder
-	b.WriteString("<?xml version=\"1.0\"?>\n")
-	e := xml.NewEncoder(&b)
-	start := xml.StartElement{Name: xml.Name{Local: name}, Attr: []xml.Attr{{Name: xml.Name{Local: "xmlns"}, Value: namespace}}}
-	if err := e.EncodeElement(v, start); err != nil {
-		return nil, err
-	}
-	return []byte(b.String()), e.Close()
-}
 
 func (s *Server) xmlZone(z *hosted.Zone) xmlZone {
 	return xmlZone{"/hostedzone/" + z.ID, hosted.FormatName(z.Apex), z.CallerReference, xmlConfig{Comment: z.Comment}, s.o.Store.Count(z)}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ptrd/ptrd/internal/awsapi"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -278,7 +279,7 @@ func TestChange(t *testing.T) {
 func TestPolicy(t *testing.T) {
 	l := newLab(t)
 	mine, other := l.create("mine.example", "1"), l.create("other.example", "2")
-	l.policy.Keys["LIMITED"] = &Key{
+	l.policy.Keys["LIMITED"] = &awsapi.Key{
 		Permits: func(operation string, changes bool) bool { return !changes || operation == "ChangeResourceRecordSets" },
 		Allows:  func(apex dname.Name) bool { return apex.IsAtOrBelow(dname.MustParse("mine.example")) },
 	}

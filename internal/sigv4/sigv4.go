@@ -82,6 +82,9 @@ type Claim struct {
 	query   string
 }
 
+// Region returns the region that the client signed for.
+func (c *Claim) Region() string { return c.a.region }
+
 // Read checks all but the signature of a request, so that the body need not be read of one
 // that nobody could have signed. The error is an [*Error].
 func (v *Verifier) Read(r *http.Request) (*Claim, error) {
