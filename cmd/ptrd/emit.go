@@ -10,7 +10,7 @@ import (
 )
 
 func newEmit(g *globals) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "emit PROGRAM",
 		Short: "Print the configuration of another program for use with ptrd",
 		Long: `emit prints the configuration that a secondary, a resolver or a DHCP server needs for the
@@ -19,9 +19,7 @@ address in them.
 
 Comments at its start name the file that it belongs into and what else is needed. TSIG keys
 appear by name; their secrets belong into a separate file.`,
-		Args: noSuchSubcommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	})
 	cmd.SuggestionsMinimumDistance = 2
 	for _, t := range emit.Targets() {
 		cmd.AddCommand(newEmitTarget(g, &t))

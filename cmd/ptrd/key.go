@@ -12,12 +12,10 @@ import (
 )
 
 func newKey() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "key",
 		Short: "Create TSIG keys",
-		Args:  noSuchSubcommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	})
 	cmd.AddCommand(newKeyGenerate())
 	return cmd
 }

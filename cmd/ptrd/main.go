@@ -95,9 +95,8 @@ Exit codes: 0 success, possibly with warnings; 1 an error in the configuration, 
 the server; 2 a wrong command line.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          noSuchSubcommand,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	group(root)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%v; see `%s --help`", err, cmd.CommandPath())
 	})
@@ -130,13 +129,39 @@ the server; 2 a wrong command line.`,
 		newKey(),
 		newVersion(),
 	)
+	// By default, an unknown shell and an unknown command to describe are no errors.
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
-		if c.Name() == "completion" { // by default, an unknown shell is not an error
-			c.Args, c.RunE = noSuchSubcommand, root.RunE
+		switch c.Name() {
+		case "completion":
+			group(c)
+		case "help":
+			c.RunE, c.Run = func(_ *cobra.Command, args []string) error {
+				of, rest, err := root.Find(args)
+				if err != nil || len(rest) > 0 {
+					return noSuchSubcommand(of, rest)
+				}
+				of.InitDefaultHelpFlag() // which the text lists
+				return of.Help()
+			}, nil
 		}
 	}
 	return root
+}
+
+// group completes a command that has only subcommands. Without one, the command line is wrong,
+// and the help lists them.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = noSuchSubcommand
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cmd.SetOut(cmd.ErrOrStderr())
+		if err := cmd.Help(); err != nil {
+			return err
+		}
+		return &exitStatus{exitUsage}
+	}
+	return cmd
 }
 
 // noSuchSubcommand returns an error for arguments of a command that has only subcommands.

@@ -18,12 +18,10 @@ import (
 )
 
 func newImport(*globals) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "import PROGRAM",
 		Short: "Make a zone of what another program has",
-		Args:  noSuchSubcommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	})
 	batches := false
 	route53 := &cobra.Command{
 		Use:   "route53 FILE...",
@@ -76,12 +74,10 @@ routing policies. An alias of a name in the zone becomes the records that it has
 }
 
 func newExport(g *globals) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "export PROGRAM",
 		Short: "Print a zone for another program",
-		Args:  noSuchSubcommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	})
 	cmd.AddCommand(&cobra.Command{
 		Use:   "route53 ZONE|PREFIX",
 		Short: "Print change batches that make the records of a zone in Route 53",
@@ -102,10 +98,10 @@ The zone is that of the running server; without one, it is built from its source
 				return err
 			}
 			var text bytes.Buffer
-			err = g.send(cmd, daemon.VerbDump, url.Values{"zone": {apex.String()}}, &text)
+			err = g.send(cmd, daemon.VerbDump, url.Values{"what": {apex.String()}}, &text)
 			var down *control.NotRunningError
 			if errors.As(err, &down) {
-				z, err := zoneFromSources(cmd, g, apex)
+				z, _, err := zoneFromSources(cmd, g, apex.String())
 				if err != nil {
 					return err
 				}

@@ -26,7 +26,7 @@ const (
 	VerbReload  = "reload"  // accept_shrink (a name each): waits for a reload; JSON of an Outcome
 	VerbStatus  = "status"  // JSON of a Status
 	VerbExplain = "explain" // name, type, client: JSON of an explain.Explanation
-	VerbDump    = "dump"    // zone: a master file
+	VerbDump    = "dump"    // what: a master file
 
 	// The history: what is a zone, an address, a prefix or a name in a zone.
 	VerbLog      = "log"      // what, limit, since (RFC 3339): JSON of a history.Log
@@ -74,7 +74,7 @@ func (d *Daemon) verbs() map[string]control.Verb {
 			return json.NewEncoder(w).Encode(e)
 		},
 		VerbDump: func(_ context.Context, args url.Values, w io.Writer) error {
-			return d.dump(args.Get("zone"), w)
+			return d.dump(args.Get("what"), w)
 		},
 		VerbLog:      d.answer(d.readLog),
 		VerbDiff:     d.answer(d.diff),
@@ -163,46 +163,53 @@ func parseQuestion(args url.Values) (q explain.Question, err error) {
 	return q, nil
 }
 
-// dump writes a zone as it is served.
-func (d *Daemon) dump(apex string, w io.Writer) error {
-	name, err := dname.Parse(apex)
-	if err != nil {
-		return fmt.Errorf("zone %q: %w", apex, err)
-	}
+// dump writes a zone, or the records of some names in it, as it is served.
+func (d *Daemon) dump(what string, w io.Writer) error {
 	v := d.views.Load()
 	if v == nil {
 		return errLoading
 	}
-	z := v.Zones.Get(name)
-	switch {
-	case z == nil:
-		return fmt.Errorf("zone %v is not served here; `ptrd status` lists those that are", name)
-	case !z.IsAvailable():
-		return fmt.Errorf("zone %v has no data until its sources are fixed; `ptrd status` shows what is wrong", name)
-	}
-	if static := z.Layers().Static; static != nil {
-		return dumpLayers(w, z, static)
-	}
-	b := bufio.NewWriter(w)
-	if err := zonefile.Write(b, z); err != nil {
+	apex, about, err := d.zoneOf(what)
+	if err != nil {
 		return err
 	}
-	return b.Flush()
+	z := v.Zones.Get(apex)
+	switch {
+	case z == nil:
+		return fmt.Errorf("zone %v is not served here; `ptrd status` lists those that are", apex)
+	case !z.IsAvailable():
+		return fmt.Errorf("zone %v has no data until its sources are fixed; `ptrd status` shows what is wrong", apex)
+	}
+	return WriteZone(w, z, about)
 }
 
-// dumpLayers writes a zone with a comment after each record that names its layer.
-func dumpLayers(w io.Writer, z, static *zone.Zone) error {
-	b := bufio.NewWriter(w)
+// WriteZone writes the records of a zone in canonical order as lines of a master file, those
+// of the owner names that about returns true for; nil: all. In a zone with layers, a
+// comment after each record names its layer. It is an error if there are none.
+func WriteZone(w io.Writer, z *zone.Zone, about func(owner dname.Name) bool) error {
+	static := z.Layers().Static
+	found := about == nil
+	b := bufio.NewWriterSize(w, 64<<10)
 	var line []byte
 	for r := range z.All() {
-		from := " ; by update\n"
-		if _, ok := static.Get(r.Owner, r.Type); ok || r.Type == rr.TypeRRSIG {
-			from = " ; from the sources\n"
+		if about != nil && !about(r.Owner) {
+			continue
 		}
-		line = append(zonefile.AppendRecord(line[:0], r), from...)
-		if _, err := b.Write(line); err != nil {
+		found = true
+		line = zonefile.AppendRecord(line[:0], r)
+		if static != nil {
+			from := " ; by update"
+			if _, ok := static.Get(r.Owner, r.Type); ok || r.Type == rr.TypeRRSIG {
+				from = " ; from the sources"
+			}
+			line = append(line, from...)
+		}
+		if _, err := b.Write(append(line, '\n')); err != nil {
 			return err
 		}
+	}
+	if !found {
+		return fmt.Errorf("zone %v has no records there; `ptrd explain` shows what is answered", z.Apex())
 	}
 	return b.Flush()
 }
