@@ -122,13 +122,6 @@ func hostedZones(apexes []dname.Name) (list []*registry.Zone) {
 	return list
 }
 
-// planHosted returns the changes that serve the hosted zones of an earlier process.
-func (d *Daemon) planHosted(set *zone.Set, o *Outcome) []zone.Change {
-	changes, failed := d.hosted.Plan(set)
-	o.Findings = append(o.Findings, failed...)
-	return changes
-}
-
 // derive adds what follows from changes of hosted zones.
 func (d *Daemon) derive(set *zone.Set, b *zone.Batch) error { return d.hosted.Derive(set, b) }
 

@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -84,5 +86,50 @@ func TestHostedZones(t *testing.T) {
 	reload(strings.Replace(hostedConfig, `, route53: "127.0.0.1:0"`, "", 1), "")
 	if l.Status().Route53 != "" {
 		t.Errorf("the API listens at %s", l.Status().Route53)
+	}
+}
+
+// TestLostHostedZone: a hosted zone whose content is lost costs this zone alone, and the operator
+// learns of it.
+func TestLostHostedZone(t *testing.T) {
+	dir := shortDir(t)
+	l := start(t, dir, hostedConfig)
+	defer func() { l.stop() }()
+	ids := map[string]string{}
+	for _, name := range []string{"lost.example.", "other.example."} {
+		z, _, err := l.hosted.CreateZone(&hosted.Creation{Apex: dname.MustParse(name), CallerReference: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[name] = z.ID
+	}
+	if err := l.stop(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "state", "zones", "lost.example.*"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	l = start(t, dir, hostedConfig)
+	if broken := l.state.Load().outcome.Broken; len(broken) != 1 || broken[0].Zone != "lost.example." || !strings.Contains(broken[0].Reason, "`ptrd recover lost.example.`") {
+		t.Errorf("zones without data: %+v", broken)
+	}
+	if log := l.log.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "zone lost.example.: its content as of serial") {
+		t.Errorf("the log has nothing of it:\n%s", log)
+	}
+	for name, z := range l.servedZones() {
+		if z.available == (name == "lost.example.") {
+			t.Errorf("%s: %+v", name, z)
+		}
+	}
+	var fault *hosted.Fault
+	if _, _, err := l.hosted.Records(ids["lost.example."], hosted.Start{}, 10); !errors.As(err, &fault) || fault.Code != hosted.ServiceUnavailable {
+		t.Errorf("its records: %v", err)
+	}
+	if _, _, err := l.hosted.Records(ids["other.example."], hosted.Start{}, 10); err != nil {
+		t.Error(err)
 	}
 }

@@ -164,3 +164,11 @@ func (o *Outcome) addPlan(p *assemble.Plan) {
 		o.Held = append(o.Held, Held{Kind: heldZone, Zone: h.Apex, Before: h.Before, After: h.After})
 	}
 }
+
+// addLost adds zones that cannot be restored, one for each finding.
+func (o *Outcome) addLost(findings []finding.Finding) {
+	for _, f := range findings {
+		o.Broken = append(o.Broken, BrokenZone{Zone: f.Zone.String(), Reason: f.Text})
+	}
+	o.Findings = append(o.Findings, findings...)
+}

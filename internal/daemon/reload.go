@@ -197,8 +197,10 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 			if err != nil {
 				return nil, err
 			}
-			plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs, d.planHosted(set, o))
+			restored, lost := d.hosted.Plan(set)
+			plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs, restored)
 			o.addPlan(plan)
+			o.addLost(lost)
 			if h := how.held; h != nil {
 				o.hold(*h, finding.Position{File: cfg.File}, cfg.Reload.MaxShrink)
 			}

@@ -102,6 +102,7 @@ type known struct {
 	setRefs map[string]bool
 	next    int               // index in Settings.Sets
 	loose   map[string]*entry // notes of zones that are neither hosted nor listed, by key of the apex
+	lacking map[string]*entry // hosted zones without data: those of an earlier process, until Plan has them served
 }
 
 // entry is a hosted zone.
@@ -122,6 +123,7 @@ func New(o Options) *Store {
 	s := &Store{o: o, queue: make(chan *job, queueLen), known: known{
 		byApex: map[string]*entry{}, byID: map[string]*entry{}, byPart: map[string]*entry{}, refs: map[string]string{},
 		removed: map[string]removed{}, sets: map[string]*DelegationSet{}, setRefs: map[string]bool{}, loose: map[string]*entry{},
+		lacking: map[string]*entry{},
 	}}
 	s.settings.Store(&Settings{})
 	return s
@@ -161,6 +163,7 @@ func (s *Store) Load() error {
 		if e.zone != nil {
 			e.id, e.apex = e.zone.ID, apex
 			s.put(e)
+			s.lacking[apex.Key()] = e
 		} else {
 			s.loose[apex.Key()] = e
 		}
@@ -272,14 +275,12 @@ func (s *Store) apexOf(part string) dname.Name {
 	return nil
 }
 
-// Plan returns the changes that serve the hosted zones which set lacks, as an earlier process
-// served them, and why some cannot be.
+// Plan returns the changes that serve the hosted zones that have no data yet, as an earlier
+// process served them, and why some cannot be. A zone that is created meanwhile, which set
+// lacks as well, is not among them.
 func (s *Store) Plan(set *zone.Set) (changes []zone.Change, failed []finding.Finding) {
-	for _, apex := range s.Apexes() {
+	for _, apex := range s.withoutData() {
 		base := set.Get(apex)
-		if base != nil && base.IsAvailable() {
-			continue
-		}
 		z, ok, err := s.o.Restore(apex)
 		if err == nil && !ok {
 			err = fmt.Errorf("zone %v: its content is lost", apex)
@@ -297,13 +298,29 @@ func (s *Store) Plan(set *zone.Set) (changes []zone.Change, failed []finding.Fin
 	return changes, failed
 }
 
+func (s *Store) withoutData() (list []dname.Name) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, e := range s.lacking {
+		list = append(list, e.apex)
+	}
+	slices.SortFunc(list, dname.Compare)
+	return list
+}
+
 // Published is to be told every batch. It does not wait.
 func (s *Store) Published(b *zone.Batch) {
 	for i := range b.Changes {
 		c := &b.Changes[i]
+		key := c.Apex.Key()
 		s.mu.RLock()
-		e := s.byApex[c.Apex.Key()]
+		e, lacks := s.byApex[key], s.lacking[key] != nil
 		s.mu.RUnlock()
+		if lacks && c.Zone != nil && c.Zone.IsAvailable() {
+			s.mu.Lock()
+			delete(s.lacking, key)
+			s.mu.Unlock()
+		}
 		if e != nil {
 			e.index.published(c)
 		}

@@ -111,6 +111,7 @@ func (j *Journal) removeSuperseded(key string, was, now contentFile) {
 func (j *Journal) writeContent(z *zone.Zone) (s contentFile, err error) {
 	s = contentFile{serial: z.Serial(), digest: z.Digest()}
 	path := j.contentPath(s.name(z.Apex()))
+	j.claimFound(z.Key(), s.name(z.Apex()))
 	fail := func(err error) (contentFile, error) {
 		return contentFile{}, fmt.Errorf("keep the content of zone %v: %w", z.Apex(), err)
 	}
@@ -166,7 +167,7 @@ func (j *Journal) Restore(apex dname.Name) (z *zone.Zone, ok bool, err error) {
 	if z.Serial() != s.Serial || s.hasDigest() && z.Digest() != s.Digest {
 		return fail("they lead to serial %d with other records", z.Serial())
 	}
-	j.removeFound(apex, z.Serial())
+	j.removeFound(apex, z.Serial(), name)
 	return z, true, nil
 }
 

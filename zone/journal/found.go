@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ptrd/ptrd/zone"
@@ -134,18 +135,31 @@ func (j *Journal) Found(apex dname.Name) (z *zone.Zone, ok bool, err error) {
 	return nil, false, nil
 }
 
-// removeFound removes the files of a zone that was restored from a later one. One with a
-// later serial is set aside: the change that it was written for was never made.
-func (j *Journal) removeFound(apex dname.Name, now zone.Serial) {
+// removeFound removes the files of a zone that was restored from another one, the file with
+// the name, under the serial now. One with a later serial is set aside: the change that it
+// was written for was never made.
+func (j *Journal) removeFound(apex dname.Name, now zone.Serial, name string) {
 	j.foundMu.Lock()
 	defer j.foundMu.Unlock()
 	key := apex.Key()
 	for _, c := range j.found[key] {
-		if now.Before(c.serial) {
+		switch {
+		case c.name == name: // Release failed
+		case now.Before(c.serial):
 			_, _ = disk.SetAside(j.disk, j.contentPath(c.name)) // or at the next start
-		} else {
+		default:
 			_ = j.disk.Remove(j.contentPath(c.name)) // likewise
 		}
 	}
 	delete(j.found, key)
+}
+
+// claimFound makes a file one that is no longer found, because it is about to be written: a
+// process may have ended between the same content and the entry that names it.
+func (j *Journal) claimFound(key, name string) {
+	j.foundMu.Lock()
+	defer j.foundMu.Unlock()
+	if list := j.found[key]; len(list) > 0 {
+		j.found[key] = slices.DeleteFunc(list, func(c foundFile) bool { return c.name == name })
+	}
 }

@@ -630,6 +630,60 @@ func TestDamagedContent(t *testing.T) {
 	}
 }
 
+// A process that ended before the entry of a new content leaves its file behind. Where the
+// next process writes the same content, the file is the one that the zone is restored from,
+// and a later look at the zone must not remove it.
+func TestFoundContentWrittenAgain(t *testing.T) {
+	path := newPath(t)
+	z, again := build(t, "a.example", 1), build(t, "a.example", 2)
+	apex := z.Apex()
+	place := func(j *Journal, z *zone.Zone) {
+		t.Helper()
+		if err := j.Append(&zone.Batch{Changes: []zone.Change{{Zone: z, Apex: apex, Kept: z != nil}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restores := func(j *Journal, when string) {
+		t.Helper()
+		if got, ok, err := j.Restore(apex); !ok || err != nil || got.Serial() != again.Serial() {
+			t.Errorf("%s: restored %v %v %v", when, got, ok, err)
+		}
+	}
+	j := mustOpen(t, path)
+	place(j, z)
+	place(j, nil)
+	if err := j.SaveContent(again); err != nil { // and the process ends
+		t.Fatal(err)
+	}
+	j.Close()
+	j = mustOpen(t, path)
+	place(j, again)
+	restores(j, "at once")
+	j.Close()
+	j = mustOpen(t, path)
+	defer j.Close()
+	restores(j, "by the next process")
+}
+
+// The file of a zone whose loss could not be accepted is not found among others.
+func TestReleaseFails(t *testing.T) {
+	path, z := keptJournal(t)
+	j := mustOpen(t, path)
+	j.mu.Lock()
+	db := j.db.Swap(nil)
+	j.mu.Unlock()
+	if err := j.Release(z.Apex()); err == nil {
+		t.Fatal("released without a journal")
+	}
+	j.db.Store(db)
+	for range 2 {
+		if got, ok, err := j.Restore(z.Apex()); !ok || err != nil || got.Serial() != z.Serial() {
+			t.Errorf("restored %v %v %v", got, ok, err)
+		}
+	}
+	j.Close()
+}
+
 // A change that is damaged while the journal is open does not keep later ones from being
 // written, and the content of a kept zone is due, so that it can be restored.
 func TestChangeDamagedMeanwhile(t *testing.T) {
