@@ -381,3 +381,25 @@ zones:
 		5.2.0.192.in-addr 3600 CNAME 5.4-5.2.0.192.in-addr.arpa.
 	`)
 }
+
+// A DNAME in place of name servers: one per zone of the prefix, at the same names.
+func TestDelegateByDNAME(t *testing.T) {
+	l := newLab(t, `
+-- ptrd.yaml --
+zones:
+  - prefix: 10.0.0.0/16
+    delegate:
+      - {prefix: 10.0.2.0/23, dname: rev.customer.example}
+      - {prefix: 10.0.4.0/24, dname: four.customer.example}
+      - {prefix: 10.0.5.64/31, dname: five.customer.example, ttl: 5m}
+`)
+	l.expect(l.reload().Findings, "")
+	l.holds("0.10.in-addr.arpa", ownNS+`
+		2 86400 DNAME 2.rev.customer.example.
+		3 86400 DNAME 3.rev.customer.example.
+		4 86400 DNAME four.customer.example.
+		64.5 300 CNAME 64.64-65.5.0.10.in-addr.arpa.
+		64-65.5 300 DNAME five.customer.example.
+		65.5 300 CNAME 65.64-65.5.0.10.in-addr.arpa.
+	`)
+}

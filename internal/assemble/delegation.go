@@ -2,7 +2,6 @@ package assemble
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
 // maxChain bounds how many aliases are followed from an address to its PTR.
@@ -98,17 +98,18 @@ func (c *delegationCheck) isCut(z *zone.Zone, name dname.Name) bool {
 func (c *delegationCheck) reportNotDelegated(pos finding.Position, parent dname.Name, child ref) {
 	c.fs.report(finding.Warning, "child-not-delegated", pos,
 		"zone %v is configured here (%v), but zone %v does not delegate it: resolvers that ask that zone first learn that its names do not exist; %s",
-		child.apex, child.item.Pos, parent, addLines(c.cutLines(child)))
+		child.apex, child.item.Pos, parent, addLines(c.cut(child)))
 }
 
 // checkAliases reports addresses of a classless zone that z, the zone home, which has their own
 // names, does not lead to the classless zone (RFC 2317 §4).
 func (c *delegationCheck) checkAliases(pos finding.Position, home ref, z *zone.Zone, child classlessZone) {
-	var missing []netip.Addr
+	var missing []zone.Record
 	for a := child.prefix.Addr(); child.prefix.Contains(a); a = a.Next() {
 		owner, ok := c.index.ownerIn(home, a)
 		if ok && !c.leads(z, owner, child.apex) {
-			missing = append(missing, a)
+			target, _ := classlessOwner(a, child.apex) // the configuration checked the length
+			missing = append(missing, zone.Record{Owner: owner, Type: rr.TypeCNAME, Data: target})
 		}
 	}
 	delegated := !child.apex.IsAtOrBelow(home.apex) || c.isCut(z, child.apex)
@@ -118,13 +119,13 @@ func (c *delegationCheck) checkAliases(pos finding.Position, home ref, z *zone.Z
 		}
 		return
 	}
-	var lines []string
+	var cut []zone.Record
 	if !delegated {
-		lines = c.cutLines(child.ref)
+		cut = c.cut(child.ref)
 	}
 	c.fs.report(finding.Warning, "addresses-unreachable", pos,
 		"%s unreachable: zone %v does not lead to zone %v, which is configured here (%v) for %v; %s",
-		plural(len(missing), "address", "addresses"), home.apex, child.apex, child.item.Pos, child.prefix, addLines(append(lines, aliasLines(home, missing, child.apex)...)))
+		plural(len(missing), "address", "addresses"), home.apex, child.apex, child.item.Pos, child.prefix, addLines(append(cut, missing...)))
 }
 
 // leads reports whether the aliases that start at owner in zone z lead to a name at or below child,
@@ -151,50 +152,27 @@ func (c *delegationCheck) leads(z *zone.Zone, owner, child dname.Name) bool {
 	return false
 }
 
-// cutLines returns the lines of a master file that delegate the zone child.
-func (c *delegationCheck) cutLines(child ref) (lines []string) {
+// cut returns the records that delegate the zone child.
+func (c *delegationCheck) cut(child ref) (out []zone.Record) {
 	list, _ := nameServersOf(child, c.done[child.apex.Key()])
 	for _, ns := range list {
-		lines = append(lines, fmt.Sprintf("%v NS %v", child.apex, ns.Name))
+		out = append(out, zone.Record{Owner: child.apex, Type: rr.TypeNS, Data: ns.Name})
 		if !ns.Name.IsAtOrBelow(child.apex) {
 			continue
 		}
 		for _, a := range ns.Addresses {
-			lines = append(lines, fmt.Sprintf("%v %v %v", ns.Name, addressType(a), a))
+			out = append(out, zone.Record{Owner: ns.Name, Type: addressType(a), Data: a.AsSlice()})
 		}
 	}
-	return lines
-}
-
-// aliasLines returns the lines of a master file that make the CNAMEs of the addresses in list, which
-// is ascending and lies in one /24.
-func aliasLines(home ref, list []netip.Addr, child dname.Name) (lines []string) {
-	above := dname.FromAddr(list[0]).Parent()
-	if _, ok := classlessPart(home.item); ok {
-		above = home.apex
-	}
-	for i := 0; i < len(list); {
-		j := i
-		for j+1 < len(list) && list[j+1] == list[j].Next() {
-			j++
-		}
-		from, to := list[i].As4()[3], list[j].As4()[3]
-		if i == j {
-			lines = append(lines, fmt.Sprintf("%d.%v CNAME %d.%v", from, above, from, child))
-		} else {
-			lines = append(lines, fmt.Sprintf("$GENERATE %d-%d $.%v CNAME $.%v", from, to, above, child))
-		}
-		i = j + 1
-	}
-	return lines
+	return out
 }
 
 // maxLines is how many lines a finding proposes; more of them do not help to understand it.
 const maxLines = 8
 
-// addLines returns the remedy to add the lines.
-func addLines(lines []string) string {
-	more := ""
+// addLines returns the remedy to add the records.
+func addLines(list []zone.Record) string {
+	lines, more := zonefile.Lines(list, true), ""
 	if n := len(lines) - maxLines; n > 0 {
 		lines, more = lines[:maxLines], fmt.Sprintf(" and %d more like these", n)
 	}

@@ -103,7 +103,7 @@ func addressType(a netip.Addr) rr.Type {
 	return rr.TypeAAAA
 }
 
-// addCut adds a delegation: NS and glue.
+// addCut adds a delegation: NS and glue. A redirection has none; it occludes the same names.
 func (g *generator) addCut(rule Rule, owner dname.Name, list []config.NameServer, ttl uint32) {
 	g.addNameServers(rule, owner, list, ttl)
 	g.cuts[owner.Key()] = true
@@ -154,6 +154,9 @@ func (g *generator) addDelegations() {
 		here = append(here, d)
 		ttl := seconds(d.TTL, g.item.NSTTL)
 		g.addCut(RuleDelegate, d.Name, d.NameServers, ttl)
+		if d.DName != nil {
+			g.add(RuleDelegate, d.Name, rr.TypeDNAME, ttl, d.DName, d.Pos)
+		}
 		for _, ds := range d.DS {
 			if rec, ok := parseRecord(g.item, d.Name, "DS", ds, d.Pos, g.fs, g.table); ok {
 				g.add(RuleDelegate, d.Name, rr.TypeDS, ttl, rec.Data, d.Pos)

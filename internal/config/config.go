@@ -183,9 +183,10 @@ type Record struct {
 // Delegation is a zone cut. An item of `delegate` whose prefix is not on an octet or
 // nibble boundary becomes several.
 type Delegation struct {
-	Prefix      netip.Prefix // invalid: the name is not that of a prefix; /25 to /31: CNAMEs point to Name (RFC 2317)
-	Name        dname.Name   // apex of the child, below one of the zone's apexes
-	NameServers []NameServer
+	Prefix      netip.Prefix  // invalid: the name is not that of a prefix; /25 to /31: CNAMEs point to Name (RFC 2317)
+	Name        dname.Name    // apex of the child, below one of the zone's apexes
+	NameServers []NameServer  // nil: DName is set
+	DName       dname.Name    // to which the names below Name are redirected (RFC 6672), in place of a zone cut; nil: none
 	DS          []string      // RDATA in presentation form
 	TTL         time.Duration // negative: that of the zone NSTTL
 	Pos         finding.Position

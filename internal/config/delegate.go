@@ -28,15 +28,20 @@ func (v value) delegation(z *item) []Delegation {
 		return nil
 	}
 	var as naming
-	var prefix, ds *value
+	var prefix, target, ds *value
 	v.mapping(append(as.fields(),
 		field{"prefix", func(v value) { prefix = &v }},
 		field{"nameservers", func(v value) { d.NameServers = v.nameServers() }},
+		field{"dname", func(v value) { target = &v; d.DName = v.name() }},
 		field{"ds", func(v value) { ds = &v; d.DS = v.ds() }},
 		field{"ttl", func(v value) { d.TTL = v.seconds(0) }},
 	)...)
-	if !v.hasKey("nameservers") {
-		v.fail("the delegation has no `nameservers`; give them")
+	switch {
+	case target == nil && !v.hasKey("nameservers"):
+		v.fail("the delegation has no `nameservers`; give them, or a `dname` that its names are redirected to")
+	case target != nil && (d.NameServers != nil || ds != nil):
+		target.fail("a redirection to another name has no name servers and no DS; remove `dname`, or `nameservers` and `ds`")
+		d.DName = nil
 	}
 	switch {
 	case prefix != nil:
@@ -46,6 +51,9 @@ func (v value) delegation(z *item) []Delegation {
 		list := prefix.delegatePrefix(z, d, &as)
 		if len(list) > 1 && ds != nil {
 			ds.fail("%v is delegated as %d zones, each with its own DS records; delegate them one by one", d.Prefix, len(list))
+		}
+		for _, part := range list {
+			target.redirects(&part)
 		}
 		return list
 	case as.name == nil:
@@ -63,7 +71,19 @@ func (v value) delegation(z *item) []Delegation {
 	if p, ok := z.AddressesOf(d.Name); ok {
 		d.Prefix = p
 	}
+	target.redirects(&d)
 	return []Delegation{d}
+}
+
+// redirects reports a redirection that leads to itself.
+func (v *value) redirects(d *Delegation) {
+	switch {
+	case d.DName == nil:
+	case d.Prefix.IsSingleIP():
+		v.fail("%v is one address, and a DNAME redirects only the names below its own (RFC 6672 §2.3); write a CNAME under `records` instead", d.Prefix)
+	case d.DName.IsAtOrBelow(d.Name):
+		v.fail("%v is at or below %v, so that it leads to itself; give a name of another zone", d.DName, d.Name)
+	}
 }
 
 // delegatePrefix returns the delegations for the parts of d.Prefix.
@@ -96,6 +116,13 @@ func (v value) delegatePrefix(z *item, d Delegation, as *naming) []Delegation {
 		part.Name, _ = dname.FromPrefix(p)
 		if p.IsSingleIP() {
 			part.Name, _, _ = z.Owner(p.Addr())
+		}
+		if d.DName != nil && !p.IsSingleIP() && p != d.Prefix {
+			var err error
+			if part.DName, err = d.DName.Prepend(part.Name.Label()); err != nil {
+				v.syntax(d.DName.String(), err)
+				return nil
+			}
 		}
 		if part.Name.Equal(z.Apex(part.Name)) {
 			v.fail("%v is one or more whole zones of this item; remove it from the prefix %v instead", d.Prefix, z.Prefix)

@@ -134,7 +134,7 @@ func checkZone(t *testing.T, z *Zone, apexes map[string]bool) {
 	}
 	for i, d := range z.Delegate {
 		apex := z.Apex(d.Name)
-		if apex == nil || apex.Equal(d.Name) || len(d.NameServers) == 0 {
+		if apex == nil || apex.Equal(d.Name) || (len(d.NameServers) == 0) != (d.DName != nil) {
 			t.Errorf("%s: delegation of %v to %d servers", z.Path, d.Name, len(d.NameServers))
 		}
 		if slices.ContainsFunc(z.Delegate[:i], func(o Delegation) bool {
