@@ -19,7 +19,7 @@ import (
 
 func (d *Daemon) newHosted() *hosted.Store {
 	return hosted.New(hosted.Options{
-		Writer: d.zones, Journal: d.journal, Owners: owners{d}, Log: d.log, Restore: d.restoreZone, Guard: d.contain,
+		Writer: d.zones, Journal: d.journal, Owners: owners{d}, Log: d.log, Restore: d.restoreZone, Guard: d.contain, Yield: d.pacer.Yield,
 		LastSerial: func(apex dname.Name) (zone.Serial, bool, error) {
 			e, ok, err := d.journal.Last(apex)
 			if err != nil {

@@ -81,6 +81,7 @@ func (s *Store) Run(ctx context.Context) error {
 		case j := <-s.queue:
 			jobs = append(jobs, j)
 		}
+		s.gather()
 	more:
 		for len(jobs) < roundLen {
 			select {
@@ -95,6 +96,15 @@ func (s *Store) Run(ctx context.Context) error {
 			close(j.done)
 			jobs[i] = nil
 		}
+	}
+}
+
+// gather returns when no more batches arrive. Each comes over a connection of its own: without a
+// yield, the first one on a busy processor would have a flush of the disk to itself.
+func (s *Store) gather() {
+	for n := -1; n < len(s.queue) && len(s.queue) < roundLen; {
+		n = len(s.queue)
+		s.o.Yield()
 	}
 }
 

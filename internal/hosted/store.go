@@ -51,6 +51,7 @@ type Options struct {
 	// LastSerial returns the last serial that a zone had; ok is false if it had none.
 	LastSerial func(apex dname.Name) (s zone.Serial, ok bool, err error)
 
+	Yield func()                // lets connections read what has arrived; nil: nothing
 	Guard *supervise.Supervisor // contains panics over single rounds; nil: they are not contained
 }
 
@@ -119,6 +120,9 @@ type entry struct {
 func New(o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Yield == nil {
+		o.Yield = func() {}
 	}
 	s := &Store{o: o, queue: make(chan *job, queueLen), known: known{
 		byApex: map[string]*entry{}, byID: map[string]*entry{}, byPart: map[string]*entry{}, refs: map[string]string{},

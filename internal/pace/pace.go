@@ -50,13 +50,13 @@ func (p *Pacer) Pause() func() {
 		if p.now().Sub(last) < Slice {
 			return
 		}
-		p.yield()
+		p.Yield()
 		last = p.now()
 	}
 }
 
-// yield runs every goroutine that can run or that the network has data for.
-func (p *Pacer) yield() {
+// Yield runs every goroutine that can run or that the network has data for.
+func (p *Pacer) Yield() {
 	if w := p.acquire(); w != nil {
 		w.poll()
 		p.release(w)

@@ -38,7 +38,7 @@ func TestYield(t *testing.T) {
 	defer p.Close()
 	for got.Load() == 0 { // the reader waits for the next one after this
 		sender.Write([]byte("first"))
-		p.yield()
+		p.Yield()
 	}
 	const rounds, tries = 200, 3
 	late := 0
@@ -48,7 +48,7 @@ func TestYield(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range tries {
-			if p.yield(); got.Load() > before {
+			if p.Yield(); got.Load() > before {
 				break
 			}
 		}
@@ -97,7 +97,7 @@ func TestManyAtOnce(t *testing.T) {
 	for range many {
 		go func() {
 			for range 100 {
-				p.yield()
+				p.Yield()
 			}
 			ended <- struct{}{}
 		}()
