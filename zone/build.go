@@ -9,6 +9,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/rule"
 )
 
 // Builder makes a Zone out of records in any order.
@@ -33,6 +34,7 @@ type Builder struct {
 	logged     int64 // octets of the log
 	maxBytes   int64 // that may be held; 0: any
 	verbatim   bool
+	checks     rule.Checks
 	mergesCase bool                   // see MergeCase
 	reported   [finding.Error + 1]int // by severity, those that are only counted as well
 	key        key
@@ -112,6 +114,9 @@ func (b *Builder) SetVerbatim() { b.verbatim = true }
 // it: beyond, Build returns an Error.
 func (b *Builder) SetMaxBytes(n int64) { b.maxBytes = n }
 
+// SetChecks sets the severities of rules; without it, they are those of the rules.
+func (b *Builder) SetChecks(c rule.Checks) { b.checks = c }
+
 // Held returns how many octets of memory the records take that were added so far.
 func (b *Builder) Held() int64 {
 	const pairOctets = 16
@@ -142,14 +147,19 @@ func (b *Builder) flaw() finding.Severity {
 func (b *Builder) Apex() dname.Name { return b.apex }
 
 func (b *Builder) report(s finding.Severity, code string, tag Tag, owner dname.Name, t rr.Type, format string, args ...any) {
+	f := finding.Finding{Severity: s, Rule: code, Tag: tag, Owner: owner, Type: t}
 	most := maxFindings
 	if b.verbatim {
 		most = maxVerbatim
 	}
-	if b.reported[s]++; b.reported[s] > most {
+	if !f.Apply(&b.checks) {
 		return
 	}
-	b.findings = append(b.findings, finding.Finding{Severity: s, Rule: code, Tag: tag, Owner: owner, Type: t, Text: fmt.Sprintf(format, args...)})
+	if b.reported[f.Severity]++; b.reported[f.Severity] > most {
+		return
+	}
+	f.Text = fmt.Sprintf(format, args...)
+	b.findings = append(b.findings, f)
 }
 
 // Add takes a copy of one record. A record that is the same as an earlier one

@@ -20,6 +20,7 @@ var levels = []struct {
 }{
 	{"zone/dname", 0},
 	{"zone/rr", 0},
+	{"zone/rule", 0},
 	{"zone/finding", 0},
 	{"zone/", 2}, // packages that read, write and check zone data
 	{"zone", 1},
@@ -88,6 +89,7 @@ var allowed = map[[2]string]string{
 	{"internal/config", module + "zone/dname"}:    "configuration values that are names",
 	{"internal/config", module + "zone/rr"}:       "configuration values that are types",
 	{"internal/config", module + "zone/finding"}:  "errors and warnings",
+	{"internal/config", module + "zone/rule"}:     "rules whose severity is configured",
 	{"internal/config", module + "zone/infile"}:   "the files that positions refer to",
 	{"internal/config", module + "zone/zonefile"}: "syntax of records written in the configuration",
 	{"internal/config", module + "zone/spelling"}: "suggestions for misspelt keys",

@@ -58,6 +58,7 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 	for i, part := range m.parts {
 		b := w.newBuilder(i, part.apex)
 		b.SetPause(w.pause)
+		b.SetChecks(item.Checks)
 		builders = append(builders, b)
 		part.emit = func(rec zone.Record, _ Layer, _ Rule) {
 			if m.hasMemory(b) {

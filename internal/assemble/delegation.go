@@ -34,6 +34,7 @@ func (r *round) checkDelegations(items map[string]*outcome) []finding.Finding {
 			continue // the operator of its primary has to correct it
 		}
 		o := items[item.Apexes[0].Key()]
+		c.fs.checks = item.Checks
 		for _, apex := range item.Apexes {
 			key := apex.Key()
 			z := r.done[key]
@@ -64,14 +65,15 @@ func (r *round) checkDelegations(items map[string]*outcome) []finding.Finding {
 // itself has.
 func (c *delegationCheck) checkNameServers(pos finding.Position, parent *zone.Zone, child ref) {
 	set, ok := parent.Get(child.apex, rr.TypeNS)
-	if !ok {
-		return
+	at := c.done[child.apex.Key()]
+	if !ok || at == nil || !at.IsAvailable() {
+		return // not delegated, or the child has not been transferred yet, or has errors of its own
 	}
 	var above, below []string
 	for it := set.Data(); it.Next(); {
 		above = append(above, lowered(dname.FromWire(wholeData(&it))))
 	}
-	list, _ := nameServersOf(child, c.done[child.apex.Key()])
+	list, _ := nameServersOf(child, at)
 	for _, ns := range list {
 		below = append(below, lowered(ns.Name))
 	}

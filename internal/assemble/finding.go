@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/rule"
 )
 
 // maxFindings is how many findings of one severity are listed for one file; the others are counted.
@@ -13,12 +14,16 @@ const maxFindings = 100
 
 // findings collects the findings about the sources of one item.
 type findings struct {
+	checks  rule.Checks // severities that were chosen
 	list    []finding.Finding
 	errors  int // number of errors
 	ofZones int // of them, those about a single zone of the item
 }
 
 func (fs *findings) add(f finding.Finding) {
+	if !f.Apply(&fs.checks) {
+		return
+	}
 	if f.Severity == finding.Error {
 		fs.errors++
 		if f.Zone != nil {

@@ -36,6 +36,7 @@ func sumInputs(seed maphash.Seed, item *config.Zone, generated [][]generatedReco
 	add(&places, item.Path)
 	add(&places, item.Pos)
 	add(&data, item.Prefix)
+	add(&data, item.Checks)
 	add(&data, int64(limits.GenerateSteps), limits.ZoneMemory)
 	addOctets(&data, item.Origin, item.HostsDomain, item.Contact, item.SOA.MName)
 	add(&data, item.TTL, item.NSTTL, item.SOA.Refresh, item.SOA.Retry, item.SOA.Expire, item.SOA.Minimum)

@@ -24,7 +24,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
-	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/rule"
 )
 
 // Config is a configuration with its defaults applied.
@@ -114,7 +114,7 @@ type Defaults struct {
 	Transfer    Transfer
 	History     History
 	MaxShrink   Shrink // of the records of a zone
-	Checks      rr.Checks
+	Checks      rule.Checks
 }
 
 // History bounds the journal of a zone.

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/rule"
 )
 
 // defaults reads the section `defaults`.
@@ -30,20 +30,19 @@ func (d *Defaults) fields(given *Explicit) []field {
 	}
 }
 
-// checks reads the severities of rules about RDATA that are present and leaves the others
-// unchanged.
-func (v value) checks(c *rr.Checks) {
+// checks reads the severities of rules that are present and leaves the others unchanged.
+func (v value) checks(c *rule.Checks) {
 	var fields []field
-	for _, r := range rr.Rules() {
+	for _, r := range rule.All() {
 		fields = append(fields, field{r.Name, func(v value) {
-			s := rr.Error
-			if v.oneOf("error", "warn") == "warn" {
-				s = rr.Warn
+			switch v.oneOf(rule.Error.String(), rule.Warn.String(), rule.Off.String()) {
+			case rule.Error.String():
+				c.Set(r.Name, rule.Error)
+			case rule.Warn.String():
+				c.Set(r.Name, rule.Warn)
+			case rule.Off.String():
+				c.Set(r.Name, rule.Off)
 			}
-			if s == r.Severity {
-				s = rr.Default // equal settings are equal values
-			}
-			c.Set(r.Name, s)
 		}})
 	}
 	v.mapping(fields...)

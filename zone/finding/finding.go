@@ -10,6 +10,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/rule"
 )
 
 // Severity grades a Finding.
@@ -109,6 +110,24 @@ func (f *Finding) what() string {
 		return fmt.Sprintf("%v: %s", f.Owner, f.Text)
 	}
 	return fmt.Sprintf("%v at %v: %s", f.Type, f.Owner, f.Text)
+}
+
+// Apply gives the finding the severity that was chosen for its rule, any number of times. It returns
+// false if the rule is off. An Error about what is a Warning elsewhere is no matter of choice.
+func (f *Finding) Apply(c *rule.Checks) bool {
+	r, ok := rule.Get(f.Rule)
+	if !ok || f.Severity == Error && r.Severity == rule.Warn {
+		return true
+	}
+	switch s, _ := c.Severity(f.Rule); s {
+	case rule.Off:
+		return false
+	case rule.Error:
+		f.Severity = Error
+	default:
+		f.Severity = Warning
+	}
+	return true
 }
 
 // Sort sorts findings by position. Those of one position keep their order.

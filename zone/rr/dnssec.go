@@ -3,6 +3,8 @@ package rr
 import (
 	"fmt"
 	"slices"
+
+	"github.com/ptrd/ptrd/zone/rule"
 )
 
 // bitmap is a set of types in windows of 256 (RFC 4034 §4.1.2).
@@ -123,7 +125,7 @@ func (digest) parse(p *Parser, name string)          { hexadecimal(1).parse(p, n
 func (digest) size(d []byte, at int) (int, string)   { return hexadecimal(1).size(d, at) }
 func (digest) print(dst, d []byte, at, n int) []byte { return appendHex(dst, d[at:at+n]) }
 
-func (k digest) judge(d []byte, at, n int) (rule, string) {
+func (k digest) judge(d []byte, at, n int) (string, string) {
 	want, ref := 0, ""
 	a := d[k.algorithm]
 	switch k.of {
@@ -139,23 +141,23 @@ func (k digest) judge(d []byte, at, n int) (rule, string) {
 	case "ZONEMD":
 		want, ref = [256]int{1: 48, 2: 64}[a], "RFC 8976 §2.2.3"
 		if n < 12 {
-			return ruleDigest, fmt.Sprintf("%d octets, but at least 12 are required (RFC 8976 §2.2.4); write all of them", n)
+			return rule.Digest, fmt.Sprintf("%d octets, but at least 12 are required (RFC 8976 §2.2.4); write all of them", n)
 		}
 	}
 	if want == 0 || n == want {
-		return 0, ""
+		return "", ""
 	}
-	return ruleDigest, fmt.Sprintf("%d octets, but algorithm %d makes %d (%s); correct one of them", n, a, want, ref)
+	return rule.Digest, fmt.Sprintf("%d octets, but algorithm %d makes %d (%s); correct one of them", n, a, want, ref)
 }
 
 // keyProtocol is the protocol of a DNSKEY.
 type keyProtocol struct{ number }
 
-func (keyProtocol) judge(d []byte, at, _ int) (rule, string) {
+func (keyProtocol) judge(d []byte, at, _ int) (string, string) {
 	if d[at] != 3 {
-		return ruleKeyProtocol, fmt.Sprintf("%d, only 3 is allowed", d[at])
+		return rule.KeyProtocol, fmt.Sprintf("%d, only 3 is allowed", d[at])
 	}
-	return 0, ""
+	return "", ""
 }
 
 // optionalKey is a key in base64, or nothing if the bits of an octet of RDATA have a value

@@ -40,21 +40,6 @@ an entry under "data" and of types that are not in this table.
 		}
 		fmt.Fprintf(&b, "| %s | %d | %s | %s |\n", r.mnemonic, r.t, strings.ReplaceAll(form, "|", `\|`), r.ref)
 	}
-	b.WriteString(`
-## Rules
-
-A record that does not have the form of its type is an error. These rules concern records that have;
-` + "`checks`" + ` in the configuration makes each an error or a warning.
-
-| rule | default | what it demands |
-| --- | --- | --- |
-`)
-	for _, r := range rules {
-		severity := "error"
-		if r.Severity == Warn {
-			severity = "warn"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.Name, severity, r.Text)
-	}
+	b.WriteString("\nA record that does not have the form of its type is an error. [checks.md](checks.md) has the rules\nabout records that have.\n")
 	return b.String()
 }

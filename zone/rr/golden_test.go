@@ -10,6 +10,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/rule"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
@@ -49,7 +50,7 @@ func TestGolden(t *testing.T) {
 		if printed != data {
 			fmt.Fprintf(&out, "= %s\n", printed)
 		}
-		for _, fault := range new(rr.Checks).Check(typ, wire) {
+		for _, fault := range rr.Check(new(rule.Checks), typ, wire) {
 			fmt.Fprintf(&out, "? %s\n", fault.Text)
 		}
 		for _, form := range []string{printed, fmt.Sprintf(`\# %d %x`, len(wire), wire)} {

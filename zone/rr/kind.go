@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rule"
 )
 
 // kind is what a field of RDATA is made of: how its text is read, how its octets are recognized,
@@ -30,7 +31,7 @@ type kind interface {
 type judge interface {
 	// judge returns the rule that the n octets at offset at of d break, and how they do. An empty
 	// text means none.
-	judge(d []byte, at, n int) (r rule, text string)
+	judge(d []byte, at, n int) (broken, text string)
 }
 
 // exactly is the size of a field of n octets.
@@ -79,11 +80,11 @@ type flags struct {
 	known uint64
 }
 
-func (k flags) judge(d []byte, at, n int) (rule, string) {
+func (k flags) judge(d []byte, at, n int) (string, string) {
 	if v := uintOf(d[at : at+n]); v&^k.known != 0 {
-		return ruleFlags, fmt.Sprintf("%d has bits without a meaning; those with one make %d", v, k.known)
+		return rule.UnknownFlags, fmt.Sprintf("%d has bits without a meaning; those with one make %d", v, k.known)
 	}
-	return 0, ""
+	return "", ""
 }
 
 // serial is the SERIAL of an SOA.

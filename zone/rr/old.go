@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/ptrd/ptrd/zone/rule"
 )
 
 // services is the set of ports of WKS, one bit each.
@@ -338,20 +340,20 @@ func (prefixes) print(dst, d []byte, at, n int) []byte {
 // naptrFlags is a character-string of letters and digits.
 type naptrFlags struct{ str }
 
-func (naptrFlags) judge(d []byte, at, n int) (rule, string) {
+func (naptrFlags) judge(d []byte, at, n int) (string, string) {
 	if _, bad := (tag{}).judge(d, at, n); bad != "" && n > 1 {
-		return ruleNAPTRFlags, bad
+		return rule.NAPTRFlags, bad
 	}
-	return 0, ""
+	return "", ""
 }
 
 // naptrRegexp is a character-string with a substitution expression (RFC 3402 §3.2).
 type naptrRegexp struct{ str }
 
-func (naptrRegexp) judge(d []byte, at, n int) (rule, string) {
+func (naptrRegexp) judge(d []byte, at, n int) (string, string) {
 	s := d[at+1 : at+n]
 	if len(s) == 0 {
-		return 0, ""
+		return "", ""
 	}
 	delimiters, groups, highest := 1, 0, 0
 	delimiter := s[0]
@@ -375,7 +377,7 @@ func (naptrRegexp) judge(d []byte, at, n int) (rule, string) {
 		}
 	}
 	if bad || delimiters != 3 || highest > groups {
-		return ruleNAPTRRegexp, fmt.Sprintf("%s is not a substitution expression, as in !^.*$!sip:info@example.com!", Quote(s))
+		return rule.NAPTRRegexp, fmt.Sprintf("%s is not a substitution expression, as in !^.*$!sip:info@example.com!", Quote(s))
 	}
-	return 0, ""
+	return "", ""
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rule"
 )
 
 // Word is one field of text, as a master file has it: escapes are not decoded.
@@ -41,7 +42,7 @@ type Name struct {
 // Parser reads the text of RDATA. The zero value is ready, and one Parser reads many RDATA without
 // allocating.
 type Parser struct {
-	Checks Checks
+	Checks rule.Checks
 
 	Names  []Name  // in the RDATA read last
 	Faults []Fault // in the text read last; with other ones than warnings it gives no RDATA
@@ -122,7 +123,7 @@ func (p *Parser) parse() {
 // check looks for broken rules in the RDATA that was read. first has the word of each field, if
 // fields were read.
 func (p *Parser) check(r *row, first *[maxFields]int) {
-	p.Faults = p.Checks.appendFaults(p.Faults, r, p.out[p.start:])
+	p.Faults = r.appendFaults(p.Faults, &p.Checks, p.out[p.start:])
 	for i := range p.Faults {
 		f := &p.Faults[i]
 		switch {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rule"
 )
 
 // appendUnescaped appends what the next word stands for, with its escapes decoded.
@@ -132,12 +133,12 @@ func (digits) parse(p *Parser, name string)          { str{}.parse(p, name) }
 func (digits) size(d []byte, at int) (int, string)   { return countedSize(d, at) }
 func (digits) print(dst, d []byte, at, n int) []byte { return str{}.print(dst, d, at, n) }
 
-func (k digits) judge(d []byte, at, n int) (rule, string) {
+func (k digits) judge(d []byte, at, n int) (string, string) {
 	s := d[at+1 : at+n]
 	if len(s) < int(k) || strings.Trim(string(s), "0123456789") != "" {
-		return ruleDigits, fmt.Sprintf("%s is not at least %d decimal digits", Quote(s), int(k))
+		return rule.Digits, fmt.Sprintf("%s is not at least %d decimal digits", Quote(s), int(k))
 	}
-	return 0, ""
+	return "", ""
 }
 
 // degrees is a character-string with a decimal number, whose amount is at most that; 0: any.
@@ -147,18 +148,18 @@ func (degrees) parse(p *Parser, name string)          { str{}.parse(p, name) }
 func (degrees) size(d []byte, at int) (int, string)   { return countedSize(d, at) }
 func (degrees) print(dst, d []byte, at, n int) []byte { return str{}.print(dst, d, at, n) }
 
-func (k degrees) judge(d []byte, at, n int) (rule, string) {
+func (k degrees) judge(d []byte, at, n int) (string, string) {
 	s := d[at+1 : at+n]
 	unsigned := strings.TrimLeft(string(s), "+-")
 	whole, fraction, hasPoint := strings.Cut(unsigned, ".")
 	v, ok := ParseUint([]byte(whole), math.MaxUint32)
 	switch {
 	case len(s)-len(unsigned) > 1 || !ok || hasPoint && (fraction == "" || strings.Trim(fraction, "0123456789") != ""):
-		return ruleDegrees, fmt.Sprintf("%s is not a decimal number", Quote(s))
+		return rule.Degrees, fmt.Sprintf("%s is not a decimal number", Quote(s))
 	case k > 0 && (v > uint64(k) || v == uint64(k) && strings.Trim(fraction, "0") != ""):
-		return ruleDegrees, fmt.Sprintf("%s is not from -%d to %d", Quote(s), int(k), int(k))
+		return rule.Degrees, fmt.Sprintf("%s is not from -%d to %d", Quote(s), int(k), int(k))
 	}
-	return 0, ""
+	return "", ""
 }
 
 // text is a string without a length, up to the end.
@@ -175,11 +176,11 @@ func (text) print(dst, d []byte, at, n int) []byte { return appendQuoted(dst, d[
 // uri is text that is not empty.
 type uri struct{ text }
 
-func (uri) judge(_ []byte, _, n int) (rule, string) {
+func (uri) judge(_ []byte, _, n int) (string, string) {
 	if n == 0 {
-		return ruleURI, "it is empty"
+		return rule.URI, "it is empty"
 	}
-	return 0, ""
+	return "", ""
 }
 
 // tag is the tag of a property, letters and digits.
@@ -192,17 +193,17 @@ func (tag) print(dst, d []byte, at, n int) []byte {
 	return append(dst, d[at+1:at+n]...)
 }
 
-func (tag) judge(d []byte, at, n int) (rule, string) {
+func (tag) judge(d []byte, at, n int) (string, string) {
 	s := d[at+1 : at+n]
 	for _, c := range s {
 		if isLetter := (c|0x20)-'a' < 26; !isLetter && !isDigit(c) {
-			return ruleTag, fmt.Sprintf("%s has other octets than letters and digits", Quote(s))
+			return rule.Tag, fmt.Sprintf("%s has other octets than letters and digits", Quote(s))
 		}
 	}
 	if len(s) == 0 {
-		return ruleTag, "it is empty"
+		return rule.Tag, "it is empty"
 	}
-	return 0, ""
+	return "", ""
 }
 
 // encoded takes the words that are left, the parts of one text in an encoding with these digits,
@@ -345,11 +346,11 @@ func (hashedName) parse(p *Parser, name string) {
 
 func (hashedName) size(d []byte, at int) (int, string) { return protocol{}.size(d, at) }
 
-func (hashedName) judge(d []byte, at, n int) (rule, string) {
+func (hashedName) judge(d []byte, at, n int) (string, string) {
 	if d[0] == 1 && n != 1+20 { // RFC 5155 §11: SHA-1
-		return ruleDigest, fmt.Sprintf("%d octets, but algorithm 1 makes 20 (RFC 5155 §3.1.7); correct one of them", n-1)
+		return rule.Digest, fmt.Sprintf("%d octets, but algorithm 1 makes 20 (RFC 5155 §3.1.7); correct one of them", n-1)
 	}
-	return 0, ""
+	return "", ""
 }
 
 func (hashedName) print(dst, d []byte, at, n int) []byte {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/ptrd/ptrd/zone/rule"
 )
 
 // svcParams are the parameters of SVCB and HTTPS, by ascending key (RFC 9460 §2.1, §2.2).
@@ -293,12 +295,12 @@ func (k *svcKey) appendText(dst []byte, key int, v []byte) []byte {
 	return dst
 }
 
-func (s svcParams) judge(d []byte, at, _ int) (rule, string) {
+func (s svcParams) judge(d []byte, at, _ int) (string, string) {
 	if binary.BigEndian.Uint16(d) == 0 {
 		if at < len(d) {
-			return ruleAlias, "there are parameters, but priority 0 makes the record an alias, whose parameters clients ignore"
+			return rule.SVCBAlias, "there are parameters, but priority 0 makes the record an alias, whose parameters clients ignore"
 		}
-		return 0, ""
+		return "", ""
 	}
 	keys := map[int][]byte{}
 	for i := at; i < len(d); {
@@ -307,21 +309,21 @@ func (s svcParams) judge(d []byte, at, _ int) (rule, string) {
 		i = end
 	}
 	if _, ok := keys[keyInvalid]; ok {
-		return ruleKey, "key65535 is there"
+		return rule.SVCBKey, "key65535 is there"
 	}
 	for v := keys[keyMandatory]; len(v) > 0; v = v[2:] {
 		k := int(binary.BigEndian.Uint16(v))
 		if _, ok := keys[k]; !ok {
-			return ruleMandatory, fmt.Sprintf("mandatory lists %s, which is not there", appendSvcKey(nil, k))
+			return rule.Mandatory, fmt.Sprintf("mandatory lists %s, which is not there", appendSvcKey(nil, k))
 		}
 	}
 	if _, ok := keys[keyNoDefaultALPN]; ok && keys[keyALPN] == nil {
-		return ruleDefaultALPN, "no-default-alpn is there without alpn"
+		return rule.DefaultALPN, "no-default-alpn is there without alpn"
 	}
 	if v, ok := keys[keyDoHPath]; ok && (len(v) == 0 || v[0] != '/' || !hasDNSVariable(v)) {
-		return ruleDoHPath, fmt.Sprintf("dohpath %s is not a path with the variable dns, as in /dns-query{?dns}", Quote(v))
+		return rule.DoHPath, fmt.Sprintf("dohpath %s is not a path with the variable dns, as in /dns-query{?dns}", Quote(v))
 	}
-	return 0, ""
+	return "", ""
 }
 
 // hasDNSVariable reports whether a URI template has the variable dns (RFC 6570 §2.2).

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/infile"
+	"github.com/ptrd/ptrd/zone/rule"
 )
 
 // MaxFindings is how many findings of each severity [Findings] keeps; the others
@@ -17,12 +18,16 @@ const MaxFindings = 100
 
 // Findings collects what is wrong with one source. The zero value is empty.
 type Findings struct {
-	Errors, Warnings int // all of them, those that were not kept as well
+	Checks           rule.Checks // severities that were chosen
+	Errors, Warnings int         // all of them, those that were not kept as well
 	errors, warnings []finding.Finding
 }
 
 // Add takes a finding, with a copy of its owner.
 func (fs *Findings) Add(f finding.Finding) {
+	if !f.Apply(&fs.Checks) {
+		return
+	}
 	list, count := &fs.warnings, &fs.Warnings
 	if f.Severity == finding.Error {
 		list, count = &fs.errors, &fs.Errors

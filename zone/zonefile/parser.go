@@ -53,7 +53,7 @@ func newParser(o Options, emit func(zone.Record)) *parser {
 	}
 	p := &o.Room.parser
 	*p = parser{o: o, emit: emit, res: &Result{}, defaultTTL: o.DefaultTTL, hasDefaultTTL: o.HasDefaultTTL, rdata: p.rdata}
-	p.rdata.Checks = o.Checks
+	p.rdata.Checks, p.fs.Checks = o.Checks, o.Checks
 	p.lint.init(p)
 	return p
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/infile"
-	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/rule"
 	"github.com/ptrd/ptrd/zone/source"
 )
 
@@ -53,8 +53,8 @@ type Options struct {
 	// the warnings only; records at other names are handed on like all others.
 	Apexes []dname.Name
 
-	// Checks are the severities of rules about RDATA.
-	Checks rr.Checks
+	// Checks are the severities that were chosen for rules.
+	Checks rule.Checks
 
 	// Tap, if set, is handed each file as it is opened for reading, included
 	// ones too, and returns what to read instead: the same octets. So a caller sees
