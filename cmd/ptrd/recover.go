@@ -12,9 +12,9 @@ func newRecover(g *globals) *cobra.Command {
 		Use:   "recover ZONE",
 		Short: "Serve the rest of a zone whose stored data is damaged",
 		Long: `recover accepts the loss of data of a zone that answers SERVFAIL because its data in the
-state directory is damaged, and serves the rest: for a dynamic zone the last complete
-content, for a zone with sources these and the readable updates. Its new serial is later than
-any known one.
+state directory is damaged, and serves the rest: for a dynamic or hosted zone the last
+complete content, for a zone with sources these and the readable updates. Its new serial is
+later than any known one. A hosted zone whose id is lost gets a new one.
 
 If there is a backup, ` + "`ptrd restore`" + ` recovers more. It exits with 1 if the zone cannot be
 served.`,

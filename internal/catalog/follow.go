@@ -20,7 +20,7 @@ import (
 type FollowerOptions struct {
 	Journal interface {
 		Notes(apex dname.Name, prefix string) ([]zone.Note, error)
-		AllNotes(prefix string, yield func(apex dname.Name, notes []zone.Note)) error
+		AllNotes(prefix string, yield func(apex dname.Name, notes []zone.Note, lost string)) error
 		Forget(apexes []dname.Name) error
 	}
 	// Zones returns the zones that are served.
@@ -74,7 +74,7 @@ func (f *Follower) Restore(zones *registry.Zones) (list []*registry.Zone) {
 	if len(zones.Followed()) == 0 {
 		return nil
 	}
-	err := f.o.Journal.AllNotes(NotePrefix, func(apex dname.Name, notes []zone.Note) {
+	err := f.o.Journal.AllNotes(NotePrefix, func(apex dname.Name, notes []zone.Note, _ string) {
 		c, hasGroups := ReadClaim(apex, notes)
 		if c == nil {
 			return

@@ -129,9 +129,9 @@ type notes map[string][]zone.Note
 
 func (n notes) Notes(apex dname.Name, _ string) ([]zone.Note, error) { return n[apex.Key()], nil }
 
-func (n notes) AllNotes(_ string, yield func(dname.Name, []zone.Note)) error {
+func (n notes) AllNotes(_ string, yield func(dname.Name, []zone.Note, string)) error {
 	for key, list := range n {
-		yield(dname.FromWire([]byte(key)), list)
+		yield(dname.FromWire([]byte(key)), list, "")
 	}
 	return nil
 }

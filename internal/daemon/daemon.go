@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -354,7 +355,8 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.watcher = watch.New(watch.Options{Log: d.log, Files: d.files, Guard: d.contain})
 	d.admin = d.newAdmin()
 	d.hosted = d.newHosted()
-	if err := d.hosted.Load(); err != nil {
+	kept, err := d.loadHosted()
+	if err != nil {
 		return err
 	}
 
@@ -375,9 +377,10 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.front.serve(ctx, d.admin.Serve, &parts, func(err error) { cancel(err) })
 	part("control socket", d.control.Serve)
 	begin := time.Now()
-	if hosted := d.hosted.Apexes(); len(cfg.Catalogs)+len(hosted) > 0 {
+	if len(cfg.Catalogs)+len(kept) > 0 {
 		zones := d.compile(cfg)
-		d.registry.Store(zones.With(append(d.catalogs.Restore(zones), hostedZones(hosted)...), nil, zones))
+		kept = slices.DeleteFunc(kept, func(apex dname.Name) bool { return zones.Get(apex) != nil })
+		d.registry.Store(zones.With(append(d.catalogs.Restore(zones), hostedZones(kept)...), nil, zones))
 	}
 	d.recallSerials(ctx, cfg, isOld)
 	outcome := d.apply(ctx, cfg, begin, round{})

@@ -42,9 +42,14 @@ func (d *Daemon) findDamage(cfg *config.Config, isOld bool) {
 			}
 		}
 	}
-	for i, m := range d.damage {
+	d.logDamage(d.damage)
+}
+
+// logDamage logs what is damaged.
+func (d *Daemon) logDamage(list []Damage) {
+	for i, m := range list {
 		if i == maxDamageLogged {
-			d.each.Error("more of the state directory is damaged; `ptrd status` lists all", "more", len(d.damage)-i)
+			d.each.Error("more of the state directory is damaged; `ptrd status` lists all", "more", len(list)-i)
 			return
 		}
 		attrs := []any{"what", m.Text}
@@ -86,19 +91,36 @@ func (d *Daemon) restoreZone(apex dname.Name) (*zone.Zone, bool, error) {
 	return z, true, nil
 }
 
+// recoverHosted gives up what is lost of a hosted zone.
+func (d *Daemon) recoverHosted(apex dname.Name, served bool) error {
+	if !served {
+		if err := d.journal.Release(apex); err != nil {
+			return err
+		}
+	}
+	return d.hosted.Recover(apex)
+}
+
 // recover answers VerbRecover: it gives up what is lost of a zone.
 func (d *Daemon) recover(ctx context.Context, args url.Values) (any, error) {
 	apex, _, err := d.zoneOf(args.Get("what"))
 	if err != nil {
 		return nil, err
 	}
-	if z := d.zones.Set().Get(apex); z != nil && z.IsAvailable() {
+	z := d.zones.Set().Get(apex)
+	served := z != nil && z.IsAvailable()
+	one := d.registry.Load().Get(apex)
+	switch {
+	case isHosted(one) && (!served || d.hosted.IsDamaged(apex)), one == nil && d.state.Load().cfg.Listen.Route53 != nil:
+		err = d.recoverHosted(apex, served)
+	case served:
 		return nil, fmt.Errorf("zone %v is served with serial %d, so there is nothing to recover", apex, z.Serial())
-	}
-	if z := d.registry.Load().Get(apex); z == nil || z.Secondary != nil {
+	case one == nil || one.Secondary != nil:
 		return nil, fmt.Errorf("zone %v has nothing that is kept here alone; `ptrd retransfer %[1]v` has a secondary zone transferred", apex)
+	default:
+		err = d.journal.Release(apex)
 	}
-	if err := d.journal.Release(apex); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	d.each.Warn("what is lost of a zone is given up", "zone", apex.String())

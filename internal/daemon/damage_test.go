@@ -17,6 +17,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -147,6 +148,11 @@ func stateOfAllKinds(t *testing.T, dir string) (config string, want map[string]s
 	}
 	for i := range 20 {
 		l.addRecord(t, fmt.Sprintf("%d.0.192.in-addr.arpa.", i), fmt.Sprintf("9.%d.0.192.in-addr.arpa. 60 PTR nine.example.com.", i))
+	}
+	for i := range 6 {
+		if _, _, err := l.hosted.CreateZone(&hosted.Creation{Apex: dname.MustParse(fmt.Sprintf("h%d.example", i)), CallerReference: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	latest := int64(0)
 	for deadline := time.Now().Add(patience); ; {
@@ -322,11 +328,13 @@ func TestCorruptedState(t *testing.T) {
 				}
 			}
 			different := 0
-			for apex, is := range l.servedZones() {
-				was := want[apex]
+			now := l.servedZones()
+			for apex, was := range want {
+				is, isThere := now[apex]
 				switch {
 				case is == was:
 					continue
+				case !isThere && l.names(apex): // a hosted zone whose notes are all lost
 				case strings.HasPrefix(apex, "s") && !is.available:
 					// Its primary has it; status shows that it is not there yet, and the log
 					// has one line for all of these.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"crypto/tls"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/awsapi"
@@ -113,6 +114,25 @@ func (hostedOwner) Path() string { return "the Route 53 API" }
 
 // Settings implements [registry.Owner].
 func (hostedOwner) Settings(z *registry.Zones, _ dname.Name) *registry.Settings { return z.Hosted() }
+
+// isHosted reports whether a zone, which may be nil, is a hosted zone.
+func isHosted(z *registry.Zone) bool { return z != nil && z.Owner == hostedOwner{} }
+
+// loadHosted returns the hosted zones of an earlier process, and reports what of them cannot be
+// read.
+func (d *Daemon) loadHosted() ([]dname.Name, error) {
+	damage, err := d.hosted.Load()
+	known := len(d.damage)
+	for _, m := range damage {
+		one := Damage{Text: m.Text}
+		if m.Apex != nil {
+			one.Zone = m.Apex.String()
+		}
+		d.damage = append(d.damage, one)
+	}
+	d.logDamage(d.damage[known:])
+	return slices.Concat(d.hosted.Apexes(), d.hosted.Damaged()), err
+}
 
 // hostedZones returns hosted zones for the registry.
 func hostedZones(apexes []dname.Name) (list []*registry.Zone) {

@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"bytes"
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,14 +91,12 @@ func TestHostedZones(t *testing.T) {
 	}
 }
 
-// TestLostHostedZone: a hosted zone whose content is lost costs this zone alone, and the operator
-// learns of it.
-func TestLostHostedZone(t *testing.T) {
-	dir := shortDir(t)
+// hostedLab starts a server with hosted zones of these names and returns their ids.
+func hostedLab(t *testing.T, names ...string) (dir string, ids map[string]string) {
+	t.Helper()
+	dir, ids = shortDir(t), map[string]string{}
 	l := start(t, dir, hostedConfig)
-	defer func() { l.stop() }()
-	ids := map[string]string{}
-	for _, name := range []string{"lost.example.", "other.example."} {
+	for _, name := range names {
 		z, _, err := l.hosted.CreateZone(&hosted.Creation{Apex: dname.MustParse(name), CallerReference: name})
 		if err != nil {
 			t.Fatal(err)
@@ -106,6 +106,59 @@ func TestLostHostedZone(t *testing.T) {
 	if err := l.stop(); err != nil {
 		t.Fatal(err)
 	}
+	return dir, ids
+}
+
+// checkDamaged checks what is reported of the damaged hosted zone lost.example and that other.example
+// is well; served: the data of the first are there.
+func checkDamaged(t *testing.T, l *lab, ids map[string]string, served bool, text string) {
+	t.Helper()
+	broken := l.state.Load().outcome.Broken
+	if len(broken) != 1 || broken[0].Zone != "lost.example." || broken[0].LastGood != served || !strings.Contains(broken[0].Reason, "`ptrd recover lost.example.`") {
+		t.Errorf("zones with errors: %+v", broken)
+	}
+	if log := l.log.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, text) {
+		t.Errorf("the log has nothing of it:\n%s", log)
+	}
+	for name, z := range l.servedZones() {
+		if z.available != (name != "lost.example." || served) {
+			t.Errorf("%s: %+v", name, z)
+		}
+	}
+	if _, _, err := l.hosted.Records(ids["other.example."], hosted.Start{}, 10); err != nil {
+		t.Error(err)
+	}
+}
+
+// recoverLost has lost.example recovered, which must be listed after that.
+func recoverLost(t *testing.T, l *lab) {
+	t.Helper()
+	o, err := l.recover(t.Context(), url.Values{"what": {"lost.example"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := o.(*Outcome); !o.OK() {
+		t.Errorf("after its recovery: %+v", o)
+	}
+	checkListed(t, l)
+}
+
+func checkListed(t *testing.T, l *lab) {
+	t.Helper()
+	apex := dname.MustParse("lost.example")
+	list, _, err := l.hosted.Records(l.hosted.Has(apex), hosted.Start{}, 10)
+	if err != nil || len(list) != 2 {
+		t.Errorf("its records: %v %v", list, err)
+	}
+	if z := l.servedZones()["lost.example."]; !z.available {
+		t.Error("it is not served")
+	}
+}
+
+// TestLostHostedZone: a hosted zone whose content is lost costs this zone alone, the operator
+// learns of it, and can have it begin again.
+func TestLostHostedZone(t *testing.T) {
+	dir, ids := hostedLab(t, "lost.example.", "other.example.")
 	files, err := filepath.Glob(filepath.Join(dir, "state", "zones", "lost.example.*"))
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
@@ -113,23 +166,85 @@ func TestLostHostedZone(t *testing.T) {
 	if err := os.Remove(files[0]); err != nil {
 		t.Fatal(err)
 	}
-	l = start(t, dir, hostedConfig)
-	if broken := l.state.Load().outcome.Broken; len(broken) != 1 || broken[0].Zone != "lost.example." || !strings.Contains(broken[0].Reason, "`ptrd recover lost.example.`") {
-		t.Errorf("zones without data: %+v", broken)
-	}
-	if log := l.log.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "zone lost.example.: its content as of serial") {
-		t.Errorf("the log has nothing of it:\n%s", log)
-	}
-	for name, z := range l.servedZones() {
-		if z.available == (name == "lost.example.") {
-			t.Errorf("%s: %+v", name, z)
-		}
-	}
+	l := start(t, dir, hostedConfig)
+	checkDamaged(t, l, ids, false, "zone lost.example.: its content as of serial")
 	var fault *hosted.Fault
 	if _, _, err := l.hosted.Records(ids["lost.example."], hosted.Start{}, 10); !errors.As(err, &fault) || fault.Code != hosted.ServiceUnavailable {
 		t.Errorf("its records: %v", err)
 	}
-	if _, _, err := l.hosted.Records(ids["other.example."], hosted.Start{}, 10); err != nil {
+	recoverLost(t, l)
+	if id := l.hosted.Has(dname.MustParse("lost.example")); id != ids["lost.example."] {
+		t.Errorf("it has the id %s, had %s", id, ids["lost.example."])
+	}
+	if err := l.stop(); err != nil {
+		t.Fatal(err)
+	}
+	checkListed(t, start(t, dir, hostedConfig))
+}
+
+// TestDamagedHostedNote: a hosted zone whose own note is damaged is served as before, and its name
+// cannot be used again until the operator has it recovered.
+func TestDamagedHostedNote(t *testing.T) {
+	dir, ids := hostedLab(t, "lost.example.", "other.example.")
+	path := filepath.Join(dir, "state", journalName)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := bytes.ReplaceAll(data, []byte(`"reference":"lost`), []byte(`"reference":"lust`))
+	if bytes.Equal(data, damaged) {
+		t.Fatal("there is no such note")
+	}
+	if err := os.WriteFile(path, damaged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	apex := dname.MustParse("lost.example")
+	for range 2 { // the loss is not forgotten
+		l := start(t, dir, hostedConfig)
+		checkDamaged(t, l, ids, true, "1 of 2 notes about it")
+		checkDamaged(t, l, ids, true, "so that the API does not list it")
+		if id := l.hosted.Has(apex); id != "" {
+			t.Errorf("it is listed as %s", id)
+		}
+		var fault *hosted.Fault
+		if _, _, err := l.hosted.CreateZone(&hosted.Creation{Apex: apex, CallerReference: "again"}); !errors.As(err, &fault) || fault.Code != hosted.ConflictingDomainExists || !strings.Contains(err.Error(), "`ptrd recover lost.example.`") {
+			t.Errorf("created again: %v", err)
+		}
+		l.reload(t)
+		checkDamaged(t, l, ids, true, "")
+		if err := l.stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := start(t, dir, hostedConfig)
+	before := l.servedZones()["lost.example."]
+	recoverLost(t, l)
+	if after := l.servedZones()["lost.example."]; after != before {
+		t.Errorf("the content was %+v, is %+v", before, after)
+	}
+	if err := l.stop(); err != nil {
+		t.Fatal(err)
+	}
+	l = start(t, dir, hostedConfig)
+	checkListed(t, l)
+	if _, err := l.hosted.DeleteZone(l.hosted.Has(apex)); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestHostedZonesWithoutJournal: contents of hosted zones outlive the journal, and can be had.
+func TestHostedZonesWithoutJournal(t *testing.T) {
+	dir, _ := hostedLab(t, "lost.example.")
+	if err := os.Remove(filepath.Join(dir, "state", journalName)); err != nil {
+		t.Fatal(err)
+	}
+	l := start(t, dir, hostedConfig)
+	if !l.names("lost.example.") {
+		t.Errorf("nothing says what is left\n%s", l.log)
+	}
+	recoverLost(t, l)
+	if err := l.stop(); err != nil {
+		t.Fatal(err)
+	}
+	checkListed(t, start(t, dir, hostedConfig))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/finding"
 )
@@ -165,10 +166,10 @@ func (o *Outcome) addPlan(p *assemble.Plan) {
 	}
 }
 
-// addLost adds zones that cannot be restored, one for each finding.
-func (o *Outcome) addLost(findings []finding.Finding) {
-	for _, f := range findings {
-		o.Broken = append(o.Broken, BrokenZone{Zone: f.Zone.String(), Reason: f.Text})
+// addDamage adds hosted zones that cannot be restored as they were.
+func (o *Outcome) addDamage(list []hosted.Damage) {
+	for _, m := range list {
+		o.Broken = append(o.Broken, BrokenZone{m.Apex.String(), m.Served, m.Text})
+		o.Findings = append(o.Findings, finding.Finding{Severity: finding.Error, Zone: m.Apex, Rule: "damaged", Text: m.Text})
 	}
-	o.Findings = append(o.Findings, findings...)
 }

@@ -40,7 +40,7 @@ func (d *Daemon) saveContents() {
 	saved := 0
 	for z := range d.zones.Set().All() {
 		one := zones.Get(z.Apex())
-		isKept := one != nil && (one.Owner == hostedOwner{} || one.Item != nil && one.Item.Dynamic)
+		isKept := isHosted(one) || one != nil && one.Item != nil && one.Item.Dynamic
 		if !isKept || !z.IsAvailable() {
 			continue
 		}

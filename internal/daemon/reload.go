@@ -197,10 +197,10 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 			if err != nil {
 				return nil, err
 			}
-			restored, lost := d.hosted.Plan(set)
+			restored, damage := d.hosted.Plan(set, func(apex dname.Name) bool { return isHosted(zones.Get(apex)) })
 			plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs, restored)
 			o.addPlan(plan)
-			o.addLost(lost)
+			o.addDamage(damage)
 			if h := how.held; h != nil {
 				o.hold(*h, finding.Position{File: cfg.File}, cfg.Reload.MaxShrink)
 			}

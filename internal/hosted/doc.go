@@ -2,7 +2,8 @@
 // and that have no other source. It knows names, records and the rules of the API, but neither
 // XML nor HTTP (package route53), and nothing of the configuration.
 //
-//	store.go    Store: which hosted zones there are; restoring them after a start
+//	store.go    Store: which hosted zones there are
+//	load.go     hosted zones of an earlier process; what is damaged of them
 //	zone.go     what is known of a zone besides its records, and how notes store it
 //	listed.go   zones of other owners that are listed, and may be changed if they are dynamic
 //	place.go    creation and removal of zones

@@ -3,6 +3,7 @@ package hosted
 import (
 	"crypto/sha256"
 
+	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 )
@@ -73,12 +74,15 @@ func (s *Store) NameServers(z *Zone) []string {
 	if z.From == "" {
 		return z.NameServers
 	}
-	served := s.o.Writer.Set().Get(z.Apex)
-	if served == nil {
+	return nameServers(s.o.Writer.Set().Get(z.Apex))
+}
+
+// nameServers returns the names in the NS records of a zone; none if it is nil.
+func nameServers(z *zone.Zone) (names []string) {
+	if z == nil {
 		return nil
 	}
-	var names []string
-	for _, r := range records(served, z.Apex, z.Apex, rr.TypeNS) {
+	for _, r := range records(z, z.Apex(), z.Apex(), rr.TypeNS) {
 		names = append(names, dname.Name(r.Data).String())
 	}
 	return names

@@ -21,12 +21,13 @@ type Creation struct {
 	Set             string // id of a reusable delegation set; empty: the next of the settings
 }
 
-// placement is the creation or removal of one zone on its way.
+// placement is the creation, removal or recovery of one zone on its way.
 type placement struct {
-	create *Creation
-	remove string // id
+	create  *Creation
+	remove  string // id
+	recover dname.Name
 
-	zone   *Zone // created or removed
+	zone   *Zone // that it concerns
 	change Change
 	err    error
 	done   bool // in a round
@@ -79,7 +80,7 @@ func (s *Store) placeSome(list []*placement) (rest []*placement) {
 		_, err = s.o.Writer.Commit(commit.Request{
 			Propose: func(set *zone.Set) (*zone.Batch, error) {
 				p = s.plan(set, list)
-				if len(p.batch.Changes) == 0 {
+				if len(p.batch.Changes)+len(p.batch.Notes) == 0 {
 					return nil, nil
 				}
 				p.show = s.o.Owners.With(p.added, p.gone)
@@ -154,6 +155,14 @@ func (p *plan) add(one *placement) bool {
 		}
 		return true
 	}
+	if apex := one.recover; apex != nil {
+		if p.touched[apex.Key()] {
+			return false
+		}
+		one.zone, one.err = p.recover(apex)
+		p.touched[apex.Key()] = true
+		return true
+	}
 	e := p.s.byID[one.remove]
 	if e == nil {
 		one.err = noSuchZone(one.remove)
@@ -177,6 +186,9 @@ func (p *plan) create(c *Creation) (*Zone, Change, error) {
 	if e := s.byApex[c.Apex.Key()]; e != nil && e.zone.From == "" {
 		return nil, none, faultf(ConflictingDomainExists, "The hosted zone %s exists already, with the ID %s: one server answers for a name with one zone. Change that one, or delete it first.", FormatName(c.Apex), e.zone.ID)
 	}
+	if s.isDamaged(c.Apex) {
+		return nil, none, faultf(ConflictingDomainExists, "The hosted zone %s exists already, but what is known of it is damaged: `ptrd recover %v` makes it accessible again.", FormatName(c.Apex), c.Apex)
+	}
 	if owner := s.o.Owners.Owner(c.Apex); owner != "" {
 		return nil, none, faultf(ConflictingDomainExists, "The zone %s is served already: %s has it. Remove it there, or change it there.", FormatName(c.Apex), owner)
 	}
@@ -190,9 +202,7 @@ func (p *plan) create(c *Creation) (*Zone, Change, error) {
 	} else if z.NameServers = s.freeSet(&p.next); z.NameServers == nil {
 		return nil, none, faultf(DelegationSetNotAvailable, "There is no delegation set for the zone: configure one under `route53: delegation_sets` that is not a reusable delegation set.")
 	}
-	for z.ID == "" || s.byID[z.ID] != nil || s.byPart[z.ID[:1+changeZone]] != nil || s.removed[z.ID].ID != "" {
-		z.ID = newID('Z')
-	}
+	z.ID = p.newZoneID()
 	content, soa, err := p.content(z)
 	if err != nil {
 		return nil, none, err
@@ -203,6 +213,16 @@ func (p *plan) create(c *Creation) (*Zone, Change, error) {
 	p.added = append(p.added, z.Apex)
 	p.entries = append(p.entries, &entry{id: z.ID, apex: z.Apex, zone: z, texts: map[string]submitted{setKey(z.Apex, rr.TypeSOA): sub}})
 	return z, Change{s.changeID(z.ID, content.Serial(), p.now), p.now.UTC()}, nil
+}
+
+// newZoneID returns an id that no zone has or had.
+func (p *plan) newZoneID() string {
+	for {
+		id := newID('Z')
+		if s := p.s; s.byID[id] == nil && s.byPart[id[:1+changeZone]] == nil && s.removed[id].ID == "" {
+			return id
+		}
+	}
 }
 
 // freeSet returns the next delegation set that is not reusable; nil: there is none.

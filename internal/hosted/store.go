@@ -2,11 +2,8 @@ package hosted
 
 import (
 	"crypto/rand"
-	"encoding/json"
-	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +12,6 @@ import (
 	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // Writer is where zones are changed: a [commit.Writer].
@@ -26,7 +22,7 @@ type Writer interface {
 
 // Journal has what an earlier process knew.
 type Journal interface {
-	AllNotes(prefix string, yield func(apex dname.Name, notes []zone.Note)) error
+	AllNotes(prefix string, yield func(apex dname.Name, notes []zone.Note, lost string)) error
 }
 
 // Owners are all zones and what makes each of them.
@@ -102,16 +98,17 @@ type known struct {
 	setIDs  ordered
 	setRefs map[string]bool
 	next    int               // index in Settings.Sets
-	loose   map[string]*entry // notes of zones that are neither hosted nor listed, by key of the apex
-	lacking map[string]*entry // hosted zones without data: those of an earlier process, until Plan has them served
+	loose   map[string]*entry // zones with notes that are not listed, by key of the apex
+	lacking map[string]*entry // of an earlier process, until Plan has them served
 }
 
 // entry is a hosted zone.
 type entry struct {
-	id    string
-	apex  dname.Name
-	zone  *Zone                // the rest of it, which may change
-	texts map[string]submitted // by setKey
+	id     string
+	apex   dname.Name
+	zone   *Zone                // the rest of it, which may change; nil: it is not known
+	damage string               // why it is not
+	texts  map[string]submitted // by setKey
 	aliased
 	index index
 }
@@ -136,73 +133,6 @@ func New(o Options) *Store {
 // SetSettings sets what zones begin with from now on.
 func (s *Store) SetSettings(c *Settings) { s.settings.Store(c) }
 
-// Load reads what an earlier process knew.
-func (s *Store) Load() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var bad []string
-	err := s.o.Journal.AllNotes(NotePrefix, func(apex dname.Name, notes []zone.Note) {
-		if apex.Equal(shared) {
-			bad = append(bad, s.loadShared(notes)...)
-			return
-		}
-		e := &entry{texts: map[string]submitted{}}
-		for _, n := range notes {
-			if key, ok := strings.CutPrefix(n.Key, noteText); ok {
-				if sub, ok := readNote(n.Value); ok {
-					e.texts[key] = sub
-				}
-			} else if key, ok := strings.CutPrefix(n.Key, noteAlias); ok && len(key) > 2 {
-				if a := new(Alias); json.Unmarshal(n.Value, a) == nil && dname.FromWire(a.Target) != nil {
-					e.aliased.set(key, a)
-				}
-			} else if n.Key == noteZone {
-				e.zone = &Zone{Apex: apex}
-				if json.Unmarshal(n.Value, e.zone) != nil || len(e.zone.ID) < 1+changeZone {
-					e.zone = nil
-					bad = append(bad, "zone "+apex.String())
-				}
-			}
-		}
-		if e.zone != nil {
-			e.id, e.apex = e.zone.ID, apex
-			s.put(e)
-			s.lacking[apex.Key()] = e
-		} else {
-			s.loose[apex.Key()] = e
-		}
-	})
-	if err == nil && len(bad) > 0 {
-		err = fmt.Errorf("what is known of hosted zones cannot be read: %s", strings.Join(bad, ", "))
-	}
-	return err
-}
-
-func (s *Store) loadShared(notes []zone.Note) (bad []string) {
-	for _, n := range notes {
-		var err error
-		switch {
-		case n.Key == noteSecret:
-			s.secret = n.Value
-		case strings.HasPrefix(n.Key, noteSet):
-			set := &DelegationSet{}
-			if err = json.Unmarshal(n.Value, set); err == nil {
-				s.putSet(set)
-			}
-		case strings.HasPrefix(n.Key, noteRemoved):
-			var r removed
-			if err = json.Unmarshal(n.Value, &r); err == nil {
-				s.removed[r.ID] = r
-				s.refs[r.CallerReference] = r.ID
-			}
-		}
-		if err != nil {
-			bad = append(bad, n.Key)
-		}
-	}
-	return bad
-}
-
 // Start makes the secret of the ids of changes if there is none yet. It is called when the
 // journal can be written, before any change.
 func (s *Store) Start() error {
@@ -225,6 +155,7 @@ func (s *Store) put(e *entry) {
 	s.byApex[z.Apex.Key()], s.byID[z.ID], s.byPart[z.ID[:1+changeZone]] = e, e, e
 	s.ids.insert(z.ID)
 	s.names.insert(orderKey(z.Apex, 0))
+	delete(s.loose, z.Apex.Key())
 	if z.From == "" {
 		s.refs[z.CallerReference] = z.ID
 	}
@@ -277,39 +208,6 @@ func (s *Store) apexOf(part string) dname.Name {
 		return e.apex
 	}
 	return nil
-}
-
-// Plan returns the changes that serve the hosted zones that have no data yet, as an earlier
-// process served them, and why some cannot be. A zone that is created meanwhile, which set
-// lacks as well, is not among them.
-func (s *Store) Plan(set *zone.Set) (changes []zone.Change, failed []finding.Finding) {
-	for _, apex := range s.withoutData() {
-		base := set.Get(apex)
-		z, ok, err := s.o.Restore(apex)
-		if err == nil && !ok {
-			err = fmt.Errorf("zone %v: its content is lost", apex)
-		}
-		if err != nil {
-			failed = append(failed, finding.Finding{Severity: finding.Error, Zone: apex, Rule: "damaged",
-				Text: fmt.Sprintf("%v; restore a backup, or accept the loss: `ptrd recover %v` serves what is left, under a later serial", err, apex)})
-			if base != nil {
-				continue
-			}
-			z = zone.Unavailable(apex, err.Error())
-		}
-		changes = append(changes, zone.Change{Zone: z, Apex: apex, Base: base, Kept: true})
-	}
-	return changes, failed
-}
-
-func (s *Store) withoutData() (list []dname.Name) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for _, e := range s.lacking {
-		list = append(list, e.apex)
-	}
-	slices.SortFunc(list, dname.Compare)
-	return list
 }
 
 // Published is to be told every batch. It does not wait.

@@ -81,13 +81,13 @@ func (l *lab) start() {
 		Sets:   [][]dname.Name{{name("ns1.example.net"), name("ns2.example.net")}, {name("ns3.example.net"), name("ns4.example.net")}},
 		Timers: [4]uint32{7200, 900, 1209600, 86400}, SOATTL: 900, NSTTL: 172800, KeepRefs: time.Hour,
 	})
-	if err := l.store.Load(); err != nil {
-		l.t.Fatal(err)
+	if damage, err := l.store.Load(); err != nil || len(damage) > 0 {
+		l.t.Fatal(err, damage)
 	}
 	if _, err := l.writer.Commit(commit.Request{Propose: func(set *zone.Set) (*zone.Batch, error) {
-		changes, failed := l.store.Plan(set)
-		if len(failed) > 0 {
-			return nil, fmt.Errorf("%v", failed)
+		changes, damage := l.store.Plan(set, func(dname.Name) bool { return true })
+		if len(damage) > 0 {
+			return nil, fmt.Errorf("%v", damage)
 		}
 		return &zone.Batch{Changes: changes}, nil
 	}}); err != nil {

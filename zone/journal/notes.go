@@ -40,15 +40,16 @@ func (j *Journal) Notes(apex dname.Name, prefix string) (list []zone.Note, err e
 }
 
 // AllNotes calls yield with the notes of each zone whose keys begin with prefix, for
-// zones that have such notes. A zone whose entry is damaged is left out. yield must not
-// call the Journal.
-func (j *Journal) AllNotes(prefix string, yield func(apex dname.Name, notes []zone.Note)) error {
+// zones that have such notes. lost is why some notes of the zone are not there; empty: they
+// all are. A zone whose entry is damaged is left out. yield must not call the Journal.
+func (j *Journal) AllNotes(prefix string, yield func(apex dname.Name, notes []zone.Note, lost string)) error {
 	return j.eachState(func(t *transaction, key []byte, s *state, ok bool) {
 		if !ok || s.notes == 0 {
 			return
 		}
 		if list, _ := t.notesOf(s.id, prefix); len(list) > 0 {
-			yield(dname.FromWire(bytes.Clone(key)), list)
+			lost, _ := t.lost(string(key), true)
+			yield(dname.FromWire(bytes.Clone(key)), list, lost)
 		}
 	})
 }

@@ -139,8 +139,8 @@ func (v *salvage) resolve(t *transaction, id uint32) (kept bool, err error) {
 	count := uint32(0)
 	t.eachOf(bucketNotes, id, func([]byte) { count++ })
 	if why := ""; made && v.bad[bucketNotes] > 0 || v.format < formatSummed && v.bad[bucketNotes2] > 0 || !made && v.format >= formatSummed && count != s.notes {
-		if why = "some of what updates noted about it is lost"; !made && s.notes > count {
-			why = fmt.Sprintf("%d of %d notes about it (records that updates added, lifetimes, times of a secondary) are lost", s.notes-count, s.notes)
+		if why = "some of what updates or the Route 53 API noted about it is lost"; !made && s.notes > count {
+			why = fmt.Sprintf("%d of %d notes about it (records that updates added, lifetimes, times of a secondary, submitted texts and aliases of a hosted zone) are lost", s.notes-count, s.notes)
 		}
 		v.report(key, "%s", why)
 		v.noted[key] = why
