@@ -156,18 +156,19 @@ func bareID(id string) string { return id[strings.LastIndexByte(id, '/')+1:] }
 
 // match compares a path with the pattern of an operation.
 func match(pattern string, parts []string) (params []string, ok bool) {
-	want := strings.Split(pattern, "/")
-	if len(want) != len(parts) {
-		return nil, false
-	}
-	for i, w := range want {
-		if w == "{}" {
-			params = append(params, parts[i])
-		} else if w != parts[i] {
+	more := true
+	for _, part := range parts {
+		var want string
+		if !more {
+			return nil, false
+		}
+		if want, pattern, more = strings.Cut(pattern, "/"); want == "{}" {
+			params = append(params, part)
+		} else if want != part {
 			return nil, false
 		}
 	}
-	return params, true
+	return params, !more
 }
 
 // readQuery reads the query, which must have known parameters only.

@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -64,6 +65,14 @@ func refuse(r Reason, format string, args ...any) error {
 type Key struct {
 	ID, Secret   string
 	SessionToken string // that requests must have; empty: they must have none
+
+	last atomic.Pointer[signingKey] // that a request was verified with: clients use it for a day
+}
+
+// signingKey is the key of all requests of one access key, day, region and service.
+type signingKey struct {
+	scope string
+	key   []byte
 }
 
 // Verifier verifies requests to one service. It may be used by several goroutines.
@@ -118,13 +127,17 @@ func (c *Claim) Verify(r *http.Request, body []byte) error {
 		return refuse(Mismatch, "The provided 'x-amz-content-sha256' header does not match what was computed.")
 	}
 	a := c.a
-	signing := a.signingKey(c.Key.Secret)
 	scope := strings.Join([]string{a.date, a.region, a.service, a.end}, "/")
+	signing := c.Key.last.Load()
+	if signing == nil || signing.scope != scope {
+		signing = &signingKey{scope, a.signingKey(c.Key.Secret)}
+	}
 	for _, p := range paths(sentPath(r)) {
 		canonical := strings.Join([]string{r.Method, p, c.query, c.headers, strings.Join(a.signed, ";"), hash}, "\n")
 		sum := sha256.Sum256([]byte(canonical))
 		toSign := strings.Join([]string{algorithm, c.at.Format(timeFormat), scope, hex.EncodeToString(sum[:])}, "\n")
-		if hmac.Equal(mac(signing, toSign), a.signature) {
+		if hmac.Equal(mac(signing.key, toSign), a.signature) {
+			c.Key.last.Store(signing)
 			return nil
 		}
 	}
