@@ -1,0 +1,165 @@
+package delegation
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Lookup is the result of the lookup of a name and type.
+type Lookup struct {
+	Name dname.Name `json:"name"`
+	Type rr.Type    `json:"type"`
+
+	// Kind is Answer, NoData or NXDomain, of the name that the aliases lead to. With any
+	// other, the lookup failed, and Reason says why.
+	Kind   Kind   `json:"result"`
+	Reason string `json:"reason,omitempty"`
+
+	Records []dns.RR   `json:"-"`                 // of an Answer
+	Zone    dname.Name `json:"zone,omitempty"`    // whose servers were asked last
+	Aliases []Alias    `json:"aliases,omitempty"` // in the order of following
+	Facts   []*Fact    `json:"facts"`             // in the order of answers
+
+	circular bool // failed because of what it was looked up for
+}
+
+// Addresses returns those of an Answer of type A or AAAA.
+func (l *Lookup) Addresses() (out []netip.Addr) {
+	for _, r := range l.Records {
+		if a := addrOf(r); a.IsValid() {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// Resolve looks up a name and type from the root, or where the Client starts, and follows
+// aliases.
+func (c *Client) Resolve(ctx context.Context, name dname.Name, t rr.Type) *Lookup {
+	r, ctx, end := c.begin(ctx)
+	defer end()
+	return r.resolve(ctx, name, t, nil)
+}
+
+// resolve is Resolve; stack has the names that are being looked up, each for the one before.
+func (r *run) resolve(ctx context.Context, name dname.Name, t rr.Type, stack []dname.Name) *Lookup {
+	l := &Lookup{Name: name, Type: t}
+	if contains(stack, name) {
+		l.Reason, l.circular = "its servers are found only by itself", true
+		return l
+	}
+	if len(stack) >= maxDepth {
+		l.Reason, l.circular = "it needs too many lookups of server names", true
+		return l
+	}
+	key := t.String() + " " + name.Key()
+	r.mu.Lock()
+	known := r.lookups[key]
+	r.mu.Unlock()
+	if known != nil {
+		return known
+	}
+	r.follow(ctx, l, append(stack[:len(stack):len(stack)], name))
+	if ctx.Err() == nil && !l.circular {
+		r.mu.Lock()
+		r.lookups[key] = l
+		r.mu.Unlock()
+	}
+	return l
+}
+
+// follow looks up the name of l, and then the targets of aliases.
+func (r *run) follow(ctx context.Context, l *Lookup, stack []dname.Name) {
+	name := l.Name
+	for {
+		s := r.lookup(ctx, l, Question{Name: name, Type: l.Type}, stack)
+		l.Kind = s.Kind
+		switch {
+		case s.Kind == Answer:
+			l.Records = s.Records
+			return
+		case s.Kind == NoData, s.Kind == NXDomain:
+			return
+		case s.Kind != AliasTo:
+			l.circular = s.circular
+			if l.Reason == "" {
+				l.Reason = "no server of " + l.Zone.String() + " has an answer"
+			}
+			return
+		}
+		l.Aliases = append(l.Aliases, s.Alias)
+		if len(l.Aliases) >= maxAliases {
+			l.Reason = "it has too many aliases"
+			return
+		}
+		name = s.Alias.Target
+		for _, a := range l.Aliases {
+			if a.From.Equal(name) {
+				l.Reason = "its aliases lead in a circle"
+				return
+			}
+		}
+	}
+}
+
+// lookup goes from the closest known zone to the one that answers.
+func (r *run) lookup(ctx context.Context, l *Lookup, q Question, stack []dname.Name) (f found) {
+	z := r.closest(q)
+	if z == nil {
+		var facts []*Fact
+		z, facts = r.start(ctx, q.Name)
+		l.Facts = append(l.Facts, facts...)
+	}
+	if z == nil { // the servers to start from have another part of the DNS
+		z = r.remember(&cut{zone: dname.Root(), servers: RootServers()})
+	}
+	for {
+		l.Zone = z.zone
+		if !r.mayStep() {
+			l.Reason = "the limit of lookups is reached"
+			return f
+		}
+		f = r.askZone(ctx, z, q, stack)
+		l.Facts = append(l.Facts, f.facts...)
+		if f.Kind != Referral {
+			return f
+		}
+		z = r.remember(&cut{zone: f.Cut, names: f.NS, glue: f.Glue})
+	}
+}
+
+// remember keeps the servers of a zone for later lookups, and returns them. What is known
+// of a zone stays.
+func (r *run) remember(z *cut) *cut {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := z.zone.Key()
+	if known := r.cuts[k]; known != nil {
+		return known
+	}
+	r.cuts[k] = z
+	return z
+}
+
+// closest returns the lowest known zone that can answer a question. DS records are in the
+// zone above (RFC 4035 §3.1.4.1).
+func (r *run) closest(q Question) *cut {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := q.Name
+	if q.Type == rr.TypeDS {
+		n = n.Parent()
+	}
+	for ; ; n = n.Parent() {
+		if z := r.cuts[n.Key()]; z != nil {
+			return z
+		}
+		if n.IsRoot() {
+			return nil
+		}
+	}
+}
