@@ -6,7 +6,6 @@
 //	operations.go  the operations of the API: path → handler, or why there is none
 //	errors.go      codes, their HTTP status, and the form of errors
 //	xmlin.go       the body of a request → a tree of elements, which names what it does not know
-//	xmlread.go     the part of XML that clients send, and its limits
 //	xmlout.go      the elements of responses, in the order of the API
 //	zones.go       hosted zones, their comments and tags
 //	records.go     record sets and batches of changes

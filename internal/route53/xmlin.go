@@ -1,33 +1,110 @@
 package route53
 
 import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
 	"strconv"
 	"strings"
 
 	"github.com/ptrd/ptrd/internal/hosted"
 )
 
+// Limits of the body of a request. A batch of the most records, each a change of its own with
+// a name of the most characters, has 1.6 MB and 9,000 elements.
+const (
+	maxBody     = 2 << 20
+	maxElements = 40_000
+	maxDepth    = 16
+
+	// The decoder reads a tag with all of its attributes before it can be looked at. Clients
+	// send one attribute, the namespace.
+	maxTag        = 4 << 10
+	maxAttributes = 64
+)
+
 // element is an element of a request.
 type element struct {
-	name, text        string
-	used              bool
-	first, last, next *element // its children, and the next one of its parent
+	name     string
+	text     []byte
+	children []*element
+	used     bool
 }
 
-// parseXML reads the body of a request, whose root must have the given name.
+// parseXML reads the body of a request, whose root must have the given name. A document type
+// is refused, so that there are no entities but those of XML.
 func parseXML(body []byte, root string) (*element, error) {
-	x := xmlReader{text: string(body)}
-	top, err := x.read()
-	if err != nil {
-		return nil, faultf("MalformedXML", "The XML of the request cannot be read: line %d: %v", 1+strings.Count(x.text[:x.at], "\n"), err)
+	if hasLongTag(body) {
+		return nil, faultf("MalformedXML", "The request has a tag or a comment of more than %d octets.", maxTag)
 	}
-	switch {
-	case top == nil:
+	d := xml.NewDecoder(bytes.NewReader(body))
+	d.CharsetReader = func(charset string, input io.Reader) (io.Reader, error) {
+		if strings.EqualFold(charset, "us-ascii") {
+			return input, nil
+		}
+		return nil, errors.New("the encoding must be UTF-8")
+	}
+	top := &element{}
+	stack := []*element{top}
+	count, attributes := 0, 0
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, faultf("MalformedXML", "The XML of the request cannot be read: %v", err)
+		}
+		at := stack[len(stack)-1]
+		switch t := token.(type) {
+		case xml.StartElement:
+			if count++; count > maxElements {
+				return nil, faultf("MalformedXML", "The request has more than %d elements.", maxElements)
+			}
+			if attributes += len(t.Attr); attributes > maxAttributes {
+				return nil, faultf("MalformedXML", "The request has more than %d attributes.", maxAttributes)
+			}
+			if len(stack) > maxDepth {
+				return nil, faultf("MalformedXML", "The elements of the request are nested more than %d deep.", maxDepth)
+			}
+			if at == top && len(top.children) > 0 {
+				return nil, faultf("MalformedXML", "The request has more than one root element.")
+			}
+			e := &element{name: t.Name.Local}
+			at.children = append(at.children, e)
+			stack = append(stack, e)
+		case xml.EndElement:
+			stack = stack[:len(stack)-1]
+		case xml.CharData:
+			at.text = append(at.text, t...)
+		case xml.Directive:
+			return nil, faultf("MalformedXML", "A document type is not accepted.")
+		}
+	}
+	if len(top.children) == 0 {
 		return nil, faultf("MalformedXML", "The request has no body; it must be a %s.", root)
-	case top.name != root:
-		return nil, invalidInput("Invalid XML ; the element '%s' was found, expected '%s'", top.name, root)
 	}
-	return top, nil
+	if e := top.children[0]; e.name == root {
+		return e, nil
+	}
+	return nil, invalidInput("Invalid XML ; the element '%s' was found, expected '%s'", top.children[0].name, root)
+}
+
+// hasLongTag reports whether any tag, or what else begins with "<", is too long.
+func hasLongTag(body []byte) bool {
+	for {
+		begin := bytes.IndexByte(body, '<')
+		if begin < 0 {
+			return false
+		}
+		body = body[begin:]
+		end := bytes.IndexByte(body[:min(len(body), maxTag)], '>')
+		if end < 0 {
+			return len(body) > maxTag
+		}
+		body = body[end:]
+	}
 }
 
 // child returns the only child with a name; nil: there is none.
@@ -35,7 +112,7 @@ func (e *element) child(name string) *element {
 	if e == nil {
 		return nil
 	}
-	for c := e.first; c != nil; c = c.next {
+	for _, c := range e.children {
 		if c.name == name {
 			c.used = true
 			return c
@@ -51,7 +128,7 @@ func (e *element) list(name, item string) []*element {
 		return nil
 	}
 	var out []*element
-	for i := c.first; i != nil; i = i.next {
+	for _, i := range c.children {
 		if i.name == item {
 			i.used = true
 			out = append(out, i)
@@ -66,7 +143,7 @@ func (e *element) value(name string) (s string, ok bool) {
 	if c == nil {
 		return "", false
 	}
-	return c.text, true
+	return string(c.text), true
 }
 
 // required returns the text of a child that must be there.
@@ -82,7 +159,7 @@ func (e *element) rest() error {
 	if e == nil {
 		return nil
 	}
-	for c := e.first; c != nil; c = c.next {
+	for _, c := range e.children {
 		if !c.used {
 			return invalidInput("Invalid XML ; the element '%s' is not offered here, or there are two of it in '%s'", c.name, e.name)
 		}

@@ -298,7 +298,7 @@ func (s *Server) listTagsForResources(q *request) (any, error) {
 		Sets []xmlTags `xml:"ResourceTagSets>ResourceTagSet"`
 	}
 	for _, id := range ids {
-		z, err := s.zone(q, strings.TrimSpace(id.text))
+		z, err := s.zone(q, strings.TrimSpace(string(id.text)))
 		if err != nil {
 			return nil, err
 		}
@@ -335,7 +335,7 @@ func (s *Server) changeTagsForResource(q *request) (any, error) {
 	}
 	var remove []string
 	for _, e := range root.list("RemoveTagKeys", "Key") {
-		remove = append(remove, e.text)
+		remove = append(remove, string(e.text))
 	}
 	if err := root.rest(); err != nil {
 		return nil, err
