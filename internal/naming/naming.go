@@ -1,6 +1,5 @@
-// Package naming converts addresses and prefixes into reverse names and zones, and back. For a
-// prefix it has the records that the owner of the addresses needs in the parent zone: NS, glue,
-// and the CNAMEs of classless zones (RFC 2317).
+// Package naming converts addresses and prefixes into reverse names and zones, and back.
+// Package handover makes the records of the parent zone from the result.
 package naming
 
 import (
@@ -14,27 +13,18 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// Options have the input for the records of the parent zone.
-type Options struct {
-	Servers []config.NameServer // of the zones; nil: those of the configuration
-	Config  *config.Config      // nil: none. It may also have the name of a zone
-}
-
-// of returns the name servers of a prefix, and the name of its zone in the configuration, if
-// it has that zone.
-func (o *Options) of(p netip.Prefix) (servers []config.NameServer, apex dname.Name) {
-	if o.Config != nil {
-		servers = o.Config.Defaults.NameServers
-		for i := range o.Config.Zones {
-			if z := &o.Config.Zones[i]; z.Prefix.IsValid() && z.Prefix.Masked() == p {
-				servers, apex = z.NameServers, z.Name
-			}
+// apexOf returns the name that the configuration has for the zone of a prefix, or nil. Without a
+// configuration there is none.
+func apexOf(p netip.Prefix, c *config.Config) dname.Name {
+	if c == nil {
+		return nil
+	}
+	for i := range c.Zones {
+		if z := &c.Zones[i]; z.Prefix.IsValid() && z.Prefix.Masked() == p {
+			return z.Name
 		}
 	}
-	if o.Servers != nil {
-		servers = o.Servers
-	}
-	return servers, apex
+	return nil
 }
 
 // Naming is an address or a prefix with its reverse names.
@@ -43,12 +33,10 @@ type Naming struct {
 	Kind    string       `json:"kind"` // address, prefix
 	Address *netip.Addr  `json:"address,omitempty"`
 	Prefix  netip.Prefix `json:"prefix"`
-	Name    string       `json:"name,omitempty"`  // the reverse name; none for a prefix of several zones
-	Zones   []string     `json:"zones,omitempty"` // of the prefix, or possible ones of the address, the longest first
+	Name    dname.Name   `json:"name,omitempty"`  // the reverse name; none for a prefix of several zones
+	Zones   []dname.Name `json:"zones,omitempty"` // of the prefix, or possible ones of the address, the longest first
 	Styles  []styled     `json:"styles,omitempty"`
-	Parent  string       `json:"parent,omitempty"` // the parent zone
-	Records []string     `json:"records,omitempty"`
-	Short   string       `json:"short,omitempty"` // the CNAMEs as a $GENERATE line
+	Parent  dname.Name   `json:"parent,omitempty"` // the zone of the next shorter boundary; none for the trees themselves
 	Notes   []string     `json:"notes,omitempty"`
 
 	decided string // where the name of a classless zone comes from; empty: not decided
@@ -56,12 +44,13 @@ type Naming struct {
 
 // styled is the name of a classless prefix in one style.
 type styled struct {
-	Style string `json:"style"`
-	Name  string `json:"name"`
+	Style string     `json:"style"`
+	Name  dname.Name `json:"name"`
 }
 
-// Describe reads an address, a prefix or a reverse name.
-func Describe(input string, o *Options) (*Naming, error) {
+// Describe reads an address, a prefix or a reverse name. The configuration, which may be nil, can
+// have a name for the zone of a prefix.
+func Describe(input string, c *config.Config) (*Naming, error) {
 	if p, err := netip.ParsePrefix(input); err == nil {
 		r := &Naming{Input: input}
 		if m := p.Masked(); m != p {
@@ -71,7 +60,7 @@ func Describe(input string, o *Options) (*Naming, error) {
 		if p.Addr().Is4In6() {
 			return nil, fmt.Errorf("prefix %s: IPv4-mapped addresses have no reverse zones; write the IPv4 prefix", input)
 		}
-		return r.prefix(p, nil, o), nil
+		return r.prefix(p, nil, c), nil
 	}
 	if a, err := netip.ParseAddr(input); err == nil {
 		if a.Zone() != "" {
@@ -87,10 +76,10 @@ func Describe(input string, o *Options) (*Naming, error) {
 		return (&Naming{Input: input}).address(a), nil
 	}
 	if p, ok := dname.ToPrefix(n); ok {
-		return (&Naming{Input: input}).prefix(p, nil, o), nil
+		return (&Naming{Input: input}).prefix(p, nil, c), nil
 	}
 	if p, ok := dname.ToClassless(n); ok {
-		return (&Naming{Input: input}).prefix(p, n, o), nil
+		return (&Naming{Input: input}).prefix(p, n, c), nil
 	}
 	if a, ok := addressBelow(n); ok {
 		r := (&Naming{Input: input}).address(a)
@@ -150,104 +139,59 @@ func looksNumeric(s string) bool { return strings.Trim(s, "0123456789./:") == ""
 func (r *Naming) address(a netip.Addr) *Naming {
 	r.Kind, r.Address = "address", &a
 	r.Prefix = netip.PrefixFrom(a, a.BitLen())
-	r.Name = dname.FromAddr(a).String()
+	r.Name = dname.FromAddr(a)
 	lengths := []int{32, 24, 16}
 	if a.Is6() {
 		lengths = []int{64, 56, 48, 32}
 	}
 	for _, bits := range lengths {
 		n, _ := dname.FromPrefix(netip.PrefixFrom(a, bits).Masked()) // all on a boundary
-		r.Zones = append(r.Zones, n.String())
+		r.Zones = append(r.Zones, n)
 	}
 	return r
 }
 
-// placeholders returns names to use if no name servers are known.
-func placeholders() []config.NameServer {
-	return []config.NameServer{{Name: dname.MustParse("ns1.example.")}, {Name: dname.MustParse("ns2.example.")}}
-}
-
-// delegate adds the records that delegate the zone n to the servers: NS, and glue for the
-// servers with names in the zone itself (RFC 9471).
-func (r *Naming) delegate(n dname.Name, servers []config.NameServer) {
-	for _, s := range servers {
-		r.Records = append(r.Records, fmt.Sprintf("%v NS %v", n, s.Name))
-	}
-	for _, s := range servers {
-		if !s.Name.IsAtOrBelow(n) {
-			continue
-		}
-		for _, a := range s.Addresses {
-			typ := "A"
-			if a.Is6() {
-				typ = "AAAA"
-			}
-			r.Records = append(r.Records, fmt.Sprintf("%v %s %v", s.Name, typ, a))
-		}
-		if len(s.Addresses) == 0 {
-			r.Notes = append(r.Notes, fmt.Sprintf("%v is in the zone itself, so that the parent zone needs its addresses; give them under `nameservers` in the configuration", s.Name))
-		}
-	}
-}
-
 // prefix fills in the result for a prefix; given is the name of a classless one, or nil.
-func (r *Naming) prefix(p netip.Prefix, given dname.Name, o *Options) *Naming {
+func (r *Naming) prefix(p netip.Prefix, given dname.Name, c *config.Config) *Naming {
 	r.Kind, r.Prefix = "prefix", p
-	ns, apex := o.of(p)
+	apex := apexOf(p, c)
 	switch {
 	case given != nil:
 		apex, r.decided = given, "as given"
 	case apex != nil:
 		r.decided = "by the configuration"
 	}
-	if len(ns) == 0 {
-		ns = placeholders()
-		r.Notes = append(r.Notes, "ns1.example. and ns2.example. are placeholders; give your name servers by --ns")
-	}
 	if dname.IsClassless(p) {
-		return r.classless(p, ns, apex)
+		return r.classless(p, apex)
 	}
 	for _, part := range dname.Split(p) {
 		n, _ := dname.FromPrefix(part) // Split gives boundaries only
-		r.Zones = append(r.Zones, n.String())
-		r.delegate(n, ns)
+		r.Zones = append(r.Zones, n)
 	}
 	if len(r.Zones) == 1 {
 		r.Name = r.Zones[0]
 	}
-	if above := dname.Boundary(p); above.Bits() > 0 || above != p {
+	if above := dname.Boundary(p); above.Bits() > 0 || above != p { // nothing delegates in-addr.arpa and ip6.arpa to operators
 		if above == p {
 			above = dname.Boundary(netip.PrefixFrom(p.Addr(), p.Bits()-1))
 		}
-		n, _ := dname.FromPrefix(above)
-		r.Parent = n.String()
-	} else {
-		r.Records = nil // in-addr.arpa and ip6.arpa are not delegated to operators
+		r.Parent, _ = dname.FromPrefix(above)
 	}
 	return r
 }
 
 // classless fills in the result for a part of a /24; apex is the name of its zone, or nil
 // for the default.
-func (r *Naming) classless(p netip.Prefix, ns []config.NameServer, apex dname.Name) *Naming {
+func (r *Naming) classless(p netip.Prefix, apex dname.Name) *Naming {
 	for _, s := range []dname.Style{dname.Range, dname.Slash, dname.RFC4183} {
-		r.Styles = append(r.Styles, styled{s.String(), dname.FromClassless(p, s).String()})
+		r.Styles = append(r.Styles, styled{s.String(), dname.FromClassless(p, s)})
 	}
 	if apex == nil {
 		apex = dname.FromClassless(p, dname.Range)
 	}
-	r.Name = apex.String()
-	r.Zones = []string{r.Name}
-	parent, _ := dname.FromPrefix(dname.Boundary(p)) // a boundary has a name
-	r.Parent = parent.String()
-	r.delegate(apex, ns)
-	for a := p.Addr(); a.IsValid() && p.Contains(a); a = a.Next() {
-		n := dname.FromAddr(a)
-		target, _ := apex.Prepend(n.Label()) // there is always room for an octet
-		r.Records = append(r.Records, fmt.Sprintf("%v CNAME %v", n, target))
-	}
-	first := int(p.Addr().As4()[3])
-	r.Short = fmt.Sprintf("$GENERATE %d-%d $.%v CNAME $.%v", first, first+1<<(32-p.Bits())-1, parent, apex)
+	r.Name = apex
+	r.Zones = []dname.Name{apex}
+	r.Parent, _ = dname.FromPrefix(dname.Boundary(p)) // a boundary has a name
 	return r
 }
 
@@ -256,10 +200,17 @@ func (r *Naming) Print(out io.Writer) error {
 	w := bufio.NewWriter(out)
 	if r.Kind == "address" {
 		fmt.Fprintf(w, "address  %v\nname     %s\n", r.Address, r.Name)
-		fmt.Fprintf(w, "in zone  %s\n", strings.Join(r.Zones, "\n      or "))
+		printList(w, "in zone  ", "      or ", r.Zones)
 		r.printNotes(w)
 		return w.Flush()
 	}
+	r.PrintZones(w)
+	r.printNotes(w)
+	return w.Flush()
+}
+
+// PrintZones writes a prefix with its zones.
+func (r *Naming) PrintZones(w io.Writer) {
 	fmt.Fprintf(w, "prefix   %v\n", r.Prefix)
 	switch {
 	case len(r.Styles) > 0:
@@ -277,19 +228,16 @@ func (r *Naming) Print(out io.Writer) error {
 	case len(r.Zones) == 1:
 		fmt.Fprintf(w, "zone     %s\n", r.Zones[0])
 	default:
-		fmt.Fprintf(w, "zones    %s\n", strings.Join(r.Zones, "\n         "))
+		printList(w, "zones    ", "         ", r.Zones)
 	}
-	if len(r.Records) > 0 {
-		fmt.Fprintf(w, "\nFor the zone above, %s, at the owner of the addresses:\n\n", r.Parent)
-		for _, rec := range r.Records {
-			fmt.Fprintf(w, "    %s\n", rec)
-		}
+}
+
+// printList prints names under each other, after the first and the other heads.
+func printList(w io.Writer, head, other string, names []dname.Name) {
+	for _, n := range names {
+		fmt.Fprintf(w, "%s%s\n", head, n)
+		head = other
 	}
-	if r.Short != "" {
-		fmt.Fprintf(w, "\nThe CNAMEs in one line, for a master file:\n\n    %s\n", r.Short)
-	}
-	r.printNotes(w)
-	return w.Flush()
 }
 
 func (r *Naming) printNotes(w io.Writer) {

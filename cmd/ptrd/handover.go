@@ -1,0 +1,88 @@
+package main
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/handover"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/spf13/cobra"
+)
+
+func newHandover(g *globals) *cobra.Command {
+	var servers []string
+	var q handover.Request
+	var keys []string
+	for _, o := range handover.Owners() {
+		keys = append(keys, o.Key)
+	}
+	cmd := &cobra.Command{
+		Use:   "handover ZONE|PREFIX",
+		Short: "Print what the owner of the addresses needs to delegate a zone",
+		Long: `handover prints what the owner of the addresses, a registry or a provider, needs to
+delegate the zones of a prefix to your name servers: NS records, glue, and for IPv4 prefixes
+longer than /24 the CNAME records. With --for it prints an object, a form or a mail.
+
+The name servers are those given by --ns, otherwise those of the configuration, which can
+also have a name for the zone of a prefix.`,
+		Example: `  ptrd handover 203.0.113.0/24
+  ptrd handover 203.0.113.64/26 --ns ns1.example.com --ns ns2.example.net --for isp
+  ptrd handover 2001:db8:77::/48 --for ripe`,
+		Args:              exactly(1, "a zone or a prefix"),
+		ValidArgsFunction: g.completeZone,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			q.Input = args[0]
+			for _, s := range servers {
+				ns, err := nameServer(s)
+				if err != nil {
+					return err
+				}
+				q.Servers = append(q.Servers, ns)
+			}
+			for _, key := range q.For {
+				if _, err := handover.OwnerOf(key); err != nil {
+					return usagef("--for: %v", err)
+				}
+			}
+			if path, err := g.path(); err == nil {
+				if q.Config, err = config.Load(path); err != nil {
+					return err
+				}
+			}
+			r, err := handover.Make(cmd.Context(), &q)
+			if err != nil {
+				return err
+			}
+			return g.show(cmd, r)
+		},
+	}
+	g.addJSON(cmd)
+	f := cmd.Flags()
+	f.StringArrayVar(&servers, "ns", nil, "`NAME[=ADDRESS,...]` of a name server, with its addresses if its name is in the zone; may be repeated (default: those of the configuration)")
+	f.StringSliceVar(&q.For, "for", nil, "print the document for `OWNER`: "+strings.Join(keys, ", ")+"; may be repeated")
+	_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(keys, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	return cmd
+}
+
+// nameServer reads a value of --ns.
+func nameServer(s string) (ns config.NameServer, err error) {
+	name, list, hasAddresses := strings.Cut(s, "=")
+	if _, err := netip.ParseAddr(name); err == nil {
+		return ns, usagef("--ns %q is an address; NS records have the name of a server, such as ns1.example.com", s)
+	}
+	if ns.Name, err = dname.Parse(name); err != nil {
+		return ns, usagef("--ns %q is not a name: %v", name, err)
+	}
+	if !hasAddresses {
+		return ns, nil
+	}
+	for text := range strings.SplitSeq(list, ",") {
+		a, err := netip.ParseAddr(text)
+		if err != nil || a.Zone() != "" {
+			return ns, usagef("--ns %q: %q is not an address; write NAME=ADDRESS, with commas between addresses", s, text)
+		}
+		ns.Addresses = append(ns.Addresses, a.Unmap())
+	}
+	return ns, nil
+}
