@@ -25,7 +25,7 @@ STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI    = $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: help run build test test-bench check lint vet fmt race fuzz bench benchcmp cross test-386 clean
-.PHONY: bench-peers bench-growth bench-generators bench-instructions bench-updates bench-transfers bench-latency bench-route53 bench-floods bench-mixed mixed-load compare
+.PHONY: bench-peers bench-growth bench-generators bench-instructions bench-updates bench-transfers bench-latency bench-route53 bench-floods bench-mixed mixed-load compare lab lab-down
 
 help:
 	@echo 'run       build, and serve config.example.yaml'
@@ -44,6 +44,7 @@ help:
 	@echo 'mixed-load, bench-mixed'
 	@echo '          honest and hostile clients together for MIXED ($(MIXED)): leaks and races; latencies'
 	@echo 'cross     builds for other systems, and vets for some: CROSS="linux/arm …"'
+	@echo 'lab       a small internet in network namespaces, until ctrl-C: PROVIDER=bind|nsd|knot'
 	@echo 'test-386  tests of some packages on a 32-bit processor'
 	@echo 'fmt       gofmt'
 
@@ -157,6 +158,16 @@ cross:
 # tests without an emulator.
 test-386:
 	CGO_ENABLED=0 GOARCH=386 $(GO) test -short ./zone ./zone/dname ./zone/journal ./server/wire
+
+# Root, arpa, a registry, a provider, a customer with ptrd, a resolver and a client, each in a
+# network namespace. Needs iproute2, NSD, Knot DNS, BIND and unbound. The program is built, and
+# not run by `go run`, so that signals reach it.
+PROVIDER ?= bind
+lab: build
+	@dir=$$(mktemp -d) && trap 'rm -rf '$$dir EXIT && $(GO) build -o $$dir/netlab ./internal/netlab/cmd && \
+		$$dir/netlab -provider $(PROVIDER)
+lab-down:
+	@$(GO) run ./internal/netlab/cmd down
 
 clean:
 	rm -rf ptrd dist

@@ -67,7 +67,7 @@ func Package(program string) string {
 		return "knot-dnsutils"
 	case "ip":
 		return "iproute2"
-	case "unshare":
+	case "unshare", "nsenter":
 		return "util-linux"
 	case "node":
 		return "nodejs"

@@ -1,0 +1,82 @@
+package netlab
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// addrs returns the addresses that host n of network of the lab has.
+func addrs(network, n int) []netip.Addr {
+	return []netip.Addr{
+		netip.MustParseAddr(fmt.Sprintf("11.%d.0.%d", network, n)),
+		netip.MustParseAddr(fmt.Sprintf("2e00:%d::%d", network, n)),
+	}
+}
+
+// Client is the host that people and tests ask from. It is in the namespaces of the first
+// process.
+const Client = "client"
+
+// customerConfig is ptrd's, as a customer writes it.
+const customerConfig = `state_dir: state
+defaults:
+  nameservers: [ns1.customer.example, ns2.customer.example]
+  transfer:
+    allow: [11.6.0.53, "2e00:6::53"]
+    notify: ["11.6.0.53:53"]
+zones:
+  - prefix: 11.4.7.0/24
+    ptr:
+      11.4.7.25: mail.customer.example
+      11.4.7.53: ns1.customer.example
+  - prefix: 2e00:4:7::/48
+    ptr:
+      2e00:4:7::25: mail.customer.example
+      2e00:4:7::53: ns1.customer.example
+`
+
+// Base returns the scenario that others begin with. The provider has 11.4.0.0/16 and
+// 2e00:4::/32 from the registry, and gives the customer 11.4.7.0/24 and 2e00:4:7::/48. The
+// customer's zones are served by hosts "ns1", ptrd, and "ns2", NSD.
+//
+// The addresses look global to every tool, but lead nowhere outside the lab: the first octet
+// is of a network that is not announced, and 2e00::/7 is unassigned.
+func Base(provider string) *Scenario {
+	pair := func(domain string, network int) []Name {
+		return []Name{{Name: "ns1." + domain, Addrs: addrs(network, 53)}, {Name: "ns2." + domain, Addrs: addrs(network, 54)}}
+	}
+	names := func(domain string) []string { return []string{"ns1." + domain, "ns2." + domain} }
+	customer := names("customer.example.")
+	zone := func(host, domain, apex string) Zone {
+		return Zone{Apex: apex, Hosts: []string{host}, NS: names(domain)}
+	}
+	return &Scenario{
+		Hosts: []Host{
+			{Name: Client, About: "where you are: dig, ptrd, zonemaster-cli", Names: []Name{{Name: "client.isp.example.", Addrs: addrs(4, 99)}}},
+			{Name: "root", About: "the root, arpa and example", Software: "nsd", Names: pair("root.example.", 0)},
+			{Name: "arpa", About: "in-addr.arpa and ip6.arpa", Software: "knot", Names: pair("arpa.example.", 1)},
+			{Name: "registry", About: "a registry, with 11.0.0.0/8 and 2e00::/16", Software: "nsd", Names: pair("registry.example.", 2)},
+			{Name: "isp", About: "the provider, with 11.4.0.0/16 and 2e00:4::/32", Software: provider, Names: pair("isp.example.", 4)},
+			{Name: "resolver", About: "a resolver, not related to the customer", Software: "unbound", Names: []Name{{Name: "resolver.example.", Addrs: addrs(9, 53)}}},
+			{Name: "hoster", About: "the forward zone customer.example", Software: "nsd", Names: pair("hoster.example.", 5)},
+			{Name: "ns1", About: "the customer's ptrd", Software: "ptrd", Config: customerConfig, Names: []Name{
+				{Name: customer[0], Addrs: []netip.Addr{netip.MustParseAddr("11.4.7.53"), netip.MustParseAddr("2e00:4:7::53")}}}},
+			{Name: "ns2", About: "the customer's second name server, elsewhere", Software: "nsd", Names: []Name{{Name: customer[1], Addrs: addrs(6, 53)}}},
+		},
+		Zones: []Zone{
+			zone("root", "root.example.", "."),
+			zone("root", "root.example.", "arpa."),
+			zone("root", "root.example.", "example."),
+			zone("arpa", "arpa.example.", "in-addr.arpa."),
+			zone("arpa", "arpa.example.", "ip6.arpa."),
+			zone("registry", "registry.example.", "11.in-addr.arpa."),
+			zone("registry", "registry.example.", "0.0.e.2.ip6.arpa."),
+			zone("isp", "isp.example.", "4.11.in-addr.arpa."),
+			zone("isp", "isp.example.", "4.0.0.0.0.0.e.2.ip6.arpa."),
+			zone("isp", "isp.example.", "isp.example."),
+			{Apex: "customer.example.", Hosts: []string{"hoster"}, NS: names("hoster.example."), Records: "mail A 11.4.7.25\nmail AAAA 2e00:4:7::25\n@ MX 10 mail\n"},
+			{Apex: "7.4.11.in-addr.arpa.", Hosts: []string{"ns1"}, Secondaries: []string{"ns2"}, NS: customer},
+			{Apex: "7.0.0.0.4.0.0.0.0.0.e.2.ip6.arpa.", Hosts: []string{"ns1"}, Secondaries: []string{"ns2"}, NS: customer},
+		},
+	}
+}
