@@ -162,6 +162,49 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+// TestChange: a catalog that is changed by some members is the one that is built of all.
+func TestChange(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	apex := name("catalog.example.")
+	there := map[string]Member{}
+	z := build(apex, nil, 7, nil)
+	for n := range 200 {
+		var add []Member
+		var gone []dname.Name
+		for _, i := range rng.Perm(20)[:1+rng.IntN(4)] {
+			m := Member{Apex: name(fmt.Sprintf("%d.example.", i))}
+			key := m.Apex.Key()
+			old, has := there[key]
+			switch {
+			case has && rng.IntN(2) == 0:
+				gone = append(gone, m.Apex)
+				delete(there, key)
+				continue
+			case has:
+				m = old // it is listed already
+			case rng.IntN(2) == 0:
+				m.Groups, m.Owner = []string{"a", "b"}, name("other.example.")
+			}
+			add = append(add, m)
+			there[key] = m
+		}
+		c, err := Change(z, add, gone, time.Unix(8, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c != nil {
+			next, err := z.Apply(c.Steps[0].Changeset)
+			if err != nil || next.Digest() != c.Zone.Digest() || !z.Serial().Before(c.Zone.Serial()) {
+				t.Fatalf("%d: %v, serial %d after %d", n, err, c.Zone.Serial(), z.Serial())
+			}
+			z = c.Zone
+		}
+		if want := build(apex, slices.Collect(maps.Values(there)), z.Serial(), nil); want.Digest() != z.Digest() {
+			t.Fatalf("%d: not what is built", n)
+		}
+	}
+}
+
 const wantLabel = "otbaa0o3ta9702m2bfj1n745tc"
 
 func TestFits(t *testing.T) {

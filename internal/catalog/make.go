@@ -53,13 +53,6 @@ func build(name dname.Name, members []Member, serial zone.Serial, pause func()) 
 	add := func(owner dname.Name, t rr.Type, data []byte) {
 		b.Add(zone.Record{Owner: owner, Type: t, Data: data})
 	}
-	below := func(n dname.Name, label []byte) dname.Name {
-		n, err := n.Prepend(label)
-		if err != nil {
-			panic(fmt.Sprintf("catalog: %q does not fit below %v: %v", label, name, err))
-		}
-		return n
-	}
 	nobody := dname.MustParse("invalid.") // §4: no address is asked for
 	soa := append(bytes.Clone(nobody), nobody...)
 	for _, n := range [...]uint32{uint32(serial), refresh, retry, expire, 0} {
@@ -68,16 +61,9 @@ func build(name dname.Name, members []Member, serial zone.Serial, pause func()) 
 	add(name, rr.TypeSOA, soa)
 	add(name, rr.TypeNS, nobody)
 	add(below(name, labelVersion), rr.TypeTXT, versionData)
-	zones := below(name, labelZones)
 	for i := range members {
-		m := &members[i]
-		node := below(zones, []byte(Label(m.Apex)))
-		add(node, rr.TypePTR, m.Apex)
-		for _, g := range m.Groups {
-			add(below(node, labelGroup), rr.TypeTXT, append([]byte{byte(len(g))}, g...))
-		}
-		if m.Owner != nil {
-			add(below(node, labelCoo), rr.TypePTR, m.Owner)
+		for _, r := range members[i].records(name) {
+			b.Add(r)
 		}
 	}
 	z, findings := b.Build()
@@ -85,4 +71,31 @@ func build(name dname.Name, members []Member, serial zone.Serial, pause func()) 
 		panic(fmt.Sprintf("catalog: %v cannot be built: %v", name, findings))
 	}
 	return z
+}
+
+// below returns the name with a label added, which fits into the names of a catalog.
+func below(n dname.Name, label []byte) dname.Name {
+	longer, err := n.Prepend(label)
+	if err != nil {
+		panic(fmt.Sprintf("catalog: %q does not fit below %v: %v", label, n, err))
+	}
+	return longer
+}
+
+// node returns the node of a member in the catalog with this name.
+func node(name, apex dname.Name) dname.Name {
+	return below(below(name, labelZones), []byte(Label(apex)))
+}
+
+// records returns the records of a member in the catalog with this name.
+func (m *Member) records(name dname.Name) []zone.Record {
+	node := node(name, m.Apex)
+	list := []zone.Record{{Owner: node, Type: rr.TypePTR, Data: m.Apex}}
+	for _, g := range m.Groups {
+		list = append(list, zone.Record{Owner: below(node, labelGroup), Type: rr.TypeTXT, Data: append([]byte{byte(len(g))}, g...)})
+	}
+	if m.Owner != nil {
+		list = append(list, zone.Record{Owner: below(node, labelCoo), Type: rr.TypePTR, Data: m.Owner})
+	}
+	return list
 }

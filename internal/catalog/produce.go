@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // Produced is a catalog that we make.
@@ -179,4 +182,39 @@ func (p *Producer) serial(name dname.Name, base *zone.Zone, content zone.Digest,
 		return s, true, nil
 	}
 	return s.Next(now.Unix()), false, nil
+}
+
+// Change returns the change of a catalog that we made, which lists some zones more and others
+// no longer, at the cost of these zones; nil: it does so already.
+func Change(base *zone.Zone, add []Member, gone []dname.Name, now time.Time) (*zone.Change, error) {
+	name := base.Apex()
+	c := &zone.Changeset{Apex: name, From: base.Serial(), To: base.Serial().Next(now.Unix())}
+	for _, apex := range gone {
+		at := node(name, apex)
+		for _, owner := range []dname.Name{at, below(at, labelGroup), below(at, labelCoo)} {
+			for set := range base.RRsets(owner) {
+				for _, data := range values(base, owner, set.Type) {
+					c.Removed = append(c.Removed, zone.Record{Owner: owner, Type: set.Type, TTL: set.TTL, Data: data})
+				}
+			}
+		}
+	}
+	for i := range add {
+		if len(values(base, node(name, add[i].Apex), rr.TypePTR)) == 0 {
+			c.Added = append(c.Added, add[i].records(name)...)
+		}
+	}
+	if len(c.Removed)+len(c.Added) == 0 {
+		return nil, nil
+	}
+	soa := zone.Record{Owner: name, Type: rr.TypeSOA, Data: values(base, name, rr.TypeSOA)[0]}
+	next := soa
+	next.Data = bytes.Clone(soa.Data)
+	binary.BigEndian.PutUint32(next.Data[len(next.Data)-20:], uint32(c.To))
+	c.Removed, c.Added = append([]zone.Record{soa}, c.Removed...), append([]zone.Record{next}, c.Added...)
+	z, err := base.Apply(c)
+	if err != nil {
+		return nil, err
+	}
+	return &zone.Change{Zone: z, Apex: name, Base: base, Steps: []zone.Step{{Changeset: c, Source: sourceProducer, At: now.UnixMilli()}}}, nil
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/ptrd/ptrd/zone/dname"
@@ -142,17 +143,22 @@ func (v value) groups() (list []string) {
 	return list
 }
 
-// Members returns the zones that our own catalog lists, in the order of the configuration,
-// each with the last entry that selects it. Catalogs are not members.
-func (c *Catalog) Members(zones []Zone) (list []CatalogMember) {
+// Members returns the zones that our own catalog lists, of the configuration and of hosted
+// ones, each with the last entry that selects it. Catalogs are not members.
+func (c *Catalog) Members(zones []Zone, hosted []dname.Name) (list []CatalogMember) {
 	x := c.index()
-	for i := range zones {
-		z := &zones[i]
-		for _, apex := range z.Apexes {
-			if found := x.holding(apex, z.Prefix); len(found) > 0 {
-				list = append(list, CatalogMember{apex, &c.Entries[slices.Max(found)]})
-			}
+	add := func(apex dname.Name, prefix netip.Prefix) {
+		if found := x.holding(apex, prefix); len(found) > 0 {
+			list = append(list, CatalogMember{apex, &c.Entries[slices.Max(found)]})
 		}
+	}
+	for i := range zones {
+		for _, apex := range zones[i].Apexes {
+			add(apex, zones[i].Prefix)
+		}
+	}
+	for _, apex := range hosted {
+		add(apex, netip.Prefix{})
 	}
 	return list
 }
@@ -166,7 +172,8 @@ func (c *Catalog) index() *rangeIndex {
 }
 
 // checkCatalogs reports conflicts between catalogs, and between catalogs and zones.
-func (d *document) checkCatalogs(catalogs []Catalog, zones []Zone) {
+func (d *document) checkCatalogs(cfg *Config) {
+	catalogs, zones := cfg.Catalogs, cfg.Zones
 	if len(catalogs) == 0 {
 		return
 	}
@@ -188,8 +195,13 @@ func (d *document) checkCatalogs(catalogs []Catalog, zones []Zone) {
 		if other, twice := names.add(c.Name.Key(), c, &d.steps); twice {
 			d.report(c.Pos, c.Path, "the catalog %v is in %s already (%v); merge the two, or remove one", c.Name, other.Path, other.Pos)
 		}
-		d.reportUnusedEntries(c, zones)
-		for _, m := range c.Members(zones) {
+		hosts := cfg.Listen.Route53 != nil // zones that are not known here
+		if !hosts {
+			d.reportUnusedEntries(c, zones)
+		} else if len(cfg.Route53.Transfer.Allow) == 0 && slices.ContainsFunc(c.Entries, func(e CatalogEntry) bool { return e.isAll() }) {
+			d.report(c.Pos, c.Path, "hosted zones are in the catalog, but `route53` allows no transfer; give it or `defaults` the `transfer` of the catalog, or list prefixes and names under `zones`")
+		}
+		for _, m := range c.Members(zones, nil) {
 			if z := taken[m.Apex.Key()]; len(z.Transfer.Allow) == 0 {
 				d.report(c.Pos, c.Path, "zone %v is in the catalog, but %s allows no transfer (%v); give the zone or `defaults` the `transfer` of the catalog", m.Apex, z.Path, z.Pos)
 				break // usually `defaults` lacks it, which concerns all zones

@@ -97,7 +97,7 @@ func (v value) config() *Config {
 	section.route53(&c.Route53, c.Listen.Route53, &c.Defaults)
 	v.doc.checkRoute53(c)
 	v.doc.checkZones(c.Zones)
-	v.doc.checkCatalogs(c.Catalogs, c.Zones)
+	v.doc.checkCatalogs(c)
 	return c
 }
 

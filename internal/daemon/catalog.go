@@ -22,7 +22,14 @@ type heldAt struct {
 
 // ownCatalogs plans the catalogs that we make. Those that would list too few of the zones
 // that they listed before stay as they are, unless it is confirmed.
-func (d *Daemon) ownCatalogs(cfg *config.Config, set *zone.Set, confirmed *confirmation) ([]zone.Change, []heldAt, error) {
+func (d *Daemon) ownCatalogs(zones *registry.Zones, set *zone.Set, confirmed *confirmation) ([]zone.Change, []heldAt, error) {
+	cfg := zones.Config()
+	var hosted []dname.Name
+	for z := range zones.All {
+		if isHosted(z) {
+			hosted = append(hosted, z.Apex)
+		}
+	}
 	var list []catalog.Produced
 	at := map[string]finding.Position{}
 	for i := range cfg.Catalogs {
@@ -34,9 +41,7 @@ func (d *Daemon) ownCatalogs(cfg *config.Config, set *zone.Set, confirmed *confi
 			return cfg.Reload.MaxShrink.StopsZones(before, after) && !confirmed.has(c.Name.Key())
 		}}
 		at[c.Name.Key()] = c.Pos
-		for _, m := range c.Members(cfg.Zones) {
-			p.Members = append(p.Members, catalog.Member{Apex: m.Apex, Groups: m.Entry.Groups, Owner: m.Entry.Owner})
-		}
+		p.Members = members(c, cfg, cfg.Zones, hosted)
 		list = append(list, p)
 	}
 	changes, stopped, err := d.producer.Plan(list, set, time.Now())
@@ -45,6 +50,38 @@ func (d *Daemon) ownCatalogs(cfg *config.Config, set *zone.Set, confirmed *confi
 		held = append(held, heldAt{Held{heldCatalog, h.Name, h.Before, h.After}, at[h.Name.Key()]})
 	}
 	return changes, held, err
+}
+
+// members returns those of some zones that our own catalog lists.
+func members(c *config.Catalog, cfg *config.Config, zones []config.Zone, hosted []dname.Name) (list []catalog.Member) {
+	if len(cfg.Route53.Transfer.Allow) == 0 {
+		hosted = nil // no secondary could have them
+	}
+	for _, m := range c.Members(zones, hosted) {
+		list = append(list, catalog.Member{Apex: m.Apex, Groups: m.Entry.Groups, Owner: m.Entry.Owner})
+	}
+	return list
+}
+
+// relist returns the changes of our own catalogs that list hosted zones more, and others no
+// longer.
+func relist(zones *registry.Zones, set *zone.Set, added, gone []dname.Name) (changes []zone.Change, err error) {
+	cfg := zones.Config()
+	for i := range cfg.Catalogs {
+		c := &cfg.Catalogs[i]
+		base := set.Get(c.Name)
+		if c.Follow != nil || base == nil || !base.IsAvailable() { // it waits for a confirmation
+			continue
+		}
+		change, err := catalog.Change(base, members(c, cfg, nil, added), gone, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		if change != nil {
+			changes = append(changes, *change)
+		}
+	}
+	return changes, nil
 }
 
 // serveClaims serves zones whose claim is new or changed, with the notes of their claims, and no

@@ -158,10 +158,11 @@ func (o owners) Owner(apex dname.Name) string {
 }
 
 // With implements [hosted.Owners].
-func (o owners) With(added, gone []dname.Name) func(*zone.Set) {
+func (o owners) With(set *zone.Set, added, gone []dname.Name) (catalogs []zone.Change, show func(*zone.Set), err error) {
 	now := o.d.registry.Load()
 	next := now.With(hostedZones(added), gone, now)
 	policy := *o.d.views.Load().Policy
 	next.SetPolicies(&policy, nil)
-	return func(set *zone.Set) { o.d.showWith(set, next, &policy) }
+	catalogs, err = relist(next, set, added, gone)
+	return catalogs, func(set *zone.Set) { o.d.showWith(set, next, &policy) }, err
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -247,4 +248,74 @@ func TestHostedZonesWithoutJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkListed(t, start(t, dir, hostedConfig))
+}
+
+// TestHostedInCatalog: hosted zones come and go in our own catalogs, by IXFR, and nothing changes at
+// a reload or restart. The limits of their history hold from their creation on.
+func TestHostedInCatalog(t *testing.T) {
+	const config = `
+listen: {dns: ["127.0.0.1:0"], route53: "127.0.0.1:0", admin: ""}
+state_dir: state
+rate_limit: {enabled: false}
+defaults: {nameservers: ns1.example.com, transfer: {allow: 127.0.0.1, notify_nameservers: false}}
+route53: {access_keys: [{id: AKIALAB, secret: secret}], history: {max_size: 65536}}
+zones: [{name: example.com}]
+catalogs:
+  - {name: all.example, zones: all, transfer: {allow: 127.0.0.1}}
+  - {name: lab.example, zones: [{zone: example.org, group: lab}], transfer: {allow: 127.0.0.1}}
+`
+	dir := shortDir(t)
+	l := start(t, dir, config)
+	serial := func(name string) uint32 {
+		return uint32(l.zones.Set().Get(dname.MustParse(name)).Serial())
+	}
+	changes := func(name string, from uint32) (n int) {
+		t.Helper()
+		list, err := transferred(l.dns, name, "", from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	lists := func(name string, want int) {
+		t.Helper()
+		if got, err := catalog.Read(l.zones.Set().Get(dname.MustParse(name)), 100); len(got) != want || err != nil {
+			t.Errorf("%s lists %v %v, want %d zones", name, got, err, want)
+		}
+	}
+	create := func(name string) string {
+		t.Helper()
+		z, _, err := l.hosted.CreateZone(&hosted.Creation{Apex: dname.MustParse(name), CallerReference: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return z.ID
+	}
+	before := serial("all.example")
+	lists("lab.example", 0)
+	id := create("www.example.org")
+	create("2.0.192.in-addr.arpa")
+	lists("all.example", 3)
+	lists("lab.example", 1)
+	if n := changes("all.example.", before); n > 8 { // by IXFR
+		t.Errorf("%d records", n)
+	}
+	before = serial("all.example")
+	for range 2 {
+		if o := l.reload(t); !o.OK() || len(o.Changed) > 0 || serial("all.example") != before {
+			t.Errorf("serial %d, was %d; %+v", serial("all.example"), before, o)
+		}
+		if err := l.stop(); err != nil {
+			t.Fatal(err)
+		}
+		l = start(t, dir, config)
+	}
+	if _, err := l.hosted.DeleteZone(id); err != nil {
+		t.Fatal(err)
+	}
+	lists("all.example", 2)
+	lists("lab.example", 0)
+	if limits := l.registry.Load().HistoryOf(dname.MustParse("2.0.192.in-addr.arpa")); limits == nil || limits.MaxSize != 65536 {
+		t.Errorf("limits of the history: %+v", limits)
+	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/journal"
 )
 
 // The causes of a reload. Only for the last does a client wait for the outcome.
@@ -143,7 +144,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	}
 	o.InForce = true
 	release()
-	d.journal.SetLimits(d.registry.Load().History())
+	d.journal.SetLimits(d.registry.Load().History(), func(apex dname.Name) *journal.Limits { return d.registry.Load().HistoryOf(apex) })
 	d.setHosted(cfg)
 	for _, err := range warnings {
 		o.Findings = append(o.Findings, finding.Finding{Rule: "after-reload", Text: err.Error()})
@@ -193,7 +194,7 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 			if plan, err = d.assembler.Assemble(ctx, cfg, with(set, others), how.Round); err != nil {
 				return nil, err
 			}
-			catalogs, held, err := d.ownCatalogs(cfg, set, how.confirmed)
+			catalogs, held, err := d.ownCatalogs(zones, set, how.confirmed)
 			if err != nil {
 				return nil, err
 			}

@@ -83,8 +83,10 @@ func (s *Store) placeSome(list []*placement) (rest []*placement) {
 				if len(p.batch.Changes)+len(p.batch.Notes) == 0 {
 					return nil, nil
 				}
-				p.show = s.o.Owners.With(p.added, p.gone)
-				return p.batch, nil
+				catalogs, show, err := s.o.Owners.With(set, p.added, p.gone)
+				p.show = show
+				p.batch.Changes = append(p.batch.Changes, catalogs...)
+				return p.batch, err
 			},
 			// A source that proposes for the new snapshot must find the zones of it here, or it
 			// would restore one that is deleted.

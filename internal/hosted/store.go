@@ -30,8 +30,9 @@ type Owners interface {
 	// Owner returns what makes the zone at apex, in words; empty: nothing does.
 	Owner(apex dname.Name) string
 	// With returns what shows a snapshot to which hosted zones were added, and from which
-	// others were removed. It is called in Propose of a commit, whose Show that is.
-	With(added, gone []dname.Name) (show func(*zone.Set))
+	// others were removed, and the changes of catalogs that list them. It is called in Propose
+	// of a commit for set, whose Show that is.
+	With(set *zone.Set, added, gone []dname.Name) (catalogs []zone.Change, show func(*zone.Set), err error)
 }
 
 // Options are what a Store needs.

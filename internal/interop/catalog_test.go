@@ -100,3 +100,83 @@ catalogs: [{name: cat.example, secondary: {primaries: %q}}]
 		})
 	}
 }
+
+// consumers are servers of other software that follow the catalog cat.example of a primary.
+var consumers = map[string]struct {
+	program string
+	config  func(dir string, addr, primary netip.AddrPort) []string
+}{
+	"bind": {"named", func(dir string, addr, primary netip.AddrPort) []string {
+		args := configBIND(dir, addr, nil)
+		path := filepath.Join(dir, "named.conf")
+		from := fmt.Sprintf("{ %s port %d; }", primary.Addr(), primary.Port())
+		mustWrite(dir, "named.conf", strings.Replace(mustRead(path), "options {\n", "options {\n\tcatalog-zones { zone \"cat.example\" default-masters "+from+" min-update-interval 0; };\n\tallow-notify { 127.0.0.1; };\n", 1))
+		appendTo(path, `zone "cat.example" { type secondary; primaries `+from+"; file \"cat.example.zone\"; };\n")
+		return args
+	}},
+	"knot": {"knotd", func(dir string, addr, primary netip.AddrPort) []string {
+		args := configKnot(dir, addr, nil)
+		if err := os.MkdirAll(filepath.Join(dir, "db"), 0o755); err != nil { // for its catalogs
+			panic(err)
+		}
+		text := strings.TrimSuffix(mustRead(filepath.Join(dir, "knot.conf")), "zone:\n")
+		text = strings.Replace(text, "template:\n", fmt.Sprintf("remote:\n  - id: p\n    address: %s@%d\nacl:\n  - id: p\n    address: 127.0.0.1\n    action: notify\ntemplate:\n", primary.Addr(), primary.Port()), 1)
+		text += "  - id: member\n    master: p\n    acl: p\n    zonefile-load: none\n"
+		mustWrite(dir, "knot.conf", text+"zone:\n  - domain: cat.example\n    master: p\n    acl: p\n    zonefile-load: none\n    catalog-role: interpret\n    catalog-template: member\n")
+		return args
+	}},
+}
+
+// TestHostedCatalog: BIND and Knot follow a catalog of ptrd, and serve hosted zones that are made
+// at run time, as long as they are there.
+func TestHostedCatalog(t *testing.T) {
+	for name, c := range consumers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			program, ptrd := peertest.Require(t, c.program, peertest.Catalogs), requireBinary(t)
+			dir, own := t.TempDir(), t.TempDir()
+			addr, primary, listen := freePort(t), freePort(t), freePort(t)
+			config := mustWrite(own, "ptrd.yaml", fmt.Sprintf(`
+listen: {dns: [%q], route53: %q, admin: ""}
+state_dir: state
+defaults: {nameservers: ns1.example.net, transfer: {allow: 127.0.0.0/8, notify: [%[3]q], notify_nameservers: false}}
+route53: {access_keys: [{id: %s, secret: %q}]}
+zones: []
+catalogs: [{name: cat.example, zones: all}]
+`, primary, listen, addr, apiKey, apiSecret))
+			s := startProcess(t, own, ptrd, "serve", "--config", config)
+			api := newAPIClient(listen, exchangeWait)
+			awaitThat(t, "the API answers", func() bool { return api.call("GET", "hostedzonecount", "", nil) == nil }, s)
+			create := func(name, reference string) string {
+				t.Helper()
+				id, err := api.create(name, reference)
+				if err != nil {
+					t.Fatalf("%v\n%s", err, s.log())
+				}
+				return id
+			}
+			const before, meanwhile = "2.0.192.in-addr.arpa.", "0/25.100.51.198.in-addr.arpa."
+			create(before, "1")
+			peer := startProcess(t, dir, program, c.config(dir, addr, primary)...)
+			await := func(zone string, isThere bool) {
+				t.Helper()
+				awaitThat(t, fmt.Sprintf("%s is there: %v", zone, isThere), func() bool { return serialAt(addr, zone) != 0 == isThere }, s, peer)
+			}
+			await(before, true)
+			id := create(meanwhile, "2")
+			await(meanwhile, true)
+			if _, err := api.change(id, []apiEdit{{"CREATE", apiSet{"5." + meanwhile, "PTR", 300, []string{"mail.example.com"}}}}); err != nil {
+				t.Fatal(err)
+			}
+			awaitThat(t, "the change is there", func() bool { return serialAt(addr, meanwhile) == serialAt(primary, meanwhile) }, s, peer)
+			if _, err := api.change(id, []apiEdit{{"DELETE", apiSet{"5." + meanwhile, "PTR", 300, []string{"mail.example.com"}}}}); err != nil {
+				t.Fatal(err)
+			}
+			if err := api.call("DELETE", "hostedzone/"+id, "", nil); err != nil {
+				t.Fatal(err)
+			}
+			await(meanwhile, false)
+			await(before, true)
+		})
+	}
+}

@@ -199,6 +199,9 @@ func (z *Zones) Item(apex dname.Name) *config.Zone {
 	return nil
 }
 
+// Config returns the configuration that the zones are compiled from.
+func (z *Zones) Config() *config.Config { return z.o.Config }
+
 // Followed returns the catalogs of other servers, in the order of the configuration.
 func (z *Zones) Followed() (list []*config.Catalog) {
 	for i := range z.o.Config.Catalogs {

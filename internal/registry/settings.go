@@ -229,16 +229,15 @@ func (z *Zones) Updates() *update.Policy {
 	return p
 }
 
-// History returns how much history is kept: of all zones, and of those that differ, by
-// dname.Name.Key of the apex.
-func (z *Zones) History() (all journal.Limits, own map[string]journal.Limits) {
-	own = map[string]journal.Limits{}
-	for one := range z.All {
-		if one.History != nil {
-			own[one.Apex.Key()] = *one.History
-		}
+// History returns how much history is kept of zones without settings of their own.
+func (z *Zones) History() journal.Limits { return z.limits(z.o.Config.Defaults.History) }
+
+// HistoryOf returns how much history is kept of the zone at apex; nil: see History.
+func (z *Zones) HistoryOf(apex dname.Name) *journal.Limits {
+	if one := z.Get(apex); one != nil {
+		return one.History
 	}
-	return z.limits(z.o.Config.Defaults.History), own
+	return nil
 }
 
 // Notified returns the servers that are notified of changes of the zone at apex; nil: none.

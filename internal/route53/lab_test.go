@@ -118,7 +118,9 @@ func (l *lab) start() {
 // Owner and With implement hosted.Owners.
 func (l *lab) Owner(apex dname.Name) string { return l.taken[apex.String()] }
 
-func (l *lab) With(_, _ []dname.Name) func(*zone.Set) { return func(*zone.Set) {} }
+func (l *lab) With(_ *zone.Set, _, _ []dname.Name) ([]zone.Change, func(*zone.Set), error) {
+	return nil, func(*zone.Set) {}, nil
+}
 
 // reply is what a client makes of a response.
 type reply struct {

@@ -27,22 +27,24 @@ var defaultLimits = Limits{MaxSize: 64 << 20, MaxAge: 30 * 24 * time.Hour, Grace
 
 // limitSet is the limits of all zones.
 type limitSet struct {
-	all   Limits
-	zones map[string]Limits // by key of the apex
+	all Limits
+	own func(apex dname.Name) *Limits
 }
 
 func (l *limitSet) of(key string) Limits {
-	if z, ok := l.zones[key]; ok {
-		return z
+	if l.own != nil {
+		if own := l.own(dname.Name(key)); own != nil {
+			return *own
+		}
 	}
 	return l.all
 }
 
-// SetLimits sets the limits of all zones, and those of zones that have their own,
-// by [dname.Name.Key] of the apex. They hold from the next change of each zone on,
-// or the next [Journal.Trim].
-func (j *Journal) SetLimits(all Limits, zones map[string]Limits) {
-	j.limits.Store(&limitSet{all, zones})
+// SetLimits sets the limits of all zones; own, unless nil, returns those of a zone that has its
+// own. They hold from the next change of each zone on, or the next [Journal.Trim]. own must not
+// call the Journal.
+func (j *Journal) SetLimits(all Limits, own func(apex dname.Name) *Limits) {
+	j.limits.Store(&limitSet{all, own})
 }
 
 // trimLeap is how far the time that ages are measured at goes on at once.
