@@ -35,6 +35,7 @@ type Builder struct {
 	maxBytes   int64 // that may be held; 0: any
 	verbatim   bool
 	checks     rule.Checks
+	targets    targets
 	mergesCase bool                   // see MergeCase
 	reported   [finding.Error + 1]int // by severity, those that are only counted as well
 	key        key
@@ -113,9 +114,6 @@ func (b *Builder) SetVerbatim() { b.verbatim = true }
 // SetMaxBytes bounds the memory that the zone takes while it is built, about as Held has
 // it: beyond, Build returns an Error.
 func (b *Builder) SetMaxBytes(n int64) { b.maxBytes = n }
-
-// SetChecks sets the severities of rules; without it, they are those of the rules.
-func (b *Builder) SetChecks(c rule.Checks) { b.checks = c }
 
 // Held returns how many octets of memory the records take that were added so far.
 func (b *Builder) Held() int64 {
@@ -201,6 +199,9 @@ func (b *Builder) Add(r Record) {
 		// In a verbatim zone it is data of an ordinary name, and of no chain.
 		b.report(b.flaw(), "nsec3-owner", r.Tag, r.Owner.Clone(), r.Type, nsec3Owner+"; sign the zone again")
 	}
+	if b.targets.on && r.Type == rr.TypePTR && isOfAddress(r.Owner) {
+		b.checkTarget(&r, 0)
+	}
 	b.fill(&b.key, r.Owner)
 	b.addEntry(&b.main, &r, number)
 }
@@ -254,6 +255,9 @@ func (b *Builder) addAddress(r *Record) bool {
 	if place != nil {
 		*place = recentAddress{p, slot}
 	}
+	if b.targets.on && r.Type == rr.TypePTR && (suffix == 0 || suffix != b.targets.suffix || !isHostLabel(head)) {
+		b.checkTarget(r, suffix)
+	}
 	b.digester.reset(p.path(a.width, &b.octets), false)
 	b.digester.add(&b.digest, 1, r.Type, r.TTL, r.Data)
 	return true
@@ -266,6 +270,7 @@ func (b *Builder) Build() (*Zone, []finding.Finding) {
 	if b.outside > maxOutside {
 		b.report(finding.Warning, "out-of-zone", 0, nil, 0, "%d more records are not in zone %v and are ignored", b.outside-maxOutside, b.apex)
 	}
+	b.countTargets()
 	b.recent = nil
 	z := &Zone{layout: b.layout, verbatim: b.verbatim, w: b.w, digest: b.digest}
 	c := checker{b: b, z: z}

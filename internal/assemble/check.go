@@ -7,6 +7,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/rule"
 	"github.com/ptrd/ptrd/zone/source"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
@@ -35,6 +36,7 @@ func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, [
 	f.Close()
 	b := zone.NewBuilder(origin)
 	b.MergeCase()
+	b.SetChecks(rule.Checks{})
 	res := zonefile.Load(path, zonefile.Options{Origin: origin, GenerateLimit: generateSteps, Table: &table}, b.Add)
 	z, list := b.Build()
 	for _, f := range append(res.Findings, list...) {

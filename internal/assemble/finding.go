@@ -20,8 +20,16 @@ type findings struct {
 	ofZones int // of them, those about a single zone of the item
 }
 
+// sameTarget are the rules whose findings say more exactly why a target is not the name of a host.
+var sameTarget = [...]string{"missing-dot", "address-as-target", "reverse-target", "template-mark"}
+
 func (fs *findings) add(f finding.Finding) {
 	if !f.Apply(&fs.checks) {
+		return
+	}
+	if f.Rule == "ptr-target" && slices.ContainsFunc(fs.list, func(g finding.Finding) bool {
+		return f.File == g.File && f.Line == g.Line && slices.Contains(sameTarget[:], g.Rule)
+	}) {
 		return
 	}
 	if f.Severity == finding.Error {
