@@ -85,7 +85,7 @@ func (r *checked) config(cmd *cobra.Command, g *globals) error {
 	for i := range cfg.Zones {
 		r.Zones += len(cfg.Zones[i].Apexes)
 	}
-	r.Findings = append(append(r.Findings, cfg.Exposed...), list...)
+	r.Findings = append(append(r.Findings, cfg.Warnings...), list...)
 	return nil
 }
 

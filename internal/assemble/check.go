@@ -9,6 +9,7 @@ import (
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rule"
 	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/spelling"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
@@ -34,6 +35,9 @@ func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, [
 		return nil, fs.list
 	}
 	f.Close()
+	if slip := spelling.ReverseName(origin); slip.Text != "" {
+		fs.report(finding.Warning, "reverse-name", finding.Position{File: path}, "%v: %v", origin, slip)
+	}
 	b := zone.NewBuilder(origin)
 	b.MergeCase()
 	b.SetChecks(rule.Checks{})

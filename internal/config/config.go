@@ -48,7 +48,7 @@ type Config struct {
 	Catalogs  []Catalog
 	Route53   Route53
 
-	Exposed []finding.Finding // warnings about files with secrets that every user of the host can read
+	Warnings []finding.Finding // about names of zones, and files with secrets that every user of the host can read
 }
 
 // Identity is what the server reveals about itself.

@@ -38,7 +38,7 @@ func TestExposed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, p := range cfg.Exposed {
+		for _, p := range cfg.Warnings {
 			path, _, _ := strings.Cut(p.Text, " has a secret,")
 			files += " " + filepath.Base(path)
 		}

@@ -89,6 +89,12 @@ func Parse(name string, data []byte) (*Config, error) {
 		}
 		return nil, d.errs
 	}
+	if cfg != nil {
+		if n := d.warned - len(d.warnings); n > 0 {
+			d.warnings = append(d.warnings, finding.Finding{Position: finding.Position{File: name}, Rule: "more", Text: fmt.Sprintf("%d more warnings about names of zones", n)})
+		}
+		cfg.Warnings = d.warnings
+	}
 	return cfg, nil
 }
 

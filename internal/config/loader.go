@@ -59,7 +59,7 @@ func (l *Loader) load(t *infile.Task) (*Config, error) {
 	if err := cfg.Cookies.readFiles(l.read); err != nil {
 		return nil, err
 	}
-	cfg.Exposed = exposed(l.task, l.parsed.credentials())
+	cfg.Warnings = append(slices.Clip(cfg.Warnings), exposed(l.task, l.parsed.credentials())...)
 	var err error
 	if cfg.Keys, err = readKeys(cfg.Keys, l.read); err != nil {
 		return nil, err

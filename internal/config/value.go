@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/rule"
 	"github.com/ptrd/ptrd/zone/spelling"
 	"gopkg.in/yaml.v3"
 )
@@ -18,7 +19,9 @@ type document struct {
 	lines    []string        // each with its line end, to count columns in octets as other tools do
 	keys     map[string]bool // the names of `keys`, in lower case
 	errs     Errors
-	findings int // number of all findings; errs has at most maxFindings
+	findings int               // number of all findings; errs has at most maxFindings
+	warnings []finding.Finding // at most maxShown, and then their number
+	warned   int
 	steps    int // of work that must stay linear in the size of the file, for tests
 
 	columns map[int]columns // by line, of lines with a position that was needed
@@ -107,6 +110,22 @@ func (d *document) report(pos finding.Position, path, format string, args ...any
 		return
 	}
 	d.errs = append(d.errs, errorAt(pos, path, format, args...))
+}
+
+// warn reports a breach of a rule in the value, with the severity that c has for it.
+func (v value) warn(c *rule.Checks, name, format string, args ...any) {
+	f := errorAt(v.pos(), v.path, format, args...)
+	f.Severity, f.Rule = finding.Warning, name
+	d := v.doc
+	switch {
+	case !f.Apply(c):
+	case f.Severity == finding.Error:
+		v.fail(format, args...)
+	default:
+		if d.warned++; d.warned <= maxShown {
+			d.warnings = append(d.warnings, f)
+		}
+	}
 }
 
 // maxFindings bounds the findings of a file. A file of the maximum size can have

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // item is an item of `zones` while it is read. All items of a file use the same one in
@@ -169,6 +170,9 @@ func (z *Zone) nameAlone(as *naming) {
 	as.refuseLabels("the zone has a complete `name`; remove the key, or give `prefix` instead of `name`")
 	if z.Name = as.name.zoneName(); z.Name == nil {
 		return
+	}
+	if slip := spelling.ReverseName(z.Name); slip.Text != "" {
+		as.name.warn(&z.Checks, "reverse-name", "%v: %v", z.Name, slip)
 	}
 	z.Apexes = []dname.Name{z.Name}
 	z.Origin = z.Name

@@ -208,7 +208,7 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 			for _, h := range held {
 				o.hold(h.Held, h.pos, cfg.Reload.MaxShrink)
 			}
-			o.Findings = append(append([]finding.Finding{}, cfg.Exposed...), o.Findings...)
+			o.Findings = append(append([]finding.Finding{}, cfg.Warnings...), o.Findings...)
 			return plan.Batch, nil
 		},
 		Show: func(set *zone.Set) { d.showWith(set, zones, policy) },

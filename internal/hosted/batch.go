@@ -3,7 +3,6 @@ package hosted
 import (
 	"bytes"
 	"fmt"
-	"strings"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -251,27 +250,4 @@ func (s *workSet) missing(out []zone.Record, a, b *rrset) []zone.Record {
 		}
 	}
 	return out
-}
-
-// misspelled returns the name that an apex was likely meant to be; nil: it is as good as any.
-func misspelled(apex dname.Name) dname.Name {
-	for _, tree := range []string{"in-addr.arpa.", "ip6.arpa."} {
-		wrong := dname.MustParse(strings.TrimSuffix(tree, "a.") + ".")
-		if !apex.IsAtOrBelow(wrong) {
-			continue
-		}
-		n := dname.MustParse(tree)
-		var labels [][]byte
-		for rest := apex; !rest.Equal(wrong); rest = rest.Parent() {
-			labels = append(labels, rest.Label())
-		}
-		for i := len(labels) - 1; i >= 0; i-- {
-			var err error
-			if n, err = n.Prepend(labels[i]); err != nil {
-				return nil
-			}
-		}
-		return n
-	}
-	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // Creation is a zone that is to be created.
@@ -35,8 +36,8 @@ type placement struct {
 
 // CreateZone creates a zone and returns after it is durable and served.
 func (s *Store) CreateZone(c *Creation) (*Zone, Change, error) {
-	if n := misspelled(c.Apex); n != nil {
-		return nil, Change{}, faultf(InvalidDomainName, "%s is not a valid domain name: there is no such reverse tree; did you mean %s?", FormatName(c.Apex), FormatName(n))
+	if slip := spelling.ReverseName(c.Apex); slip.Sure {
+		return nil, Change{}, faultf(InvalidDomainName, "%s is not a valid domain name: %v", FormatName(c.Apex), slip)
 	}
 	if c.Apex.IsRoot() || c.Apex.IsWildcard() {
 		return nil, Change{}, faultf(InvalidDomainName, "%s is not a valid domain name", FormatName(c.Apex))
