@@ -91,11 +91,11 @@ func (s *Store) Count(z *Zone) int {
 }
 
 // CountZones returns the number of zones that want accepts.
-func (s *Store) CountZones(want func(apex dname.Name) bool) (n int) {
+func (s *Store) CountZones(want func(*Zone) bool) (n int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, e := range s.byID {
-		if want(e.apex) {
+		if want(e.zone) {
 			n++
 		}
 	}
@@ -152,6 +152,20 @@ func (s *Store) Set(id string) (*DelegationSet, error) {
 		return set, nil
 	}
 	return nil, faultf(NoSuchDelegationSet, "No delegation set found with ID: %s", id)
+}
+
+// CountSets returns the number of reusable delegation sets, and how many there can be: one for
+// each delegation set of the settings, and those that were in earlier settings.
+func (s *Store) CountSets() (most, count int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	most = len(s.sets)
+	for _, names := range s.settings.Load().Sets {
+		if s.isFree(textsOf(names)) {
+			most++
+		}
+	}
+	return most, len(s.sets)
 }
 
 // Sets returns at most limit reusable delegation sets in the order of their ids.

@@ -234,15 +234,21 @@ func (s *Store) freeSet(next *int) []string {
 	for range list {
 		names := textsOf(list[*next%len(list)])
 		*next++
-		free := true
-		for _, set := range s.sets {
-			free = free && !slices.Equal(set.NameServers, names)
-		}
-		if free {
+		if s.isFree(names) {
 			return names
 		}
 	}
 	return nil
+}
+
+// isFree reports whether no reusable delegation set has the names.
+func (s *Store) isFree(names []string) bool {
+	for _, set := range s.sets {
+		if slices.Equal(set.NameServers, names) {
+			return false
+		}
+	}
+	return true
 }
 
 func textsOf(names []dname.Name) (out []string) {

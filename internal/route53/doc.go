@@ -10,7 +10,8 @@
 //	zones.go       hosted zones, their comments and tags
 //	records.go     record sets and batches of changes
 //	sets.go        reusable delegation sets
-//	other.go       changes, limits, DNSSEC status, health checks, TestDNSAnswer
+//	limits.go      limits, most of which are none
+//	other.go       changes, DNSSEC status, health checks, TestDNSAnswer
 //
 // What zones and records may be, and how they are stored and served, is decided in package
 // hosted. To add an operation, write its handler and

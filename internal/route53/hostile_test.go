@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/awsapi"
+	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/internal/sigv4"
 	"github.com/ptrd/ptrd/internal/sigv4/sigv4test"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -161,7 +162,7 @@ func TestSignatures(t *testing.T) {
 		})
 	}
 	l.t = t
-	if n := l.store.CountZones(func(dname.Name) bool { return true }); n != 0 {
+	if n := l.store.CountZones(func(*hosted.Zone) bool { return true }); n != 0 {
 		t.Errorf("%d zones were created", n)
 	}
 	for what, s := range map[string]sigv4test.Signer{"late": {Now: l.now.Add(-sigv4.Skew)}, "early": {Now: l.now.Add(sigv4.Skew)}} {

@@ -55,6 +55,9 @@ var operations = []operation{
 	{name: "TestDNSAnswer", method: "GET", path: "testdnsanswer", query: "hostedzoneid recordname recordtype resolverip edns0clientsubnetip edns0clientsubnetmask", handle: (*Server).testDNSAnswer},
 	{name: "ListHealthChecks", method: "GET", path: "healthcheck", query: "marker maxitems", handle: (*Server).listHealthChecks},
 	{name: "GetHealthCheckCount", method: "GET", path: "healthcheckcount", handle: (*Server).getHealthCheckCount},
+	{name: "GetAccountLimit", method: "GET", path: "accountlimit/{}", handle: (*Server).getAccountLimit},
+	{name: "GetHostedZoneLimit", method: "GET", path: "hostedzonelimit/{}/{}", handle: (*Server).getHostedZoneLimit},
+	{name: "GetReusableDelegationSetLimit", method: "GET", path: "reusabledelegationsetlimit/{}/{}", handle: (*Server).getReusableDelegationSetLimit},
 
 	{name: "CreateHealthCheck", method: "POST", path: "healthcheck", missing: noHealth},
 	{name: "GetHealthCheck", method: "GET", path: "healthcheck/{}", missing: noHealth},
@@ -103,9 +106,6 @@ var operations = []operation{
 	{name: "ListQueryLoggingConfigs", method: "GET", path: "queryloggingconfig", missing: noLogs},
 	{name: "GetGeoLocation", method: "GET", path: "geolocation", missing: noGeo},
 	{name: "ListGeoLocations", method: "GET", path: "geolocations", missing: noGeo},
-	{name: "GetAccountLimit", method: "GET", path: "accountlimit/{}", missing: "there are no such limits"},
-	{name: "GetHostedZoneLimit", method: "GET", path: "hostedzonelimit/{}/{}", missing: "there are no such limits"},
-	{name: "GetReusableDelegationSetLimit", method: "GET", path: "reusabledelegationsetlimit/{}/{}", missing: "there are no such limits"},
 }
 
 // find returns the operation of a request, and puts the parameters of its path into q. Ids may

@@ -224,7 +224,7 @@ func (s *Server) listHostedZonesByName(q *request) (any, error) {
 func (s *Server) getHostedZoneCount(q *request) (any, error) {
 	return struct {
 		Count int `xml:"HostedZoneCount"`
-	}{s.o.Store.CountZones(q.key.Allows)}, nil
+	}{s.countZones(q)}, nil
 }
 
 func (s *Server) updateHostedZoneComment(q *request) (any, error) {
