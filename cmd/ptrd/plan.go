@@ -1,18 +1,22 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
 
+	"github.com/ptrd/ptrd/internal/handover"
 	"github.com/ptrd/ptrd/internal/plan"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/spf13/cobra"
 )
 
 func newPlan(g *globals) *cobra.Command {
 	var o plan.Options
 	var split, servers, only []string
-	var out string
+	var out, from string
 	cmd := &cobra.Command{
 		Use:   "plan PREFIX [--split PART]...",
 		Short: "Print both sides of a delegation: lines of the parent zone, zones of the parts",
@@ -39,12 +43,31 @@ part, {first} and {last} are its last octets, {length} is its length.`,
 				return usagef("%q is not a prefix such as 203.0.113.0/24", args[0])
 			}
 			for _, s := range servers {
-				if o.Servers, err = plan.AddServer(o.Servers, s); err != nil {
-					return usagef("--ns %v", err)
+				ns, err := nameServer(s)
+				if err != nil {
+					return err
 				}
+				o.Servers = append(o.Servers, ns)
 			}
 			if err := o.Check(); err != nil {
 				return usagef("%v", err)
+			}
+			for _, key := range o.For {
+				if _, err := handover.OwnerOf(key); err != nil {
+					return usagef("--for: %v", err)
+				}
+			}
+			if from != "" {
+				o.Today = func(apex dname.Name) ([]zone.Record, error) {
+					c, err := readParent(cmd.Context(), apex, from)
+					if err == nil {
+						err = c.Error()
+					}
+					if err != nil {
+						return nil, err
+					}
+					return c.Records, nil
+				}
 			}
 			if o.Parts, err = plan.ReadParts(o.Prefix, split); err != nil {
 				return err
@@ -72,13 +95,26 @@ part, {first} and {last} are its last octets, {length} is its length.`,
 	g.addJSON(cmd)
 	f := cmd.Flags()
 	f.StringArrayVar(&split, "split", nil, "a `PART`: a length, a prefix with its name servers, or a file; may be repeated")
-	f.StringArrayVar(&servers, "ns", nil, "`NAME[=ADDRESS]` of a name server, for parts without their own; may be repeated")
+	f.StringArrayVar(&servers, "ns", nil, "`NAME[=ADDRESS,...]` of a name server, for parts without their own; may be repeated")
 	f.StringVar(&o.Style, "style", "", "`STYLE` of the names of parts: "+strings.Join(plan.Styles, ", ")+" (default range)")
 	f.StringVar(&o.Label, "label", "", "`LABEL` of the zones of parts, such as customer-{n}")
 	f.StringVar(&o.DName, "dname", "", "the `ZONE` that parts are redirected to, such as {n}.rev.example.com")
 	f.BoolVar(&o.Generate, "generate", false, "print the CNAMEs as $GENERATE, which NSD and Knot DNS do not support")
 	f.StringSliceVar(&only, "print", nil, "print only these `KINDS`: "+strings.Join(plan.Kinds, ", "))
+	f.StringVar(&from, "from", "", "what the parent zone has now, a master `FILE` or by AXFR from ADDRESS[:PORT]: its PTR records move into the zones of the parts")
+	f.StringSliceVar(&o.For, "for", nil, "add the document for `OWNER` of the addresses, as handover prints it; may be repeated")
 	f.StringVar(&out, "out", "", "write the texts as files into a new `DIRECTORY`")
 	_ = cmd.RegisterFlagCompletionFunc("style", cobra.FixedCompletions(plan.Styles, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	return cmd
+}
+
+// readParent reads a zone from a master file, or by AXFR.
+func readParent(ctx context.Context, apex dname.Name, from string) (*plan.Content, error) {
+	if a, err := netip.ParseAddr(from); err == nil {
+		return plan.Transfer(ctx, apex, netip.AddrPortFrom(a, 53))
+	}
+	if a, err := netip.ParseAddrPort(from); err == nil {
+		return plan.Transfer(ctx, apex, a)
+	}
+	return plan.ReadFile(apex, from), nil
 }

@@ -138,14 +138,13 @@ func (m *Made) blame(err error) error {
 }
 
 // build makes the zones of a part.
-func (m *Made) build(ctx context.Context, o *Options) error {
-	m.move(o.Today)
+func (m *Made) build(ctx context.Context, today []zone.Record) error {
+	m.move(today)
 	m.config = m.write()
 	cfg, set, err := load(ctx, m.config)
 	if err != nil {
 		return m.blame(err)
 	}
-	m.Zones = nil
 	for i := range cfg.Zones {
 		for _, apex := range cfg.Zones[i].Apexes {
 			m.Zones = append(m.Zones, apex)
@@ -167,8 +166,8 @@ func (m *Made) write() string {
 		switch {
 		case m.part.DName != "":
 			fmt.Fprintf(&b, "  - name: %s\n", scalar(m.part.DName))
-		case dname.IsClassless(prefix) && m.Zones[0].Parent().Labels() > 5: // below a classless zone
-			fmt.Fprintf(&b, "  - prefix: %v\n    name: %s\n", prefix, scalar(plain(m.Zones[0])))
+		case dname.IsClassless(prefix) && m.cuts[0].Parent().Labels() > 5: // below a classless zone
+			fmt.Fprintf(&b, "  - prefix: %v\n    name: %s\n", prefix, scalar(plain(m.cuts[0])))
 		default:
 			fmt.Fprintf(&b, "  - prefix: %v\n", prefix)
 			if dname.IsClassless(prefix) {
@@ -216,7 +215,9 @@ func (m *Made) content(prefix netip.Prefix) string {
 			at = len(*list)
 			*list = append(*list, &set{owner: key, typ: r.Type, ttl: r.TTL})
 		}
-		(*list)[at].data = append((*list)[at].data, data)
+		if s := (*list)[at]; !slices.ContainsFunc(s.data, func(d string) bool { return strings.EqualFold(d, data) }) {
+			s.data = append(s.data, data)
+		}
 	}
 	if len(ptrs)+len(others) == 0 {
 		return ""

@@ -13,6 +13,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/miekg/dns"
+
+	"github.com/ptrd/ptrd/internal/handover"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/zonefile"
@@ -27,8 +30,9 @@ type File struct {
 }
 
 // Kinds are the values of File.Kind: the lines of the parent zone, and what to remove there; the
-// same as configuration of ptrd; the zones of the parts as master files and as configuration.
-var Kinds = []string{"parent", "parent-config", "child", "child-config"}
+// same as configuration of ptrd; the zones of the parts as master files and as configuration; documents for
+// the owner of the addresses.
+var Kinds = []string{"parent", "parent-config", "child", "child-config", "document"}
 
 // files returns what the operator of the parent zone needs: a file for each of its zones, and the
 // configuration for all of them.
@@ -46,7 +50,7 @@ func (p *parent) files(o *Options) (list []File) {
 				continue
 			}
 			fmt.Fprintf(&b, "; %s\n", m.title())
-			add, remove := m.changes(o.Today)
+			add, remove := m.changes(p.today)
 			for _, line := range zonefile.Lines(remove, false) {
 				fmt.Fprintf(&b, "; remove: %s\n", line)
 			}
@@ -75,6 +79,48 @@ func (m *Made) files() (list []File) {
 		list = append(list, File{Kind: "child", Name: "child/" + fileName(z.Apex()) + ".zone", Title: fmt.Sprintf("%s: master file of zone %v", m.title(), z.Apex()), Text: text(z)})
 	}
 	return append(list, File{Kind: "child-config", Name: "child/" + prefixName(m.Prefix) + ".yaml", Title: fmt.Sprintf("%s: configuration of ptrd", m.title()), Text: m.config})
+}
+
+// document adds what the owner of the addresses needs to delegate the zones of a part.
+func (p *Plan) document(owner *handover.Owner, m *Made) error {
+	if m.part.DName != "" {
+		p.Notes = append(p.Notes, fmt.Sprintf("%s: %v is redirected by a DNAME, which has no document; send the lines of the parent zone", m.part.where, m.Prefix))
+		return nil
+	}
+	var zones []handover.Zone
+	for _, apex := range m.Zones {
+		z := handover.Zone{Apex: apex, Prefix: m.Prefix, Parent: m.Parent, Servers: m.part.Servers}
+		if own, ok := dname.ToPrefix(apex); ok {
+			z.Prefix = own
+		}
+		for _, text := range m.part.DS {
+			r, err := dns.NewRR(fmt.Sprintf("%v 0 IN DS %s", apex, text))
+			ds, ok := r.(*dns.DS)
+			if err != nil || !ok {
+				return fmt.Errorf("%s: %q is not a DS record: %w", m.part.where, text, err)
+			}
+			z.DS = append(z.DS, ds)
+		}
+		if why := owner.Refuses(&z); why != "" {
+			p.Notes = append(p.Notes, fmt.Sprintf("%s: %s refuses %v: %s", m.part.where, owner.Name, apex, why))
+			continue
+		}
+		zones = append(zones, z)
+	}
+	if len(zones) == 0 {
+		return nil
+	}
+	for _, n := range owner.Notes(zones) {
+		if !slices.Contains(p.Notes, n) {
+			p.Notes = append(p.Notes, n)
+		}
+	}
+	text, err := owner.Document(m.title(), zones)
+	if err != nil {
+		return err
+	}
+	p.Files = append(p.Files, File{Kind: "document", Name: fmt.Sprintf("document/%s.%s.txt", prefixName(m.Prefix), owner.Key), Title: fmt.Sprintf("%s: for %s", m.title(), owner.Name), Text: text})
+	return nil
 }
 
 // text returns a zone as a master file.

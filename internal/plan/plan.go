@@ -21,6 +21,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/handover"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -33,7 +34,9 @@ type Options struct {
 	Parts   []Part              // nil: the prefix itself, delegated by the zone above
 	Servers []config.NameServer // of parts without their own
 	Way                         // of parts of a /24 without their own, and of the prefix itself
-	Today   []zone.Record       // what the parent zone has now; nil: not known
+	// Today returns what a parent zone has now; nil: not known.
+	Today func(apex dname.Name) ([]zone.Record, error)
+	For   []string // owners of addresses (handover.Owners) whose documents are wanted
 	// Generate makes $GENERATE lines of the CNAMEs, which NSD and Knot DNS do not support.
 	Generate bool
 }
@@ -54,6 +57,7 @@ type Made struct {
 	Zones  []dname.Name `json:"zones"`
 
 	part   Part
+	cuts   []dname.Name  // owners of NS or DNAME in the parent
 	lines  []zone.Record // of the parent
 	moved  []zone.Record // of the parent today, with their owners there
 	zones  []*zone.Zone
@@ -86,7 +90,7 @@ func Make(ctx context.Context, o Options) (*Plan, error) {
 			return nil, err
 		}
 		for _, m := range parent.parts {
-			if err := m.build(ctx, &o); err != nil {
+			if err := m.build(ctx, parent.today); err != nil {
 				return nil, err
 			}
 			p.Parts = append(p.Parts, *m)
@@ -98,6 +102,17 @@ func Make(ctx context.Context, o Options) (*Plan, error) {
 	for i := range p.Parts {
 		p.Files = append(p.Files, p.Parts[i].files()...)
 	}
+	for _, key := range o.For {
+		owner, err := handover.OwnerOf(key)
+		if err != nil {
+			return nil, err
+		}
+		for i := range p.Parts {
+			if err := p.document(&owner, &p.Parts[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return p, nil
 }
 
@@ -107,6 +122,7 @@ type parent struct {
 	way    Way
 	parts  []*Made
 	config string
+	today  []zone.Record // of all its zones
 }
 
 // parents returns the items that delegate the parts: the prefix itself, if a part lies in one of its
@@ -144,6 +160,16 @@ func (p *parent) build(ctx context.Context, o *Options) error {
 		return p.blame(err)
 	}
 	item := &cfg.Zones[0]
+	for _, apex := range item.Apexes {
+		if o.Today == nil {
+			break
+		}
+		list, err := o.Today(apex)
+		if err != nil {
+			return err
+		}
+		p.today = append(p.today, list...)
+	}
 	owners := map[string]*Made{} // by the names that lead to a part: those delegated, and those of its servers
 	for i := range item.Delegate {
 		d := &item.Delegate[i]
@@ -156,9 +182,7 @@ func (p *parent) build(ctx context.Context, o *Options) error {
 				owners[s.Name.Key()] = m
 			}
 		}
-		if d.DName == nil {
-			m.Zones = append(m.Zones, d.Name)
-		}
+		m.cuts = append(m.cuts, d.Name)
 	}
 	for _, apex := range item.Apexes {
 		for r := range set.Get(apex).All() {

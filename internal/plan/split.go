@@ -204,7 +204,12 @@ func readPart(line string) (p Part, err error) {
 		case "ds":
 			p.DS = append(p.DS, value)
 		default:
-			if p.Servers, err = AddServer(p.Servers, word); err != nil {
+			if a, err := netip.ParseAddr(word); err == nil && len(p.Servers) > 0 && len(p.Servers[len(p.Servers)-1].Addresses) > 0 {
+				last := &p.Servers[len(p.Servers)-1]
+				last.Addresses = append(last.Addresses, a) // NAME=ADDRESS,ADDRESS
+				continue
+			}
+			if p.Servers, err = addServer(p.Servers, word); err != nil {
 				return p, err
 			}
 		}
@@ -231,8 +236,8 @@ func fields(s string) (words []string, err error) {
 	return words, nil
 }
 
-// AddServer adds a name server to a list, from NAME or NAME=ADDRESS.
-func AddServer(list []config.NameServer, text string) ([]config.NameServer, error) {
+// addServer adds a name server to a list, from NAME or NAME=ADDRESS.
+func addServer(list []config.NameServer, text string) ([]config.NameServer, error) {
 	name, address, hasAddress := strings.Cut(text, "=")
 	if _, err := netip.ParseAddr(name); err == nil {
 		return nil, fmt.Errorf("%q is an address; NS records have the name of a server, such as ns1.example.com", name)

@@ -60,7 +60,7 @@ func (m *Made) target(owner dname.Name) dname.Name {
 		return base
 	case dname.IsClassless(m.Prefix) && m.part.Style != "address":
 		if m.part.DName == "" {
-			base = m.Zones[0]
+			base = m.cuts[0]
 		}
 		n, _ := base.Prepend(owner.Label())
 		return n
@@ -103,7 +103,7 @@ func (m *Made) changes(today []zone.Record) (add, remove []zone.Record) {
 	for _, r := range today {
 		a, ok := m.address(r.Owner)
 		isOurs := ok && m.Prefix.Contains(a) || m.isBelow(r.Owner)
-		for _, z := range m.Zones {
+		for _, z := range m.cuts {
 			isOurs = isOurs || r.Owner.IsAtOrBelow(z)
 		}
 		if isOurs && r.Owner.IsAtOrBelow(m.Parent) && !has(m.lines, r) {
@@ -117,7 +117,7 @@ func (m *Made) changes(today []zone.Record) (add, remove []zone.Record) {
 func (m *Made) notes() (list []string) {
 	for _, s := range m.part.Servers {
 		for _, z := range m.Zones {
-			if s.Name.IsAtOrBelow(z) && len(s.Addresses) == 0 {
+			if m.part.DName == "" && s.Name.IsAtOrBelow(z) && len(s.Addresses) == 0 {
 				list = append(list, fmt.Sprintf("%s: %v is in the zone %v itself, so that the parent zone needs its addresses; give them as %v=ADDRESS", m.part.where, s.Name, z, plain(s.Name)))
 				break
 			}
