@@ -68,7 +68,7 @@ type Request struct {
 // Options are what a Server needs.
 type Options struct {
 	Policy      func() *Policy
-	Certificate func() *tls.Certificate // returns nil if the listener has no TLS
+	Certificate func() *tls.Certificate // returns nil if new connections have no TLS; a reload may change that
 	Now         func() time.Time        // nil: time.Now
 	Log         *slog.Logger
 	Guard       *supervise.Supervisor // contains panics over single requests; nil: they are not contained
@@ -106,15 +106,6 @@ func (s *Server) verifier(p *Policy) *sigv4.Verifier {
 
 // Serve answers on ln until ctx is done. It may run for several listeners at the same time.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	addr := ln.Addr()
-	if s.o.Certificate() != nil {
-		ln = tls.NewListener(ln, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			if c := s.o.Certificate(); c != nil {
-				return c, nil
-			}
-			return nil, errors.New("no certificate is configured")
-		}})
-	}
 	err := s.conns.Serve(ctx, &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: headerTimeout,
@@ -123,11 +114,37 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
-	}, ln)
+	}, listener{ln, s.o.Certificate, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		return s.o.Certificate(), nil
+	}}})
 	if err != nil {
-		return fmt.Errorf("%s address %v: %w", s.s.Name, addr, err)
+		return fmt.Errorf("%s address %v: %w", s.s.Name, ln.Addr(), err)
 	}
 	return nil
+}
+
+// listener accepts connections with TLS while there is a certificate. Without one it accepts
+// those of loopback addresses alone, whatever a reload changes in which order.
+type listener struct {
+	net.Listener
+	certificate func() *tls.Certificate
+	tls         *tls.Config
+}
+
+func (l listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if l.certificate() != nil {
+			return tls.Server(c, l.tls), nil
+		}
+		if a, ok := c.LocalAddr().(*net.TCPAddr); ok && a.IP.IsLoopback() {
+			return c, nil
+		}
+		c.Close()
+	}
 }
 
 // ServeHTTP answers one request, in XML whatever it is.

@@ -118,6 +118,7 @@ type current struct {
 	progress assemble.Progress
 	load     atomic.Pointer[load] // under way; nil: none
 
+	apiListen atomic.Pointer[config.Listen] // set before an API gets another listener
 	apiPolicy atomic.Pointer[awsapi.Policy]
 }
 

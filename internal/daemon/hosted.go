@@ -40,7 +40,7 @@ func (d *Daemon) newRoute53() *route53.Server {
 		Store: d.hosted, Log: d.log, Guard: d.contain, View: func() *answer.View { return d.views.Load() },
 		Policy: func() *awsapi.Policy { return d.apiPolicy.Load() },
 		Certificate: func() *tls.Certificate {
-			if l := d.state.Load().cfg.Listen.Route53; l != nil && l.TLS != nil {
+			if l := d.apiListen.Load().Route53; l != nil && l.TLS != nil {
 				return l.TLS.Certificate
 			}
 			return nil

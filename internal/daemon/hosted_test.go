@@ -2,14 +2,20 @@ package daemon
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ptrd/ptrd/internal/catalog"
+	"github.com/ptrd/ptrd/internal/certtest"
 	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -317,5 +323,44 @@ catalogs:
 	lists("lab.example", 0)
 	if limits := l.registry.Load().HistoryOf(dname.MustParse("2.0.192.in-addr.arpa")); limits == nil || limits.MaxSize != 65536 {
 		t.Errorf("limits of the history: %+v", limits)
+	}
+}
+
+// TestRoute53TLS: a reload switches TLS of the API on and off at the same address, and changes its
+// certificate.
+func TestRoute53TLS(t *testing.T) {
+	dir := shortDir(t)
+	ca := certtest.New(t, dir, "ca")
+	ca.Issue("a", "api.example", time.Hour)
+	ca.Issue("b", "api.example", time.Hour)
+	pem, err := os.ReadFile(ca.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	config := func(name string) string {
+		if name == "" {
+			return hostedConfig
+		}
+		return strings.Replace(hostedConfig, `route53: "127.0.0.1:0"`, fmt.Sprintf(`route53: {address: "127.0.0.1:0", cert_file: %s.pem, key_file: %[1]s.key}`, name), 1)
+	}
+	l := start(t, dir, hostedConfig)
+	addr := l.Status().Route53
+	for _, name := range []string{"", "a", "b", "", "b"} {
+		replace(t, dir+"/config.yaml", config(name))
+		if o := l.reload(t); !o.OK() || len(o.Restart) > 0 || l.Status().Route53 != addr {
+			t.Errorf("%q: %+v, the API listens at %s", name, o, l.Status().Route53)
+		}
+		for _, scheme := range []string{"http", "https"} {
+			client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "api.example"}}}
+			r, err := client.Get(scheme + "://" + addr + "/2013-04-01/hostedzone")
+			if answered := err == nil && r.StatusCode == http.StatusForbidden; answered != ((scheme == "https") == (name != "")) {
+				t.Errorf("%q: %s is answered: %v, %v", name, scheme, answered, err)
+			} else if answered && r.TLS != nil && r.TLS.PeerCertificates[0].Subject.CommonName != name {
+				t.Errorf("%q: the certificate is that of %s", name, r.TLS.PeerCertificates[0].Subject.CommonName)
+			}
+			client.CloseIdleConnections()
+		}
 	}
 }

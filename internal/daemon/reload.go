@@ -143,6 +143,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 		return fail(err)
 	}
 	o.InForce = true
+	d.apiListen.Store(&cfg.Listen)
 	release()
 	d.journal.SetLimits(d.registry.Load().History(), func(apex dname.Name) *journal.Limits { return d.registry.Load().HistoryOf(apex) })
 	d.setHosted(cfg)
@@ -316,7 +317,6 @@ func unchangeable(old, cfg *config.Config) (keys []string) {
 		{"state_dir", old.StateDir != cfg.StateDir},
 		{"user", old.User != cfg.User},
 		{"log.format", old.Log.Format != cfg.Log.Format},
-		{"listen.route53 (TLS or not)", old.Listen.Route53 != nil && cfg.Listen.Route53 != nil && (old.Listen.Route53.TLS == nil) != (cfg.Listen.Route53.TLS == nil)},
 	} {
 		if k.changed {
 			keys = append(keys, k.name)
