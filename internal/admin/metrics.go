@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/ptrd/ptrd/internal/awsapi"
 	"github.com/ptrd/ptrd/internal/eventlog"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
@@ -37,6 +38,9 @@ type Source struct {
 	Secondaries func() Secondaries
 	Transfers   func() Transfers
 	Log         func() map[string]eventlog.Totals // by level
+
+	API    func() map[awsapi.Result]uint64 // requests of APIs of AWS
+	Hosted func() int                      // hosted zones
 }
 
 // Transfers counts zone transfers and NOTIFY messages to secondaries.
@@ -180,6 +184,8 @@ func list() []metric {
 		{"ptrd_notify_total", "NOTIFY messages, by what became of them.", l("result")},
 		{"ptrd_secondary_checked_timestamp_seconds", "When a primary confirmed or brought the secondary zone last.", l("zone")},
 		{"ptrd_secondary_expires_timestamp_seconds", "When the secondary zone expires unless a primary confirms it.", l("zone")},
+		{"ptrd_api_requests_total", "Requests of APIs of AWS, by operation and code.", l("api", "operation", "code")},
+		{"ptrd_hosted_zones", "Hosted zones of the Route 53 API.", nil},
 		{"ptrd_zone_serial", "SERIAL of the zone's SOA.", l("zone")},
 		{"ptrd_zone_records", "Records of the zone.", l("zone")},
 		{"ptrd_zone_bytes", "Memory that the zone's data take.", l("zone")},
@@ -242,6 +248,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s.zones(view, c.s.Reload().LastGood)
 	s.secondaries(c.s.Secondaries(), view)
 	s.transfers(c.s.Transfers())
+	for r, n := range c.s.API() {
+		s.count("ptrd_api_requests_total", n, r.API, r.Operation, r.Code)
+	}
+	s.gauge("ptrd_hosted_zones", float64(c.s.Hosted()))
 	for level, n := range c.s.Log() {
 		s.count("ptrd_log_lines_total", n.Written, level)
 		s.count("ptrd_log_suppressed_total", n.Suppressed, level)

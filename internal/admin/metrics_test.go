@@ -15,6 +15,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/ptrd/ptrd/internal/awsapi"
 	"github.com/ptrd/ptrd/internal/eventlog"
 	"github.com/ptrd/ptrd/internal/peertest"
 	"github.com/ptrd/ptrd/server"
@@ -99,6 +100,10 @@ func testSource(t *testing.T) Source {
 		Log: func() map[string]eventlog.Totals {
 			return map[string]eventlog.Totals{"warn": {Written: 8, Suppressed: 9}}
 		},
+		API: func() map[awsapi.Result]uint64 {
+			return map[awsapi.Result]uint64{{API: "route53", Operation: "GetChange", Code: "NoSuchChange"}: 10}
+		},
+		Hosted: func() int { return 11 },
 	}
 }
 
@@ -150,6 +155,8 @@ func TestMetrics(t *testing.T) {
 		`ptrd_tcp_closed_total{reason="idle"} 0`,
 		`ptrd_log_lines_total{level="warn"} 8`,
 		`ptrd_log_suppressed_total{level="warn"} 9`,
+		`ptrd_api_requests_total{api="route53",code="NoSuchChange",operation="GetChange"} 10`,
+		`ptrd_hosted_zones 11`,
 	} {
 		if !strings.Contains(text, "\n"+line+"\n") {
 			t.Errorf("no line %s", line)

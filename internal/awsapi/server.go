@@ -72,6 +72,7 @@ type Options struct {
 	Now         func() time.Time        // nil: time.Now
 	Log         *slog.Logger
 	Guard       *supervise.Supervisor // contains panics over single requests; nil: they are not contained
+	Counts      *Counts               // nil: requests are not counted
 }
 
 // Server serves an API.
@@ -163,15 +164,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			status, out, err = op.Answer()
 		}
 	})
-	if !ok || errors.Is(err, zone.ErrUndecided) {
+	code := "OK"
+	switch {
+	case !ok || errors.Is(err, zone.ErrUndecided):
+		s.o.Counts.add(Result{s.s.Name, op.Name, "closed"})
 		panic(http.ErrAbortHandler) // closes the connection without an answer
-	}
-	if err != nil {
+	case err != nil:
 		f := s.s.Fault(err)
 		s.o.Log.Info(s.s.Name+" request refused", "operation", op.Name, "peer", r.RemoteAddr, "code", f.Code, "err", truncated(f.Text))
-		status = f.Status
+		status, code = f.Status, f.Code
 		out, err = s.s.WriteFault(f, q.ID)
 	}
+	s.o.Counts.add(Result{s.s.Name, op.Name, code})
 	if err != nil { // there is nothing in it that XML cannot have
 		s.o.Log.Error("a response of "+s.s.Name+" cannot be written", "operation", op.Name, "err", err)
 		panic(http.ErrAbortHandler)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/admin"
+	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/zone/finding"
 )
@@ -29,6 +30,8 @@ func (d *Daemon) newAdmin() *admin.Server {
 			Secondaries: d.secondaryMetrics,
 			Transfers:   d.transferMetrics,
 			Log:         d.events.Totals,
+			API:         d.apiCounts.Requests,
+			Hosted:      func() int { return d.hosted.CountZones((*hosted.Zone).IsHosted) },
 		}),
 		Ready:  d.isReady,
 		Status: func() any { return d.Status() },

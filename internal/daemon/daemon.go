@@ -120,6 +120,7 @@ type current struct {
 
 	apiListen atomic.Pointer[config.Listen] // set before an API gets another listener
 	apiPolicy atomic.Pointer[awsapi.Policy]
+	apiCounts awsapi.Counts
 }
 
 // signals wake the goroutine of Run.

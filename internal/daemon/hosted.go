@@ -37,7 +37,7 @@ func (d *Daemon) newHosted() *hosted.Store {
 
 func (d *Daemon) newRoute53() *route53.Server {
 	return route53.New(route53.Options{
-		Store: d.hosted, Log: d.log, Guard: d.contain, View: func() *answer.View { return d.views.Load() },
+		Store: d.hosted, Log: d.log, Guard: d.contain, Counts: &d.apiCounts, View: func() *answer.View { return d.views.Load() },
 		Policy: func() *awsapi.Policy { return d.apiPolicy.Load() },
 		Certificate: func() *tls.Certificate {
 			if l := d.apiListen.Load().Route53; l != nil && l.TLS != nil {

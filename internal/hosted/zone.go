@@ -24,6 +24,9 @@ type Zone struct {
 	Writable bool   `json:"-"` // records of a zone that is not hosted can be changed
 }
 
+// IsHosted reports whether the zone is hosted, and not one of another owner that is listed.
+func (z *Zone) IsHosted() bool { return z.From == "" }
+
 // Tag is a tag of a zone.
 type Tag struct {
 	Key   string `json:"key"`

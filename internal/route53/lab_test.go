@@ -37,6 +37,7 @@ type lab struct {
 	policy *awsapi.Policy
 	server *Server
 	http   *httptest.Server
+	counts awsapi.Counts
 	stop   func()
 
 	taken     map[string]string // owners of zones by apex
@@ -100,7 +101,7 @@ func (l *lab) start() {
 	var run sync.WaitGroup
 	run.Go(func() { _ = l.store.Run(ctx) })
 	l.server = New(Options{
-		Store: l.store, Log: log, Policy: func() *awsapi.Policy { return l.policy }, Now: func() time.Time { return l.now },
+		Store: l.store, Log: log, Counts: &l.counts, Policy: func() *awsapi.Policy { return l.policy }, Now: func() time.Time { return l.now },
 		Certificate: func() *tls.Certificate { return nil }, Addresses: func() []string { return []string{"127.0.0.1:53"} },
 		View: func() *answer.View { return &answer.View{Zones: l.writer.Set(), Policy: &answer.Policy{}} },
 	})

@@ -25,6 +25,7 @@ type Options struct {
 	Now         func() time.Time        // nil: time.Now
 	Log         *slog.Logger
 	Guard       *supervise.Supervisor // contains panics over single requests; nil: they are not contained
+	Counts      *awsapi.Counts        // nil: requests are not counted
 }
 
 // Server serves the API.
@@ -41,7 +42,7 @@ func New(o Options) *Server {
 	s := &Server{o: o}
 	s.http = awsapi.New(&awsapi.Service{
 		Name: "route53", MaxBody: maxBody, Find: s.find, Fault: faultOf, WriteFault: writeFault,
-	}, awsapi.Options{Policy: o.Policy, Certificate: o.Certificate, Now: o.Now, Log: o.Log, Guard: o.Guard})
+	}, awsapi.Options{Policy: o.Policy, Certificate: o.Certificate, Now: o.Now, Log: o.Log, Guard: o.Guard, Counts: o.Counts})
 	return s
 }
 
