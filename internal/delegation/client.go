@@ -52,7 +52,7 @@ type Limits struct {
 var Defaults = Limits{
 	Timeout:   2 * time.Second,
 	Time:      time.Minute,
-	Messages:  4000,
+	Messages:  2000,
 	Parallel:  64,
 	Servers:   20,
 	Addresses: 40,
@@ -63,7 +63,10 @@ const (
 	maxAliases  = 10                     // followed for one name
 	maxDepth    = 6                      // lookups of server names that need lookups of server names
 	maxNames    = 5                      // server names of one zone looked up to find the way
-	maxSteps    = 2000                   // readings of cached and new facts in one Client
+	maxNested   = 100                    // lookups of server names for other lookups of server names, in one Client
+	maxSteps    = 1000                   // zones asked on the way to names, in one Client
+	maxRecords  = 1000                   // of one response; a zone with 20 signed names in a referral has 200
+	maxOctets   = 32 << 20               // of all responses without compression, that one Client keeps
 	maxFailures = 3                      // questions to an address without answer, after which it is asked no more
 	hedge       = 400 * time.Millisecond // after which another server is asked too
 )
@@ -104,7 +107,9 @@ type Client struct {
 	cuts     map[string]*cut    // zones whose servers are known, by the key of their names
 	lookups  map[string]*Lookup // results of Resolve
 	messages int                // sent so far
-	steps    int                // taken so far
+	octets   int                // of messages kept so far
+	steps    int                // taken so far, see maxSteps
+	nested   int                // lookups so far, see maxNested
 	family   [2]struct{ answered, silent int }
 }
 
@@ -188,8 +193,12 @@ type contactKey struct {
 	transport Transport
 }
 
-// contact counts what became of the questions to an address.
-type contact struct{ answered, failed int }
+// contact is what became of the questions to an address.
+type contact struct {
+	answered int
+	failed   int
+	first    *Fact // that failed; nil: none
+}
 
 func family(a netip.Addr) int {
 	if a.Is4() {
@@ -247,7 +256,7 @@ func (c *Client) ask(ctx context.Context, s Server, q Question, t Transport) *Fa
 func (c *Client) exchange(ctx context.Context, s Server, q Question, t Transport) *Fact {
 	f := &Fact{Server: s, Transport: t, Question: q}
 	k := contactKey{s.Addr, t}
-	if f.Reason = c.refuse(k); f.Reason != "" {
+	if f.Reason, f.Earlier = c.refuse(k); f.Reason != "" {
 		return f
 	}
 	select {
@@ -274,23 +283,27 @@ func timeIsUp(ctx context.Context) string {
 	return "canceled"
 }
 
-// refuse returns why an address is not asked over a transport; empty: it may be asked.
-func (c *Client) refuse(k contactKey) string {
+// refuse returns why an address is not asked over a transport, and because of which fact;
+// empty: it may be asked.
+func (c *Client) refuse(k contactKey) (string, *Fact) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	fam := family(k.addr.Addr())
+	addr := k.addr.Addr()
+	fam := family(addr)
 	switch own, other := c.family[fam], c.family[1-fam]; {
 	case fam == 0 && c.o.No4 || fam == 1 && c.o.No6:
-		return familyName(fam) + " is not used here"
+		return familyName(fam) + " is not used here", nil
+	case addr.IsUnspecified(), addr.IsMulticast(), addr.Is4In6(), addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return "it is not the address of a host", nil
 	case c.o.Resolver.IsValid() && k.addr != c.o.Resolver:
-		return "the resolver is asked instead"
+		return "the resolver is asked instead", nil
 	case own.answered == 0 && own.silent >= 4 && other.answered > 0:
-		return fmt.Sprintf("no answer from %d other %s addresses; this host seems to have no %[2]s connection", own.silent, familyName(fam))
+		return fmt.Sprintf("no answer from %d other %s addresses; this host seems to have no %[2]s connection", own.silent, familyName(fam)), nil
 	}
 	if s := c.contacts[k]; s != nil && s.failed > 0 && (s.answered == 0 || s.failed >= maxFailures) {
-		return "it did not answer before"
+		return fmt.Sprintf("%v to %v before", s.first.Outcome, s.first.Question), s.first
 	}
-	return ""
+	return "", nil
 }
 
 func familyName(fam int) string { return [...]string{"IPv4", "IPv6"}[fam] }
@@ -314,17 +327,28 @@ func (c *Client) count(k contactKey, f *Fact) {
 		return
 	}
 	if s.failed == 0 {
-		fam.silent++
+		s.first = f
+		if f.Outcome == NoAnswer && len(f.Tries[len(f.Tries)-1].Ignored) == 0 {
+			fam.silent++
+		}
 	}
 	s.failed++
 }
 
-// mayMessage counts a message, and reports whether it may be sent.
+// maySend counts a message, and reports whether it may be sent.
 func (c *Client) maySend() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.messages++
 	return c.messages <= c.o.Limits.Messages
+}
+
+// mayKeep counts the octets of a response, and reports whether it may be kept.
+func (c *Client) mayKeep(octets int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.octets += octets
+	return c.octets <= maxOctets
 }
 
 // random returns a random number.

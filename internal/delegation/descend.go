@@ -50,7 +50,8 @@ func usable(r Reading) bool {
 	return r.Kind == Answer || r.Kind == NoData || r.Kind == NXDomain || r.Kind == Referral || r.Kind == AliasTo
 }
 
-// found is the first usable response of a server of a zone.
+// found is the first usable response of a server of a zone, or the kind of one that is not
+// usable.
 type found struct {
 	Reading
 	fact  *Fact   // nil if no response was usable
@@ -81,10 +82,12 @@ func (r *run) first(ctx context.Context, zone dname.Name, servers []Server, q Qu
 		case fact := <-results:
 			running--
 			f.facts = append(f.facts, fact)
-			if reading := read(fact, zone, q.Recurse); usable(reading) {
+			reading := read(fact, zone, q.Recurse)
+			if usable(reading) {
 				f.Reading, f.fact = reading, fact
 				return f
 			}
+			f.Kind = max(f.Kind, reading.Kind)
 		case <-slow.C:
 			if next < len(servers) && running < maxHedged {
 				ask()

@@ -42,6 +42,6 @@
 //   - Of one zone, at most 20 server names and 40 addresses are asked. To find the way, at
 //     most 5 server names without address are looked up for each zone, 6 levels deep.
 //   - At most 10 aliases are followed.
-//   - One call takes at most 60 s, and all calls of a Client send at most 4,000 messages.
+//   - One call takes at most 60 s, and all calls of a Client send at most 2,000 messages.
 //     What these limits prevent is a fact of its own, [NotAsked] with the reason.
 package delegation

@@ -102,8 +102,16 @@ func (c *Client) attempt(ctx context.Context, f *Fact, t *Try, again bool) *dns.
 		return nil
 	}
 	m := &dns.Msg{}
+	if n := records(response); n > maxRecords {
+		t.Outcome, t.Why = Malformed, fmt.Sprintf("%d records, more than %d", n, maxRecords)
+		return nil
+	}
 	if err := m.Unpack(response); err != nil {
 		t.Outcome, t.Why = Malformed, err.Error()
+		return nil
+	}
+	if !c.mayKeep(m.Len()) {
+		t.Outcome, t.Why = Malformed, "all responses together are too large"
 		return nil
 	}
 	f.Size = len(response)
@@ -170,6 +178,14 @@ func accept(request, response []byte) Fault {
 		return WrongQuestion
 	}
 	return ""
+}
+
+// records returns how many records a message says it has.
+func records(message []byte) (n int) {
+	for at := 6; at < headerSize; at += 2 {
+		n += int(binary.BigEndian.Uint16(message[at:]))
+	}
+	return n
 }
 
 // questionLen returns the length of the question of a request.
@@ -284,7 +300,7 @@ func outcomeOf(err error, server netip.Addr) (Outcome, string) {
 		return NoAnswer, "no response in time"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EAFNOSUPPORT), errors.Is(err, syscall.EADDRNOTAVAIL):
 		return NotAsked, "this host has no route to " + familyName(family(server)) + " addresses"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe):
 		return Unreachable, "the connection was closed before a whole response"
 	case errors.As(err, &op):
 		return Unreachable, op.Err.Error()

@@ -85,6 +85,10 @@ type Fact struct {
 	Msg       *dns.Msg      `json:"-"`                // the response; nil unless Answered. Read only
 	Size      int           `json:"size,omitempty"`   // octets of the response
 
+	// Earlier is the fact because of which this question was not asked: the address did not
+	// answer another one over this transport. Nil otherwise.
+	Earlier *Fact `json:"-"`
+
 	// OverTCP is the same question over TCP, if the response over UDP was truncated; nil
 	// otherwise.
 	OverTCP *Fact `json:"over_tcp,omitempty"`
@@ -123,6 +127,15 @@ const (
 	NoResponse    Fault = "not a response"
 	NoMessage     Fault = "not a DNS message"
 )
+
+// IsSilent reports whether the address did not answer over the transport, neither this
+// question nor, if this was not asked for that reason, an earlier one.
+func (f *Fact) IsSilent() bool {
+	if f == nil {
+		return false
+	}
+	return f.Outcome == NoAnswer || f.Outcome == Unreachable || f.Earlier != nil
+}
 
 // OK reports whether the server answered without error: NOERROR.
 func (f *Fact) OK() bool { return f.Rcode() == dns.RcodeSuccess }

@@ -156,9 +156,11 @@ func read(f *Fact, zone dname.Name, recursive bool) (r Reading) {
 // addServers adds the names of NS records, and the addresses of those names that are in the
 // asked zone.
 func (r *Reading) addServers(records []dns.RR, m *dns.Msg, zone dname.Name) {
+	glue := map[string]map[netip.Addr]bool{} // what is known so far, by the key of the name
 	for _, record := range records {
 		if ns, ok := record.(*dns.NS); ok {
-			if n := nameOf(ns.Ns); !contains(r.NS, n) {
+			if n := nameOf(ns.Ns); glue[n.Key()] == nil {
+				glue[n.Key()] = map[netip.Addr]bool{}
 				r.NS = append(r.NS, n)
 			}
 		}
@@ -168,17 +170,18 @@ func (r *Reading) addServers(records []dns.RR, m *dns.Msg, zone dname.Name) {
 		if !a.IsValid() {
 			continue
 		}
-		switch g := (Glue{nameOf(record.Header().Name), a}); {
-		case !contains(r.NS, g.Name) || !g.Name.IsAtOrBelow(zone):
+		n := nameOf(record.Header().Name)
+		switch known := glue[n.Key()]; {
+		case known == nil || !n.IsAtOrBelow(zone):
 			r.Untrusted = append(r.Untrusted, record)
-		case !slices.ContainsFunc(r.Glue, func(o Glue) bool { return o.Addr == g.Addr && o.Name.Equal(g.Name) }):
-			r.Glue = append(r.Glue, g)
+		case !known[a]:
+			known[a] = true
+			r.Glue = append(r.Glue, Glue{n, a})
 		}
 	}
 }
 
-// contains reports whether a list has a name. Lists from one message have at most a few
-// thousand names.
+// contains reports whether a list has a name.
 func contains(list []dname.Name, n dname.Name) bool {
 	return slices.ContainsFunc(list, n.Equal)
 }

@@ -47,21 +47,21 @@ func (c *Client) Resolve(ctx context.Context, name dname.Name, t rr.Type) *Looku
 
 // resolve is Resolve; stack has the names that are being looked up, each for the one before.
 func (r *run) resolve(ctx context.Context, name dname.Name, t rr.Type, stack []dname.Name) *Lookup {
-	l := &Lookup{Name: name, Type: t}
-	if contains(stack, name) {
-		l.Reason, l.circular = "its servers are found only by itself", true
-		return l
-	}
-	if len(stack) >= maxDepth {
-		l.Reason, l.circular = "it needs too many lookups of server names", true
-		return l
-	}
 	key := t.String() + " " + name.Key()
 	r.mu.Lock()
 	known := r.lookups[key]
 	r.mu.Unlock()
 	if known != nil {
 		return known
+	}
+	l := &Lookup{Name: name, Type: t}
+	if contains(stack, name) {
+		l.Reason, l.circular = "its servers are found only by itself", true
+		return l
+	}
+	if len(stack) >= maxDepth || len(stack) > 0 && !r.mayNest() {
+		l.Reason, l.circular = "it needs too many lookups of server names", true
+		return l
 	}
 	r.follow(ctx, l, append(stack[:len(stack):len(stack)], name))
 	if ctx.Err() == nil && !l.circular {
@@ -70,6 +70,14 @@ func (r *run) resolve(ctx context.Context, name dname.Name, t rr.Type, stack []d
 		r.mu.Unlock()
 	}
 	return l
+}
+
+// mayNest counts a lookup that another one needs, and reports whether it may be made.
+func (r *run) mayNest() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.nested++
+	return r.nested <= maxNested
 }
 
 // follow looks up the name of l, and then the targets of aliases.
@@ -87,7 +95,10 @@ func (r *run) follow(ctx context.Context, l *Lookup, stack []dname.Name) {
 		case s.Kind != AliasTo:
 			l.circular = s.circular
 			if l.Reason == "" {
-				l.Reason = "no server of " + l.Zone.String() + " has an answer"
+				l.Reason = "no usable answer"
+				if l.Zone != nil {
+					l.Reason = "no server of " + l.Zone.String() + " has an answer"
+				}
 			}
 			return
 		}
@@ -118,7 +129,9 @@ func (r *run) lookup(ctx context.Context, l *Lookup, q Question, stack []dname.N
 		z = r.remember(&cut{zone: dname.Root(), servers: RootServers()})
 	}
 	for {
-		l.Zone = z.zone
+		if l.Zone = z.zone; r.o.Resolver.IsValid() {
+			l.Zone = nil
+		}
 		if !r.mayStep() {
 			l.Reason = "the limit of lookups is reached"
 			return f

@@ -163,11 +163,12 @@ func (r *run) survey(ctx context.Context, l *Level) {
 		}
 	}
 	r.addReferral(l, l.cut.names, l.cut.glue, l.Parent == nil)
+	r.askServers(ctx, l, true) // before a lookup asks them, so that silence is an answer to this question
 	r.findAddresses(ctx, l)
 	close(l.ready)
 
 	var own sync.WaitGroup
-	own.Go(func() { r.askServers(ctx, l) })
+	own.Go(func() { r.askServers(ctx, l, false) })
 	if l.Parent != nil {
 		<-l.Parent.ready
 		r.askParent(ctx, l)
@@ -183,16 +184,15 @@ func (r *run) survey(ctx context.Context, l *Level) {
 	if l.Surveyed {
 		for _, h := range l.Hosts() {
 			for _, t := range transports {
-				for _, n := range h.Over(t).NS.NS() {
-					if s := r.addServer(l, n); s != nil {
-						s.InZone = true
-					}
-				}
+				r.addOwn(l, h.Over(t))
 			}
+		}
+		if l.Resolver != nil {
+			r.addOwn(l, l.Resolver)
 		}
 	}
 	r.findAddresses(ctx, l)
-	r.askServers(ctx, l)
+	r.askServers(ctx, l, false)
 }
 
 // addReferral adds servers with their glue.
@@ -206,6 +206,15 @@ func (r *run) addReferral(l *Level, names []dname.Name, glue []Glue, inParent bo
 		if s := l.find(g.Name); s != nil && !slices.Contains(s.Glue, g.Addr) && len(s.Glue) < r.o.Limits.Addresses {
 			s.Glue = append(s.Glue, g.Addr)
 			r.addHost(l, s, g.server())
+		}
+	}
+}
+
+// addOwn adds the servers that an address of the zone lists.
+func (r *run) addOwn(l *Level, a *Answers) {
+	for _, n := range a.NS.NS() {
+		if s := r.addServer(l, n); s != nil {
+			s.InZone = true
 		}
 	}
 }
@@ -280,6 +289,12 @@ func (r *run) findAddresses(ctx context.Context, l *Level) {
 // askParent asks the addresses of the parent's servers about a level, those that were not
 // asked before.
 func (r *run) askParent(ctx context.Context, l *Level) {
+	if at := r.o.Resolver; at.IsValid() {
+		if l.Surveyed && l.DS == nil {
+			l.DS = []*Fact{r.ask(ctx, Server{Addr: at}, Question{Name: l.Zone, Type: rr.TypeDS, DNSSEC: true, Recurse: true}, UDP)}
+		}
+		return
+	}
 	asked := map[netip.AddrPort]bool{}
 	for _, f := range l.Referrals {
 		asked[f.Server.Addr] = true
@@ -315,32 +330,35 @@ func compareFacts(a, b *Fact) int {
 	return cmp.Or(a.Server.Addr.Compare(b.Server.Addr), cmp.Compare(a.Transport, b.Transport))
 }
 
-// askServers asks all addresses of a surveyed level what [Answers] has, unless they were
-// asked before. In place of servers, it asks the resolver.
-func (r *run) askServers(ctx context.Context, l *Level) {
+// askServers asks all addresses of a surveyed level what [Answers] has, or only the first
+// question. In place of servers, it asks the resolver.
+func (r *run) askServers(ctx context.Context, l *Level, onlyFirst bool) {
 	if !l.Surveyed {
 		return
 	}
 	var all sync.WaitGroup
-	if at := r.o.Resolver; at.IsValid() && l.Resolver == nil {
-		l.Resolver = &Answers{}
-		all.Go(func() { r.fill(ctx, l.Resolver, Server{Addr: at}, l.Zone, UDP) })
+	if at := r.o.Resolver; at.IsValid() {
+		if l.Resolver == nil {
+			l.Resolver = &Answers{}
+		}
+		all.Go(func() { r.fill(ctx, l.Resolver, Server{Addr: at}, l.Zone, UDP, onlyFirst) })
 	}
 	for _, h := range l.Hosts() {
 		for _, t := range transports {
-			if a := h.Over(t); a.SOA == nil {
-				all.Go(func() { r.fill(ctx, a, h.Server, l.Zone, t) })
-			}
+			all.Go(func() { r.fill(ctx, h.Over(t), h.Server, l.Zone, t, onlyFirst) })
 		}
 	}
 	all.Wait()
 }
 
-// fill asks an address all questions, the others after an answer to the first.
-func (r *run) fill(ctx context.Context, a *Answers, s Server, zone dname.Name, t Transport) {
+// fill asks an address what it was not asked before, the others after the first.
+func (r *run) fill(ctx context.Context, a *Answers, s Server, zone dname.Name, t Transport, onlyFirst bool) {
 	var all sync.WaitGroup
 	for i, x := range questions(zone) {
 		field, q := x.of(a), x.q
+		if *field != nil || i > 0 && onlyFirst {
+			continue
+		}
 		q.Recurse = q.Recurse || r.o.Resolver.IsValid()
 		all.Go(func() { *field = r.ask(ctx, s, q, t) })
 		if i == 0 {

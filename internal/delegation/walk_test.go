@@ -126,6 +126,7 @@ func summary(w *delegation.Walk) string {
 func TestWalk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := tree()
+		defer n.Wait()
 		w := delegation.New(options(n)).Walk(t.Context(), dname.MustParse("2.0.192.in-addr.arpa"))
 		got := summary(w)
 		for _, want := range []string{
@@ -154,7 +155,9 @@ func TestWalk(t *testing.T) {
 
 func TestWalkFollowsAliases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := delegation.New(options(tree())).Walk(t.Context(), dname.MustParse("26.2.0.192.in-addr.arpa"))
+		n := tree()
+		defer n.Wait()
+		w := delegation.New(options(n)).Walk(t.Context(), dname.MustParse("26.2.0.192.in-addr.arpa"))
 		got := summary(w)
 		for _, want := range []string{
 			"26.2.0.192.in-addr.arpa. CNAME to 26.0/25.2.0.192.in-addr.arpa.\n",

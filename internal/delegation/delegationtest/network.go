@@ -29,7 +29,11 @@ type Network struct {
 	hosts map[netip.Addr]*Host
 	sent  map[netip.Addr]int
 	port  uint16 // of the last socket
+	conns sync.WaitGroup
 }
+
+// Wait waits until the hosts have closed all connections.
+func (n *Network) Wait() { n.conns.Wait() }
 
 // Host is what is at an address. Without UDP and TCP, it answers over both by Answer.
 type Host struct {
@@ -113,7 +117,7 @@ func (n *Network) Dial(ctx context.Context, network string, server netip.AddrPor
 	}
 	n.count(server.Addr())
 	client, remote := net.Pipe()
-	go func() {
+	n.conns.Go(func() {
 		defer remote.Close()
 		if h.TCP != nil {
 			h.TCP(remote)
@@ -130,7 +134,7 @@ func (n *Network) Dial(ctx context.Context, network string, server netip.AddrPor
 				}
 			}
 		}
-	}()
+	})
 	return client, nil
 }
 
