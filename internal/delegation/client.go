@@ -17,9 +17,12 @@ const port = 53
 
 // Options are what a Client needs. The zero value asks the DNS of the Internet.
 type Options struct {
-	// From are the servers to start from: root servers of a hints file, or servers of any
-	// zone above the names in question, such as those of a parent zone. Nil: the root
-	// servers that are built in.
+	// Hints are the root servers, as of LoadHints. Nil: those that are built in.
+	Hints []Server
+
+	// From are servers of any zone above the names in question, such as those of a parent
+	// zone, to start from. Names outside this zone are looked up from the root. Nil: all
+	// start from the root.
 	From []Server
 
 	// Resolver is asked instead of the servers themselves, where these cannot be reached;
@@ -144,10 +147,10 @@ func New(o Options) *Client {
 	if r := c.o.Resolver; r.IsValid() {
 		c.o.Resolver = c.withPort(Server{Addr: r}).Addr
 	}
-	c.o.From = slices.Clone(o.From)
-	for i, s := range c.o.From {
-		c.o.From[i] = c.withPort(s)
+	if o.Hints == nil {
+		o.Hints = RootServers()
 	}
+	c.o.Hints, c.o.From = c.withPorts(o.Hints), c.withPorts(o.From)
 	return c
 }
 
@@ -157,6 +160,14 @@ func (c *Client) withPort(s Server) Server {
 		s.Addr = netip.AddrPortFrom(s.Addr.Addr(), c.o.Port)
 	}
 	return s
+}
+
+func (c *Client) withPorts(list []Server) []Server {
+	out := slices.Clone(list)
+	for i, s := range out {
+		out[i] = c.withPort(s)
+	}
+	return out
 }
 
 func setDefault[T comparable](field *T, value T) {

@@ -173,11 +173,14 @@ func (r *run) serversOf(ctx context.Context, n dname.Name, stack []dname.Name) (
 	return out, circular
 }
 
+// root returns the root zone.
+func (r *run) root() *cut { return r.remember(&cut{zone: dname.Root(), servers: r.o.Hints}) }
+
 // start returns the zone to start from: the root, or the highest zone above name that the
 // given servers answer for. It is nil if they answer for none.
 func (r *run) start(ctx context.Context, name dname.Name) (*cut, []*Fact) {
 	if r.o.From == nil || r.o.Resolver.IsValid() {
-		return r.remember(&cut{zone: dname.Root(), servers: RootServers()}), nil
+		return r.root(), nil
 	}
 	r.mu.Lock()
 	z := r.origin

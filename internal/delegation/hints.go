@@ -2,77 +2,78 @@ package delegation
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"slices"
-	"strings"
 
-	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
 // rootHints has the names and addresses of the root servers, as IANA publishes them.
 //
 //go:embed root.hints
-var rootHints string
+var rootHints []byte
 
 // RootServers returns the root servers that are built in.
 func RootServers() []Server {
-	s, err := ReadHints(strings.NewReader(rootHints), "root.hints")
+	var h hints
+	s, err := h.servers("root.hints", zonefile.ReadBytes("root.hints", rootHints, h.options(), h.add))
 	if err != nil {
 		panic(err) // the file is part of the program
 	}
 	return s
 }
 
-// maxHints is far above the 26 addresses of the root servers.
-const maxHints = 1000
-
-// ReadHints reads a file of root hints: a master file with the NS records of the root and
-// the addresses of the servers. name is that of the file, for errors.
-func ReadHints(r io.Reader, name string) ([]Server, error) {
-	var names []string
-	addrs := map[string][]netip.Addr{}
-	z := dns.NewZoneParser(io.LimitReader(r, 1<<20), ".", name)
-	for n := 0; n < maxHints; n++ {
-		record, ok := z.Next()
-		if !ok {
-			break
-		}
-		owner := strings.ToLower(record.Header().Name)
-		switch v := record.(type) {
-		case *dns.NS:
-			if owner == "." {
-				names = append(names, strings.ToLower(v.Ns))
-			}
-		case *dns.A, *dns.AAAA:
-			addrs[owner] = append(addrs[owner], addrOf(v))
-		}
-	}
-	if err := z.Err(); err != nil {
-		return nil, fmt.Errorf("%w; a hints file is a master file with the NS records of the root and the addresses of the servers", err)
-	}
-	var out []Server
-	for _, n := range names {
-		slices.SortFunc(addrs[n], netip.Addr.Compare)
-		for _, a := range addrs[n] {
-			out = append(out, Server{Name: nameOf(n), Addr: netip.AddrPortFrom(a, 0)})
-		}
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("%s: no root server with an address; a hints file has NS records of the name `.` and A or AAAA records of the servers", name)
-	}
-	return out, nil
+// LoadHints reads a file of root hints: a master file with the NS records of the root and
+// the addresses of the servers.
+func LoadHints(path string) ([]Server, error) {
+	var h hints
+	return h.servers(path, zonefile.Load(path, h.options(), h.add))
 }
 
-// addrOf returns the address of an A or AAAA record; invalid for others.
-func addrOf(r dns.RR) netip.Addr {
-	var a netip.Addr
-	switch v := r.(type) {
-	case *dns.A:
-		a, _ = netip.AddrFromSlice(v.A.To4())
-	case *dns.AAAA:
-		a, _ = netip.AddrFromSlice(v.AAAA)
+// hints collects the records of a hints file.
+type hints struct {
+	table source.Table
+	names []dname.Name
+	addrs map[string][]netip.Addr // by the key of the server name
+}
+
+func (h *hints) options() zonefile.Options {
+	return zonefile.Options{Origin: dname.Root(), Table: &h.table, HasFallbackTTL: true}
+}
+
+func (h *hints) add(r zone.Record) {
+	switch {
+	case r.Type == rr.TypeNS && r.Owner.IsRoot():
+		h.names = append(h.names, dname.Name(r.Data).AppendLower(nil))
+	case r.Type == rr.TypeA || r.Type == rr.TypeAAAA:
+		a, _ := netip.AddrFromSlice(r.Data)
+		if h.addrs == nil {
+			h.addrs = map[string][]netip.Addr{}
+		}
+		h.addrs[r.Owner.Key()] = append(h.addrs[r.Owner.Key()], a)
 	}
-	return a
+}
+
+// servers returns the root servers with their addresses.
+func (h *hints) servers(path string, res *zonefile.Result) (out []Server, err error) {
+	for _, f := range res.Findings {
+		if f.Severity == finding.Error {
+			return nil, errors.New(h.table.Locate(f).String())
+		}
+	}
+	for _, n := range h.names {
+		for _, a := range h.addrs[n.Key()] {
+			out = append(out, Glue{n, a}.server())
+		}
+	}
+	if out == nil {
+		return nil, fmt.Errorf("%s: no root server with an address; a hints file has NS records of the name `.` and A or AAAA records of the servers", path)
+	}
+	return out, nil
 }

@@ -186,6 +186,18 @@ func contains(list []dname.Name, n dname.Name) bool {
 	return slices.ContainsFunc(list, n.Equal)
 }
 
+// addrOf returns the address of an A or AAAA record; invalid for others.
+func addrOf(r dns.RR) netip.Addr {
+	var a netip.Addr
+	switch v := r.(type) {
+	case *dns.A:
+		a, _ = netip.AddrFromSlice(v.A.To4())
+	case *dns.AAAA:
+		a, _ = netip.AddrFromSlice(v.AAAA)
+	}
+	return a
+}
+
 // aliasOf returns where a record leads from a name: a CNAME of the name, or a DNAME above
 // it (RFC 6672 §2.2). A target that would be too long is no alias.
 func aliasOf(record dns.RR, from dname.Name) (Alias, bool) {

@@ -126,7 +126,7 @@ func (r *run) lookup(ctx context.Context, l *Lookup, q Question, stack []dname.N
 		l.Facts = append(l.Facts, facts...)
 	}
 	if z == nil { // the servers to start from have another part of the DNS
-		z = r.remember(&cut{zone: dname.Root(), servers: RootServers()})
+		z = r.root()
 	}
 	for {
 		if l.Zone = z.zone; r.o.Resolver.IsValid() {

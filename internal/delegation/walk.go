@@ -48,7 +48,7 @@ type Walk struct {
 // Port53 describes how the network treats questions to port 53 of other hosts.
 type Port53 struct {
 	Intercepted bool    `json:"intercepted"`        // another server answers in place of the asked one
-	Closed      bool    `json:"closed"`             // no root server can be reached
+	Closed      bool    `json:"closed"`             // no root server answers
 	Evidence    []*Fact `json:"evidence,omitempty"` // of Intercepted
 }
 
@@ -158,30 +158,28 @@ func (r *run) checkPort53(ctx context.Context, w *Walk) {
 	if len(w.Levels) == 0 || !w.Levels[0].Zone.IsRoot() || r.o.Resolver.IsValid() {
 		return
 	}
-	facts := append(w.Start, w.Levels[0].Way...)
+	facts := w.Levels[0].Way
 	for _, l := range w.Levels {
 		if l.Parent == w.Levels[0] {
-			facts = append(facts, l.Referrals...)
+			facts = append(facts[:len(facts):len(facts)], l.Referrals...)
 		}
 	}
 	p := &w.Port53
-	p.Closed = true
+	answered, useful := false, false
 	for _, f := range facts {
-		if f.Outcome == Answered {
-			p.Closed = false
-			if f.Msg.RecursionAvailable {
-				p.Intercepted = true
+		answered = answered || f.Outcome == Answered
+		useful = useful || usable(Read(f, dname.Root()))
+		if f.Msg != nil && f.Msg.RecursionAvailable {
+			p.Evidence = append(p.Evidence, f)
+		}
+	}
+	if answered && (!useful || p.Evidence != nil) {
+		for _, a := range darkAddresses {
+			f := r.ask(ctx, Server{Addr: netip.AddrPortFrom(a, 0)}, Question{Name: dname.Root(), Type: rr.TypeSOA}, UDP)
+			if f.Outcome == Answered {
 				p.Evidence = append(p.Evidence, f)
 			}
 		}
 	}
-	if !p.Intercepted {
-		return
-	}
-	for _, a := range darkAddresses {
-		f := r.ask(ctx, Server{Addr: netip.AddrPortFrom(a, 0)}, Question{Name: dname.Root(), Type: rr.TypeSOA}, UDP)
-		if f.Outcome == Answered {
-			p.Evidence = append(p.Evidence, f)
-		}
-	}
+	p.Closed, p.Intercepted = !answered, p.Evidence != nil
 }

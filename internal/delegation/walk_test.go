@@ -76,7 +76,7 @@ c.0/25.2.0.192.in-addr.arpa. A 100.0.5.1
 }
 
 func options(n *delegationtest.Network) delegation.Options {
-	return delegation.Options{Network: n, From: []delegation.Server{
+	return delegation.Options{Network: n, Hints: []delegation.Server{
 		{Name: dname.MustParse("a.root"), Addr: netip.MustParseAddrPort("100.0.0.1:53")},
 		{Name: dname.MustParse("a.root"), Addr: netip.MustParseAddrPort("[2a00::1]:53")},
 	}}

@@ -21,9 +21,10 @@ import (
 	"github.com/ptrd/ptrd/internal/delegation"
 )
 
-// Network is a delegation.Network. Packets to addresses without host are lost.
+// Network is a delegation.Network.
 type Network struct {
-	No4, No6 bool // there is no route to addresses of the family
+	No4, No6 bool  // there is no route to addresses of the family
+	Any      *Host // answers at addresses without host; nil: packets to these are lost
 
 	mu    sync.Mutex
 	hosts map[netip.Addr]*Host
@@ -85,7 +86,10 @@ func (n *Network) host(a netip.Addr) (*Host, error) {
 	if a.Is4() && n.No4 || a.Is6() && n.No6 {
 		return nil, syscall.ENETUNREACH
 	}
-	return n.hosts[a], nil
+	if h := n.hosts[a]; h != nil {
+		return h, nil
+	}
+	return n.Any, nil
 }
 
 // count counts a message.

@@ -1,10 +1,13 @@
 package delegationtest
 
 import (
+	"context"
 	"strings"
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/internal/delegation"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // Server is an authoritative server for some zones. It knows referrals, glue, CNAME and DNAME,
@@ -113,4 +116,34 @@ func (s *Server) resolve(m *dns.Msg, name string, qtype uint16, apex string) {
 			m.Rcode = dns.RcodeNameError
 		}
 	}
+}
+
+// Resolver returns a host that answers as a resolver does, from what a client finds.
+func Resolver(c *delegation.Client) *Host {
+	return &Host{Answer: func(request *dns.Msg, _ delegation.Transport) *dns.Msg {
+		m := new(dns.Msg).SetReply(request)
+		m.RecursionAvailable = true
+		if opt := request.IsEdns0(); opt != nil {
+			m.SetEdns0(1232, opt.Do())
+		}
+		q := request.Question[0]
+		name, err := dname.Parse(q.Name)
+		if err != nil {
+			m.Rcode = dns.RcodeServerFailure
+			return m
+		}
+		l := c.Resolve(context.Background(), name, rr.Type(q.Qtype))
+		for _, a := range l.Aliases {
+			m.Answer = append(m.Answer, &dns.CNAME{Hdr: dns.RR_Header{Name: a.From.String(), Rrtype: dns.TypeCNAME, Class: dns.ClassINET}, Target: a.Target.String()})
+		}
+		m.Answer = append(m.Answer, l.Records...)
+		switch l.Kind {
+		case delegation.Answer, delegation.NoData:
+		case delegation.NXDomain:
+			m.Rcode = dns.RcodeNameError
+		default:
+			m.Rcode = dns.RcodeServerFailure
+		}
+		return m
+	}}
 }
