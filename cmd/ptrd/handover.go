@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/handover"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/spf13/cobra"
@@ -13,6 +16,9 @@ import (
 func newHandover(g *globals) *cobra.Command {
 	var servers []string
 	var q handover.Request
+	var ask askFlags
+	var offline, wait bool
+	var timeout time.Duration
 	var keys []string
 	for _, o := range handover.Owners() {
 		keys = append(keys, o.Key)
@@ -21,11 +27,20 @@ func newHandover(g *globals) *cobra.Command {
 		Use:   "handover ZONE|PREFIX",
 		Short: "Print what the owner of the addresses needs to delegate a zone",
 		Long: `handover prints what the owner of the addresses, a registry or a provider, needs to
-delegate the zones of a prefix to your name servers: NS records, glue, and for IPv4 prefixes
-longer than /24 the CNAME records. With --for it prints an object, a form or a mail.
+delegate the zones of a prefix to your name servers: NS records, glue, DS records of signed
+zones, and for IPv4 prefixes longer than /24 the CNAME records. With --for it prints an
+object, a form or a mail.
+
+Before that, it makes the tests that the owner makes on all servers, which need not be
+delegated to yet, and prints on standard error what would be refused, by whom, and the
+remedy; then what the zone above already has, and what is still different. --offline leaves
+the tests out.
 
 The name servers are those given by --ns, otherwise those of the configuration, which can
-also have a name for the zone of a prefix.`,
+also have a name for the zone of a prefix.
+
+Exit codes: 0 nothing would be refused; 1 something would be refused, or an error; 2 wrong
+command line.`,
 		Example: `  ptrd handover 203.0.113.0/24
   ptrd handover 203.0.113.64/26 --ns ns1.example.com --ns ns2.example.net --for isp
   ptrd handover 2001:db8:77::/48 --for ripe`,
@@ -50,19 +65,60 @@ also have a name for the zone of a prefix.`,
 					return err
 				}
 			}
+			if !offline {
+				o, err := ask.options()
+				if err != nil {
+					return err
+				}
+				q.Source = func() handover.Source { return handover.NewSource(o) }
+			}
+			if wait {
+				q.Wait = timeout
+				q.Serial = func(z *handover.Zone) uint32 { return g.servedSerial(cmd, z.Apex) }
+				q.Progress = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) }
+			}
 			r, err := handover.Make(cmd.Context(), &q)
 			if err != nil {
 				return err
 			}
-			return g.show(cmd, r)
+			if !g.json {
+				if err := r.Report(cmd.ErrOrStderr()); err != nil {
+					return err
+				}
+			}
+			if err := g.show(cmd, r); err != nil {
+				return err
+			}
+			if r.Ready != nil && !*r.Ready {
+				return &silentError{}
+			}
+			return nil
 		},
 	}
 	g.addJSON(cmd)
 	f := cmd.Flags()
 	f.StringArrayVar(&servers, "ns", nil, "`NAME[=ADDRESS,...]` of a name server, with its addresses if its name is in the zone; may be repeated (default: those of the configuration)")
 	f.StringSliceVar(&q.For, "for", nil, "print the document for `OWNER`: "+strings.Join(keys, ", ")+"; may be repeated")
+	f.BoolVar(&offline, "offline", false, "do not test the servers")
+	f.BoolVar(&wait, "wait", false, "wait until all servers have the same serial as the running server")
+	f.DurationVar(&timeout, "timeout", 5*time.Minute, "`TIME` to wait for the servers")
+	ask.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(keys, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return cmd
+}
+
+// servedSerial returns the serial of a zone in the running server, or 0.
+func (g *globals) servedSerial(cmd *cobra.Command, apex dname.Name) uint32 {
+	var s daemon.Status
+	if err := g.call(cmd, "status", nil, &s); err != nil {
+		return 0 // another host runs the primary
+	}
+	for _, z := range s.Zones {
+		if z.Zone == apex.String() {
+			return uint32(z.Serial)
+		}
+	}
+	return 0
 }
 
 // nameServer reads a value of --ns.

@@ -228,7 +228,11 @@ func (c *Client) Ask(ctx context.Context, s Server, q Question, t Transport) *Fa
 
 func (c *Client) ask(ctx context.Context, s Server, q Question, t Transport) *Fact {
 	s = c.withPort(s)
-	k := factKey{s.Addr, t, q.Name.Key(), questionKind{uint16(q.Type), q.Recurse, q.DNSSEC, q.Version}}
+	name := q.Name.Key()
+	if q.Exact {
+		name = string(q.Name)
+	}
+	k := factKey{s.Addr, t, name, questionKind{uint16(q.Type), q.Recurse, q.DNSSEC, q.Version}}
 	for {
 		c.mu.Lock()
 		p, known := c.facts[k]

@@ -83,7 +83,7 @@ func (c *Client) attempts(ctx context.Context, f *Fact) {
 
 // attempt sends one message and returns the response, or nil with the outcome in t.
 func (c *Client) attempt(ctx context.Context, f *Fact, t *Try, again bool) *dns.Msg {
-	request, err := c.request(f.Question, t.EDNS, t.Case)
+	request, err := c.request(f.Question, t.EDNS, t.Case && !f.Question.Exact)
 	if err != nil {
 		t.Outcome, t.Why = NotAsked, err.Error()
 		return nil

@@ -48,6 +48,7 @@ type Question struct {
 	Recurse bool       `json:"recurse,omitempty"` // RD is set
 	DNSSEC  bool       `json:"dnssec,omitempty"`  // DO is set
 	Version uint8      `json:"version,omitempty"` // of EDNS
+	Exact   bool       `json:"exact,omitempty"`   // the letters of Name are sent in their case, not in a random one
 }
 
 func (q Question) String() string { return q.Name.String() + " " + q.Type.String() }

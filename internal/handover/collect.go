@@ -18,6 +18,9 @@ type Source interface {
 
 	// Resolve returns the addresses of a name as the Internet has them.
 	Resolve(ctx context.Context, name string) *Lookup
+
+	// Parent returns what the zone above has about a zone.
+	Parent(ctx context.Context, z *Zone) *Parent
 }
 
 // Collect asks the servers of a zone all questions of the rules. The zone need not be delegated: the
@@ -25,7 +28,26 @@ type Source interface {
 // other names resolve to. Servers that answer no question about the SOA and NS records are not asked
 // the others. The DS records are those that the zone is to have, as one of its servers has the keys.
 func Collect(ctx context.Context, z *Zone, src Source, now time.Time) *Facts {
-	c := collector{ctx: ctx, src: src, f: &Facts{
+	c := find(ctx, z, src, now)
+	f := c.f
+	inside := slices.DeleteFunc(f.allNames(), func(n string) bool { return !f.inZone(n) })
+	c.ask(questions(f.Zone, inside))
+	var targets []string
+	for _, s := range f.Servers {
+		for _, mx := range answer[*dns.MX](f, s, dns.TypeMX, 0) {
+			targets = append(targets, dns.CanonicalName(mx.Mx))
+		}
+		if f.DS == nil {
+			f.DS = f.signedBy(s)
+		}
+	}
+	c.resolve(f.Targets, targets)
+	return f
+}
+
+// find finds the servers of a zone, and asks them the first questions.
+func find(ctx context.Context, z *Zone, src Source, now time.Time) *collector {
+	c := &collector{ctx: ctx, src: src, f: &Facts{
 		Zone:    canonical(z.Apex),
 		Now:     now,
 		Glue:    map[string][]netip.Addr{},
@@ -65,19 +87,7 @@ func Collect(ctx context.Context, z *Zone, src Source, now time.Time) *Facts {
 		c.add(n, f.Names[n].Addrs)
 	}
 	c.ask(first(f.Zone))
-	c.ask(questions(f.Zone, inside))
-
-	var targets []string
-	for _, s := range f.Servers {
-		for _, mx := range answer[*dns.MX](f, s, dns.TypeMX, 0) {
-			targets = append(targets, dns.CanonicalName(mx.Mx))
-		}
-		if f.DS == nil {
-			f.DS = f.signedBy(s)
-		}
-	}
-	c.resolve(f.Targets, targets)
-	return f
+	return c
 }
 
 type collector struct {

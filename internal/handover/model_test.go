@@ -314,6 +314,8 @@ func (m *model) Ask(_ context.Context, server netip.Addr, q Question) *dns.Msg {
 	return m.serve(server, query, q.Mode&TCP != 0)
 }
 
+func (m *model) Parent(context.Context, *Zone) *Parent { return &Parent{Reason: "a model has none"} }
+
 func (m *model) Resolve(_ context.Context, name string) *Lookup {
 	l := &Lookup{}
 	for target := m.aliases[name]; target != "" && len(l.Chain) < 12; name, target = target, m.aliases[target] {

@@ -22,8 +22,12 @@ type Request struct {
 	Servers []config.NameServer // nil: those of the configuration
 	Config  *config.Config      // nil: none
 	For     []string            // keys of owners; none: the records are printed, and the rules of all owners apply
-	Source  Source              // asks the servers; nil: they are not tested
 	Now     time.Time
+
+	Source   func() Source        // makes what asks the servers, with no earlier answers; nil: they are not tested
+	Wait     time.Duration        // for all servers to have the same serial, before the tests; 0: none
+	Serial   func(z *Zone) uint32 // the least serial to wait for; nil or 0: the highest that a server has
+	Progress func(text string)    // of waiting; nil: none
 }
 
 // Result is a hand-over.
@@ -46,6 +50,9 @@ type ZoneResult struct {
 	CNAMEs   []string   `json:"cnames,omitempty"`   // of a classless zone
 	Generate string     `json:"generate,omitempty"` // the CNAMEs as one line of a master file
 	Findings []Finding  `json:"findings"`           // of the tests
+
+	Behind    []string   `json:"behind,omitempty"`    // servers that did not have the serial in time
+	Delegated *Delegated `json:"delegated,omitempty"` // what the zone above has; none: not tested
 }
 
 // Document is the text for an owner.
@@ -100,10 +107,17 @@ func Make(ctx context.Context, q *Request) (*Result, error) {
 		z := &zones[i]
 		out := ZoneResult{Zone: z.Apex, Parent: z.Parent, Findings: []Finding{}}
 		if q.Source != nil {
-			f := Collect(ctx, z, q.Source, q.Now)
+			out.Behind = q.wait(ctx, z)
+			src := q.Source()
+			f := Collect(ctx, z, src, q.Now)
 			z.DS = f.DS
 			out.Findings = append(out.Findings, f.Check(ownersOf(z)&rulesOf)...)
-			r.addReady(out.Findings)
+			r.addReady(out.Findings, out.Behind)
+			p := src.Parent(ctx, z)
+			if p.Zone != nil {
+				z.Parent, out.Parent = p.Zone, p.Zone
+			}
+			out.Delegated = p.compare(slices.Concat(z.Records(), z.CNAMEs()))
 		}
 		out.Records, out.CNAMEs = z.Records(), z.CNAMEs()
 		if z.IsClassless() {
@@ -140,8 +154,8 @@ func ownersOf(z *Zone) owners {
 }
 
 // addReady takes the findings of a zone into account.
-func (r *Result) addReady(list []Finding) {
-	ok := !slices.ContainsFunc(list, func(n Finding) bool { return n.Severity == finding.Error })
+func (r *Result) addReady(list []Finding, behind []string) {
+	ok := behind == nil && !slices.ContainsFunc(list, func(n Finding) bool { return n.Severity == finding.Error })
 	if r.Ready != nil {
 		ok = ok && *r.Ready
 	}
@@ -232,7 +246,10 @@ func (r *Result) Report(out io.Writer) error {
 	}
 	w := bufio.NewWriter(out)
 	for _, z := range r.Zones {
-		errs := 0
+		errs := len(z.Behind)
+		for _, b := range z.Behind {
+			fmt.Fprintf(w, "%s: error: waited in vain for %s\n", z.Zone, b)
+		}
 		for _, n := range z.Findings {
 			fmt.Fprintf(w, "%s: %s\n", z.Zone, n.report())
 			if n.Severity == finding.Error {
@@ -241,6 +258,9 @@ func (r *Result) Report(out io.Writer) error {
 		}
 		if errs == 0 {
 			fmt.Fprintf(w, "%s: ready to be delegated\n", z.Zone)
+		}
+		if z.Delegated != nil {
+			z.Delegated.report(w, z.Zone)
 		}
 	}
 	for _, key := range r.refusing() {

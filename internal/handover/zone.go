@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/miekg/dns"
 
@@ -112,9 +113,13 @@ func (z *Zone) Records() []string {
 		}
 	}
 	for _, d := range z.DS {
-		out = append(out, fmt.Sprintf("%v DS %d %d %d %s", z.Apex, d.KeyTag, d.Algorithm, d.DigestType, d.Digest))
+		out = append(out, dsLine(z.Apex, d))
 	}
 	return out
+}
+
+func dsLine(apex dname.Name, d *dns.DS) string {
+	return fmt.Sprintf("%v DS %d %d %d %s", apex, d.KeyTag, d.Algorithm, d.DigestType, strings.ToUpper(d.Digest))
 }
 
 func addressType(a netip.Addr) string {

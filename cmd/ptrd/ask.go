@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+
+	"github.com/ptrd/ptrd/internal/delegation"
+	"github.com/spf13/cobra"
+)
+
+// askFlags are the flags of commands that ask servers of the DNS.
+type askFlags struct {
+	from     []string
+	hints    string
+	resolver string
+	no4, no6 bool
+}
+
+func (a *askFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVar(&a.from, "from", nil, "`ADDRESS[:PORT]` of a server to start from in place of the root servers; may be repeated")
+	f.StringVar(&a.hints, "hints", "", "`FILE` with the root servers (default: those of the Internet)")
+	f.StringVar(&a.resolver, "resolver", "", "`ADDRESS[:PORT]` of a resolver to ask for names, where port 53 of other servers cannot be reached")
+	f.BoolVar(&a.no4, "no-ipv4", false, "do not use IPv4")
+	f.BoolVar(&a.no6, "no-ipv6", false, "do not use IPv6")
+	cmd.MarkFlagsMutuallyExclusive("from", "hints")
+	cmd.MarkFlagsMutuallyExclusive("no-ipv4", "no-ipv6")
+}
+
+// options returns the options of the client.
+func (a *askFlags) options() (delegation.Options, error) {
+	o := delegation.Options{No4: a.no4, No6: a.no6}
+	for _, s := range a.from {
+		at, err := serverAddr(s)
+		if err != nil {
+			return o, usagef("--from %q is not an address; write ADDRESS or ADDRESS:PORT", s)
+		}
+		o.From = append(o.From, delegation.Server{Addr: at})
+	}
+	if a.hints != "" {
+		file, err := os.Open(a.hints)
+		if err != nil {
+			return o, err
+		}
+		defer file.Close()
+		if o.From, err = delegation.ReadHints(file, a.hints); err != nil {
+			return o, err
+		}
+	}
+	if a.resolver != "" {
+		at, err := serverAddr(a.resolver)
+		if err != nil {
+			return o, usagef("--resolver %q is not an address; write ADDRESS or ADDRESS:PORT", a.resolver)
+		}
+		if o.Resolver = at; at.Port() == 0 {
+			o.Resolver = netip.AddrPortFrom(at.Addr(), 53)
+		}
+	}
+	return o, nil
+}
+
+// serverAddr reads an address with or without port. Without, the port is 0.
+func serverAddr(s string) (netip.AddrPort, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.AddrPortFrom(a.Unmap(), 0), nil
+	}
+	at, err := netip.ParseAddrPort(s)
+	if err == nil && at.Port() == 0 {
+		err = errors.New("port 0")
+	}
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), err
+}
