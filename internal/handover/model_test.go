@@ -26,11 +26,13 @@ type model struct {
 	names   []string // of the servers that would be delegated to
 	given   bool     // the addresses of the servers are given with the names
 	addrs   map[string][]netip.Addr
-	aliases map[string]string // of names outside of the zone
+	aliases map[string]string       // of names outside of the zone
+	resolve map[string][]netip.Addr // addresses of names as they resolve, if not those of addrs
 	records map[string][]dns.RR
 	keys    []modelKey
 	nsec3   bool
 	now     time.Time
+	before  func(*call) // changes a reply before it is signed; nil: none
 	alter   func(*call) // changes a reply; nil: none
 	ds      []*dns.DS   // in place of those that the servers have; nil: these
 }
@@ -132,27 +134,36 @@ func (m *model) remove(name string, t uint16, with string) *model {
 // servers returns all addresses.
 func (m *model) servers() []netip.Addr {
 	var out []netip.Addr
-	for _, n := range slices.Sorted(maps.Keys(m.addrs)) {
-		for _, a := range m.addrs[n] {
+	add := func(list []netip.Addr) {
+		for _, a := range list {
 			if !slices.Contains(out, a) {
 				out = append(out, a)
 			}
 		}
+	}
+	for _, of := range []map[string][]netip.Addr{m.addrs, m.resolve} {
+		for _, n := range slices.Sorted(maps.Keys(of)) {
+			add(of[n])
+		}
+	}
+	for _, n := range m.owners() {
+		add(addressesOf(m.records[n]))
 	}
 	return out
 }
 
 // serve returns the reply to a query, or nil.
 func (m *model) serve(server netip.Addr, query *dns.Msg, tcp bool) *dns.Msg {
-	c := &call{model: m, server: server, first: server == m.servers()[0], tcp: tcp, query: query, reply: m.answer(query)}
+	c := &call{model: m, server: server, first: server == m.servers()[0], tcp: tcp, query: query}
+	c.reply = m.answer(query, c)
 	if m.alter != nil {
 		m.alter(c)
 	}
 	return c.reply
 }
 
-// answer returns the correct reply.
-func (m *model) answer(query *dns.Msg) *dns.Msg {
+// answer returns the correct reply, apart from what m.before changes in it for the call, which may be nil.
+func (m *model) answer(query *dns.Msg, c *call) *dns.Msg {
 	q := query.Question[0]
 	r := new(dns.Msg)
 	r.SetReply(query)
@@ -187,6 +198,10 @@ func (m *model) answer(query *dns.Msg) *dns.Msg {
 		if len(m.keys) > 0 && opt != nil && opt.Do() {
 			r.Ns = append(r.Ns, m.denial(name, exists)...)
 		}
+	}
+	if m.before != nil && c != nil {
+		c.reply = r
+		m.before(c)
 	}
 	if opt != nil && opt.Do() {
 		r.Answer = m.withSignatures(r.Answer)
@@ -318,11 +333,75 @@ func (m *model) Parent(context.Context, *Zone) *Parent { return &Parent{Reason: 
 
 func (m *model) Resolve(_ context.Context, name string) *Lookup {
 	l := &Lookup{}
-	for target := m.aliases[name]; target != "" && len(l.Chain) < 12; name, target = target, m.aliases[target] {
+	for target := m.aliases[name]; target != "" && !reaches(l.Chain, target, name) && len(l.Chain) < maxChain; name, target = target, m.aliases[target] {
 		l.Chain = append(l.Chain, &dns.CNAME{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: 3600}, Target: target})
 	}
-	l.Addrs = m.addrs[name]
+	l.Addrs = m.addressesOf(name)
 	return l
+}
+
+// addressesOf returns the addresses that a name outside of the zone resolves to.
+func (m *model) addressesOf(name string) []netip.Addr {
+	if list, ok := m.resolve[name]; ok {
+		return list
+	}
+	return m.addrs[name]
+}
+
+// root returns the reply of the server of the root zone, which has all names outside of the zone.
+func (m *model) root(query *dns.Msg) *dns.Msg {
+	q := query.Question[0]
+	r := new(dns.Msg)
+	r.SetReply(query)
+	r.Authoritative = true
+	if opt := query.IsEdns0(); opt != nil {
+		r.SetEdns0(1232, opt.Do())
+	}
+	header := func(name string, t uint16) dns.RR_Header {
+		return dns.RR_Header{Name: name, Rrtype: t, Class: dns.ClassINET, Ttl: 3600}
+	}
+	soa := &dns.SOA{Hdr: header(".", dns.TypeSOA), Ns: "root.example.", Mbox: "a.b.", Serial: 1, Refresh: 14400, Retry: 3600, Expire: 1209600, Minttl: 3600}
+	name := dns.CanonicalName(q.Name)
+	exists := false
+	for hops := 0; hops < 12; hops++ {
+		target, ok := m.aliases[name]
+		if !ok {
+			break
+		}
+		exists = true
+		r.Answer = append(r.Answer, &dns.CNAME{Hdr: header(name, dns.TypeCNAME), Target: target})
+		name = target
+	}
+	list := m.addressesOf(name)
+	if name == "root.example." {
+		list = addrs("11.0.0.53")
+	}
+	for _, a := range list {
+		exists = true
+		switch {
+		case a.Is4() && q.Qtype == dns.TypeA:
+			r.Answer = append(r.Answer, &dns.A{Hdr: header(name, dns.TypeA), A: a.AsSlice()})
+		case a.Is6() && q.Qtype == dns.TypeAAAA:
+			r.Answer = append(r.Answer, &dns.AAAA{Hdr: header(name, dns.TypeAAAA), AAAA: a.AsSlice()})
+		}
+	}
+	if name == "." {
+		switch q.Qtype {
+		case dns.TypeSOA:
+			r.Answer = append(r.Answer, soa)
+		case dns.TypeNS:
+			r.Answer = append(r.Answer, &dns.NS{Hdr: header(".", dns.TypeNS), Ns: "root.example."})
+			r.Extra = append(r.Extra, &dns.A{Hdr: header("root.example.", dns.TypeA), A: addrs("11.0.0.53")[0].AsSlice()})
+		}
+		exists = true
+	}
+	if len(r.Answer) == 0 {
+		if !exists {
+			r.Rcode = dns.RcodeNameError
+		}
+		r.Ns = append(r.Ns, soa)
+	}
+	return r
 }
 
 // handover returns the zone as it would be handed over.

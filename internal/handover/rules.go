@@ -14,15 +14,15 @@ import (
 )
 
 // rule is a test that the owner of the addresses makes. Tag is the one of Zonemaster, which RIPE NCC
-// runs with its default profile; was is the tag that versions before 2022 use for the same.
+// runs with its default profile; also is another tag of it for the same, or the one of version 4.
 //
 // A rule is added to a table of this package, and a case that breaks it to rules_test.go.
 type rule struct {
-	tag, was string
-	refuse   owners // that refuse the delegation for it; none: a warning
-	text     string
-	remedy   string
-	test     func(*Facts) []string // returns where it is broken: servers, names or values
+	tag, also string
+	refuse    owners // that refuse the delegation for it; none: a warning
+	text      string
+	remedy    string
+	test      func(*Facts) []string // returns where it is broken: servers, names or values
 }
 
 // rules returns all rules.
@@ -342,7 +342,7 @@ func (f *Facts) Check(of owners) []Finding {
 		if len(where) == 0 {
 			continue
 		}
-		n := Finding{Tag: r.tag, Was: r.was, Where: where}
+		n := Finding{Tag: r.tag, Also: r.also, Where: where}
 		n.Rule = strings.ToLower(strings.ReplaceAll(r.tag, "_", "-"))
 		n.Text = fmt.Sprintf("%s: %s; %s", strings.Join(where, ", "), r.text, r.remedy)
 		for refuse := r.refuse & of; refuse != 0; {
@@ -361,7 +361,7 @@ func (f *Facts) Check(of owners) []Finding {
 type Finding struct {
 	finding.Finding
 	Tag     string   `json:"tag"`               // of Zonemaster
-	Was     string   `json:"was,omitempty"`     // the tag of earlier versions for the same
+	Also    string   `json:"also,omitempty"`    // another tag for the same
 	Where   []string `json:"where"`             // servers, names or values
 	Refused []string `json:"refused,omitempty"` // by these owners
 

@@ -139,10 +139,10 @@ func denialRules() []rule {
 		{"DS10_NSEC3PARAM_GIVES_ERR_ANSWER", "", ripe, "answers a query for the NSEC3PARAM record with other records", update, eachDenial(func(f *Facts, s *Server, d *denial) bool {
 			return isOther(f.authoritative(s, dns.TypeNSEC3PARAM, DO), dns.TypeNSEC3PARAM)
 		})},
-		{"DS10_NSEC_NODATA_MISSING_SOA", "", ripe, "denies a type without the SOA record", update, eachNodata(dns.TypeNSEC3PARAM, func(f *Facts, l []*dns.SOA) bool { return len(l) == 0 })},
-		{"DS10_NSEC_NODATA_WRONG_SOA", "", ripe, "denies a type with the SOA record of another zone", update, eachNodata(dns.TypeNSEC3PARAM, isOtherSOA)},
-		{"DS10_NSEC3_NODATA_MISSING_SOA", "", ripe, "denies a type without the SOA record", update, eachNodata(dns.TypeNSEC, func(f *Facts, l []*dns.SOA) bool { return len(l) == 0 })},
-		{"DS10_NSEC3_NODATA_WRONG_SOA", "", ripe, "denies a type with the SOA record of another zone", update, eachNodata(dns.TypeNSEC, isOtherSOA)},
+		{"DS10_NSEC_NODATA_MISSING_SOA", "", ripe, "denies a type without the SOA record", update, eachNodata(dns.TypeNSEC3PARAM, (*denial).usesNSEC, func(f *Facts, l []*dns.SOA) bool { return len(l) == 0 })},
+		{"DS10_NSEC_NODATA_WRONG_SOA", "", ripe, "denies a type with the SOA record of another zone", update, eachNodata(dns.TypeNSEC3PARAM, (*denial).usesNSEC, isOtherSOA)},
+		{"DS10_NSEC3_NODATA_MISSING_SOA", "", ripe, "denies a type without the SOA record", update, eachNodata(dns.TypeNSEC, (*denial).usesNSEC3, func(f *Facts, l []*dns.SOA) bool { return len(l) == 0 })},
+		{"DS10_NSEC3_NODATA_WRONG_SOA", "", ripe, "denies a type with the SOA record of another zone", update, eachNodata(dns.TypeNSEC, (*denial).usesNSEC3, isOtherSOA)},
 		{"DS10_SERVER_NO_DNSSEC", "", ripe, "has no DNSKEY records, and other servers have", sameVersion + noSigning, each(func(f *Facts, s *Server) bool {
 			return f.hasKeys() && f.authoritative(s, dns.TypeDNSKEY, DO) != nil && len(f.keys(s)) == 0
 		})},
@@ -203,12 +203,12 @@ func isOther(r *dns.Msg, t uint16) bool {
 	return r != nil && len(r.Answer) > 0 && !slices.ContainsFunc(r.Answer, func(rr dns.RR) bool { return rr.Header().Rrtype == t })
 }
 
-// eachNodata returns the servers whose denial of a type at the apex has SOA records that fulfil the
-// test.
-func eachNodata(t uint16, test func(*Facts, []*dns.SOA) bool) func(*Facts) []string {
-	return eachDenial(func(f *Facts, s *Server, _ *denial) bool {
+// eachNodata returns the servers, of those that use the kind of denial, whose denial of a type at the
+// apex has SOA records that fulfil the test.
+func eachNodata(t uint16, uses func(*denial) bool, test func(*Facts, []*dns.SOA) bool) func(*Facts) []string {
+	return eachDenial(func(f *Facts, s *Server, d *denial) bool {
 		r := f.authoritative(s, t, DO)
-		return r != nil && len(r.Answer) == 0 && test(f, records[*dns.SOA](r.Ns))
+		return r != nil && uses(d) && len(r.Answer) == 0 && test(f, records[*dns.SOA](r.Ns))
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -46,6 +47,18 @@ func (s *source) Ask(ctx context.Context, server netip.Addr, q Question) *dns.Ms
 	return f.Full().Msg
 }
 
+// addAliases adds the CNAME records of a reply, each once.
+func (l *Lookup) addAliases(f *delegation.Fact) {
+	if !f.OK() {
+		return
+	}
+	for _, r := range records[*dns.CNAME](f.Full().Msg.Answer) {
+		if !slices.ContainsFunc(l.Chain, func(o *dns.CNAME) bool { return same(o.Hdr.Name, r.Hdr.Name) && same(o.Target, r.Target) }) {
+			l.Chain = append(l.Chain, r)
+		}
+	}
+}
+
 // Resolve looks up the addresses of a name. A failure of one type counts if there is no address of
 // the other.
 func (s *source) Resolve(ctx context.Context, name string) *Lookup {
@@ -57,13 +70,8 @@ func (s *source) Resolve(ctx context.Context, name string) *Lookup {
 	for _, t := range []rr.Type{rr.TypeA, rr.TypeAAAA} {
 		l := s.resolver.Resolve(ctx, n, t)
 		out.Addrs = append(out.Addrs, l.Addresses()...)
-		if out.Chain == nil {
-			for _, a := range l.Aliases {
-				out.Chain = append(out.Chain, &dns.CNAME{
-					Hdr:    dns.RR_Header{Name: a.From.String(), Rrtype: dns.TypeCNAME, Class: dns.ClassINET},
-					Target: a.Target.String(),
-				})
-			}
+		for _, f := range l.Facts {
+			out.addAliases(f)
 		}
 		if l.Reason != "" {
 			out.Err = errors.New(l.Reason)
