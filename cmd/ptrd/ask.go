@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"net/netip"
-	"os"
 
 	"github.com/ptrd/ptrd/internal/delegation"
 	"github.com/spf13/cobra"
@@ -19,12 +18,11 @@ type askFlags struct {
 
 func (a *askFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringArrayVar(&a.from, "from", nil, "`ADDRESS[:PORT]` of a server to start from in place of the root servers; may be repeated")
+	f.StringArrayVar(&a.from, "from", nil, "`ADDRESS[:PORT]` of a server to start from of any zone above, in place of the root servers; may be repeated")
 	f.StringVar(&a.hints, "hints", "", "`FILE` with the root servers (default: those of the Internet)")
 	f.StringVar(&a.resolver, "resolver", "", "`ADDRESS[:PORT]` of a resolver to ask for names, where port 53 of other servers cannot be reached")
 	f.BoolVar(&a.no4, "no-ipv4", false, "do not use IPv4")
 	f.BoolVar(&a.no6, "no-ipv6", false, "do not use IPv6")
-	cmd.MarkFlagsMutuallyExclusive("from", "hints")
 	cmd.MarkFlagsMutuallyExclusive("no-ipv4", "no-ipv6")
 }
 
@@ -39,12 +37,8 @@ func (a *askFlags) options() (delegation.Options, error) {
 		o.From = append(o.From, delegation.Server{Addr: at})
 	}
 	if a.hints != "" {
-		file, err := os.Open(a.hints)
-		if err != nil {
-			return o, err
-		}
-		defer file.Close()
-		if o.From, err = delegation.ReadHints(file, a.hints); err != nil {
+		var err error
+		if o.Hints, err = delegation.LoadHints(a.hints); err != nil {
 			return o, err
 		}
 	}
