@@ -47,7 +47,7 @@ For a zone with sources and updates, a comment after each record shows its sourc
 			if err != nil {
 				return err
 			}
-			return daemon.WriteZone(cmd.OutOrStdout(), z, about)
+			return daemon.WriteZone(cmd.OutOrStdout(), z, about, nil)
 		},
 	}
 	cmd.Flags().BoolVar(&sources, "sources", false, "build the zone from its sources, even if a server runs")

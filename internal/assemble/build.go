@@ -28,7 +28,7 @@ const minChangeset = 256 << 10
 // planItem builds the zones of one item, or finds that they did not change.
 func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 	generated, fs := r.generate(item)
-	in := sumInputs(r.a.seed, item, generated, &r.cfg.Limits)
+	in := sumInputs(r.a.seed, item, generated, r.cfg)
 	old := r.a.items[item.Apexes[0].Key()]
 	kept, err := r.keptZones(item)
 	switch {

@@ -13,12 +13,15 @@ import (
 	"github.com/ptrd/ptrd/zone/journal"
 )
 
-// takesUpdates reports whether an item has sources and also accepts updates.
-func takesUpdates(item *config.Zone) bool { return !item.Dynamic && len(item.Update.Rules) > 0 }
+// takesUpdates reports whether an item has sources and also accepts updates, or reverse names of
+// Elastic IP addresses.
+func takesUpdates(cfg *config.Config, item *config.Zone) bool {
+	return !item.Dynamic && (len(item.Update.Rules) > 0 || cfg.EC2.Opens(item))
+}
 
 // withUpdates returns what is to be served where the sources of an item have static.
 func (r *round) withUpdates(m *merge, static *zone.Zone) (z *zone.Zone, err error) {
-	if !takesUpdates(m.item) {
+	if !takesUpdates(r.cfg, m.item) {
 		return static, nil
 	}
 	var dynamic []commit.RRset

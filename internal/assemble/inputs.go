@@ -29,7 +29,7 @@ func addOctets[T ~[]byte](h *maphash.Hash, list ...T) {
 }
 
 // sumInputs returns the checksums of an item. generated are the generated records of its zones.
-func sumInputs(seed maphash.Seed, item *config.Zone, generated [][]generatedRecord, limits *config.Limits) inputs {
+func sumInputs(seed maphash.Seed, item *config.Zone, generated [][]generatedRecord, cfg *config.Config) inputs {
 	var data, places maphash.Hash
 	data.SetSeed(seed)
 	places.SetSeed(seed)
@@ -37,10 +37,10 @@ func sumInputs(seed maphash.Seed, item *config.Zone, generated [][]generatedReco
 	add(&places, item.Pos)
 	add(&data, item.Prefix)
 	add(&data, item.Checks)
-	add(&data, int64(limits.GenerateSteps), limits.ZoneMemory)
+	add(&data, int64(cfg.Limits.GenerateSteps), cfg.Limits.ZoneMemory)
 	addOctets(&data, item.Origin, item.HostsDomain, item.Contact, item.SOA.MName)
 	add(&data, item.TTL, item.NSTTL, item.SOA.Refresh, item.SOA.Retry, item.SOA.Expire, item.SOA.Minimum)
-	add(&data, item.Dynamic, takesUpdates(item), item.Explicit.NameServers, item.Explicit.Contact, item.Explicit.SOA, item.Explicit.TTL)
+	add(&data, item.Dynamic, takesUpdates(cfg, item), item.Explicit.NameServers, item.Explicit.Contact, item.Explicit.SOA, item.Explicit.TTL)
 	add(&data, len(item.Files), len(item.Hosts), len(item.PTR), len(item.Records), len(item.NameServers))
 	for _, f := range sourceFiles(item) {
 		add(&data, f.Path)

@@ -7,7 +7,7 @@
 //	value.go      reading a YAML node: mappings, lists, scalars (scalar.go), names (names.go)
 //	server.go     the top level and global sections; listen.go, limits.go, ratelimit.go, keys.go, tls.go
 //	zone.go       an item of zones; defaults.go, ptr.go, records.go, delegate.go, transfer.go, secondary.go, update.go
-//	route53.go    the Route 53 API and its access keys
+//	route53.go    the Route 53 API and its access keys; ec2.go: Elastic IP addresses
 //	catalog.go    an item of catalogs; follow.go for those of other servers
 //	checkzones.go checks between items
 //
@@ -47,6 +47,7 @@ type Config struct {
 	Zones     []Zone
 	Catalogs  []Catalog
 	Route53   Route53
+	EC2       EC2
 
 	Warnings []finding.Finding // about names of zones, and files with secrets that every user of the host can read
 }

@@ -50,8 +50,10 @@ func (c *Config) credentials() (list []credential) {
 	if t := c.Listen.TLS; t != nil {
 		add(true, t.Key)
 	}
-	if r := c.Listen.Route53; r != nil && r.TLS != nil {
-		add(true, r.TLS.Key)
+	for _, l := range []*ListenAPI{c.Listen.Route53, c.Listen.EC2} {
+		if l != nil && l.TLS != nil {
+			add(true, l.TLS.Key)
+		}
 	}
 	primaries := func(s *Secondary) {
 		if s == nil {

@@ -13,7 +13,8 @@ type Listen struct {
 	Hosts []string         // Host headers that the admin listener accepts, in lower case, without a final dot
 	Pprof bool             // on the admin listener
 
-	Route53 *ListenRoute53 // nil: none
+	Route53 *ListenAPI // nil: none
+	EC2     *ListenAPI // nil: none
 
 	Freebind bool // bind to addresses that no interface has yet (Linux)
 }
@@ -42,7 +43,8 @@ func (v value) listen(l *Listen) {
 				once(v, l.Admin)
 			}
 		}},
-		field{"route53", func(v value) { l.Route53 = v.listenRoute53(once) }},
+		field{"route53", func(v value) { l.Route53 = v.listenAPI(4566, once) }},
+		field{"ec2", func(v value) { l.EC2 = v.listenAPI(4567, once) }},
 		field{"admin_hosts", func(v value) {
 			v.each(func(v value) {
 				if name := v.name(); name != nil {

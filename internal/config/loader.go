@@ -29,7 +29,7 @@ type Loader struct {
 	sum    [sha256.Size]byte // of the content that was parsed
 	parsed *Config           // without the content of other files; nil: never parsed successfully
 	tls    tlsFiles
-	apiTLS tlsFiles
+	apiTLS [2]tlsFiles
 	files  map[string][]byte // last content of the files that the configuration names
 }
 
@@ -67,12 +67,15 @@ func (l *Loader) load(t *infile.Task) (*Config, error) {
 	if cfg.Route53.AccessKeys, err = readAccessKeys(cfg.Route53.AccessKeys, l.read); err != nil {
 		return nil, err
 	}
-	if r := cfg.Listen.Route53; r != nil && r.TLS != nil {
-		own := *r
-		if own.TLS, err = l.apiTLS.read(r.TLS, l.read); err != nil {
+	for i, to := range []**ListenAPI{&cfg.Listen.Route53, &cfg.Listen.EC2} {
+		if *to == nil || (*to).TLS == nil {
+			continue
+		}
+		own := **to
+		if own.TLS, err = l.apiTLS[i].read(own.TLS, l.read); err != nil {
 			return nil, err
 		}
-		cfg.Listen.Route53 = &own
+		*to = &own
 	}
 	if cfg.Listen.TLS != nil {
 		if cfg.Listen.TLS, err = l.tls.read(cfg.Listen.TLS, l.read); err != nil {

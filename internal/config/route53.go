@@ -11,8 +11,8 @@ import (
 	"github.com/ptrd/ptrd/zone/finding"
 )
 
-// ListenRoute53 is the listener of the Route 53 API.
-type ListenRoute53 struct {
+// ListenAPI is the listener of an API of AWS.
+type ListenAPI struct {
 	Address netip.AddrPort
 	TLS     *ListenTLS // nil: plain HTTP, on a loopback address only
 	Pos     finding.Position
@@ -92,15 +92,15 @@ func defaultRoute53() Route53 {
 	}
 }
 
-// listenRoute53 reads `listen.route53`: an address, or a mapping with a certificate.
-func (v value) listenRoute53(once func(value, netip.AddrPort)) *ListenRoute53 {
+// listenAPI reads `listen.route53` or `listen.ec2`: an address, or a mapping with a certificate.
+func (v value) listenAPI(port uint16, once func(value, netip.AddrPort)) *ListenAPI {
 	if s, ok := v.node.Value, !v.isMapping(); ok && s == "" {
 		return nil
 	}
-	l := &ListenRoute53{Pos: v.pos()}
+	l := &ListenAPI{Pos: v.pos()}
 	before := v.doc.findings
 	if !v.isMapping() {
-		l.Address = v.addrPort(4566)
+		l.Address = v.addrPort(port)
 	} else {
 		t := &ListenTLS{Path: v.path}
 		v.mapping(
@@ -110,7 +110,7 @@ func (v value) listenRoute53(once func(value, netip.AddrPort)) *ListenRoute53 {
 		)
 		switch {
 		case !v.hasKey("address"):
-			v.fail("there is no listen address; give `address`, such as \"127.0.0.1:4566\"")
+			v.fail("there is no listen address; give `address`, such as \"127.0.0.1:%d\"", port)
 		case v.hasKey("cert_file") != v.hasKey("key_file"):
 			v.fail("TLS needs a certificate and its key; give both `cert_file` and `key_file`, or none of them on a loopback address")
 		case v.hasKey("cert_file"):
@@ -129,14 +129,17 @@ func (v value) listenRoute53(once func(value, netip.AddrPort)) *ListenRoute53 {
 }
 
 // route53 reads the section `route53`.
-func (v value) route53(r *Route53, listen *ListenRoute53, defaults *Defaults) {
+func (v value) route53(r *Route53, listen *Listen, defaults *Defaults) {
 	r.Transfer, r.History = defaults.Transfer, defaults.History
 	r.Contact = defaults.Contact
 	v.mapping(
 		field{"access_keys", func(v value) { r.AccessKeys = v.accessKeys() }},
 		field{"anonymous", func(v value) {
-			if r.Anonymous = v.boolean(); r.Anonymous && listen != nil && !listen.Address.Addr().IsLoopback() {
-				v.fail("anyone who reaches %v could change zones; remove the key, or listen on a loopback address", listen.Address)
+			r.Anonymous = v.boolean()
+			for _, l := range []*ListenAPI{listen.Route53, listen.EC2} {
+				if r.Anonymous && l != nil && !l.Address.Addr().IsLoopback() {
+					v.fail("anyone who reaches %v could change zones; remove the key, or listen on a loopback address", l.Address)
+				}
 			}
 		}},
 		field{"throttle", number(&r.Throttle, 0, 1<<20, "requests per second")},
@@ -206,15 +209,24 @@ func (d *document) checkRoute53(c *Config) {
 	if c.Route53.DelegationSets == nil && len(c.Defaults.NameServers) > 0 {
 		c.Route53.DelegationSets = [][]NameServer{c.Defaults.NameServers}
 	}
-	l := c.Listen.Route53
-	if l == nil {
-		return
+	if l := c.Listen.Route53; l != nil {
+		if len(c.Route53.DelegationSets) == 0 {
+			d.report(l.Pos, "listen.route53", "hosted zones would have no name servers; give `route53: {delegation_sets: [[ns1.example.net, ns2.example.net]]}`, or `nameservers` under `defaults`")
+		}
+		d.checkKeys(c, l, "listen.route53")
 	}
-	if len(c.Route53.DelegationSets) == 0 {
-		d.report(l.Pos, "listen.route53", "hosted zones would have no name servers; give `route53: {delegation_sets: [[ns1.example.net, ns2.example.net]]}`, or `nameservers` under `defaults`")
+	if l := c.Listen.EC2; l != nil {
+		if len(c.EC2.Prefixes) == 0 {
+			d.report(l.Pos, "listen.ec2", "there would be no address to allocate; give `ec2: {prefixes: [203.0.113.64/26]}` with prefixes of your own")
+		}
+		d.checkKeys(c, l, "listen.ec2")
 	}
+}
+
+// checkKeys checks that some client can use an API.
+func (d *document) checkKeys(c *Config, l *ListenAPI, path string) {
 	if len(c.Route53.AccessKeys) == 0 && !c.Route53.Anonymous {
-		d.report(l.Pos, "listen.route53", "no client could sign a request; give `route53: {access_keys: [{id: …, secret_file: …}]}`")
+		d.report(l.Pos, path, "no client could sign a request; give `route53: {access_keys: [{id: …, secret_file: …}]}`")
 	}
 }
 

@@ -34,6 +34,7 @@ func defaultConfig() *Config {
 			TableSize: 1 << 17, // 1 MiB
 		},
 		Route53: defaultRoute53(),
+		EC2:     EC2{TTL: 5 * time.Minute}, // a name that was corrected is soon seen
 		Log:     Log{Level: "info", Format: "text"},
 		Reload: Reload{
 			Quiet:       5 * time.Second,     // programs pause while they write a file; see watch.DefaultQuiet
@@ -78,6 +79,7 @@ func (v value) config() *Config {
 		field{"keys", func(v value) { c.Keys = v.keys() }},
 		field{"defaults", func(v value) { v.defaults(&c.Defaults) }},
 		field{"route53", func(v value) { section = v }},
+		field{"ec2", func(v value) { v.ec2(&c.EC2) }},
 		field{"zones", func(v value) {
 			hasZones = !v.isNull()
 			c.Zones = make([]Zone, 0, len(v.node.Content)) // list reports a value that is not a list
@@ -94,7 +96,7 @@ func (v value) config() *Config {
 	if section.node == nil {
 		section = value{v.doc, &yaml.Node{Kind: yaml.MappingNode}, "route53"}
 	}
-	section.route53(&c.Route53, c.Listen.Route53, &c.Defaults)
+	section.route53(&c.Route53, &c.Listen, &c.Defaults)
 	v.doc.checkRoute53(c)
 	v.doc.checkZones(c.Zones)
 	v.doc.checkCatalogs(c)

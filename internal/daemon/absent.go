@@ -30,7 +30,7 @@ type absences struct {
 // AbsentAddress is an address that the server is to listen on and cannot yet.
 type AbsentAddress struct {
 	Address   string `json:"address"`
-	Transport string `json:"transport"` // dns, tls, admin, route53
+	Transport string `json:"transport"` // dns, tls, admin, route53, ec2
 	Error     string `json:"error"`
 }
 
@@ -48,11 +48,10 @@ func (d *Daemon) absentAddresses() (list []AbsentAddress) {
 	for _, a := range d.server.Absent() {
 		list = append(list, AbsentAddress{a.Addr.String(), string(a.Service), a.Err.Error()})
 	}
-	if addr, err := d.front.absent(); err != nil {
-		list = append(list, AbsentAddress{addr.String(), "admin", err.Error()})
-	}
-	if addr, err := d.api.absent(); err != nil {
-		list = append(list, AbsentAddress{addr.String(), "route53", err.Error()})
+	for _, f := range d.fronts() {
+		if addr, err := f.absent(); err != nil {
+			list = append(list, AbsentAddress{addr.String(), f.name, err.Error()})
+		}
 	}
 	return list
 }
@@ -61,8 +60,9 @@ func (d *Daemon) absentAddresses() (list []AbsentAddress) {
 // logs what differs from before and sets the time of the next try.
 func (d *Daemon) recheck() {
 	d.server.Recheck()
-	d.front.recheck()
-	d.api.recheck()
+	for _, f := range d.fronts() {
+		f.recheck()
+	}
 	d.logAbsent()
 }
 

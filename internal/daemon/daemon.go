@@ -22,6 +22,7 @@ import (
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/control"
+	"github.com/ptrd/ptrd/internal/ec2"
 	"github.com/ptrd/ptrd/internal/eventlog"
 	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/internal/hosted"
@@ -97,6 +98,8 @@ type components struct {
 	front     front // of admin
 	hosted    *hosted.Store
 	api       front // of route53
+	elastic   *ec2.Store
+	ec2API    front
 	control   *control.Server
 	manager   *systemd.Notifier
 	watcher   *watch.Watcher
@@ -235,11 +238,7 @@ func (d *Daemon) bind(cfg *config.Config) error {
 	}); err != nil {
 		return err
 	}
-	d.front.key, d.api.key = "listen.admin", "listen.route53"
-	if err := d.front.bind(cfg.Listen.Admin); err != nil {
-		return err
-	}
-	if err := d.api.bind(apiAddress(cfg)); err != nil {
+	if err := d.bindFronts(cfg); err != nil {
 		return err
 	}
 	return d.becomeUser(cfg)
@@ -357,6 +356,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.watcher = watch.New(watch.Options{Log: d.log, Files: d.files, Guard: d.contain})
 	d.admin = d.newAdmin()
 	d.hosted = d.newHosted()
+	d.elastic = d.newElastic()
 	kept, err := d.loadHosted()
 	if err != nil {
 		return err
@@ -410,6 +410,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	part("history", d.keeper.Run)
 	part("hosted zones", d.hosted.Run)
 	d.api.serve(ctx, d.newRoute53().Serve, &parts, func(err error) { cancel(err) })
+	d.ec2API.serve(ctx, d.newEC2().Serve, &parts, func(err error) { cancel(err) })
 	part("journal", d.journal.Run)
 	part("addresses", d.watchAddresses)
 	part("notify", d.notifier.Run)

@@ -92,7 +92,8 @@ func (p past) Back(z *zone.Zone, to zone.Serial) (*zone.Changeset, error) {
 // bring back what was rolled back. What updates added to the sources can be.
 func (d *Daemon) mayChange(apex dname.Name) error {
 	e, ok, err := d.journal.Last(apex)
-	z := d.registry.Load().Item(apex)
+	zones := d.registry.Load()
+	z, one := zones.Item(apex), zones.Get(apex)
 	switch {
 	case err != nil:
 		return err
@@ -104,7 +105,7 @@ func (d *Daemon) mayChange(apex dname.Name) error {
 		return nil
 	case z == nil:
 		return fmt.Errorf("zone %v is not served; `ptrd status` lists those that are", apex)
-	case len(z.Update.Rules) > 0 && !e.Verbatim:
+	case one != nil && one.Update != nil && !e.Verbatim:
 		return nil
 	case len(z.Files) > 0:
 		return fmt.Errorf("zone %v comes from %s, which would bring back at the next reload what is rolled back here; put the old content into the file, `ptrd diff` shows it", apex, z.Files[0].Path)

@@ -2,12 +2,14 @@ package daemon
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/awsapi"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/ec2"
 	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/internal/route53"
@@ -38,19 +40,38 @@ func (d *Daemon) newHosted() *hosted.Store {
 func (d *Daemon) newRoute53() *route53.Server {
 	return route53.New(route53.Options{
 		Store: d.hosted, Log: d.log, Guard: d.contain, Counts: &d.apiCounts, View: func() *answer.View { return d.views.Load() },
-		Policy: func() *awsapi.Policy { return d.apiPolicy.Load() },
-		Certificate: func() *tls.Certificate {
-			if l := d.apiListen.Load().Route53; l != nil && l.TLS != nil {
-				return l.TLS.Certificate
-			}
-			return nil
-		},
+		Policy:      func() *awsapi.Policy { return d.apiPolicy.Load() },
+		Certificate: d.certificate(func(l *config.Listen) *config.ListenAPI { return l.Route53 }),
 		Addresses: func() (list []string) {
 			for _, a := range d.server.Addrs()[server.DNS] {
 				list = append(list, a.String())
 			}
 			return list
 		},
+	})
+}
+
+// certificate returns a function that returns the certificate of an API; nil: it has none.
+func (d *Daemon) certificate(of func(*config.Listen) *config.ListenAPI) func() *tls.Certificate {
+	return func() *tls.Certificate {
+		if l := of(d.apiListen.Load()); l != nil && l.TLS != nil {
+			return l.TLS.Certificate
+		}
+		return nil
+	}
+}
+
+func (d *Daemon) newElastic() *ec2.Store {
+	return ec2.NewStore(ec2.StoreOptions{
+		Journal: d.journal, Set: d.zones.Set, Change: d.updater.Change, Log: d.log,
+		IsHosted: func(apex dname.Name) bool { return isHosted(d.registry.Load().Get(apex)) },
+	})
+}
+
+func (d *Daemon) newEC2() *ec2.Server {
+	return ec2.New(ec2.Options{
+		Store: d.elastic, Log: d.log, Guard: d.contain, Counts: &d.apiCounts, Policy: func() *awsapi.Policy { return d.apiPolicy.Load() },
+		Certificate: d.certificate(func(l *config.Listen) *config.ListenAPI { return l.EC2 }),
 	})
 }
 
@@ -70,6 +91,7 @@ func (d *Daemon) setHosted(cfg *config.Config) {
 		s.Sets = append(s.Sets, names)
 	}
 	d.hosted.SetSettings(s)
+	d.elastic.SetSettings(&ec2.Settings{Prefixes: cfg.EC2.Prefixes, Resolvers: cfg.EC2.Resolvers, TTL: seconds(cfg.EC2.TTL)})
 	p := &awsapi.Policy{Keys: map[string]*awsapi.Key{}, Anonymous: r.Anonymous, Throttle: r.Throttle}
 	for i := range r.AccessKeys {
 		k := &r.AccessKeys[i]
@@ -118,8 +140,8 @@ func (hostedOwner) Settings(z *registry.Zones, _ dname.Name) *registry.Settings 
 // isHosted reports whether a zone, which may be nil, is a hosted zone.
 func isHosted(z *registry.Zone) bool { return z != nil && z.Owner == hostedOwner{} }
 
-// loadHosted returns the hosted zones of an earlier process, and reports what of them cannot be
-// read.
+// loadHosted returns the hosted zones of an earlier process, and reports what of them, and of
+// Elastic IP addresses, cannot be read.
 func (d *Daemon) loadHosted() ([]dname.Name, error) {
 	damage, err := d.hosted.Load()
 	known := len(d.damage)
@@ -130,6 +152,11 @@ func (d *Daemon) loadHosted() ([]dname.Name, error) {
 		}
 		d.damage = append(d.damage, one)
 	}
+	addresses, lost := d.elastic.Load()
+	for _, text := range addresses {
+		d.damage = append(d.damage, Damage{Text: text})
+	}
+	err = errors.Join(err, lost)
 	d.logDamage(d.damage[known:])
 	return slices.Concat(d.hosted.Apexes(), d.hosted.Damaged()), err
 }

@@ -36,9 +36,10 @@ func tlsIdentity(cfg *config.Config) *server.TLSIdentity {
 	return &server.TLSIdentity{Certificate: t.Certificate, Clients: t.Clients}
 }
 
-// front is an address of HTTP, which may move: that of admin or of route53.
+// front is an address of HTTP, which may move: that of admin, of route53 or of ec2.
 type front struct {
-	key   string // in the configuration
+	name  string // of the key under `listen`
+	of    func(*config.Config) netip.AddrPort
 	asked netip.AddrPort
 	ln    net.Listener // nil: none
 	stop  func()       // ends its Serve and waits for it
@@ -51,12 +52,28 @@ type front struct {
 	start func(net.Listener) (stop func()) // starts to serve a listener
 }
 
-// apiAddress returns the address of the Route 53 API; the zero value: none.
-func apiAddress(cfg *config.Config) (a netip.AddrPort) {
-	if l := cfg.Listen.Route53; l != nil {
+// apiAddress returns the address of the listener of an API; the zero value: none.
+func apiAddress(l *config.ListenAPI) (a netip.AddrPort) {
+	if l != nil {
 		a = l.Address
 	}
 	return a
+}
+
+// fronts returns all addresses of HTTP.
+func (d *Daemon) fronts() []*front { return []*front{&d.front, &d.api, &d.ec2API} }
+
+// bindFronts listens on the first addresses.
+func (d *Daemon) bindFronts(cfg *config.Config) error {
+	d.front.name, d.front.of = "admin", func(c *config.Config) netip.AddrPort { return c.Listen.Admin }
+	d.api.name, d.api.of = "route53", func(c *config.Config) netip.AddrPort { return apiAddress(c.Listen.Route53) }
+	d.ec2API.name, d.ec2API.of = "ec2", func(c *config.Config) netip.AddrPort { return apiAddress(c.Listen.EC2) }
+	for _, f := range d.fronts() {
+		if err := f.bind(f.of(cfg)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // listen listens on addr; nil for no address.
@@ -66,7 +83,7 @@ func (f *front) listen(addr netip.AddrPort) (net.Listener, error) {
 	}
 	ln, err := net.Listen("tcp", addr.String())
 	if err != nil {
-		return nil, fmt.Errorf("%s %v: %w", f.key, addr, err)
+		return nil, fmt.Errorf("listen.%s %v: %w", f.name, addr, err)
 	}
 	return ln, nil
 }

@@ -265,27 +265,27 @@ func (d *Daemon) open(cfg *config.Config) (undo, release func(), err error) {
 		d.server.SetFreebind(old.cfg.Listen.Freebind)
 		set("letting go of new addresses", func() error { return d.server.SetListeners(before) })
 	}
-	closeAdmin, moveAdmin, err := d.front.open(cfg.Listen.Admin)
-	if err != nil {
-		back()
-		return nil, nil, fmt.Errorf("%s: %w", cfg.File, err)
-	}
-	closeAPI, moveAPI, err := d.api.open(apiAddress(cfg))
-	if err != nil {
-		back()
-		closeAdmin()
-		return nil, nil, fmt.Errorf("%s: %w", cfg.File, err)
-	}
-	undo = func() {
-		back()
-		closeAdmin()
-		closeAPI()
+	var moves []func()
+	undo = back
+	for _, f := range d.fronts() {
+		shut, move, err := f.open(f.of(cfg))
+		if err != nil {
+			undo()
+			return nil, nil, fmt.Errorf("%s: %w", cfg.File, err)
+		}
+		moves = append(moves, move)
+		before := undo
+		undo = func() {
+			before()
+			shut()
+		}
 	}
 	release = func() {
 		set("letting go of old addresses", func() error { return d.server.SetListeners(after) })
 		set("limits", func() error { return d.server.SetLimits(d.limits(cfg)) })
-		moveAdmin()
-		moveAPI()
+		for _, move := range moves {
+			move()
+		}
 	}
 	return undo, release, nil
 }

@@ -29,6 +29,7 @@ type Status struct {
 	TLS      []string        `json:"listen_tls,omitempty"`
 	Admin    string          `json:"admin,omitempty"`
 	Route53  string          `json:"route53,omitempty"`
+	EC2      string          `json:"ec2,omitempty"`
 	Absent   []AbsentAddress `json:"absent,omitempty"` // addresses that cannot be listened on yet
 	Reload   ReloadStatus    `json:"reload"`
 	Journal  *JournalFault   `json:"journal,omitempty"` // why changes cannot be written; nil: they can
@@ -108,11 +109,10 @@ func (d *Daemon) Status() *Status {
 	for _, a := range d.server.Addrs()[server.TLS] {
 		s.TLS = append(s.TLS, a.String())
 	}
-	if a := d.front.address(); a != (netip.AddrPort{}) {
-		s.Admin = a.String()
-	}
-	if a := d.api.address(); a != (netip.AddrPort{}) {
-		s.Route53 = a.String()
+	for f, to := range map[*front]*string{&d.front: &s.Admin, &d.api: &s.Route53, &d.ec2API: &s.EC2} {
+		if a := f.address(); a != (netip.AddrPort{}) {
+			*to = a.String()
+		}
 	}
 	s.Absent = d.absentAddresses()
 	s.Loading = d.loadingNow()
@@ -210,11 +210,10 @@ func (s *Status) Print(out io.Writer) error {
 	if len(s.TLS) > 0 {
 		fmt.Fprintf(&b, "TLS       %s\n", strings.Join(s.TLS, " "))
 	}
-	if s.Admin != "" {
-		fmt.Fprintf(&b, "admin     %s\n", s.Admin)
-	}
-	if s.Route53 != "" {
-		fmt.Fprintf(&b, "route53   %s\n", s.Route53)
+	for _, f := range [][2]string{{"admin", s.Admin}, {"route53", s.Route53}, {"ec2", s.EC2}} {
+		if f[1] != "" {
+			fmt.Fprintf(&b, "%-9s %s\n", f[0], f[1])
+		}
 	}
 	for _, a := range s.Absent {
 		fmt.Fprintf(&b, "waiting   %s %s: %s\n", a.Transport, a.Address, a.Error)

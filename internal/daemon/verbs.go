@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/ptrd/ptrd/internal/backup"
 	"github.com/ptrd/ptrd/internal/control"
@@ -70,6 +71,16 @@ func (d *Daemon) verbs() map[string]control.Verb {
 			e, err := explain.Explain(v, q)
 			if err != nil {
 				return err
+			}
+			for i := range e.Answer {
+				r := &e.Answer[i]
+				owner, err := dname.Parse(r.Owner)
+				if err != nil || r.Type != rr.TypePTR.String() {
+					continue
+				}
+				if from := d.origin(owner, rr.TypePTR); from != "" {
+					r.Sources = append(r.Sources, explain.Source{What: from})
+				}
 			}
 			return json.NewEncoder(w).Encode(e)
 		},
@@ -180,13 +191,25 @@ func (d *Daemon) dump(what string, w io.Writer) error {
 	case !z.IsAvailable():
 		return fmt.Errorf("zone %v has no data until its sources are fixed; `ptrd status` shows what is wrong", apex)
 	}
-	return WriteZone(w, z, about)
+	return WriteZone(w, z, about, d.origin)
+}
+
+// origin returns the Elastic IP address whose reverse name a PTR is; empty: it is no such one.
+func (d *Daemon) origin(owner dname.Name, t rr.Type) string {
+	if t == rr.TypePTR {
+		if id := d.elastic.IDOf(owner); id != "" {
+			return "Elastic IP " + id
+		}
+	}
+	return ""
 }
 
 // WriteZone writes the records of a zone in canonical order as lines of a master file, those
 // of the owner names that about returns true for; nil: all. In a zone with layers, a
 // comment after each record names its layer. It is an error if there are none.
-func WriteZone(w io.Writer, z *zone.Zone, about func(owner dname.Name) bool) error {
+//
+// origin, if not nil, returns a further comment about a record; empty: none.
+func WriteZone(w io.Writer, z *zone.Zone, about func(owner dname.Name) bool, origin func(owner dname.Name, t rr.Type) string) error {
 	static := z.Layers().Static
 	found := about == nil
 	b := bufio.NewWriterSize(w, 64<<10)
@@ -197,12 +220,20 @@ func WriteZone(w io.Writer, z *zone.Zone, about func(owner dname.Name) bool) err
 		}
 		found = true
 		line = zonefile.AppendRecord(line[:0], r)
+		from := ""
 		if static != nil {
-			from := " ; by update"
+			from = "by update"
 			if _, ok := static.Get(r.Owner, r.Type); ok || r.Type == rr.TypeRRSIG {
-				from = " ; from the sources"
+				from = "from the sources"
 			}
-			line = append(line, from...)
+		}
+		if origin != nil {
+			if by := origin(r.Owner, r.Type); by != "" {
+				from = strings.TrimPrefix(from+", "+by, ", ")
+			}
+		}
+		if from != "" {
+			line = append(append(line, " ; "...), from...)
 		}
 		if _, err := b.Write(append(line, '\n')); err != nil {
 			return err

@@ -53,7 +53,7 @@ type Record struct {
 	TTL     uint32   `json:"ttl"`
 	Type    string   `json:"type"`
 	Data    string   `json:"data"`
-	Sources []Source `json:"sources,omitempty"` // added by Trace
+	Sources []Source `json:"sources,omitempty"` // those that the server knows; Trace adds the others
 }
 
 // Source is where a record comes from.

@@ -68,7 +68,7 @@ func (e *Explanation) Trace(ctx context.Context, cfg *config.Config, set *zone.S
 				}
 				origins[owner] = list
 			}
-			r.Sources = sourcesOf(r, list)
+			r.Sources = append(r.Sources, sourcesOf(r, list)...)
 		}
 	}
 	return nil

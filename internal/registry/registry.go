@@ -91,7 +91,7 @@ func New(o Options) *Zones {
 	var last *Settings
 	for i := range o.Config.Zones {
 		item := &o.Config.Zones[i]
-		if i == 0 || !isAlike(item, &o.Config.Zones[i-1]) {
+		if i == 0 || !z.isAlike(item, &o.Config.Zones[i-1]) {
 			last = z.itemSettings(item)
 		}
 		for _, apex := range item.Apexes {

@@ -42,11 +42,12 @@ func (s *Settings) of(apex dname.Name) secondary.Zone {
 
 // isAlike reports whether an item has the settings of the one before, as most have:
 // all are from `defaults`.
-func isAlike(z, last *config.Zone) bool {
-	return z.Access == nil && last.Access == nil && len(z.Update.Rules)+len(last.Update.Rules) == 0 &&
-		z.Secondary == nil && last.Secondary == nil && z.History == last.History &&
-		sameSlice(z.Transfer.Allow, last.Transfer.Allow) && sameSlice(z.Transfer.Notify, last.Transfer.Notify) &&
-		z.Transfer.NameServers == last.Transfer.NameServers && sameSlice(z.NameServers, last.NameServers)
+func (z *Zones) isAlike(item, last *config.Zone) bool {
+	return item.Access == nil && last.Access == nil && len(item.Update.Rules)+len(last.Update.Rules) == 0 &&
+		item.Secondary == nil && last.Secondary == nil && item.History == last.History &&
+		sameSlice(item.Transfer.Allow, last.Transfer.Allow) && sameSlice(item.Transfer.Notify, last.Transfer.Notify) &&
+		item.Transfer.NameServers == last.Transfer.NameServers && sameSlice(item.NameServers, last.NameServers) &&
+		!z.o.Config.EC2.Opens(item) && !z.o.Config.EC2.Opens(last)
 }
 
 // sameSlice reports whether two slices have the same memory.
@@ -57,7 +58,7 @@ func sameSlice[T any](a, b []T) bool {
 func (z *Zones) itemSettings(item *config.Zone) *Settings {
 	s := z.settings(&item.Transfer, item.Access, item.Secondary, nil, item.MaxShrink)
 	s.Notify = z.notify(&item.Transfer, item.NameServers)
-	s.Update = updatePolicy(item)
+	s.Update = z.updatePolicy(item)
 	if item.History != z.o.Config.Defaults.History {
 		limits := z.limits(item.History)
 		s.History = &limits
@@ -173,18 +174,19 @@ func (z *Zones) notify(t *config.Transfer, servers []config.NameServer) *notify.
 	return out
 }
 
-// updatePolicy returns who may update the zones of an item; nil: no client.
-func updatePolicy(z *config.Zone) *update.ZonePolicy {
-	if len(z.Update.Rules) == 0 {
+// updatePolicy returns who may update the zones of an item; nil: no client, and not for an
+// Elastic IP address either.
+func (z *Zones) updatePolicy(item *config.Zone) *update.ZonePolicy {
+	if len(item.Update.Rules) == 0 && !z.o.Config.EC2.Opens(item) {
 		return nil
 	}
 	p := &update.ZonePolicy{
-		Addresses:       func(owner dname.Name) (netip.Prefix, bool) { return z.AddressesOf(owner) },
-		Lifetime:        z.Update.Lifetime,
-		FollowClassless: z.Update.FollowClassless,
-		Dynamic:         z.Dynamic,
+		Addresses:       func(owner dname.Name) (netip.Prefix, bool) { return item.AddressesOf(owner) },
+		Lifetime:        item.Update.Lifetime,
+		FollowClassless: item.Update.FollowClassless,
+		Dynamic:         item.Dynamic,
 	}
-	for _, r := range z.Update.Rules {
+	for _, r := range item.Update.Rules {
 		rule := update.Rule{From: r.From, Prefixes: r.Prefixes, Types: r.Types}
 		if r.Key != nil {
 			rule.Key = r.Key.Key()

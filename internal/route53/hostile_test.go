@@ -14,9 +14,9 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ptrd/ptrd/internal/awsapi"
+	"github.com/ptrd/ptrd/internal/awsapi/awsapitest"
 	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/internal/sigv4"
 	"github.com/ptrd/ptrd/internal/sigv4/sigv4test"
@@ -74,90 +74,17 @@ func TestSignatures(t *testing.T) {
 	l := newLab(t)
 	l.policy.Keys["ASIALAB"] = &awsapi.Key{Key: sigv4.Key{ID: "ASIALAB", Secret: "other", SessionToken: "token"}, Permits: func(string, bool) bool { return true }, Allows: func(dname.Name) bool { return true }}
 	const body = "<CreateHostedZoneRequest><Name>forged.example</Name><CallerReference>1</CallerReference></CreateHostedZoneRequest>"
-	const mismatch = "SignatureDoesNotMatch"
-	edit := func(f func(*http.Request)) func(*http.Request) { return f }
-	authorization := func(old, new string) func(*http.Request) {
-		return func(r *http.Request) {
-			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), old, new, 1))
-		}
-	}
-	now := l.now.UTC().Format("20060102")
-	for _, c := range []struct {
-		what string
-		sign func(*sigv4test.Signer)
-		edit func(*http.Request)
-		code string
-		text string // in the message
-	}{
-		{what: "wrong secret", sign: func(s *sigv4test.Signer) { s.Secret = "guessed" }, code: mismatch, text: "does not match"},
-		{what: "secret of another key", sign: func(s *sigv4test.Signer) { s.Secret = "other" }, code: mismatch, text: "does not match"},
-		{what: "empty secret", sign: func(s *sigv4test.Signer) { s.Secret = "" }, code: mismatch, text: "does not match"},
-		{what: "unknown key", sign: func(s *sigv4test.Signer) { s.ID = "AKIANONE" }, code: "InvalidClientTokenId", text: "invalid"},
-		{what: "key without its session token", sign: func(s *sigv4test.Signer) { s.ID, s.Secret = "ASIALAB", "other" }, code: "InvalidClientTokenId"},
-		{what: "replay after the window", sign: func(s *sigv4test.Signer) { s.Now = s.Now.Add(-sigv4.Skew - time.Second) }, code: mismatch, text: "Signature expired"},
-		{what: "before the window", sign: func(s *sigv4test.Signer) { s.Now = s.Now.Add(sigv4.Skew + time.Second) }, code: mismatch, text: "Signature not yet current"},
-		{what: "another date in the header", edit: func(r *http.Request) {
-			r.Header.Set("X-Amz-Date", l.now.Add(time.Minute).UTC().Format("20060102T150405Z"))
-		}, code: mismatch, text: "does not match"},
-		{what: "another date in the scope", edit: authorization("/"+now+"/", "/20200101/"), code: mismatch, text: "Date in Credential scope"},
-		{what: "the date twice", edit: func(r *http.Request) { r.Header.Add("X-Amz-Date", r.Header.Get("X-Amz-Date")) }, code: mismatch},
-		{what: "no date", edit: func(r *http.Request) { r.Header.Del("X-Amz-Date") }, code: "IncompleteSignature"},
-		{what: "a Date that is not signed", edit: func(r *http.Request) {
-			r.Header.Del("X-Amz-Date")
-			r.Header.Set("Date", l.now.Add(time.Minute).UTC().Format(http.TimeFormat))
-		}, code: mismatch},
-		{what: "another body", edit: func(r *http.Request) {
-			r.Body = io.NopCloser(strings.NewReader(strings.Replace(body, "forged", "foiled", 1)))
-		}, code: mismatch, text: "does not match"},
-		{what: "more body", edit: func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(body + " ")) }, code: mismatch},
-		{what: "no body", edit: func(r *http.Request) { r.Body = http.NoBody }, code: mismatch},
-		{what: "another body than the signed hash", sign: func(s *sigv4test.Signer) { s.HashHeader = true }, edit: func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(body + " ")) }, code: mismatch, text: "x-amz-content-sha256"},
-		{what: "unsigned payload", edit: func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD") }, code: mismatch, text: "must be a 'SignedHeader'"},
-		{what: "signed as an unsigned payload", sign: func(s *sigv4test.Signer) { s.Headers = []string{"x-amz-content-sha256"} }, code: mismatch, text: "x-amz-content-sha256"},
-		{what: "a session token that is not signed", edit: func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "token") }, code: "InvalidClientTokenId"},
-		{what: "another query", edit: func(r *http.Request) { r.URL.RawQuery = "name=a" }, code: mismatch},
-		{what: "another method", edit: func(r *http.Request) { r.Method = "DELETE" }, code: mismatch},
-		{what: "another path", edit: func(r *http.Request) { r.URL.Path += "/Z1"; r.RequestURI += "/Z1" }, code: mismatch},
-		{what: "another host", edit: func(r *http.Request) { r.Host = "other.example" }, code: mismatch},
-		{what: "host not signed", edit: authorization("host;", ""), code: mismatch, text: "'Host' must be"},
-		{what: "date not signed", edit: authorization(";x-amz-date", ""), code: mismatch, text: "'X-Amz-Date' must be"},
-		{what: "no header", edit: func(r *http.Request) { r.Header.Del("Authorization") }, code: "MissingAuthenticationToken"},
-		{what: "two headers", edit: func(r *http.Request) { r.Header.Add("Authorization", r.Header.Get("Authorization")) }, code: "IncompleteSignature"},
-		{what: "no signature", edit: authorization("Signature=", "Sign="), code: "IncompleteSignature", text: "'Signature'"},
-		{what: "no signed headers", edit: authorization("SignedHeaders=", "Signed="), code: "IncompleteSignature", text: "'SignedHeaders'"},
-		{what: "no credential", edit: authorization("Credential=", "Cred="), code: "IncompleteSignature", text: "'Credential'"},
-		{what: "short credential", edit: authorization("/us-east-1/route53", ""), code: "IncompleteSignature"},
-		{what: "short signature", edit: edit(func(r *http.Request) {
-			a := r.Header.Get("Authorization")
-			r.Header.Set("Authorization", a[:len(a)-2])
-		}), code: "IncompleteSignature"},
-		{what: "another algorithm", edit: authorization("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), code: "IncompleteSignature"},
-		{what: "another service", sign: func(s *sigv4test.Signer) { s.Service = "ec2" }, code: mismatch, text: "correct service"},
-		{what: "signed in the query", edit: func(r *http.Request) {
-			r.Header.Del("Authorization")
-			r.URL.RawQuery = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00"
-		}, code: "MissingAuthenticationToken"},
-	} {
-		t.Run(c.what, func(t *testing.T) {
+	for _, c := range awsapitest.Forgeries(l.signer(), "ASIALAB", "other") {
+		t.Run(c.What, func(t *testing.T) {
 			l.t = t
-			s := l.signer()
-			if c.sign != nil {
-				c.sign(&s)
-			}
-			r := httptest.NewRequest("POST", "http://route53.example/2013-04-01/hostedzone", strings.NewReader(body))
-			if c.what == "signed as an unsigned payload" {
-				r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
-			}
-			s.Sign(r, []byte(body))
-			if c.edit != nil {
-				c.edit(r)
-			}
+			code := signatureCodes[c.Reason]
 			want := http.StatusForbidden
-			if c.code == "IncompleteSignature" {
+			if code == "IncompleteSignature" {
 				want = http.StatusBadRequest
 			}
-			if got := l.serve(r); got.code != c.code || got.status != want || !strings.Contains(got.message, c.text) {
-				t.Errorf("%d %s: %s\nwant %d %s: %s", got.status, got.code, got.message, want, c.code, c.text)
+			r := c.Request("http://route53.example/2013-04-01/hostedzone", body)
+			if got := l.serve(r); got.code != code || got.status != want || !strings.Contains(got.message, c.Text) {
+				t.Errorf("%d %s: %s\nwant %d %s: %s", got.status, got.code, got.message, want, code, c.Text)
 			}
 		})
 	}

@@ -18,6 +18,7 @@ type round struct {
 	milli  int64
 	zones  []*zoneRound
 	byKey  map[string]*zoneRound
+	notes  []zone.ZoneNotes // of a Change
 }
 
 // zoneRound is one zone of a round.
@@ -146,7 +147,7 @@ func (zr *zoneRound) record(c *zone.Changeset) {
 
 // batch returns what the round changes; nil if it changes nothing.
 func (r *round) batch() *zone.Batch {
-	b := &zone.Batch{Source: "update", At: r.milli}
+	b := &zone.Batch{Source: "update", At: r.milli, Notes: r.notes}
 	changesLives := false
 	for _, zr := range r.zones {
 		for _, t := range zr.touched {

@@ -1,0 +1,73 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Resolver answers a question.
+type Resolver func(ctx context.Context, server netip.AddrPort, question *dns.Msg) (*dns.Msg, error)
+
+// Times that a client waits for resolvers: a resolver that walks from the root answers most
+// questions within two seconds.
+const (
+	askTimeout    = 3 * time.Second
+	askAllTimeout = 10 * time.Second
+)
+
+// Ask asks by UDP, and by TCP if the answer is truncated. It is a [Resolver].
+func Ask(ctx context.Context, server netip.AddrPort, question *dns.Msg) (*dns.Msg, error) {
+	for _, network := range []string{"udp", "tcp"} {
+		c := dns.Client{Net: network, Timeout: askTimeout}
+		r, _, err := c.ExchangeContext(ctx, question, server.String())
+		if err != nil {
+			return nil, err
+		}
+		if !r.Truncated || network == "tcp" {
+			return r, nil
+		}
+	}
+	panic("unreachable")
+}
+
+// resolve asks the resolvers, one after the other until one knows, for the addresses of a name.
+// An error means that none of them knows.
+func resolve(ctx context.Context, ask Resolver, servers []netip.AddrPort, name dname.Name, t rr.Type) (out []netip.Addr, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askAllTimeout)
+	defer cancel()
+	var errs []error
+	for _, server := range servers {
+		m := new(dns.Msg)
+		m.SetQuestion(name.String(), uint16(t))
+		r, err := ask(ctx, server, m)
+		if err == nil && r.Rcode != dns.RcodeSuccess && r.Rcode != dns.RcodeNameError {
+			err = fmt.Errorf("the answer is %s", dns.RcodeToString[r.Rcode])
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%v: %w", server, err))
+			continue
+		}
+		for _, record := range r.Answer { // with those at the end of a chain of aliases
+			switch record := record.(type) {
+			case *dns.A:
+				if a, ok := netip.AddrFromSlice(record.A.To4()); ok {
+					out = append(out, a)
+				}
+			case *dns.AAAA:
+				if a, ok := netip.AddrFromSlice(record.AAAA); ok {
+					out = append(out, a)
+				}
+			}
+		}
+		return out, nil
+	}
+	return nil, errors.Join(errs...)
+}
