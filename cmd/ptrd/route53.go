@@ -17,60 +17,84 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newImport(*globals) *cobra.Command {
-	cmd := group(&cobra.Command{
+func newImport(g *globals) *cobra.Command {
+	cmd := &cobra.Command{
 		Use:   "import PROGRAM",
 		Short: "Make a zone of what another program has",
-	})
-	batches := false
+		Args:  noSuchSubcommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	batches, isHosted := false, false
 	route53 := &cobra.Command{
 		Use:   "route53 FILE...",
-		Short: "Print a hosted zone of Route 53 as a master file",
+		Short: "Make a hosted zone of one of Route 53, or print it as a master file",
 		Long: `route53 reads the JSON of ` + "`aws route53 list-resource-record-sets`" + `, one file a page or one with
 all of them (- is standard input), and prints a master file. With --batches it prints change
 batches instead, one a line, as ` + "`ptrd export route53`" + ` does.
 
+With --hosted the running server makes a hosted zone of it, in one step: after an error there is
+nothing of it. The zone has SOA and NS of its own, as one that a client creates.
+
 What cannot be imported is listed as a warning: aliases of other zones, and record sets with
-routing policies. An alias of a name in the zone becomes the records that it has.`,
-		Example: `  aws route53 list-resource-record-sets --hosted-zone-id Z123 | ptrd import route53 - >zone`,
-		Args:    between(1, 1<<20, "a file"),
+routing policies. An alias of a name in the zone becomes the records that it has; in a hosted zone,
+it stays an alias.`,
+		Example: `  aws route53 list-resource-record-sets --hosted-zone-id Z123 | ptrd import route53 - >zone
+  ptrd import route53 --hosted page1.json page2.json`,
+		Args: between(1, 1<<20, "a file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var pages [][]byte
+			var pages []string
 			for _, path := range args {
 				b, err := readInput(cmd, path)
 				if err != nil {
 					return err
 				}
-				pages = append(pages, b)
+				pages = append(pages, string(b))
 			}
-			records, left, err := hosted.Import(pages)
-			if err != nil {
-				return err
+			if isHosted {
+				var made daemon.Imported
+				if err := g.call(cmd, daemon.VerbImport, url.Values{"page": pages}, &made); err != nil {
+					return err
+				}
+				warn(cmd, made.Left)
+				return g.show(cmd, &made)
 			}
-			b := zone.NewBuilder(records[0].Owner)
-			var text []byte
-			for _, r := range records {
-				b.Add(r)
-				text = append(zonefile.AppendRecord(text, r), '\n')
-			}
-			z, findings := b.Build()
-			for _, f := range findings {
-				fmt.Fprintln(cmd.ErrOrStderr(), f.Report())
-			}
-			if errs, _ := finding.Count(findings); errs > 0 {
-				return &silentError{}
-			}
-			if batches {
-				return export(cmd, z, left)
-			}
-			warn(cmd, left)
-			_, err = cmd.OutOrStdout().Write(text)
-			return err
+			return printListing(cmd, pages, batches)
 		},
 	}
 	route53.Flags().BoolVar(&batches, "batches", false, "print change batches")
+	route53.Flags().BoolVar(&isHosted, "hosted", false, "have the running server make a hosted zone")
+	route53.MarkFlagsMutuallyExclusive("batches", "hosted")
+	g.addJSON(route53)
 	cmd.AddCommand(route53)
 	return cmd
+}
+
+// printListing prints a hosted zone of Route 53 as a master file, or as change batches.
+func printListing(cmd *cobra.Command, pages []string, batches bool) error {
+	l, err := hosted.ReadListing(pages)
+	if err != nil {
+		return err
+	}
+	records := l.Records()
+	b := zone.NewBuilder(records[0].Owner)
+	var text []byte
+	for _, r := range records {
+		b.Add(r)
+		text = append(zonefile.AppendRecord(text, r), '\n')
+	}
+	z, findings := b.Build()
+	for _, f := range findings {
+		fmt.Fprintln(cmd.ErrOrStderr(), f.Report())
+	}
+	if errs, _ := finding.Count(findings); errs > 0 {
+		return &silentError{}
+	}
+	if batches {
+		return export(cmd, z, l.Left)
+	}
+	warn(cmd, l.Left)
+	_, err = cmd.OutOrStdout().Write(text)
+	return err
 }
 
 func newExport(g *globals) *cobra.Command {

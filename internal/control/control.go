@@ -1,7 +1,8 @@
 // Package control carries requests of the command line to a running server, over a Unix
 // socket in the state directory.
 //
-// The protocol is HTTP/1.1: `POST /VERB?ARGUMENTS`. With status 200 the body is the
+// The protocol is HTTP/1.1: `POST /VERB?ARGUMENTS`, or with the arguments in the body if they
+// are long. With status 200 the body is the
 // answer, in a form that depends on the verb; with every other status it is an error
 // message. The verbs are defined by package daemon.
 //
@@ -35,6 +36,16 @@ const socketName = "control.sock"
 // MaxConns is the most connections at a time. A command uses one; a script that reloads
 // for each of many zones may run several at once.
 const MaxConns = 32
+
+const (
+	// maxQuery is up to how many octets arguments are in the URL, where servers of earlier
+	// versions look for them.
+	maxQuery = 4 << 10
+
+	// maxArguments bounds arguments. The longest is a zone to import: a million record sets
+	// have some 300 MB.
+	maxArguments = 512 << 20
+)
 
 // Path returns the path of the socket in a state directory.
 func Path(stateDir string) string { return filepath.Join(stateDir, socketName) }
@@ -152,8 +163,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "only POST is allowed", http.StatusMethodNotAllowed)
 		return
 	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxArguments)
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, fmt.Sprintf("the arguments cannot be read: %v", err), http.StatusBadRequest)
+		return
+	}
 	out := &counted{w: w}
-	if err := verb(r.Context(), r.URL.Query(), out); err != nil {
+	if err := verb(r.Context(), r.Form, out); err != nil {
 		if out.n > 0 {
 			s.log.Warn("a control request failed after part of its answer was sent", "verb", r.URL.Path, "err", err)
 			panic(http.ErrAbortHandler) // so that the peer sees an incomplete answer
@@ -221,10 +237,15 @@ func Call(ctx context.Context, path, verb string, args url.Values, w io.Writer) 
 		DisableKeepAlives: true,
 	}}
 	u := url.URL{Scheme: "http", Host: "ptrd", Path: "/" + verb, RawQuery: args.Encode()}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), http.NoBody)
+	body := ""
+	if len(u.RawQuery) > maxQuery {
+		body, u.RawQuery = u.RawQuery, ""
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("control request %s: %w", verb, err)
 	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	resp, err := client.Do(req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):

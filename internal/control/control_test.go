@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -83,6 +84,15 @@ func TestCall(t *testing.T) {
 	}
 	if want := `{"zone":["2.0.192.in-addr.arpa."]}` + "\n"; out.String() != want {
 		t.Errorf("echo gave %q, want %q", out.String(), want)
+	}
+	out.Reset()
+	long := strings.Repeat("a zone\n", maxQuery)
+	if err := Call(t.Context(), path, "echo", url.Values{"page": {long, "b"}}, &out); err != nil {
+		t.Fatal(err)
+	}
+	var echoed url.Values
+	if err := json.Unmarshal([]byte(out.String()), &echoed); err != nil || len(echoed) != 1 || !slices.Equal(echoed["page"], []string{long, "b"}) {
+		t.Errorf("echo gave %d octets for %d, %v", out.Len(), len(long), err)
 	}
 	for verb, want := range map[string]string{
 		"refuse":  "zones/a.zone:3:1: no",

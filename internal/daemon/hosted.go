@@ -4,7 +4,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/awsapi"
@@ -192,4 +195,36 @@ func (o owners) With(set *zone.Set, added, gone []dname.Name) (catalogs []zone.C
 	next.SetPolicies(&policy, nil)
 	catalogs, err = relist(next, set, added, gone)
 	return catalogs, func(set *zone.Set) { o.d.showWith(set, next, &policy) }, err
+}
+
+// Imported is a hosted zone that was made of a list of record sets.
+type Imported struct {
+	ID          string   `json:"id"`
+	Zone        string   `json:"zone"`
+	NameServers []string `json:"name_servers"`
+	RecordSets  int      `json:"record_sets"`
+	Left        []string `json:"left,omitempty"` // what was not imported, and why
+}
+
+// Print writes what was made.
+func (i *Imported) Print(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "hosted zone %s: %s with %d record sets, name servers %s\n", i.ID, i.Zone, i.RecordSets, strings.Join(i.NameServers, " "))
+	return err
+}
+
+// importZone answers VerbImport.
+func (d *Daemon) importZone(args url.Values) (any, error) {
+	l, err := hosted.ReadListing(args["page"])
+	if err != nil {
+		return nil, err
+	}
+	z, err := d.hosted.Import(l)
+	var fault *hosted.Fault
+	if errors.As(err, &fault) {
+		return nil, fmt.Errorf("nothing was imported:\n  %s", strings.Join(fault.Texts, "\n  "))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w; whether the zone was imported is shown by `ptrd status` after a restart", err)
+	}
+	return &Imported{z.ID, z.Apex.String(), z.NameServers, d.hosted.Count(z), l.Left}, nil
 }

@@ -38,6 +38,8 @@ const (
 
 	VerbBackup = "backup" // a tar archive of the state
 
+	VerbImport = "import" // page (of a list of record sets): makes a hosted zone; JSON of an Imported
+
 	VerbRefresh = "refresh" // what, whole (true: by AXFR, whatever the serial): waits for a check; JSON of a SecondaryStatus
 )
 
@@ -90,6 +92,7 @@ func (d *Daemon) verbs() map[string]control.Verb {
 		VerbLog:      d.answer(d.readLog),
 		VerbDiff:     d.answer(d.diff),
 		VerbRollback: d.answer(d.rollback),
+		VerbImport:   d.answer(d.importZone),
 		VerbBackup: func(_ context.Context, _ url.Values, w io.Writer) error {
 			if d.state.Load() == nil {
 				return errLoading

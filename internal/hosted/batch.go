@@ -74,10 +74,12 @@ func (w *work) set(owner dname.Name, t rr.Type) *workSet {
 
 // apply carries out the edits, one after the other on what the ones before left, and checks
 // the result. It returns the changeset to a serial, nil if no record changes, and the RRsets
-// whose text may have changed.
-func apply(z *zone.Zone, known facts, edits []Edit, next zone.Serial) (c *zone.Changeset, touched []*workSet, err error) {
+// whose text may have changed. A batch has limits.
+func apply(z *zone.Zone, known facts, edits []Edit, isBatch bool, next zone.Serial) (c *zone.Changeset, touched []*workSet, err error) {
 	w := &work{zone: z, known: known, sets: make(map[string]*workSet, len(edits)), owners: map[string][]*workSet{}}
-	w.limits(edits)
+	if isBatch {
+		w.limits(edits)
+	}
 	for i := range edits {
 		w.edit(&edits[i])
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -31,56 +30,126 @@ type ListedAlias struct {
 	EvaluateTargetHealth bool
 }
 
-// Import returns the records of pages that the AWS CLI printed, the SOA first, and what cannot
-// be imported.
-func Import(pages [][]byte) (records []zone.Record, left []string, err error) {
-	var sets []ListedSet
+// maxHops is how many aliases may lead from one to a target. Each becomes an alias of that
+// target: here, an alias cannot be one.
+const maxHops = 8
+
+// Listing is a hosted zone as the AWS CLI lists it.
+type Listing struct {
+	Edits []Edit   // that create its record sets, the SOA first
+	Left  []string // what cannot be imported, and why
+}
+
+// ReadListing reads the pages of a list that the AWS CLI printed.
+func ReadListing(pages []string) (*Listing, error) {
+	l := &Listing{}
+	byKey := map[string]int{} // index in Edits
+	var aliases []Edit
+	aliasOf := map[string]*Alias{}
 	for i, page := range pages {
 		var p struct{ ResourceRecordSets []ListedSet }
-		if err := json.Unmarshal(page, &p); err != nil {
-			return nil, nil, fmt.Errorf("page %d is no JSON of `aws route53 list-resource-record-sets`: %w", i+1, err)
+		if err := json.Unmarshal([]byte(page), &p); err != nil {
+			return nil, fmt.Errorf("page %d is no JSON of `aws route53 list-resource-record-sets`: %w", i+1, err)
 		}
-		sets = append(sets, p.ResourceRecordSets...)
-	}
-	byKey := map[string]ListedSet{}
-	for _, s := range sets {
-		byKey[strings.TrimSuffix(strings.ToLower(s.Name), ".")+" "+s.Type] = s
-	}
-	for _, s := range sets {
-		from := s
-		if a := s.AliasTarget; a != nil {
-			target, ok := byKey[strings.TrimSuffix(strings.ToLower(a.DNSName), ".")+" "+s.Type]
-			if !ok || target.AliasTarget != nil {
-				left = append(left, fmt.Sprintf("%s %s: an alias of %s, which is not in the same zone", s.Name, s.Type, a.DNSName))
-				continue
+		for j := range p.ResourceRecordSets {
+			e, ok := l.read(&p.ResourceRecordSets[j])
+			switch {
+			case !ok:
+			case e.Alias != nil:
+				aliases = append(aliases, e)
+				aliasOf[setKey(e.Owner, e.Type)] = e.Alias
+			default:
+				byKey[setKey(e.Owner, e.Type)] = len(l.Edits)
+				l.Edits = append(l.Edits, e)
 			}
-			from = target
 		}
-		if s.SetIdentifier != "" {
-			left = append(left, fmt.Sprintf("%s %s: one of several record sets with a routing policy, %q", s.Name, s.Type, s.SetIdentifier))
+	}
+	soa := slices.IndexFunc(l.Edits, func(e Edit) bool { return e.Type == rr.TypeSOA })
+	if soa < 0 {
+		return nil, fmt.Errorf("there is no SOA record: give all pages of a zone")
+	}
+	for _, e := range aliases {
+		own := *e.Alias
+		e.Alias = &own
+		for range maxHops {
+			if next := aliasOf[setKey(own.Target, e.Type)]; next != nil {
+				own.Target = next.Target
+			}
+		}
+		target, ok := byKey[setKey(e.Alias.Target, e.Type)]
+		if !ok {
+			l.leave(FormatName(e.Owner), e.Type.String(), "an alias of %s, which is not in the same zone", FormatName(e.Alias.Target))
 			continue
 		}
-		owner, err := ParseName(s.Name)
-		t, ok := rr.ParseType(s.Type)
-		if err != nil || !ok || from.TTL == nil {
-			left = append(left, fmt.Sprintf("%s %s: the name, the type or the TTL is not valid", s.Name, s.Type))
+		e.TTL, e.Values = l.Edits[target].TTL, l.Edits[target].Values
+		l.Edits = append(l.Edits, e)
+	}
+	first := l.Edits[soa]
+	l.Edits = slices.Insert(slices.Delete(l.Edits, soa, soa+1), 0, first)
+	return l, nil
+}
+
+func (l *Listing) leave(name, kind, format string, args ...any) {
+	l.Left = append(l.Left, fmt.Sprintf("%s %s: %s", name, kind, fmt.Sprintf(format, args...)))
+}
+
+// read returns what creates a record set; false: it cannot be imported.
+func (l *Listing) read(s *ListedSet) (e Edit, ok bool) {
+	e.Action = Create
+	var err error
+	if e.Owner, err = ParseName(s.Name); err == nil && s.AliasTarget != nil {
+		e.Alias = &Alias{Evaluate: s.AliasTarget.EvaluateTargetHealth}
+		e.Alias.Target, err = ParseName(s.AliasTarget.DNSName)
+	}
+	e.Type, ok = rr.ParseType(s.Type)
+	switch {
+	case s.SetIdentifier != "":
+		l.leave(s.Name, s.Type, "one of several record sets with a routing policy, %q", s.SetIdentifier)
+		return e, false
+	case err != nil || !ok || s.TTL == nil && e.Alias == nil:
+		l.leave(s.Name, s.Type, "the name, the type or the TTL is not valid")
+		return e, false
+	case e.Alias != nil:
+		return e, true
+	}
+	e.TTL = *s.TTL
+	for _, r := range s.ResourceRecords {
+		v, err := ParseValue(e.Type, r.Value)
+		if err != nil {
+			l.leave(s.Name, s.Type, "%v", err)
 			continue
 		}
-		for _, r := range from.ResourceRecords {
-			v, err := ParseValue(t, r.Value)
-			if err != nil {
-				left = append(left, fmt.Sprintf("%s %s: %v", s.Name, s.Type, err))
-				continue
-			}
-			records = append(records, zone.Record{Owner: owner, Type: t, TTL: *from.TTL, Data: v.Data})
+		e.Values = append(e.Values, v)
+	}
+	return e, len(e.Values) > 0
+}
+
+// Records returns the records of the zone, the SOA first. An alias has the records of its target.
+func (l *Listing) Records() (records []zone.Record) {
+	for i := range l.Edits {
+		e := &l.Edits[i]
+		for _, v := range e.Values {
+			records = append(records, zone.Record{Owner: e.Owner, Type: e.Type, TTL: e.TTL, Data: v.Data})
 		}
 	}
-	i := slices.IndexFunc(records, func(r zone.Record) bool { return r.Type == rr.TypeSOA })
-	if i < 0 {
-		return nil, nil, fmt.Errorf("there is no SOA record: give all pages of a zone")
+	return records
+}
+
+// Import creates a hosted zone with the record sets of a listing in one step, all of them or
+// none. SOA and NS of the apex are left out: the zone gets its own.
+func (s *Store) Import(l *Listing) (*Zone, error) {
+	apex := l.Edits[0].Owner
+	c := &Creation{Apex: apex, CallerReference: "ptrd import " + newID('I')}
+	for _, e := range l.Edits {
+		if e.Alias != nil {
+			e.TTL, e.Values = 0, nil
+		}
+		if !e.Owner.Equal(apex) || e.Type != rr.TypeSOA && e.Type != rr.TypeNS {
+			c.Edits = append(c.Edits, e)
+		}
 	}
-	soa := records[i]
-	return append([]zone.Record{soa}, slices.Delete(records, i, i+1)...), left, nil
+	z, _, err := s.CreateZone(c)
+	return z, err
 }
 
 // batch is a change batch in the JSON of the AWS CLI.

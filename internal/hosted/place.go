@@ -20,6 +20,7 @@ type Creation struct {
 	CallerReference string
 	Comment         string
 	Set             string // id of a reusable delegation set; empty: the next of the settings
+	Edits           []Edit // that make its records besides SOA and NS
 }
 
 // placement is the creation, removal or recovery of one zone on its way.
@@ -211,10 +212,19 @@ func (p *plan) create(c *Creation) (*Zone, Change, error) {
 		return nil, none, err
 	}
 	note, sub := soa.note(z.Apex, rr.TypeSOA)
-	p.batch.Changes = append(p.batch.Changes, zone.Change{Zone: content, Apex: z.Apex, Base: p.set.Get(z.Apex), Kept: true,
-		Notes: []zone.Note{noteOf(noteZone, z), note}})
+	e := &entry{id: z.ID, apex: z.Apex, zone: z, texts: map[string]submitted{setKey(z.Apex, rr.TypeSOA): sub}}
+	notes := []zone.Note{noteOf(noteZone, z), note}
+	if len(c.Edits) > 0 {
+		zr := newZoneRound(e, content)
+		if _, err := zr.carryOut(c.Edits, false, content.Serial()+1); err != nil {
+			return nil, none, err
+		}
+		content, notes = zr.zone, append(notes, zr.notes...)
+		zr.adopt()
+	}
+	p.batch.Changes = append(p.batch.Changes, zone.Change{Zone: content, Apex: z.Apex, Base: p.set.Get(z.Apex), Kept: true, Notes: notes})
 	p.added = append(p.added, z.Apex)
-	p.entries = append(p.entries, &entry{id: z.ID, apex: z.Apex, zone: z, texts: map[string]submitted{setKey(z.Apex, rr.TypeSOA): sub}})
+	p.entries = append(p.entries, e)
 	return z, Change{s.changeID(z.ID, content.Serial(), p.now), p.now.UTC()}, nil
 }
 

@@ -226,10 +226,14 @@ func (r *round) zone(e *entry) (*zoneRound, error) {
 	if z == nil || !z.IsAvailable() {
 		return nil, noData()
 	}
-	zr := &zoneRound{entry: e, base: z, zone: z, next: map[string]submitted{}, now: map[string]*Alias{}}
+	zr := newZoneRound(e, z)
 	r.of[e] = zr
 	r.zones = append(r.zones, zr)
 	return zr, nil
+}
+
+func newZoneRound(e *entry, z *zone.Zone) *zoneRound {
+	return &zoneRound{entry: e, base: z, zone: z, next: map[string]submitted{}, now: map[string]*Alias{}}
 }
 
 // alias implements facts.
@@ -267,16 +271,28 @@ func (r *round) carryOut(j *job) {
 	}
 	r.s.mu.RLock()
 	defer r.s.mu.RUnlock()
-	c, touched, err := apply(zr.zone, zr, j.edits, zr.zone.Serial().Next(r.now.Unix()))
+	c, err := zr.carryOut(j.edits, true, zr.zone.Serial().Next(r.now.Unix()))
 	if err != nil {
 		j.err = err
 		return
 	}
 	if c != nil {
+		zr.steps = append(zr.steps, zone.Step{Changeset: c, Source: j.source, At: r.now.UnixMilli()})
+	}
+	j.change = Change{ID: r.s.changeID(j.entry.id, zr.zone.Serial(), r.now), SubmittedAt: r.now.UTC()}
+}
+
+// carryOut carries out edits, and returns the changeset to a serial; nil: no record changes.
+// Batches have limits.
+func (zr *zoneRound) carryOut(edits []Edit, isBatch bool, serial zone.Serial) (*zone.Changeset, error) {
+	c, touched, err := apply(zr.zone, zr, edits, isBatch, serial)
+	if err != nil {
+		return nil, err
+	}
+	if c != nil {
 		next, err := zr.zone.Apply(c)
 		if err != nil {
-			j.err = &Fault{InvalidChangeBatch, []string{err.Error()}}
-			return
+			return nil, &Fault{InvalidChangeBatch, []string{err.Error()}}
 		}
 		var faults []string
 		for _, f := range next.Recheck(c, nil) {
@@ -285,11 +301,9 @@ func (r *round) carryOut(j *job) {
 			}
 		}
 		if len(faults) > 0 {
-			j.err = &Fault{InvalidChangeBatch, faults}
-			return
+			return nil, &Fault{InvalidChangeBatch, faults}
 		}
 		zr.zone = next
-		zr.steps = append(zr.steps, zone.Step{Changeset: c, Source: j.source, At: r.now.UnixMilli()})
 	}
 	for _, s := range touched {
 		n, sub := s.now.note(s.owner, s.typ)
@@ -307,7 +321,7 @@ func (r *round) carryOut(j *job) {
 			zr.now[key] = s.now.alias
 		}
 	}
-	j.change = Change{ID: r.s.changeID(j.entry.id, zr.zone.Serial(), r.now), SubmittedAt: r.now.UTC()}
+	return c, nil
 }
 
 // batch returns what the round changes; nil: nothing.
@@ -332,15 +346,19 @@ func (r *round) adopt() {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
 	for _, zr := range r.zones {
-		for key, sub := range zr.next {
-			if len(sub.texts) > 0 {
-				zr.entry.texts[key] = sub
-			} else {
-				delete(zr.entry.texts, key)
-			}
+		zr.adopt()
+	}
+}
+
+func (zr *zoneRound) adopt() {
+	for key, sub := range zr.next {
+		if len(sub.texts) > 0 {
+			zr.entry.texts[key] = sub
+		} else {
+			delete(zr.entry.texts, key)
 		}
-		for key, a := range zr.now {
-			zr.entry.aliased.set(key, a)
-		}
+	}
+	for key, a := range zr.now {
+		zr.entry.aliased.set(key, a)
 	}
 }
