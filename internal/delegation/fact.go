@@ -1,8 +1,10 @@
 package delegation
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -128,6 +130,41 @@ const (
 	NoResponse    Fault = "not a response"
 	NoMessage     Fault = "not a DNS message"
 )
+
+// MarshalJSON adds what the response says, in words.
+func (f *Fact) MarshalJSON() ([]byte, error) {
+	type fields Fact // without this method
+	if f.Msg == nil {
+		return json.Marshal((*fields)(f))
+	}
+	m := f.Msg
+	var flags []string
+	for _, x := range []struct {
+		is   bool
+		name string
+	}{{m.Authoritative, "AA"}, {m.Truncated, "TC"}, {m.RecursionAvailable, "RA"}, {m.AuthenticatedData, "AD"}} {
+		if x.is {
+			flags = append(flags, x.name)
+		}
+	}
+	return json.Marshal(struct {
+		*fields
+		Rcode      string   `json:"rcode"`
+		Flags      []string `json:"flags,omitempty"`
+		Answer     []string `json:"answer,omitempty"`
+		Authority  []string `json:"authority,omitempty"`
+		Additional []string `json:"additional,omitempty"`
+	}{(*fields)(f), rcodeText(m.Rcode), flags, texts(m.Answer), texts(m.Ns), texts(m.Extra)})
+}
+
+// texts returns records as text, each in one line.
+func texts(records []dns.RR) (out []string) {
+	line := strings.NewReplacer("\n", " ", "\t", " ")
+	for _, r := range records {
+		out = append(out, strings.TrimSpace(line.Replace(r.String())))
+	}
+	return out
+}
 
 // IsSilent reports whether the address did not answer over the transport, neither this
 // question nor, if this was not asked for that reason, an earlier one.

@@ -1,6 +1,7 @@
 package delegation_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
@@ -214,6 +215,22 @@ func TestRequests(t *testing.T) {
 		}
 		if len(names) < 95 || len(ids) < 95 {
 			t.Errorf("%d spellings and %d IDs of 100 messages", len(names), len(ids))
+		}
+	})
+}
+
+func TestJSON(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, good := small()
+		n.Add(hostile, good.Host())
+		f := delegation.New(options(n)).Ask(t.Context(), delegation.Server{Addr: netip.MustParseAddrPort(hostile + ":53")},
+			delegation.Question{Name: dname.MustParse("example"), Type: rr.TypeNS}, delegation.UDP)
+		got, err := json.Marshal(f)
+		want := `{"server":{"address":"100.0.3.1:53"},"transport":"UDP","question":{"name":"example.","type":"NS"},"outcome":"answered",` +
+			`"at":"2000-01-01T00:00:00Z","tries":[{"at":"2000-01-01T00:00:00Z","took":0,"edns":true,"case":true,"rcode":0,"outcome":"answered"}],"size":67,` +
+			`"rcode":"NOERROR","flags":["AA"],"answer":["example. 3600 IN NS ns.example."],"additional":[";; OPT PSEUDOSECTION: ; EDNS: version 0; flags:; udp: 1232"]}`
+		if err != nil || string(got) != want {
+			t.Errorf("%v\n%s\nwant\n%s", err, got, want)
 		}
 	})
 }
