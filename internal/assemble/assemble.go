@@ -56,8 +56,9 @@ type Assembler struct {
 	seed maphash.Seed // of the checksums of configuration and files
 
 	mu    sync.Mutex
-	items map[string]*outcome // by key of the item's first apex
-	owned []dname.Name        // apexes of zones built here, as published last
+	items map[string]*outcome    // by key of the item's first apex
+	zones map[string]forwardZone // of the last round, by key of the apex
+	owned []dname.Name           // apexes of zones built here, as published last
 }
 
 // New returns an Assembler that has read nothing yet.
@@ -141,7 +142,8 @@ type outcome struct {
 	results  []result // one for each apex
 	held     []Held
 	soaFile  string // the file that has the SOA; empty: it is generated
-	damaged  bool   // data of a zone in the state directory could not be read: the item is not reused
+	leads    leads
+	damaged  bool // data of a zone in the state directory could not be read: the item is not reused
 }
 
 // result is the result of one zone.
@@ -178,13 +180,15 @@ func isSame(base, z *zone.Zone) bool {
 
 // round is one call of Assemble.
 type round struct {
-	a     *Assembler
-	cfg   *config.Config
-	set   *zone.Set
-	index *index
-	done  map[string]*zone.Zone // secondary zones, and zones that are decided already
-	now   time.Time
-	how   Round
+	a       *Assembler
+	cfg     *config.Config
+	set     *zone.Set
+	index   *index
+	done    map[string]*zone.Zone // secondary zones, and zones that are decided already
+	broken  map[string]bool       // zones whose sources have errors
+	forward *forward              // nil: not planned yet
+	now     time.Time
+	how     Round
 
 	memory int64 // octets that the records of one item may take; asking the system takes as long as a small zone
 }
@@ -201,7 +205,7 @@ type round struct {
 func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.Set, how Round) (*Plan, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, now: a.o.Now(), how: how, memory: zoneMemory(cfg)}
+	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, broken: map[string]bool{}, now: a.o.Now(), how: how, memory: zoneMemory(cfg)}
 	a.o.Progress.done.Store(0)
 	plan := &Plan{Batch: &zone.Batch{Source: sourceReload, At: r.now.UnixMilli()}}
 	ours := len(r.index.zones)
@@ -218,6 +222,9 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	items := map[string]*outcome{}
 	watch, incomplete := map[string]bool{}, map[string]bool{}
 	for _, level := range levels(cfg) {
+		if r.forward == nil && !isForward(level[0]) {
+			r.forward = r.newForward(a.zones)
+		}
 		plans, err := r.planLevel(ctx, level)
 		if err != nil {
 			return nil, err
@@ -241,6 +248,7 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 				apex := p.apexes[j]
 				r.done[apex.Key()] = res.zone
 				if res.reason != "" {
+					r.broken[apex.Key()] = true
 					plan.Broken = append(plan.Broken, Broken{apex, res.reason, res.zone.IsAvailable()})
 				}
 			}
@@ -255,11 +263,14 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	plan.Watch = slices.Sorted(maps.Keys(watch))
 	plan.Unfinished = slices.Sorted(maps.Keys(incomplete))
 	a.items = items
+	if r.forward != nil {
+		a.zones = r.forward.zones
+	}
 	return plan, nil
 }
 
 // levels returns the items whose zones are built here by the depth of their apexes, the deepest
-// first.
+// first; forward zones before the others, whose PTRs lead to them.
 func levels(cfg *config.Config) [][]*config.Zone {
 	var items []*config.Zone
 	for i := range cfg.Zones {
@@ -267,7 +278,12 @@ func levels(cfg *config.Config) [][]*config.Zone {
 			items = append(items, &cfg.Zones[i])
 		}
 	}
-	depth := func(z *config.Zone) int { return z.Apexes[0].Labels() }
+	depth := func(z *config.Zone) int {
+		if n := z.Apexes[0].Labels(); !isForward(z) {
+			return n
+		}
+		return z.Apexes[0].Labels() + dname.MaxLabels
+	}
 	slices.SortStableFunc(items, func(x, y *config.Zone) int { return cmp.Compare(depth(y), depth(x)) })
 	var out [][]*config.Zone
 	for i, item := range items {

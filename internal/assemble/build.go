@@ -13,6 +13,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/journal"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // notLoaded is the reason that clients get for a zone without data. Only the operator learns
@@ -54,6 +55,7 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 	m := newMerge(item, generated, r.a.o.Table, r.cfg.Limits.GenerateSteps, w)
 	m.fs = fs
 	m.memory = r.memory
+	confirm := r.newConfirmer(item, m.table, w)
 	var builders []*zone.Builder
 	for i, part := range m.parts {
 		b := w.newBuilder(i, part.apex)
@@ -63,6 +65,9 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 		part.emit = func(rec zone.Record, _ Layer, _ Rule) {
 			if m.hasMemory(b) {
 				b.Add(rec)
+			}
+			if rec.Type == rr.TypePTR && confirm != nil {
+				confirm.check(rec.Owner, rec.Data, rec.Tag)
 			}
 		}
 	}
@@ -103,6 +108,10 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 		if p.results[i].reason != "" {
 			p.results[i].reason = firstError(m.fs.list, p.apexes[i])
 		}
+	}
+	if confirm != nil {
+		m.fs.list = append(m.fs.list, confirm.finish()...)
+		p.leads = confirm.leads
 	}
 	p.findings, p.damaged = limitFindings(m.fs.list), m.damaged
 	return p, nil
@@ -182,7 +191,7 @@ func (o *outcome) isUsable(r *round, item *config.Zone, in inputs, w *worker) (o
 			return false, nil
 		}
 	}
-	return len(incomplete) == 0, incomplete
+	return len(incomplete) == 0 && o.isConfirmed(r, item, w), incomplete
 }
 
 // build builds one zone and adds its findings; nil if it has errors.

@@ -4,7 +4,7 @@
 //
 // An item of the configuration (one entry of `zones`, which may make several zones) passes through
 //
-//	assemble.go    all items, the deepest apexes first; the Plan
+//	assemble.go    all items, forward zones first, the deepest apexes first; the Plan
 //	inputs.go      checksums of what the configuration says about an item
 //	files.go       checksums of its files; what did not change is not read again
 //	incomplete.go  files that are still being written
@@ -17,6 +17,7 @@
 //	shrink.go      zones that would lose too many records
 //	dynamic.go     zones that accept updates
 //	serial.go      the serial that a zone is served with
+//	confirm.go     targets of PTRs that do not lead back, in zones served here
 //	delegation.go  zones that their parent, served here, does not delegate
 //	explain.go     which line a record comes from
 //

@@ -40,6 +40,7 @@ type worker struct {
 	// What one zone after the other is read and built in.
 	room    *zonefile.Room
 	builder *zone.Builder // nil: not yet
+	answer  *zone.Answer  // of lookups in zones that are planned; nil: not yet
 }
 
 // begin makes the worker use task. A read of the task before that hung may still write to

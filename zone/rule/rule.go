@@ -63,6 +63,8 @@ var table = [...]Rule{
 	{UnknownFlags, Warn, "flags without a meaning are 0 (RFC 4034 §2.1.1, RFC 7477 §2.1.1.2, RFC 8659 §4.1)"},
 
 	{"ptr-target", Warn, "the PTR of an address has the name of a host: letters, digits and hyphens, two labels or more (RFC 952, RFC 1123 §2.1)"},
+	{"ptr-unconfirmed", Warn, "the target of a PTR has the address, if its zone is served here too (RFC 1912 §2.1, RFC 8601 §2.7.3)"},
+	{"ptr-alias", Warn, "the target of a PTR is not an alias, if its zone is served here too (RFC 2181 §10.2)"},
 	{"several-ptrs", Warn, "an address has one PTR"},
 	{"reverse-name", Warn, "the name of a zone that looks like a reverse name is one (RFC 1035 §3.5, RFC 3596 §2.5)"},
 	{"misspelt-tree", Warn, "an owner or $ORIGIN that looks like a reverse name ends in in-addr.arpa or ip6.arpa"},

@@ -21,10 +21,10 @@ always an error. What it can serve, and what is likely a mistake or does not wor
 breach of one of these rules. Each can be an error, a warning or off, for all zones (` + "`defaults`" + `) or
 for one:
 
-    checks: {several-ptrs: off, wrong-depth: error}
+    checks: {several-ptrs: off, ptr-unconfirmed: error}
 
 An error keeps the zone from being served; the previous data stays. Exceptions are the rules about
-several zones (` + "`child-not-delegated`, `other-servers` and `addresses-unreachable`" + `): which of the zones is wrong is not known, so that these are served, and
+several zones (from ` + "`ptr-unconfirmed`, `ptr-alias`, `child-not-delegated`, `other-servers` and\n`addresses-unreachable`" + `): which of the zones is wrong is not known, so that these are served, and
 an error only makes ` + "`ptrd check`" + ` fail. Updates (RFC 2136) and the API of Route 53 are never refused
 because of these rules, and what they add is not checked. ` + "`ptrd check --json`" + ` has the name of the rule as ` + "`code`" + `.
 
