@@ -46,7 +46,7 @@ func TestHostedZones(t *testing.T) {
 		t.Fatal(err)
 	}
 	edit := hosted.Edit{Action: hosted.Create, Owner: dname.MustParse("5.2.0.192.in-addr.arpa"), Type: rr.TypePTR, TTL: 60, Values: []hosted.Value{value}}
-	if _, err := l.hosted.ChangeRecords(t.Context(), z.ID, []hosted.Edit{edit}, "test"); err != nil {
+	if _, err := l.hosted.ChangeRecords(t.Context(), z.ID, []hosted.Edit{edit}, "test", ""); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err = l.hosted.CreateZone(&hosted.Creation{Apex: dname.MustParse("1.10.in-addr.arpa"), CallerReference: "2"})

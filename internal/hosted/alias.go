@@ -61,19 +61,36 @@ func nameOf(key string) (dname.Name, rr.Type) {
 	return dname.FromWire([]byte(key[:n])), rr.Type(key[n])<<8 | rr.Type(key[n+1])
 }
 
+// MaxAliasRecords is how many records the aliases of one target can have together, and those
+// that one batch gives new data: a change of a target changes all of them in the same step.
+const MaxAliasRecords = 10_000
+
 // aliases gives aliases the data of their targets, after all edits.
 func (w *work) aliases() {
+	more := map[*workSet]int{} // aliases of a target that the edits add
 	for _, s := range slices.Clone(w.order) {
-		if s.edited && s.now.alias != nil {
+		if !s.edited {
+			continue
+		}
+		if was := s.was.alias; was != nil {
+			more[w.set(was.Target, s.typ)]--
+		}
+		if now := s.now.alias; now != nil {
+			more[w.set(now.Target, s.typ)]++
 			w.derive(s)
 		}
 	}
 	for _, s := range slices.Clone(w.order) {
+		keys := slices.Sorted(slices.Values(w.known.aliasesOf(setKey(s.owner, s.typ))))
+		n := len(keys) + more[s]
+		if (s.edited || more[s] > 0) && n*len(s.now.values) > MaxAliasRecords {
+			w.fault("RRSet with DNS name %s, type %v would have %d values and %d aliases with the same values; these may be %d records", FormatName(s.owner), s.typ, len(s.now.values), n, MaxAliasRecords)
+			continue
+		}
 		if !s.edited || s.now.alias != nil {
 			continue
 		}
-		keys := slices.Sorted(slices.Values(w.known.aliasesOf(setKey(s.owner, s.typ))))
-		for _, key := range slices.Compact(keys) {
+		for _, key := range keys {
 			owner, typ := nameOf(key)
 			if a := w.set(owner, typ); a.now.alias != nil && a.now.alias.Target.Equal(s.owner) {
 				a.edited = true
@@ -96,6 +113,7 @@ func (w *work) derive(s *workSet) {
 		w.fault("Tried to create an alias [name='%s', type='%v'] that targets %s, type %v in zone %s, but that target was not found", FormatName(s.owner), s.typ, FormatName(target.owner), s.typ, in)
 	}
 	s.now.ttl, s.now.values = target.now.ttl, target.now.values
+	w.derived += len(s.now.values)
 }
 
 // Derive implements a [commit.Stage]: aliases follow changes that others make of their zone,

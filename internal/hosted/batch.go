@@ -44,6 +44,8 @@ type work struct {
 	order  []*workSet // as they were first looked at
 	owners map[string][]*workSet
 	faults []string
+
+	derived int // records of aliases
 }
 
 // workSet is an RRset before and after the edits so far.
@@ -84,6 +86,9 @@ func apply(z *zone.Zone, known facts, edits []Edit, isBatch bool, next zone.Seri
 		w.edit(&edits[i])
 	}
 	w.aliases()
+	if isBatch && w.derived > MaxAliasRecords {
+		w.fault("Number of records of aliases limit of %d exceeded.", MaxAliasRecords)
+	}
 	for _, s := range w.order {
 		w.coexist(s)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // The id of a change is "C" and, in base 32, the first octets of its zone's id, the serial
@@ -20,20 +21,28 @@ const (
 	changeLen  = changeZone + 4 + 5 + changeMAC
 )
 
+// changeIsNoStep is set in the time of a change that has no step of its own in the history.
+const changeIsNoStep = 1 << 39
+
 var idEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // Change is a change that is served.
 type Change struct {
 	ID          string
 	SubmittedAt time.Time
+	Comment     string     // of its batch, as long as the history has it
+	Apex        dname.Name // of its zone; nil: that is not known any more
 }
 
 // changeID returns the id of a change of a zone.
-func (s *Store) changeID(zoneID string, serial zone.Serial, at time.Time) string {
+func (s *Store) changeID(zoneID string, serial zone.Serial, isStep bool, at time.Time) string {
+	unix := uint64(at.Unix())
+	if !isStep {
+		unix |= changeIsNoStep
+	}
 	b := make([]byte, 0, changeLen)
 	b = append(b, zoneID[1:1+changeZone]...)
 	b = binary.BigEndian.AppendUint32(b, uint32(serial))
-	unix := uint64(at.Unix())
 	b = append(b, byte(unix>>32))
 	b = binary.BigEndian.AppendUint32(b, uint32(unix))
 	return "C" + idEncoding.EncodeToString(append(b, s.changeSum(b)...))
@@ -56,10 +65,21 @@ func (s *Store) Change(id string) (Change, error) {
 	}
 	serial := zone.Serial(binary.BigEndian.Uint32(b[changeZone:]))
 	unix := uint64(b[changeZone+4])<<32 | uint64(binary.BigEndian.Uint32(b[changeZone+5:]))
-	if apex := s.apexOf("Z" + string(b[:changeZone])); apex != nil {
-		if z := s.o.Writer.Set().Get(apex); z != nil && z.IsAvailable() && z.Serial().Before(serial) {
-			return Change{}, unknown
-		}
+	c := Change{ID: id, SubmittedAt: time.Unix(int64(unix&^changeIsNoStep), 0).UTC()}
+	isThere := false
+	c.Apex, isThere = s.apexOf("Z" + string(b[:changeZone]))
+	if !isThere {
+		return c, nil
 	}
-	return Change{ID: id, SubmittedAt: time.Unix(int64(unix), 0).UTC()}, nil
+	if z := s.o.Writer.Set().Get(c.Apex); z != nil && z.IsAvailable() && z.Serial().Before(serial) {
+		return Change{}, unknown
+	}
+	if unix&changeIsNoStep == 0 {
+		text, err := s.o.Journal.SourceOf(c.Apex, serial)
+		if err != nil {
+			return Change{}, faultf(ServiceUnavailable, "The history of zone %s cannot be read: %v", FormatName(c.Apex), err)
+		}
+		c.Comment = commentOf(text)
+	}
+	return c, nil
 }

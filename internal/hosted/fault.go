@@ -3,6 +3,8 @@ package hosted
 import (
 	"fmt"
 	"strings"
+
+	"github.com/ptrd/ptrd/zone"
 )
 
 // Fault is why a request is refused. Codes are those of the API.
@@ -45,6 +47,13 @@ func noSuchZone(id string) *Fault {
 	return faultf(NoSuchHostedZone, "No hosted zone found with ID: %s", id)
 }
 
-func noData() error {
+// noData returns why the zone of an entry cannot be read from z, which is served; nil: it can.
+func (e *entry) noData(z *zone.Zone) error {
+	switch {
+	case z == nil: // it is being removed
+		return noSuchZone(e.id)
+	case z.IsAvailable():
+		return nil
+	}
 	return faultf(ServiceUnavailable, "The zone has no data: what is stored of it is damaged; `ptrd status` has the reason.")
 }

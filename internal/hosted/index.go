@@ -16,34 +16,28 @@ type index struct {
 	behind   []zone.Change // that were published while it is built
 }
 
-// ready returns with the index built and locked for reading; the caller releases it. z is the
-// zone that is served. The returned zone is at least as late as the index.
+// ready returns with the index locked for reading; the caller releases it. It is built, unless z,
+// the zone that is served, is nil or has no data. z is at least as late as the index.
 func (x *index) ready(served func() *zone.Zone) (z *zone.Zone, release func()) {
 	for {
 		x.mu.RLock()
-		if x.names != nil {
-			if z = served(); z == nil || !z.IsAvailable() {
-				x.mu.RUnlock()
-				return nil, func() {}
-			}
+		if z = served(); x.names != nil || z == nil || !z.IsAvailable() {
 			return z, x.mu.RUnlock
 		}
 		x.mu.RUnlock()
-		if !x.build(served) {
-			return nil, func() {}
-		}
+		x.build(served)
 	}
 }
 
-// build builds the index from the zone that is served; false: there is none.
-func (x *index) build(served func() *zone.Zone) bool {
+// build builds the index from the zone that is served, if it has data.
+func (x *index) build(served func() *zone.Zone) {
 	x.mu.Lock()
 	x.behind = nil
 	z := served()
 	x.building = z
 	x.mu.Unlock()
 	if z == nil || !z.IsAvailable() {
-		return false
+		return
 	}
 	var keys []string
 	var last dname.Name
@@ -58,14 +52,13 @@ func (x *index) build(served func() *zone.Zone) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.building != z { // another goroutine began later
-		return true
+		return
 	}
 	x.names, x.building = names, nil
 	for i := range x.behind {
 		x.follow(&x.behind[i])
 	}
 	x.behind = nil
-	return true
 }
 
 // published makes the index follow a change of the zone.

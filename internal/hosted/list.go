@@ -44,10 +44,10 @@ func (s *Store) Records(id string, start Start, limit int) (page []RecordSet, ne
 		}
 	}
 	z, release := e.index.ready(func() *zone.Zone { return s.o.Writer.Set().Get(apex) })
-	if z == nil {
-		return nil, nil, noData()
-	}
 	defer release()
+	if err := e.noData(z); err != nil {
+		return nil, nil, err
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for key := range e.index.names.from(from) {
@@ -168,10 +168,10 @@ func (s *Store) CountSets() (most, count int) {
 	return most, len(s.sets)
 }
 
-// Sets returns at most limit reusable delegation sets in the order of their ids.
-func (s *Store) Sets(start string, limit int) (list []*DelegationSet, next *DelegationSet) {
+// Sets returns at most limit reusable delegation sets that want accepts, in the order of their ids.
+func (s *Store) Sets(start string, limit int, want func(*DelegationSet) bool) (list []*DelegationSet, next *DelegationSet) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	list, next, _ = page(s.setIDs.from(start), limit, func(id string) (*DelegationSet, bool) { return s.sets[id], true })
+	list, next, _ = page(s.setIDs.from(start), limit, func(id string) (*DelegationSet, bool) { return s.sets[id], want(s.sets[id]) })
 	return list, next
 }

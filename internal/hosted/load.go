@@ -98,9 +98,12 @@ func (s *Store) loadShared(notes []zone.Note) (damage []Damage) {
 			}
 		case strings.HasPrefix(n.Key, noteRemoved):
 			var r removed
-			if json.Unmarshal(n.Value, &r) == nil {
+			if json.Unmarshal(n.Value, &r) == nil && len(r.ID) > changeZone {
 				s.removed[r.ID] = r
 				s.refs[r.CallerReference] = r.ID
+				if apex, err := dname.Parse(r.Name); err == nil && r.Name != "" {
+					s.parts[partOf(r.ID)] = apex
+				}
 			} else {
 				damage = append(damage, Damage{Text: fmt.Sprintf("the note of the deleted hosted zone %s cannot be read: its CallerReference can be used again", n.Key[len(noteRemoved):])})
 			}

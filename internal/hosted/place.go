@@ -225,14 +225,14 @@ func (p *plan) create(c *Creation) (*Zone, Change, error) {
 	p.batch.Changes = append(p.batch.Changes, zone.Change{Zone: content, Apex: z.Apex, Base: p.set.Get(z.Apex), Kept: true, Notes: notes})
 	p.added = append(p.added, z.Apex)
 	p.entries = append(p.entries, e)
-	return z, Change{s.changeID(z.ID, content.Serial(), p.now), p.now.UTC()}, nil
+	return z, Change{ID: s.changeID(z.ID, content.Serial(), false, p.now), SubmittedAt: p.now.UTC()}, nil
 }
 
 // newZoneID returns an id that no zone has or had.
 func (p *plan) newZoneID() string {
 	for {
 		id := newID('Z')
-		if s := p.s; s.byID[id] == nil && s.byPart[id[:1+changeZone]] == nil && s.removed[id].ID == "" {
+		if s := p.s; s.byID[id] == nil && s.parts[partOf(id)] == nil && s.removed[id].ID == "" {
 			return id
 		}
 	}
@@ -323,8 +323,8 @@ func (p *plan) remove(e *entry) (*Zone, Change, error) {
 		return nil, Change{}, err
 	}
 	z := p.set.Get(e.zone.Apex)
-	if z == nil || !z.IsAvailable() {
-		return nil, Change{}, noData()
+	if err := e.noData(z); err != nil {
+		return nil, Change{}, err
 	}
 	if z.Stats().RRsets > 2 {
 		return nil, Change{}, faultf(HostedZoneNotEmpty, "The specified hosted zone contains non-required resource record sets and so cannot be deleted.")
@@ -337,7 +337,7 @@ func (p *plan) remove(e *entry) (*Zone, Change, error) {
 		c.Notes = append(c.Notes, zone.Note{Key: noteAlias + key})
 	}
 	p.batch.Changes = append(p.batch.Changes, c)
-	r := removed{e.zone.ID, e.zone.CallerReference, p.now.UnixMilli()}
+	r := removed{e.zone.ID, e.zone.CallerReference, p.now.UnixMilli(), e.apex.String()}
 	p.shared = append(p.shared, noteOf(noteRemoved+r.ID, r))
 	cutoff := p.now.Add(-p.s.settings.Load().KeepRefs).UnixMilli()
 	for id, old := range p.s.removed {
@@ -348,7 +348,7 @@ func (p *plan) remove(e *entry) (*Zone, Change, error) {
 	p.removed = append(p.removed, r)
 	p.gone = append(p.gone, e.zone.Apex)
 	p.dropped = append(p.dropped, e)
-	return e.zone, Change{p.s.changeID(e.zone.ID, z.Serial(), p.now), p.now.UTC()}, nil
+	return e.zone, Change{ID: p.s.changeID(e.zone.ID, z.Serial(), false, p.now), SubmittedAt: p.now.UTC()}, nil
 }
 
 // adopt makes the plan what there is.
@@ -364,6 +364,7 @@ func (s *Store) adopt(p *plan) {
 		if old.At < cutoff && len(p.removed) > 0 {
 			delete(s.removed, id)
 			delete(s.refs, old.CallerReference)
+			delete(s.parts, partOf(id))
 		}
 	}
 	for _, r := range p.removed {
@@ -410,11 +411,12 @@ func (s *Store) ChangeZone(id string, change func(Zone) (Zone, error)) (*Zone, e
 	return &next, s.note(zone.ZoneNotes{Apex: e.zone.Apex, Notes: []zone.Note{noteOf(noteZone, &next)}}, func() { e.zone = &next })
 }
 
-// CreateSet makes a reusable delegation set of the next in the settings, or of that of a zone.
-func (s *Store) CreateSet(reference, zoneID string) (*DelegationSet, error) {
+// CreateSet makes a reusable delegation set of the next in the settings, or of that of a zone. by
+// is the client.
+func (s *Store) CreateSet(reference, zoneID, by string) (*DelegationSet, error) {
 	s.order.Lock()
 	defer s.order.Unlock()
-	set, next, err := s.newSet(reference, zoneID)
+	set, next, err := s.newSet(reference, zoneID, by)
 	if err != nil {
 		return nil, err
 	}
@@ -424,14 +426,14 @@ func (s *Store) CreateSet(reference, zoneID string) (*DelegationSet, error) {
 	})
 }
 
-func (s *Store) newSet(reference, zoneID string) (set *DelegationSet, next int, err error) {
+func (s *Store) newSet(reference, zoneID, by string) (set *DelegationSet, next int, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	next = s.next
 	if s.setRefs[reference] {
 		return nil, 0, faultf(DelegationSetExists, "A delegation set has already been created with the specified caller reference: %s", reference)
 	}
-	set = &DelegationSet{ID: newID('N'), CallerReference: reference}
+	set = &DelegationSet{ID: newID('N'), CallerReference: reference, By: by}
 	if zoneID == "" {
 		if set.NameServers = s.freeSet(&next); set.NameServers == nil {
 			return nil, 0, faultf(DelegationSetNotAvailable, "There is no delegation set left under `route53: delegation_sets`.")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/commit"
@@ -27,6 +28,8 @@ type job struct {
 	source string // for the history
 	done   chan struct{}
 
+	comment string
+
 	change Change
 	err    error
 	broken bool // carrying it out ended in a panic
@@ -39,13 +42,13 @@ var ErrUndecided = zone.ErrUndecided
 var errStopping = faultf(ServiceUnavailable, "The server is stopping.")
 
 // ChangeRecords carries out a batch of edits, all of them or none, and returns after the result is
-// durable and served. by is the client, for the history.
-func (s *Store) ChangeRecords(ctx context.Context, id string, edits []Edit, by string) (Change, error) {
+// durable and served. by is the client, for the history, which also has the comment.
+func (s *Store) ChangeRecords(ctx context.Context, id string, edits []Edit, by, comment string) (Change, error) {
 	e, err := s.entryOf(id)
 	if err != nil {
 		return Change{}, err
 	}
-	j := &job{entry: e, edits: edits, source: source + " by " + by, done: make(chan struct{})}
+	j := &job{entry: e, edits: edits, source: sourceOf(by, comment), comment: comment, done: make(chan struct{})}
 	if !s.enqueue(ctx, j) {
 		return Change{}, errStopping
 	}
@@ -127,6 +130,23 @@ func (s *Store) refuseRest() {
 // source begins the sources of our steps in the history.
 const source = "route53"
 
+// sourceOf returns the source of a batch of a client, whose name has no space.
+func sourceOf(by, comment string) string {
+	if comment == "" {
+		return source + " by " + by
+	}
+	return source + " by " + by + ": " + comment
+}
+
+// commentOf returns the comment in a source.
+func commentOf(s string) string {
+	if !strings.HasPrefix(s, source+" by ") {
+		return ""
+	}
+	_, comment, _ := strings.Cut(s, ": ")
+	return comment
+}
+
 // round is some batches on their way into the zones of one moment.
 type round struct {
 	s     *Store
@@ -145,6 +165,7 @@ type zoneRound struct {
 	notes []zone.Note
 	next  map[string]submitted // texts that change; without a text: none from now on
 	now   map[string]*Alias    // aliases that come and go (nil)
+	added aliased              // those that come
 }
 
 // commit carries out batches in their order and makes what they change durable and visible.
@@ -223,8 +244,8 @@ func (r *round) zone(e *entry) (*zoneRound, error) {
 		return nil, err
 	}
 	z := r.set.Get(e.apex)
-	if z == nil || !z.IsAvailable() {
-		return nil, noData()
+	if err := e.noData(z); err != nil {
+		return nil, err
 	}
 	zr := newZoneRound(e, z)
 	r.of[e] = zr
@@ -244,14 +265,14 @@ func (zr *zoneRound) alias(key string) *Alias {
 	return zr.entry.alias(key)
 }
 
-// aliasesOf implements facts. Some may have another target by now.
+// aliasesOf implements facts.
 func (zr *zoneRound) aliasesOf(target string) (keys []string) {
-	for key, a := range zr.now {
-		if a != nil && a.Target.Key()+key[len(key)-2:] == target {
+	for _, key := range zr.entry.aliasesOf(target) {
+		if _, changed := zr.now[key]; !changed {
 			keys = append(keys, key)
 		}
 	}
-	return append(keys, zr.entry.aliasesOf(target)...)
+	return append(keys, zr.added.aliasesOf(target)...)
 }
 
 // text implements facts: the submitted text of an RRset as the steps so far left it.
@@ -279,7 +300,7 @@ func (r *round) carryOut(j *job) {
 	if c != nil {
 		zr.steps = append(zr.steps, zone.Step{Changeset: c, Source: j.source, At: r.now.UnixMilli()})
 	}
-	j.change = Change{ID: r.s.changeID(j.entry.id, zr.zone.Serial(), r.now), SubmittedAt: r.now.UTC()}
+	j.change = Change{ID: r.s.changeID(j.entry.id, zr.zone.Serial(), c != nil, r.now), SubmittedAt: r.now.UTC(), Comment: j.comment}
 }
 
 // carryOut carries out edits, and returns the changeset to a serial; nil: no record changes.
@@ -319,6 +340,7 @@ func (zr *zoneRound) carryOut(edits []Edit, isBatch bool, serial zone.Serial) (*
 			}
 			zr.notes = append(zr.notes, n)
 			zr.now[key] = s.now.alias
+			zr.added.set(key, s.now.alias)
 		}
 	}
 	return c, nil

@@ -20,8 +20,9 @@ type Writer interface {
 	Commit(r commit.Request) (commit.Report, error)
 }
 
-// Journal has what an earlier process knew.
+// Journal has what an earlier process knew, and the history.
 type Journal interface {
+	SourceOf(apex dname.Name, serial zone.Serial) (string, error)
 	AllNotes(prefix string, yield func(apex dname.Name, notes []zone.Note, lost string)) error
 }
 
@@ -90,7 +91,7 @@ type known struct {
 	mu      sync.RWMutex
 	byApex  map[string]*entry // by dname.Name.Key
 	byID    map[string]*entry
-	byPart  map[string]*entry // by the part of the id that ids of changes have
+	parts   map[string]dname.Name // apexes, also of removed zones, by the part of the id that ids of changes have
 	ids     ordered
 	names   ordered           // keys of orderKey
 	refs    map[string]string // CallerReference → id, also of removed zones
@@ -123,7 +124,7 @@ func New(o Options) *Store {
 		o.Yield = func() {}
 	}
 	s := &Store{o: o, queue: make(chan *job, queueLen), known: known{
-		byApex: map[string]*entry{}, byID: map[string]*entry{}, byPart: map[string]*entry{}, refs: map[string]string{},
+		byApex: map[string]*entry{}, byID: map[string]*entry{}, parts: map[string]dname.Name{}, refs: map[string]string{},
 		removed: map[string]removed{}, sets: map[string]*DelegationSet{}, setRefs: map[string]bool{}, loose: map[string]*entry{},
 		lacking: map[string]*entry{},
 	}}
@@ -153,7 +154,8 @@ func (s *Store) Start() error {
 
 func (s *Store) put(e *entry) {
 	z := e.zone
-	s.byApex[z.Apex.Key()], s.byID[z.ID], s.byPart[z.ID[:1+changeZone]] = e, e, e
+	s.byApex[z.Apex.Key()], s.byID[z.ID] = e, e
+	s.parts[partOf(z.ID)] = z.Apex
 	s.ids.insert(z.ID)
 	s.names.insert(orderKey(z.Apex, 0))
 	delete(s.loose, z.Apex.Key())
@@ -166,7 +168,6 @@ func (s *Store) drop(e *entry) {
 	z := e.zone
 	delete(s.byApex, z.Apex.Key())
 	delete(s.byID, z.ID)
-	delete(s.byPart, z.ID[:1+changeZone])
 	s.ids.remove(z.ID)
 	s.names.remove(orderKey(z.Apex, 0))
 }
@@ -201,15 +202,20 @@ func (s *Store) Has(apex dname.Name) (id string) {
 	return ""
 }
 
-// apexOf returns the apex of the zone whose id begins with part; nil: there is none.
-func (s *Store) apexOf(part string) dname.Name {
+// apexOf returns the apex of the zone whose id begins with part, and whether it is there now.
+// The apex is nil if no such zone is known.
+func (s *Store) apexOf(part string) (apex dname.Name, isThere bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if e := s.byPart[part]; e != nil {
-		return e.apex
+	apex = s.parts[part]
+	if apex == nil {
+		return nil, false
 	}
-	return nil
+	e := s.byApex[apex.Key()]
+	return apex, e != nil && partOf(e.id) == part
 }
+
+func partOf(id string) string { return id[:1+changeZone] }
 
 // Published is to be told every batch. It does not wait.
 func (s *Store) Published(b *zone.Batch) {

@@ -38,6 +38,7 @@ type DelegationSet struct {
 	ID              string   `json:"id"`
 	CallerReference string   `json:"reference"`
 	NameServers     []string `json:"name_servers"`
+	By              string   `json:"by,omitempty"` // the client that created it
 }
 
 // removed is what stays known of a zone that was removed.
@@ -45,6 +46,7 @@ type removed struct {
 	ID              string `json:"id"`
 	CallerReference string `json:"reference"`
 	At              int64  `json:"at"` // Unix milliseconds
+	Name            string `json:"name,omitempty"`
 }
 
 // NotePrefix begins the keys of all notes of this package.

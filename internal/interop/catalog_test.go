@@ -110,7 +110,7 @@ var consumers = map[string]struct {
 		args := configBIND(dir, addr, nil)
 		path := filepath.Join(dir, "named.conf")
 		from := fmt.Sprintf("{ %s port %d; }", primary.Addr(), primary.Port())
-		mustWrite(dir, "named.conf", strings.Replace(mustRead(path), "options {\n", "options {\n\tcatalog-zones { zone \"cat.example\" default-masters "+from+" min-update-interval 0; };\n\tallow-notify { 127.0.0.1; };\n", 1))
+		mustWrite(dir, "named.conf", strings.Replace(mustRead(path), "options {\n", "options {\n\tcatalog-zones { zone \"cat.example\" default-primaries "+from+" min-update-interval 0; };\n\tallow-notify { 127.0.0.1; };\n", 1))
 		appendTo(path, `zone "cat.example" { type secondary; primaries `+from+"; file \"cat.example.zone\"; };\n")
 		return args
 	}},

@@ -17,6 +17,39 @@ func aliasTo(action, name, kind, id, target string) string {
 		action, target, id, name, kind)
 }
 
+// TestAliasLimit: the aliases of one target are so many that a change of it stays possible, and a
+// batch does not change more of them than that.
+func TestAliasLimit(t *testing.T) {
+	l := newLab(t)
+	id := l.create("example.com", "1")
+	values := func(n int) (list []string) {
+		for i := range n {
+			list = append(list, fmt.Sprintf("192.0.2.%d", i))
+		}
+		return list
+	}
+	l.must(id, change("CREATE", "www.example.com", "A", 60, values(200)...))
+	aliases := func(action string, from, to int) (list []string) {
+		for i := from; i < to; i++ {
+			list = append(list, aliasTo(action, fmt.Sprintf("a%d.example.com", i), "A", id, "www.example.com"))
+		}
+		return list
+	}
+	l.must(id, aliases("CREATE", 0, 50)...)
+	refused := func(message string, changes ...string) {
+		t.Helper()
+		if got := l.batch(id, changes...); got.code != "InvalidChangeBatch" || got.message != message {
+			t.Errorf("%+v", got)
+		}
+	}
+	refused("[RRSet with DNS name www.example.com., type A would have 200 values and 51 aliases with the same values; these may be 10000 records]", aliases("CREATE", 50, 51)...)
+	refused("[RRSet with DNS name www.example.com., type A would have 201 values and 50 aliases with the same values; these may be 10000 records]", change("UPSERT", "www.example.com", "A", 60, values(201)...))
+	l.must(id, change("UPSERT", "www.example.com", "A", 90, values(200)...))
+	l.must(id, append(aliases("DELETE", 0, 1), aliases("CREATE", 50, 51)...)...) // one for another
+	l.must(id, change("CREATE", "two.example.com", "A", 60, values(1)...), aliasTo("CREATE", "b.example.com", "A", id, "two.example.com"))
+	refused("[Number of records of aliases limit of 10000 exceeded.]", change("UPSERT", "www.example.com", "A", 60, values(200)...), change("UPSERT", "two.example.com", "A", 90, values(1)...))
+}
+
 // TestAlias: an alias has the data and the TTL of its target, in the same changeset.
 func TestAlias(t *testing.T) {
 	l := newLab(t)

@@ -58,7 +58,7 @@ func (s *Server) getHostedZoneLimit(q *request) (any, error) {
 }
 
 func (s *Server) getReusableDelegationSetLimit(q *request) (any, error) {
-	set, err := s.o.Store.Set(bareID(q.path[0]))
+	set, err := s.set(q, q.path[0])
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (s *Server) getReusableDelegationSetLimit(q *request) (any, error) {
 	if kind := q.path[1]; kind != only {
 		return nil, noSuchLimit(kind, only)
 	}
-	return limitOf(only, noLimit, s.o.Store.CountZones(func(z *hosted.Zone) bool { return z.Set == set.ID })), nil
+	return limitOf(only, noLimit, s.o.Store.CountZones(func(z *hosted.Zone) bool { return z.Set == set.ID && q.key.Allows(z.Apex) })), nil
 }
 
 // countZones returns the number of hosted zones that the key may see.

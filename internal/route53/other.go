@@ -17,6 +17,15 @@ func (s *Server) getChange(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	switch {
+	case c.Apex != nil:
+		err = q.allows(c.Apex)
+	case q.isLimited():
+		err = faultf("AccessDenied", "Access key %s is not authorized for changes of zones that were deleted long ago", q.key.ID)
+	}
+	if err != nil {
+		return nil, err
+	}
 	return struct{ ChangeInfo xmlChange }{xmlChangeOf(c)}, nil
 }
 

@@ -91,17 +91,11 @@ func (s *Server) changeResourceRecordSets(q *request) (any, error) {
 	if len(faults) > 0 {
 		return nil, &hosted.Fault{Code: hosted.InvalidChangeBatch, Texts: faults}
 	}
-	by := q.key.ID
-	if text != "" {
-		by += ": " + text
-	}
-	change, err := s.o.Store.ChangeRecords(q.http.Context(), z.ID, edits, by)
+	change, err := s.o.Store.ChangeRecords(q.http.Context(), z.ID, edits, q.key.ID, text)
 	if err != nil {
 		return nil, err
 	}
-	info := xmlChangeOf(change)
-	info.Comment = text
-	return struct{ ChangeInfo xmlChange }{info}, nil
+	return struct{ ChangeInfo xmlChange }{xmlChangeOf(change)}, nil
 }
 
 // parseChange reads one change. faults are what is wrong with its values and name, which does

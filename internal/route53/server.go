@@ -99,6 +99,9 @@ func (s *Server) zone(q *request, id string) (*hosted.Zone, error) {
 	return z, q.allows(z.Apex)
 }
 
+// isLimited reports whether the key may act on some zones only.
+func (q *request) isLimited() bool { return !q.key.Allows(dname.Root()) }
+
 func (q *request) allows(apex dname.Name) error {
 	if q.key.Allows(apex) {
 		return nil

@@ -27,7 +27,7 @@ func (s *Server) createReusableDelegationSet(q *request) (any, error) {
 			}
 		}
 	}
-	set, err := s.o.Store.CreateSet(reference, id)
+	set, err := s.o.Store.CreateSet(reference, id, q.key.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func xmlOf(set *hosted.DelegationSet) xmlSet {
 }
 
 func (s *Server) getReusableDelegationSet(q *request) (any, error) {
-	set, err := s.o.Store.Set(bareID(q.path[0]))
+	set, err := s.set(q, q.path[0])
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (s *Server) listReusableDelegationSets(q *request) (any, error) {
 		return nil, err
 	}
 	marker := bareID(q.query["marker"])
-	list, next := s.o.Store.Sets(marker, limit)
+	list, next := s.o.Store.Sets(marker, limit, s.usable(q))
 	out := struct {
 		Sets struct {
 			List []xmlSet `xml:"DelegationSet"`
@@ -73,5 +73,32 @@ func (s *Server) listReusableDelegationSets(q *request) (any, error) {
 }
 
 func (s *Server) deleteReusableDelegationSet(q *request) (any, error) {
-	return struct{}{}, s.o.Store.DeleteSet(bareID(q.path[0]))
+	set, err := s.set(q, q.path[0])
+	if err != nil {
+		return nil, err
+	}
+	return struct{}{}, s.o.Store.DeleteSet(set.ID)
+}
+
+// set returns a reusable delegation set that the key may use.
+func (s *Server) set(q *request, id string) (*hosted.DelegationSet, error) {
+	set, err := s.o.Store.Set(bareID(strings.TrimSpace(id)))
+	if err == nil && !s.usable(q)(set) {
+		return nil, faultf("AccessDenied", "Access key %s is not authorized for delegation set %s", q.key.ID, set.ID)
+	}
+	return set, err
+}
+
+// usable reports which delegation sets the key may use. A key that is limited to some zones may
+// use those of these zones, and those that it created.
+func (s *Server) usable(q *request) func(*hosted.DelegationSet) bool {
+	if !q.isLimited() {
+		return func(*hosted.DelegationSet) bool { return true }
+	}
+	own := map[string]bool{}
+	s.o.Store.CountZones(func(z *hosted.Zone) bool {
+		own[z.Set] = own[z.Set] || q.key.Allows(z.Apex)
+		return false
+	})
+	return func(set *hosted.DelegationSet) bool { return own[set.ID] || set.By == q.key.ID }
 }

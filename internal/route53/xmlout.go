@@ -66,7 +66,7 @@ func (s *Server) xmlZone(z *hosted.Zone) xmlZone {
 }
 
 func xmlChangeOf(c hosted.Change) xmlChange {
-	return xmlChange{ID: "/change/" + c.ID, Status: "INSYNC", SubmittedAt: c.SubmittedAt.Format(time.RFC3339)}
+	return xmlChange{ID: "/change/" + c.ID, Status: "INSYNC", SubmittedAt: c.SubmittedAt.Format(time.RFC3339), Comment: c.Comment}
 }
 
 // xmlSetOf returns a delegation set. Its names have no final dot.

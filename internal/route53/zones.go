@@ -69,7 +69,6 @@ func (s *Server) createHostedZone(q *request) (any, error) {
 		return nil, invalidInput("VPC is not offered: there are no private zones")
 	}
 	set, _ := root.value("DelegationSetId")
-	c.Set = bareID(strings.TrimSpace(set))
 	if err := root.rest(); err != nil {
 		return nil, err
 	}
@@ -78,6 +77,13 @@ func (s *Server) createHostedZone(q *request) (any, error) {
 	}
 	if err := q.allows(c.Apex); err != nil {
 		return nil, err
+	}
+	if set != "" {
+		used, err := s.set(q, set)
+		if err != nil {
+			return nil, err
+		}
+		c.Set = used.ID
 	}
 	z, change, err := s.o.Store.CreateZone(c)
 	if err != nil {
@@ -162,7 +168,7 @@ func (s *Server) listHostedZones(q *request) (any, error) {
 	}
 	set := bareID(q.query["delegationsetid"])
 	if set != "" {
-		if _, err := s.o.Store.Set(set); err != nil {
+		if _, err := s.set(q, set); err != nil {
 			return nil, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ptrd/ptrd/internal/awsapi"
+	"github.com/ptrd/ptrd/internal/sigv4"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -257,12 +258,23 @@ func TestDeletedStays(t *testing.T) {
 func TestChange(t *testing.T) {
 	l := newLab(t)
 	id := l.create("example.com", "1")
-	got := l.batch(id, change("CREATE", "a.example.com", "A", 60, "192.0.2.1"))
-	cid := bareID(element1(got.body, "Id"))
+	commented := func(comment, change string) string {
+		t.Helper()
+		got := l.call("POST", "hostedzone/"+id+"/rrset", "<ChangeResourceRecordSetsRequest><ChangeBatch><Comment>"+comment+"</Comment><Changes>"+change+"</Changes></ChangeBatch></ChangeResourceRecordSetsRequest>")
+		if got.status != 200 || element1(got.body, "Comment") != comment {
+			t.Errorf("%+v", got)
+		}
+		return bareID(element1(got.body, "Id"))
+	}
+	add := change("UPSERT", "a.example.com", "A", 60, "192.0.2.1")
+	cid, again := commented("for: the mail server", add), commented("nothing changes", add)
+	next := bareID(element1(l.batch(id, change("CREATE", "b.example.com", "A", 60, "192.0.2.1")).body, "Id"))
 	l.stop()
 	l.start()
-	if got := l.call("GET", "change//change/"+cid, ""); element1(got.body, "Status") != "INSYNC" {
-		t.Errorf("%+v", got)
+	for of, want := range map[string]string{cid: "for: the mail server", again: "", next: ""} {
+		if got := l.call("GET", "change//change/"+of, ""); element1(got.body, "Status") != "INSYNC" || element1(got.body, "Comment") != want {
+			t.Errorf("want %q: %+v", want, got)
+		}
 	}
 	for i := 1; i < len(cid)-1; i++ {
 		other := byte('A')
@@ -336,5 +348,52 @@ func TestPolicy(t *testing.T) {
 	r.Header.Set("Origin", "http://web.example")
 	if got := l.do(r); got.code != "AccessDenied" {
 		t.Errorf("a request of a web page: %+v", got)
+	}
+}
+
+// TestPolicyOfSets: changes and delegation sets are those of the zones that a key may read, also of
+// deleted ones.
+func TestPolicyOfSets(t *testing.T) {
+	l := newLab(t)
+	mine, other := l.create("mine.example", "1"), l.create("other.example", "2")
+	l.policy.Keys["LIMITED"] = &awsapi.Key{
+		Key:     sigv4.Key{ID: "LIMITED", Secret: "s"},
+		Permits: func(string, bool) bool { return true },
+		Allows:  func(apex dname.Name) bool { return apex.IsAtOrBelow(dname.MustParse("mine.example")) },
+	}
+	cid := func(got reply) string { return "change/" + bareID(element1(got.body, "Id")) }
+	changeOfMine, changeOfOther := cid(l.batch(mine, change("CREATE", "x.mine.example", "A", 60, "192.0.2.1"))), cid(l.batch(other, change("CREATE", "x.other.example", "A", 60, "192.0.2.1")))
+	deleted := cid(l.call("DELETE", "hostedzone/"+l.create("gone.mine.example", "gone"), ""))
+	create := func(key, zone string) string {
+		t.Helper()
+		got := l.callAs(key, "POST", "delegationset", "<CreateReusableDelegationSetRequest><CallerReference>"+key+zone+"</CallerReference><HostedZoneId>"+zone+"</HostedZoneId></CreateReusableDelegationSetRequest>")
+		if got.status != 201 {
+			t.Fatalf("%+v", got)
+		}
+		return bareID(element1(got.body, "Id"))
+	}
+	foreign := create("AKIALAB", other)
+	own := create("LIMITED", mine)
+	l.stop()
+	l.start()
+	for _, c := range []struct{ method, path, body, code string }{
+		{"GET", changeOfMine, "", ""},
+		{"GET", deleted, "", ""},
+		{"GET", changeOfOther, "", "AccessDenied"},
+		{"GET", "delegationset/" + foreign, "", "AccessDenied"},
+		{"GET", "reusabledelegationsetlimit/" + foreign + "/MAX_ZONES_BY_REUSABLE_DELEGATION_SET", "", "AccessDenied"},
+		{"GET", "hostedzone?delegationsetid=" + foreign, "", "AccessDenied"},
+		{"DELETE", "delegationset/" + foreign, "", "AccessDenied"},
+		{"POST", "hostedzone", "<CreateHostedZoneRequest><Name>new.mine.example</Name><CallerReference>n</CallerReference><DelegationSetId>" + foreign + "</DelegationSetId></CreateHostedZoneRequest>", "AccessDenied"},
+		{"POST", "hostedzone", "<CreateHostedZoneRequest><Name>new.mine.example</Name><CallerReference>n</CallerReference><DelegationSetId>" + own + "</DelegationSetId></CreateHostedZoneRequest>", ""},
+		{"GET", "delegationset/" + own, "", ""},
+		{"DELETE", "delegationset/" + own, "", "DelegationSetInUse"},
+	} {
+		if got := l.callAs("LIMITED", c.method, c.path, c.body); got.code != c.code {
+			t.Errorf("%s %s: %+v", c.method, c.path, got)
+		}
+	}
+	if got := l.callAs("LIMITED", "GET", "delegationset", ""); strings.Contains(got.body, foreign) || !strings.Contains(got.body, own) {
+		t.Errorf("%+v", got)
 	}
 }

@@ -91,6 +91,40 @@ func (j *Journal) chain(c *bolt.Cursor, s *state, apex dname.Name, from, to uint
 	return nil, nil
 }
 
+// SourceOf returns the source of the change that led the zone at apex to a serial; empty: the
+// history does not have it.
+func (j *Journal) SourceOf(apex dname.Name, serial zone.Serial) (source string, err error) {
+	err = j.view(func(t *transaction) error {
+		s, err := t.state(apex.Key())
+		if err != nil || s.Sequence == 0 {
+			return err
+		}
+		last, back := s.extended(), uint64(uint32(s.Serial-serial))
+		if back >= last {
+			return nil
+		}
+		b, err := findBlock(t.bucket(bucketChanges).Cursor(), &s, last-back-1)
+		if err != nil {
+			return corrupt(j.path, err)
+		}
+		if b == nil || b.kind != blockSteps {
+			return nil
+		}
+		r, at := b.steps(apex), b.extended
+		for r.next() {
+			if at += uint64(uint32(r.head.to - r.head.from)); at == last-back {
+				source = r.head.source
+				return nil
+			}
+		}
+		if r.err != nil {
+			return corrupt(j.path, r.err)
+		}
+		return nil
+	})
+	return source, err
+}
+
 // findBlock returns the last block that begins at or before an extended serial;
 // nil if there is none.
 func findBlock(c *bolt.Cursor, s *state, extended uint64) (best *block, err error) {
