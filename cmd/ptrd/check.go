@@ -50,15 +50,7 @@ Exit codes: 0 no errors; 1 errors; 2 wrong command line.`,
 			} else if err := r.config(cmd, g); err != nil {
 				return err
 			}
-			r.Errors, r.Warnings = finding.Count(r.Findings)
-			r.OK = r.Errors == 0
-			if err := g.show(cmd, &r); err != nil {
-				return err
-			}
-			if !r.OK {
-				return &silentError{}
-			}
-			return nil
+			return r.report(cmd, g)
 		},
 	}
 	g.addJSON(cmd)
@@ -86,6 +78,19 @@ func (r *checked) config(cmd *cobra.Command, g *globals) error {
 		r.Zones += len(cfg.Zones[i].Apexes)
 	}
 	r.Findings = append(append(r.Findings, cfg.Warnings...), list...)
+	return nil
+}
+
+// report counts and prints the findings. The error is that there are errors among them.
+func (r *checked) report(cmd *cobra.Command, g *globals) error {
+	r.Errors, r.Warnings = finding.Count(r.Findings)
+	r.OK = r.Errors == 0
+	if err := g.show(cmd, r); err != nil {
+		return err
+	}
+	if !r.OK {
+		return &silentError{}
+	}
 	return nil
 }
 

@@ -1,15 +1,23 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/ptrd/ptrd/internal/control"
+	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/handover"
 	"github.com/ptrd/ptrd/internal/plan"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/zonefile"
 	"github.com/spf13/cobra"
 )
 
@@ -17,9 +25,11 @@ func newPlan(g *globals) *cobra.Command {
 	var o plan.Options
 	var split, servers, only []string
 	var out, from string
+	var check bool
+	var children []string
 	cmd := &cobra.Command{
-		Use:   "plan PREFIX [--split PART]...",
-		Short: "Print both sides of a delegation: lines of the parent zone, zones of the parts",
+		Use:   "plan PREFIX [--split PART]... | plan --check ZONE",
+		Short: "Print both sides of a delegation, or look for gaps in a parent zone",
 		Long: `plan divides a prefix into parts that other servers serve, and prints what the operator of
 the prefix adds to its zones, and the zone of each part, as master files and as
 configuration of ptrd. Without --split the prefix itself is delegated, by the zone above.
@@ -32,13 +42,22 @@ ds=, separated by commas or blanks, and the owner after #.
 Parts of a /24 (RFC 2317) are named in a style: range (64-127), slash (64/26) or rfc4183
 (64-26), or have a label; or each address becomes a zone (address). With --dname, parts of
 any length are redirected to another zone. In a label or dname, {n} is the number of the
-part, {first} and {last} are its last octets, {length} is its length.`,
+part, {first} and {last} are its last octets, {length} is its length.
+
+With --check, plan looks for gaps in the delegations of a zone: of the running server, of
+the configuration if none runs, or read --from a master file or by transfer. The zones of
+the parts are compared with it as far as the same server has them, or --child names files.
+The exit code is 1 if there are errors.`,
 		Example: `  ptrd plan 203.0.113.0/24 --split /28 --style slash --ns ns1.example.com --ns ns2.example.net
   ptrd plan 203.0.113.0/24 --split customers.txt --out plan
-  ptrd plan 2001:db8::/32 --split 2001:db8:100::/40=ns1.example.com,ns2.example.net`,
+  ptrd plan 2001:db8::/32 --split 2001:db8:100::/40=ns1.example.com,ns2.example.net
+  ptrd plan --check 203.0.113.0/24 --from 113.0.203.zone`,
 		Args:              exactly(1, "a prefix"),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: g.completeZone,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if check {
+				return g.checkParent(cmd, args[0], from, children)
+			}
 			if o.Prefix, err = netip.ParsePrefix(args[0]); err != nil {
 				return usagef("%q is not a prefix such as 203.0.113.0/24", args[0])
 			}
@@ -103,6 +122,8 @@ part, {first} and {last} are its last octets, {length} is its length.`,
 	f.StringSliceVar(&only, "print", nil, "print only these `KINDS`: "+strings.Join(plan.Kinds, ", "))
 	f.StringVar(&from, "from", "", "what the parent zone has now, a master `FILE` or by AXFR from ADDRESS[:PORT]: its PTR records move into the zones of the parts")
 	f.StringSliceVar(&o.For, "for", nil, "add the document for `OWNER` of the addresses, as handover prints it; may be repeated")
+	f.BoolVar(&check, "check", false, "look for gaps in the delegations of a zone, given by name or prefix")
+	f.StringArrayVar(&children, "child", nil, "with --check, `ZONE=FILE`: a zone below as a master file; may be repeated")
 	f.StringVar(&out, "out", "", "write the texts as files into a new `DIRECTORY`")
 	_ = cmd.RegisterFlagCompletionFunc("style", cobra.FixedCompletions(plan.Styles, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	return cmd
@@ -117,4 +138,110 @@ func readParent(ctx context.Context, apex dname.Name, from string) (*plan.Conten
 		return plan.Transfer(ctx, apex, a)
 	}
 	return plan.ReadFile(apex, from), nil
+}
+
+// maxChildren bounds the child zones that are read from a server.
+const maxChildren = 1000
+
+// checkParent prints the gaps in the delegations of a zone.
+func (g *globals) checkParent(cmd *cobra.Command, zone, from string, files []string) error {
+	apex, err := g.apex(zone)
+	if err != nil {
+		return err
+	}
+	read := func(apex dname.Name) (*plan.Content, error) { return readParent(cmd.Context(), apex, from) }
+	if from == "" {
+		read = g.servedZones(cmd)
+	}
+	parent, err := read(apex)
+	if err != nil {
+		return err
+	}
+	var children []*plan.Content
+	for _, f := range files {
+		name, path, ok := strings.Cut(f, "=")
+		n, err := dname.Parse(name)
+		if !ok || err != nil {
+			return usagef("--child %q: write ZONE=FILE, such as 64/26.113.0.203.in-addr.arpa=customer.zone", f)
+		}
+		child := plan.ReadFile(n, path)
+		if err := child.Error(); err != nil {
+			return err
+		}
+		children = append(children, child)
+	}
+	names := parent.Cuts()
+	switch {
+	case from == "":
+		names = append(names, g.zonesBelow(apex)...)
+	case isFileName(from):
+		names = nil
+	}
+	for _, n := range names[:min(len(names), maxChildren)] {
+		same := func(c *plan.Content) bool { return c.Apex.Equal(n) }
+		if child, err := read(n); err == nil && child.Error() == nil && !slices.ContainsFunc(children, same) {
+			children = append(children, child)
+		}
+	}
+	r := checked{Findings: append([]finding.Finding{}, plan.Check(parent, children)...), Zones: 1 + len(children)}
+	return r.report(cmd, g)
+}
+
+// servedZones returns a function that reads zones of the running server, or of the configuration.
+func (g *globals) servedZones(cmd *cobra.Command) func(dname.Name) (*plan.Content, error) {
+	var set *zone.Set
+	return func(apex dname.Name) (*plan.Content, error) {
+		var text bytes.Buffer
+		if set == nil {
+			err := g.send(cmd, daemon.VerbDump, url.Values{"what": {apex.String()}}, &text)
+			var down *control.NotRunningError
+			switch {
+			case err == nil:
+				c := plan.ReadText(apex, "", text.Bytes())
+				if !c.HasSOA() { // another zone has the name
+					return nil, fmt.Errorf("there is no zone %v; `ptrd status` lists the zones", apex)
+				}
+				return c, nil
+			case !errors.As(err, &down):
+				return nil, err
+			}
+			if set, _, err = setFromSources(cmd, g); err != nil {
+				return nil, err
+			}
+		}
+		z := set.Get(apex)
+		switch {
+		case z == nil:
+			return nil, fmt.Errorf("zone %v is not in the configuration; give --from FILE or --from ADDRESS to read it elsewhere", apex)
+		case !z.IsAvailable():
+			return nil, fmt.Errorf("zone %v has errors; `ptrd check` shows all of them", apex)
+		}
+		if err := zonefile.Write(&text, z); err != nil {
+			return nil, err
+		}
+		return plan.ReadText(apex, "", text.Bytes()), nil
+	}
+}
+
+// zonesBelow returns the zones of the configuration below a name.
+func (g *globals) zonesBelow(apex dname.Name) (names []dname.Name) {
+	cfg, err := g.load()
+	if err != nil {
+		return nil // the running server has them as far as they are delegated
+	}
+	for i := range cfg.Zones {
+		for _, a := range cfg.Zones[i].Apexes {
+			if a.IsAtOrBelow(apex) && !a.Equal(apex) {
+				names = append(names, a)
+			}
+		}
+	}
+	return names
+}
+
+// isFileName reports whether --from names a file and not a server.
+func isFileName(from string) bool {
+	_, err := netip.ParseAddr(from)
+	_, err2 := netip.ParseAddrPort(from)
+	return err != nil && err2 != nil
 }

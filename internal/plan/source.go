@@ -14,6 +14,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/source"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
@@ -23,26 +24,27 @@ type Content struct {
 	Apex    dname.Name
 	Records []zone.Record
 
+	name  string            // of the file; empty: it is none
 	read  []finding.Finding // about the text
 	table *source.Table     // of the tags of the records
 }
 
 // ReadFile reads a master file.
 func ReadFile(apex dname.Name, path string) *Content {
-	return newContent(apex, func(o zonefile.Options, emit func(zone.Record)) *zonefile.Result {
+	return newContent(apex, path, func(o zonefile.Options, emit func(zone.Record)) *zonefile.Result {
 		return zonefile.Load(path, o, emit)
 	})
 }
 
 // ReadText reads the text of a master file. Findings about it have no position if name is empty.
 func ReadText(apex dname.Name, name string, text []byte) *Content {
-	return newContent(apex, func(o zonefile.Options, emit func(zone.Record)) *zonefile.Result {
+	return newContent(apex, name, func(o zonefile.Options, emit func(zone.Record)) *zonefile.Result {
 		return zonefile.ReadBytes(name, text, o, emit)
 	})
 }
 
-func newContent(apex dname.Name, read func(zonefile.Options, func(zone.Record)) *zonefile.Result) *Content {
-	c := &Content{Apex: apex, table: new(source.Table)}
+func newContent(apex dname.Name, name string, read func(zonefile.Options, func(zone.Record)) *zonefile.Result) *Content {
+	c := &Content{Apex: apex, name: name, table: new(source.Table)}
 	res := read(zonefile.Options{Origin: apex, Table: c.table}, func(r zone.Record) {
 		c.Records = append(c.Records, zone.Record{Owner: r.Owner.Clone(), Type: r.Type, TTL: r.TTL, Data: slices.Clone(r.Data), Tag: r.Tag})
 	})
@@ -60,6 +62,11 @@ func (c *Content) Error() error {
 		}
 	}
 	return nil
+}
+
+// HasSOA reports whether the text is of the zone, and not of a part of it.
+func (c *Content) HasSOA() bool {
+	return slices.ContainsFunc(c.Records, func(r zone.Record) bool { return r.Type == rr.TypeSOA && r.Owner.Equal(c.Apex) })
 }
 
 // Transfer reads a zone from a server by AXFR (RFC 5936), without a signature.
