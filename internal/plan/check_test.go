@@ -83,6 +83,7 @@ var gaps = []struct {
 	{"DNAME without CNAMEs", "$GENERATE 144-159 $ CNAME $.144-159\n", "", nil, "addresses-unreachable"},
 	{"no NS", "0/26 NS ns1.a.example.\n0/26 NS ns2.a.example.\n", "", nil, "alias-not-delegated"},
 	{"no NS, child at hand", "0/26 NS ns1.a.example.\n0/26 NS ns2.a.example.\n", "", []string{childA + "1 PTR a.example.\n"}, "alias-not-delegated"},
+	{"no NS, child on the same server", "0/26 NS ns1.a.example.\n0/26 NS ns2.a.example.\n", "", []string{childA + "@ NS ns.isp.example.\n1 PTR a.example.\n"}, "alias-not-delegated"},
 	{"CNAMEs in another style", "$ CNAME $.0/26", "$ CNAME $.0-63", nil, "alias-not-delegated"},
 	{"label misspelt", "lab NS ns.lab", "lap NS ns.lab", nil, "alias-not-delegated"},
 	{"one CNAME misspelt", "201 CNAME 200", "201 CNAME 20O", nil, "alias-not-delegated"},

@@ -80,7 +80,7 @@ func (c *checker) reportOrphans(above dname.Name, aliases []*alias) {
 	for _, a := range aliases {
 		addrs = append(addrs, a.addr)
 	}
-	what := fmt.Sprintf("%s unreachable: %s to names below %v, which is not delegated", count(len(addrs)), lead(addrs), above)
+	what := fmt.Sprintf("%s unreachable, unless the servers of this zone have the other one too: %s to names below %v, which is not delegated", count(len(addrs)), lead(addrs), above)
 	if above.Equal(c.Apex) {
 		what = fmt.Sprintf("%s unreachable: %s to %v, which does not exist", count(len(addrs)), lead(addrs), aliases[0].target)
 	}
@@ -88,8 +88,13 @@ func (c *checker) reportOrphans(above dname.Name, aliases []*alias) {
 	if _, ok := dname.ToClassless(above); !ok {
 		remedy += ", whose targets may lack the final dot"
 	}
+	severity := finding.Error
 	if child := c.children[above.Key()]; child != nil {
-		remedy = "add `" + strings.Join(zonefile.Lines(child.delegation(), true), "`, `") + "`"
+		if c.shareServer(child) {
+			severity = finding.Warning
+			what = fmt.Sprintf("%s to names below %v, which is not delegated: resolvers find them only on name servers that both zones have", lead(addrs), above)
+		}
+		remedy = adding(child.delegation())
 	} else if x := c.meant(above, aliases); x != nil {
 		x.led = append(x.led, aliases...) // one finding for one mistake
 		if !x.hasRange() && intended(string(x.name.Label())) != "" {
@@ -99,7 +104,15 @@ func (c *checker) reportOrphans(above dname.Name, aliases []*alias) {
 	} else if above.Equal(c.Apex) {
 		remedy = "correct the CNAME"
 	}
-	c.report(finding.Error, "alias-not-delegated", aliases[0].Record, "%s; %s", what, remedy)
+	c.report(severity, "alias-not-delegated", aliases[0].Record, "%s; %s", what, remedy)
+}
+
+// shareServer reports whether the zone and a child have a name server in common.
+func (c *checker) shareServer(child *Content) bool {
+	own := c.delegation()
+	return slices.ContainsFunc(child.delegation(), func(r zone.Record) bool {
+		return r.Type == rr.TypeNS && slices.ContainsFunc(own, func(o zone.Record) bool { return o.Type == rr.TypeNS && dname.Name(o.Data).Equal(r.Data) })
+	})
 }
 
 // meant returns the cut that aliases to names below a name that does not exist are meant to lead to:
@@ -138,7 +151,7 @@ func (c *checker) checkCut(x *cut) {
 		return
 	}
 	var missing, here, elsewhere []netip.Addr
-	var lines []zone.Record
+	var absent, hidden []zone.Record // the CNAMEs of missing and here
 	for octet := x.first; octet <= x.last; octet++ {
 		a := inNet(x.base, octet)
 		owner, _ := x.name.Parent().Prepend(dname.FromAddr(a).Label())
@@ -151,31 +164,30 @@ func (c *checker) checkCut(x *cut) {
 			}
 		case c.above(owner) != nil:
 		case c.find(owner, rr.TypePTR) != nil:
-			here, lines = append(here, a), append(lines, line)
+			here, hidden = append(here, a), append(hidden, line)
 		case !c.isWild(owner):
-			missing, lines = append(missing, a), append(lines, line)
+			missing, absent = append(missing, a), append(absent, line)
 		}
 	}
 	ends := x.last-x.first >= 3 && len(missing) == 2 && missing[0] == inNet(x.base, x.first) && missing[1] == inNet(x.base, x.last)
 	if ends && len(x.led) > 0 && !c.hasAddress(x, missing...) {
 		missing = nil // the addresses of the network itself are often left out
 	}
-	remedy := "add `" + strings.Join(zonefile.Lines(lines, true), "`, `") + "`"
 	if len(missing) > 0 {
 		severity := finding.Error
 		if c.children[x.name.Key()] != nil && !c.hasAddress(x, missing...) {
 			severity = finding.Warning // nothing is lost so far
 		}
-		for _, line := range lines {
+		for _, line := range absent {
 			c.reported[dname.Name(line.Data).Key()] = true
 		}
 		c.report(severity, "addresses-unreachable", first, "%s unreachable: %v is %s, but no CNAME leads there from %s; %s",
-			count(len(missing)), x.name, x.state(), list(missing), remedy)
+			count(len(missing)), x.name, x.state(), list(missing), adding(absent))
 	}
 	if len(here) > 0 {
 		r := c.find(c.ownerOf(x, here[0]), rr.TypePTR)
-		c.report(finding.Warning, "ptr-in-parent", r, "%s answered here: %v is %s, but %s: PTR records in this zone and no CNAME, so that those of the part are never seen; move the records there, and %s",
-			count(len(here)), x.name, x.state(), list(here), remedy)
+		c.report(finding.Warning, "ptr-in-parent", r, "%s answered here: %v is %s, but the PTR records of %s are in this zone, without a CNAME, so that those of the part are never seen; move the records there, and %s",
+			count(len(here)), x.name, x.state(), list(here), adding(hidden))
 	}
 	if len(elsewhere) > 0 && len(x.led) > 0 {
 		r := c.find(c.ownerOf(x, elsewhere[0]), rr.TypeCNAME)
@@ -185,6 +197,16 @@ func (c *checker) checkCut(x *cut) {
 	if len(x.led) == 0 && len(missing)+len(here) == 0 {
 		c.report(finding.Warning, "delegation-unused", first, "no address leads to %v; remove it, or let the CNAMEs of its addresses lead there", x.name)
 	}
+}
+
+// adding returns the remedy to add records.
+func adding(list []zone.Record) string {
+	const most = 8
+	lines, more := zonefile.Lines(list, true), ""
+	if n := len(lines) - most; n > 0 {
+		lines, more = lines[:most], fmt.Sprintf(" and %d more like these", n)
+	}
+	return "add `" + strings.Join(lines, "`, `") + "`" + more
 }
 
 // ownerOf returns the name that an address of the part has in this zone.
@@ -407,7 +429,7 @@ func (c *checker) checkChild(child *Content) {
 	if x == nil {
 		_, known := c.orphaned(child.Apex)
 		if child.Apex.IsAtOrBelow(c.Apex) && c.above(child.Apex) == nil && !known {
-			c.report(finding.Error, "child-not-delegated", nil, "zone %v is not delegated; add `%s`", child.Apex, strings.Join(zonefile.Lines(child.delegation(), true), "`, `"))
+			c.report(finding.Error, "child-not-delegated", nil, "zone %v is not delegated; %s", child.Apex, adding(child.delegation()))
 		}
 		return
 	}

@@ -45,7 +45,7 @@ func ReadText(apex dname.Name, name string, text []byte) *Content {
 
 func newContent(apex dname.Name, name string, read func(zonefile.Options, func(zone.Record)) *zonefile.Result) *Content {
 	c := &Content{Apex: apex, name: name, table: new(source.Table)}
-	res := read(zonefile.Options{Origin: apex, Table: c.table}, func(r zone.Record) {
+	res := read(zonefile.Options{Origin: apex, Table: c.table, FallbackTTL: 3600, HasFallbackTTL: true}, func(r zone.Record) {
 		c.Records = append(c.Records, zone.Record{Owner: r.Owner.Clone(), Type: r.Type, TTL: r.TTL, Data: slices.Clone(r.Data), Tag: r.Tag})
 	})
 	for _, f := range res.Findings {
