@@ -34,6 +34,7 @@ type lab struct {
 	dns, api    string // addresses to listen on
 	tls         bool
 	servers     []string
+	throttle    uint16
 	id, secret  string
 }
 
@@ -66,6 +67,7 @@ Hosted zones are in a temporary directory, which is removed in the end, or in --
 	f.StringVar(&l.api, "api", "127.0.0.1:0", "the `ADDRESS` of the API; port 0: one that is free")
 	f.BoolVar(&l.tls, "tls", false, "serve the API over TLS, with a certificate of a test CA for localhost and route53.amazonaws.com")
 	f.StringSliceVar(&l.servers, "nameservers", []string{"ns1.ptrd.test", "ns2.ptrd.test"}, "the name servers of new hosted zones")
+	f.Uint16Var(&l.throttle, "throttle", 0, "refuse more than `N` requests a second, as Route 53 does with 5; 0: none")
 	return cmd
 }
 
@@ -138,10 +140,11 @@ func (l *lab) configure() (path string, err error) {
 listen: {dns: [%q], route53: %s}
 state_dir: state
 route53:
+  throttle: %d
   access_keys: [{id: %s, secret: %s}]
   delegation_sets: [[%s]]
 zones: []
-`, l.dns, api, l.id, l.secret, strings.Join(l.servers, ", "))
+`, l.dns, api, l.throttle, l.id, l.secret, strings.Join(l.servers, ", "))
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }
 

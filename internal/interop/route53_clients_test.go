@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -156,8 +157,8 @@ func requirePython(t *testing.T, module string) string {
 	return ""
 }
 
-// buildClient builds a program of the module testdata/route53/go.
-func buildClient(t *testing.T, pkg string) string {
+// buildClient builds a program of a module in testdata/route53.
+func buildClient(t *testing.T, module, pkg string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), filepath.Base(pkg)+".test")
 	for _, step := range []struct {
@@ -168,7 +169,7 @@ func buildClient(t *testing.T, pkg string) string {
 		{[]string{"build", "-trimpath", "-o", path, pkg}, func(text string) { t.Fatal(text) }},
 	} {
 		cmd := exec.CommandContext(t.Context(), "go", step.args...)
-		cmd.Dir = "testdata/route53/go"
+		cmd.Dir = filepath.Join("testdata/route53", module)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build, so that the standard library is in the cache
 		if out, err := cmd.CombinedOutput(); err != nil {
 			step.fails(fmt.Sprintf("%v: %s", err, out))
@@ -189,7 +190,7 @@ var clients = []struct {
 	{"boto3", func(t *testing.T) (command, env []string) {
 		return []string{requirePython(t, "boto3"), "boto3_client.py"}, nil
 	}},
-	{"sdk-go", func(t *testing.T) (command, env []string) { return []string{buildClient(t, ".")}, nil }},
+	{"sdk-go", func(t *testing.T) (command, env []string) { return []string{buildClient(t, "go", ".")}, nil }},
 	{"sdk-js", func(t *testing.T) (command, env []string) {
 		node := peertest.Require(t, "node")
 		modules := os.Getenv(modulesEnv)
@@ -222,7 +223,52 @@ func TestRoute53Clients(t *testing.T) {
 					t.Errorf("%s is still answered after it was deleted:\n%s", z.name, r)
 				}
 			}
+			if c.name != "aws-cli" { // of which each request is a process, so that it meets no limit
+				checkRetries(t, program, env, append(command, "count"))
+			}
 		})
+	}
+}
+
+// checkRetries has a client make more requests than the server answers in a second: it retries what
+// is refused.
+func checkRetries(t *testing.T, program string, env, command []string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("testdata/route53")); err != nil {
+		t.Fatal(err)
+	}
+	startLab(t, program, dir, "--throttle", "5").run(t, append(env, "AWS_MAX_ATTEMPTS=10"), command...)
+	log, err := os.ReadFile(filepath.Join(dir, "lab", "ptrd.log"))
+	if err != nil || !strings.Contains(string(log), "code=Throttling") {
+		t.Errorf("no request was refused: %v\n%s", err, log)
+	}
+}
+
+// withExternalDNS builds external-dns, which takes minutes of processor time.
+var withExternalDNS = flag.Bool("external-dns", false, "run TestRoute53ExternalDNS")
+
+// TestRoute53ExternalDNS has external-dns make, change and remove the records of a zone, which it
+// finds by its tag.
+func TestRoute53ExternalDNS(t *testing.T) {
+	if !*withExternalDNS {
+		t.Skip("external-dns takes minutes to build; -external-dns does it")
+	}
+	program, aws, client := requireBinary(t), requireAWS(t), buildClient(t, "externaldns", ".")
+	l := startLab(t, program, t.TempDir())
+	call := func(args ...string) string {
+		return strings.TrimSpace(l.run(t, nil, append([]string{aws, "--endpoint-url", l.get("PTRD_LAB_ENDPOINT"), "--output", "text", "route53"}, args...)...))
+	}
+	ids := map[string]string{}
+	for _, name := range []string{"example.com", "example.net"} {
+		ids[name] = call("create-hosted-zone", "--name", name, "--caller-reference", name, "--query", "HostedZone.Id")
+	}
+	call("change-tags-for-resource", "--resource-type", "hostedzone", "--resource-id", strings.TrimPrefix(ids["example.com"], "/hostedzone/"), "--add-tags", "Key=owner,Value=lab")
+	t.Log(l.run(t, nil, client, "example.com", "owner=lab"))
+	for name, id := range ids {
+		if n := call("get-hosted-zone", "--id", id, "--query", "HostedZone.ResourceRecordSetCount"); n != "2" {
+			t.Errorf("%s record sets are left in %s", n, name)
+		}
 	}
 }
 
@@ -343,7 +389,7 @@ func TestRoute53ACME(t *testing.T) {
 	peertest.RequireRoot(t, "to make a network namespace")
 	unshare := peertest.Require(t, "unshare", peertest.Namespaces)
 	program, script := requireBinary(t), filepath.Join(route53Dir(t), "acme.sh")
-	pebble := buildClient(t, "github.com/letsencrypt/pebble/v2/cmd/pebble")
+	pebble := buildClient(t, "go", "github.com/letsencrypt/pebble/v2/cmd/pebble")
 	for _, name := range []string{"lego", "certbot"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

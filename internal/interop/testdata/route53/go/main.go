@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,14 +28,20 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	// It needs more than the three attempts of its default if it is the only client at a limit.
+	const attempts = 10
 	// The module config, which reads all of this from the environment, takes long to build.
 	c := client{route53.New(route53.Options{
-		Region:       os.Getenv("AWS_REGION"),
-		BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL_ROUTE_53")),
-		Credentials:  credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), ""),
+		Region:           os.Getenv("AWS_REGION"),
+		BaseEndpoint:     aws.String(os.Getenv("AWS_ENDPOINT_URL_ROUTE_53")),
+		RetryMaxAttempts: attempts,
+		Credentials:      credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), ""),
 	})}
-	if os.Args[1] == "delete" {
+	switch os.Args[1] {
+	case "delete":
 		return c.deleteAll(ctx)
+	case "count":
+		return c.count(ctx)
 	}
 	f, err := os.Open("zones.txt")
 	if err != nil {
@@ -69,6 +76,9 @@ func (c client) create(ctx context.Context, name, path string) error {
 	if err != nil {
 		return err
 	}
+	if err := c.find(ctx, made.HostedZone); err != nil {
+		return err
+	}
 	changed, err := c.ChangeResourceRecordSets(ctx, &route53.ChangeResourceRecordSetsInput{HostedZoneId: made.HostedZone.Id, ChangeBatch: &batch})
 	if err != nil {
 		return err
@@ -82,6 +92,44 @@ func (c client) create(ctx context.Context, name, path string) error {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(map[string]any{"ResourceRecordSets": sets})
+}
+
+// find finds a zone by its name and by its tags.
+func (c client) find(ctx context.Context, zone *types.HostedZone) error {
+	list, err := c.ListHostedZonesByName(ctx, &route53.ListHostedZonesByNameInput{DNSName: zone.Name, MaxItems: aws.Int32(1)})
+	if err != nil {
+		return err
+	}
+	if len(list.HostedZones) != 1 || *list.HostedZones[0].Id != *zone.Id {
+		return fmt.Errorf("%s is not listed by its name: %v", *zone.Name, list.HostedZones)
+	}
+	id := strings.TrimPrefix(*zone.Id, "/hostedzone/")
+	if _, err := c.ChangeTagsForResource(ctx, &route53.ChangeTagsForResourceInput{ResourceType: types.TagResourceTypeHostedzone, ResourceId: &id,
+		AddTags: []types.Tag{{Key: aws.String("owner"), Value: aws.String("a & b")}, {Key: aws.String("gone"), Value: aws.String("")}}}); err != nil {
+		return err
+	}
+	if _, err := c.ChangeTagsForResource(ctx, &route53.ChangeTagsForResourceInput{ResourceType: types.TagResourceTypeHostedzone, ResourceId: &id,
+		RemoveTagKeys: []string{"gone"}}); err != nil {
+		return err
+	}
+	tags, err := c.ListTagsForResources(ctx, &route53.ListTagsForResourcesInput{ResourceType: types.TagResourceTypeHostedzone, ResourceIds: []string{id}})
+	if err != nil {
+		return err
+	}
+	if s := tags.ResourceTagSets; len(s) != 1 || len(s[0].Tags) != 1 || *s[0].Tags[0].Key != "owner" || *s[0].Tags[0].Value != "a & b" {
+		return fmt.Errorf("%s has other tags: %v", *zone.Name, s)
+	}
+	return nil
+}
+
+// count makes more requests than the server answers in a second.
+func (c client) count(ctx context.Context) error {
+	for range 12 {
+		if _, err := c.GetHostedZoneCount(ctx, &route53.GetHostedZoneCountInput{}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c client) listed(ctx context.Context, zone *string) ([]types.ResourceRecordSet, error) {
