@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"hash/maphash"
 	"net/netip"
@@ -166,11 +167,10 @@ func (c *confirmer) check(owner, target dname.Name, tag zone.Tag) {
 	if !ok || z.zone == nil {
 		return
 	}
-	p, ok := c.item.AddressesOf(owner)
-	if !ok || !p.IsSingleIP() {
+	address, ok := addressOf(c.item, owner)
+	if !ok {
 		return
 	}
-	address := p.Addr()
 	if set, ok := z.zone.Get(target, addressType(address)); ok && has(&set, address) {
 		return
 	}
@@ -186,6 +186,22 @@ func (c *confirmer) check(owner, target dname.Name, tag zone.Tag) {
 	if c.table != nil {
 		c.report(finding.Finding{Severity: finding.Warning, Rule: ruleName, Tag: tag, Owner: owner, Type: rr.TypePTR, Text: text})
 	}
+}
+
+// addressOf returns the address that an owner name of the item stands for.
+func addressOf(item *config.Zone, owner dname.Name) (netip.Addr, bool) {
+	var k dname.AddressKey
+	if !owner.Address(&k) {
+		p, ok := item.AddressesOf(owner)
+		return p.Addr(), ok && p.IsSingleIP()
+	}
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], k.Hi)
+	binary.BigEndian.PutUint64(b[8:], k.Lo)
+	if k.Family == dname.InAddr {
+		return netip.AddrFrom4([4]byte(b[:4])), true
+	}
+	return netip.AddrFrom16(b), true
 }
 
 func (c *confirmer) report(f finding.Finding) {
