@@ -18,7 +18,7 @@ type askFlags struct {
 
 func (a *askFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringArrayVar(&a.from, "from", nil, "`ADDRESS[:PORT]` of a server to start from of any zone above, in place of the root servers; may be repeated")
+	f.StringArrayVar(&a.from, "from", nil, "`ADDRESS[:PORT]` of a server of any zone above to start from, in place of the root servers; may be repeated. With PORT, all servers are asked at this port")
 	f.StringVar(&a.hints, "hints", "", "`FILE` with the root servers (default: those of the Internet)")
 	f.StringVar(&a.resolver, "resolver", "", "`ADDRESS[:PORT]` of a resolver to ask for names, where port 53 of other servers cannot be reached")
 	f.BoolVar(&a.no4, "no-ipv4", false, "do not use IPv4")
@@ -35,6 +35,9 @@ func (a *askFlags) options() (delegation.Options, error) {
 			return o, usagef("--from %q is not an address; write ADDRESS or ADDRESS:PORT", s)
 		}
 		o.From = append(o.From, delegation.Server{Addr: at})
+		if at.Port() != 0 {
+			o.Port = at.Port()
+		}
 	}
 	if a.hints != "" {
 		var err error

@@ -97,18 +97,20 @@ func (r *run) first(ctx context.Context, zone dname.Name, servers []Server, q Qu
 	return f
 }
 
-// inOrder returns the servers without duplicate addresses, those that answered before
-// first and those that did not last.
+// inOrder returns the servers without duplicate addresses: first those that answered before,
+// then those of a family of which any did, last those that did not.
 func (r *run) inOrder(servers []Server) []Server {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := slices.Clone(servers)
 	rank := func(s Server) int {
 		switch state := r.contacts[contactKey{s.Addr, UDP}]; {
-		case state == nil:
-			return 1
-		case state.answered > 0:
+		case state != nil && state.answered > 0:
 			return 0
+		case state != nil:
+			return 3
+		case r.family[family(s.Addr.Addr())].answered > 0:
+			return 1
 		}
 		return 2
 	}

@@ -157,11 +157,13 @@ func (f *Fact) MarshalJSON() ([]byte, error) {
 	}{(*fields)(f), rcodeText(m.Rcode), flags, texts(m.Answer), texts(m.Ns), texts(m.Extra)})
 }
 
-// texts returns records as text, each in one line.
+// texts returns records as text, each in one line. Owner names are in lower case, because
+// they have the random case of the question.
 func texts(records []dns.RR) (out []string) {
 	line := strings.NewReplacer("\n", " ", "\t", " ")
 	for _, r := range records {
-		out = append(out, strings.TrimSpace(line.Replace(r.String())))
+		owner, rest, _ := strings.Cut(strings.TrimSpace(line.Replace(r.String())), " ")
+		out = append(out, strings.ToLower(owner)+" "+rest)
 	}
 	return out
 }

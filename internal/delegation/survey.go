@@ -65,8 +65,8 @@ type NameServer struct {
 // Host is an address of a server, and its answers.
 type Host struct {
 	Server Server  `json:"server"`
-	UDP    Answers `json:"udp"`
-	TCP    Answers `json:"tcp"`
+	UDP    Answers `json:"udp,omitzero"`
+	TCP    Answers `json:"tcp,omitzero"`
 }
 
 // Over returns the answers over a transport.
@@ -121,6 +121,12 @@ func (l *Level) Hosts() (out []*Host) {
 		out = append(out, s.Hosts...)
 	}
 	return out
+}
+
+// IsReferred reports whether a server of the parent refers to the zone. If none does, these
+// servers answer for the zone too, or are silent, and the names that the parent has are not known.
+func (l *Level) IsReferred() bool {
+	return slices.ContainsFunc(l.Referrals, func(f *Fact) bool { return Read(f, l.Parent.Zone).Kind == Referral })
 }
 
 // Survey asks all given servers about a zone, whether it is delegated to them or not. The
