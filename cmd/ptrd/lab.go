@@ -32,6 +32,8 @@ type lab struct {
 	dir         string // of the configuration, the log and the state
 	isTemporary bool
 	dns, api    string // addresses to listen on
+	ec2         string // likewise
+	pool        string // prefix of Elastic IP addresses
 	tls         bool
 	servers     []string
 	throttle    uint16
@@ -42,14 +44,15 @@ func newLab(g *globals) *cobra.Command {
 	l := &lab{}
 	cmd := &cobra.Command{
 		Use:   "lab [-- COMMAND [ARGUMENT]...]",
-		Short: "Run a server with the Route 53 API for tests, with a key of its own",
-		Long: `lab starts a server of DNS and of the Route 53 API on loopback addresses, with an access key
-made for it, and prints how to use it. It ends on SIGINT or SIGTERM.
+		Short: "Run a server with the APIs of Route 53 and EC2 for tests, with a key of its own",
+		Long: `lab starts a server of DNS, of the Route 53 API, and of the part of the EC2 API that sets reverse
+names of Elastic IP addresses, on loopback addresses. It prints how to use them with the access key
+made for it, and ends on SIGINT or SIGTERM.
 
 With a COMMAND it runs this in an environment that has the access key and the addresses, and
 ends with it and its exit code. The log is in the file ptrd.log of the directory.
 
-Hosted zones are in a temporary directory, which is removed in the end, or in --state-dir DIR.`,
+Hosted zones and addresses are in a temporary directory, which is removed in the end, or in --state-dir DIR.`,
 		Example: `  ptrd lab
   ptrd lab --state-dir ./lab -- sh -c 'aws --endpoint-url $PTRD_LAB_ENDPOINT route53 list-hosted-zones'`,
 		Args:              cobra.ArbitraryArgs,
@@ -65,7 +68,9 @@ Hosted zones are in a temporary directory, which is removed in the end, or in --
 	f := cmd.Flags()
 	f.StringVar(&l.dns, "dns", "127.0.0.1:0", "the `ADDRESS` of DNS; port 0: one that is free")
 	f.StringVar(&l.api, "api", "127.0.0.1:0", "the `ADDRESS` of the API; port 0: one that is free")
-	f.BoolVar(&l.tls, "tls", false, "serve the API over TLS, with a certificate of a test CA for localhost and route53.amazonaws.com")
+	f.StringVar(&l.ec2, "ec2", "127.0.0.1:0", "the `ADDRESS` of the EC2 API; port 0: one that is free")
+	f.StringVar(&l.pool, "addresses", "198.18.0.0/24", "the `PREFIX` of Elastic IP addresses; the lab serves its reverse zone")
+	f.BoolVar(&l.tls, "tls", false, "serve the APIs over TLS, with a certificate of a test CA for localhost and the names of AWS")
 	f.StringSliceVar(&l.servers, "nameservers", []string{"ns1.ptrd.test", "ns2.ptrd.test"}, "the name servers of new hosted zones")
 	f.Uint16Var(&l.throttle, "throttle", 0, "refuse more than `N` requests a second, as Route 53 does with 5; 0: none")
 	return cmd
@@ -123,28 +128,35 @@ func randomText(n int) string {
 
 // configure writes the configuration and what it names, and returns its path.
 func (l *lab) configure() (path string, err error) {
-	for flag, text := range map[string]string{"--dns": l.dns, "--api": l.api} {
+	for flag, text := range map[string]string{"--dns": l.dns, "--api": l.api, "--ec2": l.ec2} {
 		if a, err := netip.ParseAddrPort(text); err != nil || !a.Addr().IsLoopback() {
 			return "", usagef("%s %q is not a loopback address with a port, such as 127.0.0.1:0", flag, text)
 		}
 	}
-	api := fmt.Sprintf("{address: %q}", l.api)
+	if p, err := netip.ParsePrefix(l.pool); err != nil || p != p.Masked() || p.Bits() < 16 {
+		return "", usagef("--addresses %q is not a prefix of at most 65536 addresses, such as 198.18.0.0/24", l.pool)
+	}
+	certificate := ""
 	if l.tls {
 		if err := makeCertificates(l.dir); err != nil {
 			return "", err
 		}
-		api = fmt.Sprintf("{address: %q, cert_file: cert.pem, key_file: key.pem}", l.api)
+		certificate = ", cert_file: cert.pem, key_file: key.pem"
 	}
 	path = filepath.Join(l.dir, "lab.yaml")
 	text := fmt.Sprintf(`# Written by "ptrd lab" at each start.
-listen: {dns: [%q], route53: %s}
+listen:
+  dns: [%q]
+  route53: {address: %q%s}
+  ec2: {address: %q%[3]s}
 state_dir: state
+defaults: {nameservers: [%[5]s]}
 route53:
-  throttle: %d
-  access_keys: [{id: %s, secret: %s}]
-  delegation_sets: [[%s]]
-zones: []
-`, l.dns, api, l.throttle, l.id, l.secret, strings.Join(l.servers, ", "))
+  throttle: %[9]d
+  access_keys: [{id: %[6]s, secret: %[7]s}]
+ec2: {prefixes: [%[8]q]}
+zones: [{prefix: %[8]q}]
+`, l.dns, l.api, certificate, l.ec2, strings.Join(l.servers, ", "), l.id, l.secret, l.pool, l.throttle)
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }
 
@@ -154,7 +166,8 @@ func (l *lab) environment(s *daemon.Status) []string {
 	env := []string{
 		"AWS_ACCESS_KEY_ID=" + l.id, "AWS_SECRET_ACCESS_KEY=" + l.secret, "AWS_SESSION_TOKEN=",
 		"AWS_DEFAULT_REGION=us-east-1", "AWS_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_ENDPOINT_URL_ROUTE_53=" + l.endpoint(s), "PTRD_LAB_ENDPOINT=" + l.endpoint(s),
+		"AWS_ENDPOINT_URL_ROUTE_53=" + l.endpoint(s.Route53), "PTRD_LAB_ENDPOINT=" + l.endpoint(s.Route53),
+		"AWS_ENDPOINT_URL_EC2=" + l.endpoint(s.EC2), "PTRD_LAB_EC2_ENDPOINT=" + l.endpoint(s.EC2),
 		"PTRD_LAB_DNS=" + s.Listen[0], "PTRD_LAB_DNS_HOST=" + host, "PTRD_LAB_DNS_PORT=" + port,
 		"PTRD_LAB_CONFIG=" + filepath.Join(l.dir, "lab.yaml"),
 	}
@@ -167,11 +180,12 @@ func (l *lab) environment(s *daemon.Status) []string {
 	return env
 }
 
-func (l *lab) endpoint(s *daemon.Status) string {
+// endpoint returns the URL of an API.
+func (l *lab) endpoint(address string) string {
 	if l.tls {
-		return "https://" + s.Route53
+		return "https://" + address
 	}
-	return "http://" + s.Route53
+	return "http://" + address
 }
 
 // exitStatus is the exit code of a command.
@@ -197,7 +211,8 @@ func (l *lab) call(ctx context.Context, command []string, s *daemon.Status, cmd 
 // print prints how to use the server.
 func (l *lab) print(w io.Writer, s *daemon.Status) {
 	env := l.environment(s)
-	fmt.Fprintf(w, "Route 53 API  %s\nDNS           %s\ndirectory     %s", l.endpoint(s), s.Listen[0], l.dir)
+	fmt.Fprintf(w, "Route 53 API  %s\nEC2 API       %s, Elastic IP addresses of %s\nDNS           %s\ndirectory     %s",
+		l.endpoint(s.Route53), l.endpoint(s.EC2), l.pool, s.Listen[0], l.dir)
 	if l.isTemporary {
 		fmt.Fprint(w, " (temporary)")
 	}
@@ -209,18 +224,24 @@ environment of clients
 
 AWS CLI and boto3 need the address (the CLI from 2.13 on reads AWS_ENDPOINT_URL_ROUTE_53)
   aws --endpoint-url %[2]s route53 create-hosted-zone --name 2.0.192.in-addr.arpa --caller-reference 1
+  aws --endpoint-url %[3]s ec2 allocate-address --domain vpc
   boto3.client("route53", endpoint_url=%[2]q)
+  boto3.client("ec2", endpoint_url=%[3]q)
 SDK for JavaScript
   new Route53Client({endpoint: %[2]q, region: "us-east-1"})
+  new EC2Client({endpoint: %[3]q, region: "us-east-1"})
 Terraform
   provider "aws" {
     region = "us-east-1"
     skip_credentials_validation = true
     skip_metadata_api_check = true
     skip_requesting_account_id = true
-    endpoints { route53 = %[2]q }
+    endpoints {
+      route53 = %[2]q
+      ec2     = %[3]q
+    }
   }
-`, strings.Join(env, "\n  export "), l.endpoint(s))
+`, strings.Join(env, "\n  export "), l.endpoint(s.Route53), l.endpoint(s.EC2))
 	if l.tls {
 		fmt.Fprintf(w, `clients that cannot be told an address: run the lab with --api 127.0.0.1:443, trust %s, and add
 to /etc/hosts
@@ -249,7 +270,7 @@ func makeCertificates(dir string) error {
 		SerialNumber: big.NewInt(time.Now().UnixNano() + 1), Subject: pkix.Name{CommonName: "route53.amazonaws.com"},
 		NotBefore: begin, NotAfter: begin.AddDate(0, 1, 0), KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    []string{"localhost", "route53.amazonaws.com"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		DNSNames:    []string{"localhost", "route53.amazonaws.com", "ec2.us-east-1.amazonaws.com"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
 	if err != nil {
