@@ -13,6 +13,7 @@ import (
 	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/source"
 	"github.com/ptrd/ptrd/zone/zonefile"
 	"github.com/spf13/cobra"
 )
@@ -135,7 +136,7 @@ The zone is that of the running server; without one, it is built from its source
 				return err
 			}
 			b := zone.NewBuilder(apex)
-			zonefile.ReadBytes(apex.String(), text.Bytes(), zonefile.Options{Origin: apex}, b.Add)
+			zonefile.ReadBytes(apex.String(), text.Bytes(), zonefile.Options{Origin: apex, Table: new(source.Table)}, b.Add)
 			z, findings := b.Build()
 			if z == nil {
 				return fmt.Errorf("zone %v: %v", apex, findings)
