@@ -227,6 +227,8 @@ AWS CLI and boto3 need the address (the CLI from 2.13 on reads AWS_ENDPOINT_URL_
   aws --endpoint-url %[3]s ec2 allocate-address --domain vpc
   boto3.client("route53", endpoint_url=%[2]q)
   boto3.client("ec2", endpoint_url=%[3]q)
+SDK for Go with its module config, external-dns
+  the environment above
 SDK for JavaScript
   new Route53Client({endpoint: %[2]q, region: "us-east-1"})
   new EC2Client({endpoint: %[3]q, region: "us-east-1"})
@@ -243,10 +245,12 @@ Terraform
   }
 `, strings.Join(env, "\n  export "), l.endpoint(s.Route53), l.endpoint(s.EC2))
 	if l.tls {
-		fmt.Fprintf(w, `clients that cannot be told an address: run the lab with --api 127.0.0.1:443, trust %s, and add
-to /etc/hosts
+		fmt.Fprintf(w, `clients without a setting for the address (lego, certbot): trust %s, and with --api 127.0.0.1:443
+add to /etc/hosts
   127.0.0.1 route53.amazonaws.com
 `, filepath.Join(l.dir, "ca.pem"))
+	} else {
+		fmt.Fprint(w, "clients without a setting for the address (lego, certbot)\n  ptrd lab --tls --api 127.0.0.1:443\n")
 	}
 	fmt.Fprintf(w, "\nquestions\n  dig @%s -p %s -x 192.0.2.5\n", host, port)
 }
