@@ -122,23 +122,28 @@ func (g *globals) servedSerial(cmd *cobra.Command, apex dname.Name) uint32 {
 }
 
 // nameServer reads a value of --ns.
-func nameServer(s string) (ns config.NameServer, err error) {
+func nameServer(s string) (config.NameServer, error) {
+	return namedHost("--ns", s, "NS records have the name of a server, such as ns1.example.com")
+}
+
+// namedHost reads a value NAME[=ADDRESS,...] of a flag; remedy is for an address in place of the name.
+func namedHost(flag, s, remedy string) (host config.NameServer, err error) {
 	name, list, hasAddresses := strings.Cut(s, "=")
 	if _, err := netip.ParseAddr(name); err == nil {
-		return ns, usagef("--ns %q is an address; NS records have the name of a server, such as ns1.example.com", s)
+		return host, usagef("%s %q is an address; %s", flag, s, remedy)
 	}
-	if ns.Name, err = dname.Parse(name); err != nil {
-		return ns, usagef("--ns %q is not a name: %v", name, err)
+	if host.Name, err = dname.Parse(name); err != nil {
+		return host, usagef("%s %q is not a name: %v", flag, name, err)
 	}
 	if !hasAddresses {
-		return ns, nil
+		return host, nil
 	}
 	for text := range strings.SplitSeq(list, ",") {
 		a, err := netip.ParseAddr(text)
 		if err != nil || a.Zone() != "" {
-			return ns, usagef("--ns %q: %q is not an address; write NAME=ADDRESS, with commas between addresses", s, text)
+			return host, usagef("%s %q: %q is not an address; write NAME=ADDRESS, with commas between addresses", flag, s, text)
 		}
-		ns.Addresses = append(ns.Addresses, a.Unmap())
+		host.Addresses = append(host.Addresses, a.Unmap())
 	}
-	return ns, nil
+	return host, nil
 }

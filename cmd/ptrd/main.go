@@ -106,6 +106,7 @@ the server; 2 a wrong command line.`,
 	_ = root.MarkPersistentFlagDirname("state-dir")              // the flag exists
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml") // the flag exists
 	root.AddCommand(
+		newInit(g),
 		newServe(g),
 		newCheck(g),
 		newReload(g),
