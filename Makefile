@@ -44,7 +44,7 @@ help:
 	@echo 'mixed-load, bench-mixed'
 	@echo '          honest and hostile clients together for MIXED ($(MIXED)): leaks and races; latencies'
 	@echo 'cross     builds for other systems, and vets for some: CROSS="linux/arm …"'
-	@echo 'lab       a small internet in network namespaces, until ctrl-C: PROVIDER=bind|nsd|knot'
+	@echo 'lab       a small internet in network namespaces, until ctrl-C: PROVIDER=bind|nsd|knot SCENARIO=base|faults'
 	@echo 'test-386  tests of some packages on a 32-bit processor'
 	@echo 'fmt       gofmt'
 
@@ -163,9 +163,10 @@ test-386:
 # network namespace. Needs iproute2, NSD, Knot DNS, BIND and unbound. The program is built, and
 # not run by `go run`, so that signals reach it.
 PROVIDER ?= bind
+SCENARIO ?= base
 lab: build
 	@dir=$$(mktemp -d) && trap 'rm -rf '$$dir EXIT && $(GO) build -o $$dir/netlab ./internal/netlab/cmd && \
-		$$dir/netlab -provider $(PROVIDER)
+		$$dir/netlab -provider $(PROVIDER) -scenario $(SCENARIO)
 lab-down:
 	@$(GO) run ./internal/netlab/cmd down
 

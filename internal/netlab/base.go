@@ -17,6 +17,14 @@ func addrs(network, n int) []netip.Addr {
 // process.
 const Client = "client"
 
+// Scenarios are those of `make lab`, each a function of the provider's software.
+func Scenarios() map[string]func(provider string) *Scenario {
+	return map[string]func(string) *Scenario{
+		"base":   Base,
+		"faults": func(provider string) *Scenario { return WithFaults(provider, Faults()) },
+	}
+}
+
 // customerConfig is ptrd's, as a customer writes it.
 const customerConfig = `state_dir: state
 defaults:

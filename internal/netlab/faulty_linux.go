@@ -132,14 +132,14 @@ func (f *faultyServer) serveConn(c net.Conn, b behaviour) {
 func (f *faultyServer) ask(q *dns.Msg, network string) (*dns.Msg, error) {
 	var c net.Conn
 	err := f.m.do(func() (err error) {
-		c, err = net.DialTimeout(network, f.backend, time.Second)
+		c, err = net.DialTimeout(network, f.backend, 5*time.Second)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(time.Second))
+	c.SetDeadline(time.Now().Add(5 * time.Second))
 	conn := &dns.Conn{Conn: c, UDPSize: dns.MaxMsgSize}
 	if err := conn.WriteMsg(q); err != nil {
 		return nil, err

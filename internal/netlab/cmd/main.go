@@ -2,7 +2,7 @@
 
 // The command netlab runs a lab until it is interrupted, and removes it.
 //
-//	netlab [-provider bind|nsd|knot] [-ptrd PATH] [-dir DIR] [up]
+//	netlab [-scenario NAME] [-provider bind|nsd|knot] [-ptrd PATH] [-dir DIR] [up]
 //	netlab down
 //
 // The directory has the files of the hosts, the root hints, and the script "in", which runs
@@ -15,11 +15,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,6 +34,7 @@ func main() {
 	var c lab
 	flag.StringVar(&c.dir, "dir", filepath.Join(os.TempDir(), "ptrd-lab-"+strconv.Itoa(os.Getuid())), "directory of the lab")
 	flag.StringVar(&c.ptrd, "ptrd", "./ptrd", "path of ptrd")
+	flag.StringVar(&c.scenario, "scenario", "base", "what runs: "+strings.Join(slices.Sorted(maps.Keys(netlab.Scenarios())), " or "))
 	flag.StringVar(&c.provider, "provider", "bind", "software of the provider: bind, nsd or knot")
 	flag.Parse()
 	var err error
@@ -52,7 +55,16 @@ func main() {
 }
 
 // lab is the lab of one directory.
-type lab struct{ dir, ptrd, provider string }
+type lab struct{ dir, ptrd, scenario, provider string }
+
+// make returns the scenario.
+func (c *lab) make() (*netlab.Scenario, error) {
+	s, ok := netlab.Scenarios()[c.scenario]
+	if !ok {
+		return nil, fmt.Errorf("unknown scenario %q; see -h", c.scenario)
+	}
+	return s(c.provider), nil
+}
 
 // pidFile has the process outside. Its lock is held while the lab runs, so that a process
 // number that belongs to another program by now is noticed.
@@ -107,7 +119,7 @@ func (c *lab) up() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, self, "-dir", c.dir, "-ptrd", c.ptrd, "-provider", c.provider)
+	cmd := exec.CommandContext(ctx, self, "-dir", c.dir, "-ptrd", c.ptrd, "-provider", c.provider, "-scenario", c.scenario)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{write}
 	netlab.Isolate(cmd)
@@ -131,7 +143,11 @@ func (c *lab) up() error {
 func (c *lab) inside() error {
 	ready := os.NewFile(3, "ready")
 	unix.CloseOnExec(3) // else the servers would have it too
-	l, err := netlab.Start(context.Background(), netlab.Base(c.provider), netlab.Options{Dir: c.dir, Ptrd: c.ptrd})
+	s, err := c.make()
+	if err != nil {
+		return err
+	}
+	l, err := netlab.Start(context.Background(), s, netlab.Options{Dir: c.dir, Ptrd: c.ptrd})
 	if err != nil {
 		return err
 	}
@@ -231,7 +247,11 @@ exec nsenter -t $thread -n -m -p%s --wdns="$PWD" -- "$@"
 	if err := os.WriteFile(in, []byte(script), 0o755); err != nil {
 		return err
 	}
-	for _, h := range netlab.Base(c.provider).Hosts {
+	s, err := c.make()
+	if err != nil {
+		return err
+	}
+	for _, h := range s.Hosts {
 		software := h.Software
 		if software == "" {
 			software = "-"
@@ -241,6 +261,9 @@ exec nsenter -t $thread -n -m -p%s --wdns="$PWD" -- "$@"
 			fmt.Printf("%18s %-23s", "", n.Name)
 			for _, a := range n.Addrs {
 				fmt.Printf(" %s", a)
+			}
+			if n.Fault != "" {
+				fmt.Printf(" (%s)", n.Fault)
 			}
 			fmt.Println()
 		}
