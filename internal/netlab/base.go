@@ -3,6 +3,8 @@ package netlab
 import (
 	"fmt"
 	"net/netip"
+
+	"github.com/ptrd/ptrd/internal/delegation"
 )
 
 // addrs returns the addresses that host n of network of the lab has.
@@ -13,6 +15,20 @@ func addrs(network, n int) []netip.Addr {
 	}
 }
 
+// rootNames are the names and addresses of the root servers of the Internet, so that programs
+// with built-in hints run unchanged.
+func rootNames() []Name {
+	var names []Name
+	for _, s := range delegation.RootServers() {
+		if n := len(names); n == 0 || names[n-1].Name != s.Name.String() {
+			names = append(names, Name{Name: s.Name.String()})
+		}
+		last := &names[len(names)-1]
+		last.Addrs = append(last.Addrs, s.Addr.Addr())
+	}
+	return names
+}
+
 // Client is the host that people and tests ask from. It is in the namespaces of the first
 // process.
 const Client = "client"
@@ -20,8 +36,9 @@ const Client = "client"
 // Scenarios are those of `make lab`, each a function of the provider's software.
 func Scenarios() map[string]func(provider string) *Scenario {
 	return map[string]func(string) *Scenario{
-		"base":   Base,
-		"faults": func(provider string) *Scenario { return WithFaults(provider, Faults()) },
+		"base":     Base,
+		"newcomer": Newcomer,
+		"faults":   func(provider string) *Scenario { return WithFaults(provider, Faults()) },
 	}
 }
 
@@ -55,13 +72,17 @@ func Base(provider string) *Scenario {
 	}
 	names := func(domain string) []string { return []string{"ns1." + domain, "ns2." + domain} }
 	customer := names("customer.example.")
+	var roots []string
+	for _, n := range rootNames() {
+		roots = append(roots, n.Name)
+	}
 	zone := func(host, domain, apex string) Zone {
 		return Zone{Apex: apex, Hosts: []string{host}, NS: names(domain)}
 	}
 	return &Scenario{
 		Hosts: []Host{
 			{Name: Client, About: "where you are: dig, ptrd, zonemaster-cli", Names: []Name{{Name: "client.isp.example.", Addrs: addrs(4, 99)}}},
-			{Name: "root", About: "the root, arpa and example", Software: "nsd", Names: pair("root.example.", 0)},
+			{Name: "root", About: "the root, arpa and example", Software: "nsd", Names: rootNames()},
 			{Name: "arpa", About: "in-addr.arpa and ip6.arpa", Software: "knot", Names: pair("arpa.example.", 1)},
 			{Name: "registry", About: "a registry, with 11.0.0.0/8 and 2e00::/16", Software: "nsd", Names: pair("registry.example.", 2)},
 			{Name: "isp", About: "the provider, with 11.4.0.0/16 and 2e00:4::/32", Software: provider, Names: pair("isp.example.", 4)},
@@ -72,9 +93,9 @@ func Base(provider string) *Scenario {
 			{Name: "ns2", About: "the customer's second name server, elsewhere", Software: "nsd", Names: []Name{{Name: customer[1], Addrs: addrs(6, 53)}}},
 		},
 		Zones: []Zone{
-			zone("root", "root.example.", "."),
-			zone("root", "root.example.", "arpa."),
-			zone("root", "root.example.", "example."),
+			{Apex: ".", Hosts: []string{"root"}, NS: roots},
+			{Apex: "arpa.", Hosts: []string{"root"}, NS: roots},
+			{Apex: "example.", Hosts: []string{"root"}, NS: roots},
 			zone("arpa", "arpa.example.", "in-addr.arpa."),
 			zone("arpa", "arpa.example.", "ip6.arpa."),
 			zone("registry", "registry.example.", "11.in-addr.arpa."),
@@ -87,4 +108,21 @@ func Base(provider string) *Scenario {
 			{Apex: "7.0.0.0.4.0.0.0.0.0.e.2.ip6.arpa.", Hosts: []string{"ns1"}, Secondaries: []string{"ns2"}, NS: customer},
 		},
 	}
+}
+
+// Newcomer returns the scenario of a customer who begins: nothing runs on the host ns1, and
+// the zones are not delegated. The operator of ns2 has made it a secondary.
+func Newcomer(provider string) *Scenario {
+	s := Base(provider)
+	for i := range s.Hosts {
+		if h := &s.Hosts[i]; h.Name == "ns1" {
+			h.Software, h.Config, h.About = "", "", "the customer's server, with nothing on it"
+		}
+	}
+	for i := range s.Zones {
+		if z := &s.Zones[i]; z.Secondaries != nil {
+			z.Parent = "; not delegated"
+		}
+	}
+	return s
 }

@@ -33,6 +33,9 @@ func (x *exchange) reply(r *dns.Msg) {
 	if r == nil {
 		return
 	}
+	if r.IsEdns0() == nil {
+		r.Rcode &= 15 // as a server that knows no other codes
+	}
 	if b, err := r.Pack(); err == nil {
 		x.send(b)
 	}
@@ -138,7 +141,7 @@ var behaviours = map[string]behaviour{
 		ns, _ := dns.NewRR(". 3600 NS ns1.root.example.")
 		r.Ns = []dns.RR{ns}
 	})),
-	"drop-edns":    only(hasEDNS, drop),
+	"drop-edns":    only(func(x *exchange) bool { return isUDP(x) && hasEDNS(x) }, drop),
 	"formerr-edns": only(hasEDNS, func(x *exchange) { r := x.rcode(dns.RcodeFormatError); r.Extra = nil; x.reply(r) }),
 	"strip-edns": changed(func(_ *exchange, r *dns.Msg) {
 		r.Extra = slices.DeleteFunc(r.Extra, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeOPT })
@@ -150,6 +153,11 @@ var behaviours = map[string]behaviour{
 			r.IsEdns0().SetVersion(1)
 		}
 		x.reply(r)
+	}),
+	"edns-version-1": changed(func(_ *exchange, r *dns.Msg) {
+		if o := r.IsEdns0(); o != nil {
+			o.SetVersion(1)
+		}
 	}),
 	"drop-aaaa":     only(isAAAA, drop),
 	"servfail-aaaa": only(isAAAA, code(dns.RcodeServerFailure)),
@@ -177,7 +185,7 @@ var behaviours = map[string]behaviour{
 			}
 		}
 	}),
-	"more-ns": only(isNS, changed(func(_ *exchange, r *dns.Msg) { record(r, "@ 3600 NS ns1.isp.example.") })),
+	"more-ns": only(isNS, changed(func(_ *exchange, r *dns.Msg) { record(r, "@ 3600 NS ns2.customer.example.") })),
 	"fewer-ns": only(isNS, changed(func(_ *exchange, r *dns.Msg) {
 		if len(r.Answer) > 1 {
 			r.Answer = r.Answer[:1]

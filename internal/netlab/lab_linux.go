@@ -181,11 +181,18 @@ func (l *Lab) await(ctx context.Context, m *machine) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
-	zones := l.Scenario.served(m.Name)
+	zones := slices.DeleteFunc(l.Scenario.served(m.Name), func(z service) bool {
+		// There is no primary before somebody starts one.
+		h, err := l.Scenario.host(z.Hosts[0])
+		return z.primary != nil && (err != nil || h.Software == "")
+	})
 	if len(zones) == 0 {
 		zones = []service{{Zone: &Zone{}}}
 	}
-	for _, a := range m.Addrs() {
+	for i, a := range m.Addrs() {
+		if i > 0 { // of a server that has started, the other addresses are a matter of one question
+			zones = zones[:1]
+		}
 		for _, z := range zones {
 			if err := awaitZone(ctx, m, a, z.Apex); err != nil {
 				log, _ := os.ReadFile(filepath.Join(m.dir, "log"))

@@ -1,61 +1,169 @@
 package netlab
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
 	"flag"
-	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/ptrd/ptrd/internal/handover"
 	"github.com/ptrd/ptrd/internal/peertest"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
+// With the flag, Zonemaster tests the zones of all faults, which takes minutes: many of the
+// servers let it wait.
 var allFaults = flag.Bool("all-faults", false, "run Zonemaster for each fault of the table")
 
-// zonemaster returns the tags that Zonemaster has for a zone with the servers, by level.
-func (l *Lab) zonemaster(t *testing.T, zone string, servers []string) map[string][]string {
-	t.Helper()
-	args := []string{"--hints", l.Hints(), "--level", "WARNING", "--json", "--raw", "--no-progress", "--no-time"}
-	for _, s := range servers {
-		name, addr, _ := strings.Cut(s, "/")
-		name = strings.TrimSuffix(name, ".")
-		if addr != "" {
-			name += "/" + addr
-		}
-		args = append(args, "--ns", name)
-	}
-	out, err := l.Run(t.Context(), Client, peertest.Require(t, "zonemaster-cli"), append(args, strings.TrimSuffix(zone, "."))...)
-	if err != nil {
-		t.Fatalf("zonemaster-cli %v: %v\n%s", args, err, out)
-	}
-	var messages []struct{ Level, Tag string }
-	if err := json.Unmarshal([]byte(out), &messages); err != nil {
-		t.Fatalf("zonemaster-cli %v: %v\n%s", args, err, out)
-	}
-	tags := make(map[string][]string)
-	for _, m := range messages {
-		if m.Level == "CRITICAL" {
-			m.Level = "ERROR"
-		}
-		if !slices.Contains(tags[m.Level], m.Tag) {
-			tags[m.Level] = append(tags[m.Level], m.Tag)
-		}
-	}
-	for _, list := range tags {
-		slices.Sort(list)
-	}
-	return tags
-}
+// zonemasterAlways are the faults that Zonemaster tests without the flag.
+var zonemasterAlways = []string{"none", "extra-name"}
 
-func TestZonemaster(t *testing.T) {
+// TestFaults injects one fault at a time, and compares what `ptrd handover` and Zonemaster
+// find before the delegation.
+func TestFaults(t *testing.T) {
+	zonemaster := peertest.Require(t, "zonemaster-cli")
 	faults := Faults()
 	l := startLab(t, WithFaults("nsd", faults))
-	for _, f := range faults {
+	known := zonemasterTags(t)
+	// Most of the time they wait for servers that do not answer: all at once.
+	handovers, zonemasters := make([]func() (string, error), len(faults)), make([]func() (string, error), len(faults))
+	for i, f := range faults {
+		handovers[i] = l.runAhead(t, "ptrd", handoverArgs(&f))
+		// Zonemaster waits for each octet of a server that sends one a second.
+		if (*allFaults || slices.Contains(zonemasterAlways, f.Name)) && f.Server != "trickle" {
+			zonemasters[i] = l.runAhead(t, zonemaster, zonemasterArgs(l, &f))
+		}
+	}
+	for i, f := range faults {
 		t.Run(f.Name, func(t *testing.T) {
-			t.Log(l.zonemaster(t, f.Zone, f.Listed))
+			tags, more := strings.Fields(f.Tags), strings.Fields(f.More)
+			out, err := handovers[i]()
+			checkHandover(t, &f, out, err)
+			if zonemasters[i] == nil {
+				return
+			}
+			out, err = zonemasters[i]()
+			if err != nil {
+				t.Fatalf("zonemaster-cli: %v\n%s", err, out)
+			}
+			if got := zonemasterErrors(t, out); !slices.Equal(got, tags) {
+				t.Errorf("Zonemaster finds %v, want %v", got, tags)
+			}
+			for _, tag := range more {
+				if known[tag] && f.Why == "" {
+					t.Errorf("ptrd finds %s, which Zonemaster knows, and does not find", tag)
+				}
+			}
 		})
 	}
-	_, _ = context.Background, os.Args
+}
+
+// runAhead starts a command on the client and returns a function that waits for its output.
+func (l *Lab) runAhead(t *testing.T, program string, args []string) func() (string, error) {
+	type result struct {
+		out string
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		out, err := l.Run(t.Context(), Client, program, args...)
+		done <- result{out, err}
+	}()
+	return func() (string, error) {
+		r := <-done
+		return r.out, r.err
+	}
+}
+
+func handoverArgs(f *Fault) []string {
+	args := []string{"handover", strings.TrimSuffix(f.Zone, "."), "--json"}
+	for _, s := range f.Listed {
+		args = append(args, "--ns", strings.Replace(s, "/", "=", 1))
+	}
+	return args
+}
+
+// checkHandover compares the errors that `ptrd handover` finds with those of the table.
+func checkHandover(t *testing.T, f *Fault, out string, err error) {
+	t.Helper()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	var r handover.Result
+	start := strings.Index(out, "{") // after what is on standard error
+	if err := json.Unmarshal([]byte(out[max(start, 0):]), &r); err != nil || len(r.Zones) != 1 {
+		t.Fatalf("ptrd handover: %v\n%s", err, out)
+	}
+	want := strings.Fields(f.Tags + " " + f.More)
+	for _, n := range r.Zones[0].Findings {
+		if n.Severity != finding.Error {
+			continue
+		}
+		i := slices.IndexFunc(want, func(tag string) bool { return tag == n.Tag || tag == n.Also })
+		if i < 0 {
+			t.Errorf("ptrd finds %s %s, too: %s", n.Tag, n.Also, n.Text)
+			continue
+		}
+		want = slices.Delete(want, i, i+1)
+	}
+	if len(want) > 0 {
+		t.Errorf("ptrd does not find %v", want)
+	}
+	if ready := *r.Ready; ready != (f.Tags+f.More == "") || ready != (err == nil) {
+		t.Errorf("ptrd has ready: %v, and the exit code: %v", ready, err)
+	}
+}
+
+func zonemasterArgs(l *Lab, f *Fault) []string {
+	args := []string{"--hints", l.Hints(), "--level", "ERROR", "--json", "--raw", "--no-progress", "--no-time"}
+	for _, s := range f.Listed {
+		name, addrs, _ := strings.Cut(s, "/")
+		for a := range strings.SplitSeq(addrs, ",") {
+			ns := strings.TrimSuffix(name, ".")
+			if a != "" {
+				ns += "/" + a
+			}
+			args = append(args, "--ns", ns)
+		}
+	}
+	return append(args, strings.TrimSuffix(f.Zone, "."))
+}
+
+// zonemasterErrors returns the tags in the output of Zonemaster.
+func zonemasterErrors(t *testing.T, out string) []string {
+	t.Helper()
+	var messages []struct{ Tag string }
+	if err := json.Unmarshal([]byte(out), &messages); err != nil {
+		t.Fatalf("zonemaster-cli: %v\n%s", err, out)
+	}
+	var tags []string
+	for _, m := range messages {
+		if m.Tag != "FAKE_DELEGATION_NO_IP" { // of the delegation that does not exist yet
+			tags = append(tags, m.Tag)
+		}
+	}
+	slices.Sort(tags)
+	return slices.Compact(tags)
+}
+
+// zonemasterTags returns the tags that the installed version of Zonemaster has.
+func zonemasterTags(t *testing.T) map[string]bool {
+	t.Helper()
+	if !*allFaults {
+		return nil
+	}
+	out, err := exec.Command("perl", "-MZonemaster::Engine::Test", "-e",
+		`for my $m (map { "Zonemaster::Engine::Test::$_" } Zonemaster::Engine::Test->modules) { print map { "$_\n" } map { @$_ } values %{ $m->metadata } }`).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	tags := make(map[string]bool)
+	for tag := range strings.Lines(string(out)) {
+		tags[strings.TrimSpace(tag)] = true
+	}
+	return tags
 }

@@ -101,7 +101,7 @@ func (s *Scenario) hints() string {
 	for _, z := range s.Zones {
 		if z.Apex == "." {
 			for _, ns := range z.NS {
-				fmt.Fprintf(&b, ". 3600000 NS %s\n%s", ns, strings.ReplaceAll(addressRecords(ns+" 3600000", s.addrs(ns)), "\t", " "))
+				fmt.Fprintf(&b, ". 3600000 NS %s\n%s", ns, addressRecords(ns+" 3600000", s.addrs(ns)))
 			}
 		}
 	}

@@ -252,6 +252,9 @@ exec nsenter -t $thread -n -m -p%s --wdns="$PWD" -- "$@"
 		return err
 	}
 	for _, h := range s.Hosts {
+		if h.Name == "root" {
+			h.Names = h.Names[:1] // of thirteen, known to all resolvers
+		}
 		software := h.Software
 		if software == "" {
 			software = "-"
@@ -272,7 +275,7 @@ exec nsenter -t $thread -n -m -p%s --wdns="$PWD" -- "$@"
 Files are in %[1]s, a directory a host. Run commands on a host, or a shell:
 
     %[2]s client dig -x 11.4.7.25
-    %[2]s client ptrd name 11.4.7.0/24 --ns ns1.customer.example
+    %[2]s client ptrd handover 11.4.7.0/24 --ns ns1.customer.example --ns ns2.customer.example
     %[2]s client zonemaster-cli --hints %[1]s/root.hints 7.4.11.in-addr.arpa
     %[2]s ns1
 
