@@ -83,7 +83,8 @@ func (l *Lab) mustRun(t *testing.T, program string, args ...string) string {
 	return out
 }
 
-// TestBase follows the delegations of the base scenario with each software of the provider.
+// TestBase follows the delegations of the base scenario with each software of the provider,
+// and changes one.
 func TestBase(t *testing.T) {
 	for _, provider := range []string{"bind", "nsd", "knot"} {
 		t.Run(provider, func(t *testing.T) {
@@ -96,20 +97,19 @@ func TestBase(t *testing.T) {
 				{"getent", "ahosts", "ns1.customer.example"},
 			} {
 				want := "ns1.customer.example"
-				if out := l.mustRun(t, peerCommand(t, c[0]), c[1:]...); !strings.Contains(out, want) {
+				if out := l.mustRun(t, peertest.Require(t, c[0]), c[1:]...); !strings.Contains(out, want) {
 					t.Errorf("%v: %q, want %s", c, out, want)
 				}
 			}
+			testIsolation(t, l)
+			testRestart(t, l)
 		})
 	}
 }
 
-func peerCommand(t *testing.T, name string) string { return peertest.Require(t, name) }
-
-// TestNothingLeaves checks that addresses outside the lab are not reached: the machine's own
-// neither.
-func TestNothingLeaves(t *testing.T) {
-	l := startLab(t, Base("nsd"))
+// testIsolation checks that hosts have no network devices but those of the lab, so that
+// nothing leaves it.
+func testIsolation(t *testing.T, l *Lab) {
 	for _, host := range []string{Client, "ns1"} {
 		out, err := l.Run(t.Context(), host, "ip", "-oneline", "link")
 		if err != nil {
@@ -124,9 +124,8 @@ func TestNothingLeaves(t *testing.T) {
 	}
 }
 
-// TestRestart changes a delegation while the lab runs.
-func TestRestart(t *testing.T) {
-	l := startLab(t, Base("nsd"))
+// testRestart changes a delegation while the lab runs.
+func testRestart(t *testing.T, l *Lab) {
 	z := l.Scenario.enclosing("7.4.11.in-addr.arpa.", false)
 	z.Parent = "; not delegated"
 	if err := l.Restart(t.Context(), "isp"); err != nil {
