@@ -196,23 +196,50 @@ func (f *Facts) allNames() []string {
 // inZone reports whether a name is in the zone itself.
 func (f *Facts) inZone(name string) bool { return dns.IsSubDomain(f.Zone, name) }
 
-// addresses returns the addresses of the names, sorted.
-func (f *Facts) addresses(names []string) map[string][]netip.Addr {
+// delegated returns the addresses of the servers that would be delegated to: the given ones, or those
+// that the names resolve to.
+func (f *Facts) delegated() map[string][]netip.Addr {
 	out := map[string][]netip.Addr{}
-	for _, s := range f.Servers {
-		if slices.Contains(names, s.Name) {
-			out[s.Name] = append(out[s.Name], s.Addr)
+	for _, n := range f.Listed {
+		if out[n] = f.Glue[n]; len(out[n]) == 0 && f.Names[n] != nil {
+			out[n] = f.Names[n].Addrs
 		}
 	}
 	return out
 }
 
-// zoneAddresses returns the addresses that the servers have in the zone for a name in it.
+// served returns the addresses of the servers in the zone: as names resolve, those in the zone by what
+// it has.
+func (f *Facts) served() map[string][]netip.Addr {
+	out := map[string][]netip.Addr{}
+	for _, n := range f.children() {
+		if f.inZone(n) {
+			out[n], _ = f.zoneAddresses(n)
+		} else if f.Names[n] != nil {
+			out[n] = f.Names[n].Addrs
+		}
+	}
+	return out
+}
+
+// known returns the addresses of all names.
+func (f *Facts) known() map[string][]netip.Addr {
+	out := f.delegated()
+	for n, list := range f.served() {
+		out[n] = append(slices.Clone(out[n]), list...)
+		slices.SortFunc(out[n], netip.Addr.Compare)
+		out[n] = slices.Compact(out[n])
+	}
+	return out
+}
+
+// zoneAddresses returns the addresses that the servers have in the zone for a name in it. It is served
+// if one of them answers the question, also by NXDOMAIN.
 func (f *Facts) zoneAddresses(name string) (list []netip.Addr, isServed bool) {
 	for _, s := range f.Servers {
 		for _, t := range []uint16{dns.TypeA, dns.TypeAAAA} {
 			r := s.Replies[Question{name, t, 0}]
-			if r == nil || r.Rcode != dns.RcodeSuccess || !r.Authoritative {
+			if r == nil || r.Rcode != dns.RcodeSuccess && r.Rcode != dns.RcodeNameError || !r.Authoritative {
 				continue
 			}
 			isServed = true

@@ -176,7 +176,7 @@ func (m *model) answer(query *dns.Msg, c *call) *dns.Msg {
 		}
 	}
 	name := dns.CanonicalName(q.Name)
-	if !dns.IsSubDomain(m.zone, name) {
+	if !dns.IsSubDomain(m.zone, name) || q.Qtype == dns.TypeAXFR {
 		r.Rcode = dns.RcodeRefused
 		return r
 	}

@@ -34,14 +34,16 @@ type Delegated struct {
 // compare compares the zone above with the records that it is to have.
 func (p *Parent) compare(want []string) *Delegated {
 	d := &Delegated{Parent: p.Zone, Reason: p.Reason, Records: []string{}}
-	count := map[string]int{}
+	count := map[string]int{} // servers that have a record, by its text in lower case
 	for _, list := range p.Records {
 		for _, r := range list {
-			count[r]++
+			key := strings.ToLower(r)
+			if count[key]++; count[key] == 1 {
+				d.Records = append(d.Records, r)
+			}
 		}
 	}
-	for r := range count {
-		d.Records = append(d.Records, r)
+	for _, r := range d.Records {
 		if !slices.ContainsFunc(want, func(w string) bool { return strings.EqualFold(w, r) }) {
 			d.Extra = append(d.Extra, r)
 		}
@@ -135,7 +137,7 @@ func linesOf(z *Zone, r *delegation.Reading) []string {
 			out = append(out, fmt.Sprintf("%v %s %v", g.Name, addressType(g.Addr), g.Addr))
 		}
 	}
-	return lower(out)
+	return out
 }
 
 func dsLines(z *Zone, list []dns.RR) []string {
@@ -143,14 +145,7 @@ func dsLines(z *Zone, list []dns.RR) []string {
 	for _, d := range records[*dns.DS](list) {
 		out = append(out, dsLine(z.Apex, d))
 	}
-	return lower(out)
-}
-
-func lower(list []string) []string {
-	for i := range list {
-		list[i] = strings.ToLower(list[i])
-	}
-	return list
+	return out
 }
 
 // addAliases adds the CNAMEs of the addresses of a classless zone, to all servers: only one of the
@@ -167,6 +162,6 @@ func (p *Parent) addAliases(ctx context.Context, z *Zone, c *delegation.Client) 
 		p.Records["resolution"] = nil
 	}
 	for key := range p.Records {
-		p.Records[key] = append(p.Records[key], lower(found)...)
+		p.Records[key] = append(p.Records[key], found...)
 	}
 }

@@ -219,14 +219,19 @@ func setRules() []rule {
 	const second = "add a second name server with an address of its own, such as a secondary at your provider"
 	return []rule{
 		{"NOT_ENOUGH_NS_DEL", "", ripe | apnic | lacnic, "fewer than two name servers would be delegated to", second, tooFew(listed)},
-		{"NOT_ENOUGH_NS_CHILD", "", ripe | apnic | lacnic, "fewer than two NS records in the zone", second + ", and to the NS records of the zone", tooFew((*Facts).children)},
-		{"NOT_ENOUGH_IPV4_NS_DEL", "", ripe, "only one of the delegated name servers has an IPv4 address", second, tooFewIn(listed, netip.Addr.Is4)},
-		{"NOT_ENOUGH_IPV4_NS_CHILD", "", ripe, "only one of the name servers in the zone has an IPv4 address", second, tooFewIn((*Facts).children, netip.Addr.Is4)},
-		{"NOT_ENOUGH_IPV6_NS_DEL", "", ripe, "only one of the delegated name servers has an IPv6 address", "give the others an IPv6 address, or this one none", tooFewIn(listed, netip.Addr.Is6)},
-		{"NOT_ENOUGH_IPV6_NS_CHILD", "", ripe, "only one of the name servers in the zone has an IPv6 address", "give the others an IPv6 address, or this one none", tooFewIn((*Facts).children, netip.Addr.Is6)},
-		{"DEL_NS_SAME_IP", "", ripe, "is the address of several delegated name servers", second, sameAddress(listed)},
-		{"CHILD_NS_SAME_IP", "", ripe, "is the address of several name servers in the zone", second, sameAddress((*Facts).children)},
-		{"SAME_IP_ADDRESS", "", ripe, "is the address of several name servers", second, sameAddress((*Facts).allNames)},
+		{"NOT_ENOUGH_NS_CHILD", "", ripe | apnic | lacnic, "fewer than two NS records in the zone", second + ", and to the NS records of the zone", func(f *Facts) []string {
+			if len(f.children()) == 0 {
+				return nil // no server serves the zone, which is another finding
+			}
+			return tooFew((*Facts).children)(f)
+		}},
+		{"NOT_ENOUGH_IPV4_NS_DEL", "", ripe, "only one of the delegated name servers has an IPv4 address", second, tooFewIn((*Facts).delegated, netip.Addr.Is4)},
+		{"NOT_ENOUGH_IPV4_NS_CHILD", "", ripe, "only one of the name servers in the zone has an IPv4 address", second, tooFewIn((*Facts).served, netip.Addr.Is4)},
+		{"NOT_ENOUGH_IPV6_NS_DEL", "", ripe, "only one of the delegated name servers has an IPv6 address", "give the others an IPv6 address, or this one none", tooFewIn((*Facts).delegated, netip.Addr.Is6)},
+		{"NOT_ENOUGH_IPV6_NS_CHILD", "", ripe, "only one of the name servers in the zone has an IPv6 address", "give the others an IPv6 address, or this one none", tooFewIn((*Facts).served, netip.Addr.Is6)},
+		{"DEL_NS_SAME_IP", "", ripe, "is the address of several delegated name servers", second, sameAddress((*Facts).delegated)},
+		{"CHILD_NS_SAME_IP", "", ripe, "is the address of several name servers in the zone", second, sameAddress((*Facts).served)},
+		{"SAME_IP_ADDRESS", "", ripe, "is the address of several name servers", second, sameAddress((*Facts).known)},
 		{"EXTRA_NAME_PARENT", "", ripe, "would be delegated to, but is not in the NS records of the zone", "add it to the NS records of the zone, or leave it out",
 			eachName(listed, func(f *Facts, n string) bool {
 				return len(f.children()) > 0 && !slices.Contains(f.children(), n)
@@ -238,7 +243,7 @@ func setRules() []rule {
 				}
 				return nil
 			}},
-		{"CHILD_ZONE_LAME", "", ripe, "is in the zone itself, and no server has an address for it", "add its A and AAAA records to the zone",
+		{"CHILD_ZONE_LAME", "", ripe, "is in the zone itself, and no server answers queries for its address", "update the servers, and add its A and AAAA records to the zone",
 			eachName((*Facts).allNames, func(f *Facts, n string) bool {
 				_, isServed := f.zoneAddresses(n)
 				return f.inZone(n) && !isServed && len(f.Servers) > 0
@@ -277,10 +282,10 @@ func tooFew(names func(*Facts) []string) func(*Facts) []string {
 }
 
 // tooFewIn finds sets of which some servers have an address of a family, but fewer than two.
-func tooFewIn(names func(*Facts) []string, is func(netip.Addr) bool) func(*Facts) []string {
+func tooFewIn(addresses func(*Facts) map[string][]netip.Addr, is func(netip.Addr) bool) func(*Facts) []string {
 	return func(f *Facts) []string {
 		var out []string
-		for n, list := range f.addresses(names(f)) {
+		for n, list := range addresses(f) {
 			if slices.ContainsFunc(list, is) {
 				out = append(out, n)
 			}
@@ -292,10 +297,10 @@ func tooFewIn(names func(*Facts) []string, is func(netip.Addr) bool) func(*Facts
 	}
 }
 
-func sameAddress(names func(*Facts) []string) func(*Facts) []string {
+func sameAddress(addresses func(*Facts) map[string][]netip.Addr) func(*Facts) []string {
 	return func(f *Facts) []string {
 		of := map[netip.Addr]int{}
-		for _, list := range f.addresses(names(f)) {
+		for _, list := range addresses(f) {
 			for _, a := range list {
 				of[a]++
 			}

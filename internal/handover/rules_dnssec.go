@@ -107,14 +107,16 @@ func signedRules() []rule {
 			}
 			return false
 		})},
-		{"DS11_INCONSISTENT_SIGNED_ZONE", "", ripe, "has no DNSKEY records, and other servers have", "let all servers have the same version of the zone" + noSigning, each(func(f *Facts, s *Server) bool {
+		{"DS11_INCONSISTENT_SIGNED_ZONE", "", ripe, "has no DNSKEY records, and other servers have", sameVersion + noSigning, each(func(f *Facts, s *Server) bool {
 			return len(f.DS) > 0 && f.soa(s) != nil && len(f.keys(s)) == 0 && f.hasKeys()
 		})},
 		{"DS11_DS_BUT_UNSIGNED_ZONE", "", ripe, "no server has DNSKEY records, and there are DS records", "sign the zone, or enter no DS record", eachDS(func(f *Facts, _ *dns.DS) bool { return !f.hasKeys() && f.answersKeys() })},
-		{"DS_BUT_NOT_DNSKEY", "", ripe, "no server has DNSKEY records, and there are DS records", "sign the zone, or enter no DS record", eachDS(func(f *Facts, _ *dns.DS) bool { return !f.hasKeys() && f.answersKeys() })},
+		{"DS_BUT_NOT_DNSKEY", "", ripe, "has no DNSKEY records, and there are DS records", "sign the zone, or enter no DS record", each(func(f *Facts, s *Server) bool {
+			return len(f.DS) > 0 && f.authoritative(s, dns.TypeDNSKEY, DO) != nil && len(f.keys(s)) == 0
+		})},
 		{"DS11_UNDETERMINED_SIGNED_ZONE", "", ripe, "no server answers queries for DNSKEY records, and there are DS records", "update the servers", eachDS(func(f *Facts, _ *dns.DS) bool { return !f.answersKeys() })},
-		{"NO_RESPONSE_DNSKEY", "", ripe, "does not answer queries for DNSKEY records", "update the server", each(func(f *Facts, s *Server) bool {
-			return f.isSigned() && f.soa(s) != nil && f.reply(s, dns.TypeDNSKEY, DO) == nil
+		{"NO_RESPONSE_DNSKEY", "", ripe, "answers without the DNSKEY records of a signed zone", sameVersion + noSigning, each(func(f *Facts, s *Server) bool {
+			return f.isSigned() && f.reply(s, dns.TypeDNSKEY, DO) != nil && len(f.keys(s)) == 0
 		})},
 		{"ALGORITHM_DEPRECATED", "", ripe, "has a key of a deprecated algorithm", newKey, eachKey(isAlgorithm(1, 3, 6, 12))},
 		{"ALGORITHM_RESERVED", "", ripe, "has a key of a reserved algorithm", newKey, eachKey(func(k *dns.DNSKEY) bool {
@@ -214,6 +216,10 @@ func keyRules() []rule {
 			return f.withoutDS(func(_ *Server, k *dns.DNSKEY, d *dns.DS) bool { return k.KeyTag() == d.KeyTag })
 		}},
 		{"DS02_DNSKEY_NOT_SIGNED_BY_ANY_DS", "", ripe, "no key with a DS record signs the DNSKEY records", take + ", or let the key sign", func(f *Facts) []string {
+			none := f.withoutDS(func(_ *Server, k *dns.DNSKEY, d *dns.DS) bool { return k.KeyTag() == d.KeyTag })
+			if none != nil {
+				return nil // DS02_NO_VALID_DNSKEY_FOR_ANY_DS says so
+			}
 			return f.withoutDS(func(s *Server, k *dns.DNSKEY, d *dns.DS) bool {
 				return k.KeyTag() == d.KeyTag && f.keySigned(s, k) == 0
 			})
@@ -235,7 +241,7 @@ func keyRules() []rule {
 			})
 		})},
 		{"DS16_CDS_WITHOUT_DNSKEY", "", ripe, "has CDS records, and no DNSKEY records", "remove the CDS records, or sign the zone", each(func(f *Facts, s *Server) bool {
-			return len(f.cds(s)) > 0 && !isDelete(f.cds(s)) && len(f.keys(s)) == 0
+			return f.isSigned() && len(f.cds(s)) > 0 && !isDelete(f.cds(s)) && len(f.keys(s)) == 0
 		})},
 		{"DS16_MIXED_DELETE_CDS", "", ripe, "has a CDS record for deletion among others", "leave one kind (RFC 8078 §4)", each(func(f *Facts, s *Server) bool { return isMixed(f.cds(s)) })},
 		{"DS16_CDS_MATCHES_NON_ZONE_DNSKEY", "", ripe, "has a CDS record of a key that is not a zone key", republish, each(func(f *Facts, s *Server) bool {
@@ -245,7 +251,7 @@ func keyRules() []rule {
 		{"DS16_CDS_SIGNED_BY_UNKNOWN_DNSKEY", "", ripe, "has a signature of the CDS records by a key that is not in the zone", resign, eachSigned(dns.TypeCDS, unknownKey)},
 		{"DS16_CDS_INVALID_RRSIG", "", ripe, "has an invalid signature of the CDS records", resign, eachSigned(dns.TypeCDS, expired|early|invalid)},
 		{"DS17_CDNSKEY_WITHOUT_DNSKEY", "", ripe, "has CDNSKEY records, and no DNSKEY records", "remove the CDNSKEY records, or sign the zone", each(func(f *Facts, s *Server) bool {
-			return len(f.cdnskey(s)) > 0 && !isDeleteKey(f.cdnskey(s)) && len(f.keys(s)) == 0
+			return f.isSigned() && len(f.cdnskey(s)) > 0 && !isDeleteKey(f.cdnskey(s)) && len(f.keys(s)) == 0
 		})},
 		{"DS17_MIXED_DELETE_CDNSKEY", "", ripe, "has a CDNSKEY record for deletion among others", "leave one kind (RFC 8078 §4)", each(func(f *Facts, s *Server) bool {
 			return isDeleteKey(f.cdnskey(s)) && slices.ContainsFunc(f.cdnskey(s), func(k *dns.DNSKEY) bool { return k.Algorithm != 0 })

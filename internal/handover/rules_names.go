@@ -45,13 +45,13 @@ func nameRules() []rule {
 			}
 			return f.unresolved()
 		}},
-		{"NO_RESOLUTION", "", all, "has no address, and neither has any other name server", "add the A and AAAA records of the name servers", func(f *Facts) []string {
+		{"NO_RESOLUTION", "NO_GLUE_PREVENTS_NAMESERVER_TESTS", all, "has no address, and neither has any other name server", "add the A and AAAA records of the name servers", func(f *Facts) []string {
 			if len(f.Servers) > 0 {
 				return nil
 			}
 			return f.unresolved()
 		}},
-		{"B02_NS_NO_IP_ADDR", "", ripe, "has no address", "add its A and AAAA records, or leave it out", eachName(listed, func(f *Facts, n string) bool { return slices.Contains(f.unresolved(), n) })},
+		{"B02_NS_NO_IP_ADDR", "FAKE_DELEGATION_NO_IP", ripe, "has no address", "add its A and AAAA records, or leave it out", eachName(listed, func(f *Facts, n string) bool { return slices.Contains(f.unresolved(), n) })},
 		{"B02_NO_DELEGATION", "", all, "has no name servers to delegate to", "give them by --ns, or as `nameservers` in the configuration", eachName(zone, func(f *Facts, _ string) bool { return len(f.Listed) == 0 })},
 		{"A01_ADDR_NOT_GLOBALLY_REACHABLE", "NAMESERVER_IP_PRIVATE_NETWORK", ripe, "is not an address that the Internet reaches", global, eachAddress(func(a netip.Addr) bool { return kindOf(a) == special })},
 		{"A01_LOCAL_USE_ADDR", "NAMESERVER_IP_PRIVATE_NETWORK", ripe, "is an address for local use", global, eachAddress(func(a netip.Addr) bool { return kindOf(a) == local })},
@@ -106,7 +106,7 @@ func hasOddCharacter(_ *Facts, name string) bool {
 
 // unresolved returns the names of servers without address.
 func (f *Facts) unresolved() []string {
-	with := f.addresses(f.allNames())
+	with := f.known()
 	return slices.DeleteFunc(f.allNames(), func(n string) bool { return len(with[n]) > 0 })
 }
 

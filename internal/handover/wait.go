@@ -24,12 +24,16 @@ func (q *Request) wait(ctx context.Context, z *Zone) []string {
 		least = q.Serial(z)
 	}
 	last := ""
+	behind := []string{"the servers, which did not answer"}
 	for {
-		behind := find(ctx, z, q.Source(), q.Now).f.behind(least)
-		if len(behind) == 0 {
+		now := find(ctx, z, q.Source(), q.Now).f.behind(least)
+		if ctx.Err() != nil {
+			return behind // some questions had no time
+		}
+		if behind = now; len(behind) == 0 {
 			return nil
 		}
-		if text := fmt.Sprintf("%v: waiting for %s", z.Apex, strings.Join(behind, ", ")); text != last && q.Progress != nil && ctx.Err() == nil {
+		if text := fmt.Sprintf("%v: waiting for %s", z.Apex, strings.Join(behind, ", ")); text != last && q.Progress != nil {
 			q.Progress(text)
 			last = text
 		}
