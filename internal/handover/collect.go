@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/netip"
@@ -13,8 +14,9 @@ import (
 
 // Source asks servers, and resolves names. Its methods are called concurrently.
 type Source interface {
-	// Ask returns the reply of a server, or nil if it has no usable one.
-	Ask(ctx context.Context, server netip.Addr, q Question) *dns.Msg
+	// Ask returns the reply of a server, or nil if it has no usable one. If the server was not asked,
+	// for a reason that is not its own, such as a missing route, it returns why.
+	Ask(ctx context.Context, server netip.Addr, q Question) (reply *dns.Msg, why string)
 
 	// Resolve returns the addresses of a name as the Internet has them.
 	Resolve(ctx context.Context, name string) *Lookup
@@ -70,7 +72,7 @@ func find(ctx context.Context, z *Zone, src Source, now time.Time) *collector {
 			c.add(n, f.Names[n].Addrs)
 		}
 	}
-	c.ask(first(f.Zone))
+	c.askFirst()
 
 	// Names in the zone have their addresses there.
 	c.resolve(f.Names, f.children())
@@ -86,7 +88,7 @@ func find(ctx context.Context, z *Zone, src Source, now time.Time) *collector {
 		}
 		c.add(n, f.Names[n].Addrs)
 	}
-	c.ask(first(f.Zone))
+	c.askFirst()
 	return c
 }
 
@@ -99,7 +101,7 @@ type collector struct {
 // add adds the addresses of a name as servers.
 func (c *collector) add(name string, addrs []netip.Addr) {
 	for _, a := range addrs {
-		if !slices.ContainsFunc(c.f.Servers, func(s *Server) bool { return s.Name == name && s.Addr == a }) {
+		if !slices.ContainsFunc(slices.Concat(c.f.Servers, c.f.Untested), func(s *Server) bool { return s.Name == name && s.Addr == a }) {
 			c.f.Servers = append(c.f.Servers, &Server{Name: name, Addr: a, Replies: map[Question]*dns.Msg{}})
 		}
 	}
@@ -123,25 +125,40 @@ func (c *collector) ask(list []Question) {
 		if s.isSilent() {
 			continue
 		}
-		replies := make([]*dns.Msg, len(list))
+		replies, why := make([]*dns.Msg, len(list)), make([]string, len(list))
 		known := maps.Clone(s.Replies)
 		done := sync.WaitGroup{}
 		for i, q := range list {
 			if _, asked := known[q]; asked {
 				continue
 			}
-			done.Go(func() { replies[i] = c.src.Ask(c.ctx, s.Addr, q) })
+			done.Go(func() { replies[i], why[i] = c.src.Ask(c.ctx, s.Addr, q) })
 		}
 		wg.Go(func() {
 			done.Wait()
 			for i, q := range list {
 				if _, asked := known[q]; !asked {
 					s.Replies[q] = replies[i]
+					s.Why = cmp.Or(s.Why, why[i])
 				}
 			}
 		})
 	}
 	wg.Wait()
+}
+
+// askFirst asks the first questions, and sets the servers apart that this host does not reach.
+func (c *collector) askFirst() {
+	c.ask(first(c.f.Zone))
+	reached := c.f.Servers[:0:0]
+	for _, s := range c.f.Servers {
+		if s.Why != "" && s.isSilent() {
+			c.f.Untested = append(c.f.Untested, s)
+		} else {
+			reached = append(reached, s)
+		}
+	}
+	c.f.Servers = reached
 }
 
 // resolve looks up the names that are not in the map yet. A name in the zone itself is not looked up:

@@ -16,14 +16,15 @@ import (
 // Facts are what is known of a zone and its servers before, or after, it is delegated. Names are in
 // lower case, with the final dot.
 type Facts struct {
-	Zone    string
-	Now     time.Time
-	Listed  []string                // names of the servers that the owner of the addresses is to enter
-	Glue    map[string][]netip.Addr // addresses that are entered, or were given, with the names
-	Names   map[string]*Lookup      // of all names of servers, those in the zone too
-	Servers []*Server               // each name and address once
-	DS      []*dns.DS               // that the owner of the addresses is to enter
-	Targets map[string]*Lookup      // of the names in MX records of the zone
+	Zone     string
+	Now      time.Time
+	Listed   []string                // names of the servers that the owner of the addresses is to enter
+	Glue     map[string][]netip.Addr // addresses that are entered, or were given, with the names
+	Names    map[string]*Lookup      // of all names of servers, those in the zone too
+	Servers  []*Server               // each name and address once
+	Untested []*Server               // that were not asked, because this host does not reach their addresses
+	DS       []*dns.DS               // that the owner of the addresses is to enter
+	Targets  map[string]*Lookup      // of the names in MX records of the zone
 }
 
 // Lookup is what the resolution of a name gave.
@@ -38,6 +39,7 @@ type Server struct {
 	Name    string
 	Addr    netip.Addr
 	Replies map[Question]*dns.Msg // nil or missing: no usable reply
+	Why     string                // why it was not asked a question, not by its own fault; empty: it was asked all
 }
 
 // String returns name and address as Zonemaster writes them.

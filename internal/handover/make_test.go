@@ -18,7 +18,10 @@ import (
 // inNetwork returns a request to hand over the model's zone, in a network in memory with a root server
 // that has the zone with these records.
 func inNetwork(m *model, input, parent string) *Request {
-	network := &delegationtest.Network{}
+	return in(&delegationtest.Network{}, m, input, parent)
+}
+
+func in(network *delegationtest.Network, m *model, input, parent string) *Request {
 	for _, a := range m.servers() {
 		network.Add(a.String(), &delegationtest.Host{Answer: func(query *dns.Msg, tr delegation.Transport) *dns.Msg {
 			return m.serve(a, query, tr == delegation.TCP)
@@ -96,6 +99,76 @@ func TestDelegatedClassless(t *testing.T) {
 		}
 		if *r.Ready || r.Documents[0].Refused != nil || r.Documents[1].Refused == nil {
 			t.Errorf("JPNIC delegates a part of a /24: %+v", r.Documents)
+		}
+	})
+}
+
+// TestOneFamily: a host without IPv6 tests what it reaches, and names the rest.
+func TestOneFamily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, err := Make(t.Context(), in(&delegationtest.Network{No6: true}, newModel(), "11.4.7.0/24", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		z := r.Zones[0]
+		if !*r.Ready || len(z.Findings) != 0 || !slices.Equal(z.Untested, []string{
+			"ns1.customer.example/2e00:4:7::53: this host has no route to IPv6 addresses", "ns2.customer.example/2e00:6::53: this host has no route to IPv6 addresses",
+		}) {
+			t.Errorf("%q, %+v", z.Untested, z.Findings)
+		}
+		var out strings.Builder
+		if r.Report(&out); !strings.Contains(out.String(), "warning: not tested, but by the owner of the addresses: ns2.customer.example/2e00:6::53: this host has no route") {
+			t.Error(&out)
+		}
+	})
+}
+
+// TestServersOfDelegation: without other servers, those of the delegation are tested.
+func TestServersOfDelegation(t *testing.T) {
+	for parent, want := range map[string]string{
+		"": "no name servers of 11.4.7.0/24 are known to test, and it is not delegated; give them by --ns, or as `nameservers` in the configuration",
+		"7.4.11.in-addr.arpa. NS ns1.customer.example.\n7.4.11.in-addr.arpa. NS ns2.customer.example.\n": "",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			q := inNetwork(newModel(), "11.4.7.0/24", parent)
+			q.Servers = nil
+			r, err := Make(t.Context(), q)
+			if want != "" {
+				if err == nil || err.Error() != want {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			if err != nil || !*r.Ready || !r.Zones[0].Delegated.Done || len(r.Zones[0].Records) != 2 {
+				t.Errorf("%v, %+v", err, r)
+			}
+		})
+	}
+}
+
+// TestByResolver: where port 53 of root servers is closed, a resolver is asked for names, and the
+// servers of the zone themselves.
+func TestByResolver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		network := &delegationtest.Network{}
+		q := in(network, m, "11.4.7.0/24", "")
+		network.Add("11.0.0.53", &delegationtest.Host{Answer: func(*dns.Msg, delegation.Transport) *dns.Msg { return nil }})
+		network.Add("11.9.9.9", &delegationtest.Host{Answer: func(query *dns.Msg, _ delegation.Transport) *dns.Msg {
+			r := m.root(query)
+			r.Authoritative, r.RecursionAvailable = false, true
+			return r
+		}})
+		o := delegation.Options{Network: network, Hints: []delegation.Server{{Addr: netip.MustParseAddrPort("11.0.0.53:53")}}}
+		q.Source = func() Source { return NewSource(o) }
+		r, err := Make(t.Context(), q)
+		if err != nil || *r.Ready || !slices.ContainsFunc(r.Notes, func(n string) bool { return strings.HasPrefix(n, "no root server answers: ") }) {
+			t.Errorf("%v, %+v", err, r)
+		}
+		o.Resolver = netip.MustParseAddrPort("11.9.9.9:53")
+		r, err = Make(t.Context(), q)
+		if err != nil || !*r.Ready || r.Notes != nil || !strings.HasPrefix(r.Zones[0].Delegated.Reason, "a resolver is asked") {
+			t.Errorf("%v, %+v", err, r)
 		}
 	})
 }

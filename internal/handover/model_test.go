@@ -319,14 +319,14 @@ func (m *model) withSignatures(section []dns.RR) []dns.RR {
 }
 
 // Ask and Resolve make the model a Source.
-func (m *model) Ask(_ context.Context, server netip.Addr, q Question) *dns.Msg {
+func (m *model) Ask(_ context.Context, server netip.Addr, q Question) (*dns.Msg, string) {
 	query := new(dns.Msg)
 	query.SetQuestion(q.Name, q.Type)
 	query.RecursionDesired = false
 	if q.Mode&(EDNS|DO) != 0 {
 		query.SetEdns0(512, q.Mode&DO != 0)
 	}
-	return m.serve(server, query, q.Mode&TCP != 0)
+	return m.serve(server, query, q.Mode&TCP != 0), ""
 }
 
 func (m *model) Parent(context.Context, *Zone) *Parent { return &Parent{Reason: "a model has none"} }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/delegation"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -18,7 +19,9 @@ import (
 type Parent struct {
 	Zone    dname.Name          // nil: not found
 	Records map[string][]string // of each server that answers, as [Zone.Records] and [Zone.CNAMEs] print them
+	Servers []config.NameServer // to which it delegates, with glue
 	Reason  string              // why the zone above was not found
+	Warning string              // what is wrong with the way to it; empty: nothing
 }
 
 // Delegated compares the zone above with what it is to have.
@@ -86,6 +89,12 @@ func (d *Delegated) report(w io.Writer, zone dname.Name) {
 func (s *source) Parent(ctx context.Context, z *Zone) *Parent {
 	w := s.resolver.Walk(ctx, z.Apex)
 	p := &Parent{Records: map[string][]string{}}
+	switch {
+	case w.Port53.Intercepted:
+		p.Warning = "another server answers on port 53 in place of those that are asked, so that these tests say nothing; run them on a host with a free way out, or ask a resolver for names by --resolver"
+	case w.Port53.Closed:
+		p.Warning = "no root server answers: port 53 of other hosts may be closed here; run the tests on another host, or ask a resolver for names by --resolver"
+	}
 	var level *delegation.Level
 	for _, l := range w.Levels {
 		switch {
@@ -102,10 +111,15 @@ func (s *source) Parent(ctx context.Context, z *Zone) *Parent {
 		}
 		return p
 	}
+	if w.Resolver.IsValid() {
+		p.Reason = "a resolver is asked for names, which does not show what the zone above has"
+		return p
+	}
 	if level != nil {
 		for _, f := range level.Referrals {
 			if r := delegation.Read(f, p.Zone); r.Cut != nil && f.Transport == delegation.UDP {
 				p.add(f, linesOf(z, &r))
+				p.addServers(z, &r)
 			}
 		}
 		for _, f := range level.DS {
@@ -124,6 +138,22 @@ func (s *source) Parent(ctx context.Context, z *Zone) *Parent {
 func (p *Parent) add(f *delegation.Fact, lines []string) {
 	key := f.Server.Addr.String()
 	p.Records[key] = append(p.Records[key], lines...)
+}
+
+// addServers adds the servers of a referral.
+func (p *Parent) addServers(z *Zone, r *delegation.Reading) {
+	for _, n := range r.NS {
+		if slices.ContainsFunc(p.Servers, func(s config.NameServer) bool { return s.Name.Equal(n) }) {
+			continue
+		}
+		s := config.NameServer{Name: n}
+		for _, g := range r.Glue {
+			if g.Name.Equal(n) && n.IsAtOrBelow(z.Apex) {
+				s.Addresses = append(s.Addresses, g.Addr)
+			}
+		}
+		p.Servers = append(p.Servers, s)
+	}
 }
 
 // linesOf returns the NS and address records of a referral.

@@ -51,6 +51,7 @@ type ZoneResult struct {
 	Generate string     `json:"generate,omitempty"` // the CNAMEs as one line of a master file
 	Findings []Finding  `json:"findings"`           // of the tests
 
+	Untested  []string   `json:"untested,omitempty"`  // servers that were not asked, or not all, with the reason
 	Behind    []string   `json:"behind,omitempty"`    // servers that did not have the serial in time
 	Delegated *Delegated `json:"delegated,omitempty"` // what the zone above has; none: not tested
 }
@@ -87,10 +88,16 @@ func Make(ctx context.Context, q *Request) (*Result, error) {
 	if n != nil {
 		r.Prefix, r.Notes = n.Prefix, n.Notes
 	}
-	if len(zones[0].Servers) == 0 {
-		if q.Source != nil {
-			return nil, fmt.Errorf("no name servers of %s are known to test; give them by --ns, or as `nameservers` in the configuration", q.Input)
+	if len(zones[0].Servers) == 0 && q.Source != nil {
+		servers := q.Source().Parent(ctx, &zones[0]).Servers
+		if servers == nil {
+			return nil, fmt.Errorf("no name servers of %s are known to test, and it is not delegated; give them by --ns, or as `nameservers` in the configuration", q.Input)
 		}
+		for i := range zones {
+			zones[i].Servers = servers
+		}
+	}
+	if len(zones[0].Servers) == 0 {
 		for i := range zones {
 			zones[i].Servers = placeholders()
 		}
@@ -112,8 +119,12 @@ func Make(ctx context.Context, q *Request) (*Result, error) {
 			f := Collect(ctx, z, src, q.Now)
 			z.DS = f.DS
 			out.Findings = append(out.Findings, f.Check(ownersOf(z)&rulesOf)...)
-			r.addReady(out.Findings, out.Behind)
+			out.Untested = f.untested()
+			r.addReady(&out)
 			p := src.Parent(ctx, z)
+			if p.Warning != "" {
+				r.Notes = append(r.Notes, p.Warning)
+			}
 			if p.Zone != nil {
 				z.Parent, out.Parent = p.Zone, p.Zone
 			}
@@ -154,12 +165,23 @@ func ownersOf(z *Zone) owners {
 }
 
 // addReady takes the findings of a zone into account.
-func (r *Result) addReady(list []Finding, behind []string) {
-	ok := behind == nil && !slices.ContainsFunc(list, func(n Finding) bool { return n.Severity == finding.Error })
+func (r *Result) addReady(z *ZoneResult) {
+	ok := z.Behind == nil && !slices.ContainsFunc(z.Findings, func(n Finding) bool { return n.Severity == finding.Error })
 	if r.Ready != nil {
 		ok = ok && *r.Ready
 	}
 	r.Ready = &ok
+}
+
+// untested returns the servers that were not asked all questions, with the reason.
+func (f *Facts) untested() []string {
+	var out []string
+	for _, s := range slices.Concat(f.Untested, f.Servers) {
+		if s.Why != "" {
+			out = append(out, fmt.Sprintf("%v: %s", s, s.Why))
+		}
+	}
+	return out
 }
 
 // title is what documents name: the prefix, or the zone.
@@ -255,6 +277,9 @@ func (r *Result) Report(out io.Writer) error {
 			if n.Severity == finding.Error {
 				errs++
 			}
+		}
+		for _, u := range z.Untested {
+			fmt.Fprintf(w, "%s: warning: not tested, but by the owner of the addresses: %s\n", z.Zone, u)
 		}
 		if errs == 0 {
 			fmt.Fprintf(w, "%s: ready to be delegated\n", z.Zone)

@@ -40,13 +40,13 @@ func nameRules() []rule {
 			})
 		})},
 		{"CAN_NOT_BE_RESOLVED", "", ripe, "has no address", "add its A and AAAA records, or leave it out", func(f *Facts) []string {
-			if len(f.Servers) == 0 {
+			if len(f.known()) == 0 || len(f.unresolved()) == len(f.allNames()) {
 				return nil
 			}
 			return f.unresolved()
 		}},
 		{"NO_RESOLUTION", "NO_GLUE_PREVENTS_NAMESERVER_TESTS", all, "has no address, and neither has any other name server", "add the A and AAAA records of the name servers", func(f *Facts) []string {
-			if len(f.Servers) > 0 {
+			if len(f.unresolved()) < len(f.allNames()) {
 				return nil
 			}
 			return f.unresolved()

@@ -29,10 +29,10 @@ type source struct{ client, resolver *delegation.Client }
 
 // Ask sends a question. The client sends EDNS first, and again without it if there is no answer, so
 // that the two modes are read from one fact.
-func (s *source) Ask(ctx context.Context, server netip.Addr, q Question) *dns.Msg {
+func (s *source) Ask(ctx context.Context, server netip.Addr, q Question) (*dns.Msg, string) {
 	name, err := dname.Parse(q.Name)
 	if err != nil {
-		return nil
+		return nil, err.Error()
 	}
 	transport := delegation.UDP
 	if q.Mode&TCP != 0 {
@@ -41,10 +41,13 @@ func (s *source) Ask(ctx context.Context, server netip.Addr, q Question) *dns.Ms
 	f := s.client.Ask(ctx, delegation.Server{Addr: netip.AddrPortFrom(server, 0)}, delegation.Question{
 		Name: name, Type: rr.Type(q.Type), DNSSEC: q.Mode&DO != 0, Exact: string(name.AppendLower(nil)) != string(name),
 	}, transport)
-	if q.Mode&EDNS != 0 && f.WithoutEDNS() && f.Tries[0].Outcome != delegation.Answered {
-		return nil
+	switch {
+	case f.Outcome == delegation.NotAsked && f.Earlier == nil:
+		return nil, f.Reason
+	case q.Mode&EDNS != 0 && f.WithoutEDNS() && f.Tries[0].Outcome != delegation.Answered:
+		return nil, ""
 	}
-	return f.Full().Msg
+	return f.Full().Msg, ""
 }
 
 // addAliases adds the CNAME records of a reply, each once.
