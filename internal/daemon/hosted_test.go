@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/certtest"
 	"github.com/ptrd/ptrd/internal/hosted"
@@ -323,6 +325,57 @@ catalogs:
 	lists("lab.example", 0)
 	if limits := l.registry.Load().HistoryOf(dname.MustParse("2.0.192.in-addr.arpa")); limits == nil || limits.MaxSize != 65536 {
 		t.Errorf("limits of the history: %+v", limits)
+	}
+}
+
+// TestHostedSettings: a reload changes the settings of hosted zones that there are.
+func TestHostedSettings(t *testing.T) {
+	dir := shortDir(t)
+	const plain = `
+listen: {dns: ["127.0.0.1:0"], route53: "127.0.0.1:0", admin: ""}
+state_dir: state
+defaults: {nameservers: ns1.example.net}
+route53: {access_keys: [{id: AKIALAB, secret: secret}]}
+zones: []
+`
+	l := start(t, dir, plain)
+	apex := dname.MustParse("example.com")
+	if _, _, err := l.hosted.CreateZone(&hosted.Creation{Apex: apex, CallerReference: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		settings      string
+		size          int64 // of the history; 0: as others
+		transfers     bool
+		notified, all int
+	}{
+		{"", 0, false, 0, dns.RcodeSuccess},
+		{"history: {max_size: 65536}, transfer: {allow: 127.0.0.1, notify: \"127.0.0.1:9\", notify_nameservers: false}, ", 65536, true, 1, dns.RcodeSuccess},
+		{"history: {max_size: 131072}, access: {deny: 127.0.0.1}, ", 131072, false, 0, dns.RcodeRefused},
+		{"", 0, false, 0, dns.RcodeSuccess},
+	} {
+		replace(t, dir+"/config.yaml", strings.Replace(plain, "route53: {access", "route53: {"+c.settings+"access", 1))
+		if o := l.reload(t); !o.OK() {
+			t.Fatalf("%+v", o)
+		}
+		size := int64(0)
+		if h := l.registry.Load().HistoryOf(apex); h != nil {
+			size = h.MaxSize
+		}
+		notified := 0
+		if n := l.registry.Load().Notified(apex); n != nil {
+			notified = len(n.Targets)
+		}
+		_, err := transferred(l.dns, "example.com.", "", 0)
+		m := new(dns.Msg)
+		m.SetQuestion("example.com.", dns.TypeSOA)
+		r, _, asked := (&dns.Client{Timeout: patience}).Exchange(m, l.dns)
+		if asked != nil {
+			t.Fatal(asked)
+		}
+		if size != c.size || notified != c.notified || (err == nil) != c.transfers || r.Rcode != c.all {
+			t.Errorf("%q: history of %d octets, %d are notified, a transfer ends with %v, a query with %d", c.settings, size, notified, err, r.Rcode)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package hosted
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"strings"
 
@@ -116,8 +117,9 @@ func (w *work) derive(s *workSet) {
 	w.derived += len(s.now.values)
 }
 
-// Derive implements a [commit.Stage]: aliases follow changes that others make of their zone,
-// such as a rollback, in the same step.
+// Derive implements a [commit.Stage]: aliases follow changes of their targets that others make,
+// such as a rollback, in the same step. An alias whose own records are changed, or whose target
+// goes, is none any more, unless they are those of the target.
 func (s *Store) Derive(_ *zone.Set, b *zone.Batch) error {
 	for i := range b.Changes {
 		if err := s.deriveZone(&b.Changes[i]); err != nil {
@@ -141,27 +143,32 @@ func (s *Store) deriveZone(c *zone.Change) error {
 	}
 	last := &c.Steps[len(c.Steps)-1]
 	extra := &zone.Changeset{Apex: c.Apex, From: c.Zone.Serial(), To: c.Zone.Serial() + 1}
-	seen := map[string]bool{}
-	follow := func(key string) {
-		a := e.aliased.byKey[key]
-		if a == nil || seen[key] {
-			return
-		}
-		seen[key] = true
-		owner, typ := nameOf(key)
-		had, want := records(c.Zone, owner, owner, typ), records(c.Zone, a.Target, owner, typ)
-		if !slices.EqualFunc(had, want, func(x, y zone.Record) bool { return x.TTL == y.TTL && bytes.Equal(x.Data, y.Data) }) {
-			extra.Removed, extra.Added = append(extra.Removed, had...), append(extra.Added, want...)
-		}
-	}
+	changed := map[string]bool{}
 	for _, step := range c.Steps {
 		for _, list := range [][]zone.Record{step.Changeset.Removed, step.Changeset.Added} {
 			for i := range list {
-				key := setKey(list[i].Owner, list[i].Type)
-				follow(key)
-				for _, alias := range e.aliased.byTarget[key] {
-					follow(alias)
-				}
+				changed[setKey(list[i].Owner, list[i].Type)] = true
+			}
+		}
+	}
+	follow := func(key string) {
+		owner, typ := nameOf(key)
+		had, want := records(c.Zone, owner, owner, typ), records(c.Zone, e.aliased.byKey[key].Target, owner, typ)
+		isSame := slices.EqualFunc(had, want, func(x, y zone.Record) bool { return x.TTL == y.TTL && bytes.Equal(x.Data, y.Data) })
+		if len(want) == 0 || changed[key] && !isSame {
+			c.Notes = append(c.Notes, zone.Note{Key: noteAlias + key})
+		}
+		if !changed[key] && !isSame {
+			extra.Removed, extra.Added = append(extra.Removed, had...), append(extra.Added, want...)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(changed)) {
+		if e.aliased.byKey[key] != nil {
+			follow(key)
+		}
+		for _, alias := range e.aliased.byTarget[key] {
+			if !changed[alias] {
+				follow(alias)
 			}
 		}
 	}

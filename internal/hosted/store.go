@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -221,19 +222,40 @@ func partOf(id string) string { return id[:1+changeZone] }
 func (s *Store) Published(b *zone.Batch) {
 	for i := range b.Changes {
 		c := &b.Changes[i]
-		key := c.Apex.Key()
-		s.mu.RLock()
-		e, lacks := s.byApex[key], s.lacking[key] != nil
-		s.mu.RUnlock()
-		if lacks && c.Zone != nil && c.Zone.IsAvailable() {
-			s.mu.Lock()
-			delete(s.lacking, key)
-			s.mu.Unlock()
-		}
-		if e != nil {
+		if e := s.follow(c); e != nil {
 			e.index.published(c)
 		}
 	}
+}
+
+// follow takes over what a change means for what is known of its zone, and returns that zone; nil:
+// there is none.
+func (s *Store) follow(c *zone.Change) *entry {
+	key := c.Apex.Key()
+	gone := map[string]bool{} // aliases that Derive, or a batch, takes away
+	for _, n := range c.Notes {
+		if alias, ok := strings.CutPrefix(n.Key, noteAlias); ok {
+			gone[alias] = n.Value == nil
+		}
+	}
+	s.mu.RLock()
+	e, lacks := s.byApex[key], s.lacking[key] != nil
+	s.mu.RUnlock()
+	if lacks && c.Zone != nil && c.Zone.IsAvailable() {
+		s.mu.Lock()
+		delete(s.lacking, key)
+		s.mu.Unlock()
+	}
+	if e != nil && len(gone) > 0 {
+		s.mu.Lock()
+		for alias, is := range gone {
+			if is {
+				e.aliased.set(alias, nil)
+			}
+		}
+		s.mu.Unlock()
+	}
+	return e
 }
 
 // text implements facts.

@@ -165,11 +165,12 @@ catalogs: [{name: cat.example, zones: all}]
 			await(before, true)
 			id := create(meanwhile, "2")
 			await(meanwhile, true)
-			if _, err := api.change(id, []apiEdit{{"CREATE", apiSet{"5." + meanwhile, "PTR", 300, []string{"mail.example.com"}}}}); err != nil {
+			mail := apiSet{Name: "5." + meanwhile, Type: "PTR", TTL: 300, Values: []string{"mail.example.com"}}
+			if _, err := api.change(id, []apiEdit{{"CREATE", mail}}); err != nil {
 				t.Fatal(err)
 			}
 			awaitThat(t, "the change is there", func() bool { return serialAt(addr, meanwhile) == serialAt(primary, meanwhile) }, s, peer)
-			if _, err := api.change(id, []apiEdit{{"DELETE", apiSet{"5." + meanwhile, "PTR", 300, []string{"mail.example.com"}}}}); err != nil {
+			if _, err := api.change(id, []apiEdit{{"DELETE", mail}}); err != nil {
 				t.Fatal(err)
 			}
 			if err := api.call("DELETE", "hostedzone/"+id, "", nil); err != nil {

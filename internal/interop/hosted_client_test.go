@@ -76,6 +76,7 @@ type apiSet struct {
 	Name, Type string
 	TTL        uint32
 	Values     []string `xml:"ResourceRecords>ResourceRecord>Value"`
+	Alias      string   `xml:"AliasTarget>DNSName"` // of a set without TTL and Values
 }
 
 // list returns all record sets of a zone, page by page.
@@ -150,11 +151,17 @@ func (c *apiClient) change(id string, edits []apiEdit) (change string, err error
 	var b strings.Builder
 	b.WriteString("<ChangeResourceRecordSetsRequest><ChangeBatch><Changes>")
 	for _, e := range edits {
-		fmt.Fprintf(&b, "<Change><Action>%s</Action><ResourceRecordSet><Name>%s</Name><Type>%s</Type><TTL>%d</TTL><ResourceRecords>", e.action, e.Name, e.Type, e.TTL)
-		for _, v := range e.Values {
-			b.WriteString("<ResourceRecord><Value>" + v + "</Value></ResourceRecord>")
+		fmt.Fprintf(&b, "<Change><Action>%s</Action><ResourceRecordSet><Name>%s</Name><Type>%s</Type>", e.action, e.Name, e.Type)
+		if e.Alias != "" {
+			fmt.Fprintf(&b, "<AliasTarget><HostedZoneId>%s</HostedZoneId><DNSName>%s</DNSName><EvaluateTargetHealth>false</EvaluateTargetHealth></AliasTarget>", id, e.Alias)
+		} else {
+			fmt.Fprintf(&b, "<TTL>%d</TTL><ResourceRecords>", e.TTL)
+			for _, v := range e.Values {
+				b.WriteString("<ResourceRecord><Value>" + v + "</Value></ResourceRecord>")
+			}
+			b.WriteString("</ResourceRecords>")
 		}
-		b.WriteString("</ResourceRecords></ResourceRecordSet></Change>")
+		b.WriteString("</ResourceRecordSet></Change>")
 	}
 	b.WriteString("</Changes></ChangeBatch></ChangeResourceRecordSetsRequest>")
 	var out struct {

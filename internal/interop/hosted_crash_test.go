@@ -24,13 +24,14 @@ import (
 	updates "github.com/ptrd/ptrd/internal/update"
 )
 
-// TestHostedCrash kills ptrd at random moments while batches, creations and deletions of
-// hosted zones, reloads and rollbacks go on. After each start
+// TestHostedCrash kills ptrd at random moments while batches, creations, imports and deletions
+// of hosted zones, reloads and rollbacks go on. Batches also change a dynamic zone of the
+// configuration. After each start
 //
 //   - every batch is there as a whole that was acknowledged, and no other one in part; the
 //     id of its change is known;
 //   - the record sets that the API lists, with the texts that were submitted, are what a
-//     transfer by DNS has;
+//     transfer by DNS has, and aliases have the data of their targets;
 //   - zones are there that were created and not deleted, in the API and in DNS; no
 //     CallerReference can be used a second time.
 //
@@ -64,6 +65,7 @@ type hostedCrash struct {
 	api    *apiClient
 	zones  []*hostedZone
 	placed []*placer
+	made   importer
 	gate   sync.RWMutex // read-locked by each part of the load
 
 	killed, lossy, recovered    int
@@ -114,17 +116,20 @@ listen: {dns: [%q], route53: %q, admin: ""}
 state_dir: %q
 log: {level: warn}
 route53:
+  list: 9.0.10.in-addr.arpa
+  change: dynamic.example
   access_keys: [{id: %s, secret: %q}]
   delegation_sets: [[ns1.example.net, ns2.example.net], [ns3.example.net, ns4.example.net]]
   history: {max_size: 65536}
   transfer: {allow: 127.0.0.0/8, notify_nameservers: false}
-zones: [{name: 9.0.10.in-addr.arpa, file: 9.zone}]
+zones: [{name: 9.0.10.in-addr.arpa, file: 9.zone}, {name: dynamic.example, dynamic: {seed: 9.zone}, transfer: {allow: 127.0.0.0/8, notify_nameservers: false}}]
 `, v.addr, api, v.state, apiKey, apiSecret))
 	mustWrite(v.dir, "9.zone", "$TTL 300\n@ SOA ns1.example.net. hostmaster.example.net. 1 7200 900 1209600 300\n@ NS ns1.example.net.\n")
 	h.zones = []*hostedZone{
 		{apex: "0/25.2.0.192.in-addr.arpa.", listed: `0\05725.2.0.192.in-addr.arpa.`},
 		{apex: "crash.example.", listed: "crash.example."},
 		{apex: "rolls.example.", listed: "rolls.example.", rolls: true},
+		{apex: dynamicZone, listed: dynamicZone},
 	}
 	for _, z := range h.zones {
 		writers := 3
@@ -141,6 +146,9 @@ zones: [{name: 9.0.10.in-addr.arpa, file: 9.zone}]
 	return h
 }
 
+// dynamicZone and fileZone are zones of the configuration that the API lists; it changes the first.
+const dynamicZone, fileZone = "dynamic.example.", "9.0.10.in-addr.arpa."
+
 // sets returns all record sets that are there after batch n, as they are listed. Texts of PTR
 // records are not in the form that ptrd prints.
 func (w *batcher) sets(n int) (list []apiSet) {
@@ -148,17 +156,20 @@ func (w *batcher) sets(n int) (list []apiSet) {
 		return nil
 	}
 	owner := func(label string) string { return label + "." + w.label + "." + w.zone.listed }
-	list = append(list, apiSet{owner("seq"), "TXT", 300, []string{text(n)}})
+	list = append(list, apiSet{Name: owner("seq"), Type: "TXT", TTL: 300, Values: []string{text(n)}})
 	for i := max(1, n-ringSize+1); i <= n; i++ {
-		list = append(list, apiSet{owner(fmt.Sprintf("r%d", i%ringSize)), "PTR", uint32(60 + i%2), []string{fmt.Sprintf("N%d.Example.com", i)}})
+		list = append(list, apiSet{Name: owner(fmt.Sprintf("r%d", i%ringSize)), Type: "PTR", TTL: uint32(60 + i%2), Values: []string{fmt.Sprintf("N%d.Example.com", i)}})
 	}
 	if n%5 != 0 {
-		list = append(list, apiSet{owner(`\052`), "TXT", 300, []string{fmt.Sprintf(`"\057%d"`, n), `"x"`}})
+		list = append(list, apiSet{Name: owner(`\052`), Type: "TXT", TTL: 300, Values: []string{fmt.Sprintf(`"\057%d"`, n), `"x"`}})
 	}
 	if last := n - n%bulkEvery; last > 0 {
 		for i := range bulkSize {
-			list = append(list, apiSet{owner(fmt.Sprintf("b%d", i)), "A", 300, []string{fmt.Sprintf("10.0.%d.%d", last>>8, last&255)}})
+			list = append(list, apiSet{Name: owner(fmt.Sprintf("b%d", i)), Type: "A", TTL: 300, Values: []string{fmt.Sprintf("10.0.%d.%d", last>>8, last&255)}})
 		}
+	}
+	if w.zone.rolls || n%7 != 0 { // a rollback brings a deleted alias back as records
+		list = append(list, apiSet{Name: owner("alias"), Type: "TXT", Alias: owner("seq")})
 	}
 	return list
 }
@@ -406,6 +417,7 @@ func (h *hostedCrash) load() (stop func()) {
 	for _, p := range h.placed {
 		again(func(rng *rand.Rand) error { return p.next(h, rng) })
 	}
+	again(func(rng *rand.Rand) error { return h.made.next(h, rng) })
 	again(func(rng *rand.Rand) error { // readers must not see half a batch
 		z := h.zones[rng.IntN(2)]
 		_, err := h.api.list(z.id)
@@ -431,10 +443,30 @@ func (h *hostedCrash) repeat(more func() bool, once func()) {
 	}()
 	h.start()
 	for i, z := range h.zones {
+		if z.apex == dynamicZone {
+			continue
+		}
 		var err error
 		if z.id, err = h.api.create(z.apex, fmt.Sprint("zone ", i)); err != nil {
 			h.t.Fatal(err)
 		}
+	}
+	all, err := h.api.zones()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	file := ""
+	for _, one := range all {
+		switch one.Name {
+		case dynamicZone:
+			h.zones[len(h.zones)-1].id = one.ID
+		case fileZone:
+			file = one.ID
+		}
+	}
+	bad := (*apiError)(nil)
+	if _, err := h.api.change(file, []apiEdit{{"CREATE", apiSet{Name: "x." + fileZone, Type: "PTR", TTL: 1, Values: []string{"x."}}}}); !errors.As(err, &bad) || bad.Code != "AccessDenied" {
+		h.t.Fatalf("a zone of a file is changed: %v", err)
 	}
 	stop := h.load()
 	defer stop()
@@ -594,7 +626,7 @@ func (h *hostedCrash) verify() {
 	}
 	all, err := h.api.zones()
 	must(err)
-	known := len(h.zones)
+	known := len(h.zones) + 1 + h.made.verify(h, all) // and fileZone
 	for _, p := range h.placed {
 		for ref, z := range p.zones {
 			listed, there := all[ref]
@@ -635,7 +667,7 @@ func (s apiSet) plain() string {
 		values[i] = strings.ToLower(strings.TrimSuffix(strings.ReplaceAll(v, `\057`, "/"), "."))
 	}
 	slices.Sort(values)
-	return fmt.Sprint(s.Name, s.Type, s.TTL, values)
+	return fmt.Sprint(s.Name, s.Type, s.TTL, values, s.Alias)
 }
 
 // checkServed compares what DNS says of a zone with whether the API lists it.
@@ -668,7 +700,15 @@ func (h *hostedCrash) compare(apex string, before uint32, sets []apiSet) uint32 
 		}
 		byDNS = append(byDNS, strings.ToLower(r.String()))
 	}
+	byName := map[string]apiSet{}
 	for _, s := range sets {
+		byName[s.Name+s.Type] = s
+	}
+	for _, s := range sets {
+		if s.Alias != "" {
+			target := byName[s.Alias+s.Type]
+			s.TTL, s.Values = target.TTL, target.Values
+		}
 		for _, v := range s.Values {
 			if s.Type == "PTR" {
 				v = dns.Fqdn(v)
@@ -677,6 +717,9 @@ func (h *hostedCrash) compare(apex string, before uint32, sets []apiSet) uint32 
 			r, err := dns.NewRR(line)
 			if err != nil {
 				h.t.Fatalf("%q: %v", line, err)
+			}
+			if soa, ok := r.(*dns.SOA); ok {
+				soa.Serial = 1
 			}
 			byAPI = append(byAPI, strings.ToLower(r.String()))
 		}

@@ -33,7 +33,7 @@ func TestHostedHostile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.api.change(id, []apiEdit{{"CREATE", apiSet{"a.hostile.example.", "A", 60, []string{"192.0.2.1"}}}}); err != nil {
+	if _, err := h.api.change(id, []apiEdit{{"CREATE", apiSet{Name: "a.hostile.example.", Type: "A", TTL: 60, Values: []string{"192.0.2.1"}}}}); err != nil {
 		t.Fatal(err)
 	}
 	before, err := h.api.list(id)

@@ -50,6 +50,68 @@ func TestAliasLimit(t *testing.T) {
 	refused("[Number of records of aliases limit of 10000 exceeded.]", change("UPSERT", "www.example.com", "A", 60, values(200)...), change("UPSERT", "two.example.com", "A", 90, values(1)...))
 }
 
+// aRecord returns an A record with the address 192.0.2.n.
+func aRecord(name string, ttl uint32, n byte) zone.Record {
+	return zone.Record{Owner: dname.MustParse(name), Type: rr.TypeA, TTL: ttl, Data: []byte{192, 0, 2, n}}
+}
+
+// changeBy changes records of a zone as another source does.
+func (l *lab) changeBy(source string, apex dname.Name, removed, added []zone.Record) {
+	l.t.Helper()
+	if _, err := l.writer.Commit(commit.Request{Propose: func(set *zone.Set) (*zone.Batch, error) {
+		z := set.Get(apex)
+		soa, _ := z.Get(apex, rr.TypeSOA)
+		data := soa.First(nil)
+		next := append([]byte{}, data...)
+		next[len(next)-17]++
+		c := &zone.Changeset{Apex: apex, From: z.Serial(), To: z.Serial() + 1,
+			Removed: append([]zone.Record{{Owner: apex, Type: rr.TypeSOA, TTL: soa.TTL, Data: data}}, removed...),
+			Added:   append([]zone.Record{{Owner: apex, Type: rr.TypeSOA, TTL: soa.TTL, Data: next}}, added...)}
+		applied, err := z.Apply(c)
+		return &zone.Batch{Changes: []zone.Change{{Zone: applied, Apex: apex, Base: z, Kept: true, Steps: []zone.Step{{Changeset: c, Source: source}}}}}, err
+	}}); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// TestAliasOfOthers: a record set that another source changes itself, or whose target it removes, is
+// no alias any more.
+func TestAliasOfOthers(t *testing.T) {
+	l := newLab(t)
+	id := l.create("example.com", "1")
+	apex := dname.MustParse("example.com")
+	l.must(id, change("CREATE", "www.example.com", "A", 60, "192.0.2.1"))
+	for _, name := range []string{"a", "b", "c"} {
+		l.must(id, aliasTo("CREATE", name+".example.com", "A", id, "www.example.com"))
+	}
+	check := func(what string, want map[string]string) {
+		t.Helper()
+		for range 2 {
+			got := map[string]string{}
+			for _, set := range l.list(id, "").Sets {
+				if set.Type == "A" {
+					got[strings.TrimSuffix(set.Name, ".example.com.")] = strings.TrimPrefix(fmt.Sprint(set.TTL, set.Values), "0[]")
+				}
+			}
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%s: %v, want %v", what, got, want)
+			}
+			l.stop()
+			l.start()
+		}
+	}
+	check("created", map[string]string{"www": "60 [192.0.2.1]", "a": "0 []", "b": "0 []", "c": "0 []"})
+	l.changeBy("rollback", apex, []zone.Record{aRecord("a.example.com", 60, 1), aRecord("b.example.com", 60, 1), aRecord("www.example.com", 60, 1)},
+		[]zone.Record{aRecord("a.example.com", 60, 9), aRecord("b.example.com", 60, 2), aRecord("www.example.com", 60, 2)})
+	check("one changed with the target, another to other data", map[string]string{"www": "60 [192.0.2.2]", "a": "60 [192.0.2.9]", "b": "0 []", "c": "0 []"})
+	l.changeBy("rollback", apex, []zone.Record{aRecord("b.example.com", 60, 2)}, nil)
+	check("one removed", map[string]string{"www": "60 [192.0.2.2]", "a": "60 [192.0.2.9]", "c": "0 []"})
+	l.changeBy("rollback", apex, []zone.Record{aRecord("www.example.com", 60, 2)}, nil)
+	check("the target removed", map[string]string{"a": "60 [192.0.2.9]"})
+	l.must(id, change("CREATE", "www.example.com", "A", 60, "192.0.2.3"), change("CREATE", "c.example.com", "A", 60, "192.0.2.4"))
+	check("created again", map[string]string{"www": "60 [192.0.2.3]", "a": "60 [192.0.2.9]", "c": "60 [192.0.2.4]"})
+}
+
 // TestAlias: an alias has the data and the TTL of its target, in the same changeset.
 func TestAlias(t *testing.T) {
 	l := newLab(t)
@@ -106,21 +168,7 @@ func TestAlias(t *testing.T) {
 		t.Errorf("after a restart: %s", listing())
 	}
 	// Another source changes the target, as a rollback does.
-	if _, err := l.writer.Commit(commit.Request{Propose: func(set *zone.Set) (*zone.Batch, error) {
-		z := set.Get(apex)
-		soa, _ := z.Get(apex, rr.TypeSOA)
-		data := soa.First(nil)
-		next := append([]byte{}, data...)
-		next[len(next)-17]++
-		www := dname.MustParse("www.example.com")
-		c := &zone.Changeset{Apex: apex, From: z.Serial(), To: z.Serial() + 1,
-			Removed: []zone.Record{{Owner: apex, Type: rr.TypeSOA, TTL: soa.TTL, Data: data}, {Owner: www, Type: rr.TypeA, TTL: 90, Data: []byte{192, 0, 2, 1}}},
-			Added:   []zone.Record{{Owner: apex, Type: rr.TypeSOA, TTL: soa.TTL, Data: next}}}
-		applied, err := z.Apply(c)
-		return &zone.Batch{Changes: []zone.Change{{Zone: applied, Apex: apex, Base: z, Kept: true, Steps: []zone.Step{{Changeset: c, Source: "rollback"}}}}}, err
-	}}); err != nil {
-		t.Fatal(err)
-	}
+	l.changeBy("rollback", apex, []zone.Record{aRecord("www.example.com", 90, 1)}, nil)
 	check("changed by another source", "example.com", "90 [192 0 2 2]")
 	l.must(id, change("UPSERT", "www.example.com", "A", 30, "192.0.2.3"))
 	check("changed after a restart", "*.example.com", "30 [192 0 2 3]")
