@@ -36,7 +36,10 @@ func TestReadme(t *testing.T) {
 		case "README.md", "delegation.md", "updates.md": // complete configurations
 			configs += checkConfigs(t, path, text)
 		}
-		commands += checkCommands(t, path, text)
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Chdir(t.TempDir()) // init writes config.yaml, which the commands after it read
+			commands += checkCommands(t, path, text)
+		})
 		for _, m := range regexp.MustCompile(`\]\(([.a-zA-Z][^):#]*)\)`).FindAllStringSubmatch(text, -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(path), m[1])); err != nil {
 				t.Errorf("%s: link to %s: %v", path, m[1], err)
@@ -69,7 +72,7 @@ func checkConfigs(t *testing.T, doc, text string) (n int) {
 // checkCommands runs each `    $ ptrd …` and compares its output with the indented lines
 // after it, up to `…` or the next paragraph that is not indented.
 func checkCommands(t *testing.T, doc, text string) (n int) {
-	for _, s := range regexp.MustCompile(`(?m)^    \$ ptrd ((?:name|plan|handover) .*)\n((?:(?:    .*)?\n)+)`).FindAllStringSubmatch(text, -1) {
+	for _, s := range regexp.MustCompile(`(?m)^    \$ ptrd ((?:init|check|name|plan|handover)\b.*)\n((?:(?:    .*)?\n)+)`).FindAllStringSubmatch(text, -1) {
 		var out, errs bytes.Buffer
 		if code := run(t.Context(), strings.Fields(s[1]), &out, &errs); code != 0 {
 			t.Errorf("%s: ptrd %s: exit %d\n%s", doc, s[1], code, &errs)
