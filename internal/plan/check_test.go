@@ -3,9 +3,11 @@ package plan
 import (
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -186,4 +188,38 @@ func rulesOf(findings string) string {
 		rules = append(rules, m[1])
 	}
 	return strings.Join(rules, " ")
+}
+
+// TestPlansHaveNoGaps: what plan makes has no gaps, and without any one of its lines it has some.
+func TestPlansHaveNoGaps(t *testing.T) {
+	random := rand.New(rand.NewPCG(*seed, 1))
+	for _, tr := range trials(*whole) {
+		tr.make(t)
+		var children []*Content
+		for _, f := range tr.plan.Files {
+			if f.Kind == "child" {
+				apex, _, _ := strings.Cut(f.Text, " ")
+				children = append(children, ReadText(dname.MustParse(apex), "child", []byte(f.Text)))
+			}
+		}
+		for apex, text := range tr.parents {
+			parent := dname.MustParse(apex)
+			for _, text := range []string{text.String(), tr.short[apex].String()} {
+				for _, list := range [][]*Content{nil, children} {
+					if found := Check(ReadText(parent, "parent", []byte(text)), list); len(found) > 0 {
+						t.Fatalf("%s, seed %d: %v", tr.name, *seed, found[0])
+					}
+				}
+			}
+			lines := strings.SplitAfter(text.String(), "\n")
+			at := random.IntN(len(lines))
+			for !regexp.MustCompile(` (CNAME|DNAME|NS|A) `).MatchString(lines[at]) || strings.HasPrefix(lines[at], apex) {
+				at = random.IntN(len(lines))
+			}
+			without := strings.Join(slices.Delete(slices.Clone(lines), at, at+1), "")
+			if found := Check(ReadText(parent, "parent", []byte(without)), children); len(found) == 0 {
+				t.Errorf("%s, seed %d: nothing is found in %s without %q", tr.name, *seed, apex, lines[at])
+			}
+		}
+	}
 }

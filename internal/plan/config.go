@@ -61,7 +61,7 @@ func (p *Part) inline() (text string) {
 		text = ", style: " + p.Style
 	}
 	if len(p.DS) > 0 {
-		text += ", ds: ['" + strings.Join(p.DS, "', '") + "']"
+		text += ", ds: [" + quoted(p.DS) + "]"
 	}
 	return text
 }
@@ -83,6 +83,15 @@ func scalar(s string) string {
 		return s
 	}
 	return strconv.Quote(s)
+}
+
+// quoted returns a list of YAML scalars in single quotes.
+func quoted(list []string) string {
+	var words []string
+	for _, s := range list {
+		words = append(words, "'"+strings.ReplaceAll(s, "'", "''")+"'")
+	}
+	return strings.Join(words, ", ")
 }
 
 // plain returns a name without its final dot, as configurations have it.
@@ -253,12 +262,8 @@ func (m *Made) content(prefix netip.Prefix) string {
 			fmt.Fprintf(&b, "      %s:\n", strconv.Quote(s.owner))
 		}
 		before = s.owner
-		var quoted []string
-		for _, d := range s.data {
-			quoted = append(quoted, "'"+strings.ReplaceAll(d, "'", "''")+"'")
-		}
-		value := strings.Join(quoted, ", ")
-		if len(quoted) > 1 || s.ttl != common {
+		value := quoted(s.data)
+		if len(s.data) > 1 || s.ttl != common {
 			value = "[" + value + "]"
 		}
 		if s.ttl != common {

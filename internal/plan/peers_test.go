@@ -38,6 +38,7 @@ type trial struct {
 	o       Options
 	plan    *Plan
 	parents map[string]*bytes.Buffer // complete parent zones, by apex
+	short   map[string]*bytes.Buffer // the same with $GENERATE
 }
 
 // ways returns each way to delegate a part. The n keeps targets of DNAMEs apart.
@@ -163,7 +164,6 @@ func (tr *trial) make(t *testing.T) {
 		}
 		return list
 	}
-	tr.parents = map[string]*bytes.Buffer{}
 	today := map[string][]zone.Record{}
 	tr.o.Today = func(apex dname.Name) ([]zone.Record, error) {
 		var text strings.Builder
@@ -176,33 +176,39 @@ func (tr *trial) make(t *testing.T) {
 			fmt.Fprintf(&text, "%v 600 IN PTR %s\n", owner, hostOf(a))
 		}
 		c := ReadText(apex, "today", []byte(text.String()))
-		today[apex.String()] = c.Records
+		today[apex.String()] = c.Records // the same each time
 		return c.Records, c.Error()
 	}
-	var err error
-	if tr.plan, err = Make(context.Background(), tr.o); err != nil {
-		t.Fatalf("%s: %v", tr.name, err)
-	}
-	for _, f := range tr.plan.Files {
-		if f.Kind != "parent" {
-			continue
+	complete := func(generate bool) map[string]*bytes.Buffer {
+		tr.o.Generate = generate
+		var err error
+		if tr.plan, err = Make(context.Background(), tr.o); err != nil {
+			t.Fatalf("%s: %v", tr.name, err)
 		}
-		apex := regexp.MustCompile(`zone (\S+)$`).FindStringSubmatch(f.Title)[1]
-		removed := map[string]bool{}
-		for _, line := range strings.Split(f.Text, "\n") {
-			if line, ok := strings.CutPrefix(line, "; remove: "); ok {
-				removed[line] = true
+		parents := map[string]*bytes.Buffer{}
+		for _, f := range tr.plan.Files {
+			if f.Kind != "parent" {
+				continue
 			}
-		}
-		b := bytes.NewBufferString("$TTL 600\n")
-		for _, r := range today[apex] {
-			if !removed[zonefile.Line(r)] {
-				b.Write(append(zonefile.AppendRecord(nil, r), '\n'))
+			apex := regexp.MustCompile(`zone (\S+)$`).FindStringSubmatch(f.Title)[1]
+			removed := map[string]bool{}
+			for _, line := range strings.Split(f.Text, "\n") {
+				if line, ok := strings.CutPrefix(line, "; remove: "); ok {
+					removed[line] = true
+				}
 			}
+			b := bytes.NewBufferString("$TTL 600\n")
+			for _, r := range today[apex] {
+				if !removed[zonefile.Line(r)] {
+					b.Write(append(zonefile.AppendRecord(nil, r), '\n'))
+				}
+			}
+			b.WriteString(f.Text)
+			parents[apex] = b
 		}
-		tr.parents[apex] = b
-		b.WriteString(f.Text)
+		return parents
 	}
+	tr.short, tr.parents = complete(true), complete(false)
 	tr.addAbove()
 }
 
@@ -220,11 +226,11 @@ func (tr *trial) addAbove() {
 			fmt.Fprintf(&b, "%v 600 IN CNAME %s.%s\n", dname.FromAddr(a), dname.FromAddr(a).Label(), apex)
 		}
 	}
-	tr.parents[above.String()] = &b
+	tr.parents[above.String()], tr.short[above.String()] = &b, &b
 }
 
-// zoneText is a zone and its master file.
-type zoneText struct{ apex, path string }
+// zoneText is a zone and its master file, and one that may have $GENERATE.
+type zoneText struct{ apex, path, short string }
 
 // TestPlansWithPeers: BIND, NSD, Knot DNS and PowerDNS load both sides of each plan, and unbound
 // finds the PTR of every address, with the parents served from the lines and the parts from the
@@ -233,9 +239,11 @@ func TestPlansWithPeers(t *testing.T) {
 	list := trials(*whole)
 	dir := t.TempDir()
 	var zones []zoneText
-	add := func(apex string, text []byte) string {
-		z := zoneText{apex, filepath.Join(dir, fmt.Sprintf("%d.zone", len(zones)))}
+	add := func(apex string, text, short []byte) string {
+		path := filepath.Join(dir, fmt.Sprintf("%d.zone", len(zones)))
+		z := zoneText{apex, path, path + ".short"}
 		writeFile(t, z.path, text)
+		writeFile(t, z.short, short)
 		zones = append(zones, z)
 		return z.path
 	}
@@ -244,7 +252,7 @@ func TestPlansWithPeers(t *testing.T) {
 	for _, tr := range list {
 		tr.make(t)
 		for apex, text := range tr.parents {
-			path := add(apex, text.Bytes())
+			path := add(apex, text.Bytes(), tr.short[apex].Bytes())
 			fmt.Fprintf(&parents, "  - {name: %q, file: %q}\n", apex, path)
 			stubs = append(stubs, stub{apex, false})
 		}
@@ -252,7 +260,7 @@ func TestPlansWithPeers(t *testing.T) {
 			switch f.Kind {
 			case "child":
 				apex, _, _ := strings.Cut(f.Text, " ")
-				add(apex, []byte(f.Text))
+				add(apex, []byte(f.Text), []byte(f.Text))
 				stubs = append(stubs, stub{apex, true})
 			case "child-config":
 				children.WriteString(strings.TrimPrefix(f.Text, "zones:\n"))
@@ -302,7 +310,7 @@ func loadBIND(t *testing.T, dir string, zones []zoneText) string {
 	var b strings.Builder
 	b.WriteString("options { check-names primary ignore; check-integrity no; };\n")
 	for _, z := range zones {
-		fmt.Fprintf(&b, "zone %q { type primary; file %q; };\n", z.apex, z.path)
+		fmt.Fprintf(&b, "zone %q { type primary; file %q; };\n", z.apex, z.short)
 	}
 	path := filepath.Join(dir, "named.conf")
 	writeFile(t, path, []byte(b.String()))
@@ -340,7 +348,7 @@ func loadKnot(t *testing.T, dir string, zones []zoneText) (faults string) {
 func loadPowerDNS(t *testing.T, dir string, zones []zoneText) string {
 	var b strings.Builder
 	for _, z := range zones {
-		fmt.Fprintf(&b, "zone %q { type native; file %q; };\n", strings.TrimSuffix(z.apex, "."), z.path)
+		fmt.Fprintf(&b, "zone %q { type native; file %q; };\n", strings.TrimSuffix(z.apex, "."), z.short)
 	}
 	writeFile(t, filepath.Join(dir, "named.conf"), []byte(b.String()))
 	writeFile(t, filepath.Join(dir, "pdns.conf"), fmt.Appendf(nil, "launch=bind\nbind-config=%s/named.conf\n", dir))

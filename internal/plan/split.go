@@ -183,7 +183,7 @@ func readFile(path string) (parts []Part, err error) {
 // readPart reads a part: its prefix, name servers, and key=value, separated by commas or blanks.
 func readPart(line string) (p Part, err error) {
 	line, note, _ := strings.Cut(line, "#")
-	p.Note = strings.TrimSpace(note)
+	p.Note = strings.Join(strings.Fields(note), " ")
 	var rest string
 	if p.Prefix, rest, err = cutPrefix(strings.TrimSpace(line)); err != nil {
 		return p, err
