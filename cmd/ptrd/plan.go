@@ -1,23 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
-	"slices"
 	"strings"
 
-	"github.com/ptrd/ptrd/internal/control"
-	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/handover"
 	"github.com/ptrd/ptrd/internal/plan"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/finding"
-	"github.com/ptrd/ptrd/zone/zonefile"
 	"github.com/spf13/cobra"
 )
 
@@ -138,110 +130,4 @@ func readParent(ctx context.Context, apex dname.Name, from string) (*plan.Conten
 		return plan.Transfer(ctx, apex, a)
 	}
 	return plan.ReadFile(apex, from), nil
-}
-
-// maxChildren bounds the child zones that are read from a server.
-const maxChildren = 1000
-
-// checkParent prints the gaps in the delegations of a zone.
-func (g *globals) checkParent(cmd *cobra.Command, zone, from string, files []string) error {
-	apex, err := g.apex(zone)
-	if err != nil {
-		return err
-	}
-	read := func(apex dname.Name) (*plan.Content, error) { return readParent(cmd.Context(), apex, from) }
-	if from == "" {
-		read = g.servedZones(cmd)
-	}
-	parent, err := read(apex)
-	if err != nil {
-		return err
-	}
-	var children []*plan.Content
-	for _, f := range files {
-		name, path, ok := strings.Cut(f, "=")
-		n, err := dname.Parse(name)
-		if !ok || err != nil {
-			return usagef("--child %q: write ZONE=FILE, such as 64/26.113.0.203.in-addr.arpa=customer.zone", f)
-		}
-		child := plan.ReadFile(n, path)
-		if err := child.Error(); err != nil {
-			return err
-		}
-		children = append(children, child)
-	}
-	names := parent.Cuts()
-	switch {
-	case from == "":
-		names = append(names, g.zonesBelow(apex)...)
-	case isFileName(from):
-		names = nil
-	}
-	for _, n := range names[:min(len(names), maxChildren)] {
-		same := func(c *plan.Content) bool { return c.Apex.Equal(n) }
-		if child, err := read(n); err == nil && child.Error() == nil && !slices.ContainsFunc(children, same) {
-			children = append(children, child)
-		}
-	}
-	r := checked{Findings: append([]finding.Finding{}, plan.Check(parent, children)...), Zones: 1 + len(children)}
-	return r.report(cmd, g)
-}
-
-// servedZones returns a function that reads zones of the running server, or of the configuration.
-func (g *globals) servedZones(cmd *cobra.Command) func(dname.Name) (*plan.Content, error) {
-	var set *zone.Set
-	return func(apex dname.Name) (*plan.Content, error) {
-		var text bytes.Buffer
-		if set == nil {
-			err := g.send(cmd, daemon.VerbDump, url.Values{"what": {apex.String()}}, &text)
-			var down *control.NotRunningError
-			switch {
-			case err == nil:
-				c := plan.ReadText(apex, "", text.Bytes())
-				if !c.HasSOA() { // another zone has the name
-					return nil, fmt.Errorf("there is no zone %v; `ptrd status` lists the zones", apex)
-				}
-				return c, nil
-			case !errors.As(err, &down):
-				return nil, err
-			}
-			if set, _, err = setFromSources(cmd, g); err != nil {
-				return nil, err
-			}
-		}
-		z := set.Get(apex)
-		switch {
-		case z == nil:
-			return nil, fmt.Errorf("zone %v is not in the configuration; give --from FILE or --from ADDRESS to read it elsewhere", apex)
-		case !z.IsAvailable():
-			return nil, fmt.Errorf("zone %v has errors; `ptrd check` shows all of them", apex)
-		}
-		if err := zonefile.Write(&text, z); err != nil {
-			return nil, err
-		}
-		return plan.ReadText(apex, "", text.Bytes()), nil
-	}
-}
-
-// zonesBelow returns the zones of the configuration below a name.
-func (g *globals) zonesBelow(apex dname.Name) (names []dname.Name) {
-	cfg, err := g.load()
-	if err != nil {
-		return nil // the running server has them as far as they are delegated
-	}
-	for i := range cfg.Zones {
-		for _, a := range cfg.Zones[i].Apexes {
-			if a.IsAtOrBelow(apex) && !a.Equal(apex) {
-				names = append(names, a)
-			}
-		}
-	}
-	return names
-}
-
-// isFileName reports whether --from names a file and not a server.
-func isFileName(from string) bool {
-	_, err := netip.ParseAddr(from)
-	_, err2 := netip.ParseAddrPort(from)
-	return err != nil && err2 != nil
 }

@@ -273,11 +273,3 @@ func (m *Made) content(prefix netip.Prefix) string {
 	}
 	return b.String()
 }
-
-// records returns all records of a zone.
-func records(z *zone.Zone) (list []zone.Record) {
-	for r := range z.All() {
-		list = append(list, zone.Record{Owner: r.Owner.Clone(), Type: r.Type, TTL: r.TTL, Data: slices.Clone(r.Data)})
-	}
-	return list
-}

@@ -8,7 +8,8 @@
 // it, so that a plan and a running ptrd cannot differ. The zones of the parts are made in the same
 // way, with what the parent zone has of their addresses today (today.go).
 //
-// check.go reads a parent zone and reports gaps; rules.go has what it looks for.
+// check.go reads a parent zone and reports gaps; rules.go has what it looks for, children.go what the
+// zones of the parts show.
 package plan
 
 import (
