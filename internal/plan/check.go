@@ -135,9 +135,6 @@ func newChecker(parent *Content, children []*Content) *checker {
 		}
 		c.cutAt[key].records = append(c.cutAt[key].records, r)
 	}
-	slices.SortFunc(c.cuts, func(a, b *cut) int {
-		return cmp.Or(a.base.Compare(b.base), cmp.Compare(a.first, b.first), cmp.Compare(a.last, b.last), dname.Compare(a.name, b.name))
-	})
 	for i := range parent.Records {
 		r := &parent.Records[i]
 		addr, ok := c.address(r.Owner)
@@ -151,7 +148,27 @@ func newChecker(parent *Content, children []*Content) *checker {
 			a.cut.led = append(a.cut.led, a)
 		}
 	}
+	for _, x := range c.cuts {
+		x.readLength()
+	}
+	slices.SortFunc(c.cuts, func(a, b *cut) int {
+		return cmp.Or(a.base.Compare(b.base), cmp.Compare(a.first, b.first), cmp.Compare(a.last, b.last), dname.Compare(a.name, b.name))
+	})
 	return c
+}
+
+// readLength makes the label one of RFC 4183, first octet and length, if it may be that as well as a
+// range, and the addresses that lead to the cut are those: 24-31 is 24/31 or 24 to 31.
+func (x *cut) readLength() {
+	_, length, _ := strings.Cut(string(x.name.Label()), "-")
+	bits, ok := dname.OctetLabel([]byte(length))
+	if !ok || bits < 25 || bits > 31 || !x.hasRange() || len(x.led) == 0 {
+		return
+	}
+	p := netip.PrefixFrom(inNet(x.base, x.first), int(bits))
+	if p == p.Masked() && !slices.ContainsFunc(x.led, func(a *alias) bool { return !p.Contains(a.addr) }) {
+		x.last = x.first + 1<<(32-bits) - 1
+	}
 }
 
 // address returns the address whose name in the zone is owner.

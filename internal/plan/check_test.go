@@ -142,6 +142,7 @@ var others = []struct {
 	{"a part in a larger zone", "0.203.in-addr.arpa.", "64-127.113 NS ns.b.example.\n$GENERATE 64-126 $.113 CNAME $.64-127.113\n", "addresses-unreachable"},
 	{"a part of a classless zone", "64-127.113.0.203.in-addr.arpa.", "64/28 NS ns.b.example.\n$GENERATE 64-78 $ CNAME $.64/28\n80 PTR a.example.\n", "addresses-unreachable"},
 	{"a range that is no prefix", "113.0.203.in-addr.arpa.", "65-126 NS ns.b.example.\n$GENERATE 65-126 $ CNAME $.65-126\n", ""},
+	{"a label that may be a range or a length", "113.0.203.in-addr.arpa.", "24-31 NS ns.b.example.\n24 CNAME 24.24-31\n25 CNAME 25.24-31\n28-31 NS ns.c.example.\n$GENERATE 28-31 $ CNAME $.28-31\n", ""},
 	{"another numbering", "113.0.203.in-addr.arpa.", "64-67 NS ns.b.example.\n64 CNAME 0.64-67\n65 CNAME 1.64-67\n66 CNAME 2.64-67\n67 CNAME 3.64-67\n", ""},
 	{"targets in the same zone", "113.0.203.in-addr.arpa.", "$GENERATE 0-7 $ CNAME $.0/29\n$GENERATE 0-7 $.0/29 PTR h$.example.\n", ""},
 	{"a wildcard", "113.0.203.in-addr.arpa.", "* PTR unknown.example.\n0/29 NS ns.b.example.\n1 CNAME 1.0/29\n", ""},
@@ -215,6 +216,9 @@ func TestPlansHaveNoGaps(t *testing.T) {
 			at := random.IntN(len(lines))
 			for !regexp.MustCompile(` (CNAME|DNAME|NS|A) `).MatchString(lines[at]) || strings.HasPrefix(lines[at], apex) {
 				at = random.IntN(len(lines))
+			}
+			if tr.o.DName != "" && tr.o.Parts == nil {
+				continue // nothing else in the zone names a DNAME on a boundary
 			}
 			without := strings.Join(slices.Delete(slices.Clone(lines), at, at+1), "")
 			if found := Check(ReadText(parent, "parent", []byte(without)), children); len(found) == 0 {
