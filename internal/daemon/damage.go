@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
@@ -111,7 +112,7 @@ func (d *Daemon) recover(ctx context.Context, args url.Values) (any, error) {
 	served := z != nil && z.IsAvailable()
 	one := d.registry.Load().Get(apex)
 	switch {
-	case isHosted(one) && (!served || d.hosted.IsDamaged(apex)), one == nil && d.state.Load().cfg.Listen.Route53 != nil:
+	case isHosted(one) && (!served || slices.ContainsFunc(d.hosted.Damaged(), apex.Equal)), one == nil && d.state.Load().cfg.Listen.Route53 != nil:
 		err = d.recoverHosted(apex, served)
 	case served:
 		return nil, fmt.Errorf("zone %v is served with serial %d, so there is nothing to recover", apex, z.Serial())

@@ -7,6 +7,7 @@
 //	zone.go     what is known of a zone besides its records, and how notes store it
 //	listed.go   zones of other owners that are listed, and may be changed if they are dynamic
 //	place.go    creation and removal of zones
+//	set.go      reusable delegation sets
 //	batch.go    a batch of changes and a zone → a changeset, or all faults
 //	alias.go    aliases within a zone, which follow their targets
 //	round.go    batches that wait together → one commit, with a step for each

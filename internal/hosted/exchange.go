@@ -184,7 +184,7 @@ func Export(z *zone.Zone) (batches [][]byte, left []string, err error) {
 			if last.Equal(z.Apex()) && (set.Type == rr.TypeSOA || set.Type == rr.TypeNS) {
 				continue
 			}
-			s := asSet(last, &set, nothing{})
+			s := asSet(last, &set, &entry{})
 			out := ListedSet{Name: FormatName(last), Type: set.Type.String(), TTL: &s.ttl}
 			size, why := 0, ""
 			for _, v := range s.values {
@@ -217,10 +217,3 @@ func Export(z *zone.Zone) (batches [][]byte, left []string, err error) {
 	}
 	return batches, left, flush()
 }
-
-// nothing is known of the records of a zone.
-type nothing struct{}
-
-func (nothing) text(string) (submitted, bool)    { return submitted{}, false }
-func (nothing) alias(string) *Alias              { return nil }
-func (nothing) aliasesOf(target string) []string { return nil }

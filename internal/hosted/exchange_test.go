@@ -65,7 +65,7 @@ func TestExport(t *testing.T) {
 			edits = append(edits, e)
 			sets++
 		}
-		c, _, err := apply(served, nothing{}, edits, true, served.Serial()+1)
+		c, _, err := apply(served, &entry{}, edits, true, served.Serial()+1)
 		if err != nil {
 			t.Fatalf("batch %d: %v", i, err)
 		}

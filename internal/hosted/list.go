@@ -143,35 +143,3 @@ func (s *Store) ZonesByName(start dname.Name, limit int, want func(*Zone) bool) 
 	})
 	return list, next
 }
-
-// Set returns a reusable delegation set by its id.
-func (s *Store) Set(id string) (*DelegationSet, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if set := s.sets[id]; set != nil {
-		return set, nil
-	}
-	return nil, faultf(NoSuchDelegationSet, "No delegation set found with ID: %s", id)
-}
-
-// CountSets returns the number of reusable delegation sets, and how many there can be: one for
-// each delegation set of the settings, and those that were in earlier settings.
-func (s *Store) CountSets() (most, count int) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	most = len(s.sets)
-	for _, names := range s.settings.Load().Sets {
-		if s.isFree(textsOf(names)) {
-			most++
-		}
-	}
-	return most, len(s.sets)
-}
-
-// Sets returns at most limit reusable delegation sets that want accepts, in the order of their ids.
-func (s *Store) Sets(start string, limit int, want func(*DelegationSet) bool) (list []*DelegationSet, next *DelegationSet) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	list, next, _ = page(s.setIDs.from(start), limit, func(id string) (*DelegationSet, bool) { return s.sets[id], want(s.sets[id]) })
-	return list, next
-}

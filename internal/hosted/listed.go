@@ -52,20 +52,20 @@ func (s *Store) SetListed(list []Listed) {
 	}
 }
 
-// notHere returns why something of a zone other than its records cannot be changed; nil: it can.
-func (z *Zone) notHere() error {
+// checkHosted returns why a zone, apart from its records, cannot be changed; nil: it can.
+func (z *Zone) checkHosted() error {
 	if z.From == "" {
 		return nil
 	}
 	return faultf(AccessDenied, "The zone %s is not a hosted zone: %s has it. Change it there.", FormatName(z.Apex), z.From)
 }
 
-// readOnly returns why the records of a zone cannot be changed; nil: they can.
-func (z *Zone) readOnly() error {
+// checkWritable returns why the records of a zone cannot be changed; nil: they can.
+func (z *Zone) checkWritable() error {
 	if z.Writable {
 		return nil
 	}
-	return z.notHere()
+	return z.checkHosted()
 }
 
 // NameServers returns the names of the name servers of a zone, of one that is only listed those

@@ -176,13 +176,6 @@ func (s *Store) Damaged() (list []dname.Name) {
 	return list
 }
 
-// IsDamaged reports whether the zone at apex is one of those.
-func (s *Store) IsDamaged(apex dname.Name) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.isDamaged(apex)
-}
-
 func (s *Store) isDamaged(apex dname.Name) bool {
 	e := s.loose[apex.Key()]
 	return e != nil && e.damage != ""

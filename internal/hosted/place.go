@@ -3,7 +3,6 @@ package hosted
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"time"
 
@@ -77,37 +76,28 @@ func (s *Store) placeAll() {
 // placeSome carries out all that concern different zones, and returns the others.
 func (s *Store) placeSome(list []*placement) (rest []*placement) {
 	var p *plan
-	var err error
-	ok := s.o.Guard.Do("hosted zones", func() {
-		_, err = s.o.Writer.Commit(commit.Request{
-			Propose: func(set *zone.Set) (*zone.Batch, error) {
-				p = s.plan(set, list)
-				if len(p.batch.Changes)+len(p.batch.Notes) == 0 {
-					return nil, nil
-				}
-				catalogs, show, err := s.o.Owners.With(set, p.added, p.gone)
-				p.show = show
-				p.batch.Changes = append(p.batch.Changes, catalogs...)
-				return p.batch, err
-			},
-			// A source that proposes for the new snapshot must find the zones of it here, or it
-			// would restore one that is deleted.
-			Show: func(set *zone.Set) {
-				p.show(set)
-				s.adopt(p)
-			},
-		})
+	err := s.write(len(list), commit.Request{
+		Propose: func(set *zone.Set) (*zone.Batch, error) {
+			p = s.plan(set, list)
+			if len(p.batch.Changes)+len(p.batch.Notes) == 0 {
+				return nil, nil
+			}
+			catalogs, show, err := s.o.Owners.With(set, p.added, p.gone)
+			p.show = show
+			p.batch.Changes = append(p.batch.Changes, catalogs...)
+			return p.batch, err
+		},
+		// A source that proposes for the new snapshot must find the zones of it here, or it
+		// would restore one that is deleted.
+		Show: func(set *zone.Set) {
+			p.show(set)
+			s.adopt(p)
+		},
 	})
-	if !ok {
-		err = fmt.Errorf("internal error: %w", ErrUndecided)
-	}
-	if err != nil {
-		s.o.Log.Error("hosted zones could not be created or removed", "zones", len(list), "err", err)
-	}
 	for _, one := range list {
 		switch {
 		case err != nil && one.err == nil:
-			one.err = notCarriedOut(err)
+			one.err = err
 		case err == nil && !one.done:
 			rest = append(rest, one)
 		}
@@ -238,29 +228,6 @@ func (p *plan) newZoneID() string {
 	}
 }
 
-// freeSet returns the next delegation set that is not reusable; nil: there is none.
-func (s *Store) freeSet(next *int) []string {
-	list := s.settings.Load().Sets
-	for range list {
-		names := textsOf(list[*next%len(list)])
-		*next++
-		if s.isFree(names) {
-			return names
-		}
-	}
-	return nil
-}
-
-// isFree reports whether no reusable delegation set has the names.
-func (s *Store) isFree(names []string) bool {
-	for _, set := range s.sets {
-		if slices.Equal(set.NameServers, names) {
-			return false
-		}
-	}
-	return true
-}
-
 func textsOf(names []dname.Name) (out []string) {
 	for _, n := range names {
 		out = append(out, n.String())
@@ -319,7 +286,7 @@ func newID(first byte) string {
 }
 
 func (p *plan) remove(e *entry) (*Zone, Change, error) {
-	if err := e.zone.notHere(); err != nil {
+	if err := e.zone.checkHosted(); err != nil {
 		return nil, Change{}, err
 	}
 	z := p.set.Get(e.zone.Apex)
@@ -377,7 +344,7 @@ func (s *Store) adopt(p *plan) {
 
 // note makes notes durable, and then what they say known.
 func (s *Store) note(n zone.ZoneNotes, adopt func()) error {
-	_, err := s.o.Writer.Commit(commit.Request{
+	return s.write(1, commit.Request{
 		Propose: func(*zone.Set) (*zone.Batch, error) { return &zone.Batch{Notes: []zone.ZoneNotes{n}}, nil },
 		After: func() error {
 			s.mu.Lock()
@@ -386,11 +353,6 @@ func (s *Store) note(n zone.ZoneNotes, adopt func()) error {
 			return nil
 		},
 	})
-	if err != nil {
-		s.o.Log.Error("a change of hosted zones could not be carried out", "err", err)
-		return notCarriedOut(err)
-	}
-	return nil
 }
 
 // ChangeZone replaces what is known of a zone besides its records by what change returns.
@@ -401,7 +363,7 @@ func (s *Store) ChangeZone(id string, change func(Zone) (Zone, error)) (*Zone, e
 	if err != nil {
 		return nil, err
 	}
-	if err := e.zone.notHere(); err != nil {
+	if err := e.zone.checkHosted(); err != nil {
 		return nil, err
 	}
 	next, err := change(*e.zone)
@@ -409,69 +371,4 @@ func (s *Store) ChangeZone(id string, change func(Zone) (Zone, error)) (*Zone, e
 		return nil, err
 	}
 	return &next, s.note(zone.ZoneNotes{Apex: e.zone.Apex, Notes: []zone.Note{noteOf(noteZone, &next)}}, func() { e.zone = &next })
-}
-
-// CreateSet makes a reusable delegation set of the next in the settings, or of that of a zone. by
-// is the client.
-func (s *Store) CreateSet(reference, zoneID, by string) (*DelegationSet, error) {
-	s.order.Lock()
-	defer s.order.Unlock()
-	set, next, err := s.newSet(reference, zoneID, by)
-	if err != nil {
-		return nil, err
-	}
-	return set, s.note(zone.ZoneNotes{Apex: shared, Notes: []zone.Note{noteOf(noteSet+set.ID, set)}}, func() {
-		s.putSet(set)
-		s.next = next
-	})
-}
-
-func (s *Store) newSet(reference, zoneID, by string) (set *DelegationSet, next int, err error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	next = s.next
-	if s.setRefs[reference] {
-		return nil, 0, faultf(DelegationSetExists, "A delegation set has already been created with the specified caller reference: %s", reference)
-	}
-	set = &DelegationSet{ID: newID('N'), CallerReference: reference, By: by}
-	if zoneID == "" {
-		if set.NameServers = s.freeSet(&next); set.NameServers == nil {
-			return nil, 0, faultf(DelegationSetNotAvailable, "There is no delegation set left under `route53: delegation_sets`.")
-		}
-		return set, next, nil
-	}
-	e := s.byID[zoneID]
-	if e == nil {
-		return nil, 0, faultf("HostedZoneNotFound", "No hosted zone found with ID: %s", zoneID)
-	}
-	for _, old := range s.sets {
-		if slices.Equal(old.NameServers, e.zone.NameServers) {
-			return nil, 0, faultf(DelegationSetReusable, "The delegation set of hosted zone %s is reusable already, with the ID %s", zoneID, old.ID)
-		}
-	}
-	set.NameServers = e.zone.NameServers
-	return set, next, nil
-}
-
-// DeleteSet removes a reusable delegation set that no zone uses.
-func (s *Store) DeleteSet(id string) error {
-	s.order.Lock()
-	defer s.order.Unlock()
-	set, err := s.Set(id)
-	if err != nil {
-		return err
-	}
-	s.mu.RLock()
-	for _, e := range s.byID {
-		if e.zone.Set == id {
-			defer s.mu.RUnlock()
-			return faultf(DelegationSetInUse, "The delegation set %s is used by hosted zone %s", id, e.zone.ID)
-		}
-	}
-	s.mu.RUnlock()
-	return s.note(zone.ZoneNotes{Apex: shared, Notes: []zone.Note{{Key: noteSet + id}}}, func() {
-		delete(s.sets, id)
-		delete(s.setRefs, set.CallerReference)
-		s.setIDs.remove(id)
-	})
 }

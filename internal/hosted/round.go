@@ -171,38 +171,37 @@ type zoneRound struct {
 // commit carries out batches in their order and makes what they change durable and visible.
 func (s *Store) commit(jobs []*job) {
 	var r *round
-	var err error
 	s.order.Lock() // a zone is not removed while notes of its texts are written
 	defer s.order.Unlock()
-	ok := s.o.Guard.Do("hosted zones", func() {
-		_, err = s.o.Writer.Commit(commit.Request{
-			Propose: func(set *zone.Set) (*zone.Batch, error) {
-				r = s.carryOut(set, jobs)
-				return r.batch(), nil
-			},
-			After: func() error {
-				r.adopt()
-				return nil
-			},
-		})
+	err := s.write(len(jobs), commit.Request{
+		Propose: func(set *zone.Set) (*zone.Batch, error) {
+			r = s.carryOut(set, jobs)
+			return r.batch(), nil
+		},
+		After: func() error {
+			r.adopt()
+			return nil
+		},
 	})
-	if !ok { // the panic may have come before or after the change was on disk
-		err = fmt.Errorf("internal error: %w", ErrUndecided)
-	}
-	if err == nil {
-		return
-	}
-	s.o.Log.Error("changes of hosted zones could not be carried out", "batches", len(jobs), "err", err)
 	for _, j := range jobs {
 		if j.err == nil {
-			j.err = notCarriedOut(err)
+			j.err = err
 		}
 	}
 }
 
-// notCarriedOut returns what the client learns of an error of the commit.
-func notCarriedOut(err error) error {
+// write commits a request that carries out so many changes. The error is what clients learn.
+func (s *Store) write(changes int, r commit.Request) (err error) {
+	ok := s.o.Guard.Do("hosted zones", func() { _, err = s.o.Writer.Commit(r) })
+	if !ok { // the panic may have come before or after the change was on disk
+		err = fmt.Errorf("internal error: %w", ErrUndecided)
+	}
+	if err != nil {
+		s.o.Log.Error("changes of hosted zones could not be carried out", "changes", changes, "err", err)
+	}
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, ErrUndecided):
 		return ErrUndecided
 	case errors.Is(err, commit.ErrNotDurable):
@@ -240,7 +239,7 @@ func (r *round) zone(e *entry) (*zoneRound, error) {
 	if r.s.byID[e.id] != e {
 		return nil, noSuchZone(e.id)
 	}
-	if err := e.zone.readOnly(); err != nil {
+	if err := e.zone.checkWritable(); err != nil {
 		return nil, err
 	}
 	z := r.set.Get(e.apex)

@@ -218,7 +218,7 @@ func (s *Store) apexOf(part string) (apex dname.Name, isThere bool) {
 
 func partOf(id string) string { return id[:1+changeZone] }
 
-// Published is to be told every batch. It does not wait.
+// Published observes a batch. It does not wait.
 func (s *Store) Published(b *zone.Batch) {
 	for i := range b.Changes {
 		c := &b.Changes[i]

@@ -52,9 +52,9 @@ type removed struct {
 // NotePrefix begins the keys of all notes of this package.
 const NotePrefix = "hosted/"
 
-// The keys of notes: of a zone, its own and one for each RRset whose text differs from ours
-// or that is an alias (the owner in lower case and the type follow); of shared, one for each delegation set and
-// removed zone (the id follows), and the secret of the ids of changes.
+// The keys of notes: of a zone, its own and one for each RRset whose text differs from ours or
+// that is an alias (its setKey follows); of shared, one for each delegation set and removed zone
+// (the id follows), and the secret of the ids of changes.
 const (
 	noteZone    = NotePrefix + "zone"
 	noteText    = NotePrefix + "text/"
@@ -77,18 +77,12 @@ func noteOf(key string, v any) zone.Note {
 	return zone.Note{Key: key, Value: b}
 }
 
-// withTags returns the tags with those added, or replaced, and removed.
-func withTags(list, add []Tag, remove []string) []Tag {
-	out := slices.DeleteFunc(slices.Clone(list), func(t Tag) bool {
-		return slices.Contains(remove, t.Key) || slices.ContainsFunc(add, func(a Tag) bool { return a.Key == t.Key })
-	})
-	out = append(out, add...)
-	slices.SortFunc(out, func(a, b Tag) int { return cmp.Compare(a.Key, b.Key) })
-	return out
-}
-
 // WithTags returns the zone with tags added, or replaced, and removed.
 func (z Zone) WithTags(add []Tag, remove []string) Zone {
-	z.Tags = withTags(z.Tags, add, remove)
+	z.Tags = slices.DeleteFunc(slices.Clone(z.Tags), func(t Tag) bool {
+		return slices.Contains(remove, t.Key) || slices.ContainsFunc(add, func(a Tag) bool { return a.Key == t.Key })
+	})
+	z.Tags = append(z.Tags, add...)
+	slices.SortFunc(z.Tags, func(a, b Tag) int { return cmp.Compare(a.Key, b.Key) })
 	return z
 }

@@ -57,6 +57,7 @@ func TestListed(t *testing.T) {
 	l.must(dynamicID, change("UPSERT", "a.dynamic.example", "A", 60, "192.0.2.2"), change("CREATE", "t.dynamic.example", "MX", 60, "10 mail.example"))
 	for _, c := range []struct{ method, path, body string }{
 		{"DELETE", "hostedzone/" + dynamicID, ""},
+		{"POST", "delegationset", "<CreateReusableDelegationSetRequest><CallerReference>x</CallerReference><HostedZoneId>" + dynamicID + "</HostedZoneId></CreateReusableDelegationSetRequest>"},
 		{"POST", "hostedzone/" + dynamicID, "<UpdateHostedZoneCommentRequest><Comment>x</Comment></UpdateHostedZoneCommentRequest>"},
 		{"POST", "tags/hostedzone/" + dynamicID, "<ChangeTagsForResourceRequest><RemoveTagKeys><Key>x</Key></RemoveTagKeys></ChangeTagsForResourceRequest>"},
 	} {

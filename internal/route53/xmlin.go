@@ -7,8 +7,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-
-	"github.com/ptrd/ptrd/internal/hosted"
 )
 
 // Limits of the body of a request. A batch of the most records, each a change of its own with
@@ -185,7 +183,7 @@ func maxItems(s string, most int) (int, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 {
-		return 0, faultf(hosted.InvalidInput, "maxitems is '%s', must be a number from 1 on", s)
+		return 0, invalidInput("maxitems is '%s', must be a number from 1 on", s)
 	}
 	return min(n, most), nil
 }
