@@ -27,13 +27,14 @@ var (
 		KeyFile: "/etc/nsd/ptrd.keys", Directory: "/var/lib/nsd", HasFiles: true,
 	}
 	powerDNS = Target{Name: "powerdns", Program: "PowerDNS", Roles: []Role{Secondary, Resolver}}
+	ptrd     = Target{Name: "ptrd", Program: "ptrd", Roles: []Role{Secondary}}
 	resolved = Target{Name: "systemd-resolved", Program: "systemd-resolved", Roles: []Role{Resolver}, HasLink: true}
 	unbound  = Target{Name: "unbound", Program: "Unbound", Roles: []Role{Resolver}}
 )
 
 // Targets returns all of them, sorted by name.
 func Targets() []Target {
-	return []Target{bind, dnsmasq, iscDHCPD, kea, knot, nsd, powerDNS, resolved, unbound}
+	return []Target{bind, dnsmasq, iscDHCPD, kea, knot, nsd, powerDNS, ptrd, resolved, unbound}
 }
 
 func checkForDHCPD(p *printer) error {

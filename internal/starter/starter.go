@@ -319,14 +319,14 @@ func (s *Start) Print(w io.Writer) error {
 	switch others := q.Servers[1:]; {
 	case len(others) == 0:
 		step("Find a second name server, in another network: registries reject a delegation to one alone.\n   Add its name under `nameservers`, and its address under `transfer`. It needs:")
-		line("ptrd emit nsd%s%s        (or bind, knot, powerdns)", q.server(), flag)
+		line("ptrd emit nsd%s%s        (or ptrd, bind, knot, powerdns)", q.server(), flag)
 	default:
 		var names []string
 		for _, ns := range others {
 			names = append(names, ns.Name.String())
 		}
 		step("Make %s serve the zones too. The configuration for it:", strings.Join(names, " and "))
-		line("ptrd emit nsd%s%s        (or bind, knot, powerdns)", q.server(), flag)
+		line("ptrd emit nsd%s%s        (or ptrd, bind, knot, powerdns)", q.server(), flag)
 	}
 	step("Test all name servers, and print what the owner of the addresses needs:")
 	for _, p := range q.Prefixes {
