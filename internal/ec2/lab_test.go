@@ -299,7 +299,7 @@ func (l *lab) allocate(ip string) string {
 // ptr returns the names of an address in DNS.
 func (l *lab) ptr(ip string) string {
 	var out []string
-	for _, n := range reverseNames(l.writer.Set(), netip.MustParseAddr(ip)) {
+	for _, n := range newFinder(l.writer.Set()).reverseNames(netip.MustParseAddr(ip)) {
 		out = append(out, n.String())
 	}
 	return strings.Join(out, " ")

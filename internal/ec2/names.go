@@ -20,13 +20,21 @@ type found struct {
 	name dname.Name // the last name of the chain
 }
 
+// finder looks names up in a snapshot. Make one for many look-ups: it is large. Not for use by
+// two goroutines at a time.
+type finder struct {
+	set *zone.Set
+	a   zone.Answer
+}
+
+func newFinder(set *zone.Set) *finder { return &finder{set, zone.Answer{Large: true}} }
+
 // find follows a name to its records of a type.
-func find(set *zone.Set, name dname.Name, t rr.Type) (f found) {
-	a := &zone.Answer{Large: true}
-	defer a.Release()
+func (x *finder) find(name dname.Name, t rr.Type) (f found) {
+	a := &x.a
 	f.name = name
 	for range maxAliases {
-		f.zone = set.Find(f.name)
+		f.zone = x.set.Find(f.name)
 		if f.zone == nil || !f.zone.IsAvailable() {
 			f.rest = f.name
 			return f
@@ -56,9 +64,9 @@ func find(set *zone.Set, name dname.Name, t rr.Type) (f found) {
 
 // place returns the zone and the name in it where the PTR of an address belongs, which is in a
 // classless zone (RFC 2317) if a CNAME leads there.
-func place(set *zone.Set, addr netip.Addr) (z *zone.Zone, owner dname.Name, err error) {
+func (x *finder) place(addr netip.Addr) (z *zone.Zone, owner dname.Name, err error) {
 	reverse := dname.FromAddr(addr)
-	f := find(set, reverse, rr.TypePTR)
+	f := x.find(reverse, rr.TypePTR)
 	switch {
 	case f.zone == nil && f.name.Equal(reverse):
 		return nil, nil, faultf(codeNotPermitted, "No zone served here has %v, the reverse name of %v: serve the zone, or create it with the Route 53 API.", reverse, addr)
@@ -71,18 +79,18 @@ func place(set *zone.Set, addr netip.Addr) (z *zone.Zone, owner dname.Name, err 
 	}
 	for n, i := reverse, 0; !n.Equal(f.name); i++ {
 		// Others would change with the target of a wildcard or a DNAME.
-		alias, ok := set.Find(n).Get(n, rr.TypeCNAME)
+		alias, ok := x.set.Find(n).Get(n, rr.TypeCNAME)
 		if !ok || i == maxAliases {
-			return nil, nil, faultf(codeNotPermitted, "%v, the reverse name of %v, is redirected to %v by a wildcard or a DNAME in zone %v: give it a CNAME or a record of its own there.", n, addr, f.name, set.Find(n).Apex())
+			return nil, nil, faultf(codeNotPermitted, "%v, the reverse name of %v, is redirected to %v by a wildcard or a DNAME in zone %v: give it a CNAME or a record of its own there.", n, addr, f.name, x.set.Find(n).Apex())
 		}
 		n = dname.Name(alias.First(nil)).Clone()
 	}
 	return f.zone, f.name, nil
 }
 
-// reverseNames returns the names that the zones of a snapshot have for an address.
-func reverseNames(set *zone.Set, addr netip.Addr) (names []dname.Name) {
-	for _, d := range find(set, dname.FromAddr(addr), rr.TypePTR).data {
+// reverseNames returns the names that an address has.
+func (x *finder) reverseNames(addr netip.Addr) (names []dname.Name) {
+	for _, d := range x.find(dname.FromAddr(addr), rr.TypePTR).data {
 		names = append(names, d)
 	}
 	return names

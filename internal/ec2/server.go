@@ -155,14 +155,10 @@ func xmlAddressOf(a *Address) xmlAddress {
 	return xmlAddress{a.IP.String(), a.ID, "vpc", a.Pool.String(), a.Group}
 }
 
-// attribute returns the reverse name of an address as DNS has it.
-func (s *Server) attribute(a *Address) xmlAttribute {
-	x := xmlAttribute{PublicIP: a.IP.String(), AllocationID: a.ID}
-	if a.PTR == nil {
-		return x
-	}
-	u := s.store.Served(a)
-	if x.PTR = u.Served; u.Pending != "" {
+// attribute returns an address with its reverse name as DNS has it.
+func attribute(a *Address, u Update) xmlAttribute {
+	x := xmlAttribute{PublicIP: a.IP.String(), AllocationID: a.ID, PTR: u.Served}
+	if u.Pending != "" {
 		x.Update = &xmlUpdate{a.PTR.Target, "PENDING", u.Pending}
 	}
 	return x
@@ -289,16 +285,14 @@ func (s *Server) describeAddressesAttribute(q *request) (any, error) {
 		Addresses []xmlAttribute `xml:"addressSet>item"`
 		NextToken string         `xml:"nextToken,omitempty"`
 	}{RequestID: q.ID}
-	for _, a := range list {
-		// As at AWS, one without the attribute is left out; clients wait for that.
-		if a.PTR == nil || len(last) > 0 && !after.Less(a.IP) {
-			continue
-		}
-		if n := len(out.Addresses); n == limit {
-			out.NextToken = base64.RawURLEncoding.EncodeToString([]byte(out.Addresses[n-1].PublicIP))
-			break
-		}
-		out.Addresses = append(out.Addresses, s.attribute(a))
+	// As at AWS, one without the attribute is left out; clients wait for that.
+	list = slices.DeleteFunc(list, func(a *Address) bool { return a.PTR == nil || len(last) > 0 && !after.Less(a.IP) })
+	if len(list) > limit {
+		list = list[:limit]
+		out.NextToken = base64.RawURLEncoding.EncodeToString([]byte(list[limit-1].IP.String()))
+	}
+	for i, u := range s.store.Served(list...) {
+		out.Addresses = append(out.Addresses, attribute(list[i], u))
 	}
 	return out, nil
 }
@@ -320,7 +314,7 @@ func (s *Server) modifyAddressAttribute(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return xmlAttributeOf{q.ID, s.attribute(a)}, nil
+	return xmlAttributeOf{q.ID, attribute(a, s.store.Served(a)[0])}, nil
 }
 
 func (s *Server) resetAddressAttribute(q *request) (any, error) {
@@ -338,7 +332,7 @@ func (s *Server) resetAddressAttribute(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return xmlAttributeOf{q.ID, s.attribute(a)}, nil
+	return xmlAttributeOf{q.ID, attribute(a, Update{})}, nil
 }
 
 func (s *Server) releaseAddress(q *request) (any, error) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/update"
+	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -43,6 +44,15 @@ type Settings struct {
 	Prefixes  []netip.Prefix   // whose addresses can be allocated
 	Resolvers []netip.AddrPort // for names of zones that are not served here
 	TTL       uint32           // of PTR records, in seconds
+}
+
+// opens reports whether an address can be allocated.
+func (c *Settings) opens(ip netip.Addr) bool {
+	return slices.ContainsFunc(c.Prefixes, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+func notOpen(ip netip.Addr) error {
+	return faultf(codeNotPermitted, "Address %v is in none of the prefixes under `ec2: prefixes` any more: add its prefix again", ip)
 }
 
 // Address is an address that is allocated. It is immutable.
@@ -206,10 +216,18 @@ type Update struct {
 	Pending string // why this is not the reverse name of the address; empty: it is
 }
 
-// Served compares the reverse name of an address with what the zones here have.
-func (s *Store) Served(a *Address) (u Update) {
-	set := s.o.Set()
-	names := reverseNames(set, a.IP)
+// Served compares the reverse names of addresses, which all have one, with what the zones here
+// have at one moment.
+func (s *Store) Served(list ...*Address) (out []Update) {
+	x := newFinder(s.o.Set())
+	for _, a := range list {
+		out = append(out, s.served(x, a))
+	}
+	return out
+}
+
+func (s *Store) served(x *finder, a *Address) (u Update) {
+	names := x.reverseNames(a.IP)
 	want := dname.MustParse(a.PTR.Target) // it was made from a name
 	if len(names) > 0 {
 		u.Served = names[0].String()
@@ -218,11 +236,13 @@ func (s *Store) Served(a *Address) (u Update) {
 		return u
 	}
 	owner, apex := dname.MustParse(a.PTR.Owner), dname.MustParse(a.PTR.Zone)
-	switch z := set.Get(apex); {
+	switch z := x.set.Get(apex); {
 	case z == nil || !z.IsAvailable():
 		u.Pending = fmt.Sprintf("zone %v is not served", apex)
 	case z.Layers().Static != nil && hasPTR(z.Layers().Static, owner):
 		u.Pending = fmt.Sprintf("the sources of zone %v have another PTR at %v", apex, owner)
+	case !s.settings.Load().opens(a.IP):
+		u.Pending = fmt.Sprintf("%v is in none of the prefixes under `ec2: prefixes` any more", a.IP)
 	case hasPTR(z, owner):
 		u.Pending = fmt.Sprintf("another client changed the PTR at %v", owner)
 	default:
@@ -319,12 +339,13 @@ func (s *Store) pick(set *zone.Set, want Allocation, o *Order) (ip netip.Addr, p
 		}
 		return ip, pools[i], o.Allow(ip)
 	}
+	x := newFinder(set)
 	for _, p := range pools {
 		if !p.Addr().Is4() {
 			continue
 		}
 		for ip := p.Addr(); p.Contains(ip); ip = ip.Next() {
-			if s.byIP[ip] == nil && o.Allow(ip) == nil && len(reverseNames(set, ip)) == 0 {
+			if s.byIP[ip] == nil && o.Allow(ip) == nil && len(x.reverseNames(ip)) == 0 {
 				return ip, p, nil
 			}
 		}
@@ -351,10 +372,10 @@ func (s *Store) SetName(ctx context.Context, id string, target dname.Name, o *Or
 			return id, nil, nil, err
 		}
 		settings := s.settings.Load()
-		if !slices.ContainsFunc(settings.Prefixes, func(p netip.Prefix) bool { return p.Contains(a.IP) }) {
-			return id, nil, nil, faultf(codeNotPermitted, "Address %v is in none of the prefixes under `ec2: prefixes` any more", a.IP)
+		if !settings.opens(a.IP) {
+			return id, nil, nil, notOpen(a.IP)
 		}
-		z, owner, err := place(set, a.IP)
+		z, owner, err := newFinder(set).place(a.IP)
 		if err != nil {
 			return id, nil, nil, err
 		}
@@ -373,7 +394,7 @@ func (s *Store) SetName(ctx context.Context, id string, target dname.Name, o *Or
 // confirm returns why a name does not lead to an address; nil: it does.
 func (s *Store) confirm(ctx context.Context, name dname.Name, ip netip.Addr) error {
 	t := addressType(ip)
-	f := find(s.o.Set(), name, t)
+	f := newFinder(s.o.Set()).find(name, t)
 	got := addresses(f.data)
 	if f.rest != nil {
 		servers := s.settings.Load().Resolvers
@@ -402,7 +423,7 @@ func (s *Store) confirm(ctx context.Context, name dname.Name, ip netip.Addr) err
 // ResetName removes the reverse name of an address. A PTR that another client put in its place
 // stays.
 func (s *Store) ResetName(id string, o *Order) (*Address, error) {
-	return s.change(o, func(set *zone.Set) (string, *Address, *update.Change, error) {
+	now, err := s.change(o, func(set *zone.Set) (string, *Address, *update.Change, error) {
 		a, err := s.get(id)
 		if err == nil {
 			err = o.Allow(a.IP)
@@ -427,6 +448,16 @@ func (s *Store) ResetName(id string, o *Order) (*Address, error) {
 		}
 		return id, &next, c, nil
 	})
+	if a, notThere := s.get(id); err != nil && notThere == nil && !s.settings.Load().opens(a.IP) && isRefused(err) {
+		return nil, notOpen(a.IP) // so that the layer of updates, where the PTR is, is not served
+	}
+	return now, err
+}
+
+// isRefused reports whether the zone does not accept a change.
+func isRefused(err error) bool {
+	var f *update.Fault
+	return errors.As(err, &f) && f.RCode == wire.RCodeRefused
 }
 
 // Release releases an address that has no reverse name.
