@@ -128,7 +128,8 @@ func (s *Start) namesIn(p Prefix) (list []entry) {
 		if p.Address.IsValid() {
 			add(p.Address, mail)
 		}
-		if len(list) == 0 && s.request.MailAddresses == nil {
+		isKnown := func(q Prefix) bool { return q.Address.IsValid() && q.Address.Is4() == p.Addr().Is4() }
+		if len(list) == 0 && s.request.MailAddresses == nil && !slices.ContainsFunc(s.request.Prefixes, isKnown) {
 			add(first(p.Prefix), mail)
 			s.guessed = s.guessed || len(list) > 0
 		}
