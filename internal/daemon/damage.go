@@ -111,8 +111,14 @@ func (d *Daemon) recover(ctx context.Context, args url.Values) (any, error) {
 	z := d.zones.Set().Get(apex)
 	served := z != nil && z.IsAvailable()
 	one := d.registry.Load().Get(apex)
+	last, _, err := d.journal.Last(apex)
+	if err != nil {
+		return nil, err
+	}
+	// Without the journal nothing says that a content is that of a hosted zone.
+	isLost := one == nil && !last.Kept && d.state.Load().cfg.Listen.Route53 != nil
 	switch {
-	case isHosted(one) && (!served || slices.ContainsFunc(d.hosted.Damaged(), apex.Equal)), one == nil && d.state.Load().cfg.Listen.Route53 != nil:
+	case isLost, isHosted(one) && (!served || slices.ContainsFunc(d.hosted.Damaged(), apex.Equal)):
 		err = d.recoverHosted(apex, served)
 	case served:
 		return nil, fmt.Errorf("zone %v is served with serial %d, so there is nothing to recover", apex, z.Serial())

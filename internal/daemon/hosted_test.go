@@ -239,6 +239,9 @@ func TestDamagedHostedNote(t *testing.T) {
 	if _, err := l.hosted.DeleteZone(l.hosted.Has(apex)); err != nil {
 		t.Error(err)
 	}
+	if _, err := l.recover(t.Context(), url.Values{"what": {"lost.example"}}); err == nil || !strings.Contains(err.Error(), "has nothing that is kept here alone") {
+		t.Errorf("a deleted zone is recovered: %v", err)
+	}
 }
 
 // TestHostedZonesWithoutJournal: contents of hosted zones outlive the journal, and can be had.

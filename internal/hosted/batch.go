@@ -44,6 +44,7 @@ type work struct {
 	order  []*workSet // as they were first looked at
 	owners map[string][]*workSet
 	faults []string
+	count  int // of faults
 
 	derived int // records of aliases
 }
@@ -56,8 +57,13 @@ type workSet struct {
 	edited   bool
 }
 
+// maxFaults is how many faults of a batch are named: a target that goes can have many aliases.
+const maxFaults = MaxRecords
+
 func (w *work) fault(format string, args ...any) {
-	w.faults = append(w.faults, fmt.Sprintf(format, args...))
+	if w.count++; w.count <= maxFaults {
+		w.faults = append(w.faults, fmt.Sprintf(format, args...))
+	}
 }
 
 func (w *work) set(owner dname.Name, t rr.Type) *workSet {
@@ -93,7 +99,10 @@ func apply(z *zone.Zone, known facts, edits []Edit, isBatch bool, next zone.Seri
 		w.coexist(s)
 	}
 	w.apex()
-	if len(w.faults) > 0 {
+	if w.count > maxFaults {
+		w.faults = append(w.faults, fmt.Sprintf("and %d more", w.count-maxFaults))
+	}
+	if w.count > 0 {
 		return nil, nil, &Fault{InvalidChangeBatch, w.faults}
 	}
 	for _, s := range w.order {

@@ -47,6 +47,17 @@ func TestAliasLimit(t *testing.T) {
 	l.must(id, change("UPSERT", "www.example.com", "A", 90, values(200)...))
 	l.must(id, append(aliases("DELETE", 0, 1), aliases("CREATE", 50, 51)...)...) // one for another
 	l.must(id, change("CREATE", "two.example.com", "A", 60, values(1)...), aliasTo("CREATE", "b.example.com", "A", id, "two.example.com"))
+	l.must(id, change("CREATE", "many.example.com", "A", 60, "192.0.2.1"))
+	for i := range 2 {
+		var list []string
+		for j := range 600 {
+			list = append(list, aliasTo("CREATE", fmt.Sprintf("m%d.example.com", i*600+j), "A", id, "many.example.com"))
+		}
+		l.must(id, list...)
+	}
+	if got := l.batch(id, change("DELETE", "many.example.com", "A", 60, "192.0.2.1")); strings.Count(got.message, "that target was not found") != 1000 || !strings.HasSuffix(got.message, ", and 200 more]") {
+		t.Errorf("%d faults: %.100q", strings.Count(got.message, "that target was not found"), got.message)
+	}
 	refused("[Number of records of aliases limit of 10000 exceeded.]", change("UPSERT", "www.example.com", "A", 60, values(200)...), change("UPSERT", "two.example.com", "A", 90, values(1)...))
 }
 
