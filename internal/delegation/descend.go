@@ -231,7 +231,8 @@ func (r *run) descend(ctx context.Context, z *cut, name dname.Name) (s step) {
 			if f.Kind == Answer && !r.o.Resolver.IsValid() { // it answers for the zone below too
 				below.servers = []Server{f.fact.Server}
 			}
-			s.cut = r.remember(below)
+			r.remember(below)
+			s.cut = below
 			return s
 		case f.Kind == AliasTo && f.Alias.Type == rr.TypeDNAME:
 			for _, record := range f.fact.Full().Msg.Answer {

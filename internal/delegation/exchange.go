@@ -51,7 +51,7 @@ func (c *Client) attempts(ctx context.Context, f *Fact) {
 		if i == maxAttempts-1 {
 			edns = false
 		}
-		t := Try{At: time.Now(), EDNS: edns, Case: mixed}
+		t := Try{At: time.Now(), EDNS: edns, Case: mixed && !f.Question.Exact}
 		if i == 0 {
 			f.At = t.At
 		}
@@ -83,7 +83,7 @@ func (c *Client) attempts(ctx context.Context, f *Fact) {
 
 // attempt sends one message and returns the response, or nil with the outcome in t.
 func (c *Client) attempt(ctx context.Context, f *Fact, t *Try, again bool) *dns.Msg {
-	request, err := c.request(f.Question, t.EDNS, t.Case && !f.Question.Exact)
+	request, err := c.request(f.Question, t.EDNS, t.Case)
 	if err != nil {
 		t.Outcome, t.Why = NotAsked, err.Error()
 		return nil
@@ -298,6 +298,10 @@ func outcomeOf(err error, server netip.Addr) (Outcome, string) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return NoAnswer, "no response in time"
+	case errors.As(err, &op) && op.Op == "read":
+		return Unreachable, op.Err.Error() // what routers and hosts report
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return NotAsked, "this host does not allow it: " + err.Error()
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EAFNOSUPPORT), errors.Is(err, syscall.EADDRNOTAVAIL):
 		return NotAsked, "this host has no route to " + familyName(family(server)) + " addresses"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe):

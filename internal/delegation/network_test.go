@@ -35,7 +35,7 @@ func outcomes(w *delegation.Walk, is4 bool) string {
 			}
 		}
 		for _, f := range facts {
-			if f.Server.Addr.Addr().Is4() == is4 && !seen[f.Outcome.String()] {
+			if f != nil && f.Server.Addr.Addr().Is4() == is4 && !seen[f.Outcome.String()] {
 				seen[f.Outcome.String()] = true
 				out = append(out, f.Outcome.String())
 			}
@@ -102,6 +102,9 @@ func TestInterceptedAndClosed(t *testing.T) {
 		w := delegation.New(options(n)).Walk(t.Context(), reverse)
 		if p := w.Port53; !p.Intercepted || p.Closed || len(p.Evidence) != 6 {
 			t.Errorf("intercepted: %+v", p)
+		}
+		if _, all := n.Sent(""); all > 12 {
+			t.Errorf("%d messages to find that they are intercepted", all)
 		}
 		w = delegation.New(options(&delegationtest.Network{})).Walk(t.Context(), reverse)
 		if p := w.Port53; p.Intercepted || !p.Closed || w.Took > 12*time.Second {

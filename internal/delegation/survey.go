@@ -16,7 +16,7 @@ type Level struct {
 	Zone   dname.Name `json:"zone"`
 	Parent *Level     `json:"-"` // nil for the first level
 
-	// Surveyed reports that the servers were asked all that [Answers] has. The others were
+	// Surveyed reports that the servers were asked all that [Answers] has, or of the root, if it shows no way, the first. The others were
 	// asked only about the zone below.
 	Surveyed bool `json:"surveyed"`
 
@@ -40,6 +40,7 @@ type Level struct {
 	Way []*Fact `json:"-"`
 
 	cut         *cut
+	lost        bool          // the root, whose servers show no way: they are asked only the first question
 	ready, done chan struct{} // closed when the servers are known at first, and finally
 
 	mu      sync.Mutex // guards the lists until done
@@ -170,6 +171,10 @@ func (r *run) survey(ctx context.Context, l *Level) {
 	}
 	r.addReferral(l, l.cut.names, l.cut.glue, l.Parent == nil)
 	r.askServers(ctx, l, true) // before a lookup asks them, so that silence is an answer to this question
+	if l.lost {
+		close(l.ready)
+		return
+	}
 	r.findAddresses(ctx, l)
 	close(l.ready)
 

@@ -100,6 +100,7 @@ func (r *run) walk(ctx context.Context, w *Walk) {
 			}
 		default:
 			w.End.Surveyed = true
+			w.End.lost = w.End.Zone.IsRoot()
 			w.Reason = "no server of " + w.End.Zone.String() + " shows the way"
 			return
 		}

@@ -193,3 +193,72 @@ func TestResolve(t *testing.T) {
 		}
 	})
 }
+
+// TestDifferences walks to a zone of which two servers of the parent, and the zone itself, list
+// different servers.
+func TestDifferences(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &delegationtest.Network{}
+		defer n.Wait()
+		n.Add("100.0.0.1", delegationtest.NewServer("."+soa+". NS a.root.\na.root. A 100.0.0.1\nexample. NS a.example.\na.example. A 100.0.3.1\nexample. NS b.example.\nb.example. A 100.0.3.2\n").Host())
+		n.Add("2a00::1", delegationtest.NewServer("."+soa+". NS a.root.\na.root. A 100.0.0.1\nexample. NS a.example.\na.example. A 100.0.3.1\nexample. NS c.example.\nc.example. A 100.0.3.3\n").Host())
+		own := delegationtest.NewServer("example." + soa + `
+example. NS a.example.
+example. NS d.example.
+a.example. A 100.0.3.11
+b.example. A 100.0.3.2
+c.example. CNAME a.example.
+d.example. A 100.0.3.4
+`).Host()
+		for _, a := range []string{"100.0.3.1", "100.0.3.11", "100.0.3.2", "100.0.3.3", "100.0.3.4"} {
+			n.Add(a, own)
+		}
+		c := delegation.New(options(n))
+		c.Survey(t.Context(), dname.MustParse("example"), []delegation.NameServer{{Name: dname.MustParse("x.example"), Glue: []netip.Addr{netip.MustParseAddr("100.0.3.1")}}})
+		w := c.Walk(t.Context(), dname.MustParse("example"))
+		got := summary(w)
+		for _, want := range []string{
+			"  a.example. glue [100.0.3.1], in parent true, in zone true\n    100.0.3.1 UDP: answer",
+			"    100.0.3.11 UDP: answer",
+			"  b.example. glue [100.0.3.2], in parent true, in zone false\n    100.0.3.2 UDP: answer",
+			"  c.example. glue [100.0.3.3], in parent true, in zone false\n    100.0.3.3 UDP: answer",
+			"  d.example. glue [], in parent false, in zone true\n    100.0.3.4 UDP: answer",
+		} {
+			if !strings.Contains(got, want) {
+				t.Errorf("no %q in\n%s", want, got)
+			}
+		}
+		if strings.Contains(got, "x.example") {
+			t.Errorf("a server of an earlier survey is in\n%s", got)
+		}
+		for _, s := range w.End.Servers {
+			if isAlias := len(s.A.Aliases) > 0; isAlias != (s.Name.String() == "c.example.") {
+				t.Errorf("%v has aliases: %v", s.Name, isAlias)
+			}
+		}
+	})
+}
+
+// TestDNAME follows a DNAME to a name in another part of the DNS.
+func TestDNAME(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, _ := small()
+		defer n.Wait()
+		n.Add(hostile, delegationtest.NewServer("example."+soa+`
+example. NS ns.example.
+ns.example. A `+hostile+`
+64.example. DNAME 64.rev.other.example.
+other.example. NS ns.other.example.
+ns.other.example. A 100.0.5.1
+`).Host())
+		n.Add("100.0.5.1", delegationtest.NewServer("other.example."+soa+"other.example. NS ns.other.example.\nns.other.example. A 100.0.5.1\n65.64.rev.other.example. PTR mail.example.\n").Host())
+		w := delegation.New(options(n)).Walk(t.Context(), dname.MustParse("65.64.example"))
+		if got := summary(w); !strings.HasSuffix(got, "65.64.example. DNAME to 65.64.rev.other.example.\nend 65.64.rev.other.example. NODATA ") || w.End.Zone.String() != "other.example." {
+			t.Error(got)
+		}
+		l := delegation.New(options(n)).Resolve(t.Context(), dname.MustParse("65.64.example"), rr.TypePTR)
+		if l.Kind != delegation.Answer || len(l.Aliases) != 1 || l.Aliases[0].Owner.String() != "64.example." {
+			t.Errorf("%v %v %s", l.Kind, l.Aliases, l.Reason)
+		}
+	})
+}
