@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/plan"
@@ -63,7 +64,33 @@ func (g *globals) checkParent(cmd *cobra.Command, zone, from string, files []str
 		}
 	}
 	r := checked{Findings: append([]finding.Finding{}, plan.Check(parent, children)...), Zones: 1 + len(children)}
+	if from == "" {
+		g.locate(cmd, apex, r.Findings)
+	}
 	return r.report(cmd, g)
+}
+
+// maxLocated bounds the findings whose sources are read for their positions.
+const maxLocated = 20
+
+// locate adds positions in the sources of the configuration to findings about records of a zone.
+func (g *globals) locate(cmd *cobra.Command, apex dname.Name, list []finding.Finding) {
+	cfg, err := g.load()
+	if err != nil {
+		return // a running server has the zone
+	}
+	for i := range list[:min(len(list), maxLocated)] {
+		f := &list[i]
+		if f.Owner == nil || f.File != "" {
+			continue
+		}
+		origins, err := assemble.Explain(cmd.Context(), cfg, nil, f.Owner)
+		at := slices.IndexFunc(origins, func(o assemble.Origin) bool { return o.Apex.Equal(apex) && o.Record.Type == f.Type })
+		if err == nil && at >= 0 {
+			f.Position = origins[at].Pos
+		}
+	}
+	finding.Sort(list)
 }
 
 // servedZones returns a function that reads zones of the running server, or of the configuration.

@@ -115,6 +115,11 @@ func newChecker(parent *Content, children []*Content) *checker {
 	for _, child := range children {
 		c.children[child.Apex.Key()] = child
 	}
+	if !slices.ContainsFunc(parent.Records, func(r zone.Record) bool {
+		return slices.Contains(delegating, r.Type) && !r.Owner.Equal(c.Apex)
+	}) {
+		return c // most large zones delegate nothing
+	}
 	for i := range parent.Records {
 		r := &parent.Records[i]
 		if !r.Owner.IsAtOrBelow(c.Apex) {

@@ -227,3 +227,31 @@ func TestPlansHaveNoGaps(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckRealZones looks at zones of other people: see TestRealZones of zonefile. Of those that
+// BIND accepts, one leads to a part that it does not delegate.
+func TestCheckRealZones(t *testing.T) {
+	dir := os.Getenv("PTRD_ZONES_REAL")
+	if dir == "" {
+		t.Skip("PTRD_ZONES_REAL is not set to a directory of real zones")
+	}
+	index, err := os.ReadFile(filepath.Join(dir, "INDEX.tsv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gaps := map[string]string{"144-jlu5-ansible-dn42-108.22.172.in-addr.arpa.zone_dotfixed.zone": "alias-not-delegated"}
+	for _, row := range strings.Split(strings.TrimSpace(string(index)), "\n")[1:] {
+		cols := strings.Split(row, "\t")
+		if cols[4] != "ok" {
+			continue
+		}
+		var rules []string
+		found := Check(ReadFile(dname.MustParse(cols[1]), filepath.Join(dir, cols[0])), nil)
+		for _, f := range found {
+			rules = append(rules, f.Rule)
+		}
+		if got := strings.Join(rules, " "); got != gaps[cols[0]] {
+			t.Errorf("%s: %q, want %q: %v", cols[0], got, gaps[cols[0]], found)
+		}
+	}
+}
