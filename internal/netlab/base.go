@@ -54,15 +54,15 @@ zones:
     ptr:
       11.4.7.25: mail.customer.example
       11.4.7.53: ns1.customer.example
-  - prefix: 2e00:4:7::/48
+  - prefix: 2e00:7::/32
     ptr:
-      2e00:4:7::25: mail.customer.example
-      2e00:4:7::53: ns1.customer.example
+      2e00:7::25: mail.customer.example
+      2e00:7::53: ns1.customer.example
 `
 
-// Base returns the scenario that others begin with. The provider has 11.4.0.0/16 and
-// 2e00:4::/32 from the registry, and gives the customer 11.4.7.0/24 and 2e00:4:7::/48. The
-// customer's zones are served by hosts "ns1", ptrd, and "ns2", NSD.
+// Base returns the scenario that others begin with. The customer has 11.4.7.0/24 from a provider,
+// which has 11.4.0.0/16, and 2e00:7::/32 from the registry. Its zones are served by the hosts
+// "ns1", ptrd, and "ns2", NSD. Of 11.4.8.0/24, customers of the provider have parts.
 //
 // The addresses look global to every tool, but lead nowhere outside the lab: the first octet
 // is of a network that is not announced, and 2e00::/7 is unassigned.
@@ -89,7 +89,7 @@ func Base(provider string) *Scenario {
 			{Name: "resolver", About: "a resolver, not related to the customer", Software: "unbound", Names: []Name{{Name: "resolver.example.", Addrs: addrs(9, 53)}}},
 			{Name: "hoster", About: "the forward zone customer.example", Software: "nsd", Names: pair("hoster.example.", 5)},
 			{Name: "ns1", About: "the customer's ptrd", Software: "ptrd", Config: customerConfig, Names: []Name{
-				{Name: customer[0], Addrs: []netip.Addr{netip.MustParseAddr("11.4.7.53"), netip.MustParseAddr("2e00:4:7::53")}}}},
+				{Name: customer[0], Addrs: []netip.Addr{netip.MustParseAddr("11.4.7.53"), netip.MustParseAddr("2e00:7::53")}}}},
 			{Name: "ns2", About: "the customer's second name server, elsewhere", Software: "nsd", Names: []Name{{Name: customer[1], Addrs: addrs(6, 53)}}},
 		},
 		Zones: []Zone{
@@ -101,27 +101,31 @@ func Base(provider string) *Scenario {
 			zone("registry", "registry.example.", "11.in-addr.arpa."),
 			zone("registry", "registry.example.", "0.0.e.2.ip6.arpa."),
 			zone("isp", "isp.example.", "4.11.in-addr.arpa."),
+			zone("isp", "isp.example.", "8.4.11.in-addr.arpa."),
 			zone("isp", "isp.example.", "4.0.0.0.0.0.e.2.ip6.arpa."),
 			zone("isp", "isp.example.", "isp.example."),
-			{Apex: "customer.example.", Hosts: []string{"hoster"}, NS: names("hoster.example."), Records: "mail A 11.4.7.25\nmail AAAA 2e00:4:7::25\n@ MX 10 mail\n"},
+			{Apex: "customer.example.", Hosts: []string{"hoster"}, NS: names("hoster.example."), Records: "mail A 11.4.7.25\nmail AAAA 2e00:7::25\ngw A 11.4.8.65\n@ MX 10 mail\n"},
 			{Apex: "7.4.11.in-addr.arpa.", Hosts: []string{"ns1"}, Secondaries: []string{"ns2"}, NS: customer},
-			{Apex: "7.0.0.0.4.0.0.0.0.0.e.2.ip6.arpa.", Hosts: []string{"ns1"}, Secondaries: []string{"ns2"}, NS: customer},
+			{Apex: "7.0.0.0.0.0.e.2.ip6.arpa.", Hosts: []string{"ns1"}, Secondaries: []string{"ns2"}, NS: customer},
 		},
 	}
 }
 
-// Newcomer returns the scenario of a customer who begins: nothing runs on the host ns1, and
-// the zones are not delegated. The operator of ns2 has made it a secondary.
+// Newcomer returns the scenario of a customer who begins: nothing runs on the host ns1, no zone is
+// on ns2, and none is delegated.
 func Newcomer(provider string) *Scenario {
 	s := Base(provider)
 	for i := range s.Hosts {
 		if h := &s.Hosts[i]; h.Name == "ns1" {
 			h.Software, h.Config, h.About = "", "", "the customer's server, with nothing on it"
+			h.Dirs = []string{"/var/lib"} // for the state
+		} else if h.Name == "ns2" {
+			h.Dirs = []string{"/var/lib/nsd"} // for the zones that it transfers
 		}
 	}
 	for i := range s.Zones {
 		if z := &s.Zones[i]; z.Secondaries != nil {
-			z.Parent = "; not delegated"
+			z.Hosts, z.Secondaries, z.Parent = nil, nil, "; not delegated"
 		}
 	}
 	return s

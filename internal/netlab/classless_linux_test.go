@@ -50,7 +50,7 @@ func TestClassless(t *testing.T) {
 				t.Fatalf("ptrd plan: %v\n%s", err, lines)
 			}
 			s := Base(provider)
-			s.Zones = append(s.Zones, Zone{Apex: "8.4.11.in-addr.arpa.", Hosts: []string{"isp"}, NS: []string{"ns1.isp.example.", "ns2.isp.example."}, Records: string(lines)})
+			s.enclosing("8.4.11.in-addr.arpa.", false).Records = string(lines)
 			for _, p := range parts {
 				s.Zones = append(s.Zones, Zone{Apex: p.zone, Hosts: []string{"ns1"}, Secondaries: []string{"ns2"}, Parent: "; among the lines"})
 			}

@@ -39,7 +39,7 @@ documentation A 192.0.2.53
 under_score A 11.6.0.53
 under_score AAAA 2e00:6::53
 same A 11.4.7.53
-same AAAA 2e00:4:7::53
+same AAAA 2e00:7::53
 ipv4 A 11.6.0.53
 ipv6 AAAA 2e00:6::53
 loop CNAME pool

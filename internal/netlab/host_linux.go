@@ -114,22 +114,38 @@ func (m *machine) ip(batch string, file *os.File) error {
 	})
 }
 
-// cover puts files in the place of others, for this host only.
+// cover puts files and directories in the place of others, for this host only.
 func (m *machine) cover(files map[string]string) error {
 	for path, text := range files {
 		own := filepath.Join(m.dir, filepath.Base(path))
 		if err := os.WriteFile(own, []byte(text), 0o644); err != nil {
 			return err
 		}
-		if err := m.do(func() error { return unix.Mount(own, path, "", unix.MS_BIND, "") }); err != nil {
-			return fmt.Errorf("%s of %s: %w", path, m.Name, err)
+		if err := m.bind(own, path); err != nil {
+			return err
 		}
-		m.undo = append(m.undo, func() { unix.Unmount(path, unix.MNT_DETACH) })
+	}
+	for _, path := range m.Dirs {
+		own := filepath.Join(m.dir, "dirs", path)
+		if err := os.MkdirAll(own, 0o755); err != nil {
+			return err
+		}
+		if err := m.bind(own, path); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// Command returns a command that runs on the host when it is passed to Output or start.
+func (m *machine) bind(own, path string) error {
+	if err := m.do(func() error { return unix.Mount(own, path, "", unix.MS_BIND, "") }); err != nil {
+		return fmt.Errorf("%s of %s: %w", path, m.Name, err)
+	}
+	m.undo = append(m.undo, func() { unix.Unmount(path, unix.MNT_DETACH) })
+	return nil
+}
+
+// prepare returns a command that runs on the host when it is passed to output or start.
 func (m *machine) prepare(program string, args ...string) *exec.Cmd {
 	if path, ok := peertest.Find(program); ok {
 		program = path

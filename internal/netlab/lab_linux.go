@@ -181,11 +181,7 @@ func (l *Lab) await(ctx context.Context, m *machine) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
-	zones := slices.DeleteFunc(l.Scenario.served(m.Name), func(z service) bool {
-		// There is no primary before somebody starts one.
-		h, err := l.Scenario.host(z.Hosts[0])
-		return z.primary != nil && (err != nil || h.Software == "")
-	})
+	zones := l.Scenario.served(m.Name)
 	if len(zones) == 0 {
 		zones = []service{{Zone: &Zone{}}}
 	}

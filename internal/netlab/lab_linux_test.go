@@ -91,7 +91,7 @@ func TestBase(t *testing.T) {
 			l := startLab(t, Base(provider))
 			for _, c := range [][]string{
 				{"dig", "+short", "-x", "11.4.7.53"},
-				{"dig", "+short", "-x", "2e00:4:7::53"},
+				{"dig", "+short", "-x", "2e00:7::53"},
 				{"dig", "+short", "-x", "11.4.7.53", "@11.6.0.53"}, // the secondary
 				{"getent", "hosts", "11.4.7.53"},
 				{"getent", "ahosts", "ns1.customer.example"},

@@ -19,7 +19,9 @@ type Host struct {
 	About    string // what it stands for
 	Software string // an entry of programs, or none
 	Names    []Name
-	Config   string // in place of the configuration that the lab generates; see expand
+	Config   string // in place of the configuration that the lab generates
+	// Dirs are directories in place of which the host has others, empty at the start.
+	Dirs []string
 }
 
 // A Name is a host name with its addresses. The lab adds A and AAAA records to the zone that

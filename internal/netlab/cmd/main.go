@@ -279,6 +279,10 @@ Files are in %[1]s, a directory a host. Run commands on a host, or a shell:
     %[2]s client zonemaster-cli --hints %[1]s/root.hints 7.4.11.in-addr.arpa
     %[2]s ns1
 
+After a change of zone files, servers read them again on a signal:
+
+    %[2]s client pkill -HUP 'named|nsd|knotd'
+
 Ctrl-C or `+"`make lab-down`"+` removes everything.
 `, c.dir, in)
 	return nil
