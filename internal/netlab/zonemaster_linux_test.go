@@ -21,12 +21,18 @@ var allFaults = flag.Bool("all-faults", false, "run Zonemaster for each fault of
 // zonemasterAlways are the faults that Zonemaster tests without the flag.
 var zonemasterAlways = []string{"none", "extra-name"}
 
-// TestFaults injects one fault at a time, and compares what `ptrd handover` and Zonemaster
-// find before the delegation.
+// TestFaults runs a lab that has a zone for each fault.
 func TestFaults(t *testing.T) {
-	zonemaster := peertest.Require(t, "zonemaster-cli")
 	faults := Faults()
 	l := startLab(t, WithFaults("nsd", faults))
+	t.Run("walk", func(t *testing.T) { testWalk(t, l, faults) })
+	t.Run("handover", func(t *testing.T) { testHandover(t, l, faults) })
+}
+
+// testHandover compares what `ptrd handover` and Zonemaster find in each zone before its
+// delegation.
+func testHandover(t *testing.T, l *Lab, faults []Fault) {
+	zonemaster := peertest.Require(t, "zonemaster-cli")
 	known := zonemasterTags(t)
 	// Most of the time they wait for servers that do not answer: all at once.
 	handovers, zonemasters := make([]func() (string, error), len(faults)), make([]func() (string, error), len(faults))
