@@ -30,7 +30,7 @@ func Ptrd(name, path string) (*Peer, error) {
 			Transfers:   {zone: "  - {name: $ZONE, file: $ZONES/$ZONE.zone, transfer: {allow: [127.0.0.0/8]}}\n"},
 			Hosted: {
 				head: ", route53: \"127.0.0.1:$CONTROL\"",
-				zone: "  - {name: $ZONE, dynamic: {seed: $ZONES/$ZONE.zone}, update: {from: 127.0.0.0/8}}\n",
+				zone: "  - {name: $ZONE, dynamic: {seed: $ZONES/$ZONE.zone}, update: [{key: bench.}, {from: 127.0.0.0/8}]}\n",
 			},
 			Secondary: {zone: "  - {name: $ZONE, secondary: {primaries: \"127.0.0.1:$PRIMARY\"}}\n"},
 		},

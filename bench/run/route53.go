@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/ptrd/ptrd/bench/machine"
 	"github.com/ptrd/ptrd/bench/peer"
 	"github.com/ptrd/ptrd/bench/report"
@@ -29,6 +31,7 @@ import (
 // from the start, from the middle and from the end of the list.
 const (
 	rowUpdate  = "UPDATE of one record"
+	rowSigned  = "UPDATE of one record, signed, over TCP"
 	rowEmpty   = "batch of one record, empty zone"
 	rowLarge   = "batch of one record, large zone"
 	rowBatches = "batch of 1,000 records"
@@ -47,9 +50,11 @@ const (
 	largeZone = "44.in-addr.arpa"
 	batchLen  = 1000
 
-	accessKey = "AKIABENCH"
-	secretKey = "secret"
-	hostedKey = "route53: {access_keys: [{id: " + accessKey + ", secret: " + secretKey + "}], delegation_sets: [[ns1.example.net, ns2.example.net]]}\n"
+	accessKey   = "AKIABENCH"
+	secretKey   = "secret"
+	updateKey   = "bench."
+	updateMAC   = "c2VjcmV0IG9mIHRoZSBiZW5jaG1hcmtzIG9mIFVQREFURQ=="
+	hostedExtra = "limits: {tcp_clients_per_address: 1024}\nkeys: [{name: " + updateKey + ", secret: " + updateMAC + "}]\nroute53: {access_keys: [{id: " + accessKey + ", secret: " + secretKey + "}], delegation_sets: [[ns1.example.net, ns2.example.net]]}\n"
 )
 
 // hostedBench is a measurement of the Route 53 API.
@@ -105,7 +110,7 @@ func route53(ctx context.Context, args []string) error {
 // run measures everything once.
 func (b *hostedBench) run(d *data, sets, zones int) (err error) {
 	site := d.site()
-	site.Role, site.Extra = peer.Hosted, hostedKey
+	site.Role, site.Extra = peer.Hosted, hostedExtra
 	if b.s, _, err = b.startServer(b.p, site, d); err != nil {
 		return err
 	}
@@ -157,9 +162,9 @@ func (b *hostedBench) during(f func() (took []time.Duration, failed int, err err
 	}, nil
 }
 
-// concurrently sends the requests that next returns over several connections until it returns
-// an empty path or time is up; 0 is no limit of time.
-func (b *hostedBench) concurrently(connections int, length time.Duration, next func() (path, body string)) (took []time.Duration, failed int, err error) {
+// concurrently has several clients make requests, one after the other each, until request returns
+// errEnough or time is up; 0 is no limit of time.
+func (b *hostedBench) concurrently(clients int, length time.Duration, client func() (request func() error, end func(), err error)) (took []time.Duration, failed int, err error) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	ctx := b.ctx
@@ -168,29 +173,29 @@ func (b *hostedBench) concurrently(connections int, length time.Duration, next f
 		ctx, cancel = context.WithTimeout(ctx, length)
 		defer cancel()
 	}
-	for range connections {
-		c, dialErr := dialAPI(b.api)
-		if dialErr != nil {
-			return nil, 0, dialErr
+	for range clients {
+		request, end, clientErr := client()
+		if clientErr != nil {
+			return nil, 0, clientErr
 		}
-		defer c.Close()
+		defer end()
 		group.Go(func() {
 			for ctx.Err() == nil {
-				path, body := next()
-				if path == "" {
+				begin := time.Now()
+				requestErr := request()
+				one := time.Since(begin)
+				if errors.Is(requestErr, errEnough) {
 					return
 				}
-				begin := time.Now()
-				_, callErr := c.call(http.MethodPost, path, body)
-				one := time.Since(begin)
 				mu.Lock()
-				if took = append(took, one); callErr != nil {
-					took = took[:len(took)-1]
+				if requestErr == nil {
+					took = append(took, one)
+				} else {
 					failed++
-					err = callErr
+					err = requestErr
 				}
 				mu.Unlock()
-				if callErr != nil {
+				if requestErr != nil {
 					return
 				}
 			}
@@ -198,6 +203,26 @@ func (b *hostedBench) concurrently(connections int, length time.Duration, next f
 	}
 	group.Wait()
 	return took, failed, err
+}
+
+var errEnough = errors.New("there is no further request")
+
+// posts is concurrently with the requests that next returns, until the path is empty.
+func (b *hostedBench) posts(connections int, length time.Duration, next func() (path, body string)) ([]time.Duration, int, error) {
+	return b.concurrently(connections, length, func() (func() error, func(), error) {
+		c, err := dialAPI(b.api)
+		if err != nil {
+			return nil, nil, err
+		}
+		return func() error {
+			path, body := next()
+			if path == "" {
+				return errEnough
+			}
+			_, err := c.call(http.MethodPost, path, body)
+			return err
+		}, func() { c.Close() }, nil
+	})
 }
 
 // fill makes the large zone, in batches of as many records as the API takes.
@@ -210,7 +235,7 @@ func (b *hostedBench) fill(sets int) error {
 	n := 0
 	var mu sync.Mutex
 	v, err := b.during(func() ([]time.Duration, int, error) {
-		return b.concurrently(4, 0, func() (string, string) {
+		return b.posts(4, 0, func() (string, string) {
 			mu.Lock()
 			defer mu.Unlock()
 			if n >= sets {
@@ -243,7 +268,7 @@ func (b *hostedBench) writes(d *data) error {
 	}
 	single := func(zone, id string, next *atomic.Int64) func() ([]time.Duration, int, error) {
 		return func() ([]time.Duration, int, error) {
-			return b.concurrently(b.connections, b.o.length, func() (string, string) {
+			return b.posts(b.connections, b.o.length, func() (string, string) {
 				return "hostedzone/" + id + "/rrset", changesOf("UPSERT", zone, int(next.Add(-1))&(1<<24-1), 1)
 			})
 		}
@@ -268,10 +293,11 @@ func (b *hostedBench) writes(d *data) error {
 			err := u.run(ctx)
 			return u.took, u.failed, err
 		}},
+		{rowSigned, func() ([]time.Duration, int, error) { return b.signedUpdates(d.apexes[0] + ".") }},
 		{rowEmpty, single(empty, emptyID, &emptyNext)},
 		{rowLarge, single(largeZone, large, &b.largeNext)},
 		{rowBatches, func() ([]time.Duration, int, error) {
-			return b.concurrently(b.connections, b.o.length, func() (string, string) {
+			return b.posts(b.connections, b.o.length, func() (string, string) {
 				from := int(otherNext.Add(batchLen)) - batchLen
 				return "hostedzone/" + otherID + "/rrset", changesOf("CREATE", other, from, batchLen)
 			})
@@ -286,6 +312,37 @@ func (b *hostedBench) writes(d *data) error {
 		}
 	}
 	return nil
+}
+
+// signedUpdates sends UPDATE messages of one record, each with a TSIG record and after the response
+// to the one before: as a client of the API does.
+func (b *hostedBench) signedUpdates(apex string) ([]time.Duration, int, error) {
+	var next atomic.Int64
+	return b.concurrently(b.connections, b.o.length, func() (func() error, func(), error) {
+		c, err := net.DialTimeout("tcp", b.s.at.String(), startPatience)
+		if err != nil {
+			return nil, nil, err
+		}
+		return func() error {
+			conn := &dns.Conn{Conn: c, TsigSecret: map[string]string{updateKey: updateMAC}} // it has the MAC of one exchange
+			n := next.Add(1)
+			m := new(dns.Msg)
+			m.SetUpdate(apex)
+			m.Insert([]dns.RR{&dns.PTR{
+				Hdr: dns.RR_Header{Name: fmt.Sprintf("%d.%d.%d.%s", n&255, n>>8&255, n>>16&255, apex), Rrtype: dns.TypePTR, Class: dns.ClassINET, Ttl: 3600},
+				Ptr: fmt.Sprintf("h%d.signed.example.net.", n),
+			}})
+			m.SetTsig(updateKey, dns.HmacSHA256, 300, time.Now().Unix())
+			if err := conn.WriteMsg(m); err != nil {
+				return err
+			}
+			r, err := conn.ReadMsg()
+			if err == nil && r.Rcode != dns.RcodeSuccess {
+				err = fmt.Errorf("UPDATE: %s", dns.RcodeToString[r.Rcode])
+			}
+			return err
+		}, func() { c.Close() }, nil
+	})
 }
 
 // restart measures the memory that the zones take after a restart, and the first page, for which
@@ -366,7 +423,7 @@ func (b *hostedBench) makeZones(zones int) error {
 	var mu sync.Mutex
 	last := b.zones + zones
 	v, err := b.during(func() ([]time.Duration, int, error) {
-		return b.concurrently(b.connections, 0, func() (string, string) {
+		return b.posts(b.connections, 0, func() (string, string) {
 			mu.Lock()
 			defer mu.Unlock()
 			if b.zones == last {
@@ -533,7 +590,7 @@ func (l *lab) route53Tables() string {
 		}
 		sum := func(row, value string) report.Summary { return l.summary(kindRoute53, row, server, value) }
 		t := report.Table{Head: []string{"request", "a second", "p50 ms", "p99 ms", "CPU µs of the server", "busy client"}}
-		for _, row := range []string{rowUpdate, rowEmpty, rowLarge, rowBatches} {
+		for _, row := range []string{rowUpdate, rowSigned, rowEmpty, rowLarge, rowBatches} {
 			t.Add(row, sum(row, valueUpdates), sum(row, valueUpdateP50), sum(row, valueUpdateP99), sum(row, valueCPU), sum(row, valueBusy))
 		}
 		fmt.Fprintf(&b, "%s\n", &t)
