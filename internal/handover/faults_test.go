@@ -302,7 +302,7 @@ func faults() []faultCase {
 		// Names and addresses.
 		{"underscore in the zone", rezone("a_b.4.11.in-addr.arpa."), "NON_ALLOWED_CHARS", ""},
 		{"slash in the zone", rezone("0/25.7.4.11.in-addr.arpa."), "NON_ALLOWED_CHARS", ""},
-		{"initial hyphen", rezone("-7.4.11.in-addr.arpa."), "INITIAL_HYPHEN", ""},
+		{"initial hyphen", rezone("7.-4.11.in-addr.arpa."), "INITIAL_HYPHEN", ""},
 		{"terminal hyphen", rezone("7-.4.11.in-addr.arpa."), "TERMINAL_HYPHEN", ""},
 		{"underscore in a server", func() *model { return rename("ns2.customer.example.", "ns_2.customer.example.") }, "NAMESERVER_NON_ALLOWED_CHARS", ""},
 		{"numeric server", func() *model { return rename("ns2.customer.example.", "11.6.0.53.") }, "NAMESERVER_NUMERIC_TLD", ""},

@@ -143,7 +143,7 @@ func zonemaster(t *testing.T, hints string, m *model, f *Facts) []string {
 	for _, d := range f.DS {
 		args = append(args, "--ds", fmt.Sprintf("%d,%d,%d,%s", d.KeyTag, d.Algorithm, d.DigestType, d.Digest))
 	}
-	out := run(t, "zonemaster-cli", append(args, "--", strings.TrimSuffix(m.zone, "."))...)
+	out := run(t, "zonemaster-cli", append(args, strings.TrimSuffix(m.zone, "."))...)
 	var messages []struct {
 		Level, Testcase, Tag string
 		Args                 map[string]any
