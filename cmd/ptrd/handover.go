@@ -15,7 +15,7 @@ import (
 
 func newHandover(g *globals) *cobra.Command {
 	var servers []string
-	var q handover.Request
+	q := handover.Request{Now: time.Now}
 	var ask askFlags
 	var offline, wait bool
 	var timeout time.Duration

@@ -36,7 +36,7 @@ func in(network *delegationtest.Network, m *model, input, parent string) *Reques
 	}
 	network.Add("11.0.0.53", delegationtest.NewServer(zone.String()+parent).Host())
 	o := delegation.Options{Network: network, Hints: []delegation.Server{{Addr: netip.MustParseAddrPort("11.0.0.53:53")}}}
-	return &Request{Input: input, Servers: m.handover().Servers, Source: func() Source { return NewSource(o) }, Now: m.now}
+	return &Request{Input: input, Servers: m.handover().Servers, Source: func() Source { return NewSource(o) }, Now: time.Now}
 }
 
 // TestDelegated compares the zone above with what it is to have.

@@ -52,8 +52,8 @@ func Owners() []Owner {
 		{Key: "lacnic", Name: "LACNIC", Consequence: "the delegation is refused, or later reported as lame and removed", set: lacnic, template: "lacnic", refuses: classlessRefused, notes: lacnicNotes},
 		{Key: "afrinic", Name: "AFRINIC", Consequence: "the name server is removed after 30 days", set: afrinic, template: "rpsl", notes: afrinicNotes},
 		{Key: "jpnic", Name: "JPNIC", Consequence: "a warning with the application and after 15 days; after 45 days the delegation is stopped", set: jpnic, template: "jpnic", refuses: classlessRefused},
-		{Key: "isp", Name: "a provider, by mail", Consequence: noDelegation, set: isp, template: "mail-en"},
-		{Key: "isp-ja", Name: "a provider, by mail in Japanese", Consequence: noDelegation, set: isp, template: "mail-ja"},
+		{Key: "isp", Name: "a provider", Consequence: noDelegation, set: isp, template: "mail-en"},
+		{Key: "isp-ja", Name: "a provider, in Japanese", Consequence: noDelegation, set: isp, template: "mail-ja"},
 		{Key: "parent", Name: "the parent zone, as lines of a master file", Consequence: noDelegation, set: isp, template: "parent"},
 	}
 }

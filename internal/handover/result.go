@@ -22,7 +22,7 @@ type Request struct {
 	Servers []config.NameServer // nil: those of the configuration
 	Config  *config.Config      // nil: none
 	For     []string            // keys of owners; none: the records are printed, and the rules of all owners apply
-	Now     time.Time
+	Now     func() time.Time    // for the periods of signatures
 
 	Source   func() Source        // makes what asks the servers, with no earlier answers; nil: they are not tested
 	Wait     time.Duration        // for all servers to have the same serial, before the tests; 0: none
@@ -116,7 +116,7 @@ func Make(ctx context.Context, q *Request) (*Result, error) {
 		if q.Source != nil {
 			out.Behind = q.wait(ctx, z)
 			src := q.Source()
-			f := Collect(ctx, z, src, q.Now)
+			f := Collect(ctx, z, src, q.Now())
 			z.DS = f.DS
 			out.Findings = append(out.Findings, f.Check(ownersOf(z)&rulesOf)...)
 			out.Untested = f.untested()
@@ -290,7 +290,7 @@ func (r *Result) Report(out io.Writer) error {
 	}
 	for _, key := range r.refusing() {
 		o, _ := OwnerOf(key) // from a finding
-		fmt.Fprintf(w, "%s refuses this: %s\n", o.Name, o.Consequence)
+		fmt.Fprintf(w, "%s: %s\n", o.Name, o.Consequence)
 	}
 	return w.Flush()
 }

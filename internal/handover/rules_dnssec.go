@@ -322,7 +322,7 @@ func (f *Facts) withoutDS(test func(*Server, *dns.DNSKEY, *dns.DS) bool) []strin
 func eachUnbound(t uint16) func(*Facts) []string {
 	return each(func(f *Facts, s *Server) bool {
 		r := f.authoritative(s, t, DO)
-		if r == nil || len(f.DS) == 0 || !slices.ContainsFunc(r.Answer, func(rr dns.RR) bool { return rr.Header().Rrtype == t }) {
+		if r == nil || len(f.DS) == 0 || len(f.keys(s)) == 0 || !slices.ContainsFunc(r.Answer, func(rr dns.RR) bool { return rr.Header().Rrtype == t }) {
 			return false
 		}
 		return !slices.ContainsFunc(records[*dns.RRSIG](r.Answer), func(sig *dns.RRSIG) bool {

@@ -26,7 +26,7 @@ func (q *Request) wait(ctx context.Context, z *Zone) []string {
 	last := ""
 	behind := []string{"the servers, which did not answer"}
 	for {
-		now := find(ctx, z, q.Source(), q.Now).f.behind(least)
+		now := find(ctx, z, q.Source(), q.Now()).f.behind(least)
 		if ctx.Err() != nil {
 			return behind // some questions had no time
 		}

@@ -38,6 +38,9 @@ func TestZonemaster(t *testing.T) {
 		peertest.Require(t, p)
 	}
 	args := []string{"-test.run=^TestInside$", "-test.v"}
+	if *update {
+		args = append(args, "-update")
+	}
 	if *allFaults {
 		args = append(args, "-zonemaster-faults")
 	}
@@ -78,7 +81,8 @@ func TestInside(t *testing.T) {
 			unknown = append(unknown, r.tag)
 		}
 	}
-	t.Logf("not known to this version of Zonemaster: %s", strings.Join(unknown, " "))
+	checkSection(t, "not compared", tagList(unknown))
+	checkComplete(t, known)
 
 	run(t, "ip", "link", "set", "lo", "up")
 	net := &network{}
@@ -126,6 +130,19 @@ func TestInside(t *testing.T) {
 		})
 	}
 	t.Logf("%d tags of errors were compared", len(compared))
+}
+
+// checkComplete: each tag of errors has a rule, or the document says why not.
+func checkComplete(t *testing.T, known map[string]bool) {
+	doc, err := os.ReadFile(rulesDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for tag, isError := range known {
+		if isError && !strings.Contains(string(doc), "`"+tag+"`") {
+			t.Errorf("%s: no rule for %s, and no word why", rulesDoc, tag)
+		}
+	}
 }
 
 // zonemaster returns the tags of all errors of an undelegated test.

@@ -98,6 +98,12 @@ func TestInside(t *testing.T) {
 			continue // Zonemaster takes no slash in a name
 		}
 		t.Run("zonemaster "+name, func(t *testing.T) { testZonemaster(t, dir, zone) })
+		t.Run("handover "+name, func(t *testing.T) {
+			out := run(t, dir, program, "handover", zone, "--hints", writeHints(dir), "--json")
+			if !strings.Contains(out, "\"ready\": true") || !strings.Contains(out, "\"done\": true") {
+				t.Errorf("ptrd calls a zone not ready, or not delegated, that Zonemaster finds no error in:\n%s", out)
+			}
+		})
 	}
 }
 
@@ -199,14 +205,19 @@ func testGetent(t *testing.T, dir string) {
 	}
 }
 
-// testZonemaster looks for errors in all that Zonemaster tests of a zone.
-func testZonemaster(t *testing.T, dir, zone string) {
+// writeHints writes the root hints, and returns the path.
+func writeHints(dir string) string {
 	var hints strings.Builder
 	for i, n := range []string{"a", "b"} {
 		fmt.Fprintf(&hints, ". 3600000 NS %[1]s.parent.example.\n%[1]s.parent.example. 3600000 A %[2]s\n%[1]s.parent.example. 3600000 AAAA %[3]s\n",
 			n, parentAddrs[i], parentAddrs[i+2])
 	}
-	out := run(t, dir, "zonemaster-cli", "--hints", mustWrite(dir, "hints", hints.String()),
+	return mustWrite(dir, "hints", hints.String())
+}
+
+// testZonemaster looks for errors in all that Zonemaster tests of a zone.
+func testZonemaster(t *testing.T, dir, zone string) {
+	out := run(t, dir, "zonemaster-cli", "--hints", writeHints(dir),
 		"--level", "NOTICE", "--json", "--raw", "--no-progress", "--no-time", zone)
 	var messages []struct {
 		Level, Testcase, Tag string
