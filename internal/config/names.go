@@ -212,6 +212,10 @@ func (w *naming) refuseLabels(format string, args ...any) {
 // at prefix.
 func (w *naming) classless(prefix value, p netip.Prefix, base dname.Name) dname.Name {
 	n, from := w.anyClassless(prefix, p, base)
+	if n != nil && n.IsWildcard() {
+		from.fail("%v is a wildcard, which cannot be a zone (RFC 4592 §4.2); choose another label, such as %q", n, dname.ClasslessLabel(p, dname.Range))
+		return nil
+	}
 	if n != nil && len(n)+len("\x03255") > dname.MaxWire {
 		from.fail("%v is too long: the names of its addresses would have more than 255 octets; choose a shorter name", n)
 		return nil
