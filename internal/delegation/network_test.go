@@ -86,6 +86,44 @@ func TestOneFamily(t *testing.T) {
 	}
 }
 
+// TestSilentFamily asks addresses of a family whose packets are lost: after some, no more.
+func TestSilentFamily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, good := small()
+		n.Add(hostile, good.Host())
+		c := delegation.New(options(n))
+		q := delegation.Question{Name: dname.MustParse("example"), Type: rr.TypeSOA}
+		ask := func(addr string) *delegation.Fact {
+			return c.Ask(t.Context(), delegation.Server{Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), 53)}, q, delegation.UDP)
+		}
+		for i := range 5 {
+			if f := ask(fmt.Sprintf("2a00::9:%d", i)); f.Outcome != delegation.NoAnswer {
+				t.Errorf("before any answer: %v", f)
+			}
+		}
+		if f := ask(hostile); !f.OK() {
+			t.Error(f)
+		}
+		f := ask("2a00::9:9")
+		if f.Outcome != delegation.NotAsked || f.Reason != "no answer from 5 other IPv6 addresses; this host seems to have no IPv6 connection" {
+			t.Error(f)
+		}
+		if f := ask("100.0.9.9"); f.Outcome != delegation.NoAnswer {
+			t.Errorf("the family that works: %v", f)
+		}
+		if f := ask("::ffff:100.0.3.1"); f.Outcome != delegation.NotAsked || f.Reason != "it is not the address of a host" {
+			t.Error(f)
+		}
+		if f := ask("100.0.9.9"); f.Outcome != delegation.NoAnswer {
+			t.Error(f)
+		}
+		q.Type = rr.TypeNS
+		if f := ask("100.0.9.9"); f.Outcome != delegation.NotAsked || f.Reason != "no answer to example. SOA before" || !f.IsSilent() || f.Earlier == nil {
+			t.Error(f)
+		}
+	})
+}
+
 // interceptor answers for every address as a resolver that does not recurse without RD.
 func interceptor() *delegationtest.Host {
 	return &delegationtest.Host{Answer: func(request *dns.Msg, _ delegation.Transport) *dns.Msg {
