@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/server"
+	"github.com/ptrd/ptrd/server/sock"
 )
 
 // addresses returns the configured addresses, and those of the sockets that the service
@@ -83,7 +83,7 @@ func (f *front) listen(addr netip.AddrPort) (net.Listener, error) {
 	}
 	ln, err := net.Listen("tcp", addr.String())
 	if err != nil {
-		return nil, fmt.Errorf("listen.%s %v: %w", f.name, addr, err)
+		return nil, sock.BindError(f.name, addr, err)
 	}
 	return ln, nil
 }

@@ -30,11 +30,14 @@ func TestGather(t *testing.T) {
 	s = New(Options{Writer: w, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Yield: func() {
 		if left--; left >= 0 {
 			s.queue <- &job{entry: &entry{id: "Z"}, done: make(chan struct{})}
-		} else {
-			cancel() // Run ends after this round
 		}
 	}})
-	s.queue <- &job{entry: &entry{id: "Z"}, done: make(chan struct{})}
+	first := &job{entry: &entry{id: "Z"}, done: make(chan struct{})}
+	s.queue <- first
+	go func() {
+		<-first.done
+		cancel() // Run ends after this round
+	}()
 	if err := s.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
