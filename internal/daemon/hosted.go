@@ -214,6 +214,9 @@ func (i *Imported) Print(w io.Writer) error {
 
 // importZone answers VerbImport.
 func (d *Daemon) importZone(args url.Values) (any, error) {
+	if d.state.Load().cfg.Listen.Route53 == nil {
+		return nil, errors.New("listen.route53 is not configured, so that no client could change or delete the zone; configure it, or print a master file without --hosted")
+	}
 	l, err := hosted.ReadListing(args["page"])
 	if err != nil {
 		return nil, err

@@ -420,3 +420,22 @@ func TestRoute53TLS(t *testing.T) {
 		}
 	}
 }
+
+// TestImportZone: a zone is imported where the API can change it, and only there.
+func TestImportZone(t *testing.T) {
+	page := `{"ResourceRecordSets": [
+  {"Name": "example.com.", "Type": "SOA", "TTL": 900, "ResourceRecords": [{"Value": "ns.example. h.example. 1 7200 900 1209600 86400"}]},
+  {"Name": "www.example.com.", "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "192.0.2.1"}]}]}`
+	l := start(t, shortDir(t), hostedConfig)
+	var out bytes.Buffer
+	if err := l.verbs()[VerbImport](t.Context(), url.Values{"page": {page}}, &out); err != nil || !strings.Contains(out.String(), `"record_sets":3`) {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	l.stop()
+	l = start(t, shortDir(t), strings.Replace(hostedConfig, `, route53: "127.0.0.1:0"`, "", 1))
+	defer l.stop()
+	err := l.verbs()[VerbImport](t.Context(), url.Values{"page": {page}}, &out)
+	if err == nil || !strings.HasPrefix(err.Error(), "listen.route53 is not configured") || l.views.Load().Zones.Get(dname.MustParse("example.com")) != nil {
+		t.Errorf("without the API: %v", err)
+	}
+}
