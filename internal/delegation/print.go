@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/ptrd/ptrd/zone/dname"
@@ -53,11 +54,12 @@ func (l *Level) print(b *bufio.Writer) {
 		fmt.Fprintf(b, "  by the resolver: %s\n", inWords(a.SOA, nil))
 		return
 	}
+	isListed := slices.ContainsFunc(l.Servers, func(s *NameServer) bool { return s.InZone })
 	for _, s := range l.Servers {
 		switch {
 		case len(s.Hosts) == 0:
 			fmt.Fprintf(b, "  %v: no address\n", s.Name)
-		case !l.IsReferred():
+		case !l.IsReferred() || !isListed: // not known
 		case !s.InParent:
 			fmt.Fprintf(b, "  %v: only the zone lists it\n", s.Name)
 		case !s.InZone:
@@ -77,6 +79,9 @@ func (l *Level) print(b *bufio.Writer) {
 
 // inWords returns what a fact says to a server of a zone; nil: the fact is from a resolver.
 func inWords(f *Fact, zone dname.Name) string {
+	if f.Earlier != nil {
+		return inWords(f.Earlier, zone)
+	}
 	if f.Outcome != Answered {
 		return strings.TrimSuffix(fmt.Sprintf("%v, %s", f.Outcome, f.Reason), ", ")
 	}
