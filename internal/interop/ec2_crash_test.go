@@ -29,7 +29,7 @@ import (
 //     that was not answered;
 //   - there is a PTR for exactly those addresses that have a name, and it is that name.
 //
-// It has a fifth of the kills of -faults:
+// It has a tenth of the kills of -faults:
 //
 //	go test ./internal/interop -run 'TestEC2Crash|TestEC2PowerFailure' -faults 1000 -timeout 3h
 func TestEC2Crash(t *testing.T) { newElasticCrash(t, false).run() }
@@ -212,7 +212,7 @@ func (c *elasticCrash) run() {
 		})
 	}
 	kills := 0
-	for ; kills < *faults/5 && !c.t.Failed(); kills++ {
+	for ; kills < *faults/10 && !c.t.Failed(); kills++ {
 		time.Sleep(time.Duration(c.rng.Int64N(int64(150 * time.Millisecond))))
 		c.kill()
 		if c.volume != nil {
