@@ -2,13 +2,13 @@ package main
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/handover"
+	"github.com/ptrd/ptrd/internal/naming"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/spf13/cobra"
 )
@@ -123,27 +123,14 @@ func (g *globals) servedSerial(cmd *cobra.Command, apex dname.Name) uint32 {
 
 // nameServer reads a value of --ns.
 func nameServer(s string) (config.NameServer, error) {
-	return namedHost("--ns", s, "NS records have the name of a server, such as ns1.example.com")
+	return namedHost("--ns", s, naming.ServerNames)
 }
 
 // namedHost reads a value NAME[=ADDRESS,...] of a flag; remedy is for an address in place of the name.
-func namedHost(flag, s, remedy string) (host config.NameServer, err error) {
-	name, list, hasAddresses := strings.Cut(s, "=")
-	if _, err := netip.ParseAddr(name); err == nil {
-		return host, usagef("%s %q is an address; %s", flag, s, remedy)
-	}
-	if host.Name, err = dname.Parse(name); err != nil {
-		return host, usagef("%s %q is not a name: %v", flag, name, err)
-	}
-	if !hasAddresses {
-		return host, nil
-	}
-	for text := range strings.SplitSeq(list, ",") {
-		a, err := netip.ParseAddr(text)
-		if err != nil || a.Zone() != "" {
-			return host, usagef("%s %q: %q is not an address; write NAME=ADDRESS, with commas between addresses", flag, s, text)
-		}
-		host.Addresses = append(host.Addresses, a.Unmap())
+func namedHost(flag, s, remedy string) (config.NameServer, error) {
+	host, err := naming.ParseHost(s, remedy)
+	if err != nil {
+		return host, usagef("%s %v", flag, err)
 	}
 	return host, nil
 }

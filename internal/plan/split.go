@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/naming"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
@@ -238,32 +239,21 @@ func fields(s string) (words []string, err error) {
 
 // addServer adds a name server to a list, from NAME or NAME=ADDRESS.
 func addServer(list []config.NameServer, text string) ([]config.NameServer, error) {
-	name, address, hasAddress := strings.Cut(text, "=")
-	if _, err := netip.ParseAddr(name); err == nil {
-		return nil, fmt.Errorf("%q is an address; NS records have the name of a server, such as ns1.example.com", name)
+	if _, err := netip.ParsePrefix(text); err == nil {
+		return nil, fmt.Errorf("%q is a second prefix; write each part on its own", text)
 	}
-	if _, err := netip.ParsePrefix(name); err == nil {
-		return nil, fmt.Errorf("%q is a second prefix; write each part on its own", name)
-	}
-	n, err := dname.Parse(name)
+	host, err := naming.ParseHost(text, naming.ServerNames)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%q is not the name of a server: %w", name, err)
-	case n.Labels() < 2:
-		return nil, fmt.Errorf("%q is a lone label; write the full name of the server, such as ns1.example.com", name)
+		return nil, err
+	case host.Name.Labels() < 2:
+		return nil, fmt.Errorf("%q is a lone label; write the full name of the server, such as ns1.example.com", text)
 	}
-	i := slices.IndexFunc(list, func(s config.NameServer) bool { return s.Name.Equal(n) })
+	i := slices.IndexFunc(list, func(s config.NameServer) bool { return s.Name.Equal(host.Name) })
 	if i < 0 {
-		i = len(list)
-		list = append(list, config.NameServer{Name: n})
+		return append(list, host), nil
 	}
-	if hasAddress {
-		a, err := netip.ParseAddr(address)
-		if err != nil {
-			return nil, fmt.Errorf("%q is not an address of %v; write NAME=ADDRESS", address, n)
-		}
-		list[i].Addresses = append(list[i].Addresses, a)
-	}
+	list[i].Addresses = append(list[i].Addresses, host.Addresses...)
 	return list, nil
 }
 
