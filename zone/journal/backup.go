@@ -94,6 +94,8 @@ func (j *Journal) unpin() {
 	if j.pins--; j.pins > 0 {
 		return
 	}
+	j.foundMu.Lock()
+	defer j.foundMu.Unlock()
 	for _, path := range j.dropLater {
 		_ = j.disk.Remove(path) // or at the next start
 	}
@@ -103,6 +105,8 @@ func (j *Journal) unpin() {
 // removeContent removes a content file that is superseded; the caller holds mu.
 func (j *Journal) removeContent(path string) {
 	if j.pins > 0 {
+		j.foundMu.Lock()
+		defer j.foundMu.Unlock()
 		j.dropLater = append(j.dropLater, path)
 		return
 	}

@@ -111,7 +111,7 @@ func (j *Journal) removeSuperseded(key string, was, now contentFile) {
 func (j *Journal) writeContent(z *zone.Zone) (s contentFile, err error) {
 	s = contentFile{serial: z.Serial(), digest: z.Digest()}
 	path := j.contentPath(s.name(z.Apex()))
-	j.claimFound(z.Key(), s.name(z.Apex()))
+	j.claim(z.Key(), s.name(z.Apex()))
 	fail := func(err error) (contentFile, error) {
 		return contentFile{}, fmt.Errorf("keep the content of zone %v: %w", z.Apex(), err)
 	}

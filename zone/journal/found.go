@@ -154,12 +154,15 @@ func (j *Journal) removeFound(apex dname.Name, now zone.Serial, name string) {
 	delete(j.found, key)
 }
 
-// claimFound makes a file one that is no longer found, because it is about to be written: a
-// process may have ended between the same content and the entry that names it.
-func (j *Journal) claimFound(key, name string) {
+// claim takes a file that is about to be written off the lists of files to be removed. The same
+// content may have been written before, for an entry that was never made: by a process that
+// ended, or for a change that failed during a backup.
+func (j *Journal) claim(key, name string) {
 	j.foundMu.Lock()
 	defer j.foundMu.Unlock()
 	if list := j.found[key]; len(list) > 0 {
 		j.found[key] = slices.DeleteFunc(list, func(c foundFile) bool { return c.name == name })
 	}
+	path := j.contentPath(name)
+	j.dropLater = slices.DeleteFunc(j.dropLater, func(p string) bool { return p == path })
 }

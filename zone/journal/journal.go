@@ -104,18 +104,18 @@ type Journal struct {
 	newest int64        // Unix milliseconds of the last change when it was opened; 0: none
 	aged   atomic.Int64 // likewise, the time that ages are measured at, see ageAt
 
-	mu        sync.Mutex             // serializes writers
-	broken    *database              // to be recovered; then db is nil
-	mustUndo  bool                   // broken may hold a transaction that failed
-	prepared  map[string]contentFile // by key of the apex: files that no entry names yet
-	pins      int                    // backups under way
-	dropLater []string               // content files to be removed after these
+	mu       sync.Mutex             // serializes writers
+	broken   *database              // to be recovered; then db is nil
+	mustUndo bool                   // broken may hold a transaction that failed
+	prepared map[string]contentFile // by key of the apex: files that no entry names yet
+	pins     int                    // backups under way
 
 	isNew  bool     // Open made it, or could not take over all of a damaged one
 	damage []Damage // that Open found
 
-	foundMu sync.Mutex
-	found   map[string][]foundFile // by key of the apex: files that no entry names, the latest serial last
+	foundMu   sync.Mutex
+	found     map[string][]foundFile // by key of the apex: files that no entry names, the latest serial last
+	dropLater []string               // content files to be removed after backups
 }
 
 // Open opens the journal at path, or makes an empty one, its directory included

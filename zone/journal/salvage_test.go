@@ -665,6 +665,29 @@ func TestFoundContentWrittenAgain(t *testing.T) {
 	restores(j, "by the next process")
 }
 
+// A content that is written again is not one of those that are removed after a backup.
+func TestContentWrittenAgainInBackup(t *testing.T) {
+	path := newPath(t)
+	z := build(t, "a.example", 1)
+	j := mustOpen(t, path)
+	defer j.Close()
+	j.pin()
+	file, err := j.writeContent(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.mu.Lock()
+	j.removeContent(j.contentPath(file.name(z.Apex()))) // the change failed
+	j.mu.Unlock()
+	if err := j.Append(&zone.Batch{Changes: []zone.Change{{Zone: z, Apex: z.Apex(), Kept: true}}}); err != nil {
+		t.Fatal(err)
+	}
+	j.unpin()
+	if _, ok, err := j.Restore(z.Apex()); !ok || err != nil {
+		t.Errorf("restored %v %v", ok, err)
+	}
+}
+
 // The file of a zone whose loss could not be accepted is not found among others.
 func TestReleaseFails(t *testing.T) {
 	path, z := keptJournal(t)
