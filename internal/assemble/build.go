@@ -101,6 +101,7 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 	for _, f := range damages(kept) {
 		m.fs.add(f)
 	}
+	m.fs.list = withoutFollowing(m.fs.list)
 	m.warnShrunkTogether()
 	m.addOtherPositions(generated)
 	finding.Sort(m.fs.list)

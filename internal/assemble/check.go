@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"context"
+	"slices"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
@@ -21,6 +22,18 @@ func Check(ctx context.Context, cfg *config.Config) ([]finding.Finding, error) {
 		return nil, err
 	}
 	return plan.Findings, nil
+}
+
+// ofOtherZone are the rules that the file of another zone breaks, next to that about its SOA.
+var ofOtherZone = [...]string{"out-of-zone", "origin-outside-zone", "no-soa", "no-ns"}
+
+// withoutFollowing returns the findings without those that follow from a file that is one of another
+// zone, as its SOA shows.
+func withoutFollowing(list []finding.Finding) []finding.Finding {
+	if !slices.ContainsFunc(list, func(f finding.Finding) bool { return f.Rule == "soa-not-at-apex" }) {
+		return list
+	}
+	return slices.DeleteFunc(list, func(f finding.Finding) bool { return slices.Contains(ofOtherZone[:], f.Rule) })
 }
 
 // CheckFile reads one master file as the zone at origin, without a configuration, and returns the
@@ -43,9 +56,9 @@ func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, [
 	b.SetChecks(rule.Checks{})
 	res := zonefile.Load(path, zonefile.Options{Origin: origin, GenerateLimit: generateSteps, Table: &table}, b.Add)
 	z, list := b.Build()
-	for _, f := range append(res.Findings, list...) {
-		if !res.HasSOA && !res.OK() && f.Rule == "no-soa" {
-			continue // the SOA may be among the records with errors
+	for _, f := range withoutFollowing(append(res.Findings, list...)) {
+		if !res.OK() && (f.Rule == "no-soa" && !res.HasSOA || f.Rule == "no-ns") {
+			continue // it may be among the records with errors
 		}
 		if f = table.Locate(f); f.File == "" {
 			f.File = path

@@ -280,6 +280,9 @@ func (m *merge) addSOA(part *zonePart) {
 	if ns == nil && len(m.item.NameServers) > 0 {
 		ns = m.item.NameServers[0].Name
 	}
+	if ns == nil && m.lostSOA() {
+		return // it may have been in the file
+	}
 	if ns == nil {
 		m.fs.report(finding.Error, "no-name-servers", m.item.Pos, "%s: zone %v has no name servers; give `nameservers` here or in `defaults`, as the zone's parent has them", m.item.Path, part.apex)
 		return
@@ -287,6 +290,16 @@ func (m *merge) addSOA(part *zonePart) {
 	part.added++
 	part.emit(generateSOA(m.item, part.apex, ns, m.table), LayerGenerated, RuleApex)
 }
+
+// lostSOA reports whether an error may have kept an SOA from being read.
+func (m *merge) lostSOA() bool {
+	return slices.ContainsFunc(m.fs.list, func(f finding.Finding) bool {
+		return f.Severity == finding.Error && (f.Type == rr.TypeSOA || slices.Contains(ofFiles[:], f.Rule))
+	})
+}
+
+// ofFiles are the rules that files as a whole break.
+var ofFiles = [...]string{"unreadable-file", "not-text", "not-a-master-file", "empty-file"}
 
 // reportOverruled reports a generated record that is not served because a static layer has other
 // records of its type. With `defaults` this is intended; with settings of this very zone it is a

@@ -1,6 +1,7 @@
 package zonefile
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -83,8 +84,13 @@ func (p *parser) tap(name string, r io.Reader) io.Reader {
 }
 
 func (p *parser) run(f *frame) {
-	records, errs := p.res.Records, p.fs.Errors
+	records, before := p.res.Records, p.fs
+	var head [headSize]byte
+	n := 0
 	for f.lex.next() {
+		if n == 0 {
+			n = copy(head[:], f.lex.buf[:f.lex.end])
+		}
 		p.line(f)
 		if !p.o.oneRoad {
 			p.simple(f)
@@ -93,8 +99,12 @@ func (p *parser) run(f *frame) {
 	if f.lex.err != nil {
 		p.fs.Add(f.id.Unreadable(f.lex.err))
 	}
-	if p.res.Records == records && p.fs.Errors == errs {
+	switch {
+	case p.res.Records > records:
+	case p.fs.Errors == before.Errors:
 		p.empty(f)
+	default:
+		p.replaceForeign(f, head[:n], before)
 	}
 }
 
@@ -177,7 +187,7 @@ func (p *parser) line(f *frame) {
 		toks = toks[1:]
 		if len(toks) == 0 {
 			t := &lex.toks[0]
-			p.fail(subject{f, f.owner.name, 0}, t.behind("missing-type", "the line ends after the owner name; a record needs a type and its data%s", ownerHint(t)))
+			p.fail(subject{f, f.owner.name, 0}, t.behind("missing-type", "the line ends after the owner name; a record needs a type and its data%s", ownerHint(t)).hinted(lex.toks))
 			return
 		}
 	} else if f.owner.name == nil {
@@ -193,7 +203,7 @@ func (p *parser) setOwner(f *frame, t *token) bool {
 	if bad != nil {
 		f.copyOwner(f.origin)
 		f.ownerIsBad = true
-		p.fail(subject{f: f}, t.at(bad.Offset, "bad-name", "owner %s: %s", quote(t.text), bad.Reason))
+		p.fail(subject{f: f}, t.at(bad.Offset, "bad-name", "owner %s: %s%s", quote(t.text), bad.Reason, ownerHint(t)).hinted(f.lex.toks))
 		return false
 	}
 	f.spare.name, f.spare.address = owner, dname.AddressKey{}
@@ -274,8 +284,8 @@ func unknownType(t, owner *token) *fault {
 		hint = ownerHint(owner)
 	case isDigit(text[0]):
 		hint = "; as a TTL it would be seconds or units as in 1h30m"
-	case strings.HasPrefix(text, "#"), strings.HasPrefix(text, "//"):
-		hint = "; a comment starts with ;"
+	case isComment(t.text):
+		hint = commentHint
 	case strings.Contains(text, "."):
 		hint = "; the type is missing before it"
 	}
@@ -285,7 +295,12 @@ func unknownType(t, owner *token) *fault {
 // ownerHint warns of an owner name that is likely not meant as one: a mnemonic
 // in column 1, where the white space for "the last owner" was forgotten.
 func ownerHint(owner *token) string {
-	if owner == nil || owner.quoted || !isMnemonic(owner.text) {
+	switch {
+	case owner == nil || owner.quoted:
+		return ""
+	case isComment(owner.text):
+		return commentHint
+	case !isMnemonic(owner.text):
 		return ""
 	}
 	return fmt.Sprintf("; %s in column 1 was taken for the owner name: put a blank before it to mean the last owner", owner.text)
@@ -365,7 +380,18 @@ func (e *fault) hinted(line []token) *fault {
 			break
 		}
 	}
+	if len(line) > 0 && isComment(line[0].text) && !strings.HasSuffix(e.text, commentHint) {
+		e.text += commentHint
+	}
+	e.text += invisible(line)
 	return e
+}
+
+const commentHint = "; a comment starts with ;"
+
+// isComment reports whether a token is likely the start of a comment, as in other languages.
+func isComment(text []byte) bool {
+	return bytes.HasPrefix(text, []byte("#")) || bytes.HasPrefix(text, []byte("//"))
 }
 
 // checkType returns why no zone can have a record of the type, or not at owner.
