@@ -143,6 +143,10 @@ func TestBodies(t *testing.T) {
 		{"instructions", open + fill("<?a?>") + end, "InvalidInput"},
 		{"text", open + fill("x") + end, "InvalidInput"},
 		{"pieces of text", open + fill("x<!---->") + end, "InvalidInput"},
+		{"another end tag", open + "<a></b>" + end, "MalformedXML"},
+		{"an end tag of another namespace", open + "<x:a></y:a>" + end, "MalformedXML"},
+		{"an end tag alone", open + end + end, "MalformedXML"},
+		{"no end tag", open + "<a></a>", "MalformedXML"},
 		{"another encoding", "<?xml version='1.0' encoding='UTF-16'?>" + open + end, "MalformedXML"},
 		{"zeros", strings.Repeat("\x00", maxBody), "MalformedXML"},
 	} {
