@@ -24,6 +24,7 @@ type Facts struct {
 	Servers  []*Server               // each name and address once
 	Untested []*Server               // that were not asked, because this host does not reach their addresses
 	DS       []*dns.DS               // that the owner of the addresses is to enter
+	verified map[*dns.RRSIG]fault    // what is wrong with signatures, as far as it is known
 	Targets  map[string]*Lookup      // of the names in MX records of the zone
 }
 

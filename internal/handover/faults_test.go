@@ -629,9 +629,13 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestFaultsBySource finds the same over the protocol, in a network in memory.
+// TestFaultsBySource finds the same over the protocol, in a network in memory: all faults of servers,
+// and some of those of signatures, which are the same messages for the network.
 func TestFaultsBySource(t *testing.T) {
-	for _, c := range faults() {
+	for i, c := range faults() {
+		if len(c.make().keys) > 0 && i%8 != 0 {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := c.make()

@@ -50,8 +50,20 @@ func (f *Facts) signed(s *Server, section []dns.RR, t uint16) fault {
 	return out
 }
 
-// verify checks one signature.
+// verify checks one signature, once: several rules are about each.
 func (f *Facts) verify(s *Server, sig *dns.RRSIG, set []dns.RR) fault {
+	out, known := f.verified[sig]
+	if !known {
+		if f.verified == nil {
+			f.verified = map[*dns.RRSIG]fault{}
+		}
+		out = f.verifyNew(s, sig, set)
+		f.verified[sig] = out
+	}
+	return out
+}
+
+func (f *Facts) verifyNew(s *Server, sig *dns.RRSIG, set []dns.RR) fault {
 	keys := slices.DeleteFunc(slices.Clone(f.keys(s)), func(k *dns.DNSKEY) bool { return k.KeyTag() != sig.KeyTag })
 	switch at := uint32(f.Now.Unix()); { // serial number arithmetic (RFC 4034 §3.1.5)
 	case len(keys) == 0:
