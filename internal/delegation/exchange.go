@@ -208,7 +208,7 @@ func interrupt(ctx context.Context, s interface{ SetDeadline(time.Time) error })
 
 func (c *Client) overUDP(ctx context.Context, server netip.AddrPort, request []byte, t *Try, again bool) ([]byte, error) {
 	network := [...]string{"udp4", "udp6"}[family(server.Addr())]
-	receive := func([]byte) (int, netip.AddrPort, error) { return 0, server, nil }
+	var receive func([]byte) (int, netip.AddrPort, error)
 	if again {
 		s, err := c.o.Network.Listen(ctx, network)
 		if err != nil {
