@@ -80,11 +80,13 @@ func (f *faultyServer) serveUDP(u, other *net.UDPConn, b behaviour) {
 		if q.Unpack(buf[:n]) != nil {
 			continue
 		}
-		b(&exchange{
-			query:   q,
-			backend: func(q *dns.Msg) (*dns.Msg, error) { return f.ask(q, "udp") },
-			send:    func(r []byte) { u.WriteToUDPAddrPort(r, client) },
-			from:    func(r []byte) { other.WriteToUDPAddrPort(r, client) },
+		f.running.Go(func() {
+			b(&exchange{
+				query:   q,
+				backend: func(q *dns.Msg) (*dns.Msg, error) { return f.ask(q, "udp") },
+				send:    func(r []byte) { u.WriteToUDPAddrPort(r, client) },
+				from:    func(r []byte) { other.WriteToUDPAddrPort(r, client) },
+			})
 		})
 	}
 }

@@ -34,13 +34,14 @@ func TestFaults(t *testing.T) {
 func testHandover(t *testing.T, l *Lab, faults []Fault) {
 	zonemaster := peertest.Require(t, "zonemaster-cli")
 	known := zonemasterTags(t)
-	// Most of the time they wait for servers that do not answer: all at once.
+	// Most of the time they wait for servers that do not answer: several at once.
+	slots := make(chan struct{}, 12)
 	handovers, zonemasters := make([]func() (string, error), len(faults)), make([]func() (string, error), len(faults))
 	for i, f := range faults {
-		handovers[i] = l.runAhead(t, "ptrd", handoverArgs(&f))
+		handovers[i] = l.runAhead(t, slots, "ptrd", handoverArgs(&f))
 		// Zonemaster waits for each octet of a server that sends one a second.
 		if (*allFaults || slices.Contains(zonemasterAlways, f.Name)) && f.Server != "trickle" {
-			zonemasters[i] = l.runAhead(t, zonemaster, zonemasterArgs(l, &f))
+			zonemasters[i] = l.runAhead(t, slots, zonemaster, zonemasterArgs(l, &f))
 		}
 	}
 	for i, f := range faults {
@@ -67,14 +68,17 @@ func testHandover(t *testing.T, l *Lab, faults []Fault) {
 	}
 }
 
-// runAhead starts a command on the client and returns a function that waits for its output.
-func (l *Lab) runAhead(t *testing.T, program string, args []string) func() (string, error) {
+// runAhead starts a command on the client, when there is a slot, and returns a function that waits
+// for its output.
+func (l *Lab) runAhead(t *testing.T, slots chan struct{}, program string, args []string) func() (string, error) {
 	type result struct {
 		out string
 		err error
 	}
 	done := make(chan result, 1)
 	go func() {
+		slots <- struct{}{}
+		defer func() { <-slots }()
 		out, err := l.Run(t.Context(), Client, program, args...)
 		done <- result{out, err}
 	}()
