@@ -218,11 +218,31 @@ const fewKeys = 24
 
 // hints are messages for keys that other servers have.
 var hints = map[string]string{
-	"serial": "ptrd generates serials when content changes; remove the key",
+	"serial":         "ptrd generates serials when content changes; remove the key",
+	"type":           "a zone with `secondary` is a secondary, all others are primaries; remove the key",
+	"masters":        hintPrimaries,
+	"master":         hintPrimaries,
+	"primaries":      hintPrimaries,
+	"request-xfr":    hintPrimaries,
+	"allow-transfer": hintTransfer,
+	"provide-xfr":    hintTransfer,
+	"also-notify":    hintNotify,
+	"notify":         hintNotify,
+	"allow-update":   "write the clients that may send updates as `update: [192.0.2.53]`",
+	"update-policy":  "write the clients that may send updates as `update: [{key: NAME, prefix: 192.0.2.0/24}]`",
+	"allow-query":    "write the clients that may query as `access: {allow: [192.0.2.0/24]}`",
+	"zonefile":       "write the master file as `file: PATH`",
+	"listen-on":      "write the addresses as `listen: {dns: [\"192.0.2.1:53\"]}`",
 }
 
+const (
+	hintPrimaries = "write the primaries of a secondary zone as `secondary: {primaries: [\"192.0.2.53:53\"]}`"
+	hintTransfer  = "write the clients that may transfer the zone as `transfer: {allow: [192.0.2.53]}`"
+	hintNotify    = "write the servers to notify as `transfer: {notify: [\"192.0.2.53:53\"]}`"
+)
+
 func (v value) unknownKey(key string, fields []field) {
-	if hint, ok := hints[key]; ok {
+	if hint, ok := hints[strings.ReplaceAll(key, "_", "-")]; ok {
 		v.fail("unknown key %q: %s", key, hint)
 		return
 	}
