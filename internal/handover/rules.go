@@ -369,6 +369,4 @@ type Finding struct {
 	Also    string   `json:"also,omitempty"`    // another tag for the same
 	Where   []string `json:"where"`             // servers, names or values
 	Refused []string `json:"refused,omitempty"` // by these owners
-
-	refuse owners
 }
