@@ -11,6 +11,11 @@
 // and vanish with the first process in them, which is the process 1 of a process namespace:
 // when it ends, the kernel ends all others, so that nothing remains after a crash.
 //
+// To add a kind of server, such as a mail server, write its configuration from the scenario and
+// add it to the table of programs; a host then has its name as Software, as many Names as it has
+// uplinks, and in Dirs the directories that the program writes to. Records of forward zones are
+// in Zones, and the addresses of hosts are added to them.
+//
 //	namespace_linux.go  namespaces of the first process; Main, which runs tests in them
 //	host_linux.go       hosts: a thread with namespaces, its link, its processes
 //	lab_linux.go        Start and Close

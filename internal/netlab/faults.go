@@ -97,6 +97,7 @@ func Faults() []Fault {
 		{Name: "one-ipv6", About: "one server has no IPv6 address", Listed: []string{healthy, "ipv4." + domain}, Tags: "NOT_ENOUGH_IPV6_NS_CHILD NOT_ENOUGH_IPV6_NS_DEL"},
 		{Name: "wrong-address", About: "a server was given with another address than it has", Listed: []string{healthy, "ns2.customer.example./11.6.0.99,2e00:6::99"}, More: "NAMESERVER_NO_TCP_53 NAMESERVER_NO_UDP_53 OUT_OF_BAILIWICK_ADDR_MISMATCH", Why: "it does not look up a name that has addresses given"},
 
+		{Name: "glue-only", About: "a server in the zone has an address in the delegation only", Listed: []string{healthy, "ns.{zone}/11.6.0.53,2e00:6::53"}, Tags: "IN_BAILIWICK_ADDR_MISMATCH NOT_ENOUGH_IPV4_NS_CHILD NOT_ENOUGH_IPV6_NS_CHILD"},
 		{Name: "glue-differs", About: "a server in the zone has another address there", Listed: []string{healthy, "ns.{zone}/11.6.0.53,2e00:6::53"}, Records: "ns A 11.4.7.54\nns AAAA 2e00:6::53\n", Tags: "IN_BAILIWICK_ADDR_MISMATCH", More: "NAMESERVER_NO_TCP_53 NAMESERVER_NO_UDP_53"},
 	}
 	for i := range faults {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os/exec"
 	"slices"
 	"strings"
@@ -46,26 +47,45 @@ func testHandover(t *testing.T, l *Lab, faults []Fault) {
 	}
 	for i, f := range faults {
 		t.Run(f.Name, func(t *testing.T) {
-			tags, more := strings.Fields(f.Tags), strings.Fields(f.More)
-			out, err := handovers[i]()
-			checkHandover(t, &f, out, err)
+			settle(t, func(again bool) []string {
+				if again {
+					handovers[i] = l.runAhead(t, slots, "ptrd", handoverArgs(&f))
+				}
+				return compareHandover(t, &f, handovers[i])
+			})
 			if zonemasters[i] == nil {
 				return
 			}
-			out, err = zonemasters[i]()
-			if err != nil {
-				t.Fatalf("zonemaster-cli: %v\n%s", err, out)
-			}
-			if got := zonemasterErrors(t, out); !slices.Equal(got, tags) {
-				t.Errorf("Zonemaster finds %v, want %v", got, tags)
-			}
-			for _, tag := range more {
+			settle(t, func(again bool) []string {
+				if again {
+					zonemasters[i] = l.runAhead(t, slots, zonemaster, zonemasterArgs(l, &f))
+				}
+				if got := zonemasterErrors(t, zonemasters[i]); !slices.Equal(got, strings.Fields(f.Tags)) {
+					return []string{fmt.Sprintf("Zonemaster finds %v, want %v", got, f.Tags)}
+				}
+				return nil
+			})
+			for tag := range strings.FieldsSeq(f.More) {
 				if known[tag] && f.Why == "" {
 					t.Errorf("ptrd finds %s, which Zonemaster knows, and does not find", tag)
 				}
 			}
 		})
 	}
+}
+
+// settle fails a test if there are differences, also when it is tried again, alone. The programs
+// give up on a server after some seconds, which a loaded machine can miss.
+func settle(t *testing.T, differences func(again bool) []string) {
+	t.Helper()
+	const attempts = 3
+	var found []string
+	for n := range attempts {
+		if found = differences(n > 0); len(found) == 0 {
+			return
+		}
+	}
+	t.Error(strings.Join(found, "\n"))
 }
 
 // runAhead starts a command on the client, when there is a slot, and returns a function that waits
@@ -96,9 +116,10 @@ func handoverArgs(f *Fault) []string {
 	return args
 }
 
-// checkHandover compares the errors that `ptrd handover` finds with those of the table.
-func checkHandover(t *testing.T, f *Fault, out string, err error) {
+// compareHandover returns how the errors that `ptrd handover` finds differ from those of the table.
+func compareHandover(t *testing.T, f *Fault, wait func() (string, error)) (differences []string) {
 	t.Helper()
+	out, err := wait()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
@@ -108,6 +129,7 @@ func checkHandover(t *testing.T, f *Fault, out string, err error) {
 	if err := json.Unmarshal([]byte(out[max(start, 0):]), &r); err != nil || len(r.Zones) != 1 {
 		t.Fatalf("ptrd handover: %v\n%s", err, out)
 	}
+	add := func(format string, args ...any) { differences = append(differences, fmt.Sprintf(format, args...)) }
 	want := strings.Fields(f.Tags + " " + f.More)
 	for _, n := range r.Zones[0].Findings {
 		if n.Severity != finding.Error {
@@ -115,17 +137,18 @@ func checkHandover(t *testing.T, f *Fault, out string, err error) {
 		}
 		i := slices.IndexFunc(want, func(tag string) bool { return tag == n.Tag || tag == n.Also })
 		if i < 0 {
-			t.Errorf("ptrd finds %s %s, too: %s", n.Tag, n.Also, n.Text)
+			add("ptrd finds %s %s, too: %s", n.Tag, n.Also, n.Text)
 			continue
 		}
 		want = slices.Delete(want, i, i+1)
 	}
 	if len(want) > 0 {
-		t.Errorf("ptrd does not find %v", want)
+		add("ptrd does not find %v", want)
 	}
 	if ready := *r.Ready; ready != (f.Tags+f.More == "") || ready != (err == nil) {
-		t.Errorf("ptrd has ready: %v, and the exit code: %v", ready, err)
+		add("ptrd has ready: %v, and the exit code: %v", ready, err)
 	}
+	return differences
 }
 
 func zonemasterArgs(l *Lab, f *Fault) []string {
@@ -144,8 +167,12 @@ func zonemasterArgs(l *Lab, f *Fault) []string {
 }
 
 // zonemasterErrors returns the tags in the output of Zonemaster.
-func zonemasterErrors(t *testing.T, out string) []string {
+func zonemasterErrors(t *testing.T, wait func() (string, error)) []string {
 	t.Helper()
+	out, err := wait()
+	if err != nil {
+		t.Fatalf("zonemaster-cli: %v\n%s", err, out)
+	}
 	var messages []struct{ Tag string }
 	if err := json.Unmarshal([]byte(out), &messages); err != nil {
 		t.Fatalf("zonemaster-cli: %v\n%s", err, out)
