@@ -75,7 +75,7 @@ func testHandover(t *testing.T, l *Lab, faults []Fault) {
 }
 
 // settle fails a test if there are differences, also when it is tried again, alone. The programs
-// give up on a server after some seconds, which a loaded machine can miss.
+// give up on a server after some seconds, which can be too short on a loaded machine.
 func settle(t *testing.T, differences func(again bool) []string) {
 	t.Helper()
 	const attempts = 3
