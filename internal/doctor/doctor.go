@@ -1,0 +1,204 @@
+// Package doctor finds out why a receiving server rejects mail from an address: what is wrong
+// in its reverse name, its name in HELO, and the domain of its mail, what to fix first, and who
+// can fix it.
+//
+//		Request → facts of each address → checks → Report
+//
+//	  - facts.go: what the DNS says, collected by package delegation, without judgement
+//	  - way.go: what a walk to a name means: the way is intact, broken, or not known
+//	  - checks.go: the table of checks, in the order in which faults must be fixed
+//	  - print.go: the report as text
+//
+// What is not known, because servers did not answer in time or the network does not reach
+// them, never counts as wrong.
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/delegation"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// MaxAddresses bounds the addresses of a Request; few sites have more uplinks.
+const MaxAddresses = 16
+
+// longest bounds one examination, as the engine bounds one of its calls.
+const longest = time.Minute
+
+// Request is what to examine.
+type Request struct {
+	Addresses []netip.Addr
+	HELO      dname.Name // nil: not examined
+	Domain    dname.Name // of the addresses of senders and recipients; nil: not examined
+	MailFrom  dname.Name // of the sender in the envelope; nil: Domain
+
+	Client *delegation.Client // asks all questions
+
+	// Position finds a zone, or the record of a name in it, in our own configuration; false:
+	// the zone is not ours. Nil: there is no configuration.
+	Position func(zone, name dname.Name, t rr.Type) (finding.Position, bool)
+}
+
+// sender returns the domain of the sender in the envelope, or nil.
+func (q *Request) sender() dname.Name {
+	if q.MailFrom != nil {
+		return q.MailFrom
+	}
+	return q.Domain
+}
+
+// State is the result of a check.
+type State string
+
+// The states.
+const (
+	OK       State = "ok"
+	Wrong    State = "wrong"
+	NotKnown State = "not known" // no server answered, or the question could not be asked
+	Skipped  State = "skipped"   // it was not asked for, or means nothing before another fault is fixed
+)
+
+// Level says what requires a check.
+type Level string
+
+// The levels.
+const (
+	Must   Level = "MUST"         // receiving servers reject mail without it, or a standard requires it
+	Should Level = "SHOULD"       // recommended, or counts in ratings of mail
+	Info   Level = "not required" // useful for operation
+)
+
+// Owner is who can fix a fault.
+type Owner struct {
+	Who      string           `json:"who"` // in words
+	Zone     dname.Name       `json:"zone,omitempty"`
+	Contact  string           `json:"contact,omitempty"` // mail address in the SOA record of Zone
+	Position finding.Position `json:"position,omitzero"` // in our own configuration
+}
+
+// Verdict is the result of a check of an address. Owner and Remedy are those of Wrong.
+type Verdict struct {
+	Check   string   `json:"check"`
+	Level   Level    `json:"level"`
+	State   State    `json:"state"`
+	Seen    string   `json:"seen,omitempty"`
+	Owner   Owner    `json:"owner,omitzero"`
+	Remedy  string   `json:"remedy,omitempty"`
+	Replies []string `json:"replies,omitempty"` // that receiving servers may send because of it
+}
+
+// Row has the verdicts of an address, in the order of the checks.
+type Row struct {
+	Address  netip.Addr `json:"address"`
+	Verdicts []Verdict  `json:"verdicts"`
+}
+
+// Step is a fault to fix.
+type Step struct {
+	Addresses []netip.Addr `json:"addresses"` // that have it
+	*Verdict
+	Mail string `json:"mail,omitempty"` // to the operator of another zone
+}
+
+// Report is the result of an examination.
+type Report struct {
+	Rows  []Row  `json:"rows"`
+	Steps []Step `json:"steps"` // in the order in which to fix them: first what is required
+
+	all bool // Print writes all steps
+}
+
+// Examine examines all addresses at once. It takes at most a minute.
+func Examine(ctx context.Context, q *Request) *Report {
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	r := &Report{Rows: make([]Row, len(q.Addresses)), Steps: []Step{}}
+	var wg sync.WaitGroup
+	for i, a := range q.Addresses {
+		wg.Go(func() {
+			f := collect(ctx, q, a.Unmap().WithZone(""))
+			r.Rows[i] = Row{f.address, f.judge()}
+		})
+	}
+	wg.Wait()
+	for _, level := range []Level{Must, Should, Info} {
+		for i := range checks {
+			r.addSteps(level, i)
+		}
+	}
+	return r
+}
+
+// addSteps adds the faults that a check of a level found. Addresses with the same fault share a
+// step.
+func (r *Report) addSteps(level Level, check int) {
+	first := len(r.Steps)
+rows:
+	for i := range r.Rows {
+		address, v := r.Rows[i].Address, &r.Rows[i].Verdicts[check]
+		if v.State != Wrong || v.Level != level {
+			continue
+		}
+		for j := range r.Steps[first:] {
+			if s := &r.Steps[first+j]; s.Remedy == v.Remedy && s.Owner.Who == v.Owner.Who {
+				s.Addresses = append(s.Addresses, address)
+				continue rows
+			}
+		}
+		r.Steps = append(r.Steps, Step{Addresses: []netip.Addr{address}, Verdict: v})
+	}
+	for i := range r.Steps[first:] {
+		r.Steps[first+i].addMail()
+	}
+}
+
+// addMail writes the mail to the operator of another zone.
+func (s *Step) addMail() {
+	if s.Owner.Contact == "" {
+		return
+	}
+	s.Mail = fmt.Sprintf("To: %s\nSubject: DNS of the mail server %s\n\nHello,\n\nreceiving servers may reject mail from our server %[2]s: %s.\nPlease %s.\n",
+		s.Owner.Contact, join(s.Addresses), s.Seen, s.Remedy)
+}
+
+// First returns the first fault to fix, or what is not required; nil: there is neither.
+func (r *Report) First() *Step {
+	if len(r.Steps) == 0 {
+		return nil
+	}
+	return &r.Steps[0]
+}
+
+// IsWrong reports whether there is a fault in what is required or recommended.
+func (r *Report) IsWrong() bool { return len(r.Steps) > 0 && r.Steps[0].Level != Info }
+
+// IsNotKnown reports whether the result of any check that is required is not known.
+func (r *Report) IsNotKnown() bool {
+	for _, row := range r.Rows {
+		for _, v := range row.Verdicts {
+			if v.State == NotKnown && v.Level == Must {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ShowAll makes Print write all steps, not only the first.
+func (r *Report) ShowAll() { r.all = true }
+
+// text returns a name as in mail, without final dot; empty for nil.
+func text(n dname.Name) string {
+	if n == nil {
+		return ""
+	}
+	return strings.TrimSuffix(n.String(), ".")
+}

@@ -1,0 +1,363 @@
+package doctor
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/ptrd/ptrd/internal/delegation"
+	"github.com/ptrd/ptrd/internal/delegation/delegationtest"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+const soa = " SOA ns.example.com. hostmaster.example.com. 1 3600 900 86400 300\n"
+
+// zones are healthy: the hosts of a network by their addresses, each a list of zones.
+var zones = map[string][]string{
+	"100.0.0.1": {"." + soa + `
+. NS a.root.
+a.root. A 100.0.0.1
+arpa. NS ns.arpa.
+ns.arpa. A 100.0.1.1
+com. NS ns.com.
+ns.com. A 100.0.2.1
+`},
+	"100.0.1.1": {"arpa." + soa + `
+arpa. NS ns.arpa.
+ns.arpa. A 100.0.1.1
+`, "in-addr.arpa." + soa + `
+in-addr.arpa. NS ns.arpa.
+198.in-addr.arpa. NS ns.arpa.
+`, "ip6.arpa." + soa + `
+ip6.arpa. NS ns.arpa.
+8.b.d.0.1.0.0.2.ip6.arpa. NS ns1.isp.com.
+`, "198.in-addr.arpa." + soa + `
+198.in-addr.arpa. NS ns.arpa.
+100.51.198.in-addr.arpa. NS ns1.isp.com.
+100.51.198.in-addr.arpa. NS ns2.isp.com.
+`},
+	"100.0.2.1": {"com." + soa + `
+com. NS ns.com.
+ns.com. A 100.0.2.1
+isp.com. NS ns1.isp.com.
+isp.com. NS ns2.isp.com.
+ns1.isp.com. A 100.0.3.1
+ns2.isp.com. A 100.0.3.2
+example.com. NS ns.example.com.
+ns.example.com. A 100.0.4.1
+`},
+	"100.0.3.1": isp, "100.0.3.2": isp,
+	"100.0.4.1": {"example.com." + soa + `
+example.com. NS ns.example.com.
+ns.example.com. A 100.0.4.1
+example.com. MX 10 mail.example.com.
+example.com. MX 20 mx2.example.com.
+example.com. TXT "v=spf1 ip4:198.51.100.25 ip4:198.51.100.26 ip6:2001:db8::25 -all"
+mail.example.com. A 198.51.100.25
+mail.example.com. A 198.51.100.26
+mail.example.com. AAAA 2001:db8::25
+mx2.example.com. A 198.51.100.26
+bounce.example.com. MX 10 feedback.example.com.
+bounce.example.com. TXT "v=spf1 ip4:198.51.100.0/24 -all"
+`},
+}
+
+var isp = []string{"isp.com." + soa + `
+isp.com. NS ns1.isp.com.
+isp.com. NS ns2.isp.com.
+ns1.isp.com. A 100.0.3.1
+ns2.isp.com. A 100.0.3.2
+`, "100.51.198.in-addr.arpa." + soa + `
+100.51.198.in-addr.arpa. NS ns1.isp.com.
+100.51.198.in-addr.arpa. NS ns2.isp.com.
+25.100.51.198.in-addr.arpa. PTR mail.example.com.
+26.100.51.198.in-addr.arpa. PTR mail.example.com.
+`, "8.b.d.0.1.0.0.2.ip6.arpa." + soa + `
+8.b.d.0.1.0.0.2.ip6.arpa. NS ns1.isp.com.
+5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. PTR mail.example.com.
+`}
+
+// scenario is a fault in the healthy network.
+type scenario struct {
+	name     string
+	replace  []string // pairs of texts in all zones
+	silent   []string // hosts that do not answer
+	without  string   // a zone that no host has
+	lame     string   // a host without zones
+	ip       string   // default: both of IPv4
+	helo     string   // default: mail.example.com
+	mailFrom string
+
+	first string // check, addresses, who: contained in what First returns; empty: none
+	reply string // contained in the replies
+	state string // of another check: "NAME: STATE"
+}
+
+const (
+	nsRecords = "100.51.198.in-addr.arpa. NS ns1.isp.com.\n100.51.198.in-addr.arpa. NS ns2.isp.com.\n"
+	ptr25     = "25.100.51.198.in-addr.arpa. PTR mail.example.com.\n"
+	ispWho    = "the provider of the addresses, who operates the zone 100.51.198.in-addr.arpa."
+	ownerWho  = "the operator of the zone example.com."
+	rirWho    = "the provider of the addresses, who operates the zone 198.in-addr.arpa."
+	self      = "the operator of the mail server"
+	both      = "[198.51.100.25 198.51.100.26]"
+	one       = "[198.51.100.25]"
+	two       = "[198.51.100.26]"
+	none      = "cannot find your reverse hostname, [198.51.100.25]"
+	forged    = "450 4.7.25 Client host rejected: cannot find your hostname, [198.51.100.25]"
+)
+
+var scenarios = []scenario{
+	{name: "healthy"},
+	{name: "healthy, MAIL FROM", mailFrom: "bounce.example.com"},
+	{name: "healthy, IPv6", ip: "2001:db8::25"},
+	{name: "healthy, IPv4 in IPv6 form", ip: "::ffff:198.51.100.25"},
+
+	{name: "IPv6, not delegated", ip: "2001:db8::25", replace: []string{"8.b.d.0.1.0.0.2.ip6.arpa. NS ns1.isp.com.", ""}, without: "8.b.d.0.1.0.0.2.ip6.arpa.",
+		first: "delegation [2001:db8::25] the provider of the addresses, who operates the zone ip6.arpa.", reply: "450 4.7.1"},
+	{name: "IPv6, no PTR", ip: "2001:db8::26", first: "ptr [2001:db8::26] the provider of the addresses, who operates the zone 8.b.d.0.1.0.0.2.ip6.arpa.", reply: "450 4.7.1"},
+	{name: "IPv6, name with IPv4 only", ip: "2001:db8::25", replace: []string{"mail.example.com. AAAA 2001:db8::25\n", ""}, first: "forward [2001:db8::25] " + ownerWho, reply: "450 4.7.25"},
+	{name: "not delegated", replace: []string{nsRecords, ""},
+		without: "100.51.198.in-addr.arpa.", first: "delegation " + both + " " + rirWho, reply: none},
+	{name: "lame servers", without: "100.51.198.in-addr.arpa.", first: "delegation " + both + " " + ispWho, reply: none},
+	{name: "one lame server", lame: "100.0.3.2", first: "servers " + both + " " + ispWho},
+	{name: "only server without glue", replace: []string{nsRecords, "100.51.198.in-addr.arpa. NS ns.100.51.198.in-addr.arpa.\n"},
+		first: "delegation " + both + " " + ispWho, reply: none},
+	{name: "only server without address", replace: []string{nsRecords, "100.51.198.in-addr.arpa. NS ns3.isp.com.\n"},
+		first: "delegation " + both + " " + ispWho, reply: none},
+	{name: "silent servers", silent: []string{"100.0.3.1", "100.0.3.2"}, state: "delegation: not known"},
+	{name: "one silent server", silent: []string{"100.0.3.2"}, state: "servers: not known"},
+	{name: "DS without key", replace: []string{"100.51.198.in-addr.arpa. NS ns1.isp.com.\n100", "100.51.198.in-addr.arpa. DS 1 13 2 1111111111111111111111111111111111111111111111111111111111111111\n100.51.198.in-addr.arpa. NS ns1.isp.com.\n100"},
+		first: "dnssec " + both + " " + rirWho, reply: none},
+	{name: "aliases in a circle", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. CNAME 25.0/25.100.51.198.in-addr.arpa.\n25.0/25.100.51.198.in-addr.arpa. CNAME 25.100.51.198.in-addr.arpa.\n"},
+		first: "delegation " + one + " " + ispWho, reply: none},
+	{name: "alias to nothing", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. CNAME 25.0/25.100.51.198.in-addr.arpa.\n"},
+		first: "ptr " + one + " " + ispWho, reply: none},
+	{name: "alias", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. CNAME 25.0/25.100.51.198.in-addr.arpa.\n25.0/25.100.51.198.in-addr.arpa. PTR mail.example.com.\n"}},
+
+	{name: "no PTR", replace: []string{ptr25, ""}, first: "ptr " + one + " " + ispWho, reply: none},
+	{name: "no final dot", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. PTR mail.example.com.100.51.198.in-addr.arpa.\n"},
+		first: "name " + one + " " + ispWho, reply: forged},
+	{name: "one label", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. PTR mail.\n"}, first: "name " + one + " " + ispWho, reply: forged},
+	{name: "PTR to a name without address", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. PTR old.example.com.\n"},
+		first: "forward " + one + " " + ownerWho, reply: forged},
+	{name: "PTR to a lame zone", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. PTR mail.lame.com.\n", "isp.com. NS ns1", "lame.com. NS ns.example.com.\nisp.com. NS ns1"},
+		first: "forward " + one + " the operator of the zone lame.com.", reply: forged},
+	{name: "PTR to a silent zone", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. PTR mail.silent.com.\n", "com. NS ns.com.\nns", "com. NS ns.com.\nsilent.com. NS ns.silent.com.\nns.silent.com. A 100.0.9.9\nns"},
+		state: "forward: not known"},
+	{name: "PTR leads elsewhere", replace: []string{"mail.example.com. A 198.51.100.25\n", ""},
+		first: "confirmed " + one + " " + ownerWho, reply: forged},
+	{name: "two PTR records", replace: []string{ptr25, ptr25 + "25.100.51.198.in-addr.arpa. PTR old.example.com.\n"},
+		first: "all names " + one + " " + ispWho},
+	{name: "name of a pool", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. PTR host-198-51-100-25.example.com.\n", "mx2.example.com. A", "host-198-51-100-25.example.com. A 198.51.100.25\nmx2.example.com. A"},
+		first: "pool " + one + " " + ispWho},
+
+	{name: "HELO with one label", helo: "mail", first: "helo name " + both + " " + self, reply: "504 5.5.2 <mail>"},
+	{name: "HELO with an address", helo: "198.51.100.25", first: "helo name " + both + " " + self},
+	{name: "HELO does not exist", helo: "gone.example.com", first: "helo " + one + " " + ownerWho, reply: "<gone.example.com>: Helo command rejected: Host not found"},
+	{name: "HELO of one uplink only", helo: "mx2.example.com", first: "helo address " + one + " " + ownerWho},
+
+	{name: "no MX, no address", replace: []string{"example.com. MX 10 mail.example.com.\nexample.com. MX 20 mx2.example.com.\n", ""},
+		first: "mx " + both + " " + ownerWho, reply: "450 4.1.8 <postmaster@example.com>"},
+	{name: "null MX", replace: []string{"example.com. MX 10 mail.example.com.\nexample.com. MX 20 mx2.example.com.\n", "example.com. MX 0 .\n"},
+		first: "mx " + both + " " + ownerWho, reply: "550 5.7.27"},
+	{name: "MX without address", replace: []string{"MX 20 mx2.", "MX 20 mx3."}, first: "mx " + both + " " + ownerWho},
+	{name: "MX without one uplink", replace: []string{"example.com. MX 10 mail.example.com.\n", ""}, first: "mx address " + one + " " + ownerWho},
+	{name: "MAIL FROM with two MX", mailFrom: "bounce.example.com", replace: []string{"bounce.example.com. TXT", "bounce.example.com. MX 20 mail.example.com.\nbounce.example.com. TXT"},
+		first: "mail from " + both + " " + ownerWho},
+	{name: "MAIL FROM without MX", mailFrom: "bounce.example.com", replace: []string{"bounce.example.com. MX 10 feedback.example.com.\n", ""},
+		first: "mail from " + both + " " + ownerWho},
+
+	{name: "SPF without one uplink", replace: []string{" ip4:198.51.100.26 ", " "}, first: "spf " + two + " " + ownerWho, reply: "550 5.7.23"},
+	{name: "SPF, soft", replace: []string{" ip4:198.51.100.26 ip6:2001:db8::25 -all", " ~all"}, first: "spf " + two + " " + ownerWho},
+	{name: "no SPF", replace: []string{`example.com. TXT "v=spf1 ip4:198.51.100.25 ip4:198.51.100.26 ip6:2001:db8::25 -all"`, ""}, first: "spf " + both + " " + ownerWho},
+	{name: "two SPF records", replace: []string{"example.com. MX 10 mail", "example.com. TXT \"v=spf1 mx -all\"\nexample.com. MX 10 mail"}, first: "spf " + both + " " + ownerWho, reply: "550 5.7.24"},
+	{name: "SPF with an error", replace: []string{"v=spf1 ip4", "v=spf1 ipv4"}, first: "spf " + both + " " + ownerWho},
+}
+
+func (s *scenario) network() *delegationtest.Network {
+	n := &delegationtest.Network{}
+	r := strings.NewReplacer(s.replace...)
+	for addr, list := range zones {
+		var texts []string
+		for _, z := range list {
+			if apex, _, _ := strings.Cut(z, " "); apex != s.without {
+				texts = append(texts, r.Replace(z))
+			}
+		}
+		n.Add(addr, delegationtest.NewServer(texts...).Host())
+	}
+	if s.lame != "" {
+		n.Add(s.lame, delegationtest.NewServer().Host())
+	}
+	for _, addr := range s.silent {
+		n.Add(addr, nil)
+	}
+	return n
+}
+
+func (s *scenario) request(n *delegationtest.Network) *Request {
+	q := &Request{
+		Addresses: []netip.Addr{netip.MustParseAddr("198.51.100.25"), netip.MustParseAddr("198.51.100.26")},
+		HELO:      dname.MustParse("mail.example.com"),
+		Domain:    dname.MustParse("example.com"),
+		Client: delegation.New(delegation.Options{Network: n, Hints: []delegation.Server{
+			{Name: dname.MustParse("a.root"), Addr: netip.MustParseAddrPort("100.0.0.1:53")}}}),
+	}
+	if s.ip != "" {
+		q.Addresses = []netip.Addr{netip.MustParseAddr(s.ip)}
+	}
+	if s.helo != "" {
+		q.HELO = dname.MustParse(s.helo)
+	}
+	if s.mailFrom != "" {
+		q.MailFrom = dname.MustParse(s.mailFrom)
+	}
+	return q
+}
+
+// TestFaults: of each fault in an otherwise healthy network, the report names that fault first.
+func TestFaults(t *testing.T) {
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := s.network()
+				defer n.Wait()
+				start := time.Now()
+				r := Examine(t.Context(), s.request(n))
+				if took := time.Since(start); took > longest || took > 0 && s.state == "" {
+					t.Errorf("took %v", took)
+				}
+				var b bytes.Buffer
+				if err := r.Print(&b); err != nil {
+					t.Fatal(err)
+				}
+				got, reply := "", ""
+				if f := r.First(); f != nil {
+					got = f.Check + " [" + join(f.Addresses) + "] " + f.Owner.Who
+					reply = strings.Join(f.Replies, "\n")
+					if f.Remedy == "" || f.Seen == "" {
+						t.Errorf("no remedy, or nothing seen: %+v", f)
+					}
+				}
+				if got != s.first || !strings.Contains(reply, s.reply) {
+					t.Errorf("first: %q, want %q\nreplies: %q, want %q\n%s", got, s.first, reply, s.reply, &b)
+				}
+				if check, state, ok := strings.Cut(s.state, ": "); ok {
+					for _, v := range r.Rows[0].Verdicts {
+						if v.Check == check && string(v.State) != state {
+							t.Errorf("%s: %s, want %s\n%s", check, v.State, state, &b)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestSilence makes each set of hosts of the healthy network silent. Nothing may become wrong
+// because of that, and a whole examination keeps to its time.
+func TestSilence(t *testing.T) {
+	hosts := slices.Sorted(maps.Keys(zones))
+	for set := range 1 << len(hosts) {
+		var s scenario
+		for i, h := range hosts {
+			if set>>i&1 != 0 {
+				s.silent = append(s.silent, h)
+			}
+		}
+		synctest.Test(t, func(t *testing.T) {
+			n := s.network()
+			defer n.Wait()
+			start := time.Now()
+			q := s.request(n)
+			q.MailFrom = dname.MustParse("bounce.example.com")
+			r := Examine(t.Context(), q)
+			if len(r.Steps) > 0 || time.Since(start) > longest {
+				t.Errorf("silent %v: %v after %v", s.silent, r.Steps[0], time.Since(start))
+			}
+			if isp := slices.Contains(s.silent, "100.0.3.1") && slices.Contains(s.silent, "100.0.3.2"); isp && !r.IsNotKnown() {
+				t.Errorf("silent %v: all is known", s.silent)
+			}
+		})
+	}
+}
+
+// TestIntercepted: where another server answers in place of all, nothing is known.
+func TestIntercepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &delegationtest.Network{Any: &delegationtest.Host{Answer: func(request *dns.Msg, _ delegation.Transport) *dns.Msg {
+			m := new(dns.Msg).SetRcode(request, dns.RcodeNameError)
+			m.RecursionAvailable = true
+			return m
+		}}}
+		defer n.Wait()
+		if r := Examine(t.Context(), new(scenario).request(n)); len(r.Steps) > 0 || !r.IsNotKnown() || !strings.Contains(r.Rows[0].Verdicts[0].Seen, "answers in place of name servers") {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// TestResolver asks a resolver, which does not show why a lookup has no result.
+func TestResolver(t *testing.T) {
+	for _, s := range scenarios {
+		synctest.Test(t, func(t *testing.T) {
+			n := s.network()
+			defer n.Wait()
+			q := s.request(n)
+			n.Add("100.0.8.1", delegationtest.Resolver(q.Client))
+			q.Client = delegation.New(delegation.Options{Network: n, Resolver: netip.MustParseAddrPort("100.0.8.1:53")})
+			got := ""
+			r := Examine(t.Context(), q)
+			if f := r.First(); f != nil {
+				got = f.Check + " [" + join(f.Addresses) + "] " + f.Owner.Who
+			}
+			check, _, _ := strings.Cut(s.first, " ")
+			isNotKnown := r.IsNotKnown() || slices.ContainsFunc(r.Rows[0].Verdicts, func(v Verdict) bool { return v.Check == check && v.State == NotKnown })
+			if got != s.first && !isNotKnown {
+				t.Errorf("%s: first: %q, want %q", s.name, got, s.first)
+			}
+			for _, v := range r.Rows[0].Verdicts {
+				if (v.Check == "dnssec" || v.Check == "servers") && v.State != NotKnown && v.State != Skipped {
+					t.Errorf("%s: %s is %s by the resolver", s.name, v.Check, v.State)
+				}
+			}
+			if got != "" && s.first == "" {
+				t.Errorf("%s: %s is wrong by the resolver", s.name, got)
+			}
+		})
+	}
+}
+
+// TestPosition: a fault in a zone of our own has its place in the configuration, and no mail.
+func TestPosition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := scenario{replace: []string{ptr25, ""}}
+		n := s.network()
+		defer n.Wait()
+		q := s.request(n)
+		var asked string
+		q.Position = func(zone, name dname.Name, typ rr.Type) (finding.Position, bool) {
+			asked = fmt.Sprint(zone, " ", name, " ", typ)
+			return finding.Position{File: "config.yaml", Line: 3, Col: 5}, true
+		}
+		r := Examine(t.Context(), q)
+		var b bytes.Buffer
+		if err := r.Print(&b); err != nil {
+			t.Fatal(err)
+		}
+		if asked != "100.51.198.in-addr.arpa. 25.100.51.198.in-addr.arpa. PTR" || !strings.Contains(b.String(), "\n  where:   config.yaml:3:5\n") || r.First().Mail != "" {
+			t.Errorf("asked %s, %+v\n%s", asked, r.First(), &b)
+		}
+	})
+}

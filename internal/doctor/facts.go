@@ -1,0 +1,175 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"github.com/ptrd/ptrd/internal/delegation"
+	"github.com/ptrd/ptrd/internal/fcrdns"
+	"github.com/ptrd/ptrd/internal/spf"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// facts are what the DNS says about an address, and about the names that its mail has.
+type facts struct {
+	ctx     context.Context
+	q       *Request
+	address netip.Addr
+	walk    *delegation.Walk // to the reverse name
+	way     way
+	reverse *fcrdns.Report
+	helo    *host // nil: not asked for
+
+	mx      []*host // of the domain, without those of a null MX
+	mxNull  bool    // RFC 7505
+	mxErr   error
+	domain  *host // the domain itself, which receives mail if it has no MX (RFC 5321 §5.1)
+	mailMX  []dns.RR
+	mailErr error
+	spf     *spf.Report
+}
+
+// host is a name with its addresses.
+type host struct {
+	name      dname.Name
+	addresses []netip.Addr // of both families
+	own       bool         // the examined address is one of them
+	err       error        // of a family whose addresses are not known, if the name may have no other
+}
+
+// lookupError is why a lookup has no result.
+type lookupError struct{ way }
+
+func (e *lookupError) Error() string { return e.seen }
+
+// wayOf returns why something is not known.
+func wayOf(err error) way {
+	var e *lookupError
+	if errors.As(err, &e) {
+		return e.way
+	}
+	return way{state: NotKnown, seen: err.Error()}
+}
+
+// collect asks all questions about an address. The client asks each only once, also for
+// several addresses.
+func collect(ctx context.Context, q *Request, address netip.Addr) *facts {
+	f := &facts{ctx: ctx, q: q, address: address}
+	f.walk = q.Client.Walk(ctx, dname.FromAddr(address))
+	f.way = readWay(f.walk)
+	f.reverse = fcrdns.Confirm(ctx, f.lookup, address, fcrdns.DefaultLimits)
+	if q.HELO != nil {
+		f.helo = f.host(q.HELO)
+	}
+	if q.Domain != nil {
+		f.collectMX()
+	}
+	if q.MailFrom != nil {
+		f.mailMX, f.mailErr = f.lookup(ctx, q.MailFrom, rr.TypeMX)
+	}
+	if s := q.sender(); s != nil {
+		f.spf = spf.Check(ctx, f.lookup, address, text(q.HELO), "postmaster@"+text(s))
+	}
+	return f
+}
+
+// collectMX looks up who receives mail for the domain.
+func (f *facts) collectMX() {
+	var records []dns.RR
+	records, f.mxErr = f.lookup(f.ctx, f.q.Domain, rr.TypeMX)
+	for _, r := range records {
+		mx, ok := r.(*dns.MX)
+		if !ok {
+			continue
+		}
+		if mx.Mx == "." {
+			f.mxNull = true
+			continue
+		}
+		if n, err := dname.Parse(strings.ToLower(mx.Mx)); err == nil && len(f.mx) < fcrdns.DefaultLimits.Names {
+			f.mx = append(f.mx, f.host(n))
+		}
+	}
+	f.domain = f.host(f.q.Domain)
+}
+
+// host looks up the addresses of a name.
+func (f *facts) host(n dname.Name) *host {
+	h := &host{name: n}
+	for _, t := range []rr.Type{rr.TypeA, rr.TypeAAAA} {
+		records, err := f.lookup(f.ctx, n, t)
+		if err != nil {
+			h.err = err
+		}
+		for _, r := range records {
+			var a netip.Addr
+			switch r := r.(type) {
+			case *dns.A:
+				a, _ = netip.AddrFromSlice(r.A.To4())
+			case *dns.AAAA:
+				a, _ = netip.AddrFromSlice(r.AAAA.To16())
+			}
+			h.addresses = append(h.addresses, a)
+		}
+	}
+	h.own = slices.Contains(h.addresses, f.address)
+	return h
+}
+
+// lookup is a fcrdns.Lookup. The error of a lookup without result is a lookupError.
+func (f *facts) lookup(ctx context.Context, name dname.Name, t rr.Type) ([]dns.RR, error) {
+	l := f.q.Client.Resolve(ctx, name, t)
+	switch l.Kind {
+	case delegation.Answer:
+		return l.Records, nil
+	case delegation.NoData, delegation.NXDomain:
+		return nil, nil
+	}
+	w := readWay(f.q.Client.Walk(ctx, name))
+	if w.state == OK { // the servers answered one question, and not this one
+		w = way{state: NotKnown, seen: l.Reason}
+	}
+	return nil, &lookupError{w}
+}
+
+// zoneOf returns the zone that a name is in, or the name if that is not known.
+func (f *facts) zoneOf(n dname.Name) dname.Name {
+	if w := f.q.Client.Walk(f.ctx, n); w.End != nil {
+		return w.End.Zone
+	}
+	return n
+}
+
+// owner returns who can change the records of a name in a zone.
+func (f *facts) owner(zone, name dname.Name, t rr.Type) Owner {
+	if f.q.Position != nil {
+		if p, ok := f.q.Position(zone, name, t); ok {
+			return Owner{Who: "you, in the configuration of this server", Zone: zone, Position: p}
+		}
+	}
+	o := Owner{Who: "the operator of the zone " + zone.String(), Zone: zone}
+	if _, address, _ := dname.Tree(zone); address > 0 || zone.IsAtOrBelow(dname.MustParse("arpa")) {
+		o.Who = "the provider of the addresses, who operates the zone " + zone.String()
+	}
+	for _, r := range f.q.Client.Resolve(f.ctx, zone, rr.TypeSOA).Records {
+		if soa, ok := r.(*dns.SOA); ok {
+			o.Contact = mailbox(soa.Mbox)
+		}
+	}
+	return o
+}
+
+// mailbox returns the mail address that a name stands for (RFC 1035 §8), or nothing.
+func mailbox(name string) string {
+	n, err := dname.Parse(name)
+	if err != nil || n.Labels() < 3 {
+		return ""
+	}
+	return string(n.Label()) + "@" + text(n.Parent())
+}

@@ -1,0 +1,81 @@
+package doctor
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// cells are how the matrix shows states.
+var cells = map[State]string{OK: "ok", Wrong: "WRONG", NotKnown: "?", Skipped: "-"}
+
+// Print writes the matrix, what is not known, and the first fault with its remedy.
+func (r *Report) Print(to io.Writer) error {
+	b := bufio.NewWriter(to)
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "ADDRESS")
+	for _, c := range checks {
+		fmt.Fprintf(t, "\t%s", strings.ToUpper(strings.ReplaceAll(c.name, " ", "-")))
+	}
+	fmt.Fprintln(t)
+	for _, row := range r.Rows {
+		fmt.Fprint(t, row.Address)
+		for _, v := range row.Verdicts {
+			fmt.Fprintf(t, "\t%s", cells[v.State])
+		}
+		fmt.Fprintln(t)
+	}
+	t.Flush() // to a buffer, which reports errors at its end
+	r.printNotKnown(b)
+	if !r.IsWrong() && !r.IsNotKnown() {
+		fmt.Fprintln(b, "\nNothing to fix.")
+	}
+	steps := r.Steps
+	if !r.all && len(steps) > 1 {
+		steps = steps[:1]
+	}
+	for i, s := range steps {
+		title := "Fix first"
+		switch {
+		case s.Level == Info:
+			title = "Not required"
+		case i > 0:
+			title = "Then"
+		}
+		s.print(b, title)
+	}
+	if n := len(r.Steps) - len(steps); n > 0 {
+		fmt.Fprintf(b, "\nAfter that: %d more, which --plan shows in their order.\n", n)
+	}
+	return b.Flush()
+}
+
+// printNotKnown writes why results are not known, each reason once.
+func (r *Report) printNotKnown(b *bufio.Writer) {
+	seen := map[string]bool{}
+	for _, row := range r.Rows {
+		for _, v := range row.Verdicts {
+			if line := fmt.Sprintf("\nNot known (%s): %s\n", v.Check, v.Seen); v.State == NotKnown && !seen[line] {
+				seen[line] = true
+				b.WriteString(line)
+			}
+		}
+	}
+}
+
+// print writes a step.
+func (s *Step) print(b *bufio.Writer, title string) {
+	addresses := join(s.Addresses)
+	fmt.Fprintf(b, "\n%s: %s (%s, %s)\n  for:     %s\n  remedy:  %s\n  by whom: %s\n", title, s.Seen, s.Check, s.Level, addresses, s.Remedy, s.Owner.Who)
+	if s.Owner.Position.File != "" {
+		fmt.Fprintf(b, "  where:   %v\n", s.Owner.Position)
+	}
+	for _, reply := range s.Replies {
+		fmt.Fprintf(b, "  a receiving server may reply: %s\n", reply)
+	}
+	if s.Mail != "" {
+		fmt.Fprintf(b, "  mail:\n    %s\n", strings.ReplaceAll(strings.TrimSpace(s.Mail), "\n", "\n    "))
+	}
+}
