@@ -21,7 +21,7 @@ const exitNotKnown = 3
 func newDoctor(g *globals) *cobra.Command {
 	var ask askFlags
 	var addresses []string
-	var all bool
+	var all, plugin bool
 	var names [3]string
 	q := doctor.Request{}
 	cmd := &cobra.Command{
@@ -74,6 +74,14 @@ be wrong, but something that is required is not known. It takes at most a minute
 			}
 			q.Client = delegation.New(o)
 			r := doctor.Examine(cmd.Context(), &q)
+			if plugin {
+				line, code := r.Status()
+				fmt.Fprintln(cmd.OutOrStdout(), line)
+				if code != 0 {
+					return &exitStatus{code}
+				}
+				return nil
+			}
 			if all {
 				r.ShowAll()
 			}
@@ -96,6 +104,8 @@ be wrong, but something that is required is not known. It takes at most a minute
 	f.StringVar(&names[1], "domain", "", "`NAME` of the domain of the mail addresses")
 	f.StringVar(&names[2], "mail-from", "", "`NAME` of the domain in MAIL FROM, if it is another one, as of a mail service")
 	f.BoolVar(&all, "plan", false, "show all faults in the order in which to fix them, not only the first")
+	f.BoolVar(&plugin, "check", false, "print one line, with the exit codes of monitoring plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN")
+	cmd.MarkFlagsMutuallyExclusive("check", "plan", "json")
 	ask.add(cmd)
 	return cmd
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/ptrd/ptrd/internal/delegation"
 	"github.com/ptrd/ptrd/internal/fcrdns"
-	"github.com/ptrd/ptrd/internal/spf"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 )
@@ -111,9 +110,6 @@ func (f *facts) fromWay(w way) Verdict {
 	return wrong(f.owner(w.zone, w.zone, rr.TypeNS), w.seen, w.remedy)
 }
 
-// mailServer is who sets names in the configuration of the mail server.
-var mailServer = Owner{Who: "the operator of the mail server"}
-
 func checkDelegation(f *facts) Verdict {
 	if f.way.state == OK {
 		return ok("%s", f.way.seen)
@@ -213,17 +209,28 @@ func checkPTR(f *facts) Verdict {
 	return ok("%s", strings.Join(names, " "))
 }
 
-// firstName returns the name that a verdict is about: that which leads back, or the first.
-func (f *facts) firstName() *fcrdns.Name {
-	for i := range f.reverse.Names {
-		if f.reverse.Names[i].Confirmed {
-			return &f.reverse.Names[i]
-		}
-	}
-	if len(f.reverse.Names) == 0 {
+// bestName returns the name that a verdict is about: that which leads back, otherwise one that
+// may lead back, otherwise one with addresses, otherwise the first; nil: none is known.
+func (f *facts) bestName() (best *fcrdns.Name) {
+	if f.way.state != OK {
 		return nil
 	}
-	return &f.reverse.Names[0]
+	most := -1
+	for i := range f.reverse.Names {
+		n, rank := &f.reverse.Names[i], 0
+		switch {
+		case n.Confirmed:
+			rank = 3
+		case n.Err != nil && wayOf(n.Err).state != Wrong:
+			rank = 2
+		case len(n.Addresses) > 0:
+			rank = 1
+		}
+		if rank > most {
+			best, most = n, rank
+		}
+	}
+	return best
 }
 
 // changePTR returns the verdict that the PTR record has a wrong name.
@@ -233,9 +240,9 @@ func (f *facts) changePTR(seen string) Verdict {
 }
 
 func checkName(f *facts) Verdict {
-	n := f.firstName()
+	n := f.bestName()
 	switch {
-	case n == nil || f.way.state != OK:
+	case n == nil:
 		return skipped
 	case n.Name.IsAtOrBelow(dname.MustParse("arpa")):
 		return f.changePTR(fmt.Sprintf("the PTR record leads to %v, which is below the reverse zone: the name in the zone file has no final dot", n.Name))
@@ -246,14 +253,14 @@ func checkName(f *facts) Verdict {
 }
 
 func checkForward(f *facts) Verdict {
-	n := f.firstName()
+	n := f.bestName()
 	switch {
 	case n == nil || checkName(f).State != OK:
 		return skipped
 	case n.Err != nil:
 		return f.fromWay(wayOf(n.Err))
 	case len(n.Addresses) == 0:
-		return wrong(f.owner(f.zoneOf(n.Name), n.Name, f.family()), fmt.Sprintf("%v has no %v record", n.Name, f.family()), f.addAddress(n.Name))
+		return f.noAddress(n.Name, fmt.Sprintf("%v has no %v record", n.Name, f.family()), "")
 	}
 	return ok("%s", join(n.Addresses))
 }
@@ -266,193 +273,33 @@ func (f *facts) family() rr.Type {
 	return rr.TypeAAAA
 }
 
-// addAddress returns the remedy for a name that does not lead to the address.
-func (f *facts) addAddress(n dname.Name) string {
-	return fmt.Sprintf("add the record `%v %v %v`", n, f.family(), f.address)
+// noAddress returns the verdict that a name does not lead to the address; more is another
+// remedy.
+func (f *facts) noAddress(n dname.Name, seen, more string) Verdict {
+	owner, target := f.ownerOf(n, f.family())
+	return wrong(owner, seen, fmt.Sprintf("add the record `%v %v %v`", target, f.family(), f.address)+more)
+}
+
+// wrongRecord returns the verdict that the records of a type of a name are wrong.
+func (f *facts) wrongRecord(n dname.Name, t rr.Type, seen, remedy string) Verdict {
+	owner, _ := f.ownerOf(n, t)
+	return wrong(owner, seen, remedy)
 }
 
 func join(list []netip.Addr) string { return strings.Trim(fmt.Sprint(list), "[]") }
 
 func checkConfirmed(f *facts) Verdict {
-	n := f.firstName()
+	n := f.bestName()
 	switch {
 	case n == nil || n.Err != nil || len(n.Addresses) == 0 || checkName(f).State != OK:
 		return skipped
 	case f.reverse.Result == fcrdns.TempError:
 		return notKnown("the addresses of another name of this address are not known")
 	case !n.Confirmed:
-		return wrong(f.owner(f.zoneOf(n.Name), n.Name, f.family()), fmt.Sprintf("%v has the addresses %s, not %v", n.Name, join(n.Addresses), f.address),
-			f.addAddress(n.Name)+", or let the PTR record have the name of the host with this address")
+		return f.noAddress(n.Name, fmt.Sprintf("%v has the addresses %s, not %v", n.Name, join(n.Addresses), f.address),
+			", or let the PTR record have the name of the host with this address")
 	}
 	return ok("%v", n.Name)
-}
-
-func checkHELOName(f *facts) Verdict {
-	n := f.q.HELO
-	switch {
-	case n == nil:
-		return skipped
-	case isAddress(text(n)):
-		return wrong(mailServer, fmt.Sprintf("the name in HELO is the address %s", text(n)), heloRemedy).replies(Should, noReply)
-	case n.Labels() < 2 || text(n) == "localhost.localdomain" || n.IsAtOrBelow(dname.MustParse("local")):
-		return wrong(mailServer, fmt.Sprintf("the name in HELO is %s, which is not a fully qualified public name", text(n)),
-			heloRemedy)
-	}
-	return ok("%v", n)
-}
-
-const heloRemedy = "set the name in HELO to the name of the host, in postfix by myhostname or smtp_helo_name"
-
-// isAddress reports whether the text is an address, as in an address literal (RFC 5321 §4.1.3).
-func isAddress(text string) bool {
-	_, err := netip.ParseAddr(strings.TrimPrefix(strings.Trim(text, "[]"), "IPv6:"))
-	return err == nil
-}
-
-func checkHELO(f *facts) Verdict {
-	switch {
-	case f.helo == nil || checkHELOName(f).State != OK:
-		return skipped
-	case len(f.helo.addresses) > 0:
-		return ok("%s", join(f.helo.addresses))
-	case f.helo.err != nil:
-		return f.fromWay(wayOf(f.helo.err))
-	}
-	return wrong(f.owner(f.zoneOf(f.helo.name), f.helo.name, f.family()), fmt.Sprintf("the name in HELO, %v, has no address", f.helo.name), f.addAddress(f.helo.name))
-}
-
-func checkHELOAddress(f *facts) Verdict {
-	switch {
-	case f.helo == nil || len(f.helo.addresses) == 0:
-		return skipped
-	case f.helo.own:
-		return ok("%v", f.helo.name)
-	case f.helo.err != nil:
-		return notKnown(f.helo.err.Error())
-	}
-	return wrong(f.owner(f.zoneOf(f.helo.name), f.helo.name, f.family()),
-		fmt.Sprintf("the name in HELO, %v, leads to %s, not to %v", f.helo.name, join(f.helo.addresses), f.address),
-		f.addAddress(f.helo.name)+", or use another name in HELO for this uplink")
-}
-
-func checkMX(f *facts) Verdict {
-	d := f.q.Domain
-	switch {
-	case d == nil:
-		return skipped
-	case f.mxErr != nil:
-		return f.fromWay(wayOf(f.mxErr))
-	case f.mxNull:
-		return wrong(f.owner(f.zoneOf(d), d, rr.TypeMX), fmt.Sprintf("%v has a null MX record: it receives no mail, so servers reject its senders (RFC 7505 §4.2)", d),
-			fmt.Sprintf("replace the MX record of %v by one with the name of a mail server", d)).replies(Must, nullMX)
-	case len(f.mx) == 0 && len(f.domain.addresses) > 0:
-		return ok("no MX record; mail goes to %s", join(f.domain.addresses))
-	case len(f.mx) == 0 && f.domain.err != nil:
-		return f.fromWay(wayOf(f.domain.err))
-	case len(f.mx) == 0:
-		return wrong(f.owner(f.zoneOf(d), d, rr.TypeMX), fmt.Sprintf("%v has neither an MX record nor an address", d),
-			fmt.Sprintf("add the record `%v MX 10 %s`", d, f.wanted()))
-	}
-	return f.checkMXHosts()
-}
-
-// checkMXHosts judges the hosts in the MX records: one with an address is enough to receive
-// mail.
-func (f *facts) checkMXHosts() Verdict {
-	var names []string
-	v, level := Verdict{State: OK}, Must
-	for _, h := range f.mx {
-		names = append(names, h.name.String())
-		switch {
-		case len(h.addresses) > 0:
-			level = Should
-		case v.State == Wrong:
-		case h.err != nil:
-			v = f.fromWay(wayOf(h.err))
-		default:
-			v = wrong(f.owner(f.zoneOf(h.name), h.name, f.family()), fmt.Sprintf("the host %v in the MX records of %v has no address", h.name, f.q.Domain),
-				fmt.Sprintf("add an address of %v, or remove it from the MX records of %v", h.name, f.q.Domain))
-		}
-	}
-	if v.State == OK {
-		return ok("%s", strings.Join(names, " "))
-	}
-	return v.replies(level, noReply)
-}
-
-func checkMXAddress(f *facts) Verdict {
-	if len(f.mx) == 0 {
-		return skipped
-	}
-	for _, h := range f.mx {
-		if h.own {
-			return ok("%v", h.name)
-		}
-	}
-	for _, h := range f.mx {
-		if h.err != nil {
-			return notKnown(h.err.Error())
-		}
-	}
-	return wrong(f.owner(f.zoneOf(f.q.Domain), f.q.Domain, rr.TypeMX), fmt.Sprintf("no host in the MX records of %v has the address %v", f.q.Domain, f.address),
-		"if this uplink should receive mail too, add an MX record with the name of its host")
-}
-
-func checkMailFrom(f *facts) Verdict {
-	n := f.q.MailFrom
-	switch {
-	case n == nil:
-		return skipped
-	case f.mailErr != nil:
-		return f.fromWay(wayOf(f.mailErr))
-	case len(f.mailMX) == 1:
-		return ok("%s", f.mailMX[0].(*dns.MX).Mx)
-	}
-	v := wrong(f.owner(f.zoneOf(n), n, rr.TypeMX), fmt.Sprintf("the MAIL FROM domain %v has %d MX records, must have one", n, len(f.mailMX)),
-		fmt.Sprintf("let %v have only the MX record that the mail service shows", n))
-	if len(f.mailMX) > 0 {
-		v = v.replies(Must, noReply) // the service refuses the domain, receiving servers do not
-	}
-	return v
-}
-
-func checkSPF(f *facts) Verdict {
-	if f.spf == nil {
-		return skipped
-	}
-	r, s := f.spf, f.q.sender()
-	o := func() Owner { return f.owner(f.zoneOf(s), s, rr.TypeTXT) }
-	amend := fmt.Sprintf("add `%s` to the SPF record of %v, in front of its `all`", strings.TrimSpace(terms([]netip.Addr{f.address})), s)
-	switch r.Result {
-	case spf.Pass:
-		return ok("%s", r.Term)
-	case spf.TempError:
-		return notKnown(r.Reason)
-	case spf.PermError:
-		remedy := "correct the SPF record"
-		if strings.Contains(r.Reason, "SPF records") {
-			remedy = "unite the SPF records into one, with the terms of all"
-		}
-		return wrong(o(), r.Reason, remedy).replies(Must, spfError)
-	case spf.Fail:
-		return wrong(o(), fmt.Sprintf("the SPF record of %s forbids %v by `%s`: %s", r.Domain, f.address, r.Term, r.Record), amend)
-	case spf.None:
-		return wrong(o(), r.Reason, fmt.Sprintf("add the record `%v TXT \"v=spf1%s -all\"`, with all other addresses that send mail of this domain", s, terms(f.q.Addresses))).replies(Should, noReply)
-	}
-	return wrong(o(), fmt.Sprintf("the result of SPF is %s for %v: %s", r.Result, f.address, r.Record), amend).replies(Should, noReply)
-}
-
-// terms returns SPF terms for addresses, each after a space.
-func terms(addresses []netip.Addr) string {
-	var b strings.Builder
-	for _, a := range addresses {
-		family := " ip4:"
-		if a.Unmap().Is6() {
-			family = " ip6:"
-		}
-		b.WriteString(family + a.Unmap().WithZone("").String())
-	}
-	return b.String()
 }
 
 func checkServers(f *facts) Verdict {
@@ -479,7 +326,7 @@ func checkServers(f *facts) Verdict {
 }
 
 func checkAllNames(f *facts) Verdict {
-	if f.reverse.Result != fcrdns.Pass {
+	if f.way.state != OK || f.reverse.Result != fcrdns.Pass {
 		return skipped
 	}
 	v := ok("%d", len(f.reverse.Names))
@@ -501,7 +348,7 @@ func checkAllNames(f *facts) Verdict {
 var poolWords = []string{"dynamic", "dyn", "dhcp", "pool", "dsl", "adsl", "vdsl", "ppp", "pppoe", "dialup", "dial", "cable", "cust", "generic"}
 
 func checkPool(f *facts) Verdict {
-	n := f.firstName()
+	n := f.bestName()
 	if n == nil || f.reverse.Result != fcrdns.Pass {
 		return skipped
 	}

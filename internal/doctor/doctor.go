@@ -2,15 +2,19 @@
 // in its reverse name, its name in HELO, and the domain of its mail, what to fix first, and who
 // can fix it.
 //
-//		Request → facts of each address → checks → Report
-//
-//	  - facts.go: what the DNS says, collected by package delegation, without judgement
-//	  - way.go: what a walk to a name means: the way is intact, broken, or not known
-//	  - checks.go: the table of checks, in the order in which faults must be fixed
-//	  - print.go: the report as text
+//	Request → facts of each address → checks → Report
 //
 // What is not known, because servers did not answer in time or the network does not reach
 // them, never counts as wrong.
+//
+// # Files
+//
+//   - facts.go: what the DNS says, collected by package delegation, without judgement
+//   - way.go: what a walk to a name means: the way is intact, broken, or not known
+//   - checks.go: the table of checks, in the order in which faults must be fixed, and those of
+//     the address and its names
+//   - mail.go: checks of HELO, MX records and SPF
+//   - print.go: the report as text
 package doctor
 
 import (

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -98,9 +99,10 @@ type scenario struct {
 	helo     string   // default: mail.example.com
 	mailFrom string
 
-	first string // check, addresses, who: contained in what First returns; empty: none
-	reply string // contained in the replies
-	state string // of another check: "NAME: STATE"
+	first  string // check, addresses, who: contained in what First returns; empty: none
+	reply  string // contained in the replies
+	remedy string // contained in the remedy
+	state  string // of another check: "NAME: STATE"
 }
 
 const (
@@ -113,6 +115,7 @@ const (
 	both      = "[198.51.100.25 198.51.100.26]"
 	one       = "[198.51.100.25]"
 	two       = "[198.51.100.26]"
+	silence   = "no reply"
 	none      = "cannot find your reverse hostname, [198.51.100.25]"
 	forged    = "450 4.7.25 Client host rejected: cannot find your hostname, [198.51.100.25]"
 )
@@ -155,6 +158,12 @@ var scenarios = []scenario{
 		first: "forward " + one + " the operator of the zone lame.com.", reply: forged},
 	{name: "PTR to a silent zone", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. PTR mail.silent.com.\n", "com. NS ns.com.\nns", "com. NS ns.com.\nsilent.com. NS ns.silent.com.\nns.silent.com. A 100.0.9.9\nns"},
 		state: "forward: not known"},
+	{name: "PTR to a name without address, and to a silent zone", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. PTR old.example.com.\n25.100.51.198.in-addr.arpa. PTR mail.silent.com.\n", "com. NS ns.com.\nns", "com. NS ns.com.\nsilent.com. NS ns.silent.com.\nns.silent.com. A 100.0.9.9\nns"},
+		state: "forward: not known"},
+	{name: "PTR to a name without address, and to another host", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. PTR old.example.com.\n25.100.51.198.in-addr.arpa. PTR mx2.example.com.\n"},
+		first: "confirmed " + one + " " + ownerWho, reply: forged},
+	{name: "PTR to an alias that leads elsewhere", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. PTR smtp.example.com.\n", "mx2.example.com. A", "smtp.example.com. CNAME mx2.example.com.\nmx2.example.com. A"},
+		first: "confirmed " + one + " " + ownerWho, reply: forged, remedy: "`mx2.example.com. A 198.51.100.25`"},
 	{name: "PTR leads elsewhere", replace: []string{"mail.example.com. A 198.51.100.25\n", ""},
 		first: "confirmed " + one + " " + ownerWho, reply: forged},
 	{name: "two PTR records", replace: []string{ptr25, ptr25 + "25.100.51.198.in-addr.arpa. PTR old.example.com.\n"},
@@ -173,8 +182,10 @@ var scenarios = []scenario{
 		first: "mx " + both + " " + ownerWho, reply: "550 5.7.27"},
 	{name: "MX without address", replace: []string{"MX 20 mx2.", "MX 20 mx3."}, first: "mx " + both + " " + ownerWho},
 	{name: "MX without one uplink", replace: []string{"example.com. MX 10 mail.example.com.\n", ""}, first: "mx address " + one + " " + ownerWho},
+	{name: "no MX of the domain, another MAIL FROM", mailFrom: "bounce.example.com", replace: []string{"\nexample.com. MX 10 mail.example.com.\nexample.com. MX 20 mx2.example.com.\n", "\n"},
+		first: "mx " + both + " " + ownerWho, reply: silence},
 	{name: "MAIL FROM with two MX", mailFrom: "bounce.example.com", replace: []string{"bounce.example.com. TXT", "bounce.example.com. MX 20 mail.example.com.\nbounce.example.com. TXT"},
-		first: "mail from " + both + " " + ownerWho},
+		first: "mail from " + both + " " + ownerWho, reply: silence},
 	{name: "MAIL FROM without MX", mailFrom: "bounce.example.com", replace: []string{"bounce.example.com. MX 10 feedback.example.com.\n", ""},
 		first: "mail from " + both + " " + ownerWho},
 
@@ -246,9 +257,21 @@ func TestFaults(t *testing.T) {
 				if f := r.First(); f != nil {
 					got = f.Check + " [" + join(f.Addresses) + "] " + f.Owner.Who
 					reply = strings.Join(f.Replies, "\n")
+					if !strings.Contains(f.Remedy, s.remedy) {
+						t.Errorf("remedy: %s, want %s", f.Remedy, s.remedy)
+					}
 					if f.Remedy == "" || f.Seen == "" {
 						t.Errorf("no remedy, or nothing seen: %+v", f)
 					}
+				}
+				if s.reply == silence {
+					s.reply = ""
+					if reply != "" {
+						t.Errorf("replies: %q, want none", reply)
+					}
+				}
+				if _, err := json.Marshal(r); err != nil {
+					t.Error(err)
 				}
 				if got != s.first || !strings.Contains(reply, s.reply) {
 					t.Errorf("first: %q, want %q\nreplies: %q, want %q\n%s", got, s.first, reply, s.reply, &b)
@@ -334,6 +357,33 @@ func TestResolver(t *testing.T) {
 			}
 			if got != "" && s.first == "" {
 				t.Errorf("%s: %s is wrong by the resolver", s.name, got)
+			}
+		})
+	}
+}
+
+// TestFrom starts at a server that has no zone above the address: what is known by lookups from
+// the root does not count without the way to the reverse zone.
+func TestFrom(t *testing.T) {
+	for _, s := range scenarios {
+		synctest.Test(t, func(t *testing.T) {
+			n := s.network()
+			defer n.Wait()
+			q := s.request(n)
+			q.Client = delegation.New(delegation.Options{Network: n,
+				Hints: []delegation.Server{{Addr: netip.MustParseAddrPort("100.0.0.1:53")}},
+				From:  []delegation.Server{{Addr: netip.MustParseAddrPort("100.0.4.1:53")}}})
+			for _, v := range Examine(t.Context(), q).Rows[0].Verdicts {
+				switch v.Check {
+				case "delegation":
+					if v.State != NotKnown {
+						t.Errorf("%s: %+v", s.name, v)
+					}
+				case "dnssec", "ptr", "name", "forward", "confirmed", "servers", "all names", "pool":
+					if v.State != Skipped {
+						t.Errorf("%s: %+v", s.name, v)
+					}
+				}
 			}
 		})
 	}

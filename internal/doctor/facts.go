@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/miekg/dns"
 
@@ -26,13 +27,14 @@ type facts struct {
 	reverse *fcrdns.Report
 	helo    *host // nil: not asked for
 
-	mx      []*host // of the domain, without those of a null MX
-	mxNull  bool    // RFC 7505
-	mxErr   error
-	domain  *host // the domain itself, which receives mail if it has no MX (RFC 5321 §5.1)
-	mailMX  []dns.RR
-	mailErr error
-	spf     *spf.Report
+	mx       []*host // of the domain, without those of a null MX
+	mxNull   bool    // RFC 7505
+	mxErr    error
+	domain   *host // the domain itself, which receives mail if it has no MX (RFC 5321 §5.1)
+	mailMX   []dns.RR
+	mailErr  error
+	mailFrom *host // the MAIL FROM domain itself
+	spf      *spf.Report
 }
 
 // host is a name with its addresses.
@@ -61,21 +63,28 @@ func wayOf(err error) way {
 // several addresses.
 func collect(ctx context.Context, q *Request, address netip.Addr) *facts {
 	f := &facts{ctx: ctx, q: q, address: address}
-	f.walk = q.Client.Walk(ctx, dname.FromAddr(address))
-	f.way = readWay(f.walk)
-	f.reverse = fcrdns.Confirm(ctx, f.lookup, address, fcrdns.DefaultLimits)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		f.walk = q.Client.Walk(ctx, dname.FromAddr(address))
+		f.way = readWay(f.walk)
+	})
+	wg.Go(func() { f.reverse = fcrdns.Confirm(ctx, f.lookup, address, fcrdns.DefaultLimits) })
 	if q.HELO != nil {
-		f.helo = f.host(q.HELO)
+		wg.Go(func() { f.helo = f.host(q.HELO) })
 	}
 	if q.Domain != nil {
-		f.collectMX()
+		wg.Go(f.collectMX)
 	}
 	if q.MailFrom != nil {
-		f.mailMX, f.mailErr = f.lookup(ctx, q.MailFrom, rr.TypeMX)
+		wg.Go(func() {
+			f.mailMX, f.mailErr = f.lookup(ctx, q.MailFrom, rr.TypeMX)
+			f.mailFrom = f.host(q.MailFrom)
+		})
 	}
 	if s := q.sender(); s != nil {
-		f.spf = spf.Check(ctx, f.lookup, address, text(q.HELO), "postmaster@"+text(s))
+		wg.Go(func() { f.spf = spf.Check(ctx, f.lookup, address, text(q.HELO), "postmaster@"+text(s)) })
 	}
+	wg.Wait()
 	return f
 }
 
@@ -138,12 +147,14 @@ func (f *facts) lookup(ctx context.Context, name dname.Name, t rr.Type) ([]dns.R
 	return nil, &lookupError{w}
 }
 
-// zoneOf returns the zone that a name is in, or the name if that is not known.
-func (f *facts) zoneOf(n dname.Name) dname.Name {
-	if w := f.q.Client.Walk(f.ctx, n); w.End != nil {
-		return w.End.Zone
+// ownerOf returns who can change the records of a name, and the name that its aliases lead to,
+// which has the records.
+func (f *facts) ownerOf(n dname.Name, t rr.Type) (Owner, dname.Name) {
+	w := f.q.Client.Walk(f.ctx, n)
+	if w.End == nil {
+		return f.owner(n, n, t), n
 	}
-	return n
+	return f.owner(w.End.Zone, w.Target, t), w.Target
 }
 
 // owner returns who can change the records of a name in a zone.

@@ -52,6 +52,19 @@ func (r *Report) Print(to io.Writer) error {
 	return b.Flush()
 }
 
+// Status returns the result as monitoring plugins print it: a line, and the exit code.
+func (r *Report) Status() (line string, code int) {
+	switch first := r.First(); {
+	case r.IsWrong() && first.Level == Must:
+		return fmt.Sprintf("DOCTOR CRITICAL - %s: %s; %s", join(first.Addresses), first.Seen, first.Remedy), 2
+	case r.IsNotKnown():
+		return "DOCTOR UNKNOWN - servers do not answer", 3
+	case r.IsWrong():
+		return fmt.Sprintf("DOCTOR WARNING - %s: %s; %s", join(first.Addresses), first.Seen, first.Remedy), 1
+	}
+	return "DOCTOR OK - nothing to fix", 0
+}
+
 // printNotKnown writes why results are not known, each reason once.
 func (r *Report) printNotKnown(b *bufio.Writer) {
 	seen := map[string]bool{}
