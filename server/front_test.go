@@ -114,7 +114,7 @@ func TestHandlers(t *testing.T) {
 	}
 	v := ask(dns.OpcodeQuery, dns.TypeAXFR, k)
 	for i := range 3 {
-		if m := receive(v); len(m.Answer) != 1 || m.Answer[0].Header().Ttl != uint32(i) || len(m.Question) != 1 || (m.IsEdns0() != nil) != (i == 0) || !m.Authoritative {
+		if m := receive(v); len(m.Answer) != 1 || m.Answer[0].Header().Ttl != uint32(i) || len(m.Question) != 1 || m.IsEdns0() == nil || !m.Authoritative {
 			t.Errorf("message %d: %v", i, m)
 		}
 	}

@@ -2,6 +2,7 @@ package delegation_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -76,7 +77,10 @@ c.0/25.2.0.192.in-addr.arpa. A 100.0.5.1
 }
 
 func options(n *delegationtest.Network) delegation.Options {
-	return delegation.Options{Network: n, Hints: []delegation.Server{
+	// Random numbers with two bits set and one clear, so that no name is in lower case, or
+	// in upper case, by chance.
+	random := func() uint64 { return rand.Uint64()&^2 | 5 }
+	return delegation.Options{Network: n, Rand: random, Hints: []delegation.Server{
 		{Name: dname.MustParse("a.root"), Addr: netip.MustParseAddrPort("100.0.0.1:53")},
 		{Name: dname.MustParse("a.root"), Addr: netip.MustParseAddrPort("[2a00::1]:53")},
 	}}

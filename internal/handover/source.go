@@ -44,7 +44,11 @@ func (s *source) Ask(ctx context.Context, server netip.Addr, q Question) (*dns.M
 	switch {
 	case f.Outcome == delegation.NotAsked && f.Earlier == nil:
 		return nil, f.Reason
-	case q.Mode&EDNS != 0 && f.WithoutEDNS() && f.Tries[0].Outcome != delegation.Answered:
+	case q.Mode&EDNS != 0 && f.WithoutEDNS():
+		// What the server said to the query with EDNS, such as FORMERR.
+		if first := f.Tries[0]; first.Outcome == delegation.Answered {
+			return &dns.Msg{MsgHdr: dns.MsgHdr{Response: true, Rcode: first.Rcode}}, ""
+		}
 		return nil, ""
 	}
 	return f.Full().Msg, ""

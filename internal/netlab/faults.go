@@ -62,7 +62,7 @@ func Faults() []Fault {
 		{Name: "recursion-available", About: "the second server sets RA", Server: "recursion-available", Tags: "IS_A_RECURSOR"},
 		{Name: "upward-referral", About: "the second server refers to the root for names of others", Server: "upward-referral"},
 		{Name: "drop-edns", About: "a packet filter drops queries with EDNS", Server: "drop-edns", Tags: "BREAKS_ON_EDNS"},
-		{Name: "formerr-edns", About: "the second server does not know EDNS", Server: "formerr-edns", More: "EDNS_RESPONSE_WITHOUT_EDNS", Why: "NO_EDNS_SUPPORT, a warning"},
+		{Name: "formerr-edns", About: "the second server does not know EDNS", Server: "formerr-edns"},
 		{Name: "strip-edns", About: "the second server answers queries with EDNS without it", Server: "strip-edns", More: "EDNS_RESPONSE_WITHOUT_EDNS", Why: "it takes a response without OPT record for one of version 0"},
 		{Name: "any-edns-version", About: "the second server accepts every EDNS version", Server: "any-edns-version"},
 		{Name: "edns-version-1", About: "the second server answers in EDNS version 1", Server: "edns-version-1", Tags: "EDNS_VERSION_ERROR"},
