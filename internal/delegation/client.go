@@ -47,18 +47,20 @@ type Limits struct {
 	Addresses int           // addresses of one zone, and of one server name
 }
 
-// Defaults are the limits for the Internet.
+// DefaultLimits returns the limits for the Internet.
 //
 // Two seconds are more than a round trip to any place takes, including one lookup that a
 // server does itself. No zone above a reverse zone has more than 13 server names; 20 is what
 // large operators list for their own.
-var Defaults = Limits{
-	Timeout:   2 * time.Second,
-	Time:      time.Minute,
-	Messages:  2000,
-	Parallel:  64,
-	Servers:   20,
-	Addresses: 40,
+func DefaultLimits() Limits {
+	return Limits{
+		Timeout:   2 * time.Second,
+		Time:      time.Minute,
+		Messages:  2000,
+		Parallel:  64,
+		Servers:   20,
+		Addresses: 40,
+	}
 }
 
 // Bounds of the way to a zone, which no valid delegation comes near.
@@ -119,12 +121,13 @@ type Client struct {
 // New returns a Client.
 func New(o Options) *Client {
 	l := &o.Limits
-	setDefault(&l.Timeout, Defaults.Timeout)
-	setDefault(&l.Time, Defaults.Time)
-	setDefault(&l.Messages, Defaults.Messages)
-	setDefault(&l.Parallel, Defaults.Parallel)
-	setDefault(&l.Servers, Defaults.Servers)
-	setDefault(&l.Addresses, Defaults.Addresses)
+	defaults := DefaultLimits()
+	setDefault(&l.Timeout, defaults.Timeout)
+	setDefault(&l.Time, defaults.Time)
+	setDefault(&l.Messages, defaults.Messages)
+	setDefault(&l.Parallel, defaults.Parallel)
+	setDefault(&l.Servers, defaults.Servers)
+	setDefault(&l.Addresses, defaults.Addresses)
 	setDefault(&o.Port, port)
 	if o.Network == nil {
 		o.Network = system{}

@@ -471,7 +471,7 @@ func TestManyAddresses(t *testing.T) {
 		}))
 		w := delegation.New(options(n)).Walk(t.Context(), dname.MustParse("example"))
 		_, all := n.Sent("")
-		if hosts := len(w.End.Hosts()); hosts != delegation.Defaults.Addresses || all > 200 || w.Took > zoneTime {
+		if hosts := len(w.End.Hosts()); hosts != delegation.DefaultLimits().Addresses || all > 200 || w.Took > zoneTime {
 			t.Errorf("%d addresses asked, %d messages, %v", hosts, all, w.Took)
 		}
 	})
