@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/worker"
 	"github.com/ptrd/ptrd/server/workertest"
 )
@@ -28,8 +29,11 @@ func newTestServer(t testing.TB, edit func(*Options)) *Server {
 // says.
 func checkLaws(t testing.TB, s *Server) Totals {
 	t.Helper()
-	total := s.Totals()
-	workertest.CheckTotals(t, total.Totals, total.Deferred)
+	var total Totals
+	workertest.CheckTotals(t, func() (worker.Totals, deferred.Totals) {
+		total = s.Totals()
+		return total.Totals, total.Deferred
+	})
 	if sum := uint64(total.Open) + workertest.SumOf(total.Closed[:]); total.Accepted != sum {
 		t.Errorf("accepted %d, open + closed %d: %+v", total.Accepted, sum, total)
 	}

@@ -115,8 +115,11 @@ func (s *Server) Totals() Totals {
 
 func checkLaws(t testing.TB, s *Server) Totals {
 	t.Helper()
-	total := s.Totals()
-	workertest.CheckTotals(t, total.Totals, total.Deferred)
+	var total Totals
+	workertest.CheckTotals(t, func() (worker.Totals, deferred.Totals) {
+		total = s.Totals()
+		return total.Totals, total.Deferred
+	})
 	if sum := uint64(total.Open) + workertest.SumOf(total.Closed[:]); total.Accepted != sum {
 		t.Errorf("accepted %d, open + closed %d: %+v", total.Accepted, sum, total)
 	}

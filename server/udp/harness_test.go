@@ -59,7 +59,10 @@ func (s *Server) Totals() Totals {
 
 func checkLaws(t testing.TB, s *Server) Totals {
 	t.Helper()
-	total := s.Totals()
-	workertest.CheckTotals(t, total.Totals, total.Deferred)
+	var total Totals
+	workertest.CheckTotals(t, func() (worker.Totals, deferred.Totals) {
+		total = s.Totals()
+		return total.Totals, total.Deferred
+	})
 	return total
 }
