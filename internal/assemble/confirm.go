@@ -162,6 +162,10 @@ func (c *confirmer) check(owner, target dname.Name, tag zone.Tag) {
 	if target.IsRoot() {
 		return
 	}
+	if len(c.forward.zones) == 0 { // the first one to come may be of any domain
+		c.leads.some = true
+		return
+	}
 	c.leads.add(target.Parent())
 	z, ok := c.forward.find(target)
 	if !ok || z.zone == nil {
@@ -322,5 +326,9 @@ func (o *outcome) isConfirmed(r *round, item *config.Zone, w *worker) bool {
 			}
 		}
 	}
-	return c.leads.sum == o.leads.sum
+	if c.leads.sum != o.leads.sum {
+		return false
+	}
+	o.leads = c.leads
+	return true
 }

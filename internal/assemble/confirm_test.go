@@ -178,6 +178,30 @@ func TestConfirmReload(t *testing.T) {
 	step("alias", "-- org.zone --\nmail CNAME other\nother A 192.0.2.25\nother AAAA 2001:db8:77::25\n", 2, 5)
 }
 
+// TestConfirmFirstForward: the first forward zone has the domain of targets that were read before.
+func TestConfirmFirstForward(t *testing.T) {
+	const reverse = `-- ptrd.yaml --
+zones:
+  - {prefix: 192.0.2.0/24, ptr: {192.0.2.25: mail.example.org}}
+`
+	l := newLab(t, reverse)
+	for _, step := range []struct {
+		config string
+		want   int
+	}{
+		{reverse, 0},
+		{reverse + "  - {name: example.com}\n", 0},
+		{reverse + "  - {name: example.org}\n", 1},
+		{reverse, 0},
+		{reverse + "  - {name: example.org, records: {mail: {A: 192.0.2.25}}}\n", 0},
+	} {
+		l.write(step.config)
+		if list := meaning(l.reload()); len(list) != step.want {
+			t.Errorf("%d findings, want %d:\n%s\n%s", len(list), step.want, l.text(list), step.config)
+		}
+	}
+}
+
 // TestConfirmError: as an error, the finding keeps no zone from being served, since any of the two
 // may be wrong.
 func TestConfirmError(t *testing.T) {
