@@ -55,7 +55,7 @@ build:
 
 # Git makes the secrets of the example readable for every user, which ptrd warns about.
 run: build
-	@chmod o-r config.example.yaml examples/*.key
+	@chmod o-r config.example.yaml examples/*.key examples/*.secret
 	@echo 'try:  $(DIG)'
 	@echo '      $(DIG) +tcp'
 	./ptrd serve --config config.example.yaml
