@@ -135,8 +135,8 @@ func (d *Daemon) catalogStatus(zones map[string]*SecondaryStatus) []catalog.Stat
 	return list
 }
 
-// together returns the changes of several owners in canonical order, one for
-// each zone: one that goes from an owner to another does not go.
+// together returns the changes of several owners in canonical order, one for each zone: a zone
+// that passes from one owner to another is not removed.
 func together(lists ...[]zone.Change) []zone.Change {
 	all := slices.Concat(lists...)
 	comes := map[string]bool{}

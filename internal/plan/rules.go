@@ -277,8 +277,8 @@ func (c *checker) checkLabel(x *cut) {
 	}
 }
 
-// intended returns the label that one that looks like a part of a /24 should be; empty: it does not
-// look like one.
+// intended returns the label that was probably meant by one that looks like a part of a /24; empty
+// if it does not look like one.
 func intended(label string) string {
 	at := strings.IndexAny(label, "-/_")
 	if at < 0 {
@@ -325,8 +325,8 @@ func (c *checker) checkOverlaps() {
 	}
 }
 
-// checkRuns reports a zone that is missing among those of a prefix: all others of an aligned block
-// are delegated to the same servers.
+// checkRuns reports a zone that is not delegated although all others of an aligned block are, to the
+// same servers.
 func (c *checker) checkRuns() {
 	runs := map[string][]*cut{} // by servers and the name above
 	for _, x := range c.cuts {
