@@ -175,7 +175,7 @@ func (c *confirmer) check(owner, target dname.Name, tag zone.Tag) {
 	if !ok {
 		return
 	}
-	if set, ok := z.zone.Get(target, addressType(address)); ok && has(&set, address) {
+	if set, ok := z.zone.Get(target, rr.AddressType(address)); ok && has(&set, address) {
 		return
 	}
 	ruleName, text := c.judge(z, target, address)
@@ -230,7 +230,7 @@ func has(set *zone.RRset, a netip.Addr) bool {
 // judge follows a target in the zones of the configuration as a resolver does. An empty rule means
 // that it leads back, or that other servers know.
 func (c *confirmer) judge(z forwardZone, target dname.Name, address netip.Addr) (ruleName, text string) {
-	typ := addressType(address)
+	typ := rr.AddressType(address)
 	name, aliases := target, ""
 	unknown := func() (string, string) {
 		if aliases == "" {

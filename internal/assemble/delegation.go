@@ -163,7 +163,7 @@ func (c *delegationCheck) cut(child ref) (out []zone.Record) {
 			continue
 		}
 		for _, a := range ns.Addresses {
-			out = append(out, zone.Record{Owner: ns.Name, Type: addressType(a), Data: a.AsSlice()})
+			out = append(out, zone.Record{Owner: ns.Name, Type: rr.AddressType(a), Data: a.AsSlice()})
 		}
 	}
 	return out

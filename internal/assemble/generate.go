@@ -87,21 +87,13 @@ func (g *generator) addNameServers(rule Rule, owner dname.Name, list []config.Na
 		}
 		for _, a := range ns.Addresses {
 			a = a.Unmap()
-			set := glueKey{ns.Name.Key(), addressType(a)}
+			set := glueKey{ns.Name.Key(), rr.AddressType(a)}
 			if _, known := g.glue[set]; !known {
 				g.glue[set] = ttl
 			}
 			g.add(rule, ns.Name, set.t, g.glue[set], a.AsSlice(), ns.Pos)
 		}
 	}
-}
-
-// addressType returns the type of the records that hold a.
-func addressType(a netip.Addr) rr.Type {
-	if a.Is4() {
-		return rr.TypeA
-	}
-	return rr.TypeAAAA
 }
 
 // addCut adds a delegation: NS and glue. A redirection has none; it occludes the same names.

@@ -166,7 +166,7 @@ func (r *Reading) addServers(records []dns.RR, m *dns.Msg, zone dname.Name) {
 		}
 	}
 	for _, record := range m.Extra {
-		a := addrOf(record)
+		a := AddressOf(record)
 		if !a.IsValid() {
 			continue
 		}
@@ -186,8 +186,8 @@ func contains(list []dname.Name, n dname.Name) bool {
 	return slices.ContainsFunc(list, n.Equal)
 }
 
-// addrOf returns the address of an A or AAAA record; invalid for others.
-func addrOf(r dns.RR) netip.Addr {
+// AddressOf returns the address of an A or AAAA record; invalid for others.
+func AddressOf(r dns.RR) netip.Addr {
 	var a netip.Addr
 	switch v := r.(type) {
 	case *dns.A:

@@ -30,7 +30,7 @@ type Lookup struct {
 // Addresses returns those of an Answer of type A or AAAA.
 func (l *Lookup) Addresses() (out []netip.Addr) {
 	for _, r := range l.Records {
-		if a := addrOf(r); a.IsValid() {
+		if a := AddressOf(r); a.IsValid() {
 			out = append(out, a)
 		}
 	}

@@ -266,12 +266,7 @@ func checkForward(f *facts) Verdict {
 }
 
 // family returns the type of the records that have such an address.
-func (f *facts) family() rr.Type {
-	if f.address.Is4() {
-		return rr.TypeA
-	}
-	return rr.TypeAAAA
-}
+func (f *facts) family() rr.Type { return rr.AddressType(f.address) }
 
 // noAddress returns the verdict that a name does not lead to the address; more is another
 // remedy.

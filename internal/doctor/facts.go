@@ -117,14 +117,7 @@ func (f *facts) host(n dname.Name) *host {
 			h.err = err
 		}
 		for _, r := range records {
-			var a netip.Addr
-			switch r := r.(type) {
-			case *dns.A:
-				a, _ = netip.AddrFromSlice(r.A.To4())
-			case *dns.AAAA:
-				a, _ = netip.AddrFromSlice(r.AAAA.To16())
-			}
-			h.addresses = append(h.addresses, a)
+			h.addresses = append(h.addresses, delegation.AddressOf(r))
 		}
 	}
 	h.own = slices.Contains(h.addresses, f.address)

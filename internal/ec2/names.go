@@ -96,14 +96,6 @@ func (x *finder) reverseNames(addr netip.Addr) (names []dname.Name) {
 	return names
 }
 
-// addressType returns the type of records that lead to an address.
-func addressType(a netip.Addr) rr.Type {
-	if a.Is4() {
-		return rr.TypeA
-	}
-	return rr.TypeAAAA
-}
-
 // addresses returns the addresses in RDATA of A or AAAA records.
 func addresses(data [][]byte) (out []netip.Addr) {
 	for _, d := range data {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/ptrd/ptrd/internal/fcrdns"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 )
@@ -56,15 +57,8 @@ func resolve(ctx context.Context, ask Resolver, servers []netip.AddrPort, name d
 			continue
 		}
 		for _, record := range r.Answer { // with those at the end of a chain of aliases
-			switch record := record.(type) {
-			case *dns.A:
-				if a, ok := netip.AddrFromSlice(record.A.To4()); ok {
-					out = append(out, a)
-				}
-			case *dns.AAAA:
-				if a, ok := netip.AddrFromSlice(record.AAAA); ok {
-					out = append(out, a)
-				}
+			if a := fcrdns.AddressOf(record); a.IsValid() {
+				out = append(out, a)
 			}
 		}
 		return out, nil

@@ -393,7 +393,7 @@ func (s *Store) SetName(ctx context.Context, id string, target dname.Name, o *Or
 
 // confirm returns why a name does not lead to an address; nil: it does.
 func (s *Store) confirm(ctx context.Context, name dname.Name, ip netip.Addr) error {
-	t := addressType(ip)
+	t := rr.AddressType(ip)
 	f := newFinder(s.o.Set()).find(name, t)
 	got := addresses(f.data)
 	if f.rest != nil {

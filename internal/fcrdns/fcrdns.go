@@ -118,24 +118,23 @@ func confirm(ctx context.Context, lookup Lookup, text string, address netip.Addr
 	if n.Name, n.Err = dname.Parse(text); n.Err != nil {
 		return n
 	}
-	t := rr.TypeAAAA
-	if address.Is4() {
-		t = rr.TypeA
-	}
-	n.Addresses, n.Err = ask(ctx, lookup, n.Name, t, func(record dns.RR) (a netip.Addr) {
-		switch record := record.(type) {
-		case *dns.A:
-			a, _ = netip.AddrFromSlice(record.A.To4())
-		case *dns.AAAA:
-			a, _ = netip.AddrFromSlice(record.AAAA.To16())
-		}
-		return a
-	})
+	n.Addresses, n.Err = ask(ctx, lookup, n.Name, rr.AddressType(address), AddressOf)
 	n.Confirmed = slices.Contains(n.Addresses, address)
 	if more := len(n.Addresses) - most; more > 0 {
 		n.Addresses, n.Omitted = n.Addresses[:most], more
 	}
 	return n
+}
+
+// AddressOf returns the address of an A or AAAA record; invalid for others.
+func AddressOf(record dns.RR) (a netip.Addr) {
+	switch record := record.(type) {
+	case *dns.A:
+		a, _ = netip.AddrFromSlice(record.A.To4())
+	case *dns.AAAA:
+		a, _ = netip.AddrFromSlice(record.AAAA.To16())
+	}
+	return a
 }
 
 // ask returns the values of the records of a name, each once, without those that have none.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/ptrd/ptrd/internal/delegation"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
@@ -256,15 +257,8 @@ func (f *Facts) zoneAddresses(name string) (list []netip.Addr, isServed bool) {
 // addressesOf returns the addresses in A and AAAA records.
 func addressesOf(section []dns.RR) []netip.Addr {
 	var out []netip.Addr
-	for _, rr := range section {
-		var a netip.Addr
-		switch r := rr.(type) {
-		case *dns.A:
-			a, _ = netip.AddrFromSlice(r.A.To4())
-		case *dns.AAAA:
-			a, _ = netip.AddrFromSlice(r.AAAA.To16())
-		}
-		if a.IsValid() {
+	for _, r := range section {
+		if a := delegation.AddressOf(r); a.IsValid() {
 			out = append(out, a)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/delegation"
 	"github.com/ptrd/ptrd/internal/delegation/delegationtest"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // inNetwork returns a request to hand over the model's zone, in a network in memory with a root server
@@ -31,7 +32,7 @@ func in(network *delegationtest.Network, m *model, input, parent string) *Reques
 	zone.WriteString(". SOA root.example. a.b. 1 2 3 4 5\n. NS root.example.\nroot.example. A 11.0.0.53\n")
 	for n, list := range m.addrs {
 		for _, a := range list {
-			fmt.Fprintf(&zone, "%s %s %v\n", n, addressType(a), a)
+			fmt.Fprintf(&zone, "%s %s %v\n", n, rr.AddressType(a), a)
 		}
 	}
 	network.Add("11.0.0.53", delegationtest.NewServer(zone.String()+parent).Host())

@@ -164,7 +164,7 @@ func linesOf(z *Zone, r *delegation.Reading) []string {
 	}
 	for _, g := range r.Glue {
 		if g.Name.IsAtOrBelow(z.Apex) {
-			out = append(out, fmt.Sprintf("%v %s %v", g.Name, addressType(g.Addr), g.Addr))
+			out = append(out, fmt.Sprintf("%v %s %v", g.Name, rr.AddressType(g.Addr), g.Addr))
 		}
 	}
 	return out

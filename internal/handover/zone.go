@@ -11,6 +11,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/naming"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // Zone is a zone with what its parent needs to know.
@@ -109,7 +110,7 @@ func (z *Zone) Records() []string {
 	}
 	for i := range z.Servers {
 		for _, a := range z.Glue(&z.Servers[i]) {
-			out = append(out, fmt.Sprintf("%v %s %v", z.Servers[i].Name, addressType(a), a))
+			out = append(out, fmt.Sprintf("%v %s %v", z.Servers[i].Name, rr.AddressType(a), a))
 		}
 	}
 	for _, d := range z.DS {
@@ -120,13 +121,6 @@ func (z *Zone) Records() []string {
 
 func dsLine(apex dname.Name, d *dns.DS) string {
 	return fmt.Sprintf("%v DS %d %d %d %s", apex, d.KeyTag, d.Algorithm, d.DigestType, strings.ToUpper(d.Digest))
-}
-
-func addressType(a netip.Addr) string {
-	if a.Is6() {
-		return "AAAA"
-	}
-	return "A"
 }
 
 // CNAMEs returns the CNAME records of a classless zone for its parent zone, one per address.

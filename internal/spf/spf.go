@@ -258,20 +258,9 @@ func (c *check) include(target string) (bool, error) {
 
 // addresses returns the addresses of a name that are of the family of the client's.
 func (c *check) addresses(n dname.Name, find func(dname.Name, rr.Type) ([]dns.RR, error)) (out []netip.Addr, err error) {
-	t := rr.TypeAAAA
-	if c.address.Is4() {
-		t = rr.TypeA
-	}
-	records, err := find(n, t)
+	records, err := find(n, rr.AddressType(c.address))
 	for _, record := range records {
-		var a netip.Addr
-		switch record := record.(type) {
-		case *dns.A:
-			a, _ = netip.AddrFromSlice(record.A.To4())
-		case *dns.AAAA:
-			a, _ = netip.AddrFromSlice(record.AAAA.To16())
-		}
-		if a.IsValid() {
+		if a := fcrdns.AddressOf(record); a.IsValid() {
 			out = append(out, a)
 		}
 	}

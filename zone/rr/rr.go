@@ -16,6 +16,7 @@ package rr
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"strconv"
 )
@@ -75,6 +76,14 @@ const (
 	ClassNONE Class = 254
 	ClassANY  Class = 255
 )
+
+// AddressType returns the type of the records that have a as their RDATA: A or AAAA.
+func AddressType(a netip.Addr) Type {
+	if a.Is4() {
+		return TypeA
+	}
+	return TypeAAAA
+}
 
 // IsMeta reports whether t is a pseudo-type or a QTYPE, which no zone can hold
 // (RFC 6895 §3.1: OPT and 128 to 255).
