@@ -114,7 +114,7 @@ func (f *benchFlags) run(cmd *cobra.Command) error {
 	case r.Answered == 0:
 		return fmt.Errorf("server %v answered none of %s; check that it listens there, and that its access lists allow this host", f.Server, count(int(r.Sent), "message"))
 	case !r.OK():
-		return &silentError{}
+		return &exitStatus{exitError}
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func (r *checked) report(cmd *cobra.Command, g *globals) error {
 		return err
 	}
 	if !r.OK {
-		return &silentError{}
+		return &exitStatus{exitError}
 	}
 	return nil
 }

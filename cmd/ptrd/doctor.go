@@ -90,7 +90,7 @@ be wrong, but something that is required is not known. It takes at most a minute
 			}
 			switch {
 			case r.IsWrong():
-				return &silentError{}
+				return &exitStatus{exitError}
 			case r.IsNotKnown():
 				return &exitStatus{exitNotKnown}
 			}

@@ -90,7 +90,7 @@ command line.`,
 				return err
 			}
 			if r.Ready != nil && !*r.Ready {
-				return &silentError{}
+				return &exitStatus{exitError}
 			}
 			return nil
 		},

@@ -188,11 +188,6 @@ func (l *lab) endpoint(address string) string {
 	return "http://" + address
 }
 
-// exitStatus is the exit code of a command.
-type exitStatus struct{ code int }
-
-func (e *exitStatus) Error() string { return fmt.Sprintf("exit status %d", e.code) }
-
 // call runs a command.
 func (l *lab) call(ctx context.Context, command []string, s *daemon.Status, cmd *cobra.Command) error {
 	c := exec.CommandContext(ctx, command[0], command[1:]...)

@@ -38,7 +38,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	var usage *usageError
-	var quiet *silentError
 	var exit *exitStatus
 	switch {
 	case err == nil:
@@ -48,8 +47,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	case errors.As(err, &exit):
 		return exit.code
-	case errors.As(err, &quiet):
-		return exitError
 	}
 	var findings config.Errors
 	if errors.As(err, &findings) {
@@ -69,10 +66,10 @@ func (e *usageError) Error() string { return e.text }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// silentError sets the exit code after the error was printed.
-type silentError struct{}
+// exitStatus is the exit code of a command that has printed all that there is to say.
+type exitStatus struct{ code int }
 
-func (*silentError) Error() string { return "already printed" }
+func (e *exitStatus) Error() string { return fmt.Sprintf("exit status %d", e.code) }
 
 // globals are the flags that every subcommand has.
 type globals struct {

@@ -44,7 +44,7 @@ func newCheckNow(g *globals, whole bool, cmd *cobra.Command) *cobra.Command {
 			return err
 		}
 		if s.Error != "" {
-			return &silentError{}
+			return &exitStatus{exitError}
 		}
 		return nil
 	}

@@ -38,14 +38,14 @@ confirmation.`,
 }
 
 // showOutcome sends a request that has the outcome of a reload as response, and prints it.
-// It returns a silentError if the outcome has errors.
+// It returns exitStatus 1 if the outcome has errors.
 func (g *globals) showOutcome(cmd *cobra.Command, verb string, args url.Values) error {
 	var o daemon.Outcome
 	if err := g.ask(cmd, verb, args, &o); err != nil {
 		return err
 	}
 	if !o.OK() {
-		return &silentError{}
+		return &exitStatus{exitError}
 	}
 	return nil
 }

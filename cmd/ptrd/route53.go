@@ -88,7 +88,7 @@ func printListing(cmd *cobra.Command, pages []string, batches bool) error {
 		fmt.Fprintln(cmd.ErrOrStderr(), f.Report())
 	}
 	if errs, _ := finding.Count(findings); errs > 0 {
-		return &silentError{}
+		return &exitStatus{exitError}
 	}
 	if batches {
 		return export(cmd, z, l.Left)

@@ -38,7 +38,7 @@ It takes at most a minute, and about ten seconds if a server does not answer.`,
 				return err
 			}
 			if w.Reason != "" {
-				return &silentError{}
+				return &exitStatus{exitError}
 			}
 			return nil
 		},

@@ -68,7 +68,7 @@ func collect(ctx context.Context, q *Request, address netip.Addr) *facts {
 		f.walk = q.Client.Walk(ctx, dname.FromAddr(address))
 		f.way = readWay(f.walk)
 	})
-	wg.Go(func() { f.reverse = fcrdns.Confirm(ctx, f.lookup, address, fcrdns.DefaultLimits) })
+	wg.Go(func() { f.reverse = fcrdns.Confirm(ctx, f.lookup, address, fcrdns.DefaultLimits()) })
 	if q.HELO != nil {
 		wg.Go(func() { f.helo = f.host(q.HELO) })
 	}
@@ -101,7 +101,7 @@ func (f *facts) collectMX() {
 			f.mxNull = true
 			continue
 		}
-		if n, err := dname.Parse(strings.ToLower(mx.Mx)); err == nil && len(f.mx) < fcrdns.DefaultLimits.Names {
+		if n, err := dname.Parse(strings.ToLower(mx.Mx)); err == nil && len(f.mx) < fcrdns.DefaultLimits().Names {
 			f.mx = append(f.mx, f.host(n))
 		}
 	}

@@ -48,8 +48,8 @@ type Limits struct {
 	Addresses int
 }
 
-// DefaultLimits are for a Report that a person reads.
-var DefaultLimits = Limits{Names: 10, Addresses: 20} // never changed
+// DefaultLimits returns the limits for a Report that a person reads.
+func DefaultLimits() Limits { return Limits{Names: 10, Addresses: 20} }
 
 // Report is what is known of the names of an address.
 type Report struct {

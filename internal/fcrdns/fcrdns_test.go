@@ -76,7 +76,7 @@ func TestConfirm(t *testing.T) {
 		{"of one of two names", "192.0.2.5", v4 + "PTR a.example.\n" + v4 + "PTR " + lost + "\na.example. A 192.0.2.6", TempError, "a.example. [192.0.2.6], " + lost + " not known"},
 	} {
 		w := newWorld(t, c.text, lost)
-		r := Confirm(t.Context(), w.lookup, netip.MustParseAddr(c.address), DefaultLimits)
+		r := Confirm(t.Context(), w.lookup, netip.MustParseAddr(c.address), DefaultLimits())
 		var names []string
 		for _, n := range r.Names {
 			text := n.Name.String()
@@ -96,7 +96,7 @@ func TestConfirm(t *testing.T) {
 		}
 	}
 	w := newWorld(t, v4+"PTR mail.example.", "5.2.0.192.in-addr.arpa.")
-	if r := Confirm(t.Context(), w.lookup, netip.MustParseAddr("192.0.2.5"), DefaultLimits); r.Result != TempError || !errors.Is(r.Err, errLost) {
+	if r := Confirm(t.Context(), w.lookup, netip.MustParseAddr("192.0.2.5"), DefaultLimits()); r.Result != TempError || !errors.Is(r.Err, errLost) {
 		t.Errorf("the names are not known: %+v", r)
 	}
 }
