@@ -24,7 +24,7 @@ BENCHSTAT   = $(GO) run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI    = $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help run build test test-bench check lint vet fmt race fuzz bench benchcmp cross test-386 clean
+.PHONY: help run build man test test-bench check lint vet fmt race fuzz bench benchcmp cross test-386 clean
 .PHONY: bench-peers bench-growth bench-generators bench-instructions bench-updates bench-transfers bench-latency bench-route53 bench-floods bench-mixed mixed-load compare lab lab-down
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo 'test      all tests'
 	@echo 'test-bench  tests of the benchmarks'
 	@echo 'build     ./ptrd'
+	@echo 'man       a manual page for each command in MANDIR ($(MANDIR))'
 	@echo 'check     vet, staticcheck, tests with the race detector, fuzzing'
 	@echo 'lint      golangci-lint'
 	@echo 'fuzz      each fuzz target for FUZZTIME ($(FUZZTIME))'
@@ -52,6 +53,12 @@ help:
 # applies to all of its threads.
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.release=$(VERSION)" -o ptrd ./cmd/ptrd
+
+# The pages have the date of the commit, so that they are the same wherever they are made.
+MANDIR ?= dist/man/man1
+man: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
+man:
+	$(GO) test ./cmd/ptrd -ldflags "-X github.com/ptrd/ptrd/cmd/ptrd.release=$(VERSION)" -count=1 -run '^TestMan$$' -man '$(abspath $(MANDIR))'
 
 # Git makes the secrets of the example readable for every user, which ptrd warns about.
 run: build

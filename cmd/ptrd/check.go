@@ -22,13 +22,15 @@ type checked struct {
 func newCheck(g *globals) *cobra.Command {
 	var origin string
 	cmd := &cobra.Command{
-		Use:   "check [--config FILE] | check --origin ORIGIN FILE",
+		Use:   "check [--origin ORIGIN FILE]",
 		Short: "Check the configuration and its zones, or one master file",
 		Long: `check reads the configuration and all files that it names, as serve does, and prints
 all errors and warnings. With --origin it checks one master file as the zone of that
 name.
 
 Exit codes: 0 no errors; 1 errors; 2 wrong command line.`,
+		Example: `  ptrd check
+  ptrd check --origin 203.0.113.0/24 db.203.0.113`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if origin == "" {
 				if len(args) > 0 {

@@ -42,6 +42,8 @@ func newEmitTarget(g *globals, t *emit.Target) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   t.Name + " [ZONE|PREFIX|ADDRESS]...",
 		Short: fmt.Sprintf("%s %s", t.Program, emitUses[t.Roles[0]]),
+		Long: fmt.Sprintf(`%s prints the configuration of %s %s: for all zones, or for those
+given by apex, by a prefix that contains them, or by an address in them.`, t.Name, t.Program, emitUses[t.Roles[0]]),
 		Example: fmt.Sprintf(`  ptrd emit %[1]s
   ptrd emit %[1]s --server 192.0.2.53 10.0.0.0/8 2001:db8::/32`, t.Name),
 		ValidArgsFunction: g.completeZone,

@@ -15,6 +15,8 @@ func newKey() *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:   "key",
 		Short: "Create TSIG keys",
+		Long: `key creates keys for TSIG (RFC 8945), which authenticate transfers, NOTIFY and updates
+between two servers that have the same key.`,
 	})
 	cmd.AddCommand(newKeyGenerate())
 	return cmd

@@ -19,12 +19,11 @@ import (
 )
 
 func newImport(g *globals) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "import PROGRAM",
 		Short: "Make a zone of what another program has",
-		Args:  noSuchSubcommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+		Long:  "import reads the zones of another program, and prints them as master files or has the\nrunning server serve them.",
+	})
 	batches, isHosted := false, false
 	route53 := &cobra.Command{
 		Use:   "route53 FILE...",
@@ -102,6 +101,7 @@ func newExport(g *globals) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:   "export PROGRAM",
 		Short: "Print a zone for another program",
+		Long:  "export prints a zone in the form that another program reads.",
 	})
 	cmd.AddCommand(&cobra.Command{
 		Use:   "route53 ZONE|PREFIX",

@@ -19,6 +19,7 @@ func newServe(g *globals) *cobra.Command {
 It reloads automatically when the configuration or a file that it names changes, and
 immediately on SIGHUP and for ` + "`ptrd reload`" + `. If the configuration or a zone has an
 error, the previous data stays served.`,
+		Example:           `  ptrd serve --config /etc/ptrd/config.yaml`,
 		Args:              exactly(0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {

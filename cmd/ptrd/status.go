@@ -9,6 +9,8 @@ func newStatus(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "status",
 		Short:             "Show the zones and the state of the running server",
+		Long:              "status shows the zones of the running server, with serials and errors.",
+		Example:           "  ptrd status",
 		Args:              exactly(0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {

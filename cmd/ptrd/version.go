@@ -45,6 +45,8 @@ func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:               "version",
 		Short:             "Print the version",
+		Long:              "version prints the version of ptrd, that of Go, the operating system and the processor.",
+		Example:           "  ptrd version",
 		Args:              exactly(0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
