@@ -61,3 +61,52 @@ func (z *Zones) Find(set *zone.Set, what string, isKnown func(apex dname.Name) (
 	}
 	return holder.Apex(), about, nil
 }
+
+// Select returns the zones that an operator designates: one by an argument of Find, or all zones of
+// a prefix that is not one zone, in canonical order.
+func (z *Zones) Select(set *zone.Set, what string, isKnown func(apex dname.Name) (bool, error)) ([]dname.Name, error) {
+	if p, err := netip.ParsePrefix(what); err == nil && p == p.Masked() {
+		if list := z.within(set, p); len(list) > 0 {
+			return list, nil
+		}
+	}
+	apex, _, err := z.Find(set, what, isKnown)
+	if err != nil {
+		return nil, err
+	}
+	return []dname.Name{apex}, nil
+}
+
+// within returns the zone with a prefix, or else the zones with the prefixes in it, or else the one
+// with the longest prefix around it; nil: there is none.
+func (z *Zones) within(set *zone.Set, p netip.Prefix) (list []dname.Name) {
+	var around []dname.Name
+	longest := -1
+	for one := range set.All() {
+		switch own := z.PrefixOf(one.Apex()); {
+		case own == p:
+			return []dname.Name{one.Apex()}
+		case !own.IsValid() || !own.Overlaps(p):
+		case own.Bits() > p.Bits():
+			list = append(list, one.Apex())
+		case own.Bits() > longest:
+			around, longest = []dname.Name{one.Apex()}, own.Bits()
+		}
+	}
+	if list == nil {
+		return around
+	}
+	return list
+}
+
+// PrefixOf returns the prefix whose reverse zone is at apex; not valid: none.
+func (z *Zones) PrefixOf(apex dname.Name) netip.Prefix {
+	if item := z.Item(apex); item != nil && dname.IsClassless(item.Prefix) {
+		return item.Prefix
+	}
+	p, ok := dname.ToPrefix(apex)
+	if !ok {
+		p, _ = dname.ToClassless(apex)
+	}
+	return p
+}

@@ -8,7 +8,7 @@
 // candidate that is served together with the data of its zones, or dropped where the data
 // cannot be committed.
 //
-// [Zones.Find] finds the zone that an operator means, and [KnownClients] lists the clients that
+// [Zones.Find] finds the zone that an operator means, [Zones.Select] the zones, and [KnownClients] lists the clients that
 // settings name.
 //
 // A new setting is a field of [Settings], compiled in settings.go; a new source of zones
