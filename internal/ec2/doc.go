@@ -8,8 +8,7 @@
 //	form.go      parameters of a request
 //	errors.go    codes, their HTTP status, and the form of errors
 //	store.go     Store: the addresses that are allocated, and their reverse names
-//	names.go     names in the zones of a snapshot: where a PTR belongs, and what an A record says
-//	resolver.go  A records of zones that are not served here
+//	names.go     where the PTR of an address belongs in the zones of a snapshot
 //
 // An allocation is a note of the journal, under a name that cannot be queried. A reverse name is
 // in that note, and a PTR in the zone that has the address; package update writes both in one

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/internal/fcrdns"
+	"github.com/ptrd/ptrd/internal/lookup"
 	"github.com/ptrd/ptrd/internal/update"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
@@ -34,7 +36,7 @@ type StoreOptions struct {
 	Set      func() *zone.Set                                           // the current snapshot
 	Change   func(decide func(*zone.Set) (*update.Change, error)) error // see [update.Updater.Change]
 	IsHosted func(apex dname.Name) bool                                 // the zone is a hosted zone
-	Resolver Resolver                                                   // nil: Ask
+	Resolver lookup.Resolver                                            // nil: lookup.Ask
 	Now      func() time.Time                                           // nil: time.Now
 	Log      *slog.Logger
 }
@@ -115,7 +117,7 @@ func NewStore(o StoreOptions) *Store {
 		o.Now = time.Now
 	}
 	if o.Resolver == nil {
-		o.Resolver = Ask
+		o.Resolver = lookup.Ask
 	}
 	s := &Store{o: o, byID: map[string]*Address{}, byIP: map[netip.Addr]*Address{}, byPTR: map[string]*Address{}}
 	s.settings.Store(&Settings{})
@@ -236,7 +238,7 @@ func (s *Store) served(x *finder, a *Address) (u Update) {
 		return u
 	}
 	owner, apex := dname.MustParse(a.PTR.Owner), dname.MustParse(a.PTR.Zone)
-	switch z := x.set.Get(apex); {
+	switch z := x.Set.Get(apex); {
 	case z == nil || !z.IsAvailable():
 		u.Pending = fmt.Sprintf("zone %v is not served", apex)
 	case z.Layers().Static != nil && hasPTR(z.Layers().Static, owner):
@@ -394,20 +396,23 @@ func (s *Store) SetName(ctx context.Context, id string, target dname.Name, o *Or
 // confirm returns why a name does not lead to an address; nil: it does.
 func (s *Store) confirm(ctx context.Context, name dname.Name, ip netip.Addr) error {
 	t := rr.AddressType(ip)
-	f := newFinder(s.o.Set()).find(name, t)
-	got := addresses(f.data)
-	if f.rest != nil {
+	f := newFinder(s.o.Set()).Find(name, t)
+	got := f.Addresses()
+	if f.Rest != nil {
 		servers := s.settings.Load().Resolvers
 		switch {
-		case f.zone != nil && !f.zone.IsAvailable():
-			return faultf(codeUnavailable, "Zone %v has no data, so that it is not known whether %v leads to %v.", f.zone.Apex(), name, ip)
+		case f.Zone != nil && !f.Zone.IsAvailable():
+			return faultf(codeUnavailable, "Zone %v has no data, so that it is not known whether %v leads to %v.", f.Zone.Apex(), name, ip)
 		case len(servers) == 0:
-			return faultf(codeParameter, "No zone served here has %v, and no resolver is configured (`ec2: resolvers`), so that no %v record of %v leads to %v.", f.rest, t, name, ip)
+			return faultf(codeParameter, "No zone served here has %v, and no resolver is configured (`ec2: resolvers`), so that no %v record of %v leads to %v.", f.Rest, t, name, ip)
 		}
-		var err error
-		if got, err = resolve(ctx, s.o.Resolver, servers, f.rest, t); err != nil {
-			s.o.Log.Warn("no resolver knows the addresses of a name", "name", f.rest.String(), "err", err)
-			return faultf(codeUnavailable, "No resolver answered a question for the %v records of %v.", t, f.rest)
+		records, err := lookup.Resolve(ctx, s.o.Resolver, servers, f.Rest, t)
+		if err != nil {
+			s.o.Log.Warn("no resolver knows the addresses of a name", "name", f.Rest.String(), "err", err)
+			return faultf(codeUnavailable, "No resolver answered a question for the %v records of %v.", t, f.Rest)
+		}
+		for _, record := range records {
+			got = append(got, fcrdns.AddressOf(record))
 		}
 	}
 	if slices.Contains(got, ip) {

@@ -1,15 +1,15 @@
-package ec2
+package lookup
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
 
-	"github.com/ptrd/ptrd/internal/fcrdns"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 )
@@ -39,9 +39,9 @@ func Ask(ctx context.Context, server netip.AddrPort, question *dns.Msg) (*dns.Ms
 	panic("unreachable")
 }
 
-// resolve asks the resolvers, one after the other until one knows, for the addresses of a name.
-// An error means that none of them knows.
-func resolve(ctx context.Context, ask Resolver, servers []netip.AddrPort, name dname.Name, t rr.Type) (out []netip.Addr, err error) {
+// Resolve asks the resolvers, one after the other until one knows, for the records of a name, or
+// of the name at the end of its aliases. An error means that none of them knows.
+func Resolve(ctx context.Context, ask Resolver, servers []netip.AddrPort, name dname.Name, t rr.Type) ([]dns.RR, error) {
 	ctx, cancel := context.WithTimeout(ctx, askAllTimeout)
 	defer cancel()
 	var errs []error
@@ -56,12 +56,7 @@ func resolve(ctx context.Context, ask Resolver, servers []netip.AddrPort, name d
 			errs = append(errs, fmt.Errorf("%v: %w", server, err))
 			continue
 		}
-		for _, record := range r.Answer { // with those at the end of a chain of aliases
-			if a := fcrdns.AddressOf(record); a.IsValid() {
-				out = append(out, a)
-			}
-		}
-		return out, nil
+		return slices.DeleteFunc(r.Answer, func(record dns.RR) bool { return record.Header().Rrtype != uint16(t) }), nil
 	}
 	return nil, errors.Join(errs...)
 }
