@@ -21,6 +21,7 @@ type checked struct {
 
 func newCheck(g *globals) *cobra.Command {
 	var origin string
+	var strict bool
 	cmd := &cobra.Command{
 		Use:   "check [--origin ORIGIN FILE]",
 		Short: "Check the configuration and its zones, or one master file",
@@ -28,8 +29,9 @@ func newCheck(g *globals) *cobra.Command {
 all errors and warnings. With --origin it checks one master file as the zone of that
 name.
 
-Exit codes: 0 no errors; 1 errors; 2 wrong command line.`,
+Exit codes: 0 no errors, and no warnings with --strict; 1 errors; 2 wrong command line.`,
 		Example: `  ptrd check
+  ptrd check -c new.yaml --strict
   ptrd check --origin 203.0.113.0/24 db.203.0.113`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if origin == "" {
@@ -52,10 +54,11 @@ Exit codes: 0 no errors; 1 errors; 2 wrong command line.`,
 			} else if err := r.config(cmd, g); err != nil {
 				return err
 			}
-			return r.report(cmd, g)
+			return r.report(cmd, g, strict)
 		},
 	}
 	g.addJSON(cmd)
+	cmd.Flags().BoolVar(&strict, "strict", false, "exit with 1 for warnings too")
 	cmd.Flags().StringVar(&origin, "origin", "", "the `ORIGIN` that names in the master file are relative to: its zone, by name or prefix")
 	_ = cmd.RegisterFlagCompletionFunc("origin", g.completeZone) // the flag is there: it was made above
 	return cmd
@@ -83,14 +86,15 @@ func (r *checked) config(cmd *cobra.Command, g *globals) error {
 	return nil
 }
 
-// report counts and prints the findings. The error is that there are errors among them.
-func (r *checked) report(cmd *cobra.Command, g *globals) error {
+// report counts and prints the findings. The error is that there are errors among them, or
+// warnings if it is strict.
+func (r *checked) report(cmd *cobra.Command, g *globals, strict bool) error {
 	r.Errors, r.Warnings = finding.Count(r.Findings)
 	r.OK = r.Errors == 0
 	if err := g.show(cmd, r); err != nil {
 		return err
 	}
-	if !r.OK {
+	if !r.OK || strict && r.Warnings > 0 {
 		return &exitStatus{exitError}
 	}
 	return nil

@@ -67,7 +67,7 @@ be wrong, but something that is required is not known. It takes at most a minute
 			if path, err := g.path(); err == nil {
 				cfg, err := config.Load(path)
 				if err != nil {
-					fmt.Fprintf(cmd.ErrOrStderr(), "the places in the configuration cannot be shown, because it has errors:\n%v\n", err)
+					remark(cmd, "the places in the configuration cannot be shown, because it has errors:\n%v", err)
 				} else {
 					q.Position = positions(cmd, cfg)
 				}

@@ -72,7 +72,7 @@ given by apex, by a prefix that contains them, or by an address in them.`, t.Nam
 				if o.Role == emit.Updater {
 					what, where = "updates", "update"
 				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s: no entry allows %s of %s; add the address or the key of the other server to `%s`\n", t.Name, what, shortList(closed), where)
+				remark(cmd, "%s: no entry allows %s of %s; add the address or the key of the other server to `%s`", t.Name, what, shortList(closed), where)
 			}
 			text, err := t.Text(o)
 			if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"net/url"
 
@@ -49,7 +48,7 @@ their sources.`,
 				return err
 			}
 			if cfgErr != nil {
-				fmt.Fprintf(cmd.ErrOrStderr(), "the sources cannot be shown, because the configuration has errors:\n%v\n", cfgErr)
+				remark(cmd, "the sources cannot be shown, because the configuration has errors:\n%v", cfgErr)
 			} else if err := e.Trace(cmd.Context(), cfg, set); err != nil {
 				return err
 			}

@@ -6,6 +6,9 @@
 // new subcommand is a new file, a line in newRoot, a script in testdata/script, and a line in
 // docs/commands.md.
 //
+// Errors and remarks on standard error begin with `ptrd: `. Findings begin with their position or
+// severity.
+//
 // The exit code is 0 for success, 1 for an error, and 2 for a wrong command line.
 package main
 
@@ -39,23 +42,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	err := root.ExecuteContext(ctx)
 	var usage *usageError
 	var exit *exitStatus
+	var findings config.Errors
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "ptrd: %v\n", err)
-		return exitUsage
 	case errors.As(err, &exit):
 		return exit.code
-	}
-	var findings config.Errors
-	if errors.As(err, &findings) {
+	case errors.As(err, &findings):
 		for _, f := range findings {
 			fmt.Fprintln(stderr, f.Report())
 		}
 		return exitError
 	}
-	fmt.Fprintln(stderr, err)
+	fmt.Fprintf(stderr, "ptrd: %v\n", err)
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
 	return exitError
 }
 
@@ -94,11 +96,14 @@ the server; 2 a wrong command line.`,
 		SilenceUsage:  true,
 	}
 	group(root)
+	root.Version = versions()
+	root.SetVersionTemplate("{{.Version}}")
+	root.Flags().Bool("version", false, "print the version, as `ptrd version` does") // without -v
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%v; see `%s --help`", err, cmd.CommandPath())
 	})
 	root.SuggestionsMinimumDistance = 2
-	root.PersistentFlags().StringVar(&g.config, "config", "", "the configuration `FILE` (default ./config.yaml, or /etc/ptrd/config.yaml)")
+	root.PersistentFlags().StringVarP(&g.config, "config", "c", "", "the configuration `FILE` (default ./config.yaml, or /etc/ptrd/config.yaml)")
 	root.PersistentFlags().StringVar(&g.state, "state-dir", "", "the state directory `DIR` of the running server (default: as in the configuration)")
 	_ = root.MarkPersistentFlagDirname("state-dir")              // the flag exists
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml") // the flag exists

@@ -37,6 +37,11 @@ func printJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
+// remark writes a line to standard error that is not the result.
+func remark(cmd *cobra.Command, format string, args ...any) {
+	fmt.Fprintf(cmd.ErrOrStderr(), "ptrd: "+format+"\n", args...)
+}
+
 // count returns the number with its noun.
 func count(n int, what string) string {
 	if n == 1 {

@@ -91,7 +91,7 @@ The exit code is 1 if there are errors.`,
 				return usagef("--print: %v", err)
 			}
 			for _, n := range p.Notes {
-				fmt.Fprintf(cmd.ErrOrStderr(), "note: %s\n", n)
+				remark(cmd, "%s", n)
 			}
 			if out == "" {
 				return g.show(cmd, p)

@@ -164,7 +164,7 @@ func export(cmd *cobra.Command, z *zone.Zone, left []string) error {
 
 func warn(cmd *cobra.Command, left []string) {
 	for _, text := range left {
-		fmt.Fprintf(cmd.ErrOrStderr(), "warning: left out: %s\n", text)
+		remark(cmd, "left out: %s", text)
 	}
 }
 
