@@ -17,7 +17,7 @@
 //   - read.go: [Read], what a response means, and which of its records are trusted
 //   - descend.go: the way from one zone cut to the next
 //   - walk.go, survey.go: [Walk] and [Level], all servers of each level
-//   - resolve.go: [Lookup], one name and type
+//   - resolve.go: [Lookup], one name and type, and why it failed
 //   - hints.go: the root servers
 //   - print.go: a walk as text
 //

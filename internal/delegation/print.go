@@ -15,7 +15,7 @@ import (
 func (w *Walk) Print(to io.Writer) error {
 	b := bufio.NewWriter(to)
 	for _, l := range w.Levels {
-		if !w.Port53.Closed && !w.Port53.Intercepted { // nothing is known of the servers
+		if w.Port53.IsOpen() { // nothing is known of the servers
 			l.print(b)
 		}
 	}

@@ -56,9 +56,9 @@ type Reading struct {
 	// Records are those of an Answer.
 	Records []dns.RR
 
-	// Zone is the zone that the server answers for, by the SOA record of NoData and
-	// NXDomain; nil if the response has none.
-	Zone dname.Name
+	// SOA is that of the zone that the server answers for, of NoData and NXDomain; nil if
+	// the response has none.
+	SOA *dns.SOA
 
 	// Cut, NS and Glue are the zone, the server names and their addresses of a Referral.
 	// An Answer to a question of type NS has NS and Cut too.
@@ -131,7 +131,7 @@ func read(f *Fact, zone dname.Name, recursive bool) (r Reading) {
 			r.Untrusted = append(r.Untrusted, record)
 			r.Upward = r.Upward || h.Rrtype == dns.TypeNS
 		case h.Rrtype == dns.TypeSOA:
-			r.Zone = owner
+			r.SOA, _ = record.(*dns.SOA)
 		case h.Rrtype == dns.TypeNS && owner.Equal(zone):
 			r.Upward = true // or the NS records of the zone next to an answer without records
 		case h.Rrtype == dns.TypeNS && (r.Cut == nil || owner.Equal(r.Cut)):
@@ -140,7 +140,7 @@ func read(f *Fact, zone dname.Name, recursive bool) (r Reading) {
 		}
 	}
 	switch {
-	case referral != nil && r.Zone == nil && m.Rcode == dns.RcodeSuccess:
+	case referral != nil && r.SOA == nil && m.Rcode == dns.RcodeSuccess:
 		r.Kind, r.Upward = Referral, false
 		r.addServers(referral, m, zone)
 		return r

@@ -57,8 +57,8 @@ func TestRead(t *testing.T) {
 		f := &delegation.Fact{Question: delegation.Question{Name: dname.MustParse("x.sub.example"), Type: rr.TypePTR}, Outcome: delegation.Answered, Msg: m}
 		r := delegation.Read(f, dname.MustParse("example"))
 		got := r.Kind.String()
-		if r.Zone != nil {
-			got += " of " + r.Zone.String()
+		if r.SOA != nil {
+			got += " of " + r.SOA.Hdr.Name
 		}
 		if r.Kind == delegation.AliasTo {
 			got += " to " + r.Alias.Target.String()

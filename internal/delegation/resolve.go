@@ -20,9 +20,17 @@ type Lookup struct {
 	Reason string `json:"reason,omitempty"`
 
 	Records []dns.RR   `json:"-"`                 // of an Answer
-	Zone    dname.Name `json:"zone,omitempty"`    // whose servers were asked last
+	Zone    dname.Name `json:"zone,omitempty"`    // whose servers were asked last; that of NoData and NXDomain
+	SOA     *dns.SOA   `json:"-"`                 // of Zone, with NoData and NXDomain; nil: the response has none
 	Aliases []Alias    `json:"aliases,omitempty"` // in the order of following
 	Facts   []*Fact    `json:"facts"`             // in the order of answers
+
+	// End is Zone, if the lookup failed: its servers were asked the first question of
+	// [Answers]. Nil if no zone was asked, as with a resolver.
+	End *Level `json:"-"`
+
+	// Port53 is how the network treats questions to port 53, if the lookup failed at the root.
+	Port53 Port53 `json:"-"`
 
 	circular bool // failed because of what it was looked up for
 }
@@ -37,12 +45,36 @@ func (l *Lookup) Addresses() (out []netip.Addr) {
 	return out
 }
 
+// HasFailed reports whether it is not known what the name has.
+func (l *Lookup) HasFailed() bool {
+	return l.Kind != Answer && l.Kind != NoData && l.Kind != NXDomain
+}
+
+// Target returns the name that the aliases lead to.
+func (l *Lookup) Target() dname.Name {
+	if n := len(l.Aliases); n > 0 {
+		return l.Aliases[n-1].Target
+	}
+	return l.Name
+}
+
 // Resolve looks up a name and type from the root, or where the Client starts, and follows
-// aliases.
+// aliases. If it fails, it asks all servers of the zone where it does.
 func (c *Client) Resolve(ctx context.Context, name dname.Name, t rr.Type) *Lookup {
 	r, ctx, end := c.begin(ctx)
 	defer end()
-	return r.resolve(ctx, name, t, nil)
+	l := r.resolve(ctx, name, t, nil)
+	if !l.HasFailed() || l.Zone == nil {
+		return l
+	}
+	failed := *l // others have l too
+	failed.End = newLevel(r.remember(&cut{zone: l.Zone}), nil)
+	failed.End.Surveyed, failed.End.lost = true, true
+	r.survey(ctx, failed.End)
+	if l.Zone.IsRoot() {
+		failed.Port53 = r.checkPort53(ctx, l.Facts)
+	}
+	return &failed
 }
 
 // resolve is Resolve; stack has the names that are being looked up, each for the one before.
@@ -91,6 +123,9 @@ func (r *run) follow(ctx context.Context, l *Lookup, stack []dname.Name) {
 			l.Records = s.Records
 			return
 		case s.Kind == NoData, s.Kind == NXDomain:
+			if s.SOA != nil {
+				l.Zone, l.SOA = nameOf(s.SOA.Hdr.Name), s.SOA
+			}
 			return
 		case s.Kind != AliasTo:
 			l.circular = s.circular

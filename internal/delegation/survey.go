@@ -16,8 +16,9 @@ type Level struct {
 	Zone   dname.Name `json:"zone"`
 	Parent *Level     `json:"-"` // nil for the first level
 
-	// Surveyed reports that the servers were asked all that [Answers] has, or of the root, if it shows no way, the first. The others were
-	// asked only about the zone below.
+	// Surveyed reports that the servers were asked all that [Answers] has, or only the first
+	// of the root, if it shows no way, and of the End of a Lookup. The others were asked only
+	// about the zone below.
 	Surveyed bool `json:"surveyed"`
 
 	// Servers are all that a server of the parent or of the zone lists, those of the parent
@@ -40,7 +41,7 @@ type Level struct {
 	Way []*Fact `json:"-"`
 
 	cut         *cut
-	lost        bool          // the root, whose servers show no way: they are asked only the first question
+	lost        bool          // its servers show no way: they are asked only the first question
 	ready, done chan struct{} // closed when the servers are known at first, and finally
 
 	mu      sync.Mutex // guards the lists until done
@@ -171,12 +172,14 @@ func (r *run) survey(ctx context.Context, l *Level) {
 	}
 	r.addReferral(l, l.cut.names, l.cut.glue, l.Parent == nil)
 	r.askServers(ctx, l, true) // before a lookup asks them, so that silence is an answer to this question
+	if !l.lost || !l.Zone.IsRoot() {
+		r.findAddresses(ctx, l)
+	}
+	close(l.ready)
 	if l.lost {
-		close(l.ready)
+		r.askServers(ctx, l, true)
 		return
 	}
-	r.findAddresses(ctx, l)
-	close(l.ready)
 
 	var own sync.WaitGroup
 	own.Go(func() { r.askServers(ctx, l, false) })
@@ -277,12 +280,12 @@ func (r *run) addHost(l *Level, s *NameServer, at Server) {
 	s.Hosts = append(s.Hosts, &Host{Server: at})
 }
 
-// findAddresses looks up the addresses of the servers: of all on a level that is surveyed,
-// and otherwise of those without glue.
+// findAddresses looks up the addresses of the servers: of all on a level that is asked all
+// questions, and otherwise of those without glue.
 func (r *run) findAddresses(ctx context.Context, l *Level) {
 	var all sync.WaitGroup
 	for _, s := range l.Servers {
-		if s.Name != nil && s.A == nil && (l.Surveyed || len(s.Glue) == 0) {
+		if s.Name != nil && s.A == nil && (l.Surveyed && !l.lost || len(s.Glue) == 0) {
 			all.Go(func() { s.A = r.resolve(ctx, s.Name, rr.TypeA, nil) })
 			all.Go(func() { s.AAAA = r.resolve(ctx, s.Name, rr.TypeAAAA, nil) })
 		}

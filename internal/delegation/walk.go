@@ -52,6 +52,9 @@ type Port53 struct {
 	Evidence    []*Fact `json:"evidence,omitempty"` // of Intercepted
 }
 
+// IsOpen reports whether the network lets questions and answers pass, as far as that is known.
+func (p *Port53) IsOpen() bool { return !p.Closed && !p.Intercepted }
+
 // Walk goes from the root, or where the Client starts, to the zone that name is in or the
 // apex of, follows aliases, and asks all servers of each zone on the way; those of the last
 // zone, and of each zone with an alias, more than the others ([Level.Surveyed]).
@@ -61,7 +64,15 @@ func (c *Client) Walk(ctx context.Context, name dname.Name) *Walk {
 	w := &Walk{Name: name, Target: name, Started: time.Now(), Resolver: c.o.Resolver}
 	r.walk(ctx, w)
 	r.surveyAll(ctx, w.Levels)
-	r.checkPort53(ctx, w)
+	if len(w.Levels) > 0 && w.Levels[0].Zone.IsRoot() {
+		facts := w.Levels[0].Way
+		for _, l := range w.Levels {
+			if l.Parent == w.Levels[0] {
+				facts = append(facts[:len(facts):len(facts)], l.Referrals...)
+			}
+		}
+		w.Port53 = r.checkPort53(ctx, facts)
+	}
 	w.Took = time.Since(w.Started)
 	c.mu.Lock()
 	w.Messages = c.messages
@@ -152,20 +163,13 @@ func (w *Walk) followAlias(a Alias) bool {
 // an answer from one is from something on the way.
 var darkAddresses = []netip.Addr{netip.MustParseAddr("192.0.2.53"), netip.MustParseAddr("2001:db8::53")}
 
-// checkPort53 looks for signs that the answers are not from the asked servers. Root servers
-// answer with AA and never offer recursion. If one seems to, addresses without any server are
-// asked: an answer from there is proof.
-func (r *run) checkPort53(ctx context.Context, w *Walk) {
-	if len(w.Levels) == 0 || !w.Levels[0].Zone.IsRoot() || r.o.Resolver.IsValid() {
-		return
+// checkPort53 looks for signs that the answers are not from the root servers that were asked.
+// Root servers answer with AA and never offer recursion. If one seems to, addresses without any
+// server are asked: an answer from there is proof.
+func (r *run) checkPort53(ctx context.Context, facts []*Fact) (p Port53) {
+	if r.o.Resolver.IsValid() {
+		return p
 	}
-	facts := w.Levels[0].Way
-	for _, l := range w.Levels {
-		if l.Parent == w.Levels[0] {
-			facts = append(facts[:len(facts):len(facts)], l.Referrals...)
-		}
-	}
-	p := &w.Port53
 	answered, useful := false, false
 	for _, f := range facts {
 		answered = answered || f.Outcome == Answered
@@ -183,4 +187,5 @@ func (r *run) checkPort53(ctx context.Context, w *Walk) {
 		}
 	}
 	p.Closed, p.Intercepted = !answered, p.Evidence != nil
+	return p
 }

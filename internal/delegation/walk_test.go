@@ -198,6 +198,48 @@ func TestResolve(t *testing.T) {
 	})
 }
 
+// TestResolveFails: a lookup without result has the servers of the zone where it ended, with what
+// each of them says, and asks for it only once.
+func TestResolveFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &delegationtest.Network{}
+		defer n.Wait()
+		n.Add("100.0.0.1", delegationtest.NewServer("."+soa+`. NS a.root.
+a.root. A 100.0.0.1
+lame.example. NS a.ns.
+lame.example. NS b.ns.
+lame.example. NS ns.lame.example.
+a.ns. A 100.0.3.1
+b.ns. A 100.0.3.2
+`).Host())
+		n.Add("100.0.3.1", delegationtest.NewServer().Host())
+		c := delegation.New(options(n))
+		name := dname.MustParse("www.lame.example")
+		l := c.Resolve(t.Context(), name, rr.TypeA)
+		if !l.HasFailed() || l.End == nil || l.End.Zone.String() != "lame.example." || len(l.End.Servers) != 3 {
+			t.Fatalf("%v, end %+v", l.Kind, l.End)
+		}
+		got := ""
+		for _, s := range l.End.Servers {
+			got += s.Name.String() + ":"
+			for _, h := range s.Hosts {
+				got += fmt.Sprintf(" %v %s", h.UDP.SOA.Outcome, delegation.Read(h.UDP.SOA, l.End.Zone).Kind)
+			}
+			got += "\n"
+		}
+		if want := "a.ns.: answered error\nb.ns.: not asked no response\nns.lame.example.:\n"; got != want {
+			t.Errorf("%s\nwant\n%s", got, want)
+		}
+		_, before := n.Sent("")
+		if again := c.Resolve(t.Context(), name, rr.TypeA); again.End == nil {
+			t.Error("no end by a second lookup")
+		}
+		if _, sent := n.Sent(""); sent != before || sent > 20 {
+			t.Errorf("%d messages by the first lookup, %d by both", before, sent)
+		}
+	})
+}
+
 // TestDifferences walks to a zone of which two servers of the parent, and the zone itself, list
 // different servers.
 func TestDifferences(t *testing.T) {

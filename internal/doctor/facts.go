@@ -133,21 +133,18 @@ func (f *facts) lookup(ctx context.Context, name dname.Name, t rr.Type) ([]dns.R
 	case delegation.NoData, delegation.NXDomain:
 		return nil, nil
 	}
-	w := readWay(f.q.Client.Walk(ctx, name))
-	if w.state == OK { // the servers answered one question, and not this one
-		w = way{state: NotKnown, seen: l.Reason}
-	}
-	return nil, &lookupError{w}
+	return nil, &lookupError{readLookup(l)}
 }
 
 // ownerOf returns who can change the records of a name, and the name that its aliases lead to,
 // which has the records.
 func (f *facts) ownerOf(n dname.Name, t rr.Type) (Owner, dname.Name) {
-	w := f.q.Client.Walk(f.ctx, n)
-	if w.End == nil {
-		return f.owner(n, n, t), n
+	l := f.q.Client.Resolve(f.ctx, n, rr.TypeSOA)
+	zone, name := l.Zone, l.Target()
+	if l.Kind == delegation.Answer || zone == nil {
+		zone = name
 	}
-	return f.owner(w.End.Zone, w.Target, t), w.Target
+	return f.owner(zone, name, t), name
 }
 
 // owner returns who can change the records of a name in a zone.

@@ -7,7 +7,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// way is what a walk to a name means.
+// way is what a walk to a name, or a lookup that failed, means.
 type way struct {
 	state  State
 	seen   string
@@ -17,23 +17,38 @@ type way struct {
 
 // readWay reads a walk. It is wrong only if answers say so.
 func readWay(w *delegation.Walk) way {
-	switch {
-	case w.Port53.Closed:
-		return way{state: NotKnown, seen: "this network does not let questions to name servers pass; ask a resolver by --resolver"}
-	case w.Port53.Intercepted:
-		return way{state: NotKnown, seen: "this network answers in place of name servers; ask a resolver by --resolver"}
-	case w.End == nil:
-		return way{state: NotKnown, seen: w.Reason}
-	case w.Reason == "":
+	if w.End != nil && w.Reason == "" && w.Port53.IsOpen() {
 		return wayTo(w)
-	case isCircle(w.Aliases):
-		a := w.Aliases[len(w.Aliases)-1]
-		return way{Wrong, fmt.Sprintf("the aliases of %v lead in a circle: %v has a %v to %v", w.Name, a.Owner, a.Type, a.Target),
-			w.End.Zone, fmt.Sprintf("remove the %v at %v, or let it lead to the name with the records", a.Type, a.Owner)}
-	case w.End.Parent == nil:
-		return way{state: NotKnown, seen: w.Reason}
 	}
-	return readServers(w.End)
+	return readEnd(w.Port53, w.End, w.End != nil && w.End.Parent == nil, w.Aliases, w.Reason)
+}
+
+// readLookup reads a lookup that failed.
+func readLookup(l *delegation.Lookup) way {
+	return readEnd(l.Port53, l.End, l.Zone.IsRoot(), l.Aliases, l.Reason)
+}
+
+// readEnd reads where the way to a name ended, and whether that is where it started.
+func readEnd(port53 delegation.Port53, end *delegation.Level, isStart bool, aliases []delegation.Alias, reason string) way {
+	switch {
+	case port53.Closed:
+		return way{state: NotKnown, seen: "this network does not let questions to name servers pass; ask a resolver by --resolver"}
+	case port53.Intercepted:
+		return way{state: NotKnown, seen: "this network answers in place of name servers; ask a resolver by --resolver"}
+	case end == nil:
+		return way{state: NotKnown, seen: reason}
+	case isCircle(aliases):
+		a := aliases[len(aliases)-1]
+		return way{Wrong, fmt.Sprintf("the aliases of %v lead in a circle: %v has a %v to %v", aliases[0].From, a.Owner, a.Type, a.Target),
+			end.Zone, fmt.Sprintf("remove the %v at %v, or let it lead to the name with the records", a.Type, a.Owner)}
+	case isStart:
+		return way{state: NotKnown, seen: reason}
+	}
+	w := readServers(end)
+	if w.state == OK { // the servers answered one question, and not this one
+		w = way{state: NotKnown, seen: reason}
+	}
+	return w
 }
 
 // wayTo reads a walk that reached a zone.
@@ -75,7 +90,7 @@ func readServers(l *delegation.Level) way {
 	for _, s := range l.Servers {
 		state, seen := readServer(l, s, delegation.UDP)
 		if state != Wrong {
-			return way{state: NotKnown, seen: seen}
+			return way{state: state, seen: seen}
 		}
 		if w.seen == "" {
 			w.seen = seen

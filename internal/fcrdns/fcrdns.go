@@ -17,6 +17,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/ptrd/ptrd/internal/delegation"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 )
@@ -118,23 +119,12 @@ func confirm(ctx context.Context, lookup Lookup, text string, address netip.Addr
 	if n.Name, n.Err = dname.Parse(text); n.Err != nil {
 		return n
 	}
-	n.Addresses, n.Err = ask(ctx, lookup, n.Name, rr.AddressType(address), AddressOf)
+	n.Addresses, n.Err = ask(ctx, lookup, n.Name, rr.AddressType(address), delegation.AddressOf)
 	n.Confirmed = slices.Contains(n.Addresses, address)
 	if more := len(n.Addresses) - most; more > 0 {
 		n.Addresses, n.Omitted = n.Addresses[:most], more
 	}
 	return n
-}
-
-// AddressOf returns the address of an A or AAAA record; invalid for others.
-func AddressOf(record dns.RR) (a netip.Addr) {
-	switch record := record.(type) {
-	case *dns.A:
-		a, _ = netip.AddrFromSlice(record.A.To4())
-	case *dns.AAAA:
-		a, _ = netip.AddrFromSlice(record.AAAA.To16())
-	}
-	return a
 }
 
 // ask returns the values of the records of a name, each once, without those that have none.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/ptrd/ptrd/internal/delegation"
 	"github.com/ptrd/ptrd/internal/fcrdns"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -260,7 +261,7 @@ func (c *check) include(target string) (bool, error) {
 func (c *check) addresses(n dname.Name, find func(dname.Name, rr.Type) ([]dns.RR, error)) (out []netip.Addr, err error) {
 	records, err := find(n, rr.AddressType(c.address))
 	for _, record := range records {
-		if a := fcrdns.AddressOf(record); a.IsValid() {
+		if a := delegation.AddressOf(record); a.IsValid() {
 			out = append(out, a)
 		}
 	}

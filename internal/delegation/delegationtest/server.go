@@ -137,6 +137,9 @@ func Resolver(c *delegation.Client) *Host {
 			m.Answer = append(m.Answer, &dns.CNAME{Hdr: dns.RR_Header{Name: a.From.String(), Rrtype: dns.TypeCNAME, Class: dns.ClassINET}, Target: a.Target.String()})
 		}
 		m.Answer = append(m.Answer, l.Records...)
+		if l.SOA != nil {
+			m.Ns = append(m.Ns, l.SOA)
+		}
 		switch l.Kind {
 		case delegation.Answer, delegation.NoData:
 		case delegation.NXDomain:
