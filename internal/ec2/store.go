@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/commit"
-	"github.com/ptrd/ptrd/internal/fcrdns"
+	"github.com/ptrd/ptrd/internal/delegation"
 	"github.com/ptrd/ptrd/internal/lookup"
 	"github.com/ptrd/ptrd/internal/update"
 	"github.com/ptrd/ptrd/server/wire"
@@ -412,7 +412,7 @@ func (s *Store) confirm(ctx context.Context, name dname.Name, ip netip.Addr) err
 			return faultf(codeUnavailable, "No resolver answered a question for the %v records of %v.", t, f.Rest)
 		}
 		for _, record := range records {
-			got = append(got, fcrdns.AddressOf(record))
+			got = append(got, delegation.AddressOf(record))
 		}
 	}
 	if slices.Contains(got, ip) {

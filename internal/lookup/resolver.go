@@ -10,6 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/ptrd/ptrd/internal/delegation"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 )
@@ -26,17 +27,17 @@ const (
 
 // Ask asks by UDP, and by TCP if the answer is truncated. It is a [Resolver].
 func Ask(ctx context.Context, server netip.AddrPort, question *dns.Msg) (*dns.Msg, error) {
-	for _, network := range []string{"udp", "tcp"} {
-		c := dns.Client{Net: network, Timeout: askTimeout}
-		r, _, err := c.ExchangeContext(ctx, question, server.String())
-		if err != nil {
-			return nil, err
-		}
-		if !r.Truncated || network == "tcp" {
-			return r, nil
-		}
+	q := question.Question[0]
+	name, err := dname.Parse(q.Name)
+	if err != nil {
+		return nil, err
 	}
-	panic("unreachable")
+	c := delegation.New(delegation.Options{Hints: []delegation.Server{}, Limits: delegation.Limits{Timeout: askTimeout / 3, Time: askTimeout}})
+	f := c.Ask(ctx, delegation.Server{Addr: server}, delegation.Question{Name: name, Type: rr.Type(q.Qtype), Recurse: true}, delegation.UDP).Full()
+	if f.Msg == nil {
+		return nil, errors.New(f.Reason)
+	}
+	return f.Msg, nil
 }
 
 // Resolve asks the resolvers, one after the other until one knows, for the records of a name, or
