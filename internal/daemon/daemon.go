@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,6 +40,7 @@ import (
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/supervise"
+	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/journal"
@@ -335,10 +337,12 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.secret = d.cookieSecret(cfg.StateDir)
 	d.zones = commit.New(commit.Options{Journal: d.journal, Derive: []commit.Stage{d.derive}, Show: d.show, Published: d.published})
 	d.keeper = history.NewKeeper(history.Options{Journal: d.journal, Set: d.zones.Set, Log: d.log, Guard: d.contain})
-	d.notifier = notify.New(notify.Options{Set: d.zones.Set, IsOwn: d.isOwn, Log: d.log, Guard: d.contain})
+	d.notifier = notify.New(notify.Options{Set: d.zones.Set, IsOwn: d.isOwn, Serial: askSerial, Log: d.log, Guard: d.contain})
 	d.pacer = pace.New()
 	defer d.pacer.Close()
-	d.transfers = transfer.New(transfer.Options{History: d.journal, Pause: d.pacer.Pause, Log: d.log})
+	d.transfers = transfer.New(transfer.Options{History: d.journal, Pause: d.pacer.Pause, Log: d.log, Sent: func(z *zone.Zone, client netip.Addr, kind transfer.Kind) {
+		d.notifier.Transferred(z, client, kind.String(), time.Now())
+	}})
 	d.updater = update.New(update.Options{Store: d.zones, Notes: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Guard: d.contain})
 	d.assembler = assemble.New(assemble.Options{
 		Journal: d.journal, Pause: d.pause, Progress: &d.progress, Files: d.files,

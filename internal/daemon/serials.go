@@ -10,6 +10,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/backup"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/notify"
 	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/zone"
@@ -23,6 +24,11 @@ const (
 	// askAtOnce bounds how many are asked at the same time.
 	askAtOnce = 64
 )
+
+// askSerial asks a target of NOTIFY for the serial of its copy of a zone.
+func askSerial(ctx context.Context, t notify.Target, apex dname.Name) (zone.Serial, error) {
+	return secondary.Serial(ctx, secondary.Primary{Address: t.Address, Source: t.Source, Key: t.Key}, apex)
+}
 
 // recallSerials asks the targets of NOTIFY for the serials that they have, where the
 // journal cannot know those that were served last: it is new or was damaged, or the
@@ -38,7 +44,7 @@ func (d *Daemon) recallSerials(ctx context.Context, cfg *config.Config, isOld bo
 	defer cancel()
 	type question struct {
 		apex dname.Name
-		to   secondary.Primary
+		to   notify.Target
 	}
 	var questions []question
 	for z := range registry.New(registry.Options{Config: cfg}).All {
@@ -51,7 +57,7 @@ func (d *Daemon) recallSerials(ctx context.Context, cfg *config.Config, isOld bo
 			continue
 		}
 		for _, t := range z.Notify.Targets {
-			questions = append(questions, question{apex, secondary.Primary{Address: t.Address, Source: t.Source, Key: t.Key}})
+			questions = append(questions, question{apex, t})
 		}
 	}
 	var mu sync.Mutex
@@ -63,7 +69,7 @@ func (d *Daemon) recallSerials(ctx context.Context, cfg *config.Config, isOld bo
 			for q := range work {
 				var serial zone.Serial
 				err := errors.New("internal error")
-				d.contain.Do("serials of secondaries", func() { serial, err = secondary.Serial(ctx, q.to, q.apex) })
+				d.contain.Do("serials of secondaries", func() { serial, err = askSerial(ctx, q.to, q.apex) })
 				mu.Lock()
 				if old, known := serials[q.apex.Key()]; err == nil && (!known || old.Before(serial)) {
 					serials[q.apex.Key()] = serial

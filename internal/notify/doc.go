@@ -5,6 +5,9 @@
 // growing pauses, until it answers or a later change replaces this one. Nothing depends
 // on the answer: a secondary that gets no NOTIFY checks the zone at its refresh time.
 //
+// What is known of each secondary, from NOTIFY, transfers and questions for its serial, is a
+// [Secondary] (known.go).
+//
 // The targets are those in the configuration, and the zone's name servers (NS) whose
 // addresses are known without a query: from the configuration or from a zone served here.
 //

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -57,8 +58,10 @@ type Options struct {
 	// IsOwn reports whether an address is one of this server, which is no target; nil:
 	// none is.
 	IsOwn func(netip.Addr) bool
-	Log   *slog.Logger
-	Guard *supervise.Supervisor // contains panics over single messages; nil: they are not contained
+	// Serial asks a target for the serial of its copy of a zone; nil: none is asked.
+	Serial func(ctx context.Context, t Target, apex dname.Name) (zone.Serial, error)
+	Log    *slog.Logger
+	Guard  *supervise.Supervisor // contains panics over single messages; nil: they are not contained
 }
 
 // Totals count what was sent.
@@ -74,6 +77,9 @@ type Notifier struct {
 	o      Options
 	totals Totals
 	wake   chan struct{} // has room for one
+	known  known
+
+	requests chan *request
 
 	mu      sync.Mutex
 	zones   func(apex dname.Name) *Zone
@@ -86,8 +92,17 @@ func New(o Options) *Notifier {
 		o.IsOwn = func(netip.Addr) bool { return false }
 	}
 	none := func(dname.Name) *Zone { return nil }
-	return &Notifier{o: o, zones: none, wake: make(chan struct{}, 1), changed: make(map[string]dname.Name)}
+	if o.Serial == nil {
+		o.Serial = func(context.Context, Target, dname.Name) (zone.Serial, error) { return 0, errNotAsked }
+	}
+	return &Notifier{
+		o: o, zones: none, wake: make(chan struct{}, 1), changed: make(map[string]dname.Name),
+		known: known{zones: make(map[string][]Secondary)}, requests: make(chan *request),
+	}
 }
+
+// errNotAsked is the error of a serial where there is no way to ask for it.
+var errNotAsked = errors.New("it is not asked")
 
 // Totals returns the counters.
 func (n *Notifier) Totals() *Totals { return &n.totals }
@@ -105,6 +120,9 @@ func (n *Notifier) Published(b *zone.Batch) {
 	n.mu.Lock()
 	for i := range b.Changes {
 		c := &b.Changes[i]
+		if c.Zone == nil {
+			n.known.remove(c.Apex.Key())
+		}
 		if c.Zone != nil && c.Zone.IsAvailable() && n.zones(c.Apex) != nil && (c.Base == nil || c.Base.Serial() != c.Zone.Serial() || !c.Base.IsAvailable()) {
 			n.changed[c.Apex.Key()] = c.Apex
 		}
@@ -142,6 +160,8 @@ func (n *Notifier) Run(ctx context.Context) error {
 			n.o.Guard.Do(part, func() { r.scheduleZones(n.removeChanged(), time.Now()) })
 		case a := <-r.answers:
 			n.o.Guard.Do(part, func() { r.handleAnswer(a, time.Now()) })
+		case q := <-n.requests:
+			n.o.Guard.Do(part, func() { r.begin(q, time.Now()) })
 		case s := <-r.failed:
 			r.dropSocket(s)
 		case <-timer.C:

@@ -27,6 +27,8 @@ type round struct {
 	readers sync.WaitGroup
 	answers chan answer
 	failed  chan *net.UDPConn // sockets that only give errors
+
+	requests []*request // that wait for answers
 }
 
 // taskKey is a zone and one of its targets.
@@ -132,12 +134,12 @@ func (r *round) sendDue(now time.Time) time.Duration {
 	return time.Hour
 }
 
-// addTasks adds the tasks of a zone that changed.
-func (r *round) addTasks(apex dname.Name, now time.Time) {
+// addTasks adds the tasks of a zone that changed, and returns their keys.
+func (r *round) addTasks(apex dname.Name, now time.Time) (keys []taskKey) {
 	set := r.n.o.Set()
 	z := set.Get(apex)
 	if z == nil || !z.IsAvailable() {
-		return
+		return nil
 	}
 	for _, target := range r.n.targets(set, z) {
 		key := taskKey{apex.Key(), target.Address}
@@ -148,20 +150,22 @@ func (r *round) addTasks(apex dname.Name, now time.Time) {
 		}
 		*t = task{apex: apex, target: target, serial: z.Serial(), next: now}
 		r.agenda.Push(entry{at: now, key: key})
+		keys = append(keys, key)
 	}
+	return keys
 }
 
 // send sends the next message of a task, or ends it after the last try.
 func (r *round) send(key taskKey, t *task, now time.Time) {
 	z := r.n.o.Set().Get(t.apex)
 	if z == nil || !z.IsAvailable() {
-		delete(r.tasks, key)
+		r.end(key, t, NotSent, "", now)
 		return
 	}
 	if t.tries == tries {
 		r.n.totals.Lost.Add(1)
 		r.log(slog.LevelWarn, "a secondary does not answer to NOTIFY", t)
-		delete(r.tasks, key)
+		r.end(key, t, Lost, "", now)
 		return
 	}
 	var id [2]byte
@@ -182,6 +186,12 @@ func (r *round) send(key taskKey, t *task, now time.Time) {
 	t.next = now.Add(min(firstTimeout<<t.tries, maxTimeout))
 	t.tries++
 	r.agenda.Push(entry{at: t.next, key: key})
+	r.n.known.change(key, func(s *Secondary) {
+		s.Notified, s.NotifiedOf, s.Tries = now, t.serial, t.tries
+		if !s.IsFailing() { // else it is until it answers
+			s.Notify = Waiting
+		}
+	})
 }
 
 // message returns a NOTIFY with the zone's SOA as a hint (RFC 1996 §3.7), if that fits
@@ -301,15 +311,19 @@ func (r *round) handleAnswer(a answer, now time.Time) {
 			r.n.totals.Refused.Add(1)
 			r.log(slog.LevelWarn, "the answer to a NOTIFY is not signed as it should be", t, slog.Any("err", err))
 			t.verifier, t.id = nil, t.id+1 // the next try is another message
+			r.n.known.change(key, func(s *Secondary) {
+				s.Notify, s.Reason = Refused, "the answer is not signed as it should be: "+err.Error()
+			})
 			return
 		}
 	}
-	delete(r.tasks, key)
 	if c := h.Flags.RCode(); c != wire.RCodeNoError {
+		r.end(key, t, Refused, c.String(), now)
 		r.n.totals.Refused.Add(1)
 		r.log(slog.LevelWarn, "a secondary refuses NOTIFY; it has to have the zone, and us as one who may notify", t, slog.String("rcode", c.String()))
 		return
 	}
+	r.end(key, t, Answered, "", now)
 	r.n.totals.Answered.Add(1)
 	r.log(slog.LevelDebug, "a secondary was notified", t)
 }

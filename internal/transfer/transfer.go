@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,9 @@ type Options struct {
 	Pause   func() func()    // returns a function that is called every few microseconds of a computation; nil: none
 	Now     func() time.Time // nil: time.Now
 	Log     *slog.Logger     // nil: nothing is logged
+	// Sent is called when a client has the zone or its changes, or knows that it is up to date; nil:
+	// it is not.
+	Sent func(z *zone.Zone, client netip.Addr, kind Kind)
 }
 
 // Handler answers AXFR and IXFR. It may be called concurrently.
@@ -81,6 +85,9 @@ func New(o Options) *Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Sent == nil {
+		o.Sent = func(*zone.Zone, netip.Addr, Kind) {}
+	}
 	return &Handler{o: o, turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 }
 
@@ -91,7 +98,7 @@ func (h *Handler) Handle(ctx context.Context, r *deferred.Request) {
 	s := &stream{ctx: ctx, r: r, turns: h.turns, pause: h.o.Pause()}
 	defer s.endTurn() // also after a panic, which the server contains
 	attrs := r.LogAttrs()
-	kind := Full
+	kind, isCurrent := Full, false
 	if r.Question().Type == rr.TypeIXFR {
 		from, ok := clientSerial(r.Message)
 		if !ok {
@@ -99,6 +106,7 @@ func (h *Handler) Handle(ctx context.Context, r *deferred.Request) {
 			return
 		}
 		attrs = append(attrs, slog.Uint64("from", uint64(from)))
+		isCurrent = from == z.Serial() || z.Serial().Before(from)
 		kind = h.incremental(s, z, from)
 	} else {
 		s.zone(z)
@@ -108,6 +116,9 @@ func (h *Handler) Handle(ctx context.Context, r *deferred.Request) {
 	}
 	if s.err != nil {
 		kind = Broken
+	}
+	if kind != Broken && (kind != Current || isCurrent) { // else it has to ask over TCP
+		h.o.Sent(z, r.Client.Addr(), kind)
 	}
 	c := &h.counts[kind]
 	c.answers.Add(1)

@@ -546,7 +546,14 @@ func TestIXFRKinds(t *testing.T) {
 		}
 		return c
 	}
-	g := newRig(t, build(t, soa(10), ns, ptr(1, "b")))
+	var sent atomic.Uint64
+	g := newRigWith(t, build(t, soa(10), ns, ptr(1, "b")), func(o *Options) {
+		o.Sent = func(z *zone.Zone, client netip.Addr, _ Kind) {
+			if sent.Add(1); z.Serial() != 10 || !client.IsLoopback() {
+				t.Errorf("serial %d was sent to %v", z.Serial(), client)
+			}
+		}
+	})
 	a, b, c := ptr(1, "a"), ptr(1, "b"), ptr(2, "c")
 	chain := []*zone.Changeset{
 		step(6, 7, nil, []string{a}),
@@ -599,6 +606,9 @@ func TestIXFRKinds(t *testing.T) {
 			t.Errorf("%s by TCP: %s of %d records, want %s of %d\n%v", k.what, got, len(all), k.tcp, k.records, all)
 		}
 		before = g.handler.Totals()
+		if n := sent.Swap(0); n != 1 {
+			t.Errorf("%s by TCP: reported %d times", k.what, n)
+		}
 		m := ixfr(k.from)
 		m.SetEdns0(1232, false)
 		if _, _, err := new(dns.Client).Exchange(m, g.addr); err != nil {
@@ -606,6 +616,10 @@ func TestIXFRKinds(t *testing.T) {
 		}
 		if got := kind(); got != k.udp {
 			t.Errorf("%s by UDP: %s, want %s", k.what, got, k.udp)
+		}
+		// An SOA is the end for a client that is up to date only.
+		if has := k.udp == "ixfr" || k.tcp == "soa"; (sent.Swap(0) == 1) != has {
+			t.Errorf("%s by UDP: reported %v", k.what, !has)
 		}
 	}
 }

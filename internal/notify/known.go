@@ -1,0 +1,284 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// Secondary is what is known of a secondary of one zone since the start of the server. Status, metrics
+// and `ptrd notify` show it. A time is zero, and the serial next to it has no meaning, if the event
+// has not happened.
+type Secondary struct {
+	// Address is that of a target; with port 0 that of a client that transferred the zone and gets
+	// no NOTIFY.
+	Address netip.AddrPort `json:"address"`
+
+	Notify     Result      `json:"notify"`           // of the last NOTIFY
+	Reason     string      `json:"reason,omitempty"` // of Refused: the RCODE, or what is wrong with the answer
+	Tries      int         `json:"tries,omitempty"`  // how often it was sent
+	Notified   time.Time   `json:"notified,omitzero"`
+	NotifiedOf zone.Serial `json:"notified_of,omitempty"`
+	Answered   time.Time   `json:"answered,omitzero"` // the last answer with NOERROR, perhaps to an earlier NOTIFY
+	AnsweredOf zone.Serial `json:"answered_of,omitempty"`
+
+	Transferred   time.Time   `json:"transferred,omitzero"` // the zone or its changes, or the answer that there are none
+	TransferredOf zone.Serial `json:"transferred_of,omitempty"`
+	Kind          string      `json:"kind,omitempty"` // of that transfer, as in metrics
+
+	Asked  time.Time   `json:"asked,omitzero"` // for its serial
+	Serial zone.Serial `json:"serial,omitempty"`
+	Error  string      `json:"error,omitempty"` // why the serial is not known
+}
+
+// Result is what became of the last NOTIFY to a secondary.
+type Result uint8
+
+// The results.
+const (
+	NotSent  Result = iota
+	Waiting         // for the answer; it is sent again until there is one
+	Answered        // with NOERROR
+	Refused         // another RCODE, or an answer without a valid signature
+	Lost            // no answer after all tries
+)
+
+var results = []string{"not_sent", "waiting", "answered", "refused", "lost"}
+
+// String returns the name of the result in JSON and metrics.
+func (r Result) String() string { return results[r] }
+
+// MarshalText implements encoding.TextMarshaler.
+func (r Result) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *Result) UnmarshalText(text []byte) error {
+	i := slices.Index(results, string(text))
+	if i < 0 {
+		return fmt.Errorf("result of NOTIFY %q is not known", text)
+	}
+	*r = Result(i)
+	return nil
+}
+
+// IsFailing reports whether the last NOTIFY was refused or not answered.
+func (s *Secondary) IsFailing() bool { return s.Notify == Refused || s.Notify == Lost }
+
+// HasSerial reports whether Serial is known.
+func (s *Secondary) HasSerial() bool { return !s.Asked.IsZero() && s.Error == "" }
+
+// maxKnown bounds the secondaries with a state, each of a zone: some 40 MB. Those of further zones are
+// notified like the others, but nothing is known of them.
+const maxKnown = 1 << 17
+
+// maxClients bounds the clients of one zone that transfer it and are no targets: the latest ones are
+// known. A zone that any client may transfer has any number.
+const maxClients = 16
+
+// known has the state of secondaries.
+type known struct {
+	mu    sync.Mutex
+	zones map[string][]Secondary // by dname.Name.Key of the apex
+	count int
+}
+
+// change calls f with the state of a secondary of a zone.
+func (k *known) change(key taskKey, f func(*Secondary)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	list := k.zones[key.apex]
+	var clients []*Secondary
+	for i := range list {
+		switch s := &list[i]; {
+		case s.Address == key.target:
+			f(s)
+			return
+		case s.Address.Port() == 0:
+			clients = append(clients, s)
+		}
+	}
+	s := Secondary{Address: key.target}
+	f(&s)
+	switch {
+	case key.target.Port() == 0 && len(clients) == maxClients:
+		*slices.MinFunc(clients, func(a, b *Secondary) int { return a.Transferred.Compare(b.Transferred) }) = s
+	case k.count < maxKnown:
+		k.count++
+		k.zones[key.apex] = append(list, s)
+	}
+}
+
+// remove removes what is known of the secondaries of a zone.
+func (k *known) remove(apex string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.count -= len(k.zones[apex])
+	delete(k.zones, apex)
+}
+
+// of returns the states of the secondaries of a zone.
+func (k *known) of(apex string) []Secondary {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.zones[apex])
+}
+
+// All yields the state of each known secondary with the dname.Name.Key of the apex of its zone, in no
+// order. It may include targets that are no longer configured. yield must be fast: NOTIFY and
+// transfers wait for it.
+func (n *Notifier) All(yield func(apex string, s *Secondary) bool) {
+	k := &n.known
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for apex, list := range k.zones {
+		for i := range list {
+			if !yield(apex, &list[i]) {
+				return
+			}
+		}
+	}
+}
+
+// Secondaries returns the secondaries of a zone: its targets in their order, and then other clients
+// that transferred it.
+func (n *Notifier) Secondaries(z *zone.Zone) (list []Secondary) {
+	states := n.known.of(z.Apex().Key())
+	at := func(a netip.AddrPort) int {
+		return slices.IndexFunc(states, func(s Secondary) bool { return s.Address == a })
+	}
+	for _, t := range n.targets(n.o.Set(), z) {
+		s := Secondary{Address: t.Address}
+		if i := at(t.Address); i >= 0 {
+			s = states[i]
+		}
+		list = append(list, s)
+	}
+	for _, s := range states {
+		if s.Address.Port() == 0 {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// Transferred records that a client has received the zone or its changes up to a serial. It belongs to
+// the target with its address, if there is one.
+func (n *Notifier) Transferred(z *zone.Zone, client netip.Addr, kind string, now time.Time) {
+	if n.o.Set().Get(z.Apex()) == nil {
+		return // it was removed meanwhile
+	}
+	client = client.Unmap()
+	address := netip.AddrPortFrom(client, 0)
+	for _, t := range n.targets(n.o.Set(), z) {
+		if t.Address.Addr() == client {
+			address = t.Address
+			break
+		}
+	}
+	n.known.change(taskKey{z.Apex().Key(), address}, func(s *Secondary) {
+		s.Transferred, s.TransferredOf, s.Kind = now, z.Serial(), kind
+	})
+}
+
+// askLimit is how many secondaries are asked at a time: those of a zone all at once, those of ten
+// thousand zones without a burst that fills socket buffers.
+const askLimit = 64
+
+// Ask asks all secondaries of the zones for their serial and records it. It returns when all have
+// answered or ctx ends.
+func (n *Notifier) Ask(ctx context.Context, zones []*zone.Zone) {
+	var asks sync.WaitGroup
+	places := make(chan struct{}, askLimit)
+	for _, z := range zones {
+		targets := n.targets(n.o.Set(), z)
+		for _, s := range n.Secondaries(z) {
+			t := Target{Address: s.Address}
+			if i := slices.IndexFunc(targets, func(t Target) bool { return t.Address == s.Address }); i >= 0 {
+				t = targets[i]
+			} else {
+				t.Address = netip.AddrPortFrom(s.Address.Addr(), port)
+			}
+			places <- struct{}{}
+			asks.Go(func() {
+				defer func() { <-places }()
+				n.o.Guard.Do(part, func() { n.ask(ctx, z.Apex(), s.Address, t) })
+			})
+		}
+	}
+	asks.Wait()
+}
+
+// ask asks one secondary, whose state has the address known.
+func (n *Notifier) ask(ctx context.Context, apex dname.Name, known netip.AddrPort, t Target) {
+	serial, err := n.o.Serial(ctx, t, apex)
+	now := time.Now()
+	n.known.change(taskKey{apex.Key(), known}, func(s *Secondary) {
+		s.Asked, s.Serial, s.Error = now, serial, ""
+		if err != nil {
+			s.Error = err.Error()
+		}
+	})
+}
+
+// request asks Run to notify the secondaries of zones now.
+type request struct {
+	ctx   context.Context
+	zones []dname.Name
+	left  map[taskKey]bool // NOTIFYs without an answer; only Run uses it
+	done  chan struct{}    // closed when there are none
+}
+
+// Notify sends NOTIFY to the secondaries of zones now, and returns when all have answered or have
+// failed to, or ctx ends; then those that are left are sent again as usual.
+func (n *Notifier) Notify(ctx context.Context, zones []dname.Name) {
+	q := &request{ctx: ctx, zones: zones, left: make(map[taskKey]bool), done: make(chan struct{})}
+	select {
+	case n.requests <- q:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-q.done:
+	case <-ctx.Done():
+	}
+}
+
+// begin starts a request.
+func (r *round) begin(q *request, now time.Time) {
+	r.requests = slices.DeleteFunc(r.requests, func(q *request) bool { return q.ctx.Err() != nil })
+	for _, apex := range q.zones {
+		for _, key := range r.addTasks(apex, now) {
+			q.left[key] = true
+		}
+	}
+	if len(q.left) == 0 {
+		close(q.done)
+		return
+	}
+	r.requests = append(r.requests, q)
+}
+
+// end removes a task and records its result; NotSent: its zone is gone.
+func (r *round) end(key taskKey, t *task, result Result, reason string, now time.Time) {
+	delete(r.tasks, key)
+	if result != NotSent {
+		r.n.known.change(key, func(s *Secondary) {
+			if s.Notify, s.Reason = result, reason; result == Answered {
+				s.Answered, s.AnsweredOf = now, t.serial
+			}
+		})
+	}
+	r.requests = slices.DeleteFunc(r.requests, func(q *request) bool {
+		if delete(q.left, key); len(q.left) > 0 {
+			return false
+		}
+		close(q.done)
+		return true
+	})
+}

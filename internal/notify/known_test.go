@@ -1,0 +1,164 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+const ns = apex + " 60 IN NS ns1.example.net."
+
+// TestNotifyNow: a request waits for the answers of all secondaries, and the result of each is
+// known.
+func TestNotifyNow(t *testing.T) {
+	answers, refuses := newSecondary(t, good), newSecondary(t, func(m *dns.Msg, _ []byte) []byte { return reply(m, dns.RcodeNotAuth) })
+	g := newRig(t, &Zone{Targets: []Target{{Address: answers.target()}, {Address: refuses.target()}}})
+	z := build(t, apex, 7, ns)
+	g.publish(z)
+	await(t, "the first answers", func() bool { return g.totals.Answered.Load() == 1 && g.totals.Refused.Load() == 1 })
+	g.Notify(t.Context(), []dname.Name{z.Apex(), dname.MustParse("other.example.")})
+	list := g.Secondaries(z)
+	if len(list) != 2 || len(answers.messages()) != 2 {
+		t.Fatalf("%d messages, secondaries %+v", len(answers.messages()), list)
+	}
+	if s := list[0]; s.Address != answers.target() || s.Notify != Answered || s.AnsweredOf != 7 || s.Answered.IsZero() || s.Notified.IsZero() || s.Tries != 1 || s.IsFailing() {
+		t.Errorf("%+v", s)
+	}
+	if s := list[1]; s.Notify != Refused || s.Reason != "NOTAUTH" || !s.Answered.IsZero() || !s.IsFailing() {
+		t.Errorf("%+v", s)
+	}
+	var again []Secondary
+	if b, err := json.Marshal(list); err != nil {
+		t.Error(err)
+	} else if err := json.Unmarshal(b, &again); err != nil || again[1].Notify != Refused || again[0].Address != answers.target() {
+		t.Errorf("%s: %+v, %v", b, again, err)
+	}
+
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	g.Notify(ended, []dname.Name{z.Apex()}) // does not wait
+
+	g.store.Publish(&zone.Batch{Changes: []zone.Change{{Apex: z.Apex(), Base: z}}})
+	for key, s := range g.All {
+		t.Errorf("of a zone that was removed: %q %+v", key, s)
+	}
+}
+
+// TestLost: a secondary that never answers has failed after the last try, and has until it answers.
+func TestLost(t *testing.T) {
+	silent := newSecondary(t, nil)
+	z := build(t, apex, 7, ns)
+	set := zone.NewSet().With([]*zone.Zone{z}, nil)
+	n := New(Options{Set: func() *zone.Set { return set }, Log: slog.New(slog.DiscardHandler)})
+	n.SetZones(byKey(map[string]*Zone{z.Key(): {Targets: []Target{{Address: silent.target()}}}}))
+	r := newRound(n)
+	defer r.close()
+	q := &request{ctx: t.Context(), zones: []dname.Name{z.Apex()}, left: map[taskKey]bool{}, done: make(chan struct{})}
+	now := time.Unix(1e9, 0)
+	r.begin(q, now)
+	state := func() Secondary { return n.Secondaries(z)[0] }
+	for i := range tries {
+		now = now.Add(r.sendDue(now))
+		if s := state(); s.Notify != Waiting || s.Tries != i+1 || s.IsFailing() {
+			t.Fatalf("try %d: %+v", i+1, s)
+		}
+		select {
+		case <-q.done:
+			t.Fatal("the request is done before the last try")
+		default:
+		}
+	}
+	r.sendDue(now)
+	select {
+	case <-q.done:
+	default:
+		t.Error("the request still waits")
+	}
+	if s := state(); s.Notify != Lost || s.Tries != tries || !s.IsFailing() {
+		t.Errorf("%+v", s)
+	}
+	r.addTasks(z.Apex(), now)
+	r.sendDue(now)
+	if s := state(); s.Notify != Lost || s.Tries != 1 {
+		t.Errorf("while it is notified of the next change: %+v", s)
+	}
+	key := taskKey{z.Key(), silent.target()}
+	r.end(key, r.tasks[key], Answered, "", now)
+	if s := state(); s.Notify != Answered || s.Answered != now {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestTransferred: a transfer belongs to the target with the address of the client, or to a client of
+// its own, of which the latest are known.
+func TestTransferred(t *testing.T) {
+	z := build(t, apex, 7, ns)
+	set := zone.NewSet().With([]*zone.Zone{z}, nil)
+	n := New(Options{Set: func() *zone.Set { return set }})
+	target := netip.MustParseAddrPort("192.0.2.53:5353")
+	n.SetZones(byKey(map[string]*Zone{z.Key(): {Targets: []Target{{Address: target}}}}))
+	now := time.Unix(1e9, 0)
+	n.Transferred(z, netip.MustParseAddr("::ffff:192.0.2.53"), "ixfr", now)
+	for i := range 2 * maxClients {
+		n.Transferred(z, netip.MustParseAddr(fmt.Sprintf("198.51.100.%d", i)), "axfr", now.Add(time.Duration(i)*time.Second))
+	}
+	list := n.Secondaries(z)
+	if s := list[0]; s.Address != target || s.Kind != "ixfr" || s.TransferredOf != 7 || s.Transferred != now || s.Notify != NotSent {
+		t.Errorf("%+v", s)
+	}
+	if len(list) != 1+maxClients {
+		t.Fatalf("%d secondaries", len(list))
+	}
+	for _, s := range list[1:] {
+		if s.Address.Port() != 0 || s.Transferred.Before(now.Add(maxClients*time.Second)) {
+			t.Errorf("%+v", s)
+		}
+	}
+	n.Transferred(build(t, "gone.example.", 1, "gone.example. 60 IN NS ns1.example.net."), target.Addr(), "axfr", now)
+	for key, s := range n.All {
+		if key != z.Key() {
+			t.Errorf("of a zone that is gone: %+v", s)
+		}
+	}
+}
+
+// TestAsk: all secondaries are asked, those that are no targets at port 53.
+func TestAsk(t *testing.T) {
+	z := build(t, apex, 7, ns)
+	set := zone.NewSet().With([]*zone.Zone{z}, nil)
+	good, bad := netip.MustParseAddrPort("192.0.2.53:5353"), netip.MustParseAddrPort("192.0.2.54:5353")
+	n := New(Options{Set: func() *zone.Set { return set }, Serial: func(_ context.Context, to Target, name dname.Name) (zone.Serial, error) {
+		switch {
+		case !name.Equal(z.Apex()):
+			return 0, errors.New("another zone")
+		case to.Address == good && to.Key == key:
+			return 6, nil
+		case to.Address == netip.MustParseAddrPort("198.51.100.1:53"):
+			return 5, nil
+		}
+		return 0, errors.New("no answer")
+	}})
+	n.SetZones(byKey(map[string]*Zone{z.Key(): {Targets: []Target{{Address: good, Key: key}, {Address: bad}}}}))
+	n.Transferred(z, netip.MustParseAddr("198.51.100.1"), "axfr", time.Unix(1e9, 0))
+	if n.Secondaries(z)[0].HasSerial() {
+		t.Error("the serial is known before it was asked for")
+	}
+	n.Ask(t.Context(), []*zone.Zone{z})
+	var got []string
+	for _, s := range n.Secondaries(z) {
+		got = append(got, fmt.Sprintf("%v %v %d %s", s.Address, s.HasSerial(), s.Serial, s.Error))
+	}
+	if text, want := strings.Join(got, "\n"), "192.0.2.53:5353 true 6 \n192.0.2.54:5353 false 0 no answer\n198.51.100.1:0 true 5 "; text != want {
+		t.Errorf("%s\nwant\n%s", text, want)
+	}
+}
