@@ -2,14 +2,10 @@ package zone
 
 import (
 	"bytes"
-	"cmp"
-	"fmt"
-	"slices"
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/rule"
 )
 
 // Builder makes a Zone out of records in any order.
@@ -29,15 +25,13 @@ type Builder struct {
 	log        entryLog
 	main       entries
 	nsec3      entries
-	findings   []finding.Finding
+	findings   finding.List
 	outside    int   // records out of zone
 	logged     int64 // octets of the log
 	maxBytes   int64 // that may be held; 0: any
 	verbatim   bool
-	checks     rule.Checks
 	targets    targets
-	mergesCase bool                   // see MergeCase
-	reported   [finding.Error + 1]int // by severity, those that are only counted as well
+	mergesCase bool // see MergeCase
 	key        key
 	recent     *recent // nil: not yet
 	tries      trieWriter
@@ -45,7 +39,6 @@ type Builder struct {
 }
 
 const (
-	maxOutside = 10 // findings about records out of zone, one for each; the rest is counted
 	maxMessage = 65535
 
 	// What one name may have, repetitions included, is far above what any use needs; a
@@ -55,13 +48,7 @@ const (
 	maxTypes  = 1000
 	maxInSet  = maxMessage / rrFixed // an RRset of more fits in no message
 
-	// Findings of each severity: more are not read, and a zone can have as many as it
-	// has records.
-	maxFindings = 1000
-	// Findings of each severity about a zone of another server: it may have as many as
-	// it has records, and its operator corrects them elsewhere.
-	maxVerbatim = 100
-	rrFixed     = 12 // octets of a record in a message with a compressed owner, RDATA not counted
+	rrFixed = 12 // octets of a record in a message with a compressed owner, RDATA not counted
 )
 
 // NewBuilder returns a Builder of the zone at apex.
@@ -145,19 +132,7 @@ func (b *Builder) flaw() finding.Severity {
 func (b *Builder) Apex() dname.Name { return b.apex }
 
 func (b *Builder) report(s finding.Severity, code string, tag Tag, owner dname.Name, t rr.Type, format string, args ...any) {
-	f := finding.Finding{Severity: s, Rule: code, Tag: tag, Owner: owner, Type: t}
-	most := maxFindings
-	if b.verbatim {
-		most = maxVerbatim
-	}
-	if !f.Apply(&b.checks) {
-		return
-	}
-	if b.reported[f.Severity]++; b.reported[f.Severity] > most {
-		return
-	}
-	f.Text = fmt.Sprintf(format, args...)
-	b.findings = append(b.findings, f)
+	b.findings.Addf(finding.Finding{Severity: s, Rule: code, Tag: tag, Owner: owner, Type: t}, format, args...)
 }
 
 // Add takes a copy of one record. A record that is the same as an earlier one
@@ -168,9 +143,8 @@ func (b *Builder) Add(r Record) {
 		return
 	}
 	if !r.Owner.IsAtOrBelow(b.apex) {
-		if b.outside++; b.outside <= maxOutside {
-			b.report(finding.Warning, "out-of-zone", r.Tag, r.Owner.Clone(), r.Type, "the owner is not in zone %v and is ignored; move the record to its own zone, or correct the $ORIGIN or the owner", b.apex)
-		}
+		b.outside++
+		b.report(finding.Warning, "out-of-zone", r.Tag, r.Owner, r.Type, "the owner is not in zone %v and is ignored; move the record to its own zone, or correct the $ORIGIN or the owner", b.apex)
 		return
 	}
 	if r.Type.IsMeta() {
@@ -267,10 +241,6 @@ func (b *Builder) addAddress(r *Record) bool {
 // served; with one it is nil. Findings come in the order of their records' tags.
 // The Builder is spent.
 func (b *Builder) Build() (*Zone, []finding.Finding) {
-	if b.outside > maxOutside {
-		b.report(finding.Warning, "out-of-zone", 0, nil, 0, "%d more records are not in zone %v and are ignored", b.outside-maxOutside, b.apex)
-	}
-	b.countTargets()
 	b.recent = nil
 	z := &Zone{layout: b.layout, verbatim: b.verbatim, w: b.w, digest: b.digest}
 	c := checker{b: b, z: z}
@@ -283,22 +253,15 @@ func (b *Builder) Build() (*Zone, []finding.Finding) {
 	}
 	z.storage, z.ttls, z.w = b.w.finish(), b.w.ttls, nil
 	b.dropLarge()
-	slices.SortStableFunc(b.findings, func(x, y finding.Finding) int { return cmp.Compare(x.Tag, y.Tag) })
-	for s, n := range b.reported {
-		if n > maxFindings && !b.verbatim {
-			b.findings = append(b.findings, finding.Finding{Severity: finding.Severity(s), Rule: "further", Text: fmt.Sprintf("there are %d further %ss about this zone", n-maxFindings, finding.Severity(s))})
-		}
-	}
-	for _, f := range b.findings {
-		if f.Severity == finding.Error {
-			return nil, b.findings
-		}
+	findings := b.findings.Sorted()
+	if b.findings.Count(finding.Error) > 0 {
+		return nil, findings
 	}
 	if z.isSparse() {
 		z.compact()
 	}
 	z.derive()
-	return z, b.findings
+	return z, findings
 }
 
 // trie writes the trie of the names and returns its root.

@@ -14,13 +14,12 @@ type checker struct {
 	b *Builder
 	z *Zone
 
-	apexNS   bool
-	soa      bool
-	soaTag   Tag   // of the SOA, for what the zone lacks next to it
-	cut      *path // the last zone cut, nil if none
-	dname    *path // the last owner of a DNAME
-	occluded int
-	targets  []target
+	apexNS  bool
+	soa     bool
+	soaTag  Tag   // of the SOA, for what the zone lacks next to it
+	cut     *path // the last zone cut, nil if none
+	dname   *path // the last owner of a DNAME
+	targets []target
 }
 
 // target is a name in the zone that an NS or MX or the like points to.
@@ -32,9 +31,8 @@ type target struct {
 }
 
 const (
-	maxOccluded = 10
-	noRRset     = "signature covers %v, which is not there"
-	noNS        = "zone %v has no NS at its apex (RFC 1034 §4.2.1); add the name servers of the zone, as its parent has them"
+	noRRset = "signature covers %v, which is not there"
+	noNS    = "zone %v has no NS at its apex (RFC 1034 §4.2.1); add the name servers of the zone, as its parent has them"
 )
 
 // isClear reports whether nothing so far may hide what comes next.
@@ -108,9 +106,6 @@ func (c *checker) owner(at path, recs []rec, sets content) {
 // hidden reports occluded data (RFC 5936 §3.5).
 func (c *checker) hidden(tag Tag, owner dname.Name, t rr.Type, what string, at dname.Name) {
 	if t == rr.TypeNSEC || t == rr.TypeRRSIG {
-		return
-	}
-	if c.occluded++; c.occluded > maxOccluded {
 		return
 	}
 	c.b.report(finding.Warning, "occluded", tag, owner, t, "the record lies below the %s at %v and is never answered; move it to that zone or remove it", what, at)
@@ -240,9 +235,6 @@ func (c *checker) checkZone() {
 	}
 	if inIP6Int(b.apex) {
 		b.report(finding.Warning, "ip6-int", 0, nil, 0, "zone %v is in ip6.int, which was abolished (RFC 4159), so that no resolver asks for it; write ip6.arpa in place of ip6.int", b.apex)
-	}
-	if c.occluded > maxOccluded {
-		b.report(finding.Warning, "occluded", 0, nil, 0, "%d more records lie below a zone cut or a DNAME and are never answered", c.occluded-maxOccluded)
 	}
 	c.z.storage, c.z.ttls = c.z.w.storage, c.z.w.ttls
 	for _, t := range c.targets {

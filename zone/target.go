@@ -11,10 +11,7 @@ import (
 	"github.com/ptrd/ptrd/zone/rule"
 )
 
-const (
-	ruleTarget = "ptr-target"
-	maxTargets = 10 // findings about targets, one for each; the rest is counted
-)
+const ruleTarget = "ptr-target"
 
 // hostOctets has the octets of the labels of host names (RFC 952, RFC 1123 §2.1).
 var hostOctets = func() (is [256]bool) {
@@ -93,7 +90,6 @@ func isOfAddress(n dname.Name) bool {
 type targets struct {
 	on     bool
 	suffix ref // the last one that is the end of host names; 0: none
-	bad    int
 }
 
 // checkTarget reports the target of a PTR at an address if it is not the name of a host. suffix is
@@ -104,21 +100,12 @@ func (b *Builder) checkTarget(r *Record, suffix ref) {
 		b.targets.suffix = suffix
 		return
 	}
-	if b.targets.bad++; b.targets.bad <= maxTargets {
-		b.report(finding.Warning, ruleTarget, r.Tag, r.Owner.Clone(), r.Type, "%s", fault)
-	}
-}
-
-// countTargets reports the number of those that checkTarget did not list.
-func (b *Builder) countTargets() {
-	if n := b.targets.bad - maxTargets; n > 0 {
-		b.report(finding.Warning, ruleTarget, 0, nil, 0, "%d more PTRs of addresses have targets that are not names of hosts", n)
-	}
+	b.report(finding.Warning, ruleTarget, r.Tag, r.Owner, r.Type, "%s", fault)
 }
 
 // SetChecks has the Builder look for what is likely a mistake of the zone's operator, with these
 // severities of rules.
 func (b *Builder) SetChecks(c rule.Checks) {
 	s, _ := c.Severity(ruleTarget)
-	b.checks, b.targets.on = c, s != rule.Off
+	b.findings.Checks, b.targets.on = c, s != rule.Off
 }

@@ -87,8 +87,7 @@ type Plan struct {
 	// fits only the set that the plan was made from.
 	Batch *zone.Batch
 	// Findings are the errors and warnings of all zones, including those that were not read
-	// again, by file and position. At most a hundred of each severity are listed for one file,
-	// and the others counted.
+	// again, by file and position, limited by finding.Limit.
 	Findings []finding.Finding
 	// Broken are the zones whose sources cannot be used, in canonical order.
 	Broken []Broken
@@ -259,7 +258,7 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	slices.SortFunc(plan.Batch.Changes, func(x, y zone.Change) int { return dname.Compare(x.Apex, y.Apex) })
 	slices.SortFunc(plan.Held, func(x, y Held) int { return dname.Compare(x.Apex, y.Apex) })
 	slices.SortFunc(plan.Broken, func(x, y Broken) int { return dname.Compare(x.Apex, y.Apex) })
-	plan.Findings = limitFindings(append(plan.Findings, r.checkDelegations(items)...))
+	plan.Findings = finding.Limit(append(plan.Findings, r.checkDelegations(items)...))
 	plan.Watch = slices.Sorted(maps.Keys(watch))
 	plan.Unfinished = slices.Sorted(maps.Keys(incomplete))
 	a.items = items

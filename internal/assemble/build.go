@@ -101,20 +101,19 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 	for _, f := range damages(kept) {
 		m.fs.add(f)
 	}
-	m.fs.list = withoutFollowing(m.fs.list)
 	m.warnShrunkTogether()
-	m.addOtherPositions(generated)
-	finding.Sort(m.fs.list)
+	list := withoutFollowing(m.fs.Sorted())
+	m.addOtherPositions(list, generated)
 	for i := range p.results {
 		if p.results[i].reason != "" {
-			p.results[i].reason = firstError(m.fs.list, p.apexes[i])
+			p.results[i].reason = firstError(list, p.apexes[i])
 		}
 	}
 	if confirm != nil {
-		m.fs.list = append(m.fs.list, confirm.finish()...)
+		list = append(list, confirm.fs.Sorted()...)
 		p.leads = confirm.leads
 	}
-	p.findings, p.damaged = limitFindings(m.fs.list), m.damaged
+	p.findings, p.damaged = finding.Limit(list), m.damaged
 	return p, nil
 }
 
@@ -198,7 +197,7 @@ func (o *outcome) isUsable(r *round, item *config.Zone, in inputs, w *worker) (o
 // build builds one zone and adds its findings; nil if it has errors.
 func (m *merge) build(b *zone.Builder) *zone.Zone {
 	z, list := b.Build()
-	hasOtherErrors := m.fs.errors > m.fs.ofZones
+	hasOtherErrors := m.fs.errors() > m.fs.ofZones
 	for _, f := range list {
 		if hasOtherErrors && (f.Rule == "no-soa" || f.Rule == "no-ns") {
 			continue // the line that has it may be one of those with an error
@@ -241,7 +240,7 @@ func (m *merge) reportDamaged(apex dname.Name, err error) {
 func (r *round) mergeLayers(m *merge, static []*zone.Zone) (next []*zone.Zone, err error) {
 	next = make([]*zone.Zone, len(static))
 	for i, z := range static {
-		if z == nil || m.fs.errors > m.fs.ofZones {
+		if z == nil || m.fs.errors() > m.fs.ofZones {
 			continue
 		}
 		switch next[i], err = r.withUpdates(m, z); {
@@ -370,9 +369,12 @@ func firstError(list []finding.Finding, apex dname.Name) string {
 
 // addOtherPositions adds to the errors about records that contradict each other where the other
 // records are. Only if there is such an error does it read the sources again.
-func (m *merge) addOtherPositions(generated [][]generatedRecord) {
+func (m *merge) addOtherPositions(list []finding.Finding, generated [][]generatedRecord) {
 	owners := map[string][]int{} // findings by owner
-	for i, f := range m.fs.list {
+	for i, f := range list {
+		if f.More > 0 {
+			continue
+		}
 		switch f.Rule {
 		case "several-cnames", "cname-and-other-data", "several-soas", "several-dnames", "dname-and-ns":
 			owners[f.Owner.Key()] = append(owners[f.Owner.Key()], i)
@@ -386,7 +388,7 @@ func (m *merge) addOtherPositions(generated [][]generatedRecord) {
 	for _, part := range again.parts {
 		part.emit = func(r zone.Record, _ Layer, _ Rule) {
 			for _, i := range owners[r.Owner.Key()] {
-				f := &m.fs.list[i]
+				f := &list[i]
 				if strings.HasPrefix(f.Rule, "several-") && r.Type != f.Type {
 					continue
 				}
@@ -399,7 +401,7 @@ func (m *merge) addOtherPositions(generated [][]generatedRecord) {
 		}
 	}
 	again.readLayers()
-	for i, list := range others {
-		m.fs.list[i].Text += " (there is " + strings.Join(list, ", ") + ")"
+	for i, records := range others {
+		list[i].Text += " (there is " + strings.Join(records, ", ") + ")"
 	}
 }

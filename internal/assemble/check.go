@@ -45,7 +45,7 @@ func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, [
 	f, fault := openSource(nil, path)
 	if fault != "" {
 		fs.report(finding.Error, "unreadable-file", finding.Position{File: path}, "%s", fault)
-		return nil, fs.list
+		return nil, fs.Listed()
 	}
 	f.Close()
 	if slip := spelling.ReverseName(origin); slip.Text != "" {
@@ -65,11 +65,8 @@ func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, [
 		}
 		fs.add(f)
 	}
-	if fs.errors > 0 {
+	if fs.errors() > 0 {
 		z = nil
 	}
-	if n := res.Omitted(); n > 0 {
-		fs.report(finding.Warning, "more", finding.Position{File: path}, "%s", plural(n, "more finding", "more findings"))
-	}
-	return z, limitFindings(fs.list)
+	return z, finding.Limit(fs.Sorted())
 }

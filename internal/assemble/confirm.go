@@ -23,10 +23,6 @@ const (
 	ruleAlias       = "ptr-alias"
 )
 
-// maxConfirm is how many findings of one of these rules are listed for one file; the others are
-// counted.
-const maxConfirm = 10
-
 // forward has the forward zones of the configuration in which targets can be looked up. They are
 // planned before all reverse zones.
 type forward struct {
@@ -139,8 +135,7 @@ type confirmer struct {
 	item   *config.Zone
 	table  *source.Table // nil: only leads is wanted
 	answer *zone.Answer
-	fs     findings          // apart from those of the item, since an error keeps no zone from being served
-	counts map[[2]string]int // of findings, by rule and file
+	fs     finding.List // apart from those of the item, since an error keeps no zone from being served
 	leads  leads
 }
 
@@ -154,7 +149,7 @@ func (r *round) newConfirmer(item *config.Zone, table *source.Table, w *worker) 
 	if w.answer == nil {
 		w.answer = new(zone.Answer)
 	}
-	return &confirmer{round: r, item: item, table: table, answer: w.answer, fs: findings{checks: item.Checks}, counts: map[[2]string]int{}}
+	return &confirmer{round: r, item: item, table: table, answer: w.answer, fs: finding.List{Checks: item.Checks}}
 }
 
 // check looks at one PTR.
@@ -209,12 +204,7 @@ func addressOf(item *config.Zone, owner dname.Name) (netip.Addr, bool) {
 }
 
 func (c *confirmer) report(f finding.Finding) {
-	f = c.table.Locate(f)
-	at := [2]string{f.Rule, f.File}
-	if c.counts[at]++; c.counts[at] <= maxConfirm {
-		f.Owner = f.Owner.Clone()
-		c.fs.add(f)
-	}
+	c.fs.Add(c.table.Locate(f))
 }
 
 // has reports whether an RRset has the address.
@@ -285,20 +275,6 @@ func (c *confirmer) judge(z forwardZone, target dname.Name, address netip.Addr) 
 			target, what, z.apex, z.pos, name, typ, address)
 	}
 	return ruleUnconfirmed, fmt.Sprintf("target %v is an alias that leads to others without an end, so that it does not lead back; write the name of the host", target)
-}
-
-// finish returns the findings, with the number of those that are not listed.
-func (c *confirmer) finish() []finding.Finding {
-	for at, n := range c.counts {
-		if n -= maxConfirm; n > 0 {
-			what := "%d more PTRs have a target that does not lead back"
-			if at[0] == ruleAlias {
-				what = "%d more PTRs have a target that is an alias"
-			}
-			c.fs.report(finding.Warning, at[0], finding.Position{File: at[1]}, what, n)
-		}
-	}
-	return c.fs.list
 }
 
 // isConfirmed reports whether the findings about the targets of an item that is not read again still

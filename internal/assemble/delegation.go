@@ -34,7 +34,7 @@ func (r *round) checkDelegations(items map[string]*outcome) []finding.Finding {
 			continue // the operator of its primary has to correct it
 		}
 		o := items[item.Apexes[0].Key()]
-		c.fs.checks = item.Checks
+		c.fs.Checks = item.Checks
 		for _, apex := range item.Apexes {
 			key := apex.Key()
 			z := r.done[key]
@@ -58,7 +58,7 @@ func (r *round) checkDelegations(items map[string]*outcome) []finding.Finding {
 			}
 		}
 	}
-	return c.fs.list
+	return c.fs.Sorted()
 }
 
 // checkNameServers reports a child that its parent delegates to other name servers than the child

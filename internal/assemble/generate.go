@@ -42,7 +42,7 @@ type generatedRecord struct {
 
 // generate returns the generated records of each of the item's zones.
 func (r *round) generate(item *config.Zone) (lists [][]generatedRecord, fs findings) {
-	fs.checks = item.Checks
+	fs.Checks = item.Checks
 	for _, apex := range item.Apexes {
 		g := &generator{item: item, apex: apex, table: r.a.o.Table, fs: &fs, cuts: map[string]bool{}, glue: map[glueKey]uint32{}, alias: map[string]bool{}}
 		g.addNameServers(RuleApex, apex, item.NameServers, seconds(-1, item.NSTTL))

@@ -56,10 +56,10 @@ func (r *round) postpone(item *config.Zone, old *outcome, incomplete []string) i
 	var fs findings
 	fs.report(finding.Error, "unfinished-file", finding.Position{File: incomplete[0]},
 		"the file is still being written, so that %s is not served from it yet; it is read when it is closed, or with `ptrd reload`", item.Path)
-	p.findings = fs.list
+	p.findings = fs.Listed()
 	for _, apex := range item.Apexes {
 		change, res := keepServed(apex, r.set.Get(apex))
-		res.reason = fs.list[0].String()
+		res.reason = fs.Listed()[0].String()
 		p.add(change, res)
 	}
 	return p

@@ -34,7 +34,6 @@ type merge struct {
 
 	soaFile string   // the first file with an SOA; empty: none has one
 	soaTag  zone.Tag // of that SOA
-	outside int      // records of files that lie in none of the item's zones
 
 	before, after int   // records of zones that are served for the first time since the start
 	memory        int64 // octets that a zone may take
@@ -155,9 +154,6 @@ func (m *merge) readLayers() {
 	for i := range m.item.Hosts {
 		m.readHosts(&m.item.Hosts[i])
 	}
-	if n := m.outside - maxFindings; n > 0 {
-		m.fs.report(finding.Warning, "out-of-zone", m.item.Pos, "%s: %d more records of its files are not in %s and are ignored", m.item.Path, n, itemName(m.item))
-	}
 	if m.soaFile != "" {
 		m.reportUnused()
 	}
@@ -204,9 +200,7 @@ func (m *merge) reportOutside(r zone.Record, from Layer) {
 		f.Severity = finding.Error
 		f.Text = fmt.Sprintf("the owner is not in %s; move the record to its own zone, or correct the owner", itemName(m.item))
 	}
-	if m.outside++; m.outside <= maxFindings || f.Severity == finding.Error {
-		m.fs.add(m.table.Locate(f))
-	}
+	m.fs.add(m.table.Locate(f))
 }
 
 // rejectsSOA remembers the SOA of a file. It rejects the SOA of a file for several zones, which
@@ -293,7 +287,7 @@ func (m *merge) addSOA(part *zonePart) {
 
 // lostSOA reports whether an error may have kept an SOA from being read.
 func (m *merge) lostSOA() bool {
-	return slices.ContainsFunc(m.fs.list, func(f finding.Finding) bool {
+	return slices.ContainsFunc(m.fs.Listed(), func(f finding.Finding) bool {
 		return f.Severity == finding.Error && (f.Type == rr.TypeSOA || slices.Contains(ofFiles[:], f.Rule))
 	})
 }

@@ -49,7 +49,7 @@ func (m *merge) readMaster(f *config.File) {
 	o.FallbackTTL, o.HasFallbackTTL = o.DefaultTTL, true
 	res := zonefile.Read(f.Path, from, o, func(r zone.Record) { m.addStatic(r, LayerFile) })
 	m.seen = append(m.seen, res.Files...)
-	m.addFindings(f.Path, res.Findings, res.Errors+res.Warnings)
+	m.addFindings(res.Findings)
 }
 
 // readHosts reads a hosts file: the PTRs of those of its addresses that are in the item's zones.
@@ -73,15 +73,12 @@ func (m *merge) readHosts(f *config.File) {
 		owner, _ := ownerOf(m.item, a)
 		m.addStatic(zone.Record{Owner: owner, Type: rr.TypePTR, TTL: seconds(-1, m.item.TTL), Data: target, Tag: tag}, LayerHosts)
 	})
-	m.addFindings(f.Path, res.Findings, res.Errors+res.Warnings)
+	m.addFindings(res.Findings)
 }
 
-// addFindings adds the findings in a file. total is their number, list has the first of them.
-func (m *merge) addFindings(path string, list []finding.Finding, total int) {
+// addFindings adds the findings in a file.
+func (m *merge) addFindings(list []finding.Finding) {
 	for _, f := range list {
 		m.fs.add(m.table.Locate(f))
-	}
-	if n := total - len(list); n > 0 {
-		m.fs.report(finding.Warning, "more", finding.Position{File: path}, "%s", plural(n, "more finding", "more findings"))
 	}
 }

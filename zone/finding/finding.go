@@ -43,8 +43,13 @@ func (s *Severity) UnmarshalText(b []byte) error {
 }
 
 // Tag is a source's own mark of where a record came from (a file and its line, a rule of
-// the configuration). 0: no mark.
+// the configuration). 0: no mark. Its 20 highest bits number the file.
 type Tag uint64
+
+// FileShift is how many bits of a Tag are below the number of its file.
+const FileShift = 44
+
+func (t Tag) file() Tag { return t >> FileShift }
 
 // Position is a place in a file. Line and Col count from 1, Col in octets; zero
 // means unknown.
@@ -82,6 +87,7 @@ type Finding struct {
 	Type     rr.Type    `json:"type,omitempty"`  // 0: none in particular
 	Rule     string     `json:"code,omitempty"`  // name of the rule in kebab-case, e.g. "cname-and-other-data"; it does not change
 	Text     string     `json:"text"`            // the rule with the value seen, then the remedy
+	More     int        `json:"more,omitempty"`  // not 0: it stands for so many of its rule and severity that are not listed
 }
 
 // String returns `file:line:col: type at owner: text`, without the parts that are
@@ -135,12 +141,17 @@ func Sort(list []Finding) {
 	slices.SortStableFunc(list, func(a, b Finding) int { return a.Compare(b.Position) })
 }
 
-// Count returns the number of errors and of warnings.
+// count returns how many findings it is.
+func (f *Finding) count() int { return max(1, f.More) }
+
+// Count returns the number of errors and of warnings, including those that are not listed.
 func Count(list []Finding) (errs, warnings int) {
 	for i := range list {
-		if list[i].Severity == Error {
-			errs++
+		if f := &list[i]; f.Severity == Error {
+			errs += f.count()
+		} else {
+			warnings += f.count()
 		}
 	}
-	return errs, len(list) - errs
+	return errs, warnings
 }

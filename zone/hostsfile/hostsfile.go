@@ -44,10 +44,8 @@ type Options struct {
 type Result struct {
 	// Names is how many names were emitted.
 	Names int
-	// Findings are at most source.MaxFindings of each severity, by position.
+	// Findings are as finding.List limits them, by position.
 	Findings []finding.Finding
-	// Errors and Warnings count all findings.
-	Errors, Warnings int
 }
 
 // maxLine bounds a line; glibc reads any length, but an address with this many
@@ -80,14 +78,14 @@ func Read(name string, r io.Reader, o Options, emit func(netip.Addr, dname.Name,
 		p.line++
 		p.fail(1, "long-line", "the line is longer than %d octets; is this a hosts file?", maxLine)
 	case err != nil:
-		return &Result{Errors: 1, Findings: []finding.Finding{p.id.Unreadable(err)}}
+		return &Result{Findings: []finding.Finding{p.id.Unreadable(err)}}
 	}
-	if p.hosts == 0 && p.fs.Errors == 0 {
+	if p.hosts == 0 && p.fs.Count(finding.Error) == 0 {
 		// It lost its content, or is still to be written.
 		p.line = 1
 		p.fail(1, "empty-file", "the file has no host; write a line with an address and a name, or remove it from the zone if it is empty on purpose")
 	}
-	return &Result{p.names, p.fs.Sorted(), p.fs.Errors, p.fs.Warnings}
+	return &Result{p.names, p.fs.Sorted()}
 }
 
 type parser struct {
@@ -98,7 +96,7 @@ type parser struct {
 	skipped bool // a byte order mark stood before the text of line 1
 	names   int
 	hosts   int // lines with an address, of any zone
-	fs      source.Findings
+	fs      finding.List
 }
 
 func (p *parser) fail(col int, code, format string, args ...any) {

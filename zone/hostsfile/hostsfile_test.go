@@ -10,6 +10,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/source"
 )
 
@@ -109,11 +110,11 @@ func TestReadFile(t *testing.T) {
 	var table source.Table
 	n := 0
 	emit := func(netip.Addr, dname.Name, zone.Tag) { n++ }
-	if res := load(path, Options{Table: &table}, emit); res.Errors > 0 || res.Names != 1 || n != 1 {
+	if res := load(path, Options{Table: &table}, emit); len(res.Findings) > 0 || res.Names != 1 || n != 1 {
 		t.Errorf("got %+v, %d names emitted", res, n)
 	}
 	res := load(dir, Options{Table: &table}, emit)
-	if res.Errors != 1 || len(res.Findings) != 1 || !strings.HasPrefix(table.Locate(res.Findings[0]).String(), dir+": cannot read the file: ") {
+	if len(res.Findings) != 1 || res.Findings[0].Severity != finding.Error || !strings.HasPrefix(table.Locate(res.Findings[0]).String(), dir+": cannot read the file: ") {
 		t.Errorf("a directory: got %+v", res)
 	}
 }

@@ -24,7 +24,7 @@ type File uint32
 // most significant bit on, so that tags of a file sort by position. Larger lines
 // and columns are stored as the largest.
 const (
-	colBits, lineBits = 16, 28
+	colBits, lineBits = 16, finding.FileShift - 16
 	maxCol, maxLine   = 1<<colBits - 1, 1<<lineBits - 1
 )
 

@@ -6,7 +6,6 @@ import (
 	"regexp"
 
 	"github.com/ptrd/ptrd/zone/finding"
-	"github.com/ptrd/ptrd/zone/source"
 )
 
 // headSize is how many octets of a file without a record are looked at for what else it may be.
@@ -51,8 +50,8 @@ func foreignKind(head []byte) (what, remedy string) {
 }
 
 // replaceForeign replaces the findings of a file that has nothing but errors by one, if it is known
-// what the file is. before are the findings without those of the file.
-func (p *parser) replaceForeign(f *frame, head []byte, before source.Findings) {
+// what the file is.
+func (p *parser) replaceForeign(f *frame, head []byte) {
 	what, remedy := foreignKind(head)
 	if what == "" {
 		return
@@ -60,7 +59,7 @@ func (p *parser) replaceForeign(f *frame, head []byte, before source.Findings) {
 	if remedy == "" {
 		remedy = "write its records as lines like `1 PTR host.example.com.`, or name another file"
 	}
-	p.fs = before
+	p.fs.RemoveFile(f.id.Tag(0, 0))
 	p.fs.Add(finding.Finding{
 		Severity: finding.Error, Rule: "not-a-master-file", Tag: f.id.Tag(1, 1),
 		Text: fmt.Sprintf("the file is %s and not a master file; %s", what, remedy),

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/rule"
 	"github.com/ptrd/ptrd/zone/source"
@@ -67,7 +68,7 @@ func FuzzParse(f *testing.F) {
 	origin := dname.MustParse("2.0.192.in-addr.arpa")
 	f.Fuzz(func(t *testing.T, text []byte) {
 		res, records := keep(text, origin)
-		if res.Records != len(records) || res.Omitted() < 0 {
+		if errs, warnings := finding.Count(res.Findings); res.Records != len(records) || errs != res.Errors || warnings != res.Warnings {
 			t.Errorf("result %+v for %d records", res, len(records))
 		}
 		var printed []byte

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -49,14 +50,15 @@ func (p *parser) generate(f *frame, directive *token, args []token) *fault {
 	var text []byte
 	lex := &lexer{}
 	line := args[2 : len(args)-len(rest)] // TTL, class and type as they are
-	before := p.fs.Errors
+	before := p.fs.Count(finding.Error)
 	last, lastIsBad := f.owner.name.Clone(), f.ownerIsBad
 	defer func() {
 		f.copyOwner(last)
-		f.ownerIsBad = lastIsBad
+		f.ownerIsBad, p.step = lastIsBad, nil
 	}()
 	for v := int64(start); v <= int64(stop); v += int64(step) {
 		p.generated++
+		p.step = &v
 		text = lhs.append(text[:0], v)
 		ownerEnd := len(text)
 		text = append(rhs.append(text, v), '\n')
@@ -77,11 +79,8 @@ func (p *parser) generate(f *frame, directive *token, args []token) *fault {
 		if p.setOwner(f, &toks[0]) {
 			p.record(f, toks, toks[1:], true)
 		}
-		if p.fs.Errors > before { // the other steps have the same finding
-			if e := p.fs.LastError(); e != nil {
-				e.Text += fmt.Sprintf(" ($GENERATE at step %d)", v)
-			}
-			return nil
+		if p.fs.Count(finding.Error) > before {
+			return nil // the other steps have the same finding
 		}
 	}
 	return nil

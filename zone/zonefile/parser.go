@@ -11,7 +11,6 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/source"
 )
 
 // parser is the state of one Load: what files share.
@@ -19,7 +18,7 @@ type parser struct {
 	o    Options
 	emit func(zone.Record)
 	res  *Result
-	fs   source.Findings
+	fs   finding.List
 
 	// TTLs are of the whole Load: BIND lets a $TTL in an included file hold
 	// behind the $INCLUDE.
@@ -28,9 +27,10 @@ type parser struct {
 	lastTTL       uint32 // that a record gave itself
 	hasLastTTL    bool
 
-	includes  int   // files included so far
-	octets    int64 // of the files so far, as far as their sizes are known
-	generated int   // records made by $GENERATE so far
+	includes  int    // files included so far
+	octets    int64  // of the files so far, as far as their sizes are known
+	generated int    // records made by $GENERATE so far
+	step      *int64 // of the running $GENERATE; nil: none runs
 	rdata     rdata
 	target    nameRoom // RDATA of simple lines
 	lint      linter
@@ -84,7 +84,7 @@ func (p *parser) tap(name string, r io.Reader) io.Reader {
 }
 
 func (p *parser) run(f *frame) {
-	records, before := p.res.Records, p.fs
+	records, errs := p.res.Records, p.fs.Count(finding.Error)
 	var head [headSize]byte
 	n := 0
 	for f.lex.next() {
@@ -101,10 +101,10 @@ func (p *parser) run(f *frame) {
 	}
 	switch {
 	case p.res.Records > records:
-	case p.fs.Errors == before.Errors:
+	case p.fs.Count(finding.Error) == errs:
 		p.empty(f)
 	default:
-		p.replaceForeign(f, head[:n], before)
+		p.replaceForeign(f, head[:n])
 	}
 }
 
@@ -124,7 +124,7 @@ func (p *parser) empty(f *frame) {
 // finish completes the Result.
 func (p *parser) finish() *Result {
 	p.lint.finish(p)
-	p.res.Findings, p.res.Errors, p.res.Warnings = p.fs.Sorted(), p.fs.Errors, p.fs.Warnings
+	p.res.Findings, p.res.Errors, p.res.Warnings = p.fs.Sorted(), p.fs.Count(finding.Error), p.fs.Count(finding.Warning)
 	return p.res
 }
 
@@ -136,6 +136,9 @@ type subject struct {
 }
 
 func (p *parser) fail(s subject, e *fault) {
+	if p.step != nil {
+		e.text += fmt.Sprintf(" ($GENERATE at step %d)", *p.step)
+	}
 	p.fs.Add(finding.Finding{
 		Severity: finding.Error, Rule: e.code, Tag: s.f.id.Tag(e.line, e.col),
 		Owner: s.owner, Type: s.typ, Text: e.text,

@@ -93,19 +93,16 @@ type Result struct {
 	HasSOA bool
 	// Records is the number of records emitted.
 	Records int
-	// Findings are at most source.MaxFindings of each severity, sorted by position;
-	// a file's own before those of the files it includes.
+	// Findings are as finding.List limits them, sorted by position; a file's own before
+	// those of the files it includes.
 	Findings []finding.Finding
-	// Errors and Warnings count the findings, those beyond source.MaxFindings as well.
+	// Errors and Warnings count the findings, those that are not listed as well.
 	Errors, Warnings int
 }
 
 // OK reports whether the file can be used: there is no error, though perhaps
 // warnings.
 func (r *Result) OK() bool { return r.Errors == 0 }
-
-// Omitted returns how many findings are counted but not listed.
-func (r *Result) Omitted() int { return r.Errors + r.Warnings - len(r.Findings) }
 
 // Load reads the master file at path and hands each record to emit, in the
 // order of the file. A record and all its slices are valid only until emit
