@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/history"
+	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
@@ -16,7 +18,7 @@ import (
 func (d *Daemon) readLog(args url.Values) (any, error) {
 	q := history.Query{}
 	var err error
-	if q.Zone, q.About, err = d.zoneOf(args.Get("what")); err != nil {
+	if q.Zones, err = d.partsOf(args.Get("what")); err != nil {
 		return nil, err
 	}
 	if s := args.Get("since"); s != "" {
@@ -30,6 +32,40 @@ func (d *Daemon) readLog(args url.Values) (any, error) {
 		}
 	}
 	return history.Read(d.journal, q)
+}
+
+// partsOf returns the zones whose history an operator asks for: all of them for no argument, those
+// of a prefix and what others have of its names, or what [registry.Zones.Find] finds. Zones that are
+// gone are among them.
+func (d *Daemon) partsOf(what string) (list []history.Part, err error) {
+	p, err := netip.ParsePrefix(what)
+	isPrefix := err == nil && p == p.Masked()
+	if what != "" && !isPrefix {
+		apex, about, err := d.zoneOf(what)
+		return []history.Part{{Zone: apex, About: about}}, err
+	}
+	all, err := d.journal.Latest()
+	if err != nil {
+		return nil, err
+	}
+	zones := d.registry.Load()
+	for _, l := range all {
+		part := history.Part{Zone: l.Apex, Latest: time.UnixMilli(l.At)}
+		if isPrefix {
+			own := zones.PrefixOf(l.Apex)
+			if !own.IsValid() || !own.Overlaps(p) {
+				continue
+			}
+			if own.Bits() < p.Bits() {
+				part.About = registry.In(p)
+			}
+		}
+		list = append(list, part)
+	}
+	if len(list) == 0 && isPrefix {
+		_, _, err = d.zoneOf(what)
+	}
+	return list, err
 }
 
 // diff answers VerbDiff.

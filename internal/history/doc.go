@@ -2,7 +2,7 @@
 // serials, and bounds the size of the journal: in the background it writes zone contents again
 // when they have changed a lot, and removes changes that are older than the limits.
 //
-//	log.go       `ptrd log`: the changes of a zone
+//	log.go       `ptrd log`: the changes of zones, merged by time
 //	diff.go      `ptrd diff`: the difference between two serials
 //	rollback.go  the changeset that restores the content of an earlier serial (package update commits it)
 //	keeper.go    the work in the background

@@ -39,10 +39,7 @@ func (z *Zones) Find(set *zone.Set, what string, isKnown func(apex dname.Name) (
 			}
 		}
 		name, _ = dname.FromPrefix(dname.Boundary(p))
-		about = func(owner dname.Name) bool {
-			a, ok := dname.ToAddr(owner)
-			return ok && p.Contains(a)
-		}
+		about = In(p)
 	} else {
 		if name, err = dname.Parse(what); err != nil {
 			return nil, nil, fmt.Errorf("%q is neither a zone, an address nor a prefix: %w", what, err)
@@ -60,6 +57,14 @@ func (z *Zones) Find(set *zone.Set, what string, isKnown func(apex dname.Name) (
 		return nil, nil, fmt.Errorf("no zone here holds %s; `ptrd status` lists those that are served", what)
 	}
 	return holder.Apex(), about, nil
+}
+
+// In reports whether an owner name is the reverse name of an address in a prefix.
+func In(p netip.Prefix) func(owner dname.Name) bool {
+	return func(owner dname.Name) bool {
+		a, ok := dname.ToAddr(owner)
+		return ok && p.Contains(a)
+	}
 }
 
 // Select returns the zones that an operator designates: one by an argument of Find, or all zones of

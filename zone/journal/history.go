@@ -29,7 +29,7 @@ type Line struct {
 	From, To       zone.Serial // From means nothing in the line that a zone begins with
 	At             int64       // Unix milliseconds
 	Source         string
-	Removed, Added int             // records, the SOA among them; of Began the records there are
+	Removed, Added int             // records, without an SOA of which only the serial changed; of Began the records there are
 	Changeset      *zone.Changeset // nil where none was asked for, or there is none
 }
 
@@ -155,6 +155,23 @@ func exactBlock(c *bolt.Cursor, id uint32, sequence uint64) (*block, error) {
 	return nil, nil
 }
 
+// Latest is when the history of a zone was last written.
+type Latest struct {
+	Apex dname.Name
+	At   int64 // of its newest line, in Unix milliseconds
+}
+
+// Latest returns all zones that have a history, also those that are gone, with the time of the
+// newest line.
+func (j *Journal) Latest() (list []Latest, err error) {
+	err = j.eachState(func(_ *transaction, key []byte, s *state, ok bool) {
+		if ok && s.first <= s.Sequence {
+			list = append(list, Latest{dname.Name(key).Clone(), s.at})
+		}
+	})
+	return list, err
+}
+
 // logPage is how many blocks Log reads at once: a transaction that reads keeps the
 // room of what is trimmed meanwhile, so it must be short.
 const logPage = 64
@@ -234,6 +251,10 @@ func (b *block) lines(apex dname.Name, records bool) (list []Line, err error) {
 	for r.next() {
 		h := r.head
 		l := Line{Sequence: r.sequence, From: h.from, To: h.to, At: h.at, Source: h.source, Removed: h.removes(), Added: h.adds()}
+		if h.flags&addsSOA != 0 && l.Removed > 0 {
+			l.Removed--
+			l.Added--
+		}
 		if records {
 			l.Changeset = r.records()
 		}
