@@ -16,6 +16,7 @@
 //   - exchange.go: one message over UDP or TCP, and which response is accepted
 //   - read.go: [Read], what a response means, and which of its records are trusted
 //   - descend.go: the way from one zone cut to the next
+//   - signature.go: [Verify], signatures of DNSSEC by the keys of a zone
 //   - walk.go, survey.go: [Walk] and [Level], all servers of each level
 //   - resolve.go: [Lookup], one name and type, and why it failed
 //   - hints.go: the root servers

@@ -145,18 +145,23 @@ func (w *Walk) followAlias(a Alias) bool {
 		return false
 	}
 	w.Target = a.Target
-	var closest *Level
-	for _, l := range w.Levels {
-		if w.Target.IsAtOrBelow(l.Zone) && (closest == nil || len(l.Zone) > len(closest.Zone)) {
-			closest = l
-		}
-	}
+	closest := w.Closest(w.Target)
 	if closest == nil {
 		w.Reason = "it leads to a name outside the zone of the servers to start from"
 		return false
 	}
 	w.End = closest
 	return true
+}
+
+// Closest returns the level of the lowest zone that a name is in or the apex of; nil: none.
+func (w *Walk) Closest(n dname.Name) (closest *Level) {
+	for _, l := range w.Levels {
+		if n.IsAtOrBelow(l.Zone) && (closest == nil || len(l.Zone) > len(closest.Zone)) {
+			closest = l
+		}
+	}
+	return closest
 }
 
 // darkAddresses are reserved for documentation (RFC 5737, RFC 3849): no server has them, so

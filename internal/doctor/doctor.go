@@ -13,6 +13,7 @@
 //   - way.go: what a walk to a name means: the way is intact, broken, or not known
 //   - checks.go: the table of checks, in the order in which faults must be fixed, and those of
 //     the address and its names
+//   - dnssec.go: answers of signed zones, and the check of their signatures
 //   - mail.go: checks of HELO, MX records and SPF
 //   - print.go: the report as text
 package doctor

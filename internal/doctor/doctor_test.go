@@ -29,6 +29,7 @@ var zones = map[string][]string{
 . NS a.root.
 a.root. A 100.0.0.1
 arpa. NS ns.arpa.
+arpa. DS 1 13 2 1111111111111111111111111111111111111111111111111111111111111111
 ns.arpa. A 100.0.1.1
 com. NS ns.com.
 ns.com. A 100.0.2.1
@@ -36,9 +37,12 @@ ns.com. A 100.0.2.1
 	"100.0.1.1": {"arpa." + soa + `
 arpa. NS ns.arpa.
 ns.arpa. A 100.0.1.1
+in-addr.arpa. NS ns.arpa.
+in-addr.arpa. DS 1 13 2 1111111111111111111111111111111111111111111111111111111111111111
 `, "in-addr.arpa." + soa + `
 in-addr.arpa. NS ns.arpa.
 198.in-addr.arpa. NS ns.arpa.
+198.in-addr.arpa. DS 1 13 2 1111111111111111111111111111111111111111111111111111111111111111
 `, "ip6.arpa." + soa + `
 ip6.arpa. NS ns.arpa.
 8.b.d.0.1.0.0.2.ip6.arpa. NS ns1.isp.com.
@@ -98,10 +102,12 @@ type scenario struct {
 	ip       string   // default: both of IPv4
 	helo     string   // default: mail.example.com
 	mailFrom string
+	sign     string // how the reverse zone is signed, see signed; empty: it is not
 
 	first  string // check, addresses, who: contained in what First returns; empty: none
 	reply  string // contained in the replies
 	remedy string // contained in the remedy
+	seen   string // contained in what is seen
 	state  string // of another check: "NAME: STATE"
 }
 
@@ -142,6 +148,21 @@ var scenarios = []scenario{
 	{name: "one silent server", silent: []string{"100.0.3.2"}, state: "servers: not known"},
 	{name: "DS without key", replace: []string{"100.51.198.in-addr.arpa. NS ns1.isp.com.\n100", "100.51.198.in-addr.arpa. DS 1 13 2 1111111111111111111111111111111111111111111111111111111111111111\n100.51.198.in-addr.arpa. NS ns1.isp.com.\n100"},
 		first: "dnssec " + both + " " + rirWho, reply: none},
+	{name: "signed", sign: "valid", state: "dnssec: ok"},
+	{name: "signed, alias", sign: "valid", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. CNAME 25.0/25.100.51.198.in-addr.arpa.\n25.0/25.100.51.198.in-addr.arpa. PTR mail.example.com.\n"}, state: "dnssec: ok"},
+	{name: "signed, other key", sign: "other", first: "dnssec " + both + " " + rirWho, reply: none},
+	{name: "signature of the keys expired", sign: "expired DNSKEY", first: "dnssec " + both + " " + ispWho, reply: none, seen: "expired at 1999-12-31T23:59:59Z"},
+	{name: "signature of the SOA record early", sign: "early SOA", first: "dnssec " + both + " " + ispWho, reply: none, seen: "not valid before 2000-01-01T00:00:01Z"},
+	{name: "signature of the PTR record invalid", sign: "invalid PTR", first: "dnssec " + both + " " + ispWho, reply: none, seen: "an invalid signature of the PTR record of "},
+	{name: "signature of the alias expired", sign: "expired CNAME", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. CNAME 25.0/25.100.51.198.in-addr.arpa.\n25.0/25.100.51.198.in-addr.arpa. PTR mail.example.com.\n"}, first: "dnssec " + one + " " + ispWho, reply: none},
+	{name: "PTR record not signed", sign: "unsigned PTR", first: "dnssec " + both + " " + ispWho, reply: none, seen: "no signature of the PTR record of "},
+	{name: "keys not signed", sign: "unsigned DNSKEY", first: "dnssec " + both + " " + ispWho, reply: none},
+	{name: "one server signs as before", sign: "expired SOA 100.0.3.2", first: "dnssec " + both + " " + ispWho, reply: silence, seen: "ns2.isp.com. (100.0.3.2): "},
+	{name: "signature of an island expired", sign: "expired SOA", replace: []string{"\n198.in-addr.arpa. DS 1 13", "\nx.198.in-addr.arpa. DS 1 13"}, first: "dnssec " + both + " " + ispWho, reply: silence, seen: "as long as 198.in-addr.arpa. has no DS records"},
+	{name: "signed by an unknown algorithm", sign: "algorithm", state: "dnssec: not known"},
+	{name: "DS record of an unknown type", sign: "digest", state: "dnssec: not known"},
+	{name: "signed, silent servers", sign: "valid", silent: []string{"100.0.3.1", "100.0.3.2"}, state: "dnssec: skipped"},
+
 	{name: "aliases in a circle", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. CNAME 25.0/25.100.51.198.in-addr.arpa.\n25.0/25.100.51.198.in-addr.arpa. CNAME 25.100.51.198.in-addr.arpa.\n"},
 		first: "delegation " + one + " " + ispWho, reply: none},
 	{name: "alias to nothing", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. CNAME 25.0/25.100.51.198.in-addr.arpa.\n"},
@@ -196,6 +217,62 @@ var scenarios = []scenario{
 	{name: "SPF with an error", replace: []string{"v=spf1 ip4", "v=spf1 ipv4"}, first: "spf " + both + " " + ownerWho},
 }
 
+const reverse = "100.51.198.in-addr.arpa."
+
+// signed returns a host that signs the answers of another one, and the DS record of its key.
+// Scenario.sign is "KIND [TYPE [SERVER]]", for the RRsets of a type on one server; the others are
+// valid.
+func (s *scenario) signed(addr string, h *delegationtest.Host) (*delegationtest.Host, *dns.DS) {
+	words := append(strings.Fields(s.sign), "", "")
+	key, private := delegationtest.NewKey(reverse, 1)
+	ds := key.ToDS(dns.SHA256)
+	_, forger := delegationtest.NewKey(reverse, 2)
+	switch words[0] {
+	case "other":
+		key, private = delegationtest.NewKey(reverse, 2)
+	case "algorithm":
+		key.Algorithm = dns.ED448
+		ds = key.ToDS(dns.SHA256)
+	case "digest":
+		ds.DigestType = 99
+	}
+	return &delegationtest.Host{Answer: func(request *dns.Msg, t delegation.Transport) *dns.Msg {
+		m := h.Answer(request, t)
+		if opt := request.IsEdns0(); opt == nil || !opt.Do() || !dns.IsSubDomain(reverse, m.Question[0].Name) {
+			return m
+		}
+		if m.Question[0].Qtype == dns.TypeDNSKEY {
+			m.Answer, m.Ns = []dns.RR{key}, nil
+		}
+		use, by := *key, private
+		use.Algorithm = dns.ED25519
+		if words[0] == "invalid" && m.Question[0].Qtype == dns.StringToType[words[1]] {
+			by = forger
+		}
+		m.Answer = delegationtest.Sign(m.Answer, &use, by, func(sig *dns.RRSIG) bool {
+			sig.KeyTag = key.KeyTag()
+			now := uint32(time.Now().Unix())
+			sig.Inception, sig.Expiration = now-3600, now+3600
+			if words[1] != dns.TypeToString[sig.TypeCovered] || words[2] != "" && words[2] != addr {
+				return true
+			}
+			switch words[0] {
+			case "expired":
+				sig.Expiration = now - 1
+			case "early":
+				sig.Inception = now + 1
+			}
+			return words[0] != "unsigned"
+		})
+		for _, r := range m.Answer {
+			if sig, ok := r.(*dns.RRSIG); ok {
+				sig.Algorithm = key.Algorithm
+			}
+		}
+		return m
+	}}, ds
+}
+
 func (s *scenario) network() *delegationtest.Network {
 	n := &delegationtest.Network{}
 	r := strings.NewReplacer(s.replace...)
@@ -205,8 +282,16 @@ func (s *scenario) network() *delegationtest.Network {
 			if apex, _, _ := strings.Cut(z, " "); apex != s.without {
 				texts = append(texts, r.Replace(z))
 			}
+			if s.sign != "" && strings.HasPrefix(z, "198.in-addr.arpa.") {
+				_, ds := s.signed("", nil)
+				texts[len(texts)-1] += ds.String() + "\n"
+			}
 		}
-		n.Add(addr, delegationtest.NewServer(texts...).Host())
+		host := delegationtest.NewServer(texts...).Host()
+		if s.sign != "" {
+			host, _ = s.signed(addr, host)
+		}
+		n.Add(addr, host)
 	}
 	if s.lame != "" {
 		n.Add(s.lame, delegationtest.NewServer().Host())
@@ -260,7 +345,7 @@ func TestFaults(t *testing.T) {
 					if !strings.Contains(f.Remedy, s.remedy) {
 						t.Errorf("remedy: %s, want %s", f.Remedy, s.remedy)
 					}
-					if f.Remedy == "" || f.Seen == "" {
+					if f.Remedy == "" || !strings.Contains(f.Seen, s.seen) || f.Seen == "" {
 						t.Errorf("no remedy, or nothing seen: %+v", f)
 					}
 				}

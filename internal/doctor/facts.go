@@ -24,6 +24,7 @@ type facts struct {
 	address netip.Addr
 	walk    *delegation.Walk // to the reverse name
 	way     way
+	signed  []signedZone // on the way
 	reverse *fcrdns.Report
 	helo    *host // nil: not asked for
 
@@ -67,6 +68,7 @@ func collect(ctx context.Context, q *Request, address netip.Addr) *facts {
 	wg.Go(func() {
 		f.walk = q.Client.Walk(ctx, dname.FromAddr(address))
 		f.way = readWay(f.walk)
+		f.collectSigned()
 	})
 	wg.Go(func() { f.reverse = fcrdns.Confirm(ctx, f.lookup, address, fcrdns.DefaultLimits()) })
 	if q.HELO != nil {
@@ -86,6 +88,15 @@ func collect(ctx context.Context, q *Request, address netip.Addr) *facts {
 	}
 	wg.Wait()
 	return f
+}
+
+// inParallel calls do with 0 to n-1 at once, and waits for all calls.
+func inParallel(n int, do func(int)) {
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { do(i) })
+	}
+	wg.Wait()
 }
 
 // collectMX looks up who receives mail for the domain.

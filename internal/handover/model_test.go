@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto"
-	"crypto/ed25519"
-	"encoding/base64"
 	"maps"
 	"net/netip"
 	"slices"
@@ -16,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/delegation/delegationtest"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
@@ -85,12 +84,7 @@ func newModel() *model {
 
 // sign adds a key to the model.
 func (m *model) sign(seed byte) *model {
-	private := ed25519.NewKeyFromSeed([]byte(strings.Repeat(string(rune('a'+seed)), ed25519.SeedSize)))
-	k := &dns.DNSKEY{
-		Hdr:   dns.RR_Header{Name: m.zone, Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET, Ttl: 3600},
-		Flags: dns.ZONE | dns.SEP, Protocol: 3, Algorithm: dns.ED25519,
-		PublicKey: base64.StdEncoding.EncodeToString(private.Public().(ed25519.PublicKey)),
-	}
+	k, private := delegationtest.NewKey(m.zone, 'a'+seed)
 	m.keys = append(m.keys, modelKey{DNSKEY: k, signer: private, start: -time.Hour, end: 30 * 24 * time.Hour})
 	m.records[m.zone] = append(m.records[m.zone], k)
 	return m
@@ -294,26 +288,12 @@ func (m *model) denial(name string, exists bool) []dns.RR {
 // withSignatures adds an RRSIG of each key to each RRset.
 func (m *model) withSignatures(section []dns.RR) []dns.RR {
 	out := section
-	sets := map[string][]dns.RR{}
-	for _, rr := range section {
-		k := rr.Header().Name + dns.TypeToString[rr.Header().Rrtype]
-		sets[k] = append(sets[k], rr)
-	}
-	for _, name := range slices.Sorted(maps.Keys(sets)) {
-		for _, k := range m.keys {
-			if k.off {
-				continue
-			}
-			sig := &dns.RRSIG{
-				Hdr:       dns.RR_Header{Ttl: 3600},
-				Algorithm: k.Algorithm, KeyTag: k.KeyTag(), SignerName: m.zone,
-				Inception: uint32(m.now.Add(k.start).Unix()), Expiration: uint32(m.now.Add(k.end).Unix()),
-			}
-			if err := sig.Sign(k.signer, sets[name]); err != nil {
-				panic(err)
-			}
-			out = append(out, sig)
-		}
+	for _, k := range m.keys {
+		signed := delegationtest.Sign(section, k.DNSKEY, k.signer, func(sig *dns.RRSIG) bool {
+			sig.Inception, sig.Expiration = uint32(m.now.Add(k.start).Unix()), uint32(m.now.Add(k.end).Unix())
+			return !k.off
+		})
+		out = append(out, signed[len(section):]...)
 	}
 	return out
 }

@@ -3,82 +3,53 @@ package handover
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/ptrd/ptrd/internal/delegation"
 )
 
 // fault is what is wrong with the signature of an RRset.
-type fault uint8
+type fault = delegation.Flaws
 
 const (
-	unsigned   fault = 1 << iota // no RRSIG
-	unknownKey                   // an RRSIG by a key that is not in the zone
-	expired
-	early // not valid yet
-	invalid
+	unsigned   = delegation.Unsigned
+	unknownKey = delegation.UnknownKey
+	expired    = delegation.Expired
+	early      = delegation.Early
+	invalid    = delegation.Invalid
 
-	anyFault = 1<<iota - 1
+	anyFault = unsigned | unknownKey | expired | early | invalid
 )
 
 // signed returns what is wrong with the signatures of the RRsets of a type in a response.
-func (f *Facts) signed(s *Server, section []dns.RR, t uint16) fault {
-	var out fault
-	sets := map[string][]dns.RR{}
-	for _, rr := range section {
-		if rr.Header().Rrtype == t {
-			n := dns.CanonicalName(rr.Header().Name)
-			sets[n] = append(sets[n], rr)
-		}
-	}
-	for name, set := range sets {
-		found := false
-		for _, sig := range records[*dns.RRSIG](section) {
-			if sig.TypeCovered != t || dns.CanonicalName(sig.Hdr.Name) != name {
-				continue
-			}
-			found = true
-			out |= f.verify(s, sig, set)
-		}
-		if !found {
+func (f *Facts) signed(s *Server, section []dns.RR, t uint16) (out fault) {
+	for _, set := range delegation.SignedSets(section, t) {
+		if len(set.Signatures) == 0 {
 			out |= unsigned
+		}
+		for _, sig := range set.Signatures {
+			out |= f.verify(s, sig, set.Records)
 		}
 	}
 	return out
 }
 
-// verify checks one signature, once: several rules are about each.
+// verify checks one signature, once: several rules are about each. An algorithm that the library
+// does not know is not an error of the zone.
 func (f *Facts) verify(s *Server, sig *dns.RRSIG, set []dns.RR) fault {
 	out, known := f.verified[sig]
 	if !known {
 		if f.verified == nil {
 			f.verified = map[*dns.RRSIG]fault{}
 		}
-		out = f.verifyNew(s, sig, set)
+		out = delegation.Verify(sig, set, f.keys(s), f.Now) & anyFault
 		f.verified[sig] = out
 	}
 	return out
-}
-
-func (f *Facts) verifyNew(s *Server, sig *dns.RRSIG, set []dns.RR) fault {
-	keys := slices.DeleteFunc(slices.Clone(f.keys(s)), func(k *dns.DNSKEY) bool { return k.KeyTag() != sig.KeyTag })
-	switch at := uint32(f.Now.Unix()); { // serial number arithmetic (RFC 4034 §3.1.5)
-	case len(keys) == 0:
-		return unknownKey
-	case int32(sig.Expiration-at) < 0:
-		return expired
-	case int32(at-sig.Inception) < 0:
-		return early
-	}
-	for _, k := range keys {
-		if err := sig.Verify(k, set); err == nil || errors.Is(err, dns.ErrAlg) {
-			return 0 // an algorithm that the library does not know is not an error of the zone
-		}
-	}
-	return invalid
 }
 
 // eachSigned returns the servers with one of the faults in the signatures of the records of a type at
@@ -285,8 +256,8 @@ func isDigest(test func(uint8) bool) func(*Facts, *dns.DS) bool {
 
 // matches reports whether a DS record has the digest of a key. An unknown digest type is not compared.
 func matches(k *dns.DNSKEY, d *dns.DS) bool {
-	own := k.ToDS(d.DigestType)
-	return own == nil || strings.EqualFold(own.Digest, d.Digest)
+	is, isKnown := delegation.IsDigest(d, k)
+	return is || !isKnown
 }
 
 // keyCount counts the servers' keys with the tag of a DS record for which the test is true.

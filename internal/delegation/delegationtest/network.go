@@ -2,7 +2,7 @@
 // package delegation. Hosts answer at once, or in any wrong way that a test asks for. In a
 // bubble of testing/synctest, the time that silent hosts cost passes at once.
 //
-// network.go has the sockets, server.go an authoritative server.
+// network.go has the sockets, server.go an authoritative server, sign.go signatures of DNSSEC.
 package delegationtest
 
 import (
