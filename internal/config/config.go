@@ -68,9 +68,10 @@ type Access struct {
 // Cookies are DNS cookies (RFC 7873, RFC 9018).
 type Cookies struct {
 	Enabled bool
-	Require string   // when UDP clients need a valid cookie: never, limited (if their answer is over a rate limit), always
-	Secrets [][]byte // 16 octets each; the first creates cookies, all are accepted; nil: a random one in the state directory
-	Files   []File   // with further secrets, one a line
+	Require string           // when UDP clients need a valid cookie: never, limited (if their answer is over a rate limit), always
+	Secrets [][]byte         // 16 octets each; the first creates cookies, all are accepted; nil: a random one in the state directory
+	Pos     finding.Position // of Secrets; zero: the configuration has none
+	Files   []File           // with further secrets, one a line
 }
 
 // Log configures logging.

@@ -19,7 +19,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected messages; read them afterwards as an operator would")
 
 // TestErrors reads each NAME.yaml of testdata/errors/*.txtar and compares all of
-// its messages, in order, with NAME.want.
+// its messages, in order, with NAME.want. It may include the files NAME/*.
 func TestErrors(t *testing.T) {
 	for _, path := range errorFiles(t) {
 		ar, err := txtar.ParseFile(path)
@@ -29,15 +29,36 @@ func TestErrors(t *testing.T) {
 		var out []txtar.File
 		for i, f := range ar.Files {
 			name, isConfig := strings.CutSuffix(f.Name, ".yaml")
-			if !isConfig {
+			if !isConfig || strings.Contains(name, "/") {
+				if !strings.HasSuffix(f.Name, ".want") {
+					out = append(out, f)
+				}
 				continue
 			}
 			want := ""
 			if i+1 < len(ar.Files) && ar.Files[i+1].Name == name+".want" {
 				want = string(ar.Files[i+1].Data)
 			}
+			included := includedFiles{
+				read: func(path string) ([]byte, error) {
+					for _, f := range ar.Files {
+						if f.Name == name+"/"+path {
+							return unescape(f.Data), nil
+						}
+					}
+					return nil, errors.New(path + ": the file cannot be read: no such file or directory")
+				},
+				list: func(d Directory) (list []string, err error) {
+					for _, f := range ar.Files {
+						if dir, file := filepath.Split(strings.TrimPrefix(f.Name, name+"/")); filepath.Clean(dir) == d.Path && d.Matches(file) {
+							list = append(list, filepath.Join(d.Path, file))
+						}
+					}
+					return list, err
+				},
+			}
 			got := ""
-			cfg, err := Parse("ptrd.yaml", unescape(f.Data))
+			cfg, err := parse("ptrd.yaml", unescape(f.Data), included)
 			var errs Errors
 			switch {
 			case err == nil:

@@ -254,6 +254,11 @@ func TestExampleIsForDocumentation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	included, err := filepath.Glob("../../examples/conf.d/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths = slices.DeleteFunc(append(paths, included...), func(path string) bool { return filepath.Ext(path) == ".d" })
 	for _, path := range append(paths, examplePath) {
 		data, err := os.ReadFile(path)
 		if err != nil {

@@ -33,18 +33,20 @@ func (c *Config) credentials() (list []credential) {
 			}
 		}
 	}
-	self := File{Path: c.File, Pos: finding.Position{File: c.File}}
-	inline := len(c.Cookies.Secrets) > 0
+	secret := func(in File, pos finding.Position) { // without a path, the configuration has it
+		if in.Path == "" {
+			in = File{Path: pos.File, Pos: finding.Position{File: pos.File}}
+		}
+		add(true, in)
+	}
 	for _, k := range c.Keys {
-		inline = inline || k.File.Path == ""
-		add(true, k.File)
+		secret(k.File, k.Pos)
 	}
 	for _, k := range c.Route53.AccessKeys {
-		inline = inline || k.File.Path == ""
-		add(true, k.File)
+		secret(k.File, k.Pos)
 	}
-	if inline {
-		add(true, self)
+	if c.Cookies.Pos.File != "" {
+		secret(File{}, c.Cookies.Pos)
 	}
 	add(true, c.Cookies.Files...)
 	if t := c.Listen.TLS; t != nil {

@@ -23,14 +23,15 @@ type Key struct {
 // maxKeyFile bounds a file with a secret, in octets.
 const maxKeyFile = 1 << 16
 
-func (v value) keys() []Key {
-	list := distinct(v.list, func(v value) (k Key, key nameKey, ok bool) {
+// readKeys reads the lists of keys of all files.
+func (r *reading) readKeys(all values) []Key {
+	list := distinct(all.list, func(v value) (k Key, key nameKey, ok bool) {
 		k, ok = v.key()
 		return k, nameKey(k.Name), ok // in lower case
 	})
-	v.doc.keys = make(map[string]bool, len(list))
+	r.keys = make(map[string]bool, len(list))
 	for i := range list {
-		v.doc.keys[list[i].Name.Key()] = true
+		r.keys[list[i].Name.Key()] = true
 	}
 	return list
 }

@@ -17,7 +17,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxFile bounds the file in octets. The YAML tree needs about thirty times the memory of
+// maxFile bounds the file in octets, and all files of a configuration together. The YAML tree needs about thirty times the memory of
 // its text; 16 MiB are about 400,000 PTR records. Larger zones belong in master files,
 // which are read record by record. With a larger bound, a wrong path (an image, a log)
 // could exhaust memory on a reload.
@@ -25,7 +25,7 @@ const maxFile = 16 << 20
 
 const tooLarge = "the file is larger than 16 MiB; move records to master files and name them with `file`"
 
-// maxValues bounds the values in the file. Each needs about 800 octets of memory while it
+// maxValues bounds the values in the files. Each needs about 800 octets of memory while it
 // is read, whatever the length of its text: 16 MiB of `[x,x,…` would need 6 GB. A file of
 // the maximum size with nothing but short PTR records has fewer values.
 const maxValues = 2_000_000
@@ -76,11 +76,15 @@ func readFile(t *infile.Task, path string, limit int64) ([]byte, error) {
 	return nil, fmt.Errorf("%s: the file cannot be read: %w", path, err)
 }
 
-// Parse reads a configuration from memory and opens no file. name is the path of the file
-// that data came from: it appears in positions, and relative paths are relative to its
-// directory. The error is [Errors].
+// Parse reads a configuration from memory and opens no file: it has nothing of the files that
+// `include` and `zones_from` name. name is the path of the file that data came from: it appears
+// in positions, and relative paths are relative to its directory. The error is [Errors].
 func Parse(name string, data []byte) (*Config, error) {
-	d := &document{file: name, dir: filepath.Dir(name)}
+	return parse(name, data, includedFiles{})
+}
+
+func parse(name string, data []byte, files includedFiles) (*Config, error) {
+	d := &document{reading: &reading{files: files}, file: name, dir: filepath.Dir(name)}
 	cfg := d.parse(data)
 	if len(d.errs) > 0 {
 		finding.Sort(d.errs)
@@ -99,29 +103,49 @@ func Parse(name string, data []byte) (*Config, error) {
 }
 
 func (d *document) parse(data []byte) *Config {
-	root := d.tree(data)
-	if root == nil {
+	top, ok := d.root(data)
+	if !ok {
+		return nil
+	}
+	if top.node == nil {
+		d.report(finding.Position{File: d.file}, "", "the file is empty; it needs at least `zones`")
 		return nil
 	}
 	before := d.findings
-	if d.checkPlain(root); d.findings > before {
-		return nil
+	all := top.withIncluded(nil)
+	if d.findings > before {
+		return nil // what they lack may be in a file that cannot be read
 	}
-	return value{d, root, ""}.config()
+	return all.config()
 }
 
-// tree returns the root of the only document of the file, or nil after reporting why
-// there is none.
+// root returns the value that is the file, without a node if the file is empty; ok is false
+// after an error.
+func (d *document) root(data []byte) (v value, ok bool) {
+	before := d.findings
+	root := d.tree(data)
+	if root != nil {
+		d.checkPlain(root)
+	}
+	return value{d, root, ""}, d.findings == before
+}
+
+// tree returns the root of the only document of the file; nil if the file is empty, or after
+// reporting an error.
 func (d *document) tree(data []byte) *yaml.Node {
 	fail := func(line, col int, format string, args ...any) *yaml.Node {
 		d.report(finding.Position{File: d.file, Line: line, Col: col}, "", format, args...)
 		return nil
 	}
-	if len(data) > maxFile {
+	count := countValues(data)
+	d.octets, d.values = d.octets+len(data), d.values+count
+	switch {
+	case len(data) > maxFile:
 		return fail(0, 0, "%s", tooLarge)
-	}
-	if countValues(data) > maxValues {
+	case count > maxValues:
 		return fail(0, 0, "%s", tooMany)
+	case d.octets > maxFile || d.values > maxValues:
+		return fail(0, 0, "the file and those read before it have more than 16 MiB or 2000000 values; move records to master files and name them with `file`")
 	}
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	d.lines = strings.SplitAfter(string(data), "\n")
@@ -140,7 +164,7 @@ func (d *document) tree(data []byte) *yaml.Node {
 	var doc, next yaml.Node
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF) || err == nil && isEmpty(&doc):
-		return fail(0, 0, "the file is empty; it needs at least `zones`")
+		return nil
 	case err != nil:
 		return d.syntax(err, text.line)
 	}

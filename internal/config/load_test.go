@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -64,6 +65,15 @@ zones:
 	}
 }
 
+// many returns that many empty files.
+func many(extension string, n int) map[string]string {
+	files := map[string]string{}
+	for i := range n {
+		files[fmt.Sprintf("%04d.%s", i, extension)] = ""
+	}
+	return files
+}
+
 // TestLoadErrors shows what only files can have wrong.
 func TestLoadErrors(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -74,6 +84,20 @@ func TestLoadErrors(t *testing.T) {
 		"too large": {
 			config: "zones: []\n" + strings.Repeat("#", maxFile),
 			want:   "DIR/ptrd.yaml: the file is larger than 16 MiB; move records to master files and name them with `file`",
+		},
+		"too large together": {
+			config: "include: more.yaml\nzones: []\n" + strings.Repeat("#", maxFile/2),
+			files:  map[string]string{"more.yaml": strings.Repeat("#", maxFile/2)},
+			want:   "DIR/more.yaml: the file and those read before it have more than 16 MiB or 2000000 values; move records to master files and name them with `file`",
+		},
+		"many included": {
+			config: "include: \"*.part\"\nzones: []\n",
+			files:  many("part", maxIncluded+1),
+			want:   "DIR/ptrd.yaml:1:10: include: more than 1000 files are included; merge them, or name master files by `zones_from`",
+		},
+		"include without a directory": {
+			config: "include: gone/*.yaml\nzones: []\n",
+			want:   "DIR/ptrd.yaml:1:10: include: the directory DIR/gone cannot be read: no such file or directory; correct the path, or make it readable for the user that ptrd runs as",
 		},
 		"empty": {want: "DIR/ptrd.yaml: the file is empty; it needs at least `zones`"},
 		"secret files": {

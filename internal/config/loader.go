@@ -4,6 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
 	"slices"
 
 	"github.com/ptrd/ptrd/zone/finding"
@@ -11,7 +14,7 @@ import (
 )
 
 // Loader loads one configuration repeatedly, as a server does on each reload. It parses
-// the file only if its content changed: parsing a hundred thousand PTR records takes a
+// the files only if their content changed: parsing a hundred thousand PTR records takes a
 // second, comparing them some milliseconds. It must not be used concurrently.
 type Loader struct {
 	// Path is the configuration file.
@@ -22,15 +25,31 @@ type Loader struct {
 	// the previous content is used. nil: all files may be read.
 	IsComplete func(t *infile.Task, path string) bool
 	// Files are the files that the last Load needed, the configuration first, and
-	// Unfinished those that it did not read because of IsComplete.
+	// Unfinished those that it did not read because of IsComplete. In Directories, another
+	// file may appear that it needs.
 	Files, Unfinished []string
+	Directories       []Directory
 
-	task   *infile.Task      // of the running Load
-	sum    [sha256.Size]byte // of the content that was parsed
-	parsed *Config           // without the content of other files; nil: never parsed successfully
-	tls    tlsFiles
-	apiTLS [2]tlsFiles
-	files  map[string][]byte // last content of the files that the configuration names
+	task     *infile.Task // of the running Load
+	sums     []fileSum    // of the contents that were parsed
+	patterns []listing    // of `include`, likewise
+	parsed   *Config      // without the content of other files; nil: never parsed successfully
+	tls      tlsFiles
+	apiTLS   [2]tlsFiles
+	files    map[string][]byte      // last content of the files that the configuration names
+	listed   map[Directory][]string // the files in directories when they were last listed
+}
+
+// listing is the files in a directory.
+type listing struct {
+	Directory
+	paths []string
+}
+
+// fileSum is the checksum of a file.
+type fileSum struct {
+	path string
+	sum  [sha256.Size]byte
 }
 
 // reader reads the files that a configuration names, of at most limit octets.
@@ -50,7 +69,7 @@ func (l *Loader) Load(ctx context.Context) (cfg *Config, err error) {
 
 func (l *Loader) load(t *infile.Task) (*Config, error) {
 	l.task = t
-	l.Files, l.Unfinished = []string{l.Path}, nil
+	l.Files, l.Unfinished, l.Directories = []string{l.Path}, nil, nil
 	if err := l.parse(); err != nil {
 		return nil, err
 	}
@@ -85,30 +104,97 @@ func (l *Loader) load(t *infile.Task) (*Config, error) {
 	return &cfg, nil
 }
 
-// parse parses the configuration file if it changed and is complete.
+// parse parses the configuration and the files that it includes if one of them changed and is
+// complete.
 func (l *Loader) parse() error {
 	if l.parsed != nil && l.isUnfinished(l.Path) {
+		l.isUnchanged(l.sums[0].sum) // for what is to be watched
 		return nil
 	}
 	data, err := readFile(l.task, l.Path, maxFile)
 	switch {
 	case l.parsed != nil && l.isUnfinished(l.Path):
+		l.isUnchanged(l.sums[0].sum)
 		return nil
 	case errors.Is(err, infile.ErrTooLarge):
 		return Errors{errorAt(finding.Position{File: l.Path}, "", tooLarge)}
 	case err != nil:
 		return err
 	}
-	sum := sha256.Sum256(data)
-	if l.parsed != nil && sum == l.sum {
+	sums := []fileSum{{l.Path, sha256.Sum256(data)}}
+	if l.parsed != nil && l.isUnchanged(sums[0].sum) {
 		return nil
 	}
-	parsed, err := Parse(l.Path, data)
+	var patterns []listing
+	parsed, err := parse(l.Path, data, includedFiles{
+		read: func(path string) ([]byte, error) {
+			data, err := l.read(path, maxFile)
+			sums = append(sums, fileSum{path, sha256.Sum256(data)})
+			return data, err
+		},
+		list: func(d Directory) ([]string, error) {
+			list, err := l.list(d)
+			patterns = append(patterns, listing{d, list})
+			return list, err
+		},
+	})
 	if err != nil {
 		return err
 	}
-	l.parsed, l.sum = parsed, sum
+	l.parsed, l.sums, l.patterns = parsed, sums, patterns
 	return nil
+}
+
+// isUnchanged reports whether the files are as they were parsed, of which the main one has the
+// checksum sum now.
+func (l *Loader) isUnchanged(sum [sha256.Size]byte) bool {
+	same := sum == l.sums[0].sum
+	for _, f := range l.sums[1:] {
+		data, err := l.read(f.path, maxFile)
+		same = same && err == nil && sha256.Sum256(data) == f.sum
+	}
+	for _, p := range l.patterns {
+		now, err := l.list(p.Directory)
+		same = same && err == nil && slices.Equal(p.paths, now)
+	}
+	return same
+}
+
+// list returns the paths of the files in a directory, sorted. Files that are not complete are
+// as they were when it was listed before: one that was there then is still there, because an
+// editor may replace it, and a new one is not.
+func (l *Loader) list(d Directory) ([]string, error) {
+	if !slices.Contains(l.Directories, d) {
+		l.Directories = append(l.Directories, d)
+	}
+	names, err := l.task.ReadDir(d.Path)
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return nil, fmt.Errorf("the directory %s cannot be read: %w; correct the path, or make it readable for the user that ptrd runs as", d.Path, err)
+	}
+	before, known := l.listed[d]
+	var list []string
+	for _, name := range names {
+		if path := filepath.Join(d.Path, name); d.Matches(name) {
+			if _, was := slices.BinarySearch(before, path); was || !known || !l.isUnfinished(path) {
+				list = append(list, path)
+			}
+		}
+	}
+	for _, path := range before {
+		if _, is := slices.BinarySearch(list, path); !is && l.isUnfinished(path) {
+			list = append(list, path)
+		}
+	}
+	slices.Sort(list)
+	if l.listed == nil {
+		l.listed = map[Directory][]string{}
+	}
+	l.listed[d] = list
+	return list, nil
 }
 
 // read reads one of the files that the configuration names, or returns the previous
@@ -140,6 +226,7 @@ func (l *Loader) isUnfinished(path string) bool {
 	}
 	if !slices.Contains(l.Unfinished, path) {
 		l.Unfinished = append(l.Unfinished, path)
+		l.Files = append(l.Files, path)
 	}
 	return true
 }

@@ -1,10 +1,13 @@
 package config
 
 import (
-	"github.com/ptrd/ptrd/zone/infile"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/ptrd/ptrd/zone/infile"
 )
 
 // TestLoader: an unchanged file is not parsed again, its secret files are read
@@ -80,4 +83,73 @@ func TestLoaderUnfinished(t *testing.T) {
 	if _, err := l.Load(t.Context()); err == nil {
 		t.Error("who asks for a reload does not get what is there")
 	}
+}
+
+// TestLoaderInclude: a change of an included file, one that appears and one that vanishes are
+// seen; one that is replaced by an editor, or that is being written, counts as it was before.
+func TestLoaderInclude(t *testing.T) {
+	zone := func(prefix string) string {
+		return "zones: [{prefix: " + prefix + ", nameservers: [ns.example.com]}]\n"
+	}
+	dir := write(t, map[string]string{"ptrd.yaml": "include: [one.conf, \"*.part\"]\nzones: []\n", "one.conf": zone("10.0.0.0/8"), "a.part": zone("10.1.0.0/16"), "a.part~": "x"})
+	at := func(name string) string { return filepath.Join(dir, name) }
+	unfinished := map[string]bool{}
+	l := Loader{Path: at("ptrd.yaml"), IsComplete: func(_ *infile.Task, path string) bool { return !unfinished[filepath.Base(path)] }}
+	var last *Config
+	expect := func(what string, names ...string) {
+		t.Helper()
+		cfg, err := l.Load(t.Context())
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		var got []string
+		for i := range cfg.Zones {
+			got = append(got, cfg.Zones[i].Prefix.String())
+		}
+		if !slices.Equal(got, names) {
+			t.Errorf("%s: %q, want %q", what, got, names)
+		}
+		last = cfg
+	}
+	put := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(at(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect("at first", "10.0.0.0/8", "10.1.0.0/16")
+	if want := []Directory{{dir, "*.part"}}; !slices.Equal(l.Directories, want) || !slices.Contains(l.Files, at("one.conf")) || !slices.Contains(l.Files, at("a.part")) {
+		t.Errorf("watched are %q and %q", l.Files, l.Directories)
+	}
+	before := last
+	expect("again", "10.0.0.0/8", "10.1.0.0/16")
+	if &before.Zones[0] != &last.Zones[0] {
+		t.Error("unchanged files were parsed again")
+	}
+	put("a.part", zone("10.2.0.0/16"))
+	expect("changed", "10.0.0.0/8", "10.2.0.0/16")
+	unfinished["b.part"] = true
+	put("b.part", "zon")
+	expect("a new one is being written", "10.0.0.0/8", "10.2.0.0/16")
+	if !slices.Contains(l.Unfinished, at("b.part")) || !slices.Contains(l.Files, at("b.part")) {
+		t.Errorf("unfinished are %q, watched %q", l.Unfinished, l.Files)
+	}
+	put("b.part", zone("10.3.0.0/16"))
+	delete(unfinished, "b.part")
+	expect("it is complete", "10.0.0.0/8", "10.2.0.0/16", "10.3.0.0/16")
+	unfinished["a.part"] = true
+	if err := os.Remove(at("a.part")); err != nil {
+		t.Fatal(err)
+	}
+	expect("one is gone for a moment", "10.0.0.0/8", "10.2.0.0/16", "10.3.0.0/16")
+	delete(unfinished, "a.part")
+	expect("one is gone", "10.0.0.0/8", "10.3.0.0/16")
+	put("c.part", "zones: [{prefix: 10.4.0.0/33}]\n")
+	for range 2 {
+		if _, err := l.Load(t.Context()); err == nil || !strings.Contains(err.Error(), at("c.part")+":1:18: ") {
+			t.Errorf("a file with an error: %v", err)
+		}
+	}
+	put("c.part", zone("10.4.0.0/16"))
+	expect("it was corrected", "10.0.0.0/8", "10.3.0.0/16", "10.4.0.0/16")
 }

@@ -58,11 +58,3 @@ func (v value) rateLimit(l *RateLimit) {
 		v.fail("every limit is 0, so that nothing is limited; give a limit, or write `enabled: false`")
 	}
 }
-
-// prefixes reads prefixes and addresses; the method each visits the values.
-func prefixes(each func(func(value))) []netip.Prefix {
-	return distinct(each, func(v value) (p, key netip.Prefix, ok bool) {
-		p = v.prefix(true)
-		return p, p, p.IsValid()
-	})
-}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"math"
@@ -168,10 +169,19 @@ func (v value) oneOf(words ...string) string {
 	return ""
 }
 
-// file reads a path, which is relative to the directory of the configuration.
+// file reads a path, which is relative to the directory of the file that names it.
 func (v value) file() File { return File{v.filePath(), v.pos()} }
 
-func (v value) filePath() string {
+func (v value) filePath() string { return v.pathIn(v.doc.dir) }
+
+// source reads the path of a file with zone data, which is relative to `directory` if that is
+// given.
+func (v value) source() File { return File{v.sourcePath(), v.pos()} }
+
+func (v value) sourcePath() string { return v.pathIn(cmp.Or(v.doc.sources, v.doc.dir)) }
+
+// pathIn reads a path, which is relative to dir.
+func (v value) pathIn(dir string) string {
 	s, ok := v.scalar()
 	switch {
 	case !ok:
@@ -185,7 +195,7 @@ func (v value) filePath() string {
 	case filepath.IsAbs(s):
 		return filepath.Clean(s)
 	}
-	return filepath.Join(v.doc.dir, s)
+	return filepath.Join(dir, s)
 }
 
 // addrPort reads a socket address.

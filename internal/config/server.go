@@ -56,39 +56,51 @@ func defaultConfig() *Config {
 	}
 }
 
-// config reads the whole file.
-func (v value) config() *Config {
+// config reads all files; the first is the main one.
+func (all values) config() *Config {
+	v := all[0]
 	c := defaultConfig()
 	c.File, c.Dir = v.doc.file, v.doc.dir
 	hasZones := false
 	var section value
-	v.mapping(
-		field{"listen", func(v value) { v.listen(&c.Listen) }},
-		field{"state_dir", func(v value) { c.StateDir = v.filePath() }},
-		field{"user", func(v value) { c.User = v.userName() }},
-		field{"identity", func(v value) { v.identity(&c.Identity) }},
-		field{"access", func(v value) { v.access(&c.Access) }},
-		field{"limits", func(v value) { v.limits(&c.Limits) }},
-		field{"cookies", func(v value) { v.cookies(&c.Cookies) }},
-		field{"rate_limit", func(v value) { v.rateLimit(&c.RateLimit) }},
-		field{"log", func(v value) { v.log(c) }},
-		field{"metrics", func(v value) {
+	all.sections(
+		shared("include", func(values) {}), // see withIncluded
+		single("listen", func(v value) { v.listen(&c.Listen) }),
+		single("state_dir", func(v value) { c.StateDir = v.filePath() }),
+		single("directory", func(v value) {
+			if s, ok := v.scalar(); ok && s != "" {
+				v.doc.sources = v.filePath()
+			}
+		}),
+		single("user", func(v value) { c.User = v.userName() }),
+		single("identity", func(v value) { v.identity(&c.Identity) }),
+		shared("keys", func(all values) { c.Keys = v.doc.readKeys(all) }),
+		shared("acls", func(all values) { v.doc.readACLs(all) }),
+		single("access", func(v value) { v.access(&c.Access) }),
+		single("limits", func(v value) { v.limits(&c.Limits) }),
+		single("cookies", func(v value) { v.cookies(&c.Cookies) }),
+		single("rate_limit", func(v value) { v.rateLimit(&c.RateLimit) }),
+		single("log", func(v value) { v.log(c) }),
+		single("metrics", func(v value) {
 			v.mapping(field{"per_zone", func(v value) { c.Metrics.PerZone = v.boolean() }})
-		}},
-		field{"reload", func(v value) { v.reload(&c.Reload) }},
-		field{"keys", func(v value) { c.Keys = v.keys() }},
-		field{"defaults", func(v value) { v.defaults(&c.Defaults) }},
-		field{"route53", func(v value) { section = v }},
-		field{"ec2", func(v value) { v.ec2(&c.EC2) }},
-		field{"zones", func(v value) {
-			hasZones = !v.isNull()
-			c.Zones = make([]Zone, 0, len(v.node.Content)) // list reports a value that is not a list
+		}),
+		single("reload", func(v value) { v.reload(&c.Reload) }),
+		single("defaults", func(v value) { v.defaults(&c.Defaults) }),
+		single("route53", func(v value) { section = v }),
+		single("ec2", func(v value) { v.ec2(&c.EC2) }),
+		shared("zones", func(all values) {
+			n := 0
+			for _, v := range all {
+				hasZones = hasZones || !v.isNull()
+				n += len(v.node.Content) // list reports a value that is not a list
+			}
+			c.Zones = make([]Zone, 0, n)
 			z := newItem()
-			v.list(func(v value) { c.Zones = append(c.Zones, v.zone(z, &c.Defaults)) })
-		}},
-		field{"catalogs", func(v value) {
-			v.list(func(v value) { c.Catalogs = append(c.Catalogs, v.catalog(&c.Defaults)) })
-		}},
+			all.list(func(v value) { c.Zones = append(c.Zones, v.zone(z, &c.Defaults)) })
+		}),
+		shared("catalogs", func(all values) {
+			all.list(func(v value) { c.Catalogs = append(c.Catalogs, v.catalog(&c.Defaults)) })
+		}),
 	)
 	if !hasZones && v.isMapping() {
 		v.fail("`zones` is missing, so that nothing would be served; add a zone, or write `zones: []` to serve none")
@@ -178,6 +190,7 @@ func (v value) cookies(c *Cookies) {
 		}},
 		field{"secrets", func(v value) {
 			v.list(func(v value) {
+				c.Pos = v.pos()
 				s, ok := v.scalar()
 				if !ok {
 					return

@@ -61,7 +61,7 @@ func TestStepsAreLinear(t *testing.T) {
 		}, true},
 	} {
 		steps := func(n int) int {
-			d := &document{file: "f", dir: "."}
+			d := &document{reading: new(reading), file: "f", dir: "."}
 			d.parse([]byte(c.text(n)))
 			if c.ok != (len(d.errs) == 0) {
 				t.Fatalf("%s: %v", c.name, d.errs)

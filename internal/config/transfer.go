@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -77,43 +78,49 @@ func (v value) remote(r *Remote, port uint16, more ...field) (ok bool) {
 
 // peerKey is equal for equal peers.
 type peerKey struct {
-	prefix netip.Prefix
-	key    nameKey
+	from word
+	key  nameKey
 }
 
 func (k peerKey) String() string {
 	switch {
 	case k.key == "":
-		return k.prefix.String()
-	case !k.prefix.IsValid():
+		return string(k.from)
+	case k.from == "":
 		return "key " + k.key.String()
 	}
-	return "key " + k.key.String() + " from " + k.prefix.String()
+	return "key " + k.key.String() + " from " + string(k.from)
 }
 
-// peers reads peers, of which there may be none.
+// peers reads peers, of which there may be none. An access list becomes one peer for each of
+// its prefixes.
 func (v value) peers() []Peer {
-	return distinct(v.each, func(v value) (p Peer, key peerKey, ok bool) {
-		p = v.peer()
-		return p, peerKey{p.Prefix, nameKey(p.Key)}, p.Prefix.IsValid() || p.Key != nil
-	})
+	return slices.Concat(distinct(v.each, value.peer)...)
 }
 
-// peer reads an address, a prefix, or a mapping with a key, a prefix, or both.
-func (v value) peer() Peer {
+// peer reads an address, a prefix, an access list, or a mapping with a key, one of these, or
+// both.
+func (v value) peer() (list []Peer, as peerKey, ok bool) {
 	p := Peer{Pos: v.pos()}
+	from := []netip.Prefix{{}} // any
+	before := v.doc.findings
+	clients := func(v value) { from, as.from, _ = v.clients() }
 	if !v.isMapping() {
-		p.Prefix = v.prefix(true)
-		return p
+		clients(v)
+	} else {
+		v.mapping(
+			field{"key", func(v value) { p.Key = v.knownKey() }},
+			field{"from", clients},
+		)
+		if !v.hasKey("key") && !v.hasKey("from") {
+			v.fail("the entry allows no client; give `key` or `from`, or write an address or a prefix")
+		}
 	}
-	v.mapping(
-		field{"key", func(v value) { p.Key = v.knownKey() }},
-		field{"from", func(v value) { p.Prefix = v.prefix(true) }},
-	)
-	if !v.hasKey("key") && !v.hasKey("from") {
-		v.fail("the entry allows no client; give `key` or `from`, or write an address or a prefix")
+	as.key = nameKey(p.Key)
+	for _, p.Prefix = range from {
+		list = append(list, p)
 	}
-	return p
+	return list, as, v.doc.findings == before
 }
 
 // knownKey reads the name of one of `keys`.

@@ -35,21 +35,20 @@ func (v value) updateRules() []UpdateRule {
 // updateRule reads an address or a prefix of clients, or a mapping.
 func (v value) updateRule() UpdateRule {
 	r := UpdateRule{Pos: v.pos()}
-	prefixes := func(v value, list *[]netip.Prefix) {
-		v.oneOrMore(func(v value) {
-			if p := v.prefix(true); p.IsValid() {
-				*list = append(*list, p)
-			}
-		})
-	}
 	if !v.isMapping() {
-		prefixes(v, &r.From)
+		r.From = prefixes(v.oneOrMore)
 		return r
 	}
 	v.mapping(
 		field{"key", func(v value) { r.Key = v.knownKey() }},
-		field{"from", func(v value) { prefixes(v, &r.From) }},
-		field{"prefix", func(v value) { prefixes(v, &r.Prefixes) }},
+		field{"from", func(v value) { r.From = prefixes(v.oneOrMore) }},
+		field{"prefix", func(v value) {
+			v.oneOrMore(func(v value) {
+				if p := v.prefix(true); p.IsValid() {
+					r.Prefixes = append(r.Prefixes, p)
+				}
+			})
+		}},
 		field{"types", func(v value) {
 			v.oneOrMore(func(v value) {
 				if t, ok := v.rrType(); ok {
@@ -70,7 +69,7 @@ func (v value) dynamic(z *Zone) {
 	if v.isNull() {
 		return
 	}
-	v.mapping(field{"seed", func(v value) { z.Files = []File{v.file()} }})
+	v.mapping(field{"seed", func(v value) { z.Files = []File{v.source()} }})
 }
 
 // updates checks the keys about updates against each other.

@@ -12,19 +12,31 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// document is a file being read, with its findings so far.
+// document is a file being read.
 type document struct {
-	file     string
-	dir      string          // relative paths are relative to it
-	lines    []string        // each with its line end, to count columns in octets as other tools do
-	keys     map[string]bool // the names of `keys`, in lower case
+	*reading
+	file  string
+	dir   string   // relative paths are relative to it
+	lines []string // each with its line end, to count columns in octets as other tools do
+
+	columns map[int]columns // by line, of lines with a position that was needed
+}
+
+// reading is what the files of one configuration have in common while they are read: what the
+// values in one may name in another, and the findings so far.
+type reading struct {
+	files    includedFiles
+	included map[string]finding.Position // files by path, and where they are included
+	octets   int                         // of all files
+	values   int                         // at most so many are in them
+	sources  string                      // directory of files with zone data; empty: that of the file that names them
+	keys     map[string]bool             // the names of `keys`, in lower case
+	acls     map[string]*acl
 	errs     Errors
 	findings int               // number of all findings; errs has at most maxFindings
 	warnings []finding.Finding // at most maxShown, and then their number
 	warned   int
-	steps    int // of work that must stay linear in the size of the file, for tests
-
-	columns map[int]columns // by line, of lines with a position that was needed
+	steps    int // of work that must stay linear in the size of the files, for tests
 }
 
 // columns converts characters of a line to octets without reading the line from its
@@ -105,7 +117,7 @@ func (d *document) position(n *yaml.Node) finding.Position {
 // fail reports an error in the value.
 func (v value) fail(format string, args ...any) { v.doc.report(v.pos(), v.path, format, args...) }
 
-func (d *document) report(pos finding.Position, path, format string, args ...any) {
+func (d *reading) report(pos finding.Position, path, format string, args ...any) {
 	if d.findings++; d.findings > maxFindings {
 		return
 	}
@@ -246,20 +258,27 @@ func (v value) unknownKey(key string, fields []field) {
 		v.fail("unknown key %q: %s", key, hint)
 		return
 	}
-	// a suggestion differs in at most one of three characters
-	best, bestDistance := "", max(1, len(key)/3)+1
 	all := make([]string, len(fields))
 	for i, f := range fields {
 		all[i] = f.key
-		if d := spelling.Distance(strings.ToLower(key), f.key); d < bestDistance {
-			best, bestDistance = f.key, d
-		}
 	}
-	if best != "" {
+	if best := nearest(key, all); best != "" {
 		v.fail("unknown key %q; did you mean %q?", key, best)
 		return
 	}
 	v.fail("unknown key %q; the keys allowed here are %s", key, strings.Join(all, ", "))
+}
+
+// nearest returns the word of a list that is probably meant; empty: none differs in at most one
+// of three characters.
+func nearest(word string, list []string) (best string) {
+	distance := max(1, len(word)/3) + 1
+	for _, w := range list {
+		if d := spelling.Distance(strings.ToLower(word), strings.ToLower(w)); d < distance || d == distance && best != "" && w < best {
+			best, distance = w, d
+		}
+	}
+	return best
 }
 
 // list calls read for each item of a list. A null value counts as an empty list.

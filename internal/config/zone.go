@@ -255,7 +255,7 @@ func contains(p, q netip.Prefix) bool {
 // files reads one or more paths.
 func (v value) files() []File {
 	return distinct(v.oneOrMore, func(v value) (file File, path string, ok bool) {
-		file = v.file()
+		file = v.source()
 		return file, file.Path, file.Path != ""
 	})
 }

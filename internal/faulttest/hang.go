@@ -98,6 +98,11 @@ func (h *Hang) Readlink(path string) (string, error) {
 	return h.os.Readlink(path)
 }
 
+func (h *Hang) ReadDir(path string) ([]fs.DirEntry, error) {
+	h.wait(h.calls, path)
+	return h.os.ReadDir(path)
+}
+
 func (h *Hang) Open(path string) (infile.Handle, infile.Info, error) {
 	h.wait(h.calls, path)
 	f, info, err := h.os.Open(path)

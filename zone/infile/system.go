@@ -15,6 +15,7 @@ type System interface {
 	Stat(path string) (Info, error)
 	Lstat(path string) (fs.FileInfo, error)
 	Readlink(path string) (string, error)
+	ReadDir(path string) ([]fs.DirEntry, error)
 }
 
 // OS makes the calls of the operating system.
@@ -25,6 +26,9 @@ func (OS) Lstat(path string) (fs.FileInfo, error) { return os.Lstat(path) }
 
 // Readlink is [os.Readlink].
 func (OS) Readlink(path string) (string, error) { return os.Readlink(path) }
+
+// ReadDir is [os.ReadDir].
+func (OS) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(path) }
 
 // OpenIn opens a path without the symbolic links in it, through a handle on the
 // directory, so that a link put there meanwhile leads nowhere else.

@@ -102,6 +102,19 @@ func (t *Task) Readlink(path string) (string, error) {
 	return call(t, path, func() (string, error) { return t.system().Readlink(path) })
 }
 
+// ReadDir returns the names in a directory that are not those of directories, sorted.
+func (t *Task) ReadDir(path string) ([]string, error) {
+	return call(t, path, func() (names []string, err error) {
+		list, err := t.system().ReadDir(path)
+		for _, e := range list {
+			if !e.IsDir() {
+				names = append(names, e.Name())
+			}
+		}
+		return names, err
+	})
+}
+
 // Open opens the regular file at path. A file of more than limit octets is not read
 // further than that; one that is larger already is refused. The error is an
 // [fs.PathError].

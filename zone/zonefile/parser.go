@@ -27,6 +27,7 @@ type parser struct {
 	lastTTL       uint32 // that a record gave itself
 	hasLastTTL    bool
 
+	stop      bool   // nothing more is to be read
 	includes  int    // files included so far
 	octets    int64  // of the files so far, as far as their sizes are known
 	generated int    // records made by $GENERATE so far
@@ -87,7 +88,7 @@ func (p *parser) run(f *frame) {
 	records, errs := p.res.Records, p.fs.Count(finding.Error)
 	var head [headSize]byte
 	n := 0
-	for f.lex.next() {
+	for !p.stop && f.lex.next() {
 		if n == 0 {
 			n = copy(head[:], f.lex.buf[:f.lex.end])
 		}
