@@ -25,7 +25,7 @@ func (d *Daemon) newAdmin() *admin.Server {
 			Hung:    d.files.Count,
 			Absent:  func() int { return len(d.absentAddresses()) },
 			Faults:  d.contain.Counts,
-			Stuck:   func() int { return int(d.stuck.Load()) },
+			Stuck:   func() int { return len(d.stuckParts()) },
 
 			Secondaries: d.secondaryMetrics,
 			Transfers:   d.transferMetrics,
@@ -55,22 +55,6 @@ func (d *Daemon) adminHosts() (names []string) {
 		names = append(names[:len(names):len(names)], strings.ToLower(own))
 	}
 	return names
-}
-
-// isReady reports whether every zone was loaded or reported as broken, changes can be
-// written, and there is an address to ask for the zones.
-func (d *Daemon) isReady() (ready bool, why string) {
-	if d.state.Load() == nil {
-		why := "zones are still being loaded"
-		if l := d.loadingNow(); l != nil {
-			why += ": " + l.String()
-		}
-		return false, why
-	}
-	if c := d.journal.Condition(); c != nil {
-		return false, "changes cannot be written: " + c.Err.Error()
-	}
-	return d.listens()
 }
 
 func (d *Daemon) loadMetrics() (l admin.Load) {

@@ -9,6 +9,7 @@ import (
 	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/registry"
+	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -124,11 +125,12 @@ func (d *Daemon) logCatalogs(findings []finding.Finding) {
 
 // catalogStatus returns the state of the catalogs that are followed. It includes why their last
 // transfers were refused, as that of an invalid catalog is.
-func (d *Daemon) catalogStatus(zones map[string]*SecondaryStatus) []catalog.Status {
+func (d *Daemon) catalogStatus(zones map[string]secondary.State) []catalog.Status {
 	list := d.catalogs.Status()
 	for i := range list {
 		c := &list[i]
-		if s := zones[c.Zone]; s != nil && s.Error != "" {
+		if apex, err := dname.Parse(c.Zone); err == nil && zones[apex.Key()].Error != "" {
+			s := zones[apex.Key()]
 			c.Findings = append([]string{"the catalog goes on as it was: " + strings.ReplaceAll(s.Error, "\n", "; ")}, c.Findings...)
 		}
 	}

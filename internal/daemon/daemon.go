@@ -42,6 +42,7 @@ import (
 	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/journal"
 )
@@ -112,7 +113,7 @@ type components struct {
 	absences  absences
 	guard     guard
 	vitals    *vitals // nil until it serves
-	stuck     atomic.Int64
+	stuck     atomic.Pointer[[]string]
 }
 
 // current is what queries, status and metrics see.
@@ -165,12 +166,14 @@ type state struct {
 	outcome *Outcome // of the last reload, without the list of changed zones
 	summary string   // of the outcome
 	good    time.Time
+
+	findings []finding.Finding // about what is served: those of the last reload that was not refused
 }
 
 func newState(cfg *config.Config, o *Outcome, good time.Time) *state {
 	kept := *o
 	kept.Changed = nil // at the start there are as many as zones
-	return &state{cfg: cfg, outcome: &kept, summary: o.Summary(), good: good}
+	return &state{cfg: cfg, outcome: &kept, summary: o.Summary(), good: good, findings: o.Findings}
 }
 
 // Run serves until ctx ends, and returns after every goroutine that it started

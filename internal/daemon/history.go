@@ -151,10 +151,13 @@ func (d *Daemon) mayChange(apex dname.Name) error {
 
 // zoneOf returns the zone that what designates, see [registry.Zones.Find].
 func (d *Daemon) zoneOf(what string) (apex dname.Name, about func(dname.Name) bool, err error) {
-	return d.registry.Load().Find(d.views.Load().Zones, what, func(apex dname.Name) (bool, error) {
-		_, known, err := d.journal.Last(apex)
-		return known, err
-	})
+	return d.registry.Load().Find(d.views.Load().Zones, what, d.hasHistory)
+}
+
+// hasHistory reports whether there was a zone at apex.
+func (d *Daemon) hasHistory(apex dname.Name) (bool, error) {
+	_, known, err := d.journal.Last(apex)
+	return known, err
 }
 
 func parseSerial(s string) (zone.Serial, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 )
 
@@ -46,6 +47,8 @@ type BrokenZone struct {
 	Zone     string `json:"zone"`
 	LastGood bool   `json:"last_good"` // earlier data are still served; else SERVFAIL
 	Reason   string `json:"reason"`
+
+	apex dname.Name
 }
 
 // OK reports whether everything is served as its sources have it.
@@ -157,7 +160,7 @@ func (o *Outcome) addPlan(p *assemble.Plan) {
 		o.Changed = append(o.Changed, z)
 	}
 	for _, z := range p.Broken {
-		o.Broken = append(o.Broken, BrokenZone{z.Apex.String(), z.LastGood, z.Reason})
+		o.Broken = append(o.Broken, BrokenZone{z.Apex.String(), z.LastGood, z.Reason, z.Apex})
 	}
 	o.Findings = slices.Clone(p.Findings)
 	o.Held = nil
@@ -169,7 +172,7 @@ func (o *Outcome) addPlan(p *assemble.Plan) {
 // addDamage adds hosted zones that cannot be restored as they were.
 func (o *Outcome) addDamage(list []hosted.Damage) {
 	for _, m := range list {
-		o.Broken = append(o.Broken, BrokenZone{m.Apex.String(), m.Served, m.Text})
+		o.Broken = append(o.Broken, BrokenZone{m.Apex.String(), m.Served, m.Text, m.Apex})
 		o.Findings = append(o.Findings, finding.Finding{Severity: finding.Error, Zone: m.Apex, Rule: "damaged", Text: m.Text})
 	}
 }

@@ -104,7 +104,9 @@ func (d *Daemon) refuse(o *Outcome, begin time.Time) *Outcome {
 	}
 	if old := d.state.Load(); old != nil { // else the start fails
 		o.Broken, o.Held = old.outcome.Broken, old.outcome.Held // they are still as they were
-		d.state.Store(newState(old.cfg, o, old.good))
+		next := newState(old.cfg, o, old.good)
+		next.findings = old.findings
+		d.state.Store(next)
 	}
 	if o.Broken == nil {
 		o.Broken = []BrokenZone{}

@@ -72,16 +72,6 @@ func newSecondaryStatus(s secondary.State) *SecondaryStatus {
 	return out
 }
 
-// secondaryStatus returns the state of each secondary zone by its name.
-func (d *Daemon) secondaryStatus() map[string]*SecondaryStatus {
-	out := map[string]*SecondaryStatus{}
-	for _, s := range d.follower.States() {
-		one := newSecondaryStatus(s)
-		out[one.Zone] = one
-	}
-	return out
-}
-
 // printSecondaries writes a table of the secondary zones for a person, if there are any.
 func printSecondaries(b *strings.Builder, zones []ZoneStatus) {
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)

@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
-	"io"
+	"iter"
 	"net/netip"
+	"net/url"
 	"os"
-	"strings"
-	"text/tabwriter"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/catalog"
@@ -35,6 +37,12 @@ type Status struct {
 	Journal  *JournalFault   `json:"journal,omitempty"` // why changes cannot be written; nil: they can
 	Queries  Queries         `json:"queries"`
 	Zones    []ZoneStatus    `json:"zones"`
+
+	What       string         `json:"what,omitempty"` // the zones are those of this address, prefix or name
+	Broken     bool           `json:"broken"`         // `ptrd status` exits with 1
+	Conditions []Condition    `json:"conditions,omitempty"`
+	Counts     map[Health]int `json:"zone_health"` // how many zones, listed or not, are in each
+	Unlisted   int            `json:"unlisted,omitempty"`
 
 	Damage   []Damage         `json:"damage,omitempty"`   // of the state directory, found at the start
 	Catalogs []catalog.Status `json:"catalogs,omitempty"` // that are followed
@@ -74,6 +82,41 @@ type Queries struct {
 	Dropped uint64 `json:"dropped"`
 }
 
+// StatusQuery is which zones a Status is to have, and how. The zero StatusQuery: all of them in
+// canonical order.
+type StatusQuery struct {
+	What    string   // those of an address, prefix or name; one alone comes with its ZoneDetail
+	Healths []Health // those in one of them; nil: all
+	Worst   bool     // the worst come first
+	Limit   int      // how many; 0: all
+}
+
+// Args returns the arguments of VerbStatus.
+func (q *StatusQuery) Args() url.Values {
+	args := url.Values{"what": {q.What}, "limit": {strconv.Itoa(q.Limit)}, "worst": {strconv.FormatBool(q.Worst)}}
+	for _, h := range q.Healths {
+		args.Add("state", string(h))
+	}
+	return args
+}
+
+// parseStatusQuery reads the arguments of VerbStatus.
+func parseStatusQuery(args url.Values) (q *StatusQuery, err error) {
+	q = &StatusQuery{What: args.Get("what"), Worst: args.Get("worst") == "true"}
+	if s := args.Get("limit"); s != "" {
+		if q.Limit, err = strconv.Atoi(s); err != nil {
+			return nil, fmt.Errorf("limit %q is not a number", s)
+		}
+	}
+	for _, s := range args["state"] {
+		if !slices.Contains(Healths, Health(s)) {
+			return nil, fmt.Errorf("state %q is not known", s)
+		}
+		q.Healths = append(q.Healths, Health(s))
+	}
+	return q, nil
+}
+
 // The states of a zone.
 const (
 	stateServed      = "served"
@@ -86,7 +129,8 @@ const (
 type ZoneStatus struct {
 	Zone    string      `json:"zone"`
 	State   string      `json:"state"`
-	Reason  string      `json:"reason,omitempty"`
+	Health  Health      `json:"health"`
+	Reason  string      `json:"reason,omitempty"` // why Health is not ok
 	Serial  zone.Serial `json:"serial"`
 	Names   int         `json:"names"`
 	Records int         `json:"records"`
@@ -95,13 +139,20 @@ type ZoneStatus struct {
 	Queries *uint64     `json:"queries,omitempty"` // where metrics.per_zone counts them
 
 	Secondary *SecondaryStatus `json:"secondary,omitempty"` // of a zone that others are primary for
+	Detail    *ZoneDetail      `json:"detail,omitempty"`
 }
 
-// Status returns the status. May be called by anybody.
+// Status returns the status of the server and all zones. It may be called by any goroutine.
 func (d *Daemon) Status() *Status {
+	s, _ := d.status(context.Background(), &StatusQuery{}) // only What can be wrong
+	return s
+}
+
+// status returns the status of the server, and of the zones that q selects.
+func (d *Daemon) status(ctx context.Context, q *StatusQuery) (*Status, error) {
 	s := &Status{
 		Version: d.o.Version, PID: os.Getpid(), Started: d.started, Config: d.o.Config, StateDir: d.first.StateDir,
-		Listen: []string{}, Zones: []ZoneStatus{},
+		Listen: []string{}, Zones: []ZoneStatus{}, Counts: map[Health]int{}, What: q.What,
 	}
 	for _, a := range d.server.Addrs()[server.DNS] {
 		s.Listen = append(s.Listen, a.String())
@@ -116,9 +167,16 @@ func (d *Daemon) Status() *Status {
 	}
 	s.Absent = d.absentAddresses()
 	s.Loading = d.loadingNow()
+	s.Conditions = d.Conditions(ctx)
+	for _, c := range s.Conditions {
+		s.Broken = s.Broken || q.What == "" && c.Severity == finding.Error
+	}
 	st := d.state.Load()
 	if st == nil {
-		return s
+		if q.What != "" {
+			return nil, errLoading
+		}
+		return s, nil
 	}
 	s.Ready = true
 	s.Reload = ReloadStatus{
@@ -143,31 +201,82 @@ func (d *Daemon) Status() *Status {
 			s.Queries.Dropped += n
 		}
 	}
-	broken := map[string]BrokenZone{}
-	for _, z := range st.outcome.Broken {
-		broken[z.Zone] = z
-	}
+	return s, d.addZones(ctx, s, q, st)
+}
+
+// addZones adds the zones that q selects.
+func (d *Daemon) addZones(ctx context.Context, s *Status, q *StatusQuery, st *state) error {
 	view := d.views.Load()
-	others := d.secondaryStatus()
-	s.Catalogs = d.catalogStatus(others)
-	for z := range view.Zones.All() {
-		zs := zoneStatus(z)
-		if zs.Secondary = others[zs.Zone]; zs.Secondary != nil && !z.IsAvailable() {
-			zs.Reason = zs.Secondary.Error
+	list, err := d.selected(view.Zones, q.What)
+	if err != nil {
+		return err
+	}
+	survey := d.newSurvey(view.Zones, st)
+	s.Catalogs = d.catalogStatus(survey.copies)
+	type judged struct {
+		*zone.Zone
+		health Health
+		reason string
+	}
+	var zones []judged
+	for z := range list {
+		health, reason := survey.judge(z)
+		s.Counts[health]++
+		s.Broken = s.Broken || health.IsBroken()
+		if len(q.Healths) == 0 || slices.Contains(q.Healths, health) {
+			zones = append(zones, judged{z, health, reason})
 		}
-		if b, ok := broken[zs.Zone]; ok {
-			zs.Reason = b.Reason
-			if z.IsAvailable() {
-				zs.State = stateLastGood
-			}
+	}
+	if q.Worst {
+		slices.SortStableFunc(zones, func(a, b judged) int {
+			return slices.Index(Healths, a.health) - slices.Index(Healths, b.health)
+		})
+	}
+	if q.Limit > 0 && len(zones) > q.Limit {
+		s.Unlisted = len(zones) - q.Limit
+		zones = zones[:q.Limit]
+	}
+	for _, z := range zones {
+		zs := zoneStatus(z.Zone)
+		zs.Health, zs.Reason = z.health, z.reason
+		if survey.broken[z.Key()] != nil && z.IsAvailable() {
+			zs.State = stateLastGood
 		}
-		if own := view.Policy.Zones.Of(z); own != nil && own.Queries != nil {
+		if c, ok := survey.copies[z.Key()]; ok {
+			zs.Secondary = newSecondaryStatus(c)
+		}
+		if own := view.Policy.Zones.Of(z.Zone); own != nil && own.Queries != nil {
 			n := own.Queries.Load()
 			zs.Queries = &n
 		}
 		s.Zones = append(s.Zones, zs)
 	}
-	return s
+	if q.What != "" && len(zones) == 1 && s.Unlisted == 0 {
+		s.Zones[0].Detail = d.detail(ctx, zones[0].Zone, survey, st.findings)
+	}
+	return nil
+}
+
+// selected returns the zones in the set that what designates, see [registry.Zones.Select]; all for an
+// empty one.
+func (d *Daemon) selected(set *zone.Set, what string) (iter.Seq[*zone.Zone], error) {
+	if what == "" {
+		return set.All(), nil
+	}
+	apexes, err := d.registry.Load().Select(set, what, d.hasHistory)
+	if err != nil {
+		return nil, err
+	}
+	var list []*zone.Zone
+	for _, apex := range apexes {
+		if z := set.Get(apex); z != nil {
+			list = append(list, z)
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("zone %v is no longer served here; `ptrd log %[1]v` shows its history", apexes[0])
+	}
+	return slices.Values(list), nil
 }
 
 func zoneStatus(z *zone.Zone) ZoneStatus {
@@ -200,78 +309,4 @@ func (d *Daemon) statusLine() string {
 		line += "; the last reload was refused"
 	}
 	return line
-}
-
-// Print writes the status for a person.
-func (s *Status) Print(out io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "ptrd %s, process %d, since %s\n", s.Version, s.PID, s.Started.Format(time.DateTime))
-	fmt.Fprintf(&b, "config    %s\nstate     %s\nlisten    %s\n", s.Config, s.StateDir, strings.Join(s.Listen, " "))
-	if len(s.TLS) > 0 {
-		fmt.Fprintf(&b, "TLS       %s\n", strings.Join(s.TLS, " "))
-	}
-	for _, f := range [][2]string{{"admin", s.Admin}, {"route53", s.Route53}, {"ec2", s.EC2}} {
-		if f[1] != "" {
-			fmt.Fprintf(&b, "%-9s %s\n", f[0], f[1])
-		}
-	}
-	for _, a := range s.Absent {
-		fmt.Fprintf(&b, "waiting   %s %s: %s\n", a.Transport, a.Address, a.Error)
-	}
-	if s.Loading != nil {
-		fmt.Fprintf(&b, "loading   %v\n", s.Loading)
-	}
-	if !s.Ready {
-		b.WriteString("zones are still being loaded\n")
-		_, err := io.WriteString(out, b.String())
-		return err
-	}
-	fmt.Fprintf(&b, "queries   %d UDP, %d TCP, ", s.Queries.UDP, s.Queries.TCP)
-	if len(s.TLS) > 0 || s.Queries.TLS > 0 {
-		fmt.Fprintf(&b, "%d TLS, ", s.Queries.TLS)
-	}
-	fmt.Fprintf(&b, "%d dropped\n", s.Queries.Dropped)
-	fmt.Fprintf(&b, "reload    %s, %s\n", s.Reload.At.Format(time.DateTime), s.Reload.Summary)
-	for _, f := range s.Reload.Findings {
-		fmt.Fprintf(&b, "          %s\n", f.Report())
-	}
-	if s.Reload.Error != "" {
-		fmt.Fprintf(&b, "          %s\n", s.Reload.Error)
-	}
-	for _, k := range s.Reload.Restart {
-		fmt.Fprintf(&b, "          %s: changed, which takes a restart\n", k)
-	}
-	for _, h := range s.Held {
-		fmt.Fprintf(&b, "held back %v; `ptrd reload --accept-shrink %s` lets it pass\n", h, h.Name())
-	}
-	for _, m := range s.Damage {
-		zone := ""
-		if m.Zone != "" {
-			zone = "zone " + m.Zone + ": "
-		}
-		fmt.Fprintf(&b, "damage    %s%s\n", zone, m.Text)
-	}
-	for _, u := range s.Unfinished {
-		fmt.Fprintf(&b, "          %s: changes since %s and is read when it is closed or no longer changes; `ptrd reload` reads it now\n", u.File, u.Since.Format(time.DateTime))
-	}
-	if s.Journal != nil {
-		fmt.Fprintf(&b, "journal   no change can be written since %s: %s\n", s.Journal.Since.Format(time.DateTime), s.Journal.Error)
-	}
-	b.WriteByte('\n')
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "zone\tserial\trecords\tbytes\tstate")
-	for _, z := range s.Zones {
-		state := strings.ReplaceAll(z.State, "_", " ")
-		if z.Signed {
-			state += ", signed"
-		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\n", z.Zone, z.Serial, z.Records, z.Bytes, state)
-	}
-	w.Flush() // to a strings.Builder, which takes everything
-	printSecondaries(&b, s.Zones)
-	for i := range s.Catalogs {
-		s.Catalogs[i].Print(&b)
-	}
-	_, err := io.WriteString(out, b.String())
-	return err
 }

@@ -25,7 +25,7 @@ import (
 // The verbs of the control socket, and what their answers are.
 const (
 	VerbReload  = "reload"  // accept_shrink (a name each): waits for a reload; JSON of an Outcome
-	VerbStatus  = "status"  // JSON of a Status
+	VerbStatus  = "status"  // see [StatusQuery.Args]; JSON of a Status
 	VerbExplain = "explain" // name, type, client: JSON of an explain.Explanation
 	VerbDump    = "dump"    // what: a master file
 
@@ -58,8 +58,16 @@ func (d *Daemon) verbs() map[string]control.Verb {
 			}
 			return json.NewEncoder(w).Encode(o)
 		},
-		VerbStatus: func(_ context.Context, _ url.Values, w io.Writer) error {
-			return json.NewEncoder(w).Encode(d.Status())
+		VerbStatus: func(ctx context.Context, args url.Values, w io.Writer) error {
+			q, err := parseStatusQuery(args)
+			if err != nil {
+				return err
+			}
+			s, err := d.status(ctx, q)
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(w).Encode(s)
 		},
 		VerbExplain: func(_ context.Context, args url.Values, w io.Writer) error {
 			q, err := parseQuestion(args)

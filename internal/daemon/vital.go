@@ -24,7 +24,7 @@ type vitals struct {
 	log    *slog.Logger
 	now    func() time.Time
 	pulses []*pulse
-	stuck  *atomic.Int64 // parts that did not answer at the last look
+	stuck  *atomic.Pointer[[]string] // parts that did not answer at the last look; nil: none
 }
 
 // pulse is one part.
@@ -44,7 +44,8 @@ type pulse struct {
 // look starts the probes that are not under way and reports whether none of the others has
 // taken too long. It does not wait for any.
 func (v *vitals) look() (alive bool) {
-	now, stuck := v.now(), int64(0)
+	now := v.now()
+	var stuck []string
 	for _, p := range v.pulses {
 		if !p.running.Load() {
 			if p.logged {
@@ -70,20 +71,31 @@ func (v *vitals) look() (alive bool) {
 		if now.Sub(p.since) < p.limit {
 			continue
 		}
-		stuck++
+		stuck = append(stuck, p.part)
 		if !p.logged {
 			p.logged = true
 			v.log.Error("a part of the server makes no progress; the service manager gets no more watchdog notifications", "part", p.part, "since", p.since)
 		}
 	}
-	v.stuck.Store(stuck)
-	return stuck == 0
+	v.stuck.Store(&stuck)
+	return len(stuck) == 0
+}
+
+// partAnswers is the part without which the server is not ready.
+const partAnswers = "answers"
+
+// stuckParts returns the parts that make no progress.
+func (d *Daemon) stuckParts() []string {
+	if list := d.stuck.Load(); list != nil {
+		return *list
+	}
+	return nil
 }
 
 // newVitals returns the probes of a server that serves.
 func (d *Daemon) newVitals() *vitals {
 	return &vitals{log: d.log, now: time.Now, stuck: &d.stuck, pulses: []*pulse{
-		{part: "answers", limit: promptly, probe: func() { _ = d.server.Totals() }}, // waits for a lock of the workers
+		{part: partAnswers, limit: promptly, probe: func() { _ = d.server.Totals() }}, // waits for a lock of the workers
 		{part: "secondary zones", limit: promptly, probe: func() { _ = d.follower.States() }},
 		{part: "updates", limit: eventually, probe: func() { d.zones.Hold()(); d.updater.Wait() }, moves: d.loaded}, // a reload may hold them
 		{part: "reloads", limit: eventually, probe: func() {

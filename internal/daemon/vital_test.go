@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"runtime"
@@ -19,7 +20,7 @@ func TestVitals(t *testing.T) {
 	now := time.Unix(1_763_750_000, 0)
 	hold := make(chan struct{})
 	var moved int64
-	v := &vitals{log: slog.New(slog.NewTextHandler(log, nil)), now: func() time.Time { return now }, stuck: new(atomic.Int64), pulses: []*pulse{
+	v := &vitals{log: slog.New(slog.NewTextHandler(log, nil)), now: func() time.Time { return now }, stuck: new(atomic.Pointer[[]string]), pulses: []*pulse{
 		{part: "prompt", limit: promptly, probe: func() {}},
 		{part: "held", limit: eventually, probe: func() { <-hold }, moves: func() int64 { return moved }},
 	}}
@@ -46,8 +47,8 @@ func TestVitals(t *testing.T) {
 		}
 		settle()
 	}
-	if n := strings.Count(log.String(), "makes no progress"); n != 1 || v.stuck.Load() != 1 {
-		t.Errorf("%d lines, %d stuck\n%s", n, v.stuck.Load(), log)
+	if n := strings.Count(log.String(), "makes no progress"); n != 1 || fmt.Sprint(*v.stuck.Load()) != "[held]" {
+		t.Errorf("%d lines, %v stuck\n%s", n, *v.stuck.Load(), log)
 	}
 	close(hold)
 	for v.pulses[1].running.Load() {

@@ -16,6 +16,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// FreeSpace returns how many octets the user of this process may still write to the file system of a
+// directory; ok is false if that is not known.
+func FreeSpace(dir string) (octets int64, ok bool) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return 0, false
+	}
+	return int64(s.Bavail) * int64(s.Bsize), true //nolint:unconvert // Bsize has 32 bits on some systems
+}
+
 // Memory returns how many octets of memory the machine has, or the control groups of this process if
 // they allow less; 0: not known.
 func Memory() int64 {

@@ -17,3 +17,6 @@ func Monotonic() (time.Duration, bool) { return 0, false }
 
 // AddressChanges reports that changes of addresses are not known.
 func AddressChanges(context.Context, chan<- struct{}) error { return errors.ErrUnsupported }
+
+// FreeSpace reports that the free space of a directory is not known.
+func FreeSpace(string) (octets int64, ok bool) { return 0, false }

@@ -33,6 +33,9 @@ type Settings struct {
 	policy    *answer.ZonePolicy // of the two
 }
 
+// Transfers returns the clients that may transfer the zone.
+func (s *Settings) Transfers() answer.Peers { return s.transfers }
+
 // of returns the secondary zone with these settings at apex.
 func (s *Settings) of(apex dname.Name) secondary.Zone {
 	z := *s.Secondary

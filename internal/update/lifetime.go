@@ -198,6 +198,18 @@ func (u *Updater) untilExpiry() time.Duration {
 	return max(wait, time.Second)
 }
 
+// NextEnd returns when the first record of the zone at apex ends; zero: none does.
+func (u *Updater) NextEnd(apex dname.Name) time.Time {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if l := u.lifetimes[apex.Key()]; l != nil {
+		if e, ok := l.queue.First(); ok {
+			return time.Unix(e.end, 0)
+		}
+	}
+	return time.Time{}
+}
+
 // startGrace is how long a record that ended while no ptrd ran stays after the start: a
 // machine whose clock is wrong when it starts has it set by then, before anything is
 // removed that cannot come back.

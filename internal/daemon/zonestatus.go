@@ -1,0 +1,371 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/catalog"
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/history"
+	"github.com/ptrd/ptrd/internal/notify"
+	"github.com/ptrd/ptrd/internal/registry"
+	"github.com/ptrd/ptrd/internal/secondary"
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/infile"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Health is how a zone is, in the order in which zones are listed.
+type Health string
+
+// The healths. A zone of the first two is broken.
+const (
+	HealthError   Health = "error"   // not served, or with older data than its sources have
+	HealthExpired Health = "expired" // a secondary zone that no primary confirmed for too long
+	HealthLoading Health = "loading" // a secondary zone whose first transfer has not ended
+	HealthWarning Health = "warning" // served as its sources have it
+	HealthOK      Health = "ok"
+)
+
+// Healths are all, the worst first.
+var Healths = []Health{HealthError, HealthExpired, HealthLoading, HealthWarning, HealthOK}
+
+// IsBroken reports whether the zone is not served as it should be.
+func (h Health) IsBroken() bool { return h == HealthError || h == HealthExpired }
+
+// ZoneDetail is what the status of one zone has in addition.
+type ZoneDetail struct {
+	Prefix  netip.Prefix `json:"prefix,omitzero"`
+	Owner   string       `json:"owner"`
+	Sources []ZoneSource `json:"sources"`
+
+	Transfers   []string           `json:"transfers"` // who may transfer it
+	Secondaries []notify.Secondary `json:"secondaries"`
+	Primaries   []ServerSerial     `json:"primaries,omitempty"`
+
+	LastChange *history.Line `json:"last_change,omitempty"`
+	Findings   []string      `json:"findings"`
+	Signatures *time.Time    `json:"signatures_expire,omitempty"` // when the first one does
+	Events     []Event       `json:"events"`                      // what happens next, in the order of time
+}
+
+// ZoneSource is where data of a zone come from.
+type ZoneSource struct {
+	What  string    `json:"what"` // file, hosts, ptr, …
+	Where string    `json:"where"`
+	Time  time.Time `json:"time,omitzero"` // of the last change of a file
+	Size  int64     `json:"size,omitempty"`
+	Error string    `json:"error,omitempty"`
+}
+
+// ServerSerial is the answer of a server to a question for the serial of a zone.
+type ServerSerial struct {
+	Address string      `json:"address"`
+	Serial  zone.Serial `json:"serial"`
+	Error   string      `json:"error,omitempty"` // why it is not known
+}
+
+// Event is something that happens at a time.
+type Event struct {
+	At   time.Time `json:"at"`
+	What string    `json:"what"`
+}
+
+// survey has what zones are judged by.
+type survey struct {
+	broken   map[string]*BrokenZone // all by dname.Name.Key of the apex
+	held     map[string]Held
+	damaged  map[string]bool
+	warnings map[string]int
+	copies   map[string]secondary.State
+	silent   map[string]int // secondaries that refuse NOTIFY, or do not answer to it
+}
+
+// newSurvey returns what zones of a snapshot are judged by.
+func (d *Daemon) newSurvey(set *zone.Set, st *state) *survey {
+	s := &survey{
+		broken: map[string]*BrokenZone{}, held: map[string]Held{}, damaged: map[string]bool{}, warnings: map[string]int{},
+		copies: map[string]secondary.State{}, silent: map[string]int{},
+	}
+	for i := range st.outcome.Broken {
+		b := &st.outcome.Broken[i]
+		s.broken[b.apex.Key()] = b
+	}
+	for _, h := range d.heldNow() {
+		if h.Kind == heldZone {
+			s.held[h.Zone.Key()] = h
+		}
+	}
+	for _, m := range d.damage {
+		if apex, err := dname.Parse(m.Zone); err == nil && m.Zone != "" {
+			s.damaged[apex.Key()] = true
+		}
+	}
+	for i := range st.findings {
+		if apex := apexOf(set, &st.findings[i]); apex != nil {
+			s.warnings[apex.Key()]++
+		}
+	}
+	for _, c := range d.follower.States() {
+		s.copies[c.Apex.Key()] = c
+	}
+	for key, one := range d.notifier.All {
+		if one.IsFailing() {
+			s.silent[key]++
+		}
+	}
+	return s
+}
+
+// apexOf returns the zone that a finding is about; nil: none in particular.
+func apexOf(set *zone.Set, f *finding.Finding) dname.Name {
+	if f.Zone == nil && f.Owner != nil {
+		if z := set.Find(f.Owner); z != nil {
+			return z.Apex()
+		}
+	}
+	return f.Zone
+}
+
+// judge returns how a zone is, and why it is not as it should be.
+func (s *survey) judge(z *zone.Zone) (Health, string) {
+	key := z.Key()
+	c, isCopy := s.copies[key]
+	switch {
+	case s.broken[key] != nil:
+		return HealthError, s.broken[key].Reason
+	case z.IsExpired():
+		return HealthExpired, c.Error
+	case !z.IsAvailable() && isCopy && c.Failures == 0:
+		return HealthLoading, "not transferred from a primary yet"
+	case !z.IsAvailable() && isCopy:
+		return HealthError, c.Error
+	case !z.IsAvailable():
+		return HealthError, z.Reason()
+	}
+	if h, ok := s.held[key]; ok {
+		return HealthError, h.String()
+	}
+	switch n := s.warnings[key]; {
+	case c.Error != "":
+		return HealthWarning, "the last check failed: " + c.Error
+	case s.silent[key] > 0:
+		return HealthWarning, plural(s.silent[key], "secondary server") + " refused NOTIFY or did not answer"
+	case s.damaged[key]:
+		return HealthWarning, "of its stored data, something was damaged or lost at the start"
+	case len(c.Findings) > 0:
+		return HealthWarning, plural(len(c.Findings), "warning") + " about what the primary has"
+	case n > 0:
+		return HealthWarning, plural(n, "warning")
+	}
+	return HealthOK, ""
+}
+
+// askWithin bounds how long the status of a zone waits for other servers. A server that works answers
+// in milliseconds; one that does not is to be shown while the operator looks.
+const askWithin = 3 * time.Second
+
+// detail returns what the status of one zone has in addition. It asks primaries and secondaries for
+// their serial from here, as the server has their keys, addresses to send from, and permission there.
+func (d *Daemon) detail(ctx context.Context, z *zone.Zone, s *survey, findings []finding.Finding) *ZoneDetail {
+	one := d.registry.Load().Get(z.Apex())
+	out := &ZoneDetail{
+		Prefix: d.registry.Load().PrefixOf(z.Apex()), Owner: ownerText(one), Sources: d.sources(ctx, z, one),
+		Transfers: []string{}, Secondaries: []notify.Secondary{}, Findings: []string{}, Events: []Event{},
+	}
+	asked, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	var asks sync.WaitGroup
+	asks.Go(func() { d.notifier.Ask(asked, []*zone.Zone{z}) })
+	if one != nil {
+		for _, p := range one.Transfers() {
+			out.Transfers = append(out.Transfers, peerText(p))
+		}
+		if one.Secondary != nil {
+			out.Primaries = askPrimaries(asked, &asks, z.Apex(), one.Secondary.Primaries)
+		}
+	}
+	if log, err := history.Read(d.journal, history.Query{Zones: []history.Part{{Zone: z.Apex()}}, Limit: 1}); err == nil && len(log.Lines) > 0 {
+		out.LastChange = &log.Lines[0]
+	}
+	for i := range findings {
+		if f := &findings[i]; d.isAbout(f, z, one) {
+			out.Findings = append(out.Findings, f.Report())
+		}
+	}
+	c := s.copies[z.Key()]
+	for _, f := range c.Findings {
+		out.Findings = append(out.Findings, f.Report())
+	}
+	if end, ok := firstSignatureEnd(z); ok {
+		out.Signatures = &end
+	}
+	asks.Wait()
+	out.Secondaries = append(out.Secondaries, d.notifier.Secondaries(z)...)
+	out.Events = append(out.Events, d.nextEvents(z, &c, out)...)
+	return out
+}
+
+// askPrimaries starts questions to the primaries of a zone. The result is complete when asks ends.
+func askPrimaries(ctx context.Context, asks *sync.WaitGroup, apex dname.Name, primaries []secondary.Primary) []ServerSerial {
+	list := make([]ServerSerial, len(primaries))
+	for i, p := range primaries {
+		asks.Go(func() {
+			serial, err := secondary.Serial(ctx, p, apex)
+			list[i] = ServerSerial{Address: p.String(), Serial: serial}
+			if err != nil {
+				list[i].Error = err.Error()
+			}
+		})
+	}
+	return list
+}
+
+// isAbout reports whether a finding is about a zone, or about one of its files as a whole.
+func (d *Daemon) isAbout(f *finding.Finding, z *zone.Zone, one *registry.Zone) bool {
+	if apex := apexOf(d.views.Load().Zones, f); apex != nil {
+		return apex.Equal(z.Apex())
+	}
+	return one != nil && one.Item != nil && slices.ContainsFunc(slices.Concat(one.Item.Files, one.Item.Hosts), func(file config.File) bool { return file.Path == f.File })
+}
+
+// ownerText describes who owns a zone.
+func ownerText(one *registry.Zone) string {
+	switch {
+	case one == nil:
+		return "none any more"
+	case one.Item != nil:
+		return fmt.Sprintf("configuration, %v (%s)", one.Item.Pos, one.Path())
+	}
+	if c, ok := one.Owner.(*catalog.Claim); ok {
+		return c.Path()
+	}
+	if isHosted(one) {
+		return one.Path()
+	}
+	return fmt.Sprintf("configuration (%s)", one.Path())
+}
+
+// peerText describes clients as in the configuration.
+func peerText(p answer.Peer) string {
+	who := "any address"
+	if p.Prefix.IsSingleIP() {
+		who = p.Prefix.Addr().String()
+	} else if p.Prefix.IsValid() {
+		who = p.Prefix.String()
+	}
+	if p.Key == "" {
+		return who
+	}
+	key := "key " + dname.FromWire([]byte(p.Key)).String()
+	if p.Prefix.IsValid() {
+		return who + " with " + key
+	}
+	return key
+}
+
+// sources returns where the data of a zone come from, in the order of their precedence.
+func (d *Daemon) sources(ctx context.Context, z *zone.Zone, one *registry.Zone) []ZoneSource {
+	list := []ZoneSource{}
+	switch {
+	case one == nil:
+	case one.Secondary != nil:
+		for i := range one.Secondary.Primaries {
+			list = append(list, ZoneSource{What: "primary", Where: one.Secondary.Primaries[i].String()})
+		}
+	case one.Item == nil:
+		list = append(list, ZoneSource{What: "owner", Where: one.Path()})
+	default:
+		item := one.Item
+		for _, f := range item.Files {
+			list = append(list, d.fileSource(ctx, "file", f.Path))
+		}
+		for _, f := range item.Hosts {
+			list = append(list, d.fileSource(ctx, "hosts", f.Path))
+		}
+		inline := func(what string, n int) {
+			if n > 0 {
+				list = append(list, ZoneSource{What: what, Where: fmt.Sprintf("%d in %v", n, item.Pos)})
+			}
+		}
+		inline("ptr", len(item.PTR))
+		inline("records", len(item.Records))
+		inline("delegate", len(item.Delegate))
+	}
+	if l := z.Layers(); l.Static != nil || one != nil && one.Item != nil && one.Item.Dynamic {
+		list = append(list, ZoneSource{What: "update", Where: "dynamic updates (RFC 2136), in the state directory"})
+	}
+	return list
+}
+
+// fileSource returns a file as a source.
+func (d *Daemon) fileSource(ctx context.Context, what, path string) ZoneSource {
+	s := ZoneSource{What: what, Where: path}
+	var info os.FileInfo
+	var err error
+	if stopped := d.files.Run(ctx, func(t *infile.Task) {
+		err = t.Do(path, func() (err error) { info, err = os.Stat(path); return err })
+	}); stopped != nil {
+		err = stopped
+	}
+	if err != nil {
+		s.Error = err.Error()
+	} else {
+		s.Time, s.Size = info.ModTime(), info.Size()
+	}
+	return s
+}
+
+// firstSignatureEnd returns when the first signature in a signed zone expires.
+func firstSignatureEnd(z *zone.Zone) (end time.Time, ok bool) {
+	if !z.IsAvailable() || !z.IsSigned() {
+		return end, false
+	}
+	for r := range z.All() {
+		if r.Type != rr.TypeRRSIG || len(r.Data) < 12 {
+			continue
+		}
+		if at := signatureEnd(r.Data, time.Now()); !ok || at.Before(end) {
+			end, ok = at, true
+		}
+	}
+	return end, ok
+}
+
+// signatureEnd returns the expiration of an RRSIG, the time with these 32 bits that is next to now (RFC
+// 4034 §3.1.5).
+func signatureEnd(data []byte, now time.Time) time.Time {
+	at := uint32(data[8])<<24 | uint32(data[9])<<16 | uint32(data[10])<<8 | uint32(data[11])
+	return now.Add(time.Duration(int32(at-uint32(now.Unix()))) * time.Second).Truncate(time.Second)
+}
+
+// nextEvents returns what happens next to a zone.
+func (d *Daemon) nextEvents(z *zone.Zone, c *secondary.State, detail *ZoneDetail) (list []Event) {
+	add := func(at time.Time, what string) {
+		if !at.IsZero() {
+			list = append(list, Event{at, what})
+		}
+	}
+	check := "the primaries are asked for a later serial"
+	if c.Failures > 0 {
+		check = "the primaries are asked again, as the last check failed"
+	}
+	add(c.Next, check)
+	if !c.Expired {
+		add(c.Expires, "the zone expires, unless a primary confirms it")
+	}
+	add(d.updater.NextEnd(z.Apex()), "the first record of an update ends")
+	if detail.Signatures != nil {
+		add(*detail.Signatures, "the first signature expires")
+	}
+	slices.SortFunc(list, func(a, b Event) int { return a.At.Compare(b.At) })
+	return list
+}
