@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/control"
@@ -25,7 +26,8 @@ func newExplain(g *globals) *cobra.Command {
 		Long: `explain shows what the running server answers for the reverse name of an address, for a
 name, or for the apex of the zone of a prefix, and the steps to this answer: zones, zone
 cuts, aliases, wildcards. It shows the file and line, or the rule of the configuration, that
-each record comes from.
+each record comes from, and for a record that was updated, transferred or made by an API the
+change that added it: by whom, with which serial, and when.
 
 If no server runs with this configuration, or with --sources, the zones are built from
 their sources.`,
@@ -39,20 +41,7 @@ their sources.`,
 			if err != nil {
 				return err
 			}
-			cfg, cfgErr := g.load()
-			e, set, err := g.answer(cmd, q, cfg, sources)
-			if err == nil && cfg != nil && len(e.Steps) == 1 && e.Steps[0].Zone == "" {
-				e, set, err = g.fromAbove(cmd, q, cfg, sources, e, set)
-			}
-			if err != nil {
-				return err
-			}
-			if cfgErr != nil {
-				remark(cmd, "the sources cannot be shown, because the configuration has errors:\n%v", cfgErr)
-			} else if err := e.Trace(cmd.Context(), cfg, set); err != nil {
-				return err
-			}
-			return g.show(cmd, e)
+			return g.explain(cmd, q, sources)
 		},
 	}
 	g.addJSON(cmd)
@@ -60,6 +49,63 @@ their sources.`,
 	cmd.Flags().StringVar(&client, "client", "", "the answer for a client with this `ADDRESS`, subject to access lists (default: without them)")
 	cmd.Flags().StringVar(&qtype, "type", "PTR", "the `TYPE` in question")
 	return cmd
+}
+
+func newAt(g *globals) *cobra.Command {
+	var qtype string
+	cmd := &cobra.Command{
+		Use:   "at TIME ADDRESS|NAME|PREFIX",
+		Short: "Show what was answered at a time, and who had made it so",
+		Long: `at shows what the running server answered at a time for the reverse name of an address, for a
+name, or for the apex of the zone of a prefix, as ` + "`ptrd explain`" + ` does for now. Below each record is
+the change that had added it: who made it, the serial, and when.
+
+The answer is made from the zones as they were, with the settings of now, and without access lists.
+` + "`history`" + ` in the configuration bounds how far back this goes.
+
+TIME is a time (UTC, unless it has an offset) or how long ago it was: 2026-11-29T14:00:00+01:00,
+"2026-11-29 14:00", 2026-11-29, "2h ago", -2h.`,
+		Example: `  ptrd at "2026-11-29 14:00" 203.0.113.25
+  ptrd at -2h mail.example.com --type MX`,
+		Args:              exactly(2, "a time, and an address, a name or a prefix"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			at, err := parseTime(args[0], time.Now())
+			if err != nil {
+				return usagef("%v", err)
+			}
+			q, err := g.question(args[1], qtype, "")
+			if err != nil {
+				return err
+			}
+			q.At = at
+			return g.explain(cmd, q, false)
+		},
+	}
+	g.addJSON(cmd)
+	cmd.Flags().StringVar(&qtype, "type", "PTR", "the `TYPE` in question")
+	return cmd
+}
+
+// explain shows the answer to a question. It has no sources of a time that is past.
+func (g *globals) explain(cmd *cobra.Command, q explain.Question, sources bool) error {
+	cfg, cfgErr := g.load()
+	e, set, err := g.answer(cmd, q, cfg, sources)
+	if err == nil && cfg != nil && len(e.Steps) == 1 && e.Steps[0].Zone == "" {
+		e, set, err = g.fromAbove(cmd, q, cfg, sources, e, set)
+	}
+	switch {
+	case err != nil:
+		return err
+	case !q.At.IsZero():
+	case cfgErr != nil:
+		remark(cmd, "the sources cannot be shown, because the configuration has errors:\n%v", cfgErr)
+	default:
+		if err := e.Trace(cmd.Context(), cfg, set); err != nil {
+			return err
+		}
+	}
+	return g.show(cmd, e)
 }
 
 func (g *globals) question(what, qtype, client string) (q explain.Question, err error) {
@@ -92,10 +138,13 @@ func (g *globals) answer(cmd *cobra.Command, q explain.Question, cfg *config.Con
 		if q.Client.IsValid() {
 			args.Set("client", q.Client.String())
 		}
+		if !q.At.IsZero() {
+			args.Set("at", q.At.Format(time.RFC3339Nano))
+		}
 		var e explain.Explanation
 		err := g.call(cmd, daemon.VerbExplain, args, &e)
 		var down *control.NotRunningError
-		if !errors.As(err, &down) {
+		if !q.At.IsZero() || !errors.As(err, &down) {
 			return &e, nil, err
 		}
 	}

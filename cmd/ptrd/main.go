@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/spf13/cobra"
@@ -36,7 +37,7 @@ func main() {
 // run runs the command and returns its exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
-	root.SetArgs(args)
+	root.SetArgs(withTimes(args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
@@ -59,6 +60,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	return exitError
+}
+
+// withTimes returns the arguments of a command line with times such as -2h, which are no flags,
+// in another form.
+func withTimes(args []string) []string {
+	args = slices.Clone(args)
+	for i := slices.Index(args, "at") + 1; i > 0 && i < len(args); i++ {
+		if a := args[i]; len(a) > 1 && a[0] == '-' && a[1] >= '0' && a[1] <= '9' {
+			args[i] = a[1:] + " ago"
+		}
+	}
+	return args
 }
 
 // usageError is an error in the command line.
@@ -123,6 +136,7 @@ the server; 2 a wrong command line.`,
 		newDoctor(g),
 		newDump(g),
 		newLog(g),
+		newAt(g),
 		newDiff(g),
 		newRollback(g),
 		newRecover(g),

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ptrd/ptrd/internal/backup"
 	"github.com/ptrd/ptrd/internal/control"
@@ -26,7 +27,7 @@ import (
 const (
 	VerbReload  = "reload"  // accept_shrink (a name each): waits for a reload; JSON of an Outcome
 	VerbStatus  = "status"  // see [StatusQuery.Args]; JSON of a Status
-	VerbExplain = "explain" // name, type, client: JSON of an explain.Explanation
+	VerbExplain = "explain" // name, type, client, at (RFC 3339; empty: now): JSON of an explain.Explanation
 	VerbDump    = "dump"    // what: a master file
 
 	// The history: what is a zone, an address, a prefix or a name in a zone.
@@ -75,22 +76,12 @@ func (d *Daemon) verbs() map[string]control.Verb {
 				return err
 			}
 			v := d.views.Load()
-			if v == nil {
+			if v == nil || d.state.Load() == nil {
 				return errLoading
 			}
-			e, err := explain.Explain(v, q)
+			e, err := d.explain(v, q)
 			if err != nil {
 				return err
-			}
-			for i := range e.Answer {
-				r := &e.Answer[i]
-				owner, err := dname.Parse(r.Owner)
-				if err != nil || r.Type != rr.TypePTR.String() {
-					continue
-				}
-				if from := d.origin(owner, rr.TypePTR); from != "" {
-					r.Sources = append(r.Sources, explain.Source{What: from})
-				}
 			}
 			return json.NewEncoder(w).Encode(e)
 		},
@@ -180,6 +171,11 @@ func parseQuestion(args url.Values) (q explain.Question, err error) {
 	if c := args.Get("client"); c != "" {
 		if q.Client, err = netip.ParseAddr(c); err != nil {
 			return q, fmt.Errorf("client %q is not an address", c)
+		}
+	}
+	if at := args.Get("at"); at != "" {
+		if q.At, err = time.Parse(time.RFC3339, at); err != nil {
+			return q, fmt.Errorf("at %q is not a time", at)
 		}
 	}
 	return q, nil

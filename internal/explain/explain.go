@@ -23,6 +23,7 @@ type Question struct {
 	Name   dname.Name
 	Type   rr.Type
 	Client netip.Addr // invalid: a client that every access list allows
+	At     time.Time  // zero: now
 }
 
 // Explanation is the answer and the steps that lead to it.
@@ -30,6 +31,7 @@ type Explanation struct {
 	Name          string   `json:"name"`
 	Type          string   `json:"type"`
 	Client        string   `json:"client,omitempty"`
+	At            string   `json:"at,omitempty"` // RFC 3339; empty: now
 	Steps         []Step   `json:"steps"`
 	RCode         string   `json:"rcode"`
 	Authoritative bool     `json:"authoritative"`
@@ -74,6 +76,9 @@ func Explain(v *answer.View, q Question) (*Explanation, error) {
 		open := *v.Policy
 		open.Access, open.HasZoneAccess = answer.ACL{}, false
 		v = &answer.View{Zones: v.Zones, Policy: &open}
+	}
+	if !q.At.IsZero() {
+		e.At = q.At.UTC().Format(time.RFC3339)
 	}
 	quiet := *v.Policy
 	quiet.CountsZones = false // so that the query is not counted

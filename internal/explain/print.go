@@ -13,6 +13,9 @@ func (e *Explanation) Print(out io.Writer) error {
 	if e.Client != "" {
 		fmt.Fprintf(&b, " from %s", e.Client)
 	}
+	if e.At != "" {
+		fmt.Fprintf(&b, " at %s", e.At)
+	}
 	b.WriteString("\n\n")
 	for i, s := range e.Steps {
 		fmt.Fprintf(&b, "%d. %s", i+1, s.Name)

@@ -1,8 +1,10 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ptrd/ptrd/internal/assemble"
@@ -43,12 +45,7 @@ func Above(cfg *config.Config, q Question) (Question, Step, error) {
 // Trace adds the sources of the records in the answer: positions in files, and rules of the
 // configuration. set, which may be nil, has the zones as they are served.
 func (e *Explanation) Trace(ctx context.Context, cfg *config.Config, set *zone.Set) error {
-	stored := map[string]string{} // by name, the wildcard with its data
-	for _, s := range e.Steps {
-		if s.Owner != "" && strings.HasPrefix(s.Owner, "*.") {
-			stored[s.Name] = s.Owner
-		}
-	}
+	stored := e.stored()
 	origins := map[string][]assemble.Origin{}
 	for _, section := range [][]Record{e.Answer, e.Authority, e.Additional} {
 		for i := range section {
@@ -72,6 +69,49 @@ func (e *Explanation) Trace(ctx context.Context, cfg *config.Config, set *zone.S
 		}
 	}
 	return nil
+}
+
+// stored returns the wildcard that has the data of a name, by name.
+func (e *Explanation) stored() map[string]string {
+	list := map[string]string{}
+	for _, s := range e.Steps {
+		if strings.HasPrefix(s.Owner, "*.") {
+			list[s.Name] = s.Owner
+		}
+	}
+	return list
+}
+
+// AddChanges adds to the records of the answer the change that each was made by, which changes
+// returns for records of a zone. An SOA changes with all others. set has the zones that the answer
+// is from.
+func (e *Explanation) AddChanges(set *zone.Set, changes func(z *zone.Zone, records []zone.Record) []string) {
+	stored := e.stored()
+	for _, section := range [][]Record{e.Answer, e.Authority, e.Additional} {
+		for i := range section {
+			r := &section[i]
+			owner, err := dname.Parse(cmp.Or(stored[r.Owner], r.Owner))
+			t, ok := rr.ParseType(r.Type)
+			if err != nil || !ok || t == rr.TypeSOA {
+				continue
+			}
+			z := find(set, owner, t)
+			if z == nil || !z.IsAvailable() {
+				continue
+			}
+			if rrset, ok := z.Get(owner, t); ok {
+				var list []zone.Record
+				for it := rrset.Data(); it.Next(); {
+					if data := slices.Concat(it.Head, it.Tail); rr.Text(t, data) == r.Data {
+						list = append(list, zone.Record{Owner: owner, Type: t, TTL: rrset.TTL, Data: data})
+					}
+				}
+				for _, what := range changes(z, list) {
+					r.Sources = append(r.Sources, Source{What: what})
+				}
+			}
+		}
+	}
 }
 
 // sourcesOf returns the sources of a record, out of those of all records at its owner.

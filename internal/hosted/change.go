@@ -48,6 +48,16 @@ func (s *Store) changeID(zoneID string, serial zone.Serial, isStep bool, at time
 	return "C" + idEncoding.EncodeToString(append(b, s.changeSum(b)...))
 }
 
+// ChangeOf returns the id of the change that led the zone at apex to a serial at a time; empty: it
+// is no hosted zone.
+func (s *Store) ChangeOf(apex dname.Name, serial zone.Serial, at time.Time) string {
+	id := s.Has(apex)
+	if id == "" {
+		return ""
+	}
+	return s.changeID(id, serial, true, at)
+}
+
 func (s *Store) changeSum(b []byte) []byte {
 	h := hmac.New(sha256.New, s.secret)
 	h.Write(b)

@@ -1,0 +1,119 @@
+package daemon
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/explain"
+	"github.com/ptrd/ptrd/internal/history"
+	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/journal"
+)
+
+// explain answers a question from what is served, or was served at a time, with the changes that
+// made the records.
+func (d *Daemon) explain(v *answer.View, q explain.Question) (*explain.Explanation, error) {
+	var e *explain.Explanation
+	var err error
+	if q.At.IsZero() {
+		e, err = explain.Explain(v, q)
+	} else {
+		v, e, err = d.explainPast(v, q)
+	}
+	if err != nil {
+		return nil, err
+	}
+	e.AddChanges(v.Zones, func(z *zone.Zone, records []zone.Record) []string {
+		return d.changesOf(z, records, !q.At.IsZero())
+	})
+	return e, nil
+}
+
+// explainPast answers a question from the zones as they were at a time: those that the answer is from
+// are rewound, one after another, since an alias may lead to the next. It also returns the View of
+// that answer.
+func (d *Daemon) explainPast(v *answer.View, q explain.Question) (*answer.View, *explain.Explanation, error) {
+	if q.At.After(time.Now()) {
+		return nil, nil, fmt.Errorf("%s is not past", history.Moment(q.At))
+	}
+	zones, err := d.gone(v.Zones, q)
+	if err != nil {
+		return nil, nil, err
+	}
+	rewound := map[string]bool{}
+	for {
+		v = &answer.View{Zones: zones, Policy: v.Policy}
+		e, err := explain.Explain(v, q)
+		if err != nil {
+			return nil, nil, err
+		}
+		last := len(rewound)
+		for _, s := range e.Steps {
+			if s.Zone == "" || rewound[s.Zone] {
+				continue
+			}
+			rewound[s.Zone] = true
+			apex, err := dname.Parse(s.Zone)
+			if err != nil {
+				return nil, nil, err
+			}
+			z, err := history.Rewind(d.journal, apex, zones.Get(apex), q.At)
+			if err != nil {
+				return nil, nil, err
+			}
+			if z == nil {
+				zones = zones.With(nil, []dname.Name{apex})
+			} else {
+				zones = zones.With([]*zone.Zone{z}, nil)
+			}
+			break // the next steps may be others
+		}
+		if len(rewound) == last {
+			return v, e, nil
+		}
+	}
+}
+
+// gone returns the zones, or an error if one that had the name of the question at that time is gone:
+// the history has changes of it and no content to undo them in.
+func (d *Daemon) gone(zones *zone.Set, q explain.Question) (*zone.Set, error) {
+	for name := q.Name; ; name = name.Parent() {
+		if entry, ok, err := d.journal.Last(name); err != nil {
+			return nil, err
+		} else if ok && entry.Gone && zones.Get(name) == nil {
+			if _, err := history.Rewind(d.journal, name, nil, q.At); err != nil {
+				return nil, err
+			}
+		}
+		if len(name) == 1 {
+			return zones, nil
+		}
+	}
+}
+
+// changesOf returns the changes that added records of a zone. Without all, those are left out that a
+// reload made: the places in the sources are shown for these.
+func (d *Daemon) changesOf(z *zone.Zone, records []zone.Record, all bool) (out []string) {
+	lines, err := history.Origins(d.journal, z.Apex(), z.Serial(), records)
+	if err != nil {
+		out = append(out, fmt.Sprintf("changes are not known: %v", err))
+	}
+	for i := range lines {
+		l, r := &lines[i], &records[i]
+		if from := d.origin(r.Owner, r.Type); from != "" && !all {
+			out = append(out, from)
+		}
+		if l.What == "" || !all && strings.HasPrefix(l.Source, "reload") {
+			continue
+		}
+		text := l.By()
+		if id := d.hosted.ChangeOf(z.Apex(), l.Serial, l.At); id != "" && l.What == journal.Changed.String() {
+			text += ", change " + id
+		}
+		out = append(out, text)
+	}
+	return out
+}
