@@ -56,6 +56,7 @@ var checks = []check{
 	{"all names", Should, "each name of the address leads back to it", checkAllNames, nil},
 	{"helo address", Should, "the name in HELO leads to the address", checkHELOAddress, nil},
 	{"pool", Should, "the name does not look like that of a dynamic address", checkPool, []string{"550 5.7.1 Client host rejected: generic hostname (text differs between servers)"}},
+	{"dnsbl", Should, "no given blocklist has the address (RFC 5782)", checkLists, nil},
 	{"mx address", Info, "a host in the MX records has the address", checkMXAddress, nil},
 }
 

@@ -15,6 +15,7 @@
 //     the address and its names
 //   - dnssec.go: answers of signed zones, and the check of their signatures
 //   - mail.go: checks of HELO, MX records and SPF
+//   - dnsbl.go: blocklists
 //   - print.go: the report as text
 package doctor
 
@@ -41,9 +42,10 @@ const longest = time.Minute
 // Request is what to examine.
 type Request struct {
 	Addresses []netip.Addr
-	HELO      dname.Name // nil: not examined
-	Domain    dname.Name // of the addresses of senders and recipients; nil: not examined
-	MailFrom  dname.Name // of the sender in the envelope; nil: Domain
+	HELO      dname.Name   // nil: not examined
+	Domain    dname.Name   // of the addresses of senders and recipients; nil: not examined
+	MailFrom  dname.Name   // of the sender in the envelope; nil: Domain
+	Lists     []dname.Name // blocklists, at most MaxLists
 
 	Client *delegation.Client // asks all questions
 

@@ -74,7 +74,12 @@ mail.example.com. AAAA 2001:db8::25
 mx2.example.com. A 198.51.100.26
 bounce.example.com. MX 10 feedback.example.com.
 bounce.example.com. TXT "v=spf1 ip4:198.51.100.0/24 -all"
-`},
+`, "bl.example.com." + soa + listEntries(2, "bl.example.com.", "127.0.0.2"),
+		"all.example.com." + soa + listEntries(2, "all.example.com.", "127.0.0.2") + listEntries(1, "all.example.com.", "127.0.0.2"),
+		"closed.example.com." + soa + listEntries(2, "closed.example.com.", "127.255.255.254") + "25.100.51.198.closed.example.com. A 127.255.255.254\n",
+		"parked.example.com." + soa + "25.100.51.198.parked.example.com. A 203.0.113.80\n",
+		"empty.example.com." + soa,
+	},
 }
 
 var isp = []string{"isp.com." + soa + `
@@ -102,6 +107,7 @@ type scenario struct {
 	ip       string   // default: both of IPv4
 	helo     string   // default: mail.example.com
 	mailFrom string
+	lists    string // blocklists, separated by spaces
 	sign     string // how the reverse zone is signed, see signed; empty: it is not
 
 	first  string // check, addresses, who: contained in what First returns; empty: none
@@ -192,6 +198,18 @@ var scenarios = []scenario{
 	{name: "name of a pool", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. PTR host-198-51-100-25.example.com.\n", "mx2.example.com. A", "host-198-51-100-25.example.com. A 198.51.100.25\nmx2.example.com. A"},
 		first: "pool " + one + " " + ispWho},
 
+	{name: "on no list", lists: "bl.example.com", state: "dnsbl: ok"},
+	{name: "on no list, IPv6", ip: "2001:db8::25", lists: "bl.example.com", state: "dnsbl: ok"},
+	{name: "on a list", lists: "empty.example.com bl.example.com", replace: []string{"2.0.0.127.bl.", "25.100.51.198.bl.example.com. A 127.0.0.4\n25.100.51.198.bl.example.com. TXT \"sends spam, see https://bl.example.com/\"\n2.0.0.127.bl."},
+		first: "dnsbl " + one + " the operator of the list bl.example.com", reply: "554 5.7.1 Service unavailable; Client host [198.51.100.25] blocked using bl.example.com; sends spam, see https://bl.example.com/", remedy: "ask the list to remove it"},
+	{name: "on a list, IPv6", ip: "2001:db8::25", lists: "bl.example.com", replace: []string{"2.0.0.127.bl.", "5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bl.example.com. A 127.0.0.2\n2.0.0.127.bl."},
+		first: "dnsbl [2001:db8::25] the operator of the list bl.example.com", seen: "2001:db8::25 is on the blocklist bl.example.com"},
+	{name: "list with all addresses", lists: "all.example.com", state: "dnsbl: not known"},
+	{name: "list that refuses", lists: "closed.example.com", state: "dnsbl: not known"},
+	{name: "list without test entry", lists: "empty.example.com", state: "dnsbl: not known"},
+	{name: "list that was sold", lists: "parked.example.com", state: "dnsbl: not known"},
+	{name: "silent list", lists: "bl.silent.com", replace: []string{"com. NS ns.com.\nns", "com. NS ns.com.\nsilent.com. NS ns.silent.com.\nns.silent.com. A 100.0.9.9\nns"}, state: "dnsbl: not known"},
+
 	{name: "HELO with one label", helo: "mail", first: "helo name " + both + " " + self, reply: "504 5.5.2 <mail>"},
 	{name: "HELO with an address", helo: "198.51.100.25", first: "helo name " + both + " " + self},
 	{name: "HELO does not exist", helo: "gone.example.com", first: "helo " + one + " " + ownerWho, reply: "<gone.example.com>: Helo command rejected: Host not found"},
@@ -215,6 +233,11 @@ var scenarios = []scenario{
 	{name: "no SPF", replace: []string{`example.com. TXT "v=spf1 ip4:198.51.100.25 ip4:198.51.100.26 ip6:2001:db8::25 -all"`, ""}, first: "spf " + both + " " + ownerWho},
 	{name: "two SPF records", replace: []string{"example.com. MX 10 mail", "example.com. TXT \"v=spf1 mx -all\"\nexample.com. MX 10 mail"}, first: "spf " + both + " " + ownerWho, reply: "550 5.7.24"},
 	{name: "SPF with an error", replace: []string{"v=spf1 ip4", "v=spf1 ipv4"}, first: "spf " + both + " " + ownerWho},
+}
+
+// listEntries returns the entries of a blocklist for 127.0.0.LAST in both families (RFC 5782 §5).
+func listEntries(last int, list, value string) string {
+	return fmt.Sprintf("%[1]d.0.0.127.%[2]s A %[3]s\n%[1]d.0.0.0.0.0.f.7.f.f.f.f%[4]s.%[2]s A %[3]s\n", last, list, value, strings.Repeat(".0", 20))
 }
 
 const reverse = "100.51.198.in-addr.arpa."
@@ -315,6 +338,9 @@ func (s *scenario) request(n *delegationtest.Network) *Request {
 	}
 	if s.helo != "" {
 		q.HELO = dname.MustParse(s.helo)
+	}
+	for _, l := range strings.Fields(s.lists) {
+		q.Lists = append(q.Lists, dname.MustParse(l))
 	}
 	if s.mailFrom != "" {
 		q.MailFrom = dname.MustParse(s.mailFrom)

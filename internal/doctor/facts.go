@@ -36,6 +36,7 @@ type facts struct {
 	mailErr  error
 	mailFrom *host // the MAIL FROM domain itself
 	spf      *spf.Report
+	lists    []listing
 }
 
 // host is a name with its addresses.
@@ -83,6 +84,10 @@ func collect(ctx context.Context, q *Request, address netip.Addr) *facts {
 			f.mailFrom = f.host(q.MailFrom)
 		})
 	}
+	f.lists = make([]listing, len(q.Lists))
+	wg.Go(func() {
+		inParallel(len(q.Lists), func(i int) { f.lists[i] = f.collectListing(q.Lists[i]) })
+	})
 	if s := q.sender(); s != nil {
 		wg.Go(func() { f.spf = spf.Check(ctx, f.lookup, address, text(q.HELO), "postmaster@"+text(s)) })
 	}
