@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/ptrd/ptrd/internal/assemble"
@@ -10,7 +13,6 @@ import (
 	"github.com/ptrd/ptrd/internal/delegation"
 	"github.com/ptrd/ptrd/internal/doctor"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/spf13/cobra"
 )
@@ -20,8 +22,9 @@ const exitNotKnown = 3
 
 func newDoctor(g *globals) *cobra.Command {
 	var ask askFlags
-	var addresses []string
+	var addresses, lists []string
 	var all, plugin bool
+	var message string
 	var names [3]string
 	q := doctor.Request{}
 	cmd := &cobra.Command{
@@ -35,19 +38,32 @@ remedy, who can fix it, and what receiving servers may reply until then.
 It works for any host, and needs no configuration. If the zone with the fault is in the
 configuration, doctor shows the file and line.
 
+With --message, doctor reads the address, the name in HELO and the domain from the text of a
+rejection, as far as it has them, and shows what it read. "-" stands for standard input.
+
 What is not known, because servers do not answer, is shown as "?", and never as wrong.
 
 Exit codes: 0 nothing to fix; 1 something to fix; 2 wrong command line; 3 nothing is known to
 be wrong, but something that is required is not known. It takes at most a minute.`,
 		Example: `  ptrd doctor --ip 203.0.113.25 --helo mail.example.com --domain example.com
+  ptrd doctor --message "450 4.7.25 Client host rejected: cannot find your hostname, [203.0.113.25]"
   ptrd doctor --ip 203.0.113.25 --ip 2001:db8::25 --helo mail.example.com --plan
   ptrd doctor --ip 203.0.113.25 --domain example.com --mail-from bounce.example.com`,
 		Args:              exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := readMessage(cmd, message, &addresses, &names); err != nil {
+				return err
+			}
 			var err error
 			if q.Addresses, err = examined(addresses); err != nil {
 				return err
+			}
+			if q.Lists, err = blocklists(lists); err != nil {
+				return err
+			}
+			if !slices.Contains(doctor.Languages, q.Language) {
+				return usagef("--lang %q is not a language of the mails; they are %s", q.Language, strings.Join(doctor.Languages, " and "))
 			}
 			for i, n := range []struct {
 				flag string
@@ -69,7 +85,7 @@ be wrong, but something that is required is not known. It takes at most a minute
 				if err != nil {
 					remark(cmd, "the places in the configuration cannot be shown, because it has errors:\n%v", err)
 				} else {
-					q.Position = positions(cmd, cfg)
+					q.Ours = ours(cmd, cfg)
 				}
 			}
 			q.Client = delegation.New(o)
@@ -103,6 +119,9 @@ be wrong, but something that is required is not known. It takes at most a minute
 	f.StringVar(&names[0], "helo", "", "`NAME` that the mail server gives in HELO or EHLO")
 	f.StringVar(&names[1], "domain", "", "`NAME` of the domain of the mail addresses")
 	f.StringVar(&names[2], "mail-from", "", "`NAME` of the domain in MAIL FROM, if it is another one, as of a mail service")
+	f.StringVar(&message, "message", "", "`TEXT` of the rejection, with the address and perhaps names; - reads standard input")
+	f.StringSliceVar(&lists, "dnsbl", nil, "`NAME` of a blocklist to ask for the addresses; may be repeated")
+	f.StringVar(&q.Language, "lang", doctor.Languages[0], "`LANGUAGE` of mails to other operators: "+strings.Join(doctor.Languages, ", "))
 	f.BoolVar(&all, "plan", false, "show all faults in the order in which to fix them, not only the first")
 	f.BoolVar(&plugin, "check", false, "print one line, with the exit codes of monitoring plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN")
 	cmd.MarkFlagsMutuallyExclusive("check", "plan", "json")
@@ -110,10 +129,68 @@ be wrong, but something that is required is not known. It takes at most a minute
 	return cmd
 }
 
+// maxMessage is how much of a rejection is read: a bounce has the rejected mail after it.
+const maxMessage = 1 << 20
+
+// readMessage takes from the text of a rejection what no flag has, and shows it.
+func readMessage(cmd *cobra.Command, message string, addresses *[]string, names *[3]string) error {
+	if message == "-" {
+		b, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxMessage))
+		if err != nil {
+			return err
+		}
+		message = string(b)
+	}
+	if message == "" {
+		return nil
+	}
+	m := doctor.ReadMessage(message)
+	read := ""
+	if len(*addresses) == 0 {
+		switch len(m.Addresses) {
+		case 0:
+			return usagef("the message has no public address; give the one that mail is sent from by --ip ADDRESS")
+		case 1:
+			*addresses = append(*addresses, m.Addresses[0].String())
+			read += " --ip " + (*addresses)[0]
+		default:
+			return usagef("the message has several addresses, %s; give the one that mail is sent from by --ip ADDRESS", strings.Trim(fmt.Sprint(m.Addresses), "[]"))
+		}
+	}
+	for i, from := range []struct{ flag, value string }{{"helo", m.HELO}, {"domain", m.Domain}} {
+		if names[i] == "" && from.value != "" {
+			names[i] = from.value
+			read += " --" + from.flag + " " + from.value
+		}
+	}
+	if read != "" {
+		remark(cmd, "the message says%s", read)
+	}
+	for _, l := range m.Lists {
+		remark(cmd, "the message names a blocklist: --dnsbl %s asks it", l)
+	}
+	return nil
+}
+
+// blocklists reads the values of --dnsbl.
+func blocklists(values []string) (out []dname.Name, err error) {
+	if len(values) > doctor.MaxLists {
+		return nil, usagef("--dnsbl is given %d times; at most %d blocklists are asked at once", len(values), doctor.MaxLists)
+	}
+	for _, v := range values {
+		n, err := dname.Parse(v)
+		if err != nil || !doctor.CanBeList(n) {
+			return nil, usagef("--dnsbl %q is not the name of a blocklist, such as zen.spamhaus.org", v)
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
 // examined reads the values of --ip.
 func examined(values []string) (out []netip.Addr, err error) {
 	if len(values) == 0 {
-		return nil, usagef("doctor needs the address that mail is sent from: --ip ADDRESS")
+		return nil, usagef("doctor needs the address that mail is sent from: --ip ADDRESS; the rejection has it as a rule, and --message TEXT reads it from there")
 	}
 	if len(values) > doctor.MaxAddresses {
 		return nil, usagef("--ip is given %d times; at most %d addresses are examined at once", len(values), doctor.MaxAddresses)
@@ -128,31 +205,48 @@ func examined(values []string) (out []netip.Addr, err error) {
 	return out, nil
 }
 
-// positions returns a function that finds zones and records in the configuration. It may be
-// called concurrently.
-func positions(cmd *cobra.Command, cfg *config.Config) func(zone, name dname.Name, t rr.Type) (finding.Position, bool) {
+// ours returns a function that finds zones and records of our own server. It may be called
+// concurrently.
+func ours(cmd *cobra.Command, cfg *config.Config) func(zone, name dname.Name, t rr.Type) (doctor.Owner, bool) {
 	var mu sync.Mutex
-	return func(zone, name dname.Name, t rr.Type) (finding.Position, bool) {
+	return func(zone, name dname.Name, t rr.Type) (doctor.Owner, bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		for i := range cfg.Zones {
 			z := &cfg.Zones[i]
-			for _, apex := range z.Apexes {
-				if !apex.Equal(zone) {
-					continue
-				}
-				list, err := assemble.Explain(cmd.Context(), cfg, nil, name)
-				if err != nil {
-					return z.Pos, true // the sources have errors, which check shows
-				}
-				for _, o := range list {
-					if o.Record.Type == t && o.Pos.File != "" {
-						return o.Pos, true
-					}
-				}
-				return z.Pos, true
+			if slices.ContainsFunc(z.Apexes, zone.Equal) {
+				return ourZone(cmd, cfg, z, name, t)
 			}
 		}
-		return finding.Position{}, false
+		return doctor.Owner{}, false
 	}
+}
+
+// ourZone returns who can change a record of a name in a zone of the configuration.
+func ourZone(cmd *cobra.Command, cfg *config.Config, z *config.Zone, name dname.Name, t rr.Type) (doctor.Owner, bool) {
+	if s := z.Secondary; s != nil {
+		var primaries []string
+		for i := range s.Primaries {
+			primaries = append(primaries, s.Primaries[i].Address.Addr().String())
+		}
+		return doctor.Owner{Who: "the operator of the primary server " + strings.Join(primaries, ", ") + ", from which this server transfers the zone", Position: s.Pos}, false
+	}
+	o := doctor.Owner{Who: "you, in the configuration of this server", Position: z.Pos}
+	list, err := assemble.Explain(cmd.Context(), cfg, nil, name)
+	if err != nil {
+		return o, true // the sources have errors, which check shows
+	}
+	for _, x := range list {
+		if x.Record.Type == t && x.Pos.File != "" {
+			o.Position = x.Pos
+			return o, true
+		}
+	}
+	switch {
+	case z.Dynamic:
+		o.Who = "you, by an update (RFC 2136) of the dynamic zone on this server"
+	case len(z.Update.Rules) > 0:
+		o.Who = "you, in the configuration of this server, or by an update (RFC 2136)"
+	}
+	return o, true
 }

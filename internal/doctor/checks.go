@@ -60,6 +60,10 @@ var checks = []check{
 	{"mx address", Info, "a host in the MX records has the address", checkMXAddress, nil},
 }
 
+// beforePTR are checks whose faults are to be fixed before a PTR record: many providers refuse one
+// whose name does not lead to the address.
+var beforePTR = []string{"delegation", "dnssec", "helo", "helo address"}
+
 // judge applies all checks.
 func (f *facts) judge() []Verdict {
 	words := strings.NewReplacer("{address}", f.address.String(), "{helo}", text(f.q.HELO), "{sender}", text(f.q.sender()))
@@ -128,12 +132,25 @@ func (f *facts) surveyed() (out []*delegation.Level) {
 	return out
 }
 
+// hasHost reports whether the name in HELO can be that of the address.
+func (f *facts) hasHost() bool {
+	return f.q.HELO != nil && f.q.HELO.Labels() > 1 && !isAddress(text(f.q.HELO))
+}
+
 // wanted returns the name that the address should have.
 func (f *facts) wanted() string {
-	if f.q.HELO != nil && f.q.HELO.Labels() > 1 {
+	if f.hasHost() {
 		return f.q.HELO.String()
 	}
 	return "NAME-OF-THE-MAIL-SERVER."
+}
+
+// unlessKnown returns what the name that the address should have needs, if it is not known.
+func (f *facts) unlessKnown() string {
+	if f.hasHost() {
+		return ""
+	}
+	return fmt.Sprintf(", with a name that has the %v record %v", f.family(), f.address)
 }
 
 func checkPTR(f *facts) Verdict {
@@ -146,7 +163,7 @@ func checkPTR(f *facts) Verdict {
 	case len(r.Names) == 0:
 		name := f.walk.Target
 		return wrong(f.owner(f.walk.End.Zone, name, rr.TypePTR), fmt.Sprintf("%v has no PTR record", name),
-			fmt.Sprintf("add the record `%v PTR %s`", name, f.wanted()))
+			fmt.Sprintf("add the record `%v PTR %s`%s", name, f.wanted(), f.unlessKnown()))
 	}
 	var names []string
 	for i := range r.Names {
@@ -182,7 +199,7 @@ func (f *facts) bestName() (best *fcrdns.Name) {
 // changePTR returns the verdict that the PTR record has a wrong name.
 func (f *facts) changePTR(seen string) Verdict {
 	return wrong(f.owner(f.walk.End.Zone, f.walk.Target, rr.TypePTR), seen,
-		fmt.Sprintf("change the record to `%v PTR %s`", f.walk.Target, f.wanted()))
+		fmt.Sprintf("change the record to `%v PTR %s`%s", f.walk.Target, f.wanted(), f.unlessKnown()))
 }
 
 func checkName(f *facts) Verdict {

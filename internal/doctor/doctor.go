@@ -16,15 +16,19 @@
 //   - dnssec.go: answers of signed zones, and the check of their signatures
 //   - mail.go: checks of HELO, MX records and SPF
 //   - dnsbl.go: blocklists
+//   - message.go: what the text of a rejection says
 //   - print.go: the report as text
 package doctor
 
 import (
+	"cmp"
 	"context"
-	"fmt"
+	"embed"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
+	"text/template"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/delegation"
@@ -49,9 +53,11 @@ type Request struct {
 
 	Client *delegation.Client // asks all questions
 
-	// Position finds a zone, or the record of a name in it, in our own configuration; false:
-	// the zone is not ours. Nil: there is no configuration.
-	Position func(zone, name dname.Name, t rr.Type) (finding.Position, bool)
+	// Ours returns who can change a record of a name in a zone of our own server, with its place
+	// in the configuration; false: only another operator can. Nil: nothing is known of our own.
+	Ours func(zone, name dname.Name, t rr.Type) (Owner, bool)
+
+	Language string // of mails: one of Languages; empty: the first
 }
 
 // sender returns the domain of the sender in the envelope, or nil.
@@ -60,6 +66,20 @@ func (q *Request) sender() dname.Name {
 		return q.MailFrom
 	}
 	return q.Domain
+}
+
+// missing returns what cannot be examined.
+func (q *Request) missing() (out []string) {
+	if q.HELO == nil {
+		out = append(out, "the name that the mail server gives in HELO (--helo NAME)")
+	}
+	if q.Domain == nil {
+		out = append(out, "the domain of the mail addresses, with its MX and SPF records (--domain NAME)")
+	}
+	if len(q.Lists) == 0 {
+		out = append(out, "blocklists (--dnsbl NAME)")
+	}
+	return out
 }
 
 // State is the result of a check.
@@ -120,6 +140,9 @@ type Report struct {
 	Rows  []Row  `json:"rows"`
 	Steps []Step `json:"steps"` // in the order in which to fix them: first what is required
 
+	// Missing is what was not examined because the Request does not have it, in words.
+	Missing []string `json:"not_examined,omitempty"`
+
 	all bool // Print writes all steps
 }
 
@@ -127,7 +150,7 @@ type Report struct {
 func Examine(ctx context.Context, q *Request) *Report {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
-	r := &Report{Rows: make([]Row, len(q.Addresses)), Steps: []Step{}}
+	r := &Report{Rows: make([]Row, len(q.Addresses)), Steps: []Step{}, Missing: q.missing()}
 	var wg sync.WaitGroup
 	for i, a := range q.Addresses {
 		wg.Go(func() {
@@ -137,9 +160,16 @@ func Examine(ctx context.Context, q *Request) *Report {
 	}
 	wg.Wait()
 	for _, level := range []Level{Must, Should, Info} {
-		for i := range checks {
-			r.addSteps(level, i)
+		for _, early := range []bool{true, false} {
+			for i := range checks {
+				if slices.Contains(beforePTR, checks[i].name) == early {
+					r.addSteps(level, i)
+				}
+			}
 		}
+	}
+	for i := range r.Steps {
+		r.Steps[i].addMail(q.Language)
 	}
 	return r
 }
@@ -162,18 +192,27 @@ rows:
 		}
 		r.Steps = append(r.Steps, Step{Addresses: []netip.Addr{address}, Verdict: v})
 	}
-	for i := range r.Steps[first:] {
-		r.Steps[first+i].addMail()
-	}
 }
 
+// Languages are those of mails, by the names of their templates.
+var Languages = []string{"en", "ja"}
+
+//go:embed templates/*.tmpl
+var files embed.FS
+
 // addMail writes the mail to the operator of another zone.
-func (s *Step) addMail() {
+func (s *Step) addMail(language string) {
 	if s.Owner.Contact == "" {
 		return
 	}
-	s.Mail = fmt.Sprintf("To: %s\nSubject: DNS of the mail server %s\n\nHello,\n\nreceiving servers may reject mail from our server %[2]s: %s.\nPlease %s.\n",
-		s.Owner.Contact, join(s.Addresses), s.Seen, s.Remedy)
+	_, record, _ := strings.Cut(s.Remedy, "`")
+	record, _, _ = strings.Cut(record, "`")
+	var b strings.Builder
+	name := "mail-" + cmp.Or(language, Languages[0]) + ".tmpl"
+	template.Must(template.ParseFS(files, "templates/"+name)).Execute(&b, map[string]any{ // to memory
+		"Contact": s.Owner.Contact, "Zone": s.Owner.Zone, "Addresses": join(s.Addresses), "Check": s.Check, "Seen": s.Seen, "Remedy": s.Remedy, "Record": record,
+	})
+	s.Mail = b.String()
 }
 
 // First returns the first fault to fix, or what is not required; nil: there is neither.

@@ -115,6 +115,7 @@ type scenario struct {
 	remedy string // contained in the remedy
 	seen   string // contained in what is seen
 	state  string // of another check: "NAME: STATE"
+	plan   string // the checks of all steps; empty: not compared
 }
 
 const (
@@ -140,7 +141,11 @@ var scenarios = []scenario{
 
 	{name: "IPv6, not delegated", ip: "2001:db8::25", replace: []string{"8.b.d.0.1.0.0.2.ip6.arpa. NS ns1.isp.com.", ""}, without: "8.b.d.0.1.0.0.2.ip6.arpa.",
 		first: "delegation [2001:db8::25] the provider of the addresses, who operates the zone ip6.arpa.", reply: "450 4.7.1"},
-	{name: "IPv6, no PTR", ip: "2001:db8::26", first: "ptr [2001:db8::26] the provider of the addresses, who operates the zone 8.b.d.0.1.0.0.2.ip6.arpa.", reply: "450 4.7.1"},
+	{name: "IPv6, neither PTR nor address", ip: "2001:db8::26", first: "helo address [2001:db8::26] " + ownerWho, reply: silence,
+		plan: "helo address, ptr, spf, mx address"},
+	{name: "neither PTR nor HELO", helo: "new.example.com", ip: "198.51.100.25", replace: []string{ptr25, ""}, first: "helo " + one + " " + ownerWho, plan: "helo, ptr"},
+	{name: "no PTR, HELO with one label", helo: "mail", ip: "198.51.100.25", replace: []string{ptr25, ""}, first: "ptr " + one + " " + ispWho, plan: "ptr, helo name", remedy: "PTR NAME-OF-THE-MAIL-SERVER.`, with a name that has the A record 198.51.100.25"},
+	{name: "IPv6, no PTR", ip: "2001:db8::26", replace: []string{"mail.example.com. AAAA", "mail.example.com. AAAA 2001:db8::26\nmail.example.com. AAAA"}, first: "ptr [2001:db8::26] the provider of the addresses, who operates the zone 8.b.d.0.1.0.0.2.ip6.arpa.", reply: "450 4.7.1"},
 	{name: "IPv6, name with IPv4 only", ip: "2001:db8::25", replace: []string{"mail.example.com. AAAA 2001:db8::25\n", ""}, first: "forward [2001:db8::25] " + ownerWho, reply: "450 4.7.25"},
 	{name: "not delegated", replace: []string{nsRecords, ""},
 		without: "100.51.198.in-addr.arpa.", first: "delegation " + both + " " + rirWho, reply: none},
@@ -375,6 +380,13 @@ func TestFaults(t *testing.T) {
 						t.Errorf("no remedy, or nothing seen: %+v", f)
 					}
 				}
+				var plan []string
+				for _, x := range r.Steps {
+					plan = append(plan, x.Check)
+				}
+				if got := strings.Join(plan, ", "); s.plan != "" && got != s.plan {
+					t.Errorf("plan: %s, want %s", got, s.plan)
+				}
 				if s.reply == silence {
 					s.reply = ""
 					if reply != "" {
@@ -500,6 +512,44 @@ func TestFrom(t *testing.T) {
 	}
 }
 
+// TestMail: the mail to another operator is in the language of the request.
+func TestMail(t *testing.T) {
+	for language, want := range map[string]string{
+		"":   "Subject: DNS of the mail server 198.51.100.25\n\nHello,\n\nreceiving servers may reject mail from our server 198.51.100.25: 25.100.51.198.in-addr.arpa. has no PTR record.\nPlease add the record `25.100.51.198.in-addr.arpa. PTR mail.example.com.`.\n",
+		"ja": "当該アドレスの PTR レコード (逆引き) が登録されていません。\n\n次のレコードのとおりに設定していただけますでしょうか。\n\n    25.100.51.198.in-addr.arpa. PTR mail.example.com.\n\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := scenario{replace: []string{ptr25, ""}}
+			n := s.network()
+			defer n.Wait()
+			q := s.request(n)
+			q.Language = language
+			if got := Examine(t.Context(), q).First().Mail; !strings.HasPrefix(got, "To: hostmaster@example.com\n") || !strings.Contains(got, want) {
+				t.Errorf("%s", got)
+			}
+		})
+	}
+}
+
+// TestMissing: a report says what else could be examined.
+func TestMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := scenario{}
+		n := s.network()
+		defer n.Wait()
+		q := s.request(n)
+		q.HELO, q.Domain = nil, nil
+		var b bytes.Buffer
+		if err := Examine(t.Context(), q).Print(&b); err != nil {
+			t.Fatal(err)
+		}
+		want := "\nNothing to fix.\n\nNot examined: the name that the mail server gives in HELO (--helo NAME); the domain of the mail addresses, with its MX and SPF records (--domain NAME); blocklists (--dnsbl NAME).\n"
+		if !strings.HasSuffix(b.String(), want) {
+			t.Errorf("%s", &b)
+		}
+	})
+}
+
 // TestPosition: a fault in a zone of our own has its place in the configuration, and no mail.
 func TestPosition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -508,9 +558,9 @@ func TestPosition(t *testing.T) {
 		defer n.Wait()
 		q := s.request(n)
 		var asked string
-		q.Position = func(zone, name dname.Name, typ rr.Type) (finding.Position, bool) {
+		q.Ours = func(zone, name dname.Name, typ rr.Type) (Owner, bool) {
 			asked = fmt.Sprint(zone, " ", name, " ", typ)
-			return finding.Position{File: "config.yaml", Line: 3, Col: 5}, true
+			return Owner{Who: "you", Position: finding.Position{File: "config.yaml", Line: 3, Col: 5}}, true
 		}
 		r := Examine(t.Context(), q)
 		var b bytes.Buffer

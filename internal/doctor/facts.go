@@ -165,14 +165,20 @@ func (f *facts) ownerOf(n dname.Name, t rr.Type) (Owner, dname.Name) {
 
 // owner returns who can change the records of a name in a zone.
 func (f *facts) owner(zone, name dname.Name, t rr.Type) Owner {
-	if f.q.Position != nil {
-		if p, ok := f.q.Position(zone, name, t); ok {
-			return Owner{Who: "you, in the configuration of this server", Zone: zone, Position: p}
-		}
+	var o Owner
+	isOurs := false
+	if f.q.Ours != nil {
+		o, isOurs = f.q.Ours(zone, name, t)
 	}
-	o := Owner{Who: "the operator of the zone " + zone.String(), Zone: zone}
-	if _, address, _ := dname.Tree(zone); address > 0 || zone.IsAtOrBelow(dname.MustParse("arpa")) {
+	o.Zone = zone
+	switch _, address, _ := dname.Tree(zone); {
+	case isOurs:
+		return o
+	case o.Who != "":
+	case address > 0 || zone.IsAtOrBelow(dname.MustParse("arpa")):
 		o.Who = "the provider of the addresses, who operates the zone " + zone.String()
+	default:
+		o.Who = "the operator of the zone " + zone.String()
 	}
 	for _, r := range f.q.Client.Resolve(f.ctx, zone, rr.TypeSOA).Records {
 		if soa, ok := r.(*dns.SOA); ok {

@@ -58,8 +58,13 @@ func checkHELOAddress(f *facts) Verdict {
 	case f.helo.err != nil:
 		return notKnown(f.helo.err.Error())
 	}
-	return f.noAddress(f.helo.name, fmt.Sprintf("the name in HELO, %v, leads to %s, not to %v", f.helo.name, join(f.helo.addresses), f.address),
+	v := f.noAddress(f.helo.name, fmt.Sprintf("the name in HELO, %v, leads to %s, not to %v", f.helo.name, join(f.helo.addresses), f.address),
 		", or use another name in HELO for this uplink")
+	if checkPTR(f).State == Wrong || checkName(f).State == Wrong {
+		v.Seen += "; the PTR record, which is wrong too, is to have this name"
+		return v.replies(Must, noReply)
+	}
+	return v
 }
 
 func checkMX(f *facts) Verdict {
@@ -156,7 +161,7 @@ func checkSPF(f *facts) Verdict {
 		return skipped
 	}
 	r, s := f.spf, f.q.sender()
-	amend := fmt.Sprintf("add `%s` to the SPF record of %v, in front of its `all`", strings.TrimSpace(terms([]netip.Addr{f.address})), s)
+	amend := fmt.Sprintf("add `%s` to the SPF record of %v, in front of its `all` or `redirect`", strings.TrimSpace(terms([]netip.Addr{f.address})), s)
 	switch r.Result {
 	case spf.Pass:
 		return ok("%s", r.Term)

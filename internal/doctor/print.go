@@ -49,6 +49,9 @@ func (r *Report) Print(to io.Writer) error {
 	if n := len(r.Steps) - len(steps); n > 0 {
 		fmt.Fprintf(b, "\nAfter that: %d more, which --plan shows in their order.\n", n)
 	}
+	if len(r.Missing) > 0 {
+		fmt.Fprintf(b, "\nNot examined: %s.\n", strings.Join(r.Missing, "; "))
+	}
 	return b.Flush()
 }
 
