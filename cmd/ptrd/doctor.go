@@ -134,15 +134,15 @@ const maxMessage = 1 << 20
 
 // readMessage takes from the text of a rejection what no flag has, and shows it.
 func readMessage(cmd *cobra.Command, message string, addresses *[]string, names *[3]string) error {
+	if !cmd.Flags().Changed("message") {
+		return nil
+	}
 	if message == "-" {
 		b, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxMessage))
 		if err != nil {
 			return err
 		}
 		message = string(b)
-	}
-	if message == "" {
-		return nil
 	}
 	m := doctor.ReadMessage(message)
 	read := ""
