@@ -32,10 +32,12 @@ var (
 		"450 4.7.25 Client host rejected: cannot find your hostname, [{address}]",
 		"550 5.7.25 Reverse DNS validation failed",
 	}
-	noDomain = []string{"450 4.1.8 <postmaster@{sender}>: Sender address rejected: Domain not found"}
-	nullMX   = []string{"550 5.7.27 <postmaster@{sender}>: Sender address rejected: Domain {sender} does not accept mail (nullMX)"}
-	spfError = []string{"550 5.7.24 SPF validation error"}
-	noReply  = []string{} // servers do not reject mail because of it
+	notFullName = []string{"504 5.5.2 <{helo}>: Helo command rejected: need fully-qualified hostname"}
+	noHost      = []string{"450 4.7.1 <{helo}>: Helo command rejected: Host not found"}
+	noDomain    = []string{"450 4.1.8 <postmaster@{sender}>: Sender address rejected: Domain not found"}
+	nullMX      = []string{"550 5.7.27 <postmaster@{sender}>: Sender address rejected: Domain {sender} does not accept mail (nullMX)"}
+	spfError    = []string{"550 5.7.24 SPF validation error"}
+	noReply     = []string{} // servers do not reject mail because of it
 )
 
 // checks are in the order in which faults must be fixed: a check means something only if those
@@ -47,13 +49,13 @@ var checks = []check{
 	{"name", Must, "the name is that of a host", checkName, notConfirmed},
 	{"forward", Must, "the name has an address of the same family", checkForward, notConfirmed},
 	{"confirmed", Must, "the name leads back to the address (RFC 8601 §3)", checkConfirmed, notConfirmed},
-	{"helo name", Must, "the name in HELO is fully qualified (RFC 5321 §2.3.5)", checkHELOName, []string{"504 5.5.2 <{helo}>: Helo command rejected: need fully-qualified hostname"}},
-	{"helo", Must, "the name in HELO has an address (RFC 5321 §2.3.5)", checkHELO, []string{"450 4.7.1 <{helo}>: Helo command rejected: Host not found"}},
+	{"helo name", Must, "the name in HELO is fully qualified (RFC 5321 §2.3.5)", checkHELOName, notFullName},
+	{"helo", Must, "the name in HELO has an address (RFC 5321 §2.3.5)", checkHELO, noHost},
 	{"mx", Must, "the domain can receive mail (RFC 5321 §5.1)", checkMX, noDomain},
 	{"mail from", Must, "the MAIL FROM domain has one MX record, as SES requires", checkMailFrom, noDomain},
 	{"spf", Must, "the SPF record allows the address (RFC 7208)", checkSPF, []string{"550 5.7.23 SPF validation failed"}},
 	{"servers", Should, "each server of the reverse zone answers over UDP and TCP", checkServers, nil},
-	{"all names", Should, "each name of the address leads back to it", checkAllNames, nil},
+	{"all names", Should, "each name of the address leads back to it", checkAllNames, notConfirmed},
 	{"helo address", Should, "the name in HELO leads to the address", checkHELOAddress, nil},
 	{"pool", Should, "the name does not look like that of a dynamic address", checkPool, []string{"550 5.7.1 Client host rejected: generic hostname (text differs between servers)"}},
 	{"dnsbl", Should, "no given blocklist has the address (RFC 5782)", checkLists, nil},
@@ -209,6 +211,8 @@ func checkName(f *facts) Verdict {
 		return skipped
 	case n.Name.IsAtOrBelow(dname.MustParse("arpa")):
 		return f.changePTR(fmt.Sprintf("the PTR record leads to %v, which is below the reverse zone: the name in the zone file has no final dot", n.Name))
+	case isAddress(text(n.Name)):
+		return f.changePTR(fmt.Sprintf("the PTR record leads to %v, which is an address and not a name", n.Name)).replies(Must, noReverse)
 	case n.Name.Labels() < 2:
 		return f.changePTR(fmt.Sprintf("the PTR record leads to %v, which is not a fully qualified name", n.Name))
 	}
@@ -223,9 +227,21 @@ func checkForward(f *facts) Verdict {
 	case n.Err != nil:
 		return f.fromWay(wayOf(n.Err))
 	case len(n.Addresses) == 0:
-		return f.noAddress(n.Name, fmt.Sprintf("%v has no %v record", n.Name, f.family()), "")
+		return f.notBack(n.Name, fmt.Sprintf("%v has no %v record", n.Name, f.family()))
 	}
 	return ok("%s", join(n.Addresses))
+}
+
+// notBack returns the verdict that the name of the address does not lead back to it. If the name
+// in HELO does, the PTR record is what is wrong.
+func (f *facts) notBack(n dname.Name, seen string) Verdict {
+	if f.helo != nil && f.helo.own {
+		return f.changePTR(fmt.Sprintf("%s, and the name in HELO leads to %v", seen, f.address))
+	}
+	if f.helo != nil && f.helo.name.Equal(n) {
+		return f.noAddress(n, seen, "")
+	}
+	return f.noAddress(n, seen, ", or let the PTR record have the name of a host with this address")
 }
 
 // family returns the type of the records that have such an address.
@@ -235,6 +251,9 @@ func (f *facts) family() rr.Type { return rr.AddressType(f.address) }
 // remedy.
 func (f *facts) noAddress(n dname.Name, seen, more string) Verdict {
 	owner, target := f.ownerOf(n, f.family())
+	if owner.Zone.Labels() < 2 { // a top-level domain has no hosts
+		return wrong(owner, seen, fmt.Sprintf("let the registrar of the domain delegate it in the zone %v, or use another name than %v", owner.Zone, target))
+	}
 	return wrong(owner, seen, fmt.Sprintf("add the record `%v %v %v`", target, f.family(), f.address)+more)
 }
 
@@ -254,8 +273,7 @@ func checkConfirmed(f *facts) Verdict {
 	case f.reverse.Result == fcrdns.TempError:
 		return notKnown("the addresses of another name of this address are not known")
 	case !n.Confirmed:
-		return f.noAddress(n.Name, fmt.Sprintf("%v has the addresses %s, not %v", n.Name, join(n.Addresses), f.address),
-			", or let the PTR record have the name of the host with this address")
+		return f.notBack(n.Name, fmt.Sprintf("%v has the addresses %s, not %v", n.Name, join(n.Addresses), f.address))
 	}
 	return ok("%v", n.Name)
 }

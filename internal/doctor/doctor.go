@@ -175,23 +175,34 @@ func Examine(ctx context.Context, q *Request) *Report {
 }
 
 // addSteps adds the faults that a check of a level found. Addresses with the same fault share a
-// step.
+// step, and so do checks with the same remedy.
 func (r *Report) addSteps(level Level, check int) {
-	first := len(r.Steps)
 rows:
 	for i := range r.Rows {
-		address, v := r.Rows[i].Address, &r.Rows[i].Verdicts[check]
+		address, v := r.Rows[i].Address, r.Rows[i].Verdicts[check]
 		if v.State != Wrong || v.Level != level {
 			continue
 		}
-		for j := range r.Steps[first:] {
-			if s := &r.Steps[first+j]; s.Remedy == v.Remedy && s.Owner.Who == v.Owner.Who {
-				s.Addresses = append(s.Addresses, address)
+		for j := range r.Steps {
+			if s := &r.Steps[j]; s.Remedy == v.Remedy && s.Owner.Who == v.Owner.Who {
+				s.Addresses = appendNew(s.Addresses, address)
+				s.Replies = appendNew(s.Replies, v.Replies...)
 				continue rows
 			}
 		}
-		r.Steps = append(r.Steps, Step{Addresses: []netip.Addr{address}, Verdict: v})
+		v.Replies = slices.Clone(v.Replies)
+		r.Steps = append(r.Steps, Step{Addresses: []netip.Addr{address}, Verdict: &v})
 	}
+}
+
+// appendNew appends the elements that a list does not have.
+func appendNew[T comparable](list []T, more ...T) []T {
+	for _, e := range more {
+		if !slices.Contains(list, e) {
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 // Languages are those of mails, by the names of their templates.

@@ -21,20 +21,34 @@ func checkHELOName(f *facts) Verdict {
 	case n == nil:
 		return skipped
 	case isAddress(text(n)):
-		return wrong(mailServer, fmt.Sprintf("the name in HELO is the address %s", text(n)), heloRemedy).replies(Should, noReply)
-	case n.Labels() < 2 || text(n) == "localhost.localdomain" || n.IsAtOrBelow(dname.MustParse("local")):
-		return wrong(mailServer, fmt.Sprintf("the name in HELO is %s, which is not a fully qualified public name", text(n)),
-			heloRemedy)
+		return wrong(mailServer, fmt.Sprintf("the name in HELO is the address %s without brackets", text(n)), heloRemedy)
+	case isLiteral(n):
+		return wrong(mailServer, "the name in HELO is an address", heloRemedy).replies(Should, noReply)
+	case n.Labels() < 2:
+		return wrong(mailServer, fmt.Sprintf("the name in HELO is %s, which is not fully qualified", text(n)), heloRemedy)
+	case text(n) == "localhost.localdomain" || n.IsAtOrBelow(dname.MustParse("local")):
+		return wrong(mailServer, fmt.Sprintf("the name in HELO is %s, which is not a public name", text(n)), heloRemedy).replies(Must, noHost)
 	}
 	return ok("%v", n)
 }
 
 const heloRemedy = "set the name in HELO to the name of the host, in postfix by myhostname or smtp_helo_name"
 
-// isAddress reports whether the text is an address, as in an address literal (RFC 5321 §4.1.3).
 func isAddress(text string) bool {
-	_, err := netip.ParseAddr(strings.TrimPrefix(strings.Trim(text, "[]"), "IPv6:"))
+	_, err := netip.ParseAddr(text)
 	return err == nil
+}
+
+// isLiteral reports whether a name is an address literal (RFC 5321 §4.1.3), as [203.0.113.25] or
+// [IPv6:2001:db8::25].
+func isLiteral(n dname.Name) bool {
+	var labels []string
+	for ; n.Labels() > 0; n = n.Parent() {
+		labels = append(labels, string(n.Label()))
+	}
+	inner, isOpen := strings.CutPrefix(strings.Join(labels, "."), "[")
+	inner, isClosed := strings.CutSuffix(inner, "]")
+	return isOpen && isClosed && isAddress(strings.TrimPrefix(strings.ToLower(inner), "ipv6:"))
 }
 
 func checkHELO(f *facts) Verdict {

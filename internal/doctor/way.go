@@ -110,11 +110,13 @@ func readServer(l *delegation.Level, s *delegation.NameServer, t delegation.Tran
 	}
 	state, seen = NotKnown, fmt.Sprintf("%v was not asked", s.Name)
 	for _, h := range s.Hosts {
-		f := h.Over(t).SOA
+		f := h.Over(t).SOA.Full()
 		switch {
 		case f == nil || f.Outcome == delegation.NotAsked && !f.IsSilent():
 		case f.Outcome != delegation.Answered:
 			return NotKnown, f.String()
+		case f.OK() && !f.Authoritative():
+			state, seen = Wrong, fmt.Sprintf("%v without authority (AA), and it should have the zone", f)
 		case delegation.Read(f, l.Zone).Kind != delegation.Answer:
 			state, seen = Wrong, fmt.Sprintf("%v, and it should have the zone", f)
 		case state != Wrong:
