@@ -4,6 +4,9 @@
 // comparison cannot vanish unnoticed. `make test` prints at its end what was skipped: the
 // tests of all packages append to the file that PTRD_SKIPPED names.
 //
+// Packages that conflict with others are not installed, but unpacked by .ci/unpack, each into
+// a directory of its own, and their programs run from there (Root, Env).
+//
 // To use a program that not all of its packages or versions support equally, add a probe
 // to the table (probe.go) and name the need in Require.
 package peertest
@@ -23,6 +26,8 @@ const (
 	// skippedEnv names the file that collects what was skipped. Its path differs with each
 	// `make test`, so that the go command does not take a skip from its cache.
 	skippedEnv = "PTRD_SKIPPED"
+	// packagesEnv names the directory of unpacked packages.
+	packagesEnv = "PTRD_PACKAGES"
 )
 
 // sbin are directories of daemons, which are not in everybody's PATH.
@@ -73,21 +78,60 @@ func Package(program string) string {
 		return "nodejs"
 	case "getent":
 		return "libc-bin"
+	case "exim4":
+		return "exim4-daemon-heavy"
+	case "smtpd":
+		return "opensmtpd"
 	}
 	return program
 }
 
-// Find returns the path of a program, looked up in PATH and where daemons live.
+// Find returns the path of a program, looked up in PATH, where daemons live, and in its
+// package if that is unpacked.
 func Find(program string) (path string, ok bool) {
 	if p, err := exec.LookPath(program); err == nil {
 		return p, true
 	}
-	for _, dir := range sbin {
+	for _, dir := range append(sbin[:], filepath.Join(packages(), Package(program), "usr/sbin")) {
 		if p, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
 			return p, true
 		}
 	}
 	return "", false
+}
+
+// packages returns the directory of unpacked packages.
+func packages() string {
+	if dir := os.Getenv(packagesEnv); dir != "" {
+		return dir
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "/nonexistent"
+	}
+	return filepath.Join(cache, "ptrd", "packages")
+}
+
+// Root returns the directory that stands for / to a program that Find found.
+func Root(path string) string {
+	if rest, ok := strings.CutPrefix(path, packages()+"/"); ok {
+		name, _, _ := strings.Cut(rest, "/")
+		return filepath.Join(packages(), name)
+	}
+	return "/"
+}
+
+// Env returns what the environment of a program that Find found has more: where the libraries
+// of an unpacked package are.
+func Env(path string) []string {
+	root := Root(path)
+	if root == "/" {
+		return nil
+	}
+	lib := filepath.Join(root, "usr/lib")
+	dirs, _ := filepath.Glob(lib + "/*-linux-*")
+	dirs = append(dirs, lib, filepath.Join(lib, "postfix"))
+	return []string{"LD_LIBRARY_PATH=" + strings.Join(dirs, ":")}
 }
 
 // Require returns the path that Find finds. Where there is none, or the program does not

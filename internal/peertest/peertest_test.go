@@ -101,3 +101,30 @@ func TestRequireSkipsWhatDoesNotWork(t *testing.T) {
 		t.Errorf("the list of what was skipped:\n%s", noted)
 	}
 }
+
+// TestFindInPackage finds a program of an unpacked package, where its libraries are.
+func TestFindInPackage(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(packagesEnv, dir)
+	root := filepath.Join(dir, "exim4-daemon-heavy")
+	lib := filepath.Join(root, "usr/lib/x86_64-linux-gnu")
+	for _, d := range []string{lib, filepath.Join(root, "usr/sbin")} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", "")
+	want := filepath.Join(root, "usr/sbin/exim4")
+	if err := os.WriteFile(want, []byte("#!/bin/sh\ncase $LD_LIBRARY_PATH in "+lib+":*) exit 0 ;; esac\nexit 127\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if r := require("exim4"); r.skipped != "" || r.failed != "" {
+		t.Errorf("skipped %q, failed %q", r.skipped, r.failed)
+	}
+	if p, _ := Find("exim4"); p != want || Root(p) != root {
+		t.Errorf("Find = %s, Root = %s; want %s, %s", p, Root(p), want, root)
+	}
+	if root := Root("/usr/sbin/exim4"); root != "/" || Env("/usr/sbin/exim4") != nil {
+		t.Errorf("Root of an installed program = %s, Env %v", root, Env("/usr/sbin/exim4"))
+	}
+}

@@ -157,7 +157,7 @@ func runProbe(dir, path string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), Env(path)...)
 	cmd.WaitDelay = time.Second
 	return cmd.CombinedOutput()
 }
