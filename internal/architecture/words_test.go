@@ -44,8 +44,8 @@ func word(alternatives string) *regexp.Regexp {
 }
 
 // exempt matches correct uses: RFC 1035 section 5 has "master files", the configuration
-// of BIND, Knot DNS, PowerDNS and iproute2 has words of its own, and host.master is a mailbox.
-var exempt = regexp.MustCompile(`(?i)\bmaster[- ]+.?file(s|'s)?\b|\bmaster$|\btype (master|slave)\b|\bmaster: (\\?"|[a-z]+\b)|"masters?": +hintPrimaries\b|\blink set \S+ master\b|\bAXFR-MASTER-TSIG\b|\bhost\\?\.master\b`)
+// of BIND, Knot DNS, PowerDNS, postfix and iproute2 has words of its own, and host.master is a mailbox.
+var exempt = regexp.MustCompile(`(?i)\bmaster[- ]+.?file(s|'s)?\b|\bmaster$|\btype (master|slave)\b|\bmaster: (\\?"|[a-z]+\b)|"masters?": +hintPrimaries\b|\blink set \S+ master\b|\bAXFR-MASTER-TSIG\b|"master\.cf"|\bpostfix/sbin/master\b|\bhost\\?\.master\b`)
 
 // TestWords reads code, messages and documentation.
 func TestWords(t *testing.T) {

@@ -39,6 +39,7 @@ func Scenarios() map[string]func(provider string) *Scenario {
 		"base":     Base,
 		"newcomer": Newcomer,
 		"faults":   func(provider string) *Scenario { return WithFaults(provider, Faults()) },
+		"mail":     func(provider string) *Scenario { return WithMail(provider, MailFaults(), Receivers...) },
 	}
 }
 

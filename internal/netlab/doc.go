@@ -11,10 +11,12 @@
 // and vanish with the first process in them, which is the process 1 of a process namespace:
 // when it ends, the kernel ends all others, so that nothing remains after a crash.
 //
-// To add a kind of server, such as a mail server, write its configuration from the scenario and
-// add it to the table of programs; a host then has its name as Software, as many Names as it has
-// uplinks, and in Dirs the directories that the program writes to. Records of forward zones are
-// in Zones, and the addresses of hosts are added to them.
+// To add a kind of server, write its configuration from the scenario and add it to the table of
+// programs.
+//
+// The scenario of mail has customers with a fault each, and mail servers which judge their mail:
+// postfix, exim and OpenSMTPD, that conflict as Debian packages, so that .ci/unpack unpacks them
+// (see package peertest). They need root, because they change to users of their own.
 //
 //	namespace_linux.go  namespaces of the first process; Main, which runs tests in them
 //	host_linux.go       hosts: a thread with namespaces, its link, its processes
@@ -24,5 +26,9 @@
 //	zones.go            master files from a scenario
 //	software.go         the programs: a new one needs an entry in the table there
 //	faulty.go           a server with faults of behaviour
+//	faults.go           zones with a fault each
+//	mailserver.go       configurations of mail servers
+//	mailfaults.go       customers with a fault of mail each, and what mail servers reply
+//	smtp_linux.go       a client that sends their mail
 //	cmd                 the command behind `make lab`
 package netlab

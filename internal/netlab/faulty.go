@@ -121,6 +121,7 @@ func record(r *dns.Msg, text string) {
 // behaviours are the faults of behaviour by the name that Name.Fault has.
 var behaviours = map[string]behaviour{
 	"":          func(x *exchange) { x.reply(x.answer()) },
+	"healthy":   func(x *exchange) { x.reply(x.answer()) },
 	"silent":    drop,
 	"no-udp":    only(isUDP, drop),
 	"no-tcp":    only(isTCP, drop),

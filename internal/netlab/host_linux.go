@@ -115,7 +115,7 @@ func (m *machine) ip(batch string, file *os.File) error {
 }
 
 // cover puts files and directories in the place of others, for this host only.
-func (m *machine) cover(files map[string]string) error {
+func (m *machine) cover(files map[string]string, dirs []string) error {
 	for path, text := range files {
 		own := filepath.Join(m.dir, filepath.Base(path))
 		if err := os.WriteFile(own, []byte(text), 0o644); err != nil {
@@ -125,7 +125,7 @@ func (m *machine) cover(files map[string]string) error {
 			return err
 		}
 	}
-	for _, path := range m.Dirs {
+	for _, path := range dirs {
 		own := filepath.Join(m.dir, "dirs", path)
 		if err := os.MkdirAll(own, 0o755); err != nil {
 			return err

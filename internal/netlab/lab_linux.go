@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/ptrd/ptrd/internal/peertest"
 )
 
 // Options are what a lab needs besides its scenario.
@@ -83,7 +85,7 @@ func (l *Lab) start(ctx context.Context) error {
 		if err := m.do(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("0"), 0) }); err != nil {
 			return err
 		}
-		if err := m.cover(l.resolverFiles()); err != nil {
+		if err := m.cover(l.systemFiles(m.Host), append(m.Dirs, programs[m.Software].dirs...)); err != nil {
 			return err
 		}
 	}
@@ -114,15 +116,21 @@ func (l *Lab) start(ctx context.Context) error {
 	return os.WriteFile(l.Hints(), []byte(l.Scenario.hints()), 0o644)
 }
 
-// resolverFiles are the files that make glibc ask the resolver of the lab.
-func (l *Lab) resolverFiles() map[string]string {
+// systemFiles are the files that make glibc ask the resolver of the lab, and the users that
+// mail servers change to.
+func (l *Lab) systemFiles(h *Host) map[string]string {
 	var servers string
 	for i := range l.Scenario.Hosts {
 		if h := &l.Scenario.Hosts[i]; h.Software == "unbound" {
 			servers += each(h.Addrs(), "nameserver %s\n")
 		}
 	}
-	return map[string]string{"/etc/resolv.conf": servers, "/etc/nsswitch.conf": "hosts: dns\n"}
+	files := map[string]string{"/etc/resolv.conf": servers, "/etc/nsswitch.conf": "hosts: dns\n"}
+	if programs[h.Software].mail {
+		files["/etc/resolv.conf"] += mailResolver
+		maps.Copy(files, mailUsers)
+	}
+	return files
 }
 
 // launch writes the files of a host and starts its software.
@@ -157,7 +165,22 @@ func (l *Lab) launch(m *machine) error {
 	if m.Software == "ptrd" {
 		executable = l.options.Ptrd
 	}
-	_, err := m.start(m.prepare(executable, args...), p.privileged)
+	cmd := m.prepare(executable, args...)
+	if p.mail {
+		if _, ok := peertest.Find(p.executable); !ok {
+			return fmt.Errorf("host %s: %s is not installed; `.ci/unpack %s` unpacks it without installing it", m.Name, m.Software, peertest.Package(p.executable))
+		}
+		if !isRoot() {
+			return fmt.Errorf("host %s: %s needs root, because it changes to other users", m.Name, m.Software)
+		}
+		program := cmd.Path
+		if p.command != "" {
+			program = filepath.Join(peertest.Root(program), p.command)
+		}
+		cmd = m.prepare("sh", append([]string{"-ec", p.setup + "exec \"$0\" \"$@\"", program}, args...)...)
+		cmd.Env = append(os.Environ(), peertest.Env(program)...)
+	}
+	_, err := m.start(cmd, p.privileged)
 	return err
 }
 
@@ -181,6 +204,13 @@ func (l *Lab) await(ctx context.Context, m *machine) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
+	if programs[m.Software].mail {
+		if err := awaitMail(ctx, m); err != nil {
+			log, _ := os.ReadFile(filepath.Join(m.dir, "log"))
+			return fmt.Errorf("%s on host %s does not answer: %w\n%s", m.Software, m.Name, err, log)
+		}
+		return nil
+	}
 	zones := l.Scenario.served(m.Name)
 	if len(zones) == 0 {
 		zones = []service{{Zone: &Zone{}}}

@@ -68,6 +68,9 @@ func requirePrograms(t *testing.T, s *Scenario) {
 	Require(t)
 	for _, h := range s.Hosts {
 		if p, ok := programs[h.Software]; ok && h.Software != "ptrd" {
+			if p.mail {
+				peertest.RequireRoot(t, h.Software+" changes to other users")
+			}
 			peertest.Require(t, p.executable)
 		}
 	}

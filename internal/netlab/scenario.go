@@ -11,6 +11,8 @@ import (
 type Scenario struct {
 	Hosts []Host
 	Zones []Zone
+	// Anchors are DS records that the resolver trusts, as if the zones above were signed.
+	Anchors []string
 }
 
 // A Host is a machine: it has network namespace, addresses and software of its own.
@@ -25,9 +27,10 @@ type Host struct {
 }
 
 // A Name is a host name with its addresses. The lab adds A and AAAA records to the zone that
-// the name lies in, and PTR records to the reverse zones.
+// the name lies in, and PTR records to the reverse zones, but not for addresses without name.
 type Name struct {
 	Name  string
+	About string // what the addresses are for; empty: the name says it
 	Addrs []netip.Addr
 	Fault string // an entry of behaviours; of the software "faulty" only
 }

@@ -15,6 +15,13 @@ type program struct {
 	conf      string
 	// privileged programs run as root and change to a user of their own.
 	privileged bool
+	// mail servers are awaited at port 25. They have users of their own, the directories that
+	// they write to, and commands of the shell that they need before.
+	mail  bool
+	dirs  []string
+	setup string
+	// command is run in place of executable, in the package of which it is.
+	command string
 }
 
 // programs are the software by the name that Host.Software has. The software "faulty" is in
@@ -25,6 +32,10 @@ var programs = map[string]program{
 	"bind":    {executable: "named", conf: "named.conf", configure: configureBIND},
 	"ptrd":    {executable: "ptrd", conf: "config.yaml", configure: configurePtrd},
 	"unbound": {executable: "unbound", conf: "unbound.conf", configure: configureUnbound},
+
+	"postfix":   {executable: "postfix", conf: "main.cf", configure: configurePostfix, privileged: true, mail: true, setup: setupPostfix, command: "usr/lib/postfix/sbin/master"},
+	"exim":      {executable: "exim4", conf: "exim.conf", configure: configureExim, privileged: true, mail: true, setup: setupExim},
+	"opensmtpd": {executable: "smtpd", conf: "smtpd.conf", configure: configureOpenSMTPD, privileged: true, mail: true, setup: setupOpenSMTPD, dirs: []string{"/var/lib", "/var/spool", "/run"}},
 }
 
 // zoneFile returns the name of a zone's master file.
@@ -60,6 +71,7 @@ func configureNSD(s *Scenario, h *Host, dir string) (map[string]string, []string
 	var b strings.Builder
 	fmt.Fprintf(&b, `server:
 	server-count: 1
+	tcp-count: 1000
 	zonesdir: "%[1]s"
 	database: ""
 	zonelistfile: "%[1]s/zone.list"
@@ -187,21 +199,27 @@ func configurePtrd(s *Scenario, h *Host, _ string) (map[string]string, []string)
 // configureUnbound makes a resolver that begins at the root of the lab and caches as little as
 // possible, so that a change is seen at once.
 func configureUnbound(s *Scenario, h *Host, dir string) (map[string]string, []string) {
+	modules := "iterator"
+	if s.Anchors != nil {
+		modules = "validator iterator"
+	}
 	return map[string]string{"root.hints": s.hints(), "unbound.conf": fmt.Sprintf(`server:
 	username: ""
 	chroot: ""
-	directory: "%s"
+	directory: "%[1]s"
 	pidfile: ""
 	use-syslog: no
 	num-threads: 1
-	module-config: "iterator"
+	module-config: "%[3]s"
 	root-hints: "root.hints"
 	access-control: 0.0.0.0/0 allow
 	access-control: ::/0 allow
 	cache-max-ttl: 5
 	cache-max-negative-ttl: 1
+	rrset-roundrobin: no
 	infra-host-ttl: 1
-%sremote-control:
+	infra-cache-max-rtt: 1000
+%[2]sremote-control:
 	control-enable: no
-`, dir, each(h.Addrs(), "\tinterface: %s\n"))}, []string{"-d", "-p", "-c", "unbound.conf"}
+`, dir, each(h.Addrs(), "\tinterface: %s\n")+lines("\ttrust-anchor: \"%s\"", s.Anchors), modules)}, []string{"-d", "-p", "-c", "unbound.conf"}
 }

@@ -9,17 +9,22 @@ import (
 )
 
 // enclosing returns the zone of the scenario that a name lies in, or for an apex, with parent,
-// the zone above it.
+// the zone above it. Names of a scenario are in lower case.
 func (s *Scenario) enclosing(name string, parent bool) *Zone {
 	var best *Zone
 	for i := range s.Zones {
 		z := &s.Zones[i]
-		if dns.IsSubDomain(z.Apex, name) && !(parent && strings.EqualFold(z.Apex, name)) &&
-			(best == nil || dns.CountLabel(z.Apex) > dns.CountLabel(best.Apex)) {
+		if isAtOrBelow(name, z.Apex) && !(parent && z.Apex == name) && (best == nil || len(z.Apex) > len(best.Apex)) {
 			best = z
 		}
 	}
 	return best
+}
+
+// isAtOrBelow is called for each name and zone of a scenario.
+func isAtOrBelow(name, apex string) bool {
+	rest, ok := strings.CutSuffix(name, apex)
+	return ok && (rest == "" || apex == "." || strings.HasSuffix(rest, "."))
 }
 
 // zoneText returns the master file of a zone.
@@ -61,7 +66,7 @@ func (s *Scenario) delegation(parent, child *Zone) string {
 	for _, ns := range child.NS {
 		fmt.Fprintf(&b, "%s NS %s\n", child.Apex, ns)
 		// Names in the parent zone itself have their addresses by hostRecords.
-		if dns.IsSubDomain(parent.Apex, ns) && s.enclosing(ns, false) != parent {
+		if isAtOrBelow(ns, parent.Apex) && s.enclosing(ns, false) != parent {
 			b.WriteString(addressRecords(ns, s.addrs(ns)))
 		}
 	}
@@ -71,6 +76,9 @@ func (s *Scenario) delegation(parent, child *Zone) string {
 // hostRecords returns the records of one name of a host that lie in the zone.
 func (s *Scenario) hostRecords(z *Zone, n Name) string {
 	var b strings.Builder
+	if n.Name == "" {
+		return ""
+	}
 	if s.enclosing(n.Name, false) == z {
 		b.WriteString(addressRecords(n.Name, n.Addrs))
 	}

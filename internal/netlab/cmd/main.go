@@ -4,6 +4,9 @@
 //
 //	netlab [-scenario NAME] [-provider bind|nsd|knot] [-ptrd PATH] [-dir DIR] [up]
 //	netlab down
+//	netlab send CUSTOMER SERVER
+//
+// The scenario "mail" has customers with a fault each, whose mail "send" sends on the host sender.
 //
 // The directory has the files of the hosts, the root hints, and the script "in", which runs
 // commands on a host.
@@ -45,8 +48,10 @@ func main() {
 		err = c.down()
 	case verb == "" || verb == "up":
 		err = c.up()
+	case verb == "send":
+		err = send(flag.Arg(1), flag.Arg(2))
 	default:
-		err = fmt.Errorf("unknown command %q; there are up and down", verb)
+		err = fmt.Errorf("unknown command %q; there are up, down and send", verb)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "netlab:", err)
@@ -232,6 +237,10 @@ func (c *lab) describe(pid int, threads string) error {
 	if os.Geteuid() != 0 {
 		user = " -U --preserve-credentials"
 	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
 	script := fmt.Sprintf(`#!/bin/sh
 # usage: in HOST [COMMAND...]: runs a command, or a shell, on a host of the lab
 case "$1" in
@@ -242,7 +251,7 @@ shift
 PATH=%q:$PATH
 export PATH
 exec nsenter -t $thread -n -m -p%s --wdns="$PWD" -- "$@"
-`, hosts.String(), filepath.Dir(c.ptrd), user)
+`, hosts.String(), filepath.Dir(c.ptrd)+":"+filepath.Dir(self), user)
 	in := filepath.Join(c.dir, "in")
 	if err := os.WriteFile(in, []byte(script), 0o755); err != nil {
 		return err
@@ -261,15 +270,29 @@ exec nsenter -t $thread -n -m -p%s --wdns="$PWD" -- "$@"
 		}
 		fmt.Printf("%-9s %-8s %s\n", h.Name, software, h.About)
 		for _, n := range h.Names {
-			fmt.Printf("%18s %-23s", "", n.Name)
+			fmt.Printf("%18s", "")
+			if n.Name != "" {
+				fmt.Printf(" %-23s", n.Name)
+			}
 			for _, a := range n.Addrs {
 				fmt.Printf(" %s", a)
 			}
 			if n.Fault != "" {
 				fmt.Printf(" (%s)", n.Fault)
 			}
+			if n.About != "" {
+				fmt.Printf("  %s", n.About)
+			}
 			fmt.Println()
 		}
+	}
+	if c.scenario == "mail" {
+		fmt.Printf(`
+Send mail of a customer, as ptr-missing, and find out why a mail server rejects it:
+
+    %[1]s sender netlab send ptr-missing postfix
+    %[1]s client ptrd doctor --ip 11.4.123.25 --helo mail.ptr-missing.example --domain ptr-missing.example
+`, in)
 	}
 	fmt.Printf(`
 Files are in %[1]s, a directory a host. Run commands on a host, or a shell:
@@ -285,6 +308,29 @@ After a change of zone files, servers read them again on a signal:
 
 Ctrl-C or `+"`make lab-down`"+` removes everything.
 `, c.dir, in)
+	return nil
+}
+
+// send sends mail of a customer of the scenario "mail" to a mail server, from each of its
+// addresses, and prints the replies.
+func send(customer, server string) error {
+	faults := netlab.MailFaults()
+	i := slices.IndexFunc(faults, func(f netlab.MailFault) bool { return f.Name == customer })
+	hosts := netlab.WithMail("bind", nil, netlab.Receivers...).Hosts
+	j := slices.IndexFunc(hosts, func(h netlab.Host) bool { return h.Name == server })
+	if i < 0 || !slices.Contains(netlab.Receivers, server) {
+		return fmt.Errorf("usage: send CUSTOMER SERVER: a customer that the start of the lab has printed, and one of %v", netlab.Receivers)
+	}
+	for _, a := range faults[i].Addrs() {
+		refusal, err := faults[i].Mail(a).Send(context.Background(), &hosts[j])
+		if err != nil {
+			return err
+		}
+		if refusal == "" {
+			refusal = "accepted"
+		}
+		fmt.Printf("%v: %s\n", a, refusal)
+	}
 	return nil
 }
 
