@@ -24,7 +24,10 @@ BENCHSTAT   = $(GO) run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI    = $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help run build man test test-bench check lint vet fmt race fuzz bench benchcmp cross test-386 clean
+NFPM        = $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+CYCLONEDX   = $(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+
+.PHONY: help run build man install uninstall dist image test-package test test-bench check lint vet fmt race fuzz bench benchcmp cross test-386 clean
 .PHONY: bench-peers bench-growth bench-generators bench-instructions bench-updates bench-transfers bench-latency bench-route53 bench-floods bench-mixed mixed-load compare lab lab-down
 
 help:
@@ -33,6 +36,11 @@ help:
 	@echo 'test-bench  tests of the benchmarks'
 	@echo 'build     ./ptrd'
 	@echo 'man       a manual page for each command in MANDIR ($(MANDIR))'
+	@echo 'install, uninstall'
+	@echo '          under PREFIX ($(PREFIX)), for a package in DESTDIR'
+	@echo 'dist      packages, archives, SBOM and checksums in dist/, for ARCHES ($(ARCHES))'
+	@echo 'image     a container image, by PODMAN ($(PODMAN))'
+	@echo 'test-package  dist twice, and the packages installed, used, upgraded and removed'
 	@echo 'check     vet, staticcheck, tests with the race detector, fuzzing'
 	@echo 'lint      golangci-lint'
 	@echo 'fuzz      each fuzz target for FUZZTIME ($(FUZZTIME))'
@@ -56,9 +64,82 @@ build:
 
 # The pages have the date of the commit, so that they are the same wherever they are made.
 MANDIR ?= dist/man/man1
-man: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
 man:
 	$(GO) test ./cmd/ptrd -ldflags "-X github.com/ptrd/ptrd/cmd/ptrd.release=$(VERSION)" -count=1 -run '^TestMan$$' -man '$(abspath $(MANDIR))'
+
+# Packages set DESTDIR and PREFIX=/usr. Only without DESTDIR, the user is created, and the
+# directory of the configuration belongs to it. BINARY is for another processor than that of ./ptrd.
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BINARY  ?= ptrd
+ROOTED   = $(DESTDIR)$(PREFIX)
+INSTALLED = bin/ptrd lib/systemd/system/ptrd.service lib/systemd/system/ptrd.socket lib/sysusers.d/ptrd.conf \
+	share/bash-completion/completions/ptrd share/zsh/site-functions/_ptrd share/fish/vendor_completions.d/ptrd.fish \
+	share/man/man1/ptrd*.1 share/doc/ptrd
+
+ptrd: ; $(MAKE) build
+$(MANDIR): ; $(MAKE) man
+
+install: | ptrd $(MANDIR)
+	install -D -m 755 $(BINARY) $(ROOTED)/bin/ptrd
+	install -d $(addprefix $(ROOTED)/,lib/systemd/system lib/sysusers.d share/man/man1 share/doc/ptrd/examples \
+		share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d)
+	for unit in ptrd.service ptrd.socket; do \
+		sed 's|/usr/local/bin/|$(PREFIX)/bin/|' deploy/$$unit | install -m 644 /dev/stdin $(ROOTED)/lib/systemd/system/$$unit || exit; done
+	install -m 644 deploy/ptrd.sysusers $(ROOTED)/lib/sysusers.d/ptrd.conf
+	./ptrd completion bash | install -m 644 /dev/stdin $(ROOTED)/share/bash-completion/completions/ptrd
+	./ptrd completion zsh | install -m 644 /dev/stdin $(ROOTED)/share/zsh/site-functions/_ptrd
+	./ptrd completion fish | install -m 644 /dev/stdin $(ROOTED)/share/fish/vendor_completions.d/ptrd.fish
+	install -m 644 $(MANDIR)/*.1 $(ROOTED)/share/man/man1
+	install -m 644 README.md CHANGELOG.md config.example.yaml docs/*.md deploy/alerts.yaml deploy/grafana-dashboard.json $(ROOTED)/share/doc/ptrd
+	install -m 644 examples/* $(ROOTED)/share/doc/ptrd/examples
+ifeq ($(DESTDIR),)
+	systemd-sysusers $(PREFIX)/lib/sysusers.d/ptrd.conf || getent passwd ptrd >/dev/null || useradd --system --home-dir /var/lib/ptrd ptrd
+	[ -d /etc/ptrd ] || install -d -m 2750 -g ptrd /etc/ptrd
+	[ ! -d /run/systemd/system ] || systemctl daemon-reload
+endif
+
+# The configuration, the state directory and the user stay.
+uninstall:
+	[ -n '$(DESTDIR)' ] || [ ! -d /run/systemd/system ] || systemctl disable --now ptrd.socket ptrd.service
+	rm -rf $(addprefix $(ROOTED)/,$(INSTALLED))
+	[ -n '$(DESTDIR)' ] || [ ! -d /run/systemd/system ] || systemctl daemon-reload
+
+# Reproducible: all files have the date of the commit. Without VERSION, packages of a later commit
+# have a later version, and a release has a later one than all of them.
+ARCHES ?= amd64 arm64
+DIST   ?= dist
+PACKAGE_VERSION = $(or $(VERSION:v%=%),0~$(SOURCE_DATE_EPOCH).$(shell git rev-parse --short=12 HEAD))
+dist: build
+	rm -rf $(DIST)
+	$(MAKE) man MANDIR=$(DIST)/work/man
+	set -e; for arch in $(ARCHES); do \
+		work=$(DIST)/work/$$arch; mkdir -p $$work; \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags "-s -w -X main.release=$(VERSION)" -o $$work/ptrd ./cmd/ptrd; \
+		$(MAKE) install MANDIR=$(DIST)/work/man BINARY=$$work/ptrd DESTDIR=$$work/root PREFIX=/usr; \
+		gzip -9n $$work/root/usr/share/man/man1/*.1 $$work/root/usr/share/doc/ptrd/CHANGELOG.md; \
+		chmod -R u=rwX,go=rX $$work/root; \
+		find $$work/root -exec touch -h -d @$(SOURCE_DATE_EPOCH) {} +; \
+		for format in deb rpm; do \
+			ARCH=$$arch VERSION=$(PACKAGE_VERSION) ROOT=$$work/root $(NFPM) package -f deploy/nfpm.yaml -p $$format -t $(DIST); \
+		done; \
+		name=ptrd-$(PACKAGE_VERSION)-linux-$$arch; \
+		tar -C $$work/root/usr --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner --transform "s|^\.|$$name|" -c . | gzip -n >$(DIST)/$$name.tar.gz; \
+		$(CYCLONEDX) bin -json -noserial -notimestamp -version $(PACKAGE_VERSION) -output $(DIST)/$$name.cdx.json $$work/ptrd; \
+	done
+	rm -rf $(DIST)/work
+	cd $(DIST) && sha256sum * >SHA256SUMS
+
+PODMAN ?= podman
+image:
+	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags "-s -w -X main.release=$(VERSION)" -o $(DIST)/image/ptrd ./cmd/ptrd
+	mkdir -p $(DIST)/image/state
+	$(PODMAN) build --format docker -t ptrd -f deploy/Containerfile $(DIST)/image
+
+# Needs root on Debian, and rpm.
+test-package:
+	.ci/package
 
 # Git makes the secrets of the example readable for every user, which ptrd warns about.
 run: build
