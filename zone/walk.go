@@ -320,28 +320,53 @@ func (z *Zone) ordinaryChildren(p place, path, room []byte, yield func(child) bo
 }
 
 // names calls yield with each name that has a value, in canonical order; owner
-// is valid until the next one.
-func (z *Zone) names(yield func(owner dname.Name, value []byte) bool) {
+// is valid until the next one. With after, which must be at or below the apex, it begins with
+// the name that comes after it; nil: with the apex.
+func (z *Zone) names(after dname.Name, yield func(owner dname.Name, value []byte) bool) {
+	const all = -1
 	var buf nameBuffer
 	buf.reset(z.apex)
-	var walk func(s spot) bool
-	walk = func(s spot) bool {
-		if v := z.value(s.place); v != nil && !yield(buf.name(), v) {
+	// path are the labels of after below the apex, from the top down.
+	var path [][]byte
+	for n := after; n != nil && n.Labels() > z.apexLabels; n = n.Parent() {
+		path = append(path, n.Label())
+	}
+	slices.Reverse(path)
+	// above is how many labels of path lead to s; all: what is at and below s comes after.
+	var walk func(s spot, above int) bool
+	walk = func(s spot, above int) bool {
+		if v := z.value(s.place); v != nil && above == all && !yield(buf.name(), v) {
 			return false
 		}
 		if z.isLeaf(s.place) { // nearly all are
 			return true
 		}
+		if above == len(path) {
+			above = all
+		}
 		more := true
 		z.children(s, func(c child) bool {
+			next := all
+			if above != all {
+				switch order := dname.CompareLabels(c.label, path[above]); {
+				case order < 0:
+					return true
+				case order == 0:
+					next = above + 1
+				}
+			}
 			old := buf.push(c.label)
-			more = walk(c.spot)
+			more = walk(c.spot, next)
 			buf.pop(old)
 			return more
 		})
 		return more
 	}
-	walk(z.apexSpot())
+	if after == nil {
+		walk(z.apexSpot(), all)
+	} else {
+		walk(z.apexSpot(), 0)
+	}
 }
 
 // hashed calls yield with each NSEC3 owner in the order of the hashes.
@@ -402,7 +427,7 @@ func (z *Zone) All() iter.Seq[Record] {
 		hashOwner, hashValue, hashOK := nextHashed()
 		records := recordYielder{z: z, yield: yield}
 		more := true
-		z.names(func(owner dname.Name, value []byte) bool {
+		z.names(nil, func(owner dname.Name, value []byte) bool {
 			for hashOK && dname.Compare(hashOwner, owner) < 0 {
 				if more = records.name(hashOwner, hashValue); !more {
 					return false
@@ -419,6 +444,20 @@ func (z *Zone) All() iter.Seq[Record] {
 			more = records.name(hashOwner, hashValue)
 			hashOwner, hashValue, hashOK = nextHashed()
 		}
+	}
+}
+
+// After yields the records of all names that come after a name at or below the apex, which need
+// not exist, in the order of All, without those of NSEC3. A record is valid until the next one.
+// So a walk can go on in a later version of the zone. It reads the labels next to each label of
+// the name, which are few in a reverse zone.
+func (z *Zone) After(owner dname.Name) iter.Seq[Record] {
+	return func(yield func(Record) bool) {
+		if !z.IsAvailable() {
+			return
+		}
+		records := recordYielder{z: z, yield: yield}
+		z.names(owner, records.name)
 	}
 }
 
