@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 
+	"github.com/ptrd/ptrd/internal/audit"
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/spf13/cobra"
 )
@@ -12,6 +13,7 @@ const stateBroken = "broken"
 
 func newStatus(g *globals) *cobra.Command {
 	var states []string
+	fcrdns := false
 	limit := 100
 	cmd := &cobra.Command{
 		Use:   "status [ZONE|ADDRESS|PREFIX]",
@@ -32,6 +34,9 @@ argument, while one of these zones is.`,
 		Args:              between(0, 1, "at most one zone, address or prefix"),
 		ValidArgsFunction: g.completeZone,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if fcrdns {
+				return g.ask(cmd, daemon.VerbFCRDNS, nil, &audit.Status{})
+			}
 			q := daemon.StatusQuery{Worst: !g.json, Limit: limit}
 			if g.json && !cmd.Flags().Changed("limit") {
 				q.Limit = 0
@@ -63,6 +68,7 @@ argument, while one of these zones is.`,
 		},
 	}
 	g.addJSON(cmd)
+	cmd.Flags().BoolVar(&fcrdns, "fcrdns", false, "list the addresses whose reverse names do not lead back, of zones that are audited")
 	cmd.Flags().IntVar(&limit, "limit", limit, "list `N` zones at most, 0: all")
 	cmd.Flags().StringSliceVar(&states, "state", nil, "list only zones in a `STATE`: error, expired, loading, warning, ok, or broken for the first two; may be repeated")
 	return cmd

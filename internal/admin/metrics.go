@@ -37,6 +37,7 @@ type Source struct {
 
 	Secondaries func() Secondaries
 	Transfers   func() Transfers
+	FCRDNS      func() FCRDNS
 	Log         func() map[string]eventlog.Totals // by level
 
 	API    func() map[awsapi.Result]uint64 // requests of APIs of AWS
@@ -47,6 +48,12 @@ type Source struct {
 type Transfers struct {
 	Answers, Records, Octets map[string]uint64 // by kind of the answer
 	Notifies                 map[string]uint64 // by result
+}
+
+// FCRDNS describes what audits found.
+type FCRDNS struct {
+	Zones     map[string]map[string]int // addresses by zone and state
+	Completed time.Time                 // the last complete pass; zero: none yet
 }
 
 // Secondaries describes the secondary zones.
@@ -184,6 +191,9 @@ func list() []metric {
 		{"ptrd_notify_total", "NOTIFY messages, by what became of them.", l("result")},
 		{"ptrd_secondary_checked_timestamp_seconds", "When a primary confirmed or brought the secondary zone last.", l("zone")},
 		{"ptrd_secondary_expires_timestamp_seconds", "When the secondary zone expires unless a primary confirms it.", l("zone")},
+		{"ptrd_fcrdns_addresses", "Addresses with a reverse name, or that should have one, by what its forward confirmation found.", l("state")},
+		{"ptrd_fcrdns_completed_timestamp_seconds", "When the last complete pass of the audit ended; 0: none yet.", nil},
+		{"ptrd_fcrdns", "Addresses of the zone, as in ptrd_fcrdns_addresses.", l("zone", "state")},
 		{"ptrd_api_requests_total", "Requests of APIs of AWS, by operation and code.", l("api", "operation", "code")},
 		{"ptrd_hosted_zones", "Hosted zones of the Route 53 API.", nil},
 		{"ptrd_zone_serial", "SERIAL of the zone's SOA.", l("zone")},
@@ -248,6 +258,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s.zones(view, c.s.Reload().LastGood)
 	s.secondaries(c.s.Secondaries(), view)
 	s.transfers(c.s.Transfers())
+	s.fcrdns(c.s.FCRDNS(), view)
 	for r, n := range c.s.API() {
 		s.count("ptrd_api_requests_total", n, r.API, r.Operation, r.Code)
 	}
@@ -382,9 +393,34 @@ func (s sink) transfers(x Transfers) {
 	}
 }
 
+// fcrdns sends what audits found, of single zones if zones does.
+func (s sink) fcrdns(x FCRDNS, v *answer.View) {
+	if len(x.Zones) == 0 {
+		return
+	}
+	each := s.hasZones(v)
+	all := map[string]int{}
+	for zone, states := range x.Zones {
+		for state, n := range states {
+			if all[state] += n; each {
+				s.gauge("ptrd_fcrdns", float64(n), zone, state)
+			}
+		}
+	}
+	for state, n := range all {
+		s.gauge("ptrd_fcrdns_addresses", float64(n), state)
+	}
+	s.gauge("ptrd_fcrdns_completed_timestamp_seconds", unix(x.Completed))
+}
+
+// hasZones reports whether single zones have metrics.
+func (sink) hasZones(v *answer.View) bool {
+	return v != nil && (v.Policy.CountsZones || v.Zones.Len() <= maxZoneSeries)
+}
+
 // secondaries sends the metrics of secondary zones, of single ones if zones does.
 func (s sink) secondaries(x Secondaries, v *answer.View) {
-	each := v != nil && (v.Policy.CountsZones || v.Zones.Len() <= maxZoneSeries)
+	each := s.hasZones(v)
 	good := 0
 	for _, z := range x.Zones {
 		if z.Good {
@@ -412,7 +448,7 @@ func (s sink) zones(v *answer.View, lastGood int) {
 	if v == nil {
 		return
 	}
-	each := v.Policy.CountsZones || v.Zones.Len() <= maxZoneSeries
+	each := s.hasZones(v)
 	var unavailable, records int
 	var bytes int64
 	for z := range v.Zones.All() {

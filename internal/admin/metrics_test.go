@@ -104,6 +104,9 @@ func testSource(t *testing.T) Source {
 			return map[awsapi.Result]uint64{{API: "route53", Operation: "GetChange", Code: "NoSuchChange"}: 10}
 		},
 		Hosted: func() int { return 11 },
+		FCRDNS: func() FCRDNS {
+			return FCRDNS{map[string]map[string]int{"a.": {"ok": 5, "mismatch": 1}, "b.": {"ok": 2}}, time.Unix(50, 0)}
+		},
 	}
 }
 

@@ -48,6 +48,7 @@ type Config struct {
 	Catalogs  []Catalog
 	Route53   Route53
 	EC2       EC2
+	Audit     Audit
 
 	Warnings []finding.Finding // about names of zones, and files with secrets that every user of the host can read
 }
@@ -93,6 +94,13 @@ type Reload struct {
 	MaxShrink   Shrink        // of the zones of the configuration, and of each catalog
 }
 
+// Audit configures the confirmation of reverse names.
+type Audit struct {
+	Interval  time.Duration    // between the beginnings of two passes
+	Rate      int              // questions to resolvers in a second
+	Resolvers []netip.AddrPort // for names of zones that are not served here
+}
+
 // NameServer is a name server of a zone or of a delegation.
 type NameServer struct {
 	Name      dname.Name
@@ -117,6 +125,7 @@ type Defaults struct {
 	History     History
 	MaxShrink   Shrink // of the records of a zone
 	Checks      rule.Checks
+	Audit       bool // reverse names are confirmed in the background
 }
 
 // History bounds the journal of a zone.

@@ -27,6 +27,7 @@ func (d *Defaults) fields(given *Explicit) []field {
 		{"max_shrink", func(v value) { d.MaxShrink, given.MaxShrink = v.shrink(), true }},
 		{"checks", func(v value) { v.checks(&d.Checks) }},
 		{"transfer", func(v value) { v.transfer(&d.Transfer) }},
+		{"audit", func(v value) { d.Audit = v.boolean() }},
 	}
 }
 

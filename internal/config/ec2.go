@@ -31,12 +31,7 @@ func (v value) ec2(e *EC2) {
 				return p, p, p.IsValid()
 			})
 		}},
-		field{"resolvers", func(v value) {
-			e.Resolvers = distinct(v.each, func(v value) (a netip.AddrPort, key netip.AddrPort, ok bool) {
-				a = v.addrPort(53)
-				return a, a, a.IsValid()
-			})
-		}},
+		field{"resolvers", func(v value) { e.Resolvers = v.resolvers() }},
 		field{"ttl", func(v value) { e.TTL = v.seconds(0) }},
 	)
 }

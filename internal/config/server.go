@@ -34,7 +34,8 @@ func defaultConfig() *Config {
 			TableSize: 1 << 17, // 1 MiB
 		},
 		Route53: defaultRoute53(),
-		EC2:     EC2{TTL: 5 * time.Minute}, // a name that was corrected is soon seen
+		EC2:     EC2{TTL: 5 * time.Minute},                 // a name that was corrected is soon seen
+		Audit:   Audit{Interval: 24 * time.Hour, Rate: 10}, // a /16 in two hours
 		Log:     Log{Level: "info", Format: "text"},
 		Reload: Reload{
 			Quiet:       5 * time.Second,     // programs pause while they write a file; see watch.DefaultQuiet
@@ -88,6 +89,7 @@ func (all values) config() *Config {
 		single("defaults", func(v value) { v.defaults(&c.Defaults) }),
 		single("route53", func(v value) { section = v }),
 		single("ec2", func(v value) { v.ec2(&c.EC2) }),
+		single("audit", func(v value) { v.audit(&c.Audit) }),
 		shared("zones", func(all values) {
 			n := 0
 			for _, v := range all {
@@ -163,6 +165,28 @@ func (v value) reload(r *Reload) {
 		field{"max_shrink", func(v value) { r.MaxShrink = v.shrink() }},
 		field{"quiet", duration(&r.Quiet, 100*time.Millisecond, time.Hour)},
 	)
+}
+
+// Bounds of the audit. A resolver answers thousands of questions in a second, and others ask it too.
+const (
+	minAuditInterval = time.Minute
+	maxAuditRate     = 1000
+)
+
+func (v value) audit(a *Audit) {
+	v.mapping(
+		field{"interval", duration(&a.Interval, minAuditInterval, maxSpan)},
+		field{"rate", number(&a.Rate, 1, maxAuditRate, "questions in a second")},
+		field{"resolvers", func(v value) { a.Resolvers = v.resolvers() }},
+	)
+}
+
+// resolvers reads addresses of resolvers.
+func (v value) resolvers() []netip.AddrPort {
+	return distinct(v.each, func(v value) (a netip.AddrPort, key netip.AddrPort, ok bool) {
+		a = v.addrPort(53)
+		return a, a, a.IsValid()
+	})
 }
 
 func (v value) log(c *Config) {

@@ -100,7 +100,7 @@ func (v value) item(z *item) {
 	if z.Secondary != nil {
 		v.reportOwnContent()
 		given := z.MaxShrink
-		z.Defaults = Defaults{Transfer: z.Transfer, History: z.History}
+		z.Defaults = Defaults{Transfer: z.Transfer, History: z.History, Audit: z.Audit}
 		if z.Explicit.MaxShrink {
 			z.MaxShrink = given // by default, a primary may remove any number of records
 		}

@@ -29,6 +29,7 @@ func (d *Daemon) newAdmin() *admin.Server {
 
 			Secondaries: d.secondaryMetrics,
 			Transfers:   d.transferMetrics,
+			FCRDNS:      d.fcrdnsMetrics,
 			Log:         d.events.Totals,
 			API:         d.apiCounts.Requests,
 			Hosted:      func() int { return d.hosted.CountZones((*hosted.Zone).IsHosted) },

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/admin"
 	"github.com/ptrd/ptrd/internal/assemble"
+	"github.com/ptrd/ptrd/internal/audit"
 	"github.com/ptrd/ptrd/internal/awsapi"
 	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/clock"
@@ -102,6 +103,7 @@ type components struct {
 	hosted    *hosted.Store
 	api       front // of route53
 	elastic   *ec2.Store
+	auditor   *audit.Auditor
 	ec2API    front
 	control   *control.Server
 	manager   *systemd.Notifier
@@ -364,6 +366,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.admin = d.newAdmin()
 	d.hosted = d.newHosted()
 	d.elastic = d.newElastic()
+	d.auditor = d.newAuditor()
 	kept, err := d.loadHosted()
 	if err != nil {
 		return err
@@ -416,6 +419,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	})
 	part("history", d.keeper.Run)
 	part("hosted zones", d.hosted.Run)
+	part("audit", d.auditor.Run)
 	d.api.serve(ctx, d.newRoute53().Serve, &parts, func(err error) { cancel(err) })
 	d.ec2API.serve(ctx, d.newEC2().Serve, &parts, func(err error) { cancel(err) })
 	part("journal", d.journal.Run)

@@ -115,4 +115,5 @@ func (d *Daemon) published(b *zone.Batch) {
 	d.notifier.Published(b)
 	d.catalogs.Published(b)
 	d.hosted.Published(b)
+	d.auditor.Published(b)
 }

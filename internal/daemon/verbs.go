@@ -41,6 +41,9 @@ const (
 
 	VerbImport = "import" // page (of a list of record sets): makes a hosted zone; JSON of an Imported
 
+	VerbAudit  = "audit"  // what (empty: all zones), resolver, rate: JSON of an audit.Report
+	VerbFCRDNS = "fcrdns" // what the background knows: JSON of an audit.Status
+
 	VerbRefresh = "refresh" // what, whole (true: by AXFR, whatever the serial): waits for a check; JSON of a SecondaryStatus
 )
 
@@ -100,6 +103,10 @@ func (d *Daemon) verbs() map[string]control.Verb {
 		},
 		VerbRecover: func(ctx context.Context, args url.Values, w io.Writer) error {
 			return d.answer(func(args url.Values) (any, error) { return d.recover(ctx, args) })(ctx, args, w)
+		},
+		VerbFCRDNS: d.answer(func(url.Values) (any, error) { return d.auditor.Status(), nil }),
+		VerbAudit: func(ctx context.Context, args url.Values, w io.Writer) error {
+			return d.answer(func(args url.Values) (any, error) { return d.audit(ctx, args) })(ctx, args, w)
 		},
 		VerbRefresh: func(ctx context.Context, args url.Values, w io.Writer) error {
 			return d.answer(func(args url.Values) (any, error) { return d.refresh(ctx, args) })(ctx, args, w)

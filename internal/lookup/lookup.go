@@ -18,6 +18,7 @@ type Lookup struct {
 	Set     func() *zone.Set // the current snapshot
 	Servers []netip.AddrPort // resolvers
 	Ask     Resolver
+	Wait    func(context.Context) error // is called before resolvers are asked; nil: nothing
 }
 
 // Records returns the records of a type at the end of the aliases of a name. It is an
@@ -27,6 +28,11 @@ func (l *Lookup) Records(ctx context.Context, name dname.Name, t rr.Type) (out [
 	if f.Rest != nil {
 		if len(l.Servers) == 0 {
 			return nil, fmt.Errorf("%v is not in a zone that is served here, and there is no resolver to ask", f.Rest)
+		}
+		if l.Wait != nil {
+			if err := l.Wait(ctx); err != nil {
+				return nil, err
+			}
 		}
 		return Resolve(ctx, l.Ask, l.Servers, f.Rest, t)
 	}

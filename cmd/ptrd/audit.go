@@ -1,0 +1,155 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"net/url"
+	"strconv"
+
+	"github.com/ptrd/ptrd/internal/audit"
+	"github.com/ptrd/ptrd/internal/control"
+	"github.com/ptrd/ptrd/internal/daemon"
+	"github.com/ptrd/ptrd/internal/registry"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/spf13/cobra"
+)
+
+// audited is the result of audit.
+type audited struct {
+	*audit.Report
+	Fix *audit.Fix `json:"fix,omitempty"`
+}
+
+func newAudit(g *globals) *cobra.Command {
+	var sources, fix bool
+	var resolvers []string
+	rate := 0
+	cmd := &cobra.Command{
+		Use:   "audit [ZONE|ADDRESS|PREFIX]",
+		Short: "Check that reverse names lead back to their addresses",
+		Long: `audit looks up the names that the addresses of a zone have, and whether they lead back, as mail
+servers do (iprev, RFC 8601 §3). Of a forward zone, it examines the addresses that its names have.
+Without an argument, it examines all zones.
+
+Names in zones served here are looked up in these; for others, the resolvers of the configuration
+(audit.resolvers) or of --resolver are asked. What they do not answer is shown as not_known, and
+never as wrong.
+
+With --fix it prints what would add the missing records: for files, a diff that ` + "`patch`" + ` applies;
+for other zones, commands, or whom to ask. It changes nothing itself.
+
+If no server runs with this configuration, or with --sources, the zones are built from their
+sources.
+
+Exit codes: 0 all names lead back; 1 some do not; 2 wrong command line; 3 nothing is known to be
+wrong, but something is not known.`,
+		Example: `  ptrd audit --resolver 127.0.0.1
+  ptrd audit 203.0.113.0/24
+  ptrd audit --fix >missing.diff`,
+		Args:              between(0, 1, "at most one zone, address or prefix"),
+		ValidArgsFunction: g.completeZone,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ask := url.Values{}
+			if len(args) > 0 {
+				ask.Set("what", args[0])
+			}
+			for _, text := range resolvers {
+				at, err := serverAddr(text)
+				if err != nil {
+					return usagef("--resolver %q is not an address; write ADDRESS or ADDRESS:PORT", text)
+				}
+				if at.Port() == 0 {
+					at = netip.AddrPortFrom(at.Addr(), 53)
+				}
+				ask.Add("resolver", at.String())
+			}
+			if cmd.Flags().Changed("rate") {
+				if rate < 0 {
+					return usagef("--rate %d is negative; 0 is no limit", rate)
+				}
+				ask.Set("rate", strconv.Itoa(rate))
+			}
+			out := audited{Report: &audit.Report{}}
+			if err := g.audit(cmd, ask, sources, out.Report); err != nil {
+				return err
+			}
+			if fix {
+				cfg, err := g.load()
+				if err != nil {
+					return err
+				}
+				if out.Fix, err = audit.Propose(cfg, out.Report); err != nil {
+					return err
+				}
+			}
+			if err := g.show(cmd, &out); err != nil {
+				return err
+			}
+			switch {
+			case out.IsWrong():
+				return &exitStatus{exitError}
+			case out.IsNotKnown():
+				return &exitStatus{exitNotKnown}
+			}
+			return nil
+		},
+	}
+	g.addJSON(cmd)
+	f := cmd.Flags()
+	f.BoolVar(&sources, "sources", false, "build the zones from their sources, even if a server runs")
+	f.BoolVar(&fix, "fix", false, "print what adds the missing records")
+	f.StringArrayVar(&resolvers, "resolver", nil, "`ADDRESS[:PORT]` of a resolver, in place of those of the configuration; may be repeated")
+	f.IntVar(&rate, "rate", 0, "ask resolvers at most `N` questions in a second; 0: no limit (default: as in the configuration)")
+	return cmd
+}
+
+// audit has the running server examine addresses, or builds the zones from their sources.
+func (g *globals) audit(cmd *cobra.Command, args url.Values, sources bool, to *audit.Report) error {
+	if !sources {
+		err := g.call(cmd, daemon.VerbAudit, args, to)
+		var down *control.NotRunningError
+		if !errors.As(err, &down) {
+			return err
+		}
+	}
+	set, _, err := setFromSources(cmd, g)
+	if err != nil {
+		return err
+	}
+	cfg, err := g.load()
+	if err != nil {
+		return err
+	}
+	zones := registry.New(registry.Options{Config: cfg})
+	s := daemon.AuditSettings(cfg, func() *registry.Zones { return zones })
+	if err := daemon.OverrideAudit(s, args["resolver"], args.Get("rate")); err != nil {
+		return err
+	}
+	var scope audit.Scope
+	if what := args.Get("what"); what != "" {
+		none := func(dname.Name) (bool, error) { return false, nil }
+		if scope.Apex, scope.About, err = zones.Find(set, what, none); err != nil {
+			return err
+		}
+	}
+	source := func(apex dname.Name) audit.Source { return daemon.AuditSource(zones, apex, nil) }
+	r, err := audit.Examine(cmd.Context(), set, s, scope, source, nil)
+	if err == nil {
+		*to = *r
+	}
+	return err
+}
+
+// Print writes the result for a person: the fix alone, if it was asked for.
+func (a *audited) Print(out io.Writer) error {
+	if a.Fix == nil {
+		return a.Report.Print(out)
+	}
+	if a.Fix.Diff == "" && len(a.Fix.Scripts) == 0 {
+		_, err := fmt.Fprintln(out, "nothing is missing that could be added")
+		return err
+	}
+	return a.Fix.Print(out)
+}

@@ -1,0 +1,113 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+
+	"github.com/ptrd/ptrd/internal/admin"
+	"github.com/ptrd/ptrd/internal/audit"
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/registry"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+func (d *Daemon) newAuditor() *audit.Auditor {
+	return audit.New(audit.Options{Set: d.zones.Set, Pause: d.pacer.Pause, Guard: d.contain, Log: d.log})
+}
+
+// AuditSettings returns the settings of audits that a configuration has; zones are those that are
+// served.
+func AuditSettings(cfg *config.Config, zones func() *registry.Zones) *audit.Settings {
+	s := &audit.Settings{
+		Interval: cfg.Audit.Interval, Rate: cfg.Audit.Rate, Resolvers: cfg.Audit.Resolvers,
+		Item: func(apex dname.Name) *config.Zone { return zones().Item(apex) },
+		IsOn: func(apex dname.Name) bool {
+			if item := zones().Item(apex); item != nil {
+				return item.Audit
+			}
+			return cfg.Defaults.Audit
+		},
+	}
+	for i := range cfg.Zones {
+		if dname.IsClassless(cfg.Zones[i].Prefix) {
+			s.Classless = append(s.Classless, &cfg.Zones[i])
+		}
+	}
+	return s
+}
+
+// AuditSource returns where the records of a zone come from.
+func AuditSource(zones *registry.Zones, apex dname.Name, hostedID func(apex dname.Name) string) audit.Source {
+	one := zones.Get(apex)
+	switch {
+	case one != nil && one.Secondary != nil:
+		s := audit.Source{Kind: audit.Secondary}
+		for _, p := range one.Secondary.Primaries {
+			s.Primaries = append(s.Primaries, p.Address.String())
+		}
+		return s
+	case isHosted(one):
+		return audit.Source{Kind: audit.Hosted, ID: hostedID(apex)}
+	case one != nil && one.Item != nil && one.Item.Dynamic:
+		return audit.Source{Kind: audit.Dynamic}
+	}
+	return audit.Source{Kind: audit.Files}
+}
+
+// audit answers VerbAudit.
+func (d *Daemon) audit(ctx context.Context, args url.Values) (any, error) {
+	s := *AuditSettings(d.state.Load().cfg, d.registry.Load)
+	var scope audit.Scope
+	if what := args.Get("what"); what != "" {
+		var err error
+		if scope.Apex, scope.About, err = d.zoneOf(what); err != nil {
+			return nil, err
+		}
+	}
+	if err := OverrideAudit(&s, args["resolver"], args.Get("rate")); err != nil {
+		return nil, err
+	}
+	source := func(apex dname.Name) audit.Source { return AuditSource(d.registry.Load(), apex, d.hosted.Has) }
+	return audit.Examine(ctx, d.views.Load().Zones, &s, scope, source, nil)
+}
+
+// OverrideAudit replaces resolvers and rate by those of the command line, as far as it has them.
+func OverrideAudit(s *audit.Settings, resolvers []string, rate string) error {
+	if len(resolvers) > 0 {
+		s.Resolvers = nil
+	}
+	for _, text := range resolvers {
+		a, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return fmt.Errorf("resolver %q is not an address with a port", text)
+		}
+		s.Resolvers = append(s.Resolvers, a)
+	}
+	if rate == "" {
+		return nil
+	}
+	var err error
+	if s.Rate, err = strconv.Atoi(rate); err != nil || s.Rate < 0 {
+		return errors.Join(fmt.Errorf("rate %q is not a number", rate), err)
+	}
+	return nil
+}
+
+// fcrdnsMetrics returns what metrics show of audits.
+func (d *Daemon) fcrdnsMetrics() (out admin.FCRDNS) {
+	counts, completed := d.auditor.Counts()
+	out.Completed = completed
+	out.Zones = map[string]map[string]int{}
+	for zone, states := range counts {
+		of := map[string]int{}
+		for _, s := range audit.States() {
+			of[string(s)] = states[s]
+		}
+		out.Zones[zone] = of
+	}
+	return out
+}
