@@ -72,7 +72,7 @@ func checkConfigs(t *testing.T, doc, text string) (n int) {
 // checkCommands runs each `    $ ptrd …` and compares its output with the indented lines
 // after it, up to `…`, the next command or the next paragraph that is not indented.
 func checkCommands(t *testing.T, doc, text string) (n int) {
-	for _, s := range regexp.MustCompile(`(?m)^    \$ ptrd ((?:init|check|explain|name|plan|handover)\b.*)\n((?:(?:    [^$\n].*)?\n)+)`).FindAllStringSubmatch(text, -1) {
+	for _, s := range regexp.MustCompile(`(?m)^    \$ ptrd ((?:init|check|explain|name|plan|handover)\b.*)\n((?:(?:    (?:[^$\n]|\$[^ \n]).*)?\n)+)`).FindAllStringSubmatch(text, -1) {
 		var out, errs bytes.Buffer
 		if code := run(t.Context(), strings.Fields(s[1]), &out, &errs); code != 0 {
 			t.Errorf("%s: ptrd %s: exit %d\n%s", doc, s[1], code, &errs)
