@@ -25,23 +25,41 @@ func (g *globals) stateDir() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w, or --state-dir with the state directory of the running server", err)
 	}
+	data, err := config.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("%w; give --state-dir with the state directory of the running server", err)
+	}
+	// The rest of a large configuration takes a second to read.
+	if m := topStateDir.FindSubmatch(data); m != nil {
+		if dir, err := stateDirOf(path, string(slices.Concat(m[1:]...))); err == nil {
+			return dir, nil
+		}
+	}
 	cfg, err := config.Load(path)
 	if err == nil {
 		return cfg.StateDir, nil
 	}
-	data, readErr := config.ReadFile(path)
-	if readErr != nil {
-		return "", fmt.Errorf("%w; give --state-dir with the state directory of the running server", err)
-	}
-	text := "{zones: []}"
-	if dir := stateDirIn(data); dir != "" {
-		text = fmt.Sprintf("{state_dir: %q, zones: []}", dir)
-	}
-	if cfg, parseErr := config.Parse(path, []byte(text)); parseErr == nil {
-		return cfg.StateDir, nil
+	if dir, parseErr := stateDirOf(path, stateDirIn(data)); parseErr == nil {
+		return dir, nil
 	}
 	return "", err
 }
+
+// stateDirOf returns the state directory of a configuration that has this one; empty: none.
+func stateDirOf(path, dir string) (string, error) {
+	text := "{zones: []}"
+	if dir != "" {
+		text = fmt.Sprintf("{state_dir: %q, zones: []}", dir)
+	}
+	cfg, err := config.Parse(path, []byte(text))
+	if err != nil {
+		return "", err
+	}
+	return cfg.StateDir, nil
+}
+
+// topStateDir is the key where it begins a line: then nothing else is around it.
+var topStateDir = regexp.MustCompile(`(?m)^state_dir:[ \t]+(?:"([^"\\\n]*)"|'([^'\n]*)'|([^\s#"'&*!|>%@{\[][^#\n]*?))[ \t]*(?:#.*)?$`)
 
 var stateDirLine = regexp.MustCompile(`(?m)^\s*["']?state_dir["']?\s*:\s*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#"'][^#\n]*?))\s*(?:#.*)?$`)
 

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
@@ -140,6 +141,22 @@ func (c *certificate) addTo(add addCondition, now time.Time) {
 	case left < min(renewTime, c.Until.Sub(c.From)/4):
 		add("certificate", finding.Warning, false, "%s: the certificate %s expires at %s UTC; renew it", c.Path, c.File, until)
 	}
+}
+
+// Readiness is whether the server is ready, as /readyz has it.
+type Readiness struct {
+	Ready bool   `json:"ready"`
+	Why   string `json:"why,omitempty"` // it is not
+}
+
+// Print writes it for a person.
+func (r *Readiness) Print(out io.Writer) error {
+	text := "ready"
+	if !r.Ready {
+		text = "not ready: " + r.Why
+	}
+	_, err := fmt.Fprintln(out, text)
+	return err
 }
 
 // isReady reports whether no condition makes the server unready; why not otherwise.

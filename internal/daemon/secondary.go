@@ -1,17 +1,23 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/admin"
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // with returns the set as it will be with the zones that a plan adds, so that their
@@ -148,17 +154,66 @@ func (s *SecondaryStatus) Print(out io.Writer) error {
 	return err
 }
 
+// Refreshed are the states of the secondary zones that were checked, in JSON one as an object, several
+// as a list.
+type Refreshed []*SecondaryStatus
+
+// MarshalJSON implements json.Marshaler.
+func (r Refreshed) MarshalJSON() ([]byte, error) {
+	if len(r) == 1 {
+		return json.Marshal(r[0])
+	}
+	return json.Marshal([]*SecondaryStatus(r))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *Refreshed) UnmarshalJSON(text []byte) error {
+	if bytes.HasPrefix(text, []byte("[")) {
+		return json.Unmarshal(text, (*[]*SecondaryStatus)(r))
+	}
+	*r = Refreshed{new(SecondaryStatus)}
+	return json.Unmarshal(text, (*r)[0])
+}
+
+// Print writes the states for a person who asked for checks.
+func (r Refreshed) Print(out io.Writer) error {
+	for _, s := range r {
+		if err := s.Print(out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // refresh answers VerbRefresh.
 func (d *Daemon) refresh(ctx context.Context, args url.Values) (any, error) {
-	apex, _, err := d.zoneOf(args.Get("what"))
+	list, err := d.selected(d.views.Load().Zones, args.Get("what"))
 	if err != nil {
 		return nil, err
 	}
-	s, err := d.follower.Refresh(ctx, apex, args.Get("whole") == "true")
-	if err != nil {
-		return nil, err
+	var zones []dname.Name
+	for z := range list {
+		zones = append(zones, z.Apex())
 	}
-	return newSecondaryStatus(s), nil
+	if len(zones) > 1 {
+		zones = slices.DeleteFunc(zones, func(apex dname.Name) bool { return !d.follower.Has(apex.Key()) })
+	}
+	if len(zones) == 0 {
+		return nil, fmt.Errorf("no zone in %s is a secondary zone of this server", args.Get("what"))
+	}
+	out := make(Refreshed, len(zones))
+	failed := make([]error, len(zones))
+	var checks sync.WaitGroup
+	for i, apex := range zones {
+		checks.Go(func() { // the Follower limits how many run
+			var s secondary.State
+			if s, failed[i] = d.follower.Refresh(ctx, apex, args.Get("whole") == "true"); failed[i] == nil {
+				out[i] = newSecondaryStatus(s)
+			}
+		})
+	}
+	checks.Wait()
+	return out, errors.Join(failed...)
 }
 
 // secondaryMetrics returns what metrics show of secondary zones.

@@ -44,7 +44,11 @@ const (
 	VerbAudit  = "audit"  // what (empty: all zones), resolver, rate: JSON of an audit.Report
 	VerbFCRDNS = "fcrdns" // what the background knows: JSON of an audit.Status
 
-	VerbRefresh = "refresh" // what, whole (true: by AXFR, whatever the serial): waits for a check; JSON of a SecondaryStatus
+	VerbHealth = "health" // JSON of a Readiness
+
+	VerbNotify = "notify" // what (empty: all zones), wait: waits for secondaries; JSON of Notified
+
+	VerbRefresh = "refresh" // what, whole (true: by AXFR, whatever the serial): waits for a check; JSON of Refreshed
 )
 
 // errLoading is the answer before the zones are loaded.
@@ -107,6 +111,13 @@ func (d *Daemon) verbs() map[string]control.Verb {
 		VerbFCRDNS: d.answer(func(url.Values) (any, error) { return d.auditor.Status(), nil }),
 		VerbAudit: func(ctx context.Context, args url.Values, w io.Writer) error {
 			return d.answer(func(args url.Values) (any, error) { return d.audit(ctx, args) })(ctx, args, w)
+		},
+		VerbHealth: func(_ context.Context, _ url.Values, w io.Writer) error {
+			ready, why := d.isReady()
+			return json.NewEncoder(w).Encode(Readiness{ready, why})
+		},
+		VerbNotify: func(ctx context.Context, args url.Values, w io.Writer) error {
+			return d.answer(func(args url.Values) (any, error) { return d.notifyNow(ctx, args) })(ctx, args, w)
 		},
 		VerbRefresh: func(ctx context.Context, args url.Values, w io.Writer) error {
 			return d.answer(func(args url.Values) (any, error) { return d.refresh(ctx, args) })(ctx, args, w)

@@ -181,10 +181,10 @@ func (d *Daemon) detail(ctx context.Context, z *zone.Zone, s *survey, findings [
 		Prefix: d.registry.Load().PrefixOf(z.Apex()), Owner: ownerText(one), Sources: d.sources(ctx, z, one),
 		Transfers: []string{}, Secondaries: []notify.Secondary{}, Findings: []string{}, Events: []Event{},
 	}
-	asked, cancel := context.WithTimeout(ctx, askWithin)
+	asked, cancel := d.within(ctx, askWithin)
 	defer cancel()
 	var asks sync.WaitGroup
-	asks.Go(func() { d.notifier.Ask(asked, []*zone.Zone{z}) })
+	asks.Go(func() { d.notifier.Ask(asked, []*zone.Zone{z}, nil) })
 	if one != nil {
 		for _, p := range one.Transfers() {
 			out.Transfers = append(out.Transfers, peerText(p))

@@ -190,14 +190,17 @@ func (n *Notifier) Transferred(z *zone.Zone, client netip.Addr, kind string, now
 // thousand zones without a burst that fills socket buffers.
 const askLimit = 64
 
-// Ask asks all secondaries of the zones for their serial and records it. It returns when all have
-// answered or ctx ends.
-func (n *Notifier) Ask(ctx context.Context, zones []*zone.Zone) {
+// Ask asks the secondaries of zones for their serial and records it, those that which returns true for;
+// nil: all. It returns when all have answered or ctx ends.
+func (n *Notifier) Ask(ctx context.Context, zones []*zone.Zone, which func(*zone.Zone, *Secondary) bool) {
 	var asks sync.WaitGroup
 	places := make(chan struct{}, askLimit)
 	for _, z := range zones {
 		targets := n.targets(n.o.Set(), z)
 		for _, s := range n.Secondaries(z) {
+			if which != nil && !which(z, &s) {
+				continue
+			}
 			t := Target{Address: s.Address}
 			if i := slices.IndexFunc(targets, func(t Target) bool { return t.Address == s.Address }); i >= 0 {
 				t = targets[i]

@@ -153,7 +153,7 @@ func TestAsk(t *testing.T) {
 	if n.Secondaries(z)[0].HasSerial() {
 		t.Error("the serial is known before it was asked for")
 	}
-	n.Ask(t.Context(), []*zone.Zone{z})
+	n.Ask(t.Context(), []*zone.Zone{z}, nil)
 	var got []string
 	for _, s := range n.Secondaries(z) {
 		got = append(got, fmt.Sprintf("%v %v %d %s", s.Address, s.HasSerial(), s.Serial, s.Error))

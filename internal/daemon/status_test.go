@@ -1,0 +1,228 @@
+package daemon
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/certtest"
+	"github.com/ptrd/ptrd/internal/notify"
+	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// one returns the status of the zone of an address or prefix.
+func (l *lab) one(t *testing.T, what string) *ZoneStatus {
+	t.Helper()
+	s, err := l.status(t.Context(), &StatusQuery{What: what})
+	if err != nil || len(s.Zones) != 1 || s.Zones[0].Detail == nil {
+		t.Fatalf("%s: %+v, %v", what, s, err)
+	}
+	return &s.Zones[0]
+}
+
+// TestStatusOfSecondaries: the status of a zone has the serials of its secondaries and primaries, and
+// NOTIFY on request waits until a secondary is current.
+func TestStatusOfSecondaries(t *testing.T) {
+	follows := "zones: [{name: 2.0.192.in-addr.arpa, secondary: PRIMARY}, {name: 100.51.198.in-addr.arpa, secondary: PRIMARY}, {name: own.example}]"
+	l := newFleet(t, testZones, follows)
+	await(t, func() bool {
+		return len(l.secondary.follower.States()) == 2 && l.secondary.Status().Counts[HealthOK] == 3
+	})
+
+	// The client of a transfer is known although it is not notified.
+	z := l.primary.one(t, "192.0.2.1")
+	if d := z.Detail; len(d.Secondaries) != 1 || d.Secondaries[0].Kind != "axfr" || d.Secondaries[0].TransferredOf != z.Serial || d.Secondaries[0].Address.Port() != 0 {
+		t.Errorf("%+v", d.Secondaries)
+	}
+	if d := z.Detail; d.Prefix.String() != "192.0.2.0/24" || !strings.HasSuffix(d.Owner, "(zones[0])") || d.LastChange.Serial != z.Serial || fmt.Sprint(d.Transfers) != "[127.0.0.1]" || z.Health != HealthOK {
+		t.Errorf("%+v", d)
+	}
+	copied := l.secondary.one(t, "192.0.2.1")
+	if d := copied.Detail; len(d.Primaries) != 1 || d.Primaries[0] != (ServerSerial{Address: l.primary.dns, Serial: z.Serial}) || len(d.Events) != 2 || !strings.Contains(d.Events[1].What, "expires") {
+		t.Errorf("%+v", d)
+	}
+
+	config := strings.Replace(l.primaryConfig(), "ptr: {192.0.2.1: a.", "transfer: {allow: 127.0.0.1, notify: [\""+l.secondary.dns+"\"]}, ptr: {192.0.2.1: b.", 1)
+	config = strings.Replace(config, "198.51.100.0/24", "198.51.100.0/24, transfer: {allow: 127.0.0.1, notify: [\"127.0.0.1:1\"]}", 1)
+	replace(t, filepath.Join(l.primary.dir, "config.yaml"), config)
+	if o := l.primary.reload(t); !o.OK() {
+		t.Fatalf("%+v", o)
+	}
+	notified := func(what, wait string) Notified {
+		t.Helper()
+		v, err := l.primary.notifyNow(t.Context(), url.Values{"what": {what}, "wait": {wait}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.(Notified)
+	}
+	n := notified("192.0.2.0/24", patience.String())
+	if len(n) != 1 || len(n[0].Secondaries) != 1 || !n[0].IsCurrent() || n[0].Serial == z.Serial {
+		t.Fatalf("%+v", n)
+	}
+	if s := n[0].Secondaries[0]; s.Notify != notify.Answered || s.Serial != n[0].Serial || s.TransferredOf != n[0].Serial || s.Kind != "ixfr" {
+		t.Errorf("%+v", s)
+	}
+	// One that does not answer costs no more than the time given.
+	if n = notified("198.51.100.1", "100ms"); len(n) != 1 || n[0].IsCurrent() || n[0].Secondaries[0].HasSerial() {
+		t.Errorf("%+v", n)
+	}
+	// All zones: those without secondaries are left out.
+	n = notified("", "100ms")
+	var b strings.Builder
+	if err := n.Print(&b); err != nil || len(n) != 2 || !strings.HasSuffix(b.String(), " of 2 zones with secondaries: all of them answered and have the current serial\n") {
+		t.Errorf("%+v\n%s", n, &b)
+	}
+	if n = notified("one.example", "100ms"); len(n) != 1 || len(n[0].Secondaries) != 0 {
+		t.Errorf("%+v", n)
+	}
+
+	// Checks of all secondary zones in a prefix, and of one.
+	for what, want := range map[string]int{"0.0.0.0/0": 2, "192.0.2.0/24": 1} {
+		v, err := l.secondary.refresh(t.Context(), url.Values{"what": {what}})
+		if err != nil || len(v.(Refreshed)) != want {
+			t.Fatalf("%s: %v, %v", what, v, err)
+		}
+		text, err := json.Marshal(v)
+		var again Refreshed
+		if err == nil {
+			err = json.Unmarshal(text, &again)
+		}
+		if err != nil || len(again) != want || again[0].Serial == 0 || strings.HasPrefix(string(text), "{") != (want == 1) {
+			t.Errorf("%s: %s, %v", what, text, err)
+		}
+	}
+	if _, err := l.secondary.refresh(t.Context(), url.Values{"what": {"own.example"}}); err == nil || !strings.Contains(err.Error(), "no secondary zone of this server") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestManyZones: the status of ten thousand zones in words costs what its lines cost, not what the
+// zones cost, and the broken zone is among them.
+func TestManyZones(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("listen: {dns: [\"127.0.0.1:0\"], admin: \"\"}\nstate_dir: state\ndefaults: {nameservers: ns1.example.com}\nzones:\n")
+	for i := range 80 {
+		fmt.Fprintf(&b, "  - {prefix: 10.%d.0.0/17}\n", i)
+	}
+	b.WriteString("  - {name: broken.example, file: none.zone}\n")
+	l := start(t, shortDir(t), b.String())
+	cost := func(q *StatusQuery) (s *Status, objects int, octets int) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		s, err := l.status(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s, int(after.Mallocs - before.Mallocs), len(text)
+	}
+	began := time.Now()
+	s, objects, octets := cost(&StatusQuery{Worst: true, Limit: 100})
+	t.Logf("%d objects, %d octets, %v", objects, octets, time.Since(began))
+	if len(s.Zones) != 100 || s.Unlisted != 10141 || s.Zones[0].Zone != "broken.example." || s.Counts[HealthOK] != 10240 || s.Counts[HealthError] != 1 || !s.Broken {
+		t.Errorf("%d zones, %d not listed, first %+v, counts %v, broken %v", len(s.Zones), s.Unlisted, s.Zones[0], s.Counts, s.Broken)
+	}
+	if objects > 5000 || octets > 64<<10 {
+		t.Errorf("%d objects, %d octets", objects, octets)
+	}
+	began = time.Now()
+	s, objects, octets = cost(&StatusQuery{What: "10.7.3.9"})
+	t.Logf("of one zone: %d objects, %d octets, %v", objects, octets, time.Since(began))
+	if len(s.Zones) != 1 || s.Zones[0].Zone != "3.7.10.in-addr.arpa." || s.Broken || objects > 5000 || octets > 8<<10 {
+		t.Errorf("%+v: %d objects, %d octets", s.Zones, objects, octets)
+	}
+	if s, _, _ = cost(&StatusQuery{Healths: []Health{HealthError, HealthExpired}}); len(s.Zones) != 1 {
+		t.Errorf("%d broken zones", len(s.Zones))
+	}
+	if s = l.Status(); len(s.Zones) != 10241 || s.Zones[0].Detail != nil {
+		t.Errorf("%d zones", len(s.Zones))
+	}
+}
+
+// TestSignatureEnd: expirations are serial numbers of 32 bits (RFC 4034 §3.1.5).
+func TestSignatureEnd(t *testing.T) {
+	for _, c := range []struct{ now, field, want int64 }{
+		{1_800_000_000, 1_800_086_400, 1_800_086_400},
+		{1_800_000_000, 1_700_000_000, 1_700_000_000},
+		{1<<32 - 100, 50, 1<<32 + 50},
+	} {
+		data := []byte{0, byte(rr.TypePTR), 8, 2, 0, 0, 0, 60, byte(c.field >> 24), byte(c.field >> 16), byte(c.field >> 8), byte(c.field)}
+		if got := signatureEnd(data, time.Unix(c.now, 0)); got.Unix() != c.want {
+			t.Errorf("%d at %d: %d, want %d", c.field, c.now, got.Unix(), c.want)
+		}
+	}
+}
+
+// TestCertificates: a certificate is an error after its end and a warning shortly before, for its
+// lifetime; neither makes the server unready.
+func TestCertificates(t *testing.T) {
+	day := 24 * time.Hour
+	now := time.Unix(1_800_000_000, 0)
+	for _, c := range []struct {
+		lifetime, left time.Duration
+		want           string
+	}{
+		{90 * day, 31 * day, ""},
+		{90 * day, 13 * day, "warning"},
+		{365 * day, 15 * day, ""},
+		{6 * day, 3 * day, ""},
+		{6 * day, day, "warning"},
+		{90 * day, 0, "error"},
+		{90 * day, -day, "error"},
+	} {
+		cert := certificate{"listen.tls", "ns1.pem", now.Add(c.left - c.lifetime), now.Add(c.left)}
+		got := ""
+		cert.addTo(func(name string, s finding.Severity, unready bool, format string, args ...any) {
+			if got = s.String(); name != "certificate" || unready || !strings.Contains(fmt.Sprintf(format, args...), "listen.tls: the certificate ns1.pem expire") {
+				t.Errorf("%s: "+format, append([]any{name}, args...)...)
+			}
+		}, now)
+		if got != c.want {
+			t.Errorf("%v left of %v: %q, want %q", c.left, c.lifetime, got, c.want)
+		}
+	}
+	dir := shortDir(t)
+	cert, key := certtest.New(t, dir, "ca").Issue("ns1", "ns1.example", -time.Hour)
+	l := start(t, dir, fmt.Sprintf("listen: {dns: [\"127.0.0.1:0\"], tls: {addresses: [\"127.0.0.1:0\"], cert_file: %q, key_file: %q}}\nstate_dir: state\nzones: [{prefix: 192.0.2.0/24, nameservers: [ns.example.com]}]\n", cert, key))
+	s := l.Status()
+	if len(s.Conditions) != 1 || s.Conditions[0].Name != "certificate" || s.Conditions[0].Severity != finding.Error || !s.Broken {
+		t.Errorf("%+v", s.Conditions)
+	}
+	if ready, why := l.isReady(); !ready {
+		t.Error(why)
+	}
+}
+
+// TestUnready: a server whose answers make no progress is not ready; other parts do not decide, nor
+// does a secondary that does not answer, which is a warning about its zone.
+func TestUnready(t *testing.T) {
+	l := start(t, shortDir(t), "listen: {dns: [\"127.0.0.1:0\"]}\nstate_dir: state\nzones: [{prefix: 192.0.2.0/24, nameservers: [ns.example.com]}]\n")
+	d := new(Daemon)
+	d.journal, d.server = l.journal, l.server
+	d.state.Store(l.state.Load())
+	d.stuck.Store(&[]string{"updates"})
+	if ready, why := d.isReady(); !ready {
+		t.Error(why)
+	}
+	d.stuck.Store(&[]string{"updates", partAnswers})
+	if ready, why := d.isReady(); ready || why != "no progress of answers; the log says since when" {
+		t.Errorf("%v, %q", ready, why)
+	}
+	for z := range l.zones.Set().All() {
+		s := &survey{silent: map[string]int{z.Key(): 1}}
+		if h, why := s.judge(z); h != HealthWarning || why != "1 secondary server refused NOTIFY or did not answer" {
+			t.Errorf("%v, %q", h, why)
+		}
+	}
+}
