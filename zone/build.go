@@ -229,7 +229,7 @@ func (b *Builder) addAddress(r *Record) bool {
 	if place != nil {
 		*place = recentAddress{p, slot}
 	}
-	if b.targets.on && r.Type == rr.TypePTR && (suffix == 0 || suffix != b.targets.suffix || !isHostLabel(head)) {
+	if b.targets.on && r.Type == rr.TypePTR && (suffix == 0 || suffix != b.targets.suffix || !dname.IsHostLabel(head[1:])) {
 		b.checkTarget(r, suffix)
 	}
 	b.digester.reset(p.path(a.width, &b.octets), false)

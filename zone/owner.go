@@ -25,7 +25,7 @@ type trieWriter struct {
 	octets  [16]byte // of owner, if that is of an address
 
 	recs      []rec // scratch
-	spellings map[spelling]bool
+	spellings map[canonicalData]bool
 	only      [1]contentSet
 	data      [1][]byte
 }
@@ -226,7 +226,7 @@ func (t *trieWriter) isThere(s *contentSet, data []byte) bool {
 		return slices.ContainsFunc(s.data, func(d []byte) bool { return rr.EqualData(s.typ, d, data) })
 	}
 	if t.spellings == nil {
-		t.spellings = map[spelling]bool{}
+		t.spellings = map[canonicalData]bool{}
 	}
 	if len(s.data) == few {
 		for _, d := range s.data {
@@ -239,14 +239,14 @@ func (t *trieWriter) isThere(s *contentSet, data []byte) bool {
 	return is
 }
 
-// spelling is the canonical form of RDATA.
-type spelling struct {
+// canonicalData is the canonical form of RDATA.
+type canonicalData struct {
 	typ  rr.Type
 	data string
 }
 
-func spellingOf(t rr.Type, data []byte) spelling {
-	return spelling{t, string(rr.AppendCanonical(nil, t, data))}
+func spellingOf(t rr.Type, data []byte) canonicalData {
+	return canonicalData{t, string(rr.AppendCanonical(nil, t, data))}
 }
 
 // flagsOf returns the node flags of a name's RRsets.

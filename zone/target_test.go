@@ -62,7 +62,8 @@ func TestTargets(t *testing.T) {
 		{"https://mail.example.com/inbox.html", notHost + "it is a URL; write the name in it, mail.example.com."},
 		{"mail.example.com:25", notHost + "it has the port 25; write mail.example.com."},
 		{"postmaster@mail.example.com", notHost + "it has an @, as a mail address; write the name of the mail server"},
-		{`m\252nchen.example`, notHost + "it is not ASCII; write internationalized labels as A-labels (xn--…)"},
+		{`m\252nchen.example`, notHost + "it is not ASCII; write xn--mnchen-3ya.example."},
+		{`b\195\188cher_1.example`, notHost + "it is not ASCII; write internationalized labels as A-labels (xn--…)"},
 		{"*.example.com", notHost + `label "*" has the octet "*", where only letters, digits and hyphens are allowed (RFC 1123 §2.1); correct it`},
 		{`two\032words.example`, notHost + `label "two words" has the octet " ", where only letters, digits and hyphens are allowed (RFC 1123 §2.1); correct it`},
 	} {

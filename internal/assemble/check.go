@@ -24,16 +24,17 @@ func Check(ctx context.Context, cfg *config.Config) ([]finding.Finding, error) {
 	return plan.Findings, nil
 }
 
-// ofOtherZone are the rules that the file of another zone breaks, next to that about its SOA.
-var ofOtherZone = [...]string{"out-of-zone", "origin-outside-zone", "no-soa", "no-ns"}
-
 // withoutFollowing returns the findings without those that follow from a file that is one of another
-// zone, as its SOA shows.
+// zone, as its SOA shows: warnings about its names, and errors about the zone as a whole.
 func withoutFollowing(list []finding.Finding) []finding.Finding {
-	if !slices.ContainsFunc(list, func(f finding.Finding) bool { return f.Rule == "soa-not-at-apex" }) {
+	i := slices.IndexFunc(list, func(f finding.Finding) bool { return f.Rule == "soa-not-at-apex" })
+	if i < 0 {
 		return list
 	}
-	return slices.DeleteFunc(list, func(f finding.Finding) bool { return slices.Contains(ofOtherZone[:], f.Rule) })
+	file := list[i].File
+	return slices.DeleteFunc(list, func(f finding.Finding) bool {
+		return f.File == file && (f.Severity == finding.Warning || f.Rule == "no-soa" || f.Rule == "no-ns")
+	})
 }
 
 // CheckFile reads one master file as the zone at origin, without a configuration, and returns the
@@ -56,7 +57,7 @@ func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, [
 	b.SetChecks(rule.Checks{})
 	res := zonefile.Load(path, zonefile.Options{Origin: origin, GenerateLimit: generateSteps, Table: &table}, b.Add)
 	z, list := b.Build()
-	for _, f := range withoutFollowing(append(res.Findings, list...)) {
+	for _, f := range append(res.Findings, list...) {
 		if !res.OK() && (f.Rule == "no-soa" && !res.HasSOA || f.Rule == "no-ns") {
 			continue // it may be among the records with errors
 		}
@@ -68,5 +69,5 @@ func CheckFile(origin dname.Name, path string, generateSteps int) (*zone.Zone, [
 	if fs.errors() > 0 {
 		z = nil
 	}
-	return z, finding.Limit(fs.Sorted())
+	return z, finding.Limit(withoutFollowing(fs.Sorted()))
 }

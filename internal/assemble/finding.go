@@ -14,7 +14,7 @@ type findings struct {
 }
 
 // sameTarget are the rules whose findings say more exactly why a target is not the name of a host.
-var sameTarget = [...]string{"missing-dot", "address-as-target", "reverse-target", "template-mark"}
+var sameTarget = [...]string{"missing-dot", "not-ascii", "address-as-target", "reverse-target", "template-mark"}
 
 func (fs *findings) add(f finding.Finding) {
 	if f.Rule == "ptr-target" && slices.ContainsFunc(fs.Listed(), func(g finding.Finding) bool {

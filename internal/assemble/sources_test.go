@@ -237,7 +237,7 @@ $TTL 600
 `)
 	got := l.text(l.reload().Findings)
 	for _, want := range []string{
-		"error: a.zone:2:1: SOA at sub.2.0.192.in-addr.arpa.: an SOA belongs at the apex 2.0.192.in-addr.arpa. only",
+		"error: a.zone:2:5: SOA at sub.2.0.192.in-addr.arpa.: the SOA makes this a file of the zone sub.2.0.192.in-addr.arpa., but it is loaded as 2.0.192.in-addr.arpa.;",
 		"error: b.zone:2:1: zone 3.0.192.in-addr.arpa. has no NS at its apex",
 	} {
 		if !strings.Contains(got, want) {

@@ -252,3 +252,13 @@ func Offsets(n Name, o *[MaxLabels + 1]uint8) int {
 	}
 	return c
 }
+
+// IsHostLabel reports whether a label may be in the name of a host (RFC 952, RFC 1123 §2.1).
+func IsHostLabel(label []byte) bool {
+	for _, c := range label {
+		if !nameText[c] {
+			return false
+		}
+	}
+	return len(label) > 0 && label[0] != '-' && label[len(label)-1] != '-'
+}

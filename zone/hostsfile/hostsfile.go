@@ -20,6 +20,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // Options control how a hosts file is read.
@@ -175,7 +176,7 @@ func (p *parser) name(text, aliases []byte) (n dname.Name, offset int, reason st
 	for i, c := range text {
 		switch {
 		case c >= 0x80:
-			return nil, i, "it has octets beyond ASCII; write an internationalized name in its xn-- form"
+			return nil, i, "it is not ASCII; " + spelling.WriteALabels(string(text))
 		case !isHostOctet(c):
 			return nil, i, fmt.Sprintf("%q is not allowed in a host name; letters, digits, hyphen, underscore and dots can", c)
 		}

@@ -76,7 +76,7 @@ func TestRead(t *testing.T) {
 				"error hosts:3:1: \"192.0.2.0/24\" is not an address; a prefix cannot have a name here, only single addresses can\n" +
 				"error hosts:4:10: address 192.0.2.1 has no name; write one after it\n" +
 				"error hosts:5:13: name \"a..example\" of 192.0.2.1: two dots with no label between them\n" +
-				"error hosts:6:11: name \"ä.example\" of 192.0.2.1: it has octets beyond ASCII; write an internationalized name in its xn-- form\n" +
+				"error hosts:6:11: name \"ä.example\" of 192.0.2.1: it is not ASCII; write xn--4ca.example\n" +
 				"error hosts:7:12: name \"a,b.example\" of 192.0.2.1: ',' is not allowed in a host name; letters, digits, hyphen, underscore and dots can\n" +
 				"error hosts:8:1: \"foo\" is not an address; write one like 192.0.2.1 or 2001:db8::1, then its name\n"},
 		{"too long a line", "192.0.2.1 a.example\n" + strings.Repeat("x", maxLine+1), Options{},

@@ -26,7 +26,7 @@ for one:
 An error keeps the zone from being served; the previous data stays. Exceptions are the rules about
 several zones (from ` + "`ptr-unconfirmed`, `ptr-alias`, `child-not-delegated`, `other-servers` and\n`addresses-unreachable`" + `): which of the zones is wrong is not known, so that these are served, and
 an error only makes ` + "`ptrd check`" + ` fail. Updates (RFC 2136) and the API of Route 53 are never refused
-because of these rules, and what they add is not checked. ` + "`ptrd check --json`" + ` has the name of the rule as ` + "`code`" + `.
+because of these rules, and what they add is not checked. ` + "`host-name` demands what BIND does\nby `check-names`, which refuses a primary zone by default; `error` is the same here." + ` ` + "`ptrd check --json`" + ` has the name of the rule as ` + "`code`" + `.
 
 | rule | default | what it demands |
 | --- | --- | --- |

@@ -1,6 +1,7 @@
 package zonefile
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/ptrd/ptrd/zone/dname"
@@ -82,6 +83,9 @@ func (p *parser) originLine(f *frame, t *token) *fault {
 	}
 	p.lint.origin(p, f, t, origin, form)
 	f.setOrigin(origin, t.line)
+	if form.Relative {
+		f.undotted = &token{text: bytes.Clone(t.text), line: t.line, col: t.col}
+	}
 	f.afterOrigin = f.owner.name != nil
 	return nil
 }

@@ -16,7 +16,8 @@ type frame struct {
 	lex      *lexer
 
 	origin      dname.Name
-	originLine  int // of the $ORIGIN that set it; 0: none did
+	originLine  int    // of the $ORIGIN that set it; 0: none did
+	undotted    *token // its name, if that lacks the final dot; nil: it has one
 	place       place
 	owner       *ownerName // the last one
 	spare       *ownerName // where the next is read
@@ -53,7 +54,7 @@ func (p *parser) newFrame(room *frameRoom, name string, r io.Reader, size int64,
 }
 
 func (f *frame) setOrigin(origin dname.Name, line int) {
-	f.origin, f.originLine = origin, line
+	f.origin, f.originLine, f.undotted = origin, line, nil
 	f.place = placeOf(origin)
 }
 

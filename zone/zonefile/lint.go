@@ -95,8 +95,12 @@ func (l *linter) missingTTL(p *parser, f *frame, h head, text string) {
 	}
 }
 
-// record looks at a record that was read without a fault.
-func (l *linter) record(p *parser, f *frame, h head, ownerGiven bool) {
+// record looks at a record that was read without a fault. It returns false for one that must not be
+// emitted.
+func (l *linter) record(p *parser, f *frame, h head, ownerGiven bool) (ok bool) {
+	if h.typ == rr.TypeSOA && !l.soa(p, f, h, ownerGiven) {
+		return false
+	}
 	s := subject{f, f.owner.name, h.typ}
 	isMnemonicHere := false
 	switch {
@@ -112,22 +116,21 @@ func (l *linter) record(p *parser, f *frame, h head, ownerGiven bool) {
 		f.afterOrigin = false
 		l.warn(p, s, h.typeTok, 0, "owner-before-origin", "the line inherits its owner from before the $ORIGIN of line %d; write the owner name out", f.originLine)
 	}
-	switch h.typ {
-	case rr.TypeSOA:
-		l.soa(p, s, h)
-	case rr.TypeTXT:
+	if h.typ == rr.TypeTXT {
 		l.bareText(p, s, h)
 	}
+	isJudged := isMnemonicHere || ownerGiven && (l.ascii(p, s, &l.owner, "owner") || l.hostOwner(p, s))
+	l.targets(p, s, h)
 	if !l.reverse {
-		return
+		return true
 	}
-	if (ownerGiven || h.typ == rr.TypePTR) && !isMnemonicHere {
+	if (ownerGiven || h.typ == rr.TypePTR) && !isJudged {
 		l.ownerName(p, s, h, ownerGiven)
 	}
-	l.targets(p, s, h)
 	if h.typ == rr.TypeA || h.typ == rr.TypeAAAA {
 		l.address(p, s, h)
 	}
+	return true
 }
 
 // isMistaken reports whether an owner that reads like a class or type is one that
@@ -137,20 +140,47 @@ func (l *linter) isMistaken(t rr.Type) bool {
 	return bytes.EqualFold(l.owner.text, []byte("IN")) || l.reverse && t != rr.TypeA && t != rr.TypeAAAA
 }
 
-// soa checks the place of an SOA.
-func (l *linter) soa(p *parser, s subject, h head) {
-	if isApex(p, s.owner) {
-		return
+// soa checks the place of an SOA. It returns false if that is not the apex, which is an error. Where
+// a final dot is missing, what follows is read as if it were there, and it returns true.
+func (l *linter) soa(p *parser, f *frame, h head, ownerGiven bool) bool {
+	s := subject{f, f.owner.name, h.typ}
+	if isApex(p, s.owner) || p.res.HasSOA {
+		return true // a second one is judged where the zone is built
 	}
+	const rule = "soa-not-at-apex"
 	if n := len(p.o.Apexes); n > 1 {
-		p.fail(s, h.typeTok.at(0, "soa-not-at-apex", "the file is loaded as %d zones, %s, whose SOAs are generated; remove the SOA, or load a file of its own for each zone", n, list(p.o.Apexes)))
-		return
+		p.fail(s, h.typeTok.at(0, rule, "the file is loaded as %d zones, %s, whose SOAs are generated; remove the SOA, or load a file of its own for each zone", n, list(p.o.Apexes)))
+		return true
 	}
-	remedy := fmt.Sprintf("write $ORIGIN %v in front of it, or load the file as the zone %v", p.o.Apexes[0], s.owner)
-	if s.f.originLine > 0 {
-		remedy = fmt.Sprintf("write $ORIGIN %v in line %d, or load the file as the zone %v", p.o.Apexes[0], s.f.originLine, s.owner)
+	apex := p.o.Apexes[0]
+	owner := ""
+	if ownerGiven && l.ownerForm.Relative {
+		owner = string(l.owner.text)
 	}
-	p.fail(s, h.typeTok.at(0, "soa-not-at-apex", "the SOA makes this a file of the zone %v, but it is loaded as %s; %s", s.owner, list(p.o.Apexes), remedy))
+	switch {
+	case isName(owner+".", apex):
+		p.fail(subject{f: f}, l.owner.at(0, rule, "owner %s of the SOA has no final dot and so becomes %v; add the dot", owner, s.owner))
+		f.copyOwner(apex)
+		return true
+	case f.undotted != nil && isName(strings.TrimPrefix(owner+"."+string(f.undotted.text)+".", "."), apex):
+		p.fail(subject{f: f}, f.undotted.at(0, rule, "$ORIGIN %s has no final dot and so becomes %v; add the dot", f.undotted.text, f.origin))
+		origin, _ := dname.Parse(string(f.undotted.text))
+		f.setOrigin(origin, f.originLine)
+		f.copyOwner(apex)
+		return true
+	}
+	remedy := fmt.Sprintf("write %v as its owner", apex)
+	if s.owner.Equal(f.origin) && f.originLine > 0 {
+		remedy = fmt.Sprintf("write $ORIGIN %v in line %d", apex, f.originLine)
+	}
+	p.fail(s, h.typeTok.at(0, rule, "the SOA makes this a file of the zone %v, but it is loaded as %v; load the file as the zone %v, or %s", s.owner, apex, s.owner, remedy))
+	return false
+}
+
+// isName reports whether text is the name n.
+func isName(text string, n dname.Name) bool {
+	m, err := dname.Parse(text)
+	return err == nil && m.Equal(n)
 }
 
 // bareText looks for texts that are meant to be one string, those of SPF, DKIM,
@@ -190,7 +220,7 @@ func (l *linter) origin(p *parser, f *frame, t *token, origin dname.Name, form d
 	s := subject{f: f}
 	switch {
 	case form.Odd && l.marks(p, s, t, "$ORIGIN"):
-	case form.Relative && endsInTree(t.text):
+	case form.Relative && (endsInTree(t.text) || lacksDot(p, t.text)):
 		l.warn(p, s, t, 0, "relative-origin", "$ORIGIN %s has no final dot and so becomes %v; add the dot", t.text, origin)
 	case form.Relative:
 		l.warn(p, s, t, 0, "relative-origin", "$ORIGIN %s is relative and becomes %v, which moves if a line above it changes; write it out with its final dot", t.text, origin)
@@ -201,6 +231,12 @@ func (l *linter) origin(p *parser, f *frame, t *token, origin dname.Name, form d
 		}
 		l.warn(p, s, t, 0, "origin-outside-zone", "$ORIGIN %v lies outside %s, and so do all names relative to it; correct it, or load the file as another zone", origin, list(p.o.Apexes))
 	}
+}
+
+// lacksDot reports whether a relative name would be in a zone of the file with a final dot.
+func lacksDot(p *parser, text []byte) bool {
+	n, err := dname.Parse(string(text))
+	return err == nil && isInZone(p, n)
 }
 
 // marks warns of marks of a template that were not replaced. It reports whether

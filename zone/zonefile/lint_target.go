@@ -2,33 +2,111 @@ package zonefile
 
 import (
 	"bytes"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
-// targets looks at the names in the RDATA of a record near a reverse zone.
+// targets looks at the names in the RDATA of a record.
 func (l *linter) targets(p *parser, s subject, h head) {
 	switch s.typ {
-	case rr.TypePTR, rr.TypeNS, rr.TypeCNAME, rr.TypeDNAME, rr.TypeMX, rr.TypeSOA:
+	case rr.TypePTR, rr.TypeNS, rr.TypeCNAME, rr.TypeDNAME, rr.TypeMX, rr.TypeSRV, rr.TypeSOA:
 	default:
 		return
 	}
 	for i := range p.rdata.Names {
 		n := &p.rdata.Names[i]
-		if n.Form.Relative || n.Form.Odd || !isHostLike(p.rdata.toks[n.Word].text) {
-			l.target(p, s, h, i)
+		switch t := &p.rdata.toks[n.Word]; {
+		case n.Form.Odd && l.marks(p, s, t, field(s.typ, i)):
+			continue
+		case s.typ == rr.TypeSOA && i == 1 && l.contact(p, s, t):
+			continue
+		case n.Form.Odd && l.ascii(p, s, t, field(s.typ, i)):
+			continue
+		case l.reverse && (n.Form.Relative || n.Form.Odd || !isHostLike(t.text)) && l.target(p, s, h, i):
+			continue
 		}
-		if s.typ == rr.TypePTR && !n.Form.Relative {
+		l.hostTarget(p, s, i)
+		if l.reverse && s.typ == rr.TypePTR && !n.Form.Relative {
 			l.reverseTarget(p, s, n)
 		}
 	}
-	if s.typ == rr.TypeNS && len(l.glue) < maxWaiting {
+	if l.reverse && s.typ == rr.TypeNS && len(l.glue) < maxWaiting {
 		target := dname.Name(p.rdata.out)
 		if isReverse(target) {
 			addKey(&l.glue, target)
 		}
 	}
+}
+
+// contact looks for an @ in the contact of an SOA. It reports whether there is one.
+func (l *linter) contact(p *parser, s subject, t *token) bool {
+	at := bytes.IndexByte(t.text, '@')
+	if at <= 0 {
+		return false
+	}
+	l.warn(p, s, t, at, "at-sign-in-rname", "contact (RNAME) %s has an @ in it; a mailbox is written with a dot in its place (RFC 1035 §8), so write %s", t.text, mailboxName(t.text))
+	return true
+}
+
+// ascii looks for characters beyond ASCII in a name, which no resolver asks for. Names of services
+// may have them (RFC 6763 §4.1). It reports whether there are any.
+func (l *linter) ascii(p *parser, s subject, t *token, what string) bool {
+	at := slices.IndexFunc(t.text, func(c byte) bool { return c >= 0x80 })
+	if at < 0 || isOfService(s.owner) {
+		return false
+	}
+	l.warn(p, s, t, at, "not-ascii", "%s %s is not ASCII, and resolvers ask for internationalized names in another form; %s%s",
+		what, quote(t.text), spelling.WriteALabels(string(t.text)), invisible([]token{*t}))
+	return true
+}
+
+// isOfService reports whether a label of n starts with an underscore (RFC 8552).
+func isOfService(n dname.Name) bool {
+	for ; !n.IsRoot(); n = n.Parent() {
+		if n.Label()[0] == '_' {
+			return true
+		}
+	}
+	return false
+}
+
+// hostOwner looks at an owner that is to be the name of a host, as BIND does. It reports whether it
+// is not one.
+func (l *linter) hostOwner(p *parser, s subject) bool {
+	if s.typ != rr.TypeA && s.typ != rr.TypeAAAA && s.typ != rr.TypeMX {
+		return false
+	}
+	n := s.owner
+	if n.IsWildcard() {
+		n = n.Parent()
+	}
+	return l.hostName(p, s, &l.owner, n, "owner")
+}
+
+// hostTarget looks at a name in RDATA that is to be that of a host, as BIND does. The targets of PTRs
+// are looked at where the zone is built.
+func (l *linter) hostTarget(p *parser, s subject, i int) {
+	n := dname.FromWire(p.rdata.out[p.rdata.Names[i].Offset:])
+	switch {
+	case s.typ == rr.TypePTR || s.typ == rr.TypeCNAME || s.typ == rr.TypeDNAME:
+		return
+	case s.typ == rr.TypeSOA && i == 1 && !n.IsRoot():
+		n = n.Parent() // the first label is the user
+	}
+	l.hostName(p, s, &p.rdata.toks[p.rdata.Names[i].Word], n, field(s.typ, i))
+}
+
+func (l *linter) hostName(p *parser, s subject, t *token, n dname.Name, what string) bool {
+	fault := spelling.HostFault(n, "many servers")
+	if fault != "" {
+		l.warn(p, s, t, 0, "host-name", "%s %s is not the name of a host: %s", what, quote(t.text), fault)
+	}
+	return fault != ""
 }
 
 // isHostLike is a quick look for what cannot be an address: a letter at the
@@ -52,18 +130,13 @@ func field(t rr.Type, i int) string {
 	return "target"
 }
 
-func (l *linter) target(p *parser, s subject, h head, i int) {
+// target looks at a name in the RDATA of a record near a reverse zone. It reports whether there is a
+// finding, or may be one at the end.
+func (l *linter) target(p *parser, s subject, h head, i int) bool {
 	n := &p.rdata.Names[i]
 	t := &p.rdata.toks[n.Word]
 	what := field(s.typ, i)
-	if n.Form.Odd && l.marks(p, s, t, what) {
-		return
-	}
 	isContact := s.typ == rr.TypeSOA && i == 1
-	if isContact && bytes.IndexByte(t.text, '@') > 0 {
-		l.warn(p, s, t, bytes.IndexByte(t.text, '@'), "at-sign-in-rname", "contact (RNAME) %s has an @ in it; a mailbox is written with a dot in its place (RFC 1035 §8), so write %s", t.text, mailboxName(t.text))
-		return
-	}
 	if a, ok := writtenAddress(t.text); ok && !isContact {
 		remedy := "write the name of the server"
 		switch s.typ {
@@ -73,24 +146,34 @@ func (l *linter) target(p *parser, s subject, h head, i int) {
 			remedy = "write a name, or " + dname.FromAddr(a).String() + " if the reverse name is meant"
 		}
 		l.warn(p, s, t, 0, "address-as-target", "%s %s is an address, where only a name is allowed; %s", what, t.text, remedy)
-		return
+		return true
 	}
 	if !n.Form.Relative {
-		return
+		return false
 	}
 	target := dname.FromWire(p.rdata.out[n.Offset:])
 	if !isReverse(target) {
-		return
+		return false
 	}
 	if (s.typ == rr.TypeCNAME || s.typ == rr.TypeDNAME) && isInside(s, target) {
-		return // the classless way of RFC 2317: 1 CNAME 1.0/25
+		return false // the classless way of RFC 2317: 1 CNAME 1.0/25
 	}
-	f := l.finding(s, t, 0, "missing-dot", "%s %s has no final dot and so becomes %v; add the dot", what, quote(t.text), target)
+	f := l.finding(s, t, 0, "missing-dot", "%s %s has no final dot and so becomes %v; %s", what, quote(t.text), target, dotRemedy(t.text))
 	if s.typ == rr.TypeNS || s.typ == rr.TypeSOA && i == 0 {
 		l.wait(&l.servers, f, target)
-		return
+		return true
 	}
 	l.warn(p, s, t, 0, f.Rule, "%s", f.Text)
+	return true
+}
+
+// dotRemedy returns what to do about a target without a final dot. A single label is not the whole
+// name of a host with it either (RFC 6761 §6.3 apart).
+func dotRemedy(text []byte) string {
+	if bytes.IndexByte(text, '.') < 0 && !bytes.EqualFold(text, []byte("localhost")) {
+		return fmt.Sprintf("write its full name with the dot, such as %s.example.com.", text)
+	}
+	return "add the dot"
 }
 
 // isInside reports whether a relative target of an alias may be meant to stay in
@@ -104,12 +187,12 @@ func isInside(s subject, target dname.Name) bool {
 	return ok || s.typ == rr.TypeDNAME && target.Labels() == s.f.origin.Labels()+1
 }
 
-// mailboxName returns user@host as a name: the dots of the user part escaped,
-// with its final dot.
+// mailboxName returns user@host, or user\@host, as a name: the dots of the user part escaped, with its
+// final dot.
 func mailboxName(text []byte) string {
-	user, host, _ := bytes.Cut(bytes.TrimSuffix(text, []byte{'.'}), []byte{'@'})
-	user = bytes.ReplaceAll(bytes.ReplaceAll(user, []byte(`\.`), []byte{'.'}), []byte{'.'}, []byte(`\.`))
-	return string(user) + "." + string(host) + "."
+	user, host, _ := strings.Cut(strings.TrimSuffix(string(text), "."), "@")
+	user = strings.ReplaceAll(strings.TrimSuffix(user, `\`), `\.`, ".")
+	return strings.ReplaceAll(user, ".", `\.`) + "." + host + "."
 }
 
 // reverseTarget warns of a PTR that leads back into the reverse trees.
@@ -118,10 +201,8 @@ func (l *linter) reverseTarget(p *parser, s subject, n *rr.Name) {
 	if f, address, _ := dname.Tree(target); f == dname.Forward || address == 0 {
 		return
 	}
-	for o := s.owner; !o.IsRoot(); o = o.Parent() {
-		if o.Label()[0] == '_' { // RFC 6763 §11: browsing domains of a network
-			return
-		}
+	if isOfService(s.owner) { // RFC 6763 §11: browsing domains of a network
+		return
 	}
 	t := &p.rdata.toks[n.Word]
 	l.warn(p, s, t, 0, "reverse-target", "target %s is itself a reverse name; write the name of the host", t.text)

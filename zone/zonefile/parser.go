@@ -364,14 +364,16 @@ func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
 	if !ok || f.ownerIsBad {
 		return
 	}
-	if h.typ == rr.TypeSOA {
-		p.res.HasSOA = true
-	}
 	for i := range r.Faults {
 		e := &r.Faults[i]
 		p.lint.warn(p, s, r.tokenOf(e), e.Offset, e.Rule, "%s", e.Text)
 	}
-	p.lint.record(p, f, h, ownerGiven)
+	if !p.lint.record(p, f, h, ownerGiven) {
+		return
+	}
+	if h.typ == rr.TypeSOA {
+		p.res.HasSOA = true
+	}
 	p.res.Records++
 	p.emit(zone.Record{Owner: f.owner.name, Type: h.typ, TTL: ttl, Data: r.out, Tag: f.id.Tag(line[0].line, line[0].col)})
 }

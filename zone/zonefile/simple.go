@@ -7,6 +7,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // Nearly all lines of a reverse zone are PTRs of one shape, and a file may have
@@ -100,7 +101,7 @@ func (p *parser) simpleLine(f *frame, text []byte, line int) int {
 	if n == 0 {
 		return 0
 	}
-	if h.typ == rr.TypeNS && !given && o.name.IsWildcard() {
+	if h.typ == rr.TypeNS && (!given && o.name.IsWildcard() || spelling.HostFault(dname.Name(p.target[:wire]), "") != "") {
 		return 0
 	}
 	if p.lint.reverse {
