@@ -53,11 +53,20 @@ func Resolve(ctx context.Context, ask Resolver, servers []netip.AddrPort, name d
 		if err == nil && r.Rcode != dns.RcodeSuccess && r.Rcode != dns.RcodeNameError {
 			err = fmt.Errorf("the answer is %s", dns.RcodeToString[r.Rcode])
 		}
+		if err == nil && r.Rcode == dns.RcodeSuccess && len(r.Answer) > 0 && len(r.Ns) == 0 && !slices.ContainsFunc(r.Answer, isType(t)) {
+			// That there are no records at the end of the aliases comes with an SOA (RFC 2308 §2.2).
+			err = errors.New("the answer ends at an alias")
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%v: %w", server, err))
 			continue
 		}
-		return slices.DeleteFunc(r.Answer, func(record dns.RR) bool { return record.Header().Rrtype != uint16(t) }), nil
+		is := isType(t)
+		return slices.DeleteFunc(r.Answer, func(record dns.RR) bool { return !is(record) }), nil
 	}
 	return nil, errors.Join(errs...)
+}
+
+func isType(t rr.Type) func(dns.RR) bool {
+	return func(record dns.RR) bool { return record.Header().Rrtype == uint16(t) }
 }
