@@ -242,6 +242,8 @@ var scenarios = []scenario{
 		first: "mail from " + both + " " + ownerWho},
 
 	{name: "SPF without one uplink", replace: []string{" ip4:198.51.100.26 ", " "}, first: "spf " + two + " " + ownerWho, reply: "550 5.7.23"},
+	{name: "SPF with explanation", replace: []string{" ip4:198.51.100.26 ip6:2001:db8::25 -all\"", " -all exp=why.example.com\"\nwhy.example.com. TXT \"%{i} is not ours,\" \" ask %{d}\""},
+		first: "spf " + two + " " + ownerWho, seen: `(its explanation: "198.51.100.26 is not ours, ask example.com")`},
 	{name: "SPF, soft", replace: []string{" ip4:198.51.100.26 ip6:2001:db8::25 -all", " ~all"}, first: "spf " + two + " " + ownerWho},
 	{name: "no SPF", replace: []string{`example.com. TXT "v=spf1 ip4:198.51.100.25 ip4:198.51.100.26 ip6:2001:db8::25 -all"`, ""}, first: "spf " + both + " " + ownerWho},
 	{name: "two SPF records", replace: []string{"example.com. MX 10 mail", "example.com. TXT \"v=spf1 mx -all\"\nexample.com. MX 10 mail"}, first: "spf " + both + " " + ownerWho, reply: "550 5.7.24"},

@@ -188,7 +188,11 @@ func checkSPF(f *facts) Verdict {
 		}
 		return f.wrongRecord(s, rr.TypeTXT, r.Reason, remedy).replies(Must, spfError)
 	case spf.Fail:
-		return f.wrongRecord(s, rr.TypeTXT, fmt.Sprintf("the SPF record of %s forbids %v by `%s`: %s", r.Domain, f.address, r.Term, r.Record), amend)
+		seen := fmt.Sprintf("the SPF record of %s forbids %v by `%s`: %s", r.Domain, f.address, r.Term, r.Record)
+		if r.Explanation != "" {
+			seen += fmt.Sprintf(" (its explanation: %q)", r.Explanation)
+		}
+		return f.wrongRecord(s, rr.TypeTXT, seen, amend)
 	case spf.None:
 		return f.wrongRecord(s, rr.TypeTXT, r.Reason, fmt.Sprintf("add the record `%v TXT \"v=spf1%s -all\"`, with all other addresses that send mail of this domain", s, terms(f.q.Addresses))).replies(Should, noReply)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -71,6 +72,23 @@ const maxDomain = 253
 
 // expand returns the domain that a domain-spec stands for in the record of a domain.
 func (c *check) expand(spec, domain string) (string, error) {
+	s, err := c.expandText(spec, domain)
+	if err != nil {
+		return "", permanent("%v", err)
+	}
+	s = strings.TrimSuffix(s, ".")
+	for len(s) > maxDomain {
+		_, rest, ok := strings.Cut(s, ".")
+		if !ok {
+			break
+		}
+		s = rest
+	}
+	return s, nil
+}
+
+// expandText returns a macro-string with the values of its macros.
+func (c *check) expandText(spec, domain string) (string, error) {
 	var b strings.Builder
 	err := eachMacro(spec, func(s string) { b.WriteString(s) }, func(letter byte, digits string, reverse bool, delimiters string) error {
 		if delimiters == "" {
@@ -95,18 +113,7 @@ func (c *check) expand(spec, domain string) (string, error) {
 		b.WriteString(s)
 		return nil
 	})
-	if err != nil {
-		return "", permanent("%v", err)
-	}
-	s := strings.TrimSuffix(b.String(), ".")
-	for len(s) > maxDomain {
-		_, rest, ok := strings.Cut(s, ".")
-		if !ok {
-			break
-		}
-		s = rest
-	}
-	return s, nil
+	return b.String(), err
 }
 
 // value returns what a macro letter stands for (RFC 7208 §7.3).
@@ -129,6 +136,12 @@ func (c *check) value(letter byte, domain string) string {
 		return strings.Join(parts, ".")
 	case 'p':
 		return c.name(domain)
+	case 'c':
+		return c.address.String()
+	case 'r': // the receiving server
+		return "unknown"
+	case 't':
+		return strconv.FormatInt(time.Now().Unix(), 10)
 	case 'v':
 		if c.address.Is4() {
 			return "in-addr"

@@ -54,6 +54,10 @@ type Report struct {
 	Reason string   // of none and of the errors
 	Terms  int      // that caused lookups
 	Chain  []string // domains whose records were evaluated, by include and redirect, in their order
+
+	// Explanation is what the domain says to the sender of a fail (RFC 7208 §6.2), printable
+	// ASCII that anyone may have written; empty: nothing.
+	Explanation string
 }
 
 // Check evaluates the SPF record of the sender's domain, or of helo without a sender, for mail
@@ -75,8 +79,40 @@ func Check(ctx context.Context, lookup fcrdns.Lookup, address netip.Addr, helo, 
 		c.report.Result, c.report.Reason = f.result, f.text
 	case err != nil:
 		c.report.Result, c.report.Reason = TempError, err.Error()
+	case c.report.Result == Fail && c.explain != "":
+		c.report.Explanation = c.explanation()
 	}
 	return &c.report
+}
+
+// maxExplanation is the most characters of an explanation: of a reply of a mail server with all
+// its lines, more than that is of no use.
+const maxExplanation = 1000
+
+// explanation returns the text that the modifier exp leads to. It counts for no limit, and
+// errors in it mean that there is none (RFC 7208 §6.2).
+func (c *check) explanation() string {
+	target, err := c.expand(c.explain, c.report.Domain)
+	if err != nil {
+		return ""
+	}
+	records, err := c.find(nameOf(target), rr.TypeTXT)
+	if err != nil || len(records) != 1 {
+		return ""
+	}
+	txt, ok := records[0].(*dns.TXT)
+	if !ok {
+		return ""
+	}
+	s := unescape(strings.Join(txt.Txt, ""))
+	if checkMacros("", s, explanationLetters) != nil {
+		return ""
+	}
+	s, err = c.expandText(s, c.report.Domain)
+	if err != nil || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return ""
+	}
+	return s[:min(len(s), maxExplanation)]
 }
 
 // fault is a result that ends the evaluation as a whole.
@@ -100,6 +136,7 @@ type check struct {
 	local   string // part of the sender
 	domain  string // of the sender
 	report  Report
+	explain string // domain-spec of exp in the record of report.Domain; empty: there is none
 	void    int
 	names   []dname.Name // of the client that lead back to it
 	known   bool         // names were looked up
@@ -164,7 +201,12 @@ func (c *check) host(domain string) error {
 	if err != nil {
 		return permanent("the SPF record of %s is malformed: %v", domain, err)
 	}
-	redirect := ""
+	redirect, explain := "", ""
+	for i := range terms {
+		if terms[i].name == "exp" {
+			explain = terms[i].domain
+		}
+	}
 	for i := range terms {
 		t := &terms[i]
 		switch {
@@ -178,6 +220,7 @@ func (c *check) host(domain string) error {
 			}
 			if matches {
 				r.Domain, r.Record, r.Term, r.Result = domain, found[0], t.text, t.result
+				c.explain = explain
 				return nil
 			}
 		}

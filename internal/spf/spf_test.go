@@ -46,6 +46,7 @@ type suite struct {
 		Spec                 words
 		Helo, Host, MailFrom string
 		Result               words
+		Explanation          string
 	}
 	ZoneData map[string][]yaml.Node
 }
@@ -175,6 +176,9 @@ func TestRFC7208(t *testing.T) {
 			r := Check(t.Context(), z.lookup, netip.MustParseAddr(c.Host), c.Helo, c.MailFrom)
 			if !slices.Contains(c.Result, string(r.Result)) {
 				t.Errorf("%s, %s (RFC 7208 §%s): %s (%s), want %s", s.Description, name, strings.Join(c.Spec, ", §"), r.Result, r.Reason, strings.Join(c.Result, " or "))
+			}
+			if want := strings.TrimPrefix(c.Explanation, "DEFAULT"); c.Explanation != "" && !strings.EqualFold(r.Explanation, want) { // the case of hexadecimal digits is free
+				t.Errorf("%s, %s: explanation %q, want %q", s.Description, name, r.Explanation, want)
 			}
 		}
 	}
