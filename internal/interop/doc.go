@@ -66,6 +66,8 @@
 // of docs/route53-mail.sh. TestRoute53ACME gets certificates from pebble, a test CA, with lego and
 // certbot.
 //
+// TestSPF compares results of package spf with spfquery; both ask ptrd.
+//
 // TestUnbound, TestDelv and TestTools run resolvers and tools with the ptrd binary.
 // TestEmitResolver, TestEmitSecondary and TestEmitUpdater run the programs that `ptrd emit` has
 // configurations for. TestNamespace runs getent, Zonemaster and DNSViz in a network namespace with

@@ -76,6 +76,8 @@ func Package(program string) string {
 		return "util-linux"
 	case "node":
 		return "nodejs"
+	case "spfquery":
+		return "spf-tools-perl"
 	case "getent":
 		return "libc-bin"
 	case "exim4":
