@@ -3,7 +3,7 @@
 //
 //	/metrics        Prometheus text, see docs/metrics.md
 //	/healthz        200 as long as the process answers
-//	/readyz         200 once every configured zone was loaded or reported as invalid
+//	/readyz         200 if clients should be sent here, see docs/daily-work.md; else 503 and why
 //	/status         JSON, what `ptrd status --json` prints
 //	/debug/pprof/   profiles, only with `listen.pprof: true`
 //

@@ -21,7 +21,7 @@ type Condition struct {
 	Text     string           `json:"text"`
 }
 
-// Conditions returns what is not as it should be, as docs/operation.md lists it.
+// Conditions returns what is not as it should be, as docs/daily-work.md lists it.
 func (d *Daemon) Conditions(ctx context.Context) (list []Condition) {
 	add := func(name string, s finding.Severity, unready bool, format string, args ...any) {
 		list = append(list, Condition{name, s, unready, fmt.Sprintf(format, args...)})
