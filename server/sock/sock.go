@@ -24,7 +24,7 @@ func BindError(transport string, addr netip.AddrPort, err error) error {
 			cause = call.Err
 		}
 	}
-	return fmt.Errorf("listen %v %s: %w; %s", addr, transport, cause, bindRemedy(err, addr))
+	return fmt.Errorf("listen %v %s: %w; %s", addr, transport, cause, bindRemedy(transport, err, addr))
 }
 
 // Network returns the network's name for package net. With the digit, IPv6 sockets do not

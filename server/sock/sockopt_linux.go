@@ -97,9 +97,12 @@ func SetFreebind(fd uintptr, is6 bool) error {
 const ReceiveBufferRemedy = "raise the sysctl net.core.rmem_max"
 
 // bindRemedy returns what an operator can do about an address that cannot be bound.
-func bindRemedy(err error, addr netip.AddrPort) string {
+func bindRemedy(transport string, err error, addr netip.AddrPort) string {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
+		if h, ok := findHolder(transport, addr); ok {
+			return h.remedy(addr)
+		}
 		return fmt.Sprintf("another server has it (ss -lnptu 'sport = :%d' names it); stop that one or choose another address", addr.Port())
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		return "a port below 1024 needs CAP_NET_BIND_SERVICE or socket activation"

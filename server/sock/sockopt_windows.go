@@ -103,7 +103,7 @@ func AppendPacketInfo(b []byte, info PacketInfo) []byte {
 func SetFreebind(uintptr, bool) error { return errors.New("freebind is there on Linux only") }
 
 // bindRemedy returns what an operator can do about an address that cannot be bound.
-func bindRemedy(err error, addr netip.AddrPort) string {
+func bindRemedy(_ string, err error, addr netip.AddrPort) string {
 	switch {
 	case errors.Is(err, windows.WSAEADDRINUSE):
 		return fmt.Sprintf("another server has port %d; stop that one or choose another address", addr.Port())
