@@ -51,7 +51,7 @@ func labelFault(label string, n dname.Name, who string) string {
 		return fmt.Sprintf("it is a URL; write the name in it, %s.", host)
 	}
 	if host, port, ok := strings.Cut(text, ":"); ok && strings.Trim(port, "0123456789") == "" {
-		return fmt.Sprintf("it has the port %s; write %s.", port, host)
+		return fmt.Sprintf("it has the port %s; write %s.", port, strings.TrimSuffix(host, "."))
 	}
 	i := slices.IndexFunc([]byte(label), func(c byte) bool { return !dname.IsHostLabel([]byte{c}) && c != '-' })
 	switch {

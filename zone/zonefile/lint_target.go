@@ -170,6 +170,11 @@ func (l *linter) target(p *parser, s subject, h head, i int) bool {
 // dotRemedy returns what to do about a target without a final dot. A single label is not the whole
 // name of a host with it either (RFC 6761 §6.3 apart).
 func dotRemedy(text []byte) string {
+	if bytes.IndexByte(text, ':') >= 0 { // a port, or a URL
+		if n, err := dname.Parse(string(text)); err == nil {
+			return spelling.HostFault(n, "many servers")
+		}
+	}
 	if bytes.IndexByte(text, '.') < 0 && !bytes.EqualFold(text, []byte("localhost")) {
 		return fmt.Sprintf("write its full name with the dot, such as %s.example.com.", text)
 	}
