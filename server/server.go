@@ -126,6 +126,13 @@ func (s *Server) warnUnused() {
 // Linux only; elsewhere binding then fails.
 func (s *Server) SetFreebind(on bool) { s.freebind.Store(on) }
 
+// Watch begins to show queries; false: there are too many watches. The caller calls Run of the Watch,
+// and EndWatch after that.
+func (s *Server) Watch(w *worker.Watch) bool { return s.group.Watch(w) }
+
+// EndWatch ends a watch.
+func (s *Server) EndWatch(w *worker.Watch) { s.group.EndWatch(w) }
+
 // SetLimits replaces the limits. Connections above a lower limit stay until they end.
 func (s *Server) SetLimits(l Limits) error {
 	if err := s.group.SetLimits(l); err != nil {

@@ -50,7 +50,7 @@ const (
 // Path returns the path of the socket in a state directory.
 func Path(stateDir string) string { return filepath.Join(stateDir, socketName) }
 
-// Verb answers one request. If it returns an error after it wrote something, the peer
+// Verb answers one request; w is an [http.Flusher]. If it returns an error after it wrote something, the peer
 // sees an incomplete answer. ctx ends when the peer closes the connection.
 type Verb func(ctx context.Context, args url.Values, w io.Writer) error
 
@@ -180,7 +180,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // counted counts the octets written.
 type counted struct {
-	w io.Writer
+	w http.ResponseWriter
 	n int64
 }
 
@@ -189,6 +189,9 @@ func (c *counted) Write(b []byte) (int, error) {
 	c.n += int64(n)
 	return n, err
 }
+
+// Flush sends what was written so far.
+func (c *counted) Flush() { _ = http.NewResponseController(c.w).Flush() } // the next write has the error
 
 // guarded accepts only connections of users that may connect.
 type guarded struct{ net.Listener }

@@ -126,6 +126,8 @@ type current struct {
 	progress assemble.Progress
 	load     atomic.Pointer[load] // under way; nil: none
 
+	queryLogs queryLogs
+
 	apiListen atomic.Pointer[config.Listen] // set before an API gets another listener
 	apiPolicy atomic.Pointer[awsapi.Policy]
 	apiCounts awsapi.Counts

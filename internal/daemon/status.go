@@ -80,6 +80,8 @@ type Queries struct {
 	TCP     uint64 `json:"tcp"`
 	TLS     uint64 `json:"tls"`
 	Dropped uint64 `json:"dropped"`
+
+	Logs []*QueryLog `json:"logs,omitempty"` // each `ptrd querylog` that runs
 }
 
 // StatusQuery is which zones a Status is to have, and how. The zero StatusQuery: all of them in
@@ -195,7 +197,7 @@ func (d *Daemon) status(ctx context.Context, q *StatusQuery) (*Status, error) {
 		s.Journal = &JournalFault{c.Since, c.Err.Error()}
 	}
 	t := d.server.Totals().Transports
-	s.Queries = Queries{UDP: t[answer.UDP].Received, TCP: t[answer.TCP].Received, TLS: t[answer.TLS].Received}
+	s.Queries = Queries{UDP: t[answer.UDP].Received, TCP: t[answer.TCP].Received, TLS: t[answer.TLS].Received, Logs: d.queryLogs.all()}
 	for i := range t {
 		for _, n := range t[i].Dropped {
 			s.Queries.Dropped += n

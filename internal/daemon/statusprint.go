@@ -104,6 +104,9 @@ func (s *Status) printServer(b *strings.Builder) {
 		fmt.Fprintf(b, "%d TLS, ", s.Queries.TLS)
 	}
 	fmt.Fprintf(b, "%d dropped\n", s.Queries.Dropped)
+	for _, l := range s.Queries.Logs {
+		fmt.Fprintf(b, "querylog  %v\n", l)
+	}
 	fmt.Fprintf(b, "reload    %s, %s\n", s.Reload.At.Format(time.DateTime), s.Reload.Summary)
 	s.printFindings(b)
 	if s.Reload.Error != "" {

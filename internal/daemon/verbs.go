@@ -48,6 +48,9 @@ const (
 
 	VerbNotify = "notify" // what (empty: all zones), wait: waits for secondaries; JSON of Notified
 
+	VerbQueryLog    = "querylog"     // client, about, for: an empty line, then JSON of a worker.Query a line
+	VerbQueryLogOff = "querylog-off" // ends all of them; JSON of a list of QueryLog
+
 	VerbRefresh = "refresh" // what, whole (true: by AXFR, whatever the serial): waits for a check; JSON of Refreshed
 )
 
@@ -105,6 +108,8 @@ func (d *Daemon) verbs() map[string]control.Verb {
 			}
 			return backup.Stream(d.journal, d.first.StateDir, w)
 		},
+		VerbQueryLog:    d.showQueries,
+		VerbQueryLogOff: d.endQueryLogs,
 		VerbRecover: func(ctx context.Context, args url.Values, w io.Writer) error {
 			return d.answer(func(args url.Values) (any, error) { return d.recover(ctx, args) })(ctx, args, w)
 		},

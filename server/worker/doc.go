@@ -6,4 +6,5 @@
 //	group.go      Group
 //	limits.go     Limits: what clients can use. A new limit is a field and a check here
 //	querylog.go   sampled queries to a logger
+//	watch.go      and to those who ask for them
 package worker

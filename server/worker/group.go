@@ -54,7 +54,7 @@ func (g *Group) SetLimits(l Limits) error {
 		return err
 	}
 	g.Limits.Store(&l)
-	g.queryLog.every.Store(int64(l.LogQueries))
+	g.queryLog.setEvery(int64(l.LogQueries))
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,15 +30,38 @@ type sample struct {
 	questionLen  int
 	size         int // octets of the request
 	verdict      answer.Verdict
-	rcode        uint8 // of the header
-	flags        byte  // third octet of the response's header
+	rcode        wire.RCode // of the header
+	flags        byte       // third octet of the response's header
 	responseSize int
+	zone         dname.Name // at or above the name, of samples for a Watch; nil: none
 }
 
-// queryLog writes samples of the queries to a logger. One goroutine writes,
-// owned by the queryLog; any number of samplers feed it.
+// read returns the question; ok is false if there is none.
+func (s *sample) read() (name dname.Name, t rr.Type, class rr.Class, ok bool) {
+	q := s.question[:s.questionLen]
+	if len(q) < wire.HeaderLen || binary.BigEndian.Uint16(q[4:]) == 0 {
+		return nil, 0, 0, false
+	}
+	if name = dname.FromWire(q[wire.HeaderLen:]); name == nil {
+		return nil, 0, 0, false
+	}
+	rest := q[wire.HeaderLen+len(name):]
+	if len(rest) < 4 {
+		return nil, 0, 0, false
+	}
+	return name, rr.Type(binary.BigEndian.Uint16(rest)), rr.Class(binary.BigEndian.Uint16(rest[2:])), true
+}
+
+func (s *sample) isTruncated() bool { return s.flags&2 != 0 }
+
+// queryLog writes samples of the queries to a logger, and sends them to watches. One goroutine
+// writes, owned by the queryLog; any number of samplers feed it.
 type queryLog struct {
-	every   atomic.Int64 // one query of so many; 0: none
+	every    atomic.Int64 // one query of so many is sampled; 0: none, 1 while there are watches
+	logEvery atomic.Int64 // one of so many is logged; 0: none
+	watching atomic.Pointer[[]*Watch]
+	mu       sync.Mutex // for changes of these
+
 	Samples chan sample
 	lost    atomic.Uint64
 	log     *slog.Logger
@@ -74,18 +98,13 @@ func (l *queryLog) Write(s *sample) {
 	q := s.question[:s.questionLen]
 	if len(q) >= wire.HeaderLen {
 		a = append(a, slog.Int("opcode", int(q[2]>>3&15)))
-		if name := dname.FromWire(q[wire.HeaderLen:]); name != nil && binary.BigEndian.Uint16(q[4:]) > 0 {
-			if rest := q[wire.HeaderLen+len(name):]; len(rest) >= 4 {
-				a = append(a,
-					slog.String("qname", name.String()),
-					slog.String("qtype", rr.Type(binary.BigEndian.Uint16(rest)).String()),
-					slog.String("qclass", rr.Class(binary.BigEndian.Uint16(rest[2:])).String()))
-			}
-		}
+	}
+	if name, t, class, ok := s.read(); ok {
+		a = append(a, slog.String("qname", name.String()), slog.String("qtype", t.String()), slog.String("qclass", class.String()))
 	}
 	a = append(a, slog.Int("size", s.size), slog.String("verdict", s.verdict.String()))
 	if s.verdict == answer.Answered {
-		a = append(a, slog.Int("rcode", int(s.rcode)), slog.Bool("truncated", s.flags&2 != 0), slog.Int("response_size", s.responseSize))
+		a = append(a, slog.Int("rcode", int(s.rcode)), slog.Bool("truncated", s.isTruncated()), slog.Int("response_size", s.responseSize))
 	}
 	l.log.LogAttrs(context.Background(), slog.LevelInfo, "query", a...)
 }
@@ -108,6 +127,8 @@ type Sampler struct {
 	turn  int   // the query of the batch that is due next
 	At    time.Time
 	s     sample
+
+	seen int64 // samples since one was logged, while there are watches
 }
 
 const noTurn = math.MaxInt
@@ -143,15 +164,42 @@ func (p *Sampler) Take(q *answer.Request, buf []byte, n int) {
 	p.s.questionLen = copy(p.s.question[:], buf[:n])
 }
 
-// Send sends the sample, with the response, to the log.
-func (p *Sampler) Send(buf []byte, n int, v answer.Verdict) {
-	p.s.verdict, p.s.responseSize = v, n
-	if v == answer.Answered && n >= 4 {
-		p.s.flags, p.s.rcode = buf[2], buf[3]&15
+// Send sends the sample, with the response, to the log and to the watches that want it.
+func (p *Sampler) Send(v *answer.View, buf []byte, n int, verdict answer.Verdict) {
+	p.s.verdict, p.s.responseSize = verdict, n
+	if verdict == answer.Answered && n >= 4 {
+		p.s.flags, p.s.rcode = buf[2], wire.RCode(buf[3]&15)
+	}
+	if watches := p.Log.watches(); len(watches) > 0 {
+		p.show(v, watches)
+		if every := p.Log.logEvery.Load(); every == 0 || p.seen+1 < every {
+			p.seen++
+			return
+		}
+		p.seen = 0
 	}
 	select {
 	case p.Log.Samples <- p.s:
 	default:
 		p.Log.lost.Add(1)
+	}
+}
+
+// show sends the sample to the watches that want it.
+func (p *Sampler) show(v *answer.View, watches []*Watch) {
+	for _, w := range watches {
+		if !w.wants(&p.s) {
+			continue
+		}
+		if name, _, _, ok := p.s.read(); ok && p.s.zone == nil {
+			if z := v.Zones.Find(name); z != nil {
+				p.s.zone = z.Apex()
+			}
+		}
+		select {
+		case w.queries <- p.s:
+		default:
+			w.missed.Add(1)
+		}
 	}
 }

@@ -17,7 +17,7 @@ func TestQueryLogReadsAnyMessage(t *testing.T) {
 		l := newQueryLog(slog.New(slog.NewTextHandler(&log, nil)))
 		p := Sampler{Log: l, Every: 1, At: time.Unix(1, 0)}
 		p.Take(&answer.Request{}, request, len(request))
-		p.Send(request, len(request), answer.Drop)
+		p.Send(nil, request, len(request), answer.Drop)
 		s := <-l.Samples
 		l.Write(&s)
 		if !strings.Contains(log.String(), "verdict=dropped") {

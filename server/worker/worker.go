@@ -57,7 +57,7 @@ func (l *Worker) LogLimited(limits *answer.RateLimit, elapsed time.Duration, log
 func (l *Worker) RespondSampled(v *answer.View, q *answer.Request, buf []byte, n int) (int, answer.Verdict) {
 	l.Sample.Take(q, buf, n)
 	n, verdict := l.Respond(v, q, buf, n)
-	l.Sample.Send(buf, n, verdict)
+	l.Sample.Send(v, buf, n, verdict)
 	return n, verdict
 }
 
