@@ -53,7 +53,7 @@ help:
 	@echo 'mixed-load, bench-mixed'
 	@echo '          honest and hostile clients together for MIXED ($(MIXED)): leaks and races; latencies'
 	@echo 'cross     builds for other systems, and vets for some: CROSS="linux/arm …"'
-	@echo 'lab       a small internet in network namespaces, until ctrl-C: PROVIDER=bind|nsd|knot SCENARIO=base|newcomer|faults|mail'
+	@echo 'lab       a small internet in network namespaces, until ctrl-C: PROVIDER=bind|nsd|knot SCENARIO=base|newcomer|faults|mail|rejected'
 	@echo 'test-386  tests of some packages on a 32-bit processor'
 	@echo 'fmt       gofmt'
 

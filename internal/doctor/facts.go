@@ -194,5 +194,5 @@ func mailbox(name string) string {
 	if err != nil || n.Labels() < 3 {
 		return ""
 	}
-	return string(n.Label()) + "@" + text(n.Parent())
+	return string(n.Label()) + "@" + text(n.Parent().AppendLower(nil)) // servers answer in the case of the question
 }

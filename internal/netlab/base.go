@@ -15,6 +15,13 @@ func addrs(network, n int) []netip.Addr {
 	}
 }
 
+func parseAddrs(list ...string) (out []netip.Addr) {
+	for _, a := range list {
+		out = append(out, netip.MustParseAddr(a))
+	}
+	return out
+}
+
 // rootNames are the names and addresses of the root servers of the Internet, so that programs
 // with built-in hints run unchanged.
 func rootNames() []Name {
@@ -39,6 +46,7 @@ func Scenarios() map[string]func(provider string) *Scenario {
 		"base":     Base,
 		"newcomer": Newcomer,
 		"faults":   func(provider string) *Scenario { return WithFaults(provider, Faults()) },
+		"rejected": Rejected,
 		"mail":     func(provider string) *Scenario { return WithMail(provider, MailFaults(), Receivers...) },
 	}
 }

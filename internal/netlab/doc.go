@@ -29,6 +29,7 @@
 //	faults.go           zones with a fault each
 //	mailserver.go       configurations of mail servers
 //	mailfaults.go       customers with a fault of mail each, and what mail servers reply
+//	rejected.go         a customer whose mail is rejected
 //	smtp_linux.go       a client that sends their mail
 //	cmd                 the command behind `make lab`
 package netlab

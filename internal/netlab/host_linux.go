@@ -208,10 +208,17 @@ func (m *machine) start(cmd *exec.Cmd, privileged bool) (*process, error) {
 	return p, nil
 }
 
-// stop ends a server and what it started.
+// stop ends a server and what it started, whose parent is this process then: their sockets are
+// closed when it returns.
 func (p *process) stop() {
-	unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
+	group := -p.cmd.Process.Pid
+	unix.Kill(group, unix.SIGKILL)
 	<-p.ended
+	for {
+		if _, err := unix.Wait4(group, nil, 0, nil); err != nil && err != unix.EINTR {
+			return // no child is left
+		}
+	}
 }
 
 // isRoot reports whether this process has other users to switch to.

@@ -78,7 +78,7 @@ func (try *mailTry) run(t *testing.T, l *Lab) {
 	try.replies = make(map[string][]string)
 	var running sync.WaitGroup
 	running.Go(func() {
-		q := &doctor.Request{Addresses: try.Addrs(), HELO: mustName(try.HELO), Domain: mustName(try.Domain), MailFrom: mustName(try.MailFrom), Client: delegation.New(delegation.Options{})}
+		q := &doctor.Request{Addresses: try.Addrs(), HELO: mustName(try.HELO), Domain: mustName(try.Domain), MailFrom: mustName(try.MailFrom), Client: delegation.New(delegation.Options{Hints: delegation.RootServers()[:2]})}
 		try.report = doctor.Examine(t.Context(), q)
 		try.messages = q.Client.Walk(t.Context(), dname.FromAddr(q.Addresses[0])).Messages
 	})

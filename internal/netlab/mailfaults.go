@@ -301,16 +301,21 @@ func WithMail(provider string, faults []MailFault, receivers ...string) *Scenari
 		faulty.Names = append(faulty.Names, Name{Name: behaviour + "." + domain, Fault: behaviour, Addrs: addrs(67, 1+i)})
 	}
 	s.Hosts = append(s.Hosts, faulty, sender)
-	for i, name := range receivers {
-		s.Hosts = append(s.Hosts, Host{Name: name, About: "a mail server, which accepts mail for receiver.example", Software: name,
-			Names: []Name{{Name: name + ".receiver.example.", Addrs: addrs(20, 25+i)}}})
-	}
-	hoster := []string{"ns1.hoster.example.", "ns2.hoster.example."}
-	s.Zones = append(s.Zones,
-		Zone{Apex: domain, Hosts: []string{"hoster"}, NS: hoster},
-		Zone{Apex: "receiver.example.", Hosts: []string{"hoster"}, NS: hoster, Records: "@ MX 10 postfix\n"})
+	s.addReceivers(receivers)
+	hoster := s.enclosing("customer.example.", false)
+	s.Zones = append(s.Zones, Zone{Apex: domain, Hosts: hoster.Hosts, NS: hoster.NS})
 	if h, err := s.host("ns1"); err == nil {
 		h.Config = "" // the zones are files
 	}
 	return s
+}
+
+// addReceivers adds mail servers and their domain.
+func (s *Scenario) addReceivers(receivers []string) {
+	for i, name := range receivers {
+		s.Hosts = append(s.Hosts, Host{Name: name, About: "a mail server, which accepts mail for receiver.example", Software: name,
+			Names: []Name{{Name: name + ".receiver.example.", Addrs: addrs(20, 25+i)}}})
+	}
+	hoster := s.enclosing("customer.example.", false)
+	s.Zones = append(s.Zones, Zone{Apex: "receiver.example.", Hosts: hoster.Hosts, NS: hoster.NS, Records: "@ MX 10 postfix\n"})
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the outputs of commands into docs/first-delegation.md")
+var update = flag.Bool("update", false, "write the outputs of commands into docs/first-delegation.md and docs/rejected-mail.md")
 
 var (
 	// A command of the document, on a host.

@@ -4,7 +4,8 @@
 //
 //	netlab [-scenario NAME] [-provider bind|nsd|knot] [-ptrd PATH] [-dir DIR] [up]
 //	netlab down
-//	netlab send CUSTOMER SERVER
+//	netlab send SERVER CUSTOMER
+//	netlab send SERVER ADDRESS HELO DOMAIN
 //
 // The scenario "mail" has customers with a fault each, whose mail "send" sends on the host sender.
 //
@@ -13,12 +14,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -49,7 +52,7 @@ func main() {
 	case verb == "" || verb == "up":
 		err = c.up()
 	case verb == "send":
-		err = send(flag.Arg(1), flag.Arg(2))
+		err = send(flag.Arg(1), flag.Args()[min(2, flag.NArg()):])
 	default:
 		err = fmt.Errorf("unknown command %q; there are up, down and send", verb)
 	}
@@ -290,7 +293,7 @@ exec nsenter -t $thread -n -m -p%s --wdns="$PWD" -- "$@"
 		fmt.Printf(`
 Send mail of a customer, as ptr-missing, and find out why a mail server rejects it:
 
-    %[1]s sender netlab send ptr-missing postfix
+    %[1]s sender netlab send postfix ptr-missing
     %[1]s client ptrd doctor --ip 11.4.123.25 --helo mail.ptr-missing.example --domain ptr-missing.example
 `, in)
 	}
@@ -311,27 +314,42 @@ Ctrl-C or `+"`make lab-down`"+` removes everything.
 	return nil
 }
 
-// send sends mail of a customer of the scenario "mail" to a mail server, from each of its
-// addresses, and prints the replies.
-func send(customer, server string) error {
-	faults := netlab.MailFaults()
-	i := slices.IndexFunc(faults, func(f netlab.MailFault) bool { return f.Name == customer })
+// send sends mail to a mail server, of a customer of the scenario "mail" from each of its
+// addresses, or with another ADDRESS HELO DOMAIN, and prints the replies.
+func send(server string, args []string) error {
 	hosts := netlab.WithMail("bind", nil, netlab.Receivers...).Hosts
-	j := slices.IndexFunc(hosts, func(h netlab.Host) bool { return h.Name == server })
-	if i < 0 || !slices.Contains(netlab.Receivers, server) {
-		return fmt.Errorf("usage: send CUSTOMER SERVER: a customer that the start of the lab has printed, and one of %v", netlab.Receivers)
+	i := slices.IndexFunc(hosts, func(h netlab.Host) bool { return h.Name == server })
+	mails, err := mailsOf(args)
+	if err != nil || i < 0 || !slices.Contains(netlab.Receivers, server) {
+		return fmt.Errorf("usage: send SERVER CUSTOMER, or send SERVER ADDRESS HELO DOMAIN: SERVER is one of %v, CUSTOMER one that the start of the lab has printed", netlab.Receivers)
 	}
-	for _, a := range faults[i].Addrs() {
-		refusal, err := faults[i].Mail(a).Send(context.Background(), &hosts[j])
+	for _, m := range mails {
+		refusal, err := m.Send(context.Background(), &hosts[i])
 		if err != nil {
 			return err
 		}
-		if refusal == "" {
-			refusal = "accepted"
-		}
-		fmt.Printf("%v: %s\n", a, refusal)
+		fmt.Printf("%v: %s\n", m.From, cmp.Or(refusal, "accepted"))
 	}
 	return nil
+}
+
+// mailsOf returns the mails that arguments of send describe.
+func mailsOf(args []string) (mails []netlab.Mail, err error) {
+	if len(args) == 3 {
+		from, err := netip.ParseAddr(args[0])
+		return []netlab.Mail{{From: from, HELO: args[1], MailFrom: args[2]}}, err
+	}
+	for _, f := range netlab.MailFaults() {
+		for _, a := range f.Addrs() {
+			if slices.Equal(args, []string{f.Name}) {
+				mails = append(mails, f.Mail(a))
+			}
+		}
+	}
+	if mails == nil {
+		err = errors.New("no such customer")
+	}
+	return mails, err
 }
 
 // numbers maps the numbers that threads have inside to those outside.
