@@ -9,8 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/ptrd/ptrd/internal/awsapi"
-	"github.com/ptrd/ptrd/internal/eventlog"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
 )
@@ -19,76 +17,6 @@ import (
 // thousand zones are four thousand series, which every Prometheus can store; the operator
 // decides about hundreds of thousands.
 const maxZoneSeries = 1000
-
-// Source provides the values of the metrics at each scrape.
-type Source struct {
-	Version string
-	Totals  func() server.Totals
-	Buckets func() (all, used int) // of the rate limits
-	View    func() *answer.View    // nil before the first one
-	Reload  func() Reload
-	Journal func() (isWritable bool, failures uint64)
-	Damage  func() int // damaged places found in the state directory at the start
-	Load    func() Load
-	Hung    func() int               // reads of files that were given up
-	Absent  func() int               // addresses that cannot be listened on yet
-	Faults  func() map[string]uint64 // panics that were contained, by part
-	Stuck   func() int               // parts that no longer make progress
-
-	Secondaries func() Secondaries
-	Transfers   func() Transfers
-	FCRDNS      func() FCRDNS
-	Log         func() map[string]eventlog.Totals // by level
-
-	API    func() map[awsapi.Result]uint64 // requests of APIs of AWS
-	Hosted func() int                      // hosted zones
-}
-
-// Transfers counts zone transfers and NOTIFY messages to secondaries.
-type Transfers struct {
-	Answers, Records, Octets map[string]uint64 // by kind of the answer
-	Notifies                 map[string]uint64 // by result
-}
-
-// FCRDNS describes what audits found.
-type FCRDNS struct {
-	Zones     map[string]map[string]int // addresses by zone and state
-	Completed time.Time                 // the last complete pass; zero: none yet
-}
-
-// Secondaries describes the secondary zones.
-type Secondaries struct {
-	Zones    []Secondary
-	Counts   map[string]uint64 // of checks, by result
-	Notifies map[string]uint64 // by result
-	Records  uint64            // received in transfers
-}
-
-// Secondary describes a secondary zone.
-type Secondary struct {
-	Zone             string
-	Checked, Expires time.Time // zero: never
-	Good             bool      // the last check succeeded
-}
-
-// Reload describes the last reload or start.
-type Reload struct {
-	OK               bool
-	At               time.Time // zero: none yet
-	LastOK           time.Time // zero: never
-	Took             time.Duration
-	Errors, Warnings int
-	LastGood         int            // zones served from earlier data because their sources have errors
-	Held             map[string]int // changes that are held back, by kind
-	Unfinished       int            // files that changed and are not complete
-}
-
-// Load describes the reload in progress, or else the last one.
-type Load struct {
-	UnderWay         bool
-	ZonesDone, Zones int64
-	Records, Bytes   int64 // read from sources since the start
-}
 
 // Metrics returns the handler of /metrics.
 func Metrics(s Source) http.Handler {
@@ -185,6 +113,18 @@ func list() []metric {
 		{"ptrd_transfer_records_total", "Records sent in them.", l("kind")},
 		{"ptrd_transfer_bytes_total", "Octets sent in them, EDNS and signatures left out.", l("kind")},
 		{"ptrd_notify_out_total", "NOTIFY messages to secondaries, and what became of them.", l("result")},
+		{"ptrd_zone_secondaries", "Servers that are notified of changes, counted for each zone: current, waiting, failing.", l("state")},
+		{"ptrd_zone_secondaries_behind_seconds", "The longest time that one of them has not acknowledged or transferred a newer serial.", nil},
+		{"ptrd_zone_secondaries_expiry_ratio", "The same as a part of the zone's SOA EXPIRE, the largest; at 1 the secondary stops to answer.", nil},
+		{"ptrd_zone_secondary_behind_seconds", "How long the secondary has not acknowledged or transferred a newer serial of the zone.", l("zone", "secondary")},
+		{"ptrd_zone_secondary_serial", "The latest serial that the secondary acknowledged, transferred or showed.", l("zone", "secondary")},
+		{"ptrd_updates_total", "UPDATE messages by what became of them.", l("result")},
+		{"ptrd_conditions", "What is not as it should be, as in `ptrd status`, by name and severity.", l("name", "severity")},
+		{"ptrd_state_free_bytes", "Octets that can still be written to the file system of the state directory.", nil},
+		{"ptrd_certificate_expiry_timestamp_seconds", "When the certificate of the listener expires.", l("listener")},
+		{"ptrd_signatures_expiry_timestamp_seconds", "When the first of the signatures over the SOA records of all signed zones expires.", nil},
+		{"ptrd_zone_signature_expiry_timestamp_seconds", "When the signature over the SOA of the zone expires.", l("zone")},
+		{"ptrd_secondary_zones_expiry_ratio", "The part of the time until a secondary zone expires that has passed since a primary confirmed it, the largest of all zones.", nil},
 		{"ptrd_secondary_zones", "Secondary zones by how their last check ended: good, failed.", l("state")},
 		{"ptrd_secondary_checks_total", "Checks of secondary zones, and what came of them.", l("what")},
 		{"ptrd_secondary_records_total", "Records that came in zone transfers.", nil},
@@ -259,6 +199,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s.secondaries(c.s.Secondaries(), view)
 	s.transfers(c.s.Transfers())
 	s.fcrdns(c.s.FCRDNS(), view)
+	s.downstream(c.s.Downstream(), view, time.Now())
+	s.state(c.s.State())
+	for result, n := range c.s.Updates() {
+		s.count("ptrd_updates_total", n, result)
+	}
 	for r, n := range c.s.API() {
 		s.count("ptrd_api_requests_total", n, r.API, r.Operation, r.Code)
 	}
@@ -380,99 +325,4 @@ func unix(t time.Time) float64 {
 		return 0
 	}
 	return float64(t.UnixMilli()) / 1000
-}
-
-func (s sink) transfers(x Transfers) {
-	for name, counts := range map[string]map[string]uint64{
-		"ptrd_transfer_answers_total": x.Answers, "ptrd_transfer_records_total": x.Records, "ptrd_transfer_bytes_total": x.Octets,
-		"ptrd_notify_out_total": x.Notifies,
-	} {
-		for label, n := range counts {
-			s.count(name, n, label)
-		}
-	}
-}
-
-// fcrdns sends what audits found, of single zones if zones does.
-func (s sink) fcrdns(x FCRDNS, v *answer.View) {
-	if len(x.Zones) == 0 {
-		return
-	}
-	each := s.hasZones(v)
-	all := map[string]int{}
-	for zone, states := range x.Zones {
-		for state, n := range states {
-			if all[state] += n; each {
-				s.gauge("ptrd_fcrdns", float64(n), zone, state)
-			}
-		}
-	}
-	for state, n := range all {
-		s.gauge("ptrd_fcrdns_addresses", float64(n), state)
-	}
-	s.gauge("ptrd_fcrdns_completed_timestamp_seconds", unix(x.Completed))
-}
-
-// hasZones reports whether single zones have metrics.
-func (sink) hasZones(v *answer.View) bool {
-	return v != nil && (v.Policy.CountsZones || v.Zones.Len() <= maxZoneSeries)
-}
-
-// secondaries sends the metrics of secondary zones, of single ones if zones does.
-func (s sink) secondaries(x Secondaries, v *answer.View) {
-	each := s.hasZones(v)
-	good := 0
-	for _, z := range x.Zones {
-		if z.Good {
-			good++
-		}
-		if each && !z.Checked.IsZero() {
-			s.gauge("ptrd_secondary_checked_timestamp_seconds", unix(z.Checked), z.Zone)
-		}
-		if each && !z.Expires.IsZero() {
-			s.gauge("ptrd_secondary_expires_timestamp_seconds", unix(z.Expires), z.Zone)
-		}
-	}
-	s.gauge("ptrd_secondary_zones", float64(good), "good")
-	s.gauge("ptrd_secondary_zones", float64(len(x.Zones)-good), "failed")
-	for what, n := range x.Counts {
-		s.count("ptrd_secondary_checks_total", n, what)
-	}
-	for result, n := range x.Notifies {
-		s.count("ptrd_notify_total", n, result)
-	}
-	s.count("ptrd_secondary_records_total", x.Records)
-}
-
-func (s sink) zones(v *answer.View, lastGood int) {
-	if v == nil {
-		return
-	}
-	each := s.hasZones(v)
-	var unavailable, records int
-	var bytes int64
-	for z := range v.Zones.All() {
-		if !z.IsAvailable() {
-			unavailable++
-			continue
-		}
-		n := z.Stats()
-		records += n.Records
-		bytes += n.Bytes
-		if !each {
-			continue
-		}
-		name := z.Apex().String()
-		s.gauge("ptrd_zone_serial", float64(z.Serial()), name)
-		s.gauge("ptrd_zone_records", float64(n.Records), name)
-		s.gauge("ptrd_zone_bytes", float64(n.Bytes), name)
-		if own := v.Policy.Zones.Of(z); own != nil && own.Queries != nil {
-			s.count("ptrd_zone_queries_total", own.Queries.Load(), name)
-		}
-	}
-	s.gauge("ptrd_zones", float64(v.Zones.Len()-unavailable-lastGood), "served")
-	s.gauge("ptrd_zones", float64(lastGood), "last_good")
-	s.gauge("ptrd_zones", float64(unavailable), "unavailable")
-	s.gauge("ptrd_records", float64(records))
-	s.gauge("ptrd_zone_data_bytes", float64(bytes))
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"net/http/httptest"
 	"net/netip"
@@ -34,6 +35,9 @@ func buildZone(t *testing.T, apex string, n int) *zone.Zone {
 	soa := append(append(append([]byte(nil), ns...), ns...), 0, 0, 0, 42, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1)
 	b.Add(zone.Record{Owner: name, Type: rr.TypeSOA, TTL: 60, Data: soa})
 	b.Add(zone.Record{Owner: name, Type: rr.TypeNS, TTL: 60, Data: ns})
+	sig := binary.BigEndian.AppendUint32([]byte{0, 6, 13, byte(name.Labels()), 0, 0, 0, 60}, signedUntilTest)
+	sig = append(append(append(sig, 0, 0, 0, 1, 0, 1), name...), 1, 2, 3)
+	b.Add(zone.Record{Owner: name, Type: rr.TypeRRSIG, TTL: 60, Data: sig})
 	for i := range n {
 		owner, err := name.Prepend([]byte{byte('0' + i)})
 		if err != nil {
@@ -47,6 +51,9 @@ func buildZone(t *testing.T, apex string, n int) *zone.Zone {
 	}
 	return z
 }
+
+// signedUntilTest is when the signatures of the zones expire.
+const signedUntilTest = 1_900_000_000
 
 // testSource is of a server that answered some things.
 func testSource(t *testing.T) Source {
@@ -104,6 +111,17 @@ func testSource(t *testing.T) Source {
 			return map[awsapi.Result]uint64{{API: "route53", Operation: "GetChange", Code: "NoSuchChange"}: 10}
 		},
 		Hosted: func() int { return 11 },
+		Downstream: func() []Downstream {
+			at := netip.MustParseAddrPort("192.0.2.53:53")
+			return []Downstream{
+				{Zone: "a.", Address: at, Serial: 7, HasSerial: true, Behind: time.Now().Add(-time.Hour), Expire: 4 * time.Hour, Failing: true},
+				{Zone: "b.", Address: at, Expire: time.Hour},
+			}
+		},
+		State: func() State {
+			return State{map[Condition]int{{"space", "warning"}: 1}, map[string]time.Time{"listen.tls": time.Unix(5000, 0)}, 1 << 30, true}
+		},
+		Updates: func() map[string]uint64 { return map[string]uint64{"forbidden": 12} },
 		FCRDNS: func() FCRDNS {
 			return FCRDNS{map[string]map[string]int{"a.": {"ok": 5, "mismatch": 1}, "b.": {"ok": 2}}, time.Unix(50, 0)}
 		},
@@ -149,9 +167,9 @@ func TestMetrics(t *testing.T) {
 		`ptrd_load_bytes_total 50000`,
 		`ptrd_zones{state="served"} 1`,
 		`ptrd_zones{state="unavailable"} 1`,
-		`ptrd_records 5`,
+		`ptrd_records 6`,
 		`ptrd_zone_serial{zone="2.0.192.in-addr.arpa."} 42`,
-		`ptrd_zone_records{zone="2.0.192.in-addr.arpa."} 5`,
+		`ptrd_zone_records{zone="2.0.192.in-addr.arpa."} 6`,
 		`ptrd_zone_queries_total{zone="2.0.192.in-addr.arpa."} 7`,
 		`ptrd_query_types_total{type="PTR"} 0`,
 		`ptrd_responses_total{rcode="NXDOMAIN"} 0`,
@@ -160,6 +178,16 @@ func TestMetrics(t *testing.T) {
 		`ptrd_log_suppressed_total{level="warn"} 9`,
 		`ptrd_api_requests_total{api="route53",code="NoSuchChange",operation="GetChange"} 10`,
 		`ptrd_hosted_zones 11`,
+		`ptrd_signatures_expiry_timestamp_seconds 1.9e+09`,
+		`ptrd_updates_total{result="forbidden"} 12`,
+		`ptrd_zone_secondaries{state="failing"} 1`,
+		`ptrd_zone_secondaries{state="current"} 1`,
+		`ptrd_zone_secondary_serial{secondary="192.0.2.53:53",zone="a."} 7`,
+		`ptrd_conditions{name="space",severity="warning"} 1`,
+		`ptrd_certificate_expiry_timestamp_seconds{listener="listen.tls"} 5000`,
+		`ptrd_state_free_bytes 1.073741824e+09`,
+		`ptrd_fcrdns_addresses{state="ok"} 7`,
+		`ptrd_fcrdns{state="mismatch",zone="a."} 1`,
 	} {
 		if !strings.Contains(text, "\n"+line+"\n") {
 			t.Errorf("no line %s", line)

@@ -7,9 +7,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
-	"github.com/ptrd/ptrd/internal/platform"
 	"github.com/ptrd/ptrd/zone/finding"
-	"github.com/ptrd/ptrd/zone/infile"
 )
 
 // Condition is something about the server as a whole that is not as it should be. Status shows all of
@@ -95,11 +93,8 @@ const lowSpace = 64 << 20
 
 // addSpace adds the state directory, if it is nearly full.
 func (d *Daemon) addSpace(ctx context.Context, add addCondition) {
-	dir, free, known := d.first.StateDir, int64(0), false
-	if d.files.Run(ctx, func(t *infile.Task) {
-		_ = t.Do(dir, func() error { free, known = platform.FreeSpace(dir); return nil }) // not known otherwise
-	}) == nil && known && free < lowSpace {
-		add("space", finding.Warning, false, "the file system of state_dir %s has %d KiB left; when it is full, no change can be written: make room", dir, free>>10)
+	if free, known := d.freeSpace(ctx); known && free < lowSpace {
+		add("space", finding.Warning, false, "the file system of state_dir %s has %d KiB left; when it is full, no change can be written: make room", d.first.StateDir, free>>10)
 	}
 }
 

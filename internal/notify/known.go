@@ -28,6 +28,10 @@ type Secondary struct {
 	Answered   time.Time   `json:"answered,omitzero"` // the last answer with NOERROR, perhaps to an earlier NOTIFY
 	AnsweredOf zone.Serial `json:"answered_of,omitempty"`
 
+	// Behind is since when there is a serial that it has neither acknowledged nor transferred; zero:
+	// there is none.
+	Behind time.Time `json:"behind,omitzero"`
+
 	Transferred   time.Time   `json:"transferred,omitzero"` // the zone or its changes, or the answer that there are none
 	TransferredOf zone.Serial `json:"transferred_of,omitempty"`
 	Kind          string      `json:"kind,omitempty"` // of that transfer, as in metrics
@@ -183,6 +187,7 @@ func (n *Notifier) Transferred(z *zone.Zone, client netip.Addr, kind string, now
 	}
 	n.known.change(taskKey{z.Apex().Key(), address}, func(s *Secondary) {
 		s.Transferred, s.TransferredOf, s.Kind = now, z.Serial(), kind
+		n.caughtUp(s, z.Apex(), z.Serial())
 	})
 }
 
@@ -225,8 +230,17 @@ func (n *Notifier) ask(ctx context.Context, apex dname.Name, known netip.AddrPor
 		s.Asked, s.Serial, s.Error = now, serial, ""
 		if err != nil {
 			s.Error = err.Error()
+			return
 		}
+		n.caughtUp(s, apex, serial)
 	})
+}
+
+// caughtUp records that a secondary has a serial of a zone.
+func (n *Notifier) caughtUp(s *Secondary, apex dname.Name, serial zone.Serial) {
+	if z := n.o.Set().Get(apex); z != nil && !serial.Before(z.Serial()) {
+		s.Behind = time.Time{}
+	}
 }
 
 // request asks Run to notify the secondaries of zones now.
@@ -274,6 +288,7 @@ func (r *round) end(key taskKey, t *task, result Result, reason string, now time
 		r.n.known.change(key, func(s *Secondary) {
 			if s.Notify, s.Reason = result, reason; result == Answered {
 				s.Answered, s.AnsweredOf = now, t.serial
+				r.n.caughtUp(s, t.apex, t.serial)
 			}
 		})
 	}

@@ -31,10 +31,10 @@ func TestNotifyNow(t *testing.T) {
 	if len(list) != 2 || len(answers.messages()) != 2 {
 		t.Fatalf("%d messages, secondaries %+v", len(answers.messages()), list)
 	}
-	if s := list[0]; s.Address != answers.target() || s.Notify != Answered || s.AnsweredOf != 7 || s.Answered.IsZero() || s.Notified.IsZero() || s.Tries != 1 || s.IsFailing() {
+	if s := list[0]; s.Address != answers.target() || s.Notify != Answered || s.AnsweredOf != 7 || s.Answered.IsZero() || s.Notified.IsZero() || s.Tries != 1 || s.IsFailing() || !s.Behind.IsZero() {
 		t.Errorf("%+v", s)
 	}
-	if s := list[1]; s.Notify != Refused || s.Reason != "NOTAUTH" || !s.Answered.IsZero() || !s.IsFailing() {
+	if s := list[1]; s.Notify != Refused || s.Reason != "NOTAUTH" || !s.Answered.IsZero() || !s.IsFailing() || s.Behind.IsZero() {
 		t.Errorf("%+v", s)
 	}
 	var again []Secondary

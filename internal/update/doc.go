@@ -7,6 +7,7 @@
 //	updater.go   the queue, and the goroutine that processes it; handler.go puts requests into it
 //	round.go     messages that wait together → one batch, with a step for each
 //	change.go    changes that other parts of the server make
+//	result.go    what became of requests, for metrics
 //	pending.go   datagrams that are sent again
 //	follow.go    names that are aliases into classless zones (RFC 2317)
 //	layer.go     notes that store the layer of updates of a zone with sources

@@ -193,19 +193,19 @@ func (w *work) permissions(list []Record) *Fault {
 		r := &list[i]
 		if r.Type != rr.TypeANY {
 			if reason := w.t.Allow(r.Owner, r.Type); reason != "" {
-				return faultf(wire.RCodeRefused, "%s", reason)
+				return forbidf("%s", reason)
 			}
 			continue
 		}
 		n := w.name(r.Owner)
 		if len(n.now) == 0 { // not even whether a name exists is revealed
 			if reason := w.t.Allow(r.Owner, rr.TypeANY); reason != "" {
-				return faultf(wire.RCodeRefused, "%s", reason)
+				return forbidf("%s", reason)
 			}
 		}
 		for _, s := range n.now {
 			if reason := w.t.Allow(r.Owner, s.typ); reason != "" && !w.isApexCore(n, s.typ) {
-				return faultf(wire.RCodeRefused, "%s", reason)
+				return forbidf("%s", reason)
 			}
 		}
 	}

@@ -33,12 +33,19 @@ func (r *Record) is(t rr.Type, data []byte) bool { return r.Type == t && rr.Equa
 type Fault struct {
 	RCode wire.RCode
 	Text  string // for the log and for EDE
+
+	byPolicy bool // Refused because of who sent it, and not of what it would do
 }
 
 func (f *Fault) Error() string { return f.Text }
 
 func faultf(c wire.RCode, format string, args ...any) *Fault {
-	return &Fault{c, fmt.Sprintf(format, args...)}
+	return &Fault{RCode: c, Text: fmt.Sprintf(format, args...)}
+}
+
+// forbidf returns a Fault of a client that may not do this.
+func forbidf(format string, args ...any) *Fault {
+	return &Fault{wire.RCodeRefused, fmt.Sprintf(format, args...), true}
 }
 
 // Parse takes an UPDATE message apart. The fault is FORMERR or, for another class

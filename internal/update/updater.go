@@ -78,6 +78,7 @@ type Updater struct {
 	queue   chan *job
 	policy  atomic.Pointer[Policy]
 	pending pending
+	counts  [len(results)]atomic.Uint64
 
 	gate    sync.RWMutex // held while a request joins the queue
 	stopped bool         // no more requests are accepted
@@ -182,9 +183,9 @@ func (u *Updater) admit(j *job) *Fault {
 	p := u.policy.Load().Zones[z.Key()]
 	switch {
 	case p == nil:
-		return faultf(wire.RCodeRefused, "zone %v takes no updates", j.m.Zone)
+		return forbidf("zone %v takes no updates", j.m.Zone)
 	case !p.Knows(j.who):
-		return faultf(wire.RCodeRefused, "%v may not update zone %v", j.who, j.m.Zone)
+		return forbidf("%v may not update zone %v", j.who, j.m.Zone)
 	}
 	return nil
 }
@@ -320,6 +321,7 @@ again:
 func (u *Updater) answer(j *job) {
 	requests := append(u.pending.leave(j), j.Request)
 	u.logResult(j)
+	u.counts[j.result()].Add(uint64(len(requests)))
 	c, ede, text := wire.RCodeNoError, uint16(0), ""
 	if j.fault != nil {
 		c, text = j.fault.RCode, j.fault.Text

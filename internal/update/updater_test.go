@@ -440,6 +440,9 @@ func TestPolicy(t *testing.T) {
 	// All that is at a name goes only where all of it may.
 	b.want(b.submit(parent, "198.51.100.9:1", nil, Record{Owner: dname.MustParse("66." + parent), Type: rr.TypeTXT, Class: rr.ClassIN, Data: []byte("\x01x")}), 0, "")
 	b.want(b.submit(parent, localhost, key, drop("66."+parent, rr.TypeANY)), wire.RCodeRefused, "may not change TXT")
+	if got := b.Totals(); got["done"] != 7 || got["forbidden"] != 9 || got["not_zone"] != 1 || got["failed"] != 0 {
+		t.Errorf("%v", got)
+	}
 	if !strings.Contains(b.log.String(), "update refused") || !strings.Contains(b.log.String(), "key=dhcp-lab.") {
 		t.Errorf("log: %s", b.log)
 	}
