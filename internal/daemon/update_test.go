@@ -126,3 +126,58 @@ func TestUpdatesUnderReloads(t *testing.T) {
 		}
 	}
 }
+
+// Why an update was refused reaches a client that sent EDNS, and the log.
+func TestRefusalOfUpdate(t *testing.T) {
+	dir := shortDir(t)
+	replace(t, filepath.Join(dir, "file.zone"), "generation 60 TXT 1\n")
+	l := start(t, dir, updating)
+	defer func() { l.stop() }()
+	record := func(text string) dns.RR {
+		r, err := dns.NewRR(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for _, c := range []struct {
+		apex string
+		edit func(*dns.Msg)
+		code uint16
+		text string
+	}{
+		{"file.example.", func(m *dns.Msg) { m.RemoveRRset([]dns.RR{record("generation.file.example. 0 TXT 1")}) },
+			dns.ExtendedErrorCodeProhibited, "TXT at generation.file.example. comes from the sources of the zone, which no update changes; change it there"},
+		{"other.example.", func(m *dns.Msg) {}, dns.ExtendedErrorCodeNotAuthoritative, "zone other.example. is not served"},
+		{"dynamic.example.", func(m *dns.Msg) { m.Insert([]dns.RR{record("a.other.example. 60 TXT x")}) },
+			dns.ExtendedErrorCodeOther, "a.other.example. is not in zone dynamic.example."},
+		{"dynamic.example.", func(m *dns.Msg) { m.NameUsed([]dns.RR{record("a.dynamic.example. 0 TXT x")}) },
+			dns.ExtendedErrorCodeOther, "a.dynamic.example. is not in use"},
+	} {
+		m := new(dns.Msg)
+		m.SetUpdate(c.apex)
+		c.edit(m)
+		for _, edns := range []bool{false, true} {
+			if edns {
+				m.SetEdns0(1232, false)
+			}
+			got, _, err := (&dns.Client{Timeout: patience}).Exchange(m, l.dns)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var ede *dns.EDNS0_EDE
+			if o := got.IsEdns0(); o != nil {
+				for _, option := range o.Option {
+					ede, _ = option.(*dns.EDNS0_EDE)
+				}
+			}
+			if (ede != nil) != edns || edns && (ede.InfoCode != c.code || ede.ExtraText != c.text) {
+				t.Errorf("%s: %v, want %d %q", c.apex, ede, c.code, c.text)
+			}
+		}
+	}
+	// Those that follow are counted there.
+	if want := "comes from the sources of the zone"; !strings.Contains(l.log.String(), want) {
+		t.Errorf("the log has no %q", want)
+	}
+}

@@ -342,8 +342,10 @@ func edeOf(c wire.RCode) uint16 {
 		return wire.EDEProhibited
 	case wire.RCodeNotAuth:
 		return wire.EDENotAuthoritative
+	case wire.RCodeServFail:
+		return wire.EDENotReady
 	}
-	return 0 // the RCODE says it all
+	return 0 // of the others, the text alone says what is wrong
 }
 
 // logResult logs refusals and what had no effect. Unmet prerequisites are part of normal

@@ -80,7 +80,7 @@ func (r *Responder) Begin(d *Deferred, buf []byte, limit int) *wire.Writer {
 }
 
 // Finish finishes the message that Begin began, with those of AA and TC that are to be
-// set, and the extended error ede and its text (0: none). It returns the length; false if
+// set, and the extended error ede and its text (0 and no text: none). It returns the length; false if
 // the message is a refusal that is over a rate limit, and must not be sent.
 func (r *Responder) Finish(d *Deferred, f wire.Flags, c wire.RCode, ede uint16, text string) (n int, ok bool) {
 	n, _ = r.finish(d.View.Policy, &d.Request, f, c, CountDeferredAnswered, ede, text)

@@ -23,7 +23,7 @@ func (r *Responder) bare(v *View, buf []byte, c wire.RCode, outcome Counter, ede
 }
 
 // fail answers with header, question and OPT record, but no records, and with
-// the extended error ede and its text (0: none).
+// the extended error ede and its text (0 and no text: none).
 func (r *Responder) fail(v *View, q *Request, buf []byte, c wire.RCode, outcome Counter, ede uint16, text string) (int, Verdict) {
 	r.begin(v.Policy, buf)
 	return r.finish(v.Policy, q, 0, c, outcome, ede, text)
@@ -104,7 +104,7 @@ func (r *Responder) writeOPT(p *Policy, q *Request, c wire.RCode, ede uint16, te
 		binary.BigEndian.PutUint32(b[:], left)
 		r.w.Option(wire.OptionExpire, b[:], nil)
 	}
-	if ede != 0 {
+	if ede != 0 || text != "" { // RFC 8914 §4.1: 0 is an error that only the text describes
 		r.w.EDE(ede, text)
 	}
 	if m.wantPadding {
