@@ -149,7 +149,7 @@ const maxSources = 4
 func (r *round) source(item *config.Zone, old, now *outcome) string {
 	var names []string
 	if old == nil || old.in.data != now.in.data {
-		names = append(names, r.cfg.File)
+		names = append(names, item.Pos.File)
 	} else {
 		for _, f := range now.files {
 			i := slices.IndexFunc(old.files, func(was *fileState) bool { return was.path == f.path })

@@ -195,11 +195,18 @@ func (d *document) checkCatalogs(cfg *Config) {
 		if other, twice := names.add(c.Name.Key(), c, &d.steps); twice {
 			d.report(c.Pos, c.Path, "the catalog %v is in %s already (%v); merge the two, or remove one", c.Name, other.Path, other.Pos)
 		}
-		hosts := cfg.Listen.Route53 != nil // zones that are not known here
-		if !hosts {
+		hosts := cfg.Listen.Route53 != nil
+		hasAll := slices.ContainsFunc(c.Entries, func(e CatalogEntry) bool { return e.isAll() })
+		switch {
+		case !hosts && len(cfg.ZonesFrom) == 0: // otherwise there are zones that are not known here
 			d.reportUnusedEntries(c, zones)
-		} else if len(cfg.Route53.Transfer.Allow) == 0 && slices.ContainsFunc(c.Entries, func(e CatalogEntry) bool { return e.isAll() }) {
+		case hosts && hasAll && len(cfg.Route53.Transfer.Allow) == 0:
 			d.report(c.Pos, c.Path, "hosted zones are in the catalog, but `route53` allows no transfer; give it or `defaults` the `transfer` of the catalog, or list prefixes and names under `zones`")
+		}
+		for i := range cfg.ZonesFrom {
+			if z := &cfg.ZonesFrom[i]; hasAll && len(z.options.Transfer.Allow) == 0 {
+				d.report(c.Pos, c.Path, "the zones of %s are in the catalog, but %s allows no transfer (%v); give it or `defaults` the `transfer` of the catalog", z.Directory.Path, z.Path, z.Pos)
+			}
 		}
 		for _, m := range c.Members(zones, nil) {
 			if z := taken[m.Apex.Key()]; len(z.Transfer.Allow) == 0 {

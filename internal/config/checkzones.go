@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"net/netip"
+
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // checkZones reports conflicts between items of `zones`.
@@ -26,6 +28,17 @@ func (d *document) checkZones(zones []Zone) {
 	for i := range zones {
 		d.reportMisplaced(&zones[i], &prefixes)
 		d.reportMisnamed(&zones[i], &prefixes)
+	}
+}
+
+// checkDirectories reports files that two items of `zones_from` select.
+func (d *document) checkDirectories(list []ZonesFrom) {
+	var seen unique[Directory, finding.Position]
+	for i := range list {
+		z := &list[i]
+		if pos, twice := seen.add(z.Directory, z.Pos, &d.steps); twice {
+			d.report(z.Pos, z.Path, "%s/%s is in `zones_from` already (%v); remove one of the two", z.Directory.Path, z.Pattern, pos)
+		}
 	}
 }
 

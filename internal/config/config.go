@@ -44,13 +44,16 @@ type Config struct {
 	Reload    Reload
 	Keys      []Key
 	Defaults  Defaults
-	Zones     []Zone
+	Zones     []Zone // of `zones`, and of the files that `zones_from` selects
+	ZonesFrom []ZonesFrom
 	Catalogs  []Catalog
 	Route53   Route53
 	EC2       EC2
 	Audit     Audit
 
-	Warnings []finding.Finding // about names of zones, and files with secrets that every user of the host can read
+	// Warnings are about names of zones, files with secrets that every user of the host can read,
+	// and files of ZonesFrom that are not used. The latter are errors.
+	Warnings []finding.Finding
 }
 
 // Identity is what the server reveals about itself.
@@ -139,7 +142,8 @@ type History struct {
 // that CNAMEs in the parent point to.
 type Zone struct {
 	Path   string           // key path, `zones[3]`
-	Pos    finding.Position // of the item
+	Pos    finding.Position // of the item, or the file that is the zone
+	From   *ZonesFrom       // whose file it is; nil: it is an item
 	Prefix netip.Prefix     // invalid: given by name alone
 	Name   dname.Name       // as given, or of the prefix if that is one zone; nil: the prefix is several zones
 	Apexes []dname.Name     // of the zones of this item, at least one, in ascending order of their prefixes

@@ -125,6 +125,7 @@ func TestExampleIsWhole(t *testing.T) {
 // is the same in zones, or in another mapping of it.
 func explained(place string) string {
 	place = strings.Replace(place, ".catalogs[].groups.lab", ".catalogs[].members", 1)
+	place = strings.Replace(place, ".zones_from[]", ".zones[]", 1)
 	place = strings.Replace(place, ".zones[].checks", ".defaults.checks", 1)
 	return regexp.MustCompile(`^\.catalogs\[\]\.(?:members\.)?(secondary|transfer|access)`).ReplaceAllString(place, ".zones[].$1")
 }
@@ -254,11 +255,13 @@ func TestExampleIsForDocumentation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	included, err := filepath.Glob("../../examples/conf.d/*")
+	included, err := filepath.Glob("../../examples/*/*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	paths = slices.DeleteFunc(append(paths, included...), func(path string) bool { return filepath.Ext(path) == ".d" })
+	paths = slices.DeleteFunc(append(paths, included...), func(path string) bool {
+		return filepath.Ext(path) == ".d" || filepath.Ext(path) == "" && filepath.Base(path) == "zones"
+	})
 	for _, path := range append(paths, examplePath) {
 		data, err := os.ReadFile(path)
 		if err != nil {

@@ -38,6 +38,7 @@ type Loader struct {
 	apiTLS   [2]tlsFiles
 	files    map[string][]byte      // last content of the files that the configuration names
 	listed   map[Directory][]string // the files in directories when they were last listed
+	from     fromDirectories
 }
 
 // listing is the files in a directory.
@@ -74,6 +75,9 @@ func (l *Loader) load(t *infile.Task) (*Config, error) {
 		return nil, err
 	}
 	cfg := *l.parsed
+	if err := l.addZones(&cfg); err != nil {
+		return nil, err
+	}
 	cfg.Cookies.Secrets = slices.Clone(cfg.Cookies.Secrets)
 	if err := cfg.Cookies.readFiles(l.read); err != nil {
 		return nil, err

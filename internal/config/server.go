@@ -100,6 +100,15 @@ func (all values) config() *Config {
 			z := newItem()
 			all.list(func(v value) { c.Zones = append(c.Zones, v.zone(z, &c.Defaults)) })
 		}),
+		shared("zones_from", func(all values) {
+			hasZones = true
+			all.list(func(v value) {
+				if z, ok := v.zonesFrom(&c.Defaults); ok {
+					c.ZonesFrom = append(c.ZonesFrom, z)
+				}
+			})
+			v.doc.checkDirectories(c.ZonesFrom)
+		}),
 		shared("catalogs", func(all values) {
 			all.list(func(v value) { c.Catalogs = append(c.Catalogs, v.catalog(&c.Defaults)) })
 		}),

@@ -72,6 +72,18 @@ func (v value) dynamic(z *Zone) {
 	v.mapping(field{"seed", func(v value) { z.Files = []File{v.source()} }})
 }
 
+// reportUseless reports keys about updates where there are no rules.
+func (v value) reportUseless(o *ZoneOptions) {
+	if len(o.Update.Rules) > 0 {
+		return
+	}
+	for _, key := range []string{"dynamic_lifetime", "follow_classless"} {
+		if v.hasKey(key) {
+			v.fail("`%s` has no effect without rules for updates; add them under `update`, or remove `%s`", key, key)
+		}
+	}
+}
+
 // updates checks the keys about updates against each other.
 func (v value) updates(z *item) {
 	if z.Dynamic {
@@ -84,13 +96,7 @@ func (v value) updates(z *item) {
 			v.fail("%v is %d zones, and a `seed` has the SOA of one; configure each zone with its own seed, or remove `seed`", z.Prefix, len(z.Apexes))
 		}
 	}
-	if len(z.Update.Rules) == 0 {
-		for _, key := range []string{"dynamic_lifetime", "follow_classless"} {
-			if v.hasKey(key) {
-				v.fail("`%s` has no effect without rules for updates; add them under `update`, or remove `%s`", key, key)
-			}
-		}
-	}
+	v.reportUseless(z.ZoneOptions)
 	for _, r := range z.Update.Rules {
 		for _, p := range r.Prefixes {
 			if z.Prefix.IsValid() && !z.Prefix.Overlaps(p) {

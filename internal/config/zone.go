@@ -26,18 +26,9 @@ type item struct {
 func newItem() *item {
 	z := new(item)
 	into := func(to *value) func(value) { return func(v value) { *to = v } }
-	z.keys = append(append([]field{{"prefix", into(&z.prefix)}}, z.named.fields()...), append(z.own.Defaults.fields(&z.own.Explicit),
-		field{"access", func(v value) {
-			if !v.isNull() {
-				z.Access = &Access{}
-				v.access(z.Access)
-			}
-		}},
+	z.keys = append(append([]field{{"prefix", into(&z.prefix)}}, z.named.fields()...), append(z.own.fields(),
 		field{"file", func(v value) { z.Files = v.files() }},
 		field{"dynamic", func(v value) { v.dynamic(&z.Zone) }},
-		field{"update", func(v value) { z.Update.Rules = v.updateRules() }},
-		field{"dynamic_lifetime", func(v value) { z.Update.Lifetime = v.seconds(time.Minute) }},
-		field{"follow_classless", func(v value) { z.Update.FollowClassless = v.boolean() }},
 		field{"hosts", func(v value) { z.Hosts = v.files() }},
 		field{"hosts_domain", func(v value) { z.domain, z.HostsDomain = v, v.zoneName() }},
 		field{"ptr", into(&z.ptr)},
@@ -46,6 +37,21 @@ func newItem() *item {
 		field{"secondary", func(v value) { z.Secondary = v.secondary() }},
 	)...)
 	return z
+}
+
+// fields returns the keys for settings that do not depend on the name of a zone.
+func (o *ZoneOptions) fields() []field {
+	return append(o.Defaults.fields(&o.Explicit),
+		field{"access", func(v value) {
+			if !v.isNull() {
+				o.Access = &Access{}
+				v.access(o.Access)
+			}
+		}},
+		field{"update", func(v value) { o.Update.Rules = v.updateRules() }},
+		field{"dynamic_lifetime", func(v value) { o.Update.Lifetime = v.seconds(time.Minute) }},
+		field{"follow_classless", func(v value) { o.Update.FollowClassless = v.boolean() }},
+	)
 }
 
 // zone reads one item of `zones` by means of z.
@@ -109,11 +115,7 @@ func (v value) item(z *item) {
 	if len(z.NameServers) == 0 && len(z.Files) == 0 {
 		v.fail("zone %s has no name server; give `nameservers` here or under `defaults`, or a `file` with the SOA and NS records", z.title())
 	}
-	if z.Contact == nil && len(z.NameServers) > 0 {
-		if z.Contact = contactOf(z.NameServers[0]); z.Contact == nil {
-			v.fail("zone %s has no `contact`, and the default, hostmaster in the domain of %v, is longer than 255 octets; give `contact`", z.title(), z.NameServers[0].Name)
-		}
-	}
+	v.completeContact(z.ZoneOptions, "zone "+z.title())
 	if len(z.Hosts) > 0 && !z.Prefix.IsValid() {
 		v.fail("zone %s has no prefix, and hosts files list addresses; %s", z.title(), z.prefixRemedy())
 	}
@@ -132,6 +134,45 @@ func (v value) item(z *item) {
 	}
 }
 
+// completeContact sets the contact of a zone with name servers if it has none; what names the
+// zone.
+func (v value) completeContact(o *ZoneOptions, what string) {
+	if o.Contact != nil || len(o.NameServers) == 0 {
+		return
+	}
+	if o.Contact = contactOf(o.NameServers[0]); o.Contact == nil {
+		v.fail("%s has no `contact`, and the default, hostmaster in the domain of %v, is longer than 255 octets; give `contact`", what, o.NameServers[0].Name)
+	}
+}
+
+// setName sets the only apex of a zone, and its prefix if the name stands for one.
+func (z *Zone) setName(n dname.Name) {
+	z.Name, z.Origin = n, n
+	z.Apexes = []dname.Name{n}
+	if p, ok := dname.ToPrefix(n); ok {
+		z.Prefix = p
+	} else if p, ok := dname.ToClassless(n); ok {
+		z.Prefix = p
+	}
+}
+
+// setPrefix sets the apexes of a prefix; style is that of classless ones.
+func (z *Zone) setPrefix(p netip.Prefix, style dname.Style) {
+	z.Prefix = p
+	if dname.IsClassless(p) {
+		z.setName(dname.FromClassless(p, style))
+		return
+	}
+	for _, part := range dname.Split(p) {
+		n, _ := dname.FromPrefix(part)
+		z.Apexes = append(z.Apexes, n)
+	}
+	z.Origin, _ = dname.FromPrefix(dname.Boundary(p))
+	if len(z.Apexes) == 1 {
+		z.Name = z.Apexes[0]
+	}
+}
+
 // nameByPrefix sets the apexes of a zone that has a prefix.
 func (z *Zone) nameByPrefix(prefix value, as *naming) {
 	if dname.IsClassless(z.Prefix) {
@@ -143,15 +184,7 @@ func (z *Zone) nameByPrefix(prefix value, as *naming) {
 		return
 	}
 	as.refuseLabels(ownName, z.Prefix)
-	parts := dname.Split(z.Prefix)
-	for _, p := range parts {
-		n, _ := dname.FromPrefix(p)
-		z.Apexes = append(z.Apexes, n)
-	}
-	z.Origin, _ = dname.FromPrefix(dname.Boundary(z.Prefix))
-	if len(parts) == 1 {
-		z.Name = z.Apexes[0]
-	}
+	z.setPrefix(z.Prefix, dname.Range)
 	if as.name == nil {
 		return
 	}
@@ -159,7 +192,7 @@ func (z *Zone) nameByPrefix(prefix value, as *naming) {
 	switch {
 	case given == nil:
 	case z.Name == nil:
-		as.name.fail("%v is %d zones, %v to %v, so that it has no single name; remove `name`", z.Prefix, len(parts), z.Apexes[0], z.Apexes[len(parts)-1])
+		as.name.fail("%v is %d zones, %v to %v, so that it has no single name; remove `name`", z.Prefix, len(z.Apexes), z.Apexes[0], z.Apexes[len(z.Apexes)-1])
 	case !given.Equal(z.Name):
 		as.name.fail("%v is not the name of %v, which is %v; remove `name`, or `prefix` if the name is right", given, z.Prefix, z.Name)
 	}
@@ -174,13 +207,7 @@ func (z *Zone) nameAlone(as *naming) {
 	if slip := spelling.ReverseName(z.Name); slip.Text != "" {
 		as.name.warn(&z.Checks, "reverse-name", "%v: %v", z.Name, slip)
 	}
-	z.Apexes = []dname.Name{z.Name}
-	z.Origin = z.Name
-	if p, ok := dname.ToPrefix(z.Name); ok {
-		z.Prefix = p
-	} else if p, ok := dname.ToClassless(z.Name); ok {
-		z.Prefix = p
-	}
+	z.setName(z.Name)
 }
 
 // title returns the name of the item for messages.

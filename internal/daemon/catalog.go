@@ -48,7 +48,7 @@ func (d *Daemon) ownCatalogs(zones *registry.Zones, set *zone.Set, confirmed *co
 	changes, stopped, err := d.producer.Plan(list, set, time.Now())
 	var held []heldAt
 	for _, h := range stopped {
-		held = append(held, heldAt{Held{heldCatalog, h.Name, h.Before, h.After}, at[h.Name.Key()]})
+		held = append(held, heldAt{Held{Kind: heldCatalog, Zone: h.Name, Before: h.Before, After: h.After}, at[h.Name.Key()]})
 	}
 	return changes, held, err
 }

@@ -51,8 +51,12 @@ type BrokenZone struct {
 	apex dname.Name
 }
 
-// OK reports whether everything is served as its sources have it.
-func (o *Outcome) OK() bool { return o.InForce && len(o.Broken)+len(o.Held) == 0 }
+// OK reports whether everything is served as its sources have it. An error without a broken zone
+// is about a file that names no zone.
+func (o *Outcome) OK() bool {
+	errs, _ := finding.Count(o.Findings)
+	return o.InForce && errs+len(o.Broken)+len(o.Held) == 0
+}
 
 // hold notes a change that is held back.
 func (o *Outcome) hold(h Held, pos finding.Position, limit config.Shrink) {

@@ -15,6 +15,7 @@ import (
 	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/internal/secondary"
 	"github.com/ptrd/ptrd/internal/systemd"
+	"github.com/ptrd/ptrd/internal/watch"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -337,7 +338,11 @@ func (d *Daemon) watch(plan *assemble.Plan, begin time.Time) {
 		unfinished = append(unfinished, plan.Unfinished...)
 		d.watcher.SetQuiet(d.state.Load().cfg.Reload.Quiet)
 	}
-	d.watcher.Set(slices.Concat(d.loader.Files, d.watched), unfinished, begin)
+	var dirs []watch.Directory
+	for _, dir := range d.loader.Directories {
+		dirs = append(dirs, watch.Directory{Path: dir.Path, Matches: dir.Matches})
+	}
+	d.watcher.Set(slices.Concat(d.loader.Files, d.watched), unfinished, dirs, begin)
 }
 
 // monotonic returns the time of the monotonic clock that the service manager

@@ -30,6 +30,8 @@ type Held struct {
 	Zone   dname.Name `json:"zone,omitempty"`
 	Before int        `json:"before"` // records of a zone; else zones
 	After  int        `json:"after"`
+
+	Directory string `json:"directory,omitempty"` // of the configuration, whose files are the zones; empty: all its zones
 }
 
 // Name is what `ptrd reload --accept-shrink` calls it.
@@ -44,6 +46,9 @@ func (h Held) Name() string {
 func (h Held) String() string {
 	switch h.Kind {
 	case heldConfiguration:
+		if h.Directory != "" {
+			return fmt.Sprintf("the directory %s would keep %d of %d zones", h.Directory, h.After, h.Before)
+		}
 		return fmt.Sprintf("the configuration would keep %d of %d zones", h.After, h.Before)
 	case heldCatalog:
 		return fmt.Sprintf("catalog %s would keep %d of %d zones", h.Zone, h.After, h.Before)
@@ -141,21 +146,35 @@ func (c *confirmation) unneeded() (names []string) {
 }
 
 // guardConfig returns the configuration to go on with: cfg, or the one that is used
-// where cfg would remove too many zones.
+// where cfg would remove too many zones, of all or of those of one directory.
 func (d *Daemon) guardConfig(cfg *config.Config, c *confirmation) (*config.Config, *Held) {
 	old := d.state.Load().cfg
 	next := d.compile(cfg).Retain(d.registry.Load())
-	h := &Held{Kind: heldConfiguration}
+	all := &Held{Kind: heldConfiguration}
+	list := []*Held{all}
+	of := map[config.Directory]*Held{}
+	for i := range cfg.ZonesFrom {
+		dir := cfg.ZonesFrom[i].Directory
+		of[dir] = &Held{Kind: heldConfiguration, Directory: dir.Path}
+		list = append(list, of[dir])
+	}
 	for z := range d.registry.Load().All {
-		h.Before++
-		if next.Get(z.Apex) != nil {
-			h.After++
+		counts := []*Held{all}
+		if z.Item != nil && z.Item.From != nil && of[z.Item.From.Directory] != nil {
+			counts = append(counts, of[z.Item.From.Directory])
+		}
+		for _, h := range counts {
+			h.Before++
+			if next.Get(z.Apex) != nil {
+				h.After++
+			}
 		}
 	}
-	if !cfg.Reload.MaxShrink.StopsZones(h.Before, h.After) || c.has("") {
+	i := slices.IndexFunc(list, func(h *Held) bool { return cfg.Reload.MaxShrink.StopsZones(h.Before, h.After) })
+	if i < 0 || c.has("") {
 		return cfg, nil
 	}
-	return old, h
+	return old, list[i]
 }
 
 // guard holds transfers back. Other changes are held by what makes them.

@@ -47,7 +47,7 @@ type unfinished struct {
 // May be called at any time.
 func (w *Watcher) IsComplete(t *infile.Task, path string) bool {
 	path = absolute([]string{path})[0]
-	now := newTrace(t, []string{path}).states[0]
+	now := newTrace(t, []string{path}, nil).states[0]
 	w.mu.Lock()
 	known, ok := w.last.state(path)
 	if u := w.unfinished[path]; u != nil {
@@ -174,7 +174,7 @@ func (w *Watcher) finish() {
 	}
 	w.mu.Unlock()
 	slices.Sort(due)
-	t := w.newTrace(due)
+	t := w.newTrace(due, nil)
 	if w.ctx.Err() != nil {
 		return
 	}

@@ -184,7 +184,7 @@ func TestDeferred(t *testing.T) {
 	if w.IsComplete(nil, file) {
 		t.Fatal("a file that is being written is complete")
 	}
-	w.Set([]string{file}, []string{file}, time.Now())
+	w.Set([]string{file}, []string{file}, nil, time.Now())
 	n.await(t, dir)
 	if err := out.Close(); err != nil {
 		t.Fatal(err)
@@ -216,7 +216,7 @@ func TestGenerators(t *testing.T) {
 			write(t, other, "1")
 			n := newReady(t)
 			w := start(t, Options{Poll: time.Hour, Quiet: time.Hour, NewNotifier: func() (Notifier, error) { return n, nil }})
-			w.Set([]string{file, other}, nil, time.Time{})
+			w.Set([]string{file, other}, nil, nil, time.Time{})
 			n.await(t, dir)
 			if g.open&os.O_EXCL != 0 && g.at == "a.zone" {
 				if err := os.Remove(file); err != nil {

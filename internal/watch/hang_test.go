@@ -18,7 +18,7 @@ func TestHungPath(t *testing.T) {
 	h.Call(dir + "/gone")
 	files := h.Files()
 	w := start(t, Options{Files: files, Poll: time.Millisecond, Quiet: time.Millisecond})
-	w.Set([]string{dir + "/gone/file", dir + "/there/file"}, nil, time.Unix(1, 0))
+	w.Set([]string{dir + "/gone/file", dir + "/there/file"}, nil, nil, time.Unix(1, 0))
 	mustSignal(t, w) // they were looked at
 	write(t, dir+"/there/file", "22")
 	mustSignal(t, w)
@@ -38,7 +38,7 @@ func TestStopOfHungWatcher(t *testing.T) {
 	files := h.Files()
 	files.Late = func(string, time.Duration) bool { return false }
 	w := New(Options{Files: files})
-	w.Set([]string{dir + "/file"}, nil, time.Time{})
+	w.Set([]string{dir + "/file"}, nil, nil, time.Time{})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-h.Entered

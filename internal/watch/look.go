@@ -29,7 +29,7 @@ func (w *Watcher) lookSoon(moved bool) {
 // replace adopts the paths of the last Set.
 func (w *Watcher) replace() {
 	w.mu.Lock()
-	w.current = w.paths
+	w.current, w.listed = w.paths, w.dirs
 	w.mu.Unlock()
 	first, last := w.trace()
 	w.mu.Lock()
@@ -41,11 +41,11 @@ func (w *Watcher) replace() {
 	for _, p := range w.deferred {
 		deferred[p] = true
 	}
-	for i, p := range w.current {
+	for i, p := range last.paths {
 		state := last.states[i]
 		was, known := old.stateNear(i, p)
 		if !known {
-			was = first.states[i]
+			was, _ = first.stateNear(i, p)
 		}
 		switch {
 		case !known && (deferred[p] || !w.since.IsZero() && state.changed >= w.since.Add(-slack).UnixNano()):
@@ -84,7 +84,7 @@ func (w *Watcher) look() {
 	old := w.last
 	w.last = last
 	now := time.Now()
-	for i, p := range w.current {
+	for i, p := range last.paths {
 		was, _ := old.stateNear(i, p)
 		state, u := last.states[i], w.unfinished[p]
 		switch {
@@ -101,21 +101,21 @@ func (w *Watcher) look() {
 // trace walks every path and watches the directories on the way. It returns what it
 // found before the watches were placed, and after.
 func (w *Watcher) trace() (first, last *trace) {
-	first = w.newTrace(w.current)
+	first = w.newTrace(w.current, w.listed)
 	last = first
 	for range maxRounds {
 		if !w.place(last.dirs) {
 			break
 		}
-		last = w.newTrace(w.current)
+		last = w.newTrace(w.current, w.listed)
 	}
 	return first, last
 }
 
-// newTrace traces paths. The result is incomplete if ctx is done.
-func (w *Watcher) newTrace(paths []string) *trace {
+// newTrace traces paths, and the files in dirs. The result is incomplete if ctx is done.
+func (w *Watcher) newTrace(paths []string, dirs []Directory) *trace {
 	t := emptyTrace(nil, paths)
-	_ = w.o.Files.Run(w.ctx, func(task *infile.Task) { t = newTrace(task, paths) })
+	_ = w.o.Files.Run(w.ctx, func(task *infile.Task) { t = newTrace(task, paths, dirs) })
 	return t
 }
 

@@ -23,7 +23,7 @@ func TestWatcherStartsAgain(t *testing.T) {
 		}
 		return newSystemNotifier()
 	}})
-	w.Set([]string{path}, nil, time.Now())
+	w.Set([]string{path}, nil, nil, time.Now())
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {

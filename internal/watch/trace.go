@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/ptrd/ptrd/zone/infile"
 )
@@ -16,13 +17,14 @@ const maxLinks = 40
 // files without a link on the way: such a path has one entry, and no string of its own.
 type trace struct {
 	task   *infile.Task
-	paths  []string            // sorted, each once
-	states []state             // of paths
-	own    []bool              // of paths: the path ends at the name of the same text
-	dirs   map[string]bool     // directories whose names matter, without links in them
-	names  map[string]bool     // further names that matter, directory included
-	others map[string][]string // further paths that end at a name
-	memo   map[string]place    // directories already walked
+	paths  []string                          // sorted, each once
+	states []state                           // of paths
+	own    []bool                            // of paths: the path ends at the name of the same text
+	dirs   map[string]bool                   // directories whose names matter, without links in them
+	names  map[string]bool                   // further names that matter, directory included
+	others map[string][]string               // further paths that end at a name
+	listed map[string]func(name string) bool // directories without links whose names that match are paths
+	memo   map[string]place                  // directories already walked
 }
 
 // state identifies the content of a file. States are comparable.
@@ -63,17 +65,61 @@ func emptyTrace(task *infile.Task, paths []string) *trace {
 		dirs:   map[string]bool{},
 		names:  map[string]bool{},
 		others: map[string][]string{},
+		listed: map[string]func(string) bool{},
 		memo:   map[string]place{},
 	}
 }
 
-// newTrace walks to paths, which are sorted, each once.
-func newTrace(task *infile.Task, paths []string) *trace {
+// newTrace walks to paths, which are sorted, each once, and to the files in dirs.
+func newTrace(task *infile.Task, paths []string, dirs []Directory) *trace {
 	t := emptyTrace(task, paths)
-	for i := range paths {
+	var more []string
+	for _, d := range dirs {
+		more = append(more, t.list(d)...)
+	}
+	if len(more) > 0 {
+		t.paths = slices.Concat(paths, more)
+		slices.Sort(t.paths)
+		t.paths = slices.Compact(t.paths)
+		t.states, t.own = make([]state, len(t.paths)), make([]bool, len(t.paths))
+	}
+	for i := range t.paths {
 		t.states[i] = t.file(i)
 	}
 	return t
+}
+
+// list returns those files of a directory that are not among paths.
+func (t *trace) list(d Directory) (more []string) {
+	at := t.dir(d.Path, maxLinks)
+	if !at.exists {
+		return nil
+	}
+	t.dirs[at.real] = true
+	matches := d.Matches
+	if before := t.listed[at.real]; before != nil {
+		matches = func(name string) bool { return before(name) || d.Matches(name) }
+	}
+	t.listed[at.real] = matches
+	names, _ := t.task.ReadDir(at.real) // what cannot be read has no files
+	start := strings.TrimSuffix(d.Path, string(filepath.Separator)) + string(filepath.Separator)
+	path := []byte(start)
+	for _, name := range names {
+		if !d.Matches(name) {
+			continue
+		}
+		path = append(path[:len(start)], name...)
+		if _, ok := slices.BinarySearchFunc(t.paths, path, func(p string, path []byte) int { return strings.Compare(p, string(path)) }); !ok {
+			more = append(more, string(path))
+		}
+	}
+	return more
+}
+
+// isListed reports whether a name is in a listed directory and matches.
+func (t *trace) isListed(name string) bool {
+	matches := t.listed[filepath.Dir(name)]
+	return matches != nil && matches(filepath.Base(name))
 }
 
 // index returns where in paths a path is.

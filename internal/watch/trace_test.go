@@ -27,7 +27,7 @@ func TestTraceOfPlainFiles(t *testing.T) {
 		paths = append(paths, path)
 	}
 	paths = append(paths, filepath.Join(dir, "missing"))
-	trace := newTrace(nil, paths)
+	trace := newTrace(nil, paths, nil)
 	if len(trace.names)+len(trace.others) > 0 || len(trace.dirs) != 1 {
 		t.Errorf("names %v, others %v, directories %v", trace.names, trace.others, trace.dirs)
 	}
@@ -44,7 +44,7 @@ func TestTraceOfPlainFiles(t *testing.T) {
 	if err := os.Symlink("a", link); err != nil {
 		t.Fatal(err)
 	}
-	trace = newTrace(nil, []string{paths[0], link})
+	trace = newTrace(nil, []string{paths[0], link}, nil)
 	if ends, _ := trace.ends(paths[0]); len(ends) != 2 {
 		t.Errorf("%v end at the target of a link", ends)
 	}

@@ -86,6 +86,7 @@ type Watcher struct {
 	mu         sync.Mutex
 	quiet      time.Duration
 	paths      []string
+	dirs       []Directory
 	since      time.Time
 	deferred   []string
 	last       *trace                 // written by Run alone
@@ -96,6 +97,7 @@ type Watcher struct {
 	// The rest belongs to Run.
 	ctx      context.Context
 	current  []string        // the paths adopted from Set
+	listed   []Directory     // likewise
 	notifier Notifier        // nil: polling only
 	watched  map[string]bool // directories with a watch
 	warned   bool            // about polling
@@ -133,13 +135,24 @@ func New(o Options) *Watcher {
 // are merged until one is received.
 func (w *Watcher) Changed() <-chan struct{} { return w.changed }
 
+// Directory is one in which a file may appear that is to be in the set.
+type Directory struct {
+	Path    string
+	Matches func(name string) bool // whether a file of this name is one
+}
+
 // Set replaces the set of paths, whose files need not exist. A path that is new in the
 // set counts as changed if it was changed at or after since, the moment before the
 // caller began to read, or is among deferred: the paths that the caller did not read
-// because IsComplete was false. May be called at any time.
-func (w *Watcher) Set(paths, deferred []string, since time.Time) {
+// because IsComplete was false. A file that appears in one of dirs and matches is like one of the
+// set that did not exist. May be called at any time.
+func (w *Watcher) Set(paths, deferred []string, dirs []Directory, since time.Time) {
 	w.mu.Lock()
 	w.paths, w.deferred, w.since = absolute(paths), absolute(deferred), since
+	w.dirs = slices.Clone(dirs)
+	for i := range dirs {
+		w.dirs[i].Path = absolute([]string{dirs[i].Path})[0]
+	}
 	slices.Sort(w.paths)
 	w.paths = slices.Compact(w.paths)
 	w.mu.Unlock()
@@ -259,6 +272,9 @@ func (w *Watcher) event(e Event) {
 	gap := w.recordClose(e, now)
 	ends, matters := w.last.ends(e.Name)
 	if !matters {
+		if w.last.isListed(e.Name) {
+			w.lookSoon(e.Op == Placed)
+		}
 		return
 	}
 	isLink := false // a link is complete when it exists, and may replace a file

@@ -193,11 +193,133 @@ func TestEvents(t *testing.T) {
 			tt.before(t, dir)
 			n := newReady(t)
 			w := start(t, Options{Poll: time.Hour, NewNotifier: func() (Notifier, error) { return n, nil }})
-			w.Set([]string{dir + "/a.zone"}, nil, time.Time{})
+			w.Set([]string{dir + "/a.zone"}, nil, nil, time.Time{})
 			n.await(t, filepath.Join(dir, tt.watch))
 			tt.change(t, dir)
 			mustSignal(t, w)
 		})
+	}
+}
+
+// TestDirectory: a file that appears in a listed directory is a change when it is complete, by
+// events as well as by polls, and so is its removal; names that do not match are none. The
+// directory may be empty, missing, or behind a link.
+func TestDirectory(t *testing.T) {
+	isZone := func(name string) bool { return filepath.Ext(name) == ".zone" && !strings.HasPrefix(name, ".") }
+	for _, c := range []struct {
+		name   string
+		before func(t *testing.T, dir string)
+		change func(t *testing.T, dir string)
+		watch  string
+	}{
+		{"new file", func(t *testing.T, dir string) {
+			write(t, dir+"/zones/old.zone", "1")
+		}, func(t *testing.T, dir string) {
+			write(t, dir+"/zones/new.zone", "1")
+		}, "zones"},
+		{"renamed into place", func(t *testing.T, dir string) {
+			write(t, dir+"/zones/.new.zone.swp", "1")
+		}, func(t *testing.T, dir string) {
+			rename(t, dir+"/zones/.new.zone.swp", dir+"/zones/new.zone")
+		}, "zones"},
+		{"removed", func(t *testing.T, dir string) {
+			write(t, dir+"/zones/old.zone", "1")
+		}, func(t *testing.T, dir string) {
+			if err := os.Remove(dir + "/zones/old.zone"); err != nil {
+				t.Fatal(err)
+			}
+		}, "zones"},
+		{"directory comes", func(t *testing.T, dir string) {
+		}, func(t *testing.T, dir string) {
+			write(t, dir+"/zones/new.zone", "1")
+		}, "."},
+		{"behind a link", func(t *testing.T, dir string) {
+			write(t, dir+"/1/old.zone", "1")
+			link(t, "1", dir+"/zones")
+		}, func(t *testing.T, dir string) {
+			write(t, dir+"/1/new.zone", "1")
+		}, "1"},
+		{"swapped", func(t *testing.T, dir string) {
+			write(t, dir+"/1/old.zone", "1")
+			link(t, "1", dir+"/zones")
+			write(t, dir+"/2/new.zone", "1")
+			link(t, "2", dir+"/next")
+		}, func(t *testing.T, dir string) {
+			rename(t, dir+"/next", dir+"/zones")
+		}, "1"},
+	} {
+		for _, polls := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, polls %v", c.name, polls), func(t *testing.T) {
+				dir := tempDir(t)
+				c.before(t, dir)
+				n := newReady(t)
+				o := Options{Quiet: 100 * time.Millisecond, Poll: time.Hour, NewNotifier: func() (Notifier, error) { return n, nil }}
+				if polls {
+					o.Poll, o.FastPoll = time.Millisecond, time.Millisecond
+					o.NewNotifier = func() (Notifier, error) { return nil, syscall.EMFILE }
+				}
+				w := start(t, o)
+				w.Set([]string{dir + "/zones/old.zone"}, nil, []Directory{{dir + "/zones", isZone}}, time.Time{})
+				if polls {
+					w.awaitTrace(t)
+				} else {
+					n.await(t, filepath.Join(dir, c.watch))
+				}
+				if c.name != "directory comes" {
+					write(t, dir+"/zones/other.txt", "1")
+					write(t, dir+"/zones/.hidden.zone", "1")
+				}
+				c.change(t, dir)
+				mustSignal(t, w)
+			})
+		}
+	}
+}
+
+// awaitTrace waits until the paths of Set were traced.
+func (w *Watcher) awaitTrace(t *testing.T) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for done := false; !done; {
+		select {
+		case <-tick.C:
+			w.mu.Lock()
+			done = len(w.last.listed)+len(w.last.names) > 0
+			w.mu.Unlock()
+		case <-deadline:
+			t.Fatal("nothing was traced")
+		}
+	}
+}
+
+// TestDirectoryQuiet: names that do not match are no changes, and a file that was already in a
+// listed directory when it was read is none either; one that was written since is.
+func TestDirectoryQuiet(t *testing.T) {
+	dir := tempDir(t)
+	write(t, dir+"/a.zone", "1")
+	matches := func(name string) bool { return filepath.Ext(name) == ".zone" }
+	w := New(Options{Quiet: time.Millisecond})
+	w.ctx = t.Context()
+	w.Set(nil, nil, []Directory{{dir, matches}}, time.Now().Add(time.Hour))
+	w.replace()
+	write(t, dir+"/b.txt", "1")
+	w.look()
+	if len(w.unfinished) > 0 {
+		t.Errorf("changed is %v", w.Unfinished())
+	}
+	write(t, dir+"/c.zone", "1")
+	w.look()
+	if list := w.Unfinished(); len(list) != 1 || list[0].Path != dir+"/c.zone" {
+		t.Errorf("changed is %v", list)
+	}
+	w = New(Options{Quiet: time.Millisecond})
+	w.ctx = t.Context()
+	w.Set([]string{dir + "/a.zone"}, nil, []Directory{{dir, matches}}, time.Unix(1, 0))
+	w.replace()
+	if list := w.Unfinished(); len(list) != 2 {
+		t.Errorf("written since it was read: %v", list)
 	}
 }
 
@@ -209,7 +331,7 @@ func TestFollowsAfterSwap(t *testing.T) {
 	link(t, "1", dir+"/data")
 	n := newReady(t)
 	w := start(t, Options{Poll: time.Hour, NewNotifier: func() (Notifier, error) { return n, nil }})
-	w.Set([]string{dir + "/data/a.zone"}, nil, time.Time{})
+	w.Set([]string{dir + "/data/a.zone"}, nil, nil, time.Time{})
 	n.await(t, dir+"/1")
 	write(t, dir+"/2/a.zone", "1")
 	link(t, "2", dir+"/data.tmp")
@@ -227,7 +349,7 @@ func TestFollowsAfterReplacement(t *testing.T) {
 	write(t, dir+"/zones/a.zone", "1")
 	n := newReady(t)
 	w := start(t, Options{Poll: time.Hour, NewNotifier: func() (Notifier, error) { return n, nil }})
-	w.Set([]string{dir + "/zones/a.zone"}, nil, time.Time{})
+	w.Set([]string{dir + "/zones/a.zone"}, nil, nil, time.Time{})
 	n.await(t, dir+"/zones")
 	write(t, dir+"/new/a.zone", "2")
 	rename(t, dir+"/zones", dir+"/old")
@@ -252,7 +374,7 @@ func TestChangedWhileReading(t *testing.T) {
 	begin := time.Now()
 	write(t, dir+"/a.zone", "1")
 	w := start(t, Options{})
-	w.Set([]string{dir + "/a.zone"}, nil, begin)
+	w.Set([]string{dir + "/a.zone"}, nil, nil, begin)
 	mustSignal(t, w)
 }
 
@@ -303,7 +425,7 @@ func bubble(t *testing.T, o Options, f *fake, test func(t *testing.T, w *Watcher
 			return f, nil
 		}
 		w := start(t, o)
-		w.Set([]string{file}, nil, time.Time{})
+		w.Set([]string{file}, nil, nil, time.Time{})
 		synctest.Wait()
 		test(t, w, file)
 	})
@@ -393,7 +515,7 @@ func TestSetReplaces(t *testing.T) {
 	bubble(t, Options{Poll: time.Hour}, f, func(t *testing.T, w *Watcher, file string) {
 		other := filepath.Join(filepath.Dir(file), "sub", "b.zone")
 		write(t, other, "1")
-		w.Set([]string{other}, nil, time.Time{})
+		w.Set([]string{other}, nil, nil, time.Time{})
 		synctest.Wait()
 		f.mu.Lock()
 		if f.dirs[filepath.Dir(file)] || !f.dirs[filepath.Dir(other)] || len(f.dirs) != 1 {

@@ -20,6 +20,7 @@ var noOrigin = dname.MustParse("no-origin.invalid.")
 func FindApex(t *infile.Task, path string) (apex dname.Name, f finding.Finding) {
 	table := new(source.Table)
 	p := newParser(Options{Origin: noOrigin, Root: filepath.Dir(path), Table: table, Task: t}, nil)
+	p.findsApex = true
 	p.emit = func(r zone.Record) {
 		if r.Type == rr.TypeSOA && !p.stop {
 			apex, p.stop = r.Owner.Clone(), true
@@ -38,6 +39,7 @@ func FindApex(t *infile.Task, path string) (apex dname.Name, f finding.Finding) 
 	case apex == nil && p.fs.Count(finding.Error) > 0:
 		list := p.fs.Sorted()
 		f = list[slices.IndexFunc(list, func(f finding.Finding) bool { return f.Severity == finding.Error })]
+		f.Owner = nil // it may be below noOrigin
 	case apex == nil:
 		f.File, f.Text = path, "the file has no SOA record, which would name its zone; add one, or name zones by their files (`name: file`)"
 	case apex.IsAtOrBelow(noOrigin):

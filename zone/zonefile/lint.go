@@ -144,7 +144,7 @@ func (l *linter) isMistaken(t rr.Type) bool {
 // a final dot is missing, what follows is read as if it were there, and it returns true.
 func (l *linter) soa(p *parser, f *frame, h head, ownerGiven bool) bool {
 	s := subject{f, f.owner.name, h.typ}
-	if isApex(p, s.owner) || p.res.HasSOA {
+	if isApex(p, s.owner) || p.res.HasSOA || p.findsApex {
 		return true // a second one is judged where the zone is built
 	}
 	const rule = "soa-not-at-apex"

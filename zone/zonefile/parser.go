@@ -27,6 +27,7 @@ type parser struct {
 	lastTTL       uint32 // that a record gave itself
 	hasLastTTL    bool
 
+	findsApex bool   // see FindApex
 	stop      bool   // nothing more is to be read
 	includes  int    // files included so far
 	octets    int64  // of the files so far, as far as their sizes are known
