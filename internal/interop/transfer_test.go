@@ -1,8 +1,11 @@
 package interop
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +15,9 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/ptrd/ptrd/internal/control"
+	"github.com/ptrd/ptrd/internal/daemon"
+	"github.com/ptrd/ptrd/internal/notify"
 	"github.com/ptrd/ptrd/internal/peertest"
 )
 
@@ -145,6 +151,37 @@ func (p *primary) change(t *testing.T, serial uint32) {
 	}
 }
 
+// knows checks what status reports of a secondary that has followed a change, and that NOTIFY on
+// request waits for it.
+func (p *primary) knows(t *testing.T, secondary netip.AddrPort) {
+	t.Helper()
+	p.change(t, 3)
+	awaitThat(t, "the reload", func() bool { return serialAt(p.addr, smallZone) == 3 }, p.process)
+	var n daemon.Notified
+	p.call(t, daemon.VerbNotify, url.Values{"what": {smallZone}, "wait": {"60s"}}, &n)
+	if len(n) != 1 || n[0].Serial != 3 || !n[0].IsCurrent() {
+		t.Errorf("%+v", n)
+	}
+	awaitThat(t, "the status of the secondary", func() bool {
+		var s daemon.Status
+		p.call(t, daemon.VerbStatus, url.Values{"what": {"192.0.2.1"}}, &s)
+		list := s.Zones[0].Detail.Secondaries
+		return len(list) == 1 && list[0].Address == secondary && list[0].Serial == 3 && list[0].HasSerial() && list[0].Notify == notify.Answered && list[0].TransferredOf == 3
+	}, p.process)
+}
+
+// call asks the control socket.
+func (p *primary) call(t *testing.T, verb string, args url.Values, to any) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := control.Call(t.Context(), control.Path(filepath.Join(p.dir, "state")), verb, args, &b); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b.Bytes(), to); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // content transfers a zone and returns its records, sorted; nil if that is refused.
 func content(addr netip.AddrPort, zone, secret string) []string {
 	m := new(dns.Msg)
@@ -234,6 +271,7 @@ func TestSecondaries(t *testing.T) {
 				if log := p.process.log(); !strings.Contains(log, "kind=ixfr ") {
 					t.Errorf("no IXFR was answered by changes:\n%s", log)
 				}
+				p.knows(t, addr)
 			})
 			for what, bad := range map[string]struct{ secret, why string }{
 				"bad key": {guessedSecret, `why="TSIG BADSIG"`},
