@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,7 +17,6 @@ import (
 
 	"github.com/ptrd/ptrd/internal/awsapi"
 	"github.com/ptrd/ptrd/internal/eventlog"
-	"github.com/ptrd/ptrd/internal/peertest"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
@@ -119,9 +117,9 @@ func testSource(t *testing.T) Source {
 			}
 		},
 		State: func() State {
-			return State{map[Condition]int{{"space", "warning"}: 1}, map[string]time.Time{"listen.tls": time.Unix(5000, 0)}, 1 << 30, true}
+			return State{map[Condition]int{{"space", "warning"}: 1, {"listen", "error"}: 1}, map[string]time.Time{"listen.tls": time.Unix(5000, 0)}, 1 << 30, true}
 		},
-		Updates: func() map[string]uint64 { return map[string]uint64{"forbidden": 12} },
+		Updates: func() map[string]uint64 { return map[string]uint64{"forbidden": 12, "failed": 0} },
 		FCRDNS: func() FCRDNS {
 			return FCRDNS{map[string]map[string]int{"a.": {"ok": 5, "mismatch": 1}, "b.": {"ok": 2}}, time.Unix(50, 0)}
 		},
@@ -311,43 +309,60 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestPromtool lets Prometheus' own tool read the rules, expressions included.
-func TestPromtool(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		peertest.Optional(t, "promtool is not installed (Debian package prometheus)")
-	}
-	if out, err := exec.Command(promtool, "check", "rules", "../../deploy/alerts.yaml").CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
+// dashboard is what tests read of the dashboard.
+type dashboard struct {
+	Panels []struct {
+		ID                       int
+		Type, Title, Description string
+		GridPos                  struct{ X, Y, W, H int }
+		FieldConfig              struct{ Defaults struct{ Unit string } }
+		Targets                  []struct{ Expr, LegendFormat, RefID string }
 	}
 }
 
-// TestDashboard: the dashboard is JSON, and its queries speak of metrics that
-// exist.
-func TestDashboard(t *testing.T) {
-	var doc struct {
-		Title  string
-		Panels []struct {
-			ID      int
-			Title   string
-			GridPos struct{ X, Y, W, H int }
-			Targets []struct{ Expr, RefID string }
-		}
-	}
+func readDashboard(t *testing.T) (doc dashboard) {
+	t.Helper()
 	if err := json.Unmarshal([]byte(read(t, "../../deploy/grafana-dashboard.json")), &doc); err != nil {
 		t.Fatal(err)
 	}
-	ids := map[int]bool{}
+	return doc
+}
+
+// TestDashboard: the dashboard is JSON, its queries speak of metrics that exist, and panels say
+// what they show, in which unit, each in a place of its own.
+func TestDashboard(t *testing.T) {
+	doc := readDashboard(t)
+	ids, places := map[int]bool{}, map[[2]int]bool{}
 	for _, p := range doc.Panels {
-		if ids[p.ID] || p.GridPos.X+p.GridPos.W > 24 || len(p.Targets) == 0 {
-			t.Errorf("panel %d %q: its id is not its own, it is too wide, or it shows nothing", p.ID, p.Title)
+		if ids[p.ID] || p.GridPos.X+p.GridPos.W > 24 {
+			t.Errorf("panel %d %q: its id is not its own, or it is too wide", p.ID, p.Title)
 		}
 		ids[p.ID] = true
+		for x := range p.GridPos.W {
+			for y := range p.GridPos.H {
+				at := [2]int{p.GridPos.X + x, p.GridPos.Y + y}
+				if places[at] {
+					t.Fatalf("panel %q covers another one at %v", p.Title, at)
+				}
+				places[at] = true
+			}
+		}
+		if p.Type == "row" {
+			continue
+		}
+		if len(p.Targets) == 0 || p.Description == "" || p.FieldConfig.Defaults.Unit == "" {
+			t.Errorf("panel %q shows nothing, or has no description or unit", p.Title)
+		}
 		for _, q := range p.Targets {
 			checkNames(t, p.Title, q.Expr)
+			for _, m := range regexp.MustCompile(`histogram_quantile\(0\.(\d+),`).FindAllStringSubmatch(q.Expr, -1) {
+				if want := "p" + (m[1] + "0")[:2]; !strings.HasPrefix(q.LegendFormat, want+" ") {
+					t.Errorf("panel %q: the legend of quantile 0.%s is %q, want %s", p.Title, m[1], q.LegendFormat, want)
+				}
+			}
 		}
 	}
-	if len(doc.Panels) < 10 {
+	if len(doc.Panels) < 50 {
 		t.Errorf("only %d panels", len(doc.Panels))
 	}
 }
@@ -356,9 +371,6 @@ func TestDashboard(t *testing.T) {
 func checkNames(t *testing.T, where, expr string) {
 	t.Helper()
 	for _, n := range names(expr) {
-		if n == "ptrd_serial" { // a label that count_values makes
-			continue
-		}
 		if !slices.Contains(all(), n) {
 			t.Errorf("%s: %s does not exist", where, n)
 		}

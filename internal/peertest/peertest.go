@@ -78,6 +78,8 @@ func Package(program string) string {
 		return "nodejs"
 	case "spfquery":
 		return "spf-tools-perl"
+	case "promtool":
+		return "prometheus"
 	case "getent":
 		return "libc-bin"
 	case "exim4":
