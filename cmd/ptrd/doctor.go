@@ -10,6 +10,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/delegation"
 	"github.com/ptrd/ptrd/internal/doctor"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -85,9 +86,10 @@ be wrong, but something that is required is not known. It takes at most a minute
 				if err != nil {
 					remark(cmd, "the places in the configuration cannot be shown, because it has errors:\n%v", err)
 				} else {
-					q.Ours = ours(cmd, cfg)
+					q.Ours = g.ours(cmd, cfg)
 				}
 			}
+			o.Brief = true
 			q.Client = delegation.New(o)
 			r := doctor.Examine(cmd.Context(), &q)
 			if plugin {
@@ -205,9 +207,9 @@ func examined(values []string) (out []netip.Addr, err error) {
 	return out, nil
 }
 
-// ours returns a function that finds zones and records of our own server. It may be called
-// concurrently.
-func ours(cmd *cobra.Command, cfg *config.Config) func(zone, name dname.Name, t rr.Type) (doctor.Owner, bool) {
+// ours returns a function that finds zones and records of our own server: in the configuration,
+// and in the server that runs with it. It may be called concurrently.
+func (g *globals) ours(cmd *cobra.Command, cfg *config.Config) func(zone, name dname.Name, t rr.Type) (doctor.Owner, bool) {
 	var mu sync.Mutex
 	return func(zone, name dname.Name, t rr.Type) (doctor.Owner, bool) {
 		mu.Lock()
@@ -218,8 +220,36 @@ func ours(cmd *cobra.Command, cfg *config.Config) func(zone, name dname.Name, t 
 				return ourZone(cmd, cfg, z, name, t)
 			}
 		}
-		return doctor.Owner{}, false
+		return g.servedZone(cmd, zone)
 	}
+}
+
+// servedZone returns who can change the records of a zone that only the running server knows.
+func (g *globals) servedZone(cmd *cobra.Command, zone dname.Name) (o doctor.Owner, isOurs bool) {
+	q := daemon.StatusQuery{What: zone.String()}
+	var s daemon.Status
+	if err := g.call(cmd, daemon.VerbStatus, q.Args(), &s); err != nil || len(s.Zones) != 1 || s.Zones[0].Zone != zone.String() || s.Zones[0].Detail == nil {
+		return o, false // no server runs, or it does not have the zone
+	}
+	switch d := s.Zones[0].Detail; {
+	case d.Hosted != "":
+		o.Who = fmt.Sprintf("you, by the Route 53 API of this server, in the hosted zone %s", d.Hosted)
+	case s.Zones[0].Secondary != nil:
+		var primaries []string
+		for _, p := range d.Primaries {
+			primaries = append(primaries, p.Address)
+		}
+		o.Who = ofPrimary(primaries)
+		return o, false
+	default:
+		o.Who = "you, on this server: " + d.Owner
+	}
+	return o, true
+}
+
+// ofPrimary returns who can change a zone that this server only transfers.
+func ofPrimary(primaries []string) string {
+	return "the operator of the primary server " + strings.Join(primaries, ", ") + ", from which this server transfers the zone"
 }
 
 // ourZone returns who can change a record of a name in a zone of the configuration.
@@ -229,7 +259,7 @@ func ourZone(cmd *cobra.Command, cfg *config.Config, z *config.Zone, name dname.
 		for i := range s.Primaries {
 			primaries = append(primaries, s.Primaries[i].Address.Addr().String())
 		}
-		return doctor.Owner{Who: "the operator of the primary server " + strings.Join(primaries, ", ") + ", from which this server transfers the zone", Position: s.Pos}, false
+		return doctor.Owner{Who: ofPrimary(primaries), Position: s.Pos}, false
 	}
 	o := doctor.Owner{Who: "you, in the configuration of this server", Position: z.Pos}
 	list, err := assemble.Explain(cmd.Context(), cfg, nil, name)

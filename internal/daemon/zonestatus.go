@@ -45,6 +45,7 @@ func (h Health) IsBroken() bool { return h == HealthError || h == HealthExpired 
 type ZoneDetail struct {
 	Prefix  netip.Prefix `json:"prefix,omitzero"`
 	Owner   string       `json:"owner"`
+	Hosted  string       `json:"hosted_zone,omitempty"` // id at the Route 53 API
 	Sources []ZoneSource `json:"sources"`
 
 	Transfers   []string           `json:"transfers"` // who may transfer it
@@ -178,7 +179,7 @@ const askWithin = 3 * time.Second
 func (d *Daemon) detail(ctx context.Context, z *zone.Zone, s *survey, findings []finding.Finding) *ZoneDetail {
 	one := d.registry.Load().Get(z.Apex())
 	out := &ZoneDetail{
-		Prefix: d.registry.Load().PrefixOf(z.Apex()), Owner: ownerText(one), Sources: d.sources(ctx, z, one),
+		Prefix: d.registry.Load().PrefixOf(z.Apex()), Owner: ownerText(one), Hosted: d.hosted.Has(z.Apex()), Sources: d.sources(ctx, z, one),
 		Transfers: []string{}, Secondaries: []notify.Secondary{}, Findings: []string{}, Events: []Event{},
 	}
 	asked, cancel := d.within(ctx, askWithin)

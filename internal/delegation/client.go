@@ -29,6 +29,10 @@ type Options struct {
 	// not valid: none. Then a Walk has what the resolver says about each level.
 	Resolver netip.AddrPort
 
+	// Brief makes Walk ask only the servers of the levels that are Surveyed, and only the first
+	// three questions of Answers, and those of the zones above about these levels.
+	Brief bool
+
 	No4, No6 bool   // do not use IPv4, IPv6
 	Port     uint16 // of servers without port; 0: 53
 

@@ -176,7 +176,7 @@ func (r *run) survey(ctx context.Context, l *Level) {
 		r.findAddresses(ctx, l)
 	}
 	close(l.ready)
-	if l.lost {
+	if l.lost || r.o.Brief && !l.Surveyed {
 		r.askServers(ctx, l, true)
 		return
 	}
@@ -368,7 +368,11 @@ func (r *run) askServers(ctx context.Context, l *Level, onlyFirst bool) {
 // fill asks an address what it was not asked before, the others after the first.
 func (r *run) fill(ctx context.Context, a *Answers, s Server, zone dname.Name, t Transport, onlyFirst bool) {
 	var all sync.WaitGroup
-	for i, x := range questions(zone) {
+	list := questions(zone)
+	if r.o.Brief {
+		list = list[:3]
+	}
+	for i, x := range list {
 		field, q := x.of(a), x.q
 		if *field != nil || i > 0 && onlyFirst {
 			continue

@@ -345,7 +345,7 @@ func (s *scenario) request(n *delegationtest.Network) *Request {
 		Addresses: []netip.Addr{netip.MustParseAddr("198.51.100.25"), netip.MustParseAddr("198.51.100.26")},
 		HELO:      dname.MustParse("mail.example.com"),
 		Domain:    dname.MustParse("example.com"),
-		Client: delegation.New(delegation.Options{Network: n, Hints: []delegation.Server{
+		Client: delegation.New(delegation.Options{Network: n, Brief: true, Hints: []delegation.Server{
 			{Name: dname.MustParse("a.root"), Addr: netip.MustParseAddrPort("100.0.0.1:53")}}}),
 	}
 	if s.ip != "" {
@@ -444,6 +444,29 @@ func TestSilence(t *testing.T) {
 			}
 			if isp := slices.Contains(s.silent, "100.0.3.1") && slices.Contains(s.silent, "100.0.3.2"); isp && !r.IsNotKnown() {
 				t.Errorf("silent %v: all is known", s.silent)
+			}
+		})
+	}
+}
+
+// TestMessages: a healthy host costs few messages, with all that can be asked.
+func TestMessages(t *testing.T) {
+	for _, c := range []struct {
+		addresses string
+		most      int
+	}{{"198.51.100.25", 80}, {"198.51.100.25 198.51.100.26 2001:db8::25", 160}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := scenario{mailFrom: "bounce.example.com", lists: "bl.example.com"}
+			n := s.network()
+			defer n.Wait()
+			q := s.request(n)
+			q.Addresses = nil
+			for _, a := range strings.Fields(c.addresses) {
+				q.Addresses = append(q.Addresses, netip.MustParseAddr(a))
+			}
+			Examine(t.Context(), q)
+			if _, sent := n.Sent(""); sent > c.most {
+				t.Errorf("%s: %d messages, want at most %d", c.addresses, sent, c.most)
 			}
 		})
 	}

@@ -108,31 +108,37 @@ func inParallel(n int, do func(int)) {
 func (f *facts) collectMX() {
 	var records []dns.RR
 	records, f.mxErr = f.lookup(f.ctx, f.q.Domain, rr.TypeMX)
-	for _, r := range records {
-		mx, ok := r.(*dns.MX)
-		if !ok {
-			continue
-		}
+	var names []dname.Name
+	for _, mx := range recordsOf[*dns.MX](records) {
 		if mx.Mx == "." {
 			f.mxNull = true
 			continue
 		}
-		if n, err := dname.Parse(strings.ToLower(mx.Mx)); err == nil && len(f.mx) < fcrdns.DefaultLimits().Names {
-			f.mx = append(f.mx, f.host(n))
+		if n, err := dname.Parse(strings.ToLower(mx.Mx)); err == nil && len(names) < fcrdns.DefaultLimits().Names {
+			names = append(names, n)
 		}
 	}
-	f.domain = f.host(f.q.Domain)
+	f.mx = make([]*host, len(names))
+	inParallel(len(names)+1, func(i int) {
+		if i == len(names) {
+			f.domain = f.host(f.q.Domain)
+			return
+		}
+		f.mx[i] = f.host(names[i])
+	})
 }
 
 // host looks up the addresses of a name.
 func (f *facts) host(n dname.Name) *host {
 	h := &host{name: n}
-	for _, t := range []rr.Type{rr.TypeA, rr.TypeAAAA} {
-		records, err := f.lookup(f.ctx, n, t)
-		if err != nil {
-			h.err = err
+	types := []rr.Type{rr.TypeA, rr.TypeAAAA}
+	records, errs := make([][]dns.RR, len(types)), make([]error, len(types))
+	inParallel(len(types), func(i int) { records[i], errs[i] = f.lookup(f.ctx, n, types[i]) })
+	for i := range types {
+		if errs[i] != nil {
+			h.err = errs[i]
 		}
-		for _, r := range records {
+		for _, r := range records[i] {
 			h.addresses = append(h.addresses, delegation.AddressOf(r))
 		}
 	}
