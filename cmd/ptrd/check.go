@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/privilege"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/spf13/cobra"
 )
@@ -70,7 +72,8 @@ func (r *checked) config(cmd *cobra.Command, g *globals) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := config.Load(path)
+	loader := config.Loader{Path: path}
+	cfg, err := loader.Load(cmd.Context())
 	if err != nil {
 		r.Findings = config.FindingsOf(err)
 		return nil
@@ -82,8 +85,39 @@ func (r *checked) config(cmd *cobra.Command, g *globals) error {
 	for i := range cfg.Zones {
 		r.Zones += len(cfg.Zones[i].Apexes)
 	}
-	r.Findings = append(append(r.Findings, cfg.Warnings...), list...)
+	r.Findings = slices.Concat(r.Findings, cfg.Warnings, unreadable(cfg, loader.Files), list)
 	return nil
+}
+
+// unreadable returns a warning for each file that root can read, and the user that the server
+// becomes cannot.
+func unreadable(cfg *config.Config, read []string) (list []finding.Finding) {
+	if cfg.User == "" || !privilege.IsRoot() {
+		return nil
+	}
+	warn := func(p finding.Position, format string, args ...any) {
+		list = append(list, finding.Finding{Position: p, Rule: "unreadable", Text: "user: " + fmt.Sprintf(format, args...)})
+	}
+	account, err := privilege.Lookup(cfg.User)
+	if err != nil {
+		warn(finding.Position{File: cfg.File}, "%v", err)
+		return list
+	}
+	files := cfg.Sources(read)
+	paths := make([]string, len(files))
+	for i := range files {
+		paths[i] = files[i].Path
+	}
+	closed, err := privilege.Unreadable(account, paths)
+	if err != nil {
+		warn(finding.Position{File: cfg.File}, "%v", err)
+	}
+	for _, f := range files {
+		if slices.Contains(closed, f.Path) {
+			warn(f.Pos, "%q, which the server becomes, cannot read %s; give this user the right, as with `chgrp GROUP FILE` and `chmod g+r FILE`", cfg.User, f.Path)
+		}
+	}
+	return list
 }
 
 // report counts and prints the findings. The error is that there are errors among them, or

@@ -369,6 +369,11 @@ func TestUserReads(t *testing.T) {
 		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
 			t.Fatal(err)
 		}
+		var out, errs bytes.Buffer
+		run(t.Context(), []string{"check", "--config", dir + "/config.yaml"}, &out, &errs)
+		if want := `warning: user: "nobody", which the server becomes, cannot read ` + dir + "/" + name + "; give this user the right, as with `chgrp GROUP FILE`"; !strings.Contains(out.String(), want) {
+			t.Errorf("check prints %s%s, want %s", &out, &errs, want)
+		}
 		p := launch(t, dir, build(t, dir), nil)
 		if err := p.Wait(); err == nil {
 			t.Error("it ran")

@@ -83,6 +83,31 @@ func (c *Config) credentials() (list []credential) {
 	return list
 }
 
+// Sources returns the files that a reload reads, each once: those that read lists, as
+// [Loader.Files], and those with zone data and for authentication.
+func (c *Config) Sources(read []string) (list []File) {
+	known := map[string]bool{}
+	add := func(files ...File) {
+		for _, f := range files {
+			if !known[f.Path] {
+				known[f.Path] = true
+				list = append(list, f)
+			}
+		}
+	}
+	for i := range c.Zones {
+		add(c.Zones[i].Files...)
+		add(c.Zones[i].Hosts...)
+	}
+	for _, f := range c.credentials() {
+		add(f.File)
+	}
+	for _, path := range read {
+		add(File{Path: path, Pos: finding.Position{File: path}})
+	}
+	return list
+}
+
 // exposed returns a warning for each file with a secret that every user of the host can
 // read, judged by its mode and the modes of the directories above it.
 func exposed(t *infile.Task, files []credential) (list []finding.Finding) {

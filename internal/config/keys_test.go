@@ -103,3 +103,31 @@ zones: [{prefix: 192.0.2.0/24}, {prefix: 198.51.100.0/24, transfer: {allow: []}}
 		}
 	}
 }
+
+// TestCredentials: a name leads to the directory that the service manager gives.
+func TestCredentials(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "ptrd.yaml")
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(path, "state_dir: s\nkeys: [{name: a, secret_file: 'credential:a.key'}]\nzones: []\n")
+	for _, tt := range []struct{ directory, want string }{
+		{dir, dir + "/a.key: the file cannot be read: no such file or directory; write `LoadCredential=a.key:PATH` below [Service] of the unit, as by `systemctl edit ptrd`"},
+		{"", "/run/credentials/ptrd.service/a.key: the file cannot be read: no such file or directory; write `LoadCredential=a.key:PATH` below [Service] of the unit, as by `systemctl edit ptrd`, and start it: credentials exist while it runs"},
+	} {
+		t.Setenv("CREDENTIALS_DIRECTORY", tt.directory)
+		want := path + ":2:31: keys[0].secret_file: " + tt.want
+		if _, err := Load(path); err == nil || err.Error() != want {
+			t.Errorf("%v\nwant\n%s", err, want)
+		}
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", dir)
+	write(filepath.Join(dir, "a.key"), keySecret)
+	if _, err := Load(path); err != nil {
+		t.Error(err)
+	}
+}

@@ -73,7 +73,7 @@ func readFile(t *infile.Task, path string, limit int64) ([]byte, error) {
 	case errors.As(err, &pe):
 		err = pe.Err
 	}
-	return nil, fmt.Errorf("%s: the file cannot be read: %w", path, err)
+	return nil, fmt.Errorf("%s: the file cannot be read: %w%s", path, err, credentialRemedy(path, err))
 }
 
 // Parse reads a configuration from memory and opens no file: it has nothing of the files that

@@ -169,8 +169,14 @@ func (v value) oneOf(words ...string) string {
 	return ""
 }
 
-// file reads a path, which is relative to the directory of the file that names it.
-func (v value) file() File { return File{v.filePath(), v.pos()} }
+// file reads the path of a file for authentication, which is relative to the directory of the
+// file that names it, or the name of a credential.
+func (v value) file() File {
+	if name, ok := strings.CutPrefix(v.node.Value, credentialPrefix); ok {
+		return File{v.credential(name), v.pos()}
+	}
+	return File{v.filePath(), v.pos()}
+}
 
 func (v value) filePath() string { return v.pathIn(v.doc.dir) }
 
