@@ -75,7 +75,7 @@ func (d *Daemon) notifyNow(ctx context.Context, args url.Values) (any, error) {
 				continue // it is not notified
 			}
 			if s.Asked.Before(began) {
-				s.Asked, s.Error = began, "it was not asked, as the time was over"
+				s.Asked, s.Error = began, errLate.Error()
 			}
 			one.Secondaries = append(one.Secondaries, s)
 		}

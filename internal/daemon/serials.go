@@ -27,7 +27,19 @@ const (
 
 // askSerial asks a target of NOTIFY for the serial of its copy of a zone.
 func askSerial(ctx context.Context, t notify.Target, apex dname.Name) (zone.Serial, error) {
-	return secondary.Serial(ctx, secondary.Primary{Address: t.Address, Source: t.Source, Key: t.Key}, apex)
+	return serialOf(ctx, secondary.Primary{Address: t.Address, Source: t.Source, Key: t.Key}, apex)
+}
+
+// errLate is the error of a question whose answer did not come before its context ended.
+var errLate = errors.New("no answer in time")
+
+// serialOf asks a server for the serial of its copy of a zone.
+func serialOf(ctx context.Context, p secondary.Primary, apex dname.Name) (zone.Serial, error) {
+	serial, err := secondary.Serial(ctx, p, apex)
+	if err != nil && ctx.Err() != nil {
+		return 0, errLate
+	}
+	return serial, err
 }
 
 // recallSerials asks the targets of NOTIFY for the serials that they have, where the

@@ -137,7 +137,7 @@ const printedReload = 20
 // printFindings writes the findings of the last reload, errors first.
 func (s *Status) printFindings(b *strings.Builder) {
 	list := slices.Clone(s.Reload.Findings)
-	slices.SortStableFunc(list, func(a, b finding.Finding) int { return cmp.Compare(a.Severity, b.Severity) })
+	slices.SortStableFunc(list, func(a, b finding.Finding) int { return cmp.Compare(b.Severity, a.Severity) })
 	for i, f := range list {
 		if i == printedReload {
 			fmt.Fprintf(b, "          %s more; `ptrd status ZONE` shows those of a zone\n", plural(len(list)-i, "finding"))
@@ -217,8 +217,10 @@ func (z *ZoneStatus) print(b *strings.Builder) {
 		}
 		line("source", "%s", text)
 	}
-	line("serial", "%d", z.Serial)
-	line("content", "%s at %s, %d bytes", plural(z.Records, "record"), plural(z.Names, "name"), z.Bytes)
+	if z.State == stateServed || z.State == stateLastGood {
+		line("serial", "%d", z.Serial)
+		line("content", "%s at %s, %d bytes", plural(z.Records, "record"), plural(z.Names, "name"), z.Bytes)
+	}
 	if c := d.LastChange; c != nil {
 		line("last change", "%s UTC, serial %d, %d removed, %d added (%s)", c.At.Format(time.DateTime), c.Serial, c.Removed, c.Added, c.Source)
 	}
@@ -231,8 +233,8 @@ func (z *ZoneStatus) print(b *strings.Builder) {
 	for _, p := range d.Primaries {
 		line("primary", "%s: %s", p.Address, serialText(p.Serial, p.Error, z.Serial))
 	}
-	if s := z.Secondary; s != nil {
-		line("checked", "%s, %s", moment(s.Checked), s.outcome())
+	if s := z.Secondary; s != nil && s.Checked != nil {
+		line("confirmed", "%s by %s", moment(s.Checked), s.From)
 	}
 	for i := range d.Secondaries {
 		s := &d.Secondaries[i]

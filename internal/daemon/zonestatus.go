@@ -220,7 +220,7 @@ func askPrimaries(ctx context.Context, asks *sync.WaitGroup, apex dname.Name, pr
 	list := make([]ServerSerial, len(primaries))
 	for i, p := range primaries {
 		asks.Go(func() {
-			serial, err := secondary.Serial(ctx, p, apex)
+			serial, err := serialOf(ctx, p, apex)
 			list[i] = ServerSerial{Address: p.String(), Serial: serial}
 			if err != nil {
 				list[i].Error = err.Error()
@@ -294,7 +294,7 @@ func (d *Daemon) sources(ctx context.Context, z *zone.Zone, one *registry.Zone) 
 		}
 		inline := func(what string, n int) {
 			if n > 0 {
-				list = append(list, ZoneSource{What: what, Where: fmt.Sprintf("%d in %v", n, item.Pos)})
+				list = append(list, ZoneSource{What: what, Where: fmt.Sprintf("%v (%d)", item.Pos, n)})
 			}
 		}
 		inline("ptr", len(item.PTR))
@@ -302,7 +302,7 @@ func (d *Daemon) sources(ctx context.Context, z *zone.Zone, one *registry.Zone) 
 		inline("delegate", len(item.Delegate))
 	}
 	if l := z.Layers(); l.Static != nil || one != nil && one.Item != nil && one.Item.Dynamic {
-		list = append(list, ZoneSource{What: "update", Where: "dynamic updates (RFC 2136), in the state directory"})
+		list = append(list, ZoneSource{What: "update", Where: "in the state directory (RFC 2136)"})
 	}
 	return list
 }

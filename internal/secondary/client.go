@@ -68,12 +68,12 @@ func dial(ctx context.Context, network string, source netip.Addr, address netip.
 	return d.DialContext(ctx, network, address.String())
 }
 
-// Serial asks a server for the serial of its copy of a zone.
+// Serial asks a server for the serial of its copy of a zone. The error does not name the server.
 func Serial(ctx context.Context, from Primary, apex dname.Name) (zone.Serial, error) {
 	c := client{dial: dial, now: time.Now}
 	a, err := c.soa(ctx, &from, apex)
 	if err != nil {
-		return 0, err
+		return 0, errors.Unwrap(err)
 	}
 	a.close()
 	return a.serial, nil
