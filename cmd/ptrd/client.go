@@ -2,12 +2,17 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
+	"os"
+	"os/signal"
 	"regexp"
 	"slices"
+	"syscall"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/control"
@@ -105,4 +110,57 @@ func (g *globals) ask(cmd *cobra.Command, verb string, args url.Values, to print
 		return err
 	}
 	return g.show(cmd, to)
+}
+
+// follow sends a request whose answer goes on: lines of JSON, after an empty one when it has begun. It prints each,
+// as text returns it, until ctrl-C or the server ends it.
+func follow[T any](g *globals, cmd *cobra.Command, verb string, args url.Values, begun string, text func(*T) string) error {
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	cmd.SetContext(ctx)
+	lines := &lineWriter{line: func(line []byte) error {
+		if len(line) == 0 {
+			remark(cmd, "%s; ctrl-C ends it", begun)
+			return nil
+		}
+		if !g.json {
+			var v T
+			if err := json.Unmarshal(line, &v); err != nil {
+				return fmt.Errorf("the response of the server is not readable: %w", err)
+			}
+			line = []byte(text(&v))
+		} else {
+			line = append(line, '\n')
+		}
+		_, err := cmd.OutOrStdout().Write(line)
+		return err
+	}}
+	err := g.send(cmd, verb, args, lines)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return nil
+	case err == nil:
+		remark(cmd, "the server has ended it")
+	}
+	return err
+}
+
+// lineWriter calls line with each line that is written to it, without its end.
+type lineWriter struct {
+	line func([]byte) error
+	rest []byte
+}
+
+func (w *lineWriter) Write(b []byte) (int, error) {
+	w.rest = append(w.rest, b...)
+	for {
+		line, rest, ok := bytes.Cut(w.rest, []byte("\n"))
+		if !ok {
+			return len(b), nil
+		}
+		if err := w.line(slices.Clone(line)); err != nil {
+			return 0, err
+		}
+		w.rest = rest
+	}
 }

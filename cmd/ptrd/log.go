@@ -14,7 +14,7 @@ import (
 
 func newLog(g *globals) *cobra.Command {
 	var since string
-	limit := 50
+	limit, isFollowed := 50, false
 	cmd := &cobra.Command{
 		Use:   "log [ZONE|ADDRESS|PREFIX|NAME]",
 		Short: "Show who changed what and when",
@@ -23,8 +23,11 @@ time (UTC), serials, who made them, and how many records changed. The SOA counts
 its serial changed. Zones that are no longer served are among them.
 
 For an address, a name in a zone or a prefix that is a part of a zone, it shows only changes
-of these names, with the records. ` + "`history`" + ` in the configuration bounds what is stored.`,
+of these names, with the records. ` + "`history`" + ` in the configuration bounds what is stored.
+
+With --follow it shows the changes that are made from now on, the latest last, until ctrl-C.`,
 		Example: `  ptrd log
+  ptrd log -f 10.0.0.0/8
   ptrd log 10.0.0.0/8 --since 2h
   ptrd log 113.0.203.in-addr.arpa --since "2026-01-31 14:00"
   ptrd log 203.0.113.25 --since 24h`,
@@ -42,11 +45,20 @@ of these names, with the records. ` + "`history`" + ` in the configuration bound
 				}
 				q.Set("since", at.Format(time.RFC3339))
 			}
+			if isFollowed {
+				for _, name := range []string{"limit", "since"} {
+					if cmd.Flags().Changed(name) {
+						return usagef("--%s is about earlier changes, --follow about later ones; omit one of them", name)
+					}
+				}
+				return follow(g, cmd, daemon.VerbFollow, q, "showing changes", (*history.Line).Text)
+			}
 			var l history.Log
 			return g.ask(cmd, daemon.VerbLog, q, &l)
 		},
 	}
 	g.addJSON(cmd)
+	cmd.Flags().BoolVarP(&isFollowed, "follow", "f", false, "show changes as they are made")
 	cmd.Flags().IntVar(&limit, "limit", limit, "show `N` changes at most, 0: all")
 	cmd.Flags().StringVar(&since, "since", "", "show changes since a `TIME` (UTC) or in a duration before now: 2026-01-31, 24h")
 	return cmd

@@ -1,18 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"net/url"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/daemon"
@@ -56,21 +49,7 @@ NOTIFY and signed queries, whose outcome is in the log of the server.`,
 				}
 				q.Set("client", args[0])
 			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			cmd.SetContext(ctx)
-			out := &queryPrinter{
-				out: cmd.OutOrStdout(), isJSON: g.json,
-				begun: func() { remark(cmd, "showing queries for %v; ctrl-C ends it", period) },
-			}
-			switch err := g.send(cmd, daemon.VerbQueryLog, q, out); {
-			case errors.Is(err, context.Canceled):
-			case err != nil:
-				return err
-			default:
-				remark(cmd, "the server shows no more queries")
-			}
-			return nil
+			return follow(g, cmd, daemon.VerbQueryLog, q, fmt.Sprintf("showing queries for %v", period), queryText)
 		},
 	}
 	g.addJSON(cmd)
@@ -103,40 +82,8 @@ func (l queryLogs) Print(w io.Writer) error {
 	return err
 }
 
-// queryPrinter writes the queries in the answer of the server, a line each. The answer begins with an
-// empty line.
-type queryPrinter struct {
-	out    io.Writer
-	isJSON bool
-	begun  func()
-	rest   []byte // of a line
-}
-
-func (p *queryPrinter) Write(b []byte) (int, error) {
-	p.rest = append(p.rest, b...)
-	for {
-		line, rest, ok := bytes.Cut(p.rest, []byte("\n"))
-		if !ok {
-			return len(b), nil
-		}
-		if len(line) == 0 {
-			p.begun()
-		} else if err := p.print(line); err != nil {
-			return 0, err
-		}
-		p.rest = rest
-	}
-}
-
-func (p *queryPrinter) print(line []byte) error {
-	if p.isJSON {
-		_, err := p.out.Write(append(line, '\n'))
-		return err
-	}
-	var q worker.Query
-	if err := json.Unmarshal(line, &q); err != nil {
-		return err
-	}
+// queryText returns a query as a line.
+func queryText(q *worker.Query) string {
 	var b strings.Builder
 	if q.Missed > 0 {
 		fmt.Fprintf(&b, "%d more queries are not shown\n", q.Missed)
@@ -160,6 +107,5 @@ func (p *queryPrinter) print(line []byte) error {
 	if q.Zone != "" {
 		b.WriteString("  zone " + q.Zone)
 	}
-	_, err := io.WriteString(p.out, b.String()+"\n")
-	return err
+	return b.String() + "\n"
 }

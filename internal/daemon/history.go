@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -34,38 +36,68 @@ func (d *Daemon) readLog(args url.Values) (any, error) {
 	return history.Read(d.journal, q)
 }
 
-// partsOf returns the zones whose history an operator asks for: all of them for no argument, those
-// of a prefix and what others have of its names, or what [registry.Zones.Find] finds. Zones that are
-// gone are among them.
+// partsOf returns the zones whose history an operator asks for. Zones that are gone are among them.
 func (d *Daemon) partsOf(what string) (list []history.Part, err error) {
-	p, err := netip.ParsePrefix(what)
-	isPrefix := err == nil && p == p.Masked()
-	if what != "" && !isPrefix {
-		apex, about, err := d.zoneOf(what)
-		return []history.Part{{Zone: apex, About: about}}, err
+	part, one, err := d.partOf(what)
+	if err != nil {
+		return nil, err
+	}
+	if one != nil {
+		p, _ := part(one)
+		return []history.Part{p}, nil
 	}
 	all, err := d.journal.Latest()
 	if err != nil {
 		return nil, err
 	}
-	zones := d.registry.Load()
 	for _, l := range all {
-		part := history.Part{Zone: l.Apex, Latest: time.UnixMilli(l.At)}
-		if isPrefix {
-			own := zones.PrefixOf(l.Apex)
-			if !own.IsValid() || !own.Overlaps(p) {
-				continue
-			}
-			if own.Bits() < p.Bits() {
-				part.About = registry.In(p)
-			}
+		if p, ok := part(l.Apex); ok {
+			p.Latest = time.UnixMilli(l.At)
+			list = append(list, p)
 		}
-		list = append(list, part)
 	}
-	if len(list) == 0 && isPrefix {
+	if len(list) == 0 && what != "" {
 		_, _, err = d.zoneOf(what)
 	}
 	return list, err
+}
+
+// partOf returns what an operator asks for of each zone: all of it for no argument; of a prefix, the zones
+// in it and what others have of its names; or what [registry.Zones.Find] finds, in one zone.
+func (d *Daemon) partOf(what string) (part func(apex dname.Name) (history.Part, bool), one dname.Name, err error) {
+	p, err := netip.ParsePrefix(what)
+	switch {
+	case what == "":
+		return func(apex dname.Name) (history.Part, bool) { return history.Part{Zone: apex}, true }, nil, nil
+	case err != nil || p != p.Masked():
+		one, about, err := d.zoneOf(what)
+		return func(apex dname.Name) (history.Part, bool) {
+			return history.Part{Zone: apex, About: about}, apex.Equal(one)
+		}, one, err
+	}
+	return func(apex dname.Name) (history.Part, bool) {
+		part := history.Part{Zone: apex}
+		own := d.registry.Load().PrefixOf(apex)
+		if own.IsValid() && own.Bits() < p.Bits() {
+			part.About = registry.In(p)
+		}
+		return part, own.IsValid() && own.Overlaps(p)
+	}, nil, nil
+}
+
+// followLog writes the lines of the history, JSON of a history.Line each, as changes are made, until the
+// client goes. An empty line comes first, when it has begun.
+func (d *Daemon) followLog(ctx context.Context, args url.Values, w io.Writer) error {
+	if d.views.Load() == nil || d.state.Load() == nil {
+		return errLoading
+	}
+	part, _, err := d.partOf(args.Get("what"))
+	if err != nil {
+		return err
+	}
+	f := d.keeper.Follow(part)
+	defer f.Close()
+	return stream(ctx, d, w, f.Run)
 }
 
 // diff answers VerbDiff.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -100,30 +99,7 @@ func (d *Daemon) showQueries(ctx context.Context, args url.Values, w io.Writer) 
 	context.AfterFunc(ctx, l.end) // also while a client that reads no more keeps Run
 	d.queryLogs.add(l)
 	d.log.Info("queries are shown to a `ptrd querylog`", "which", l.String())
-	go func() {
-		select {
-		case <-d.ended:
-			l.end()
-		case <-ctx.Done():
-		}
-	}()
-	if _, err := io.WriteString(w, "\n"); err != nil {
-		return err
-	}
-	flush(w)
-	encoder := json.NewEncoder(w)
-	return watch.Run(ctx, func(q *worker.Query) error {
-		err := encoder.Encode(q)
-		flush(w)
-		return err
-	})
-}
-
-// flush sends what was written so far.
-func flush(w io.Writer) {
-	if f, ok := w.(http.Flusher); ok {
-		f.Flush()
-	}
+	return stream(ctx, d, w, watch.Run)
 }
 
 func parseQueryLog(args url.Values) (*worker.Watch, *QueryLog, error) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -32,6 +33,7 @@ const (
 
 	// The history: what is a zone, an address, a prefix or a name in a zone.
 	VerbLog      = "log"      // what, limit, since (RFC 3339): JSON of a history.Log
+	VerbFollow   = "follow"   // what: an empty line, then JSON of a history.Line a line
 	VerbDiff     = "diff"     // what, from, to (empty: what is served): JSON of a history.Diff
 	VerbRollback = "rollback" // what, serial: JSON of an update.Rollback
 
@@ -108,6 +110,7 @@ func (d *Daemon) verbs() map[string]control.Verb {
 			}
 			return backup.Stream(d.journal, d.first.StateDir, w)
 		},
+		VerbFollow:      d.followLog,
 		VerbQueryLog:    d.showQueries,
 		VerbQueryLogOff: d.endQueryLogs,
 		VerbRecover: func(ctx context.Context, args url.Values, w io.Writer) error {
@@ -143,6 +146,37 @@ func (d *Daemon) answer(f func(url.Values) (any, error)) control.Verb {
 		}
 		return json.NewEncoder(w).Encode(v)
 	}
+}
+
+// stream answers with an empty line at once, and then with JSON of what run shows, a line each, until the
+// client goes or the server stops.
+func stream[T any](ctx context.Context, d *Daemon, w io.Writer, run func(ctx context.Context, show func(T) error) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-d.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	send := func(b []byte) error {
+		_, err := w.Write(append(b, '\n'))
+		if f, ok := w.(http.Flusher); ok {
+			f.Flush()
+		}
+		return err
+	}
+	if err := send(nil); err != nil {
+		return err
+	}
+	return run(ctx, func(v T) error {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		return send(b)
+	})
 }
 
 // Reload asks for a reload that begins now or later, and waits for its outcome. What

@@ -38,35 +38,59 @@ type Options struct {
 
 // Keeper keeps the journal small. Make one with NewKeeper.
 type Keeper struct {
-	o    Options
-	wake chan struct{}
-
-	mu      sync.Mutex
-	changed map[string]dname.Name // kept zones, by key of the apex
+	o         Options
+	kept      *changedZones
+	followers followers
 }
 
 // NewKeeper returns a Keeper.
 func NewKeeper(o Options) *Keeper {
-	return &Keeper{o: o, wake: make(chan struct{}, 1), changed: map[string]dname.Name{}}
+	return &Keeper{o: o, kept: newChangedZones()}
 }
 
 // Published observes a batch. It does not wait.
 func (k *Keeper) Published(b *zone.Batch) {
+	k.kept.add(b, func(c *zone.Change) bool { return c.Kept && c.Zone != nil })
+	k.followers.published(b)
+}
+
+// changedZones is zones that changed since they were last taken.
+type changedZones struct {
+	wake  chan struct{} // when there are some
+	mu    sync.Mutex
+	zones map[string]dname.Name // by key of the apex
+}
+
+func newChangedZones() *changedZones {
+	return &changedZones{wake: make(chan struct{}, 1), zones: map[string]dname.Name{}}
+}
+
+// add adds the zones of the changes that are wanted.
+func (z *changedZones) add(b *zone.Batch, wanted func(*zone.Change) bool) {
 	any := false
-	k.mu.Lock()
+	z.mu.Lock()
 	for i := range b.Changes {
-		if c := &b.Changes[i]; c.Kept && c.Zone != nil {
-			k.changed[c.Apex.Key()] = c.Apex
+		if c := &b.Changes[i]; wanted(c) {
+			z.zones[c.Apex.Key()] = c.Apex
 			any = true
 		}
 	}
-	k.mu.Unlock()
+	z.mu.Unlock()
 	if any {
 		select {
-		case k.wake <- struct{}{}:
+		case z.wake <- struct{}{}:
 		default:
 		}
 	}
+}
+
+// take removes all zones and returns them.
+func (z *changedZones) take() map[string]dname.Name {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	taken := z.zones
+	z.zones = map[string]dname.Name{}
+	return taken
 }
 
 // Run works until ctx ends.
@@ -77,7 +101,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-k.wake:
+		case <-k.kept.wake:
 			if !k.write(ctx) {
 				select { // a disk that is full stays so for a while
 				case <-ctx.Done():
@@ -98,11 +122,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 // all went well.
 func (k *Keeper) write(ctx context.Context) bool {
 	ok := true
-	k.mu.Lock()
-	changed := k.changed
-	k.changed = map[string]dname.Name{}
-	k.mu.Unlock()
-	for _, apex := range changed {
+	for _, apex := range k.kept.take() {
 		if ctx.Err() != nil {
 			return ok
 		}

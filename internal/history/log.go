@@ -165,14 +165,7 @@ func (p *Part) lines(j *journal.Journal) iter.Seq2[Line, error] {
 				yield(Line{}, err)
 				return
 			}
-			line := lineOf(p.Zone, &l)
-			if c := l.Changeset; c != nil {
-				line.RemovedRecords, line.AddedRecords = texts(c.Removed, p.About), texts(c.Added, p.About)
-				if len(line.RemovedRecords)+len(line.AddedRecords) == 0 {
-					continue
-				}
-			}
-			if !yield(line, nil) {
+			if line, ok := p.line(&l); ok && !yield(line, nil) {
 				return
 			}
 		}
