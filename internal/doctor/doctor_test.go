@@ -225,7 +225,8 @@ var scenarios = []scenario{
 	{name: "HELO with an address in brackets", helo: "[198.51.100.25]", first: "helo name " + both + " " + self, reply: silence},
 	{name: "HELO with an IPv6 address in brackets", helo: "[IPv6:2001:db8::25]", first: "helo name " + both + " " + self, reply: silence},
 	{name: "HELO of the local network", helo: "mail.local", first: "helo name " + both + " " + self, reply: "450 4.7.1 <mail.local>: Helo command rejected: Host not found"},
-	{name: "HELO does not exist", helo: "gone.example.com", first: "helo " + one + " " + ownerWho, reply: "<gone.example.com>: Helo command rejected: Host not found"},
+	{name: "HELO of another host", helo: "gone.example.com", replace: []string{"mx2.example.com. A", "gone.example.com. A 100.0.9.9\nmx2.example.com. A"}, first: "helo address " + both + " " + self, remedy: "set the name in HELO to mail.example.com,"},
+	{name: "HELO does not exist", helo: "gone.example.com", first: "helo " + both + " " + self, remedy: "set the name in HELO to mail.example.com,", reply: "<gone.example.com>: Helo command rejected: Host not found"},
 	{name: "HELO of one uplink only", helo: "mx2.example.com", first: "helo address " + one + " " + ownerWho},
 
 	{name: "no MX, no address", replace: []string{"example.com. MX 10 mail.example.com.\nexample.com. MX 20 mx2.example.com.\n", ""},

@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -21,19 +22,30 @@ func checkHELOName(f *facts) Verdict {
 	case n == nil:
 		return skipped
 	case isAddress(text(n)):
-		return wrong(mailServer, fmt.Sprintf("the name in HELO is the address %s without brackets", text(n)), heloRemedy)
+		return wrong(mailServer, fmt.Sprintf("the name in HELO is the address %s without brackets", text(n)), f.setHELO())
 	case isLiteral(n):
-		return wrong(mailServer, "the name in HELO is an address", heloRemedy).replies(Should, noReply)
+		return wrong(mailServer, "the name in HELO is an address", f.setHELO()).replies(Should, noReply)
 	case n.Labels() < 2:
-		return wrong(mailServer, fmt.Sprintf("the name in HELO is %s, which is not fully qualified", text(n)), heloRemedy)
+		return wrong(mailServer, fmt.Sprintf("the name in HELO is %s, which is not fully qualified", text(n)), f.setHELO())
 	case text(n) == "localhost.localdomain" || n.IsAtOrBelow(dname.MustParse("local")):
-		return wrong(mailServer, fmt.Sprintf("the name in HELO is %s, which is not a public name", text(n)), heloRemedy).replies(Must, noHost)
+		return wrong(mailServer, fmt.Sprintf("the name in HELO is %s, which is not a public name", text(n)), f.setHELO()).replies(Must, noHost)
 	}
 	return ok("%v", n)
 }
 
-const heloRemedy = "set the name in HELO to the name of the host, in postfix by myhostname or smtp_helo_name"
+// setHELO is the remedy for a name in HELO that is not the host's.
+func (f *facts) setHELO() string {
+	name := "the name of the host"
+	if f.isConfirmed() {
+		name = text(f.bestName().Name)
+	}
+	return fmt.Sprintf("set the name in HELO to %s, in postfix by myhostname or smtp_helo_name", name)
+}
 
+// isConfirmed reports whether a name of the address leads back to it.
+func (f *facts) isConfirmed() bool { return f.bestName() != nil && f.bestName().Confirmed }
+
+// isAddress reports whether a text is an address.
 func isAddress(text string) bool {
 	_, err := netip.ParseAddr(text)
 	return err == nil
@@ -60,7 +72,11 @@ func checkHELO(f *facts) Verdict {
 	case f.helo.err != nil:
 		return f.fromWay(wayOf(f.helo.err))
 	}
-	return f.noAddress(f.helo.name, fmt.Sprintf("the name in HELO, %v, has no address", f.helo.name), "")
+	seen := fmt.Sprintf("the name in HELO, %v, has no address", f.helo.name)
+	if f.isConfirmed() {
+		return wrong(mailServer, seen, f.setHELO())
+	}
+	return f.noAddress(f.helo.name, seen, "")
 }
 
 func checkHELOAddress(f *facts) Verdict {
@@ -72,8 +88,12 @@ func checkHELOAddress(f *facts) Verdict {
 	case f.helo.err != nil:
 		return notKnown(f.helo.err.Error())
 	}
-	v := f.noAddress(f.helo.name, fmt.Sprintf("the name in HELO, %v, leads to %s, not to %v", f.helo.name, join(f.helo.addresses), f.address),
-		", or use another name in HELO for this uplink")
+	seen := fmt.Sprintf("the name in HELO, %v, leads to %s, not to %v", f.helo.name, join(f.helo.addresses), f.address)
+	isOfUplink := slices.ContainsFunc(f.q.Addresses, func(a netip.Addr) bool { return slices.Contains(f.helo.addresses, a) })
+	if f.isConfirmed() && !isOfUplink {
+		return wrong(mailServer, seen, f.setHELO())
+	}
+	v := f.noAddress(f.helo.name, seen, ", or use another name in HELO for this uplink")
 	if checkPTR(f).State == Wrong || checkName(f).State == Wrong {
 		v.Seen += "; the PTR record, which is wrong too, is to have this name"
 		return v.replies(Must, noReply)

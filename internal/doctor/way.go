@@ -94,6 +94,9 @@ func readServers(l *delegation.Level) way {
 		}
 		if w.seen == "" {
 			w.seen = seen
+			if len(s.Hosts) == 0 {
+				w.remedy = fmt.Sprintf("give the name server %v addresses (in its own zone: glue in the zone above), or correct the NS records of %v in the zone above", s.Name, l.Zone)
+			}
 		}
 	}
 	if len(l.Servers) == 0 {

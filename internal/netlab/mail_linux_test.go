@@ -133,7 +133,7 @@ func (try *mailTry) checkReport(t *testing.T) {
 		t.Errorf("doctor finds nothing, want %s", try.Check)
 	case first.Check != try.Check || first.Level != want:
 		t.Errorf("doctor finds %s, %s: %s; want %s, %s", first.Check, first.Level, first.Seen, try.Check, want)
-	case !strings.Contains(first.Remedy, try.Remedy):
+	case try.Remedy == "" || !strings.Contains(first.Remedy, try.Remedy):
 		t.Errorf("doctor says %q to %s; want %q", first.Remedy, first.Seen, try.Remedy)
 	}
 }

@@ -127,7 +127,7 @@ var (
 	addRecord  = regexp.MustCompile("^add the record `([^`]+)`")
 	changePTR  = regexp.MustCompile("^change the record to `([^`]+)`")
 	amendSPF   = regexp.MustCompile("^add `([^`]+)` to the SPF record of (\\S+), in front of its `all`")
-	setHELO    = regexp.MustCompile(`^set the name in HELO to the name of the host`)
+	setHELO    = regexp.MustCompile(`^set the name in HELO to ([^ ,]+),`)
 )
 
 // obey does what the first step of doctor's output says, and describes it. Without a position in
@@ -139,7 +139,7 @@ func (l *Lab) obey(t *testing.T, s *sender, out string) string {
 	record := submatch(addRecord, remedy, 1)
 	switch {
 	case submatch(setHELO, remedy, 0) != "":
-		s.mail.HELO += "." + s.mail.MailFrom
+		s.mail.HELO = submatch(setHELO, remedy, 1)
 		return fmt.Sprintf("You set the name to `%s`.", s.mail.HELO)
 	case submatch(changePTR, remedy, 1) != "" && submatch(whereLine, out, 0) != "":
 		where := whereLine.FindStringSubmatch(out)
