@@ -56,16 +56,18 @@ func TestNotifyNow(t *testing.T) {
 
 // TestLost: a secondary that never answers has failed after the last try, and has until it answers.
 func TestLost(t *testing.T) {
-	silent := newSecondary(t, nil)
+	silent, other := newSecondary(t, nil), newSecondary(t, nil)
 	z := build(t, apex, 7, ns)
 	set := zone.NewSet().With([]*zone.Zone{z}, nil)
 	n := New(Options{Set: func() *zone.Set { return set }, Log: slog.New(slog.DiscardHandler)})
-	n.SetZones(byKey(map[string]*Zone{z.Key(): {Targets: []Target{{Address: silent.target()}}}}))
+	n.SetZones(byKey(map[string]*Zone{z.Key(): {Targets: []Target{{Address: silent.target()}, {Address: other.target()}}}}))
 	r := newRound(n)
 	defer r.close()
 	q := &request{ctx: t.Context(), zones: []dname.Name{z.Apex()}, left: map[taskKey]bool{}, done: make(chan struct{})}
 	now := time.Unix(1e9, 0)
 	r.begin(q, now)
+	done := taskKey{z.Key(), other.target()}
+	r.end(done, r.tasks[done], Answered, "", now) // the request waits for both
 	state := func() Secondary { return n.Secondaries(z)[0] }
 	for i := range tries {
 		now = now.Add(r.sendDue(now))
