@@ -41,7 +41,9 @@
 // # Where to make a change
 //
 // The settings that the server needs from the configuration are compiled in policy.go, a
-// command of the control socket is in verbs.go, and what `ptrd status` shows is in status.go.
+// command of the control socket is in verbs.go. What `ptrd status` shows of the server and the list of
+// zones is in status.go, of one zone in zonestatus.go, in words in statusprint.go; what is wrong with
+// the server as a whole, and makes it not ready, is in condition.go.
 //
 // # Goroutines
 //

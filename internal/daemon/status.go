@@ -18,7 +18,8 @@ import (
 	"github.com/ptrd/ptrd/zone/finding"
 )
 
-// Status is the state of the server.
+// Status is the state of the server and its zones. It has more than 20 fields because it is the JSON
+// object that programs read.
 type Status struct {
 	Version  string          `json:"version"`
 	PID      int             `json:"pid"`
