@@ -27,7 +27,7 @@ GOLANGCI    = $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v
 NFPM        = $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 CYCLONEDX   = $(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
-.PHONY: help run build man install uninstall dist image test-package test test-bench check lint vet fmt race fuzz bench benchcmp cross test-386 clean
+.PHONY: help run build man install uninstall dist image test-package test-image test test-bench check lint vet fmt race fuzz bench benchcmp cross test-386 clean
 .PHONY: bench-peers bench-growth bench-generators bench-instructions bench-updates bench-transfers bench-latency bench-route53 bench-floods bench-mixed mixed-load compare lab lab-down
 
 help:
@@ -41,6 +41,7 @@ help:
 	@echo 'dist      packages, archives, SBOM and checksums in dist/, for ARCHES ($(ARCHES))'
 	@echo 'image     a container image, by PODMAN ($(PODMAN))'
 	@echo 'test-package  dist twice, and the packages installed, used, upgraded and removed'
+	@echo 'test-image    the image built, and run on port 53'
 	@echo 'check     vet, staticcheck, tests with the race detector, fuzzing'
 	@echo 'lint      golangci-lint'
 	@echo 'fuzz      each fuzz target for FUZZTIME ($(FUZZTIME))'
@@ -137,9 +138,11 @@ image:
 	mkdir -p $(DIST)/image/state
 	$(PODMAN) build --format docker -t ptrd -f deploy/Containerfile $(DIST)/image
 
-# Needs root on Debian, and rpm.
+# These need root, and what the scripts name.
 test-package:
 	.ci/package
+test-image:
+	.ci/image
 
 # Git makes the secrets of the example readable for every user, which ptrd warns about.
 run: build
