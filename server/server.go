@@ -116,7 +116,7 @@ func (s *Server) warnUnused() {
 			used = used || s.inherited[i].covers(asked.addr)
 		}
 		if !used {
-			s.group.Log.Warn("an inherited socket is not among the listen addresses and stays unanswered",
+			s.group.Log.Warn("a socket from systemd is not among the listen addresses, and requests to it are not answered",
 				slog.String("address", s.inherited[i].addr.String()), slog.String("transport", s.inherited[i].transport.String()))
 		}
 	}

@@ -77,7 +77,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	if !s.isOurs(r.Host) {
-		s.o.Log.Warn("admin request for a host name that is not ours; if it is, add it to listen.admin_hosts", "host", r.Host, "peer", r.RemoteAddr)
+		s.o.Log.Warn("request to the admin address refused: its host name is not known; if it is one of this server, add it to listen.admin_hosts", "host", r.Host, "client", r.RemoteAddr)
 		text(w, http.StatusMisdirectedRequest, fmt.Sprintf("%q is no name of this server; use its address, or add the name to `listen.admin_hosts`", r.Host))
 		return
 	}

@@ -171,7 +171,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler) // closes the connection without an answer
 	case err != nil:
 		f := s.s.Fault(err)
-		s.o.Log.Info(s.s.Name+" request refused", "operation", op.Name, "peer", r.RemoteAddr, "code", f.Code, "err", truncated(f.Text))
+		s.o.Log.Info(s.s.Name+" request refused", "operation", op.Name, "client", r.RemoteAddr, "code", f.Code, "err", truncated(f.Text))
 		status, code = f.Status, f.Code
 		out, err = s.s.WriteFault(f, q.ID)
 	}

@@ -85,7 +85,7 @@ func (f *Follower) Restore(zones *registry.Zones) (list []*registry.Zone) {
 		}
 	})
 	if err != nil {
-		f.o.Log.Error("the zones that catalogs listed before the restart cannot be read from the journal; they come with their catalogs", "err", err)
+		f.o.Log.Error("the zones of catalogs cannot be read from the state directory; they are served again after their catalogs are transferred", "err", err)
 	}
 	return list
 }
@@ -174,7 +174,7 @@ func (f *Follower) Follow() {
 		}
 	}
 	if err := f.serve(zones); err != nil {
-		f.o.Log.Error("what catalogs list is not served yet; it is tried again with their next change, and with a reload", "err", err)
+		f.o.Log.Error("zones that catalogs list cannot be served yet; it is tried again when a catalog changes, and at the next reload", "err", err)
 	}
 	f.report()
 }
@@ -257,7 +257,7 @@ func (f *Follower) commit(changed []*Claim, gone []dname.Name) error {
 	for _, c := range changed {
 		set(c.Apex.Key(), c)
 	}
-	f.o.Log.Info("follows catalogs", "zones", len(f.claims), "removed", len(gone), "changed", served)
+	f.o.Log.Info("zones of catalogs were added, changed or removed", "zones", len(f.claims), "removed", len(gone), "changed", served)
 	return nil
 }
 
@@ -265,7 +265,7 @@ func (f *Follower) commit(changed []*Claim, gone []dname.Name) error {
 func (f *Follower) ownerBefore(apex dname.Name) (o Owner, ok bool) {
 	notes, err := f.o.Journal.Notes(apex, OwnerNote)
 	if err != nil {
-		f.o.Log.Error("the catalog that a zone came by cannot be read", "zone", apex.String(), "err", err)
+		f.o.Log.Error("the state directory does not say which catalog a zone belongs to", "zone", apex.String(), "err", err)
 		return o, false
 	}
 	if c, _ := ReadClaim(apex, notes); c != nil {

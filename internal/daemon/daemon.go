@@ -275,9 +275,9 @@ func (d *Daemon) becomeUser(cfg *config.Config) error {
 		return fmt.Errorf("%s: user: %w", cfg.File, err)
 	}
 	if !kept {
-		d.log.Warn("the right to bind ports below 1024 is gone with root, so a reload cannot add such a listener; build ptrd with CGO_ENABLED=0 on Linux")
+		d.log.Warn("ports below 1024 cannot be bound after the change to another user, so a reload cannot add such a listener; build ptrd with CGO_ENABLED=0 on Linux")
 	}
-	d.each.Info("runs as", "user", owner.Name, "uid", owner.UID)
+	d.each.Info("changed to the user of the configuration", "user", owner.Name, "uid", owner.UID)
 	return nil
 }
 
@@ -507,14 +507,14 @@ func (d *Daemon) tryReload(ctx context.Context, cause string, c *confirmation) (
 // does not say since when.
 func (d *Daemon) fileHung(path string) {
 	if log := d.fileLog.Load(); log != nil { // else the start fails, which says so
-		log.Error("reading a file was given up; its file system does not answer", "file", path)
+		log.Error("a file cannot be read, because its file system does not respond", "file", path)
 	}
 }
 
 // fileAnswered has what was given up read again.
 func (d *Daemon) fileAnswered(path string) {
 	if log := d.fileLog.Load(); log != nil {
-		log.Info("the file system of a file answers again", "file", path)
+		log.Info("the file system of a file responds again", "file", path)
 	}
 	select {
 	case d.answered <- struct{}{}:
@@ -540,6 +540,6 @@ func (h late) Handle(ctx context.Context, r *deferred.Request) { h().Handle(ctx,
 // notifyManager sends states to the service manager, which may be gone.
 func (d *Daemon) notifyManager(states ...string) {
 	if err := d.manager.Send(states...); err != nil {
-		d.log.Warn("the service manager does not listen", "err", err)
+		d.log.Warn("the service manager cannot be notified", "err", err)
 	}
 }

@@ -130,6 +130,6 @@ func (d *Daemon) recover(ctx context.Context, args url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.each.Warn("what is lost of a zone is given up", "zone", apex.String())
+	d.each.Warn("lost data of a zone is given up, as requested", "zone", apex.String())
 	return d.Reload(ctx)
 }

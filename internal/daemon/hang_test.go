@@ -27,7 +27,7 @@ func TestHungConfig(t *testing.T) {
 	if n := l.files.Count(); n != 1 {
 		t.Errorf("%d calls hang", n)
 	}
-	await(t, func() bool { return strings.Contains(l.log.String(), "reading a file was given up") })
+	await(t, func() bool { return strings.Contains(l.log.String(), "its file system does not respond") })
 	h.Release()
 	await(t, func() bool { return l.state.Load().outcome.OK() })
 	if n := l.files.Count(); n != 0 {

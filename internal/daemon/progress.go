@@ -55,7 +55,7 @@ func (d *Daemon) reportProgress(every <-chan time.Time) (end func()) {
 				return
 			case <-every:
 				l := d.loadingNow()
-				d.log.Info("loading", "zones", l.Zones, "of", l.Of, "records", l.Records, "bytes", l.Bytes)
+				d.log.Info("loading zones", "zones", l.Zones, "of", l.Of, "records", l.Records, "octets", l.Bytes)
 				d.notifyManager(systemd.Status("loading: " + l.String()))
 			}
 		}

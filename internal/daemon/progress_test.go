@@ -40,7 +40,7 @@ func TestProgress(t *testing.T) {
 		end := d.reportProgress(tick)
 		for range 2 {
 			tick <- time.Time{}
-			if line := <-w.lines; !strings.Contains(line, "msg=loading zones=0 of=0 records=0 bytes=0") {
+			if line := <-w.lines; !strings.Contains(line, "msg=\"loading zones\" zones=0 of=0 records=0 octets=0") {
 				t.Errorf("logged %q", line)
 			}
 		}

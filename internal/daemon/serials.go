@@ -99,17 +99,17 @@ func (d *Daemon) recallSerials(ctx context.Context, cfg *config.Config, isOld bo
 	workers.Wait()
 	if len(serials) > 0 {
 		if err := d.journal.Raise(serials); err != nil {
-			d.log.Error("the serials that secondaries have cannot be kept", "err", err)
+			d.log.Error("the serials of secondaries cannot be stored", "err", err)
 			return
 		}
-		d.each.Info("secondaries were asked for the serials that they have", "zones", len(serials))
+		d.each.Info("secondaries were asked for their serials, so that ours continue after them", "zones", len(serials))
 	}
 	if len(silent) > 0 {
 		names := slices.Sorted(maps.Keys(silent))
-		d.log.Warn("not all targets of NOTIFY say which serial they have; where theirs is later, they take no changes until `ptrd status` shows a later one here", "zones", len(silent), "first", names[0])
+		d.log.Warn("some secondaries did not answer which serial they have; if theirs is later than ours, they ignore changes until ours is later again", "zones", len(silent), "first", names[0])
 		return
 	}
 	if err := backup.Forget(cfg.StateDir); err != nil {
-		d.log.Warn("that the state was restored stays noted", "err", err)
+		d.log.Warn("the mark of a restored state directory cannot be removed", "err", err)
 	}
 }

@@ -112,7 +112,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 			var err error
 			k.o.Guard.Do("history", func() { err = k.o.Journal.Trim(now) })
 			if err != nil {
-				k.o.Log.Warn("the history of zones cannot be trimmed", "err", err)
+				k.o.Log.Warn("old history of zones cannot be removed from the state directory", "err", err)
 			}
 		}
 	}
@@ -129,7 +129,7 @@ func (k *Keeper) write(ctx context.Context) bool {
 		var err error
 		k.o.Guard.Do("history", func() { err = k.writeOne(ctx, apex) }) // after a panic, its next change is the next try
 		if err != nil {
-			k.o.Log.Warn("the content of a zone cannot be written, its changes are kept", "zone", apex.String(), "err", err)
+			k.o.Log.Warn("the content of a zone cannot be stored; its history is not shortened", "zone", apex.String(), "err", err)
 			ok = false
 		}
 	}

@@ -257,7 +257,7 @@ zones:
 	if _, err := contentOf(addr, open, ""); err != nil {
 		t.Errorf("the zone that was changed: %v", err)
 	}
-	if strings.Contains(ours.log(), "panicked") {
+	if strings.Contains(ours.log(), "internal error") {
 		t.Errorf("%s", ours.log())
 	}
 	// 16 transfers at a time and their messages, 1024 connections, and what Go leaves to

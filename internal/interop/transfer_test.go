@@ -275,7 +275,7 @@ func TestSecondaries(t *testing.T) {
 			})
 			for what, bad := range map[string]struct{ secret, why string }{
 				"bad key": {guessedSecret, `why="TSIG BADSIG"`},
-				"no key":  {"", "why=\"the zone's transfer list has no such address and key\""},
+				"no key":  {"", "why=\"`transfer.allow` of the zone lists neither this address nor key\""},
 			} {
 				t.Run(what, func(t *testing.T) {
 					p, addr, c := run(t, 10, bad.secret)

@@ -218,7 +218,7 @@ func (w *work) transfer(ctx context.Context, a primaryAnswer) (*outcome, error) 
 			return nil, err
 		}
 		k.totals.FailedIXFR.Add(1)
-		k.o.Log.Info("differences of a secondary zone cannot be used; requesting the whole zone", "zone", w.conf.Apex.String(), "peer", a.p.String(), "err", err)
+		k.o.Log.Info("the incremental transfer of a secondary zone cannot be used; requesting the whole zone", "zone", w.conf.Apex.String(), "peer", a.p.String(), "err", err)
 		asked.typ, conn = rr.TypeAXFR, nil
 	}
 	got, err := k.client.transfer(ctx, a.p, asked, !a.noEDNS, conn)

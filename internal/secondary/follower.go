@@ -289,7 +289,7 @@ func (k *Follower) restore(apex dname.Name) (z *zone.Zone, kept keptTimes, findi
 		}
 	}
 	if err != nil {
-		k.o.Log.Warn("the kept copy of a secondary zone cannot be read, and is transferred again", "zone", apex.String(), "err", err)
+		k.o.Log.Warn("the stored copy of a secondary zone cannot be read; the zone is transferred again", "zone", apex.String(), "err", err)
 	}
 	return nil, keptTimes{}, nil
 }

@@ -173,7 +173,7 @@ func (k *Follower) finish(t *task, out *outcome, err error, waiting []chan State
 		k.totals.Failures.Add(1)
 		failure := err.Error()
 		if t.failures++; t.failure != failure || t.failures == 1 {
-			log.Warn("no primary confirms or sends the secondary zone", "err", failure)
+			log.Warn("no primary of a secondary zone gives a usable response", "err", failure)
 		}
 		t.failure = failure
 	}
@@ -196,7 +196,7 @@ func (k *Follower) expire(t *task) {
 	log := k.o.Log.With("zone", t.conf.Apex.String())
 	switch {
 	case err != nil:
-		log.Error("a secondary zone that has expired is still served", "err", err)
+		log.Error("an expired secondary zone could not be withdrawn", "err", err)
 	case done:
 		k.totals.Expired.Add(1)
 		log.Error("secondary zone has expired and answers SERVFAIL", "checked", t.checked, "err", t.failure)
@@ -216,7 +216,7 @@ func (k *Follower) revive(t *task) {
 	log := k.o.Log.With("zone", t.conf.Apex.String())
 	switch {
 	case err != nil:
-		log.Error("a secondary zone that has not expired by the clock that was set back is not served", "err", err)
+		log.Error("a secondary zone cannot be served again after the clock was set back", "err", err)
 	case done:
 		log.Info("secondary zone is served again: the clock was set back to before it expires", "serial", uint32(t.good.Serial()))
 	}

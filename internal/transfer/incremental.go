@@ -80,7 +80,7 @@ func (h *Handler) chain(r *deferred.Request, z *zone.Zone, from zone.Serial, mos
 	}
 	chain, ok, err := h.o.History.Chain(z.Apex(), from, z.Serial(), most)
 	if err != nil {
-		h.o.Log.Error("reading the history failed; sending the whole zone", slog.String("zone", z.Apex().String()), slog.String("peer", r.Client.String()), slog.Any("err", err))
+		h.o.Log.Error("reading the history failed; sending the whole zone", slog.String("zone", z.Apex().String()), slog.String("client", r.Client.String()), slog.Any("err", err))
 	}
 	if err != nil || !ok || len(chain) == 0 {
 		return nil

@@ -129,10 +129,10 @@ func (h *Handler) Handle(ctx context.Context, r *deferred.Request) {
 		slog.Duration("took", h.o.Now().Sub(begin).Round(time.Microsecond)))
 	switch {
 	case kind == Broken:
-		h.o.Log.LogAttrs(ctx, slog.LevelWarn, "a transfer failed", append(attrs, slog.Any("err", s.err))...)
+		h.o.Log.LogAttrs(ctx, slog.LevelWarn, "a zone transfer to a client failed", append(attrs, slog.Any("err", s.err))...)
 	case kind == Current:
-		h.o.Log.LogAttrs(ctx, slog.LevelDebug, "nothing to transfer", attrs...)
+		h.o.Log.LogAttrs(ctx, slog.LevelDebug, "zone transfer to a client: it has the current serial", attrs...)
 	default:
-		h.o.Log.LogAttrs(ctx, slog.LevelInfo, "transferred", attrs...)
+		h.o.Log.LogAttrs(ctx, slog.LevelInfo, "zone transferred to a client", attrs...)
 	}
 }

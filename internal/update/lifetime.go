@@ -147,7 +147,7 @@ func (u *Updater) adoptLifetimes(p *Policy) error {
 		notes, err := u.o.Notes.Notes(dname.Name(key), noteLife)
 		switch {
 		case errors.Is(err, journal.ErrCorrupt):
-			u.o.Log.Error("how long some records of a zone live is lost; they stay until an update deletes them", "zone", dname.Name(key).String(), "err", err)
+			u.o.Log.Error("the lifetimes of some records of a zone are lost; the records stay until an update deletes them", "zone", dname.Name(key).String(), "err", err)
 		case err != nil:
 			return fmt.Errorf("read how long records of zone %v live: %w", dname.Name(key), err)
 		}
@@ -156,7 +156,7 @@ func (u *Updater) adoptLifetimes(p *Policy) error {
 			rest := []byte(n.Key[len(noteLife):])
 			owner := dname.FromWire(rest)
 			if owner == nil || len(rest) < len(owner)+2 || len(n.Value) < 8 {
-				u.o.Log.Error("how long a record of a zone lives cannot be read; it stays until an update deletes it", "zone", dname.Name(key).String(), "note", n.Key)
+				u.o.Log.Error("the lifetime of a record cannot be read; the record stays until an update deletes it", "zone", dname.Name(key).String(), "note", n.Key)
 				continue
 			}
 			end := int64(binary.BigEndian.Uint64(n.Value))
@@ -248,7 +248,7 @@ func (u *Updater) heedClock() {
 			continue
 		}
 		if err := u.o.Notes.SetNotes(dname.Name(key), notes); err != nil {
-			u.o.Log.Error("after the clock was set, the ends of records are not kept; after a restart they end by the old time", "zone", dname.Name(key).String(), "err", err)
+			u.o.Log.Error("the clock was set, and the new expiry times of records cannot be stored; after a restart the old ones apply", "zone", dname.Name(key).String(), "err", err)
 		}
 	}
 }
@@ -276,7 +276,7 @@ func (u *Updater) expire() {
 		return r
 	})
 	if err != nil {
-		u.o.Log.Error("records whose life ended could not be removed", "err", err)
+		u.o.Log.Error("expired records could not be removed", "err", err)
 	}
 }
 

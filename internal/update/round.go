@@ -101,7 +101,7 @@ func (r *round) apply(zr *zoneRound, m *Message, allow func(dname.Name, rr.Type)
 	if c := effect.Changeset; c != nil {
 		next, err := zr.zone.Apply(c)
 		if err != nil {
-			r.u.o.Log.Error("an update does not fit its zone", "zone", m.Zone.String(), "err", err)
+			r.u.o.Log.Error("internal error: an update cannot be applied to its zone; please report it", "zone", m.Zone.String(), "err", err)
 			return nil, faultf(wire.RCodeServFail, "the update does not fit the zone")
 		}
 		zr.zone = next

@@ -370,7 +370,7 @@ func (u *Updater) logResult(j *job) {
 	if !u.o.Log.Enabled(context.Background(), level) {
 		return
 	}
-	attrs := []slog.Attr{slog.String("peer", j.Client.String()), slog.String("why", why)}
+	attrs := []slog.Attr{slog.String("client", j.Client.String()), slog.String("why", why)}
 	if j.m != nil {
 		attrs = append(attrs, slog.String("zone", j.m.Zone.String()))
 	}

@@ -201,7 +201,7 @@ func (r *Responder) respondTransfer(s *Deferred, buf []byte) (int, Verdict) {
 		return r.fail(v, q, buf, wire.RCodeNotAuth, CountDeferredNotAuth, wire.EDENotAuthoritative, "")
 	}
 	if !v.Policy.mayTransfer(z, q) {
-		s.Why = "the zone's transfer list has no such address and key"
+		s.Why = "`transfer.allow` of the zone lists neither this address nor key"
 		return r.fail(v, q, buf, wire.RCodeRefused, CountDeferredRefused, wire.EDEProhibited, "")
 	}
 	if q.WithoutALPN {

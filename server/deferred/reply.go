@@ -94,7 +94,7 @@ func (r *Request) transmit(d *messageWriter, n int, signer *tsig.Signer) error {
 func (r *Request) unsent(err error) error {
 	r.lane.unsent.Add(1)
 	if !errors.Is(err, net.ErrClosed) {
-		worker.Warn(r.lane.Log, "answer to a deferred request not sent", slog.String("client", r.Client.String()), slog.Any("error", err))
+		worker.Warn(r.lane.Log, "the response to a transfer, update, NOTIFY or signed request could not be sent", slog.String("client", r.Client.String()), slog.Any("err", err))
 	}
 	return err
 }
@@ -141,7 +141,7 @@ func (r *Request) keyText() string {
 
 // LogAttrs returns the client, the zone and, if there is one, the key of the request.
 func (r *Request) LogAttrs() []slog.Attr {
-	attrs := []slog.Attr{slog.String("zone", r.Question().Name.String()), slog.String("peer", r.Client.String())}
+	attrs := []slog.Attr{slog.String("zone", r.Question().Name.String()), slog.String("client", r.Client.String())}
 	if r.Signer() != nil {
 		attrs = append(attrs, slog.String("key", r.keyText()))
 	}

@@ -185,7 +185,7 @@ func (t *Set) drop(c *tcpConn) bool {
 // memory are short, some connections are closed.
 func (t *Set) acceptFailed(err error) {
 	t.acceptErrors.Add(1)
-	worker.Warn(t.Log, "accepting a TCP connection", slog.Any("error", err))
+	worker.Warn(t.Log, "a TCP connection cannot be accepted", slog.Any("err", err))
 	if !sock.IsScarcity(err) {
 		return
 	}

@@ -52,7 +52,7 @@ func (c *netConn) secure() {
 	id := c.conns.identity.Load()
 	if id == nil {
 		c.end(answer.CloseHandshake)
-		worker.Warn(c.conns.Log, "TLS connection without a certificate of ours", slog.String("client", c.client.String()))
+		worker.Warn(c.conns.Log, "a TLS connection was closed, because no certificate is loaded", slog.String("client", c.client.String()))
 		return
 	}
 	under := &handshakeConn{TCPConn: c.raw, turns: c.engine.turns}
@@ -71,7 +71,7 @@ func (c *netConn) secure() {
 		c.end(answer.CloseByClient)
 	default:
 		c.end(answer.CloseHandshake)
-		worker.Warn(c.conns.Log, "TLS handshake", slog.String("client", c.client.String()), slog.Any("error", err))
+		worker.Warn(c.conns.Log, "the TLS handshake with a client failed", slog.String("client", c.client.String()), slog.Any("err", err))
 	}
 }
 

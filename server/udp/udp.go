@@ -133,7 +133,7 @@ func (w *udpWorker) run() error {
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("receive: %w", err)
 		}
-		worker.Warn(w.log, "receiving datagrams", slog.Any("error", err))
+		worker.Warn(w.log, "datagrams cannot be received", slog.Any("err", err))
 		if failures++; failures == maxRecvErrors {
 			return fmt.Errorf("receive: %d errors in a row, the last: %w", failures, err)
 		}
@@ -288,5 +288,5 @@ func (c *datagramClient) BreakOff(error) {}
 
 func (w *udpWorker) sendFailed(err error) {
 	w.worker.Transports[answer.UDP].Unsent[sock.SendFailure(err)].Add(1)
-	worker.Warn(w.log, "sending datagrams", slog.Any("error", err))
+	worker.Warn(w.log, "responses cannot be sent by UDP", slog.Any("err", err))
 }

@@ -162,7 +162,7 @@ func TestUDPWorkerSurvivesErrorsThatPass(t *testing.T) {
 	if err := r.finish(); err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(log.String(), "receiving datagrams"); n != 5 {
+	if n := strings.Count(log.String(), "datagrams cannot be received"); n != 5 {
 		t.Errorf("five errors logged %d times:\n%s", n, log.String())
 	}
 }

@@ -137,7 +137,7 @@ func (t *Tally) AddTo(c *answer.TransportStats, received int) {
 
 // LogFault logs a recovered panic.
 func LogFault(log *slog.Logger, fault any, q *answer.Request) {
-	log.LogAttrs(context.Background(), slog.LevelError, "answering a request panicked; this is a fault of ptrd, please report it",
+	log.LogAttrs(context.Background(), slog.LevelError, "internal error while answering a request, which gets no response; please report it",
 		slog.String("fault", fmt.Sprint(fault)), slog.String("client", q.Client.String()), slog.String("stack", string(debug.Stack())))
 }
 
