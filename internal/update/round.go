@@ -50,7 +50,7 @@ func (r *round) of(apex dname.Name) (*zoneRound, *Fault) {
 	}
 	p := r.policy.Zones[z.Key()]
 	if p == nil {
-		return nil, forbidf("zone %v takes no updates", apex)
+		return nil, takesNone(apex)
 	}
 	if z.Layers().Static == nil && !p.Dynamic {
 		return nil, faultf(wire.RCodeServFail, "zone %v is not loaded", apex)
@@ -71,7 +71,7 @@ func (r *round) add(z *zone.Zone, p *ZonePolicy) *zoneRound {
 func (r *round) carryOut(j *job) {
 	zr, fault := r.of(j.m.Zone)
 	if fault == nil && !zr.policy.Knows(j.who) {
-		fault = forbidf("%v may not update zone %v", j.who, j.m.Zone)
+		fault = mayNot(j)
 	}
 	m := j.m
 	if fault == nil && zr.policy.FollowClassless {

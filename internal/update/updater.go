@@ -183,11 +183,19 @@ func (u *Updater) admit(j *job) *Fault {
 	p := u.policy.Load().Zones[z.Key()]
 	switch {
 	case p == nil:
-		return forbidf("zone %v takes no updates", j.m.Zone)
+		return takesNone(j.m.Zone)
 	case !p.Knows(j.who):
-		return forbidf("%v may not update zone %v", j.who, j.m.Zone)
+		return mayNot(j)
 	}
 	return nil
+}
+
+func takesNone(apex dname.Name) *Fault {
+	return forbidf("zone %v takes no updates: the configuration has no `update` for it", apex)
+}
+
+func mayNot(j *job) *Fault {
+	return forbidf("%v may not update zone %v: its `update` has no such address and key", j.who, j.m.Zone)
 }
 
 // Run carries out updates until ctx ends; it then answers those that wait.
