@@ -1,18 +1,21 @@
 package netlab
 
 import (
+	"cmp"
 	"flag"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ptrd/ptrd/internal/delegation"
 	"github.com/ptrd/ptrd/internal/doctor"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-var allMail = flag.Bool("all-mail", false, "send mail to all mail servers also if name servers do not answer, which they wait for")
+var allMail = flag.Bool("all-mail", false, "send mail to all mail servers also if name servers do not answer, which they wait for, and ask a resolver too")
 
 // mostMessages bounds what an examination sends. The most is needed for an address of each
 // family, because the servers of both reverse zones are asked.
@@ -41,11 +44,14 @@ func TestMailFaults(t *testing.T) {
 	running.Wait()
 	for _, try := range tries {
 		t.Run(try.Name, func(t *testing.T) {
-			t.Logf("%d messages", try.messages)
+			t.Logf("%d messages, %v", try.messages, try.took)
 			if try.messages > mostMessages {
 				t.Errorf("%d messages, want at most %d", try.messages, mostMessages)
 			}
 			try.checkReport(t)
+			if *allMail {
+				try.checkResolver(t)
+			}
 			for r := range try.replies {
 				try.checkReplies(t, r)
 			}
@@ -65,7 +71,8 @@ type mailTry struct {
 	*MailFault
 	report   *doctor.Report
 	messages int
-	mu       sync.Mutex
+	took     time.Duration
+	resolver *doctor.Report      // of what a resolver says
 	replies  map[string][]string // of each mail server, to mail from each address
 }
 
@@ -77,27 +84,35 @@ func (try *mailTry) run(t *testing.T, l *Lab) {
 	}
 	try.replies = make(map[string][]string)
 	var running sync.WaitGroup
+	examine := func(o delegation.Options) (*doctor.Report, int) {
+		q := &doctor.Request{Addresses: try.Addrs(), HELO: mustName(try.HELO), Domain: mustName(try.Domain), MailFrom: mustName(try.MailFrom), Client: delegation.New(o)}
+		return doctor.Examine(t.Context(), q), q.Client.Walk(t.Context(), dname.FromAddr(q.Addresses[0])).Messages
+	}
 	running.Go(func() {
-		q := &doctor.Request{Addresses: try.Addrs(), HELO: mustName(try.HELO), Domain: mustName(try.Domain), MailFrom: mustName(try.MailFrom), Client: delegation.New(delegation.Options{Hints: delegation.RootServers()[:2]})}
-		try.report = doctor.Examine(t.Context(), q)
-		try.messages = q.Client.Walk(t.Context(), dname.FromAddr(q.Addresses[0])).Messages
+		start := time.Now()
+		try.report, try.messages = examine(delegation.Options{Hints: delegation.RootServers()[:2]})
+		try.took = time.Since(start)
 	})
+	if *allMail {
+		running.Go(func() {
+			try.resolver, _ = examine(delegation.Options{Resolver: netip.AddrPortFrom(l.Scenario.addrs("resolver.example.")[0], 53)})
+		})
+	}
 	for _, name := range receivers {
 		to, err := l.Scenario.host(name)
 		if err != nil {
 			t.Error(err)
 			continue
 		}
-		try.replies[name] = make([]string, len(try.From))
+		replies := make([]string, len(try.From))
+		try.replies[name] = replies
 		for i, a := range try.Addrs() {
 			running.Go(func() {
 				refusal, err := l.Send(t.Context(), "sender", to, try.Mail(a))
 				if err != nil {
 					refusal = "error: " + err.Error()
 				}
-				try.mu.Lock()
-				defer try.mu.Unlock()
-				try.replies[name][i] = refusal
+				replies[i] = refusal
 			})
 		}
 	}
@@ -135,6 +150,22 @@ func (try *mailTry) checkReport(t *testing.T) {
 		t.Errorf("doctor finds %s, %s: %s; want %s, %s", first.Check, first.Level, first.Seen, try.Check, want)
 	case try.Remedy == "" || !strings.Contains(first.Remedy, try.Remedy):
 		t.Errorf("doctor says %q to %s; want %q", first.Remedy, first.Seen, try.Remedy)
+	}
+}
+
+// checkResolver checks that doctor finds the same fault by the answers of a resolver, or does not
+// know.
+func (try *mailTry) checkResolver(t *testing.T) {
+	want := cmp.Or(try.Resolver, try.Check, "none")
+	if try.NotKnown {
+		want = "none"
+	}
+	got := "none"
+	if try.resolver.IsWrong() {
+		got = try.resolver.First().Check
+	}
+	if got != want && (got != "none" || !try.resolver.IsNotKnown() && !try.Should) {
+		t.Errorf("with a resolver, doctor finds %s; want %s", got, want)
 	}
 }
 

@@ -40,6 +40,9 @@ type MailFault struct {
 	NotKnown bool   // its result is not known, because servers do not answer
 	Should   bool   // what it finds is recommended, not required
 	Remedy   string // contained in that of ptrd doctor: what undoes the fault
+	// Resolver is in place of Check if ptrd doctor asks a resolver, which hides the fault: another
+	// check, or "none".
+	Resolver string
 
 	// Replies are those of mail servers which differ from what judgements have, by their names,
 	// and Why is the reason.
@@ -62,8 +65,8 @@ func MailFaults() []MailFault {
 		{Name: "delegation-registry", About: "the registry delegates no zone", Parent: "; not delegated", From: []string{"11.99.0.25"}, Check: "delegation", Remedy: "delegate the reverse zone of the addresses by NS records in 11.in-addr.arpa.", Replies: map[string]string{"exim": eximReverse}, Why: "there is no name, which is not temporary"},
 		{Name: "delegation-refused", About: "the servers of the reverse zone do not have it", ReverseServer: "refused", Check: "delegation", Remedy: "configure the zone {n}.4.11.in-addr.arpa. on its name servers"},
 		{Name: "delegation-servfail", About: "the servers of the reverse zone fail", ReverseServer: "servfail", Check: "delegation", Remedy: "configure the zone {n}.4.11.in-addr.arpa. on its name servers"},
-		{Name: "delegation-nxdomain", About: "the servers of the reverse zone do not know its name", ReverseServer: "nxdomain", Check: "delegation", Remedy: "configure the zone {n}.4.11.in-addr.arpa. on its name servers", Replies: map[string]string{"exim": eximReverse}, Why: "NXDOMAIN is not temporary"},
-		{Name: "delegation-cached", About: "the servers of the reverse zone answer without authority", ReverseServer: "no-aa", Check: "delegation", Remedy: "configure the zone {n}.4.11.in-addr.arpa. on its name servers", Replies: map[string]string{"postfix": "", "exim": "", "opensmtpd": ""}, Why: "unbound uses answers without authority; other resolvers do not"},
+		{Name: "delegation-nxdomain", About: "the servers of the reverse zone do not know its name", ReverseServer: "nxdomain", Check: "delegation", Remedy: "configure the zone {n}.4.11.in-addr.arpa. on its name servers", Replies: map[string]string{"exim": eximReverse}, Why: "NXDOMAIN is not temporary", Resolver: "ptr"},
+		{Name: "delegation-cached", About: "the servers of the reverse zone answer without authority", ReverseServer: "no-aa", Check: "delegation", Remedy: "configure the zone {n}.4.11.in-addr.arpa. on its name servers", Replies: map[string]string{"postfix": "", "exim": "", "opensmtpd": ""}, Why: "unbound uses answers without authority; other resolvers do not", Resolver: "none"},
 		{Name: "delegation-silent", About: "the servers of the reverse zone do not answer", ReverseServer: "silent", Check: "delegation", NotKnown: true},
 		{Name: "delegation-garbage", About: "the servers of the reverse zone send what is no message", ReverseServer: "garbage", Check: "delegation", NotKnown: true},
 		{Name: "delegation-no-tcp", About: "the servers of the reverse zone ask for TCP, and do not answer it", ReverseServer: "truncated-no-tcp", Check: "delegation", NotKnown: true},
