@@ -1,7 +1,9 @@
 package delegation
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"net/netip"
 
 	"github.com/miekg/dns"
@@ -130,10 +132,7 @@ func (r *run) follow(ctx context.Context, l *Lookup, stack []dname.Name) {
 		case s.Kind != AliasTo:
 			l.circular = s.circular
 			if l.Reason == "" {
-				l.Reason = "no usable answer"
-				if l.Zone != nil {
-					l.Reason = "no server of " + l.Zone.String() + " has an answer"
-				}
+				l.Reason = r.noAnswer(l.Zone, l.Facts, "has an answer")
 			}
 			return
 		}
@@ -150,6 +149,17 @@ func (r *run) follow(ctx context.Context, l *Lookup, stack []dname.Name) {
 			}
 		}
 	}
+}
+
+// noAnswer returns why the servers of a zone, or the resolver, do not answer what they should.
+func (r *run) noAnswer(zone dname.Name, facts []*Fact, what string) string {
+	switch n := len(facts); {
+	case r.o.Resolver.IsValid() && n > 0:
+		return fmt.Sprintf("no answer by the resolver: %v", cmp.Or(facts[n-1].Earlier, facts[n-1]))
+	case zone == nil:
+		return "no usable answer"
+	}
+	return "no server of " + zone.String() + " " + what
 }
 
 // lookup goes from the closest known zone to the one that answers.

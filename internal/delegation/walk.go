@@ -112,7 +112,7 @@ func (r *run) walk(ctx context.Context, w *Walk) {
 		default:
 			w.End.Surveyed = true
 			w.End.lost = w.End.Zone.IsRoot()
-			w.Reason = "no server of " + w.End.Zone.String() + " shows the way"
+			w.Reason = r.noAnswer(w.End.Zone, w.End.Way, "shows the way")
 			return
 		}
 	}

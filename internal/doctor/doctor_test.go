@@ -245,6 +245,7 @@ var scenarios = []scenario{
 	{name: "SPF without one uplink", replace: []string{" ip4:198.51.100.26 ", " "}, first: "spf " + two + " " + ownerWho, reply: "550 5.7.23"},
 	{name: "SPF with explanation", replace: []string{" ip4:198.51.100.26 ip6:2001:db8::25 -all\"", " -all exp=why.example.com\"\nwhy.example.com. TXT \"%{i} is not ours,\" \" ask %{d}\""},
 		first: "spf " + two + " " + ownerWho, seen: `(its explanation: "198.51.100.26 is not ours, ask example.com")`},
+	{name: "SPF by ptr", replace: []string{" ip4:198.51.100.26 ip6:2001:db8::25 -all", " ptr -all"}, first: "spf " + two + " " + ownerWho, reply: silence, seen: "only by `ptr`, which should not be used (RFC 7208 §5.5)"},
 	{name: "SPF, soft", replace: []string{" ip4:198.51.100.26 ip6:2001:db8::25 -all", " ~all"}, first: "spf " + two + " " + ownerWho},
 	{name: "no SPF", replace: []string{`example.com. TXT "v=spf1 ip4:198.51.100.25 ip4:198.51.100.26 ip6:2001:db8::25 -all"`, ""}, first: "spf " + both + " " + ownerWho},
 	{name: "two SPF records", replace: []string{"example.com. MX 10 mail", "example.com. TXT \"v=spf1 mx -all\"\nexample.com. MX 10 mail"}, first: "spf " + both + " " + ownerWho, reply: "550 5.7.24"},
@@ -427,7 +428,7 @@ func TestFaults(t *testing.T) {
 func TestSilence(t *testing.T) {
 	hosts := slices.Sorted(maps.Keys(zones))
 	for set := range 1 << len(hosts) {
-		var s scenario
+		s := scenario{sign: "valid", lists: "bl.example.com"}
 		for i, h := range hosts {
 			if set>>i&1 != 0 {
 				s.silent = append(s.silent, h)
@@ -440,7 +441,7 @@ func TestSilence(t *testing.T) {
 			q := s.request(n)
 			q.MailFrom = dname.MustParse("bounce.example.com")
 			r := Examine(t.Context(), q)
-			if len(r.Steps) > 0 || time.Since(start) > longest {
+			if len(r.Steps) > 0 || time.Since(start) > 30*time.Second {
 				t.Errorf("silent %v: %v after %v", s.silent, r.Steps[0], time.Since(start))
 			}
 			if isp := slices.Contains(s.silent, "100.0.3.1") && slices.Contains(s.silent, "100.0.3.2"); isp && !r.IsNotKnown() {

@@ -198,6 +198,9 @@ func checkSPF(f *facts) Verdict {
 	amend := fmt.Sprintf("add `%s` to the SPF record of %v, in front of its `all` or `redirect`", strings.TrimSpace(terms([]netip.Addr{f.address})), s)
 	switch r.Result {
 	case spf.Pass:
+		if strings.HasPrefix(strings.ToLower(strings.TrimPrefix(r.Term, "+")), "ptr") {
+			return f.wrongRecord(s, rr.TypeTXT, fmt.Sprintf("the SPF record of %s allows %v only by `%s`, which should not be used (RFC 7208 §5.5), and some servers do not evaluate: %s", r.Domain, f.address, r.Term, r.Record), amend).replies(Should, noReply)
+		}
 		return ok("%s", r.Term)
 	case spf.TempError:
 		return notKnown(r.Reason)

@@ -28,7 +28,10 @@ func (r *Report) Print(to io.Writer) error {
 		fmt.Fprintln(t)
 	}
 	t.Flush() // to a buffer, which reports errors at its end
-	r.printNotKnown(b)
+	of, reasons := r.notKnown()
+	for _, reason := range reasons {
+		fmt.Fprintf(b, "\nNot known (%s): %s\n", strings.Join(of[reason], ", "), reason)
+	}
 	if !r.IsWrong() && !r.IsNotKnown() {
 		fmt.Fprintln(b, "\nNothing to fix.")
 	}
@@ -61,24 +64,27 @@ func (r *Report) Status() (line string, code int) {
 	case r.IsWrong() && first.Level == Must:
 		return fmt.Sprintf("DOCTOR CRITICAL - %s: %s; %s", join(first.Addresses), first.Seen, first.Remedy), 2
 	case r.IsNotKnown():
-		return "DOCTOR UNKNOWN - servers do not answer", 3
+		_, reasons := r.notKnown()
+		return "DOCTOR UNKNOWN - " + reasons[0], 3
 	case r.IsWrong():
 		return fmt.Sprintf("DOCTOR WARNING - %s: %s; %s", join(first.Addresses), first.Seen, first.Remedy), 1
 	}
 	return "DOCTOR OK - nothing to fix", 0
 }
 
-// printNotKnown writes why results are not known, each reason once.
-func (r *Report) printNotKnown(b *bufio.Writer) {
-	seen := map[string]bool{}
+// notKnown returns the checks whose results are not known, by the reason, and the reasons in the
+// order of the checks.
+func (r *Report) notKnown() (of map[string][]string, reasons []string) {
+	of = map[string][]string{}
 	for _, row := range r.Rows {
 		for _, v := range row.Verdicts {
-			if line := fmt.Sprintf("\nNot known (%s): %s\n", v.Check, v.Seen); v.State == NotKnown && !seen[line] {
-				seen[line] = true
-				b.WriteString(line)
+			if v.State == NotKnown {
+				reasons = appendNew(reasons, v.Seen)
+				of[v.Seen] = appendNew(of[v.Seen], v.Check)
 			}
 		}
 	}
+	return of, reasons
 }
 
 // print writes a step.
