@@ -70,10 +70,12 @@ man:
 	$(GO) test ./cmd/ptrd -ldflags "-X github.com/ptrd/ptrd/cmd/ptrd.release=$(VERSION)" -count=1 -run '^TestMan$$' -man '$(abspath $(MANDIR))'
 
 # Packages set DESTDIR and PREFIX=/usr. Only without DESTDIR, the user is created, and the
-# directory of the configuration belongs to it. BINARY is for another processor than that of ./ptrd.
+# directory of the configuration belongs to it. BINARY may be for another processor than this one's,
+# which PTRD is for.
 PREFIX  ?= /usr/local
 DESTDIR ?=
 BINARY  ?= ptrd
+PTRD    ?= ./ptrd
 ROOTED   = $(DESTDIR)$(PREFIX)
 INSTALLED = bin/ptrd lib/systemd/system/ptrd.service lib/systemd/system/ptrd.socket lib/sysusers.d/ptrd.conf \
 	share/bash-completion/completions/ptrd share/zsh/site-functions/_ptrd share/fish/vendor_completions.d/ptrd.fish \
@@ -82,19 +84,20 @@ INSTALLED = bin/ptrd lib/systemd/system/ptrd.service lib/systemd/system/ptrd.soc
 ptrd: ; $(MAKE) build
 $(MANDIR): ; $(MAKE) man
 
-install: | ptrd $(MANDIR)
+install: | $(BINARY) $(MANDIR)
 	install -D -m 755 $(BINARY) $(ROOTED)/bin/ptrd
 	install -d $(addprefix $(ROOTED)/,lib/systemd/system lib/sysusers.d share/man/man1 share/doc/ptrd/examples \
 		share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d)
 	for unit in ptrd.service ptrd.socket; do \
 		sed 's|/usr/local/bin/|$(PREFIX)/bin/|' deploy/$$unit | install -m 644 /dev/stdin $(ROOTED)/lib/systemd/system/$$unit || exit; done
 	install -m 644 deploy/ptrd.sysusers $(ROOTED)/lib/sysusers.d/ptrd.conf
-	./ptrd completion bash | install -m 644 /dev/stdin $(ROOTED)/share/bash-completion/completions/ptrd
-	./ptrd completion zsh | install -m 644 /dev/stdin $(ROOTED)/share/zsh/site-functions/_ptrd
-	./ptrd completion fish | install -m 644 /dev/stdin $(ROOTED)/share/fish/vendor_completions.d/ptrd.fish
+	$(PTRD) completion bash | install -m 644 /dev/stdin $(ROOTED)/share/bash-completion/completions/ptrd
+	$(PTRD) completion zsh | install -m 644 /dev/stdin $(ROOTED)/share/zsh/site-functions/_ptrd
+	$(PTRD) completion fish | install -m 644 /dev/stdin $(ROOTED)/share/fish/vendor_completions.d/ptrd.fish
 	install -m 644 $(MANDIR)/*.1 $(ROOTED)/share/man/man1
 	install -m 644 README.md CHANGELOG.md config.example.yaml docs/*.md deploy/alerts.yaml deploy/grafana-dashboard.json $(ROOTED)/share/doc/ptrd
-	install -m 644 examples/* $(ROOTED)/share/doc/ptrd/examples
+	cp -R examples/. $(ROOTED)/share/doc/ptrd/examples
+	chmod -R u=rwX,go=rX $(ROOTED)/share/doc/ptrd
 ifeq ($(DESTDIR),)
 	systemd-sysusers $(PREFIX)/lib/sysusers.d/ptrd.conf || getent passwd ptrd >/dev/null || useradd --system --home-dir /var/lib/ptrd ptrd
 	[ -d /etc/ptrd ] || install -d -m 2750 -g ptrd /etc/ptrd
@@ -112,13 +115,14 @@ uninstall:
 ARCHES ?= amd64 arm64
 DIST   ?= dist
 PACKAGE_VERSION = $(or $(VERSION:v%=%),0~$(SOURCE_DATE_EPOCH).$(shell git rev-parse --short=12 HEAD))
-dist: build
+dist:
 	rm -rf $(DIST)
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(DIST)/work/ptrd ./cmd/ptrd
 	$(MAKE) man MANDIR=$(DIST)/work/man
 	set -e; for arch in $(ARCHES); do \
 		work=$(DIST)/work/$$arch; mkdir -p $$work; \
 		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags "-s -w -X main.release=$(VERSION)" -o $$work/ptrd ./cmd/ptrd; \
-		$(MAKE) install MANDIR=$(DIST)/work/man BINARY=$$work/ptrd DESTDIR=$$work/root PREFIX=/usr; \
+		$(MAKE) install PTRD=$(DIST)/work/ptrd MANDIR=$(DIST)/work/man BINARY=$$work/ptrd DESTDIR=$$work/root PREFIX=/usr; \
 		gzip -9n $$work/root/usr/share/man/man1/*.1 $$work/root/usr/share/doc/ptrd/CHANGELOG.md; \
 		chmod -R u=rwX,go=rX $$work/root; \
 		find $$work/root -exec touch -h -d @$(SOURCE_DATE_EPOCH) {} +; \
