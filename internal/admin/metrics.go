@@ -198,7 +198,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s.zones(view, c.s.Reload().LastGood)
 	s.secondaries(c.s.Secondaries(), view)
 	s.transfers(c.s.Transfers())
-	s.fcrdns(c.s.FCRDNS(), view)
+	s.fcrdns(c.s.FCRDNS(s.hasZones(view)))
 	s.downstream(c.s.Downstream(), view, time.Now())
 	s.state(c.s.State())
 	for result, n := range c.s.Updates() {

@@ -120,8 +120,8 @@ func testSource(t *testing.T) Source {
 			return State{map[Condition]int{{"space", "warning"}: 1, {"listen", "error"}: 1}, map[string]time.Time{"listen.tls": time.Unix(5000, 0)}, 1 << 30, true}
 		},
 		Updates: func() map[string]uint64 { return map[string]uint64{"forbidden": 12, "failed": 0} },
-		FCRDNS: func() FCRDNS {
-			return FCRDNS{map[string]map[string]int{"a.": {"ok": 5, "mismatch": 1}, "b.": {"ok": 2}}, time.Unix(50, 0)}
+		FCRDNS: func(bool) FCRDNS {
+			return FCRDNS{map[string]int{"ok": 7, "mismatch": 1}, map[string]map[string]int{"a.": {"ok": 5, "mismatch": 1}, "b.": {"ok": 2}}, time.Unix(50, 0)}
 		},
 	}
 }

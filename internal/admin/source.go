@@ -28,7 +28,7 @@ type Source struct {
 
 	Secondaries func() Secondaries
 	Transfers   func() Transfers
-	FCRDNS      func() FCRDNS
+	FCRDNS      func(each bool) FCRDNS // each: of single zones too
 	Downstream  func() []Downstream
 	State       func() State
 	Updates     func() map[string]uint64          // by result
@@ -68,6 +68,7 @@ type Downstream struct {
 
 // FCRDNS describes what audits found.
 type FCRDNS struct {
+	All       map[string]int            // addresses by state; nil: no zone is audited
 	Zones     map[string]map[string]int // addresses by zone and state
 	Completed time.Time                 // the last complete pass; zero: none yet
 }

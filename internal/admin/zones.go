@@ -88,22 +88,18 @@ func signedUntil(z *zone.Zone, now time.Time) time.Time {
 	return now.Add(time.Duration(int32(at-uint32(now.Unix()))) * time.Second).Truncate(time.Second)
 }
 
-// fcrdns sends what audits found, of single zones if zones does.
-func (s sink) fcrdns(x FCRDNS, v *answer.View) {
-	if len(x.Zones) == 0 {
+// fcrdns sends what audits found.
+func (s sink) fcrdns(x FCRDNS) {
+	if x.All == nil {
 		return
 	}
-	each := s.hasZones(v)
-	all := map[string]int{}
+	for state, n := range x.All {
+		s.gauge("ptrd_fcrdns_addresses", float64(n), state)
+	}
 	for zone, states := range x.Zones {
 		for state, n := range states {
-			if all[state] += n; each {
-				s.gauge("ptrd_fcrdns", float64(n), zone, state)
-			}
+			s.gauge("ptrd_fcrdns", float64(n), zone, state)
 		}
-	}
-	for state, n := range all {
-		s.gauge("ptrd_fcrdns_addresses", float64(n), state)
 	}
 	s.gauge("ptrd_fcrdns_completed_timestamp_seconds", unix(x.Completed))
 }

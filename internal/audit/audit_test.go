@@ -236,7 +236,7 @@ func TestAuditor(t *testing.T) {
 		if got := w.list(a); len(strings.Split(got, "\n")) != 9 || !strings.Contains(got, "192.0.2.2 mismatch since 00:00") {
 			t.Errorf("after the first pass:\n%s", got)
 		}
-		states, completed := a.Counts()
+		_, states, completed := a.Counts(true)
 		if states["2.0.192.in-addr.arpa."][OK] != 5 || states["64/26.113.0.203.in-addr.arpa."][NoName] != 1 || completed.IsZero() {
 			t.Errorf("%v, completed %v", states, completed)
 		}

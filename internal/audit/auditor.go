@@ -37,7 +37,7 @@ type Options struct {
 	Now   func() time.Time // nil: time.Now
 	Pause func() func()    // makes what computations call often; nil: nothing
 	Guard *supervise.Supervisor
-	Log   *slog.Logger
+	Log   *slog.Logger // nil: none
 }
 
 // Auditor confirms the reverse names of zones in passes, as long as it runs. Its methods may be
@@ -58,6 +58,9 @@ func New(o Options) *Auditor {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Auditor{o: o, renewed: make(chan struct{}, 1), changed: make(chan subject, maxChanged)}
 }
@@ -183,7 +186,8 @@ func (a *Auditor) examiner() *examiner {
 
 // pass examines all addresses once, and returns the number of zones.
 func (a *Auditor) pass(ctx context.Context, c *crew) int {
-	a.begin(a.o.Now())
+	begin := a.o.Now()
+	a.begin(begin)
 	zones := a.zones()
 	for _, apex := range zones {
 		a.seen(apex)
@@ -191,6 +195,13 @@ func (a *Auditor) pass(ctx context.Context, c *crew) int {
 	}
 	c.workers.Wait()
 	a.end(a.o.Now(), ctx.Err() == nil)
+	if all, _, _ := a.Counts(false); ctx.Err() == nil && all != nil {
+		attrs := []any{"zones", len(zones), "took", a.o.Now().Sub(begin).Round(time.Second)}
+		for _, s := range States() {
+			attrs = append(attrs, string(s), all[s])
+		}
+		a.o.Log.Info("the audit of reverse names is complete", attrs...)
+	}
 	return len(zones)
 }
 

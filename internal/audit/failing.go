@@ -45,17 +45,35 @@ type Status struct {
 	Omitted   int           `json:"omitted,omitempty"` // that are not in the list
 }
 
-// counts are numbers of addresses by state.
-type counts map[State]int
+// counts are numbers of addresses, in the order of States.
+type counts [5]int
+
+// of returns the number of a state.
+func (c *counts) of(s State) *int { return &c[slices.Index(States(), s)] }
+
+func (c *counts) add(d *counts) {
+	for i, n := range d {
+		c[i] += n
+	}
+}
+
+// byState returns the numbers by state.
+func (c *counts) byState() map[State]int {
+	out := map[State]int{}
+	for _, s := range States() {
+		out[s] = *c.of(s)
+	}
+	return out
+}
 
 // ledger is what the passes found. Its methods may be called concurrently.
 type ledger struct {
 	mu      sync.Mutex
 	pass    uint64
 	failing map[netip.Addr]*Entry
-	listed  map[string]int    // entries by zone
-	last    map[string]counts // by zone: ok, and those that are not listed, of the last complete pass
-	now     map[string]counts // likewise, of the pass that runs
+	listed  map[string]int     // entries by zone
+	last    map[string]*counts // by zone: ok, and those that are not listed, of the last complete pass
+	now     map[string]*counts // likewise, of the pass that runs
 
 	begun, completed time.Time
 	running          bool
@@ -69,7 +87,7 @@ func (l *ledger) begin(now time.Time) {
 		l.failing, l.listed = map[netip.Addr]*Entry{}, map[string]int{}
 	}
 	l.pass++
-	l.now, l.begun, l.running = map[string]counts{}, now, true
+	l.now, l.begun, l.running = map[string]*counts{}, now, true
 }
 
 // end ends a pass. After a complete one, addresses that it did not see are forgotten.
@@ -98,10 +116,10 @@ func (l *ledger) seen(apex dname.Name) {
 func (l *ledger) count(zone string, s State, n int) {
 	c := l.now[zone]
 	if c == nil {
-		c = counts{}
+		c = new(counts)
 		l.now[zone] = c
 	}
-	c[s] += n
+	*c.of(s) += n
 }
 
 func (l *ledger) remove(address netip.Addr) {
@@ -160,48 +178,62 @@ func texts(names []dname.Name) (out []string) {
 	return out
 }
 
-// counts returns the numbers of addresses by zone and state, and how many are not listed.
-func (l *ledger) counts() (zones map[string]counts, omitted int) {
-	known := l.last
-	if known == nil {
-		known = l.now
+// known returns the numbers of the addresses that are ok or not listed, by zone: those of the last
+// complete pass, or before there was one, of the first.
+func (l *ledger) known() map[string]*counts {
+	if l.last != nil {
+		return l.last
 	}
-	zones = map[string]counts{}
-	for zone, c := range known {
-		of := counts{}
-		for s, n := range c {
-			if of[s] = n; s != OK {
-				omitted += n
-			}
+	return l.now
+}
+
+// total returns the numbers of all addresses, and how many of those that are not ok are not listed.
+func (l *ledger) total() (all counts, omitted int) {
+	known := l.known()
+	for _, c := range known {
+		all.add(c)
+	}
+	for _, s := range States()[1:] { // all but ok
+		omitted += *all.of(s)
+	}
+	for _, e := range l.failing {
+		if known[e.Zone] != nil {
+			*all.of(e.State)++
 		}
-		zones[zone] = of
+	}
+	return all, omitted
+}
+
+// Counts returns the numbers of addresses by state, also by zone if each is set, and the time of
+// the last complete pass. Without zones that are audited, all is nil.
+func (l *ledger) Counts(each bool) (all map[State]int, zones map[string]map[State]int, completed time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := l.known()
+	if len(known) == 0 {
+		return nil, nil, l.completed
+	}
+	total, _ := l.total()
+	if !each {
+		return total.byState(), nil, l.completed
+	}
+	zones = map[string]map[State]int{}
+	for zone, c := range known {
+		zones[zone] = c.byState()
 	}
 	for _, e := range l.failing {
 		if c := zones[e.Zone]; c != nil {
 			c[e.State]++
 		}
 	}
-	return zones, omitted
-}
-
-// Counts returns the numbers of addresses by zone and state, and the time of the last complete
-// pass.
-func (l *ledger) Counts() (map[string]map[State]int, time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	zones, _ := l.counts()
-	out := map[string]map[State]int{}
-	for zone, c := range zones {
-		out[zone] = c
-	}
-	return out, l.completed
+	return total.byState(), zones, l.completed
 }
 
 // Status returns what is known.
 func (l *ledger) Status() *Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	zones, omitted := l.counts()
+	total, omitted := l.total()
 	at := func(t time.Time) *time.Time {
 		if t.IsZero() {
 			return nil
@@ -209,13 +241,8 @@ func (l *ledger) Status() *Status {
 		return &t
 	}
 	out := &Status{
-		Zones: len(zones), Running: l.running, Begun: at(l.begun), Completed: at(l.completed),
-		States: map[State]int{}, Addresses: []Entry{}, Omitted: omitted,
-	}
-	for _, s := range States() {
-		for _, c := range zones {
-			out.States[s] += c[s]
-		}
+		Zones: len(l.known()), Running: l.running, Begun: at(l.begun), Completed: at(l.completed),
+		States: total.byState(), Addresses: []Entry{}, Omitted: omitted,
 	}
 	for _, e := range l.failing {
 		out.Addresses = append(out.Addresses, *e)

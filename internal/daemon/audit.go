@@ -98,16 +98,23 @@ func OverrideAudit(s *audit.Settings, resolvers []string, rate string) error {
 }
 
 // fcrdnsMetrics returns what metrics show of audits.
-func (d *Daemon) fcrdnsMetrics() (out admin.FCRDNS) {
-	counts, completed := d.auditor.Counts()
-	out.Completed = completed
-	out.Zones = map[string]map[string]int{}
-	for zone, states := range counts {
-		of := map[string]int{}
-		for _, s := range audit.States() {
-			of[string(s)] = states[s]
-		}
-		out.Zones[zone] = of
+func (d *Daemon) fcrdnsMetrics(each bool) admin.FCRDNS {
+	all, zones, completed := d.auditor.Counts(each)
+	out := admin.FCRDNS{All: texts(all), Zones: map[string]map[string]int{}, Completed: completed}
+	for zone, states := range zones {
+		out.Zones[zone] = texts(states)
+	}
+	return out
+}
+
+// texts returns numbers by the text of a state.
+func texts(states map[audit.State]int) map[string]int {
+	if states == nil {
+		return nil
+	}
+	out := map[string]int{}
+	for s, n := range states {
+		out[string(s)] = n
 	}
 	return out
 }
