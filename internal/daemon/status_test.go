@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/ptrd/ptrd/internal/certtest"
 	"github.com/ptrd/ptrd/internal/notify"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -214,8 +216,7 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// TestUnready: a server whose answers make no progress is not ready; other parts do not decide, nor
-// does a secondary that does not answer, which is a warning about its zone.
+// TestUnready: a server whose answers make no progress is not ready; other parts do not decide.
 func TestUnready(t *testing.T) {
 	l := start(t, shortDir(t), "listen: {dns: [\"127.0.0.1:0\"]}\nstate_dir: state\nzones: [{prefix: 192.0.2.0/24, nameservers: [ns.example.com]}]\n")
 	d := new(Daemon)
@@ -229,10 +230,38 @@ func TestUnready(t *testing.T) {
 	if ready, why := d.isReady(); ready || why != "no progress of answers; the log says since when" {
 		t.Errorf("%v, %q", ready, why)
 	}
-	for z := range l.zones.Set().All() {
-		s := &survey{silent: map[string]int{z.Key(): 1}}
-		if h, why := s.judge(z); h != HealthWarning || why != "1 secondary server refused NOTIFY or did not answer" {
-			t.Errorf("%v, %q", h, why)
+}
+
+// TestRefusedNotify: a secondary that refuses NOTIFY is a warning about the zone, as long as it is
+// notified.
+func TestRefusedNotify(t *testing.T) {
+	refuses, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer refuses.Close()
+	go func() {
+		buf := make([]byte, 512)
+		for {
+			n, from, err := refuses.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				return
+			}
+			buf[2], buf[3] = buf[2]|0x80, byte(dns.RcodeNotAuth)
+			if _, err := refuses.WriteToUDPAddrPort(buf[:n], from); err != nil {
+				return
+			}
 		}
+	}()
+	const config = "listen: {dns: [\"127.0.0.1:0\"]}\nstate_dir: state\nzones: [{prefix: 192.0.2.0/24, nameservers: [ns.example.com]%s}]\n"
+	dir := shortDir(t)
+	l := start(t, dir, fmt.Sprintf(config, fmt.Sprintf(", transfer: {notify: [%q]}", refuses.LocalAddr())))
+	await(t, func() bool { return l.Status().Counts[HealthWarning] == 1 })
+	if z := l.Status().Zones[0]; z.Reason != "1 secondary server refused NOTIFY or did not answer" || l.Status().Broken {
+		t.Errorf("%+v", z)
+	}
+	replace(t, filepath.Join(dir, "config.yaml"), fmt.Sprintf(config, ""))
+	if l.reload(t); l.Status().Counts[HealthOK] != 1 {
+		t.Errorf("a server that is no longer notified: %+v", l.Status().Zones)
 	}
 }

@@ -113,34 +113,31 @@ func (d *Daemon) verbs() map[string]control.Verb {
 		VerbFollow:      d.followLog,
 		VerbQueryLog:    d.showQueries,
 		VerbQueryLogOff: d.endQueryLogs,
-		VerbRecover: func(ctx context.Context, args url.Values, w io.Writer) error {
-			return d.answer(func(args url.Values) (any, error) { return d.recover(ctx, args) })(ctx, args, w)
-		},
-		VerbFCRDNS: d.answer(func(url.Values) (any, error) { return d.auditor.Status(), nil }),
-		VerbAudit: func(ctx context.Context, args url.Values, w io.Writer) error {
-			return d.answer(func(args url.Values) (any, error) { return d.audit(ctx, args) })(ctx, args, w)
-		},
+		VerbRecover:     d.answerIn(d.recover),
+		VerbFCRDNS:      d.answer(func(url.Values) (any, error) { return d.auditor.Status(), nil }),
+		VerbAudit:       d.answerIn(d.audit),
 		VerbHealth: func(_ context.Context, _ url.Values, w io.Writer) error {
 			ready, why := d.isReady()
 			return json.NewEncoder(w).Encode(Readiness{ready, why})
 		},
-		VerbNotify: func(ctx context.Context, args url.Values, w io.Writer) error {
-			return d.answer(func(args url.Values) (any, error) { return d.notifyNow(ctx, args) })(ctx, args, w)
-		},
-		VerbRefresh: func(ctx context.Context, args url.Values, w io.Writer) error {
-			return d.answer(func(args url.Values) (any, error) { return d.refresh(ctx, args) })(ctx, args, w)
-		},
+		VerbNotify:  d.answerIn(d.notifyNow),
+		VerbRefresh: d.answerIn(d.refresh),
 	}
 }
 
 // answer returns the verb that answers with the JSON of what f returns, once there
 // are zones.
 func (d *Daemon) answer(f func(url.Values) (any, error)) control.Verb {
-	return func(_ context.Context, args url.Values, w io.Writer) error {
+	return d.answerIn(func(_ context.Context, args url.Values) (any, error) { return f(args) })
+}
+
+// answerIn is answer for an f that waits, until its context ends.
+func (d *Daemon) answerIn(f func(context.Context, url.Values) (any, error)) control.Verb {
+	return func(ctx context.Context, args url.Values, w io.Writer) error {
 		if d.views.Load() == nil || d.state.Load() == nil {
 			return errLoading
 		}
-		v, err := f(args)
+		v, err := f(ctx, args)
 		if err != nil {
 			return err
 		}

@@ -118,12 +118,27 @@ func (d *Daemon) newSurvey(set *zone.Set, st *state) *survey {
 	for _, c := range d.follower.States() {
 		s.copies[c.Apex.Key()] = c
 	}
-	for key, one := range d.notifier.All {
-		if one.IsFailing() {
-			s.silent[key]++
+	d.countSilent(set, s.silent)
+	return s
+}
+
+// countSilent counts the secondaries of each zone that refuse NOTIFY or do not answer to it, without
+// servers that are no longer notified.
+func (d *Daemon) countSilent(set *zone.Set, silent map[string]int) {
+	failing := map[string][]notify.Secondary{}
+	for apex, s := range d.notifier.All {
+		if s.IsFailing() {
+			failing[apex] = append(failing[apex], *s)
 		}
 	}
-	return s
+	for apex, list := range failing {
+		z := set.Get(dname.FromWire([]byte(apex)))
+		for i := range list {
+			if z != nil && z.IsAvailable() && d.isTarget(z, &list[i]) {
+				silent[apex]++
+			}
+		}
+	}
 }
 
 // apexOf returns the zone that a finding is about; nil: none in particular.
