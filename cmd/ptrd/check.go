@@ -73,19 +73,21 @@ func (r *checked) config(cmd *cobra.Command, g *globals) error {
 		return err
 	}
 	loader := config.Loader{Path: path}
-	cfg, err := loader.Load(cmd.Context())
+	cfg, list, err := loader.Examine(cmd.Context())
 	if err != nil {
-		r.Findings = config.FindingsOf(err)
+		return err
+	}
+	r.Findings = append(r.Findings, list...)
+	if cfg == nil {
 		return nil
 	}
-	list, err := assemble.Check(cmd.Context(), cfg)
-	if err != nil {
+	if list, err = assemble.Check(cmd.Context(), cfg); err != nil {
 		return err
 	}
 	for i := range cfg.Zones {
 		r.Zones += len(cfg.Zones[i].Apexes)
 	}
-	r.Findings = slices.Concat(r.Findings, cfg.Warnings, unreadable(cfg, loader.Files), list)
+	r.Findings = slices.Concat(r.Findings, unreadable(cfg, loader.Files), list)
 	return nil
 }
 

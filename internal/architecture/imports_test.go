@@ -22,6 +22,7 @@ var levels = []struct {
 	{"zone/rr", 0},
 	{"zone/rule", 0},
 	{"zone/finding", 0},
+	{"zone/spelling", 0},
 	{"zone/", 2}, // packages that read, write and check zone data
 	{"zone", 1},
 	{"server/wire", 1},

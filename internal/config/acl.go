@@ -94,9 +94,9 @@ func (r *reading) unknownACL(name string) string {
 
 // clients reads an address, a prefix or the name of an access list; ok is false after an error.
 func (v value) clients() (list []netip.Prefix, as word, ok bool) {
-	before := v.doc.findings
+	before := v.doc.errors()
 	if s := v.node.Value; v.node.Kind == yaml.ScalarNode && isACLName(s) && !v.isNull() {
-		return v.acl(s), word(s), v.doc.findings == before
+		return v.acl(s), word(s), v.doc.errors() == before
 	}
 	p := v.prefix(true)
 	return []netip.Prefix{p}, word(p.String()), p.IsValid()

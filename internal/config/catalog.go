@@ -102,7 +102,7 @@ func (v value) catalogName() dname.Name {
 func (v value) catalogEntries() []CatalogEntry {
 	list := distinct(v.each, func(v value) (e CatalogEntry, key rangeKey, ok bool) {
 		e = CatalogEntry{Pos: v.pos(), path: v.path}
-		before := v.doc.findings
+		before := v.doc.errors()
 		if v.isMapping() {
 			v.mapping(
 				field{"zone", func(v value) { v.catalogPart(&e) }},
@@ -115,7 +115,7 @@ func (v value) catalogEntries() []CatalogEntry {
 		} else {
 			v.catalogPart(&e)
 		}
-		return e, e.key(), v.doc.findings == before
+		return e, e.key(), v.doc.errors() == before
 	})
 	return append([]CatalogEntry{}, list...) // not nil
 }

@@ -17,6 +17,7 @@ func (d *document) checkZones(zones []Zone) {
 		for _, apex := range z.Apexes {
 			if first, twice := apexes[apex.Key()]; twice && first != other {
 				other = first
+				d.broken[z.Pos] = true
 				d.report(z.Pos, z.Path, "the zone %v is in %s already (%v); merge the two items, or remove one", apex, other.Path, other.Pos)
 			}
 			apexes[apex.Key()] = z

@@ -66,7 +66,7 @@ func (v value) history(h *History) {
 
 // soa reads the timers that are present and leaves the others unchanged.
 func (v value) soa(s *SOA) {
-	before := v.doc.findings
+	before := v.doc.errors()
 	v.mapping(
 		field{"mname", func(v value) {
 			s.MName = nil
@@ -79,7 +79,7 @@ func (v value) soa(s *SOA) {
 		field{"expire", func(v value) { s.Expire = v.seconds(time.Second) }},
 		field{"minimum", func(v value) { s.Minimum = v.seconds(0) }},
 	)
-	if v.doc.findings == before && s.Expire <= s.Refresh+s.Retry {
+	if v.doc.errors() == before && s.Expire <= s.Refresh+s.Retry {
 		v.fail("expire %s is not longer than refresh %s plus retry %s, so that secondaries would drop the zone after one failed refresh; increase expire",
 			formatDuration(s.Expire), formatDuration(s.Refresh), formatDuration(s.Retry))
 	}

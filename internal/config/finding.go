@@ -22,20 +22,12 @@ func errorAt(pos finding.Position, path, format string, args ...any) finding.Fin
 // [Parse].
 type Errors []finding.Finding
 
-// maxShown bounds the findings in the text of an error: an operator fixes the first ones
-// before reading on.
-const maxShown = 100
-
-// Error returns one line for each of the first maxShown findings.
+// Error returns one line for each of the findings.
 func (e Errors) Error() string {
 	var b strings.Builder
 	for i, f := range e {
 		if i > 0 {
 			b.WriteByte('\n')
-		}
-		if i == maxShown {
-			fmt.Fprintf(&b, "%s: %d more errors", f.File, len(e)-i)
-			break
 		}
 		b.WriteString(f.String())
 	}

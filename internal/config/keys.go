@@ -12,6 +12,7 @@ import (
 
 // Key is a TSIG key (RFC 8945).
 type Key struct {
+	Path      string     // key path, `keys[3]`
 	Name      dname.Name // in lower case
 	Algorithm tsig.Algorithm
 	MinMAC    int       // octets of the shortest MAC that is accepted; 0: only complete ones
@@ -25,22 +26,20 @@ const maxKeyFile = 1 << 16
 
 // readKeys reads the lists of keys of all files.
 func (r *reading) readKeys(all values) []Key {
-	list := distinct(all.list, func(v value) (k Key, key nameKey, ok bool) {
-		k, ok = v.key()
+	r.keys = map[string]bool{}
+	return distinct(all.list, func(v value) (k Key, key nameKey, ok bool) {
+		if k, ok = v.key(); k.Name != nil {
+			r.keys[k.Name.Key()] = true // with another error as well: what names it is right
+		}
 		return k, nameKey(k.Name), ok // in lower case
 	})
-	r.keys = make(map[string]bool, len(list))
-	for i := range list {
-		r.keys[list[i].Name.Key()] = true
-	}
-	return list
 }
 
 func (v value) key() (k Key, ok bool) {
-	k = Key{Pos: v.pos(), Algorithm: tsig.HMACSHA256}
+	k = Key{Path: v.path, Pos: v.pos(), Algorithm: tsig.HMACSHA256}
 	var secret []byte
 	var given, file bool
-	before := v.doc.findings
+	before := v.doc.errors()
 	v.mapping(
 		field{"name", func(v value) { k.Name = v.keyName() }},
 		field{"algorithm", func(v value) { k.Algorithm = v.algorithm() }},
@@ -57,7 +56,7 @@ func (v value) key() (k Key, ok bool) {
 		field{"secret_file", func(v value) { k.File, file = v.file(), true }},
 	)
 	switch {
-	case v.doc.findings > before:
+	case v.doc.errors() > before:
 		return k, false
 	case k.Name == nil:
 		v.fail("the key has no `name`; give it the name that the other side uses")
@@ -69,7 +68,7 @@ func (v value) key() (k Key, ok bool) {
 			v.fail("%v", err)
 		}
 	}
-	return k, v.doc.findings == before
+	return k, v.doc.errors() == before
 }
 
 func (v value) keyName() dname.Name {
@@ -118,7 +117,7 @@ func readKeys(list []Key, read reader) ([]Key, error) {
 		if k.File.Path != "" {
 			var err error
 			if k, err = k.readFile(read); err != nil {
-				errs = append(errs, errorAt(k.File.Pos, fmt.Sprintf("keys[%d].secret_file", i), "%v", err))
+				errs = append(errs, errorAt(k.File.Pos, k.Path+".secret_file", "%v", err))
 			}
 		}
 		out[i] = k

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -73,7 +74,15 @@ func readFile(t *infile.Task, path string, limit int64) ([]byte, error) {
 	case errors.As(err, &pe):
 		err = pe.Err
 	}
-	return nil, fmt.Errorf("%s: the file cannot be read: %w%s", path, err, credentialRemedy(path, err))
+	remedy := credentialRemedy(path, err)
+	switch {
+	case remedy != "":
+	case errors.Is(err, fs.ErrNotExist):
+		remedy = "; correct the path or create the file"
+	case errors.Is(err, fs.ErrPermission):
+		remedy = "; make it readable for the user that ptrd runs as"
+	}
+	return nil, fmt.Errorf("%s: the file cannot be read: %w%s", path, err, remedy)
 }
 
 // Parse reads a configuration from memory and opens no file: it has nothing of the files that
@@ -83,23 +92,35 @@ func Parse(name string, data []byte) (*Config, error) {
 	return parse(name, data, includedFiles{})
 }
 
+// parse is Parse with the files that a configuration includes.
 func parse(name string, data []byte, files includedFiles) (*Config, error) {
-	d := &document{reading: &reading{files: files}, file: name, dir: filepath.Dir(name)}
-	cfg := d.parse(data)
-	if len(d.errs) > 0 {
-		finding.Sort(d.errs)
-		if n := d.findings - len(d.errs); n > 0 {
-			d.errs = append(d.errs, errorAt(finding.Position{File: name}, "", "there are %d more errors; fix these first", n))
-		}
-		return nil, d.errs
-	}
-	if cfg != nil {
-		if n := d.warned - len(d.warnings); n > 0 {
-			d.warnings = append(d.warnings, finding.Finding{Position: finding.Position{File: name}, Rule: "more", Text: fmt.Sprintf("%d more warnings about names of zones", n)})
-		}
-		cfg.Warnings = d.warnings
+	cfg, err := parseAll(name, data, files)
+	if err != nil {
+		return nil, err
 	}
 	return cfg, nil
+}
+
+// parseAll is parse, but returns a configuration together with the errors, with the zones that have
+// none; nil if they are not known.
+func parseAll(name string, data []byte, files includedFiles) (*Config, error) {
+	d := &document{reading: &reading{files: files, broken: map[finding.Position]bool{}}, file: name, dir: filepath.Dir(name)}
+	cfg := d.parse(data)
+	var errs Errors
+	for _, f := range d.findings.Sorted() {
+		if f.Severity == finding.Error {
+			errs = append(errs, f)
+		} else if cfg != nil {
+			cfg.Warnings = append(cfg.Warnings, f)
+		}
+	}
+	if errs == nil {
+		return cfg, nil
+	}
+	if cfg != nil {
+		cfg.Zones = slices.DeleteFunc(cfg.Zones, func(z Zone) bool { return d.broken[z.Pos] || d.isFaulty })
+	}
+	return cfg, errs
 }
 
 func (d *document) parse(data []byte) *Config {
@@ -111,9 +132,9 @@ func (d *document) parse(data []byte) *Config {
 		d.report(finding.Position{File: d.file}, "", "the file is empty; it needs at least `zones`")
 		return nil
 	}
-	before := d.findings
+	before := d.errors()
 	all := top.withIncluded(nil)
-	if d.findings > before {
+	if d.errors() > before {
 		return nil // what they lack may be in a file that cannot be read
 	}
 	return all.config()
@@ -122,12 +143,12 @@ func (d *document) parse(data []byte) *Config {
 // root returns the value that is the file, without a node if the file is empty; ok is false
 // after an error.
 func (d *document) root(data []byte) (v value, ok bool) {
-	before := d.findings
+	before := d.errors()
 	root := d.tree(data)
 	if root != nil {
 		d.checkPlain(root)
 	}
-	return value{d, root, ""}, d.findings == before
+	return value{d, root, ""}, d.errors() == before
 }
 
 // tree returns the root of the only document of the file; nil if the file is empty, or after

@@ -69,68 +69,98 @@ func (l *Loader) Load(ctx context.Context) (cfg *Config, err error) {
 }
 
 func (l *Loader) load(t *infile.Task) (*Config, error) {
+	cfg, err := l.loadAll(t)
+	if err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+// Examine returns all findings about the configuration and the files with secrets that it names, and
+// those of its zones that have no errors; nil if they are not known. The error is the cause of ctx.
+func (l *Loader) Examine(ctx context.Context) (cfg *Config, list []finding.Finding, err error) {
+	if l.Open == nil {
+		l.Open = new(infile.Files)
+	}
+	err = l.Open.Run(ctx, func(t *infile.Task) {
+		var faults error
+		if cfg, faults = l.loadAll(t); faults != nil {
+			list = FindingsOf(faults)
+		}
+	})
+	if cfg != nil {
+		list = slices.Concat(list, cfg.Warnings)
+	}
+	return cfg, finding.Limit(list), err
+}
+
+// loadAll is load, but returns what has no errors together with all errors.
+func (l *Loader) loadAll(t *infile.Task) (*Config, error) {
 	l.task = t
 	l.Files, l.Unfinished, l.Directories = []string{l.Path}, nil, nil
-	if err := l.parse(); err != nil {
+	parsed, err := l.parse()
+	if parsed == nil {
 		return nil, err
 	}
-	cfg := *l.parsed
-	if err := l.addZones(&cfg); err != nil {
-		return nil, err
+	var errs Errors
+	add := func(err error) {
+		if err != nil {
+			errs = append(errs, FindingsOf(err)...)
+		}
 	}
+	add(err)
+	cfg := *parsed
+	add(l.addZones(&cfg, parsed))
 	cfg.Cookies.Secrets = slices.Clone(cfg.Cookies.Secrets)
-	if err := cfg.Cookies.readFiles(l.read); err != nil {
-		return nil, err
-	}
-	cfg.Warnings = append(slices.Clip(cfg.Warnings), exposed(l.task, l.parsed.credentials())...)
-	var err error
-	if cfg.Keys, err = readKeys(cfg.Keys, l.read); err != nil {
-		return nil, err
-	}
-	if cfg.Route53.AccessKeys, err = readAccessKeys(cfg.Route53.AccessKeys, l.read); err != nil {
-		return nil, err
-	}
+	add(cfg.Cookies.readFiles(l.read))
+	cfg.Warnings = append(slices.Clip(cfg.Warnings), exposed(l.task, parsed.credentials())...)
+	cfg.Keys, err = readKeys(cfg.Keys, l.read)
+	add(err)
+	cfg.Route53.AccessKeys, err = readAccessKeys(cfg.Route53.AccessKeys, l.read)
+	add(err)
 	for i, to := range []**ListenAPI{&cfg.Listen.Route53, &cfg.Listen.EC2} {
 		if *to == nil || (*to).TLS == nil {
 			continue
 		}
 		own := **to
-		if own.TLS, err = l.apiTLS[i].read(own.TLS, l.read); err != nil {
-			return nil, err
-		}
+		own.TLS, err = l.apiTLS[i].read(own.TLS, l.read)
+		add(err)
 		*to = &own
 	}
 	if cfg.Listen.TLS != nil {
-		if cfg.Listen.TLS, err = l.tls.read(cfg.Listen.TLS, l.read); err != nil {
-			return nil, err
-		}
+		cfg.Listen.TLS, err = l.tls.read(cfg.Listen.TLS, l.read)
+		add(err)
+	}
+	if errs != nil {
+		finding.Sort(errs)
+		return &cfg, errs
 	}
 	return &cfg, nil
 }
 
 // parse parses the configuration and the files that it includes if one of them changed and is
-// complete.
-func (l *Loader) parse() error {
+// complete. With an error it returns what has none; nil if that is not known.
+func (l *Loader) parse() (*Config, error) {
 	if l.parsed != nil && l.isUnfinished(l.Path) {
 		l.isUnchanged(l.sums[0].sum) // for what is to be watched
-		return nil
+		return l.parsed, nil
 	}
 	data, err := readFile(l.task, l.Path, maxFile)
 	switch {
 	case l.parsed != nil && l.isUnfinished(l.Path):
 		l.isUnchanged(l.sums[0].sum)
-		return nil
+		return l.parsed, nil
 	case errors.Is(err, infile.ErrTooLarge):
-		return Errors{errorAt(finding.Position{File: l.Path}, "", tooLarge)}
+		return nil, Errors{errorAt(finding.Position{File: l.Path}, "", tooLarge)}
 	case err != nil:
-		return err
+		return nil, err
 	}
 	sums := []fileSum{{l.Path, sha256.Sum256(data)}}
 	if l.parsed != nil && l.isUnchanged(sums[0].sum) {
-		return nil
+		return l.parsed, nil
 	}
 	var patterns []listing
-	parsed, err := parse(l.Path, data, includedFiles{
+	parsed, err := parseAll(l.Path, data, includedFiles{
 		read: func(path string) ([]byte, error) {
 			data, err := l.read(path, maxFile)
 			sums = append(sums, fileSum{path, sha256.Sum256(data)})
@@ -143,10 +173,10 @@ func (l *Loader) parse() error {
 		},
 	})
 	if err != nil {
-		return err
+		return parsed, err
 	}
 	l.parsed, l.sums, l.patterns = parsed, sums, patterns
-	return nil
+	return l.parsed, nil
 }
 
 // isUnchanged reports whether the files are as they were parsed, of which the main one has the

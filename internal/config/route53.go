@@ -37,6 +37,7 @@ type Route53 struct {
 
 // AccessKey is a key that requests to the API are signed with, and what it may do.
 type AccessKey struct {
+	Path         string // key path, `route53.access_keys[3]`
 	ID           string
 	Secret       string // never printed; empty: File has it and was not read yet
 	File         File   // with the secret; without a path: the configuration has it
@@ -98,7 +99,7 @@ func (v value) listenAPI(port uint16, once func(value, netip.AddrPort)) *ListenA
 		return nil
 	}
 	l := &ListenAPI{Pos: v.pos()}
-	before := v.doc.findings
+	before := v.doc.errors()
 	if !v.isMapping() {
 		l.Address = v.addrPort(port)
 	} else {
@@ -117,7 +118,7 @@ func (v value) listenAPI(port uint16, once func(value, netip.AddrPort)) *ListenA
 			l.TLS = t
 		}
 	}
-	if v.doc.findings > before {
+	if v.doc.errors() > before {
 		return nil
 	}
 	once(v, l.Address)
@@ -238,8 +239,8 @@ func (v value) accessKeys() []AccessKey {
 }
 
 func (v value) accessKey() (k AccessKey, ok bool) {
-	k.Pos = v.pos()
-	before := v.doc.findings
+	k.Path, k.Pos = v.path, v.pos()
+	before := v.doc.errors()
 	v.mapping(
 		field{"id", func(v value) {
 			if k.ID, ok = v.text(); ok && (k.ID == "" || strings.ContainsAny(k.ID, " /,;=\t\n")) {
@@ -264,14 +265,14 @@ func (v value) accessKey() (k AccessKey, ok bool) {
 		}},
 	)
 	switch {
-	case v.doc.findings > before:
+	case v.doc.errors() > before:
 		return k, false
 	case k.ID == "":
 		v.fail("the access key has no `id`; give it one, such as AKIALAB")
 	case v.hasKey("secret") == v.hasKey("secret_file"):
 		v.fail("access key %s needs either `secret` or `secret_file`", k.ID)
 	}
-	return k, v.doc.findings == before
+	return k, v.doc.errors() == before
 }
 
 // keyZone reads a name or prefix that a key may act on.
@@ -305,7 +306,7 @@ func readAccessKeys(list []AccessKey, read reader) ([]AccessKey, error) {
 			err = fmt.Errorf("%s: the file must have the secret alone, on one line", k.File.Path)
 		}
 		if err != nil {
-			errs = append(errs, errorAt(k.File.Pos, fmt.Sprintf("route53.access_keys[%d].secret_file", i), "%v", err))
+			errs = append(errs, errorAt(k.File.Pos, k.Path+".secret_file", "%v", err))
 		}
 	}
 	if len(errs) > 0 {

@@ -230,6 +230,12 @@ func (v value) addrPort(port uint16) netip.AddrPort {
 		v.fail("%q has no port; write %q", s, netip.AddrPortFrom(a, port).String())
 		return netip.AddrPort{}
 	}
+	if i := strings.LastIndexByte(s, ':'); i >= 0 {
+		if a, err := netip.ParseAddr(strings.Trim(s[:i], "[]")); err == nil {
+			v.fail("%q has the port %s, must be 0 to 65535; write one such as %q", s, s[i+1:], netip.AddrPortFrom(a, port).String())
+			return netip.AddrPort{}
+		}
+	}
 	v.fail("%q is not an address with a port, such as %q; host and interface names are not supported", s, netip.AddrPortFrom(netip.IPv6Loopback(), port).String())
 	return netip.AddrPort{}
 }

@@ -86,7 +86,11 @@ func (all values) config() *Config {
 			v.mapping(field{"per_zone", func(v value) { c.Metrics.PerZone = v.boolean() }})
 		}),
 		single("reload", func(v value) { v.reload(&c.Reload) }),
-		single("defaults", func(v value) { v.defaults(&c.Defaults) }),
+		single("defaults", func(v value) {
+			before := v.doc.errors()
+			v.defaults(&c.Defaults)
+			v.doc.isFaulty = v.doc.errors() > before
+		}),
 		single("route53", func(v value) { section = v }),
 		single("ec2", func(v value) { v.ec2(&c.EC2) }),
 		single("audit", func(v value) { v.audit(&c.Audit) }),

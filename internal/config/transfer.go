@@ -51,7 +51,7 @@ func (v value) notifyTargets() []Remote {
 // What it lacks stays as it is in r.
 func (v value) remote(r *Remote, port uint16, more ...field) (ok bool) {
 	r.Pos = v.pos()
-	before := v.doc.findings
+	before := v.doc.errors()
 	if v.isMapping() {
 		v.mapping(append([]field{
 			{"address", func(v value) { r.Address = v.addrPort(port) }},
@@ -64,7 +64,7 @@ func (v value) remote(r *Remote, port uint16, more ...field) (ok bool) {
 	} else {
 		r.Address = v.addrPort(port)
 	}
-	if v.doc.findings > before {
+	if v.doc.errors() > before {
 		return false
 	}
 	switch a := r.Address.Addr(); {
@@ -73,7 +73,7 @@ func (v value) remote(r *Remote, port uint16, more ...field) (ok bool) {
 	case r.Source.IsValid() && r.Source.Is4() != a.Is4():
 		v.fail("%v cannot be reached from %v, which is of the other address family; give a `source` of the same family, or none", r.Address, r.Source)
 	}
-	return v.doc.findings == before
+	return v.doc.errors() == before
 }
 
 // peerKey is equal for equal peers.
@@ -103,7 +103,7 @@ func (v value) peers() []Peer {
 func (v value) peer() (list []Peer, as peerKey, ok bool) {
 	p := Peer{Pos: v.pos()}
 	from := []netip.Prefix{{}} // any
-	before := v.doc.findings
+	before := v.doc.errors()
 	clients := func(v value) { from, as.from, _ = v.clients() }
 	if !v.isMapping() {
 		clients(v)
@@ -120,7 +120,7 @@ func (v value) peer() (list []Peer, as peerKey, ok bool) {
 	for _, p.Prefix = range from {
 		list = append(list, p)
 	}
-	return list, as, v.doc.findings == before
+	return list, as, v.doc.errors() == before
 }
 
 // knownKey reads the name of one of `keys`.

@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -32,11 +34,10 @@ type reading struct {
 	sources  string                      // directory of files with zone data; empty: that of the file that names them
 	keys     map[string]bool             // the names of `keys`, in lower case
 	acls     map[string]*acl
-	errs     Errors
-	findings int               // number of all findings; errs has at most maxFindings
-	warnings []finding.Finding // at most maxShown, and then their number
-	warned   int
-	steps    int // of work that must stay linear in the size of the files, for tests
+	findings finding.List
+	broken   map[finding.Position]bool // items of `zones` that have errors
+	isFaulty bool                      // `defaults` has errors
+	steps    int                       // of work that must stay linear in the size of the files, for tests
 }
 
 // columns converts characters of a line to octets without reading the line from its
@@ -118,31 +119,24 @@ func (d *document) position(n *yaml.Node) finding.Position {
 func (v value) fail(format string, args ...any) { v.doc.report(v.pos(), v.path, format, args...) }
 
 func (d *reading) report(pos finding.Position, path, format string, args ...any) {
-	if d.findings++; d.findings > maxFindings {
-		return
-	}
-	d.errs = append(d.errs, errorAt(pos, path, format, args...))
+	d.findings.Add(errorAt(pos, path, format, args...))
 }
+
+// errors returns the number of errors so far.
+func (d *reading) errors() int { return d.findings.Count(finding.Error) }
 
 // warn reports a breach of a rule in the value, with the severity that c has for it.
 func (v value) warn(c *rule.Checks, name, format string, args ...any) {
 	f := errorAt(v.pos(), v.path, format, args...)
 	f.Severity, f.Rule = finding.Warning, name
-	d := v.doc
 	switch {
 	case !f.Apply(c):
 	case f.Severity == finding.Error:
 		v.fail(format, args...)
 	default:
-		if d.warned++; d.warned <= maxShown {
-			d.warnings = append(d.warnings, f)
-		}
+		v.doc.findings.Add(f)
 	}
 }
-
-// maxFindings bounds the findings of a file. A file of the maximum size can have
-// millions.
-const maxFindings = 1000
 
 // field is a key that a mapping may have, with the function that reads its value.
 type field struct {
@@ -228,51 +222,106 @@ func (v value) pairs(read func(key string, k, child value)) {
 // more, and a map for each item would be slower.
 const fewKeys = 24
 
-// hints are messages for keys that other servers have.
+// hints are messages for keys that other servers have, with - in place of _.
 var hints = map[string]string{
-	"serial":         "ptrd generates serials when content changes; remove the key",
-	"type":           "a zone with `secondary` is a secondary, all others are primaries; remove the key",
-	"masters":        hintPrimaries,
-	"master":         hintPrimaries,
-	"primaries":      hintPrimaries,
-	"request-xfr":    hintPrimaries,
-	"allow-transfer": hintTransfer,
-	"provide-xfr":    hintTransfer,
-	"also-notify":    hintNotify,
-	"notify":         hintNotify,
-	"allow-update":   "write the clients that may send updates as `update: [192.0.2.53]`",
-	"update-policy":  "write the clients that may send updates as `update: [{key: NAME, prefix: 192.0.2.0/24}]`",
-	"allow-query":    "write the clients that may query as `access: {allow: [192.0.2.0/24]}`",
-	"zonefile":       "write the master file as `file: PATH`",
-	"listen-on":      "write the addresses as `listen: {dns: [\"192.0.2.1:53\"]}`",
+	"serial":            "ptrd generates serials when content changes; remove the key",
+	"serial-policy":     "ptrd generates serials when content changes; remove the key",
+	"type":              "a zone with `secondary` is a secondary, all others are primaries; remove the key",
+	"kind":              "a zone with `secondary` is a secondary, all others are primaries; remove the key",
+	"masters":           hintPrimaries,
+	"master":            hintPrimaries,
+	"primaries":         hintPrimaries,
+	"primary":           hintPrimaries,
+	"request-xfr":       hintPrimaries,
+	"allow-transfer":    hintTransfer,
+	"allow-axfr":        hintTransfer,
+	"provide-xfr":       hintTransfer,
+	"also-notify":       hintNotify,
+	"notify":            hintNotify,
+	"allow-notify":      "the primaries of a secondary zone may notify; remove the key",
+	"allow-update":      "write the clients that may send updates as `update: [192.0.2.53]`",
+	"update-policy":     "write the clients that may send updates as `update: [{key: NAME, prefix: 192.0.2.0/24}]`",
+	"allow-query":       "write the clients that may query as `access: {allow: [192.0.2.0/24]}`",
+	"access-control":    "write the clients that may query as `access: {allow: [192.0.2.0/24]}`",
+	"blackhole":         "write the clients that may not query as `access: {deny: [192.0.2.0/24]}`",
+	"acl":               "write named lists of addresses as `acls: {office: [192.0.2.0/24]}`",
+	"zonefile":          "write the master file as `file: PATH`",
+	"zone-file":         "write the master file as `file: PATH`",
+	"domain":            "write the name of a zone as `name: example.com`",
+	"options":           "the keys of BIND's `options` are keys of the file itself here; see config.example.yaml",
+	"listen-on":         hintListen,
+	"listen-on-v6":      hintListen,
+	"ip-address":        hintListen,
+	"interface":         hintListen,
+	"zonesdir":          "write the directory of master files as `directory: PATH`",
+	"storage":           "write the directory of master files as `directory: PATH`",
+	"database":          "write the directory for what ptrd stores as `state_dir: PATH`",
+	"pidfile":           "ptrd has no file with its process number, service managers know it; remove the key",
+	"pid-file":          "ptrd has no file with its process number, service managers know it; remove the key",
+	"username":          "write the user to run as as `user: NAME`",
+	"recursion":         hintResolver,
+	"allow-recursion":   hintResolver,
+	"forwarders":        hintResolver,
+	"forward":           hintResolver,
+	"forwarder":         hintResolver,
+	"dnssec-validation": hintResolver,
+	"dnssec-policy":     hintDNSSEC,
+	"dnssec-signing":    hintDNSSEC,
+	"auto-dnssec":       hintDNSSEC,
+	"inline-signing":    hintDNSSEC,
+	"key-directory":     hintDNSSEC,
+	"zone-statistics":   "write `metrics: {per_zone: true}` to count queries by zone",
+	"check-names":       "write how names of hosts are checked as `checks: {host-name: error}`",
+	"view":              "ptrd has no views; run one server for each",
+	"views":             "ptrd has no views; run one server for each",
+	"match-clients":     "ptrd has no views; run one server for each",
+	"version":           "write the answer to version.bind as `identity: {version: TEXT}`",
+	"server-id":         "write the name of the server as `identity: {nsid: TEXT}`",
+	"rate-limit":        "write `rate_limit`",
+	"rrl-ratelimit":     "write `rate_limit: {responses_per_second: 200}`",
+	"logging":           "write `log: {level: info}`",
+	"verbosity":         "write `log: {level: debug}`",
+	"max-journal-size":  "write `history: {max_size: 67108864}`",
+	"default-ttl":       "write `ttl`",
+	"ns":                "write the name servers as `nameservers: [ns1.example.com]`",
+	"name-servers":      "write the name servers as `nameservers: [ns1.example.com]`",
+	"email":             "write the mail address as `contact: hostmaster@example.com`",
+	"rname":             "write the mail address as `contact: hostmaster@example.com`",
+	"hostmaster":        "write the mail address as `contact: hostmaster@example.com`",
 }
 
 const (
 	hintPrimaries = "write the primaries of a secondary zone as `secondary: {primaries: [\"192.0.2.53:53\"]}`"
 	hintTransfer  = "write the clients that may transfer the zone as `transfer: {allow: [192.0.2.53]}`"
 	hintNotify    = "write the servers to notify as `transfer: {notify: [\"192.0.2.53:53\"]}`"
+	hintListen    = "write the addresses to listen on as `listen: {dns: [\"192.0.2.1:53\"]}`"
+	hintResolver  = "ptrd is no resolver and looks nothing up for clients; remove the key"
+	hintDNSSEC    = "ptrd does not sign zones; name a `file` that is signed, and remove the key"
 )
 
 func (v value) unknownKey(key string, fields []field) {
-	if hint, ok := hints[strings.ReplaceAll(key, "_", "-")]; ok {
-		v.fail("unknown key %q: %s", key, hint)
-		return
-	}
+	other := strings.ToLower(strings.ReplaceAll(key, "_", "-"))
+	hint := hints[other]
 	all := make([]string, len(fields))
 	for i, f := range fields {
 		all[i] = f.key
 	}
-	if best := nearest(key, all); best != "" {
+	switch best := nearest(key, all); {
+	case hint != "":
+		v.fail("unknown key %q: %s", key, hint)
+	case best != "":
 		v.fail("unknown key %q; did you mean %q?", key, best)
-		return
+	case len(other) > len("zones") && hints[nearest(other, slices.Sorted(maps.Keys(hints)))] != "":
+		v.fail("unknown key %q: %s", key, hints[nearest(other, slices.Sorted(maps.Keys(hints)))])
+	default:
+		v.fail("unknown key %q; the keys allowed here are %s", key, strings.Join(all, ", "))
 	}
-	v.fail("unknown key %q; the keys allowed here are %s", key, strings.Join(all, ", "))
 }
 
 // nearest returns the word of a list that is probably meant; empty: none differs in at most one
-// of three characters.
+// of three characters, or in two of four or five, which may be swapped.
 func nearest(word string, list []string) (best string) {
-	distance := max(1, len(word)/3) + 1
+	distance := max(1, len(word)/3, min(2, len(word)/2)) + 1
 	for _, w := range list {
 		if d := spelling.Distance(strings.ToLower(word), strings.ToLower(w)); d < distance || d == distance && best != "" && w < best {
 			best, distance = w, d

@@ -58,7 +58,11 @@ func (o *ZoneOptions) fields() []field {
 func (v value) zone(z *item, defaults *Defaults) Zone {
 	*z = item{Zone: Zone{Path: v.path, Pos: v.pos()}, own: ZoneOptions{Defaults: *defaults}, keys: z.keys, common: z.common}
 	z.ZoneOptions = &z.own
+	before := v.doc.errors()
 	v.item(z)
+	if v.doc.errors() > before {
+		v.doc.broken[z.Pos] = true
+	}
 	out, hasOptions := z.Zone, v.hasOptions()
 	if out.ZoneOptions = z.common; z.common == nil || hasOptions {
 		own := z.own
@@ -88,7 +92,9 @@ func (v value) item(z *item) {
 		v.fail("%s, must be a mapping with `prefix` or `name`, such as `- prefix: 192.0.2.0/24`", v.describe())
 		return
 	}
+	before := v.doc.errors()
 	v.mapping(z.keys...)
+	isBroken := v.doc.errors() > before || v.doc.isFaulty
 
 	switch {
 	case z.prefix.node != nil:
@@ -112,7 +118,7 @@ func (v value) item(z *item) {
 		}
 		return
 	}
-	if len(z.NameServers) == 0 && len(z.Files) == 0 {
+	if len(z.NameServers) == 0 && len(z.Files) == 0 && !isBroken {
 		v.fail("zone %s has no name server; give `nameservers` here or under `defaults`, or a `file` with the SOA and NS records", z.title())
 	}
 	v.completeContact(z.ZoneOptions, "zone "+z.title())

@@ -33,7 +33,7 @@ type zoneName struct {
 
 // zonesFrom reads one item of `zones_from`.
 func (v value) zonesFrom(defaults *Defaults) (z ZonesFrom, ok bool) {
-	before := v.doc.findings
+	before := v.doc.errors()
 	z = ZonesFrom{Path: v.path, Pos: v.pos(), Directory: Directory{Pattern: "*.zone"}}
 	own := &ZoneOptions{Defaults: *defaults}
 	z.options, z.naming = own, "soa"
@@ -60,7 +60,7 @@ func (v value) zonesFrom(defaults *Defaults) (z ZonesFrom, ok bool) {
 	switch {
 	case !v.hasKey("dir"):
 		v.fail("there is no directory; give `dir`")
-	case v.doc.findings > before:
+	case v.doc.errors() > before:
 	case z.naming != "soa" && (strings.Count(z.Pattern, "*") != 1 || strings.ContainsAny(z.Pattern, "?[\\")):
 		v.fail("the pattern %q does not show which part of a file name is the name of the zone; write it with one *, such as *.zone or db.*", z.Pattern)
 	default:
@@ -68,7 +68,7 @@ func (v value) zonesFrom(defaults *Defaults) (z ZonesFrom, ok bool) {
 	}
 	v.completeContact(own, v.path)
 	v.reportUseless(own)
-	return z, v.doc.findings == before
+	return z, v.doc.errors() == before
 }
 
 // stem returns the part of a file name that the * of the pattern stands for.
@@ -212,12 +212,12 @@ type fromDirectories struct {
 
 // addZones adds the zones of `zones_from` to the configuration. A file that does not name a
 // zone, or one that another file or item has, costs only this zone.
-func (l *Loader) addZones(cfg *Config) error {
+func (l *Loader) addZones(cfg, parsed *Config) error {
 	if len(cfg.ZonesFrom) == 0 {
 		return nil
 	}
 	seen := map[zoneFilesKey]*zoneFiles{}
-	same := l.from.of == l.parsed
+	same := l.from.of == parsed
 	var errs Errors
 	var faults []finding.Finding
 	for i := range cfg.ZonesFrom {
@@ -259,7 +259,7 @@ func (l *Loader) addZones(cfg *Config) error {
 	}
 	l.from.seen = seen
 	if !same {
-		l.from.of, l.from.findings = l.parsed, nil
+		l.from.of, l.from.findings = parsed, nil
 		l.from.zones = l.from.merge(cfg)
 	}
 	cfg.Zones = l.from.zones
