@@ -14,7 +14,7 @@ import (
 
 // unchosen are the warnings whose severity is no choice: they count findings, or report what
 // happened and not what the data are.
-var unchosen = []string{"more", "max-shrink", "serial-not-taken"}
+var unchosen = []string{"max-shrink", "serial-not-taken"}
 
 // TestRules: each warning about zones names a rule of the table, so that operators can choose its
 // severity, and each rule of the table is used.
