@@ -68,8 +68,8 @@ func requirePrograms(t *testing.T, s *Scenario) {
 	Require(t)
 	for _, h := range s.Hosts {
 		if p, ok := programs[h.Software]; ok && h.Software != "ptrd" {
-			if p.mail {
-				peertest.RequireRoot(t, h.Software+" changes to other users")
+			if p.mail && !isRoot() {
+				peertest.Missing(t, "needs root: "+h.Software+" changes to other users")
 			}
 			peertest.Require(t, p.executable)
 		}
