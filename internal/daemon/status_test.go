@@ -115,9 +115,9 @@ func TestStatusOfSecondaries(t *testing.T) {
 	}
 }
 
-// TestManyZones: the status of ten thousand zones in words costs what its lines cost, not what the
+// TestStatusOfManyZones: the status of ten thousand zones in words costs what its lines cost, not what the
 // zones cost, and the broken zone is among them.
-func TestManyZones(t *testing.T) {
+func TestStatusOfManyZones(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("listen: {dns: [\"127.0.0.1:0\"], admin: \"\"}\nstate_dir: state\ndefaults: {nameservers: ns1.example.com}\nzones:\n")
 	for i := range 80 {
