@@ -260,10 +260,12 @@ func (d *document) syntax(err error, read int) *yaml.Node {
 		}
 	}
 	line = max(1, min(line, len(d.lines)))
-	s := d.lines[line-1]
-	if i := strings.IndexByte(s, '\t'); i >= 0 && strings.TrimLeft(s[:i], " -") == "" {
-		d.report(finding.Position{File: d.file, Line: line, Col: i + 1}, "", "the indentation has a tab, YAML allows spaces only; replace it by spaces")
-		return nil
+	for n := line; n <= max(line, min(read, len(d.lines))); n++ { // the parser may be a line behind
+		s := d.lines[n-1]
+		if i := strings.IndexByte(s, '\t'); i >= 0 && strings.TrimLeft(s[:i], " -") == "" {
+			d.report(finding.Position{File: d.file, Line: n, Col: i + 1}, "", "the indentation has a tab, YAML allows spaces only; replace it by spaces")
+			return nil
+		}
 	}
 	d.report(finding.Position{File: d.file, Line: line}, "",
 		"not YAML: %s; look at the indentation, brackets and quotes of this line and the one before (a text that begins with one of [ { * & ! %% @ ` or contains `: ` goes in quotes)", text)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/netip"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,6 +65,9 @@ func (v value) duration(least, most time.Duration) time.Duration {
 	}
 	d, ok := parseDuration(s)
 	switch {
+	case !ok && meantDuration(s) != "":
+		v.fail("%q is not a duration; write %s", s, meantDuration(s))
+		return 0
 	case !ok:
 		v.fail("%q is not a duration; %s", s, allowed)
 		return 0
@@ -75,6 +79,43 @@ func (v value) duration(least, most time.Duration) time.Duration {
 		return 0
 	}
 	return d
+}
+
+var (
+	durationPart = regexp.MustCompile(`^\s*(\d+)\s*([a-z]+)`)
+	unitWords    = []struct{ name, words string }{
+		{"w", "w week weeks"}, {"d", "d day days"}, {"h", "h hr hrs hour hours"}, {"m", "m min mins minute minutes"},
+		{"s", "s sec secs second seconds"}, {"ms", "ms msec millisecond milliseconds"},
+	}
+)
+
+// meantDuration returns a duration as it should be written: with units in lower case, as one letter,
+// the largest first, without blanks; empty if the text is not understood.
+func meantDuration(s string) string {
+	var total time.Duration
+	rest := strings.ToLower(s)
+	if strings.TrimSpace(s) == "" {
+		return ""
+	}
+	for strings.TrimSpace(rest) != "" {
+		m := durationPart.FindStringSubmatch(rest)
+		if m == nil {
+			return ""
+		}
+		i := slices.IndexFunc(unitWords, func(u struct{ name, words string }) bool {
+			return slices.Contains(strings.Fields(u.words), m[2])
+		})
+		if i < 0 {
+			return ""
+		}
+		d, ok := parseDuration(m[1] + unitWords[i].name)
+		if !ok || total+d < total {
+			return ""
+		}
+		total += d
+		rest = rest[len(m[0]):]
+	}
+	return formatDuration(total)
 }
 
 func parseDuration(s string) (total time.Duration, ok bool) {
