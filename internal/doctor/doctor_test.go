@@ -162,6 +162,7 @@ var scenarios = []scenario{
 	{name: "signed", sign: "valid", state: "dnssec: ok"},
 	{name: "signed, alias", sign: "valid", replace: []string{ptr25, "25.100.51.198.in-addr.arpa. CNAME 25.0/25.100.51.198.in-addr.arpa.\n25.0/25.100.51.198.in-addr.arpa. PTR mail.example.com.\n"}, state: "dnssec: ok"},
 	{name: "signed, other key", sign: "other", first: "dnssec " + both + " " + rirWho, reply: none},
+	{name: "keys signed only by a key without DS record", sign: "zsk", first: "dnssec " + both + " " + ispWho, reply: none, seen: "by a key that is not in the zone, or that no DS record leads to"},
 	{name: "signature of the keys expired", sign: "expired DNSKEY", first: "dnssec " + both + " " + ispWho, reply: none, seen: "expired at 1999-12-31T23:59:59Z"},
 	{name: "signature of the SOA record early", sign: "early SOA", first: "dnssec " + both + " " + ispWho, reply: none, seen: "not valid before 2000-01-01T00:00:01Z"},
 	{name: "signature of the PTR record invalid", sign: "invalid PTR", first: "dnssec " + both + " " + ispWho, reply: none, seen: "an invalid signature of the PTR record of "},
@@ -268,7 +269,7 @@ func (s *scenario) signed(addr string, h *delegationtest.Host) (*delegationtest.
 	ds := key.ToDS(dns.SHA256)
 	_, forger := delegationtest.NewKey(reverse, 2)
 	switch words[0] {
-	case "other":
+	case "other", "zsk":
 		key, private = delegationtest.NewKey(reverse, 2)
 	case "algorithm":
 		key.Algorithm = dns.ED448
@@ -283,6 +284,12 @@ func (s *scenario) signed(addr string, h *delegationtest.Host) (*delegationtest.
 		}
 		if m.Question[0].Qtype == dns.TypeDNSKEY {
 			m.Answer, m.Ns = []dns.RR{key}, nil
+		}
+		if words[0] == "zsk" {
+			own, _ := delegationtest.NewKey(reverse, 1)
+			if m.Question[0].Qtype == dns.TypeDNSKEY {
+				m.Answer = append(m.Answer, own)
+			}
 		}
 		use, by := *key, private
 		use.Algorithm = dns.ED25519
