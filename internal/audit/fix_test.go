@@ -31,6 +31,7 @@ zones:
       # the mail server
       192.0.2.5: mail.example.com # its name
       192.0.2.9: [other.example.com]
+      192.0.2.30: {names: new.example.com}
 
   - prefix: 2001:db8::/32
   # The next zone.
@@ -86,6 +87,22 @@ other AAAA 2001:db8::9
 $ORIGIN sub.example.com.
 a A 192.0.2.5
 `,
+	"both": `
+-- config.yaml --
+defaults: {nameservers: [ns1.example.com, ns2.example.com]}
+zones:
+  - prefix: 192.0.2.0/24
+    file: rev.zone
+    ptr:
+      192.0.2.5:
+        - ns1.example.com
+  - name: example.com
+    records:
+      ns1: {A: [192.0.2.5]}
+      ns2: {A: 192.0.2.6}
+-- rev.zone --
+$TTL 1h
+7 PTR ns2.example.com.`,
 	"classless": `
 -- config.yaml --
 defaults: {nameservers: [ns1.example.com, ns2.example.com]}
@@ -134,6 +151,9 @@ func TestFix(t *testing.T) {
 			var out strings.Builder
 			if err := fix.Print(&out); err != nil {
 				t.Fatal(err)
+			}
+			if name == "both" && strings.Contains(fix.Diff, "rev.zone") {
+				t.Errorf("a PTR is added to the file, and not to ptr:\n%s", fix.Diff)
 			}
 			cmd := exec.Command(patch, "-p0", "-d", fix.Dir)
 			cmd.Stdin = strings.NewReader(out.String())
