@@ -18,6 +18,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/certtest"
+	"github.com/ptrd/ptrd/internal/explain"
 	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -48,8 +49,16 @@ func TestHostedZones(t *testing.T) {
 		t.Fatal(err)
 	}
 	edit := hosted.Edit{Action: hosted.Create, Owner: dname.MustParse("5.2.0.192.in-addr.arpa"), Type: rr.TypePTR, TTL: 60, Values: []hosted.Value{value}}
-	if _, err := l.hosted.ChangeRecords(t.Context(), z.ID, []hosted.Edit{edit}, "test", ""); err != nil {
+	change, err := l.hosted.ChangeRecords(t.Context(), z.ID, []hosted.Edit{edit}, "test", "")
+	if err != nil {
 		t.Fatal(err)
+	}
+	e, err := l.explain(l.views.Load(), explain.Question{Name: edit.Owner, Type: rr.TypePTR})
+	if err != nil || len(e.Answer) != 1 || len(e.Answer[0].Sources) != 1 {
+		t.Fatalf("explain: %+v %v", e, err)
+	}
+	if from := e.Answer[0].Sources[0].What; !strings.HasPrefix(from, "route53 by test, serial ") || !strings.HasSuffix(from, ", change "+change.ID) {
+		t.Errorf("its source is %q, want the change %s", from, change.ID)
 	}
 	_, _, err = l.hosted.CreateZone(&hosted.Creation{Apex: dname.MustParse("1.10.in-addr.arpa"), CallerReference: "2"})
 	var fault *hosted.Fault
