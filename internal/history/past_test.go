@@ -81,6 +81,8 @@ func TestOrigins(t *testing.T) {
 	p.set(reverse, minutes(10), "update by a", 2, "1 60 PTR one.example.net.\n3 60 PTR three.example.net.\n")
 	p.set(reverse, minutes(20), "update by b", 3, "1 60 PTR one.example.net.\n2 60 PTR two.example.net.\n3 60 PTR three.example.net.\n")
 	p.set(reverse, minutes(30), "update by c", 4, "1 90 PTR ONE.example.net.\n2 60 PTR two.example.net.\n3 60 PTR three.example.net.\n")
+	p.set(reverse, minutes(40), "update by d", 5, "1 90 PTR ONE.example.net.\n")
+	p.set(reverse, minutes(50), "update by e", 6, "1 90 PTR ONE.example.net.\n2 60 PTR two.example.net.\n")
 	record := func(owner string, ttl uint32, target string) zone.Record {
 		return zone.Record{Owner: dname.MustParse(owner + "." + reverse), Type: rr.TypePTR, TTL: ttl, Data: dname.MustParse(target)}
 	}
@@ -92,6 +94,7 @@ func TestOrigins(t *testing.T) {
 		{4, record("1", 90, "one.example.net."), "update by c, serial 4, 2026-11-29 12:30:00 UTC"},
 		{3, record("1", 60, "one.example.net."), "update by a, serial 2, 2026-11-29 12:10:00 UTC"},
 		{4, record("2", 60, "TWO.example.net."), "update by b, serial 3, 2026-11-29 12:20:00 UTC"},
+		{6, record("2", 60, "two.example.net."), "update by e, serial 6, 2026-11-29 12:50:00 UTC"},
 		{4, record("3", 60, "three.example.net."), "transfer, serial 1, 2026-11-29 12:00:00 UTC"},
 	} {
 		lines, err := Origins(p.journal, dname.MustParse(reverse), c.upTo, []zone.Record{c.r})
