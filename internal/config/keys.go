@@ -16,6 +16,7 @@ type Key struct {
 	Name      dname.Name // in lower case
 	Algorithm tsig.Algorithm
 	MinMAC    int       // octets of the shortest MAC that is accepted; 0: only complete ones
+	Secret    int       // octets of the secret; 0: it was not read yet
 	TSIG      *tsig.Key // never prints its secret; nil: File has the secret and was not read yet
 	File      File      // with the secret; without a path: the configuration has it
 	Pos       finding.Position
@@ -84,7 +85,23 @@ func (v value) keyName() dname.Name {
 	return n.AppendLower(nil)
 }
 
+// noMD5 is the advice about keys of other servers with this algorithm.
+const noMD5 = "hmac-md5 is not supported, because RFC 8945 §6 forbids its use; make a new key with `ptrd key generate NAME` and write it here and on the other side, in its syntax with --for"
+
+// isMD5 reports whether s is a name of HMAC-MD5.
+func isMD5(s string) bool {
+	switch strings.TrimSuffix(strings.ToLower(s), ".") {
+	case "md5", "hmac-md5", "hmac-md5.sig-alg.reg.int":
+		return true
+	}
+	return false
+}
+
 func (v value) algorithm() tsig.Algorithm {
+	if isMD5(v.node.Value) {
+		v.fail("%s", noMD5)
+		return 0
+	}
 	var names []string
 	for _, a := range tsig.Algorithms() {
 		names = append(names, a.String())
@@ -96,6 +113,7 @@ func (v value) algorithm() tsig.Algorithm {
 // with returns the key with its secret.
 func (k Key) withSecret(secret []byte) (Key, error) {
 	var err error
+	k.Secret = len(secret)
 	k.TSIG, err = tsig.NewKey(tsig.KeyOptions{Name: k.Name, Algorithm: k.Algorithm, Secret: secret, MinMAC: k.MinMAC})
 	return k, err
 }
@@ -128,6 +146,23 @@ func readKeys(list []Key, read reader) ([]Key, error) {
 	return out, nil
 }
 
+// warnShort returns a warning for each key whose secret is shorter than the MACs that it makes.
+func warnShort(list []Key) (warnings []finding.Finding) {
+	for _, k := range list {
+		if k.Secret == 0 || k.Secret >= k.Algorithm.Size() {
+			continue
+		}
+		pos := k.Pos
+		if k.File.Path != "" {
+			pos = k.File.Pos
+		}
+		warnings = append(warnings, finding.Finding{Position: pos, Rule: "short-secret", Text: fmt.Sprintf(
+			"key %v: the secret has %d octets, should have %d as the MACs of %v, because a shorter one is easier to guess (RFC 8945 §8); make one with `ptrd key generate --algorithm %[4]v %[1]v` for both sides",
+			k.Name, k.Secret, k.Algorithm.Size(), k.Algorithm)})
+	}
+	return warnings
+}
+
 // readFile reads the secret: base64, or a key clause as written by the tools of BIND, with
 // the name and algorithm of the configuration.
 func (k Key) readFile(read reader) (Key, error) {
@@ -149,6 +184,9 @@ func (k Key) readFile(read reader) (Key, error) {
 	}
 	if n, err := dname.Parse(c.name); err != nil || !n.Equal(k.Name) {
 		return k, fmt.Errorf("%s: the key in the file is named %q, here %v; use the same name", k.File.Path, c.name, k.Name)
+	}
+	if isMD5(c.algorithm) {
+		return k, fmt.Errorf("%s: %s", k.File.Path, noMD5)
 	}
 	if c.algorithm != k.Algorithm.String() {
 		return k, fmt.Errorf("%s: the algorithm of the key in the file is %q, here %v; use the same `algorithm`", k.File.Path, c.algorithm, k.Algorithm)

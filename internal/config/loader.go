@@ -116,6 +116,7 @@ func (l *Loader) loadAll(t *infile.Task) (*Config, error) {
 	cfg.Warnings = append(slices.Clip(cfg.Warnings), exposed(l.task, parsed.credentials())...)
 	cfg.Keys, err = readKeys(cfg.Keys, l.read)
 	add(err)
+	cfg.Warnings = append(slices.Clip(cfg.Warnings), warnShort(cfg.Keys)...)
 	cfg.Route53.AccessKeys, err = readAccessKeys(cfg.Route53.AccessKeys, l.read)
 	add(err)
 	for i, to := range []**ListenAPI{&cfg.Listen.Route53, &cfg.Listen.EC2} {

@@ -153,3 +153,27 @@ func TestLoaderInclude(t *testing.T) {
 	put("c.part", zone("10.4.0.0/16"))
 	expect("it was corrected", "10.0.0.0/8", "10.3.0.0/16", "10.4.0.0/16")
 }
+
+// TestUpdateWarnings: rules that are open to the world, and short secrets.
+func TestUpdateWarnings(t *testing.T) {
+	dir := write(t, map[string]string{"ptrd.yaml": `
+acls: {world: [0.0.0.0/0, "::/0"]}
+keys:
+  - {name: long, secret: "c2VjcmV0IG9mIHRoZSBleGFtcGxlLCBtYWtlIG9uZSE="}
+  - {name: short, algorithm: hmac-sha512, secret_file: key}
+  - {name: tiny, secret: c2VjcmV0}
+defaults: {nameservers: ns1.example.com}
+zones:
+  - name: a.example
+    update: [192.0.2.0/24, world, {from: "::/0"}, {key: long, from: world}, {self: address, from: world}]
+`, "key": "c2VjcmV0IG9mIHRoZSBleGFtcGxlLCBtYWtlIG9uZSE=\n"})
+	cfg, err := Load(filepath.Join(dir, "ptrd.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compareLines(t, "warnings", lines(cfg, dir)[1:], `
+warning ptrd.yaml:10:28: zones[0].update[1]: every client in 0.0.0.0/0 may change the zone without a key, and the address of a UDP packet is easily forged; give `+"`key`, or the prefixes of the clients as `from`"+`
+warning ptrd.yaml:10:35: zones[0].update[2]: every client in ::/0 may change the zone without a key, and the address of a UDP packet is easily forged; give `+"`key`, or the prefixes of the clients as `from`"+`
+warning ptrd.yaml:5:56: key short.: the secret has 32 octets, should have 64 as the MACs of hmac-sha512, because a shorter one is easier to guess (RFC 8945 §8); make one with `+"`ptrd key generate --algorithm hmac-sha512 short.`"+` for both sides
+warning ptrd.yaml:6:5: key tiny.: the secret has 6 octets, should have 32 as the MACs of hmac-sha256, because a shorter one is easier to guess (RFC 8945 §8); make one with `+"`ptrd key generate --algorithm hmac-sha256 tiny.`"+` for both sides`)
+}

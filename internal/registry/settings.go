@@ -177,6 +177,11 @@ func (z *Zones) notify(t *config.Transfer, servers []config.NameServer) *notify.
 	return out
 }
 
+// selves has what [update.Rule] has for the values of the configuration.
+var selves = map[config.Self]update.Self{
+	config.SelfNone: update.SelfNone, config.SelfKey: update.SelfKey, config.SelfSubtree: update.SelfSubtree, config.SelfAddress: update.SelfAddress,
+}
+
 // updatePolicy returns who may update the zones of an item; nil: no client, and not for an
 // Elastic IP address either.
 func (z *Zones) updatePolicy(item *config.Zone) *update.ZonePolicy {
@@ -190,7 +195,10 @@ func (z *Zones) updatePolicy(item *config.Zone) *update.ZonePolicy {
 		Dynamic:         item.Dynamic,
 	}
 	for _, r := range item.Update.Rules {
-		rule := update.Rule{From: r.From, Prefixes: r.Prefixes, Types: r.Types}
+		rule := update.Rule{From: r.From, Prefixes: r.Prefixes, Types: r.Types, Self: selves[r.Self]}
+		for _, o := range r.Owners {
+			rule.Owners = append(rule.Owners, update.Owners(o))
+		}
 		if r.Key != nil {
 			rule.Key = r.Key.Key()
 		}

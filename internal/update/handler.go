@@ -3,7 +3,6 @@ package update
 import (
 	"context"
 
-	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/wire"
 )
@@ -20,6 +19,7 @@ func (u *Updater) Handle(_ context.Context, r *deferred.Request) {
 	if r.Key != nil {
 		req.Key = r.Key.Name()
 	}
-	req.Proven = r.Key != nil || r.Transport != answer.UDP
+	req.Stream = !r.Transport.IsDatagram()
+	req.Proven = r.Key != nil || req.Stream
 	u.Submit(req)
 }

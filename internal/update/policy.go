@@ -33,13 +33,51 @@ type Rule struct {
 	Key      string         // dname.Name.Key of the key that the request is signed with; empty: signed or not
 	From     []netip.Prefix // that the client is in; nil: anywhere
 	Prefixes []netip.Prefix // that the owner stands for a part of; nil: any owner
-	Types    []rr.Type      // nil: any
+	Owners   []Owners       // any of which has the owner; nil: any owner
+	Self     Self
+	Types    []rr.Type // nil: any
 }
+
+// Owners are the names at a name, below it, or both.
+type Owners struct {
+	Name      dname.Name
+	At, Below bool
+}
+
+func (o Owners) has(n dname.Name) bool {
+	if n.Equal(o.Name) {
+		return o.At
+	}
+	return o.Below && n.IsAtOrBelow(o.Name)
+}
+
+// String returns the names as the configuration has them.
+func (o Owners) String() string {
+	switch {
+	case !o.At:
+		return "*." + o.Name.String()
+	case o.Below:
+		return "the subtree " + o.Name.String()
+	}
+	return o.Name.String()
+}
+
+// Self says which names a client may change because they are its own.
+type Self int
+
+// The values of Self.
+const (
+	SelfNone    Self = iota // others too
+	SelfKey                 // the name of the key that signs the request
+	SelfSubtree             // and names below that
+	SelfAddress             // the name that stands for its address alone, over TCP
+)
 
 // Who is the client of a request.
 type Who struct {
-	Addr netip.Addr
-	Key  dname.Name // nil: the request is not signed
+	Addr   netip.Addr
+	Key    dname.Name // nil: the request is not signed
+	Proven bool       // it cannot have sent the request from the address of another client
 }
 
 func (w Who) String() string {
@@ -73,19 +111,27 @@ func (p *ZonePolicy) Allow(w Who, owner dname.Name, t rr.Type) string {
 		at, hasAddress = p.Addresses(owner)
 	}
 	why, near := "no update rule of the zone is about it", false
+	isIn := func(o Owners) bool { return o.has(owner) }
 	for i := range p.Rules {
 		r := &p.Rules[i]
 		if !r.isFor(w) {
 			continue
 		}
 		within := func(p netip.Prefix) bool { return p.Bits() <= at.Bits() && p.Contains(at.Addr()) }
-		covers := r.Prefixes == nil || hasAddress && slices.ContainsFunc(r.Prefixes, within)
+		isWithin := r.Prefixes == nil || hasAddress && slices.ContainsFunc(r.Prefixes, within)
+		isNamed := r.Owners == nil || slices.ContainsFunc(r.Owners, isIn)
+		notOwn := r.Self.reject(w, owner, at, hasAddress)
+		covers := isWithin && isNamed && notOwn == ""
 		switch {
 		case covers && (r.Types == nil || t == rr.TypeANY || slices.Contains(r.Types, t)):
 			return ""
 		case covers:
 			why, near = fmt.Sprintf("types %s only", list(r.Types)), true
 		case near: // the reason is that of the rule that comes nearest
+		case !isNamed:
+			why = fmt.Sprintf("the name is not among %s", list(r.Owners))
+		case isWithin:
+			why = notOwn
 		case hasAddress:
 			why = fmt.Sprintf("%v is not in %s", at, list(r.Prefixes))
 		default:
@@ -93,6 +139,27 @@ func (p *ZonePolicy) Allow(w Who, owner dname.Name, t rr.Type) string {
 		}
 	}
 	return fmt.Sprintf("%v may not change %v at %v: %s", w, t, owner, why)
+}
+
+// reject returns why an owner is none of the client's own names, or an empty string. at is what
+// the owner stands for.
+func (s Self) reject(w Who, owner dname.Name, at netip.Prefix, hasAddress bool) string {
+	switch s {
+	case SelfKey, SelfSubtree:
+		key := Owners{w.Key, true, s == SelfSubtree}
+		if w.Key == nil {
+			return "the request is not signed by the key of that name"
+		} else if !key.has(owner) {
+			return fmt.Sprintf("its key may change %v only", key)
+		}
+	case SelfAddress:
+		if !hasAddress || !at.IsSingleIP() || at.Addr() != w.Addr.Unmap().WithZone("") {
+			return "it may change the name of its own address only"
+		} else if !w.Proven {
+			return "a client may change the name of its address over TCP only, because UDP does not prove the address"
+		}
+	}
+	return ""
 }
 
 // list writes a few values one behind the other.

@@ -45,6 +45,7 @@ type Request struct {
 	Client  netip.AddrPort
 	Key     dname.Name // that signed it; nil: it is not signed
 	Proven  bool       // the client's address is not forged, or it is signed
+	Stream  bool       // it came over a connection, so that the client's address is not forged
 
 	// Answer is called once, after what the message changed is on disk and served;
 	// ede 0 is none.
@@ -140,7 +141,7 @@ func (u *Updater) Adopt(p *Policy) error {
 // Submit takes a request, and may answer it at once. It does not wait; any number
 // of goroutines may call it.
 func (u *Updater) Submit(r *Request) {
-	j := &job{Request: r, who: Who{r.Client.Addr(), r.Key}}
+	j := &job{Request: r, who: Who{r.Client.Addr(), r.Key, r.Stream}}
 	if j.m, j.fault = Parse(r.Message); j.fault == nil {
 		j.fault = u.admit(j)
 	}
