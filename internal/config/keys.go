@@ -88,8 +88,8 @@ func (v value) keyName() dname.Name {
 // noMD5 is the advice about keys of other servers with this algorithm.
 const noMD5 = "hmac-md5 is not supported, because RFC 8945 §6 forbids its use; make a new key with `ptrd key generate NAME` and write it here and on the other side, in its syntax with --for"
 
-// isMD5 reports whether s is a name of HMAC-MD5.
-func isMD5(s string) bool {
+// IsMD5 reports whether s is a name of HMAC-MD5.
+func IsMD5(s string) bool {
 	switch strings.TrimSuffix(strings.ToLower(s), ".") {
 	case "md5", "hmac-md5", "hmac-md5.sig-alg.reg.int":
 		return true
@@ -98,7 +98,7 @@ func isMD5(s string) bool {
 }
 
 func (v value) algorithm() tsig.Algorithm {
-	if isMD5(v.node.Value) {
+	if IsMD5(v.node.Value) {
 		v.fail("%s", noMD5)
 		return 0
 	}
@@ -185,7 +185,7 @@ func (k Key) readFile(read reader) (Key, error) {
 	if n, err := dname.Parse(c.name); err != nil || !n.Equal(k.Name) {
 		return k, fmt.Errorf("%s: the key in the file is named %q, here %v; use the same name", k.File.Path, c.name, k.Name)
 	}
-	if isMD5(c.algorithm) {
+	if IsMD5(c.algorithm) {
 		return k, fmt.Errorf("%s: %s", k.File.Path, noMD5)
 	}
 	if c.algorithm != k.Algorithm.String() {

@@ -52,6 +52,8 @@ type Target struct {
 	Name      string               // as in `ptrd emit NAME`
 	Program   string               // its proper name
 	Roles     []Role               // the default first
+	Key       string               // form of a TSIG key, with the verbs of KeyText; empty: the program has none
+	Mark      string               // begins a comment; needed with Key
 	KeyFile   string               // default file of the keys; empty: the program has none
 	Directory string               // default directory of zone files; empty: the program's own default
 	HasFiles  bool                 // Options.Directory applies
@@ -151,6 +153,7 @@ func (p *printer) funcs() template.FuncMap {
 		"firstIPv4": func() string { return p.first(netip.Addr.Is4) },
 		"firstIPv6": func() string { return p.first(netip.Addr.Is6) },
 		"head":      p.head, "hostPort": hostPort, "isLocal": p.isLocal, "isPort53": p.isPort53,
+		"keyText": func(k *Key) string { return p.target.keyText(k, "…") },
 		"keyNote": p.keyNote, "keys": p.keys, "note": note, "omitted": p.omitted, "plural": plural,
 		"remoteID": remoteID, "remotes": p.remotes, "specials": p.specials, "unsigned": p.unsigned,
 		"zoneNote": zoneNote,
@@ -196,17 +199,37 @@ func (p *printer) keys() []*Key {
 	return list
 }
 
-// keyNote returns a comment with the content of the key file. form has the verbs %[1]s for
-// the name of a key, %[2]s for its algorithm, and %[3]s for the algorithm in capitals; between
-// separates keys.
-func (p *printer) keyNote(mark, between, form string) string {
+// KeyText returns a key in the syntax of the program, or an error if that cannot express it. In
+// Target.Key, %[1]s stands for the name of the key, %[2]s for its algorithm, %[3]s for the
+// algorithm in capitals, and %[4]s for the secret.
+func (t *Target) KeyText(k Key, secret string) (string, error) {
+	if !isPlain(k.Name) && t.Name != ptrd.Name {
+		return "", fmt.Errorf("key %v: only letters, digits, `-`, `_` and `/` are safe in names in the configuration of %s; choose another name", k.Name, t.Program)
+	}
+	return t.keyText(&k, secret), nil
+}
+
+func (t *Target) keyText(k *Key, secret string) string {
+	name := strings.ReplaceAll(strings.ReplaceAll(bare(k.Name), `\`, `\\`), `"`, `\"`) // for YAML; others have plain names
+	text := strings.NewReplacer("%[1]s", name, "%[2]s", k.Algorithm, "%[3]s", strings.ToUpper(k.Algorithm), "%[4]s", secret)
+	return text.Replace(t.Key)
+}
+
+// Comment returns text as comments of the program, indented below a first line.
+func (t *Target) Comment(first, text string) string {
+	lines := strings.ReplaceAll("\n"+text, "\n", "\n"+t.Mark+"   ")
+	return t.Mark + " " + first + lines
+}
+
+// keyNote returns a comment with the content of the key file; between separates keys.
+func (p *printer) keyNote(mark, between string) string {
 	keys := p.keys()
 	if len(keys) == 0 {
 		return ""
 	}
 	list := make([]string, len(keys))
 	for i, k := range keys {
-		list[i] = fmt.Sprintf(form, bare(k.Name), k.Algorithm, strings.ToUpper(k.Algorithm))
+		list[i] = p.target.keyText(k, "…")
 	}
 	lines := strings.ReplaceAll("\n"+strings.Join(list, between+"\n"), "\n", "\n"+mark+"\t")
 	return "\n" + note(mark, "%s must be readable only by the program, and holds:", p.KeyFile) + lines
