@@ -172,8 +172,8 @@ zones:
 		t.Fatal(err)
 	}
 	compareLines(t, "warnings", lines(cfg, dir)[1:], `
-warning ptrd.yaml:10:28: zones[0].update[1]: every client in 0.0.0.0/0 may change the zone without a key, and the address of a UDP packet is easily forged; give `+"`key`, or the prefixes of the clients as `from`"+`
-warning ptrd.yaml:10:35: zones[0].update[2]: every client in ::/0 may change the zone without a key, and the address of a UDP packet is easily forged; give `+"`key`, or the prefixes of the clients as `from`"+`
 warning ptrd.yaml:5:56: key short.: the secret has 32 octets, should have 64 as the MACs of hmac-sha512, because a shorter one is easier to guess (RFC 8945 §8); make one with `+"`ptrd key generate --algorithm hmac-sha512 short.`"+` for both sides
-warning ptrd.yaml:6:5: key tiny.: the secret has 6 octets, should have 32 as the MACs of hmac-sha256, because a shorter one is easier to guess (RFC 8945 §8); make one with `+"`ptrd key generate --algorithm hmac-sha256 tiny.`"+` for both sides`)
+warning ptrd.yaml:6:5: key tiny.: the secret has 6 octets, should have 32 as the MACs of hmac-sha256, because a shorter one is easier to guess (RFC 8945 §8); make one with `+"`ptrd key generate --algorithm hmac-sha256 tiny.`"+` for both sides
+warning ptrd.yaml:10:28: zones[0].update[1]: every client in 0.0.0.0/0 may change the zone without a key, and the address of a UDP packet is easily forged; give `+"`key`, or the prefixes of the clients as `from`"+`
+warning ptrd.yaml:10:35: zones[0].update[2]: every client in ::/0 may change the zone without a key, and the address of a UDP packet is easily forged; give `+"`key`, or the prefixes of the clients as `from`"+``)
 }

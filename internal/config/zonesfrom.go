@@ -261,6 +261,11 @@ func (l *Loader) addZones(cfg, parsed *Config) error {
 	if !same {
 		l.from.of, l.from.findings = parsed, nil
 		l.from.zones = l.from.merge(cfg)
+		if n := len(l.from.findings) - finding.MaxListed; n > 1 {
+			rest := l.from.findings[finding.MaxListed]
+			rest.More, rest.Text = n, fmt.Sprintf("%d more files like this one name no zone of their own", n)
+			l.from.findings = append(l.from.findings[:finding.MaxListed], rest)
+		}
 	}
 	cfg.Zones = l.from.zones
 	cfg.Warnings = append(append(slices.Clip(cfg.Warnings), l.from.findings...), faults...)
