@@ -117,6 +117,7 @@ func (l *Loader) loadAll(t *infile.Task) (*Config, error) {
 	cfg.Keys, err = readKeys(cfg.Keys, l.read)
 	add(err)
 	cfg.Warnings = append(slices.Clip(cfg.Warnings), warnShort(cfg.Keys)...)
+	finding.Sort(cfg.Warnings)
 	cfg.Route53.AccessKeys, err = readAccessKeys(cfg.Route53.AccessKeys, l.read)
 	add(err)
 	for i, to := range []**ListenAPI{&cfg.Listen.Route53, &cfg.Listen.EC2} {

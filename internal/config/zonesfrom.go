@@ -288,7 +288,9 @@ func (d *fromDirectories) merge(cfg *Config) []Zone {
 	}
 	for i := range cfg.Catalogs {
 		c := &cfg.Catalogs[i]
-		taken[c.Name.Key()] = owner{c.Path, c.Pos, nil}
+		if c.Name != nil { // nil in a configuration with errors
+			taken[c.Name.Key()] = owner{c.Path, c.Pos, nil}
+		}
 	}
 	zones := slices.Clone(cfg.Zones)
 	for i := range cfg.ZonesFrom {
