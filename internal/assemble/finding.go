@@ -13,11 +13,12 @@ type findings struct {
 	ofZones int // errors about a single zone of the item
 }
 
-// sameTarget are the rules whose findings say more exactly why a target is not the name of a host.
+// sameTarget are the rules whose findings say more exactly why a target is not the name of a host, or
+// has no address.
 var sameTarget = [...]string{"missing-dot", "not-ascii", "address-as-target", "reverse-target", "template-mark"}
 
 func (fs *findings) add(f finding.Finding) {
-	if f.Rule == "ptr-target" && slices.ContainsFunc(fs.Listed(), func(g finding.Finding) bool {
+	if (f.Rule == "ptr-target" || f.Rule == "ns-without-address") && slices.ContainsFunc(fs.Listed(), func(g finding.Finding) bool {
 		return f.File == g.File && f.Line == g.Line && slices.Contains(sameTarget[:], g.Rule)
 	}) {
 		return

@@ -46,6 +46,9 @@ func (p *parser) directive(f *frame, toks []token) {
 		bad = t.at(0, "unknown-directive", "%s is not a directive; there are $ORIGIN, $TTL, $INCLUDE and $GENERATE%s", quote(t.text), dollarHint(t.text))
 	}
 	if bad != nil {
+		if !t.is("$ORIGIN") && !t.is("$INCLUDE") && !t.is("$GENERATE") {
+			p.loseTTL() // it may be a $TTL that is misspelt
+		}
 		if !t.is("$GENERATE") {
 			bad = bad.hinted(args)
 		}

@@ -58,6 +58,13 @@ func (f *frame) setOrigin(origin dname.Name, line int) {
 	f.place = placeOf(origin)
 }
 
+// loseOwner notes that the last owner is in a line with an error. Records that inherit it are read,
+// and not emitted.
+func (f *frame) loseOwner() {
+	f.copyOwner(f.origin)
+	f.ownerIsBad = true
+}
+
 // swapOwner makes what is in spare the last owner.
 func (f *frame) swapOwner() { f.owner, f.spare = f.spare, f.owner }
 

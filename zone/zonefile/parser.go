@@ -171,6 +171,9 @@ func (p *parser) line(f *frame) {
 	lex := f.lex
 	if lex.fault != nil {
 		p.fail(subject{f: f}, lex.fault)
+		if !lex.blank || f.owner.name == nil {
+			f.loseOwner()
+		}
 		return
 	}
 	toks := lex.toks
@@ -180,6 +183,7 @@ func (p *parser) line(f *frame) {
 			return
 		}
 		if isDirective(first) {
+			p.loseTTL()
 			p.fail(subject{f: f}, first.at(0, "indented-directive", "%s must start in column 1; remove the white space before it", first.text))
 			return
 		}
@@ -206,8 +210,7 @@ func (p *parser) line(f *frame) {
 func (p *parser) setOwner(f *frame, t *token) bool {
 	owner, form, bad := dname.AppendText(f.spare.room[:0], t.text, f.origin)
 	if bad != nil {
-		f.copyOwner(f.origin)
-		f.ownerIsBad = true
+		f.loseOwner()
 		p.fail(subject{f: f}, t.at(bad.Offset, "bad-name", "owner %s: %s%s", quote(t.text), bad.Reason, ownerHint(t)).hinted(f.lex.toks))
 		return false
 	}
@@ -356,8 +359,8 @@ func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
 				p.fail(s, r.place(&r.Faults[i]).hinted(line))
 			}
 		}
-		if h.typ == rr.TypeSOA { // its MINIMUM is lost: no complaint about every record without TTL
-			p.hasDefaultTTL = true
+		if h.typ == rr.TypeSOA {
+			p.loseTTL() // its MINIMUM
 		}
 		return
 	}
@@ -450,6 +453,10 @@ func (p *parser) ttl(f *frame, s subject, h head) (ttl uint32, ok bool) {
 	p.fail(s, h.typeTok.at(0, "no-ttl", "the record has no TTL, and no $TTL and no SOA came before it; write a $TTL line at the top of the file"))
 	return 0, false
 }
+
+// loseTTL notes that a default TTL is in a line with an error, so that there is no finding about each
+// record without a TTL as well.
+func (p *parser) loseTTL() { p.hasDefaultTTL = true }
 
 // quietTTL is ttl for a record without one, where there is nothing (more) to report.
 func (p *parser) quietTTL(t rr.Type) (ttl uint32, ok bool) {
