@@ -86,6 +86,7 @@ var allowed = map[[2]string]string{
 	{"server/answer", module + "server/tsig"}:     "signatures of messages",
 	{"server/wire", "net/netip"}:                  "addresses are plain values",
 	{"server/answer", "net/netip"}:                "addresses are plain values",
+	{"internal/config", "net/url"}:                "escapes in names of files",
 	{"internal/config", "net/netip"}:              "addresses are plain values",
 	{"internal/config", module + "zone/dname"}:    "configuration values that are names",
 	{"internal/config", module + "zone/rr"}:       "configuration values that are types",

@@ -12,9 +12,9 @@ import (
 	"github.com/ptrd/ptrd/zone/rule"
 )
 
-// unchosen are the warnings whose severity is no choice: they count findings, or report what
-// happened and not what the data are.
-var unchosen = []string{"max-shrink", "serial-not-taken"}
+// unchosen are the warnings whose severity is no choice: they count findings, report what
+// happened and not what the data are, or are about the configuration and not about a zone.
+var unchosen = []string{"max-shrink", "serial-not-taken", "no-zone-files", "open-update"}
 
 // TestRules: each warning about zones names a rule of the table, so that operators can choose its
 // severity, and each rule of the table is used.
