@@ -82,7 +82,8 @@ func TestElasticIP(t *testing.T) {
 		t.Fatal(err)
 	}
 	var e explain.Explanation
-	if err := json.Unmarshal(out.Bytes(), &e); err != nil || len(e.Answer) != 1 || len(e.Answer[0].Sources) != 1 || e.Answer[0].Sources[0].What != "Elastic IP "+a.ID {
+	if err := json.Unmarshal(out.Bytes(), &e); err != nil || len(e.Answer) != 1 || len(e.Answer[0].Sources) != 1 ||
+		!strings.HasPrefix(e.Answer[0].Sources[0].What, "update by AKIALAB, Elastic IP "+a.ID+", serial ") {
 		t.Errorf("explained as %+v, %v", e.Answer, err)
 	}
 
