@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // name reads an absolute name, with or without the final dot.
@@ -71,7 +72,7 @@ func (v value) isOneWord(s string) bool {
 	for _, c := range s {
 		switch {
 		case c >= 0x80:
-			v.fail("%q has the character %q, which is not ASCII; write internationalized labels in their A-label form (xn--…)", s, c)
+			v.fail("%q has the character %q, which is not ASCII; %s", s, c, spelling.WriteALabels(s))
 			return false
 		case c < ' ' || c == 0x7f:
 			v.fail(`%q has the control character %q; remove it, or write it as \DDD, three decimal digits`, s, c)
@@ -127,6 +128,10 @@ func (v value) contact() dname.Name {
 	local, domain := s[:at], s[at+1:]
 	if local == "" || domain == "" || strings.ContainsAny(s, " \t<>,") {
 		v.fail("%q is not a mail address; write one address like %q", s, "hostmaster@example.com")
+		return nil
+	}
+	if strings.ContainsFunc(local, func(c rune) bool { return c >= 0x80 }) {
+		v.fail("%q has a character before the @ that is not ASCII, which an SOA cannot have; use another address", s)
 		return nil
 	}
 	if !v.mayBeName(domain) || !v.isOneWord(local) {
