@@ -40,7 +40,7 @@ func (g *globals) stateDir() (string, error) {
 			return dir, nil
 		}
 	}
-	cfg, err := config.Load(path)
+	cfg, err := config.ParseFile(path)
 	if err == nil {
 		return cfg.StateDir, nil
 	}

@@ -59,6 +59,16 @@ func Load(path string) (*Config, error) {
 	return (&Loader{Path: path}).load(nil)
 }
 
+// ParseFile reads the configuration at path and the files that it includes, but not those with
+// secrets, nor those of `zones_from`: enough for a program that only needs its settings.
+func ParseFile(path string) (*Config, error) {
+	cfg, err := (&Loader{Path: path}).parse()
+	if err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
 // ReadFile returns the text of the configuration at path without parsing it.
 func ReadFile(path string) ([]byte, error) { return readFile(nil, path, maxFile) }
 
