@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+
+	"github.com/ptrd/ptrd/zone/siphash"
 )
 
 // Lengths in octets of RFC 7873 §4 and RFC 9018 §4.
@@ -25,7 +27,7 @@ const (
 
 // Cookies makes and checks DNS server cookies (RFC 7873, RFC 9018). It is
 // immutable.
-type Cookies struct{ keys []sipKey }
+type Cookies struct{ keys []siphash.Key }
 
 // NewCookies returns Cookies that makes cookies with the first secret and accepts those of
 // all; each secret has 16 octets. To change the secret of several servers that share an
@@ -35,12 +37,12 @@ func NewCookies(secrets [][]byte) (*Cookies, error) {
 	if len(secrets) == 0 {
 		return nil, fmt.Errorf("no cookie secret, at least one is needed")
 	}
-	c := &Cookies{keys: make([]sipKey, len(secrets))}
+	c := &Cookies{keys: make([]siphash.Key, len(secrets))}
 	for i, s := range secrets {
 		if len(s) != cookieSecretLen {
 			return nil, fmt.Errorf("cookie secret %d has %d octets, exactly %d are needed (RFC 9018 §4.4)", i+1, len(s), cookieSecretLen)
 		}
-		c.keys[i] = newSipKey(s)
+		c.keys[i] = siphash.New(s)
 	}
 	return c, nil
 }
@@ -112,6 +114,6 @@ func (c *Cookies) hash(i int, k *cookie, client netip.Addr) (h [8]byte) {
 		a := client.As16()
 		n += copy(b[n:], a[:])
 	}
-	binary.LittleEndian.PutUint64(h[:], c.keys[i].sum(b[:n]))
+	binary.LittleEndian.PutUint64(h[:], c.keys[i].Sum(b[:n]))
 	return h
 }

@@ -26,7 +26,7 @@
 //	deferred.go        signed requests, transfers, NOTIFY, UPDATE: who may, what handlers need
 //	identity.go        version.bind and its like
 //	policy.go, acl.go, peers.go      who may ask for what
-//	cookie.go, siphash.go            DNS cookies
+//	cookie.go                        DNS cookies
 //	ratelimit.go, ratetable.go       rate limits of responses
 //	admit.go, known.go               which datagrams may be deferred, and known clients
 //	count.go, transport_counters.go, histogram.go    counters

@@ -1,22 +1,27 @@
-package answer
+// Package siphash is SipHash-2-4, a pseudorandom function for short input.
+package siphash
 
 import (
 	"encoding/binary"
 	"math/bits"
 )
 
-// sipKey is a key of SipHash.
-type sipKey struct{ k0, k1 uint64 }
+// Size is the length of a key in octets.
+const Size = 16
 
-func newSipKey(b []byte) sipKey {
-	return sipKey{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}
+// Key is a key of SipHash.
+type Key struct{ k0, k1 uint64 }
+
+// New returns the key in the first [Size] octets of b.
+func New(b []byte) Key {
+	return Key{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}
 }
 
-// sum returns SipHash-2-4 of b (Aumasson and Bernstein, "SipHash: a fast
+// Sum returns SipHash-2-4 of b (Aumasson and Bernstein, "SipHash: a fast
 // short-input PRF", §2.1 to §2.4): two rounds for each word of eight octets, four
 // at the end.
-func (k sipKey) sum(b []byte) uint64 {
-	s := sipState{
+func (k Key) Sum(b []byte) uint64 {
+	s := state{
 		k.k0 ^ 0x736f6d6570736575,
 		k.k1 ^ 0x646f72616e646f6d,
 		k.k0 ^ 0x6c7967656e657261,
@@ -38,16 +43,16 @@ func (k sipKey) sum(b []byte) uint64 {
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3
 }
 
-type sipState struct{ v0, v1, v2, v3 uint64 }
+type state struct{ v0, v1, v2, v3 uint64 }
 
-func (s *sipState) absorb(m uint64) {
+func (s *state) absorb(m uint64) {
 	s.v3 ^= m
 	s.round()
 	s.round()
 	s.v0 ^= m
 }
 
-func (s *sipState) round() {
+func (s *state) round() {
 	s.v0 += s.v1
 	s.v1 = bits.RotateLeft64(s.v1, 13) ^ s.v0
 	s.v0 = bits.RotateLeft64(s.v0, 32)

@@ -1,0 +1,345 @@
+package synth
+
+import (
+	"fmt"
+	"math/big"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+var testKey = []byte("0123456789abcdef")
+
+// name returns the text of the name of an address.
+func (t *Template) name(a netip.Addr) string {
+	return strings.TrimSuffix(dname.Name(t.Append(nil, a)).String(), ".")
+}
+
+func TestNames(t *testing.T) {
+	for _, c := range []struct{ template, prefix, address, want string }{
+		{"{dashed}.pool.example.net", "203.0.113.0/24", "203.0.113.7", "203-0-113-7.pool.example.net"},
+		{"{padded}.pool.example.net", "203.0.113.0/24", "203.0.113.7", "203-000-113-007.pool.example.net"},
+		{"{dotted}.pool.example.net", "203.0.113.0/24", "203.0.113.7", "203.0.113.7.pool.example.net"},
+		{"{reversed}.pool.example.net", "203.0.113.0/24", "203.0.113.7", "7.113.0.203.pool.example.net"},
+		{"h{hex}.pool.example.net", "203.0.113.0/24", "203.0.113.7", "hcb007107.pool.example.net"},
+		{"{hex:last1}.pool.example.net", "203.0.113.0/24", "203.0.113.7", "07.pool.example.net"},
+		{"Host-{dashed:host}.Pool.example.net.", "203.0.113.0/24", "203.0.113.7", "host-7.pool.example.net"},
+		{"a{dashed:4}b{dashed:3}.example.net", "203.0.0.0/16", "203.0.113.7", "a7b113.example.net"},
+		{"{dashed:3-4}.example.net", "203.0.0.0/16", "203.0.113.7", "113-7.example.net"},
+		{"{base36}.example.net", "203.0.0.0/16", "203.0.113.7", "mbr.example.net"},
+		{"{dashed}.example.net", "2001:db8::/32", "2001:db8::1:0", "2001-db8-0-0-0-0-1-0.example.net"},
+		{"{padded}.example.net", "2001:db8::/32", "2001:db8::1:0", "2001-0db8-0000-0000-0000-0000-0001-0000.example.net"},
+		{"{hex}.example.net", "2001:db8::/32", "2001:db8::1:0", "20010db8000000000000000000010000.example.net"},
+		{"{hex:host}.example.net", "2001:db8:4000::/36", "2001:db8:4fff::1", "fff00000000000000000001.example.net"},
+		{"{reversed:host}.example.net", "2001:db8::/120", "2001:db8::a7", "7.a.example.net"},
+		{"{dotted:last2}.example.net", "2001:db8::/96", "2001:db8::a7:1", "a7.1.example.net"},
+		{"only.example.net-{dashed}.x", "192.0.2.1/32", "192.0.2.1", "only.example.net-192-0-2-1.x"},
+	} {
+		template, err := New(c.template, netip.MustParsePrefix(c.prefix), nil)
+		if err != nil {
+			t.Errorf("%s: %v", c.template, err)
+			continue
+		}
+		if got := template.name(netip.MustParseAddr(c.address)); got != c.want {
+			t.Errorf("%s of %s: %s, want %s", c.template, c.address, got, c.want)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	for _, c := range []struct{ template, prefix, want string }{
+		{"pool.example.net", "203.0.113.0/24", "no field"},
+		{"{dashed}", "203.0.113.0/24", "no domain behind"},
+		{"{dashed.example.net", "203.0.113.0/24", "{ without a }"},
+		{"{dashed:3}.example.net", "203.0.113.0/24", "does not show all bits"},
+		{"{dashed:last1}.example.net", "203.0.112.0/23", "does not show all bits"},
+		{"{dashed:4}{dashed:3}.example.net", "203.0.0.0/16", "followed by what can be a digit"},
+		{"{dashed:4}0.example.net", "203.0.113.0/24", "followed by what can be a digit"},
+		{"{base36}x.example.net", "203.0.113.0/24", "followed by what can be a digit"},
+		{"{permuted}.{dashed}.example.net", "203.0.0.0/16", "no other field"},
+		{"{permuted:all}.example.net", "203.0.0.0/16", "write {permuted}"},
+		{"{octal}.example.net", "203.0.0.0/16", "not a notation"},
+		{"{dashed:5}.example.net", "203.0.0.0/16", "not a part"},
+		{"{dashed:3-2}.example.net", "203.0.0.0/16", "not a part"},
+		{"{hex}{padded}.example.net", "2001:db8::/32", "labels of up to 71 octets"},
+		{"{reversed}." + strings.Repeat("a234567.", 25) + "net", "2001:db8::/32", "names of up to"},
+		{"{hex} x.example.net", "2001:db8::/32", "' '"},
+		{"a..{hex}.example.net", "2001:db8::/32", "empty label"},
+		{"{dashed:1}{dashed:2}{dashed:3}.example.net", "0.0.0.0/0", "3 fields"},
+		{"{dashed}.example.net", "203.0.113.7/24", "without host bits"},
+	} {
+		if _, err := New(c.template, netip.MustParsePrefix(c.prefix), testKey); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want an error with %q", c.template, err, c.want)
+		}
+	}
+	if _, err := New("{permuted}.example.net", netip.MustParsePrefix("203.0.113.0/24"), testKey[1:]); err == nil {
+		t.Error("a key of 15 octets is accepted")
+	}
+}
+
+// naiveName makes the name of an address as the documentation of the fields says, with
+// strings only.
+func naiveName(template string, p netip.Prefix, a netip.Addr) string {
+	var all []string // octets or groups
+	if a.Is4() {
+		all = strings.Split(a.String(), ".")
+	} else {
+		for part := range strings.SplitSeq(a.StringExpanded(), ":") {
+			if part = strings.TrimLeft(part, "0"); part == "" {
+				part = "0"
+			}
+			all = append(all, part)
+		}
+	}
+	pad := func(s string) string {
+		return strings.Repeat("0", map[bool]int{true: 3, false: 4}[a.Is4()]-len(s)) + s
+	}
+	unit := a.BitLen() / len(all)
+	out := ""
+	for template != "" {
+		open := strings.IndexByte(template, '{')
+		if open < 0 {
+			return out + template
+		}
+		out += template[:open]
+		end := strings.IndexByte(template, '}')
+		notation, part, _ := strings.Cut(template[open+1:end], ":")
+		template = template[end+1:]
+		units := all
+		hex := fmt.Sprintf("%x", a.AsSlice())
+		switch part {
+		case "", "all":
+		case "host":
+			units = all[min(p.Bits(), a.BitLen()-1)/unit:]
+			hex = hex[min(p.Bits(), a.BitLen()-1)/4:]
+		case "last2":
+			units = all[len(all)-2:]
+			hex = hex[len(hex)-unit/2:]
+		case "3":
+			units = all[2:3]
+		case "4":
+			units = all[3:4]
+		case "2-4":
+			units = all[1:4]
+		}
+		switch notation {
+		case "dashed":
+			out += strings.Join(units, "-")
+		case "dotted":
+			out += strings.Join(units, ".")
+		case "padded":
+			for i, u := range units {
+				if i > 0 {
+					out += "-"
+				}
+				out += pad(u)
+			}
+		case "reversed":
+			if !a.Is4() {
+				units = strings.Split(hex, "")
+			}
+			for i := range units {
+				if i > 0 {
+					out += "."
+				}
+				out += units[len(units)-1-i]
+			}
+		case "hex":
+			out += hex
+		case "base36":
+			n := new(big.Int).SetBytes(a.AsSlice())
+			n.And(n, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), uint(max(a.BitLen()-p.Bits(), 1))), big.NewInt(1)))
+			out += n.Text(36)
+		}
+	}
+	return out
+}
+
+var sampleTemplates = []string{
+	"{dashed}.pool.example.net", "{dashed:host}.pool.example.net", "{dotted}.pool.example.net", "{dotted:host}-x.pool.example.net",
+	"h{padded}.pool.example.net", "{reversed}.pool.example.net", "{reversed:host}.pool.example.net", "ip{hex}.pool.example.net",
+	"x{hex:host}y.pool.example.net", "{base36}.pool.example.net", "{dashed:2-4}.{dashed:host}.pool.example.net",
+	"a-{dashed:3}.b-{dashed:4}.pool.example.net", "{hex:host}{padded:last2}.net", "{reversed}.{dashed}.example", "{permuted}.pool.example.net",
+}
+
+func randomAddress(rng *rand.Rand, p netip.Prefix) netip.Addr {
+	n := number{rng.Uint64(), rng.Uint64()}
+	if rng.IntN(3) == 0 {
+		n = n.and(number{rng.Uint64() & rng.Uint64(), rng.Uint64() & rng.Uint64() & rng.Uint64()})
+	}
+	size := p.Addr().BitLen()
+	host := ones(size - p.Bits())
+	return numberOf(p.Addr()).or(n.and(host)).address(size)
+}
+
+// Every name leads back to its address, and is what the documentation says.
+func TestInverse(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	accepted := map[string]bool{}
+	for range 3000 {
+		size := []int{32, 128}[rng.IntN(2)]
+		p := netip.PrefixFrom(number{rng.Uint64(), rng.Uint64()}.and(ones(size)).address(size), rng.IntN(size+1)).Masked()
+		text := sampleTemplates[rng.IntN(len(sampleTemplates))]
+		template, err := New(text, p, testKey)
+		if err != nil {
+			continue
+		}
+		accepted[text] = true
+		for range 20 {
+			a := randomAddress(rng, p)
+			name := dname.Name(template.Append(nil, a))
+			if text != "{permuted}.pool.example.net" && template.name(a) != naiveName(text, p, a) {
+				t.Fatalf("%s in %v of %v: %s, want %s", text, p, a, template.name(a), naiveName(text, p, a))
+			}
+			if got, match := template.Find(dname.Name(strings.ToUpper(string(name)))); match != Exact || got != a {
+				t.Fatalf("%s in %v: %s is of %v (%d), want %v", text, p, name, got, match, a)
+			}
+			for up := name.Parent(); !up.IsRoot(); up = up.Parent() {
+				if _, match := template.Find(up); match != Above {
+					t.Fatalf("%s in %v: %s above %s: %d", text, p, up, name, match)
+				}
+			}
+			if below, err := name.Prepend([]byte("x")); err == nil {
+				if _, match := template.Find(below); match != None {
+					t.Fatalf("%s in %v: %s exists", text, p, below)
+				}
+			}
+		}
+	}
+	for _, text := range sampleTemplates {
+		if !accepted[text] {
+			t.Errorf("%s was never accepted", text)
+		}
+	}
+}
+
+// In ranges small enough to write down, exactly the names of the addresses exist, and what is
+// above them.
+func TestWholeRange(t *testing.T) {
+	for _, text := range sampleTemplates {
+		for _, prefix := range []string{"203.0.113.0/24", "203.0.113.64/26", "198.51.100.8/31", "192.0.2.1/32", "203.0.112.0/22", "2001:db8::100/120", "2001:db8::aaa0/125", "2001:db8::/128"} {
+			p := netip.MustParsePrefix(prefix)
+			template, err := New(text, p, testKey)
+			if err != nil {
+				continue
+			}
+			all := map[string]Match{}
+			addresses := map[string]netip.Addr{}
+			for a := p.Addr(); p.Contains(a); a = a.Next() {
+				name := dname.Name(template.Append(nil, a))
+				if all[name.Key()] == Exact {
+					t.Fatalf("%s in %v: two addresses have the name %s", text, p, name)
+				}
+				all[name.Key()], addresses[name.Key()] = Exact, a
+				for up := name.Parent(); !up.IsRoot() && all[up.Key()] == None; up = up.Parent() {
+					all[up.Key()] = Above
+				}
+			}
+			// Neighbours: each name with one octet of its text replaced, removed or added.
+			check := func(s string) {
+				name, err := dname.Parse(s + ".")
+				if err != nil {
+					return
+				}
+				if a, match := template.Find(name); match != all[name.Key()] || match == Exact && a != addresses[name.Key()] {
+					t.Fatalf("%s in %v: %s is %d, want %d", text, p, s, match, all[name.Key()])
+				}
+			}
+			rng := rand.New(rand.NewPCG(3, 4))
+			for key := range all {
+				s := strings.TrimSuffix(dname.Name(key).String(), ".")
+				check(s)
+				for range 8 {
+					i := rng.IntN(len(s))
+					c := string("0123456789afxz-."[rng.IntN(16)])
+					check(s[:i] + c + s[i+1:])
+					check(s[:i] + s[i+1:])
+					check(s[:i] + c + s[i:])
+				}
+			}
+		}
+	}
+}
+
+func TestPermutation(t *testing.T) {
+	for width := range 129 {
+		p := newPermutation(testKey, netip.PrefixFrom(netip.MustParseAddr("2001:db8::"), 128-width))
+		rng := rand.New(rand.NewPCG(5, uint64(width)))
+		seen := map[number]bool{}
+		count := 200
+		if width <= 12 {
+			count = 1 << width
+		}
+		for i := range count {
+			n := number{rng.Uint64(), rng.Uint64()}.and(ones(width))
+			if width <= 12 {
+				n = number{lo: uint64(i)}
+			}
+			m := p.apply(n)
+			if !m.and(ones(width).not()).isZero() || p.invert(m) != n {
+				t.Fatalf("%d bits: %x becomes %x and that %x", width, n, m, p.invert(m))
+			}
+			seen[m] = true
+		}
+		if width <= 12 && len(seen) != count {
+			t.Errorf("%d bits: %d of %d numbers", width, len(seen), count)
+		}
+	}
+	one := newPermutation(testKey, netip.MustParsePrefix("2001:db8::/64"))
+	other := newPermutation(testKey, netip.MustParsePrefix("2001:db8:0:1::/64"))
+	if one.apply(number{lo: 1}) == other.apply(number{lo: 1}) {
+		t.Error("two ranges have the same permutation")
+	}
+}
+
+func TestMeet(t *testing.T) {
+	for _, c := range []struct {
+		a, p, b, q string
+		want       bool
+	}{
+		{"{dashed}.example.net", "203.0.113.0/24", "{dashed}.example.net", "198.51.100.0/24", false},
+		{"{dashed}.example.net", "203.0.113.0/25", "{dashed}.example.net", "203.0.113.128/25", false},
+		{"{dashed}.example.net", "203.0.113.0/24", "{dashed}.example.net", "203.0.113.128/25", true},
+		{"{dashed}.example.net", "203.0.113.0/24", "{dashed}.example.net", "2001:db8::/32", false},
+		{"{hex}.example.net", "203.0.113.0/24", "{hex}.example.net", "2001:db8::/32", false},
+		{"{dashed:host}.example.net", "203.0.113.0/24", "{dashed:host}.example.net", "198.51.100.0/24", true},
+		{"{dashed:host}.example.net", "203.0.113.0/24", "{dashed:host}.other.example.net", "198.51.100.0/24", false},
+		{"{dashed:host}.a.example.net", "203.0.0.0/16", "{dotted:host}.example.net", "198.51.0.0/16", false},
+		{"{permuted}.example.net", "203.0.113.0/24", "{base36}.example.net", "198.51.100.0/24", true},
+		{"a-{base36}.example.net", "203.0.113.0/24", "{base36}.example.net", "198.51.100.0/24", false},
+	} {
+		a, err := New(c.a, netip.MustParsePrefix(c.p), testKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := New(c.b, netip.MustParsePrefix(c.q), testKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name, ok := Meet(a, b); ok != c.want {
+			t.Errorf("%s of %s and %s of %s: %q, %v", c.a, c.p, c.b, c.q, name, ok)
+		}
+	}
+}
+
+func TestNoAllocation(t *testing.T) {
+	for _, text := range sampleTemplates {
+		template, err := New(text, netip.MustParsePrefix("2001:db8::/96"), testKey)
+		if err != nil {
+			continue
+		}
+		a := netip.MustParseAddr("2001:db8::1234:5678")
+		buf := make([]byte, 0, 256)
+		if n := testing.AllocsPerRun(100, func() {
+			buf = template.Append(buf[:0], a)
+			if got, _ := template.Find(buf); got != a {
+				t.Error(got)
+			}
+		}); n > 0 {
+			t.Errorf("%s: %v allocations", text, n)
+		}
+	}
+}
