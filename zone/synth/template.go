@@ -57,16 +57,8 @@ func New(text string, p netip.Prefix, key []byte) (*Template, error) {
 		return nil, fmt.Errorf("%v is not a prefix; write it without host bits, as %v", p, p.Masked())
 	}
 	size := p.Addr().BitLen()
-	t := &Template{prefix: p, text: text, fixed: numberOf(p.Addr())}
-	t.mask = ones(size).and(ones(size - p.Bits()).not())
-	pieces, err := t.parse(text)
+	t, err := compile(text, p, numberOf(p.Addr()), ones(size).and(ones(size-p.Bits()).not()))
 	if err != nil {
-		return nil, err
-	}
-	if err := t.divide(pieces); err != nil {
-		return nil, err
-	}
-	if err := t.prove(); err != nil {
 		return nil, err
 	}
 	for _, l := range t.labels {
@@ -81,6 +73,20 @@ func New(text string, p netip.Prefix, key []byte) (*Template, error) {
 		}
 	}
 	return t, nil
+}
+
+// compile returns the template of the text for the addresses whose bits in mask are those of
+// fixed.
+func compile(text string, p netip.Prefix, fixed, mask number) (*Template, error) {
+	t := &Template{prefix: p, text: text, fixed: fixed, mask: mask}
+	pieces, err := t.parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.divide(pieces); err != nil {
+		return nil, err
+	}
+	return t, t.prove()
 }
 
 // Prefix returns the range.
@@ -393,10 +399,16 @@ const (
 
 // Find returns what a name is to the template, and if it is the name of an address, which.
 func (t *Template) Find(name dname.Name) (netip.Addr, Match) {
+	value, _, m := t.find(name)
+	return value.address(t.prefix.Addr().BitLen()), m
+}
+
+// find is Find that returns the bits of the address that the labels of the name show, and how
+// many labels in front are missing to a whole name.
+func (t *Template) find(name dname.Name) (value number, skip int, m Match) {
 	size := t.prefix.Addr().BitLen()
-	skip := len(t.labels) + t.base.Labels() - name.Labels()
-	if skip < 0 {
-		return netip.Addr{}, None
+	if skip = len(t.labels) + t.base.Labels() - name.Labels(); skip < 0 {
+		return value, skip, None
 	}
 	known, value := t.mask, t.fixed
 	for _, l := range t.labels[min(skip, len(t.labels)):] {
@@ -406,7 +418,7 @@ func (t *Template) Find(name dname.Name) (netip.Addr, Match) {
 			var ok bool
 			p := &l[i]
 			if n, rest, ok = p.read(rest); !ok {
-				return netip.Addr{}, None
+				return value, skip, None
 			}
 			if p.radix == 0 {
 				continue
@@ -418,27 +430,27 @@ func (t *Template) Find(name dname.Name) (netip.Addr, Match) {
 			}
 			n = n.left(p.shift)
 			if !n.xor(value).and(mask).and(known).isZero() {
-				return netip.Addr{}, None
+				return value, skip, None
 			}
 			known, value = known.or(mask), value.or(n)
 		}
 		if len(rest) > 0 {
-			return netip.Addr{}, None
+			return value, skip, None
 		}
 		name = name.Parent()
 	}
 	switch {
 	case skip > len(t.labels):
 		if t.base.IsAtOrBelow(name) {
-			return netip.Addr{}, Above
+			return value, skip, Above
 		}
-		return netip.Addr{}, None
+		return value, skip, None
 	case !name.Equal(t.base):
-		return netip.Addr{}, None
+		return value, skip, None
 	case skip > 0:
-		return netip.Addr{}, Above
+		return value, skip, Above
 	}
-	return value.address(size), Exact
+	return value, 0, Exact
 }
 
 // read reads the piece at the start of b.

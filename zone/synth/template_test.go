@@ -343,3 +343,59 @@ func TestNoAllocation(t *testing.T) {
 		}
 	}
 }
+
+// Names finds what the templates find one by one, also where they are thousands.
+func TestManyTemplates(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	for _, text := range sampleTemplates {
+		for _, bits := range []int{12, 20, 28} {
+			var list []*Template
+			for i := range 100 {
+				p := netip.PrefixFrom(number{lo: uint64(rng.Uint32())}.address(32), bits).Masked()
+				if i%3 == 1 {
+					p = netip.PrefixFrom(number{0x20010db8<<32 | rng.Uint64()&0xffff0000, 0}.address(128), 96+bits).Masked()
+				}
+				template, err := New(text, p, testKey)
+				if err != nil {
+					continue
+				}
+				meets := false
+				for _, other := range list {
+					if _, ok := Meet(template, other); ok {
+						meets = true
+					}
+				}
+				if !meets {
+					list = append(list, template)
+				}
+			}
+			names := NewNames(list)
+			if len(names.groups) > 4 && text != "{permuted}.pool.example.net" {
+				t.Errorf("%s: %d groups of %d templates", text, len(names.groups), len(list))
+			}
+			for range 100 {
+				if len(list) == 0 {
+					break
+				}
+				i := rng.IntN(len(list))
+				a := randomAddress(rng, list[i].prefix)
+				name := dname.Name(list[i].Append(nil, a))
+				if got, index, m := names.Find(name); m != Exact || got != a || index != i {
+					t.Fatalf("%s: %s is %v of %d (%d), want %v of %d", text, name, got, index, m, a, i)
+				}
+				// What none of them made, or what is above.
+				other := dname.Name(list[i].Append(nil, randomAddress(rng, netip.PrefixFrom(list[i].prefix.Addr(), rng.IntN(list[i].prefix.Bits()+1)).Masked())))
+				for ; len(other) >= len(list[i].base); other = other.Parent() {
+					want := None
+					for _, template := range list {
+						_, m := template.Find(other)
+						want = max(want, m)
+					}
+					if _, _, m := names.Find(other); m != want {
+						t.Fatalf("%s/%d: %s is %d, want %d", text, bits, other, m, want)
+					}
+				}
+			}
+		}
+	}
+}

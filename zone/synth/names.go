@@ -1,0 +1,110 @@
+package synth
+
+import (
+	"net/netip"
+
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// Names finds the addresses of names of several templates. Ranges whose templates differ in
+// the prefix only cost as much as one.
+type Names struct{ groups []group }
+
+// group is templates that differ in the prefix only, or a single one.
+type group struct {
+	template *Template
+	mask     number // the bits of the prefixes
+	// members has the index of a template for the bits of its prefix that a name shows from
+	// which some labels in front are missing: their number is the index here.
+	members []map[number]member
+	known   []number // the bits that such a name shows
+}
+
+type member struct {
+	template int
+	fixed    number
+}
+
+// NewNames returns Names for templates of which no two can make the same name (see [Meet]).
+func NewNames(templates []*Template) *Names {
+	type key struct {
+		text       string
+		size, bits int
+		shown      number
+	}
+	all := map[key][]int{}
+	var order []key
+	n := &Names{}
+	for i, t := range templates {
+		if t.permutation != nil {
+			n.add(t, templates, []int{i})
+			continue
+		}
+		k := key{t.text, t.prefix.Addr().BitLen(), t.prefix.Bits(), t.shown}
+		if all[k] == nil {
+			order = append(order, k)
+		}
+		all[k] = append(all[k], i)
+	}
+	for _, k := range order {
+		members := all[k]
+		first := templates[members[0]]
+		// Bits of the prefixes that names do not show come from the member.
+		common, err := compile(k.text, first.prefix, number{}, first.mask.and(k.shown.not()))
+		if err == nil {
+			n.add(common, templates, members)
+			continue
+		}
+		for _, i := range members {
+			n.add(templates[i], templates, []int{i})
+		}
+	}
+	return n
+}
+
+func (n *Names) add(t *Template, templates []*Template, members []int) {
+	g := group{template: t, mask: templates[members[0]].mask}
+	known := number{}
+	for i := len(t.labels); i >= 0; i-- {
+		if i < len(t.labels) {
+			for j := range t.labels[i] {
+				if p := &t.labels[i][j]; p.permuted {
+					known = ones(t.prefix.Addr().BitLen())
+				} else if p.radix > 0 {
+					known = known.or(ones(p.width).left(p.shift))
+				}
+			}
+		}
+		g.known = append([]number{known}, g.known...)
+	}
+	for _, known := range g.known {
+		byBits := map[number]member{}
+		for _, i := range members {
+			fixed := templates[i].fixed
+			byBits[fixed.and(known).and(g.mask)] = member{i, fixed}
+		}
+		g.members = append(g.members, byBits)
+	}
+	n.groups = append(n.groups, g)
+}
+
+// Find returns what a name at or below the base of the templates is to them; if it is the name
+// of an address, the address and the index of its template.
+func (n *Names) Find(name dname.Name) (a netip.Addr, template int, m Match) {
+	for i := range n.groups {
+		g := &n.groups[i]
+		value, skip, match := g.template.find(name)
+		if match == None || skip >= len(g.members) {
+			m = max(m, match)
+			continue
+		}
+		found, ok := g.members[skip][value.and(g.mask).and(g.known[skip])]
+		switch {
+		case ok && match == Exact:
+			return value.or(found.fixed).address(g.template.prefix.Addr().BitLen()), found.template, Exact
+		case ok:
+			m = Above
+		}
+	}
+	return a, 0, m
+}
