@@ -52,6 +52,7 @@ const (
 	Other    DescentStatus = iota // use Lookup
 	HasPTR                        // the name has one PTR and nothing else
 	NoName                        // the name does not exist, nor a wildcard for it
+	Unstored                      // NoName, unless [Zone.AppendPTR] makes a PTR for the address
 	inSlots                       // from here on Step goes on: the zone is looked for
 	inTrie                        // at a node
 	inSuffix                      // at the end of the target
@@ -256,6 +257,8 @@ func (d *Descent) missing() {
 	d.status = NoName
 	if d.zone.wildcards > 0 {
 		d.status = Other
+	} else if d.zone.ranges != nil {
+		d.status = Unstored
 	}
 }
 

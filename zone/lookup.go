@@ -35,6 +35,18 @@ func (z *Zone) Lookup(qname dname.Name, qtype rr.Type, do bool, a *Answer) {
 		f.status = foundName
 	}
 
+	enc := 0 // labels of the closest encloser, if the name does not exist
+	if f.status == foundNothing {
+		enc = k.encloser(f.depth)
+	}
+	if z.ranges != nil && f.status != foundDNAME {
+		done, encloser := z.synthesize(qname, qtype, k, &f, do, a)
+		if done {
+			return
+		}
+		enc = max(enc, encloser)
+	}
+
 	switch f.status {
 	case foundName: // step 3a
 		z.answer(qname, qtype, f.value, do, a)
@@ -59,7 +71,6 @@ func (z *Zone) Lookup(qname dname.Name, qtype rr.Type, do bool, a *Answer) {
 
 	// Step 3c: the name does not exist. RFC 4592 §3.3.1: the source of synthesis
 	// is the wildcard at the closest encloser.
-	enc := k.encloser(f.depth)
 	if z.wildcards > 0 {
 		w := &a.scratch.wild
 		w.copyFrom(k)

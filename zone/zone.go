@@ -37,6 +37,8 @@ type Zone struct {
 	digest   Digest
 	verbatim bool // see Builder.SetVerbatim
 	layers   Layers
+	ranges   *ranges // nil: no addresses have names by a rule
+	keys     SynthKeys
 
 	w *zoneWriter // while being made; else nil
 }
@@ -192,6 +194,11 @@ func (d *digester) add(to *Digest, sign int, t rr.Type, ttl uint32, rdata []byte
 // derive computes the facts of the whole zone that queries rely on, from the
 // data at the apex.
 func (z *Zone) derive() {
+	z.deriveApex()
+	z.deriveRanges()
+}
+
+func (z *Zone) deriveApex() {
 	var k key
 	k.reset(&z.layout)
 	f := z.find(&k, false)

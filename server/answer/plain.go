@@ -120,9 +120,22 @@ func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int 
 	var flags wire.Flags
 	var counts uint64
 	var kind plainKind
-	switch d.Status() {
+	status := d.Status()
+	var ttl uint32
+	var head, tail []byte
+	if status == zone.HasPTR {
+		ttl, head, tail = d.PTR()
+	} else if status == zone.Unstored {
+		var k dname.AddressKey
+		dname.ReadAddress((*[dname.AddressRoom]byte)(buf[wire.HeaderLen:]), &k)
+		var ok bool
+		status = zone.NoName
+		if head, ttl, ok = z.AppendPTR(r.key[:0], &k); ok {
+			status = zone.HasPTR
+		}
+	}
+	switch status {
 	case zone.HasPTR:
-		ttl, head, tail := d.PTR()
 		n = end + recordHead + len(head) + len(tail)
 		if n > limit || endsInArpa(head, tail) {
 			return 0

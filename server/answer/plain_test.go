@@ -2,6 +2,7 @@ package answer
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // bothRoads answers a request the plain way, where that has an answer, and the
@@ -95,11 +97,31 @@ $ORIGIN 8.b.d.0.1.0.0.2.ip6.arpa.
 @ 3600 SOA ns.example. ns.example. 7 7200 900 1209600 300
 @ 3600 NS ns.example.
 1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0 3600 PTR one.example.net.
-`} {
+`, `
+$ORIGIN 20.10.in-addr.arpa.
+@ 3600 SOA ns.example. ns.example. 7 7200 900 1209600 300
+@ 3600 NS ns.example.
+1.0 PTR a.example.
+2.0 TXT x
+x.3.0 PTR below.example.
+1 NS ns.example.
+` + rule("10.20.0.0/23", "{dashed}.pool.example") + rule("10.20.2.0/24", "{hex}.arpa") + rule("10.20.3.0/25", "{dashed}."+long+"net"), `
+$ORIGIN 21.10.in-addr.arpa.
+@ 3600 SOA ns.example. ns.example. 7 7200 900 1209600 300
+@ 3600 NS ns.example.
+*.1 PTR any.example.
+` + rule("10.21.0.0/23", "{dashed}.pool.example")} {
 
 		l.view.Zones = l.view.Zones.With([]*zone.Zone{servertest.Zone(t, text)}, nil)
 	}
 	return l
+}
+
+// rule returns the record of a range, as text.
+func rule(prefix, template string) string {
+	r := synth.Rule{Prefix: netip.MustParsePrefix(prefix), TTL: 77, Template: template}
+	data := r.Append(nil)
+	return fmt.Sprintf("@ TYPE%d \\# %d %x\n", synth.Type, len(data), data)
 }
 
 func plainRequests(t testing.TB) (requests [][]byte) {
@@ -108,6 +130,7 @@ func plainRequests(t testing.TB) (requests [][]byte) {
 		"192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.30", "10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.4", "10.1.0.5", "10.1.0.6", "10.1.0.7",
 		"10.1.0.8", "10.1.0.9", "10.1.0.10", "10.1.0.11", "10.1.0.12", "10.1.0.13", "10.1.0.99", "10.1.255.255", "10.2.0.1", "10.2.0.2", "10.3.0.1",
 		"10.4.0.1", "10.5.0.1", "10.5.1.1", "10.6.0.1", "10.7.0.1", "10.9.0.1", "11.0.0.1", "2001:db8::1", "2001:db8::2", "2001:db9::1", "2001:db8:8000::",
+		"10.20.0.0", "10.20.0.1", "10.20.0.2", "10.20.0.3", "10.20.1.1", "10.20.2.1", "10.20.3.1", "10.20.3.129", "10.20.255.255", "10.21.0.1", "10.21.1.1", "10.21.2.1",
 	} {
 		names = append(names, dname.FromAddr(netip.MustParseAddr(a)).String())
 	}

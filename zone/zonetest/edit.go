@@ -46,6 +46,16 @@ func (o *Oracle) Add(records ...zone.Record) {
 	}
 }
 
+// Underlay adds a record of a lower layer: what is there already wins, RRset by RRset, and so
+// does what hides its owner.
+func (o *Oracle) Underlay(r zone.Record) {
+	cut, alias := o.occluded(r.Owner)
+	if cut || alias || o.Get(r.Owner, r.Type) != nil || o.Get(r.Owner, rr.TypeCNAME) != nil {
+		return
+	}
+	o.Add(r)
+}
+
 // Remove takes the RRset with its signatures out of the zone.
 func (o *Oracle) Remove(owner dname.Name, t rr.Type) {
 	o.changed()
