@@ -210,6 +210,9 @@ func (r *ranges) indexNames(z *Zone) {
 			if _, ok := r.bases[name.Key()]; !ok {
 				r.bases[name.Key()] = nil
 			}
+			if name.IsRoot() {
+				break
+			}
 		}
 	}
 	for key, list := range members {
