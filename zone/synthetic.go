@@ -2,7 +2,6 @@ package zone
 
 import (
 	"bytes"
-	"fmt"
 	"net/netip"
 	"slices"
 	"sort"
@@ -12,14 +11,25 @@ import (
 	"github.com/ptrd/ptrd/zone/synth"
 )
 
-// SynthKeys are the keys of permutations in rules, by name. They are not part of a zone's data.
-type SynthKeys map[string][]byte
+// HasRules reports whether the zone makes names by rules, see [synth.Rule].
+func (z *Zone) HasRules() bool { return z.ranges != nil }
 
-// WithSynthKeys returns the same zone with other keys. [Zone.Apply] leaves them as they are.
-func (z *Zone) WithSynthKeys(keys SynthKeys) *Zone {
+// RuleFaults returns why rules of the zone cannot be used.
+func (z *Zone) RuleFaults() []string {
+	if z.ranges == nil {
+		return nil
+	}
+	return z.ranges.faults
+}
+
+// WithKeys returns the same zone with the keys of permutations, which are no part of its data.
+// [Zone.Apply] leaves them as they are.
+func (z *Zone) WithKeys(keys *synth.Keys) *Zone {
+	if z.keys == keys {
+		return z
+	}
 	n := *z
-	n.keys = keys
-	n.ranges = nil
+	n.keys, n.ranges = keys, nil
 	if n.IsAvailable() {
 		n.deriveRanges()
 	}
@@ -111,16 +121,17 @@ func (z *Zone) deriveRanges() {
 
 func (z *Zone) newRanges(source []byte, set *RRset) *ranges {
 	r := &ranges{source: source}
+	var keys synth.Keys
+	if z.keys != nil {
+		keys = *z.keys
+	}
 	for it := set.Data(); it.Next(); {
 		rule, err := synth.ParseRule(it.Head)
 		if err != nil {
 			r.faults = append(r.faults, err.Error())
 			continue
 		}
-		t, err := synth.New(rule.Template, rule.Prefix, z.keys[rule.Key])
-		if err != nil && rule.Key != "" && z.keys[rule.Key] == nil {
-			err = fmt.Errorf("the key %q of the range %v is not in the configuration", rule.Key, rule.Prefix)
-		}
+		t, err := rule.Compile(keys)
 		if err != nil {
 			r.faults = append(r.faults, err.Error())
 			continue

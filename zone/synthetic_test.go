@@ -12,6 +12,8 @@ import (
 	"github.com/ptrd/ptrd/zone/zonetest"
 )
 
+var testKeys = synth.Keys{"k": synth.NewKey([]byte("secret"))}
+
 // randomRules returns rules whose names suit the zone at apex, none of which can meet another.
 func randomRules(g *zonetest.Random, apex dname.Name) (rules []synth.Rule, templates []*synth.Template) {
 	prefixes := []string{"192.0.2.0/24", "192.0.2.64/26", "192.0.2.64/30", "192.0.0.0/22", "192.0.2.1/32", "192.0.2.0/25", "2001:db8::/120", "2001:db8:8000::fff0/124", "2001:db8::1/128", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0/124", "192.0.1.128/25"}
@@ -25,7 +27,7 @@ func randomRules(g *zonetest.Random, apex dname.Name) (rules []synth.Rule, templ
 	for range 1 + g.IntN(4) {
 		p := netip.MustParsePrefix(prefixes[g.IntN(len(prefixes))])
 		text := fmt.Sprintf(texts[g.IntN(len(texts))], base)
-		t, err := synth.New(text, p, []byte("0123456789abcdef"))
+		t, err := synth.New(text, p, testKeys["k"])
 		if err != nil {
 			continue
 		}
@@ -36,7 +38,7 @@ func randomRules(g *zonetest.Random, apex dname.Name) (rules []synth.Rule, templ
 		}
 		if !meets {
 			templates = append(templates, t)
-			rules = append(rules, synth.Rule{Prefix: p, TTL: uint32(g.IntN(1000)), Key: "k", Template: text})
+			rules = append(rules, synth.Rule{Prefix: p, TTL: uint32(g.IntN(1000)), Key: "k", KeyTag: testKeys.Tag("k"), Template: text})
 		}
 	}
 	return rules, templates
@@ -93,7 +95,7 @@ func TestSyntheticOracle(t *testing.T) {
 		for _, r := range rules {
 			stored.Add(zone.Record{Owner: stored.Apex, Type: synth.Type, TTL: 60, Data: r.Append(nil)})
 		}
-		z := build(t, stored, g.Shuffled(stored)).WithSynthKeys(zone.SynthKeys{"k": []byte("0123456789abcdef")})
+		z := build(t, stored, g.Shuffled(stored)).WithKeys(&testKeys)
 		whole := stored.Clone()
 		underlay(whole, rules, templates)
 		askAll(t, g, z, whole, max(1, len(whole.Owners())/100))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // Zone is an immutable zone. Every method may be called by any number of
@@ -38,7 +39,7 @@ type Zone struct {
 	verbatim bool // see Builder.SetVerbatim
 	layers   Layers
 	ranges   *ranges // nil: no addresses have names by a rule
-	keys     SynthKeys
+	keys     *synth.Keys
 
 	w *zoneWriter // while being made; else nil
 }

@@ -93,3 +93,104 @@ func (t *Template) atoms() (list []atom) {
 	text(t.base.String())
 	return list
 }
+
+// Conflict is two templates that can make the same name.
+type Conflict struct {
+	A, B int    // their indexes
+	Name string // an example, as text
+}
+
+// FindConflict returns two templates that can make the same name, nil if there are none. Its
+// cost is that of the templates with different texts in pairs, and of all one by one.
+func FindConflict(templates []*Template) *Conflict {
+	type family struct {
+		text  string
+		size  int
+		shown number
+	}
+	families := map[family][]int{}
+	var order []family
+	for i, t := range templates {
+		f := family{t.text, t.prefix.Addr().BitLen(), t.shown}
+		if t.permutation != nil {
+			f.text += "\x00" + t.prefix.String() // each has a permutation of its own
+		}
+		if families[f] == nil {
+			order = append(order, f)
+		}
+		families[f] = append(families[f], i)
+	}
+	for _, f := range order {
+		if c := conflictWithin(templates, families[f]); c != nil {
+			return c
+		}
+	}
+	for i, f := range order {
+		for _, g := range order[:i] {
+			if c := conflictBetween(templates, families[f], families[g]); c != nil {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+// conflictWithin compares templates that differ in their prefix only: two meet if the bits that
+// both prefixes determine and the names show are the same.
+func conflictWithin(templates []*Template, members []int) *Conflict {
+	masks := map[number]map[number]int{} // by mask of the prefix, and bits of it
+	for _, i := range members {
+		t := templates[i]
+		key := t.fixed.and(t.shown)
+		if masks[t.mask] == nil {
+			masks[t.mask] = map[number]int{}
+		}
+		if other, ok := masks[t.mask][key]; ok {
+			return &Conflict{other, i, t.example()}
+		}
+		masks[t.mask][key] = i
+	}
+	for _, i := range members {
+		t := templates[i]
+		for mask, others := range masks {
+			if mask == t.mask || mask.and(t.mask) != mask {
+				continue // of the longer prefix, which compares itself with this one
+			}
+			if other, ok := others[t.fixed.and(t.shown).and(mask)]; ok {
+				return &Conflict{other, i, t.example()}
+			}
+		}
+	}
+	return nil
+}
+
+// mostPairs is how many pairs of templates are compared one by one.
+const mostPairs = 1 << 12
+
+func conflictBetween(templates []*Template, a, b []int) *Conflict {
+	if len(a)*len(b) > mostPairs {
+		// One template for all of each family: it makes their names and more.
+		if name, ok := Meet(templates[a[0]].widened(), templates[b[0]].widened()); ok {
+			return &Conflict{a[0], b[0], name}
+		}
+		return nil
+	}
+	for _, i := range a {
+		for _, j := range b {
+			if name, ok := Meet(templates[i], templates[j]); ok {
+				return &Conflict{i, j, name}
+			}
+		}
+	}
+	return nil
+}
+
+// widened returns the template without what the prefix determines of its names.
+func (t *Template) widened() *Template {
+	w := &Template{prefix: t.prefix, text: t.text, mask: t.mask.and(t.shown.not())}
+	pieces, err := w.parse(t.text)
+	if err != nil || w.divide(pieces) != nil {
+		return t
+	}
+	return w
+}

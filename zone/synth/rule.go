@@ -1,6 +1,8 @@
 package synth
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 
@@ -23,11 +25,13 @@ const version = 1
 //	prefix         4 or 16 octets
 //	TTL            4 octets, of the records made, in seconds
 //	key            1 octet of length, the name of the key of {permuted}
+//	key tag        4 octets, [Keys.Tag] of the key, 0 without one
 //	template       the rest
 type Rule struct {
 	Prefix   netip.Prefix
 	TTL      uint32 // seconds
 	Key      string // the name of the key; empty: none
+	KeyTag   uint32
 	Template string
 }
 
@@ -39,9 +43,10 @@ func (r *Rule) Append(b []byte) []byte {
 	}
 	b = append(b, version, family, byte(r.Prefix.Bits()))
 	b = append(b, r.Prefix.Addr().AsSlice()...)
-	b = append(b, byte(r.TTL>>24), byte(r.TTL>>16), byte(r.TTL>>8), byte(r.TTL))
-	b = append(b, byte(len(r.Key)))
-	return append(append(b, r.Key...), r.Template...)
+	b = binary.BigEndian.AppendUint32(b, r.TTL)
+	b = append(append(b, byte(len(r.Key))), r.Key...)
+	b = binary.BigEndian.AppendUint32(b, r.KeyTag)
+	return append(b, r.Template...)
 }
 
 // ParseRule reads the RDATA of a rule.
@@ -58,7 +63,7 @@ func ParseRule(b []byte) (r Rule, err error) {
 		return r, fmt.Errorf("a rule for address family %d, there are 4 and 6", b[1])
 	}
 	b = b[3:]
-	if len(b) < size+5 || len(b) < size+5+int(b[size+4]) {
+	if len(b) < size+9 || len(b) < size+9+int(b[size+4]) {
 		return r, fmt.Errorf("a rule that is cut off")
 	}
 	a, _ := netip.AddrFromSlice(b[:size])
@@ -66,8 +71,39 @@ func ParseRule(b []byte) (r Rule, err error) {
 		return r, fmt.Errorf("a rule for %v/%d, which is not a prefix", a, bits)
 	}
 	b = b[size:]
-	r.TTL = uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+	r.TTL = binary.BigEndian.Uint32(b)
 	n := 5 + int(b[4])
-	r.Key, r.Template = string(b[5:n]), string(b[n:])
+	r.Key, r.KeyTag, r.Template = string(b[5:n]), binary.BigEndian.Uint32(b[n:]), string(b[n+4:])
 	return r, nil
+}
+
+// Keys are the keys of permutations, by name. They are part of no zone: a server has them from
+// its configuration.
+type Keys map[string][]byte
+
+// NewKey returns a key made of a secret, which may be used for other purposes too.
+func NewKey(secret []byte) []byte {
+	sum := sha256.Sum256(append([]byte("ptrd permutation of addresses\x00"), secret...))
+	return sum[:KeySize]
+}
+
+// Tag returns a number that distinguishes a key from others of the same name without saying
+// anything else about it; 0 if there is no such key.
+func (k Keys) Tag(name string) uint32 {
+	if k[name] == nil {
+		return 0
+	}
+	sum := sha256.Sum256(append([]byte("tag\x00"), k[name]...))
+	return binary.BigEndian.Uint32(sum[:]) | 1
+}
+
+// Compile returns the template of a rule.
+func (r *Rule) Compile(keys Keys) (*Template, error) {
+	switch tag := keys.Tag(r.Key); {
+	case r.Key != "" && tag == 0:
+		return nil, fmt.Errorf("the names in %v need the key %q, which is not in the configuration", r.Prefix, r.Key)
+	case tag != r.KeyTag:
+		return nil, fmt.Errorf("the names in %v were made with another key %q than that of the configuration", r.Prefix, r.Key)
+	}
+	return New(r.Template, r.Prefix, keys[r.Key])
 }

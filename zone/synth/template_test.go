@@ -399,3 +399,39 @@ func TestManyTemplates(t *testing.T) {
 		}
 	}
 }
+
+// FindConflict finds what comparing all pairs finds.
+func TestFindConflict(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	found := 0
+	for range 400 {
+		var list []*Template
+		for range 2 + rng.IntN(6) {
+			p := netip.PrefixFrom(number{lo: uint64(0xcb007100 + rng.IntN(1024))}.address(32), 22+rng.IntN(9)).Masked()
+			if template, err := New(sampleTemplates[rng.IntN(4)], p, testKey); err == nil {
+				list = append(list, template)
+			}
+		}
+		want := false
+		for i := range list {
+			for j := range i {
+				_, meet := Meet(list[i], list[j])
+				want = want || meet
+			}
+		}
+		c := FindConflict(list)
+		if (c != nil) != want {
+			t.Fatalf("%v: %v, want %v", list, c, want)
+		}
+		if c == nil {
+			continue
+		}
+		found++
+		if _, ok := Meet(list[c.A], list[c.B]); !ok {
+			t.Fatalf("%v and %v do not meet", list[c.A], list[c.B])
+		}
+	}
+	if found == 0 || found == 400 {
+		t.Errorf("%d of 400 lists have a conflict", found)
+	}
+}
