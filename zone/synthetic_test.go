@@ -12,7 +12,7 @@ import (
 	"github.com/ptrd/ptrd/zone/zonetest"
 )
 
-var testKeys = synth.Keys{"k": synth.NewKey([]byte("secret"))}
+var testKeys = synth.Keys{"k": []byte("0123456789abcdef")}
 
 // randomRules returns rules whose names suit the zone at apex, none of which can meet another.
 func randomRules(g *zonetest.Random, apex dname.Name) (rules []synth.Rule, templates []*synth.Template) {

@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"hash/maphash"
@@ -18,6 +19,7 @@ import (
 	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/journal"
 	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // sourceReload begins the source of each change; the files that changed follow it.
@@ -59,6 +61,7 @@ type Assembler struct {
 	items map[string]*outcome    // by key of the item's first apex
 	zones map[string]forwardZone // of the last round, by key of the apex
 	owned []dname.Name           // apexes of zones built here, as published last
+	keys  *synth.Keys
 }
 
 // New returns an Assembler that has read nothing yet.
@@ -189,7 +192,8 @@ type round struct {
 	now     time.Time
 	how     Round
 
-	memory int64 // octets that the records of one item may take; asking the system takes as long as a small zone
+	keys   *synth.Keys // of permutations
+	memory int64       // octets that the records of one item may take; asking the system takes as long as a small zone
 }
 
 // Assemble compares the configuration and its sources with the zones in set and returns the plan
@@ -205,6 +209,10 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, broken: map[string]bool{}, now: a.o.Now(), how: how, memory: zoneMemory(cfg)}
+	if keys := cfg.SynthKeys(); a.keys == nil || !maps.EqualFunc(*a.keys, keys, bytes.Equal) {
+		a.keys = &keys
+	}
+	r.keys = a.keys
 	a.o.Progress.done.Store(0)
 	plan := &Plan{Batch: &zone.Batch{Source: sourceReload, At: r.now.UnixMilli()}}
 	ours := len(r.index.zones)

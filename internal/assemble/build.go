@@ -284,12 +284,12 @@ func (r *round) decide(m *merge, part *zonePart, z *zone.Zone) (*zone.Change, re
 		change, res := keepServed(part.apex, base)
 		return change, res, nil
 	case hasBase && base.Serial() == serial && base.Digest() == z.Digest():
-		if change.Zone = base.WithLayers(z.Layers()); change.Zone == base {
+		if change.Zone = base.WithLayers(z.Layers()).WithKeys(r.keys); change.Zone == base {
 			return nil, result{zone: base}, nil
 		}
 		return change, result{zone: change.Zone}, nil
 	}
-	z = z.WithSerial(serial)
+	z = z.WithSerial(serial).WithKeys(r.keys)
 	change.Zone = z
 	if hasBase {
 		limit := max(base.Stats().Bytes, z.Stats().Bytes, minChangeset)

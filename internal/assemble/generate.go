@@ -12,6 +12,7 @@ import (
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/source"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // Rule is the reason why a record is generated.
@@ -21,17 +22,18 @@ type Rule uint8
 const (
 	RuleNone       Rule = iota
 	RuleDelegate        // a `delegate` entry
+	RuleSynth           // a `synth` entry
 	RuleApex            // name servers, contact and timers of the zone
 	RuleChildZone       // a zone in the configuration that lies below
 	RuleChildAlias      // a classless zone in the configuration: the CNAME of an address (RFC 2317 §4)
 )
 
 func (r Rule) String() string {
-	return [...]string{"", "delegate", "nameservers and soa", "zone below", "classless zone"}[r]
+	return [...]string{"", "delegate", "synth", "nameservers and soa", "zone below", "classless zone"}[r]
 }
 
 // needsOwnSOA reports whether the rule applies only where the SOA is generated. A file that has
-// an SOA is complete: nothing but `delegate` entries is added to it.
+// an SOA is complete: nothing but `delegate` and `synth` entries is added to it.
 func (r Rule) needsOwnSOA() bool { return r >= RuleApex }
 
 // generatedRecord is a generated record. Static records have precedence.
@@ -47,6 +49,9 @@ func (r *round) generate(item *config.Zone) (lists [][]generatedRecord, fs findi
 		g := &generator{item: item, apex: apex, table: r.a.o.Table, fs: &fs, cuts: map[string]bool{}, glue: map[glueKey]uint32{}, alias: map[string]bool{}}
 		g.addNameServers(RuleApex, apex, item.NameServers, seconds(-1, item.NSTTL))
 		g.addDelegations()
+		for _, rule := range r.index.synth[apex.Key()] {
+			g.add(RuleSynth, apex, synth.Type, seconds(-1, item.TTL), rule.Append(nil), rule.pos)
+		}
 		g.addChildren(r.index, r.done)
 		lists = append(lists, g.list)
 	}

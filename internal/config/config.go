@@ -160,6 +160,7 @@ type ZoneOptions struct {
 	PTR         []PTR
 	Records     []Record // any type at any owner
 	Delegate    []Delegation
+	Synth       []Synth
 	Defaults    // name servers, contact, TTLs, SOA of this zone; Contact is nil only without name servers
 	Explicit    Explicit
 	Access      *Access // nil: only the global one

@@ -126,6 +126,7 @@ func (all values) config() *Config {
 	section.route53(&c.Route53, &c.Listen, &c.Defaults)
 	v.doc.checkRoute53(c)
 	v.doc.checkZones(c.Zones)
+	v.doc.checkSynth(c.Zones)
 	v.doc.checkCatalogs(c)
 	return c
 }

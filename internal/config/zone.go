@@ -20,7 +20,7 @@ type item struct {
 
 	// These values are read last, because they depend on the name of the zone. They have
 	// no node if they are missing.
-	prefix, domain, ptr, records, delegate value
+	prefix, domain, ptr, records, delegate, synth value
 }
 
 func newItem() *item {
@@ -34,6 +34,7 @@ func newItem() *item {
 		field{"ptr", into(&z.ptr)},
 		field{"records", into(&z.records)},
 		field{"delegate", into(&z.delegate)},
+		field{"synth", into(&z.synth)},
 		field{"secondary", func(v value) { z.Secondary = v.secondary() }},
 	)...)
 	return z
@@ -131,6 +132,9 @@ func (v value) item(z *item) {
 	v.updates(z)
 	if z.delegate.node != nil {
 		z.delegate.delegations(z)
+	}
+	if z.synth.node != nil {
+		z.synth.synths(z)
 	}
 	if z.ptr.node != nil {
 		z.ptr.ptr(z)

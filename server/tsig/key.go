@@ -110,6 +110,14 @@ func (k Key) Format(f fmt.State, _ rune) { io.WriteString(f, k.name.String()) }
 
 func (k *Key) mac() hash.Hash { return hmac.New(k.algorithm.hash(), k.secret) }
 
+// Derive returns 32 octets that depend on the secret and a purpose other than TSIG, and do not
+// lead back to the secret.
+func (k *Key) Derive(purpose string) []byte {
+	h := hmac.New(sha256.New, k.secret)
+	io.WriteString(h, purpose)
+	return h.Sum(nil)
+}
+
 // recordLen returns the length of a TSIG record with a MAC of the key and other data of a length.
 func (k *Key) recordLen(other int) int {
 	return len(k.name) + recordFixed + len(k.wire) + dataFixed + k.algorithm.Size() + other

@@ -81,12 +81,6 @@ func ParseRule(b []byte) (r Rule, err error) {
 // its configuration.
 type Keys map[string][]byte
 
-// NewKey returns a key made of a secret, which may be used for other purposes too.
-func NewKey(secret []byte) []byte {
-	sum := sha256.Sum256(append([]byte("ptrd permutation of addresses\x00"), secret...))
-	return sum[:KeySize]
-}
-
 // Tag returns a number that distinguishes a key from others of the same name without saying
 // anything else about it; 0 if there is no such key.
 func (k Keys) Tag(name string) uint32 {

@@ -95,6 +95,9 @@ func (t *Template) Prefix() netip.Prefix { return t.prefix }
 // String returns the text of the template.
 func (t *Template) String() string { return t.text }
 
+// NeedsKey reports whether the template has a field {permuted}.
+func (t *Template) NeedsKey() bool { return t.permutation != nil }
+
 // Base returns the part of all names behind the last field: the names are in the zone that
 // holds it. The caller must not change it.
 func (t *Template) Base() dname.Name { return t.base }

@@ -1,0 +1,122 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/synth"
+)
+
+// Synth gives every address of a range a name that is made when asked for, and every such
+// name its address.
+type Synth struct {
+	Range    netip.Prefix // within the prefix of the zone
+	Template *synth.Template
+	TTL      time.Duration // negative: that of the zone
+	Key      string        // the name of the key of {permuted}, which is in Keys; empty: none
+	Pos      finding.Position
+}
+
+// synths reads the ranges of a zone.
+func (v value) synths(z *item) {
+	if !z.Prefix.IsValid() {
+		v.fail("zone %s has no prefix, and `synth` has ranges of addresses; %s", z.title(), z.prefixRemedy())
+		return
+	}
+	first := map[netip.Prefix]Synth{}
+	v.list(func(v value) {
+		s, ok := v.synth(z)
+		if !ok {
+			return
+		}
+		if was, twice := first[s.Range]; twice {
+			v.fail("the range %v has names already (%v); remove one of the two", s.Range, was.Pos)
+			return
+		}
+		first[s.Range] = s
+		z.Synth = append(z.Synth, s)
+	})
+}
+
+func (v value) synth(z *item) (s Synth, ok bool) {
+	s = Synth{TTL: zoneTTL, Pos: v.pos()}
+	if !v.isMapping() {
+		v.fail("%s, must be a mapping with `range` and `name`, such as `{range: %v, name: \"{dashed}.pool.example.net\"}`", v.describe(), z.Prefix)
+		return s, false
+	}
+	var given, name, key *value
+	v.mapping(
+		field{"range", func(v value) { given = &v; s.Range = v.prefix(true) }},
+		field{"name", func(v value) { name = &v }},
+		field{"ttl", func(v value) { s.TTL = v.seconds(0) }},
+		field{"key", func(v value) {
+			key = &v
+			if n := v.keyName(); n != nil {
+				if !v.doc.keys[n.Key()] {
+					v.fail("there is no key %v; add it under `keys`, with a secret by `ptrd key generate %v`", n, n)
+				}
+				s.Key = n.String()
+			}
+		}},
+	)
+	switch {
+	case given == nil:
+		v.fail("the range is missing; write `range: %v` for all addresses of the zone", z.Prefix)
+		return s, false
+	case !s.Range.IsValid():
+		return s, false
+	case !contains(z.Prefix, s.Range):
+		given.fail("%v is not a part of %v; move it to the zone that contains it, or correct the range", s.Range, z.Prefix)
+		return s, false
+	case name == nil:
+		v.fail("the names are missing; write for example `name: \"{dashed}.pool.example.net\"`")
+		return s, false
+	}
+	text, ok := name.text()
+	if !ok {
+		return s, false
+	}
+	// The secret is read later and does not matter here.
+	t, err := synth.New(text, s.Range, make([]byte, synth.KeySize))
+	if err != nil {
+		name.fail("%v", err)
+		return s, false
+	}
+	s.Template = t
+	switch {
+	case t.NeedsKey() && key == nil:
+		v.fail("the field {permuted} needs a `key`, one of `keys`; make one with `ptrd key generate NAME`")
+		return s, false
+	case !t.NeedsKey() && key != nil:
+		key.fail("only the field {permuted} needs a key; remove it")
+		return s, false
+	}
+	return s, true
+}
+
+// checkSynth reports ranges whose names can be the same.
+func (d *document) checkSynth(zones []Zone) {
+	var all []*Synth
+	var templates []*synth.Template
+	var paths []string
+	for i := range zones {
+		for j := range zones[i].Synth {
+			s := &zones[i].Synth[j]
+			all, templates, paths = append(all, s), append(templates, s.Template), append(paths, zones[i].Path+".synth")
+		}
+	}
+	if c := synth.FindConflict(templates); c != nil {
+		a, b := all[c.A], all[c.B]
+		d.report(b.Pos, paths[c.B], "the names of %v and of %v (%v) can be the same, for example %s; give one of them other names", b.Range, a.Range, a.Pos, c.Name)
+	}
+}
+
+// SynthKeys returns the keys of permutations.
+func (c *Config) SynthKeys() synth.Keys {
+	keys := synth.Keys{}
+	for _, k := range c.Keys {
+		keys[k.Name.String()] = k.TSIG.Derive("permutation of addresses")[:synth.KeySize]
+	}
+	return keys
+}
