@@ -43,6 +43,7 @@ type ranges struct {
 	source    []byte // the data of the rules
 	templates []*synth.Template
 	ttls      []uint32
+	rules     [][]byte // their data
 	faults    []string // rules that cannot be used, and why
 
 	// of a reverse zone: the bits of addresses that the apex stands for, of a classless zone
@@ -136,7 +137,7 @@ func (z *Zone) newRanges(source []byte, set *RRset) *ranges {
 			r.faults = append(r.faults, err.Error())
 			continue
 		}
-		r.templates, r.ttls = append(r.templates, t), append(r.ttls, rule.TTL)
+		r.templates, r.ttls, r.rules = append(r.templates, t), append(r.ttls, rule.TTL), append(r.rules, it.Head)
 	}
 	if z.family == dname.Forward {
 		r.indexNames(z)
@@ -270,6 +271,30 @@ func (r *ranges) overlap(k addressKey, bits int) bool {
 		}
 	}
 	return false
+}
+
+// RuleOf returns the data of the rule, a record at the apex, that makes a record at a name which
+// is not stored; nil if none does.
+func (z *Zone) RuleOf(name dname.Name) []byte {
+	if z.ranges == nil || !name.IsAtOrBelow(z.apex) {
+		return nil
+	}
+	var k key
+	z.fill(&k, name)
+	f := z.find(&k, true)
+	m := z.made(name, &k, k.labels)
+	if m.match != synth.Exact || f.status == foundCut || f.status == foundDNAME {
+		return nil
+	}
+	if f.status == foundName {
+		if s := z.set(f.value, z.madeType(&m)); s.Exists() {
+			return nil
+		}
+		if s := z.set(f.value, rr.TypeCNAME); s.Exists() {
+			return nil
+		}
+	}
+	return z.ranges.rules[m.rule]
 }
 
 // AppendPTR appends the target that the rules make for an address whose name is not in the

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/commit"
@@ -61,7 +62,7 @@ type Assembler struct {
 	items map[string]*outcome    // by key of the item's first apex
 	zones map[string]forwardZone // of the last round, by key of the apex
 	owned []dname.Name           // apexes of zones built here, as published last
-	keys  *synth.Keys
+	keys  atomic.Pointer[synth.Keys]
 }
 
 // New returns an Assembler that has read nothing yet.
@@ -196,6 +197,18 @@ type round struct {
 	memory int64       // octets that the records of one item may take; asking the system takes as long as a small zone
 }
 
+// SetKeys sets and returns what Keys returns: the keys of permutations in a configuration.
+// [Assembler.Assemble] calls it too.
+func (a *Assembler) SetKeys(cfg *config.Config) *synth.Keys {
+	if keys := cfg.SynthKeys(); a.Keys() == nil || !maps.EqualFunc(*a.Keys(), keys, bytes.Equal) {
+		a.keys.Store(&keys)
+	}
+	return a.Keys()
+}
+
+// Keys returns the keys of permutations in the last configuration; nil before the first.
+func (a *Assembler) Keys() *synth.Keys { return a.keys.Load() }
+
 // Assemble compares the configuration and its sources with the zones in set and returns the plan
 // that makes them equal. An error in a source is a finding and leaves its zone as it is; other
 // zones are built. Assemble returns an error only when ctx ends or the journal cannot be read.
@@ -209,10 +222,7 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, broken: map[string]bool{}, now: a.o.Now(), how: how, memory: zoneMemory(cfg)}
-	if keys := cfg.SynthKeys(); a.keys == nil || !maps.EqualFunc(*a.keys, keys, bytes.Equal) {
-		a.keys = &keys
-	}
-	r.keys = a.keys
+	r.keys = a.SetKeys(cfg)
 	a.o.Progress.done.Store(0)
 	plan := &Plan{Batch: &zone.Batch{Source: sourceReload, At: r.now.UnixMilli()}}
 	ours := len(r.index.zones)

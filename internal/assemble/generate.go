@@ -45,11 +45,16 @@ type generatedRecord struct {
 // generate returns the generated records of each of the item's zones.
 func (r *round) generate(item *config.Zone) (lists [][]generatedRecord, fs findings) {
 	fs.Checks = item.Checks
+	warned := false
 	for _, apex := range item.Apexes {
 		g := &generator{item: item, apex: apex, table: r.a.o.Table, fs: &fs, cuts: map[string]bool{}, glue: map[glueKey]uint32{}, alias: map[string]bool{}}
 		g.addNameServers(RuleApex, apex, item.NameServers, seconds(-1, item.NSTTL))
 		g.addDelegations()
-		for _, rule := range r.index.synth[apex.Key()] {
+		for i, rule := range r.index.synth[apex.Key()] {
+			if i == 0 && !warned && (len(item.Transfer.Allow) > 0 || len(item.Transfer.Notify) > 0) {
+				warned = true
+				fs.report(finding.Warning, "range-transfer", rule.pos, "zone %v has names that are made for ranges, by a record that only ptrd understands: secondaries that run other software do not have these names", apex)
+			}
 			g.add(RuleSynth, apex, synth.Type, seconds(-1, item.TTL), rule.Append(nil), rule.pos)
 		}
 		g.addChildren(r.index, r.done)

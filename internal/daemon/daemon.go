@@ -358,7 +358,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	})
 	d.follower = secondary.NewFollower(secondary.Options{
 		Store: d.zones, Journal: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Made: d.transferred,
-		Guard: d.contain,
+		Guard: d.contain, Keys: d.assembler.Keys,
 	})
 	d.catalogs = catalog.NewFollower(catalog.FollowerOptions{
 		Journal: d.journal, Zones: d.registry.Load, Content: d.content, Serve: d.serveClaims, Report: d.logCatalogs, Log: d.log,

@@ -194,6 +194,7 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 				return nil, err
 			}
 			zones = configured.Retain(d.registry.Load())
+			d.assembler.SetKeys(cfg) // for what the follower restores
 			others = d.follower.Plan(zones.Secondaries(), set, zones.IsPrimary)
 			zones.SetPolicies(policy, others.Expires())
 			if plan, err = d.assembler.Assemble(ctx, cfg, with(set, others), how.Round); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // Question is a query and its client.
@@ -212,6 +213,8 @@ func describe(z *zone.Zone, name dname.Name, t rr.Type, a *zone.Answer) (what, o
 	if w := synthesisSource(z, name, a); w != nil {
 		owner = w.String()
 		synthesized = fmt.Sprintf("the name does not exist, and the wildcard %v applies (RFC 4592): ", w)
+	} else if rule, err := synth.ParseRule(z.RuleOf(name)); err == nil {
+		synthesized = fmt.Sprintf("made by the rule for %v, %s: ", rule.Prefix, rule.Template)
 	}
 	switch a.Kind {
 	case zone.NXDomain:
@@ -267,7 +270,7 @@ func synthesisSource(z *zone.Zone, name dname.Name, a *zone.Answer) dname.Name {
 		return nil
 	}
 	t := a.Items[0].Set.Type
-	if _, own := z.Get(name, t); own {
+	if _, own := z.Get(name, t); own || z.RuleOf(name) != nil {
 		return nil
 	}
 	// The closest encloser's wildcard is the lowest on the way up: where there is

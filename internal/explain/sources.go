@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // Above returns the question that answers q if q is about an address in a classless zone of
@@ -63,12 +65,45 @@ func (e *Explanation) Trace(ctx context.Context, cfg *config.Config, set *zone.S
 				if list, err = assemble.Explain(ctx, cfg, set, name); err != nil {
 					return err
 				}
+				if set != nil {
+					rule, err := ruleOrigins(ctx, cfg, set, name)
+					if err != nil {
+						return err
+					}
+					list = append(list, rule...)
+				}
 				origins[owner] = list
 			}
 			r.Sources = append(r.Sources, sourcesOf(r, list)...)
 		}
 	}
 	return nil
+}
+
+// ruleOrigins returns the origin of the rule that makes a record at a name, as that of the record.
+func ruleOrigins(ctx context.Context, cfg *config.Config, set *zone.Set, name dname.Name) (out []assemble.Origin, err error) {
+	z := set.Find(name)
+	if z == nil || !z.IsAvailable() {
+		return nil, nil
+	}
+	data := z.RuleOf(name)
+	if data == nil {
+		return nil, nil
+	}
+	list, err := assemble.Explain(ctx, cfg, set, z.Apex())
+	if err != nil {
+		return nil, err
+	}
+	var a zone.Answer
+	z.Lookup(name, rr.TypeANY, false, &a)
+	for _, o := range list {
+		if o.Record.Type != synth.Type || !bytes.Equal(o.Record.Data, data) || len(a.Items) == 0 {
+			continue
+		}
+		o.Record.Type, o.Record.Data = a.Items[0].Set.Type, a.Items[0].Set.First(nil)
+		out = append(out, o)
+	}
+	return out, nil
 }
 
 // stored returns the wildcard that has the data of a name, by name.

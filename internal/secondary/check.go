@@ -11,6 +11,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // outcome is the result of a check.
@@ -259,6 +260,11 @@ func (w *work) transferred(a primaryAnswer, got *received, typ rr.Type, began ti
 			return nil, fmt.Errorf("%v has serial %d, which is rejected: %w", a.p, got.zone.Serial(), err)
 		}
 	}
+	out.zone = k.withKeys(got.zone)
+	for _, fault := range out.zone.RuleFaults() {
+		out.findings = append(out.findings, finding.Finding{Severity: finding.Warning, Zone: w.conf.Apex, Owner: w.conf.Apex, Type: synth.Type, Rule: "range-without-names",
+			Text: fault + "; after a correction, run `ptrd retransfer " + w.conf.Apex.String() + "`"})
+	}
 	out.expire = timersOf(got.zone).expire
 	if got.hasExpire {
 		out.expire = min(out.expire, time.Duration(got.expire)*time.Second)
@@ -270,8 +276,8 @@ func (w *work) transferred(a primaryAnswer, got *received, typ rr.Type, began ti
 	}
 	k.totals.Records.Add(uint64(got.records))
 	out.log = []any{"type", typ.String(), "records", got.records, "messages", got.messages, "took", k.o.Now().Sub(began).Round(time.Millisecond)}
-	if n := len(got.findings); n > 0 {
-		out.log = append(out.log, "warnings", n, "first", got.findings[0].String())
+	if n := len(out.findings); n > 0 {
+		out.log = append(out.log, "warnings", n, "first", out.findings[0].String())
 	}
 	if got.outside > 0 {
 		out.log = append(out.log, "out_of_zone", got.outside)

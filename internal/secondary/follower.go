@@ -18,6 +18,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // Zone is the configuration of a secondary zone.
@@ -53,6 +54,7 @@ type Options struct {
 	Pause func() func()         // see assemble.Options
 	Guard *supervise.Supervisor // contains panics over single zones; nil: they are not contained
 	Made  func(int64)           // called with the octets of each zone that was built; may be nil
+	Keys  func() *synth.Keys    // of permutations in rules of zones; nil: none
 }
 
 // Follower keeps secondary zones equal to those of their primaries. Its methods are safe for
@@ -285,13 +287,21 @@ func (k *Follower) restore(apex dname.Name) (z *zone.Zone, kept keptTimes, findi
 				kept.checked = k.o.Now()
 				kept.expires = kept.checked.Add(timersOf(z).expire)
 			}
-			return z, kept, readFindings(notes)
+			return k.withKeys(z), kept, readFindings(notes)
 		}
 	}
 	if err != nil {
 		k.o.Log.Warn("the stored copy of a secondary zone cannot be read; the zone is transferred again", "zone", apex.String(), "err", err)
 	}
 	return nil, keptTimes{}, nil
+}
+
+// withKeys returns a zone that was just made with the keys of its rules.
+func (k *Follower) withKeys(z *zone.Zone) *zone.Zone {
+	if k.o.Keys == nil || !z.HasRules() {
+		return z
+	}
+	return z.WithKeys(k.o.Keys())
 }
 
 // Adopt activates a plan whose Changes were published. It is called in [commit.Request.After].
