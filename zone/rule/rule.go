@@ -81,7 +81,6 @@ var table = [...]Rule{
 	{"address-in-reverse-zone", Warn, "a reverse zone has no A and AAAA, except glue and network masks (RFC 1101 §4.1)"},
 
 	{"range-transfer", Warn, "secondaries of a zone with names for ranges of addresses run ptrd"},
-	{"range-without-names", Warn, "the names of a range can be made, with the key of its primary"},
 
 	{"ttl-differs", Warn, "the records of an RRset have one TTL (RFC 2181 §5.2)"},
 	{"out-of-zone", Warn, "the records of a file are in its zones"},

@@ -146,7 +146,7 @@ func conflictWithin(templates []*Template, members []int) *Conflict {
 			masks[t.mask] = map[number]int{}
 		}
 		if other, ok := masks[t.mask][key]; ok {
-			return &Conflict{other, i, t.example()}
+			return &Conflict{min(other, i), max(other, i), t.example()}
 		}
 		masks[t.mask][key] = i
 	}
@@ -157,7 +157,7 @@ func conflictWithin(templates []*Template, members []int) *Conflict {
 				continue // of the longer prefix, which compares itself with this one
 			}
 			if other, ok := others[t.fixed.and(t.shown).and(mask)]; ok {
-				return &Conflict{other, i, t.example()}
+				return &Conflict{min(other, i), max(other, i), t.example()}
 			}
 		}
 	}
@@ -171,14 +171,14 @@ func conflictBetween(templates []*Template, a, b []int) *Conflict {
 	if len(a)*len(b) > mostPairs {
 		// One template for all of each family: it makes their names and more.
 		if name, ok := Meet(templates[a[0]].widened(), templates[b[0]].widened()); ok {
-			return &Conflict{a[0], b[0], name}
+			return &Conflict{min(a[0], b[0]), max(a[0], b[0]), name}
 		}
 		return nil
 	}
 	for _, i := range a {
 		for _, j := range b {
 			if name, ok := Meet(templates[i], templates[j]); ok {
-				return &Conflict{i, j, name}
+				return &Conflict{min(i, j), max(i, j), name}
 			}
 		}
 	}
