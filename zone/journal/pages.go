@@ -269,10 +269,7 @@ func (p *pages) read(n uint64) ([]byte, error) {
 }
 
 // readDamaged reads a page of the tree whose header or table of elements is damaged, as
-// if it were a leaf unless it is a branch. The number of elements is in the header and,
-// as the start of the first key, in the first element; the number of further pages
-// follows from the elements. If one of the three is damaged, the two others agree. It
-// returns nil if the page cannot be read.
+// if it were a leaf unless it is a branch. It returns nil if the page cannot be read.
 func (p *pages) readDamaged(n uint64) []byte {
 	ne := binary.NativeEndian
 	b := make([]byte, p.page)
@@ -284,16 +281,18 @@ func (p *pages) readDamaged(n uint64) []byte {
 	}
 	ne.PutUint16(b[8:], pageLeaf)
 	more := uint64(ne.Uint32(b[12:]))
-	counts := [...]uint64{uint64(ne.Uint32(b[pageHeaderLen+4:])) / elementLen, uint64(ne.Uint16(b[10:]))}
+	counts := elementCounts(b)
 	pagesFor := func(count uint64) uint64 {
 		ne.PutUint16(b[10:], uint16(count))
 		return elementsEnd(b, p.page) / p.page
 	}
-	if pagesFor(counts[0]) != more && pagesFor(counts[1]) != more {
-		if counts[0] != counts[1] {
-			return b
-		}
+	switch {
+	case counts[0] == counts[1] || counts[0] == counts[2]:
 		more = pagesFor(counts[0])
+	case counts[1] == counts[2]:
+		more = pagesFor(counts[1])
+	case pagesFor(counts[1]) != more && pagesFor(counts[0]) != more:
+		return b
 	}
 	if more >= p.size/p.page-n {
 		return b
@@ -303,6 +302,20 @@ func (p *pages) readDamaged(n uint64) []byte {
 		return b[:p.page]
 	}
 	return b
+}
+
+// elementCounts returns the number of elements of a leaf as the header has it, and as it follows
+// from where the keys of the first two elements are. If one of the three is damaged, the two
+// others agree; a page with one element has only two.
+func elementCounts(b []byte) [3]uint64 {
+	ne := binary.NativeEndian
+	first, second := b[pageHeaderLen:], b[pageHeaderLen+elementLen:]
+	length := uint64(ne.Uint32(first[8:])) + uint64(ne.Uint32(first[12:]))
+	return [...]uint64{
+		uint64(ne.Uint16(b[10:])),
+		uint64(ne.Uint32(first[4:])) / elementLen,
+		(elementLen + uint64(ne.Uint32(second[4:])) - length) / elementLen,
+	}
 }
 
 // walk calls visit with each item of a bucket that lies on a valid page, in the order

@@ -162,12 +162,13 @@ func TestFlippedBits(t *testing.T) {
 	}
 	v.file.Close()
 	root := int64(v.p.head.root) // every bucket depends on it
-	// Headers, tables of elements and some of the content.
+	// Headers with the first elements, which the number of elements follows from; tables of
+	// elements, and some of the content.
 	random := rand.New(rand.NewPCG(seed, 0))
 	var at []int64
 	for _, n := range used {
-		for bit := range int64(pageHeaderLen * 8) {
-			if *flips > 5 || random.IntN(4) == 0 {
+		for bit := range int64((pageHeaderLen + 2*elementLen) * 8) {
+			if *flips > 5 || random.IntN(8) == 0 {
 				at = append(at, n*page*8+bit)
 			}
 		}
