@@ -23,6 +23,8 @@ var levels = []struct {
 	{"zone/rule", 0},
 	{"zone/finding", 0},
 	{"zone/spelling", 0},
+	{"zone/siphash", 0},
+	{"zone/synth", 0},
 	{"zone/", 2}, // packages that read, write and check zone data
 	{"zone", 1},
 	{"server/wire", 1},
@@ -94,6 +96,7 @@ var allowed = map[[2]string]string{
 	{"internal/config", module + "zone/rule"}:     "rules whose severity is configured",
 	{"internal/config", module + "zone/infile"}:   "the files that positions refer to",
 	{"internal/config", module + "zone/zonefile"}: "syntax of records written in the configuration",
+	{"internal/config", module + "zone/synth"}:    "templates of names",
 	{"internal/config", module + "zone/spelling"}: "suggestions for misspelt keys",
 }
 
