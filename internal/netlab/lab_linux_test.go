@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 func build(name, path string) func() (string, error) {
 	return sync.OnceValues(func() (string, error) {
 		file := filepath.Join(buildDir, name)
-		cmd := exec.Command("go", "build", "-o", file, path)
+		cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", file, path)
 		cmd.Stderr = os.Stderr
 		return file, cmd.Run()
 	})
