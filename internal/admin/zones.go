@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"encoding/binary"
 	"time"
 
 	"github.com/ptrd/ptrd/server/answer"
@@ -74,8 +73,7 @@ func (s sink) state(x State) {
 	}
 }
 
-// signedUntil returns when the signature over the SOA of a zone expires (RFC 4034 §3.1.5); zero:
-// there is none.
+// signedUntil returns when the signature over the SOA of a zone expires; zero: there is none.
 func signedUntil(z *zone.Zone, now time.Time) time.Time {
 	soa, ok := z.Get(z.Apex(), rr.TypeSOA)
 	if !ok || soa.Sigs() == 0 {
@@ -83,9 +81,7 @@ func signedUntil(z *zone.Zone, now time.Time) time.Time {
 	}
 	it := soa.SigData()
 	it.Next()
-	// The time is a serial number (RFC 1982), within 68 years of now.
-	at := binary.BigEndian.Uint32(it.Head[8:])
-	return now.Add(time.Duration(int32(at-uint32(now.Unix()))) * time.Second).Truncate(time.Second)
+	return rr.SignatureEnd(it.Head, now)
 }
 
 // fcrdns sends what audits found.

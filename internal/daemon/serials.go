@@ -30,6 +30,12 @@ func askSerial(ctx context.Context, t notify.Target, apex dname.Name) (zone.Seri
 	return serialOf(ctx, secondary.Primary{Address: t.Address, Source: t.Source, Key: t.Key}, apex)
 }
 
+// partSerials is the part of the server that asks others for serials, in logs and metrics.
+const partSerials = "serials of other servers"
+
+// errInternal is the result of a question that a contained panic ended.
+var errInternal = errors.New("internal error")
+
 // errLate is the error of a question whose answer did not come before its context ended.
 var errLate = errors.New("no answer in time")
 
@@ -80,8 +86,8 @@ func (d *Daemon) recallSerials(ctx context.Context, cfg *config.Config, isOld bo
 		workers.Go(func() {
 			for q := range work {
 				var serial zone.Serial
-				err := errors.New("internal error")
-				d.contain.Do("serials of secondaries", func() { serial, err = askSerial(ctx, q.to, q.apex) })
+				err := errInternal
+				d.contain.Do(partSerials, func() { serial, err = askSerial(ctx, q.to, q.apex) })
 				mu.Lock()
 				if old, known := serials[q.apex.Key()]; err == nil && (!known || old.Before(serial)) {
 					serials[q.apex.Key()] = serial

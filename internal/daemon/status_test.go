@@ -16,7 +16,6 @@ import (
 	"github.com/ptrd/ptrd/internal/certtest"
 	"github.com/ptrd/ptrd/internal/notify"
 	"github.com/ptrd/ptrd/zone/finding"
-	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // one returns the status of the zone of an address or prefix.
@@ -159,20 +158,6 @@ func TestStatusOfManyZones(t *testing.T) {
 	}
 	if s = l.Status(); len(s.Zones) != 10241 || s.Zones[0].Detail != nil {
 		t.Errorf("%d zones", len(s.Zones))
-	}
-}
-
-// TestSignatureEnd: expirations are serial numbers of 32 bits (RFC 4034 §3.1.5).
-func TestSignatureEnd(t *testing.T) {
-	for _, c := range []struct{ now, field, want int64 }{
-		{1_800_000_000, 1_800_086_400, 1_800_086_400},
-		{1_800_000_000, 1_700_000_000, 1_700_000_000},
-		{1<<32 - 100, 50, 1<<32 + 50},
-	} {
-		data := []byte{0, byte(rr.TypePTR), 8, 2, 0, 0, 0, 60, byte(c.field >> 24), byte(c.field >> 16), byte(c.field >> 8), byte(c.field)}
-		if got := signatureEnd(data, time.Unix(c.now, 0)); got.Unix() != c.want {
-			t.Errorf("%d at %d: %d, want %d", c.field, c.now, got.Unix(), c.want)
-		}
 	}
 }
 

@@ -206,7 +206,7 @@ func (d *Daemon) detail(ctx context.Context, z *zone.Zone, s *survey, findings [
 			out.Transfers = append(out.Transfers, peerText(p))
 		}
 		if one.Secondary != nil {
-			out.Primaries = askPrimaries(asked, &asks, z.Apex(), one.Secondary.Primaries)
+			out.Primaries = d.askPrimaries(asked, &asks, z.Apex(), one.Secondary.Primaries)
 		}
 	}
 	if log, err := history.Read(d.journal, history.Query{Zones: []history.Part{{Zone: z.Apex()}}, Limit: 1}); err == nil && len(log.Lines) > 0 {
@@ -231,12 +231,13 @@ func (d *Daemon) detail(ctx context.Context, z *zone.Zone, s *survey, findings [
 }
 
 // askPrimaries starts questions to the primaries of a zone. The result is complete when asks ends.
-func askPrimaries(ctx context.Context, asks *sync.WaitGroup, apex dname.Name, primaries []secondary.Primary) []ServerSerial {
+func (d *Daemon) askPrimaries(ctx context.Context, asks *sync.WaitGroup, apex dname.Name, primaries []secondary.Primary) []ServerSerial {
 	list := make([]ServerSerial, len(primaries))
 	for i, p := range primaries {
 		asks.Go(func() {
-			serial, err := serialOf(ctx, p, apex)
-			list[i] = ServerSerial{Address: p.String(), Serial: serial}
+			list[i] = ServerSerial{Address: p.String()}
+			err := errInternal
+			d.contain.Do(partSerials, func() { list[i].Serial, err = serialOf(ctx, p, apex) })
 			if err != nil {
 				list[i].Error = err.Error()
 			}
@@ -349,18 +350,11 @@ func firstSignatureEnd(z *zone.Zone) (end time.Time, ok bool) {
 		if r.Type != rr.TypeRRSIG || len(r.Data) < 12 {
 			continue
 		}
-		if at := signatureEnd(r.Data, time.Now()); !ok || at.Before(end) {
+		if at := rr.SignatureEnd(r.Data, time.Now()); !ok || at.Before(end) {
 			end, ok = at, true
 		}
 	}
 	return end, ok
-}
-
-// signatureEnd returns the expiration of an RRSIG, the time with these 32 bits that is next to now (RFC
-// 4034 §3.1.5).
-func signatureEnd(data []byte, now time.Time) time.Time {
-	at := uint32(data[8])<<24 | uint32(data[9])<<16 | uint32(data[10])<<8 | uint32(data[11])
-	return now.Add(time.Duration(int32(at-uint32(now.Unix()))) * time.Second).Truncate(time.Second)
 }
 
 // nextEvents returns what happens next to a zone.

@@ -1,11 +1,20 @@
 package rr
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/ptrd/ptrd/zone/rule"
 )
+
+// SignatureEnd returns when an RRSIG with this RDATA expires: the time with these 32 bits that is
+// nearest to now (RFC 4034 §3.1.5).
+func SignatureEnd(rdata []byte, now time.Time) time.Time {
+	end := binary.BigEndian.Uint32(rdata[8:])
+	return time.Unix(now.Unix()+int64(int32(end-uint32(now.Unix()))), 0)
+}
 
 // bitmap is a set of types in windows of 256 (RFC 4034 §4.1.2).
 type bitmap struct{ empty bool } // empty: there may be no type
