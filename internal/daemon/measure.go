@@ -37,7 +37,7 @@ func (d *Daemon) downstream() (out []admin.Downstream) {
 			continue
 		}
 		one := admin.Downstream{Zone: z.Apex().String(), Address: s.Address, Behind: s.Behind, Failing: s.IsFailing(), Expire: expireOf(z)}
-		one.Serial, one.HasSerial = latestSerial(s)
+		one.Serial, one.HasSerial = s.LatestSerial()
 		out = append(out, one)
 	}
 	return out
@@ -51,23 +51,6 @@ func (d *Daemon) isTarget(z *zone.Zone, of *notify.Secondary) bool {
 		}
 	}
 	return false
-}
-
-// latestSerial returns the latest serial that a secondary has acknowledged, transferred or shown.
-func latestSerial(s *notify.Secondary) (serial zone.Serial, ok bool) {
-	for _, at := range []struct {
-		known  bool
-		serial zone.Serial
-	}{
-		{!s.Answered.IsZero(), s.AnsweredOf},
-		{!s.Transferred.IsZero(), s.TransferredOf},
-		{s.HasSerial(), s.Serial},
-	} {
-		if at.known && (!ok || serial.Before(at.serial)) {
-			serial, ok = at.serial, true
-		}
-	}
-	return serial, ok
 }
 
 // expireOf returns how long secondaries serve a zone without hearing of it (RFC 1035 §3.3.13).

@@ -28,8 +28,8 @@ type Secondary struct {
 	Answered   time.Time   `json:"answered,omitzero"` // the last answer with NOERROR, perhaps to an earlier NOTIFY
 	AnsweredOf zone.Serial `json:"answered_of,omitempty"`
 
-	// Behind is since when there is a serial that it has neither acknowledged nor transferred; zero:
-	// there is none.
+	// Behind is since when there is a serial that it has neither acknowledged, transferred nor shown;
+	// zero: there is none.
 	Behind time.Time `json:"behind,omitzero"`
 
 	Transferred   time.Time   `json:"transferred,omitzero"` // the zone or its changes, or the answer that there are none
@@ -76,6 +76,23 @@ func (s *Secondary) IsFailing() bool { return s.Notify == Refused || s.Notify ==
 
 // HasSerial reports whether Serial is known.
 func (s *Secondary) HasSerial() bool { return !s.Asked.IsZero() && s.Error == "" }
+
+// LatestSerial returns the latest serial that it has acknowledged, transferred or shown.
+func (s *Secondary) LatestSerial() (serial zone.Serial, ok bool) {
+	for _, at := range []struct {
+		known  bool
+		serial zone.Serial
+	}{
+		{!s.Answered.IsZero(), s.AnsweredOf},
+		{!s.Transferred.IsZero(), s.TransferredOf},
+		{s.HasSerial(), s.Serial},
+	} {
+		if at.known && (!ok || serial.Before(at.serial)) {
+			serial, ok = at.serial, true
+		}
+	}
+	return serial, ok
+}
 
 // maxKnown bounds the secondaries with a state, each of a zone: some 40 MB. Those of further zones are
 // notified like the others, but nothing is known of them.

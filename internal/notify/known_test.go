@@ -118,6 +118,15 @@ func TestTransferred(t *testing.T) {
 	if s := list[0]; s.Address != target || s.Kind != "ixfr" || s.TransferredOf != 7 || s.Transferred != now || s.Notify != NotSent {
 		t.Errorf("%+v", s)
 	}
+	r := newRound(n)
+	defer r.close()
+	if r.addTasks(z.Apex(), now); !n.Secondaries(z)[0].Behind.IsZero() {
+		t.Error("the secondary is behind, although it has transferred the serial that it is notified of")
+	}
+	set = set.With([]*zone.Zone{build(t, apex, 8, ns)}, nil)
+	if r.addTasks(z.Apex(), now); n.Secondaries(z)[0].Behind != now {
+		t.Error("the secondary is not behind after a change")
+	}
 	if len(list) != 1+maxClients {
 		t.Fatalf("%d secondaries", len(list))
 	}

@@ -151,7 +151,7 @@ func (r *round) addTasks(apex dname.Name, now time.Time) (keys []taskKey) {
 		*t = task{apex: apex, target: target, serial: z.Serial(), next: now}
 		r.agenda.Push(entry{at: now, key: key})
 		r.n.known.change(key, func(s *Secondary) {
-			if s.Behind.IsZero() {
+			if latest, ok := s.LatestSerial(); s.Behind.IsZero() && (!ok || latest.Before(z.Serial())) {
 				s.Behind = now
 			}
 		})
