@@ -82,7 +82,7 @@ func (c *delegationCheck) checkNameServers(pos finding.Position, parent *zone.Zo
 	if slices.Equal(above, below) {
 		return
 	}
-	c.fs.report(finding.Warning, "other-servers", pos,
+	c.fs.warn("other-servers", parent.Apex(), pos,
 		"zone %v delegates %v to %s, but that zone, which is configured here (%v), names %s; make the two equal (RFC 1034 §4.2.2)",
 		parent.Apex(), child.apex, strings.Join(above, ", "), child.item.Pos, strings.Join(below, ", "))
 }
@@ -98,7 +98,7 @@ func (c *delegationCheck) isCut(z *zone.Zone, name dname.Name) bool {
 
 // reportNotDelegated reports a zone for which the zone at parent has no NS.
 func (c *delegationCheck) reportNotDelegated(pos finding.Position, parent dname.Name, child ref) {
-	c.fs.report(finding.Warning, "child-not-delegated", pos,
+	c.fs.warn("child-not-delegated", parent, pos,
 		"zone %v is configured here (%v), but zone %v does not delegate it: resolvers that ask that zone first learn that its names do not exist; %s",
 		child.apex, child.item.Pos, parent, addLines(c.cut(child)))
 }
@@ -125,7 +125,7 @@ func (c *delegationCheck) checkAliases(pos finding.Position, home ref, z *zone.Z
 	if !delegated {
 		cut = c.cut(child.ref)
 	}
-	c.fs.report(finding.Warning, "addresses-unreachable", pos,
+	c.fs.warn("addresses-unreachable", home.apex, pos,
 		"%s unreachable: zone %v does not lead to zone %v, which is configured here (%v) for %v; %s",
 		plural(len(missing), "address", "addresses"), home.apex, child.apex, child.item.Pos, child.prefix, addLines(append(cut, missing...)))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 )
 
@@ -36,6 +37,11 @@ func (fs *findings) errors() int { return fs.Count(finding.Error) }
 // report adds a finding that is not about a single record.
 func (fs *findings) report(s finding.Severity, rule string, pos finding.Position, format string, args ...any) {
 	fs.add(finding.Finding{Severity: s, Position: pos, Rule: rule, Text: fmt.Sprintf(format, args...)})
+}
+
+// warn adds a warning about a zone as a whole.
+func (fs *findings) warn(rule string, apex dname.Name, pos finding.Position, format string, args ...any) {
+	fs.add(finding.Finding{Severity: finding.Warning, Position: pos, Zone: apex, Rule: rule, Text: fmt.Sprintf(format, args...)})
 }
 
 // hasErrors reports whether any finding is an Error.

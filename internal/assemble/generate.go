@@ -53,7 +53,7 @@ func (r *round) generate(item *config.Zone) (lists [][]generatedRecord, fs findi
 		for i, rule := range r.index.synth[apex.Key()] {
 			if i == 0 && !warned && (len(item.Transfer.Allow) > 0 || len(item.Transfer.Notify) > 0) {
 				warned = true
-				fs.report(finding.Warning, "range-transfer", rule.pos, "zone %v has names that are made for ranges, by a record that only ptrd understands: secondaries that run other software do not have these names", apex)
+				fs.warn("range-transfer", apex, rule.pos, "zone %v has names that are made for ranges, by a record that only ptrd understands: secondaries that run other software do not have these names", apex)
 			}
 			g.add(RuleSynth, apex, synth.Type, seconds(-1, item.TTL), rule.Append(nil), rule.pos)
 		}

@@ -170,6 +170,12 @@ func (l *lab) expect(list []finding.Finding, want string) {
 	if got, want := l.text(list), lines(want); got != want {
 		l.t.Errorf("findings are\n%swant\n%s", got, want)
 	}
+	for i := range list {
+		// `ptrd status` shows warnings with the zone that they are about.
+		if f := &list[i]; f.Severity == finding.Warning && f.Zone == nil && f.Owner == nil && f.More == 0 {
+			l.t.Errorf("the warning is about no zone: %v", f)
+		}
+	}
 }
 
 // lines removes indentation and empty lines.

@@ -232,7 +232,7 @@ func (m *merge) rejectsNS(r *zone.Record) bool {
 func (m *merge) reportUnused() {
 	report := func(given bool, key string, pos finding.Position) {
 		if given {
-			m.fs.report(finding.Warning, "setting-not-used", pos, "%s.%s: not used, because %s has an SOA, and then the SOA and NS of the zone come from there; remove `%s` here, or the SOA and NS there",
+			m.fs.warn("setting-not-used", m.parts[0].apex, pos, "%s.%s: not used, because %s has an SOA, and then the SOA and NS of the zone come from there; remove `%s` here, or the SOA and NS there",
 				m.item.Path, key, m.soaFile, key)
 		}
 	}

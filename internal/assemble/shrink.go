@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 )
 
@@ -46,7 +47,7 @@ func (m *merge) warnShrunk(part *zonePart, before, after int) {
 		return
 	}
 	if m.item.MaxShrink.StopsRecords(before, after) {
-		m.reportLoss(fmt.Sprintf("zone %v", part.apex), before, after)
+		m.reportLoss(fmt.Sprintf("zone %v", part.apex), part.apex, before, after)
 		return
 	}
 	m.before, m.after = m.before+before, m.after+after
@@ -55,10 +56,10 @@ func (m *merge) warnShrunk(part *zonePart, before, after int) {
 // warnShrunkTogether is warnShrunk for all zones of the item together.
 func (m *merge) warnShrunkTogether() {
 	if len(m.parts) > 1 && m.item.MaxShrink.StopsRecords(m.before, m.after) {
-		m.reportLoss(itemName(m.item), m.before, m.after)
+		m.reportLoss(itemName(m.item), m.parts[0].apex, m.before, m.after)
 	}
 }
 
-func (m *merge) reportLoss(what string, before, after int) {
-	m.fs.report(finding.Warning, "max-shrink", m.place(), "%s had %d records when it was served last and has %d now; the earlier content is not kept over a restart, so the new one is served; check that its sources are complete", what, before, after)
+func (m *merge) reportLoss(what string, apex dname.Name, before, after int) {
+	m.fs.warn("max-shrink", apex, m.place(), "%s had %d records when it was served last and has %d now; the earlier content is not kept over a restart, so the new one is served; check that its sources are complete", what, before, after)
 }
