@@ -27,6 +27,7 @@ type parser struct {
 	lastTTL       uint32 // that a record gave itself
 	hasLastTTL    bool
 
+	cutShort  int    // 1 + the number of records before one whose data end too early; 0: the last error was another
 	findsApex bool   // see FindApex
 	stop      bool   // nothing more is to be read
 	includes  int    // files included so far
@@ -138,6 +139,13 @@ type subject struct {
 }
 
 func (p *parser) fail(s subject, e *fault) {
+	if p.isRest(s.f, e) {
+		return
+	}
+	p.cutShort = 0
+	if e.code == "missing-field" {
+		p.cutShort = 1 + p.res.Records
+	}
 	if p.step != nil {
 		e.text += fmt.Sprintf(" ($GENERATE at step %d)", *p.step)
 	}
@@ -145,6 +153,19 @@ func (p *parser) fail(s subject, e *fault) {
 		Severity: finding.Error, Rule: e.code, Tag: s.f.id.Tag(e.line, e.col),
 		Owner: s.owner, Type: s.typ, Text: e.text,
 	})
+}
+
+// isRest reports whether an error is about the rest of a record whose data end too early, because
+// its ( is missing: the line begins with a blank and has no type, or a ).
+func (p *parser) isRest(f *frame, e *fault) bool {
+	if p.cutShort != 1+p.res.Records || !f.lex.blank {
+		return false
+	}
+	switch e.code {
+	case "missing-type", "unknown-type", "unopened-parenthesis":
+		return true
+	}
+	return false
 }
 
 // at returns a fault at the octet offset in t.
@@ -356,7 +377,11 @@ func (p *parser) record(f *frame, line, toks []token, ownerGiven bool) {
 	if !r.read(h.typ, h.typeTok, rest, f.origin) {
 		for i := range r.Faults {
 			if !r.Faults[i].Warning {
-				p.fail(s, r.place(&r.Faults[i]).hinted(line))
+				e := r.place(&r.Faults[i])
+				if e.code == "missing-field" && h.typ == rr.TypeSOA {
+					e.text = strings.Replace(e.text, "write it", "write it, with a ( before it if it is in the next line", 1)
+				}
+				p.fail(s, e.hinted(line))
 			}
 		}
 		if h.typ == rr.TypeSOA {
