@@ -50,8 +50,8 @@ const (
 // Path returns the path of the socket in a state directory.
 func Path(stateDir string) string { return filepath.Join(stateDir, socketName) }
 
-// Verb answers one request; w is an [http.Flusher]. If it returns an error after it wrote something, the peer
-// sees an incomplete answer. ctx ends when the peer closes the connection.
+// Verb answers one request; w is an [http.Flusher]. If it returns an error after it wrote something,
+// the peer sees an incomplete answer. ctx ends when the peer closes the connection.
 type Verb func(ctx context.Context, args url.Values, w io.Writer) error
 
 // Server listens on the control socket.
@@ -217,10 +217,13 @@ type NotRunningError struct {
 
 func (e *NotRunningError) Error() string {
 	why := "there is no such file"
-	if !errors.Is(e.Err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(e.Err, syscall.ENOTDIR):
+		why = "the state directory is a file"
+	case !errors.Is(e.Err, fs.ErrNotExist):
 		why = "no process listens on it"
 	}
-	return fmt.Sprintf("control socket %s: %s, so ptrd does not run with this state_dir; start it with `ptrd serve`, or name the config it runs with by --config", e.Path, why)
+	return fmt.Sprintf("control socket %s: %s, so ptrd does not run with this state_dir; start it with `ptrd serve`, or give the configuration that it runs with by --config, or its state directory by --state-dir", e.Path, why)
 }
 
 func (e *NotRunningError) Unwrap() error { return e.Err }
@@ -251,7 +254,7 @@ func Call(ctx context.Context, path, verb string, args url.Values, w io.Writer) 
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	resp, err := client.Do(req)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ECONNREFUSED):
 		return &NotRunningError{path, err}
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("control socket %s: permission denied; run this as the user that ptrd runs as, or as root", path)

@@ -147,6 +147,9 @@ func TestStaleSocket(t *testing.T) {
 	if err := Call(t.Context(), path, "echo", nil, io.Discard); !errors.As(err, &down) {
 		t.Errorf("at a dead socket: %v, want a NotRunningError", err)
 	}
+	if err := Call(t.Context(), filepath.Join(path, "x"), "echo", nil, io.Discard); !errors.As(err, &down) || !strings.Contains(err.Error(), "/x: the state directory is a file, so") {
+		t.Errorf("below a file: %v", err)
+	}
 	serve(t, options(path))
 	if err := Call(t.Context(), path, "echo", nil, io.Discard); err != nil {
 		t.Error(err)
