@@ -9,7 +9,7 @@ import (
 )
 
 func newNotify(g *globals) *cobra.Command {
-	wait := daemon.Wait
+	wait := daemon.NotifyWait
 	cmd := &cobra.Command{
 		Use:   "notify [ZONE|ADDRESS|PREFIX]",
 		Short: "Send NOTIFY to the secondaries of zones now, and show which serial they have",

@@ -115,7 +115,7 @@ func list() []metric {
 		{"ptrd_notify_out_total", "NOTIFY messages to secondaries, and what became of them.", l("result")},
 		{"ptrd_zone_secondaries", "Servers that are notified of changes, counted for each zone: current, waiting, failing.", l("state")},
 		{"ptrd_zone_secondaries_behind_seconds", "The longest time that one of them has not acknowledged or transferred a newer serial.", nil},
-		{"ptrd_zone_secondaries_expiry_ratio", "The same as a part of the zone's SOA EXPIRE, the largest; at 1 the secondary stops to answer.", nil},
+		{"ptrd_zone_secondaries_expiry_ratio", "The same as a part of the zone's SOA EXPIRE, the largest; at 1 the secondary stops answering.", nil},
 		{"ptrd_zone_secondary_behind_seconds", "How long the secondary has not acknowledged or transferred a newer serial of the zone.", l("zone", "secondary")},
 		{"ptrd_zone_secondary_serial", "The latest serial that the secondary acknowledged, transferred or showed.", l("zone", "secondary")},
 		{"ptrd_updates_total", "UPDATE messages by what became of them.", l("result")},

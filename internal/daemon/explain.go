@@ -39,10 +39,10 @@ func (d *Daemon) explainPast(v *answer.View, q explain.Question) (*answer.View, 
 	if q.At.After(time.Now()) {
 		return nil, nil, fmt.Errorf("%s is not past", history.Moment(q.At))
 	}
-	zones, err := d.gone(v.Zones, q)
-	if err != nil {
+	if err := d.checkGone(v.Zones, q); err != nil {
 		return nil, nil, err
 	}
+	zones := v.Zones
 	rewound := map[string]bool{}
 	for {
 		v = &answer.View{Zones: zones, Policy: v.Policy}
@@ -77,19 +77,19 @@ func (d *Daemon) explainPast(v *answer.View, q explain.Question) (*answer.View, 
 	}
 }
 
-// gone returns the zones, or an error if one that had the name of the question at that time is gone:
-// the history has changes of it and no content to undo them in.
-func (d *Daemon) gone(zones *zone.Set, q explain.Question) (*zone.Set, error) {
+// checkGone returns an error if a zone that had the name of the question at that time is gone: the
+// history has changes of it and no content to undo them in.
+func (d *Daemon) checkGone(zones *zone.Set, q explain.Question) error {
 	for name := q.Name; ; name = name.Parent() {
 		if entry, ok, err := d.journal.Last(name); err != nil {
-			return nil, err
+			return err
 		} else if ok && entry.Gone && zones.Get(name) == nil {
 			if _, err := history.Rewind(d.journal, name, nil, q.At); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		if len(name) == 1 {
-			return zones, nil
+			return nil
 		}
 	}
 }

@@ -37,14 +37,14 @@ func (z *NotifiedZone) IsCurrent() bool {
 	})
 }
 
-// Wait is how long VerbNotify waits by default: a transfer of a large zone takes longer, and is shown as
+// NotifyWait is how long VerbNotify waits by default: a transfer of a large zone takes longer, and is shown as
 // such.
-const Wait = 10 * time.Second
+const NotifyWait = 10 * time.Second
 
 // notifyNow answers VerbNotify: it sends NOTIFY, and asks for serials until all have the current one or
 // the time is over.
 func (d *Daemon) notifyNow(ctx context.Context, args url.Values) (any, error) {
-	wait := Wait
+	wait := NotifyWait
 	if s := args.Get("wait"); s != "" {
 		var err error
 		if wait, err = time.ParseDuration(s); err != nil {

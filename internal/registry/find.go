@@ -59,7 +59,7 @@ func (z *Zones) Find(set *zone.Set, what string, isKnown func(apex dname.Name) (
 	return holder.Apex(), about, nil
 }
 
-// In reports whether an owner name is the reverse name of an address in a prefix.
+// In returns a function that reports whether an owner name is the reverse name of an address in a prefix.
 func In(p netip.Prefix) func(owner dname.Name) bool {
 	return func(owner dname.Name) bool {
 		a, ok := dname.ToAddr(owner)
