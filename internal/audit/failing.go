@@ -260,10 +260,10 @@ func (s *Status) Print(out io.Writer) error {
 	case s.Zones == 0:
 		b.WriteString("no zone is audited; `audit: true` in an item of `zones` or under `defaults` turns it on\n")
 	case s.Running:
-		fmt.Fprintf(&b, "pass      runs since %s\n", s.Begun.Format(time.DateTime))
+		fmt.Fprintf(&b, "pass      runs since %s\n", s.Begun.UTC().Format(time.DateTime))
 	}
 	if s.Completed != nil {
-		fmt.Fprintf(&b, "completed %s\n", s.Completed.Format(time.DateTime))
+		fmt.Fprintf(&b, "completed %s\n", s.Completed.UTC().Format(time.DateTime))
 	}
 	if s.Begun != nil {
 		fmt.Fprintf(&b, "addresses %s, in %d zones\n", summary(s.States), s.Zones)
@@ -276,7 +276,7 @@ func (s *Status) Print(out io.Writer) error {
 		if i == 0 {
 			fmt.Fprintln(w, "address\tname\tstate\tsince\tzone")
 		}
-		fmt.Fprintf(w, "%v\t%s\t%s\t%s\t%s\n", e.Address, strings.Join(e.Names, " "), e.State, e.Since.Format(time.DateTime), e.Zone)
+		fmt.Fprintf(w, "%v\t%s\t%s\t%s\t%s\n", e.Address, strings.Join(e.Names, " "), e.State, e.Since.UTC().Format(time.DateTime), e.Zone)
 	}
 	w.Flush() // to a strings.Builder, which takes everything
 	if s.Omitted > 0 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/zone/finding"
 )
 
@@ -19,8 +20,8 @@ type Condition struct {
 	Text     string           `json:"text"`
 }
 
-// Conditions returns what is not as it should be, as docs/daily-work.md lists it.
-func (d *Daemon) Conditions(ctx context.Context) (list []Condition) {
+// conditions returns what is not as it should be, as docs/daily-work.md lists it.
+func (d *Daemon) conditions(ctx context.Context) (list []Condition) {
 	add := func(name string, s finding.Severity, unready bool, format string, args ...any) {
 		list = append(list, Condition{name, s, unready, fmt.Sprintf(format, args...)})
 	}
@@ -30,7 +31,7 @@ func (d *Daemon) Conditions(ctx context.Context) (list []Condition) {
 		return list
 	}
 	if !st.outcome.InForce {
-		add("reload", finding.Error, false, "the reload at %s failed, and the configuration before it is active; `ptrd check` shows what is wrong", st.outcome.At.Format(time.DateTime))
+		add("reload", finding.Error, false, "the reload at %s failed, and the configuration before it is active; `ptrd check` shows what is wrong", history.Moment(st.outcome.At))
 	}
 	if held := d.heldNow(); len(held) > 0 {
 		add("held", finding.Error, false, "%s held back, so older data is served: %v", plural(len(held), "change"), held[0])
@@ -65,7 +66,7 @@ func (d *Daemon) addVital(add addCondition) {
 		add("loading", finding.Warning, true, "%s", text)
 	}
 	if c := d.journal.Condition(); c != nil {
-		add("journal", finding.Error, true, "no change can be written since %s: %v", c.Since.Format(time.DateTime), c.Err)
+		add("journal", finding.Error, true, "no change can be written since %s: %v", history.Moment(c.Since), c.Err)
 	}
 	for _, part := range d.stuckParts() {
 		add("stuck", finding.Error, part == partAnswers, "no progress of %s; the log says since when", part)
@@ -129,12 +130,12 @@ const renewTime = 14 * 24 * time.Hour
 
 // addTo adds the certificate, if it has expired or should have been renewed.
 func (c *certificate) addTo(add addCondition, now time.Time) {
-	until := c.Until.UTC().Format(time.DateTime)
+	until := history.Moment(c.Until)
 	switch left := c.Until.Sub(now); {
 	case left <= 0:
-		add("certificate", finding.Error, false, "%s: the certificate %s expired at %s UTC; clients that verify it do not connect: renew it", c.Path, c.File, until)
+		add("certificate", finding.Error, false, "%s: the certificate %s expired at %s; clients that verify it do not connect: renew it", c.Path, c.File, until)
 	case left < min(renewTime, c.Until.Sub(c.From)/4):
-		add("certificate", finding.Warning, false, "%s: the certificate %s expires at %s UTC; renew it", c.Path, c.File, until)
+		add("certificate", finding.Warning, false, "%s: the certificate %s expires at %s; renew it", c.Path, c.File, until)
 	}
 }
 

@@ -68,7 +68,7 @@ func (d *Daemon) stateMetrics() admin.State {
 	ctx, cancel := context.WithTimeout(context.Background(), measureTime)
 	defer cancel()
 	s := admin.State{Conditions: map[admin.Condition]int{}, Certificates: map[string]time.Time{}}
-	for _, c := range d.Conditions(ctx) {
+	for _, c := range d.conditions(ctx) {
 		s.Conditions[admin.Condition{Name: c.Name, Severity: c.Severity.String()}]++
 	}
 	s.Free, s.HasFree = d.freeSpace(ctx)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/server/worker"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -37,7 +38,7 @@ func (l *QueryLog) String() string {
 	if l.About != "" {
 		of += " about " + l.About
 	}
-	return fmt.Sprintf("%s, until %s UTC", of, l.Until.UTC().Format(time.DateTime))
+	return fmt.Sprintf("%s, until %s", of, history.Moment(l.Until))
 }
 
 // queryLogs are those that run.

@@ -121,11 +121,12 @@ func printFindings(b *strings.Builder, s *SecondaryStatus) {
 	}
 }
 
+// moment returns a time (UTC) for a table.
 func moment(t *time.Time) string {
 	if t == nil {
 		return "-"
 	}
-	return t.Format(time.DateTime)
+	return t.UTC().Format(time.DateTime)
 }
 
 // outcome says in a line how the last check ended, or what is under way.

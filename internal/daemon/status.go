@@ -170,7 +170,7 @@ func (d *Daemon) status(ctx context.Context, q *StatusQuery) (*Status, error) {
 	}
 	s.Absent = d.absentAddresses()
 	s.Loading = d.loadingNow()
-	s.Conditions = d.Conditions(ctx)
+	s.Conditions = d.conditions(ctx)
 	for _, c := range s.Conditions {
 		s.Broken = s.Broken || q.What == "" && c.Severity == finding.Error
 	}

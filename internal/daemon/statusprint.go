@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
+	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/internal/notify"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -80,7 +80,7 @@ var healthText = map[Health]struct{ one, many string }{
 
 // printServer writes the status of the server.
 func (s *Status) printServer(b *strings.Builder) {
-	fmt.Fprintf(b, "ptrd %s, process %d, since %s\n", s.Version, s.PID, s.Started.Format(time.DateTime))
+	fmt.Fprintf(b, "ptrd %s, process %d, since %s\n", s.Version, s.PID, history.Moment(s.Started))
 	fmt.Fprintf(b, "config    %s\nstate     %s\nlisten    %s\n", s.Config, s.StateDir, strings.Join(s.Listen, " "))
 	if len(s.TLS) > 0 {
 		fmt.Fprintf(b, "TLS       %s\n", strings.Join(s.TLS, " "))
@@ -107,7 +107,7 @@ func (s *Status) printServer(b *strings.Builder) {
 	for _, l := range s.Queries.Logs {
 		fmt.Fprintf(b, "querylog  %v\n", l)
 	}
-	fmt.Fprintf(b, "reload    %s, %s\n", s.Reload.At.Format(time.DateTime), s.Reload.Summary)
+	fmt.Fprintf(b, "reload    %s, %s\n", history.Moment(s.Reload.At), s.Reload.Summary)
 	s.printFindings(b)
 	if s.Reload.Error != "" {
 		fmt.Fprintf(b, "          %s\n", s.Reload.Error)
@@ -126,7 +126,7 @@ func (s *Status) printServer(b *strings.Builder) {
 		fmt.Fprintf(b, "damage    %s%s\n", zone, m.Text)
 	}
 	for _, u := range s.Unfinished {
-		fmt.Fprintf(b, "          %s: changes since %s and is read when it is closed or no longer changes; `ptrd reload` reads it now\n", u.File, u.Since.Format(time.DateTime))
+		fmt.Fprintf(b, "          %s: changes since %s and is read when it is closed or no longer changes; `ptrd reload` reads it now\n", u.File, history.Moment(u.Since))
 	}
 }
 
@@ -210,7 +210,7 @@ func (z *ZoneStatus) print(b *strings.Builder) {
 	for _, s := range d.Sources {
 		text := s.What + " " + s.Where
 		if !s.Time.IsZero() {
-			text += fmt.Sprintf(", %d octets, of %s", s.Size, s.Time.Format(time.DateTime))
+			text += fmt.Sprintf(", %d octets, of %s", s.Size, history.Moment(s.Time))
 		}
 		if s.Error != "" {
 			text += ": " + s.Error
@@ -222,7 +222,7 @@ func (z *ZoneStatus) print(b *strings.Builder) {
 		line("content", "%s at %s, %d bytes", plural(z.Records, "record"), plural(z.Names, "name"), z.Bytes)
 	}
 	if c := d.LastChange; c != nil {
-		line("last change", "%s UTC, serial %d, %d removed, %d added (%s)", c.At.Format(time.DateTime), c.Serial, c.Removed, c.Added, c.Source)
+		line("last change", "%s, serial %d, %d removed, %d added (%s)", history.Moment(c.At), c.Serial, c.Removed, c.Added, c.Source)
 	}
 	if z.Queries != nil {
 		line("queries", "%d", *z.Queries)
@@ -234,14 +234,14 @@ func (z *ZoneStatus) print(b *strings.Builder) {
 		line("primary", "%s: %s", p.Address, serialText(p.Serial, p.Error, z.Serial))
 	}
 	if s := z.Secondary; s != nil && s.Checked != nil {
-		line("confirmed", "%s by %s", moment(s.Checked), s.From)
+		line("confirmed", "%s by %s", history.Moment(*s.Checked), s.From)
 	}
 	for i := range d.Secondaries {
 		s := &d.Secondaries[i]
 		line("secondary", "%s: %s", strings.TrimSuffix(s.Address.String(), ":0"), secondaryText(s, z.Serial))
 	}
 	for _, e := range d.Events {
-		line("next", "%s %s", e.At.Format(time.DateTime), e.What)
+		line("next", "%s %s", history.Moment(e.At), e.What)
 	}
 	w.Flush() // to a strings.Builder, which takes everything
 	for _, f := range d.Findings {
@@ -271,16 +271,16 @@ func secondaryText(s *notify.Secondary, ours zone.Serial) string {
 	switch s.Notify {
 	case notify.NotSent:
 	case notify.Waiting:
-		text += fmt.Sprintf("; NOTIFY sent %s, try %d, not answered yet", s.Notified.Format(time.DateTime), s.Tries)
+		text += fmt.Sprintf("; NOTIFY sent %s, try %d, not answered yet", history.Moment(s.Notified), s.Tries)
 	case notify.Answered:
-		text += fmt.Sprintf("; NOTIFY answered %s", s.Answered.Format(time.DateTime))
+		text += fmt.Sprintf("; NOTIFY answered %s", history.Moment(s.Answered))
 	case notify.Refused:
-		text += fmt.Sprintf("; NOTIFY refused %s: %s", s.Notified.Format(time.DateTime), s.Reason)
+		text += fmt.Sprintf("; NOTIFY refused %s: %s", history.Moment(s.Notified), s.Reason)
 	case notify.Lost:
-		text += fmt.Sprintf("; NOTIFY not answered, last sent %s", s.Notified.Format(time.DateTime))
+		text += fmt.Sprintf("; NOTIFY not answered, last sent %s", history.Moment(s.Notified))
 	}
 	if !s.Transferred.IsZero() {
-		text += fmt.Sprintf("; transferred serial %d %s (%s)", s.TransferredOf, s.Transferred.Format(time.DateTime), s.Kind)
+		text += fmt.Sprintf("; transferred serial %d %s (%s)", s.TransferredOf, history.Moment(s.Transferred), s.Kind)
 	}
 	return text
 }

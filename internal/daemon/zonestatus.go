@@ -176,7 +176,7 @@ func (s *survey) judge(z *zone.Zone) (Health, string) {
 	case s.silent[key] > 0:
 		return HealthWarning, plural(s.silent[key], "secondary server") + " refused NOTIFY or did not answer"
 	case s.damaged[key]:
-		return HealthWarning, "of its stored data, something was damaged or lost at the start"
+		return HealthWarning, "a part of its stored data was found damaged or lost at the start"
 	case len(c.Findings) > 0:
 		return HealthWarning, plural(len(c.Findings), "warning") + " about what the primary has"
 	case n > 0:
