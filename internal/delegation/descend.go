@@ -13,6 +13,10 @@ import (
 // maxHedged is how many servers are asked at once to find the way.
 const maxHedged = 4
 
+// maxForeign is how many root servers seem to offer recursion before no other is asked: they do
+// not, so something on the way answers in their place, and in that of the others too.
+const maxForeign = 3
+
 // cut is a zone with what is known of its servers.
 type cut struct {
 	zone    dname.Name
@@ -58,6 +62,7 @@ type found struct {
 	facts []*Fact // all facts so far, fact included
 
 	circular bool // no response, perhaps because of what is looked up already
+	foreign  bool // something on the way answers in place of the root servers
 }
 
 // first asks the servers of a zone in turn, each when the one before failed or takes long,
@@ -65,7 +70,7 @@ type found struct {
 func (r *run) first(ctx context.Context, zone dname.Name, servers []Server, q Question) (f found) {
 	servers = r.inOrder(servers)
 	results := make(chan *Fact, len(servers))
-	next, running := 0, 0
+	next, running, recursive := 0, 0, 0
 	ask := func() {
 		s := servers[next]
 		next++
@@ -88,6 +93,12 @@ func (r *run) first(ctx context.Context, zone dname.Name, servers []Server, q Qu
 				return f
 			}
 			f.Kind = max(f.Kind, reading.Kind)
+			if zone.IsRoot() && !q.Recurse && fact.Msg != nil && fact.Msg.RecursionAvailable {
+				if recursive++; recursive == maxForeign {
+					f.foreign = true
+					return f
+				}
+			}
 		case <-slow.C:
 			if next < len(servers) && running < maxHedged {
 				ask()

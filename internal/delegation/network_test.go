@@ -124,27 +124,36 @@ func TestSilentFamily(t *testing.T) {
 	})
 }
 
-// interceptor answers for every address as a resolver that does not recurse without RD.
-func interceptor() *delegationtest.Host {
+// interceptor answers for every address as a resolver that does not recurse without RD, or with
+// offers false, as one that offers no recursion at all.
+func interceptor(offers bool) *delegationtest.Host {
 	return &delegationtest.Host{Answer: func(request *dns.Msg, _ delegation.Transport) *dns.Msg {
 		m := rcode(request, dns.RcodeRefused)
-		m.RecursionAvailable = true
+		m.RecursionAvailable = offers
 		return m
 	}}
 }
 
 func TestInterceptedAndClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &delegationtest.Network{Any: interceptor()}
-		defer n.Wait()
-		w := delegation.New(options(n)).Walk(t.Context(), reverse)
-		if p := w.Port53; !p.Intercepted || p.Closed || len(p.Evidence) != 6 {
-			t.Errorf("intercepted: %+v", p)
+		for _, c := range []struct {
+			offers             bool
+			roots              []delegation.Server
+			evidence, messages int
+		}{{true, delegation.RootServers(), 6, 6}, {false, delegation.RootServers()[:2], 1, 12}} {
+			n := &delegationtest.Network{Any: interceptor(c.offers)}
+			defer n.Wait()
+			o := options(n)
+			o.Hints = c.roots
+			w := delegation.New(o).Walk(t.Context(), reverse)
+			if p := w.Port53; !p.Intercepted || p.Closed || len(p.Evidence) != c.evidence {
+				t.Errorf("intercepted: %+v", p)
+			}
+			if _, all := n.Sent(""); all > c.messages {
+				t.Errorf("%d messages to find that they are intercepted", all)
+			}
 		}
-		if _, all := n.Sent(""); all > 12 {
-			t.Errorf("%d messages to find that they are intercepted", all)
-		}
-		w = delegation.New(options(&delegationtest.Network{})).Walk(t.Context(), reverse)
+		w := delegation.New(options(&delegationtest.Network{})).Walk(t.Context(), reverse)
 		if p := w.Port53; p.Intercepted || !p.Closed || w.Took > 12*time.Second {
 			t.Errorf("closed: %+v after %v", p, w.Took)
 		}

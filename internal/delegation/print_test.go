@@ -110,7 +110,7 @@ in-addr.arpa.: 1 server, 1 address
 25.2.0.192.in-addr.arpa. is in the zone 2.0.192.in-addr.arpa.
 `},
 		{"intercepted", func(_ *delegationtest.Network, o *delegation.Options) {
-			o.Network = &delegationtest.Network{Any: interceptor()}
+			o.Network = &delegationtest.Network{Any: interceptor(true)}
 		}, "25.2.0.192.in-addr.arpa", `
 This network intercepts questions to port 53: a.root. (100.0.0.1) over UDP, arpa. NS: answered REFUSED, but not by that server. Ask a resolver by --resolver, or run this elsewhere.
 `},

@@ -28,7 +28,7 @@ type Lookup struct {
 	Facts   []*Fact    `json:"facts"`             // in the order of answers
 
 	// End is Zone, if the lookup failed: its servers were asked the first question of
-	// [Answers]. Nil if no zone was asked, as with a resolver.
+	// [Answers]. Nil if no zone was asked, as with a resolver, or the network intercepts questions.
 	End *Level `json:"-"`
 
 	// Port53 is how the network treats questions to port 53, if the lookup failed at the root.
@@ -70,12 +70,15 @@ func (c *Client) Resolve(ctx context.Context, name dname.Name, t rr.Type) *Looku
 		return l
 	}
 	failed := *l // others have l too
-	failed.End = newLevel(r.remember(&cut{zone: l.Zone}), nil)
-	failed.End.Surveyed, failed.End.lost = true, true
-	r.survey(ctx, failed.End)
 	if l.Zone.IsRoot() {
 		failed.Port53 = r.checkPort53(ctx, l.Facts)
 	}
+	if failed.Port53.Intercepted {
+		return &failed
+	}
+	failed.End = newLevel(r.remember(&cut{zone: l.Zone}), nil)
+	failed.End.Surveyed, failed.End.lost = true, true
+	r.survey(ctx, failed.End)
 	return &failed
 }
 

@@ -18,7 +18,7 @@ type Level struct {
 
 	// Surveyed reports that the servers were asked all that [Answers] has, or only the first
 	// of the root, if it shows no way, and of the End of a Lookup. The others were asked only
-	// about the zone below.
+	// about the zone below, as those of the root if the network intercepts questions.
 	Surveyed bool `json:"surveyed"`
 
 	// Servers are all that a server of the parent or of the zone lists, those of the parent

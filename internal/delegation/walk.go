@@ -110,7 +110,7 @@ func (r *run) walk(ctx context.Context, w *Walk) {
 				return
 			}
 		default:
-			w.End.Surveyed = true
+			w.End.Surveyed = !s.foreign
 			w.End.lost = w.End.Zone.IsRoot()
 			w.Reason = r.noAnswer(w.End.Zone, w.End.Way, "shows the way")
 			return
@@ -169,8 +169,8 @@ func (w *Walk) Closest(n dname.Name) (closest *Level) {
 var darkAddresses = []netip.Addr{netip.MustParseAddr("192.0.2.53"), netip.MustParseAddr("2001:db8::53")}
 
 // checkPort53 looks for signs that the answers are not from the root servers that were asked.
-// Root servers answer with AA and never offer recursion. If one seems to, addresses without any
-// server are asked: an answer from there is proof.
+// Root servers answer with AA and never offer recursion. If few seem to, addresses without any
+// server are asked until one answers, which is proof.
 func (r *run) checkPort53(ctx context.Context, facts []*Fact) (p Port53) {
 	if r.o.Resolver.IsValid() {
 		return p
@@ -183,11 +183,12 @@ func (r *run) checkPort53(ctx context.Context, facts []*Fact) (p Port53) {
 			p.Evidence = append(p.Evidence, f)
 		}
 	}
-	if answered && (!useful || p.Evidence != nil) {
+	if answered && (!useful || p.Evidence != nil) && len(p.Evidence) < maxForeign {
 		for _, a := range darkAddresses {
 			f := r.ask(ctx, Server{Addr: netip.AddrPortFrom(a, 0)}, Question{Name: dname.Root(), Type: rr.TypeSOA}, UDP)
 			if f.Outcome == Answered {
 				p.Evidence = append(p.Evidence, f)
+				break
 			}
 		}
 	}
