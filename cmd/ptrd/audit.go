@@ -87,13 +87,7 @@ wrong, but something is not known.`,
 			if err := g.show(cmd, &out); err != nil {
 				return err
 			}
-			switch {
-			case out.IsWrong():
-				return &exitStatus{exitError}
-			case out.IsNotKnown():
-				return &exitStatus{exitNotKnown}
-			}
-			return nil
+			return exitOf(&out)
 		},
 	}
 	g.addJSON(cmd)

@@ -18,8 +18,22 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// exitNotKnown is the exit code of doctor if nothing is wrong and something is not known.
+// exitNotKnown is the exit code of doctor and audit if nothing is wrong and something is not known.
 const exitNotKnown = 3
+
+// exitOf returns the exit status for the result of an examination.
+func exitOf(r interface {
+	IsWrong() bool
+	IsNotKnown() bool
+}) error {
+	switch {
+	case r.IsWrong():
+		return &exitStatus{exitError}
+	case r.IsNotKnown():
+		return &exitStatus{exitNotKnown}
+	}
+	return nil
+}
 
 func newDoctor(g *globals) *cobra.Command {
 	var ask askFlags
@@ -106,13 +120,7 @@ be wrong, but something that is required is not known. It takes at most a minute
 			if err := g.show(cmd, r); err != nil {
 				return err
 			}
-			switch {
-			case r.IsWrong():
-				return &exitStatus{exitError}
-			case r.IsNotKnown():
-				return &exitStatus{exitNotKnown}
-			}
-			return nil
+			return exitOf(r)
 		},
 	}
 	g.addJSON(cmd)
@@ -166,7 +174,7 @@ func readMessage(cmd *cobra.Command, message string, addresses *[]string, names 
 		}
 	}
 	if read != "" {
-		remark(cmd, "the message says%s", read)
+		remark(cmd, "read from the message:%s", read)
 	}
 	for _, l := range m.Lists {
 		remark(cmd, "the message names a blocklist: --dnsbl %s asks it", l)

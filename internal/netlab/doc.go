@@ -14,7 +14,7 @@
 // To add a kind of server, write its configuration from the scenario and add it to the table of
 // programs.
 //
-// The scenario of mail has customers with a fault each, and mail servers which judge their mail:
+// The scenario of mail has customers with at most one fault, and mail servers which judge their mail:
 // postfix, exim and OpenSMTPD, that conflict as Debian packages, so that .ci/unpack unpacks them
 // (see package peertest). They need root, because they change to users of their own.
 //

@@ -25,7 +25,7 @@ const mostMessages = 400
 // servers accept from one client.
 const atOnce = 16
 
-// TestMailFaults sends mail of customers with a fault each to mail servers, and compares what
+// TestMailFaults sends mail of customers with at most one fault to mail servers, and compares what
 // they reply with what ptrd doctor finds.
 func TestMailFaults(t *testing.T) {
 	faults := MailFaults()

@@ -7,7 +7,7 @@
 //	netlab send SERVER CUSTOMER
 //	netlab send SERVER ADDRESS HELO DOMAIN
 //
-// The scenario "mail" has customers with a fault each, whose mail "send" sends on the host sender.
+// The scenario "mail" has customers with at most one fault, whose mail "send" sends on the host sender.
 //
 // The directory has the files of the hosts, the root hints, and the script "in", which runs
 // commands on a host.
