@@ -20,6 +20,10 @@ import (
 // maxFindings bounds the findings of a Report; the others are counted.
 const maxFindings = 10_000
 
+// maxSeen bounds the addresses without a name that are remembered, in about 50 MB, to count each
+// once. Of more, one that several names have may be counted for each of them.
+const maxSeen = 1 << 20
+
 // Report is the result of one pass.
 type Report struct {
 	Addresses int           `json:"addresses"` // that were examined
@@ -104,7 +108,7 @@ func Examine(ctx context.Context, set *zone.Set, s *Settings, scope Scope, sourc
 				if scope.About != nil && !scope.About(q.owner) || q.unnamed && seen[q.address] {
 					continue
 				}
-				if q.unnamed {
+				if q.unnamed && len(seen) < maxSeen {
 					seen[q.address] = true
 				}
 				c.do(func() {
