@@ -56,8 +56,10 @@ func (d *Daemon) notifyNow(ctx context.Context, args url.Values) (any, error) {
 		return nil, err
 	}
 	zones := slices.Collect(list)
-	ctx, cancel := d.within(ctx, wait)
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
+	ctx, stop := d.untilStop(ctx)
+	defer stop()
 	apexes := make([]dname.Name, len(zones))
 	for i, z := range zones {
 		apexes[i] = z.Apex()
@@ -113,19 +115,6 @@ func (d *Daemon) askUntilCurrent(ctx context.Context, zones []*zone.Zone, began 
 		case <-tick.C:
 		}
 	}
-}
-
-// within returns a context that ends after a time, or when the server stops.
-func (d *Daemon) within(ctx context.Context, t time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, t)
-	go func() {
-		select {
-		case <-ctx.Done():
-		case <-d.ended:
-			cancel()
-		}
-	}()
-	return ctx, cancel
 }
 
 // fewZones is up to how many zones are printed with all their secondaries; of more, those that are not

@@ -145,18 +145,24 @@ func (d *Daemon) answerIn(f func(context.Context, url.Values) (any, error)) cont
 	}
 }
 
+// untilStop returns a context that also ends when the server stops.
+func (d *Daemon) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-d.ended:
+			cancel()
+		}
+	}()
+	return ctx, cancel
+}
+
 // stream answers with an empty line at once, and then with JSON of what run shows, a line each, until the
 // client goes or the server stops.
 func stream[T any](ctx context.Context, d *Daemon, w io.Writer, run func(ctx context.Context, show func(T) error) error) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := d.untilStop(ctx)
 	defer cancel()
-	go func() {
-		select {
-		case <-d.ended:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	send := func(b []byte) error {
 		_, err := w.Write(append(b, '\n'))
 		if f, ok := w.(http.Flusher); ok {

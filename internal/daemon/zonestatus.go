@@ -197,8 +197,10 @@ func (d *Daemon) detail(ctx context.Context, z *zone.Zone, s *survey, findings [
 		Prefix: d.registry.Load().PrefixOf(z.Apex()), Owner: ownerText(one), Hosted: d.hosted.Has(z.Apex()), Sources: d.sources(ctx, z, one),
 		Transfers: []string{}, Secondaries: []notify.Secondary{}, Findings: []string{}, Events: []Event{},
 	}
-	asked, cancel := d.within(ctx, askWithin)
+	asked, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
+	asked, stop := d.untilStop(asked)
+	defer stop()
 	var asks sync.WaitGroup
 	asks.Go(func() { d.notifier.Ask(asked, []*zone.Zone{z}, nil) })
 	if one != nil {
