@@ -63,11 +63,12 @@ help:
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.release=$(VERSION)" -o ptrd ./cmd/ptrd
 
-# The pages have the date of the commit, so that they are the same wherever they are made.
+# The pages have the date of the commit, so that they are the same wherever they are made. With
+# the flags of `make build`, few packages are compiled again.
 MANDIR ?= dist/man/man1
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
 man:
-	$(GO) test ./cmd/ptrd -ldflags "-X github.com/ptrd/ptrd/cmd/ptrd.release=$(VERSION)" -count=1 -run '^TestMan$$' -man '$(abspath $(MANDIR))'
+	CGO_ENABLED=0 $(GO) test -trimpath -vet=off ./cmd/ptrd -ldflags "-X github.com/ptrd/ptrd/cmd/ptrd.release=$(VERSION)" -count=1 -run '^TestMan$$' -man '$(abspath $(MANDIR))'
 
 # Packages set DESTDIR and PREFIX=/usr. Only without DESTDIR, the user is created, and the
 # directory of the configuration belongs to it. BINARY may be for another processor than this one's,
