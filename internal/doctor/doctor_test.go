@@ -493,6 +493,12 @@ func TestIntercepted(t *testing.T) {
 		if r := Examine(t.Context(), new(scenario).request(n)); len(r.Steps) > 0 || !r.IsNotKnown() || !strings.Contains(r.Rows[0].Verdicts[0].Seen, "answers in place of name servers") {
 			t.Errorf("%+v", r)
 		}
+		// As a resolver of a network without the Internet.
+		q := new(scenario).request(n)
+		q.Client = delegation.New(delegation.Options{Network: n, Resolver: netip.MustParseAddrPort("100.0.8.1:53")})
+		if v := Examine(t.Context(), q).Rows[0].Verdicts[0]; v.State != NotKnown || !strings.Contains(v.Seen, "does not look names up in the public DNS") {
+			t.Errorf("%+v", v)
+		}
 	})
 }
 

@@ -53,6 +53,9 @@ func readEnd(port53 delegation.Port53, end *delegation.Level, isStart bool, alia
 
 // wayTo reads a walk that reached a zone.
 func wayTo(w *delegation.Walk) way {
+	if w.Resolver.IsValid() && w.End.Zone.IsRoot() {
+		return way{state: NotKnown, seen: "the resolver answers that there are no reverse zones at all, so it does not look names up in the public DNS; ask another one by --resolver"}
+	}
 	if isRegistry(w.End.Zone) && w.Kind != delegation.Answer {
 		return way{Wrong, fmt.Sprintf("%v delegates no zone with %v", w.End.Zone, w.Target), w.End.Zone,
 			fmt.Sprintf("delegate the reverse zone of the addresses by NS records in %v, which `ptrd handover PREFIX` prints, or add a PTR record there", w.End.Zone)}
