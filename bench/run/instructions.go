@@ -73,12 +73,17 @@ func instructions(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	made, err := c.perAnswer("whole", "PTR-made$", nil)
+	if err != nil {
+		return err
+	}
 	t := report.Table{Head: []string{"an answer, from a received batch of 32 to the batch to be sent", "instructions", "of an answer"}}
 	part := func(n float64) string { return fmt.Sprintf("%.2f %%", 100*n/bare) }
 	t.Add("without metrics and query log", fmt.Sprintf("%.1f", bare), "")
 	t.Add("metrics", fmt.Sprintf("%+.1f", quiet-bare), part(quiet-bare))
 	t.Add("query log, off", fmt.Sprintf("%+.1f", whole-quiet), part(whole-quiet))
 	t.Add("query log, one query in 1,000, written to nowhere", fmt.Sprintf("%+.1f", logged-quiet), part(logged-quiet))
+	t.Add("the name made by a rule for the range, and not stored", fmt.Sprintf("%+.1f", made-whole), part(made-whole))
 	fmt.Println(&t)
 	if *doc != "" {
 		if err := report.Replace(*doc, "instructions", t.String()); err != nil {

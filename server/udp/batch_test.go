@@ -3,6 +3,7 @@ package udp
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/server/workertest"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // BenchmarkBatch is what a UDP worker does from the call that received a batch to
@@ -20,9 +22,10 @@ func BenchmarkBatch(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		log  int
-	}{{"PTR", 0}, {"PTR-log-1000", 1000}} {
+		made bool
+	}{{"PTR", 0, false}, {"PTR-log-1000", 1000, false}, {"PTR-made", 0, true}} {
 		b.Run(c.name, func(b *testing.B) {
-			batch := answerBatch(b, c.log)
+			batch := answerBatch(b, c.log, c.made)
 			b.ReportAllocs()
 			for b.Loop() {
 				batch()
@@ -33,12 +36,19 @@ func BenchmarkBatch(b *testing.B) {
 }
 
 // answerBatch returns a function that answers a batch of batchSize; one query of log
-// is logged, none if log is 0.
-func answerBatch(t testing.TB, log int) func() {
+// is logged, none if log is 0. The names are stored or, the same, made by a rule.
+func answerBatch(t testing.TB, log int, made bool) func() {
 	var text strings.Builder
 	text.WriteString("$ORIGIN 113.0.203.in-addr.arpa.\n@ 3600 SOA ns1.example.net. hostmaster.example.net. 1 7200 900 1209600 300\n@ 3600 NS ns1.example.net.\n")
+	if made {
+		rule := synth.Rule{Prefix: netip.MustParsePrefix("203.0.113.0/24"), TTL: 3600, Template: "host-{dashed:host}.example.net"}
+		data := rule.Append(nil)
+		fmt.Fprintf(&text, "@ 3600 TYPE%d \\# %d %x\n", synth.Type, len(data), data)
+	}
 	for i := range answer.BatchSize {
-		fmt.Fprintf(&text, "%d 3600 PTR host-%d.example.net.\n", i, i)
+		if !made {
+			fmt.Fprintf(&text, "%d 3600 PTR host-%d.example.net.\n", i, i)
+		}
 	}
 	r := newMemRun(t, func(o *Options) {
 		o.NewAnswerer = nil
@@ -76,7 +86,9 @@ func answerBatch(t testing.TB, log int) func() {
 
 func TestAnswerBatchAllocatesNothing(t *testing.T) {
 	servertest.SkipAllocs(t)
-	if n := testing.AllocsPerRun(100, answerBatch(t, 0)); n != 0 {
-		t.Errorf("%v allocations a batch", n)
+	for _, made := range []bool{false, true} {
+		if n := testing.AllocsPerRun(100, answerBatch(t, 0, made)); n != 0 {
+			t.Errorf("%v allocations a batch, names made: %v", n, made)
+		}
 	}
 }

@@ -358,13 +358,18 @@ func (p *piece) append(dst []byte, n number) []byte {
 	if p.radix == 0 {
 		return append(dst, p.text...)
 	}
+	v := n.right(p.shift).and(ones(p.width))
 	var b [dname.MaxLabel]byte
-	at := len(b)
-	for v := n.right(p.shift).and(ones(p.width)); len(b)-at < max(p.digits, 1) || !v.isZero(); {
+	at, least := len(b), len(b)-max(p.digits, 1)
+	for v.hi > 0 {
 		var d uint64
 		v, d = v.divide(p.radix)
 		at--
 		b[at] = digits[d]
+	}
+	for u := v.lo; at > least || u > 0; u /= p.radix {
+		at--
+		b[at] = digits[u%p.radix]
 	}
 	return append(dst, b[at:]...)
 }
