@@ -26,7 +26,7 @@ import (
 func build(t *testing.T, dir string) string {
 	t.Helper()
 	bin := filepath.Join(dir, "ptrd")
-	cmd := exec.Command("go", "build", "-o", bin, ".")
+	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", bin, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

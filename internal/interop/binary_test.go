@@ -20,7 +20,7 @@ var buildDir string
 // built builds ptrd once and returns the path of the program.
 var built = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(buildDir, "ptrd")
-	cmd := exec.Command("go", "build", "-o", path, "github.com/ptrd/ptrd/cmd/ptrd")
+	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", path, "github.com/ptrd/ptrd/cmd/ptrd")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
