@@ -1,6 +1,8 @@
 package zone
 
 import (
+	"bytes"
+
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -53,6 +55,20 @@ type Changeset struct {
 
 // IsEmpty reports whether nothing changes.
 func (c *Changeset) IsEmpty() bool { return len(c.Removed) == 0 && len(c.Added) == 0 }
+
+// Content returns the records removed and added, without an SOA of which only the serial changes. The
+// SOA must be first in both lists.
+func (c *Changeset) Content() (removed, added []Record) {
+	if len(c.Removed) > 0 && len(c.Added) > 0 {
+		a, b := &c.Removed[0], &c.Added[0]
+		serial := len(a.Data) - 20 // RFC 1035 §3.3.13: before it are two names, after it 16 octets
+		if a.Type == rr.TypeSOA && b.Type == a.Type && a.TTL == b.TTL && len(a.Data) == len(b.Data) &&
+			bytes.Equal(a.Data[:serial], b.Data[:serial]) && bytes.Equal(a.Data[serial+4:], b.Data[serial+4:]) {
+			return c.Removed[1:], c.Added[1:]
+		}
+	}
+	return c.Removed, c.Added
+}
 
 // Reverse returns the changeset that undoes c. It shares c's records.
 func (c *Changeset) Reverse() *Changeset {

@@ -80,7 +80,7 @@ func TestRollback(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := v.(*update.Rollback)
-	if out.From != 1 || out.To != 4294967295 || out.Removed != 3 || out.Added != 1 || !zone.Serial(1).Before(out.Serial) {
+	if out.From != 1 || out.To != 4294967295 || out.Removed != 2 || out.Added != 0 || !zone.Serial(1).Before(out.Serial) {
 		t.Errorf("%+v", out)
 	}
 	apex := dname.MustParse("2.0.192.in-addr.arpa.")
@@ -101,8 +101,14 @@ func TestRollback(t *testing.T) {
 	if v, err = l.readLog(url.Values{"what": {"2.0.192.in-addr.arpa"}, "limit": {"1"}}); err != nil {
 		t.Fatal(err)
 	}
-	if line := v.(*history.Log).Lines[0]; line.Serial != out.Serial || line.Source != "rollback to 4294967295" || line.Removed != 2 {
+	if line := v.(*history.Log).Lines[0]; line.Serial != out.Serial || line.Source != "rollback to 4294967295" || line.Removed != out.Removed || line.Added != out.Added {
 		t.Errorf("%+v", line)
+	}
+	if v, err = l.diff(url.Values{"what": {"192.0.2.1"}, "from": {"1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if d := v.(*history.Diff); len(d.Removed) != out.Removed || len(d.Added) != out.Added {
+		t.Errorf("%+v, the rollback counts %d and %d", d, out.Removed, out.Added)
 	}
 	if _, err := l.rollback(url.Values{"what": {"192.0.2.1"}, "serial": {"77"}}); err == nil || !strings.Contains(err.Error(), "are not all known") {
 		t.Errorf("to a serial that never was: %v", err)

@@ -42,7 +42,7 @@ func (e *Explanation) Print(out io.Writer) error {
 			}
 			fmt.Fprintf(&b, "  %s %d IN %s %s\n", r.Owner, r.TTL, r.Type, r.Data)
 			for _, src := range r.Sources {
-				fmt.Fprintf(&b, "    from %v\n", src)
+				fmt.Fprintf(&b, "    source: %v\n", src)
 			}
 		}
 	}

@@ -3,13 +3,11 @@ package history
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
-	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // Diff is what differs between two serials of a zone, records in presentation form.
@@ -17,7 +15,7 @@ type Diff struct {
 	Zone    string      `json:"zone"`
 	From    zone.Serial `json:"from"`
 	To      zone.Serial `json:"to"`
-	Removed []string    `json:"removed"` // the SOA among them
+	Removed []string    `json:"removed"` // without an SOA of which only the serial changed
 	Added   []string    `json:"added"`
 }
 
@@ -30,7 +28,8 @@ func Compare(j *journal.Journal, apex dname.Name, from, to zone.Serial) (*Diff, 
 	}
 	d := &Diff{Zone: apex.String(), From: from, To: to, Removed: []string{}, Added: []string{}}
 	if c != nil {
-		d.Removed, d.Added = append(d.Removed, texts(c.Removed, nil)...), append(d.Added, texts(c.Added, nil)...)
+		removed, added := c.Content()
+		d.Removed, d.Added = append(d.Removed, texts(removed, nil)...), append(d.Added, texts(added, nil)...)
 	}
 	return d, nil
 }
@@ -93,24 +92,11 @@ func unknown(j *journal.Journal, apex dname.Name, from, to zone.Serial) error {
 	return fmt.Errorf("zone %v: the changes from serial %d to %d are not all known; they are from serial %d to %d, `ptrd log %[1]v` lists them", apex, from, to, *oldest, *newest)
 }
 
-// Print writes the difference for a person, without an SOA of which only the serial changed.
+// Print writes the difference for a person.
 func (d *Diff) Print(w io.Writer) error {
 	var b strings.Builder
-	removed, added := d.Removed, d.Added
-	if len(removed) > 0 && len(added) > 0 && withoutSerial(removed[0]) == withoutSerial(added[0]) {
-		removed, added = removed[1:], added[1:] // zone.Condense has the SOA first
-	}
-	fmt.Fprintf(&b, "zone %s, serial %d → %d: %d removed, %d added\n", d.Zone, d.From, d.To, len(removed), len(added))
-	printRecords(&b, "", removed, added)
+	fmt.Fprintf(&b, "zone %s, serial %d → %d: %d removed, %d added\n", d.Zone, d.From, d.To, len(d.Removed), len(d.Added))
+	printRecords(&b, "", d.Removed, d.Added)
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-// withoutSerial returns the text of an SOA record without its serial, of another record as it is.
-func withoutSerial(record string) string {
-	const serial = 6 // owner, TTL, class, type, MNAME and RNAME are before it
-	if f := strings.Fields(record); len(f) > serial && f[3] == rr.TypeSOA.String() {
-		return strings.Join(slices.Delete(f, serial, serial+1), " ")
-	}
-	return record
 }

@@ -39,7 +39,7 @@ type Rollback struct {
 	To      zone.Serial `json:"to"` // whose content is served again
 	From    zone.Serial `json:"from"`
 	Serial  zone.Serial `json:"serial"`  // of the zone afterwards
-	Removed int         `json:"removed"` // records, the SOA among them
+	Removed int         `json:"removed"` // records, without an SOA of which only the serial changed
 	Added   int         `json:"added"`
 	Layer   bool        `json:"layer"`   // only what updates added was changed, not what comes from the sources
 	Ended   int         `json:"ended"`   // records that do not return because their lifetime had ended
@@ -114,7 +114,8 @@ func (r *round) rollback(zr *zoneRound, to zone.Serial, h History) (*Rollback, e
 		}
 		removed, returned = without(c.Removed, c.Added), without(c.Added, c.Removed)
 	}
-	out.Serial, out.Removed, out.Added = zr.zone.Serial(), len(c.Removed), len(c.Added)
+	gone, come := c.Content()
+	out.Serial, out.Removed, out.Added = zr.zone.Serial(), len(gone), len(come)
 	zr.steps = append(zr.steps, zone.Step{Changeset: c, Source: fmt.Sprintf("%s%d", sourceRollback, to), At: r.milli})
 	if zr.policy.Lifetime > 0 {
 		for i := range removed {
