@@ -123,10 +123,11 @@ func (g *globals) audit(cmd *cobra.Command, args url.Values, sources bool, to *a
 	}
 	var scope audit.Scope
 	if what := args.Get("what"); what != "" {
-		none := func(dname.Name) (bool, error) { return false, nil }
-		if scope.Apex, scope.About, err = zones.Find(set, what, none); err != nil {
+		part, err := zones.Find(set, what, nil)
+		if err != nil {
 			return err
 		}
+		scope = audit.Scope(part)
 	}
 	source := func(apex dname.Name) audit.Source { return daemon.AuditSource(zones, apex, nil) }
 	r, err := audit.Examine(cmd.Context(), set, s, scope, source, nil)

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ptrd/ptrd/internal/emit"
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/spf13/cobra"
 )
 
@@ -103,4 +105,17 @@ given by apex, by a prefix that contains them, or by an address in them.`, t.Nam
 		}
 	}
 	return cmd
+}
+
+func shortList(names []dname.Name) string {
+	const most = 4
+	var s []string
+	for i, n := range names {
+		if i == most {
+			s = append(s, "…")
+			break
+		}
+		s = append(s, n.String())
+	}
+	return strings.Join(s, ", ")
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/ptrd/ptrd/internal/explain"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
-	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/spf13/cobra"
 )
@@ -109,14 +108,8 @@ func (g *globals) explain(cmd *cobra.Command, q explain.Question, sources bool) 
 }
 
 func (g *globals) question(what, qtype, client string) (q explain.Question, err error) {
-	if a, err := netip.ParseAddr(what); err == nil {
-		q.Name = dname.FromAddr(a.WithZone(""))
-	} else if _, err := netip.ParsePrefix(what); err == nil {
-		if q.Name, err = g.apex(what); err != nil {
-			return q, err
-		}
-	} else if q.Name, err = dname.Parse(what); err != nil {
-		return q, usagef("%q is neither an address nor a name: %v", what, err)
+	if q.Name, err = g.name(what); err != nil {
+		return q, err
 	}
 	var ok bool
 	if q.Type, ok = rr.ParseType(qtype); !ok {

@@ -11,8 +11,10 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -49,6 +51,7 @@ func TestMain(m *testing.M) {
 //	get PATH                     prints what the admin address answers
 //	signal NAME                  sends HUP or another signal to the server
 //	replace FILE OLD NEW         changes a text in a file, in place
+//	forms ARGS                   runs ptrd with each form of an argument for X
 //	later FILE FILE              compares the serials of two answers (RFC 1982)
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -66,6 +69,7 @@ func TestScript(t *testing.T) {
 			"signal":  signalServer,
 			"replace": replace,
 			"later":   later,
+			"forms":   forms,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -74,6 +78,28 @@ func TestScript(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 	})
+}
+
+// forms runs a command that takes a zone with each form of X.
+func forms(ts *testscript.TestScript, _ bool, args []string) {
+	const zone, host = "113.0.203.in-addr.arpa", "25.113.0.203.in-addr.arpa"
+	refused := regexp.MustCompile("host bits|neither|no zone here|there is no zone|not in the configuration|no records there|name one of them|give one of")
+	for what, want := range map[string]string{
+		"203.0.113.25": "", "203.0.113.0/24": "", "203.0.113.24/31": "", zone: "", zone + ".": "", host: "", host + ".": "",
+		"2001:db8::25": "", "2001:db8::/32": "",
+		"203.0.113.25/24": `prefix 203.0.113.25/24 has host bits; write 203.0.113.0/24`,
+		"a..b":            `"a..b" is neither an address, a prefix nor a name: two dots with no label between them`,
+	} {
+		line := slices.Clone(args)
+		line[slices.Index(line, "X")] = what
+		var stderr bytes.Buffer
+		cmd := exec.Command("ptrd", line...)
+		cmd.Dir, cmd.Stderr = ts.MkAbs("."), &stderr
+		_ = cmd.Run() // an error that is not about the argument is of no interest here
+		if got := stderr.String(); want == "" && refused.MatchString(got) || !strings.Contains(got, want) {
+			ts.Fatalf("ptrd %s: %s", strings.Join(line, " "), got)
+		}
+	}
 }
 
 // status asks the server behind a state directory.

@@ -2,16 +2,15 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
 
-	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/source"
 	"github.com/ptrd/ptrd/zone/zonefile"
@@ -104,7 +103,7 @@ func newExport(g *globals) *cobra.Command {
 		Long:  "export prints a zone in the form that another program reads.",
 	})
 	cmd.AddCommand(&cobra.Command{
-		Use:   "route53 ZONE|PREFIX",
+		Use:   "route53 ZONE|ADDRESS|PREFIX",
 		Short: "Print change batches that make the records of a zone in Route 53",
 		Long: `route53 prints change batches in JSON, one a line, each within the limits of Route 53: 1000
 records and 32,000 characters of values, which UPSERT counts twice. SOA and NS of the apex are
@@ -115,23 +114,15 @@ The zone is that of the running server; without one, it is built from its source
 		Example: `  ptrd export route53 113.0.203.in-addr.arpa | while read -r batch; do
     aws route53 change-resource-record-sets --hosted-zone-id Z123 --change-batch "$batch"
   done`,
-		Args:              exactly(1, "a zone or its prefix"),
+		Args:              exactly(1, "a zone, an address or a prefix"),
 		ValidArgsFunction: g.completeZone,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			apex, err := g.apex(args[0])
-			if err != nil {
+			var text bytes.Buffer
+			if err := g.dump(cmd, args[0], true, false, &text); err != nil {
 				return err
 			}
-			var text bytes.Buffer
-			err = g.send(cmd, daemon.VerbDump, url.Values{"what": {apex.String()}}, &text)
-			var down *control.NotRunningError
-			if errors.As(err, &down) {
-				z, _, err := zoneFromSources(cmd, g, apex.String())
-				if err != nil {
-					return err
-				}
-				return export(cmd, z, nil)
-			}
+			owner, _, _ := bytes.Cut(text.Bytes(), []byte(" ")) // the records of the apex are first
+			apex, err := dname.Parse(string(owner))
 			if err != nil {
 				return err
 			}

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"net/netip"
-
 	"github.com/ptrd/ptrd/internal/delegation"
-	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/spf13/cobra"
 )
 
@@ -25,7 +22,7 @@ It takes at most a minute, and about ten seconds if a server does not answer.`,
 		Args:              exactly(1, "an address, a prefix or a name"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name, err := g.traced(args[0])
+			name, err := g.name(args[0])
 			if err != nil {
 				return err
 			}
@@ -46,12 +43,4 @@ It takes at most a minute, and about ten seconds if a server does not answer.`,
 	g.addJSON(cmd)
 	ask.add(cmd)
 	return cmd
-}
-
-// traced returns the name to walk to.
-func (g *globals) traced(what string) (dname.Name, error) {
-	if a, err := netip.ParseAddr(what); err == nil {
-		return dname.FromAddr(a.WithZone("").Unmap()), nil
-	}
-	return g.apex(what)
 }

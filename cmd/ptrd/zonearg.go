@@ -1,67 +1,32 @@
 package main
 
 import (
-	"net/netip"
-	"strings"
-
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/naming"
+	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// apex reads an argument that is the name or the prefix of a zone. The zone of a prefix has
-// the name that it has in the configuration, if there is one.
-func (g *globals) apex(what string) (dname.Name, error) {
-	p, err := netip.ParsePrefix(what)
+// name returns the name that an argument designates, see [naming.NameOf].
+func (g *globals) name(what string) (dname.Name, error) {
+	cfg, _ := g.load() // a configuration with errors has no names for us
+	n, err := naming.NameOf(what, cfg)
 	if err != nil {
-		n, err := dname.Parse(what)
-		if err != nil {
-			return nil, usagef("%q is neither a zone name nor a prefix: %v", what, err)
-		}
-		return n, nil
+		return nil, usagef("%v", err)
 	}
-	if p != p.Masked() {
-		return nil, usagef("prefix %v has host bits; write %v", p, p.Masked())
-	}
-	names := g.apexes(p)
-	switch {
-	case names != nil:
-	case dname.IsClassless(p):
-		names = []dname.Name{dname.FromClassless(p, dname.Range)}
-	default:
-		for _, part := range dname.Split(p) {
-			n, _ := dname.FromPrefix(part) // Split gives boundaries only
-			names = append(names, n)
-		}
-	}
-	if len(names) > 1 {
-		return nil, usagef("prefix %v is %d zones; give one of them: %s", p, len(names), shortList(names))
-	}
-	return names[0], nil
+	return n, nil
 }
 
-// apexes returns the zones of the item with this prefix in the configuration; nil: there is
-// none.
-func (g *globals) apexes(p netip.Prefix) []dname.Name {
+// apex is name for a zone: an address means the zone of the configuration that contains it.
+func (g *globals) apex(what string) (dname.Name, error) {
+	if a, err := naming.ParseArgument(what); err != nil || !a.Address.IsValid() {
+		return g.name(what)
+	}
 	cfg, err := g.load()
 	if err != nil {
-		return nil
+		cfg = &config.Config{}
 	}
-	for i := range cfg.Zones {
-		if cfg.Zones[i].Prefix == p {
-			return cfg.Zones[i].Apexes
-		}
-	}
-	return nil
-}
-
-func shortList(names []dname.Name) string {
-	const most = 4
-	var s []string
-	for i, n := range names {
-		if i == most {
-			s = append(s, "…")
-			break
-		}
-		s = append(s, n.String())
-	}
-	return strings.Join(s, ", ")
+	zones := registry.New(registry.Options{Config: cfg})
+	part, err := zones.Find(zones.Unbuilt(), what, nil)
+	return part.Apex, err
 }

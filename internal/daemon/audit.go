@@ -63,10 +63,11 @@ func (d *Daemon) audit(ctx context.Context, args url.Values) (any, error) {
 	s := *AuditSettings(d.state.Load().cfg, d.registry.Load)
 	var scope audit.Scope
 	if what := args.Get("what"); what != "" {
-		var err error
-		if scope.Apex, scope.About, err = d.zoneOf(what); err != nil {
+		one, err := d.zoneOf(what)
+		if err != nil {
 			return nil, err
 		}
+		scope = audit.Scope(one)
 	}
 	if err := OverrideAudit(&s, args["resolver"], args.Get("rate")); err != nil {
 		return nil, err

@@ -104,10 +104,11 @@ func (d *Daemon) recoverHosted(apex dname.Name, served bool) error {
 
 // recover answers VerbRecover: it gives up what is lost of a zone.
 func (d *Daemon) recover(ctx context.Context, args url.Values) (any, error) {
-	apex, _, err := d.zoneOf(args.Get("what"))
+	part, err := d.zoneOf(args.Get("what"))
 	if err != nil {
 		return nil, err
 	}
+	apex := part.Apex
 	z := d.zones.Set().Get(apex)
 	served := z != nil && z.IsAvailable()
 	one := d.registry.Load().Get(apex)

@@ -57,7 +57,7 @@ func (d *Daemon) partsOf(what string) (list []history.Part, err error) {
 		}
 	}
 	if len(list) == 0 && what != "" {
-		_, _, err = d.zoneOf(what)
+		_, err = d.zoneOf(what)
 	}
 	return list, err
 }
@@ -70,16 +70,16 @@ func (d *Daemon) partOf(what string) (part func(apex dname.Name) (history.Part, 
 	case what == "":
 		return func(apex dname.Name) (history.Part, bool) { return history.Part{Zone: apex}, true }, nil, nil
 	case err != nil || p != p.Masked():
-		one, about, err := d.zoneOf(what)
+		one, err := d.zoneOf(what)
 		return func(apex dname.Name) (history.Part, bool) {
-			return history.Part{Zone: apex, About: about}, apex.Equal(one)
-		}, one, err
+			return history.Part{Zone: apex, About: one.About}, apex.Equal(one.Apex)
+		}, one.Apex, err
 	}
 	return func(apex dname.Name) (history.Part, bool) {
 		part := history.Part{Zone: apex}
 		own := d.registry.Load().PrefixOf(apex)
 		if own.IsValid() && own.Bits() < p.Bits() {
-			part.About = registry.In(p)
+			part.About = d.registry.Load().In(apex, p)
 		}
 		return part, own.IsValid() && own.Overlaps(p)
 	}, nil, nil
@@ -102,10 +102,11 @@ func (d *Daemon) followLog(ctx context.Context, args url.Values, w io.Writer) er
 
 // diff answers VerbDiff.
 func (d *Daemon) diff(args url.Values) (any, error) {
-	apex, _, err := d.zoneOf(args.Get("what"))
+	one, err := d.zoneOf(args.Get("what"))
 	if err != nil {
 		return nil, err
 	}
+	apex := one.Apex
 	from, err := parseSerial(args.Get("from"))
 	if err != nil {
 		return nil, err
@@ -130,10 +131,11 @@ func (d *Daemon) diff(args url.Values) (any, error) {
 
 // rollback answers VerbRollback.
 func (d *Daemon) rollback(args url.Values) (any, error) {
-	apex, _, err := d.zoneOf(args.Get("what"))
+	one, err := d.zoneOf(args.Get("what"))
 	if err != nil {
 		return nil, err
 	}
+	apex := one.Apex
 	to, err := parseSerial(args.Get("serial"))
 	if err != nil {
 		return nil, err
@@ -182,7 +184,7 @@ func (d *Daemon) mayChange(apex dname.Name) error {
 }
 
 // zoneOf returns the zone that what designates, see [registry.Zones.Find].
-func (d *Daemon) zoneOf(what string) (apex dname.Name, about func(dname.Name) bool, err error) {
+func (d *Daemon) zoneOf(what string) (registry.Part, error) {
 	return d.registry.Load().Find(d.views.Load().Zones, what, d.hasHistory)
 }
 

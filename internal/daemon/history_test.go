@@ -254,7 +254,8 @@ zones:
 		"not a name":                "error",
 		"sub.zone.of.nobody.at.all": "error",
 	} {
-		apex, about, err := l.zoneOf(what)
+		one, err := l.zoneOf(what)
+		apex, about := one.Apex, one.About
 		wantApex, owner, part := strings.Cut(want, " ")
 		switch {
 		case want == "error":

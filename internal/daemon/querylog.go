@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/history"
+	"github.com/ptrd/ptrd/internal/naming"
 	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/server/worker"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -126,29 +127,22 @@ func parseQueryLog(args url.Values) (*worker.Watch, *QueryLog, error) {
 
 // parsePrefix reads a prefix, or an address as a prefix.
 func parsePrefix(s string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(s); err == nil {
-		a = a.Unmap().WithZone("")
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(s)
+	a, err := naming.ParseArgument(s)
 	switch {
-	case err != nil:
-		return p, fmt.Errorf("%q is neither an address nor a prefix", s)
-	case p != p.Masked():
-		return p, fmt.Errorf("prefix %v has host bits; write %v", p, p.Masked())
+	case a.Address.IsValid():
+		return netip.PrefixFrom(a.Address, a.Address.BitLen()), nil
+	case err == nil && a.Name != nil:
+		err = fmt.Errorf("%q is neither an address nor a prefix", s)
 	}
-	return p, nil
+	return a.Prefix, err
 }
 
 // namesOf returns which names are meant by an address or a prefix (its reverse names) or by a name
 // (it and those below it).
 func namesOf(what string) (func(dname.Name) bool, error) {
 	if p, err := parsePrefix(what); err == nil {
-		return registry.In(p), nil
+		return new(registry.Zones).In(nil, p), nil
 	}
-	name, err := dname.Parse(what)
-	if err != nil {
-		return nil, fmt.Errorf("%q is neither an address, a prefix nor a name: %w", what, err)
-	}
-	return func(qname dname.Name) bool { return qname.IsAtOrBelow(name) }, nil
+	a, err := naming.ParseArgument(what)
+	return func(qname dname.Name) bool { return qname.IsAtOrBelow(a.Name) }, err
 }

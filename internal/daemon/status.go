@@ -266,18 +266,21 @@ func (d *Daemon) selected(set *zone.Set, what string) (iter.Seq[*zone.Zone], err
 	if what == "" {
 		return set.All(), nil
 	}
-	apexes, err := d.registry.Load().Select(set, what, d.hasHistory)
+	parts, err := d.registry.Load().Select(set, what, d.hasHistory)
 	if err != nil {
 		return nil, err
 	}
+	if len(parts) > 1 && parts[0].About != nil {
+		parts = parts[1:] // more than the prefix is in the zone around it
+	}
 	var list []*zone.Zone
-	for _, apex := range apexes {
-		if z := set.Get(apex); z != nil {
+	for _, part := range parts {
+		if z := set.Get(part.Apex); z != nil {
 			list = append(list, z)
 		}
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("zone %v is no longer served here; `ptrd log %[1]v` shows its history", apexes[0])
+		return nil, fmt.Errorf("zone %v is no longer served here; `ptrd log %[1]v` shows its history", parts[0].Apex)
 	}
 	return slices.Values(list), nil
 }

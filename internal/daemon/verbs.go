@@ -17,6 +17,7 @@ import (
 	"github.com/ptrd/ptrd/internal/backup"
 	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/explain"
+	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -29,7 +30,7 @@ const (
 	VerbReload  = "reload"  // accept_shrink (a name each): waits for a reload; JSON of an Outcome
 	VerbStatus  = "status"  // see [StatusQuery.Args]; JSON of a Status
 	VerbExplain = "explain" // name, type, client, at (RFC 3339; empty: now): JSON of an explain.Explanation
-	VerbDump    = "dump"    // what: a master file
+	VerbDump    = "dump"    // what, whole (true: of the one zone that has it): a master file
 
 	// The history: what is a zone, an address, a prefix or a name in a zone.
 	VerbLog      = "log"      // what, limit, since (RFC 3339): JSON of a history.Log
@@ -98,7 +99,7 @@ func (d *Daemon) verbs() map[string]control.Verb {
 			return json.NewEncoder(w).Encode(e)
 		},
 		VerbDump: func(_ context.Context, args url.Values, w io.Writer) error {
-			return d.dump(args.Get("what"), w)
+			return d.dump(args.Get("what"), args.Get("whole") == "true", w)
 		},
 		VerbLog:      d.answer(d.readLog),
 		VerbDiff:     d.answer(d.diff),
@@ -241,24 +242,29 @@ func parseQuestion(args url.Values) (q explain.Question, err error) {
 	return q, nil
 }
 
-// dump writes a zone, or the records of some names in it, as it is served.
-func (d *Daemon) dump(what string, w io.Writer) error {
+// dump writes zones, or the records of some names in them, as they are served.
+func (d *Daemon) dump(what string, isWhole bool, w io.Writer) error {
 	v := d.views.Load()
 	if v == nil {
 		return errLoading
 	}
-	apex, about, err := d.zoneOf(what)
+	find := d.registry.Load().Select
+	if isWhole {
+		find = d.registry.Load().Whole
+	}
+	parts, err := find(v.Zones, what, d.hasHistory)
 	if err != nil {
 		return err
 	}
-	z := v.Zones.Get(apex)
-	switch {
-	case z == nil:
-		return fmt.Errorf("zone %v is not served here; `ptrd status` lists those that are", apex)
-	case !z.IsAvailable():
-		return fmt.Errorf("zone %v has no data until its sources are fixed; `ptrd status` shows what is wrong", apex)
+	for _, part := range parts {
+		switch z := v.Zones.Get(part.Apex); {
+		case z == nil:
+			return fmt.Errorf("zone %v is not served here; `ptrd status` lists those that are", part.Apex)
+		case !z.IsAvailable():
+			return fmt.Errorf("zone %v has no data until its sources are fixed; `ptrd status` shows what is wrong", part.Apex)
+		}
 	}
-	return WriteZone(w, z, about, d.origin)
+	return WriteZones(w, v.Zones, parts, d.origin)
 }
 
 // origin returns the Elastic IP address whose reverse name a PTR is; empty: it is no such one.
@@ -271,43 +277,46 @@ func (d *Daemon) origin(owner dname.Name, t rr.Type) string {
 	return ""
 }
 
-// WriteZone writes the records of a zone in canonical order as lines of a master file, those
-// of the owner names that about returns true for; nil: all. In a zone with layers, a
-// comment after each record names its layer. It is an error if there are none.
+// WriteZones writes the records of zones or parts of them, zone by zone in canonical order, as lines
+// of a master file. In a zone with layers, a comment after each record names its layer. It is an
+// error if there are none.
 //
 // origin, if not nil, returns a further comment about a record; empty: none.
-func WriteZone(w io.Writer, z *zone.Zone, about func(owner dname.Name) bool, origin func(owner dname.Name, t rr.Type) string) error {
-	static := z.Layers().Static
-	found := about == nil
+func WriteZones(w io.Writer, set *zone.Set, parts []registry.Part, origin func(owner dname.Name, t rr.Type) string) error {
+	found := false
 	b := bufio.NewWriterSize(w, 64<<10)
 	var line []byte
-	for r := range z.All() {
-		if about != nil && !about(r.Owner) {
-			continue
-		}
-		found = true
-		line = zonefile.AppendRecord(line[:0], r)
-		from := ""
-		if static != nil {
-			from = "by update"
-			if _, ok := static.Get(r.Owner, r.Type); ok || r.Type == rr.TypeRRSIG {
-				from = "from the sources"
+	for _, part := range parts {
+		z := set.Get(part.Apex)
+		static := z.Layers().Static
+		for r := range z.All() {
+			if part.About != nil && !part.About(r.Owner) {
+				continue
 			}
-		}
-		if origin != nil {
-			if by := origin(r.Owner, r.Type); by != "" {
-				from = strings.TrimPrefix(from+", "+by, ", ")
+			found = true
+			line = zonefile.AppendRecord(line[:0], r)
+			from := ""
+			if static != nil {
+				from = "by update"
+				if _, ok := static.Get(r.Owner, r.Type); ok || r.Type == rr.TypeRRSIG {
+					from = "from the sources"
+				}
 			}
-		}
-		if from != "" {
-			line = append(append(line, " ; "...), from...)
-		}
-		if _, err := b.Write(append(line, '\n')); err != nil {
-			return err
+			if origin != nil {
+				if by := origin(r.Owner, r.Type); by != "" {
+					from = strings.TrimPrefix(from+", "+by, ", ")
+				}
+			}
+			if from != "" {
+				line = append(append(line, " ; "...), from...)
+			}
+			if _, err := b.Write(append(line, '\n')); err != nil {
+				return err
+			}
 		}
 	}
 	if !found {
-		return fmt.Errorf("zone %v has no records there; `ptrd explain` shows what is answered", z.Apex())
+		return fmt.Errorf("zone %v has no records there; `ptrd explain` shows what is answered", parts[0].Apex)
 	}
 	return b.Flush()
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/naming"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
@@ -196,34 +197,32 @@ func zones(cfg *config.Config, args []string) ([]source, error) {
 	return list, nil
 }
 
-// selects returns a function that reports whether an argument selects an apex of a zone.
-func selects(cfg *config.Config, arg string) (func(*config.Zone, dname.Name) bool, error) {
-	if a, err := netip.ParseAddr(arg); err == nil {
-		best := -1 // the zone with the longest prefix answers for an address
-		for i := range cfg.Zones {
-			if z := &cfg.Zones[i]; z.Prefix.IsValid() && z.Prefix.Contains(a) && z.Prefix.Bits() > best {
-				best = z.Prefix.Bits()
+// selects returns a function that reports whether an argument selects an apex of a zone: of an
+// address or a prefix, the zones in it, or else the one with the longest prefix around it.
+func selects(cfg *config.Config, what string) (func(*config.Zone, dname.Name) bool, error) {
+	arg, err := naming.ParseArgument(what)
+	if err != nil {
+		return nil, argumentf("%v", err)
+	}
+	p := arg.Prefix
+	switch {
+	case arg.Name != nil:
+		return func(_ *config.Zone, apex dname.Name) bool { return apex.Equal(arg.Name) }, nil
+	case arg.Address.IsValid():
+		p = netip.PrefixFrom(arg.Address, arg.Address.BitLen())
+	}
+	shortest := -1
+	for i := range cfg.Zones {
+		for _, apex := range cfg.Zones[i].Apexes {
+			if part := apexPrefix(&cfg.Zones[i], apex); part.IsValid() && part.Overlaps(p) {
+				shortest = max(shortest, min(part.Bits(), p.Bits()))
 			}
 		}
-		return func(z *config.Zone, apex dname.Name) bool {
-			_, at, ok := z.Owner(a)
-			return ok && z.Prefix.Bits() == best && apex.Equal(at)
-		}, nil
 	}
-	if p, err := netip.ParsePrefix(arg); err == nil {
-		if p != p.Masked() {
-			return nil, argumentf("prefix %v has host bits; write %v", p, p.Masked())
-		}
-		return func(z *config.Zone, apex dname.Name) bool {
-			part := apexPrefix(z, apex)
-			return part.IsValid() && p.Bits() <= part.Bits() && p.Contains(part.Addr())
-		}, nil
-	}
-	n, err := dname.Parse(arg)
-	if err != nil {
-		return nil, argumentf("%q is not a zone, a prefix or an address: %v", arg, err)
-	}
-	return func(_ *config.Zone, apex dname.Name) bool { return apex.Equal(n) }, nil
+	return func(z *config.Zone, apex dname.Name) bool {
+		part := apexPrefix(z, apex)
+		return part.IsValid() && part.Overlaps(p) && part.Bits() >= shortest
+	}, nil
 }
 
 // apexPrefix returns the prefix of one zone of an item.

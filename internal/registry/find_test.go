@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
@@ -21,12 +20,7 @@ zones:
   - {prefix: "2001:db8::/32"}
   - {name: example.com}
 `)})
-	var list []*zone.Zone
-	for one := range z.All {
-		list = append(list, zone.Unavailable(one.Apex, "not built in this test"))
-	}
-	set := zone.NewSet().With(list, nil)
-	none := func(dname.Name) (bool, error) { return false, nil }
+	set := z.Unbuilt()
 	for what, want := range map[string]string{
 		"203.0.113.0/24":   "[113.0.203.in-addr.arpa.]",
 		"203.0.113.25":     "[113.0.203.in-addr.arpa.]",
@@ -44,7 +38,11 @@ zones:
 		"203.0.113.1/24":   "prefix 203.0.113.1/24 has host bits; write 203.0.113.0/24",
 		"192.0.2.0/24":     "no zone here holds 192.0.2.0/24; `ptrd status` lists those that are served",
 	} {
-		apexes, err := z.Select(set, what, none)
+		list, err := z.Select(set, what, nil)
+		var apexes []dname.Name
+		for _, part := range list {
+			apexes = append(apexes, part.Apex)
+		}
 		got := fmt.Sprint(apexes)
 		if err != nil {
 			got = err.Error()
