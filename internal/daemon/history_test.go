@@ -107,7 +107,8 @@ func TestRollback(t *testing.T) {
 	if v, err = l.diff(url.Values{"what": {"192.0.2.1"}, "from": {"1"}}); err != nil {
 		t.Fatal(err)
 	}
-	if d := v.(*history.Diff); len(d.Removed) != out.Removed || len(d.Added) != out.Added {
+	d := v.(*history.Diff)
+	if removed, added := d.Content(); len(removed) != out.Removed || len(added) != out.Added {
 		t.Errorf("%+v, the rollback counts %d and %d", d, out.Removed, out.Added)
 	}
 	if _, err := l.rollback(url.Values{"what": {"192.0.2.1"}, "serial": {"77"}}); err == nil || !strings.Contains(err.Error(), "are not all known") {

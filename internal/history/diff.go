@@ -15,8 +15,10 @@ type Diff struct {
 	Zone    string      `json:"zone"`
 	From    zone.Serial `json:"from"`
 	To      zone.Serial `json:"to"`
-	Removed []string    `json:"removed"` // without an SOA of which only the serial changed
+	Removed []string    `json:"removed"`
 	Added   []string    `json:"added"`
+	// SerialOnly is set if both lists begin with the SOA, of which only the serial changed.
+	SerialOnly bool `json:"serial_only,omitempty"`
 }
 
 // Compare returns what differs between two serials, either of which may be the
@@ -28,8 +30,9 @@ func Compare(j *journal.Journal, apex dname.Name, from, to zone.Serial) (*Diff, 
 	}
 	d := &Diff{Zone: apex.String(), From: from, To: to, Removed: []string{}, Added: []string{}}
 	if c != nil {
-		removed, added := c.Content()
-		d.Removed, d.Added = append(d.Removed, texts(removed, nil)...), append(d.Added, texts(added, nil)...)
+		removed, _ := c.Content()
+		d.SerialOnly = len(removed) < len(c.Removed)
+		d.Removed, d.Added = append(d.Removed, texts(c.Removed, nil)...), append(d.Added, texts(c.Added, nil)...)
 	}
 	return d, nil
 }
@@ -92,11 +95,20 @@ func unknown(j *journal.Journal, apex dname.Name, from, to zone.Serial) error {
 	return fmt.Errorf("zone %v: the changes from serial %d to %d are not all known; they are from serial %d to %d, `ptrd log %[1]v` lists them", apex, from, to, *oldest, *newest)
 }
 
-// Print writes the difference for a person.
+// Content returns the records without an SOA of which only the serial changed.
+func (d *Diff) Content() (removed, added []string) {
+	if d.SerialOnly {
+		return d.Removed[1:], d.Added[1:]
+	}
+	return d.Removed, d.Added
+}
+
+// Print writes the content of the difference for a person.
 func (d *Diff) Print(w io.Writer) error {
+	removed, added := d.Content()
 	var b strings.Builder
-	fmt.Fprintf(&b, "zone %s, serial %d → %d: %d removed, %d added\n", d.Zone, d.From, d.To, len(d.Removed), len(d.Added))
-	printRecords(&b, "", d.Removed, d.Added)
+	fmt.Fprintf(&b, "zone %s, serial %d → %d: %d removed, %d added\n", d.Zone, d.From, d.To, len(removed), len(added))
+	printRecords(&b, "", removed, added)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
