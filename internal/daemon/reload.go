@@ -248,11 +248,14 @@ func (d *Daemon) open(cfg *config.Config) (undo, release func(), err error) {
 	if len(after.All()) == 0 {
 		return nil, nil, fmt.Errorf("%s: listen.dns: there is no address to listen on; give one", cfg.File)
 	}
-	d.setCertificate(cfg)
+	// Clients must not see the certificate of a configuration that is refused, so that it comes last;
+	// but the first listener for TLS needs one.
+	if old.cfg.Listen.TLS == nil {
+		d.setCertificate(cfg)
+	}
 	d.server.SetFreebind(cfg.Listen.Freebind)
 	both := before.And(after)
 	if err := d.server.SetListeners(both); err != nil {
-		d.setCertificate(old.cfg)
 		d.server.SetFreebind(old.cfg.Listen.Freebind)
 		key := "listen.dns"
 		if cfg.Listen.TLS != nil {
@@ -266,7 +269,6 @@ func (d *Daemon) open(cfg *config.Config) (undo, release func(), err error) {
 		}
 	}
 	back := func() {
-		d.setCertificate(old.cfg)
 		d.server.SetFreebind(old.cfg.Listen.Freebind)
 		set("letting go of new addresses", func() error { return d.server.SetListeners(before) })
 	}
@@ -286,6 +288,7 @@ func (d *Daemon) open(cfg *config.Config) (undo, release func(), err error) {
 		}
 	}
 	release = func() {
+		d.setCertificate(cfg)
 		set("letting go of old addresses", func() error { return d.server.SetListeners(after) })
 		set("limits", func() error { return d.server.SetLimits(d.limits(cfg)) })
 		for _, move := range moves {
