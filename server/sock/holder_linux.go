@@ -47,8 +47,9 @@ func findHolder(transport string, addr netip.AddrPort) (h holder, ok bool) {
 			add(s.LocalAddr, s.LocalPort, s.UID, s.Inode)
 		}
 	} else {
-		v4, _ := self.NetTCP()
-		v6, _ := self.NetTCP6()
+		// procfs recommends netlink instead, which is another dependency for no other result.
+		v4, _ := self.NetTCP()  //lint:ignore SA1019 see above
+		v6, _ := self.NetTCP6() //lint:ignore SA1019 see above
 		for _, s := range slices.Concat(v4, v6) {
 			if s.St == tcpListen {
 				add(s.LocalAddr, s.LocalPort, s.UID, s.Inode)
