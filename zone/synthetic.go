@@ -2,6 +2,7 @@ package zone
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sort"
@@ -232,7 +233,11 @@ func (r *ranges) indexNames(z *Zone) {
 		for _, i := range list {
 			templates = append(templates, r.templates[i])
 		}
-		r.bases[key] = &base{synth.NewNames(templates), list}
+		names := synth.NewNames(templates)
+		for _, i := range names.Left() {
+			r.faults = append(r.faults, fmt.Sprintf("the names in %v are not found: below one domain, there are at most %d forms of names", templates[i].Prefix(), synth.MaxForms))
+		}
+		r.bases[key] = &base{names, list}
 	}
 }
 
@@ -315,8 +320,8 @@ type made struct {
 	addr  netip.Addr
 }
 
-// made returns what the rules make at the first labels of the key of a name, which is qname if
-// they are all.
+// made returns what the rules make at the ancestor of qname that has only the first labels of its
+// key, or at qname itself if these are all.
 func (z *Zone) made(qname dname.Name, k *key, labels int) (m made) {
 	if z.family == dname.Forward {
 		return z.ranges.madeFor(z.below(qname, labels), z)
@@ -346,6 +351,7 @@ func (z *Zone) made(qname dname.Name, k *key, labels int) (m made) {
 	return m
 }
 
+// madeFor is made for a name of a forward zone.
 func (r *ranges) madeFor(name dname.Name, z *Zone) (m made) {
 	var buf [dname.MaxWire]byte
 	lower := name.AppendLower(buf[:0])
@@ -368,7 +374,7 @@ func (r *ranges) madeFor(name dname.Name, z *Zone) (m made) {
 	return m
 }
 
-// typ returns the type of the records made for the range of m.
+// madeType returns the type of the records that the rules make at a name.
 func (z *Zone) madeType(m *made) rr.Type {
 	switch {
 	case z.family != dname.Forward:

@@ -106,6 +106,20 @@ func (d *document) checkSynth(zones []Zone) {
 			all, templates, paths = append(all, s), append(templates, s.Template), append(paths, zones[i].Path+".synth")
 		}
 	}
+	byBase := map[string][]int{}
+	for i, t := range templates {
+		byBase[t.Base().Key()] = append(byBase[t.Base().Key()], i)
+	}
+	for _, members := range byBase {
+		var forms []*synth.Template
+		for _, i := range members {
+			forms = append(forms, templates[i])
+		}
+		if left := synth.NewNames(forms).Left(); len(left) > 0 {
+			i := members[left[0]]
+			d.report(all[i].Pos, paths[i], "there are more than %d forms of names below %v, templates that differ in the prefix only counted as one; use the same template for several ranges", synth.MaxForms, templates[i].Base())
+		}
+	}
 	if c := synth.FindConflict(templates); c != nil {
 		a, b := all[c.A], all[c.B]
 		d.report(b.Pos, paths[c.B], "the names of %v and of %v (%v) can be the same, for example %s; give one of them other names", b.Range, a.Range, a.Pos, c.Name)

@@ -186,6 +186,11 @@ func TestDeafClientsHoldUpNobody(t *testing.T) {
 					defer c.raw.Close()
 				}
 				last, same := uint64(0), 0
+				defer func() {
+					if t.Failed() {
+						t.Logf("%d clients are deaf; %+v", w.clogged(), w.Totals())
+					}
+				}()
 				workertest.Await(t, "deaf clients whose answers are queued", func() bool {
 					if n := w.Totals().Deferred.Done; w.clogged() < deaf || n != last {
 						last, same = n, 0

@@ -14,6 +14,9 @@ func Meet(a, b *Template) (name string, ok bool) {
 		// The same fields: a name of both shows bits that suit both prefixes.
 		return a.example(), a.fixed.xor(b.fixed).and(a.mask).and(b.mask).and(a.shown).isZero()
 	}
+	if !a.base.IsAtOrBelow(b.base) && !b.base.IsAtOrBelow(a.base) {
+		return "", false
+	}
 	x, y := a.atoms(), b.atoms()
 	// dead[i][j]: nothing can follow if the first is at x[i] and the second at y[j].
 	dead := make([][]bool, len(x)+1)

@@ -8,7 +8,17 @@ import (
 
 // Names finds the addresses of names of several templates. Ranges whose templates differ in
 // the prefix only cost as much as one.
-type Names struct{ groups []group }
+type Names struct {
+	groups []group
+	left   []int
+}
+
+// MaxForms is how many templates Names looks through, those that differ in the prefix only
+// counted as one: the cost of a name must not depend on who wrote the rules.
+const MaxForms = 64
+
+// Left returns the indexes of the templates above [MaxForms], whose names are not found.
+func (n *Names) Left() []int { return n.left }
 
 // group is templates that differ in the prefix only, or a single one.
 type group struct {
@@ -63,6 +73,10 @@ func NewNames(templates []*Template) *Names {
 }
 
 func (n *Names) add(t *Template, templates []*Template, members []int) {
+	if len(n.groups) == MaxForms {
+		n.left = append(n.left, members...)
+		return
+	}
 	g := group{template: t, mask: templates[members[0]].mask}
 	known := number{}
 	for i := len(t.labels); i >= 0; i-- {

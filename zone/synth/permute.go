@@ -10,9 +10,9 @@ import (
 // KeySize is the length of the key of a permutation in octets.
 const KeySize = siphash.Size
 
-// permutation is a permutation of the numbers of width bits that only its key tells. It is a
+// permutation is a permutation of numbers of some bits, which depends on a key. It is a
 // Feistel network with SipHash as its round function; the two halves differ by one bit where
-// width is odd (as in FF1 of NIST SP 800-38G).
+// their number is odd (as in FF1 of NIST SP 800-38G).
 type permutation struct {
 	key         siphash.Key
 	upper, down int // bits of the two halves
@@ -43,7 +43,7 @@ func (p *permutation) round(i, half uint64) uint64 {
 	return p.key.Sum(b[:])
 }
 
-// bits returns the length of what round i changes, as a mask.
+// mask returns the bits of the half that round i changes.
 func (p *permutation) mask(i uint64) uint64 {
 	if i%2 == 0 {
 		return uint64(1)<<p.upper - 1

@@ -435,3 +435,22 @@ func TestFindConflict(t *testing.T) {
 		t.Errorf("%d of 400 lists have a conflict", found)
 	}
 }
+
+// The cost of a name is bounded, however many templates there are.
+func TestMaxForms(t *testing.T) {
+	var list []*Template
+	for i := range MaxForms + 10 {
+		template, err := New(fmt.Sprintf("h%d-{dashed}.example.net", i), netip.MustParsePrefix("203.0.113.0/24"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, template)
+	}
+	n := NewNames(list)
+	if len(n.groups) != MaxForms || len(n.Left()) != 10 || n.Left()[0] != MaxForms {
+		t.Errorf("%d groups, %v left", len(n.groups), n.Left())
+	}
+	if _, _, m := n.Find(dname.MustParse("h73-203-0-113-1.example.net.")); m != None {
+		t.Errorf("the name of a template that is left is found: %d", m)
+	}
+}
