@@ -407,7 +407,7 @@ func TestFindConflict(t *testing.T) {
 	for range 400 {
 		var list []*Template
 		for range 2 + rng.IntN(6) {
-			p := netip.PrefixFrom(number{lo: uint64(0xcb007100 + rng.IntN(1024))}.address(32), 22+rng.IntN(9)).Masked()
+			p := netip.PrefixFrom(number{lo: 0xcb007100 + uint64(rng.IntN(1024))}.address(32), 22+rng.IntN(9)).Masked()
 			if template, err := New(sampleTemplates[rng.IntN(4)], p, testKey); err == nil {
 				list = append(list, template)
 			}
