@@ -171,6 +171,13 @@ func (f *MailFault) Addrs() (all []netip.Addr) {
 	return all
 }
 
+// A Mail is what a receiving server sees of a mail before its content.
+type Mail struct {
+	From     netip.Addr // of the host that sends
+	HELO     string
+	MailFrom string // domain of the sender
+}
+
 // Mail returns the mail that the host sends from an address.
 func (f *MailFault) Mail(from netip.Addr) Mail {
 	m := Mail{From: from, HELO: f.HELO, MailFrom: f.MailFrom}

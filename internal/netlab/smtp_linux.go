@@ -12,13 +12,6 @@ import (
 	"time"
 )
 
-// A Mail is what a receiving server sees of a mail before its content.
-type Mail struct {
-	From     netip.Addr // of the host that sends
-	HELO     string
-	MailFrom string // domain of the sender
-}
-
 // mailWait is longer than any server of the lab takes for a decision.
 const mailWait = 2 * time.Minute
 
