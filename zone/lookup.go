@@ -35,16 +35,8 @@ func (z *Zone) Lookup(qname dname.Name, qtype rr.Type, do bool, a *Answer) {
 		f.status = foundName
 	}
 
-	enc := 0 // labels of the closest encloser, if the name does not exist
-	if f.status == foundNothing {
-		enc = k.encloser(f.depth)
-	}
-	if z.ranges != nil && f.status != foundDNAME {
-		done, encloser := z.synthesize(qname, qtype, k, &f, do, a)
-		if done {
-			return
-		}
-		enc = max(enc, encloser)
+	if z.ranges != nil && f.status != foundDNAME && z.synthesize(qname, qtype, k, &f, do, a) {
+		return
 	}
 
 	switch f.status {
@@ -71,7 +63,11 @@ func (z *Zone) Lookup(qname dname.Name, qtype rr.Type, do bool, a *Answer) {
 
 	// Step 3c: the name does not exist. RFC 4592 §3.3.1: the source of synthesis
 	// is the wildcard at the closest encloser.
+	enc := k.encloser(f.depth)
 	if z.wildcards > 0 {
+		if z.ranges != nil {
+			enc = z.madeEncloser(qname, k, enc)
+		}
 		w := &a.scratch.wild
 		w.copyFrom(k)
 		w.cut(enc)

@@ -291,13 +291,8 @@ func (z *Zone) RuleOf(name dname.Name) []byte {
 	if m.match != synth.Exact || f.status == foundCut || f.status == foundDNAME {
 		return nil
 	}
-	if f.status == foundName {
-		if s := z.set(f.value, z.madeType(&m)); s.Exists() {
-			return nil
-		}
-		if s := z.set(f.value, rr.TypeCNAME); s.Exists() {
-			return nil
-		}
+	if f.status == foundName && z.hides(f.value, z.madeType(&m)) {
+		return nil
 	}
 	return z.ranges.rules[m.rule]
 }
@@ -407,42 +402,46 @@ func (z *Zone) makeSet(m *made, a *Answer) (s RRset, ok bool) {
 	return RRset{Type: z.madeType(m), TTL: z.ranges.ttls[m.rule], count: 1, list: room}, true
 }
 
+// hides reports whether what is stored at a name takes precedence over a record of type t that a
+// rule makes.
+func (z *Zone) hides(value []byte, t rr.Type) bool {
+	if s := z.set(value, t); s.Exists() {
+		return true
+	}
+	s := z.set(value, rr.TypeCNAME)
+	return s.Exists()
+}
+
+// madeEncloser returns how many labels below the apex the closest encloser has of a name that
+// does not exist, where stored is the number without the names that the rules make.
+func (z *Zone) madeEncloser(qname dname.Name, k *key, stored int) int {
+	for labels := k.labels - 1; labels > stored; labels-- {
+		if m := z.made(qname, k, labels); m.match != synth.None {
+			return labels
+		}
+	}
+	return stored
+}
+
 // synthesize answers from the rules, and reports whether it did; what is stored comes first,
-// RRset by RRset. If the name does not exist, it returns how many of its labels do.
-func (z *Zone) synthesize(qname dname.Name, qtype rr.Type, k *key, f *found, do bool, a *Answer) (done bool, encloser int) {
+// RRset by RRset.
+func (z *Zone) synthesize(qname dname.Name, qtype rr.Type, k *key, f *found, do bool, a *Answer) bool {
 	m := z.made(qname, k, k.labels)
 	if m.match == synth.None {
-		if f.status != foundNothing {
-			return false, 0
-		}
-		encloser = k.encloser(f.depth)
-		for labels := k.labels - 1; labels > encloser; labels-- {
-			if above := z.made(qname, k, labels); above.match != synth.None {
-				return false, labels
-			}
-		}
-		return false, encloser
+		return false
 	}
 	t := z.madeType(&m)
-	if f.status == foundName {
-		if m.match != synth.Exact || t != qtype {
-			return false, 0
-		}
-		if s := z.set(f.value, t); s.Exists() {
-			return false, 0
-		}
-		if s := z.set(f.value, rr.TypeCNAME); s.Exists() {
-			return false, 0
-		}
+	if f.status == foundName && (m.match != synth.Exact || t != qtype || z.hides(f.value, t)) {
+		return false
 	}
 	if m.match == synth.Exact && (qtype == t || qtype == rr.TypeANY) {
 		if s, ok := z.makeSet(&m, a); ok {
 			a.Kind = Success
 			a.add(SectionAnswer, qname, s, false)
 		}
-		return true, 0
+		return true
 	}
 	a.Kind = NoData
 	z.negative(do, a)
-	return true, 0
+	return true
 }
