@@ -30,11 +30,29 @@ func (z *Zone) WithKeys(keys *synth.Keys) *Zone {
 		return z
 	}
 	n := *z
-	n.keys, n.ranges = keys, nil
-	if n.IsAvailable() {
-		n.deriveRanges()
+	n.keys = keys
+	return n.withNewRanges()
+}
+
+// WithRules returns the same zone with the data of rules that are no part of its data, in addition
+// to those at its apex: transfers and digests do not have them. [Zone.Apply] leaves them as they
+// are. The zone keeps the list.
+func (z *Zone) WithRules(rules [][]byte) *Zone {
+	if slices.EqualFunc(z.rules, rules, bytes.Equal) {
+		return z
 	}
-	return &n
+	n := *z
+	n.rules = rules
+	return n.withNewRanges()
+}
+
+// withNewRanges reads the rules of a copy of a zone that has other keys or rules.
+func (z *Zone) withNewRanges() *Zone {
+	z.ranges = nil
+	if z.IsAvailable() {
+		z.deriveRanges()
+	}
+	return z
 }
 
 // ranges are the ranges of addresses whose names are made when asked for, from the rules
@@ -110,7 +128,7 @@ func (a addressKey) addr(f dname.Family) netip.Addr {
 // deriveRanges reads the rules. Signed zones are served as their signer made them.
 func (z *Zone) deriveRanges() {
 	set := z.set(z.apexValue, synth.Type)
-	if !set.Exists() || z.denial != unsigned {
+	if !set.Exists() && len(z.rules) == 0 || z.denial != unsigned {
 		z.ranges = nil
 		return
 	}
@@ -127,18 +145,24 @@ func (z *Zone) newRanges(source []byte, set *RRset) *ranges {
 	if z.keys != nil {
 		keys = *z.keys
 	}
-	for it := set.Data(); it.Next(); {
-		rule, err := synth.ParseRule(it.Head)
+	add := func(data []byte) {
+		rule, err := synth.ParseRule(data)
 		if err != nil {
 			r.faults = append(r.faults, err.Error())
-			continue
+			return
 		}
 		t, err := rule.Compile(keys)
 		if err != nil {
 			r.faults = append(r.faults, err.Error())
-			continue
+			return
 		}
-		r.templates, r.ttls, r.rules = append(r.templates, t), append(r.ttls, rule.TTL), append(r.rules, it.Head)
+		r.templates, r.ttls, r.rules = append(r.templates, t), append(r.ttls, rule.TTL), append(r.rules, data)
+	}
+	for it := set.Data(); it.Next(); {
+		add(it.Head)
+	}
+	for _, data := range z.rules {
+		add(data)
 	}
 	if z.family == dname.Forward {
 		r.indexNames(z)

@@ -84,7 +84,8 @@ func underlay(o *zonetest.Oracle, rules []synth.Rule, templates []*synth.Templat
 	}
 }
 
-// A zone with rules answers as the zone that has all of their records would.
+// A zone with rules answers as the zone that has all of their records would, whether the rules are
+// records at its apex or no part of its data.
 func TestSyntheticOracle(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64) {
 		g := zonetest.NewRandom(seed)
@@ -92,10 +93,21 @@ func TestSyntheticOracle(t *testing.T) {
 		apex := dname.MustParse(apexes[int(seed)%len(apexes)])
 		stored := g.Zone(apex, 3+g.IntN(40))
 		rules, templates := randomRules(g, apex)
+		var attached [][]byte
 		for _, r := range rules {
+			if g.IntN(2) == 0 {
+				attached = append(attached, r.Append(nil))
+				continue
+			}
 			stored.Add(zone.Record{Owner: stored.Apex, Type: synth.Type, TTL: 60, Data: r.Append(nil)})
 		}
 		z := build(t, stored, g.Shuffled(stored)).WithKeys(&testKeys)
+		if digest := z.Digest(); len(attached) > 0 {
+			z = z.WithRules(attached).WithSerial(z.Serial() + 1)
+			if z.Digest() != digest || z.WithRules(attached) != z {
+				t.Fatal("attached rules are data")
+			}
+		}
 		whole := stored.Clone()
 		underlay(whole, rules, templates)
 		askAll(t, g, z, whole, max(1, len(whole.Owners())/100))

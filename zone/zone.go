@@ -40,6 +40,7 @@ type Zone struct {
 	layers   Layers
 	ranges   *ranges // nil: no addresses have names by a rule
 	keys     *synth.Keys
+	rules    [][]byte // in addition to those at the apex
 
 	w *zoneWriter // while being made; else nil
 }
