@@ -6,7 +6,7 @@
 //	load.go       file → YAML tree; loader.go reads again only what changed
 //	value.go      reading a YAML node: mappings, lists, scalars (scalar.go), names (names.go)
 //	server.go     the top level and global sections; listen.go, limits.go, ratelimit.go, keys.go, tls.go
-//	zone.go       an item of zones; defaults.go, ptr.go, records.go, delegate.go, transfer.go, secondary.go, update.go
+//	zone.go       an item of zones; defaults.go, ptr.go, records.go, delegate.go, derive.go, transfer.go, secondary.go, update.go
 //	route53.go    the Route 53 API and its access keys; ec2.go: Elastic IP addresses
 //	catalog.go    an item of catalogs; follow.go for those of other servers
 //	checkzones.go checks between items
@@ -128,7 +128,8 @@ type Defaults struct {
 	History     History
 	MaxShrink   Shrink // of the records of a zone
 	Checks      rule.Checks
-	Audit       bool // reverse names are confirmed in the background
+	Audit       bool    // reverse names are confirmed in the background
+	Derive      *Derive // nil: no names are derived; nor in zones without prefix, secondary and dynamic zones
 }
 
 // History bounds the journal of a zone.
@@ -171,7 +172,7 @@ type ZoneOptions struct {
 
 // Explicit records which of a zone's Defaults are set in its own item. SOA: any timer or
 // the MNAME; TTL: `ttl`, not `ns_ttl`.
-type Explicit struct{ NameServers, Contact, SOA, TTL, MaxShrink bool }
+type Explicit struct{ NameServers, Contact, SOA, TTL, MaxShrink, Derive bool }
 
 // File is a path and the position of its key.
 type File struct {

@@ -28,6 +28,7 @@ func (d *Defaults) fields(given *Explicit) []field {
 		{"checks", func(v value) { v.checks(&d.Checks) }},
 		{"transfer", func(v value) { v.transfer(&d.Transfer) }},
 		{"audit", func(v value) { d.Audit = v.boolean() }},
+		{"derive", func(v value) { d.Derive, given.Derive = v.derive(), true }},
 	}
 }
 

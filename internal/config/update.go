@@ -139,7 +139,7 @@ func (v value) reportUseless(o *ZoneOptions) {
 // updates checks the keys about updates against each other.
 func (v value) updates(z *item) {
 	if z.Dynamic {
-		for _, key := range []string{"file", "hosts", "ptr", "records", "delegate", "synth"} {
+		for _, key := range []string{"file", "hosts", "ptr", "records", "delegate", "synth", "derive"} {
 			if v.hasKey(key) {
 				v.fail("zone %s is `dynamic`: its only sources are updates and `seed`, so that `%s` has no effect; remove one of the two", z.title(), key)
 			}

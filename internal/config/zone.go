@@ -136,6 +136,7 @@ func (v value) item(z *item) {
 	if z.synth.node != nil {
 		z.synth.synths(z)
 	}
+	v.derived(z)
 	if z.ptr.node != nil {
 		z.ptr.ptr(z)
 	}

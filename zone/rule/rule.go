@@ -82,6 +82,10 @@ var table = [...]Rule{
 
 	{"range-transfer", Warn, "secondaries of a zone with names for ranges of addresses run ptrd"},
 
+	{"derive-source", Warn, "the zones that `derive` names are served here"},
+	{"derived-choice", Warn, "where `derive` finds several names of an address, `prefer` decides which is its own"},
+	{"derived-drift", Warn, "the static PTR of an address is one of the names that `derive` finds for it, if it finds any"},
+
 	{"ttl-differs", Warn, "the records of an RRset have one TTL (RFC 2181 §5.2)"},
 	{"out-of-zone", Warn, "the records of a file are in its zones"},
 	{"occluded", Warn, "no records are below a zone cut or a DNAME (RFC 5936 §3.5)"},

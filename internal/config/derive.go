@@ -1,0 +1,177 @@
+package config
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
+	"gopkg.in/yaml.v3"
+)
+
+// Derive gives addresses of a zone the names that forward data have for them.
+type Derive struct {
+	From   []DeriveSource // at least one; the first has precedence
+	All    bool           // an address has all its names, and not one
+	Prefer []dname.Name   // these names, or those below a wildcard, before others
+	TTL    time.Duration  // negative: that of the address records
+	Pos    finding.Position
+}
+
+// DeriveSource is where names of addresses come from: one of its fields.
+type DeriveSource struct {
+	Zone   dname.Name   // a forward zone
+	Prefix netip.Prefix // all forward zones, as far as their addresses are in it
+	File   *Neighbour
+	Pos    finding.Position
+}
+
+// Neighbour is a file of another program that has names of addresses.
+type Neighbour struct {
+	Format  string // one of neighbourFormats
+	File    File
+	Domain  dname.Name // appended to names without a dot; nil: those are not used
+	Columns Columns    // of csv
+}
+
+// Columns are the names that columns have in the first line of a CSV file.
+type Columns struct{ Address, Name, Expires string } // Expires may be empty
+
+// neighbourFormats are the formats of files, which are the keys that their paths have.
+var neighbourFormats = []string{"kea", "dhcpd", "dnsmasq", "hosts", "csv"}
+
+// maxPrefer bounds the names of `prefer`: each is compared with each name of an address.
+const maxPrefer = 250
+
+// derive reads where names of addresses come from; nil: there are none, whatever `defaults` has.
+func (v value) derive() *Derive {
+	if v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
+		return nil
+	}
+	d := &Derive{TTL: zoneTTL, Pos: v.pos()}
+	if !v.isMapping() {
+		d.From = v.deriveSources()
+		return d
+	}
+	v.mapping(
+		field{"from", func(v value) { d.From = v.deriveSources() }},
+		field{"names", func(v value) { d.All = v.oneOf("canonical", "all") == "all" }},
+		field{"prefer", func(v value) {
+			d.Prefer = distinct(v.oneOrMore, func(v value) (n dname.Name, key nameKey, ok bool) {
+				n = v.hostName()
+				return n, nameKey(n.Key()), n != nil
+			})
+			if len(d.Prefer) > maxPrefer {
+				v.fail("%d names, must be at most %d; use wildcards", len(d.Prefer), maxPrefer)
+			}
+		}},
+		field{"ttl", func(v value) { d.TTL = v.seconds(0) }},
+	)
+	if !v.hasKey("from") {
+		v.fail("there is no source; name zones or files in `from`, such as `from: [example.net]`")
+	}
+	return d
+}
+
+func (v value) deriveSources() []DeriveSource {
+	return distinct(v.oneOrMore, func(v value) (s DeriveSource, key string, ok bool) {
+		s, ok = v.deriveSource()
+		switch {
+		case !ok:
+			return s, "", false
+		case s.File != nil:
+			return s, s.File.File.Path, true
+		case s.Zone != nil:
+			return s, nameKey(s.Zone.Key()).String(), true
+		}
+		return s, s.Prefix.String(), true
+	})
+}
+
+// deriveSource reads the name of a zone, a prefix, or a file.
+func (v value) deriveSource() (s DeriveSource, ok bool) {
+	s.Pos = v.pos()
+	if v.isMapping() {
+		s.File = v.neighbour()
+		return s, s.File != nil
+	}
+	text, ok := v.scalar()
+	if !ok {
+		return s, false
+	}
+	if _, isPrefix := parsePrefix(text); isPrefix {
+		s.Prefix = v.prefix(false)
+		return s, s.Prefix.IsValid()
+	}
+	if strings.Contains(text, "/") {
+		v.fail("%q is a path, must be the name of a forward zone or a prefix; write the program that makes the file before it, such as {kea: %s}", text, text)
+		return s, false
+	}
+	if s.Zone = v.name(); s.Zone == nil {
+		return s, false
+	}
+	if family, _, _ := dname.Tree(s.Zone); family != dname.Forward {
+		v.fail("%v is a reverse zone, must be a forward zone, which has A and AAAA records", s.Zone)
+		return s, false
+	}
+	return s, true
+}
+
+// neighbour reads the path of a file under the key that is its format.
+func (v value) neighbour() *Neighbour {
+	n := &Neighbour{}
+	before := v.doc.errors()
+	fields := []field{
+		{"domain", func(v value) { n.Domain = v.name() }},
+		{"columns", func(v value) {
+			column := func(to *string) func(value) { return func(v value) { *to, _ = v.text() } }
+			v.mapping(field{"address", column(&n.Columns.Address)}, field{"name", column(&n.Columns.Name)}, field{"expires", column(&n.Columns.Expires)})
+		}},
+	}
+	for _, format := range neighbourFormats {
+		fields = append(fields, field{format, func(v value) {
+			if n.Format != "" {
+				v.fail("there is a file of %s already; write each as an item of its own", n.Format)
+				return
+			}
+			n.Format, n.File = format, v.source()
+		}})
+	}
+	v.mapping(fields...)
+	hasColumns := n.Columns.Address != "" && n.Columns.Name != ""
+	switch {
+	case v.doc.errors() > before:
+		return nil
+	case n.Format == "":
+		v.fail("there is no file; give its path under the program that makes it: %s", strings.Join(neighbourFormats, ", "))
+		return nil
+	case n.Format == "csv" && !hasColumns:
+		v.fail("the columns of a CSV file differ from one to the next; name them as its first line does, such as `columns: {address: ip, name: host}`")
+		return nil
+	case n.Format != "csv" && v.hasKey("columns"):
+		v.fail("only `csv` has `columns`; remove them")
+		return nil
+	}
+	return n
+}
+
+// derived reports `derive` in a zone that cannot have it. That of `defaults` does not apply there.
+func (v value) derived(z *item) {
+	if z.Derive == nil {
+		return
+	}
+	hasOwn := z.Explicit.Derive
+	if hasOwn && !z.Prefix.IsValid() {
+		v.fail("zone %s has no prefix, and `derive` gives addresses their names; %s", z.title(), z.prefixRemedy())
+	}
+	if z.Dynamic || !z.Prefix.IsValid() {
+		z.Derive = nil
+		return
+	}
+	for i := range z.Derive.From {
+		if s := &z.Derive.From[i]; hasOwn && s.Prefix.IsValid() && !s.Prefix.Overlaps(z.Prefix) {
+			v.doc.report(s.Pos, v.path+".derive", "%v has no address of %v; name a prefix within it, or a forward zone", s.Prefix, z.Prefix)
+		}
+	}
+}
