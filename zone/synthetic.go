@@ -302,23 +302,25 @@ func (r *ranges) overlap(k addressKey, bits int) bool {
 	return false
 }
 
-// RuleOf returns the data of the rule, a record at the apex, that makes a record at a name which
-// is not stored; nil if none does.
-func (z *Zone) RuleOf(name dname.Name) []byte {
+// MadeAt returns the record that a rule makes at a name, and the data of the rule, which is a record at
+// the apex; nil if none does. If isHidden, what is stored there takes precedence.
+func (z *Zone) MadeAt(name dname.Name) (r Record, rule []byte, isHidden bool) {
 	if z.ranges == nil || !name.IsAtOrBelow(z.apex) {
-		return nil
+		return r, nil, false
 	}
 	var k key
 	z.fill(&k, name)
 	f := z.find(&k, true)
 	m := z.made(name, &k, k.labels)
-	if m.match != synth.Exact || f.status == foundCut || f.status == foundDNAME {
-		return nil
+	if m.match != synth.Exact {
+		return r, nil, false
 	}
-	if f.status == foundName && z.hides(f.value, z.madeType(&m)) {
-		return nil
+	r = Record{Owner: name, Type: z.madeType(&m), TTL: z.ranges.ttls[m.rule], Data: m.addr.AsSlice()}
+	if r.Type == rr.TypePTR {
+		r.Data = z.ranges.templates[m.rule].Append(nil, m.addr)
 	}
-	return z.ranges.rules[m.rule]
+	isHidden = f.status == foundCut || f.status == foundDNAME || f.status == foundName && z.hides(f.value, r.Type)
+	return r, z.ranges.rules[m.rule], isHidden
 }
 
 // AppendPTR appends the target that the rules make for an address whose name is not in the

@@ -127,7 +127,7 @@ func (g *globals) audit(cmd *cobra.Command, args url.Values, sources bool, to *a
 		if err != nil {
 			return err
 		}
-		scope = audit.Scope(part)
+		scope = audit.Scope{Apex: part.Apex, About: part.About}
 	}
 	source := func(apex dname.Name) audit.Source { return daemon.AuditSource(zones, apex, nil) }
 	r, err := audit.Examine(cmd.Context(), set, s, scope, source, nil)

@@ -72,14 +72,15 @@ func (d *Daemon) partOf(what string) (part func(apex dname.Name) (history.Part, 
 	case err != nil || p != p.Masked():
 		one, err := d.zoneOf(what)
 		return func(apex dname.Name) (history.Part, bool) {
-			return history.Part{Zone: apex, About: one.About}, apex.Equal(one.Apex)
+			now := d.views.Load().Zones.Get(apex)
+			return history.Part{Zone: apex, About: one.About, Name: one.Name, Now: now, Prefix: one.Prefix}, apex.Equal(one.Apex)
 		}, one.Apex, err
 	}
 	return func(apex dname.Name) (history.Part, bool) {
 		part := history.Part{Zone: apex}
 		own := d.registry.Load().PrefixOf(apex)
 		if own.IsValid() && own.Bits() < p.Bits() {
-			part.About = d.registry.Load().In(apex, p)
+			part.About, part.Prefix = d.registry.Load().In(apex, p), p
 		}
 		return part, own.IsValid() && own.Overlaps(p)
 	}, nil, nil

@@ -22,6 +22,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/synth"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
@@ -301,6 +302,10 @@ func WriteZones(w io.Writer, set *zone.Set, parts []registry.Part, origin func(o
 				if _, ok := static.Get(r.Owner, r.Type); ok || r.Type == rr.TypeRRSIG {
 					from = "from the sources"
 				}
+			}
+			if r.Type == synth.Type {
+				family, _, _ := dname.Tree(part.Apex)
+				from = strings.TrimPrefix(from+", "+synth.Describe(r.Data, family == dname.Forward), ", ")
 			}
 			if origin != nil {
 				if by := origin(r.Owner, r.Type); by != "" {

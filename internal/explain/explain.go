@@ -39,6 +39,7 @@ type Explanation struct {
 	Answer        []Record `json:"answer"`
 	Authority     []Record `json:"authority"`
 	Additional    []Record `json:"additional"`
+	Hidden        []Record `json:"hidden,omitempty"` // of lower layers, at the names of the steps
 }
 
 // Step is one zone's part in the answer.
@@ -48,6 +49,15 @@ type Step struct {
 	Serial *zone.Serial `json:"serial,omitempty"`
 	What   string       `json:"what"`            // in a sentence
 	Owner  string       `json:"owner,omitempty"` // where the data are stored, if not at the name: cut, wildcard, DNAME
+	Rule   *Rule        `json:"rule,omitempty"`  // that makes a record at the name, which others may hide
+}
+
+// Rule is one that gives the addresses of a range names, see [synth.Rule].
+type Rule struct {
+	Range netip.Prefix `json:"range"`
+	Name  string       `json:"name"`
+	TTL   uint32       `json:"ttl"`  // seconds
+	Type  string       `json:"type"` // of the records that it makes there
 }
 
 // Record is one record of the answer in presentation format.
@@ -183,6 +193,7 @@ func (e *Explanation) walk(v *answer.View, q Question) {
 		if a.Next != nil {
 			next = a.Next.Clone()
 		}
+		e.addRule(z, name, &s)
 		s.What, s.Owner = describe(z, name, q.Type, &a)
 		e.Steps = append(e.Steps, s)
 		for _, before := range e.Steps {
@@ -207,13 +218,27 @@ func find(s *zone.Set, name dname.Name, t rr.Type) *zone.Zone {
 	return z
 }
 
+// addRule adds the rule that makes a record at a name, and the record if it is hidden.
+func (e *Explanation) addRule(z *zone.Zone, name dname.Name, s *Step) {
+	made, data, isHidden := z.MadeAt(name)
+	rule, err := synth.ParseRule(data)
+	if err != nil {
+		return
+	}
+	s.Rule = &Rule{rule.Prefix, rule.Template, rule.TTL, made.Type.String()}
+	if isHidden {
+		e.Hidden = append(e.Hidden, Record{Owner: s.Name, TTL: made.TTL, Type: s.Rule.Type, Data: rr.Text(made.Type, made.Data)})
+	}
+}
+
 // describe returns what a lookup found, and the owner of the data if it is not the name.
 func describe(z *zone.Zone, name dname.Name, t rr.Type, a *zone.Answer) (what, owner string) {
 	synthesized := ""
 	if w := synthesisSource(z, name, a); w != nil {
 		owner = w.String()
 		synthesized = fmt.Sprintf("the name does not exist, and the wildcard %v applies (RFC 4592): ", w)
-	} else if rule, err := synth.ParseRule(z.RuleOf(name)); err == nil {
+	} else if _, data, isHidden := z.MadeAt(name); data != nil && !isHidden {
+		rule, _ := synth.ParseRule(data)
 		synthesized = fmt.Sprintf("made by the rule for %v, %s: ", rule.Prefix, rule.Template)
 	}
 	switch a.Kind {
@@ -270,7 +295,10 @@ func synthesisSource(z *zone.Zone, name dname.Name, a *zone.Answer) dname.Name {
 		return nil
 	}
 	t := a.Items[0].Set.Type
-	if _, own := z.Get(name, t); own || z.RuleOf(name) != nil {
+	if _, rule, isHidden := z.MadeAt(name); rule != nil && !isHidden {
+		return nil
+	}
+	if _, own := z.Get(name, t); own {
 		return nil
 	}
 	// The closest encloser's wildcard is the lowest on the way up: where there is

@@ -35,7 +35,7 @@ func (e *Explanation) Print(out io.Writer) error {
 	for _, s := range []struct {
 		name    string
 		records []Record
-	}{{"answer", e.Answer}, {"authority", e.Authority}, {"additional", e.Additional}} {
+	}{{"answer", e.Answer}, {"authority", e.Authority}, {"additional", e.Additional}, {"hidden by the answer", e.Hidden}} {
 		for i, r := range s.records {
 			if i == 0 && s.name != "answer" {
 				fmt.Fprintf(&b, "%s\n", s.name)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/journal"
 )
 
 // followers are the readers of changes as they are made.
@@ -86,6 +85,7 @@ func (f *Follower) read() (lines []Line, err error) {
 			continue
 		}
 		last := f.seen[key]
+		r := p.reader()
 		for l, err := range f.keeper.o.Journal.Log(apex, p.About != nil) {
 			if err != nil {
 				return nil, err
@@ -94,7 +94,7 @@ func (f *Follower) read() (lines []Line, err error) {
 				break
 			}
 			f.seen[key] = max(f.seen[key], l.Sequence)
-			if line, ok := p.line(&l); ok {
+			if line, ok := r.line(&l); ok {
 				lines = append(lines, line)
 			}
 		}
@@ -102,18 +102,6 @@ func (f *Follower) read() (lines []Line, err error) {
 	slices.Reverse(lines) // those of a zone are the newest first
 	slices.SortStableFunc(lines, func(a, b Line) int { return a.At.Compare(b.At) })
 	return lines, nil
-}
-
-// line returns a line of the part; false: it is about other names.
-func (p *Part) line(l *journal.Line) (Line, bool) {
-	line := lineOf(p.Zone, l)
-	if c := l.Changeset; c != nil {
-		line.RemovedRecords, line.AddedRecords = texts(c.Removed, p.About), texts(c.Added, p.About)
-		if len(line.RemovedRecords)+len(line.AddedRecords) == 0 {
-			return Line{}, false
-		}
-	}
-	return line, true
 }
 
 // Text returns the line for a person.

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
+	"github.com/ptrd/ptrd/zone/synth"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
@@ -27,6 +29,12 @@ type Part struct {
 	Zone   dname.Name
 	About  func(owner dname.Name) bool // only changes of these names, with their records; nil: all, without
 	Latest time.Time                   // no line is later; zero: not known
+
+	// Changes of what rules make, see [synth.Rule], are among those of one name if Now is the zone as
+	// it is served; and rules that overlap a prefix among those of its addresses.
+	Name   dname.Name
+	Now    *zone.Zone
+	Prefix netip.Prefix
 }
 
 // Log is the history of one zone or of several, the newest line first.
@@ -160,12 +168,13 @@ func (m *merge) lines() iter.Seq2[Line, error] {
 // lines yields the lines of a part, the newest first.
 func (p *Part) lines(j *journal.Journal) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
+		r := p.reader()
 		for l, err := range j.Log(p.Zone, p.About != nil) {
 			if err != nil {
 				yield(Line{}, err)
 				return
 			}
-			if line, ok := p.line(&l); ok && !yield(line, nil) {
+			if line, ok := r.line(&l); ok && !yield(line, nil) {
 				return
 			}
 		}
@@ -180,12 +189,22 @@ func lineOf(apex dname.Name, l *journal.Line) Line {
 	}
 }
 
-// texts returns the records at the names asked about; nil asks about all.
-func texts(list []zone.Record, about func(dname.Name) bool) []string {
+// text returns a record in presentation form. What a rule makes is in a comment.
+func text(r *zone.Record) string {
+	line := string(zonefile.AppendRecord(nil, *r))
+	if r.Type == synth.Type {
+		family, _, _ := dname.Tree(r.Owner)
+		line += " ; " + synth.Describe(r.Data, family == dname.Forward)
+	}
+	return line
+}
+
+// texts returns the records that are asked for; nil asks for all.
+func texts(list []zone.Record, isWanted func(*zone.Record) bool) []string {
 	var out []string
-	for _, r := range list {
-		if about == nil || about(r.Owner) {
-			out = append(out, string(zonefile.AppendRecord(nil, r)))
+	for i := range list {
+		if r := &list[i]; isWanted == nil || isWanted(r) {
+			out = append(out, text(r))
 		}
 	}
 	return out

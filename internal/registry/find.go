@@ -15,6 +15,10 @@ import (
 type Part struct {
 	Apex  dname.Name
 	About func(owner dname.Name) bool // reports whether a name is meant; nil: all are
+
+	// Where not all names are meant, either the one that is, or the prefix whose addresses they are.
+	Name   dname.Name
+	Prefix netip.Prefix
 }
 
 // Find returns the one zone that an operator designates: by its name or prefix, or by an address,
@@ -45,7 +49,7 @@ func (z *Zones) Select(set *zone.Set, what string, isKnown func(apex dname.Name)
 	if err != nil {
 		return nil, err
 	}
-	part := Part{About: func(owner dname.Name) bool { return owner.Equal(arg.Name) }}
+	part := Part{About: func(owner dname.Name) bool { return owner.Equal(arg.Name) }, Prefix: arg.Prefix}
 	switch {
 	case arg.Address.IsValid():
 		arg.Name = z.owner(arg.Address)
@@ -69,6 +73,9 @@ func (z *Zones) Select(set *zone.Set, what string, isKnown func(apex dname.Name)
 		return nil, fmt.Errorf("no zone here holds %s; `ptrd status` lists those that are served", what)
 	}
 	part.Apex = holder.Apex()
+	if !part.Prefix.IsValid() {
+		part.Name = arg.Name
+	}
 	return []Part{part}, nil
 }
 
@@ -122,7 +129,7 @@ func (z *Zones) within(set *zone.Set, p netip.Prefix) (list []Part) {
 		case own.Bits() > p.Bits():
 			list = append(list, part)
 		case own.Bits() > longest:
-			part.About = z.In(part.Apex, p)
+			part.About, part.Prefix = z.In(part.Apex, p), p
 			around, longest = []Part{part}, own.Bits()
 		}
 	}

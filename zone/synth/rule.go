@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -100,4 +101,29 @@ func (r *Rule) Compile(keys Keys) (*Template, error) {
 		return nil, fmt.Errorf("the names in %v were made with another key %q than that of the configuration", r.Prefix, r.Key)
 	}
 	return New(r.Template, r.Prefix, keys[r.Key])
+}
+
+// Describe returns in words what the RDATA of a rule make in a reverse or a forward zone. The text has
+// no control characters.
+func Describe(data []byte, isForward bool) string {
+	r, err := ParseRule(data)
+	if err != nil {
+		return fmt.Sprintf("a rule that is not used: %v", err)
+	}
+	what := "PTR"
+	switch {
+	case isForward && r.Prefix.Addr().Is4():
+		what = "A"
+	case isForward:
+		what = "AAAA"
+	}
+	text := fmt.Sprintf("makes %s of %v: %q", what, r.Prefix, r.Template)
+	if r.Key != "" {
+		return text + fmt.Sprintf(" with the key %q", r.Key)
+	}
+	t, err := r.Compile(nil)
+	if err != nil {
+		return text + fmt.Sprintf(", which is not used: %v", err)
+	}
+	return text + fmt.Sprintf(", as %v of %v", dname.Name(t.Append(nil, r.Prefix.Addr())), r.Prefix.Addr())
 }
