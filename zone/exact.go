@@ -29,3 +29,15 @@ func (z *Zone) HasBelow(owner dname.Name) bool {
 	s, ok := z.spotAt(owner, owner.Labels()-z.apexLabels)
 	return ok && !z.isLeaf(s.place)
 }
+
+// IsOccluded reports whether queries for owner, which is in the zone, are answered by a referral
+// or a DNAME: it is at or below a zone cut, or below a DNAME.
+func (z *Zone) IsOccluded(owner dname.Name) bool {
+	if !z.IsAvailable() || !owner.IsAtOrBelow(z.apex) {
+		return false
+	}
+	var k key
+	z.fill(&k, owner)
+	f := z.find(&k, true)
+	return f.status == foundCut || f.status == foundDNAME
+}

@@ -31,7 +31,7 @@ func (r *round) withUpdates(m *merge, static *zone.Zone) (z *zone.Zone, err erro
 			return nil, err
 		}
 	}
-	return commit.Merge(static, m.soaFile != "", dynamic)
+	return commit.Merge(zone.Layers{Static: static, Declared: m.soaFile != ""}, dynamic, m.worker.pause)
 }
 
 // Published is called after a plan of this Assembler was published.

@@ -10,9 +10,10 @@
 // more, this time while all other writers wait. A batch is durable before it is
 // visible, and it becomes visible as a whole.
 //
-// Within a zone, sources are layers: static data, such as files and the configuration,
-// before dynamic data, such as updates ([Merge]). A zone carries its static layer
-// ([zone.Layers]), so that a source sees it in the snapshot that it proposes for.
+// Within a zone, sources are layers. Static data, such as files and the configuration, come
+// first, then data derived from other zones, dynamic data, such as updates, and what rules
+// make ([Merge]). A zone carries its layers ([zone.Layers]), so that a source sees them in the
+// snapshot that it proposes for; the dynamic layer is in notes of the journal.
 //
 // An error of Commit means that what is served is as it was; [ErrNotDurable],
 // [zone.ErrUndecided] and [ErrConflict] are three of the reasons, any other error is
@@ -25,5 +26,7 @@
 // is kept of a zone that is not served.
 //
 // To add a source, write its Propose: a function from a snapshot to a [zone.Batch].
-// To add a layer, hand its RRsets to Merge. To add records that are derived from others, or signatures, write a [Stage].
+// To add records that are derived from others, or signatures, write a [Stage]. One that changes a
+// layer of a zone hands the names to a [Refresh], which brings the zone up to date; one that changes
+// records of its own uses [ChangeOf] and [AddRecords].
 package commit

@@ -1,6 +1,7 @@
 package commit
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -26,52 +27,111 @@ func static(t testing.TB, text string) *zone.Zone {
 	return z
 }
 
-// layer returns the RRsets of a text, one record each.
+// layer returns the RRsets of a text.
 func layer(text string) (list []RRset) {
 	for _, r := range zonetest.MustParse(apex, text).Records() {
+		if n := len(list); n > 0 && list[n-1].Type == r.Type && list[n-1].Owner.Equal(r.Owner) {
+			list[n-1].Data = append(list[n-1].Data, r.Data)
+			continue
+		}
 		list = append(list, RRset{r.Owner, r.Type, r.TTL, [][]byte{r.Data}})
 	}
 	return list
 }
 
-// The precedence of several layers, by RRset.
+// ofLayer returns a layer that is a zone, from a text; nil without one.
+func ofLayer(t testing.TB, text string) *zone.Zone {
+	t.Helper()
+	if text == "" {
+		return nil
+	}
+	z, err := NewLayer(dname.MustParse(apex), slices.Values(zonetest.MustParse(apex, text).Records()), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return z
+}
+
+// content returns the records of a zone but for those at its apex.
+func content(z *zone.Zone) string {
+	var list []string
+	for r := range z.All() {
+		if owner := strings.TrimSuffix(r.Owner.String(), "."+apex); owner != apex {
+			list = append(list, owner+" "+r.Type.String()+" "+dname.Name(r.Data).String())
+		}
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}
+
+// The precedence of the layers, by RRset.
 func TestMerge(t *testing.T) {
 	for _, c := range []struct {
-		static string
-		layers []string
-		want   string // owner labels and types
+		static, derived, dynamic, made string
+		want                           string // owner labels and types
 	}{
-		{"", nil, ""},
-		{"1 60 PTR a.\n", []string{"1 60 PTR b.\n2 60 PTR b.\n"}, "1 PTR a., 2 PTR b."},
-		{"", []string{"1 60 PTR b.\n", "1 60 PTR c.\n3 60 PTR c.\n"}, "1 PTR b., 3 PTR c."},
-		{"", []string{"", "1 60 PTR c.\n"}, "1 PTR c."}, // lower layers show again
-		{"1 60 CNAME a.\n", []string{"1 60 PTR b.\n", "1 60 PTR c.\n"}, "1 CNAME a."},
-		{"1 60 PTR a.\n", []string{"1 60 CNAME b.\n"}, "1 PTR a."},
-		{"x.1 60 PTR a.\n", []string{"1 60 NS b.\n"}, "x.1 PTR a."},
-		{"1 60 PTR a.\n", []string{"1 60 NS b.\n"}, "1 NS b., 1 PTR a."},
-		{"1 60 NS a.\n", []string{"1 60 DNAME b.\n"}, "1 NS a."},
+		{"", "", "", "", ""},
+		{"1 60 PTR a.\n", "", "1 60 PTR b.\n2 60 PTR b.\n", "", "1 PTR a., 2 PTR b."},
+		{"", "1 60 PTR b.\n", "1 60 PTR c.\n3 60 PTR c.\n", "", "1 PTR b., 3 PTR c."},
+		{"", "", "1 60 PTR c.\n", "", "1 PTR c."}, // lower layers show again
+		{"", "", "", "1 60 PTR d.\n", "1 PTR d."},
+		{"1 60 PTR a.\n", "1 60 PTR b.\n2 60 PTR b.\n", "1 60 PTR c.\n2 60 PTR c.\n3 60 PTR c.\n", "1 60 PTR d.\n2 60 PTR d.\n3 60 PTR d.\n4 60 PTR d.\n",
+			"1 PTR a., 2 PTR b., 3 PTR c., 4 PTR d."},
+		{"1 60 CNAME a.\n", "1 60 PTR b.\n", "1 60 PTR c.\n", "1 60 PTR d.\n", "1 CNAME a."},
+		{"1 60 PTR a.\n", "", "1 60 CNAME b.\n", "", "1 PTR a."},
+		{"", "1 60 PTR a.\n", "1 60 CNAME b.\n", "", "1 PTR a."},
+		{"", "", "1 60 CNAME b.\n", "1 60 PTR a.\n", "1 CNAME b."},
+		{"", "", "1 60 CNAME b.\n1 60 PTR a.\n", "", "1 PTR a."},
+		{"x.1 60 PTR a.\n", "", "1 60 NS b.\n", "", "x.1 PTR a."},
+		{"", "x.1 60 PTR a.\n", "1 60 NS b.\n", "", "1 NS b., x.1 PTR a."}, // as a cut of the sources would occlude it
+		{"1 60 PTR a.\n", "", "1 60 NS b.\n", "", "1 NS b., 1 PTR a."},
+		{"1 60 NS a.\n", "1 60 PTR a.\nx.1 60 PTR a.\n", "", "x.1 60 PTR a.\n", "1 NS a."},
+		{"1 60 NS a.\n", "", "1 60 DNAME b.\n", "", "1 NS a."},
+		{"", "1 60 TYPE65280 \\# 1 00\n@ 60 PTR a.\n", "", "2 60 TXT a\n", ""}, // of types that are not those of the layer
 	} {
-		var layers [][]RRset
-		for _, text := range c.layers {
-			layers = append(layers, layer(text))
-		}
-		z, err := Merge(static(t, c.static), true, layers...)
+		l := zone.Layers{Static: static(t, c.static), Derived: ofLayer(t, c.derived), Made: ofLayer(t, c.made), Declared: true}
+		z, err := Merge(l, layer(c.dynamic), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got []string
-		for r := range z.All() {
-			if owner := strings.TrimSuffix(r.Owner.String(), "."+apex); owner != apex {
-				got = append(got, owner+" "+r.Type.String()+" "+dname.Name(r.Data).String())
+		if got := content(z); got != c.want {
+			t.Errorf("%q over %q over %q over %q: %s, want %s", c.static, c.derived, c.dynamic, c.made, got, c.want)
+		}
+		if z.Layers() != l {
+			t.Errorf("%q: layers %+v", c.static, z.Layers())
+		}
+		for _, s := range layer(c.dynamic) {
+			shown := ReadRRset(z, s.Owner, s.Type)
+			isShown := len(shown.Data) > 0 && slices.EqualFunc(shown.Data, s.Data, slices.Equal)
+			if IsHidden(z, &s) && isShown {
+				t.Errorf("%q over %q over %q: %v at %v is hidden, and shown", c.static, c.derived, c.dynamic, s.Type, s.Owner)
 			}
 		}
-		slices.Sort(got)
-		if got := strings.Join(got, ", "); got != c.want {
-			t.Errorf("%q over %q: %s, want %s", c.static, c.layers, got, c.want)
+	}
+}
+
+// Many records are merged in several steps.
+func TestMergeMany(t *testing.T) {
+	const n = 2*mergeRecords + 7
+	records := func(yield func(zone.Record) bool) {
+		for i := range n {
+			owner := dname.MustParse(fmt.Sprintf("%d.%d.%d.10.in-addr.arpa.", i&255, i>>8&255, i>>16))
+			if !yield(zone.Record{Owner: owner, Type: rr.TypePTR, TTL: 60, Data: dname.Root()}) {
+				return
+			}
 		}
-		if l := z.Layers(); l.Static == nil || l.Static.Digest() != static(t, c.static).Digest() || !l.Declared {
-			t.Errorf("%q: layers %+v", c.static, l)
-		}
+	}
+	z, err := NewLayer(dname.MustParse("10.in-addr.arpa."), records, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pauses := 0
+	merged, err := Merge(zone.Layers{Static: smallZone(t, "10.in-addr.arpa."), Derived: z}, nil, func() { pauses++ })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := merged.Stats().Records; got != n+3 || pauses < n {
+		t.Errorf("%d records, %d pauses", got, pauses)
 	}
 }
 

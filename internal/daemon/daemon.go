@@ -354,7 +354,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.assembler = assemble.New(assemble.Options{
 		Journal: d.journal, Pause: d.pause, Progress: &d.progress, Files: d.files,
 		Restore: d.restoreZone,
-		Dynamic: func(apex dname.Name) ([]commit.RRset, error) { return update.ReadLayer(d.journal, apex) },
+		Dynamic: func(apex dname.Name) ([]commit.RRset, error) { return commit.ReadDynamic(d.journal, apex) },
 	})
 	d.follower = secondary.NewFollower(secondary.Options{
 		Store: d.zones, Journal: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Made: d.transferred,

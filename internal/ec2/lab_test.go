@@ -120,11 +120,11 @@ func (l *lab) start() {
 			z, _ = zb.Build()
 		}
 		if c.kind == "static" {
-			layer, err := update.ReadLayer(l.journal, z.Apex())
+			layer, err := commit.ReadDynamic(l.journal, z.Apex())
 			if err != nil {
 				l.t.Fatal(err)
 			}
-			if z, err = commit.Merge(z, false, layer); err != nil {
+			if z, err = commit.Merge(zone.Layers{Static: z}, layer, nil); err != nil {
 				l.t.Fatal(err)
 			}
 			if e, ok, _ := l.journal.Last(z.Apex()); ok {

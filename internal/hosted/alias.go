@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -141,8 +142,7 @@ func (s *Store) deriveZone(c *zone.Change) error {
 			return nil // by apply, which knows of aliases that come and go with this step
 		}
 	}
-	last := &c.Steps[len(c.Steps)-1]
-	extra := &zone.Changeset{Apex: c.Apex, From: c.Zone.Serial(), To: c.Zone.Serial() + 1}
+	var removed, added []zone.Record
 	changed := map[string]bool{}
 	for _, step := range c.Steps {
 		for _, list := range [][]zone.Record{step.Changeset.Removed, step.Changeset.Added} {
@@ -159,7 +159,7 @@ func (s *Store) deriveZone(c *zone.Change) error {
 			c.Notes = append(c.Notes, zone.Note{Key: noteAlias + key})
 		}
 		if !changed[key] && !isSame {
-			extra.Removed, extra.Added = append(extra.Removed, had...), append(extra.Added, want...)
+			removed, added = append(removed, had...), append(added, want...)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(changed)) {
@@ -172,19 +172,10 @@ func (s *Store) deriveZone(c *zone.Change) error {
 			}
 		}
 	}
-	if len(extra.Removed)+len(extra.Added) == 0 {
+	if len(removed)+len(added) == 0 {
 		return nil
 	}
-	soa := records(c.Zone, c.Apex, c.Apex, rr.TypeSOA)[0]
-	next := soa
-	next.Data = withSerial(soa.Data, extra.To)
-	extra.Removed, extra.Added = append([]zone.Record{soa}, extra.Removed...), append([]zone.Record{next}, extra.Added...)
-	z, err := c.Zone.Apply(extra)
-	if err != nil {
-		return err
-	}
-	c.Zone, last.Changeset = z, zone.Condense([]*zone.Changeset{last.Changeset, extra})
-	return nil
+	return commit.AddRecords(c, removed, added, "", 0)
 }
 
 // records returns the records of an RRset as those of another owner.

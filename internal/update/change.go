@@ -66,5 +66,5 @@ func (r *round) change(c *Change) error {
 // Forget returns the note that removes an RRset from the layer of updates of a zone that does
 // not show it: it is not served, or its sources hide the RRset.
 func Forget(apex, owner dname.Name, t rr.Type) zone.ZoneNotes {
-	return zone.ZoneNotes{Apex: apex, Notes: []zone.Note{newNote(commit.RRset{Owner: owner, Type: t})}}
+	return zone.ZoneNotes{Apex: apex, Notes: []zone.Note{{Key: commit.NoteKey(owner, t)}}}
 }

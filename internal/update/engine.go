@@ -9,18 +9,15 @@ import (
 
 // Target is the zone that a message is to change.
 type Target struct {
-	Zone *zone.Zone // as it is served
-
-	// Static is what of Zone comes from its sources, which no update removes,
-	// changes or hides; nil: the zone has no source but updates.
-	Static *zone.Zone
+	// Zone is the zone as it is served. No update removes, changes or hides what its layers
+	// above that of updates have. Without a static layer, it has no source but updates.
+	Zone *zone.Zone
 
 	// Allow returns why a record of that owner and type may not be changed; empty
 	// if it may. Nil: all may be.
 	Allow func(owner dname.Name, t rr.Type) string
 
-	// Next returns the serial after another one.
-	Next func(zone.Serial) zone.Serial
+	Unix int64 // the time, for the serial
 }
 
 // Effect is what a message does to a zone.

@@ -216,9 +216,9 @@ func TestEngineAgainstOracle(t *testing.T) {
 		first := g.Zone(apex, 3+g.IntN(40)).Records()
 		z := build(t, apex, first)
 		o := newOracle(apex, first)
-		target := &Target{Next: func(s zone.Serial) zone.Serial { return s + 1 }}
+		target := &Target{}
 		if seed%2 == 0 {
-			target.Static, o.static = z, o.clone().names
+			z, o.static = z.WithLayers(zone.Layers{Static: z}), o.clone().names
 		}
 		if seed%3 == 0 {
 			target.Allow = func(owner dname.Name, typ rr.Type) string {

@@ -57,8 +57,7 @@ y.5 60 DNAME example.
 		if fault != nil {
 			return
 		}
-		for _, target := range []*Target{{Zone: z}, {Zone: z, Static: static}} {
-			target.Next = func(s zone.Serial) zone.Serial { return s + 1 }
+		for _, target := range []*Target{{Zone: z}, {Zone: z.WithLayers(zone.Layers{Static: static})}} {
 			effect, fault := m.Run(target)
 			if fault != nil {
 				if fault.RCode == 0 || fault.Text == "" {
@@ -80,8 +79,8 @@ y.5 60 DNAME example.
 				t.Fatalf("serial %d after %d", next.Serial(), z.Serial())
 			}
 			build(t, z.Apex(), records(next))
-			if target.Static != nil {
-				for r := range target.Static.All() {
+			if static := target.Zone.Layers().Static; static != nil {
+				for r := range static.All() {
 					set, ok := next.Get(r.Owner, r.Type)
 					if r.Type != rr.TypeSOA && (!ok || set.TTL != r.TTL || !contains(&set, Record{Type: r.Type, Data: r.Data})) {
 						t.Fatalf("%v at %v of the sources is gone", r.Type, r.Owner)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/clock"
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/priority"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -311,7 +312,7 @@ func (u *Updater) expireIn(r *round, apex dname.Name, l *lifetimes) {
 		if hidden {
 			// The sources have taken the name over, and the layer below ends unseen, with
 			// all of the RRset.
-			zr.notes = append(zr.notes, zone.Note{Key: rrsetKey(noteRRset, e.owner, e.typ)})
+			zr.notes = append(zr.notes, zone.Note{Key: commit.NoteKey(e.owner, e.typ)})
 		} else {
 			m.Updates = append(m.Updates, Record{Owner: e.owner, Type: e.typ, Class: rr.ClassNONE, Data: e.data})
 		}

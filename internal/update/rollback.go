@@ -139,13 +139,13 @@ func (r *round) rollback(zr *zoneRound, to zone.Serial, h History) (*Rollback, e
 // It returns the records that leave the layer and those that return to it.
 func (r *round) rollbackLayer(zr *zoneRound, past steps, out *Rollback) (removed, returned []zone.Record, err error) {
 	apex := zr.base.Apex()
-	list, err := ReadLayer(r.u.o.Notes, apex)
+	list, err := commit.ReadDynamic(r.u.o.Notes, apex)
 	if err != nil {
 		return nil, nil, err
 	}
 	layer := map[string]commit.RRset{}
 	for _, s := range list {
-		layer[rrsetKey(noteRRset, s.Owner, s.Type)] = s
+		layer[commit.NoteKey(s.Owner, s.Type)] = s
 	}
 	ended := past.ended()
 	for key, records := range past.layerBefore(zr.zone) {
@@ -156,7 +156,7 @@ func (r *round) rollbackLayer(zr *zoneRound, past steps, out *Rollback) (removed
 		for _, rec := range records {
 			s.Owner, s.Type, s.TTL, s.Data = rec.Owner, rec.Type, rec.TTL, append(s.Data, rec.Data)
 		}
-		if commit.IsHidden(zr.static, &was) || commit.IsHidden(zr.static, &s) {
+		if commit.IsHidden(zr.zone, &was) || commit.IsHidden(zr.zone, &s) {
 			continue
 		}
 		removed, returned = append(removed, without(old, records)...), append(returned, without(records, old)...)
@@ -166,16 +166,16 @@ func (r *round) rollbackLayer(zr *zoneRound, past steps, out *Rollback) (removed
 			continue
 		}
 		layer[key] = s
-		zr.notes = append(zr.notes, newNote(s))
+		zr.notes = append(zr.notes, s.Note())
 	}
 	if len(removed)+len(returned) == 0 {
 		return nil, nil, fmt.Errorf("zone %v: no update that can be undone changed it since, and its sources are not rolled back; `ptrd log %[1]v` lists what changed it", apex)
 	}
-	next, err := commit.Merge(zr.static, zr.base.Layers().Declared, slices.Collect(maps.Values(layer)))
+	next, err := commit.Merge(zr.base.Layers(), slices.Collect(maps.Values(layer)), nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	zr.zone = next.WithSerial(zr.next(r.unix)(zr.zone.Serial()))
+	zr.zone = next.WithSerial(commit.NextSerial(zr.zone, r.unix))
 	return removed, returned, nil
 }
 
@@ -252,7 +252,7 @@ func (list steps) layerBefore(z *zone.Zone) map[string][]zone.Record {
 		for i, part := range [...][]zone.Record{l.Changeset.Added, l.Changeset.Removed} {
 			for j := range part {
 				if rec := &part[j]; rec.Type != rr.TypeSOA {
-					f(rrsetKey(noteRRset, rec.Owner, rec.Type), rec, i == 0)
+					f(commit.NoteKey(rec.Owner, rec.Type), rec, i == 0)
 				}
 			}
 		}
@@ -261,7 +261,7 @@ func (list steps) layerBefore(z *zone.Zone) map[string][]zone.Record {
 		if isByUpdate(&list[i]) {
 			each(&list[i], func(key string, rec *zone.Record, _ bool) {
 				if _, known := now[key]; !known {
-					set := rrsetAt(z, rec.Owner, rec.Type)
+					set := commit.ReadRRset(z, rec.Owner, rec.Type)
 					now[key] = set.Records()
 				}
 			})

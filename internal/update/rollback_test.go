@@ -102,11 +102,11 @@ func testRollback(t *testing.T, rnd *rand.Rand, layered bool) {
 		static := build(t, dname.MustParse(apex), zonetest.MustParse(apex, text).Records())
 		z := static
 		if layered {
-			layer, err := ReadLayer(j, static.Apex())
+			layer, err := commit.ReadDynamic(j, static.Apex())
 			if err != nil {
 				t.Fatal(err)
 			}
-			if z, err = commit.Merge(static, false, layer); err != nil {
+			if z, err = commit.Merge(zone.Layers{Static: static}, layer, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

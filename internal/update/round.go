@@ -3,6 +3,7 @@ package update
 import (
 	"fmt"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -94,7 +95,7 @@ func (r *round) carryOut(j *job) {
 
 // apply makes a step of what a message does.
 func (r *round) apply(zr *zoneRound, m *Message, allow func(dname.Name, rr.Type) string, source string) ([]Ignored, *Fault) {
-	effect, fault := m.Run(&Target{Zone: zr.zone, Static: zr.static, Allow: allow, Next: zr.next(r.unix)})
+	effect, fault := m.Run(&Target{Zone: zr.zone, Allow: allow, Unix: r.unix})
 	if fault != nil {
 		return nil, fault
 	}
@@ -114,28 +115,13 @@ func (r *round) apply(zr *zoneRound, m *Message, allow func(dname.Name, rr.Type)
 	return effect.Ignored, nil
 }
 
-// next returns how serials go on.
-func (zr *zoneRound) next(unix int64) func(zone.Serial) zone.Serial {
-	return func(s zone.Serial) zone.Serial {
-		if zr.static != nil && !zr.base.Layers().Declared {
-			s = s.Next(unix)
-		} else {
-			s++
-		}
-		if s == 0 { // some take 0 for "none" (RFC 2136 §7.11 names other uses)
-			s++
-		}
-		return s
-	}
-}
-
 // record records what a step changed.
 func (zr *zoneRound) record(c *zone.Changeset) {
 	if zr.static != nil {
 		for _, list := range [][]zone.Record{c.Removed, c.Added} {
 			for i := range list {
 				if r := &list[i]; r.Type != rr.TypeSOA {
-					zr.touched[rrsetKey(noteRRset, r.Owner, r.Type)] = Record{Owner: r.Owner, Type: r.Type}
+					zr.touched[commit.NoteKey(r.Owner, r.Type)] = Record{Owner: r.Owner, Type: r.Type}
 				}
 			}
 		}
@@ -151,16 +137,15 @@ func (r *round) batch() *zone.Batch {
 	changesLives := false
 	for _, zr := range r.zones {
 		for _, t := range zr.touched {
-			zr.notes = append(zr.notes, newNote(rrsetAt(zr.zone, t.Owner, t.Type)))
+			s := commit.ReadRRset(zr.zone, t.Owner, t.Type)
+			zr.notes = append(zr.notes, s.Note())
 		}
 		zr.notes = r.u.lifetimes[zr.base.Key()].notes(zr.notes, zr)
 		changesLives = changesLives || len(zr.lives) > 0
 		switch {
 		case len(zr.steps) > 0:
-			c := zone.Change{Zone: zr.zone, Apex: zr.base.Apex(), Base: zr.base, Steps: zr.steps, Notes: zr.notes, Kept: zr.static == nil}
-			if c.HasDeclared = zr.base.Layers().Declared; c.HasDeclared {
-				c.Declared = zr.static.Serial()
-			}
+			c := commit.NewChange(zr.base)
+			c.Zone, c.Steps, c.Notes = zr.zone, zr.steps, zr.notes
 			b.Changes = append(b.Changes, c)
 		case len(zr.notes) > 0: // lives were prolonged, no more
 			b.Notes = append(b.Notes, zone.ZoneNotes{Apex: zr.base.Apex(), Notes: zr.notes})

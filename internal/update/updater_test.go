@@ -506,11 +506,11 @@ func TestLayer(t *testing.T) {
 		{"2 60 TXT x\n", []string{"2. a.", "x.4. c."}},
 	} {
 		static := build(t, dname.MustParse(parent), zonetest.MustParse(parent, soaNS+c.file).Records())
-		layer, err := ReadLayer(b.m, static.Apex())
+		layer, err := commit.ReadDynamic(b.m, static.Apex())
 		if err != nil {
 			t.Fatal(err)
 		}
-		z, err := commit.Merge(static, false, layer)
+		z, err := commit.Merge(zone.Layers{Static: static}, layer, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

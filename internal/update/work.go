@@ -197,10 +197,7 @@ func (w *work) remove(r *Record, n *name) *Fault {
 // static is the fault of a change to an RRset that comes from the sources of the
 // zone.
 func (w *work) static(n *name, t rr.Type) *Fault {
-	if w.t.Static == nil {
-		return nil
-	}
-	if _, ok := w.t.Static.Get(n.owner, t); !ok {
+	if isAbove, _ := commit.Above(w.t.Zone, n.owner, t); !isAbove {
 		return nil
 	}
 	return faultf(wire.RCodeRefused, "%v at %v comes from the sources of the zone, which no update changes; change it there", t, n.owner)
@@ -295,7 +292,7 @@ func (w *work) hides(r *Record, n *name) *Fault {
 	if !atApex && n.find(other) != nil {
 		return faultf(wire.RCodeRefused, "%v at %v, which has %v: a zone cut cannot have a DNAME as well (RFC 6672 §2.3)", r.Type, r.Owner, other)
 	}
-	if w.t.Static != nil && w.t.Static.HasBelow(n.owner) {
+	if static := w.t.Zone.Layers().Static; static != nil && static.HasBelow(n.owner) {
 		return faultf(wire.RCodeRefused, "%v at %v would hide names below it that come from the sources of the zone; remove them there first", r.Type, r.Owner)
 	}
 	return nil
@@ -386,7 +383,7 @@ func (w *work) serial(c *zone.Changeset) {
 	data := now.data[0]
 	if !w.soa {
 		data = bytes.Clone(data)
-		binary.BigEndian.PutUint32(data[len(data)-soaNumbers:], uint32(w.t.Next(c.From)))
+		binary.BigEndian.PutUint32(data[len(data)-soaNumbers:], uint32(commit.NextSerial(w.t.Zone, w.t.Unix)))
 	}
 	c.To = serialOf(data)
 	c.Removed = append([]zone.Record{{Owner: c.Apex, Type: rr.TypeSOA, TTL: old.ttl, Data: old.data[0]}}, c.Removed...)

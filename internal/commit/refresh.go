@@ -1,0 +1,208 @@
+package commit
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"strings"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Refresh brings names of one zone up to date with its layers, after one of these changed.
+type Refresh struct {
+	Apex   dname.Name
+	Layers func(*zone.Layers) // replaces layers; nil: they stay
+	Owners []dname.Name       // at which the layers may have other RRsets than before
+
+	// Source is that of the step that the zone makes, for the history: "derive". If it is empty,
+	// the records that change are part of the last step that the batch has of the zone.
+	Source string
+}
+
+// AddTo adds to a batch what a Stage or Propose knows to have changed: the difference between the
+// zone as the batch leaves it, or as it is in the snapshot, and what its layers show at Owners. The
+// dynamic layer is read from the notes of the batch and from notes, which may be nil. If the
+// records are the same, only the layers of the zone change. A zone that has no static data or is
+// not served stays as it is.
+func (r *Refresh) AddTo(b *zone.Batch, set *zone.Set, notes Notes) error {
+	c := findChange(b.Changes, r.Apex)
+	if c == nil {
+		c = findChange(b.Layers, r.Apex)
+	}
+	z := set.Get(r.Apex)
+	if c != nil {
+		z = c.Zone
+	}
+	if z == nil || !z.IsAvailable() || z.Layers().Static == nil {
+		return nil
+	}
+	l := z.Layers()
+	if r.Layers != nil {
+		r.Layers(&l)
+	}
+	next := z.WithLayers(l)
+	removed, added, err := r.difference(next, pendingNotes(b, r.Apex), notes)
+	switch {
+	case err != nil:
+		return err
+	case len(removed)+len(added) > 0:
+		c = ChangeOf(b, set, r.Apex)
+		c.Zone = next
+		return AddRecords(c, removed, added, r.Source, b.At)
+	case c != nil:
+		c.Zone = next
+	case next != z:
+		b.Layers = append(b.Layers, zone.Change{Zone: next, Apex: r.Apex, Base: z})
+	}
+	return nil
+}
+
+// difference returns the records that go and come at the owners.
+func (r *Refresh) difference(z *zone.Zone, pending map[string]zone.Note, notes Notes) (removed, added []zone.Record, err error) {
+	l := layers{z.Layers(), func(owner dname.Name) ([]RRset, error) { return pendingAt(notes, r.Apex, owner, pending) }}
+	seen := make(map[string]bool, len(r.Owners))
+	for _, owner := range r.Owners {
+		if seen[owner.Key()] {
+			continue
+		}
+		seen[owner.Key()] = true
+		shown, err := l.at(owner)
+		if err != nil {
+			return nil, nil, err
+		}
+		for set := range z.RRsets(owner) {
+			if _, isStatic := l.Static.Get(owner, set.Type); isStatic {
+				continue
+			}
+			was, now := newRRset(owner, &set), RRset{}
+			if i := slices.IndexFunc(shown, func(s RRset) bool { return s.Type == set.Type }); i >= 0 {
+				now = shown[i]
+				shown = slices.Delete(shown, i, i+1)
+			}
+			removed, added = append(removed, was.without(&now)...), append(added, now.without(&was)...)
+		}
+		for i := range shown {
+			added = append(added, shown[i].Records()...)
+		}
+	}
+	return removed, added, nil
+}
+
+// without returns the records of the RRset that another one of its name and type lacks.
+func (s *RRset) without(other *RRset) []zone.Record {
+	return slices.DeleteFunc(s.Records(), func(r zone.Record) bool {
+		return r.TTL == other.TTL && slices.ContainsFunc(other.Data, func(d []byte) bool { return bytes.Equal(d, r.Data) })
+	})
+}
+
+// pendingNotes returns the notes about the dynamic layer of a zone in a batch, by key.
+func pendingNotes(b *zone.Batch, apex dname.Name) map[string]zone.Note {
+	var pending map[string]zone.Note
+	add := func(list []zone.Note) {
+		for _, n := range list {
+			if strings.HasPrefix(n.Key, noteRRset) {
+				if pending == nil {
+					pending = map[string]zone.Note{}
+				}
+				pending[n.Key] = n
+			}
+		}
+	}
+	if c := findChange(b.Changes, apex); c != nil {
+		add(c.Notes)
+	}
+	for i := range b.Notes {
+		if b.Notes[i].Apex.Equal(apex) {
+			add(b.Notes[i].Notes)
+		}
+	}
+	return pending
+}
+
+func findChange(list []zone.Change, apex dname.Name) *zone.Change {
+	if i := slices.IndexFunc(list, func(c zone.Change) bool { return c.Apex.Equal(apex) }); i >= 0 {
+		return &list[i]
+	}
+	return nil
+}
+
+// NewChange returns a change of a zone that changes nothing yet. Who changes its records adds them
+// with [AddRecords], or replaces its Zone and adds to its Steps.
+func NewChange(z *zone.Zone) zone.Change {
+	c := zone.Change{Zone: z, Apex: z.Apex(), Base: z, Kept: z.Layers().Static == nil}
+	if c.HasDeclared = z.Layers().Declared; c.HasDeclared {
+		c.Declared = z.Layers().Static.Serial()
+	}
+	return c
+}
+
+// ChangeOf returns the change of a zone in a batch. If there is none, it adds one that changes
+// nothing yet; nil: the snapshot has no such zone either. It is valid until the batch gets another
+// change.
+func ChangeOf(b *zone.Batch, set *zone.Set, apex dname.Name) *zone.Change {
+	if c := findChange(b.Changes, apex); c != nil {
+		return c
+	}
+	base := set.Get(apex)
+	if base == nil {
+		return nil
+	}
+	c := NewChange(base)
+	if l := findChange(b.Layers, apex); l != nil {
+		c.Zone = l.Zone
+		b.Layers = slices.DeleteFunc(b.Layers, func(l zone.Change) bool { return l.Apex.Equal(apex) })
+	}
+	b.Changes = append(b.Changes, c)
+	return &b.Changes[len(b.Changes)-1]
+}
+
+// AddRecords removes and adds records of the zone of a change, which are not its SOA. With a
+// source, they are a step of their own, with a serial; else they are part of the last step of the
+// change, if it has one. at is the time in Unix milliseconds.
+func AddRecords(c *zone.Change, removed, added []zone.Record, source string, at int64) error {
+	extra := &zone.Changeset{Apex: c.Apex, From: c.Zone.Serial(), To: c.Zone.Serial(), Removed: removed, Added: added}
+	isPart := source == "" && len(c.Steps) > 0
+	if !isPart {
+		extra.To = NextSerial(c.Zone, at/1000)
+		set := ReadRRset(c.Zone, c.Apex, rr.TypeSOA)
+		soa := set.Records()[0]
+		next := soa
+		next.Data = bytes.Clone(soa.Data)
+		binary.BigEndian.PutUint32(next.Data[len(next.Data)-soaNumbers:], uint32(extra.To))
+		extra.Removed, extra.Added = slices.Insert(removed, 0, soa), slices.Insert(added, 0, next)
+	}
+	hasHistory := c.Base != nil && c.Base.IsAvailable() && (len(c.Steps) > 0 || c.Zone.Serial() == c.Base.Serial())
+	z, err := c.Zone.Apply(extra)
+	if err != nil {
+		return err
+	}
+	c.Zone = z
+	switch {
+	case isPart:
+		last := &c.Steps[len(c.Steps)-1]
+		last.Changeset = zone.Condense([]*zone.Changeset{last.Changeset, extra})
+	case hasHistory:
+		c.Steps = append(c.Steps, zone.Step{Changeset: extra, Source: source, At: at})
+	}
+	return nil
+}
+
+const soaNumbers = 20 // octets of SERIAL to MINIMUM
+
+// NextSerial returns the serial of a zone after a change of its records. A serial that the sources
+// declare, or that updates change, is incremented; one that is generated is at least the Unix time.
+func NextSerial(z *zone.Zone, unix int64) zone.Serial {
+	s := z.Serial()
+	if l := z.Layers(); l.Static != nil && !l.Declared {
+		s = s.Next(unix)
+	} else {
+		s++
+	}
+	if s == 0 { // some take 0 for "none" (RFC 2136 §7.11 names other uses)
+		s++
+	}
+	return s
+}
