@@ -7,6 +7,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // Apply returns the zone with the changeset applied; z stays as it is. It costs
@@ -53,7 +54,8 @@ func (z *Zone) ApplyPaused(c *Changeset, pause func()) (*Zone, error) {
 	n.storage = w.finish()
 	n.ttls = w.ttls
 	n.w = nil
-	n.derive()
+	n.deriveApex()
+	n.deriveRanges(e.hasRules || z.denial != unsigned)
 	return &n, nil
 }
 
@@ -64,12 +66,13 @@ func (z *Zone) tooLarge() error {
 // edit is a changeset under way into a zone.
 type edit struct {
 	pauser
-	z      *Zone // the new one
-	c      *Changeset
-	keys   []byte // of the changes
-	names  []change
-	hashes []change // in the trie of NSEC3
-	hasSOA bool
+	z        *Zone // the new one
+	c        *Changeset
+	keys     []byte // of the changes
+	names    []change
+	hashes   []change // in the trie of NSEC3
+	hasSOA   bool
+	hasRules bool // a rule for names of ranges changes
 
 	err   error // about the record numbered errAt, the first so far
 	errAt int
@@ -117,6 +120,7 @@ func (e *edit) gather() {
 			e.fail(i, "TTL %d is larger than 2147483647 (RFC 2181 §8)", r.TTL)
 			return
 		}
+		e.hasRules = e.hasRules || r.Type == synth.Type
 		if reason := badRData(r.Type, r.Data); reason != "" {
 			e.fail(i, "%s", reason)
 			return

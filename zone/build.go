@@ -260,7 +260,8 @@ func (b *Builder) Build() (*Zone, []finding.Finding) {
 	if z.isSparse() {
 		z.compact()
 	}
-	z.derive()
+	z.deriveApex()
+	z.deriveRanges(true)
 	return z, findings
 }
 

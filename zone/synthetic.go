@@ -30,12 +30,12 @@ func (z *Zone) WithKeys(keys *synth.Keys) *Zone {
 		return z
 	}
 	n := *z
-	n.keys = keys
+	n.keys, n.ranges = keys, nil
 	return n.withNewRanges()
 }
 
 // WithRules returns the same zone with the data of rules that are no part of its data, in addition
-// to those at its apex: transfers and digests do not have them. [Zone.Apply] leaves them as they
+// to those among its records: transfers and digests do not have them. [Zone.Apply] leaves them as they
 // are. The zone keeps the list.
 func (z *Zone) WithRules(rules [][]byte) *Zone {
 	if slices.EqualFunc(z.rules, rules, bytes.Equal) {
@@ -48,21 +48,19 @@ func (z *Zone) WithRules(rules [][]byte) *Zone {
 
 // withNewRanges reads the rules of a copy of a zone that has other keys or rules.
 func (z *Zone) withNewRanges() *Zone {
-	z.ranges = nil
 	if z.IsAvailable() {
-		z.deriveRanges()
+		z.deriveRanges(true)
 	}
 	return z
 }
 
-// ranges are the ranges of addresses whose names are made when asked for, from the rules
-// at the apex. A reverse zone answers for the addresses of its own prefix, a forward zone for
-// the names of templates below its apex.
+// ranges are the ranges of addresses whose names are made when asked for. A reverse zone
+// answers for the addresses of its own prefix, a forward zone for the names of templates below
+// its apex.
 type ranges struct {
-	source    []byte // the data of the rules
 	templates []*synth.Template
 	ttls      []uint32
-	rules     [][]byte // their data
+	rules     []string // their data
 	faults    []string // rules that cannot be used, and why
 
 	// of a reverse zone: the bits of addresses that the apex stands for, of a classless zone
@@ -125,44 +123,100 @@ func (a addressKey) addr(f dname.Family) netip.Addr {
 	return netip.AddrFrom4([4]byte(b[:4]))
 }
 
-// deriveRanges reads the rules. Signed zones are served as their signer made them.
-func (z *Zone) deriveRanges() {
-	set := z.set(z.apexValue, synth.Type)
-	if !set.Exists() && len(z.rules) == 0 || z.denial != unsigned {
+// deriveRanges compiles the rules if they may have changed. Signed zones are served as their
+// signer made them.
+func (z *Zone) deriveRanges(changed bool) {
+	if z.denial != unsigned {
 		z.ranges = nil
-		return
+	} else if changed {
+		z.ranges = z.newRanges(z.ranges)
 	}
-	source := set.list
-	if z.ranges != nil && bytes.Equal(z.ranges.source, source) {
-		return
-	}
-	z.ranges = z.newRanges(source, &set)
 }
 
-func (z *Zone) newRanges(source []byte, set *RRset) *ranges {
-	r := &ranges{source: source}
+// eachRule calls yield with the data of each rule: at the apex, as earlier versions wrote them, at
+// the names one label below [synth.Label], and those that are no part of the zone's data.
+func (z *Zone) eachRule(yield func(data []byte)) {
+	each := func(value []byte) {
+		set := z.set(value, synth.Type)
+		for it := set.Data(); it.Next(); {
+			yield(it.Head)
+		}
+	}
+	each(z.apexValue)
+	if s, ok := z.rulesSpot(); ok {
+		z.children(s, func(c child) bool {
+			if value := z.value(c.place); value != nil {
+				each(value)
+			}
+			return true
+		})
+	}
+	for _, data := range z.rules {
+		yield(data)
+	}
+}
+
+// rulesSpot returns the end of the label below which the rules are; ok is false if there are none.
+func (z *Zone) rulesSpot() (s spot, ok bool) {
+	s = spot{place: place{at: z.root}, ordinary: true}
+	if z.family != dname.Forward {
+		if s.place, ok = z.ordinary(s.place); !ok {
+			return s, false
+		}
+	}
+	path := appendLabelKey(nil, []byte(synth.Label))
+	for i := range 2 * len(path) {
+		v := nibbleAt(path, i)
+		if z.next(s.place)>>v&1 == 0 {
+			return s, false
+		}
+		s.place = z.step(s.place, v)
+	}
+	return s, true
+}
+
+// newRanges compiles the rules; nil: there are none. Those that old has are compiled already.
+func (z *Zone) newRanges(old *ranges) *ranges {
+	r := &ranges{}
 	var keys synth.Keys
 	if z.keys != nil {
 		keys = *z.keys
 	}
-	add := func(data []byte) {
+	compiled := map[string]int{}
+	if old != nil {
+		for i, rule := range old.rules {
+			compiled[rule] = i
+		}
+	}
+	tooMany := 0
+	add := func(rule string, ttl uint32, t *synth.Template) {
+		r.templates, r.ttls, r.rules = append(r.templates, t), append(r.ttls, ttl), append(r.rules, rule)
+	}
+	z.eachRule(func(data []byte) {
+		if len(r.rules) == synth.MaxRules {
+			tooMany++
+			return
+		}
+		if i, ok := compiled[string(data)]; ok {
+			add(old.rules[i], old.ttls[i], old.templates[i])
+			return
+		}
 		rule, err := synth.ParseRule(data)
+		var t *synth.Template
+		if err == nil {
+			t, err = rule.Compile(keys)
+		}
 		if err != nil {
 			r.faults = append(r.faults, err.Error())
 			return
 		}
-		t, err := rule.Compile(keys)
-		if err != nil {
-			r.faults = append(r.faults, err.Error())
-			return
-		}
-		r.templates, r.ttls, r.rules = append(r.templates, t), append(r.ttls, rule.TTL), append(r.rules, data)
+		add(string(data), rule.TTL, t)
+	})
+	if tooMany > 0 {
+		r.faults = append(r.faults, fmt.Sprintf("the names of %d ranges are missing: a zone has at most %d ranges", tooMany, synth.MaxRules))
 	}
-	for it := set.Data(); it.Next(); {
-		add(it.Head)
-	}
-	for _, data := range z.rules {
-		add(data)
+	if len(r.rules)+len(r.faults) == 0 {
+		return nil
 	}
 	if z.family == dname.Forward {
 		r.indexNames(z)
@@ -187,7 +241,7 @@ func (r *ranges) indexAddresses(z *Zone) {
 		}
 	}
 	prefixOf := func(i int) netip.Prefix { return r.templates[order[i]].Prefix() }
-	sort.Slice(order, func(i, j int) bool {
+	sort.SliceStable(order, func(i, j int) bool {
 		a, b := prefixOf(i), prefixOf(j)
 		if c := a.Addr().Compare(b.Addr()); c != 0 {
 			return c < 0
@@ -302,8 +356,7 @@ func (r *ranges) overlap(k addressKey, bits int) bool {
 	return false
 }
 
-// MadeAt returns the record that a rule makes at a name, and the data of the rule, which is a record at
-// the apex; nil if none does. If isHidden, what is stored there takes precedence.
+// MadeAt returns the record that a rule makes at a name, and the data of the rule; nil if none does. If isHidden, what is stored there takes precedence.
 func (z *Zone) MadeAt(name dname.Name) (r Record, rule []byte, isHidden bool) {
 	if z.ranges == nil || !name.IsAtOrBelow(z.apex) {
 		return r, nil, false
@@ -320,7 +373,7 @@ func (z *Zone) MadeAt(name dname.Name) (r Record, rule []byte, isHidden bool) {
 		r.Data = z.ranges.templates[m.rule].Append(nil, m.addr)
 	}
 	isHidden = f.status == foundCut || f.status == foundDNAME || f.status == foundName && z.hides(f.value, r.Type)
-	return r, z.ranges.rules[m.rule], isHidden
+	return r, []byte(z.ranges.rules[m.rule]), isHidden
 }
 
 // AppendPTR appends the target that the rules make for an address whose name is not in the

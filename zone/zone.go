@@ -193,13 +193,8 @@ func (d *digester) add(to *Digest, sign int, t rr.Type, ttl uint32, rdata []byte
 	d.b = b
 }
 
-// derive computes the facts of the whole zone that queries rely on, from the
-// data at the apex.
-func (z *Zone) derive() {
-	z.deriveApex()
-	z.deriveRanges()
-}
-
+// deriveApex computes the facts of the whole zone that queries rely on, from the data at the
+// apex.
 func (z *Zone) deriveApex() {
 	var k key
 	k.reset(&z.layout)

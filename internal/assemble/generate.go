@@ -55,7 +55,11 @@ func (r *round) generate(item *config.Zone) (lists [][]generatedRecord, fs findi
 				warned = true
 				fs.warn("range-transfer", apex, rule.pos, "zone %v has names that are made for ranges, by a record that only ptrd understands: secondaries that run other software do not have these names", apex)
 			}
-			g.add(RuleSynth, apex, synth.Type, seconds(-1, item.TTL), rule.Append(nil), rule.pos)
+			if i == synth.MaxRules {
+				fs.report(finding.Error, "too-many-ranges", rule.pos, "%s: zone %v has names of %d ranges, at most %d are possible; divide the zone, or make one range of several that have the same template", item.Path, apex, len(r.index.synth[apex.Key()]), synth.MaxRules)
+				break
+			}
+			g.add(RuleSynth, rule.Owner(apex), synth.Type, seconds(-1, item.TTL), rule.Append(nil), rule.pos)
 		}
 		g.addChildren(r.index, r.done)
 		lists = append(lists, g.list)

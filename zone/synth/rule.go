@@ -5,14 +5,22 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// Type is the type of the records at the apex of a zone that have the rules of its ranges, so
-// that secondaries receive them with the zone. It is one for private use (RFC 6895 §3.1).
+// Type is the type of the records of a zone that have the rules of its ranges, so that
+// secondaries receive them with the zone. It is one for private use (RFC 6895 §3.1).
 const Type rr.Type = 65353
+
+// Label is the first label of the name below which the records are, see [Rule.Owner].
+const Label = "_ranges"
+
+// MaxRules is how many rules a zone has at most. A change of one of so many, which divides the
+// addresses anew among them, takes a server a tenth of a second.
+const MaxRules = 1 << 16
 
 // version of the RDATA
 const version = 1
@@ -34,6 +42,22 @@ type Rule struct {
 	Key      string // the name of the key; empty: none
 	KeyTag   uint32
 	Template string
+}
+
+// Owner returns the owner of the record of the rule in a zone, such as
+// 2001-db8-4000---36._ranges below the apex. Since each prefix has an owner, no RRset is large:
+// some servers accept a hundred records only. Readers need not look at the first label. Where
+// the name would be too long, the owner is the apex.
+func (r *Rule) Owner(apex dname.Name) dname.Name {
+	label := strings.NewReplacer(".", "-", ":", "-", "/", "-").Replace(r.Prefix.String())
+	owner, err := apex.Prepend([]byte(Label))
+	if err == nil {
+		owner, err = owner.Prepend([]byte(label))
+	}
+	if err != nil {
+		return apex
+	}
+	return owner
 }
 
 // Append appends the RDATA of the rule.

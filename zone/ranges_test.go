@@ -1,0 +1,140 @@
+package zone_test
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/synth"
+	"github.com/ptrd/ptrd/zone/zonetest"
+)
+
+// withRanges returns a zone with n ranges, /40 to /56, that have a template each or one for all.
+func withRanges(t testing.TB, apex string, n int, template func(i int) string) *zone.Zone {
+	t.Helper()
+	o := zonetest.MustParse(apex, "@ SOA a b 1 1 1 1 1\n@ NS a\n")
+	for i := range n {
+		p := netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, byte(i >> 8), byte(i)}), 48)
+		r := synth.Rule{Prefix: p, TTL: 300, Template: template(i)}
+		o.Add(zone.Record{Owner: r.Owner(o.Apex), Type: synth.Type, TTL: 60, Data: r.Append(nil)})
+	}
+	b := zone.NewBuilder(o.Apex)
+	for _, r := range o.Records() {
+		b.Add(r)
+	}
+	z, findings := b.Build()
+	if z == nil {
+		t.Fatal(findings)
+	}
+	return z
+}
+
+// The ranges follow changes of the rules, wherever these are, and no others.
+func TestRangesFollowRules(t *testing.T) {
+	z := withRanges(t, "8.b.d.0.1.0.0.2.ip6.arpa.", 3, func(i int) string { return fmt.Sprintf("{hex}.c%d.example.", i) })
+	target := func(z *zone.Zone, a string) string {
+		var answer zone.Answer
+		answer.Reset()
+		z.Lookup(dname.FromAddr(netip.MustParseAddr(a)), rr.TypePTR, false, &answer)
+		if answer.Kind != zone.Success {
+			return fmt.Sprint(answer.Kind)
+		}
+		return dname.Name(answer.Items[0].Set.First(nil)).String()
+	}
+	apply := func(z *zone.Zone, c zone.Changeset) *zone.Zone {
+		next, err := z.Apply(&c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return next
+	}
+	record := func(owner dname.Name, p, template string) zone.Record {
+		r := synth.Rule{Prefix: netip.MustParsePrefix(p), TTL: 300, Template: template}
+		if owner == nil {
+			owner = r.Owner(z.Apex())
+		}
+		return zone.Record{Owner: owner, Type: synth.Type, TTL: 60, Data: r.Append(nil)}
+	}
+	const one = "20010db8000100000000000000000001.c1.example."
+	check := func(z *zone.Zone, want string) {
+		t.Helper()
+		if got := target(z, "2001:db8:1::1"); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	check(z, one)
+	longer := record(nil, "2001:db8:1::/64", "h{base36}.example.")
+	with := apply(z, zone.Changeset{Added: []zone.Record{longer}})
+	check(with, "h1.example.")
+	check(z, one)
+	check(apply(with, zone.Changeset{Removed: []zone.Record{longer}}), one)
+	apex := record(z.Apex(), "2001:db8:1::/65", "a{base36}.example.")
+	with = apply(with, zone.Changeset{Added: []zone.Record{apex}, Removed: []zone.Record{longer}})
+	check(with, "a1.example.")
+	check(apply(with, zone.Changeset{Added: []zone.Record{{Owner: dname.MustParse("x._ranges.8.b.d.0.1.0.0.2.ip6.arpa."), Type: rr.TypeTXT, TTL: 60, Data: []byte("\x01x")}}}), "a1.example.")
+	// Two labels below, no rule is looked for.
+	check(apply(z, zone.Changeset{Added: []zone.Record{record(dname.MustParse("x.x._ranges.8.b.d.0.1.0.0.2.ip6.arpa."), "2001:db8:1::/64", "b{base36}.example.")}}), one)
+}
+
+// A rule has an owner of its own, unless that would be too long.
+func TestRuleOwner(t *testing.T) {
+	long := dname.MustParse(strings.Repeat("a123456789012345678901234567890.", 7) + "example.com.")
+	for _, c := range []struct {
+		prefix string
+		apex   dname.Name
+		want   string
+	}{
+		{"192.0.2.0/24", dname.MustParse("2.0.192.in-addr.arpa."), "192-0-2-0-24._ranges.2.0.192.in-addr.arpa."},
+		{"2001:db8::/36", dname.MustParse("example."), "2001-db8---36._ranges.example."},
+		{"192.0.2.0/24", long, long.String()},
+	} {
+		r := synth.Rule{Prefix: netip.MustParsePrefix(c.prefix)}
+		if got := r.Owner(c.apex).String(); got != c.want {
+			t.Errorf("%s in %v: %s, want %s", c.prefix, c.apex, got, c.want)
+		}
+	}
+}
+
+func BenchmarkRanges(b *testing.B) {
+	for _, apex := range []string{"8.b.d.0.1.0.0.2.ip6.arpa.", "example.net."} {
+		for _, c := range []struct {
+			name     string
+			template func(i int) string
+		}{
+			{"same", func(int) string { return "{dashed}.example.net" }},
+			{"each", func(i int) string { return fmt.Sprintf("{dashed:host}.c%d.example.net", i) }},
+		} {
+			z := withRanges(b, apex, 10000, c.template)
+			r := synth.Rule{Prefix: netip.MustParsePrefix("2001:db8:ffff::/48"), TTL: 300, Template: "{dashed:host}.other.example.net"}
+			add := zone.Changeset{Added: []zone.Record{{Owner: r.Owner(z.Apex()), Type: synth.Type, TTL: 60, Data: r.Append(nil)}}}
+			other := zone.Changeset{Added: []zone.Record{{Owner: dname.MustParse("x." + apex), Type: rr.TypeTXT, TTL: 60, Data: []byte("\x01x")}}}
+			keys := &synth.Keys{}
+			b.Run(apex+"/"+c.name+"/compile", func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					keys = &synth.Keys{}
+					z.WithKeys(keys)
+				}
+			})
+			b.Run(apex+"/"+c.name+"/add", func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := z.Apply(&add); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+			b.Run(apex+"/"+c.name+"/other", func(b *testing.B) {
+				for b.Loop() {
+					if _, err := z.Apply(&other); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
