@@ -2,6 +2,7 @@ package synth
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -17,7 +18,18 @@ func Meet(a, b *Template) (name string, ok bool) {
 	if !a.base.IsAtOrBelow(b.base) && !b.base.IsAtOrBelow(a.base) {
 		return "", false
 	}
-	x, y := a.atoms(), b.atoms()
+	for _, x := range a.atoms() {
+		for _, y := range b.atoms() {
+			if name, ok := meet(x, y); ok {
+				return name, true
+			}
+		}
+	}
+	return "", false
+}
+
+// meet returns a text that two lists can both make.
+func meet(x, y []atom) (string, bool) {
 	// dead[i][j]: nothing can follow if the first is at x[i] and the second at y[j].
 	dead := make([][]bool, len(x)+1)
 	for i := range dead {
@@ -44,7 +56,7 @@ func Meet(a, b *Template) (name string, ok bool) {
 		}
 		return i < len(x) && x[i].optional && try(i+1, j) || j < len(y) && y[j].optional && try(i, j+1)
 	}
-	ok = try(0, 0)
+	ok := try(0, 0)
 	return string(text), ok
 }
 
@@ -73,27 +85,50 @@ type atom struct {
 	optional bool
 }
 
-// atoms returns what the names can be: a superset.
-func (t *Template) atoms() (list []atom) {
-	text := func(s string) {
-		for _, c := range []byte(s) {
-			list = append(list, atom{set: 1 << slices.Index([]byte(alphabet), dname.Lower(c))})
+// atoms returns lists of what the names can be: a superset.
+func (t *Template) atoms() [][]atom {
+	lists := [][]atom{nil}
+	each := func(extend func([]atom) []atom) {
+		for i := range lists {
+			lists[i] = extend(lists[i])
 		}
 	}
+	text := func(s string) { each(func(list []atom) []atom { return appendText(list, s) }) }
 	for _, l := range t.labels {
 		for i := range l {
 			p := &l[i]
-			if p.radix == 0 {
+			switch {
+			case p.radix == 0:
 				text(p.text)
-				continue
-			}
-			for k := range max(p.digits, p.mostDigits()) {
-				list = append(list, atom{set: 1<<p.radix - 1, optional: p.digits == 0 && k > 0})
+			case p.short:
+				var all [][]atom
+				for _, list := range lists {
+					for _, shape := range t.shortShapes() {
+						all = append(all, slices.Concat(list, shape))
+					}
+				}
+				lists = all
+			default:
+				each(func(list []atom) []atom { return appendNumber(list, p) })
 			}
 		}
 		text(".")
 	}
 	text(t.base.String())
+	return lists
+}
+
+func appendText(list []atom, s string) []atom {
+	for _, c := range []byte(s) {
+		list = append(list, atom{set: 1 << strings.IndexByte(alphabet, dname.Lower(c))})
+	}
+	return list
+}
+
+func appendNumber(list []atom, p *piece) []atom {
+	for k := range max(p.digits, p.mostDigits()) {
+		list = append(list, atom{set: 1<<p.radix - 1, optional: p.digits == 0 && k > 0})
+	}
 	return list
 }
 

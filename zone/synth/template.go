@@ -35,13 +35,17 @@ type piece struct {
 	radix        uint64 // 0: text
 	digits       int    // with leading zeros; 0: without
 	permuted     bool   // of the permuted host part, not of the address
+	short        bool   // the short form of an IPv6 address
 }
 
 // digits of all radices
 const digits = "0123456789abcdefghijklmnopqrstuvwxyz"
 
-// mostDigits returns the number of digits of the greatest number.
+// mostDigits returns the number of characters of the longest number.
 func (p *piece) mostDigits() int {
+	if p.short {
+		return 5*groups - 1
+	}
 	n := 0
 	for v := ones(p.width); n == 0 || !v.isZero(); n++ {
 		v, _ = v.divide(p.radix)
@@ -140,7 +144,7 @@ func (t *Template) parse(text string) (pieces []piece, err error) {
 }
 
 // notations are the ways to write an address, or a part of it.
-var notations = []string{"dashed", "dotted", "padded", "reversed", "hex", "base36", "permuted"}
+var notations = []string{"dashed", "dotted", "padded", "compressed", "reversed", "hex", "decimal", "base36", "permuted"}
 
 // field returns the pieces of a field: a notation, and after a colon the part of the address
 // that it shows.
@@ -148,7 +152,7 @@ func (t *Template) field(field string) ([]piece, error) {
 	notation, part, _ := strings.Cut(field, ":")
 	if part == "" {
 		part = "all"
-		if notation == "base36" || notation == "permuted" {
+		if notation == "decimal" || notation == "base36" || notation == "permuted" {
 			part = "host"
 		}
 	}
@@ -177,8 +181,15 @@ func (t *Template) field(field string) ([]piece, error) {
 	case "hex":
 		from -= from % 4
 		return []piece{{shift: size - to, width: to - from, radix: 16, digits: (to - from) / 4}}, nil
+	case "decimal":
+		return []piece{{shift: size - to, width: to - from, radix: 10}}, nil
 	case "base36":
 		return []piece{{shift: size - to, width: to - from, radix: 36}}, nil
+	case "compressed":
+		if size == 32 || part != "all" {
+			return nil, fmt.Errorf("{%s}: only whole IPv6 addresses have a compressed form; write {dashed}", field)
+		}
+		return []piece{{width: size, radix: 16, short: true}}, nil
 	case "permuted":
 		if part != "host" {
 			return nil, fmt.Errorf("{%s}: what is permuted is the part of the address after the prefix; write {permuted}", field)
@@ -323,6 +334,9 @@ func (t *Template) prove() error {
 			if p.digits > 0 || i+1 == len(l) {
 				continue
 			}
+			if p.short {
+				return fmt.Errorf("the template %q: {compressed} must be the end of its label; write a dot behind it", t.text)
+			}
 			next := &l[i+1]
 			if c := next.first(); next.radix > 0 || strings.IndexByte(digits[:p.radix], c) >= 0 {
 				return fmt.Errorf("the template %q: a number without leading zeros is followed by what can be a digit, so that two addresses could have the same name; write a hyphen between them, or {padded} or {hex}", t.text)
@@ -358,18 +372,25 @@ func (p *piece) append(dst []byte, n number) []byte {
 	if p.radix == 0 {
 		return append(dst, p.text...)
 	}
-	v := n.right(p.shift).and(ones(p.width))
+	if p.short {
+		return appendShort(dst, n)
+	}
+	return appendDigits(dst, n.right(p.shift).and(ones(p.width)), p.radix, p.digits)
+}
+
+// appendDigits appends a number with at least some digits.
+func appendDigits(dst []byte, v number, radix uint64, digitCount int) []byte {
 	var b [dname.MaxLabel]byte
-	at, least := len(b), len(b)-max(p.digits, 1)
+	at, least := len(b), len(b)-max(digitCount, 1)
 	for v.hi > 0 {
 		var d uint64
-		v, d = v.divide(p.radix)
+		v, d = v.divide(radix)
 		at--
 		b[at] = digits[d]
 	}
-	for u := v.lo; at > least || u > 0; u /= p.radix {
+	for u := v.lo; at > least || u > 0; u /= radix {
 		at--
-		b[at] = digits[u%p.radix]
+		b[at] = digits[u%radix]
 	}
 	return append(dst, b[at:]...)
 }
@@ -473,6 +494,10 @@ func (p *piece) read(b []byte) (n number, rest []byte, ok bool) {
 			}
 		}
 		return n, b[len(p.text):], true
+	}
+	if p.short {
+		n, ok = readShort(b)
+		return n, nil, ok
 	}
 	at := 0
 	for at < len(b) && (p.digits == 0 || at < p.digits) {

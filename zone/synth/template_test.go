@@ -30,6 +30,15 @@ func TestNames(t *testing.T) {
 		{"a{dashed:4}b{dashed:3}.example.net", "203.0.0.0/16", "203.0.113.7", "a7b113.example.net"},
 		{"{dashed:3-4}.example.net", "203.0.0.0/16", "203.0.113.7", "113-7.example.net"},
 		{"{base36}.example.net", "203.0.0.0/16", "203.0.113.7", "mbr.example.net"},
+		{"dhcp-{decimal}.example.net", "203.0.112.0/22", "203.0.113.7", "dhcp-263.example.net"},
+		{"{compressed}.example.net", "2001:db8::/32", "2001:db8::1:0", "2001-db8--1-0.example.net"},
+		{"{compressed}.example.net", "2001:db8::/32", "2001:db8:0:1::", "2001-db8-0-1--0.example.net"},
+		{"x.{compressed}.example.net", "::/0", "::1", "x.0--1.example.net"},
+		{"{compressed}.example.net", "::/0", "::ffff:1.2.3.4", "0--ffff-102-304.example.net"},
+		{"{compressed}.example.net", "::/0", "1:0:0:2:0:0:0:3", "1-0-0-2--3.example.net"},
+		{"{compressed}.example.net", "::/0", "1:0:0:2:3:0:0:4", "1--2-3-0-0-4.example.net"},
+		{"{compressed}.example.net", "::/0", "1:0:2:3:4:5:6:7", "1-0-2-3-4-5-6-7.example.net"},
+		{"{compressed}.example.net", "::/0", "::", "0--0.example.net"},
 		{"{dashed}.example.net", "2001:db8::/32", "2001:db8::1:0", "2001-db8-0-0-0-0-1-0.example.net"},
 		{"{padded}.example.net", "2001:db8::/32", "2001:db8::1:0", "2001-0db8-0000-0000-0000-0000-0001-0000.example.net"},
 		{"{hex}.example.net", "2001:db8::/32", "2001:db8::1:0", "20010db8000000000000000000010000.example.net"},
@@ -61,6 +70,10 @@ func TestRefused(t *testing.T) {
 		{"{base36}x.example.net", "203.0.113.0/24", "followed by what can be a digit"},
 		{"{permuted}.{dashed}.example.net", "203.0.0.0/16", "no other field"},
 		{"{permuted:all}.example.net", "203.0.0.0/16", "write {permuted}"},
+		{"{compressed}.example.net", "203.0.0.0/16", "only whole IPv6 addresses"},
+		{"{compressed:host}.example.net", "2001:db8::/32", "only whole IPv6 addresses"},
+		{"{compressed}-x.example.net", "2001:db8::/32", "the end of its label"},
+		{"{dashed:8}{compressed}.example.net", "2001:db8::/32", "followed by what can be a digit"},
 		{"{octal}.example.net", "203.0.0.0/16", "not a notation"},
 		{"{dashed:5}.example.net", "203.0.0.0/16", "not a part"},
 		{"{dashed:3-2}.example.net", "203.0.0.0/16", "not a part"},
@@ -149,10 +162,23 @@ func naiveName(template string, p netip.Prefix, a netip.Addr) string {
 			}
 		case "hex":
 			out += hex
-		case "base36":
+		case "compressed":
+			text := strings.ReplaceAll(a.String(), ":", "-")
+			if a.Is4In6() { // which the text has in the form of IPv4
+				four := a.As16()
+				text = fmt.Sprintf("--ffff-%x-%x", uint(four[12])<<8|uint(four[13]), uint(four[14])<<8|uint(four[15]))
+			}
+			if strings.HasPrefix(text, "-") {
+				text = "0" + text
+			}
+			if strings.HasSuffix(text, "-") {
+				text += "0"
+			}
+			out += text
+		case "decimal", "base36":
 			n := new(big.Int).SetBytes(a.AsSlice())
 			n.And(n, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), uint(max(a.BitLen()-p.Bits(), 1))), big.NewInt(1)))
-			out += n.Text(36)
+			out += n.Text(map[string]int{"decimal": 10, "base36": 36}[notation])
 		}
 	}
 	return out
@@ -162,7 +188,8 @@ var sampleTemplates = []string{
 	"{dashed}.pool.example.net", "{dashed:host}.pool.example.net", "{dotted}.pool.example.net", "{dotted:host}-x.pool.example.net",
 	"h{padded}.pool.example.net", "{reversed}.pool.example.net", "{reversed:host}.pool.example.net", "ip{hex}.pool.example.net",
 	"x{hex:host}y.pool.example.net", "{base36}.pool.example.net", "{dashed:2-4}.{dashed:host}.pool.example.net",
-	"a-{dashed:3}.b-{dashed:4}.pool.example.net", "{hex:host}{padded:last2}.net", "{reversed}.{dashed}.example", "{permuted}.pool.example.net",
+	"a-{dashed:3}.b-{dashed:4}.pool.example.net", "{hex:host}{padded:last2}.net", "{reversed}.{dashed}.example", "h{compressed}.pool.example.net",
+	"{compressed}.pool.example.net", "{hex:host}{compressed}.pool.example.net", "dhcp-{decimal}.pool.example.net", "{permuted}.pool.example.net",
 }
 
 func randomAddress(rng *rand.Rand, p netip.Prefix) netip.Addr {
@@ -308,6 +335,14 @@ func TestMeet(t *testing.T) {
 		{"{dashed:host}.example.net", "203.0.113.0/24", "{dashed:host}.example.net", "198.51.100.0/24", true},
 		{"{dashed:host}.example.net", "203.0.113.0/24", "{dashed:host}.other.example.net", "198.51.100.0/24", false},
 		{"{dashed:host}.a.example.net", "203.0.0.0/16", "{dotted:host}.example.net", "198.51.0.0/16", false},
+		{"{compressed}.example.net", "2001:db8::/32", "{compressed}.example.net", "2001:db9::/32", false},
+		{"{compressed}.example.net", "2001:db8::/32", "{compressed}.example.net", "2001:db8:1::/48", true},
+		{"{compressed}.example.net", "2001:db8::/32", "{dashed}.example.net", "203.0.113.0/24", false},
+		{"{compressed}.example.net", "::/0", "{dashed}.example.net", "0.0.0.0/0", false},
+		{"{compressed}.example.net", "::/0", "a--{dashed:4}.example.net", "203.0.113.0/24", true},
+		{"{compressed}.example.net", "2001:db8::/32", "a--{dashed:4}.example.net", "203.0.113.0/24", false},
+		{"{compressed}.example.net", "2001:db8::/32", "{dashed}.example.net", "2001:db9::/32", false},
+		{"{compressed}.example.net", "2001:db8::/32", "x{compressed}.example.net", "2001:db8::/32", false},
 		{"{permuted}.example.net", "203.0.113.0/24", "{base36}.example.net", "198.51.100.0/24", true},
 		{"a-{base36}.example.net", "203.0.113.0/24", "{base36}.example.net", "198.51.100.0/24", false},
 	} {
