@@ -146,8 +146,9 @@ func (e *Explanation) AddChanges(set *zone.Set, changes func(z *zone.Zone, recor
 				continue
 			}
 			isIt := func(data []byte) bool { return rr.Text(t, data) == r.Data }
-			if made, rule, isHidden := z.MadeAt(owner); rule != nil && !isHidden && made.Type == t {
-				owner, t, isIt = z.Apex(), synth.Type, func(data []byte) bool { return bytes.Equal(data, rule) }
+			made, data, isHidden := z.MadeAt(owner)
+			if rule, err := synth.ParseRule(data); err == nil && !isHidden && made.Type == t {
+				owner, t, isIt = rule.Owner(z.Apex()), synth.Type, func(b []byte) bool { return bytes.Equal(b, data) }
 			}
 			if rrset, ok := z.Get(owner, t); ok {
 				var list []zone.Record
