@@ -124,6 +124,13 @@ type Round struct {
 	// MayShrink reports whether the operator confirmed that a zone loses more than max_shrink;
 	// nil: for no zone. It is called by several goroutines.
 	MayShrink func(apex dname.Name) bool
+	// Derive returns the derived layer (see [zone.Layers]) of a zone with `derive` whose sources have
+	// the data static; one without names, if there are none yet, so that they can come later by a
+	// [commit.Refresh]; nil: the zone cannot have any. zones are the snapshot as this plan changes it: all forward
+	// zones are planned by then, other zones may be as they were before. It is called by several
+	// goroutines for different zones, only for those that are built and not reused. pause may be nil.
+	// If Derive is nil, no zone has a derived layer.
+	Derive func(zones *zone.Set, static *zone.Zone, pause func()) (*zone.Zone, error)
 }
 
 // Broken is a zone that is not served as its sources have it.
@@ -190,6 +197,7 @@ type round struct {
 	done    map[string]*zone.Zone // secondary zones, and zones that are decided already
 	broken  map[string]bool       // zones whose sources have errors
 	forward *forward              // nil: not planned yet
+	planned func() *zone.Set      // the snapshot as the plan leaves it, when forward is set
 	now     time.Time
 	how     Round
 
@@ -241,6 +249,7 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	for _, level := range levels(cfg) {
 		if r.forward == nil && !isForward(level[0]) {
 			r.forward = r.newForward(a.zones)
+			r.planned = sync.OnceValue(r.withForward)
 		}
 		plans, err := r.planLevel(ctx, level)
 		if err != nil {

@@ -243,7 +243,7 @@ func (r *round) mergeLayers(m *merge, static []*zone.Zone) (next []*zone.Zone, e
 		if z == nil || m.fs.errors() > m.fs.ofZones {
 			continue
 		}
-		switch next[i], err = r.withUpdates(m, z); {
+		switch next[i], err = r.withLayers(m, z); {
 		case errors.Is(err, journal.ErrCorrupt):
 			m.reportDamaged(m.parts[i].apex, err)
 			next[i] = nil

@@ -77,6 +77,22 @@ func (r *round) newForward(last map[string]forwardZone) *forward {
 	return f
 }
 
+// withForward returns the snapshot with the forward zones as they are planned, and without zones that
+// are no longer configured.
+func (r *round) withForward() *zone.Set {
+	var zones []*zone.Zone
+	for key, z := range r.forward.zones {
+		if now := r.done[key]; now != nil && now != r.set.Get(z.apex) {
+			zones = append(zones, now)
+		}
+	}
+	var gone []dname.Name
+	for _, c := range r.removals() {
+		gone = append(gone, c.Apex)
+	}
+	return r.set.With(zones, gone)
+}
+
 // find returns the zone with the longest apex at or above name.
 func (f *forward) find(name dname.Name) (z forwardZone, ok bool) {
 	var buf [dname.MaxWire]byte

@@ -1,4 +1,4 @@
-// Package assemble builds the static layer of zones: it reads a configuration and the files that
+// Package assemble builds zones: it reads a configuration and the files that
 // it names, generates what is not written down, chooses serials, and reports findings with their
 // positions. Out comes a Plan, the changes that make the served zones equal to the sources.
 //
@@ -15,7 +15,7 @@
 //	inline.go      records of the configuration itself; quoting.go common errors in them
 //	build.go       records → zone.Zone → the change, or the reason why there is none
 //	shrink.go      zones that would lose too many records
-//	dynamic.go     zones that accept updates
+//	dynamic.go     the layers below the static one; zones without sources
 //	serial.go      the serial that a zone is served with
 //	confirm.go     targets of PTRs that do not lead back, in zones served here
 //	delegation.go  zones that their parent, served here, does not delegate

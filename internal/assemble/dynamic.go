@@ -19,19 +19,27 @@ func takesUpdates(cfg *config.Config, item *config.Zone) bool {
 	return !item.Dynamic && (len(item.Update.Rules) > 0 || cfg.EC2.Opens(item))
 }
 
-// withUpdates returns what is to be served where the sources of an item have static.
-func (r *round) withUpdates(m *merge, static *zone.Zone) (z *zone.Zone, err error) {
-	if !takesUpdates(r.cfg, m.item) {
-		return static, nil
-	}
+// withLayers returns what is to be served where the sources of an item have static.
+func (r *round) withLayers(m *merge, static *zone.Zone) (z *zone.Zone, err error) {
+	l := zone.Layers{Static: static, Declared: m.soaFile != ""}
 	var dynamic []commit.RRset
-	// A pre-signed zone accepts no updates: they would have no signatures.
-	if r.a.o.Dynamic != nil && !static.IsPreSigned() {
-		if dynamic, err = r.a.o.Dynamic(static.Apex()); err != nil {
-			return nil, err
+	// What other layers add to a pre-signed zone would have no signatures.
+	if !static.IsPreSigned() {
+		if m.item.Derive != nil && r.how.Derive != nil {
+			if l.Derived, err = r.how.Derive(r.planned(), static, m.worker.pause); err != nil {
+				return nil, fmt.Errorf("derive names of zone %v: %w", static.Apex(), err)
+			}
+		}
+		if r.a.o.Dynamic != nil && takesUpdates(r.cfg, m.item) {
+			if dynamic, err = r.a.o.Dynamic(static.Apex()); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return commit.Merge(zone.Layers{Static: static, Declared: m.soaFile != ""}, dynamic, m.worker.pause)
+	if l.Derived == nil && l.Made == nil && !takesUpdates(r.cfg, m.item) {
+		return static, nil
+	}
+	return commit.Merge(l, dynamic, m.worker.pause)
 }
 
 // Published is called after a plan of this Assembler was published.

@@ -1,6 +1,16 @@
 package assemble
 
-import "testing"
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
 
 // A zone gets a static layer when it begins to accept updates, and loses it when it no
 // longer does or has no sources any more. Its data stay, so that its history does not change.
@@ -38,4 +48,79 @@ func TestLayersFollowConfiguration(t *testing.T) {
 			t.Errorf("%s: the next plan reads the zone again", c.what)
 		}
 	}
+}
+
+// A zone is complete before its serial is decided: the derived layer follows from the forward
+// zones of the same plan, static data have precedence, and a restart changes nothing.
+func TestDerivedLayerInPlan(t *testing.T) {
+	const apex = "2.0.192.in-addr.arpa."
+	l := newLab(t, `
+-- ptrd.yaml --
+zones:
+  - {prefix: 192.0.2.0/24, ptr: {192.0.2.1: static.example}, derive: [fwd.example]}
+  - {name: fwd.example, file: fwd.zone}
+-- fwd.zone --
+a A 192.0.2.1
+b A 192.0.2.2
+`)
+	calls := 0
+	l.how.Derive = func(zones *zone.Set, static *zone.Zone, pause func()) (*zone.Zone, error) {
+		calls++
+		fwd := zones.Get(dname.MustParse("fwd.example."))
+		if fwd == nil || static.Apex().String() != apex || static.Layers().Static != nil {
+			t.Fatalf("derive for %v of %v", static.Apex(), fwd)
+		}
+		return commit.NewLayer(static.Apex(), func(yield func(zone.Record) bool) {
+			for r := range fwd.All() {
+				address, _ := netip.AddrFromSlice(r.Data)
+				if r.Type == rr.TypeA && !yield(zone.Record{Owner: dname.FromAddr(address), Type: rr.TypePTR, TTL: r.TTL, Data: r.Owner.Clone()}) {
+					return
+				}
+			}
+		}, pause)
+	}
+	holds := func(what string, want ...string) {
+		t.Helper()
+		var got []string
+		for r := range l.zone(apex).All() {
+			if r.Type == rr.TypePTR {
+				got = append(got, strings.TrimSuffix(r.Owner.String(), "."+apex)+" "+dname.Name(r.Data).String())
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+	}
+	l.reload()
+	serial := l.serial(apex)
+	holds("at the start", "1 static.example.", "2 b.fwd.example.")
+	l.now += 100
+	if p := l.plan(); len(p.Batch.Changes) > 0 || p.Reused != 2 || calls != 1 {
+		t.Errorf("the second plan changes %v; %d reused, %d calls", p.Batch.Changes, p.Reused, calls)
+	}
+	l.restart()
+	l.reload()
+	holds("after a restart", "1 static.example.", "2 b.fwd.example.")
+	if l.serial(apex) != serial {
+		t.Errorf("serial %d after a restart, was %d", l.serial(apex), serial)
+	}
+
+	// Both change in one plan.
+	l.write("-- fwd.zone --\na A 192.0.2.1\nc A 192.0.2.3\n-- ptrd.yaml --\nzones:\n  - {prefix: 192.0.2.0/24, derive: [fwd.example]}\n  - {name: fwd.example, file: fwd.zone}\n")
+	p := l.reload()
+	holds("after a change of both", "1 a.fwd.example.", "3 c.fwd.example.")
+	i := slices.IndexFunc(p.Batch.Changes, func(c zone.Change) bool { return c.Apex.String() == apex })
+	if steps := p.Batch.Changes[i].Steps; len(steps) != 1 || len(steps[0].Changeset.Added) != 3 || len(steps[0].Changeset.Removed) != 3 {
+		t.Errorf("steps %+v", steps)
+	}
+
+	// A zone that is no longer derived is built again, and one that begins to.
+	for _, derive := range []string{"", ", derive: [fwd.example]"} {
+		l.write("-- ptrd.yaml --\nzones:\n  - {prefix: 192.0.2.0/24, ptr: {192.0.2.9: s.example}" + derive + "}\n  - {name: fwd.example, file: fwd.zone}\n")
+		l.reload()
+		if has := l.zone(apex).Layers().Derived != nil; has != (derive != "") {
+			t.Errorf("derive %q: %v", derive, has)
+		}
+	}
+	holds("after it began again", "1 a.fwd.example.", "3 c.fwd.example.", "9 s.example.")
 }

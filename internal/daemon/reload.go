@@ -197,14 +197,14 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 			d.assembler.SetKeys(cfg) // for what the follower restores
 			others = d.follower.Plan(zones.Secondaries(), set, zones.IsPrimary)
 			zones.SetPolicies(policy, others.Expires())
-			if plan, err = d.assembler.Assemble(ctx, cfg, with(set, others), how.Round); err != nil {
+			restored, damage := d.hosted.Plan(set, func(apex dname.Name) bool { return isHosted(zones.Get(apex)) })
+			if plan, err = d.assembler.Assemble(ctx, cfg, with(set, slices.Concat(others.Changes, restored)...), how.Round); err != nil {
 				return nil, err
 			}
 			catalogs, held, err := d.ownCatalogs(zones, set, how.confirmed)
 			if err != nil {
 				return nil, err
 			}
-			restored, damage := d.hosted.Plan(set, func(apex dname.Name) bool { return isHosted(zones.Get(apex)) })
 			plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs, restored)
 			o.addPlan(plan)
 			o.addDamage(damage)

@@ -22,9 +22,9 @@ import (
 
 // with returns the set as it will be with the zones that a plan adds, so that their
 // parents see them.
-func with(set *zone.Set, p *secondary.Plan) *zone.Set {
+func with(set *zone.Set, changes ...zone.Change) *zone.Set {
 	var zones []*zone.Zone
-	for _, c := range p.Changes {
+	for _, c := range changes {
 		if c.Zone != nil && c.Base == nil {
 			zones = append(zones, c.Zone)
 		}
