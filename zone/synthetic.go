@@ -23,6 +23,14 @@ func (z *Zone) RuleFaults() []string {
 	return z.ranges.faults
 }
 
+// Templates returns those of the rules that are used.
+func (z *Zone) Templates() []*synth.Template {
+	if z.ranges == nil {
+		return nil
+	}
+	return z.ranges.templates
+}
+
 // WithKeys returns the same zone with the keys of permutations, which are no part of its data.
 // [Zone.Apply] leaves them as they are.
 func (z *Zone) WithKeys(keys *synth.Keys) *Zone {

@@ -127,7 +127,7 @@ func (g *globals) audit(cmd *cobra.Command, args url.Values, sources bool, to *a
 		if err != nil {
 			return err
 		}
-		scope = audit.Scope{Apex: part.Apex, About: part.About}
+		scope = audit.Scope{Apex: part.Apex, About: part.About, Name: part.Name, Prefix: part.Prefix}
 	}
 	source := func(apex dname.Name) audit.Source { return daemon.AuditSource(zones, apex, nil) }
 	r, err := audit.Examine(cmd.Context(), set, s, scope, source, nil)

@@ -244,7 +244,7 @@ func (a *Auditor) zones() (out []dname.Name) {
 
 // examine examines an address and records its state.
 func (a *Auditor) examine(ctx context.Context, e *examiner, q *subject, inPass bool) {
-	if q.unnamed && !e.s.IsOn(q.apex) {
+	if !e.s.IsOn(q.apex) {
 		return
 	}
 	state, err := e.examine(ctx, q)

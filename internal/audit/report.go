@@ -30,6 +30,7 @@ type Report struct {
 	States    map[State]int `json:"states"`
 	Findings  []Finding     `json:"findings"`          // addresses that are not ok, by zone and address
 	Omitted   int           `json:"omitted,omitempty"` // findings beyond the limit
+	Ranges    []Range       `json:"ranges,omitempty"`  // whose names rules make
 }
 
 // Finding is an address whose reverse name is not ok.
@@ -76,6 +77,9 @@ const (
 type Scope struct {
 	Apex  dname.Name            // nil: all zones
 	About func(dname.Name) bool // owner names of PTRs; nil: all in the zone
+
+	Name   dname.Name   // the only name, if it is one
+	Prefix netip.Prefix // not valid: all addresses
 }
 
 // Examine examines the addresses of a scope once.
@@ -97,9 +101,21 @@ func Examine(ctx context.Context, set *zone.Set, s *Settings, scope Scope, sourc
 		}
 	}
 	seen := map[netip.Addr]bool{} // without a name
+	of := map[netip.Addr]int{}    // the range, of some that are examined in its place
 	for _, apex := range zones {
 		w := e.walk(apex)
-		w.named = w.forward && scope.Apex != nil
+		w.named, w.ranges.alone = w.forward && scope.Apex != nil, scope.Apex != nil
+		w.ranges.isWanted = func(p netip.Prefix) bool {
+			return scope.Name == nil && (!scope.Prefix.IsValid() || scope.Prefix.Overlaps(p))
+		}
+		w.ranges.onRange = func(one *Range, examined []netip.Addr) {
+			mu.Lock()
+			defer mu.Unlock()
+			r.Ranges = append(r.Ranges, *one)
+			for _, a := range examined {
+				of[a] = len(r.Ranges) - 1
+			}
+		}
 		for done := false; !done && ctx.Err() == nil; {
 			var list []subject
 			list, done = w.next()
@@ -116,11 +132,20 @@ func Examine(ctx context.Context, set *zone.Set, s *Settings, scope Scope, sourc
 					mu.Lock()
 					defer mu.Unlock()
 					r.add(e, q, state, why, source)
+					if i, ok := of[q.address]; ok && state != OK {
+						r.Ranges[i].State = state
+					}
 				})
 			}
 		}
 	}
 	c.workers.Wait()
+	if scope.Name != nil {
+		e.madeAt(scope.Name, func(q *subject) {
+			state, why := e.examine(ctx, q)
+			r.add(e, q, state, why, source)
+		})
+	}
 	slices.SortFunc(r.Findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Zone, b.Zone), a.Address.Compare(b.Address))
 	})
@@ -228,6 +253,7 @@ func (r *Report) Print(out io.Writer) error {
 	if r.Omitted > 0 {
 		fmt.Fprintf(&b, "%d more are not listed\n", r.Omitted)
 	}
+	r.printRanges(&b)
 	fmt.Fprintln(&b, summary(r.States))
 	_, err := io.WriteString(out, b.String())
 	return err

@@ -29,6 +29,7 @@ type walk struct {
 	forward bool       // the zone is no reverse zone
 	named   bool       // of a forward zone, addresses that have names as well
 	pause   func()     // nil: none
+	ranges  rangeWalk
 }
 
 func (e *examiner) walk(apex dname.Name) *walk {
@@ -43,6 +44,9 @@ func (w *walk) next() (list []subject, done bool) {
 	if z == nil || !z.IsAvailable() {
 		return nil, true
 	}
+	if w.ranges.begun {
+		return w.nextInRanges(set, z)
+	}
 	records := z.All()
 	if w.last != nil {
 		records = z.After(w.last)
@@ -56,6 +60,9 @@ func (w *walk) next() (list []subject, done bool) {
 		}
 		if isNew {
 			w.last, hasPTR = r.Owner.Clone(), false
+			if w.forward && z.HasRules() {
+				list = w.ofHidden(x, z, list, w.last)
+			}
 		}
 		if w.pause != nil {
 			w.pause()
@@ -71,6 +78,10 @@ func (w *walk) next() (list []subject, done bool) {
 				}
 			}
 		}
+	}
+	if !w.forward && z.HasRules() {
+		w.ranges.begun, w.ranges.templates = true, z.Templates()
+		return list, false
 	}
 	return list, true
 }

@@ -67,7 +67,7 @@ func (d *Daemon) audit(ctx context.Context, args url.Values) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		scope = audit.Scope{Apex: one.Apex, About: one.About}
+		scope = audit.Scope{Apex: one.Apex, About: one.About, Name: one.Name, Prefix: one.Prefix}
 	}
 	if err := OverrideAudit(&s, args["resolver"], args.Get("rate")); err != nil {
 		return nil, err
