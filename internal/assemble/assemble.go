@@ -14,6 +14,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/ranges"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -23,8 +24,8 @@ import (
 	"github.com/ptrd/ptrd/zone/synth"
 )
 
-// sourceReload begins the source of each change; the files that changed follow it.
-const sourceReload = "reload"
+// Source begins the source of each change; the files that changed follow it.
+const Source = "reload"
 
 // Journal knows what was served before a restart.
 type Journal interface {
@@ -201,6 +202,7 @@ type round struct {
 	now     time.Time
 	how     Round
 
+	ranges *ranges.Ranges
 	keys   *synth.Keys // of permutations
 	memory int64       // octets that the records of one item may take; asking the system takes as long as a small zone
 }
@@ -229,10 +231,10 @@ func (a *Assembler) Keys() *synth.Keys { return a.keys.Load() }
 func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.Set, how Round) (*Plan, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, broken: map[string]bool{}, now: a.o.Now(), how: how, memory: zoneMemory(cfg)}
+	r := &round{a: a, cfg: cfg, set: set, index: newIndex(cfg), done: map[string]*zone.Zone{}, broken: map[string]bool{}, now: a.o.Now(), how: how, ranges: ranges.New(cfg), memory: zoneMemory(cfg)}
 	r.keys = a.SetKeys(cfg)
 	a.o.Progress.done.Store(0)
-	plan := &Plan{Batch: &zone.Batch{Source: sourceReload, At: r.now.UnixMilli()}}
+	plan := &Plan{Batch: &zone.Batch{Source: Source, At: r.now.UnixMilli()}}
 	ours := len(r.index.zones)
 	for i := range cfg.Zones {
 		if cfg.Zones[i].Secondary == nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/platform"
+	"github.com/ptrd/ptrd/internal/ranges"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -29,14 +30,14 @@ const minChangeset = 256 << 10
 // planItem builds the zones of one item, or finds that they did not change.
 func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 	generated, fs := r.generate(item)
-	in := sumInputs(r.a.seed, item, generated, r.cfg)
+	in := sumInputs(r.a.seed, item, generated, r.cfg, r.ranges)
 	old := r.a.items[item.Apexes[0].Key()]
 	kept, err := r.keptZones(item)
 	switch {
 	case err != nil:
 		return itemPlan{}, err
 	case item.Dynamic && !slices.ContainsFunc(kept, (*keptZone).isNew):
-		return planKept(item, kept, in), nil
+		return r.planKept(item, kept, in), nil
 	}
 	usable, incomplete := old.isUsable(r, item, in, w)
 	if !usable && incomplete == nil {
@@ -94,7 +95,7 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 		case err != nil:
 			return itemPlan{}, err
 		case kept != nil && !kept[i].isNew():
-			change, res = kept[i].change()
+			change, res = kept[i].change(r, item)
 		}
 		p.add(change, res)
 	}
@@ -161,7 +162,7 @@ func (r *round) source(item *config.Zone, old, now *outcome) string {
 	if more := len(names) - maxSources; more > 0 {
 		names = append(names[:maxSources], fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(append([]string{sourceReload}, names...), " ")
+	return strings.Join(append([]string{Source}, names...), " ")
 }
 
 // isUsable reports whether the outcome still holds: the configuration of the item and its files
@@ -240,7 +241,7 @@ func (m *merge) reportDamaged(apex dname.Name, err error) {
 func (r *round) mergeLayers(m *merge, static []*zone.Zone) (next []*zone.Zone, err error) {
 	next = make([]*zone.Zone, len(static))
 	for i, z := range static {
-		if z == nil || m.fs.errors() > m.fs.ofZones {
+		if z == nil || m.fs.errors() > m.fs.ofZones || m.rejectsRanges(z, r.ranges) {
 			continue
 		}
 		switch next[i], err = r.withLayers(m, z); {
@@ -252,6 +253,18 @@ func (r *round) mergeLayers(m *merge, static []*zone.Zone) (next []*zone.Zone, e
 		}
 	}
 	return next, nil
+}
+
+// rejectsRanges rejects a signed zone with names of ranges. As records they are rejected with all others
+// that the configuration adds.
+func (m *merge) rejectsRanges(z *zone.Zone, all *ranges.Ranges) bool {
+	list := all.Of(z.Apex())
+	if len(list) == 0 || !z.IsPreSigned() || m.item.SynthTransfer == config.TransferRule {
+		return false
+	}
+	m.fs.add(finding.Finding{Severity: finding.Error, Position: list[0].Pos, Zone: z.Apex(), Rule: "signed-and-added", Text: fmt.Sprintf(
+		"zone %v is signed, and the names of %v (%s) would have no signatures; remove the range, or serve the zone unsigned", z.Apex(), list[0].Prefix, list[0].Template)})
+	return true
 }
 
 // decide returns the change at one apex, nil if there is none, and its result. z is what is to be
@@ -284,12 +297,12 @@ func (r *round) decide(m *merge, part *zonePart, z *zone.Zone) (*zone.Change, re
 		change, res := keepServed(part.apex, base)
 		return change, res, nil
 	case hasBase && base.Serial() == serial && base.Digest() == z.Digest():
-		if change.Zone = base.WithLayers(z.Layers()).WithKeys(r.keys); change.Zone == base {
+		if change.Zone = r.attach(base.WithLayers(z.Layers()), m.item); change.Zone == base {
 			return nil, result{zone: base}, nil
 		}
 		return change, result{zone: change.Zone}, nil
 	}
-	z = z.WithSerial(serial).WithKeys(r.keys)
+	z = r.attach(z.WithSerial(serial), m.item)
 	change.Zone = z
 	if hasBase {
 		limit := max(base.Stats().Bytes, z.Stats().Bytes, minChangeset)
@@ -298,6 +311,11 @@ func (r *round) decide(m *merge, part *zonePart, z *zone.Zone) (*zone.Change, re
 		}
 	}
 	return change, result{zone: z}, nil
+}
+
+// attach returns a zone of an item with the keys and rules of ranges that are no part of its data.
+func (r *round) attach(z *zone.Zone, item *config.Zone) *zone.Zone {
+	return r.ranges.Attach(z, item.Dynamic, r.keys)
 }
 
 // setSerial returns the serial that z is to be served with, and fills in what change says about

@@ -106,16 +106,16 @@ func (r *round) keptZones(item *config.Zone) (list []*keptZone, err error) {
 }
 
 // change returns the change to a zone that is not new and its result.
-func (k *keptZone) change() (*zone.Change, result) {
-	switch {
-	case k.damage != nil:
+func (k *keptZone) change(r *round, item *config.Zone) (*zone.Change, result) {
+	if k.damage != nil {
 		change, res := keepServed(k.apex, k.base)
 		res.reason = k.damage.Text
 		return change, res
-	case k.zone == k.base && k.zone.Layers().Static == nil:
+	}
+	k.zone = r.attach(k.zone.WithLayers(zone.Layers{Signed: k.zone.Layers().Signed}), item)
+	if k.zone == k.base {
 		return nil, result{zone: k.zone}
 	}
-	k.zone = k.zone.WithLayers(zone.Layers{Signed: k.zone.Layers().Signed})
 	return &zone.Change{Zone: k.zone, Apex: k.zone.Apex(), Base: k.base, Kept: true}, result{zone: k.zone}
 }
 
@@ -131,10 +131,10 @@ func damages(kept []*keptZone) (list []finding.Finding) {
 
 // planKept returns the plan of a dynamic item none of whose zones is new. The files that its
 // zones began with are not read again.
-func planKept(item *config.Zone, kept []*keptZone, in inputs) itemPlan {
+func (r *round) planKept(item *config.Zone, kept []*keptZone, in inputs) itemPlan {
 	p := itemPlan{outcome: &outcome{apexes: item.Apexes, in: in, findings: damages(kept)}}
 	for _, k := range kept {
-		p.add(k.change())
+		p.add(k.change(r, item))
 	}
 	p.reused = len(p.changes) == 0
 	return p

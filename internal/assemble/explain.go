@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/ranges"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -25,7 +26,7 @@ type Origin struct {
 // sources may have changed since they were loaded, and errors in them are ignored here; Assemble
 // reports them. The error is that of ctx.
 func Explain(ctx context.Context, cfg *config.Config, set *zone.Set, owner dname.Name) (out []Origin, err error) {
-	r := &round{a: New(Options{}), cfg: cfg, index: newIndex(cfg), done: map[string]*zone.Zone{}, memory: zoneMemory(cfg)}
+	r := &round{a: New(Options{}), cfg: cfg, index: newIndex(cfg), done: map[string]*zone.Zone{}, ranges: ranges.New(cfg), memory: zoneMemory(cfg)}
 	if set != nil {
 		for z := range set.All() {
 			r.done[z.Apex().Key()] = z

@@ -8,9 +8,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // ref is one zone of the configuration.
@@ -24,13 +22,6 @@ type index struct {
 	zones   map[string]ref
 	cuts    map[string][]ref           // by the parent's key: its child zones, in canonical order
 	aliases map[string][]classlessZone // by the key of the zone that has the addresses' names; longest prefix first
-	synth   map[string][]synthRule     // by the key of a zone with addresses or names of a range
-}
-
-// synthRule is a range of the configuration whose names are made when asked for.
-type synthRule struct {
-	synth.Rule
-	pos finding.Position
 }
 
 // classlessZone is a classless zone of the configuration (RFC 2317).
@@ -40,7 +31,7 @@ type classlessZone struct {
 }
 
 func newIndex(cfg *config.Config) *index {
-	x := &index{map[string]ref{}, map[string][]ref{}, map[string][]classlessZone{}, map[string][]synthRule{}}
+	x := &index{map[string]ref{}, map[string][]ref{}, map[string][]classlessZone{}}
 	for i := range cfg.Zones {
 		for _, apex := range cfg.Zones[i].Apexes {
 			x.zones[apex.Key()] = ref{&cfg.Zones[i], apex}
@@ -58,7 +49,6 @@ func newIndex(cfg *config.Config) *index {
 			}
 		}
 	}
-	x.addRules(cfg)
 	for _, list := range x.cuts {
 		slices.SortFunc(list, func(a, b ref) int { return dname.Compare(a.apex, b.apex) })
 	}
@@ -68,31 +58,6 @@ func newIndex(cfg *config.Config) *index {
 		})
 	}
 	return x
-}
-
-// addRules adds the rule of each range to the zones that have its addresses, and to the zone
-// that has its names.
-func (x *index) addRules(cfg *config.Config) {
-	var keys synth.Keys
-	for i := range cfg.Zones {
-		item := &cfg.Zones[i]
-		for j := range item.Synth {
-			if keys == nil {
-				keys = cfg.SynthKeys()
-			}
-			s := &item.Synth[j]
-			rule := synthRule{synth.Rule{Prefix: s.Range, TTL: seconds(s.TTL, item.TTL), Key: s.Key, KeyTag: keys.Tag(s.Key), Template: s.Template.String()}, s.Pos}
-			add := func(apex dname.Name) { x.synth[apex.Key()] = append(x.synth[apex.Key()], rule) }
-			for _, apex := range item.Apexes {
-				if p, ok := dname.ToPrefix(apex); !ok || p.Overlaps(s.Range) {
-					add(apex)
-				}
-			}
-			if home, ok := x.find(s.Template.Base()); ok && home.item.Secondary == nil && !home.item.Dynamic {
-				add(home.apex)
-			}
-		}
-	}
 }
 
 // find returns the zone with the longest apex at or above name.

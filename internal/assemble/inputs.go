@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/ranges"
 )
 
 // inputs are checksums over everything that the configuration says about one item, including
@@ -29,7 +30,7 @@ func addOctets[T ~[]byte](h *maphash.Hash, list ...T) {
 }
 
 // sumInputs returns the checksums of an item. generated are the generated records of its zones.
-func sumInputs(seed maphash.Seed, item *config.Zone, generated [][]generatedRecord, cfg *config.Config) inputs {
+func sumInputs(seed maphash.Seed, item *config.Zone, generated [][]generatedRecord, cfg *config.Config, all *ranges.Ranges) inputs {
 	var data, places maphash.Hash
 	data.SetSeed(seed)
 	places.SetSeed(seed)
@@ -64,6 +65,13 @@ func sumInputs(seed maphash.Seed, item *config.Zone, generated [][]generatedReco
 	for _, ns := range item.NameServers {
 		addOctets(&data, ns.Name)
 		add(&places, ns.Pos)
+	}
+	add(&data, item.SynthTransfer)
+	for _, apex := range item.Apexes {
+		for _, one := range all.Of(apex) {
+			addOctets(&data, one.Append(nil))
+			add(&places, one.Pos)
+		}
 	}
 	for i, list := range generated {
 		addOctets(&data, item.Apexes[i])

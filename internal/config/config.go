@@ -119,17 +119,18 @@ type SOA struct {
 
 // Defaults are the settings of zones that have none of their own.
 type Defaults struct {
-	NameServers []NameServer
-	Contact     dname.Name // RNAME; nil: hostmaster in the domain of the first name server
-	TTL         time.Duration
-	NSTTL       time.Duration
-	SOA         SOA
-	Transfer    Transfer
-	History     History
-	MaxShrink   Shrink // of the records of a zone
-	Checks      rule.Checks
-	Audit       bool    // reverse names are confirmed in the background
-	Derive      *Derive // nil: no names are derived; nor in zones without prefix, secondary and dynamic zones
+	NameServers   []NameServer
+	Contact       dname.Name // RNAME; nil: hostmaster in the domain of the first name server
+	TTL           time.Duration
+	NSTTL         time.Duration
+	SOA           SOA
+	Transfer      Transfer
+	History       History
+	MaxShrink     Shrink // of the records of a zone
+	Checks        rule.Checks
+	Audit         bool    // reverse names are confirmed in the background
+	Derive        *Derive // nil: no names are derived; nor in zones without prefix, secondary and dynamic zones
+	SynthTransfer SynthTransfer
 }
 
 // History bounds the journal of a zone.
@@ -172,7 +173,7 @@ type ZoneOptions struct {
 
 // Explicit records which of a zone's Defaults are set in its own item. SOA: any timer or
 // the MNAME; TTL: `ttl`, not `ns_ttl`.
-type Explicit struct{ NameServers, Contact, SOA, TTL, MaxShrink, Derive bool }
+type Explicit struct{ NameServers, Contact, SOA, TTL, MaxShrink, Derive, SynthTransfer bool }
 
 // File is a path and the position of its key.
 type File struct {

@@ -29,6 +29,7 @@ func (d *Defaults) fields(given *Explicit) []field {
 		{"transfer", func(v value) { v.transfer(&d.Transfer) }},
 		{"audit", func(v value) { d.Audit = v.boolean() }},
 		{"derive", func(v value) { d.Derive, given.Derive = v.derive(), true }},
+		{"synth_transfer", func(v value) { d.SynthTransfer, given.SynthTransfer = v.synthTransfer(), true }},
 	}
 }
 

@@ -9,6 +9,7 @@ type Limits struct {
 	TransportLimits
 	GenerateSteps int   // $GENERATE steps of one master file
 	ZoneMemory    int64 // octets, while one zone is loaded; 0: half of the machine's
+	Materialize   int   // records of a zone for the names of its ranges
 }
 
 // TransportLimits has the fields of [server.Limits], in the same order, so that the
@@ -40,6 +41,7 @@ func defaultLimits() Limits {
 			TransferStall: time.Minute,      // TCP may take as long to recover a lost path
 		},
 		GenerateSteps: 1 << 16, // every address of a /16
+		Materialize:   1 << 16, // so is this
 	}
 }
 
@@ -57,6 +59,7 @@ func (v value) limits(l *Limits) {
 		field{"transfers_per_address", number(&l.TransfersPer, 1, 1<<16, "transfers")},
 		field{"zone_memory", number(&l.ZoneMemory, 0, 1<<44, "octets")},
 		field{"transfer_stall", duration(&l.TransferStall, shortest, 24*time.Hour)},
+		field{"materialize", number(&l.Materialize, 0, 1<<24, "records")},
 		field{"generate_steps", number(&l.GenerateSteps, 0, 1<<24, "steps")},
 	)
 }

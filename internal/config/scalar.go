@@ -206,6 +206,10 @@ func (v value) oneOf(words ...string) string {
 	if slices.Contains(words, s) {
 		return s
 	}
+	if best := nearest(s, words); best != "" {
+		v.fail("%q is not one of %s; did you mean %q?", s, strings.Join(words, ", "), best)
+		return ""
+	}
 	v.fail("%q is not one of %s", s, strings.Join(words, ", "))
 	return ""
 }

@@ -97,7 +97,7 @@ func (v value) tls() *TLS {
 }
 
 // ownContent lists the keys for the content of a zone.
-var ownContent = []string{"nameservers", "contact", "ttl", "ns_ttl", "soa", "file", "hosts", "hosts_domain", "ptr", "records", "delegate", "synth", "derive", "dynamic", "update", "dynamic_lifetime", "follow_classless"}
+var ownContent = []string{"nameservers", "contact", "ttl", "ns_ttl", "soa", "file", "hosts", "hosts_domain", "ptr", "records", "delegate", "synth", "synth_transfer", "derive", "dynamic", "update", "dynamic_lifetime", "follow_classless"}
 
 // reportOwnContent reports keys for content in a secondary zone.
 func (v value) reportOwnContent() {

@@ -51,8 +51,9 @@ func defaultConfig() *Config {
 			Transfer: Transfer{NameServers: true}, // RFC 1996 §2
 			// Room for about a million changes of one PTR. Most outages of a secondary are
 			// shorter; after a longer one it needs a full transfer.
-			History:   History{MaxSize: 64 << 20, MaxAge: 30 * 24 * time.Hour},
-			MaxShrink: defaultShrink,
+			History:       History{MaxSize: 64 << 20, MaxAge: 30 * 24 * time.Hour},
+			MaxShrink:     defaultShrink,
+			SynthTransfer: TransferRule,
 		},
 	}
 }

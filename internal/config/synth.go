@@ -18,6 +18,19 @@ type Synth struct {
 	Pos      finding.Position
 }
 
+// SynthTransfer says what secondaries of a zone receive for the names of ranges in it.
+type SynthTransfer string
+
+const (
+	TransferRule        SynthTransfer = "rule"        // rules, which only ptrd understands
+	TransferMaterialize SynthTransfer = "materialize" // a record for each name
+	TransferOmit        SynthTransfer = "omit"        // nothing
+)
+
+func (v value) synthTransfer() SynthTransfer {
+	return SynthTransfer(v.oneOf(string(TransferRule), string(TransferMaterialize), string(TransferOmit)))
+}
+
 // synths reads the ranges of a zone.
 func (v value) synths(z *item) {
 	if !z.Prefix.IsValid() {

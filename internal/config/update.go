@@ -144,6 +144,9 @@ func (v value) updates(z *item) {
 				v.fail("zone %s is `dynamic`: its only sources are updates and `seed`, so that `%s` has no effect; remove one of the two", z.title(), key)
 			}
 		}
+		if z.Explicit.SynthTransfer && z.SynthTransfer != TransferOmit {
+			v.fail("zone %s is `dynamic`: updates make its content, to which names of ranges cannot be added, so that `synth_transfer` is always omit; remove it", z.title())
+		}
 		if len(z.Apexes) > 1 && len(z.Files) > 0 {
 			v.fail("%v is %d zones, and a `seed` has the SOA of one; configure each zone with its own seed, or remove `seed`", z.Prefix, len(z.Apexes))
 		}

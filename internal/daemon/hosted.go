@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/awsapi"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/ec2"
@@ -172,8 +173,33 @@ func hostedZones(apexes []dname.Name) (list []*registry.Zone) {
 	return list
 }
 
-// derive adds what follows from changes of hosted zones.
-func (d *Daemon) derive(set *zone.Set, b *zone.Batch) error { return d.hosted.Derive(set, b) }
+// derive adds what follows from changes of hosted zones, and the rules of ranges to zones that come
+// at run time; a reload has them.
+func (d *Daemon) derive(set *zone.Set, b *zone.Batch) error {
+	if b.Source != assemble.Source {
+		d.registry.Load().Ranges().Complete(b, d.assembler.Keys())
+	}
+	return d.hosted.Derive(set, b)
+}
+
+// attachRanges adds to the batch of a reload the rules of ranges in hosted zones.
+func (d *Daemon) attachRanges(zones *registry.Zones, set *zone.Set, b *zone.Batch) {
+	all := zones.Ranges()
+	all.Complete(b, d.assembler.Keys())
+	changed := map[string]bool{}
+	for i := range b.Changes {
+		changed[b.Changes[i].Apex.Key()] = true
+	}
+	for one := range zones.All {
+		z := set.Get(one.Apex)
+		if !isHosted(one) || z == nil || !z.IsAvailable() || changed[z.Key()] {
+			continue
+		}
+		if next := all.Attach(z, true, d.assembler.Keys()); next != z {
+			b.Layers = append(b.Layers, zone.Change{Zone: next, Apex: one.Apex, Base: z})
+		}
+	}
+}
 
 // owners are the zones and what makes them, for package hosted.
 type owners struct{ d *Daemon }

@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/ranges"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/zone"
@@ -79,6 +80,7 @@ type Zones struct {
 	catalogs   map[string]*config.Catalog
 	members    map[*config.MemberZones]*Settings
 	hosted     *Settings // of all hosted zones
+	ranges     *ranges.Ranges
 }
 
 // New compiles the zones of a configuration and its catalogs, without those that are added at
@@ -86,7 +88,7 @@ type Zones struct {
 func New(o Options) *Zones {
 	before := o.Before
 	o.Before = nil
-	z := &Zones{o: o, keys: Keys(o.Config), catalogs: map[string]*config.Catalog{}, members: map[*config.MemberZones]*Settings{}}
+	z := &Zones{o: o, keys: Keys(o.Config), catalogs: map[string]*config.Catalog{}, members: map[*config.MemberZones]*Settings{}, ranges: ranges.New(o.Config)}
 	var list []*Zone
 	var last *Settings
 	for i := range o.Config.Zones {
@@ -178,6 +180,14 @@ func (z *Zones) queries(apex dname.Name) *atomic.Uint64 {
 		}
 	}
 	return new(atomic.Uint64)
+}
+
+// Ranges returns the ranges of addresses with names; nil: there are none.
+func (z *Zones) Ranges() *ranges.Ranges {
+	if z == nil {
+		return nil
+	}
+	return z.ranges
 }
 
 // Hosted returns the settings of zones that the Route 53 API makes.

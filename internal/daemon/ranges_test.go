@@ -1,0 +1,130 @@
+package daemon
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/ptrd/ptrd/internal/hosted"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// Zones whose content comes at run time, and zones that omit their rules from transfers, have names
+// of ranges that are no part of their data: neither APIs nor transfers nor serials show them. They
+// come and go with the zones and with reloads.
+func TestAttachedRules(t *testing.T) {
+	const (
+		reverse   = "113.0.203.in-addr.arpa."
+		inHosted  = "203-0-113-7.pool.example.net."
+		inDynamic = "d-203-0-113-200.example.org."
+	)
+	config := func(template string) string {
+		return fmt.Sprintf(`
+listen: {dns: ["127.0.0.1:0"], admin: "", route53: "127.0.0.1:0"}
+state_dir: state
+defaults: {nameservers: ns1.example.com, transfer: {allow: 127.0.0.1}, checks: {range-transfer: off}}
+route53: {access_keys: [{id: AKIALAB, secret: secret}]}
+zones:
+  - {name: example.org, dynamic: {}, update: 127.0.0.1}
+  - prefix: 203.0.113.0/24
+    synth_transfer: omit
+    synth:
+      - {range: 203.0.113.0/25, name: "%s.pool.example.net"}
+      - {range: 203.0.113.128/25, name: "d-{dashed}.example.org"}
+`, template)
+	}
+	l := start(t, shortDir(t), config("{dashed}"))
+	defer func() { l.stop() }()
+	check := func(when string, want ...string) {
+		t.Helper()
+		for i, q := range []struct {
+			name string
+			typ  uint16
+		}{{"7." + reverse, dns.TypePTR}, {inHosted, dns.TypeA}, {"200." + reverse, dns.TypePTR}, {inDynamic, dns.TypeA}} {
+			if got := lookup(t, l.dns, q.name, q.typ); got != want[i] {
+				t.Errorf("%s: %s is %s, want %s", when, q.name, got, want[i])
+			}
+		}
+	}
+	ptr, other, address := "NOERROR "+inHosted, "NOERROR "+inDynamic, "NOERROR 203.0.113.200"
+	check("without the hosted zone", ptr, "REFUSED", other, address)
+	create := func(reference string) *hosted.Zone {
+		t.Helper()
+		z, _, err := l.hosted.CreateZone(&hosted.Creation{Apex: dname.MustParse("example.net"), CallerReference: reference})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return z
+	}
+	z := create("1")
+	check("with it", ptr, "NOERROR 203.0.113.7", other, address)
+
+	value, err := hosted.ParseValue(rr.TypeA, "192.0.2.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit := hosted.Edit{Action: hosted.Create, Owner: dname.MustParse(inHosted), Type: rr.TypeA, TTL: 60, Values: []hosted.Value{value}}
+	for _, change := range []struct {
+		hosted.Action
+		want string
+	}{{hosted.Create, "192.0.2.1"}, {hosted.Delete, "203.0.113.7"}} {
+		edit.Action = change.Action
+		if _, err := l.hosted.ChangeRecords(t.Context(), z.ID, []hosted.Edit{edit}, "test", ""); err != nil {
+			t.Fatal(err)
+		}
+		check(string(change.Action), ptr, "NOERROR "+change.want, other, address)
+	}
+	l.addRecord(t, "example.org.", inDynamic+" 60 TXT x")
+	check("after an update", ptr, "NOERROR 203.0.113.7", other, address)
+
+	if page, _, err := l.hosted.Records(z.ID, hosted.Start{}, 100); err != nil || len(page) != 2 {
+		t.Errorf("record sets of the hosted zone: %v %v", page, err)
+	}
+	for _, apex := range []string{reverse, "example.net.", "example.org."} {
+		records, err := transferred(l.dns, apex, "", 0)
+		if err != nil && apex != "example.net." || slices.ContainsFunc(records, func(r string) bool { return strings.Contains(r, "TYPE") || strings.Contains(r, "PTR") }) {
+			t.Errorf("the transfer of %s has %q, %v", apex, records, err)
+		}
+	}
+
+	soas := func() (list []string) {
+		for _, apex := range []string{reverse, "example.net.", "example.org."} {
+			list = append(list, lookup(t, l.dns, apex, dns.TypeSOA))
+		}
+		return list
+	}
+	before := soas()
+	reload := func(config string) {
+		t.Helper()
+		replace(t, filepath.Join(l.dir, "config.yaml"), config)
+		if o := l.reload(t); !o.OK() || len(o.Changed) > 0 {
+			t.Errorf("%+v", o)
+		}
+		if after := soas(); !slices.Equal(before, after) {
+			t.Errorf("SOAs are %q, were %q", after, before)
+		}
+	}
+	reload(config("x-{dashed}"))
+	check("another template", "NOERROR x-"+inHosted, "NXDOMAIN", other, address)
+	reload(config("{dashed}"))
+	check("the former template", ptr, "NOERROR 203.0.113.7", other, address)
+	if err := l.stop(); err != nil {
+		t.Fatal(err)
+	}
+	l = start(t, l.dir, config("{dashed}"))
+	check("after a restart", ptr, "NOERROR 203.0.113.7", other, address)
+	if _, err := l.hosted.DeleteZone(z.ID); err != nil {
+		t.Fatal(err)
+	}
+	check("the hosted zone is deleted", ptr, "REFUSED", other, address)
+	create("2")
+	check("the hosted zone is there again", ptr, "NOERROR 203.0.113.7", other, address)
+	before = soas()
+	reload(strings.Split(config(""), "    synth_transfer")[0])
+	check("without ranges", "NXDOMAIN", "NXDOMAIN", "NXDOMAIN", "NOERROR") // of the update
+}

@@ -1,0 +1,138 @@
+// Package ranges decides which zones have the names of the ranges of a configuration (`synth`), and
+// as what: as rules that are transferred, as records, or as rules that are no part of the zone.
+//
+//	ranges.go   configuration → the ranges of each zone
+//	records.go  ranges → the records of their names, and how many these are
+//	serve.go    what each secondary of a zone has of its names
+package ranges
+
+import (
+	"time"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/synth"
+)
+
+// Range is a range of the configuration.
+type Range struct {
+	synth.Rule
+	Base dname.Name // of its names
+	Pos  finding.Position
+}
+
+// Ranges are the ranges of a configuration. They are immutable; nil has none.
+type Ranges struct {
+	items map[string]*config.Zone // by keys of apexes
+	zones map[string][]*Range     // by key of a zone of the configuration that has addresses or names of a range
+	below map[string][]*Range     // by key of each name that has a base at or below it
+}
+
+// New returns the ranges of a configuration.
+func New(cfg *config.Config) *Ranges {
+	r := &Ranges{items: map[string]*config.Zone{}, zones: map[string][]*Range{}, below: map[string][]*Range{}}
+	var keys synth.Keys
+	for i := range cfg.Zones {
+		item := &cfg.Zones[i]
+		for j := range item.Synth {
+			if keys == nil {
+				keys = cfg.SynthKeys()
+				r.addItems(cfg)
+			}
+			r.add(item, &item.Synth[j], keys)
+		}
+	}
+	return r
+}
+
+func (r *Ranges) addItems(cfg *config.Config) {
+	for i := range cfg.Zones {
+		for _, apex := range cfg.Zones[i].Apexes {
+			r.items[apex.Key()] = &cfg.Zones[i]
+		}
+	}
+}
+
+// add adds a range of an item to the zones that have its addresses, and to those that may have its
+// names.
+func (r *Ranges) add(item *config.Zone, s *config.Synth, keys synth.Keys) {
+	ttl := s.TTL
+	if ttl < 0 {
+		ttl = item.TTL
+	}
+	one := &Range{synth.Rule{Prefix: s.Range, TTL: uint32(ttl / time.Second), Key: s.Key, KeyTag: keys.Tag(s.Key), Template: s.Template.String()}, s.Template.Base(), s.Pos}
+	for _, apex := range item.Apexes {
+		if p, ok := dname.ToPrefix(apex); !ok || p.Overlaps(s.Range) {
+			r.zones[apex.Key()] = append(r.zones[apex.Key()], one)
+		}
+	}
+	isHome := true // of the names, if it is a zone of the configuration
+	for name := one.Base; ; name = name.Parent() {
+		key := name.Key()
+		if home := r.items[key]; home != nil && isHome {
+			isHome = false
+			if isForward(name) && home.Secondary == nil && !home.Dynamic {
+				r.zones[key] = append(r.zones[key], one)
+			}
+		}
+		if isForward(name) {
+			r.below[key] = append(r.below[key], one)
+		}
+		if name.IsRoot() {
+			return
+		}
+	}
+}
+
+// isForward reports whether a zone at apex has names of ranges, and not addresses.
+func isForward(apex dname.Name) bool {
+	family, _, _ := dname.Tree(apex)
+	return family == dname.Forward
+}
+
+// Of returns the ranges that have addresses or names in the zone of the configuration at apex, in
+// the order of the configuration. A zone whose only source are updates has none.
+func (r *Ranges) Of(apex dname.Name) []*Range {
+	if r == nil {
+		return nil
+	}
+	return r.zones[apex.Key()]
+}
+
+// Attach returns a zone with the rules that are no part of its data, see [zone.Zone.WithRules], and
+// the keys. A zone is kept if it has no source but its history, as those of updates and of APIs:
+// their content is not ours to change, so that all rules with names in the zone are attached.
+func (r *Ranges) Attach(z *zone.Zone, isKept bool, keys *synth.Keys) *zone.Zone {
+	rules := r.attached(z.Key(), isKept)
+	if isKept && rules == nil && !z.HasRules() {
+		return z // as nearly all are
+	}
+	return z.WithKeys(keys).WithRules(rules)
+}
+
+func (r *Ranges) attached(key string, isKept bool) (rules [][]byte) {
+	if r == nil {
+		return nil
+	}
+	var list []*Range
+	if item := r.items[key]; isKept {
+		list = r.below[key]
+	} else if item != nil && item.SynthTransfer == config.TransferOmit {
+		list = r.zones[key]
+	}
+	for _, one := range list {
+		rules = append(rules, one.Append(nil))
+	}
+	return rules
+}
+
+// Complete attaches rules to the kept zones that a batch changes.
+func (r *Ranges) Complete(b *zone.Batch, keys *synth.Keys) {
+	for i := range b.Changes {
+		if c := &b.Changes[i]; c.Kept && c.Zone != nil && c.Zone.IsAvailable() {
+			c.Zone = r.Attach(c.Zone, true, keys)
+		}
+	}
+}
