@@ -68,6 +68,10 @@
 //
 // TestSPF compares results of package spf with spfquery; both ask ptrd.
 //
+// TestSynthPeers asks Knot DNS, PowerDNS, CoreDNS and dnsmasq, each configured to make the names of
+// the same ranges (testdata/synthpeers), and holds the table of docs/synthesis-compared.md against
+// it. TestSynthGenerate compares templates with $GENERATE of BIND.
+//
 // TestUnbound, TestDelv and TestTools run resolvers and tools with the ptrd binary.
 // TestEmitResolver, TestEmitSecondary and TestEmitUpdater run the programs that `ptrd emit` has
 // configurations for. TestNamespace runs getent, Zonemaster and DNSViz in a network namespace with

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write docs/differences.md from the table")
+var update = flag.Bool("update", false, "write docs/differences.md and docs/synthesis-compared.md")
 
 const docPath = "../../docs/differences.md"
 
