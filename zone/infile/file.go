@@ -1,6 +1,7 @@
 package infile
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"math"
@@ -18,6 +19,7 @@ type File struct {
 	err    error         // of an earlier Read
 	spent  time.Duration // on reading
 	read   int64         // octets
+	at     int64         // octets before what is read next
 }
 
 // Handle is an open file.
@@ -41,6 +43,7 @@ func (f *File) Read(b []byte) (n int, err error) {
 	}, nil)
 	f.spent += time.Since(began)
 	f.read += int64(n)
+	f.at += int64(n)
 	if f.err == nil && f.task.isTooSlow(f.path, f.read, f.spent) {
 		n, f.err = 0, ErrHung
 	}
@@ -52,6 +55,32 @@ func (f *File) Read(b []byte) (n int, err error) {
 		f.err = pathError(f.path, f.err)
 	}
 	return n, f.err
+}
+
+// SeekTo has the next Read read from offset on, from the start of the file. It fails with
+// errors.ErrUnsupported where the System's handles do not seek.
+func (f *File) SeekTo(offset int64) error {
+	s, ok := f.handle.(io.Seeker)
+	switch {
+	case offset == f.at:
+		return nil
+	case !ok:
+		return pathError(f.path, errors.ErrUnsupported)
+	case offset-f.at > f.left:
+		return pathError(f.path, ErrTooLarge)
+	}
+	err := f.task.do(f.path, func() error {
+		_, err := s.Seek(offset, io.SeekStart)
+		return err
+	}, nil)
+	if err != nil {
+		return pathError(f.path, err)
+	}
+	if f.left < math.MaxInt64 {
+		f.left -= offset - f.at
+	}
+	f.at, f.err = offset, nil
+	return nil
 }
 
 // readAll returns what is left.

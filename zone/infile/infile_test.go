@@ -227,3 +227,55 @@ func TestPanicOfTask(t *testing.T) {
 	var f infile.Files
 	f.Run(t.Context(), func(*infile.Task) { panic("the fault") })
 }
+
+// unseekable hides the Seek of handles.
+type unseekable struct{ infile.OS }
+
+func (s unseekable) Open(path string) (infile.Handle, infile.Info, error) {
+	h, info, err := s.OS.Open(path)
+	return struct{ infile.Handle }{h}, info, err
+}
+
+func TestSeekTo(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "file"), "0123456789")
+	var f infile.Files
+	if err := f.Run(t.Context(), func(task *infile.Task) {
+		file, err := task.Open(path, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		for _, c := range []struct {
+			at   int64
+			want string
+		}{{7, "789"}, {2, "23456789"}, {0, "0123456789"}, {10, ""}} {
+			if err := file.SeekTo(c.at); err != nil {
+				t.Error(err)
+			}
+			if got, err := io.ReadAll(file); string(got) != c.want || err != nil {
+				t.Errorf("from %d on: %q, %v", c.at, got, err)
+			}
+		}
+		if err := file.SeekTo(11); !errors.Is(err, infile.ErrTooLarge) {
+			t.Errorf("beyond the limit: %v", err)
+		}
+	}); err != nil {
+		t.Error(err)
+	}
+	f = infile.Files{System: unseekable{}}
+	if err := f.Run(t.Context(), func(task *infile.Task) {
+		file, err := task.Open(path, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		if err := file.SeekTo(1); !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("without Seek: %v", err)
+		}
+		if got, err := io.ReadAll(file); len(got) != 10 || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+	}); err != nil {
+		t.Error(err)
+	}
+}

@@ -109,4 +109,8 @@ func (f plainFile) Read(b []byte) (int, error) {
 	return 0, nil
 }
 
+func (f plainFile) Seek(offset int64, from int) (int64, error) {
+	return syscall.Seek(int(f), offset, from)
+}
+
 func (f plainFile) Close() error { return syscall.Close(int(f)) }
