@@ -134,16 +134,18 @@ func (w *Watcher) nextFinish() (next time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, u := range w.unfinished {
-		sooner(u.deadline(w.quiet))
+		sooner(u.deadline(w.quiet, w.o.Early))
 	}
 	return next
 }
 
 // deadline returns when u is complete if nothing more happens to it, or when it must
 // be looked at.
-func (u *unfinished) deadline(quiet time.Duration) time.Time {
+func (u *unfinished) deadline(quiet time.Duration, early bool) time.Time {
 	calm := u.since.Add(settleTime)
 	switch {
+	case early:
+		return u.first.Add(settleTime)
 	case !u.looked:
 		return calm
 	case !u.sure && u.was.sameContent(u.state):
@@ -168,7 +170,7 @@ func (w *Watcher) finish() {
 	var due []string
 	w.mu.Lock()
 	for path, u := range w.unfinished {
-		if !u.deadline(w.quiet).After(now) {
+		if !u.deadline(w.quiet, w.o.Early).After(now) {
 			due = append(due, path)
 		}
 	}
@@ -186,7 +188,7 @@ func (w *Watcher) finish() {
 			u.since, u.whole = now, false // a change that no event reported
 		}
 		u.state, u.looked = state, true
-		if u.deadline(w.quiet).After(now) {
+		if u.deadline(w.quiet, w.o.Early).After(now) {
 			continue
 		}
 		if u.sure || u.was != state {

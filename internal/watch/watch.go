@@ -73,6 +73,10 @@ type Options struct {
 
 	Quiet, Poll, FastPoll time.Duration
 
+	// Early has each change reported settleTime after it began, whether or not the file is complete: for
+	// files that their readers can judge, such as one that is appended to all the time.
+	Early bool
+
 	// NewNotifier makes the source of events; nil: the operating system's.
 	NewNotifier func() (Notifier, error)
 }

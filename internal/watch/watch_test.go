@@ -529,3 +529,31 @@ func TestSetReplaces(t *testing.T) {
 		}
 	})
 }
+
+// TestEarly: with Early, a file that is never closed and changes all the time is reported.
+func TestEarly(t *testing.T) {
+	dir := tempDir(t)
+	f, err := os.Create(dir + "/log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	n := newReady(t)
+	w := start(t, Options{Early: true, Quiet: time.Hour, Poll: time.Hour, NewNotifier: func() (Notifier, error) { return n, nil }})
+	w.Set([]string{dir + "/log"}, nil, nil, time.Time{})
+	n.await(t, dir)
+	for i := range 3 {
+		for deadline, signaled := time.After(patience), false; !signaled; {
+			if _, err := f.WriteString("a line\n"); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-w.Changed():
+				signaled = true
+			case <-deadline:
+				t.Fatalf("no signal %d", i)
+			case <-time.After(time.Millisecond): // between two lines
+			}
+		}
+	}
+}
