@@ -10,6 +10,7 @@ package hostsfile
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,8 @@ import (
 type Options struct {
 	// Domain completes names without a dot. Without it (nil) they are an error.
 	Domain dname.Name
+	// DomainKey is the key of Domain in the configuration, for messages; empty: hosts_domain.
+	DomainKey string
 
 	// Wants reports whether there is use for an address. Lines of other
 	// addresses (localhost, ip6-localnet, multicast in a usual /etc/hosts) are
@@ -183,7 +186,7 @@ func (p *parser) name(text, aliases []byte) (n dname.Name, offset int, reason st
 	}
 	if !bytes.ContainsRune(text, '.') && !bytes.EqualFold(text, []byte("localhost")) { // a full name (RFC 6761 §6.3)
 		if p.o.Domain == nil {
-			return nil, 0, "it has no dot, so it is not a full name" + fullName(aliases)
+			return nil, 0, "it has no dot, so it is not a full name" + fullName(aliases, cmp.Or(p.o.DomainKey, "hosts_domain"))
 		}
 		n, err := dname.ParseIn(string(text), p.o.Domain)
 		return n, offsetOf(err), reasonOf(err)
@@ -193,7 +196,7 @@ func (p *parser) name(text, aliases []byte) (n dname.Name, offset int, reason st
 }
 
 // fullName ends the message about a name without a dot with its remedy.
-func fullName(aliases []byte) string {
+func fullName(aliases []byte, domainKey string) string {
 	for i := 0; i < len(aliases); {
 		alias, at := field(aliases, i)
 		if bytes.ContainsRune(alias, '.') {
@@ -201,7 +204,7 @@ func fullName(aliases []byte) string {
 		}
 		i = at + len(alias)
 	}
-	return "; write it with its domain, or name the domain of all such names (`hosts_domain`)"
+	return "; write it with its domain, or name the domain of all such names (`" + domainKey + "`)"
 }
 
 func isHostOctet(c byte) bool {
