@@ -27,20 +27,6 @@ type DeriveSource struct {
 	Pos    finding.Position
 }
 
-// Neighbour is a file of another program that has names of addresses.
-type Neighbour struct {
-	Format  string // one of neighbourFormats
-	File    File
-	Domain  dname.Name // appended to names without a dot; nil: those are not used
-	Columns Columns    // of csv
-}
-
-// Columns are the names that columns have in the first line of a CSV file.
-type Columns struct{ Address, Name, Expires string } // Expires may be empty
-
-// neighbourFormats are the formats of files, which are the keys that their paths have.
-var neighbourFormats = []string{"kea", "dhcpd", "dnsmasq", "hosts", "csv"}
-
 // maxPrefer bounds the names of `prefer`: each is compared with each name of an address.
 const maxPrefer = 250
 
@@ -116,44 +102,6 @@ func (v value) deriveSource() (s DeriveSource, ok bool) {
 		return s, false
 	}
 	return s, true
-}
-
-// neighbour reads the path of a file under the key that is its format.
-func (v value) neighbour() *Neighbour {
-	n := &Neighbour{}
-	before := v.doc.errors()
-	fields := []field{
-		{"domain", func(v value) { n.Domain = v.name() }},
-		{"columns", func(v value) {
-			column := func(to *string) func(value) { return func(v value) { *to, _ = v.text() } }
-			v.mapping(field{"address", column(&n.Columns.Address)}, field{"name", column(&n.Columns.Name)}, field{"expires", column(&n.Columns.Expires)})
-		}},
-	}
-	for _, format := range neighbourFormats {
-		fields = append(fields, field{format, func(v value) {
-			if n.Format != "" {
-				v.fail("there is a file of %s already; write each as an item of its own", n.Format)
-				return
-			}
-			n.Format, n.File = format, v.source()
-		}})
-	}
-	v.mapping(fields...)
-	hasColumns := n.Columns.Address != "" && n.Columns.Name != ""
-	switch {
-	case v.doc.errors() > before:
-		return nil
-	case n.Format == "":
-		v.fail("there is no file; give its path under the program that makes it: %s", strings.Join(neighbourFormats, ", "))
-		return nil
-	case n.Format == "csv" && !hasColumns:
-		v.fail("the columns of a CSV file differ from one to the next; name them as its first line does, such as `columns: {address: ip, name: host}`")
-		return nil
-	case n.Format != "csv" && v.hasKey("columns"):
-		v.fail("only `csv` has `columns`; remove them")
-		return nil
-	}
-	return n
 }
 
 // derived reports `derive` in a zone that cannot have it. That of `defaults` does not apply there.
