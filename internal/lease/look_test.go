@@ -1,0 +1,315 @@
+package lease
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/zone/infile"
+)
+
+// follower is a source whose clock a test sets, and which counts the octets that it reads.
+type follower struct {
+	*Source
+	t     *testing.T
+	clock *clockAt
+	path  string
+	read  int64
+}
+
+type countingOS struct {
+	infile.OS
+	read *int64
+}
+
+type countingHandle struct {
+	infile.Handle
+	read *int64
+}
+
+func (c countingOS) Open(path string) (infile.Handle, infile.Info, error) {
+	h, info, err := c.OS.Open(path)
+	if err != nil {
+		return nil, info, err
+	}
+	return countingHandle{h, c.read}, info, nil
+}
+
+func (h countingHandle) Read(b []byte) (int, error) {
+	n, err := h.Handle.Read(b)
+	*h.read += int64(n)
+	return n, err
+}
+
+func (h countingHandle) Seek(offset int64, from int) (int64, error) {
+	return h.Handle.(interface {
+		Seek(int64, int) (int64, error)
+	}).Seek(offset, from)
+}
+
+func follow(t *testing.T, format, text string) *follower {
+	t.Helper()
+	f := &follower{t: t, clock: &clockAt{noon}, path: filepath.Join(t.TempDir(), "leases")}
+	if text != "" {
+		write(t, f.path, text)
+	}
+	x := New(Options{Now: f.clock.now, Quiet: time.Nanosecond, Files: &infile.Files{System: countingOS{read: &f.read}}})
+	n := neighbour(format, f.path)
+	n.Columns = config.Columns{Address: "1", Name: "2"}
+	f.Source = prepare(t, x, n)
+	x.o.Quiet = time.Second
+	return f
+}
+
+// step looks d later, and checks which addresses changed, and all that there is.
+func (f *follower) step(what string, d time.Duration, changed string, want ...string) (again time.Duration) {
+	f.t.Helper()
+	f.clock.Time = f.clock.Add(d)
+	addrs, again := f.look(context.Background())
+	var got []string
+	for _, a := range addrs {
+		got = append(got, a.String())
+	}
+	slices.Sort(got)
+	if strings.Join(got, " ") != changed {
+		f.t.Errorf("%s: %q changed, want %q", what, got, changed)
+	}
+	var names []string
+	for _, l := range list(f.Source) {
+		names = append(names, strings.TrimSuffix(strings.Join(strings.Fields(l)[:2], " "), ".lan.example."))
+	}
+	mustEqual(f.t, what, names, want...)
+	return again
+}
+
+func (f *follower) append(path, text string) {
+	f.t.Helper()
+	w, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o666)
+	if err == nil {
+		_, err = w.WriteString(text)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *follower) rename(from, to string) {
+	f.t.Helper()
+	if err := os.Rename(from, to); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *follower) remove(path string) {
+	f.t.Helper()
+	if err := os.Remove(path); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func keaLine(n int, name string, end int) string {
+	return fmt.Sprintf("10.0.0.%d,00:01,,3600,%d,1,0,0,%s,0,\n", n, noon.Unix()+int64(end), name)
+}
+
+// TestAppend: what is appended counts at once, without what was before being read again; a line that
+// is not complete waits.
+func TestAppend(t *testing.T) {
+	var text strings.Builder
+	text.WriteString(kea4)
+	for range 50_000 {
+		text.WriteString(keaLine(1, "a", 3600))
+	}
+	f := follow(t, "kea", text.String())
+	f.step("read", 0, "", "10.0.0.1 a")
+	f.read = 0
+	f.append(f.path, keaLine(2, "b", 3600)+keaLine(1, "c", 3600))
+	f.step("two lines", 0, "10.0.0.1 10.0.0.2", "10.0.0.1 c", "10.0.0.2 b")
+	f.append(f.path, "10.0.0.3,00:01,,3600,1796043600,1,0,0,thr")
+	f.step("half a line", 0, "", "10.0.0.1 c", "10.0.0.2 b")
+	f.step("half a line, later", time.Minute, "", "10.0.0.1 c", "10.0.0.2 b")
+	f.append(f.path, "ee,0,\n")
+	f.step("the rest", 0, "10.0.0.3", "10.0.0.1 c", "10.0.0.2 b", "10.0.0.3 three")
+	f.append(f.path, keaLine(2, "b", 7200)+strings.Replace(keaLine(3, "three", 0), ",3600,", ",0,", 1))
+	f.step("renewed, deleted", 0, "10.0.0.3", "10.0.0.1 c", "10.0.0.2 b")
+	if f.read > 3000 {
+		t.Errorf("%d octets were read, of a file of %d", f.read, text.Len())
+	}
+	if st := f.Status(); st.Skipped != 0 || st.Problem != "" {
+		t.Errorf("%+v", st)
+	}
+}
+
+// TestCleanup goes through the steps of Kea's lease file cleanup. The names are the same all the
+// time, and what Kea appends meanwhile counts at once.
+func TestCleanup(t *testing.T) {
+	f := follow(t, "kea", kea4+keaLine(1, "old", 3600)+keaLine(1, "a", 3600)+keaLine(2, "b", 3600))
+	f.step("read", 0, "", "10.0.0.1 a", "10.0.0.2 b")
+	for round := range 3 {
+		at := fmt.Sprintf("round %d: ", round)
+		name := fmt.Sprintf("c%d", round)
+		f.rename(f.path, f.path+".1")
+		f.step(at+"renamed", 0, "", "10.0.0.1 a", "10.0.0.2 b")
+		f.append(f.path, kea4)
+		f.step(at+"new file", 0, "", "10.0.0.1 a", "10.0.0.2 b")
+		f.append(f.path, keaLine(3, name, 3600))
+		f.step(at+"new lease", 0, "10.0.0.3", "10.0.0.1 a", "10.0.0.2 b", "10.0.0.3 "+name)
+		all := []string{"10.0.0.1 a", "10.0.0.2 b", "10.0.0.3 " + name}
+		f.append(f.path+".output", kea4+keaLine(1, "a", 3600))
+		f.step(at+"output", 0, "", all...)
+		result := kea4 + keaLine(1, "a", 3600) + keaLine(2, "b", 3600)
+		if round > 0 {
+			result += keaLine(3, fmt.Sprintf("c%d", round-1), 3600)
+		}
+		f.remove(f.path + ".output")
+		f.append(f.path+".output", result)
+		f.rename(f.path+".output", f.path+".completed")
+		f.step(at+"completed", 0, "", all...)
+		if round > 0 {
+			f.remove(f.path + ".2")
+		}
+		f.remove(f.path + ".1")
+		f.step(at+"inputs removed", time.Second, "", all...)
+		f.rename(f.path+".completed", f.path+".2")
+		f.step(at+"done", time.Second, "", all...)
+		f.append(f.path, strings.Replace(keaLine(3, name, 0), ",3600,", ",0,", 1))
+		f.step(at+"deleted", time.Second, "10.0.0.3", "10.0.0.1 a", "10.0.0.2 b")
+		for _, l := range list(f.Source) {
+			if want := "leases.2:"; !strings.Contains(l, want) {
+				t.Errorf("%s%q is not from %s", at, l, want)
+			}
+		}
+	}
+	if st := f.Status(); st.Skipped != 0 || st.Problem != "" {
+		t.Errorf("%+v", st)
+	}
+}
+
+// TestRewrite: a file that is written anew, truncated, missing or replaced by something else keeps
+// its names until it is complete.
+func TestRewrite(t *testing.T) {
+	for _, c := range []struct{ format, head, line string }{
+		{"kea", kea4, "10.0.0.%d,00:01,,3600,1796043600,1,0,0,%s,0,\n"},
+		{"dhcpd", "# dhcpd\n", "lease 10.0.0.%d {\n ends never;\n client-hostname %q;\n}\n"},
+		{"dnsmasq", "", "0 52:54:00:00:00:02 10.0.0.%d %s *\n"},
+		{"hosts", "127.0.0.1 localhost\n", "10.0.0.%d %s\n"},
+		{"csv", "", "10.0.0.%d,%s\n"},
+	} {
+		t.Run(c.format, func(t *testing.T) {
+			line := func(n int, name string) string { return fmt.Sprintf(c.line, n, name) }
+			var local []string
+			if c.format == "hosts" {
+				local = []string{"127.0.0.1 localhost."}
+			}
+			f := follow(t, c.format, c.head+line(1, "a")+line(2, "b"))
+			both := append([]string{"10.0.0.1 a", "10.0.0.2 b"}, local...)
+			f.step("read", 0, "", both...)
+			write(t, f.path, "")
+			f.step("truncated", 0, "", both...)
+			f.step("truncated, a moment later", 2*time.Second, "", both...)
+			write(t, f.path, c.head+line(1, "a"))
+			f.step("half written", 0, "", both...)
+			write(t, f.path, c.head+line(1, "a")+line(3, "c"))
+			f.step("written", 0, "", both...)
+			f.step("quiet", time.Second, "10.0.0.2 10.0.0.3", append([]string{"10.0.0.1 a", "10.0.0.3 c"}, local...)...)
+			after := append([]string{"10.0.0.1 a", "10.0.0.3 c"}, local...)
+
+			f.remove(f.path)
+			f.step("missing", time.Second, "", after...)
+			f.step("missing for long", time.Minute, "", after...)
+			if p := f.Status().Problem; !strings.Contains(p, "no such file") {
+				t.Errorf("the problem is %q", p)
+			}
+			if err := os.Mkdir(f.path, 0o777); err != nil {
+				t.Fatal(err)
+			}
+			f.step("a directory", time.Second, "", after...)
+			f.remove(f.path)
+			write(t, f.path+"~", c.head+line(2, "b"))
+			f.rename(f.path+"~", f.path)
+			f.step("replaced", 0, "", after...)
+			f.step("replaced, quiet", time.Second, "10.0.0.1 10.0.0.2 10.0.0.3", append([]string{"10.0.0.2 b"}, local...)...)
+			if st := f.Status(); st.Problem != "" || st.Skipped > 0 {
+				t.Errorf("%+v", st)
+			}
+			if c.format == "hosts" {
+				return // it always has a line
+			}
+			write(t, f.path, "")
+			f.step("empty", 0, "", "10.0.0.2 b")
+			f.step("empty for long", DefaultEmpty, "10.0.0.2")
+		})
+	}
+}
+
+// TestBusy: a file that replaced another and is appended to all the time counts after some seconds.
+func TestBusy(t *testing.T) {
+	f := follow(t, "kea", kea4+keaLine(1, "a", 3600))
+	write(t, f.path+"~", kea4+keaLine(2, "b", 3600))
+	f.rename(f.path+"~", f.path)
+	for i := range 10 {
+		f.append(f.path, keaLine(3, "c", 3600+i))
+		f.step(fmt.Sprint("after ", i), 500*time.Millisecond, "", "10.0.0.1 a")
+	}
+	f.append(f.path, keaLine(3, "c", 3600))
+	f.step("at last", 500*time.Millisecond, "10.0.0.1 10.0.0.2 10.0.0.3", "10.0.0.2 b", "10.0.0.3 c")
+}
+
+// TestReplacedInPlace: a longer file in the place of one of the same inode is not taken for a
+// continuation.
+func TestReplacedInPlace(t *testing.T) {
+	f := follow(t, "kea", kea4+keaLine(1, "a", 3600))
+	write(t, f.path, kea4+keaLine(2, "b", 3600)+keaLine(3, "c", 3600))
+	f.step("at once", 0, "", "10.0.0.1 a")
+	f.step("quiet", time.Second, "10.0.0.1 10.0.0.2 10.0.0.3", "10.0.0.2 b", "10.0.0.3 c")
+}
+
+// TestEnds: names go at their end without a change of the file, are not there if it has passed
+// already, and are back if the clock is set back.
+func TestEnds(t *testing.T) {
+	f := follow(t, "kea", kea4+keaLine(1, "a", 60)+keaLine(2, "b", 120)+keaLine(3, "gone", -1))
+	if again := f.step("start", 0, "", "10.0.0.1 a", "10.0.0.2 b"); again != time.Minute {
+		t.Errorf("looks again after %v", again)
+	}
+	f.step("just before the end", time.Minute-time.Second, "", "10.0.0.1 a", "10.0.0.2 b")
+	f.step("the end", time.Second, "10.0.0.1", "10.0.0.2 b")
+	f.step("after it", time.Second, "", "10.0.0.2 b")
+	f.append(f.path, keaLine(1, "a", 180)+keaLine(2, "b", 90))
+	f.step("leased again, and shortened", 0, "10.0.0.1", "10.0.0.1 a", "10.0.0.2 b")
+	f.step("the shorter end", 29*time.Second, "10.0.0.2", "10.0.0.1 a")
+	f.step("asleep for an hour", time.Hour, "10.0.0.1")
+	f.step("the clock is set back", -time.Hour, "10.0.0.1", "10.0.0.1 a")
+	f.step("further back", -time.Minute-32*time.Second, "10.0.0.2 10.0.0.3", "10.0.0.1 a", "10.0.0.2 b", "10.0.0.3 gone")
+	f.step("and on", time.Hour, "10.0.0.1 10.0.0.2 10.0.0.3")
+}
+
+// TestLongRecord: a record that is too long is skipped, and those after it are read.
+func TestLongRecord(t *testing.T) {
+	long := strings.Repeat("x", 3*maxRecord)
+	for _, c := range []struct {
+		format, text, want string
+		skipped            int
+	}{
+		{"kea", kea4 + long + "\n" + keaLine(1, "a", 60), "10.0.0.1 a.lan.example. 60 f:3", 1},
+		{"dhcpd", "lease 10.0.0.9 {\n " + long + "\n ends never;\n}\nlease 10.0.0.1 { ends never; client-hostname \"a\"; }\n", "10.0.0.1 a.lan.example. forever f:5", 2},
+		{"dnsmasq", long + "\n0 x 10.0.0.1 a *\n", "10.0.0.1 a.lan.example. forever f:2", 1},
+		{"hosts", "10.0.0.1 a\n" + long, "10.0.0.1 a.lan.example. forever f:1", 1},
+		{"csv", "\"" + long + "\n10.0.0.1,a\n", "10.0.0.1 a.lan.example. forever f:2", 1},
+	} {
+		n := neighbour(c.format, "f")
+		n.Columns = config.Columns{Address: "1", Name: "2"}
+		c2, _ := parse(n, strings.NewReader(c.text))
+		mustEqual(t, c.format, list(&Source{c: c2}), c.want)
+		if c2.skipped != c.skipped {
+			t.Errorf("%s: %d skipped", c.format, c2.skipped)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/infile"
+)
+
+// Lease is a name of an address.
+type Lease struct {
+	Addr netip.Addr
+	Name dname.Name // must not be changed
+	End  time.Time  // from which on it is not there; zero: none
+	Pos  finding.Position
+}
+
+// Source is one file of a neighbour. Its methods may be called at any time.
+type Source struct {
+	config.Neighbour
+	o      *Options
+	format *format
+
+	mu      sync.Mutex // guards these; only look changes them
+	c       *content
+	readAt  time.Time // when all of the file was last read; zero: never
+	problem string    // why the file as it is does not count; empty: it does
+
+	// These belong to look.
+	readers  []*reader // of the files that c was read from; nil: none
+	seen     []infile.Info
+	settling settling
+	reported int       // skipped records that the log has
+	failing  time.Time // since when the file cannot be read; zero: it can
+}
+
+func newSource(n *config.Neighbour, o *Options) *Source {
+	return &Source{Neighbour: *n, o: o, format: formats[n.Format], c: newContent(o.Now().Unix())}
+}
+
+// At returns the names that an address has now, in the order of the file.
+func (s *Source) At(a netip.Addr) (list []Lease) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.c.names(a, func(e *entry) { list = append(list, s.c.lease(e)) })
+	return list
+}
+
+// All yields all names that there are now, those of an address in the order of the file.
+func (s *Source) All() iter.Seq[Lease] {
+	return func(yield func(Lease) bool) {
+		s.mu.Lock()
+		addrs := slices.Collect(maps.Keys(s.c.entries))
+		s.mu.Unlock()
+		for _, a := range addrs {
+			for _, l := range s.At(a) {
+				if !yield(l) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (c *content) lease(e *entry) Lease {
+	l := Lease{Addr: e.addr, Name: dname.Name(e.name), Pos: finding.Position{File: c.paths[e.file], Line: e.line}}
+	if e.end != forever {
+		l.End = time.Unix(e.end, 0)
+	}
+	return l
+}
+
+// Status is what is known of a file.
+type Status struct {
+	Format, Path string
+	Read         time.Time // when all of it was last read; zero: never
+	Names        int       // of all addresses, also those that have ended
+	Unnamed      int       // leases without a name
+	Skipped      int       // records with a fault
+	NextEnd      time.Time // of the next name; zero: none ends
+	Problem      string    // why the file as it is does not count; empty: it does
+	Findings     []finding.Finding
+}
+
+// Status returns what is known of the file.
+func (s *Source) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Status{
+		Format: s.Format, Path: s.File.Path, Read: s.readAt, Names: s.c.count, Unnamed: s.c.unnamed, Skipped: s.c.skipped,
+		Problem: s.problem, Findings: s.c.faults.Sorted(),
+	}
+	if e, ok := s.c.ends.First(); ok {
+		st.NextEnd = time.Unix(e.end, 0)
+	}
+	return st
+}
+
+// look reads what changed in the file and lets time pass. It returns the addresses whose names
+// changed, and after which time to look again.
+func (s *Source) look(ctx context.Context) (changed []netip.Addr, again time.Duration) {
+	s.mu.Lock()
+	s.c.changed = map[netip.Addr]bool{}
+	s.c.move(s.o.Now().Unix())
+	s.mu.Unlock()
+	var err error
+	stopped := s.o.Files.Run(ctx, func(t *infile.Task) { again, err = s.read(t) })
+	if stopped != nil {
+		return nil, 0
+	}
+	s.report(err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for a := range s.c.changed {
+		changed = append(changed, a)
+	}
+	s.c.changed = nil
+	if e, ok := s.c.ends.First(); ok {
+		if until := time.Unix(e.end, 0).Sub(s.o.Now()); again == 0 || until < again {
+			again = max(until, time.Millisecond)
+		}
+	}
+	return changed, again
+}
+
+// report records and logs what is wrong with the file.
+func (s *Source) report(err error) {
+	s.mu.Lock()
+	was := s.problem
+	switch now := s.o.Now(); {
+	case err == errAsBefore:
+	case err == nil:
+		s.problem, s.failing = "", time.Time{}
+	case s.failing.IsZero() && !s.readAt.IsZero() && !errors.Is(err, errUnfit):
+		s.failing = now // it may be renamed at this moment
+	case now.Sub(s.failing) >= s.o.Quiet:
+		s.problem = problem(err)
+	}
+	now, skipped := s.problem, s.c.skipped
+	var first string
+	if skipped > 0 {
+		first = s.c.faults.Listed()[0].String()
+	}
+	s.mu.Unlock()
+	if now != was && now != "" {
+		s.o.Log.Warn("a file with names of addresses cannot be used; the names stay as they are", "file", s.File.Path, "why", now)
+	} else if now != was {
+		s.o.Log.Info("a file with names of addresses is used again", "file", s.File.Path)
+	}
+	if skipped > s.reported {
+		s.o.Log.Warn("lines of a file with names of addresses are skipped", "file", s.File.Path, "lines", skipped, "first", first)
+	}
+	s.reported = skipped
+}
