@@ -66,6 +66,9 @@
 // of docs/route53-mail.sh. TestRoute53ACME gets certificates from pebble, a test CA, with lego and
 // certbot.
 //
+// TestSynth asks ptrd about random ranges of `synth`, and compares the responses with a model that was
+// written from docs/synthesis.md and the RFCs (-zones 100 -queries 10000 -timeout 2h for a release).
+//
 // TestSPF compares results of package spf with spfquery; both ask ptrd.
 //
 // TestSynthPeers asks Knot DNS, PowerDNS, CoreDNS and dnsmasq, each configured to make the names of
