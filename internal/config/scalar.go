@@ -371,9 +371,51 @@ func (v value) parsePrefixText(s string, single bool) netip.Prefix {
 	return p
 }
 
+// maxPrefixes is how many prefixes a message lists.
+const maxPrefixes = 16
+
+// prefixesOf returns the prefixes that have the addresses from one to another, and no others; nil: there are
+// none, or too many.
+func prefixesOf(from, to netip.Addr) (list []string) {
+	for from.IsValid() && from.BitLen() == to.BitLen() && !to.Less(from) && len(list) < maxPrefixes {
+		bits := from.BitLen()
+		for bits > 0 {
+			p := netip.PrefixFrom(from, bits-1)
+			if p.Masked().Addr() != from || to.Less(lastOf(p)) {
+				break
+			}
+			bits--
+		}
+		p := netip.PrefixFrom(from, bits)
+		list = append(list, p.String())
+		if lastOf(p) == to {
+			return list
+		}
+		from = lastOf(p).Next()
+	}
+	return nil
+}
+
+// lastOf returns the last address of a prefix.
+func lastOf(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := range b {
+		b[i] |= byte(0xff >> min(max(p.Bits()-8*i, 0), 8))
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
+
 func prefixFault(s string) string {
 	const form = "; write it like 192.0.2.0/24 or 2001:db8::/32"
 	host, length, ok := strings.Cut(s, "/")
+	if first, last, isRange := strings.Cut(s, "-"); isRange {
+		from, err1 := netip.ParseAddr(strings.TrimSpace(first))
+		to, err2 := netip.ParseAddr(strings.TrimSpace(last))
+		if list := prefixesOf(from, to); err1 == nil && err2 == nil && len(list) > 0 {
+			return "; write an item for each of its prefixes: " + strings.Join(list, ", ")
+		}
+	}
 	if !ok {
 		if strings.HasSuffix(strings.ToLower(strings.TrimSuffix(s, ".")), ".arpa") {
 			return "; put reverse names under `name`"

@@ -2,8 +2,10 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/synth"
 )
@@ -133,9 +135,54 @@ func (d *document) checkSynth(zones []Zone) {
 			d.report(all[i].Pos, paths[i], "there are more than %d forms of names below %v, templates that differ in the prefix only counted as one; use the same template for several ranges", synth.MaxForms, templates[i].Base())
 		}
 	}
+	d.checkBases(zones)
 	if c := synth.FindConflict(templates); c != nil {
 		a, b := all[c.A], all[c.B]
 		d.report(b.Pos, paths[c.B], "the names of %v and of %v (%v) can be the same, for example %s; give one of them other names", b.Range, a.Range, a.Pos, c.Name)
+	}
+}
+
+// maxSuggestions bounds the comparisons of names for suggestions: zones, and domains of ranges.
+const maxSuggestions = 1000
+
+// checkBases warns about names of ranges in a domain that no zone here has, if a zone has almost that
+// name. It is no fault that other servers have the names.
+func (d *document) checkBases(zones []Zone) {
+	names := map[string]bool{}
+	for i := range zones {
+		for _, apex := range zones[i].Apexes {
+			names[apex.Key()] = true
+		}
+	}
+	if len(names) > maxSuggestions {
+		return
+	}
+	var list []string
+	for key := range names {
+		n := dname.FromWire([]byte(key))
+		if family, _, _ := dname.Tree(n); family == dname.Forward && n.Labels() > 1 {
+			list = append(list, n.String())
+		}
+	}
+	slices.Sort(list)
+	seen := map[string]bool{}
+	for i := range zones {
+		for _, s := range zones[i].Synth {
+			best := ""
+			for n := s.Template.Base(); n.Labels() > 1 && !seen[n.Key()] && len(seen) < maxSuggestions; n = n.Parent() {
+				if seen[n.Key()] = true; names[n.Key()] {
+					best = ""
+					break
+				}
+				if best == "" {
+					best = nearest(n.String(), list)
+				}
+			}
+			f := errorAt(s.Pos, zones[i].Path+".synth", "no zone here has the names below %v; did you mean %s?", s.Template.Base(), best)
+			if f.Severity, f.Rule = finding.Warning, "range-forward"; best != "" && f.Apply(&zones[i].Checks) {
+				d.findings.Add(f)
+			}
+		}
 	}
 }
 

@@ -80,6 +80,7 @@ var table = [...]Rule{
 	{"address-as-target", Warn, "a target is a name and not an address"},
 	{"address-in-reverse-zone", Warn, "a reverse zone has no A and AAAA, except glue and network masks (RFC 1101 §4.1)"},
 
+	{"range-forward", Warn, "the names of ranges are below a zone here, if one has almost that name"},
 	{"range-transfer", Warn, "secondaries of a zone with names for ranges of addresses run ptrd"},
 
 	{"derive-source", Warn, "the zones that `derive` names are served here"},

@@ -116,7 +116,7 @@ func (t *Template) parse(text string) (pieces []piece, err error) {
 		}
 		for i := range open {
 			if c := dname.Lower(rest[i]); strings.IndexByte(digits+"-._", c) < 0 {
-				return nil, fmt.Errorf("%q in the template %q: names of hosts have letters, digits and hyphens", rest[i], text)
+				return nil, fmt.Errorf("%q in the template %q: names of hosts have letters, digits and hyphens; a field such as {dashed} stands for the address", rest[i], text)
 			}
 		}
 		pieces = append(pieces, piece{text: strings.ToLower(rest[:open])})
@@ -198,7 +198,7 @@ func (t *Template) field(field string) ([]piece, error) {
 		p.digits = p.mostDigits()
 		return []piece{p}, nil
 	default:
-		return nil, fmt.Errorf("{%s}: %q is not a notation; there are %s", field, notation, strings.Join(notations, ", "))
+		return nil, fmt.Errorf("{%s}: %q is not a notation; write {dashed}, as in %s, or one of %s", field, notation, map[bool]string{true: "203-0-113-7", false: "2001-db8-0-0-0-0-0-7"}[size == 32], strings.Join(notations, ", "))
 	}
 	var list []piece
 	for at := from - from%step; at < to; at += step {
