@@ -32,8 +32,11 @@ func TestAfter(t *testing.T) {
 			}
 		}
 		for _, start := range starts {
-			var want, got []string
+			var want, got, wantBelow, gotBelow []string
 			for r := range z.All() {
+				if r.Owner.IsAtOrBelow(start) {
+					wantBelow = append(wantBelow, fmt.Sprint(r.Owner, r.Type, r.Data))
+				}
 				if dname.Compare(r.Owner, start) > 0 {
 					want = append(want, fmt.Sprint(r.Owner, r.Type, r.Data))
 				}
@@ -43,6 +46,12 @@ func TestAfter(t *testing.T) {
 			}
 			if fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("after %v: %q\nwant %q", start, got, want)
+			}
+			for r := range z.Below(start) {
+				gotBelow = append(gotBelow, fmt.Sprint(r.Owner, r.Type, r.Data))
+			}
+			if fmt.Sprint(gotBelow) != fmt.Sprint(wantBelow) {
+				t.Errorf("at and below %v: %q\nwant %q", start, gotBelow, wantBelow)
 			}
 		}
 		for r := range z.After(z.Apex()) {

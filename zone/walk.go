@@ -326,6 +326,10 @@ func (z *Zone) names(after dname.Name, yield func(owner dname.Name, value []byte
 	const all = -1
 	var buf nameBuffer
 	buf.reset(z.apex)
+	if after == nil {
+		z.namesAt(&buf, z.apexSpot(), yield)
+		return
+	}
 	// path are the labels of after below the apex, from the top down.
 	var path [][]byte
 	for n := after; n != nil && n.Labels() > z.apexLabels; n = n.Parent() {
@@ -335,19 +339,13 @@ func (z *Zone) names(after dname.Name, yield func(owner dname.Name, value []byte
 	// above is how many labels of path lead to s; all: what is at and below s comes after.
 	var walk func(s spot, above int) bool
 	walk = func(s spot, above int) bool {
-		if v := z.value(s.place); v != nil && above == all && !yield(buf.name(), v) {
-			return false
-		}
-		if z.isLeaf(s.place) { // nearly all are
-			return true
-		}
-		if above == len(path) {
-			above = all
+		if above == all {
+			return z.namesAt(&buf, s, yield)
 		}
 		more := true
 		z.children(s, func(c child) bool {
 			next := all
-			if above != all {
+			if above < len(path) {
 				switch order := dname.CompareLabels(c.label, path[above]); {
 				case order < 0:
 					return true
@@ -362,11 +360,25 @@ func (z *Zone) names(after dname.Name, yield func(owner dname.Name, value []byte
 		})
 		return more
 	}
-	if after == nil {
-		walk(z.apexSpot(), all)
-	} else {
-		walk(z.apexSpot(), 0)
+	walk(z.apexSpot(), 0)
+}
+
+// namesAt is names for a spot and all below it, without after; buf has its name.
+func (z *Zone) namesAt(buf *nameBuffer, s spot, yield func(owner dname.Name, value []byte) bool) bool {
+	if v := z.value(s.place); v != nil && !yield(buf.name(), v) {
+		return false
 	}
+	if z.isLeaf(s.place) { // nearly all are
+		return true
+	}
+	more := true
+	z.children(s, func(c child) bool {
+		old := buf.push(c.label)
+		more = z.namesAt(buf, c.spot, yield)
+		buf.pop(old)
+		return more
+	})
+	return more
 }
 
 // hashed calls yield with each NSEC3 owner in the order of the hashes.
@@ -458,6 +470,24 @@ func (z *Zone) After(owner dname.Name) iter.Seq[Record] {
 		}
 		records := recordYielder{z: z, yield: yield}
 		z.names(owner, records.name)
+	}
+}
+
+// Below yields the records of a name and of all names below it, in the order of All, without those
+// of NSEC3. A record is valid until the next one. It costs the way to the name and what it yields.
+func (z *Zone) Below(owner dname.Name) iter.Seq[Record] {
+	return func(yield func(Record) bool) {
+		if !z.IsAvailable() || !owner.IsAtOrBelow(z.apex) {
+			return
+		}
+		s, ok := z.spotAt(owner, owner.Labels()-z.apexLabels)
+		if !ok {
+			return
+		}
+		records := recordYielder{z: z, yield: yield}
+		var buf nameBuffer
+		buf.reset(owner)
+		z.namesAt(&buf, s, records.name)
 	}
 }
 

@@ -21,7 +21,7 @@ var unchosen = []string{"max-shrink", "serial-not-taken", "no-zone-files", "open
 func TestRules(t *testing.T) {
 	warning := regexp.MustCompile(`(?:Warning, |warn\([^"\n]*|Warning, Rule: )"([a-z0-9-]+)"`)
 	var text strings.Builder
-	for _, dir := range []string{"../../zone", "../assemble", "../config"} {
+	for _, dir := range []string{"../../zone", "../assemble", "../config", "../derive"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "rule/rule.go") {
 				return err

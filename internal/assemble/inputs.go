@@ -37,11 +37,12 @@ func sumInputs(seed maphash.Seed, item *config.Zone, generated [][]generatedReco
 	add(&places, item.Path)
 	add(&places, item.Pos)
 	add(&data, item.Prefix)
+	add(&data, item.Derive.Key())
 	add(&data, item.Checks)
 	add(&data, int64(cfg.Limits.GenerateSteps), cfg.Limits.ZoneMemory)
 	addOctets(&data, item.Origin, item.HostsDomain, item.Contact, item.SOA.MName)
 	add(&data, item.TTL, item.NSTTL, item.SOA.Refresh, item.SOA.Retry, item.SOA.Expire, item.SOA.Minimum)
-	add(&data, item.Dynamic, takesUpdates(cfg, item), item.Derive != nil, item.Explicit.NameServers, item.Explicit.Contact, item.Explicit.SOA, item.Explicit.TTL)
+	add(&data, item.Dynamic, takesUpdates(cfg, item), item.Explicit.NameServers, item.Explicit.Contact, item.Explicit.SOA, item.Explicit.TTL)
 	add(&data, len(item.Files), len(item.Hosts), len(item.PTR), len(item.Records), len(item.NameServers))
 	for _, f := range sourceFiles(item) {
 		add(&data, f.Path)

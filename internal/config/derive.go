@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -25,6 +26,23 @@ type DeriveSource struct {
 	Prefix netip.Prefix // all forward zones, as far as their addresses are in it
 	File   *Neighbour
 	Pos    finding.Position
+}
+
+// Key returns a text that is equal for equal settings, wherever they are written; empty for nil.
+func (d *Derive) Key() string {
+	if d == nil {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintln(&b, d.All, d.TTL, d.Prefer)
+	for i := range d.From {
+		s := &d.From[i]
+		fmt.Fprintln(&b, s.Zone, s.Prefix)
+		if n := s.File; n != nil {
+			fmt.Fprintf(&b, "%q %q %v %q\n", n.Format, n.File.Path, n.Domain, n.Columns)
+		}
+	}
+	return b.String()
 }
 
 // maxPrefer bounds the names of `prefer`: each is compared with each name of an address.

@@ -1,0 +1,179 @@
+package derive
+
+import (
+	"iter"
+	"net/netip"
+
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// world is all zones of one moment: a snapshot, with some zones replaced.
+type world struct {
+	set     *zone.Set
+	changed map[string]*zone.Zone // by key; all of them are in set
+}
+
+// after returns the world as some changes leave it.
+func after(set *zone.Set, changes []zone.Change) world {
+	w := world{set, map[string]*zone.Zone{}}
+	var zones []*zone.Zone
+	var gone []dname.Name
+	for i := range changes {
+		switch c := &changes[i]; {
+		case c.Zone == nil:
+			gone = append(gone, c.Apex)
+		case set.Get(c.Apex) == nil:
+			zones = append(zones, c.Zone)
+		default:
+			w.changed[c.Zone.Key()] = c.Zone
+		}
+	}
+	if len(zones)+len(gone) > 0 { // else a set costs more than the changes
+		w.set = set.With(zones, gone)
+	}
+	return w
+}
+
+// now returns a zone of the set, which may be nil, as it is in this world.
+func (w *world) now(z *zone.Zone) *zone.Zone {
+	if z != nil {
+		if changed, ok := w.changed[z.Key()]; ok {
+			return changed
+		}
+	}
+	return z
+}
+
+func (w *world) get(apex dname.Name) *zone.Zone  { return w.now(w.set.Get(apex)) }
+func (w *world) find(name dname.Name) *zone.Zone { return w.now(w.set.Find(name)) }
+
+// addresses appends what counts of the addresses of a name: those of its zone, which is returned.
+func (w *world) addresses(list []address, name dname.Name) (*zone.Zone, []address) {
+	z := w.find(name)
+	if z == nil || !z.IsAvailable() || z.IsOccluded(name) {
+		return nil, list
+	}
+	for _, t := range [...]rr.Type{rr.TypeA, rr.TypeAAAA} {
+		set, ok := z.Get(name, t)
+		if !ok || isMade(z, name, t) {
+			continue
+		}
+		for it := set.Data(); it.Next(); {
+			if a, ok := netip.AddrFromSlice(it.Head); ok {
+				list = append(list, address{a, set.TTL})
+			}
+		}
+	}
+	return z, list
+}
+
+// address is one of a name, with the TTL of its record.
+type address struct {
+	netip.Addr
+	ttl uint32
+}
+
+// isMade reports whether a rule for a range made an RRset of addresses. It makes the PTRs as well.
+func isMade(z *zone.Zone, name dname.Name, t rr.Type) bool {
+	made := z.Layers().Made
+	if made == nil {
+		return false
+	}
+	_, ok := made.Get(name, t)
+	return ok
+}
+
+// region is a part of a forward zone: a name, or all names at and below it.
+type region struct {
+	apex, name dname.Name
+	below      bool
+	around     *zone.Zone // the zone as it is in the snapshot, if names of it go to or come from a zone below it
+}
+
+// regions yields the parts of forward zones whose names may have other addresses after some changes
+// of the zones in before.
+func (r *Rules) regions(before, next *world, changes []zone.Change, pause func()) iter.Seq[region] {
+	return func(yield func(region) bool) {
+		for i := range changes {
+			c := &changes[i]
+			was, now := before.get(c.Apex), c.Zone
+			if (was == nil) != (now == nil) {
+				// Names of the zone around it are, or were, those of the zone.
+				if up := before.set.FindAbove(c.Apex); up != nil && r.concerns(up.Apex()) && !yield(region{up.Apex(), c.Apex, true, up}) {
+					return
+				}
+			}
+			if !r.concerns(c.Apex) || was == now {
+				continue
+			}
+			if was == nil || now == nil || !was.IsAvailable() || !now.IsAvailable() {
+				if !yield(region{apex: c.Apex, name: c.Apex, below: true}) {
+					return
+				}
+				continue
+			}
+			sets := []*zone.Changeset{}
+			for j := range c.Steps {
+				sets = append(sets, c.Steps[j].Changeset)
+			}
+			if len(sets) == 0 {
+				sets = append(sets, zone.Diff(was, now, pause))
+			}
+			for _, s := range sets {
+				if !touched(s, yield) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// touched yields what a changeset touches. Where a zone cut or a DNAME comes or goes, so do all
+// names below it.
+func touched(c *zone.Changeset, yield func(region) bool) bool {
+	for _, list := range [...][]zone.Record{c.Removed, c.Added} {
+		for i := range list {
+			part := region{apex: c.Apex, name: list[i].Owner}
+			switch list[i].Type {
+			case rr.TypeA, rr.TypeAAAA:
+			case rr.TypeNS:
+				if part.name.Equal(c.Apex) {
+					continue
+				}
+				part.below = true
+			case rr.TypeDNAME:
+				part.below = true
+			default:
+				continue
+			}
+			if !yield(part) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// owners yields the names of a region that have address records before or after, each at least
+// once. A name is valid until the next one.
+func (part *region) owners(before, next *world) iter.Seq[dname.Name] {
+	return func(yield func(dname.Name) bool) {
+		if !part.below {
+			yield(part.name)
+			return
+		}
+		was, now := before.get(part.apex), next.get(part.apex)
+		for i, z := range [...]*zone.Zone{was, now} {
+			if z == nil || i == 1 && z == was {
+				continue
+			}
+			for record := range z.Below(part.name) {
+				if (record.Type == rr.TypeA || record.Type == rr.TypeAAAA) && !yield(record.Owner) {
+					return
+				}
+			}
+		}
+	}
+}

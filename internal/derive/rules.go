@@ -1,0 +1,200 @@
+package derive
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"iter"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
+)
+
+// File has the names that a file of another program has for addresses. Its methods may be called
+// by several goroutines at once.
+type File interface {
+	// All yields what the file has now, without what has expired.
+	All() iter.Seq[Entry]
+	// At returns what the file has for an address now.
+	At(netip.Addr) []Entry
+}
+
+// Entry is one name of an address in a file.
+type Entry struct {
+	Addr netip.Addr
+	Name dname.Name
+	Pos  finding.Position
+}
+
+// Rules are the derivations of a configuration. They are immutable; nil has none.
+type Rules struct {
+	targets  []*target
+	prefixes map[netip.Prefix][]*target
+	lengths  [2][]int            // of the prefixes, by family
+	zones    map[string]struct{} // keys of the forward zones that are named
+	anyZone  bool                // a prefix means all forward zones
+}
+
+// target is an item of the configuration that derives names.
+type target struct {
+	*config.Derive
+	item   *config.Zone
+	files  []File // for each of From; nil: it is no file
+	ttl    uint32 // seconds, of names from files
+	digest [digestSize]byte
+}
+
+// NewRules compiles the derivations of a configuration. open returns a file.
+func NewRules(cfg *config.Config, open func(*config.Neighbour) File) *Rules {
+	r := &Rules{prefixes: map[netip.Prefix][]*target{}, zones: map[string]struct{}{}}
+	for i := range cfg.Zones {
+		item := &cfg.Zones[i]
+		if item.Derive == nil {
+			continue
+		}
+		t := &target{Derive: item.Derive, item: item, ttl: uint32(item.TTL / time.Second)}
+		if t.TTL >= 0 {
+			t.ttl = uint32(t.TTL / time.Second)
+		}
+		for j := range t.From {
+			s := &t.From[j]
+			var file File
+			switch {
+			case s.Zone != nil:
+				r.zones[s.Zone.Key()] = struct{}{}
+			case s.File != nil && open != nil:
+				file = open(s.File)
+			case s.File == nil:
+				r.anyZone = true
+			}
+			t.files = append(t.files, file)
+		}
+		t.digest = t.sum()
+		r.targets = append(r.targets, t)
+		r.prefixes[item.Prefix] = append(r.prefixes[item.Prefix], t)
+	}
+	for p := range r.prefixes {
+		f := family(p.Addr())
+		if !slices.Contains(r.lengths[f], p.Bits()) {
+			r.lengths[f] = append(r.lengths[f], p.Bits())
+		}
+	}
+	return r
+}
+
+func family(a netip.Addr) int {
+	if a.Is4() {
+		return 0
+	}
+	return 1
+}
+
+// isEmpty reports whether nothing is derived.
+func (r *Rules) isEmpty() bool { return r == nil || len(r.targets) == 0 }
+
+// at yields the targets that have an address.
+func (r *Rules) at(a netip.Addr) iter.Seq[*target] {
+	return func(yield func(*target) bool) {
+		for _, bits := range r.lengths[family(a)] {
+			p, err := a.Prefix(bits)
+			if err != nil {
+				continue
+			}
+			for _, t := range r.prefixes[p] {
+				if !yield(t) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// concerns reports whether names of the zone at an apex may count.
+func (r *Rules) concerns(apex dname.Name) bool {
+	if _, is := r.zones[apex.Key()]; is {
+		return true
+	}
+	family, _, _ := dname.Tree(apex)
+	return r.anyZone && family == dname.Forward
+}
+
+// apexes yields the zones of all targets.
+func (r *Rules) apexes(yield func(dname.Name, *target) bool) {
+	if r == nil {
+		return
+	}
+	for _, t := range r.targets {
+		for _, apex := range t.item.Apexes {
+			if !yield(apex, t) {
+				return
+			}
+		}
+	}
+}
+
+// target returns the target that has the zone at an apex; nil: none.
+func (r *Rules) target(apex dname.Name) *target {
+	for other, t := range r.apexes {
+		if other.Equal(apex) {
+			return t
+		}
+	}
+	return nil
+}
+
+// sum returns a sum of all that the index depends on besides forward data.
+func (t *target) sum() (sum [digestSize]byte) {
+	h := sha256.Sum256(fmt.Append(nil, t.item.Prefix, t.item.Name, t.ttl, t.Key()))
+	copy(sum[:], h[:])
+	return sum
+}
+
+// source returns which of the sources has an address of a name of the zone at apex; -1: none.
+func (t *target) source(apex dname.Name, a netip.Addr) int {
+	return slices.IndexFunc(t.From, func(s config.DeriveSource) bool {
+		return s.Zone != nil && s.Zone.Equal(apex) || s.Prefix.IsValid() && s.Prefix.Contains(a)
+	})
+}
+
+// preference returns the place that `prefer` gives a name, the first being the best.
+func (t *target) preference(name dname.Name) int {
+	i := slices.IndexFunc(t.Prefer, func(p dname.Name) bool {
+		if p.IsWildcard() {
+			p = p.Parent()
+			return name.IsAtOrBelow(p) && !name.Equal(p)
+		}
+		return name.Equal(p)
+	})
+	if i < 0 {
+		return notPreferred
+	}
+	return i
+}
+
+// notPreferred is the place of names that `prefer` does not have; the configuration allows fewer.
+const notPreferred = 0xff
+
+// isHost reports whether a name is that of a host (RFC 1123 §2.1).
+func isHost(name dname.Name) bool {
+	for ; !name.IsRoot(); name = name.Parent() {
+		if !dname.IsHostLabel(name.Label()) {
+			return false
+		}
+	}
+	return true
+}
+
+// String returns what a source is, for operators.
+func sourceText(s *config.DeriveSource) string {
+	switch {
+	case s.File != nil:
+		return cmp.Or(s.File.File.Path, s.File.Format)
+	case s.Zone != nil:
+		return s.Zone.String()
+	}
+	return s.Prefix.String()
+}

@@ -1,0 +1,243 @@
+package derive
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+)
+
+// work changes the indexes of some zones.
+type work struct {
+	rules  *Rules
+	notes  commit.Notes
+	pause  func()
+	open   func(apex dname.Name, t *target) *layer // nil: the zone does not change
+	layers map[string]*layer                       // that were opened, by key of the apex
+	n      int                                     // edits that are pending
+}
+
+// layer is the index of a zone that changes.
+type layer struct {
+	*target
+	apex    dname.Name
+	static  *zone.Zone
+	was     *zone.Zone // the index before; nil: there was none
+	index   *zone.Zone
+	pending map[string]edit // by key of the candidate
+	changed []dname.Name    // whose PTRs are others than in was, or were for a moment
+}
+
+// maxPending is how many edits are collected before they are made: enough to share most paths in
+// the index, few enough to need little memory.
+const maxPending = 1 << 15
+
+func (d *Deriver) newWork(r *Rules, open func(dname.Name, *target) *layer) *work {
+	return &work{rules: r, notes: d.o.Notes, pause: d.o.Pause(), open: open, layers: map[string]*layer{}}
+}
+
+// layer returns the layer of a zone; nil: it does not change.
+func (w *work) layer(apex dname.Name, t *target) *layer {
+	key := apex.Key()
+	l, known := w.layers[key]
+	if !known {
+		if l = w.open(apex, t); l != nil {
+			l.pending = map[string]edit{}
+		}
+		w.layers[key] = l
+	}
+	return l
+}
+
+// add adds that a name at an address is a candidate from now on, or no longer.
+func (w *work) add(t *target, a netip.Addr, c candidate, isOn bool) {
+	owner, apex, ok := t.item.Owner(a)
+	if !ok {
+		return
+	}
+	l := w.layer(apex, t)
+	if l == nil {
+		return
+	}
+	c.prefer = t.preference(c.name)
+	if t.TTL >= 0 {
+		c.ttl = t.ttl
+	}
+	if key, data := c.key(owner); key != nil {
+		n := len(l.pending)
+		l.pending[string(key)] = edit{owner, key, data, c.ttl, isOn}
+		w.n += len(l.pending) - n
+	}
+}
+
+// name adds what the addresses mean that a name had before and has next. It does not matter how
+// often it is called, nor why.
+func (w *work) name(before, next *world, name dname.Name) {
+	if !isHost(name) { // nor is a wildcard
+		return
+	}
+	var room [8]address
+	from, had := before.addresses(room[:0:4], name)
+	in, has := next.addresses(room[4:4:8], name)
+	each := func(z *zone.Zone, list []address, isOn bool) {
+		for _, a := range list {
+			for t := range w.rules.at(a.Addr) {
+				i := t.source(z.Apex(), a.Addr)
+				stays := func(b address) bool { return a.Addr == b.Addr && t.source(in.Apex(), a.Addr) == i }
+				if i >= 0 && (isOn || !slices.ContainsFunc(has, stays)) {
+					w.add(t, a.Addr, candidate{name: name.Clone(), source: i, ttl: a.ttl}, isOn)
+				}
+			}
+		}
+	}
+	each(from, had, false)
+	each(in, has, true)
+}
+
+// region makes the edits for all names of a region, but the last.
+func (w *work) region(part *region, before, next *world) error {
+	for name := range part.owners(before, next) {
+		w.name(before, next, name)
+		if err := w.mayFlush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// all makes the edits for all names of all sources, which are in no index yet.
+func (w *work) all(next *world) error {
+	none := world{set: zone.NewSet()}
+	for z := range next.set.All() {
+		if w.rules.concerns(z.Apex()) {
+			if err := w.region(&region{apex: z.Apex(), name: z.Apex(), below: true}, &none, next); err != nil {
+				return err
+			}
+		}
+	}
+	for _, t := range w.rules.targets {
+		for i, f := range t.files {
+			if f == nil {
+				continue
+			}
+			for e := range f.All() {
+				w.entry(t, i, &e)
+				if err := w.mayFlush(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return w.flush()
+}
+
+// fileAddress makes the edits for what a file has for an address now, but the last.
+func (w *work) fileAddress(f File, a netip.Addr) error {
+	for t := range w.rules.at(a) {
+		for i, other := range t.files {
+			if other != f {
+				continue
+			}
+			owner, apex, ok := t.item.Owner(a)
+			if l := w.layer(apex, t); ok && l != nil {
+				for c := range candidates(l.index, owner) {
+					if c.source == i {
+						w.add(t, a, c, false)
+					}
+				}
+				for _, e := range f.At(a) {
+					w.entry(t, i, &e)
+				}
+			}
+		}
+	}
+	return w.mayFlush()
+}
+
+// entry adds an entry of the source i of a target.
+func (w *work) entry(t *target, i int, e *Entry) {
+	if isHost(e.Name) {
+		w.add(t, e.Addr, candidate{name: e.Name, source: i, ttl: t.ttl}, true)
+	}
+}
+
+// file makes the edits for all that a file has now, and for all that the indexes have of it, but
+// the last.
+func (w *work) file(f File) error {
+	for e := range f.All() {
+		if err := w.fileAddress(f, e.Addr); err != nil {
+			return err
+		}
+	}
+	for apex, t := range w.rules.apexes {
+		i := slices.Index(t.files, f)
+		l := w.layer(apex, t)
+		if i < 0 || l == nil {
+			continue
+		}
+		depth := t.depth()
+		for r := range l.index.All() {
+			if r.Type != typeCandidate || newCandidate(&r, depth).source != i {
+				continue
+			}
+			if p, ok := t.item.AddressesOf(r.Owner.Suffix(depth)); ok {
+				if err := w.fileAddress(f, p.Addr()); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// mayFlush makes the edits that are pending if they are many.
+func (w *work) mayFlush() error {
+	if w.n < maxPending {
+		return nil
+	}
+	return w.flush()
+}
+
+// flush makes the edits that are pending.
+func (w *work) flush() error {
+	for _, l := range w.layers {
+		if l == nil || len(l.pending) == 0 {
+			continue
+		}
+		index, changed, err := l.apply(l.index, l.static, slices.Collect(maps.Values(l.pending)), w.pause)
+		if err != nil {
+			return err
+		}
+		l.index = index
+		if l.was != nil {
+			l.changed = append(l.changed, changed...)
+		}
+		clear(l.pending)
+	}
+	w.n = 0
+	return nil
+}
+
+// addTo adds to a batch what the edits change in the zones.
+func (w *work) addTo(b *zone.Batch, set *zone.Set) error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	var list []*layer
+	for _, l := range w.layers {
+		if l != nil && l.index != l.was {
+			list = append(list, l)
+		}
+	}
+	slices.SortFunc(list, func(x, y *layer) int { return dname.Compare(x.apex, y.apex) })
+	for _, l := range list {
+		r := commit.Refresh{Apex: l.apex, Owners: l.changed, Source: sourceDerive, Layers: func(all *zone.Layers) { all.Derived = l.index }}
+		if err := r.AddTo(b, set, w.notes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
