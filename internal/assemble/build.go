@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"slices"
 	"strings"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/platform"
-	"github.com/ptrd/ptrd/internal/ranges"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -241,7 +241,7 @@ func (m *merge) reportDamaged(apex dname.Name, err error) {
 func (r *round) mergeLayers(m *merge, static []*zone.Zone) (next []*zone.Zone, err error) {
 	next = make([]*zone.Zone, len(static))
 	for i, z := range static {
-		if z == nil || m.fs.errors() > m.fs.ofZones || m.rejectsRanges(z, r.ranges) {
+		if z == nil || m.fs.errors() > m.fs.ofZones || r.rejectsRanges(m, z) {
 			continue
 		}
 		switch next[i], err = r.withLayers(m, z); {
@@ -255,16 +255,26 @@ func (r *round) mergeLayers(m *merge, static []*zone.Zone) (next []*zone.Zone, e
 	return next, nil
 }
 
-// rejectsRanges rejects a signed zone with names of ranges. As records they are rejected with all others
-// that the configuration adds.
-func (m *merge) rejectsRanges(z *zone.Zone, all *ranges.Ranges) bool {
-	list := all.Of(z.Apex())
-	if len(list) == 0 || !z.IsPreSigned() || m.item.SynthTransfer == config.TransferRule {
+// rejectsRanges rejects names of ranges in a signed zone, and more records of them than may be. Rules
+// in a signed zone are rejected with all other records that the configuration adds.
+func (r *round) rejectsRanges(m *merge, z *zone.Zone) bool {
+	apex := z.Apex()
+	list := r.ranges.Of(apex)
+	if len(list) == 0 || m.item.SynthTransfer == config.TransferRule {
 		return false
 	}
-	m.fs.add(finding.Finding{Severity: finding.Error, Position: list[0].Pos, Zone: z.Apex(), Rule: "signed-and-added", Text: fmt.Sprintf(
-		"zone %v is signed, and the names of %v (%s) would have no signatures; remove the range, or serve the zone unsigned", z.Apex(), list[0].Prefix, list[0].Template)})
-	return true
+	reject := func(rule, format string, args ...any) bool {
+		m.fs.add(finding.Finding{Severity: finding.Error, Position: list[0].Pos, Zone: apex, Rule: rule, Text: fmt.Sprintf(format, args...)})
+		return true
+	}
+	if z.IsPreSigned() {
+		return reject("signed-and-added", "zone %v is signed, and the names of %v (%s) would have no signatures; remove the range, or serve the zone unsigned", apex, list[0].Prefix, list[0].Template)
+	}
+	count, limit := r.ranges.Count(apex), r.cfg.Limits.Materialize
+	if r.ranges.IsMaterialized(apex) && count.Cmp(big.NewInt(int64(limit))) > 0 {
+		return reject("materialize-limit", "zone %v has names of %v addresses in its ranges, and limits.materialize allows %d records of them; make the ranges smaller, raise the limit, or write `synth_transfer: rule`, so that secondaries that run ptrd have the names, or `omit`", apex, count, limit)
+	}
+	return false
 }
 
 // decide returns the change at one apex, nil if there is none, and its result. z is what is to be

@@ -30,6 +30,11 @@ func (r *round) withLayers(m *merge, static *zone.Zone) (z *zone.Zone, err error
 				return nil, fmt.Errorf("derive names of zone %v: %w", static.Apex(), err)
 			}
 		}
+		if r.ranges.IsMaterialized(static.Apex()) {
+			if l.Made, err = commit.NewLayer(static.Apex(), r.ranges.Records(static.Apex(), *r.keys), m.worker.pause); err != nil {
+				return nil, err
+			}
+		}
 		if r.a.o.Dynamic != nil && takesUpdates(r.cfg, m.item) {
 			if dynamic, err = r.a.o.Dynamic(static.Apex()); err != nil {
 				return nil, err

@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"context"
+	"slices"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/ranges"
@@ -65,5 +66,9 @@ func (r *round) origins(at ref, owner dname.Name) (out []Origin) {
 		}
 	}
 	m.readLayers()
+	if rec, pos, ok := r.ranges.At(at.apex, owner, r.cfg.SynthKeys()); ok && r.ranges.IsMaterialized(at.apex) &&
+		!slices.ContainsFunc(out, func(o Origin) bool { return o.Record.Type == rec.Type }) {
+		out = append(out, Origin{Record: rec, Layer: LayerGenerated, Rule: RuleSynth, Pos: pos, Apex: at.apex})
+	}
 	return out
 }

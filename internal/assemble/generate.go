@@ -59,7 +59,7 @@ func (r *round) generate(item *config.Zone) (lists [][]generatedRecord, fs findi
 				fs.report(finding.Error, "too-many-ranges", one.Pos, "%s: zone %v has names of %d ranges, at most %d are possible; divide the zone, or make one range of several that have the same template", item.Path, apex, len(r.ranges.Of(apex)), synth.MaxRules)
 				break
 			}
-			if item.SynthTransfer != config.TransferOmit {
+			if item.SynthTransfer == config.TransferRule {
 				g.add(RuleSynth, one.Owner(apex), synth.Type, seconds(-1, item.TTL), one.Append(nil), one.Pos)
 			}
 		}

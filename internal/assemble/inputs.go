@@ -39,7 +39,7 @@ func sumInputs(seed maphash.Seed, item *config.Zone, generated [][]generatedReco
 	add(&data, item.Prefix)
 	add(&data, item.Derive.Key())
 	add(&data, item.Checks)
-	add(&data, int64(cfg.Limits.GenerateSteps), cfg.Limits.ZoneMemory)
+	add(&data, int64(cfg.Limits.GenerateSteps), cfg.Limits.ZoneMemory, int64(cfg.Limits.Materialize))
 	addOctets(&data, item.Origin, item.HostsDomain, item.Contact, item.SOA.MName)
 	add(&data, item.TTL, item.NSTTL, item.SOA.Refresh, item.SOA.Retry, item.SOA.Expire, item.SOA.Minimum)
 	add(&data, item.Dynamic, takesUpdates(cfg, item), item.Explicit.NameServers, item.Explicit.Contact, item.Explicit.SOA, item.Explicit.TTL)

@@ -1,11 +1,13 @@
 package assemble
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // holdShrunk sets those zones in next, the zones to be served at the apexes of an item, to nil
@@ -21,7 +23,7 @@ func (r *round) holdShrunk(m *merge, next []*zone.Zone) (held []Held) {
 	var before, after int
 	for i, part := range m.parts {
 		if base := r.set.Get(part.apex); base != nil && base.IsAvailable() && next[i] != nil {
-			changed[i] = Held{part.apex, base.Stats().Records, next[i].Stats().Records}
+			changed[i] = Held{part.apex, ownRecords(base), ownRecords(next[i])}
 			before, after = before+changed[i].Before, after+changed[i].After
 		}
 	}
@@ -38,6 +40,22 @@ func (r *round) holdShrunk(m *merge, next []*zone.Zone) (held []Held) {
 			h.Apex, h.Before, h.After, limit)
 	}
 	return held
+}
+
+// ownRecords returns how many records a zone has, those of the names of ranges left out: they come
+// from a few words of the configuration, and so many of them would hide the loss of others.
+func ownRecords(z *zone.Zone) int {
+	n := z.Stats().Records
+	made := z.Layers().Made
+	if made == nil {
+		return n
+	}
+	for r := range made.All() {
+		if set, ok := z.Get(r.Owner, r.Type); ok && r.Type != rr.TypeSOA && r.Type != rr.TypeNS && bytes.Equal(set.First(nil), r.Data) {
+			n--
+		}
+	}
+	return n
 }
 
 // warnShrunk warns about a zone that lost too many records since it was served before a restart.

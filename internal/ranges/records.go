@@ -9,6 +9,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/synth"
 )
@@ -119,6 +120,30 @@ func (r *Ranges) names(apex dname.Name, keys synth.Keys) iter.Seq[zone.Record] {
 			open, templates = nil, nil
 		}
 	}
+}
+
+// At returns the record of Records at an owner name, and where its range is in the configuration;
+// ok is false if there is none.
+func (r *Ranges) At(apex, owner dname.Name, keys synth.Keys) (rec zone.Record, pos finding.Position, ok bool) {
+	var longest *synth.Template
+	for _, one := range r.Of(apex) {
+		t, err := one.Compile(keys)
+		if err != nil {
+			continue
+		}
+		if isForward(apex) {
+			if a, m := t.Find(owner); m == synth.Exact {
+				return zone.Record{Owner: owner, Type: rr.AddressType(a), TTL: one.TTL, Data: a.AsSlice()}, one.Pos, true
+			}
+			continue
+		}
+		p, isAddress := r.items[apex.Key()].AddressesOf(owner)
+		if isAddress && p.IsSingleIP() && one.Prefix.Contains(p.Addr()) && (longest == nil || longest.Prefix().Bits() < one.Prefix.Bits()) {
+			longest, pos = t, one.Pos
+			rec = zone.Record{Owner: owner, Type: rr.TypePTR, TTL: one.TTL, Data: t.Append(nil, p.Addr())}
+		}
+	}
+	return rec, pos, longest != nil
 }
 
 // IsMaterialized reports whether a zone has the records of the names of ranges.
