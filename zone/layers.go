@@ -16,6 +16,9 @@ type Layers struct {
 	Made    *Zone
 	// Declared is set if the serial of Static is one that its source declares.
 	Declared bool
+	// Hidden counts changes of the dynamic layer that do not show, so that each makes another zone:
+	// what was proposed from the zone before may not fit the layer any more.
+	Hidden uint32
 	// Signed is set if this server made the signatures of the zone.
 	Signed bool
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -88,19 +89,42 @@ func ReadDynamicAt(notes Notes, apex, owner dname.Name) ([]RRset, error) {
 	return readDynamic(notes, apex, noteRRset+owner.Key())
 }
 
-// pendingAt returns the RRsets of the dynamic layer at a name, of which some change by notes that
-// are not durable yet.
-func pendingAt(notes Notes, apex, owner dname.Name, pending map[string]zone.Note) ([]RRset, error) {
-	sets, err := ReadDynamicAt(notes, apex, owner)
-	if err != nil || len(pending) == 0 {
-		return sets, err
+// MarkHidden marks the zones that have notes about their dynamic layer in a batch and do not change
+// otherwise, so that the batch conflicts with one that was computed from the layer as it was.
+func MarkHidden(b *zone.Batch, set *zone.Set) {
+	for i := range b.Notes {
+		n := &b.Notes[i]
+		z := set.Get(n.Apex)
+		if z == nil || z.Layers().Static == nil || findChange(b.Changes, n.Apex) != nil || findChange(b.Layers, n.Apex) != nil ||
+			!slices.ContainsFunc(n.Notes, func(n zone.Note) bool { return strings.HasPrefix(n.Key, noteRRset) }) {
+			continue
+		}
+		l := z.Layers()
+		l.Hidden++
+		b.Layers = append(b.Layers, zone.Change{Zone: z.WithLayers(l), Apex: n.Apex, Base: z})
 	}
-	isOwners := func(s RRset) bool { return s.Owner.Equal(owner) }
-	sets = slices.DeleteFunc(sets, func(s RRset) bool { _, ok := pending[NoteKey(s.Owner, s.Type)]; return ok })
-	for _, n := range pending {
-		if s, ok := readNote(n); ok && isOwners(s) {
-			sets = append(sets, s)
+}
+
+// pendingNotes are the notes about RRsets that are not durable yet, by key of the owner.
+type pendingNotes map[string][]zone.Note
+
+func newPendingNotes(list []zone.Note) pendingNotes {
+	p := pendingNotes{}
+	for _, n := range list {
+		if key, ok := strings.CutPrefix(n.Key, noteRRset); ok && len(key) > 2 {
+			p[key[:len(key)-2]] = append(p[key[:len(key)-2]], n)
 		}
 	}
-	return sets, nil
+	return p
+}
+
+// at returns the RRsets of the dynamic layer at a name, where durable are those of durable notes.
+func (p pendingNotes) at(owner dname.Name, durable []RRset) []RRset {
+	for _, n := range p[owner.Key()] {
+		durable = slices.DeleteFunc(durable, func(s RRset) bool { return NoteKey(s.Owner, s.Type) == n.Key })
+		if s, ok := readNote(n); ok {
+			durable = append(durable, s)
+		}
+	}
+	return durable
 }

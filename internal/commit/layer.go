@@ -37,6 +37,11 @@ func newRRset(owner dname.Name, set *zone.RRset) RRset {
 	return s
 }
 
+// Equal reports whether two RRsets of one name and type have the same records.
+func (s *RRset) Equal(other RRset) bool {
+	return len(s.Data) == len(other.Data) && len(s.without(&other)) == 0
+}
+
 // Records returns the records of the RRset.
 func (s *RRset) Records() (list []zone.Record) {
 	for _, d := range s.Data {
@@ -69,6 +74,9 @@ var (
 	derivedTypes = []rr.Type{rr.TypePTR}
 	madeTypes    = []rr.Type{rr.TypePTR, rr.TypeA, rr.TypeAAAA}
 )
+
+// IsMadeType reports whether rules make RRsets of a type.
+func IsMadeType(t rr.Type) bool { return slices.Contains(madeTypes, t) }
 
 // layers are the layers of a zone with static data.
 type layers struct {
@@ -265,6 +273,17 @@ func Above(z *zone.Zone, owner dname.Name, t rr.Type) (isAbove, isDerived bool) 
 	}
 	_, derived := l.above(owner)
 	return len(derived.Data) > 0, len(derived.Data) > 0
+}
+
+// IsMade reports whether the RRset that a zone has is the one made by rules; the layer of updates
+// may have the same.
+func IsMade(z *zone.Zone, owner dname.Name, t rr.Type) bool {
+	l := z.Layers()
+	if l.Made == nil || !slices.Contains(madeTypes, t) {
+		return false
+	}
+	s := ReadRRset(z, owner, t)
+	return len(s.Data) > 0 && s.Equal(ReadRRset(l.Made, owner, t)) && !l.Static.IsOccluded(owner)
 }
 
 // IsHidden reports whether layers above that of updates hide an RRset of it.

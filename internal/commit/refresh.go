@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
-	"strings"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -44,7 +43,7 @@ func (r *Refresh) AddTo(b *zone.Batch, set *zone.Set, notes Notes) error {
 		r.Layers(&l)
 	}
 	next := z.WithLayers(l)
-	removed, added, err := r.difference(next, pendingNotes(b, r.Apex), notes)
+	removed, added, err := Difference(next, r.Owners, notes, notesOf(b, r.Apex))
 	switch {
 	case err != nil:
 		return err
@@ -60,11 +59,16 @@ func (r *Refresh) AddTo(b *zone.Batch, set *zone.Set, notes Notes) error {
 	return nil
 }
 
-// difference returns the records that go and come at the owners.
-func (r *Refresh) difference(z *zone.Zone, pending map[string]zone.Note, notes Notes) (removed, added []zone.Record, err error) {
-	l := layers{z.Layers(), func(owner dname.Name) ([]RRset, error) { return pendingAt(notes, r.Apex, owner, pending) }}
-	seen := make(map[string]bool, len(r.Owners))
-	for _, owner := range r.Owners {
+// Difference returns the records that must go and come so that a zone with static data has what its
+// layers show at some names. Of the dynamic layer, pending are notes that are not durable yet.
+func Difference(z *zone.Zone, owners []dname.Name, notes Notes, pending []zone.Note) (removed, added []zone.Record, err error) {
+	changed := newPendingNotes(pending)
+	l := layers{z.Layers(), func(owner dname.Name) ([]RRset, error) {
+		durable, err := ReadDynamicAt(notes, z.Apex(), owner)
+		return changed.at(owner, durable), err
+	}}
+	seen := make(map[string]bool, len(owners))
+	for _, owner := range owners {
 		if seen[owner.Key()] {
 			continue
 		}
@@ -98,28 +102,17 @@ func (s *RRset) without(other *RRset) []zone.Record {
 	})
 }
 
-// pendingNotes returns the notes about the dynamic layer of a zone in a batch, by key.
-func pendingNotes(b *zone.Batch, apex dname.Name) map[string]zone.Note {
-	var pending map[string]zone.Note
-	add := func(list []zone.Note) {
-		for _, n := range list {
-			if strings.HasPrefix(n.Key, noteRRset) {
-				if pending == nil {
-					pending = map[string]zone.Note{}
-				}
-				pending[n.Key] = n
-			}
-		}
-	}
+// notesOf returns the notes about a zone in a batch.
+func notesOf(b *zone.Batch, apex dname.Name) (list []zone.Note) {
 	if c := findChange(b.Changes, apex); c != nil {
-		add(c.Notes)
+		list = c.Notes
 	}
 	for i := range b.Notes {
 		if b.Notes[i].Apex.Equal(apex) {
-			add(b.Notes[i].Notes)
+			list = slices.Concat(list, b.Notes[i].Notes)
 		}
 	}
-	return pending
+	return list
 }
 
 func findChange(list []zone.Change, apex dname.Name) *zone.Change {

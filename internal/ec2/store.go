@@ -238,14 +238,20 @@ func (s *Store) served(x *finder, a *Address) (u Update) {
 		return u
 	}
 	owner, apex := dname.MustParse(a.PTR.Owner), dname.MustParse(a.PTR.Zone)
-	switch z := x.Set.Get(apex); {
-	case z == nil || !z.IsAvailable():
+	z := x.Set.Get(apex)
+	if z == nil || !z.IsAvailable() {
 		u.Pending = fmt.Sprintf("zone %v is not served", apex)
-	case z.Layers().Static != nil && hasPTR(z.Layers().Static, owner):
+		return u
+	}
+	isAbove, isDerived := commit.Above(z, owner, rr.TypePTR)
+	switch {
+	case isDerived:
+		u.Pending = fmt.Sprintf("zone %v has another PTR at %v, which is derived from forward data", apex, owner)
+	case isAbove:
 		u.Pending = fmt.Sprintf("the sources of zone %v have another PTR at %v", apex, owner)
 	case !s.settings.Load().opens(a.IP):
 		u.Pending = fmt.Sprintf("%v is in none of the prefixes under `ec2: prefixes` any more", a.IP)
-	case hasPTR(z, owner):
+	case hasPTR(z, owner) && !commit.IsMade(z, owner, rr.TypePTR):
 		u.Pending = fmt.Sprintf("another client changed the PTR at %v", owner)
 	default:
 		u.Pending = fmt.Sprintf("the PTR at %v was removed; set the name again, or reset it", owner)
@@ -444,8 +450,12 @@ func (s *Store) ResetName(id string, o *Order) (*Address, error) {
 		}
 		owner, apex := dname.MustParse(a.PTR.Owner), dname.MustParse(a.PTR.Zone)
 		z := set.Get(apex)
+		isAbove := false
+		if z != nil {
+			isAbove, _ = commit.Above(z, owner, rr.TypePTR)
+		}
 		switch {
-		case z == nil, z.Layers().Static != nil && hasPTR(z.Layers().Static, owner):
+		case z == nil, isAbove:
 			c.Notes = append(c.Notes, update.Forget(apex, owner, rr.TypePTR))
 		default:
 			c.Zone, c.Dynamic = apex, s.o.IsHosted(apex)

@@ -17,6 +17,14 @@ type Target struct {
 	// if it may. Nil: all may be.
 	Allow func(owner dname.Name, t rr.Type) string
 
+	// Origin describes what the derived PTRs at a name follow from, such as "A of www.example.net in
+	// zone example.net"; nil: that is not known.
+	Origin func(owner dname.Name) string
+
+	// IsDynamic reports whether updates added an RRset which is the same as the one made by rules, so
+	// that the zone does not show it. It is asked only if the zone has a layer of made RRsets.
+	IsDynamic func(owner dname.Name, t rr.Type) (bool, error)
+
 	Unix int64 // the time, for the serial
 }
 
@@ -30,8 +38,19 @@ type Effect struct {
 	// included that were there before; the SOA is not among them.
 	Added []Record
 
+	// Same are the RRsets, equal to those made by rules, that the message adds to the layer of
+	// updates or removes from it. Changeset does not have them.
+	Same []Same
+
 	// Ignored are the records that RFC 2136 §3.4.2 has ignored without a word.
 	Ignored []Ignored
+}
+
+// Same is an RRset that is the same in the layer of updates as in that of made RRsets.
+type Same struct {
+	Owner     dname.Name
+	Type      rr.Type
+	IsDynamic bool // afterwards
 }
 
 // Ignored is a record of a message that has no effect.
@@ -53,6 +72,9 @@ func (m *Message) Run(t *Target) (*Effect, *Fault) {
 	if fault := w.prerequisites(m.Prerequisites); fault != nil {
 		return nil, fault
 	}
+	if w.err != nil {
+		return nil, w.noLayers()
+	}
 	if fault := w.prescan(m.Updates); fault != nil {
 		return nil, fault
 	}
@@ -64,7 +86,14 @@ func (m *Message) Run(t *Target) (*Effect, *Fault) {
 			return nil, fault
 		}
 	}
+	if w.err != nil {
+		return nil, w.noLayers()
+	}
 	return w.effect(m.Updates)
+}
+
+func (w *work) noLayers() *Fault {
+	return faultf(wire.RCodeServFail, "the updates of zone %v cannot be read: %v", w.t.Zone.Apex(), w.err)
 }
 
 // work is a message under way into a zone.
@@ -73,7 +102,8 @@ type work struct {
 	names   []*name // in the order in which they were first looked at
 	byKey   map[string]*name
 	ignored []Ignored
-	soa     bool // the message brought an SOA of its own
+	soa     bool  // the message brought an SOA of its own
+	err     error // of IsDynamic
 }
 
 func (w *work) inZone(r *Record) *Fault {
@@ -105,9 +135,9 @@ func (w *work) prerequisites(list []Record) *Fault {
 			if len(r.Data) != 0 {
 				return faultf(wire.RCodeFormErr, "the prerequisite about %v at %v has RDATA, must have none in class %v (RFC 2136 §3.2)", r.Type, r.Owner, r.Class)
 			}
-			there := n.find(r.Type) != nil
+			there := w.served(n, r.Type) != nil
 			if r.Type == rr.TypeANY {
-				there = len(n.now) > 0
+				there = len(n.now) > 0 || w.made(n) != nil
 			}
 			if there == (r.Class == rr.ClassANY) {
 				continue
@@ -124,7 +154,7 @@ func (w *work) prerequisites(list []Record) *Fault {
 		}
 	}
 	for _, key := range order {
-		if !key.name.find(key.typ).isExactly(wanted[key]) {
+		if !w.served(key.name, key.typ).isExactly(wanted[key]) {
 			return faultf(wire.RCodeNXRRSet, "the %v RRset at %v is not what the prerequisite says", key.typ, key.name.owner)
 		}
 	}

@@ -1,6 +1,7 @@
 package update
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -301,26 +302,61 @@ func (u *Updater) expireIn(r *round, apex dname.Name, l *lifetimes) {
 		return
 	}
 	m := &Message{Zone: apex}
+	var hidden []*life
 	for _, e := range due {
-		hidden := false
-		if zr.static != nil {
-			_, hidden = zr.static.Get(e.owner, e.typ)
-			if _, ok := zr.zone.Get(e.owner, e.typ); !ok {
-				hidden = true
-			}
-		}
-		if hidden {
-			// The sources have taken the name over, and the layer below ends unseen, with
-			// all of the RRset.
-			zr.notes = append(zr.notes, zone.Note{Key: commit.NoteKey(e.owner, e.typ)})
+		if zr.hides(e.owner, e.typ) {
+			hidden = append(hidden, e)
 		} else {
 			m.Updates = append(m.Updates, Record{Owner: e.owner, Type: e.typ, Class: rr.ClassNONE, Data: e.data})
 		}
 	}
+	notes, err := r.endHidden(zr, hidden)
+	if err != nil {
+		u.o.Log.Error("records whose life ended cannot be removed", "zone", apex.String(), "err", err)
+		return
+	}
+	zr.notes = append(zr.notes, notes...)
 	if _, fault := r.apply(zr, m, nil, sourceExpiry); fault != nil {
 		u.o.Log.Error("records whose life ended cannot be removed", "zone", apex.String(), "why", fault.Text)
 	}
 	for _, e := range due {
 		zr.lives.set(e.owner, e.typ, e.data, 0)
 	}
+}
+
+// hides reports whether the zone does not show an RRset of the layer of updates.
+func (zr *zoneRound) hides(owner dname.Name, t rr.Type) bool {
+	if zr.static == nil {
+		return false
+	}
+	isAbove, _ := commit.Above(zr.zone, owner, t)
+	_, isThere := zr.zone.Get(owner, t)
+	return isAbove || !isThere
+}
+
+// endHidden returns the notes about RRsets that the zone does not show, without records whose life
+// ends.
+func (r *round) endHidden(zr *zoneRound, list []*life) (notes []zone.Note, err error) {
+	left := map[string]*commit.RRset{}
+	for _, e := range list {
+		key := commit.NoteKey(e.owner, e.typ)
+		if left[key] == nil {
+			sets, err := commit.ReadDynamicAt(r.u.o.Notes, zr.base.Apex(), e.owner)
+			if err != nil {
+				return nil, err
+			}
+			left[key] = &commit.RRset{Owner: e.owner, Type: e.typ}
+			for i := range sets {
+				if sets[i].Type == e.typ {
+					left[key] = &sets[i]
+				}
+			}
+		}
+		s := left[key]
+		s.Data = slices.DeleteFunc(s.Data, func(d []byte) bool { return bytes.Equal(d, e.data) })
+	}
+	for _, s := range left {
+		notes = append(notes, s.Note())
+	}
+	return notes, nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,21 +101,22 @@ func (r *round) rollback(zr *zoneRound, to zone.Serial, h History) (*Rollback, e
 	}
 	out := &Rollback{Zone: z.Apex().String(), To: to, From: z.Serial(), Layer: zr.static != nil}
 	var removed, returned []zone.Record
+	source := fmt.Sprintf("%s%d", sourceRollback, to)
 	if out.Layer {
-		if removed, returned, err = r.rollbackLayer(zr, past, out); err != nil {
+		if removed, returned, err = r.rollbackLayer(zr, past, out, source); err != nil {
 			return nil, err
 		}
-		c = zone.Diff(z, zr.zone, nil)
+		c = zr.steps[len(zr.steps)-1].Changeset
 	} else {
 		c.Added = out.withoutEnded(c.Added, c.Removed, past.ended())
 		if zr.zone, err = z.Apply(c); err != nil {
 			return nil, fmt.Errorf("zone %v: %w", z.Apex(), err)
 		}
 		removed, returned = without(c.Removed, c.Added), without(c.Added, c.Removed)
+		zr.steps = append(zr.steps, zone.Step{Changeset: c, Source: source, At: r.milli})
 	}
 	gone, come := c.Content()
 	out.Serial, out.Removed, out.Added = zr.zone.Serial(), len(gone), len(come)
-	zr.steps = append(zr.steps, zone.Step{Changeset: c, Source: fmt.Sprintf("%s%d", sourceRollback, to), At: r.milli})
 	if zr.policy.Lifetime > 0 {
 		for i := range removed {
 			zr.lives.set(removed[i].Owner, removed[i].Type, removed[i].Data, 0)
@@ -133,11 +133,11 @@ func (r *round) rollback(zr *zoneRound, to zone.Serial, h History) (*Rollback, e
 	return out, nil
 }
 
-// rollbackLayer gives the layer of updates its former content and makes the zone again
-// from it and the sources. RRsets of the layer that the sources hide stay as they are:
-// their changes are not part of the history, so that no other rollback could undo them.
-// It returns the records that leave the layer and those that return to it.
-func (r *round) rollbackLayer(zr *zoneRound, past steps, out *Rollback) (removed, returned []zone.Record, err error) {
+// rollbackLayer gives the layer of updates its former content, which is a step of the zone.
+// RRsets of the layer that higher layers hide stay as they are: their changes are not part of
+// the history, so that no other rollback could undo them. It returns the records that leave the
+// layer and those that return to it.
+func (r *round) rollbackLayer(zr *zoneRound, past steps, out *Rollback, source string) (removed, returned []zone.Record, err error) {
 	apex := zr.base.Apex()
 	list, err := commit.ReadDynamic(r.u.o.Notes, apex)
 	if err != nil {
@@ -147,7 +147,8 @@ func (r *round) rollbackLayer(zr *zoneRound, past steps, out *Rollback) (removed
 	for _, s := range list {
 		layer[commit.NoteKey(s.Owner, s.Type)] = s
 	}
-	ended := past.ended()
+	ended, made := past.ended(), zr.zone.Layers().Made
+	var owners []dname.Name
 	for key, records := range past.layerBefore(zr.zone) {
 		was := layer[key]
 		old := was.Records()
@@ -156,26 +157,32 @@ func (r *round) rollbackLayer(zr *zoneRound, past steps, out *Rollback) (removed
 		for _, rec := range records {
 			s.Owner, s.Type, s.TTL, s.Data = rec.Owner, rec.Type, rec.TTL, append(s.Data, rec.Data)
 		}
+		if made != nil && len(s.Data) > 0 && s.Equal(commit.ReadRRset(made, s.Owner, s.Type)) && !s.Equal(was) {
+			s, records = commit.RRset{}, nil // what a rule made when there was no update
+		}
 		if commit.IsHidden(zr.zone, &was) || commit.IsHidden(zr.zone, &s) {
 			continue
 		}
 		removed, returned = append(removed, without(old, records)...), append(returned, without(records, old)...)
-		delete(layer, key)
-		if len(records) == 0 {
-			zr.notes = append(zr.notes, zone.Note{Key: key})
-			continue
+		switch {
+		case len(records) > 0:
+			zr.notes, owners = append(zr.notes, s.Note()), append(owners, s.Owner)
+		case len(old) > 0:
+			zr.notes, owners = append(zr.notes, zone.Note{Key: key}), append(owners, was.Owner)
 		}
-		layer[key] = s
-		zr.notes = append(zr.notes, s.Note())
 	}
 	if len(removed)+len(returned) == 0 {
 		return nil, nil, fmt.Errorf("zone %v: no update that can be undone changed it since, and its sources are not rolled back; `ptrd log %[1]v` lists what changed it", apex)
 	}
-	next, err := commit.Merge(zr.base.Layers(), slices.Collect(maps.Values(layer)), nil)
+	gone, come, err := commit.Difference(zr.zone, owners, r.u.o.Notes, zr.notes)
 	if err != nil {
 		return nil, nil, err
 	}
-	zr.zone = next.WithSerial(commit.NextSerial(zr.zone, r.unix))
+	c := zone.Change{Apex: apex, Base: zr.base, Zone: zr.zone, Steps: zr.steps}
+	if err := commit.AddRecords(&c, gone, come, source, r.milli); err != nil {
+		return nil, nil, err
+	}
+	zr.zone, zr.steps = c.Zone, c.Steps
 	return removed, returned, nil
 }
 

@@ -2,6 +2,7 @@ package update
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/server/wire"
@@ -31,6 +32,7 @@ type zoneRound struct {
 	steps   []zone.Step
 	notes   []zone.Note
 	touched map[string]Record // RRsets that the steps changed, by key of their note
+	same    map[string]bool   // whether RRsets that are as rules make them are in the layer of updates too; see Same
 	lives   lifeChanges
 }
 
@@ -95,7 +97,11 @@ func (r *round) carryOut(j *job) {
 
 // apply makes a step of what a message does.
 func (r *round) apply(zr *zoneRound, m *Message, allow func(dname.Name, rr.Type) string, source string) ([]Ignored, *Fault) {
-	effect, fault := m.Run(&Target{Zone: zr.zone, Allow: allow, Unix: r.unix})
+	t := &Target{Zone: zr.zone, Allow: allow, Unix: r.unix}
+	if l := zr.zone.Layers(); l.Derived != nil || l.Made != nil {
+		r.addLayers(t, zr)
+	}
+	effect, fault := m.Run(t)
 	if fault != nil {
 		return nil, fault
 	}
@@ -109,6 +115,7 @@ func (r *round) apply(zr *zoneRound, m *Message, allow func(dname.Name, rr.Type)
 		zr.steps = append(zr.steps, zone.Step{Changeset: c, Source: source, At: r.milli})
 		zr.record(c)
 	}
+	zr.recordSame(effect.Same)
 	if zr.policy.Lifetime > 0 {
 		zr.lives.added(effect.Added, r.unix+int64(zr.policy.Lifetime.Seconds()))
 	}
@@ -131,14 +138,56 @@ func (zr *zoneRound) record(c *zone.Changeset) {
 	}
 }
 
+// addLayers adds to a target what it needs to know of the layers of its zone.
+func (r *round) addLayers(t *Target, zr *zoneRound) {
+	t.IsDynamic = func(owner dname.Name, t rr.Type) (bool, error) { return r.isDynamic(zr, owner, t) }
+	if r.u.o.Origin != nil {
+		t.Origin = func(owner dname.Name) string { return r.u.o.Origin(r.set, zr.base.Apex(), owner) }
+	}
+}
+
+// isDynamic implements Target.IsDynamic as the messages before left the zone.
+func (r *round) isDynamic(zr *zoneRound, owner dname.Name, t rr.Type) (bool, error) {
+	key := commit.NoteKey(owner, t)
+	if _, ok := zr.touched[key]; ok {
+		return zr.same[key], nil
+	}
+	sets, err := commit.ReadDynamicAt(r.u.o.Notes, zr.base.Apex(), owner)
+	return slices.ContainsFunc(sets, func(s commit.RRset) bool { return s.Type == t }), err
+}
+
+// recordSame records RRsets of the layer of updates that are as rules make them.
+func (zr *zoneRound) recordSame(list []Same) {
+	for _, s := range list {
+		if zr.same == nil {
+			zr.same = map[string]bool{}
+		}
+		key := commit.NoteKey(s.Owner, s.Type)
+		zr.same[key], zr.touched[key] = s.IsDynamic, Record{Owner: s.Owner, Type: s.Type}
+		if zr.policy.Lifetime > 0 && !s.IsDynamic {
+			for _, d := range commit.ReadRRset(zr.zone.Layers().Made, s.Owner, s.Type).Data {
+				zr.lives.set(s.Owner, s.Type, d, 0)
+			}
+		}
+	}
+}
+
+// note returns the note about an RRset that the round changed.
+func (zr *zoneRound) note(key string, owner dname.Name, t rr.Type) zone.Note {
+	if commit.IsMade(zr.zone, owner, t) && !zr.same[key] {
+		return zone.Note{Key: key}
+	}
+	s := commit.ReadRRset(zr.zone, owner, t)
+	return s.Note()
+}
+
 // batch returns what the round changes; nil if it changes nothing.
 func (r *round) batch() *zone.Batch {
 	b := &zone.Batch{Source: "update", At: r.milli, Notes: r.notes}
 	changesLives := false
 	for _, zr := range r.zones {
-		for _, t := range zr.touched {
-			s := commit.ReadRRset(zr.zone, t.Owner, t.Type)
-			zr.notes = append(zr.notes, s.Note())
+		for key, t := range zr.touched {
+			zr.notes = append(zr.notes, zr.note(key, t.Owner, t.Type))
 		}
 		zr.notes = r.u.lifetimes[zr.base.Key()].notes(zr.notes, zr)
 		changesLives = changesLives || len(zr.lives) > 0
@@ -147,10 +196,11 @@ func (r *round) batch() *zone.Batch {
 			c := commit.NewChange(zr.base)
 			c.Zone, c.Steps, c.Notes = zr.zone, zr.steps, zr.notes
 			b.Changes = append(b.Changes, c)
-		case len(zr.notes) > 0: // lives were prolonged, no more
+		case len(zr.notes) > 0: // lives were prolonged, or what changes does not show
 			b.Notes = append(b.Notes, zone.ZoneNotes{Apex: zr.base.Apex(), Notes: zr.notes})
 		}
 	}
+	commit.MarkHidden(b, r.set)
 	if len(b.Changes)+len(b.Notes) == 0 && !changesLives {
 		return nil
 	}

@@ -36,6 +36,9 @@ type Options struct {
 	// have the processor.
 	Pause func() func()
 
+	// Origin describes what derived PTRs of a zone follow from, see [Target]; nil: that is not known.
+	Origin func(set *zone.Set, apex, owner dname.Name) string
+
 	Guard *supervise.Supervisor // contains panics over single messages; nil: they are not contained
 }
 

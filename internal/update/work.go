@@ -15,7 +15,8 @@ import (
 // name is an owner name that a message speaks of.
 type name struct {
 	owner    dname.Name
-	was, now []*rrset // RRsets before the message, and as far as it was carried out
+	was, now []*rrset // RRsets before the message, and as far as it was carried out; without made ones
+	made     []*rrset // that the zone stores unless was or now hides them
 }
 
 // rrset is an RRset at a name. What name.was holds is never changed.
@@ -42,11 +43,10 @@ func (w *work) name(owner dname.Name) *name {
 	}
 	n := &name{owner: owner}
 	for s := range w.t.Zone.RRsets(owner) {
-		set := &rrset{typ: s.Type, ttl: s.TTL, data: make([][]byte, 0, s.Len())}
-		for it := s.Data(); it.Next(); {
-			set.data = append(set.data, append(bytes.Clone(it.Head), it.Tail...))
-		}
-		n.was = append(n.was, set)
+		n.was = append(n.was, newRRset(&s))
+	}
+	if w.t.Zone.Layers().Made != nil {
+		w.separate(n)
 	}
 	n.now = append([]*rrset(nil), n.was...)
 	w.names = append(w.names, n)
@@ -64,9 +64,19 @@ func (w *work) name(owner dname.Name) *name {
 	return n
 }
 
+func newRRset(s *zone.RRset) *rrset {
+	set := &rrset{typ: s.Type, ttl: s.TTL, data: make([][]byte, 0, s.Len())}
+	for it := s.Data(); it.Next(); {
+		set.data = append(set.data, append(bytes.Clone(it.Head), it.Tail...))
+	}
+	return set
+}
+
 // find returns the RRset of a type as it is now, nil if there is none.
-func (n *name) find(t rr.Type) *rrset {
-	for _, s := range n.now {
+func (n *name) find(t rr.Type) *rrset { return find(n.now, t) }
+
+func find(list []*rrset, t rr.Type) *rrset {
+	for _, s := range list {
 		if s.typ == t {
 			return s
 		}
@@ -197,8 +207,16 @@ func (w *work) remove(r *Record, n *name) *Fault {
 // static is the fault of a change to an RRset that comes from the sources of the
 // zone.
 func (w *work) static(n *name, t rr.Type) *Fault {
-	if isAbove, _ := commit.Above(w.t.Zone, n.owner, t); !isAbove {
+	isAbove, isDerived := commit.Above(w.t.Zone, n.owner, t)
+	switch {
+	case !isAbove:
 		return nil
+	case isDerived:
+		origin := "data of other zones"
+		if w.t.Origin != nil {
+			origin = w.t.Origin(n.owner)
+		}
+		return faultf(wire.RCodeRefused, "%v at %v is derived from %s, which no update of this zone changes; change it there", t, n.owner, origin)
 	}
 	return faultf(wire.RCodeRefused, "%v at %v comes from the sources of the zone, which no update changes; change it there", t, n.owner)
 }
@@ -303,21 +321,27 @@ func (w *work) effect(list []Record) (*Effect, *Fault) {
 	e := &Effect{Ignored: w.ignored}
 	c := &zone.Changeset{Apex: w.t.Zone.Apex(), From: w.t.Zone.Serial()}
 	for _, n := range w.names {
-		for _, old := range n.was {
-			now := n.find(old.typ)
-			if now == old || old.typ == rr.TypeSOA {
+		was, now := n.stored(n.was), n.stored(n.now)
+		for _, old := range was {
+			s := find(now, old.typ)
+			if s == old || old.typ == rr.TypeSOA {
 				continue
 			}
-			n.compare(c, old, now)
+			n.compare(c, old, s)
 		}
-		for _, s := range n.now {
-			if s.typ != rr.TypeSOA && n.had(s.typ) == nil {
+		for _, s := range now {
+			if s.typ != rr.TypeSOA && find(was, s.typ) == nil {
 				n.compare(c, nil, s)
 			}
+		}
+		for _, s := range n.now {
 			if !s.fits() && n.had(s.typ) != s {
 				return nil, faultf(wire.RCodeRefused, "the %d records of %v at %v would not fit in a message", len(s.data), s.typ, n.owner)
 			}
 		}
+	}
+	for _, n := range w.names {
+		e.Same = append(e.Same, n.same()...)
 	}
 	if len(c.Removed)+len(c.Added) > 0 || w.soa {
 		w.serial(c)
@@ -334,14 +358,7 @@ func (w *work) effect(list []Record) (*Effect, *Fault) {
 }
 
 // had returns the RRset of a type before the message.
-func (n *name) had(t rr.Type) *rrset {
-	for _, s := range n.was {
-		if s.typ == t {
-			return s
-		}
-	}
-	return nil
-}
+func (n *name) had(t rr.Type) *rrset { return find(n.was, t) }
 
 // compare puts the difference of two RRsets, nil for none, into the changeset.
 func (n *name) compare(c *zone.Changeset, old, now *rrset) {
