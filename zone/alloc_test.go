@@ -72,7 +72,8 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 				if !n.Address(&k) {
 					t.Fatalf("%v is no address", n)
 				}
-				for going := set.Descend(&k, &d); going; {
+				*d.Key() = k
+				for going := set.Descend(&d); going; {
 					going = d.Step()
 				}
 				if d.Status() == zone.HasPTR {

@@ -294,7 +294,8 @@ func BenchmarkDescendMany(b *testing.B) {
 			at = at*1664525 + 1013904223
 			zone := at >> 8 % 10_000
 			k := dname.AddressKey{Hi: uint64(10<<24|zone<<8|at>>24%50*5) << 32, Family: dname.InAddr}
-			set.Descend(&k, &batch[i])
+			*batch[i].Key() = k
+			set.Descend(&batch[i])
 		}
 		for going := true; going; {
 			going = false

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // Descent is a walk from an apex to the name of a whole address, taken step by
@@ -31,6 +32,7 @@ type Descent struct {
 	zone   *Zone
 	head   []byte // of HasPTR: the target is head, tail
 	tail   []byte
+	made   *madeRange // of MadePTR
 	search search
 }
 
@@ -52,21 +54,27 @@ const (
 	Other    DescentStatus = iota // use Lookup
 	HasPTR                        // the name has one PTR and nothing else
 	NoName                        // the name does not exist, nor a wildcard for it
-	Unstored                      // NoName, unless [Zone.AppendPTR] makes a PTR for the address
+	MadePTR                       // the name is not stored, and a rule makes its PTR
 	inSlots                       // from here on Step goes on: the zone is looked for
 	inTrie                        // at a node
 	inSuffix                      // at the end of the target
+	inRule                        // at a rule
 )
 
 // Going reports whether Step is to be called.
 func (d *Descent) Going() bool { return d.status >= inSlots }
 
-// Descend begins a walk to the name of the address in the zone with the longest
+// Key is where the address to be looked for is written before [Set.Descend].
+func (d *Descent) Key() *dname.AddressKey { return &d.search.key }
+
+// Descend begins a walk to the name of the address d.Key in the zone with the longest
 // apex above it, and reports whether Step goes on with it; if not, its status is
 // Other.
-func (s *Set) Descend(k *dname.AddressKey, d *Descent) bool {
+func (s *Set) Descend(d *Descent) bool {
 	d.status = Other
 	d.hot = s.hot
+	f := &d.search
+	k := &f.key
 	if s.few != nil {
 		for i := range s.few {
 			p := &s.few[i]
@@ -76,11 +84,10 @@ func (s *Set) Descend(k *dname.AddressKey, d *Descent) bool {
 		}
 		return false
 	}
-	f := &d.search
 	if f.masks = s.masks[k.Family]; len(f.masks) == 0 {
 		return false
 	}
-	f.table, f.key = &s.prefixes, *k
+	f.table = &s.prefixes
 	d.find()
 	return true
 }
@@ -123,7 +130,7 @@ func (d *Descent) Status() DescentStatus { return d.status }
 // Release drops the references to the zone that was walked and to what was found, so that
 // waiting for the next question does not keep a replaced zone in memory.
 func (d *Descent) Release() {
-	d.chunks, d.slot, d.zone, d.head, d.tail, d.search.table, d.search.page, d.search.masks = nil, nil, nil, nil, nil, nil, nil, nil
+	d.chunks, d.slot, d.zone, d.head, d.tail, d.made, d.search.table, d.search.page, d.search.masks = nil, nil, nil, nil, nil, nil, nil, nil, nil
 	d.status = Other
 }
 
@@ -151,19 +158,19 @@ func (d *Descent) Step() bool {
 			d.hi = hi
 			run := d.run(at, h)
 			if d.status != inTrie {
-				return false
+				return d.status >= inSlots
 			}
 			hi = d.hi
 			behind = behind.add(run)
 		}
 		if d.left == 0 || h.isLeaf() {
 			d.end(behind, h)
-			return d.status == inSuffix
+			return d.status >= inSlots
 		}
 		v := hi >> 60
 		if !h.hasChild(v) {
 			d.missing()
-			return false
+			return d.status >= inSlots
 		}
 		at = ref(behind.aligned().add(refSize * uint(h.childIndex(v))).word())
 		hi = hi<<4 | d.lo>>60
@@ -193,8 +200,12 @@ func (d *Descent) ahead() {
 // seek is a step before the first node, which reads a slot of the set's table; or the
 // step behind the last node.
 func (d *Descent) seek() {
-	if d.status == inSuffix {
+	switch d.status {
+	case inSuffix:
 		d.suffix()
+		return
+	case inRule:
+		d.make()
 		return
 	}
 	f := &d.search
@@ -258,7 +269,7 @@ func (d *Descent) missing() {
 	if d.zone.wildcards > 0 {
 		d.status = Other
 	} else if d.zone.ranges != nil {
-		d.status = Unstored
+		d.rule()
 	}
 }
 
@@ -301,6 +312,41 @@ func (d *Descent) suffix() {
 	t := rawAt(d.chunks, d.at)
 	d.tail = t.add(1).octets(t.octet())
 	d.status = HasPTR
+}
+
+// rule looks for the rule that makes the PTR of the address, whose name is not stored.
+func (d *Descent) rule() {
+	r := d.zone.ranges
+	owner := r.addresses.owner(addressKey{d.search.key.Hi, d.search.key.Lo})
+	if owner < 0 {
+		return
+	}
+	d.made = &r.made[owner]
+	if len(r.made) <= hotRules {
+		d.make()
+		return
+	}
+	d.status = inRule
+	prefetch(unsafe.Pointer(d.made), unsafe.Sizeof(*d.made)-1)
+}
+
+// hotRules is how many rules are expected to be in a cache.
+const hotRules = 64
+
+// make ends a walk at a rule.
+func (d *Descent) make() {
+	d.status = MadePTR
+	if d.made.inArpa {
+		d.status = Other
+	} else if len(d.zone.ranges.made) > hotRules {
+		prefetch(d.made.template.Start(), 64)
+	}
+}
+
+// PutPTR writes the target that a rule makes to dst and returns its length and the TTL. The status
+// must be MadePTR.
+func (d *Descent) PutPTR(dst *[synth.Room]byte) (size int, ttl uint32) {
+	return d.made.template.Put(dst, d.search.key.Hi, d.search.key.Lo), d.made.ttl
 }
 
 // NegativeSOA is the SOA of negative answers (RFC 2308 §3) in the pieces that a

@@ -26,7 +26,9 @@ func checkDescent(t *testing.T, s *zone.Set, names []dname.Name) (ptrs, none int
 		var k dname.AddressKey
 		if n.Address(&k) {
 			walks = append(walks, walk{name: n})
-			s.Descend(&k, &walks[len(walks)-1].d)
+			d := &walks[len(walks)-1].d
+			*d.Key() = k
+			s.Descend(d)
 		}
 	}
 	for going := true; going; {

@@ -24,11 +24,14 @@ func (z *Zone) RuleFaults() []string {
 }
 
 // Templates returns those of the rules that are used.
-func (z *Zone) Templates() []*synth.Template {
+func (z *Zone) Templates() (list []*synth.Template) {
 	if z.ranges == nil {
 		return nil
 	}
-	return z.ranges.templates
+	for i := range z.ranges.made {
+		list = append(list, &z.ranges.made[i].template)
+	}
+	return list
 }
 
 // WithKeys returns the same zone with the keys of permutations, which are no part of its data.
@@ -66,69 +69,31 @@ func (z *Zone) withNewRanges() *Zone {
 // answers for the addresses of its own prefix, a forward zone for the names of templates below
 // its apex.
 type ranges struct {
-	templates []*synth.Template
-	ttls      []uint32
-	rules     []string // their data
-	faults    []string // rules that cannot be used, and why
+	made   []madeRange
+	faults []string // rules that cannot be used, and why
 
 	// of a reverse zone: the bits of addresses that the apex stands for, of a classless zone
-	// those of its /24; negative: none. The addresses from starts[i] to the next belong to the range
-	// owners[i], the longest of those that hold them; negative: to none
-	apex     addressKey
-	apexBits int
-	starts   []addressKey
-	owners   []int
+	// those of its /24; negative: none
+	apex      addressKey
+	apexBits  int
+	addresses intervals // the owners are rules
 
 	// of a forward zone, by the base of templates; a name above one has nil
 	bases map[string]*base
+}
+
+// madeRange is a range with what its rule makes.
+type madeRange struct {
+	ttl      uint32 // seconds
+	inArpa   bool   // the names end in arpa, as QNAMEs of reverse zones
+	template synth.Template
+	rule     string // the data of the rule
 }
 
 // base is the templates that have it.
 type base struct {
 	names   *synth.Names
 	members []int // their templates
-}
-
-// addressKey is the bits of an address from the left.
-type addressKey struct{ hi, lo uint64 }
-
-func (a addressKey) isBefore(b addressKey) bool { return a.hi < b.hi || a.hi == b.hi && a.lo < b.lo }
-
-// last returns the last key that has the first bits of a.
-func (a addressKey) last(bits int) addressKey {
-	return addressKey{a.hi | ^uint64(0)>>bits, a.lo | ^uint64(0)>>max(bits-64, 0)}
-}
-
-// next returns the key after a; ok is false behind the last.
-func (a addressKey) next() (b addressKey, ok bool) {
-	b = addressKey{a.hi, a.lo + 1}
-	if b.lo == 0 {
-		b.hi++
-	}
-	return b, b != addressKey{}
-}
-
-func keyOfAddr(a netip.Addr) (k addressKey) {
-	for i, c := range a.AsSlice() {
-		if i < 8 {
-			k.hi |= uint64(c) << (56 - 8*i)
-		} else {
-			k.lo |= uint64(c) << (120 - 8*i)
-		}
-	}
-	return k
-}
-
-// addr returns the address of a family.
-func (a addressKey) addr(f dname.Family) netip.Addr {
-	var b [16]byte
-	for i := range 8 {
-		b[i], b[8+i] = byte(a.hi>>(56-8*i)), byte(a.lo>>(56-8*i))
-	}
-	if f == dname.IP6 {
-		return netip.AddrFrom16(b)
-	}
-	return netip.AddrFrom4([4]byte(b[:4]))
 }
 
 // deriveRanges compiles the rules if they may have changed. Signed zones are served as their
@@ -183,6 +148,9 @@ func (z *Zone) rulesSpot() (s spot, ok bool) {
 	return s, true
 }
 
+// arpa is the domain of reverse zones.
+const arpa = "\x04arpa\x00"
+
 // newRanges compiles the rules; nil: there are none. Those that old has are compiled already.
 func (z *Zone) newRanges(old *ranges) *ranges {
 	r := &ranges{}
@@ -192,21 +160,18 @@ func (z *Zone) newRanges(old *ranges) *ranges {
 	}
 	compiled := map[string]int{}
 	if old != nil {
-		for i, rule := range old.rules {
-			compiled[rule] = i
+		for i := range old.made {
+			compiled[old.made[i].rule] = i
 		}
 	}
 	tooMany := 0
-	add := func(rule string, ttl uint32, t *synth.Template) {
-		r.templates, r.ttls, r.rules = append(r.templates, t), append(r.ttls, ttl), append(r.rules, rule)
-	}
 	z.eachRule(func(data []byte) {
-		if len(r.rules) == synth.MaxRules {
+		if len(r.made) == synth.MaxRules {
 			tooMany++
 			return
 		}
 		if i, ok := compiled[string(data)]; ok {
-			add(old.rules[i], old.ttls[i], old.templates[i])
+			r.made = append(r.made, old.made[i])
 			return
 		}
 		rule, err := synth.ParseRule(data)
@@ -218,12 +183,12 @@ func (z *Zone) newRanges(old *ranges) *ranges {
 			r.faults = append(r.faults, err.Error())
 			return
 		}
-		add(string(data), rule.TTL, t)
+		r.made = append(r.made, madeRange{rule.TTL, t.Base().IsAtOrBelow(dname.Name(arpa)), *t, string(data)})
 	})
 	if tooMany > 0 {
 		r.faults = append(r.faults, fmt.Sprintf("the names of %d ranges are missing: a zone has at most %d ranges", tooMany, synth.MaxRules))
 	}
-	if len(r.rules)+len(r.faults) == 0 {
+	if len(r.made)+len(r.faults) == 0 {
 		return nil
 	}
 	if z.family == dname.Forward {
@@ -243,12 +208,13 @@ func (r *ranges) indexAddresses(z *Zone) {
 		r.apex, r.apexBits = keyOfAddr(p.Addr()), p.Bits()
 	}
 	var order []int
-	for i, t := range r.templates {
+	for i := range r.made {
+		t := &r.made[i].template
 		if t.Prefix().Addr().BitLen() == size {
 			order = append(order, i)
 		}
 	}
-	prefixOf := func(i int) netip.Prefix { return r.templates[order[i]].Prefix() }
+	prefixOf := func(i int) netip.Prefix { return r.made[order[i]].template.Prefix() }
 	sort.SliceStable(order, func(i, j int) bool {
 		a, b := prefixOf(i), prefixOf(j)
 		if c := a.Addr().Compare(b.Addr()); c != 0 {
@@ -256,51 +222,19 @@ func (r *ranges) indexAddresses(z *Zone) {
 		}
 		return a.Bits() < b.Bits()
 	})
-	// open are the ranges that hold the current address, the longest last.
-	type open struct {
-		owner int
-		last  addressKey
-	}
-	var stack []open
-	begin := func(at addressKey, owner int) {
-		if n := len(r.starts); n > 0 && r.starts[n-1] == at {
-			r.owners[n-1] = owner
-			return
-		}
-		r.starts, r.owners = append(r.starts, at), append(r.owners, owner)
-	}
-	// end closes the ranges that end before at.
-	end := func(at addressKey, all bool) {
-		for len(stack) > 0 && (all || stack[len(stack)-1].last.isBefore(at)) {
-			top := stack[len(stack)-1]
-			stack = stack[:len(stack)-1]
-			next, ok := top.last.next()
-			if !ok {
-				continue
-			}
-			owner := -1
-			if len(stack) > 0 {
-				owner = stack[len(stack)-1].owner
-			}
-			begin(next, owner)
-		}
-	}
-	begin(addressKey{}, -1)
 	for _, i := range order {
-		p := r.templates[i].Prefix()
-		at := keyOfAddr(p.Addr())
-		end(at, false)
-		begin(at, i)
-		stack = append(stack, open{i, at.last(p.Bits())})
+		p := r.made[i].template.Prefix()
+		r.addresses.add(keyOfAddr(p.Addr()), p.Bits(), i)
 	}
-	end(addressKey{}, true)
+	r.addresses.finish()
 }
 
 // indexNames groups the templates by their base, if it is in the zone.
 func (r *ranges) indexNames(z *Zone) {
 	r.bases = map[string]*base{}
 	members := map[string][]int{}
-	for i, t := range r.templates {
+	for i := range r.made {
+		t := &r.made[i].template
 		if !t.Base().IsAtOrBelow(z.apex) {
 			continue
 		}
@@ -317,7 +251,7 @@ func (r *ranges) indexNames(z *Zone) {
 	for key, list := range members {
 		var templates []*synth.Template
 		for _, i := range list {
-			templates = append(templates, r.templates[i])
+			templates = append(templates, &r.made[i].template)
 		}
 		names := synth.NewNames(templates)
 		for _, i := range names.Left() {
@@ -325,43 +259,6 @@ func (r *ranges) indexNames(z *Zone) {
 		}
 		r.bases[key] = &base{names, list}
 	}
-}
-
-// owner returns the range that an address belongs to; negative: none.
-func (r *ranges) owner(k addressKey) int {
-	lo, hi := 0, len(r.starts)
-	for hi-lo > 1 {
-		mid := int(uint(lo+hi) >> 1)
-		if k.isBefore(r.starts[mid]) {
-			hi = mid
-		} else {
-			lo = mid
-		}
-	}
-	return r.owners[lo]
-}
-
-// overlap reports whether a range has an address whose first bits are those of k.
-func (r *ranges) overlap(k addressKey, bits int) bool {
-	if r.owner(k) >= 0 {
-		return true
-	}
-	i, _ := slices.BinarySearchFunc(r.starts, k, func(a, b addressKey) int {
-		switch {
-		case a.isBefore(b):
-			return -1
-		case a == b:
-			return 0
-		}
-		return 1
-	})
-	last := k.last(bits)
-	for ; i < len(r.starts) && !last.isBefore(r.starts[i]); i++ {
-		if r.owners[i] >= 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // MadeAt returns the record that a rule makes at a name, and the data of the rule; nil if none does. If isHidden, what is stored there takes precedence.
@@ -376,23 +273,12 @@ func (z *Zone) MadeAt(name dname.Name) (r Record, rule []byte, isHidden bool) {
 	if m.match != synth.Exact {
 		return r, nil, false
 	}
-	r = Record{Owner: name, Type: z.madeType(&m), TTL: z.ranges.ttls[m.rule], Data: m.addr.AsSlice()}
+	r = Record{Owner: name, Type: z.madeType(&m), TTL: z.ranges.made[m.rule].ttl, Data: m.addr.AsSlice()}
 	if r.Type == rr.TypePTR {
-		r.Data = z.ranges.templates[m.rule].Append(nil, m.addr)
+		r.Data = z.ranges.made[m.rule].template.Append(nil, m.addr)
 	}
 	isHidden = f.status == foundCut || f.status == foundDNAME || f.status == foundName && z.hides(f.value, r.Type)
-	return r, []byte(z.ranges.rules[m.rule]), isHidden
-}
-
-// AppendPTR appends the target that the rules make for an address whose name is not in the
-// zone, and returns its TTL in seconds; ok is false if it is in no range.
-func (z *Zone) AppendPTR(dst []byte, k *dname.AddressKey) (name []byte, ttl uint32, ok bool) {
-	a := addressKey{k.Hi, k.Lo}
-	owner := z.ranges.owner(a)
-	if owner < 0 {
-		return dst, 0, false
-	}
-	return z.ranges.templates[owner].Append(dst, a.addr(k.Family)), z.ranges.ttls[owner], true
+	return r, []byte(z.ranges.made[m.rule].rule), isHidden
 }
 
 // made is what the rules make at a name.
@@ -424,10 +310,10 @@ func (z *Zone) made(qname dname.Name, k *key, labels int) (m made) {
 	}
 	bits := apexBits + 4*n
 	if bits == int(4*addressNibbles(z.family)) {
-		if m.rule = z.ranges.owner(a); m.rule >= 0 {
+		if m.rule = z.ranges.addresses.owner(a); m.rule >= 0 {
 			m.match, m.addr = synth.Exact, a.addr(z.family)
 		}
-	} else if z.ranges.overlap(a, bits) {
+	} else if z.ranges.addresses.overlap(a, bits) {
 		m.match = synth.Above
 	}
 	return m
@@ -472,7 +358,7 @@ func (z *Zone) makeSet(m *made, a *Answer) (s RRset, ok bool) {
 	var buf [2 + dname.MaxWire]byte
 	b := buf[:2]
 	if z.family != dname.Forward {
-		b = z.ranges.templates[m.rule].Append(b, m.addr)
+		b = z.ranges.made[m.rule].template.Append(b, m.addr)
 	} else if m.addr.Is4() {
 		four := m.addr.As4()
 		b = append(b, four[:]...)
@@ -486,7 +372,7 @@ func (z *Zone) makeSet(m *made, a *Answer) (s RRset, ok bool) {
 	}
 	b[1] = byte(len(b) - 2)
 	copy(room, b)
-	return RRset{Type: z.madeType(m), TTL: z.ranges.ttls[m.rule], count: 1, list: room}, true
+	return RRset{Type: z.madeType(m), TTL: z.ranges.made[m.rule].ttl, count: 1, list: room}, true
 }
 
 // hides reports whether what is stored at a name takes precedence over a record of type t that a

@@ -108,7 +108,8 @@ func checkSet(t *testing.T, s *Set, want map[string]*Zone, apexes []dname.Name) 
 // descended returns the zone in which a Descent searches the address.
 func descended(s *Set, k *dname.AddressKey) *Zone {
 	var d Descent
-	s.Descend(k, &d)
+	*d.Key() = *k
+	s.Descend(&d)
 	for d.status == inSlots {
 		d.Step()
 	}

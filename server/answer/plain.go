@@ -7,6 +7,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // Plain is a request as nearly all for reverse zones are: one question for the PTR of a whole
@@ -43,8 +44,7 @@ func (p *Plain) begin(v *View, buf []byte, n int) bool {
 	if head[2]&0xf8 != 0 || counts != 1<<48 && counts != 1<<48|1 {
 		return false
 	}
-	var k dname.AddressKey
-	size := dname.ReadAddress((*[dname.AddressRoom]byte)(head[name:]), &k)
+	size := dname.ReadAddress((*[dname.AddressRoom]byte)(head[name:]), p.descent.Key())
 	end := name + size + questionEnd
 	if size == 0 || end > n || be.Uint32(buf[end-questionEnd:]) != uint32(rr.TypePTR)<<16|uint32(rr.ClassIN) {
 		return false
@@ -67,7 +67,7 @@ func (p *Plain) begin(v *View, buf []byte, n int) bool {
 		p.udpSize = be.Uint16(opt[3:])
 		p.do = be.Uint16(opt[7:])&wire.DO != 0
 	}
-	if !v.Zones.Descend(&k, &p.descent) {
+	if !v.Zones.Descend(&p.descent) {
 		return false
 	}
 	p.name = size
@@ -120,28 +120,24 @@ func (r *Responder) respondPlain(v *View, q *Request, p *Plain, buf []byte) int 
 	var flags wire.Flags
 	var counts uint64
 	var kind plainKind
-	status := d.Status()
-	var ttl uint32
-	var head, tail []byte
-	if status == zone.HasPTR {
-		ttl, head, tail = d.PTR()
-	} else if status == zone.Unstored {
-		var k dname.AddressKey
-		dname.ReadAddress((*[dname.AddressRoom]byte)(buf[wire.HeaderLen:]), &k)
-		var ok bool
-		status = zone.NoName
-		if head, ttl, ok = z.AppendPTR(r.key[:0], &k); ok {
-			status = zone.HasPTR
-		}
-	}
-	switch status {
+	switch d.Status() {
 	case zone.HasPTR:
+		ttl, head, tail := d.PTR()
 		n = end + recordHead + len(head) + len(tail)
 		if n > limit || endsInArpa(head, tail) {
 			return 0
 		}
 		b := putRecordHead(buf[end:n], wire.HeaderLen, rr.TypePTR, ttl, len(head)+len(tail))
 		copy(b[copy(b, head):], tail)
+		flags, counts = wire.AA, 1<<48|1<<32
+		r.m.rcode, r.m.outcome = wire.RCodeNoError, CountAnswered
+	case zone.MadePTR:
+		if end+recordHead+synth.Room > limit {
+			return 0 // it may not fit
+		}
+		size, ttl := d.PutPTR((*[synth.Room]byte)(buf[end+recordHead:]))
+		n = end + recordHead + size
+		putRecordHead(buf[end:n], wire.HeaderLen, rr.TypePTR, ttl, size)
 		flags, counts = wire.AA, 1<<48|1<<32
 		r.m.rcode, r.m.outcome = wire.RCodeNoError, CountAnswered
 	case zone.NoName:

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -16,6 +17,8 @@ import (
 // Template is the form of the names of a range. Every address of the range has one name, and
 // no two addresses have the same. It is immutable.
 type Template struct {
+	steps       []step  // to write a name
+	pieces      []piece // of them
 	prefix      netip.Prefix
 	text        string
 	fixed, mask number // the bits of the prefix, and which these are
@@ -76,6 +79,7 @@ func New(text string, p netip.Prefix, key []byte) (*Template, error) {
 			t.permutation = newPermutation(key, p)
 		}
 	}
+	t.steps, t.pieces = t.program()
 	return t, nil
 }
 
@@ -95,6 +99,10 @@ func compile(text string, p netip.Prefix, fixed, mask number) (*Template, error)
 
 // Prefix returns the range.
 func (t *Template) Prefix() netip.Prefix { return t.prefix }
+
+// Start returns where what [Template.Put] reads begins, apart from the template itself, to be
+// prefetched.
+func (t *Template) Start() unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(t.steps)) }
 
 // String returns the text of the template.
 func (t *Template) String() string { return t.text }
@@ -397,24 +405,9 @@ func appendDigits(dst []byte, v number, radix uint64, digitCount int) []byte {
 
 // Append appends the name of an address of the prefix in wire format.
 func (t *Template) Append(dst []byte, a netip.Addr) []byte {
-	n := numberOf(a)
-	host := number{}
-	if t.permutation != nil {
-		host = t.permutation.apply(n.and(t.mask.not()))
-	}
-	for _, l := range t.labels {
-		at := len(dst)
-		dst = append(dst, 0)
-		for i := range l {
-			if l[i].permuted {
-				dst = l[i].append(dst, host)
-			} else {
-				dst = l[i].append(dst, n)
-			}
-		}
-		dst[at] = byte(len(dst) - at - 1)
-	}
-	return append(dst, t.base...)
+	n := numberOf(a).left(128 - a.BitLen())
+	var b [Room]byte
+	return append(dst, b[:t.Put(&b, n.hi, n.lo)]...)
 }
 
 // Match is what a name is to a template.
