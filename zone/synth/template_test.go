@@ -123,20 +123,22 @@ func naiveName(template string, p netip.Prefix, a netip.Addr) string {
 		template = template[end+1:]
 		units := all
 		hex := fmt.Sprintf("%x", a.AsSlice())
-		switch part {
-		case "", "all":
-		case "host":
+		var first, last int
+		switch {
+		case part == "" || part == "all":
+		case part == "host":
 			units = all[min(p.Bits(), a.BitLen()-1)/unit:]
 			hex = hex[min(p.Bits(), a.BitLen()-1)/4:]
-		case "last2":
-			units = all[len(all)-2:]
-			hex = hex[len(hex)-unit/2:]
-		case "3":
-			units = all[2:3]
-		case "4":
-			units = all[3:4]
-		case "2-4":
-			units = all[1:4]
+		case strings.HasPrefix(part, "last"):
+			fmt.Sscanf(part, "last%d", &last)
+			units = all[len(all)-last:]
+			hex = hex[len(hex)-last*unit/4:]
+		default:
+			if n, _ := fmt.Sscanf(part, "%d-%d", &first, &last); n == 1 {
+				last = first
+			}
+			units = all[first-1 : last]
+			hex = hex[(first-1)*unit/4 : last*unit/4]
 		}
 		switch notation {
 		case "dashed":
