@@ -99,7 +99,11 @@ func (v value) synth(z *item) (s Synth, ok bool) {
 		return s, false
 	}
 	s.Template = t
+	family, _, _ := dname.Tree(t.Base())
 	switch {
+	case family != dname.Forward:
+		name.fail("the names would be in %v, a reverse zone: names have no addresses there, so that they would not lead back; give another domain", t.Base())
+		return s, false
 	case t.NeedsKey() && key == nil:
 		v.fail("the field {permuted} needs a `key`, one of `keys`; make one with `ptrd key generate NAME`")
 		return s, false
