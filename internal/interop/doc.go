@@ -75,6 +75,9 @@
 // the same ranges (testdata/synthpeers), and holds the table of docs/synthesis-compared.md against
 // it. TestSynthGenerate compares templates with $GENERATE of BIND.
 //
+// TestSynthResolvers resolves addresses and names of random ranges with unbound, BIND and PowerDNS
+// Recursor, which minimise the names that they ask for (-resolves 100 for a long run).
+//
 // TestUnbound, TestDelv and TestTools run resolvers and tools with the ptrd binary.
 // TestEmitResolver, TestEmitSecondary and TestEmitUpdater run the programs that `ptrd emit` has
 // configurations for. TestNamespace runs getent, Zonemaster and DNSViz in a network namespace with

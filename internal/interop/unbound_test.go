@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -70,29 +69,19 @@ func startUnbound(t testing.TB, s *zoneSet, ptrd netip.AddrPort) netip.AddrPort 
 	}
 	b.WriteString("remote-control:\n\tcontrol-enable: no\n")
 	for _, z := range s.zones {
-		fmt.Fprintf(&b, "stub-zone:\n\tname: \"%s\"\n\tstub-addr: %s@%d\n\tstub-prime: no\n", z.apex, ptrd.Addr(), ptrd.Port())
+		at := ptrd
+		if z.server.IsValid() {
+			at = z.server
+		}
+		fmt.Fprintf(&b, "stub-zone:\n\tname: \"%s\"\n\tstub-addr: %s@%d\n\tstub-prime: no\n", z.apex, at.Addr(), at.Port())
 	}
 	if s.covers(".") == "" {
 		// No server there: names outside the set fail at once.
 		fmt.Fprintf(&b, "forward-zone:\n\tname: \".\"\n\tforward-addr: 127.0.0.1@%d\n", freePort(t).Port())
 	}
 	c := startProcess(t, dir, program, "-d", "-c", mustWrite(dir, "unbound.conf", b.String()))
-	q := new(dns.Msg)
-	q.SetQuestion("ready.invalid.", dns.TypeA)
-	client := dns.Client{Timeout: time.Second}
-	for deadline := time.Now().Add(startWait); ; {
-		if _, _, err := client.Exchange(q, addr.String()); err == nil {
-			return addr
-		}
-		select {
-		case <-c.ended:
-			t.Fatalf("unbound ended:\n%s", c.log())
-		case <-time.After(10 * time.Millisecond): // between two tries
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("unbound does not answer:\n%s", c.log())
-		}
-	}
+	awaitResolver(t, c, addr)
+	return addr
 }
 
 // anchors returns the DNSKEYs with the SEP flag of the signed zones that no signed zone

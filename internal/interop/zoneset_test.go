@@ -3,6 +3,7 @@ package interop
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,8 @@ type setZone struct {
 	apex string // as the file has it
 	file string
 	text []byte
+
+	server netip.AddrPort // of a resolver's stub, if not that of the other zones
 }
 
 // setSign says how a zone is signed.
