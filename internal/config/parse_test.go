@@ -213,8 +213,8 @@ defaults:
   soa: {refresh: 4h, mname: hidden.example.com}
 `)
 	for i, want := range []string{
-		"[ns1.example.com. ns2.example.com.] hostmaster.example.com. 2h 3h 4h 2h 5w6d16h 1h hidden.example.com. {false false false false false false}",
-		"[ns.example.net.] hostmaster.example.net. 5m 3h 4h 2h 5w6d16h 10m hidden.example.com. {true false true true false false}",
+		"[ns1.example.com. ns2.example.com.] hostmaster.example.com. 2h 3h 4h 2h 5w6d16h 1h hidden.example.com. {false false false false false false false}",
+		"[ns.example.net.] hostmaster.example.net. 5m 3h 4h 2h 5w6d16h 10m hidden.example.com. {true false true true false false false}",
 		`[ns1.example.com. ns2.example.com.] a\.b.example.org. 2h 3h 4h 2h 5w6d16h 1h hidden.example.com. {false true false false false false false}`,
 	} {
 		z := cfg.Zones[i]
