@@ -104,7 +104,7 @@ func (d *Daemon) changesOf(z *zone.Zone, records []zone.Record, all bool) (out [
 	for i := range lines {
 		l, r := &lines[i], &records[i]
 		// A change by the API of EC2 names the address itself; one of a trimmed history does not.
-		if from := d.origin(r.Owner, r.Type); !all && !strings.Contains(l.Source, from) {
+		if from := d.origin(z, r.Owner, r.Type); !all && !strings.Contains(l.Source, from) {
 			out = append(out, from)
 		}
 		if l.What == "" || !all && strings.HasPrefix(l.Source, "reload") {

@@ -26,7 +26,7 @@ zones:
 func (l *lab) dumped(t *testing.T, apex string) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := l.dump(apex, false, &b); err != nil {
+	if err := l.dump(&DumpQuery{What: apex}, &b); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,19 +10,14 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/backup"
 	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/explain"
-	"github.com/ptrd/ptrd/internal/registry"
-	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/synth"
-	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
 // The verbs of the control socket, and what their answers are.
@@ -31,7 +25,7 @@ const (
 	VerbReload  = "reload"  // accept_shrink (a name each): waits for a reload; JSON of an Outcome
 	VerbStatus  = "status"  // see [StatusQuery.Args]; JSON of a Status
 	VerbExplain = "explain" // name, type, client, at (RFC 3339; empty: now): JSON of an explain.Explanation
-	VerbDump    = "dump"    // what, whole (true: of the one zone that has it): a master file
+	VerbDump    = "dump"    // see [DumpQuery.Args]: a master file
 
 	// The history: what is a zone, an address, a prefix or a name in a zone.
 	VerbLog      = "log"      // what, limit, since (RFC 3339): JSON of a history.Log
@@ -100,7 +94,11 @@ func (d *Daemon) verbs() map[string]control.Verb {
 			return json.NewEncoder(w).Encode(e)
 		},
 		VerbDump: func(_ context.Context, args url.Values, w io.Writer) error {
-			return d.dump(args.Get("what"), args.Get("whole") == "true", w)
+			q, err := ParseDump(args)
+			if err != nil {
+				return err
+			}
+			return d.dump(q, w)
 		},
 		VerbLog:      d.answer(d.readLog),
 		VerbDiff:     d.answer(d.diff),
@@ -241,87 +239,4 @@ func parseQuestion(args url.Values) (q explain.Question, err error) {
 		}
 	}
 	return q, nil
-}
-
-// dump writes zones, or the records of some names in them, as they are served.
-func (d *Daemon) dump(what string, isWhole bool, w io.Writer) error {
-	v := d.views.Load()
-	if v == nil {
-		return errLoading
-	}
-	find := d.registry.Load().Select
-	if isWhole {
-		find = d.registry.Load().Whole
-	}
-	parts, err := find(v.Zones, what, d.hasHistory)
-	if err != nil {
-		return err
-	}
-	for _, part := range parts {
-		switch z := v.Zones.Get(part.Apex); {
-		case z == nil:
-			return fmt.Errorf("zone %v is not served here; `ptrd status` lists those that are", part.Apex)
-		case !z.IsAvailable():
-			return fmt.Errorf("zone %v has no data until its sources are fixed; `ptrd status` shows what is wrong", part.Apex)
-		}
-	}
-	return WriteZones(w, v.Zones, parts, d.origin)
-}
-
-// origin returns the Elastic IP address whose reverse name a PTR is; empty: it is no such one.
-func (d *Daemon) origin(owner dname.Name, t rr.Type) string {
-	if t == rr.TypePTR {
-		if id := d.elastic.IDOf(owner); id != "" {
-			return "Elastic IP " + id
-		}
-	}
-	return ""
-}
-
-// WriteZones writes the records of zones or parts of them, zone by zone in canonical order, as lines
-// of a master file. In a zone with layers, a comment after each record names its layer. It is an
-// error if there are none.
-//
-// origin, if not nil, returns a further comment about a record; empty: none.
-func WriteZones(w io.Writer, set *zone.Set, parts []registry.Part, origin func(owner dname.Name, t rr.Type) string) error {
-	found := false
-	b := bufio.NewWriterSize(w, 64<<10)
-	var line []byte
-	for _, part := range parts {
-		z := set.Get(part.Apex)
-		static := z.Layers().Static
-		for r := range z.All() {
-			if part.About != nil && !part.About(r.Owner) {
-				continue
-			}
-			found = true
-			line = zonefile.AppendRecord(line[:0], r)
-			from := ""
-			if static != nil {
-				from = "by update"
-				if _, ok := static.Get(r.Owner, r.Type); ok || r.Type == rr.TypeRRSIG {
-					from = "from the sources"
-				}
-			}
-			if r.Type == synth.Type {
-				family, _, _ := dname.Tree(part.Apex)
-				from = strings.TrimPrefix(from+", "+synth.Describe(r.Data, family == dname.Forward), ", ")
-			}
-			if origin != nil {
-				if by := origin(r.Owner, r.Type); by != "" {
-					from = strings.TrimPrefix(from+", "+by, ", ")
-				}
-			}
-			if from != "" {
-				line = append(append(line, " ; "...), from...)
-			}
-			if _, err := b.Write(append(line, '\n')); err != nil {
-				return err
-			}
-		}
-	}
-	if !found {
-		return fmt.Errorf("zone %v has no records there; `ptrd explain` shows what is answered", parts[0].Apex)
-	}
-	return b.Flush()
 }

@@ -52,7 +52,7 @@ func (z *Zones) Select(set *zone.Set, what string, isKnown func(apex dname.Name)
 	part := Part{About: func(owner dname.Name) bool { return owner.Equal(arg.Name) }, Prefix: arg.Prefix}
 	switch {
 	case arg.Address.IsValid():
-		arg.Name = z.owner(arg.Address)
+		arg.Name = z.Owner(arg.Address)
 	case arg.Prefix.IsValid():
 		if list := z.within(set, arg.Prefix); len(list) > 0 {
 			return list, nil
@@ -79,8 +79,8 @@ func (z *Zones) Select(set *zone.Set, what string, isKnown func(apex dname.Name)
 	return []Part{part}, nil
 }
 
-// owner returns the reverse name of an address, in the classless zone that has it.
-func (z *Zones) owner(a netip.Addr) dname.Name {
+// Owner returns the reverse name of an address, in the classless zone that has it.
+func (z *Zones) Owner(a netip.Addr) dname.Name {
 	name, longest := dname.FromAddr(a), 0
 	zones := z.o.Config.Zones
 	for i := range zones {

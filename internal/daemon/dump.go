@@ -1,0 +1,222 @@
+package daemon
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"iter"
+	"math/big"
+	"net/netip"
+	"net/url"
+	"strconv"
+
+	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/internal/registry"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/synth"
+	"github.com/ptrd/ptrd/zone/zonefile"
+)
+
+// DumpQuery is what to dump.
+type DumpQuery struct {
+	What    string       // a zone, address, prefix or name
+	IsWhole bool         // all of the one zone that has it
+	Made    netip.Prefix // what rules make for its addresses as well; not valid: only the rules
+	Limit   int          // of addresses in Made
+}
+
+// Args returns the arguments of VerbDump.
+func (q *DumpQuery) Args() url.Values {
+	args := url.Values{"what": {q.What}, "whole": {strconv.FormatBool(q.IsWhole)}, "limit": {strconv.Itoa(q.Limit)}}
+	if q.Made.IsValid() {
+		args.Set("made", q.Made.String())
+	}
+	return args
+}
+
+// ParseDump reads the arguments of VerbDump.
+func ParseDump(args url.Values) (q *DumpQuery, err error) {
+	q = &DumpQuery{What: args.Get("what"), IsWhole: args.Get("whole") == "true"}
+	if s := args.Get("limit"); s != "" {
+		if q.Limit, err = strconv.Atoi(s); err != nil {
+			return nil, fmt.Errorf("limit %q is not a number", s)
+		}
+	}
+	if s := args.Get("made"); s != "" {
+		if q.Made, err = netip.ParsePrefix(s); err != nil {
+			return nil, fmt.Errorf("made: %q is not a prefix", s)
+		}
+	}
+	return q, nil
+}
+
+// check refuses more addresses than the limit.
+func (q *DumpQuery) check() error {
+	if !q.Made.IsValid() {
+		return nil
+	}
+	n := new(big.Int).Lsh(big.NewInt(1), uint(q.Made.Addr().BitLen()-q.Made.Bits()))
+	if n.Cmp(big.NewInt(int64(q.Limit))) > 0 {
+		return fmt.Errorf("%v has %v addresses, and the limit is %d; give a longer prefix, or --limit", q.Made, n, q.Limit)
+	}
+	return nil
+}
+
+// dump writes zones, or the records of some names in them, as they are served.
+func (d *Daemon) dump(q *DumpQuery, w io.Writer) error {
+	v := d.views.Load()
+	if v == nil {
+		return errLoading
+	}
+	return q.Write(w, v.Zones, d.registry.Load(), d.hasHistory, d.origin)
+}
+
+// origin returns what else is known of where an RRset comes from; empty: nothing.
+func (d *Daemon) origin(z *zone.Zone, owner dname.Name, t rr.Type) string {
+	if t == rr.TypePTR {
+		if id := d.elastic.IDOf(owner); id != "" {
+			return "Elastic IP " + id
+		}
+	}
+	return ""
+}
+
+// NoDataError is that a zone has no data.
+type NoDataError struct{ Apex dname.Name }
+
+func (e *NoDataError) Error() string {
+	return fmt.Sprintf("zone %v has no data until its sources are fixed; `ptrd status` shows what is wrong", e.Apex)
+}
+
+// Write writes the records of zones or parts of them, zone by zone in canonical order, as lines of a
+// master file. In a zone with layers, a comment after each record names its layer; what a rule makes is
+// in a comment after it. It is an error if there are none.
+//
+// isKnown is that of [registry.Zones.Find]. origin, if not nil, returns a further comment about an RRset;
+// empty: none.
+func (q *DumpQuery) Write(w io.Writer, set *zone.Set, zones *registry.Zones, isKnown func(dname.Name) (bool, error), origin func(z *zone.Zone, owner dname.Name, t rr.Type) string) error {
+	if err := q.check(); err != nil {
+		return err
+	}
+	find := zones.Select
+	if q.IsWhole {
+		find = zones.Whole
+	}
+	parts, err := find(set, q.What, isKnown)
+	if err != nil {
+		return err
+	}
+	for _, part := range parts {
+		switch z := set.Get(part.Apex); {
+		case z == nil:
+			return fmt.Errorf("zone %v is not served here; `ptrd status` lists those that are", part.Apex)
+		case !z.IsAvailable():
+			return &NoDataError{part.Apex}
+		}
+	}
+	b := bufio.NewWriterSize(w, 64<<10)
+	isEmpty := true
+	var line []byte
+	write := func(r zone.Record, comments ...string) error {
+		isEmpty = false
+		line = zonefile.AppendRecord(line[:0], r)
+		separator := " ; "
+		for _, c := range comments {
+			if c != "" {
+				line = append(append(line, separator...), c...)
+				separator = ", "
+			}
+		}
+		_, err := b.Write(append(line, '\n'))
+		return err
+	}
+	for _, part := range parts {
+		z := set.Get(part.Apex)
+		family, _, _ := dname.Tree(part.Apex)
+		for r := range z.All() {
+			if part.About != nil && !part.About(r.Owner) {
+				continue
+			}
+			made, more := "", ""
+			if r.Type == synth.Type {
+				made = synth.Describe(r.Data, family == dname.Forward)
+			}
+			if origin != nil {
+				more = origin(z, r.Owner, r.Type)
+			}
+			if err := write(r, layerOf(z, &r), made, more); err != nil {
+				return err
+			}
+		}
+		for name := range q.made(z, part, zones) {
+			r, data, isHidden := z.MadeAt(name)
+			rule, err := synth.ParseRule(data)
+			if err != nil || isHidden {
+				continue
+			}
+			if err := write(r, fmt.Sprintf("made by the rule for %v", rule.Prefix)); err != nil {
+				return err
+			}
+		}
+	}
+	if isEmpty && set.Get(parts[0].Apex).HasRules() && parts[0].Prefix.IsValid() {
+		return fmt.Errorf("zone %v has no records there but those that rules make, which --made %v writes out", parts[0].Apex, parts[0].Prefix)
+	}
+	if isEmpty {
+		return fmt.Errorf("zone %v has no records there; `ptrd explain` shows what is answered", parts[0].Apex)
+	}
+	return b.Flush()
+}
+
+// layerOf returns the layer that a record comes from; empty: the zone has one only.
+func layerOf(z *zone.Zone, r *zone.Record) string {
+	l := z.Layers()
+	if l.Static == nil {
+		return ""
+	}
+	isAbove, isDerived := commit.Above(z, r.Owner, r.Type)
+	switch {
+	case isDerived:
+		return "derived"
+	case isAbove || r.Type == rr.TypeRRSIG:
+		return "from the sources"
+	}
+	if made := commit.ReadRRset(l.Made, r.Owner, r.Type); len(made.Data) == 1 && rr.EqualData(r.Type, made.Data[0], r.Data) {
+		return "by the rule of a range"
+	}
+	return "by update"
+}
+
+// made yields the names of a zone that rules may make: that which is asked for, or those of the addresses
+// asked for.
+func (q *DumpQuery) made(z *zone.Zone, part registry.Part, zones *registry.Zones) iter.Seq[dname.Name] {
+	return func(yield func(dname.Name) bool) {
+		if part.Name != nil && !yield(part.Name) || !q.Made.IsValid() {
+			return
+		}
+		if family, _, _ := dname.Tree(z.Apex()); family != dname.Forward {
+			for a := q.Made.Addr(); q.Made.Contains(a); a = a.Next() {
+				if owner := zones.Owner(a); owner.IsAtOrBelow(z.Apex()) && !owner.Equal(part.Name) && !yield(owner) {
+					return
+				}
+			}
+			return
+		}
+		for _, t := range z.Templates() {
+			p := t.Prefix()
+			if !p.Overlaps(q.Made) {
+				continue
+			}
+			if p.Bits() < q.Made.Bits() {
+				p = q.Made
+			}
+			for a := p.Addr(); p.Contains(a); a = a.Next() {
+				if name := dname.Name(t.Append(nil, a)); name.IsAtOrBelow(z.Apex()) && !yield(name) {
+					return
+				}
+			}
+		}
+	}
+}
