@@ -263,20 +263,26 @@ type settling struct {
 // settle returns how long to wait until the files count.
 func (s *Source) settle(parts []part) time.Duration {
 	now := s.o.Now()
-	size, isOld := int64(0), true
+	size := int64(0)
+	for _, p := range parts {
+		size += p.Size
+	}
+	wait := s.o.Quiet
+	if size == 0 {
+		wait = s.o.Empty
+	}
+	isOld := true
 	var infos []infile.Info
 	for _, p := range parts {
 		info := p.Info
-		size += info.Size
-		age := time.Duration(info.Identity.At - info.Identity.Changed)
-		isOld = isOld && info.Identity.Changed != 0 && age >= s.o.Quiet
+		isOld = isOld && info.Identity.Changed != 0 && time.Duration(info.Identity.At-info.Identity.Changed) >= wait
 		if p.reader != nil {
 			info.Size, info.Identity.Changed = 0, 0 // what is appended to it does not matter
 		}
 		infos = append(infos, info)
 	}
-	if s.readers == nil && size > 0 && (isOld || s.format.appends) {
-		return 0
+	if s.readers == nil && (isOld || s.format.appends && size > 0) {
+		return 0 // no name would go
 	}
 	was := &s.settling
 	if !slices.EqualFunc(infos, was.infos, isSame) || now.Before(was.since) {
@@ -285,10 +291,6 @@ func (s *Source) settle(parts []part) time.Duration {
 			was.first = now
 		}
 		was.infos, was.since = infos, now
-	}
-	wait := s.o.Quiet
-	if size == 0 {
-		wait = s.o.Empty
 	}
 	wait -= now.Sub(was.since)
 	if s.format.appends && size > 0 {

@@ -90,7 +90,7 @@ func (x *Sources) Prepare(ctx context.Context, files []*config.Neighbour) (list 
 		}
 		list = append(list, s)
 	}
-	for began := time.Now(); len(fresh) > 0 && ctx.Err() == nil; {
+	for end := time.Now().Add(loadWait); len(fresh) > 0 && ctx.Err() == nil; {
 		wait := time.Duration(0)
 		for _, s := range fresh {
 			_, again := s.look(ctx)
@@ -98,12 +98,13 @@ func (x *Sources) Prepare(ctx context.Context, files []*config.Neighbour) (list 
 				wait = max(wait, again)
 			}
 		}
-		if wait == 0 || time.Since(began) > loadWait {
+		left := time.Until(end)
+		if wait == 0 || left <= 0 {
 			break
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(wait):
+		case <-time.After(min(wait, left)):
 		}
 	}
 	return list, func(adopt bool) {

@@ -50,6 +50,8 @@ func Package(program string) string {
 		return "isc-dhcp-server"
 	case "kea-dhcp-ddns", "kea-dhcp4":
 		return program + "-server"
+	case "kea-lfc":
+		return "kea-common"
 	case "kzonecheck":
 		return "knot-dnssecutils"
 	case "nsd-checkconf", "nsd-checkzone":
