@@ -26,8 +26,9 @@ type File interface {
 // Entry is one name of an address in a file.
 type Entry struct {
 	Addr netip.Addr
-	Name dname.Name
+	Name dname.Name // must not be changed
 	Pos  finding.Position
+	End  time.Time // from which on it does not have it; zero: none
 }
 
 // Rules are the derivations of a configuration. They are immutable; nil has none.

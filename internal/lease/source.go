@@ -11,20 +11,13 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/derive"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/infile"
 )
 
-// Lease is a name of an address.
-type Lease struct {
-	Addr netip.Addr
-	Name dname.Name // must not be changed
-	End  time.Time  // from which on it is not there; zero: none
-	Pos  finding.Position
-}
-
-// Source is one file of a neighbour. Its methods may be called at any time.
+// Source is one file of a neighbour, a [derive.File]. Its methods may be called at any time.
 type Source struct {
 	config.Neighbour
 	o      *Options
@@ -48,7 +41,7 @@ func newSource(n *config.Neighbour, o *Options) *Source {
 }
 
 // At returns the names that an address has now, in the order of the file.
-func (s *Source) At(a netip.Addr) (list []Lease) {
+func (s *Source) At(a netip.Addr) (list []derive.Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.c.names(a, func(e *entry) { list = append(list, s.c.lease(e)) })
@@ -56,8 +49,8 @@ func (s *Source) At(a netip.Addr) (list []Lease) {
 }
 
 // All yields all names that there are now, those of an address in the order of the file.
-func (s *Source) All() iter.Seq[Lease] {
-	return func(yield func(Lease) bool) {
+func (s *Source) All() iter.Seq[derive.Entry] {
+	return func(yield func(derive.Entry) bool) {
 		s.mu.Lock()
 		addrs := slices.Collect(maps.Keys(s.c.entries))
 		s.mu.Unlock()
@@ -71,8 +64,8 @@ func (s *Source) All() iter.Seq[Lease] {
 	}
 }
 
-func (c *content) lease(e *entry) Lease {
-	l := Lease{Addr: e.addr, Name: dname.Name(e.name), Pos: finding.Position{File: c.paths[e.file], Line: e.line}}
+func (c *content) lease(e *entry) derive.Entry {
+	l := derive.Entry{Addr: e.addr, Name: dname.Name(e.name), Pos: finding.Position{File: c.paths[e.file], Line: e.line}}
 	if e.end != forever {
 		l.End = time.Unix(e.end, 0)
 	}
