@@ -138,35 +138,48 @@ type Conflict struct {
 	Name string // an example, as text
 }
 
-// FindConflict returns two templates that can make the same name, nil if there are none. Its
-// cost is that of the templates with different texts in pairs, and of all one by one.
+// FindConflict returns two templates that can make the same name, nil if there are none. Those of
+// the same form are compared all at once, and forms in pairs only if the domain of one holds that of
+// the other. Forms above [MaxForms] of a domain, which are refused anyway, are not compared.
 func FindConflict(templates []*Template) *Conflict {
-	type family struct {
-		text  string
-		size  int
-		shown number
+	type form struct {
+		base, text string
+		size       int
+		shown      number
 	}
-	families := map[family][]int{}
-	var order []family
+	members := map[form][]int{}
+	var order []form
 	for i, t := range templates {
-		f := family{t.text, t.prefix.Addr().BitLen(), t.shown}
+		f := form{t.base.Key(), t.text, t.prefix.Addr().BitLen(), t.shown}
 		if t.permutation != nil {
 			f.text += "\x00" + t.prefix.String() // each has a permutation of its own
 		}
-		if families[f] == nil {
+		if members[f] == nil {
 			order = append(order, f)
 		}
-		families[f] = append(families[f], i)
+		members[f] = append(members[f], i)
 	}
+	byBase := map[string][]form{}
 	for _, f := range order {
-		if c := conflictWithin(templates, families[f]); c != nil {
+		if c := conflictWithin(templates, members[f]); c != nil {
 			return c
 		}
-	}
-	for i, f := range order {
-		for _, g := range order[:i] {
-			if c := conflictBetween(templates, families[f], families[g]); c != nil {
+		for _, g := range byBase[f.base] {
+			if c := conflictBetween(templates, members[f], members[g]); c != nil {
 				return c
+			}
+		}
+		if len(byBase[f.base]) < MaxForms {
+			byBase[f.base] = append(byBase[f.base], f)
+		}
+	}
+	for _, f := range order {
+		for above := dname.Name(f.base); !above.IsRoot(); {
+			above = above.Parent()
+			for _, g := range byBase[string(above)] {
+				if c := conflictBetween(templates, members[f], members[g]); c != nil {
+					return c
+				}
 			}
 		}
 	}

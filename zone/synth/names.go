@@ -2,6 +2,7 @@ package synth
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -14,7 +15,8 @@ type Names struct {
 }
 
 // MaxForms is how many templates Names looks through, those that differ in the prefix only
-// counted as one: the cost of a name must not depend on who wrote the rules.
+// counted as one. Each is compared with each name that is asked for in their domain, so that
+// without a limit the zone, which may come from another server, would decide what a query costs.
 const MaxForms = 64
 
 // Left returns the indexes of the templates above [MaxForms], whose names are not found.
@@ -58,12 +60,14 @@ func NewNames(templates []*Template) *Names {
 	}
 	for _, k := range order {
 		members := all[k]
-		first := templates[members[0]]
-		// Bits of the prefixes that names do not show come from the member.
-		common, err := compile(k.text, first.prefix, number{}, first.mask.and(k.shown.not()))
-		if err == nil {
-			n.add(common, templates, members)
-			continue
+		if len(members) > 1 {
+			first := templates[members[0]]
+			// Bits of the prefixes that names do not show come from the member.
+			common, err := compile(k.text, first.prefix, number{}, first.mask.and(k.shown.not()))
+			if err == nil {
+				n.add(common, templates, members)
+				continue
+			}
 		}
 		for _, i := range members {
 			n.add(templates[i], templates, []int{i})
@@ -89,8 +93,9 @@ func (n *Names) add(t *Template, templates []*Template, members []int) {
 				}
 			}
 		}
-		g.known = append([]number{known}, g.known...)
+		g.known = append(g.known, known)
 	}
+	slices.Reverse(g.known)
 	for _, known := range g.known {
 		byBits := map[number]member{}
 		for _, i := range members {

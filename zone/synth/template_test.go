@@ -473,6 +473,43 @@ func TestFindConflict(t *testing.T) {
 	}
 }
 
+// Ten thousand ranges are compared without comparing all pairs, which would take a minute.
+func TestManyConflicts(t *testing.T) {
+	const ranges = 10000
+	for _, text := range []string{"{dashed}.example.net", "{dashed:host}.c%d.example.net"} {
+		var list []*Template
+		for i := range ranges {
+			s := text
+			if strings.Contains(s, "%d") {
+				s = fmt.Sprintf(s, i)
+			}
+			p := netip.PrefixFrom(number{0x20010db8<<32 | uint64(i)<<16, 0}.address(128), 48)
+			template, err := New(s, p, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, template)
+		}
+		if c := FindConflict(list); c != nil {
+			t.Errorf("%s: %v", text, c)
+		}
+		again, err := New(list[ranges-1].text, netip.MustParsePrefix("2001:db8::/48"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		above, err := New("{dashed}.net", netip.MustParsePrefix("2001:db8::/48"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := FindConflict(append(list, above)); c != nil {
+			t.Errorf("%s with a form in the domain above: %v", text, c)
+		}
+		if c := FindConflict(append(list, again)); c == nil || c.B != ranges {
+			t.Errorf("%s: no conflict with another range", text)
+		}
+	}
+}
+
 // The cost of a name is bounded, however many templates there are.
 func TestMaxForms(t *testing.T) {
 	var list []*Template
