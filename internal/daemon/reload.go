@@ -206,6 +206,7 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 				return nil, err
 			}
 			plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs, restored)
+			plan.Batch.Layers = append(plan.Batch.Layers, others.Layers...)
 			d.attachRanges(zones, set, plan.Batch)
 			o.addPlan(plan)
 			o.addDamage(damage)

@@ -11,7 +11,6 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
-	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // outcome is the result of a check.
@@ -260,11 +259,7 @@ func (w *work) transferred(a primaryAnswer, got *received, typ rr.Type, began ti
 			return nil, fmt.Errorf("%v has serial %d, which is rejected: %w", a.p, got.zone.Serial(), err)
 		}
 	}
-	out.zone = k.withKeys(got.zone)
-	for _, fault := range out.zone.RuleFaults() {
-		out.findings = append(out.findings, finding.Finding{Severity: finding.Warning, Zone: w.conf.Apex, Owner: w.conf.Apex, Type: synth.Type, Rule: "range-without-names",
-			Text: fault + "; after a correction, run `ptrd retransfer " + w.conf.Apex.String() + "`"})
-	}
+	out.zone, out.findings = k.withKeys(got.zone, got.findings)
 	out.expire = timersOf(got.zone).expire
 	if got.hasExpire {
 		out.expire = min(out.expire, time.Duration(got.expire)*time.Second)

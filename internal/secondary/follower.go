@@ -180,10 +180,19 @@ func NewFollower(o Options) *Follower {
 // Plan is what a configuration changes about the zones of a Follower.
 type Plan struct {
 	Changes []zone.Change // for the Batch that activates the configuration
+	Layers  []zone.Change // for it as well: the same zones with other keys
 	zones   map[string]*Zone
 	expires map[string]*atomic.Int64
 	added   []*task
 	removed map[string]bool
+	rekeyed []rekeyed
+}
+
+// rekeyed is a task whose zone gets other keys.
+type rekeyed struct {
+	t        *task
+	zone     *zone.Zone
+	findings []finding.Finding
 }
 
 // Plan compares the zones of a configuration with those of the Follower. The result fits set; after
@@ -197,14 +206,28 @@ func (k *Follower) Plan(zones []Zone, set *zone.Set, stays func(apex dname.Name)
 		kept[zones[i].Apex.Key()] = true
 	}
 	var removed []dname.Name
+	var others []rekeyed
+	var layers []zone.Change
 	k.mu.Lock()
 	for key, t := range k.tasks {
 		if !kept[key] {
 			removed = append(removed, t.conf.Apex)
+			continue
+		}
+		if t.good == nil {
+			continue
+		}
+		if next, findings := k.withKeys(t.good, t.findings); next != t.good {
+			others = append(others, rekeyed{t, next, findings})
+			if t.served == t.good {
+				layers = append(layers, zone.Change{Zone: next, Apex: t.conf.Apex, Base: t.served})
+			}
 		}
 	}
 	k.mu.Unlock()
-	return k.PlanChange(zones, removed, set, stays)
+	p := k.PlanChange(zones, removed, set, stays)
+	p.rekeyed, p.Layers = others, layers
+	return p
 }
 
 // PlanChange is Plan for some zones: those that are new or configured in another way, and the
@@ -287,7 +310,8 @@ func (k *Follower) restore(apex dname.Name) (z *zone.Zone, kept keptTimes, findi
 				kept.checked = k.o.Now()
 				kept.expires = kept.checked.Add(timersOf(z).expire)
 			}
-			return k.withKeys(z), kept, readFindings(notes)
+			z, findings = k.withKeys(z, readFindings(notes))
+			return z, kept, findings
 		}
 	}
 	if err != nil {
@@ -296,12 +320,18 @@ func (k *Follower) restore(apex dname.Name) (z *zone.Zone, kept keptTimes, findi
 	return nil, keptTimes{}, nil
 }
 
-// withKeys returns a zone that was just made with the keys of its rules.
-func (k *Follower) withKeys(z *zone.Zone) *zone.Zone {
+// withKeys returns a zone with the keys of its rules, and the findings about it.
+func (k *Follower) withKeys(z *zone.Zone, list []finding.Finding) (*zone.Zone, []finding.Finding) {
+	const rule = "range-without-names"
+	list = slices.DeleteFunc(slices.Clone(list), func(f finding.Finding) bool { return f.Rule == rule })
 	if k.o.Keys == nil || !z.HasRules() {
-		return z
+		return z, list
 	}
-	return z.WithKeys(k.o.Keys())
+	z = z.WithKeys(k.o.Keys())
+	for _, fault := range z.RuleFaults() {
+		list = append(list, finding.Finding{Severity: finding.Warning, Zone: z.Apex(), Owner: z.Apex(), Type: synth.Type, Rule: rule, Text: fault})
+	}
+	return z, list
 }
 
 // Adopt activates a plan whose Changes were published. It is called in [commit.Request.After].
@@ -325,6 +355,12 @@ func (k *Follower) Adopt(p *Plan) {
 		if isDue {
 			k.requestCheck(t, time.Time{})
 		}
+	}
+	for _, r := range p.rekeyed {
+		if r.t.served == r.t.good {
+			r.t.served = r.zone
+		}
+		r.t.good, r.t.findings = r.zone, r.findings
 	}
 	for _, t := range p.added {
 		k.tasks[t.conf.Apex.Key()] = t

@@ -56,6 +56,7 @@ func (k *Follower) propose(t *task, out *outcome, good *zone.Zone) (*proposal, *
 		}
 		p.zone = good // it had expired, and is valid again
 	}
+	p.zone, _ = k.withKeys(p.zone, nil) // the configuration may be newer than the check
 	change := zone.Change{
 		Zone: p.zone, Apex: apex, Base: served, Kept: true, Verbatim: true,
 		Notes: []zone.Note{timesNote(p.now, p.expires)},
@@ -64,7 +65,7 @@ func (k *Follower) propose(t *task, out *outcome, good *zone.Zone) (*proposal, *
 	if p.isNew {
 		change.Steps = k.changeSteps(good, out, source, p.now)
 		had := len(p.findings) > 0
-		if p.findings = mergeFindings(p.findings, out); had || len(p.findings) > 0 {
+		if _, p.findings = k.withKeys(p.zone, mergeFindings(p.findings, out)); had || len(p.findings) > 0 {
 			change.Notes = append(change.Notes, findingsNote(p.findings))
 		}
 		if len(change.Steps) == 0 && k.o.Journal != nil {
