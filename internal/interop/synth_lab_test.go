@@ -19,8 +19,10 @@ import (
 
 // synthLab is a random configuration with ranges, as a file and as a [model].
 type synthLab struct {
-	rng   *rand.Rand
-	items []*labItem
+	rng    *rand.Rand
+	items  []*labItem
+	secret string // of the key of {permuted}
+	more   string // of `defaults`
 }
 
 // labItem is an item of `zones`.
@@ -34,6 +36,7 @@ type labItem struct {
 	ranges   []*madeRange
 	explicit []bool // whether a range has a `ttl`
 	records  []labRecord
+	serial   int    // of the file
 	mode     string // `synth_transfer`; empty: the default
 }
 
@@ -101,7 +104,7 @@ func randomPart(rng *rand.Rand, p netip.Prefix, bits int) netip.Prefix {
 // newSynthLab returns the configuration of a number. With the numbers, the lengths of prefixes go
 // through all that there are.
 func newSynthLab(seed uint64, number int) *synthLab {
-	l := &synthLab{rng: rand.New(rand.NewPCG(seed, uint64(number)))}
+	l := &synthLab{rng: rand.New(rand.NewPCG(seed, uint64(number))), secret: xfrSecret}
 	rng := l.rng
 	forward := []string{"example.net", "pool.example.net", "a.pool.example.net", "net", "example.com", "deep.x.example.com"}
 	rng.Shuffle(len(forward), func(i, j int) { forward[i], forward[j] = forward[j], forward[i] })
@@ -148,16 +151,23 @@ func newSynthLab(seed uint64, number int) *synthLab {
 		it.own = len(it.apexes) == 1 && rng.IntN(2) == 0
 		it.ttl = uint32(1 + rng.IntN(100000))
 		it.soa = [2]uint32{it.ttl, uint32(rng.IntN(5000))}
-		for i := range it.ranges {
-			if !it.explicit[i] {
-				it.ranges[i].ttl = it.ttl
-			}
-		}
 	}
+	l.inheritTTLs()
 	for range 5 + rng.IntN(40) {
 		l.addRecords()
 	}
 	return l
+}
+
+// inheritTTLs completes ranges without a TTL of their own.
+func (l *synthLab) inheritTTLs() {
+	for _, it := range l.items {
+		for i, r := range it.ranges {
+			if !it.explicit[i] {
+				r.ttl = it.ttl
+			}
+		}
+	}
 }
 
 func (l *synthLab) isNew(it *labItem) bool {
@@ -502,16 +512,16 @@ func (l *synthLab) itemOf(apex modelName) *labItem {
 func (l *synthLab) soaData(it *labItem) string {
 	serial := 0
 	if it.own {
-		serial = 7
+		serial = 7 + it.serial
 	}
 	return fmt.Sprintf("ns1.servers.example.org. hostmaster.servers.example.org. %d 7200 900 1209600 %d", serial, it.soa[1])
 }
 
 // write writes the configuration and its files.
-func (l *synthLab) write(dir string, addr netip.AddrPort, more string) string {
+func (l *synthLab) write(dir string, addr netip.AddrPort) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "listen: {dns: [%q], admin: \"\"}\nstate_dir: state\nreload: {max_shrink: off}\nkeys: [{name: pool, secret: %s}]\n", addr, xfrSecret)
-	fmt.Fprintf(&b, "defaults:\n  nameservers: [%s]\n  max_shrink: off\n  soa: {refresh: 2h, retry: 15m, expire: 14d}\n%s", strings.Join(strings.Fields(labServers), ", "), more)
+	fmt.Fprintf(&b, "listen: {dns: [%q], admin: \"\"}\nstate_dir: state\nreload: {max_shrink: off}\nkeys: [{name: pool, secret: %s}]\n", addr, l.secret)
+	fmt.Fprintf(&b, "defaults:\n  nameservers: [%s]\n  max_shrink: off\n  soa: {refresh: 2h, retry: 15m, expire: 14d}\n%s", strings.Join(strings.Fields(labServers), ", "), l.more)
 	fmt.Fprintf(&b, "  checks: {%s: warn}\nzones:\n", strings.Join(labChecks, ": warn, "))
 	for i, it := range l.items {
 		if it.prefix.IsValid() {

@@ -50,18 +50,26 @@ func TestSynth(t *testing.T) {
 func (l *synthLab) start(t *testing.T, dir string) (netip.AddrPort, *process) {
 	t.Helper()
 	addr := freePort(t)
-	path := l.write(dir, addr, "")
-	c := startProcess(t, dir, requireBinary(t), "serve", "--config", path)
-	var apexes []string
+	return addr, l.serve(t, dir, addr, l.write(dir, addr))
+}
+
+// serve runs ptrd until it answers for all zones.
+func (l *synthLab) serve(t *testing.T, dir string, addr netip.AddrPort, config string) *process {
+	t.Helper()
+	c := startProcess(t, dir, requireBinary(t), "serve", "--config", config)
+	if !awaitZones(addr, l.apexes(), c.ended) || strings.Contains(c.log(), "level=ERROR") {
+		t.Fatalf("ptrd does not answer:\n%s\n%s", c.log(), mustRead(config))
+	}
+	return c
+}
+
+func (l *synthLab) apexes() (list []string) {
 	for _, it := range l.items {
 		for _, apex := range it.apexes {
-			apexes = append(apexes, apex.String())
+			list = append(list, apex.String())
 		}
 	}
-	if !awaitZones(addr, apexes, c.ended) || strings.Contains(c.log(), "level=ERROR") {
-		t.Fatalf("ptrd does not answer:\n%s\n%s", c.log(), mustRead(path))
-	}
-	return addr, c
+	return list
 }
 
 // synthCount is what was compared.
@@ -89,6 +97,7 @@ type synthAsker struct {
 	stored  []modelName
 	id      uint16
 	count   synthCount
+	what    string // happened before
 }
 
 func newSynthAsker(t *testing.T, l *synthLab, addrs ...netip.AddrPort) *synthAsker {
@@ -299,7 +308,7 @@ func (a *synthAsker) askFor(n modelName, qtype uint16, want modelReply) {
 			err = a.compare(want, got)
 		}
 		if err != nil {
-			a.t.Fatalf("%v, %v, server %d: %v\n%s\n%s", q, w, i, err, got, a.context())
+			a.t.Fatalf("%s: %v, %v, server %d: %v\n%s\n%s", a.what, q, w, i, err, got, a.context())
 		}
 	}
 	switch {
@@ -319,7 +328,7 @@ func (a *synthAsker) context() string {
 		return err.Error()
 	}
 	defer os.RemoveAll(dir)
-	text := mustRead(a.l.write(dir, netip.MustParseAddrPort("127.0.0.1:53"), ""))
+	text := mustRead(a.l.write(dir, netip.MustParseAddrPort("127.0.0.1:53")))
 	for i := range a.l.items {
 		text += fmt.Sprintf("zone%d:\n%s", i, a.l.masterFile(a.l.items[i]))
 	}
