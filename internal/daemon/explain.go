@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/explain"
 	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/server/answer"
@@ -29,7 +30,46 @@ func (d *Daemon) explain(v *answer.View, q explain.Question) (*explain.Explanati
 	e.AddChanges(v.Zones, func(z *zone.Zone, records []zone.Record) []string {
 		return d.changesOf(z, records, !q.At.IsZero())
 	})
+	if q.At.IsZero() {
+		return e, d.addHidden(v.Zones, e)
+	}
 	return e, nil
+}
+
+// addHidden adds what updates put into zones under what is served.
+func (d *Daemon) addHidden(set *zone.Set, e *explain.Explanation) error {
+	for _, s := range e.Steps {
+		name, err := dname.Parse(s.Name)
+		apex, err2 := dname.Parse(s.Zone)
+		if err != nil || err2 != nil {
+			continue // no zone
+		}
+		z := set.Get(apex)
+		if z == nil || !z.IsAvailable() || z.Layers().Static == nil {
+			continue
+		}
+		sets, err := commit.ReadDynamicAt(d.journal, apex, name)
+		if err != nil {
+			return err
+		}
+		for i := range sets {
+			if !commit.IsHidden(z, &sets[i]) {
+				continue
+			}
+			for _, r := range sets[i].Records() {
+				e.AddHidden(&r, "update"+d.endOf(apex, &r))
+			}
+		}
+	}
+	return nil
+}
+
+// endOf returns when a record ends that an update added, as text; empty: it does not end.
+func (d *Daemon) endOf(apex dname.Name, r *zone.Record) string {
+	if end := d.updater.End(apex, r); !end.IsZero() {
+		return ", ends " + history.Moment(end)
+	}
+	return ""
 }
 
 // explainPast answers a question from the zones as they were at a time: those that the answer is from
@@ -114,7 +154,7 @@ func (d *Daemon) changesOf(z *zone.Zone, records []zone.Record, all bool) (out [
 		if id := d.hosted.ChangeOf(z.Apex(), l.Serial, l.At); id != "" && l.What == journal.Changed.String() {
 			text += ", change " + id
 		}
-		out = append(out, text)
+		out = append(out, text+d.endOf(z.Apex(), r))
 	}
 	return out
 }

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
@@ -193,7 +195,7 @@ func (e *Explanation) walk(v *answer.View, q Question) {
 		if a.Next != nil {
 			next = a.Next.Clone()
 		}
-		e.addRule(z, name, &s)
+		e.addLayers(z, name, &s)
 		s.What, s.Owner = describe(z, name, q.Type, &a)
 		e.Steps = append(e.Steps, s)
 		for _, before := range e.Steps {
@@ -218,17 +220,47 @@ func find(s *zone.Set, name dname.Name, t rr.Type) *zone.Zone {
 	return z
 }
 
-// addRule adds the rule that makes a record at a name, and the record if it is hidden.
-func (e *Explanation) addRule(z *zone.Zone, name dname.Name, s *Step) {
+// addLayers adds the rule that makes a record at a name, and what the layers below the one that is served
+// have there. Dynamic data are not in a zone, see AddHidden.
+func (e *Explanation) addLayers(z *zone.Zone, name dname.Name, s *Step) {
 	made, data, isHidden := z.MadeAt(name)
-	rule, err := synth.ParseRule(data)
-	if err != nil {
-		return
+	if rule, err := synth.ParseRule(data); err == nil {
+		s.Rule = &Rule{rule.Prefix, rule.Template, rule.TTL, made.Type.String()}
+		if isHidden {
+			e.AddHidden(&made)
+		}
 	}
-	s.Rule = &Rule{rule.Prefix, rule.Template, rule.TTL, made.Type.String()}
-	if isHidden {
-		e.Hidden = append(e.Hidden, Record{Owner: s.Name, TTL: made.TTL, Type: s.Rule.Type, Data: rr.Text(made.Type, made.Data)})
+	l := z.Layers()
+	if _, isDerived := commit.Above(z, name, rr.TypePTR); !isDerived {
+		e.addHiddenSet(z, commit.ReadRRset(l.Derived, name, rr.TypePTR), "derived")
 	}
+	for _, t := range [...]rr.Type{rr.TypePTR, rr.TypeA, rr.TypeAAAA} {
+		e.addHiddenSet(z, commit.ReadRRset(l.Made, name, t), "")
+	}
+}
+
+// addHiddenSet adds those records of a layer that a zone does not have.
+func (e *Explanation) addHiddenSet(z *zone.Zone, set commit.RRset, source string) {
+	served := commit.ReadRRset(z, set.Owner, set.Type)
+	for _, r := range set.Records() {
+		if slices.ContainsFunc(served.Data, func(d []byte) bool { return rr.EqualData(r.Type, d, r.Data) }) {
+			continue
+		}
+		if source == "" {
+			e.AddHidden(&r)
+		} else {
+			e.AddHidden(&r, source)
+		}
+	}
+}
+
+// AddHidden adds a record of a layer that a higher one hides, with what its sources are.
+func (e *Explanation) AddHidden(r *zone.Record, sources ...string) {
+	out := Record{Owner: r.Owner.String(), TTL: r.TTL, Type: r.Type.String(), Data: rr.Text(r.Type, r.Data)}
+	for _, s := range sources {
+		out.Sources = append(out.Sources, Source{What: s})
+	}
+	e.Hidden = append(e.Hidden, out)
 }
 
 // describe returns what a lookup found, and the owner of the data if it is not the name.

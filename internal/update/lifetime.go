@@ -212,6 +212,18 @@ func (u *Updater) NextEnd(apex dname.Name) time.Time {
 	return time.Time{}
 }
 
+// End returns when a record ends that updates added; the zero time if it does not.
+func (u *Updater) End(apex dname.Name, r *zone.Record) time.Time {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if l := u.lifetimes[apex.Key()]; l != nil {
+		if one := l.byKey[lifeKey(r.Owner, r.Type, r.Data)]; one != nil {
+			return time.Unix(one.end, 0)
+		}
+	}
+	return time.Time{}
+}
+
 // startGrace is how long a record that ended while no ptrd ran stays after the start: a
 // machine whose clock is wrong when it starts has it set by then, before anything is
 // removed that cannot come back.
