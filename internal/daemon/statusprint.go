@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/internal/notify"
 	"github.com/ptrd/ptrd/zone"
@@ -190,6 +191,16 @@ func (z *ZoneStatus) stateText() string {
 	return state
 }
 
+// printedRanges is how many ranges of a zone are printed; JSON has all.
+const printedRanges = 10
+
+// transferTexts are what secondaries receive of the names of ranges.
+var transferTexts = map[config.SynthTransfer]string{
+	config.TransferRule:        "the rules, which ptrd understands (synth_transfer: rule)",
+	config.TransferMaterialize: "all records of these names (synth_transfer: materialize)",
+	config.TransferOmit:        "nothing of these names (synth_transfer: omit)",
+}
+
 // print writes all about one zone.
 func (z *ZoneStatus) print(b *strings.Builder) {
 	d := z.Detail
@@ -220,6 +231,16 @@ func (z *ZoneStatus) print(b *strings.Builder) {
 	if z.State == stateServed || z.State == stateLastGood {
 		line("serial", "%d", z.Serial)
 		line("content", "%s at %s, %d bytes", plural(z.Records, "record"), plural(z.Names, "name"), z.Bytes)
+	}
+	for i, r := range d.Ranges {
+		if i == printedRanges {
+			line("ranges", "%d more", len(d.Ranges)-i)
+			break
+		}
+		line("range", "%v: %s", r.Range, r.Name)
+	}
+	if len(d.Ranges) > 0 && d.SynthTransfer != "" {
+		line("", "secondaries receive %s", transferTexts[d.SynthTransfer])
 	}
 	if c := d.LastChange; c != nil {
 		line("last change", "%s, serial %d, %d removed, %d added (%s)", history.Moment(c.At), c.Serial, c.Removed, c.Added, c.Source)

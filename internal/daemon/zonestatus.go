@@ -52,10 +52,32 @@ type ZoneDetail struct {
 	Secondaries []notify.Secondary `json:"secondaries"`
 	Primaries   []ServerSerial     `json:"primaries,omitempty"`
 
+	Ranges        []ZoneRange          `json:"ranges,omitempty"`         // whose names or addresses are in the zone
+	SynthTransfer config.SynthTransfer `json:"synth_transfer,omitempty"` // what secondaries receive of them
+
 	LastChange *history.Line `json:"last_change,omitempty"`
 	Findings   []string      `json:"findings"`
 	Signatures *time.Time    `json:"signatures_expire,omitempty"` // when the first one does
 	Events     []Event       `json:"events"`                      // what happens next, in the order of time
+}
+
+// ZoneRange is a range of addresses whose names are made by a rule.
+type ZoneRange struct {
+	Range netip.Prefix `json:"range"`
+	Name  string       `json:"name"` // the template
+}
+
+// rangesOf returns the ranges that a zone has names or addresses of.
+func (d *Daemon) rangesOf(z *zone.Zone) (list []ZoneRange) {
+	for _, t := range z.Templates() {
+		list = append(list, ZoneRange{t.Prefix(), t.String()})
+	}
+	if z.Layers().Made != nil {
+		for _, r := range d.registry.Load().Ranges().Of(z.Apex()) {
+			list = append(list, ZoneRange{r.Prefix, r.Template})
+		}
+	}
+	return list
 }
 
 // ZoneSource is where data of a zone come from.
@@ -197,6 +219,9 @@ func (d *Daemon) detail(ctx context.Context, z *zone.Zone, s *survey, findings [
 		Prefix: d.registry.Load().PrefixOf(z.Apex()), Owner: ownerText(one), Hosted: d.hosted.Has(z.Apex()), Sources: d.sources(ctx, z, one),
 		Transfers: []string{}, Secondaries: []notify.Secondary{}, Findings: []string{}, Events: []Event{},
 	}
+	if out.Ranges = d.rangesOf(z); len(out.Ranges) > 0 && one != nil && one.Item != nil {
+		out.SynthTransfer = one.Item.SynthTransfer
+	}
 	asked, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	asked, stop := d.untilStop(asked)
@@ -318,8 +343,9 @@ func (d *Daemon) sources(ctx context.Context, z *zone.Zone, one *registry.Zone) 
 		inline("ptr", len(item.PTR))
 		inline("records", len(item.Records))
 		inline("delegate", len(item.Delegate))
+		inline("synth", len(item.Synth))
 	}
-	if l := z.Layers(); l.Static != nil || one != nil && one.Item != nil && one.Item.Dynamic {
+	if l := z.Layers(); l.Static != nil && (l.Made == nil && l.Derived == nil || one != nil && one.Update != nil) || one != nil && one.Item != nil && one.Item.Dynamic {
 		list = append(list, ZoneSource{What: "update", Where: "in the state directory (RFC 2136)"})
 	}
 	return list
