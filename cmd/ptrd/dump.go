@@ -7,7 +7,6 @@ import (
 	"net/netip"
 
 	"github.com/ptrd/ptrd/internal/assemble"
-	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/naming"
@@ -106,13 +105,5 @@ func setFromSources(cmd *cobra.Command, g *globals) (*zone.Set, []finding.Findin
 	if err != nil {
 		return nil, nil, err
 	}
-	zones := commit.New(commit.Options{})
-	plan, err := assemble.New(assemble.Options{}).Assemble(cmd.Context(), cfg, zones.Set(), assemble.Round{})
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := zones.Publish(plan.Batch); err != nil {
-		return nil, nil, err
-	}
-	return zones.Set(), plan.Findings, nil
+	return assemble.Offline(cmd.Context(), cfg)
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/derive"
+	"github.com/ptrd/ptrd/internal/lease"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -17,11 +19,26 @@ import (
 // Check reads all sources of a configuration and returns the findings about them, by file and
 // position. It does not know the serials that were served before. The error is that of ctx.
 func Check(ctx context.Context, cfg *config.Config) ([]finding.Finding, error) {
-	plan, err := New(Options{}).Assemble(ctx, cfg, zone.NewSet(), Round{})
+	_, list, err := Offline(ctx, cfg)
+	return list, err
+}
+
+// Offline returns the zones of a configuration as a server has them at its first start, and the
+// findings about them.
+func Offline(ctx context.Context, cfg *config.Config) (*zone.Set, []finding.Finding, error) {
+	list, done := lease.New(lease.Options{}).Prepare(ctx, derive.Files(cfg))
+	done(false)
+	rules, none := derive.NewRules(cfg, lease.FilesOf(list)), zone.NewSet()
+	plan, err := New(Options{}).Assemble(ctx, cfg, none, Round{Derive: derive.New(derive.Options{}).NewPlan(rules, none).Layer})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return plan.Findings, nil
+	var zones []*zone.Zone
+	for _, c := range plan.Batch.Changes {
+		zones = append(zones, c.Zone)
+	}
+	set := none.With(zones, nil)
+	return set, finding.Limit(append(plan.Findings, rules.Findings(set, true)...)), nil
 }
 
 // withoutFollowing returns the findings without those that follow from a file that is one of another

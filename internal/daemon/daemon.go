@@ -24,10 +24,12 @@ import (
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/control"
+	"github.com/ptrd/ptrd/internal/derive"
 	"github.com/ptrd/ptrd/internal/ec2"
 	"github.com/ptrd/ptrd/internal/eventlog"
 	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/internal/hosted"
+	"github.com/ptrd/ptrd/internal/lease"
 	"github.com/ptrd/ptrd/internal/notify"
 	"github.com/ptrd/ptrd/internal/pace"
 	"github.com/ptrd/ptrd/internal/privilege"
@@ -104,6 +106,9 @@ type components struct {
 	api       front // of route53
 	elastic   *ec2.Store
 	auditor   *audit.Auditor
+	deriver   *derive.Deriver
+	leases    *lease.Sources
+	missed    sync.Map // *lease.Source whose changes could not be made
 	ec2API    front
 	control   *control.Server
 	manager   *systemd.Notifier
@@ -364,6 +369,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		Journal: d.journal, Zones: d.registry.Load, Content: d.content, Serve: d.serveClaims, Report: d.logCatalogs, Log: d.log,
 	})
 	d.producer = catalog.Producer{Journal: d.journal, Pause: d.pause}
+	d.deriver, d.leases = d.newDeriver()
 	d.watcher = watch.New(watch.Options{Log: d.log, Files: d.files, Guard: d.contain})
 	d.admin = d.newAdmin()
 	d.hosted = d.newHosted()
@@ -417,11 +423,12 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	part("file watcher", func(ctx context.Context) error { d.watcher.Run(ctx); return nil })
 	part("watchdog", d.watchdog)
 	part("clock", func(ctx context.Context) error {
-		return d.clock.Run(ctx, func() { d.follower.ClockSet(); d.updater.ClockSet() })
+		return d.clock.Run(ctx, func() { d.follower.ClockSet(); d.updater.ClockSet(); d.leases.ClockSet() })
 	})
 	part("history", d.keeper.Run)
 	part("hosted zones", d.hosted.Run)
 	part("audit", d.auditor.Run)
+	part("leases", d.leases.Run)
 	d.api.serve(ctx, d.newRoute53().Serve, &parts, func(err error) { cancel(err) })
 	d.ec2API.serve(ctx, d.newEC2().Serve, &parts, func(err error) { cancel(err) })
 	part("journal", d.journal.Run)

@@ -173,9 +173,9 @@ func hostedZones(apexes []dname.Name) (list []*registry.Zone) {
 	return list
 }
 
-// derive adds what follows from changes of hosted zones, and the rules of ranges to zones that come
+// completeHosted adds what follows from changes of hosted zones, and the rules of ranges to zones that come
 // at run time; a reload has them.
-func (d *Daemon) derive(set *zone.Set, b *zone.Batch) error {
+func (d *Daemon) completeHosted(set *zone.Set, b *zone.Batch) error {
 	if b.Source != assemble.Source {
 		d.registry.Load().Ranges().Complete(b, d.assembler.Keys())
 	}

@@ -144,8 +144,22 @@ func plural(n int, what string) string {
 
 // addPlan adds the changes of a plan and what is broken in it.
 func (o *Outcome) addPlan(p *assemble.Plan) {
-	o.Changed, o.Broken = make([]ChangedZone, 0, len(p.Batch.Changes)), make([]BrokenZone, 0, len(p.Broken))
-	for _, c := range p.Batch.Changes {
+	o.Broken = make([]BrokenZone, 0, len(p.Broken))
+	for _, z := range p.Broken {
+		o.Broken = append(o.Broken, BrokenZone{z.Apex.String(), z.LastGood, z.Reason, z.Apex})
+	}
+	o.Findings = slices.Clone(p.Findings)
+	o.Held = nil
+	for _, h := range p.Held {
+		o.Held = append(o.Held, Held{Kind: heldZone, Zone: h.Apex, Before: h.Before, After: h.After})
+	}
+}
+
+// addChanged lists what a batch has changed, by zone.
+func (o *Outcome) addChanged(b *zone.Batch) {
+	changes := slices.SortedFunc(slices.Values(b.Changes), func(x, y zone.Change) int { return dname.Compare(x.Apex, y.Apex) })
+	o.Changed = make([]ChangedZone, 0, len(changes))
+	for _, c := range changes {
 		z := ChangedZone{Zone: c.Apex.String(), What: "changed"}
 		if c.Base != nil && c.Base.IsAvailable() {
 			z.From = c.Base.Serial()
@@ -162,14 +176,6 @@ func (o *Outcome) addPlan(p *assemble.Plan) {
 			z.To = c.Zone.Serial()
 		}
 		o.Changed = append(o.Changed, z)
-	}
-	for _, z := range p.Broken {
-		o.Broken = append(o.Broken, BrokenZone{z.Apex.String(), z.LastGood, z.Reason, z.Apex})
-	}
-	o.Findings = slices.Clone(p.Findings)
-	o.Held = nil
-	for _, h := range p.Held {
-		o.Held = append(o.Held, Held{Kind: heldZone, Zone: h.Apex, Before: h.Before, After: h.After})
 	}
 }
 

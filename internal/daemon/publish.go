@@ -61,6 +61,7 @@ func (d *Daemon) catchUp(ctx context.Context) {
 		d.catalogs.Follow()
 	}
 	d.follower.Retry()
+	d.catchUpLeases()
 }
 
 // content returns the last data of a zone, also of a secondary zone that has expired.

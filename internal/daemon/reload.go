@@ -188,6 +188,9 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 	defer d.reportProgress(tick.C)()
 	var zones *registry.Zones
 	var others *secondary.Plan
+	rules, done := d.newRules(ctx, cfg)
+	isServed := false
+	defer func() { done(isServed) }()
 	report, err := d.zones.Commit(commit.Request{
 		Propose: func(set *zone.Set) (*zone.Batch, error) {
 			if err := d.checkHosted(configured); err != nil {
@@ -198,6 +201,8 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 			others = d.follower.Plan(zones.Secondaries(), set, zones.IsPrimary)
 			zones.SetPolicies(policy, others.Expires())
 			restored, damage := d.hosted.Plan(set, func(apex dname.Name) bool { return isHosted(zones.Get(apex)) })
+			derived := d.deriver.NewPlan(rules, set)
+			how.Derive = derived.Layer
 			if plan, err = d.assembler.Assemble(ctx, cfg, with(set, slices.Concat(others.Changes, restored)...), how.Round); err != nil {
 				return nil, err
 			}
@@ -208,6 +213,7 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 			plan.Batch.Changes = together(plan.Batch.Changes, others.Changes, catalogs, restored)
 			plan.Batch.Layers = append(plan.Batch.Layers, others.Layers...)
 			d.attachRanges(zones, set, plan.Batch)
+			derived.Complete(plan.Batch)
 			o.addPlan(plan)
 			o.addDamage(damage)
 			if h := how.held; h != nil {
@@ -219,7 +225,10 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 			o.Findings = append(append([]finding.Finding{}, cfg.Warnings...), o.Findings...)
 			return plan.Batch, nil
 		},
-		Show: func(set *zone.Set) { d.showWith(set, zones, policy) },
+		Show: func(set *zone.Set) {
+			d.deriver.SetRules(rules)
+			d.showWith(set, zones, policy)
+		},
 		After: func() (err error) {
 			if !d.contain.Do("reloads", func() {
 				for _, c := range plan.Batch.Changes {
@@ -236,6 +245,10 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 			return err
 		},
 	})
+	if isServed = err == nil; isServed {
+		o.addChanged(plan.Batch)
+		o.Findings = append(o.Findings, rules.Findings(d.zones.Set(), false)...)
+	}
 	return plan, report.Warnings, err
 }
 

@@ -367,7 +367,7 @@ func TestModel(t *testing.T) {
 	d := New(Options{})
 	var published *zone.Batch
 	w := commit.New(commit.Options{Derive: []commit.Stage{d.Stage}, Published: func(b *zone.Batch) { published = b }})
-	r := NewRules(m.cfg, nil)
+	r := NewRules(m.cfg, func(*config.Neighbour) File { return nil })
 	m.serve(t, d, w, r)
 	m.check(t, r, w.Set())
 	serials := map[string]zone.Serial{}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -103,8 +104,9 @@ func (r *Rules) Totals(set *zone.Set) (list []Totals) {
 	return list
 }
 
-// Findings returns what operators should look at, for zones that are served like those of set.
-func (r *Rules) Findings(set *zone.Set) (list []finding.Finding) {
+// Findings returns what operators should look at in the zones of set. Without a server, it does not
+// report that zones are missing that may be added at run time.
+func (r *Rules) Findings(set *zone.Set, isOffline bool) (list []finding.Finding) {
 	add := func(t *target, f finding.Finding) {
 		if f.Severity = finding.Warning; f.Apply(&t.item.Checks) {
 			list = append(list, f)
@@ -112,7 +114,7 @@ func (r *Rules) Findings(set *zone.Set) (list []finding.Finding) {
 	}
 	for _, t := range r.list() {
 		for i := range t.From {
-			if s := &t.From[i]; s.Zone != nil && set.Get(s.Zone) == nil {
+			if s := &t.From[i]; s.Zone != nil && set.Get(s.Zone) == nil && !(isOffline && r.mayServe(s.Zone)) {
 				add(t, finding.Finding{Position: s.Pos, Zone: t.item.Apexes[0], Rule: "derive-source",
 					Text: fmt.Sprintf("%s.derive: zone %v is not served here, so that no names come from it%s", t.item.Path, s.Zone, suggestion(set, s.Zone))})
 			}
@@ -143,6 +145,12 @@ func (r *Rules) Findings(set *zone.Set) (list []finding.Finding) {
 		}
 	}
 	return list
+}
+
+// mayServe reports whether a server with the configuration may serve a zone, perhaps only later.
+func (r *Rules) mayServe(apex dname.Name) bool {
+	return r.cfg.Listen.Route53 != nil || slices.ContainsFunc(r.cfg.Catalogs, func(c config.Catalog) bool { return c.Follow != nil }) ||
+		slices.ContainsFunc(r.cfg.Zones, func(z config.Zone) bool { return z.Apex(apex) != nil && z.Apex(apex).Equal(apex) })
 }
 
 func (r *Rules) list() []*target {

@@ -33,6 +33,7 @@ type Entry struct {
 
 // Rules are the derivations of a configuration. They are immutable; nil has none.
 type Rules struct {
+	cfg      *config.Config
 	targets  []*target
 	prefixes map[netip.Prefix][]*target
 	lengths  [2][]int            // of the prefixes, by family
@@ -49,9 +50,24 @@ type target struct {
 	digest [digestSize]byte
 }
 
-// NewRules compiles the derivations of a configuration. open returns a file.
+// Files returns the files of other programs that names are derived from.
+func Files(cfg *config.Config) (list []*config.Neighbour) {
+	for i := range cfg.Zones {
+		if d := cfg.Zones[i].Derive; d != nil {
+			for j := range d.From {
+				if f := d.From[j].File; f != nil {
+					list = append(list, f)
+				}
+			}
+		}
+	}
+	return list
+}
+
+// NewRules compiles the derivations of a configuration. open returns a file, or nil, as if it were
+// empty.
 func NewRules(cfg *config.Config, open func(*config.Neighbour) File) *Rules {
-	r := &Rules{prefixes: map[netip.Prefix][]*target{}, zones: map[string]struct{}{}}
+	r := &Rules{cfg: cfg, prefixes: map[netip.Prefix][]*target{}, zones: map[string]struct{}{}}
 	for i := range cfg.Zones {
 		item := &cfg.Zones[i]
 		if item.Derive == nil {
@@ -67,9 +83,9 @@ func NewRules(cfg *config.Config, open func(*config.Neighbour) File) *Rules {
 			switch {
 			case s.Zone != nil:
 				r.zones[s.Zone.Key()] = struct{}{}
-			case s.File != nil && open != nil:
+			case s.File != nil:
 				file = open(s.File)
-			case s.File == nil:
+			default:
 				r.anyZone = true
 			}
 			t.files = append(t.files, file)

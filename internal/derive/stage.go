@@ -68,7 +68,8 @@ func (d *Deriver) follow(r *Rules, set *zone.Set, b *zone.Batch, changes []zone.
 		return served(&next, apex, t)
 	})
 	for part := range r.regions(&before, &next, changes, w.pause) {
-		if z := part.around; z != nil && next.get(z.Apex()) == z {
+		isHere := func(c zone.Change) bool { return c.Apex.Equal(part.apex) }
+		if z := part.around; z != nil && next.get(z.Apex()) == z && !slices.ContainsFunc(b.Layers, isHere) {
 			// It has to stay as it is until the batch is published.
 			b.Layers = append(b.Layers, zone.Change{Zone: z, Apex: z.Apex(), Base: z})
 		}

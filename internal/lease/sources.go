@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/derive"
 	"github.com/ptrd/ptrd/internal/watch"
 	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/zone/infile"
@@ -112,6 +113,16 @@ func (x *Sources) Prepare(ctx context.Context, files []*config.Neighbour) (list 
 			x.adopt(list)
 		}
 		x.looking.Unlock()
+	}
+}
+
+// FilesOf returns a function that returns the source of a file in a list that Prepare returned.
+func FilesOf(list []*Source) func(*config.Neighbour) derive.File {
+	return func(n *config.Neighbour) derive.File {
+		if s := find(list, n); s != nil {
+			return s
+		}
+		return nil
 	}
 }
 

@@ -1,0 +1,58 @@
+package daemon
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/derive"
+	"github.com/ptrd/ptrd/internal/lease"
+	"github.com/ptrd/ptrd/zone"
+)
+
+// newDeriver makes what derives names of addresses from forward zones and files of other programs.
+func (d *Daemon) newDeriver() (*derive.Deriver, *lease.Sources) {
+	files := lease.New(lease.Options{Changed: d.leasesChanged, Files: d.files, Log: d.log, Guard: d.contain})
+	return derive.New(derive.Options{Notes: d.journal, Pause: d.pause}), files
+}
+
+// derive completes a batch with what follows from its changes.
+func (d *Daemon) derive(set *zone.Set, b *zone.Batch) error {
+	if err := d.completeHosted(set, b); err != nil {
+		return err
+	}
+	return d.deriver.Stage(set, b)
+}
+
+// newRules returns what a configuration derives names from. No file of another program changes until
+// done is called.
+func (d *Daemon) newRules(ctx context.Context, cfg *config.Config) (r *derive.Rules, done func(adopt bool)) {
+	list, done := d.leases.Prepare(ctx, derive.Files(cfg))
+	return derive.NewRules(cfg, lease.FilesOf(list)), done
+}
+
+// leasesChanged derives the names of addresses that a file of another program has changed.
+func (d *Daemon) leasesChanged(s *lease.Source, addresses []netip.Addr) {
+	d.commitLeases(s, d.deriver.FileChanged(s, addresses, sourceOfFile(s)))
+}
+
+func sourceOfFile(s *lease.Source) string { return s.Format + " " + s.File.Path }
+
+// commitLeases carries out a request about a file. If it cannot be made durable, catchUp repeats it
+// for all of the file.
+func (d *Daemon) commitLeases(s *lease.Source, r commit.Request) {
+	if _, err := d.zones.Commit(r); err != nil {
+		d.missed.Store(s, true)
+		d.log.Error("names of addresses could not be changed", "file", s.File.Path, "err", err)
+	}
+}
+
+// catchUpLeases derives the names of files of which changes were missed.
+func (d *Daemon) catchUpLeases() {
+	for _, s := range d.leases.Adopted() {
+		if _, missed := d.missed.LoadAndDelete(s); missed {
+			d.commitLeases(s, d.deriver.FileChanged(s, nil, sourceOfFile(s)))
+		}
+	}
+}
