@@ -52,7 +52,7 @@ func (r *reader) kea() func(record []byte) {
 			return
 		}
 		a, ok := r.address(values[at.address])
-		if !ok || at.kind >= 0 && values[at.kind] == keaPrefix {
+		if !ok {
 			return
 		}
 		valid, ok := r.time("valid_lifetime", values[at.valid])
@@ -66,7 +66,8 @@ func (r *reader) kea() func(record []byte) {
 		case valid == keaForever:
 			end = forever
 		}
-		if valid == 0 || at.state >= 0 && values[at.state] != keaAssigned && values[at.state] != keaRegistered {
+		isPrefix := at.kind >= 0 && values[at.kind] == keaPrefix // for Kea, one in place of an address of the same octets
+		if valid == 0 || isPrefix || at.state >= 0 && values[at.state] != keaAssigned && values[at.state] != keaRegistered {
 			r.remove(a)
 			return
 		}

@@ -242,7 +242,7 @@ func TestKea(t *testing.T) {
 			k.ask("lease4-del", map[string]any{"ip-address": fmt.Sprintf("10.0.1.%d", n)})
 			has[n] = false
 		}
-		if info, err := os.Stat(path + ".2"); err == nil && (last == nil || !os.SameFile(info, last)) {
+		if info, err := os.Stat(path + ".2"); err == nil && (last == nil || !info.ModTime().Equal(last.ModTime())) {
 			cleanups, last = cleanups+1, info
 		}
 		<-time.After(5 * time.Millisecond) // a server with 200 changes a second

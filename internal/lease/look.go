@@ -150,6 +150,9 @@ func (s *Source) continues(parts []part) (bool, error) {
 	for i := range parts {
 		p := &parts[i]
 		for _, r := range s.readers {
+			if i < len(parts)-1 && p.path == r.c.paths[r.file] && p.Identity.Changed != r.id.Changed {
+				continue // it is another, as only the last file grows
+			}
 			isIt, err := r.hasRead(p)
 			if err != nil {
 				return false, err
@@ -192,13 +195,13 @@ func (s *Source) readOn(parts []part) error {
 			s.mu.Lock()
 			r := newReader(&s.Neighbour, s.c, p.path)
 			s.mu.Unlock()
-			r.id = p.Identity
 			s.readers = append(s.readers, r)
 		}
 		r := s.readers[i]
 		s.mu.Lock()
 		s.c.paths[r.file] = p.path
 		s.mu.Unlock()
+		r.id = p.Identity
 		if err := r.records(p, &s.mu); err != nil {
 			return err
 		}

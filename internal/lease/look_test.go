@@ -193,6 +193,21 @@ func TestCleanup(t *testing.T) {
 	}
 }
 
+// TestReusedInode: the result of another cleanup in the place of that of the last, with its inode and
+// its last lines, is not taken for it.
+func TestReusedInode(t *testing.T) {
+	f := follow(t, "kea", kea4)
+	label := strings.Repeat("z", 60)
+	end := keaLine(9, label+"."+label+"."+label+"."+label[:50], 3600) // longer than maxTail
+	z := "10.0.0.9 " + strings.Split(end, ",")[8] + "."
+	write(t, f.path+".2", kea4+keaLine(1, "a", 3600)+end)
+	f.step("new", 0, "")
+	f.step("quiet", time.Second, "10.0.0.1 10.0.0.9", "10.0.0.1 a", z)
+	write(t, f.path+".2", kea4+keaLine(2, "b", 3600)+end)
+	f.step("another", 0, "", "10.0.0.1 a", z)
+	f.step("another, quiet", time.Second, "10.0.0.1 10.0.0.2", "10.0.0.2 b", z)
+}
+
 // TestRewrite: a file that is written anew, truncated, missing or replaced by something else keeps
 // its names until it is complete.
 func TestRewrite(t *testing.T) {

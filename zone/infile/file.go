@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"math"
 	"time"
 )
 
@@ -15,7 +14,7 @@ type File struct {
 	task   *Task
 	path   string
 	handle Handle
-	left   int64         // octets that may be read
+	limit  int64         // octets before which all reads end
 	err    error         // of an earlier Read
 	spent  time.Duration // on reading
 	read   int64         // octets
@@ -33,8 +32,8 @@ func (f *File) Read(b []byte) (n int, err error) {
 	if f.err != nil || len(b) == 0 {
 		return 0, f.err
 	}
-	if int64(len(b)) > f.left && f.left < math.MaxInt64 {
-		b = b[:f.left+1] // one more shows that it is too large
+	if left := f.limit - f.at; int64(len(b)) > left {
+		b = b[:left+1] // one more shows that it is too large
 	}
 	began := time.Now()
 	f.err = f.task.do(f.path, func() error {
@@ -44,12 +43,12 @@ func (f *File) Read(b []byte) (n int, err error) {
 	f.spent += time.Since(began)
 	f.read += int64(n)
 	f.at += int64(n)
-	if f.err == nil && f.task.isTooSlow(f.path, f.read, f.spent) {
+	switch {
+	case f.err == nil && f.task.isTooSlow(f.path, f.read, f.spent):
 		n, f.err = 0, ErrHung
-	}
-	if f.left -= int64(n); f.left < 0 {
+	case f.at > f.limit:
 		n--
-		f.left, f.err = 0, ErrTooLarge
+		f.at, f.err = f.limit, ErrTooLarge
 	}
 	if f.err != nil && f.err != io.EOF {
 		f.err = pathError(f.path, f.err)
@@ -66,7 +65,7 @@ func (f *File) SeekTo(offset int64) error {
 		return nil
 	case !ok:
 		return pathError(f.path, errors.ErrUnsupported)
-	case offset-f.at > f.left:
+	case offset > f.limit:
 		return pathError(f.path, ErrTooLarge)
 	}
 	err := f.task.do(f.path, func() error {
@@ -76,9 +75,6 @@ func (f *File) SeekTo(offset int64) error {
 	if err != nil {
 		return pathError(f.path, err)
 	}
-	if f.left < math.MaxInt64 {
-		f.left -= offset - f.at
-	}
 	f.at, f.err = offset, nil
 	return nil
 }
@@ -86,7 +82,7 @@ func (f *File) SeekTo(offset int64) error {
 // readAll returns what is left.
 func (f *File) readAll() ([]byte, error) {
 	const least = 512 // some file systems do not know sizes
-	data := make([]byte, 0, min(max(f.Size, least), f.left)+1)
+	data := make([]byte, 0, min(max(f.Size, least), f.limit)+1)
 	for {
 		n, err := f.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]

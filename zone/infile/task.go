@@ -144,7 +144,7 @@ func (t *Task) open(path string, limit int64, op func() (Handle, Info, string, e
 	if err != nil {
 		return nil, resolved, err
 	}
-	f := &File{task: t, path: path, handle: h, Info: info, left: limit}
+	f := &File{task: t, path: path, handle: h, Info: info, limit: limit}
 	if info.Size > limit {
 		f.Close()
 		return nil, resolved, &fs.PathError{Op: "open", Path: path, Err: ErrTooLarge}
