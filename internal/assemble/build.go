@@ -37,7 +37,7 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 	case err != nil:
 		return itemPlan{}, err
 	case item.Dynamic && !slices.ContainsFunc(kept, (*keptZone).isNew):
-		return r.planKept(item, kept, in), nil
+		return r.planKept(item, kept, in, &fs), nil
 	}
 	usable, incomplete := old.isUsable(r, item, in, w)
 	if !usable && incomplete == nil {

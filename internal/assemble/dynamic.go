@@ -136,8 +136,8 @@ func damages(kept []*keptZone) (list []finding.Finding) {
 
 // planKept returns the plan of a dynamic item none of whose zones is new. The files that its
 // zones began with are not read again.
-func (r *round) planKept(item *config.Zone, kept []*keptZone, in inputs) itemPlan {
-	p := itemPlan{outcome: &outcome{apexes: item.Apexes, in: in, findings: damages(kept)}}
+func (r *round) planKept(item *config.Zone, kept []*keptZone, in inputs, fs *findings) itemPlan {
+	p := itemPlan{outcome: &outcome{apexes: item.Apexes, in: in, findings: append(fs.Sorted(), damages(kept)...)}}
 	for _, k := range kept {
 		p.add(k.change(r, item))
 	}

@@ -50,11 +50,11 @@ func (r *round) generate(item *config.Zone) (lists [][]generatedRecord, fs findi
 		g := &generator{item: item, apex: apex, table: r.a.o.Table, fs: &fs, cuts: map[string]bool{}, glue: map[glueKey]uint32{}, alias: map[string]bool{}}
 		g.addNameServers(RuleApex, apex, item.NameServers, seconds(-1, item.NSTTL))
 		g.addDelegations()
+		if text, pos := r.ranges.Lacks(apex, &r.cfg.Limits); text != "" && !warned {
+			warned = true // other zones of the item have the same secondaries
+			fs.warn("range-transfer", apex, pos, "%s", text)
+		}
 		for i, one := range r.ranges.Of(apex) {
-			if i == 0 && !warned && (len(item.Transfer.Allow) > 0 || len(item.Transfer.Notify) > 0) {
-				warned = true
-				fs.warn("range-transfer", apex, one.Pos, "zone %v has names that are made for ranges, by a record that only ptrd understands: secondaries that run other software do not have these names", apex)
-			}
 			if i == synth.MaxRules {
 				fs.report(finding.Error, "too-many-ranges", one.Pos, "%s: zone %v has names of %d ranges, at most %d are possible; divide the zone, or make one range of several that have the same template", item.Path, apex, len(r.ranges.Of(apex)), synth.MaxRules)
 				break

@@ -73,6 +73,8 @@ func sumInputs(seed maphash.Seed, item *config.Zone, generated [][]generatedReco
 			addOctets(&data, one.Append(nil))
 			add(&places, one.Pos)
 		}
+		lacks, _ := all.Lacks(apex, &cfg.Limits)
+		add(&data, lacks)
 	}
 	for i, list := range generated {
 		addOctets(&data, item.Apexes[i])

@@ -3,7 +3,7 @@
 //
 //	ranges.go   configuration → the ranges of each zone
 //	records.go  ranges → the records of their names, and how many these are
-//	serve.go    what each secondary of a zone has of its names
+//	transfer.go what the secondaries of a zone have of its names
 package ranges
 
 import (
@@ -21,18 +21,21 @@ type Range struct {
 	synth.Rule
 	Base dname.Name // of its names
 	Pos  finding.Position
+
+	zones []dname.Name // of the configuration that have its addresses or names
 }
 
 // Ranges are the ranges of a configuration. They are immutable; nil has none.
 type Ranges struct {
-	items map[string]*config.Zone // by keys of apexes
-	zones map[string][]*Range     // by key of a zone of the configuration that has addresses or names of a range
-	below map[string][]*Range     // by key of each name that has a base at or below it
+	items   map[string]*config.Zone // by keys of apexes
+	zones   map[string][]*Range     // by key of a zone of the configuration that has addresses or names of a range
+	dynamic map[string][]*Range     // by key of one that has names, and no source but updates
+	below   map[string][]*Range     // by key of each name that has a base at or below it
 }
 
 // New returns the ranges of a configuration.
 func New(cfg *config.Config) *Ranges {
-	r := &Ranges{items: map[string]*config.Zone{}, zones: map[string][]*Range{}, below: map[string][]*Range{}}
+	r := &Ranges{items: map[string]*config.Zone{}, zones: map[string][]*Range{}, dynamic: map[string][]*Range{}, below: map[string][]*Range{}}
 	var keys synth.Keys
 	for i := range cfg.Zones {
 		item := &cfg.Zones[i]
@@ -62,10 +65,14 @@ func (r *Ranges) add(item *config.Zone, s *config.Synth, keys synth.Keys) {
 	if ttl < 0 {
 		ttl = item.TTL
 	}
-	one := &Range{synth.Rule{Prefix: s.Range, TTL: uint32(ttl / time.Second), Key: s.Key, KeyTag: keys.Tag(s.Key), Template: s.Template.String()}, s.Template.Base(), s.Pos}
+	one := &Range{synth.Rule{Prefix: s.Range, TTL: uint32(ttl / time.Second), Key: s.Key, KeyTag: keys.Tag(s.Key), Template: s.Template.String()}, s.Template.Base(), s.Pos, nil}
+	join := func(apex dname.Name) {
+		r.zones[apex.Key()] = append(r.zones[apex.Key()], one)
+		one.zones = append(one.zones, apex)
+	}
 	for _, apex := range item.Apexes {
 		if p, ok := dname.ToPrefix(apex); !ok || p.Overlaps(s.Range) {
-			r.zones[apex.Key()] = append(r.zones[apex.Key()], one)
+			join(apex)
 		}
 	}
 	isHome := true // of the names, if it is a zone of the configuration
@@ -73,8 +80,12 @@ func (r *Ranges) add(item *config.Zone, s *config.Synth, keys synth.Keys) {
 		key := name.Key()
 		if home := r.items[key]; home != nil && isHome {
 			isHome = false
-			if isForward(name) && home.Secondary == nil && !home.Dynamic {
-				r.zones[key] = append(r.zones[key], one)
+			switch {
+			case !isForward(name) || home.Secondary != nil:
+			case home.Dynamic:
+				r.dynamic[key] = append(r.dynamic[key], one)
+			default:
+				join(name)
 			}
 		}
 		if isForward(name) {

@@ -81,7 +81,7 @@ var table = [...]Rule{
 	{"address-in-reverse-zone", Warn, "a reverse zone has no A and AAAA, except glue and network masks (RFC 1101 §4.1)"},
 
 	{"range-forward", Warn, "the names of ranges are below a zone here, if one has almost that name"},
-	{"range-transfer", Warn, "secondaries of a zone with names for ranges of addresses run ptrd"},
+	{"range-transfer", Warn, "secondaries of a zone have its names of ranges of addresses"},
 
 	{"derive-source", Warn, "the zones that `derive` names are served here"},
 	{"derived-choice", Warn, "where `derive` finds several names of an address, `prefer` decides which is its own"},
