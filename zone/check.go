@@ -237,6 +237,9 @@ func (c *checker) checkZone() {
 		b.report(finding.Warning, "ip6-int", 0, nil, 0, "zone %v is in ip6.int, which was abolished (RFC 4159), so that no resolver asks for it; write ip6.arpa in place of ip6.int", b.apex)
 	}
 	c.z.storage, c.z.ttls = c.z.w.storage, c.z.w.ttls
+	if len(c.targets) > 0 {
+		c.z.ranges = c.z.newRanges(nil)
+	}
 	for _, t := range c.targets {
 		var k key
 		c.z.fill(&k, t.name)
@@ -252,6 +255,7 @@ func (c *checker) checkZone() {
 		case has(rr.TypeA) || has(rr.TypeAAAA):
 		case has(rr.TypeCNAME):
 			b.report(finding.Warning, "ns-is-alias", t.tag, t.owner, t.typ, "name server %v is a CNAME (RFC 2181 §10.3); give its addresses", t.name)
+		case c.z.isMade(t.name, &k):
 		case t.name.IsAtOrBelow(t.owner) || !c.z.isCovered(&k):
 			b.report(finding.Warning, "ns-without-address", t.tag, t.owner, t.typ, "name server %v lies in this zone and has no address here; add its A or AAAA, or correct its name", t.name)
 		}

@@ -3,6 +3,7 @@ package zone
 import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // lookupScratch is the room that a lookup works in.
@@ -231,20 +232,32 @@ func (z *Zone) addresses(s *RRset, cut dname.Name, do bool, a *Answer) {
 			k := &a.scratch.other
 			z.fill(k, name)
 			f := z.find(k, true)
-			if f.status == foundCut && cut != nil {
+			isBelow := f.status == foundCut
+			if isBelow && cut != nil {
 				f = z.find(k, false)
 			}
-			if f.status != foundName { // nor is what a DNAME occludes of use
+			var m made // is of no use below a cut or where a DNAME occludes it
+			if z.ranges != nil && z.family == dname.Forward && !isBelow && f.status != foundDNAME {
+				m = z.made(name, k, k.labels)
+			}
+			if f.status != foundName && m.match != synth.Exact {
 				continue
 			}
 			for _, t := range [...]rr.Type{rr.TypeA, rr.TypeAAAA} {
-				set := z.set(f.value, t)
-				if !set.Exists() {
+				var set RRset
+				if f.status == foundName {
+					set = z.set(f.value, t)
+				}
+				isMade := !set.Exists() && m.match == synth.Exact && z.madeType(&m) == t && !(f.status == foundName && z.hides(f.value, t))
+				if !set.Exists() && !isMade {
 					continue
 				}
-				if a.isFull() {
+				if a.isFull() || isMade && !a.hasRoom(madeRoom) {
 					a.Cut = a.Cut || required
 					return
+				}
+				if isMade {
+					set, _ = z.makeSet(&m, a)
 				}
 				it := a.addOnce(SectionAdditional, name, set, do)
 				it.Required = it.Required || required
@@ -278,10 +291,13 @@ func (a *Answer) addOnce(section Section, owner dname.Name, s RRset, sigs bool) 
 	return a.add(section, owner, s, sigs)
 }
 
+// hasRoom reports whether room has n octets.
+func (a *Answer) hasRoom(n int) bool { return a.nameLen+n <= len(a.names) }
+
 // room returns n octets that stay until the next Reset; nil if there are none
 // left, and the answer is cut.
 func (a *Answer) room(n int) []byte {
-	if a.nameLen+n > len(a.names) {
+	if !a.hasRoom(n) {
 		a.Cut = true
 		return nil
 	}

@@ -80,6 +80,81 @@ func TestRangesFollowRules(t *testing.T) {
 	check(apply(z, zone.Changeset{Added: []zone.Record{record(dname.MustParse("x.x._ranges.8.b.d.0.1.0.0.2.ip6.arpa."), "2001:db8:1::/64", "b{base36}.example.")}}), one)
 }
 
+// Names that a rule makes are targets as stored ones are: of additional data (RFC 1034 §4.3.2 step
+// 6), at referrals, of aliases; and what is stored, or lies below a cut, comes first.
+func TestMadeTargets(t *testing.T) {
+	o := zonetest.MustParse("example.net.", `@ SOA a b 1 1 1 1 1
+@ NS 192-0-2-1.pool
+mx MX 1 192-0-2-2.pool
+mx MX 2 2001-db8-0-0-0-0-0-2.pool
+mx MX 3 192-0-3-1.pool
+_smtp SRV 1 1 25 192-0-2-3.pool
+stored MX 1 192-0-2-4.pool
+192-0-2-4.pool A 203.0.113.4
+aaaa MX 1 192-0-2-5.pool
+192-0-2-5.pool AAAA 2001:db8::5
+alias CNAME 192-0-2-6.pool
+aliased MX 1 192-0-2-7.pool
+192-0-2-7.pool CNAME other
+sub NS 192-0-2-8.pool
+sub NS 192-0-2-9.sub
+gone.pool NS ns.example.
+cut MX 1 192-0-2-10.gone.pool
+`)
+	for _, r := range []synth.Rule{
+		{Prefix: netip.MustParsePrefix("192.0.2.0/24"), TTL: 300, Template: "{dashed}.pool.example.net"},
+		{Prefix: netip.MustParsePrefix("2001:db8::/64"), TTL: 300, Template: "{dashed}.pool.example.net"},
+		{Prefix: netip.MustParsePrefix("192.0.2.10/32"), TTL: 300, Template: "{dashed}.sub.example.net"},
+		{Prefix: netip.MustParsePrefix("192.0.2.10/31"), TTL: 300, Template: "{dashed}.gone.pool.example.net"},
+	} {
+		o.Add(zone.Record{Owner: r.Owner(o.Apex), Type: synth.Type, TTL: 60, Data: r.Append(nil)})
+	}
+	b := zone.NewBuilder(o.Apex)
+	for _, r := range o.Records() {
+		b.Add(r)
+	}
+	z, findings := b.Build()
+	for _, f := range findings {
+		if f.Rule == "ns-without-address" && !strings.Contains(f.Text, "192-0-2-9.sub") {
+			t.Error(f)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		typ  rr.Type
+		want string
+	}{
+		{"example.net.", rr.TypeNS, "192-0-2-1.pool.example.net. A 192.0.2.1"},
+		{"mx.example.net.", rr.TypeMX, "192-0-2-2.pool.example.net. A 192.0.2.2, 2001-db8-0-0-0-0-0-2.pool.example.net. AAAA 2001:db8::2"},
+		{"_smtp.example.net.", rr.TypeSRV, "192-0-2-3.pool.example.net. A 192.0.2.3"},
+		{"stored.example.net.", rr.TypeMX, "192-0-2-4.pool.example.net. A 203.0.113.4"},
+		{"aaaa.example.net.", rr.TypeMX, "192-0-2-5.pool.example.net. A 192.0.2.5, 192-0-2-5.pool.example.net. AAAA 2001:db8::5"},
+		{"aliased.example.net.", rr.TypeMX, ""},
+		{"x.sub.example.net.", rr.TypeA, "192-0-2-8.pool.example.net. A 192.0.2.8"},
+		{"cut.example.net.", rr.TypeMX, ""},
+	} {
+		var a zone.Answer
+		a.Reset()
+		z.Lookup(dname.MustParse(c.name), c.typ, false, &a)
+		var got []string
+		for i := range a.Items {
+			if it := &a.Items[i]; it.Section == zone.SectionAdditional {
+				got = append(got, fmt.Sprintf("%v %v %s", it.Owner, it.Set.Type, rr.Text(it.Set.Type, it.Set.First(nil))))
+			}
+		}
+		if strings.Join(got, ", ") != c.want {
+			t.Errorf("%s %v: %s, want %s", c.name, c.typ, strings.Join(got, ", "), c.want)
+		}
+	}
+	var a zone.Answer
+	a.Reset()
+	z.Lookup(dname.MustParse("alias.example.net."), rr.TypeA, false, &a)
+	z.Lookup(a.Next, rr.TypeA, false, &a)
+	if len(a.Items) != 2 || a.Items[1].Set.Type != rr.TypeA || a.Kind != zone.Success {
+		t.Errorf("a chain into a range: %+v", a.Items)
+	}
+}
+
 // A rule has an owner of its own, unless that would be too long.
 func TestRuleOwner(t *testing.T) {
 	long := dname.MustParse(strings.Repeat("a123456789012345678901234567890.", 7) + "example.com.")

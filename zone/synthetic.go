@@ -115,7 +115,11 @@ func (z *Zone) eachRule(yield func(data []byte)) {
 			yield(it.Head)
 		}
 	}
-	each(z.apexValue)
+	var k key
+	k.reset(&z.layout)
+	if f := z.find(&k, false); f.status == foundName {
+		each(f.value)
+	}
 	if s, ok := z.rulesSpot(); ok {
 		z.children(s, func(c child) bool {
 			if value := z.value(c.place); value != nil {
@@ -352,6 +356,18 @@ func (z *Zone) madeType(m *made) rr.Type {
 	}
 	return rr.TypeAAAA
 }
+
+// isMade reports whether a rule makes an address of a name.
+func (z *Zone) isMade(name dname.Name, k *key) bool {
+	if z.ranges == nil || z.family != dname.Forward {
+		return false
+	}
+	f := z.find(k, true)
+	return f.status != foundCut && f.status != foundDNAME && z.made(name, k, k.labels).match == synth.Exact
+}
+
+// madeRoom is the room of an address that makeSet takes.
+const madeRoom = 2 + 16
 
 // makeSet returns the RRset that the rules make. Its data are in the room of the answer.
 func (z *Zone) makeSet(m *made, a *Answer) (s RRset, ok bool) {
