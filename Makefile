@@ -28,7 +28,7 @@ NFPM        = $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 CYCLONEDX   = $(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
 .PHONY: help run build man install uninstall dist image test-package test-image test test-bench check lint vet fmt race fuzz bench benchcmp cross test-386 clean
-.PHONY: bench-peers bench-growth bench-generators bench-instructions bench-updates bench-transfers bench-latency bench-route53 bench-floods bench-mixed mixed-load compare lab lab-down
+.PHONY: bench-peers bench-growth bench-generators bench-instructions bench-updates bench-transfers bench-latency bench-route53 bench-ranges bench-floods bench-mixed mixed-load compare lab lab-down
 
 help:
 	@echo 'run       build, and serve config.example.yaml'
@@ -49,7 +49,7 @@ help:
 	@echo 'compare   responses of OTHER=binary against those of the tree, octet by octet'
 	@echo 'benchcmp  benchmarks of REF=commit against the tree as it is'
 	@echo 'bench-peers, bench-growth, bench-generators, bench-instructions, bench-floods,'
-	@echo 'bench-updates, bench-transfers, bench-latency, bench-route53'
+	@echo 'bench-updates, bench-transfers, bench-latency, bench-route53, bench-ranges'
 	@echo '          measurements for docs/benchmarks.md, FLAGS=--quick for a look'
 	@echo 'mixed-load, bench-mixed'
 	@echo '          honest and hostile clients together for MIXED ($(MIXED)): leaks and races; latencies'
@@ -212,7 +212,7 @@ bench:
 	$(GO) test -tags bench -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(or $(PACKAGES),./bench) | tee $(OUT)
 
 # Measurements of the whole, which write their part of docs/benchmarks.md.
-bench-peers bench-growth bench-generators bench-instructions bench-updates bench-transfers bench-latency bench-route53: build
+bench-peers bench-growth bench-generators bench-instructions bench-updates bench-transfers bench-latency bench-route53 bench-ranges: build
 	$(GO) run ./bench/run $(@:bench-%=%) $(FLAGS)
 
 bench-floods: build

@@ -5,7 +5,7 @@
 //	               can be compared
 //	bench/run      all measurements, one subcommand each: next to other servers, of growth, of the
 //	               load generator, of instructions, of updates, of transfers, of the latency
-//	               of queries meanwhile, and of floods (`make bench-peers` and the other
+//	               of queries meanwhile, of names made for ranges, and of floods (`make bench-peers` and the other
 //	               targets bench-…); it writes docs/benchmarks.md
 //	bench/flood    the floods and hostile connections of the subcommand floods
 //	bench/compare  two binaries of ptrd and what they send, octet by octet (`make compare`)

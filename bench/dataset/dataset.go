@@ -8,6 +8,9 @@
 //	         customer, 4 /64 networks in each, 50 addresses in each: a half with a
 //	         small number, a quarter EUI-64, a quarter random
 //	many-N   N zones of a /24 each, with 20 to 80 PTR records
+//	made4-N  those records of v4-N that are in the range Made4, with names as a server makes
+//	         them by the template dyn-{dashed}.example.net
+//	made6-N  likewise of v6-N in the range Made6, by dyn-{padded}.example.net
 //
 // N is a number, with k for thousand or M for million. Nine questions in ten are for names
 // that are there, one for a name that is not: in v4 and many mostly a free
@@ -63,16 +66,20 @@ func Parse(name string) (*Set, error) {
 		digits, unit = d, 1_000_000
 	}
 	n, err := strconv.Atoi(digits)
-	limit := map[string]int{"v4": maxV4, "v6": maxV6, "many": maxMany}[kind]
+	limit := map[string]int{"v4": maxV4, "made4": maxV4, "v6": maxV6, "made6": maxV6, "many": maxMany}[kind]
 	if err != nil || n < 1 || limit == 0 || n > limit/unit {
-		return nil, fmt.Errorf("data set %q: there are v4-N up to 16M, v6-N up to 10M and many-N up to 1M, as v4-1k, v6-1M, many-10k", name)
+		return nil, fmt.Errorf("data set %q: there are v4-N and made4-N up to 16M, v6-N and made6-N up to 10M and many-N up to 1M, as v4-1k, v6-1M, many-10k", name)
 	}
 	s := &Set{Name: name, Count: n * unit}
 	switch kind {
 	case "v4":
 		s.shape = newV4(s.Count)
+	case "made4":
+		s.shape = made{newV4(s.Count)}
 	case "v6":
 		s.shape = v6{s.Count}
+	case "made6":
+		s.shape = made{v6{s.Count}}
 	default:
 		s.shape = many{s.Count}
 	}

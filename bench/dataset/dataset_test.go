@@ -34,7 +34,7 @@ func TestShuffles(t *testing.T) {
 // the zones' text by a parser that is not ours.
 func TestQuestions(t *testing.T) {
 	for name, want := range map[string]struct{ records, zones int }{
-		"v4-1k": {1000, 1}, "v4-30k": {30_000, 1}, "v6-1k": {1000, 1}, "v6-30k": {30_000, 1}, "many-100": {0, 100},
+		"v4-1k": {1000, 1}, "v4-30k": {30_000, 1}, "v6-1k": {1000, 1}, "v6-30k": {30_000, 1}, "many-100": {0, 100}, "made4-1k": {0, 1}, "made6-1k": {0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := Parse(name)

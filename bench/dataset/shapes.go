@@ -188,10 +188,58 @@ func (s many) missing(r *random) address {
 	return s.at(net, n+r.below(256-n))
 }
 
+// The ranges of the sets made4 and made6, each a half of the zone.
+const (
+	Made4 = "10.0.0.0/9"
+	Made6 = "2001:db8::/33"
+)
+
+// made is the part of another shape that is in Made4 or Made6, with names made of the address.
+type made struct{ shape }
+
+// half returns the bit that addresses of the other half have.
+func (a *address) half() (word *uint64, bit uint64) {
+	if a.v6 {
+		return &a.hi, 1 << 31
+	}
+	return &a.lo, 1 << 23
+}
+
+func (s made) zones(f func(z *Zone)) {
+	s.shape.zones(func(z *Zone) {
+		f(&Zone{z.Apex, func(f func(owner []byte, a address)) {
+			z.Records(func(owner []byte, a address) {
+				if word, bit := a.half(); *word&bit == 0 {
+					a.made = true
+					f(owner, a)
+				}
+			})
+		}})
+	})
+}
+
+func (s made) present(r *random) address {
+	for {
+		a := s.shape.present(r)
+		if word, bit := a.half(); *word&bit == 0 {
+			a.made = true
+			return a
+		}
+	}
+}
+
+func (s made) missing(r *random) address {
+	a := s.present(r)
+	word, bit := a.half()
+	*word |= bit
+	return a
+}
+
 // address is an address of either family.
 type address struct {
 	hi, lo uint64
 	v6     bool
+	made   bool // its name is made of it
 }
 
 func v4Address(ip uint32) address { return address{lo: uint64(ip)} }

@@ -10,6 +10,9 @@ var (
 // target returns the name that the address leads to: of the kinds that providers
 // give, in parts that only their frequency in these sets decides. Many share their suffix.
 func (a address) target() string {
+	if a.made {
+		return a.madeTarget()
+	}
 	h := hash(a.hi, a.lo, 2)
 	role, region := roles[h>>8%10], regions[h>>12%5]
 	kind := h % 100
@@ -32,6 +35,18 @@ func (a address) target() string {
 		return fmt.Sprintf("%s.cust%d.example.com", role, h>>16%50_000)
 	}
 	return fmt.Sprintf("%s-%02d.rack%03d.%s.prod.datacenter.example.org", role, h>>16%100, h>>24%1000, region)
+}
+
+// madeTarget returns the name that a server makes.
+func (a address) madeTarget() string {
+	if !a.v6 {
+		return fmt.Sprintf("dyn-%d-%d-%d-%d.example.net", a.lo>>24&255, a.lo>>16&255, a.lo>>8&255, a.lo&255)
+	}
+	name := "dyn"
+	for i := range 8 {
+		name += fmt.Sprintf("-%04x", []uint64{a.hi, a.lo}[i/4]>>(48-16*(i%4))&0xffff)
+	}
+	return name + ".example.net"
 }
 
 // renumbered returns the target in the changed copy of a set, for record i.

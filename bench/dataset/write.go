@@ -13,6 +13,7 @@ type Files struct {
 	Dir     string
 	Zones   string // directory of master files, APEX.zone each
 	Changed string // likewise: with the serial raised and one record in a hundred changed
+	Empty   string // likewise: without the records
 	List    string // the apexes, one a line
 	Queries string // a query file, as dnsperf has it
 	Answers string // the first questions with their answers, each once, as `ptrd bench --expect` has it
@@ -26,7 +27,7 @@ const checked = 2000
 func (s *Set) FilesIn(dir string) Files {
 	dir = filepath.Join(dir, s.Name)
 	return Files{
-		Dir: dir, Zones: filepath.Join(dir, "zones"), Changed: filepath.Join(dir, "changed"),
+		Dir: dir, Zones: filepath.Join(dir, "zones"), Changed: filepath.Join(dir, "changed"), Empty: filepath.Join(dir, "empty"),
 		List: filepath.Join(dir, "zones.txt"), Queries: filepath.Join(dir, "queries.txt"), Answers: filepath.Join(dir, "answers.txt"),
 	}
 }
@@ -55,6 +56,18 @@ func (s *Set) Write(dir string) (Files, error) {
 func (s *Set) WriteChanged(dir string) error {
 	f := s.FilesIn(dir)
 	return once(f.Changed, func() error { return s.writeZones(f.Changed, true) })
+}
+
+// WriteEmpty writes the zones without their records, likewise.
+func (s *Set) WriteEmpty(dir string) error {
+	f := s.FilesIn(dir)
+	return once(f.Empty, func() (err error) {
+		s.Zones(func(z *Zone) {
+			z.Records = func(func([]byte, address)) {}
+			err = errors.Join(err, writeFile(filepath.Join(f.Empty, z.Apex+".zone"), func(w *bufio.Writer) { z.write(w, false) }))
+		})
+		return err
+	})
 }
 
 // once makes a directory and fills it by f, unless an earlier call came to its end.

@@ -3,6 +3,8 @@ package peer
 import (
 	"os"
 	"path/filepath"
+
+	"github.com/ptrd/ptrd/bench/dataset"
 )
 
 // knot: no journal, whole zone files; what changed between two is not computed.
@@ -42,6 +44,14 @@ zone:
 		roles: map[Role]role{
 			Updates:   {"acl:\n  - id: loopback\n    address: 127.0.0.0/8\n    action: update\n", "  - domain: \"$ZONE\"\n    journal-content: changes\n    acl: loopback\n"},
 			Transfers: {"acl:\n  - id: loopback\n    address: 127.0.0.0/8\n    action: transfer\n", "  - domain: \"$ZONE\"\n    acl: loopback\n"},
+			Ranges: {`mod-synthrecord:
+  - id: made
+    type: reverse
+    prefix: dyn-
+    origin: example.net
+    reverse-short: off
+    network: [ ` + dataset.Made4 + ", " + dataset.Made6 + " ]\n",
+				"  - domain: \"$ZONE\"\n    module: mod-synthrecord/made\n"},
 			Secondary: {"remote:\n  - id: primary\n    address: 127.0.0.1@$PRIMARY\n",
 				"  - domain: \"$ZONE\"\n    storage: \"$DIR\"\n    zonefile-load: none\n    journal-content: changes\n    master: primary\n"},
 		},

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ptrd/ptrd/bench/dataset"
 	"github.com/ptrd/ptrd/internal/peertest"
 )
 
@@ -48,6 +49,7 @@ const (
 	Transfers               // it gives the zones to secondaries on loopback
 	Secondary               // it has the zones from a primary
 	Hosted                  // it takes updates as above, and has the Route 53 API on Site.ControlPort
+	Ranges                  // it makes names for the addresses of dataset.Made4 and Made6
 )
 
 // role is the part of a configuration that a role replaces.
@@ -80,6 +82,12 @@ type config struct{ name, head, zone, tail string }
 func All() []*Peer {
 	return []*Peer{nsd(), knot(), bind(), powerDNS(), gdnsd(), yadifa(), coreDNS()}
 }
+
+// Makers returns the peers that make names for ranges, but for ptrd.
+func Makers() []*Peer { return []*Peer{knot(), powerDNS(), coreDNS(), dnsmasq()} }
+
+// isIP6 reports whether a zone is one of IPv6 addresses.
+func isIP6(zone string) bool { return strings.HasSuffix(zone, "ip6.arpa") }
 
 // Find looks for the server's programs. The error says what is missing, and where
 // Debian has it.
@@ -185,6 +193,16 @@ func (s *Site) expand(text, zone string) string {
 			return "0"
 		case "ZONE":
 			return zone
+		case "RANGE":
+			if isIP6(zone) {
+				return dataset.Made6
+			}
+			return dataset.Made4
+		case "FIELD":
+			if isIP6(zone) {
+				return "{padded}"
+			}
+			return "{dashed}"
 		}
 		panic("a configuration with the unknown name $" + name)
 	})

@@ -32,6 +32,7 @@ func Ptrd(name, path string) (*Peer, error) {
 				head: ", route53: \"127.0.0.1:$CONTROL\"",
 				zone: "  - {name: $ZONE, dynamic: {seed: $ZONES/$ZONE.zone}, update: [{key: bench.}, {from: 127.0.0.0/8}]}\n",
 			},
+			Ranges:    {zone: "  - {name: $ZONE, file: $ZONES/$ZONE.zone, synth: [{range: \"$RANGE\", name: \"dyn-$FIELD.example.net\", ttl: 1h}]}\n"},
 			Secondary: {zone: "  - {name: $ZONE, secondary: {primaries: \"127.0.0.1:$PRIMARY\"}}\n"},
 		},
 		args:   []string{"serve", "--config", "$DIR/config.yaml"},

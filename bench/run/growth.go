@@ -80,7 +80,7 @@ func (l *lab) growthReport() (string, map[string]string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Machine: %s. Median of all runs, in brackets the least and the greatest.\n\n", l.text(kindMachine, ""))
 	floor := l.of(kindGrowth, floorName, "")
-	over := func(set string) report.Summary { return overFloor(l.of(kindGrowth, set, ""), floor) }
+	over := func(set string) report.Summary { return ratio(l.of(kindGrowth, set, ""), floor) }
 	t := report.Table{Head: []string{"data set", "records or zones", "CPU µs/answer", "× floor", "first right answer after s", "memory MB", "peak MB"}}
 	charts := []struct {
 		file  string

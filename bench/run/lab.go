@@ -223,13 +223,18 @@ func (l *lab) wrong(s *server, d *data) (float64, error) {
 // startAll starts the servers of a data set one after the other and leaves out, with
 // a word, those that do not come up. The caller stops what is returned.
 func (l *lab) startAll(d *data, transport string, patience time.Duration) []*server {
+	return l.startEach(d, transport, patience, func(*peer.Peer) peer.Site { return d.site() })
+}
+
+// startEach is startAll with a site for each server.
+func (l *lab) startEach(d *data, transport string, patience time.Duration, site func(*peer.Peer) peer.Site) []*server {
 	var running []*server
 	for i := -1; i < len(l.peers) && l.ctx.Err() == nil; i++ {
 		var p *peer.Peer
 		if i >= 0 {
 			p = l.peers[i]
 		}
-		s, err := l.newServer(p, d.site())
+		s, err := l.newServer(p, site(p))
 		if err == nil {
 			err = l.bringUp(s, d, transport, patience)
 		}

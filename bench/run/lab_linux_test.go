@@ -117,6 +117,41 @@ func TestPeers(t *testing.T) {
 	}
 }
 
+// TestMakers: each server that is on this machine makes the names of a range as the others.
+func TestMakers(t *testing.T) {
+	for _, p := range peer.Makers() {
+		for _, set := range []string{"made4-1k", "made6-1k"} {
+			if p.Name == "dnsmasq" && set == "made6-1k" {
+				continue // it has another form of IPv6 addresses
+			}
+			t.Run(p.Name+"/"+set, func(t *testing.T) {
+				if err := p.Find(); err != nil {
+					peertest.Optional(t, err.Error())
+				}
+				if p.Name == "PowerDNS" {
+					peertest.Require(t, "pdns_server", peertest.Bind)
+				}
+				l := &lab{ctx: t.Context(), dir: t.TempDir(), out: io.Discard, peers: []*peer.Peer{p}}
+				d, err := l.openData(set)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := d.set.WriteEmpty(filepath.Join(l.dir, "data")); err != nil {
+					t.Fatal(err)
+				}
+				s, err := l.newServer(p, peer.Site{Zones: d.Empty, Apexes: d.apexes, Role: peer.Ranges})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := l.bringUp(s, d, "udp", time.Minute); err != nil {
+					t.Fatal(err)
+				}
+				s.Stop()
+			})
+		}
+	}
+}
+
 // TestSpan: the latencies of a reload are those of the queries that were due meanwhile.
 func TestSpan(t *testing.T) {
 	const ms = time.Millisecond
@@ -177,7 +212,7 @@ func TestOverFloor(t *testing.T) {
 		return out
 	}
 	// Round 0 has no floor; the machine was twice as slow in round 3.
-	if got := overFloor(runs(0, 9, 3, 4, 8), runs(1, 2, 2, 4)).String(); got != "2.00 (1.50–2.00)" {
+	if got := ratio(runs(0, 9, 3, 4, 8), runs(1, 2, 2, 4)).String(); got != "2.00 (1.50–2.00)" {
 		t.Error(got)
 	}
 }

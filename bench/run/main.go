@@ -39,6 +39,7 @@ const usage = `subcommands, each with -h:
   transfers     ptrd and other servers as secondary and as primary of a large zone
   latency       queries of ptrd at rest, and under updates, transfers and reloads: p50 to p99.9
   route53       the Route 53 API of ptrd: batches next to updates, pages, memory
+  ranges        names made for ranges of addresses, by ptrd and other servers: processor time, throughput
   floods        ptrd under floods and hostile connections
   data SET …    write data sets`
 
@@ -73,6 +74,8 @@ func run(args []string) error {
 		return latency(ctx, args[1:])
 	case "route53":
 		return route53(ctx, args[1:])
+	case "ranges":
+		return ranges(ctx, args[1:])
 	case "floods":
 		return flood.Run(ctx, args[1:])
 	case "data":
@@ -200,17 +203,24 @@ func (l *lab) findPeers(only []string) error {
 			return fmt.Errorf("there is no peer %q", name)
 		}
 	}
+	if len(only) > 0 {
+		all = slices.DeleteFunc(all, func(p *peer.Peer) bool {
+			return !slices.ContainsFunc(only, func(n string) bool { return strings.EqualFold(n, p.Name) })
+		})
+	}
+	l.addPeers(all)
+	return nil
+}
+
+// addPeers adds those of the servers that are on this machine, and prints what is missing.
+func (l *lab) addPeers(all []*peer.Peer) {
 	for _, p := range all {
-		if len(only) > 0 && !slices.ContainsFunc(only, func(n string) bool { return strings.EqualFold(n, p.Name) }) {
-			continue
-		}
 		if err := p.Find(); err != nil {
 			fmt.Fprintf(l.out, "# missing: %v\n", err)
 			continue
 		}
 		l.peers = append(l.peers, p)
 	}
-	return nil
 }
 
 // recordVersions keeps the versions of all servers.

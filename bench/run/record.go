@@ -37,6 +37,7 @@ const (
 	kindTransfers  = "transfers"
 	kindLatency    = "latency" // Set is what the server does meanwhile
 	kindRoute53    = "route53" // Set is what the clients do
+	kindRanges     = "ranges"
 )
 
 // The values. Each kind has some of them.

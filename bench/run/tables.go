@@ -15,9 +15,9 @@ func (l *lab) summary(kind, set, server, value string) report.Summary {
 	return report.Summarize(values(l.of(kind, set, server), value))
 }
 
-// overFloor returns the processor time of runs as multiples of that of the floor in
-// the same round.
-func overFloor(runs, floor []record) report.Summary {
+// ratio returns the processor time of runs as multiples of that of the floor, or of another server,
+// in the same round.
+func ratio(runs, floor []record) report.Summary {
 	byRound := map[int]float64{}
 	for _, r := range floor {
 		byRound[r.Round] = r.Values[valueCPU]
@@ -70,11 +70,14 @@ func (l *lab) loadTable(kind, set string) string {
 				quiet++
 			}
 		}
-		t.Add(s, l.summary(kind, set, s, valueCPU), overFloor(runs, floor), l.summary(kind, set, s, valueQPS), lost,
+		t.Add(s, l.summary(kind, set, s, valueCPU), ratio(runs, floor), l.summary(kind, set, s, valueQPS), lost,
 			l.summary(kind, set, s, valueP50), l.summary(kind, set, s, valueP99), fmt.Sprintf("%d of %d", quiet, len(runs)))
 	}
 	title := strings.ToUpper(kind)
-	if kind == kindRate {
+	switch kind {
+	case kindRanges:
+		title = "UDP, names made"
+	case kindRate:
 		title = "UDP at a low rate"
 	}
 	return fmt.Sprintf("**%s, %s**\n\n%s", title, set, &t)
@@ -107,7 +110,7 @@ func (l *lab) peerChart() string {
 		floor := l.of(kindUDP, set, floorName)
 		g := report.BarGroup{Name: set}
 		for _, s := range report.Keys(l.of(kindUDP, set, ""), serverOf) {
-			g.Bars = append(g.Bars, report.Bar{Name: s, Value: overFloor(l.of(kindUDP, set, s), floor), Mark: l.isPtrd(s)})
+			g.Bars = append(g.Bars, report.Bar{Name: s, Value: ratio(l.of(kindUDP, set, s), floor), Mark: l.isPtrd(s)})
 		}
 		c.Groups = append(c.Groups, g)
 	}
