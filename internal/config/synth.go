@@ -173,13 +173,13 @@ func (d *document) checkBases(zones []Zone) {
 	for i := range zones {
 		for _, s := range zones[i].Synth {
 			best := ""
-			for n := s.Template.Base(); n.Labels() > 1 && !seen[n.Key()] && len(seen) < maxSuggestions; n = n.Parent() {
-				if seen[n.Key()] = true; names[n.Key()] {
+			for n := s.Template.Base(); n.Labels() > 1; n = n.Parent() {
+				if names[n.Key()] {
 					best = ""
 					break
 				}
-				if best == "" {
-					best = nearest(n.String(), list)
+				if best == "" && !seen[n.Key()] && len(seen) < maxSuggestions {
+					seen[n.Key()], best = true, nearest(n.String(), list)
 				}
 			}
 			f := errorAt(s.Pos, zones[i].Path+".synth", "no zone here has the names below %v; did you mean %s?", s.Template.Base(), best)
