@@ -16,7 +16,7 @@ type Refresh struct {
 	Layers func(*zone.Layers) // replaces layers; nil: they stay
 	Owners []dname.Name       // at which the layers may have other RRsets than before
 
-	// Source is that of the step that the zone makes, for the history: "derive". If it is empty,
+	// Source is that of the step that the zone makes, for the history. If it is empty,
 	// the records that change are part of the last step that the batch has of the zone.
 	Source string
 }

@@ -73,8 +73,21 @@ func (d *Daemon) dump(q *DumpQuery, w io.Writer) error {
 	return q.Write(w, v.Zones, d.registry.Load(), d.hasHistory, d.origin)
 }
 
-// origin returns what else is known of where an RRset comes from; empty: nothing.
-func (d *Daemon) origin(z *zone.Zone, owner dname.Name, t rr.Type) string {
+// origin returns what else is known of where a record comes from; empty: nothing.
+func (d *Daemon) origin(z *zone.Zone, r *zone.Record) string {
+	if id := d.elasticOf(r.Owner, r.Type); id != "" || r.Type != rr.TypePTR || z.Layers().Derived == nil {
+		return id
+	}
+	for _, o := range d.deriver.Rules().Describe(d.views.Load().Zones, z.Apex(), r.Owner) {
+		if rr.EqualData(r.Type, o.Name, r.Data) {
+			return "from " + o.String()
+		}
+	}
+	return ""
+}
+
+// elasticOf returns the Elastic IP address whose reverse name a PTR is; empty: it is no such one.
+func (d *Daemon) elasticOf(owner dname.Name, t rr.Type) string {
 	if t == rr.TypePTR {
 		if id := d.elastic.IDOf(owner); id != "" {
 			return "Elastic IP " + id
@@ -94,9 +107,9 @@ func (e *NoDataError) Error() string {
 // master file. In a zone with layers, a comment after each record names its layer; what a rule makes is
 // in a comment after it. It is an error if there are none.
 //
-// isKnown is that of [registry.Zones.Find]. origin, if not nil, returns a further comment about an RRset;
+// isKnown is that of [registry.Zones.Find]. origin, if not nil, returns a further comment about a record that is not static;
 // empty: none.
-func (q *DumpQuery) Write(w io.Writer, set *zone.Set, zones *registry.Zones, isKnown func(dname.Name) (bool, error), origin func(z *zone.Zone, owner dname.Name, t rr.Type) string) error {
+func (q *DumpQuery) Write(w io.Writer, set *zone.Set, zones *registry.Zones, isKnown func(dname.Name) (bool, error), origin func(z *zone.Zone, r *zone.Record) string) error {
 	if err := q.check(); err != nil {
 		return err
 	}
@@ -139,14 +152,14 @@ func (q *DumpQuery) Write(w io.Writer, set *zone.Set, zones *registry.Zones, isK
 			if part.About != nil && !part.About(r.Owner) {
 				continue
 			}
-			made, more := "", ""
+			layer, made, more := layerOf(z, &r), "", ""
 			if r.Type == synth.Type {
 				made = synth.Describe(r.Data, family == dname.Forward)
 			}
-			if origin != nil {
-				more = origin(z, r.Owner, r.Type)
+			if origin != nil && layer != fromSources {
+				more = origin(z, &r)
 			}
-			if err := write(r, layerOf(z, &r), made, more); err != nil {
+			if err := write(r, layer, made, more); err != nil {
 				return err
 			}
 		}
@@ -170,6 +183,9 @@ func (q *DumpQuery) Write(w io.Writer, set *zone.Set, zones *registry.Zones, isK
 	return b.Flush()
 }
 
+// fromSources is the comment about static data.
+const fromSources = "from the sources"
+
 // layerOf returns the layer that a record comes from; empty: the zone has one only.
 func layerOf(z *zone.Zone, r *zone.Record) string {
 	l := z.Layers()
@@ -181,7 +197,7 @@ func layerOf(z *zone.Zone, r *zone.Record) string {
 	case isDerived:
 		return "derived"
 	case isAbove || r.Type == rr.TypeRRSIG:
-		return "from the sources"
+		return fromSources
 	}
 	if made := commit.ReadRRset(l.Made, r.Owner, r.Type); len(made.Data) == 1 && rr.EqualData(r.Type, made.Data[0], r.Data) {
 		return "by the rule of a range"

@@ -12,6 +12,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // explain answers a question from what is served, or was served at a time, with the changes that
@@ -62,6 +63,34 @@ func (d *Daemon) addHidden(set *zone.Set, e *explain.Explanation) error {
 		}
 	}
 	return nil
+}
+
+// derivedFrom returns where a derived PTR comes from, and what else the address could be named; empty:
+// it is not derived, or was at another time.
+func (d *Daemon) derivedFrom(z *zone.Zone, r *zone.Record, isPast bool) string {
+	if _, isDerived := commit.Above(z, r.Owner, r.Type); !isDerived || isPast {
+		return ""
+	}
+	text, others := "derived", []string{}
+	for _, o := range d.deriver.Rules().Describe(d.views.Load().Zones, z.Apex(), r.Owner) {
+		if rr.EqualData(r.Type, o.Name, r.Data) {
+			text = fmt.Sprintf("derived from %v", &o)
+			if !o.End.IsZero() {
+				text += ", ends " + history.Moment(o.End)
+			}
+			text += fmt.Sprintf(", by %v", o.Source)
+		} else {
+			others = append(others, o.String())
+		}
+	}
+	if rrset, ok := z.Get(r.Owner, r.Type); !ok || rrset.Len() > 1 || len(others) == 0 {
+		return text
+	}
+	more := ""
+	if n := len(others) - 3; n > 0 {
+		others, more = others[:3], fmt.Sprintf(" and %d more", n)
+	}
+	return text + "; not chosen: " + strings.Join(others, ", ") + more
 }
 
 // endOf returns when a record ends that an update added, as text; empty: it does not end.
@@ -144,7 +173,10 @@ func (d *Daemon) changesOf(z *zone.Zone, records []zone.Record, all bool) (out [
 	for i := range lines {
 		l, r := &lines[i], &records[i]
 		// A change by the API of EC2 names the address itself; one of a trimmed history does not.
-		if from := d.origin(z, r.Owner, r.Type); !all && !strings.Contains(l.Source, from) {
+		if from := d.elasticOf(r.Owner, r.Type); !all && !strings.Contains(l.Source, from) {
+			out = append(out, from)
+		}
+		if from := d.derivedFrom(z, r, all); from != "" {
 			out = append(out, from)
 		}
 		if l.What == "" || !all && strings.HasPrefix(l.Source, "reload") {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
@@ -22,6 +23,7 @@ type Origin struct {
 	Zone   dname.Name       // the forward zone; nil: the name comes from a file
 	File   string           // of another program; empty: the name comes from a zone
 	Pos    finding.Position // in File, if it is known
+	End    time.Time        // from which on File does not have it; zero: it is not known, or none
 	Source finding.Position // of the source in the configuration
 }
 
@@ -58,7 +60,7 @@ func (r *Rules) Describe(set *zone.Set, apex, owner dname.Name) (list []Origin) 
 			if p, ok := t.item.AddressesOf(owner); ok && t.files[c.source] != nil {
 				for _, e := range t.files[c.source].At(p.Addr()) {
 					if e.Name.Equal(c.name) {
-						o.Pos = e.Pos
+						o.Pos, o.End = e.Pos, e.End
 					}
 				}
 			}

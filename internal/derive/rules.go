@@ -35,6 +35,7 @@ type Entry struct {
 type Rules struct {
 	cfg      *config.Config
 	targets  []*target
+	byApex   map[string]*target // by key
 	prefixes map[netip.Prefix][]*target
 	lengths  [2][]int            // of the prefixes, by family
 	zones    map[string]struct{} // keys of the forward zones that are named
@@ -67,7 +68,7 @@ func Files(cfg *config.Config) (list []*config.Neighbour) {
 // NewRules compiles the derivations of a configuration. open returns a file, or nil, as if it were
 // empty.
 func NewRules(cfg *config.Config, open func(*config.Neighbour) File) *Rules {
-	r := &Rules{cfg: cfg, prefixes: map[netip.Prefix][]*target{}, zones: map[string]struct{}{}}
+	r := &Rules{cfg: cfg, byApex: map[string]*target{}, prefixes: map[netip.Prefix][]*target{}, zones: map[string]struct{}{}}
 	for i := range cfg.Zones {
 		item := &cfg.Zones[i]
 		if item.Derive == nil {
@@ -92,6 +93,11 @@ func NewRules(cfg *config.Config, open func(*config.Neighbour) File) *Rules {
 		}
 		t.digest = t.sum()
 		r.targets = append(r.targets, t)
+		for _, apex := range item.Apexes {
+			if key := apex.Key(); r.byApex[key] == nil {
+				r.byApex[key] = t
+			}
+		}
 		r.prefixes[item.Prefix] = append(r.prefixes[item.Prefix], t)
 	}
 	for p := range r.prefixes {
@@ -155,12 +161,10 @@ func (r *Rules) apexes(yield func(dname.Name, *target) bool) {
 
 // target returns the target that has the zone at an apex; nil: none.
 func (r *Rules) target(apex dname.Name) *target {
-	for other, t := range r.apexes {
-		if other.Equal(apex) {
-			return t
-		}
+	if r == nil {
+		return nil
 	}
-	return nil
+	return r.byApex[apex.Key()]
 }
 
 // sum returns a sum of all that the index depends on besides forward data.

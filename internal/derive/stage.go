@@ -3,6 +3,7 @@ package derive
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -43,8 +44,24 @@ func (d *Deriver) SetRules(r *Rules) { d.rules.Store(r) }
 // Rules returns the active rules; nil before the first.
 func (d *Deriver) Rules() *Rules { return d.rules.Load() }
 
-// sourceDerive is the source of steps in the history of reverse zones.
-const sourceDerive = "derive"
+// sourceOf returns the source of the steps of reverse zones, for the history: that of the changes in
+// the batch.
+func sourceOf(b *zone.Batch) string {
+	const derived = " (derived)"
+	var sources []string
+	for i := range b.Changes {
+		for j := range b.Changes[i].Steps {
+			s := b.Changes[i].Steps[j].Source
+			if !strings.HasSuffix(s, derived) && !slices.Contains(sources, s) {
+				sources = append(sources, s)
+			}
+			if len(sources) > 1 {
+				return b.Source + derived
+			}
+		}
+	}
+	return append(sources, b.Source)[0] + derived
+}
 
 // Stage is a [commit.Stage]: derived PTRs follow changes of forward zones, in the same batch.
 func (d *Deriver) Stage(set *zone.Set, b *zone.Batch) error {

@@ -233,8 +233,9 @@ func (w *work) addTo(b *zone.Batch, set *zone.Set) error {
 		}
 	}
 	slices.SortFunc(list, func(x, y *layer) int { return dname.Compare(x.apex, y.apex) })
+	source := sourceOf(b)
 	for _, l := range list {
-		r := commit.Refresh{Apex: l.apex, Owners: l.changed, Source: sourceDerive, Layers: func(all *zone.Layers) { all.Derived = l.index }}
+		r := commit.Refresh{Apex: l.apex, Owners: l.changed, Source: source, Layers: func(all *zone.Layers) { all.Derived = l.index }}
 		if err := r.AddTo(b, set, w.notes); err != nil {
 			return err
 		}
