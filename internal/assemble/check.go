@@ -38,7 +38,11 @@ func Offline(ctx context.Context, cfg *config.Config) (*zone.Set, []finding.Find
 		zones = append(zones, c.Zone)
 	}
 	set := none.With(zones, nil)
-	return set, finding.Limit(append(plan.Findings, rules.Findings(set, true)...)), nil
+	found := append(plan.Findings, rules.Findings(set, true)...)
+	for _, s := range list {
+		found = append(found, s.Findings()...)
+	}
+	return set, finding.Limit(found), nil
 }
 
 // withoutFollowing returns the findings without those that follow from a file that is one of another

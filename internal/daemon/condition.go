@@ -45,6 +45,7 @@ func (d *Daemon) conditions(ctx context.Context) (list []Condition) {
 		c.addTo(add, time.Now())
 	}
 	d.addSpace(ctx, add)
+	d.addLeases(add)
 	if n := len(d.damage); n > 0 {
 		add("damage", finding.Warning, false, "%s of the state directory damaged or lost at the start; `ptrd recover ZONE` serves the rest of a zone", plural(n, "item"))
 	}

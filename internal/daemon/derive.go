@@ -9,6 +9,7 @@ import (
 	"github.com/ptrd/ptrd/internal/derive"
 	"github.com/ptrd/ptrd/internal/lease"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // newDeriver makes what derives names of addresses from forward zones and files of other programs.
@@ -27,9 +28,28 @@ func (d *Daemon) derive(set *zone.Set, b *zone.Batch) error {
 
 // newRules returns what a configuration derives names from. No file of another program changes until
 // done is called.
-func (d *Daemon) newRules(ctx context.Context, cfg *config.Config) (r *derive.Rules, done func(adopt bool)) {
-	list, done := d.leases.Prepare(ctx, derive.Files(cfg))
-	return derive.NewRules(cfg, lease.FilesOf(list)), done
+func (d *Daemon) newRules(ctx context.Context, cfg *config.Config) (r *derive.Rules, files []*lease.Source, done func(adopt bool)) {
+	files, done = d.leases.Prepare(ctx, derive.Files(cfg))
+	return derive.NewRules(cfg, lease.FilesOf(files)), files, done
+}
+
+// addLeases adds the condition that files of other programs cannot be used.
+func (d *Daemon) addLeases(add addCondition) {
+	var first lease.Status
+	n := 0
+	for _, s := range d.leases.Adopted() {
+		if st := s.Status(); st.Problem != "" {
+			if n++; n == 1 {
+				first = st
+			}
+		}
+	}
+	switch {
+	case n == 1:
+		add("leases", finding.Warning, false, "%s: %s; its names stay as they were", first.Path, first.Problem)
+	case n > 1:
+		add("leases", finding.Warning, false, "%s: %s; its names, and those of %s more, stay as they were", first.Path, first.Problem, plural(n-1, "file"))
+	}
 }
 
 // leasesChanged derives the names of addresses that a file of another program has changed.

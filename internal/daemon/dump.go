@@ -183,8 +183,11 @@ func (q *DumpQuery) Write(w io.Writer, set *zone.Set, zones *registry.Zones, isK
 	return b.Flush()
 }
 
-// fromSources is the comment about static data.
-const fromSources = "from the sources"
+// The comments about static data, and those of updates.
+const (
+	fromSources = "from the sources"
+	byUpdate    = "by update"
+)
 
 // layerOf returns the layer that a record comes from; empty: the zone has one only.
 func layerOf(z *zone.Zone, r *zone.Record) string {
@@ -202,7 +205,7 @@ func layerOf(z *zone.Zone, r *zone.Record) string {
 	if made := commit.ReadRRset(l.Made, r.Owner, r.Type); len(made.Data) == 1 && rr.EqualData(r.Type, made.Data[0], r.Data) {
 		return "by the rule of a range"
 	}
-	return "by update"
+	return byUpdate
 }
 
 // made yields the names of a zone that rules may make: that which is asked for, or those of the addresses

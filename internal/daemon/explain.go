@@ -179,10 +179,14 @@ func (d *Daemon) changesOf(z *zone.Zone, records []zone.Record, all bool) (out [
 		if from := d.derivedFrom(z, r, all); from != "" {
 			out = append(out, from)
 		}
-		if l.What == "" || !all && strings.HasPrefix(l.Source, "reload") {
+		isShownAgain := layerOf(z, r) == byUpdate && !strings.HasPrefix(l.Source, "update")
+		if l.What == "" || !all && !isShownAgain && strings.HasPrefix(l.Source, "reload") {
 			continue
 		}
 		text := l.By()
+		if isShownAgain {
+			text = "update, shown again by " + text
+		}
 		if id := d.hosted.ChangeOf(z.Apex(), l.Serial, l.At); id != "" && l.What == journal.Changed.String() {
 			text += ", change " + id
 		}

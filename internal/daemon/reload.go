@@ -188,7 +188,7 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 	defer d.reportProgress(tick.C)()
 	var zones *registry.Zones
 	var others *secondary.Plan
-	rules, done := d.newRules(ctx, cfg)
+	rules, files, done := d.newRules(ctx, cfg)
 	isServed := false
 	defer func() { done(isServed) }()
 	report, err := d.zones.Commit(commit.Request{
@@ -248,6 +248,9 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 	if isServed = err == nil; isServed {
 		o.addChanged(plan.Batch)
 		o.Findings = append(o.Findings, rules.Findings(d.zones.Set(), false)...)
+		for _, s := range files {
+			o.Findings = append(o.Findings, s.Findings()...)
+		}
 	}
 	return plan, report.Warnings, err
 }

@@ -228,9 +228,17 @@ func (z *ZoneStatus) print(b *strings.Builder) {
 		}
 		line("source", "%s", text)
 	}
+	if d.Derived != nil {
+		for i := range d.Derived.Files {
+			line("source", "%s", d.Derived.Files[i].text())
+		}
+	}
 	if z.State == stateServed || z.State == stateLastGood {
 		line("serial", "%d", z.Serial)
 		line("content", "%s at %s, %d bytes", plural(z.Records, "record"), plural(z.Names, "name"), z.Bytes)
+	}
+	if n := d.Derived; n != nil {
+		line("derived", "%s; addresses with several names and no preferred one: %d; with a static PTR that is none of their names: %d", plural(n.Records, "PTR record"), n.Conflicts, n.Drifted)
 	}
 	for i, r := range d.Ranges {
 		if i == printedRanges {

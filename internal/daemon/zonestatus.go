@@ -12,6 +12,7 @@ import (
 	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/history"
+	"github.com/ptrd/ptrd/internal/lease"
 	"github.com/ptrd/ptrd/internal/notify"
 	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/internal/secondary"
@@ -55,10 +56,91 @@ type ZoneDetail struct {
 	Ranges        []ZoneRange          `json:"ranges,omitempty"`         // whose names or addresses are in the zone
 	SynthTransfer config.SynthTransfer `json:"synth_transfer,omitempty"` // what secondaries receive of them
 
+	Derived *DerivedStatus `json:"derived,omitempty"`
+
 	LastChange *history.Line `json:"last_change,omitempty"`
 	Findings   []string      `json:"findings"`
 	Signatures *time.Time    `json:"signatures_expire,omitempty"` // when the first one does
 	Events     []Event       `json:"events"`                      // what happens next, in the order of time
+}
+
+// DerivedStatus is what a zone derives from forward zones and files of other programs.
+type DerivedStatus struct {
+	Records   int         `json:"records"`   // PTRs, as if there were no static data
+	Conflicts int         `json:"conflicts"` // addresses with several names, of which `prefer` selects none
+	Drifted   int         `json:"drifted"`   // addresses whose static PTR is none of their names
+	Files     []LeaseFile `json:"files,omitempty"`
+}
+
+// LeaseFile is a file of another program.
+type LeaseFile struct {
+	Format   string    `json:"format"`
+	Path     string    `json:"path"`
+	Read     time.Time `json:"read,omitzero"` // the last time; zero: never
+	Names    int       `json:"names"`
+	Unnamed  int       `json:"unnamed"` // leases without a name
+	Skipped  int       `json:"skipped"` // records with a fault
+	NextEnd  time.Time `json:"next_end,omitzero"`
+	Problem  string    `json:"problem,omitempty"` // why the file as it is does not count
+	findings []finding.Finding
+}
+
+// newLeaseFile returns the status of a file.
+func newLeaseFile(s *lease.Source) LeaseFile {
+	st := s.Status()
+	return LeaseFile{st.Format, st.Path, st.Read, st.Names, st.Unnamed, st.Skipped, st.NextEnd, st.Problem, st.Findings}
+}
+
+// text describes the file for a person.
+func (f *LeaseFile) text() string {
+	text := fmt.Sprintf("%s %s, ", f.Format, f.Path)
+	if f.Read.IsZero() {
+		text += "not read yet"
+	} else {
+		text += fmt.Sprintf("read %s, %s", history.Moment(f.Read), plural(f.Names, "name"))
+	}
+	if f.Unnamed > 0 {
+		text += fmt.Sprintf(", %s without a name", plural(f.Unnamed, "lease"))
+	}
+	if f.Skipped > 0 {
+		text += fmt.Sprintf(", %s skipped", plural(f.Skipped, "record"))
+	}
+	if f.Problem != "" {
+		text += ": " + f.Problem
+	}
+	return text
+}
+
+// derivedOf returns what a zone derives; nil: it does not.
+func (d *Daemon) derivedOf(z *zone.Zone, item *config.Zone) *DerivedStatus {
+	if item == nil || item.Derive == nil {
+		return nil
+	}
+	t := d.deriver.Rules().TotalsOf(z)
+	out := &DerivedStatus{Records: t.Records, Conflicts: t.Conflicts, Drifted: t.Drifted}
+	for i := range item.Derive.From {
+		if s := d.leases.Find(item.Derive.From[i].File); s != nil {
+			out.Files = append(out.Files, newLeaseFile(s))
+		}
+	}
+	return out
+}
+
+// derivedSources returns where derived names of a zone come from. Files of other programs are in the
+// DerivedStatus.
+func derivedSources(c *config.Derive) (list []ZoneSource) {
+	if c == nil {
+		return nil
+	}
+	for i := range c.From {
+		switch s := &c.From[i]; {
+		case s.Zone != nil:
+			list = append(list, ZoneSource{What: "derive", Where: "zone " + s.Zone.String()})
+		case s.Prefix.IsValid():
+			list = append(list, ZoneSource{What: "derive", Where: "all forward zones, addresses in " + s.Prefix.String()})
+		}
+	}
+	return list
 }
 
 // ZoneRange is a range of addresses whose names are made by a rule.
@@ -222,6 +304,9 @@ func (d *Daemon) detail(ctx context.Context, z *zone.Zone, s *survey, findings [
 	if out.Ranges = d.rangesOf(z); len(out.Ranges) > 0 && one != nil && one.Item != nil {
 		out.SynthTransfer = one.Item.SynthTransfer
 	}
+	if one != nil {
+		out.Derived = d.derivedOf(z, one.Item)
+	}
 	asked, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	asked, stop := d.untilStop(asked)
@@ -242,6 +327,13 @@ func (d *Daemon) detail(ctx context.Context, z *zone.Zone, s *survey, findings [
 	for i := range findings {
 		if f := &findings[i]; d.isAbout(f, z, one) {
 			out.Findings = append(out.Findings, f.Report())
+		}
+	}
+	if out.Derived != nil {
+		for _, file := range out.Derived.Files {
+			for i := range file.findings {
+				out.Findings = append(out.Findings, file.findings[i].Report())
+			}
 		}
 	}
 	c := s.copies[z.Key()]
@@ -344,6 +436,7 @@ func (d *Daemon) sources(ctx context.Context, z *zone.Zone, one *registry.Zone) 
 		inline("records", len(item.Records))
 		inline("delegate", len(item.Delegate))
 		inline("synth", len(item.Synth))
+		list = append(list, derivedSources(item.Derive)...)
 	}
 	if l := z.Layers(); l.Static != nil && (l.Made == nil && l.Derived == nil || one != nil && one.Update != nil) || one != nil && one.Item != nil && one.Item.Dynamic {
 		list = append(list, ZoneSource{What: "update", Where: "in the state directory (RFC 2136)"})
@@ -401,6 +494,12 @@ func (d *Daemon) nextEvents(z *zone.Zone, c *secondary.State, detail *ZoneDetail
 		add(c.Expires, "the zone expires, unless a primary confirms it")
 	}
 	add(d.updater.NextEnd(z.Apex()), "the first record of an update ends")
+	if detail.Derived != nil {
+		for i := range detail.Derived.Files {
+			f := &detail.Derived.Files[i]
+			add(f.NextEnd, fmt.Sprintf("the first name of %s %s ends", f.Format, f.Path))
+		}
+	}
 	if detail.Signatures != nil {
 		add(*detail.Signatures, "the first signature expires")
 	}

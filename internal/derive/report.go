@@ -99,11 +99,16 @@ type Totals struct {
 func (r *Rules) Totals(set *zone.Set) (list []Totals) {
 	for apex := range r.apexes {
 		if z := set.Get(apex); z != nil {
-			n := totalsOf(z.Layers().Derived)
-			list = append(list, Totals{apex, int(n.records), int(n.conflicts), int(n.drifted)})
+			list = append(list, r.TotalsOf(z))
 		}
 	}
 	return list
+}
+
+// TotalsOf returns the totals of one zone.
+func (r *Rules) TotalsOf(z *zone.Zone) Totals {
+	n := totalsOf(z.Layers().Derived)
+	return Totals{z.Apex(), int(n.records), int(n.conflicts), int(n.drifted)}
 }
 
 // Findings returns what operators should look at in the zones of set. Without a server, it does not

@@ -3,6 +3,7 @@ package lease
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"maps"
 	"net/netip"
@@ -96,6 +97,18 @@ func (s *Source) Status() Status {
 		st.NextEnd = time.Unix(e.end, 0)
 	}
 	return st
+}
+
+// Findings returns what operators should look at: why the file does not count, and records with faults.
+func (s *Source) Findings() []finding.Finding {
+	st := s.Status()
+	if st.Problem == "" {
+		return st.Findings
+	}
+	return append(st.Findings, finding.Finding{
+		Severity: finding.Warning, Position: s.File.Pos, Rule: "lease-file",
+		Text: fmt.Sprintf("%s: %s; names of addresses that it has are not served", st.Path, st.Problem),
+	})
 }
 
 // look reads what changed in the file and lets time pass. It returns the addresses whose names

@@ -155,6 +155,14 @@ func (x *Sources) Adopted() []*Source {
 	return x.adopted
 }
 
+// Find returns the adopted source of a file; nil: there is none, or n is nil.
+func (x *Sources) Find(n *config.Neighbour) *Source {
+	if n == nil {
+		return nil
+	}
+	return find(x.Adopted(), n)
+}
+
 // ClockSet has the ends of leases looked at again, after the clock was set.
 func (x *Sources) ClockSet() {
 	select {
