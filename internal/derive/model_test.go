@@ -70,7 +70,7 @@ func newModel(t *testing.T, seed uint64) *modelWorld {
 func (m *modelWorld) pick(list ...string) string { return list[m.rng.IntN(len(list))] }
 
 // build returns the zone of the model.
-func (z *modelZone) build(t *testing.T, serial uint32) *zone.Zone {
+func (z *modelZone) build(t testing.TB, serial uint32) *zone.Zone {
 	apex := dname.MustParse(z.apex)
 	if z.isOff {
 		return zone.Expired(apex, "expired")
