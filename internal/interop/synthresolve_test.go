@@ -26,6 +26,7 @@ var rangedHost, childHost = netip.MustParseAddr("127.0.0.2"), netip.MustParseAdd
 // answer, from the description of ranges.
 type rangedZones struct {
 	rng    *rand.Rand
+	mode   string // how IPv4 zones are transferred
 	ranges []rangedRange
 	static map[netip.Addr]bool // have the PTR record static.example.net.
 	cuts   []netip.Prefix      // are delegated; all PTR records there are child.example.net.
@@ -74,7 +75,7 @@ func (z *rangedZones) randomAddress(p netip.Prefix) netip.Addr {
 }
 
 func newRangedZones(t *testing.T, rng *rand.Rand) *rangedZones {
-	z := &rangedZones{rng: rng, static: map[netip.Addr]bool{}}
+	z := &rangedZones{rng: rng, mode: []string{"rule", "materialize", "omit"}[rng.IntN(3)], static: map[netip.Addr]bool{}}
 	for _, apex := range []string{classfulApex, classlessApex, ip6Apex} {
 		p, forms := rangedZone[apex], rangedForms4
 		if p.Addr().Is6() {
@@ -134,7 +135,11 @@ func (z *rangedZones) start(t *testing.T) netip.AddrPort {
 	var config strings.Builder
 	fmt.Fprintf(&config, "listen: {dns: [%q], admin: \"\"}\nstate_dir: %s/state\nzones:\n", addr, dir)
 	for apex, p := range rangedZone {
-		fmt.Fprintf(&config, "  - prefix: %v\n    file: %s/%s\n    synth:\n", p, dir, apex)
+		mode := "rule"
+		if p.Addr().Is4() {
+			mode = z.mode // of an IPv6 zone, there are too many to materialize
+		}
+		fmt.Fprintf(&config, "  - prefix: %v\n    file: %s/%s\n    synth_transfer: %s\n    synth:\n", p, dir, apex, mode)
 		files[apex] = soa
 		for _, r := range z.ranges {
 			if p.Overlaps(r.prefix) {
@@ -336,7 +341,7 @@ func (z *rangedZones) String() string {
 	for _, r := range z.ranges {
 		fmt.Fprintf(&b, "  %v %s\n", r.prefix, r.template)
 	}
-	fmt.Fprintf(&b, "  static %v\n  delegated %v", z.static, z.cuts)
+	fmt.Fprintf(&b, "  %s, static %v\n  delegated %v", z.mode, z.static, z.cuts)
 	return b.String()
 }
 
