@@ -87,7 +87,7 @@ func (l *lab) rangeTables() string {
 		fmt.Fprintf(&b, "%s\n", l.loadTable(kindRanges, set))
 		for _, s := range report.Keys(l.of(kindRanges, set, ""), serverOf) {
 			if stored := l.of(kindRanges, set, s+storedSuffix); stored != nil {
-				fmt.Fprintf(&b, "An answer of %s with a made name costs %v times one with a stored name, the median of the rounds.\n\n", s, ratio(l.of(kindRanges, set, s), stored))
+				fmt.Fprintf(&b, "An answer with a made name costs %s %v times as much as one with a stored name, the median of the rounds.\n\n", s, ratio(l.of(kindRanges, set, s), stored))
 			}
 		}
 	}

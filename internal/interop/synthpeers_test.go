@@ -45,12 +45,12 @@ var makers = []maker{
 	{
 		name: "ptrd", title: "**ptrd**",
 		templates: [3]string{"dyn-{dashed}.pool.example.net", "cust-{dashed}.cust.example.net", "dyn-{padded}.pool.example.net"},
-		cannot:    map[string]string{"signed": "no"},
 	},
 	{
 		name: "knot", title: "Knot DNS", program: "knotd", version: []string{"-V"},
 		templates: [3]string{"dyn-{dashed}.example.net", "cust-{dashed}.example.net", "dyn-{compressed}.example.net"},
 		others:    map[string]string{"2001:db8:d0::/48": "long-{padded}.example.net"},
+		cannot:    map[string]string{"permuted": "no"},
 	},
 	{
 		name: "powerdns", title: "PowerDNS", program: "pdns_server", version: []string{"--version"},
@@ -60,18 +60,19 @@ var makers = []maker{
 			"10.0.1.0/24": "h{hex}.example.net", "10.0.2.0/24": "{dotted}.example.net", "10.0.3.0/24": "{dashed:3-4}.example.net",
 			"10.0.4.0/24": "{dashed:4}.{dashed:3}.example.net", "2001:db8:d0::/44": "long-{padded}.example.net",
 		},
-		cannot: map[string]string{"nested": "no"},
+		cannot: map[string]string{"nested": "no", "permuted": "no"},
 	},
 	{
 		name: "coredns", title: "CoreDNS", program: "coredns", optional: true, version: []string{"-version"},
 		templates: [3]string{"dyn-{dashed}.pool.example.net", "cust-{dashed}.cust.example.net", "dyn-{padded}.pool.example.net"},
+		cannot:    map[string]string{"permuted": "no"},
 	},
 	{
 		name: "dnsmasq", title: "dnsmasq", program: "dnsmasq", version: []string{"--version"},
 		templates: [3]string{"dyn-{dashed}.pool.example.net", "cust-{dashed}.cust.example.net", "dyn-{compressed}.pool.example.net"},
 		hyphen:    true,
 		others:    map[string]string{"192.0.2.192/27": "seq-{decimal}.example.net", "2001:db8:d0::/64": "seq6-{decimal}.example.net"},
-		cannot:    map[string]string{"rrset": "has only PTR", "cut": "no", "signed": "no"},
+		cannot:    map[string]string{"rrset": "has only PTR", "cut": "no", "permuted": "no", "signed": "no"},
 	},
 }
 
@@ -434,6 +435,15 @@ var synthRows = []struct {
 	}},
 	{"alias", "an alias of a made name is followed", func(p *probing) {
 		p.want("alias.example.net.", dns.TypeA, "A 192.0.2.70")
+	}},
+	{"permuted", "names from which the address cannot be read lead back to it", func(p *probing) {
+		a := netip.MustParseAddr("203.0.113.70")
+		q := question{arpa(p.t, a), dns.TypePTR}
+		name := strings.TrimPrefix(seen(p.ask(q, way{}), q), "PTR ")
+		if strings.Contains(name, "70") {
+			p.t.Errorf("the permuted name %s", name)
+		}
+		p.want(name, dns.TypeA, "A "+a.String())
 	}},
 	{"transfer", "a secondary of other software has the names", func(p *probing) { p.transfer() }},
 	{"signed", "names are signed as they are made (DNSSEC)", func(p *probing) {
