@@ -18,6 +18,8 @@ type oracle struct {
 	apex   string
 	names  map[string]map[rr.Type]oracleSet // by owner in lower case
 	static map[string]map[rr.Type]oracleSet // nil: none
+	above  map[string]map[rr.Type]oracleSet // what no update changes; nil: as static
+	made   map[string]map[rr.Type]oracleSet // what queries see besides names
 	allow  func(owner dname.Name, t rr.Type) string
 	began  int32 // serial before the message
 }
@@ -48,6 +50,14 @@ func (o *oracle) clone() *oracle {
 }
 
 func (o *oracle) get(owner string, t rr.Type) oracleSet { return o.names[owner][t] }
+
+// served returns an RRset as queries see it before the message.
+func (o *oracle) served(owner string, t rr.Type) oracleSet {
+	if s := o.get(owner, t); len(s.data) > 0 {
+		return s
+	}
+	return o.made[owner][t]
+}
 
 // put sets an RRset; one without records is none.
 func (o *oracle) put(owner string, t rr.Type, s oracleSet) {
@@ -123,19 +133,19 @@ func (o *oracle) update(prerequisites, updates []Record) wire.RCode {
 		case p.Class == rr.ClassANY && len(p.Data) != 0, p.Class == rr.ClassNONE && len(p.Data) != 0:
 			return wire.RCodeFormErr
 		case p.Class == rr.ClassANY && p.Type == rr.TypeANY:
-			if len(o.names[owner]) == 0 {
+			if len(o.names[owner])+len(o.made[owner]) == 0 {
 				return wire.RCodeNXDomain
 			}
 		case p.Class == rr.ClassANY:
-			if len(o.get(owner, p.Type).data) == 0 {
+			if len(o.served(owner, p.Type).data) == 0 {
 				return wire.RCodeNXRRSet
 			}
 		case p.Class == rr.ClassNONE && p.Type == rr.TypeANY:
-			if len(o.names[owner]) != 0 {
+			if len(o.names[owner])+len(o.made[owner]) != 0 {
 				return wire.RCodeYXDomain
 			}
 		case p.Class == rr.ClassNONE:
-			if len(o.get(owner, p.Type).data) != 0 {
+			if len(o.served(owner, p.Type).data) != 0 {
 				return wire.RCodeYXRRSet
 			}
 		case p.Class == rr.ClassIN:
@@ -150,7 +160,7 @@ func (o *oracle) update(prerequisites, updates []Record) wire.RCode {
 	for owner, types := range temp {
 		for t, want := range types {
 			var have []string
-			for _, d := range o.get(owner, t).data {
+			for _, d := range o.served(owner, t).data {
 				have = append(have, canonical(t, d))
 			}
 			slices.Sort(have)
@@ -294,7 +304,11 @@ func (o *oracle) isRefused(before *oracle, u Record) bool {
 	if owner != o.apex && len(o.get(owner, rr.TypeNS).data) > 0 && len(o.get(owner, rr.TypeDNAME).data) > 0 {
 		return true
 	}
-	for t := range o.static[owner] {
+	above := o.above
+	if above == nil {
+		above = o.static
+	}
+	for t := range above[owner] {
 		was, is := before.get(owner, t), o.get(owner, t)
 		if was.ttl != is.ttl || !slices.Equal(was.data, is.data) {
 			return true

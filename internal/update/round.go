@@ -182,7 +182,7 @@ func (zr *zoneRound) note(key string, owner dname.Name, t rr.Type) zone.Note {
 }
 
 // batch returns what the round changes; nil if it changes nothing.
-func (r *round) batch() *zone.Batch {
+func (r *round) batch() (*zone.Batch, error) {
 	b := &zone.Batch{Source: "update", At: r.milli, Notes: r.notes}
 	changesLives := false
 	for _, zr := range r.zones {
@@ -195,6 +195,9 @@ func (r *round) batch() *zone.Batch {
 		case len(zr.steps) > 0:
 			c := commit.NewChange(zr.base)
 			c.Zone, c.Steps, c.Notes = zr.zone, zr.steps, zr.notes
+			if err := r.showHidden(zr, &c); err != nil {
+				return nil, err
+			}
 			b.Changes = append(b.Changes, c)
 		case len(zr.notes) > 0: // lives were prolonged, or what changes does not show
 			b.Notes = append(b.Notes, zone.ZoneNotes{Apex: zr.base.Apex(), Notes: zr.notes})
@@ -202,9 +205,26 @@ func (r *round) batch() *zone.Batch {
 	}
 	commit.MarkHidden(b, r.set)
 	if len(b.Changes)+len(b.Notes) == 0 && !changesLives {
+		return nil, nil
+	}
+	return b, nil
+}
+
+// showHidden adds to the last step of a change RRsets of the layer of updates that were hidden by
+// what the steps removed: where another layer hid a CNAME, other RRsets could be added.
+func (r *round) showHidden(zr *zoneRound, c *zone.Change) error {
+	if l := zr.zone.Layers(); l.Derived == nil && l.Made == nil {
 		return nil
 	}
-	return b
+	var owners []dname.Name
+	for _, t := range zr.touched {
+		owners = append(owners, t.Owner)
+	}
+	removed, added, err := commit.Difference(zr.zone, owners, r.u.o.Notes, zr.notes)
+	if err != nil || len(removed)+len(added) == 0 {
+		return err
+	}
+	return commit.AddRecords(c, removed, added, "", r.milli)
 }
 
 // activateLives has the Updater know the lives of the records that the round changed.

@@ -297,7 +297,7 @@ func (u *Updater) propose(compute func(*zone.Set) (*round, error)) error {
 			if r, err = compute(set); err != nil {
 				return nil, err
 			}
-			return r.batch(), nil
+			return r.batch()
 		},
 		After: func() error {
 			u.mu.Lock()

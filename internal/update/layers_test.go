@@ -1,0 +1,129 @@
+package update
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/zonetest"
+)
+
+// derive gives a zone another derived layer, of which the PTRs are in text. proposed is called before
+// the batch is published.
+func (b *bed) derive(text string, proposed func()) {
+	b.t.Helper()
+	layer, err := commit.NewLayer(dname.MustParse(parent), slices.Values(zonetest.MustParse(parent, text).Records()), nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	_, err = b.store.Commit(commit.Request{Propose: func(set *zone.Set) (*zone.Batch, error) {
+		batch := &zone.Batch{}
+		r := commit.Refresh{Apex: dname.MustParse(parent), Source: "derive", Layers: func(l *zone.Layers) { l.Derived = layer }}
+		for _, owner := range []string{"1.", "2."} {
+			r.Owners = append(r.Owners, dname.MustParse(owner+parent))
+		}
+		err := r.AddTo(batch, set, b.m)
+		if proposed != nil {
+			proposed()
+			proposed = nil
+		}
+		return batch, err
+	}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bed) send(updates ...Record) *Fault {
+	j := &job{Request: &Request{}, m: &Message{Zone: dname.MustParse(parent), Updates: updates}}
+	b.commit([]*job{j}, func() {})
+	return j.fault
+}
+
+// An update of a derived RRset is refused with what it follows from, but for one that changes nothing.
+func TestDerivedIsRefused(t *testing.T) {
+	b := newBed(t, parent, soaNS)
+	b.adopt(map[string]*ZonePolicy{parent: anybody(false)}, parent)
+	b.o.Origin = func(_ *zone.Set, apex, owner dname.Name) string {
+		if apex.String() != parent {
+			t.Errorf("zone %v", apex)
+		}
+		return "A of host.example in zone example (" + owner.String() + ")"
+	}
+	b.derive("1 60 PTR host.example.\n", nil)
+	const want = "PTR at 1.2.0.192.in-addr.arpa. is derived from A of host.example in zone example (1.2.0.192.in-addr.arpa.), which no update of this zone changes; change it there"
+	for _, r := range []Record{add("1."+parent, "other."), drop("1."+parent, rr.TypePTR), drop("1."+parent, rr.TypeANY), {Owner: dname.MustParse("1." + parent), Type: rr.TypePTR, Class: rr.ClassNONE, Data: dname.MustParse("host.example.")}} {
+		if f := b.send(r); f == nil || f.RCode != wire.RCodeRefused || f.Text != want {
+			t.Errorf("%v: %v", r, f)
+		}
+	}
+	if f := b.send(add("1."+parent, "host.example."), add("2."+parent, "mine.")); f != nil {
+		t.Error(f)
+	}
+	b.wantZone(parent, "1."+parent+" host.example.", "2."+parent+" mine.")
+	b.derive("2 60 PTR host.example.\n", nil)
+	b.wantZone(parent, "2."+parent+" host.example.")
+	b.derive("", nil)
+	b.wantZone(parent, "2."+parent+" mine.")
+}
+
+// A CNAME that a derived PTR hid shows again when what was added meanwhile goes.
+func TestHiddenAliasShowsAgain(t *testing.T) {
+	b := newBed(t, parent, soaNS)
+	b.adopt(map[string]*ZonePolicy{parent: anybody(false)}, parent)
+	owner := dname.MustParse("1." + parent)
+	types := func() (list []rr.Type) {
+		for s := range b.zone(parent).RRsets(owner) {
+			list = append(list, s.Type)
+		}
+		return list
+	}
+	expect := func(what string, want ...rr.Type) {
+		t.Helper()
+		if got := types(); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", what, got, want)
+		}
+	}
+	send := func(r Record) {
+		t.Helper()
+		if f := b.send(r); f != nil {
+			t.Fatal(f)
+		}
+	}
+	send(Record{Owner: owner, Type: rr.TypeCNAME, Class: rr.ClassIN, Data: dname.MustParse("a.")})
+	b.derive("1 60 PTR host.\n", nil)
+	expect("derived", rr.TypePTR)
+	send(Record{Owner: owner, Type: rr.TypeTXT, Class: rr.ClassIN, Data: []byte("\x01a")})
+	b.derive("", nil)
+	expect("not derived", rr.TypeTXT)
+	send(drop("1."+parent, rr.TypeTXT))
+	expect("alone again", rr.TypeCNAME)
+}
+
+// The lifetime of a hidden record ends while a change that would show it is on its way.
+func TestLifetimeEndsBeforeItShows(t *testing.T) {
+	b := newBed(t, parent, soaNS)
+	p := anybody(false)
+	p.Lifetime = time.Hour
+	b.adopt(map[string]*ZonePolicy{parent: p}, parent)
+	if f := b.send(add("1."+parent, "mine.")); f != nil {
+		t.Fatal(f)
+	}
+	b.now = b.now.Add(30 * time.Minute)
+	if f := b.send(add("1."+parent, "later.")); f != nil {
+		t.Fatal(f)
+	}
+	b.derive("1 60 PTR host.example.\n", nil)
+	b.now = b.now.Add(31 * time.Minute)
+	b.derive("", b.expire)
+	b.wantZone(parent, "1."+parent+" later.")
+	b.derive("1 60 PTR host.example.\n", nil)
+	b.now = b.now.Add(time.Hour)
+	b.derive("", b.expire)
+	b.wantZone(parent)
+}
