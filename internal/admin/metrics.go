@@ -135,6 +135,9 @@ func list() []metric {
 		{"ptrd_fcrdns_completed_timestamp_seconds", "When the last complete pass of the audit ended; 0: none yet.", nil},
 		{"ptrd_fcrdns", "Addresses of the zone, as in ptrd_fcrdns_addresses.", l("zone", "state")},
 		{"ptrd_api_requests_total", "Requests of APIs of AWS, by operation and code.", l("api", "operation", "code")},
+		{"ptrd_derived_records", "PTR records that follow from forward data, static ones that hide them included.", nil},
+		{"ptrd_derived_conflicts", "Addresses of which one of several names became the PTR without being preferred.", nil},
+		{"ptrd_derived_drift", "Addresses whose static PTR has a name that does not have the address by the forward data.", nil},
 		{"ptrd_hosted_zones", "Hosted zones of the Route 53 API.", nil},
 		{"ptrd_zone_serial", "SERIAL of the zone's SOA.", l("zone")},
 		{"ptrd_zone_records", "Records of the zone.", l("zone")},
@@ -208,6 +211,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		s.count("ptrd_api_requests_total", n, r.API, r.Operation, r.Code)
 	}
 	s.gauge("ptrd_hosted_zones", float64(c.s.Hosted()))
+	d := c.s.Derived()
+	s.gauge("ptrd_derived_records", float64(d.Records))
+	s.gauge("ptrd_derived_conflicts", float64(d.Conflicts))
+	s.gauge("ptrd_derived_drift", float64(d.Drifted))
 	for level, n := range c.s.Log() {
 		s.count("ptrd_log_lines_total", n.Written, level)
 		s.count("ptrd_log_suppressed_total", n.Suppressed, level)

@@ -108,7 +108,8 @@ func testSource(t *testing.T) Source {
 		API: func() map[awsapi.Result]uint64 {
 			return map[awsapi.Result]uint64{{API: "route53", Operation: "GetChange", Code: "NoSuchChange"}: 10}
 		},
-		Hosted: func() int { return 11 },
+		Hosted:  func() int { return 11 },
+		Derived: func() Derived { return Derived{13, 14, 15} },
 		Downstream: func() []Downstream {
 			at := netip.MustParseAddrPort("192.0.2.53:53")
 			return []Downstream{
@@ -175,7 +176,7 @@ func TestMetrics(t *testing.T) {
 		`ptrd_log_lines_total{level="warn"} 8`,
 		`ptrd_log_suppressed_total{level="warn"} 9`,
 		`ptrd_api_requests_total{api="route53",code="NoSuchChange",operation="GetChange"} 10`,
-		`ptrd_hosted_zones 11`,
+		`ptrd_hosted_zones 11`, `ptrd_derived_records 13`, `ptrd_derived_conflicts 14`, `ptrd_derived_drift 15`,
 		`ptrd_signatures_expiry_timestamp_seconds 1.9e+09`,
 		`ptrd_updates_total{result="forbidden"} 12`,
 		`ptrd_zone_secondaries{state="failing"} 1`,

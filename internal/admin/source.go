@@ -36,7 +36,12 @@ type Source struct {
 
 	API    func() map[awsapi.Result]uint64 // requests of APIs of AWS
 	Hosted func() int                      // hosted zones
+
+	Derived func() Derived
 }
+
+// Derived describes the PTR records that follow from forward data.
+type Derived struct{ Records, Conflicts, Drifted int }
 
 // Transfers counts zone transfers and NOTIFY messages to secondaries.
 type Transfers struct {

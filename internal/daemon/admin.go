@@ -35,6 +35,7 @@ func (d *Daemon) newAdmin() *admin.Server {
 			Updates:     func() map[string]uint64 { return d.updater.Totals() },
 			Log:         d.events.Totals,
 			API:         d.apiCounts.Requests,
+			Derived:     d.derivedMetrics,
 			Hosted:      func() int { return d.hosted.CountZones((*hosted.Zone).IsHosted) },
 		}),
 		Ready:  d.isReady,

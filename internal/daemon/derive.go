@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	"github.com/ptrd/ptrd/internal/admin"
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/derive"
@@ -75,4 +76,14 @@ func (d *Daemon) catchUpLeases() {
 			d.commitLeases(s, d.deriver.FileChanged(s, nil, sourceOfFile(s)))
 		}
 	}
+}
+
+// derivedMetrics returns what metrics show of derived names.
+func (d *Daemon) derivedMetrics() (out admin.Derived) {
+	for _, n := range d.deriver.Rules().Totals(d.zones.Set()) {
+		out.Records += n.Records
+		out.Conflicts += n.Conflicts
+		out.Drifted += n.Drifted
+	}
+	return out
 }
