@@ -50,7 +50,12 @@ const (
 	Secondary               // it has the zones from a primary
 	Hosted                  // it takes updates as above, and has the Route 53 API on Site.ControlPort
 	Ranges                  // it makes names for the addresses of dataset.Made4 and Made6
+	Forward                 // it takes updates of the forward zone ForwardZone
+	Derived                 // the same, and derives the PTRs of its other zone
 )
+
+// ForwardZone is the forward zone of the roles that have one.
+const ForwardZone = "pool.example.net"
 
 // role is the part of a configuration that a role replaces.
 type role struct {

@@ -26,6 +26,8 @@ func Ptrd(name, path string) (*Peer, error) {
 		}},
 		roles: map[Role]role{
 			Updates:     {zone: "  - {name: $ZONE, dynamic: {seed: $ZONES/$ZONE.zone}, update: {from: 127.0.0.0/8}}\n"},
+			Forward:     {zone: "  - {name: $ZONE, file: $ZONES/$ZONE.zone}\n" + forwardItem},
+			Derived:     {zone: "  - {name: $ZONE, file: $ZONES/$ZONE.zone, derive: [" + ForwardZone + "]}\n" + forwardItem},
 			FileUpdates: {zone: "  - {name: $ZONE, file: $ZONES/$ZONE.zone, update: {from: 127.0.0.0/8}, transfer: {allow: [127.0.0.0/8]}}\n"},
 			Transfers:   {zone: "  - {name: $ZONE, file: $ZONES/$ZONE.zone, transfer: {allow: [127.0.0.0/8]}}\n"},
 			Hosted: {
@@ -44,3 +46,6 @@ func Ptrd(name, path string) (*Peer, error) {
 		},
 	}, nil
 }
+
+// forwardItem is the item of the configuration for ForwardZone.
+const forwardItem = "  - {name: " + ForwardZone + ", nameservers: [ns1.example.net], dynamic: , update: {from: 127.0.0.0/8}}\n"

@@ -28,16 +28,22 @@ func updates(ctx context.Context, args []string) error {
 	inFlight := c.set.Int("in-flight", 128, "updates that wait for their answer at a time")
 	rate := c.set.Uint64("queries", 5000, "queries a second meanwhile")
 	only := c.set.String("peers", "BIND,Knot", "other servers; - for none")
+	derive := c.set.Bool("derive", false, "update a forward zone, with and without a reverse zone that derives its PTRs")
 	l, d, err := c.parseOneZone(ctx, args, set, *only)
 	if err != nil {
 		return err
 	}
+	roles := []peer.Role{peer.Updates, peer.FileUpdates}
+	if *derive {
+		roles = []peer.Role{peer.Forward, peer.Derived}
+	}
+	suffixes := map[peer.Role]string{peer.FileUpdates: ", file", peer.Forward: ", forward", peer.Derived: ", derived"}
 	if *inFlight < 1 || *inFlight > maxInFlight {
 		return fmt.Errorf("--in-flight %d: 1 to %d are allowed", *inFlight, maxInFlight)
 	}
 	for run := range c.runs {
 		for _, p := range l.peers {
-			for _, role := range []peer.Role{peer.Updates, peer.FileUpdates} {
+			for _, role := range roles {
 				if !p.Plays(role) {
 					continue
 				}
@@ -45,9 +51,7 @@ func updates(ctx context.Context, args []string) error {
 				if err != nil {
 					return fmt.Errorf("%s: %w", p.Name, err)
 				}
-				if role == peer.FileUpdates {
-					one.Server += ", file"
-				}
+				one.Server += suffixes[role]
 				if err := l.Add(one); err != nil {
 					return err
 				}
@@ -106,6 +110,9 @@ func (l *lab) updateOnce(p *peer.Peer, role peer.Role, d *data, o loadOptions, i
 	ctx, cancel := context.WithTimeout(l.ctx, o.length)
 	defer cancel()
 	u := updater{at: s.at, apex: dname.MustParse(d.apexes[0] + "."), inFlight: inFlight}
+	if role == peer.Forward || role == peer.Derived {
+		u.apex, u.isForward = dname.MustParse(peer.ForwardZone+"."), true
+	}
 	r, err := l.queriesDuring(s, d, o.length, rate, func() error { return u.run(ctx) })
 	if err != nil {
 		return record{}, err
@@ -147,11 +154,12 @@ const (
 	updateLost = 2 * time.Second
 )
 
-// updater adds PTRs in a closed loop, on one socket.
+// updater adds PTRs, or the A records of a forward zone, in a closed loop, on one socket.
 type updater struct {
-	at       netip.AddrPort
-	apex     dname.Name
-	inFlight int
+	at        netip.AddrPort
+	apex      dname.Name
+	isForward bool
+	inFlight  int
 
 	took   []time.Duration // of those that were acknowledged
 	failed int             // another RCODE than NOERROR, or no answer
@@ -199,12 +207,19 @@ func (u *updater) run(ctx context.Context) error {
 	return nil
 }
 
-// appendUpdate writes an UPDATE that adds the PTR of the n-th address from the end.
+// appendUpdate writes an UPDATE that adds the PTR of the n-th address of 10.0.0.0/8 from the end, or
+// a name with it.
 func (u *updater) appendUpdate(b []byte, n int) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(n))
 	b = append(b, 5<<3, 0, 0, 1, 0, 0, 0, 1, 0, 0)
 	b = append(b, u.apex...)
 	b = append(b, 0, 6, 0, 1)
+	if u.isForward {
+		label := "h" + strconv.Itoa(n)
+		b = append(append(b, byte(len(label))), label...)
+		b = append(b, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0x0e, 0x10, 0, 4) // the zone's name; A, IN, one hour
+		return append(b, 10, byte(255-n>>16), byte(255-n>>8), byte(255-n))
+	}
 	for _, shift := range [...]int{0, 8, 16} {
 		label := strconv.Itoa(255 - n>>shift&255)
 		b = append(append(b, byte(len(label))), label...)
