@@ -75,7 +75,8 @@
 //
 // TestSynthPeers asks Knot DNS, PowerDNS, CoreDNS and dnsmasq, each configured to make the names of
 // the same ranges (testdata/synthpeers), and holds the table of docs/synthesis-compared.md against
-// it. TestSynthGenerate compares templates with $GENERATE of BIND.
+// it. TestSynthGenerate compares templates with $GENERATE of BIND, TestSynthKea
+// with what Kea generates.
 //
 // TestSynthResolvers resolves addresses and names of random ranges with unbound, BIND and PowerDNS
 // Recursor, which minimise the names that they ask for (-resolves 100 for a long run).
