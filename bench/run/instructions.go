@@ -77,6 +77,10 @@ func instructions(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	amongMany, err := c.perAnswer("whole", "PTR-made-10000$", nil)
+	if err != nil {
+		return err
+	}
 	t := report.Table{Head: []string{"an answer, from a received batch of 32 to the batch to be sent", "instructions", "of an answer"}}
 	part := func(n float64) string { return fmt.Sprintf("%.2f %%", 100*n/bare) }
 	t.Add("without metrics and query log", fmt.Sprintf("%.1f", bare), "")
@@ -84,6 +88,7 @@ func instructions(ctx context.Context, args []string) error {
 	t.Add("query log, off", fmt.Sprintf("%+.1f", whole-quiet), part(whole-quiet))
 	t.Add("query log, one query in 1,000, written to nowhere", fmt.Sprintf("%+.1f", logged-quiet), part(logged-quiet))
 	t.Add("the name made by a rule for the range, and not stored", fmt.Sprintf("%+.1f", made-whole), part(made-whole))
+	t.Add("the name made by one of 10,000 rules", fmt.Sprintf("%+.1f", amongMany-whole), part(amongMany-whole))
 	fmt.Println(&t)
 	if *doc != "" {
 		if err := report.Replace(*doc, "instructions", t.String()); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/server/workertest"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/synth"
 )
 
@@ -20,12 +21,11 @@ import (
 // bench-instructions` counts its instructions.
 func BenchmarkBatch(b *testing.B) {
 	for _, c := range []struct {
-		name string
-		log  int
-		made bool
-	}{{"PTR", 0, false}, {"PTR-log-1000", 1000, false}, {"PTR-made", 0, true}} {
+		name        string
+		log, ranges int
+	}{{"PTR", 0, 0}, {"PTR-log-1000", 1000, 0}, {"PTR-made", 0, 1}, {"PTR-made-10000", 0, 10000}} {
 		b.Run(c.name, func(b *testing.B) {
-			batch := answerBatch(b, c.log, c.made)
+			batch := answerBatch(b, c.log, c.ranges)
 			b.ReportAllocs()
 			for b.Loop() {
 				batch()
@@ -36,17 +36,23 @@ func BenchmarkBatch(b *testing.B) {
 }
 
 // answerBatch returns a function that answers a batch of batchSize; one query of log
-// is logged, none if log is 0. The names are stored or, the same, made by a rule.
-func answerBatch(t testing.TB, log int, made bool) func() {
+// is logged, none if log is 0. The names are stored or, the same, made by the rules of so many
+// ranges.
+func answerBatch(t testing.TB, log, ranges int) func() {
+	const apex = "113.0.203.in-addr.arpa."
 	var text strings.Builder
-	text.WriteString("$ORIGIN 113.0.203.in-addr.arpa.\n@ 3600 SOA ns1.example.net. hostmaster.example.net. 1 7200 900 1209600 300\n@ 3600 NS ns1.example.net.\n")
-	if made {
-		rule := synth.Rule{Prefix: netip.MustParsePrefix("203.0.113.0/24"), TTL: 3600, Template: "host-{dashed:host}.example.net"}
+	text.WriteString("$ORIGIN " + apex + "\n@ 3600 SOA ns1.example.net. hostmaster.example.net. 1 7200 900 1209600 300\n@ 3600 NS ns1.example.net.\n")
+	for i := range ranges {
+		p := netip.MustParsePrefix("203.0.113.0/24")
+		if ranges > 1 {
+			p = netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113 + byte(i>>6), byte(i << 2)}), 30)
+		}
+		rule := synth.Rule{Prefix: p, TTL: 3600, Template: "host-{dashed:host}.example.net"}
 		data := rule.Append(nil)
-		fmt.Fprintf(&text, "@ 3600 TYPE%d \\# %d %x\n", synth.Type, len(data), data)
+		fmt.Fprintf(&text, "%v 3600 TYPE%d \\# %d %x\n", rule.Owner(dname.MustParse(apex)), synth.Type, len(data), data)
 	}
 	for i := range answer.BatchSize {
-		if !made {
+		if ranges == 0 {
 			fmt.Fprintf(&text, "%d 3600 PTR host-%d.example.net.\n", i, i)
 		}
 	}
@@ -86,9 +92,9 @@ func answerBatch(t testing.TB, log int, made bool) func() {
 
 func TestAnswerBatchAllocatesNothing(t *testing.T) {
 	servertest.SkipAllocs(t)
-	for _, made := range []bool{false, true} {
-		if n := testing.AllocsPerRun(100, answerBatch(t, 0, made)); n != 0 {
-			t.Errorf("%v allocations a batch, names made: %v", n, made)
+	for _, ranges := range []int{0, 1, 100} {
+		if n := testing.AllocsPerRun(100, answerBatch(t, 0, ranges)); n != 0 {
+			t.Errorf("%v allocations a batch, %d ranges", n, ranges)
 		}
 	}
 }
