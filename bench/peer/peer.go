@@ -7,8 +7,11 @@ package peer
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +53,7 @@ const (
 	Secondary               // it has the zones from a primary
 	Hosted                  // it takes updates as above, and has the Route 53 API on Site.ControlPort
 	Ranges                  // it makes names for the addresses of dataset.Made4 and Made6
+	ManyRanges              // likewise, with a rule for each of manyRanges parts
 	Forward                 // it takes updates of the forward zone ForwardZone
 	Derived                 // the same, and derives the PTRs of its other zone
 )
@@ -203,6 +207,8 @@ func (s *Site) expand(text, zone string) string {
 				return dataset.Made6
 			}
 			return dataset.Made4
+		case "RANGES":
+			return s.parts(zone)
 		case "FIELD":
 			if isIP6(zone) {
 				return "{padded}"
@@ -211,6 +217,24 @@ func (s *Site) expand(text, zone string) string {
 		}
 		panic("a configuration with the unknown name $" + name)
 	})
+}
+
+// manyRanges is how many parts a range is divided into, a power of two.
+const manyRanges = 1 << 14
+
+// parts returns an item of ptrd for each part of the range of a zone.
+func (s *Site) parts(zone string) string {
+	whole := netip.MustParsePrefix(s.expand("$RANGE", zone))
+	size, length := whole.Addr().BitLen()/8, whole.Bits()+bits.Len(manyRanges-1)
+	var b strings.Builder
+	for i := range uint64(manyRanges) {
+		var a [16]byte
+		copy(a[:], whole.Addr().AsSlice())
+		binary.BigEndian.PutUint64(a[:], binary.BigEndian.Uint64(a[:])|i<<(64-length))
+		start, _ := netip.AddrFromSlice(a[:size])
+		fmt.Fprintf(&b, "{range: \"%v/%d\", name: \"dyn-%s.example.net\", ttl: 1h}, ", start, length, s.expand("$FIELD", zone))
+	}
+	return b.String()
 }
 
 func (s *Site) expandAll(args []string, zone string) []string {

@@ -11,15 +11,19 @@ import (
 	"github.com/ptrd/ptrd/bench/report"
 )
 
-// storedSuffix names the server that has the same names in a master file.
-const storedSuffix = "-stored"
+// Suffixes of the names of servers: with the same names in a master file, and by the same rule for
+// each of thousands of parts of the range.
+const (
+	storedSuffix = "-stored"
+	manySuffix   = "-many-ranges"
+)
 
 // rangesPatience is the time in which a server has to come up that has a rule, or a million names. The
 // names of dnsmasq for IPv6 are other ones, so that it is always left out there.
 const rangesPatience = 20 * time.Second
 
 // ranges measures servers that make the names of all addresses of a range, and ptrd with the same
-// names stored, in turn.
+// names stored, and by thousands of ranges, in turn.
 func ranges(ctx context.Context, args []string) error {
 	c := newCommon("ranges")
 	sets := c.set.String("sets", "made4-1M,made6-1M", "data `sets`, as made4-1k")
@@ -30,7 +34,7 @@ func ranges(ctx context.Context, args []string) error {
 	if c.quick {
 		c.unlessGiven("sets", "made4-1k,made6-1k")
 	}
-	for _, suffix := range []string{"", storedSuffix} {
+	for _, suffix := range []string{"", storedSuffix, manySuffix} {
 		for one := range strings.SplitSeq(c.ptrd, ",") {
 			name, path, ok := strings.Cut(one, "=")
 			if !ok {
@@ -68,6 +72,9 @@ func (l *lab) rangesOf(d *data, o loadOptions) error {
 		site := d.site()
 		if p != nil && !strings.HasSuffix(p.Name, storedSuffix) {
 			site.Role, site.Zones = peer.Ranges, d.Empty
+			if strings.HasSuffix(p.Name, manySuffix) {
+				site.Role = peer.ManyRanges
+			}
 		}
 		return site
 	})
@@ -86,14 +93,20 @@ func (l *lab) rangeTables() string {
 	for _, set := range report.Keys(l.of(kindRanges, "", ""), setOf) {
 		fmt.Fprintf(&b, "%s\n", l.loadTable(kindRanges, set))
 		for _, s := range report.Keys(l.of(kindRanges, set, ""), serverOf) {
-			if stored := l.of(kindRanges, set, s+storedSuffix); stored != nil {
-				fmt.Fprintf(&b, "An answer with a made name costs %s %v times as much as one with a stored name, the median of the rounds.\n\n", s, ratio(l.of(kindRanges, set, s), stored))
+			stored, many := l.of(kindRanges, set, s+storedSuffix), l.of(kindRanges, set, s+manySuffix)
+			if stored == nil {
+				continue
 			}
+			fmt.Fprintf(&b, "An answer with a made name costs %s %v times as much as one with a stored name", s, ratio(l.of(kindRanges, set, s), stored))
+			if many != nil {
+				fmt.Fprintf(&b, "; %v times with a rule for each of 16,384 parts of the range", ratio(many, stored))
+			}
+			b.WriteString(". Both are medians of the rounds.\n\n")
 		}
 	}
 	var versions []string
 	for _, s := range report.Keys(l.of(kindRanges, "", ""), serverOf) {
-		if v := l.text(kindVersion, s); v != "" && !strings.HasSuffix(s, storedSuffix) {
+		if v := l.text(kindVersion, s); v != "" && !strings.HasSuffix(s, storedSuffix) && !strings.HasSuffix(s, manySuffix) {
 			versions = append(versions, s+" "+v)
 		}
 	}
