@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -16,7 +17,7 @@ import (
 	"github.com/ptrd/ptrd/internal/peertest"
 )
 
-var resolves = flag.Int("resolves", 1, "number of random configurations of TestSynthResolvers, whose ranges resolvers resolve")
+var resolves = flag.Int("resolves", 3, "number of random configurations of TestSynthResolvers, whose ranges resolvers resolve")
 
 // ptrd serves the zones on one address of loopback, and those that are delegated within the ranges on
 // another. BIND as a resolver is on a third, with the same port, to which it also sends.
@@ -26,7 +27,8 @@ var rangedHost, childHost = netip.MustParseAddr("127.0.0.2"), netip.MustParseAdd
 // answer, from the description of ranges.
 type rangedZones struct {
 	rng    *rand.Rand
-	mode   string // how IPv4 zones are transferred
+	mode   string       // how IPv4 zones are transferred
+	port   net.Listener // holds the port for BIND
 	ranges []rangedRange
 	static map[netip.Addr]bool // have the PTR record static.example.net.
 	cuts   []netip.Prefix      // are delegated; all PTR records there are child.example.net.
@@ -129,7 +131,13 @@ func cutName(t testing.TB, p netip.Prefix) string {
 // start runs ptrd with the zones, and one with what is delegated.
 func (z *rangedZones) start(t *testing.T) netip.AddrPort {
 	t.Helper()
-	dir, addr := t.TempDir(), netip.AddrPortFrom(rangedHost, freePort(t).Port())
+	dir := t.TempDir()
+	var err error
+	if z.port, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { z.port.Close() })
+	addr := netip.AddrPortFrom(rangedHost, z.port.Addr().(*net.TCPAddr).AddrPort().Port())
 	const soa = "$TTL 1h\n@ SOA ns.example.net. hostmaster.example.net. 1 1h 15m 1w 5m\n@ NS ns.example.net.\n"
 	files := map[string]string{aliasesApex: soa + "$GENERATE 64-127 $ CNAME $." + classlessApex + "\n", forwardApex: soa + "ns A 127.0.0.2\n"}
 	var config strings.Builder
@@ -410,6 +418,7 @@ zone "." { type primary; file "root"; };
 	for apex, server := range z.apexes(t, addr, false) {
 		fmt.Fprintf(&b, "zone \"%s\" { type static-stub; server-addresses { %v; }; };\n", apex, server.Addr())
 	}
+	z.port.Close()
 	c := startProcess(t, dir, program, "-g", "-n", "1", "-c", mustWrite(dir, "named.conf", b.String()))
 	awaitResolver(t, c, at)
 	return at
