@@ -10,7 +10,10 @@ import (
 // Meet returns a name that the templates of two ranges may both make; ok is false if there is
 // none. It errs on the safe side: it compares which characters can be where, not the addresses,
 // unless only the prefixes differ.
-func Meet(a, b *Template) (name string, ok bool) {
+func Meet(a, b *Template) (name string, ok bool) { return meetBy(a, b, a.atoms(), b.atoms()) }
+
+// meetBy is Meet with the atoms of the templates.
+func meetBy(a, b *Template, xs, ys [][]atom) (name string, ok bool) {
 	if a.prefix.Addr().BitLen() == b.prefix.Addr().BitLen() && a.text == b.text && a.shown == b.shown && a.permutation == nil && b.permutation == nil {
 		// The same fields: a name of both shows bits that suit both prefixes.
 		return a.example(), a.fixed.xor(b.fixed).and(a.mask).and(b.mask).and(a.shown).isZero()
@@ -18,8 +21,8 @@ func Meet(a, b *Template) (name string, ok bool) {
 	if !a.base.IsAtOrBelow(b.base) && !b.base.IsAtOrBelow(a.base) {
 		return "", false
 	}
-	for _, x := range a.atoms() {
-		for _, y := range b.atoms() {
+	for _, x := range xs {
+		for _, y := range ys {
 			if name, ok := meet(x, y); ok {
 				return name, true
 			}
@@ -30,21 +33,19 @@ func Meet(a, b *Template) (name string, ok bool) {
 
 // meet returns a text that two lists can both make.
 func meet(x, y []atom) (string, bool) {
-	// dead[i][j]: nothing can follow if the first is at x[i] and the second at y[j].
-	dead := make([][]bool, len(x)+1)
-	for i := range dead {
-		dead[i] = make([]bool, len(y)+1)
-	}
+	// dead[i*width+j]: nothing can follow if the first is at x[i] and the second at y[j].
+	width := len(y) + 1
+	dead := make([]bool, (len(x)+1)*width)
 	var text []byte
 	var try func(i, j int) bool
 	try = func(i, j int) bool {
 		switch {
 		case i == len(x) && j == len(y):
 			return true
-		case dead[i][j]:
+		case dead[i*width+j]:
 			return false
 		}
-		dead[i][j] = true
+		dead[i*width+j] = true
 		if i < len(x) && j < len(y) {
 			if both := x[i].set & y[j].set; both != 0 {
 				text = append(text, both.first())
@@ -226,9 +227,14 @@ func conflictBetween(templates []*Template, a, b []int) *Conflict {
 		}
 		return nil
 	}
+	ys := make([][][]atom, len(b))
+	for k, j := range b {
+		ys[k] = templates[j].atoms()
+	}
 	for _, i := range a {
-		for _, j := range b {
-			if name, ok := Meet(templates[i], templates[j]); ok {
+		xs := templates[i].atoms()
+		for k, j := range b {
+			if name, ok := meetBy(templates[i], templates[j], xs, ys[k]); ok {
 				return &Conflict{min(i, j), max(i, j), name}
 			}
 		}
