@@ -55,16 +55,27 @@ func (s *RRset) Records() (list []zone.Record) {
 // PTRs, A and AAAA of Made; records of other types, such as private ones, are the source's own.
 // The layer changes by [zone.Zone.Apply]. pause is that of [zone.Builder.SetPause] and may be nil.
 func NewLayer(apex dname.Name, records iter.Seq[zone.Record], pause func()) (*zone.Zone, error) {
+	b := NewLayerBuilder(apex, pause)
+	for r := range records {
+		b.Add(r)
+	}
+	return BuildLayer(b)
+}
+
+// NewLayerBuilder is the first part of NewLayer, for records that come for several zones at once.
+func NewLayerBuilder(apex dname.Name, pause func()) *zone.Builder {
 	b := zone.NewBuilder(apex)
 	b.SetPause(pause)
 	b.Add(zone.Record{Owner: apex, Type: rr.TypeSOA, Data: slices.Concat(dname.Root(), dname.Root(), make([]byte, 20))})
 	b.Add(zone.Record{Owner: apex, Type: rr.TypeNS, Data: dname.Root()})
-	for r := range records {
-		b.Add(r)
-	}
+	return b
+}
+
+// BuildLayer is the last part of NewLayer.
+func BuildLayer(b *zone.Builder) (*zone.Zone, error) {
 	z, findings := b.Build()
 	if z == nil {
-		return nil, fmt.Errorf("a layer of zone %v: %v", apex, findings)
+		return nil, fmt.Errorf("a layer of zone %v: %v", b.Apex(), findings)
 	}
 	return z, nil
 }

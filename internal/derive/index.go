@@ -198,10 +198,28 @@ func (t *totals) record(apex dname.Name) zone.Record {
 	return zone.Record{Owner: apex, Type: typeTotals, Data: b}
 }
 
-// newIndex returns an index without names.
-func (t *target) newIndex(apex dname.Name) (*zone.Zone, error) {
-	none := totals{digest: t.digest}
-	return commit.NewLayer(apex, func(yield func(zone.Record) bool) { yield(none.record(apex)) }, nil)
+// complete returns the index with the candidates in first, without drift.
+func (t *target) complete(first *zone.Zone, pause func()) (*zone.Zone, error) {
+	apex, depth, n := first.Apex(), t.depth(), totals{digest: t.digest}
+	return commit.NewLayer(apex, func(yield func(zone.Record) bool) {
+		var last dname.Name
+		for r := range first.All() {
+			if r.Type != typeCandidate {
+				continue
+			}
+			if owner := r.Owner.Suffix(depth); last == nil || !owner.Equal(last) {
+				last = owner.Clone()
+				set, isConflict := t.choose(first, last)
+				n.records += int32(len(set.Data))
+				n.conflicts += count(isConflict)
+				for _, ptr := range set.Records() {
+					yield(ptr)
+				}
+			}
+			yield(r)
+		}
+		yield(n.record(apex))
+	}, pause)
 }
 
 // edit adds a candidate, or removes it.

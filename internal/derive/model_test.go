@@ -100,8 +100,13 @@ func (m *modelWorld) edit(z *modelZone) {
 			return
 		}
 	}
-	if m.rng.IntN(10) == 0 {
+	switch m.rng.IntN(10) {
+	case 0:
 		owner = z.apex
+	case 1: // longer than what an owner in the index has room for
+		if owner = m.pick("a", "b") + "." + strings.Repeat(strings.Repeat("long", 12)+".", 3) + z.apex; len(owner) > 250 {
+			return
+		}
 	}
 	k := modelKey{owner, []rr.Type{rr.TypeA, rr.TypeA, rr.TypeAAAA, rr.TypeA, rr.TypeAAAA, rr.TypeNS, rr.TypeDNAME, rr.TypeTXT}[m.rng.IntN(8)]}
 	has := func(t rr.Type) bool { return z.sets[modelKey{owner, t}] != nil }

@@ -3,6 +3,7 @@ package derive
 import (
 	"sync"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -60,11 +61,7 @@ func (p *Plan) build(pause func()) error {
 		if l != nil {
 			kept[apex.Key()] = l
 		} else {
-			index, err := t.newIndex(apex)
-			if err != nil {
-				return err
-			}
-			l = &layer{target: t, apex: apex, index: index}
+			l = &layer{target: t, apex: apex, first: commit.NewLayerBuilder(apex, pause)}
 			fresh[apex.Key()] = l
 		}
 		p.layers[apex.Key()] = l
@@ -85,7 +82,7 @@ func (p *Plan) build(pause func()) error {
 		return nil
 	}
 	w := p.d.newWork(p.rules, func(apex dname.Name, _ *target) *layer { return fresh[apex.Key()] })
-	w.pause = pause
+	w.pause, w.layers = pause, fresh
 	return w.all(&next)
 }
 

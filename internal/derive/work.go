@@ -27,6 +27,7 @@ type layer struct {
 	static  *zone.Zone
 	was     *zone.Zone // the index before; nil: there was none
 	index   *zone.Zone
+	first   *zone.Builder // of the candidates of a new index, which has no edits
 	pending map[string]edit // by key of the candidate
 	changed []dname.Name    // whose PTRs are others than in was, or were for a moment
 }
@@ -66,7 +67,11 @@ func (w *work) add(t *target, a netip.Addr, c candidate, isOn bool) {
 	if t.TTL >= 0 {
 		c.ttl = t.ttl
 	}
-	if key, data := c.key(owner); key != nil {
+	switch key, data := c.key(owner); {
+	case key == nil:
+	case l.first != nil:
+		l.first.Add(zone.Record{Owner: key, Type: typeCandidate, TTL: c.ttl, Data: data})
+	default:
 		n := len(l.pending)
 		l.pending[string(key)] = edit{owner, key, data, c.ttl, isOn}
 		w.n += len(l.pending) - n
@@ -108,7 +113,7 @@ func (w *work) region(part *region, before, next *world) error {
 	return nil
 }
 
-// all makes the edits for all names of all sources, which are in no index yet.
+// all builds new indexes of all names of all sources.
 func (w *work) all(next *world) error {
 	none := world{set: zone.NewSet()}
 	for z := range next.set.All() {
@@ -125,13 +130,23 @@ func (w *work) all(next *world) error {
 			}
 			for e := range f.All() {
 				w.entry(t, i, &e)
-				if err := w.mayFlush(); err != nil {
-					return err
-				}
 			}
 		}
 	}
-	return w.flush()
+	for _, l := range w.layers {
+		if l == nil {
+			continue
+		}
+		first, err := commit.BuildLayer(l.first)
+		if err == nil {
+			l.index, err = l.complete(first, w.pause)
+		}
+		if err != nil {
+			return err
+		}
+		l.first = nil
+	}
+	return nil
 }
 
 // fileAddress makes the edits for what a file has for an address now, but the last.
