@@ -27,7 +27,7 @@ type layer struct {
 	static  *zone.Zone
 	was     *zone.Zone // the index before; nil: there was none
 	index   *zone.Zone
-	first   *zone.Builder // of the candidates of a new index, which has no edits
+	first   *zone.Builder   // of the candidates of a new index, which has no edits
 	pending map[string]edit // by key of the candidate
 	changed []dname.Name    // whose PTRs are others than in was, or were for a moment
 }
@@ -85,21 +85,16 @@ func (w *work) name(before, next *world, name dname.Name) {
 		return
 	}
 	var room [8]address
-	from, had := before.addresses(room[:0:4], name)
-	in, has := next.addresses(room[4:4:8], name)
-	each := func(z *zone.Zone, list []address, isOn bool) {
+	for i, now := range [...]*world{before, next} { // so that what stays is there in the end
+		z, list := now.addresses(room[:0], name)
 		for _, a := range list {
 			for t := range w.rules.at(a.Addr) {
-				i := t.source(z.Apex(), a.Addr)
-				stays := func(b address) bool { return a.Addr == b.Addr && t.source(in.Apex(), a.Addr) == i }
-				if i >= 0 && (isOn || !slices.ContainsFunc(has, stays)) {
-					w.add(t, a.Addr, candidate{name: name.Clone(), source: i, ttl: a.ttl}, isOn)
+				if source := t.source(z.Apex(), a.Addr); source >= 0 {
+					w.add(t, a.Addr, candidate{name: name.Clone(), source: source, ttl: a.ttl}, i > 0)
 				}
 			}
 		}
 	}
-	each(from, had, false)
-	each(in, has, true)
 }
 
 // region makes the edits for all names of a region, but the last.
