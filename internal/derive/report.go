@@ -204,7 +204,7 @@ func (t *target) conflicts(z *zone.Zone) (list []finding.Finding) {
 			}
 		}
 		list = append(list, finding.Finding{Position: t.Pos, Zone: z.Apex(), Owner: owner, Type: rr.TypePTR, Rule: "derived-choice",
-			Text: fmt.Sprintf("several names have this address, %s, and the first became its PTR; put the right one under `prefer`", strings.Join(names, " "))})
+			Text: fmt.Sprintf("several names have this address (%s), of which the first became its PTR; put the right one under `prefer`", strings.Join(names, ", "))})
 		if len(list) == finding.MaxListed {
 			break
 		}
@@ -223,7 +223,7 @@ func (t *target) drifted(z *zone.Zone) (list []finding.Finding) {
 		i := slices.IndexFunc(names, func(d []byte) bool { return !t.has(index, owner, d) })
 		set, _ := t.choose(index, owner)
 		list = append(list, finding.Finding{Position: t.Pos, Zone: z.Apex(), Owner: owner, Type: rr.TypePTR, Rule: "derived-drift",
-			Text: fmt.Sprintf("the static PTR is %v, which does not have this address by the sources of `derive`, but %v has; remove the PTR, or correct the addresses of these names", dname.Name(names[i]), dname.Name(set.Data[0]))})
+			Text: fmt.Sprintf("the static PTR is %v, but by the sources of `derive` %v has this address, and the other name does not; remove the PTR, or correct the addresses of these names", dname.Name(names[i]), dname.Name(set.Data[0]))})
 		if len(list) == finding.MaxListed {
 			break
 		}
