@@ -134,6 +134,11 @@ func list() []metric {
 		{"ptrd_fcrdns_addresses", "Addresses with a reverse name, or that should have one, by what its forward confirmation found.", l("state")},
 		{"ptrd_fcrdns_completed_timestamp_seconds", "When the last complete pass of the audit ended; 0: none yet.", nil},
 		{"ptrd_fcrdns", "Addresses of the zone, as in ptrd_fcrdns_addresses.", l("zone", "state")},
+		{"ptrd_zone_derived", "Derived PTR records, conflicts and drift of the zone.", l("zone", "kind")},
+		{"ptrd_lease_file_usable", "1 if the file of another program is used as it is, 0 if it cannot be read or is damaged.", l("file")},
+		{"ptrd_lease_file_read_timestamp_seconds", "When all of the file was read last.", l("file")},
+		{"ptrd_lease_file_names", "Names of addresses in the file.", l("file")},
+		{"ptrd_lease_file_skipped", "Records of the file with a fault.", l("file")},
 		{"ptrd_api_requests_total", "Requests of APIs of AWS, by operation and code.", l("api", "operation", "code")},
 		{"ptrd_derived_records", "PTR records that follow from forward data, static ones that hide them included.", nil},
 		{"ptrd_derived_conflicts", "Addresses of which one of several names became the PTR without being preferred.", nil},
@@ -202,6 +207,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s.secondaries(c.s.Secondaries(), view)
 	s.transfers(c.s.Transfers())
 	s.fcrdns(c.s.FCRDNS(s.hasZones(view)))
+	s.derived(c.s.Derived(), view)
 	s.downstream(c.s.Downstream(), view, time.Now())
 	s.state(c.s.State())
 	for result, n := range c.s.Updates() {
@@ -211,10 +217,6 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		s.count("ptrd_api_requests_total", n, r.API, r.Operation, r.Code)
 	}
 	s.gauge("ptrd_hosted_zones", float64(c.s.Hosted()))
-	d := c.s.Derived()
-	s.gauge("ptrd_derived_records", float64(d.Records))
-	s.gauge("ptrd_derived_conflicts", float64(d.Conflicts))
-	s.gauge("ptrd_derived_drift", float64(d.Drifted))
 	for level, n := range c.s.Log() {
 		s.count("ptrd_log_lines_total", n.Written, level)
 		s.count("ptrd_log_suppressed_total", n.Suppressed, level)

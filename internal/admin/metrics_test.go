@@ -108,8 +108,10 @@ func testSource(t *testing.T) Source {
 		API: func() map[awsapi.Result]uint64 {
 			return map[awsapi.Result]uint64{{API: "route53", Operation: "GetChange", Code: "NoSuchChange"}: 10}
 		},
-		Hosted:  func() int { return 11 },
-		Derived: func() Derived { return Derived{13, 14, 15} },
+		Hosted: func() int { return 11 },
+		Derived: func() Derived {
+			return Derived{[]DerivedZone{{"a.", 5, 1, 2}, {"b.", 3, 0, 0}}, []LeaseFile{{Path: "/kea.csv", Read: time.Unix(60, 0), Failing: true, Names: 4, Skipped: 1}}}
+		},
 		Downstream: func() []Downstream {
 			at := netip.MustParseAddrPort("192.0.2.53:53")
 			return []Downstream{
@@ -176,7 +178,7 @@ func TestMetrics(t *testing.T) {
 		`ptrd_log_lines_total{level="warn"} 8`,
 		`ptrd_log_suppressed_total{level="warn"} 9`,
 		`ptrd_api_requests_total{api="route53",code="NoSuchChange",operation="GetChange"} 10`,
-		`ptrd_hosted_zones 11`, `ptrd_derived_records 13`, `ptrd_derived_conflicts 14`, `ptrd_derived_drift 15`,
+		`ptrd_hosted_zones 11`, `ptrd_derived_records 8`, `ptrd_derived_conflicts 1`, `ptrd_derived_drift 2`,
 		`ptrd_signatures_expiry_timestamp_seconds 1.9e+09`,
 		`ptrd_updates_total{result="forbidden"} 12`,
 		`ptrd_zone_secondaries{state="failing"} 1`,
@@ -186,6 +188,9 @@ func TestMetrics(t *testing.T) {
 		`ptrd_certificate_expiry_timestamp_seconds{listener="listen.tls"} 5000`,
 		`ptrd_state_free_bytes 1.073741824e+09`,
 		`ptrd_fcrdns_addresses{state="ok"} 7`,
+		`ptrd_zone_derived{kind="drift",zone="a."} 2`,
+		`ptrd_lease_file_usable{file="/kea.csv"} 0`,
+		`ptrd_lease_file_read_timestamp_seconds{file="/kea.csv"} 60`,
 		`ptrd_fcrdns{state="mismatch",zone="a."} 1`,
 	} {
 		if !strings.Contains(text, "\n"+line+"\n") {

@@ -29,6 +29,7 @@ type Source struct {
 	Secondaries func() Secondaries
 	Transfers   func() Transfers
 	FCRDNS      func(each bool) FCRDNS // each: of single zones too
+	Derived     func() Derived
 	Downstream  func() []Downstream
 	State       func() State
 	Updates     func() map[string]uint64          // by result
@@ -36,12 +37,7 @@ type Source struct {
 
 	API    func() map[awsapi.Result]uint64 // requests of APIs of AWS
 	Hosted func() int                      // hosted zones
-
-	Derived func() Derived
 }
-
-// Derived describes the PTR records that follow from forward data.
-type Derived struct{ Records, Conflicts, Drifted int }
 
 // Transfers counts zone transfers and NOTIFY messages to secondaries.
 type Transfers struct {
@@ -76,6 +72,26 @@ type FCRDNS struct {
 	All       map[string]int            // addresses by state; nil: no zone is audited
 	Zones     map[string]map[string]int // addresses by zone and state
 	Completed time.Time                 // the last complete pass; zero: none yet
+}
+
+// Derived describes what zones derive from forward zones and files of other programs.
+type Derived struct {
+	Zones []DerivedZone // those that derive
+	Files []LeaseFile
+}
+
+// DerivedZone describes what one zone derives.
+type DerivedZone struct {
+	Zone                        string
+	Records, Conflicts, Drifted int
+}
+
+// LeaseFile describes a file of another program that has names of addresses.
+type LeaseFile struct {
+	Path           string
+	Read           time.Time // when all of it was read last; zero: never
+	Failing        bool      // as it is, it cannot be used
+	Names, Skipped int       // Skipped: records with a fault
 }
 
 // Secondaries describes the secondary zones.

@@ -100,6 +100,30 @@ func (s sink) fcrdns(x FCRDNS) {
 	s.gauge("ptrd_fcrdns_completed_timestamp_seconds", unix(x.Completed))
 }
 
+// derived sends what zones derive, of single ones if zones does, and the files that it comes from.
+func (s sink) derived(x Derived, v *answer.View) {
+	all := map[string]int{"records": 0, "conflicts": 0, "drift": 0}
+	for _, z := range x.Zones {
+		for kind, n := range map[string]int{"records": z.Records, "conflicts": z.Conflicts, "drift": z.Drifted} {
+			all[kind] += n
+			if s.hasZones(v) {
+				s.gauge("ptrd_zone_derived", float64(n), z.Zone, kind)
+			}
+		}
+	}
+	for kind, n := range all {
+		s.gauge("ptrd_derived_"+kind, float64(n))
+	}
+	for _, f := range x.Files {
+		s.gauge("ptrd_lease_file_usable", bit(!f.Failing), f.Path)
+		s.gauge("ptrd_lease_file_names", float64(f.Names), f.Path)
+		s.gauge("ptrd_lease_file_skipped", float64(f.Skipped), f.Path)
+		if !f.Read.IsZero() {
+			s.gauge("ptrd_lease_file_read_timestamp_seconds", unix(f.Read), f.Path)
+		}
+	}
+}
+
 // hasZones reports whether single zones have metrics.
 func (sink) hasZones(v *answer.View) bool {
 	return v != nil && (v.Policy.CountsZones || v.Zones.Len() <= maxZoneSeries)

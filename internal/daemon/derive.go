@@ -78,12 +78,18 @@ func (d *Daemon) catchUpLeases() {
 	}
 }
 
-// derivedMetrics returns what metrics show of derived names.
+// derivedMetrics returns what zones derive.
 func (d *Daemon) derivedMetrics() (out admin.Derived) {
-	for _, n := range d.deriver.Rules().Totals(d.zones.Set()) {
-		out.Records += n.Records
-		out.Conflicts += n.Conflicts
-		out.Drifted += n.Drifted
+	v := d.views.Load()
+	if v == nil {
+		return out
+	}
+	for _, t := range d.deriver.Rules().Totals(v.Zones) {
+		out.Zones = append(out.Zones, admin.DerivedZone{Zone: t.Apex.String(), Records: t.Records, Conflicts: t.Conflicts, Drifted: t.Drifted})
+	}
+	for _, s := range d.leases.Adopted() {
+		st := s.Status()
+		out.Files = append(out.Files, admin.LeaseFile{Path: st.Path, Read: st.Read, Failing: st.Problem != "", Names: st.Names, Skipped: st.Skipped})
 	}
 	return out
 }
