@@ -79,7 +79,9 @@ type ranges struct {
 	addresses intervals // the owners are rules
 
 	// of a forward zone, by the base of templates; a name above one has nil
-	bases map[string]*base
+	bases  map[string]*base
+	depths [2]uint64 // which numbers of labels bases have that are not nil, a bit each
+	labels int       // of the longest name
 }
 
 // madeRange is a range with what its rule makes.
@@ -243,6 +245,9 @@ func (r *ranges) indexNames(z *Zone) {
 			continue
 		}
 		members[t.Base().Key()] = append(members[t.Base().Key()], i)
+		depth := t.Base().Labels()
+		r.depths[depth/64] |= 1 << (depth % 64)
+		r.labels = max(r.labels, t.Labels())
 		for name := t.Base(); len(name) >= len(z.apex); name = name.Parent() {
 			if _, ok := r.bases[name.Key()]; !ok {
 				r.bases[name.Key()] = nil
@@ -325,9 +330,16 @@ func (z *Zone) made(qname dname.Name, k *key, labels int) (m made) {
 
 // madeFor is made for a name of a forward zone.
 func (r *ranges) madeFor(name dname.Name, z *Zone) (m made) {
+	depth := name.Labels()
+	if depth > r.labels {
+		return m
+	}
 	var buf [dname.MaxWire]byte
 	lower := name.AppendLower(buf[:0])
-	for at := lower; len(at) >= len(z.apex); at = at[1+int(at[0]):] {
+	for at := lower; len(at) >= len(z.apex); at, depth = at[1+int(at[0]):], depth-1 {
+		if len(at) != len(lower) && r.depths[depth/64]>>(depth%64)&1 == 0 {
+			continue // no bases have so many labels
+		}
 		b, ok := r.bases[string(at)]
 		if ok && len(at) == len(lower) {
 			m.match = synth.Above
@@ -338,9 +350,6 @@ func (r *ranges) madeFor(name dname.Name, z *Zone) (m made) {
 				return made{synth.Exact, b.members[i], a}
 			}
 			m.match = max(m.match, match)
-		}
-		if len(at) == 1 {
-			break
 		}
 	}
 	return m
@@ -404,7 +413,11 @@ func (z *Zone) hides(value []byte, t rr.Type) bool {
 // madeEncloser returns how many labels below the apex the closest encloser has of a name that
 // does not exist, where stored is the number without the names that the rules make.
 func (z *Zone) madeEncloser(qname dname.Name, k *key, stored int) int {
-	for labels := k.labels - 1; labels > stored; labels-- {
+	most := k.labels - 1
+	if z.family == dname.Forward { // else names that are no addresses are cheap
+		most = min(most, z.ranges.labels-z.apexLabels)
+	}
+	for labels := most; labels > stored; labels-- {
 		if m := z.made(qname, k, labels); m.match != synth.None {
 			return labels
 		}

@@ -114,6 +114,9 @@ func (t *Template) NeedsKey() bool { return t.permutation != nil }
 // holds it. The caller must not change it.
 func (t *Template) Base() dname.Name { return t.base }
 
+// Labels returns how many labels the names have, the root not counted.
+func (t *Template) Labels() int { return len(t.labels) + t.base.Labels() }
+
 // parse divides the text into literal text and numbers.
 func (t *Template) parse(text string) (pieces []piece, err error) {
 	fields := 0
