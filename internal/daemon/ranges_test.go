@@ -128,3 +128,100 @@ zones:
 	reload(strings.Split(config(""), "    synth_transfer")[0])
 	check("without ranges", "NXDOMAIN", "NXDOMAIN", "NXDOMAIN", "NOERROR") // of the update
 }
+
+// A zone with the records of its ranges: updates replace them, and they are there again, in the same
+// changeset; a change of the template is incremental where it is small.
+func TestMaterializedZone(t *testing.T) {
+	const reverse = "113.0.203.in-addr.arpa."
+	config := func(template string) string {
+		return fmt.Sprintf(`
+listen: {dns: ["127.0.0.1:0"], admin: ""}
+state_dir: state
+defaults: {nameservers: ns1.example.com, transfer: {allow: 127.0.0.1}, synth_transfer: materialize}
+zones:
+  - prefix: 203.0.113.0/24
+    update: 127.0.0.1
+    synth: [{range: 203.0.113.0/28, name: "%s.pool.example.net", ttl: 1m}]
+  - {name: example.net}
+`, template)
+	}
+	l := start(t, shortDir(t), config("{dashed}"))
+	defer func() { l.stop() }()
+	serial := func() uint32 { return uint32(l.views.Load().Zones.Get(dname.MustParse(reverse)).Serial()) }
+	// since returns what changed since a serial, without SOAs, and how the zone answers for 7.
+	since := func(from uint32) (list []string) {
+		t.Helper()
+		records, err := transferred(l.dns, reverse, "", from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range records {
+			if !strings.Contains(r, " SOA ") {
+				list = append(list, strings.Replace(r, "."+reverse, "", 1))
+			}
+		}
+		return list
+	}
+	check := func(when string, from uint32, want ...string) {
+		t.Helper()
+		if got := since(from); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", when, got, want)
+		}
+	}
+	const made, dynamic = "7 60 IN PTR 203-0-113-7.pool.example.net.", "7 300 IN PTR host.example.net."
+	if whole := since(0); len(whole) != 17 || !slices.Contains(whole, made) {
+		t.Errorf("the zone has %q", whole)
+	}
+	if got := lookup(t, l.dns, "203-0-113-7.pool.example.net.", dns.TypeA); got != "NOERROR 203.0.113.7" {
+		t.Errorf("its address is %s", got)
+	}
+	update := func(change func(m *dns.Msg)) {
+		t.Helper()
+		m := new(dns.Msg)
+		m.SetUpdate(reverse)
+		change(m)
+		r, err := dns.Exchange(m, l.dns)
+		if err != nil || r.Rcode != dns.RcodeSuccess {
+			t.Fatal(r, err)
+		}
+	}
+	record := func(text string) []dns.RR {
+		r, err := dns.NewRR(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []dns.RR{r}
+	}
+	before := serial()
+	update(func(m *dns.Msg) { m.Insert(record("7." + reverse + " 300 PTR host.example.net.")) })
+	check("an update", before, made, dynamic)
+	before = serial()
+	update(func(m *dns.Msg) { m.RemoveRRset(record("7." + reverse + " PTR host.example.net.")) })
+	check("its removal", before, dynamic, made)
+
+	before = serial()
+	update(func(m *dns.Msg) { m.Insert(record("8." + reverse + " 300 CNAME 8.customer.example.")) })
+	check("an alias", before, "8 60 IN PTR 203-0-113-8.pool.example.net.", "8 300 IN CNAME 8.customer.example.")
+	before = serial()
+	if err := l.stop(); err != nil {
+		t.Fatal(err)
+	}
+	l = start(t, l.dir, config("{dashed}"))
+	if serial() != before {
+		t.Error("the serial changed with a restart")
+	}
+	update(func(m *dns.Msg) { m.RemoveName(record("8." + reverse + " A 192.0.2.1")) })
+	check("the alias is removed", before, "8 300 IN CNAME 8.customer.example.", "8 60 IN PTR 203-0-113-8.pool.example.net.")
+
+	before = serial()
+	replace(t, filepath.Join(l.dir, "config.yaml"), config("x-{dashed}"))
+	if o := l.reload(t); !o.OK() {
+		t.Errorf("%+v", o)
+	}
+	if changes := since(before); len(changes) != 32 {
+		t.Errorf("another template changes %q", changes)
+	}
+	if got := lookup(t, l.dns, "7."+reverse, dns.TypePTR); got != "NOERROR x-203-0-113-7.pool.example.net." {
+		t.Errorf("with another template: %s", got)
+	}
+}
