@@ -1,12 +1,18 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
+	"path/filepath"
 	"slices"
 
 	"github.com/ptrd/ptrd/internal/assemble"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/control"
+	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/privilege"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/spf13/cobra"
@@ -19,6 +25,9 @@ type checked struct {
 	Warnings int               `json:"warnings"`
 	Zones    int               `json:"zones"`
 	Findings []finding.Finding `json:"findings"`
+
+	// Changes are those of zones with the records of ranges, where a server runs.
+	Changes []daemon.PlannedZone `json:"changes,omitempty"`
 }
 
 func newCheck(g *globals) *cobra.Command {
@@ -28,8 +37,10 @@ func newCheck(g *globals) *cobra.Command {
 		Use:   "check [--origin ORIGIN FILE]",
 		Short: "Check the configuration and its zones, or one master file",
 		Long: `check reads the configuration and all files that it names, as serve does, and prints
-all errors and warnings. With --origin it checks one master file as the zone of that
-name.
+all errors and warnings. If a server runs with the same state directory, check also prints
+what the configuration would change of zones with the records of ranges (synth_transfer:
+materialize), and how secondaries receive it. With --origin it checks one master file as the
+zone of that name.
 
 Exit codes: 0 no errors, and no warnings with --strict; 1 errors; 2 wrong command line.`,
 		Example: `  ptrd check
@@ -88,7 +99,22 @@ func (r *checked) config(cmd *cobra.Command, g *globals) error {
 		r.Zones += len(cfg.Zones[i].Apexes)
 	}
 	r.Findings = slices.Concat(r.Findings, unreadable(cfg, loader.Files), list)
+	if errs, _ := finding.Count(r.Findings); errs == 0 {
+		r.Changes = planned(cmd, cfg, path)
+	}
 	return nil
+}
+
+// planned returns what the configuration would change of zones with the records of their ranges on the
+// running server; none if no server runs, or if it cannot read the configuration.
+func planned(cmd *cobra.Command, cfg *config.Config, path string) (list []daemon.PlannedZone) {
+	var answer bytes.Buffer
+	path, err := filepath.Abs(path)
+	if err != nil || control.Call(cmd.Context(), control.Path(cfg.StateDir), daemon.VerbPreview, url.Values{"config": {path}}, &answer) != nil ||
+		json.Unmarshal(answer.Bytes(), &list) != nil {
+		return nil
+	}
+	return list
 }
 
 // unreadable returns a warning for each file that root can read, and the user that the server
@@ -140,6 +166,11 @@ func (r *checked) report(cmd *cobra.Command, g *globals, strict bool) error {
 func (r *checked) Print(w io.Writer) error {
 	for _, f := range r.Findings {
 		if _, err := fmt.Fprintln(w, f.Report()); err != nil {
+			return err
+		}
+	}
+	for _, c := range r.Changes {
+		if _, err := fmt.Fprintln(w, c); err != nil {
 			return err
 		}
 	}

@@ -297,6 +297,20 @@ func (a *Assembler) Assemble(ctx context.Context, cfg *config.Config, set *zone.
 	return plan, nil
 }
 
+// Preview returns the plan that Assemble would return, and leaves the Assembler as it is.
+func (a *Assembler) Preview(ctx context.Context, cfg *config.Config, set *zone.Set, how Round) (*Plan, error) {
+	a.mu.Lock()
+	other := &Assembler{o: a.o, seed: a.seed, items: maps.Clone(a.items), zones: a.zones, owned: a.owned}
+	for key, o := range other.items {
+		own := *o
+		other.items[key] = &own
+	}
+	a.mu.Unlock()
+	other.o.Progress = new(Progress)
+	other.keys.Store(a.Keys())
+	return other.Assemble(ctx, cfg, set, how)
+}
+
 // levels returns the items whose zones are built here by the depth of their apexes, the deepest
 // first; forward zones before the others, whose PTRs lead to them.
 func levels(cfg *config.Config) [][]*config.Zone {

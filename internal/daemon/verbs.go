@@ -49,6 +49,8 @@ const (
 	VerbQueryLog    = "querylog"     // client, about, for: an empty line, then JSON of a worker.Query a line
 	VerbQueryLogOff = "querylog-off" // ends all of them; JSON of a list of QueryLog
 
+	VerbPreview = "preview" // config (path of a configuration): JSON of a list of PlannedZone
+
 	VerbRefresh = "refresh" // what, whole (true: by AXFR, whatever the serial): waits for a check; JSON of Refreshed
 )
 
@@ -121,6 +123,7 @@ func (d *Daemon) verbs() map[string]control.Verb {
 			return json.NewEncoder(w).Encode(Readiness{ready, why})
 		},
 		VerbNotify:  d.answerIn(d.notifyNow),
+		VerbPreview: d.answerIn(d.preview),
 		VerbRefresh: d.answerIn(d.refresh),
 	}
 }
