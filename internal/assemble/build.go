@@ -350,6 +350,11 @@ func (m *merge) setSerial(change *zone.Change, part *zonePart, prev last, z *zon
 			part.apex, m.item.Path, plural(part.added, "record", "records"))
 		return 0, false
 	}
+	if m.item.Derive != nil && m.item.Explicit.Derive {
+		m.reportZone(finding.Error, "signed-and-derived", part.apex,
+			"zone %v is signed, but %s derives PTRs, which would have no signatures; remove `derive`, or name a file that is not signed", part.apex, m.item.Path)
+		return 0, false
+	}
 	if fault := signedSerial(prev, z.Digest(), serial); fault != "" {
 		m.reportZone(finding.Error, "signed-serial", part.apex, "%s", fault)
 		return 0, false

@@ -327,6 +327,8 @@ func TestSignedZoneIsServedVerbatim(t *testing.T) {
 	good = l.zone(apex)
 	l.write(strings.Replace(twoZones, "file: a.zone\n", "file: a.zone\n    ptr: {192.0.2.9: nine.example.com}\n", 1))
 	refused("added", "zone 2.0.192.in-addr.arpa. is signed, but zones[0] adds 1 record from the configuration, which would have no signatures; put them in the file before it is signed")
+	l.write(strings.Replace(twoZones, "file: a.zone\n", "file: a.zone\n    derive: [example.net]\n", 1))
+	refused("derived", "zone 2.0.192.in-addr.arpa. is signed, but zones[0] derives PTRs, which would have no signatures; remove `derive`, or name a file that is not signed")
 
 	// also over a restart, when there are no good data to keep
 	l.write(twoZones)

@@ -363,13 +363,20 @@ func (m *modelWorld) check(t *testing.T, r *Rules, set *zone.Set) {
 	}
 }
 
+// noNotes are notes of zones that take no updates.
+type noNotes struct{}
+
+func (noNotes) Notes(apex dname.Name, _ string) ([]zone.Note, error) {
+	return nil, fmt.Errorf("notes of %v are read", apex)
+}
+
 // Derived PTRs are those of a naive model after each of many random batches, and an index that
 // followed them is that of a new build.
 func TestModel(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	m := newModel(t, seed)
-	d := New(Options{})
+	d := New(Options{Notes: noNotes{}})
 	var published *zone.Batch
 	w := commit.New(commit.Options{Derive: []commit.Stage{d.Stage}, Published: func(b *zone.Batch) { published = b }})
 	r := NewRules(m.cfg, func(*config.Neighbour) File { return nil })

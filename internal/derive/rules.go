@@ -49,6 +49,8 @@ type target struct {
 	files  []File // for each of From; nil: it is no file
 	ttl    uint32 // seconds, of names from files
 	digest [digestSize]byte
+
+	takesUpdates bool // the zone has a layer of updates
 }
 
 // Files returns the files of other programs that names are derived from.
@@ -78,6 +80,7 @@ func NewRules(cfg *config.Config, open func(*config.Neighbour) File) *Rules {
 		if t.TTL >= 0 {
 			t.ttl = uint32(t.TTL / time.Second)
 		}
+		t.takesUpdates = len(item.Update.Rules) > 0 || cfg.EC2.Opens(item)
 		for j := range t.From {
 			s := &t.From[j]
 			var file File

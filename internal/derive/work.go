@@ -246,7 +246,11 @@ func (w *work) addTo(b *zone.Batch, set *zone.Set) error {
 	source := sourceOf(b)
 	for _, l := range list {
 		r := commit.Refresh{Apex: l.apex, Owners: l.changed, Source: source, Layers: func(all *zone.Layers) { all.Derived = l.index }}
-		if err := r.AddTo(b, set, w.notes); err != nil {
+		var notes commit.Notes
+		if l.takesUpdates { // else there may be some of earlier settings
+			notes = w.notes
+		}
+		if err := r.AddTo(b, set, notes); err != nil {
 			return err
 		}
 	}
