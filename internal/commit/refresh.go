@@ -10,6 +10,10 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
+// SourceDerived ends the source of a step that follows from one of another zone, whose source
+// comes before it.
+const SourceDerived = " (derived)"
+
 // Refresh brings names of one zone up to date with its layers, after one of these changed.
 type Refresh struct {
 	Apex   dname.Name

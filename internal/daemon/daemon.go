@@ -355,7 +355,9 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 	d.transfers = transfer.New(transfer.Options{History: d.journal, Pause: d.pacer.Pause, Log: d.log, Sent: func(z *zone.Zone, client netip.Addr, kind transfer.Kind) {
 		d.notifier.Transferred(z, client, kind.String(), time.Now())
 	}})
-	d.updater = update.New(update.Options{Store: d.zones, Notes: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Guard: d.contain})
+	d.updater = update.New(update.Options{
+		Store: d.zones, Notes: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Guard: d.contain, Origin: d.originOfDerived,
+	})
 	d.assembler = assemble.New(assemble.Options{
 		Journal: d.journal, Pause: d.pause, Progress: &d.progress, Files: d.files,
 		Restore: d.restoreZone,

@@ -10,6 +10,7 @@ import (
 	"github.com/ptrd/ptrd/internal/derive"
 	"github.com/ptrd/ptrd/internal/lease"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 )
 
@@ -25,6 +26,14 @@ func (d *Daemon) derive(set *zone.Set, b *zone.Batch) error {
 		return err
 	}
 	return d.deriver.Stage(set, b)
+}
+
+// originOfDerived returns what derived PTRs at a name follow from; empty: that is not known.
+func (d *Daemon) originOfDerived(set *zone.Set, apex, owner dname.Name) string {
+	for _, o := range d.deriver.Rules().Describe(set, apex, owner) {
+		return o.String() // the best
+	}
+	return ""
 }
 
 // newRules returns what a configuration derives names from. No file of another program changes until

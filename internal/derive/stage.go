@@ -47,7 +47,7 @@ func (d *Deriver) Rules() *Rules { return d.rules.Load() }
 // sourceOf returns the source of the steps of reverse zones, for the history: that of the changes in
 // the batch.
 func sourceOf(b *zone.Batch) string {
-	const derived = " (derived)"
+	const derived = commit.SourceDerived
 	var sources []string
 	for i := range b.Changes {
 		for j := range b.Changes[i].Steps {

@@ -17,8 +17,8 @@ type Target struct {
 	// if it may. Nil: all may be.
 	Allow func(owner dname.Name, t rr.Type) string
 
-	// Origin describes what the derived PTRs at a name follow from, such as "A of www.example.net in
-	// zone example.net"; nil: that is not known.
+	// Origin describes what the derived PTRs at a name follow from, such as "www.example.net in
+	// zone example.net"; nil or empty: that is not known.
 	Origin func(owner dname.Name) string
 
 	// IsDynamic reports whether updates added an RRset which is the same as the one made by rules, so

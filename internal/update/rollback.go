@@ -225,6 +225,9 @@ func since(h History, z *zone.Zone, to zone.Serial) (list steps, err error) {
 
 // isByUpdate reports whether a step changed only what updates made.
 func isByUpdate(l *journal.Line) bool {
+	if strings.HasSuffix(l.Source, commit.SourceDerived) { // an update of another zone
+		return false
+	}
 	return strings.HasPrefix(l.Source, sourceUpdate) || l.Source == sourceExpiry || strings.HasPrefix(l.Source, sourceRollback)
 }
 

@@ -199,7 +199,7 @@ func (l *stackLab) published(b *zone.Batch) {
 		}
 		for _, s := range c.Steps {
 			v := version{from: s.Changeset.From, to: s.Changeset.To}
-			if isByUpdate(&journal.Line{Source: s.Source}) {
+			if !strings.HasSuffix(s.Source, "(derived)") && s.Source != "reload" {
 				v.before, v.touched = rrsetsOf(z), map[string]map[rr.Type]bool{}
 				for _, r := range slices.Concat(s.Changeset.Removed, s.Changeset.Added) {
 					if v.touched[r.Owner.Key()] == nil {
@@ -306,7 +306,7 @@ func (l *stackLab) replace(layer *rrsets, set func(*zone.Layers, *zone.Zone)) (w
 	was := *layer
 	now := l.random(rr.TypePTR)
 	z := l.layer(now)
-	l.next = &commit.Refresh{Apex: dname.Name(l.apex), Source: "derive", Layers: func(l *zone.Layers) { set(l, z) }}
+	l.next = &commit.Refresh{Apex: dname.Name(l.apex), Source: "update by a client of another zone (derived)", Layers: func(l *zone.Layers) { set(l, z) }}
 	for owner := range was {
 		l.next.Owners = append(l.next.Owners, dname.Name(owner))
 	}

@@ -2,6 +2,7 @@ package update
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"slices"
 
@@ -212,11 +213,11 @@ func (w *work) static(n *name, t rr.Type) *Fault {
 	case !isAbove:
 		return nil
 	case isDerived:
-		origin := "data of other zones"
+		origin := ""
 		if w.t.Origin != nil {
 			origin = w.t.Origin(n.owner)
 		}
-		return faultf(wire.RCodeRefused, "%v at %v is derived from %s, which no update of this zone changes; change it there", t, n.owner, origin)
+		return faultf(wire.RCodeRefused, "%v at %v is derived from %s, which no update of this zone changes; change it there", t, n.owner, cmp.Or(origin, "other data"))
 	}
 	return faultf(wire.RCodeRefused, "%v at %v comes from the sources of the zone, which no update changes; change it there", t, n.owner)
 }
