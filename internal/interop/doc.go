@@ -69,7 +69,8 @@
 // TestSynth asks ptrd about random ranges of `synth`, and compares the responses with a model that was
 // written from docs/synthesis.md and the RFCs (-zones 100 -queries 10000 -timeout 2h for a release).
 // TestSynthSecondary does so to a primary and a secondary over changes of ranges, records and keys
-// (-zones 60 -rounds 12 -queries 1000).
+// (-zones 60 -rounds 12 -queries 1000). TestSynthFleet adds NSD, Knot DNS and BIND as secondaries, and
+// the ways to transfer ranges (-zones 16 -rounds 8 -queries 1000).
 //
 // TestSPF compares results of package spf with spfquery; both ask ptrd.
 //

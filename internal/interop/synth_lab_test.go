@@ -19,10 +19,12 @@ import (
 
 // synthLab is a random configuration with ranges, as a file and as a [model].
 type synthLab struct {
-	rng    *rand.Rand
-	items  []*labItem
-	secret string // of the key of {permuted}
-	more   string // of `defaults`
+	rng     *rand.Rand
+	items   []*labItem
+	secret  string // of the key of {permuted}
+	more    string // of `defaults`
+	ofItems string // keys of all items
+	hosts   int    // bits that a range leaves open at most
 }
 
 // labItem is an item of `zones`.
@@ -36,8 +38,9 @@ type labItem struct {
 	ranges   []*madeRange
 	explicit []bool // whether a range has a `ttl`
 	records  []labRecord
-	serial   int    // of the file
-	mode     string // `synth_transfer`; empty: the default
+	serial   int         // of the file
+	updates  []labRecord // by UPDATE
+	mode     string      // `synth_transfer`; empty: the default
 }
 
 // labRecord is a record of the file of an item.
@@ -102,9 +105,9 @@ func randomPart(rng *rand.Rand, p netip.Prefix, bits int) netip.Prefix {
 }
 
 // newSynthLab returns the configuration of a number. With the numbers, the lengths of prefixes go
-// through all that there are.
-func newSynthLab(seed uint64, number int) *synthLab {
-	l := &synthLab{rng: rand.New(rand.NewPCG(seed, uint64(number))), secret: xfrSecret}
+// through all that there are and that leave at most some bits open.
+func newSynthLab(seed uint64, number, hosts int) *synthLab {
+	l := &synthLab{rng: rand.New(rand.NewPCG(seed, uint64(number))), secret: xfrSecret, hosts: hosts}
 	rng := l.rng
 	forward := []string{"example.net", "pool.example.net", "a.pool.example.net", "net", "example.com", "deep.x.example.com"}
 	rng.Shuffle(len(forward), func(i, j int) { forward[i], forward[j] = forward[j], forward[i] })
@@ -112,10 +115,11 @@ func newSynthLab(seed uint64, number int) *synthLab {
 		l.items = append(l.items, &labItem{name: name, apexes: []modelName{modelNameOf(name)}})
 	}
 	for i, family := range []int{128, 32} {
-		length := (number*7 + i) % (family + 1)
+		shortest := max(0, family-hosts)
+		length := shortest + (number*7+i)%(family-shortest+1)
 		apexBits := length
 		if rng.IntN(4) > 0 {
-			apexBits = rng.IntN(length + 1)
+			apexBits = max(rng.IntN(length+1), shortest-4)
 		}
 		all := netip.PrefixFrom(numberAddress(bits(new(big.Int), 0, family), map[int]netip.Addr{32: netip.IPv4Unspecified(), 128: netip.IPv6Unspecified()}[family]), 0)
 		it := &labItem{prefix: randomPart(rng, all, apexBits)}
@@ -153,10 +157,35 @@ func newSynthLab(seed uint64, number int) *synthLab {
 		it.soa = [2]uint32{it.ttl, uint32(rng.IntN(5000))}
 	}
 	l.inheritTTLs()
+	l.chooseModes()
 	for range 5 + rng.IntN(40) {
 		l.addRecords()
 	}
 	return l
+}
+
+// chooseModes chooses what transfers have of the names of ranges, for zones with few names perhaps all.
+func (l *synthLab) chooseModes() {
+	for _, it := range l.items {
+		it.mode = l.pick("", "rule", "omit", "materialize")
+	}
+	l.limitModes()
+}
+
+func (l *synthLab) limitModes() {
+	for _, z := range l.model().zones {
+		if it := l.itemOf(z.apex); it.mode == "materialize" && z.namesOfRanges() > 5000 {
+			it.mode = ""
+		}
+	}
+}
+
+// namesOfRanges returns how many names the ranges have.
+func (z *modelZone) namesOfRanges() (n int) {
+	for _, r := range z.ranges {
+		n += 1 << min(r.prefix.Addr().BitLen()-r.prefix.Bits(), 20)
+	}
+	return n
 }
 
 // inheritTTLs completes ranges without a TTL of their own.
@@ -202,13 +231,13 @@ func (l *synthLab) addRelated(it *labItem) {
 	case 0:
 		p = randomPart(l.rng, p, min(size, bits+1+l.rng.IntN(12)))
 	case 1:
-		p, _ = p.Addr().Prefix(max(it.prefix.Bits(), bits-1-l.rng.IntN(5)))
+		p, _ = p.Addr().Prefix(max(it.prefix.Bits(), size-l.hosts, bits-1-l.rng.IntN(5)))
 	case 2:
 		if next := lastOf(p).Next(); next.IsValid() && it.prefix.Contains(next) {
 			p = netip.PrefixFrom(next, bits)
 		}
 	case 3:
-		p = randomPart(l.rng, it.prefix, it.prefix.Bits()+l.rng.IntN(size-it.prefix.Bits()+1))
+		p = randomPart(l.rng, it.prefix, max(it.prefix.Bits()+l.rng.IntN(size-it.prefix.Bits()+1), size-l.hosts))
 	}
 	l.addRange(it, p)
 }
@@ -416,7 +445,11 @@ func (l *synthLab) below(z *modelZone, n modelName) bool {
 }
 
 // model returns what the configuration means.
-func (l *synthLab) model() *model {
+func (l *synthLab) model() *model { return l.modelFor(true) }
+
+// modelFor returns what a server makes of the configuration. A secondary that does not understand
+// rules has the names of ranges where these are materialized.
+func (l *synthLab) modelFor(makesNames bool) *model {
 	m := &model{}
 	byApex := map[modelName]*modelZone{}
 	for _, it := range l.items {
@@ -436,6 +469,11 @@ func (l *synthLab) model() *model {
 					z.add(r.owner, r.rtype, r.ttl, r.data)
 				}
 			}
+			for _, r := range it.updates {
+				if static := z.sets[r.owner]; r.apex == apex && static[r.rtype] == nil && static[dns.TypeCNAME] == nil {
+					z.add(r.owner, r.rtype, r.ttl, r.data)
+				}
+			}
 			for _, r := range it.ranges {
 				p, ok := prefixOf(apex)
 				if !ok || p.Overlaps(r.prefix) {
@@ -451,9 +489,17 @@ func (l *synthLab) model() *model {
 	}
 	for _, z := range m.zones {
 		for _, r := range z.ranges {
+			if mode := l.itemOf(z.apex).mode; mode != "" && mode != "rule" {
+				break
+			}
 			owner, _ := z.apex.child("_ranges")
 			owner, _ = owner.child(strings.NewReplacer(".", "-", ":", "-", "/", "-").Replace(r.prefix.String()))
 			z.add(owner, uint16(synth.Type), l.itemOf(z.apex).ttl, ruleData(r))
+		}
+	}
+	for _, z := range m.zones {
+		if !makesNames && l.itemOf(z.apex).mode != "materialize" {
+			z.ranges = nil
 		}
 	}
 	// Without an SOA in the file, zones below are delegated, and addresses of classless ones have
@@ -530,6 +576,7 @@ func (l *synthLab) write(dir string, addr netip.AddrPort) string {
 			fmt.Fprintf(&b, "  - name: %s\n", it.name)
 		}
 		fmt.Fprintf(&b, "    ttl: %ds\n    soa: {minimum: %ds}\n", it.ttl, it.soa[1])
+		b.WriteString(l.ofItems)
 		if it.mode != "" {
 			fmt.Fprintf(&b, "    synth_transfer: %s\n", it.mode)
 		}

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var synthRounds = flag.Int("rounds", 5, "number of changes of TestSynthSecondary, and of TestSynthPeers")
+var synthRounds = flag.Int("rounds", 5, "number of changes of TestSynthSecondary, and of TestSynthFleet")
 
 // secondaryConfig writes the configuration of a secondary that has all zones from the primary.
 func (l *synthLab) secondaryConfig(dir string, addr, primary netip.AddrPort) string {
@@ -26,7 +26,10 @@ func (l *synthLab) secondaryConfig(dir string, addr, primary netip.AddrPort) str
 
 // change changes a range, a record, or the key, and returns what.
 func (l *synthLab) change() string {
-	defer l.inheritTTLs()
+	defer func() {
+		l.inheritTTLs()
+		l.limitModes()
+	}()
 	var items []*labItem
 	for _, it := range l.items {
 		if len(it.ranges) > 0 {
@@ -39,7 +42,7 @@ func (l *synthLab) change() string {
 	remove := func() {
 		it.ranges, it.explicit = slices.Delete(it.ranges, i, i+1), slices.Delete(it.explicit, i, i+1)
 	}
-	switch l.rng.IntN(8) {
+	switch l.rng.IntN(9) {
 	case 0, 1:
 		remove()
 		l.addRange(it, r.prefix)
@@ -69,6 +72,13 @@ func (l *synthLab) change() string {
 			}
 		}
 		return "one record less"
+	case 7:
+		if it = l.items[l.rng.IntN(len(l.items))]; it.mode == "" {
+			it.mode = "materialize"
+		} else if it.mode == "materialize" {
+			it.mode = ""
+		}
+		return "another mode"
 	}
 	l.secret = strings.Replace(l.secret, "c2", "c3", 1)
 	if l.secret == xfrSecret {
@@ -91,7 +101,12 @@ func TestSynthSecondary(t *testing.T) {
 	differences := 0
 	for n := range (*synthZones + 1) / 2 {
 		t.Run(fmt.Sprintf("seed=%d,%d", seed, n), func(t *testing.T) {
-			l := newSynthLab(seed, 1000+n)
+			l := newSynthLab(seed, 1000+n, 128)
+			for _, it := range l.items {
+				if it.mode == "omit" { // and a secondary has no rules
+					it.mode = ""
+				}
+			}
 			if len(l.apexes()) > 40 {
 				t.Skip("more zones than a test of transfers needs")
 			}

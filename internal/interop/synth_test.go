@@ -33,7 +33,7 @@ func TestSynth(t *testing.T) {
 	var total synthCount
 	for i := range *synthZones {
 		t.Run(fmt.Sprintf("seed=%d,%d", seed, i), func(t *testing.T) {
-			l := newSynthLab(seed, i)
+			l := newSynthLab(seed, i, 128)
 			addr, _ := l.start(t, t.TempDir())
 			a := newSynthAsker(t, l, addr)
 			defer a.close()
@@ -94,6 +94,7 @@ type synthAsker struct {
 	m       *model
 	rng     *rand.Rand
 	clients []*client
+	peers   []synthPeer
 	stored  []modelName
 	id      uint16
 	count   synthCount
@@ -117,6 +118,9 @@ func newSynthAsker(t *testing.T, l *synthLab, addrs ...netip.AddrPort) *synthAsk
 func (a *synthAsker) close() {
 	for _, c := range a.clients {
 		c.close()
+	}
+	for _, p := range a.peers {
+		p.close()
 	}
 }
 
@@ -298,18 +302,18 @@ func (a *synthAsker) askFor(n modelName, qtype uint16, want modelReply) {
 		}
 	}
 	a.id++
+	q := question{string(text), qtype}
 	for i, c := range a.clients {
-		q := question{string(text), qtype}
-		got, err := ask(c, q, a.id, w)
-		if err == nil && got.tc {
-			got, err = ask(c, q, a.id, way{tcp: true, size: w.size, do: w.do})
-		}
+		got, err := askWhole(c, q, a.id, w)
 		if err == nil {
 			err = a.compare(want, got)
 		}
 		if err != nil {
 			a.t.Fatalf("%s: %v, %v, server %d: %v\n%s\n%s", a.what, q, w, i, err, got, a.context())
 		}
+	}
+	for _, p := range a.peers {
+		p.compare(a, q, w)
 	}
 	switch {
 	case want.rcode == dns.RcodeNameError || len(want.authority) > 0 && want.authority[0].rtype == dns.TypeSOA:
@@ -319,6 +323,15 @@ func (a *synthAsker) askFor(n modelName, qtype uint16, want modelReply) {
 	case slices.ContainsFunc(want.answer, func(s wanted) bool { return s.made }):
 		a.count.made++
 	}
+}
+
+// askWhole asks again over TCP if the response is truncated.
+func askWhole(c *client, q question, id uint16, w way) (*reply, error) {
+	got, err := ask(c, q, id, w)
+	if err == nil && got.tc {
+		got, err = ask(c, q, id, way{tcp: true, size: w.size, do: w.do})
+	}
+	return got, err
 }
 
 // context returns what is needed to repeat a failure.
