@@ -70,7 +70,8 @@
 // written from docs/synthesis.md and the RFCs (-zones 100 -queries 10000 -timeout 2h for a release).
 // TestSynthSecondary does so to a primary and a secondary over changes of ranges, records and keys
 // (-zones 60 -rounds 12 -queries 1000). TestSynthFleet adds NSD, Knot DNS and BIND as secondaries, and
-// the ways to transfer ranges (-zones 16 -rounds 8 -queries 1000).
+// the ways to transfer ranges (-zones 16 -rounds 8 -queries 1000). TestSynthLayers adds and removes
+// static, derived, dynamic and made names of the same addresses (-rounds 100).
 //
 // TestSPF compares results of package spf with spfquery; both ask ptrd.
 //

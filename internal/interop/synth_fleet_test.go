@@ -121,6 +121,7 @@ func TestSynthFleet(t *testing.T) {
 	for n := range 3 * ((*synthZones + 3) / 4) {
 		mode := []string{"materialize", "rule", "omit"}[n%3]
 		t.Run(fmt.Sprintf("%s,seed=%d,%d", mode, seed, n), func(t *testing.T) {
+			t.Parallel()
 			l := newSynthLab(seed, 2000+n, 8)
 			for _, it := range l.items {
 				it.mode = mode

@@ -118,6 +118,7 @@ zones:
 func TestSynthLayers(t *testing.T) {
 	for n, mode := range []string{"rule", "materialize"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			seed := *crashSeed
 			if seed == 0 {
 				seed = 1
@@ -127,7 +128,7 @@ func TestSynthLayers(t *testing.T) {
 			l := &layerModel{map[int]string{}, map[string]forwardRecord{}, map[int]string{}, map[int]string{}, mode}
 			f := startLayers(t, l)
 			what := "the start"
-			for range 8 * *synthRounds {
+			for range 2 * *synthRounds {
 				f.compare(t, what)
 				what = f.change(t, rng)
 			}
@@ -194,6 +195,12 @@ func (f *layerFleet) change(t *testing.T, rng *rand.Rand) string {
 	case 1:
 		toggle(f.hosts, i, fmt.Sprintf("hosts%d.example.com.", i))
 		reload()
+		c := newClient(f.addrs[0])
+		defer c.close()
+		awaitThat(t, "the hosts file to be read", func() bool {
+			data, err := f.ptr(c, i)
+			return err == nil && data == f.want(i, true)
+		}, f.processes[0])
 		return fmt.Sprintf("%d: hosts", i)
 	case 2, 3: // an address of the forward zone
 		name := fmt.Sprintf("%s%d.%s", []string{"a", "b", "c.d"}[rng.IntN(3)], rng.IntN(12), layerForward)
@@ -265,21 +272,31 @@ func (f *layerFleet) compare(t *testing.T, what string) {
 		c := newClient(addr)
 		for i := range layerAddresses {
 			want := f.want(i, s < 2 || f.mode == "materialize")
-			got, err := askWhole(c, question{fmt.Sprintf("%d.%s", i, layerReverse), dns.TypePTR}, uint16(i), way{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			var data []string
-			for _, set := range got.answer {
-				data = append(data, set.data...)
-			}
-			if strings.Join(data, ", ") != want || (want == "") != (got.rcode == dns.RcodeNameError) {
-				t.Fatalf("%s: %d at %s: %s, want %q\nstatic %v\nforward %v\nhosts %v\ndynamic %v\n%s", what, i, f.names[s], got, want,
+			got, err := f.ptr(c, i)
+			if err != nil || got != want {
+				t.Fatalf("%s: %d at %s: %q %v, want %q\nstatic %v\nforward %v\nhosts %v\ndynamic %v\n%s", what, i, f.names[s], got, err, want,
 					f.static, sortedForward(f.forward), f.hosts, f.dynamic, f.processes[0].log())
 			}
 		}
 		c.close()
 	}
+}
+
+// ptr returns TTL and data of the PTR records of an address at a server; empty: its name does not
+// exist.
+func (f *layerFleet) ptr(c *client, i int) (string, error) {
+	got, err := askWhole(c, question{fmt.Sprintf("%d.%s", i, layerReverse), dns.TypePTR}, uint16(i), way{})
+	if err != nil {
+		return "", err
+	}
+	var data []string
+	for _, set := range got.answer {
+		data = append(data, set.data...)
+	}
+	if (len(data) == 0) != (got.rcode == dns.RcodeNameError) {
+		return "", fmt.Errorf("%v", got)
+	}
+	return strings.Join(data, ", "), nil
 }
 
 func sortedForward(m map[string]forwardRecord) (list []string) {

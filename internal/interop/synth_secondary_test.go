@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var synthRounds = flag.Int("rounds", 5, "number of changes of TestSynthSecondary, and of TestSynthFleet")
+var synthRounds = flag.Int("rounds", 5, "number of changes of TestSynthSecondary and TestSynthFleet, half of those of TestSynthLayers")
 
 // secondaryConfig writes the configuration of a secondary that has all zones from the primary.
 func (l *synthLab) secondaryConfig(dir string, addr, primary netip.AddrPort) string {
