@@ -197,6 +197,7 @@ func (z *Zone) newRanges(old *ranges) *ranges {
 	if len(r.made)+len(r.faults) == 0 {
 		return nil
 	}
+	r.made = slices.Clone(r.made)
 	if z.family == dname.Forward {
 		r.indexNames(z)
 	} else {

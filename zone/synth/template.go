@@ -7,6 +7,7 @@ package synth
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -79,7 +80,8 @@ func New(text string, p netip.Prefix, key []byte) (*Template, error) {
 			t.permutation = newPermutation(key, p)
 		}
 	}
-	t.steps, t.pieces = t.program()
+	steps, pieces := t.program()
+	t.steps, t.pieces = slices.Clone(steps), pieces
 	return t, nil
 }
 
@@ -274,7 +276,7 @@ func (t *Template) divide(pieces []piece) error {
 		}
 	}
 	end := func() {
-		all = append(all, l)
+		all = append(all, slices.Clone(l)) // without room: a zone may have many templates
 		if open {
 			last = len(all)
 		}
