@@ -20,7 +20,7 @@ func (r *Ranges) Lacks(apex dname.Name, limits *config.Limits) (text string, pos
 		return "", pos
 	}
 	item := r.items[key]
-	who := Secondaries(item)
+	who := secondaries(item)
 	if who == "" || r.IsMaterialized(apex) {
 		return "", pos
 	}
@@ -40,7 +40,7 @@ func (r *Ranges) Lacks(apex dname.Name, limits *config.Limits) (text string, pos
 		remedy += ", or `rule` for secondaries that run ptrd"
 	}
 	if !count.IsInt64() || count.Int64() > int64(limits.Materialize) {
-		remedy = fmt.Sprintf("write `synth_transfer: rule` and let all secondaries run ptrd: %v names are too many for `materialize` (limits.materialize is %d)", count, limits.Materialize)
+		remedy = fmt.Sprintf("let all secondaries run ptrd, with `synth_transfer: rule`: %v names are too many for `materialize` (limits.materialize is %d)", count, limits.Materialize)
 	}
 	switch {
 	case item.Dynamic:
@@ -66,10 +66,10 @@ func (r *Ranges) materialized(apex dname.Name, list []*Range) dname.Name {
 	return nil
 }
 
-// Secondaries describes the secondaries that the configuration of a zone names: servers that are
+// secondaries describes the secondaries that the configuration of a zone names: servers that are
 // notified, clients that may transfer it, and name servers, of which this server is one; empty: no
 // client may transfer the zone.
-func Secondaries(item *config.Zone) string {
+func secondaries(item *config.Zone) string {
 	if len(item.Transfer.Allow) == 0 {
 		return ""
 	}
