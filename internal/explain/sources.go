@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ptrd/ptrd/internal/assemble"
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -74,6 +75,9 @@ func (e *Explanation) Trace(ctx context.Context, cfg *config.Config, set *zone.S
 					return err
 				}
 			}
+			if len(from)+len(r.Sources) == 0 && set != nil && isDerived(set, r) {
+				from = append(from, Source{What: "derived"})
+			}
 			r.Sources = append(r.Sources, from...)
 		}
 	}
@@ -88,6 +92,20 @@ func (e *Explanation) Trace(ctx context.Context, cfg *config.Config, set *zone.S
 		e.Hidden[i].Sources = append(e.Hidden[i].Sources, from...)
 	}
 	return nil
+}
+
+// isDerived reports whether a record is of the derived layer of its zone.
+func isDerived(set *zone.Set, r *Record) bool {
+	owner, err := dname.Parse(r.Owner)
+	if err != nil || r.Type != rr.TypePTR.String() {
+		return false
+	}
+	z := set.Find(owner)
+	if z == nil || !z.IsAvailable() {
+		return false
+	}
+	_, isDerived := commit.Above(z, owner, rr.TypePTR)
+	return isDerived
 }
 
 // ruleSources returns where the rule is that makes a record: in the configuration, or in the records
