@@ -8,7 +8,9 @@
 //	rules.go   what the configuration asks for: sources, precedence, which zone has an address
 //	index.go   the index: candidates of each address in their order, and the PTRs chosen
 //	change.go  which names of forward zones have which addresses, before and after a batch
-//	stage.go   the [commit.Stage]; all zones of a new configuration; files of other programs
+//	work.go    from there to the indexes that change
+//	stage.go   the [commit.Stage], and changes of files of other programs
+//	plan.go    the zones of a new configuration
 //	report.go  where a PTR comes from, and what operators should look at
 //
 // A batch comes in with changes of forward zones, whatever their source. The names that these touch

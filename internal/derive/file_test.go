@@ -1,0 +1,109 @@
+package derive
+
+import (
+	"fmt"
+	"iter"
+	"net/netip"
+	"testing"
+
+	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/rr"
+)
+
+// listed is a File that lists one name for some addresses.
+type listed map[string]string
+
+func (f *listed) At(a netip.Addr) (list []Entry) {
+	if name := (*f)[a.String()]; name != "" {
+		list = append(list, Entry{Addr: a, Name: dname.MustParse(name), Pos: finding.Position{File: "hosts", Line: 7}})
+	}
+	return list
+}
+
+func (f *listed) All() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for a := range *f {
+			for _, e := range f.At(netip.MustParseAddr(a)) {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// The names of a file come after those of sources before it, follow its changes address by address
+// or all together, and say where they are from.
+func TestFile(t *testing.T) {
+	cfg, err := config.Parse("ptrd.yaml", []byte("defaults: {nameservers: [ns.example.]}\nzones: [{prefix: 192.0.2.0/24, ttl: 5m, derive: [example.net, {hosts: hosts}]}, {name: example.net}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := &listed{"192.0.2.1": "one.", "192.0.2.2": "two.", "198.51.100.1": "elsewhere.", "192.0.2.3": "_no_host."}
+	forward := &modelZone{apex: "example.net.", sets: map[modelKey]map[string]uint32{
+		{"a.example.net.", rr.TypeA}: {string([]byte{192, 0, 2, 2}): 60},
+	}}
+	d, static := New(Options{}), (&modelZone{apex: "2.0.192.in-addr.arpa."}).build(t, 1)
+	w := commit.New(commit.Options{Derive: []commit.Stage{d.Stage}})
+	r := NewRules(cfg, func(*config.Neighbour) File { return file })
+	_, err = w.Commit(commit.Request{
+		Propose: func(set *zone.Set) (*zone.Batch, error) {
+			z := forward.build(t, 1)
+			p := d.NewPlan(r, set)
+			index, err := p.Layer(set.With([]*zone.Zone{z}, nil), static, nil)
+			if err != nil {
+				return nil, err
+			}
+			reverse, err := commit.Merge(zone.Layers{Static: static, Derived: index}, nil, nil)
+			b := &zone.Batch{Changes: []zone.Change{{Zone: z, Apex: z.Apex()}, {Zone: reverse, Apex: reverse.Apex()}}}
+			p.Complete(b)
+			return b, err
+		},
+		Show: func(*zone.Set) { d.SetRules(r) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect := func(when, want string) {
+		t.Helper()
+		got := ""
+		for record := range w.Set().Get(static.Apex()).All() {
+			if record.Type == rr.TypePTR {
+				got += fmt.Sprintf("%s %d %v ", record.Owner.Label(), record.TTL, dname.Name(record.Data))
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", when, got, want)
+		}
+	}
+	change := func(addresses []netip.Addr, makesBatch bool) {
+		t.Helper()
+		report, err := w.Commit(d.FileChanged(file, addresses, "hosts"))
+		if err != nil || (report.Batch != nil) != makesBatch {
+			t.Fatal(report, err)
+		}
+	}
+	expect("at first", "1 300 one. 2 60 a.example.net. ")
+	one, two := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	if list := r.DescribeAddress(w.Set(), two); len(list) != 2 || list[0].String() != "a.example.net. in zone example.net." || list[1].String() != "two. in hosts:7" {
+		t.Errorf("origins %v", list)
+	}
+
+	*file = listed{"192.0.2.1": "uno.", "192.0.2.4": "four."}
+	change([]netip.Addr{one}, true)
+	expect("after a change of one address", "1 300 uno. 2 60 a.example.net. ")
+	change([]netip.Addr{one, netip.MustParseAddr("198.51.100.1")}, false)
+	change(nil, true) // it changes the candidates of 192.0.2.2 too
+	expect("after a change of all", "1 300 uno. 2 60 a.example.net. 4 300 four. ")
+	if list := r.DescribeAddress(w.Set(), two); len(list) != 1 {
+		t.Errorf("origins %v", list)
+	}
+	change(nil, false)
+	*file = listed{}
+	change(nil, true)
+	expect("without names", "2 60 a.example.net. ")
+}
