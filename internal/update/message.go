@@ -34,7 +34,8 @@ type Fault struct {
 	RCode wire.RCode
 	Text  string // for the log and for EDE
 
-	byPolicy bool // Refused because of who sent it, and not of what it would do
+	byPolicy  bool // Refused because of who sent it, and not of what it would do
+	isDerived bool // Refused because the RRset is derived from other data
 }
 
 func (f *Fault) Error() string { return f.Text }
@@ -45,7 +46,7 @@ func faultf(c wire.RCode, format string, args ...any) *Fault {
 
 // forbidf returns a Fault of a client that may not do this.
 func forbidf(format string, args ...any) *Fault {
-	return &Fault{wire.RCodeRefused, fmt.Sprintf(format, args...), true}
+	return &Fault{RCode: wire.RCodeRefused, Text: fmt.Sprintf(format, args...), byPolicy: true}
 }
 
 // Parse takes an UPDATE message apart. The fault is FORMERR or, for another class

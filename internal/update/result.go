@@ -11,13 +11,14 @@ const (
 	resultPrerequisite               // a prerequisite is not met
 	resultForbidden                  // the client may not do this
 	resultRefused                    // the zone cannot be changed in this way
+	resultDerived                    // likewise, because of data that PTRs are derived from
 	resultZone                       // no zone served here, or a name outside of the zone
 	resultMalformed
 	resultFailed // the disk, the queue, or a zone without data
 )
 
 // results are the names of results in metrics.
-var results = [...]string{"done", "partial", "prerequisite", "forbidden", "refused", "not_zone", "malformed", "failed"}
+var results = [...]string{"done", "partial", "prerequisite", "forbidden", "refused", "derived", "not_zone", "malformed", "failed"}
 
 // result returns what became of a job.
 func (j *job) result() result {
@@ -30,6 +31,8 @@ func (j *job) result() result {
 		return resultDone
 	case j.fault.byPolicy:
 		return resultForbidden
+	case j.fault.isDerived:
+		return resultDerived
 	}
 	switch j.fault.RCode {
 	case wire.RCodeNXDomain, wire.RCodeYXDomain, wire.RCodeNXRRSet, wire.RCodeYXRRSet:

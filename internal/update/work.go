@@ -217,7 +217,9 @@ func (w *work) static(n *name, t rr.Type) *Fault {
 		if w.t.Origin != nil {
 			origin = w.t.Origin(n.owner)
 		}
-		return faultf(wire.RCodeRefused, "%v at %v is derived from %s, which no update of this zone changes; change it there", t, n.owner, cmp.Or(origin, "other data"))
+		fault := faultf(wire.RCodeRefused, "%v at %v is derived from %s, which no update of this zone changes; change it there", t, n.owner, cmp.Or(origin, "other data"))
+		fault.isDerived = true
+		return fault
 	}
 	return faultf(wire.RCodeRefused, "%v at %v comes from the sources of the zone, which no update changes; change it there", t, n.owner)
 }
