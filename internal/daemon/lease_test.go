@@ -99,6 +99,15 @@ zones:
 		t.Errorf("%d changes during the cleanup, want that of one lease", n)
 	}
 
+	add(path, "here,00:01,,3600,1,1,0,0,name,0,\n")
+	await(t, func() bool {
+		st := l.leases.Adopted()[0].Status()
+		return st.Names == 3 && st.Skipped == 1
+	})
+	if want := path + `:3: \"here\" is not an address`; !strings.Contains(l.log.String(), want) {
+		t.Errorf("the log has no %s:\n%s", want, l.log.String())
+	}
+
 	add(path, line(3, "three", time.Second))
 	becomes(3, "NXDOMAIN")
 	if err := l.stop(); err != nil {
