@@ -3,6 +3,7 @@
 //	message.go   octets → Message
 //	engine.go    Message and zone → Effect or Fault, in the order of RFC 2136 §3: a pure
 //	             function; work.go has the effects on the names in a message
+//	made.go      what rules make, which updates replace
 //	policy.go    permissions: by key, address, prefix of the owner name, type
 //	updater.go   the queue, and the goroutine that processes it; handler.go puts requests into it
 //	round.go     messages that wait together → one batch, with a step for each
