@@ -29,15 +29,25 @@ var bindUpdates = flag.Int("bind-updates", 40, "updates of TestDerivedFromBIND")
 
 const derivedForward, derivedReverse = "example.net.", "2.0.192.in-addr.arpa."
 
-// freeAddress returns an address of the loopback interface with a port that is free now.
+// freeAddress returns an address of the loopback interface whose port is free for UDP and TCP, and
+// not among those that clients get.
 func freeAddress(t *testing.T) netip.AddrPort {
 	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(10_000+rand.IntN(20_000)))
+		u, err := net.ListenPacket("udp", at.String())
+		if err != nil {
+			continue
+		}
+		c, err := net.Listen("tcp", at.String())
+		u.Close()
+		if err == nil {
+			c.Close()
+			return at
+		}
 	}
-	defer c.Close()
-	return netip.MustParseAddrPort(c.LocalAddr().String())
+	t.Fatal("no port is free")
+	return netip.AddrPort{}
 }
 
 // startBIND starts a BIND with the zone, which accepts updates and notifies another server.
@@ -176,16 +186,19 @@ zones:
 		}
 		return r.Answer[0].(*dns.SOA).Serial
 	}
-	await(t, func() bool { return serial(bind.String()) == 1 && serial(l.dns) == 1 })
-
 	// NOTIFY has the zone checked once a second at most; a request of the operator, at once.
 	refreshTo := func(now uint32) {
 		t.Helper()
-		if _, err := l.follower.Refresh(t.Context(), forward, false); err != nil {
-			t.Fatal(err)
-		}
-		await(t, func() bool { return serial(l.dns) >= now })
+		await(t, func() bool {
+			if serial(l.dns) >= now {
+				return true
+			}
+			_, err := l.follower.Refresh(t.Context(), forward, false)
+			return err == nil && serial(l.dns) >= now
+		})
 	}
+	await(t, func() bool { return serial(bind.String()) == 1 })
+	refreshTo(1)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
