@@ -639,7 +639,9 @@ func (z *modelZone) lookup(qname modelName, qtype uint16, r *modelReply) (next m
 			return z.match(qname, sets, qtype, r)
 		}
 		if d := sets[dns.TypeDNAME]; d != nil { // RFC 6672 §3.2
-			r.answer = append(r.answer, wanted{n, dns.TypeDNAME, d})
+			if !slices.ContainsFunc(r.answer, func(w wanted) bool { return w.modelSet == d }) { // an RRset is in a response once
+				r.answer = append(r.answer, wanted{n, dns.TypeDNAME, d})
+			}
 			target := qname[:len(qname)-len(n)] + modelNameOf(d.data[0])
 			if len(target) > 255 {
 				r.rcode = dns.RcodeYXDomain
