@@ -27,6 +27,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // Options say what to plan.
@@ -61,6 +62,7 @@ type Made struct {
 	cuts   []dname.Name  // owners of NS or DNAME in the parent
 	lines  []zone.Record // of the parent
 	moved  []zone.Record // of the parent today, with their owners there
+	ranges []synth.Rule  // of the parent today that have addresses of the part
 	zones  []*zone.Zone
 	config string // of its zones
 }

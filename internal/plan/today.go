@@ -7,6 +7,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // address returns the address that an owner name of the parent zone has.
@@ -25,6 +26,10 @@ func (m *Made) move(today []zone.Record) {
 	for _, r := range today {
 		switch a, ok := m.address(r.Owner); {
 		case !r.Owner.IsAtOrBelow(m.Parent):
+		case r.Type == synth.Type:
+			if rule, err := synth.ParseRule(r.Data); err == nil && rule.Prefix.Overlaps(m.Prefix) {
+				m.ranges = append(m.ranges, rule)
+			}
 		case ok && m.Prefix.Contains(a), m.isBelow(r.Owner):
 			switch r.Type {
 			case rr.TypeNS, rr.TypeDS, rr.TypeDNAME, rr.TypeCNAME, rr.TypeRRSIG, rr.TypeNSEC, rr.TypeNSEC3:
@@ -115,6 +120,10 @@ func (m *Made) changes(today []zone.Record) (add, remove []zone.Record) {
 
 // notes returns what the operator should know about the part.
 func (m *Made) notes() (list []string) {
+	for _, r := range m.ranges {
+		list = append(list, fmt.Sprintf("%s: addresses in %v have names of the range %v of the zone %v, %q, and lose them with the delegation; give the zone of the part a range of its own under `synth`",
+			m.part.where, m.Prefix, r.Prefix, m.Parent, r.Template))
+	}
 	for _, s := range m.part.Servers {
 		for _, z := range m.Zones {
 			if m.part.DName == "" && s.Name.IsAtOrBelow(z) && len(s.Addresses) == 0 {
