@@ -191,6 +191,7 @@ func (d *Daemon) publish(ctx context.Context, configured *registry.Zones, policy
 	rules, files, done := d.newRules(ctx, cfg)
 	isServed := false
 	defer func() { done(isServed) }()
+	defer d.deriver.EndPlan()
 	report, err := d.zones.Commit(commit.Request{
 		Propose: func(set *zone.Set) (*zone.Batch, error) {
 			if err := d.checkHosted(configured); err != nil {

@@ -16,18 +16,20 @@ type world struct {
 }
 
 // after returns the world as some changes leave it.
-func after(set *zone.Set, changes []zone.Change) world {
+func after(set *zone.Set, lists ...[]zone.Change) world {
 	w := world{set, map[string]*zone.Zone{}}
 	var zones []*zone.Zone
 	var gone []dname.Name
-	for i := range changes {
-		switch c := &changes[i]; {
-		case c.Zone == nil:
-			gone = append(gone, c.Apex)
-		case set.Get(c.Apex) == nil:
-			zones = append(zones, c.Zone)
-		default:
-			w.changed[c.Zone.Key()] = c.Zone
+	for _, changes := range lists {
+		for i := range changes {
+			switch c := &changes[i]; {
+			case c.Zone == nil:
+				gone = append(gone, c.Apex)
+			case set.Get(c.Apex) == nil:
+				zones = append(zones, c.Zone)
+			default:
+				w.changed[c.Zone.Key()] = c.Zone
+			}
 		}
 	}
 	if len(zones)+len(gone) > 0 { // else a set costs more than the changes

@@ -198,6 +198,14 @@ func (t *totals) record(apex dname.Name) zone.Record {
 	return zone.Record{Owner: apex, Type: typeTotals, Data: b}
 }
 
+// replace returns the index with other totals than it has.
+func (t *totals) replace(index *zone.Zone, was totals) (*zone.Zone, error) {
+	if *t == was {
+		return index, nil
+	}
+	return index.Apply(&zone.Changeset{Removed: []zone.Record{was.record(index.Apex())}, Added: []zone.Record{t.record(index.Apex())}})
+}
+
 // complete returns the index with the candidates in first, without drift.
 func (t *target) complete(first *zone.Zone, pause func()) (*zone.Zone, error) {
 	apex, depth, n := first.Apex(), t.depth(), totals{digest: t.digest}
@@ -302,8 +310,5 @@ func (t *target) recount(index, static *zone.Zone) (*zone.Zone, error) {
 			now.drifted += count(t.drifts(index, static, owner))
 		}
 	}
-	if now == was {
-		return index, nil
-	}
-	return index.Apply(&zone.Changeset{Removed: []zone.Record{was.record(index.Apex())}, Added: []zone.Record{now.record(index.Apex())}})
+	return now.replace(index, was)
 }

@@ -19,15 +19,16 @@ type Plan struct {
 	once   sync.Once
 	zones  *zone.Set         // as the plan leaves them
 	layers map[string]*layer // by key of the apex
+	fresh  map[string]*layer // those of them that no layer was served for
 	err    error
 
 	mu    sync.Mutex
-	built map[string]bool // zones whose layer was asked for
+	built map[string]*zone.Zone // the layers that were asked for
 }
 
 // NewPlan returns a plan for rules that become active in a snapshot.
 func (d *Deriver) NewPlan(r *Rules, set *zone.Set) *Plan {
-	return &Plan{d: d, rules: r, set: set, built: map[string]bool{}}
+	return &Plan{d: d, rules: r, set: set, built: map[string]*zone.Zone{}}
 }
 
 // Layer returns the derived layer of the zone with the static data, in zones, which are the same
@@ -42,13 +43,17 @@ func (p *Plan) Layer(zones *zone.Set, static *zone.Zone, pause func()) (*zone.Zo
 	if p.err != nil || l == nil {
 		return nil, p.err
 	}
-	p.mu.Lock()
-	p.built[static.Key()] = true
-	p.mu.Unlock()
-	if l.static == static {
-		return l.index, nil
+	index := l.index
+	if l.static != static {
+		var err error
+		if index, err = l.recount(index, static); err != nil {
+			return nil, err
+		}
 	}
-	return l.recount(l.index, static)
+	p.mu.Lock()
+	p.built[static.Key()] = index
+	p.mu.Unlock()
+	return index, nil
 }
 
 // build makes the layers of all zones: those that are served follow the changes, others are new.
@@ -78,6 +83,7 @@ func (p *Plan) build(pause func()) error {
 			return err
 		}
 	}
+	p.fresh = fresh
 	if len(fresh) == 0 {
 		return nil
 	}
@@ -107,16 +113,36 @@ func (p *Plan) Complete(b *zone.Batch) {
 	p.d.plan.Store(p)
 }
 
+// EndPlan releases the last plan, with the snapshot that it was made for, when its batch is published or
+// refused.
+func (d *Deriver) EndPlan() { d.plan.Store(nil) }
+
 // complete adds what the batch means for zones that were not built, and for all zones what it has
 // besides the zones that these were built with.
 func (p *Plan) complete() error {
-	isBuilt := func(apex dname.Name) bool { return p.built[apex.Key()] }
-	hasOthers := false
-	for apex := range p.rules.apexes {
-		hasOthers = hasOthers || !isBuilt(apex)
+	changed := map[string]*zone.Zone{}
+	for _, list := range [...][]zone.Change{p.batch.Changes, p.batch.Layers} {
+		for i := range list {
+			changed[list[i].Apex.Key()] = list[i].Zone
+		}
 	}
+	if err := p.guard(changed); err != nil {
+		return err
+	}
+	// A zone can stay as it is served although its layer was asked for, as max_shrink has it.
+	built, hasOthers := map[string]bool{}, false
+	for apex := range p.rules.apexes {
+		key := apex.Key()
+		z, ok := changed[key]
+		if !ok {
+			z = p.set.Get(apex)
+		}
+		built[key] = z != nil && p.built[key] != nil && z.Layers().Derived == p.built[key]
+		hasOthers = hasOthers || !built[key]
+	}
+	isBuilt := func(apex dname.Name) bool { return built[apex.Key()] }
 	if hasOthers {
-		if err := p.d.follow(p.rules, p.set, p.batch, p.batch.Changes, isBuilt); err != nil {
+		if err := p.d.follow(p.rules, p.set, p.set, p.batch, p.batch.Changes, isBuilt); err != nil {
 			return err
 		}
 	}
@@ -129,5 +155,37 @@ func (p *Plan) complete() error {
 			late = append(late, c)
 		}
 	}
-	return p.d.follow(p.rules, p.set, p.batch, late, func(apex dname.Name) bool { return !isBuilt(apex) })
+	return p.d.follow(p.rules, p.zones, p.set, p.batch, late, func(apex dname.Name) bool { return !isBuilt(apex) })
+}
+
+// guard adds to the batch zones that it does not change: forward zones that have to stay as they are
+// until it is published, as what the rules before it derive does not follow them for new layers; and
+// zones that keep a layer of other rules, which nothing follows, so that none is taken to be up to date later.
+func (p *Plan) guard(changed map[string]*zone.Zone) error {
+	if p.rules.isEmpty() && p.d.Rules().isEmpty() {
+		return nil
+	}
+	for z := range p.set.All() {
+		if _, ok := changed[z.Key()]; ok {
+			continue
+		}
+		next := z
+		if index := z.Layers().Derived; index != nil {
+			t, was := p.rules.target(z.Apex()), totalsOf(index)
+			if now := was; t == nil || t.digest != was.digest {
+				now.digest = [digestSize]byte{}
+				other, err := now.replace(index, was)
+				if err != nil {
+					return err
+				}
+				l := z.Layers()
+				l.Derived = other
+				next = z.WithLayers(l)
+			}
+		}
+		if next != z || len(p.fresh) > 0 && p.rules.concerns(z.Apex()) {
+			p.batch.Layers = append(p.batch.Layers, zone.Change{Zone: next, Apex: z.Apex(), Base: z})
+		}
+	}
+	return nil
 }

@@ -68,16 +68,16 @@ func (d *Deriver) Stage(set *zone.Set, b *zone.Batch) error {
 	if p := d.plan.Load(); p != nil && p.batch == b {
 		return p.complete()
 	}
-	return d.follow(d.rules.Load(), set, b, b.Changes, nil)
+	return d.follow(d.rules.Load(), set, set, b, b.Changes, nil)
 }
 
-// follow adds to a batch what some of its changes mean for derived names. skips reports zones that have it
-// already; nil: none.
-func (d *Deriver) follow(r *Rules, set *zone.Set, b *zone.Batch, changes []zone.Change, skips func(apex dname.Name) bool) error {
+// follow adds to a batch what some of its changes mean for derived names, which are those of the zones in
+// was. skips reports zones that have it already; nil: none.
+func (d *Deriver) follow(r *Rules, was, set *zone.Set, b *zone.Batch, changes []zone.Change, skips func(apex dname.Name) bool) error {
 	if !slices.ContainsFunc(changes, r.mayConcern) {
 		return nil
 	}
-	before, next := world{set: set}, after(set, b.Changes)
+	before, next := world{set: was}, after(set, b.Changes, b.Layers)
 	w := d.newWork(r, func(apex dname.Name, t *target) *layer {
 		if skips != nil && skips(apex) {
 			return nil
@@ -86,7 +86,7 @@ func (d *Deriver) follow(r *Rules, set *zone.Set, b *zone.Batch, changes []zone.
 	})
 	for part := range r.regions(&before, &next, changes, w.pause) {
 		isHere := func(c zone.Change) bool { return c.Apex.Equal(part.apex) }
-		if z := part.around; z != nil && next.get(z.Apex()) == z && !slices.ContainsFunc(b.Layers, isHere) {
+		if z := part.around; z != nil && set.Get(z.Apex()) == z && next.get(z.Apex()) == z && !slices.ContainsFunc(b.Layers, isHere) {
 			// It has to stay as it is until the batch is published.
 			b.Layers = append(b.Layers, zone.Change{Zone: z, Apex: z.Apex(), Base: z})
 		}
