@@ -4,6 +4,7 @@ import (
 	"iter"
 	"net/netip"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -59,7 +60,7 @@ func (w *world) addresses(list []address, name dname.Name) (*zone.Zone, []addres
 	}
 	for _, t := range [...]rr.Type{rr.TypeA, rr.TypeAAAA} {
 		set, ok := z.Get(name, t)
-		if !ok || isMade(z, name, t) {
+		if !ok || commit.IsMade(z, name, t) { // rules make the PTRs as well
 			continue
 		}
 		for it := set.Data(); it.Next(); {
@@ -75,16 +76,6 @@ func (w *world) addresses(list []address, name dname.Name) (*zone.Zone, []addres
 type address struct {
 	netip.Addr
 	ttl uint32
-}
-
-// isMade reports whether a rule for a range made an RRset of addresses. It makes the PTRs as well.
-func isMade(z *zone.Zone, name dname.Name, t rr.Type) bool {
-	made := z.Layers().Made
-	if made == nil {
-		return false
-	}
-	_, ok := made.Get(name, t)
-	return ok
 }
 
 // region is a part of a forward zone: a name, or all names at and below it.

@@ -192,3 +192,33 @@ func TestPlanLayers(t *testing.T) {
 	p.serve(planned{forward: []*zone.Zone{p.host("example.net.", 1), p.host("example.org.", 2)}, built: []string{planHere, planThere}})
 	p.check()
 }
+
+// Addresses that a rule for a range makes have no derived PTRs, but those of files at the same names have.
+func TestMadeAddresses(t *testing.T) {
+	p := newPlanTest(t)
+	p.serve(planned{built: []string{planHere, planThere}})
+	static := (&modelZone{apex: "example.net.", sets: map[modelKey]map[string]uint32{
+		{"a.example.net.", rr.TypeA}: {"\xc0\x00\x02\x05": 60},
+	}}).build(t, 1)
+	made, err := commit.NewLayer(static.Apex(), slices.Values([]zone.Record{
+		{Owner: dname.MustParse("a.example.net."), Type: rr.TypeA, TTL: 60, Data: []byte{192, 0, 2, 1}},
+		{Owner: dname.MustParse("b.example.net."), Type: rr.TypeA, TTL: 60, Data: []byte{192, 0, 2, 2}},
+	}), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := commit.Merge(zone.Layers{Static: static, Made: made}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.change(z)
+	var got []string
+	for r := range p.w.Set().Get(dname.MustParse(planHere)).All() {
+		if r.Type == rr.TypePTR {
+			got = append(got, r.Owner.String()+" "+dname.Name(r.Data).String())
+		}
+	}
+	if want := "[5.2.0.192.in-addr.arpa. a.example.net.]"; fmt.Sprint(got) != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+}
