@@ -107,6 +107,14 @@ func (r *Rules) regions(before, next *world, changes []zone.Change, pause func()
 				}
 				continue
 			}
+			if x, y := was.Layers().Made, now.Layers().Made; x != y {
+				// An address that rules no longer make counts if another layer has it too.
+				for _, made := range [...]*zone.Zone{x, y} {
+					if made != nil && !addressesOf(made, yield) {
+						return
+					}
+				}
+			}
 			sets := []*zone.Changeset{}
 			for j := range c.Steps {
 				sets = append(sets, c.Steps[j].Changeset)
@@ -121,6 +129,16 @@ func (r *Rules) regions(before, next *world, changes []zone.Change, pause func()
 			}
 		}
 	}
+}
+
+// addressesOf yields the names of a made layer that have addresses.
+func addressesOf(made *zone.Zone, yield func(region) bool) bool {
+	for r := range made.All() {
+		if (r.Type == rr.TypeA || r.Type == rr.TypeAAAA) && !yield(region{apex: made.Apex(), name: r.Owner}) {
+			return false
+		}
+	}
+	return true
 }
 
 // touched yields what a changeset touches. Where a zone cut or a DNAME comes or goes, so do all

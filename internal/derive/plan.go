@@ -1,6 +1,7 @@
 package derive
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/ptrd/ptrd/internal/commit"
@@ -142,7 +143,8 @@ func (p *Plan) complete() error {
 	}
 	isBuilt := func(apex dname.Name) bool { return built[apex.Key()] }
 	if hasOthers {
-		if err := p.d.follow(p.rules, p.set, p.set, p.batch, p.batch.Changes, isBuilt); err != nil {
+		all := slices.Concat(p.batch.Changes, p.batch.Layers)
+		if err := p.d.follow(p.rules, p.set, p.set, p.batch, all, isBuilt); err != nil {
 			return err
 		}
 	}

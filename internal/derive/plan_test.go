@@ -222,3 +222,28 @@ func TestMadeAddresses(t *testing.T) {
 		t.Errorf("%v, want %s", got, want)
 	}
 }
+
+// An address that a file and a rule have counts when the rule is removed, which changes no record.
+func TestMadeAddressesStay(t *testing.T) {
+	for _, built := range [][]string{nil, {planHere, planThere}} {
+		p := newPlanTest(t)
+		static := p.host("example.net.", 1)
+		made, err := commit.NewLayer(static.Apex(), func(yield func(zone.Record) bool) {
+			for r := range static.All() {
+				if r.Type == rr.TypeA && !yield(r) {
+					return
+				}
+			}
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z, err := commit.Merge(zone.Layers{Static: static, Made: made}, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.serve(planned{forward: []*zone.Zone{z}, built: []string{planHere, planThere}})
+		p.serve(planned{forward: []*zone.Zone{static}, built: built})
+		p.check()
+	}
+}
