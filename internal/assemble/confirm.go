@@ -28,7 +28,7 @@ const (
 type forward struct {
 	zones   map[string]forwardZone  // by key of the apex
 	lengths [dname.MaxWire + 1]bool // of the apexes
-	changed []dname.Name            // apexes of the zones that are new, gone or have other data than in the last round
+	changed []dname.Name            // apexes of the zones that are new, gone or have other names than in the last round
 }
 
 // forwardZone is a forward zone; zone is nil if it cannot be said what it has: its data are not there
@@ -38,6 +38,7 @@ type forwardZone struct {
 	pos  finding.Position
 	zone *zone.Zone
 	sum  zone.Digest // zero: zone is nil
+	made uint64      // over the ranges with names in the zone, which its data may not have
 }
 
 // isForward reports whether an item has zones that are in neither reverse tree and not above them.
@@ -61,10 +62,10 @@ func (r *round) newForward(last map[string]forwardZone) *forward {
 			if z.zone == nil || !z.zone.IsAvailable() || r.broken[key] || item.Dynamic || takesUpdates(r.cfg, item) {
 				z.zone = nil
 			} else {
-				z.sum = z.zone.Digest()
+				z.sum, z.made = z.zone.Digest(), r.sumRanges(apex)
 			}
 			f.zones[key], f.lengths[len(apex)] = z, true
-			if was, ok := last[key]; !ok || was.sum != z.sum {
+			if was, ok := last[key]; !ok || was.sum != z.sum || was.made != z.made {
 				f.changed = append(f.changed, apex)
 			}
 		}
@@ -75,6 +76,16 @@ func (r *round) newForward(last map[string]forwardZone) *forward {
 		}
 	}
 	return f
+}
+
+// sumRanges returns a checksum of the ranges that have names in a zone.
+func (r *round) sumRanges(apex dname.Name) uint64 {
+	var h maphash.Hash
+	h.SetSeed(r.a.seed)
+	for _, one := range r.ranges.Of(apex) {
+		addOctets(&h, one.Append(nil))
+	}
+	return h.Sum64()
 }
 
 // withForward returns the snapshot with the forward zones as they are planned, and without zones that

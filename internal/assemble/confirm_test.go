@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -198,6 +199,28 @@ zones:
 		l.write(step.config)
 		if list := meaning(l.reload()); len(list) != step.want {
 			t.Errorf("%d findings, want %d:\n%s\n%s", len(list), step.want, l.text(list), step.config)
+		}
+	}
+}
+
+// TestConfirmRanges: the findings follow a change of a range, also where the rules are no part of the
+// zone that has its names.
+func TestConfirmRanges(t *testing.T) {
+	for _, mode := range []config.SynthTransfer{config.TransferRule, config.TransferMaterialize, config.TransferOmit} {
+		with := func(template string) string {
+			return fmt.Sprintf(`-- ptrd.yaml --
+zones:
+  - {prefix: 203.0.113.0/24, synth: [{range: 203.0.113.0/24, name: "%s.pool.example.org"}]}
+  - {prefix: 203.0.113.128/26, ptr: {203.0.113.130: b203-0-113-130.pool.example.org}}
+  - {name: example.org, synth_transfer: %s}
+`, template, mode)
+		}
+		l := newLab(t, with("a{dashed}"))
+		for i, template := range []string{"a{dashed}", "b{dashed}", "c{dashed}"} {
+			l.write(with(template))
+			if list := meaning(l.reload()); (len(list) > 0) != (template != "b{dashed}") {
+				t.Errorf("%s, configuration %d: %d findings:\n%s", mode, i, len(list), l.text(list))
+			}
 		}
 	}
 }
