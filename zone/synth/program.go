@@ -9,8 +9,8 @@ import (
 )
 
 // step is a step of writing the name of an address: a number, if it has one, and then text, up to
-// 8 octets in all. If the number of digits is fixed, the text is in its place in the word. Where a label has no fixed length, its octet of length is a text octet 0 until
-// the step at its end.
+// 8 octets in all. If the number of digits is fixed, the text is in its place in the word. Where a
+// label has no fixed length, its octet of length is a text octet 0 until the step at its end.
 type step struct {
 	text  uint64 // the first octet lowest, 0 above
 	kind  stepKind
@@ -148,6 +148,9 @@ func (t *Template) Put(dst *[Room]byte, hi, lo uint64) int {
 			size = uint(bits.Len32(uint32(v)|1)+3) >> 2
 			word = word<<(8*size&63) | hexDigits(uint32(v))>>((64-8*size)&63)
 		case stepHex:
+			// The text is in its place already. To shift it here, as for stepGroup, would be wrong for 8
+			// digits: Go 1.26 compiles x<<(n&63) | y>>((64-n)&63) to one SHLD on amd64, which loses y
+			// if n is 64.
 			size = uint(s.count)
 			word |= hexDigits(uint32(v)) >> ((64 - 8*size) & 63)
 		case stepPiece:
