@@ -6,6 +6,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/synth"
 )
 
 // Builder makes a Zone out of records in any order.
@@ -31,7 +32,9 @@ type Builder struct {
 	maxBytes   int64 // that may be held; 0: any
 	verbatim   bool
 	targets    targets
-	mergesCase bool // see MergeCase
+	mergesCase bool     // see MergeCase
+	rules      [][]byte // see SetRules
+	keys       *synth.Keys
 	key        key
 	recent     *recent // nil: not yet
 	tries      trieWriter
@@ -90,6 +93,11 @@ func (b *Builder) MergeCase() { b.mergesCase = true }
 // SetPause makes Build, and what of Add takes longer, call pause every few
 // microseconds of the work.
 func (b *Builder) SetPause(pause func()) { b.pause, b.w.suffixes.pause = pause, pause }
+
+// SetRules has the checks of Build count names that rules make, with these keys, as names of the
+// zone: those of rules among its records, and those of rules in addition. The zone does not get
+// them, see [Zone.WithRules].
+func (b *Builder) SetRules(rules [][]byte, keys *synth.Keys) { b.rules, b.keys = rules, keys }
 
 // SetVerbatim makes a zone of another server's: what only its signer or its operator
 // could correct, and other name servers serve, is a Warning and stays in the zone. What

@@ -238,7 +238,9 @@ func (c *checker) checkZone() {
 	}
 	c.z.storage, c.z.ttls = c.z.w.storage, c.z.w.ttls
 	if len(c.targets) > 0 {
+		c.z.rules, c.z.keys = b.rules, b.keys
 		c.z.ranges = c.z.newRanges(nil)
+		c.z.rules, c.z.keys = nil, nil
 	}
 	for _, t := range c.targets {
 		var k key

@@ -62,6 +62,7 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 		b := w.newBuilder(i, part.apex)
 		b.SetPause(w.pause)
 		b.SetChecks(item.Checks)
+		b.SetRules(r.ranges.Others(part.apex), r.keys)
 		builders = append(builders, b)
 		part.emit = func(rec zone.Record, _ Layer, _ Rule) {
 			if m.hasMemory(b) {

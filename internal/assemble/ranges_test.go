@@ -239,6 +239,31 @@ func TestMaterialize(t *testing.T) {
 	}
 }
 
+// A name server whose address is made by a range has one, whatever the zone transfers of it.
+func TestNameServersInRanges(t *testing.T) {
+	for _, zone := range []string{"synth_transfer: rule", "synth_transfer: omit", "synth_transfer: materialize", "dynamic: {}"} {
+		for _, template := range []string{`"{dashed}.example.net"`, `"{permuted}.example.net", key: k`} {
+			config := func(ns string) string {
+				return fmt.Sprintf(`-- ptrd.yaml --
+keys: [{name: k, secret: c2VjcmV0IG9mIHRoZSBleGFtcGxlLCBtYWtlIG9uZSE=}]
+zones:
+  - {prefix: 192.0.2.0/28, synth: [{range: 192.0.2.0/28, name: %s}]}
+  - {name: example.net, nameservers: "%s", %s}
+`, template, ns, zone)
+			}
+			l := newLab(t, config("ns1.example.com"))
+			l.reload()
+			r, _, _ := l.zone("0-15.2.0.192.in-addr.arpa").MadeAt(dname.MustParse("1.0-15.2.0.192.in-addr.arpa"))
+			for ns, isMade := range map[string]bool{dname.Name(r.Data).String(): true, "192-0-2-16.example.net.": false} {
+				l := newLab(t, config(ns))
+				if text := l.text(l.reload().Findings); strings.Contains(text, "has no address here") == isMade {
+					t.Errorf("%s, %s, %s: %s", zone, template, ns, text)
+				}
+			}
+		}
+	}
+}
+
 // Signed zones have no names without signatures.
 func TestSignedRanges(t *testing.T) {
 	for _, mode := range []string{"rule", "materialize", "omit"} {

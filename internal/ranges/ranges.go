@@ -123,20 +123,41 @@ func (r *Ranges) Attach(z *zone.Zone, isKept bool, keys *synth.Keys) *zone.Zone 
 	return z.WithKeys(keys).WithRules(rules)
 }
 
-func (r *Ranges) attached(key string, isKept bool) (rules [][]byte) {
+func (r *Ranges) attached(key string, isKept bool) [][]byte {
 	if r == nil {
 		return nil
 	}
-	var list []*Range
 	if item := r.items[key]; isKept {
-		list = r.below[key]
+		return data(r.below[key])
 	} else if item != nil && item.SynthTransfer == config.TransferOmit {
-		list = r.zones[key]
+		return data(r.zones[key])
 	}
+	return nil
+}
+
+// data returns the data of the rules of ranges.
+func data(list []*Range) (rules [][]byte) {
 	for _, one := range list {
 		rules = append(rules, one.Append(nil))
 	}
 	return rules
+}
+
+// Others returns the rules with names in the zone of the configuration at apex that are not among
+// its records.
+func (r *Ranges) Others(apex dname.Name) (rules [][]byte) {
+	if r == nil {
+		return nil
+	}
+	key := apex.Key()
+	switch item := r.items[key]; {
+	case item == nil: // no zone has ranges
+	case item.Dynamic:
+		return data(r.below[key])
+	case item.SynthTransfer != config.TransferRule:
+		return data(r.zones[key])
+	}
+	return nil
 }
 
 // Complete attaches rules to the kept zones that a batch changes.
