@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/ptrd/ptrd/internal/commit"
@@ -33,6 +34,45 @@ func (f *listed) All() iter.Seq[Entry] {
 				}
 			}
 		}
+	}
+}
+
+// crowded is a File with many names of one address, which counts how often they are asked for.
+type crowded struct{ names, asked int }
+
+func (f *crowded) At(a netip.Addr) (list []Entry) {
+	f.asked++
+	for i := range f.names {
+		list = append(list, Entry{Addr: a, Name: dname.MustParse(fmt.Sprintf("h%d.example.", i))})
+	}
+	return list
+}
+
+func (f *crowded) All() iter.Seq[Entry] {
+	return slices.Values(f.At(netip.MustParseAddr("192.0.2.1")))
+}
+
+// The work for an address is linear in its names.
+func TestCrowdedAddress(t *testing.T) {
+	cfg, err := config.Parse("ptrd.yaml", []byte("defaults: {nameservers: [ns.example.]}\nzones: [{prefix: 192.0.2.0/24, derive: [{hosts: hosts}]}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := &crowded{names: 1}
+	p := &planTest{T: t, d: New(Options{}), r: NewRules(cfg, func(*config.Neighbour) File { return file })}
+	p.w = commit.New(commit.Options{Derive: []commit.Stage{p.d.Stage}})
+	p.serve(planned{built: []string{planHere}})
+	file.names, file.asked = 1000, 0
+	for range 2 {
+		if _, err := p.w.Commit(p.d.FileChanged(file, nil, "hosts")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := file.asked; n > 8 {
+		t.Errorf("the names of an address are read %d times", n)
+	}
+	if n := p.r.Totals(p.w.Set())[0]; n.Records != 1 || n.Conflicts != 1 {
+		t.Errorf("%+v", n)
 	}
 }
 

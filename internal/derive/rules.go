@@ -17,7 +17,7 @@ import (
 // File has the names that a file of another program has for addresses. Its methods may be called
 // by several goroutines at once.
 type File interface {
-	// All yields what the file has now, without what has expired.
+	// All yields what the file has now, without what has expired, the names of an address together.
 	All() iter.Seq[Entry]
 	// At returns what the file has for an address now.
 	At(netip.Addr) []Entry

@@ -177,8 +177,13 @@ func (w *work) entry(t *target, i int, e *Entry) {
 // file makes the edits for all that a file has now, and for all that the indexes have of it, but
 // the last.
 func (w *work) file(f File) error {
+	var last netip.Addr // an address with many names is looked at once
 	for e := range f.All() {
-		if err := w.fileAddress(f, e.Addr); err != nil {
+		if e.Addr == last {
+			continue
+		}
+		last = e.Addr
+		if err := w.fileAddress(f, last); err != nil {
 			return err
 		}
 	}
@@ -193,8 +198,9 @@ func (w *work) file(f File) error {
 			if r.Type != typeCandidate || newCandidate(&r, depth).source != i {
 				continue
 			}
-			if p, ok := t.item.AddressesOf(r.Owner.Suffix(depth)); ok {
-				if err := w.fileAddress(f, p.Addr()); err != nil {
+			if p, ok := t.item.AddressesOf(r.Owner.Suffix(depth)); ok && p.Addr() != last {
+				last = p.Addr()
+				if err := w.fileAddress(f, last); err != nil {
 					return err
 				}
 			}
