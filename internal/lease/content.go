@@ -24,9 +24,17 @@ type entry struct {
 	next  *entry // a further name of the address; nil: none
 }
 
+// names are those of an address that has several: a file can have as many at one, such as 0.0.0.0, as
+// it has lines.
+type names struct {
+	byName map[string]*entry
+	last   *entry
+}
+
 // content is what a file lists.
 type content struct {
 	entries map[netip.Addr]*entry
+	several map[netip.Addr]*names   // of the addresses in entries that have several names
 	count   int                     // of entries, further names included
 	ends    *priority.Queue[*entry] // of entries that are there, the first end first
 	paths   []string                // of the files that it was read from
@@ -42,6 +50,7 @@ type content struct {
 func newContent(now int64) *content {
 	return &content{
 		entries: map[netip.Addr]*entry{},
+		several: map[netip.Addr]*names{},
 		ends: priority.New(func(a, b *entry) bool { return a.end < b.end },
 			func(e *entry, place int) { e.place = place }),
 		now: now,
@@ -51,12 +60,17 @@ func newContent(now int64) *content {
 // put makes e the only name of its address, or a further one.
 func (c *content) put(e *entry, further bool) {
 	e.place = -1
-	first := c.entries[e.addr]
-	for was := first; was != nil; was = was.next {
-		if was.name == e.name && (further || was == first && was.next == nil) {
-			c.extend(was, e)
-			return
-		}
+	first, several := c.entries[e.addr], c.several[e.addr]
+	var was *entry
+	switch {
+	case several == nil && first != nil && first.name == e.name:
+		was = first
+	case several != nil && further:
+		was = several.byName[e.name]
+	}
+	if was != nil {
+		c.extend(was, e)
+		return
 	}
 	if first != nil && !further {
 		c.remove(e.addr)
@@ -67,13 +81,14 @@ func (c *content) put(e *entry, further bool) {
 		return
 	}
 	c.count++
-	if first == nil {
+	switch {
+	case first == nil:
 		c.entries[e.addr] = e
-	} else {
-		for first.next != nil {
-			first = first.next
-		}
+	case several == nil:
 		first.next = e
+		c.several[e.addr] = &names{byName: map[string]*entry{first.name: first, e.name: e}, last: e}
+	default:
+		several.last.next, several.byName[e.name], several.last = e, e, e
 	}
 	c.show(e)
 }
@@ -112,6 +127,7 @@ func (c *content) remove(a netip.Addr) {
 		c.count--
 	}
 	delete(c.entries, a)
+	delete(c.several, a)
 }
 
 func (c *content) mark(a netip.Addr) {
