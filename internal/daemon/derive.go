@@ -56,9 +56,9 @@ func (d *Daemon) addLeases(add addCondition) {
 	}
 	switch {
 	case n == 1:
-		add("leases", finding.Warning, false, "%s: %s; its names stay as they were", first.Path, first.Problem)
+		add("leases", finding.Warning, false, "%s", first.Fault())
 	case n > 1:
-		add("leases", finding.Warning, false, "%s: %s; its names, and those of %s more, stay as they were", first.Path, first.Problem, plural(n-1, "file"))
+		add("leases", finding.Warning, false, "%s; %s more cannot be used", first.Fault(), plural(n-1, "file"))
 	}
 }
 

@@ -99,16 +99,24 @@ func (s *Source) Status() Status {
 	return st
 }
 
+// Fault returns why the file as it is does not count, and what follows for its names; empty: it counts.
+func (st *Status) Fault() string {
+	switch {
+	case st.Problem == "":
+		return ""
+	case st.Read.IsZero():
+		return fmt.Sprintf("%s: %s; none of its names is served until then", st.Path, st.Problem)
+	}
+	return fmt.Sprintf("%s: %s; its names stay as they were", st.Path, st.Problem)
+}
+
 // Findings returns what operators should look at: why the file does not count, and records with faults.
 func (s *Source) Findings() []finding.Finding {
 	st := s.Status()
 	if st.Problem == "" {
 		return st.Findings
 	}
-	return append(st.Findings, finding.Finding{
-		Severity: finding.Warning, Position: s.File.Pos, Rule: "lease-file",
-		Text: fmt.Sprintf("%s: %s; names of addresses that it has are not served", st.Path, st.Problem),
-	})
+	return append(st.Findings, finding.Finding{Severity: finding.Warning, Position: s.File.Pos, Rule: "lease-file", Text: st.Fault()})
 }
 
 // look reads what changed in the file and lets time pass. It returns the addresses whose names
@@ -158,7 +166,7 @@ func (s *Source) report(err error) {
 	}
 	s.mu.Unlock()
 	if now != was && now != "" {
-		s.o.Log.Warn("a file with names of addresses cannot be used; the names stay as they are", "file", s.File.Path, "why", now)
+		s.o.Log.Warn("a file with names of addresses cannot be used", "file", s.File.Path, "why", now)
 	} else if now != was {
 		s.o.Log.Info("a file with names of addresses is used again", "file", s.File.Path)
 	}

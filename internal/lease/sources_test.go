@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -94,5 +95,32 @@ func TestPrepare(t *testing.T) {
 	done(true)
 	if changed[0] == one[0] || len(x.Adopted()) != 1 {
 		t.Error("another domain is another source")
+	}
+}
+
+// TestFault: what follows for the names of a file that cannot be used depends on whether it was read before.
+func TestFault(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	clock := &clockAt{noon}
+	x := New(Options{Now: clock.now, Quiet: time.Nanosecond})
+	s := prepare(t, x, neighbour("kea", path))
+	for _, step := range []struct{ text, want string }{
+		{"", "; none of its names is served until then"},
+		{kea4, ""},
+		{"", "; its names stay as they were"},
+	} {
+		if step.text != "" {
+			write(t, path, step.text)
+		} else {
+			_ = os.Remove(path)
+		}
+		for range 2 {
+			clock.Time = clock.Add(time.Second)
+			s.look(t.Context())
+		}
+		st := s.Status()
+		if got := st.Fault(); (st.Problem == "") != (step.want == "") || !strings.HasSuffix(got, step.want) {
+			t.Errorf("%q, want the end %q", got, step.want)
+		}
 	}
 }
