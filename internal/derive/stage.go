@@ -84,11 +84,14 @@ func (d *Deriver) follow(r *Rules, was, set *zone.Set, b *zone.Batch, changes []
 		}
 		return served(&next, apex, t)
 	})
+	isGuarded := make(map[string]bool, len(b.Layers))
+	for i := range b.Layers {
+		isGuarded[b.Layers[i].Apex.Key()] = true
+	}
 	for part := range r.regions(&before, &next, changes, w.pause) {
-		isHere := func(c zone.Change) bool { return c.Apex.Equal(part.apex) }
-		if z := part.around; z != nil && set.Get(z.Apex()) == z && next.get(z.Apex()) == z && !slices.ContainsFunc(b.Layers, isHere) {
+		if z := part.around; z != nil && set.Get(z.Apex()) == z && next.get(z.Apex()) == z && !isGuarded[z.Key()] {
 			// It has to stay as it is until the batch is published.
-			b.Layers = append(b.Layers, zone.Change{Zone: z, Apex: z.Apex(), Base: z})
+			b.Layers, isGuarded[z.Key()] = append(b.Layers, zone.Change{Zone: z, Apex: z.Apex(), Base: z}), true
 		}
 		if err := w.region(&part, &before, &next); err != nil {
 			return err
