@@ -13,6 +13,10 @@ const maxEntries = 1 << 24
 // forever is the end of what has none.
 const forever = 1<<63 - 1
 
+// lastEnd is the last second of the year 9999, which is the last one of a date (RFC 3339 §5.6). What ends
+// later has no end.
+const lastEnd = 253402300799
+
 // entry is a name of an address.
 type entry struct {
 	addr  netip.Addr
@@ -60,6 +64,9 @@ func newContent(now int64) *content {
 // put makes e the only name of its address, or a further one.
 func (c *content) put(e *entry, further bool) {
 	e.place = -1
+	if e.end > lastEnd {
+		e.end = forever
+	}
 	first, several := c.entries[e.addr], c.several[e.addr]
 	var was *entry
 	switch {

@@ -164,11 +164,12 @@ lease 10.0.0.5 { ends never; binding state released; client-hostname "five"; }
 lease 10.0.0.6 { ends never; abandoned; client-hostname "six"; }
 lease 10.0.0.7 { starts 1 2000/01/01 00:00:00 UTC; ends 1 2026/11/30 12:00:05 UTC; client-hostname "seven"; }
 lease 10.0.0.8 { ends never; binding state active; }
+lease 10.0.0.9 { ends epoch 9223372036854775806; client-hostname "later-than-dates"; }
 failover peer "x" state {
   my state normal at 1 2026/11/30 11:00:00;
 }
 host fixed { dynamic; fixed-address 10.0.0.50; }
-`, want: []string{"10.0.0.1 pc1.lan.example. 3600 f:6", "10.0.0.2 b-b-c.lan.example. forever f:23", "10.0.0.3 three.dyn.example. 60 f:28", "10.0.0.7 seven.lan.example. 5 f:39"}, unnamed: 1},
+`, want: []string{"10.0.0.1 pc1.lan.example. 3600 f:6", "10.0.0.2 b-b-c.lan.example. forever f:23", "10.0.0.3 three.dyn.example. 60 f:28", "10.0.0.7 seven.lan.example. 5 f:39", "10.0.0.9 later-than-dates.lan.example. forever f:41"}, unnamed: 1},
 		{name: "dhcpd for IPv6", format: "dhcpd", text: `default-duid "\000\001";
 ia-na "\001\000\000\000\000\001" {
   cltt 1 2026/11/30 11:00:00;
