@@ -36,6 +36,7 @@ func withRanges(t testing.TB, apex string, n int, template func(i int) string) *
 // The ranges follow changes of the rules, wherever these are, and no others.
 func TestRangesFollowRules(t *testing.T) {
 	z := withRanges(t, "8.b.d.0.1.0.0.2.ip6.arpa.", 3, func(i int) string { return fmt.Sprintf("{hex}.c%d.example.", i) })
+	ttl := uint32(0)
 	target := func(z *zone.Zone, a string) string {
 		var answer zone.Answer
 		answer.Reset()
@@ -43,6 +44,7 @@ func TestRangesFollowRules(t *testing.T) {
 		if answer.Kind != zone.Success {
 			return fmt.Sprint(answer.Kind)
 		}
+		ttl = answer.Items[0].Set.TTL
 		return dname.Name(answer.Items[0].Set.First(nil)).String()
 	}
 	apply := func(z *zone.Zone, c zone.Changeset) *zone.Zone {
@@ -76,6 +78,14 @@ func TestRangesFollowRules(t *testing.T) {
 	with = apply(with, zone.Changeset{Added: []zone.Record{apex}, Removed: []zone.Record{longer}})
 	check(with, "a1.example.")
 	check(apply(with, zone.Changeset{Added: []zone.Record{{Owner: dname.MustParse("x._ranges.8.b.d.0.1.0.0.2.ip6.arpa."), Type: rr.TypeTXT, TTL: 60, Data: []byte("\x01x")}}}), "a1.example.")
+	// A rule in the place of another one, as a transfer has it.
+	was := record(nil, "2001:db8:1::/48", "{hex}.c1.example.")
+	check(apply(z, zone.Changeset{Removed: []zone.Record{was}, Added: []zone.Record{record(nil, "2001:db8:1::/48", "{hex}.other.example.")}}), "20010db8000100000000000000000001.other.example.")
+	other := synth.Rule{Prefix: netip.MustParsePrefix("2001:db8:1::/48"), TTL: 7, Template: "{hex}.c1.example."}
+	check(apply(z, zone.Changeset{Removed: []zone.Record{was}, Added: []zone.Record{{Owner: was.Owner, Type: synth.Type, TTL: 60, Data: other.Append(nil)}}}), one)
+	if ttl != 7 {
+		t.Errorf("TTL %d of a rule with another one", ttl)
+	}
 	// Two labels below, no rule is looked for.
 	check(apply(z, zone.Changeset{Added: []zone.Record{record(dname.MustParse("x.x._ranges.8.b.d.0.1.0.0.2.ip6.arpa."), "2001:db8:1::/64", "b{base36}.example.")}}), one)
 }
@@ -97,7 +107,7 @@ alias CNAME 192-0-2-6.pool
 aliased MX 1 192-0-2-7.pool
 192-0-2-7.pool CNAME other
 sub NS 192-0-2-8.pool
-sub NS 192-0-2-9.sub
+sub NS 192-0-2-10.sub
 gone.pool NS ns.example.
 cut MX 1 192-0-2-10.gone.pool
 `)
@@ -114,10 +124,17 @@ cut MX 1 192-0-2-10.gone.pool
 		b.Add(r)
 	}
 	z, findings := b.Build()
+	without := 0
 	for _, f := range findings {
-		if f.Rule == "ns-without-address" && !strings.Contains(f.Text, "192-0-2-9.sub") {
+		if f.Rule != "ns-without-address" {
+			continue
+		}
+		if without++; !strings.Contains(f.Text, "192-0-2-10.sub") { // whose address is below the cut
 			t.Error(f)
 		}
+	}
+	if without != 1 {
+		t.Errorf("%d name servers have no address, want one", without)
 	}
 	for _, c := range []struct {
 		name string
@@ -152,6 +169,30 @@ cut MX 1 192-0-2-10.gone.pool
 	z.Lookup(a.Next, rr.TypeA, false, &a)
 	if len(a.Items) != 2 || a.Items[1].Set.Type != rr.TypeA || a.Kind != zone.Success {
 		t.Errorf("a chain into a range: %+v", a.Items)
+	}
+}
+
+// The names between the apex of a forward zone and those of a rule are empty non-terminals, and the
+// others are not there.
+func TestMadeAbove(t *testing.T) {
+	o := zonetest.MustParse("example.net.", "@ SOA a b 1 1 1 1 1\n@ NS a\n")
+	r := synth.Rule{Prefix: netip.MustParsePrefix("192.0.2.0/24"), TTL: 300, Template: "{dashed:3}.{dashed:4}.x.dyn.pool.example.net"}
+	o.Add(zone.Record{Owner: r.Owner(o.Apex), Type: synth.Type, TTL: 60, Data: r.Append(nil)})
+	b := zone.NewBuilder(o.Apex)
+	for _, r := range o.Records() {
+		b.Add(r)
+	}
+	z, _ := b.Build()
+	for name, want := range map[string]zone.Kind{
+		"pool": zone.NoData, "Dyn.pool": zone.NoData, "x.dyn.POOL": zone.NoData, "7.x.dyn.pool": zone.NoData, "2.7.x.dyn.pool": zone.NoData,
+		"a.pool": zone.NXDomain, "y.dyn.pool": zone.NXDomain, "256.x.dyn.pool": zone.NXDomain, "3.7.x.dyn.pool": zone.NXDomain, "dyn": zone.NXDomain,
+	} {
+		var a zone.Answer
+		a.Reset()
+		z.Lookup(dname.MustParse(name+".example.net."), rr.TypeTXT, false, &a)
+		if a.Kind != want {
+			t.Errorf("%s: %v, want %v", name, a.Kind, want)
+		}
 	}
 }
 
