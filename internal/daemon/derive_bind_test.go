@@ -205,7 +205,7 @@ zones:
 	record := func() dns.RR {
 		name := fmt.Sprintf("h%d.", rng.IntN(12))
 		if rng.IntN(3) == 0 {
-			name += []string{"sub.", "b.sub.", "other."}[rng.IntN(3)]
+			name += []string{"sub.", "b.sub.", "a."}[rng.IntN(3)] // h5.a comes before h6 in canonical order, and has more labels
 		}
 		text := fmt.Sprintf("%sexample.net. %d A 192.0.2.%d", name, 60*(1+rng.IntN(3)), rng.IntN(20))
 		if rng.IntN(8) == 0 {
