@@ -90,6 +90,37 @@ func TestRangesFollowRules(t *testing.T) {
 	check(apply(z, zone.Changeset{Added: []zone.Record{record(dname.MustParse("x.x._ranges.8.b.d.0.1.0.0.2.ip6.arpa."), "2001:db8:1::/64", "b{base36}.example.")}}), one)
 }
 
+// Another server may send any number of rules that cannot be used: how many are compiled and
+// reported is bounded.
+func TestUnusedRules(t *testing.T) {
+	z := withRanges(t, "8.b.d.0.1.0.0.2.ip6.arpa.", 50, func(i int) string { return fmt.Sprintf("{hex}..c%d.example.", i) })
+	if faults := z.RuleFaults(); len(faults) != 21 || faults[20] != "names of ranges are missing for such reasons: of 30 more" {
+		t.Errorf("of 50 rules: %d faults:\n%s", len(faults), strings.Join(faults, "\n"))
+	}
+	forms := withRanges(t, "example.", 2*synth.MaxForms, func(i int) string { return fmt.Sprintf("x%d-{hex}.example.", i) })
+	if faults := forms.RuleFaults(); len(faults) != 21 || faults[20] != "names in ranges are not found for this reason: in 44 more" {
+		t.Errorf("of too many forms: %d faults:\n%s", len(faults), strings.Join(faults, "\n"))
+	}
+	if testing.Short() {
+		return
+	}
+	z = withRanges(t, "8.b.d.0.1.0.0.2.ip6.arpa.", synth.MaxRules, func(i int) string {
+		if i%2 == 0 {
+			return "{hex}..example."
+		}
+		return "{hex}.example."
+	})
+	r := synth.Rule{Prefix: netip.MustParsePrefix("2001:db8::/33"), TTL: 1, Template: "late-{hex}.example."}
+	c := zone.Changeset{Added: []zone.Record{{Owner: dname.MustParse("z._ranges.8.b.d.0.1.0.0.2.ip6.arpa."), Type: synth.Type, TTL: 60, Data: r.Append(nil)}}}
+	z, err := z.Apply(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if faults := z.RuleFaults(); len(faults) != 22 || faults[21] != "names of ranges are missing, of 1: a zone has at most 65536 ranges" {
+		t.Errorf("of too many rules: %d faults:\n%s", len(faults), strings.Join(faults, "\n"))
+	}
+}
+
 // Names that a rule makes are targets as stored ones are: of additional data (RFC 1034 §4.3.2 step
 // 6), at referrals, of aliases; and what is stored, or lies below a cut, comes first.
 func TestMadeTargets(t *testing.T) {

@@ -3,6 +3,7 @@ package zone
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sort"
@@ -157,6 +158,10 @@ func (z *Zone) rulesSpot() (s spot, ok bool) {
 // arpa is the domain of reverse zones.
 const arpa = "\x04arpa\x00"
 
+// maxFaults is how many rules of one kind are reported one by one. Another server decides how many
+// there are.
+const maxFaults = 20
+
 // newRanges compiles the rules; nil: there are none. Those that old has are compiled already.
 func (z *Zone) newRanges(old *ranges) *ranges {
 	r := &ranges{}
@@ -170,10 +175,9 @@ func (z *Zone) newRanges(old *ranges) *ranges {
 			compiled[old.made[i].rule] = i
 		}
 	}
-	tooMany := 0
+	tried, unused := 0, 0
 	z.eachRule(func(data []byte) {
-		if len(r.made) == synth.MaxRules {
-			tooMany++
+		if tried++; tried > synth.MaxRules {
 			return
 		}
 		if i, ok := compiled[string(data)]; ok {
@@ -186,13 +190,18 @@ func (z *Zone) newRanges(old *ranges) *ranges {
 			t, err = rule.Compile(keys)
 		}
 		if err != nil {
-			r.faults = append(r.faults, err.Error())
+			if unused++; unused <= maxFaults {
+				r.faults = append(r.faults, err.Error())
+			}
 			return
 		}
 		r.made = append(r.made, madeRange{rule.TTL, t.Base().IsAtOrBelow(dname.Name(arpa)), *t, string(data)})
 	})
-	if tooMany > 0 {
-		r.faults = append(r.faults, fmt.Sprintf("the names of %d ranges are missing: a zone has at most %d ranges", tooMany, synth.MaxRules))
+	if n := unused - maxFaults; n > 0 {
+		r.faults = append(r.faults, fmt.Sprintf("names of ranges are missing for such reasons: of %d more", n))
+	}
+	if n := tried - synth.MaxRules; n > 0 {
+		r.faults = append(r.faults, fmt.Sprintf("names of ranges are missing, of %d: a zone has at most %d ranges", n, synth.MaxRules))
 	}
 	if len(r.made)+len(r.faults) == 0 {
 		return nil
@@ -258,16 +267,23 @@ func (r *ranges) indexNames(z *Zone) {
 			}
 		}
 	}
-	for key, list := range members {
+	lost := 0
+	for _, key := range slices.Sorted(maps.Keys(members)) {
+		list := members[key]
 		var templates []*synth.Template
 		for _, i := range list {
 			templates = append(templates, &r.made[i].template)
 		}
 		names := synth.NewNames(templates)
 		for _, i := range names.Left() {
-			r.faults = append(r.faults, fmt.Sprintf("the names in %v are not found: below one domain, there are at most %d forms of names", templates[i].Prefix(), synth.MaxForms))
+			if lost++; lost <= maxFaults {
+				r.faults = append(r.faults, fmt.Sprintf("the names in %v are not found: below one domain, there are at most %d forms of names", templates[i].Prefix(), synth.MaxForms))
+			}
 		}
 		r.bases[key] = &base{names, list}
+	}
+	if n := lost - maxFaults; n > 0 {
+		r.faults = append(r.faults, fmt.Sprintf("names in ranges are not found for this reason: in %d more", n))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 
@@ -97,6 +98,9 @@ func ParseRule(b []byte) (r Rule, err error) {
 	}
 	b = b[size:]
 	r.TTL = binary.BigEndian.Uint32(b)
+	if r.TTL > math.MaxInt32 {
+		return r, fmt.Errorf("a rule for %v with the TTL %d, which is larger than 2147483647 (RFC 2181 §8)", r.Prefix, r.TTL)
+	}
 	n := 5 + int(b[4])
 	r.Key, r.KeyTag, r.Template = string(b[5:n]), binary.BigEndian.Uint32(b[n:]), string(b[n+4:])
 	return r, nil

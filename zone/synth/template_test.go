@@ -528,3 +528,13 @@ func TestMaxForms(t *testing.T) {
 		t.Errorf("the name of a template that is left is found: %d", m)
 	}
 }
+
+// A rule that another server sent has no TTL that records cannot have.
+func TestRuleTTL(t *testing.T) {
+	for _, ttl := range []uint32{0, 1<<31 - 1, 1 << 31, 1<<32 - 1} {
+		r := Rule{Prefix: netip.MustParsePrefix("192.0.2.0/24"), TTL: ttl, Template: "{dashed}.example.net"}
+		if got, err := ParseRule(r.Append(nil)); (err == nil) != (ttl < 1<<31) || err == nil && got != r {
+			t.Errorf("TTL %d: %v, %v", ttl, got, err)
+		}
+	}
+}
