@@ -132,7 +132,7 @@ func (r *reader) csvRecord(values []string, at csvColumns) {
 	name, ok2 := value(values, at.name)
 	expires, ok3 := value(values, at.expires)
 	if !ok1 || !ok2 || !ok3 {
-		r.bad("the record has %d values, and column %d is needed; correct or remove it", len(values), max(at.address, at.name, at.expires)+1)
+		r.bad("the number of values is %d, and column %d is needed; correct or remove it", len(values), max(at.address, at.name, at.expires)+1)
 		return
 	}
 	a, ok := r.address(address)

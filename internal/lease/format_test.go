@@ -117,7 +117,7 @@ func TestFormats(t *testing.T) {
 10.0.0.2,00:02,,3600,99999999999999999999,1,1,1,pc2,0
 10.0.0.1,00:01,,3600,1796043600,1,1,1,'',0
 10.0.0.9,00:01,,3600,1796043600,1,1,1,pc9`, want: nil, findings: []string{
-			`f:3: the line has 8 values, and the first line names 10 columns; correct or remove it`,
+			`f:3: the number of values is 8, and the first line names 10 columns; correct or remove it`,
 			`f:4: "10.0.0.300" is not an address, such as 192.0.2.1 or 2001:db8::1; correct or remove the record`,
 			`f:5: valid_lifetime "long" is not a number of seconds; correct or remove the record`,
 			`f:6: expire "-5" is not a number of seconds; correct or remove the record`,
@@ -264,7 +264,7 @@ here,f,
 10.0.0.6,"g,
 `, want: []string{"10.0.0.1 a.lan.example. forever f:1", "10.0.0.3 d.lan.example. forever f:3"}, findings: []string{
 			`f:2: the line "10.0.0.2,b\"c," does not follow RFC 4180, which has quotes around a whole value and doubles those in it; correct or remove it`,
-			`f:4: the record has 1 values, and column 3 is needed; correct or remove it`,
+			`f:4: the number of values is 1, and column 3 is needed; correct or remove it`,
 			`f:5: the end "tomorrow" is not a number of seconds; correct or remove the record`,
 			`f:6: "here" is not an address, such as 192.0.2.1 or 2001:db8::1; correct or remove the record`,
 			`f:7: the line "10.0.0.6,\"g," does not follow RFC 4180, which has quotes around a whole value and doubles those in it; correct or remove it`,

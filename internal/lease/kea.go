@@ -48,7 +48,7 @@ func (r *reader) kea() func(record []byte) {
 			return
 		}
 		if len(values) != len(columns) {
-			r.bad("the line has %d values, and the first line names %d columns; correct or remove it", len(values), len(columns))
+			r.bad("the number of values is %d, and the first line names %d columns; correct or remove it", len(values), len(columns))
 			return
 		}
 		a, ok := r.address(values[at.address])
