@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -123,4 +124,37 @@ b A 192.0.2.2
 		}
 	}
 	holds("after it began again", "1 a.fwd.example.", "3 c.fwd.example.", "9 s.example.")
+}
+
+// Many derived records do not hide that the sources of a zone lose most of theirs.
+func TestDerivedLayerShrinks(t *testing.T) {
+	const apex = "0.10.in-addr.arpa."
+	static := func(n int) string {
+		return fmt.Sprintf("-- rev.zone --\n$ORIGIN 5.%s\n$GENERATE 1-%d $ PTR h.example.\n", apex, n)
+	}
+	l := newLab(t, "-- ptrd.yaml --\nzones:\n  - {prefix: 10.0.0.0/16, file: rev.zone, derive: [fwd.example]}\n  - {name: fwd.example}\n"+static(1200))
+	l.how.Derive = func(_ *zone.Set, static *zone.Zone, pause func()) (*zone.Zone, error) {
+		return commit.NewLayer(static.Apex(), func(yield func(zone.Record) bool) {
+			for i := range 5000 {
+				address := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
+				if !yield(zone.Record{Owner: dname.FromAddr(address), Type: rr.TypePTR, TTL: 60, Data: dname.MustParse("d.example.")}) {
+					return
+				}
+			}
+		}, pause)
+	}
+	l.reload()
+	l.write(static(700))
+	if p := l.reload(); len(p.Held) != 0 {
+		t.Errorf("held are %v", p.Held)
+	}
+	l.write(static(1200))
+	l.reload()
+	l.write(static(3))
+	if p := l.reload(); len(p.Held) != 1 || p.Held[0].After > 10 {
+		t.Errorf("held are %v", p.Held)
+	}
+	if p := l.plan(); len(p.Held) != 1 {
+		t.Errorf("held are %v", p.Held)
+	}
 }

@@ -25,6 +25,12 @@ func (r *round) holdShrunk(m *merge, next []*zone.Zone) (held []Held) {
 		if base := r.set.Get(part.apex); base != nil && base.IsAvailable() && next[i] != nil {
 			changed[i] = Held{part.apex, ownRecords(base), ownRecords(next[i])}
 			before, after = before+changed[i].Before, after+changed[i].After
+			if b, n := base.Layers(), next[i].Layers(); b.Derived != nil && n.Derived != nil {
+				was, is := b.Static.Stats().Records, n.Static.Stats().Records
+				if limit.StopsRecords(was, is) { // derived records must not hide this
+					changed[i].Before, changed[i].After = was, is
+				}
+			}
 		}
 	}
 	together := limit.StopsRecords(before, after)
