@@ -38,7 +38,7 @@ func (z *Zone) Templates() (list []*synth.Template) {
 // WithKeys returns the same zone with the keys of permutations, which are no part of its data.
 // [Zone.Apply] leaves them as they are.
 func (z *Zone) WithKeys(keys *synth.Keys) *Zone {
-	if z.keys == keys {
+	if z.keys == keys || z.keys != nil && keys != nil && maps.EqualFunc(*z.keys, *keys, bytes.Equal) {
 		return z
 	}
 	n := *z

@@ -326,7 +326,7 @@ func (r *round) decide(m *merge, part *zonePart, z *zone.Zone) (*zone.Change, re
 
 // attach returns a zone of an item with the keys and rules of ranges that are no part of its data.
 func (r *round) attach(z *zone.Zone, item *config.Zone) *zone.Zone {
-	return r.ranges.Attach(z, item.Dynamic, r.keys)
+	return r.ranges.Attach(z, item.Dynamic)
 }
 
 // setSerial returns the serial that z is to be served with, and fills in what change says about

@@ -177,7 +177,7 @@ func hostedZones(apexes []dname.Name) (list []*registry.Zone) {
 // at run time; a reload has them.
 func (d *Daemon) completeHosted(set *zone.Set, b *zone.Batch) error {
 	if b.Source != assemble.Source {
-		d.registry.Load().Ranges().Complete(b, d.assembler.Keys())
+		d.registry.Load().Ranges().Complete(b)
 	}
 	return d.hosted.Derive(set, b)
 }
@@ -185,7 +185,7 @@ func (d *Daemon) completeHosted(set *zone.Set, b *zone.Batch) error {
 // attachRanges adds to the batch of a reload the rules of ranges in hosted zones.
 func (d *Daemon) attachRanges(zones *registry.Zones, set *zone.Set, b *zone.Batch) {
 	all := zones.Ranges()
-	all.Complete(b, d.assembler.Keys())
+	all.Complete(b)
 	changed := map[string]bool{}
 	for i := range b.Changes {
 		changed[b.Changes[i].Apex.Key()] = true
@@ -195,7 +195,7 @@ func (d *Daemon) attachRanges(zones *registry.Zones, set *zone.Set, b *zone.Batc
 		if !isHosted(one) || z == nil || !z.IsAvailable() || changed[z.Key()] {
 			continue
 		}
-		if next := all.Attach(z, true, d.assembler.Keys()); next != z {
+		if next := all.Attach(z, true); next != z {
 			b.Layers = append(b.Layers, zone.Change{Zone: next, Apex: one.Apex, Base: z})
 		}
 	}

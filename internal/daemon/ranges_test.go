@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -127,6 +128,36 @@ zones:
 	before = soas()
 	reload(strings.Split(config(""), "    synth_transfer")[0])
 	check("without ranges", "NXDOMAIN", "NXDOMAIN", "NXDOMAIN", "NOERROR") // of the update
+}
+
+// A zone that comes while a reload is on its way, or after one that could not be published, has names
+// by the keys of the configuration that is active.
+func TestKeysOfAttachedRules(t *testing.T) {
+	text := func(secret string) string {
+		return `
+listen: {dns: ["127.0.0.1:0"], admin: "", route53: "127.0.0.1:0"}
+state_dir: state
+defaults: {nameservers: ns1.example.com, checks: {range-transfer: off}}
+route53: {access_keys: [{id: AKIALAB, secret: secret}]}
+keys: [{name: k, secret: ` + secret + `}]
+zones:
+  - {prefix: 203.0.113.0/24, synth: [{range: 203.0.113.0/24, name: "{permuted}.example.net", key: k}]}
+`
+	}
+	l := start(t, shortDir(t), text("c2VjcmV0IG9mIHRoZSBleGFtcGxlLCBtYWtlIG9uZSE="))
+	defer func() { l.stop() }()
+	other, err := config.Parse("config.yaml", []byte(text("YW5vdGhlciBzZWNyZXQgb2YgdGhlIGV4YW1wbGUhISE=")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.assembler.SetKeys(other)
+	if _, _, err := l.hosted.CreateZone(&hosted.Creation{Apex: dname.MustParse("example.net"), CallerReference: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	_, name, _ := strings.Cut(lookup(t, l.dns, "7.113.0.203.in-addr.arpa.", dns.TypePTR), " ")
+	if got := lookup(t, l.dns, name, dns.TypeA); got != "NOERROR 203.0.113.7" {
+		t.Errorf("%s is %s", name, got)
+	}
 }
 
 // A zone with the records of its ranges: updates replace them, and they are there again, in the same

@@ -31,20 +31,21 @@ type Ranges struct {
 	zones   map[string][]*Range     // by key of a zone of the configuration that has addresses or names of a range
 	dynamic map[string][]*Range     // by key of one that has names, and no source but updates
 	below   map[string][]*Range     // by key of each name that has a base at or below it
+	keys    synth.Keys
 }
 
 // New returns the ranges of a configuration.
 func New(cfg *config.Config) *Ranges {
-	r := &Ranges{items: map[string]*config.Zone{}, zones: map[string][]*Range{}, dynamic: map[string][]*Range{}, below: map[string][]*Range{}}
-	var keys synth.Keys
+	r := &Ranges{items: map[string]*config.Zone{}, zones: map[string][]*Range{}, dynamic: map[string][]*Range{}, below: map[string][]*Range{}, keys: cfg.SynthKeys()}
+	hasItems := false
 	for i := range cfg.Zones {
 		item := &cfg.Zones[i]
 		for j := range item.Synth {
-			if keys == nil {
-				keys = cfg.SynthKeys()
+			if !hasItems {
+				hasItems = true
 				r.addItems(cfg)
 			}
-			r.add(item, &item.Synth[j], keys)
+			r.add(item, &item.Synth[j])
 		}
 	}
 	return r
@@ -60,12 +61,12 @@ func (r *Ranges) addItems(cfg *config.Config) {
 
 // add adds a range of an item to the zones that have its addresses, and to those that may have its
 // names.
-func (r *Ranges) add(item *config.Zone, s *config.Synth, keys synth.Keys) {
+func (r *Ranges) add(item *config.Zone, s *config.Synth) {
 	ttl := s.TTL
 	if ttl < 0 {
 		ttl = item.TTL
 	}
-	one := &Range{synth.Rule{Prefix: s.Range, TTL: uint32(ttl / time.Second), Key: s.Key, KeyTag: keys.Tag(s.Key), Template: s.Template.String()}, s.Template.Base(), s.Pos, nil}
+	one := &Range{synth.Rule{Prefix: s.Range, TTL: uint32(ttl / time.Second), Key: s.Key, KeyTag: r.keys.Tag(s.Key), Template: s.Template.String()}, s.Template.Base(), s.Pos, nil}
 	join := func(apex dname.Name) {
 		r.zones[apex.Key()] = append(r.zones[apex.Key()], one)
 		one.zones = append(one.zones, apex)
@@ -113,12 +114,16 @@ func (r *Ranges) Of(apex dname.Name) []*Range {
 }
 
 // Attach returns a zone with the rules that are no part of its data, see [zone.Zone.WithRules], and
-// the keys. A zone is kept if it has no source but its history, as those of updates and of APIs:
+// the keys of the configuration. A zone is kept if it has no source but its history, as those of updates and of APIs:
 // their content is not ours to change, so that all rules with names in the zone are attached.
-func (r *Ranges) Attach(z *zone.Zone, isKept bool, keys *synth.Keys) *zone.Zone {
+func (r *Ranges) Attach(z *zone.Zone, isKept bool) *zone.Zone {
 	rules := r.attached(z.Key(), isKept)
 	if isKept && rules == nil && !z.HasRules() {
 		return z // as nearly all are
+	}
+	var keys *synth.Keys
+	if r != nil {
+		keys = &r.keys
 	}
 	return z.WithKeys(keys).WithRules(rules)
 }
@@ -161,10 +166,10 @@ func (r *Ranges) Others(apex dname.Name) (rules [][]byte) {
 }
 
 // Complete attaches rules to the kept zones that a batch changes.
-func (r *Ranges) Complete(b *zone.Batch, keys *synth.Keys) {
+func (r *Ranges) Complete(b *zone.Batch) {
 	for i := range b.Changes {
 		if c := &b.Changes[i]; c.Kept && c.Zone != nil && c.Zone.IsAvailable() {
-			c.Zone = r.Attach(c.Zone, true, keys)
+			c.Zone = r.Attach(c.Zone, true)
 		}
 	}
 }

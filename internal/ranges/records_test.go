@@ -158,7 +158,7 @@ func TestAttach(t *testing.T) {
 		}
 	}
 	var none *Ranges
-	if z := zone.Unavailable(dname.MustParse("example.net"), "a test"); none.Attach(z, true, nil) != z {
+	if z := zone.Unavailable(dname.MustParse("example.net"), "a test"); none.Attach(z, true) != z {
 		t.Error("without ranges, the zone is another")
 	}
 }
