@@ -23,6 +23,7 @@ type layerModel struct {
 	static  map[int]string
 	forward map[string]forwardRecord // A records, by name
 	hosts   map[int]string           // of a hosts file, behind those of the forward zone
+	edition int                      // of the hosts file, which has it at hostsEdition
 	dynamic map[int]string
 	mode    string
 }
@@ -36,6 +37,7 @@ type forwardRecord struct {
 // for.
 const (
 	madeAddresses, layerAddresses            = 16, 24
+	changesOfRound, hostsEdition             = 4, 200
 	staticTTL, hostsTTL, dynamicTTL, madeTTL = 1000, 1000, 3000, 4000
 	layerReverse, layerForward               = "2.0.192.in-addr.arpa.", "example.net."
 )
@@ -101,7 +103,7 @@ zones:
 			fmt.Fprintf(&b, "      192.0.2.%d: %s\n", i, name)
 		}
 	}
-	hosts := "127.0.0.1 localhost\n"
+	hosts := fmt.Sprintf("127.0.0.1 localhost\n192.0.2.%d edition%d.example.com.\n", hostsEdition, l.edition)
 	for i, name := range l.hosts {
 		hosts += fmt.Sprintf("192.0.2.%d %s\n", i, name)
 	}
@@ -125,12 +127,18 @@ func TestSynthLayers(t *testing.T) {
 			}
 			t.Logf("seed %d", seed)
 			rng := rand.New(rand.NewPCG(seed, uint64(n)))
-			l := &layerModel{map[int]string{}, map[string]forwardRecord{}, map[int]string{}, map[int]string{}, mode}
+			l := &layerModel{static: map[int]string{}, forward: map[string]forwardRecord{}, hosts: map[int]string{}, dynamic: map[int]string{}, mode: mode}
 			f := startLayers(t, l)
 			what := "the start"
 			for range 2 * *synthRounds {
 				f.compare(t, what)
-				what = f.change(t, rng)
+				if what = ""; rng.IntN(4) == 0 {
+					what = "a restart; "
+					f.restart(t)
+				}
+				for range changesOfRound {
+					what += f.change(t, rng) + "; "
+				}
 			}
 			f.compare(t, what)
 		})
@@ -181,29 +189,33 @@ zones:
 // change changes one layer at one address, and returns what.
 func (f *layerFleet) change(t *testing.T, rng *rand.Rand) string {
 	t.Helper()
-	i := rng.IntN(layerAddresses)
+	// Few addresses, so that several layers have names of one: the first and the last that the rule
+	// has, one between, and one outside of it.
+	i := []int{0, 7, madeAddresses - 1, madeAddresses}[rng.IntN(4)]
 	owner := fmt.Sprintf("%d.%s", i, layerReverse)
 	reload := func() {
 		f.write(f.dir, f.addrs[0], f.notify)
 		run(t, f.dir, requireBinary(t), "reload", "--config", "ptrd.yaml")
 	}
-	switch rng.IntN(7) {
+	switch rng.IntN(11) {
 	case 0:
 		toggle(f.static, i, fmt.Sprintf("static%d.example.org.", rng.IntN(100)))
 		reload()
 		return fmt.Sprintf("%d: static", i)
 	case 1:
 		toggle(f.hosts, i, fmt.Sprintf("hosts%d.example.com.", i))
+		f.edition++
 		reload()
 		c := newClient(f.addrs[0])
 		defer c.close()
 		awaitThat(t, "the hosts file to be read", func() bool {
-			data, err := f.ptr(c, i)
-			return err == nil && data == f.want(i, true)
+			data, err := f.ptr(c, hostsEdition)
+			return err == nil && data == fmt.Sprintf("%d edition%d.example.com.", hostsTTL, f.edition)
 		}, f.processes[0])
 		return fmt.Sprintf("%d: hosts", i)
-	case 2, 3: // an address of the forward zone
-		name := fmt.Sprintf("%s%d.%s", []string{"a", "b", "c.d"}[rng.IntN(3)], rng.IntN(12), layerForward)
+	case 2, 3, 4, 5, 6: // an address of the forward zone, often one that has several names
+		i = []int{7, madeAddresses}[rng.IntN(2)]
+		name := fmt.Sprintf("%s%d.%s", []string{"a", "b", "a.b"}[rng.IntN(3)], rng.IntN(2), layerForward)
 		m := new(dns.Msg)
 		m.SetUpdate(layerForward)
 		m.RemoveRRset([]dns.RR{&dns.A{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeA}}})
@@ -217,7 +229,7 @@ func (f *layerFleet) change(t *testing.T, rng *rand.Rand) string {
 			t.Fatalf("%s: %s\n%s", name, got, f.processes[0].log())
 		}
 		return fmt.Sprintf("%d: A of %s", i, name)
-	case 4, 5:
+	default:
 		ptr := &dns.PTR{Hdr: dns.RR_Header{Name: owner, Rrtype: dns.TypePTR, Class: dns.ClassINET, Ttl: dynamicTTL}, Ptr: fmt.Sprintf("dynamic%d.example.org.", rng.IntN(100))}
 		_, derived := f.derived(i)
 		if f.static[i] != "" { // what an update does there is another question
@@ -242,12 +254,17 @@ func (f *layerFleet) change(t *testing.T, rng *rand.Rand) string {
 		}
 		return fmt.Sprintf("%d: UPDATE", i)
 	}
+}
+
+// restart restarts the primary, when no secondary transfers from it: BIND would not ask it again for a
+// while.
+func (f *layerFleet) restart(t *testing.T) {
+	t.Helper()
 	f.processes[0].stop()
 	f.processes[0] = startProcess(t, f.dir, requireBinary(t), "serve", "--config", "ptrd.yaml")
 	if !awaitZones(f.addrs[0], []string{layerReverse, layerForward}, f.processes[0].ended) {
 		t.Fatalf("no answer after a restart:\n%s", f.processes[0].log())
 	}
-	return "a restart"
 }
 
 func toggle(layer map[int]string, i int, name string) {
