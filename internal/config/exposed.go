@@ -84,7 +84,7 @@ func (c *Config) credentials() (list []credential) {
 }
 
 // Sources returns the files that a reload reads, each once: those that read lists, as
-// [Loader.Files], and those with zone data and for authentication.
+// [Loader.Files], and those with zone data, with names of addresses (`derive`) and for authentication.
 func (c *Config) Sources(read []string) (list []File) {
 	known := map[string]bool{}
 	add := func(files ...File) {
@@ -98,6 +98,13 @@ func (c *Config) Sources(read []string) (list []File) {
 	for i := range c.Zones {
 		add(c.Zones[i].Files...)
 		add(c.Zones[i].Hosts...)
+		if d := c.Zones[i].Derive; d != nil {
+			for j := range d.From {
+				if n := d.From[j].File; n != nil {
+					add(n.File)
+				}
+			}
+		}
 	}
 	for _, f := range c.credentials() {
 		add(f.File)
