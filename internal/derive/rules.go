@@ -1,7 +1,6 @@
 package derive
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"iter"
@@ -210,15 +209,4 @@ func isHost(name dname.Name) bool {
 		}
 	}
 	return true
-}
-
-// String returns what a source is, for operators.
-func sourceText(s *config.DeriveSource) string {
-	switch {
-	case s.File != nil:
-		return cmp.Or(s.File.File.Path, s.File.Format)
-	case s.Zone != nil:
-		return s.Zone.String()
-	}
-	return s.Prefix.String()
 }

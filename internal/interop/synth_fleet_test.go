@@ -190,7 +190,11 @@ func startSynthFleet(t *testing.T, l *synthLab) *synthFleet {
 		}
 		c := startProcess(t, dir, program, args...)
 		f.processes = append(f.processes, c)
-		if !awaitZones(addr, l.apexes(), c.ended) && !awaitZones(addr, l.apexes(), c.ended) { // NSD loads many zones one by one
+		ready := awaitZones(addr, l.apexes(), c.ended)
+		if !ready { // NSD loads many zones one by one
+			ready = awaitZones(addr, l.apexes(), c.ended)
+		}
+		if !ready {
 			requireRunning(t, c)
 			t.Fatalf("%s does not answer:\n%s", name, c.log())
 		}

@@ -63,14 +63,14 @@ func (z *rangedZones) randomAddress(p netip.Prefix) netip.Addr {
 	b, kind := p.Addr().AsSlice(), z.rng.IntN(4)
 	for i := range b {
 		host := byte(0xff) >> min(max(p.Bits()-8*i, 0), 8)
+		random := z.rng.Uint32() // three octets of it make most bits alike
 		switch kind {
 		case 0:
-			b[i] |= byte(z.rng.Uint32()) & byte(z.rng.Uint32()) & byte(z.rng.Uint32()) & host
+			random &= random >> 8 & (random >> 16)
 		case 1:
-			b[i] |= (byte(z.rng.Uint32()) | byte(z.rng.Uint32()) | byte(z.rng.Uint32())) & host
-		default:
-			b[i] |= byte(z.rng.Uint32()) & host
+			random |= random>>8 | random>>16
 		}
+		b[i] |= byte(random) & host
 	}
 	a, _ := netip.AddrFromSlice(b)
 	return a
