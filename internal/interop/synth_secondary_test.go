@@ -178,7 +178,8 @@ func TestSynthSecondary(t *testing.T) {
 			differences += strings.Count(secondary.log(), "type=IXFR")
 		})
 	}
-	if differences == 0 && *synthRounds > 3 {
+	// With another seed, a few changes can all come together with restarts.
+	if differences == 0 && (*crashSeed == 0 && *synthRounds > 3 || *synthRounds > 8) {
 		t.Error("no difference was transferred")
 	}
 }
