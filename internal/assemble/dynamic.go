@@ -16,7 +16,7 @@ import (
 // takesUpdates reports whether an item has sources and also accepts updates, or reverse names of
 // Elastic IP addresses.
 func takesUpdates(cfg *config.Config, item *config.Zone) bool {
-	return !item.Dynamic && (len(item.Update.Rules) > 0 || cfg.EC2.Opens(item))
+	return !item.Dynamic && cfg.TakesUpdates(item)
 }
 
 // withLayers returns what is to be served where the sources of an item have static.

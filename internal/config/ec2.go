@@ -53,3 +53,9 @@ func (e *EC2) Opens(z *Zone) bool {
 		return ok && overlaps(p)
 	})
 }
+
+// TakesUpdates reports whether clients may update zones of an item, or change reverse names of Elastic
+// IP addresses in them.
+func (c *Config) TakesUpdates(item *Zone) bool {
+	return len(item.Update.Rules) > 0 || c.EC2.Opens(item)
+}

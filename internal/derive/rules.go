@@ -79,7 +79,7 @@ func NewRules(cfg *config.Config, open func(*config.Neighbour) File) *Rules {
 		if t.TTL >= 0 {
 			t.ttl = uint32(t.TTL / time.Second)
 		}
-		t.takesUpdates = len(item.Update.Rules) > 0 || cfg.EC2.Opens(item)
+		t.takesUpdates = cfg.TakesUpdates(item)
 		for j := range t.From {
 			s := &t.From[j]
 			var file File

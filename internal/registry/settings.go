@@ -185,7 +185,7 @@ var selves = map[config.Self]update.Self{
 // updatePolicy returns who may update the zones of an item; nil: no client, and not for an
 // Elastic IP address either.
 func (z *Zones) updatePolicy(item *config.Zone) *update.ZonePolicy {
-	if len(item.Update.Rules) == 0 && !z.o.Config.EC2.Opens(item) {
+	if !z.o.Config.TakesUpdates(item) {
 		return nil
 	}
 	p := &update.ZonePolicy{
