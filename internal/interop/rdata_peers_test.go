@@ -69,6 +69,10 @@ func (m byOwner) compare(t *testing.T, what string, want byOwner) {
 // axfr transfers a zone and returns its records but those at the apex. It reads the messages
 // itself, independently of ptrd and of libraries.
 func axfr(addr netip.AddrPort, apex string) (byOwner, error) {
+	return againAfterReset(func() (byOwner, error) { return axfrOnce(addr, apex) })
+}
+
+func axfrOnce(addr netip.AddrPort, apex string) (byOwner, error) {
 	c, err := net.DialTimeout("tcp", addr.String(), askWait)
 	if err != nil {
 		return nil, err
@@ -86,7 +90,7 @@ func axfr(addr netip.AddrPort, apex string) (byOwner, error) {
 	for soas := 0; soas < 2; {
 		var size [2]byte
 		if _, err := io.ReadFull(c, size[:]); err != nil {
-			return nil, fmt.Errorf("after %d records: %w", len(records), err)
+			return records, fmt.Errorf("after %d records: %w", len(records), err)
 		}
 		m := make([]byte, binary.BigEndian.Uint16(size[:]))
 		if _, err := io.ReadFull(c, m); err != nil {

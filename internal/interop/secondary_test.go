@@ -189,31 +189,23 @@ zones:
 
 // contentOf returns all records of a zone, by AXFR, in one order; the SOA is first.
 func contentOf(addr netip.AddrPort, apex, key string) ([]string, error) {
-	m := new(dns.Msg)
-	m.SetAxfr(apex)
-	tr := &dns.Transfer{DialTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second}
+	secret := ""
 	if key != "" {
-		tr.TsigSecret = map[string]string{key: xfrSecret}
-		m.SetTsig(key, dns.HmacSHA256, 300, time.Now().Unix())
+		secret = xfrSecret
 	}
-	c, err := tr.In(m, addr.String())
+	records, err := transferFrom(addr, apex, key, secret)
 	if err != nil {
 		return nil, err
 	}
 	var soa string
 	var list []string
-	for e := range c {
-		if e.Error != nil {
-			return nil, e.Error
+	for _, r := range records {
+		if r.Header().Rrtype == dns.TypeSOA {
+			soa = r.String()
+			continue
 		}
-		for _, r := range e.RR {
-			if r.Header().Rrtype == dns.TypeSOA {
-				soa = r.String()
-				continue
-			}
-			r.Header().Name = strings.ToLower(r.Header().Name)
-			list = append(list, r.String())
-		}
+		r.Header().Name = strings.ToLower(r.Header().Name)
+		list = append(list, r.String())
 	}
 	slices.Sort(list)
 	return append([]string{soa}, list...), nil

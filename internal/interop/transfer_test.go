@@ -3,6 +3,7 @@ package interop
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -184,28 +186,53 @@ func (p *primary) call(t *testing.T, verb string, args url.Values, to any) {
 
 // content transfers a zone and returns its records, sorted; nil if that is refused.
 func content(addr netip.AddrPort, zone, secret string) []string {
-	m := new(dns.Msg)
-	m.SetAxfr(zone)
-	tr := &dns.Transfer{}
-	if secret != "" {
-		tr.TsigSecret = map[string]string{"k.": secret}
-		m.SetTsig("k.", dns.HmacSHA256, 300, time.Now().Unix())
-	}
-	in, err := tr.In(m, addr.String())
+	records, err := transferFrom(addr, zone, "k.", secret)
 	if err != nil {
 		return nil
 	}
 	var out []string
-	for e := range in {
-		if e.Error != nil {
-			return nil
-		}
-		for _, r := range e.RR {
-			out = append(out, strings.ToLower(r.String()))
-		}
+	for _, r := range records {
+		out = append(out, strings.ToLower(r.String()))
 	}
 	slices.Sort(out)
 	return slices.Compact(out) // the SOA comes twice
+}
+
+// transferFrom returns the records of a transfer of a zone as they came, signed with a key if
+// there is a secret.
+func transferFrom(addr netip.AddrPort, zone, key, secret string) ([]dns.RR, error) {
+	return againAfterReset(func() (records []dns.RR, err error) {
+		m := new(dns.Msg)
+		m.SetAxfr(zone)
+		tr := &dns.Transfer{DialTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second}
+		if secret != "" {
+			tr.TsigSecret = map[string]string{key: secret}
+			m.SetTsig(key, dns.HmacSHA256, 300, time.Now().Unix())
+		}
+		in, err := tr.In(m, addr.String())
+		if err != nil {
+			return nil, err
+		}
+		for e := range in {
+			if e.Error != nil {
+				err = e.Error
+			}
+			records = append(records, e.RR...)
+		}
+		return records, err
+	})
+}
+
+// againAfterReset repeats a transfer whose connection was reset before the first record: NSD
+// replaces its processes after each change of a zone, and resets connections that it has just
+// accepted.
+func againAfterReset[T byOwner | []dns.RR](transfer func() (T, error)) (records T, err error) {
+	for range 5 {
+		if records, err = transfer(); len(records) > 0 || !errors.Is(err, syscall.ECONNRESET) {
+			break
+		}
+	}
+	return records, err
 }
 
 // serialAt returns the serial of a zone; 0 if the server does not answer for it.

@@ -230,21 +230,13 @@ func sameZones(t *testing.T, after string, ours, bind netip.AddrPort) {
 // transferred returns the records of the zone, each once, as text.
 func transferred(t *testing.T, addr netip.AddrPort) (list []string) {
 	t.Helper()
-	m := new(dns.Msg)
-	m.SetAxfr(updateZone)
-	tr := dns.Transfer{DialTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second}
-	in, err := tr.In(m, addr.String())
+	records, err := transferFrom(addr, updateZone, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for e := range in {
-		if e.Error != nil {
-			t.Fatal(e.Error)
-		}
-		for _, r := range e.RR {
-			r.Header().Name = strings.ToLower(r.Header().Name)
-			list = append(list, r.String())
-		}
+	for _, r := range records {
+		r.Header().Name = strings.ToLower(r.Header().Name)
+		list = append(list, r.String())
 	}
 	slices.Sort(list)
 	return slices.Compact(list)
