@@ -19,16 +19,17 @@ import (
 
 var resolves = flag.Int("resolves", 3, "number of random configurations of TestSynthResolvers, whose ranges resolvers resolve")
 
-// ptrd serves the zones on one address of loopback, and those that are delegated within the ranges on
-// another. BIND as a resolver is on a third, with the same port, to which it also sends.
-var rangedHost, childHost = netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")
-
 // rangedZones is a random configuration with ranges in the zones rangedApexes, and what it must
-// answer, from the description of ranges.
+// answer, from the description of ranges. ptrd serves the zones on one address of loopback, and on
+// another those that are delegated within the ranges, and the root. BIND as a resolver is on a third, with
+// the same port, to which it also sends. knot-resolver follows delegations to port 53 only.
 type rangedZones struct {
 	rng    *rand.Rand
 	mode   string       // how IPv4 zones are transferred
 	port   net.Listener // holds the port for BIND
+	host   netip.Addr   // of ptrd; no other test has it, or the next one
+	child  netip.Addr
+	has53  bool // they answer on port 53 too
 	ranges []rangedRange
 	static map[netip.Addr]bool // have the PTR record static.example.net.
 	cuts   []netip.Prefix      // are delegated; all PTR records there are child.example.net.
@@ -137,11 +138,27 @@ func (z *rangedZones) start(t *testing.T) netip.AddrPort {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { z.port.Close() })
-	addr := netip.AddrPortFrom(rangedHost, z.port.Addr().(*net.TCPAddr).AddrPort().Port())
+	port := z.port.Addr().(*net.TCPAddr).AddrPort().Port()
+	z.host, z.child = netip.AddrFrom4([4]byte{127, 53, byte(port >> 8), byte(port)}), netip.AddrFrom4([4]byte{127, 54, byte(port >> 8), byte(port)})
+	addr := netip.AddrPortFrom(z.host, port)
+	if l, err := net.Listen("tcp", netip.AddrPortFrom(z.host, 53).String()); err == nil {
+		z.has53 = true
+		l.Close()
+	}
+	listen := func(a netip.Addr) string {
+		if z.has53 {
+			return fmt.Sprintf("\"%v:%d\", \"%v:53\"", a, port, a)
+		}
+		return fmt.Sprintf("\"%v:%d\"", a, port)
+	}
 	const soa = "$TTL 1h\n@ SOA ns.example.net. hostmaster.example.net. 1 1h 15m 1w 5m\n@ NS ns.example.net.\n"
-	files := map[string]string{aliasesApex: soa + "$GENERATE 64-127 $ CNAME $." + classlessApex + "\n", forwardApex: soa + "ns A 127.0.0.2\n"}
+	files := map[string]string{aliasesApex: soa + "$GENERATE 64-127 $ CNAME $." + classlessApex + "\n", forwardApex: soa + fmt.Sprintf("ns A %v\n", z.host)}
+	files["root"] = soa + fmt.Sprintf("ns.example.net. A %v\n", z.host)
+	for apex := range z.apexes(t, addr, false) {
+		files["root"] += apex + " NS ns.example.net.\n"
+	}
 	var config strings.Builder
-	fmt.Fprintf(&config, "listen: {dns: [%q], admin: \"\"}\nstate_dir: %s/state\nzones:\n", addr, dir)
+	fmt.Fprintf(&config, "listen: {dns: [%s], admin: \"\"}\nstate_dir: %s/state\nzones:\n", listen(z.host), dir)
 	for apex, p := range rangedZone {
 		mode := "rule"
 		if p.Addr().Is4() {
@@ -161,11 +178,11 @@ func (z *rangedZones) start(t *testing.T) netip.AddrPort {
 		}
 	}
 	var child strings.Builder
-	fmt.Fprintf(&child, "listen: {dns: [\"%v:%d\"], admin: \"\"}\nstate_dir: %s/child\nzones:\n", childHost, addr.Port(), dir)
+	fmt.Fprintf(&child, "listen: {dns: [%s], admin: \"\"}\nstate_dir: %s/child\nzones:\n  - {name: ., file: %s/root}\n", listen(z.child), dir, dir)
 	for _, cut := range z.cuts {
 		apex := cutName(t, cut)
-		files[ip6Apex] += fmt.Sprintf("%s NS ns.%s\nns.%s A %v\n", apex, apex, apex, childHost)
-		files[apex] = fmt.Sprintf("$TTL 1h\n@ SOA ns a 1 1h 15m 1w 5m\n@ NS ns\nns A %v\n* PTR child.example.net.\n", childHost)
+		files[ip6Apex] += fmt.Sprintf("%s NS ns.%s\nns.%s A %v\n", apex, apex, apex, z.child)
+		files[apex] = fmt.Sprintf("$TTL 1h\n@ SOA ns a 1 1h 15m 1w 5m\n@ NS ns\nns A %v\n* PTR child.example.net.\n", z.child)
 		fmt.Fprintf(&child, "  - {name: %s, file: %s/%s}\n", apex, dir, apex)
 	}
 	for apex, text := range files {
@@ -176,7 +193,7 @@ func (z *rangedZones) start(t *testing.T) netip.AddrPort {
 		file := mustWrite(dir, fmt.Sprintf("ptrd%d.yaml", i), text)
 		at, apexes := addr, []string{classfulApex, ip6Apex, forwardApex}
 		if i == 1 {
-			at, apexes = netip.AddrPortFrom(childHost, addr.Port()), nil
+			at, apexes = netip.AddrPortFrom(z.child, port), nil
 		}
 		c := startProcess(t, dir, requireBinary(t), "serve", "--config", file)
 		if !awaitZones(at, apexes, c.ended) {
@@ -293,7 +310,7 @@ func (z *rangedZones) apexes(t testing.TB, addr netip.AddrPort, withCuts bool) m
 	all := map[string]netip.AddrPort{classfulApex: addr, classlessApex: addr, aliasesApex: addr, ip6Apex: addr, forwardApex: addr}
 	for _, cut := range z.cuts {
 		if withCuts {
-			all[cutName(t, cut)] = netip.AddrPortFrom(childHost, addr.Port())
+			all[cutName(t, cut)] = netip.AddrPortFrom(z.child, addr.Port())
 		}
 	}
 	return all
@@ -308,7 +325,7 @@ func TestSynthResolvers(t *testing.T) {
 			addr := z.start(t)
 			questions := z.questions(t)
 			for name, start := range map[string]func(*testing.T, *rangedZones, netip.AddrPort) netip.AddrPort{
-				"unbound": resolveUnbound, "bind": resolveBIND, "powerdns": resolvePowerDNS,
+				"unbound": resolveUnbound, "bind": resolveBIND, "powerdns": resolvePowerDNS, "knot-resolver": resolveKnot,
 			} {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
@@ -424,14 +441,45 @@ zone "." { type primary; file "root"; };
 	return at
 }
 
-// awaitResolver waits until a resolver answers.
+// resolveKnot has kresd begin at the root.
+func resolveKnot(t *testing.T, z *rangedZones, _ netip.AddrPort) netip.AddrPort {
+	program := peertest.Require(t, "kresd")
+	if !z.has53 {
+		peertest.RequireRoot(t, "to serve on port 53")
+		t.Fatal("port 53 of loopback is not free")
+	}
+	dir, at := t.TempDir(), freePort(t)
+	config := fmt.Sprintf(`net.listen('%v', %d, { kind = 'dns' })
+net.ipv6 = false
+option('ALLOW_LOCAL', true)
+trust_anchors.remove('.')
+modules.unload('ta_update')
+modules.unload('ta_signal_query')
+modules.unload('priming')
+modules.unload('detect_time_skew')
+modules.unload('detect_time_jump')
+modules.load('hints')
+hints.root({ ['ns.root.'] = '%v' })
+policy.special_names = {}
+cache.size = 10*MB
+`, at.Addr(), at.Port(), z.child)
+	c := startProcess(t, dir, program, "-n", "-c", mustWrite(dir, "kresd.conf", config), dir)
+	awaitResolver(t, c, at)
+	return at
+}
+
+// awaitResolver waits until a resolver answers over UDP and TCP.
 func awaitResolver(t testing.TB, c *process, at netip.AddrPort) {
 	t.Helper()
 	q := new(dns.Msg)
 	q.SetQuestion("ready.invalid.", dns.TypeA)
-	client := dns.Client{Timeout: time.Second}
+	overUDP, overTCP := dns.Client{Timeout: time.Second}, dns.Client{Net: "tcp", Timeout: time.Second}
 	for deadline := time.Now().Add(startWait); ; {
-		if _, _, err := client.Exchange(q, at.String()); err == nil {
+		_, _, err := overUDP.Exchange(q, at.String())
+		if err == nil {
+			_, _, err = overTCP.Exchange(q, at.String())
+		}
+		if err == nil {
 			return
 		}
 		select {

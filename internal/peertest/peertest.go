@@ -44,6 +44,8 @@ func Package(program string) string {
 		return "pdns-server"
 	case "pdns_recursor":
 		return "pdns-recursor"
+	case "kresd":
+		return "knot-resolver"
 	case "dnsmasq":
 		return "dnsmasq-base"
 	case "dhcpd":
