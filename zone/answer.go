@@ -2,6 +2,8 @@ package zone
 
 import (
 	"encoding/binary"
+	"iter"
+	"slices"
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -47,6 +49,17 @@ func (s *RRset) First(dst []byte) []byte {
 		return it.Head
 	}
 	return append(append(dst[:0], it.Head...), it.Tail...)
+}
+
+// Values yields the RDATA, each a copy in one piece.
+func (s *RRset) Values() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for it := s.Data(); it.Next(); {
+			if !yield(slices.Concat(it.Head, it.Tail)) {
+				return
+			}
+		}
+	}
 }
 
 // RDataIter walks the RDATA of an RRset:

@@ -287,17 +287,9 @@ func (z *Zone) WithSerial(s Serial) *Zone {
 	if z.serial == s {
 		return z
 	}
-	old := z.soa.First(nil)
-	data := bytes.Clone(old)
-	n := soaNumbers(data)
-	n[0], n[1], n[2], n[3] = byte(s>>24), byte(s>>16), byte(s>>8), byte(s)
-	c := &Changeset{
-		Removed: []Record{{Owner: z.apex, Type: rr.TypeSOA, TTL: z.soa.TTL, Data: old}},
-		Added:   []Record{{Owner: z.apex, Type: rr.TypeSOA, TTL: z.soa.TTL, Data: data}},
-	}
 	// The signatures over the SOA stay: the serial of a signed zone is its signer's,
 	// which signs again after a change.
-	m, err := z.Apply(c)
+	m, err := z.Apply(z.ChangesetTo(z.SOA().WithSerial(s), nil, nil))
 	if err != nil {
 		panic("zone: SOA of a zone cannot be replaced: " + err.Error())
 	}

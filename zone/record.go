@@ -2,6 +2,8 @@ package zone
 
 import (
 	"bytes"
+	"encoding/binary"
+	"slices"
 
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -43,6 +45,22 @@ func (s Serial) Next(unix int64) Serial {
 // earliestSerial is a Unix time before this software existed.
 const earliestSerial = 1_600_000_000 // 2020-09-13
 
+// SerialOf returns the SERIAL in the RDATA of an SOA.
+func SerialOf(soa []byte) Serial { return Serial(binary.BigEndian.Uint32(rr.SOANumbers(soa))) }
+
+// SOAWithSerial returns the RDATA of an SOA with another SERIAL.
+func SOAWithSerial(soa []byte, s Serial) []byte {
+	next := bytes.Clone(soa)
+	binary.BigEndian.PutUint32(rr.SOANumbers(next), uint32(s))
+	return next
+}
+
+// WithSerial returns an SOA record with another SERIAL.
+func (r Record) WithSerial(s Serial) Record {
+	r.Data = SOAWithSerial(r.Data, s)
+	return r
+}
+
 // Changeset is what turns the zone of one serial into that of another: the
 // records removed and those added, each RRset's TTL with its records, the SOA
 // among them. It is what IXFR sends (RFC 1995 §4).
@@ -61,13 +79,20 @@ func (c *Changeset) IsEmpty() bool { return len(c.Removed) == 0 && len(c.Added) 
 func (c *Changeset) Content() (removed, added []Record) {
 	if len(c.Removed) > 0 && len(c.Added) > 0 {
 		a, b := &c.Removed[0], &c.Added[0]
-		serial := len(a.Data) - 20 // RFC 1035 §3.3.13: before it are two names, after it 16 octets
-		if a.Type == rr.TypeSOA && b.Type == a.Type && a.TTL == b.TTL && len(a.Data) == len(b.Data) &&
-			bytes.Equal(a.Data[:serial], b.Data[:serial]) && bytes.Equal(a.Data[serial+4:], b.Data[serial+4:]) {
+		if a.Type == rr.TypeSOA && b.Type == a.Type && a.TTL == b.TTL && bytes.Equal(SOAWithSerial(a.Data, 0), SOAWithSerial(b.Data, 0)) {
 			return c.Removed[1:], c.Added[1:]
 		}
 	}
 	return c.Removed, c.Added
+}
+
+// ChangesetTo returns the changeset that gives the zone another SOA record, and that removes and adds
+// other records.
+func (z *Zone) ChangesetTo(soa Record, removed, added []Record) *Changeset {
+	return &Changeset{
+		Apex: z.apex, From: z.serial, To: SerialOf(soa.Data),
+		Removed: slices.Concat([]Record{z.SOA()}, removed), Added: slices.Concat([]Record{soa}, added),
+	}
 }
 
 // Reverse returns the changeset that undoes c. It shares c's records.

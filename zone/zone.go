@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"bytes"
 	"encoding/base32"
 	"encoding/binary"
 
@@ -96,6 +97,11 @@ func (z *Zone) ApexLabels() int { return z.apexLabels }
 // Serial returns the SERIAL of the zone's SOA.
 func (z *Zone) Serial() Serial { return z.serial }
 
+// SOA returns the SOA record of a zone with data.
+func (z *Zone) SOA() Record {
+	return Record{Owner: z.apex, Type: rr.TypeSOA, TTL: z.soa.TTL, Data: bytes.Clone(z.soa.First(nil))}
+}
+
 // IsSigned reports whether answers carry signatures: the zone holds an apex DNSKEY and
 // a chain of NSEC or NSEC3.
 func (z *Zone) IsSigned() bool { return z.denial != unsigned }
@@ -124,10 +130,6 @@ type Digest [16]byte
 func (z *Zone) Digest() Digest { return z.digest }
 
 var base32hex = base32.HexEncoding.WithPadding(base32.NoPadding)
-
-// soaNumbers returns the part of an SOA's RDATA that holds SERIAL, REFRESH,
-// RETRY, EXPIRE and MINIMUM, 4 octets each (RFC 1035 §3.3.13).
-func soaNumbers(rdata []byte) []byte { return rdata[len(rdata)-20:] }
 
 // account adds (sign 1) or takes away (-1) the RRsets of one name in the totals.
 func (z *Zone) account(c content, sign int) {
@@ -183,7 +185,7 @@ func (d *digester) add(to *Digest, sign int, t rr.Type, ttl uint32, rdata []byte
 	b = le.AppendUint32(b, ttl)
 	b = append(b, rdata...)
 	if t == rr.TypeSOA {
-		clear(soaNumbers(b)[:4])
+		clear(rr.SOANumbers(b)[:4])
 	}
 	for half := range 2 {
 		b[0] = byte(half)
@@ -203,7 +205,7 @@ func (z *Zone) deriveApex() {
 	z.soa = z.set(f.value, rr.TypeSOA)
 	soa := z.soa.First(nil)
 	z.soaNames = splitSOA(soa)
-	n := soaNumbers(soa)
+	n := rr.SOANumbers(soa)
 	z.serial = Serial(binary.BigEndian.Uint32(n))
 	z.negTTL = min(z.soa.TTL, binary.BigEndian.Uint32(n[16:]))
 	z.denial = unsigned

@@ -70,8 +70,8 @@ func (c *delegationCheck) checkNameServers(pos finding.Position, parent *zone.Zo
 		return // not delegated, or the child has not been transferred yet, or has errors of its own
 	}
 	var above, below []string
-	for it := set.Data(); it.Next(); {
-		above = append(above, lowered(dname.FromWire(wholeData(&it))))
+	for name := range set.Values() {
+		above = append(above, lowered(name))
 	}
 	list, _ := nameServersOf(child, at)
 	for _, ns := range list {

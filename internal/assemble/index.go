@@ -118,8 +118,8 @@ func nameServersOf(child ref, z *zone.Zone) (list []config.NameServer, ttl uint3
 		known[ns.Name.Key()] = ns.Addresses
 	}
 	list = nil
-	for it := set.Data(); it.Next(); {
-		name := dname.FromWire(wholeData(&it))
+	for name := range set.Values() {
+		name := dname.Name(name)
 		ns := config.NameServer{Name: name, Pos: child.item.Pos, Addresses: known[name.Key()]}
 		if own := addressesIn(z, name); len(own) > 0 {
 			ns.Addresses = own
@@ -137,8 +137,8 @@ func addressesIn(z *zone.Zone, name dname.Name) (list []netip.Addr) {
 		if !ok {
 			continue
 		}
-		for it := set.Data(); it.Next(); {
-			if a, ok := netip.AddrFromSlice(wholeData(&it)); ok {
+		for data := range set.Values() {
+			if a, ok := netip.AddrFromSlice(data); ok {
 				list = append(list, a)
 			}
 		}
@@ -146,6 +146,3 @@ func addressesIn(z *zone.Zone, name dname.Name) (list []netip.Addr) {
 	slices.SortFunc(list, netip.Addr.Compare)
 	return list
 }
-
-// wholeData returns a copy of the current RDATA.
-func wholeData(it *zone.RDataIter) []byte { return slices.Concat(it.Head, it.Tail) }

@@ -76,8 +76,8 @@ func readAnswer(set *zone.Set, name dname.Name, t rr.Type, a *zone.Answer) strin
 		it := &a.Items[i]
 		if it.Section != zone.SectionAdditional && it.Set.Type != rr.TypeSOA {
 			fmt.Fprint(&b, " ", it.Section, it.Owner, it.TTL, it.Set.Type)
-			for d := it.Set.Data(); d.Next(); {
-				fmt.Fprint(&b, " ", rr.Text(it.Set.Type, wholeData(&d)))
+			for data := range it.Set.Values() {
+				fmt.Fprint(&b, " ", rr.Text(it.Set.Type, data))
 			}
 		}
 	}

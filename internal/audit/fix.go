@@ -206,7 +206,7 @@ func (f *fixer) batch(m *Missing) string {
 	apex := dname.MustParse(m.Zone)
 	b := zone.NewBuilder(apex)
 	ns := dname.MustParse("ns.invalid.")
-	b.Add(zone.Record{Owner: apex, Type: rr.TypeSOA, Data: append(slices.Concat(ns, ns), make([]byte, 20)...)}) // Export leaves these two out
+	b.Add(zone.Record{Owner: apex, Type: rr.TypeSOA, Data: append(slices.Concat(ns, ns), make([]byte, rr.SOANumbersLen)...)}) // Export leaves these two out
 	b.Add(zone.Record{Owner: apex, Type: rr.TypeNS, Data: ns})
 	for _, text := range append(slices.Clone(m.Others), m.Data) {
 		data := []byte(nil)

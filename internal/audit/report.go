@@ -186,7 +186,7 @@ func (e *examiner) missing(q *subject, state State) *Missing {
 		}
 		name := slices.MinFunc(q.names, func(a, b dname.Name) int { return cmp.Or(a.Labels()-b.Labels(), dname.Compare(a, b)) })
 		z := e.set().Get(q.apex)
-		return &Missing{Zone: q.apex.String(), Owner: q.owner.String(), Type: rr.TypePTR, Data: name.String(), TTL: defaultTTL(z)}
+		return &Missing{Zone: q.apex.String(), Owner: q.owner.String(), Type: rr.TypePTR, Data: name.String(), TTL: z.SOA().TTL}
 	}
 	if state != Mismatch && state != NoAddress {
 		return nil
@@ -198,22 +198,16 @@ func (e *examiner) missing(q *subject, state State) *Missing {
 		if f.Rest != nil {
 			continue
 		}
-		m := &Missing{Zone: f.Zone.Apex().String(), Owner: f.Name.String(), Type: t, Data: q.address.String(), TTL: defaultTTL(f.Zone)}
+		m := &Missing{Zone: f.Zone.Apex().String(), Owner: f.Name.String(), Type: t, Data: q.address.String(), TTL: f.Zone.SOA().TTL}
 		if set, ok := f.Zone.Get(f.Name, t); ok {
 			m.TTL = set.TTL
-			for d := set.Data(); d.Next(); {
-				m.Others = append(m.Others, rr.Text(t, slices.Concat(d.Head, d.Tail)))
+			for data := range set.Values() {
+				m.Others = append(m.Others, rr.Text(t, data))
 			}
 		}
 		return m
 	}
 	return nil
-}
-
-// defaultTTL returns the TTL of a zone's SOA.
-func defaultTTL(z *zone.Zone) uint32 {
-	soa, _ := z.Get(z.Apex(), rr.TypeSOA)
-	return soa.TTL
 }
 
 // line returns the record as a line of a master file.

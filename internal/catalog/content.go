@@ -115,9 +115,7 @@ func onlyPTR(z *zone.Zone, owner dname.Name, rule string) (dname.Name, error) {
 // values returns the RDATA of an RRset.
 func values(z *zone.Zone, owner dname.Name, t rr.Type) (list [][]byte) {
 	if s, ok := z.Get(owner, t); ok {
-		for it := s.Data(); it.Next(); {
-			list = append(list, slices.Concat(it.Head, it.Tail))
-		}
+		list = slices.Collect(s.Values())
 	}
 	return list
 }

@@ -1,8 +1,6 @@
 package catalog
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"time"
@@ -188,30 +186,26 @@ func (p *Producer) serial(name dname.Name, base *zone.Zone, content zone.Digest,
 // no longer, at the cost of these zones; nil: it does so already.
 func Change(base *zone.Zone, add []Member, gone []dname.Name, now time.Time) (*zone.Change, error) {
 	name := base.Apex()
-	c := &zone.Changeset{Apex: name, From: base.Serial(), To: base.Serial().Next(now.Unix())}
+	var removed, added []zone.Record
 	for _, apex := range gone {
 		at := node(name, apex)
 		for _, owner := range []dname.Name{at, below(at, labelGroup), below(at, labelCoo)} {
 			for set := range base.RRsets(owner) {
-				for _, data := range values(base, owner, set.Type) {
-					c.Removed = append(c.Removed, zone.Record{Owner: owner, Type: set.Type, TTL: set.TTL, Data: data})
+				for data := range set.Values() {
+					removed = append(removed, zone.Record{Owner: owner, Type: set.Type, TTL: set.TTL, Data: data})
 				}
 			}
 		}
 	}
 	for i := range add {
 		if len(values(base, node(name, add[i].Apex), rr.TypePTR)) == 0 {
-			c.Added = append(c.Added, add[i].records(name)...)
+			added = append(added, add[i].records(name)...)
 		}
 	}
-	if len(c.Removed)+len(c.Added) == 0 {
+	if len(removed)+len(added) == 0 {
 		return nil, nil
 	}
-	soa := zone.Record{Owner: name, Type: rr.TypeSOA, Data: values(base, name, rr.TypeSOA)[0]}
-	next := soa
-	next.Data = bytes.Clone(soa.Data)
-	binary.BigEndian.PutUint32(next.Data[len(next.Data)-20:], uint32(c.To))
-	c.Removed, c.Added = append([]zone.Record{soa}, c.Removed...), append([]zone.Record{next}, c.Added...)
+	c := base.ChangesetTo(base.SOA().WithSerial(base.Serial().Next(now.Unix())), removed, added)
 	z, err := base.Apply(c)
 	if err != nil {
 		return nil, err

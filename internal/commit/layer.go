@@ -30,11 +30,7 @@ func ReadRRset(z *zone.Zone, owner dname.Name, t rr.Type) RRset {
 }
 
 func newRRset(owner dname.Name, set *zone.RRset) RRset {
-	s := RRset{owner, set.Type, set.TTL, make([][]byte, 0, set.Len())}
-	for it := set.Data(); it.Next(); {
-		s.Data = append(s.Data, slices.Concat(it.Head, it.Tail))
-	}
-	return s
+	return RRset{owner, set.Type, set.TTL, slices.AppendSeq(make([][]byte, 0, set.Len()), set.Values())}
 }
 
 // Equal reports whether two RRsets of one name and type have the same records.
@@ -66,7 +62,7 @@ func NewLayer(apex dname.Name, records iter.Seq[zone.Record], pause func()) (*zo
 func NewLayerBuilder(apex dname.Name, pause func()) *zone.Builder {
 	b := zone.NewBuilder(apex)
 	b.SetPause(pause)
-	b.Add(zone.Record{Owner: apex, Type: rr.TypeSOA, Data: slices.Concat(dname.Root(), dname.Root(), make([]byte, 20))})
+	b.Add(zone.Record{Owner: apex, Type: rr.TypeSOA, Data: slices.Concat(dname.Root(), dname.Root(), make([]byte, rr.SOANumbersLen))})
 	b.Add(zone.Record{Owner: apex, Type: rr.TypeNS, Data: dname.Root()})
 	return b
 }

@@ -2,12 +2,10 @@ package commit
 
 import (
 	"bytes"
-	"encoding/binary"
 	"slices"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // SourceDerived ends the source of a step that follows from one of another zone, whose source
@@ -163,13 +161,7 @@ func AddRecords(c *zone.Change, removed, added []zone.Record, source string, at 
 	extra := &zone.Changeset{Apex: c.Apex, From: c.Zone.Serial(), To: c.Zone.Serial(), Removed: removed, Added: added}
 	isPart := source == "" && len(c.Steps) > 0
 	if !isPart {
-		extra.To = NextSerial(c.Zone, at/1000)
-		set := ReadRRset(c.Zone, c.Apex, rr.TypeSOA)
-		soa := set.Records()[0]
-		next := soa
-		next.Data = bytes.Clone(soa.Data)
-		binary.BigEndian.PutUint32(next.Data[len(next.Data)-soaNumbers:], uint32(extra.To))
-		extra.Removed, extra.Added = slices.Insert(removed, 0, soa), slices.Insert(added, 0, next)
+		extra = c.Zone.ChangesetTo(c.Zone.SOA().WithSerial(NextSerial(c.Zone, at/1000)), removed, added)
 	}
 	hasHistory := c.Base != nil && c.Base.IsAvailable() && (len(c.Steps) > 0 || c.Zone.Serial() == c.Base.Serial())
 	z, err := c.Zone.Apply(extra)
@@ -186,8 +178,6 @@ func AddRecords(c *zone.Change, removed, added []zone.Record, source string, at 
 	}
 	return nil
 }
-
-const soaNumbers = 20 // octets of SERIAL to MINIMUM
 
 // NextSerial returns the serial of a zone after a change of its records. A serial that the sources
 // declare, or that updates change, is incremented; one that is generated is at least the Unix time.

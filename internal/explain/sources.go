@@ -199,8 +199,8 @@ func (e *Explanation) AddChanges(set *zone.Set, changes func(z *zone.Zone, recor
 			}
 			if rrset, ok := z.Get(owner, t); ok {
 				var list []zone.Record
-				for it := rrset.Data(); it.Next(); {
-					if data := slices.Concat(it.Head, it.Tail); isIt(data) {
+				for data := range rrset.Values() {
+					if isIt(data) {
 						list = append(list, zone.Record{Owner: owner, Type: t, TTL: rrset.TTL, Data: data})
 					}
 				}

@@ -1,9 +1,8 @@
 package history
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/journal"
@@ -21,18 +20,11 @@ func Back(j *journal.Journal, z *zone.Zone, to zone.Serial, unix int64) (*zone.C
 		return nil, fmt.Errorf("zone %v: serial %d is the one that is served; `ptrd log %[1]v` lists the others", z.Apex(), to)
 	}
 	next := z.Serial().Next(unix)
-	back := &zone.Changeset{Apex: z.Apex(), From: z.Serial(), To: next, Removed: c.Removed, Added: withSerial(c.Added, next)}
-	return back, nil
-}
-
-// withSerial returns the records with another serial in the SOA.
-func withSerial(list []zone.Record, serial zone.Serial) []zone.Record {
-	out := append([]zone.Record(nil), list...)
-	for i := range out {
-		if r := &out[i]; r.Type == rr.TypeSOA {
-			r.Data = bytes.Clone(r.Data)
-			binary.BigEndian.PutUint32(r.Data[len(r.Data)-20:], uint32(serial))
+	added := slices.Clone(c.Added)
+	for i := range added {
+		if added[i].Type == rr.TypeSOA {
+			added[i] = added[i].WithSerial(next)
 		}
 	}
-	return out
+	return &zone.Changeset{Apex: z.Apex(), From: z.Serial(), To: next, Removed: c.Removed, Added: added}, nil
 }

@@ -184,8 +184,8 @@ func records(z *zone.Zone, from, owner dname.Name, t rr.Type) (out []zone.Record
 	if !ok {
 		return nil
 	}
-	for it := set.Data(); it.Next(); {
-		out = append(out, zone.Record{Owner: owner, Type: t, TTL: set.TTL, Data: slices.Concat(it.Head, it.Tail)})
+	for data := range set.Values() {
+		out = append(out, zone.Record{Owner: owner, Type: t, TTL: set.TTL, Data: data})
 	}
 	slices.SortFunc(out, func(a, b zone.Record) int { return bytes.Compare(a.Data, b.Data) })
 	return out

@@ -227,29 +227,24 @@ func (w *work) apex() {
 
 // changeset returns what turns the zone into the edited one; nil: nothing.
 func (w *work) changeset(next zone.Serial) *zone.Changeset {
-	apex := w.zone.Apex()
-	c := &zone.Changeset{Apex: apex, From: w.zone.Serial(), To: next}
-	was, _ := w.zone.Get(apex, rr.TypeSOA)
-	soa := zone.Record{Owner: apex, Type: rr.TypeSOA, TTL: was.TTL, Data: was.First(nil)}
+	soa := w.zone.SOA()
 	now := soa
+	var removed, added []zone.Record
 	for _, s := range w.order {
 		switch {
 		case !s.edited:
 		case s.typ == rr.TypeSOA:
 			now.TTL, now.Data = s.now.ttl, s.now.values[0].Data
 		default:
-			c.Removed = s.missing(c.Removed, &s.was, &s.now)
-			c.Added = s.missing(c.Added, &s.now, &s.was)
+			removed = s.missing(removed, &s.was, &s.now)
+			added = s.missing(added, &s.now, &s.was)
 		}
 	}
-	same := now.TTL == soa.TTL && bytes.Equal(withSerial(now.Data, 0), withSerial(soa.Data, 0))
-	if same && len(c.Removed)+len(c.Added) == 0 {
+	same := now.TTL == soa.TTL && bytes.Equal(zone.SOAWithSerial(now.Data, 0), zone.SOAWithSerial(soa.Data, 0))
+	if same && len(removed)+len(added) == 0 {
 		return nil
 	}
-	now.Data = withSerial(now.Data, next)
-	c.Removed = append([]zone.Record{soa}, c.Removed...)
-	c.Added = append([]zone.Record{now}, c.Added...)
-	return c
+	return w.zone.ChangesetTo(now.WithSerial(next), removed, added)
 }
 
 // missing appends the records of a that b lacks.

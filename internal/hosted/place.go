@@ -266,7 +266,7 @@ func (p *plan) content(z *Zone) (*zone.Zone, *rrset, error) {
 		data = binary.BigEndian.AppendUint32(data, n)
 	}
 	b := zone.NewBuilder(z.Apex)
-	b.Add(zone.Record{Owner: z.Apex, Type: rr.TypeSOA, TTL: c.SOATTL, Data: withSerial(data, serial)})
+	b.Add(zone.Record{Owner: z.Apex, Type: rr.TypeSOA, TTL: c.SOATTL, Data: zone.SOAWithSerial(data, serial)})
 	for _, n := range servers {
 		b.Add(zone.Record{Owner: z.Apex, Type: rr.TypeNS, TTL: c.NSTTL, Data: n})
 	}
@@ -274,7 +274,7 @@ func (p *plan) content(z *Zone) (*zone.Zone, *rrset, error) {
 	if content == nil {
 		return nil, nil, faultf(InvalidDomainName, "The zone %s cannot be made: %v", FormatName(z.Apex), findings)
 	}
-	data = withSerial(data, 1)
+	data = zone.SOAWithSerial(data, 1)
 	return content, &rrset{ttl: c.SOATTL, values: []Value{{textOf(rr.TypeSOA, data), data}}}, nil
 }
 

@@ -174,7 +174,7 @@ func sumOf(t rr.Type, values []Value) (sum [8]byte) {
 	for i, v := range values {
 		list[i] = v.Data
 		if t == rr.TypeSOA {
-			list[i] = withSerial(v.Data, 0)
+			list[i] = zone.SOAWithSerial(v.Data, 0)
 		}
 	}
 	slices.SortFunc(list, bytes.Compare)
@@ -200,8 +200,8 @@ func readSet(z *zone.Zone, owner dname.Name, t rr.Type, known facts) (s rrset, o
 func asSet(owner dname.Name, set *zone.RRset, known facts) rrset {
 	t := set.Type
 	s := rrset{ttl: set.TTL}
-	for it := set.Data(); it.Next(); {
-		s.values = append(s.values, Value{Data: slices.Concat(it.Head, it.Tail)})
+	for data := range set.Values() {
+		s.values = append(s.values, Value{Data: data})
 	}
 	key := setKey(owner, t)
 	if s.alias = known.alias(key); s.alias != nil {
@@ -279,11 +279,4 @@ func readNote(b []byte) (s submitted, ok bool) {
 		b = b[n:]
 	}
 	return s, true
-}
-
-// withSerial returns the RDATA of an SOA with another serial.
-func withSerial(data []byte, serial zone.Serial) []byte {
-	out := bytes.Clone(data)
-	binary.BigEndian.PutUint32(out[len(out)-20:], uint32(serial))
-	return out
 }

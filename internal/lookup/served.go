@@ -72,9 +72,7 @@ func (x *Finder) Find(name dname.Name, t rr.Type) (f Found) {
 		if it.Section != zone.SectionAnswer || it.Set.Type != t {
 			continue
 		}
-		for d := it.Set.Data(); d.Next(); {
-			f.Data = append(f.Data, slices.Concat(d.Head, d.Tail))
-		}
+		f.Data = slices.AppendSeq(f.Data, it.Set.Values())
 	}
 	return f
 }

@@ -27,11 +27,10 @@ func (n *Notifier) targets(set *zone.Set, z *zone.Zone) []Target {
 		return list
 	}
 	// RFC 1996 §2: the NS RRset, less the primary that the SOA names.
-	primary := primaryOf(z)
+	primary := dname.FromWire(z.SOA().Data)
 	servers, _ := z.Get(z.Apex(), rr.TypeNS)
-	for it := servers.Data(); it.Next(); {
-		name := dname.Name(append(slices.Clone(it.Head), it.Tail...))
-		if name.Equal(primary) {
+	for name := range servers.Values() {
+		if primary.Equal(name) {
 			continue
 		}
 		for _, a := range n.addresses(set, conf, name) {
@@ -43,14 +42,6 @@ func (n *Notifier) targets(set *zone.Set, z *zone.Zone) []Target {
 		}
 	}
 	return list
-}
-
-// primaryOf returns the MNAME of the zone's SOA.
-func primaryOf(z *zone.Zone) dname.Name {
-	set, _ := z.Get(z.Apex(), rr.TypeSOA)
-	it := set.Data()
-	it.Next()
-	return dname.FromWire(append(slices.Clone(it.Head), it.Tail...))
 }
 
 // addresses returns the known addresses of a name server.
@@ -65,8 +56,8 @@ func (n *Notifier) addresses(set *zone.Set, conf *Zone, name dname.Name) []netip
 	var out []netip.Addr
 	for _, t := range []rr.Type{rr.TypeA, rr.TypeAAAA} {
 		found, _ := z.Get(name, t)
-		for it := found.Data(); it.Next(); {
-			if a, ok := netip.AddrFromSlice(append(slices.Clone(it.Head), it.Tail...)); ok {
+		for data := range found.Values() {
+			if a, ok := netip.AddrFromSlice(data); ok {
 				out = append(out, a)
 			}
 		}

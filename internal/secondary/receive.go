@@ -371,7 +371,7 @@ func soaOf(rec *zone.Record) (s soa, err error) {
 	mname := dname.FromWire(rec.Data)
 	if mname != nil {
 		rname := dname.FromWire(rec.Data[len(mname):])
-		if numbers := rec.Data[len(mname)+len(rname):]; rname != nil && len(numbers) == 20 {
+		if numbers := rec.Data[len(mname)+len(rname):]; rname != nil && len(numbers) == rr.SOANumbersLen {
 			return soa{rec.TTL, append([]byte(nil), rec.Data...), zone.Serial(binary.BigEndian.Uint32(numbers))}, nil
 		}
 	}

@@ -28,10 +28,9 @@ const (
 
 // timersOf returns the timers in the SOA of a zone.
 func timersOf(z *zone.Zone) timers {
-	soa, _ := z.Get(z.Apex(), rr.TypeSOA)
-	data := soa.First(nil)
+	numbers := rr.SOANumbers(z.SOA().Data)
 	number := func(i int) time.Duration {
-		return time.Duration(binary.BigEndian.Uint32(data[len(data)-20+4*i:])) * time.Second
+		return time.Duration(binary.BigEndian.Uint32(numbers[4*i:])) * time.Second
 	}
 	t := timers{
 		refresh: min(max(number(1), minRefresh), maxRefresh),

@@ -28,7 +28,7 @@ func clientSerial(msg []byte) (zone.Serial, bool) {
 	if off >= 0 {
 		off = wire.SkipName(msg, off)
 	}
-	if off < 0 || end-off != 20 { // SERIAL, REFRESH, RETRY, EXPIRE, MINIMUM
+	if off < 0 || end-off != rr.SOANumbersLen {
 		return 0, false
 	}
 	return zone.Serial(binary.BigEndian.Uint32(msg[off:])), true
@@ -48,7 +48,7 @@ const (
 
 // incremental answers an IXFR of a client that has the serial from.
 func (h *Handler) incremental(s *stream, z *zone.Zone, from zone.Serial) Kind {
-	soa := soaOf(z)
+	soa := z.SOA()
 	if from == z.Serial() || z.Serial().Before(from) { // RFC 1995 §2: the same or newer
 		return s.current(&soa)
 	}

@@ -43,7 +43,7 @@ type stream struct {
 
 // zone writes the whole zone, its SOA first and last (RFC 5936 §2.2).
 func (s *stream) zone(z *zone.Zone) {
-	soa := soaOf(z)
+	soa := z.SOA()
 	for r := range z.All() {
 		if s.record(r.Owner, r.Type, r.TTL, r.Data); s.err != nil {
 			return
@@ -123,16 +123,4 @@ func (s *stream) end() {
 	if s.w != nil {
 		s.send()
 	}
-}
-
-// soaOf returns the SOA of a zone.
-func soaOf(z *zone.Zone) zone.Record {
-	set, ok := z.Get(z.Apex(), rr.TypeSOA)
-	if !ok {
-		panic(fmt.Sprintf("transfer: zone %v has no SOA", z.Apex()))
-	}
-	it := set.Data()
-	it.Next()
-	data := append(append([]byte(nil), it.Head...), it.Tail...)
-	return zone.Record{Owner: z.Apex(), Type: rr.TypeSOA, TTL: set.TTL, Data: data}
 }

@@ -3,7 +3,6 @@ package update
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"slices"
 
 	"github.com/ptrd/ptrd/internal/commit"
@@ -66,11 +65,7 @@ func (w *work) name(owner dname.Name) *name {
 }
 
 func newRRset(s *zone.RRset) *rrset {
-	set := &rrset{typ: s.Type, ttl: s.TTL, data: make([][]byte, 0, s.Len())}
-	for it := s.Data(); it.Next(); {
-		set.data = append(set.data, append(bytes.Clone(it.Head), it.Tail...))
-	}
-	return set
+	return &rrset{s.Type, s.TTL, slices.AppendSeq(make([][]byte, 0, s.Len()), s.Values())}
 }
 
 // find returns the RRset of a type as it is now, nil if there is none.
@@ -244,7 +239,7 @@ func (w *work) add(r *Record, n *name) *Fault {
 		}
 		// After the first one too: of several in a message, each may be after the one
 		// before it, and the last still not after what is served.
-		if next := serialOf(r.Data); !serialOf(s.data[0]).Before(next) || !w.t.Zone.Serial().Before(next) {
+		if next := zone.SerialOf(r.Data); !zone.SerialOf(s.data[0]).Before(next) || !w.t.Zone.Serial().Before(next) {
 			w.ignore(r, "its serial is not after that of the zone (RFC 2136 §3.4.2.2)")
 			return nil
 		}
@@ -322,7 +317,7 @@ func (w *work) hides(r *Record, n *name) *Fault {
 // effect compares what the names have with what they had.
 func (w *work) effect(list []Record) (*Effect, *Fault) {
 	e := &Effect{Ignored: w.ignored}
-	c := &zone.Changeset{Apex: w.t.Zone.Apex(), From: w.t.Zone.Serial()}
+	var c zone.Changeset // without SOA
 	for _, n := range w.names {
 		was, now := n.stored(n.was), n.stored(n.now)
 		for _, old := range was {
@@ -330,11 +325,11 @@ func (w *work) effect(list []Record) (*Effect, *Fault) {
 			if s == old || old.typ == rr.TypeSOA {
 				continue
 			}
-			n.compare(c, old, s)
+			n.compare(&c, old, s)
 		}
 		for _, s := range now {
 			if s.typ != rr.TypeSOA && find(was, s.typ) == nil {
-				n.compare(c, nil, s)
+				n.compare(&c, nil, s)
 			}
 		}
 		for _, s := range n.now {
@@ -347,8 +342,7 @@ func (w *work) effect(list []Record) (*Effect, *Fault) {
 		e.Same = append(e.Same, n.same()...)
 	}
 	if len(c.Removed)+len(c.Added) > 0 || w.soa {
-		w.serial(c)
-		e.Changeset = c
+		e.Changeset = w.t.Zone.ChangesetTo(w.nextSOA(), c.Removed, c.Added)
 	}
 	for i := range list {
 		if r := &list[i]; r.Class == rr.ClassIN && r.Type != rr.TypeSOA {
@@ -396,23 +390,13 @@ func (s *rrset) fits() bool {
 	return size <= wire.MaxMessage
 }
 
-// serial puts the step of the SOA in front of the changeset.
-func (w *work) serial(c *zone.Changeset) {
-	n := w.name(w.t.Zone.Apex())
-	old, now := n.had(rr.TypeSOA), n.find(rr.TypeSOA)
-	data := now.data[0]
+// nextSOA returns the SOA of the zone after the message.
+func (w *work) nextSOA() zone.Record {
+	soa := w.t.Zone.SOA()
 	if !w.soa {
-		data = bytes.Clone(data)
-		binary.BigEndian.PutUint32(data[len(data)-soaNumbers:], uint32(commit.NextSerial(w.t.Zone, w.t.Unix)))
+		return soa.WithSerial(commit.NextSerial(w.t.Zone, w.t.Unix))
 	}
-	c.To = serialOf(data)
-	c.Removed = append([]zone.Record{{Owner: c.Apex, Type: rr.TypeSOA, TTL: old.ttl, Data: old.data[0]}}, c.Removed...)
-	c.Added = append([]zone.Record{{Owner: c.Apex, Type: rr.TypeSOA, TTL: now.ttl, Data: data}}, c.Added...)
-}
-
-const soaNumbers = 20 // octets of SERIAL to MINIMUM
-
-// serialOf returns the SERIAL in RDATA of an SOA.
-func serialOf(data []byte) zone.Serial {
-	return zone.Serial(binary.BigEndian.Uint32(data[len(data)-soaNumbers:]))
+	s := w.name(soa.Owner).find(rr.TypeSOA)
+	soa.TTL, soa.Data = s.ttl, s.data[0]
+	return soa
 }

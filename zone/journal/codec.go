@@ -345,6 +345,6 @@ func (c *stepCoder) soaWith(r *reader, serial zone.Serial) zone.Record {
 		return zone.Record{}
 	}
 	data := append(c.room(len(c.soa)), c.soa...)
-	binary.BigEndian.PutUint32(data[len(data)-20:], uint32(serial))
+	binary.BigEndian.PutUint32(rr.SOANumbers(data), uint32(serial))
 	return zone.Record{Owner: c.apex, Type: rr.TypeSOA, TTL: c.soaTTL, Data: data}
 }

@@ -32,6 +32,13 @@ func Target(t Type, rdata []byte) dname.Name {
 	return nil
 }
 
+// SOANumbers returns the part of an SOA's RDATA that has SERIAL, REFRESH, RETRY, EXPIRE and MINIMUM, 4
+// octets each (RFC 1035 §3.3.13), as a view of rdata.
+func SOANumbers(rdata []byte) []byte { return rdata[len(rdata)-SOANumbersLen:] }
+
+// SOANumbersLen is the length of SOANumbers in octets.
+const SOANumbersLen = 5 * 4
+
 // EqualData reports whether two RDATA of type t, names in them uncompressed, are the same: octet by
 // octet, but for the case of the names that the canonical form has in lower case.
 func EqualData(t Type, a, b []byte) bool {
