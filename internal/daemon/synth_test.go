@@ -139,4 +139,15 @@ zones:
 	if n := faults(); n > 0 {
 		t.Errorf("%d findings about the right key", n)
 	}
+
+	// What a transfer with another key found is not restored with the zone.
+	restart(otherKey)
+	if _, err := secondary.follower.Refresh(t.Context(), dname.MustParse(reverse+"."), true); err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() bool { return strings.Contains(secondary.log.String(), "need another secret of the key") })
+	restart(key)
+	if n := faults(); n > 0 {
+		t.Errorf("%d findings about the right key after a restart", n)
+	}
 }

@@ -39,6 +39,7 @@ const (
 // Options are what the text depends on.
 type Options struct {
 	Zones     []Zone           // at least one
+	RangeKeys []*Key           // of the names of ranges in the zones, which a secondary with ptrd needs to make them
 	Servers   []netip.AddrPort // addresses of ptrd for the other program, at least one
 	Role      Role             // one of the target's Roles
 	KeyFile   string           // with the keys, on the host of the other program; empty: the target's KeyFile
@@ -154,7 +155,7 @@ func (p *printer) funcs() template.FuncMap {
 		"firstIPv6": func() string { return p.first(netip.Addr.Is6) },
 		"head":      p.head, "hostPort": hostPort, "isLocal": p.isLocal, "isPort53": p.isPort53,
 		"keyText": func(k *Key) string { return p.target.keyText(k, "…") },
-		"keyNote": p.keyNote, "keys": p.keys, "note": note, "omitted": p.omitted, "plural": plural,
+		"keyNote": p.keyNote, "keys": p.keys, "keysWithRanges": p.keysWithRanges, "note": note, "omitted": p.omitted, "plural": plural,
 		"remoteID": remoteID, "remotes": p.remotes, "specials": p.specials, "unsigned": p.unsigned,
 		"zoneNote": zoneNote,
 	}
@@ -192,11 +193,26 @@ func (p *printer) head(mark, program, where string) string {
 func (p *printer) keys() []*Key {
 	var list []*Key
 	for _, z := range p.Zones {
-		if z.Key != nil && !slices.ContainsFunc(list, func(k *Key) bool { return k.Name.Equal(z.Key.Name) }) {
-			list = append(list, z.Key)
-		}
+		list = appendKey(list, z.Key)
 	}
 	return list
+}
+
+// keysWithRanges returns these keys, followed by RangeKeys.
+func (p *printer) keysWithRanges() []*Key {
+	list := p.keys()
+	for _, k := range p.RangeKeys {
+		list = appendKey(list, k)
+	}
+	return list
+}
+
+// appendKey appends a key that is not nil and not in the list.
+func appendKey(list []*Key, key *Key) []*Key {
+	if key == nil || slices.ContainsFunc(list, func(k *Key) bool { return k.Name.Equal(key.Name) }) {
+		return list
+	}
+	return append(list, key)
 }
 
 // KeyText returns a key in the syntax of the program, or an error if that cannot express it. In

@@ -53,6 +53,9 @@ func (o *Options) Resolve(r Request) (closed []dname.Name, err error) {
 	for _, z := range list {
 		o.Zones = append(o.Zones, Zone{Apex: z.apex, Prefix: apexPrefix(z.item, z.apex), Key: keys.of(z, o.Role)})
 	}
+	if o.Role == Secondary {
+		o.RangeKeys = keys.ofRanges(list)
+	}
 	return keys.closed, nil
 }
 
@@ -160,6 +163,31 @@ func (k *keyChoice) of(z source, role Role) *Key {
 		k.closed = append(k.closed, z.apex)
 	}
 	return key
+}
+
+// ofRanges returns the keys of the names of ranges that zones of the list transfer as rules, those of
+// addresses and those of names.
+func (k *keyChoice) ofRanges(list []source) (keys []*Key) {
+	withRules := map[string]bool{} // by dname.Name.Key
+	for _, z := range list {
+		withRules[z.apex.Key()] = withRules[z.apex.Key()] || z.item.SynthTransfer == config.TransferRule
+	}
+	for i := range k.cfg.Zones {
+		z := &k.cfg.Zones[i]
+		for _, s := range z.Synth {
+			if s.Key == "" {
+				continue
+			}
+			isListed := slices.ContainsFunc(z.Apexes, func(n dname.Name) bool { return withRules[n.Key()] })
+			for n := s.Template.Base(); !n.IsRoot(); n = n.Parent() {
+				isListed = isListed || withRules[n.Key()]
+			}
+			if isListed {
+				keys = appendKey(keys, k.named(dname.MustParse(s.Key)))
+			}
+		}
+	}
+	return keys
 }
 
 // zones returns the zones of the configuration that the arguments select, in the order of

@@ -325,7 +325,7 @@ func (r *round) handleAnswer(a answer, now time.Time) {
 	if c := h.Flags.RCode(); c != wire.RCodeNoError {
 		r.end(key, t, Refused, c.String(), now)
 		r.n.totals.Refused.Add(1)
-		r.log(slog.LevelWarn, "a secondary refuses NOTIFY; it has to have the zone, and us as one who may notify", t, slog.String("rcode", c.String()))
+		r.log(slog.LevelWarn, "a secondary refuses NOTIFY; it needs the zone, and the address that this server sends from, which `source` in `transfer.notify` sets, among its primaries", t, slog.String("rcode", c.String()))
 		return
 	}
 	r.end(key, t, Answered, "", now)

@@ -13,7 +13,7 @@ import (
 // Other findings are advice for the operator of the primary, and are only logged.
 func isFlaw(f finding.Finding) bool {
 	switch f.Rule {
-	case "odd-rdata", "nsec3-owner", "signature-without-rrset", "no-ns", "dname-and-ns", "ttl-differs", "range-without-names":
+	case "odd-rdata", "nsec3-owner", "signature-without-rrset", "no-ns", "dname-and-ns", "ttl-differs":
 		return true
 	}
 	return false

@@ -329,7 +329,7 @@ func (k *Follower) withKeys(z *zone.Zone, list []finding.Finding) (*zone.Zone, [
 	}
 	z = z.WithKeys(k.o.Keys())
 	for _, fault := range z.RuleFaults() {
-		list = append(list, finding.Finding{Severity: finding.Warning, Zone: z.Apex(), Owner: z.Apex(), Type: synth.Type, Rule: rule, Text: fault})
+		list = append(list, finding.Finding{Severity: finding.Warning, Zone: z.Apex(), Rule: rule, Text: fault})
 	}
 	return z, list
 }

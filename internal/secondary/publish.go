@@ -64,10 +64,11 @@ func (k *Follower) propose(t *task, out *outcome, good *zone.Zone) (*proposal, *
 	source := "transfer from " + out.from.String()
 	if p.isNew {
 		change.Steps = k.changeSteps(good, out, source, p.now)
-		had := len(p.findings) > 0
-		if _, p.findings = k.withKeys(p.zone, mergeFindings(p.findings, out)); had || len(p.findings) > 0 {
-			change.Notes = append(change.Notes, findingsNote(p.findings))
+		stored := mergeFindings(p.findings, out) // those about keys depend on the configuration
+		if len(p.findings)+len(stored) > 0 {
+			change.Notes = append(change.Notes, findingsNote(stored))
 		}
+		_, p.findings = k.withKeys(p.zone, stored)
 		if len(change.Steps) == 0 && k.o.Journal != nil {
 			if err := k.o.Journal.PrepareContent(p.zone); err != nil {
 				return nil, nil, fmt.Errorf("the zone cannot be written to disk, so it is not served: %w", err)

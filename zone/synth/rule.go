@@ -124,9 +124,9 @@ func (k Keys) Tag(name string) uint32 {
 func (r *Rule) Compile(keys Keys) (*Template, error) {
 	switch tag := keys.Tag(r.Key); {
 	case r.Key != "" && tag == 0:
-		return nil, fmt.Errorf("the names in %v need the key %q, which is not in the configuration", r.Prefix, r.Key)
+		return nil, fmt.Errorf("the names in %v need the key %q, which is not in the configuration; add it under `keys`, with the secret that the primary has", r.Prefix, strings.TrimSuffix(r.Key, "."))
 	case tag != r.KeyTag:
-		return nil, fmt.Errorf("the names in %v were made with another key %q than that of the configuration", r.Prefix, r.Key)
+		return nil, fmt.Errorf("the names in %v need another secret of the key %q than that of the configuration; write the one that the primary has", r.Prefix, strings.TrimSuffix(r.Key, "."))
 	}
 	return New(r.Template, r.Prefix, keys[r.Key])
 }
