@@ -11,7 +11,8 @@
 // Kea and dhcpd append to their files, and each complete record counts at once; only what was
 // appended is read. A record that is not complete yet waits for its end. Every other change, to a
 // file that is replaced, truncated or written anew in place, counts when the files have not changed
-// for [DefaultQuiet], because nothing in them shows that they are complete. Until then, and while a file
+// for [DefaultQuiet], because nothing in them shows that they are complete; the longer they change without such a
+// pause, the shorter is one that is enough. Until then, and while a file
 // is missing, cannot be read or has no valid line, the names stay as they are. A file that is empty
 // counts after [DefaultEmpty].
 //

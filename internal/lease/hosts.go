@@ -12,7 +12,7 @@ import (
 )
 
 // hosts reads a hosts(5) file, whose names have no end.
-func (r *reader) hosts(from io.Reader) {
+func (r *reader) hosts(from io.Reader) error {
 	var table source.Table
 	o := hostsfile.Options{Domain: r.Domain, DomainKey: "domain", Table: &table}
 	res := hostsfile.Read(r.c.paths[r.file], from, o, func(a netip.Addr, name dname.Name, tag zone.Tag) {
@@ -20,9 +20,13 @@ func (r *reader) hosts(from io.Reader) {
 		p, _ := table.Position(tag)
 		r.add(a, name, forever, p.Line)
 	})
+	if res.Err != nil {
+		return res.Err
+	}
 	for _, f := range res.Findings {
 		r.c.skipped += max(1, f.More)
 		f.Severity = finding.Warning
 		r.c.faults.Add(table.Locate(f))
 	}
+	return nil
 }

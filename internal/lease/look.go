@@ -110,6 +110,7 @@ func (s *Source) read(t *infile.Task) (again time.Duration, err error) {
 		isUnchanged = isUnchanged && s.seen[i].Identity.Proves(p.Identity) && s.seen[i].Size == p.Size
 	}
 	if isUnchanged {
+		s.settling = settling{}
 		return 0, errAsBefore
 	}
 	continued, err := s.continues(parts)
@@ -131,7 +132,7 @@ func (s *Source) read(t *infile.Task) (again time.Duration, err error) {
 	if now, statErr := t.Stat(s.File.Path); !s.format.appends && (statErr != nil || !isSame(now, infos[0])) {
 		return s.o.Quiet, errAsBefore // it changed while it was read
 	}
-	s.seen = infos
+	s.seen, s.settling = infos, settling{}
 	return 0, err
 }
 
@@ -260,7 +261,7 @@ func (s *Source) readAll(parts []part) error {
 // settling is what is known of files that changed otherwise than by appending.
 type settling struct {
 	infos        []infile.Info
-	first, since time.Time // of the change, and of the last one
+	first, since time.Time // of the change, and of the last one; first is zero before one
 }
 
 // settle returns how long to wait until the files count.
@@ -290,16 +291,20 @@ func (s *Source) settle(parts []part) time.Duration {
 	was := &s.settling
 	if !slices.EqualFunc(infos, was.infos, isSame) || now.Before(was.since) {
 		grew := slices.EqualFunc(infos, was.infos, func(a, b infile.Info) bool { return isSameFile(a.Identity, b.Identity) && a.Size >= b.Size })
-		if !grew {
+		if was.first.IsZero() || now.Before(was.since) || s.format.appends && !grew {
 			was.first = now
 		}
 		was.infos, was.since = infos, now
 	}
-	wait -= now.Sub(was.since)
-	if s.format.appends && size > 0 {
-		wait = min(wait, maxSettle-now.Sub(was.first))
+	all, pause := now.Sub(was.first), now.Sub(was.since)
+	switch {
+	case size == 0:
+	case s.format.appends:
+		wait = min(wait, maxSettle-all+pause)
+	case all > wait: // it may never be quiet for so long: the longer that lasts, the less is enough
+		wait = time.Duration(float64(wait) * float64(wait) / float64(all))
 	}
-	return max(wait, 0)
+	return max(wait-pause, 0)
 }
 
 // problem returns the text of an error of read for operators.

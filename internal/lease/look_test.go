@@ -3,14 +3,17 @@ package lease
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/infile"
 )
 
@@ -21,16 +24,17 @@ type follower struct {
 	clock *clockAt
 	path  string
 	read  int64
+	fail  int64 // after so many of them reads fail; 0: none does
 }
 
 type countingOS struct {
 	infile.OS
-	read *int64
+	*follower
 }
 
 type countingHandle struct {
 	infile.Handle
-	read *int64
+	*follower
 }
 
 func (c countingOS) Open(path string) (infile.Handle, infile.Info, error) {
@@ -38,12 +42,18 @@ func (c countingOS) Open(path string) (infile.Handle, infile.Info, error) {
 	if err != nil {
 		return nil, info, err
 	}
-	return countingHandle{h, c.read}, info, nil
+	return countingHandle{h, c.follower}, info, nil
 }
 
 func (h countingHandle) Read(b []byte) (int, error) {
+	if h.fail > 0 {
+		if h.read >= h.fail {
+			return 0, syscall.EIO
+		}
+		b = b[:min(int64(len(b)), h.fail-h.read)]
+	}
 	n, err := h.Handle.Read(b)
-	*h.read += int64(n)
+	h.read += int64(n)
 	return n, err
 }
 
@@ -59,7 +69,7 @@ func follow(t *testing.T, format, text string) *follower {
 	if text != "" {
 		write(t, f.path, text)
 	}
-	x := New(Options{Now: f.clock.now, Quiet: time.Nanosecond, Files: &infile.Files{System: countingOS{read: &f.read}}})
+	x := New(Options{Now: f.clock.now, Quiet: time.Nanosecond, Files: &infile.Files{System: countingOS{follower: f}}})
 	n := neighbour(format, f.path)
 	n.Columns = config.Columns{Address: "1", Name: "2"}
 	f.Source = prepare(t, x, n)
@@ -276,6 +286,36 @@ func TestBusy(t *testing.T) {
 	}
 	f.append(f.path, keaLine(3, "c", 3600))
 	f.step("at last", 500*time.Millisecond, "10.0.0.1 10.0.0.2 10.0.0.3", "10.0.0.2 b", "10.0.0.3 c")
+}
+
+// TestBusyRewrite: a file that is written anew all the time counts although it is never quiet for long; a
+// moment in which it is empty does not.
+func TestBusyRewrite(t *testing.T) {
+	line := func(n int) string { return fmt.Sprintf("0 52:54:00:00:00:02 10.0.0.1 a%d *\n", n) }
+	for _, pause := range []time.Duration{500 * time.Millisecond, 30 * time.Millisecond} {
+		f := follow(t, "dnsmasq", line(0))
+		began, n, next := f.clock.Time, 0, f.clock.Time
+		for len(f.At(netip.MustParseAddr("10.0.0.1"))) != 1 || f.At(netip.MustParseAddr("10.0.0.1"))[0].Name.Equal(dname.MustParse("a0.lan.example.")) {
+			if f.clock.Sub(began) > time.Minute {
+				t.Fatalf("a file that changes every %v is not read", pause)
+			}
+			if !f.clock.Before(next) {
+				n++
+				next = next.Add(pause)
+				write(t, f.path, "")
+				f.look(t.Context())
+				write(t, f.path, line(n))
+			}
+			_, again := f.look(t.Context())
+			if again <= 0 || f.clock.Add(again).After(next) {
+				again = next.Sub(f.clock.Time)
+			}
+			f.clock.Time = f.clock.Add(again)
+		}
+		if took := f.clock.Sub(began); took > 40*time.Second {
+			t.Errorf("a file that changes every %v is read after %v", pause, took)
+		}
+	}
 }
 
 // TestReplacedInPlace: a longer file in the place of one of the same inode is not taken for a

@@ -28,7 +28,7 @@ type format struct {
 	// start returns the function that reads the records of a file in turn.
 	start func(r *reader) func(record []byte)
 	// whole reads a file at once, in place of split and start.
-	whole func(r *reader, from io.Reader)
+	whole func(r *reader, from io.Reader) error
 }
 
 // formats are the formats by their keys in the configuration.
@@ -104,6 +104,13 @@ func (r *reader) consume(data []byte, isLast bool) int {
 	return done
 }
 
+// consumeLocked is consume under a lock, which a panic does not leave locked.
+func (r *reader) consumeLocked(lock sync.Locker, data []byte, isLast bool) int {
+	lock.Lock()
+	defer lock.Unlock()
+	return r.consume(data, isLast)
+}
+
 // next returns the length of the first record in data, or of a part of one that is too long.
 func (r *reader) next(data []byte) int {
 	if r.inside { // up to the end of the line
@@ -124,8 +131,7 @@ func (r *reader) next(data []byte) int {
 // records reads the complete records of a file. lock is held while the content changes.
 func (r *reader) records(from io.Reader, lock sync.Locker) error {
 	if r.format.whole != nil {
-		r.format.whole(r, from)
-		return nil
+		return r.format.whole(r, from)
 	}
 	buf := make([]byte, 0, maxRecord)
 	for {
@@ -134,9 +140,7 @@ func (r *reader) records(from io.Reader, lock sync.Locker) error {
 		if err != nil && err != io.EOF {
 			return err
 		}
-		lock.Lock()
-		done := r.consume(buf, r.format.byHand && err == io.EOF)
-		lock.Unlock()
+		done := r.consumeLocked(lock, buf, r.format.byHand && err == io.EOF)
 		buf = buf[:copy(buf, buf[done:])]
 		if err == io.EOF {
 			return nil

@@ -119,13 +119,23 @@ func (s *Source) Findings() []finding.Finding {
 	return append(st.Findings, finding.Finding{Severity: finding.Warning, Position: s.File.Pos, Rule: "lease-file", Text: st.Fault()})
 }
 
+// mark adds addresses to those that the next look returns, and lets time pass.
+func (s *Source) mark(changed []netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.c.changed == nil { // else a panic ended the last look
+		s.c.changed = map[netip.Addr]bool{}
+	}
+	for _, a := range changed {
+		s.c.changed[a] = true
+	}
+	s.c.move(s.o.Now().Unix())
+}
+
 // look reads what changed in the file and lets time pass. It returns the addresses whose names
 // changed, and after which time to look again.
 func (s *Source) look(ctx context.Context) (changed []netip.Addr, again time.Duration) {
-	s.mu.Lock()
-	s.c.changed = map[netip.Addr]bool{}
-	s.c.move(s.o.Now().Unix())
-	s.mu.Unlock()
+	s.mark(nil)
 	var err error
 	stopped := s.o.Files.Run(ctx, func(t *infile.Task) { again, err = s.read(t) })
 	if stopped != nil {

@@ -94,7 +94,8 @@ func (x *Sources) Prepare(ctx context.Context, files []*config.Neighbour) (list 
 	for end := time.Now().Add(loadWait); len(fresh) > 0 && ctx.Err() == nil; {
 		wait := time.Duration(0)
 		for _, s := range fresh {
-			_, again := s.look(ctx)
+			again := time.Duration(0)
+			x.guard(s, func() { _, again = s.look(ctx) })
 			if s.Status().Read.IsZero() {
 				wait = max(wait, again)
 			}
@@ -177,8 +178,17 @@ func (x *Sources) look(ctx context.Context, s *Source) (changed []netip.Addr, ag
 	return s.look(ctx)
 }
 
-// guarded is what panics are counted under.
-const guarded = "leases"
+// guard calls work with a source, and reports whether it did not panic.
+func (x *Sources) guard(s *Source, work func()) bool {
+	const part = "leases"
+	if x.o.Guard.Do(part, work) {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.problem = "an internal error ended the reading of it, the log has its stack; please report it"
+	return false
+}
 
 // Run looks after the files until ctx ends.
 func (x *Sources) Run(ctx context.Context) error {
@@ -197,8 +207,10 @@ func (x *Sources) Run(ctx context.Context) error {
 		}
 		wait := lookEvery
 		for _, s := range x.Adopted() {
-			x.o.Guard.Do(guarded, func() {
-				changed, again := x.look(ctx, s)
+			var changed []netip.Addr
+			isDone := x.guard(s, func() {
+				var again time.Duration
+				changed, again = x.look(ctx, s)
 				if len(changed) > 0 {
 					x.o.Changed(s, changed)
 				}
@@ -206,6 +218,9 @@ func (x *Sources) Run(ctx context.Context) error {
 					wait = min(wait, again)
 				}
 			})
+			if !isDone {
+				s.mark(changed)
+			}
 		}
 		timer.Reset(wait)
 	}

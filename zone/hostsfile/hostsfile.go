@@ -50,6 +50,8 @@ type Result struct {
 	Names int
 	// Findings are as finding.List limits them, by position.
 	Findings []finding.Finding
+	// Err is why the file could not be read up to its end. It is the only finding then.
+	Err error
 }
 
 // maxLine bounds a line; glibc reads any length, but an address with this many
@@ -67,29 +69,37 @@ func Read(name string, r io.Reader, o Options, emit func(netip.Addr, dname.Name,
 		r = o.Tap(name, r)
 	}
 	p := parser{o: o, emit: emit, id: o.Table.Add(name)}
-	s := bufio.NewScanner(r)
-	s.Buffer(make([]byte, 0, maxLine), maxLine)
-	for s.Scan() {
-		text := s.Bytes()
+	lines := bufio.NewReaderSize(r, maxLine)
+	var err error
+	for err == nil {
+		var text []byte
+		text, err = lines.ReadSlice('\n')
+		isLong := errors.Is(err, bufio.ErrBufferFull)
+		if len(text) == 0 || err != nil && err != io.EOF && !isLong {
+			break
+		}
 		p.line++
+		if isLong {
+			p.fail(1, "long-line", "the line is longer than %d octets; is this a hosts file?", maxLine)
+			for errors.Is(err, bufio.ErrBufferFull) {
+				_, err = lines.ReadSlice('\n')
+			}
+			continue
+		}
 		if p.line == 1 {
 			text, p.skipped = bytes.CutPrefix(text, []byte("\xef\xbb\xbf"))
 		}
-		p.read(text)
+		p.read(bytes.TrimRight(text, "\r\n"))
 	}
-	switch err := s.Err(); {
-	case errors.Is(err, bufio.ErrTooLong):
-		p.line++
-		p.fail(1, "long-line", "the line is longer than %d octets; is this a hosts file?", maxLine)
-	case err != nil:
-		return &Result{Findings: []finding.Finding{p.id.Unreadable(err)}}
+	if err != nil && err != io.EOF {
+		return &Result{Findings: []finding.Finding{p.id.Unreadable(err)}, Err: err}
 	}
 	if p.hosts == 0 && p.fs.Count(finding.Error) == 0 {
 		// It lost its content, or is still to be written.
 		p.line = 1
 		p.fail(1, "empty-file", "the file has no host; write a line with an address and a name, or remove it from the zone if it is empty on purpose")
 	}
-	return &Result{p.names, p.fs.Sorted()}
+	return &Result{Names: p.names, Findings: p.fs.Sorted()}
 }
 
 type parser struct {

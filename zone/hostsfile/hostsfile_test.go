@@ -79,8 +79,8 @@ func TestRead(t *testing.T) {
 				"error hosts:6:11: name \"ä.example\" of 192.0.2.1: it is not ASCII; write xn--4ca.example\n" +
 				"error hosts:7:12: name \"a,b.example\" of 192.0.2.1: ',' is not allowed in a host name; letters, digits, hyphen, underscore and dots can\n" +
 				"error hosts:8:1: \"foo\" is not an address; write one like 192.0.2.1 or 2001:db8::1, then its name\n"},
-		{"too long a line", "192.0.2.1 a.example\n" + strings.Repeat("x", maxLine+1), Options{},
-			"hosts:1:1 192.0.2.1 a.example.\nerror hosts:2:1: the line is longer than 65536 octets; is this a hosts file?\n"},
+		{"too long a line", "192.0.2.1 a.example\n" + strings.Repeat("x", 3*maxLine) + "\n192.0.2.2 b.example\n" + strings.Repeat("x", maxLine+1), Options{},
+			"hosts:1:1 192.0.2.1 a.example.\nhosts:3:1 192.0.2.2 b.example.\nerror hosts:2:1: the line is longer than 65536 octets; is this a hosts file?\nerror hosts:4:1: the line is longer than 65536 octets; is this a hosts file?\n"},
 		{"empty", "", Options{}, "error hosts:1:1: " + empty},
 		{"comments only", "# none\n\n", Options{}, "error hosts:1:1: " + empty},
 		{"hosts of others only", "127.0.0.1 localhost\n", Options{Wants: inside("192.0.2.0/24")}, ""},
