@@ -27,7 +27,7 @@ const insideEnv = "PTRD_LEASE_NAMESPACE"
 // TestServers runs DHCP servers in a network namespace without a way out.
 func TestServers(t *testing.T) {
 	peertest.RequireRoot(t, "to make a network namespace")
-	for _, p := range []string{"ip", "dhcpd", "dnsmasq"} {
+	for _, p := range []string{"ip", "dhcpd", "dnsmasq", "kea-dhcp6"} {
 		t.Run(p, func(t *testing.T) { peertest.Require(t, p) })
 	}
 	if t.Failed() {
@@ -146,27 +146,51 @@ func (c *client) send4(kind, n byte, addr netip.Addr, host string) {
 	c.send(n, netip.AddrPortFrom(from, 68), netip.AddrPortFrom(to, 67), mac, m)
 }
 
-// duid6 is the DUID that dhcpd gets.
+// Messages and options of DHCPv6 (RFC 8415 §7.3, §21; RFC 4704 §4).
+const (
+	solicit6 = 1
+	request6 = 3
+	release6 = 8
+	decline6 = 9
+
+	optionClientID    = 1
+	optionServerID    = 2
+	optionIANA        = 3
+	optionIAAddr      = 5
+	optionElapsed     = 8
+	optionRapidCommit = 14
+	optionIAPD        = 25
+	optionIAPrefix    = 26
+	optionFQDN        = 39
+)
+
+// duid6 is the DUID that servers get.
 var duid6 = []byte{0, 3, 0, 1, 0x52, 0x54, 0, 0, 1, 1}
 
-// send6 requests an address by DHCPv6 (RFC 8415): of dhcpd, whose DUID is known, with a Request, and
-// of others by the two messages of Rapid Commit. It gives a name as RFC 4704 has it.
-func (c *client) send6(n byte, addr netip.Addr, host string, rapid bool) {
+func option6(code uint16, value ...[]byte) []byte {
+	v := slices.Concat(value...)
+	return append(binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, code), uint16(len(v))), v...)
+}
+
+// ia6 is an IA_NA with an address, and the valid lifetime that the client wants for it; 0: any.
+func ia6(n byte, addr netip.Addr, valid byte) []byte {
+	return option6(optionIANA, []byte{0, 0, 0, n}, make([]byte, 8), option6(optionIAAddr, addr.AsSlice(), make([]byte, 7), []byte{valid}))
+}
+
+// fqdn6 is a name without a domain.
+func fqdn6(host string) []byte {
+	return option6(optionFQDN, []byte{1, byte(len(host))}, []byte(host))
+}
+
+// send6 sends a message of DHCPv6. A Solicit is one of Rapid Commit, so that the server leases at once.
+func (c *client) send6(kind, n byte, options ...[]byte) {
 	c.t.Helper()
-	be := binary.BigEndian
-	option := func(code uint16, value ...[]byte) []byte {
-		v := slices.Concat(value...)
-		return append(be.AppendUint16(be.AppendUint16(nil, code), uint16(len(v))), v...)
+	extra := option6(optionServerID, duid6)
+	if kind == solicit6 {
+		extra = option6(optionRapidCommit)
 	}
-	m := []byte{3, 1, 2, n}
-	if rapid {
-		m = append([]byte{1, 1, 2, n}, option(14)...)
-	} else {
-		m = append(m, option(2, duid6)...)
-	}
-	m = slices.Concat(m, option(1, []byte{0, 3, 0, 1, 0x52, 0x54, 0, 0, 0, n}),
-		option(3, []byte{0, 0, 0, n}, make([]byte, 8), option(5, addr.AsSlice(), make([]byte, 8))),
-		option(39, []byte{1, byte(len(host))}, []byte(host)), option(8, []byte{0, 0}))
+	m := slices.Concat([]byte{kind, 1, 2, n}, extra, option6(optionClientID, []byte{0, 3, 0, 1, 0x52, 0x54, 0, 0, 0, n}),
+		slices.Concat(options...), option6(optionElapsed, []byte{0, 0}))
 	from := netip.AddrFrom16([16]byte{0xfe, 0x80, 15: n + 1})
 	c.send(n, netip.AddrPortFrom(from, 546), netip.MustParseAddrPort("[ff02::1:2]:547"), []byte{0x33, 0x33, 0, 1, 0, 2}, m)
 }
@@ -175,6 +199,51 @@ func (c *client) send6(n byte, addr netip.Addr, host string, rapid bool) {
 type leaser struct {
 	name, format string
 	start        func(t *testing.T, dir, path string) (output func() string)
+}
+
+// leases are those of a server that runs.
+type leases struct {
+	*Source
+	t      *testing.T
+	path   string
+	output func() string
+}
+
+func startLeaser(t *testing.T, l leaser) *leases {
+	t.Helper()
+	dir := t.TempDir()
+	f := &leases{t: t, path: filepath.Join(dir, "leases")}
+	f.output = l.start(t, dir, f.path)
+	await(t, "the server makes its file", func() bool { _, err := os.Stat(f.path); return err == nil })
+	f.Source = prepare(t, New(Options{Quiet: 100 * time.Millisecond, Empty: 100 * time.Millisecond}), neighbour(l.format, f.path))
+	return f
+}
+
+// mustHave calls ask from time to time until an address has a name, for about the time of a lease.
+func (f *leases) mustHave(addr netip.Addr, want string, life time.Duration, ask func()) {
+	f.t.Helper()
+	got := ""
+	for i, deadline := 0, time.Now().Add(patience); ; i++ {
+		if i%20 == 0 { // each request changes the file
+			ask()
+		}
+		f.look(context.Background())
+		got = ""
+		for _, l := range f.At(addr) {
+			got = l.Name.String()
+			if left := time.Until(l.End); got == want && (left < life-100*time.Second || left > life+time.Second) {
+				f.t.Errorf("%v ends in %v", addr, left)
+			}
+		}
+		if got == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			file, _ := os.ReadFile(f.path)
+			f.t.Fatalf("%v is %q, want %q\n%s\n%s", addr, got, want, f.output(), file)
+		}
+		<-time.After(20 * time.Millisecond) // between two looks
+	}
 }
 
 // TestInside is a part of TestServers. The servers lease addresses to clients, which give them
@@ -215,43 +284,18 @@ on commit { set ddns-fwd-name = "six.example"; }
 		}},
 	} {
 		t.Run(l.name, func(t *testing.T) {
-			dir := t.TempDir()
-			path := filepath.Join(dir, "leases")
-			output := l.start(t, dir, path)
-			await(t, "the server makes its file", func() bool { _, err := os.Stat(path); return err == nil })
-			s := prepare(t, New(Options{Quiet: 100 * time.Millisecond, Empty: 100 * time.Millisecond}), neighbour(l.format, path))
+			s := startLeaser(t, l)
 			mustHave := func(addr netip.Addr, want string, ask func()) {
 				t.Helper()
-				got := ""
-				for i, deadline := 0, time.Now().Add(patience); ; i++ {
-					if i%20 == 0 { // each request changes the file
-						ask()
-					}
-					s.look(context.Background())
-					got = ""
-					for _, l := range s.At(addr) {
-						got = l.Name.String()
-						if left := time.Until(l.End); left < 500*time.Second || left > 601*time.Second {
-							t.Errorf("%v ends in %v", addr, left)
-						}
-					}
-					if got == want {
-						return
-					}
-					if time.Now().After(deadline) {
-						file, _ := os.ReadFile(path)
-						t.Fatalf("%v is %q, want %q\n%s\n%s", addr, got, want, output(), file)
-					}
-					<-time.After(20 * time.Millisecond) // between two looks
-				}
+				s.mustHave(addr, want, 10*time.Minute, ask)
 			}
 			addr := netip.MustParseAddr("2001:db8:9::77")
 			switch {
 			case l.name == "dhcpd for IPv6":
-				mustHave(addr, "six.example.", func() { c.send6(7, addr, "", false) })
+				mustHave(addr, "six.example.", func() { c.send6(request6, 7, ia6(7, addr, 0), fqdn6("")) })
 				return
 			case l.format == "dnsmasq":
-				mustHave(addr, "six.lan.example.", func() { c.send6(7, addr, "six", true) })
+				mustHave(addr, "six.lan.example.", func() { c.send6(solicit6, 7, ia6(7, addr, 0), fqdn6("six")) })
 			}
 			for n := range byte(5) {
 				host := []string{"pc1", "pc2.lan.example", "o'brien", "tv", "pc5"}[n]
@@ -273,5 +317,77 @@ on commit { set ddns-fwd-name = "six.example"; }
 				t.Errorf("%+v", st)
 			}
 		})
+	}
+	t.Run("kea-dhcp6", func(t *testing.T) { followKea6(t, c) })
+}
+
+// followKea6 has clients lease addresses of kea-dhcp6 and give them back in all ways, while it cleans up its files
+// every second.
+func followKea6(t *testing.T, c *client) {
+	const short = 3 // seconds
+	s := startLeaser(t, leaser{"kea-dhcp6", "kea", func(t *testing.T, dir, path string) func() string {
+		write(t, dir+"/conf", fmt.Sprintf(`{"Dhcp6": {
+  "interfaces-config": {"interfaces": ["serve"]},
+  "server-id": {"type": "LL", "htype": 1, "identifier": "525400000101", "persist": false},
+  "lease-database": {"type": "memfile", "name": %q, "lfc-interval": 1},
+  "expired-leases-processing": {"reclaim-timer-wait-time": 1, "hold-reclaimed-time": 3600},
+  "min-valid-lifetime": %d, "valid-lifetime": 600, "max-valid-lifetime": 600,
+  "ddns-qualifying-suffix": "six.example.",
+  "subnet6": [{"id": 1, "subnet": "2001:db8:9::/64", "interface": "serve", "rapid-commit": true,
+    "pools": [{"pool": "2001:db8:9::10 - 2001:db8:9::200"}],
+    "pd-pools": [{"prefix": "2001:db8:a::", "prefix-len": 48, "delegated-len": 56}]}],
+  "loggers": [{"name": "kea-dhcp6", "severity": "INFO", "output_options": [{"output": "stdout"}]}]
+}}`, path, short))
+		return program(t, dir, peertest.Require(t, "kea-dhcp6"), "-c", dir+"/conf")
+	}})
+	addr := func(n byte) netip.Addr {
+		return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 9, 15: 0x70 + n})
+	}
+	lease := func(n byte, host string, valid byte) func() {
+		return func() { c.send6(solicit6, n, ia6(n, addr(n), valid), fqdn6(host)) }
+	}
+	for n, host := range []string{"steady", "released", "declined", "moved"} {
+		s.mustHave(addr(byte(n)), host+".six.example.", 10*time.Minute, lease(byte(n), host, 0))
+	}
+	s.mustHave(addr(4), "short.six.example.", short*time.Second, lease(4, "short", short))
+	s.mustHave(addr(1), "", 0, func() { c.send6(release6, 1, ia6(1, addr(1), 0)) })
+	s.mustHave(addr(2), "", 0, func() { c.send6(decline6, 2, ia6(2, addr(2), 0)) })
+	s.mustHave(addr(3), "again.six.example.", 10*time.Minute, lease(3, "again", 0))
+	s.mustHave(addr(4), "", 0, func() {})
+
+	// The prefix of a router has no name, although the router has one.
+	prefix := netip.MustParseAddr("2001:db8:a:100::")
+	await(t, "the prefix is leased", func() bool {
+		c.send6(solicit6, 5, option6(optionIAPD, []byte{0, 0, 0, 5}, make([]byte, 8), option6(optionIAPrefix, make([]byte, 8), []byte{56}, prefix.AsSlice())), fqdn6("router"))
+		s.look(t.Context())
+		file, _ := os.ReadFile(s.path)
+		return strings.Contains(string(file), prefix.String()+",")
+	})
+	s.mustHave(addr(6), "after.six.example.", 10*time.Minute, lease(6, "after", 0))
+	if list := s.At(prefix); len(list) > 0 {
+		t.Errorf("the prefix has the names %v", list)
+	}
+
+	cleanups, last := 0, time.Time{}
+	await(t, "Kea cleans up twice", func() bool {
+		lease(7, "busy", 0)()
+		s.look(t.Context())
+		if len(s.At(addr(0))) != 1 || len(s.At(addr(4))) > 0 {
+			t.Fatalf("steady has %v, short has %v", s.At(addr(0)), s.At(addr(4)))
+		}
+		if info, err := os.Stat(s.path + ".2"); err == nil && !info.ModTime().Equal(last) {
+			cleanups, last = cleanups+1, info.ModTime()
+		}
+		return cleanups >= 2
+	})
+	want := []string{addr(0).String() + " steady.six.example.", addr(3).String() + " again.six.example.", addr(6).String() + " after.six.example.", addr(7).String() + " busy.six.example."}
+	var got []string
+	for l := range s.All() {
+		got = append(got, fmt.Sprint(l.Addr, " ", l.Name))
+	}
+	slices.Sort(got)
+	mustEqual(t, "in the end", got, want...)
+	if st := s.Status(); st.Skipped > 0 || st.Problem != "" {
+		t.Errorf("%+v\n%s", st, s.output())
 	}
 }

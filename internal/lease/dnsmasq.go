@@ -13,7 +13,11 @@ const leastTime = 1_000_000_000
 func (r *reader) dnsmasq() func(record []byte) {
 	return func(record []byte) {
 		fields := strings.Fields(string(record))
-		if len(fields) == 0 || fields[0] == "duid" {
+		if len(fields) == 0 {
+			return
+		}
+		switch fields[0] {
+		case "duid", "vendorclass", "agent-info": // of the server, and of an address that has a line
 			return
 		}
 		if len(fields) < 4 {

@@ -220,6 +220,8 @@ lease 10.0.0.6 {
 duid 00:01:00:01:2f:00:00:00:52:54:00:00:00:01
 1796043600 1234 2001:db8::1 pc1 00:01:00:01
 1796043600 T77 2001:db8::2 pc2.example 00:01:00:01
+agent-info 10.0.0.1 01:02
+vendorclass 10.0.0.1 4d:53:46:54
 `, want: []string{"10.0.0.1 pc1.lan.example. 3600 f:1", "10.0.0.2 always.lan.example. forever f:2", "10.0.0.4 router-without-clock.lan.example. forever f:4",
 			"2001:db8::1 pc1.lan.example. 3600 f:7", "2001:db8::2 pc2.example. 3600 f:8"}, unnamed: 1},
 		{name: "dnsmasq: faults", format: "dnsmasq", text: `1796043600 52:54:00:00:00:01 10.0.0.1 pc1 *

@@ -50,7 +50,7 @@ func Package(program string) string {
 		return "dnsmasq-base"
 	case "dhcpd":
 		return "isc-dhcp-server"
-	case "kea-dhcp-ddns", "kea-dhcp4":
+	case "kea-dhcp-ddns", "kea-dhcp4", "kea-dhcp6":
 		return program + "-server"
 	case "kea-lfc":
 		return "kea-common"
