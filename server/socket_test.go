@@ -16,6 +16,7 @@ import (
 
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/deferred"
+	"github.com/ptrd/ptrd/server/freeport"
 	"github.com/ptrd/ptrd/server/sock"
 	"github.com/ptrd/ptrd/server/udp"
 	"github.com/ptrd/ptrd/server/workertest"
@@ -49,15 +50,12 @@ func serve(t testing.TB, edit func(*Options), addrs ...string) *running {
 	return r
 }
 
-// ownPort returns a port that is free on all addresses and stays so. It is none of
-// those that systems give out by themselves, from 32768 on: one that a server got at
-// one address may be somebody's at another one, whoever has a connection from
-// there, and in the way of a wildcard or of a second address.
+// ownPort returns a port that is free on all addresses and stays so. A port that systems choose for
+// clients may be in use at another address, and in the way of a wildcard or of a second address.
 func ownPort(t testing.TB) uint16 {
 	t.Helper()
-	const first, count = 10_000, 20_000
-	for k := range count {
-		port := first + (os.Getpid()*64+k)%count // two processes that do this begin apart
+	for {
+		port := freeport.Must(t).Port()
 		at := fmt.Sprintf("0.0.0.0:%d", port)
 		ln, err := net.Listen("tcp4", at)
 		if err != nil {
@@ -69,10 +67,8 @@ func ownPort(t testing.TB) uint16 {
 			continue
 		}
 		c.Close()
-		return uint16(port)
+		return port
 	}
-	t.Fatal("no port is free")
-	return 0
 }
 
 // serveAt is serve at one address with a port of ownPort.

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/ptrd/ptrd/bench/machine"
+	"github.com/ptrd/ptrd/server/freeport"
 )
 
 // comparison is a run.
@@ -40,10 +40,10 @@ func newComparison(ctx context.Context, o options, dir string) (*comparison, err
 	for _, s := range []*side{{name: "this", program: o.this}, {name: "other", program: o.other}, {name: "primary", program: o.other}} {
 		s.dir, s.serials, s.udp = filepath.Join(dir, s.name), serials{}, map[netip.Addr]*net.UDPConn{}
 		var err error
-		if s.dns, err = machine.FreePort(); err != nil {
+		if s.dns, err = freeport.Address(); err != nil {
 			return nil, err
 		}
-		if s.tls, err = machine.FreePort(); err != nil {
+		if s.tls, err = freeport.Address(); err != nil {
 			return nil, err
 		}
 		if s.notified, err = listen(); err != nil {

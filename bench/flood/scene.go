@@ -15,6 +15,7 @@ import (
 
 	"github.com/ptrd/ptrd/bench/machine"
 	"github.com/ptrd/ptrd/bench/peer"
+	"github.com/ptrd/ptrd/server/freeport"
 )
 
 // The scene: a reverse zone of a /16 with a PTR for each address whose last octet is
@@ -132,7 +133,7 @@ func defences() []defence {
 // start starts a server with the defence and waits until it answers.
 func (s *scene) start(ctx context.Context, d defence) (*machine.Process, error) {
 	var err error
-	if s.address, err = machine.FreePort(); err != nil {
+	if s.address, err = freeport.Address(); err != nil {
 		return nil, err
 	}
 	server, err := peer.Ptrd("ptrd", s.program)

@@ -6,8 +6,8 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/ptrd/ptrd/bench/machine"
 	"github.com/ptrd/ptrd/internal/loadgen"
+	"github.com/ptrd/ptrd/server/freeport"
 )
 
 // TestFloor: everything that is asked comes back, over both transports. The floors go on
@@ -19,10 +19,7 @@ func TestFloor(t *testing.T) {
 	}
 	for name, serve := range map[string]func(netip.AddrPort) error{"udp": ServeUDP, "tcp": ServeTCP} {
 		t.Run(name, func(t *testing.T) {
-			at, err := machine.FreePort()
-			if err != nil {
-				t.Fatal(err)
-			}
+			at := freeport.Must(t)
 			ended := make(chan error, 1)
 			go func() { ended <- serve(at) }()
 			o := loadgen.Options{Server: at, TCP: name == "tcp", Source: source, Count: 2000, Sockets: 4, Window: 40, UDPSize: 1232}

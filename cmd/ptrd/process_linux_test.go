@@ -20,6 +20,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/peertest"
+	"github.com/ptrd/ptrd/server/freeport"
 )
 
 // build makes the program as the Makefile does, without C code.
@@ -171,15 +172,15 @@ func TestStateDir(t *testing.T) {
 // TestActivation passes sockets as systemd does; they are served in addition,
 // and without, configured addresses.
 func TestActivation(t *testing.T) {
-	udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	at := freeport.Must(t)
+	addr := at.String()
+	udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := udp.LocalAddr().String()
 	tcp, err := net.Listen("tcp4", addr)
 	if err != nil {
-		udp.Close()
-		t.Skipf("the TCP port with the number of the UDP port is in use: %v", err)
+		t.Fatal(err)
 	}
 	uf, err := udp.File()
 	if err != nil {

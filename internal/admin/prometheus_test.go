@@ -3,7 +3,6 @@ package admin
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,6 +18,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ptrd/ptrd/internal/peertest"
+	"github.com/ptrd/ptrd/server/freeport"
 )
 
 // TestPromtool lets Prometheus' own tool read the rules and test them: each alert about time fires
@@ -40,8 +40,9 @@ func TestPromtool(t *testing.T) {
 	}
 }
 
-// peer is a running Prometheus.
-type peer struct{ url string }
+// peer is a running Prometheus. Expressions are evaluated at the time of a scrape that succeeded:
+// after one that did not, as on a loaded machine, series have no value.
+type peer struct{ url, time string }
 
 // startPrometheus runs Prometheus, which scrapes a server of testSource each second.
 func startPrometheus(t *testing.T) *peer {
@@ -55,12 +56,7 @@ func startPrometheus(t *testing.T) *peer {
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := freeport.Must(t).String()
 	cmd := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--log.level=error")
 	var log strings.Builder
 	cmd.Stderr = &log
@@ -70,10 +66,12 @@ func startPrometheus(t *testing.T) *peer {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() { cmd.Process.Kill(); <-ended })
-	p := &peer{"http://" + address}
+	p := &peer{url: "http://" + address}
 	for deadline := time.Now().Add(time.Minute); ; {
-		if got, err := p.query(`count_over_time(ptrd_build_info[1m]) >= 2`); err == nil && len(got) > 0 {
-			return p // there are two samples, which rates need
+		// Rates need two samples.
+		if got, err := p.query(`timestamp(ptrd_build_info) and count_over_time(ptrd_build_info[1m]) >= 2`); err == nil && len(got) > 0 {
+			p.time = fmt.Sprint(got[0].Value[1])
+			return p
 		}
 		select {
 		case err := <-ended:
@@ -87,18 +85,26 @@ func startPrometheus(t *testing.T) *peer {
 	}
 }
 
-// query returns the labels of the result of an expression.
-func (p *peer) query(expr string) (labels []map[string]string, err error) {
-	r, err := http.Get(p.url + "/api/v1/query?query=" + url.QueryEscape(expr))
+// result is an element of what an expression evaluates to.
+type result struct {
+	Metric map[string]string // labels
+	Value  [2]any            // time and value
+}
+
+// query evaluates an expression.
+func (p *peer) query(expr string) ([]result, error) {
+	form := url.Values{"query": {expr}}
+	if p.time != "" {
+		form.Set("time", p.time)
+	}
+	r, err := http.Get(p.url + "/api/v1/query?" + form.Encode())
 	if err != nil {
 		return nil, err
 	}
 	defer r.Body.Close()
 	var answer struct {
 		Status, Error string
-		Data          struct {
-			Result []struct{ Metric map[string]string }
-		}
+		Data          struct{ Result []result }
 	}
 	if err := json.NewDecoder(r.Body).Decode(&answer); err != nil {
 		return nil, err
@@ -106,10 +112,7 @@ func (p *peer) query(expr string) (labels []map[string]string, err error) {
 	if answer.Status != "success" {
 		return nil, fmt.Errorf("%s: %s", expr, answer.Error)
 	}
-	for _, s := range answer.Data.Result {
-		labels = append(labels, s.Metric)
-	}
-	return labels, nil
+	return answer.Data.Result, nil
 }
 
 // threshold is the comparison at the end of an expression, which leaves out what is in order.
@@ -140,8 +143,8 @@ func TestPrometheus(t *testing.T) {
 			}
 		}
 		for _, l := range labels {
-			if !slices.ContainsFunc(got, func(m map[string]string) bool { return m[l] != "" }) {
-				t.Errorf("%s: %s has no label %s: %v", where, expr, l, got[0])
+			if !slices.ContainsFunc(got, func(r result) bool { return r.Metric[l] != "" }) {
+				t.Errorf("%s: %s has no label %s: %v", where, expr, l, got[0].Metric)
 			}
 		}
 	}

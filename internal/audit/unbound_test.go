@@ -2,7 +2,6 @@ package audit
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -13,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/ptrd/ptrd/internal/peertest"
+	"github.com/ptrd/ptrd/server/freeport"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
@@ -22,7 +22,7 @@ import (
 func TestUnbound(t *testing.T) {
 	program := peertest.Require(t, "unbound")
 	dir := t.TempDir()
-	port := freePort(t)
+	port := freeport.Must(t).Port()
 	conf := filepath.Join(dir, "unbound.conf")
 	if err := os.WriteFile(conf, fmt.Appendf(nil, `server:
 	username: ""
@@ -45,7 +45,7 @@ remote-control:
 forward-zone:
 	name: "."
 	forward-addr: 127.0.0.1@%d
-`, dir, port, freePort(t)), 0o644); err != nil {
+`, dir, port, freeport.Must(t).Port()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), program, "-d", "-c", conf)
@@ -85,15 +85,4 @@ forward-zone:
 	if fmt.Sprint(got) != fmt.Sprint(want) || r.States[OK] != 1 {
 		t.Errorf("%v, %d ok, want %v", got, r.States[OK], want)
 	}
-}
-
-// freePort returns a UDP port that no socket has.
-func freePort(t *testing.T) uint16 {
-	t.Helper()
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 }

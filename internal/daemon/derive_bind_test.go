@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/peertest"
+	"github.com/ptrd/ptrd/server/freeport"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -28,27 +28,6 @@ import (
 var bindUpdates = flag.Int("bind-updates", 40, "updates of TestDerivedFromBIND")
 
 const derivedForward, derivedReverse = "example.net.", "2.0.192.in-addr.arpa."
-
-// freeAddress returns an address of the loopback interface whose port is free for UDP and TCP, and
-// not among those that clients get.
-func freeAddress(t *testing.T) netip.AddrPort {
-	t.Helper()
-	for range 100 {
-		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(10_000+rand.IntN(20_000)))
-		u, err := net.ListenPacket("udp", at.String())
-		if err != nil {
-			continue
-		}
-		c, err := net.Listen("tcp", at.String())
-		u.Close()
-		if err == nil {
-			c.Close()
-			return at
-		}
-	}
-	t.Fatal("no port is free")
-	return netip.AddrPort{}
-}
 
 // startBIND starts a BIND with the zone, which accepts updates and notifies another server.
 func startBIND(t *testing.T, program string, at netip.AddrPort, notify string) {
@@ -134,7 +113,7 @@ func reverseNames(z *zone.Zone) map[netip.Addr]string {
 // which its own secondaries get.
 func TestDerivedFromBIND(t *testing.T) {
 	program := peertest.Require(t, "named")
-	bind := freeAddress(t)
+	bind := freeport.Must(t)
 	l := start(t, shortDir(t), fmt.Sprintf(`
 listen: {dns: ["127.0.0.1:0"], admin: ""}
 state_dir: state

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -137,7 +136,7 @@ func newCrash(t *testing.T, seed uint64, fails bool) *crash {
 		{apex: "4.0.10.in-addr.arpa.", item: "file: 4.zone", file: "4.zone", changes: true, soa: crashSOA},
 	}
 	newVictim := func(name string) *victim {
-		v := &victim{name: name, addr: lowPort(t, c.rng), dir: filepath.Join(t.TempDir(), name), program: requireBinary(t), served: map[*crashZone]bool{}}
+		v := &victim{name: name, addr: freePort(t), dir: filepath.Join(t.TempDir(), name), program: requireBinary(t), served: map[*crashZone]bool{}}
 		if err := os.Mkdir(v.dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -191,29 +190,6 @@ func (c *crash) writeFile(z *crashZone) {
 	if err := os.Rename(path, filepath.Join(c.primary.dir, z.file)); err != nil {
 		panic(err)
 	}
-}
-
-// lowPort returns an address of loopback that is free for UDP and TCP, and is not
-// among those that the system takes for clients, so that it stays free while the
-// server is down.
-func lowPort(t *testing.T, rng *rand.Rand) netip.AddrPort {
-	t.Helper()
-	const attempts = 100
-	for range attempts {
-		addr := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(15_000+rng.IntN(15_000)))
-		l, err := net.Listen("tcp", addr.String())
-		if err != nil {
-			continue
-		}
-		u, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
-		l.Close()
-		if err == nil {
-			u.Close()
-			return addr
-		}
-	}
-	t.Fatal("no port is free for UDP and TCP")
-	return netip.AddrPort{}
 }
 
 func (v *victim) launch(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -97,8 +96,7 @@ type elastic struct {
 // startElastic starts a server with these zones.
 func startElastic(t *testing.T, program, zones string) *elastic {
 	t.Helper()
-	rng := rand.New(rand.NewPCG(rand.Uint64(), 0))
-	e := &elastic{t: t, victim: &victim{name: "server", addr: lowPort(t, rng), dir: t.TempDir(), program: program}, route53: lowPort(t, rng), ec2: lowPort(t, rng)}
+	e := &elastic{t: t, victim: &victim{name: "server", addr: freePort(t), dir: t.TempDir(), program: program}, route53: freePort(t), ec2: freePort(t)}
 	e.config = mustWrite(e.dir, "ptrd.yaml", fmt.Sprintf(`
 listen: {dns: [%q], route53: %q, ec2: %q, admin: ""}
 state_dir: state

@@ -66,13 +66,13 @@ type tenant struct {
 func newElasticCrash(t *testing.T, fails bool) *elasticCrash {
 	seed := crashSeedOf(t)
 	c := &elasticCrash{rng: rand.New(rand.NewPCG(seed, 0)), http: http.Client{Timeout: failsWait, Transport: &http.Transport{}}}
-	v := &victim{name: "server", addr: lowPort(t, c.rng), dir: t.TempDir(), program: requireBinary(t)}
+	v := &victim{name: "server", addr: freePort(t), dir: t.TempDir(), program: requireBinary(t)}
 	v.state = filepath.Join(v.dir, "state")
 	if fails {
 		v.volume = faulttest.RequireVolume(t, seed)
 		v.state = filepath.Join(v.volume.Dir(), "state")
 	}
-	c.elastic = &elastic{t: t, victim: v, route53: lowPort(t, c.rng), ec2: lowPort(t, c.rng)}
+	c.elastic = &elastic{t: t, victim: v, route53: freePort(t), ec2: freePort(t)}
 	var forward strings.Builder
 	forward.WriteString("$TTL 300\n@ SOA ns1.example.net. hostmaster.example.net. 1 7200 900 1209600 300\n@ NS ns1.example.net.\n")
 	for _, p := range elasticPools {

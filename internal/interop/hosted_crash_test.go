@@ -95,7 +95,7 @@ type batcher struct {
 
 func newHostedCrash(t *testing.T, seed uint64, fails bool) *hostedCrash {
 	h := &hostedCrash{t: t, rng: rand.New(rand.NewPCG(seed, 0))}
-	v := &victim{name: "server", addr: lowPort(t, h.rng), dir: t.TempDir(), program: requireBinary(t)}
+	v := &victim{name: "server", addr: freePort(t), dir: t.TempDir(), program: requireBinary(t)}
 	v.state = filepath.Join(v.dir, "state")
 	wait := exchangeWait
 	if fails {
@@ -109,7 +109,7 @@ func newHostedCrash(t *testing.T, seed uint64, fails bool) *hostedCrash {
 			v.kill()
 		}
 	})
-	api := lowPort(t, h.rng)
+	api := freePort(t)
 	h.api = newAPIClient(api, wait)
 	v.config = mustWrite(v.dir, "ptrd.yaml", fmt.Sprintf(`
 listen: {dns: [%q], route53: %q, admin: ""}

@@ -3,7 +3,6 @@ package interop
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -16,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/ptrd/ptrd/internal/peertest"
+	"github.com/ptrd/ptrd/server/freeport"
 )
 
 // peer is a server of other software.
@@ -81,25 +81,11 @@ func requireRunning(t testing.TB, c *process) {
 	}
 }
 
-// freePort returns an address of loopback whose port is free for UDP and TCP.
+// freePort returns an address of loopback whose port is free for UDP and TCP, and stays so while
+// the server that it is for is down.
 func freePort(t testing.TB) netip.AddrPort {
 	t.Helper()
-	const attempts = 20
-	for range attempts {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := l.Addr().(*net.TCPAddr).AddrPort()
-		u, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
-		l.Close()
-		if err == nil {
-			u.Close()
-			return addr
-		}
-	}
-	t.Fatal("no port is free for UDP and TCP")
-	return netip.AddrPort{}
+	return freeport.Must(t)
 }
 
 // process is a program that a test runs.

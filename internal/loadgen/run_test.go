@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ptrd/ptrd/server/freeport"
 	"github.com/ptrd/ptrd/server/wire"
 )
 
@@ -215,13 +216,7 @@ func TestCancel(t *testing.T) {
 // TestNobody: nothing listens at the port.
 func TestNobody(t *testing.T) {
 	bothWays(t, func(t *testing.T, o Options) {
-		// A port that was free a moment ago.
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.Server = netip.MustParseAddrPort(l.Addr().String())
-		l.Close()
+		o.Server = freeport.Must(t)
 		o.TCP = true
 		if _, err := Run(t.Context(), o); err == nil || !strings.HasPrefix(err.Error(), "server "+o.Server.String()+": ") {
 			t.Errorf("TCP: %v", err)

@@ -8,19 +8,21 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/ptrd/ptrd/internal/delegation"
+	"github.com/ptrd/ptrd/server/freeport"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // TestAsk: a resolver that truncates its answer over UDP is asked over TCP.
 func TestAsk(t *testing.T) {
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	at := freeport.Must(t)
+	pc, err := net.ListenPacket("udp", at.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", pc.LocalAddr().String())
+	l, err := net.Listen("tcp", at.String())
 	if err != nil {
-		t.Skip(err) // another process has the port
+		t.Fatal(err)
 	}
 	h := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
@@ -41,7 +43,6 @@ func TestAsk(t *testing.T) {
 			<-done
 		}()
 	}
-	at := pc.LocalAddr().(*net.UDPAddr).AddrPort()
 	records, err := Resolve(t.Context(), Ask, []netip.AddrPort{at}, dname.MustParse("mail.example"), rr.TypeA)
 	if err != nil || len(records) != 1 || delegation.AddressOf(records[0]) != netip.MustParseAddr("192.0.2.25") {
 		t.Errorf("%v, %v", records, err)

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -22,6 +21,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/peertest"
+	"github.com/ptrd/ptrd/server/freeport"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/zonefile"
@@ -401,16 +401,11 @@ func startUnbound(t *testing.T, parents, children string, stubs []stub) string {
 	t.Helper()
 	program := peertest.Require(t, "unbound")
 	dir := t.TempDir()
-	l, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.LocalAddr().(*net.UDPAddr)
-	l.Close()
+	addr := freeport.Must(t)
 	var b strings.Builder
 	fmt.Fprintf(&b, "server:\n\tusername: \"\"\n\tchroot: \"\"\n\tdirectory: %q\n\tpidfile: \"\"\n\tuse-syslog: no\n\tinterface: 127.0.0.1\n\tport: %d\n"+
 		"\toutgoing-interface: 127.0.0.1\n\tdo-not-query-localhost: no\n\tnum-threads: 1\n\tmodule-config: iterator\n\tqname-minimisation: yes\n"+
-		"\tlocal-zone: \"8.b.d.0.1.0.0.2.ip6.arpa.\" nodefault\nremote-control:\n\tcontrol-enable: no\n", dir, addr.Port)
+		"\tlocal-zone: \"8.b.d.0.1.0.0.2.ip6.arpa.\" nodefault\nremote-control:\n\tcontrol-enable: no\n", dir, addr.Port())
 	for _, s := range stubs {
 		server := parents
 		if s.isChild {
@@ -418,7 +413,7 @@ func startUnbound(t *testing.T, parents, children string, stubs []stub) string {
 		}
 		fmt.Fprintf(&b, "stub-zone:\n\tname: %q\n\tstub-addr: %s\n\tstub-prime: no\n", s.apex, strings.Replace(server, ":", "@", 1))
 	}
-	fmt.Fprintf(&b, "forward-zone:\n\tname: \".\"\n\tforward-addr: 127.0.0.1@%d\n", addr.Port) // names outside fail at once
+	fmt.Fprintf(&b, "forward-zone:\n\tname: \".\"\n\tforward-addr: 127.0.0.1@%d\n", addr.Port()) // names outside fail at once
 	path := filepath.Join(dir, "unbound.conf")
 	writeFile(t, path, []byte(b.String()))
 	cmd := exec.Command(program, "-d", "-c", path)
