@@ -43,8 +43,7 @@ type forwardZone struct {
 
 // isForward reports whether an item has zones that are in neither reverse tree and not above them.
 func isForward(item *config.Zone) bool {
-	family, _, _ := dname.Tree(item.Apexes[0])
-	return family == dname.Forward && !dname.IP6Arpa().IsAtOrBelow(item.Apexes[0])
+	return item.Apexes[0].IsForward() && !dname.IP6Arpa().IsAtOrBelow(item.Apexes[0])
 }
 
 // newForward collects the forward zones, which must have been planned. last are those of the round

@@ -33,8 +33,7 @@ type walk struct {
 }
 
 func (e *examiner) walk(apex dname.Name) *walk {
-	family, _, _ := dname.Tree(apex)
-	return &walk{examiner: e, apex: apex, forward: family == dname.Forward}
+	return &walk{examiner: e, apex: apex, forward: apex.IsForward()}
 }
 
 // next returns the next addresses; done: there are none after them.

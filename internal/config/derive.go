@@ -115,7 +115,7 @@ func (v value) deriveSource() (s DeriveSource, ok bool) {
 	if s.Zone = v.name(); s.Zone == nil {
 		return s, false
 	}
-	if family, _, _ := dname.Tree(s.Zone); family != dname.Forward {
+	if !s.Zone.IsForward() {
 		v.fail("%v is a reverse zone, must be a forward zone, which has A and AAAA records", s.Zone)
 		return s, false
 	}

@@ -99,9 +99,8 @@ func (v value) synth(z *item) (s Synth, ok bool) {
 		return s, false
 	}
 	s.Template = t
-	family, _, _ := dname.Tree(t.Base())
 	switch {
-	case family != dname.Forward:
+	case !t.Base().IsForward():
 		name.fail("the names would be in %v, a reverse zone: names have no addresses there, so that they would not lead back; give another domain", t.Base())
 		return s, false
 	case t.NeedsKey() && key == nil:
@@ -163,8 +162,7 @@ func (d *document) checkBases(zones []Zone) {
 	}
 	var list []string
 	for key := range names {
-		n := dname.FromWire([]byte(key))
-		if family, _, _ := dname.Tree(n); family == dname.Forward && n.Labels() > 1 {
+		if n := dname.FromWire([]byte(key)); n.IsForward() && n.Labels() > 1 {
 			list = append(list, n.String())
 		}
 	}

@@ -147,14 +147,13 @@ func (q *DumpQuery) Write(w io.Writer, set *zone.Set, zones *registry.Zones, isK
 	}
 	for _, part := range parts {
 		z := set.Get(part.Apex)
-		family, _, _ := dname.Tree(part.Apex)
 		for r := range z.All() {
 			if part.About != nil && !part.About(r.Owner) {
 				continue
 			}
 			layer, made, more := layerOf(z, &r), "", ""
 			if r.Type == synth.Type {
-				made = synth.Describe(r.Data, family == dname.Forward)
+				made = synth.Describe(r.Data, part.Apex.IsForward())
 			}
 			if origin != nil && layer != fromSources {
 				more = origin(z, &r)
@@ -215,7 +214,7 @@ func (q *DumpQuery) made(z *zone.Zone, part registry.Part, zones *registry.Zones
 		if part.Name != nil && !yield(part.Name) || !q.Made.IsValid() {
 			return
 		}
-		if family, _, _ := dname.Tree(z.Apex()); family != dname.Forward {
+		if !z.Apex().IsForward() {
 			for a := q.Made.Addr(); q.Made.Contains(a); a = a.Next() {
 				if owner := zones.Owner(a); owner.IsAtOrBelow(z.Apex()) && !owner.Equal(part.Name) && !yield(owner) {
 					return

@@ -170,14 +170,12 @@ func (r *Rules) list() []*target {
 // suggestion returns the remedy for a source that is not served: a zone with nearly its name, or that has
 // its name.
 func suggestion(set *zone.Set, name dname.Name) string {
-	if z := set.Find(name); z != nil {
-		if family, _, _ := dname.Tree(z.Apex()); family == dname.Forward {
-			return fmt.Sprintf("; name zone %v, which has its names, or add the zone", z.Apex())
-		}
+	if z := set.Find(name); z != nil && z.Apex().IsForward() {
+		return fmt.Sprintf("; name zone %v, which has its names, or add the zone", z.Apex())
 	}
 	best, least := "", 3
 	for z := range set.All() {
-		if family, _, _ := dname.Tree(z.Apex()); family != dname.Forward {
+		if !z.Apex().IsForward() {
 			continue
 		}
 		if n := spelling.Distance(z.Apex().String(), name.String()); n < least {

@@ -143,8 +143,7 @@ func (r *Rules) concerns(apex dname.Name) bool {
 	if _, is := r.zones[apex.Key()]; is {
 		return true
 	}
-	family, _, _ := dname.Tree(apex)
-	return r.anyZone && family == dname.Forward
+	return r.anyZone && apex.IsForward()
 }
 
 // apexes yields the zones of all targets.

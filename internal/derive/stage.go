@@ -119,8 +119,7 @@ func (r *Rules) mayConcern(c zone.Change) bool {
 	if r == nil || !r.anyZone && len(r.zones) == 0 {
 		return false
 	}
-	family, _, _ := dname.Tree(c.Apex)
-	return family == dname.Forward && (r.concerns(c.Apex) || c.Base == nil || c.Zone == nil)
+	return c.Apex.IsForward() && (r.concerns(c.Apex) || c.Base == nil || c.Zone == nil)
 }
 
 // FileChanged returns a request that brings the names of some addresses up to date with a file; with

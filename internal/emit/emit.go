@@ -289,7 +289,7 @@ func (p *printer) omitted(mark string) string {
 func (p *printer) families() (list [2][]Zone) {
 	for _, z := range p.Zones {
 		i := 1
-		if f, _, _ := dname.Tree(z.Apex); f == dname.Forward {
+		if z.Apex.IsForward() {
 			i = 0
 		}
 		list[i] = append(list[i], z)

@@ -56,12 +56,11 @@ func isForward(n dname.Name, c *config.Config) bool {
 	if c != nil && slices.ContainsFunc(c.Zones, func(z config.Zone) bool { return z.Name.Equal(n) }) {
 		return true
 	}
-	f, _, _ := dname.Tree(n)
 	last := n
 	for !last.IsRoot() && !last.Parent().IsRoot() {
 		last = last.Parent()
 	}
-	return f == dname.Forward && n.Labels() > 1 && !isNumeric(last.Label())
+	return n.IsForward() && n.Labels() > 1 && !isNumeric(last.Label())
 }
 
 func isNumeric(label []byte) bool {

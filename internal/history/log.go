@@ -193,8 +193,7 @@ func lineOf(apex dname.Name, l *journal.Line) Line {
 func text(r *zone.Record) string {
 	line := string(zonefile.AppendRecord(nil, *r))
 	if r.Type == synth.Type {
-		family, _, _ := dname.Tree(r.Owner)
-		line += " ; " + synth.Describe(r.Data, family == dname.Forward)
+		line += " ; " + synth.Describe(r.Data, r.Owner.IsForward())
 	}
 	return line
 }

@@ -82,26 +82,20 @@ func (r *Ranges) add(item *config.Zone, s *config.Synth) {
 		if home := r.items[key]; home != nil && isHome {
 			isHome = false
 			switch {
-			case !isForward(name) || home.Secondary != nil:
+			case !name.IsForward() || home.Secondary != nil:
 			case home.Dynamic:
 				r.dynamic[key] = append(r.dynamic[key], one)
 			default:
 				join(name)
 			}
 		}
-		if isForward(name) {
+		if name.IsForward() { // a zone at name would have names of ranges, and not addresses
 			r.below[key] = append(r.below[key], one)
 		}
 		if name.IsRoot() {
 			return
 		}
 	}
-}
-
-// isForward reports whether a zone at apex has names of ranges, and not addresses.
-func isForward(apex dname.Name) bool {
-	family, _, _ := dname.Tree(apex)
-	return family == dname.Forward
 }
 
 // Of returns the ranges that have addresses or names in the zone of the configuration at apex, in

@@ -53,7 +53,7 @@ func (r *Ranges) Count(apex dname.Name) *big.Int {
 	n := new(big.Int)
 	var last netip.Prefix
 	for _, p := range r.parts(apex) {
-		if !isForward(apex) && last.IsValid() && last.Contains(p.prefix.Addr()) {
+		if !apex.IsForward() && last.IsValid() && last.Contains(p.prefix.Addr()) {
 			continue
 		}
 		last = p.prefix
@@ -66,7 +66,7 @@ func (r *Ranges) Count(apex dname.Name) *big.Int {
 // whatever else has these names: what rules would make there. The longest range decides about an
 // address; the names of each lead to theirs.
 func (r *Ranges) Records(apex dname.Name, keys synth.Keys) iter.Seq[zone.Record] {
-	if isForward(apex) {
+	if apex.IsForward() {
 		return r.addresses(apex, keys)
 	}
 	return r.names(apex, keys)
@@ -131,7 +131,7 @@ func (r *Ranges) At(apex, owner dname.Name, keys synth.Keys) (rec zone.Record, p
 		if err != nil {
 			continue
 		}
-		if isForward(apex) {
+		if apex.IsForward() {
 			if a, m := t.Find(owner); m == synth.Exact {
 				return zone.Record{Owner: owner, Type: rr.AddressType(a), TTL: one.TTL, Data: a.AsSlice()}, one.Pos, true
 			}

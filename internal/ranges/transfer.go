@@ -58,7 +58,7 @@ func (r *Ranges) Lacks(apex dname.Name, limits *config.Limits) (text string, pos
 func (r *Ranges) materialized(apex dname.Name, list []*Range) dname.Name {
 	for _, one := range list {
 		for _, other := range one.zones {
-			if isForward(other) != isForward(apex) && r.IsMaterialized(other) {
+			if other.IsForward() != apex.IsForward() && r.IsMaterialized(other) {
 				return other
 			}
 		}

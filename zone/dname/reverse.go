@@ -85,6 +85,12 @@ const (
 	IP6                   // at or below ip6.arpa
 )
 
+// IsForward reports whether n lies in neither reverse tree.
+func (n Name) IsForward() bool {
+	family, _, _ := Tree(n)
+	return family == Forward
+}
+
 // Tree returns the reverse tree that n lies in and how many labels below the
 // tree's apex are octets or nibbles without a gap, counted from the apex; rest
 // is the number of labels above (left of) those.

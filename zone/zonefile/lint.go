@@ -51,7 +51,7 @@ type waiting struct {
 const maxWaiting = 1000
 
 func (l *linter) init(p *parser) {
-	l.reverse = slices.ContainsFunc(p.o.Apexes, isReverse)
+	l.reverse = slices.ContainsFunc(p.o.Apexes, func(n dname.Name) bool { return !n.IsForward() })
 }
 
 func (l *linter) finding(s subject, t *token, offset int, code, format string, args ...any) finding.Finding {
@@ -192,11 +192,6 @@ func (l *linter) bareText(p *parser, s subject, h head) {
 	if t := &h.data[0]; !t.quoted && len(t.text) > 2 && t.text[0]|0x20 == 'v' && t.text[1] == '=' {
 		l.warn(p, s, t, 0, "bare-text", "the text %s… has no quotes, so that a blank parts it into strings, which are joined without it, and a ; starts a comment; put all of it in double quotes", t.text)
 	}
-}
-
-func isReverse(n dname.Name) bool {
-	family, _, _ := dname.Tree(n)
-	return family != dname.Forward
 }
 
 func list(names []dname.Name) string {

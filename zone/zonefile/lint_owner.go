@@ -217,7 +217,7 @@ func endsInTree(text []byte) bool {
 // wrongTree warns of an absolute name outside the reverse trees that looks as if
 // it were meant to be inside one. It reports whether it did.
 func (l *linter) wrongTree(p *parser, s subject, t *token, n dname.Name, what string) bool {
-	if isReverse(n) {
+	if !n.IsForward() {
 		return false
 	}
 	if a, ok := writtenAddress(t.text); ok && what == "owner" {

@@ -37,7 +37,7 @@ func (l *linter) targets(p *parser, s subject, h head) {
 	}
 	if l.reverse && s.typ == rr.TypeNS && len(l.glue) < maxWaiting {
 		target := dname.Name(p.rdata.out)
-		if isReverse(target) {
+		if !target.IsForward() {
 			addKey(&l.glue, target)
 		}
 	}
@@ -152,7 +152,7 @@ func (l *linter) target(p *parser, s subject, h head, i int) bool {
 		return false
 	}
 	target := dname.FromWire(p.rdata.out[n.Offset:])
-	if !isReverse(target) {
+	if target.IsForward() {
 		return false
 	}
 	if (s.typ == rr.TypeCNAME || s.typ == rr.TypeDNAME) && isInside(s, target) {
@@ -217,7 +217,7 @@ func (l *linter) reverseTarget(p *parser, s subject, n *rr.Name) {
 // whether it is glue. An A of 255.… at a network's name is a mask (RFC 1101
 // §4.1).
 func (l *linter) address(p *parser, s subject, h head) {
-	if !isReverse(s.owner) || p.rdata.out[0] == 255 {
+	if s.owner.IsForward() || p.rdata.out[0] == 255 {
 		return
 	}
 	if len(l.hasAddr) < maxWaiting {
