@@ -19,6 +19,9 @@ type Record struct {
 	Tag   Tag
 }
 
+// Key returns a key for maps, which is the same for records that differ in their TTL only.
+func (r *Record) Key() string { return rr.Key(r.Owner, r.Type) + string(r.Data) }
+
 // Tag is a source's own mark of where a record came from (a file and its line,
 // a rule of the config). Package zone never looks inside; it hands the tag back
 // in a [finding.Finding]. Records that come out of a zone have none (zero).

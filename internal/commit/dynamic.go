@@ -18,14 +18,13 @@ type Notes interface {
 	Notes(apex dname.Name, prefix string) ([]zone.Note, error)
 }
 
-// noteRRset begins the keys of the notes that hold the dynamic layer of a zone with static data:
-// the owner in lower case and the type follow; the value is the TTL, then each RDATA after its
-// length.
+// noteRRset begins the keys of the notes that hold the dynamic layer of a zone with static data: an
+// [rr.Key] follows; the value is the TTL, then each RDATA after its length.
 const noteRRset = "update/rrset/"
 
 // NoteKey returns the key of the note about an RRset of the dynamic layer.
 func NoteKey(owner dname.Name, t rr.Type) string {
-	return string(binary.BigEndian.AppendUint16([]byte(noteRRset+owner.Key()), uint16(t)))
+	return noteRRset + rr.Key(owner, t)
 }
 
 // Note returns the note about an RRset of the dynamic layer; one without data is deleted.
@@ -42,12 +41,11 @@ func (s *RRset) Note() zone.Note {
 
 // readNote reads what Note wrote; ok is false if it is something else.
 func readNote(n zone.Note) (s RRset, ok bool) {
-	key := []byte(n.Key[len(noteRRset):])
-	s.Owner = dname.FromWire(key)
-	if s.Owner == nil || len(key) != len(s.Owner)+2 || len(n.Value) < 4 {
+	var rest string
+	s.Owner, s.Type, rest, ok = rr.CutKey(n.Key[len(noteRRset):])
+	if !ok || rest != "" || len(n.Value) < 4 {
 		return s, false
 	}
-	s.Type = rr.Type(binary.BigEndian.Uint16(key[len(s.Owner):]))
 	s.TTL = binary.BigEndian.Uint32(n.Value)
 	for b := n.Value[4:]; len(b) > 0; {
 		if len(b) < 2 || len(b)-2 < int(binary.BigEndian.Uint16(b)) {

@@ -24,7 +24,7 @@ func (a *Alias) equal(b *Alias) bool {
 	return a == nil && b == nil || a != nil && b != nil && a.Evaluate == b.Evaluate && a.Target.Equal(b.Target)
 }
 
-// aliased are the aliases of a zone, by setKey, and which there are of each target.
+// aliased are the aliases of a zone, by rr.Key, and which there are of each target.
 type aliased struct {
 	byKey    map[string]*Alias
 	byTarget map[string][]string
@@ -57,12 +57,6 @@ func (a *aliased) set(key string, alias *Alias) {
 	a.byTarget[target] = append(a.byTarget[target], key)
 }
 
-// nameOf returns the owner and type of a setKey.
-func nameOf(key string) (dname.Name, rr.Type) {
-	n := len(key) - 2
-	return dname.FromWire([]byte(key[:n])), rr.Type(key[n])<<8 | rr.Type(key[n+1])
-}
-
 // MaxAliasRecords is how many records the aliases of one target can have together, and those
 // that one batch gives new data: a change of a target changes all of them in the same step.
 const MaxAliasRecords = 10_000
@@ -83,7 +77,7 @@ func (w *work) aliases() {
 		}
 	}
 	for _, s := range slices.Clone(w.order) {
-		keys := slices.Sorted(slices.Values(w.known.aliasesOf(setKey(s.owner, s.typ))))
+		keys := slices.Sorted(slices.Values(w.known.aliasesOf(rr.Key(s.owner, s.typ))))
 		n := len(keys) + more[s]
 		if (s.edited || more[s] > 0) && n*len(s.now.values) > MaxAliasRecords {
 			w.fault("RRSet with DNS name %s, type %v would have %d values and %d aliases with the same values; these may be %d records", FormatName(s.owner), s.typ, len(s.now.values), n, MaxAliasRecords)
@@ -93,7 +87,7 @@ func (w *work) aliases() {
 			continue
 		}
 		for _, key := range keys {
-			owner, typ := nameOf(key)
+			owner, typ, _, _ := rr.CutKey(key)
 			if a := w.set(owner, typ); a.now.alias != nil && a.now.alias.Target.Equal(s.owner) {
 				a.edited = true
 				w.derive(a)
@@ -147,12 +141,12 @@ func (s *Store) deriveZone(c *zone.Change) error {
 	for _, step := range c.Steps {
 		for _, list := range [][]zone.Record{step.Changeset.Removed, step.Changeset.Added} {
 			for i := range list {
-				changed[setKey(list[i].Owner, list[i].Type)] = true
+				changed[rr.Key(list[i].Owner, list[i].Type)] = true
 			}
 		}
 	}
 	follow := func(key string) {
-		owner, typ := nameOf(key)
+		owner, typ, _, _ := rr.CutKey(key)
 		had, want := records(c.Zone, owner, owner, typ), records(c.Zone, e.aliased.byKey[key].Target, owner, typ)
 		isSame := slices.EqualFunc(had, want, func(x, y zone.Record) bool { return x.TTL == y.TTL && bytes.Equal(x.Data, y.Data) })
 		if len(want) == 0 || changed[key] && !isSame {

@@ -67,7 +67,7 @@ func (w *work) fault(format string, args ...any) {
 }
 
 func (w *work) set(owner dname.Name, t rr.Type) *workSet {
-	key := setKey(owner, t)
+	key := rr.Key(owner, t)
 	s := w.sets[key]
 	if s == nil {
 		s = &workSet{owner: owner, typ: t}

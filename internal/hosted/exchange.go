@@ -57,9 +57,9 @@ func ReadListing(pages []string) (*Listing, error) {
 			case !ok:
 			case e.Alias != nil:
 				aliases = append(aliases, e)
-				aliasOf[setKey(e.Owner, e.Type)] = e.Alias
+				aliasOf[rr.Key(e.Owner, e.Type)] = e.Alias
 			default:
-				byKey[setKey(e.Owner, e.Type)] = len(l.Edits)
+				byKey[rr.Key(e.Owner, e.Type)] = len(l.Edits)
 				l.Edits = append(l.Edits, e)
 			}
 		}
@@ -72,11 +72,11 @@ func ReadListing(pages []string) (*Listing, error) {
 		own := *e.Alias
 		e.Alias = &own
 		for range maxHops {
-			if next := aliasOf[setKey(own.Target, e.Type)]; next != nil {
+			if next := aliasOf[rr.Key(own.Target, e.Type)]; next != nil {
 				own.Target = next.Target
 			}
 		}
-		target, ok := byKey[setKey(e.Alias.Target, e.Type)]
+		target, ok := byKey[rr.Key(e.Alias.Target, e.Type)]
 		if !ok {
 			l.leave(FormatName(e.Owner), e.Type.String(), "an alias of %s, which is not in the same zone", FormatName(e.Alias.Target))
 			continue

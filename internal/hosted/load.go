@@ -11,6 +11,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 var errLost = errors.New("its content is lost")
@@ -61,8 +62,8 @@ func loadZone(apex dname.Name, notes []zone.Note) (e *entry, bad int) {
 			}
 		} else if key, is := strings.CutPrefix(n.Key, noteAlias); is {
 			a := new(Alias)
-			owner, _ := nameOf(key)
-			if ok = owner != nil && json.Unmarshal(n.Value, a) == nil && dname.FromWire(a.Target) != nil; ok {
+			_, _, rest, isKey := rr.CutKey(key)
+			if ok = isKey && rest == "" && json.Unmarshal(n.Value, a) == nil && dname.FromWire(a.Target) != nil; ok {
 				e.aliased.set(key, a)
 			}
 		} else if n.Key == noteZone {

@@ -202,7 +202,7 @@ func (p *plan) create(c *Creation) (*Zone, Change, error) {
 		return nil, none, err
 	}
 	note, sub := soa.note(z.Apex, rr.TypeSOA)
-	e := &entry{id: z.ID, apex: z.Apex, zone: z, texts: map[string]submitted{setKey(z.Apex, rr.TypeSOA): sub}}
+	e := &entry{id: z.ID, apex: z.Apex, zone: z, texts: map[string]submitted{rr.Key(z.Apex, rr.TypeSOA): sub}}
 	notes := []zone.Note{noteOf(noteZone, z), note}
 	if len(c.Edits) > 0 {
 		zr := newZoneRound(e, content)

@@ -10,6 +10,7 @@ import (
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 const (
@@ -327,7 +328,7 @@ func (zr *zoneRound) carryOut(edits []Edit, isBatch bool, serial zone.Serial) (*
 	}
 	for _, s := range touched {
 		n, sub := s.now.note(s.owner, s.typ)
-		key := setKey(s.owner, s.typ)
+		key := rr.Key(s.owner, s.typ)
 		if _, had := zr.text(key); had || n.Value != nil {
 			zr.notes = append(zr.notes, n)
 			zr.next[key] = sub

@@ -111,7 +111,7 @@ type entry struct {
 	apex   dname.Name
 	zone   *Zone                // the rest of it, which may change; nil: it is not known
 	damage string               // why it is not
-	texts  map[string]submitted // by setKey
+	texts  map[string]submitted // by rr.Key
 	aliased
 	index index
 }

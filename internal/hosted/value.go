@@ -155,16 +155,11 @@ type submitted struct {
 	texts []string
 }
 
-// facts are what is known of RRsets besides their data, by setKey.
+// facts are what is known of RRsets besides their data, by rr.Key.
 type facts interface {
 	text(key string) (submitted, bool)
 	alias(key string) *Alias
 	aliasesOf(target string) []string
-}
-
-// setKey is the key of an RRset: the owner in lower case and the type.
-func setKey(owner dname.Name, t rr.Type) string {
-	return string(binary.BigEndian.AppendUint16([]byte(owner.Key()), uint16(t)))
 }
 
 // sumOf returns the sum of RDATA, whatever the serial of an SOA.
@@ -191,7 +186,7 @@ func sumOf(t rr.Type, values []Value) (sum [8]byte) {
 func readSet(z *zone.Zone, owner dname.Name, t rr.Type, known facts) (s rrset, ok bool) {
 	set, ok := z.Get(owner, t)
 	if !ok {
-		return rrset{alias: known.alias(setKey(owner, t))}, false
+		return rrset{alias: known.alias(rr.Key(owner, t))}, false
 	}
 	return asSet(owner, &set, known), true
 }
@@ -203,7 +198,7 @@ func asSet(owner dname.Name, set *zone.RRset, known facts) rrset {
 	for data := range set.Values() {
 		s.values = append(s.values, Value{Data: data})
 	}
-	key := setKey(owner, t)
+	key := rr.Key(owner, t)
 	if s.alias = known.alias(key); s.alias != nil {
 		return s
 	}
@@ -243,7 +238,7 @@ func (s *rrset) equal(t rr.Type, b *rrset) bool {
 
 // note returns the note of an RRset's text: without a value if the text is ours.
 func (s *rrset) note(owner dname.Name, t rr.Type) (zone.Note, submitted) {
-	n := zone.Note{Key: noteText + setKey(owner, t)}
+	n := zone.Note{Key: noteText + rr.Key(owner, t)}
 	if s.alias != nil {
 		return n, submitted{}
 	}

@@ -53,7 +53,7 @@ type removed struct {
 const NotePrefix = "hosted/"
 
 // The keys of notes: of a zone, its own and one for each RRset whose text differs from ours or
-// that is an alias (its setKey follows); of shared, one for each delegation set and removed zone
+// that is an alias (its rr.Key follows); of shared, one for each delegation set and removed zone
 // (the id follows), and the secret of the ids of changes.
 const (
 	noteZone    = NotePrefix + "zone"

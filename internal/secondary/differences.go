@@ -112,12 +112,12 @@ func (r *receiver) applyDifference() error {
 func (d *differences) dropPresent() bool {
 	removed := map[string]bool{}
 	for i := range d.next.Removed {
-		removed[recordKey(&d.next.Removed[i])] = true
+		removed[d.next.Removed[i].Key()] = true
 	}
 	before := len(d.next.Added)
 	d.next.Added = slices.DeleteFunc(d.next.Added, func(r zone.Record) bool {
 		s, ok := d.zone.Get(r.Owner, r.Type)
-		if !ok || s.TTL != r.TTL || removed[recordKey(&r)] {
+		if !ok || s.TTL != r.TTL || removed[r.Key()] {
 			return false
 		}
 		for it := s.Data(); it.Next(); {
@@ -128,11 +128,6 @@ func (d *differences) dropPresent() bool {
 		return false
 	})
 	return len(d.next.Added) < before
-}
-
-// recordKey returns a string that identifies a record, without its TTL.
-func recordKey(r *zone.Record) string {
-	return r.Owner.Key() + string([]byte{byte(r.Type >> 8), byte(r.Type)}) + string(r.Data)
 }
 
 // recordOctets is what a zone.Record without name and RDATA takes in a growing list.

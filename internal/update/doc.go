@@ -11,7 +11,6 @@
 //	result.go    what became of requests, for metrics
 //	pending.go   datagrams that are sent again
 //	follow.go    names that are aliases into classless zones (RFC 2317)
-//	layer.go     the notes of updates
 //	rollback.go  the layer of updates, or the whole of a dynamic zone, as it was at a serial
 //	lifetime.go  records that expire
 //

@@ -19,9 +19,8 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// noteLife begins the keys of the notes that say how long a record lives: owner in
-// lower case, type and a hash of the RDATA behind it; in the value the Unix time of
-// its end, then the RDATA.
+// noteLife begins the keys of the notes that say how long a record lives: an [rr.Key] and a hash of
+// the RDATA follow; in the value the Unix time of its end, then the RDATA.
 const noteLife = "update/life/"
 
 // life is a record that ends.
@@ -39,7 +38,7 @@ type life struct {
 func lifeKey(owner dname.Name, t rr.Type, data []byte) string {
 	h := fnv.New64a()
 	h.Write(data)
-	return string(h.Sum([]byte(rrsetKey(noteLife, owner, t))))
+	return string(h.Sum([]byte(noteLife + rr.Key(owner, t))))
 }
 
 // lifetimes are the records of one zone that end, the next one first. A nil
@@ -155,9 +154,8 @@ func (u *Updater) adoptLifetimes(p *Policy) error {
 		}
 		l := newLifetimes()
 		for _, n := range notes {
-			rest := []byte(n.Key[len(noteLife):])
-			owner := dname.FromWire(rest)
-			if owner == nil || len(rest) < len(owner)+2 || len(n.Value) < 8 {
+			owner, typ, _, ok := rr.CutKey(n.Key[len(noteLife):])
+			if !ok || len(n.Value) < 8 {
 				u.o.Log.Error("the lifetime of a record cannot be read; the record stays until an update deletes it", "zone", dname.Name(key).String(), "note", n.Key)
 				continue
 			}
@@ -166,7 +164,7 @@ func (u *Updater) adoptLifetimes(p *Policy) error {
 				// The clock was wrong then, so that the age is not known.
 				end = u.o.Now().Add(z.Lifetime).Unix()
 			}
-			e := &life{key: n.Key, owner: owner, typ: rr.Type(binary.BigEndian.Uint16(rest[len(owner):])), data: n.Value[8:], end: end, noted: end}
+			e := &life{key: n.Key, owner: owner, typ: typ, data: n.Value[8:], end: end, noted: end}
 			l.byKey[n.Key] = e
 			l.queue.Push(e)
 		}

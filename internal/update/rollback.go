@@ -191,10 +191,10 @@ func (r *round) rollbackLayer(zr *zoneRound, past steps, out *Rollback, source s
 func (out *Rollback) withoutEnded(list, there []zone.Record, ended map[string]bool) []zone.Record {
 	stay := map[string]bool{}
 	for i := range there {
-		stay[recordKey(&there[i])] = true
+		stay[there[i].Key()] = true
 	}
 	return slices.DeleteFunc(list, func(rec zone.Record) bool {
-		key := recordKey(&rec)
+		key := rec.Key()
 		if !ended[key] || stay[key] {
 			return false
 		}
@@ -232,7 +232,7 @@ func isByUpdate(l *journal.Line) bool {
 }
 
 // ended returns the records whose latest removal, but for what a source of the zone
-// removed, was the end of their lifetime, by recordKey.
+// removed, was the end of their lifetime, by zone.Record.Key.
 func (list steps) ended() map[string]bool {
 	out := map[string]bool{}
 	for i := range list {
@@ -241,7 +241,7 @@ func (list steps) ended() map[string]bool {
 			continue
 		}
 		for _, rec := range without(c.Removed, c.Added) {
-			key := recordKey(&rec)
+			key := rec.Key()
 			if _, known := out[key]; !known {
 				out[key] = list[i].Source == sourceExpiry
 			}
@@ -317,7 +317,7 @@ func addedByUpdate(h History, apex dname.Name, to zone.Serial, list []zone.Recor
 			return nil, err
 		}
 		for _, rec := range from[l.To] {
-			wanted[recordKey(&rec)] = rec
+			wanted[rec.Key()] = rec
 		}
 		delete(from, l.To)
 		if len(wanted) == 0 && len(from) == 0 {
@@ -327,7 +327,7 @@ func addedByUpdate(h History, apex dname.Name, to zone.Serial, list []zone.Recor
 			continue
 		}
 		for _, added := range without(l.Changeset.Added, l.Changeset.Removed) {
-			key := recordKey(&added)
+			key := added.Key()
 			rec, ok := wanted[key]
 			if !ok {
 				continue
@@ -345,11 +345,6 @@ func addedByUpdate(h History, apex dname.Name, to zone.Serial, list []zone.Recor
 	return out, nil
 }
 
-// recordKey is the same for records that differ in their TTL only.
-func recordKey(r *zone.Record) string {
-	return rrsetKey("", r.Owner, r.Type) + string(r.Data)
-}
-
 // without returns the records of list that are not in other, whatever their TTLs.
 func without(list, other []zone.Record) []zone.Record {
 	if len(list) == 0 || len(other) == 0 {
@@ -357,11 +352,11 @@ func without(list, other []zone.Record) []zone.Record {
 	}
 	known := make(map[string]bool, len(other))
 	for i := range other {
-		known[recordKey(&other[i])] = true
+		known[other[i].Key()] = true
 	}
 	var out []zone.Record
 	for i := range list {
-		if !known[recordKey(&list[i])] {
+		if !known[list[i].Key()] {
 			out = append(out, list[i])
 		}
 	}

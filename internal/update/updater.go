@@ -24,6 +24,13 @@ type Store interface {
 	Commit(r commit.Request) (commit.Report, error)
 }
 
+// Notes keeps small durable facts of zones.
+type Notes interface {
+	commit.Notes
+	// SetNotes makes notes of a zone durable although the zone does not change.
+	SetNotes(apex dname.Name, notes []zone.Note) error
+}
+
 // Options are what an Updater needs.
 type Options struct {
 	Store Store

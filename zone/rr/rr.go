@@ -9,6 +9,7 @@
 //	print.go      RDATA to text
 //	check.go      is RDATA valid; the rules whose severity is a choice
 //	names.go      compression, canonical form and comparison, targets
+//	key.go        keys of RRsets
 //
 // To add a type, add a row to table.go and a line to testdata/golden.txt.
 package rr
