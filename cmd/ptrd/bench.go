@@ -12,6 +12,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/loadgen"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/spelling"
 	"github.com/spf13/cobra"
 )
 
@@ -112,7 +113,7 @@ func (f *benchFlags) run(cmd *cobra.Command) error {
 	}
 	switch {
 	case r.Answered == 0:
-		return fmt.Errorf("server %v answered none of %s; check that it listens there, and that its access lists allow this host", f.Server, count(int(r.Sent), "message"))
+		return fmt.Errorf("server %v answered none of %s; check that it listens there, and that its access lists allow this host", f.Server, spelling.Number(int(r.Sent), "message"))
 	case !r.OK():
 		return &exitStatus{exitError}
 	}

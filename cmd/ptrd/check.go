@@ -15,6 +15,7 @@ import (
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/privilege"
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/spelling"
 	"github.com/spf13/cobra"
 )
 
@@ -174,9 +175,9 @@ func (r *checked) Print(w io.Writer) error {
 			return err
 		}
 	}
-	summary := count(r.Errors, "error") + ", " + count(r.Warnings, "warning")
+	summary := spelling.Number(r.Errors, "error") + ", " + spelling.Number(r.Warnings, "warning")
 	if r.Errors+r.Warnings == 0 {
-		summary = "ok, " + count(r.Zones, "zone")
+		summary = "ok, " + spelling.Number(r.Zones, "zone")
 	}
 	_, err := fmt.Fprintln(w, summary)
 	return err

@@ -21,6 +21,7 @@ import (
 	"slices"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/zone/spelling"
 	"github.com/spf13/cobra"
 )
 
@@ -214,6 +215,6 @@ func between(least, most int, what string) cobra.PositionalArgs {
 		case most == 0:
 			return usagef("%s has no arguments, %q was given; see `%s --help`", path, args[0], path)
 		}
-		return usagef("%s needs %s, %s given; see `%s --help`", path, what, count(len(args), "argument"), path)
+		return usagef("%s needs %s, %s given; see `%s --help`", path, what, spelling.Number(len(args), "argument"), path)
 	}
 }

@@ -41,11 +41,3 @@ func printJSON(w io.Writer, v any) error {
 func remark(cmd *cobra.Command, format string, args ...any) {
 	fmt.Fprintf(cmd.ErrOrStderr(), "ptrd: "+format+"\n", args...)
 }
-
-// count returns the number with its noun.
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}

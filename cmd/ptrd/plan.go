@@ -10,6 +10,7 @@ import (
 	"github.com/ptrd/ptrd/internal/plan"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/spelling"
 	"github.com/spf13/cobra"
 )
 
@@ -99,7 +100,7 @@ The exit code is 1 if there are errors.`,
 			if err := p.Write(out); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s in %s\n", count(len(p.Files), "file"), out)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s in %s\n", spelling.Number(len(p.Files), "file"), out)
 			return err
 		},
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/journal"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // notLoaded is the reason that clients get for a zone without data. Only the operator learns
@@ -348,7 +349,7 @@ func (m *merge) setSerial(change *zone.Change, part *zonePart, prev last, z *zon
 	if part.added > 0 {
 		m.reportZone(finding.Error, "signed-and-added", part.apex,
 			"zone %v is signed, but %s adds %s from the configuration, which would have no signatures; put them in the file before it is signed",
-			part.apex, m.item.Path, plural(part.added, "record", "records"))
+			part.apex, m.item.Path, spelling.Number(part.added, "record"))
 		return 0, false
 	}
 	if m.item.Derive != nil && m.item.Explicit.Derive {

@@ -9,6 +9,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/spelling"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
@@ -127,7 +128,7 @@ func (c *delegationCheck) checkAliases(pos finding.Position, home ref, z *zone.Z
 	}
 	c.fs.warn("addresses-unreachable", home.apex, pos,
 		"%s unreachable: zone %v does not lead to zone %v, which is configured here (%v) for %v; %s",
-		plural(len(missing), "address", "addresses"), home.apex, child.apex, child.item.Pos, child.prefix, addLines(append(cut, missing...)))
+		spelling.Number(len(missing), "address"), home.apex, child.apex, child.item.Pos, child.prefix, addLines(append(cut, missing...)))
 }
 
 // leads reports whether the aliases that start at owner in zone z lead to a name at or below child,

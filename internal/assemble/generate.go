@@ -2,7 +2,6 @@ package assemble
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -222,12 +221,4 @@ func generateSOA(item *config.Zone, apex, ns dname.Name, table *source.Table) zo
 		data = binary.BigEndian.AppendUint32(data, uint32(d/time.Second))
 	}
 	return zone.Record{Owner: apex, Type: rr.TypeSOA, TTL: seconds(-1, item.TTL), Data: data, Tag: tagOf(table, item.Pos)}
-}
-
-// plural returns "1 address", "2 addresses".
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return fmt.Sprintf("1 %s", one)
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

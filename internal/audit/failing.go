@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // maxFailing is how many addresses that are not ok are remembered, and maxOfZone how many of one
@@ -266,7 +267,7 @@ func (s *Status) Print(out io.Writer) error {
 		fmt.Fprintf(&b, "completed %s\n", s.Completed.UTC().Format(time.DateTime))
 	}
 	if s.Begun != nil {
-		fmt.Fprintf(&b, "addresses %s, in %d zones\n", summary(s.States), s.Zones)
+		fmt.Fprintf(&b, "addresses %s, in %s\n", summary(s.States), spelling.Number(s.Zones, "zone"))
 	}
 	if len(s.Addresses) > 0 {
 		b.WriteByte('\n')

@@ -9,6 +9,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // Condition is something about the server as a whole that is not as it should be. Status shows all of
@@ -34,7 +35,7 @@ func (d *Daemon) conditions(ctx context.Context) (list []Condition) {
 		add("reload", finding.Error, false, "the reload at %s failed, and the configuration before it is active; `ptrd check` shows what is wrong", history.Moment(st.outcome.At))
 	}
 	if held := d.heldNow(); len(held) > 0 {
-		add("held", finding.Error, false, "%s held back, so older data is served: %v", plural(len(held), "change"), held[0])
+		add("held", finding.Error, false, "%s held back, so older data is served: %v", spelling.Number(len(held), "change"), held[0])
 	}
 	for _, c := range d.catalogs.Status() {
 		if c.Error != "" {
@@ -47,7 +48,7 @@ func (d *Daemon) conditions(ctx context.Context) (list []Condition) {
 	d.addSpace(ctx, add)
 	d.addLeases(add)
 	if n := len(d.damage); n > 0 {
-		add("damage", finding.Warning, false, "%s of the state directory damaged or lost at the start; `ptrd recover ZONE` serves the rest of a zone", plural(n, "item"))
+		add("damage", finding.Warning, false, "%s of the state directory damaged or lost at the start; `ptrd recover ZONE` serves the rest of a zone", spelling.Number(n, "item"))
 	}
 	return list
 }

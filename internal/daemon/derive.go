@@ -12,6 +12,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // newDeriver makes what derives names of addresses from forward zones and files of other programs.
@@ -58,7 +59,7 @@ func (d *Daemon) addLeases(add addCondition) {
 	case n == 1:
 		add("leases", finding.Warning, false, "%s", first.Fault())
 	case n > 1:
-		add("leases", finding.Warning, false, "%s; %s more cannot be used", first.Fault(), plural(n-1, "file"))
+		add("leases", finding.Warning, false, "%s; %s more cannot be used", first.Fault(), spelling.Number(n-1, "file"))
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // Notified is what secondaries answered to NOTIFY, and the serials that they had afterwards.
@@ -143,7 +144,7 @@ func (n *Notified) Print(out io.Writer) error {
 		}
 	}
 	if len(*n) != 1 {
-		fmt.Fprintf(&b, "%d of %s with secondaries: all of them answered and have the current serial\n", current, plural(len(*n), "zone"))
+		fmt.Fprintf(&b, "%d of %s with secondaries: all of them answered and have the current serial\n", current, spelling.Number(len(*n), "zone"))
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

@@ -14,6 +14,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // Outcome is what became of a reload.
@@ -124,22 +125,15 @@ func (o *Outcome) Summary() string {
 	errs, warnings := finding.Count(o.Findings)
 	tail := ""
 	if n := len(o.Held); n > 0 {
-		tail = fmt.Sprintf("; %s held back", plural(n, "change"))
+		tail = fmt.Sprintf("; %s held back", spelling.Number(n, "change"))
 	}
 	if errs+warnings > 0 {
-		tail += fmt.Sprintf("; %s, %s", plural(errs, "error"), plural(warnings, "warning"))
+		tail += fmt.Sprintf("; %s, %s", spelling.Number(errs, "error"), spelling.Number(warnings, "warning"))
 	}
 	if !o.InForce {
 		return "reload failed: keeping the running configuration" + tail
 	}
-	return fmt.Sprintf("reloaded: %s changed of %d%s", plural(len(o.Changed), "zone"), o.Zones, tail)
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("reloaded: %s changed of %d%s", spelling.Number(len(o.Changed), "zone"), o.Zones, tail)
 }
 
 // addPlan adds the changes of a plan and what is broken in it.

@@ -16,6 +16,7 @@ import (
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // Status is the state of the server and its zones. It has more than 20 fields because it is the JSON
@@ -304,12 +305,12 @@ func (d *Daemon) statusLine() string {
 	if st == nil {
 		return "loading"
 	}
-	line := fmt.Sprintf("serving %s", plural(st.outcome.Zones, "zone"))
+	line := fmt.Sprintf("serving %s", spelling.Number(st.outcome.Zones, "zone"))
 	if n := len(st.outcome.Broken); n > 0 {
 		line += fmt.Sprintf(", %d of them with errors", n)
 	}
 	if n := len(d.absentAddresses()); n > 0 {
-		line += fmt.Sprintf(", waiting for %s", plural(n, "address"))
+		line += fmt.Sprintf(", waiting for %s", spelling.Number(n, "address"))
 	}
 	if !st.outcome.InForce {
 		line += "; the last reload was refused"

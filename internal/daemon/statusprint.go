@@ -13,6 +13,7 @@ import (
 	"github.com/ptrd/ptrd/internal/notify"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // Print writes the status for a person: of one zone in full, else of the server and its zones.
@@ -48,7 +49,7 @@ func (s *Status) printCounts(b *strings.Builder) {
 	for _, n := range s.Counts {
 		total += n
 	}
-	of, found := plural(total, "zone"), false
+	of, found := spelling.Number(total, "zone"), false
 	for _, h := range Healths {
 		n := s.Counts[h]
 		if n == 0 || h == HealthOK {
@@ -141,7 +142,7 @@ func (s *Status) printFindings(b *strings.Builder) {
 	slices.SortStableFunc(list, func(a, b finding.Finding) int { return cmp.Compare(b.Severity, a.Severity) })
 	for i, f := range list {
 		if i == printedReload {
-			fmt.Fprintf(b, "          %s more; `ptrd status ZONE` shows those of a zone\n", plural(len(list)-i, "finding"))
+			fmt.Fprintf(b, "          %s more; `ptrd status ZONE` shows those of a zone\n", spelling.Number(len(list)-i, "finding"))
 			break
 		}
 		fmt.Fprintf(b, "          %s\n", f.Report())
@@ -161,7 +162,7 @@ func (s *Status) printZones(b *strings.Builder) {
 	}
 	w.Flush() // to a strings.Builder, which takes everything
 	if s.Unlisted > 0 {
-		fmt.Fprintf(b, "%s not listed; give a prefix, --state or --limit\n", plural(s.Unlisted, "zone"))
+		fmt.Fprintf(b, "%s not listed; give a prefix, --state or --limit\n", spelling.Number(s.Unlisted, "zone"))
 	}
 	s.printReasons(b)
 	printSecondaries(b, s.Zones)
@@ -235,10 +236,10 @@ func (z *ZoneStatus) print(b *strings.Builder) {
 	}
 	if z.State == stateServed || z.State == stateLastGood {
 		line("serial", "%d", z.Serial)
-		line("content", "%s at %s, %d bytes", plural(z.Records, "record"), plural(z.Names, "name"), z.Bytes)
+		line("content", "%s at %s, %d bytes", spelling.Number(z.Records, "record"), spelling.Number(z.Names, "name"), z.Bytes)
 	}
 	if n := d.Derived; n != nil {
-		line("derived", "%s; addresses with several names and no preferred one: %d; with a static PTR that is none of their names: %d", plural(n.Records, "PTR record"), n.Conflicts, n.Drifted)
+		line("derived", "%s; addresses with several names and no preferred one: %d; with a static PTR that is none of their names: %d", spelling.Number(n.Records, "PTR record"), n.Conflicts, n.Drifted)
 	}
 	for i, r := range d.Ranges {
 		if i == printedRanges {

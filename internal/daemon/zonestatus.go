@@ -22,6 +22,7 @@ import (
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // Health is how a zone is, in the order in which zones are listed.
@@ -97,13 +98,13 @@ func (f *LeaseFile) text() string {
 	if f.Read.IsZero() {
 		text += "not read yet"
 	} else {
-		text += fmt.Sprintf("read %s, %s", history.Moment(f.Read), plural(f.Names, "name"))
+		text += fmt.Sprintf("read %s, %s", history.Moment(f.Read), spelling.Number(f.Names, "name"))
 	}
 	if f.Unnamed > 0 {
-		text += fmt.Sprintf(", %s without a name", plural(f.Unnamed, "lease"))
+		text += fmt.Sprintf(", %s without a name", spelling.Number(f.Unnamed, "lease"))
 	}
 	if f.Skipped > 0 {
-		text += fmt.Sprintf(", %s skipped", plural(f.Skipped, "record"))
+		text += fmt.Sprintf(", %s skipped", spelling.Number(f.Skipped, "record"))
 	}
 	if f.Problem != "" {
 		text += ": " + f.Problem
@@ -278,13 +279,13 @@ func (s *survey) judge(z *zone.Zone) (Health, string) {
 	case c.Error != "":
 		return HealthWarning, "the last check failed: " + c.Error
 	case s.silent[key] > 0:
-		return HealthWarning, plural(s.silent[key], "secondary server") + " refused NOTIFY or did not answer"
+		return HealthWarning, spelling.Number(s.silent[key], "secondary server") + " refused NOTIFY or did not answer"
 	case s.damaged[key]:
 		return HealthWarning, "a part of its stored data was found damaged or lost at the start"
 	case len(c.Findings) > 0:
-		return HealthWarning, plural(len(c.Findings), "warning") + " about what the primary has"
+		return HealthWarning, spelling.Number(len(c.Findings), "warning") + " about what the primary has"
 	case n > 0:
-		return HealthWarning, plural(n, "warning")
+		return HealthWarning, spelling.Number(n, "warning")
 	}
 	return HealthOK, ""
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // Print writes the way as text: each zone with its servers, what is not as it should be at its
@@ -41,7 +42,7 @@ func (w *Walk) Print(to io.Writer) error {
 
 // print writes a level.
 func (l *Level) print(b *bufio.Writer) {
-	fmt.Fprintf(b, "%v: %s, %s\n", l.Zone, count(len(l.Servers)+len(l.Skipped), "server"), count(len(l.Hosts()), "address"))
+	fmt.Fprintf(b, "%v: %s, %s\n", l.Zone, spelling.Number(len(l.Servers)+len(l.Skipped), "server"), spelling.Number(len(l.Hosts()), "address"))
 	for _, f := range l.Referrals {
 		if r := Read(f, l.Parent.Zone); r.Kind != Referral && r.Kind != Answer && f.Outcome != NotAsked {
 			fmt.Fprintf(b, "  %v of %v over %v: %s\n", f.Server, l.Parent.Zone, f.Transport, inWords(f, l.Parent.Zone))
@@ -98,15 +99,4 @@ func inWords(f *Fact, zone dname.Name) string {
 		return fmt.Sprintf("serial %d", soa.Serial)
 	}
 	return r.Kind.String()
-}
-
-// count returns a number with its noun.
-func count(n int, what string) string {
-	switch {
-	case n == 1:
-		return "1 " + what
-	case strings.HasSuffix(what, "s"):
-		return fmt.Sprintf("%d %ses", n, what)
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -11,6 +11,7 @@ import (
 	"text/template"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // Zone is a zone that ptrd serves.
@@ -155,7 +156,7 @@ func (p *printer) funcs() template.FuncMap {
 		"firstIPv6": func() string { return p.first(netip.Addr.Is6) },
 		"head":      p.head, "hostPort": hostPort, "isLocal": p.isLocal, "isPort53": p.isPort53,
 		"keyText": func(k *Key) string { return p.target.keyText(k, "…") },
-		"keyNote": p.keyNote, "keys": p.keys, "keysWithRanges": p.keysWithRanges, "note": note, "omitted": p.omitted, "plural": plural,
+		"keyNote": p.keyNote, "keys": p.keys, "keysWithRanges": p.keysWithRanges, "note": note, "omitted": p.omitted, "plural": spelling.Number,
 		"remoteID": remoteID, "remotes": p.remotes, "specials": p.specials, "unsigned": p.unsigned,
 		"zoneNote": zoneNote,
 	}
@@ -185,7 +186,7 @@ func (p *printer) head(mark, program, where string) string {
 	if p.Role != p.target.Roles[0] {
 		command += " --resolver"
 	}
-	return note(mark, "%s as a %s ptrd: %s. %s", program, what, plural(len(p.Zones), "zone"), where) + "\n" +
+	return note(mark, "%s as a %s ptrd: %s. %s", program, what, spelling.Number(len(p.Zones), "zone"), where) + "\n" +
 		note(mark, "Written by `%s`; run it again when the zones change.", command)
 }
 
@@ -387,11 +388,4 @@ func hostPort(s netip.AddrPort) string {
 		return s.Addr().String()
 	}
 	return s.String()
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

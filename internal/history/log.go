@@ -13,6 +13,7 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
+	"github.com/ptrd/ptrd/zone/spelling"
 	"github.com/ptrd/ptrd/zone/synth"
 	"github.com/ptrd/ptrd/zone/zonefile"
 )
@@ -235,7 +236,7 @@ func (l *Line) print(b *strings.Builder) {
 	}
 	switch l.What {
 	case journal.Began.String():
-		fmt.Fprintf(b, "serial %d, begins with %s", l.Serial, records(l.Added))
+		fmt.Fprintf(b, "serial %d, begins with %s", l.Serial, spelling.Number(l.Added, "record"))
 	case journal.Ended.String():
 		fmt.Fprintf(b, "serial %d, is no longer served", l.Serial)
 	default:
@@ -252,11 +253,4 @@ func printRecords(b *strings.Builder, indent string, removed, added []string) {
 	for _, r := range added {
 		fmt.Fprintf(b, "%s+ %s\n", indent, r)
 	}
-}
-
-func records(n int) string {
-	if n == 1 {
-		return "1 record"
-	}
-	return fmt.Sprintf("%d records", n)
 }

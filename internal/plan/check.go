@@ -329,14 +329,6 @@ func list(addrs []netip.Addr) string {
 	return strings.Join(words, ", ")
 }
 
-// count returns "1 address", "2 addresses".
-func count(n int) string {
-	if n == 1 {
-		return "1 address"
-	}
-	return fmt.Sprintf("%d addresses", n)
-}
-
 // lead returns the addresses as the subject of a sentence.
 func lead(addrs []netip.Addr) string {
 	if len(addrs) == 1 {

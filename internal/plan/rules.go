@@ -80,9 +80,9 @@ func (c *checker) reportOrphans(above dname.Name, aliases []*alias) {
 	for _, a := range aliases {
 		addrs = append(addrs, a.addr)
 	}
-	what := fmt.Sprintf("%s unreachable, unless the servers of this zone have the other one too: %s to names below %v, which is not delegated", count(len(addrs)), lead(addrs), above)
+	what := fmt.Sprintf("%s unreachable, unless the servers of this zone have the other one too: %s to names below %v, which is not delegated", spelling.Number(len(addrs), "address"), lead(addrs), above)
 	if above.Equal(c.Apex) {
-		what = fmt.Sprintf("%s unreachable: %s to %v, which does not exist", count(len(addrs)), lead(addrs), aliases[0].target)
+		what = fmt.Sprintf("%s unreachable: %s to %v, which does not exist", spelling.Number(len(addrs), "address"), lead(addrs), aliases[0].target)
 	}
 	remedy := fmt.Sprintf("add `%v NS` with the name servers of that zone, or correct the CNAMEs", above)
 	if _, ok := dname.ToClassless(above); !ok {
@@ -182,12 +182,12 @@ func (c *checker) checkCut(x *cut) {
 			c.reported[dname.Name(line.Data).Key()] = true
 		}
 		c.report(severity, "addresses-unreachable", first, "%s unreachable: %v is %s, but no CNAME leads there from %s; %s",
-			count(len(missing)), x.name, x.state(), list(missing), adding(absent))
+			spelling.Number(len(missing), "address"), x.name, x.state(), list(missing), adding(absent))
 	}
 	if len(here) > 0 {
 		r := c.find(c.ownerOf(x, here[0]), rr.TypePTR)
 		c.report(finding.Warning, "ptr-in-parent", r, "%s answered here: %v is %s, but the PTR records of %s are in this zone, without a CNAME, so that those of the part are never seen; move the records there, and %s",
-			count(len(here)), x.name, x.state(), list(here), adding(hidden))
+			spelling.Number(len(here), "address"), x.name, x.state(), list(here), adding(hidden))
 	}
 	if len(elsewhere) > 0 && len(x.led) > 0 {
 		r := c.find(c.ownerOf(x, elsewhere[0]), rr.TypeCNAME)

@@ -1,4 +1,4 @@
-// Package spelling compares words, for messages that suggest what was meant.
+// Package spelling has what messages need to write words and to suggest those that were meant.
 package spelling
 
 // Distance returns the edit distance of a and b: how many octets have to be added,
