@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -9,10 +8,7 @@ import (
 	"strconv"
 
 	"github.com/ptrd/ptrd/internal/audit"
-	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/daemon"
-	"github.com/ptrd/ptrd/internal/registry"
-	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/spf13/cobra"
 )
 
@@ -23,7 +19,7 @@ type audited struct {
 }
 
 func newAudit(g *globals) *cobra.Command {
-	var sources, fix bool
+	var fix bool
 	var resolvers []string
 	rate := 0
 	cmd := &cobra.Command{
@@ -72,7 +68,7 @@ wrong, but something is not known.`,
 				ask.Set("rate", strconv.Itoa(rate))
 			}
 			out := audited{Report: &audit.Report{}}
-			if err := g.audit(cmd, ask, sources, out.Report); err != nil {
+			if err := g.audit(cmd, ask, out.Report); err != nil {
 				return err
 			}
 			if fix {
@@ -92,7 +88,7 @@ wrong, but something is not known.`,
 	}
 	g.addJSON(cmd)
 	f := cmd.Flags()
-	f.BoolVar(&sources, "sources", false, "build the zones from their sources, even if a server runs")
+	g.addSources(cmd)
 	f.BoolVar(&fix, "fix", false, "print what adds the missing records")
 	f.StringArrayVar(&resolvers, "resolver", nil, "`ADDRESS[:PORT]` of a resolver, in place of those of the configuration; may be repeated")
 	f.IntVar(&rate, "rate", 0, "ask resolvers at most `N` questions in a second; 0: no limit (default: as in the configuration)")
@@ -100,37 +96,12 @@ wrong, but something is not known.`,
 }
 
 // audit has the running server examine addresses, or builds the zones from their sources.
-func (g *globals) audit(cmd *cobra.Command, args url.Values, sources bool, to *audit.Report) error {
-	if !sources {
-		err := g.call(cmd, daemon.VerbAudit, args, to)
-		var down *control.NotRunningError
-		if !errors.As(err, &down) {
-			return err
-		}
-	}
-	set, _, err := setFromSources(cmd, g)
-	if err != nil {
+func (g *globals) audit(cmd *cobra.Command, args url.Values, to *audit.Report) error {
+	built, err := g.orSources(cmd, func() error { return g.call(cmd, daemon.VerbAudit, args, to) })
+	if built == nil {
 		return err
 	}
-	cfg, err := g.load()
-	if err != nil {
-		return err
-	}
-	zones := registry.New(registry.Options{Config: cfg})
-	s := daemon.AuditSettings(cfg, func() *registry.Zones { return zones })
-	if err := daemon.OverrideAudit(s, args["resolver"], args.Get("rate")); err != nil {
-		return err
-	}
-	var scope audit.Scope
-	if what := args.Get("what"); what != "" {
-		part, err := zones.Find(set, what, nil)
-		if err != nil {
-			return err
-		}
-		scope = audit.Scope{Apex: part.Apex, About: part.About, Name: part.Name, Prefix: part.Prefix}
-	}
-	source := func(apex dname.Name) audit.Source { return daemon.AuditSource(zones, apex, nil) }
-	r, err := audit.Examine(cmd.Context(), set, s, scope, source, nil)
+	r, err := built.Audit(cmd.Context(), args)
 	if err == nil {
 		*to = *r
 	}

@@ -25,13 +25,22 @@ func (g *globals) path() (string, error) {
 	return "", usagef("there is neither ./config.yaml nor /etc/ptrd/config.yaml; give the configuration by --config FILE")
 }
 
-// load reads the configuration.
+// load reads the configuration, once.
 func (g *globals) load() (*config.Config, error) {
 	path, err := g.path()
-	if err != nil {
-		return nil, err
+	if err != nil || g.loaded != nil {
+		return g.loaded, err
 	}
-	return config.Load(path)
+	g.loaded, err = config.Load(path)
+	return g.loaded, err
+}
+
+// loadIfAny is load, without an error if there is no configuration: then it is nil.
+func (g *globals) loadIfAny() (*config.Config, error) {
+	if _, err := g.path(); err != nil {
+		return nil, nil
+	}
+	return g.load()
 }
 
 // completeZone completes the apexes of the configuration.

@@ -95,13 +95,11 @@ be wrong, but something that is required is not known. It takes at most a minute
 			if err != nil {
 				return err
 			}
-			if path, err := g.path(); err == nil {
-				cfg, err := config.Load(path)
-				if err != nil {
-					remark(cmd, "the places in the configuration cannot be shown, because it has errors:\n%v", err)
-				} else {
-					q.Ours = g.ours(cmd, cfg)
-				}
+			switch cfg, err := g.loadIfAny(); {
+			case err != nil:
+				remark(cmd, "the places in the configuration cannot be shown, because it has errors:\n%v", err)
+			case cfg != nil:
+				q.Ours = g.ours(cmd, cfg)
 			}
 			o.Brief = true
 			q.Client = delegation.New(o)

@@ -1,23 +1,15 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"net/netip"
 
-	"github.com/ptrd/ptrd/internal/assemble"
-	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/naming"
-	"github.com/ptrd/ptrd/internal/registry"
-	"github.com/ptrd/ptrd/zone"
-	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/spf13/cobra"
 )
 
 func newDump(g *globals) *cobra.Command {
-	var sources bool
 	var made string
 	q := daemon.DumpQuery{Limit: maxMade}
 	cmd := &cobra.Command{
@@ -56,10 +48,10 @@ names, in a forward zone the addresses of the names.`,
 				}
 				q.Made = arg.Prefix
 			}
-			return g.dump(cmd, &q, sources, cmd.OutOrStdout())
+			return g.dump(cmd, &q, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().BoolVar(&sources, "sources", false, "build the zone from its sources, even if a server runs")
+	g.addSources(cmd)
 	cmd.Flags().StringVar(&made, "made", "", "write what rules make for the addresses of a `PREFIX` as well")
 	cmd.Flags().IntVar(&q.Limit, "limit", q.Limit, "refuse --made for more than `N` addresses")
 	return cmd
@@ -69,41 +61,10 @@ names, in a forward zone the addresses of the names.`,
 const maxMade = 65536
 
 // dump writes what is asked for as the running server has it, or built from the sources.
-func (g *globals) dump(cmd *cobra.Command, q *daemon.DumpQuery, sources bool, w io.Writer) error {
-	if !sources {
-		err := g.send(cmd, daemon.VerbDump, q.Args(), w)
-		var down *control.NotRunningError
-		if !errors.As(err, &down) {
-			return err
-		}
-	}
-	set, findings, err := setFromSources(cmd, g)
-	if err != nil {
+func (g *globals) dump(cmd *cobra.Command, q *daemon.DumpQuery, w io.Writer) error {
+	built, err := g.orSources(cmd, func() error { return g.send(cmd, daemon.VerbDump, q.Args(), w) })
+	if built == nil {
 		return err
 	}
-	cfg, err := g.load()
-	if err != nil {
-		return err
-	}
-	zones := registry.New(registry.Options{Config: cfg})
-	err = q.Write(w, set, zones, nil, nil)
-	var lost *daemon.NoDataError
-	if errors.As(err, &lost) {
-		for _, f := range findings {
-			if f.Severity == finding.Error {
-				fmt.Fprintln(cmd.ErrOrStderr(), f.Report())
-			}
-		}
-		return fmt.Errorf("zone %v has errors; `ptrd check` shows all of them", lost.Apex)
-	}
-	return err
-}
-
-// setFromSources builds all zones of the configuration, as a server does at its first start.
-func setFromSources(cmd *cobra.Command, g *globals) (*zone.Set, []finding.Finding, error) {
-	cfg, err := g.load()
-	if err != nil {
-		return nil, nil, err
-	}
-	return assemble.Offline(cmd.Context(), cfg)
+	return built.Dump(w, q)
 }

@@ -1,23 +1,19 @@
 package main
 
 import (
-	"errors"
 	"net/netip"
 	"net/url"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
-	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/explain"
-	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/spf13/cobra"
 )
 
 func newExplain(g *globals) *cobra.Command {
-	var sources bool
 	var client, qtype string
 	cmd := &cobra.Command{
 		Use:   "explain ADDRESS|NAME|PREFIX",
@@ -40,11 +36,11 @@ their sources.`,
 			if err != nil {
 				return err
 			}
-			return g.explain(cmd, q, sources)
+			return g.explain(cmd, q)
 		},
 	}
 	g.addJSON(cmd)
-	cmd.Flags().BoolVar(&sources, "sources", false, "build the zones from their sources, even if a server runs")
+	g.addSources(cmd)
 	cmd.Flags().StringVar(&client, "client", "", "the answer for a client with this `ADDRESS`, subject to access lists (default: without them)")
 	cmd.Flags().StringVar(&qtype, "type", "PTR", "the `TYPE` in question")
 	return cmd
@@ -78,7 +74,7 @@ TIME is a time (UTC, unless it has an offset) or how long ago it was: 2026-11-29
 				return err
 			}
 			q.At = at
-			return g.explain(cmd, q, false)
+			return g.explain(cmd, q)
 		},
 	}
 	g.addJSON(cmd)
@@ -87,11 +83,11 @@ TIME is a time (UTC, unless it has an offset) or how long ago it was: 2026-11-29
 }
 
 // explain shows the answer to a question. It has no sources of a time that is past.
-func (g *globals) explain(cmd *cobra.Command, q explain.Question, sources bool) error {
+func (g *globals) explain(cmd *cobra.Command, q explain.Question) error {
 	cfg, cfgErr := g.load()
-	e, set, err := g.answer(cmd, q, cfg, sources)
+	e, err := g.answer(cmd, q)
 	if err == nil && cfg != nil && len(e.Steps) == 1 && e.Steps[0].Zone == "" {
-		e, set, err = g.fromAbove(cmd, q, cfg, sources, e, set)
+		e, err = g.fromAbove(cmd, q, cfg, e)
 	}
 	switch {
 	case err != nil:
@@ -100,6 +96,10 @@ func (g *globals) explain(cmd *cobra.Command, q explain.Question, sources bool) 
 	case cfgErr != nil:
 		remark(cmd, "the sources cannot be shown, because the configuration has errors:\n%v", cfgErr)
 	default:
+		var set *zone.Set // nil: the server has answered
+		if g.built != nil {
+			set = g.built.Set
+		}
 		if err := e.Trace(cmd.Context(), cfg, set); err != nil {
 			return err
 		}
@@ -123,46 +123,37 @@ func (g *globals) question(what, qtype, client string) (q explain.Question, err 
 	return q, nil
 }
 
-// answer asks the running server, or builds the zones from their sources; set is nil if the
-// server answered.
-func (g *globals) answer(cmd *cobra.Command, q explain.Question, cfg *config.Config, sources bool) (*explain.Explanation, *zone.Set, error) {
-	if !sources {
-		args := url.Values{"name": {q.Name.String()}, "type": {q.Type.String()}}
-		if q.Client.IsValid() {
-			args.Set("client", q.Client.String())
-		}
-		if !q.At.IsZero() {
-			args.Set("at", q.At.Format(time.RFC3339Nano))
-		}
-		var e explain.Explanation
-		err := g.call(cmd, daemon.VerbExplain, args, &e)
-		var down *control.NotRunningError
-		if !q.At.IsZero() || !errors.As(err, &down) {
-			return &e, nil, err
-		}
+// answer asks the running server, or builds the zones from their sources.
+func (g *globals) answer(cmd *cobra.Command, q explain.Question) (*explain.Explanation, error) {
+	args := url.Values{"name": {q.Name.String()}, "type": {q.Type.String()}}
+	if q.Client.IsValid() {
+		args.Set("client", q.Client.String())
 	}
-	set, _, err := setFromSources(cmd, g)
-	if err != nil {
-		return nil, nil, err
+	if !q.At.IsZero() {
+		args.Set("at", q.At.Format(time.RFC3339Nano))
 	}
-	policy, err := daemon.NewPolicy(cfg)
-	if err != nil {
-		return nil, nil, err
+	var e explain.Explanation
+	ask := func() error { return g.call(cmd, daemon.VerbExplain, args, &e) }
+	if !q.At.IsZero() {
+		return &e, ask()
 	}
-	e, err := explain.Explain(&answer.View{Zones: set, Policy: policy}, q)
-	return e, set, err
+	built, err := g.orSources(cmd, ask)
+	if built == nil {
+		return &e, err
+	}
+	return built.Explain(q)
 }
 
 // fromAbove explains a question about a name in no zone that a CNAME in the parent zone should
 // lead into a classless zone. If there is no such zone, it returns none.
-func (g *globals) fromAbove(cmd *cobra.Command, q explain.Question, cfg *config.Config, sources bool, none *explain.Explanation, set *zone.Set) (*explain.Explanation, *zone.Set, error) {
+func (g *globals) fromAbove(cmd *cobra.Command, q explain.Question, cfg *config.Config, none *explain.Explanation) (*explain.Explanation, error) {
 	above, step, err := explain.Above(cfg, q)
 	if err != nil || above.Name == nil {
-		return none, set, err
+		return none, err
 	}
-	e, set, err := g.answer(cmd, above, cfg, sources)
+	e, err := g.answer(cmd, above)
 	if err == nil {
 		e.Name, e.Steps = step.Name, append([]explain.Step{step}, e.Steps...)
 	}
-	return e, set, err
+	return e, err
 }

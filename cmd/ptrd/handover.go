@@ -46,7 +46,7 @@ command line.`,
   ptrd handover 2001:db8:77::/48 --for ripe`,
 		Args:              exactly(1, "a zone or a prefix"),
 		ValidArgsFunction: g.completeZone,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			q.Input = args[0]
 			for _, s := range servers {
 				ns, err := nameServer(s)
@@ -60,10 +60,8 @@ command line.`,
 					return usagef("--for: %v", err)
 				}
 			}
-			if path, err := g.path(); err == nil {
-				if q.Config, err = config.Load(path); err != nil {
-					return err
-				}
+			if q.Config, err = g.loadIfAny(); err != nil {
+				return err
 			}
 			if !offline {
 				o, err := ask.options()

@@ -21,6 +21,7 @@ import (
 	"slices"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/zone/spelling"
 	"github.com/spf13/cobra"
 )
@@ -45,6 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var usage *usageError
 	var exit *exitStatus
 	var findings config.Errors
+	var broken *daemon.NoDataError
 	switch {
 	case err == nil:
 		return 0
@@ -55,6 +57,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			fmt.Fprintln(stderr, f.Report())
 		}
 		return exitError
+	case errors.As(err, &broken):
+		for _, f := range broken.Errors {
+			fmt.Fprintln(stderr, f.Report())
+		}
 	}
 	fmt.Fprintf(stderr, "ptrd: %v\n", err)
 	if errors.As(err, &usage) {
@@ -92,6 +98,10 @@ type globals struct {
 	config string // path of the configuration; empty: one of the default paths
 	state  string // state directory of the running server; empty: that of the configuration
 	json   bool   // of the subcommand that runs
+
+	sources bool           // do not ask the running server
+	loaded  *config.Config // by load
+	built   *daemon.Served // by orSources
 }
 
 func newRoot() *cobra.Command {

@@ -2,21 +2,16 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/ptrd/ptrd/internal/assemble"
-	"github.com/ptrd/ptrd/internal/control"
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/plan"
-	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
-	"github.com/ptrd/ptrd/zone/zonefile"
 	"github.com/spf13/cobra"
 )
 
@@ -31,7 +26,7 @@ func (g *globals) checkParent(cmd *cobra.Command, zone, from string, files []str
 	}
 	read := func(apex dname.Name) (*plan.Content, error) { return readParent(cmd.Context(), apex, from) }
 	if from == "" {
-		read = g.servedZones(cmd)
+		read = func(apex dname.Name) (*plan.Content, error) { return g.readZone(cmd, apex) }
 	}
 	parent, err := read(apex)
 	if err != nil {
@@ -93,40 +88,20 @@ func (g *globals) locate(cmd *cobra.Command, apex dname.Name, list []finding.Fin
 	finding.Sort(list)
 }
 
-// servedZones returns a function that reads zones of the running server, or of the configuration.
-func (g *globals) servedZones(cmd *cobra.Command) func(dname.Name) (*plan.Content, error) {
-	var set *zone.Set
-	return func(apex dname.Name) (*plan.Content, error) {
-		var text bytes.Buffer
-		if set == nil {
-			err := g.send(cmd, daemon.VerbDump, url.Values{"what": {apex.String()}}, &text)
-			var down *control.NotRunningError
-			switch {
-			case err == nil:
-				c := plan.ReadText(apex, "", text.Bytes())
-				if !c.HasSOA() { // another zone has the name
-					return nil, fmt.Errorf("there is no zone %v; `ptrd status` lists the zones", apex)
-				}
-				return c, nil
-			case !errors.As(err, &down):
-				return nil, err
-			}
-			if set, _, err = setFromSources(cmd, g); err != nil {
-				return nil, err
-			}
-		}
-		z := set.Get(apex)
-		switch {
-		case z == nil:
-			return nil, fmt.Errorf("zone %v is not in the configuration; give --from FILE or --from ADDRESS to read it elsewhere", apex)
-		case !z.IsAvailable():
-			return nil, fmt.Errorf("zone %v has errors; `ptrd check` shows all of them", apex)
-		}
-		if err := zonefile.Write(&text, z); err != nil {
-			return nil, err
-		}
-		return plan.ReadText(apex, "", text.Bytes()), nil
+// readZone reads a zone of the running server, or of the configuration.
+func (g *globals) readZone(cmd *cobra.Command, apex dname.Name) (*plan.Content, error) {
+	var text bytes.Buffer
+	err := g.dump(cmd, &daemon.DumpQuery{What: apex.String()}, &text)
+	c := plan.ReadText(apex, "", text.Bytes())
+	switch {
+	case g.built != nil && g.built.Set.Get(apex) == nil:
+		return nil, fmt.Errorf("zone %v is not in the configuration; give --from FILE or --from ADDRESS to read it elsewhere", apex)
+	case err != nil:
+		return nil, err
+	case !c.HasSOA(): // another zone has the name
+		return nil, fmt.Errorf("there is no zone %v; `ptrd status` lists the zones", apex)
 	}
+	return c, nil
 }
 
 // zonesBelow returns the zones of the configuration below a name.

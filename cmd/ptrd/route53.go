@@ -118,7 +118,7 @@ The zone is that of the running server; without one, it is built from its source
 		ValidArgsFunction: g.completeZone,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var text bytes.Buffer
-			if err := g.dump(cmd, &daemon.DumpQuery{What: args[0], IsWhole: true}, false, &text); err != nil {
+			if err := g.dump(cmd, &daemon.DumpQuery{What: args[0], IsWhole: true}, &text); err != nil {
 				return err
 			}
 			owner, _, _ := bytes.Cut(text.Bytes(), []byte(" ")) // the records of the apex are first

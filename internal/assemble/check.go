@@ -19,19 +19,19 @@ import (
 // Check reads all sources of a configuration and returns the findings about them, by file and
 // position. It does not know the serials that were served before. The error is that of ctx.
 func Check(ctx context.Context, cfg *config.Config) ([]finding.Finding, error) {
-	_, list, err := Offline(ctx, cfg)
+	_, _, list, err := Offline(ctx, cfg)
 	return list, err
 }
 
-// Offline returns the zones of a configuration as a server has them at its first start, and the
-// findings about them.
-func Offline(ctx context.Context, cfg *config.Config) (*zone.Set, []finding.Finding, error) {
+// Offline returns the zones of a configuration as a server has them at its first start, the rules by
+// which PTRs are derived in them, and the findings about them.
+func Offline(ctx context.Context, cfg *config.Config) (*zone.Set, *derive.Rules, []finding.Finding, error) {
 	list, done := lease.New(lease.Options{}).Prepare(ctx, derive.Files(cfg))
 	done(false)
 	rules, none := derive.NewRules(cfg, lease.FilesOf(list)), zone.NewSet()
 	plan, err := New(Options{}).Assemble(ctx, cfg, none, Round{Derive: derive.New(derive.Options{}).NewPlan(rules, none).Layer})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	var zones []*zone.Zone
 	for _, c := range plan.Batch.Changes {
@@ -42,7 +42,7 @@ func Offline(ctx context.Context, cfg *config.Config) (*zone.Set, []finding.Find
 	for _, s := range list {
 		found = append(found, s.Findings()...)
 	}
-	return set, finding.Limit(found), nil
+	return set, rules, finding.Limit(found), nil
 }
 
 // withoutFollowing returns the findings without those that follow from a file that is one of another

@@ -19,9 +19,9 @@ func (d *Daemon) newAuditor() *audit.Auditor {
 	return audit.New(audit.Options{Set: d.zones.Set, Pause: d.pacer.Pause, Guard: d.contain, Log: d.log})
 }
 
-// AuditSettings returns the settings of audits that a configuration has; zones are those that are
+// auditSettings returns the settings of audits that a configuration has; zones are those that are
 // served.
-func AuditSettings(cfg *config.Config, zones func() *registry.Zones) *audit.Settings {
+func auditSettings(cfg *config.Config, zones func() *registry.Zones) *audit.Settings {
 	s := &audit.Settings{
 		Interval: cfg.Audit.Interval, Rate: cfg.Audit.Rate, Resolvers: cfg.Audit.Resolvers,
 		Item: func(apex dname.Name) *config.Zone { return zones().Item(apex) },
@@ -40,18 +40,18 @@ func AuditSettings(cfg *config.Config, zones func() *registry.Zones) *audit.Sett
 	return s
 }
 
-// AuditSource returns where the records of a zone come from.
-func AuditSource(zones *registry.Zones, apex dname.Name, hostedID func(apex dname.Name) string) audit.Source {
-	one := zones.Get(apex)
+// auditSource returns where the records of a zone come from.
+func (s *Served) auditSource(apex dname.Name) audit.Source {
+	one := s.Zones.Get(apex)
 	switch {
 	case one != nil && one.Secondary != nil:
-		s := audit.Source{Kind: audit.Secondary}
+		source := audit.Source{Kind: audit.Secondary}
 		for _, p := range one.Secondary.Primaries {
-			s.Primaries = append(s.Primaries, p.Address.String())
+			source.Primaries = append(source.Primaries, p.Address.String())
 		}
-		return s
+		return source
 	case isHosted(one):
-		return audit.Source{Kind: audit.Hosted, ID: hostedID(apex)}
+		return audit.Source{Kind: audit.Hosted, ID: s.hostedID(apex)}
 	case one != nil && one.Item != nil && one.Item.Dynamic:
 		return audit.Source{Kind: audit.Dynamic}
 	}
@@ -60,24 +60,28 @@ func AuditSource(zones *registry.Zones, apex dname.Name, hostedID func(apex dnam
 
 // audit answers VerbAudit.
 func (d *Daemon) audit(ctx context.Context, args url.Values) (any, error) {
-	s := *AuditSettings(d.state.Load().cfg, d.registry.Load)
+	return d.served().Audit(ctx, args)
+}
+
+// Audit examines zones. args are those of VerbAudit.
+func (s *Served) Audit(ctx context.Context, args url.Values) (*audit.Report, error) {
+	settings := auditSettings(s.Config, func() *registry.Zones { return s.Zones })
 	var scope audit.Scope
 	if what := args.Get("what"); what != "" {
-		one, err := d.zoneOf(what)
+		one, err := s.Zones.Find(s.Set, what, s.isKnown)
 		if err != nil {
 			return nil, err
 		}
 		scope = audit.Scope{Apex: one.Apex, About: one.About, Name: one.Name, Prefix: one.Prefix}
 	}
-	if err := OverrideAudit(&s, args["resolver"], args.Get("rate")); err != nil {
+	if err := overrideAudit(settings, args["resolver"], args.Get("rate")); err != nil {
 		return nil, err
 	}
-	source := func(apex dname.Name) audit.Source { return AuditSource(d.registry.Load(), apex, d.hosted.Has) }
-	return audit.Examine(ctx, d.views.Load().Zones, &s, scope, source, nil)
+	return audit.Examine(ctx, s.Set, settings, scope, s.auditSource, nil)
 }
 
-// OverrideAudit replaces resolvers and rate by those of the command line, as far as it has them.
-func OverrideAudit(s *audit.Settings, resolvers []string, rate string) error {
+// overrideAudit replaces resolvers and rate by those of the command line, as far as it has them.
+func overrideAudit(s *audit.Settings, resolvers []string, rate string) error {
 	if len(resolvers) > 0 {
 		s.Resolvers = nil
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/ptrd/ptrd/internal/registry"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/synth"
 	"github.com/ptrd/ptrd/zone/zonefile"
@@ -66,19 +67,24 @@ func (q *DumpQuery) check() error {
 
 // dump writes zones, or the records of some names in them, as they are served.
 func (d *Daemon) dump(q *DumpQuery, w io.Writer) error {
-	v := d.views.Load()
-	if v == nil {
+	s := d.served()
+	if s == nil {
 		return errLoading
 	}
-	return q.Write(w, v.Zones, d.registry.Load(), d.hasHistory, d.origin)
+	return s.Dump(w, q)
 }
 
-// origin returns what else is known of where a record comes from; empty: nothing.
-func (d *Daemon) origin(z *zone.Zone, r *zone.Record) string {
-	if id := d.elasticOf(r.Owner, r.Type); id != "" || r.Type != rr.TypePTR || z.Layers().Derived == nil {
-		return id
+// origin returns what else is known of where a record comes from that is not static; empty: nothing.
+func (s *Served) origin(z *zone.Zone, r *zone.Record) string {
+	if s.elasticOf != nil {
+		if id := s.elasticOf(r.Owner, r.Type); id != "" {
+			return id
+		}
 	}
-	for _, o := range d.deriver.Rules().Describe(d.views.Load().Zones, z.Apex(), r.Owner) {
+	if r.Type != rr.TypePTR || z.Layers().Derived == nil {
+		return ""
+	}
+	for _, o := range s.Derived.Describe(s.Set, z.Apex(), r.Owner) {
 		if rr.EqualData(r.Type, o.Name, r.Data) {
 			return "from " + o.String()
 		}
@@ -96,28 +102,31 @@ func (d *Daemon) elasticOf(owner dname.Name, t rr.Type) string {
 	return ""
 }
 
-// NoDataError is that a zone has no data.
-type NoDataError struct{ Apex dname.Name }
+// NoDataError is that a zone has no data. If it was to be built from its sources, there are errors in them.
+type NoDataError struct {
+	Apex   dname.Name
+	Errors []finding.Finding
+}
 
 func (e *NoDataError) Error() string {
+	if len(e.Errors) > 0 {
+		return fmt.Sprintf("zone %v has errors; `ptrd check` shows all of them", e.Apex)
+	}
 	return fmt.Sprintf("zone %v has no data until its sources are fixed; `ptrd status` shows what is wrong", e.Apex)
 }
 
-// Write writes the records of zones or parts of them, zone by zone in canonical order, as lines of a
+// Dump writes the records of zones or parts of them, zone by zone in canonical order, as lines of a
 // master file. In a zone with layers, a comment after each record names its layer; what a rule makes is
 // in a comment after it. It is an error if there are none.
-//
-// isKnown is that of [registry.Zones.Find]. origin, if not nil, returns a further comment about a record that is not static;
-// empty: none.
-func (q *DumpQuery) Write(w io.Writer, set *zone.Set, zones *registry.Zones, isKnown func(dname.Name) (bool, error), origin func(z *zone.Zone, r *zone.Record) string) error {
+func (s *Served) Dump(w io.Writer, q *DumpQuery) error {
 	if err := q.check(); err != nil {
 		return err
 	}
-	find := zones.Select
+	set, find := s.Set, s.Zones.Select
 	if q.IsWhole {
-		find = zones.Whole
+		find = s.Zones.Whole
 	}
-	parts, err := find(set, q.What, isKnown)
+	parts, err := find(set, q.What, s.isKnown)
 	if err != nil {
 		return err
 	}
@@ -126,7 +135,7 @@ func (q *DumpQuery) Write(w io.Writer, set *zone.Set, zones *registry.Zones, isK
 		case z == nil:
 			return fmt.Errorf("zone %v is not served here; `ptrd status` lists those that are", part.Apex)
 		case !z.IsAvailable():
-			return &NoDataError{part.Apex}
+			return &NoDataError{part.Apex, s.Errors}
 		}
 	}
 	b := bufio.NewWriterSize(w, 64<<10)
@@ -155,14 +164,14 @@ func (q *DumpQuery) Write(w io.Writer, set *zone.Set, zones *registry.Zones, isK
 			if r.Type == synth.Type {
 				made = synth.Describe(r.Data, part.Apex.IsForward())
 			}
-			if origin != nil && layer != fromSources {
-				more = origin(z, &r)
+			if layer != fromSources {
+				more = s.origin(z, &r)
 			}
 			if err := write(r, layer, made, more); err != nil {
 				return err
 			}
 		}
-		for name := range q.made(z, part, zones) {
+		for name := range q.made(z, part, s.Zones) {
 			r, data, isHidden := z.MadeAt(name)
 			rule, err := synth.ParseRule(data)
 			if err != nil || isHidden {

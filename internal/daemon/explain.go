@@ -12,7 +12,6 @@ import (
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
-	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // explain answers a question from what is served, or was served at a time, with the changes that
@@ -21,6 +20,7 @@ func (d *Daemon) explain(v *answer.View, q explain.Question) (*explain.Explanati
 	var e *explain.Explanation
 	var err error
 	if q.At.IsZero() {
+		q.Derived = d.deriver.Rules()
 		e, err = explain.Explain(v, q)
 	} else {
 		v, e, err = d.explainPast(v, q)
@@ -28,7 +28,7 @@ func (d *Daemon) explain(v *answer.View, q explain.Question) (*explain.Explanati
 	if err != nil {
 		return nil, err
 	}
-	e.AddChanges(v.Zones, func(z *zone.Zone, records []zone.Record) []string {
+	e.AddSources(v.Zones, func(z *zone.Zone, records []zone.Record) []string {
 		return d.changesOf(z, records, !q.At.IsZero())
 	})
 	if q.At.IsZero() {
@@ -63,34 +63,6 @@ func (d *Daemon) addHidden(set *zone.Set, e *explain.Explanation) error {
 		}
 	}
 	return nil
-}
-
-// derivedFrom returns where a derived PTR comes from, and what else the address could be named; empty:
-// it is not derived, or was at another time.
-func (d *Daemon) derivedFrom(z *zone.Zone, r *zone.Record, isPast bool) string {
-	if _, isDerived := commit.Above(z, r.Owner, r.Type); !isDerived || isPast {
-		return ""
-	}
-	text, others := "derived", []string{}
-	for _, o := range d.deriver.Rules().Describe(d.views.Load().Zones, z.Apex(), r.Owner) {
-		if rr.EqualData(r.Type, o.Name, r.Data) {
-			text = fmt.Sprintf("derived from %v", &o)
-			if !o.End.IsZero() {
-				text += ", ends " + history.Moment(o.End)
-			}
-			text += fmt.Sprintf(", by %v", o.Source)
-		} else {
-			others = append(others, o.String())
-		}
-	}
-	if rrset, ok := z.Get(r.Owner, r.Type); !ok || rrset.Len() > 1 || len(others) == 0 {
-		return text
-	}
-	more := ""
-	if n := len(others) - 3; n > 0 {
-		others, more = others[:3], fmt.Sprintf(" and %d more", n)
-	}
-	return text + "; not chosen: " + strings.Join(others, ", ") + more
 }
 
 // endOf returns when a record ends that an update added, as text; empty: it does not end.
@@ -174,9 +146,6 @@ func (d *Daemon) changesOf(z *zone.Zone, records []zone.Record, all bool) (out [
 		l, r := &lines[i], &records[i]
 		// A change by the API of EC2 names the address itself; one of a trimmed history does not.
 		if from := d.elasticOf(r.Owner, r.Type); !all && !strings.Contains(l.Source, from) {
-			out = append(out, from)
-		}
-		if from := d.derivedFrom(z, r, all); from != "" {
 			out = append(out, from)
 		}
 		isShownAgain := layerOf(z, r) == byUpdate && !strings.HasPrefix(l.Source, "update")

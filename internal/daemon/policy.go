@@ -76,9 +76,9 @@ func limits(cfg *config.Config) server.Limits {
 	return server.Limits(cfg.Limits.TransportLimits)
 }
 
-// NewPolicy returns the policy that cfg asks for, for use outside of a running
+// offlinePolicy returns the policy that cfg asks for, for use outside of a running
 // server: cookies and rate limits are off, and no zone's queries are counted.
-func NewPolicy(cfg *config.Config) (*answer.Policy, error) {
+func offlinePolicy(cfg *config.Config) (*answer.Policy, error) {
 	quiet := *cfg
 	quiet.Cookies.Enabled, quiet.RateLimit.Enabled, quiet.Metrics.PerZone = false, false, false
 	p, err := newPolicy(&quiet, nil, &answer.Policy{})

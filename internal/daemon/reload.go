@@ -150,7 +150,7 @@ func (d *Daemon) apply(ctx context.Context, cfg *config.Config, begin time.Time,
 	release()
 	d.journal.SetLimits(d.registry.Load().History(), func(apex dname.Name) *journal.Limits { return d.registry.Load().HistoryOf(apex) })
 	d.setHosted(cfg)
-	d.auditor.SetSettings(AuditSettings(cfg, d.registry.Load))
+	d.auditor.SetSettings(auditSettings(cfg, d.registry.Load))
 	for _, err := range warnings {
 		o.Findings = append(o.Findings, finding.Finding{Rule: "after-reload", Text: err.Error()})
 	}

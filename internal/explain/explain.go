@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/internal/derive"
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
@@ -27,6 +28,8 @@ type Question struct {
 	Type   rr.Type
 	Client netip.Addr // invalid: a client that every access list allows
 	At     time.Time  // zero: now
+
+	Derived *derive.Rules // by which the PTRs of the view are derived; nil: not known
 }
 
 // Explanation is the answer and the steps that lead to it.
@@ -52,6 +55,11 @@ type Step struct {
 	What   string       `json:"what"`            // in a sentence
 	Owner  string       `json:"owner,omitempty"` // where the data are stored, if not at the name: cut, wildcard, DNAME
 	Rule   *Rule        `json:"rule,omitempty"`  // that makes a record at the name, which others may hide
+}
+
+// sections returns the three parts of the response.
+func (e *Explanation) sections() [3][]Record {
+	return [...][]Record{e.Answer, e.Authority, e.Additional}
 }
 
 // Rule is one that gives the addresses of a range names, see [synth.Rule].
@@ -100,6 +108,16 @@ func Explain(v *answer.View, q Question) (*Explanation, error) {
 		return nil, err
 	}
 	e.walk(v, q)
+	if q.At.IsZero() {
+		e.AddSources(v.Zones, func(z *zone.Zone, records []zone.Record) (out []string) {
+			for i := range records {
+				if _, isDerived := commit.Above(z, records[i].Owner, records[i].Type); isDerived {
+					out = append(out, derivedFrom(q.Derived, v.Zones, z, &records[i]))
+				}
+			}
+			return out
+		})
+	}
 	return e, nil
 }
 
@@ -195,7 +213,7 @@ func (e *Explanation) walk(v *answer.View, q Question) {
 		if a.Next != nil {
 			next = a.Next.Clone()
 		}
-		e.addLayers(z, name, &s)
+		e.addLayers(v.Zones, z, name, q.Derived, &s)
 		s.What, s.Owner = describe(z, name, q.Type, &a)
 		e.Steps = append(e.Steps, s)
 		for _, before := range e.Steps {
@@ -222,7 +240,7 @@ func find(s *zone.Set, name dname.Name, t rr.Type) *zone.Zone {
 
 // addLayers adds the rule that makes a record at a name, and what the layers below the one that is served
 // have there. Dynamic data are not in a zone, see AddHidden.
-func (e *Explanation) addLayers(z *zone.Zone, name dname.Name, s *Step) {
+func (e *Explanation) addLayers(set *zone.Set, z *zone.Zone, name dname.Name, rules *derive.Rules, s *Step) {
 	made, data, isHidden := z.MadeAt(name)
 	if rule, err := synth.ParseRule(data); err == nil {
 		s.Rule = &Rule{rule.Prefix, rule.Template, rule.TTL, made.Type.String()}
@@ -232,26 +250,25 @@ func (e *Explanation) addLayers(z *zone.Zone, name dname.Name, s *Step) {
 	}
 	l := z.Layers()
 	if _, isDerived := commit.Above(z, name, rr.TypePTR); !isDerived {
-		e.addHiddenSet(z, commit.ReadRRset(l.Derived, name, rr.TypePTR), "derived")
+		derived := commit.ReadRRset(l.Derived, name, rr.TypePTR)
+		for _, r := range notServed(z, &derived) {
+			e.AddHidden(&r, derivedFrom(rules, set, z, &r))
+		}
 	}
 	for _, t := range [...]rr.Type{rr.TypePTR, rr.TypeA, rr.TypeAAAA} {
-		e.addHiddenSet(z, commit.ReadRRset(l.Made, name, t), "")
+		made := commit.ReadRRset(l.Made, name, t)
+		for _, r := range notServed(z, &made) {
+			e.AddHidden(&r)
+		}
 	}
 }
 
-// addHiddenSet adds those records of a layer that a zone does not have.
-func (e *Explanation) addHiddenSet(z *zone.Zone, set commit.RRset, source string) {
-	served := commit.ReadRRset(z, set.Owner, set.Type)
-	for _, r := range set.Records() {
-		if slices.ContainsFunc(served.Data, func(d []byte) bool { return rr.EqualData(r.Type, d, r.Data) }) {
-			continue
-		}
-		if source == "" {
-			e.AddHidden(&r)
-		} else {
-			e.AddHidden(&r, source)
-		}
-	}
+// notServed returns those records of a layer that a zone does not have.
+func notServed(z *zone.Zone, layer *commit.RRset) []zone.Record {
+	served := commit.ReadRRset(z, layer.Owner, layer.Type)
+	return slices.DeleteFunc(layer.Records(), func(r zone.Record) bool {
+		return slices.ContainsFunc(served.Data, func(d []byte) bool { return rr.EqualData(r.Type, d, r.Data) })
+	})
 }
 
 // AddHidden adds a record of a layer that a higher one hides, with what its sources are.

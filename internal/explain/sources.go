@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/ptrd/ptrd/internal/assemble"
-	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -50,7 +49,7 @@ func Above(cfg *config.Config, q Question) (Question, Step, error) {
 func (e *Explanation) Trace(ctx context.Context, cfg *config.Config, set *zone.Set) error {
 	stored := e.stored()
 	origins := map[string][]assemble.Origin{}
-	for _, section := range [][]Record{e.Answer, e.Authority, e.Additional} {
+	for _, section := range e.sections() {
 		for i := range section {
 			r := &section[i]
 			owner := r.Owner
@@ -75,9 +74,6 @@ func (e *Explanation) Trace(ctx context.Context, cfg *config.Config, set *zone.S
 					return err
 				}
 			}
-			if len(from)+len(r.Sources) == 0 && set != nil && isDerived(set, r) {
-				from = append(from, Source{What: "derived"})
-			}
 			r.Sources = append(r.Sources, from...)
 		}
 	}
@@ -92,20 +88,6 @@ func (e *Explanation) Trace(ctx context.Context, cfg *config.Config, set *zone.S
 		e.Hidden[i].Sources = append(e.Hidden[i].Sources, from...)
 	}
 	return nil
-}
-
-// isDerived reports whether a record is of the derived layer of its zone.
-func isDerived(set *zone.Set, r *Record) bool {
-	owner, err := dname.Parse(r.Owner)
-	if err != nil || r.Type != rr.TypePTR.String() {
-		return false
-	}
-	z := set.Find(owner)
-	if z == nil || !z.IsAvailable() {
-		return false
-	}
-	_, isDerived := commit.Above(z, owner, rr.TypePTR)
-	return isDerived
 }
 
 // ruleSources returns where the rule is that makes a record: in the configuration, or in the records
@@ -175,12 +157,11 @@ func (e *Explanation) stored() map[string]string {
 	return list
 }
 
-// AddChanges adds to the records of the answer the change that each was made by, which changes
-// returns for records of a zone. An SOA changes with all others. set has the zones that the answer
-// is from.
-func (e *Explanation) AddChanges(set *zone.Set, changes func(z *zone.Zone, records []zone.Record) []string) {
+// AddSources adds to the records of the answer what sources returns for records of a zone. It leaves out SOA
+// records, which change with all others. set has the zones that the answer is from.
+func (e *Explanation) AddSources(set *zone.Set, sources func(z *zone.Zone, records []zone.Record) []string) {
 	stored := e.stored()
-	for _, section := range [][]Record{e.Answer, e.Authority, e.Additional} {
+	for _, section := range e.sections() {
 		for i := range section {
 			r := &section[i]
 			owner, err := dname.Parse(cmp.Or(stored[r.Owner], r.Owner))
@@ -204,7 +185,7 @@ func (e *Explanation) AddChanges(set *zone.Set, changes func(z *zone.Zone, recor
 						list = append(list, zone.Record{Owner: owner, Type: t, TTL: rrset.TTL, Data: data})
 					}
 				}
-				for _, what := range changes(z, list) {
+				for _, what := range sources(z, list) {
 					r.Sources = append(r.Sources, Source{What: what})
 				}
 			}
