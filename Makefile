@@ -182,20 +182,23 @@ vet:
 race:
 	$(GO) test -race -shuffle=on -count=2 ./...
 
-# One target at a time, each with a worker per core; new crashes are in testdata/fuzz.
-# Minimizing is limited, because it would take most of a short run. The fuzzer sometimes
-# fails at the end of its time with its own deadline and without a failing input; then the
-# run is repeated.
+# One target at a time, each with a worker per core; new crashes are in testdata/fuzz. A package
+# is built once for all of its targets, which `go test -fuzz` does for each. Minimizing is limited,
+# because it would take most of a short run. The fuzzer sometimes fails at the end of its time with
+# its own deadline and without a failing input; then the run is repeated.
 fuzz:
-	@set -e; log=$$(mktemp); trap 'rm -f '$$log EXIT; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
-		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf '$$dir EXIT; cache=$$($(GO) env GOCACHE)/fuzz; \
+	for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
+		$(GO) test -c -fuzz . -o $$dir/fuzz $$pkg; \
+		path=$$($(GO) list $$pkg); \
+		for target in $$($$dir/fuzz -test.list '^Fuzz'); do \
 			echo "$$pkg $$target"; \
 			for try in 1 2 3; do \
-				if $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$pkg >$$log 2>&1; then \
-					tail -n 2 $$log; break; \
+				if (cd $$pkg && $$dir/fuzz -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 100x -test.fuzzcachedir $$cache/$$path) >$$dir/log 2>&1; then \
+					tail -n 2 $$dir/log; break; \
 				fi; \
-				cat $$log; \
-				if [ $$try = 3 ] || grep -q 'Failing input' $$log || ! grep -q '^ *context deadline exceeded$$' $$log; then exit 1; fi; \
+				if [ $$try = 3 ] || grep -q 'Failing input' $$dir/log || ! grep -q '^ *context deadline exceeded$$' $$dir/log; then cat $$dir/log; exit 1; fi; \
+				echo 'the deadline of the fuzzer itself; once more'; \
 			done; \
 		done; \
 	done
