@@ -52,7 +52,7 @@ func (OS) OpenIn(root, path string) (h Handle, info Info, resolved string, err e
 		return nil, Info{}, resolved, err
 	}
 	defer dir.Close()
-	f, err := dir.OpenFile(rel, os.O_RDONLY|nonblock, 0)
+	f, err := dir.OpenFile(rel, os.O_RDONLY|openFlags, 0)
 	if err != nil {
 		return nil, Info{}, resolved, err
 	}

@@ -8,7 +8,9 @@ import (
 	"time"
 )
 
-const nonblock = syscall.O_NONBLOCK
+// openFlags are those of os.Root.OpenFile. Without O_LARGEFILE, which this function does not add as
+// os.OpenFile does, a 32-bit process cannot open files of more than 2 GiB.
+const openFlags = syscall.O_NONBLOCK | syscall.O_LARGEFILE
 
 // Stat asks about a regular file, symbolic links followed.
 func (OS) Stat(path string) (Info, error) {

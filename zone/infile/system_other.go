@@ -34,7 +34,7 @@ func (OS) Open(path string) (Handle, Info, error) {
 	if _, err := (OS{}).Stat(path); err != nil { // to open a device can do something
 		return nil, Info{}, err
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|openFlags, 0)
 	if err != nil {
 		return nil, Info{}, err
 	}

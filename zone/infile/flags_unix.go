@@ -4,4 +4,4 @@ package infile
 
 import "syscall"
 
-const nonblock = syscall.O_NONBLOCK
+const openFlags = syscall.O_NONBLOCK

@@ -2,4 +2,4 @@
 
 package infile
 
-const nonblock = 0
+const openFlags = 0
