@@ -244,8 +244,10 @@ func TestBurst(t *testing.T) {
 	}
 }
 
-// TestAnswers: what is an answer, and what is none.
+// TestAnswers: what is an answer, and what is none. All cases wait for the second message at the same
+// time.
 func TestAnswers(t *testing.T) {
+	var checks []func()
 	for _, c := range []struct {
 		what    string
 		key     *tsig.Key
@@ -263,14 +265,19 @@ func TestAnswers(t *testing.T) {
 		s := newSecondary(t, c.reply)
 		g := newRig(t, &Zone{Targets: []Target{{Address: s.target(), Key: c.key}}})
 		g.publish(build(t, apex, 1, apex+" 60 IN NS ns1.example.net."))
-		if c.refused {
-			await(t, c.what, func() bool { return g.totals.Refused.Load() == 1 })
-		} else { // no answer: it is sent again
-			await(t, c.what, func() bool { return len(s.messages()) == 2 })
-		}
-		if n := g.totals.Answered.Load(); n != 0 {
-			t.Errorf("%s: counts as an answer", c.what)
-		}
+		checks = append(checks, func() {
+			if c.refused {
+				await(t, c.what, func() bool { return g.totals.Refused.Load() >= 1 })
+			} else { // no answer: it is sent again
+				await(t, c.what, func() bool { return len(s.messages()) >= 2 })
+			}
+			if n := g.totals.Answered.Load(); n != 0 {
+				t.Errorf("%s: counts as an answer", c.what)
+			}
+		})
+	}
+	for _, check := range checks {
+		check()
 	}
 }
 
