@@ -190,8 +190,8 @@ fuzz:
 	@set -e; dir=$$(mktemp -d); trap 'rm -rf '$$dir EXIT; cache=$$($(GO) env GOCACHE)/fuzz; \
 	for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
 		$(GO) test -c -fuzz . -o $$dir/fuzz $$pkg; \
-		path=$$($(GO) list $$pkg); \
-		for target in $$($$dir/fuzz -test.list '^Fuzz'); do \
+		path=$$($(GO) list $$pkg); targets=$$($$dir/fuzz -test.list '^Fuzz'); \
+		for target in $$targets; do \
 			echo "$$pkg $$target"; \
 			for try in 1 2 3; do \
 				if (cd $$pkg && $$dir/fuzz -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 100x -test.fuzzcachedir $$cache/$$path) >$$dir/log 2>&1; then \
@@ -256,7 +256,7 @@ cross:
 # The packages whose arithmetic depends most on the size of int. An x86-64 kernel runs 32-bit
 # tests without an emulator.
 test-386:
-	CGO_ENABLED=0 GOARCH=386 $(GO) test -short ./zone ./zone/dname ./zone/journal ./server/wire
+	CGO_ENABLED=0 GOARCH=386 $(GO) test -short ./zone ./zone/dname ./zone/infile ./zone/journal ./zone/zonefile ./server/wire
 
 # Root, arpa, a registry, a provider, a customer with ptrd, a resolver and a client, each in a
 # network namespace. Needs iproute2, NSD, Knot DNS, BIND and unbound. The program is built, and
