@@ -21,8 +21,9 @@ type Target struct {
 	// zone example.net"; nil or empty: that is not known.
 	Origin func(owner dname.Name) string
 
-	// IsDynamic reports whether updates added an RRset which is the same as the one made by rules, so
-	// that the zone does not show it. It is asked only if the zone has a layer of made RRsets.
+	// IsDynamic reports whether updates added an RRset which has the same records as the one that is
+	// derived or made by rules, so that the zone does not show it. It is asked only if the zone has a
+	// layer of such RRsets.
 	IsDynamic func(owner dname.Name, t rr.Type) (bool, error)
 
 	Unix int64 // the time, for the serial
@@ -38,15 +39,15 @@ type Effect struct {
 	// included that were there before; the SOA is not among them.
 	Added []Record
 
-	// Same are the RRsets, equal to those made by rules, that the message adds to the layer of
-	// updates or removes from it. Changeset does not have them.
+	// Same are the RRsets, equal to derived ones or to those made by rules, that the message adds to
+	// the layer of updates or removes from it. Changeset does not have them.
 	Same []Same
 
 	// Ignored are the records that RFC 2136 §3.4.2 has ignored without a word.
 	Ignored []Ignored
 }
 
-// Same is an RRset that is the same in the layer of updates as in that of made RRsets.
+// Same is an RRset that is the same in the layer of updates as in that of derived or made RRsets.
 type Same struct {
 	Owner     dname.Name
 	Type      rr.Type
@@ -86,8 +87,12 @@ func (m *Message) Run(t *Target) (*Effect, *Fault) {
 			return nil, fault
 		}
 	}
-	if w.err != nil {
+	fault := w.settleDerived()
+	switch {
+	case w.err != nil:
 		return nil, w.noLayers()
+	case fault != nil:
+		return nil, fault
 	}
 	return w.effect(m.Updates)
 }
@@ -102,8 +107,10 @@ type work struct {
 	names   []*name // in the order in which they were first looked at
 	byKey   map[string]*name
 	ignored []Ignored
-	soa     bool  // the message brought an SOA of its own
-	err     error // of IsDynamic
+	derived []*name // whose derived PTRs it would change
+	same    []Same  // of these
+	soa     bool    // the message brought an SOA of its own
+	err     error   // of IsDynamic
 }
 
 func (w *work) inZone(r *Record) *Fault {

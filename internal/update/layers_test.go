@@ -72,6 +72,66 @@ func TestDerivedIsRefused(t *testing.T) {
 	b.wantZone(parent, "2."+parent+" mine.")
 }
 
+// A DHCP server updates the PTR of a lease that it is derived from, before or after ptrd has read of the lease:
+// that is no conflict, and what it added is there until it removes it.
+func TestUpdateAgreesWithDerived(t *testing.T) {
+	b := newBed(t, parent, soaNS)
+	p := anybody(false)
+	p.Lifetime = time.Hour
+	b.adopt(map[string]*ZonePolicy{parent: p}, parent)
+	owner := "1." + parent
+	dhcid := Record{Owner: dname.MustParse(owner), Type: rr.TypeDHCID, Class: rr.ClassIN, TTL: 600, Data: []byte{0, 1, 1, 2}}
+	add := add(owner, "pc.example.")
+	add.TTL = 600
+	send := func(what string, updates ...Record) {
+		t.Helper()
+		if f := b.send(updates...); f != nil {
+			t.Fatalf("%s: %v", what, f)
+		}
+	}
+	lease := func() { send("lease", drop(owner, rr.TypePTR), drop(owner, rr.TypeDHCID), add, dhcid) }
+	release := func() { send("release", drop(owner, rr.TypeANY)) }
+	has := func(what string, types ...rr.Type) {
+		t.Helper()
+		var got []rr.Type
+		for s := range b.zone(parent).RRsets(dname.MustParse(owner)) {
+			got = append(got, s.Type)
+		}
+		if !slices.Equal(got, types) {
+			t.Errorf("%s: %v, want %v", what, got, types)
+		}
+	}
+	derive := func() { b.derive("1 3600 PTR pc.example.\n", nil) }
+	for _, early := range []bool{false, true} { // whether the file comes before the update
+		for range 2 {
+			if early {
+				derive()
+			}
+			lease()
+			has("leased", rr.TypePTR, rr.TypeDHCID)
+			derive()
+			lease()
+			has("renewed", rr.TypePTR, rr.TypeDHCID)
+			if early {
+				b.derive("", nil)
+				has("the lease has ended", rr.TypePTR, rr.TypeDHCID)
+			}
+			release()
+			b.derive("", nil)
+			has("released")
+		}
+	}
+	derive()
+	if f := b.send(drop(owner, rr.TypePTR)); f == nil || !f.isDerived {
+		t.Errorf("what no update added was removed: %v", f)
+	}
+	lease()
+	b.now = b.now.Add(2 * time.Hour)
+	b.expire()
+	b.derive("", nil)
+	has("its life has ended")
+}
+
 // A CNAME that a derived PTR hid shows again when what was added meanwhile goes.
 func TestHiddenAliasShowsAgain(t *testing.T) {
 	b := newBed(t, parent, soaNS)

@@ -19,9 +19,13 @@ type oracle struct {
 	names  map[string]map[rr.Type]oracleSet // by owner in lower case
 	static map[string]map[rr.Type]oracleSet // nil: none
 	above  map[string]map[rr.Type]oracleSet // what no update changes; nil: as static
-	made   map[string]map[rr.Type]oracleSet // what queries see besides names
-	allow  func(owner dname.Name, t rr.Type) string
-	began  int32 // serial before the message
+	// PTRs in above that are derived, those of updates that they hide, and of those that a message would
+	// change whether updates have the same afterwards.
+	derived, hidden map[string]oracleSet
+	same            map[string]bool
+	made            map[string]map[rr.Type]oracleSet // what queries see besides names
+	allow           func(owner dname.Name, t rr.Type) string
+	began           int32 // serial before the message
 }
 
 type oracleSet struct {
@@ -214,6 +218,7 @@ func (o *oracle) update(prerequisites, updates []Record) wire.RCode {
 	// §3.4.2.7
 	next := o.clone()
 	next.began = int32(o.records().Serial())
+	next.same = map[string]bool{}
 	for _, u := range updates {
 		before := next.clone()
 		next.one(u)
@@ -221,6 +226,15 @@ func (o *oracle) update(prerequisites, updates []Record) wire.RCode {
 			return wire.RCodeRefused
 		}
 	}
+	for owner := range next.same {
+		now, derived := next.get(owner, rr.TypePTR), o.derived[owner]
+		next.same[owner] = slices.Equal(slices.Sorted(slices.Values(now.data)), slices.Sorted(slices.Values(derived.data)))
+		if !next.same[owner] && (len(now.data) > 0 || len(next.get(owner, rr.TypeCNAME).data) > 0 || !slices.Equal(o.hidden[owner].data, derived.data)) {
+			return wire.RCodeRefused
+		}
+		next.put(owner, rr.TypePTR, derived)
+	}
+	o.same = next.same
 	for _, sets := range next.names {
 		for _, s := range sets {
 			size := 0
@@ -310,9 +324,13 @@ func (o *oracle) isRefused(before *oracle, u Record) bool {
 	}
 	for t := range above[owner] {
 		was, is := before.get(owner, t), o.get(owner, t)
-		if was.ttl != is.ttl || !slices.Equal(was.data, is.data) {
+		if was.ttl == is.ttl && slices.Equal(was.data, is.data) {
+			continue
+		}
+		if _, ok := o.derived[owner]; !ok || t != rr.TypePTR {
 			return true
 		}
+		o.same[owner] = false
 	}
 	if u.Type == rr.TypeNS || u.Type == rr.TypeDNAME {
 		if len(before.get(owner, u.Type).data) == 0 && len(o.get(owner, u.Type).data) > 0 {

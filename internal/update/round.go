@@ -32,7 +32,7 @@ type zoneRound struct {
 	steps   []zone.Step
 	notes   []zone.Note
 	touched map[string]Record // RRsets that the steps changed, by key of their note
-	same    map[string]bool   // whether RRsets that are as rules make them are in the layer of updates too; see Same
+	same    map[string]bool   // whether RRsets that are as derived or made ones are in the layer of updates too; see Same
 	lives   lifeChanges
 }
 
@@ -153,10 +153,13 @@ func (r *round) isDynamic(zr *zoneRound, owner dname.Name, t rr.Type) (bool, err
 		return zr.same[key], nil
 	}
 	sets, err := commit.ReadDynamicAt(r.u.o.Notes, zr.base.Apex(), owner)
-	return slices.ContainsFunc(sets, func(s commit.RRset) bool { return s.Type == t }), err
+	_, isDerived := commit.Above(zr.zone, owner, t)
+	return slices.ContainsFunc(sets, func(s commit.RRset) bool {
+		return s.Type == t && (!isDerived || isSame(s, commit.ReadRRset(zr.zone, owner, t)))
+	}), err
 }
 
-// recordSame records RRsets of the layer of updates that are as rules make them.
+// recordSame records RRsets of the layer of updates that are as derived or made ones.
 func (zr *zoneRound) recordSame(list []Same) {
 	for _, s := range list {
 		if zr.same == nil {
@@ -165,8 +168,10 @@ func (zr *zoneRound) recordSame(list []Same) {
 		key := commit.NoteKey(s.Owner, s.Type)
 		zr.same[key], zr.touched[key] = s.IsDynamic, Record{Owner: s.Owner, Type: s.Type}
 		if zr.policy.Lifetime > 0 && !s.IsDynamic {
-			for _, d := range commit.ReadRRset(zr.zone.Layers().Made, s.Owner, s.Type).Data {
-				zr.lives.set(s.Owner, s.Type, d, 0)
+			for _, layer := range [...]*zone.Zone{zr.zone.Layers().Derived, zr.zone.Layers().Made} {
+				for _, d := range commit.ReadRRset(layer, s.Owner, s.Type).Data {
+					zr.lives.set(s.Owner, s.Type, d, 0)
+				}
 			}
 		}
 	}
@@ -174,7 +179,8 @@ func (zr *zoneRound) recordSame(list []Same) {
 
 // note returns the note about an RRset that the round changed.
 func (zr *zoneRound) note(key string, owner dname.Name, t rr.Type) zone.Note {
-	if commit.IsMade(zr.zone, owner, t) && !zr.same[key] {
+	_, isDerived := commit.Above(zr.zone, owner, t)
+	if (isDerived || commit.IsMade(zr.zone, owner, t)) && !zr.same[key] {
 		return zone.Note{Key: key}
 	}
 	s := commit.ReadRRset(zr.zone, owner, t)

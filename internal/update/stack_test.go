@@ -350,7 +350,13 @@ func (l *stackLab) update() string {
 			out.put(owner, t, oracleSet{})
 		}
 	}
-	o := &oracle{apex: l.apex, names: map[string]map[rr.Type]oracleSet{}, static: l.static, above: above, made: rrsets{}}
+	o := &oracle{apex: l.apex, names: map[string]map[rr.Type]oracleSet{}, static: l.static, above: above, made: rrsets{},
+		derived: map[string]oracleSet{}, hidden: map[string]oracleSet{}}
+	for owner, sets := range above {
+		if _, isStatic := l.static[owner][rr.TypePTR]; !isStatic && len(sets[rr.TypePTR].data) > 0 {
+			o.derived[owner], o.hidden[owner] = sets[rr.TypePTR], l.dynamic[owner][rr.TypePTR]
+		}
+	}
 	for owner, sets := range made { // where no delegation or redirection of an update hides them
 		if !l.zone().IsOccluded(dname.Name(owner)) {
 			o.made[owner] = sets
@@ -375,6 +381,16 @@ func (l *stackLab) update() string {
 	}
 	if got != wire.RCodeNoError {
 		return what
+	}
+	for owner, same := range o.same {
+		set := o.derived[owner]
+		if !same {
+			for _, d := range set.data {
+				delete(l.lives, lifeOf(owner, rr.TypePTR, d))
+			}
+			set = oracleSet{}
+		}
+		l.dynamic.put(owner, rr.TypePTR, set)
 	}
 	for _, both := range []rrsets{out, o.names} {
 		for owner, sets := range both.clone() {

@@ -2,7 +2,6 @@ package update
 
 import (
 	"bytes"
-	"cmp"
 	"slices"
 
 	"github.com/ptrd/ptrd/internal/commit"
@@ -207,14 +206,11 @@ func (w *work) static(n *name, t rr.Type) *Fault {
 	switch {
 	case !isAbove:
 		return nil
-	case isDerived:
-		origin := ""
-		if w.t.Origin != nil {
-			origin = w.t.Origin(n.owner)
+	case isDerived: // see settleDerived
+		if !slices.Contains(w.derived, n) {
+			w.derived = append(w.derived, n)
 		}
-		fault := faultf(wire.RCodeRefused, "%v at %v is derived from %s, which no update of this zone changes; change it there", t, n.owner, cmp.Or(origin, "other data"))
-		fault.isDerived = true
-		return fault
+		return nil
 	}
 	return faultf(wire.RCodeRefused, "%v at %v comes from the sources of the zone, which no update changes; change it there", t, n.owner)
 }
@@ -338,6 +334,7 @@ func (w *work) effect(list []Record) (*Effect, *Fault) {
 			}
 		}
 	}
+	e.Same = w.same
 	for _, n := range w.names {
 		e.Same = append(e.Same, n.same()...)
 	}
