@@ -5,6 +5,7 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ptrd/ptrd/internal/commit"
@@ -74,6 +75,36 @@ func TestCrowdedAddress(t *testing.T) {
 	if n := p.r.Totals(p.w.Set())[0]; n.Records != 1 || n.Conflicts != 1 {
 		t.Errorf("%+v", n)
 	}
+}
+
+// With `names: all`, more names than a message has room for are reported.
+func TestTooManyNames(t *testing.T) {
+	cfg, err := config.Parse("ptrd.yaml", []byte("defaults: {nameservers: [ns.example.]}\nzones: [{prefix: 192.0.2.0/24, derive: {from: [{hosts: hosts}], names: all}}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := &crowded{names: 2000}
+	p := &planTest{T: t, d: New(Options{}), r: NewRules(cfg, func(*config.Neighbour) File { return file })}
+	p.w = commit.New(commit.Options{Derive: []commit.Stage{p.d.Stage}})
+	p.serve(planned{built: []string{planHere}})
+	expect := func(conflicts, findings int) {
+		t.Helper()
+		list := p.r.Findings(p.w.Set(), false)
+		if n := p.r.Totals(p.w.Set())[0]; n.Conflicts != conflicts || len(list) != findings {
+			t.Errorf("%+v, %v", n, list)
+		}
+		for _, f := range list {
+			if !strings.Contains(f.Text, "so that only the first ") || f.Rule != "derived-choice" {
+				t.Errorf("%v", f)
+			}
+		}
+	}
+	expect(0, 0)
+	file.names = 4000
+	if _, err := p.w.Commit(p.d.FileChanged(file, nil, "hosts")); err != nil {
+		t.Fatal(err)
+	}
+	expect(1, 1)
 }
 
 // The names of a file come after those of sources before it, follow its changes address by address

@@ -120,7 +120,7 @@ func (t *target) has(index *zone.Zone, owner, name dname.Name) bool {
 }
 
 // choose returns the PTRs of an address, and whether they were chosen among several names without
-// `prefer`.
+// `prefer`, or among more than a message has room for.
 func (t *target) choose(index *zone.Zone, owner dname.Name) (set commit.RRset, isConflict bool) {
 	set = commit.RRset{Owner: owner, Type: rr.TypePTR}
 	prefer, octets := 0, 0
@@ -135,7 +135,7 @@ func (t *target) choose(index *zone.Zone, owner dname.Name) (set commit.RRset, i
 			return set, prefer == c.prefer
 		}
 		if octets += len(c.name) + recordOctets; octets > maxAll {
-			break
+			return set, true
 		}
 		seen[string(c.name)] = true
 		set.TTL = min(set.TTL, c.ttl)

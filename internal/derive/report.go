@@ -91,7 +91,7 @@ func (r *Rules) DescribeAddress(set *zone.Set, a netip.Addr) []Origin {
 type Totals struct {
 	Apex      dname.Name
 	Records   int // PTRs, as if there were no static data
-	Conflicts int // addresses with one of several names that was chosen without `prefer`
+	Conflicts int // addresses with one of several names that was chosen without `prefer`, or more than fit
 	Drifted   int // addresses whose static PTRs have a name that no source has for them
 }
 
@@ -192,18 +192,23 @@ func suggestion(set *zone.Set, name dname.Name) string {
 func (t *target) conflicts(z *zone.Zone) (list []finding.Finding) {
 	index := z.Layers().Derived
 	for owner := range ownersOf(index) {
-		if _, isConflict := t.choose(index, owner); !isConflict {
+		set, isConflict := t.choose(index, owner)
+		if !isConflict {
 			continue
 		}
-		var names []string
-		for c := range candidates(index, owner) {
-			if names = append(names, c.name.String()); len(names) == 3 {
-				break
+		f := finding.Finding{Position: t.Pos, Zone: z.Apex(), Owner: owner, Type: rr.TypePTR, Rule: "derived-choice"}
+		if t.All {
+			f.Text = fmt.Sprintf("the address has more names than the %d octets of a message have room for, so that only the first %d became its PTRs; let `names: canonical` choose one, or remove some", maxAll, len(set.Data))
+		} else {
+			var names []string
+			for c := range candidates(index, owner) {
+				if names = append(names, c.name.String()); len(names) == 3 {
+					break
+				}
 			}
+			f.Text = fmt.Sprintf("several names have this address (%s), of which the first became its PTR; put the right one under `prefer`", strings.Join(names, ", "))
 		}
-		list = append(list, finding.Finding{Position: t.Pos, Zone: z.Apex(), Owner: owner, Type: rr.TypePTR, Rule: "derived-choice",
-			Text: fmt.Sprintf("several names have this address (%s), of which the first became its PTR; put the right one under `prefer`", strings.Join(names, ", "))})
-		if len(list) == finding.MaxListed {
+		if list = append(list, f); len(list) == finding.MaxListed {
 			break
 		}
 	}
