@@ -39,6 +39,7 @@ const (
 
 // TestAnswers compares ptrd with the peers over every zone set.
 func TestAnswers(t *testing.T) {
+	t.Parallel()
 	skipUnderRace(t)
 	for _, p := range peers {
 		peertest.Require(t, p.program)

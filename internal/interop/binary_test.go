@@ -2,11 +2,13 @@ package interop
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -27,12 +29,18 @@ var built = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
+// atOnce is how many tests run at the same time, at least.
+const atOnce = 4
+
 func TestMain(m *testing.M) {
 	var err error
 	if buildDir, err = os.MkdirTemp("", "ptrd-interop-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	// The tests wait for servers more than they compute, so that processors would be idle. Each has its
+	// own ports and directories.
+	flag.Set("test.parallel", fmt.Sprint(max(atOnce, runtime.GOMAXPROCS(0)))) // the flag of the command line comes later
 	code := m.Run()
 	os.RemoveAll(buildDir)
 	os.Exit(code)
@@ -67,6 +75,7 @@ func configPtrd(dir string, addr netip.AddrPort, zones []setZone) []string {
 // TestBinary holds what the real server sends over UDP and TCP against what Respond
 // makes: octet for octet, but for the cookies and the like that no query here asks for.
 func TestBinary(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"classful", "delegation_large", "forward", "rfc2317_both", "signed_nsec3"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

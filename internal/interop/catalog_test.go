@@ -58,6 +58,7 @@ var producers = map[string]producer{
 // TestFollowPeers: ptrd follows the catalogs of BIND and Knot: members come and go, by
 // NOTIFY, are answered, and are there after a restart.
 func TestFollowPeers(t *testing.T) {
+	t.Parallel()
 	for name, p := range producers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,6 +131,7 @@ var consumers = map[string]struct {
 // TestHostedCatalog: BIND and Knot follow a catalog of ptrd, and serve hosted zones that are made
 // at run time, as long as they are there.
 func TestHostedCatalog(t *testing.T) {
+	t.Parallel()
 	for name, c := range consumers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -43,6 +43,7 @@ var (
 //
 //	go test ./internal/interop -run 'TestCrash|TestPowerFailure|TestIOErrors' -faults 1000 -timeout 3h
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	c := newCrash(t, crashSeedOf(t), false)
 	c.repeat(func() bool { return int(c.killed.Load()) < *faults }, c.round)
 }
@@ -51,6 +52,7 @@ func TestCrash(t *testing.T) {
 // with each kill: of the writes since the last sync some are there, some are not, and
 // some in part.
 func TestPowerFailure(t *testing.T) {
+	t.Parallel()
 	c := newCrash(t, crashSeedOf(t), true)
 	c.repeat(func() bool { return int(c.killed.Load()) < *faults }, c.round)
 }
@@ -60,6 +62,7 @@ func TestPowerFailure(t *testing.T) {
 // acknowledged and nothing that it refused: as it is, after a kill, or after the power
 // failed, also in the middle of the errors.
 func TestIOErrors(t *testing.T) {
+	t.Parallel()
 	c := newCrash(t, crashSeedOf(t), true)
 	c.repeat(func() bool { return c.primary.volume.Failed()+c.secondary.volume.Failed() < *faults }, c.errorRound)
 }

@@ -15,6 +15,7 @@ import (
 // TestDump has the peers load every zone as ptrd writes it, odd labels and unknown types
 // and all, and reads it back to the same content.
 func TestDump(t *testing.T) {
+	t.Parallel()
 	for _, p := range peers {
 		peertest.Require(t, p.program)
 	}

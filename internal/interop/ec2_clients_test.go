@@ -46,6 +46,7 @@ var ec2Clients = []struct {
 // TestEC2Clients sets and removes the reverse name of an Elastic IP address with unmodified
 // clients. After each step the server is killed, and starts again.
 func TestEC2Clients(t *testing.T) {
+	t.Parallel()
 	program := requireBinary(t)
 	for _, c := range ec2Clients {
 		t.Run(c.name, func(t *testing.T) {

@@ -32,11 +32,17 @@ import (
 // It has a tenth of the kills of -faults:
 //
 //	go test ./internal/interop -run 'TestEC2Crash|TestEC2PowerFailure' -faults 1000 -timeout 3h
-func TestEC2Crash(t *testing.T) { newElasticCrash(t, false).run() }
+func TestEC2Crash(t *testing.T) {
+	t.Parallel()
+	newElasticCrash(t, false).run()
+}
 
 // TestEC2PowerFailure is TestEC2Crash with the state on a disk that loses its power with each
 // kill.
-func TestEC2PowerFailure(t *testing.T) { newElasticCrash(t, true).run() }
+func TestEC2PowerFailure(t *testing.T) {
+	t.Parallel()
+	newElasticCrash(t, true).run()
+}
 
 // elasticPools are the prefixes of the addresses, and elasticNames the names that lead to all
 // of them.

@@ -99,6 +99,7 @@ func commentsAfter(text, words string) string {
 // TestEmitResolver puts each resolver in front of ptrd, with what ptrd emits for it, and
 // looks up the names of all kinds of zones. All other ways out of it end on loopback.
 func TestEmitResolver(t *testing.T) {
+	t.Parallel()
 	for _, r := range []struct {
 		name  string
 		start func(*testing.T, *emitting) (netip.AddrPort, *process)
@@ -267,6 +268,7 @@ func emitKeys(t *testing.T, path, text string) {
 // has every zone, those for which it needs the key and the others. Then the names change,
 // twice, which it hears of by NOTIFY alone: without a signature, and with one.
 func TestEmitSecondary(t *testing.T) {
+	t.Parallel()
 	for _, s := range []struct {
 		name  string
 		start func(*testing.T, *emitting) (netip.AddrPort, *process)

@@ -205,6 +205,7 @@ func (f *fleet) sent(t *testing.T) map[string]int {
 // TestFleet changes a zone again and again, at ptrd and at each of the others, and holds
 // that all four have the same after each change, which comes to them by NOTIFY and IXFR.
 func TestFleet(t *testing.T) {
+	t.Parallel()
 	changes := envNumber(t, changesEnv, 6)
 	for i, c := range fleets {
 		t.Run(c.name, func(t *testing.T) {
@@ -251,6 +252,7 @@ func TestFleet(t *testing.T) {
 // TestFleetLarge has the three others take a large zone of ptrd at once, and then a small
 // change of it by IXFR.
 func TestFleetLarge(t *testing.T) {
+	t.Parallel()
 	g := newGrowing(1, envNumber(t, largeEnv, 20000))
 	wait := 10 * startWait
 	dir, addr := t.TempDir(), freePort(t)

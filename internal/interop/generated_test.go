@@ -23,6 +23,7 @@ var generatedZones = []string{
 // made from its configuration: both sides of RFC 2317, prefixes of every length, delegations.
 // The peers have the same zones from `ptrd dump`.
 func TestGenerated(t *testing.T) {
+	t.Parallel()
 	skipUnderRace(t)
 	for _, p := range peers {
 		peertest.Require(t, p.program)

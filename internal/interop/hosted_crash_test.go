@@ -39,6 +39,7 @@ import (
 //
 //	go test ./internal/interop -run 'TestHosted' -faults 1000 -timeout 3h
 func TestHostedCrash(t *testing.T) {
+	t.Parallel()
 	h := newHostedCrash(t, crashSeedOf(t), false)
 	h.repeat(func() bool { return h.killed < *faults/5 }, h.round)
 }
@@ -46,6 +47,7 @@ func TestHostedCrash(t *testing.T) {
 // TestHostedPowerFailure is TestHostedCrash with the state on a disk that loses its power with
 // each kill.
 func TestHostedPowerFailure(t *testing.T) {
+	t.Parallel()
 	h := newHostedCrash(t, crashSeedOf(t), true)
 	h.repeat(func() bool { return h.killed < *faults/5 }, h.round)
 }
@@ -53,6 +55,7 @@ func TestHostedPowerFailure(t *testing.T) {
 // TestHostedIOErrors has operations on the disk fail, or the disk be full, while the same goes
 // on. When the disk works again, the server does so too.
 func TestHostedIOErrors(t *testing.T) {
+	t.Parallel()
 	h := newHostedCrash(t, crashSeedOf(t), true)
 	h.repeat(func() bool { return h.server.volume.Failed() < *faults/5 }, h.errorRound)
 }

@@ -27,6 +27,7 @@ const maxHostileMemory = 512 << 20
 // changed, half requests, and the largest bodies that can be, all at the same time. DNS is
 // answered on, the API is afterwards, and memory stays bounded.
 func TestHostedHostile(t *testing.T) {
+	t.Parallel()
 	h := newHostedCrash(t, crashSeedOf(t), false)
 	h.start()
 	id, err := h.api.create("hostile.example.", "1")

@@ -167,6 +167,7 @@ func (h *hostile) flood() *net.TCPConn {
 // with wrong octets behind good and bad signatures. Meanwhile others are answered and
 // get the zone, which stays as it was, and memory is bounded.
 func TestHostileSecondary(t *testing.T) {
+	t.Parallel()
 	seed := uint64(envNumber(t, seedEnv, int(time.Now().UnixNano()&0xffff)))
 	t.Logf("%s=%d", seedEnv, seed)
 	g := newGrowing(seed, 50_000)

@@ -45,6 +45,7 @@ const (
 // TestNamespace runs what needs port 53, addresses of its own or another resolv.conf
 // in a network namespace without a way out.
 func TestNamespace(t *testing.T) {
+	t.Parallel()
 	peertest.RequireRoot(t, "to make a network namespace")
 	for _, p := range []string{"ip", "nsd", "getent", "zonemaster-cli", "dnsviz"} {
 		t.Run(p, func(t *testing.T) { peertest.Require(t, p) })

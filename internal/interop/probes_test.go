@@ -263,6 +263,7 @@ const silence = "no response"
 // TestProbes holds ptrd against the peers where they agree on a probe, and all of them
 // against the table where not.
 func TestProbes(t *testing.T) {
+	t.Parallel()
 	s := loadSet(t, "testdata/classful.txtar")
 	var addrs []netip.AddrPort
 	for _, p := range peers {

@@ -16,6 +16,7 @@ import (
 // TestCaseOfRData changes nothing but the case of names in RDATA (RFC 4343), in a file, by UPDATE
 // and in transfers from there: the new spelling replaces the old one, with a new serial.
 func TestCaseOfRData(t *testing.T) {
+	t.Parallel()
 	dir, ours, second := t.TempDir(), freePort(t), freePort(t)
 	lines := func(name string) string {
 		return fmt.Sprintf("x 60 PTR %[1]s\nm 60 MX 10 %[1]s\ns 60 SRV 1 2 3 %[1]s\n", name)

@@ -116,6 +116,7 @@ var namingFindings = []string{"missing-dot", "free-label", "bare-text", "host-na
 // TestRDataLines compares what ptrd's parser says about each line of the corpus with the
 // verdict of the RFC.
 func TestRDataLines(t *testing.T) {
+	t.Parallel()
 	lines := loadRDataLines(t)
 	if len(lines) < 1500 {
 		t.Errorf("%d lines", len(lines))
@@ -267,6 +268,7 @@ const unknown = "unknown RR type"
 // Where those that know the type agree, the corpus must agree, unless the line is in
 // testdata/rdata_decided.list because the RFC plainly decides otherwise.
 func TestRDataCheckers(t *testing.T) {
+	t.Parallel()
 	lines := loadRDataLines(t)
 	faults := make([][]string, len(checkers))
 	var wait sync.WaitGroup

@@ -258,6 +258,7 @@ func rdataRecords() int {
 // and print: ptrd's text read by the others, the others' text read by ptrd, always with the
 // same octets.
 func TestRandomRData(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	if s, err := strconv.ParseUint(os.Getenv("PTRD_RDATA_SEED"), 10, 64); err == nil {
 		seed = s

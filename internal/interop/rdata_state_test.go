@@ -41,6 +41,7 @@ hip 55 0002000161`
 // TestStateWithRefusedRecords starts ptrd with a state directory of a version that accepted such
 // records. It serves them with the octets that they had.
 func TestStateWithRefusedRecords(t *testing.T) {
+	t.Parallel()
 	dir, addr := t.TempDir(), freePort(t)
 	unpack(t, "testdata/rdata_state.tar.gz", filepath.Join(dir, "state"))
 	config := mustWrite(dir, "ptrd.yaml", fmt.Sprintf(`listen: {dns: [%q], admin: ""}

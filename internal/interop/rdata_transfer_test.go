@@ -45,6 +45,7 @@ func newAllTypes() (records byOwner, text, generic []byte) {
 // TestTransferOfAllTypes transfers a zone with a record of each type from ptrd to the three
 // servers and from each of them to ptrd. All have the same octets.
 func TestTransferOfAllTypes(t *testing.T) {
+	t.Parallel()
 	records, text, generic := newAllTypes()
 	t.Run("to", func(t *testing.T) {
 		dir, ours := t.TempDir(), freePort(t)

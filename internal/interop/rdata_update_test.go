@@ -22,6 +22,7 @@ var openEnded = strings.Fields("NULL WKS NSAP SIG KEY NXT EID NIMLOC ATMA CERT S
 // TestUpdateOfAllTypes adds a record of each type by UPDATE. RDATA cut short or with a trailing
 // octet is FORMERR (RFC 2136 §3.4.1.3) and changes nothing.
 func TestUpdateOfAllTypes(t *testing.T) {
+	t.Parallel()
 	dir, addr := t.TempDir(), freePort(t)
 	const apex = "update.test."
 	config := mustWrite(dir, "ptrd.yaml", fmt.Sprintf(`listen: {dns: [%q], admin: ""}

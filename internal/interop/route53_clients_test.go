@@ -204,6 +204,7 @@ var clients = []struct {
 // TestRoute53Clients makes hosted zones with unmodified clients, resolves all their records with dig,
 // and deletes the zones with the same clients.
 func TestRoute53Clients(t *testing.T) {
+	t.Parallel()
 	program := requireBinary(t)
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
@@ -251,6 +252,7 @@ var withExternalDNS = flag.Bool("external-dns", false, "run TestRoute53ExternalD
 // TestRoute53ExternalDNS has external-dns make, change and remove the records of a zone, which it
 // finds by its tag.
 func TestRoute53ExternalDNS(t *testing.T) {
+	t.Parallel()
 	if !*withExternalDNS {
 		t.Skip("external-dns takes minutes to build; -external-dns does it")
 	}
@@ -386,6 +388,7 @@ func (l *lab) dig(t *testing.T, name, typ string) string {
 // TestRoute53ACME gets certificates by the DNS-01 challenge from pebble, which asks ptrd for the
 // records that lego and certbot make.
 func TestRoute53ACME(t *testing.T) {
+	t.Parallel()
 	peertest.RequireRoot(t, "to make a network namespace")
 	unshare := peertest.Require(t, "unshare", peertest.Namespaces)
 	program, script := requireBinary(t), filepath.Join(route53Dir(t), "acme.sh")

@@ -105,6 +105,7 @@ func (f *servers) serial(zone string) (serial uint32) {
 // Knot and two ptrds follow, and NSD with the list that ptrd emits; zones come and go, and
 // the secondaries go on without the primary.
 func TestScaling(t *testing.T) {
+	t.Parallel()
 	f := newServers(t)
 	ptrd := requireBinary(t)
 	named, knotd, nsd := peertest.Require(t, "named"), peertest.Require(t, "knotd", peertest.Catalogs), peertest.Require(t, "nsd")

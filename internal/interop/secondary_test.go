@@ -265,6 +265,7 @@ func startXfrPrimary(t testing.TB, p xfrPrimary, apex string, text []byte) (c *p
 // the wrap of the serial and a restart of ours, each change with NOTIFY and then the
 // same in both.
 func TestSecondary(t *testing.T) {
+	t.Parallel()
 	changes := envNumber(t, changesEnv, 8)
 	const seed = 1
 	t.Logf("seed %d, %d changes", seed, changes)
@@ -321,6 +322,7 @@ func TestSecondary(t *testing.T) {
 // TestSecondaryKeys asks primaries with a wrong key, and without one: nothing is
 // served, and the log says why.
 func TestSecondaryKeys(t *testing.T) {
+	t.Parallel()
 	wrong := base64.StdEncoding.EncodeToString([]byte("another secret than theirs"))
 	for i := range xfrPrimaries(netip.AddrPort{}) {
 		name := xfrPrimaries(netip.AddrPort{})[i].name
@@ -355,6 +357,7 @@ func TestSecondaryKeys(t *testing.T) {
 
 // TestSecondaryLarge takes a large zone, and then a small difference.
 func TestSecondaryLarge(t *testing.T) {
+	t.Parallel()
 	records := envNumber(t, largeEnv, 20000)
 	for i := range xfrPrimaries(netip.AddrPort{}) {
 		name := xfrPrimaries(netip.AddrPort{})[i].name

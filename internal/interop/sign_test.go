@@ -24,6 +24,7 @@ const inception, expiration = "20240101000000", "20371231000000"
 // TestSign signs with BIND's dnssec-signzone, children before parents, so that a
 // parent of the set gets the DS of its signed children.
 func TestSign(t *testing.T) {
+	t.Parallel()
 	if !*sign {
 		t.Skip("signed zones are committed; -sign generates them")
 	}

@@ -137,6 +137,7 @@ var spfCases = []spfCase{
 // TestSPF compares results of SPF with those of Mail::SPF, which Debian has as spfquery. ptrd serves
 // the records to both. RFC 7208 decides where they differ; Mail::SPF is older than it.
 func TestSPF(t *testing.T) {
+	t.Parallel()
 	program := peertest.Require(t, "spfquery")
 	var zone, input strings.Builder
 	zone.WriteString(spfHosts)

@@ -114,6 +114,7 @@ func (a *synthAsker) askEach(step int) {
 // every address of the ranges and for names around them, where the names are materialized, sent as
 // rules, or omitted. Changes come by NOTIFY and IXFR.
 func TestSynthFleet(t *testing.T) {
+	t.Parallel()
 	seed := *crashSeed
 	if seed == 0 {
 		seed = 1

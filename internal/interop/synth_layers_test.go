@@ -118,6 +118,7 @@ zones:
 // random, and compares the PTR records at the primary and at its secondaries, ptrd and BIND, with
 // what the highest of the layers has.
 func TestSynthLayers(t *testing.T) {
+	t.Parallel()
 	for n, mode := range []string{"rule", "materialize"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()

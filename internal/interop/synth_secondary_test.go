@@ -111,6 +111,7 @@ func (l *synthLab) change() string {
 // TestSynthSecondary compares a primary and a secondary, both ptrd, and the model, over changes of
 // ranges, records and keys, which the secondary has by IXFR, and restarts of both.
 func TestSynthSecondary(t *testing.T) {
+	t.Parallel()
 	seed := *crashSeed
 	if seed == 0 {
 		seed = 1

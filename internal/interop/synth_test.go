@@ -26,6 +26,7 @@ var (
 // compares the responses with those of a [model] that was written from the documentation
 // (`go test ./internal/interop -run 'TestSynth$' -zones 100 -queries 10000 -timeout 2h`).
 func TestSynth(t *testing.T) {
+	t.Parallel()
 	seed := *crashSeed
 	if seed == 0 {
 		seed = 1

@@ -540,6 +540,7 @@ const synthDoc = "../../docs/synthesis-compared.md"
 // TestSynthPeers holds the table of docs/synthesis-compared.md against what the servers send. The
 // columns of servers that are not here are left as they are.
 func TestSynthPeers(t *testing.T) {
+	t.Parallel()
 	b, err := os.ReadFile(synthDoc)
 	if err != nil {
 		t.Fatal(err)

@@ -319,6 +319,7 @@ func (z *rangedZones) apexes(t testing.TB, addr netip.AddrPort, withCuts bool) m
 // TestSynthResolvers resolves addresses of random ranges, and their names, by resolvers that ask for
 // each name above and believe an NXDOMAIN for all below it (RFC 8020, RFC 9156).
 func TestSynthResolvers(t *testing.T) {
+	t.Parallel()
 	for seed := range *resolves {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			z := newRangedZones(t, rand.New(rand.NewPCG(8501, uint64(seed))))

@@ -17,6 +17,7 @@ import (
 // Transfers over TLS, to BIND, to NSD, to kdig and to ptrd itself, with certificates that are
 // good and such that are not.
 func TestTransferOverTLS(t *testing.T) {
+	t.Parallel()
 	binary := requireBinary(t)
 	dir, at := t.TempDir(), freePort(t)
 	dns := freePort(t)

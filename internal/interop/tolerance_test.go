@@ -394,6 +394,7 @@ func isQType(z *oddZone) bool {
 // TestTolerance: ptrd serves as a secondary what at least two of the others serve, and
 // has it as they have it; also after a restart, while the primary is gone.
 func TestTolerance(t *testing.T) {
+	t.Parallel()
 	zones := oddZones()
 	if *update {
 		mustWrite("testdata", "tolerance.txt", observePeers(t, zones))

@@ -13,6 +13,7 @@ import (
 
 // TestTools asks ptrd with the tools that people have.
 func TestTools(t *testing.T) {
+	t.Parallel()
 	plain := loadSet(t, "testdata/classful.txtar")
 	addr := startPtrd(t, plain)
 	host, port := addr.Addr().String(), fmt.Sprint(addr.Port())
@@ -64,6 +65,7 @@ func holdOutput(t *testing.T, out string, want, reject []string) {
 
 // TestDelv validates answers and denials of ptrd with BIND's validator.
 func TestDelv(t *testing.T) {
+	t.Parallel()
 	peertest.Require(t, "delv")
 	for _, c := range []struct{ set, apex, owner string }{
 		{"signed_nsec", "2.0.192.in-addr.arpa.", "1.2.0.192.in-addr.arpa."},

@@ -267,6 +267,7 @@ func awaitThat(t *testing.T, what string, condition func() bool, logs ...*proces
 // TestSecondaries: NSD, Knot and BIND get zones of one and of many records from ptrd
 // with a key, follow a change by NOTIFY and IXFR, and get nothing with a wrong key or none.
 func TestSecondaries(t *testing.T) {
+	t.Parallel()
 	many := 100_000
 	if testing.Short() {
 		many = 1000

@@ -109,6 +109,7 @@ func (s *zoneSet) isSignedZone(apex string) bool {
 // for every empty non-terminal, and validates what is signed. What unbound finds must be
 // what ptrd says about the name.
 func TestUnbound(t *testing.T) {
+	t.Parallel()
 	for _, s := range loadSets(t) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()

@@ -147,6 +147,7 @@ func startUpdates(t *testing.T, name, program string) netip.AddrPort {
 // knsupdate, and in forms that neither can write, to ptrd and to BIND: the RCODE and
 // then the whole zone, its serial included, are the same.
 func TestUpdate(t *testing.T) {
+	t.Parallel()
 	for _, program := range []string{"nsupdate", "knsupdate"} {
 		t.Run(program, func(t *testing.T) {
 			t.Parallel()

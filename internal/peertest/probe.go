@@ -31,8 +31,9 @@ const (
 	Namespaces = "namespaces"
 )
 
-// probeTime is for a loaded machine; a program that hangs is as good as missing.
-const probeTime = 20 * time.Second
+// probeTime is for a loaded machine, on which dnsviz needs tens of seconds; a program that hangs is as good
+// as missing.
+const probeTime = time.Minute
 
 // probes are, of the programs that have any, what they are tried with. The configurations
 // have the statements of the tests that older versions do not know.
