@@ -371,7 +371,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 		Journal: d.journal, Zones: d.registry.Load, Content: d.content, Serve: d.serveClaims, Report: d.logCatalogs, Log: d.log,
 	})
 	d.producer = catalog.Producer{Journal: d.journal, Pause: d.pause}
-	d.deriver, d.leases = d.newDeriver()
+	d.deriver, d.leases = d.newDeriver(cfg.StateDir)
 	d.watcher = watch.New(watch.Options{Log: d.log, Files: d.files, Guard: d.contain})
 	d.admin = d.newAdmin()
 	d.hosted = d.newHosted()

@@ -16,8 +16,8 @@ import (
 )
 
 // newDeriver makes what derives names of addresses from forward zones and files of other programs.
-func (d *Daemon) newDeriver() (*derive.Deriver, *lease.Sources) {
-	files := lease.New(lease.Options{Changed: d.leasesChanged, Files: d.files, Log: d.log, Guard: d.contain})
+func (d *Daemon) newDeriver(stateDir string) (*derive.Deriver, *lease.Sources) {
+	files := lease.New(lease.Options{Changed: d.leasesChanged, Files: d.files, Dir: stateDir, Log: d.log, Guard: d.contain})
 	return derive.New(derive.Options{Notes: d.journal, Pause: d.pause}), files
 }
 

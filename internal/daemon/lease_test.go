@@ -117,4 +117,23 @@ zones:
 	l = start(t, dir, config)
 	becomes(1, "NXDOMAIN")
 	becomes(2, "NOERROR two.example.")
+	if err := l.stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	// What was served is served after a start without the file, until it is there again.
+	for _, suffix := range []string{"", ".2"} {
+		if err := os.Rename(path+suffix, path+suffix+"-away"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l = start(t, dir, config)
+	becomes(1, "NXDOMAIN")
+	becomes(2, "NOERROR two.example.")
+	if st := l.leases.Adopted()[0].Status(); !strings.Contains(st.Fault(), "those from before the start") {
+		t.Errorf("%+v", st)
+	}
+	add(path, header+line(4, "four", time.Hour))
+	becomes(4, "NOERROR four.lan.example.")
+	becomes(2, "NXDOMAIN")
 }

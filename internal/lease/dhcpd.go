@@ -62,6 +62,25 @@ func splitStatement(data []byte) int {
 	return 0
 }
 
+// skipStatement skips up to a line at which a record begins. That is not known of a few octets.
+func skipStatement(data []byte) (n int, isEnd bool) {
+	for i, c := range data {
+		if c != '\n' {
+			continue
+		}
+		next := data[i+1:]
+		for _, begin := range dhcpdRecords {
+			if bytes.HasPrefix(next, begin) {
+				return i + 1, true
+			}
+			if bytes.HasPrefix(begin, next) {
+				return i, false
+			}
+		}
+	}
+	return len(data), false
+}
+
 func isBlank(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
 // token is a word, a string in quotes, or one of { } ; =.

@@ -28,6 +28,7 @@
 //	look.go      which files there are, which of them is read, and from where on
 //	content.go   addresses, names and ends
 //	sources.go   Sources: all files; watching them, and the next end
+//	saved.go     names for the next start
 //	record.go    the records of a file, one after the other
 //	kea.go, dhcpd.go, dnsmasq.go, hosts.go, csv.go   one format each
 //	name.go      names as clients give them, and as host names

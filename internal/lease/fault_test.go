@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/faulttest"
 	"github.com/ptrd/ptrd/server/supervise"
 )
 
@@ -44,6 +46,98 @@ func TestReadError(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNoFile: what is at the path instead of a file, and what is in one instead of leases, is shown, changes no name,
+// and is forgotten when the file is there again.
+func TestNoFile(t *testing.T) {
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := func(s string) func(string) {
+		return func(path string) { write(t, path, s) }
+	}
+	for _, c := range []struct {
+		what string
+		make func(path string)
+		want string
+	}{
+		{"a link to itself", func(path string) { must(os.Symlink(path, path)) }, "too many levels of symbolic links"},
+		{"a link to a device", func(path string) { must(os.Symlink("/dev/zero", path)) }, "not a regular file"},
+		{"a directory", func(path string) { must(os.Mkdir(path, 0o777)) }, "directory"},
+		{"NUL octets", text(strings.Repeat("\x00", 4096)), "last line is not complete"},
+		{"lines of NUL octets", text(strings.Repeat("\x00\n", 4096)), "no line of it is valid"},
+		{"a line that does not end", text(strings.Repeat("x", 10<<20)), "no line of it is valid"},
+		{"no text", text("\xff\xfe0\x00 \x00\n\x80\n"), "no line of it is valid"},
+		{"a line that is cut off", text("0 52:54:00:00:00:02 10.0.0.1 a *\n0 52:54:00:00:00:02 10.0.0.2 "), "last line is not complete"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			good := "0 52:54:00:00:00:02 10.0.0.1 a *\n0 52:54:00:00:00:02 10.0.0.2 b *\n"
+			f := follow(t, "dnsmasq", good)
+			f.remove(f.path)
+			c.make(f.path)
+			for range 4 {
+				f.step("instead of the file", time.Second, "", "10.0.0.1 a", "10.0.0.2 b")
+			}
+			if p := f.Status().Problem; !strings.Contains(p, c.want) {
+				t.Errorf("the problem is %q, want %q", p, c.want)
+			}
+			if f.read > 40<<20 {
+				t.Errorf("%d octets were read", f.read)
+			}
+			f.remove(f.path)
+			write(t, f.path, good)
+			f.step("again", 0, "", "10.0.0.1 a", "10.0.0.2 b")
+			f.step("again, quiet", time.Second, "", "10.0.0.1 a", "10.0.0.2 b")
+			if st := f.Status(); st.Problem != "" || st.Skipped > 0 {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}
+
+// TestManyFaults: a client whose name cannot be one, and which renews its lease all the time, does not fill the log.
+func TestManyFaults(t *testing.T) {
+	f := follow(t, "kea", kea4+keaLine(1, "a", 3600))
+	var log lockedText
+	f.o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	const seconds = 600
+	for i := range seconds {
+		f.append(f.path, keaLine(2, "'", 3600+i))
+		f.step("renewed", time.Second, "", "10.0.0.1 a")
+	}
+	if n, most := strings.Count(log.String(), "\n"), seconds/int(logEvery.Seconds()); n != most {
+		t.Errorf("the log has %d lines, want %d", n, most)
+	}
+	if st := f.Status(); st.Skipped != seconds || len(st.Findings) > 101 {
+		t.Errorf("%d are skipped, %d findings", st.Skipped, len(st.Findings))
+	}
+}
+
+// TestHang: a file system that does not answer changes no name, and what changed meanwhile counts when it answers
+// again.
+func TestHang(t *testing.T) {
+	h, clock, path := faulttest.NewHang(), &clockAt{noon}, filepath.Join(t.TempDir(), "leases")
+	write(t, path, kea4+keaLine(1, "a", 3600))
+	f := &follower{t: t, clock: clock, path: path}
+	f.Source = prepare(t, New(Options{Now: clock.now, Quiet: time.Nanosecond, Files: h.Files()}), neighbour("kea", path))
+	h.Call(path)
+	f.append(path, keaLine(2, "b", 3600))
+	for range 3 {
+		f.step("it hangs", time.Second, "", "10.0.0.1 a")
+	}
+	if p := f.Status().Problem; !strings.Contains(p, "does not answer") {
+		t.Errorf("the problem is %q", p)
+	}
+	h.Release()
+	await(t, "it answers", func() bool {
+		clock.Time = clock.Add(time.Second)
+		f.look(t.Context())
+		return len(list(f.Source)) == 2 && f.Status().Problem == ""
+	})
 }
 
 // TestPanic: after a panic, in the reading of a file or in what follows from it, the names can still be

@@ -253,7 +253,7 @@ func (s *Source) readAll(parts []part) error {
 	defer s.mu.Unlock()
 	c.changed = s.c.changed
 	c.compare(s.c)
-	s.c, s.readers = c, readers
+	s.c, s.readers, s.isRestored = c, readers, false
 	s.readAt = s.o.Now()
 	return nil
 }
@@ -262,6 +262,7 @@ func (s *Source) readAll(parts []part) error {
 type settling struct {
 	infos        []infile.Info
 	first, since time.Time // of the change, and of the last one; first is zero before one
+	isRewritten  bool      // the files were written anew since, and not only continued
 }
 
 // settle returns how long to wait until the files count.
@@ -285,12 +286,13 @@ func (s *Source) settle(parts []part) time.Duration {
 		}
 		infos = append(infos, info)
 	}
-	if s.readers == nil && (isOld || s.format.appends && size > 0) {
+	if s.readers == nil && (isOld || s.format.appends && size > 0 && !s.isRestored) {
 		return 0 // no name would go
 	}
 	was := &s.settling
 	if !slices.EqualFunc(infos, was.infos, isSame) || now.Before(was.since) {
 		grew := slices.EqualFunc(infos, was.infos, func(a, b infile.Info) bool { return isSameFile(a.Identity, b.Identity) && a.Size >= b.Size })
+		was.isRewritten = was.isRewritten || !grew && !was.first.IsZero()
 		if was.first.IsZero() || now.Before(was.since) || s.format.appends && !grew {
 			was.first = now
 		}
@@ -301,7 +303,7 @@ func (s *Source) settle(parts []part) time.Duration {
 	case size == 0:
 	case s.format.appends:
 		wait = min(wait, maxSettle-all+pause)
-	case all > wait: // it may never be quiet for so long: the longer that lasts, the less is enough
+	case all > wait && (was.isRewritten || !s.format.byHand): // it may never be quiet for so long: the longer that lasts, the less is enough
 		wait = time.Duration(float64(wait) * float64(wait) / float64(all))
 	}
 	return max(wait-pause, 0)

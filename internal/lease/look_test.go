@@ -291,9 +291,16 @@ func TestBusy(t *testing.T) {
 // TestBusyRewrite: a file that is written anew all the time counts although it is never quiet for long; a
 // moment in which it is empty does not.
 func TestBusyRewrite(t *testing.T) {
-	line := func(n int) string { return fmt.Sprintf("0 52:54:00:00:00:02 10.0.0.1 a%d *\n", n) }
-	for _, pause := range []time.Duration{500 * time.Millisecond, 30 * time.Millisecond} {
-		f := follow(t, "dnsmasq", line(0))
+	for _, c := range []struct {
+		format, line string
+		pause        time.Duration
+	}{
+		{"dnsmasq", "0 52:54:00:00:00:02 10.0.0.1 a%d *\n", 500 * time.Millisecond},
+		{"dnsmasq", "0 52:54:00:00:00:02 10.0.0.1 a%d *\n", 30 * time.Millisecond},
+		{"hosts", "10.0.0.1 a%d\n", 500 * time.Millisecond},
+	} {
+		line, pause := func(n int) string { return fmt.Sprintf(c.line, n) }, c.pause
+		f := follow(t, c.format, line(0))
 		began, n, next := f.clock.Time, 0, f.clock.Time
 		for len(f.At(netip.MustParseAddr("10.0.0.1"))) != 1 || f.At(netip.MustParseAddr("10.0.0.1"))[0].Name.Equal(dname.MustParse("a0.lan.example.")) {
 			if f.clock.Sub(began) > time.Minute {
@@ -305,6 +312,9 @@ func TestBusyRewrite(t *testing.T) {
 				write(t, f.path, "")
 				f.look(t.Context())
 				write(t, f.path, line(n))
+				if n < 5 { // there is a new lease each time
+					write(t, f.path, strings.Repeat(line(n), n))
+				}
 			}
 			_, again := f.look(t.Context())
 			if again <= 0 || f.clock.Add(again).After(next) {
@@ -314,6 +324,22 @@ func TestBusyRewrite(t *testing.T) {
 		}
 		if took := f.clock.Sub(began); took > 40*time.Second {
 			t.Errorf("a file that changes every %v is read after %v", pause, took)
+		}
+	}
+}
+
+// TestSlowWriter: a file that is written line by line does not count before it is complete.
+func TestSlowWriter(t *testing.T) {
+	for format, line := range map[string]string{"hosts": "10.0.0.%d a\n", "csv": "10.0.0.%d,a\n"} {
+		f := follow(t, format, fmt.Sprintf(line, 99))
+		write(t, f.path, "")
+		for i := range 90 {
+			f.append(f.path, fmt.Sprintf(line, 10+i))
+			f.step("being written", 500*time.Millisecond, "", "10.0.0.99 a")
+		}
+		f.clock.Time = f.clock.Add(time.Second)
+		if changed, _ := f.look(t.Context()); len(changed) != 89 {
+			t.Errorf("%s: %d names are new, want 89", format, len(changed))
 		}
 	}
 }
@@ -346,6 +372,36 @@ func TestEnds(t *testing.T) {
 	f.step("and on", time.Hour, "10.0.0.1 10.0.0.2 10.0.0.3")
 }
 
+// TestEndTogether: leases that end in the same second are one change, and a clock that jumps over their end and
+// back brings all of them back.
+func TestEndTogether(t *testing.T) {
+	const leases = 20_000
+	var text strings.Builder
+	text.WriteString(kea4)
+	for i := range leases {
+		fmt.Fprintf(&text, "10.1.%d.%d,00:01,,3600,%d,1,0,0,h%d,0,\n", i>>8, i&255, noon.Unix()+60, i)
+	}
+	f := follow(t, "kea", text.String())
+	for _, step := range []struct {
+		what          string
+		d             time.Duration
+		changed, left int
+	}{
+		{"just before", time.Minute - time.Nanosecond, 0, leases},
+		{"the end", time.Nanosecond, leases, 0},
+		{"after it", time.Second, 0, 0},
+		{"back", -2 * time.Second, leases, leases},
+		{"to the start of time", -1 << 62, 0, leases},
+		{"to its end", 1<<63 - 1, leases, 0},
+	} {
+		f.clock.Time = f.clock.Add(step.d)
+		changed, _ := f.look(t.Context())
+		if n := len(list(f.Source)); len(changed) != step.changed || n != step.left {
+			t.Errorf("%s: %d change and %d are left, want %d and %d", step.what, len(changed), n, step.changed, step.left)
+		}
+	}
+}
+
 // TestLongRecord: a record that is too long is skipped, and those after it are read.
 func TestLongRecord(t *testing.T) {
 	long := strings.Repeat("x", 3*maxRecord)
@@ -354,7 +410,8 @@ func TestLongRecord(t *testing.T) {
 		skipped            int
 	}{
 		{"kea", kea4 + long + "\n" + keaLine(1, "a", 60), "10.0.0.1 a.lan.example. 60 f:3", 1},
-		{"dhcpd", "lease 10.0.0.9 {\n " + long + "\n ends never;\n}\nlease 10.0.0.1 { ends never; client-hostname \"a\"; }\n", "10.0.0.1 a.lan.example. forever f:5", 2},
+		{"dhcpd", "lease 10.0.0.9 {\n " + long + "\n ends never;\n}\nlease 10.0.0.1 { ends never; client-hostname \"a\"; }\n", "10.0.0.1 a.lan.example. forever f:5", 1},
+		{"dhcpd", strings.Repeat("lease\n{\n", 100_000) + "\nlease 10.0.0.1 { ends never; client-hostname \"a\"; }\n", "10.0.0.1 a.lan.example. forever f:200002", 1}, // not one fault each
 		{"dnsmasq", long + "\n0 x 10.0.0.1 a *\n", "10.0.0.1 a.lan.example. forever f:2", 1},
 		{"hosts", "10.0.0.1 a\n" + long, "10.0.0.1 a.lan.example. forever f:1", 1},
 		{"csv", "\"" + long + "\n10.0.0.1,a\n", "10.0.0.1 a.lan.example. forever f:2", 1},

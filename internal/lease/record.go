@@ -25,6 +25,9 @@ type format struct {
 
 	// split returns the length of the first record in data, which begins with one; 0: it needs more.
 	split func(data []byte) int
+	// skip returns how much of data, within a record that is too long, to leave out, and whether another record
+	// begins then; 0: it needs more.
+	skip func(data []byte) (n int, isEnd bool)
 	// start returns the function that reads the records of a file in turn.
 	start func(r *reader) func(record []byte)
 	// whole reads a file at once, in place of split and start.
@@ -33,16 +36,23 @@ type format struct {
 
 // formats are the formats by their keys in the configuration.
 var formats = map[string]*format{
-	"kea":     {appends: true, files: keaFiles, split: splitLine, start: (*reader).kea},
-	"dhcpd":   {appends: true, files: oneFile, split: splitStatement, start: (*reader).dhcpd},
-	"dnsmasq": {files: oneFile, split: splitLine, start: (*reader).dnsmasq},
+	"kea":     {appends: true, files: keaFiles, split: splitLine, skip: skipLine, start: (*reader).kea},
+	"dhcpd":   {appends: true, files: oneFile, split: splitStatement, skip: skipStatement, start: (*reader).dhcpd},
+	"dnsmasq": {files: oneFile, split: splitLine, skip: skipLine, start: (*reader).dnsmasq},
 	"hosts":   {byHand: true, files: oneFile, whole: (*reader).hosts},
-	"csv":     {byHand: true, files: oneFile, split: splitCSV, start: (*reader).csv},
+	"csv":     {byHand: true, files: oneFile, split: splitCSV, skip: skipLine, start: (*reader).csv},
 }
 
 func oneFile(path string) (files, without []string) { return []string{path}, nil }
 
 func splitLine(data []byte) int { return bytes.IndexByte(data, '\n') + 1 }
+
+func skipLine(data []byte) (n int, isEnd bool) {
+	if n := splitLine(data); n > 0 {
+		return n, true
+	}
+	return len(data), false
+}
 
 // maxRecord bounds a record. The longest that the programs write have some thousand octets.
 const maxRecord = 64 << 10
@@ -79,18 +89,25 @@ const maxTail = 256
 func (r *reader) consume(data []byte, isLast bool) int {
 	done := 0
 	for done < len(data) {
-		rest := data[done:]
-		n := r.next(rest)
-		if n == 0 && isLast {
+		rest, wasInside := data[done:], r.inside
+		n := 0
+		if r.inside {
+			var isEnd bool
+			n, isEnd = r.format.skip(rest)
+			r.inside = !isEnd
+		} else if n = r.format.split(rest); n == 0 && len(rest) >= maxRecord {
+			r.bad("the record has more than %d octets; is this a file of %s?", maxRecord, r.Format)
+			r.inside = true
+			continue
+		} else if n == 0 && isLast {
 			n = len(rest)
 		}
 		if n == 0 {
 			break
 		}
-		if !r.inside {
+		if !wasInside {
 			r.read(rest[:n])
 		}
-		r.inside = r.inside && rest[n-1] != '\n'
 		r.line += bytes.Count(rest[:n], []byte{'\n'})
 		done += n
 	}
@@ -109,23 +126,6 @@ func (r *reader) consumeLocked(lock sync.Locker, data []byte, isLast bool) int {
 	lock.Lock()
 	defer lock.Unlock()
 	return r.consume(data, isLast)
-}
-
-// next returns the length of the first record in data, or of a part of one that is too long.
-func (r *reader) next(data []byte) int {
-	if r.inside { // up to the end of the line
-		if n := splitLine(data); n > 0 {
-			return n
-		}
-		return len(data)
-	}
-	n := r.format.split(data)
-	if n == 0 && len(data) >= maxRecord {
-		r.bad("the record has more than %d octets; is this a file of %s?", maxRecord, r.Format)
-		r.inside = true
-		return r.next(data)
-	}
-	return n
 }
 
 // records reads the complete records of a file. lock is held while the content changes.

@@ -18,27 +18,35 @@ import (
 	"github.com/ptrd/ptrd/zone/infile"
 )
 
+// logEvery bounds how often the log has that records of a file are skipped: a client that gives itself a name
+// that is none renews its lease again and again.
+const logEvery = time.Minute
+
 // Source is one file of a neighbour, a [derive.File]. Its methods may be called at any time.
 type Source struct {
 	config.Neighbour
 	o      *Options
 	format *format
 
-	mu      sync.Mutex // guards these; only look changes them
-	c       *content
-	readAt  time.Time // when all of the file was last read; zero: never
-	problem string    // why the file as it is does not count; empty: it does
+	mu         sync.Mutex // guards these; only look changes them
+	c          *content
+	isRestored bool      // c is what was saved before the start
+	readAt     time.Time // when all of the file was last read; zero: never
+	problem    string    // why the file as it is does not count; empty: it does
 
 	// These belong to look.
 	readers  []*reader // of the files that c was read from; nil: none
 	seen     []infile.Info
 	settling settling
 	reported int       // skipped records that the log has
+	loggedAt time.Time // when it got them; zero: it has none
 	failing  time.Time // since when the file cannot be read; zero: it can
+	isSaved  bool
+	savedAt  time.Time // when save last tried to; zero: never
 }
 
 func newSource(n *config.Neighbour, o *Options) *Source {
-	return &Source{Neighbour: *n, o: o, format: formats[n.Format], c: newContent(o.Now().Unix())}
+	return &Source{Neighbour: *n, o: o, format: formats[n.Format], c: newContent(o.Now().Unix()), isSaved: true}
 }
 
 // At returns the names that an address has now, in the order of the file.
@@ -82,6 +90,7 @@ type Status struct {
 	Skipped      int       // records with a fault
 	NextEnd      time.Time // of the next name; zero: none ends
 	Problem      string    // why the file as it is does not count; empty: it does
+	IsRestored   bool      // the names are those from before the start
 	Findings     []finding.Finding
 }
 
@@ -91,7 +100,7 @@ func (s *Source) Status() Status {
 	defer s.mu.Unlock()
 	st := Status{
 		Format: s.Format, Path: s.File.Path, Read: s.readAt, Names: s.c.count, Unnamed: s.c.unnamed, Skipped: s.c.skipped,
-		Problem: s.problem, Findings: s.c.faults.Sorted(),
+		Problem: s.problem, IsRestored: s.isRestored, Findings: s.c.faults.Sorted(),
 	}
 	if e, ok := s.c.ends.First(); ok {
 		st.NextEnd = time.Unix(e.end, 0)
@@ -104,6 +113,8 @@ func (st *Status) Fault() string {
 	switch {
 	case st.Problem == "":
 		return ""
+	case st.IsRestored:
+		return fmt.Sprintf("%s: %s; until then its names are those from before the start, as long as these last", st.Path, st.Problem)
 	case st.Read.IsZero():
 		return fmt.Sprintf("%s: %s; none of its names is served until then", st.Path, st.Problem)
 	}
@@ -142,6 +153,7 @@ func (s *Source) look(ctx context.Context) (changed []netip.Addr, again time.Dur
 		return nil, 0
 	}
 	s.report(err)
+	s.isSaved = s.isSaved && err != nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for a := range s.c.changed {
@@ -180,8 +192,11 @@ func (s *Source) report(err error) {
 	} else if now != was {
 		s.o.Log.Info("a file with names of addresses is used again", "file", s.File.Path)
 	}
-	if skipped > s.reported {
+	switch at := s.o.Now(); {
+	case skipped <= s.reported:
+		s.reported = skipped
+	case s.loggedAt.IsZero() || at.Sub(s.loggedAt) >= logEvery || at.Before(s.loggedAt):
 		s.o.Log.Warn("lines of a file with names of addresses are skipped", "file", s.File.Path, "lines", skipped, "first", first)
+		s.reported, s.loggedAt = skipped, at
 	}
-	s.reported = skipped
 }

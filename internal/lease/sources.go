@@ -11,6 +11,7 @@ import (
 	"github.com/ptrd/ptrd/internal/derive"
 	"github.com/ptrd/ptrd/internal/watch"
 	"github.com/ptrd/ptrd/server/supervise"
+	"github.com/ptrd/ptrd/zone/disk"
 	"github.com/ptrd/ptrd/zone/infile"
 )
 
@@ -30,6 +31,8 @@ type Options struct {
 	Now          func() time.Time
 	Quiet, Empty time.Duration // see DefaultQuiet, DefaultEmpty
 	Files        *infile.Files
+	Dir          string  // where names are saved for the next start; empty: nowhere
+	Disk         disk.FS // of Dir; nil: the operating system's
 	Log          *slog.Logger
 	Guard        *supervise.Supervisor // contains panics; nil: they are not contained
 	NewNotifier  func() (watch.Notifier, error)
@@ -60,6 +63,9 @@ func New(o Options) *Sources {
 	if o.Files == nil {
 		o.Files = new(infile.Files)
 	}
+	if o.Disk == nil {
+		o.Disk = disk.OS{}
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -74,7 +80,8 @@ func New(o Options) *Sources {
 }
 
 // Prepare returns the sources of files: those that are adopted, and for others new ones, which it
-// reads. It waits some seconds for a file that is being written. No source changes until done is
+// reads. It waits some seconds for a file that is being written. A source whose file cannot be used has the names
+// that were saved of it. No source changes until done is
 // called, which must be, with whether to adopt the list: Run looks after it then.
 func (x *Sources) Prepare(ctx context.Context, files []*config.Neighbour) (list []*Source, done func(adopt bool)) {
 	x.looking.Lock()
@@ -96,7 +103,7 @@ func (x *Sources) Prepare(ctx context.Context, files []*config.Neighbour) (list 
 		for _, s := range fresh {
 			again := time.Duration(0)
 			x.guard(s, func() { _, again = s.look(ctx) })
-			if s.Status().Read.IsZero() {
+			if st := s.Status(); st.Read.IsZero() && st.Problem == "" {
 				wait = max(wait, again)
 			}
 		}
@@ -107,6 +114,11 @@ func (x *Sources) Prepare(ctx context.Context, files []*config.Neighbour) (list 
 		select {
 		case <-ctx.Done():
 		case <-time.After(min(wait, left)):
+		}
+	}
+	for _, s := range fresh {
+		if s.Status().Read.IsZero() {
+			s.restore()
 		}
 	}
 	return list, func(adopt bool) {
@@ -146,6 +158,7 @@ func (x *Sources) adopt(list []*Source) {
 		paths = append(paths, files...)
 	}
 	x.watcher.Set(paths, nil, nil, time.Time{})
+	x.removeSaved(list)
 	x.ClockSet()
 }
 
@@ -175,13 +188,26 @@ func (x *Sources) ClockSet() {
 func (x *Sources) look(ctx context.Context, s *Source) (changed []netip.Addr, again time.Duration) {
 	x.looking.Lock()
 	defer x.looking.Unlock()
-	return s.look(ctx)
+	changed, again = s.look(ctx)
+	s.save(false)
+	return changed, again
 }
 
-// guard calls work with a source, and reports whether it did not panic.
+// saveAll saves the names of all files.
+func (x *Sources) saveAll() {
+	x.looking.Lock()
+	defer x.looking.Unlock()
+	for _, s := range x.Adopted() {
+		s.save(true)
+	}
+}
+
+// guarded is what panics are counted under.
+const guarded = "leases"
+
+// guard reads a source by work, and reports whether that did not panic.
 func (x *Sources) guard(s *Source, work func()) bool {
-	const part = "leases"
-	if x.o.Guard.Do(part, work) {
+	if x.o.Guard.Do(guarded, work) {
 		return true
 	}
 	s.mu.Lock()
@@ -193,6 +219,7 @@ func (x *Sources) guard(s *Source, work func()) bool {
 // Run looks after the files until ctx ends.
 func (x *Sources) Run(ctx context.Context) error {
 	var watcher sync.WaitGroup
+	defer x.saveAll()
 	defer watcher.Wait()
 	watcher.Go(func() { x.watcher.Run(ctx) })
 	timer := time.NewTimer(0)
@@ -208,18 +235,13 @@ func (x *Sources) Run(ctx context.Context) error {
 		wait := lookEvery
 		for _, s := range x.Adopted() {
 			var changed []netip.Addr
-			isDone := x.guard(s, func() {
-				var again time.Duration
-				changed, again = x.look(ctx, s)
-				if len(changed) > 0 {
-					x.o.Changed(s, changed)
-				}
-				if again > 0 {
-					wait = min(wait, again)
-				}
-			})
-			if !isDone {
+			var again time.Duration
+			isRead := x.guard(s, func() { changed, again = x.look(ctx, s) })
+			if len(changed) > 0 && !x.o.Guard.Do(guarded, func() { x.o.Changed(s, changed) }) {
 				s.mark(changed)
+			}
+			if isRead && again > 0 {
+				wait = min(wait, again)
 			}
 		}
 		timer.Reset(wait)

@@ -1,0 +1,135 @@
+package lease
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/faulttest"
+)
+
+// restarted returns new Sources, as after a restart, and the source of a file.
+func restarted(t *testing.T, clock *clockAt, dir string, n *config.Neighbour) (*Sources, *follower) {
+	t.Helper()
+	x := New(Options{Now: clock.now, Quiet: time.Nanosecond, Dir: dir})
+	f := &follower{t: t, clock: clock, path: n.File.Path, Source: prepare(t, x, n)}
+	x.o.Quiet = time.Hour // so that the age of a file does not matter
+	return x, f
+}
+
+// TestRestart: names are there after a restart although their file is not, until they end or the file is
+// seen again.
+func TestRestart(t *testing.T) {
+	clock, dir := &clockAt{noon}, t.TempDir()
+	path := filepath.Join(t.TempDir(), "leases")
+	n := neighbour("kea", path)
+	write(t, path, kea4+keaLine(1, "a", 3600)+keaLine(2, "b", 60)+keaLine(3, "c", -1)+strings.Replace(keaLine(4, "d", 0), ",3600,", ",4294967295,", 1))
+	x, f := restarted(t, clock, dir, n)
+	f.step("read", 0, "", "10.0.0.1 a", "10.0.0.2 b", "10.0.0.4 d")
+	x.look(t.Context(), f.Source)
+	f.append(path, keaLine(5, "e", 3600))
+	f.step("appended", 0, "10.0.0.5", "10.0.0.1 a", "10.0.0.2 b", "10.0.0.4 d", "10.0.0.5 e")
+	x.saveAll()
+
+	f.remove(path)
+	_, f = restarted(t, clock, dir, n)
+	f.step("started", 0, "", "10.0.0.1 a", "10.0.0.2 b", "10.0.0.4 d", "10.0.0.5 e")
+	if st := f.Status(); !strings.HasSuffix(st.Fault(), "until then its names are those from before the start, as long as these last") {
+		t.Errorf("%+v", st)
+	}
+	f.step("an end", time.Minute, "10.0.0.2", "10.0.0.1 a", "10.0.0.4 d", "10.0.0.5 e")
+	x, f = restarted(t, clock, dir, n)
+	f.step("started again", 0, "", "10.0.0.1 a", "10.0.0.4 d", "10.0.0.5 e")
+	write(t, path, kea4)
+	f.step("the file is made", 0, "", "10.0.0.1 a", "10.0.0.4 d", "10.0.0.5 e")
+	f.append(path, keaLine(1, "a", 3600)+keaLine(6, "f", 3600))
+	f.step("more of it", 500*time.Millisecond, "", "10.0.0.1 a", "10.0.0.4 d", "10.0.0.5 e")
+	f.step("at last", maxSettle, "10.0.0.4 10.0.0.5 10.0.0.6", "10.0.0.1 a", "10.0.0.6 f")
+	if st := f.Status(); st.Fault() != "" || st.IsRestored {
+		t.Errorf("%+v", st)
+	}
+	x.adopt(nil)
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("%v is left of a source that is no longer one", left)
+	}
+}
+
+// TestSavedNames: hosts files have several names of an address, which remain in their order, and all names that DNS
+// has can be saved.
+func TestSavedNames(t *testing.T) {
+	clock, dir := &clockAt{noon}, t.TempDir()
+	path := filepath.Join(t.TempDir(), "hosts")
+	n := neighbour("hosts", path)
+	write(t, path, "10.0.0.1 z\n10.0.0.1 a.example\n2001:db8::1 my_host.\n")
+	x, f := restarted(t, clock, dir, n)
+	want := list(f.Source)
+	x.look(t.Context(), f.Source)
+	f.look(t.Context())
+	f.isSaved = false
+	x.saveAll()
+	f.remove(path)
+	_, f = restarted(t, clock, dir, n)
+	got := list(f.Source)
+	for i := range want {
+		want[i] = want[i][:strings.LastIndexByte(want[i], ':')] + ":0"
+	}
+	mustEqual(t, "names", got, want...)
+}
+
+// TestSavedDamage: no damage of a saved file gives an address another name.
+func TestSavedDamage(t *testing.T) {
+	clock, dir := &clockAt{noon}, t.TempDir()
+	path := filepath.Join(t.TempDir(), "leases")
+	n := neighbour("kea", path)
+	write(t, path, kea4+keaLine(1, "a", 3600)+keaLine(2, "b", 60))
+	x, f := restarted(t, clock, dir, n)
+	f.isSaved = false
+	x.saveAll()
+	saved, err := os.ReadFile(f.savedPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.remove(path)
+	for i := range saved {
+		for _, data := range [][]byte{saved[:i], append(append([]byte(nil), saved[:i]...), saved[i+1:]...)} {
+			write(t, f.savedPath(), string(data))
+			if _, f := restarted(t, clock, dir, n); len(list(f.Source)) > 0 {
+				t.Fatalf("names of %q", data)
+			}
+		}
+	}
+	write(t, f.savedPath(), string(saved))
+	if _, f := restarted(t, clock, dir, n); len(list(f.Source)) != 2 {
+		t.Error("no names of what is not damaged")
+	}
+}
+
+// TestSaveFails: a disk that fails has no effect on names, and is tried again later.
+func TestSaveFails(t *testing.T) {
+	clock, dir := &clockAt{noon}, t.TempDir()
+	path := filepath.Join(t.TempDir(), "leases")
+	write(t, path, kea4+keaLine(1, "a", 3600))
+	on := faulttest.NewDisk(faulttest.FailKind("write", "", syscall.ENOSPC))
+	x := New(Options{Now: clock.now, Quiet: time.Nanosecond, Dir: dir, Disk: on})
+	s := prepare(t, x, neighbour("kea", path))
+	for range 3 {
+		x.look(t.Context(), s)
+	}
+	if files, _ := os.ReadDir(dir); len(list(s)) != 1 || len(files) > 0 || s.isSaved {
+		t.Errorf("%v, %v", list(s), files)
+	}
+	on.SetFail(nil)
+	x.look(t.Context(), s)
+	if s.isSaved {
+		t.Error("it is written more often than it may")
+	}
+	clock.Time = clock.Add(saveEvery)
+	x.look(t.Context(), s)
+	if files, _ := os.ReadDir(dir); len(files) != 1 || !s.isSaved {
+		t.Errorf("%v", files)
+	}
+}
