@@ -56,6 +56,25 @@ type Batch struct {
 	At      int64       // when, in Unix milliseconds
 }
 
+// After returns the set as changes leave it.
+func (s *Set) After(lists ...[]Change) *Set {
+	var zones []*Zone
+	var gone []dname.Name
+	for _, changes := range lists {
+		for i := range changes {
+			if c := &changes[i]; c.Zone != nil {
+				zones = append(zones, c.Zone)
+			} else {
+				gone = append(gone, c.Apex)
+			}
+		}
+	}
+	if len(zones)+len(gone) == 0 {
+		return s
+	}
+	return s.With(zones, gone)
+}
+
 // ErrUndecided is the error of a change that was not carried out, but that a restart
 // may find on the disk: the disk failed while the change was written, and again while
 // it was undone. A client must not get an answer then, as if the server had ended

@@ -33,11 +33,7 @@ func Offline(ctx context.Context, cfg *config.Config) (*zone.Set, *derive.Rules,
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	var zones []*zone.Zone
-	for _, c := range plan.Batch.Changes {
-		zones = append(zones, c.Zone)
-	}
-	set := none.With(zones, nil)
+	set := none.After(plan.Batch.Changes)
 	found := append(plan.Findings, rules.Findings(set, true)...)
 	for _, s := range list {
 		found = append(found, s.Findings()...)

@@ -90,17 +90,13 @@ func (r *round) sumRanges(apex dname.Name) uint64 {
 // withForward returns the snapshot with the forward zones as they are planned, and without zones that
 // are no longer configured.
 func (r *round) withForward() *zone.Set {
-	var zones []*zone.Zone
+	changes := r.removals()
 	for key, z := range r.forward.zones {
 		if now := r.done[key]; now != nil && now != r.set.Get(z.apex) {
-			zones = append(zones, now)
+			changes = append(changes, zone.Change{Zone: now, Apex: z.apex})
 		}
 	}
-	var gone []dname.Name
-	for _, c := range r.removals() {
-		gone = append(gone, c.Apex)
-	}
-	return r.set.With(zones, gone)
+	return r.set.After(changes)
 }
 
 // find returns the zone with the longest apex at or above name.

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/ptrd/ptrd/zone"
-	"github.com/ptrd/ptrd/zone/dname"
 )
 
 var (
@@ -171,18 +170,10 @@ func (w *Writer) prepare(set *zone.Set, propose func(*zone.Set) (*zone.Batch, er
 // publish makes a batch durable and then visible. Other writers wait.
 func (w *Writer) publish(b *zone.Batch, r *Request) (Report, error) {
 	now := w.current.Load()
-	var zones []*zone.Zone
-	var gone []dname.Name
 	for _, list := range [...][]zone.Change{b.Changes, b.Layers} {
 		for i := range list {
-			c := &list[i]
-			switch {
-			case now.set.Get(c.Apex) != c.Base:
+			if c := &list[i]; now.set.Get(c.Apex) != c.Base {
 				return Report{}, fmt.Errorf("zone %v: %w", c.Apex, ErrConflict)
-			case c.Zone == nil:
-				gone = append(gone, c.Apex)
-			default:
-				zones = append(zones, c.Zone)
 			}
 		}
 	}
@@ -192,9 +183,7 @@ func (w *Writer) publish(b *zone.Batch, r *Request) (Report, error) {
 		}
 	}
 	next := *now
-	if len(zones)+len(gone) > 0 {
-		next.set = now.set.With(zones, gone)
-	}
+	next.set = now.set.After(b.Changes, b.Layers)
 	show := w.o.Show
 	if r.Show != nil {
 		show = r.Show

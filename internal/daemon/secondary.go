@@ -23,16 +23,7 @@ import (
 // with returns the set as it will be with the zones that a plan adds, so that their
 // parents see them.
 func with(set *zone.Set, changes ...zone.Change) *zone.Set {
-	var zones []*zone.Zone
-	for _, c := range changes {
-		if c.Zone != nil && c.Base == nil {
-			zones = append(zones, c.Zone)
-		}
-	}
-	if len(zones) == 0 {
-		return set
-	}
-	return set.With(zones, nil)
+	return set.After(slices.DeleteFunc(changes, func(c zone.Change) bool { return c.Zone == nil || c.Base != nil }))
 }
 
 // transferred counts the octets of a zone that was built, so that memory is released to the

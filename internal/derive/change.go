@@ -19,23 +19,17 @@ type world struct {
 // after returns the world as some changes leave it.
 func after(set *zone.Set, lists ...[]zone.Change) world {
 	w := world{set, map[string]*zone.Zone{}}
-	var zones []*zone.Zone
-	var gone []dname.Name
+	var others []zone.Change // a set for those that only replace zones would cost more than they do
 	for _, changes := range lists {
-		for i := range changes {
-			switch c := &changes[i]; {
-			case c.Zone == nil:
-				gone = append(gone, c.Apex)
-			case set.Get(c.Apex) == nil:
-				zones = append(zones, c.Zone)
-			default:
+		for _, c := range changes {
+			if c.Zone == nil || set.Get(c.Apex) == nil {
+				others = append(others, c)
+			} else {
 				w.changed[c.Zone.Key()] = c.Zone
 			}
 		}
 	}
-	if len(zones)+len(gone) > 0 { // else a set costs more than the changes
-		w.set = set.With(zones, gone)
-	}
+	w.set = set.After(others)
 	return w
 }
 
