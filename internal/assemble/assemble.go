@@ -19,7 +19,6 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/infile"
-	"github.com/ptrd/ptrd/zone/journal"
 	"github.com/ptrd/ptrd/zone/source"
 	"github.com/ptrd/ptrd/zone/synth"
 )
@@ -27,14 +26,9 @@ import (
 // Source begins the source of each change; the files that changed follow it.
 const Source = "reload"
 
-// Journal knows what was served before a restart.
-type Journal interface {
-	Last(apex dname.Name) (journal.Entry, bool, error)
-}
-
 // Options configure an Assembler.
 type Options struct {
-	Journal Journal          // nil: nothing is known of earlier runs
+	Journal commit.Entries   // nil: nothing is known of earlier runs
 	Table   *source.Table    // nil: a new one
 	Now     func() time.Time // nil: time.Now
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/platform"
 	"github.com/ptrd/ptrd/zone"
@@ -287,7 +288,7 @@ func (r *round) decide(m *merge, part *zonePart, z *zone.Zone) (*zone.Change, re
 	change := &zone.Change{Apex: part.apex, Base: base, Kept: m.item.Dynamic}
 	var serial zone.Serial
 	if z != nil {
-		prev, err := r.last(base, part.apex)
+		prev, err := commit.ReadLast(r.a.o.Journal, base, part.apex)
 		switch {
 		case errors.Is(err, journal.ErrCorrupt):
 			m.reportDamaged(part.apex, err)
@@ -296,10 +297,10 @@ func (r *round) decide(m *merge, part *zonePart, z *zone.Zone) (*zone.Change, re
 			return nil, result{}, err
 		default:
 			if !hasBase {
-				m.warnShrunk(part, prev.records, z.Stats().Records)
+				m.warnShrunk(part, prev.Records, z.Stats().Records)
 			}
 			var ok bool
-			if serial, ok = m.setSerial(change, part, prev, z, r.now.Unix()); !ok {
+			if serial, ok = m.setSerial(change, part, &prev, z, r.now.Unix()); !ok {
 				z = nil
 			}
 		}
@@ -332,9 +333,9 @@ func (r *round) attach(z *zone.Zone, item *config.Zone) *zone.Zone {
 
 // setSerial returns the serial that z is to be served with, and fills in what change says about
 // it. ok is false if z cannot be served; then there is an error.
-func (m *merge) setSerial(change *zone.Change, part *zonePart, prev last, z *zone.Zone, unix int64) (serial zone.Serial, ok bool) {
+func (m *merge) setSerial(change *zone.Change, part *zonePart, prev *commit.Last, z *zone.Zone, unix int64) (serial zone.Serial, ok bool) {
 	if m.soaFile == "" {
-		return generatedSerial(prev, z.Digest(), unix), true
+		return prev.GeneratedSerial(z.Digest(), unix), true
 	}
 	serial = z.Serial()
 	change.Declared, change.HasDeclared = serial, true
@@ -372,24 +373,6 @@ func keepServed(apex dname.Name, base *zone.Zone) (*zone.Change, result) {
 	}
 	z := zone.Unavailable(apex, notLoaded)
 	return &zone.Change{Zone: z, Apex: apex}, result{zone: z, reason: notLoaded}
-}
-
-// last returns what was served of a zone before.
-func (r *round) last(base *zone.Zone, apex dname.Name) (last, error) {
-	var l last
-	if r.a.o.Journal != nil {
-		e, ok, err := r.a.o.Journal.Last(apex)
-		if err != nil {
-			return last{}, fmt.Errorf("look up the last serial of zone %v: %w", apex, err)
-		}
-		if ok {
-			l = last{true, e.Serial, e.Digest, e.Declared, e.HasDeclared, e.Records}
-		}
-	}
-	if base != nil && base.IsAvailable() {
-		l.known, l.serial, l.digest = true, base.Serial(), base.Digest()
-	}
-	return l, nil
 }
 
 // firstError returns the first error that concerns the zone at apex.

@@ -16,7 +16,7 @@
 //	build.go       records → zone.Zone → the change, or the reason why there is none
 //	shrink.go      zones that would lose too many records
 //	dynamic.go     the layers below the static one; zones without sources
-//	serial.go      the serial that a zone is served with
+//	serial.go      serials that files state
 //	confirm.go     targets of PTRs that do not lead back, in zones served here
 //	delegation.go  zones that their parent, served here, does not delegate
 //	explain.go     which line a record comes from

@@ -1,13 +1,12 @@
 package catalog
 
 import (
-	"fmt"
 	"math"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/journal"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -27,15 +26,10 @@ type Held struct {
 	Before, After int // members
 }
 
-// Journal knows what was served before a restart.
-type Journal interface {
-	Last(apex dname.Name) (journal.Entry, bool, error)
-}
-
 // Producer makes the catalogs of a configuration. It is used by one goroutine.
 type Producer struct {
-	Journal Journal       // nil: nothing is known of earlier runs
-	Pause   func() func() // see assemble.Options; nil: none
+	Journal commit.Entries // nil: nothing is known of earlier runs
+	Pause   func() func()  // see assemble.Options; nil: none
 
 	owned map[string]dname.Name // that we made and that may be in the set
 }
@@ -86,26 +80,29 @@ func (p *Producer) Plan(list []Produced, set *zone.Set, now time.Time) (changes 
 // plan makes one catalog; nil where base is the same.
 func (p *Producer) plan(c *Produced, base *zone.Zone, now time.Time, pause func()) (*zone.Change, *Held, error) {
 	z := build(c.Name, c.Members, 0, pause)
-	serial, before, err := p.serial(c.Name, base, z.Digest(), now)
+	hasBase := base != nil && base.IsAvailable()
+	last, err := commit.ReadLast(p.Journal, base, c.Name)
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case before && base != nil && base.IsAvailable():
+	case hasBase && base.Digest() == z.Digest():
 		return nil, nil, nil
-	}
-	if h := c.held(base); h != nil {
-		return nil, h, nil
-	}
-	if h, err := p.heldAtStart(c, base, z); h != nil || err != nil {
-		var change *zone.Change
-		if base == nil {
-			change = &zone.Change{Zone: zone.Unavailable(c.Name, notConfirmed), Apex: c.Name}
+	case hasBase:
+		if h := c.held(base); h != nil {
+			return nil, h, nil
 		}
-		return change, h, err
+	default:
+		if h := c.heldAtStart(&last, z); h != nil {
+			var change *zone.Change
+			if base == nil {
+				change = &zone.Change{Zone: zone.Unavailable(c.Name, notConfirmed), Apex: c.Name}
+			}
+			return change, h, nil
+		}
 	}
-	z = z.WithSerial(serial)
+	z = z.WithSerial(last.GeneratedSerial(z.Digest(), now.Unix()))
 	change := &zone.Change{Zone: z, Apex: c.Name, Base: base}
-	if base == nil || !base.IsAvailable() {
+	if !hasBase {
 		return change, nil, nil
 	}
 	limit := max(minChangeset, z.Stats().Bytes)
@@ -117,7 +114,7 @@ func (p *Producer) plan(c *Produced, base *zone.Zone, now time.Time, pause func(
 
 // held returns the change of base to c if it is held back.
 func (c *Produced) held(base *zone.Zone) *Held {
-	if c.Stops == nil || base == nil || !base.IsAvailable() {
+	if c.Stops == nil {
 		return nil
 	}
 	stays := make(map[string]bool, len(c.Members))
@@ -143,43 +140,12 @@ const notConfirmed = "the catalog lost most of its members and waits for a confi
 // heldAtStart is held for a catalog that was served before a restart. What it listed is
 // not kept, so that it has no data until it is confirmed: those who follow it go on with
 // what they have.
-func (p *Producer) heldAtStart(c *Produced, base, next *zone.Zone) (*Held, error) {
-	if c.Stops == nil || p.Journal == nil || base != nil && base.IsAvailable() {
-		return nil, nil
-	}
-	last, ok, err := p.Journal.Last(c.Name)
-	if err != nil {
-		return nil, fmt.Errorf("what was served of catalog %v: %w", c.Name, err)
-	}
+func (c *Produced) heldAtStart(last *commit.Last, next *zone.Zone) *Held {
 	h := &Held{c.Name, last.Records - ownRecords, next.Stats().Records - ownRecords}
-	if !ok || last.Gone || !c.Stops(h.Before, h.After) {
-		return nil, nil
+	if c.Stops == nil || !last.Known || last.Gone || !c.Stops(h.Before, h.After) {
+		return nil
 	}
-	return h, nil
-}
-
-// serial returns the serial of a catalog with this content, and whether it is that
-// of the same content before.
-func (p *Producer) serial(name dname.Name, base *zone.Zone, content zone.Digest, now time.Time) (s zone.Serial, same bool, err error) {
-	switch {
-	case base != nil && base.IsAvailable():
-		s, same = base.Serial(), base.Digest() == content
-	case p.Journal != nil:
-		last, ok, err := p.Journal.Last(name)
-		if err != nil {
-			return 0, false, fmt.Errorf("what was served of catalog %v: %w", name, err)
-		}
-		if !ok {
-			return zone.Serial(uint32(now.Unix())), false, nil
-		}
-		s, same = last.Serial, last.Digest == content
-	default:
-		return zone.Serial(uint32(now.Unix())), false, nil
-	}
-	if same {
-		return s, true, nil
-	}
-	return s.Next(now.Unix()), false, nil
+	return h
 }
 
 // Change returns the change of a catalog that we made, which lists some zones more and others

@@ -178,18 +178,3 @@ func AddRecords(c *zone.Change, removed, added []zone.Record, source string, at 
 	}
 	return nil
 }
-
-// NextSerial returns the serial of a zone after a change of its records. A serial that the sources
-// declare, or that updates change, is incremented; one that is generated is at least the Unix time.
-func NextSerial(z *zone.Zone, unix int64) zone.Serial {
-	s := z.Serial()
-	if l := z.Layers(); l.Static != nil && !l.Declared {
-		s = s.Next(unix)
-	} else {
-		s++
-	}
-	if s == 0 { // some take 0 for "none" (RFC 2136 §7.11 names other uses)
-		s++
-	}
-	return s
-}
