@@ -7,10 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net/netip"
 	"os"
-	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,8 +40,6 @@ import (
 	"github.com/ptrd/ptrd/server/answer"
 	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/supervise"
-	"github.com/ptrd/ptrd/zone"
-	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/infile"
 	"github.com/ptrd/ptrd/zone/journal"
@@ -323,193 +318,6 @@ func stateDirError(cfg *config.Config, what string, err error) error {
 		err = pe.Err
 	}
 	return fmt.Errorf("%s: state_dir: %s %s by user %d: %w; give this user the directory, or name another one", cfg.File, cfg.StateDir, what, os.Geteuid(), err)
-}
-
-// run opens the state, loads the zones and serves.
-func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon)) (err error) {
-	if err := d.checkReadable(ctx, cfg); err != nil {
-		return err
-	}
-	if err := probe(cfg); err != nil {
-		return err
-	}
-	if d.control, err = control.Listen(control.Options{
-		Path: control.Path(cfg.StateDir), Verbs: d.verbs(), Log: d.log,
-	}); err != nil {
-		return err
-	}
-	defer func() { d.control.Close() }() // nothing new where Serve closed it
-	isOld := hasSecret(cfg.StateDir)
-	if d.journal, err = journal.Open(filepath.Join(cfg.StateDir, journalName), journal.Options{Changed: d.journalChanged, Content: d.content, Pause: d.pause}); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.journal.Close()) }()
-	d.clock.Start(d.journal.Newest())
-	d.findDamage(cfg, isOld)
-	d.secret = d.cookieSecret(cfg.StateDir)
-	d.zones = commit.New(commit.Options{Journal: d.journal, Derive: []commit.Stage{d.derive}, Show: d.show, Published: d.published})
-	d.keeper = history.NewKeeper(history.Options{Journal: d.journal, Set: d.zones.Set, Log: d.log, Guard: d.contain})
-	d.notifier = notify.New(notify.Options{Set: d.zones.Set, IsOwn: d.isOwn, Serial: askSerial, Log: d.log, Guard: d.contain})
-	d.pacer = pace.New()
-	defer d.pacer.Close()
-	d.transfers = transfer.New(transfer.Options{History: d.journal, Pause: d.pacer.Pause, Log: d.log, Sent: func(z *zone.Zone, client netip.Addr, kind transfer.Kind) {
-		d.notifier.Transferred(z, client, kind.String(), time.Now())
-	}})
-	d.updater = update.New(update.Options{
-		Store: d.zones, Notes: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Guard: d.contain, Origin: d.originOfDerived,
-	})
-	d.assembler = assemble.New(assemble.Options{
-		Journal: d.journal, Pause: d.pause, Progress: &d.progress, Files: d.files,
-		Restore: d.restoreZone,
-		Dynamic: func(apex dname.Name) ([]commit.RRset, error) { return commit.ReadDynamic(d.journal, apex) },
-	})
-	d.follower = secondary.NewFollower(secondary.Options{
-		Store: d.zones, Journal: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Made: d.transferred,
-		Guard: d.contain, Keys: d.assembler.Keys,
-	})
-	d.catalogs = catalog.NewFollower(catalog.FollowerOptions{
-		Journal: d.journal, Zones: d.registry.Load, Content: d.content, Serve: d.serveClaims, Report: d.logCatalogs, Log: d.log,
-	})
-	d.producer = catalog.Producer{Journal: d.journal, Pause: d.pause}
-	d.deriver, d.leases = d.newDeriver(cfg.StateDir)
-	d.watcher = watch.New(watch.Options{Log: d.log, Files: d.files, Guard: d.contain})
-	d.admin = d.newAdmin()
-	d.hosted = d.newHosted()
-	d.elastic = d.newElastic()
-	d.auditor = d.newAuditor()
-	kept, err := d.loadHosted()
-	if err != nil {
-		return err
-	}
-
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var parts sync.WaitGroup
-	defer parts.Wait()
-	defer cancel(nil) // before Wait, on every way out
-
-	part := func(name string, run func(context.Context) error) {
-		parts.Go(func() {
-			if err := d.contain.Run(ctx, name, run); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	// Health and status can be asked while many zones load.
-	d.front.serve(ctx, d.admin.Serve, &parts, func(err error) { cancel(err) })
-	part("control socket", d.control.Serve)
-	begin := time.Now()
-	if len(cfg.Catalogs)+len(kept) > 0 {
-		zones := d.compile(cfg)
-		kept = slices.DeleteFunc(kept, func(apex dname.Name) bool { return zones.Get(apex) != nil })
-		d.registry.Store(zones.With(append(d.catalogs.Restore(zones), hostedZones(kept)...), nil, zones))
-	}
-	d.recallSerials(ctx, cfg, isOld)
-	outcome := d.apply(ctx, cfg, begin, round{})
-	if !outcome.InForce {
-		close(d.ended)
-		if ctx.Err() != nil {
-			return stopped(ctx)
-		}
-		return errors.New(outcome.Error)
-	}
-	if err := d.hosted.Start(); err != nil {
-		close(d.ended)
-		return fmt.Errorf("hosted zones: %w", err)
-	}
-	d.serving.Store(true)
-	d.vitals = d.newVitals()
-	part("answers", d.server.Serve)
-	part("updates", d.updater.Run)
-	part("secondary zones", d.follower.Run)
-	part("file watcher", func(ctx context.Context) error { d.watcher.Run(ctx); return nil })
-	part("watchdog", d.watchdog)
-	part("clock", func(ctx context.Context) error {
-		return d.clock.Run(ctx, func() { d.follower.ClockSet(); d.updater.ClockSet(); d.leases.ClockSet() })
-	})
-	part("history", d.keeper.Run)
-	part("hosted zones", d.hosted.Run)
-	part("audit", d.auditor.Run)
-	part("leases", d.leases.Run)
-	d.api.serve(ctx, d.newRoute53().Serve, &parts, func(err error) { cancel(err) })
-	d.ec2API.serve(ctx, d.newEC2().Serve, &parts, func(err error) { cancel(err) })
-	part("journal", d.journal.Run)
-	part("addresses", d.watchAddresses)
-	part("notify", d.notifier.Run)
-	d.recheck()
-	d.each.Info("serving", "version", d.o.Version, "zones", outcome.Zones, "listen", d.server.Addrs()[server.DNS], "listen_tls", d.server.Addrs()[server.TLS], "loaded_in", time.Since(begin).Round(time.Millisecond))
-	d.notifyManager(systemd.Ready, systemd.Status(d.statusLine()))
-	if ready != nil {
-		ready(d)
-	}
-	d.write(ctx)
-	d.notifyManager(systemd.Stopping)
-	d.each.Info("stopping")
-	parts.Wait()
-	if err := stopped(ctx); err != nil {
-		return err
-	}
-	d.events.Close()
-	d.each.Info("stopped")
-	return nil
-}
-
-// stopped returns the error of the part that ended ctx; nil if that was a
-// request to stop.
-func stopped(ctx context.Context) error {
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
-}
-
-// write carries out reloads, and what must not happen during one, until ctx ends.
-func (d *Daemon) write(ctx context.Context) {
-	defer close(d.ended)
-	defer d.restoreCollector()
-	defer d.absences.timer.Stop()
-	d.releaseAtOnce()
-	for {
-		d.release()
-		select {
-		case <-ctx.Done():
-			return
-		case <-d.freed.ends:
-			d.endRelease()
-		case <-d.watcher.Changed():
-			d.tryReload(ctx, causeFile, nil)
-		case <-d.answered:
-			d.tryReload(ctx, causeFile, nil)
-		case <-d.o.Hangup:
-			d.tryReload(ctx, causeSignal, nil)
-		case <-d.catalogs.Changed():
-			d.contain.Do("catalogs", d.catalogs.Follow)
-		case <-d.lost:
-			d.contain.Do("journal", d.saveContents)
-		case <-d.written:
-			d.contain.Do("reloads", func() { d.catchUp(ctx) })
-		case <-d.absences.timer.C:
-			d.contain.Do("addresses", d.recheck)
-		case <-d.absences.changed:
-			d.absences.retrySoon()
-			d.contain.Do("addresses", d.recheck)
-		case n := <-d.came:
-			d.made += n
-		case r := <-d.reloads:
-			r.reply <- d.tryReload(ctx, causeControl, r.confirmed)
-		case <-d.beats: // the watchdog looks
-		}
-	}
-}
-
-// tryReload is reload, which a panic ends as an error does.
-func (d *Daemon) tryReload(ctx context.Context, cause string, c *confirmation) (o *Outcome) {
-	begin := time.Now()
-	if !d.contain.Do("reloads", func() { o = d.reload(ctx, cause, c) }) {
-		o = d.refuse(&Outcome{Error: "internal error, which the log has with its stack; keeping what is served"}, begin)
-		d.notifyManager(systemd.Ready, systemd.Status(d.statusLine()))
-	}
-	return o
 }
 
 // fileHung reports a file whose read was given up. The finding that comes of it

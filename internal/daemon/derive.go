@@ -21,14 +21,6 @@ func (d *Daemon) newDeriver(stateDir string) (*derive.Deriver, *lease.Sources) {
 	return derive.New(derive.Options{Notes: d.journal, Pause: d.pause}), files
 }
 
-// derive completes a batch with what follows from its changes.
-func (d *Daemon) derive(set *zone.Set, b *zone.Batch) error {
-	if err := d.completeHosted(set, b); err != nil {
-		return err
-	}
-	return d.deriver.Stage(set, b)
-}
-
 // originOfDerived returns what derived PTRs at a name follow from; empty: that is not known.
 func (d *Daemon) originOfDerived(set *zone.Set, apex, owner dname.Name) string {
 	for _, o := range d.deriver.Rules().Describe(set, apex, owner) {

@@ -6,6 +6,9 @@
 //	read the configuration → bind sockets → give up root → control socket → journal
 //	→ load all zones → serve → notify the service manager
 //
+// daemon.go has this up to the control socket, run.go what follows, with the parts of the server in
+// the order in which they are made and started, and reload.go how zones are loaded, then and later.
+//
 // An invalid configuration, or an address that another program uses, ends the process. An
 // address that no interface has yet is retried (absent.go). A zone that cannot be loaded, or
 // whose stored data is damaged, is answered with SERVFAIL.

@@ -173,13 +173,13 @@ func hostedZones(apexes []dname.Name) (list []*registry.Zone) {
 	return list
 }
 
-// completeHosted adds what follows from changes of hosted zones, and the rules of ranges to zones that come
-// at run time; a reload has them.
-func (d *Daemon) completeHosted(set *zone.Set, b *zone.Batch) error {
+// attachRules is a [commit.Stage], which adds the rules of ranges to zones that come at run time; a reload
+// has them.
+func (d *Daemon) attachRules(_ *zone.Set, b *zone.Batch) error {
 	if b.Source != assemble.Source {
 		d.registry.Load().Ranges().Complete(b)
 	}
-	return d.hosted.Derive(set, b)
+	return nil
 }
 
 // attachRanges adds to the batch of a reload the rules of ranges in hosted zones.

@@ -143,14 +143,14 @@ func (f *front) set(asked netip.AddrPort, ln net.Listener) {
 }
 
 // serve starts to answer on the address, now and wherever it moves.
-func (f *front) serve(ctx context.Context, s func(context.Context, net.Listener) error, parts *sync.WaitGroup, fail func(error)) {
+func (f *front) serve(p *parts, s func(context.Context, net.Listener) error) {
 	f.start = func(ln net.Listener) func() {
-		ctx, cancel := context.WithCancel(ctx)
+		ctx, cancel := context.WithCancel(p.ctx)
 		done := make(chan struct{})
-		parts.Go(func() {
+		p.wait.Go(func() {
 			defer close(done)
 			if err := s(ctx, ln); err != nil {
-				fail(err)
+				p.cancel(err)
 			}
 		})
 		return func() {
