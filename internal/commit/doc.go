@@ -3,7 +3,7 @@
 // A source of zone data (reloads, updates, transfers, catalogs, rollback) hands a
 // [Request] to [Writer.Commit], which takes it through these steps:
 //
-//	snapshot → Propose → Derive → Sign → conflict check → journal → new snapshot → After
+//	snapshot → Propose → Stages → conflict check → journal → new snapshot → After
 //
 // Propose and the stages compute outside any lock, from a snapshot that stays as it
 // is. If another commit changed one of the zones meanwhile, they are called once

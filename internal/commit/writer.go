@@ -38,8 +38,8 @@ type Stage func(snapshot *zone.Set, b *zone.Batch) error
 type Options struct {
 	Journal Journal // nil: nothing is durable
 
-	Derive []Stage // add records that follow from those of other layers or zones
-	Sign   []Stage // add signatures; called last, when the data are complete
+	// Stages complete each batch, one after the other: each sees what those before it added.
+	Stages []Stage
 
 	// Show makes a new snapshot visible to readers, and Published observes each batch
 	// that changes zones. Both are called in the order of the batches while other
@@ -157,11 +157,9 @@ func (w *Writer) prepare(set *zone.Set, propose func(*zone.Set) (*zone.Batch, er
 	if err != nil || b == nil {
 		return nil, err
 	}
-	for _, stages := range [...][]Stage{w.o.Derive, w.o.Sign} {
-		for _, run := range stages {
-			if err := run(set, b); err != nil {
-				return nil, err
-			}
+	for _, complete := range w.o.Stages {
+		if err := complete(set, b); err != nil {
+			return nil, err
 		}
 	}
 	return b, nil

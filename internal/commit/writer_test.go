@@ -239,7 +239,7 @@ func TestStages(t *testing.T) {
 			return nil
 		}
 	}
-	w := New(Options{Journal: r, Derive: []Stage{count("derive", "derived", other)}, Sign: []Stage{count("sign", "signature", apex)}})
+	w := New(Options{Journal: r, Stages: []Stage{count("derive", "derived", other), count("sign", "signature", apex)}})
 	a, b := smallZone(t, apex), smallZone(t, other)
 	if err := w.Publish(&zone.Batch{Source: "start", Changes: []zone.Change{{Zone: a, Apex: a.Apex()}, {Zone: b, Apex: b.Apex()}}}); err != nil {
 		t.Fatal(err)

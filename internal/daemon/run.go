@@ -111,7 +111,7 @@ func (d *Daemon) run(ctx context.Context, cfg *config.Config, ready func(*Daemon
 func (d *Daemon) newComponents() {
 	d.zones = commit.New(commit.Options{
 		Journal: d.journal, Show: d.show, Published: d.published,
-		Derive: []commit.Stage{
+		Stages: []commit.Stage{
 			d.attachRules,
 			func(set *zone.Set, b *zone.Batch) error { return d.hosted.Derive(set, b) },
 			func(set *zone.Set, b *zone.Batch) error { return d.deriver.Stage(set, b) },

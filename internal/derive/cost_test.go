@@ -50,7 +50,7 @@ func servedHosts(t testing.TB, n int, sameAddress bool, settings string) (*commi
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := commit.New(commit.Options{Derive: []commit.Stage{d.Stage}})
+	w := commit.New(commit.Options{Stages: []commit.Stage{d.Stage}})
 	batch := &zone.Batch{Changes: []zone.Change{{Zone: forward, Apex: apex}, {Zone: reverse, Apex: reverse.Apex()}}}
 	p.Complete(batch)
 	if _, err := w.Commit(commit.Request{

@@ -61,7 +61,7 @@ func TestCrowdedAddress(t *testing.T) {
 	}
 	file := &crowded{names: 1}
 	p := &planTest{T: t, d: New(Options{}), r: NewRules(cfg, func(*config.Neighbour) File { return file })}
-	p.w = commit.New(commit.Options{Derive: []commit.Stage{p.d.Stage}})
+	p.w = commit.New(commit.Options{Stages: []commit.Stage{p.d.Stage}})
 	p.serve(planned{built: []string{planHere}})
 	file.names, file.asked = 1000, 0
 	for range 2 {
@@ -85,7 +85,7 @@ func TestTooManyNames(t *testing.T) {
 	}
 	file := &crowded{names: 2000}
 	p := &planTest{T: t, d: New(Options{}), r: NewRules(cfg, func(*config.Neighbour) File { return file })}
-	p.w = commit.New(commit.Options{Derive: []commit.Stage{p.d.Stage}})
+	p.w = commit.New(commit.Options{Stages: []commit.Stage{p.d.Stage}})
 	p.serve(planned{built: []string{planHere}})
 	expect := func(conflicts, findings int) {
 		t.Helper()
@@ -119,7 +119,7 @@ func TestFile(t *testing.T) {
 		{"a.example.net.", rr.TypeA}: {string([]byte{192, 0, 2, 2}): 60},
 	}}
 	d, static := New(Options{}), (&modelZone{apex: "2.0.192.in-addr.arpa."}).build(t, 1)
-	w := commit.New(commit.Options{Derive: []commit.Stage{d.Stage}})
+	w := commit.New(commit.Options{Stages: []commit.Stage{d.Stage}})
 	r := NewRules(cfg, func(*config.Neighbour) File { return file })
 	_, err = w.Commit(commit.Request{
 		Propose: func(set *zone.Set) (*zone.Batch, error) {

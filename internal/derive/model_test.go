@@ -378,7 +378,7 @@ func TestModel(t *testing.T) {
 	m := newModel(t, seed)
 	d := New(Options{Notes: noNotes{}})
 	var published *zone.Batch
-	w := commit.New(commit.Options{Derive: []commit.Stage{d.Stage}, Published: func(b *zone.Batch) { published = b }})
+	w := commit.New(commit.Options{Stages: []commit.Stage{d.Stage}, Published: func(b *zone.Batch) { published = b }})
 	r := NewRules(m.cfg, func(*config.Neighbour) File { return nil })
 	m.serve(t, d, w, r)
 	m.check(t, r, w.Set())

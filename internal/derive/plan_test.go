@@ -28,7 +28,7 @@ const (
 
 func newPlanTest(t *testing.T) *planTest {
 	d := New(Options{})
-	p := &planTest{T: t, d: d, w: commit.New(commit.Options{Derive: []commit.Stage{d.Stage}})}
+	p := &planTest{T: t, d: d, w: commit.New(commit.Options{Stages: []commit.Stage{d.Stage}})}
 	p.setFrom(planFrom)
 	return p
 }

@@ -63,7 +63,7 @@ func (l *lab) start() {
 		l.t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	l.writer = commit.New(commit.Options{Journal: j, Derive: []commit.Stage{func(set *zone.Set, b *zone.Batch) error { return l.store.Derive(set, b) }}, Published: func(b *zone.Batch) {
+	l.writer = commit.New(commit.Options{Journal: j, Stages: []commit.Stage{func(set *zone.Set, b *zone.Batch) error { return l.store.Derive(set, b) }}, Published: func(b *zone.Batch) {
 		l.store.Published(b)
 		if l.published != nil {
 			l.published(b)

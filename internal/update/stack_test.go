@@ -170,7 +170,7 @@ func newStackLab(t *testing.T, seed uint64) *stackLab {
 	if seed%2 == 0 {
 		l.life = time.Hour
 	}
-	l.store = commit.New(commit.Options{Journal: j, Derive: []commit.Stage{l.stage}, Published: l.published})
+	l.store = commit.New(commit.Options{Journal: j, Stages: []commit.Stage{l.stage}, Published: l.published})
 	l.u = New(Options{Store: l.store, Notes: j, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return l.now }})
 	l.reload()
 	policy := anybody(false)
