@@ -1,10 +1,10 @@
 package main
 
 import (
-	"errors"
 	"net/netip"
 
 	"github.com/ptrd/ptrd/internal/delegation"
+	"github.com/ptrd/ptrd/internal/naming"
 	"github.com/spf13/cobra"
 )
 
@@ -30,9 +30,9 @@ func (a *askFlags) add(cmd *cobra.Command) {
 func (a *askFlags) options() (delegation.Options, error) {
 	o := delegation.Options{No4: a.no4, No6: a.no6}
 	for _, s := range a.from {
-		at, err := serverAddr(s)
+		at, err := serverAddr("--from", s, 0)
 		if err != nil {
-			return o, usagef("--from %q is not an address; write ADDRESS or ADDRESS:PORT", s)
+			return o, err
 		}
 		o.From = append(o.From, delegation.Server{Addr: at})
 		if at.Port() != 0 {
@@ -46,25 +46,22 @@ func (a *askFlags) options() (delegation.Options, error) {
 		}
 	}
 	if a.resolver != "" {
-		at, err := serverAddr(a.resolver)
-		if err != nil {
-			return o, usagef("--resolver %q is not an address; write ADDRESS or ADDRESS:PORT", a.resolver)
-		}
-		if o.Resolver = at; at.Port() == 0 {
-			o.Resolver = netip.AddrPortFrom(at.Addr(), 53)
+		var err error
+		if o.Resolver, err = serverAddr("--resolver", a.resolver, portDNS); err != nil {
+			return o, err
 		}
 	}
 	return o, nil
 }
 
-// serverAddr reads an address with or without port. Without, the port is 0.
-func serverAddr(s string) (netip.AddrPort, error) {
-	if a, err := netip.ParseAddr(s); err == nil {
-		return netip.AddrPortFrom(a.Unmap(), 0), nil
+// portDNS is the port of servers without another one.
+const portDNS = 53
+
+// serverAddr reads a value ADDRESS[:PORT] of a flag. Without PORT, it is the given one.
+func serverAddr(flag, s string, port uint16) (netip.AddrPort, error) {
+	at, err := naming.ParseServer(s, port)
+	if err != nil {
+		return at, usagef("%s %v", flag, err)
 	}
-	at, err := netip.ParseAddrPort(s)
-	if err == nil && at.Port() == 0 {
-		err = errors.New("port 0")
-	}
-	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), err
+	return at, nil
 }

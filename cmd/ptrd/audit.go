@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/netip"
 	"net/url"
 	"strconv"
 
@@ -52,12 +51,9 @@ wrong, but something is not known.`,
 				ask.Set("what", args[0])
 			}
 			for _, text := range resolvers {
-				at, err := serverAddr(text)
+				at, err := serverAddr("--resolver", text, portDNS)
 				if err != nil {
-					return usagef("--resolver %q is not an address; write ADDRESS or ADDRESS:PORT", text)
-				}
-				if at.Port() == 0 {
-					at = netip.AddrPortFrom(at.Addr(), 53)
+					return err
 				}
 				ask.Add("resolver", at.String())
 			}

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/ptrd/ptrd/internal/loadgen"
@@ -126,7 +125,7 @@ func (f *benchFlags) check(cmd *cobra.Command) error {
 		return usagef("bench needs a server; give --server ADDRESS[:PORT]")
 	}
 	var err error
-	if f.Server, err = serverAddress(f.server); err != nil {
+	if f.Server, err = serverAddr("--server", f.server, portDNS); err != nil {
 		return err
 	}
 	sources := 0
@@ -165,19 +164,6 @@ func (f *benchFlags) check(cmd *cobra.Command) error {
 		return usagef("%v", err)
 	}
 	return nil
-}
-
-// serverAddress reads an address with or without a port.
-func serverAddress(s string) (netip.AddrPort, error) {
-	const port = 53
-	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-		return netip.AddrPortFrom(a, port), nil
-	}
-	a, err := netip.ParseAddrPort(s)
-	if err != nil || a.Port() == 0 {
-		return netip.AddrPort{}, usagef("--server %q is not an address; write 127.0.0.1, 127.0.0.1:5300, ::1 or [::1]:5300", s)
-	}
-	return a, nil
 }
 
 // read reads the files.

@@ -124,11 +124,8 @@ The exit code is 1 if there are errors.`,
 
 // readParent reads a zone from a master file, or by AXFR.
 func readParent(ctx context.Context, apex dname.Name, from string) (*plan.Content, error) {
-	if a, err := netip.ParseAddr(from); err == nil {
-		return plan.Transfer(ctx, apex, netip.AddrPortFrom(a, 53))
-	}
-	if a, err := netip.ParseAddrPort(from); err == nil {
-		return plan.Transfer(ctx, apex, a)
+	if at, err := serverAddr("--from", from, portDNS); err == nil {
+		return plan.Transfer(ctx, apex, at)
 	}
 	return plan.ReadFile(apex, from), nil
 }

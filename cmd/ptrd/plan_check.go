@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -122,7 +121,6 @@ func (g *globals) zonesBelow(apex dname.Name) (names []dname.Name) {
 
 // isFileName reports whether --from names a file and not a server.
 func isFileName(from string) bool {
-	_, err := netip.ParseAddr(from)
-	_, err2 := netip.ParseAddrPort(from)
-	return err != nil && err2 != nil
+	_, err := serverAddr("--from", from, portDNS)
+	return err != nil
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/naming"
@@ -70,15 +69,11 @@ type source struct {
 func servers(cfg *config.Config, given []string) ([]netip.AddrPort, error) {
 	var list []netip.AddrPort
 	for _, s := range given {
-		ap, err := netip.ParseAddrPort(s)
+		ap, err := naming.ParseServer(s, 53)
 		if err != nil {
-			a, err := netip.ParseAddr(strings.Trim(s, "[]"))
-			if err != nil {
-				return nil, argumentf("--server %q is not an address; write one such as 192.0.2.53, 192.0.2.53:5300 or [2001:db8::53]:5300", s)
-			}
-			ap = netip.AddrPortFrom(a, 53)
+			return nil, argumentf("--server %v", err)
 		}
-		if ap.Addr().IsUnspecified() || ap.Port() == 0 {
+		if ap.Addr().IsUnspecified() {
 			return nil, argumentf("--server %q is not a specific address and port; give those of ptrd", s)
 		}
 		list = append(list, ap)

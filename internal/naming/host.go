@@ -34,3 +34,18 @@ func ParseHost(text, remedy string) (host config.NameServer, err error) {
 	}
 	return host, nil
 }
+
+// ParseServer reads the address of a server, ADDRESS[:PORT]. Without PORT, it is the given one.
+func ParseServer(s string, port uint16) (netip.AddrPort, error) {
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return netip.AddrPortFrom(a.Unmap(), port), nil
+	}
+	at, err := netip.ParseAddrPort(s)
+	switch {
+	case err == nil && at.Port() == 0:
+		return at, fmt.Errorf("%q has port 0; give the port of the server, or the address alone for the default", s)
+	case err != nil:
+		return at, fmt.Errorf("%q is not an address; write one such as 192.0.2.53, 192.0.2.53:5300 or [2001:db8::53]:5300", s)
+	}
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), nil
+}
