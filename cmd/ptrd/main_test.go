@@ -87,7 +87,7 @@ func forms(ts *testscript.TestScript, _ bool, args []string) {
 	for what, want := range map[string]string{
 		"203.0.113.25": "", "203.0.113.0/24": "", "203.0.113.24/31": "", zone: "", zone + ".": "", host: "", host + ".": "",
 		"2001:db8::25": "", "2001:db8::/32": "",
-		"203.0.113.25/24": `prefix 203.0.113.25/24 has host bits; write 203.0.113.0/24`,
+		"203.0.113.25/24": `"203.0.113.25/24" has host bits; write "203.0.113.0/24" for the prefix, or "203.0.113.25/32" for the address`,
 		"a..b":            `"a..b" is neither an address, a prefix nor a name: two dots with no label between them`,
 	} {
 		line := slices.Clone(args)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // maxSpan is the largest TTL (RFC 2181 §8) and the largest timer of an SOA, which many
@@ -364,8 +365,8 @@ func (v value) parsePrefixText(s string, single bool) netip.Prefix {
 		v.fail("%q is an IPv4 address in IPv6 form; write the IPv4 prefix", s)
 		return netip.Prefix{}
 	}
-	if p != p.Masked() {
-		v.fail("%q has host bits; write %q for the prefix, or \"%v/%d\" for the address", s, p.Masked().String(), p.Addr(), p.Addr().BitLen())
+	if fault := spelling.HostBits(p); fault != "" {
+		v.fail("%s", fault)
 		return netip.Prefix{}
 	}
 	return p

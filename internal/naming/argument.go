@@ -1,11 +1,13 @@
 package naming
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // Argument is what an operator designates zones and names by: one of its fields, the others are zero.
@@ -22,8 +24,8 @@ func ParseArgument(what string) (a Argument, err error) {
 		return a, nil
 	}
 	if p, err := netip.ParsePrefix(what); err == nil {
-		if p != p.Masked() {
-			return a, fmt.Errorf("prefix %v has host bits; write %v", p, p.Masked())
+		if fault := spelling.HostBits(p); fault != "" {
+			return a, errors.New(fault)
 		}
 		return Argument{Prefix: p}, nil
 	}

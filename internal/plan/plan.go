@@ -15,6 +15,7 @@ package plan
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -27,6 +28,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/spelling"
 	"github.com/ptrd/ptrd/zone/synth"
 )
 
@@ -69,8 +71,8 @@ type Made struct {
 
 // Make makes the plan. An error names the argument or the line that it is about.
 func Make(ctx context.Context, o Options) (*Plan, error) {
-	if o.Prefix != o.Prefix.Masked() {
-		return nil, fmt.Errorf("prefix %v has host bits; write %v", o.Prefix, o.Prefix.Masked())
+	if fault := spelling.HostBits(o.Prefix); fault != "" {
+		return nil, errors.New(fault)
 	}
 	if o.Prefix.Addr().Is4In6() {
 		return nil, fmt.Errorf("prefix %v: IPv4-mapped addresses have no reverse zones; write the IPv4 prefix", o.Prefix)

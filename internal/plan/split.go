@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/naming"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // Part is a prefix that is delegated to its own servers.
@@ -145,11 +147,11 @@ func cutPrefix(line string) (p netip.Prefix, rest string, err error) {
 		text, rest = line[:i], line[i:]
 	}
 	p, err = netip.ParsePrefix(text)
-	switch {
-	case err != nil:
+	if err != nil {
 		return p, rest, fmt.Errorf("%q is not a prefix such as 203.0.113.64/26; begin with the prefix of the part, and comments with #", text)
-	case p != p.Masked():
-		return p, rest, fmt.Errorf("%v has host bits; write %v", p, p.Masked())
+	}
+	if fault := spelling.HostBits(p); fault != "" {
+		return p, rest, errors.New(fault)
 	}
 	return p, rest, nil
 }

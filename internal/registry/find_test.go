@@ -35,7 +35,7 @@ zones:
 		"2000::/8":         "[8.b.d.0.1.0.0.2.ip6.arpa.]",
 		"example.com":      "[example.com.]",
 		"www.example.com":  "[example.com.]",
-		"203.0.113.1/24":   "prefix 203.0.113.1/24 has host bits; write 203.0.113.0/24",
+		"203.0.113.1/24":   `"203.0.113.1/24" has host bits; write "203.0.113.0/24" for the prefix, or "203.0.113.1/32" for the address`,
 		"192.0.2.0/24":     "no zone here holds 192.0.2.0/24; `ptrd status` lists those that are served",
 	} {
 		list, err := z.Select(set, what, nil)

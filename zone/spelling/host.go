@@ -2,6 +2,7 @@ package spelling
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -26,6 +27,14 @@ func WriteALabels(name string) string {
 		return "write " + n
 	}
 	return "write internationalized labels as A-labels (xn--…)"
+}
+
+// HostBits returns that a prefix has host bits, and the remedy; empty if it has none.
+func HostBits(p netip.Prefix) string {
+	if p == p.Masked() {
+		return ""
+	}
+	return fmt.Sprintf("%q has host bits; write %q for the prefix, or \"%v/%d\" for the address", p, p.Masked(), p.Addr(), p.Addr().BitLen())
 }
 
 // HostFault returns why n is not the name of a host (RFC 952, RFC 1123 §2.1), and the remedy; empty if
