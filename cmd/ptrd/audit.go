@@ -76,10 +76,7 @@ wrong, but something is not known.`,
 					return err
 				}
 			}
-			if err := g.show(cmd, &out); err != nil {
-				return err
-			}
-			return exitOf(&out)
+			return g.show(cmd, &out)
 		},
 	}
 	g.addJSON(cmd)

@@ -107,16 +107,11 @@ func (f *benchFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := show(cmd, f.asJSON, r); err != nil {
-		return err
-	}
-	switch {
-	case r.Answered == 0:
+	err = show(cmd, f.asJSON, r)
+	if r.Answered == 0 {
 		return fmt.Errorf("server %v answered none of %s; check that it listens there, and that its access lists allow this host", f.Server, spelling.Number(int(r.Sent), "message"))
-	case !r.OK():
-		return &exitStatus{exitError}
 	}
-	return nil
+	return err
 }
 
 // check checks the flags that need no file.

@@ -29,6 +29,8 @@ type checked struct {
 
 	// Changes are those of zones with the records of ranges, where a server runs.
 	Changes []daemon.PlannedZone `json:"changes,omitempty"`
+
+	isStrict bool // warnings are errors
 }
 
 func newCheck(g *globals) *cobra.Command {
@@ -57,7 +59,7 @@ Exit codes: 0 no errors, and no warnings with --strict; 1 errors; 2 wrong comman
 			return exactly(1, "a master file")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r := checked{Findings: []finding.Finding{}}
+			r := checked{Findings: []finding.Finding{}, isStrict: strict}
 			if origin != "" {
 				apex, err := g.apex(origin)
 				if err != nil {
@@ -68,7 +70,7 @@ Exit codes: 0 no errors, and no warnings with --strict; 1 errors; 2 wrong comman
 			} else if err := r.config(cmd, g); err != nil {
 				return err
 			}
-			return r.report(cmd, g, strict)
+			return r.show(cmd, g)
 		},
 	}
 	g.addJSON(cmd)
@@ -149,19 +151,15 @@ func unreadable(cfg *config.Config, read []string) (list []finding.Finding) {
 	return list
 }
 
-// report counts and prints the findings. The error is that there are errors among them, or
-// warnings if it is strict.
-func (r *checked) report(cmd *cobra.Command, g *globals, strict bool) error {
+// show counts and prints the findings.
+func (r *checked) show(cmd *cobra.Command, g *globals) error {
 	r.Errors, r.Warnings = finding.Count(r.Findings)
 	r.OK = r.Errors == 0
-	if err := g.show(cmd, r); err != nil {
-		return err
-	}
-	if !r.OK || strict && r.Warnings > 0 {
-		return &exitStatus{exitError}
-	}
-	return nil
+	return g.show(cmd, r)
 }
+
+// IsWrong reports whether there are errors, or warnings that count as such.
+func (r *checked) IsWrong() bool { return !r.OK || r.isStrict && r.Warnings > 0 }
 
 // Print writes the findings and how many there are.
 func (r *checked) Print(w io.Writer) error {

@@ -18,23 +18,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// exitNotKnown is the exit code of doctor and audit if nothing is wrong and something is not known.
-const exitNotKnown = 3
-
-// exitOf returns the exit status for the result of an examination.
-func exitOf(r interface {
-	IsWrong() bool
-	IsNotKnown() bool
-}) error {
-	switch {
-	case r.IsWrong():
-		return &exitStatus{exitError}
-	case r.IsNotKnown():
-		return &exitStatus{exitNotKnown}
-	}
-	return nil
-}
-
 func newDoctor(g *globals) *cobra.Command {
 	var ask askFlags
 	var addresses, lists []string
@@ -115,10 +98,7 @@ be wrong, but something that is required is not known. It takes at most a minute
 			if all {
 				r.ShowAll()
 			}
-			if err := g.show(cmd, r); err != nil {
-				return err
-			}
-			return exitOf(r)
+			return g.show(cmd, r)
 		},
 	}
 	g.addJSON(cmd)

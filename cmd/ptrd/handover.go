@@ -84,13 +84,7 @@ command line.`,
 					return err
 				}
 			}
-			if err := g.show(cmd, r); err != nil {
-				return err
-			}
-			if r.Ready != nil && !*r.Ready {
-				return &exitStatus{exitError}
-			}
-			return nil
+			return g.show(cmd, r)
 		},
 	}
 	g.addJSON(cmd)

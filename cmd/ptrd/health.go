@@ -40,10 +40,7 @@ with --admin the admin listener (/readyz), which may be on another host.`,
 			if err != nil {
 				return err
 			}
-			if err := g.show(cmd, &r); err != nil || r.Ready {
-				return err
-			}
-			return &exitStatus{exitError}
+			return g.show(cmd, &r)
 		},
 	}
 	g.addJSON(cmd)

@@ -9,7 +9,8 @@
 // Errors and remarks on standard error begin with `ptrd: `. Findings begin with their position or
 // severity.
 //
-// The exit code is 0 for success, 1 for an error, and 2 for a wrong command line.
+// The exit code is 0 for success, 1 for an error, 2 for a wrong command line, and 3 if nothing is wrong and
+// something is not known.
 package main
 
 import (
@@ -30,6 +31,8 @@ import (
 const (
 	exitError = 1 // in the configuration, a zone or the server
 	exitUsage = 2 // wrong command line
+
+	exitNotKnown = 3 // nothing is wrong, and something is not known
 )
 
 func main() {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/url"
-	"slices"
 
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/spf13/cobra"
@@ -29,14 +28,7 @@ current serial.`,
 			if len(args) > 0 {
 				q.Set("what", args[0])
 			}
-			var n daemon.Notified
-			if err := g.ask(cmd, daemon.VerbNotify, q, &n); err != nil {
-				return err
-			}
-			if slices.ContainsFunc(n, func(z daemon.NotifiedZone) bool { return !z.IsCurrent() }) {
-				return &exitStatus{exitError}
-			}
-			return nil
+			return g.ask(cmd, daemon.VerbNotify, q, &daemon.Notified{})
 		},
 	}
 	g.addJSON(cmd)

@@ -18,14 +18,26 @@ func addJSON(cmd *cobra.Command, to *bool) {
 
 func (g *globals) addJSON(cmd *cobra.Command) { addJSON(cmd, &g.json) }
 
-// show prints the result of a subcommand.
+// show prints the result of a subcommand, and returns the exit status for it: exitError if it IsWrong, or
+// else exitNotKnown if it IsNotKnown.
 func (g *globals) show(cmd *cobra.Command, p printer) error { return show(cmd, g.json, p) }
 
-func show(cmd *cobra.Command, asJSON bool, p printer) error {
+func show(cmd *cobra.Command, asJSON bool, p printer) (err error) {
 	if asJSON {
-		return printJSON(cmd.OutOrStdout(), p)
+		err = printJSON(cmd.OutOrStdout(), p)
+	} else {
+		err = p.Print(cmd.OutOrStdout())
 	}
-	return p.Print(cmd.OutOrStdout())
+	if err != nil {
+		return err
+	}
+	if r, ok := p.(interface{ IsWrong() bool }); ok && r.IsWrong() {
+		return &exitStatus{exitError}
+	}
+	if r, ok := p.(interface{ IsNotKnown() bool }); ok && r.IsNotKnown() {
+		return &exitStatus{exitNotKnown}
+	}
+	return nil
 }
 
 // printJSON writes v as indented JSON with a final newline. `<`, `>` and `&` are not

@@ -61,7 +61,7 @@ func (g *globals) checkParent(cmd *cobra.Command, zone, from string, files []str
 	if from == "" {
 		g.locate(cmd, apex, r.Findings)
 	}
-	return r.report(cmd, g, false)
+	return r.show(cmd, g)
 }
 
 // maxLocated bounds the findings whose sources are read for their positions.

@@ -22,7 +22,7 @@ served.`,
 		Args:              exactly(1, "a zone"),
 		ValidArgsFunction: g.completeZone,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.showOutcome(cmd, daemon.VerbRecover, url.Values{"what": {args[0]}})
+			return g.ask(cmd, daemon.VerbRecover, url.Values{"what": {args[0]}}, &daemon.Outcome{})
 		},
 	}
 	g.addJSON(cmd)

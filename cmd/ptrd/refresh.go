@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/url"
-	"slices"
 
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/spf13/cobra"
@@ -40,14 +39,7 @@ func newCheckNow(g *globals, whole bool, cmd *cobra.Command) *cobra.Command {
 		if whole {
 			q.Set("whole", "true")
 		}
-		var r daemon.Refreshed
-		if err := g.ask(cmd, daemon.VerbRefresh, q, &r); err != nil {
-			return err
-		}
-		if slices.ContainsFunc(r, func(s *daemon.SecondaryStatus) bool { return s.Error != "" }) {
-			return &exitStatus{exitError}
-		}
-		return nil
+		return g.ask(cmd, daemon.VerbRefresh, q, &daemon.Refreshed{})
 	}
 	g.addJSON(cmd)
 	return cmd

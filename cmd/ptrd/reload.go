@@ -28,26 +28,13 @@ confirmation.`,
 		Args:              exactly(0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return g.showOutcome(cmd, daemon.VerbReload, url.Values{"accept_shrink": accept})
+			return g.ask(cmd, daemon.VerbReload, url.Values{"accept_shrink": accept}, &daemon.Outcome{})
 		},
 	}
 	g.addJSON(cmd)
 	cmd.Flags().StringSliceVar(&accept, "accept-shrink", nil, "confirm the large removal of `NAME`: a zone, a catalog, configuration, or all")
 	_ = cmd.RegisterFlagCompletionFunc("accept-shrink", g.completeHeld) // the flag exists
 	return cmd
-}
-
-// showOutcome sends a request that has the outcome of a reload as response, and prints it.
-// It returns exitStatus 1 if the outcome has errors.
-func (g *globals) showOutcome(cmd *cobra.Command, verb string, args url.Values) error {
-	var o daemon.Outcome
-	if err := g.ask(cmd, verb, args, &o); err != nil {
-		return err
-	}
-	if !o.OK() {
-		return &exitStatus{exitError}
-	}
-	return nil
 }
 
 // completeHeld completes the names that need confirmation.

@@ -30,14 +30,7 @@ It takes at most a minute, and about ten seconds if a server does not answer.`,
 			if err != nil {
 				return err
 			}
-			w := delegation.New(o).Walk(cmd.Context(), name)
-			if err := g.show(cmd, w); err != nil {
-				return err
-			}
-			if w.Reason != "" {
-				return &exitStatus{exitError}
-			}
-			return nil
+			return g.show(cmd, delegation.New(o).Walk(cmd.Context(), name))
 		},
 	}
 	g.addJSON(cmd)

@@ -147,6 +147,9 @@ type Readiness struct {
 	Why   string `json:"why,omitempty"` // it is not
 }
 
+// IsWrong reports whether the server is not ready.
+func (r *Readiness) IsWrong() bool { return !r.Ready }
+
 // Print writes it for a person.
 func (r *Readiness) Print(out io.Writer) error {
 	text := "ready"

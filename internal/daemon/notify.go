@@ -122,6 +122,11 @@ func (d *Daemon) askUntilCurrent(ctx context.Context, zones []*zone.Zone, began 
 // current.
 const fewZones = 20
 
+// IsWrong reports whether a secondary does not have the current serial.
+func (n *Notified) IsWrong() bool {
+	return slices.ContainsFunc(*n, func(z NotifiedZone) bool { return !z.IsCurrent() })
+}
+
 // Print writes the answers for a person.
 func (n *Notified) Print(out io.Writer) error {
 	var b strings.Builder

@@ -59,6 +59,9 @@ func (o *Outcome) OK() bool {
 	return o.InForce && errs+len(o.Broken)+len(o.Held) == 0
 }
 
+// IsWrong reports whether it is not OK.
+func (o *Outcome) IsWrong() bool { return !o.OK() }
+
 // hold notes a change that is held back.
 func (o *Outcome) hold(h Held, pos finding.Position, limit config.Shrink) {
 	o.Held = append(o.Held, h)

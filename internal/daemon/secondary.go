@@ -167,6 +167,11 @@ func (r *Refreshed) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*r)[0])
 }
 
+// IsWrong reports whether a check failed.
+func (r Refreshed) IsWrong() bool {
+	return slices.ContainsFunc(r, func(s *SecondaryStatus) bool { return s.Error != "" })
+}
+
 // Print writes the states for a person who asked for checks.
 func (r Refreshed) Print(out io.Writer) error {
 	for _, s := range r {

@@ -16,6 +16,9 @@ import (
 	"github.com/ptrd/ptrd/zone/spelling"
 )
 
+// IsWrong reports whether the server, or a zone that was asked for, is broken.
+func (s *Status) IsWrong() bool { return s.Broken }
+
 // Print writes the status for a person: of one zone in full, else of the server and its zones.
 func (s *Status) Print(out io.Writer) error {
 	var b strings.Builder

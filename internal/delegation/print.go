@@ -11,6 +11,9 @@ import (
 	"github.com/ptrd/ptrd/zone/spelling"
 )
 
+// IsWrong reports whether the walk did not come to its end.
+func (w *Walk) IsWrong() bool { return w.Reason != "" }
+
 // Print writes the way as text: each zone with its servers, what is not as it should be at its
 // parent, and for a surveyed zone a line for each address.
 func (w *Walk) Print(to io.Writer) error {

@@ -209,6 +209,9 @@ func (o *Owner) document(title string, zones []Zone) (Document, error) {
 	return d, err
 }
 
+// IsWrong reports whether an owner refuses something.
+func (r *Result) IsWrong() bool { return r.Ready != nil && !*r.Ready }
+
 // Print writes the documents, or the records if there are none.
 func (r *Result) Print(out io.Writer) error {
 	w := bufio.NewWriter(out)

@@ -55,7 +55,7 @@ func TestExpect(t *testing.T) {
 		for _, d := range r.Expected.Examples {
 			got += d.Name + ": " + d.Got + ", expected " + d.Expected
 		}
-		if got != tt.want || r.OK() == (len(got) > 1) {
+		if got != tt.want || !r.IsWrong() == (len(got) > 1) {
 			t.Errorf("%s: %q, want %q", tt.question, got, tt.want)
 		}
 	}

@@ -198,7 +198,7 @@ func newResult(o *Options, workers []*worker, interrupted bool) *Result {
 	return r
 }
 
-// OK reports whether there were answers, and none other than expected.
-func (r *Result) OK() bool {
-	return r.Answered > 0 && (r.Expected == nil || r.Expected.Different == 0)
+// IsWrong reports whether there were no answers, or others than expected.
+func (r *Result) IsWrong() bool {
+	return r.Answered == 0 || r.Expected != nil && r.Expected.Different > 0
 }

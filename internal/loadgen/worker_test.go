@@ -45,7 +45,7 @@ func TestStall(t *testing.T) {
 func TestUnsent(t *testing.T) {
 	r, _ := simulate(t, Options{Rate: 1000, Duration: time.Second, Sockets: 2, Window: 10, Timeout: 10 * time.Second},
 		func(*simTransport, int, []byte) {})
-	if r.Sent != 10 || r.Unsent != 990 || r.Timeouts != 10 || r.Answered != 0 || r.OK() {
+	if r.Sent != 10 || r.Unsent != 990 || r.Timeouts != 10 || r.Answered != 0 || !r.IsWrong() {
 		t.Errorf("%d sent, %d unsent, %d timed out, %d answered", r.Sent, r.Unsent, r.Timeouts, r.Answered)
 	}
 }
