@@ -20,7 +20,7 @@ func (d *Daemon) explain(v *answer.View, q explain.Question) (*explain.Explanati
 	var e *explain.Explanation
 	var err error
 	if q.At.IsZero() {
-		q.Derived = d.deriver.Rules()
+		q.Derived, q.Dynamic = d.deriver.Rules(), d.hiddenUpdates
 		e, err = explain.Explain(v, q)
 	} else {
 		v, e, err = d.explainPast(v, q)
@@ -31,38 +31,21 @@ func (d *Daemon) explain(v *answer.View, q explain.Question) (*explain.Explanati
 	e.AddSources(v.Zones, func(z *zone.Zone, records []zone.Record) []string {
 		return d.changesOf(z, records, !q.At.IsZero())
 	})
-	if q.At.IsZero() {
-		return e, d.addHidden(v.Zones, e)
-	}
 	return e, nil
 }
 
-// addHidden adds what updates put into zones under what is served.
-func (d *Daemon) addHidden(set *zone.Set, e *explain.Explanation) error {
-	for _, s := range e.Steps {
-		name, err := dname.Parse(s.Name)
-		apex, err2 := dname.Parse(s.Zone)
-		if err != nil || err2 != nil {
-			continue // no zone
-		}
-		z := set.Get(apex)
-		if z == nil || !z.IsAvailable() || z.Layers().Static == nil {
+// hiddenUpdates is the [explain.HiddenFunc] of what updates put into zones.
+func (d *Daemon) hiddenUpdates(z *zone.Zone, owner dname.Name, add func(*zone.Record, ...string)) error {
+	sets, err := commit.ReadDynamicAt(d.journal, z.Apex(), owner)
+	for i := range sets {
+		if !commit.IsHidden(z, &sets[i]) {
 			continue
 		}
-		sets, err := commit.ReadDynamicAt(d.journal, apex, name)
-		if err != nil {
-			return err
-		}
-		for i := range sets {
-			if !commit.IsHidden(z, &sets[i]) {
-				continue
-			}
-			for _, r := range sets[i].Records() {
-				e.AddHidden(&r, "update"+d.endOf(apex, &r))
-			}
+		for _, r := range sets[i].Records() {
+			add(&r, "update"+d.endOf(z.Apex(), &r))
 		}
 	}
-	return nil
+	return err
 }
 
 // endOf returns when a record ends that an update added, as text; empty: it does not end.

@@ -29,8 +29,13 @@ type Question struct {
 	Client netip.Addr // invalid: a client that every access list allows
 	At     time.Time  // zero: now
 
-	Derived *derive.Rules // by which the PTRs of the view are derived; nil: not known
+	// What the view does not have; nil: not known.
+	Derived *derive.Rules // by which its PTRs are derived
+	Dynamic HiddenFunc    // what updates put into its zones that other layers hide
 }
+
+// HiddenFunc calls add with the records that a layer has at a name and that are not served, and their source.
+type HiddenFunc func(z *zone.Zone, owner dname.Name, add func(r *zone.Record, sources ...string)) error
 
 // Explanation is the answer and the steps that lead to it.
 type Explanation struct {
@@ -107,7 +112,9 @@ func Explain(v *answer.View, q Question) (*Explanation, error) {
 	if err := e.ask(v, q); err != nil {
 		return nil, err
 	}
-	e.walk(v, q)
+	if err := e.walk(v, q); err != nil {
+		return nil, err
+	}
 	if q.At.IsZero() {
 		e.AddSources(v.Zones, func(z *zone.Zone, records []zone.Record) (out []string) {
 			for i := range records {
@@ -169,11 +176,11 @@ func (e *Explanation) read(msg []byte) error {
 }
 
 // walk follows RFC 1034 §4.3.2 and records each step.
-func (e *Explanation) walk(v *answer.View, q Question) {
+func (e *Explanation) walk(v *answer.View, q Question) error {
 	client := q.Client
 	if q.Client.IsValid() && !v.Policy.Access.Allows(client) {
 		e.Steps = append(e.Steps, Step{Name: e.Name, What: fmt.Sprintf("the access list does not allow %v: REFUSED", client)})
-		return
+		return nil
 	}
 	name := q.Name
 	var a zone.Answer
@@ -186,7 +193,7 @@ func (e *Explanation) walk(v *answer.View, q Question) {
 				s.What = "no zone here is at or above it, so the client must ask elsewhere"
 			}
 			e.Steps = append(e.Steps, s)
-			return
+			return nil
 		}
 		s.Zone = z.Apex().String()
 		if own := v.Policy.Zones.Of(z); own != nil && own.Access != nil && q.Client.IsValid() && !own.Access.Allows(client) {
@@ -195,7 +202,7 @@ func (e *Explanation) walk(v *answer.View, q Question) {
 				s.What += ": REFUSED"
 			}
 			e.Steps = append(e.Steps, s)
-			return
+			return nil
 		}
 		if !z.IsAvailable() {
 			s.What = "the zone has no data until its sources are fixed"
@@ -203,7 +210,7 @@ func (e *Explanation) walk(v *answer.View, q Question) {
 				s.What += ": SERVFAIL"
 			}
 			e.Steps = append(e.Steps, s)
-			return
+			return nil
 		}
 		serial := z.Serial()
 		s.Serial = &serial
@@ -213,17 +220,20 @@ func (e *Explanation) walk(v *answer.View, q Question) {
 		if a.Next != nil {
 			next = a.Next.Clone()
 		}
-		e.addLayers(v.Zones, z, name, q.Derived, &s)
+		if err := e.addLayers(v.Zones, z, name, &q, &s); err != nil {
+			return err
+		}
 		s.What, s.Owner = describe(z, name, q.Type, &a)
 		e.Steps = append(e.Steps, s)
 		for _, before := range e.Steps {
 			if next != nil && strings.EqualFold(before.Name, next.String()) {
 				e.Steps = append(e.Steps, Step{Name: next.String(), What: "the chain of aliases is a loop and ends here"})
-				return
+				return nil
 			}
 		}
 		name = next
 	}
+	return nil
 }
 
 // find returns the zone that answers: DS at an apex belongs to the zone above
@@ -238,29 +248,35 @@ func find(s *zone.Set, name dname.Name, t rr.Type) *zone.Zone {
 	return z
 }
 
-// addLayers adds the rule that makes a record at a name, and what the layers below the one that is served
-// have there. Dynamic data are not in a zone, see AddHidden.
-func (e *Explanation) addLayers(set *zone.Set, z *zone.Zone, name dname.Name, rules *derive.Rules, s *Step) {
-	made, data, isHidden := z.MadeAt(name)
-	if rule, err := synth.ParseRule(data); err == nil {
-		s.Rule = &Rule{rule.Prefix, rule.Template, rule.TTL, made.Type.String()}
-		if isHidden {
-			e.AddHidden(&made)
-		}
-	}
+// addLayers adds the rule that makes a record at a name, and what layers have there that higher ones hide, the
+// highest first.
+func (e *Explanation) addLayers(set *zone.Set, z *zone.Zone, name dname.Name, q *Question, s *Step) error {
 	l := z.Layers()
 	if _, isDerived := commit.Above(z, name, rr.TypePTR); !isDerived {
 		derived := commit.ReadRRset(l.Derived, name, rr.TypePTR)
 		for _, r := range notServed(z, &derived) {
-			e.AddHidden(&r, derivedFrom(rules, set, z, &r))
+			e.addHidden(&r, derivedFrom(q.Derived, set, z, &r))
+		}
+	}
+	if q.Dynamic != nil && l.Static != nil {
+		if err := q.Dynamic(z, name, e.addHidden); err != nil {
+			return err
+		}
+	}
+	made, data, isHidden := z.MadeAt(name)
+	if rule, err := synth.ParseRule(data); err == nil {
+		s.Rule = &Rule{rule.Prefix, rule.Template, rule.TTL, made.Type.String()}
+		if isHidden {
+			e.addHidden(&made)
 		}
 	}
 	for _, t := range [...]rr.Type{rr.TypePTR, rr.TypeA, rr.TypeAAAA} {
 		made := commit.ReadRRset(l.Made, name, t)
 		for _, r := range notServed(z, &made) {
-			e.AddHidden(&r)
+			e.addHidden(&r)
 		}
 	}
+	return nil
 }
 
 // notServed returns those records of a layer that a zone does not have.
@@ -271,8 +287,8 @@ func notServed(z *zone.Zone, layer *commit.RRset) []zone.Record {
 	})
 }
 
-// AddHidden adds a record of a layer that a higher one hides, with what its sources are.
-func (e *Explanation) AddHidden(r *zone.Record, sources ...string) {
+// addHidden adds a record of a layer that a higher one hides, with what its sources are.
+func (e *Explanation) addHidden(r *zone.Record, sources ...string) {
 	out := Record{Owner: r.Owner.String(), TTL: r.TTL, Type: r.Type.String(), Data: rr.Text(r.Type, r.Data)}
 	for _, s := range sources {
 		out.Sources = append(out.Sources, Source{What: s})
