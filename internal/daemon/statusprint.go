@@ -242,7 +242,7 @@ func (z *ZoneStatus) print(b *strings.Builder) {
 		line("content", "%s at %s, %d bytes", spelling.Number(z.Records, "record"), spelling.Number(z.Names, "name"), z.Bytes)
 	}
 	if n := d.Derived; n != nil {
-		line("derived", "%s; addresses with several names and no preferred one: %d; with a static PTR that is none of their names: %d", spelling.Number(n.Records, "PTR record"), n.Conflicts, n.Drifted)
+		line("derived", "%s, those that static records hide included; addresses with several names and no preferred one: %d; with a static PTR that is none of their names: %d", spelling.Number(n.Records, "PTR record"), n.Conflicts, n.Drifted)
 	}
 	for i, r := range d.Ranges {
 		if i == printedRanges {

@@ -206,7 +206,11 @@ func (t *target) conflicts(z *zone.Zone) (list []finding.Finding) {
 					break
 				}
 			}
-			f.Text = fmt.Sprintf("several names have this address (%s), of which the first became its PTR; put the right one under `prefer`", strings.Join(names, ", "))
+			became := "became its PTR"
+			if _, isShown := commit.Above(z, owner, rr.TypePTR); !isShown {
+				became = "would be its PTR without the static records"
+			}
+			f.Text = fmt.Sprintf("several names have this address (%s), of which the first %s; put the right one under `prefer`", strings.Join(names, ", "), became)
 		}
 		if list = append(list, f); len(list) == finding.MaxListed {
 			break
