@@ -37,8 +37,8 @@ func (q *DumpQuery) Args() url.Values {
 	return args
 }
 
-// ParseDump reads the arguments of VerbDump.
-func ParseDump(args url.Values) (q *DumpQuery, err error) {
+// parseDump reads the arguments of VerbDump.
+func parseDump(args url.Values) (q *DumpQuery, err error) {
 	q = &DumpQuery{What: args.Get("what"), IsWhole: args.Get("whole") == "true"}
 	if s := args.Get("limit"); s != "" {
 		if q.Limit, err = strconv.Atoi(s); err != nil {

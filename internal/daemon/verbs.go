@@ -96,7 +96,7 @@ func (d *Daemon) verbs() map[string]control.Verb {
 			return json.NewEncoder(w).Encode(e)
 		},
 		VerbDump: func(_ context.Context, args url.Values, w io.Writer) error {
-			q, err := ParseDump(args)
+			q, err := parseDump(args)
 			if err != nil {
 				return err
 			}

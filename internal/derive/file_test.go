@@ -159,8 +159,8 @@ func TestFile(t *testing.T) {
 		}
 	}
 	expect("at first", "1 300 one. 2 60 a.example.net. ")
-	one, two := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	if list := r.DescribeAddress(w.Set(), two); len(list) != 2 || list[0].String() != "a.example.net. in zone example.net." || list[1].String() != "two. in hosts:7" {
+	one, two := netip.MustParseAddr("192.0.2.1"), dname.MustParse("2.2.0.192.in-addr.arpa.")
+	if list := r.Describe(w.Set(), static.Apex(), two); len(list) != 2 || list[0].String() != "a.example.net. in zone example.net." || list[1].String() != "two. in hosts:7" {
 		t.Errorf("origins %v", list)
 	}
 
@@ -170,7 +170,7 @@ func TestFile(t *testing.T) {
 	change([]netip.Addr{one, netip.MustParseAddr("198.51.100.1")}, false)
 	change(nil, true) // it changes the candidates of 192.0.2.2 too
 	expect("after a change of all", "1 300 uno. 2 60 a.example.net. 4 300 four. ")
-	if list := r.DescribeAddress(w.Set(), two); len(list) != 1 {
+	if list := r.Describe(w.Set(), static.Apex(), two); len(list) != 1 {
 		t.Errorf("origins %v", list)
 	}
 	change(nil, false)

@@ -3,7 +3,6 @@ package derive
 import (
 	"fmt"
 	"iter"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -70,21 +69,6 @@ func (r *Rules) Describe(set *zone.Set, apex, owner dname.Name) (list []Origin) 
 		}
 	}
 	return list
-}
-
-// DescribeAddress is Describe for an address, in whichever zone derives its PTR.
-func (r *Rules) DescribeAddress(set *zone.Set, a netip.Addr) []Origin {
-	if r == nil {
-		return nil
-	}
-	for t := range r.at(a) {
-		if owner, apex, ok := t.item.Owner(a); ok {
-			if list := r.Describe(set, apex, owner); len(list) > 0 {
-				return list
-			}
-		}
-	}
-	return nil
 }
 
 // Totals are counted over the derived layer of a zone.
