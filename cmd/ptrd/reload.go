@@ -18,7 +18,7 @@ last ten seconds that were not printed before are included.
 
 A change that removes more than max_shrink of a zone, of the configuration or of a catalog
 needs confirmation; until then the previous data stays served. --accept-shrink confirms it
-for this reload, with the name or the prefix of a zone, the name of a catalog,
+for this reload, with the name or the prefix of a zone, an address in it, the name of a catalog,
 "configuration", or "all". It may be repeated. ptrd status lists such changes.
 
 It exits with 1 if the configuration or a zone has errors, or if a change needs

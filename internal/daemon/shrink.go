@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/ptrd/ptrd/internal/catalog"
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/naming"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
@@ -81,30 +81,37 @@ type confirmation struct {
 // confirmAll is the name that means whatever is held back.
 const confirmAll = "all"
 
-// confirm returns what the names mean: zones and catalogs by name, zones by prefix, the
-// configuration, or all.
+// confirm returns what the names mean: zones and catalogs by name, zones by prefix or by an address in them,
+// the configuration, or all.
 func (d *Daemon) confirm(names []string) (*confirmation, error) {
 	c := &confirmation{names: names, zones: map[string]string{}, needed: map[string]bool{}}
 	for _, name := range names {
 		if name == confirmAll || name == heldConfiguration {
 			continue
 		}
-		if p, err := netip.ParsePrefix(name); err == nil {
-			cfg := d.state.Load().cfg
-			i := slices.IndexFunc(cfg.Zones, func(z config.Zone) bool { return z.Prefix == p })
-			if i < 0 {
-				return nil, fmt.Errorf("no zone here has the prefix %v; `ptrd status` lists what is held back", p)
-			}
-			for _, apex := range cfg.Zones[i].Apexes {
-				c.zones[apex.Key()] = name
-			}
-			continue
-		}
-		apex, err := dname.Parse(name)
+		arg, err := naming.ParseArgument(name)
 		if err != nil {
-			return nil, fmt.Errorf("%q is neither a zone, a prefix, %s nor %s: %w", name, heldConfiguration, confirmAll, err)
+			return nil, fmt.Errorf("%w; zones, catalogs, %s and %s can be given", err, heldConfiguration, confirmAll)
 		}
-		c.zones[apex.Key()] = name
+		apexes := []dname.Name{arg.Name}
+		switch {
+		case arg.Prefix.IsValid():
+			cfg := d.state.Load().cfg
+			i := slices.IndexFunc(cfg.Zones, func(z config.Zone) bool { return z.Prefix == arg.Prefix })
+			if i < 0 {
+				return nil, fmt.Errorf("no zone here has the prefix %v; `ptrd status` lists what is held back", arg.Prefix)
+			}
+			apexes = cfg.Zones[i].Apexes
+		case arg.Address.IsValid():
+			one, err := d.zoneOf(name)
+			if err != nil {
+				return nil, err
+			}
+			apexes = []dname.Name{one.Apex}
+		}
+		for _, apex := range apexes {
+			c.zones[apex.Key()] = name
+		}
 	}
 	return c, nil
 }
