@@ -14,12 +14,17 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// planFlags are the flags of plan.
+type planFlags struct {
+	plan.Options
+	split, servers, only, children []string
+
+	out, from string
+	check     bool
+}
+
 func newPlan(g *globals) *cobra.Command {
-	var o plan.Options
-	var split, servers, only []string
-	var out, from string
-	var check bool
-	var children []string
+	var p planFlags
 	cmd := &cobra.Command{
 		Use:   "plan PREFIX [--split PART]... | plan --check ZONE",
 		Short: "Print both sides of a delegation, or look for gaps in a parent zone",
@@ -47,79 +52,84 @@ The exit code is 1 if there are errors.`,
   ptrd plan --check 203.0.113.0/24 --from 113.0.203.zone`,
 		Args:              exactly(1, "a prefix"),
 		ValidArgsFunction: g.completeZone,
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if check {
-				return g.checkParent(cmd, args[0], from, children)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if p.check {
+				return g.checkParent(cmd, args[0], p.from, p.children)
 			}
-			if o.Prefix, err = netip.ParsePrefix(args[0]); err != nil {
-				return usagef("%q is not a prefix such as 203.0.113.0/24", args[0])
-			}
-			for _, s := range servers {
-				ns, err := nameServer(s)
-				if err != nil {
-					return err
-				}
-				o.Servers = append(o.Servers, ns)
-			}
-			if err := o.Check(); err != nil {
-				return usagef("%v", err)
-			}
-			for _, key := range o.For {
-				if _, err := handover.OwnerOf(key); err != nil {
-					return usagef("--for: %v", err)
-				}
-			}
-			if from != "" {
-				o.Today = func(apex dname.Name) ([]zone.Record, error) {
-					c, err := readParent(cmd.Context(), apex, from)
-					if err == nil {
-						err = c.Error()
-					}
-					if err != nil {
-						return nil, err
-					}
-					return c.Records, nil
-				}
-			}
-			if o.Parts, err = plan.ReadParts(o.Prefix, split); err != nil {
-				return err
-			}
-			p, err := plan.Make(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			if err := p.Only(only); err != nil {
-				return usagef("--print: %v", err)
-			}
-			for _, n := range p.Notes {
-				remark(cmd, "%s", n)
-			}
-			if out == "" {
-				return g.show(cmd, p)
-			}
-			if err := p.Write(out); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s in %s\n", spelling.Number(len(p.Files), "file"), out)
-			return err
+			return p.print(g, cmd, args[0])
 		},
 	}
 	g.addJSON(cmd)
 	f := cmd.Flags()
-	f.StringArrayVar(&split, "split", nil, "a `PART`: a length, a prefix with its name servers, or a file; may be repeated")
-	f.StringArrayVar(&servers, "ns", nil, "`NAME[=ADDRESS,...]` of a name server, for parts without their own; may be repeated")
-	f.StringVar(&o.Style, "style", "", "`STYLE` of the names of parts: "+strings.Join(plan.Styles, ", ")+" (default range)")
-	f.StringVar(&o.Label, "label", "", "`LABEL` of the zones of parts, such as customer-{n}")
-	f.StringVar(&o.DName, "dname", "", "the `ZONE` that parts are redirected to, such as {n}.rev.example.com")
-	f.BoolVar(&o.Generate, "generate", false, "print the CNAMEs as $GENERATE, which NSD and Knot DNS do not support")
-	f.StringSliceVar(&only, "print", nil, "print only these `KINDS`: "+strings.Join(plan.Kinds, ", "))
-	f.StringVar(&from, "from", "", "what the parent zone has now, a master `FILE` or by AXFR from ADDRESS[:PORT]: its PTR records move into the zones of the parts")
-	f.StringSliceVar(&o.For, "for", nil, "add the document for `OWNER` of the addresses, as handover prints it; may be repeated")
-	f.BoolVar(&check, "check", false, "look for gaps in the delegations of a zone, given by name or prefix")
-	f.StringArrayVar(&children, "child", nil, "with --check, `ZONE=FILE`: a zone below as a master file; may be repeated")
-	f.StringVar(&out, "out", "", "write the texts as files into a new `DIRECTORY`")
+	f.StringArrayVar(&p.split, "split", nil, "a `PART`: a length, a prefix with its name servers, or a file; may be repeated")
+	f.StringArrayVar(&p.servers, "ns", nil, "`NAME[=ADDRESS,...]` of a name server, for parts without their own; may be repeated")
+	f.StringVar(&p.Style, "style", "", "`STYLE` of the names of parts: "+strings.Join(plan.Styles, ", ")+" (default range)")
+	f.StringVar(&p.Label, "label", "", "`LABEL` of the zones of parts, such as customer-{n}")
+	f.StringVar(&p.DName, "dname", "", "the `ZONE` that parts are redirected to, such as {n}.rev.example.com")
+	f.BoolVar(&p.Generate, "generate", false, "print the CNAMEs as $GENERATE, which NSD and Knot DNS do not support")
+	f.StringSliceVar(&p.only, "print", nil, "print only these `KINDS`: "+strings.Join(plan.Kinds, ", "))
+	f.StringVar(&p.from, "from", "", "what the parent zone has now, a master `FILE` or by AXFR from ADDRESS[:PORT]: its PTR records move into the zones of the parts")
+	f.StringSliceVar(&p.For, "for", nil, "add the document for `OWNER` of the addresses, as handover prints it; may be repeated")
+	f.BoolVar(&p.check, "check", false, "look for gaps in the delegations of a zone, given by name or prefix")
+	f.StringArrayVar(&p.children, "child", nil, "with --check, `ZONE=FILE`: a zone below as a master file; may be repeated")
+	f.StringVar(&p.out, "out", "", "write the texts as files into a new `DIRECTORY`")
 	_ = cmd.RegisterFlagCompletionFunc("style", cobra.FixedCompletions(plan.Styles, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	return cmd
+}
+
+// print makes the plan of a prefix, and prints it or writes its files.
+func (p *planFlags) print(g *globals, cmd *cobra.Command, prefix string) (err error) {
+	if p.Prefix, err = netip.ParsePrefix(prefix); err != nil {
+		return usagef("%q is not a prefix such as 203.0.113.0/24", prefix)
+	}
+	for _, s := range p.servers {
+		ns, err := nameServer(s)
+		if err != nil {
+			return err
+		}
+		p.Servers = append(p.Servers, ns)
+	}
+	if err := p.Check(); err != nil {
+		return usagef("%v", err)
+	}
+	for _, key := range p.For {
+		if _, err := handover.OwnerOf(key); err != nil {
+			return usagef("--for: %v", err)
+		}
+	}
+	if p.from != "" {
+		p.Today = func(apex dname.Name) ([]zone.Record, error) {
+			c, err := readParent(cmd.Context(), apex, p.from)
+			if err == nil {
+				err = c.Error()
+			}
+			if err != nil {
+				return nil, err
+			}
+			return c.Records, nil
+		}
+	}
+	if p.Parts, err = plan.ReadParts(p.Prefix, p.split); err != nil {
+		return err
+	}
+	made, err := plan.Make(cmd.Context(), p.Options)
+	if err != nil {
+		return err
+	}
+	if err := made.Only(p.only); err != nil {
+		return usagef("--print: %v", err)
+	}
+	for _, n := range made.Notes {
+		remark(cmd, "%s", n)
+	}
+	if p.out == "" {
+		return g.show(cmd, made)
+	}
+	if err := made.Write(p.out); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s in %s\n", spelling.Number(len(made.Files), "file"), p.out)
+	return err
 }
 
 // readParent reads a zone from a master file, or by AXFR.
