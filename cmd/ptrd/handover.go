@@ -48,17 +48,11 @@ command line.`,
 		ValidArgsFunction: g.completeZone,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			q.Input = args[0]
-			for _, s := range servers {
-				ns, err := nameServer(s)
-				if err != nil {
-					return err
-				}
-				q.Servers = append(q.Servers, ns)
+			if q.Servers, err = nameServers(servers); err != nil {
+				return err
 			}
-			for _, key := range q.For {
-				if _, err := handover.OwnerOf(key); err != nil {
-					return usagef("--for: %v", err)
-				}
+			if err := checkOwners(q.For); err != nil {
+				return err
 			}
 			if q.Config, err = g.loadIfAny(); err != nil {
 				return err
@@ -113,9 +107,26 @@ func (g *globals) servedSerial(cmd *cobra.Command, apex dname.Name) uint32 {
 	return 0
 }
 
-// nameServer reads a value of --ns.
-func nameServer(s string) (config.NameServer, error) {
-	return namedHost("--ns", s, naming.ServerNames)
+// nameServers reads the values of --ns.
+func nameServers(values []string) (list []config.NameServer, err error) {
+	for _, s := range values {
+		ns, err := namedHost("--ns", s, naming.ServerNames)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, ns)
+	}
+	return list, nil
+}
+
+// checkOwners checks the values of --for.
+func checkOwners(keys []string) error {
+	for _, key := range keys {
+		if _, err := handover.OwnerOf(key); err != nil {
+			return usagef("--for: %v", err)
+		}
+	}
+	return nil
 }
 
 // namedHost reads a value NAME[=ADDRESS,...] of a flag; remedy is for an address in place of the name.

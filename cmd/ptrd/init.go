@@ -52,12 +52,9 @@ server at 203.0.113.25.`,
 				}
 				q.Mail, q.MailAddresses = host.Name, host.Addresses
 			}
-			for _, s := range servers {
-				ns, err := nameServer(s)
-				if err != nil {
-					return err
-				}
-				q.Servers = append(q.Servers, ns)
+			var err error
+			if q.Servers, err = nameServers(servers); err != nil {
+				return err
 			}
 			if q.Servers == nil {
 				return usagef("the name servers of the zone are missing: give at least one by --ns, such as --ns ns1.example.com --ns ns2.example.net")

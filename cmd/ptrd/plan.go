@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/ptrd/ptrd/internal/handover"
 	"github.com/ptrd/ptrd/internal/plan"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -82,20 +81,14 @@ func (p *planFlags) print(g *globals, cmd *cobra.Command, prefix string) (err er
 	if p.Prefix, err = netip.ParsePrefix(prefix); err != nil {
 		return usagef("%q is not a prefix such as 203.0.113.0/24", prefix)
 	}
-	for _, s := range p.servers {
-		ns, err := nameServer(s)
-		if err != nil {
-			return err
-		}
-		p.Servers = append(p.Servers, ns)
+	if p.Servers, err = nameServers(p.servers); err != nil {
+		return err
 	}
 	if err := p.Check(); err != nil {
 		return usagef("%v", err)
 	}
-	for _, key := range p.For {
-		if _, err := handover.OwnerOf(key); err != nil {
-			return usagef("--for: %v", err)
-		}
+	if err := checkOwners(p.For); err != nil {
+		return err
 	}
 	if p.from != "" {
 		p.Today = func(apex dname.Name) ([]zone.Record, error) {
