@@ -26,7 +26,7 @@ func newDoctor(g *globals) *cobra.Command {
 	var names [3]string
 	q := doctor.Request{}
 	cmd := &cobra.Command{
-		Use:   "doctor --ip ADDRESS",
+		Use:   "doctor [ADDRESS]...",
 		Short: "Find out why mail from an address is rejected, and who can fix it",
 		Long: `doctor examines the addresses that a mail server sends from: the delegation of the reverse
 zone, the PTR record, whether its name leads back, the name in HELO, the MX records of the
@@ -47,9 +47,9 @@ be wrong, but something that is required is not known. It takes at most a minute
   ptrd doctor --message "450 4.7.25 Client host rejected: cannot find your hostname, [203.0.113.25]"
   ptrd doctor --ip 203.0.113.25 --ip 2001:db8::25 --helo mail.example.com --plan
   ptrd doctor --ip 203.0.113.25 --domain example.com --mail-from bounce.example.com`,
-		Args:              exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			addresses = append(args, addresses...) // --ip is another way to write them
 			if err := readMessage(cmd, message, &addresses, &names); err != nil {
 				return err
 			}
@@ -103,7 +103,7 @@ be wrong, but something that is required is not known. It takes at most a minute
 	}
 	g.addJSON(cmd)
 	f := cmd.Flags()
-	f.StringSliceVar(&addresses, "ip", nil, "`ADDRESS` that mail is sent from; may be repeated, once for each uplink")
+	f.StringSliceVar(&addresses, "ip", nil, "`ADDRESS` that mail is sent from, as the arguments; may be repeated, once for each uplink")
 	f.StringVar(&names[0], "helo", "", "`NAME` that the mail server gives in HELO or EHLO")
 	f.StringVar(&names[1], "domain", "", "`NAME` of the domain of the mail addresses")
 	f.StringVar(&names[2], "mail-from", "", "`NAME` of the domain in MAIL FROM, if it is another one, as of a mail service")
@@ -181,12 +181,12 @@ func examined(values []string) (out []netip.Addr, err error) {
 		return nil, usagef("doctor needs the address that mail is sent from: --ip ADDRESS; the rejection has it as a rule, and --message TEXT reads it from there")
 	}
 	if len(values) > doctor.MaxAddresses {
-		return nil, usagef("--ip is given %d times; at most %d addresses are examined at once", len(values), doctor.MaxAddresses)
+		return nil, usagef("%d addresses are given; at most %d are examined at once", len(values), doctor.MaxAddresses)
 	}
 	for _, v := range values {
 		a, err := netip.ParseAddr(v)
 		if err != nil {
-			return nil, usagef("--ip %q is not an address", v)
+			return nil, usagef("%q is not an address; write one such as 203.0.113.25", v)
 		}
 		out = append(out, a)
 	}

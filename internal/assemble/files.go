@@ -9,6 +9,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone/infile"
+	"github.com/ptrd/ptrd/zone/source"
 )
 
 // maxFile is the largest source file that is read, in octets. At some 50 octets a line it has
@@ -163,7 +164,7 @@ func pathFault(err error) string {
 	case errors.Is(err, fs.ErrNotExist):
 		return "does not exist; correct the path or create the file"
 	case errors.Is(err, fs.ErrPermission):
-		return "cannot be read: permission denied; make it readable for the user that ptrd runs as"
+		return "cannot be read: permission denied; " + source.AccessRemedy(err)
 	case errors.Is(err, infile.ErrDirectory):
 		return "is a directory; name the file in it"
 	case errors.Is(err, infile.ErrNotRegular):

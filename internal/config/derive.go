@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,8 +110,8 @@ func (v value) deriveSource() (s DeriveSource, ok bool) {
 		s.Prefix = v.prefix(false)
 		return s, s.Prefix.IsValid()
 	}
-	if strings.Contains(text, "/") {
-		v.fail("%q is a path, must be the name of a forward zone or a prefix; write the program that makes the file before it, such as {kea: %s}", text, text)
+	if strings.ContainsRune(text, '/') || slices.Contains([]string{".leases", ".csv"}, path.Ext(text)) { // no top-level domains
+		v.fail("%q is a path, must be the name of a forward zone or a prefix; write the program that makes the file before it, such as {%s: %s}", text, formatOf(text), text)
 		return s, false
 	}
 	if s.Zone = v.name(); s.Zone == nil {

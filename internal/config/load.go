@@ -15,6 +15,7 @@ import (
 
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/infile"
+	"github.com/ptrd/ptrd/zone/source"
 	"gopkg.in/yaml.v3"
 )
 
@@ -90,7 +91,7 @@ func readFile(t *infile.Task, path string, limit int64) ([]byte, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		remedy = "; correct the path or create the file"
 	case errors.Is(err, fs.ErrPermission):
-		remedy = "; make it readable for the user that ptrd runs as"
+		remedy = "; " + source.AccessRemedy(&fs.PathError{Path: path, Err: err})
 	}
 	return nil, fmt.Errorf("%s: the file cannot be read: %w%s", path, err, remedy)
 }

@@ -27,6 +27,16 @@ type Columns struct {
 // neighbourFormats are the formats of files, which are the keys that their paths have.
 var neighbourFormats = []string{"kea", "dhcpd", "dnsmasq", "hosts", "csv"}
 
+// formatOf returns the format that the path of a file suggests.
+func formatOf(path string) string {
+	for _, f := range [...]string{"kea", "csv", "dhcpd", "dnsmasq", "hosts"} {
+		if strings.Contains(path, f) {
+			return f
+		}
+	}
+	return "kea"
+}
+
 // neighbour reads the path of a file under the key that is its format.
 func (v value) neighbour() *Neighbour {
 	n := &Neighbour{}

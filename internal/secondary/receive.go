@@ -103,7 +103,13 @@ func newReceiver(a request) *receiver {
 // RefusedError is an answer without data.
 type RefusedError struct{ RCode wire.RCode }
 
-func (e *RefusedError) Error() string { return "answers " + e.RCode.String() }
+func (e *RefusedError) Error() string {
+	text := "answers " + e.RCode.String()
+	if e.RCode == wire.RCodeRefused || e.RCode == wire.RCodeNotAuth {
+		text += "; it has to serve the zone, and to allow transfers to the address or key of this server"
+	}
+	return text
+}
 
 // addMessage reads the next message, without its TSIG record. done reports that the answer is
 // complete. After an error the receiver must not be used. It does not keep msg.

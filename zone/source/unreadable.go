@@ -15,7 +15,7 @@ func (f File) Unreadable(err error) finding.Finding {
 	case errors.Is(err, fs.ErrNotExist):
 		remedy = "correct the path or create the file"
 	case errors.Is(err, fs.ErrPermission):
-		remedy = "make it readable for the user that ptrd runs as"
+		remedy = AccessRemedy(err)
 	case errors.Is(err, infile.ErrHung):
 		remedy = "make it available again"
 	}

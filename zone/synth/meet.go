@@ -1,6 +1,7 @@
 package synth
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -143,6 +144,33 @@ type Conflict struct {
 // the same form are compared all at once, and forms in pairs only if the domain of one holds that of
 // the other. Forms above [MaxForms] of a domain, which are refused anyway, are not compared.
 func FindConflict(templates []*Template) *Conflict {
+	c := findConflict(templates)
+	if c != nil {
+		a, b := templates[c.A], templates[c.B]
+		c.Name = cmp.Or(a.commonName(b), b.commonName(a), c.Name)
+	}
+	return c
+}
+
+// commonName returns the name of an address among the first of the range that is the name of an
+// address in the range of another template as well; empty: there is none. Those of permutations
+// depend on keys, which are not known when configurations are checked.
+func (t *Template) commonName(other *Template) string {
+	const most = 1 << 8
+	if t.permutation != nil || other.permutation != nil {
+		return ""
+	}
+	a := t.prefix.Addr()
+	for i := 0; i < most && t.prefix.Contains(a); i, a = i+1, a.Next() {
+		name := dname.Name(t.Append(nil, a))
+		if _, m := other.Find(name); m == Exact {
+			return name.String()
+		}
+	}
+	return ""
+}
+
+func findConflict(templates []*Template) *Conflict {
 	type form struct {
 		base, text string
 		size       int

@@ -538,3 +538,26 @@ func TestRuleTTL(t *testing.T) {
 		}
 	}
 }
+
+// The example is the name of an address of both ranges, if the first addresses have one.
+func TestConflictExample(t *testing.T) {
+	for _, c := range []struct{ a, b, want string }{
+		{"192.0.2.128/25 dhcp-{dashed:4}.example.net", "192.0.2.0/24 dhcp-{decimal}.example.net", "dhcp-128.example.net."},
+		{"2001:db8:1::/48 {hex}.example.net", "2001:db8::/32 {hex}.example.net", "20010db8000100000000000000000000.example.net."},
+		{"192.0.2.128/25 x{dashed:4}.example.net", "192.0.2.0/25 x{decimal}.example.net", "x000.example.net."}, // only by form
+	} {
+		var list []*Template
+		for _, s := range []string{c.a, c.b} {
+			prefix, text, _ := strings.Cut(s, " ")
+			m, err := New(text, netip.MustParsePrefix(prefix), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, m)
+		}
+		found := FindConflict(list)
+		if found == nil || found.Name != c.want {
+			t.Errorf("%s and %s: %+v, want %s", c.a, c.b, found, c.want)
+		}
+	}
+}
