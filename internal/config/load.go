@@ -15,7 +15,6 @@ import (
 
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/infile"
-	"github.com/ptrd/ptrd/zone/source"
 	"gopkg.in/yaml.v3"
 )
 
@@ -91,7 +90,7 @@ func readFile(t *infile.Task, path string, limit int64) ([]byte, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		remedy = "; correct the path or create the file"
 	case errors.Is(err, fs.ErrPermission):
-		remedy = "; " + source.AccessRemedy(&fs.PathError{Path: path, Err: err})
+		remedy = "; make it readable for the user that ptrd runs as"
 	}
 	return nil, fmt.Errorf("%s: the file cannot be read: %w%s", path, err, remedy)
 }
