@@ -12,6 +12,7 @@ import (
 func (v value) defaults(d *Defaults) {
 	var given Explicit
 	v.mapping(d.fields(&given)...)
+	v.doc.checkHosts(&d.Checks)
 }
 
 // fields returns the keys that `defaults` and the items of `zones` have in common; given
@@ -73,7 +74,7 @@ func (v value) soa(s *SOA) {
 		field{"mname", func(v value) {
 			s.MName = nil
 			if name, ok := v.scalar(); ok && name != "" {
-				s.MName = v.hostName()
+				s.MName = v.checkedHost("the primary name server (MNAME)", v.hostName())
 			}
 		}},
 		field{"refresh", func(v value) { s.Refresh = v.seconds(time.Second) }},
@@ -92,10 +93,10 @@ func (v value) nameServers() []NameServer {
 	return distinct(v.oneOrMore, func(v value) (ns NameServer, key nameKey, ok bool) {
 		ns.Pos = v.pos()
 		if !v.isMapping() {
-			ns.Name = v.hostName()
+			ns.Name = v.nameServer()
 		} else {
 			v.mapping(
-				field{"name", func(v value) { ns.Name = v.hostName() }},
+				field{"name", func(v value) { ns.Name = v.nameServer() }},
 				field{"addresses", func(v value) { ns.Addresses = v.addresses() }},
 			)
 			if !v.hasKey("name") {
@@ -105,6 +106,8 @@ func (v value) nameServers() []NameServer {
 		return ns, nameKey(ns.Name.Key()), ns.Name != nil
 	})
 }
+
+func (v value) nameServer() dname.Name { return v.checkedHost("the name server", v.hostName()) }
 
 func (v value) addresses() []netip.Addr {
 	return distinct(v.oneOrMore, func(v value) (a, key netip.Addr, ok bool) {

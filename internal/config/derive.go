@@ -66,6 +66,11 @@ func (v value) derive() *Derive {
 		field{"prefer", func(v value) {
 			d.Prefer = distinct(v.oneOrMore, func(v value) (n dname.Name, key nameKey, ok bool) {
 				n = v.hostName()
+				host := n
+				if n != nil && n.IsWildcard() {
+					host = n.Parent()
+				}
+				v.checkedHost("the name", host)
 				return n, nameKey(n.Key()), n != nil
 			})
 			if len(d.Prefer) > maxPrefer {

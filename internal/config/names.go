@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rule"
 	"github.com/ptrd/ptrd/zone/spelling"
 )
 
@@ -107,6 +108,33 @@ func (v value) hostName() dname.Name {
 		return nil
 	}
 	return n
+}
+
+// hostValue is a value that is the name of a host.
+type hostValue struct {
+	value
+	name dname.Name
+	what string
+}
+
+// checkedHost returns a name that [reading.checkHosts] will look at; what says whose it is. The names
+// of PTRs are looked at where the zone is built.
+func (v value) checkedHost(what string, n dname.Name) dname.Name {
+	if n != nil {
+		v.doc.hosts = append(v.doc.hosts, hostValue{v, n, what})
+	}
+	return n
+}
+
+// checkHosts warns about the names of hosts in an item that are none (RFC 1123 §2.1), as it is done for
+// those in files.
+func (d *reading) checkHosts(c *rule.Checks) {
+	for _, h := range d.hosts {
+		if fault := spelling.HostFault(h.name, "many servers"); fault != "" {
+			h.warn(c, "host-name", "%s %q is not the name of a host: %s", h.what, h.node.Value, fault)
+		}
+	}
+	d.hosts = d.hosts[:0]
 }
 
 // contact reads a mail address, or the RNAME of an SOA, whose first dot stands for the @

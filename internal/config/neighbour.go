@@ -42,7 +42,7 @@ func (v value) neighbour() *Neighbour {
 	n := &Neighbour{}
 	before := v.doc.errors()
 	fields := []field{
-		{"domain", func(v value) { n.Domain = v.name() }},
+		{"domain", func(v value) { n.Domain = v.checkedHost("the domain of hosts", v.name()) }},
 		{"columns", func(v value) { v.columns(&n.Columns) }},
 	}
 	for _, format := range neighbourFormats {

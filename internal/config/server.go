@@ -125,6 +125,7 @@ func (all values) config() *Config {
 		section = value{v.doc, &yaml.Node{Kind: yaml.MappingNode}, "route53"}
 	}
 	section.route53(&c.Route53, &c.Listen, &c.Defaults)
+	v.doc.checkHosts(&c.Defaults.Checks)
 	v.doc.checkRoute53(c)
 	v.doc.checkZones(c.Zones)
 	v.doc.checkSynth(c.Zones)

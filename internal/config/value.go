@@ -37,6 +37,7 @@ type reading struct {
 	findings finding.List
 	broken   map[finding.Position]bool // items of `zones` that have errors
 	isFaulty bool                      // `defaults` has errors
+	hosts    []hostValue               // of the item being read, whose `checks` may follow
 	steps    int                       // of work that must stay linear in the size of the files, for tests
 }
 

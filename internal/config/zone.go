@@ -61,6 +61,7 @@ func (v value) zone(z *item, defaults *Defaults) Zone {
 	z.ZoneOptions = &z.own
 	before := v.doc.errors()
 	v.item(z)
+	v.doc.checkHosts(&z.own.Checks)
 	if v.doc.errors() > before {
 		v.doc.broken[z.Pos] = true
 	}

@@ -57,6 +57,7 @@ func (v value) zonesFrom(defaults *Defaults) (z ZonesFrom, ok bool) {
 		return z, false
 	}
 	v.mapping(keys...)
+	v.doc.checkHosts(&own.Checks)
 	switch {
 	case !v.hasKey("dir"):
 		v.fail("there is no directory; give `dir`")

@@ -63,7 +63,7 @@ var table = [...]Rule{
 	{UnknownFlags, Warn, "flags without a meaning are 0 (RFC 4034 §2.1.1, RFC 7477 §2.1.1.2, RFC 8659 §4.1)"},
 
 	{"ptr-target", Warn, "the PTR of an address has the name of a host: letters, digits and hyphens, two labels or more (RFC 952, RFC 1123 §2.1)"},
-	{"host-name", Warn, "owners of A, AAAA and MX, and the servers that NS, MX, SRV and SOA name, have names of hosts, as BIND's check-names has it (RFC 952, RFC 1123 §2.1)"},
+	{"host-name", Warn, "owners of A, AAAA and MX, the servers that NS, MX, SRV and SOA name, and hosts in the configuration have names of hosts, as BIND's check-names has it (RFC 952, RFC 1123 §2.1)"},
 	{"not-ascii", Warn, "internationalized labels are in their A-label form, xn--… (RFC 5890 §2.3.2.1)"},
 	{"ptr-unconfirmed", Warn, "the target of a PTR has the address, if its zone is served here too (RFC 1912 §2.1, RFC 8601 §2.7.3)"},
 	{"ptr-alias", Warn, "the target of a PTR is not an alias, if its zone is served here too (RFC 2181 §10.2)"},
