@@ -101,6 +101,21 @@ func TestUnusedRules(t *testing.T) {
 	if faults := forms.RuleFaults(); len(faults) != 21 || faults[20] != "names in ranges are not found for this reason: in 44 more" {
 		t.Errorf("of too many forms: %d faults:\n%s", len(faults), strings.Join(faults, "\n"))
 	}
+	// So is the number of forms that a name is compared with, in domains that lie in each other.
+	nested := withRanges(t, "example.", 4*synth.MaxForms, func(i int) string {
+		return fmt.Sprintf("x%d-{hex}.%sexample.", i, strings.Repeat("a.", i/16))
+	})
+	if faults := nested.RuleFaults(); len(faults) != 21 || faults[20] != "names in ranges are not found for this reason: in 172 more" {
+		t.Errorf("of too many forms in nested domains: %d faults:\n%s", len(faults), strings.Join(faults, "\n"))
+	}
+	for _, one := range nested.Templates() {
+		a := zone.Answer{}
+		name := one.Append(nil, one.Prefix().Addr())
+		nested.Lookup(name, rr.TypeAAAA, false, &a)
+		if isShallow := one.Base().Labels() <= synth.MaxForms/16; isShallow != (a.Kind == zone.Success) {
+			t.Errorf("%v: %v", dname.Name(name), a.Kind)
+		}
+	}
 	if testing.Short() {
 		return
 	}

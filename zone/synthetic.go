@@ -80,7 +80,7 @@ type ranges struct {
 	addresses intervals // the owners are rules
 
 	// of a forward zone, by the base of templates; a name above one has nil
-	bases  map[string]*base
+	bases  map[string]*synth.Names
 	depths [2]uint64 // which numbers of labels bases have that are not nil, a bit each
 	labels int       // of the longest name
 }
@@ -91,12 +91,6 @@ type madeRange struct {
 	inArpa   bool   // the names end in arpa, as QNAMEs of reverse zones
 	template synth.Template
 	rule     string // the data of the rule
-}
-
-// base is the templates that have it.
-type base struct {
-	names   *synth.Names
-	members []int // their templates
 }
 
 // deriveRanges compiles the rules if they may have changed. Signed zones are served as their
@@ -247,43 +241,32 @@ func (r *ranges) indexAddresses(z *Zone) {
 
 // indexNames groups the templates by their base, if it is in the zone.
 func (r *ranges) indexNames(z *Zone) {
-	r.bases = map[string]*base{}
-	members := map[string][]int{}
+	templates := make([]*synth.Template, len(r.made))
 	for i := range r.made {
-		t := &r.made[i].template
-		if !t.Base().IsAtOrBelow(z.apex) {
-			continue
-		}
-		members[t.Base().Key()] = append(members[t.Base().Key()], i)
-		depth := t.Base().Labels()
-		r.depths[depth/64] |= 1 << (depth % 64)
-		r.labels = max(r.labels, t.Labels())
-		for name := t.Base(); len(name) >= len(z.apex); name = name.Parent() {
-			if _, ok := r.bases[name.Key()]; !ok {
-				r.bases[name.Key()] = nil
-			}
-			if name.IsRoot() {
-				break
-			}
+		if t := &r.made[i].template; t.Base().IsAtOrBelow(z.apex) {
+			templates[i] = t
+			depth := t.Base().Labels()
+			r.depths[depth/64] |= 1 << (depth % 64)
+			r.labels = max(r.labels, t.Labels())
 		}
 	}
-	lost := 0
-	for _, key := range slices.Sorted(maps.Keys(members)) {
-		list := members[key]
-		var templates []*synth.Template
-		for _, i := range list {
-			templates = append(templates, &r.made[i].template)
+	bases, left := synth.FindNames(templates)
+	for i := range left {
+		if i == maxFaults {
+			r.faults = append(r.faults, fmt.Sprintf("names in ranges are not found for this reason: in %d more", len(left)-i))
+			break
 		}
-		names := synth.NewNames(templates)
-		for _, i := range names.Left() {
-			if lost++; lost <= maxFaults {
-				r.faults = append(r.faults, fmt.Sprintf("the names in %v are not found: below one domain, there are at most %d forms of names", templates[i].Prefix(), synth.MaxForms))
-			}
-		}
-		r.bases[key] = &base{names, list}
+		r.faults = append(r.faults, fmt.Sprintf("the names in %v are not found: a name is compared with at most %d forms of names, those of its domain and of the domains above that", templates[left[i]].Prefix(), synth.MaxForms))
 	}
-	if n := lost - maxFaults; n > 0 {
-		r.faults = append(r.faults, fmt.Sprintf("names in ranges are not found for this reason: in %d more", n))
+	r.bases = bases
+	for _, key := range slices.Collect(maps.Keys(bases)) {
+		for name := dname.Name(key); len(name) > len(z.apex); {
+			name = name.Parent()
+			if _, ok := r.bases[string(name)]; ok {
+				break // so are, or will be, those above it
+			}
+			r.bases[string(name)] = nil
+		}
 	}
 }
 
@@ -357,14 +340,14 @@ func (r *ranges) madeFor(name dname.Name, z *Zone) (m made) {
 		if len(at) != len(lower) && r.depths[depth/64]>>(depth%64)&1 == 0 {
 			continue // no bases have so many labels
 		}
-		b, ok := r.bases[string(at)]
+		names, ok := r.bases[string(at)]
 		if ok && len(at) == len(lower) {
 			m.match = synth.Above
 		}
-		if b != nil {
-			a, i, match := b.names.Find(name)
+		if names != nil {
+			a, i, match := names.Find(name)
 			if match == synth.Exact {
-				return made{synth.Exact, b.members[i], a}
+				return made{synth.Exact, i, a}
 			}
 			m.match = max(m.match, match)
 		}
@@ -434,12 +417,11 @@ func (z *Zone) madeEncloser(qname dname.Name, k *key, stored int) int {
 	if z.family == dname.Forward { // else names that are no addresses are cheap
 		most = min(most, z.ranges.labels-z.apexLabels)
 	}
-	for labels := most; labels > stored; labels-- {
-		if m := z.made(qname, k, labels); m.match != synth.None {
-			return labels
-		}
-	}
-	return stored
+	// All names above one that exists do too.
+	return stored + sort.Search(max(most-stored, 0), func(i int) bool {
+		m := z.made(qname, k, stored+i+1)
+		return m.match == synth.None
+	})
 }
 
 // synthesize answers from the rules, and reports whether it did; what is stored comes first,

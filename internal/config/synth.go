@@ -124,18 +124,12 @@ func (d *document) checkSynth(zones []Zone) {
 			all, templates, paths = append(all, s), append(templates, s.Template), append(paths, zones[i].Path+".synth")
 		}
 	}
-	byBase := map[string][]int{}
-	for i, t := range templates {
-		byBase[t.Base().Key()] = append(byBase[t.Base().Key()], i)
-	}
-	for _, members := range byBase {
-		var forms []*synth.Template
-		for _, i := range members {
-			forms = append(forms, templates[i])
-		}
-		if left := synth.NewNames(forms).Left(); len(left) > 0 {
-			i := members[left[0]]
-			d.report(all[i].Pos, paths[i], "there are more than %d forms of names below %v, templates that differ in the prefix only counted as one; use the same template for several ranges", synth.MaxForms, templates[i].Base())
+	bases := map[string]bool{} // one range of each is reported
+	_, left := synth.FindNames(templates)
+	for _, i := range left {
+		if base := templates[i].Base(); !bases[base.Key()] {
+			bases[base.Key()] = true
+			d.report(all[i].Pos, paths[i], "there are more than %d forms of names below %v and the domains above it, templates that differ in the prefix only counted as one; use the same template for several ranges", synth.MaxForms, base)
 		}
 	}
 	d.checkBases(zones)

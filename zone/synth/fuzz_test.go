@@ -64,7 +64,7 @@ func FuzzTemplate(f *testing.F) {
 		if q, n := dname.FromWire(wire), len(wire); err == nil && q != nil && len(q) == n {
 			other = q
 		}
-		names := NewNames([]*Template{template})
+		names := newNames([]*Template{template})
 		for ; len(other) > 1; other = other.Parent() {
 			got, m := template.Find(other)
 			if m == Exact && (!p.Contains(got) || !dname.Name(template.Append(nil, got)).Equal(other)) {

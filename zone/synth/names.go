@@ -1,26 +1,55 @@
 package synth
 
 import (
+	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// Names finds the addresses of names of several templates. Ranges whose templates differ in
-// the prefix only cost as much as one.
+// Names finds the addresses of names of the templates that have one base. Ranges whose templates differ
+// in the prefix only cost as much as one.
 type Names struct {
 	groups []group
+	above  int // groups of the bases above this one
 	left   []int
 }
 
-// MaxForms is how many templates Names looks through, those that differ in the prefix only
-// counted as one. Each is compared with each name that is asked for in their domain, so that
-// without a limit the zone, which may come from another server, would decide what a query costs.
+// MaxForms is with how many templates a name is compared, those that differ in the prefix only
+// counted as one: those whose base is above it, in one domain or in several that contain each other.
+// Without a limit the zone, which may come from another server, would decide what a query costs.
 const MaxForms = 64
 
-// Left returns the indexes of the templates above [MaxForms], whose names are not found.
-func (n *Names) Left() []int { return n.left }
+// FindNames returns the Names of the bases of templates, by [dname.Name.Key]. left are the indexes of the
+// templates above [MaxForms], whose names are not found: long bases come last. Templates may be nil.
+func FindNames(templates []*Template) (bases map[string]*Names, left []int) {
+	bases = map[string]*Names{}
+	members := map[string][]int{}
+	for i, t := range templates {
+		if t == nil {
+			continue
+		}
+		members[t.base.Key()] = append(members[t.base.Key()], i)
+	}
+	order := slices.SortedFunc(maps.Keys(members), func(a, b string) int {
+		return cmp.Or(len(a)-len(b), strings.Compare(a, b))
+	})
+	for _, key := range order {
+		n := &Names{}
+		for name := dname.Name(key); n.above == 0 && !name.IsRoot(); {
+			name = name.Parent()
+			if up := bases[string(name)]; up != nil {
+				n.above = up.above + len(up.groups)
+			}
+		}
+		n.addAll(templates, members[key])
+		bases[key], left = n, append(left, n.left...)
+	}
+	return bases, left
+}
 
 // group is templates that differ in the prefix only, or a single one.
 type group struct {
@@ -37,8 +66,8 @@ type member struct {
 	fixed    number
 }
 
-// NewNames returns Names for templates of which no two can make the same name (see [Meet]).
-func NewNames(templates []*Template) *Names {
+// addAll adds templates of which no two can make the same name (see [Meet]), by their indexes.
+func (n *Names) addAll(templates []*Template, list []int) {
 	type key struct {
 		text       string
 		size, bits int
@@ -46,8 +75,8 @@ func NewNames(templates []*Template) *Names {
 	}
 	all := map[key][]int{}
 	var order []key
-	n := &Names{}
-	for i, t := range templates {
+	for _, i := range list {
+		t := templates[i]
 		if t.permutation != nil {
 			n.add(t, templates, []int{i})
 			continue
@@ -73,11 +102,10 @@ func NewNames(templates []*Template) *Names {
 			n.add(templates[i], templates, []int{i})
 		}
 	}
-	return n
 }
 
 func (n *Names) add(t *Template, templates []*Template, members []int) {
-	if len(n.groups) == MaxForms {
+	if n.above+len(n.groups) == MaxForms {
 		n.left = append(n.left, members...)
 		return
 	}

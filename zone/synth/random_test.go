@@ -219,7 +219,7 @@ func TestRandomConflicts(t *testing.T) {
 			continue
 		}
 		free++
-		names := NewNames(list)
+		names := newNames(list)
 		for i, template := range list {
 			for _, a := range someOf(rng, template.prefix) {
 				name := dname.Name(template.Append(nil, a))

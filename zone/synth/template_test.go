@@ -381,6 +381,16 @@ func TestNoAllocation(t *testing.T) {
 	}
 }
 
+// newNames returns Names of templates with any bases.
+func newNames(list []*Template) *Names {
+	n, all := &Names{}, []int{}
+	for i := range list {
+		all = append(all, i)
+	}
+	n.addAll(list, all)
+	return n
+}
+
 // Names finds what the templates find one by one, also where they are thousands.
 func TestManyTemplates(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
@@ -406,7 +416,7 @@ func TestManyTemplates(t *testing.T) {
 					list = append(list, template)
 				}
 			}
-			names := NewNames(list)
+			names := newNames(list)
 			if len(names.groups) > 4 && text != "{permuted}.pool.example.net" {
 				t.Errorf("%s: %d groups of %d templates", text, len(names.groups), len(list))
 			}
@@ -520,9 +530,9 @@ func TestMaxForms(t *testing.T) {
 		}
 		list = append(list, template)
 	}
-	n := NewNames(list)
-	if len(n.groups) != MaxForms || len(n.Left()) != 10 || n.Left()[0] != MaxForms {
-		t.Errorf("%d groups, %v left", len(n.groups), n.Left())
+	n := newNames(list)
+	if len(n.groups) != MaxForms || len(n.left) != 10 || n.left[0] != MaxForms {
+		t.Errorf("%d groups, %v left", len(n.groups), n.left)
 	}
 	if _, _, m := n.Find(dname.MustParse("h73-203-0-113-1.example.net.")); m != None {
 		t.Errorf("the name of a template that is left is found: %d", m)
