@@ -116,8 +116,18 @@ func TestUnusedRules(t *testing.T) {
 			t.Errorf("%v: %v", dname.Name(name), a.Kind)
 		}
 	}
+	huge := withRanges(t, "8.b.d.0.1.0.0.2.ip6.arpa.", 2, func(i int) string { return "{hex}." + strings.Repeat("\x00", 60_000) })
+	if faults := huge.RuleFaults(); len(faults) != 2 || len(faults[0]) > 100 {
+		t.Errorf("of huge templates: %d faults:\n%.500s", len(faults), strings.Join(faults, "\n"))
+	}
 	if testing.Short() {
 		return
+	}
+	// So is the memory that they take.
+	long := withRanges(t, "8.b.d.0.1.0.0.2.ip6.arpa.", 1<<15, func(i int) string { return "{hex:host}" + strings.Repeat(".a", 100) })
+	if faults := long.RuleFaults(); len(faults) != 1 || len(long.Templates()) != 40*synth.MaxRules/101 ||
+		faults[0] != "names of ranges are missing: the names of all ranges of a zone have at most 2621440 labels in all, here 3309568" {
+		t.Errorf("of many long names %d are made:\n%s", len(long.Templates()), strings.Join(faults, "\n"))
 	}
 	z = withRanges(t, "8.b.d.0.1.0.0.2.ip6.arpa.", synth.MaxRules, func(i int) string {
 		if i%2 == 0 {

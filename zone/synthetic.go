@@ -156,6 +156,10 @@ const arpa = "\x04arpa\x00"
 // there are.
 const maxFaults = 20
 
+// maxRuleLabels bounds the labels of the names of all rules, as each label of a template takes some 100
+// octets: as many as the most rules of {reversed} have below a name of eight labels.
+const maxRuleLabels = 40 * synth.MaxRules
+
 // newRanges compiles the rules; nil: there are none. Those that old has are compiled already.
 func (z *Zone) newRanges(old *ranges) *ranges {
 	r := &ranges{}
@@ -169,13 +173,18 @@ func (z *Zone) newRanges(old *ranges) *ranges {
 			compiled[old.made[i].rule] = i
 		}
 	}
-	tried, unused := 0, 0
+	tried, unused, labels := 0, 0, 0
+	use := func(m madeRange) {
+		if labels += m.template.Labels(); labels <= maxRuleLabels {
+			r.made = append(r.made, m)
+		}
+	}
 	z.eachRule(func(data []byte) {
 		if tried++; tried > synth.MaxRules {
 			return
 		}
 		if i, ok := compiled[string(data)]; ok {
-			r.made = append(r.made, old.made[i])
+			use(old.made[i])
 			return
 		}
 		rule, err := synth.ParseRule(data)
@@ -189,13 +198,16 @@ func (z *Zone) newRanges(old *ranges) *ranges {
 			}
 			return
 		}
-		r.made = append(r.made, madeRange{rule.TTL, t.Base().IsAtOrBelow(dname.Name(arpa)), *t, string(data)})
+		use(madeRange{rule.TTL, t.Base().IsAtOrBelow(dname.Name(arpa)), *t, string(data)})
 	})
 	if n := unused - maxFaults; n > 0 {
 		r.faults = append(r.faults, fmt.Sprintf("names of ranges are missing for such reasons: of %d more", n))
 	}
 	if n := tried - synth.MaxRules; n > 0 {
 		r.faults = append(r.faults, fmt.Sprintf("names of ranges are missing, of %d: a zone has at most %d ranges", n, synth.MaxRules))
+	}
+	if labels > maxRuleLabels {
+		r.faults = append(r.faults, fmt.Sprintf("names of ranges are missing: the names of all ranges of a zone have at most %d labels in all, here %d", maxRuleLabels, labels))
 	}
 	if len(r.made)+len(r.faults) == 0 {
 		return nil

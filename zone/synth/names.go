@@ -124,7 +124,11 @@ func (n *Names) add(t *Template, templates []*Template, members []int) {
 		g.known = append(g.known, known)
 	}
 	slices.Reverse(g.known)
-	for _, known := range g.known {
+	for skip, known := range g.known {
+		if skip > 0 && known.xor(g.known[skip-1]).and(g.mask).isZero() {
+			g.members = append(g.members, g.members[skip-1]) // The label shows no bits of the prefixes.
+			continue
+		}
 		byBits := map[number]member{}
 		for _, i := range members {
 			fixed := templates[i].fixed

@@ -57,12 +57,19 @@ func (p *piece) mostDigits() int {
 	return n
 }
 
+// maxText bounds the text of a template: that of the longest name, with two fields in place of what they
+// make. Messages show it.
+const maxText = 2 * dname.MaxWire
+
 // New returns the template of the text for the addresses of a prefix. key, of [KeySize]
 // octets, is for a template with a field {permuted}; else it is not used. A template is
 // refused if a name could be that of two addresses, or could be too long.
 func New(text string, p netip.Prefix, key []byte) (*Template, error) {
 	if !p.IsValid() || p != p.Masked() {
 		return nil, fmt.Errorf("%v is not a prefix; write it without host bits, as %v", p, p.Masked())
+	}
+	if len(text) > maxText {
+		return nil, fmt.Errorf("the template for %v has %d octets, at most %d are possible", p, len(text), maxText)
 	}
 	size := p.Addr().BitLen()
 	t, err := compile(text, p, numberOf(p.Addr()), ones(size).and(ones(size-p.Bits()).not()))
