@@ -147,6 +147,7 @@ type Answer struct {
 	used     int                      // items that may still hold something
 	names    [96 * dname.MaxWire]byte // owner names and RDATA made for this answer
 	nameLen  int
+	made     int // targets of which was asked what rules make
 	scratch  lookupScratch
 }
 
@@ -165,7 +166,7 @@ func (a *Answer) Reset() {
 	a.Items = a.items[:0]
 	a.Next = nil
 	a.Cut = false
-	a.nameLen = 0
+	a.nameLen, a.made = 0, 0
 	a.Kind = Success
 }
 

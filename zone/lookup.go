@@ -208,6 +208,11 @@ func (z *Zone) substitute(qname dname.Name, qtype rr.Type, enc int, value []byte
 	}
 }
 
+// maxMadeTargets bounds the targets of an answer for whose addresses rules are tried. Not to have additional
+// data is no fault, and an RRset of a zone of another server may have thousands of targets, each of which
+// costs what a query for it does.
+const maxMadeTargets = 64
+
 // addresses appends the A and AAAA RRsets that the targets of s have in this
 // zone (RFC 1034 §4.3.2 step 6). cut, if not nil, is the owner of the zone cut
 // that s refers to: then what lies at or below it is glue and required (RFC 9471
@@ -237,8 +242,9 @@ func (z *Zone) addresses(s *RRset, cut dname.Name, do bool, a *Answer) {
 				f = z.find(k, false)
 			}
 			var m made // is of no use below a cut or where a DNAME occludes it
-			if z.ranges != nil && z.family == dname.Forward && !isBelow && f.status != foundDNAME {
+			if z.ranges != nil && z.family == dname.Forward && !isBelow && f.status != foundDNAME && a.made < maxMadeTargets {
 				m = z.made(name, k, k.labels)
+				a.made++
 			}
 			if f.status != foundName && m.match != synth.Exact {
 				continue

@@ -175,6 +175,11 @@ cut MX 1 192-0-2-10.gone.pool
 	} {
 		o.Add(zone.Record{Owner: r.Owner(o.Apex), Type: synth.Type, TTL: 60, Data: r.Append(nil)})
 	}
+	many := dname.MustParse("many.example.net.")
+	for i := range 100 {
+		target := dname.MustParse(fmt.Sprintf("192-0-2-%d.pool.example.net.", 100+i))
+		o.Add(zone.Record{Owner: many, Type: rr.TypeMX, TTL: 60, Data: append([]byte{0, 1}, target...)})
+	}
 	b := zone.NewBuilder(o.Apex)
 	for _, r := range o.Records() {
 		b.Add(r)
@@ -225,6 +230,10 @@ cut MX 1 192-0-2-10.gone.pool
 	z.Lookup(a.Next, rr.TypeA, false, &a)
 	if len(a.Items) != 2 || a.Items[1].Set.Type != rr.TypeA || a.Kind != zone.Success {
 		t.Errorf("a chain into a range: %+v", a.Items)
+	}
+	a.Reset()
+	if z.Lookup(many, rr.TypeMX, false, &a); len(a.Items) != 1+64 { // what an answer costs is bounded
+		t.Errorf("addresses of %d of 100 targets, want 64", len(a.Items)-1)
 	}
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ptrd/ptrd/zone/dname"
@@ -99,9 +100,13 @@ func (v value) synth(z *item) (s Synth, ok bool) {
 		return s, false
 	}
 	s.Template = t
+	name.checkedHost("a name by the template", t.Append(nil, s.Range.Addr()))
 	switch {
 	case !t.Base().IsForward():
 		name.fail("the names would be in %v, a reverse zone: names have no addresses there, so that they would not lead back; give another domain", t.Base())
+		return s, false
+	case t.Labels() == 1:
+		name.fail("the template %q has no domain; write for example %s.pool.example.net", text, strings.TrimSuffix(text, "."))
 		return s, false
 	case t.NeedsKey() && key == nil:
 		v.fail("the field {permuted} needs a `key`, one of `keys`; make one with `ptrd key generate NAME`")

@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/wire"
+	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // testRates are the limits that tests and benchmarks start from.
@@ -143,6 +144,21 @@ func TestRandomNamesShareABucket(t *testing.T) {
 		if _, v := l.ask(servertest.Query(c.name, dns.TypePTR)); v != c.want {
 			t.Errorf("%s: verdict %v, want %v", c.what, v, c.want)
 		}
+	}
+}
+
+// So do the names that rules make, of which a client may ask for another one each time.
+func TestMadeNamesShareABucket(t *testing.T) {
+	l := plainLab(t)
+	l.view.Policy.RateLimit = newTestRates(t, func(o *RateLimitOptions) { o.Answers, o.Window, o.Slip, o.All = 10, time.Second, 0, 0 })
+	verdicts := [Defer + 1]int{}
+	for i := range 200 {
+		name := dname.FromAddr(netip.AddrFrom4([4]byte{10, 21, 0, byte(i)})).String()
+		_, v := l.ask(servertest.Query(name, dns.TypePTR))
+		verdicts[v]++
+	}
+	if verdicts[Answered] != 10 || verdicts[Drop] != 190 {
+		t.Errorf("of 200 names of a range: verdicts %v, want 10 answers", verdicts)
 	}
 }
 

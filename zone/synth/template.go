@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // Template is the form of the names of a range. Every address of the range has one name, and
@@ -135,7 +136,10 @@ func (t *Template) parse(text string) (pieces []piece, err error) {
 			open = len(rest)
 		}
 		for i := range open {
-			if c := dname.Lower(rest[i]); strings.IndexByte(digits+"-._", c) < 0 {
+			switch c := dname.Lower(rest[i]); {
+			case c >= 0x80:
+				return nil, fmt.Errorf("the template %q is not ASCII; %s", text, spelling.WriteALabels(strings.Trim(rest[:open], ".")))
+			case strings.IndexByte(digits+"-._", c) < 0:
 				return nil, fmt.Errorf("%q in the template %q: names of hosts have letters, digits and hyphens; a field such as {dashed} stands for the address", rest[i], text)
 			}
 		}
