@@ -15,16 +15,14 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// The index of a reverse zone has these records, at private types (RFC 6895 §3.1) that never leave
-// the server:
-//
-//   - for each name that an address can have, a candidate below the name of the address. Its owner
-//     is the candidate's name, a label with its rank, and the name of the address, as in
-//     www.example.net.ff000003.7.2.0.192.in-addr.arpa: in canonical order, the candidates of an
-//     address lie together and the best comes first, however many there are. Its TTL is that of
-//     the address record.
-//   - at the name of the address the PTRs that are chosen.
-//   - at the apex what is counted, and a sum of the settings that all this follows from.
+// The index of a reverse zone is its derived layer: at the names of addresses the PTRs that are
+// chosen, and at the apex what is counted, with a sum of the settings that all this follows from. A PTR
+// alone is the only candidate of its address, and comes from the first source that addresses of the zone
+// can have. All candidates of other addresses are in a zone of their own, which the layer has as the static
+// data that it was made from, at private types (RFC 6895 §3.1) as well: the owner is the candidate's name, a label
+// with its rank, and the name of the address, as in www.example.net.ff000003.7.2.0.192.in-addr.arpa. In canonical
+// order, the candidates of an address lie together and the best comes first, however many there are. The TTL
+// is that of the address record.
 const (
 	typeCandidate = rr.Type(65354)
 	typeTotals    = rr.Type(65355)
@@ -47,40 +45,77 @@ const maxAll = 60_000
 
 // candidate is a name that an address can have.
 type candidate struct {
-	name   dname.Name
+	name   dname.Name // in lower case
 	prefer int
 	source int // index of From
 	ttl    uint32
+
+	key  dname.Name // owner in the index; nil: not made yet
+	data []byte     // RDATA there
 }
 
-// key returns the owner and RDATA of a candidate of the address with the name owner; nil if that is too long.
-func (c *candidate) key(owner dname.Name) (dname.Name, []byte) {
-	rank := binary.BigEndian.AppendUint16([]byte{byte(c.prefer)}, uint16(c.source))
-	label := hex.AppendEncode(nil, append(rank, byte(c.name.Labels())))
-	data := []byte{0}
-	name := c.name[:len(c.name)-1]
-	if len(c.name) > maxShort || len(name)+1+len(label)+len(owner) > dname.MaxWire {
-		lower := c.name.AppendLower(nil)
-		sum := sha256.Sum256(lower)
-		label, name, data = hex.AppendEncode(append(label, 'z'), sum[:16]), nil, lower
-	}
-	n := len(name) + 1 + len(label) + len(owner)
-	if n > dname.MaxWire {
-		return nil, nil
-	}
-	key := append(make([]byte, 0, n), name...)
-	key = append(append(key, byte(len(label))), label...)
-	return dname.Name(append(key, owner...)).AppendLower(nil), data
+// hasKeys reports whether all candidates of the address with the name owner have keys.
+func hasKeys(owner dname.Name) bool {
+	const longest = 1 + rankSize + 1 + 2*hashSize
+	return longest+len(owner) <= dname.MaxWire
 }
+
+// hashSize is how many octets of the hash of a long name are in its key.
+const hashSize = 16
+
+// setKey makes the key of a candidate of the address with the name owner, if it has none.
+func (c *candidate) setKey(owner dname.Name) {
+	if c.key != nil {
+		return
+	}
+	rank := binary.BigEndian.AppendUint16([]byte{byte(c.prefer)}, uint16(c.source))
+	label := hex.AppendEncode(make([]byte, 0, rankSize), append(rank, byte(c.name.Labels())))
+	name := c.name[:len(c.name)-1]
+	c.data = []byte{0}
+	if len(c.name) > maxShort || len(name)+1+len(label)+len(owner) > dname.MaxWire {
+		sum := sha256.Sum256(c.name)
+		label, name, c.data = hex.AppendEncode(append(label, 'z'), sum[:hashSize]), nil, c.name
+	}
+	c.key = append(make(dname.Name, 0, len(name)+1+len(label)+len(owner)), name...)
+	c.key = append(append(c.key, byte(len(label))), label...)
+	c.key = append(c.key, owner...).AppendLower(nil)
+}
+
+func (c *candidate) record() zone.Record {
+	return zone.Record{Owner: c.key, Type: typeCandidate, TTL: c.ttl, Data: c.data}
+}
+
+// index is the index of a zone that a target derives names for.
+type index struct {
+	*target
+	layer *zone.Zone
+}
+
+// stored returns the zone with the candidates of addresses that have several; nil: there are none.
+func (x index) stored() *zone.Zone { return x.layer.Layers().Static }
 
 // candidates yields the candidates of the address with the name owner, the best first.
-func candidates(index *zone.Zone, owner dname.Name) iter.Seq[candidate] {
+func (x index) candidates(owner dname.Name) iter.Seq[candidate] {
 	depth := owner.Labels()
 	return func(yield func(candidate) bool) {
-		for r := range index.Below(owner) {
-			if r.Type == typeCandidate && !yield(newCandidate(&r, depth)) {
-				return
+		isStored := false
+		if z := x.stored(); z != nil {
+			for r := range z.Below(owner) {
+				if r.Type != typeCandidate {
+					continue
+				}
+				if isStored = true; !yield(newCandidate(&r, depth)) {
+					return
+				}
 			}
+		}
+		if isStored {
+			return
+		}
+		if set := commit.ReadRRset(x.layer, owner, rr.TypePTR); len(set.Data) > 0 {
+			c := candidate{name: set.Data[0], source: x.first, ttl: set.TTL}
+			c.prefer = x.preference(c.name)
+			yield(c)
 		}
 	}
 }
@@ -89,7 +124,7 @@ func candidates(index *zone.Zone, owner dname.Name) iter.Seq[candidate] {
 func newCandidate(r *zone.Record, depth int) candidate {
 	label := r.Owner.Suffix(depth + 1).Label()
 	var rank [rankSize / 2]byte
-	hex.Decode(rank[:], label[:rankSize]) //nolint:errcheck // key wrote it
+	hex.Decode(rank[:], label[:rankSize]) //nolint:errcheck // setKey wrote it
 	c := candidate{prefer: int(rank[0]), source: int(binary.BigEndian.Uint16(rank[1:])), ttl: r.TTL}
 	if len(label) > rankSize {
 		c.name = dname.Name(r.Data).Clone()
@@ -100,6 +135,17 @@ func newCandidate(r *zone.Record, depth int) candidate {
 	return c
 }
 
+// areStored reports whether the candidates of an address are stored, as its PTR alone does not show them.
+func (t *target) areStored(list iter.Seq[candidate]) bool {
+	n := 0
+	for c := range list {
+		if n++; n > 1 || c.source != t.first {
+			return true
+		}
+	}
+	return false
+}
+
 // depth returns how many labels the names of addresses in the zones have.
 func (t *target) depth() int {
 	owner, _, _ := t.item.Owner(t.item.Prefix.Addr())
@@ -107,37 +153,46 @@ func (t *target) depth() int {
 }
 
 // has reports whether a name is a candidate of an address.
-func (t *target) has(index *zone.Zone, owner, name dname.Name) bool {
-	c := candidate{name: name, prefer: t.preference(name)}
-	for c.source = range t.From {
-		if key, _ := c.key(owner); key != nil {
-			if _, ok := index.Get(key, typeCandidate); ok {
+func (x index) has(owner, name dname.Name) bool {
+	if z := x.stored(); z != nil {
+		name = name.AppendLower(nil)
+		for source := range x.From {
+			c := candidate{name: name, prefer: x.preference(name), source: source}
+			c.setKey(owner)
+			if _, ok := z.Get(c.key, typeCandidate); ok {
 				return true
 			}
 		}
 	}
-	return false
+	return slices.ContainsFunc(commit.ReadRRset(x.layer, owner, rr.TypePTR).Data, func(d []byte) bool { return name.Equal(d) })
 }
 
-// choose returns the PTRs of an address, and whether they were chosen among several names without
-// `prefer`, or among more than a message has room for.
-func (t *target) choose(index *zone.Zone, owner dname.Name) (set commit.RRset, isConflict bool) {
+// choose returns the PTRs of the address with the name owner, and whether they were chosen among several
+// names without `prefer`, or among more than a message has room for.
+func (t *target) choose(owner dname.Name, list iter.Seq[candidate]) (set commit.RRset, isConflict bool) {
 	set = commit.RRset{Owner: owner, Type: rr.TypePTR}
 	prefer, octets := 0, 0
-	seen := map[string]bool{}
-	for c := range candidates(index, owner) {
+	var seen map[string]bool
+	for c := range list {
 		switch {
 		case len(set.Data) == 0:
 			prefer, set.TTL = c.prefer, c.ttl
 		case seen[string(c.name)]: // from another source too
 			continue
-		case !t.All:
+		case !t.All && !c.name.Equal(set.Data[0]):
 			return set, prefer == c.prefer
+		case !t.All:
+			continue
 		}
 		if octets += len(c.name) + recordOctets; octets > maxAll {
 			return set, true
 		}
-		seen[string(c.name)] = true
+		if t.All {
+			if seen == nil {
+				seen = map[string]bool{}
+			}
+			seen[string(c.name)] = true
+		}
 		set.TTL = min(set.TTL, c.ttl)
 		set.Data = append(set.Data, c.name)
 	}
@@ -150,23 +205,14 @@ const recordOctets = 12
 
 // drifts reports whether the static PTRs of an address have a name that is none of its candidates,
 // although it has some.
-func (t *target) drifts(index, static *zone.Zone, owner dname.Name) bool {
+func (x index) drifts(static *zone.Zone, owner dname.Name) bool {
 	if static == nil {
 		return false
 	}
-	set, ok := static.Get(owner, rr.TypePTR)
-	if !ok {
+	if _, ok := x.layer.Get(owner, rr.TypePTR); !ok {
 		return false
 	}
-	for range candidates(index, owner) {
-		for _, name := range commit.ReadRRset(static, owner, set.Type).Data {
-			if !t.has(index, owner, name) {
-				return true
-			}
-		}
-		break
-	}
-	return false
+	return slices.ContainsFunc(commit.ReadRRset(static, owner, rr.TypePTR).Data, func(name []byte) bool { return !x.has(owner, name) })
 }
 
 // totals are counted over an index.
@@ -206,84 +252,119 @@ func (t *totals) replace(index *zone.Zone, was totals) (*zone.Zone, error) {
 	return index.Apply(&zone.Changeset{Removed: []zone.Record{was.record(index.Apex())}, Added: []zone.Record{t.record(index.Apex())}})
 }
 
-// complete returns the index with the candidates in first, without drift.
-func (t *target) complete(first *zone.Zone, pause func()) (*zone.Zone, error) {
-	apex, depth, n := first.Apex(), t.depth(), totals{digest: t.digest}
-	return commit.NewLayer(apex, func(yield func(zone.Record) bool) {
-		var last dname.Name
-		for r := range first.All() {
-			if r.Type != typeCandidate {
-				continue
-			}
-			if owner := r.Owner.Suffix(depth); last == nil || !owner.Equal(last) {
-				last = owner.Clone()
-				set, isConflict := t.choose(first, last)
-				n.records += int32(len(set.Data))
-				n.conflicts += count(isConflict)
-				for _, ptr := range set.Records() {
-					yield(ptr)
-				}
-			}
-			yield(r)
-		}
-		yield(n.record(apex))
-	}, pause)
-}
-
 // edit adds a candidate, or removes it.
 type edit struct {
+	candidate
 	owner dname.Name // of the address
-	key   dname.Name // of the candidate
-	data  []byte     // its RDATA
-	ttl   uint32
 	isOn  bool
+}
+
+// edited returns candidates of an address after edits of these, all in the order of keys.
+func edited(owner dname.Name, list iter.Seq[candidate], edits []edit) iter.Seq[candidate] {
+	return func(yield func(candidate) bool) {
+		rest := edits
+		for c := range list {
+			isEdited := false
+			for len(rest) > 0 && !isEdited {
+				c.setKey(owner)
+				order := dname.Compare(rest[0].key, c.key)
+				if order > 0 {
+					break
+				}
+				if isEdited = order == 0; rest[0].isOn && !yield(rest[0].candidate) {
+					return
+				}
+				rest = rest[1:]
+			}
+			if !isEdited && !yield(c) {
+				return
+			}
+		}
+		for _, e := range rest {
+			if e.isOn && !yield(e.candidate) {
+				return
+			}
+		}
+	}
 }
 
 // apply returns the index after some edits, and the addresses whose PTRs changed. It costs what it
 // changes.
-func (t *target) apply(index, static *zone.Zone, edits []edit, pause func()) (next *zone.Zone, changed []dname.Name, err error) {
-	c := &zone.Changeset{Apex: index.Apex()}
-	owners := map[string]dname.Name{}
-	for i := range edits {
-		e := &edits[i]
-		was := commit.ReadRRset(index, e.key, typeCandidate)
-		if len(was.Data) == 0 && !e.isOn || len(was.Data) > 0 && e.isOn && was.TTL == e.ttl {
-			continue
-		}
-		owners[e.owner.Key()] = e.owner
-		c.Removed = append(c.Removed, was.Records()...)
-		if e.isOn {
-			c.Added = append(c.Added, zone.Record{Owner: e.key, Type: typeCandidate, TTL: e.ttl, Data: e.data})
-		}
-	}
-	if len(owners) == 0 {
-		return index, nil, nil
-	}
-	if next, err = index.ApplyPaused(c, pause); err != nil {
-		return nil, nil, fmt.Errorf("derived names of zone %v: %w", index.Apex(), err)
-	}
-	was := totalsOf(index)
+func (x index) apply(static *zone.Zone, edits []edit, pause func()) (next index, changed []dname.Name, err error) {
+	slices.SortFunc(edits, func(a, b edit) int { return dname.Compare(a.key, b.key) })
+	next = x
+	ptrs, stored := &zone.Changeset{Apex: x.layer.Apex()}, &zone.Changeset{Apex: x.layer.Apex()}
+	was := totalsOf(x.layer)
 	now := was
-	c.Removed, c.Added = c.Removed[:0], c.Added[:0]
-	for _, owner := range owners {
-		had := commit.ReadRRset(index, owner, rr.TypePTR)
-		_, hadConflict := t.choose(index, owner)
-		has, hasConflict := t.choose(next, owner)
+	var owners []dname.Name
+	for len(edits) > 0 {
+		owner, n := edits[0].owner, 1
+		for n < len(edits) && edits[n].owner.Equal(owner) {
+			n++
+		}
+		before := x.candidates(owner)
+		after := edited(owner, before, edits[:n])
+		x.store(stored, owner, before, after, edits[:n])
+		had, hadConflict := x.choose(owner, before)
+		has, hasConflict := x.choose(owner, after)
 		now.conflicts += count(hasConflict) - count(hadConflict)
-		now.drifted += count(t.drifts(next, static, owner)) - count(t.drifts(index, static, owner))
 		now.records += int32(len(has.Data) - len(had.Data))
 		if !isSame(&had, &has) {
-			c.Removed, c.Added = append(c.Removed, had.Records()...), append(c.Added, has.Records()...)
+			ptrs.Removed, ptrs.Added = append(ptrs.Removed, had.Records()...), append(ptrs.Added, has.Records()...)
 			changed = append(changed, owner)
 		}
+		owners, edits = append(owners, owner), edits[n:]
 	}
-	if now != was {
-		c.Removed, c.Added = append(c.Removed, was.record(index.Apex())), append(c.Added, now.record(index.Apex()))
+	if !stored.IsEmpty() {
+		z := x.stored()
+		if z == nil {
+			if z, err = commit.BuildLayer(commit.NewLayerBuilder(stored.Apex, pause)); err != nil {
+				return x, nil, err
+			}
+		}
+		if z, err = z.ApplyPaused(stored, pause); err != nil {
+			return x, nil, fmt.Errorf("derived names of zone %v: %w", stored.Apex, err)
+		}
+		next.layer = next.layer.WithLayers(zone.Layers{Static: z})
 	}
-	if next, err = next.ApplyPaused(c, pause); err != nil {
-		return nil, nil, fmt.Errorf("derived PTRs of zone %v: %w", index.Apex(), err)
+	if !ptrs.IsEmpty() {
+		if next.layer, err = next.layer.ApplyPaused(ptrs, pause); err != nil {
+			return x, nil, fmt.Errorf("derived PTRs of zone %v: %w", ptrs.Apex, err)
+		}
 	}
-	return next, changed, nil
+	for _, owner := range owners {
+		now.drifted += count(next.drifts(static, owner)) - count(x.drifts(static, owner))
+	}
+	next.layer, err = now.replace(next.layer, was)
+	return next, changed, err
+}
+
+// store adds to a changeset of the zone with stored candidates what some edits of an address change there.
+func (x index) store(c *zone.Changeset, owner dname.Name, before, after iter.Seq[candidate], edits []edit) {
+	switch had, has := x.areStored(before), x.areStored(after); {
+	case had && has:
+		for i := range edits {
+			e := &edits[i]
+			was := commit.ReadRRset(x.stored(), e.key, typeCandidate)
+			if len(was.Data) > 0 && e.isOn && was.TTL == e.ttl {
+				continue
+			}
+			c.Removed = append(c.Removed, was.Records()...)
+			if e.isOn {
+				c.Added = append(c.Added, e.record())
+			}
+		}
+	case had:
+		for one := range before { // they were edited, but for one at most
+			one.setKey(owner)
+			c.Removed = append(c.Removed, one.record())
+		}
+	case has:
+		for one := range after {
+			one.setKey(owner)
+			c.Added = append(c.Added, one.record())
+		}
+	}
 }
 
 // isSame reports whether two RRsets of one owner have the same records.
@@ -301,14 +382,14 @@ func count(is bool) int32 {
 }
 
 // recount returns the index of a zone whose static data are others than before.
-func (t *target) recount(index, static *zone.Zone) (*zone.Zone, error) {
-	was := totalsOf(index)
+func (x index) recount(static *zone.Zone) (*zone.Zone, error) {
+	was := totalsOf(x.layer)
 	now := was
 	now.drifted = 0
 	if static != nil && was.records > 0 {
 		for owner := range ownersOf(static) {
-			now.drifted += count(t.drifts(index, static, owner))
+			now.drifted += count(x.drifts(static, owner))
 		}
 	}
-	return now.replace(index, was)
+	return now.replace(x.layer, was)
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -44,17 +43,17 @@ func (p *Plan) Layer(zones *zone.Set, static *zone.Zone, pause func()) (*zone.Zo
 	if p.err != nil || l == nil {
 		return nil, p.err
 	}
-	index := l.index
+	layer := l.index
 	if l.static != static {
 		var err error
-		if index, err = l.recount(index, static); err != nil {
+		if layer, err = (index{l.target, layer}).recount(static); err != nil {
 			return nil, err
 		}
 	}
 	p.mu.Lock()
-	p.built[static.Key()] = index
+	p.built[static.Key()] = layer
 	p.mu.Unlock()
-	return index, nil
+	return layer, nil
 }
 
 // build makes the layers of all zones: those that are served follow the changes, others are new.
@@ -67,7 +66,7 @@ func (p *Plan) build(pause func()) error {
 		if l != nil {
 			kept[apex.Key()] = l
 		} else {
-			l = &layer{target: t, apex: apex, first: commit.NewLayerBuilder(apex, pause)}
+			l = &layer{target: t, apex: apex, first: newBuilder(t, apex, pause)}
 			fresh[apex.Key()] = l
 		}
 		p.layers[apex.Key()] = l

@@ -47,7 +47,7 @@ func (r *Rules) Describe(set *zone.Set, apex, owner dname.Name) (list []Origin) 
 	if t == nil || z == nil || z.Layers().Derived == nil || totalsOf(z.Layers().Derived).digest != t.digest {
 		return nil
 	}
-	for c := range candidates(z.Layers().Derived, owner) {
+	for c := range (index{t, z.Layers().Derived}).candidates(owner) {
 		s := &t.From[c.source]
 		o := Origin{Name: c.name, Source: s.Pos}
 		if s.File == nil {
@@ -174,9 +174,9 @@ func suggestion(set *zone.Set, name dname.Name) string {
 
 // conflicts returns the first findings about addresses with several names.
 func (t *target) conflicts(z *zone.Zone) (list []finding.Finding) {
-	index := z.Layers().Derived
-	for owner := range ownersOf(index) {
-		set, isConflict := t.choose(index, owner)
+	x := index{t, z.Layers().Derived}
+	for owner := range x.owners() {
+		set, isConflict := t.choose(owner, x.candidates(owner))
 		if !isConflict {
 			continue
 		}
@@ -185,7 +185,7 @@ func (t *target) conflicts(z *zone.Zone) (list []finding.Finding) {
 			f.Text = fmt.Sprintf("the address has more names than the %d octets of a message have room for, so that only the first %d became its PTRs; let `names: canonical` choose one, or remove some", maxAll, len(set.Data))
 		} else {
 			var names []string
-			for c := range candidates(index, owner) {
+			for c := range x.candidates(owner) {
 				if names = append(names, c.name.String()); len(names) == 3 {
 					break
 				}
@@ -203,16 +203,35 @@ func (t *target) conflicts(z *zone.Zone) (list []finding.Finding) {
 	return list
 }
 
+// owners yields the names of addresses with stored candidates.
+func (x index) owners() iter.Seq[dname.Name] {
+	return func(yield func(dname.Name) bool) {
+		if x.stored() == nil {
+			return
+		}
+		depth := x.depth()
+		var last dname.Name
+		for r := range x.stored().All() {
+			if r.Type != typeCandidate || last != nil && r.Owner.IsAtOrBelow(last) {
+				continue
+			}
+			if last = r.Owner.Suffix(depth).Clone(); !yield(last) {
+				return
+			}
+		}
+	}
+}
+
 // drifted returns the first findings about static PTRs that differ from derived ones.
 func (t *target) drifted(z *zone.Zone) (list []finding.Finding) {
-	static, index := z.Layers().Static, z.Layers().Derived
+	static, x := z.Layers().Static, index{t, z.Layers().Derived}
 	for owner := range ownersOf(static) {
-		if !t.drifts(index, static, owner) {
+		if !x.drifts(static, owner) {
 			continue
 		}
 		names := commit.ReadRRset(static, owner, rr.TypePTR).Data
-		i := slices.IndexFunc(names, func(d []byte) bool { return !t.has(index, owner, d) })
-		set, _ := t.choose(index, owner)
+		i := slices.IndexFunc(names, func(d []byte) bool { return !x.has(owner, d) })
+		set, _ := t.choose(owner, x.candidates(owner))
 		list = append(list, finding.Finding{Position: t.Pos, Zone: z.Apex(), Owner: owner, Type: rr.TypePTR, Rule: "derived-drift",
 			Text: fmt.Sprintf("the static PTR is %v, but by the sources of `derive` %v has this address, and the other name does not; remove the PTR, or correct the addresses of these names", dname.Name(names[i]), dname.Name(set.Data[0]))})
 		if len(list) == finding.MaxListed {

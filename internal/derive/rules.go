@@ -47,6 +47,7 @@ type target struct {
 	item   *config.Zone
 	files  []File // for each of From; nil: it is no file
 	ttl    uint32 // seconds, of names from files
+	first  int    // of From, that addresses of item can have
 	digest [digestSize]byte
 
 	takesUpdates bool // the zone has a layer of updates
@@ -93,6 +94,7 @@ func NewRules(cfg *config.Config, open func(*config.Neighbour) File) *Rules {
 			}
 			t.files = append(t.files, file)
 		}
+		t.first = max(0, slices.IndexFunc(t.From, func(s config.DeriveSource) bool { return !s.Prefix.IsValid() || s.Prefix.Overlaps(item.Prefix) }))
 		t.digest = t.sum()
 		r.targets = append(r.targets, t)
 		for _, apex := range item.Apexes {

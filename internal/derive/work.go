@@ -17,6 +17,7 @@ type work struct {
 	pause  func()
 	open   func(apex dname.Name, t *target) *layer // nil: the zone does not change
 	layers map[string]*layer                       // that were opened, by key of the apex
+	bulk   map[*target]*bulk                       // of new indexes; nil: none is new
 	n      int                                     // edits that are pending
 }
 
@@ -27,7 +28,7 @@ type layer struct {
 	static  *zone.Zone
 	was     *zone.Zone // the index before; nil: there was none
 	index   *zone.Zone
-	first   *zone.Builder   // of the candidates of a new index, which has no edits
+	first   *builder        // of a new index, which has no edits
 	pending map[string]edit // by key of the candidate
 	changed []dname.Name    // whose PTRs are others than in was, or were for a moment
 }
@@ -55,27 +56,29 @@ func (w *work) layer(apex dname.Name, t *target) *layer {
 
 // add adds that a name at an address is a candidate from now on, or no longer.
 func (w *work) add(t *target, a netip.Addr, c candidate, isOn bool) {
+	if t.TTL >= 0 {
+		c.ttl = t.ttl
+	}
+	if w.bulk != nil {
+		if b := w.bulk[t]; b != nil {
+			b.add(a, &c)
+		}
+		return
+	}
 	owner, apex, ok := t.item.Owner(a)
-	if !ok {
+	if !ok || !hasKeys(owner) {
 		return
 	}
 	l := w.layer(apex, t)
 	if l == nil {
 		return
 	}
+	c.name = c.name.AppendLower(nil)
 	c.prefer = t.preference(c.name)
-	if t.TTL >= 0 {
-		c.ttl = t.ttl
-	}
-	switch key, data := c.key(owner); {
-	case key == nil:
-	case l.first != nil:
-		l.first.Add(zone.Record{Owner: key, Type: typeCandidate, TTL: c.ttl, Data: data})
-	default:
-		n := len(l.pending)
-		l.pending[string(key)] = edit{owner, key, data, c.ttl, isOn}
-		w.n += len(l.pending) - n
-	}
+	c.setKey(owner)
+	n := len(l.pending)
+	l.pending[string(c.key)] = edit{c, owner, isOn}
+	w.n += len(l.pending) - n
 }
 
 // name adds what the addresses mean that a name had before and has next. It does not matter how
@@ -90,7 +93,7 @@ func (w *work) name(before, next *world, name dname.Name) {
 		for _, a := range list {
 			for t := range w.rules.at(a.Addr) {
 				if source := t.source(z.Apex(), a.Addr); source >= 0 {
-					w.add(t, a.Addr, candidate{name: name.Clone(), source: source, ttl: a.ttl}, i > 0)
+					w.add(t, a.Addr, candidate{name: name, source: source, ttl: a.ttl}, i > 0)
 				}
 			}
 		}
@@ -110,6 +113,10 @@ func (w *work) region(part *region, before, next *world) error {
 
 // all builds new indexes of all names of all sources.
 func (w *work) all(next *world) error {
+	w.bulk = map[*target]*bulk{}
+	for _, l := range w.layers {
+		w.bulk[l.target] = new(bulk)
+	}
 	none := world{set: zone.NewSet()}
 	for z := range next.set.All() {
 		if w.rules.concerns(z.Apex()) {
@@ -127,16 +134,14 @@ func (w *work) all(next *world) error {
 				w.entry(t, i, &e)
 			}
 		}
+		w.build(t)
 	}
 	for _, l := range w.layers {
 		if l == nil {
 			continue
 		}
-		first, err := commit.BuildLayer(l.first)
-		if err == nil {
-			l.index, err = l.complete(first, w.pause)
-		}
-		if err != nil {
+		var err error
+		if l.index, err = l.first.build(); err != nil {
 			return err
 		}
 		l.first = nil
@@ -153,7 +158,7 @@ func (w *work) fileAddress(f File, a netip.Addr) error {
 			}
 			owner, apex, ok := t.item.Owner(a)
 			if l := w.layer(apex, t); ok && l != nil {
-				for c := range candidates(l.index, owner) {
+				for c := range (index{t, l.index}).candidates(owner) {
 					if c.source == i {
 						w.add(t, a, c, false)
 					}
@@ -193,15 +198,14 @@ func (w *work) file(f File) error {
 		if i < 0 || l == nil {
 			continue
 		}
-		depth := t.depth()
-		for r := range l.index.All() {
-			if r.Type != typeCandidate || newCandidate(&r, depth).source != i {
-				continue
-			}
-			if p, ok := t.item.AddressesOf(r.Owner.Suffix(depth)); ok && p.Addr() != last {
-				last = p.Addr()
-				if err := w.fileAddress(f, last); err != nil {
-					return err
+		x := index{t, l.index}
+		for owner := range ownersOf(x.layer) {
+			for c := range x.candidates(owner) {
+				if p, ok := t.item.AddressesOf(owner); ok && c.source == i {
+					if err := w.fileAddress(f, p.Addr()); err != nil {
+						return err
+					}
+					break
 				}
 			}
 		}
@@ -223,11 +227,11 @@ func (w *work) flush() error {
 		if l == nil || len(l.pending) == 0 {
 			continue
 		}
-		index, changed, err := l.apply(l.index, l.static, slices.Collect(maps.Values(l.pending)), w.pause)
+		next, changed, err := index{l.target, l.index}.apply(l.static, slices.Collect(maps.Values(l.pending)), w.pause)
 		if err != nil {
 			return err
 		}
-		l.index = index
+		l.index = next.layer
 		if l.was != nil {
 			l.changed = append(l.changed, changed...)
 		}
