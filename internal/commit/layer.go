@@ -1,6 +1,7 @@
 package commit
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"iter"
@@ -35,7 +36,7 @@ func newRRset(owner dname.Name, set *zone.RRset) RRset {
 
 // Equal reports whether two RRsets of one name and type have the same records.
 func (s *RRset) Equal(other RRset) bool {
-	return len(s.Data) == len(other.Data) && len(s.without(&other)) == 0
+	return len(s.Data) == len(other.Data) && len(missing(s.Records(), other.Records())) == 0
 }
 
 // Records returns the records of the RRset.
@@ -48,7 +49,8 @@ func (s *RRset) Records() (list []zone.Record) {
 
 // NewLayer returns a zone for the field Derived or Made of [zone.Layers] with the records, and
 // with an SOA and NS, which are no part of the layer. Merge looks at the PTRs of Derived, and at the
-// PTRs, A and AAAA of Made; records of other types, such as private ones, are the source's own.
+// PTRs, A and AAAA of Made; records of other types, such as private ones, are the source's own, at
+// the apex.
 // The layer changes by [zone.Zone.Apply]. pause is that of [zone.Builder.SetPause] and may be nil.
 func NewLayer(apex dname.Name, records iter.Seq[zone.Record], pause func()) (*zone.Zone, error) {
 	b := NewLayerBuilder(apex, pause)
@@ -76,11 +78,8 @@ func BuildLayer(b *zone.Builder) (*zone.Zone, error) {
 	return z, nil
 }
 
-// The types that layers can have.
-var (
-	derivedTypes = []rr.Type{rr.TypePTR}
-	madeTypes    = []rr.Type{rr.TypePTR, rr.TypeA, rr.TypeAAAA}
-)
+// madeTypes are the types of the layer that rules make.
+var madeTypes = []rr.Type{rr.TypePTR, rr.TypeA, rr.TypeAAAA}
 
 // IsMadeType reports whether rules make RRsets of a type.
 func IsMadeType(t rr.Type) bool { return slices.Contains(madeTypes, t) }
@@ -175,8 +174,8 @@ func CoexistsWithCNAME(t rr.Type) bool {
 	return t == rr.TypeCNAME || t == rr.TypeKEY || t == rr.TypeNSEC
 }
 
-// mergeRecords is how many records are added to a zone at once: few enough to take little
-// memory, enough that paths to names that they share are seldom written twice.
+// mergeRecords is how many records change in a zone at once: few enough to take little memory,
+// enough that paths to names that they share are seldom written twice.
 const mergeRecords = 1 << 13
 
 // Merge returns a zone with the data of all layers: the static, derived and made ones of l, and
@@ -186,7 +185,20 @@ const mergeRecords = 1 << 13
 // RRsets where static data have a delegation. As the result depends on the layers alone, an
 // RRset is there again when the higher one has gone. pause may be nil; it is called every few
 // microseconds.
+//
+// The zone grows out of the largest layer and shares its memory. What the others have costs time, and memory.
 func Merge(l zone.Layers, dynamic []RRset, pause func()) (*zone.Zone, error) {
+	base := l.Static
+	for _, z := range [...]*zone.Zone{l.Derived, l.Made} {
+		if z != nil && z.Stats().Records > base.Stats().Records && slices.Equal(z.Apex(), base.Apex()) {
+			base = z
+		}
+	}
+	return mergeOnto(base, l, dynamic, pause)
+}
+
+// mergeOnto is Merge for a zone that grows out of base, one of the layers.
+func mergeOnto(base *zone.Zone, l zone.Layers, dynamic []RRset, pause func()) (*zone.Zone, error) {
 	byOwner := make(map[string][]RRset, len(dynamic))
 	for _, s := range dynamic {
 		byOwner[s.Owner.Key()] = append(byOwner[s.Owner.Key()], s)
@@ -195,73 +207,123 @@ func Merge(l zone.Layers, dynamic []RRset, pause func()) (*zone.Zone, error) {
 	if len(byOwner) == 0 {
 		m.dynamic = nil
 	}
-	z := l.Static.WithLayers(l)
+	z := base.WithLayers(l)
 	c := &zone.Changeset{Apex: z.Apex(), From: z.Serial(), To: z.Serial()}
-	for owner := range m.owners(byOwner) {
+	apply := func() (err error) {
+		if !c.IsEmpty() {
+			z, err = z.ApplyPaused(c, pause)
+			c.Removed, c.Added = c.Removed[:0], c.Added[:0]
+		}
+		if err != nil {
+			return fmt.Errorf("merge the layers of zone %v: %w", c.Apex, err)
+		}
+		return nil
+	}
+	for owner := range m.owners(base, byOwner) {
 		if pause != nil {
 			pause()
 		}
-		shown, err := m.at(owner)
+		removed, added, err := m.difference(base, owner)
 		if err != nil {
 			return nil, err
 		}
-		for i := range shown {
-			c.Added = append(c.Added, shown[i].Records()...)
-		}
-		if len(c.Added) >= mergeRecords {
-			if z, err = z.ApplyPaused(c, pause); err != nil {
-				return nil, mergeError(z, err)
+		c.Removed, c.Added = append(c.Removed, removed...), append(c.Added, added...)
+		if len(c.Removed)+len(c.Added) >= mergeRecords {
+			if err := apply(); err != nil {
+				return nil, err
 			}
-			c.Added = c.Added[:0]
 		}
 	}
-	if len(c.Added) == 0 {
-		return z, nil
+	if err := apply(); err != nil {
+		return nil, err
 	}
-	next, err := z.ApplyPaused(c, pause)
+	return z, nil
+}
+
+// difference returns the records that must go and come so that a zone has what the layers show at a name.
+func (l *layers) difference(z *zone.Zone, owner dname.Name) (removed, added []zone.Record, err error) {
+	shown, err := l.at(owner)
 	if err != nil {
-		return nil, mergeError(z, err)
+		return nil, nil, err
 	}
-	return next, nil
+	want, have := recordsAt(l.Static, owner), recordsAt(z, owner)
+	for i := range shown {
+		want = append(want, shown[i].Records()...)
+	}
+	return missing(have, want), missing(want, have), nil
 }
 
-func mergeError(z *zone.Zone, err error) error {
-	return fmt.Errorf("merge the layers of zone %v: %w", z.Apex(), err)
+// recordsAt returns the records of a zone at a name.
+func recordsAt(z *zone.Zone, owner dname.Name) (list []zone.Record) {
+	for set := range z.RRsets(owner) {
+		s := newRRset(owner, &set)
+		list = append(list, s.Records()...)
+		for it := set.SigData(); it.Next(); {
+			list = append(list, zone.Record{Owner: owner, Type: rr.TypeRRSIG, TTL: set.SigTTL, Data: slices.Concat(it.Head, it.Tail)})
+		}
+	}
+	return list
 }
 
-// owners yields the owners that layers below the static one have, each once.
-func (l *layers) owners(dynamic map[string][]RRset) iter.Seq[dname.Name] {
-	return func(yield func(dname.Name) bool) {
-		stopped := false
-		ofZone := func(z *zone.Zone, types []rr.Type, isKnown func(dname.Name) bool) {
-			if z == nil || stopped {
-				return
+// missing returns those records of one name that a list has and another lacks.
+func missing(list, other []zone.Record) (out []zone.Record) {
+	for _, r := range list {
+		if !slices.ContainsFunc(other, func(o zone.Record) bool { return o.Type == r.Type && o.TTL == r.TTL && bytes.Equal(o.Data, r.Data) }) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// owners yields the names at which the merged zone may differ from base, each once: those of all other
+// layers, and those of base where static data have a delegation.
+func (l *layers) owners(base *zone.Zone, dynamic map[string][]RRset) iter.Seq[dname.Name] {
+	others := slices.DeleteFunc([]*zone.Zone{l.Static, l.Derived, l.Made}, func(z *zone.Zone) bool { return z == nil || z == base })
+	// hasOwner reports whether one of the first n others has a name.
+	hasOwner := func(n int, owner dname.Name) bool {
+		for _, z := range others[:n] {
+			for range z.RRsets(owner) {
+				return true
 			}
+		}
+		return false
+	}
+	return func(yield func(dname.Name) bool) {
+		var cuts []dname.Name
+		for i, z := range others {
 			var last dname.Name
 			for r := range z.All() {
-				if !slices.Contains(types, r.Type) || last != nil && r.Owner.Equal(last) || isKnown(r.Owner) {
+				if z == l.Static && (r.Type == rr.TypeNS || r.Type == rr.TypeDNAME) && (r.Type == rr.TypeDNAME || !r.Owner.Equal(z.Apex())) {
+					if n := len(cuts); n == 0 || !r.Owner.IsAtOrBelow(cuts[n-1]) {
+						cuts = append(cuts, r.Owner.Clone())
+					}
+				}
+				if last != nil && r.Owner.Equal(last) {
 					continue
 				}
 				last = r.Owner.Clone()
-				if stopped = !yield(last); stopped {
+				if !hasOwner(i, last) && !yield(last) {
 					return
 				}
 			}
 		}
-		isDerived := func(owner dname.Name) bool {
-			if l.Derived == nil {
-				return false
-			}
-			_, ok := l.Derived.Get(owner, rr.TypePTR)
-			return ok
-		}
-		ofZone(l.Derived, derivedTypes, func(dname.Name) bool { return false })
 		for _, sets := range dynamic {
-			if owner := sets[0].Owner; !stopped && !isDerived(owner) {
-				stopped = !yield(owner)
+			if owner := sets[0].Owner; !hasOwner(len(others), owner) && !yield(owner) {
+				return
 			}
 		}
-		ofZone(l.Made, madeTypes, func(owner dname.Name) bool { return isDerived(owner) || dynamic[owner.Key()] != nil })
+		for _, cut := range cuts {
+			var last dname.Name
+			for r := range base.Below(cut) {
+				if last != nil && r.Owner.Equal(last) {
+					continue
+				}
+				last = r.Owner.Clone()
+				if !hasOwner(len(others), last) && dynamic[last.Key()] == nil && !yield(last) {
+					return
+				}
+			}
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ func content(z *zone.Zone) string {
 	var list []string
 	for r := range z.All() {
 		if owner := strings.TrimSuffix(r.Owner.String(), "."+apex); owner != apex {
-			list = append(list, owner+" "+r.Type.String()+" "+dname.Name(r.Data).String())
+			list = append(list, owner+" "+r.Type.String()+" "+rr.Text(r.Type, r.Data))
 		}
 	}
 	slices.Sort(list)
@@ -87,7 +87,9 @@ func TestMerge(t *testing.T) {
 		{"1 60 PTR a.\n", "", "1 60 NS b.\n", "", "1 NS b., 1 PTR a."},
 		{"1 60 NS a.\n", "1 60 PTR a.\nx.1 60 PTR a.\n", "", "x.1 60 PTR a.\n", "1 NS a."},
 		{"1 60 NS a.\n", "", "1 60 DNAME b.\n", "", "1 NS a."},
-		{"", "1 60 TYPE65280 \\# 1 00\n@ 60 PTR a.\n", "", "2 60 TXT a\n", ""}, // of types that are not those of the layer
+		{"", "@ 60 TYPE65280 \\# 1 00\n@ 60 PTR a.\n", "", "@ 60 TXT a\n", ""}, // of types that are not those of the layer
+		{"1 60 DNAME a.\n", "1 60 PTR a.\nx.1 60 PTR a.\n", "", "x.y.1 60 PTR a.\n2 60 A 192.0.2.1\n2 60 AAAA ::1\n", "1 DNAME a., 1 PTR a., 2 A 192.0.2.1, 2 AAAA ::1"},
+		{"1 60 NS a.\nx.1 60 NS a.\n", "y.x.1 60 PTR a.\n", "y.x.1 60 TXT b\n", "y.x.1 60 A 192.0.2.1\n", ""},
 	} {
 		l := zone.Layers{Static: static(t, c.static), Derived: ofLayer(t, c.derived), Made: ofLayer(t, c.made), Declared: true}
 		z, err := Merge(l, layer(c.dynamic), nil)
@@ -96,6 +98,18 @@ func TestMerge(t *testing.T) {
 		}
 		if got := content(z); got != c.want {
 			t.Errorf("%q over %q over %q over %q: %s, want %s", c.static, c.derived, c.dynamic, c.made, got, c.want)
+		}
+		for _, base := range []*zone.Zone{l.Static, l.Derived, l.Made} {
+			if base == nil {
+				continue
+			}
+			same, err := mergeOnto(base, l, layer(c.dynamic), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if list := zone.Diff(z, same, nil); !list.IsEmpty() || same.Layers() != l {
+				t.Errorf("%q over %q over %q over %q: it depends on which of them it grows out of: %+v", c.static, c.derived, c.dynamic, c.made, list)
+			}
 		}
 		if z.Layers() != l {
 			t.Errorf("%q: layers %+v", c.static, z.Layers())

@@ -1,11 +1,11 @@
 package commit
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // SourceDerived ends the source of a step that follows from one of another zone, whose source
@@ -75,33 +75,14 @@ func Difference(z *zone.Zone, owners []dname.Name, notes Notes, pending []zone.N
 			continue
 		}
 		seen[owner.Key()] = true
-		shown, err := l.at(owner)
+		gone, come, err := l.difference(z, owner)
 		if err != nil {
 			return nil, nil, err
 		}
-		for set := range z.RRsets(owner) {
-			if _, isStatic := l.Static.Get(owner, set.Type); isStatic {
-				continue
-			}
-			was, now := newRRset(owner, &set), RRset{}
-			if i := slices.IndexFunc(shown, func(s RRset) bool { return s.Type == set.Type }); i >= 0 {
-				now = shown[i]
-				shown = slices.Delete(shown, i, i+1)
-			}
-			removed, added = append(removed, was.without(&now)...), append(added, now.without(&was)...)
-		}
-		for i := range shown {
-			added = append(added, shown[i].Records()...)
-		}
+		removed, added = append(removed, gone...), append(added, come...)
 	}
-	return removed, added, nil
-}
-
-// without returns the records of the RRset that another one of its name and type lacks.
-func (s *RRset) without(other *RRset) []zone.Record {
-	return slices.DeleteFunc(s.Records(), func(r zone.Record) bool {
-		return r.TTL == other.TTL && slices.ContainsFunc(other.Data, func(d []byte) bool { return bytes.Equal(d, r.Data) })
-	})
+	isSOA := func(r zone.Record) bool { return r.Type == rr.TypeSOA } // that of z has a serial of its own
+	return slices.DeleteFunc(removed, isSOA), slices.DeleteFunc(added, isSOA), nil
 }
 
 // notesOf returns the notes about a zone in a batch.

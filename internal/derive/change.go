@@ -52,9 +52,8 @@ func (w *world) addresses(list []address, name dname.Name) (*zone.Zone, []addres
 	if z == nil || !z.IsAvailable() || z.IsOccluded(name) {
 		return nil, list
 	}
-	for _, t := range [...]rr.Type{rr.TypeA, rr.TypeAAAA} {
-		set, ok := z.Get(name, t)
-		if !ok || commit.IsMade(z, name, t) { // rules make the PTRs as well
+	for set := range z.RRsets(name) {
+		if set.Type != rr.TypeA && set.Type != rr.TypeAAAA || commit.IsMade(z, name, set.Type) { // rules make the PTRs as well
 			continue
 		}
 		for it := set.Data(); it.Next(); {

@@ -309,7 +309,7 @@ func (x index) apply(static *zone.Zone, edits []edit, pause func()) (next index,
 		has, hasConflict := x.choose(owner, after)
 		now.conflicts += count(hasConflict) - count(hadConflict)
 		now.records += int32(len(has.Data) - len(had.Data))
-		if !isSame(&had, &has) {
+		if !had.Equal(has) {
 			ptrs.Removed, ptrs.Added = append(ptrs.Removed, had.Records()...), append(ptrs.Added, has.Records()...)
 			changed = append(changed, owner)
 		}
@@ -365,13 +365,6 @@ func (x index) store(c *zone.Changeset, owner dname.Name, before, after iter.Seq
 			c.Added = append(c.Added, one.record())
 		}
 	}
-}
-
-// isSame reports whether two RRsets of one owner have the same records.
-func isSame(a, b *commit.RRset) bool {
-	return a.TTL == b.TTL && len(a.Data) == len(b.Data) && !slices.ContainsFunc(a.Data, func(d []byte) bool {
-		return !slices.ContainsFunc(b.Data, func(e []byte) bool { return bytes.Equal(d, e) })
-	})
 }
 
 func count(is bool) int32 {
