@@ -2,6 +2,7 @@ package commit
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -121,6 +122,34 @@ func TestMerge(t *testing.T) {
 				t.Errorf("%q over %q over %q: %v at %v is hidden, and shown", c.static, c.derived, c.dynamic, s.Type, s.Owner)
 			}
 		}
+	}
+}
+
+// A zone shares the memory of its largest layer.
+func TestMergeShares(t *testing.T) {
+	large, err := NewLayer(dname.MustParse(apex), func(yield func(zone.Record) bool) {
+		for i := range 20_000 {
+			if !yield(zone.Record{Owner: dname.MustParse(fmt.Sprintf("%d.%d.%s", i>>8, i&255, apex)), Type: rr.TypePTR, TTL: 60, Data: dname.Root()}) {
+				return
+			}
+		}
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := zone.Layers{Static: static(t, "1 60 PTR a.\n"), Derived: large}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	z, err := Merge(l, nil, nil)
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, of := int64(after.TotalAlloc-before.TotalAlloc), large.Stats().Bytes; got > of/4 {
+		t.Errorf("%d octets are allocated, the layer has %d", got, of)
+	}
+	if n := z.Stats().Records; n != 20_000+3 {
+		t.Errorf("%d records", n)
 	}
 }
 

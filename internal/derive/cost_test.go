@@ -12,15 +12,8 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// servedHosts returns a Writer with a forward zone of n hosts, all at one address with sameAddress, and
-// a reverse zone that derives their names.
-func servedHosts(t testing.TB, n int, sameAddress bool, settings string) (*commit.Writer, *Rules) {
-	cfg, err := config.Parse("ptrd.yaml", []byte("defaults: {nameservers: [ns.example.]}\nzones: [{prefix: 10.0.0.0/8, derive: "+settings+"}]"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := New(Options{})
-	r := NewRules(cfg, nil)
+// hosts returns a forward zone of n hosts, all at one address with sameAddress.
+func hosts(t testing.TB, n int, sameAddress bool) *zone.Zone {
 	apex := dname.MustParse("example.net.")
 	b := zone.NewBuilder(apex)
 	for _, z := range []*modelZone{{apex: "example.net."}} {
@@ -39,6 +32,20 @@ func servedHosts(t testing.TB, n int, sameAddress bool, settings string) (*commi
 	if forward == nil {
 		t.Fatal(findings)
 	}
+	return forward
+}
+
+// servedHosts returns a Writer with a forward zone of n hosts, all at one address with sameAddress, and
+// a reverse zone that derives their names.
+func servedHosts(t testing.TB, n int, sameAddress bool, settings string) (*commit.Writer, *Rules) {
+	cfg, err := config.Parse("ptrd.yaml", []byte("defaults: {nameservers: [ns.example.]}\nzones: [{prefix: 10.0.0.0/8, derive: "+settings+"}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := New(Options{})
+	r := NewRules(cfg, nil)
+	forward := hosts(t, n, sameAddress)
+	apex := forward.Apex()
 	set := zone.NewSet().With([]*zone.Zone{forward}, nil)
 	static := (&modelZone{apex: "10.in-addr.arpa."}).build(t, 1)
 	p := d.NewPlan(r, zone.NewSet())
@@ -100,6 +107,26 @@ func TestCostOfChange(t *testing.T) {
 		t.Logf("at one address %v: %v allocations of 200 names, %v of 20,000", sameAddress, few, many)
 		if many > 1.5*few {
 			t.Errorf("at one address %v: a change allocates %v times of 20,000 names, %v of 200", sameAddress, many, few)
+		}
+	}
+}
+
+// BenchmarkBuild builds the derived layer of a zone with 100,000 names, and the zone with it.
+func BenchmarkBuild(b *testing.B) {
+	cfg, err := config.Parse("ptrd.yaml", []byte("defaults: {nameservers: [ns.example.]}\nzones: [{prefix: 10.0.0.0/8, derive: [example.net]}]"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	set := zone.NewSet().With([]*zone.Zone{hosts(b, 100_000, false)}, nil)
+	static := (&modelZone{apex: "10.in-addr.arpa."}).build(b, 1)
+	d, r := New(Options{}), NewRules(cfg, nil)
+	for b.Loop() {
+		index, err := d.NewPlan(r, zone.NewSet()).Layer(set, static, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := commit.Merge(zone.Layers{Static: static, Derived: index}, nil, nil); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -7,6 +7,7 @@
 //
 //	rules.go   what the configuration asks for: sources, precedence, which zone has an address
 //	index.go   the index: candidates of each address in their order, and the PTRs chosen
+//	bulk.go    new indexes, of all candidates in the order of addresses
 //	change.go  which names of forward zones have which addresses, before and after a batch
 //	work.go    from there to the indexes that change
 //	stage.go   the [commit.Stage], and changes of files of other programs
