@@ -66,11 +66,13 @@ func (v value) zone(z *item, defaults *Defaults) Zone {
 		v.doc.broken[z.Pos] = true
 	}
 	out, hasOptions := z.Zone, v.hasOptions()
-	if out.ZoneOptions = z.common; z.common == nil || hasOptions {
+	// Zones without a prefix do not have the `derive` of defaults.
+	isOther := z.common != nil && z.common.Derive != z.own.Derive
+	if out.ZoneOptions = z.common; z.common == nil || hasOptions || isOther {
 		own := z.own
 		out.ZoneOptions = &own
 	}
-	if !hasOptions {
+	if !hasOptions && !isOther {
 		z.common = out.ZoneOptions
 	}
 	return out
