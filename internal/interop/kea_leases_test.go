@@ -18,9 +18,27 @@ import (
 
 // TestKea has Kea's kea-dhcp-ddns register leases and remove them: the names of
 // addresses with their DHCID (RFC 4701, RFC 4703), signed, in a dynamic reverse zone, in
-// one with a file, and in a forward zone.
+// one with a file, which derives the same names from the leases of Kea, and in a forward zone.
 func TestKea(t *testing.T) {
 	program := peertest.Require(t, "kea-dhcp-ddns")
+	leases := filepath.Join(t.TempDir(), "leases.csv")
+	row := func(valid int) string {
+		return fmt.Sprintf("198.51.100.7,00:01,,%d,%d,1,1,1,two.lab.example.,0,\n", valid, time.Now().Add(time.Hour).Unix())
+	}
+	addLease := func(text string) {
+		t.Helper()
+		f, err := os.OpenFile(leases, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+		if err == nil {
+			_, err = f.WriteString(text)
+		}
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	addLease("address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context\n" + row(3600))
 	const secret = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"
 	ptrd := peer{"ptrd", requireBinary(t), func(dir string, addr netip.AddrPort, _ []setZone) []string {
 		return []string{"serve", "--config", mustWrite(dir, "ptrd.yaml", fmt.Sprintf(`listen: {dns: [%q], admin: ""}
@@ -28,9 +46,9 @@ state_dir: state
 keys: [{name: dhcp-lab, secret: %s}]
 zones:
   - {name: 2.0.192.in-addr.arpa, dynamic: {seed: empty.zone}, update: {key: dhcp-lab, prefix: 192.0.2.64/26, types: [PTR, DHCID]}}
-  - {name: 100.51.198.in-addr.arpa, file: file.zone, update: {key: dhcp-lab, prefix: 198.51.100.0/24, types: [PTR, DHCID]}}
+  - {name: 100.51.198.in-addr.arpa, file: file.zone, update: {key: dhcp-lab, prefix: 198.51.100.0/24, types: [PTR, DHCID]}, derive: [{kea: %q}]}
   - {name: lab.example, dynamic: {seed: empty.zone}, update: {key: dhcp-lab, types: [A, DHCID]}}
-`, addr, secret))}
+`, addr, secret, leases))}
 	}}
 	addr := ptrd.start(t, loadSet(t, "testdata/update/kea.txtar"))
 	dir := t.TempDir()
@@ -97,8 +115,16 @@ zones:
 		await(lease.host+".lab.example.", dns.TypeA, lease.address)
 		await(lease.host+".lab.example.", dns.TypeDHCID, "")
 		send(remove, lease.host, lease.address)
+		if lease.host == "two" {
+			await(owner, dns.TypeDHCID, "NOERROR")
+			await(owner, dns.TypePTR, lease.host+".lab.example.")
+			addLease(row(0))
+		}
 		await(owner, dns.TypePTR, "NXDOMAIN")
 		await(lease.host+".lab.example.", dns.TypeA, "NXDOMAIN")
+	}
+	if strings.Contains(c.log(), "REJECTED") {
+		t.Errorf("an update was refused:\n%s", c.log())
 	}
 	send(register, "elsewhere", "192.0.2.10") // outside of the prefix
 	for end := time.Now().Add(startWait); !strings.Contains(c.log(), "DHCP_DDNS_REVERSE_REPLACE_REJECTED"); <-time.After(10 * time.Millisecond) {
