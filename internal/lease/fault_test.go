@@ -203,3 +203,31 @@ func TestPanicAtStart(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+// TestSameFileAgain: a file that could not be opened for a while, and has not changed meanwhile, counts again.
+func TestSameFileAgain(t *testing.T) {
+	f := follow(t, "dnsmasq", "0 52:54:00:00:00:02 10.0.0.1 a *\n")
+	dir := filepath.Dir(f.path)
+	f.isOld = true
+	f.step("it is old", time.Second, "", "10.0.0.1 a")
+	f.step("read", time.Second, "", "10.0.0.1 a")
+	f.read = 0
+	f.step("not read again", time.Second, "", "10.0.0.1 a")
+	if f.read > 0 {
+		t.Fatal("a file that has not changed is read again")
+	}
+	f.rename(dir, dir+"~")
+	for range 3 {
+		f.step("its directory is away", time.Second, "", "10.0.0.1 a")
+	}
+	if f.Status().Problem == "" {
+		t.Error("there is no problem")
+	}
+	f.rename(dir+"~", dir)
+	for range 3 {
+		f.step("its directory is there again", time.Second, "", "10.0.0.1 a")
+	}
+	if p := f.Status().Problem; p != "" {
+		t.Errorf("the problem is %q", p)
+	}
+}

@@ -100,6 +100,7 @@ func (s *Source) isCurrent(t *infile.Task, parts []part) bool {
 func (s *Source) read(t *infile.Task) (again time.Duration, err error) {
 	parts, err := s.open(t)
 	if err != nil {
+		s.seen = nil // so that the files count when they are there again, although they did not change
 		return s.o.Quiet, err
 	}
 	defer closeAll(parts)
