@@ -161,10 +161,10 @@ func TestPanic(t *testing.T) {
 	})
 	write(t, path, kea4+keaLine(1, "a", 60)+keaLine(2, "b", 3600))
 	s := prepare(t, x, neighbour("kea", path))
-	read, broken := s.readers[0].read, true
+	read := s.readers[0].read
+	var isShown atomic.Bool // until then, each look panics
 	s.readers[0].read = func(record []byte) {
-		if broken {
-			broken = false
+		if !isShown.Load() {
 			panic("test")
 		}
 		read(record)
@@ -176,15 +176,20 @@ func TestPanic(t *testing.T) {
 	go func() { ended <- x.Run(t.Context()) }()
 	t.Cleanup(func() { <-ended })
 	await(t, "the panic is shown", func() bool { return strings.Contains(s.Status().Problem, "internal error") })
-	for left := map[string]bool{"10.0.0.1": true, "10.0.0.3": true}; len(left) > 0; {
+	isShown.Store(true)
+	left := map[string]bool{"10.0.0.1": true, "10.0.0.3": true}
+	await(t, "the changes", func() bool {
 		x.ClockSet()
-		select {
-		case a := <-changes:
-			delete(left, a.String())
-		case <-time.After(patience):
-			t.Fatalf("no change of %v", left)
+		for len(left) > 0 {
+			select {
+			case a := <-changes:
+				delete(left, a.String())
+			default:
+				return false
+			}
 		}
-	}
+		return true
+	})
 	if p := s.Status().Problem; p != "" {
 		t.Errorf("the problem is %q", p)
 	}
