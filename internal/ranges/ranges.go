@@ -113,7 +113,7 @@ func (r *Ranges) Of(apex dname.Name) []*Range {
 func (r *Ranges) Attach(z *zone.Zone, isKept bool) *zone.Zone {
 	rules := r.attached(z.Key(), isKept)
 	if isKept && rules == nil && !z.HasRules() {
-		return z // as nearly all are
+		return z.WithRules(nil) // nearly all have none; one that is signed may have some that it does not use
 	}
 	var keys *synth.Keys
 	if r != nil {
@@ -159,10 +159,11 @@ func (r *Ranges) Others(apex dname.Name) (rules [][]byte) {
 	return nil
 }
 
-// Complete attaches rules to the kept zones that a batch changes.
+// Complete attaches rules to the kept zones that a batch changes. Secondary zones, which are kept as well,
+// have the names that their primary has.
 func (r *Ranges) Complete(b *zone.Batch) {
 	for i := range b.Changes {
-		if c := &b.Changes[i]; c.Kept && c.Zone != nil && c.Zone.IsAvailable() {
+		if c := &b.Changes[i]; c.Kept && !c.Verbatim && c.Zone != nil && c.Zone.IsAvailable() {
 			c.Zone = r.Attach(c.Zone, true)
 		}
 	}

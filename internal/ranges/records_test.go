@@ -15,6 +15,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 	"github.com/ptrd/ptrd/zone/synth"
+	"github.com/ptrd/ptrd/zone/zonetest"
 )
 
 func parse(t *testing.T, text string) *config.Config {
@@ -160,5 +161,39 @@ func TestAttach(t *testing.T) {
 	var none *Ranges
 	if z := zone.Unavailable(dname.MustParse("example.net"), "a test"); none.Attach(z, true) != z {
 		t.Error("without ranges, the zone is another")
+	}
+	builder := zone.NewBuilder(dname.MustParse("example.net"))
+	for _, rec := range zonetest.MustParse("example.net", "@ SOA a a 1 1 1 1 1\n@ NS a\n").Records() {
+		builder.Add(rec)
+	}
+	base, findings := builder.Build()
+	if base == nil {
+		t.Fatal(findings)
+	}
+	if !r.Attach(base, true).HasRules() {
+		t.Error("a kept zone has no rules")
+	}
+	b := &zone.Batch{Changes: []zone.Change{{Zone: base, Apex: base.Apex(), Kept: true, Verbatim: true}}}
+	if r.Complete(b); b.Changes[0].Zone != base {
+		t.Error("a secondary zone has rules that its primary does not have")
+	}
+	// The rules of a zone that is signed meanwhile are not used, and go with the ranges all the same.
+	signatures, err := zonetest.ParseRecords("example.net", "@ DNSKEY 257 3 13 AAAA\n@ NSEC @ NS SOA\n@ 1 RRSIG SOA 13 2 1 20300101000000 20200101000000 1 @ AAAA\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(z *zone.Zone, c zone.Changeset) *zone.Zone {
+		next, err := z.Apply(&c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return next
+	}
+	signed := change(r.Attach(base, true), zone.Changeset{Apex: base.Apex(), Added: signatures})
+	if signed.HasRules() {
+		t.Fatal("a signed zone has rules")
+	}
+	if change(none.Attach(signed, true), zone.Changeset{Apex: base.Apex(), Removed: signatures}).HasRules() {
+		t.Error("a zone has rules after its ranges went")
 	}
 }
