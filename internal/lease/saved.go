@@ -92,6 +92,7 @@ func (s *Source) restore() {
 	default:
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		c.faults, c.skipped = s.c.faults, s.c.skipped
 		s.c, s.isRestored, s.isSaved = c, true, true
 	}
 }

@@ -1,6 +1,9 @@
 package lease
 
 import (
+	"context"
+	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +13,8 @@ import (
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/faulttest"
+	"github.com/ptrd/ptrd/server/supervise"
+	"github.com/ptrd/ptrd/zone/disk"
 )
 
 // restarted returns new Sources, as after a restart, and the source of a file.
@@ -33,7 +38,7 @@ func TestRestart(t *testing.T) {
 	x.look(t.Context(), f.Source)
 	f.append(path, keaLine(5, "e", 3600))
 	f.step("appended", 0, "10.0.0.5", "10.0.0.1 a", "10.0.0.2 b", "10.0.0.4 d", "10.0.0.5 e")
-	x.saveAll()
+	x.saveAll(true)
 
 	f.remove(path)
 	_, f = restarted(t, clock, dir, n)
@@ -51,6 +56,11 @@ func TestRestart(t *testing.T) {
 	f.step("at last", maxSettle, "10.0.0.4 10.0.0.5 10.0.0.6", "10.0.0.1 a", "10.0.0.6 f")
 	if st := f.Status(); st.Fault() != "" || st.IsRestored {
 		t.Errorf("%+v", st)
+	}
+	x.saveAll(true)
+	write(t, path, kea4+"one\ntwo\n")
+	if _, f = restarted(t, clock, dir, n); f.Status().Skipped != 2 || len(f.Findings()) != 3 || len(list(f.Source)) != 2 {
+		t.Errorf("%+v, %v", f.Status(), f.Findings())
 	}
 	x.adopt(nil)
 	if left, _ := os.ReadDir(dir); len(left) > 0 {
@@ -70,7 +80,7 @@ func TestSavedNames(t *testing.T) {
 	x.look(t.Context(), f.Source)
 	f.look(t.Context())
 	f.isSaved = false
-	x.saveAll()
+	x.saveAll(true)
 	f.remove(path)
 	_, f = restarted(t, clock, dir, n)
 	got := list(f.Source)
@@ -88,7 +98,7 @@ func TestSavedDamage(t *testing.T) {
 	write(t, path, kea4+keaLine(1, "a", 3600)+keaLine(2, "b", 60))
 	x, f := restarted(t, clock, dir, n)
 	f.isSaved = false
-	x.saveAll()
+	x.saveAll(true)
 	saved, err := os.ReadFile(f.savedPath())
 	if err != nil {
 		t.Fatal(err)
@@ -118,18 +128,56 @@ func TestSaveFails(t *testing.T) {
 	s := prepare(t, x, neighbour("kea", path))
 	for range 3 {
 		x.look(t.Context(), s)
+		x.saveAll(false)
 	}
 	if files, _ := os.ReadDir(dir); len(list(s)) != 1 || len(files) > 0 || s.isSaved {
 		t.Errorf("%v, %v", list(s), files)
 	}
 	on.SetFail(nil)
-	x.look(t.Context(), s)
+	x.saveAll(false)
 	if s.isSaved {
 		t.Error("it is written more often than it may")
 	}
 	clock.Time = clock.Add(saveEvery)
-	x.look(t.Context(), s)
+	x.saveAll(false)
 	if files, _ := os.ReadDir(dir); len(files) != 1 || !s.isSaved {
 		t.Errorf("%v", files)
+	}
+}
+
+// panicDisk is a disk on which no file can be made or read.
+type panicDisk struct{ disk.OS }
+
+func (panicDisk) CreateTemp(string, string) (disk.File, error) { panic("a test") }
+func (panicDisk) Open(string) (disk.File, error)               { panic("a test") }
+func (panicDisk) Stat(string) (os.FileInfo, error)             { panic("a test") }
+
+// TestSavePanics: what goes wrong while names are saved or restored delays no change of a name, and no reload.
+func TestSavePanics(t *testing.T) {
+	clock, dir := &clockAt{noon}, t.TempDir()
+	path := filepath.Join(t.TempDir(), "leases")
+	changes := make(chan netip.Addr, 1)
+	x := New(Options{Now: clock.now, Quiet: time.Nanosecond, Dir: dir, Disk: panicDisk{}, Guard: supervise.New(slog.New(slog.DiscardHandler)),
+		Changed: func(_ *Source, addrs []netip.Addr) { changes <- addrs[0] }})
+	missing := neighbour("kea", filepath.Join(dir, "missing"))
+	prepare(t, x, missing)
+	write(t, path, kea4+keaLine(1, "a", 3600))
+	prepare(t, x, neighbour("kea", path))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- x.Run(ctx) }()
+	f := &follower{t: t}
+	f.append(path, keaLine(2, "b", 3600))
+	select {
+	case a := <-changes:
+		if a.String() != "10.0.0.2" {
+			t.Errorf("%v changed", a)
+		}
+	case <-time.After(patience):
+		t.Error("no change")
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

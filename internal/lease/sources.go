@@ -118,7 +118,7 @@ func (x *Sources) Prepare(ctx context.Context, files []*config.Neighbour) (list 
 	}
 	for _, s := range fresh {
 		if s.Status().Read.IsZero() {
-			s.restore()
+			x.guard(s, s.restore)
 		}
 	}
 	return list, func(adopt bool) {
@@ -188,17 +188,15 @@ func (x *Sources) ClockSet() {
 func (x *Sources) look(ctx context.Context, s *Source) (changed []netip.Addr, again time.Duration) {
 	x.looking.Lock()
 	defer x.looking.Unlock()
-	changed, again = s.look(ctx)
-	s.save(false)
-	return changed, again
+	return s.look(ctx)
 }
 
-// saveAll saves the names of all files.
-func (x *Sources) saveAll() {
+// saveAll saves the names of all files; isLast: also what changed only now.
+func (x *Sources) saveAll(isLast bool) {
 	x.looking.Lock()
 	defer x.looking.Unlock()
 	for _, s := range x.Adopted() {
-		s.save(true)
+		x.o.Guard.Do(guarded, func() { s.save(isLast) })
 	}
 }
 
@@ -219,7 +217,7 @@ func (x *Sources) guard(s *Source, work func()) bool {
 // Run looks after the files until ctx ends.
 func (x *Sources) Run(ctx context.Context) error {
 	var watcher sync.WaitGroup
-	defer x.saveAll()
+	defer x.saveAll(true)
 	defer watcher.Wait()
 	watcher.Go(func() { x.watcher.Run(ctx) })
 	timer := time.NewTimer(0)
@@ -244,6 +242,7 @@ func (x *Sources) Run(ctx context.Context) error {
 				wait = min(wait, again)
 			}
 		}
+		x.saveAll(false) // after all names are served
 		timer.Reset(wait)
 	}
 }
