@@ -129,18 +129,52 @@ func (d *document) checkSynth(zones []Zone) {
 			all, templates, paths = append(all, s), append(templates, s.Template), append(paths, zones[i].Path+".synth")
 		}
 	}
-	bases := map[string]bool{} // one range of each is reported
-	_, left := synth.FindNames(templates)
-	for _, i := range left {
-		if base := templates[i].Base(); !bases[base.Key()] {
-			bases[base.Key()] = true
-			d.report(all[i].Pos, paths[i], "there are more than %d forms of names below %v and the domains above it, templates that differ in the prefix only counted as one; use the same template for several ranges", synth.MaxForms, base)
-		}
+	if len(all) == 0 {
+		return
 	}
+	d.checkForms(zones, all, paths)
 	d.checkBases(zones)
 	if c := synth.FindConflict(templates); c != nil {
 		a, b := all[c.A], all[c.B]
 		d.report(b.Pos, paths[c.B], "the names of %v and of %v (%v) can be the same, for example %s; give one of them other names", b.Range, a.Range, a.Pos, c.Name)
+	}
+}
+
+// checkForms reports ranges whose names are not found because those of their zone have too many forms. Where
+// no zone here has the names, only those in the same domain are counted: if there is a hosted zone, its status
+// shows more.
+func (d *document) checkForms(zones []Zone, all []*Synth, paths []string) {
+	apexes := map[string]bool{}
+	for i := range zones {
+		for _, apex := range zones[i].Apexes {
+			apexes[apex.Key()] = true
+		}
+	}
+	members := map[string][]int{}
+	for i, s := range all {
+		home := s.Template.Base()
+		for !home.IsRoot() && !apexes[home.Key()] {
+			home = home.Parent()
+		}
+		if !apexes[home.Key()] {
+			home = s.Template.Base()
+		}
+		members[home.Key()] = append(members[home.Key()], i)
+	}
+	isReported := map[string]bool{} // by base: one range of each is enough
+	for _, list := range members {
+		var templates []*synth.Template
+		for _, i := range list {
+			templates = append(templates, all[i].Template)
+		}
+		_, left := synth.FindNames(templates)
+		for _, k := range left {
+			s := all[list[k]]
+			if base := s.Template.Base(); !isReported[base.Key()] {
+				isReported[base.Key()] = true
+				d.report(s.Pos, paths[list[k]], "there are more than %d forms of names below %v and the domains above it in its zone, templates that differ in the prefix only counted as one; use the same template for several ranges", synth.MaxForms, base)
+			}
+		}
 	}
 }
 
