@@ -80,9 +80,9 @@ func New(o Options) *Sources {
 }
 
 // Prepare returns the sources of files: those that are adopted, and for others new ones, which it
-// reads. It waits some seconds for a file that is being written. A source whose file cannot be used has the names
-// that were saved of it. No source changes until done is
-// called, which must be, with whether to adopt the list: Run looks after it then.
+// reads. It waits some seconds for a file that is being written, if it can count by then, which an empty one
+// cannot. A source whose file cannot be used has the names that were saved of it. No source changes until done
+// is called, which must be, with whether to adopt the list: Run looks after it then.
 func (x *Sources) Prepare(ctx context.Context, files []*config.Neighbour) (list []*Source, done func(adopt bool)) {
 	x.looking.Lock()
 	adopted := x.Adopted()
@@ -103,17 +103,16 @@ func (x *Sources) Prepare(ctx context.Context, files []*config.Neighbour) (list 
 		for _, s := range fresh {
 			again := time.Duration(0)
 			x.guard(s, func() { _, again = s.look(ctx) })
-			if st := s.Status(); st.Read.IsZero() && st.Problem == "" {
+			if st := s.Status(); st.Read.IsZero() && st.Problem == "" && again <= time.Until(end) {
 				wait = max(wait, again)
 			}
 		}
-		left := time.Until(end)
-		if wait == 0 || left <= 0 {
+		if wait == 0 {
 			break
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(min(wait, left)):
+		case <-time.After(wait):
 		}
 	}
 	for _, s := range fresh {

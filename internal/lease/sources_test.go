@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ptrd/ptrd/internal/config"
@@ -66,6 +67,25 @@ func TestRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPrepareEmpty: Prepare does not wait for a file that cannot count before the wait ends.
+func TestPrepareEmpty(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "leases")
+	write(t, path, "")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		x := New(Options{Now: func() time.Time { return info.ModTime() }})
+		begin := time.Now()
+		_, done := x.Prepare(t.Context(), []*config.Neighbour{neighbour("hosts", path)})
+		done(false)
+		if waited := time.Since(begin); waited > 0 {
+			t.Errorf("waited for %v", waited)
+		}
+	})
 }
 
 // TestPrepare: files that a new configuration has as well remain as they are, and others are read. What is
