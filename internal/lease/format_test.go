@@ -297,7 +297,7 @@ here,f,
 // TestUnfit: a file that is none of its format is not used, and the names stay as they are.
 func TestUnfit(t *testing.T) {
 	for _, c := range []struct{ format, good, bad, want string }{
-		{"kea", kea4v1 + "10.0.0.1,,,3600,1796043600,1,0,0,pc1\n", "10.0.0.1 pc1\n", "it does not begin with the names of Kea's columns; give the path of a file of the memfile backend (`lease-database`)"},
+		{"kea", kea4v1 + "10.0.0.1,,,3600,1796043600,1,0,0,pc1\n", "# pc\n", "it does not begin with the names of Kea's columns; give the path of a file of the memfile backend (`lease-database`)"},
 		{"dnsmasq", "0 x 10.0.0.1 pc1 *\n", "# leases\n", "no line of it is valid"},
 		{"dnsmasq", "0 x 10.0.0.1 pc1 *\n", "0 x 10.0.0.1 pc1 *\n0 x 10.0.0.2 p", "its last line is not complete"},
 		{"hosts", "10.0.0.1 pc1\n", "# nothing\n", "no line of it is valid"},
@@ -332,6 +332,29 @@ func TestUnfit(t *testing.T) {
 		s.look(t.Context())
 		if st := s.Status(); st.Problem != "" {
 			t.Errorf("%s: problem %q remains", c.format, st.Problem)
+		}
+	}
+}
+
+// TestSuggestion: the file of another program is named as that, and no file is refused for that alone.
+func TestSuggestion(t *testing.T) {
+	files := map[string]string{
+		"kea":     kea4 + keaLine(1, "pc1", 3600),
+		"dhcpd":   "# The format of this file is documented in the dhcpd.leases(5) manual page.\nauthoring-byte-order little-endian;\n\nlease 10.0.0.1 {\n  ends never;\n  binding state active;\n  client-hostname \"pc1\";\n}\n",
+		"dnsmasq": "0 52:54:00:00:00:02 10.0.0.1 pc1 *\n",
+		"hosts":   "# made by hand\n10.0.0.1\tpc1\n",
+	}
+	for _, format := range []string{"kea", "dhcpd", "dnsmasq", "hosts", "csv"} {
+		for of, text := range files {
+			path := filepath.Join(t.TempDir(), "f")
+			write(t, path, text)
+			n := neighbour(format, path)
+			n.Columns = config.Columns{Address: "ip", Name: "host"}
+			problem := prepare(t, New(Options{Now: (&clockAt{noon}).now, Quiet: time.Nanosecond}), n).Status().Problem
+			want := "; it looks like a file of " + of + ": give its path as `" + of + "`"
+			if format == of && problem != "" || format != of && !strings.HasSuffix(problem, want) {
+				t.Errorf("a file of %s as one of %s: problem %q", of, format, problem)
+			}
 		}
 	}
 }

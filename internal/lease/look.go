@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -244,7 +245,15 @@ func (s *Source) readAll(parts []part) error {
 			c.unfit = "no line of it is valid"
 		}
 	}
+	other := ""
+	if c.unfit != "" || c.good == 0 {
+		other = s.suggestion(parts[0])
+	}
+	if c.unfit == "" && other != "" {
+		c.unfit = "it has no leases of " + s.Format
+	}
 	if c.unfit != "" {
+		c.unfit += other
 		s.mu.Lock()
 		s.c.faults, s.c.skipped = c.faults, c.skipped
 		s.mu.Unlock()
@@ -257,6 +266,39 @@ func (s *Source) readAll(parts []part) error {
 	s.c, s.readers, s.isRestored = c, readers, false
 	s.readAt = s.o.Now()
 	return nil
+}
+
+// suggestion returns the remedy for a file that seems to be of another program.
+func (s *Source) suggestion(p part) string {
+	head := make([]byte, 4096)
+	if p.SeekTo(0) != nil {
+		return ""
+	}
+	n, _ := io.ReadFull(p, head)
+	if format := formatOf(string(head[:n])); format != "" && format != s.Format {
+		return fmt.Sprintf("; it looks like a file of %s: give its path as `%[1]s`", format)
+	}
+	return ""
+}
+
+// formatOf returns of which program a file seems to be by the first line that can be recognized; empty: of none. CSV
+// files have no form of their own.
+func formatOf(head string) string {
+	for line := range strings.Lines(head) {
+		fields := strings.Fields(line)
+		switch {
+		case strings.HasPrefix(line, "address,hwaddr,"), strings.HasPrefix(line, "address,duid,"):
+			return "kea"
+		case len(fields) == 0 || fields[0][0] == '#':
+		case isAddress(fields[0]) && len(fields) > 1:
+			return "hosts"
+		case len(fields) >= 4 && isAddress(fields[2]) || fields[0] == "duid":
+			return "dnsmasq"
+		case len(fields) == 3 && fields[2] == "{" || fields[0] == "authoring-byte-order" || fields[0] == "server-duid":
+			return "dhcpd"
+		}
+	}
+	return ""
 }
 
 // settling is what is known of files that changed otherwise than by appending.
