@@ -16,7 +16,7 @@ func TestForms(t *testing.T) {
 		{"{name: example.net}", 0, 1},
 		{"{name: example.net}", 25, 1},
 		{"{name: net}", 25, 1},
-		{"{name: net, dynamic: {allow: 192.0.2.1}}", 25, 1},
+		{"{name: net, dynamic: {}}", 25, 1},
 		{"{name: example.net}, {name: sub.example.net}", 25, 0},
 		{"{name: other.example}", 25, 0},
 		{"{name: other.example}", 65, 1},
@@ -36,7 +36,7 @@ func TestForms(t *testing.T) {
 		if err != nil {
 			got = strings.Count(err.Error(), "there are more than 64 forms of names below ")
 		}
-		if got != c.want || got == 0 && err != nil {
+		if got != c.want || err != nil && got != strings.Count(err.Error(), "\n")+1 {
 			t.Errorf("%s, %d in the domain below: %v", c.zones, c.sub, err)
 		}
 	}

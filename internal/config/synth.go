@@ -118,7 +118,7 @@ func (v value) synth(z *item) (s Synth, ok bool) {
 	return s, true
 }
 
-// checkSynth reports ranges whose names can be the same.
+// checkSynth reports what is wrong with ranges taken together.
 func (d *document) checkSynth(zones []Zone) {
 	var all []*Synth
 	var templates []*synth.Template
@@ -132,8 +132,14 @@ func (d *document) checkSynth(zones []Zone) {
 	if len(all) == 0 {
 		return
 	}
-	d.checkForms(zones, all, paths)
-	d.checkBases(zones)
+	apexes := map[string]bool{}
+	for i := range zones {
+		for _, apex := range zones[i].Apexes {
+			apexes[apex.Key()] = true
+		}
+	}
+	d.checkForms(apexes, all, paths)
+	d.checkBases(apexes, zones)
 	if c := synth.FindConflict(templates); c != nil {
 		a, b := all[c.A], all[c.B]
 		d.report(b.Pos, paths[c.B], "the names of %v and of %v (%v) can be the same, for example %s; give one of them other names", b.Range, a.Range, a.Pos, c.Name)
@@ -143,13 +149,7 @@ func (d *document) checkSynth(zones []Zone) {
 // checkForms reports ranges whose names are not found because those of their zone have too many forms. Where
 // no zone here has the names, only those in the same domain are counted: if there is a hosted zone, its status
 // shows more.
-func (d *document) checkForms(zones []Zone, all []*Synth, paths []string) {
-	apexes := map[string]bool{}
-	for i := range zones {
-		for _, apex := range zones[i].Apexes {
-			apexes[apex.Key()] = true
-		}
-	}
+func (d *document) checkForms(apexes map[string]bool, all []*Synth, paths []string) {
 	members := map[string][]int{}
 	for i, s := range all {
 		home := s.Template.Base()
@@ -183,18 +183,12 @@ const maxSuggestions = 1000
 
 // checkBases warns about names of ranges in a domain that no zone here has, if a zone has almost that
 // name. It is no fault that other servers have the names.
-func (d *document) checkBases(zones []Zone) {
-	names := map[string]bool{}
-	for i := range zones {
-		for _, apex := range zones[i].Apexes {
-			names[apex.Key()] = true
-		}
-	}
-	if len(names) > maxSuggestions {
+func (d *document) checkBases(apexes map[string]bool, zones []Zone) {
+	if len(apexes) > maxSuggestions {
 		return
 	}
 	var list []string
-	for key := range names {
+	for key := range apexes {
 		if n := dname.FromWire([]byte(key)); n.IsForward() && n.Labels() > 1 {
 			list = append(list, n.String())
 		}
@@ -205,7 +199,7 @@ func (d *document) checkBases(zones []Zone) {
 		for _, s := range zones[i].Synth {
 			best := ""
 			for n := s.Template.Base(); n.Labels() > 1; n = n.Parent() {
-				if names[n.Key()] {
+				if apexes[n.Key()] {
 					best = ""
 					break
 				}
