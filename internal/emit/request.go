@@ -74,7 +74,7 @@ func servers(cfg *config.Config, given []string) ([]netip.AddrPort, error) {
 			return nil, argumentf("--server %v", err)
 		}
 		if ap.Addr().IsUnspecified() {
-			return nil, argumentf("--server %q is not a specific address and port; give those of ptrd", s)
+			return nil, argumentf("--server %q is not a specific address; give the one of ptrd", s)
 		}
 		list = append(list, ap)
 	}
