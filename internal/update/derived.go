@@ -2,6 +2,7 @@ package update
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/server/wire"
@@ -9,10 +10,17 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
+// touchDerived records that the message changes the derived PTRs of a name, or adds to them what they have.
+func (w *work) touchDerived(n *name) {
+	if !slices.Contains(w.derived, n) {
+		w.derived = append(w.derived, n)
+	}
+}
+
 // settleDerived restores the derived PTRs that the message would change, which no update can. It may
-// leave the same names, which the layer of updates has as well from then on; or none, if that layer
-// has the same, which then loses them. So a DHCP server can update the names of its leases here, whether
-// ptrd has read of them in its file before or after.
+// leave the same names: if it adds all of them, the layer of updates has them as well from then on. Or it may
+// leave none, if that layer has the same, which then loses them. So a DHCP server can update the names of its
+// leases here, whether ptrd has read of them in its file before or after.
 func (w *work) settleDerived() *Fault {
 	for _, n := range w.derived {
 		derived, now := n.had(rr.TypePTR), n.find(rr.TypePTR)
@@ -31,22 +39,21 @@ func (w *work) settleDerived() *Fault {
 		}
 		n.drop(rr.TypePTR)
 		n.now = append(n.now, derived)
-		w.same = append(w.same, Same{n.owner, rr.TypePTR, isSame})
+		if !isSame || n.added.includes(derived) {
+			w.same = append(w.same, Same{n.owner, rr.TypePTR, isSame})
+		}
 	}
 	return nil
 }
 
 // hasData reports whether an RRset, nil for none, has the same data as another one.
 func (s *rrset) hasData(other *rrset) bool {
-	if s == nil || len(s.data) != len(other.data) {
-		return false
-	}
-	for _, d := range other.data {
-		if s.index(d) < 0 {
-			return false
-		}
-	}
-	return true
+	return s != nil && len(s.data) == len(other.data) && s.includes(other)
+}
+
+// includes reports whether an RRset has all data of another one.
+func (s *rrset) includes(other *rrset) bool {
+	return !slices.ContainsFunc(other.data, func(d []byte) bool { return s.index(d) < 0 })
 }
 
 func (w *work) derivedFault(owner dname.Name) *Fault {

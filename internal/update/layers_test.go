@@ -45,7 +45,7 @@ func (b *bed) send(updates ...Record) *Fault {
 	return j.fault
 }
 
-// An update of a derived RRset is refused with what it follows from, but for one that changes nothing.
+// An update of a derived RRset is refused with what it follows from.
 func TestDerivedIsRefused(t *testing.T) {
 	b := newBed(t, parent, soaNS)
 	b.adopt(map[string]*ZonePolicy{parent: anybody(false)}, parent)
@@ -62,7 +62,7 @@ func TestDerivedIsRefused(t *testing.T) {
 			t.Errorf("%v: %v", r, f)
 		}
 	}
-	if f := b.send(add("1."+parent, "host.example."), add("2."+parent, "mine.")); f != nil {
+	if f := b.send(add("2."+parent, "mine.")); f != nil {
 		t.Error(f)
 	}
 	b.wantZone(parent, "1."+parent+" host.example.", "2."+parent+" mine.")
@@ -186,4 +186,45 @@ func TestLifetimeEndsBeforeItShows(t *testing.T) {
 	b.now = b.now.Add(time.Hour)
 	b.derive("", b.expire)
 	b.wantZone(parent)
+}
+
+// What an update adds is in the layer of updates although the derived PTR has its TTL too; what it does not add
+// is not.
+func TestUpdateAddsDerived(t *testing.T) {
+	b := newBed(t, parent, soaNS)
+	b.adopt(map[string]*ZonePolicy{parent: anybody(false)}, parent)
+	send := func(want wire.RCode, updates ...Record) {
+		t.Helper()
+		got := wire.RCodeNoError
+		if f := b.send(updates...); f != nil {
+			got = f.RCode
+		}
+		if got != want {
+			t.Errorf("%v: %v, want %v", updates, got, want)
+		}
+	}
+	owner := "1." + parent
+	b.derive("1 60 PTR a.example.\n", nil)
+	send(wire.RCodeRefused, drop(owner, rr.TypePTR))
+	send(wire.RCodeNoError, add(owner, "a.example."))
+	b.derive("", nil)
+	b.wantZone(parent, owner+" a.example.")
+	b.derive("1 60 PTR a.example.\n", nil)
+	send(wire.RCodeNoError, drop(owner, rr.TypePTR))
+	b.derive("", nil)
+	b.wantZone(parent)
+
+	other := add(owner, "a.example.")
+	other.TTL = 61
+	for _, one := range []Record{add(owner, "a.example."), other} {
+		b.derive("1 60 PTR a.example.\n1 60 PTR b.example.\n", nil)
+		send(wire.RCodeNoError, one)
+		b.derive("", nil)
+		b.wantZone(parent)
+		b.derive("1 60 PTR a.example.\n1 60 PTR b.example.\n", nil)
+		send(wire.RCodeNoError, one, add(owner, "b.example."))
+		b.derive("", nil)
+		b.wantZone(parent, owner+" a.example.", owner+" b.example.")
+		send(wire.RCodeNoError, drop(owner, rr.TypePTR))
+	}
 }

@@ -219,9 +219,14 @@ func (o *oracle) update(prerequisites, updates []Record) wire.RCode {
 	next := o.clone()
 	next.began = int32(o.records().Serial())
 	next.same = map[string]bool{}
+	added := map[string][]string{}
 	for _, u := range updates {
 		before := next.clone()
 		next.one(u)
+		if d := o.derived[u.Owner.Key()]; len(d.data) > 0 && u.Class == rr.ClassIN && u.Type == rr.TypePTR {
+			next.same[u.Owner.Key()] = false
+			added[u.Owner.Key()] = append(added[u.Owner.Key()], string(u.Data))
+		}
 		if next.isRefused(before, u) {
 			return wire.RCodeRefused
 		}
@@ -233,6 +238,9 @@ func (o *oracle) update(prerequisites, updates []Record) wire.RCode {
 			return wire.RCodeRefused
 		}
 		next.put(owner, rr.TypePTR, derived)
+		if next.same[owner] && slices.ContainsFunc(derived.data, func(d string) bool { return !slices.Contains(added[owner], d) }) {
+			delete(next.same, owner) // what it does not add, updates do not have
+		}
 	}
 	o.same = next.same
 	for _, sets := range next.names {

@@ -305,6 +305,14 @@ func (l *stackLab) reload() string {
 func (l *stackLab) replace(layer *rrsets, set func(*zone.Layers, *zone.Zone)) (what string, apply func()) {
 	was := *layer
 	now := l.random(rr.TypePTR)
+	if layer == &l.derived { // an address can have several names
+		for _, owner := range slices.Sorted(maps.Keys(now)) {
+			set, more := now[owner][rr.TypePTR], string(l.data(rr.TypePTR))
+			if !slices.Contains(set.data, more) {
+				now.put(owner, rr.TypePTR, oracleSet{set.ttl, append(set.data, more)})
+			}
+		}
+	}
 	z := l.layer(now)
 	l.next = &commit.Refresh{Apex: dname.Name(l.apex), Source: "update by a client of another zone (derived)", Layers: func(l *zone.Layers) { set(l, z) }}
 	for owner := range was {

@@ -16,6 +16,7 @@ type name struct {
 	owner    dname.Name
 	was, now []*rrset // RRsets before the message, and as far as it was carried out; without made ones
 	made     []*rrset // that the zone stores unless was or now hides them
+	added    rrset    // PTRs that the message adds, whatever it does with them later, if the zone derives some
 }
 
 // rrset is an RRset at a name. What name.was holds is never changed.
@@ -40,7 +41,7 @@ func (w *work) name(owner dname.Name) *name {
 			return n
 		}
 	}
-	n := &name{owner: owner}
+	n := &name{owner: owner, added: rrset{typ: rr.TypePTR}}
 	for s := range w.t.Zone.RRsets(owner) {
 		n.was = append(n.was, newRRset(&s))
 	}
@@ -206,10 +207,8 @@ func (w *work) static(n *name, t rr.Type) *Fault {
 	switch {
 	case !isAbove:
 		return nil
-	case isDerived: // see settleDerived
-		if !slices.Contains(w.derived, n) {
-			w.derived = append(w.derived, n)
-		}
+	case isDerived:
+		w.touchDerived(n)
 		return nil
 	}
 	return faultf(wire.RCodeRefused, "%v at %v comes from the sources of the zone, which no update changes; change it there", t, n.owner)
@@ -246,6 +245,10 @@ func (w *work) add(r *Record, n *name) *Fault {
 			return nil
 		}
 	}
+	isAmongDerived := r.Type == rr.TypePTR && w.t.Zone.Layers().Derived != nil
+	if isAmongDerived {
+		n.added.data = append(n.added.data, r.Data)
+	}
 	if s == nil {
 		if fault := w.hides(r, n); fault != nil {
 			return fault
@@ -256,6 +259,9 @@ func (w *work) add(r *Record, n *name) *Fault {
 	}
 	i := s.index(r.Data)
 	if i >= 0 && s.ttl == r.TTL && bytes.Equal(s.data[i], r.Data) {
+		if isAmongDerived {
+			_ = w.static(n, r.Type) // no fault: it changes nothing of what is served
+		}
 		return nil
 	}
 	if fault := w.static(n, r.Type); fault != nil {
