@@ -116,6 +116,19 @@ func TestUnusedRules(t *testing.T) {
 			t.Errorf("%v: %v", dname.Name(name), a.Kind)
 		}
 	}
+	// Rules whose names lie outside of the zone have no effect on others.
+	outside := withRanges(t, "example.", 3, func(i int) string {
+		return fmt.Sprintf("x-{hex}.%sexample.%s", []string{"not", "a.", "b."}[i], []string{"", "", "net."}[i])
+	})
+	for _, one := range outside.Templates() {
+		a, name := zone.Answer{}, dname.Name(one.Append(nil, one.Prefix().Addr()))
+		if !name.IsAtOrBelow(outside.Apex()) {
+			continue
+		}
+		if outside.Lookup(name, rr.TypeAAAA, false, &a); a.Kind != zone.Success {
+			t.Errorf("%v: %v", one, a.Kind)
+		}
+	}
 	huge := withRanges(t, "8.b.d.0.1.0.0.2.ip6.arpa.", 2, func(i int) string { return "{hex}." + strings.Repeat("\x00", 60_000) })
 	if faults := huge.RuleFaults(); len(faults) != 2 || len(faults[0]) > 100 {
 		t.Errorf("of huge templates: %d faults:\n%.500s", len(faults), strings.Join(faults, "\n"))

@@ -91,6 +91,8 @@ func TestMerge(t *testing.T) {
 		{"", "@ 60 TYPE65280 \\# 1 00\n@ 60 PTR a.\n", "", "@ 60 TXT a\n", ""}, // of types that are not those of the layer
 		{"1 60 DNAME a.\n", "1 60 PTR a.\nx.1 60 PTR a.\n", "", "x.y.1 60 PTR a.\n2 60 A 192.0.2.1\n2 60 AAAA ::1\n", "1 DNAME a., 1 PTR a., 2 A 192.0.2.1, 2 AAAA ::1"},
 		{"1 60 NS a.\nx.1 60 NS a.\n", "y.x.1 60 PTR a.\n", "y.x.1 60 TXT b\n", "y.x.1 60 A 192.0.2.1\n", "1 NS a., x.1 NS a., y.x.1 TXT \"b\""},
+		{"1 60 PTR a.\n", "1 30 PTR a.\n", "", "1 90 PTR a.\n", "1 PTR a."}, // the TTL is that of the sources
+		{"@ 60 DNAME a.\n", "1 60 PTR a.\n", "1 60 TXT a\n", "2 60 PTR a.\n", "1 TXT \"a\""},
 	} {
 		l := zone.Layers{Static: static(t, c.static), Derived: ofLayer(t, c.derived), Made: ofLayer(t, c.made), Declared: true}
 		z, err := Merge(l, layer(c.dynamic), nil)
@@ -176,6 +178,35 @@ func TestMergeMany(t *testing.T) {
 	}
 	if got := merged.Stats().Records; got != n+3 || pauses < n {
 		t.Errorf("%d records, %d pauses", got, pauses)
+	}
+	cut := zone.Record{Owner: dname.MustParse("0.10.in-addr.arpa."), Type: rr.TypeNS, TTL: 60, Data: dname.MustParse("ns.example.")}
+	if small, err = small.Apply(&zone.Changeset{Added: []zone.Record{cut}}); err != nil {
+		t.Fatal(err)
+	}
+	if merged, err = Merge(zone.Layers{Static: small, Derived: z}, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if list := zone.Diff(small, merged, nil); !list.IsEmpty() {
+		t.Errorf("a delegation of all names: %d records more", len(list.Added))
+	}
+}
+
+// A zone has its name as the sources write it, although a larger layer has another spelling of it.
+func TestMergeSpelling(t *testing.T) {
+	records := []zone.Record{}
+	for i := range 10 {
+		records = append(records, zone.Record{Owner: dname.MustParse(fmt.Sprintf("%d.%s", i, apex)), Type: rr.TypePTR, TTL: 60, Data: dname.Root()})
+	}
+	large, err := NewLayer(dname.MustParse(strings.ToUpper(apex)), slices.Values(records), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := Merge(zone.Layers{Static: static(t, ""), Derived: large}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := z.Apex().String(); got != dname.MustParse(apex).String() || z.Stats().Records < len(records) {
+		t.Errorf("%s has %d records", got, z.Stats().Records)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
+	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
 )
 
@@ -16,6 +17,20 @@ var (
 // known is a zone that was served with a serial and contentA.
 func known(serial zone.Serial) commit.Last {
 	return commit.Last{Known: true, Entry: journal.Entry{Serial: serial, Digest: contentA}}
+}
+
+// served is what a journal has of each zone.
+type served journal.Entry
+
+func (s served) Last(dname.Name) (journal.Entry, bool, error) { return journal.Entry(s), true, nil }
+
+// A zone that is not available, because its data cannot be read, has the serial of before.
+func TestReadLast(t *testing.T) {
+	apex := dname.MustParse("2.0.192.in-addr.arpa.")
+	l, err := commit.ReadLast(served{Serial: 7, Digest: contentA}, zone.Unavailable(apex, "lost"), apex)
+	if err != nil || l != known(7) {
+		t.Errorf("%+v, %v", l, err)
+	}
 }
 
 func TestGeneratedSerial(t *testing.T) {

@@ -77,6 +77,70 @@ func TestCrowdedAddress(t *testing.T) {
 	}
 }
 
+// twice is a File that has two spellings of one name for an address.
+type twice struct{ listed }
+
+func (f *twice) At(a netip.Addr) (list []Entry) {
+	for _, e := range f.listed.At(a) {
+		e.Name = dname.MustParse(strings.ToUpper(e.Name.String()))
+		list = append(list, e, Entry{Addr: a, Name: e.Name.AppendLower(nil)})
+	}
+	return list
+}
+
+func (f *twice) All() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for a := range f.listed {
+			for _, e := range f.At(netip.MustParseAddr(a)) {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// A name that an address has twice, in any spelling, is one name, which goes when both have gone.
+func TestNameTwice(t *testing.T) {
+	cfg, err := config.Parse("ptrd.yaml", []byte("defaults: {nameservers: [ns.example.]}\nzones: [{prefix: 192.0.2.0/24, derive: [{hosts: hosts}]}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := &twice{listed{"192.0.2.1": "one."}}
+	p := &planTest{T: t, d: New(Options{}), r: NewRules(cfg, func(*config.Neighbour) File { return file })}
+	p.w = commit.New(commit.Options{Stages: []commit.Stage{p.d.Stage}})
+	p.serve(planned{built: []string{planHere}})
+	expect := func(want ...string) {
+		t.Helper()
+		z := p.w.Set().Get(dname.MustParse(planHere))
+		var got []string
+		for r := range z.All() {
+			if r.Type == rr.TypePTR {
+				got = append(got, dname.Name(r.Data).String())
+			}
+		}
+		if n := p.r.Totals(p.w.Set())[0]; !slices.Equal(got, want) || n.Records != len(want) || n.Conflicts > 0 {
+			t.Errorf("%v, want %v: %+v", got, want, n)
+		}
+		if stored := (index{layer: z.Layers().Derived}).stored(); stored != nil {
+			t.Error("there is more than a PTR about a name")
+		}
+	}
+	expect("one.")
+	file.listed["192.0.2.2"] = "two."
+	change := func() {
+		t.Helper()
+		if _, err := p.w.Commit(p.d.FileChanged(file, nil, "hosts")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change()
+	expect("one.", "two.")
+	file.listed = listed{}
+	change()
+	expect()
+}
+
 // With `names: all`, more names than a message has room for are reported.
 func TestTooManyNames(t *testing.T) {
 	cfg, err := config.Parse("ptrd.yaml", []byte("defaults: {nameservers: [ns.example.]}\nzones: [{prefix: 192.0.2.0/24, derive: {from: [{hosts: hosts}], names: all}}]"))

@@ -83,6 +83,7 @@ func TestRefused(t *testing.T) {
 		{"a..{hex}.example.net", "2001:db8::/32", "empty label"},
 		{"{dashed:1}{dashed:2}{dashed:3}.example.net", "0.0.0.0/0", "3 fields"},
 		{"{dashed}.example.net", "203.0.113.7/24", "without host bits"},
+		{"{dashed}." + strings.Repeat("a.", 251), "203.0.113.0/24", "511 octets, at most 510 are possible"},
 	} {
 		if _, err := New(c.template, netip.MustParsePrefix(c.prefix), testKey); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want an error with %q", c.template, err, c.want)
@@ -90,6 +91,14 @@ func TestRefused(t *testing.T) {
 	}
 	if _, err := New("{permuted}.example.net", netip.MustParsePrefix("203.0.113.0/24"), testKey[1:]); err == nil {
 		t.Error("a key of 15 octets is accepted")
+	}
+	// The text may be longer than a name.
+	longest, err := New("{dashed:last1}"+strings.Repeat(".a", 125), netip.MustParsePrefix("203.0.113.0/24"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(longest.Append(nil, netip.MustParseAddr("203.0.113.255"))); n != dname.MaxWire {
+		t.Errorf("a name of %d octets", n)
 	}
 }
 
