@@ -235,4 +235,9 @@ func TestSameFileAgain(t *testing.T) {
 	if p := f.Status().Problem; p != "" {
 		t.Errorf("the problem is %q", p)
 	}
+	f.rename(dir, dir+"~")
+	f.step("its directory is away for a moment", time.Second, "", "10.0.0.1 a")
+	if p := f.Status().Problem; p != "" {
+		t.Errorf("the problem is %q", p)
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ptrd/ptrd/internal/faulttest"
 	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/zone/disk"
+	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // restarted returns new Sources, as after a restart, and the source of a file.
@@ -88,6 +89,22 @@ func TestSavedNames(t *testing.T) {
 		want[i] = want[i][:strings.LastIndexByte(want[i], ':')] + ":0"
 	}
 	mustEqual(t, "names", got, want...)
+}
+
+// TestSavedApart: one file may be that of several sources, whose names are saved apart.
+func TestSavedApart(t *testing.T) {
+	path, seen := filepath.Join(t.TempDir(), "hosts.csv"), map[string]bool{}
+	x := New(Options{Dir: t.TempDir()})
+	for _, domain := range []string{"a.example.", "b.example."} {
+		for _, column := range []string{"2", "3"} {
+			n := neighbour("csv", path)
+			n.Domain, n.Columns = dname.MustParse(domain), config.Columns{Address: "1", Name: column}
+			seen[newSource(n, &x.o).savedPath()] = true
+		}
+	}
+	if len(seen) != 4 {
+		t.Errorf("the names of 4 sources are saved at %d paths", len(seen))
+	}
 }
 
 // TestSavedDamage: no damage of a saved file gives an address another name.

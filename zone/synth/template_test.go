@@ -563,6 +563,7 @@ func TestConflictExample(t *testing.T) {
 	for _, c := range []struct{ a, b, want string }{
 		{"192.0.2.128/25 dhcp-{dashed:4}.example.net", "192.0.2.0/24 dhcp-{decimal}.example.net", "dhcp-128.example.net."},
 		{"2001:db8:1::/48 {hex}.example.net", "2001:db8::/32 {hex}.example.net", "20010db8000100000000000000000000.example.net."},
+		{"2001:db8::/32 {hex}.example.net", "2001:db8:1::/48 {hex}.example.net", "20010db8000100000000000000000000.example.net."},
 		{"192.0.2.128/25 x{dashed:4}.example.net", "192.0.2.0/25 x{decimal}.example.net", "x000.example.net."}, // only by form
 	} {
 		var list []*Template
