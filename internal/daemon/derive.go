@@ -57,18 +57,24 @@ func (d *Daemon) addLeases(add addCondition) {
 
 // leasesChanged derives the names of addresses that a file of another program has changed.
 func (d *Daemon) leasesChanged(s *lease.Source, addresses []netip.Addr) {
-	d.commitLeases(s, d.deriver.FileChanged(s, addresses, sourceOfFile(s)))
+	for r := range d.deriver.FileChanges(s, addresses, sourceOfFile(s)) {
+		if !d.commitLeases(s, r) {
+			return
+		}
+	}
 }
 
 func sourceOfFile(s *lease.Source) string { return s.Format + " " + s.File.Path }
 
-// commitLeases carries out a request about a file. If it cannot be made durable, catchUp repeats it
-// for all of the file.
-func (d *Daemon) commitLeases(s *lease.Source, r commit.Request) {
-	if _, err := d.zones.Commit(r); err != nil {
+// commitLeases carries out a request about a file, and reports whether that was possible. If it cannot be made
+// durable, catchUp repeats it for all of the file.
+func (d *Daemon) commitLeases(s *lease.Source, r commit.Request) bool {
+	_, err := d.zones.Commit(r)
+	if err != nil {
 		d.missed.Store(s, true)
 		d.log.Error("names of addresses could not be changed", "file", s.File.Path, "err", err)
 	}
+	return err == nil
 }
 
 // catchUpLeases derives the names of files of which changes were missed.

@@ -242,3 +242,42 @@ func TestFile(t *testing.T) {
 	change(nil, true)
 	expect("without names", "2 60 a.example.net. ")
 }
+
+// numbered is a File with a name for each of the first addresses of 10.0.0.0/16.
+type numbered int
+
+func (f *numbered) At(a netip.Addr) (list []Entry) {
+	if b := a.As4(); int(b[2])<<8+int(b[3]) < int(*f) {
+		list = append(list, Entry{Addr: a, Name: dname.MustParse("h.example.")})
+	}
+	return list
+}
+
+func (f *numbered) All() iter.Seq[Entry] { return func(func(Entry) bool) {} }
+
+// A change of many addresses is several batches, between which other writers come.
+func TestFileChanges(t *testing.T) {
+	cfg, err := config.Parse("ptrd.yaml", []byte("defaults: {nameservers: [ns.example.]}\nzones: [{prefix: 10.0.0.0/16, derive: [{hosts: hosts}]}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := new(numbered)
+	p := &planTest{T: t, d: New(Options{}), r: NewRules(cfg, func(*config.Neighbour) File { return file })}
+	p.w = commit.New(commit.Options{Stages: []commit.Stage{p.d.Stage}})
+	p.serve(planned{built: []string{"0.10.in-addr.arpa."}})
+	*file = maxFileChange + 1
+	var addresses []netip.Addr
+	for i := range int(*file) {
+		addresses = append(addresses, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+	}
+	var served []int
+	for r := range p.d.FileChanges(file, addresses, "hosts") {
+		if _, err := p.w.Commit(r); err != nil {
+			t.Fatal(err)
+		}
+		served = append(served, p.r.Totals(p.w.Set())[0].Records)
+	}
+	if want := []int{maxFileChange, maxFileChange + 1}; !slices.Equal(served, want) {
+		t.Errorf("%d PTRs, want %d", served, want)
+	}
+}

@@ -1,6 +1,7 @@
 package derive
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -120,6 +121,22 @@ func (r *Rules) mayConcern(c zone.Change) bool {
 		return false
 	}
 	return c.Apex.IsForward() && (r.concerns(c.Apex) || c.Base == nil || c.Zone == nil)
+}
+
+// maxFileChange is how many addresses of a file change in one batch. Other writers can have to wait while it is
+// computed, which takes some tenths of a second; the changes of a file need not be seen at once.
+const maxFileChange = 1 << 14
+
+// FileChanges yields requests as those of FileChanged for parts of many addresses, which it sorts.
+func (d *Deriver) FileChanges(f File, addresses []netip.Addr, source string) iter.Seq[commit.Request] {
+	return func(yield func(commit.Request) bool) {
+		slices.SortFunc(addresses, netip.Addr.Compare) // neighbours share paths of the zone
+		for part := range slices.Chunk(addresses, maxFileChange) {
+			if !yield(d.FileChanged(f, part, source)) {
+				return
+			}
+		}
+	}
 }
 
 // FileChanged returns a request that brings the names of some addresses up to date with a file; with
