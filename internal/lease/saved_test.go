@@ -2,6 +2,7 @@ package lease
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -195,6 +196,20 @@ func TestSavePanics(t *testing.T) {
 	}
 	cancel()
 	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSavedSize: a saved file that is too large is not read.
+func TestSavedSize(t *testing.T) {
+	dir := t.TempDir()
+	x := New(Options{Dir: dir, Disk: faulttest.NewDisk(faulttest.FailKind("read", "", syscall.EIO))})
+	s := prepare(t, x, neighbour("kea", filepath.Join(dir, "missing")))
+	write(t, s.savedPath(), "")
+	if err := os.Truncate(s.savedPath(), maxSaved+1); err != nil {
+		t.Skip(err)
+	}
+	if _, err := disk.Read(x.o.Disk, s.savedPath(), maxSaved); !errors.Is(err, disk.ErrUnusable) {
 		t.Error(err)
 	}
 }

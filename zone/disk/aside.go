@@ -81,9 +81,13 @@ func Read(on FS, path string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	tooLarge := fmt.Errorf("%s: %w (it has more than %d octets)", path, ErrUnusable, most)
+	if fi, err := f.Stat(); err == nil && fi.Size() > most {
+		return nil, tooLarge // without reading so much
+	}
 	b, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(b)) > most {
-		err = fmt.Errorf("%s: %w (it has more than %d octets)", path, ErrUnusable, most)
+		err = tooLarge
 	}
 	return b, err
 }
