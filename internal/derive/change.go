@@ -53,7 +53,7 @@ func (w *world) addresses(list []address, name dname.Name) (*zone.Zone, []addres
 		return nil, list
 	}
 	for set := range z.RRsets(name) {
-		if set.Type != rr.TypeA && set.Type != rr.TypeAAAA || commit.IsMade(z, name, set.Type) { // rules make the PTRs as well
+		if set.Type != rr.TypeA && set.Type != rr.TypeAAAA || isMade(z, name, set.Type) { // rules make the PTRs as well
 			continue
 		}
 		for it := set.Data(); it.Next(); {
@@ -63,6 +63,15 @@ func (w *world) addresses(list []address, name dname.Name) (*zone.Zone, []addres
 		}
 	}
 	return z, list
+}
+
+// isMade reports whether an RRset of a zone is the one made by rules, and no file has the same.
+func isMade(z *zone.Zone, name dname.Name, t rr.Type) bool {
+	if !commit.IsMade(z, name, t) {
+		return false
+	}
+	isStatic, _ := commit.Above(z, name, t)
+	return !isStatic
 }
 
 // address is one of a name, with the TTL of its record.
@@ -100,10 +109,10 @@ func (r *Rules) regions(before, next *world, changes []zone.Change, pause func()
 				}
 				continue
 			}
-			if x, y := was.Layers().Made, now.Layers().Made; x != y {
-				// An address that rules no longer make counts if another layer has it too.
-				for _, made := range [...]*zone.Zone{x, y} {
-					if made != nil && !addressesOf(made, yield) {
+			if x, y := was.Layers(), now.Layers(); x.Made != y.Made || x.Static != y.Static {
+				// An address that rules make counts if a file has it too, or if they no longer make it.
+				for _, made := range [...]*zone.Zone{x.Made, y.Made} {
+					if made != nil && !addressesOf(made, was, now, yield) {
 						return
 					}
 				}
@@ -124,10 +133,11 @@ func (r *Rules) regions(before, next *world, changes []zone.Change, pause func()
 	}
 }
 
-// addressesOf yields the names of a made layer that have addresses.
-func addressesOf(made *zone.Zone, yield func(region) bool) bool {
+// addressesOf yields the names of a made layer whose addresses only rules make, either before or now.
+func addressesOf(made, was, now *zone.Zone, yield func(region) bool) bool {
 	for r := range made.All() {
-		if (r.Type == rr.TypeA || r.Type == rr.TypeAAAA) && !yield(region{apex: made.Apex(), name: r.Owner}) {
+		isAddress := r.Type == rr.TypeA || r.Type == rr.TypeAAAA
+		if isAddress && isMade(was, r.Owner, r.Type) != isMade(now, r.Owner, r.Type) && !yield(region{apex: made.Apex(), name: r.Owner}) {
 			return false
 		}
 	}
