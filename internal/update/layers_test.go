@@ -126,6 +126,11 @@ func TestUpdateAgreesWithDerived(t *testing.T) {
 		t.Errorf("what no update added was removed: %v", f)
 	}
 	lease()
+	more := add
+	more.Data = dname.MustParse("other.example.")
+	if f := b.send(more); f == nil || !f.isDerived {
+		t.Errorf("another name was added to a derived one: %v", f)
+	}
 	b.now = b.now.Add(2 * time.Hour)
 	b.expire()
 	b.derive("", nil)

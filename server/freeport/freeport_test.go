@@ -72,6 +72,10 @@ func TestInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if l, err := net.Listen("tcp4", loopback(claims.last-blockSize).String()); err == nil {
+		l.Close()
+		t.Error("other processes can claim this block")
+	}
 	if claims.next+2 >= claims.last {
 		t.Skip("the rest of the block is too short")
 	}
