@@ -265,10 +265,15 @@ func recordsAt(z *zone.Zone, owner dname.Name) (list []zone.Record) {
 	return list
 }
 
-// missing returns those records of one name that a list has and another lacks.
+// missing returns those records of one name that a list has and another lacks. What the lists share in one
+// order, as a zone and its next state do, is compared once.
 func missing(list, other []zone.Record) (out []zone.Record) {
+	next := 0 // in other, behind the last record that both have
 	for _, r := range list {
-		if !slices.ContainsFunc(other, func(o zone.Record) bool { return o.Type == r.Type && o.TTL == r.TTL && bytes.Equal(o.Data, r.Data) }) {
+		isSame := func(o zone.Record) bool { return o.Type == r.Type && o.TTL == r.TTL && bytes.Equal(o.Data, r.Data) }
+		if i := slices.IndexFunc(other[next:], isSame); i >= 0 {
+			next += i + 1
+		} else if !slices.ContainsFunc(other[:next], isSame) {
 			out = append(out, r)
 		}
 	}
