@@ -21,24 +21,10 @@ import (
 // one with a file, which derives the same names from the leases of Kea, and in a forward zone.
 func TestKea(t *testing.T) {
 	program := peertest.Require(t, "kea-dhcp-ddns")
-	leases := filepath.Join(t.TempDir(), "leases.csv")
 	row := func(valid int) string {
 		return fmt.Sprintf("198.51.100.7,00:01,,%d,%d,1,1,1,two.lab.example.,0,\n", valid, time.Now().Add(time.Hour).Unix())
 	}
-	addLease := func(text string) {
-		t.Helper()
-		f, err := os.OpenFile(leases, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
-		if err == nil {
-			_, err = f.WriteString(text)
-		}
-		if err == nil {
-			err = f.Close()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	addLease("address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context\n" + row(3600))
+	leases := mustWrite(t.TempDir(), "leases.csv", "address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context\n"+row(3600))
 	const secret = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"
 	ptrd := peer{"ptrd", requireBinary(t), func(dir string, addr netip.AddrPort, _ []setZone) []string {
 		return []string{"serve", "--config", mustWrite(dir, "ptrd.yaml", fmt.Sprintf(`listen: {dns: [%q], admin: ""}
@@ -118,7 +104,7 @@ zones:
 		if lease.host == "two" {
 			await(owner, dns.TypeDHCID, "NOERROR")
 			await(owner, dns.TypePTR, lease.host+".lab.example.")
-			addLease(row(0))
+			appendTo(leases, row(0))
 		}
 		await(owner, dns.TypePTR, "NXDOMAIN")
 		await(lease.host+".lab.example.", dns.TypeA, "NXDOMAIN")

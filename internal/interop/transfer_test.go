@@ -97,11 +97,14 @@ func secondaryBIND(dir string, addr, primary netip.AddrPort, secret string, zone
 }
 
 func appendTo(path, text string) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		panic(err)
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString(text)
 	}
-	if err := os.WriteFile(path, append(b, text...), 0o644); err != nil {
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
 		panic(err)
 	}
 }
