@@ -13,7 +13,7 @@
 //	udp          datagrams
 //	stream       connections: TCP and TLS
 //	server       listeners, absent addresses, inherited sockets, start and stop
-//	workertest, servertest   what tests of several packages share
+//	await, workertest, servertest   what tests of several packages share
 //
 // Each imports only those above it.
 //

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -105,7 +106,7 @@ func TestRandomIXFR(t *testing.T) {
 			sameZone(t, fmt.Sprintf("step %d, from %d by TCP", step, old.Serial()), apply(t, old, all), next)
 			m := ixfr(old.Serial())
 			m.SetEdns0(1232, false)
-			got, _, err := new(dns.Client).Exchange(m, g.addr)
+			got, _, err := g.udp.Exchange(m, g.addr)
 			if err != nil || got.Rcode != 0 || len(got.Answer) == 0 || got.Truncated {
 				t.Fatalf("step %d, from %d by UDP: %v\n%v", step, old.Serial(), err, got)
 			}
@@ -188,14 +189,17 @@ func TestIXFRKinds(t *testing.T) {
 		g.history.mu.Unlock()
 		before := g.handler.Totals()
 		kind := func() string {
-			for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+			var counted Kind
+			await.That(t, k.what+": the count of the answer", func() bool {
 				for i, n := range g.handler.Totals() {
 					if n.Answers > before[i].Answers {
-						return Kind(i).String()
+						counted = Kind(i)
+						return true
 					}
 				}
-			}
-			return "none"
+				return false
+			})
+			return counted.String()
 		}
 		all, _ := g.transfer(ixfr(k.from), nil)
 		if got := kind(); got != k.tcp || len(all) != k.records {
@@ -207,7 +211,7 @@ func TestIXFRKinds(t *testing.T) {
 		}
 		m := ixfr(k.from)
 		m.SetEdns0(1232, false)
-		if _, _, err := new(dns.Client).Exchange(m, g.addr); err != nil {
+		if _, _, err := g.udp.Exchange(m, g.addr); err != nil {
 			t.Fatal(k.what, err)
 		}
 		if got := kind(); got != k.udp {

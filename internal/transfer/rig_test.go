@@ -18,6 +18,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -112,6 +113,7 @@ type rig struct {
 	addr    string
 	apex    string // of the zone
 	asked   uint64 // requests sent over TCP
+	udp     dns.Client
 }
 
 func newRig(t testing.TB, z *zone.Zone) *rig {
@@ -121,7 +123,7 @@ func newRig(t testing.TB, z *zone.Zone) *rig {
 
 func newRigWith(t testing.TB, z *zone.Zone, edit func(*Options)) *rig {
 	t.Helper()
-	g := &rig{t: t, apex: z.Apex().String()}
+	g := &rig{t: t, apex: z.Apex().String(), udp: dns.Client{Timeout: await.Patience}}
 	var err error
 	if g.key, err = tsig.NewKey(tsig.KeyOptions{Name: dname.MustParse("key."), Algorithm: tsig.HMACSHA256, Secret: []byte("secret")}); err != nil {
 		t.Fatal(err)
@@ -179,7 +181,7 @@ func (g *rig) dial(m *dns.Msg, key *tsig.Key) (net.Conn, *tsig.Verifier) {
 		g.t.Fatal(err)
 	}
 	g.t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(await.Patience))
 	if _, err := c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)); err != nil {
 		g.t.Fatal(err)
 	}
@@ -322,18 +324,4 @@ func awkward(t testing.TB, serial zone.Serial) *zone.Zone {
 		lines = append(lines, fmt.Sprintf("40.%s 60 IN TXT %s", apex, strings.Repeat(fmt.Sprintf(" \"%d%s\"", i, strings.Repeat("x", 200)), 60)))
 	}
 	return build(t, lines...)
-}
-
-// await fails the test unless the condition becomes true.
-func await(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(time.Minute); !condition(); {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
 }

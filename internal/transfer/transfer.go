@@ -121,9 +121,9 @@ func (h *Handler) Handle(ctx context.Context, r *deferred.Request) {
 		h.o.Sent(z, r.Client.Addr(), kind)
 	}
 	c := &h.counts[kind]
-	c.answers.Add(1)
 	c.records.Add(uint64(s.records))
 	c.octets.Add(uint64(s.octets))
+	c.answers.Add(1) // last: Totals never has an answer without its records
 	attrs = append(attrs, slog.String("kind", kind.String()), slog.Uint64("serial", uint64(z.Serial())),
 		slog.Int("records", s.records), slog.Int("messages", s.messages), slog.Int("octets", s.octets),
 		slog.Duration("took", h.o.Now().Sub(begin).Round(time.Microsecond)))

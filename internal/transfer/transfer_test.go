@@ -8,10 +8,11 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/tsig"
 	"github.com/ptrd/ptrd/zone"
 )
@@ -58,10 +59,9 @@ func TestAXFR(t *testing.T) {
 				}
 			}
 		}
-		got := g.handler.Totals()
-		for deadline := time.Now().Add(10 * time.Second); got[Full].Answers+got[FullByIXFR].Answers < g.asked && time.Now().Before(deadline); {
-			got = g.handler.Totals() // counted after the last message was sent
-		}
+		got := await.Value(t, "the count of all answers", g.handler.Totals, func(t [NumKinds]Totals) bool {
+			return t[Full].Answers+t[FullByIXFR].Answers+t[Broken].Answers == g.asked
+		})
 		if want := uint64(c.zone.Stats().Records + 1); got[Full].Records != 2*want || got[Full].Answers != 2 || got[Broken].Answers != 0 {
 			t.Errorf("%s: %+v", c.what, got)
 		}
@@ -137,8 +137,7 @@ func TestPanicsKeepNoTransferFromBeingMade(t *testing.T) {
 			t.Errorf("%d records", len(all))
 		}
 	}
-	await(t, "rest", func() bool { return g.server.Totals().Deferred.Working == 0 })
-	if total := g.server.Totals(); total.Deferred.Transfers != 0 || total.Deferred.TransfersWaiting != 0 || total.Closed[answer.CloseFault] != 80 {
-		t.Errorf("%+v, closed %v", total.Deferred, total.Closed)
-	}
+	await.Value(t, "rest, and 80 connections closed because of a fault", g.server.Totals, func(t server.Totals) bool {
+		return t.Deferred.Working+t.Deferred.Transfers+t.Deferred.TransfersWaiting == 0 && t.Closed[answer.CloseFault] == 80
+	})
 }
