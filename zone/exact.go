@@ -21,6 +21,14 @@ func (z *Zone) RRsets(owner dname.Name) iter.Seq[RRset] {
 	}
 }
 
+// Has reports whether owner has RRsets in the zone, as RRsets yields them.
+func (z *Zone) Has(owner dname.Name) bool {
+	for range z.RRsets(owner) {
+		return true
+	}
+	return false
+}
+
 // HasBelow reports whether a name below owner has RRsets in the zone.
 func (z *Zone) HasBelow(owner dname.Name) bool {
 	if !z.IsAvailable() || !owner.IsAtOrBelow(z.apex) {

@@ -491,6 +491,22 @@ func (z *Zone) Below(owner dname.Name) iter.Seq[Record] {
 	}
 }
 
+// Owners yields the owner names of records in the order of All, each once. If types are given, only
+// records of these count. A name is valid until the next one.
+func Owners(records iter.Seq[Record], types ...rr.Type) iter.Seq[dname.Name] {
+	return func(yield func(dname.Name) bool) {
+		var last dname.Name
+		for r := range records {
+			if len(types) > 0 && !slices.Contains(types, r.Type) || last.Equal(r.Owner) {
+				continue
+			}
+			if last = append(last[:0], r.Owner...); !yield(last) {
+				return
+			}
+		}
+	}
+}
+
 // recordYielder yields records. Its state is reused, so that none costs an
 // allocation.
 type recordYielder struct {

@@ -43,13 +43,11 @@ func Read(z *zone.Zone, most int) (list []Member, err error) {
 		return nil, errNotCatalog
 	}
 	labels := map[string]string{} // of members, by key of the apex
-	var last dname.Name
-	for rec := range z.All() {
-		if rec.Type != rr.TypePTR || !isNode(z, rec.Owner) || last.Equal(rec.Owner) {
+	for owner := range zone.Owners(z.All(), rr.TypePTR) {
+		if !isNode(z, owner) {
 			continue
 		}
-		last = rec.Owner.Clone()
-		m, err := readNode(z, last)
+		m, err := readNode(z, owner)
 		if err != nil {
 			return nil, err
 		}

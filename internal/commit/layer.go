@@ -286,28 +286,17 @@ func (l *layers) owners(base *zone.Zone, dynamic map[string][]RRset) iter.Seq[dn
 	others := slices.DeleteFunc([]*zone.Zone{l.Static, l.Derived, l.Made}, func(z *zone.Zone) bool { return z == nil || z == base })
 	// hasOwner reports whether one of the first n others has a name.
 	hasOwner := func(n int, owner dname.Name) bool {
-		for _, z := range others[:n] {
-			for range z.RRsets(owner) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(others[:n], func(z *zone.Zone) bool { return z.Has(owner) })
 	}
 	return func(yield func(dname.Name) bool) {
 		var cuts []dname.Name
 		for i, z := range others {
-			var last dname.Name
-			for r := range z.All() {
-				if z == l.Static && (r.Type == rr.TypeNS || r.Type == rr.TypeDNAME) && (r.Type == rr.TypeDNAME || !r.Owner.Equal(z.Apex())) {
-					if n := len(cuts); n == 0 || !r.Owner.IsAtOrBelow(cuts[n-1]) {
-						cuts = append(cuts, r.Owner.Clone())
-					}
-				}
-				if last != nil && r.Owner.Equal(last) {
-					continue
-				}
-				last = r.Owner.Clone()
-				if !hasOwner(i, last) && !yield(last) {
+			records := z.All()
+			if z == l.Static {
+				records = appendCuts(&cuts, z)
+			}
+			for owner := range zone.Owners(records) {
+				if !hasOwner(i, owner) && !yield(owner.Clone()) {
 					return
 				}
 			}
@@ -318,15 +307,26 @@ func (l *layers) owners(base *zone.Zone, dynamic map[string][]RRset) iter.Seq[dn
 			}
 		}
 		for _, cut := range cuts {
-			var last dname.Name
-			for r := range base.Below(cut) {
-				if last != nil && r.Owner.Equal(last) {
-					continue
-				}
-				last = r.Owner.Clone()
-				if !hasOwner(len(others), last) && dynamic[last.Key()] == nil && !yield(last) {
+			for owner := range zone.Owners(base.Below(cut)) {
+				if !hasOwner(len(others), owner) && dynamic[owner.Key()] == nil && !yield(owner.Clone()) {
 					return
 				}
+			}
+		}
+	}
+}
+
+// appendCuts yields the records of a zone, and appends the names of the delegations and DNAMEs that
+// are not below others.
+func appendCuts(cuts *[]dname.Name, z *zone.Zone) iter.Seq[zone.Record] {
+	return func(yield func(zone.Record) bool) {
+		for r := range z.All() {
+			isCut := r.Type == rr.TypeDNAME || r.Type == rr.TypeNS && !r.Owner.Equal(z.Apex())
+			if n := len(*cuts); isCut && (n == 0 || !r.Owner.IsAtOrBelow((*cuts)[n-1])) {
+				*cuts = append(*cuts, r.Owner.Clone())
+			}
+			if !yield(r) {
+				return
 			}
 		}
 	}

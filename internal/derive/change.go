@@ -183,13 +183,8 @@ func (part *region) owners(before, next *world) iter.Seq[dname.Name] {
 			if z == nil || i == 1 && z == was {
 				continue
 			}
-			var last dname.Name
-			for record := range z.Below(part.name) {
-				if record.Type != rr.TypeA && record.Type != rr.TypeAAAA || last.Equal(record.Owner) {
-					continue
-				}
-				last = append(last[:0], record.Owner...)
-				if !yield(last) {
+			for owner := range zone.Owners(z.Below(part.name), rr.TypeA, rr.TypeAAAA) {
+				if !yield(owner) {
 					return
 				}
 			}

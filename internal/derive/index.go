@@ -380,7 +380,7 @@ func (x index) recount(static *zone.Zone) (*zone.Zone, error) {
 	now := was
 	now.drifted = 0
 	if static != nil && was.records > 0 {
-		for owner := range ownersOf(static) {
+		for owner := range zone.Owners(static.All(), rr.TypePTR) {
 			now.drifted += count(x.drifts(static, owner))
 		}
 	}

@@ -225,34 +225,18 @@ func (x index) owners() iter.Seq[dname.Name] {
 // drifted returns the first findings about static PTRs that differ from derived ones.
 func (t *target) drifted(z *zone.Zone) (list []finding.Finding) {
 	static, x := z.Layers().Static, index{t, z.Layers().Derived}
-	for owner := range ownersOf(static) {
+	for owner := range zone.Owners(static.All(), rr.TypePTR) {
 		if !x.drifts(static, owner) {
 			continue
 		}
 		names := commit.ReadRRset(static, owner, rr.TypePTR).Data
 		i := slices.IndexFunc(names, func(d []byte) bool { return !x.has(owner, d) })
 		set, _ := t.choose(owner, x.candidates(owner))
-		list = append(list, finding.Finding{Position: t.Pos, Zone: z.Apex(), Owner: owner, Type: rr.TypePTR, Rule: "derived-drift",
+		list = append(list, finding.Finding{Position: t.Pos, Zone: z.Apex(), Owner: owner.Clone(), Type: rr.TypePTR, Rule: "derived-drift",
 			Text: fmt.Sprintf("the static PTR is %v, but by the sources of `derive` %v has this address, and the other name does not; remove the PTR, or correct the addresses of these names", dname.Name(names[i]), dname.Name(set.Data[0]))})
 		if len(list) == finding.MaxListed {
 			break
 		}
 	}
 	return list
-}
-
-// ownersOf yields the names with PTRs in a zone.
-func ownersOf(z *zone.Zone) iter.Seq[dname.Name] {
-	return func(yield func(dname.Name) bool) {
-		var last dname.Name
-		for r := range z.All() {
-			if r.Type != rr.TypePTR || last != nil && r.Owner.Equal(last) {
-				continue
-			}
-			last = r.Owner.Clone()
-			if !yield(last) {
-				return
-			}
-		}
-	}
 }

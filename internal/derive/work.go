@@ -8,6 +8,7 @@ import (
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // work changes the indexes of some zones.
@@ -199,7 +200,7 @@ func (w *work) file(f File) error {
 			continue
 		}
 		x := index{t, l.index}
-		for owner := range ownersOf(x.layer) {
+		for owner := range zone.Owners(x.layer.All(), rr.TypePTR) {
 			for c := range x.candidates(owner) {
 				if p, ok := t.item.AddressesOf(owner); ok && c.source == i {
 					if err := w.fileAddress(f, p.Addr()); err != nil {

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/ptrd/ptrd/zone"
-	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -174,18 +173,13 @@ func Export(z *zone.Zone) (batches [][]byte, left []string, err error) {
 		batches, now, records, characters = append(batches, b), batch{}, 0, 0
 		return err
 	}
-	var last dname.Name
-	for r := range z.All() {
-		if last != nil && r.Owner.Equal(last) {
-			continue
-		}
-		last = r.Owner.Clone()
-		for _, set := range sortedSets(z, last) {
-			if last.Equal(z.Apex()) && (set.Type == rr.TypeSOA || set.Type == rr.TypeNS) {
+	for owner := range zone.Owners(z.All()) {
+		for _, set := range sortedSets(z, owner) {
+			if owner.Equal(z.Apex()) && (set.Type == rr.TypeSOA || set.Type == rr.TypeNS) {
 				continue
 			}
-			s := asSet(last, &set, &entry{})
-			out := ListedSet{Name: FormatName(last), Type: set.Type.String(), TTL: &s.ttl}
+			s := asSet(owner, &set, &entry{})
+			out := ListedSet{Name: FormatName(owner), Type: set.Type.String(), TTL: &s.ttl}
 			size, why := 0, ""
 			for _, v := range s.values {
 				out.ResourceRecords = append(out.ResourceRecords, ListedText{v.Text})

@@ -1,10 +1,10 @@
 package hosted
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/ptrd/ptrd/zone"
-	"github.com/ptrd/ptrd/zone/dname"
 )
 
 // index has the owner names of a zone in the order of the API. It is built when it is first
@@ -40,13 +40,9 @@ func (x *index) build(served func() *zone.Zone) {
 		return
 	}
 	var keys []string
-	var last dname.Name
 	skip := z.Apex().Labels()
-	for r := range z.All() {
-		if last == nil || !r.Owner.Equal(last) {
-			last = r.Owner.Clone()
-			keys = append(keys, orderKey(last, skip))
-		}
+	for owner := range zone.Owners(z.All()) {
+		keys = append(keys, orderKey(owner, skip))
 	}
 	names := newOrdered(keys)
 	x.mu.Lock()
@@ -81,14 +77,8 @@ func (x *index) follow(c *zone.Change) {
 	for i := range c.Steps {
 		set := c.Steps[i].Changeset
 		for _, list := range [][]zone.Record{set.Removed, set.Added} {
-			var last dname.Name
-			for j := range list {
-				owner := list[j].Owner
-				if last != nil && owner.Equal(last) {
-					continue
-				}
-				last = owner
-				if hasRRsets(c.Zone, owner) {
+			for owner := range zone.Owners(slices.Values(list)) {
+				if c.Zone.Has(owner) {
 					x.names.insert(orderKey(owner, skip))
 				} else {
 					x.names.remove(orderKey(owner, skip))
@@ -96,11 +86,4 @@ func (x *index) follow(c *zone.Change) {
 			}
 		}
 	}
-}
-
-func hasRRsets(z *zone.Zone, owner dname.Name) bool {
-	for range z.RRsets(owner) {
-		return true
-	}
-	return false
 }
