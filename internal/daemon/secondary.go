@@ -1,9 +1,7 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -146,26 +144,8 @@ func (s *SecondaryStatus) Print(out io.Writer) error {
 	return err
 }
 
-// Refreshed are the states of the secondary zones that were checked, in JSON one as an object, several
-// as a list.
+// Refreshed are the states of the secondary zones that were checked.
 type Refreshed []*SecondaryStatus
-
-// MarshalJSON implements json.Marshaler.
-func (r Refreshed) MarshalJSON() ([]byte, error) {
-	if len(r) == 1 {
-		return json.Marshal(r[0])
-	}
-	return json.Marshal([]*SecondaryStatus(r))
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (r *Refreshed) UnmarshalJSON(text []byte) error {
-	if bytes.HasPrefix(text, []byte("[")) {
-		return json.Unmarshal(text, (*[]*SecondaryStatus)(r))
-	}
-	*r = Refreshed{new(SecondaryStatus)}
-	return json.Unmarshal(text, (*r)[0])
-}
 
 // IsWrong reports whether a check failed.
 func (r Refreshed) IsWrong() bool {
