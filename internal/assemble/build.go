@@ -57,37 +57,14 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 	}
 	m := newMerge(item, generated, r.a.o.Table, r.cfg.Limits.GenerateSteps, w)
 	m.fs = fs
-	m.memory = r.memory
-	confirm := r.newConfirmer(item, m.table, w)
-	var builders []*zone.Builder
-	for i, part := range m.parts {
-		b := w.newBuilder(i, part.apex)
-		b.SetPause(w.pause)
-		b.SetChecks(item.Checks)
-		b.SetRules(r.ranges.Others(part.apex), r.keys)
-		builders = append(builders, b)
-		part.emit = func(rec zone.Record, _ Layer, _ Rule) {
-			if m.hasMemory(b) {
-				b.Add(rec)
-			}
-			if rec.Type == rr.TypePTR && confirm != nil {
-				confirm.check(rec.Owner, rec.Data, rec.Tag)
-			}
-		}
-	}
+	r.setBuilders(m)
 	m.readLayers()
 	p := itemPlan{outcome: &outcome{apexes: item.Apexes, in: in, files: m.read.states(m.seen), soaFile: m.soaFile}}
 	if incomplete := r.changedMeanwhile(p.files, old, w); incomplete != nil {
 		return r.postpone(item, old, incomplete), nil
 	}
-	static := make([]*zone.Zone, len(builders))
-	for i, b := range builders {
-		if !m.isOver {
-			static[i] = m.build(b)
-		}
-	}
 	m.source = r.source(item, old, p.outcome)
-	next, err := r.mergeLayers(m, static)
+	next, err := r.mergeLayers(m, m.build())
 	if err != nil {
 		return itemPlan{}, err
 	}
@@ -106,19 +83,45 @@ func (r *round) planItem(item *config.Zone, w *worker) (itemPlan, error) {
 		m.fs.add(f)
 	}
 	m.warnShrunkTogether()
+	m.report(&p)
+	return p, nil
+}
+
+// setBuilders has the records of a merge built into zones.
+func (r *round) setBuilders(m *merge) {
+	m.memory = r.memory
+	m.confirm = r.newConfirmer(m.item, m.table, m.worker)
+	for i, part := range m.parts {
+		b := m.worker.newBuilder(i, part.apex)
+		b.SetPause(m.worker.pause)
+		b.SetChecks(m.item.Checks)
+		b.SetRules(r.ranges.Others(part.apex), r.keys)
+		part.builder = b
+		part.emit = func(rec zone.Record, _ Layer, _ Rule) {
+			if m.hasMemory(b) {
+				b.Add(rec)
+			}
+			if rec.Type == rr.TypePTR && m.confirm != nil {
+				m.confirm.check(rec.Owner, rec.Data, rec.Tag)
+			}
+		}
+	}
+}
+
+// report fills in what the plan reports about the item.
+func (m *merge) report(p *itemPlan) {
 	list := withoutFollowing(m.fs.Sorted())
-	m.addOtherPositions(list, generated)
+	m.addOtherPositions(list)
 	for i := range p.results {
 		if p.results[i].reason != "" {
 			p.results[i].reason = firstError(list, p.apexes[i])
 		}
 	}
-	if confirm != nil {
-		list = append(list, confirm.fs.Sorted()...)
-		p.leads = confirm.leads
+	if m.confirm != nil {
+		list = append(list, m.confirm.fs.Sorted()...)
+		p.leads = m.confirm.leads
 	}
 	p.findings, p.damaged = finding.Limit(list), m.damaged
-	return p, nil
 }
 
 // zoneMemory returns how many octets the records of one item may take.
@@ -198,8 +201,20 @@ func (o *outcome) isUsable(r *round, item *config.Zone, in inputs, w *worker) (o
 	return len(incomplete) == 0 && o.isConfirmed(r, item, w), incomplete
 }
 
-// build builds one zone and adds its findings; nil if it has errors.
-func (m *merge) build(b *zone.Builder) *zone.Zone {
+// build builds the zones and adds their findings; nil for a zone that has errors.
+func (m *merge) build() []*zone.Zone {
+	static := make([]*zone.Zone, len(m.parts))
+	for i, part := range m.parts {
+		if !m.isOver {
+			static[i] = m.buildZone(part.builder)
+		}
+		part.builder, part.emit = nil, nil // they hold the memory of the records
+	}
+	return static
+}
+
+// buildZone builds one zone and adds its findings; nil if it has errors.
+func (m *merge) buildZone(b *zone.Builder) *zone.Zone {
 	z, list := b.Build()
 	hasOtherErrors := m.fs.errors() > m.fs.ofZones
 	for _, f := range list {
@@ -387,7 +402,7 @@ func firstError(list []finding.Finding, apex dname.Name) string {
 
 // addOtherPositions adds to the errors about records that contradict each other where the other
 // records are. Only if there is such an error does it read the sources again.
-func (m *merge) addOtherPositions(list []finding.Finding, generated [][]generatedRecord) {
+func (m *merge) addOtherPositions(list []finding.Finding) {
 	owners := map[string][]int{} // findings by owner
 	for i, f := range list {
 		if f.More > 0 {
@@ -402,6 +417,10 @@ func (m *merge) addOtherPositions(list []finding.Finding, generated [][]generate
 		return
 	}
 	others := make(map[int][]string)
+	var generated [][]generatedRecord
+	for _, part := range m.parts {
+		generated = append(generated, part.generated)
+	}
 	again := newMerge(m.item, generated, m.table, m.limit, m.worker)
 	for _, part := range again.parts {
 		part.emit = func(r zone.Record, _ Layer, _ Rule) {

@@ -30,7 +30,8 @@ type merge struct {
 	source string   // of the changes, for the history
 	seen   []string // files that were looked for
 
-	damaged bool // data of a zone in the state directory cannot be read
+	confirm *confirmer // of the targets of PTRs; nil: they are not checked
+	damaged bool       // data of a zone in the state directory cannot be read
 
 	soaFile string   // the first file with an SOA; empty: none has one
 	soaTag  zone.Tag // of that SOA
@@ -45,6 +46,7 @@ type merge struct {
 type zonePart struct {
 	apex      dname.Name
 	generated []generatedRecord
+	builder   *zone.Builder // nil: no zone is built, or it was built
 	emit      func(r zone.Record, from Layer, rule Rule)
 
 	top    staticNode   // what the static layers have at the apex
