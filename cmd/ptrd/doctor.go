@@ -18,13 +18,19 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// doctorFlags are the flags of doctor.
+type doctorFlags struct {
+	doctor.Request
+	ask askFlags
+
+	addresses, lists       []string
+	helo, domain, mailFrom string
+	message                string
+	all, plugin            bool
+}
+
 func newDoctor(g *globals) *cobra.Command {
-	var ask askFlags
-	var addresses, lists []string
-	var all, plugin bool
-	var message string
-	var names [3]string
-	q := doctor.Request{}
+	var d doctorFlags
 	cmd := &cobra.Command{
 		Use:   "doctor [ADDRESS]...",
 		Short: "Find out why mail from an address is rejected, and who can fix it",
@@ -49,45 +55,11 @@ be wrong, but something that is required is not known. It takes at most a minute
   ptrd doctor --ip 203.0.113.25 --domain example.com --mail-from bounce.example.com`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			addresses = append(args, addresses...) // --ip is another way to write them
-			if err := readMessage(cmd, message, &addresses, &names); err != nil {
+			if err := d.read(g, cmd, args); err != nil {
 				return err
 			}
-			var err error
-			if q.Addresses, err = examined(addresses); err != nil {
-				return err
-			}
-			if q.Lists, err = blocklists(lists); err != nil {
-				return err
-			}
-			if !slices.Contains(doctor.Languages, q.Language) {
-				return usagef("--lang %q is not a language of the mails; they are %s", q.Language, strings.Join(doctor.Languages, " and "))
-			}
-			for i, n := range []struct {
-				flag string
-				to   *dname.Name
-			}{{"helo", &q.HELO}, {"domain", &q.Domain}, {"mail-from", &q.MailFrom}} {
-				if names[i] == "" {
-					continue
-				}
-				if *n.to, err = dname.Parse(names[i]); err != nil {
-					return usagef("--%s %q is not a name: %v", n.flag, names[i], err)
-				}
-			}
-			o, err := ask.options()
-			if err != nil {
-				return err
-			}
-			switch cfg, err := g.loadIfAny(); {
-			case err != nil:
-				remark(cmd, "the places in the configuration cannot be shown, because it has errors:\n%v", err)
-			case cfg != nil:
-				q.Ours = g.ours(cmd, cfg)
-			}
-			o.Brief = true
-			q.Client = delegation.New(o)
-			r := doctor.Examine(cmd.Context(), &q)
-			if plugin {
+			r := doctor.Examine(cmd.Context(), &d.Request)
+			if d.plugin {
 				line, code := r.Status()
 				fmt.Fprintln(cmd.OutOrStdout(), line)
 				if code != 0 {
@@ -95,7 +67,7 @@ be wrong, but something that is required is not known. It takes at most a minute
 				}
 				return nil
 			}
-			if all {
+			if d.all {
 				r.ShowAll()
 			}
 			return g.show(cmd, r)
@@ -103,52 +75,96 @@ be wrong, but something that is required is not known. It takes at most a minute
 	}
 	g.addJSON(cmd)
 	f := cmd.Flags()
-	f.StringSliceVar(&addresses, "ip", nil, "`ADDRESS` that mail is sent from, as the arguments; may be repeated, once for each uplink")
-	f.StringVar(&names[0], "helo", "", "`NAME` that the mail server gives in HELO or EHLO")
-	f.StringVar(&names[1], "domain", "", "`NAME` of the domain of the mail addresses")
-	f.StringVar(&names[2], "mail-from", "", "`NAME` of the domain in MAIL FROM, if it is another one, as of a mail service")
-	f.StringVar(&message, "message", "", "`TEXT` of the rejection, with the address and perhaps names; - reads standard input")
-	f.StringSliceVar(&lists, "dnsbl", nil, "`NAME` of a blocklist to ask for the addresses; may be repeated")
-	f.StringVar(&q.Language, "lang", doctor.Languages[0], "`LANGUAGE` of mails to other operators: "+strings.Join(doctor.Languages, ", "))
-	f.BoolVar(&all, "plan", false, "show all faults in the order in which to fix them, not only the first")
-	f.BoolVar(&plugin, "check", false, "print one line, with the exit codes of monitoring plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN")
+	f.StringSliceVar(&d.addresses, "ip", nil, "`ADDRESS` that mail is sent from, as the arguments; may be repeated, once for each uplink")
+	f.StringVar(&d.helo, "helo", "", "`NAME` that the mail server gives in HELO or EHLO")
+	f.StringVar(&d.domain, "domain", "", "`NAME` of the domain of the mail addresses")
+	f.StringVar(&d.mailFrom, "mail-from", "", "`NAME` of the domain in MAIL FROM, if it is another one, as of a mail service")
+	f.StringVar(&d.message, "message", "", "`TEXT` of the rejection, with the address and perhaps names; - reads standard input")
+	f.StringSliceVar(&d.lists, "dnsbl", nil, "`NAME` of a blocklist to ask for the addresses; may be repeated")
+	f.StringVar(&d.Language, "lang", doctor.Languages[0], "`LANGUAGE` of mails to other operators: "+strings.Join(doctor.Languages, ", "))
+	f.BoolVar(&d.all, "plan", false, "show all faults in the order in which to fix them, not only the first")
+	f.BoolVar(&d.plugin, "check", false, "print one line, with the exit codes of monitoring plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN")
 	cmd.MarkFlagsMutuallyExclusive("check", "plan", "json")
-	ask.add(cmd)
+	d.ask.add(cmd)
 	return cmd
+}
+
+// read fills in the Request.
+func (d *doctorFlags) read(g *globals, cmd *cobra.Command, args []string) (err error) {
+	d.addresses = append(args, d.addresses...) // --ip is another way to write them
+	if err := d.readMessage(cmd); err != nil {
+		return err
+	}
+	if d.Addresses, err = examined(d.addresses); err != nil {
+		return err
+	}
+	if d.Lists, err = blocklists(d.lists); err != nil {
+		return err
+	}
+	if !slices.Contains(doctor.Languages, d.Language) {
+		return usagef("--lang %q is not a language of the mails; they are %s", d.Language, strings.Join(doctor.Languages, " and "))
+	}
+	for _, n := range []struct {
+		flag, text string
+		to         *dname.Name
+	}{{"helo", d.helo, &d.HELO}, {"domain", d.domain, &d.Domain}, {"mail-from", d.mailFrom, &d.MailFrom}} {
+		if n.text == "" {
+			continue
+		}
+		if *n.to, err = dname.Parse(n.text); err != nil {
+			return usagef("--%s %q is not a name: %v", n.flag, n.text, err)
+		}
+	}
+	o, err := d.ask.options()
+	if err != nil {
+		return err
+	}
+	o.Brief = true
+	d.Client = delegation.New(o)
+	switch cfg, err := g.loadIfAny(); {
+	case err != nil:
+		remark(cmd, "the places in the configuration cannot be shown, because it has errors:\n%v", err)
+	case cfg != nil:
+		d.Ours = g.ours(cmd, cfg)
+	}
+	return nil
 }
 
 // maxMessage is how much of a rejection is read: a bounce has the rejected mail after it.
 const maxMessage = 1 << 20
 
 // readMessage takes from the text of a rejection what no flag has, and shows it.
-func readMessage(cmd *cobra.Command, message string, addresses *[]string, names *[3]string) error {
+func (d *doctorFlags) readMessage(cmd *cobra.Command) error {
 	if !cmd.Flags().Changed("message") {
 		return nil
 	}
-	if message == "-" {
+	if d.message == "-" {
 		b, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxMessage))
 		if err != nil {
 			return err
 		}
-		message = string(b)
+		d.message = string(b)
 	}
-	m := doctor.ReadMessage(message)
+	m := doctor.ReadMessage(d.message)
 	read := ""
-	if len(*addresses) == 0 {
+	if len(d.addresses) == 0 {
 		switch len(m.Addresses) {
 		case 0:
 			return usagef("the message has no public address; give the one that mail is sent from by --ip ADDRESS")
 		case 1:
-			*addresses = append(*addresses, m.Addresses[0].String())
-			read += " --ip " + (*addresses)[0]
+			d.addresses = []string{m.Addresses[0].String()}
+			read += " --ip " + d.addresses[0]
 		default:
 			return usagef("the message has several addresses, %s; give the one that mail is sent from by --ip ADDRESS", strings.Trim(fmt.Sprint(m.Addresses), "[]"))
 		}
 	}
-	for i, from := range []struct{ flag, value string }{{"helo", m.HELO}, {"domain", m.Domain}} {
-		if names[i] == "" && from.value != "" {
-			names[i] = from.value
-			read += " --" + from.flag + " " + from.value
+	for _, from := range []struct {
+		flag, text string
+		to         *string
+	}{{"helo", m.HELO, &d.helo}, {"domain", m.Domain, &d.domain}} {
+		if *from.to == "" && from.text != "" {
+			*from.to = from.text
+			read += " --" + from.flag + " " + from.text
 		}
 	}
 	if read != "" {

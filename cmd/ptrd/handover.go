@@ -13,12 +13,18 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// handoverFlags are the flags of handover.
+type handoverFlags struct {
+	handover.Request
+	ask askFlags
+
+	servers       []string
+	offline, wait bool
+	timeout       time.Duration
+}
+
 func newHandover(g *globals) *cobra.Command {
-	var servers []string
-	q := handover.Request{Now: time.Now}
-	var ask askFlags
-	var offline, wait bool
-	var timeout time.Duration
+	h := handoverFlags{Request: handover.Request{Now: time.Now}}
 	var keys []string
 	for _, o := range handover.Owners() {
 		keys = append(keys, o.Key)
@@ -46,30 +52,11 @@ command line.`,
   ptrd handover 2001:db8:77::/48 --for ripe`,
 		Args:              exactly(1, "a zone or a prefix"),
 		ValidArgsFunction: g.completeZone,
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			q.Input = args[0]
-			if q.Servers, err = nameServers(servers); err != nil {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := h.read(g, cmd, args[0]); err != nil {
 				return err
 			}
-			if err := checkOwners(q.For); err != nil {
-				return err
-			}
-			if q.Config, err = g.loadIfAny(); err != nil {
-				return err
-			}
-			if !offline {
-				o, err := ask.options()
-				if err != nil {
-					return err
-				}
-				q.Source = func() handover.Source { return handover.NewSource(o) }
-			}
-			if wait {
-				q.Wait = timeout
-				q.Serial = func(z *handover.Zone) uint32 { return g.servedSerial(cmd, z.Apex) }
-				q.Progress = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) }
-			}
-			r, err := handover.Make(cmd.Context(), &q)
+			r, err := handover.Make(cmd.Context(), &h.Request)
 			if err != nil {
 				return err
 			}
@@ -83,14 +70,41 @@ command line.`,
 	}
 	g.addJSON(cmd)
 	f := cmd.Flags()
-	f.StringArrayVar(&servers, "ns", nil, "`NAME[=ADDRESS,...]` of a name server, with its addresses if its name is in the zone; may be repeated (default: those of the configuration)")
-	f.StringSliceVar(&q.For, "for", nil, "print the document for `OWNER`: "+strings.Join(keys, ", ")+"; may be repeated")
-	f.BoolVar(&offline, "offline", false, "do not test the servers")
-	f.BoolVar(&wait, "wait", false, "wait until all servers have the same serial as the running server")
-	f.DurationVar(&timeout, "timeout", 5*time.Minute, "`TIME` to wait for the servers")
-	ask.add(cmd)
+	f.StringArrayVar(&h.servers, "ns", nil, "`NAME[=ADDRESS,...]` of a name server, with its addresses if its name is in the zone; may be repeated (default: those of the configuration)")
+	f.StringSliceVar(&h.For, "for", nil, "print the document for `OWNER`: "+strings.Join(keys, ", ")+"; may be repeated")
+	f.BoolVar(&h.offline, "offline", false, "do not test the servers")
+	f.BoolVar(&h.wait, "wait", false, "wait until all servers have the same serial as the running server")
+	f.DurationVar(&h.timeout, "timeout", 5*time.Minute, "`TIME` to wait for the servers")
+	h.ask.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(keys, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return cmd
+}
+
+// read fills in the Request.
+func (h *handoverFlags) read(g *globals, cmd *cobra.Command, what string) (err error) {
+	h.Input = what
+	if h.Servers, err = nameServers(h.servers); err != nil {
+		return err
+	}
+	if err := checkOwners(h.For); err != nil {
+		return err
+	}
+	if h.Config, err = g.loadIfAny(); err != nil {
+		return err
+	}
+	if !h.offline {
+		o, err := h.ask.options()
+		if err != nil {
+			return err
+		}
+		h.Source = func() handover.Source { return handover.NewSource(o) }
+	}
+	if h.wait {
+		h.Wait = h.timeout
+		h.Serial = func(z *handover.Zone) uint32 { return g.servedSerial(cmd, z.Apex) }
+		h.Progress = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) }
+	}
+	return nil
 }
 
 // servedSerial returns the serial of a zone in the running server, or 0.

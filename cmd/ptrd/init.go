@@ -11,11 +11,16 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// initFlags are the flags of init.
+type initFlags struct {
+	starter.Request
+	mail    string
+	servers []string
+	output  string
+}
+
 func newInit(g *globals) *cobra.Command {
-	var q starter.Request
-	var mail string
-	var servers []string
-	output := defaultConfigs()[0]
+	var i initFlags
 	cmd := &cobra.Command{
 		Use:   "init PREFIX... --ns NAME[=ADDRESS,...]...",
 		Short: "Write a first configuration",
@@ -36,60 +41,72 @@ server at 203.0.113.25.`,
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			for _, arg := range args {
-				p, err := starter.ParsePrefix(arg)
-				if err != nil {
-					return usagef("%v", err)
-				}
-				if !slices.Contains(q.Prefixes, p) {
-					q.Prefixes = append(q.Prefixes, p)
-				}
-			}
-			if mail != "" {
-				host, err := namedHost("--mail", mail, "write the name of the mail server, such as mail.example.com=203.0.113.25")
-				if err != nil {
-					return err
-				}
-				q.Mail, q.MailAddresses = host.Name, host.Addresses
-			}
-			var err error
-			if q.Servers, err = nameServers(servers); err != nil {
+			i.StateDir = g.state
+			if err := i.read(args); err != nil {
 				return err
 			}
-			if q.Servers == nil {
-				return usagef("the name servers of the zone are missing: give at least one by --ns, such as --ns ns1.example.com --ns ns2.example.net")
+			path := i.output
+			if path == "-" {
+				path = ""
 			}
-			q.StateDir = g.state
-			if output == "-" {
-				s, err := starter.Make(cmd.Context(), &q, "")
-				if err != nil {
-					return err
-				}
-				fmt.Fprint(cmd.OutOrStdout(), s.Text)
-				return s.Print(cmd.ErrOrStderr())
-			}
-			s, err := starter.Make(cmd.Context(), &q, output)
+			made, err := starter.Make(cmd.Context(), &i.Request, path)
 			if err != nil {
 				return err
 			}
-			f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-			if errors.Is(err, fs.ErrExist) {
-				return fmt.Errorf("%s exists and is not overwritten; give another file by --output, or - to print the text", output)
-			} else if err != nil {
+			if path == "" {
+				fmt.Fprint(cmd.OutOrStdout(), made.Text)
+				return made.Print(cmd.ErrOrStderr())
+			}
+			if err := writeNew(path, made.Text); err != nil {
 				return err
 			}
-			_, err = f.WriteString(s.Text)
-			if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-				return err
-			}
-			return s.Print(cmd.OutOrStdout())
+			return made.Print(cmd.OutOrStdout())
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&mail, "mail", "", "`NAME[=ADDRESS,...]` of the mail server, with its addresses (default: the first of each prefix)")
-	f.StringArrayVar(&servers, "ns", nil, "`NAME[=ADDRESS,...]` of a name server; may be repeated")
-	f.StringSliceVar(&q.Listen, "listen", nil, "`ADDRESS:PORT` to answer queries on; may be repeated (default: port 53 of all addresses)")
-	f.StringVar(&output, "output", output, "the `FILE` to write, or - for standard output")
+	f.StringVar(&i.mail, "mail", "", "`NAME[=ADDRESS,...]` of the mail server, with its addresses (default: the first of each prefix)")
+	f.StringArrayVar(&i.servers, "ns", nil, "`NAME[=ADDRESS,...]` of a name server; may be repeated")
+	f.StringSliceVar(&i.Listen, "listen", nil, "`ADDRESS:PORT` to answer queries on; may be repeated (default: port 53 of all addresses)")
+	f.StringVar(&i.output, "output", defaultConfigs()[0], "the `FILE` to write, or - for standard output")
 	_ = cmd.MarkFlagFilename("output", "yaml", "yml") // the flag exists
 	return cmd
+}
+
+// read fills in the Request.
+func (i *initFlags) read(args []string) (err error) {
+	for _, arg := range args {
+		p, err := starter.ParsePrefix(arg)
+		if err != nil {
+			return usagef("%v", err)
+		}
+		if !slices.Contains(i.Prefixes, p) {
+			i.Prefixes = append(i.Prefixes, p)
+		}
+	}
+	if i.mail != "" {
+		host, err := namedHost("--mail", i.mail, "write the name of the mail server, such as mail.example.com=203.0.113.25")
+		if err != nil {
+			return err
+		}
+		i.Mail, i.MailAddresses = host.Name, host.Addresses
+	}
+	if i.Servers, err = nameServers(i.servers); err != nil {
+		return err
+	}
+	if i.Servers == nil {
+		return usagef("the name servers of the zone are missing: give at least one by --ns, such as --ns ns1.example.com --ns ns2.example.net")
+	}
+	return nil
+}
+
+// writeNew writes a file that must not exist.
+func writeNew(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists and is not overwritten; give another file by --output, or - to print the text", path)
+	} else if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Sync(), f.Close())
 }
