@@ -54,9 +54,12 @@ func (d *Daemon) reload(ctx context.Context, cause string, c *confirmation) *Out
 	d.loader.IsComplete = how.IsComplete
 	cfg, err := d.loader.Load(ctx)
 	var o *Outcome
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil: // nothing is wrong with the file
+		o = d.refuse(&Outcome{Error: "the server is stopping"}, begin)
+	case err != nil:
 		o = d.refuse(&Outcome{Findings: config.FindingsOf(err)}, begin)
-	} else {
+	default:
 		d.made += int64(len(cfg.Zones)) * itemOctets
 		cfg, how.held = d.guardConfig(cfg, c)
 		o = d.apply(ctx, cfg, begin, how)
