@@ -129,6 +129,7 @@ zones:
 		}
 		if c.end != nil {
 			replace(t, path, good)
+			l.reload(t) // after all of those that read the other configuration
 			c.end()
 		}
 	}

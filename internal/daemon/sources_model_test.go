@@ -332,7 +332,7 @@ func (h *sourceHistory) answer(name, qtype string) string {
 	case len(sets) > 0:
 		return "NODATA"
 	}
-	if h.existsAbove(z, name) {
+	if name == z.apex || h.existsAbove(z, name) {
 		return "NODATA"
 	}
 	for up := name; up != z.apex; { // a wildcard
