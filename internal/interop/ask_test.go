@@ -98,7 +98,7 @@ func (c *client) close() {
 }
 
 const (
-	askWait  = 3 * time.Second // for one answer on a loaded machine
+	askWait  = 10 * time.Second // for one answer on a loaded machine
 	askTries = 3
 )
 
@@ -163,6 +163,18 @@ func (c *client) overTCP(query []byte) ([]byte, error) {
 		return nil, err
 	}
 	return c.buf[:n], nil
+}
+
+// exchange asks a server over UDP, again where no response comes: NSD loses questions when it replaces
+// its processes. Where no server is, it fails at once.
+func exchange(addr netip.AddrPort, m *dns.Msg) (r *dns.Msg, err error) {
+	c := dns.Client{Timeout: time.Second}
+	for deadline := time.Now().Add(startWait); ; {
+		r, _, err = c.Exchange(m, addr.String())
+		if !errors.Is(err, os.ErrDeadlineExceeded) || time.Now().After(deadline) {
+			return r, err
+		}
+	}
 }
 
 // ask puts one question and reads the answer. A missing answer is a reply too: no

@@ -224,10 +224,12 @@ func askPTR(t *testing.T, server netip.AddrPort, owner string) string {
 	t.Helper()
 	m := new(dns.Msg)
 	m.SetQuestion(owner, dns.TypePTR)
-	r, _, err := (&dns.Client{Net: "tcp", Timeout: exchangeWait}).Exchange(m, server.String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	var r *dns.Msg
+	awaitThat(t, owner+" PTR is answered", func() (ok bool) { // a resolver may have had no response in its time
+		var err error
+		r, _, err = (&dns.Client{Net: "tcp", Timeout: exchangeWait}).Exchange(m, server.String())
+		return err == nil && r.Rcode != dns.RcodeServerFailure
+	})
 	switch {
 	case len(r.Answer) == 1 && r.Answer[0].Header().Rrtype == dns.TypePTR:
 		return r.Answer[0].(*dns.PTR).Ptr

@@ -145,7 +145,8 @@ func TestEmitResolver(t *testing.T) {
 	}
 }
 
-// lookup asks a resolver for a name, or for the name of an address, once it listens.
+// lookup asks a resolver for a name, or for the name of an address, once it listens. SERVFAIL may be that it
+// had no response in its time.
 func lookup(t *testing.T, c *process, server netip.AddrPort, name string, qtype uint16) *dns.Msg {
 	t.Helper()
 	if _, err := netip.ParseAddr(name); err == nil {
@@ -158,14 +159,14 @@ func lookup(t *testing.T, c *process, server netip.AddrPort, name string, qtype 
 	defer cancel()
 	for {
 		r, _, err := client.ExchangeContext(ctx, q, server.String())
-		if err == nil {
+		if err == nil && r.Rcode != dns.RcodeServerFailure {
 			return r
 		}
 		select {
 		case <-c.ended:
 			t.Fatalf("%s ended:\n%s", c.cmd.Path, c.log())
 		case <-ctx.Done():
-			t.Fatalf("%s: no answer for %s: %v\n%s", c.cmd.Path, name, err, c.log())
+			t.Fatalf("%s: no answer for %s: %v, %v\n%s", c.cmd.Path, name, r, err, c.log())
 		case <-time.After(10 * time.Millisecond): // between two tries
 		}
 	}
@@ -189,6 +190,7 @@ func emitUnbound(t *testing.T, e *emitting) (netip.AddrPort, *process) {
 	interface: %s
 	port: %d
 	outgoing-interface: 127.0.0.1
+	outgoing-port-avoid: 0-32767
 	module-config: "validator iterator"
 	trust-anchor: "%s"
 `, dir, addr.Addr(), addr.Port(), rootDS)
@@ -203,7 +205,7 @@ func emitDnsmasq(t *testing.T, e *emitting) (netip.AddrPort, *process) {
 	program := peertest.Require(t, "dnsmasq")
 	dir, addr := t.TempDir(), freePort(t)
 	file, _ := e.emit(t, dir, "dnsmasq")
-	return addr, startProcess(t, dir, program, "--keep-in-foreground", "--no-resolv", "--no-hosts", "--bogus-priv", "--domain-needed", "--user=", "--pid-file", "--log-facility=-",
+	return addr, startProcess(t, dir, program, "--keep-in-foreground", "--min-port=32768", "--no-resolv", "--no-hosts", "--bogus-priv", "--domain-needed", "--user=", "--pid-file", "--log-facility=-",
 		"--bind-interfaces", "--listen-address="+addr.Addr().String(), fmt.Sprintf("--port=%d", addr.Port()), "--conf-file="+file)
 }
 
@@ -247,7 +249,7 @@ func emitRecursor(t *testing.T, e *emitting) (netip.AddrPort, *process) {
 	program := peertest.Require(t, "pdns_recursor")
 	dir, addr := t.TempDir(), freePort(t)
 	file, text := e.emit(t, dir, "powerdns", "--resolver", "--unsigned")
-	mustWrite(dir, "recursor.conf", fmt.Sprintf("forward-zones-file=%s\nlua-config-file=%s\nlocal-address=%s\nlocal-port=%d\nsocket-dir=%s\ndnssec=validate\nhint-file=%s\nquery-local-address=127.0.0.1\ndont-query=%s\nsetuid=\nsetgid=\nthreads=1\n",
+	mustWrite(dir, "recursor.conf", fmt.Sprintf("forward-zones-file=%s\nlua-config-file=%s\nlocal-address=%s\nlocal-port=%d\nsocket-dir=%s\ndnssec=validate\nnetwork-timeout=10000\nudp-source-port-min=32768\nmax-total-msec=60000\nhint-file=%s\nquery-local-address=127.0.0.1\ndont-query=%s\nsetuid=\nsetgid=\nthreads=1\n",
 		file, mustWrite(dir, "lua", commentsAfter(text, "needs:")), addr.Addr(), addr.Port(), dir, mustWrite(dir, "hints", ". 3600000 NS nobody.\nnobody. 3600000 A 127.0.0.1\n"), strings.Join(elsewhere, ",")))
 	return addr, startProcess(t, dir, program, "--config-dir="+dir, "--daemon=no", "--disable-syslog")
 }

@@ -246,7 +246,7 @@ func (w *batcher) next(h *hostedCrash) error {
 func (w *batcher) served(h *hostedCrash) (int, error) {
 	m := new(dns.Msg)
 	m.SetQuestion("seq."+w.label+"."+w.zone.apex, dns.TypeTXT)
-	r, _, err := (&dns.Client{Net: "tcp", Timeout: failsWait}).Exchange(m, h.server.addr.String())
+	r, _, err := (&dns.Client{Net: "tcp", Timeout: exchangeWait}).Exchange(m, h.server.addr.String())
 	switch {
 	case err != nil:
 		return 0, err
@@ -294,7 +294,7 @@ func (w *batcher) roll(h *hostedCrash, rng *rand.Rand) error {
 func soaSerial(addr netip.AddrPort, apex string) (uint32, error) {
 	m := new(dns.Msg)
 	m.SetQuestion(apex, dns.TypeSOA)
-	r, _, err := (&dns.Client{Net: "tcp", Timeout: failsWait}).Exchange(m, addr.String())
+	r, _, err := (&dns.Client{Net: "tcp", Timeout: exchangeWait}).Exchange(m, addr.String())
 	if err != nil {
 		return 0, err
 	}

@@ -41,7 +41,7 @@ zones:
 	ncr := freePort(t)
 	server := fmt.Sprintf(`"key-name": "dhcp-lab", "dns-servers": [{"ip-address": "%s", "port": %d}]`, addr.Addr(), addr.Port())
 	config := mustWrite(dir, "ddns.conf", fmt.Sprintf(`{"DhcpDdns": {
-  "ip-address": "127.0.0.1", "port": %d, "dns-server-timeout": 5000,
+  "ip-address": "127.0.0.1", "port": %d, "dns-server-timeout": 20000,
   "tsig-keys": [{"name": "dhcp-lab", "algorithm": "HMAC-SHA256", "secret": "%s"}],
   "forward-ddns": {"ddns-domains": [{"name": "lab.example.", %s}]},
   "reverse-ddns": {"ddns-domains": [{"name": "2.0.192.in-addr.arpa.", %s}, {"name": "100.51.198.in-addr.arpa.", %s}]},

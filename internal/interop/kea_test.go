@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -29,7 +28,7 @@ func TestEmitUpdater(t *testing.T) {
 	if !strings.Contains(text, begin) {
 		t.Fatalf("no %q in\n%s", begin, text)
 	}
-	conf := mustWrite(dir, "kea.conf", strings.Replace(text, begin, begin+fmt.Sprintf("\"port\": %d,\n", port), 1))
+	conf := mustWrite(dir, "kea.conf", strings.Replace(text, begin, begin+fmt.Sprintf("\"port\": %d, \"dns-server-timeout\": 20000,\n", port), 1))
 	c := startProcess(t, dir, peertest.Require(t, "env"), "KEA_PIDFILE_DIR="+dir, "KEA_LOCKFILE_DIR="+dir, program, "-c", conf)
 	for _, l := range []lease{
 		{IP: "10.20.0.77", FQDN: "pc77.lab.example.", DHCID: "00010110d8f4c3a2", qtype: dns.TypeA},
@@ -39,20 +38,13 @@ func TestEmitUpdater(t *testing.T) {
 		for change, want := range []string{l.FQDN, ""} { // 0 adds, 1 takes away
 			l.Change = change
 			l.tell(t, c, port)
-			got := ""
-			for deadline := time.Now().Add(startWait); ; {
-				got = ""
+			awaitThat(t, fmt.Sprintf("%s is %q", l.IP, want), func() bool {
+				got := ""
 				for _, rr := range lookup(t, c, e.addr, l.IP, dns.TypePTR).Answer {
 					got = rr.(*dns.PTR).Ptr
 				}
-				if got == want {
-					break
-				}
-				if time.Now().After(deadline) {
-					t.Fatalf("%s is %q, want %q\n%s", l.IP, got, want, c.log())
-				}
-				<-time.After(20 * time.Millisecond) // between two tries
-			}
+				return got == want
+			}, c)
 			// The forward zone is written first.
 			if forward := lookup(t, c, e.addr, l.FQDN, l.qtype); (len(forward.Answer) == 1) != (change == 0) {
 				t.Errorf("the forward zone, change %d: %v\n%s", change, forward, c.log())
@@ -84,16 +76,7 @@ func (l lease) tell(t *testing.T, c *process, port uint16) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(startWait); !strings.Contains(c.log(), "DHCP_DDNS_STARTED"); {
-		select {
-		case <-c.ended:
-			t.Fatalf("kea-dhcp-ddns ended:\n%s", c.log())
-		case <-time.After(10 * time.Millisecond): // between two looks
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("kea-dhcp-ddns does not start:\n%s", c.log())
-		}
-	}
+	awaitThat(t, "the start of kea-dhcp-ddns", func() bool { return strings.Contains(c.log(), "DHCP_DDNS_STARTED") }, c)
 	conn, err := net.Dial("udp", netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port).String())
 	if err != nil {
 		t.Fatal(err)

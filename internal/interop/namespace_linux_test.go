@@ -173,7 +173,7 @@ func testGetent(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	for path, text := range map[string]string{
-		"/etc/resolv.conf":   "nameserver " + ptrdAddrs[0] + "\noptions timeout:2 attempts:2\n",
+		"/etc/resolv.conf":   "nameserver " + ptrdAddrs[0] + "\noptions timeout:10 attempts:3\n",
 		"/etc/nsswitch.conf": "hosts: dns\n",
 	} {
 		own := mustWrite(dir, filepath.Base(path), text)

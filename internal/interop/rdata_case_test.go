@@ -50,7 +50,7 @@ zones:
 			w := strings.SplitN(l, " ", 2)
 			m.Insert([]dns.RR{must(dns.NewRR(w[0] + ".update.test. " + w[1]))})
 		}
-		c := dns.Client{Net: "tcp"}
+		c := dns.Client{Net: "tcp", Timeout: exchangeWait}
 		if r, _, err := c.Exchange(m, ours.String()); err != nil || r.Rcode != 0 {
 			t.Fatalf("UPDATE: %v %v\n%s", r, err, p.log())
 		}

@@ -73,12 +73,12 @@ func axfr(addr netip.AddrPort, apex string) (byOwner, error) {
 }
 
 func axfrOnce(addr netip.AddrPort, apex string) (byOwner, error) {
-	c, err := net.DialTimeout("tcp", addr.String(), askWait)
+	c, err := net.DialTimeout("tcp", addr.String(), startWait)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(time.Minute))
+	c.SetDeadline(time.Now().Add(startWait))
 	q := make([]byte, wire.HeaderLen, 300)
 	q[5] = 1
 	q = append(q, wireName(apex)...)
@@ -346,7 +346,7 @@ func randomKnot(t *testing.T, zones []*randomZone) {
 		if z.name == "SVCB" || z.name == "HTTPS" {
 			continue // kdig neither quotes nor escapes the values of parameters
 		}
-		out, err := exec.Command(kdig, "@"+addr.Addr().String(), "-p", fmt.Sprint(addr.Port()), "+noall", "+answer", z.apex, "AXFR").Output()
+		out, err := exec.Command(kdig, "@"+addr.Addr().String(), "-p", fmt.Sprint(addr.Port()), "+noall", "+answer", "+timeout=60", z.apex, "AXFR").Output()
 		if err != nil {
 			t.Errorf("kdig: %v", err)
 		}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ptrd/ptrd/internal/peertest"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -80,7 +79,7 @@ func TestTransferOfAllTypes(t *testing.T) {
 				c, addr, _ := startXfrPrimary(t, p, allTypes, generic)
 				ours := freePort(t)
 				process := startSecondary(t, filepath.Join(t.TempDir(), "ptrd"), ours, addr, allTypes, xfrKey, xfrSecret)
-				awaitSerial(t, ours, allTypes, 1, 30*time.Second, func() string { return process.log() + c.log() })
+				awaitSerial(t, ours, allTypes, 1, startWait, func() string { return process.log() + c.log() })
 				got, err := axfr(ours, allTypes)
 				if err != nil {
 					t.Fatal(err)

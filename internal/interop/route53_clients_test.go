@@ -382,7 +382,7 @@ func (l *lab) dig(t *testing.T, name, typ string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return run(t, l.dir, "dig", "@"+host, "-p", port, "+norecurse", "+bufsize=4096", "+tries=2", "+time=5", name, typ)
+	return run(t, l.dir, "dig", "@"+host, "-p", port, "+norecurse", "+bufsize=4096", "+time=60", name, typ)
 }
 
 // TestRoute53ACME gets certificates by the DNS-01 challenge from pebble, which asks ptrd for the

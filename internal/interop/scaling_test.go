@@ -146,7 +146,7 @@ func TestScaling(t *testing.T) {
 	for _, s := range all {
 		q := new(dns.Msg)
 		q.SetQuestion("25.100.51.198.in-addr.arpa.", dns.TypePTR)
-		if r, err := dns.Exchange(q, f.at(s).String()); err != nil || !r.Authoritative || len(r.Answer) != 1 || !strings.Contains(r.Answer[0].String(), "mail.example.com.") {
+		if r, err := exchange(f.at(s), q); err != nil || !r.Authoritative || len(r.Answer) != 1 || !strings.Contains(r.Answer[0].String(), "mail.example.com.") {
 			t.Errorf(".%d answers %v (%v)", s, r, err)
 		}
 		if serialAt(f.at(s), catalog) != 0 {

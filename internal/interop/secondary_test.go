@@ -216,10 +216,9 @@ func awaitSerial(t testing.TB, addr netip.AddrPort, apex string, serial uint32, 
 	t.Helper()
 	q := new(dns.Msg)
 	q.SetQuestion(apex, dns.TypeSOA)
-	c := dns.Client{Net: "udp", Timeout: time.Second}
 	var last string
 	for deadline := time.Now().Add(wait); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		r, _, err := c.Exchange(q, addr.String())
+		r, err := exchange(addr, q)
 		if err != nil {
 			last = err.Error()
 			continue
@@ -337,17 +336,14 @@ func TestSecondaryKeys(t *testing.T) {
 				_, primary, _ := startXfrPrimary(t, xfrPrimaries(addr)[i], g.apex, g.text())
 				ours := startSecondary(t, filepath.Join(t.TempDir(), "ptrd"), addr, primary, g.apex, c.key, c.secret)
 				const message = "no primary of a secondary zone gives a usable response"
-				deadline := time.Now().Add(startWait)
-				for !strings.Contains(ours.log(), message) && time.Now().Before(deadline) {
-					time.Sleep(20 * time.Millisecond)
-				}
+				awaitThat(t, message, func() bool { return strings.Contains(ours.log(), message) }, ours)
 				_, line, _ := strings.Cut(ours.log(), message)
 				if !slices.ContainsFunc(strings.Split(c.want, "|"), func(w string) bool { return strings.Contains(line, w) }) {
 					t.Errorf("%s: the log does not say %s:\n%s", c.what, c.want, ours.log())
 				}
 				q := new(dns.Msg)
 				q.SetQuestion(g.apex, dns.TypeSOA)
-				if r, err := dns.Exchange(q, addr.String()); err != nil || r.Rcode != dns.RcodeServerFailure {
+				if r, err := exchange(addr, q); err != nil || r.Rcode != dns.RcodeServerFailure {
 					t.Errorf("%s: %v, %v, want SERVFAIL", c.what, r, err)
 				}
 			}
@@ -368,11 +364,11 @@ func TestSecondaryLarge(t *testing.T) {
 			other, primary, file := startXfrPrimary(t, p, g.apex, g.text())
 			ours := startSecondary(t, filepath.Join(t.TempDir(), "ptrd"), addr, primary, g.apex, xfrKey, xfrSecret)
 			logs := func() string { return ours.log() + other.log() }
-			awaitSerial(t, addr, g.apex, g.serial, 2*time.Minute, logs)
+			awaitSerial(t, addr, g.apex, g.serial, 2*startWait, logs)
 			g.change()
 			replaceZone(t, file, g.text())
 			other.cmd.Process.Signal(syscall.SIGHUP)
-			awaitSerial(t, addr, g.apex, g.serial, 2*time.Minute, logs)
+			awaitSerial(t, addr, g.apex, g.serial, 2*startWait, logs)
 			want, err := contentOf(primary, g.apex, xfrKey)
 			if err != nil {
 				t.Fatal(err)

@@ -25,9 +25,8 @@ var resolves = flag.Int("resolves", 3, "number of random configurations of TestS
 // the same port, to which it also sends. knot-resolver follows delegations to port 53 only.
 type rangedZones struct {
 	rng    *rand.Rand
-	mode   string       // how IPv4 zones are transferred
-	port   net.Listener // holds the port for BIND
-	host   netip.Addr   // of ptrd; no other test has it, or the next one
+	mode   string     // how IPv4 zones are transferred
+	host   netip.Addr // of ptrd; no other test has it, or the next one
 	child  netip.Addr
 	has53  bool // they answer on port 53 too
 	ranges []rangedRange
@@ -133,12 +132,7 @@ func cutName(t testing.TB, p netip.Prefix) string {
 func (z *rangedZones) start(t *testing.T) netip.AddrPort {
 	t.Helper()
 	dir := t.TempDir()
-	var err error
-	if z.port, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { z.port.Close() })
-	port := z.port.Addr().(*net.TCPAddr).AddrPort().Port()
+	port := freePort(t).Port() // of all addresses: BIND sends to the port that it listens on
 	z.host, z.child = netip.AddrFrom4([4]byte{127, 53, byte(port >> 8), byte(port)}), netip.AddrFrom4([4]byte{127, 54, byte(port >> 8), byte(port)})
 	addr := netip.AddrPortFrom(z.host, port)
 	if l, err := net.Listen("tcp", netip.AddrPortFrom(z.host, 53).String()); err == nil {
@@ -395,6 +389,9 @@ setgid=
 chroot=
 threads=1
 dnssec=off
+network-timeout=10000
+udp-source-port-min=32768
+max-total-msec=60000
 qname-minimization=yes
 serve-rfc1918=no
 dont-query=%s
@@ -436,7 +433,6 @@ zone "." { type primary; file "root"; };
 	for apex, server := range z.apexes(t, addr, false) {
 		fmt.Fprintf(&b, "zone \"%s\" { type static-stub; server-addresses { %v; }; };\n", apex, server.Addr())
 	}
-	z.port.Close()
 	c := startProcess(t, dir, program, "-g", "-n", "1", "-c", mustWrite(dir, "named.conf", b.String()))
 	awaitResolver(t, c, at)
 	return at

@@ -48,7 +48,7 @@ zones: [{name: %s, file: small.zone}]
 			{[]string{smallZone, "AXFR"}, "host.example.com."},
 			{[]string{"1." + smallZone, "PTR", "+padding=64"}, "host.example.com."},
 		} {
-			out, err := exec.Command(kdig, append(c.args, "@127.0.0.1", fmt.Sprintf("-p%d", at.Port()), "+tls-ca="+ca.File, "+tls-hostname=ns1.example", "+retry=0")...).CombinedOutput()
+			out, err := exec.Command(kdig, append(c.args, "@127.0.0.1", fmt.Sprintf("-p%d", at.Port()), "+tls-ca="+ca.File, "+tls-hostname=ns1.example", "+retry=0", "+timeout=60")...).CombinedOutput()
 			if err != nil || !strings.Contains(string(out), c.want) {
 				t.Errorf("%v: %v\n%s", c.args, err, out)
 			}

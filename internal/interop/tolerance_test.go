@@ -185,12 +185,12 @@ func readFramed(r io.Reader) ([]byte, error) {
 
 // rawAXFR returns the records of a zone but the SOA, in text and sorted.
 func rawAXFR(addr netip.AddrPort, apex string) (list []string, err error) {
-	c, err := net.DialTimeout("tcp", addr.String(), 2*time.Second)
+	c, err := net.DialTimeout("tcp", addr.String(), startWait)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(startWait))
 	q := make([]byte, wire.HeaderLen)
 	wire.Header{ID: 7, Questions: 1}.Put(q)
 	q = append(q, wireName(apex)...)

@@ -23,21 +23,21 @@ func TestTools(t *testing.T) {
 		want    []string
 		reject  []string
 	}{
-		{"dig", []string{"@" + host, "-p", port, "-x", "192.0.2.10"},
+		{"dig", []string{"@" + host, "-p", port, "+time=60", "-x", "192.0.2.10"},
 			[]string{"status: NOERROR", "flags: qr aa rd;", "7200\tIN\tPTR\tmail.example.com."}, []string{";; Warning: query response not set", "Got bad packet", " ra"}},
-		{"dig", []string{"@" + host, "-p", port, "+tcp", "+norec", "-x", "192.0.2.11"},
+		{"dig", []string{"@" + host, "-p", port, "+time=60", "+tcp", "+norec", "-x", "192.0.2.11"},
 			[]string{"ANSWER: 3", "www.example.com.", "shop.example.com.", "api.example.com.", "(TCP)"}, nil},
-		{"dig", []string{"@" + host, "-p", port, "+dnssec", "+nsid", "+ednsopt=100:beef", "-x", "192.0.2.99"},
+		{"dig", []string{"@" + host, "-p", port, "+time=60", "+dnssec", "+nsid", "+ednsopt=100:beef", "-x", "192.0.2.99"},
 			[]string{"status: NXDOMAIN", "600\tIN\tSOA\tns1.example.com."}, []string{"Got bad packet"}},
-		{"dig", []string{"@" + host, "-p", port, "+edns=1", "+noednsnegotiation", "-x", "192.0.2.10"},
+		{"dig", []string{"@" + host, "-p", port, "+time=60", "+edns=1", "+noednsnegotiation", "-x", "192.0.2.10"},
 			[]string{"status: BADVERS"}, nil},
-		{"kdig", []string{"@" + host, "-p", port, "-x", "192.0.2.10"},
+		{"kdig", []string{"@" + host, "-p", port, "+timeout=60", "-x", "192.0.2.10"},
 			[]string{"status: NOERROR", "PTR\tmail.example.com."}, []string{"WARNING"}},
-		{"kdig", []string{"@" + host, "-p", port, "+tcp", "+keepopen", "+dnssec", "-x", "192.0.2.12", "-x", "192.0.2.100"},
+		{"kdig", []string{"@" + host, "-p", port, "+timeout=60", "+tcp", "+keepopen", "+dnssec", "-x", "192.0.2.12", "-x", "192.0.2.100"},
 			[]string{"PTR\th12.example.com.", "PTR\th100.example.com."}, []string{"WARNING"}},
-		{"nslookup", []string{"-port=" + port, "192.0.2.10", host},
+		{"nslookup", []string{"-port=" + port, "-timeout=60", "192.0.2.10", host},
 			[]string{"10.2.0.192.in-addr.arpa\tname = mail.example.com."}, []string{"server can't find", "Got recursion not available"}},
-		{"nslookup", []string{"-port=" + port, "-type=SOA", "2.0.192.in-addr.arpa", host},
+		{"nslookup", []string{"-port=" + port, "-timeout=60", "-type=SOA", "2.0.192.in-addr.arpa", host},
 			[]string{"origin = ns1.example.com", "serial = 2026010101"}, []string{"server can't find"}},
 	} {
 		t.Run(c.program+" "+strings.Join(c.args[len(c.args)-2:], " "), func(t *testing.T) {

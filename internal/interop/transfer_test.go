@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"net/url"
 	"os"
@@ -207,7 +208,7 @@ func transferFrom(addr netip.AddrPort, zone, key, secret string) ([]dns.RR, erro
 	return againAfterReset(func() (records []dns.RR, err error) {
 		m := new(dns.Msg)
 		m.SetAxfr(zone)
-		tr := &dns.Transfer{DialTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second}
+		tr := &dns.Transfer{DialTimeout: startWait, ReadTimeout: startWait, WriteTimeout: startWait}
 		if secret != "" {
 			tr.TsigSecret = map[string]string{key: secret}
 			m.SetTsig(key, dns.HmacSHA256, 300, time.Now().Unix())
@@ -226,12 +227,13 @@ func transferFrom(addr netip.AddrPort, zone, key, secret string) ([]dns.RR, erro
 	})
 }
 
-// againAfterReset repeats a transfer whose connection was reset before the first record: NSD
+// againAfterReset repeats a transfer whose connection was reset or closed before the first record: NSD
 // replaces its processes after each change of a zone, and resets connections that it has just
 // accepted.
 func againAfterReset[T byOwner | []dns.RR](transfer func() (T, error)) (records T, err error) {
 	for range 5 {
-		if records, err = transfer(); len(records) > 0 || !errors.Is(err, syscall.ECONNRESET) {
+		records, err = transfer()
+		if len(records) > 0 || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, io.EOF) {
 			break
 		}
 	}
@@ -242,7 +244,7 @@ func againAfterReset[T byOwner | []dns.RR](transfer func() (T, error)) (records 
 func serialAt(addr netip.AddrPort, zone string) uint32 {
 	m := new(dns.Msg)
 	m.SetQuestion(zone, dns.TypeSOA)
-	r, err := dns.Exchange(m, addr.String())
+	r, err := exchange(addr, m)
 	if err != nil || r.Rcode != 0 || len(r.Answer) != 1 {
 		return 0
 	}
@@ -255,7 +257,7 @@ func serialAt(addr netip.AddrPort, zone string) uint32 {
 // awaitThat waits until the condition holds.
 func awaitThat(t *testing.T, what string, condition func() bool, logs ...*process) {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !condition(); {
+	for deadline := time.Now().Add(startWait); !condition(); {
 		if time.Now().After(deadline) {
 			var all strings.Builder
 			for _, p := range logs {

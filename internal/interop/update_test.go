@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -196,7 +195,7 @@ func runScript(t *testing.T, program string, addr netip.AddrPort, script string)
 		b.WriteString(strings.Join(f, " ") + "\n")
 	}
 	b.WriteString("send\n")
-	cmd := exec.Command(path, "-t", "10", "-v")
+	cmd := exec.Command(path, "-t", "60", "-v")
 	cmd.Stdin = strings.NewReader(b.String())
 	out, err := cmd.CombinedOutput()
 	if m := updateFailed.FindSubmatch(out); m != nil {
@@ -252,7 +251,7 @@ type updateMessage struct {
 
 func sendUpdate(t *testing.T, addr netip.AddrPort, m *dns.Msg) string {
 	t.Helper()
-	c := dns.Client{Net: "tcp", Timeout: 10 * time.Second}
+	c := dns.Client{Net: "tcp", Timeout: exchangeWait}
 	r, _, err := c.Exchange(m.Copy(), addr.String())
 	if err != nil {
 		t.Fatalf("%v\n%v", err, m)
