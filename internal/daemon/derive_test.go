@@ -105,7 +105,7 @@ func TestDerived(t *testing.T) {
 		t.Fatal(err)
 	}
 	edit := hosted.Edit{Action: hosted.Create, Owner: dname.MustParse("h.hosted.example"), Type: rr.TypeA, TTL: 60, Values: []hosted.Value{value}}
-	if _, err = l.hosted.ChangeRecords(t.Context(), z.ID, []hosted.Edit{edit}, "test", ""); err != nil {
+	if _, err = l.hosted.ChangeRecords(z.ID, []hosted.Edit{edit}, "test", ""); err != nil {
 		t.Fatal(err)
 	}
 	expect("after a change of the API", map[int]string{7: "h.hosted.example."})

@@ -49,7 +49,7 @@ func TestHostedZones(t *testing.T) {
 		t.Fatal(err)
 	}
 	edit := hosted.Edit{Action: hosted.Create, Owner: dname.MustParse("5.2.0.192.in-addr.arpa"), Type: rr.TypePTR, TTL: 60, Values: []hosted.Value{value}}
-	change, err := l.hosted.ChangeRecords(t.Context(), z.ID, []hosted.Edit{edit}, "test", "")
+	change, err := l.hosted.ChangeRecords(z.ID, []hosted.Edit{edit}, "test", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,7 +75,7 @@ zones:
 		want string
 	}{{hosted.Create, "192.0.2.1"}, {hosted.Delete, "203.0.113.7"}} {
 		edit.Action = change.Action
-		if _, err := l.hosted.ChangeRecords(t.Context(), z.ID, []hosted.Edit{edit}, "test", ""); err != nil {
+		if _, err := l.hosted.ChangeRecords(z.ID, []hosted.Edit{edit}, "test", ""); err != nil {
 			t.Fatal(err)
 		}
 		check(string(change.Action), ptr, "NOERROR "+change.want, other, address)

@@ -124,6 +124,7 @@ func (d *Daemon) newComponents() {
 	}})
 	d.updater = update.New(update.Options{
 		Store: d.zones, Notes: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Guard: d.contain, Origin: d.originOfDerived,
+		Shares: func(a, b dname.Name) bool { return d.deriver.Rules().Shares(a, b) },
 	})
 	d.assembler = assemble.New(assemble.Options{
 		Journal: d.journal, Pause: d.pause, Progress: &d.progress, Files: d.files,

@@ -311,7 +311,7 @@ func (h *sourceHistory) changeHosted() string {
 		if len(edits) == 0 {
 			return "nothing"
 		}
-		if _, err := h.l.hosted.ChangeRecords(h.t.Context(), id, edits, "test", ""); err != nil {
+		if _, err := h.l.hosted.ChangeRecords(id, edits, "test", ""); err != nil {
 			h.t.Fatal(err)
 		}
 		return fmt.Sprintf("hosted zone: %d edits", len(edits))

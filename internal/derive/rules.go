@@ -148,6 +148,27 @@ func (r *Rules) concerns(apex dname.Name) bool {
 	return r.anyZone && apex.IsForward()
 }
 
+// Shares reports whether changes of two zones may change a zone that derives from both, or from one of them and
+// is the other.
+func (r *Rules) Shares(a, b dname.Name) bool {
+	if r == nil {
+		return false
+	}
+	return slices.ContainsFunc(r.targets, func(t *target) bool {
+		fromA, fromB := t.isFrom(a), t.isFrom(b)
+		return fromA && (fromB || t.has(b)) || fromB && t.has(a)
+	})
+}
+
+// isFrom reports whether the zone at an apex is a source of the target.
+func (t *target) isFrom(apex dname.Name) bool {
+	return slices.ContainsFunc(t.From, func(s config.DeriveSource) bool {
+		return s.Zone != nil && s.Zone.Equal(apex) || s.Prefix.IsValid() && apex.IsForward()
+	})
+}
+
+func (t *target) has(apex dname.Name) bool { return slices.ContainsFunc(t.item.Apexes, apex.Equal) }
+
 // apexes yields the zones of all targets.
 func (r *Rules) apexes(yield func(dname.Name, *target) bool) {
 	if r == nil {

@@ -13,14 +13,8 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-const (
-	// queueLen is how many batches wait for the disk. Each belongs to a connection, which
-	// waits, so that there are no more than these.
-	queueLen = 1024
-
-	// roundLen is how many of them one flush of the disk carries.
-	roundLen = 256
-)
+// roundLen is how many batches one flush of the disk carries.
+const roundLen = 256
 
 // job is a batch on its way.
 type job struct {
@@ -44,88 +38,32 @@ var errStopping = faultf(ServiceUnavailable, "The server is stopping.")
 
 // ChangeRecords carries out a batch of edits, all of them or none, and returns after the result is
 // durable and served. by is the client, for the history, which also has the comment.
-func (s *Store) ChangeRecords(ctx context.Context, id string, edits []Edit, by, comment string) (Change, error) {
+func (s *Store) ChangeRecords(id string, edits []Edit, by, comment string) (Change, error) {
 	e, err := s.entryOf(id)
 	if err != nil {
 		return Change{}, err
 	}
 	j := &job{entry: e, edits: edits, source: sourceOf(by, comment), comment: comment, done: make(chan struct{})}
-	if !s.enqueue(ctx, j) {
+	// Each batch belongs to a connection, which waits, so that their number is bounded.
+	if s.queue.Add(id, j, len(edits), 0) != nil {
 		return Change{}, errStopping
 	}
 	<-j.done
 	return j.change, j.err
 }
 
-// enqueue puts a job into the queue, from where it is answered; false: the server stops, or
-// ctx ended.
-func (s *Store) enqueue(ctx context.Context, j *job) bool {
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	if s.stopped {
-		return false
-	}
-	select {
-	case s.queue <- j:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // Run carries out batches until ctx ends; it then refuses those that wait.
 func (s *Store) Run(ctx context.Context) error {
-	jobs := make([]*job, 0, roundLen)
-	for {
-		jobs = jobs[:0]
-		select {
-		case <-ctx.Done():
-			s.refuseRest()
-			return nil
-		case j := <-s.queue:
-			jobs = append(jobs, j)
-		}
-		s.gather()
-	more:
-		for len(jobs) < roundLen {
-			select {
-			case j := <-s.queue:
-				jobs = append(jobs, j)
-			default:
-				break more
-			}
-		}
+	s.queue.Run(ctx, func(jobs []*job) {
 		s.commit(jobs)
-		for i, j := range jobs {
+		for _, j := range jobs {
 			close(j.done)
-			jobs[i] = nil
 		}
-	}
-}
-
-// gather returns when no more batches arrive. Each comes over a connection of its own: without a
-// yield, the first one on a busy processor would have a flush of the disk to itself.
-func (s *Store) gather() {
-	for n := -1; n < len(s.queue) && len(s.queue) < roundLen; {
-		n = len(s.queue)
-		s.o.Yield()
-	}
-}
-
-// refuseRest refuses what waits when the server stops.
-func (s *Store) refuseRest() {
-	s.gate.Lock()
-	s.stopped = true
-	s.gate.Unlock()
-	for {
-		select {
-		case j := <-s.queue:
-			j.err = errStopping
-			close(j.done)
-		default:
-			return
-		}
-	}
+	}, func(j *job) {
+		j.err = errStopping
+		close(j.done)
+	})
+	return nil
 }
 
 // source begins the sources of our steps in the history.

@@ -27,13 +27,18 @@ func TestGather(t *testing.T) {
 	w := &countingWriter{Writer: commit.New(commit.Options{})}
 	left := 5
 	var s *Store
+	add := func(j *job) {
+		if err := s.queue.Add("Z", j, 1, 0); err != nil {
+			t.Error(err)
+		}
+	}
 	s = New(Options{Writer: w, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Yield: func() {
 		if left--; left >= 0 {
-			s.queue <- &job{entry: &entry{id: "Z"}, done: make(chan struct{})}
+			add(&job{entry: &entry{id: "Z"}, done: make(chan struct{})})
 		}
 	}})
 	first := &job{entry: &entry{id: "Z"}, done: make(chan struct{})}
-	s.queue <- first
+	add(first)
 	go func() {
 		<-first.done
 		cancel() // Run ends after this round
@@ -41,7 +46,7 @@ func TestGather(t *testing.T) {
 	if err := s.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if left >= 0 || w.commits != 1 || len(s.queue) > 0 {
-		t.Errorf("%d batches did not arrive and %d are left, in %d commits; want all in one", left+1, len(s.queue), w.commits)
+	if left >= 0 || w.commits != 1 || s.queue.Len() > 0 {
+		t.Errorf("%d batches did not arrive and %d are left, in %d commits; want all in one", left+1, s.queue.Len(), w.commits)
 	}
 }

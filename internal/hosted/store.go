@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/internal/queue"
 	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -72,9 +73,7 @@ type Store struct {
 	o        Options
 	settings atomic.Pointer[Settings]
 	secret   []byte // of the ids of changes
-	queue    chan *job
-	gate     sync.RWMutex // held while a job joins the queue
-	stopped  bool         // the queue is no longer read
+	queue    *queue.Queue[*job]
 	placing
 	known
 }
@@ -121,10 +120,7 @@ func New(o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Yield == nil {
-		o.Yield = func() {}
-	}
-	s := &Store{o: o, queue: make(chan *job, queueLen), known: known{
+	s := &Store{o: o, queue: queue.New[*job](queue.Options{Jobs: roundLen, Yield: o.Yield}), known: known{
 		byApex: map[string]*entry{}, byID: map[string]*entry{}, parts: map[string]dname.Name{}, refs: map[string]string{},
 		removed: map[string]removed{}, sets: map[string]*DelegationSet{}, setRefs: map[string]bool{}, loose: map[string]*entry{},
 		lacking: map[string]*entry{},

@@ -91,7 +91,7 @@ func (s *Server) changeResourceRecordSets(q *request) (any, error) {
 	if len(faults) > 0 {
 		return nil, &hosted.Fault{Code: hosted.InvalidChangeBatch, Texts: faults}
 	}
-	change, err := s.o.Store.ChangeRecords(q.http.Context(), z.ID, edits, q.key.ID, text)
+	change, err := s.o.Store.ChangeRecords(z.ID, edits, q.key.ID, text)
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func TestWorkOfLargeZone(t *testing.T) {
 			edits = append(edits, created(t, z.apex, z.next))
 			z.next++
 		}
-		if _, err := l.store.ChangeRecords(t.Context(), z.id, edits, "a test", ""); err != nil {
+		if _, err := l.store.ChangeRecords(z.id, edits, "a test", ""); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -143,6 +143,20 @@ func (b *bed) run() {
 	b.t.Cleanup(b.stop)
 }
 
+// expire removes the records that have ended.
+func (u *Updater) expire() { u.process(u.expiries()) }
+
+// carry has a message carried out without Run.
+func (b *bed) carry(apex string, updates ...Record) {
+	b.t.Helper()
+	r := &Request{Client: netip.MustParseAddrPort(localhost), Answer: func(wire.RCode, uint16, string) {}}
+	m, fault := Parse(encode(b.t, dname.MustParse(apex), nil, updates, false))
+	if fault != nil {
+		b.t.Fatal(fault)
+	}
+	b.process([]*job{{Request: r, m: m, who: Who{Addr: r.Client.Addr()}}})
+}
+
 // reply is what a client got.
 type reply struct {
 	rcode wire.RCode

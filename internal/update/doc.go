@@ -5,7 +5,7 @@
 //	             function; work.go has the effects on the names in a message
 //	made.go      what rules make, which updates replace
 //	policy.go    permissions: by key, address, prefix of the owner name, type
-//	updater.go   the queue, and the goroutine that processes it; handler.go puts requests into it
+//	updater.go   requests that wait in a queue.Queue, and their answers; handler.go brings requests
 //	round.go     messages that wait together → one batch, with a step for each
 //	change.go    changes that other parts of the server make
 //	result.go    what became of requests, for metrics
@@ -19,9 +19,10 @@
 // remove, change or hide an RRset of the sources is refused; all other RRsets form a separate
 // layer, which is stored in notes of the journal and merged by package commit.
 //
-// The goroutine of Updater.Run processes all waiting messages in order, each on the result
-// of the previous ones, commits the result as one batch, and then answers all: a response is
-// sent after its change is on disk and served. A reload calls Updater.Adopt as part of its own
-// commit, so that no round is committed under a policy, or on top of sources, that are not
-// active any more.
+// Updater.Run processes the waiting messages of all zones in rounds, those of a zone in order, each on the
+// result of the previous ones, commits the result as one batch, and then answers all: a response is
+// sent after its change is on disk and served. A message with which very many names come or go is
+// processed next to the rounds of zones that share no data with its zone. A reload calls Updater.Adopt
+// as part of its own commit, so that no round is committed under a policy, or on top of sources, that
+// are not active any more.
 package update

@@ -3,6 +3,7 @@ package update
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/ptrd/ptrd/internal/clock"
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/priority"
+	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
@@ -46,6 +48,7 @@ func lifeKey(owner dname.Name, t rr.Type, data []byte) string {
 type lifetimes struct {
 	byKey map[string]*life
 	queue *priority.Queue[*life]
+	waits bool // a job that removes those that have ended is in the queue of the Updater
 }
 
 func newLifetimes() *lifetimes {
@@ -174,6 +177,53 @@ func (u *Updater) adoptLifetimes(p *Policy) error {
 	return nil
 }
 
+// watchExpiry has records removed when they end, until ctx does.
+func (u *Updater) watchExpiry(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Reset(u.untilExpiry())
+		select {
+		case <-ctx.Done():
+			return
+		case <-u.wake:
+		case <-timer.C:
+			for _, j := range u.expiries() {
+				if u.queue.Add(j.zone, j, j.work, 0) != nil { // the server stops
+					return
+				}
+			}
+		}
+	}
+}
+
+// expiries returns jobs, one for each zone with records that have ended.
+func (u *Updater) expiries() (list []*job) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.heedClock()
+	for key, l := range u.lifetimes {
+		if due := u.due(l); !l.waits && len(due) > 0 {
+			l.waits = true
+			list = append(list, &job{zone: key, work: len(due)})
+		}
+	}
+	return list
+}
+
+// endExpiry is called after a job of expiries, whatever became of it.
+func (u *Updater) endExpiry(j *job) {
+	if j.fault != nil {
+		u.o.Log.Error("records whose life ended cannot be removed", "zone", dname.Name(j.zone).String(), "why", j.fault.Text)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if l := u.lifetimes[j.zone]; l != nil {
+		l.waits = false
+	}
+	u.ClockSet()
+}
+
 // untilExpiry returns how long to wait for the next record to end.
 func (u *Updater) untilExpiry() time.Duration {
 	const most = time.Hour // the clock may be set
@@ -183,6 +233,9 @@ func (u *Updater) untilExpiry() time.Duration {
 	u.heedClock()
 	grace := u.graceLeft()
 	for _, l := range u.lifetimes {
+		if l.waits {
+			continue
+		}
 		for _, e := range l.queue.All() {
 			left := time.Unix(e.end, 0).Sub(u.o.Now())
 			if !e.own {
@@ -279,34 +332,30 @@ func (u *Updater) ClockSet() {
 	}
 }
 
-// expire removes the records whose life ends, a step a zone.
-func (u *Updater) expire() {
-	err := u.commitRound(func(r *round) *round {
-		for key, l := range u.lifetimes {
-			u.expireIn(r, dname.Name(key), l)
-		}
-		return r
-	})
-	if err != nil {
-		u.o.Log.Error("expired records could not be removed", "err", err)
-	}
-}
-
-// expireIn removes records of one zone.
-func (u *Updater) expireIn(r *round, apex dname.Name, l *lifetimes) {
-	var due []*life
-	grace := u.graceLeft() > 0
+// due returns the records of a zone that have ended, the first ones first. It is called with mu held.
+func (u *Updater) due(l *lifetimes) (due []*life) {
+	now, grace := u.o.Now().Unix(), u.graceLeft() > 0
 	for _, e := range l.queue.All() {
-		if e.end <= r.unix && !(grace && !e.own) {
+		if e.end <= now && !(grace && !e.own) {
 			due = append(due, e)
 		}
 	}
+	slices.SortFunc(due, func(a, b *life) int { return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.key, b.key)) })
+	const most = 10_000 // so that no update waits long for it
+	return due[:min(len(due), most)]
+}
+
+// expire removes the records of a zone that have ended, as a step.
+func (r *round) expire(j *job) {
+	l := r.u.lifetimes[j.zone]
+	if l == nil {
+		return
+	}
+	due := r.u.due(l)
 	if len(due) == 0 {
 		return
 	}
-	slices.SortFunc(due, func(a, b *life) int { return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.key, b.key)) })
-	const most = 10_000 // so that no update waits long for it
-	due = due[:min(len(due), most)]
+	apex := dname.Name(j.zone)
 	zr, fault := r.of(apex)
 	if fault != nil {
 		return
@@ -322,13 +371,11 @@ func (u *Updater) expireIn(r *round, apex dname.Name, l *lifetimes) {
 	}
 	notes, err := r.endHidden(zr, hidden)
 	if err != nil {
-		u.o.Log.Error("records whose life ended cannot be removed", "zone", apex.String(), "err", err)
+		j.fault = faultf(wire.RCodeServFail, "%v", err)
 		return
 	}
 	zr.notes = append(zr.notes, notes...)
-	if _, fault := r.apply(zr, m, nil, sourceExpiry); fault != nil {
-		u.o.Log.Error("records whose life ended cannot be removed", "zone", apex.String(), "why", fault.Text)
-	}
+	_, j.fault = r.apply(zr, m, nil, sourceExpiry)
 	for _, e := range due {
 		zr.lives.set(e.owner, e.typ, e.data, 0)
 	}

@@ -12,10 +12,12 @@ import (
 
 	"github.com/ptrd/ptrd/internal/clock"
 	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/internal/queue"
 	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/rr"
 )
 
 // Store is where zones are changed: a [commit.Writer].
@@ -43,6 +45,10 @@ type Options struct {
 	// have the processor.
 	Pause func() func()
 
+	// Shares reports whether changes of two zones may change records that a third one, or one of them,
+	// derives from both; nil: no zone derives any.
+	Shares func(a, b dname.Name) bool
+
 	// Origin describes what derived PTRs of a zone follow from, see [Target]; nil: that is not known.
 	Origin func(set *zone.Set, apex, owner dname.Name) string
 
@@ -68,8 +74,8 @@ type Request struct {
 }
 
 const (
-	// queueLen is how many updates wait for the disk. At ten thousand a second a full
-	// queue is less than half a second, after which clients ask again; a longer one
+	// queueLen is how many updates of one zone wait for the disk if there are none of others. At ten
+	// thousand a second they are less than half a second, after which clients ask again; more
 	// would only be worked off for clients that gave up.
 	queueLen = 4096
 
@@ -79,6 +85,11 @@ const (
 	// roundLen is how many of them one flush of the disk carries. A round is built in
 	// some milliseconds, about what a flush takes.
 	roundLen = 1024
+
+	// roundWork is how many names the messages of a round change in all, some tenths of a second of work if
+	// other names are derived from them. A message that alone changes more, because zone cuts hide or
+	// show the names below it, is carried out next to the rounds of other zones.
+	roundWork = 1 << 14
 )
 
 // Updater carries out updates, one round of waiting messages after the other: each
@@ -86,13 +97,10 @@ const (
 // with one flush.
 type Updater struct {
 	o       Options
-	queue   chan *job
+	queue   *queue.Queue[*job]
 	policy  atomic.Pointer[Policy]
 	pending pending
 	counts  [len(results)]atomic.Uint64
-
-	gate    sync.RWMutex // held while a request joins the queue
-	stopped bool         // no more requests are accepted
 
 	mu        sync.Mutex            // held while a round is computed, not while it is committed
 	lifetimes map[string]*lifetimes // by key of the apex
@@ -101,13 +109,15 @@ type Updater struct {
 	steps     clock.Steps           // that lifetimes heed
 }
 
-// job is a request on its way.
+// job is a request on its way, or the end of records.
 type job struct {
-	*Request
-	m     *Message
-	who   Who
-	again []*Request // of the same datagram, sent again
-	key   pendingKey
+	*Request        // nil: the records of a zone end whose time has come
+	zone     string // key of the zone that it changes
+	work     int    // see queue.Queue.Add
+	m        *Message
+	who      Who
+	again    []*Request // of the same datagram, sent again
+	key      pendingKey
 
 	fault     *Fault
 	ignored   []Ignored
@@ -126,8 +136,11 @@ func New(o Options) *Updater {
 	if o.Pause == nil {
 		o.Pause = func() func() { return func() {} }
 	}
-	u := &Updater{o: o, queue: make(chan *job, queueLen), lifetimes: map[string]*lifetimes{}, wake: make(chan struct{}, 1), steps: o.Steps()}
+	u := &Updater{o: o, lifetimes: map[string]*lifetimes{}, wake: make(chan struct{}, 1), steps: o.Steps()}
 	u.began = o.Now().Round(0).Add(-u.steps.All)
+	u.queue = queue.New[*job](queue.Options{Jobs: roundLen, Work: roundWork, Shares: func(a, b string) bool {
+		return o.Shares != nil && o.Shares(dname.Name(a), dname.Name(b))
+	}})
 	u.policy.Store(&Policy{})
 	u.pending.jobs = map[pendingKey]*job{}
 	return u
@@ -169,25 +182,24 @@ func (u *Updater) Submit(r *Request) {
 }
 
 func (u *Updater) enqueue(j *job) *Fault {
-	u.gate.RLock()
-	defer u.gate.RUnlock()
-	if u.stopped {
-		return faultf(wire.RCodeServFail, "the server stops")
+	most, remedy := queueLen, ""
+	if !j.Proven {
+		most, remedy = queueLenUnproven, ", or over TCP, or sign"
 	}
-	if n := len(u.queue); n >= queueLenUnproven && !j.Proven {
-		return faultf(wire.RCodeServFail, "%d updates wait already; try again, or over TCP, or sign", n)
-	}
-	select {
-	case u.queue <- j:
+	switch err := u.queue.Add(j.zone, j, j.work, most); err {
+	case nil:
 		return nil
-	default:
-		return faultf(wire.RCodeServFail, "%d updates wait already; try again", queueLen)
+	case queue.ErrFull:
+		return faultf(wire.RCodeServFail, "%d updates wait already; try again%s", u.queue.Len(), remedy)
 	}
+	return faultf(wire.RCodeServFail, "the server stops")
 }
 
-// admit refuses requests that need not wait in the queue to be refused.
+// admit refuses requests that need not wait in the queue to be refused. It finds out which zone others change, and
+// how much work that is.
 func (u *Updater) admit(j *job) *Fault {
-	z := u.o.Store.Set().Get(j.m.Zone)
+	set := u.o.Store.Set()
+	z := set.Get(j.m.Zone)
 	if z == nil {
 		return faultf(wire.RCodeNotAuth, "zone %v is not served", j.m.Zone)
 	}
@@ -198,7 +210,33 @@ func (u *Updater) admit(j *job) *Fault {
 	case !p.Knows(j.who):
 		return mayNot(j)
 	}
+	m := j.m
+	if p.FollowClassless {
+		if moved, fault := m.follow(set, z); fault == nil && moved != m {
+			m, z = moved, set.Get(moved.Zone)
+		}
+	}
+	j.zone, j.work = z.Key(), m.work(z)
 	return nil
+}
+
+// work returns how many names a message changes in a zone, as far as a round has room for so many: those that it
+// names, and those below a zone cut or DNAME, which come or go for what is derived from them.
+func (m *Message) work(z *zone.Zone) int {
+	n := len(m.Prerequisites) + len(m.Updates)
+	for i := range m.Updates {
+		r := &m.Updates[i]
+		isCut := r.Type == rr.TypeNS || r.Type == rr.TypeDNAME || r.Type == rr.TypeANY
+		if !isCut || r.Type == rr.TypeNS && r.Owner.Equal(z.Apex()) || !r.Owner.IsAtOrBelow(z.Apex()) || !z.IsAvailable() {
+			continue
+		}
+		for range z.Below(r.Owner) {
+			if n++; n > roundWork {
+				return n
+			}
+		}
+	}
+	return n
 }
 
 func takesNone(apex dname.Name) *Fault {
@@ -211,56 +249,23 @@ func mayNot(j *job) *Fault {
 
 // Run carries out updates until ctx ends; it then answers those that wait.
 func (u *Updater) Run(ctx context.Context) error {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	jobs := make([]*job, 0, roundLen)
-	pause := u.o.Pause()
-	for {
-		timer.Reset(u.untilExpiry())
-		jobs = jobs[:0]
-		select {
-		case <-ctx.Done():
-			u.refuseRest()
-			return nil
-		case <-timer.C:
-			u.o.Guard.Do("updates", u.expire)
-			continue
-		case <-u.wake:
-			continue
-		case j := <-u.queue:
-			jobs = append(jobs, j)
-		}
-	more:
-		for len(jobs) < roundLen {
-			select {
-			case j := <-u.queue:
-				jobs = append(jobs, j)
-			default:
-				break more
-			}
-		}
-		u.commit(jobs, pause)
-		for i, j := range jobs {
-			u.o.Guard.Do("updates", func() { u.answer(j) })
-			jobs[i] = nil
-			pause()
-		}
-	}
+	var expiry sync.WaitGroup
+	expiry.Go(func() { u.watchExpiry(ctx) })
+	defer expiry.Wait()
+	u.queue.Run(ctx, u.process, func(j *job) {
+		j.fault = faultf(wire.RCodeServFail, "the server stops")
+		u.answer(j)
+	})
+	return nil
 }
 
-// refuseRest answers what waits when the server stops.
-func (u *Updater) refuseRest() {
-	u.gate.Lock()
-	u.stopped = true
-	u.gate.Unlock()
-	for {
-		select {
-		case j := <-u.queue:
-			j.fault = faultf(wire.RCodeServFail, "the server stops")
-			u.answer(j)
-		default:
-			return
-		}
+// process carries out messages together and answers them.
+func (u *Updater) process(jobs []*job) {
+	pause := u.o.Pause()
+	u.commit(jobs, pause)
+	for _, j := range jobs {
+		u.o.Guard.Do("updates", func() { u.answer(j) })
+		pause()
 	}
 }
 
@@ -326,7 +331,11 @@ again:
 			continue
 		}
 		j.fault, j.ignored = nil, nil
-		if !u.o.Guard.Do("updates", func() { r.carryOut(j) }) {
+		carryOut := r.carryOut
+		if j.Request == nil {
+			carryOut = r.expire
+		}
+		if !u.o.Guard.Do("updates", func() { carryOut(j) }) {
 			j.broken = true
 			r = u.newRound(r.set)
 			goto again
@@ -338,6 +347,10 @@ again:
 
 // answer sends the response and logs it.
 func (u *Updater) answer(j *job) {
+	if j.Request == nil {
+		u.endExpiry(j)
+		return
+	}
 	requests := append(u.pending.leave(j), j.Request)
 	u.logResult(j)
 	u.counts[j.result()].Add(uint64(len(requests)))
