@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/ptrd/ptrd/internal/emit"
-	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/spelling"
 	"github.com/spf13/cobra"
 )
 
@@ -28,6 +27,9 @@ appear by name; their secrets belong into a separate file.`,
 	}
 	return cmd
 }
+
+// maxListed is how many zones a remark lists.
+const maxListed = 4
 
 // emitUses describes the roles in the help.
 var emitUses = map[emit.Role]string{
@@ -74,7 +76,7 @@ given by apex, by a prefix that contains them, or by an address in them.`, t.Nam
 				if o.Role == emit.Updater {
 					what, where = "updates", "update"
 				}
-				remark(cmd, "%s: no entry allows %s of %s; add the address or the key of the other server to `%s`", t.Name, what, shortList(closed), where)
+				remark(cmd, "%s: no entry allows %s of %s; add the address or the key of the other server to `%s`", t.Name, what, spelling.Some(closed, maxListed), where)
 			}
 			text, err := t.Text(o)
 			if err != nil {
@@ -105,17 +107,4 @@ given by apex, by a prefix that contains them, or by an address in them.`, t.Nam
 		}
 	}
 	return cmd
-}
-
-func shortList(names []dname.Name) string {
-	const most = 4
-	var s []string
-	for i, n := range names {
-		if i == most {
-			s = append(s, "…")
-			break
-		}
-		s = append(s, n.String())
-	}
-	return strings.Join(s, ", ")
 }

@@ -1,7 +1,6 @@
 package assemble
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -101,7 +100,7 @@ func (c *delegationCheck) isCut(z *zone.Zone, name dname.Name) bool {
 func (c *delegationCheck) reportNotDelegated(pos finding.Position, parent dname.Name, child ref) {
 	c.fs.warn("child-not-delegated", parent, pos,
 		"zone %v is configured here (%v), but zone %v does not delegate it: resolvers that ask that zone first learn that its names do not exist; %s",
-		child.apex, child.item.Pos, parent, addLines(c.cut(child)))
+		child.apex, child.item.Pos, parent, zonefile.AddLines(c.cut(child)))
 }
 
 // checkAliases reports addresses of a classless zone that z, the zone home, which has their own
@@ -128,7 +127,7 @@ func (c *delegationCheck) checkAliases(pos finding.Position, home ref, z *zone.Z
 	}
 	c.fs.warn("addresses-unreachable", home.apex, pos,
 		"%s unreachable: zone %v does not lead to zone %v, which is configured here (%v) for %v; %s",
-		spelling.Number(len(missing), "address"), home.apex, child.apex, child.item.Pos, child.prefix, addLines(append(cut, missing...)))
+		spelling.Number(len(missing), "address"), home.apex, child.apex, child.item.Pos, child.prefix, zonefile.AddLines(append(cut, missing...)))
 }
 
 // leads reports whether the aliases that start at owner in zone z lead to a name at or below child,
@@ -168,19 +167,4 @@ func (c *delegationCheck) cut(child ref) (out []zone.Record) {
 		}
 	}
 	return out
-}
-
-// maxLines is how many lines a finding proposes; more of them do not help to understand it.
-const maxLines = 8
-
-// addLines returns the remedy to add the records.
-func addLines(list []zone.Record) string {
-	lines, more := zonefile.Lines(list, true), ""
-	if n := len(lines) - maxLines; n > 0 {
-		lines, more = lines[:maxLines], fmt.Sprintf(" and %d more like these", n)
-	}
-	if len(lines) == 0 {
-		return "add its NS"
-	}
-	return "add `" + strings.Join(lines, "`, `") + "`" + more
 }

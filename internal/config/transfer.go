@@ -30,6 +30,21 @@ type Peer struct {
 	Pos    finding.Position
 }
 
+// String describes the clients.
+func (p Peer) String() string {
+	from := p.Prefix.String()
+	if p.Prefix.IsSingleIP() {
+		from = p.Prefix.Addr().String()
+	}
+	switch {
+	case p.Key == nil:
+		return from
+	case p.Prefix.IsValid():
+		return from + " with key " + p.Key.String()
+	}
+	return "key " + p.Key.String()
+}
+
 // transfer reads the keys that are present and leaves the rest unchanged.
 func (v value) transfer(t *Transfer) {
 	v.mapping(

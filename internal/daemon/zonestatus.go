@@ -393,20 +393,11 @@ func ownerText(one *registry.Zone) string {
 
 // peerText describes clients as in the configuration.
 func peerText(p answer.Peer) string {
-	who := "any address"
-	if p.Prefix.IsSingleIP() {
-		who = p.Prefix.Addr().String()
-	} else if p.Prefix.IsValid() {
-		who = p.Prefix.String()
+	out := config.Peer{Prefix: p.Prefix}
+	if p.Key != "" {
+		out.Key = dname.FromWire([]byte(p.Key))
 	}
-	if p.Key == "" {
-		return who
-	}
-	key := "key " + dname.FromWire([]byte(p.Key)).String()
-	if p.Prefix.IsValid() {
-		return who + " with " + key
-	}
-	return key
+	return out.String()
 }
 
 // sources returns where the data of a zone come from, in the order of their precedence.

@@ -2,13 +2,13 @@ package explain
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/internal/derive"
 	"github.com/ptrd/ptrd/internal/history"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // maxOthers is how many names are listed that an address could have as well.
@@ -32,9 +32,5 @@ func derivedFrom(rules *derive.Rules, set *zone.Set, z *zone.Zone, r *zone.Recor
 	if derived := commit.ReadRRset(z.Layers().Derived, r.Owner, r.Type); len(derived.Data) > 1 || len(others) == 0 {
 		return text
 	}
-	more := ""
-	if n := len(others) - maxOthers; n > 0 {
-		others, more = others[:maxOthers], fmt.Sprintf(" and %d more", n)
-	}
-	return text + "; not chosen: " + strings.Join(others, ", ") + more
+	return text + "; not chosen: " + spelling.Some(others, maxOthers)
 }

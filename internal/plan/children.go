@@ -9,6 +9,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/zonefile"
 )
 
 // delegation returns the NS records of a zone, and the addresses of the servers in it.
@@ -33,7 +34,7 @@ func (c *checker) checkChild(child *Content) {
 	x := c.cutAt[child.Apex.Key()]
 	if x == nil {
 		if child.Apex.IsAtOrBelow(c.Apex) && c.above(child.Apex) == nil && !c.isTarget(child.Apex) {
-			c.report(finding.Error, "child-not-delegated", nil, "zone %v is not delegated; %s", child.Apex, adding(child.delegation()))
+			c.report(finding.Error, "child-not-delegated", nil, "zone %v is not delegated; %s", child.Apex, zonefile.AddLines(child.delegation()))
 		}
 		return
 	}

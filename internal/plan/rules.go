@@ -94,7 +94,7 @@ func (c *checker) reportOrphans(above dname.Name, aliases []*alias) {
 			severity = finding.Warning
 			what = fmt.Sprintf("%s to names below %v, which is not delegated: resolvers find them only on name servers that both zones have", lead(addrs), above)
 		}
-		remedy = adding(child.delegation())
+		remedy = zonefile.AddLines(child.delegation())
 	} else if x := c.meant(above, aliases); x != nil {
 		x.led = append(x.led, aliases...) // one finding for one mistake
 		if !x.hasRange() && intended(string(x.name.Label())) != "" {
@@ -182,12 +182,12 @@ func (c *checker) checkCut(x *cut) {
 			c.reported[dname.Name(line.Data).Key()] = true
 		}
 		c.report(severity, "addresses-unreachable", first, "%s unreachable: %v is %s, but no CNAME leads there from %s; %s",
-			spelling.Number(len(missing), "address"), x.name, x.state(), list(missing), adding(absent))
+			spelling.Number(len(missing), "address"), x.name, x.state(), list(missing), zonefile.AddLines(absent))
 	}
 	if len(here) > 0 {
 		r := c.find(c.ownerOf(x, here[0]), rr.TypePTR)
 		c.report(finding.Warning, "ptr-in-parent", r, "%s answered here: %v is %s, but the PTR records of %s are in this zone, without a CNAME, so that those of the part are never seen; move the records there, and %s",
-			spelling.Number(len(here), "address"), x.name, x.state(), list(here), adding(hidden))
+			spelling.Number(len(here), "address"), x.name, x.state(), list(here), zonefile.AddLines(hidden))
 	}
 	if len(elsewhere) > 0 && len(x.led) > 0 {
 		r := c.find(c.ownerOf(x, elsewhere[0]), rr.TypeCNAME)
@@ -197,16 +197,6 @@ func (c *checker) checkCut(x *cut) {
 	if len(x.led) == 0 && len(missing)+len(here) == 0 {
 		c.report(finding.Warning, "delegation-unused", first, "no address leads to %v; remove it, or let the CNAMEs of its addresses lead there", x.name)
 	}
-}
-
-// adding returns the remedy to add records.
-func adding(list []zone.Record) string {
-	const most = 8
-	lines, more := zonefile.Lines(list, true), ""
-	if n := len(lines) - most; n > 0 {
-		lines, more = lines[:most], fmt.Sprintf(" and %d more like these", n)
-	}
-	return "add `" + strings.Join(lines, "`, `") + "`" + more
 }
 
 // ownerOf returns the name that an address of the part has in this zone.

@@ -3,11 +3,11 @@ package ranges
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // Lacks returns what secondaries of the zone of the configuration at apex lack of its names of
@@ -24,33 +24,34 @@ func (r *Ranges) Lacks(apex dname.Name, limits *config.Limits) (text string, pos
 	if who == "" || r.IsMaterialized(apex) {
 		return "", pos
 	}
-	names := fmt.Sprintf("the names of %v (%s)", list[0].Prefix, list[0].Template)
-	switch n := len(list) - 1; {
-	case n == 1:
-		names += " and of one more range"
-	case n > 1:
-		names += fmt.Sprintf(" and of %d more ranges", n)
+	names := fmt.Sprintf("the names of %v", list[0].Prefix)
+	if n := len(list) - 1; n > 0 {
+		names += " and " + spelling.Number(n, "more range")
 	}
 	if other := r.materialized(apex, list); other != nil {
-		names += fmt.Sprintf(", although zone %v has records of them", other)
+		names += fmt.Sprintf(", of which zone %v has records", other)
 	}
 	count := r.Count(apex)
-	remedy := fmt.Sprintf("write `synth_transfer: materialize` (%v records)", count)
-	if item.SynthTransfer == config.TransferOmit {
-		remedy += ", or `rule` for secondaries that run ptrd"
-	}
-	if !count.IsInt64() || count.Int64() > int64(limits.Materialize) {
-		remedy = fmt.Sprintf("let all secondaries run ptrd, with `synth_transfer: rule`: %v names are too many for `materialize` (limits.materialize is %d)", count, limits.Materialize)
-	}
+	isMany := !count.IsInt64() || count.Int64() > int64(limits.Materialize)
+	var remedy string
 	switch {
 	case item.Dynamic:
-		text = fmt.Sprintf("no secondary of zone %v (%s) has %s: updates make what is transferred; move these names to a zone with `synth_transfer: materialize`", apex, who, names)
-	case item.SynthTransfer == config.TransferOmit:
-		text = fmt.Sprintf("no secondary of zone %v (%s) has %s: `synth_transfer` is omit; %s", apex, who, names, remedy)
+		remedy = "updates alone change it: move the names to a zone with `synth_transfer: materialize`"
+	case isMany && item.SynthTransfer == config.TransferOmit:
+		remedy = fmt.Sprintf("let them run ptrd and write `synth_transfer: rule`, as %v names are more than limits.materialize (%d)", count, limits.Materialize)
+	case isMany:
+		remedy = fmt.Sprintf("let them run ptrd, as %v names are more than limits.materialize (%d)", count, limits.Materialize)
 	default:
-		text = fmt.Sprintf("secondaries of zone %v (%s) that do not run ptrd lack %s: they are transferred as rules; %s", apex, who, names, remedy)
+		remedy = fmt.Sprintf("write `synth_transfer: materialize` (%v records)", count)
+		if item.SynthTransfer == config.TransferOmit {
+			remedy += ", or `rule` if they run ptrd"
+		}
 	}
-	return text + "; if this is intended, set the check range-transfer to off", list[0].Pos
+	which := ""
+	if item.SynthTransfer == config.TransferRule && !item.Dynamic {
+		which = " without ptrd"
+	}
+	return fmt.Sprintf("zone %v: secondaries%s (%s) lack %s; %s, or set the check range-transfer to off", apex, which, who, names, remedy), list[0].Pos
 }
 
 // materialized returns a zone at the other end of ranges, that of their addresses or names, that has
@@ -73,37 +74,20 @@ func secondaries(item *config.Zone) string {
 	if len(item.Transfer.Allow) == 0 {
 		return ""
 	}
-	var kinds []string
-	add := func(kind string, list []string) {
-		const most = 4
-		if n := len(list) - most; n > 1 {
-			list = append(slices.Clone(list[:most]), fmt.Sprintf("%d more", n))
-		}
-		if len(list) > 0 {
-			kinds = append(kinds, kind+" "+strings.Join(list, ", "))
-		}
-	}
-	var notified, clients, servers []string
+	var list []string
 	for _, n := range item.Transfer.Notify {
-		notified = append(notified, n.Address.String())
+		list = append(list, n.Address.String())
 	}
 	for _, p := range item.Transfer.Allow {
-		who := "any address"
-		if p.Prefix.IsValid() {
-			who = p.Prefix.String()
-		}
-		if p.Key != nil {
-			who += " with key " + p.Key.String()
-		}
-		clients = append(clients, who)
+		list = append(list, p.String())
 	}
 	if item.Transfer.NameServers {
 		for _, ns := range item.NameServers {
-			servers = append(servers, ns.Name.String())
+			list = append(list, ns.Name.String())
 		}
 	}
-	add("NOTIFY to", notified)
-	add("transfers to", clients)
-	add("name servers", servers)
-	return strings.Join(kinds, "; ")
+	return spelling.Some(list, maxSecondaries)
 }
+
+// maxSecondaries is how many secondaries a finding lists.
+const maxSecondaries = 4

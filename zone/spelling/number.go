@@ -1,6 +1,7 @@
 package spelling
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -19,4 +20,17 @@ func Number(n int, noun string) string {
 		return text + stem + "ies"
 	}
 	return text + noun + "s"
+}
+
+// Some returns the first most values of a list as text, and how many more there are, as in "a, b and 3 more".
+func Some[T any](list []T, most int) string {
+	text := make([]string, 0, min(len(list), most))
+	for _, v := range list[:cap(text)] {
+		text = append(text, fmt.Sprint(v))
+	}
+	out := strings.Join(text, ", ")
+	if n := len(list) - most; n > 0 {
+		out += fmt.Sprintf(" and %d more", n)
+	}
+	return out
 }

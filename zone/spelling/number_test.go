@@ -16,3 +16,18 @@ func TestNumber(t *testing.T) {
 		}
 	}
 }
+
+func TestSome(t *testing.T) {
+	list := []int{1, 2, 3, 4}
+	for want, got := range map[string]string{
+		"":                Some(list[:0], 2),
+		"1":               Some(list[:1], 2),
+		"1, 2":            Some(list[:2], 2),
+		"1, 2 and 1 more": Some(list[:3], 2),
+		"1, 2 and 2 more": Some(list, 2),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

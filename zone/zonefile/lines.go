@@ -35,6 +35,21 @@ func Lines(list []zone.Record, generate bool) []string {
 	return lines
 }
 
+// maxLines is how many lines a remedy proposes; more of them do not help to understand it.
+const maxLines = 8
+
+// AddLines returns the remedy to add records to a master file.
+func AddLines(list []zone.Record) string {
+	lines, more := Lines(list, true), ""
+	if n := len(lines) - maxLines; n > 0 {
+		lines, more = lines[:maxLines], fmt.Sprintf(" and %d more like these", n)
+	}
+	if len(lines) == 0 {
+		return "add its NS"
+	}
+	return "add `" + strings.Join(lines, "`, `") + "`" + more
+}
+
 // Line returns a record as a line without TTL and class.
 func Line(r zone.Record) string {
 	return fmt.Sprintf("%v %v %s", r.Owner, r.Type, rr.Text(r.Type, r.Data))

@@ -10,6 +10,7 @@ import (
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/finding"
 	"github.com/ptrd/ptrd/zone/rr"
+	"github.com/ptrd/ptrd/zone/spelling"
 )
 
 // linter collects warnings. What can be judged by the record alone is reported
@@ -149,7 +150,7 @@ func (l *linter) soa(p *parser, f *frame, h head, ownerGiven bool) bool {
 	}
 	const rule = "soa-not-at-apex"
 	if n := len(p.o.Apexes); n > 1 {
-		p.fail(s, h.typeTok.at(0, rule, "the file is loaded as %d zones, %s, whose SOAs are generated; remove the SOA, or load a file of its own for each zone", n, list(p.o.Apexes)))
+		p.fail(s, h.typeTok.at(0, rule, "the file is loaded as %d zones, %s, whose SOAs are generated; remove the SOA, or load a file of its own for each zone", n, spelling.Some(p.o.Apexes, maxApexes)))
 		return true
 	}
 	apex := p.o.Apexes[0]
@@ -194,21 +195,8 @@ func (l *linter) bareText(p *parser, s subject, h head) {
 	}
 }
 
-func list(names []dname.Name) string {
-	const most = 4
-	var b strings.Builder
-	for i, n := range names {
-		switch {
-		case i == most:
-			fmt.Fprintf(&b, " and %d more", len(names)-most)
-			return b.String()
-		case i > 0:
-			b.WriteString(", ")
-		}
-		b.WriteString(n.String())
-	}
-	return b.String()
-}
+// maxApexes is how many zones of one file a finding lists.
+const maxApexes = 4
 
 // origin looks at the name of an $ORIGIN, or that of an $INCLUDE.
 func (l *linter) origin(p *parser, f *frame, t *token, origin dname.Name, form dname.Form) {
@@ -224,7 +212,7 @@ func (l *linter) origin(p *parser, f *frame, t *token, origin dname.Name, form d
 		if isInZone(p, origin) || slices.ContainsFunc(p.o.Apexes, func(a dname.Name) bool { return a.IsAtOrBelow(origin) }) {
 			return
 		}
-		l.warn(p, s, t, 0, "origin-outside-zone", "$ORIGIN %v lies outside %s, and so do all names relative to it; correct it, or load the file as another zone", origin, list(p.o.Apexes))
+		l.warn(p, s, t, 0, "origin-outside-zone", "$ORIGIN %v lies outside %s, and so do all names relative to it; correct it, or load the file as another zone", origin, spelling.Some(p.o.Apexes, maxApexes))
 	}
 }
 
