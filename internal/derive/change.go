@@ -170,6 +170,16 @@ func touched(c *zone.Changeset, yield func(region) bool) bool {
 	return true
 }
 
+// hasAddress reports whether a name of a zone has address records.
+func hasAddress(z *zone.Zone, name dname.Name) bool {
+	for set := range z.RRsets(name) {
+		if set.Type == rr.TypeA || set.Type == rr.TypeAAAA {
+			return true
+		}
+	}
+	return false
+}
+
 // owners yields the names of a region that have address records before or after, each at least
 // once. A name is valid until the next one.
 func (part *region) owners(before, next *world) iter.Seq[dname.Name] {
@@ -184,6 +194,9 @@ func (part *region) owners(before, next *world) iter.Seq[dname.Name] {
 				continue
 			}
 			for owner := range zone.Owners(z.Below(part.name), rr.TypeA, rr.TypeAAAA) {
+				if i == 1 && was != nil && hasAddress(was, owner) {
+					continue // it was among the first ones
+				}
 				if !yield(owner) {
 					return
 				}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"iter"
+	"net/netip"
 	"slices"
 
 	"github.com/ptrd/ptrd/internal/commit"
@@ -206,13 +207,12 @@ const recordOctets = 12
 // drifts reports whether the static PTRs of an address have a name that is none of its candidates,
 // although it has some.
 func (x index) drifts(static *zone.Zone, owner dname.Name) bool {
-	if static == nil {
+	names := commit.ReadRRset(static, owner, rr.TypePTR).Data
+	if len(names) == 0 {
 		return false
 	}
-	if _, ok := x.layer.Get(owner, rr.TypePTR); !ok {
-		return false
-	}
-	return slices.ContainsFunc(commit.ReadRRset(static, owner, rr.TypePTR).Data, func(name []byte) bool { return !x.has(owner, name) })
+	_, isDerived := x.layer.Get(owner, rr.TypePTR)
+	return isDerived && slices.ContainsFunc(names, func(name []byte) bool { return !x.has(owner, name) })
 }
 
 // totals are counted over an index.
@@ -255,8 +255,29 @@ func (t *totals) replace(index *zone.Zone, was totals) (*zone.Zone, error) {
 // edit adds a candidate, or removes it.
 type edit struct {
 	candidate
+	addr  netip.Addr
 	owner dname.Name // of the address
 	isOn  bool
+}
+
+// compare orders edits as apply needs them. Addresses are compared faster than their names.
+func (e edit) compare(other edit) int {
+	if c := e.addr.Compare(other.addr); c != 0 {
+		return c
+	}
+	return dname.Compare(e.key, other.key)
+}
+
+// short returns what list yields as a slice, if room has the capacity for it: it is gone through several times.
+func short(list iter.Seq[candidate], room []candidate) iter.Seq[candidate] {
+	room = room[:0]
+	for c := range list {
+		if len(room) == cap(room) {
+			return list
+		}
+		room = append(room, c)
+	}
+	return slices.Values(room)
 }
 
 // edited returns candidates of an address after edits of these, all in the order of keys.
@@ -288,10 +309,14 @@ func edited(owner dname.Name, list iter.Seq[candidate], edits []edit) iter.Seq[c
 	}
 }
 
-// apply returns the index after some edits, and the addresses whose PTRs changed. It costs what it
-// changes.
+// apply returns the index after some edits, of which the last of a candidate counts, and the addresses whose
+// PTRs changed. It costs what it changes.
 func (x index) apply(static *zone.Zone, edits []edit, pause func()) (next index, changed []dname.Name, err error) {
-	slices.SortFunc(edits, func(a, b edit) int { return dname.Compare(a.key, b.key) })
+	slices.SortStableFunc(edits, edit.compare)
+	slices.Reverse(edits)
+	edits = slices.CompactFunc(edits, func(a, b edit) bool { return a.compare(b) == 0 })
+	slices.Reverse(edits)
+	var rooms [2][4]candidate
 	next = x
 	ptrs, stored := &zone.Changeset{Apex: x.layer.Apex()}, &zone.Changeset{Apex: x.layer.Apex()}
 	was := totalsOf(x.layer)
@@ -299,11 +324,11 @@ func (x index) apply(static *zone.Zone, edits []edit, pause func()) (next index,
 	var owners []dname.Name
 	for len(edits) > 0 {
 		owner, n := edits[0].owner, 1
-		for n < len(edits) && edits[n].owner.Equal(owner) {
+		for n < len(edits) && edits[n].addr == edits[0].addr {
 			n++
 		}
-		before := x.candidates(owner)
-		after := edited(owner, before, edits[:n])
+		before := short(x.candidates(owner), rooms[0][:])
+		after := short(edited(owner, before, edits[:n]), rooms[1][:])
 		x.store(stored, owner, before, after, edits[:n])
 		had, hadConflict := x.choose(owner, before)
 		has, hasConflict := x.choose(owner, after)

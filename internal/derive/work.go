@@ -1,7 +1,6 @@
 package derive
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 
@@ -29,9 +28,9 @@ type layer struct {
 	static  *zone.Zone
 	was     *zone.Zone // the index before; nil: there was none
 	index   *zone.Zone
-	first   *builder        // of a new index, which has no edits
-	pending map[string]edit // by key of the candidate
-	changed []dname.Name    // whose PTRs are others than in was, or were for a moment
+	first   *builder     // of a new index, which has no edits
+	pending []edit       // of one candidate, the last counts
+	changed []dname.Name // whose PTRs are others than in was, or were for a moment
 }
 
 // maxPending is how many edits are collected before they are made: enough to share most paths in
@@ -47,9 +46,7 @@ func (w *work) layer(apex dname.Name, t *target) *layer {
 	key := apex.Key()
 	l, known := w.layers[key]
 	if !known {
-		if l = w.open(apex, t); l != nil {
-			l.pending = map[string]edit{}
-		}
+		l = w.open(apex, t)
 		w.layers[key] = l
 	}
 	return l
@@ -77,9 +74,8 @@ func (w *work) add(t *target, a netip.Addr, c candidate, isOn bool) {
 	c.name = c.name.AppendLower(nil)
 	c.prefer = t.preference(c.name)
 	c.setKey(owner)
-	n := len(l.pending)
-	l.pending[string(c.key)] = edit{c, owner, isOn}
-	w.n += len(l.pending) - n
+	l.pending = append(l.pending, edit{c, a, owner, isOn})
+	w.n++
 }
 
 // name adds what the addresses mean that a name had before and has next. It does not matter how
@@ -228,7 +224,7 @@ func (w *work) flush() error {
 		if l == nil || len(l.pending) == 0 {
 			continue
 		}
-		next, changed, err := index{l.target, l.index}.apply(l.static, slices.Collect(maps.Values(l.pending)), w.pause)
+		next, changed, err := index{l.target, l.index}.apply(l.static, l.pending, w.pause)
 		if err != nil {
 			return err
 		}
@@ -237,6 +233,7 @@ func (w *work) flush() error {
 			l.changed = append(l.changed, changed...)
 		}
 		clear(l.pending)
+		l.pending = l.pending[:0]
 	}
 	w.n = 0
 	return nil
