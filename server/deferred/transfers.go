@@ -92,9 +92,9 @@ func (t *transferLane) next(ctx context.Context) {
 // work makes a transfer, and waits until the client has read all of it. Messages are made as the
 // client reads them. If it does not, its connection ends (tcpSending of package stream).
 func (t *transferLane) work(ctx context.Context, r *Request, client netip.Addr) {
-	// Released in the opposite order, also after a panic.
-	defer t.leave(ctx, client)
+	// Released in the opposite order, also after a panic: no request is a transfer that is not in work.
 	defer r.End()
+	defer t.leave(ctx, client)
 	r.paced = true
 	r.From.Transferring(1)
 	defer r.From.Transferring(-1)

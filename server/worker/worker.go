@@ -121,7 +121,6 @@ type Tally struct {
 }
 
 func (t *Tally) AddTo(c *answer.TransportStats, received int) {
-	c.Received.Add(uint64(received))
 	if t.Answered > 0 {
 		c.Answered.Add(uint64(t.Answered))
 	}
@@ -133,6 +132,7 @@ func (t *Tally) AddTo(c *answer.TransportStats, received int) {
 			c.Dropped[i].Add(uint64(n))
 		}
 	}
+	c.Received.Add(uint64(received)) // last, and read first: what is received is counted in the others
 }
 
 // LogFault logs a recovered panic.
