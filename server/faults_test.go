@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/server/worker"
@@ -35,7 +36,7 @@ func TestPartsGoOnAfterPanics(t *testing.T) {
 		udp := func() {
 			c := workertest.UDPClient(t, r.addr().Addr())
 			defer c.Close()
-			c.SetReadDeadline(time.Now().Add(20 * time.Second))
+			c.SetReadDeadline(time.Now().Add(await.Patience))
 			if _, err := c.WriteToUDPAddrPort(workertest.FakeQuery(1, "a.example"), r.addr()); err != nil {
 				t.Fatal(err)
 			}
@@ -123,7 +124,7 @@ func TestQueryLogGoesOnAfterPanics(t *testing.T) {
 	for id := range uint16(3) {
 		c.Ask(id, "a.example")
 	}
-	workertest.Await(t, "panics", func() bool { return r.Totals().Faults == 3 })
+	await.That(t, "panics", func() bool { return r.Totals().Faults == 3 })
 	c.Ask(4, "a.example")
 }
 
@@ -139,10 +140,10 @@ func TestAddressesAreKnownWhileListenersEnd(t *testing.T) {
 	if _, err := c.WriteToUDPAddrPort(workertest.FakeQuery(1, "slow.example"), r.addr()); err != nil {
 		t.Fatal(err)
 	}
-	workertest.Await(t, "work", func() bool { return r.Totals().Deferred.Working == 1 })
+	await.That(t, "work", func() bool { return r.Totals().Deferred.Working == 1 })
 	removed := make(chan error)
 	go func() { removed <- r.SetListeners(nil) }()
-	workertest.Await(t, "the removal", func() bool { return len(r.Addrs()[DNS]) == 0 })
+	await.That(t, "the removal", func() bool { return len(r.Addrs()[DNS]) == 0 })
 	select {
 	case err := <-removed:
 		t.Errorf("the listener ended before what it deferred: %v", err)

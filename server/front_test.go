@@ -11,6 +11,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/tsig"
@@ -123,7 +124,7 @@ func TestHandlers(t *testing.T) {
 	}
 	v = ask(dns.OpcodeUpdate, dns.TypeSOA, k)
 	held := <-later
-	workertest.Await(t, "the handler's return", func() bool { return s.Totals().Deferred.Working == 1 })
+	await.That(t, "the handler's return", func() bool { return s.Totals().Deferred.Working == 1 })
 	if err := held.Fail(wire.RCodeNoError, 0, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +132,7 @@ func TestHandlers(t *testing.T) {
 	if m := receive(v); m.Rcode != dns.RcodeSuccess || m.Opcode != dns.OpcodeUpdate {
 		t.Errorf("UPDATE: %v", m)
 	}
-	workertest.Await(t, "rest", func() bool { return s.Totals().Deferred.Working == 0 })
+	await.That(t, "rest", func() bool { return s.Totals().Deferred.Working == 0 })
 	if total := checkLaws(t, s.Server); total.Deferred.Replies != 5 || total.Respond[answer.CountDeferredTransfer] != 1 || total.Respond[answer.CountDeferredNotify] != 1 || total.Respond[answer.CountDeferredUpdate] != 1 {
 		t.Errorf("%+v", total.Deferred)
 	}
@@ -180,7 +181,7 @@ func TestTransferLimits(t *testing.T) {
 			c.Send(workertest.Framed(b))
 		}
 		want := []int{2, 3}[len(clients)-1]
-		workertest.Await(t, "transfers", func() bool {
+		await.That(t, "transfers", func() bool {
 			total := s.Totals()
 			return total.Deferred.Transfers == want && total.Deferred.TransfersWaiting == 4*len(clients)-want
 		})
@@ -198,7 +199,7 @@ func TestTransferLimits(t *testing.T) {
 			c.Receive()
 		}
 	}
-	workertest.Await(t, "rest", func() bool { return s.Totals().Deferred.Working == 0 })
+	await.That(t, "rest", func() bool { return s.Totals().Deferred.Working == 0 })
 	checkLaws(t, s.Server)
 	if most != 3 {
 		t.Errorf("%d transfers at a time, 3 are allowed", most)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/workertest"
 	"github.com/ptrd/ptrd/zone"
@@ -28,7 +29,7 @@ func TestServeAnswersFromAZone(t *testing.T) {
 		notify := servertest.Query("113.0.203.in-addr.arpa.", dns.TypeSOA, func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify })
 		transfer := servertest.Query("113.0.203.in-addr.arpa.", dns.TypeAXFR)
 		for _, transport := range []string{"udp", "tcp"} {
-			client := dns.Client{Net: transport}
+			client := dns.Client{Net: transport, Timeout: await.Patience}
 			for _, c := range []struct {
 				name  string
 				query *dns.Msg
@@ -55,7 +56,7 @@ func TestServeAnswersFromAZone(t *testing.T) {
 		if _, err := workertest.UDPClient(t, r.addr().Addr()).WriteToUDPAddrPort(response, r.addr()); err != nil {
 			t.Fatal(err)
 		}
-		workertest.Await(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropByRespond] == 1 })
+		await.That(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropByRespond] == 1 })
 		r.end()
 		total := r.Totals()
 		if total.Deferred.Done != 3 { // notify twice, the transfer over TCP

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/freeport"
 	"github.com/ptrd/ptrd/server/sock"
@@ -214,7 +215,7 @@ func TestUDPDropsWhatIsTooLong(t *testing.T) {
 		if answer, _ := ask(t, c, r.addr(), longest); len(answer) != udp.BufferSize || answer[1] != 2 {
 			t.Errorf("answer of %d octets to id %d", len(answer), answer[1])
 		}
-		workertest.Await(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropTooLong] == 1 })
+		await.That(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropTooLong] == 1 })
 	})
 }
 
@@ -234,7 +235,7 @@ func TestUDPDropsBroadcast(t *testing.T) {
 			t.Skip("this host does not send to the broadcast address of loopback: ", err)
 		}
 		// Each socket of the address gets one of its own.
-		workertest.Await(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropNotUnicast] > 0 })
+		await.That(t, "the drop", func() bool { return r.Totals().Transports[answer.UDP].Dropped[answer.DropNotUnicast] > 0 })
 	})
 }
 
@@ -272,7 +273,7 @@ func TestServeLeavesNoGoroutine(t *testing.T) {
 		idle := workertest.Dial(t, r.addr()) // the server closes it
 		idle.Ask(1, "a.example")
 		r.end()
-		workertest.Await(t, "the end of the goroutine that called Serve", func() bool { return runtime.NumGoroutine() <= before })
+		await.That(t, "the end of the goroutine that called Serve", func() bool { return runtime.NumGoroutine() <= before })
 		if err := r.SetListeners(nil); err == nil {
 			t.Error("a stopped server takes listeners")
 		}
@@ -398,7 +399,7 @@ func TestWorkerThatCannotGoOnEndsServe(t *testing.T) {
 	result := make(chan error, 1)
 	go func() { result <- s.Serve(context.Background()) }()
 	workertest.Dial(t, s.Addrs()[DNS][0]).Send(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
-	workertest.Await(t, "a handler that waits for the end", func() bool { return s.Totals().Deferred.Working == 1 })
+	await.That(t, "a handler that waits for the end", func() bool { return s.Totals().Deferred.Working == 1 })
 	s.mu.Lock()
 	for _, l := range s.listeners {
 		l.transports[1].Close() // UDP

@@ -8,6 +8,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/wire"
@@ -37,16 +38,16 @@ func TestTransferQueueIsShared(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { conn.Close() })
-		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		conn.SetDeadline(time.Now().Add(await.Patience))
 		return &workertest.StreamClient{T: t, TCPConn: conn.(*net.TCPConn)}
 	}
 	waiting := func(want int) {
 		t.Helper()
-		workertest.Await(t, "transfers", func() bool { return s.Totals().Deferred.TransfersWaiting == want })
+		await.That(t, "transfers", func() bool { return s.Totals().Deferred.TransfersWaiting == want })
 	}
 	greedy := dialFrom("127.0.0.2")
 	greedy.Send(workertest.Framed(b))
-	workertest.Await(t, "a transfer", func() bool { return s.Totals().Deferred.Transfers == 1 })
+	await.That(t, "a transfer", func() bool { return s.Totals().Deferred.Transfers == 1 })
 	for n := range deferred.TransferQueue / 2 {
 		greedy.Send(workertest.Framed(b))
 		waiting(n + 1) // one by one, or the queue before this one would be full
@@ -57,7 +58,7 @@ func TestTransferQueueIsShared(t *testing.T) {
 	}
 	other := dialFrom("127.0.0.3")
 	other.Send(workertest.Framed(b))
-	workertest.Await(t, "another client's transfer", func() bool { return s.Totals().Deferred.Transfers == 2 })
+	await.That(t, "another client's transfer", func() bool { return s.Totals().Deferred.Transfers == 2 })
 	other.Send(workertest.Framed(b))
 	waiting(deferred.TransferQueue/2 + 1)
 	close(block)
@@ -69,9 +70,9 @@ func TestTransferQueueIsShared(t *testing.T) {
 	for range deferred.TransferQueue/2 + 1 {
 		greedy.Receive()
 	}
-	workertest.Await(t, "rest", func() bool { return s.Totals().Deferred.Working == 0 })
+	await.That(t, "rest, and no client that is counted", func() bool {
+		total := s.Totals().Deferred
+		return total.Working == 0 && total.TransferClients == 0
+	})
 	checkLaws(t, s.Server)
-	if n := s.Totals().Deferred.TransferClients; n != 0 {
-		t.Errorf("%d clients are counted at rest", n)
-	}
 }

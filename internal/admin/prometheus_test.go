@@ -18,6 +18,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/ptrd/ptrd/internal/peertest"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/freeport"
 )
 
@@ -67,7 +68,7 @@ func startPrometheus(t *testing.T) *peer {
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() { cmd.Process.Kill(); <-ended })
 	p := &peer{url: "http://" + address}
-	for deadline := time.Now().Add(time.Minute); ; {
+	for deadline := time.Now().Add(await.Patience); ; {
 		// Rates need two samples.
 		if got, err := p.query(`timestamp(ptrd_build_info) and count_over_time(ptrd_build_info[1m]) >= 2`); err == nil && len(got) > 0 {
 			p.time = fmt.Sprint(got[0].Value[1])

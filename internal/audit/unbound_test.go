@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/ptrd/ptrd/internal/peertest"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/freeport"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -56,7 +57,7 @@ forward-zone:
 	go func() { ended <- cmd.Wait() }()
 	defer func() { cmd.Process.Kill(); <-ended }()
 	server := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(await.Patience); ; {
 		c := dns.Client{Timeout: time.Second}
 		if _, _, err := c.Exchange(new(dns.Msg).SetQuestion("ok.test.", dns.TypeA), server.String()); err == nil {
 			break

@@ -10,9 +10,9 @@ import (
 	"net/http"
 	"testing"
 	"time"
-)
 
-const patience = 20 * time.Second
+	"github.com/ptrd/ptrd/server/await"
+)
 
 // start serves with a table of so many places and returns the table and the address.
 func start(t *testing.T, most int, h http.Handler) (*Table, string) {
@@ -40,7 +40,7 @@ func dial(t *testing.T, addr, text string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(await.Patience))
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
 	}
@@ -112,11 +112,7 @@ func TestRequestsInWorkStay(t *testing.T) {
 		wantAnswer(t, c)
 		c.Close()
 	}
-	for deadline := time.Now().Add(patience); table.Open() > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d connections are open that were closed", table.Open())
-		}
-	}
+	await.Equal(t, "open connections", 0, table.Open)
 }
 
 func isTimeout(err error) bool {

@@ -144,34 +144,36 @@ func TestEvery(t *testing.T) {
 
 // Messages that are not constant, and long values, do not grow the memory.
 func TestBounds(t *testing.T) {
-	log, h, lines := newTestLog()
-	for i := range 10_000 {
-		log.Warn("message "+strconv.Itoa(i), "text", strings.Repeat("x", 1<<16))
-		log.Warn("same", "text", strings.Repeat(strconv.Itoa(i%10), 1<<16))
-	}
-	log.Error("another level")
-	log.Error("another message of it")
-	h.merger.mu.Lock()
-	n := len(h.merger.conditions)
-	h.merger.mu.Unlock()
-	if n > maxConditions+numLevels {
-		t.Errorf("%d conditions are known, want at most %d", n, maxConditions+numLevels)
-	}
-	lived := lines()
-	written := len(lived)
-	if last := lived[written-1]; last != `level=ERROR msg="another message of it"` {
-		t.Errorf("the last line is %.300s", last)
-	}
-	h.Close()
-	rest := lines()
-	if written > maxConditions+numLevels || len(rest) != 2 || !strings.Contains(rest[0], beyond) {
-		t.Errorf("%d lines, then %d: %.300q", written, len(rest), rest)
-	}
-	for _, line := range rest {
-		if len(line) > 2*maxValues*maxValueLen {
-			t.Errorf("a line of %d octets", len(line))
+	synctest.Test(t, func(t *testing.T) {
+		log, h, lines := newTestLog()
+		for i := range 10_000 {
+			log.Warn("message "+strconv.Itoa(i), "text", strings.Repeat("x", 1<<16))
+			log.Warn("same", "text", strings.Repeat(strconv.Itoa(i%10), 1<<16))
 		}
-	}
+		log.Error("another level")
+		log.Error("another message of it")
+		h.merger.mu.Lock()
+		n := len(h.merger.conditions)
+		h.merger.mu.Unlock()
+		if n > maxConditions+numLevels {
+			t.Errorf("%d conditions are known, want at most %d", n, maxConditions+numLevels)
+		}
+		lived := lines()
+		written := len(lived)
+		if last := lived[written-1]; last != `level=ERROR msg="another message of it"` {
+			t.Errorf("the last line is %.300s", last)
+		}
+		h.Close()
+		rest := lines()
+		if written > maxConditions+numLevels || len(rest) != 2 || !strings.Contains(rest[0], beyond) {
+			t.Errorf("%d lines, then %d: %.300q", written, len(rest), rest)
+		}
+		for _, line := range rest {
+			if len(line) > 2*maxValues*maxValueLen {
+				t.Errorf("a line of %d octets", len(line))
+			}
+		}
+	})
 }
 
 // Whatever many goroutines log while intervals end and the log closes, each record is

@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/journal"
@@ -70,19 +70,13 @@ func TestKeeper(t *testing.T) {
 		}
 		if serial%500 == 0 {
 			// The keeper may be at it: what it is to do it does sooner or later.
-			for deadline := time.Now().Add(30 * time.Second); ; {
+			await.That(t, "the content is written", func() bool {
 				due, err := j.IsContentDue(apex)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if !due {
-					break
-				}
-				if time.Now().After(deadline) {
-					t.Fatalf("the content is not written\n%s", &log)
-				}
-				time.Sleep(time.Millisecond)
-			}
+				return !due
+			})
 			back, ok, err := j.Restore(apex)
 			if !ok || err != nil || back.Serial() != z.Serial() || back.Digest() != z.Digest() {
 				t.Fatalf("restored at serial %d: %v %v", serial, ok, err)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ptrd/ptrd/internal/commit"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -75,7 +76,7 @@ func TestPanicCostsOneMessage(t *testing.T) {
 	go func() { ended <- g.Run(ctx) }()
 	defer func() { cancel(); <-ended }()
 	g.publish(build(t, apex, 1, apex+" NS ns1.example.net."))
-	await(t, "a panic", func() bool { return guard.Counts()[part] == 1 })
+	await.That(t, "a panic", func() bool { return guard.Counts()[part] == 1 })
 	g.publish(build(t, apex, 2, apex+" NS ns1.example.net."))
-	await(t, "the next change to be told", func() bool { return len(s.messages()) > 0 })
+	await.That(t, "the next change to be told", func() bool { return len(s.messages()) > 0 })
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -25,7 +26,7 @@ func TestNotifyNow(t *testing.T) {
 	g := newRig(t, &Zone{Targets: []Target{{Address: answers.target()}, {Address: refuses.target()}}})
 	z := build(t, apex, 7, ns)
 	g.publish(z)
-	await(t, "the first answers", func() bool { return g.totals.Answered.Load() == 1 && g.totals.Refused.Load() == 1 })
+	await.That(t, "the first answers", func() bool { return g.totals.Answered.Load() == 1 && g.totals.Refused.Load() == 1 })
 	g.Notify(t.Context(), []dname.Name{z.Apex(), dname.MustParse("other.example.")})
 	list := g.Secondaries(z)
 	if len(list) != 2 || len(answers.messages()) != 2 {

@@ -21,6 +21,7 @@ import (
 	"github.com/ptrd/ptrd/internal/config"
 	"github.com/ptrd/ptrd/internal/daemon"
 	"github.com/ptrd/ptrd/internal/peertest"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/freeport"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -425,7 +426,7 @@ func startUnbound(t *testing.T, parents, children string, stubs []stub) string {
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = cmd.Wait() }()
 	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(await.Patience); ; {
 		q := new(dns.Msg).SetQuestion("ready.invalid.", dns.TypeA)
 		c := dns.Client{Timeout: 200 * time.Millisecond}
 		if _, _, err := c.Exchange(q, addr.String()); err == nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ptrd/ptrd/server"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone/dname"
 )
@@ -48,7 +49,7 @@ func TestDeafClientStallsNoUpdates(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.SetDeadline(time.Now().Add(time.Minute))
+		c.SetDeadline(time.Now().Add(await.Patience))
 		c.(*net.TCPConn).SetReadBuffer(4096)
 		return c.(*net.TCPConn)
 	}
@@ -67,12 +68,12 @@ func TestDeafClientStallsNoUpdates(t *testing.T) {
 		}
 	}()
 	last, same := uint64(0), 0
-	await(t, "a client whose answers are queued", func() bool {
+	await.That(t, "a client whose answers are queued", func() bool {
 		if n := s.Totals().Deferred.Done; n != last || n == 0 {
 			last, same = n, 0
 		}
 		same++
-		return same == 200 // nothing moves any more
+		return same == 100 // nothing moves any more
 	})
 	honest := dial()
 	defer honest.Close()
@@ -94,19 +95,5 @@ func TestDeafClientStallsNoUpdates(t *testing.T) {
 	}
 	if n := s.Totals().Open; n != 2 {
 		t.Errorf("%d connections are open, want 2", n)
-	}
-}
-
-// await fails the test unless the condition becomes true.
-func await(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(time.Minute); !condition(); {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited in vain: %s", what)
-		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/supervise"
 )
 
@@ -30,15 +31,7 @@ func TestWatcherStartsAgain(t *testing.T) {
 		ended <- guard.Run(ctx, part, func(ctx context.Context) error { w.Run(ctx); return nil })
 	}()
 	defer func() { cancel(); <-ended }()
-	for deadline := time.Now().Add(patience); made.Load() < 2; <-time.After(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it is not started again")
-		}
-	}
+	await.That(t, "it is started again", func() bool { return made.Load() >= 2 })
 	write(t, path, "another")
-	select {
-	case <-w.Changed():
-	case <-time.After(patience):
-		t.Error("a change is not seen")
-	}
+	mustSignal(t, w)
 }

@@ -12,10 +12,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-)
 
-// patience is how long a test waits for what must come.
-const patience = 10 * time.Second
+	"github.com/ptrd/ptrd/server/await"
+)
 
 func write(t *testing.T, path, text string) {
 	t.Helper()
@@ -69,7 +68,7 @@ func (r *ready) Add(dir string) error {
 // await waits until dir is watched.
 func (r *ready) await(t *testing.T, dir string) {
 	t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(await.Patience)
 	for {
 		r.mu.Lock()
 		ok := r.on[dir]
@@ -101,7 +100,7 @@ func mustSignal(t *testing.T, w *Watcher) {
 	t.Helper()
 	select {
 	case <-w.Changed():
-	case <-time.After(patience):
+	case <-time.After(await.Patience):
 		t.Fatal("no signal")
 	}
 }
@@ -279,19 +278,11 @@ func TestDirectory(t *testing.T) {
 // awaitTrace waits until the paths of Set were traced.
 func (w *Watcher) awaitTrace(t *testing.T) {
 	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(patience)
-	for done := false; !done; {
-		select {
-		case <-tick.C:
-			w.mu.Lock()
-			done = len(w.last.listed)+len(w.last.names) > 0
-			w.mu.Unlock()
-		case <-deadline:
-			t.Fatal("nothing was traced")
-		}
-	}
+	await.That(t, "the paths are traced", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.last.listed)+len(w.last.names) > 0
+	})
 }
 
 // TestDirectoryQuiet: names that do not match are no changes, and a file that was already in a
@@ -543,7 +534,7 @@ func TestEarly(t *testing.T) {
 	w.Set([]string{dir + "/log"}, nil, nil, time.Time{})
 	n.await(t, dir)
 	for i := range 3 {
-		for deadline, signaled := time.After(patience), false; !signaled; {
+		for deadline, signaled := time.After(await.Patience), false; !signaled; {
 			if _, err := f.WriteString("a line\n"); err != nil {
 				t.Fatal(err)
 			}

@@ -13,7 +13,7 @@ const Patience = time.Minute
 
 // longestPause is the time between two looks at a condition that takes long to become true: looks
 // without end would take the processor from what the test waits for.
-const longestPause = 20 * time.Millisecond
+const longestPause = 5 * time.Millisecond
 
 // That waits until the condition is true.
 func That(t testing.TB, what string, condition func() bool) {

@@ -3,6 +3,7 @@ package stream
 import (
 	"testing"
 
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/workertest"
 	"golang.org/x/sys/unix"
 )
@@ -13,7 +14,7 @@ func TestAcceptWithoutDescriptors(t *testing.T) {
 	r := serve(t, nil, "127.0.0.1")
 	idle := workertest.Dial(t, r.addr())
 	idle.Ask(1, "a.example")
-	workertest.Await(t, "idleness", func() bool { return r.idle() == 1 })
+	await.Equal(t, "idle connections", 1, func() int { return r.inPhase(tcpIdle) })
 	var clients [2]int // made before there are no descriptors
 	for i := range clients {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -39,14 +40,14 @@ func TestAcceptWithoutDescriptors(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	workertest.Await(t, "errors", func() bool { return r.Totals().AcceptErrors >= 3 })
+	await.That(t, "errors", func() bool { return r.Totals().AcceptErrors >= 3 })
 	if !idle.IsClosed() {
 		t.Error("an idle connection keeps its descriptor")
 	}
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
 		t.Fatal(err)
 	}
-	workertest.Await(t, "the waiting connections", func() bool { return r.Totals().Open == len(clients) })
+	await.That(t, "the waiting connections", func() bool { return r.Totals().Open == len(clients) })
 	// Pauses of 5, 10, 20 … ms: a spinning loop would have failed thousands of times.
 	if n := r.Totals().AcceptErrors; n > 100 {
 		t.Errorf("%d failed accepts", n)

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/tsig"
@@ -116,6 +118,28 @@ func (s *Server) clogged() (n int) {
 	return n
 }
 
+// awaitDeaf waits until so many connections are clogged and nothing moves any more: all buffers on the
+// way to clients that do not read are full.
+func (r *running) awaitDeaf(n int) {
+	r.t.Helper()
+	type state struct {
+		clogged           int
+		received, replies uint64
+	}
+	var last state
+	same := 0
+	await.Value(r.t, fmt.Sprintf("%d deaf clients", n), func() state {
+		now := state{clogged: r.clogged(), replies: r.Totals().Deferred.Done}
+		for _, t := range r.Totals().Transports {
+			now.received += t.Received
+		}
+		if same++; now != last {
+			last, same = now, 0
+		}
+		return now
+	}, func(now state) bool { return now.clogged == n && same >= 20 })
+}
+
 // opcode returns a request about the SOA of a zone.
 func opcode(t testing.TB, code int, name string) []byte {
 	t.Helper()
@@ -185,19 +209,7 @@ func TestDeafClientsHoldUpNobody(t *testing.T) {
 					})
 					defer c.raw.Close()
 				}
-				last, same := uint64(0), 0
-				defer func() {
-					if t.Failed() {
-						t.Logf("%d clients are deaf; %+v", w.clogged(), w.Totals())
-					}
-				}()
-				workertest.Await(t, "deaf clients whose answers are queued", func() bool {
-					if n := w.Totals().Deferred.Done; w.clogged() < deaf || n != last {
-						last, same = n, 0
-					}
-					same++
-					return same == 100 // nothing moves any more
-				})
+				w.awaitDeaf(deaf)
 				honest := w.dial()
 				for i := range 3 * deferred.Workers {
 					for _, code := range []int{dns.OpcodeNotify, dns.OpcodeUpdate} {
@@ -228,8 +240,8 @@ func TestQueueIsBounded(t *testing.T) {
 	}, func(t *testing.T, w *streamWay) {
 		c := w.dial()
 		c.send(t, opcode(t, dns.OpcodeNotify, "2.0.192.in-addr.arpa."))
-		workertest.Await(t, "the reason", func() bool { return w.Totals().Closed[answer.CloseSlowReader] == 1 })
-		workertest.Await(t, "rest", func() bool { return w.Totals().Deferred.Working == 0 })
+		await.That(t, "the reason", func() bool { return w.Totals().Closed[answer.CloseSlowReader] == 1 })
+		await.That(t, "rest", func() bool { return w.Totals().Deferred.Working == 0 })
 		total := checkLaws(t, w.Server)
 		if kernel := total.Deferred.Replies - total.Deferred.Unsent; total.Deferred.Unsent < maxQueued/60_000 || kernel*60_000 > 16<<20 {
 			t.Errorf("%d messages made, %d unsent", total.Deferred.Replies, total.Deferred.Unsent)
@@ -310,7 +322,7 @@ func TestTransferEndsOnlyWithoutProgress(t *testing.T) {
 			return len(c.out.octets) > 0
 		}
 		for received < messages {
-			workertest.Await(t, "a queue, or the end", func() bool { return isQueued() || w.Totals().Deferred.Done == 1 })
+			await.That(t, "a queue, or the end", func() bool { return isQueued() || w.Totals().Deferred.Done == 1 })
 			clock.advance(59 * time.Minute)
 			w.look()
 			now := clock.now().Sub(w.Began)
@@ -325,13 +337,13 @@ func TestTransferEndsOnlyWithoutProgress(t *testing.T) {
 		if d := clock.now().Sub(began); d < 5*time.Hour {
 			t.Errorf("the transfer took %v, which is no test of one that takes long", d)
 		}
-		workertest.Await(t, "rest", func() bool { return w.Totals().Deferred.Working == 0 })
+		await.That(t, "rest", func() bool { return w.Totals().Deferred.Working == 0 })
 		if n := w.Totals().Deferred.Unsent; n != 0 {
 			t.Errorf("%d messages unsent", n)
 		}
 
 		slow.send(t, axfr)
-		workertest.Await(t, "a transfer that stalls", isQueued)
+		await.That(t, "a transfer that stalls", isQueued)
 		for range 2 * deferred.Workers { // nothing else waits
 			slow := w.dial()
 			slow.send(t, opcode(t, dns.OpcodeNotify, "2.0.192.in-addr.arpa."))
@@ -339,7 +351,7 @@ func TestTransferEndsOnlyWithoutProgress(t *testing.T) {
 			slow.Close()
 		}
 		// At first what the client acknowledged before it stopped is progress.
-		workertest.Await(t, "its end", func() bool {
+		await.That(t, "its end", func() bool {
 			clock.advance(time.Hour)
 			w.look()
 			return w.Totals().Closed[answer.CloseSlowReader] == 1
@@ -349,7 +361,7 @@ func TestTransferEndsOnlyWithoutProgress(t *testing.T) {
 		for range messages {
 			next.receive(t)
 		}
-		workertest.Await(t, "rest", func() bool { return w.Totals().Deferred.Working == 0 })
+		await.That(t, "rest", func() bool { return w.Totals().Deferred.Working == 0 })
 		checkLaws(t, w.Server)
 	})
 }
@@ -382,7 +394,7 @@ func TestTimesOfEachStream(t *testing.T) {
 			if _, err := c.Write(workertest.Framed(query)[:step.part]); err != nil {
 				t.Fatal(err)
 			}
-			workertest.Await(t, "the phase", func() (is bool) {
+			await.That(t, "the phase", func() (is bool) {
 				w.connections(func(c *tcpConn) {
 					p, _ := c.phase()
 					is = p == step.phase
@@ -401,7 +413,7 @@ func TestTimesOfEachStream(t *testing.T) {
 			}
 			clock.advance(1)
 			w.look()
-			workertest.Await(t, "its end", func() bool { return w.Totals().Closed[step.want] == 1 })
+			await.That(t, "its end", func() bool { return w.Totals().Closed[step.want] == 1 })
 			if _, err := c.Read(make([]byte, 1)); err == nil {
 				t.Error("the client got more")
 			}

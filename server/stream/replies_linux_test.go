@@ -10,6 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/workertest"
@@ -32,7 +33,7 @@ func TestRemovedAddressAnswersWhatWaits(t *testing.T) {
 	}
 	removed := make(chan error)
 	go func() { r.removeListeners(); removed <- nil }()
-	workertest.Await(t, "the removal", func() bool {
+	await.That(t, "the removal", func() bool {
 		loop.mu.Lock()
 		defer loop.mu.Unlock()
 		return len(loop.calls) > 0
@@ -83,7 +84,7 @@ func TestTCPRepliesAndAnswersDoNotMix(t *testing.T) {
 			}
 		}
 		go c.Write(all)
-		workertest.Await(t, "a client that does not take its answers", func() bool {
+		await.That(t, "a client that does not take its answers", func() bool {
 			r.conns.mu.Lock()
 			defer r.conns.mu.Unlock()
 			if len(r.conns.all) == 0 {
@@ -122,7 +123,7 @@ func TestAcknowledgedOctetsAreProgress(t *testing.T) {
 		c := w.dial()
 		c.send(t, axfr)
 		var served *tcpConn
-		workertest.Await(t, "a queue", func() bool {
+		await.That(t, "a queue", func() bool {
 			if w.connections(func(c *tcpConn) { served = c }); served == nil {
 				return false
 			}
@@ -140,12 +141,12 @@ func TestAcknowledgedOctetsAreProgress(t *testing.T) {
 		}
 		// Until it moves no more: all buffers on the way are full.
 		last, same := 0, 0
-		workertest.Await(t, "full buffers", func() bool {
+		await.That(t, "full buffers", func() bool {
 			if n := owed(); n != last {
 				last, same = n, 0
 			}
 			same++
-			return same == 300
+			return same == 60
 		})
 		for range 5 {
 			before := owed()
@@ -158,12 +159,12 @@ func TestAcknowledgedOctetsAreProgress(t *testing.T) {
 			now := clock.now().Sub(w.Began)
 			clock.advance(40 * time.Minute) // of an hour that it may make none
 			w.look()
-			workertest.Await(t, "progress", func() bool { return served.moved() >= now || w.Totals().Open == 0 })
+			await.That(t, "progress", func() bool { return served.moved() >= now || w.Totals().Open == 0 })
 		}
 		if w.Totals().Open != 1 {
 			t.Fatal("the connection was closed")
 		}
-		workertest.Await(t, "its end", func() bool {
+		await.That(t, "its end", func() bool {
 			clock.advance(time.Hour)
 			w.look()
 			return w.Totals().Closed[answer.CloseSlowReader] == 1
@@ -206,7 +207,7 @@ func TestRepliesClogWhileConnectionsCome(t *testing.T) {
 		workertest.Dial(t, r.addr()).Ask(1, "a.example")
 	}
 	ended.Wait()
-	workertest.Await(t, "clogged connections", func() bool { return r.clogged() == len(deaf) })
+	await.That(t, "clogged connections", func() bool { return r.clogged() == len(deaf) })
 	for _, c := range deaf {
 		for range 20 {
 			if n := len(c.Receive()); n != 60_000 {
@@ -214,6 +215,6 @@ func TestRepliesClogWhileConnectionsCome(t *testing.T) {
 			}
 		}
 	}
-	workertest.Await(t, "rest", func() bool { return r.Totals().Deferred.Working == 0 })
+	await.That(t, "rest", func() bool { return r.Totals().Deferred.Working == 0 })
 	checkLaws(t, r.Server)
 }

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/server/worker"
@@ -29,7 +31,7 @@ func isRefused(t testing.TB, to netip.AddrPort) bool {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(await.Patience))
 	return (&workertest.StreamClient{T: t, TCPConn: c}).IsClosed()
 }
 
@@ -53,7 +55,7 @@ func TestTCPPipelining(t *testing.T) {
 			}
 		}
 		c.Close()
-		workertest.Await(t, "the end of the connection", func() bool { return r.Totals().Closed[answer.CloseByClient] == 1 })
+		await.That(t, "the end of the connection", func() bool { return r.Totals().Closed[answer.CloseByClient] == 1 })
 		r.end()
 		if total := r.Totals(); total.Transports[answer.TCP].Answered != n || total.Accepted != 1 {
 			t.Errorf("%+v", total.Transports[answer.TCP])
@@ -134,10 +136,11 @@ func TestTCPSlowQueryDoesNotHoldUpFastOnes(t *testing.T) {
 
 func TestTCPIsNotIdleWhileTheSlowLaneWorks(t *testing.T) {
 	eachWay(t, func(t *testing.T, way func(*Options)) {
+		clock := newHandClock()
 		release := make(chan struct{})
 		r := serve(t, func(o *Options) {
 			way(o)
-			o.Limits.TCPIdle = 20 * time.Millisecond
+			o.Now = clock.now
 			o.HandleAll = workertest.HandlerFunc(func(ctx context.Context, q *deferred.Request) {
 				workertest.Wait(ctx, release)
 				q.Reply(q.Message)
@@ -145,14 +148,16 @@ func TestTCPIsNotIdleWhileTheSlowLaneWorks(t *testing.T) {
 		}, "127.0.0.1")
 		c := workertest.Dial(t, r.addr())
 		c.Send(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
-		other := workertest.Dial(t, r.addr()) // is idle for as long
-		if !other.IsClosed() {
-			t.Error("an idle connection stays")
-		}
-		workertest.Await(t, "the reason", func() bool { return r.Totals().Closed[answer.CloseIdle] == 1 })
-		other = workertest.Dial(t, r.addr())
-		if !other.IsClosed() {
-			t.Error("an idle connection stays")
+		await.Equal(t, "connections in work", 1, func() int { return r.inPhase(tcpWorking) })
+		for closed := range uint64(2) {
+			other := workertest.Dial(t, r.addr()) // is idle for as long
+			await.Equal(t, "open connections", 2, func() int { return r.Totals().Open })
+			clock.advance(workertest.TestLimits.TCPIdle)
+			r.look()
+			if !other.IsClosed() {
+				t.Error("an idle connection stays")
+			}
+			await.Equal(t, "idle connections that were closed", closed+1, func() uint64 { return r.Totals().Closed[answer.CloseIdle] })
 		}
 		c.Ask(2, "fast.example")
 		close(release)
@@ -177,7 +182,7 @@ func TestTCPPipelineLimitStopsReading(t *testing.T) {
 		for i := range 6 {
 			c.Send(workertest.Framed(workertest.FakeQuery(uint16(i), "slow.example")))
 		}
-		workertest.Await(t, "three queries in work", func() bool { return r.Totals().Deferred.Working == 3 })
+		await.That(t, "three queries in work", func() bool { return r.Totals().Deferred.Working == 3 })
 		if total := r.Totals(); total.Transports[answer.TCP].Deferred > 3 || total.Deferred.Waiting > 0 {
 			t.Errorf("more than the limit: %+v", total)
 		}
@@ -202,7 +207,7 @@ func TestTCPFullSlowLaneIsServfail(t *testing.T) {
 		c := workertest.Dial(t, r.addr())
 		for i := range deferred.QueueStreams + deferred.Workers + 1 {
 			if i == deferred.Workers {
-				workertest.Await(t, "busy workers", func() bool { return r.Totals().Deferred.Working == deferred.Workers })
+				await.That(t, "busy workers", func() bool { return r.Totals().Deferred.Working == deferred.Workers })
 			}
 			c.Send(workertest.Framed(workertest.FakeQuery(uint16(i), "slow.example")))
 		}
@@ -219,7 +224,7 @@ func TestTCPFullSlowLaneIsServfail(t *testing.T) {
 		for range deferred.QueueStreams + deferred.Workers {
 			c.Receive()
 		}
-		workertest.Await(t, "rest", func() bool { return r.Totals().Deferred.Working == 0 })
+		await.That(t, "rest", func() bool { return r.Totals().Deferred.Working == 0 })
 		if total := checkLaws(t, r.Server); total.Deferred.Full != 1 {
 			t.Errorf("%+v", total.Deferred)
 		}
@@ -256,23 +261,33 @@ func TestTCPLimitsOfTime(t *testing.T) {
 	eachWay(t, func(t *testing.T, way func(*Options)) {
 		for _, c := range []struct {
 			name string
-			edit func(*worker.Limits)
 			send []byte
+			wait time.Duration
 			want answer.CloseReason
 		}{
-			{"idle", func(l *worker.Limits) { l.TCPIdle = 30 * time.Millisecond }, workertest.Framed(workertest.FakeQuery(1, "a.example")), answer.CloseIdle},
-			{"slow query", func(l *worker.Limits) { l.TCPWrite = 30 * time.Millisecond }, workertest.Framed(workertest.FakeQuery(1, "a.example"))[:9], answer.CloseSlowQuery},
-			{"no request", func(*worker.Limits) {}, workertest.Framed(workertest.FakeQuery(1, "drop.example")), answer.CloseProtocol},
-			{"fault", func(*worker.Limits) {}, workertest.Framed(workertest.FakeQuery(1, "panic.example")), answer.CloseFault},
+			{"idle", workertest.Framed(workertest.FakeQuery(1, "a.example")), time.Minute, answer.CloseIdle},
+			{"slow query", workertest.Framed(workertest.FakeQuery(1, "a.example"))[:9], time.Minute, answer.CloseSlowQuery},
+			{"no request", workertest.Framed(workertest.FakeQuery(1, "drop.example")), 0, answer.CloseProtocol},
+			{"fault", workertest.Framed(workertest.FakeQuery(1, "panic.example")), 0, answer.CloseFault},
 		} {
 			t.Run(c.name, func(t *testing.T) {
-				r := serve(t, func(o *Options) { way(o); c.edit(&o.Limits) }, "127.0.0.1")
-				client := workertest.Dial(t, r.addr())
-				client.Send(c.send)
-				if !client.IsClosed() {
-					t.Error("not closed")
+				clock := newHandClock()
+				r := serve(t, func(o *Options) { way(o); o.Now = clock.now }, "127.0.0.1")
+				// Again if the server had not read the part of a query when its time was over.
+				for tries := uint64(1); r.Totals().Closed[c.want] == 0; tries++ {
+					if tries > 100 {
+						t.Fatalf("not closed as %v: %v", c.want, r.Totals().Closed)
+					}
+					client := workertest.Dial(t, r.addr())
+					client.Send(c.send)
+					await.Equal(t, "accepted connections", tries, func() uint64 { return r.Totals().Accepted })
+					clock.advance(c.wait)
+					r.look()
+					if !client.IsClosed() {
+						t.Error("not closed")
+					}
+					await.Equal(t, "open connections", 0, func() int { return r.Totals().Open })
 				}
-				workertest.Await(t, "the reason", func() bool { return r.Totals().Closed[c.want] == 1 })
 			})
 		}
 	})
@@ -280,38 +295,44 @@ func TestTCPLimitsOfTime(t *testing.T) {
 
 // TestTCPSlowloris feeds octet after octet: each resets no clock.
 func TestTCPSlowloris(t *testing.T) {
+	const drips = 1000
 	eachWay(t, func(t *testing.T, way func(*Options)) {
-		r := serve(t, func(o *Options) { way(o); o.Limits.TCPWrite = 20 * time.Millisecond }, "127.0.0.1")
+		clock := newHandClock()
+		r := serve(t, func(o *Options) { way(o); o.Now, o.Limits.TCPWrite = clock.now, drips*time.Millisecond }, "127.0.0.1")
 		c := workertest.Dial(t, r.addr())
 		c.SetNoDelay(true)
+		c.Ask(1, "a.example")
 		endless := workertest.Framed(make([]byte, maxMessage))
-		for i := 0; ; i++ {
-			if _, err := c.Write(endless[i : i+1]); err != nil {
-				break
-			}
-			if i == maxMessage {
-				t.Fatal("a whole message went through")
-			}
+		c.Send(endless[:1])
+		await.Equal(t, "connections that owe the rest of a message", 1, func() int { return r.inPhase(tcpOwing) })
+		for i := range drips {
+			_, _ = c.Write(endless[1+i : 2+i]) // the connection may be closed by now
+			clock.advance(time.Millisecond)
+			r.look()
 		}
-		workertest.Await(t, "the reason", func() bool { return r.Totals().Closed[answer.CloseSlowQuery] == 1 })
+		await.That(t, "the reason", func() bool { return r.Totals().Closed[answer.CloseSlowQuery] == 1 })
 	})
 }
 
 func TestTCPSlowReaderIsCutOff(t *testing.T) {
 	eachWay(t, func(t *testing.T, way func(*Options)) {
-		r := serve(t, func(o *Options) { way(o); o.Limits.TCPWrite = 100 * time.Millisecond }, "127.0.0.1")
+		clock := newHandClock()
+		r := serve(t, func(o *Options) { way(o); o.Now = clock.now }, "127.0.0.1")
 		c := workertest.Dial(t, r.addr())
 		c.SetReadBuffer(4096)
-		query := workertest.Framed(workertest.FakeQuery(1, "big.example"))
-		for { // until what is between us and it is full
-			if _, err := c.Write(query); err != nil {
-				break
+		var ended sync.WaitGroup
+		ended.Go(func() {
+			for err := error(nil); err == nil; { // until it is closed
+				_, err = c.Write(workertest.Framed(workertest.FakeQuery(1, "big.example")))
 			}
-			if r.Totals().Closed[answer.CloseSlowReader] == 1 {
-				break
-			}
-		}
-		workertest.Await(t, "the reason", func() bool { return r.Totals().Closed[answer.CloseSlowReader] == 1 })
+		})
+		r.awaitDeaf(1)
+		await.That(t, "the reason", func() bool {
+			clock.advance(workertest.TestLimits.TCPWrite)
+			r.look()
+			return r.Totals().Closed[answer.CloseSlowReader] == 1
+		})
+		ended.Wait()
 		if n := r.Totals().Transports[answer.TCP].Unsent[answer.SendTimeout]; n == 0 {
 			t.Error("the answers that it did not take are not counted")
 		}
@@ -326,14 +347,7 @@ func TestTCPSlowReaderDoesNotHoldUpTheStop(t *testing.T) {
 		for range 400 {
 			c.Send(query) // 24 MB of answers, more than is room for on the way
 		}
-		before, same := uint64(0), 0
-		workertest.Await(t, "a blocked write", func() bool {
-			now := r.Totals().Transports[answer.TCP].Received
-			if same++; now != before || now == 0 {
-				before, same = now, 0
-			}
-			return same == 100
-		})
+		r.awaitDeaf(1)
 		begin := time.Now()
 		r.end()
 		if d := time.Since(begin); d > 20*time.Second {
@@ -357,7 +371,7 @@ func TestTCPSlowReaderOfTheSlowLaneDoesNotHoldUpTheStop(t *testing.T) {
 		}, "127.0.0.1")
 		c := workertest.Dial(t, r.addr())
 		c.Send(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
-		workertest.Await(t, "work", func() bool { return r.Totals().Deferred.Working == 1 })
+		await.That(t, "work", func() bool { return r.Totals().Deferred.Working == 1 })
 		begin := time.Now()
 		r.end()
 		if d := time.Since(begin); d > 20*time.Second {
@@ -377,7 +391,7 @@ func TestTCPClientLimit(t *testing.T) {
 		}
 		first.Ask(2, "a.example")
 		first.Close()
-		workertest.Await(t, "room", func() bool { return r.Totals().Open == 1 })
+		await.That(t, "room", func() bool { return r.Totals().Open == 1 })
 		workertest.Dial(t, r.addr()).Ask(1, "a.example")
 		if n := r.Totals().Closed[answer.CloseClientLimit]; n != 1 {
 			t.Errorf("%d over the limit, want 1", n)
@@ -406,7 +420,7 @@ func TestTCPTotalLimitMakesRoom(t *testing.T) {
 		for i := range 3 { // one after the other, so that the first is idle for longest
 			clients = append(clients, workertest.Dial(t, r.addr()))
 			clients[i].Ask(1, "a.example")
-			workertest.Await(t, "idleness", func() bool { return r.idle() == i+1 })
+			await.Equal(t, "idle connections", i+1, func() int { return r.inPhase(tcpIdle) })
 		}
 		workertest.Dial(t, r.addr()).Ask(1, "a.example")
 		if !clients[0].IsClosed() {
@@ -422,10 +436,10 @@ func TestTCPTotalLimitMakesRoom(t *testing.T) {
 		for _, c := range busy {
 			c.Send(workertest.Framed(workertest.FakeQuery(3, "slow.example")))
 		}
-		workertest.Await(t, "work", func() bool { return r.Totals().Deferred.Working == 2 })
+		await.That(t, "work", func() bool { return r.Totals().Deferred.Working == 2 })
 		last := workertest.Dial(t, r.addr()) // takes the place of the fourth
 		last.Send(workertest.Framed(workertest.FakeQuery(3, "slow.example")))
-		workertest.Await(t, "work", func() bool { return r.Totals().Deferred.Working == 3 })
+		await.That(t, "work", func() bool { return r.Totals().Deferred.Working == 3 })
 		if !isRefused(t, r.addr()) {
 			t.Error("over the limit")
 		}
@@ -439,14 +453,13 @@ func TestTCPTotalLimitMakesRoom(t *testing.T) {
 	})
 }
 
-func (r *running) idle() (n int) {
-	r.conns.mu.Lock()
-	defer r.conns.mu.Unlock()
-	for _, c := range r.conns.all {
-		if p, _ := c.phase(); p == tcpIdle {
+// inPhase returns how many connections are in a phase.
+func (r *running) inPhase(phase tcpPhase) (n int) {
+	r.connections(func(c *tcpConn) {
+		if p, _ := c.phase(); p == phase {
 			n++
 		}
-	}
+	})
 	return n
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/wire"
@@ -69,13 +70,13 @@ func TestTLSPipelining(t *testing.T) {
 	if _, err := c.Exchange(workertest.FakeQuery(1, "slow.example")); err != nil {
 		t.Fatal(err)
 	}
-	workertest.Await(t, "rest", func() bool { return r.Totals().Deferred.Done == 1 && r.Totals().Transports[answer.TLS].Received > n })
+	await.That(t, "rest", func() bool { return r.Totals().Deferred.Done == 1 && r.Totals().Transports[answer.TLS].Received > n })
 	total := r.Totals()
 	if total.Transports[answer.TLS].Received != n+1 || total.Transports[answer.TLS].Answered != n || total.Transports[answer.TCP].Received != 0 || total.Open != 1 {
 		t.Errorf("%+v", total)
 	}
 	c.Close()
-	workertest.Await(t, "the end", func() bool { return r.Totals().Closed[answer.CloseByClient] == 1 })
+	await.That(t, "the end", func() bool { return r.Totals().Closed[answer.CloseByClient] == 1 })
 }
 
 // Who may open a connection.
@@ -128,7 +129,7 @@ func TestTLSHandshake(t *testing.T) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
 			if c.refused {
-				workertest.Await(t, "the reason", func() bool { return r.Totals().Closed[answer.CloseHandshake] == 1 })
+				await.That(t, "the reason", func() bool { return r.Totals().Closed[answer.CloseHandshake] == 1 })
 			}
 		})
 	}
@@ -170,27 +171,26 @@ func TestTLSTransferNeedsALPN(t *testing.T) {
 
 // Clients that say nothing, or drip, lose their connection and hold up nobody.
 func TestTLSSlowHandshake(t *testing.T) {
+	const silent, drips = 20, 1000 // more silent clients than there are turns
+	clock := newHandClock()
 	a := workertest.NewTestIssuer(t)
-	r := serveTLS(t, a, func(o *Options) { o.Limits.TCPWrite = 200 * time.Millisecond })
-	const silent = 20 // more than there are turns
+	r := serveTLS(t, a, func(o *Options) { o.Now, o.Limits.TCPWrite = clock.now, drips*time.Millisecond })
 	for range silent {
 		workertest.Dial(t, r.TLSAddrs()[0])
 	}
 	drip := workertest.Dial(t, r.TLSAddrs()[0])
-	workertest.Await(t, "the slow ones", func() bool { return r.Totals().Open > 0 })
-	workertest.MustDialTLS(t, r.TLSAddrs()[0], a.Client()).Ask(1, "a.example")
+	await.Equal(t, "slow clients", silent+1, func() int { return r.Totals().Open })
+	good := workertest.MustDialTLS(t, r.TLSAddrs()[0], a.Client())
+	good.Ask(1, "a.example")
 	// The record says that it has more octets than ever come.
-	endless := append([]byte{22, 3, 1, 0x3f, 0xff, 1, 0, 0x3f, 0xfb, 3, 3}, make([]byte, 1<<13)...)
-	for i := 0; ; i++ {
-		if _, err := drip.Write(endless[i : i+1]); err != nil {
-			break
-		}
-		if i == len(endless)-1 {
-			t.Fatal("nobody ended it")
-		}
-		time.Sleep(time.Millisecond)
+	endless := append([]byte{22, 3, 1, 0x3f, 0xff, 1, 0, 0x3f, 0xfb, 3, 3}, make([]byte, drips)...)
+	for i := range drips {
+		_, _ = drip.Write(endless[i : i+1]) // the connection may be closed by now
+		clock.advance(time.Millisecond)
+		r.look()
 	}
-	workertest.Await(t, "their end", func() bool { return r.Totals().Closed[answer.CloseSlowQuery] == silent+1 })
+	await.Equal(t, "slow clients that were closed", silent+1, func() uint64 { return r.Totals().Closed[answer.CloseSlowQuery] })
+	good.Ask(2, "a.example")
 }
 
 // Another certificate, and other authorities, hold for the next connection; nobody comes
@@ -246,14 +246,8 @@ func TestTLSStop(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	before, same := uint64(0), 0
-	workertest.Await(t, "a blocked write", func() bool {
-		now := r.Totals().Transports[answer.TLS].Received
-		if same++; now != before || now < 2 {
-			before, same = now, 0
-		}
-		return same >= 100 && r.Totals().Open == 3
-	})
+	await.Equal(t, "open connections", 3, func() int { return r.Totals().Open })
+	r.awaitDeaf(1)
 	begin := time.Now()
 	r.end()
 	if d := time.Since(begin); d > 20*time.Second {

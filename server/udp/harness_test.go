@@ -60,9 +60,9 @@ func (s *Server) Totals() Totals {
 func checkLaws(t testing.TB, s *Server) Totals {
 	t.Helper()
 	var total Totals
-	workertest.CheckTotals(t, func() (worker.Totals, deferred.Totals) {
+	workertest.CheckTotals(t, func() (worker.Totals, deferred.Totals, int) {
 		total = s.Totals()
-		return total.Totals, total.Deferred
+		return total.Totals, total.Deferred, 0
 	})
 	return total
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/tsig"
@@ -60,11 +61,11 @@ func TestStrangersLeaveRoomForKnownClients(t *testing.T) {
 	for i := range deferred.Workers { // which all workers are at
 		r.socket.in <- memDatagram{client: netip.MustParseAddrPort(fmt.Sprintf("203.0.113.%d:4242", i)), local: workertest.MemLocal, data: update()}
 	}
-	workertest.Await(t, "work", func() bool { return r.server.Totals().Deferred.Working == deferred.Workers })
+	await.That(t, "work", func() bool { return r.server.Totals().Deferred.Working == deferred.Workers })
 	for i := range deferred.QueueDatagrams + 20 {
 		r.socket.in <- memDatagram{client: netip.MustParseAddrPort(fmt.Sprintf("198.51.100.%d:4242", i)), local: workertest.MemLocal, data: update()}
 	}
-	workertest.Await(t, "the flood", func() bool {
+	await.That(t, "the flood", func() bool {
 		return r.server.Totals().Transports[answer.UDP].Received == deferred.Workers+deferred.QueueDatagrams+20
 	})
 	flood := r.server.Totals().Transports[answer.UDP].Deferred
@@ -74,7 +75,7 @@ func TestStrangersLeaveRoomForKnownClients(t *testing.T) {
 	r.socket.in <- memDatagram{client: netip.MustParseAddrPort("192.0.2.1:53"), local: workertest.MemLocal, data: update()}
 	r.socket.in <- memDatagram{client: proven, local: workertest.MemLocal, data: update()}
 	r.socket.in <- memDatagram{client: holder, local: workertest.MemLocal, data: update(cookie)}
-	workertest.Await(t, "the known clients", func() bool {
+	await.That(t, "the known clients", func() bool {
 		return r.server.Totals().Transports[answer.UDP].Received == deferred.Workers+deferred.QueueDatagrams+23
 	})
 	if n := r.server.Totals().Transports[answer.UDP].Deferred - flood; n != 3 {

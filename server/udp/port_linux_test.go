@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/workertest"
 	"golang.org/x/sys/unix"
 )
@@ -47,7 +48,7 @@ func TestBusySocketIsNotWatched(t *testing.T) {
 	for range 2 {
 		received := make(chan error)
 		go func() { received <- recv() }()
-		workertest.Await(t, "that the socket is watched", isWatched)
+		await.That(t, "that the socket is watched", isWatched)
 		send()
 		if err := <-received; err != nil {
 			t.Fatal(err)
@@ -58,7 +59,7 @@ func TestBusySocketIsNotWatched(t *testing.T) {
 				t.Fatalf("not watched after %d batches, want %d", i, unwatchAfter)
 			}
 			send()
-			workertest.Await(t, "that the datagram is there", func() bool {
+			await.That(t, "that the datagram is there", func() bool {
 				n, err := unix.IoctlGetInt(port.fd, unix.SIOCINQ)
 				return err != nil || n > 0
 			})

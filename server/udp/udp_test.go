@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/servertest"
 	"github.com/ptrd/ptrd/server/workertest"
@@ -158,7 +159,7 @@ func TestUDPWorkerSurvivesErrorsThatPass(t *testing.T) {
 		r.socket.broken <- syscall.ECONNREFUSED
 	}
 	r.put("a.example")
-	workertest.Await(t, "an answer", func() bool { return len(r.socket.sent()) == 1 })
+	await.That(t, "an answer", func() bool { return len(r.socket.sent()) == 1 })
 	if err := r.finish(); err != nil {
 		t.Fatal(err)
 	}
@@ -192,12 +193,12 @@ func TestUDPWorkerDropsWhatTheSlowLaneHasNoRoomFor(t *testing.T) {
 	for range deferred.Workers {
 		r.put("slow.example")
 	}
-	workertest.Await(t, "work", func() bool { return r.server.Totals().Deferred.Working == deferred.Workers })
+	await.That(t, "work", func() bool { return r.server.Totals().Deferred.Working == deferred.Workers })
 	for range deferred.QueueStrangers + 20 {
 		r.put("slow.example")
 	}
 	r.put("fast.example")
-	workertest.Await(t, "a fast answer past the full deferred lane", func() bool { return len(r.socket.sent()) == 1 })
+	await.That(t, "a fast answer past the full deferred lane", func() bool { return len(r.socket.sent()) == 1 })
 	if !r.server.lane.HasRoom(answer.TCP, false) {
 		t.Error("datagrams took the room of TCP in the deferred lane")
 	}

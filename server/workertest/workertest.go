@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"github.com/ptrd/ptrd/server/answer"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/deferred"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/server/worker"
@@ -109,20 +111,6 @@ var TestLimits = worker.Limits{
 	TCPClients: 100, TCPClientsPer: 50, TCPIdle: time.Minute, TCPWrite: time.Minute, TCPPipeline: 16, Transfers: 4, TransfersPer: 2, TransferStall: time.Minute,
 }
 
-// Await fails the test unless the condition becomes true.
-func Await(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(20 * time.Second); !condition(); {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
-
 func SumOf(counts []uint64) (sum uint64) {
 	for _, n := range counts {
 		sum += n
@@ -167,7 +155,7 @@ func Dial(t testing.TB, to netip.AddrPort) *StreamClient {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(await.Patience))
 	return &StreamClient{t, c.(*net.TCPConn)}
 }
 
@@ -352,33 +340,36 @@ func Wait(ctx context.Context, release <-chan struct{}) {
 	}
 }
 
-// CheckTotals fails the test unless the totals that read returns, at rest, add up as package
-// answer says.
-func CheckTotals(t testing.TB, read func() (worker.Totals, deferred.Totals)) {
+// CheckTotals waits until the totals that read returns add up as package answer says; nothing may be
+// asked meanwhile. They are counted one after the other, and by several goroutines: a worker counts a
+// batch when it has handled it, and the lane may be faster. The number is of connections accepted that
+// are neither open nor closed.
+func CheckTotals(t testing.TB, read func() (worker.Totals, deferred.Totals, int)) {
 	t.Helper()
-	var total worker.Totals
-	var slow deferred.Totals
-	// A worker counts a batch when it has handled it, and the lane may be faster.
-	Await(t, "the same count of deferred requests in the transports and the lane", func() bool {
-		total, slow = read()
-		var sum uint64
+	await.Equal(t, "totals that add up", "", func() string {
+		total, slow, conns := read()
+		deferred := uint64(0)
 		for i := range total.Transports {
-			sum += total.Transports[i].Deferred
+			c, name := &total.Transports[i], answer.Transport(i)
+			deferred += c.Deferred
+			if sum := c.Answered + c.Deferred + SumOf(c.Dropped[:]); c.Received != sum {
+				return fmt.Sprintf("%s: received %d, answered + deferred + dropped %d: %+v", name, c.Received, sum, c)
+			}
+			if unsent := SumOf(c.Unsent[:]); unsent > c.Answered {
+				return fmt.Sprintf("%s: unsent %d of %d answered", name, unsent, c.Answered)
+			}
+			if n := c.Latency.Count(); n != c.Received {
+				return fmt.Sprintf("%s: received %d, latencies %d", name, c.Received, n)
+			}
 		}
-		return sum == uint64(slow.Waiting+slow.Working)+slow.Done
+		if n := uint64(slow.Waiting+slow.Working) + slow.Done; deferred != n {
+			return fmt.Sprintf("the transports deferred %d, the lane has or had %d", deferred, n)
+		}
+		if conns != 0 {
+			return fmt.Sprintf("%d connections more accepted than open and closed", conns)
+		}
+		return ""
 	})
-	for i := range total.Transports {
-		c, name := &total.Transports[i], answer.Transport(i)
-		if sum := c.Answered + c.Deferred + SumOf(c.Dropped[:]); c.Received != sum {
-			t.Errorf("%s: received %d, answered + deferred + dropped %d: %+v", name, c.Received, sum, c)
-		}
-		if unsent := SumOf(c.Unsent[:]); unsent > c.Answered {
-			t.Errorf("%s: unsent %d of %d answered", name, unsent, c.Answered)
-		}
-		if n := c.Latency.Count(); n != c.Received {
-			t.Errorf("%s: received %d, latencies %d", name, c.Received, n)
-		}
-	}
 }
 
 // Options are what a test changes of a group of workers and a deferred lane.
@@ -437,7 +428,7 @@ func UDPClient(t testing.TB, like netip.Addr) *net.UDPConn {
 func Hear(t testing.TB, c *net.UDPConn) ([]byte, netip.AddrPort) {
 	t.Helper()
 	buf := make([]byte, 1<<16)
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.SetReadDeadline(time.Now().Add(await.Patience))
 	n, from, err := c.ReadFromUDPAddrPort(buf)
 	if err != nil {
 		t.Fatal(err)
