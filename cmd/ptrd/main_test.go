@@ -33,8 +33,12 @@ import (
 // go test ./cmd/ptrd -update
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
 
-// patience is how long a script waits for what must come.
-const patience = 20 * time.Second
+// patience is how long a script waits for what must come. On a loaded machine, each process may stand still
+// for seconds.
+const patience = time.Minute
+
+// moment is how long one try may take that is repeated, or that must not succeed.
+const moment = time.Second
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"ptrd": main})
@@ -46,8 +50,8 @@ func TestMain(m *testing.M) {
 //	ready [STATE_DIR]            waits for the server and sets DNS, ADMIN and PID
 //	ask [-tcp] [-from IP] [-to ADDR] NAME TYPE
 //	                             asks the server and prints what it answers
-//	await REGEXP ask|get|ptrd ARGS
-//	                             does so until what is printed matches
+//	await REGEXP ask|get|ptrd|file ARGS
+//	                             does so, or reads the file, until the text matches
 //	get PATH                     prints what the admin address answers
 //	signal NAME                  sends HUP or another signal to the server
 //	replace FILE OLD NEW         changes a text in a file, in place
@@ -105,7 +109,7 @@ func forms(ts *testscript.TestScript, _ bool, args []string) {
 // status asks the server behind a state directory.
 func status(stateDir string) (*daemon.Status, error) {
 	var buf bytes.Buffer
-	if err := control.Call(timeout(time.Second), control.Path(stateDir), daemon.VerbStatus, nil, &buf); err != nil {
+	if err := control.Call(timeout(moment), control.Path(stateDir), daemon.VerbStatus, nil, &buf); err != nil {
 		return nil, err
 	}
 	var s daemon.Status
@@ -148,9 +152,9 @@ func poll(ts *testscript.TestScript, try func() error) {
 	}
 }
 
-// reply asks and returns the answer as text.
-func reply(ts *testscript.TestScript, args []string) (string, error) {
-	c := dns.Client{Net: "udp", Timeout: time.Second}
+// reply asks once, because servers count questions, and returns the answer as text.
+func reply(ts *testscript.TestScript, within time.Duration, args []string) (string, error) {
+	c := dns.Client{Net: "udp", Timeout: within}
 	to := ts.Getenv("DNS")
 	var from string
 	fs := flag.NewFlagSet("ask", flag.ContinueOnError)
@@ -168,7 +172,7 @@ func reply(ts *testscript.TestScript, args []string) (string, error) {
 	if from != "" {
 		addr, err := netip.ParseAddr(from)
 		ts.Check(err)
-		if c.Dialer = (&net.Dialer{Timeout: time.Second}); *tcp {
+		if c.Dialer = (&net.Dialer{Timeout: within}); *tcp {
 			c.Dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0))
 		} else {
 			c.Dialer.LocalAddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 0))
@@ -217,7 +221,11 @@ func reply(ts *testscript.TestScript, args []string) (string, error) {
 }
 
 func ask(ts *testscript.TestScript, neg bool, args []string) {
-	text, err := reply(ts, args)
+	within := patience
+	if neg {
+		within = moment
+	}
+	text, err := reply(ts, within, args)
 	if neg {
 		if err == nil {
 			ts.Fatalf("there was an answer:\n%s", text)
@@ -230,7 +238,7 @@ func ask(ts *testscript.TestScript, neg bool, args []string) {
 
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
-		ts.Fatalf("usage: await REGEXP ask|get|ptrd ARGS")
+		ts.Fatalf("usage: await REGEXP ask|get|ptrd|file ARGS")
 	}
 	re, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
@@ -239,9 +247,11 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		var err error
 		switch args[1] {
 		case "ask":
-			text, err = reply(ts, args[2:])
+			text, err = reply(ts, moment, args[2:])
 		case "get":
 			text, err = fetch(ts, args[2])
+		case "file":
+			text = ts.ReadFile(args[2])
 		case "ptrd":
 			var out, errs bytes.Buffer
 			run(context.Background(), inDir(ts, args[2:]), &out, &errs)

@@ -98,7 +98,7 @@ func mustAnswer(t *testing.T, network, addr string) {
 	t.Helper()
 	m := new(dns.Msg)
 	m.SetQuestion("25.113.0.203.in-addr.arpa.", dns.TypePTR)
-	c := dns.Client{Net: network, Timeout: 5 * time.Second}
+	c := dns.Client{Net: network, Timeout: patience}
 	r, _, err := c.Exchange(m, addr)
 	if err != nil {
 		t.Fatalf("%s %s: %v", network, addr, err)
@@ -121,10 +121,12 @@ func TestDropsRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give root up")
 	}
-	dir := place(t, "user: nobody\nlisten: {dns: ['127.77.0.1:53']}"+oneZone)
+	port := freeport.Must(t).Port() // which no other process has, nor the addresses with its octets
+	first, second := fmt.Sprintf("127.78.%d.%d:53", port>>8, port&255), fmt.Sprintf("127.79.%d.%d:53", port>>8, port&255)
+	dir := place(t, fmt.Sprintf("user: nobody\nlisten: {dns: [%q]}", first)+oneZone)
 	p := launch(t, dir, build(t, dir), nil)
 	s := p.up(t)
-	mustAnswer(t, "udp", "127.77.0.1:53")
+	mustAnswer(t, "udp", first)
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.PID))
 	if err != nil {
 		t.Fatal(err)
@@ -141,13 +143,13 @@ func TestDropsRoot(t *testing.T) {
 	if uid := info.Sys().(*syscall.Stat_t).Uid; uid != 65534 || info.Mode().Perm() != 0o750 {
 		t.Errorf("state directory of user %d with mode %v", uid, info.Mode())
 	}
-	writeText(t, filepath.Join(dir, "config.yaml"), "user: nobody\nlisten: {dns: ['127.77.0.1:53', '127.77.0.2:53']}"+oneZone)
+	writeText(t, filepath.Join(dir, "config.yaml"), fmt.Sprintf("user: nobody\nlisten: {dns: [%q, %q]}", first, second)+oneZone)
 	var out, errs bytes.Buffer
 	if code := run(t.Context(), []string{"reload", "--config", filepath.Join(dir, "config.yaml")}, &out, &errs); code != 0 {
 		t.Fatalf("reload: exit %d\n%s%s", code, &out, &errs)
 	}
-	mustAnswer(t, "udp", "127.77.0.2:53")
-	mustAnswer(t, "tcp", "127.77.0.2:53")
+	mustAnswer(t, "udp", second)
+	mustAnswer(t, "tcp", second)
 }
 
 // TestStateDir: a directory that the user cannot write to is reported with the remedy.

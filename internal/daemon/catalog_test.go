@@ -109,7 +109,7 @@ catalogs:
 	for _, name := range []string{"version.catalog.example.", "catalog.example."} {
 		q := new(dns.Msg)
 		q.SetQuestion(name, dns.TypeTXT)
-		if r, err := dns.Exchange(q, l.dns); err != nil || r.Rcode != dns.RcodeRefused {
+		if r, err := exchange(q, l.dns); err != nil || r.Rcode != dns.RcodeRefused {
 			t.Errorf("%s was answered to anybody: %v %v", name, r, err)
 		}
 	}

@@ -25,8 +25,9 @@ import (
 	"github.com/ptrd/ptrd/zone/finding"
 )
 
-// patience is how long a test waits for what must come.
-const patience = 30 * time.Second
+// patience is how long a test waits for what must come. On a loaded machine, each process may stand still
+// for seconds.
+const patience = time.Minute
 
 // syncBuffer is a log that a test reads while it is written.
 type syncBuffer struct {
@@ -193,7 +194,7 @@ func TestReloadStorm(t *testing.T) {
 	var answers atomic.Int64
 	for range 2 {
 		clients.Go(func() {
-			c := &dns.Client{Timeout: 5 * time.Second}
+			c := &dns.Client{Timeout: patience}
 			conn, err := c.Dial(l.dns)
 			if err != nil {
 				t.Error(err)
@@ -257,10 +258,16 @@ func TestReloadStorm(t *testing.T) {
 	if got := string(l.views.Load().Policy.NSID); got != fmt.Sprintf("g%d", good) {
 		t.Errorf("in the end %s is served, want g%d", got, good)
 	}
-	totals := l.server.Totals()
-	if d := totals.Transports[answer.UDP].Received - totals.Transports[answer.UDP].Answered; d != 0 {
-		t.Errorf("%d queries without an answer: %+v", d, totals.Transports[answer.UDP])
-	}
+	await(t, func() bool { // an answer is counted after it was sent
+		udp := l.server.Totals().Transports[answer.UDP]
+		return udp.Received == udp.Answered
+	})
+}
+
+// exchange asks once over UDP.
+func exchange(m *dns.Msg, server string) (*dns.Msg, error) {
+	r, _, err := (&dns.Client{Timeout: patience}).Exchange(m, server)
+	return r, err
 }
 
 // await waits for a condition.

@@ -159,7 +159,7 @@ zones:
 	serial := func(server string) uint32 {
 		m := new(dns.Msg)
 		m.SetQuestion(derivedForward, dns.TypeSOA)
-		r, err := dns.Exchange(m, server)
+		r, err := exchange(m, server)
 		if err != nil || len(r.Answer) != 1 {
 			return 0
 		}
@@ -209,7 +209,7 @@ zones:
 				m.Insert([]dns.RR{r})
 			}
 		}
-		r, err := dns.Exchange(m, bind.String())
+		r, err := exchange(m, bind.String())
 		if err != nil || r.Rcode != dns.RcodeSuccess {
 			t.Fatal(r, err)
 		}

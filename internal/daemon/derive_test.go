@@ -76,7 +76,7 @@ func TestDerived(t *testing.T) {
 		} else {
 			m.Insert([]dns.RR{r})
 		}
-		answer, err := dns.Exchange(m, l.dns)
+		answer, err := exchange(m, l.dns)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -71,7 +71,7 @@ zones:
 	m := new(dns.Msg)
 	m.SetUpdate("2.0.192.in-addr.arpa.")
 	m.Insert([]dns.RR{&dns.PTR{Hdr: dns.RR_Header{Name: "2.2.0.192.in-addr.arpa.", Rrtype: dns.TypePTR, Class: dns.ClassINET, Ttl: 60}, Ptr: "other.example."}})
-	if r, err := dns.Exchange(m, l.dns); err != nil || r.Rcode != dns.RcodeRefused {
+	if r, err := exchange(m, l.dns); err != nil || r.Rcode != dns.RcodeRefused {
 		t.Errorf("%v, %v", r, err)
 	}
 	if want := "is derived from two.example. in " + path + ":4"; !strings.Contains(l.log.String(), want) {

@@ -211,7 +211,7 @@ zones:
 		m := new(dns.Msg)
 		m.SetUpdate(reverse)
 		change(m)
-		r, err := dns.Exchange(m, l.dns)
+		r, err := exchange(m, l.dns)
 		if err != nil || r.Rcode != dns.RcodeSuccess {
 			t.Fatal(r, err)
 		}

@@ -197,7 +197,7 @@ func (h *sourceHistory) send(apex, owner string, ttl uint32, typ, data string, w
 	default:
 		m.RemoveRRset([]dns.RR{r})
 	}
-	answer, err := dns.Exchange(m, h.l.dns)
+	answer, err := exchange(m, h.l.dns)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ func lookup(t *testing.T, server, name string, typ uint16) string {
 	t.Helper()
 	m := new(dns.Msg)
 	m.SetQuestion(name, typ)
-	r, err := dns.Exchange(m, server)
+	r, err := exchange(m, server)
 	if err != nil {
 		t.Fatal(err)
 	}

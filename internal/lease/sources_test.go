@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // TestRun follows a file by the events of the system and without any, with its ends.
 func TestRun(t *testing.T) {
