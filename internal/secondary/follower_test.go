@@ -257,7 +257,7 @@ func TestNoDifferences(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			l := newLab(t)
 			l.idle()
-			l.k.client.lone = time.Millisecond
+			l.k.client.lone = time.Millisecond - grace
 			next := l.primary(soa3 + rest)
 			next.since[2] = oracle(t, soa2+rest+"zz 60 PTR never.\n") // or else it would do
 			next.closes = c.closes

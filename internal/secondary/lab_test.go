@@ -155,9 +155,7 @@ func (l *lab) start(served ...*zone.Zone) {
 		delete(l.journal.zones, z.Key()) // it was served, but not kept
 	}
 	l.k = NewFollower(Options{Store: l.store, Journal: l.journal, Now: l.time, Steps: l.clock, Dial: l.dial, Random: func() float64 { return 0 }})
-	if l.clock != nil {
-		l.k.client.now = time.Now // deadlines of connections are by the system's
-	}
+	l.k.client.now = unhurried // deadlines of connections are by the system's
 	ctx, cancel := context.WithCancel(l.t.Context())
 	ended := make(chan struct{})
 	k := l.k
@@ -183,13 +181,13 @@ func (l *lab) served() *zone.Zone { return l.store.Set().Get(l.conf.Apex) }
 // await waits for something to become true.
 func (l *lab) await(what string, cond func(s State) bool) State {
 	l.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		list := l.k.States()
 		if len(list) == 1 && cond(list[0]) {
 			return list[0]
 		}
 		if time.Now().After(deadline) {
-			l.t.Fatalf("%s: still not so after 10 s: %+v", what, list)
+			l.t.Fatalf("%s: still not so after a minute: %+v", what, list)
 		}
 	}
 }

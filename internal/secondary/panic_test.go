@@ -28,6 +28,7 @@ func TestPanicCostsOneCheck(t *testing.T) {
 			}
 			return l.dial(ctx, network, source, address)
 		}})
+	l.k.client.now = unhurried
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	l.stop = func() { cancel(); <-ended }

@@ -128,7 +128,7 @@ func TestTLS(t *testing.T) {
 		config := server.Clone()
 		c.server(config)
 		f := &secure{newFake(t), config}
-		client := &client{dial: f.dial, now: time.Now}
+		client := &client{dial: f.dial, now: unhurried}
 		p := &Primary{Address: fakeAddr, TLS: &c.tls}
 		a, err := client.soa(t.Context(), p, f.o.Apex)
 		if err == nil {
