@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/ptrd/ptrd/internal/handover"
-	"github.com/ptrd/ptrd/internal/peertest"
 )
 
 // parts are how the provider delegates parts of 11.4.8.0/24 to the customer, one in each
@@ -61,9 +60,7 @@ func TestClassless(t *testing.T) {
 			h.Config += config.String() // its last key is that of the zones
 			l := startLab(t, s)
 			for _, p := range parts {
-				if out := l.mustRun(t, peertest.Require(t, "getent"), "hosts", p.addr); !strings.Contains(out, "mail.customer.example") {
-					t.Errorf("getent hosts %s: %s", p.addr, out)
-				}
+				l.resolves(t, "mail.customer.example", "getent", "hosts", p.addr)
 				var r handover.Result
 				prefix, _, _ := strings.Cut(p.part, " ")
 				out := l.mustRun(t, "ptrd", "handover", prefix, "--json", "--config", filepath.Join(l.options.Dir, "ns1", "config.yaml"), "--for", "isp")

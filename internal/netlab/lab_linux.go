@@ -195,7 +195,7 @@ func chown(dir string, user int) error {
 }
 
 // startWait is for a loaded machine; otherwise a host needs 0.2 s.
-const startWait = 30 * time.Second
+const startWait = time.Minute
 
 // await waits until a host answers for all its zones at all its addresses.
 func (l *Lab) await(ctx context.Context, m *machine) error {

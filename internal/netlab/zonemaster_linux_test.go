@@ -84,8 +84,9 @@ func settle(t *testing.T, differences func(again bool) []string) {
 		if found = differences(n > 0); len(found) == 0 {
 			return
 		}
+		t.Logf("at try %d: %s", n+1, strings.Join(found, "\n"))
 	}
-	t.Error(strings.Join(found, "\n"))
+	t.Errorf("%d tries failed, the last one above", attempts)
 }
 
 // runAhead starts a command on the client, when there is a slot, and returns a function that waits
