@@ -244,6 +244,7 @@ func (c *elasticCrash) run() {
 // verify compares what there is with what must be, while nothing changes.
 func (c *elasticCrash) verify() {
 	c.t.Helper()
+	defer takeTime(&c.http)()
 	all, err := c.request("DescribeAddresses")
 	if err != nil {
 		c.t.Fatalf("%v\n%s", err, c.log())

@@ -29,6 +29,13 @@ func newAPIClient(addr netip.AddrPort, wait time.Duration) *apiClient {
 	return &apiClient{addr, http.Client{Timeout: wait, Transport: &http.Transport{}}}
 }
 
+// takeTime has a client wait for all responses, until the returned function is called: no disk fails.
+func takeTime(c *http.Client) (end func()) {
+	usual := c.Timeout
+	c.Timeout = exchangeWait
+	return func() { c.Timeout = usual }
+}
+
 // apiError is an error of the API.
 type apiError struct {
 	Status  int    `xml:"-"`

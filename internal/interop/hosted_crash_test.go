@@ -584,6 +584,7 @@ func (h *hostedCrash) errorRound() {
 // verify compares what there is with what must be, while nothing changes.
 func (h *hostedCrash) verify() {
 	h.t.Helper()
+	defer takeTime(&h.api.http)()
 	must := func(err error) {
 		h.t.Helper()
 		if err != nil {
