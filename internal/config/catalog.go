@@ -24,8 +24,6 @@ type CatalogEntry struct {
 	ZoneRange            // without prefix and name: all
 	Groups    []string   // at most 255 octets each
 	Owner     dname.Name // the catalog that the zones may move to; nil: none
-	Pos       finding.Position
-	path      string
 }
 
 // maxGroup is the maximum length of a group name in octets: a character-string.
@@ -101,7 +99,7 @@ func (v value) catalogName() dname.Name {
 // catalogEntries reads `all`, a prefix, a name, or a list of these and of mappings.
 func (v value) catalogEntries() []CatalogEntry {
 	list := distinct(v.each, func(v value) (e CatalogEntry, key rangeKey, ok bool) {
-		e = CatalogEntry{Pos: v.pos(), path: v.path}
+		e.Pos, e.path = v.pos(), v.path
 		before := v.doc.errors()
 		if v.isMapping() {
 			v.mapping(
@@ -126,7 +124,8 @@ func (v value) catalogPart(e *CatalogEntry) {
 	if !ok || s == "all" {
 		return
 	}
-	e.ZoneRange, _ = v.zoneRange()
+	r, _ := v.zoneRange()
+	e.Prefix, e.Name = r.Prefix, r.Name
 }
 
 // groups reads one or more group names.
@@ -231,12 +230,8 @@ func (d *document) reportUnusedEntries(c *Catalog, zones []Zone) {
 		}
 	}
 	for i := range c.Entries {
-		switch e := &c.Entries[i]; {
-		case used[i] || e.isAll():
-		case e.Name != nil:
-			d.report(e.Pos, e.path, "no zone is at or below %v; correct the name, or remove the entry", e.Name)
-		default:
-			d.report(e.Pos, e.path, "no zone is in %v; correct the prefix, or remove the entry", e.Prefix)
+		if !used[i] {
+			d.reportUnused(&c.Entries[i].ZoneRange)
 		}
 	}
 }

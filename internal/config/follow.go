@@ -85,6 +85,7 @@ func (v value) memberZones(m *MemberZones) {
 
 // zoneRange reads a prefix or a name.
 func (v value) zoneRange() (r ZoneRange, ok bool) {
+	r.Pos, r.path = v.pos(), v.path
 	s, ok := v.scalar()
 	if !ok {
 		return r, false

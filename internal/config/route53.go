@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -183,13 +184,7 @@ type ListedZone struct {
 
 // Listed returns the zones of the configuration that the API lists.
 func (c *Config) Listed() (out []ListedZone) {
-	var list, change rangeIndex
-	for i := range c.Route53.List {
-		list.add(&c.Route53.List[i], i)
-	}
-	for i := range c.Route53.Change {
-		change.add(&c.Route53.Change[i], i)
-	}
+	list, change := indexOf(c.Route53.List), indexOf(c.Route53.Change)
 	if len(c.Route53.List)+len(c.Route53.Change) == 0 {
 		return nil
 	}
@@ -221,6 +216,32 @@ func (d *document) checkRoute53(c *Config) {
 			d.report(l.Pos, "listen.ec2", "there would be no address to allocate; give `ec2: {prefixes: [203.0.113.64/26]}` with prefixes of your own")
 		}
 		d.checkKeys(c, l, "listen.ec2")
+	}
+	d.checkChanged(c)
+}
+
+// checkChanged reports the entries of `route53.change` that select no zone that the API can change.
+func (d *document) checkChanged(c *Config) {
+	list := c.Route53.Change
+	x, other, used := indexOf(list), make([]*Zone, len(list)), make([]bool, len(list))
+	for i := range c.Zones {
+		z := &c.Zones[i]
+		for _, apex := range z.Apexes {
+			for _, j := range x.holding(apex, z.Prefix) {
+				d.steps++
+				used[j] = used[j] || z.Dynamic
+				other[j] = cmp.Or(other[j], z)
+			}
+		}
+	}
+	for i := range list {
+		switch r, z := &list[i], other[i]; {
+		case used[i] || r.isAll():
+		case z == nil:
+			d.reportUnused(r)
+		default:
+			d.report(r.Pos, r.path, "the API changes only zones that are `dynamic`, and %s (%v) is not; make it dynamic, or move the entry to `list`, which is read-only", z.Path, z.Pos)
+		}
 	}
 }
 

@@ -5,12 +5,15 @@ import (
 	"slices"
 
 	"github.com/ptrd/ptrd/zone/dname"
+	"github.com/ptrd/ptrd/zone/finding"
 )
 
 // ZoneRange selects the zones in a prefix, or at or below a name; without either, all zones.
 type ZoneRange struct {
 	Prefix netip.Prefix // invalid: see Name
 	Name   dname.Name
+	Pos    finding.Position
+	path   string
 }
 
 // isAll reports whether the range selects all zones.
@@ -44,6 +47,14 @@ type rangeIndex struct {
 	all      []int // indices of ranges
 	names    map[string][]int
 	prefixes prefixIndex[int]
+}
+
+// indexOf returns the index of ranges.
+func indexOf(list []ZoneRange) (x rangeIndex) {
+	for i := range list {
+		x.add(&list[i], i)
+	}
+	return x
 }
 
 // add adds the range with index i.
@@ -81,4 +92,15 @@ func (x *rangeIndex) holding(apex dname.Name, p netip.Prefix) []int {
 		}
 	}
 	return found
+}
+
+// reportUnused reports a range that selects no zone, which is probably a typing error.
+func (d *document) reportUnused(r *ZoneRange) {
+	switch {
+	case r.isAll():
+	case r.Name != nil:
+		d.report(r.Pos, r.path, "no zone is at or below %v; correct the name, or remove the entry", r.Name)
+	default:
+		d.report(r.Pos, r.path, "no zone is in %v; correct the prefix, or remove the entry", r.Prefix)
+	}
 }
