@@ -7,7 +7,7 @@
 //
 // Propose and the stages compute outside any lock, from a snapshot that stays as it
 // is. If another commit changed one of the zones meanwhile, they are called once
-// more, this time while all other writers wait. A batch is durable before it is
+// more, this time while others that change these zones wait. A batch is durable before it is
 // visible, and it becomes visible as a whole.
 //
 // Within a zone, sources are layers. Static data, such as files and the configuration, come

@@ -3,6 +3,7 @@ package commit
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -51,8 +52,8 @@ type Options struct {
 // Request is what a source asks for.
 type Request struct {
 	// Propose returns the changes to the zones of a snapshot. It is called outside of
-	// any lock, and a second time with a later snapshot after a conflict; then other
-	// writers wait. With a nil batch the request ends, and neither Show nor After is
+	// any lock, and again with a later snapshot after a conflict; then others that change the
+	// same zones wait, and after another conflict all writers. With a nil batch the request ends, and neither Show nor After is
 	// called. An error refuses the request. Propose must not call the Writer.
 	Propose func(snapshot *zone.Set) (*zone.Batch, error)
 
@@ -78,6 +79,10 @@ type Writer struct {
 	o       Options
 	mu      sync.Mutex // orders writers; readers never take it
 	current atomic.Pointer[state]
+
+	again    sync.Mutex      // held by the writer that proposes again
+	reserved map[string]bool // keys of the zones that only it changes meanwhile; guarded by mu
+	released *sync.Cond      // these are none any more
 }
 
 // state is a snapshot together with the number of the policy that it is served under.
@@ -89,6 +94,7 @@ type state struct {
 // New returns a Writer without zones.
 func New(o Options) *Writer {
 	w := &Writer{o: o}
+	w.released = sync.NewCond(&w.mu)
 	w.current.Store(&state{set: zone.NewSet()})
 	return w
 }
@@ -99,29 +105,73 @@ func (w *Writer) Set() *zone.Set { return w.current.Load().set }
 // Commit carries out a request, all of it or nothing. It returns after the change is
 // durable and visible.
 func (w *Writer) Commit(r Request) (report Report, err error) {
-	seen := w.current.Load()
-	b, err := w.prepare(seen.set, r.Propose)
-	if err != nil || b == nil {
+	report, b, err := w.attempt(&r, false)
+	if b == nil {
 		return report, err
 	}
-	err = w.exclusive(func() error {
-		if w.current.Load().policy != seen.policy {
-			return ErrConflict
-		}
-		report, err = w.publish(b, &r)
-		return err
-	})
-	if !errors.Is(err, ErrConflict) {
+	w.again.Lock()
+	defer w.again.Unlock()
+	defer w.reserve(b)()
+	if report, b, err = w.attempt(&r, true); b == nil {
 		return report, err
 	}
-	// The second attempt cannot lose against others, so that there is no third. They
-	// wait as long as it computes.
+	// It changes other zones than before, or the policy is another one. This attempt cannot lose: all others wait
+	// as long as it computes.
 	release := w.Hold()
 	defer release()
 	if b, err = w.prepare(w.Set(), r.Propose); err != nil || b == nil {
 		return report, err
 	}
 	return w.publish(b, &r)
+}
+
+// attempt carries out a request, unless it conflicts with another one; then it returns the batch.
+func (w *Writer) attempt(r *Request, isAgain bool) (report Report, conflict *zone.Batch, err error) {
+	seen := w.current.Load()
+	b, err := w.prepare(seen.set, r.Propose)
+	if err != nil || b == nil {
+		return report, nil, err
+	}
+	err = w.exclusive(func() error {
+		if !isAgain {
+			w.awaitReserved(b)
+		}
+		if w.current.Load().policy != seen.policy {
+			return ErrConflict
+		}
+		report, err = w.publish(b, r)
+		return err
+	})
+	if errors.Is(err, ErrConflict) {
+		conflict = b
+	}
+	return report, conflict, err
+}
+
+// reserve has others that change the zones of a batch wait until release is called.
+func (w *Writer) reserve(b *zone.Batch) (release func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reserved = map[string]bool{}
+	for _, list := range [...][]zone.Change{b.Changes, b.Layers} {
+		for i := range list {
+			w.reserved[list[i].Apex.Key()] = true
+		}
+	}
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.reserved = nil
+		w.released.Broadcast()
+	}
+}
+
+// awaitReserved waits until none of the zones of a batch is reserved. It is called with mu held.
+func (w *Writer) awaitReserved(b *zone.Batch) {
+	isReserved := func(c zone.Change) bool { return w.reserved[c.Apex.Key()] }
+	for w.reserved != nil && (slices.ContainsFunc(b.Changes, isReserved) || slices.ContainsFunc(b.Layers, isReserved)) {
+		w.released.Wait()
+	}
 }
 
 // Publish carries out a batch that is not proposed again: after a conflict it returns
@@ -132,6 +182,7 @@ func (w *Writer) Publish(b *zone.Batch) error {
 		return err
 	}
 	return w.exclusive(func() error {
+		w.awaitReserved(b)
 		_, err := w.publish(b, &Request{})
 		return err
 	})

@@ -200,11 +200,68 @@ func TestConflict(t *testing.T) {
 		proposed++
 		return &zone.Batch{Changes: []zone.Change{{Zone: z, Apex: z.Apex(), Base: z}}}, nil
 	}})
-	if !errors.Is(err, ErrConflict) || proposed != 2 {
+	if !errors.Is(err, ErrConflict) || proposed != 3 {
 		t.Errorf("proposed %d times, %v", proposed, err)
 	}
 	if err := rival(3); err != nil {
 		t.Error(err)
+	}
+}
+
+// While a request is proposed again, others change other zones; if it changes these as well then, all wait.
+func TestConflictHoldsUpNoOtherZone(t *testing.T) {
+	const mine, other = "2.0.192.in-addr.arpa.", "3.0.192.in-addr.arpa."
+	w := New(Options{})
+	first := &zone.Batch{}
+	for _, apex := range []string{mine, other} {
+		z := smallZone(t, apex)
+		first.Changes = append(first.Changes, zone.Change{Zone: z, Apex: z.Apex()})
+	}
+	if err := w.Publish(first); err != nil {
+		t.Fatal(err)
+	}
+	rival := func(apex string, n int) {
+		if _, err := w.Commit(Request{Propose: func(set *zone.Set) (*zone.Batch, error) {
+			c, err := addTXT(set, apex, "rival", n)
+			return &zone.Batch{Changes: []zone.Change{c}}, err
+		}}); err != nil {
+			t.Error(err)
+		}
+	}
+	var waits sync.WaitGroup
+	proposed := 0
+	_, err := w.Commit(Request{Propose: func(set *zone.Set) (*zone.Batch, error) {
+		b := &zone.Batch{}
+		add := func(apex string) {
+			c, err := addTXT(set, apex, "mine", proposed)
+			if err != nil {
+				t.Error(err)
+			}
+			b.Changes = append(b.Changes, c)
+		}
+		add(mine)
+		switch proposed++; proposed {
+		case 1:
+			rival(mine, 1)
+		case 2:
+			waits.Go(func() { rival(mine, 2) })
+			add(other)
+			rival(other, 3) // does not wait
+		case 3:
+			add(other)
+			waits.Go(func() { rival(other, 4) })
+		}
+		return b, nil
+	}})
+	if err != nil || proposed != 3 {
+		t.Errorf("proposed %d times, %v", proposed, err)
+	}
+	waits.Wait()
+	if a, b := txts(w.Set(), mine, "rival"), txts(w.Set(), other, "rival"); a != 2 || b != 2 {
+		t.Errorf("%d and %d records of others", a, b)
+	}
+	if a, b := txts(w.Set(), mine, "mine"), txts(w.Set(), other, "mine"); a != 1 || b != 1 {
+		t.Errorf("%d and %d records", a, b)
 	}
 }
 
