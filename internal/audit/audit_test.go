@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -286,6 +287,51 @@ func TestAuditor(t *testing.T) {
 		sleep(70 * time.Minute)
 		if got := w.list(a); strings.Contains(got, "192.0.2.") {
 			t.Errorf("without the zone:\n%s", got)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAuditorOfSecondaries: when a zone that had no data has some, there is a new pass at once.
+func TestAuditorOfSecondaries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, zones)
+		w.elsewhere()
+		var was []*zone.Zone
+		var change []zone.Change
+		for _, text := range []string{"example.", "64/26.113.0.203.in-addr.arpa."} {
+			z := w.current.Load().Get(dname.MustParse(text))
+			none := zone.Unavailable(z.Apex(), "no transfer yet")
+			was, change = append(was, none), append(change, zone.Change{Apex: z.Apex(), Base: none, Zone: z})
+		}
+		w.current.Store(w.current.Load().With(was, nil))
+		a := New(Options{Set: w.current.Load, Ask: w.ask})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- a.Run(ctx) }()
+		a.SetSettings(w.settings())
+		sleep(time.Minute)
+		if got := w.list(a); strings.Contains(got, "203.0.113.66") {
+			t.Errorf("before the zones have data:\n%s", got)
+		}
+		for i := range change {
+			w.current.Store(w.current.Load().With([]*zone.Zone{change[i].Zone}, nil))
+			a.Published(&zone.Batch{Changes: change[i : i+1]})
+		}
+		sleep(time.Minute)
+		var found []string
+		for line := range strings.Lines(w.list(a)) {
+			address, rest, _ := strings.Cut(line, " ")
+			state, _, _ := strings.Cut(rest, " ")
+			found = append(found, address+" "+state)
+		}
+		for line := range strings.Lines(wanted) {
+			if fields := strings.Fields(line); !slices.Contains(found, fields[0]+" "+fields[1]) {
+				t.Errorf("%q is not among %q", line, found)
+			}
 		}
 		cancel()
 		if err := <-ended; err != nil {

@@ -47,6 +47,7 @@ type Auditor struct {
 	settings atomic.Pointer[Settings]
 	renewed  chan struct{} // settings came; has room for one
 	changed  chan subject  // addresses to examine before their turn
+	arrived  chan struct{} // a zone without data has some; has room for one
 	ledger
 	pacer pacer
 }
@@ -62,19 +63,25 @@ func New(o Options) *Auditor {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Auditor{o: o, renewed: make(chan struct{}, 1), changed: make(chan subject, maxChanged)}
+	return &Auditor{o: o, renewed: make(chan struct{}, 1), changed: make(chan subject, maxChanged), arrived: make(chan struct{}, 1)}
 }
 
 // SetSettings activates settings; a pass that runs goes on with them.
 func (a *Auditor) SetSettings(s *Settings) {
 	a.settings.Store(s)
+	signal(a.renewed)
+}
+
+// signal sends on a channel with room for one, if it is empty.
+func signal(c chan struct{}) {
 	select {
-	case a.renewed <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
-// Published looks for changed PTR and address records in what was committed. It does not wait.
+// Published looks for changed PTR and address records in what was committed. It does not wait. If a zone
+// had no data, such as a secondary zone before its first transfer, names anywhere may lead to it: there is a new pass.
 func (a *Auditor) Published(b *zone.Batch) {
 	s := a.settings.Load()
 	if s == nil {
@@ -82,6 +89,9 @@ func (a *Auditor) Published(b *zone.Batch) {
 	}
 	for i := range b.Changes {
 		c := &b.Changes[i]
+		if c.Base != nil && !c.Base.IsAvailable() && c.Zone != nil && c.Zone.IsAvailable() {
+			signal(a.arrived)
+		}
 		if !s.IsOn(c.Apex) {
 			continue
 		}
@@ -136,8 +146,8 @@ func (a *Auditor) Run(ctx context.Context) error {
 	return nil
 }
 
-// wait examines what changes, until it is time for the next pass, or until there are more zones
-// to audit.
+// wait examines what changes, until it is time for the next pass, until there are more zones
+// to audit, or until one has data that had none.
 func (a *Auditor) wait(ctx context.Context, c *crew, begin time.Time, zones int) {
 	factor := vary(time.Second).Seconds()
 	for {
@@ -149,6 +159,9 @@ func (a *Auditor) wait(ctx context.Context, c *crew, begin time.Time, zones int)
 			timer.Stop()
 			return
 		case <-timer.C:
+			return
+		case <-a.arrived:
+			timer.Stop()
 			return
 		case <-a.renewed:
 			if len(a.zones()) > zones {
@@ -188,6 +201,10 @@ func (a *Auditor) examiner() *examiner {
 func (a *Auditor) pass(ctx context.Context, c *crew) int {
 	begin := a.o.Now()
 	a.begin(begin)
+	select {
+	case <-a.arrived: // the pass sees it
+	default:
+	}
 	zones := a.zones()
 	for _, apex := range zones {
 		a.seen(apex)
