@@ -138,57 +138,74 @@ func (s *Served) Dump(w io.Writer, q *DumpQuery) error {
 			return &NoDataError{part.Apex, s.Errors}
 		}
 	}
-	b := bufio.NewWriterSize(w, 64<<10)
-	isEmpty := true
-	var line []byte
-	write := func(r zone.Record, comments ...string) error {
-		isEmpty = false
-		line = zonefile.AppendRecord(line[:0], r)
-		separator := " ; "
-		for _, c := range comments {
-			if c != "" {
-				line = append(append(line, separator...), c...)
-				separator = ", "
-			}
-		}
-		_, err := b.Write(append(line, '\n'))
-		return err
-	}
+	d := dumper{Served: s, out: bufio.NewWriterSize(w, 64<<10)}
 	for _, part := range parts {
-		z := set.Get(part.Apex)
-		for r := range z.All() {
-			if part.About != nil && !part.About(r.Owner) {
-				continue
-			}
-			layer, made, more := layerOf(z, &r), "", ""
-			if r.Type == synth.Type {
-				made = synth.Describe(r.Data, part.Apex.IsForward())
-			}
-			if layer != fromSources {
-				more = s.origin(z, &r)
-			}
-			if err := write(r, layer, made, more); err != nil {
-				return err
-			}
-		}
-		for name := range q.made(z, part, s.Zones) {
-			r, data, isHidden := z.MadeAt(name)
-			rule, err := synth.ParseRule(data)
-			if err != nil || isHidden {
-				continue
-			}
-			if err := write(r, fmt.Sprintf("made by the rule for %v", rule.Prefix)); err != nil {
-				return err
-			}
+		if err := d.part(q, part); err != nil {
+			return err
 		}
 	}
-	if isEmpty && set.Get(parts[0].Apex).HasRules() && parts[0].Prefix.IsValid() {
-		return fmt.Errorf("zone %v has no records there but those that rules make, which --made %v writes out", parts[0].Apex, parts[0].Prefix)
+	switch first := parts[0]; {
+	case !d.isEmpty():
+		return d.out.Flush()
+	case set.Get(first.Apex).HasRules() && first.Prefix.IsValid():
+		return fmt.Errorf("zone %v has no records there but those that rules make, which --made %v writes out", first.Apex, first.Prefix)
+	default:
+		return fmt.Errorf("zone %v has no records there; `ptrd explain` shows what is answered", first.Apex)
 	}
-	if isEmpty {
-		return fmt.Errorf("zone %v has no records there; `ptrd explain` shows what is answered", parts[0].Apex)
+}
+
+// dumper writes records as lines of a master file.
+type dumper struct {
+	*Served
+	out  *bufio.Writer
+	line []byte // the last one
+}
+
+func (d *dumper) isEmpty() bool { return d.line == nil }
+
+// part writes the records of a zone or a part of it, and what rules make there.
+func (d *dumper) part(q *DumpQuery, part registry.Part) error {
+	z := d.Set.Get(part.Apex)
+	for r := range z.All() {
+		if part.About != nil && !part.About(r.Owner) {
+			continue
+		}
+		layer, made, more := layerOf(z, &r), "", ""
+		if r.Type == synth.Type {
+			made = synth.Describe(r.Data, part.Apex.IsForward())
+		}
+		if layer != fromSources {
+			more = d.origin(z, &r)
+		}
+		if err := d.write(r, layer, made, more); err != nil {
+			return err
+		}
 	}
-	return b.Flush()
+	for name := range q.made(z, part, d.Zones) {
+		r, data, isHidden := z.MadeAt(name)
+		rule, err := synth.ParseRule(data)
+		if err != nil || isHidden {
+			continue
+		}
+		if err := d.write(r, fmt.Sprintf("made by the rule for %v", rule.Prefix)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes a record, with those comments that are not empty.
+func (d *dumper) write(r zone.Record, comments ...string) error {
+	d.line = zonefile.AppendRecord(d.line[:0], r)
+	separator := " ; "
+	for _, c := range comments {
+		if c != "" {
+			d.line = append(append(d.line, separator...), c...)
+			separator = ", "
+		}
+	}
+	_, err := d.out.Write(append(d.line, '\n'))
+	return err
 }
 
 // The comments about static data, and those of updates.

@@ -13,6 +13,8 @@ func TestAccessRemedy(t *testing.T) {
 		{"/var/lib/kea/leases.csv", "/var", "into the directory /var,"},
 		{"/var/lib/kea/leases.csv", "", "make it readable"},
 		{"/home/user/leases.csv", "/home", "ProtectHome=read-only"},
+		{"/run/user/1000/leases.csv", "/run/user", "ProtectHome=read-only"},
+		{"/run/user/1000/leases.csv", "/run/user/1000", "into the directory /run/user/1000,"},
 		{"../kea/leases.csv", "../kea", "into the directory ../kea,"},
 	} {
 		path, closed := filepath.FromSlash(c.path), filepath.FromSlash(c.closed)
