@@ -8,7 +8,6 @@ import (
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
-	"github.com/ptrd/ptrd/zone/journal"
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
@@ -72,7 +71,7 @@ func readDynamic(notes Notes, apex dname.Name, prefix string) (layer []RRset, er
 	for _, n := range list {
 		s, ok := readNote(n)
 		if !ok {
-			return nil, fmt.Errorf("what updates put into zone %v: %w (note %q)", apex, journal.ErrCorrupt, n.Key)
+			return nil, damagedNote(apex, &n)
 		}
 		layer = append(layer, s)
 	}

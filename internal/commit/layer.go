@@ -39,6 +39,11 @@ func (s *RRset) Equal(other RRset) bool {
 	return len(s.Data) == len(other.Data) && len(missing(s.Records(), other.Records())) == 0
 }
 
+// Has reports whether the RRset has a record with the data.
+func (s *RRset) Has(data []byte) bool {
+	return slices.ContainsFunc(s.Data, func(d []byte) bool { return bytes.Equal(d, data) })
+}
+
 // Records returns the records of the RRset.
 func (s *RRset) Records() (list []zone.Record) {
 	for _, d := range s.Data {

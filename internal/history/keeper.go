@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/server/supervise"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -110,7 +112,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 			}
 		case now := <-tick.C:
 			var err error
-			k.o.Guard.Do("history", func() { err = k.o.Journal.Trim(now) })
+			k.o.Guard.Do("history", func() { err = errors.Join(k.o.Journal.Trim(now), k.trimFormer()) })
 			if err != nil {
 				k.o.Log.Warn("old history of zones cannot be removed from the state directory", "err", err)
 			}
@@ -158,4 +160,30 @@ func (k *Keeper) writeOne(ctx context.Context, apex dname.Name) error {
 		}
 	}
 	return nil
+}
+
+// trimFormer removes what is known of former layers of updates ([commit.Former]) before the changes that are
+// in the history.
+func (k *Keeper) trimFormer() error {
+	old := map[string][]zone.Note{}
+	err := k.o.Journal.AllNotes(commit.NoteFormer, func(apex dname.Name, notes []zone.Note, _ string) { old[apex.Key()] = notes })
+	for key, notes := range old {
+		apex := dname.Name(key)
+		oldest, ok, oldestErr := k.o.Journal.Oldest(apex)
+		if oldestErr != nil {
+			err = errors.Join(err, oldestErr)
+			continue
+		}
+		notes = slices.DeleteFunc(notes, func(n zone.Note) bool {
+			serial, hasSerial := commit.FormerSerial(n.Key)
+			return hasSerial && ok && oldest.Before(serial)
+		})
+		for i := range notes {
+			notes[i].Value = nil
+		}
+		if len(notes) > 0 {
+			err = errors.Join(err, k.o.Journal.SetNotes(apex, notes))
+		}
+	}
+	return err
 }

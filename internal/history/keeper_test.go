@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/server/await"
@@ -87,5 +90,39 @@ func TestKeeper(t *testing.T) {
 	run.Wait()
 	if log.Len() > 0 {
 		t.Errorf("log:\n%s", &log)
+	}
+}
+
+// What is known of former layers of updates goes with the changes of that time.
+func TestTrimFormer(t *testing.T) {
+	p := newPast(t)
+	apex := dname.MustParse(reverse)
+	former := func(serial zone.Serial) zone.Note {
+		f := commit.Former{Serial: serial, RRset: commit.RRset{Owner: dname.MustParse("1." + reverse), Type: rr.TypePTR}}
+		return f.Note()
+	}
+	count := func() int {
+		notes, err := p.journal.Notes(apex, commit.NoteFormer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(notes)
+	}
+	for serial := zone.Serial(1); serial < 100; serial++ {
+		p.set(reverse, minutes(int(serial)), "update by a", serial, fmt.Sprintf("%d 60 TXT %s\n", serial, strings.Repeat(fmt.Sprint(serial*7919), 30)))
+		if err := p.journal.SetNotes(apex, []zone.Note{former(serial)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.keeper.trimFormer(); err != nil || count() != 99 {
+		t.Fatalf("%d notes of a whole history, %v", count(), err)
+	}
+	p.journal.SetLimits(journal.Limits{MaxSize: 1 << 20, MaxAge: 30 * time.Minute}, nil)
+	if err := errors.Join(p.journal.UpdateContent(p.store.Set().Get(apex)), p.journal.Trim(minutes(100)), p.keeper.trimFormer()); err != nil {
+		t.Fatal(err)
+	}
+	oldest, ok, err := p.journal.Oldest(apex)
+	if !ok || err != nil || oldest < 50 || count() != 99-int(oldest) {
+		t.Errorf("%d notes of a history from serial %d on, %v", count(), oldest, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,9 +107,12 @@ func (r *round) rollback(zr *zoneRound, to zone.Serial, h History) (*Rollback, e
 		if removed, returned, err = r.rollbackLayer(zr, past, out, source); err != nil {
 			return nil, err
 		}
-		c = zr.steps[len(zr.steps)-1].Changeset
+		c = &zone.Changeset{}
+		if n := len(zr.steps); n > 0 {
+			c = zr.steps[n-1].Changeset
+		}
 	} else {
-		c.Added = out.withoutEnded(c.Added, c.Removed, past.ended())
+		c.Added = out.withoutEnded(c.Added, c.Removed, past.ended(formers{}))
 		if zr.zone, err = z.Apply(c); err != nil {
 			return nil, fmt.Errorf("zone %v: %w", z.Apex(), err)
 		}
@@ -121,9 +125,11 @@ func (r *round) rollback(zr *zoneRound, to zone.Serial, h History) (*Rollback, e
 		for i := range removed {
 			zr.lives.set(removed[i].Owner, removed[i].Type, removed[i].Data, 0)
 		}
-		byUpdate, err := addedByUpdate(h, z.Apex(), to, returned)
-		if err != nil {
-			return nil, err
+		byUpdate := returned
+		if !out.Layer {
+			if byUpdate, err = addedByUpdate(h, z.Apex(), to, returned); err != nil {
+				return nil, err
+			}
 		}
 		for i := range byUpdate {
 			zr.lives.set(byUpdate[i].Owner, byUpdate[i].Type, byUpdate[i].Data, r.unix+int64(zr.policy.Lifetime.Seconds()))
@@ -147,43 +153,65 @@ func (r *round) rollbackLayer(zr *zoneRound, past steps, out *Rollback, source s
 	for _, s := range list {
 		layer[commit.NoteKey(s.Owner, s.Type)] = s
 	}
-	ended, made := past.ended(), zr.zone.Layers().Made
-	var owners []dname.Name
-	for key, records := range past.layerBefore(zr.zone) {
+	var former formers
+	if former.bySerial, former.since, err = commit.ReadFormer(r.u.o.Notes, apex); err != nil {
+		return nil, nil, err
+	}
+	ended, changed := past.ended(former), keys{}
+	for key, s := range past.layerBefore(zr.zone, former, layer) {
 		was := layer[key]
 		old := was.Records()
-		records = out.withoutEnded(records, old, ended)
-		s := commit.RRset{}
+		records := out.withoutEnded(s.Records(), old, ended)
+		s.Data = nil
 		for _, rec := range records {
-			s.Owner, s.Type, s.TTL, s.Data = rec.Owner, rec.Type, rec.TTL, append(s.Data, rec.Data)
+			s.Data = append(s.Data, rec.Data)
 		}
-		if made != nil && len(s.Data) > 0 && s.Equal(commit.ReadRRset(made, s.Owner, s.Type)) && !s.Equal(was) {
-			s, records = commit.RRset{}, nil // what a rule made when there was no update
-		}
-		if commit.IsHidden(zr.zone, &was) || commit.IsHidden(zr.zone, &s) {
+		if s.Equal(was) || commit.IsHidden(zr.zone, &was) || commit.IsHidden(zr.zone, &s) {
 			continue
 		}
 		removed, returned = append(removed, without(old, records)...), append(returned, without(records, old)...)
-		switch {
-		case len(records) > 0:
-			zr.notes, owners = append(zr.notes, s.Note()), append(owners, s.Owner)
-		case len(old) > 0:
-			zr.notes, owners = append(zr.notes, zone.Note{Key: key}), append(owners, was.Owner)
-		}
+		changed[key] = Record{Owner: s.Owner, Type: s.Type}
+		zr.notes = append(zr.notes, s.Note())
 	}
-	if len(removed)+len(returned) == 0 {
+	if len(changed) == 0 {
 		return nil, nil, fmt.Errorf("zone %v: no update that can be undone changed it since, and its sources are not rolled back; `ptrd log %[1]v` lists what changed it", apex)
+	}
+	return removed, returned, r.restoreLayer(zr, layer, changed, source)
+}
+
+// restoreLayer makes a step of changes of the layer of updates that are among the notes of the round, if they
+// change what is served.
+func (r *round) restoreLayer(zr *zoneRound, layer map[string]commit.RRset, changed keys, source string) error {
+	var owners []dname.Name
+	for _, one := range changed {
+		owners = append(owners, one.Owner)
 	}
 	gone, come, err := commit.Difference(zr.zone, owners, r.u.o.Notes, zr.notes)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	c := zone.Change{Apex: apex, Base: zr.base, Zone: zr.zone, Steps: zr.steps}
-	if err := commit.AddRecords(&c, gone, come, source, r.milli); err != nil {
-		return nil, nil, err
+	before := zr.zone
+	shown := keys{}
+	if shown.add(gone, come); len(shown) > 0 {
+		c := zone.Change{Apex: zr.base.Apex(), Base: zr.base, Zone: zr.zone, Steps: zr.steps}
+		if err := commit.AddRecords(&c, gone, come, source, r.milli); err != nil {
+			return err
+		}
+		zr.zone, zr.steps = c.Zone, c.Steps
 	}
-	zr.zone, zr.steps = c.Zone, c.Steps
-	return removed, returned, nil
+	for _, list := range [...]keys{changed, shown} {
+		for key, one := range list {
+			was := layer[key]
+			was.Owner, was.Type = one.Owner, one.Type
+			if _, isShown := shown[key]; isShown && was.Equal(commit.ReadRRset(before, one.Owner, one.Type)) {
+				continue
+			}
+			if err := r.addFormer(zr, was, zr.zone.Serial(), len(shown) > 0); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // withoutEnded counts the records that ended, unless they are there again, and returns
@@ -232,16 +260,20 @@ func isByUpdate(l *journal.Line) bool {
 }
 
 // ended returns the records whose latest removal, but for what a source of the zone
-// removed, was the end of their lifetime, by zone.Record.Key.
-func (list steps) ended() map[string]bool {
+// removed, was the end of their lifetime, by zone.Record.Key. former is what the steps do not show.
+func (list steps) ended(former formers) map[string]bool {
 	out := map[string]bool{}
 	for i := range list {
 		c := list[i].Changeset
 		if c == nil || !isByUpdate(&list[i]) {
 			continue
 		}
+		unseen := maps.Collect(former.at(list[i].To, false))
 		for _, rec := range without(c.Removed, c.Added) {
 			key := rec.Key()
+			if s, isUnseen := unseen[commit.NoteKey(rec.Owner, rec.Type)]; isUnseen && !s.Has(rec.Data) {
+				continue // it was made
+			}
 			if _, known := out[key]; !known {
 				out[key] = list[i].Source == sourceExpiry
 			}
@@ -250,57 +282,71 @@ func (list steps) ended() map[string]bool {
 	return out
 }
 
-// layerBefore returns the RRsets that updates changed in these steps, as they were before
-// the first such change, by key of their note. z is the zone after all steps. An RRset
-// belongs to the layer of updates when one changes it, whatever it belonged to before.
-func (list steps) layerBefore(z *zone.Zone) map[string][]zone.Record {
-	now, before := map[string][]zone.Record{}, map[string][]zone.Record{}
-	each := func(l *journal.Line, f func(key string, rec *zone.Record, added bool)) {
-		if l.Changeset == nil {
-			return
-		}
-		for i, part := range [...][]zone.Record{l.Changeset.Added, l.Changeset.Removed} {
-			for j := range part {
-				if rec := &part[j]; rec.Type != rr.TypeSOA {
-					f(commit.NoteKey(rec.Owner, rec.Type), rec, i == 0)
-				}
+// layerBefore returns the RRsets of the layer of updates that changed in these steps and between them, as they
+// were before the first such change, by key of their note. z is the zone after all steps, former what
+// they do not show.
+//
+// An earlier ptrd made steps for which former has nothing: what they removed may have been a made RRset.
+// It was not if it is other than the one now, or the layer has it.
+func (list steps) layerBefore(z *zone.Zone, former formers, layer map[string]commit.RRset) map[string]commit.RRset {
+	shown := map[string]*commit.RRset{} // in the zone after each step; those of the steps by updates
+	for i := range list {
+		if c := list[i].Changeset; c != nil && isByUpdate(&list[i]) {
+			touched := keys{}
+			touched.add(c.Removed, c.Added)
+			for key, one := range touched {
+				s := commit.ReadRRset(z, one.Owner, one.Type)
+				shown[key] = &s
 			}
 		}
 	}
+	before, isKnown := map[string]commit.RRset{}, former.since != nil
 	for i := range list {
-		if isByUpdate(&list[i]) {
-			each(&list[i], func(key string, rec *zone.Record, _ bool) {
-				if _, known := now[key]; !known {
-					set := commit.ReadRRset(z, rec.Owner, rec.Type)
-					now[key] = set.Records()
-				}
-			})
+		l := &list[i]
+		maps.Insert(before, former.at(l.To, true))
+		for key := range undo(shown, l.Changeset) {
+			if !isByUpdate(l) {
+				continue
+			}
+			s := *shown[key]
+			if now := layer[key]; !isKnown && s.Equal(commit.ReadRRset(z.Layers().Made, s.Owner, s.Type)) && !s.Equal(now) {
+				s.Data = nil
+			}
+			s.Data = slices.Clone(s.Data)
+			before[key] = s
 		}
-	}
-	for i := range list {
-		touched := map[string]bool{}
-		each(&list[i], func(key string, rec *zone.Record, added bool) {
-			records, tracked := now[key]
-			if !tracked {
-				return
-			}
-			touched[key] = true
-			if added {
-				now[key] = slices.DeleteFunc(records, func(old zone.Record) bool { return bytes.Equal(old.Data, rec.Data) })
-			} else {
-				now[key] = append(records, *rec)
-			}
-		})
-		if isByUpdate(&list[i]) {
-			for key := range touched {
-				before[key] = slices.Clone(now[key])
-			}
-		}
+		maps.Insert(before, former.at(l.To, false))
+		isKnown = isKnown && l.From != *former.since
 	}
 	return before
 }
 
-// addedByUpdate returns those records that an update had added to the zone by the time
+// undo undoes a changeset, which may be nil, in RRsets by key of their note. It returns the keys of those that change.
+func undo(sets map[string]*commit.RRset, c *zone.Changeset) keys {
+	changed := keys{}
+	if c == nil {
+		return changed
+	}
+	for i, part := range [...][]zone.Record{c.Added, c.Removed} {
+		for j := range part {
+			r := &part[j]
+			key := commit.NoteKey(r.Owner, r.Type)
+			s := sets[key]
+			if s == nil {
+				continue
+			}
+			changed[key] = Record{Owner: r.Owner, Type: r.Type}
+			if i == 0 {
+				s.Data = slices.DeleteFunc(s.Data, func(d []byte) bool { return bytes.Equal(d, r.Data) })
+			} else {
+				s.Data, s.TTL = append(s.Data, r.Data), r.TTL
+			}
+		}
+	}
+	return changed
+}
+
+// addedByUpdate returns those records that an update had added to a dynamic zone by the time
 // of a serial. What came with the zone, or so long ago that the history does not reach
 // back, is not among them. What a rollback added is as it was at the serial to which that
 // rollback went.

@@ -2,7 +2,6 @@ package update
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/server/wire"
@@ -31,8 +30,9 @@ type zoneRound struct {
 	zone    *zone.Zone // with the steps so far
 	steps   []zone.Step
 	notes   []zone.Note
-	touched map[string]Record // RRsets that the steps changed, by key of their note
-	same    map[string]bool   // whether RRsets that are as derived or made ones are in the layer of updates too; see Same
+	touched keys            // RRsets that the steps changed
+	former  map[string]bool // keys of those notes that are about the layer as it was before
+	same    map[string]bool // whether RRsets that are as derived or made ones are in the layer of updates too; see Same
 	lives   lifeChanges
 }
 
@@ -63,7 +63,7 @@ func (r *round) of(apex dname.Name) (*zoneRound, *Fault) {
 
 // add adds a zone to the round.
 func (r *round) add(z *zone.Zone, p *ZonePolicy) *zoneRound {
-	zr := &zoneRound{policy: p, static: z.Layers().Static, base: z, zone: z, touched: map[string]Record{}}
+	zr := &zoneRound{policy: p, static: z.Layers().Static, base: z, zone: z, touched: keys{}}
 	r.zones = append(r.zones, zr)
 	r.byKey[z.Key()] = zr
 	return zr
@@ -105,6 +105,11 @@ func (r *round) apply(zr *zoneRound, m *Message, allow func(dname.Name, rr.Type)
 	if fault != nil {
 		return nil, fault
 	}
+	if t.IsDynamic != nil {
+		if err := r.formerOf(zr, effect); err != nil {
+			return nil, faultf(wire.RCodeServFail, "the updates of zone %v cannot be read: %v", m.Zone, err)
+		}
+	}
 	if c := effect.Changeset; c != nil {
 		next, err := zr.zone.Apply(c)
 		if err != nil {
@@ -125,13 +130,7 @@ func (r *round) apply(zr *zoneRound, m *Message, allow func(dname.Name, rr.Type)
 // record records what a step changed.
 func (zr *zoneRound) record(c *zone.Changeset) {
 	if zr.static != nil {
-		for _, list := range [][]zone.Record{c.Removed, c.Added} {
-			for i := range list {
-				if r := &list[i]; r.Type != rr.TypeSOA {
-					zr.touched[commit.NoteKey(r.Owner, r.Type)] = Record{Owner: r.Owner, Type: r.Type}
-				}
-			}
-		}
+		zr.touched.add(c.Removed, c.Added)
 	}
 	if zr.policy.Lifetime > 0 {
 		zr.lives.removed(c)
@@ -148,15 +147,9 @@ func (r *round) addLayers(t *Target, zr *zoneRound) {
 
 // isDynamic implements Target.IsDynamic as the messages before left the zone.
 func (r *round) isDynamic(zr *zoneRound, owner dname.Name, t rr.Type) (bool, error) {
-	key := commit.NoteKey(owner, t)
-	if _, ok := zr.touched[key]; ok {
-		return zr.same[key], nil
-	}
-	sets, err := commit.ReadDynamicAt(r.u.o.Notes, zr.base.Apex(), owner)
+	s, err := r.layerAt(zr, owner, t)
 	_, isDerived := commit.Above(zr.zone, owner, t)
-	return slices.ContainsFunc(sets, func(s commit.RRset) bool {
-		return s.Type == t && (!isDerived || isSame(s, commit.ReadRRset(zr.zone, owner, t)))
-	}), err
+	return len(s.Data) > 0 && (!isDerived || isSame(s, commit.ReadRRset(zr.zone, owner, t))), err
 }
 
 // recordSame records RRsets of the layer of updates that are as derived or made ones.
@@ -167,24 +160,18 @@ func (zr *zoneRound) recordSame(list []Same) {
 		}
 		key := commit.NoteKey(s.Owner, s.Type)
 		zr.same[key], zr.touched[key] = s.IsDynamic, Record{Owner: s.Owner, Type: s.Type}
-		if zr.policy.Lifetime > 0 && !s.IsDynamic {
-			for _, layer := range [...]*zone.Zone{zr.zone.Layers().Derived, zr.zone.Layers().Made} {
-				for _, d := range commit.ReadRRset(layer, s.Owner, s.Type).Data {
+		if zr.policy.Lifetime == 0 || s.IsDynamic {
+			continue
+		}
+		left := zr.layerRRset(key, s.Owner, s.Type) // the update may have added others to those
+		for _, layer := range [...]*zone.Zone{zr.zone.Layers().Derived, zr.zone.Layers().Made} {
+			for _, d := range commit.ReadRRset(layer, s.Owner, s.Type).Data {
+				if !left.Has(d) {
 					zr.lives.set(s.Owner, s.Type, d, 0)
 				}
 			}
 		}
 	}
-}
-
-// note returns the note about an RRset that the round changed.
-func (zr *zoneRound) note(key string, owner dname.Name, t rr.Type) zone.Note {
-	_, isDerived := commit.Above(zr.zone, owner, t)
-	if (isDerived || commit.IsMade(zr.zone, owner, t)) && !zr.same[key] {
-		return zone.Note{Key: key}
-	}
-	s := commit.ReadRRset(zr.zone, owner, t)
-	return s.Note()
 }
 
 // batch returns what the round changes; nil if it changes nothing.
@@ -193,7 +180,13 @@ func (r *round) batch() (*zone.Batch, error) {
 	changesLives := false
 	for _, zr := range r.zones {
 		for key, t := range zr.touched {
-			zr.notes = append(zr.notes, zr.note(key, t.Owner, t.Type))
+			s := zr.layerRRset(key, t.Owner, t.Type)
+			zr.notes = append(zr.notes, s.Note())
+		}
+		if len(zr.steps)+len(zr.former) > 0 {
+			if err := r.addFormerSince(zr); err != nil {
+				return nil, err
+			}
 		}
 		zr.notes = r.u.lifetimes[zr.base.Key()].notes(zr.notes, zr)
 		changesLives = changesLives || len(zr.lives) > 0
@@ -230,6 +223,23 @@ func (r *round) showHidden(zr *zoneRound, c *zone.Change) error {
 	if err != nil || len(removed)+len(added) == 0 {
 		return err
 	}
+	last := zr.steps[len(zr.steps)-1].Changeset
+	inLast, shown := keys{}, keys{}
+	inLast.add(last.Removed, last.Added)
+	shown.add(removed, added)
+	for key, one := range shown {
+		if _, ok := inLast[key]; ok {
+			continue
+		}
+		was, err := r.layerAt(zr, one.Owner, one.Type)
+		if err == nil {
+			err = r.addFormer(zr, was, last.To, true)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c.Notes = zr.notes
 	return commit.AddRecords(c, removed, added, "", r.milli)
 }
 

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 
@@ -123,6 +124,24 @@ func (j *Journal) SourceOf(apex dname.Name, serial zone.Serial) (source string, 
 		return nil
 	})
 	return source, err
+}
+
+// Oldest returns the serial that the oldest stored change of the zone at apex leads from; ok is false if
+// its history has none.
+func (j *Journal) Oldest(apex dname.Name) (serial zone.Serial, ok bool, err error) {
+	err = j.view(func(t *transaction) error {
+		s, err := t.state(apex.Key())
+		if err != nil || s.first > s.Sequence || s.id == 0 {
+			return err
+		}
+		b, err := exactBlock(t.bucket(bucketChanges).Cursor(), s.id, s.first)
+		if err != nil || b == nil {
+			return corrupt(j.path, cmp.Or(err, errDamaged))
+		}
+		serial, ok = zone.Serial(uint32(b.extended)), true
+		return nil
+	})
+	return serial, ok, err
 }
 
 // findBlock returns the last block that begins at or before an extended serial;
