@@ -119,9 +119,12 @@ func (d *Daemon) newComponents() {
 	})
 	d.keeper = history.NewKeeper(history.Options{Journal: d.journal, Set: d.zones.Set, Log: d.log, Guard: d.contain})
 	d.notifier = notify.New(notify.Options{Set: d.zones.Set, IsOwn: d.isOwn, Serial: askSerial, Log: d.log, Guard: d.contain})
-	d.transfers = transfer.New(transfer.Options{History: d.journal, Pause: d.pacer.Pause, Log: d.log, Sent: func(z *zone.Zone, client netip.Addr, kind transfer.Kind) {
-		d.notifier.Transferred(z, client, kind.String(), time.Now())
-	}})
+	d.transfers = transfer.New(transfer.Options{History: d.journal, Pause: d.pacer.Pause, Log: d.log,
+		Sent: func(z *zone.Zone, client netip.Addr, kind transfer.Kind) {
+			d.notifier.Transferred(z, client, kind.String(), time.Now())
+		},
+		Failed: func(z *zone.Zone, client netip.Addr) { d.notifier.TransferFailed(z, client, time.Now()) },
+	})
 	d.updater = update.New(update.Options{
 		Store: d.zones, Notes: d.journal, Log: d.log, Steps: d.clock.Steps, Pause: d.pause, Guard: d.contain, Origin: d.originOfDerived,
 		Shares: func(a, b dname.Name) bool { return d.deriver.Rules().Shares(a, b) },

@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 	"sync"
@@ -39,6 +40,9 @@ type Secondary struct {
 	Asked  time.Time   `json:"asked,omitzero"` // for its serial
 	Serial zone.Serial `json:"serial,omitempty"`
 	Error  string      `json:"error,omitempty"` // why the serial is not known
+
+	failures int       // transfers in a row that failed
+	again    time.Time // when it gets NOTIFY again, because of the last of them or as the last one was lost
 }
 
 // Result is what became of the last NOTIFY to a secondary.
@@ -109,8 +113,9 @@ type known struct {
 	count int
 }
 
-// change calls f with the state of a secondary of a zone.
-func (k *known) change(key taskKey, f func(*Secondary)) {
+// change calls f with the state of a secondary of a zone. It returns false if what f changes is lost,
+// because there are too many.
+func (k *known) change(key taskKey, f func(*Secondary)) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	list := k.zones[key.apex]
@@ -119,7 +124,7 @@ func (k *known) change(key taskKey, f func(*Secondary)) {
 		switch s := &list[i]; {
 		case s.Address == key.target:
 			f(s)
-			return
+			return true
 		case s.Address.Port() == 0:
 			clients = append(clients, s)
 		}
@@ -132,7 +137,10 @@ func (k *known) change(key taskKey, f func(*Secondary)) {
 	case k.count < maxKnown:
 		k.count++
 		k.zones[key.apex] = append(list, s)
+	default:
+		return false
 	}
+	return true
 }
 
 // remove removes what is known of the secondaries of a zone.
@@ -194,18 +202,61 @@ func (n *Notifier) Transferred(z *zone.Zone, client netip.Addr, kind string, now
 	if n.o.Set().Get(z.Apex()) == nil {
 		return // it was removed meanwhile
 	}
-	client = client.Unmap()
-	address := netip.AddrPortFrom(client, 0)
-	for _, t := range n.targets(n.o.Set(), z) {
-		if t.Address.Addr() == client {
-			address = t.Address
-			break
-		}
+	address := netip.AddrPortFrom(client.Unmap(), 0)
+	for t := range n.targetsAt(z, client) {
+		address = t
+		break
 	}
 	n.known.change(taskKey{z.Apex().Key(), address}, func(s *Secondary) {
-		s.Transferred, s.TransferredOf, s.Kind = now, z.Serial(), kind
+		s.Transferred, s.TransferredOf, s.Kind, s.failures = now, z.Serial(), kind, 0
 		n.caughtUp(s, z.Apex(), z.Serial())
 	})
+}
+
+// targetsAt yields the addresses of the targets of a zone that a client may be.
+func (n *Notifier) targetsAt(z *zone.Zone, client netip.Addr) iter.Seq[netip.AddrPort] {
+	return func(yield func(netip.AddrPort) bool) {
+		for _, t := range n.targets(n.o.Set(), z) {
+			if t.Address.Addr() == client.Unmap() && !yield(t.Address) {
+				return
+			}
+		}
+	}
+}
+
+const (
+	// firstAgain is when a secondary gets NOTIFY after a failed transfer. The time doubles with each
+	// further failure, up to maxAgain, because a transfer costs more than a message.
+	firstAgain = 5 * time.Second
+	maxAgain   = 10 * time.Minute
+
+	// maxLost is the longest time until a secondary that does not answer gets NOTIFY again. It has been
+	// away for at least as long. One of a hundred thousand zones gets 55 messages a second.
+	maxLost = time.Hour
+)
+
+// TransferFailed records that a client did not receive all of the zone. If it is a target, it gets NOTIFY
+// again. Its connection may have ended, or it waited longer for a turn than it is ready to, which is 5
+// seconds with Knot DNS. By itself it asks again after the retry time of the SOA only, often hours.
+func (n *Notifier) TransferFailed(z *zone.Zone, client netip.Addr, now time.Time) {
+	for target := range n.targetsAt(z, client) {
+		key := taskKey{z.Apex().Key(), target}
+		var again time.Time
+		known := n.known.change(key, func(s *Secondary) {
+			if s.again.After(now) {
+				return
+			}
+			again = now.Add(min(firstAgain<<min(s.failures, 20), maxAgain))
+			s.failures++
+			s.again = again
+		})
+		if known && !again.IsZero() {
+			n.mu.Lock()
+			n.failed = append(n.failed, entry{at: again, apex: z.Apex(), key: key})
+			n.mu.Unlock()
+			n.wakeUp()
+		}
+	}
 }
 
 // askLimit is how many secondaries are asked at a time: those of a zone all at once, those of ten
@@ -287,7 +338,7 @@ func (n *Notifier) Notify(ctx context.Context, zones []dname.Name) {
 func (r *round) begin(q *request, now time.Time) {
 	r.requests = slices.DeleteFunc(r.requests, func(q *request) bool { return q.ctx.Err() != nil })
 	for _, apex := range q.zones {
-		for _, key := range r.addTasks(apex, now) {
+		for _, key := range r.addTasks(apex, taskKey{}, now) {
 			q.left[key] = true
 		}
 	}
@@ -302,12 +353,21 @@ func (r *round) begin(q *request, now time.Time) {
 func (r *round) end(key taskKey, t *task, result Result, reason string, now time.Time) {
 	delete(r.tasks, key)
 	if result != NotSent {
-		r.n.known.change(key, func(s *Secondary) {
-			if s.Notify, s.Reason = result, reason; result == Answered {
+		again := time.Time{}
+		known := r.n.known.change(key, func(s *Secondary) {
+			s.Notify, s.Reason = result, reason
+			switch {
+			case result == Answered:
 				s.Answered, s.AnsweredOf = now, t.serial
 				r.n.caughtUp(s, t.apex, t.serial)
+			case result == Lost && !s.Behind.IsZero() && !s.again.After(now):
+				again = now.Add(min(now.Sub(s.Behind), maxLost))
+				s.again = again
 			}
 		})
+		if known && !again.IsZero() {
+			r.agenda.Push(entry{at: again, apex: t.apex, key: key})
+		}
 	}
 	r.requests = slices.DeleteFunc(r.requests, func(q *request) bool {
 		if delete(q.left, key); len(q.left) > 0 {

@@ -90,12 +90,28 @@ func TestLost(t *testing.T) {
 	if s := state(); s.Notify != Lost || s.Tries != tries || !s.IsFailing() {
 		t.Errorf("%+v", s)
 	}
-	r.addTasks(z.Apex(), now)
+	// It is notified again, ever later, for as long as it is behind.
+	key := taskKey{z.Key(), silent.target()}
+	for range 3 {
+		lost := now
+		now = now.Add(r.sendDue(now))
+		if away := lost.Sub(time.Unix(1e9, 0)); now.Sub(lost) != away || r.tasks[key] != nil {
+			t.Fatalf("again after %v, it is away for %v", now.Sub(lost), away)
+		}
+		for range triesAgain {
+			r.sendDue(now)
+			if s := state(); s.Notify != Lost || s.Notified != now {
+				t.Fatalf("%+v", s)
+			}
+			now = now.Add(maxTimeout)
+		}
+		r.sendDue(now)
+	}
+	r.addTasks(z.Apex(), taskKey{}, now)
 	r.sendDue(now)
 	if s := state(); s.Notify != Lost || s.Tries != 1 {
 		t.Errorf("while it is notified of the next change: %+v", s)
 	}
-	key := taskKey{z.Key(), silent.target()}
 	r.end(key, r.tasks[key], Answered, "", now)
 	if s := state(); s.Notify != Answered || s.Answered != now {
 		t.Errorf("%+v", s)
@@ -121,11 +137,11 @@ func TestTransferred(t *testing.T) {
 	}
 	r := newRound(n)
 	defer r.close()
-	if r.addTasks(z.Apex(), now); !n.Secondaries(z)[0].Behind.IsZero() {
+	if r.addTasks(z.Apex(), taskKey{}, now); !n.Secondaries(z)[0].Behind.IsZero() {
 		t.Error("the secondary is behind, although it has transferred the serial that it is notified of")
 	}
 	set = set.With([]*zone.Zone{build(t, apex, 8, ns)}, nil)
-	if r.addTasks(z.Apex(), now); n.Secondaries(z)[0].Behind != now {
+	if r.addTasks(z.Apex(), taskKey{}, now); n.Secondaries(z)[0].Behind != now {
 		t.Error("the secondary is not behind after a change")
 	}
 	if len(list) != 1+maxClients {
@@ -141,6 +157,61 @@ func TestTransferred(t *testing.T) {
 		if key != z.Key() {
 			t.Errorf("of a zone that is gone: %+v", s)
 		}
+	}
+}
+
+// TestTransferFailed: a target whose transfer failed gets NOTIFY again, later with each failure, until it has
+// the serial.
+func TestTransferFailed(t *testing.T) {
+	target, other := newSecondary(t, nil), newSecondary(t, nil)
+	z := build(t, apex, 7, ns)
+	set := zone.NewSet().With([]*zone.Zone{z}, nil)
+	n := New(Options{Set: func() *zone.Set { return set }, Log: slog.New(slog.DiscardHandler)})
+	n.SetZones(byKey(map[string]*Zone{z.Key(): {Targets: []Target{{Address: target.target()}, {Address: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), other.target().Port())}}}}))
+	r := newRound(n)
+	defer r.close()
+	client, key := target.target().Addr(), taskKey{z.Key(), target.target()}
+	now := time.Unix(1e9, 0)
+	for _, wait := range []time.Duration{firstAgain, 2 * firstAgain, 4 * firstAgain} {
+		n.TransferFailed(z, netip.MustParseAddr("192.0.2.99"), now) // no target
+		n.TransferFailed(z, client, now)
+		n.TransferFailed(z, client, now) // one message for both
+		r.schedulePending(now)
+		if got := r.sendDue(now); got != wait || len(r.tasks) != 0 {
+			t.Fatalf("the next is due after %v, not %v; tasks %v", got, wait, r.tasks)
+		}
+		now = now.Add(wait)
+		r.sendDue(now)
+		if s := n.Secondaries(z); len(r.tasks) != 1 || r.tasks[key] == nil || s[0].Notified != now || s[1].Notify != NotSent {
+			t.Fatalf("%+v, tasks %v", s, r.tasks)
+		}
+		r.end(key, r.tasks[key], Answered, "", now)
+		now = now.Add(maxTimeout)
+		r.sendDue(now)
+	}
+	for range 40 {
+		n.TransferFailed(z, client, now)
+		now = now.Add(maxAgain)
+	}
+	r.removeAll(now)
+	n.TransferFailed(z, client, now)
+	n.Transferred(z, client, "axfr", now)
+	r.schedulePending(now)
+	if r.sendDue(now.Add(maxAgain)); len(r.tasks) != 0 {
+		t.Errorf("it has the serial, and is notified: %v", r.tasks)
+	}
+	now = now.Add(maxAgain)
+	n.TransferFailed(z, client, now)
+	if at := n.failed[0].at; at != now.Add(firstAgain) {
+		t.Errorf("after a transfer that did not fail: NOTIFY at %v, now is %v", at, now)
+	}
+}
+
+// removeAll removes what is scheduled.
+func (r *round) removeAll(now time.Time) {
+	r.schedulePending(now)
+	for _, ok := r.agenda.First(); ok; _, ok = r.agenda.First() {
+		r.agenda.Pop()
 	}
 }
 

@@ -31,6 +31,9 @@ const (
 	// target takes less.
 	tries = 7
 
+	// triesAgain is the same for one that is sent again, to a secondary that may be gone for good.
+	triesAgain = 2
+
 	// burst is how many messages are sent in a row, and pause the time until the next:
 	// ten thousand a second at most, so that ten thousand zones changed at once overflow
 	// no socket buffer.
@@ -84,6 +87,7 @@ type Notifier struct {
 	mu      sync.Mutex
 	zones   func(apex dname.Name) *Zone
 	changed map[string]dname.Name // by dname.Name.Key of the apex; not yet handled by Run
+	failed  []entry               // targets whose transfer failed; not yet handled by Run
 }
 
 // New returns a Notifier without zones.
@@ -128,19 +132,24 @@ func (n *Notifier) Published(b *zone.Batch) {
 		}
 	}
 	n.mu.Unlock()
+	n.wakeUp()
+}
+
+// wakeUp lets Run handle changed and failed.
+func (n *Notifier) wakeUp() {
 	select {
 	case n.wake <- struct{}{}:
 	default:
 	}
 }
 
-// removeChanged returns the zones that changed since its last call.
-func (n *Notifier) removeChanged() map[string]dname.Name {
+// removePending returns the zones that changed, and the targets whose transfer failed, since its last call.
+func (n *Notifier) removePending() (changed map[string]dname.Name, failed []entry) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	out := n.changed
-	n.changed = make(map[string]dname.Name)
-	return out
+	changed, failed = n.changed, n.failed
+	n.changed, n.failed = make(map[string]dname.Name), nil
+	return changed, failed
 }
 
 // part is what panics are counted under.
@@ -157,7 +166,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-n.wake:
-			n.o.Guard.Do(part, func() { r.scheduleZones(n.removeChanged(), time.Now()) })
+			n.o.Guard.Do(part, func() { r.schedulePending(time.Now()) })
 		case a := <-r.answers:
 			n.o.Guard.Do(part, func() { r.handleAnswer(a, time.Now()) })
 		case q := <-n.requests:

@@ -46,6 +46,7 @@ type task struct {
 	verifier *tsig.Verifier // of the answer to the last message; nil: none was sent, or it is not signed
 	tries    int
 	next     time.Time // of the next message
+	isAgain  bool      // the target has been notified before
 }
 
 // answer is a received datagram.
@@ -54,11 +55,11 @@ type answer struct {
 	data []byte
 }
 
-// entry is what is due at a time: the first messages of a zone, or a task.
+// entry is what is due at a time: the first messages of a zone, or to one of its targets, or a task.
 type entry struct {
 	at   time.Time
-	apex dname.Name // nil: not a zone
-	key  taskKey
+	apex dname.Name // nil: a task
+	key  taskKey    // of a task or a target; zero: all targets
 }
 
 func newRound(n *Notifier) *round {
@@ -85,6 +86,15 @@ func (r *round) close() {
 		case <-ended:
 			return
 		}
+	}
+}
+
+// schedulePending schedules the zones that changed and the targets whose transfer failed.
+func (r *round) schedulePending(now time.Time) {
+	changed, failed := r.n.removePending()
+	r.scheduleZones(changed, now)
+	for _, e := range failed {
+		r.agenda.Push(e)
 	}
 }
 
@@ -118,7 +128,7 @@ func (r *round) sendDue(now time.Time) time.Duration {
 		}
 		due := r.agenda.Pop()
 		if due.apex != nil {
-			r.addTasks(due.apex, now)
+			r.addTasks(due.apex, due.key, now)
 			continue
 		}
 		if t := r.tasks[due.key]; t != nil && t.next.Equal(due.at) { // else a later change replaced it
@@ -134,8 +144,17 @@ func (r *round) sendDue(now time.Time) time.Duration {
 	return time.Hour
 }
 
-// addTasks adds the tasks of a zone that changed, and returns their keys.
-func (r *round) addTasks(apex dname.Name, now time.Time) (keys []taskKey) {
+// isMissing reports whether a target has not transferred a serial, and is not being notified of it.
+func (r *round) isMissing(key taskKey, serial zone.Serial) (missing bool) {
+	r.n.known.change(key, func(s *Secondary) {
+		missing = s.Transferred.IsZero() || s.TransferredOf.Before(serial)
+	})
+	return missing && r.tasks[key] == nil
+}
+
+// addTasks adds the tasks of a zone that changed, and returns their keys. If only is not zero, it is a
+// target that gets NOTIFY again, unless it has the serial.
+func (r *round) addTasks(apex dname.Name, only taskKey, now time.Time) (keys []taskKey) {
 	set := r.n.o.Set()
 	z := set.Get(apex)
 	if z == nil || !z.IsAvailable() {
@@ -143,12 +162,19 @@ func (r *round) addTasks(apex dname.Name, now time.Time) (keys []taskKey) {
 	}
 	for _, target := range r.n.targets(set, z) {
 		key := taskKey{apex.Key(), target.Address}
+		isAgain := only != taskKey{}
+		if isAgain && (only != key || !r.isMissing(key, z.Serial())) {
+			continue
+		}
 		t := r.tasks[key]
 		if t == nil {
 			t = new(task)
 			r.tasks[key] = t
 		}
-		*t = task{apex: apex, target: target, serial: z.Serial(), next: now}
+		*t = task{apex: apex, target: target, serial: z.Serial(), next: now, isAgain: isAgain}
+		if isAgain {
+			t.tries = tries - triesAgain
+		}
 		r.agenda.Push(entry{at: now, key: key})
 		r.n.known.change(key, func(s *Secondary) {
 			if latest, ok := s.LatestSerial(); s.Behind.IsZero() && (!ok || latest.Before(z.Serial())) {
@@ -169,7 +195,9 @@ func (r *round) send(key taskKey, t *task, now time.Time) {
 	}
 	if t.tries == tries {
 		r.n.totals.Lost.Add(1)
-		r.log(slog.LevelWarn, "a secondary does not answer to NOTIFY", t)
+		if !t.isAgain {
+			r.log(slog.LevelWarn, "a secondary does not answer to NOTIFY", t)
+		}
 		r.end(key, t, Lost, "", now)
 		return
 	}

@@ -31,6 +31,8 @@ type Options struct {
 	// Sent is called when a client has the zone or its changes, or knows that it is up to date; nil:
 	// it is not.
 	Sent func(z *zone.Zone, client netip.Addr, kind Kind)
+	// Failed is called when a client did not receive all of an answer; nil: it is not.
+	Failed func(z *zone.Zone, client netip.Addr)
 }
 
 // Handler answers AXFR and IXFR. It may be called concurrently.
@@ -88,6 +90,9 @@ func New(o Options) *Handler {
 	if o.Sent == nil {
 		o.Sent = func(*zone.Zone, netip.Addr, Kind) {}
 	}
+	if o.Failed == nil {
+		o.Failed = func(*zone.Zone, netip.Addr) {}
+	}
 	return &Handler{o: o, turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 }
 
@@ -117,7 +122,10 @@ func (h *Handler) Handle(ctx context.Context, r *deferred.Request) {
 	if s.err != nil {
 		kind = Broken
 	}
-	if kind != Broken && (kind != Current || isCurrent) { // else it has to ask over TCP
+	switch {
+	case kind == Broken:
+		h.o.Failed(z, r.Client.Addr())
+	case kind != Current || isCurrent: // else it has to ask over TCP
 		h.o.Sent(z, r.Client.Addr(), kind)
 	}
 	c := &h.counts[kind]

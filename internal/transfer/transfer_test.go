@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -80,6 +81,42 @@ func largeTransfer(t *testing.T, g *rig, m *dns.Msg, key *tsig.Key, want *zone.Z
 	sameZone(t, "a large record", zoneOf(t, all), want)
 	if largest < 51200 {
 		t.Errorf("the largest message has %d octets", largest)
+	}
+}
+
+// TestFailed: a client that goes before it has all of the zone is reported, others are not.
+func TestFailed(t *testing.T) {
+	lines := []string{soa(1), apex + " 3600 IN NS ns1.example.net."}
+	for i := range 200 {
+		lines = append(lines, fmt.Sprintf("%d.%d.%s 3600 IN TXT %s", i%250, i/250, apex, strings.Repeat(" "+strings.Repeat("x", 250), 20)))
+	}
+	var failed, sent atomic.Int32
+	gone := make(chan struct{}) // the client is
+	g := newRigWith(t, build(t, lines...), func(o *Options) {
+		records := 0
+		o.Pause = func() func() {
+			return func() {
+				if records++; records == len(lines)/2 { // more than the client needs to go
+					<-gone
+				}
+			}
+		}
+		o.Sent = func(*zone.Zone, netip.Addr, Kind) { sent.Add(1) }
+		o.Failed = func(z *zone.Zone, client netip.Addr) {
+			if failed.Add(1); z.Serial() != 1 || !client.IsLoopback() {
+				t.Errorf("serial %d was not sent to %v", z.Serial(), client)
+			}
+		}
+	})
+	c, v := g.dial(axfr(), nil)
+	g.receive(c, v)
+	c.Close()
+	close(gone)
+	await.That(t, "the report", func() bool { return failed.Load() == 1 })
+	g.transfer(axfr(), nil)
+	await.That(t, "the report of a transfer", func() bool { return sent.Load() == 1 })
+	if failed.Load() != 1 {
+		t.Errorf("%d reports of failures", failed.Load())
 	}
 }
 
