@@ -25,7 +25,7 @@ func transferred(server, zone, key string, incremental uint32) ([]string, error)
 	if incremental != 0 {
 		m.SetIxfr(zone, incremental, "invalid.", "invalid.")
 	}
-	tr := new(dns.Transfer)
+	tr := &dns.Transfer{DialTimeout: patience, ReadTimeout: patience, WriteTimeout: patience}
 	if key != "" {
 		tr.TsigSecret = map[string]string{key: catalogSecret}
 		m.SetTsig(key, dns.HmacSHA256, 300, time.Now().Unix())

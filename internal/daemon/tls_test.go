@@ -28,14 +28,14 @@ func (l *lab) shown(t *testing.T, ca, host string) (string, error) {
 		return "", fmt.Errorf("nobody listens")
 	}
 	config := &tls.Config{RootCAs: roots, ServerName: host, NextProtos: []string{"dot"}}
-	conn, err := (&dns.Client{Net: "tcp-tls", TLSConfig: config}).Dial(s.TLS[0])
+	conn, err := (&dns.Client{Net: "tcp-tls", TLSConfig: config, Timeout: patience}).Dial(s.TLS[0])
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
 	m := new(dns.Msg)
 	m.SetQuestion("2.0.192.in-addr.arpa.", dns.TypeSOA)
-	m, _, err = (&dns.Client{Net: "tcp-tls"}).ExchangeWithConn(m, conn)
+	m, _, err = (&dns.Client{Net: "tcp-tls", Timeout: patience}).ExchangeWithConn(m, conn)
 	if err == nil && len(m.Answer) != 1 {
 		err = fmt.Errorf("%v", m)
 	}

@@ -16,7 +16,7 @@ END
 PEBBLE_VA_NOSLEEP=1 "$2" -config pebble.json -strict -dnsserver "$PTRD_LAB_DNS" >pebble.log 2>&1 &
 pebble=$!
 trap 'kill $pebble' EXIT
-for try in $(seq 300); do
+for try in $(seq 600); do
 	if grep -q 'Listening on' pebble.log; then break; fi
 	sleep 0.1
 done

@@ -31,11 +31,21 @@ echo 'nameserver 127.0.0.1' >resolv.conf
 echo 'hosts: dns' >nsswitch.conf
 mount --bind resolv.conf /etc/resolv.conf
 mount --bind nsswitch.conf /etc/nsswitch.conf
-for try in $(seq 100); do
+for try in $(seq 600); do
 	if dig +time=1 +tries=1 @127.0.0.1 . NS >/dev/null; then break; fi
+	sleep 0.1
 done
-getent hosts 1.2.3.4
-getent hosts 2001:db8::25
+# A resolver that had no response in its time has no name.
+name() {
+	for try in $(seq 60); do
+		if getent hosts "$1"; then return; fi
+		sleep 1
+	done
+	cat unbound.log
+	return 1
+}
+name 1.2.3.4
+name 2001:db8::25
 # The slips that are often copied.
 for slip in '8.b.d.0.1.0.0.2.ip6.arp'; do
 	aws --endpoint-url "$PTRD_LAB_ENDPOINT" route53 create-hosted-zone --name $slip --caller-reference slip 2>&1 && exit 1
