@@ -13,9 +13,10 @@ mount --bind hosts /etc/hosts
 cat >pebble.json <<END
 {"pebble": {"listenAddress": "127.0.0.1:14000", "certificate": "lab/cert.pem", "privateKey": "lab/key.pem"}}
 END
-PEBBLE_VA_NOSLEEP=1 "$2" -config pebble.json -strict -dnsserver "$PTRD_LAB_DNS" >pebble.log 2>&1 &
+# By default, it refuses one of 20 nonces that are good, and certbot tries twice only.
+PEBBLE_VA_NOSLEEP=1 PEBBLE_WFE_NONCEREJECT=0 "$2" -config pebble.json -strict -dnsserver "$PTRD_LAB_DNS" >pebble.log 2>&1 &
 pebble=$!
-trap 'kill $pebble' EXIT
+trap 'code=$?; kill $pebble; [ $code = 0 ] || cat pebble.log certbot/letsencrypt.log; exit $code' EXIT
 for try in $(seq 600); do
 	if grep -q 'Listening on' pebble.log; then break; fi
 	sleep 0.1
