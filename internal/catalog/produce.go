@@ -81,7 +81,11 @@ func (p *Producer) Plan(list []Produced, set *zone.Set, now time.Time) (changes 
 func (p *Producer) plan(c *Produced, base *zone.Zone, now time.Time, pause func()) (*zone.Change, *Held, error) {
 	z := build(c.Name, c.Members, 0, pause)
 	hasBase := base != nil && base.IsAvailable()
-	last, err := commit.ReadLast(p.Journal, base, c.Name)
+	entries := p.Journal
+	if hasBase { // all that counts of it
+		entries = nil
+	}
+	last, err := commit.ReadLast(entries, base, c.Name)
 	switch {
 	case err != nil:
 		return nil, nil, err

@@ -3,6 +3,7 @@ package commit
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"iter"
 	"slices"
@@ -12,7 +13,7 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// RRset is an RRset of a layer below the static one.
+// RRset is an RRset of a zone or of a layer.
 type RRset struct {
 	Owner dname.Name
 	Type  rr.Type
@@ -24,19 +25,35 @@ type RRset struct {
 func ReadRRset(z *zone.Zone, owner dname.Name, t rr.Type) RRset {
 	if z != nil {
 		if set, ok := z.Get(owner, t); ok {
-			return newRRset(owner, &set)
+			return NewRRset(owner, &set)
 		}
 	}
 	return RRset{Owner: owner, Type: t}
 }
 
-func newRRset(owner dname.Name, set *zone.RRset) RRset {
+// NewRRset returns an RRset that a zone has at a name.
+func NewRRset(owner dname.Name, set *zone.RRset) RRset {
 	return RRset{owner, set.Type, set.TTL, slices.AppendSeq(make([][]byte, 0, set.Len()), set.Values())}
 }
 
 // Equal reports whether two RRsets of one name and type have the same records.
 func (s *RRset) Equal(other RRset) bool {
-	return len(s.Data) == len(other.Data) && len(missing(s.Records(), other.Records())) == 0
+	return len(s.Data) == len(other.Data) && len(Missing(s.Records(), other.Records())) == 0
+}
+
+// EqualData reports whether two RRsets of one name and type have the same records but for TTLs and the case of names.
+func (s *RRset) EqualData(other RRset) bool {
+	return len(s.Data) == len(other.Data) && s.Includes(other)
+}
+
+// Includes reports whether the RRset has the records of another one, but for TTLs and the case of names.
+func (s *RRset) Includes(other RRset) bool {
+	return !slices.ContainsFunc(other.Data, func(d []byte) bool { return s.Index(d) < 0 })
+}
+
+// Index returns the index in Data of a record, but for the case of names; -1: it has none like it.
+func (s *RRset) Index(data []byte) int {
+	return slices.IndexFunc(s.Data, func(d []byte) bool { return rr.EqualData(s.Type, d, data) })
 }
 
 // Has reports whether the RRset has a record with the data.
@@ -255,13 +272,13 @@ func (l *layers) difference(z *zone.Zone, owner dname.Name) (removed, added []zo
 	for i := range shown {
 		want = append(want, shown[i].Records()...)
 	}
-	return missing(have, want), missing(want, have), nil
+	return Missing(have, want), Missing(want, have), nil
 }
 
 // recordsAt returns the records of a zone at a name.
 func recordsAt(z *zone.Zone, owner dname.Name) (list []zone.Record) {
 	for set := range z.RRsets(owner) {
-		s := newRRset(owner, &set)
+		s := NewRRset(owner, &set)
 		list = append(list, s.Records()...)
 		for it := set.SigData(); it.Next(); {
 			list = append(list, zone.Record{Owner: owner, Type: rr.TypeRRSIG, TTL: set.SigTTL, Data: slices.Concat(it.Head, it.Tail)})
@@ -270,16 +287,31 @@ func recordsAt(z *zone.Zone, owner dname.Name) (list []zone.Record) {
 	return list
 }
 
-// missing returns those records of one name that a list has and another lacks. What the lists share in one
+// Missing returns those records of one name that a list has and another lacks. What the lists share in one
 // order, as a zone and its next state do, is compared once.
-func missing(list, other []zone.Record) (out []zone.Record) {
-	next := 0 // in other, behind the last record that both have
-	for _, r := range list {
+func Missing(list, other []zone.Record) (out []zone.Record) {
+	const near = 4 // records that are compared before all are looked up
+	next := 0      // in other, behind the last record that both have
+	var known map[string]bool
+	key := func(r *zone.Record) string {
+		b := binary.BigEndian.AppendUint16(make([]byte, 0, 6+len(r.Data)), uint16(r.Type))
+		return string(append(binary.BigEndian.AppendUint32(b, r.TTL), r.Data...))
+	}
+	for i := range list {
+		r := &list[i]
 		isSame := func(o zone.Record) bool { return o.Type == r.Type && o.TTL == r.TTL && bytes.Equal(o.Data, r.Data) }
-		if i := slices.IndexFunc(other[next:], isSame); i >= 0 {
+		if i := slices.IndexFunc(other[next:min(next+near, len(other))], isSame); i >= 0 {
 			next += i + 1
-		} else if !slices.ContainsFunc(other[:next], isSame) {
-			out = append(out, r)
+			continue
+		}
+		if known == nil {
+			known = make(map[string]bool, len(other))
+			for i := range other {
+				known[key(&other[i])] = true
+			}
+		}
+		if !known[key(r)] {
+			out = append(out, *r)
 		}
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -236,8 +237,8 @@ func (w *work) changeset(next zone.Serial) *zone.Changeset {
 		case s.typ == rr.TypeSOA:
 			now.TTL, now.Data = s.now.ttl, s.now.values[0].Data
 		default:
-			removed = s.missing(removed, &s.was, &s.now)
-			added = s.missing(added, &s.now, &s.was)
+			was, now := s.was.records(s.owner, s.typ), s.now.records(s.owner, s.typ)
+			removed, added = append(removed, commit.Missing(was, now)...), append(added, commit.Missing(now, was)...)
 		}
 	}
 	same := now.TTL == soa.TTL && bytes.Equal(zone.SOAWithSerial(now.Data, 0), zone.SOAWithSerial(soa.Data, 0))
@@ -245,20 +246,4 @@ func (w *work) changeset(next zone.Serial) *zone.Changeset {
 		return nil
 	}
 	return w.zone.ChangesetTo(now.WithSerial(next), removed, added)
-}
-
-// missing appends the records of a that b lacks.
-func (s *workSet) missing(out []zone.Record, a, b *rrset) []zone.Record {
-	known := make(map[string]bool, len(b.values))
-	if a.ttl == b.ttl {
-		for _, v := range b.values {
-			known[string(v.Data)] = true
-		}
-	}
-	for _, v := range a.values {
-		if !known[string(v.Data)] {
-			out = append(out, zone.Record{Owner: s.owner, Type: s.typ, TTL: a.ttl, Data: v.Data})
-		}
-	}
-	return out
 }

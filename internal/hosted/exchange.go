@@ -127,9 +127,8 @@ func (l *Listing) read(s *ListedSet) (e Edit, ok bool) {
 func (l *Listing) Records() (records []zone.Record) {
 	for i := range l.Edits {
 		e := &l.Edits[i]
-		for _, v := range e.Values {
-			records = append(records, zone.Record{Owner: e.Owner, Type: e.Type, TTL: e.TTL, Data: v.Data})
-		}
+		set := rrset{ttl: e.TTL, values: e.Values}
+		records = append(records, set.records(e.Owner, e.Type)...)
 	}
 	return records
 }

@@ -236,6 +236,14 @@ func (s *rrset) equal(t rr.Type, b *rrset) bool {
 	return slices.EqualFunc(order(s.values), order(b.values), func(x, y Value) bool { return rr.EqualData(t, x.Data, y.Data) })
 }
 
+// records returns the records of an RRset.
+func (s *rrset) records(owner dname.Name, t rr.Type) (list []zone.Record) {
+	for _, v := range s.values {
+		list = append(list, zone.Record{Owner: owner, Type: t, TTL: s.ttl, Data: v.Data})
+	}
+	return list
+}
+
 // note returns the note of an RRset's text: without a value if the text is ours.
 func (s *rrset) note(owner dname.Name, t rr.Type) (zone.Note, submitted) {
 	n := zone.Note{Key: noteText + rr.Key(owner, t)}

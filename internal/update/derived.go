@@ -18,42 +18,33 @@ func (w *work) touchDerived(n *name) {
 }
 
 // settleDerived restores the derived PTRs that the message would change, which no update can. It may
-// leave the same names: if it adds all of them, the layer of updates has them as well from then on. Or it may
-// leave none, if that layer has the same, which then loses them. So a DHCP server can update the names of its
-// leases here, whether ptrd has read of them in its file before or after.
+// leave the same names: if it adds all of them, the layer of updates has them as well from then on, with the TTL of
+// the message. Or it may leave none, if that layer has the same, which then loses them. So a DHCP server can update
+// the names of its leases here, whether ptrd has read of them in its file before or after.
 func (w *work) settleDerived() *Fault {
 	for _, n := range w.derived {
 		derived, now := n.had(rr.TypePTR), n.find(rr.TypePTR)
-		isSame := now.hasData(derived)
-		if !isSame {
-			isDynamic := false
-			if now == nil && n.find(rr.TypeCNAME) == nil {
-				var err error
-				if isDynamic, err = w.t.IsDynamic(n.owner, rr.TypePTR); err != nil {
-					w.err = err
-				}
+		switch {
+		case now != nil && now.EqualData(*derived):
+			if n.added.Includes(*derived) {
+				w.same = append(w.same, *now)
 			}
-			if !isDynamic {
-				return w.derivedFault(n.owner)
-			}
+		case now == nil && n.find(rr.TypeCNAME) == nil && w.isDynamic(n, rr.TypePTR):
+			w.same = append(w.same, commit.RRset{Owner: n.owner, Type: rr.TypePTR})
+		default:
+			return w.derivedFault(n.owner)
 		}
 		n.drop(rr.TypePTR)
 		n.now = append(n.now, derived)
-		if !isSame || n.added.includes(derived) {
-			w.same = append(w.same, Same{n.owner, rr.TypePTR, isSame})
-		}
 	}
 	return nil
 }
 
-// hasData reports whether an RRset, nil for none, has the same data as another one.
-func (s *rrset) hasData(other *rrset) bool {
-	return s != nil && len(s.data) == len(other.data) && s.includes(other)
-}
-
-// includes reports whether an RRset has all data of another one.
-func (s *rrset) includes(other *rrset) bool {
-	return !slices.ContainsFunc(other.data, func(d []byte) bool { return s.index(d) < 0 })
+// isDynamic returns what Target.IsDynamic does. An error is that of the whole message.
+func (w *work) isDynamic(n *name, t rr.Type) bool {
+	is, err := w.t.IsDynamic(n.owner, t)
+	w.err = cmp.Or(w.err, err)
+	return is
 }
 
 func (w *work) derivedFault(owner dname.Name) *Fault {
@@ -64,10 +55,4 @@ func (w *work) derivedFault(owner dname.Name) *Fault {
 	fault := faultf(wire.RCodeRefused, "%v at %v is derived from %s, which no update of this zone changes; change it there", rr.TypePTR, owner, cmp.Or(origin, "other data"))
 	fault.isDerived = true
 	return fault
-}
-
-// isSame reports whether an RRset of the layer of updates has the data of a derived one that hides it.
-func isSame(s, derived commit.RRset) bool {
-	s.TTL = derived.TTL
-	return s.Equal(derived)
 }

@@ -1,6 +1,7 @@
 package update
 
 import (
+	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/server/wire"
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -39,19 +40,12 @@ type Effect struct {
 	// included that were there before; the SOA is not among them.
 	Added []Record
 
-	// Same are the RRsets, equal to derived ones or to those made by rules, that the message adds to
-	// the layer of updates or removes from it. Changeset does not have them.
-	Same []Same
+	// Same are the RRsets, equal to derived ones but for TTLs or to those made by rules, that the message adds
+	// to the layer of updates or, without data, removes from it. Changeset does not have them.
+	Same []commit.RRset
 
 	// Ignored are the records that RFC 2136 §3.4.2 has ignored without a word.
 	Ignored []Ignored
-}
-
-// Same is an RRset that is the same in the layer of updates as in that of derived or made RRsets.
-type Same struct {
-	Owner     dname.Name
-	Type      rr.Type
-	IsDynamic bool // afterwards
 }
 
 // Ignored is a record of a message that has no effect.
@@ -107,10 +101,10 @@ type work struct {
 	names   []*name // in the order in which they were first looked at
 	byKey   map[string]*name
 	ignored []Ignored
-	derived []*name // whose derived PTRs it would change
-	same    []Same  // of these
-	soa     bool    // the message brought an SOA of its own
-	err     error   // of IsDynamic
+	derived []*name        // whose derived PTRs it would change
+	same    []commit.RRset // of these; see Effect
+	soa     bool           // the message brought an SOA of its own
+	err     error          // of IsDynamic
 }
 
 func (w *work) inZone(r *Record) *Fault {
@@ -161,7 +155,7 @@ func (w *work) prerequisites(list []Record) *Fault {
 		}
 	}
 	for _, key := range order {
-		if !w.served(key.name, key.typ).isExactly(wanted[key]) {
+		if !isExactly(w.served(key.name, key.typ), wanted[key]) {
 			return faultf(wire.RCodeNXRRSet, "the %v RRset at %v is not what the prerequisite says", key.typ, key.name.owner)
 		}
 	}
@@ -238,7 +232,7 @@ func (w *work) permissions(list []Record) *Fault {
 			}
 		}
 		for _, s := range n.now {
-			if reason := w.t.Allow(r.Owner, s.typ); reason != "" && !w.isApexCore(n, s.typ) {
+			if reason := w.t.Allow(r.Owner, s.Type); reason != "" && !w.isApexCore(n, s.Type) {
 				return forbidf("%s", reason)
 			}
 		}

@@ -44,10 +44,11 @@ func (r *round) layerAt(zr *zoneRound, owner dname.Name, t rr.Type) (commit.RRse
 // layerRRset returns an RRset of the layer of updates that the round changed.
 func (zr *zoneRound) layerRRset(key string, owner dname.Name, t rr.Type) commit.RRset {
 	_, isDerived := commit.Above(zr.zone, owner, t)
-	if (isDerived || commit.IsMade(zr.zone, owner, t)) && !zr.same[key] {
-		return commit.RRset{Owner: owner, Type: t}
+	s := commit.ReadRRset(zr.zone, owner, t)
+	if isDerived || commit.IsMade(zr.zone, owner, t) {
+		s.TTL, s.Data = zr.same[key].TTL, zr.same[key].Data
 	}
-	return commit.ReadRRset(zr.zone, owner, t)
+	return s
 }
 
 // addFormer adds a note about an RRset of the layer of updates before a change. It is part of the step
@@ -100,11 +101,7 @@ func (r *round) formerOf(zr *zoneRound, e *Effect) error {
 		if _, ok := shown[commit.NoteKey(s.Owner, s.Type)]; ok {
 			continue
 		}
-		is := commit.RRset{}
-		if s.IsDynamic {
-			is = commit.ReadRRset(zr.zone, s.Owner, s.Type)
-		}
-		if err := add(s.Owner, s.Type, is.Equal); err != nil {
+		if err := add(s.Owner, s.Type, s.Equal); err != nil {
 			return err
 		}
 	}

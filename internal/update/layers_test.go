@@ -1,6 +1,7 @@
 package update
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -135,6 +136,69 @@ func TestUpdateAgreesWithDerived(t *testing.T) {
 	b.expire()
 	b.derive("", nil)
 	has("its life has ended")
+}
+
+// unreadable has notes that cannot be read.
+type unreadable struct{ *memory }
+
+func (unreadable) Notes(dname.Name, string) ([]zone.Note, error) {
+	return nil, errors.New("disk on fire")
+}
+
+// What an update adds below a derived PTR changes nothing of what is served until that is gone; then it shows with the
+// TTL and the case of letters that it was added with (RFC 2136 §3.4.2.2).
+func TestUpdateBelowDerived(t *testing.T) {
+	b := newBed(t, parent, soaNS)
+	b.adopt(map[string]*ZonePolicy{parent: anybody(false)}, parent)
+	owner := dname.MustParse("1." + parent)
+	derive := func() { t.Helper(); b.derive("1 3600 PTR pc.example.\n", nil) }
+	ptr := add("1."+parent, "PC.example.")
+	ptr.TTL = 600
+	want := func(what string, sets ...commit.RRset) {
+		t.Helper()
+		var got []commit.RRset
+		for s := range b.zone(parent).RRsets(owner) {
+			got = append(got, commit.NewRRset(owner, &s))
+		}
+		if !slices.EqualFunc(got, sets, func(x, y commit.RRset) bool { return x.Type == y.Type && x.Equal(y) }) {
+			t.Errorf("%s: %v, want %v", what, got, sets)
+		}
+	}
+	derived := commit.RRset{Owner: owner, Type: rr.TypePTR, TTL: 3600, Data: [][]byte{dname.MustParse("pc.example.")}}
+	own := commit.RRset{Owner: owner, Type: rr.TypePTR, TTL: 600, Data: [][]byte{ptr.Data}}
+	send := func(what string, code wire.RCode, updates ...Record) {
+		t.Helper()
+		serial := b.zone(parent).Serial()
+		f := b.send(updates...)
+		if got := wire.RCodeNoError; f != nil && f.RCode != code || f == nil && code != got {
+			t.Errorf("%s: %v, want %v", what, f, code)
+		}
+		want(what, derived)
+		if b.zone(parent).Serial() != serial {
+			t.Errorf("%s: the zone has changed", what)
+		}
+	}
+	derive()
+	send("added", 0, ptr)
+	alias := Record{Owner: owner, Type: rr.TypeCNAME, Class: rr.ClassIN, TTL: 60, Data: dname.MustParse("x.")}
+	send("an alias in its place", wire.RCodeRefused, drop("1."+parent, rr.TypePTR), alias)
+	notes := b.o.Notes
+	b.o.Notes = unreadable{b.m}
+	send("unreadable", wire.RCodeServFail, drop("1."+parent, rr.TypePTR))
+	b.o.Notes = notes
+	b.derive("", nil)
+	want("no longer derived", own)
+	derive()
+	ptr.TTL = 900
+	send("added with another TTL", 0, ptr)
+	b.derive("", nil)
+	own.TTL = 900
+	want("again no longer derived", own)
+	derive()
+	send("removed", 0, drop("1."+parent, rr.TypePTR))
+	send("removed again", wire.RCodeRefused, drop("1."+parent, rr.TypePTR))
+	b.derive("", nil)
+	want("gone")
 }
 
 // A CNAME that a derived PTR hid shows again when what was added meanwhile goes.

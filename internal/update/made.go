@@ -1,7 +1,6 @@
 package update
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/ptrd/ptrd/internal/commit"
@@ -14,11 +13,11 @@ import (
 // §3.2), so that they see what is made.
 
 // served returns the RRset of a type that queries see before the message, nil if there is none.
-func (w *work) served(n *name, t rr.Type) *rrset {
+func (w *work) served(n *name, t rr.Type) *commit.RRset {
 	if s := n.find(t); s != nil {
 		return s
 	}
-	if s := w.made(n); s != nil && s.typ == t {
+	if s := w.made(n); s != nil && s.Type == t {
 		return s
 	}
 	return nil
@@ -26,11 +25,11 @@ func (w *work) served(n *name, t rr.Type) *rrset {
 
 // made returns the RRset made by rules that queries see at a name before the message, nil if there
 // is none.
-func (w *work) made(n *name) *rrset {
+func (w *work) made(n *name) *commit.RRset {
 	z := w.t.Zone
 	if z.HasRules() {
 		if r, rule, isHidden := z.MadeAt(n.owner); rule != nil && !isHidden {
-			return &rrset{r.Type, r.TTL, [][]byte{r.Data}}
+			return &commit.RRset{Owner: n.owner, Type: r.Type, TTL: r.TTL, Data: [][]byte{r.Data}}
 		}
 		return nil
 	}
@@ -50,41 +49,30 @@ func (w *work) separate(n *name) {
 		if !commit.IsMadeType(s.Type) {
 			continue
 		}
-		set := newRRset(&s)
+		set := newRRset(n.owner, &s)
 		n.made = append(n.made, set)
-		if there := find(n.was, set.typ); !there.equal(set) {
+		if !equal(find(n.was, set.Type), set) {
 			continue
 		}
-		if above, _ := commit.Above(w.t.Zone, n.owner, set.typ); above {
+		if above, _ := commit.Above(w.t.Zone, n.owner, set.Type); above {
 			continue
 		}
-		isDynamic, err := w.t.IsDynamic(n.owner, set.typ)
-		if err != nil {
-			w.err = err
-		}
-		if !isDynamic {
-			n.was = slices.DeleteFunc(n.was, func(s *rrset) bool { return s.typ == set.typ })
+		if !w.isDynamic(n, set.Type) {
+			n.was = slices.DeleteFunc(n.was, func(s *commit.RRset) bool { return s.Type == set.Type })
 		}
 	}
 }
 
-// equal reports whether two RRsets, of which the first may be nil, have the same records.
-func (s *rrset) equal(other *rrset) bool {
-	if s == nil || s.ttl != other.ttl || len(s.data) != len(other.data) {
-		return false
-	}
-	return !slices.ContainsFunc(s.data, func(d []byte) bool {
-		return !slices.ContainsFunc(other.data, func(o []byte) bool { return bytes.Equal(d, o) })
-	})
-}
+// equal reports whether an RRset, nil for none, has the records of another one.
+func equal(s, other *commit.RRset) bool { return s != nil && s.Equal(*other) }
 
 // shown returns the made RRsets that show where the other layers have those in list.
-func (n *name) shown(list []*rrset) (shown []*rrset) {
+func (n *name) shown(list []*commit.RRset) (shown []*commit.RRset) {
 	if len(n.made) == 0 || find(list, rr.TypeCNAME) != nil {
 		return nil
 	}
 	for _, s := range n.made {
-		if find(list, s.typ) == nil {
+		if find(list, s.Type) == nil {
 			shown = append(shown, s)
 		}
 	}
@@ -92,7 +80,7 @@ func (n *name) shown(list []*rrset) (shown []*rrset) {
 }
 
 // stored returns list with the made RRsets that show.
-func (n *name) stored(list []*rrset) []*rrset {
+func (n *name) stored(list []*commit.RRset) []*commit.RRset {
 	shown := n.shown(list)
 	if len(shown) == 0 {
 		return list
@@ -100,12 +88,15 @@ func (n *name) stored(list []*rrset) []*rrset {
 	return append(list[:len(list):len(list)], shown...)
 }
 
-// same returns which made RRsets become RRsets of the layer of updates as well, or are no longer.
-func (n *name) same() (list []Same) {
+// same returns the made RRsets that become RRsets of the layer of updates as well, and without data those that are
+// no longer.
+func (n *name) same() (list []commit.RRset) {
 	for _, s := range n.made {
-		was, is := n.had(s.typ).equal(s), n.find(s.typ).equal(s)
-		if was != is {
-			list = append(list, Same{n.owner, s.typ, is})
+		now := n.find(s.Type)
+		if was, is := equal(n.had(s.Type), s), equal(now, s); is && !was {
+			list = append(list, *now)
+		} else if was && !is {
+			list = append(list, commit.RRset{Owner: n.owner, Type: s.Type})
 		}
 	}
 	return list

@@ -20,12 +20,12 @@ type oracle struct {
 	static map[string]map[rr.Type]oracleSet // nil: none
 	above  map[string]map[rr.Type]oracleSet // what no update changes; nil: as static
 	// PTRs in above that are derived, those of updates that they hide, and of those that a message would
-	// change whether updates have the same afterwards.
-	derived, hidden map[string]oracleSet
-	same            map[string]bool
-	made            map[string]map[rr.Type]oracleSet // what queries see besides names
-	allow           func(owner dname.Name, t rr.Type) string
-	began           int32 // serial before the message
+	// change what updates have of them afterwards.
+	derived, hidden, same map[string]oracleSet
+
+	made  map[string]map[rr.Type]oracleSet // what queries see besides names
+	allow func(owner dname.Name, t rr.Type) string
+	began int32 // serial before the message
 }
 
 type oracleSet struct {
@@ -218,13 +218,13 @@ func (o *oracle) update(prerequisites, updates []Record) wire.RCode {
 	// §3.4.2.7
 	next := o.clone()
 	next.began = int32(o.records().Serial())
-	next.same = map[string]bool{}
+	next.same = map[string]oracleSet{}
 	added := map[string][]string{}
 	for _, u := range updates {
 		before := next.clone()
 		next.one(u)
 		if d := o.derived[u.Owner.Key()]; len(d.data) > 0 && u.Class == rr.ClassIN && u.Type == rr.TypePTR {
-			next.same[u.Owner.Key()] = false
+			next.same[u.Owner.Key()] = oracleSet{}
 			added[u.Owner.Key()] = append(added[u.Owner.Key()], string(u.Data))
 		}
 		if next.isRefused(before, u) {
@@ -233,13 +233,15 @@ func (o *oracle) update(prerequisites, updates []Record) wire.RCode {
 	}
 	for owner := range next.same {
 		now, derived := next.get(owner, rr.TypePTR), o.derived[owner]
-		next.same[owner] = slices.Equal(slices.Sorted(slices.Values(now.data)), slices.Sorted(slices.Values(derived.data)))
-		if !next.same[owner] && (len(now.data) > 0 || len(next.get(owner, rr.TypeCNAME).data) > 0 || !slices.Equal(o.hidden[owner].data, derived.data)) {
+		isSame := slices.Equal(slices.Sorted(slices.Values(now.data)), slices.Sorted(slices.Values(derived.data)))
+		if !isSame && (len(now.data) > 0 || len(next.get(owner, rr.TypeCNAME).data) > 0 || !slices.Equal(o.hidden[owner].data, derived.data)) {
 			return wire.RCodeRefused
 		}
 		next.put(owner, rr.TypePTR, derived)
-		if next.same[owner] && slices.ContainsFunc(derived.data, func(d string) bool { return !slices.Contains(added[owner], d) }) {
+		if isSame && slices.ContainsFunc(derived.data, func(d string) bool { return !slices.Contains(added[owner], d) }) {
 			delete(next.same, owner) // what it does not add, updates do not have
+		} else if isSame {
+			next.same[owner] = now
 		}
 	}
 	o.same = next.same
@@ -338,7 +340,7 @@ func (o *oracle) isRefused(before *oracle, u Record) bool {
 		if _, ok := o.derived[owner]; !ok || t != rr.TypePTR {
 			return true
 		}
-		o.same[owner] = false
+		o.same[owner] = oracleSet{}
 	}
 	if u.Type == rr.TypeNS || u.Type == rr.TypeDNAME {
 		if len(before.get(owner, u.Type).data) == 0 && len(o.get(owner, u.Type).data) > 0 {

@@ -30,9 +30,9 @@ type zoneRound struct {
 	zone    *zone.Zone // with the steps so far
 	steps   []zone.Step
 	notes   []zone.Note
-	touched keys            // RRsets that the steps changed
-	former  map[string]bool // keys of those notes that are about the layer as it was before
-	same    map[string]bool // whether RRsets that are as derived or made ones are in the layer of updates too; see Same
+	touched keys                    // RRsets that the steps changed
+	former  map[string]bool         // keys of those notes that are about the layer as it was before
+	same    map[string]commit.RRset // of the layer of updates, that are as derived or made ones; see Effect
 	lives   lifeChanges
 }
 
@@ -149,18 +149,18 @@ func (r *round) addLayers(t *Target, zr *zoneRound) {
 func (r *round) isDynamic(zr *zoneRound, owner dname.Name, t rr.Type) (bool, error) {
 	s, err := r.layerAt(zr, owner, t)
 	_, isDerived := commit.Above(zr.zone, owner, t)
-	return len(s.Data) > 0 && (!isDerived || isSame(s, commit.ReadRRset(zr.zone, owner, t))), err
+	return len(s.Data) > 0 && (!isDerived || s.EqualData(commit.ReadRRset(zr.zone, owner, t))), err
 }
 
 // recordSame records RRsets of the layer of updates that are as derived or made ones.
-func (zr *zoneRound) recordSame(list []Same) {
+func (zr *zoneRound) recordSame(list []commit.RRset) {
 	for _, s := range list {
 		if zr.same == nil {
-			zr.same = map[string]bool{}
+			zr.same = map[string]commit.RRset{}
 		}
 		key := commit.NoteKey(s.Owner, s.Type)
-		zr.same[key], zr.touched[key] = s.IsDynamic, Record{Owner: s.Owner, Type: s.Type}
-		if zr.policy.Lifetime == 0 || s.IsDynamic {
+		zr.same[key], zr.touched[key] = s, Record{Owner: s.Owner, Type: s.Type}
+		if zr.policy.Lifetime == 0 || len(s.Data) > 0 {
 			continue
 		}
 		left := zr.layerRRset(key, s.Owner, s.Type) // the update may have added others to those

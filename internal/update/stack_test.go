@@ -391,14 +391,12 @@ func (l *stackLab) update() string {
 		return what
 	}
 	for owner, same := range o.same {
-		set := o.derived[owner]
-		if !same {
-			for _, d := range set.data {
+		if len(same.data) == 0 {
+			for _, d := range o.derived[owner].data {
 				delete(l.lives, lifeOf(owner, rr.TypePTR, d))
 			}
-			set = oracleSet{}
 		}
-		l.dynamic.put(owner, rr.TypePTR, set)
+		l.dynamic.put(owner, rr.TypePTR, same)
 	}
 	for _, both := range []rrsets{out, o.names} {
 		for owner, sets := range both.clone() {

@@ -14,16 +14,9 @@ import (
 // name is an owner name that a message speaks of.
 type name struct {
 	owner    dname.Name
-	was, now []*rrset // RRsets before the message, and as far as it was carried out; without made ones
-	made     []*rrset // that the zone stores unless was or now hides them
-	added    rrset    // PTRs that the message adds, whatever it does with them later, if the zone derives some
-}
-
-// rrset is an RRset at a name. What name.was holds is never changed.
-type rrset struct {
-	typ  rr.Type
-	ttl  uint32
-	data [][]byte
+	was, now []*commit.RRset // RRsets before the message, which never change, and as far as it was carried out; without made ones
+	made     []*commit.RRset // that the zone stores unless was or now hides them
+	added    commit.RRset    // PTRs that the message adds, whatever it does with them later, if the zone derives some
 }
 
 // name returns the name with the RRsets that the zone has there.
@@ -41,14 +34,14 @@ func (w *work) name(owner dname.Name) *name {
 			return n
 		}
 	}
-	n := &name{owner: owner, added: rrset{typ: rr.TypePTR}}
+	n := &name{owner: owner, added: commit.RRset{Owner: owner, Type: rr.TypePTR}}
 	for s := range w.t.Zone.RRsets(owner) {
-		n.was = append(n.was, newRRset(&s))
+		n.was = append(n.was, newRRset(owner, &s))
 	}
 	if w.t.Zone.Layers().Made != nil {
 		w.separate(n)
 	}
-	n.now = append([]*rrset(nil), n.was...)
+	n.now = slices.Clone(n.was)
 	w.names = append(w.names, n)
 	// Most messages speak of one or two names, for which a map is not worth while.
 	const few = 8
@@ -64,16 +57,17 @@ func (w *work) name(owner dname.Name) *name {
 	return n
 }
 
-func newRRset(s *zone.RRset) *rrset {
-	return &rrset{s.Type, s.TTL, slices.AppendSeq(make([][]byte, 0, s.Len()), s.Values())}
+func newRRset(owner dname.Name, s *zone.RRset) *commit.RRset {
+	set := commit.NewRRset(owner, s)
+	return &set
 }
 
 // find returns the RRset of a type as it is now, nil if there is none.
-func (n *name) find(t rr.Type) *rrset { return find(n.now, t) }
+func (n *name) find(t rr.Type) *commit.RRset { return find(n.now, t) }
 
-func find(list []*rrset, t rr.Type) *rrset {
+func find(list []*commit.RRset, t rr.Type) *commit.RRset {
 	for _, s := range list {
-		if s.typ == t {
+		if s.Type == t {
 			return s
 		}
 	}
@@ -81,20 +75,20 @@ func find(list []*rrset, t rr.Type) *rrset {
 }
 
 // edit returns the RRset of a type for changing; there need not be one yet.
-func (n *name) edit(t rr.Type) *rrset {
+func (n *name) edit(t rr.Type) *commit.RRset {
 	for i, s := range n.now {
-		if s.typ != t {
+		if s.Type != t {
 			continue
 		}
 		for _, old := range n.was {
 			if old == s {
-				s = &rrset{s.typ, s.ttl, append([][]byte(nil), s.data...)}
+				s = &commit.RRset{Owner: s.Owner, Type: s.Type, TTL: s.TTL, Data: slices.Clone(s.Data)}
 				n.now[i] = s
 			}
 		}
 		return s
 	}
-	s := &rrset{typ: t}
+	s := &commit.RRset{Owner: n.owner, Type: t}
 	n.now = append(n.now, s)
 	return s
 }
@@ -102,33 +96,22 @@ func (n *name) edit(t rr.Type) *rrset {
 // drop removes the RRset of a type.
 func (n *name) drop(t rr.Type) {
 	for i, s := range n.now {
-		if s.typ == t {
+		if s.Type == t {
 			n.now = append(n.now[:i:i], n.now[i+1:]...)
 			return
 		}
 	}
 }
 
-// index returns the place of the record with these octets, but for the case of
-// names; -1 if there is none.
-func (s *rrset) index(data []byte) int {
-	for i, d := range s.data {
-		if rr.EqualData(s.typ, d, data) {
-			return i
-		}
-	}
-	return -1
-}
-
-// isExactly reports whether the RRset, nil for none, has the records of list and
+// isExactly reports whether an RRset, nil for none, has the records of list and
 // no others; TTLs do not count (RFC 2136 §3.2.3).
-func (s *rrset) isExactly(list []*Record) bool {
+func isExactly(s *commit.RRset, list []*Record) bool {
 	if s == nil {
 		return false
 	}
-	found := make([]bool, len(s.data))
+	found := make([]bool, len(s.Data))
 	for _, r := range list {
-		i := s.index(r.Data)
+		i := s.Index(r.Data)
 		if i < 0 {
 			return false
 		}
@@ -153,14 +136,14 @@ func (w *work) update(r *Record) *Fault {
 	case r.Class == rr.ClassNONE:
 		return w.remove(r, n)
 	case r.Type == rr.TypeANY: // §3.4.2.3
-		for _, s := range append([]*rrset(nil), n.now...) {
-			if w.isApexCore(n, s.typ) {
+		for _, s := range slices.Clone(n.now) {
+			if w.isApexCore(n, s.Type) {
 				continue
 			}
-			if fault := w.static(n, s.typ); fault != nil {
+			if fault := w.static(n, s.Type); fault != nil {
 				return fault
 			}
-			n.drop(s.typ)
+			n.drop(s.Type)
 		}
 	case n.find(r.Type) == nil:
 	case w.isApexCore(n, r.Type):
@@ -180,23 +163,23 @@ func (w *work) remove(r *Record, n *name) *Fault {
 	if s == nil {
 		return nil
 	}
-	i := s.index(r.Data)
+	i := s.Index(r.Data)
 	switch {
 	case i < 0:
 		return nil
-	case r.Type == rr.TypeSOA || len(s.data) == 1 && w.isApexCore(n, r.Type):
+	case r.Type == rr.TypeSOA || len(s.Data) == 1 && w.isApexCore(n, r.Type):
 		w.ignore(r, "the SOA and the last NS of the apex are not deleted (RFC 2136 §3.4.2.4)")
 		return nil
 	}
 	if fault := w.static(n, r.Type); fault != nil {
 		return fault
 	}
-	if len(s.data) == 1 {
+	if len(s.Data) == 1 {
 		n.drop(r.Type)
 		return nil
 	}
 	s = n.edit(r.Type)
-	s.data = append(s.data[:i], s.data[i+1:]...)
+	s.Data = append(s.Data[:i], s.Data[i+1:]...)
 	return nil
 }
 
@@ -222,8 +205,8 @@ func (w *work) add(r *Record, n *name) *Fault {
 		return faultf(wire.RCodeRefused, "%v at %v: what proves a zone's answers is made by its signer, not by updates", r.Type, r.Owner)
 	case rr.TypeCNAME:
 		for _, other := range n.now {
-			if !commit.CoexistsWithCNAME(other.typ) {
-				w.ignore(r, "the name has "+other.typ.String()+", and an alias has no other data (RFC 2136 §3.4.2.2)")
+			if !commit.CoexistsWithCNAME(other.Type) {
+				w.ignore(r, "the name has "+other.Type.String()+", and an alias has no other data (RFC 2136 §3.4.2.2)")
 				return nil
 			}
 		}
@@ -234,31 +217,31 @@ func (w *work) add(r *Record, n *name) *Fault {
 		}
 		// After the first one too: of several in a message, each may be after the one
 		// before it, and the last still not after what is served.
-		if next := zone.SerialOf(r.Data); !zone.SerialOf(s.data[0]).Before(next) || !w.t.Zone.Serial().Before(next) {
+		if next := zone.SerialOf(r.Data); !zone.SerialOf(s.Data[0]).Before(next) || !w.t.Zone.Serial().Before(next) {
 			w.ignore(r, "its serial is not after that of the zone (RFC 2136 §3.4.2.2)")
 			return nil
 		}
 	case rr.TypeKEY:
 	default:
 		if alias := n.find(rr.TypeCNAME); alias != nil {
-			w.ignore(r, "the name is an alias of "+dname.Name(alias.data[0]).String()+", and an alias has no other data (RFC 2136 §3.4.2.2)")
+			w.ignore(r, "the name is an alias of "+dname.Name(alias.Data[0]).String()+", and an alias has no other data (RFC 2136 §3.4.2.2)")
 			return nil
 		}
 	}
 	isAmongDerived := r.Type == rr.TypePTR && w.t.Zone.Layers().Derived != nil
 	if isAmongDerived {
-		n.added.data = append(n.added.data, r.Data)
+		n.added.Data = append(n.added.Data, r.Data)
 	}
 	if s == nil {
 		if fault := w.hides(r, n); fault != nil {
 			return fault
 		}
 		s = n.edit(r.Type)
-		s.ttl, s.data = r.TTL, [][]byte{r.Data}
+		s.TTL, s.Data = r.TTL, [][]byte{r.Data}
 		return nil
 	}
-	i := s.index(r.Data)
-	if i >= 0 && s.ttl == r.TTL && bytes.Equal(s.data[i], r.Data) {
+	i := s.Index(r.Data)
+	if i >= 0 && s.TTL == r.TTL && bytes.Equal(s.Data[i], r.Data) {
 		if isAmongDerived {
 			_ = w.static(n, r.Type) // no fault: it changes nothing of what is served
 		}
@@ -268,14 +251,14 @@ func (w *work) add(r *Record, n *name) *Fault {
 		return fault
 	}
 	s = n.edit(r.Type)
-	s.ttl = r.TTL // of the whole RRset: it has one (RFC 2181 §5.2)
+	s.TTL = r.TTL // of the whole RRset: it has one (RFC 2181 §5.2)
 	if i < 0 {
-		i = slices.IndexFunc(s.data, func(old []byte) bool { return replaces(r.Type, r.Data, old) })
+		i = slices.IndexFunc(s.Data, func(old []byte) bool { return replaces(r.Type, r.Data, old) })
 	}
 	if i >= 0 { // of a record that is there already, with the case of names that it has now
-		s.data[i] = r.Data
+		s.Data[i] = r.Data
 	} else {
-		s.data = append(s.data, r.Data)
+		s.Data = append(s.Data, r.Data)
 	}
 	w.soa = w.soa || r.Type == rr.TypeSOA
 	return nil
@@ -321,22 +304,11 @@ func (w *work) effect(list []Record) (*Effect, *Fault) {
 	e := &Effect{Ignored: w.ignored}
 	var c zone.Changeset // without SOA
 	for _, n := range w.names {
-		was, now := n.stored(n.was), n.stored(n.now)
-		for _, old := range was {
-			s := find(now, old.typ)
-			if s == old || old.typ == rr.TypeSOA {
-				continue
-			}
-			n.compare(&c, old, s)
-		}
-		for _, s := range now {
-			if s.typ != rr.TypeSOA && find(was, s.typ) == nil {
-				n.compare(&c, nil, s)
-			}
-		}
+		was, now := n.records(n.was, n.now), n.records(n.now, n.was)
+		c.Removed, c.Added = append(c.Removed, commit.Missing(was, now)...), append(c.Added, commit.Missing(now, was)...)
 		for _, s := range n.now {
-			if !s.fits() && n.had(s.typ) != s {
-				return nil, faultf(wire.RCodeRefused, "the %d records of %v at %v would not fit in a message", len(s.data), s.typ, n.owner)
+			if !fits(s) && n.had(s.Type) != s {
+				return nil, faultf(wire.RCodeRefused, "the %d records of %v at %v would not fit in a message", len(s.Data), s.Type, n.owner)
 			}
 		}
 	}
@@ -349,7 +321,7 @@ func (w *work) effect(list []Record) (*Effect, *Fault) {
 	}
 	for i := range list {
 		if r := &list[i]; r.Class == rr.ClassIN && r.Type != rr.TypeSOA {
-			if s := w.name(r.Owner).find(r.Type); s != nil && s.index(r.Data) >= 0 {
+			if s := w.name(r.Owner).find(r.Type); s != nil && s.Index(r.Data) >= 0 {
 				e.Added = append(e.Added, *r)
 			}
 		}
@@ -358,36 +330,24 @@ func (w *work) effect(list []Record) (*Effect, *Fault) {
 }
 
 // had returns the RRset of a type before the message.
-func (n *name) had(t rr.Type) *rrset { return find(n.was, t) }
+func (n *name) had(t rr.Type) *commit.RRset { return find(n.was, t) }
 
-// compare puts the difference of two RRsets, nil for none, into the changeset.
-func (n *name) compare(c *zone.Changeset, old, now *rrset) {
-	minus := func(dst []zone.Record, a, b *rrset) []zone.Record {
-		if a == nil {
-			return dst
+// records returns the records, but for the SOA, that the zone stores at the name with the RRsets of list, without those
+// of RRsets that other has too.
+func (n *name) records(list, other []*commit.RRset) (out []zone.Record) {
+	for _, s := range n.stored(list) {
+		if s.Type != rr.TypeSOA && !slices.Contains(other, s) {
+			out = append(out, s.Records()...)
 		}
-		there := map[string]bool{}
-		if b != nil && a.ttl == b.ttl {
-			for _, d := range b.data {
-				there[string(d)] = true
-			}
-		}
-		for _, d := range a.data {
-			if !there[string(d)] {
-				dst = append(dst, zone.Record{Owner: n.owner, Type: a.typ, TTL: a.ttl, Data: d})
-			}
-		}
-		return dst
 	}
-	c.Removed = minus(c.Removed, old, now)
-	c.Added = minus(c.Added, now, old)
+	return out
 }
 
-// fits reports whether the RRset can be sent at all.
-func (s *rrset) fits() bool {
+// fits reports whether an RRset can be sent at all.
+func fits(s *commit.RRset) bool {
 	const rrFixed, question = 12, dname.MaxWire + 4 // octets; the owner is a compression pointer
 	size := wire.HeaderLen + wire.OPTLen + question
-	for _, d := range s.data {
+	for _, d := range s.Data {
 		size += rrFixed + len(d)
 	}
 	return size <= wire.MaxMessage
@@ -400,6 +360,6 @@ func (w *work) nextSOA() zone.Record {
 		return soa.WithSerial(commit.NextSerial(w.t.Zone, w.t.Unix))
 	}
 	s := w.name(soa.Owner).find(rr.TypeSOA)
-	soa.TTL, soa.Data = s.ttl, s.data[0]
+	soa.TTL, soa.Data = s.TTL, s.Data[0]
 	return soa
 }
