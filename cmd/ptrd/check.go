@@ -101,7 +101,7 @@ func (r *checked) config(cmd *cobra.Command, g *globals) error {
 	for i := range cfg.Zones {
 		r.Zones += len(cfg.Zones[i].Apexes)
 	}
-	r.Findings = slices.Concat(r.Findings, unreadable(cfg, loader.Files), list)
+	r.Findings = append(append(r.Findings, unreadable(cfg, loader.Files)...), list...) // not nil
 	if errs, _ := finding.Count(r.Findings); errs == 0 {
 		r.Changes = planned(cmd, cfg, path)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -56,6 +57,7 @@ func TestMain(m *testing.M) {
 //	signal NAME                  sends HUP or another signal to the server
 //	replace FILE OLD NEW         changes a text in a file, in place
 //	forms ARGS                   runs ptrd with each form of an argument for X
+//	code N ARGS                  runs ptrd, whose exit code must be N
 //	later FILE FILE              compares the serials of two answers (RFC 1982)
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -74,6 +76,7 @@ func TestScript(t *testing.T) {
 			"replace": replace,
 			"later":   later,
 			"forms":   forms,
+			"code":    exitCode,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -82,6 +85,21 @@ func TestScript(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 	})
+}
+
+// exitCode runs a command whose exit code must be N.
+func exitCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N ARGS...")
+	}
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec("ptrd", args[1:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
 }
 
 // forms runs a command that takes a zone with each form of X.

@@ -69,7 +69,7 @@ func (q *queryLogs) all() []*QueryLog {
 
 // endQueryLogs ends all that run, and writes them.
 func (d *Daemon) endQueryLogs(_ context.Context, _ url.Values, w io.Writer) error {
-	list := d.queryLogs.all()
+	list := append([]*QueryLog{}, d.queryLogs.all()...) // not nil
 	for _, l := range list {
 		l.end()
 	}
