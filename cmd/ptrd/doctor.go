@@ -62,10 +62,7 @@ be wrong, but something that is required is not known. It takes at most a minute
 			if d.plugin {
 				line, code := r.Status()
 				fmt.Fprintln(cmd.OutOrStdout(), line)
-				if code != 0 {
-					return &exitStatus{code}
-				}
-				return nil
+				return &exitStatus{code} // 0: OK
 			}
 			if d.all {
 				r.ShowAll()

@@ -64,9 +64,13 @@ func TestRestart(t *testing.T) {
 	if _, f = restarted(t, clock, dir, n); f.Status().Skipped != 2 || len(f.Findings()) != 3 || len(list(f.Source)) != 2 {
 		t.Errorf("%+v, %v", f.Status(), f.Findings())
 	}
-	x.adopt(nil)
-	if left, _ := os.ReadDir(dir); len(left) > 0 {
-		t.Errorf("%v is left of a source that is no longer one", left)
+	// The directory is that of the journal too.
+	write(t, filepath.Join(dir, "journal.db"), "")
+	for _, sources := range [][]*Source{{f.Source}, nil} {
+		x.adopt(sources)
+		if left, _ := os.ReadDir(dir); len(left) != 1+len(sources) || left[0].Name() != "journal.db" {
+			t.Errorf("%v are left for %d sources", left, len(sources))
+		}
 	}
 }
 
