@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ptrd/ptrd/server/worker"
 )
 
 // `ptrd log --follow` shows a change when it is made, and ends with exit code 0 when it is interrupted.
@@ -73,4 +75,12 @@ func TestFollowLog(t *testing.T) {
 	}
 	cancel()
 	<-served
+}
+
+// Queries that are not shown are counted in a line of their own.
+func TestQueryText(t *testing.T) {
+	q := worker.Query{Client: "192.0.2.1:53000", Transport: "udp", Verdict: "dropped", Missed: 3}
+	if got, want := queryText(&q), "3 more queries are not shown\n00:00:00.000  192.0.2.1:53000 udp 0  no question  dropped\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 }
