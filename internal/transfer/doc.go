@@ -11,6 +11,8 @@
 // zone; it is our SOA alone if the client is up to date, or if the answer over UDP does
 // not fit into one datagram.
 //
+// A large part of the history is read once for all clients that ask for it (shared.go).
+//
 // Few transfers compute at a time, half as many as there are processors, and they yield
 // to queries (package pace). A message is computed when the client has received the one
 // before the last; package server bounds how long that may take.

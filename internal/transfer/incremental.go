@@ -41,6 +41,10 @@ const (
 	maxHistory = 2
 	minHistory = 1000
 
+	// smallHistory is how many records each transfer may read on its own: some 3 MB. More are read once for
+	// all clients that have the same serial (largeHistory).
+	smallHistory = 10_000
+
 	// minIncremental is how many records an incremental answer may have even if the zone has
 	// fewer: they fit into a message or two, and the client learns what changed.
 	minIncremental = 100
@@ -54,9 +58,18 @@ func (h *Handler) incremental(s *stream, z *zone.Zone, from zone.Serial) Kind {
 	}
 	udp := s.r.Transport == answer.UDP
 	most := max(z.Stats().Records, minIncremental)
-	chain := h.chain(s.r, z, from, max(maxHistory*most, minHistory))
-	if len(chain) > 1 {
-		chain = condense(chain, s.pause)
+	limit := max(maxHistory*most, minHistory)
+	chain := h.changes(s, z, from, min(limit, smallHistory))
+	if chain == nil && limit > smallHistory && !udp {
+		key := span{z.Key(), from, z.Serial()}
+		shared := h.large.join(key)
+		defer h.large.leave(key)
+		shared.once.Do(func() {
+			h.large.turn.Lock()
+			defer h.large.turn.Unlock()
+			shared.chain = h.changes(s, z, from, limit)
+		})
+		chain = shared.chain
 	}
 	if chain == nil || records(chain) > most {
 		if udp {
@@ -70,6 +83,16 @@ func (h *Handler) incremental(s *stream, z *zone.Zone, from zone.Serial) Kind {
 	}
 	s.chain(&soa, chain)
 	return Incremental
+}
+
+// changes returns the changesets from the client's serial to ours without what they undo; nil if the history
+// does not have them, or they have more than limit records.
+func (h *Handler) changes(s *stream, z *zone.Zone, from zone.Serial, limit int) []*zone.Changeset {
+	chain := h.chain(s.r, z, from, limit)
+	if len(chain) > 1 {
+		chain = condense(chain, s.pause)
+	}
+	return chain
 }
 
 // chain returns the changesets from the client's serial to ours; nil if the history does

@@ -39,6 +39,7 @@ type Options struct {
 type Handler struct {
 	o     Options
 	turns chan struct{} // its capacity is how many transfers may compute at a time
+	large largeHistory
 
 	counts [NumKinds]counts
 }
@@ -93,7 +94,9 @@ func New(o Options) *Handler {
 	if o.Failed == nil {
 		o.Failed = func(*zone.Zone, netip.Addr) {}
 	}
-	return &Handler{o: o, turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+	return &Handler{
+		o: o, turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), large: largeHistory{spans: make(map[span]*spanChanges)},
+	}
 }
 
 // Handle answers one request of a client that is allowed to transfer the zone.
