@@ -32,7 +32,8 @@ const (
 	mixedSecret = "c2VjcmV0IG9mIGEgdGVzdCwgd2hpY2ggaXMgbG9uZyBlbm91Z2gh"
 	badSecret   = "YW5vdGhlciBzZWNyZXQgb2YgYSB0ZXN0LCBqdXN0IGFzIGxvbmch"
 	mixedTry    = 2 * time.Second  // for an answer, until it is asked again
-	mixedWait   = 30 * time.Second // for what honest clients do, with all tries, on a loaded machine under the race detector
+	mixedTurn   = 30 * time.Second // for a connection, or the next part of a transfer, until it is asked for again
+	mixedWait   = 3 * time.Minute  // for what honest clients do, with all tries, on a loaded machine under the race detector
 )
 
 // Where clients ask from. Rate limits count by /24.
@@ -303,7 +304,7 @@ func (m *mixedLoad) transfer(ctx context.Context, from, key string) error {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	tr := dns.Transfer{Conn: &dns.Conn{Conn: conn}, TsigSecret: map[string]string{key: mixedSecret}, ReadTimeout: mixedWait}
+	tr := dns.Transfer{Conn: &dns.Conn{Conn: conn}, TsigSecret: map[string]string{key: mixedSecret}, ReadTimeout: mixedTurn}
 	q := new(dns.Msg)
 	q.SetAxfr("big.example.")
 	q.SetTsig(key, dns.HmacSHA256, 300, time.Now().Unix())
@@ -318,7 +319,7 @@ func (m *mixedLoad) transfer(ctx context.Context, from, key string) error {
 }
 
 func (m *mixedLoad) dial(ctx context.Context, from, to string) (net.Conn, error) {
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: mixedWait}
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: mixedTurn}
 	return d.DialContext(ctx, "tcp", to)
 }
 
