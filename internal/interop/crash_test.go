@@ -148,11 +148,7 @@ func newCrash(t *testing.T, seed uint64, fails bool) *crash {
 			v.volume = faulttest.RequireVolume(t, seed)
 			v.state = filepath.Join(v.volume.Dir(), "state")
 		}
-		t.Cleanup(func() {
-			if v.process != nil {
-				v.kill()
-			}
-		})
+		v.endWith(t)
 		return v
 	}
 	c.primary, c.secondary = newVictim("primary"), newVictim("secondary")
@@ -193,6 +189,19 @@ func (c *crash) writeFile(z *crashZone) {
 	if err := os.Rename(path, filepath.Join(c.primary.dir, z.file)); err != nil {
 		panic(err)
 	}
+}
+
+// endWith kills the server at the end of the test. If the test failed, the end of the log is in its own.
+func (v *victim) endWith(t *testing.T) {
+	t.Cleanup(func() {
+		if v.process == nil {
+			return
+		}
+		v.kill()
+		if t.Failed() {
+			t.Logf("%s:\n%s", v.name, v.end())
+		}
+	})
 }
 
 func (v *victim) launch(t *testing.T) {

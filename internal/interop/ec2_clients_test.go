@@ -106,11 +106,7 @@ route53: {access_keys: [{id: %s, secret: %q}]}
 ec2: {prefixes: [203.0.113.65/32, 203.0.113.66/31]}
 zones: %s
 `, e.addr, e.route53, e.ec2, apiKey, apiSecret, zones))
-	t.Cleanup(func() {
-		if e.process != nil {
-			e.kill()
-		}
-	})
+	e.endWith(t)
 	e.start()
 	return e
 }

@@ -100,11 +100,7 @@ zones:
   - {prefix: 198.51.100.0/24, dynamic: }
   - {name: example.com, file: forward.zone}
 `, v.addr, c.route53, c.ec2, v.state, apiKey, apiSecret, elasticPools[0], elasticPools[1]))
-	t.Cleanup(func() {
-		if v.process != nil {
-			v.kill()
-		}
-	})
+	v.endWith(t)
 	for range 6 {
 		c.clients = append(c.clients, &tenant{})
 	}

@@ -107,11 +107,7 @@ func newHostedCrash(t *testing.T, seed uint64, fails bool) *hostedCrash {
 		wait = failsWait
 	}
 	h.server = v
-	t.Cleanup(func() {
-		if v.process != nil {
-			v.kill()
-		}
-	})
+	v.endWith(t)
 	api := freePort(t)
 	h.api = newAPIClient(api, wait)
 	v.config = mustWrite(v.dir, "ptrd.yaml", fmt.Sprintf(`

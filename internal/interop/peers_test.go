@@ -110,9 +110,11 @@ func (c *process) log() string {
 }
 
 // end returns the last lines of the log.
-func (c *process) end() string {
+func (c *process) end() string { return lastLines(c.log()) }
+
+func lastLines(log string) string {
 	const lines = 40
-	list := strings.SplitAfter(c.log(), "\n")
+	list := strings.SplitAfter(log, "\n")
 	return strings.Join(list[max(0, len(list)-lines):], "")
 }
 

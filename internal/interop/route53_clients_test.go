@@ -91,6 +91,11 @@ type lab struct {
 // startLab runs `ptrd lab` with flags in dir.
 func startLab(t *testing.T, program, dir string, flags ...string) *lab {
 	t.Helper()
+	t.Cleanup(func() {
+		if log, err := os.ReadFile(filepath.Join(dir, "lab", "ptrd.log")); t.Failed() && err == nil {
+			t.Logf("ptrd:\n%s", lastLines(string(log)))
+		}
+	})
 	args := append([]string{"lab", "--state-dir", "lab"}, flags...)
 	c := startProcess(t, dir, program, append(args, "--", "sh", "-c", "env >made && mv made env && exec sleep 600")...)
 	for deadline := time.Now().Add(startWait); ; {

@@ -33,6 +33,9 @@ func program(t *testing.T, dir, path string, args ...string) (output func() stri
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("%v:\n%s", cmd.Args, out)
+		}
 	})
 	return out.String
 }
