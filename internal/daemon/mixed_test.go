@@ -105,15 +105,13 @@ zones:
 	m.attack(ctx, &clients)
 	m.work(ctx, &clients, make(chan struct{}))
 	begin := time.Now()
-	ended := make(chan error, 1)
-	go func() { ended <- l.stop() }()
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Error(err)
-		}
-		t.Logf("stopped after %v", time.Since(begin).Round(time.Millisecond))
-	case <-time.After(15 * time.Second): // what deploy/ptrd.service gives it
+	if err := l.stop(); err != nil { // not within patience, or with an error
+		t.Error(err)
+	}
+	took := time.Since(begin)
+	t.Logf("stopped after %v", took.Round(time.Millisecond))
+	// deploy/ptrd.service gives it 15 s. A short run has other tests beside it, and the race detector.
+	if *mixed >= time.Minute && took > 15*time.Second {
 		t.Errorf("does not stop within 15 s under load")
 	}
 	cancel()
