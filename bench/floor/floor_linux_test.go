@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ptrd/ptrd/internal/loadgen"
+	"github.com/ptrd/ptrd/server/await"
 	"github.com/ptrd/ptrd/server/freeport"
 )
 
@@ -23,22 +24,17 @@ func TestFloor(t *testing.T) {
 			ended := make(chan error, 1)
 			go func() { ended <- serve(at) }()
 			o := loadgen.Options{Server: at, TCP: name == "tcp", Source: source, Count: 2000, Sockets: 4, Window: 40, UDPSize: 1232}
-			for tries := 0; ; tries++ {
-				r, err := loadgen.Run(t.Context(), o)
-				if err == nil && r.Answered == o.Count {
-					if r.WrongQuestion+r.Malformed+r.WrongID+r.Duplicates > 0 {
-						t.Errorf("%+v", r)
-					}
-					return
-				}
+			r := await.Value(t, "an answer to each query", func() *loadgen.Result {
 				select {
-				case serr := <-ended:
-					t.Fatal(serr)
-				default: // perhaps it did not listen yet
+				case err := <-ended:
+					t.Fatal(err)
+				default:
 				}
-				if tries == 10 {
-					t.Fatalf("%v, %+v", err, r)
-				}
+				r, _ := loadgen.Run(t.Context(), o) // perhaps it does not listen yet
+				return r
+			}, func(r *loadgen.Result) bool { return r != nil && r.Answered == o.Count })
+			if r.WrongQuestion+r.Malformed+r.WrongID+r.Duplicates > 0 {
+				t.Errorf("%+v", r)
 			}
 		})
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ptrd/ptrd/server/await"
 )
 
 // TestProcess: a shell that works, with a child, is seen with its time and memory, and both
@@ -19,13 +21,10 @@ func TestProcess(t *testing.T) {
 	}
 	t.Cleanup(p.Stop)
 	before := p.Usage()
-	var all time.Duration
-	for deadline := time.Now().Add(20 * time.Second); all < 50*time.Millisecond; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("an endless loop has used %v", all)
-		}
-		all, _ = p.Usage().Since(before)
-	}
+	await.That(t, "an endless loop uses the processor", func() bool {
+		all, _ := p.Usage().Since(before)
+		return all >= 50*time.Millisecond
+	})
 	if m := p.Memory(); m.PSS == 0 || m.Peak < m.PSS {
 		t.Errorf("%+v", m)
 	}

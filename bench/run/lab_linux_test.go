@@ -15,6 +15,7 @@ import (
 	"github.com/ptrd/ptrd/bench/peer"
 	"github.com/ptrd/ptrd/internal/loadgen"
 	"github.com/ptrd/ptrd/internal/peertest"
+	"github.com/ptrd/ptrd/server/await"
 )
 
 // TestMain: the floor is this program.
@@ -56,11 +57,7 @@ func TestFloorEnds(t *testing.T) {
 	if err := syscall.Kill(s.PID(), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); !s.Ended(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it goes on")
-		}
-	}
+	await.That(t, "the end of it", s.Ended)
 }
 
 // TestPeers: each server that is on this machine takes the configuration that it gets
@@ -105,14 +102,11 @@ func TestPeers(t *testing.T) {
 			if err := p.Reload(t.Context(), s.site, apex); err != nil {
 				t.Fatal(err)
 			}
-			for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-				if n, ok := serial(s.at, apex); ok && n == dataset.SerialAfter {
-					break
-				}
-				if time.Now().After(deadline) {
-					t.Fatalf("the new serial is not answered: %s", s.logTail())
-				}
-			}
+			t.Cleanup(func() { t.Log(s.logTail()) })
+			await.That(t, "answers with the new serial", func() bool {
+				n, ok := serial(s.at, apex)
+				return ok && n == dataset.SerialAfter
+			})
 		})
 	}
 }

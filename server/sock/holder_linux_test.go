@@ -9,14 +9,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/ptrd/ptrd/server/freeport"
 )
 
 // TestHolder binds the addresses of another program, which has the name of systemd-resolved.
 func TestHolder(t *testing.T) {
-	if os.Getenv("PTRD_TEST_HOLDER") == "1" {
-		ln, err := net.Listen("tcp", "127.0.0.53:0")
+	if at := os.Getenv("PTRD_TEST_HOLDER"); at != "" {
+		ln, err := net.Listen("tcp", at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -24,7 +25,7 @@ func TestHolder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Println(ln.Addr())
+		fmt.Println("ready")
 		io.Copy(io.Discard, os.Stdin)
 		conn.Close()
 		ln.Close()
@@ -45,7 +46,9 @@ func TestHolder(t *testing.T) {
 		}
 	}
 	cmd := exec.Command(program, "-test.run=^TestHolder$")
-	cmd.Env = append(os.Environ(), "PTRD_TEST_HOLDER=1")
+	// No program has another address with this port, which would be the holder of the wildcard as well.
+	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.53"), freeport.Must(t).Port())
+	cmd.Env = append(os.Environ(), "PTRD_TEST_HOLDER="+at.String())
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -59,12 +62,7 @@ func TestHolder(t *testing.T) {
 	}
 	defer cmd.Wait()
 	defer in.Close()
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	at, err := netip.ParseAddrPort(strings.TrimSpace(line))
-	if err != nil {
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
 	const resolved = "write `DNSStubListener=no` below [Resolve] in /etc/systemd/resolved.conf and restart systemd-resolved, or "

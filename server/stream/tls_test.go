@@ -182,6 +182,7 @@ func TestTLSSlowHandshake(t *testing.T) {
 	await.Equal(t, "slow clients", silent+1, func() int { return r.Totals().Open })
 	good := workertest.MustDialTLS(t, r.TLSAddrs()[0], a.Client())
 	good.Ask(1, "a.example")
+	await.Equal(t, "idle connections", 1, func() int { return r.inPhase(tcpIdle) })
 	// The record says that it has more octets than ever come.
 	endless := append([]byte{22, 3, 1, 0x3f, 0xff, 1, 0, 0x3f, 0xfb, 3, 3}, make([]byte, drips)...)
 	for i := range drips {
