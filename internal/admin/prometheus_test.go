@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -68,22 +67,21 @@ func startPrometheus(t *testing.T) *peer {
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() { cmd.Process.Kill(); <-ended })
 	p := &peer{url: "http://" + address}
-	for deadline := time.Now().Add(await.Patience); ; {
-		// Rates need two samples.
-		if got, err := p.query(`timestamp(ptrd_build_info) and count_over_time(ptrd_build_info[1m]) >= 2`); err == nil && len(got) > 0 {
-			p.time = fmt.Sprint(got[0].Value[1])
-			return p
-		}
+	await.That(t, "prometheus has two samples, which rates need", func() bool {
 		select {
 		case err := <-ended:
 			ended <- err
 			t.Fatalf("prometheus ended: %v\n%s", err, log.String())
-		case <-time.After(100 * time.Millisecond): // between two tries
+		default:
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("prometheus has no samples\n%s", log.String())
+		got, err := p.query(`timestamp(ptrd_build_info) and count_over_time(ptrd_build_info[1m]) >= 2`)
+		if err != nil || len(got) == 0 {
+			return false
 		}
-	}
+		p.time = fmt.Sprint(got[0].Value[1])
+		return true
+	})
+	return p
 }
 
 // result is an element of what an expression evaluates to.

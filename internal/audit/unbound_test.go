@@ -57,20 +57,17 @@ forward-zone:
 	go func() { ended <- cmd.Wait() }()
 	defer func() { cmd.Process.Kill(); <-ended }()
 	server := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
-	for deadline := time.Now().Add(await.Patience); ; {
-		c := dns.Client{Timeout: time.Second}
-		if _, _, err := c.Exchange(new(dns.Msg).SetQuestion("ok.test.", dns.TypeA), server.String()); err == nil {
-			break
-		}
+	await.That(t, "unbound answers", func() bool {
 		select {
 		case err := <-ended:
+			ended <- nil
 			t.Fatalf("unbound ended: %v", err)
-		case <-time.After(10 * time.Millisecond): // between two tries
+		default:
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("unbound does not answer")
-		}
-	}
+		c := dns.Client{Timeout: time.Second}
+		_, _, err := c.Exchange(new(dns.Msg).SetQuestion("ok.test.", dns.TypeA), server.String())
+		return err == nil
+	})
 	w := newWorld(t, map[string]string{"2.0.192.in-addr.arpa.": "1 PTR ok.test.\n2 PTR other.test.\n3 PTR v6.test.\n4 PTR absent.test.\n5 PTR lost.example.org.\n6 PTR alias.test.\n"})
 	s := w.settings()
 	s.Resolvers = []netip.AddrPort{server}

@@ -1,65 +1,42 @@
 package delegation_test
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 	"github.com/ptrd/ptrd/internal/delegation"
 	"github.com/ptrd/ptrd/internal/delegation/delegationtest"
+	"github.com/ptrd/ptrd/server/freeport"
 	"github.com/ptrd/ptrd/zone/dname"
 )
 
-// listen starts servers on addresses of this host, all at the same port, which it returns.
+// listen starts servers on addresses of this host, all at the same port, which it returns. No other
+// test has that port, at ::1 either.
 func listen(t *testing.T, servers map[string]*delegationtest.Server) uint16 {
 	t.Helper()
-	var err error
-	for range 20 {
-		var p uint16
-		if p, err = tryListen(t, servers); err == nil {
-			return p
-		}
-		if !errors.Is(err, syscall.EADDRINUSE) {
-			break
-		}
-	}
-	t.Skipf("no loopback addresses: %v", err)
-	return 0
-}
-
-func tryListen(t *testing.T, servers map[string]*delegationtest.Server) (port uint16, err error) {
-	var started []*dns.Server
-	stop := func() {
-		for _, s := range started {
-			s.Shutdown()
-		}
-	}
+	port := freeport.Must(t).Port()
 	start := func(s *dns.Server) {
 		ready := make(chan struct{})
 		s.NotifyStartedFunc = func() { close(ready) }
 		go s.ActivateAndServe()
 		<-ready
-		started = append(started, s)
+		t.Cleanup(func() { s.Shutdown() })
 	}
 	for addr, server := range servers {
 		at := net.JoinHostPort(addr, strconv.Itoa(int(port)))
 		udp, err := net.ListenPacket("udp", at)
 		if err != nil {
-			stop()
-			return 0, err
+			t.Skipf("no loopback addresses: %v", err)
 		}
-		port = udp.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-		tcp, err := net.Listen("tcp", udp.LocalAddr().String())
+		tcp, err := net.Listen("tcp", at)
 		if err != nil {
 			udp.Close()
-			stop()
-			return 0, err
+			t.Skipf("no loopback addresses: %v", err)
 		}
 		handler := func(t delegation.Transport) dns.HandlerFunc {
 			return func(w dns.ResponseWriter, request *dns.Msg) { w.WriteMsg(server.Answer(request, t)) }
@@ -67,8 +44,7 @@ func tryListen(t *testing.T, servers map[string]*delegationtest.Server) (port ui
 		start(&dns.Server{PacketConn: udp, Handler: handler(delegation.UDP)})
 		start(&dns.Server{Listener: tcp, Handler: handler(delegation.TCP)})
 	}
-	t.Cleanup(stop)
-	return port, nil
+	return port
 }
 
 // TestSockets walks over sockets of the system.

@@ -426,28 +426,24 @@ func startUnbound(t *testing.T, parents, children string, stubs []stub) string {
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = cmd.Wait() }()
 	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-	for deadline := time.Now().Add(await.Patience); ; {
-		q := new(dns.Msg).SetQuestion("ready.invalid.", dns.TypeA)
-		c := dns.Client{Timeout: 200 * time.Millisecond}
-		if _, _, err := c.Exchange(q, addr.String()); err == nil {
-			return addr.String()
-		}
+	await.That(t, "unbound answers", func() bool {
 		select {
 		case <-ended:
 			t.Fatalf("unbound ended:\n%s", &log)
 		default:
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("unbound does not answer")
-		}
-	}
+		c := dns.Client{Timeout: time.Second}
+		_, _, err := c.Exchange(new(dns.Msg).SetQuestion("ready.invalid.", dns.TypeA), addr.String())
+		return err == nil
+	})
+	return addr.String()
 }
 
 // lookUp returns the name of an address, or what was answered instead.
 func lookUp(t *testing.T, resolver string, a netip.Addr) string {
 	t.Helper()
 	q := new(dns.Msg).SetQuestion(dname.FromAddr(a).String(), dns.TypePTR)
-	c := dns.Client{Timeout: 10 * time.Second}
+	c := dns.Client{Timeout: await.Patience}
 	r, _, err := c.Exchange(q, resolver)
 	if err != nil {
 		return err.Error()
