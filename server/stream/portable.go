@@ -323,6 +323,10 @@ func (c *netConn) finish() {
 // answerBatch answers what was read, as long as there is room for the answers, and writes
 // them.
 func (c *netConn) answerBatch() {
+	c.out.mu.Lock()
+	c.idle = tcpWorking // what is deferred may be answered before read notes that the client was in time
+	c.settle(false)
+	c.out.mu.Unlock()
 	taken := c.answerAll()
 	c.filled = copy(c.in, c.in[taken:c.filled])
 	c.moved = true

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -290,6 +291,46 @@ func TestTCPLimitsOfTime(t *testing.T) {
 				}
 			})
 		}
+	})
+}
+
+// heldAnswerer waits when it first publishes what it counted.
+type heldAnswerer struct {
+	workertest.FakeAnswerer
+	held          *atomic.Bool
+	came, release chan struct{}
+}
+
+func (a *heldAnswerer) Publish() {
+	if !a.held.Swap(true) {
+		close(a.came)
+		<-a.release
+	}
+}
+
+// A query that came in time is not late because it is deferred, and answered, before the goroutine of
+// its connection goes on.
+func TestTCPQueryInTimeIsNotLate(t *testing.T) {
+	eachWay(t, func(t *testing.T, way func(*Options)) {
+		clock := newHandClock()
+		came, release := make(chan struct{}), make(chan struct{})
+		var held atomic.Bool
+		r := serve(t, func(o *Options) {
+			way(o)
+			o.Now, o.Limits.TCPWrite = clock.now, time.Second
+			o.NewAnswerer = func(stats *answer.Stats) worker.Answerer {
+				return &heldAnswerer{workertest.FakeAnswerer{Stats: stats}, &held, came, release}
+			}
+			o.HandleAll = workertest.HandlerFunc(func(_ context.Context, q *deferred.Request) { <-came; _ = q.Reply(q.Message) })
+		}, "127.0.0.1")
+		c := workertest.Dial(t, r.addr())
+		c.Send(workertest.Framed(workertest.FakeQuery(1, "slow.example")))
+		c.Receive()
+		await.That(t, "the end of the request", func() bool { return r.Totals().Deferred.Done == 1 && r.inPhase(tcpClogged) == 0 })
+		clock.advance(time.Second)
+		r.look()
+		close(release)
+		c.Ask(2, "a.example")
 	})
 }
 
