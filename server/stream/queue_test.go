@@ -350,6 +350,7 @@ func TestTransferEndsOnlyWithoutProgress(t *testing.T) {
 			slow.receive(t)
 			slow.Close()
 		}
+		await.Equal(t, "open connections", 1, func() int { return w.Totals().Open })
 		// At first what the client acknowledged before it stopped is progress.
 		await.That(t, "its end", func() bool {
 			clock.advance(time.Hour)
