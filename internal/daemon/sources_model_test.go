@@ -144,9 +144,6 @@ func typeOfAddress(a netip.Addr) string {
 func (r *sourceRange) name(p netip.Prefix, a netip.Addr) string {
 	last := func(a netip.Addr) int { b := a.AsSlice(); return int(b[len(b)-1]) }
 	decimal := last(a) - last(p.Addr())
-	if p.IsSingleIP() { // fields have one bit at least
-		decimal = last(a) & 1
-	}
 	dashed := strings.ReplaceAll(strings.ReplaceAll(a.StringExpanded(), ".", "-"), ":", "-")
 	if a.Is6() {
 		dashed = fmt.Sprintf("2001-db8-0-0-0-0-0-%x", last(a))

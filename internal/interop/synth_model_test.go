@@ -239,9 +239,9 @@ func (r *madeRange) field(field string) (list []token) {
 	case "hex":
 		list, separator = numbers(4, 16, 1), ""
 	case "base36":
-		return []token{{width: max(size-r.prefix.Bits(), 1), radix: 36}}
+		return []token{{width: size - r.prefix.Bits(), radix: 36}}
 	case "decimal":
-		return []token{{width: max(size-r.prefix.Bits(), 1), radix: 10}}
+		return []token{{width: size - r.prefix.Bits(), radix: 10}}
 	case "compressed":
 		return []token{{width: size, radix: 16, short: true}}
 	case "permuted":

@@ -205,10 +205,14 @@ func (t *Template) field(field string) ([]piece, error) {
 	case "hex":
 		from -= from % 4
 		return []piece{{shift: size - to, width: to - from, radix: 16, digits: (to - from) / 4}}, nil
-	case "decimal":
-		return []piece{{shift: size - to, width: to - from, radix: 10}}, nil
-	case "base36":
-		return []piece{{shift: size - to, width: to - from, radix: 36}}, nil
+	case "decimal", "base36":
+		if part == "host" && t.prefix.IsSingleIP() {
+			return []piece{{text: "0"}}, nil // nothing is left open: the address is the first and only one
+		}
+		if radix = 10; notation == "base36" {
+			radix = 36
+		}
+		return []piece{{shift: size - to, width: to - from, radix: radix}}, nil
 	case "compressed":
 		if size == 32 || part != "all" {
 			return nil, fmt.Errorf("{%s}: only whole IPv6 addresses have a compressed form; write {dashed}", field)

@@ -188,7 +188,7 @@ func naiveName(template string, p netip.Prefix, a netip.Addr) string {
 			out += text
 		case "decimal", "base36":
 			n := new(big.Int).SetBytes(a.AsSlice())
-			n.And(n, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), uint(max(a.BitLen()-p.Bits(), 1))), big.NewInt(1)))
+			n.And(n, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), uint(a.BitLen()-p.Bits())), big.NewInt(1)))
 			out += n.Text(map[string]int{"decimal": 10, "base36": 36}[notation])
 		}
 	}
@@ -578,6 +578,55 @@ func TestConflictExample(t *testing.T) {
 		found := FindConflict(list)
 		if found == nil || found.Name != c.want {
 			t.Errorf("%s and %s: %+v, want %s", c.a, c.b, found, c.want)
+		}
+	}
+}
+
+// Each field has the name that the documentation says at prefixes of all critical lengths, and leads back. The part
+// after the prefix of a single address is the number 0.
+func TestFieldsAtLengths(t *testing.T) {
+	rng := rand.New(rand.NewPCG(*seedFlag, 18))
+	for _, of := range []struct {
+		addr    string
+		lengths []int
+	}{
+		{"255.254.3.129", []int{0, 1, 7, 8, 9, 30, 31, 32}},
+		{"fffe:db8:8001:7::ff01", []int{0, 1, 15, 16, 31, 32, 33, 63, 64, 65, 124, 125, 126, 127, 128}},
+	} {
+		for _, bits := range of.lengths {
+			p := netip.PrefixFrom(netip.MustParseAddr(of.addr), bits).Masked()
+			for _, notation := range notations {
+				for _, part := range []string{"", ":all", ":host"} {
+					field := "{" + notation + part + "}"
+					isNumber := notation == "decimal" || notation == "base36" || notation == "permuted"
+					if isNumber && part == ":all" {
+						continue
+					}
+					template, err := New("x"+field+".example.net", p, testKey)
+					if notation == "compressed" && (p.Addr().Is4() || part == ":host") {
+						if err == nil {
+							t.Errorf("%s in %v is accepted", field, p)
+						}
+						continue
+					}
+					if err != nil {
+						t.Errorf("%s in %v: %v", field, p, err)
+						continue
+					}
+					for _, a := range someOf(rng, p) {
+						name := dname.Name(template.Append(nil, a))
+						if want := naiveName(template.String(), p, a); notation != "permuted" && template.name(a) != want {
+							t.Errorf("%s in %v: %v has the name %s, want %s", field, p, a, template.name(a), want)
+						}
+						if isNumber && p.IsSingleIP() && name.String() != "x0.example.net." {
+							t.Errorf("%s in %v: %v", field, p, name)
+						}
+						if got, m := template.Find(name); m != Exact || got != a {
+							t.Errorf("%s in %v: %v is that of %v (%d), want %v", field, p, name, got, m, a)
+						}
+					}
+				}
+			}
 		}
 	}
 }
