@@ -16,6 +16,9 @@ import (
 // HasRules reports whether the zone makes names by rules, see [synth.Rule].
 func (z *Zone) HasRules() bool { return z.ranges != nil }
 
+// HasRulesOf reports whether the zone has the same rules as another state of it.
+func (z *Zone) HasRulesOf(other *Zone) bool { return z.ranges == other.ranges }
+
 // RuleFaults returns why rules of the zone cannot be used.
 func (z *Zone) RuleFaults() []string {
 	if z.ranges == nil {

@@ -3,13 +3,15 @@ package daemon
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
 )
 
-// A record that has the address that a range makes at its name is a source of derived PTRs, and has its
-// own TTL, whether the zone has the rule or the records of the range.
+// A record of a file that has the address that a range makes at its name is a source of derived PTRs, and has its
+// own TTL, whether the zone has the rule or the records of the range. One of an update is none as long as it
+// is just what the range makes.
 func TestSourcesAsMade(t *testing.T) {
 	for _, mode := range []string{"rule", "materialize", "omit"} {
 		t.Run(mode, func(t *testing.T) {
@@ -65,13 +67,29 @@ zones:
 			l.reload(t)
 			check("a reload", [6]string{made, made, same, made, made, same})
 			update(4, 300, false)
-			check("an update", [6]string{made, made, same, made, other, same})
+			update(3, 60, false)
+			check("updates", [6]string{made, made, same, made, other, same})
 			if err := l.stop(); err != nil {
 				t.Fatal(err)
 			}
 			l = start(t, l.dir, config)
 			check("a restart", [6]string{made, made, same, made, other, same})
+			reload := func(when, config string, want [6]string) {
+				t.Helper()
+				replace(t, filepath.Join(l.dir, "config.yaml"), config)
+				if o := l.reload(t); !o.OK() {
+					t.Fatalf("%s: %+v", when, o)
+				}
+				check(when, want)
+			}
+			const later = "61 x-"
+			reload("another TTL", strings.ReplaceAll(config, "ttl: 60s", "ttl: 61s"), [6]string{later, later, same, same, other, same})
+			reload("the TTL again", config, [6]string{made, made, same, made, other, same})
+			for _, next := range []string{"rule", "materialize", "omit", "rule", mode} {
+				reload("mode "+next, strings.ReplaceAll(config, "synth_transfer: "+mode, "synth_transfer: "+next), [6]string{made, made, same, made, other, same})
+			}
 			update(4, 300, true)
+			update(3, 60, true)
 			replace(t, filepath.Join(dir, "net.zone"), "203-0-113-2.pool 60 A 203.0.113.2\n")
 			l.reload(t)
 			check("without them", [6]string{made, made, same, made, made, made})

@@ -156,13 +156,8 @@ func (h *sourceHistory) reload() {
 	for _, z := range h.zones {
 		if !z.isServed {
 			clear(z.layer)
-		}
-		// A rollback may restore a record that another range made as an update.
-		made := h.allMade(z)
-		if !z.isServed || made != z.made {
 			clear(z.past)
 		}
-		z.made = made
 	}
 	path := filepath.Join(h.l.dir, "config.yaml")
 	h.write(h.l.dir)
@@ -221,6 +216,10 @@ func (h *sourceHistory) update(z *sourceZone) string {
 		return "nothing"
 	}
 	ttl, how := uint32(77+h.rng.IntN(2)), h.pick("add", "add", "remove", "drop")
+	if t, made := h.made(z, owner); made != nil && h.rng.IntN(3) == 0 {
+		typ, ttl = t, made.ttl
+		data = slices.Collect(maps.Keys(made.data))[0]
+	}
 	want := "NOERROR"
 	switch isHidden, set := z.hides(h, owner, typ), z.layer[owner][typ]; {
 	case isHidden && z.records[owner]["CNAME"] == nil:

@@ -74,7 +74,6 @@ type sourceZone struct {
 	update   bool    // it has a layer of updates
 	mode     string
 	past     map[zone.Serial]records // what a rollback restores
-	made     string                  // allMade as of the last reload
 
 	// of a reverse zone
 	prefix  netip.Prefix
@@ -214,6 +213,9 @@ func (h *sourceHistory) derived(z *sourceZone, a netip.Addr) *recordSet {
 		}
 		for owner := range f.owners() {
 			s := f.stored(h, owner)[typeOfAddress(a)]
+			if _, made := h.made(f, owner); made != nil && s == f.layer[owner][typeOfAddress(a)] && s.String() == made.String() {
+				continue // an update that adds what is there anyway
+			}
 			if s == nil || !s.data[a.String()] || strings.ContainsAny(owner, "_*") || h.zoneOf(owner) != f || f.cut(h, owner) != "" {
 				continue
 			}
@@ -362,28 +364,6 @@ func (h *sourceHistory) existsAbove(z *sourceZone, name string) bool {
 		}
 	}
 	return false
-}
-
-// allMade returns all that ranges make in a zone, whether another layer hides it or not.
-func (h *sourceHistory) allMade(z *sourceZone) string {
-	all := map[string]string{}
-	add := func(owner string) {
-		if _, made := h.made(z, owner); made != nil && dns.IsSubDomain(z.apex, owner) {
-			all[owner] = made.String()
-		}
-	}
-	for _, other := range h.zones {
-		if !other.isReverse() {
-			continue
-		}
-		for _, a := range other.addresses() {
-			add(other.owner(a))
-			for p, r := range other.ranges {
-				add(r.name(p, a))
-			}
-		}
-	}
-	return fmt.Sprint(z.mode, all)
 }
 
 // changing is what updates and rollbacks change.

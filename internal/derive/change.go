@@ -3,6 +3,7 @@ package derive
 import (
 	"iter"
 	"net/netip"
+	"slices"
 
 	"github.com/ptrd/ptrd/internal/commit"
 	"github.com/ptrd/ptrd/zone"
@@ -65,13 +66,22 @@ func (w *world) addresses(list []address, name dname.Name) (*zone.Zone, []addres
 	return z, list
 }
 
-// isMade reports whether an RRset of a zone is the one made by rules, and no file has the same.
+// isMade reports whether an RRset of a zone is just what ranges make at the name, as rules or as records, and no
+// file has the same. A zone without layers has only what files or clients put there.
 func isMade(z *zone.Zone, name dname.Name, t rr.Type) bool {
-	if !commit.IsMade(z, name, t) {
+	l := z.Layers()
+	if l.Static == nil || l.Made == nil && !z.HasRules() {
 		return false
 	}
-	isStatic, _ := commit.Above(z, name, t)
-	return !isStatic
+	if isStatic, _ := commit.Above(z, name, t); isStatic {
+		return false
+	}
+	if l.Made != nil {
+		return commit.IsMade(z, name, t)
+	}
+	made, rule, _ := z.MadeAt(name)
+	there := commit.ReadRRset(z, name, t)
+	return rule != nil && there.Equal(commit.RRset{Owner: name, Type: made.Type, TTL: made.TTL, Data: [][]byte{made.Data}})
 }
 
 // address is one of a name, with the TTL of its record.
@@ -109,13 +119,8 @@ func (r *Rules) regions(before, next *world, changes []zone.Change, pause func()
 				}
 				continue
 			}
-			if x, y := was.Layers(), now.Layers(); x.Made != y.Made || x.Static != y.Static {
-				// An address that rules make counts if a file has it too, or if they no longer make it.
-				for _, made := range [...]*zone.Zone{x.Made, y.Made} {
-					if made != nil && !addressesOf(made, was, now, yield) {
-						return
-					}
-				}
+			if !madeAlike(was, now, yield) {
+				return
 			}
 			sets := []*zone.Changeset{}
 			for j := range c.Steps {
@@ -133,11 +138,36 @@ func (r *Rules) regions(before, next *world, changes []zone.Change, pause func()
 	}
 }
 
-// addressesOf yields the names of a made layer whose addresses only rules make, either before or now.
-func addressesOf(made, was, now *zone.Zone, yield func(region) bool) bool {
-	for r := range made.All() {
-		isAddress := r.Type == rr.TypeA || r.Type == rr.TypeAAAA
-		if isAddress && isMade(was, r.Owner, r.Type) != isMade(now, r.Owner, r.Type) && !yield(region{apex: made.Apex(), name: r.Owner}) {
+// madeAlike yields the names whose addresses only ranges make, either before or now, although the zone
+// may have the same records: what ranges make has changed, or what files have.
+func madeAlike(was, now *zone.Zone, yield func(region) bool) bool {
+	x, y := was.Layers(), now.Layers()
+	if x.Made == y.Made && x.Static == y.Static && was.HasRulesOf(now) {
+		return true
+	}
+	names := func(records iter.Seq[zone.Record]) bool {
+		for name := range zone.Owners(records, rr.TypeA, rr.TypeAAAA) {
+			for _, t := range [...]rr.Type{rr.TypeA, rr.TypeAAAA} {
+				if isMade(was, name, t) != isMade(now, name, t) && !yield(region{apex: was.Apex(), name: name}) {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	for _, made := range [...]*zone.Zone{x.Made, y.Made} {
+		if made != nil && !names(made.All()) {
+			return false
+		}
+	}
+	seen := map[string]bool{} // ranges mostly share their domain
+	for _, t := range slices.Concat(was.Templates(), now.Templates()) {
+		base := t.Base()
+		if seen[base.Key()] || !base.IsAtOrBelow(was.Apex()) {
+			continue
+		}
+		seen[base.Key()] = true
+		if !names(was.Below(base)) || !names(now.Below(base)) {
 			return false
 		}
 	}

@@ -269,8 +269,13 @@ func TestRewrite(t *testing.T) {
 			if st := f.Status(); st.Problem != "" || st.Skipped > 0 {
 				t.Errorf("%+v", st)
 			}
-			if c.format == "hosts" {
-				return // it always has a line
+			if c.format == "hosts" { // it always has a line: without one it is not complete
+				for _, text := range []string{"", "# of this network\n"} {
+					write(t, f.path, text)
+					f.step("empty", 0, "", append([]string{"10.0.0.2 b"}, local...)...)
+					f.step("empty for long", time.Minute, "", append([]string{"10.0.0.2 b"}, local...)...)
+				}
+				return
 			}
 			write(t, f.path, "")
 			f.step("empty", 0, "", "10.0.0.2 b")

@@ -39,8 +39,11 @@ func (s *Source) savedPath() string {
 	return filepath.Join(s.o.Dir, savedPrefix+hex.EncodeToString(sum[:8]))
 }
 
+// savedVersion is the number of the form of saved files.
+const savedVersion = 1
+
 func (s *Source) savedHead() string {
-	return fmt.Sprintf("ptrd names 1 of %s %q\n", s.Format, s.File.Path)
+	return fmt.Sprintf("ptrd names %d of %s %q\n", savedVersion, s.Format, s.File.Path)
 }
 
 // save saves the names if they are not saved and it is time to; isLast: at once.
@@ -100,6 +103,10 @@ func (s *Source) restore() {
 var errDamaged = errors.New("the file is damaged")
 
 func (s *Source) parseSaved(data []byte) (*content, error) {
+	version := 0
+	if _, err := fmt.Fscanf(bytes.NewReader(data), "ptrd names %d of ", &version); err == nil && version != savedVersion {
+		return nil, fmt.Errorf("it has version %d, this ptrd knows version %d; it is written again when the names are read from their file", version, savedVersion)
+	}
 	at := bytes.LastIndex(data, []byte("\n"+savedSum)) + 1
 	body, isOurs := strings.CutPrefix(string(data[:at]), s.savedHead())
 	if !isOurs || string(data[at:]) != fmt.Sprintf("%s%08x\n", savedSum, crc32.ChecksumIEEE(data[:at])) {

@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -137,6 +138,28 @@ func TestSavedDamage(t *testing.T) {
 	write(t, f.savedPath(), string(saved))
 	if _, f := restarted(t, clock, dir, n); len(list(f.Source)) != 2 {
 		t.Error("no names of what is not damaged")
+	}
+}
+
+// TestSavedVersion: what another version of ptrd saved is not called damaged, and is replaced.
+func TestSavedVersion(t *testing.T) {
+	clock, dir := &clockAt{noon}, t.TempDir()
+	path := filepath.Join(t.TempDir(), "leases")
+	n := neighbour("kea", path)
+	var log bytes.Buffer
+	x := New(Options{Now: clock.now, Quiet: time.Nanosecond, Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	s := newSource(n, &x.o)
+	write(t, s.savedPath(), "ptrd names 2 of kea \"elsewhere\"\nsomething\n")
+	s.restore()
+	if want := "it has version 2, this ptrd knows version 1; it is written again when the names are read from their file"; len(list(s)) > 0 || !strings.Contains(log.String(), want) {
+		t.Errorf("%s, want %q", &log, want)
+	}
+	write(t, path, kea4+keaLine(1, "a", 3600))
+	s = prepare(t, x, n)
+	x.look(t.Context(), s)
+	x.saveAll(true)
+	if saved, err := os.ReadFile(s.savedPath()); err != nil || !strings.HasPrefix(string(saved), s.savedHead()) {
+		t.Errorf("%q %v", saved, err)
 	}
 }
 
