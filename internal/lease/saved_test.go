@@ -169,11 +169,17 @@ func TestSaveFails(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "leases")
 	write(t, path, kea4+keaLine(1, "a", 3600))
 	on := faulttest.NewDisk(faulttest.FailKind("write", "", syscall.ENOSPC))
-	x := New(Options{Now: clock.now, Quiet: time.Nanosecond, Dir: dir, Disk: on})
+	var log strings.Builder
+	x := New(Options{Now: clock.now, Quiet: time.Nanosecond, Dir: dir, Disk: on, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	s := prepare(t, x, neighbour("kea", path))
 	for range 3 {
 		x.look(t.Context(), s)
 		x.saveAll(false)
+	}
+	clock.Time = clock.Add(saveEvery)
+	x.saveAll(false)
+	if n := strings.Count(log.String(), "names of addresses cannot be saved"); n != 2 {
+		t.Errorf("%d warnings of 2 failures:\n%s", n, &log)
 	}
 	if files, _ := os.ReadDir(dir); len(list(s)) != 1 || len(files) > 0 || s.isSaved {
 		t.Errorf("%v, %v", list(s), files)
