@@ -62,7 +62,8 @@ func (s *RRset) Has(data []byte) bool {
 }
 
 // Records returns the records of the RRset.
-func (s *RRset) Records() (list []zone.Record) {
+func (s *RRset) Records() []zone.Record {
+	list := make([]zone.Record, 0, len(s.Data))
 	for _, d := range s.Data {
 		list = append(list, zone.Record{Owner: s.Owner, Type: s.Type, TTL: s.TTL, Data: d})
 	}
@@ -288,8 +289,11 @@ func recordsAt(z *zone.Zone, owner dname.Name) (list []zone.Record) {
 }
 
 // Missing returns those records of one name that a list has and another lacks. What the lists share in one
-// order, as a zone and its next state do, is compared once.
+// order, as a zone and its next state do, is compared once. The result may be the list itself.
 func Missing(list, other []zone.Record) (out []zone.Record) {
+	if len(list) == 0 || len(other) == 0 {
+		return list
+	}
 	const near = 4 // records that are compared before all are looked up
 	next := 0      // in other, behind the last record that both have
 	var known map[string]bool
