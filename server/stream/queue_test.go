@@ -200,7 +200,8 @@ func TestDeafClientsHoldUpNobody(t *testing.T) {
 				defer w.end()
 				for range deaf {
 					c := w.dial()
-					ended.Go(func() { // until it is closed
+					c.raw.SetReadBuffer(4096) // little work until it is full
+					ended.Go(func() {         // until it is closed
 						for {
 							if _, err := c.Write(workertest.Framed(request)); err != nil {
 								return
