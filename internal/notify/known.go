@@ -239,16 +239,19 @@ const (
 // again. Its connection may have ended, or it waited longer for a turn than it is ready to, which is 5
 // seconds with Knot DNS. By itself it asks again after the retry time of the SOA only, often hours.
 func (n *Notifier) TransferFailed(z *zone.Zone, client netip.Addr, now time.Time) {
+	if n.o.Set().Get(z.Apex()) == nil {
+		return // it was removed meanwhile
+	}
 	for target := range n.targetsAt(z, client) {
 		key := taskKey{z.Apex().Key(), target}
 		var again time.Time
 		known := n.known.change(key, func(s *Secondary) {
-			if s.again.After(now) {
+			at := now.Add(min(firstAgain<<min(s.failures, 20), maxAgain))
+			if s.again.After(now) && !at.Before(s.again) {
 				return
 			}
-			again = now.Add(min(firstAgain<<min(s.failures, 20), maxAgain))
+			again, s.again = at, at
 			s.failures++
-			s.again = again
 		})
 		if known && !again.IsZero() {
 			n.mu.Lock()

@@ -98,14 +98,20 @@ func TestLost(t *testing.T) {
 		if away := lost.Sub(time.Unix(1e9, 0)); now.Sub(lost) != away || r.tasks[key] != nil {
 			t.Fatalf("again after %v, it is away for %v", now.Sub(lost), away)
 		}
-		for range triesAgain {
+		for i := range triesAgain {
 			r.sendDue(now)
-			if s := state(); s.Notify != Lost || s.Notified != now {
+			if s := state(); s.Notify != Lost || s.Notified != now || s.Tries != i+1 {
 				t.Fatalf("%+v", s)
 			}
 			now = now.Add(maxTimeout)
 		}
 		r.sendDue(now)
+	}
+	// It is back, and its transfer fails, twice. Both targets have this address.
+	n.TransferFailed(z, silent.target().Addr(), now)
+	n.TransferFailed(z, silent.target().Addr(), now)
+	if len(n.failed) != 2 || n.failed[0].at != now.Add(firstAgain) {
+		t.Errorf("now is %v, and it gets NOTIFY after %v", now, n.failed)
 	}
 	r.addTasks(z.Apex(), taskKey{}, now)
 	r.sendDue(now)
@@ -204,6 +210,27 @@ func TestTransferFailed(t *testing.T) {
 	n.TransferFailed(z, client, now)
 	if at := n.failed[0].at; at != now.Add(firstAgain) {
 		t.Errorf("after a transfer that did not fail: NOTIFY at %v, now is %v", at, now)
+	}
+	set = set.With(nil, []dname.Name{z.Apex()})
+	n.Published(&zone.Batch{Changes: []zone.Change{{Apex: z.Apex(), Base: z}}})
+	if n.TransferFailed(z, client, now); n.known.count != 0 {
+		t.Error("a zone that was removed while it was transferred has secondaries")
+	}
+}
+
+// TestSentForgotten: a NOTIFY that is due much later does not keep the times of zones that changed.
+func TestSentForgotten(t *testing.T) {
+	n := New(Options{Set: zone.NewSet, Log: slog.New(slog.DiscardHandler)})
+	r := newRound(n)
+	defer r.close()
+	now, a := time.Unix(1e9, 0), dname.MustParse(apex)
+	r.agenda.Push(entry{at: now.Add(maxLost), apex: a, key: taskKey{apex: a.Key()}})
+	r.scheduleZones(map[string]dname.Name{a.Key(): a}, now)
+	if r.sendDue(now); len(r.sent) != 1 {
+		t.Errorf("at once: %v", r.sent)
+	}
+	if r.sendDue(now.Add(2 * gap)); len(r.sent) != 0 {
+		t.Errorf("later: %v", r.sent)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -22,6 +23,7 @@ type round struct {
 	n       *Notifier
 	agenda  *priority.Queue[entry] // by time
 	sent    map[string]time.Time   // by the apex: when its last change was announced or will be
+	cleaned time.Time              // when those of sent were removed that no longer matter
 	tasks   map[taskKey]*task
 	sockets map[netip.Addr]*net.UDPConn // by the address that they send from
 	readers sync.WaitGroup
@@ -47,6 +49,14 @@ type task struct {
 	tries    int
 	next     time.Time // of the next message
 	isAgain  bool      // the target has been notified before
+}
+
+// mostTries returns how often the message is sent.
+func (t *task) mostTries() int {
+	if t.isAgain {
+		return triesAgain
+	}
+	return tries
 }
 
 // answer is a received datagram.
@@ -115,10 +125,14 @@ func (r *round) scheduleZones(zones map[string]dname.Name, now time.Time) {
 
 // sendDue sends the messages that are due and returns the time until the next is.
 func (r *round) sendDue(now time.Time) time.Duration {
+	if now.Sub(r.cleaned) > gap {
+		r.cleaned = now
+		maps.DeleteFunc(r.sent, func(_ string, at time.Time) bool { return now.Sub(at) > gap })
+	}
 	for sent := 0; ; {
 		e, ok := r.agenda.First()
 		if !ok {
-			break
+			return time.Hour
 		}
 		if wait := e.at.Sub(now); wait > 0 {
 			return wait
@@ -136,12 +150,6 @@ func (r *round) sendDue(now time.Time) time.Duration {
 			sent++
 		}
 	}
-	for key, at := range r.sent {
-		if now.Sub(at) > gap {
-			delete(r.sent, key)
-		}
-	}
-	return time.Hour
 }
 
 // isMissing reports whether a target has not transferred a serial, and is not being notified of it.
@@ -172,9 +180,6 @@ func (r *round) addTasks(apex dname.Name, only taskKey, now time.Time) (keys []t
 			r.tasks[key] = t
 		}
 		*t = task{apex: apex, target: target, serial: z.Serial(), next: now, isAgain: isAgain}
-		if isAgain {
-			t.tries = tries - triesAgain
-		}
 		r.agenda.Push(entry{at: now, key: key})
 		r.n.known.change(key, func(s *Secondary) {
 			if latest, ok := s.LatestSerial(); s.Behind.IsZero() && (!ok || latest.Before(z.Serial())) {
@@ -193,7 +198,7 @@ func (r *round) send(key taskKey, t *task, now time.Time) {
 		r.end(key, t, NotSent, "", now)
 		return
 	}
-	if t.tries == tries {
+	if t.tries == t.mostTries() {
 		r.n.totals.Lost.Add(1)
 		if !t.isAgain {
 			r.log(slog.LevelWarn, "a secondary does not answer to NOTIFY", t)
@@ -212,7 +217,7 @@ func (r *round) send(key taskKey, t *task, now time.Time) {
 	if err == nil {
 		_, err = s.WriteToUDPAddrPort(msg, t.target.Address)
 	}
-	if err != nil && t.tries == 0 {
+	if err != nil && t.tries == 0 && !t.isAgain {
 		r.log(slog.LevelWarn, "a NOTIFY could not be sent", t, slog.Any("err", err))
 	}
 	r.n.totals.Sent.Add(1)
