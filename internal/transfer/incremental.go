@@ -67,7 +67,9 @@ func (h *Handler) incremental(s *stream, z *zone.Zone, from zone.Serial) Kind {
 		shared.once.Do(func() {
 			h.large.turn.Lock()
 			defer h.large.turn.Unlock()
-			shared.chain = h.changes(s, z, from, limit)
+			if chain := h.changes(s, z, from, limit); records(chain) <= most { // else the zone is sent, which may take long
+				shared.chain = chain
+			}
 		})
 		chain = shared.chain
 	}
