@@ -46,12 +46,13 @@ func (r *round) change(c *Change) error {
 		return fault
 	}
 	ignored, fault := r.apply(zr, &Message{Zone: c.Zone, Updates: c.Updates}, nil, sourceUpdate+c.By)
-	switch {
-	case fault != nil:
+	if fault != nil {
 		return fault
-	case len(ignored) > 0:
-		i := &ignored[0]
-		return faultf(wire.RCodeRefused, "%v at %v: %s", i.Record.Type, i.Record.Owner, i.Why)
+	}
+	for _, i := range ignored {
+		if i.Record.Class == rr.ClassIN {
+			return faultf(wire.RCodeRefused, "%v at %v: %s", i.Record.Type, i.Record.Owner, i.Why)
+		}
 	}
 	if zr.policy.Lifetime > 0 {
 		for i := range c.Updates {

@@ -44,7 +44,8 @@ type Effect struct {
 	// to the layer of updates or, without data, removes from it. Changeset does not have them.
 	Same []commit.RRset
 
-	// Ignored are the records that RFC 2136 §3.4.2 has ignored without a word.
+	// Ignored are the records that have no effect although the client wanted one: those that RFC 2136 §3.4.2
+	// has ignored without a word, and deletions of what rules make.
 	Ignored []Ignored
 }
 

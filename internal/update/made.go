@@ -39,6 +39,24 @@ func (w *work) made(n *name) *commit.RRset {
 	return nil
 }
 
+// ignoreMade records which deletions of a message leave a made RRset that they were to remove.
+func (w *work) ignoreMade(list []Record) {
+	for i := range list {
+		r := &list[i]
+		if r.Class == rr.ClassIN {
+			continue
+		}
+		n := w.name(r.Owner)
+		s := w.made(n)
+		if s == nil || r.Type != rr.TypeANY && r.Type != s.Type || r.Class == rr.ClassNONE && s.Index(r.Data) < 0 {
+			continue
+		}
+		if n.find(s.Type) == nil && n.find(rr.TypeCNAME) == nil && n.find(rr.TypeNS) == nil {
+			w.ignore(r, "a range has "+s.Type.String()+" for each of its names, which no update removes; change `synth`, or add another record in its place")
+		}
+	}
+}
+
 // separate moves what rules made out of the RRsets that the zone has at a name.
 func (w *work) separate(n *name) {
 	l := w.t.Zone.Layers()

@@ -78,6 +78,29 @@ func answers(z *zone.Zone) string {
 	return b.String()
 }
 
+// remaining returns the deletions of a message that leave the made name that queries see at their owner.
+func remaining(m *Message, before, after *zone.Zone, layerBefore, layerAfter []commit.RRset) (list []Record) {
+	for _, r := range m.Updates {
+		target := dname.MustParse("192-0-2-" + string(r.Owner.Label()) + ".pool.example.")
+		isMade := func(z *zone.Zone, layer []commit.RRset) bool {
+			var a zone.Answer
+			z.Lookup(r.Owner, rr.TypePTR, false, &a)
+			if a.Kind != zone.Success || a.Items[0].Set.Type != rr.TypePTR {
+				return false
+			}
+			set := commit.NewRRset(r.Owner, &a.Items[0].Set)
+			isDynamic := slices.ContainsFunc(layer, func(s commit.RRset) bool { return s.Type == rr.TypePTR && s.Owner.Equal(r.Owner) })
+			return !isDynamic && set.Equal(commit.RRset{Owner: r.Owner, Type: rr.TypePTR, TTL: 60, Data: [][]byte{target}})
+		}
+		isDeletion := r.Class == rr.ClassANY && (r.Type == rr.TypePTR || r.Type == rr.TypeANY) ||
+			r.Class == rr.ClassNONE && r.Type == rr.TypePTR && target.Equal(r.Data)
+		if isDeletion && isMade(before, layerBefore) && isMade(after, layerAfter) {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
 // A client sees no difference between made names that are records and others: not in the result of
 // an update, nor in what is served afterwards. The layer of updates is the same as well.
 func TestMadeNamesAlike(t *testing.T) {
@@ -98,6 +121,7 @@ func TestMadeNamesAlike(t *testing.T) {
 			}
 			return dname.MustParse([]string{"a.", "192-0-2-" + string(owner.Label()) + ".pool.example."}[g.IntN(2)])
 		}
+		var layers [2][]commit.RRset
 		for range 30 {
 			m := &Message{Zone: dname.MustParse(parent)}
 			for range g.IntN(3) {
@@ -112,6 +136,9 @@ func TestMadeNamesAlike(t *testing.T) {
 			}
 			for range 1 + g.IntN(3) {
 				r := Record{Owner: owner(), Type: types[g.IntN(len(types))], Class: []rr.Class{rr.ClassIN, rr.ClassIN, rr.ClassANY, rr.ClassNONE}[g.IntN(4)]}
+				if len(m.Updates) > 0 && g.IntN(2) == 0 {
+					r.Owner = m.Updates[0].Owner
+				}
 				switch r.Class {
 				case rr.ClassIN:
 					r.TTL = uint32(60 + g.IntN(2))
@@ -126,7 +153,7 @@ func TestMadeNamesAlike(t *testing.T) {
 				m.Updates = append(m.Updates, r)
 			}
 			var got [2]wire.RCode
-			var layers [2][]commit.RRset
+			var ignored [2]string
 			for i, b := range beds {
 				before := b.zone(parent)
 				copied := *m
@@ -143,9 +170,22 @@ func TestMadeNamesAlike(t *testing.T) {
 						t.Fatalf("the step does not lead to the zone: %v", err)
 					}
 				}
+				layerBefore := layers[i]
 				var err error
 				if layers[i], err = commit.ReadDynamic(b.m, m.Zone); err != nil {
 					t.Fatal(err)
+				}
+				if j.fault == nil {
+					var deletions []Record
+					for _, x := range j.ignored {
+						ignored[i] += fmt.Sprintln(*x.Record, x.Why)
+						if x.Record.Class != rr.ClassIN {
+							deletions = append(deletions, *x.Record)
+						}
+					}
+					if got, want := fmt.Sprint(deletions), fmt.Sprint(remaining(m, before, b.zone(parent), layerBefore, layers[i])); got != want {
+						t.Fatalf("without effect of %+v are\n%v, want\n%v", m, got, want)
+					}
 				}
 				whole, err := commit.Merge(b.zone(parent).Layers(), layers[i], nil)
 				if err != nil {
@@ -158,6 +198,9 @@ func TestMadeNamesAlike(t *testing.T) {
 			if got[0] != got[1] {
 				t.Fatalf("%v as a rule, %v as records: %+v", got[0], got[1], m)
 			}
+			if ignored[0] != ignored[1] {
+				t.Fatalf("%+v: without effect as a rule:\n%sas records:\n%s", m, ignored[0], ignored[1])
+			}
 			if a, b := answers(beds[0].zone(parent)), answers(beds[1].zone(parent)); a != b {
 				t.Fatalf("after %+v: as a rule\n%sas records\n%s", m, a, b)
 			}
@@ -166,4 +209,51 @@ func TestMadeNamesAlike(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What deletes a made name and leaves it counts as partly without effect, and is no fault, also of changes by an API.
+func TestMadeIsNotRemoved(t *testing.T) {
+	beds := [2]*bed{}
+	beds[0], beds[1] = withMade(t, "")
+	owner := dname.MustParse("5." + parent)
+	in := func(typ rr.Type, data string) Record {
+		return Record{Owner: owner, Type: typ, Class: rr.ClassIN, TTL: 9, Data: dname.MustParse(data)}
+	}
+	one := func(data string) Record {
+		return Record{Owner: owner, Type: rr.TypePTR, Class: rr.ClassNONE, Data: dname.MustParse(data)}
+	}
+	all, name := drop("5."+parent, rr.TypePTR), drop("5."+parent, rr.TypeANY)
+	for _, c := range []struct {
+		updates []Record
+		want    result
+	}{
+		{[]Record{all}, resultPartial},
+		{[]Record{name}, resultPartial},
+		{[]Record{one("192-0-2-5.POOL.example.")}, resultPartial},
+		{[]Record{one("other.")}, resultDone},
+		{[]Record{drop("5."+parent, rr.TypeTXT)}, resultDone},
+		{[]Record{in(rr.TypePTR, "a."), all}, resultPartial},
+		{[]Record{all, in(rr.TypePTR, "a.")}, resultDone},
+		{[]Record{name}, resultDone}, // removes what was added
+		{[]Record{all, in(rr.TypeCNAME, "a.")}, resultDone},
+		{[]Record{name}, resultDone},
+		{[]Record{all, in(rr.TypeNS, "a.")}, resultDone},
+		{[]Record{name}, resultDone},
+		{[]Record{name}, resultPartial},
+	} {
+		for i, b := range beds {
+			j := &job{Request: &Request{}, m: &Message{Zone: dname.MustParse(parent), Updates: slices.Clone(c.updates)}}
+			b.commit([]*job{j}, func() {})
+			if j.result() != c.want {
+				t.Errorf("%d: %v: %v (%v, %v), want %v", i, c.updates, results[j.result()], j.fault, j.ignored, results[c.want])
+			}
+		}
+	}
+	for _, b := range beds {
+		if err := b.Change(func(*zone.Set) (*Change, error) {
+			return &Change{Zone: dname.MustParse(parent), Updates: []Record{one("192-0-2-5.pool.example.")}}, nil
+		}); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -301,6 +301,7 @@ func (w *work) hides(r *Record, n *name) *Fault {
 
 // effect compares what the names have with what they had.
 func (w *work) effect(list []Record) (*Effect, *Fault) {
+	w.ignoreMade(list)
 	e := &Effect{Ignored: w.ignored}
 	var c zone.Changeset // without SOA
 	for _, n := range w.names {
