@@ -208,10 +208,11 @@ func (d *dumper) write(r zone.Record, comments ...string) error {
 	return err
 }
 
-// The comments about static data, and those of updates.
+// The comments about static data, and those of updates and ranges.
 const (
 	fromSources = "from the sources"
 	byUpdate    = "by update"
+	byRange     = "by the rule of a range"
 )
 
 // layerOf returns the layer that a record comes from; empty: the zone has one only.
@@ -226,9 +227,8 @@ func layerOf(z *zone.Zone, r *zone.Record) string {
 		return "derived"
 	case isAbove || r.Type == rr.TypeRRSIG:
 		return fromSources
-	}
-	if made := commit.ReadRRset(l.Made, r.Owner, r.Type); len(made.Data) == 1 && rr.EqualData(r.Type, made.Data[0], r.Data) {
-		return "by the rule of a range"
+	case commit.IsMade(z, r.Owner, r.Type):
+		return byRange
 	}
 	return byUpdate
 }

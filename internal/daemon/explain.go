@@ -131,13 +131,17 @@ func (d *Daemon) changesOf(z *zone.Zone, records []zone.Record, all bool) (out [
 		if from := d.elasticOf(r.Owner, r.Type); !all && !strings.Contains(l.Source, from) {
 			out = append(out, from)
 		}
-		isShownAgain := layerOf(z, r) == byUpdate && !strings.HasPrefix(l.Source, "update")
+		layer := layerOf(z, r)
+		isShownAgain := layer == byUpdate && !strings.HasPrefix(l.Source, "update")
 		if l.What == "" || !all && !isShownAgain && strings.HasPrefix(l.Source, "reload") {
 			continue
 		}
 		text := l.By()
-		if isShownAgain {
+		switch {
+		case isShownAgain:
 			text = "update, shown again by " + text
+		case layer == byRange:
+			text = "shown again by " + text
 		}
 		if id := d.hosted.ChangeOf(z.Apex(), l.Serial, l.At); id != "" && l.What == journal.Changed.String() {
 			text += ", change " + id

@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/ptrd/ptrd/internal/config"
+	"github.com/ptrd/ptrd/internal/explain"
 	"github.com/ptrd/ptrd/internal/hosted"
 	"github.com/ptrd/ptrd/zone/dname"
 	"github.com/ptrd/ptrd/zone/rr"
@@ -229,6 +230,10 @@ zones:
 	before = serial()
 	update(func(m *dns.Msg) { m.RemoveRRset(record("7." + reverse + " PTR host.example.net.")) })
 	check("its removal", before, dynamic, made)
+	e, err := l.explain(l.views.Load(), explain.Question{Name: dname.MustParse("7." + reverse), Type: rr.TypePTR})
+	if err != nil || len(e.Answer) != 1 || len(e.Answer[0].Sources) != 1 || !strings.HasPrefix(e.Answer[0].Sources[0].What, "shown again by update by 127.0.0.1,") {
+		t.Errorf("explained: %v, %+v", err, e)
+	}
 
 	before = serial()
 	update(func(m *dns.Msg) { m.Insert(record("8." + reverse + " 300 CNAME 8.customer.example.")) })
