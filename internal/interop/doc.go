@@ -34,7 +34,7 @@
 // the zones. TestKea makes the DDNS server of Kea register leases.
 //
 // TestSecondaries transfers zones from ptrd to the three servers, with the right key, with a
-// wrong one and without a key.
+// wrong one and without a key. TestCutTransfer cuts a transfer to Knot.
 //
 // TestTolerance transfers zones with one unusual record each to ptrd, which must serve what most
 // of the three servers serve (testdata/tolerance.txt).
