@@ -68,6 +68,10 @@ func TestLargeUpdateHoldsUpNoOtherZone(t *testing.T) {
 	b.adopt(policy)
 	b.run()
 
+	removal := &Message{Updates: []Record{drop("dyn."+large, rr.TypeANY), drop("dyn."+large, rr.TypeNS), drop(large, rr.TypeANY)}}
+	if got := removal.work(b.zone(large)); got != 3 {
+		t.Errorf("work %d to remove no zone cut, want 3", got)
+	}
 	first := b.submit(large, localhost, nil, cutAbove(large))
 	<-begun
 	second := b.submit(large, localhost, nil, add("h."+large, "a."))
@@ -87,6 +91,10 @@ func TestLargeUpdateHoldsUpNoOtherZone(t *testing.T) {
 	b.want(shares, wire.RCodeNoError, "")
 	if got := b.zone(large).Serial(); got != 3 {
 		t.Errorf("serial %d after two updates, want 3", got)
+	}
+
+	if got := removal.work(b.zone(large)); got <= roundWork {
+		t.Errorf("work %d to remove the zone cut", got)
 	}
 
 	// A small one is no large one, whatever the zone has elsewhere.

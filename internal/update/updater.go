@@ -159,6 +159,7 @@ func (u *Updater) Adopt(p *Policy) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.policy.Store(p)
+	clear(u.hasFormer) // a zone that went meanwhile and came again may have lost its notes
 	return u.adoptLifetimes(p)
 }
 
@@ -227,8 +228,7 @@ func (m *Message) work(z *zone.Zone) int {
 	n := len(m.Prerequisites) + len(m.Updates)
 	for i := range m.Updates {
 		r := &m.Updates[i]
-		isCut := r.Type == rr.TypeNS || r.Type == rr.TypeDNAME || r.Type == rr.TypeANY
-		if !isCut || r.Type == rr.TypeNS && r.Owner.Equal(z.Apex()) || !r.Owner.IsAtOrBelow(z.Apex()) || !z.IsAvailable() {
+		if !z.IsAvailable() || !r.Owner.IsAtOrBelow(z.Apex()) || !r.changesCut(z) {
 			continue
 		}
 		for range z.Below(r.Owner) {
@@ -238,6 +238,21 @@ func (m *Message) work(z *zone.Zone) int {
 		}
 	}
 	return n
+}
+
+// changesCut reports whether a record of the update section adds the first record of a zone cut or DNAME of a zone,
+// or may remove the last one.
+func (r *Record) changesCut(z *zone.Zone) bool {
+	for _, t := range [...]rr.Type{rr.TypeNS, rr.TypeDNAME} {
+		isOf := r.Type == t || r.Type == rr.TypeANY && r.Class == rr.ClassANY
+		if !isOf || t == rr.TypeNS && r.Owner.Equal(z.Apex()) {
+			continue
+		}
+		if _, isThere := z.Get(r.Owner, t); isThere == (r.Class != rr.ClassIN) {
+			return true
+		}
+	}
+	return false
 }
 
 func takesNone(apex dname.Name) *Fault {
