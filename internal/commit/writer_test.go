@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/ptrd/ptrd/zone"
 	"github.com/ptrd/ptrd/zone/dname"
@@ -209,7 +210,9 @@ func TestConflict(t *testing.T) {
 }
 
 // While a request is proposed again, others change other zones; if it changes these as well then, all wait.
-func TestConflictHoldsUpNoOtherZone(t *testing.T) {
+func TestConflictHoldsUpNoOtherZone(t *testing.T) { synctest.Test(t, testConflictHoldsUpNoOtherZone) }
+
+func testConflictHoldsUpNoOtherZone(t *testing.T) {
 	const mine, other = "2.0.192.in-addr.arpa.", "3.0.192.in-addr.arpa."
 	w := New(Options{})
 	first := &zone.Batch{}
@@ -245,6 +248,10 @@ func TestConflictHoldsUpNoOtherZone(t *testing.T) {
 			rival(mine, 1)
 		case 2:
 			waits.Go(func() { rival(mine, 2) })
+			synctest.Wait()
+			if n := txts(w.Set(), mine, "rival"); n != 1 {
+				t.Errorf("the zone was changed %d times by others while it was proposed again", n)
+			}
 			add(other)
 			rival(other, 3) // does not wait
 		case 3:
