@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // run runs a queue until the test ends; each job is added to a round that is sent to the channel, which
@@ -64,7 +66,9 @@ func TestWork(t *testing.T) {
 
 // A job that is larger than a round holds up only zones that have to do with it, and these for the time of one
 // such job.
-func TestLarge(t *testing.T) {
+func TestLarge(t *testing.T) { synctest.Test(t, testLarge) }
+
+func testLarge(t *testing.T) {
 	q := New[string](Options{Jobs: 4, Work: 10, Shares: func(a, b string) bool { return a+b == "ab" }})
 	add(t, q, 11, "a1")
 	add(t, q, 1, "a2", "b1", "c1")
@@ -93,6 +97,12 @@ func TestLarge(t *testing.T) {
 	want(t, rounds, "c2")
 	end <- true
 	// All get a round before the next one begins.
+	synctest.Wait()
+	select {
+	case got := <-begun:
+		t.Errorf("%s began", got)
+	default:
+	}
 	want(t, rounds, "b1 a2 b2")
 	for range 2 {
 		switch got := <-begunOr(begun, rounds); got {
@@ -161,6 +171,24 @@ func TestStop(t *testing.T) {
 	if err := q.Add("a", "", 1, 0); !errors.Is(err, ErrStopped) {
 		t.Error(err)
 	}
+}
+
+// A job that is larger than a round ends before Run does.
+func TestStopLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New[string](Options{Jobs: 4, Work: 10})
+		add(t, q, 11, "a1")
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := false
+		q.Run(ctx, func([]string) {
+			cancel()
+			time.Sleep(time.Second) // until all others wait
+			ended = true
+		}, func(job string) { t.Errorf("%s is left", job) })
+		if !ended {
+			t.Error("Run ended before the job")
+		}
+	})
 }
 
 // Whatever many goroutines add, each job is carried out once, in the order of its zone, and not at the same time

@@ -395,60 +395,110 @@ func (p past) Back(z *zone.Zone, to zone.Serial) (*zone.Changeset, error) {
 	return history.Back(p.Journal, z, to, 0)
 }
 
-// The history that an earlier ptrd made does not say which records were made: one that is still made in the place of an
-// update does not become an update.
-func TestRollbackOfEarlierHistory(t *testing.T) {
+// madeZone is a zone in which a range makes a record, with updates of its layer.
+type madeZone struct {
+	t       *testing.T
+	journal *journal.Journal
+	store   *commit.Writer
+	apex    dname.Name
+	made    commit.RRset
+	*Updater
+}
+
+func newMadeZone(t *testing.T) *madeZone {
 	j, err := journal.Open(filepath.Join(t.TempDir(), "journal.db"), journal.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer j.Close()
-	apex := dname.MustParse(parent)
-	owner := dname.MustParse("1." + parent)
-	record := func(target string) zone.Record {
-		return zone.Record{Owner: owner, Type: rr.TypePTR, TTL: 60, Data: dname.MustParse(target)}
-	}
-	made, err := commit.NewLayer(apex, slices.Values([]zone.Record{record("made.")}), nil)
+	t.Cleanup(func() { j.Close() })
+	m := &madeZone{t: t, journal: j, store: commit.New(commit.Options{Journal: j}), apex: dname.MustParse(parent)}
+	m.made = commit.RRset{Owner: dname.MustParse("1." + parent), Type: rr.TypePTR, TTL: 60, Data: [][]byte{dname.MustParse("made.")}}
+	made, err := commit.NewLayer(m.apex, slices.Values(m.made.Records()), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	z, err := commit.Merge(zone.Layers{Static: build(t, apex, zonetest.MustParse(parent, soaNS).Records()), Made: made}, nil, nil)
+	z, err := commit.Merge(zone.Layers{Static: build(t, m.apex, zonetest.MustParse(parent, soaNS).Records()), Made: made}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := commit.New(commit.Options{Journal: j})
-	if err := store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: z, Apex: apex}}}); err != nil {
+	if err := m.store.Publish(&zone.Batch{Changes: []zone.Change{{Zone: z, Apex: m.apex}}}); err != nil {
 		t.Fatal(err)
 	}
-	u := New(Options{Store: store, Notes: j, Log: slog.New(slog.DiscardHandler)})
-	if err := u.Adopt(&Policy{Zones: map[string]*ZonePolicy{apex.Key(): anybody(false)}}); err != nil {
-		t.Fatal(err)
+	m.Updater = New(Options{Store: m.store, Notes: j, Log: slog.New(slog.DiscardHandler)})
+	m.adopt()
+	return m
+}
+
+func (m *madeZone) adopt() {
+	m.t.Helper()
+	if err := m.Adopt(&Policy{Zones: map[string]*ZonePolicy{m.apex.Key(): anybody(false)}}); err != nil {
+		m.t.Fatal(err)
 	}
-	update := func(target string) {
-		r := record(target)
-		sent := &job{Request: &Request{}, m: &Message{Zone: apex, Updates: []Record{{Owner: owner, Type: r.Type, Class: rr.ClassIN, TTL: 60, Data: r.Data}}}}
-		if u.commit([]*job{sent}, func() {}); sent.fault != nil {
-			t.Fatal(sent.fault)
+}
+
+// update carries out messages of one record each in one round.
+func (m *madeZone) update(records ...Record) {
+	m.t.Helper()
+	var jobs []*job
+	for _, r := range records {
+		jobs = append(jobs, &job{Request: &Request{}, m: &Message{Zone: m.apex, Updates: []Record{r}}})
+	}
+	m.commit(jobs, func() {})
+	for _, j := range jobs {
+		if j.fault != nil {
+			m.t.Fatal(j.fault)
 		}
 	}
-	update("a.")
-	notes, err := j.Notes(apex, "update/former")
-	if err != nil || len(notes) != 2 {
-		t.Fatalf("%q %v", notes, err)
+}
+
+// wantNoLayer rolls back, and wants the layer to be empty then, so that what the range makes is served.
+func (m *madeZone) wantNoLayer(to zone.Serial) {
+	m.t.Helper()
+	if _, err := m.Rollback(m.apex, to, past{m.journal}); err != nil {
+		m.t.Fatal(err)
 	}
-	for i := range notes {
-		notes[i].Value = nil
+	if layer, err := commit.ReadDynamic(m.journal, m.apex); err != nil || len(layer) > 0 {
+		m.t.Errorf("the layer is %v %v", layer, err)
 	}
-	if err := j.SetNotes(apex, notes); err != nil {
-		t.Fatal(err)
+	if got := commit.ReadRRset(m.store.Set().Get(m.apex), m.made.Owner, rr.TypePTR); !got.Equal(m.made) {
+		m.t.Errorf("served %v", got)
 	}
-	if _, err := u.Rollback(apex, 1, past{j}); err != nil {
-		t.Fatal(err)
+}
+
+// The history that an earlier ptrd made does not say which records were made: one that is still made in the place of an
+// update does not become an update. So it is if this one has made steps since.
+func TestRollbackOfEarlierHistory(t *testing.T) {
+	for _, later := range []bool{false, true} {
+		t.Run(fmt.Sprintf("later=%v", later), func(t *testing.T) {
+			m := newMadeZone(t)
+			m.update(add("1."+parent, "a."))
+			m.update(add("4."+parent, "d."))
+			notes, err := m.journal.Notes(m.apex, "update/former")
+			if err != nil || len(notes) != 2 {
+				t.Fatalf("%q %v", notes, err)
+			}
+			for i := range notes {
+				notes[i].Value = nil
+			}
+			if err := m.journal.SetNotes(m.apex, notes); err != nil {
+				t.Fatal(err)
+			}
+			if m.adopt(); later {
+				m.update(add("2."+parent, "b."))
+				m.update(add("3."+parent, "c."))
+			}
+			m.wantNoLayer(1)
+		})
 	}
-	if layer, err := commit.ReadDynamic(j, apex); err != nil || len(layer) > 0 {
-		t.Errorf("the layer is %v %v", layer, err)
-	}
-	if got := commit.ReadRRset(store.Set().Get(apex), owner, rr.TypePTR); !got.Equal(commit.ReadRRset(made, owner, rr.TypePTR)) {
-		t.Errorf("served %v", got)
-	}
+}
+
+// Of changes after one step that the zone does not show, in one round, a rollback undoes all.
+func TestRollbackOfRound(t *testing.T) {
+	m := newMadeZone(t)
+	m.update(add("2."+parent, "b."))
+	same := add("1."+parent, "made.")
+	removal := same
+	removal.Class, removal.TTL = rr.ClassNONE, 0
+	m.update(same, removal)
+	m.wantNoLayer(1)
 }
