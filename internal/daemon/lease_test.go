@@ -104,9 +104,8 @@ zones:
 		st := l.leases.Adopted()[0].Status()
 		return st.Names == 3 && st.Skipped == 1
 	})
-	if want := path + `:3: \"here\" is not an address`; !strings.Contains(l.log.String(), want) {
-		t.Errorf("the log has no %s:\n%s", want, l.log.String())
-	}
+	want := path + `:3: \"here\" is not an address`
+	await(t, func() bool { return strings.Contains(l.log.String(), want) })
 
 	add(path, line(3, "three", time.Second))
 	becomes(3, "NXDOMAIN")
