@@ -112,7 +112,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 			}
 		case now := <-tick.C:
 			var err error
-			k.o.Guard.Do("history", func() { err = errors.Join(k.o.Journal.Trim(now), k.trimFormer()) })
+			k.o.Guard.Do("history", func() { err = errors.Join(k.o.Journal.Trim(now), k.trimUndo()) })
 			if err != nil {
 				k.o.Log.Warn("old history of zones cannot be removed from the state directory", "err", err)
 			}
@@ -162,11 +162,11 @@ func (k *Keeper) writeOne(ctx context.Context, apex dname.Name) error {
 	return nil
 }
 
-// trimFormer removes what is known of former layers of updates ([commit.Former]) before the changes that are
-// in the history.
-func (k *Keeper) trimFormer() error {
+// trimUndo removes the notes that undo changes of layers of updates ([commit.Undo]) which are no longer in
+// the history.
+func (k *Keeper) trimUndo() error {
 	old := map[string][]zone.Note{}
-	err := k.o.Journal.AllNotes(commit.NoteFormer, func(apex dname.Name, notes []zone.Note, _ string) { old[apex.Key()] = notes })
+	err := k.o.Journal.AllNotes(commit.NoteUndo, func(apex dname.Name, notes []zone.Note, _ string) { old[apex.Key()] = notes })
 	for key, notes := range old {
 		apex := dname.Name(key)
 		oldest, ok, oldestErr := k.o.Journal.Oldest(apex)
@@ -175,7 +175,7 @@ func (k *Keeper) trimFormer() error {
 			continue
 		}
 		notes = slices.DeleteFunc(notes, func(n zone.Note) bool {
-			serial, hasSerial := commit.FormerSerial(n.Key)
+			serial, hasSerial := commit.UndoSerial(n.Key)
 			return hasSerial && ok && oldest.Before(serial)
 		})
 		for i := range notes {

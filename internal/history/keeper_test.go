@@ -93,16 +93,16 @@ func TestKeeper(t *testing.T) {
 	}
 }
 
-// What is known of former layers of updates goes with the changes of that time.
-func TestTrimFormer(t *testing.T) {
+// The notes that undo changes of the layer of updates go with these changes.
+func TestTrimUndo(t *testing.T) {
 	p := newPast(t)
 	apex := dname.MustParse(reverse)
-	former := func(serial zone.Serial) zone.Note {
-		f := commit.Former{Serial: serial, RRset: commit.RRset{Owner: dname.MustParse("1." + reverse), Type: rr.TypePTR}}
-		return f.Note()
+	note := func(serial zone.Serial) zone.Note {
+		u := commit.Undo{Serial: serial, RRset: commit.RRset{Owner: dname.MustParse("1." + reverse), Type: rr.TypePTR}}
+		return u.Note()
 	}
 	count := func() int {
-		notes, err := p.journal.Notes(apex, commit.NoteFormer)
+		notes, err := p.journal.Notes(apex, commit.NoteUndo)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,15 +110,15 @@ func TestTrimFormer(t *testing.T) {
 	}
 	for serial := zone.Serial(1); serial < 100; serial++ {
 		p.set(reverse, minutes(int(serial)), "update by a", serial, fmt.Sprintf("%d 60 TXT %s\n", serial, strings.Repeat(fmt.Sprint(serial*7919), 30)))
-		if err := p.journal.SetNotes(apex, []zone.Note{former(serial)}); err != nil {
+		if err := p.journal.SetNotes(apex, []zone.Note{note(serial)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := p.keeper.trimFormer(); err != nil || count() != 99 {
+	if err := p.keeper.trimUndo(); err != nil || count() != 99 {
 		t.Fatalf("%d notes of a whole history, %v", count(), err)
 	}
 	p.journal.SetLimits(journal.Limits{MaxSize: 1 << 20, MaxAge: 30 * time.Minute}, nil)
-	if err := errors.Join(p.journal.UpdateContent(p.store.Set().Get(apex)), p.journal.Trim(minutes(100)), p.keeper.trimFormer()); err != nil {
+	if err := errors.Join(p.journal.UpdateContent(p.store.Set().Get(apex)), p.journal.Trim(minutes(100)), p.keeper.trimUndo()); err != nil {
 		t.Fatal(err)
 	}
 	oldest, ok, err := p.journal.Oldest(apex)

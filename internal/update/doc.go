@@ -12,7 +12,7 @@
 //	pending.go   datagrams that are sent again
 //	follow.go    names that are aliases into classless zones (RFC 2317)
 //	rollback.go  the layer of updates, or the whole of a dynamic zone, as it was at a serial
-//	former.go    what the layer of updates had before, as far as the steps of the zone do not show it
+//	undo.go      what the layer of updates had before, as far as the steps of the zone do not show it
 //	lifetime.go  records that expire
 //
 // Two kinds of zones accept updates. A zone without any other source follows the RFC exactly,

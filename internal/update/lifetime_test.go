@@ -42,7 +42,7 @@ func TestLifetime(t *testing.T) {
 	}
 	pass(102)
 	b.wantZone(parent, "1."+parent+" file.")
-	if notes, _ := b.m.Notes(dname.MustParse(parent), "update/"); len(notes) != 1 || notes[0].Key != "update/former-since" {
+	if notes, _ := b.m.Notes(dname.MustParse(parent), "update/"); len(notes) != 1 || notes[0].Key != "update/undo-since" {
 		t.Errorf("notes are left: %q", notes)
 	}
 }
@@ -115,7 +115,7 @@ func TestLifetimeClock(t *testing.T) {
 	restart(right)
 	pass(999, "5")
 	pass(2)
-	if notes, _ := b.m.Notes(dname.MustParse(parent), "update/"); len(notes) != 1 || notes[0].Key != "update/former-since" {
+	if notes, _ := b.m.Notes(dname.MustParse(parent), "update/"); len(notes) != 1 || notes[0].Key != "update/undo-since" {
 		t.Errorf("notes are left: %q", notes)
 	}
 

@@ -112,7 +112,7 @@ func (r *round) rollback(zr *zoneRound, to zone.Serial, h History) (*Rollback, e
 			c = zr.steps[n-1].Changeset
 		}
 	} else {
-		c.Added = out.withoutEnded(c.Added, c.Removed, past.ended(formers{}))
+		c.Added = out.withoutEnded(c.Added, c.Removed, past.ended(undoNotes{}))
 		if zr.zone, err = z.Apply(c); err != nil {
 			return nil, fmt.Errorf("zone %v: %w", z.Apex(), err)
 		}
@@ -153,12 +153,12 @@ func (r *round) rollbackLayer(zr *zoneRound, past steps, out *Rollback, source s
 	for _, s := range list {
 		layer[commit.NoteKey(s.Owner, s.Type)] = s
 	}
-	var former formers
-	if former.bySerial, former.since, err = commit.ReadFormer(r.u.o.Notes, apex); err != nil {
+	var undo undoNotes
+	if undo.bySerial, undo.since, err = commit.ReadUndo(r.u.o.Notes, apex); err != nil {
 		return nil, nil, err
 	}
-	ended, changed := past.ended(former), keys{}
-	for key, s := range past.layerBefore(zr.zone, former, layer) {
+	ended, changed := past.ended(undo), keys{}
+	for key, s := range past.layerBefore(zr.zone, undo, layer) {
 		was := layer[key]
 		old := was.Records()
 		records := out.withoutEnded(s.Records(), old, ended)
@@ -206,7 +206,7 @@ func (r *round) restoreLayer(zr *zoneRound, layer map[string]commit.RRset, chang
 			if _, isShown := shown[key]; isShown && was.Equal(commit.ReadRRset(before, one.Owner, one.Type)) {
 				continue
 			}
-			if err := r.addFormer(zr, was, zr.zone.Serial(), len(shown) > 0); err != nil {
+			if err := r.addUndo(zr, was, zr.zone.Serial(), len(shown) > 0); err != nil {
 				return err
 			}
 		}
@@ -260,15 +260,15 @@ func isByUpdate(l *journal.Line) bool {
 }
 
 // ended returns the records whose latest removal, but for what a source of the zone
-// removed, was the end of their lifetime, by zone.Record.Key. former is what the steps do not show.
-func (list steps) ended(former formers) map[string]bool {
+// removed, was the end of their lifetime, by zone.Record.Key. undo is what the steps do not show.
+func (list steps) ended(undo undoNotes) map[string]bool {
 	out := map[string]bool{}
 	for i := range list {
 		c := list[i].Changeset
 		if c == nil || !isByUpdate(&list[i]) {
 			continue
 		}
-		unseen := maps.Collect(former.at(list[i].To, false))
+		unseen := maps.Collect(undo.at(list[i].To, false))
 		for _, rec := range without(c.Removed, c.Added) {
 			key := rec.Key()
 			if s, isUnseen := unseen[commit.NoteKey(rec.Owner, rec.Type)]; isUnseen && !s.Has(rec.Data) {
@@ -283,12 +283,12 @@ func (list steps) ended(former formers) map[string]bool {
 }
 
 // layerBefore returns the RRsets of the layer of updates that changed in these steps and between them, as they
-// were before the first such change, by key of their note. z is the zone after all steps, former what
+// were before the first such change, by key of their note. z is the zone after all steps, undo what
 // they do not show.
 //
-// An earlier ptrd made steps for which former has nothing: what they removed may have been a made RRset.
+// An earlier ptrd made steps for which undo has nothing: what they removed may have been a made RRset.
 // It was not if it is other than the one now, or the layer has it.
-func (list steps) layerBefore(z *zone.Zone, former formers, layer map[string]commit.RRset) map[string]commit.RRset {
+func (list steps) layerBefore(z *zone.Zone, undo undoNotes, layer map[string]commit.RRset) map[string]commit.RRset {
 	shown := map[string]*commit.RRset{} // in the zone after each step; those of the steps by updates
 	for i := range list {
 		if c := list[i].Changeset; c != nil && isByUpdate(&list[i]) {
@@ -300,11 +300,11 @@ func (list steps) layerBefore(z *zone.Zone, former formers, layer map[string]com
 			}
 		}
 	}
-	before, isKnown := map[string]commit.RRset{}, former.since != nil
+	before, isKnown := map[string]commit.RRset{}, undo.since != nil
 	for i := range list {
 		l := &list[i]
-		maps.Insert(before, former.at(l.To, true))
-		for key := range undo(shown, l.Changeset) {
+		maps.Insert(before, undo.at(l.To, true))
+		for key := range revert(shown, l.Changeset) {
 			if !isByUpdate(l) {
 				continue
 			}
@@ -315,14 +315,14 @@ func (list steps) layerBefore(z *zone.Zone, former formers, layer map[string]com
 			s.Data = slices.Clone(s.Data)
 			before[key] = s
 		}
-		maps.Insert(before, former.at(l.To, false))
-		isKnown = isKnown && l.From != *former.since
+		maps.Insert(before, undo.at(l.To, false))
+		isKnown = isKnown && l.From != *undo.since
 	}
 	return before
 }
 
-// undo undoes a changeset, which may be nil, in RRsets by key of their note. It returns the keys of those that change.
-func undo(sets map[string]*commit.RRset, c *zone.Changeset) keys {
+// revert undoes a changeset, which may be nil, in RRsets by key of their note. It returns the keys of those that change.
+func revert(sets map[string]*commit.RRset, c *zone.Changeset) keys {
 	changed := keys{}
 	if c == nil {
 		return changed

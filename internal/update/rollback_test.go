@@ -473,7 +473,7 @@ func TestRollbackOfEarlierHistory(t *testing.T) {
 			m := newMadeZone(t)
 			m.update(add("1."+parent, "a."))
 			m.update(add("4."+parent, "d."))
-			notes, err := m.journal.Notes(m.apex, "update/former")
+			notes, err := m.journal.Notes(m.apex, "update/undo")
 			if err != nil || len(notes) != 2 {
 				t.Fatalf("%q %v", notes, err)
 			}
@@ -486,6 +486,9 @@ func TestRollbackOfEarlierHistory(t *testing.T) {
 			if m.adopt(); later {
 				m.update(add("2."+parent, "b."))
 				m.update(add("3."+parent, "c."))
+			}
+			if since, err := commit.UndoSince(m.journal, m.apex); err != nil || (since != nil) != later {
+				t.Errorf("undo notes are complete from %v on, %v", since, err)
 			}
 			m.wantNoLayer(1)
 		})

@@ -31,7 +31,7 @@ type zoneRound struct {
 	steps   []zone.Step
 	notes   []zone.Note
 	touched keys                    // RRsets that the steps changed
-	former  map[string]bool         // keys of those notes that are about the layer as it was before
+	undo    map[string]bool         // keys of those notes that are about the layer as it was before
 	same    map[string]commit.RRset // of the layer of updates, that are as derived or made ones; see Effect
 	lives   lifeChanges
 }
@@ -106,7 +106,7 @@ func (r *round) apply(zr *zoneRound, m *Message, allow func(dname.Name, rr.Type)
 		return nil, fault
 	}
 	if t.IsDynamic != nil {
-		if err := r.formerOf(zr, effect); err != nil {
+		if err := r.addUndoOf(zr, effect); err != nil {
 			return nil, faultf(wire.RCodeServFail, "the updates of zone %v cannot be read: %v", m.Zone, err)
 		}
 	}
@@ -183,8 +183,8 @@ func (r *round) batch() (*zone.Batch, error) {
 			s := zr.layerRRset(key, t.Owner, t.Type)
 			zr.notes = append(zr.notes, s.Note())
 		}
-		if len(zr.steps)+len(zr.former) > 0 {
-			if err := r.addFormerSince(zr); err != nil {
+		if len(zr.steps)+len(zr.undo) > 0 {
+			if err := r.addUndoSince(zr); err != nil {
 				return nil, err
 			}
 		}
@@ -233,7 +233,7 @@ func (r *round) showHidden(zr *zoneRound, c *zone.Change) error {
 		}
 		was, err := r.layerAt(zr, one.Owner, one.Type)
 		if err == nil {
-			err = r.addFormer(zr, was, last.To, true)
+			err = r.addUndo(zr, was, last.To, true)
 		}
 		if err != nil {
 			return err

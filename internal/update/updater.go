@@ -102,12 +102,12 @@ type Updater struct {
 	pending pending
 	counts  [len(results)]atomic.Uint64
 
-	mu        sync.Mutex            // held while a round is computed, not while it is committed
-	lifetimes map[string]*lifetimes // by key of the apex
-	hasFormer map[string]bool       // zones that have the note since when former RRsets are known, by key of the apex
-	wake      chan struct{}         // lifetimes changed, or the clock
-	began     time.Time             // by the wall clock, less the steps until then
-	steps     clock.Steps           // that lifetimes heed
+	mu           sync.Mutex            // held while a round is computed, not while it is committed
+	lifetimes    map[string]*lifetimes // by key of the apex
+	hasUndoSince map[string]bool       // zones that have the note that commit.UndoSince reads, by key of the apex
+	wake         chan struct{}         // lifetimes changed, or the clock
+	began        time.Time             // by the wall clock, less the steps until then
+	steps        clock.Steps           // that lifetimes heed
 }
 
 // job is a request on its way, or the end of records.
@@ -137,7 +137,7 @@ func New(o Options) *Updater {
 	if o.Pause == nil {
 		o.Pause = func() func() { return func() {} }
 	}
-	u := &Updater{o: o, lifetimes: map[string]*lifetimes{}, hasFormer: map[string]bool{}, wake: make(chan struct{}, 1), steps: o.Steps()}
+	u := &Updater{o: o, lifetimes: map[string]*lifetimes{}, hasUndoSince: map[string]bool{}, wake: make(chan struct{}, 1), steps: o.Steps()}
 	u.began = o.Now().Round(0).Add(-u.steps.All)
 	u.queue = queue.New[*job](queue.Options{Jobs: roundLen, Work: roundWork, Shares: func(a, b string) bool {
 		return o.Shares != nil && o.Shares(dname.Name(a), dname.Name(b))
@@ -159,7 +159,7 @@ func (u *Updater) Adopt(p *Policy) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.policy.Store(p)
-	clear(u.hasFormer) // a zone that went meanwhile and came again may have lost its notes
+	clear(u.hasUndoSince) // a zone that went meanwhile and came again may have lost its notes
 	return u.adoptLifetimes(p)
 }
 

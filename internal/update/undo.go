@@ -9,7 +9,7 @@ import (
 	"github.com/ptrd/ptrd/zone/rr"
 )
 
-// A rollback finds in the steps of a zone what the layer of updates had, and in notes ([commit.Former]) what
+// A rollback finds in the steps of a zone what the layer of updates had, and in notes ([commit.Undo]) what
 // these do not show: the layer does not have a made RRset that a step replaces, and may have one
 // that is the same as a derived or made one.
 
@@ -51,30 +51,30 @@ func (zr *zoneRound) layerRRset(key string, owner dname.Name, t rr.Type) commit.
 	return s
 }
 
-// addFormer adds a note about an RRset of the layer of updates before a change. It is part of the step
+// addUndo adds a note about an RRset of the layer of updates before a change. It is part of the step
 // to serial, or comes after it. Of several changes after one step the first counts.
-func (r *round) addFormer(zr *zoneRound, was commit.RRset, serial zone.Serial, isStep bool) error {
-	f := commit.Former{Serial: serial, IsLater: !isStep, RRset: was}
-	n := f.Note()
-	if zr.former[n.Key] {
+func (r *round) addUndo(zr *zoneRound, was commit.RRset, serial zone.Serial, isStep bool) error {
+	u := commit.Undo{Serial: serial, IsLater: !isStep, RRset: was}
+	n := u.Note()
+	if zr.undo[n.Key] {
 		return nil
 	}
-	if f.IsLater {
+	if u.IsLater {
 		if list, err := r.u.o.Notes.Notes(zr.base.Apex(), n.Key); err != nil || len(list) > 0 {
 			return err
 		}
 	}
-	if zr.former == nil {
-		zr.former = map[string]bool{}
+	if zr.undo == nil {
+		zr.undo = map[string]bool{}
 	}
-	zr.former[n.Key] = true
+	zr.undo[n.Key] = true
 	zr.notes = append(zr.notes, n)
 	return nil
 }
 
-// formerOf adds notes about what an effect changes in the layer of updates and its changeset does not show.
+// addUndoOf adds notes about what an effect changes in the layer of updates and its changeset does not show.
 // It is called before that is applied.
-func (r *round) formerOf(zr *zoneRound, e *Effect) error {
+func (r *round) addUndoOf(zr *zoneRound, e *Effect) error {
 	l, shown, serial := zr.zone.Layers(), keys{}, zr.zone.Serial()
 	if l.Made != nil && e.Changeset != nil {
 		shown.add(e.Changeset.Removed, e.Changeset.Added)
@@ -87,7 +87,7 @@ func (r *round) formerOf(zr *zoneRound, e *Effect) error {
 		if err != nil || isUnchanged(was) {
 			return err
 		}
-		return r.addFormer(zr, was, serial, e.Changeset != nil)
+		return r.addUndo(zr, was, serial, e.Changeset != nil)
 	}
 	for _, one := range shown {
 		if _, ok := l.Made.Get(one.Owner, one.Type); !ok {
@@ -108,33 +108,33 @@ func (r *round) formerOf(zr *zoneRound, e *Effect) error {
 	return nil
 }
 
-// addFormerSince adds the note since when former RRsets are known, if a zone has none.
-func (r *round) addFormerSince(zr *zoneRound) error {
-	if zr.static == nil || r.u.hasFormer[zr.base.Key()] {
+// addUndoSince adds the note from which serial on undo notes are complete, if a zone has none.
+func (r *round) addUndoSince(zr *zoneRound) error {
+	if zr.static == nil || r.u.hasUndoSince[zr.base.Key()] {
 		return nil
 	}
-	since, err := commit.FormerSince(r.u.o.Notes, zr.base.Apex())
+	since, err := commit.UndoSince(r.u.o.Notes, zr.base.Apex())
 	switch {
 	case err != nil:
 		return err
 	case since == nil:
-		zr.notes = append(zr.notes, commit.FormerSinceNote(zr.base.Serial()))
+		zr.notes = append(zr.notes, commit.UndoSinceNote(zr.base.Serial()))
 	default:
-		r.u.hasFormer[zr.base.Key()] = true
+		r.u.hasUndoSince[zr.base.Key()] = true
 	}
 	return nil
 }
 
-// formers are the former RRsets of a zone.
-type formers struct {
-	bySerial map[zone.Serial][]commit.Former
+// undoNotes are those of a zone.
+type undoNotes struct {
+	bySerial map[zone.Serial][]commit.Undo
 	since    *zone.Serial // steps before it were made by an earlier ptrd; nil: all were
 }
 
 // at yields those that the step to a serial changed, or those that changed after it, by key of their note.
-func (f *formers) at(serial zone.Serial, isLater bool) iter.Seq2[string, commit.RRset] {
+func (u *undoNotes) at(serial zone.Serial, isLater bool) iter.Seq2[string, commit.RRset] {
 	return func(yield func(string, commit.RRset) bool) {
-		for _, one := range f.bySerial[serial] {
+		for _, one := range u.bySerial[serial] {
 			if one.IsLater == isLater && !yield(commit.NoteKey(one.Owner, one.Type), one.RRset) {
 				return
 			}
