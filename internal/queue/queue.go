@@ -41,9 +41,9 @@ type Queue[J any] struct {
 	larger  int // of those that wait, that are larger than a round
 	stopped bool
 
-	large   *line[J]        // has a job under way that is larger than a round; nil: there is none
-	shares  map[string]bool // what Options.Shares returned for other zones and that one
-	hasLost bool            // other zones had to wait for the last one, and go first now
+	large  *line[J]        // has a job under way that is larger than a round; nil: there is none
+	shares map[string]bool // what Options.Shares returned for other zones and that one
+	isOver bool            // the large job has ended, and all others have a round before the next one begins
 }
 
 // line has the jobs of a zone.
@@ -69,7 +69,7 @@ func New[J any](o Options) *Queue[J] {
 }
 
 // Add adds a job that changes the zone with a key. work is about how many names it changes. If most is not 0,
-// so many jobs of one zone wait if those of no others do; others find room then.
+// so many jobs of a zone wait at most, less if other zones have jobs, and less than twice as many of all zones.
 func (q *Queue[J]) Add(key string, job J, work, most int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -171,7 +171,7 @@ func (q *Queue[J]) gather() {
 func (q *Queue[J]) nextLarge() (job J, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.larger == 0 || q.large != nil || q.hasLost {
+	if q.larger == 0 || q.large != nil || q.isOver {
 		return job, false
 	}
 	for range q.turns.len() {
@@ -189,7 +189,7 @@ func (q *Queue[J]) nextLarge() (job J, ok bool) {
 func (q *Queue[J]) endLarge() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.large, q.shares, q.hasLost = nil, nil, true
+	q.large, q.shares, q.isOver = nil, nil, true
 	q.wake()
 }
 
@@ -215,8 +215,8 @@ func (q *Queue[J]) next(jobs []J) []J {
 	for _, l := range waits {
 		q.turns.push(l)
 	}
-	if q.hasLost {
-		q.hasLost = false
+	if q.isOver {
+		q.isOver = false
 		q.wake()
 	}
 	return jobs
