@@ -3,6 +3,7 @@ package transfer
 import (
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -34,6 +35,8 @@ func TestSharedHistory(t *testing.T) {
 	history := &gatedHistory{gate: make(chan struct{})}
 	first, last := history.fill(t, 1700, 60, 120, 180, 120)
 	g := newRigWith(t, first, func(o *Options) { o.History = history })
+	open := sync.OnceFunc(func() { close(history.gate) })
+	t.Cleanup(open) // the server waits for its transfers
 	g.serve(last)
 
 	const clients = 3
@@ -53,7 +56,7 @@ func TestSharedHistory(t *testing.T) {
 	if r, _, err := g.udp.Exchange(m, g.addr); err != nil || len(r.Answer) != 1 {
 		t.Errorf("%v: %v", err, r)
 	}
-	close(history.gate)
+	open()
 	for i, c := range conns {
 		var all []dns.RR
 		for soas := 0; soas < 4; {
