@@ -224,6 +224,17 @@ func (u *Updater) endExpiry(j *job) {
 	u.ClockSet()
 }
 
+// minWait is how long watchExpiry waits at least: what is due together goes together, and a zone that cannot be
+// changed now is not asked all the time.
+const minWait = time.Second
+
+// wakeFor wakes watchExpiry if the first record of a zone ends before it would look. It is called with mu held.
+func (u *Updater) wakeFor(l *lifetimes) {
+	if e, ok := l.queue.First(); ok && time.Unix(e.end, 0).Before(u.waits) && u.o.Now().Add(minWait).Before(u.waits) {
+		u.ClockSet()
+	}
+}
+
 // untilExpiry returns how long to wait for the next record to end.
 func (u *Updater) untilExpiry() time.Duration {
 	const most = time.Hour // the clock may be set
@@ -246,9 +257,9 @@ func (u *Updater) untilExpiry() time.Duration {
 			}
 		}
 	}
-	// What is due together goes together, and a zone that cannot be changed now is not
-	// asked all the time.
-	return max(wait, time.Second)
+	wait = max(wait, minWait)
+	u.waits = u.o.Now().Add(wait)
+	return wait
 }
 
 // NextEnd returns when the first record of the zone at apex ends; zero: none does.

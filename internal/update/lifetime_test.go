@@ -47,6 +47,40 @@ func TestLifetime(t *testing.T) {
 	}
 }
 
+// TestLifetimeWakes: what waits for the end of a record looks again when an update adds one that ends earlier, and
+// not for each update.
+func TestLifetimeWakes(t *testing.T) {
+	b := newBed(t, parent, soaNS)
+	p := anybody(false)
+	p.Lifetime = 1000 * time.Second
+	b.adopt(map[string]*ZonePolicy{parent: p}, parent)
+	woken := func(want bool, wait time.Duration) {
+		t.Helper()
+		got := false
+		select {
+		case <-b.wake:
+			got = true
+		default:
+		}
+		if got != want {
+			t.Errorf("woken is %v", got)
+		}
+		if got := b.untilExpiry(); got != wait {
+			t.Errorf("waits %v, want %v", got, wait)
+		}
+	}
+	woken(true, time.Hour) // by adopt
+	b.carry(parent, add("2."+parent, "a."))
+	woken(true, 1000*time.Second)
+	b.now = b.now.Add(100 * time.Second)
+	b.carry(parent, add("3."+parent, "a."))
+	woken(false, 900*time.Second)
+	b.now = b.now.Add(950 * time.Second)
+	woken(false, minWait)
+	b.carry(parent, add("4."+parent, "a."))
+	woken(false, minWait) // so that many updates do not put it off
+}
+
 // TestLifetimeClock: a life lasts as long as it should although the clock is wrong at
 // first, is set, and set back.
 func TestLifetimeClock(t *testing.T) {

@@ -248,6 +248,7 @@ func (r *round) activateLives() {
 	for _, zr := range r.zones {
 		if l := r.u.lifetimes[zr.base.Key()]; l != nil && zr.policy.Lifetime > 0 {
 			l.activate(zr)
+			r.u.wakeFor(l)
 		}
 	}
 }

@@ -106,6 +106,7 @@ type Updater struct {
 	lifetimes    map[string]*lifetimes // by key of the apex
 	hasUndoSince map[string]bool       // zones that have the note that commit.UndoSince reads, by key of the apex
 	wake         chan struct{}         // lifetimes changed, or the clock
+	waits        time.Time             // when watchExpiry looks at lifetimes next if it is not woken
 	began        time.Time             // by the wall clock, less the steps until then
 	steps        clock.Steps           // that lifetimes heed
 }
